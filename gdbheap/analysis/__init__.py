@@ -1,0 +1,1 @@
+"""Questions asked of a HeapView and an AddressSpace."""

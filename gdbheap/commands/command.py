@@ -1,0 +1,74 @@
+"""Command: all that a user sees of one command; Target: what a command may ask of the stopped process."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from gdbheap.malloc.heap_view import HeapView
+    from gdbheap.malloc.layout import Layout
+    from gdbheap.process.process import Process
+    from gdbheap.report.report import Report
+
+
+@dataclass(frozen=True)
+class Argument:
+    """One argument. `name` "--state" makes an option, "ADDRESS" a positional.
+
+    `kind`: "expression" (a gdb expression; comes as int), "size" (an expression in bytes; int), "range" (MIN-MAX, MIN-, -MAX or one size;
+    comes as (min | None, max | None)), "count" (int >= 0), "choice" (one of `choices`, or several with commas: a tuple of str),
+    "flag" (bool), "text" (the rest of the line as it is), "path".
+    """
+
+    name: str
+    kind: str
+    help: str
+    choices: tuple[str, ...] = ()
+    default: Any = None
+
+    @property
+    def key(self) -> str:
+        """The name in the parsed arguments: "--no-preview" -> "no_preview", "ADDRESS" -> "address"."""
+        return self.name.lstrip("-").lower().replace("-", "_")
+
+
+@dataclass(frozen=True)
+class Command:
+    """`name` as typed ("heap chunks"), a one-line `summary` (ends with a full stop), a `description` of a few sentences,
+    `arguments`, and `examples` as (line, what it shows). `run(target, arguments)` returns the whole answer."""
+
+    name: str
+    summary: str
+    run: Callable[[Target, Mapping[str, Any]], Report]
+    description: str = ""
+    arguments: tuple[Argument, ...] = ()
+    examples: tuple[tuple[str, str], ...] = field(default=())
+
+
+class Target(Protocol):
+    """The stopped process as a command sees it. Everything is computed once per stop and kept until the process runs on.
+
+    Every method raises HeapError kinds: NoProcess, NoHeap, NoSymbols, MemoryFault, UsageError.
+    """
+
+    @property
+    def process(self) -> Process: ...
+
+    def layout(self) -> Layout: ...
+
+    def heap(self) -> HeapView: ...
+
+    def evaluate(self, expression: str) -> int:
+        """Return the value of a gdb expression as an unsigned word; UsageError with gdb's words if it has none."""
+
+    def symbol_at(self, address: int) -> str:
+        """Return "symbol+offset in module", or "" where gdb knows none."""
+
+    def setting(self, name: str) -> Any:
+        """Return the value of `set gdbheap NAME`."""
+
+    @property
+    def selected_thread(self) -> int | None:
+        """The lwp of gdb's selected thread, or None."""

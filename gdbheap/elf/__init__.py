@@ -1,0 +1,1 @@
+"""ELF and DWARF files: symbols, struct layouts, TLS offsets, core files. The only user of pyelftools."""

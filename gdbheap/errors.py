@@ -1,0 +1,32 @@
+"""What can stop gdbheap from looking. What it finds broken when it looks is a Fault, a value, not one of these."""
+
+from __future__ import annotations
+
+
+class HeapError(Exception):
+    """The base of all: the plugin prints its text as one line. The text names the way out where there is one."""
+
+
+class MemoryFault(HeapError):
+    """`size` bytes at `address` could not be read, at least in part."""
+
+    def __init__(self, address: int, size: int) -> None:
+        super().__init__(f"cannot read {size} bytes at {address:#x}")
+        self.address = address
+        self.size = size
+
+
+class NoProcess(HeapError):
+    """There is nothing to look at: no inferior, or it has exited."""
+
+
+class NoHeap(HeapError):
+    """There is a process, but no glibc heap in it (yet)."""
+
+
+class NoSymbols(HeapError):
+    """Something could be found neither by symbol nor by its shape."""
+
+
+class UsageError(HeapError):
+    """The command's words are off; the text says which, and what would be right."""

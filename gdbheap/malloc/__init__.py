@@ -1,0 +1,1 @@
+"""What glibc's malloc says the bytes mean."""

@@ -1,0 +1,118 @@
+"""HeapView: all that malloc has, as one value: arenas, chunks, bins, and what is broken."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gdbheap.malloc.chunk_table import Chunk, ChunkTable
+from gdbheap.malloc.layout import Layout
+from gdbheap.process.cstruct import StructValue
+
+
+@dataclass(frozen=True)
+class Fault:
+    """A broken invariant, as a value: `message` in the words that malloc would abort with where it has any,
+    `detail` what the field holds and what it should hold."""
+
+    address: int
+    message: str
+    detail: str = ""
+
+
+@dataclass(frozen=True)
+class Region:
+    """A stretch that holds chunks without a hole, [start, end): `start` is the first chunk's address, `end` where its last chunk ends.
+
+    `mapping` is the address where the heap itself starts (the heap_info of a non-main heap; `start` rounded down to a page in main).
+    """
+
+    arena: int
+    mapping: int
+    start: int
+    end: int
+
+
+@dataclass(frozen=True)
+class Arena:
+    """An arena: `index` its place in the ring (0 is main), `value` its malloc_state as read."""
+
+    index: int
+    address: int
+    value: StructValue
+    regions: tuple[Region, ...]
+    top: int
+    top_size: int
+
+    @property
+    def is_main(self) -> bool:
+        return self.index == 0
+
+    @property
+    def name(self) -> str:
+        """The name that people type: "main", "1", "2", ..."""
+        return "main" if self.is_main else str(self.index)
+
+    @property
+    def system_mem(self) -> int:
+        """Bytes that the arena has from the system."""
+        return self.value["system_mem"]
+
+
+@dataclass(frozen=True)
+class Bin:
+    """One free list.
+
+    `kind` is "tcache", "fastbin", "unsorted", "small" or "large"; `index` counts as glibc does (tcache and fastbin from 0, the others 1..126).
+    `arena` is the arena's index (None for a tcache bin), `thread` the lwp (None for the others).
+    `min_size`..`max_size` are the chunk sizes that belong there, both included (max_size None: no bound).
+    `chunks` are chunk addresses in list order: from the head for tcache and fastbin; from the side where malloc takes for the others (bk first).
+    `count` is the count that malloc keeps (tcache only, in cached chunks), else None. `fault` ends the list early.
+    """
+
+    kind: str
+    index: int
+    arena: int | None
+    thread: int | None
+    min_size: int
+    max_size: int | None
+    chunks: tuple[int, ...]
+    count: int | None = None
+    fault: Fault | None = None
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a free chunk is: `bin`, and its `position` from 0."""
+
+    bin: Bin
+    position: int
+
+
+@dataclass(frozen=True)
+class HeapView:
+    """What read_heap returns. `complete` is False where a walk was cut short (Ctrl-C); `notes` say what could not be known."""
+
+    layout: Layout
+    arenas: tuple[Arena, ...]
+    table: ChunkTable
+    bins: tuple[Bin, ...]
+    faults: tuple[Fault, ...]
+    parameters: StructValue | None = None
+    notes: tuple[str, ...] = ()
+    complete: bool = True
+    _places: dict[int, Place] = field(default_factory=dict, repr=False, compare=False)
+
+    def chunk_at(self, address: int) -> Chunk | None:
+        """Return the chunk that holds `address` (header included), or None."""
+        row = self.table.row_at(address)
+        return None if row is None else self.table[row]
+
+    @property
+    def places(self) -> Mapping[int, Place]:
+        """The place of every free chunk, by chunk address (built at the first use)."""
+        if not self._places:
+            for each in self.bins:
+                for position, chunk in enumerate(each.chunks):
+                    self._places.setdefault(chunk, Place(each, position))
+        return self._places

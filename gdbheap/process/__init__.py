@@ -1,0 +1,1 @@
+"""A stopped process, as values."""

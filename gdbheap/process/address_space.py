@@ -1,0 +1,82 @@
+"""The address space: VMAs in order, and what lies around an address."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class VMA:
+    """One mapping, [start, end).
+
+    `permissions` is as in /proc/PID/maps ("rw-p"); a core does not tell private from shared, and has "?" in the last place.
+    `path` is the file, a kernel name such as "[heap]", or "" (anonymous).
+    """
+
+    start: int
+    end: int
+    permissions: str
+    offset: int = 0
+    device: str = ""
+    inode: int = 0
+    path: str = ""
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.end - self.start
+
+    @property
+    def readable(self) -> bool:
+        return self.permissions[0] == "r"
+
+    @property
+    def writable(self) -> bool:
+        return self.permissions[1] == "w"
+
+    @property
+    def executable(self) -> bool:
+        return self.permissions[2] == "x"
+
+    @property
+    def shared(self) -> bool | None:
+        """Whether writes are seen by others; None where the source (a core) does not say."""
+        return {"s": True, "p": False}.get(self.permissions[3])
+
+    @property
+    def is_file(self) -> bool:
+        """Whether a file stands behind the pages."""
+        return self.path.startswith("/") or self.inode != 0
+
+    def __contains__(self, address: object) -> bool:
+        return isinstance(address, int) and self.start <= address < self.end
+
+
+class AddressSpace:
+    """VMAs sorted by address. `source` says where they are from: "maps", "core" or "remote"."""
+
+    def __init__(self, vmas: Iterable[VMA], source: str = "maps") -> None:
+        self.vmas = tuple(sorted(vmas, key=lambda vma: vma.start))
+        self.source = source
+        self._starts = [vma.start for vma in self.vmas]
+
+    def __iter__(self) -> Iterator[VMA]:
+        return iter(self.vmas)
+
+    def __len__(self) -> int:
+        return len(self.vmas)
+
+    def find(self, address: int) -> VMA | None:
+        """Return the VMA that holds `address`, or None."""
+        index = bisect_right(self._starts, address) - 1
+        return self.vmas[index] if index >= 0 and address < self.vmas[index].end else None
+
+    def around(self, address: int) -> tuple[VMA | None, VMA | None]:
+        """Return the last VMA that ends at or below `address` and the first that starts above it (None: none)."""
+        index = bisect_right(self._starts, address)
+        below = index - 1
+        if below >= 0 and address < self.vmas[below].end:
+            below -= 1
+        return (self.vmas[below] if below >= 0 else None, self.vmas[index] if index < len(self.vmas) else None)

@@ -1,0 +1,99 @@
+"""Reading a process's memory. There is no write: gdbheap never changes what it looks at."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from typing import Protocol
+
+from gdbheap.errors import MemoryFault
+
+PAGE = 4096
+BLOCK = 1 << 20
+
+
+class Memory(Protocol):
+    """Bytes at addresses. Both methods raise MemoryFault if any byte of the range cannot be read."""
+
+    def read(self, address: int, size: int) -> bytes:
+        """Return exactly `size` bytes."""
+
+    def read_into(self, address: int, buffer: memoryview) -> None:
+        """Fill `buffer` (writable, of bytes) from `address` on: the way to read wide without allocating."""
+
+
+class ImageMemory:
+    """Memory made of byte strings at addresses: for tests, saved images and cores.
+
+    `segments` are (address, bytes-like), disjoint; a read may run across adjacent ones.
+    """
+
+    def __init__(self, segments: list[tuple[int, bytes]]) -> None:
+        self._segments = sorted(((start, memoryview(data)) for start, data in segments), key=lambda s: s[0])
+        self._starts = [start for start, _ in self._segments]
+
+    def read(self, address: int, size: int) -> bytes:
+        if size <= 0:
+            return b""
+        data = bytearray(size)
+        self.read_into(address, memoryview(data))
+        return bytes(data)
+
+    def read_into(self, address: int, buffer: memoryview) -> None:
+        done = 0
+        while done < len(buffer):
+            at = address + done
+            index = bisect_right(self._starts, at) - 1
+            start, data = self._segments[index] if index >= 0 else (0, memoryview(b""))
+            piece = data[at - start : at - start + len(buffer) - done] if index >= 0 else b""
+            if not piece:
+                raise MemoryFault(address, len(buffer))
+            buffer[done : done + len(piece)] = piece
+            done += len(piece)
+
+
+class Words:
+    """Single words and small structs out of a Memory, in the process's word size (4 or 8 bytes, little-endian)."""
+
+    def __init__(self, memory: Memory, word: int) -> None:
+        self.memory = memory
+        self.size = word
+
+    def read(self, address: int) -> int:
+        """Return the unsigned word at `address`; raise MemoryFault."""
+        return int.from_bytes(self.memory.read(address, self.size), "little")
+
+    def read_many(self, address: int, count: int) -> memoryview:
+        """Return `count` consecutive unsigned words as a memoryview of ints; raise MemoryFault."""
+        return memoryview(self.memory.read(address, count * self.size)).cast("Q" if self.size == 8 else "I")
+
+
+def readable_pieces(memory: Memory, start: int, end: int, block: int = BLOCK) -> Iterator[tuple[int, memoryview]]:
+    """Yield (address, bytes) for all that can be read of [start, end), in order, at most `block` bytes at a time.
+
+    Unreadable pages are left out (guard pages inside a mapping are: glibc 2.42+ on Linux 6.13+), so a gap between two pieces is what
+    could not be read. Each view is good only until the next is asked for: one buffer serves them all.
+    """
+    buffer = memoryview(bytearray(min(block, max(end - start, 0))))
+    at = start
+    while at < end:
+        size = min(len(buffer), end - at)
+        try:
+            memory.read_into(at, buffer[:size])
+            yield at, buffer[:size]
+        except MemoryFault:
+            yield from _page_by_page(memory, at, at + size, buffer)
+        at += size
+
+
+def _page_by_page(memory: Memory, start: int, end: int, buffer: memoryview) -> Iterator[tuple[int, memoryview]]:
+    at = start
+    while at < end:
+        size = min(PAGE - at % PAGE, end - at)
+        try:
+            memory.read_into(at, buffer[:size])
+        except MemoryFault:
+            pass
+        else:
+            yield at, buffer[:size]
+        at += size

@@ -1,0 +1,59 @@
+"""A stopped process: what needs the debugger, asked once per stop and kept as values."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from gdbheap.process.address_space import AddressSpace
+from gdbheap.process.memory import Memory, Words
+
+
+@dataclass(frozen=True)
+class Thread:
+    """A thread. `number` is gdb's, `lwp` the kernel's; `registers` maps names (rax, fs_base, ...) to unsigned ints.
+
+    `thread_pointer` is None where the target does not tell (an i386 process under most gdbs).
+    """
+
+    number: int
+    lwp: int
+    name: str
+    registers: Mapping[str, int]
+    stack_pointer: int
+    program_counter: int
+    thread_pointer: int | None
+
+
+@dataclass(frozen=True)
+class Module:
+    """A loaded ELF file: `path` as the target names it, `file` where it can be opened here (None: nowhere),
+    `load_base` what is added to the file's addresses, `build_id` in hex ("" unknown)."""
+
+    path: str
+    file: str | None
+    load_base: int
+    build_id: str = ""
+
+
+@dataclass(frozen=True)
+class Process:
+    """`kind` is "live" (a process on this machine), "remote" or "core"; `word` 8 or 4 bytes.
+
+    `pid` is None where it means nothing on this machine. `main` is the executable.
+    """
+
+    kind: str
+    word: int
+    memory: Memory
+    address_space: AddressSpace
+    threads: tuple[Thread, ...]
+    pid: int | None = None
+    modules: tuple[Module, ...] = ()
+    main: Module | None = None
+    notes: tuple[str, ...] = field(default=())
+
+    @property
+    def words(self) -> Words:
+        """Single words of the memory."""
+        return Words(self.memory, self.word)

@@ -1,0 +1,59 @@
+"""Report: an answer before it has a look. Cells stay ints and strings; columns carry the format; None is "unknown"."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from gdbheap.malloc.heap_view import Fault
+
+
+@dataclass(frozen=True)
+class Column:
+    """`name` is the JSON key (published: never renamed) and, with blanks for underscores, the heading.
+
+    `format` is how a cell looks in text and what it is in JSON:
+    "address" (hex; a hex string in JSON), "size" (hex bytes; int in JSON), "bytes" (decimal with unit; int), "count" (decimal; int),
+    "text", "flag" (yes/no; bool), "list" (of addresses), "strip" (text kept as it is).
+    `token` is the kind of thing for the palette: "address", "mem", "size", "state", "path", "permissions", "preview", "symbol", "".
+    `shown` False: JSON only.
+    """
+
+    name: str
+    format: str = "text"
+    token: str = ""
+    shown: bool = True
+    heading: str | None = None
+
+
+@dataclass(frozen=True)
+class Report:
+    """One command's whole answer.
+
+    `rows` hold one cell per column; any Sequence will do, so that a million rows can be made as they are asked for.
+    `people` are the rows for people, where those are not simply `rows` (folded, cut): a row of it may be a `Line`.
+    `before` and `after` are lines around the table (text only). `totals` are named ints or strings; `notes` what the reader must know;
+    """
+
+    command: str
+    columns: tuple[Column, ...]
+    rows: Sequence[Sequence[Any]]
+    totals: Mapping[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+    faults: tuple[Fault, ...] = ()
+    people: Sequence[Sequence[Any] | Line] | None = None
+    before: tuple[str | Line, ...] = ()
+    after: tuple[str | Line, ...] = ()
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line of text among the rows, of (token, text) pieces: a heading, "... 990 more", a hexdump line."""
+
+    pieces: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def plain(cls, text: str, token: str = "") -> Line:
+        """Make a line of one piece."""
+        return cls(((token, text),))
