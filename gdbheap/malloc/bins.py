@@ -1,0 +1,95 @@
+"""An arena's free lists: fastbins (to glibc 2.42), unsorted, small and large bins."""
+
+from __future__ import annotations
+
+from gdbheap.errors import MemoryFault
+from gdbheap.malloc.heap_view import Bin, Fault
+from gdbheap.malloc.layout import Layout
+from gdbheap.malloc.links import Links, demangle
+from gdbheap.malloc.sizes import NBINS, UNSORTED_BIN, bin_ranges, fastbin_size, min_large_size
+from gdbheap.process.cstruct import StructValue
+
+# Lists longer than this are followed in the walks' columns.
+_SHORT = 64
+
+
+def read_fastbins(layout: Layout, arena: StructValue, index: int, links: Links, most: int) -> list[Bin]:
+    """Return an arena's non-empty fastbins; heads and links point to chunks. No list may be longer than `most`."""
+    if "fastbinsY" not in arena:
+        return []
+    bins = []
+    for number, head in enumerate(arena.array("fastbinsY")):
+        if head:
+            size = fastbin_size(number, layout)
+            chunks, fault = _follow_fastbin(layout, head, size, links, most)
+            bins.append(Bin("fastbin", number, index, None, size, size, tuple(chunks), None, fault))
+    return bins
+
+
+def _follow_fastbin(layout: Layout, head: int, size: int, links: Links, most: int) -> tuple[list[int], Fault | None]:
+    chunks: list[int] = []
+    seen: set[int] = set()
+    chunk = head
+    while chunk:
+        where = f"after {len(chunks)} chunks of the list"
+        if (chunk + layout.header) % layout.alignment:
+            return chunks, Fault(chunk, "malloc(): unaligned fastbin chunk detected", f"link {chunk:#x} {where}")
+        if chunk in seen or len(chunks) > most:
+            return chunks, Fault(chunk, "fastbin list loops", f"{chunk:#x} comes again {where}")
+        try:
+            stored = links.fd(chunk) if len(chunks) < _SHORT else links.fd_of_size(chunk, size)
+        except MemoryFault:
+            return chunks, Fault(chunk, "fastbin link leaves the heap", f"nothing is mapped at {chunk:#x}, {where}")
+        seen.add(chunk)
+        chunks.append(chunk)
+        chunk = demangle(chunk + layout.header, stored, layout)
+    return chunks, None
+
+
+def read_bins(layout: Layout, arena: StructValue, index: int, links: Links, most: int) -> list[Bin]:
+    """Return an arena's non-empty unsorted, small and large bins. No list may be longer than `most`."""
+    slots = arena.array("bins")
+    first_header = arena.address + layout.malloc_state.offset("bins") - layout.header
+    ranges = bin_ranges(layout.word, layout.alignment)
+    large = min_large_size(layout.word, layout.alignment)
+    bins = []
+    for number in range(1, NBINS):
+        header = first_header + 2 * layout.word * (number - 1)
+        fd, bk = slots[2 * number - 2], slots[2 * number - 1]
+        if (fd == header and bk == header) or (fd == 0 and bk == 0):
+            continue
+        low, high = ranges[number]
+        kind = "unsorted" if number == UNSORTED_BIN else "small" if low < large else "large"
+        chunks, fault = _follow_bin(layout, header, fd, bk, links, most)
+        bins.append(Bin(kind, number, index, None, low, high, tuple(chunks), None, fault))
+    return bins
+
+
+def _follow_bin(
+    layout: Layout, header: int, first: int, last: int, links: Links, most: int
+) -> tuple[list[int], Fault | None]:
+    """Follow bk from the last chunk (where malloc takes) to the header, checking that each fd points back."""
+    chunks: list[int] = []
+    seen: set[int] = set()
+    came_from, chunk = header, last
+    while chunk != header:
+        where = f"after {len(chunks)} chunks from the bk end"
+        if chunk % layout.word or (chunk + layout.header) % layout.alignment:
+            return chunks, Fault(came_from, "corrupted double-linked list", f"bk is {chunk:#x}, misaligned, {where}")
+        if chunk in seen or len(chunks) > most:
+            return chunks, Fault(chunk, "corrupted double-linked list", f"{chunk:#x} comes again {where}: a loop")
+        try:
+            fd, bk = links.both(chunk)
+        except MemoryFault:
+            detail = f"bk is {chunk:#x}, where nothing is mapped, {where}"
+            return chunks, Fault(came_from, "corrupted double-linked list", detail)
+        if fd != came_from:
+            detail = f"fd is {fd:#x}, but its bk neighbour is reached from {came_from:#x}, {where}"
+            return [*chunks, chunk], Fault(chunk, "corrupted double-linked list", detail)
+        seen.add(chunk)
+        chunks.append(chunk)
+        came_from, chunk = chunk, bk
+    if first != came_from:
+        detail = f"the bin's fd is {first:#x}, but the last chunk met from the bk end is {came_from:#x}"
+        return chunks, Fault(header, "corrupted double-linked list", detail)
+    return chunks, None

@@ -1,0 +1,161 @@
+"""The main arena's stretches: the brk heap, what follows a foreign sbrk, and the mappings it goes on in where brk fails."""
+
+from __future__ import annotations
+
+from gdbheap.errors import MemoryFault
+from gdbheap.malloc.arena import first_chunk_after
+from gdbheap.malloc.chunk_table import FLAG_MASK, State
+from gdbheap.malloc.heap_view import Fault
+from gdbheap.malloc.layout import Layout
+from gdbheap.malloc.stretch import Mark, Stretch, find_trail, walk_stretch
+from gdbheap.malloc.walk import Walker
+from gdbheap.process.address_space import VMA
+from gdbheap.process.cstruct import StructValue
+from gdbheap.process.memory import PAGE
+from gdbheap.process.process import Process
+
+NONCONTIGUOUS = 2
+# Foreign sbrks and mapped continuations are rare; this many would be a loop.
+_MOST_STRETCHES = 4096
+# Up to this far apart, two stretches are taken for one brk heap with somebody else's sbrk between them.
+_FOREIGN_SBRK = 64 << 20
+
+
+def walk_main(
+    process: Process,
+    layout: Layout,
+    arena: StructValue,
+    parameters: StructValue | None,
+    walker: Walker,
+    claimed: list[tuple[int, int]],
+) -> list[Stretch]:
+    """Return the main arena's stretches; none where it has never had memory. `claimed` are the [start, end) of the other arenas' heaps."""
+    top = arena["top"]
+    if top in (0, initial_top(layout, arena)):
+        return []
+    stretches: list[Stretch] = []
+    start = _first_chunk(process, layout, parameters, top)
+    if start is not None:
+        _walk_mapped(process, layout, walker, stretches, start, top)
+    if not any(each.start <= top <= each.end for each in stretches):
+        _walk_towards_top(process, layout, walker, stretches, top)
+    if arena["flags"] & NONCONTIGUOUS:
+        _walk_older_mappings(process, layout, walker, stretches, arena, claimed)
+    for each in stretches:
+        if each.end == top and not each.interrupted:
+            add_top(process, layout, each, top, arena, mapped_end(process, top))
+    return stretches
+
+
+def initial_top(layout: Layout, arena: StructValue) -> int:
+    """Return what top holds before the first memory: the unsorted bin's header (initial_top)."""
+    return arena.address + layout.malloc_state.offset("bins") - layout.header
+
+
+def mapped_end(process: Process, address: int) -> int:
+    """Return the end of what is mapped and writable without a hole from `address` on (several VMAs: an mprotect splits [heap])."""
+    vma = process.address_space.find(address)
+    end = address
+    while vma is not None and (vma.writable or vma.path == "[heap]"):
+        end = vma.end
+        vma = process.address_space.find(end)
+    return end
+
+
+def add_top(process: Process, layout: Layout, stretch: Stretch, top: int, arena: StructValue, limit: int) -> None:
+    """Add top's mark to the stretch that ends at it; a size that leaves [top, limit) or exceeds system_mem is a Fault."""
+    try:
+        raw = process.words.read(top + layout.word)
+    except MemoryFault:
+        stretch.faults.append(Fault(top, "top cannot be read", f"arena {arena.address:#x} has top {top:#x}"))
+        return
+    size = raw & ~FLAG_MASK
+    room = max(limit - top, 0)
+    if size > arena["system_mem"]:
+        detail = f"size field of top is {raw:#x}, system_mem is {arena['system_mem']:#x}"
+        stretch.faults.append(Fault(top, "malloc(): corrupted top size", detail))
+    elif size > room or size < layout.header:
+        detail = f"size field of top is {raw:#x}, there are {room:#x} bytes to the end of the heap"
+        stretch.faults.append(Fault(top, "malloc(): corrupted top size", detail))
+    kept = size if layout.header <= size <= room else room
+    stretch.marks.append(Mark(top, kept, raw & FLAG_MASK, State.TOP))
+    stretch.end = top + kept
+
+
+def _first_chunk(process: Process, layout: Layout, parameters: StructValue | None, top: int) -> int | None:
+    """Return where the first chunk lies: by mp_.sbrk_base (which may be neither page-aligned nor the start of [heap]), else by [heap]."""
+    if parameters is not None and parameters["sbrk_base"]:
+        return first_chunk_after(parameters["sbrk_base"], layout)
+    heap = next((vma for vma in process.address_space if vma.path == "[heap]"), process.address_space.find(top))
+    return None if heap is None else first_chunk_after(heap.start, layout)
+
+
+def _walk_mapped(
+    process: Process, layout: Layout, walker: Walker, stretches: list[Stretch], start: int, top: int
+) -> None:
+    """Walk the brk heap from `start`; after fenceposts (somebody else moved brk) find where malloc's memory goes on."""
+    end = mapped_end(process, start)
+    limit = top if start <= top < end else end
+    at: int | None = start
+    while at is not None and at <= limit and len(stretches) < _MOST_STRETCHES:
+        stretch = walk_stretch(walker, process.memory, layout, at & ~(PAGE - 1), at, limit)
+        stretches.append(stretch)
+        if not stretch.ended_at_fencepost or stretch.end >= limit:
+            return
+        at = find_trail(walker, process.memory, layout, stretch.end, limit, layout.alignment)
+        if at is None and limit == top:
+            at = top
+
+
+def _walk_towards_top(process: Process, layout: Layout, walker: Walker, stretches: list[Stretch], top: int) -> None:
+    """Walk the mapping that top lies in: brk failed, and the arena went on by mmap (at a page, but a merged VMA may begin before)."""
+    vma = process.address_space.find(top)
+    if vma is None or not vma.writable:
+        fault = Fault(top, "malloc(): corrupted top size", f"top is {top:#x}, where no heap is mapped")
+        stretches.append(Stretch(top, top, top, faults=[fault], interrupted=True))
+        return
+    first = first_chunk_after(vma.start, layout)
+    at = find_trail(walker, process.memory, layout, first, top, PAGE)
+    if at is None:
+        at = top
+    stretches.append(walk_stretch(walker, process.memory, layout, at & ~(PAGE - 1), at, top))
+
+
+def _walk_older_mappings(
+    process: Process,
+    layout: Layout,
+    walker: Walker,
+    stretches: list[Stretch],
+    arena: StructValue,
+    claimed: list[tuple[int, int]],
+) -> None:
+    """Find the mappings the main arena used before top's: they end in fenceposts. Looked for only while system_mem is not accounted for."""
+    for vma in process.address_space:
+        known = [(each.mapping, each.end) for each in stretches]
+        # system_mem counts what others took by sbrk in between, so the brk heap counts from its first chunk to its end.
+        if arena["system_mem"] - _extent(known) < PAGE or len(stretches) >= _MOST_STRETCHES:
+            return
+        taken = [*known, *claimed]
+        if not _may_hold_a_continuation(vma) or any(start < vma.end and vma.start < end for start, end in taken):
+            continue
+        first = first_chunk_after(vma.start, layout)
+        at = find_trail(walker, process.memory, layout, first, vma.end, PAGE)
+        if at is None:
+            continue
+        stretch = walk_stretch(walker, process.memory, layout, at & ~(PAGE - 1), at, vma.end)
+        if stretch.ended_at_fencepost and not stretch.faults:
+            stretches.append(stretch)
+
+
+def _extent(ranges: list[tuple[int, int]]) -> int:
+    """Return the bytes from each range's start to its end, a gap of less than a heap's growth counted in."""
+    total, last = 0, None
+    for start, end in sorted(ranges):
+        near = last is not None and start - last < _FOREIGN_SBRK
+        total += end - (last if near and last is not None else start)
+        last = end
+    return total
+
+
+def _may_hold_a_continuation(vma: VMA) -> bool:
+    return vma.writable and vma.readable and not vma.is_file and (not vma.path or vma.path.startswith("[anon:"))

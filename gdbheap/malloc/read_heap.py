@@ -1,0 +1,224 @@
+"""read_heap: a process and a layout in, everything that malloc has out."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gdbheap.errors import NoHeap
+from gdbheap.lazy import np
+from gdbheap.malloc.arena import read_heaps, read_ring
+from gdbheap.malloc.bins import read_bins, read_fastbins
+from gdbheap.malloc.chunk_table import FLAG_MASK, FREE_STATES, IS_MMAPPED, MMAPPED_ARENA, ChunkTable, State
+from gdbheap.malloc.heap_view import Arena, Bin, Fault, HeapView, Region
+from gdbheap.malloc.layout import Layout
+from gdbheap.malloc.links import Links
+from gdbheap.malloc.main_arena import add_top, walk_main
+from gdbheap.malloc.mmapped import MmappedChunk, find_mmapped
+from gdbheap.malloc.stretch import Mark, Stretch, walk_stretch
+from gdbheap.malloc.tcache import read_tcache
+from gdbheap.malloc.walk import Progress, Walk, Walker
+from gdbheap.process.cstruct import StructValue
+from gdbheap.process.process import Process
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_Columns = tuple[
+    "NDArray[np.uint64]", "NDArray[np.uint64]", "NDArray[np.uint8]", "NDArray[np.uint8]", "NDArray[np.uint16]"
+]
+
+# Of one kind in one list; more say nothing new.
+_MOST_FAULTS = 16
+
+_STATE_OF_KIND = {
+    "tcache": State.TCACHE,
+    "fastbin": State.FASTBIN,
+    "unsorted": State.UNSORTED,
+    "small": State.SMALL,
+    "large": State.LARGE,
+}
+
+
+def read_heap(process: Process, layout: Layout, progress: Progress | None = None) -> HeapView:
+    """Read every arena, chunk and free list.
+
+    Heaps are walked first, with fd and bk of every chunk taken along, so that lists of a million chunks are then followed without a read
+    each; states join by address at the end. `progress` is called with each address reached, about once a MiB; a KeyboardInterrupt
+    cuts the walk short and leaves `complete` False. Raises MemoryFault where main_arena cannot be read, NoHeap where malloc has not
+    been used yet.
+    """
+    parameters = None
+    if layout.mp is not None and layout.malloc_par is not None:
+        parameters = layout.malloc_par.read(process.memory, layout.mp.value)
+    ring, faults = read_ring(process, layout)
+    if len(ring) == 1 and not ring[0]["top"]:
+        raise NoHeap("malloc has not been used yet: main_arena is empty. Stop later, after the first malloc")
+    walker = Walker(process.memory, layout, progress)
+    stretches = _walk_arenas(process, layout, ring, parameters, walker, faults)
+    claimed = [(each.mapping, each.end) for arena in stretches for each in arena]
+    mmapped, mmapped_notes = find_mmapped(process, layout, parameters, claimed)
+    bins = _read_bins(process, layout, ring, parameters, stretches, faults)
+    table = _join(layout, stretches, mmapped, bins, faults)
+    return HeapView(
+        layout=layout,
+        arenas=tuple(_arena(index, value, stretches[index]) for index, value in enumerate(ring)),
+        table=table,
+        bins=tuple(bins),
+        faults=tuple(faults),
+        parameters=parameters,
+        notes=(*_notes(layout, stretches), *mmapped_notes),
+        complete=not any(each.interrupted for arena in stretches for each in arena),
+    )
+
+
+def _walk_arenas(
+    process: Process,
+    layout: Layout,
+    ring: list[StructValue],
+    parameters: StructValue | None,
+    walker: Walker,
+    faults: list[Fault],
+) -> list[list[Stretch]]:
+    """Return every arena's stretches, in ring order."""
+    others = []
+    for arena in ring[1:]:
+        stretches, broken = _walk_heaps(process, layout, arena, walker)
+        others.append(stretches)
+        faults += broken
+    claimed = [(each.mapping, each.mapping + layout.heap_max) for arena in others for each in arena]
+    main = walk_main(process, layout, ring[0], parameters, walker, claimed)
+    everything = [main, *others]
+    faults += [fault for arena in everything for each in arena for fault in each.faults]
+    return everything
+
+
+def _walk_heaps(
+    process: Process, layout: Layout, arena: StructValue, walker: Walker
+) -> tuple[list[Stretch], list[Fault]]:
+    """Walk a non-main arena's heaps; the newest holds top."""
+    heaps, faults = read_heaps(process, layout, arena)
+    stretches = []
+    for heap in heaps:
+        top = arena["top"]
+        holds_top = heap.first_chunk <= top < heap.end
+        limit = top if holds_top else heap.end
+        stretch = walk_stretch(walker, process.memory, layout, heap.address, heap.first_chunk, limit)
+        if holds_top and stretch.end == top and not stretch.interrupted:
+            add_top(process, layout, stretch, top, arena, heap.end)
+        stretches.append(stretch)
+    return stretches, faults
+
+
+def _arena(index: int, value: StructValue, stretches: list[Stretch]) -> Arena:
+    regions = tuple(Region(index, each.mapping, each.start, each.end) for each in stretches)
+    tops = [mark for each in stretches for mark in each.marks if mark.state is State.TOP]
+    return Arena(index, value.address, value, regions, value["top"], tops[0].size if tops else 0)
+
+
+def _notes(layout: Layout, stretches: list[list[Stretch]]) -> list[str]:
+    notes = [note for arena in stretches for each in arena for note in each.notes]
+    unknown = [each for each in layout.threads if each.tcache is None and each.reason]
+    notes += [f"tcache of thread {each.number}: {each.reason}" for each in unknown]
+    return notes
+
+
+def _read_bins(
+    process: Process,
+    layout: Layout,
+    ring: list[StructValue],
+    parameters: StructValue | None,
+    stretches: list[list[Stretch]],
+    faults: list[Fault],
+) -> list[Bin]:
+    """Return every non-empty free list: tcaches by thread, then each arena's."""
+    walks = [walk for arena in stretches for each in arena for walk in each.walks]
+    links = Links(process.words, walks)
+    most = sum(len(walk.raw) for walk in walks)
+    bins: list[Bin] = []
+    for thread in layout.threads:
+        if thread.tcache is not None and layout.tcache_struct is not None:
+            found, broken = read_tcache(process, layout, layout.tcache_struct, thread, parameters, links)
+            bins += found
+            faults += broken
+    for index, arena in enumerate(ring):
+        found = read_fastbins(layout, arena, index, links, most) + read_bins(layout, arena, index, links, most)
+        bins += found
+        faults += [each.fault for each in found if each.fault]
+    return bins
+
+
+def _join(
+    layout: Layout,
+    stretches: list[list[Stretch]],
+    mmapped: list[MmappedChunk],
+    bins: list[Bin],
+    faults: list[Fault],
+) -> ChunkTable:
+    """Put walks, marks and mmapped chunks into one table in address order, and give each chunk its state."""
+    parts = [_walk_rows(index, walk) for index, arena in enumerate(stretches) for each in arena for walk in each.walks]
+    marks = [(index, mark) for index, arena in enumerate(stretches) for each in arena for mark in each.marks]
+    marks += [(MMAPPED_ARENA, Mark(each.address, each.size, IS_MMAPPED, State.IN_USE)) for each in mmapped]
+    parts.append(_mark_rows(marks))
+    address, size, flags, state, arena = (np.concatenate(column) for column in zip(*parts))
+    order = np.argsort(address, kind="stable")
+    table = ChunkTable(address[order], size[order], flags[order], state[order], arena[order])
+    _set_malloc_owned(layout, table)
+    _set_free(table, bins, faults)
+    return table
+
+
+def _walk_rows(arena: int, walk: Walk) -> _Columns:
+    """Return a walk's chunks as table columns. What the next header calls free is UNKNOWN until a list names it."""
+    state = np.full(len(walk.raw), State.IN_USE, np.uint8)
+    state[walk.free_rows()] = State.UNKNOWN
+    mask = np.uint64(FLAG_MASK)
+    return (
+        walk.address,
+        walk.raw & ~mask,
+        (walk.raw & mask).astype(np.uint8),
+        state,
+        np.full(len(walk.raw), arena, np.uint16),
+    )
+
+
+def _mark_rows(marks: list[tuple[int, Mark]]) -> _Columns:
+    return (
+        np.array([mark.address for _, mark in marks], np.uint64),
+        np.array([mark.size for _, mark in marks], np.uint64),
+        np.array([mark.flags for _, mark in marks], np.uint8),
+        np.array([mark.state for _, mark in marks], np.uint8),
+        np.array([arena for arena, _ in marks], np.uint16),
+    )
+
+
+def _set_malloc_owned(layout: Layout, table: ChunkTable) -> None:
+    """The struct of each tcache is an ordinary chunk, which malloc took from itself."""
+    for thread in layout.threads:
+        row = None if thread.tcache is None else table.row_of(thread.tcache.value - layout.header)
+        if row is not None:
+            table.state[row] = State.MALLOC_OWNED
+
+
+def _set_free(table: ChunkTable, bins: list[Bin], faults: list[Fault]) -> None:
+    """Give the chunks of each list their state; a list that names no chunk, or one that another list has, is a Fault."""
+    free = [int(state) for state in FREE_STATES]
+    for each in bins:
+        addresses = np.array(each.chunks, np.uint64)
+        rows = np.minimum(np.searchsorted(table.address, addresses), max(len(table) - 1, 0))
+        known = table.address[rows] == addresses if len(table) else np.zeros(len(addresses), bool)
+        taken = np.isin(table.state[rows], free) & known if len(table) else known
+        for address in addresses[~known][:_MOST_FAULTS].tolist():
+            faults.append(
+                Fault(
+                    address, "free list leaves the heap", f"{describe(each)} holds {address:#x}, where no chunk begins"
+                )
+            )
+        for address in addresses[taken][:_MOST_FAULTS].tolist():
+            faults.append(Fault(address, "chunk is in two free lists", f"{describe(each)} holds it too"))
+        table.state[rows[known & ~taken]] = _STATE_OF_KIND[each.kind]
+
+
+def describe(each: Bin) -> str:
+    """Return a bin's name for people: "tcache bin 3 of thread 812", "small bin 5 of arena 0"."""
+    owner = f"thread {each.thread}" if each.arena is None else f"arena {each.arena}"
+    return f"{each.kind} bin {each.index} of {owner}"

@@ -1,0 +1,156 @@
+"""Stretches: runs of chunks, walked, with what ended them; and finding the trail again where it was lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TYPE_CHECKING
+
+from gdbheap.errors import MemoryFault
+from gdbheap.lazy import np
+from gdbheap.malloc.chunk_table import FLAG_MASK, IS_MMAPPED, State
+from gdbheap.malloc.heap_view import Fault
+from gdbheap.malloc.layout import Layout
+from gdbheap.malloc.walk import AT_LIMIT, BAD_SIZE, FENCEPOST, INTERRUPTED, UNREADABLE, Walk, Walker
+from gdbheap.process.memory import Memory, Words, readable_pieces
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# How many places a lost trail is tried from, and how many chunks in a row make one believable that does not reach its end.
+_MOST_TRIALS = 256
+_BELIEVABLE = 16
+
+
+@dataclass(frozen=True)
+class Mark:
+    """A row that no walk yields: top, a fencepost, or a gap that could not be read as chunks (UNKNOWN)."""
+
+    address: int
+    size: int
+    flags: int
+    state: State
+
+
+@dataclass
+class Stretch:
+    """Chunks from `start` to `end` of one arena: the walks over it in order, and the marks between and behind them."""
+
+    mapping: int
+    start: int
+    end: int
+    walks: list[Walk] = field(default_factory=list)
+    marks: list[Mark] = field(default_factory=list)
+    faults: list[Fault] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+    interrupted: bool = False
+
+    @property
+    def ended_at_fencepost(self) -> bool:
+        """Whether malloc closed the stretch itself, to go on elsewhere."""
+        return bool(self.walks) and self.walks[-1].why == FENCEPOST
+
+
+def walk_stretch(walker: Walker, memory: Memory, layout: Layout, mapping: int, start: int, limit: int) -> Stretch:
+    """Walk from the chunk at `start` to `limit` (top, or the heap's end), over corrupt headers where the trail can be found again."""
+    stretch = Stretch(mapping, start, start)
+    at = start
+    while True:
+        walk = walker.walk(at, limit)
+        stretch.walks.append(walk)
+        stretch.end = walk.end
+        if walk.why == AT_LIMIT:
+            return stretch
+        if walk.why == INTERRUPTED:
+            stretch.interrupted = True
+            return stretch
+        if walk.why == FENCEPOST and _close(stretch, memory, layout, limit):
+            return stretch
+        resumed = _resume(walker, memory, layout, walk.end, limit)
+        until = limit if resumed is None else resumed
+        stretch.marks.append(Mark(walk.end, until - walk.end, walk.raw_at_end & FLAG_MASK, State.UNKNOWN))
+        _tell(stretch, walk, layout, resumed, until)
+        stretch.end = until
+        if resumed is None:
+            return stretch
+        at = resumed
+
+
+def _tell(stretch: Stretch, walk: Walk, layout: Layout, resumed: int | None, until: int) -> None:
+    """Add what was lost, as a note (unreadable memory) or a Fault (a size that cannot be)."""
+    went_on = (
+        f"nothing up to {until:#x} could be read as chunks"
+        if resumed is None
+        else f"the walk resumes at {resumed:#x}, the first header from which the chunks go on"
+    )
+    if walk.why == UNREADABLE:
+        stretch.notes.append(f"memory at {walk.end:#x} cannot be read; {went_on}")
+        return
+    size = walk.raw_at_end & ~FLAG_MASK
+    if size < layout.min_size:
+        why = f"less than the smallest chunk, {layout.min_size:#x}"
+    elif size % layout.alignment:
+        why = f"not a multiple of {layout.alignment}"
+    else:
+        why = f"and the chunk would end at {walk.end + size:#x}, past the heap's last"
+    stretch.faults.append(
+        Fault(walk.end, "invalid chunk size", f"size field is {walk.raw_at_end:#x}, {why}; {went_on}")
+    )
+
+
+def _close(stretch: Stretch, memory: Memory, layout: Layout, limit: int) -> bool:
+    """Mark the two fenceposts that sysmalloc leaves behind; False where the second is missing: then it was a corrupt size."""
+    first = stretch.end
+    words = Words(memory, layout.word)
+    try:
+        raw, second = words.read(first + layout.word), words.read(first + layout.header + layout.word)
+    except MemoryFault:
+        return False
+    # Main arena: two headers of size 2P. Other heaps: the second has size 0 (mirrors sysmalloc).
+    if second & ~FLAG_MASK not in (0, layout.header) or not second & 1:
+        return False
+    for address, word in ((first, raw), (first + layout.header, second)):
+        stretch.marks.append(Mark(address, layout.header, word & FLAG_MASK, State.FENCEPOST))
+    stretch.end = first + 2 * layout.header
+    return stretch.end <= limit
+
+
+def _resume(walker: Walker, memory: Memory, layout: Layout, lost: int, limit: int) -> int | None:
+    """Return where the chunks go on after the corrupt header at `lost`, or None."""
+    return find_trail(walker, memory, layout, lost + layout.alignment, limit, layout.alignment)
+
+
+def find_trail(walker: Walker, memory: Memory, layout: Layout, start: int, limit: int, step: int) -> int | None:
+    """Return the first address from `start` on, by `step`, whose chunks lead exactly to `limit`, or to fenceposts; failing that, the first
+    that leads over at least 16 chunks. None where there is none in the first few hundred plausible ones."""
+    believable = None
+    for candidate in islice(_plausible_headers(memory, layout, start, limit, step), _MOST_TRIALS):
+        walk = walker.walk(candidate, limit)
+        if (walk.why == AT_LIMIT and walk.end == limit) or (walk.why == FENCEPOST and len(walk.raw)):
+            return candidate
+        if believable is None and len(walk.raw) >= _BELIEVABLE and walk.why in (BAD_SIZE, UNREADABLE):
+            believable = candidate
+    return believable
+
+
+def _plausible_headers(memory: Memory, layout: Layout, start: int, limit: int, step: int) -> Iterator[int]:
+    """Yield, in order, the addresses start + n * step whose size word could be a chunk's that ends by `limit`."""
+    word_type = np.dtype(np.uint64 if layout.word == 8 else np.uint32)
+    for address, data in readable_pieces(memory, start, limit):
+        usable = len(data) // layout.word * layout.word
+        first = -(address - start) % step
+        words = np.frombuffer(data, word_type, usable // layout.word)
+        sizes = words[(first + layout.word) // layout.word :: step // layout.word].astype(np.uint64)
+        where = address + first + np.arange(len(sizes), dtype=np.int64) * step
+        yield from where[plausible_sizes(sizes, where, limit, layout)].tolist()
+
+
+def plausible_sizes(raw: NDArray[np.uint64], where: NDArray[np.int64], limit: int, layout: Layout) -> NDArray[np.bool_]:
+    """Return which size words could be those of heap chunks at `where` that end by `limit`."""
+    size = raw & np.uint64(0xFFFF_FFFF_FFFF_FFF8)
+    room = (limit - where).astype(np.uint64)
+    aligned = (size & np.uint64(layout.alignment - 1)) == 0
+    in_heap = (raw & np.uint64(IS_MMAPPED)) == 0
+    plausible: NDArray[np.bool_] = aligned & in_heap & (size >= np.uint64(layout.min_size)) & (size <= room)
+    return plausible
