@@ -1,0 +1,185 @@
+"""The systems of the matrix: whole Debian systems, each a root directory made once and kept in the cache directory."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import IO, NamedTuple
+
+from matrix.archive import KEYRING, apt_options, debian_archive
+from matrix.environment import cache_directory, local_paths
+
+TEST_PACKAGES = (
+    "gdb gdbserver libc6-dbg gcc g++ libc6-dev gcc-multilib g++-multilib libc6:i386 libc6-dbg:i386 "
+    "python3 python3-pip perl git sqlite3 redis-server {nginx} vim-tiny valgrind procps ca-certificates"
+)
+NEWCOMER_PACKAGES = "python3 git ca-certificates"
+
+PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+# Runs as the first process of its own mount, pid, network and ipc namespaces: whatever a test starts ends with it, and
+# no test reaches the network. $1 is the root, $2 the checkout, $3 where results go; then the command.
+INSIDE = """
+set -e
+root=$1 checkout=$2 results=$3; shift 3
+mount -t proc proc "$root/proc"
+mount --rbind /dev "$root/dev"
+mount --rbind /sys "$root/sys"
+mount -t tmpfs -o mode=1777 tmpfs "$root/tmp"
+mkdir -p "$root/src"
+mount --bind "$checkout" "$root/src"
+mount -o remount,bind,ro "$root/src"
+mount --bind "$results" "$root/mnt"
+chroot "$root" python3 -c "$LOOPBACK_UP"
+# Not the last command, so that this shell stays the first process and reaps what the tests leave behind.
+code=0
+chroot "$root" sh -c 'cd /src && exec "$@"' sh "$@" || code=$?
+exit $code
+"""
+
+# SIOCSIFFLAGS with IFF_UP and IFF_RUNNING: gdbserver and the servers under test listen on 127.0.0.1.
+LOOPBACK_UP = """
+import fcntl, socket, struct
+fcntl.ioctl(socket.socket(), 0x8914, struct.pack("16sh22x", b"lo", 0x41))
+"""
+
+
+class System(NamedTuple):
+    """A Debian suite and what it brings."""
+
+    name: str
+    glibc: str
+    gdb: str
+    python: str
+    nginx: str = "nginx-light"
+
+    @property
+    def root(self) -> Path:
+        return cache_directory() / "roots" / self.name
+
+    @property
+    def packages(self) -> list[str]:
+        return TEST_PACKAGES.format(nginx=self.nginx).split()
+
+
+SYSTEMS = (
+    System("bullseye", "2.31", "10.1", "3.9"),
+    System("bookworm", "2.36", "13.1", "3.11"),
+    System("trixie", "2.41", "16.3", "3.13"),
+    System("sid", "2.43", "18.1", "3.14", nginx="nginx"),
+)
+
+
+def prepare(
+    system: System, requirements: Sequence[str], pip: Mapping[str, str], log: IO[str], say: Callable[[str], None]
+) -> None:
+    """Make `system`'s root if there is none of this list of packages yet, and install `requirements` in its /opt/py."""
+    stamp = system.root / "etc" / "gdbheap-root"
+    wanted = " ".join(system.packages) + "\n"
+    with _locked(system.root):
+        if not stamp.exists() or stamp.read_text() != wanted:
+            say(f"{system.name}: making its root directory (about a minute, 0.9 GB, kept in {system.root})")
+            make_root(system.name, system.packages, ["amd64", "i386"], system.root, log, stamp=wanted)
+        _install_requirements(system, requirements, pip, log, say)
+
+
+def make_root(
+    suite: str, packages: Sequence[str], architectures: Sequence[str], root: Path, log: IO[str], stamp: str = ""
+) -> None:
+    """Make a Debian system at `root`, whole or not at all. CalledProcessError if mmdebstrap fails; `log` has its words."""
+    root.parent.mkdir(parents=True, exist_ok=True)
+    new = Path(tempfile.mkdtemp(prefix=f".{root.name}.", dir=root.parent))
+    try:
+        new.chmod(0o755)
+        command = ["mmdebstrap", "--variant=minbase", f"--architectures={','.join(architectures)}"]
+        command += [f"--include={','.join(packages)}", f"--keyring={KEYRING}"]
+        # A suite's release file can be past its date on a mirror that stands still.
+        command += ['--aptopt=Acquire::Check-Valid-Until "false"', *(f"--aptopt={line}" for line in apt_options())]
+        archive = debian_archive()
+        command += [suite, str(new), *([archive] if archive else [])]
+        subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        if stamp:
+            (new / "etc" / "gdbheap-root").write_text(stamp)
+        if root.exists():
+            remove(root)
+        new.rename(root)
+    finally:
+        if new.exists():
+            remove(new)
+
+
+def remove(root: Path) -> None:
+    """Delete a root directory; nothing is mounted in it, for mounts are made in namespaces of their own."""
+    aside = Path(tempfile.mkdtemp(prefix=".old.", dir=root.parent))
+    root.rename(aside / "root")
+    shutil.rmtree(aside)
+
+
+def inside(root: Path, checkout: Path, results: Path, command: Sequence[str], **variables: str) -> list[str]:
+    """Return the command that runs `command` in `root`, `checkout` read-only at /src and `results` at /mnt."""
+    enter = ["unshare", "--mount", "--pid", "--net", "--ipc", "--fork", "--kill-child", "sh", "-c", INSIDE, "inside"]
+    enter = ["env", f"LOOPBACK_UP={LOOPBACK_UP}", *enter]
+    return [*enter, str(root), str(checkout), str(results), *_environment(variables), *command]
+
+
+def _environment(variables: Mapping[str, str]) -> list[str]:
+    standard = {"PATH": PATH, "HOME": "/root", "LC_ALL": "C.UTF-8", "TERM": "xterm"}
+    return ["env", "-i", *(f"{name}={value}" for name, value in {**standard, **variables}.items())]
+
+
+def _install_requirements(
+    system: System, requirements: Sequence[str], pip: Mapping[str, str], log: IO[str], say: Callable[[str], None]
+) -> None:
+    """Have the root's own pip, set up as this machine's is, put `requirements` into /opt/py, all of them or none."""
+    root = system.root
+    wanted = "\n".join(requirements) + "\n"
+    stamp = root / "opt" / "py" / "requirements.txt"
+    if stamp.exists() and stamp.read_text() == wanted:
+        return
+    say(f"{system.name}: installing {', '.join(requirements)} for its Python")
+    new = root / "opt" / "py.new"
+    shutil.rmtree(new, ignore_errors=True)
+    install = ["python3", "-m", "pip", "install", "--no-cache-dir", "--quiet", "--target", "/opt/py.new", *requirements]
+    run_with_network(root, install, pip, log)
+    (new / "requirements.txt").write_text(wanted)
+    shutil.rmtree(root / "opt" / "py", ignore_errors=True)
+    new.rename(root / "opt" / "py")
+
+
+def run_with_network(root: Path, command: Sequence[str], settings: Mapping[str, str], log: IO[str]) -> None:
+    """Run `command` in `root` with this machine's network, name servers and `settings` (proxy, certificates, pip's)."""
+    shutil.copyfile("/etc/resolv.conf", root / "etc" / "resolv.conf")
+    script = ['mount -t proc proc "$1/proc"', 'mount --rbind /dev "$1/dev"', 'mount -t tmpfs tmpfs "$1/tmp"']
+    for path in local_paths(dict(settings)):
+        there = root / path.relative_to("/")
+        there.parent.mkdir(parents=True, exist_ok=True)
+        if path.is_dir():
+            there.mkdir(exist_ok=True)
+        elif not there.exists():
+            there.touch()
+        script.append(f"mount --bind '{path}' \"$1{path}\"")
+    text = "set -e\n" + "\n".join(script) + '\nroot=$1; shift; chroot "$root" "$@"\n'
+    enter = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", text, "inside", str(root)]
+    subprocess.run(
+        [*enter, *_environment(settings), *command], check=True, stdin=subprocess.DEVNULL, stdout=log, stderr=log
+    )
+
+
+@contextlib.contextmanager
+def _locked(root: Path) -> Iterator[None]:
+    """Hold `root` against another run that would make it at the same time."""
+    root.parent.mkdir(parents=True, exist_ok=True)
+    with open(root.with_name(f".{root.name}.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def can_enter_roots() -> bool:
+    """True where this user may make a root and namespaces for it."""
+    return os.geteuid() == 0 and subprocess.run(["unshare", "--mount", "true"], capture_output=True).returncode == 0
