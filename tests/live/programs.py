@@ -1,0 +1,86 @@
+"""The programs of fixtures/programs: built with the system's own gcc, started, waited for without sleeping, and ended."""
+
+from __future__ import annotations
+
+import functools
+import os
+import selectors
+import subprocess
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+from ledger import Ledger, read_ledger
+
+SOURCES = Path(__file__).parents[2] / "fixtures" / "programs"
+PATIENCE = 60.0
+
+_built = tempfile.TemporaryDirectory(prefix="gdbheap-programs-")
+
+
+@functools.cache
+def build(name: str, *flags: str) -> Path:
+    """Return the program compiled with these flags (once per session)."""
+    target = Path(_built.name) / "-".join([name, *(flag.strip("-").replace("=", "_") for flag in flags)])
+    command = ["gcc", "-g", "-O1", "-Wall", "-Wextra", "-Werror", "-pthread", *flags]
+    subprocess.run([*command, str(SOURCES / f"{name}.c"), "-o", str(target)], check=True, timeout=PATIENCE)
+    return target
+
+
+class Running:
+    """A started program that has come to its stop. `ledger` is what it has told so far."""
+
+    def __init__(self, process: subprocess.Popen[bytes]) -> None:
+        self._process = process
+        self._text = self._read_until(b"ready\n").decode()
+        self.ledger = read_ledger(self._text)
+
+    @property
+    def pid(self) -> int:
+        """The process that told the ledger (a forked child is not the one that was started)."""
+        return self.ledger.pid or self._process.pid
+
+    def finish(self) -> Ledger:
+        """Let it go on to its end; return the ledger with the totals that it printed."""
+        rest, _ = self._process.communicate(timeout=PATIENCE)
+        assert self._process.returncode == 0, f"the program ended with {self._process.returncode}"
+        return read_ledger(self._text + rest.decode())
+
+    def wait(self) -> None:
+        """Wait for the end of the process that was started."""
+        self._process.wait(PATIENCE)
+
+    def _read_until(self, mark: bytes) -> bytes:
+        assert self._process.stdout is not None
+        text, end = b"", time.monotonic() + PATIENCE
+        with selectors.DefaultSelector() as selector:
+            selector.register(self._process.stdout, selectors.EVENT_READ)
+            while not text.endswith(mark):
+                assert selector.select(end - time.monotonic()), f"no {mark!r} within {PATIENCE} s"
+                piece = os.read(self._process.stdout.fileno(), 1 << 16)
+                assert piece, f"the program ended before {mark!r}: {text[-200:]!r}"
+                text += piece
+        return text
+
+
+@contextmanager
+def running(
+    program: Path, *arguments: str, environment: dict[str, str] | None = None, directory: Path | None = None
+) -> Iterator[Running]:
+    """Start the program (in `directory`, if given) and yield it at its stop; kill it (and its children) at the end, whatever happens."""
+    process = subprocess.Popen(
+        [str(program), *arguments],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        env={**os.environ, **(environment or {})},
+        start_new_session=True,
+        cwd=directory,
+    )
+    try:
+        yield Running(process)
+    finally:
+        with suppress(ProcessLookupError):
+            os.killpg(process.pid, 9)
+        process.communicate()
