@@ -1,0 +1,40 @@
+"""How one cell looks in text: its column's format applied."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from gdbheap.report.printable import human_size, printable
+
+UNKNOWN = "?"
+
+# Formats whose cells line up at the right.
+RIGHT = frozenset({"address", "size", "bytes", "count"})
+
+
+def cell_text(value: Any, format: str) -> str:
+    """Return the cell as text, safe to print; None is UNKNOWN."""
+    if value is None:
+        return UNKNOWN
+    return _FORMATS[format](value)
+
+
+def _list(values: Any) -> str:
+    return " ".join(f"{each:#x}" for each in values)
+
+
+def _text(value: Any) -> str:
+    return printable(str(value))
+
+
+_FORMATS: dict[str, Callable[[Any], str]] = {
+    "address": lambda value: f"{value:#x}",
+    "size": lambda value: f"{value:#x}",
+    "bytes": human_size,
+    "count": lambda value: f"{value:,}",
+    "text": _text,
+    "strip": _text,
+    "flag": lambda value: "yes" if value else "no",
+    "list": _list,
+}

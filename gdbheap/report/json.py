@@ -1,0 +1,76 @@
+"""A Report as JSON, one row at a time: a million rows never become one object.
+
+Addresses are hex strings (JSON numbers lose them), sizes and counts ints, unknown is null.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from gdbheap.malloc.heap_view import Fault
+from gdbheap.report.printable import printable
+from gdbheap.report.report import Report
+
+SCHEMA = "gdbheap/1"
+
+
+def json_lines(report: Report) -> Iterator[str]:
+    """Yield the lines of the report's JSON, one for each row, each with its line end."""
+    yield f'{{"schema": "{SCHEMA}", "command": {json.dumps(report.command)},\n"rows": ['
+    keys = [json.dumps(column.name) for column in report.columns]
+    converters = [_CONVERTERS[column.format] for column in report.columns]
+    separator = "\n"
+    for row in report.rows:
+        cells = (
+            f"{key}: {'null' if cell is None else convert(cell)}" for key, convert, cell in zip(keys, converters, row)
+        )
+        yield f"{separator}{{{', '.join(cells)}}}"
+        separator = ",\n"
+    yield "],\n"
+    totals = {name: _plain(value) for name, value in report.totals.items()}
+    notes = [printable(note) for note in report.notes]
+    faults = [_fault(fault) for fault in report.faults]
+    yield f'"totals": {json.dumps(totals)},\n"notes": {json.dumps(notes)},\n"faults": {json.dumps(faults)}}}\n'
+
+
+def _fault(fault: Fault) -> dict[str, str]:
+    return {
+        "address": f"{fault.address:#x}",
+        "message": printable(fault.message),
+        "detail": printable(fault.detail),
+    }
+
+
+def _plain(value: Any) -> Any:
+    """Return a total as JSON has it: numpy's ints as ints, text made safe."""
+    if isinstance(value, str):
+        return printable(value)
+    if value is None or isinstance(value, (bool, float, list, dict)):
+        return value
+    return int(value)
+
+
+def _address(value: Any) -> str:
+    return f'"{value:#x}"'
+
+
+def _integer(value: Any) -> str:
+    return str(int(value))
+
+
+def _text(value: Any) -> str:
+    return json.dumps(printable(str(value)))
+
+
+_CONVERTERS: dict[str, Callable[[Any], str]] = {
+    "address": _address,
+    "size": _integer,
+    "bytes": _integer,
+    "count": _integer,
+    "text": _text,
+    "strip": _text,
+    "flag": lambda value: "true" if value else "false",
+    "list": lambda values: f"[{', '.join(map(_address, values))}]",
+}

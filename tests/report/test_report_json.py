@@ -1,0 +1,83 @@
+"""Reports as JSON: the published schema."""
+
+from __future__ import annotations
+
+import json
+
+from gdbheap.lazy import np
+from gdbheap.malloc.heap_view import Fault
+from gdbheap.report.json import json_lines
+from gdbheap.report.report import Column, Report
+
+COLUMNS = (
+    Column("address", "address"),
+    Column("size", "size"),
+    Column("state"),
+    Column("prev_inuse", "flag"),
+    Column("links", "list"),
+    Column("hidden", "count", shown=False),
+)
+
+
+def test_the_whole_schema():
+    report = Report(
+        "heap things",
+        COLUMNS,
+        [(0x555555559000, 656, "in_use", True, [0x10], 3), (2**64 - 1, None, "x\x1b\udcff", False, [], np.uint64(7))],
+        totals={"chunks": np.int64(2), "live_bytes": None, "held_by": "main"},
+        notes=("a note",),
+        faults=(Fault(0x1000, "loop", "at 0x10"),),
+    )
+    text = "".join(json_lines(report))
+    assert text.isascii()
+    assert json.loads(text) == {
+        "schema": "gdbheap/1",
+        "command": "heap things",
+        "rows": [
+            {
+                "address": "0x555555559000",
+                "size": 656,
+                "state": "in_use",
+                "prev_inuse": True,
+                "links": ["0x10"],
+                "hidden": 3,
+            },
+            {
+                "address": "0xffffffffffffffff",
+                "size": None,
+                "state": "x\\x1b\\xff",
+                "prev_inuse": False,
+                "links": [],
+                "hidden": 7,
+            },
+        ],
+        "totals": {"chunks": 2, "live_bytes": None, "held_by": "main"},
+        "notes": ["a note"],
+        "faults": [{"address": "0x1000", "message": "loop", "detail": "at 0x10"}],
+    }
+
+
+def test_rows_for_people_do_not_change_the_rows():
+    report = Report("x", (Column("size", "size"),), [(1,), (2,)], people=[(1,)])
+    assert json.loads("".join(json_lines(report)))["rows"] == [{"size": 1}, {"size": 2}]
+
+
+def test_rows_are_made_one_by_one():
+    class Rows:
+        """A million rows that exist only as they are asked for."""
+
+        asked = 0
+
+        def __len__(self):
+            return 10**6
+
+        def __getitem__(self, row):
+            if row >= len(self):
+                raise IndexError
+            Rows.asked = row
+            return (row,)
+
+    lines = json_lines(Report("x", (Column("size", "size"),), Rows()))
+    for _ in range(10):
+        next(lines)
+    assert Rows.asked < 10
