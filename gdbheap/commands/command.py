@@ -27,6 +27,7 @@ class Argument:
     help: str
     choices: tuple[str, ...] = ()
     default: Any = None
+    required: bool = False
 
     @property
     def key(self) -> str:

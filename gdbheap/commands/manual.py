@@ -1,0 +1,53 @@
+"""A command's help text, made from its Command: gdb's `help` and `apropos` read it, and so does the README."""
+
+from __future__ import annotations
+
+from gdbheap.commands.arguments import COMMON
+from gdbheap.commands.command import Argument, Command
+
+_VALUE = {
+    "expression": "a gdb expression",
+    "size": "bytes: a gdb expression, or a number with k, M or G",
+    "range": "bytes: MIN-MAX, MIN-, -MAX or one size",
+    "count": "a number",
+}
+
+
+def manual(command: Command) -> str:
+    """Return the text: summary, usage, description, arguments with units, examples."""
+    parts = [command.summary, f"Usage: {usage(command)}"]
+    if command.description:
+        parts.append(command.description)
+    parts.append(_arguments(command.arguments + COMMON))
+    if command.examples:
+        parts.append("Examples:\n" + "\n".join(f"  {line}\n      {shows}" for line, shows in command.examples))
+    return "\n\n".join(parts)
+
+
+def usage(command: Command) -> str:
+    """Return the one line that shows what may follow the name."""
+    words = [command.name]
+    for each in command.arguments + COMMON:
+        words.append(_spelled(each) if each.required else f"[{_spelled(each)}]")
+    return " ".join(words)
+
+
+def _spelled(argument: Argument) -> str:
+    if not argument.name.startswith("--") or argument.kind == "flag":
+        return argument.name
+    return f"{argument.name} {_placeholder(argument)}"
+
+
+def _placeholder(argument: Argument) -> str:
+    return {"path": "FILE", "choice": "NAME,...", "count": "N", "range": "MIN-MAX", "size": "BYTES"}.get(
+        argument.kind, "EXPRESSION" if argument.kind == "expression" else "TEXT"
+    )
+
+
+def _arguments(arguments: tuple[Argument, ...]) -> str:
+    width = max(len(_spelled(each)) for each in arguments)
+    lines = []
+    for each in arguments:
+        value = f"one of {', '.join(each.choices)}" if each.kind == "choice" else _VALUE.get(each.kind, "")
+        lines.append(f"  {_spelled(each):<{width}}  {each.help}" + (f" ({value})" if value else ""))
+    return "Arguments:\n" + "\n".join(lines)

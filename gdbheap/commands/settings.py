@@ -1,0 +1,35 @@
+"""What `set gdbheap NAME` and `show gdbheap NAME` know."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Setting:
+    """`kind` is "count" (int, None where unlimited) or "flag" (bool)."""
+
+    name: str
+    kind: str
+    default: Any
+    summary: str
+    description: str
+
+
+SETTINGS = (
+    Setting(
+        "limit",
+        "count",
+        50,
+        "how many rows a command shows to people",
+        "Longer answers end with how many rows more there are. `unlimited` shows all. JSON always has every row.",
+    ),
+    Setting(
+        "preview",
+        "flag",
+        True,
+        "whether lists of chunks show what is in each",
+        "A preview is text where the chunk holds text, the symbol where its first word is an address of one, else its first words.",
+    ),
+)

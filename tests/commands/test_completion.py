@@ -1,0 +1,44 @@
+"""What Tab offers."""
+
+from __future__ import annotations
+
+import pytest
+from test_arguments import COMMAND
+
+from gdbheap.commands.command import Argument, Command
+from gdbheap.commands.completion import EXPRESSION, PATH, complete
+
+ALL = ["--state", "--size", "--at-most", "--limit", "--where", "--summary", "--json", "--output"]
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", EXPRESSION),
+        ("pt", EXPRESSION),
+        ("--", ALL),
+        ("--s", ["--state", "--size", "--summary"]),
+        ("--size 3 --s", ["--state", "--summary"]),
+        ("--state ", ["in_use", "tcache", "top"]),
+        ("--state t", ["tcache", "top"]),
+        ("--state=t", ["--state=tcache", "--state=top"]),
+        ("--state in_use,to", ["in_use,top"]),
+        ("--output /t", PATH),
+        ("--where p", EXPRESSION),
+        ("--limit ", []),
+    ],
+)
+def test_candidates(text, expected):
+    assert complete(COMMAND, text) == expected
+
+
+def test_a_command_with_nothing_but_options_offers_them():
+    assert complete(Command("heap", "Show.", COMMAND.run), "") == ["--json", "--output"]
+
+
+def test_each_positional_has_its_own_candidates():
+    kinds = Argument("KIND", "choice", "Which.", ("tcache", "small"))
+    command = Command("heap x", "X.", COMMAND.run, arguments=(kinds, Argument("ADDRESS", "expression", "Where.")))
+    assert complete(command, "sm") == ["small"]
+    assert complete(command, "--json t") == ["tcache"]
+    assert complete(command, "small ") == EXPRESSION
