@@ -1,0 +1,15 @@
+"""What a user can type: one file for each command, with its whole face in it (words, help, examples, columns)."""
+
+from __future__ import annotations
+
+from importlib import import_module
+
+from gdbheap.commands.command import Command
+
+# One line for each command, in the order of the help: the module of this package that holds it as COMMAND.
+MODULES = (
+    #
+    "about",
+)
+
+COMMANDS: tuple[Command, ...] = tuple(import_module(f"{__name__}.{module}").COMMAND for module in MODULES)

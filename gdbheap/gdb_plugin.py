@@ -1,0 +1,188 @@
+"""gdbheap in gdb: its commands, parameters and convenience functions. All that they say is computed elsewhere."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import gdb
+
+from gdbheap import packages
+from gdbheap.commands import COMMANDS
+from gdbheap.commands.arguments import parse
+from gdbheap.commands.command import Command
+from gdbheap.commands.completion import EXPRESSION, PATH, complete, current_word
+from gdbheap.commands.manual import manual
+from gdbheap.commands.settings import SETTINGS, Setting
+from gdbheap.errors import HeapError, UsageError
+from gdbheap.gdb_target import GdbTarget
+from gdbheap.report.json import json_lines
+from gdbheap.report.printable import printable
+from gdbheap.report.report import Report
+from gdbheap.report.text import plain, terminal_paint, text_lines
+
+PREFIX = "gdbheap"
+_EVENTS = (
+    "stop cont exited new_objfile clear_objfiles free_objfile inferior_call memory_changed register_changed "
+    "new_inferior inferior_deleted executable_changed corefile_changed"
+)
+_PIECE = 1 << 16
+_COMPLETERS = {EXPRESSION: gdb.COMPLETE_EXPRESSION, PATH: gdb.COMPLETE_FILENAME}
+
+
+def register_all() -> None:
+    """Register everything with gdb, once; print a line if a package is missing or a name was taken."""
+    if _registered:
+        return
+    _register_settings()
+    _register_commands()
+    for name in _EVENTS.split():
+        if hasattr(gdb.events, name):
+            getattr(gdb.events, name).connect(_target.forget)
+    missing = packages.missing()
+    if missing:
+        gdb.write(packages.advice(missing) + "\n")
+
+
+class GdbCommand(gdb.Command):
+    """A Command under one of its names in gdb."""
+
+    def __init__(self, name: str, command: Command, is_prefix: bool) -> None:
+        self.__doc__ = manual(command)
+        self._command = command
+        super().__init__(name, gdb.COMMAND_DATA, prefix=is_prefix)
+
+    def invoke(self, line: str, from_tty: bool) -> None:
+        try:
+            _target.begin()
+            arguments = parse(self._command, line, _target.evaluate)
+            report = self._command.run(_target, arguments)
+            _deliver(report, arguments["json"], arguments["output"], from_tty)
+        except UsageError as error:
+            raise gdb.GdbError(f"{self._command.name}: {printable(str(error))}") from None
+        except HeapError as error:
+            raise gdb.GdbError(printable(str(error))) from None
+        except KeyboardInterrupt:
+            raise gdb.GdbError("Quit") from None
+        except ModuleNotFoundError as error:
+            missing = packages.missing()
+            if error.name is None or packages.REQUIRED.get(error.name.partition(".")[0]) not in missing:
+                raise
+            raise gdb.GdbError(packages.advice(missing)) from None
+
+    def complete(self, text: str, word: str | None) -> Any:
+        found = complete(self._command, text)
+        if isinstance(found, str):
+            return _COMPLETERS[found]
+        # gdb's word may begin after ours does (it breaks at "=" and ","): it wants the rest of ours alone.
+        done = len(current_word(text)) - len(word or "")
+        return [each[max(done, 0) :] for each in found]
+
+
+class GdbPrefix(gdb.Command):
+    """A name that only has commands below it."""
+
+    def __init__(self, name: str, summary: str) -> None:
+        self.__doc__ = summary
+        super().__init__(name, gdb.COMMAND_DATA, prefix=True)
+
+
+class GdbShow(GdbPrefix):
+    """`show gdbheap`: every setting."""
+
+    def invoke(self, line: str, from_tty: bool) -> None:
+        if line:
+            raise gdb.GdbError(f"gdbheap has no setting {line!r}: {', '.join(each.name for each in SETTINGS)}")
+        for each in SETTINGS:
+            gdb.execute(f"show {PREFIX} {each.name}", from_tty)
+
+
+class GdbSetting(gdb.Parameter):
+    """`set gdbheap NAME` and `show gdbheap NAME`."""
+
+    def __init__(self, setting: Setting) -> None:
+        self.set_doc = f"Set {setting.summary}."
+        self.show_doc = f"Show {setting.summary}."
+        self.__doc__ = setting.description
+        kind = gdb.PARAM_BOOLEAN if setting.kind == "flag" else gdb.PARAM_UINTEGER
+        super().__init__(f"{PREFIX} {setting.name}", gdb.COMMAND_DATA, kind)
+        self.value = setting.default
+        self._summary = setting.summary
+
+    def get_set_string(self) -> str:
+        return ""
+
+    def get_show_string(self, value: str) -> str:
+        return f"{self._summary[0].upper()}{self._summary[1:]}: {value}."
+
+
+_registered: list[gdb.Command | gdb.Parameter] = []
+_target = GdbTarget(lambda name: gdb.parameter(f"{PREFIX} {name}"))
+
+
+def _register_settings() -> None:
+    _registered.append(GdbPrefix(f"set {PREFIX}", "Set gdbheap's settings."))
+    _registered.append(GdbShow(f"show {PREFIX}", "Show gdbheap's settings."))
+    _registered.extend(GdbSetting(each) for each in SETTINGS)
+
+
+def _register_commands() -> None:
+    """Register each command under `gdbheap`, and under its own name where that is nobody's yet."""
+    by_name = {command.name: command for command in COMMANDS}
+    prefixes = {name.rpartition(" ")[0] for name in by_name} - {""} | {PREFIX}
+    names = sorted({*by_name, *prefixes}, key=lambda name: name.count(" "))
+    taken = {name for name in names if " " not in name and name != PREFIX and _is_taken(name)}
+    for name in names:
+        own = [] if name.split()[0] in taken else [name]
+        for spelled in own if name == PREFIX else [*own, f"{PREFIX} {name}"]:
+            if name in by_name:
+                _registered.append(GdbCommand(spelled, by_name[name], name in prefixes))
+            else:
+                _registered.append(GdbPrefix(spelled, f"Commands of gdbheap: {name}."))
+    if taken:
+        names = ", ".join(f"{PREFIX} {name}" for name in sorted(taken))
+        gdb.write(f"gdbheap: left to others what they have defined; type {names}\n")
+
+
+def _is_taken(name: str) -> bool:
+    """Whether gdb has a command of just this name, its own, a plugin's or a user's."""
+    if gdb.parameter("max-completions") != 0:
+        return name in gdb.execute(f"complete {name}", to_string=True).split("\n")
+    try:
+        gdb.execute(f"help {name}", to_string=True)
+    except gdb.error:
+        return False
+    return True
+
+
+def _deliver(report: Report, as_json: bool, path: str | None, from_tty: bool) -> None:
+    if path is None:
+        colour = not as_json and from_tty and _is_terminal()
+        paint = terminal_paint() if colour else plain
+        width = gdb.parameter("width") if colour else None
+        _write(json_lines(report) if as_json else text_lines(report, width, paint))
+        return
+    try:
+        with open(path, "w", encoding="utf-8") as file:
+            file.writelines(json_lines(report) if as_json else text_lines(report))
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from error
+    gdb.write(f"{len(report.rows):,} rows in {printable(path)}\n")
+
+
+def _is_terminal() -> bool:
+    return bool(gdb.parameter("style enabled")) and os.isatty(1)
+
+
+def _write(lines: Iterator[str]) -> None:
+    """Write the lines in large pieces; gdb pages them."""
+    pieces: list[str] = []
+    size = 0
+    for line in lines:
+        pieces.append(line)
+        size += len(line)
+        if size >= _PIECE:
+            gdb.write("".join(pieces))
+            pieces, size = [], 0
+    gdb.write("".join(pieces))

@@ -1,0 +1,257 @@
+"""The stopped process as gdb knows it, made into values. With gdb_plugin.py, the only `import gdb`.
+
+Everything is gathered once per stop. gdb's errors become HeapErrors here; nothing in the inferior, gdb's settings or
+the user's selection is changed.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tempfile
+
+import gdb
+
+from gdbheap.errors import HeapError, MemoryFault, NoProcess, UsageError
+from gdbheap.process.address_space import AddressSpace
+from gdbheap.process.live_memory import LiveMemory
+from gdbheap.process.modules import find_modules, main_module
+from gdbheap.process.proc_maps import parse_maps, read_maps
+from gdbheap.process.process import Process, Thread
+
+_GENERAL = {
+    8: "rax rbx rcx rdx rsi rdi rbp rsp r8 r9 r10 r11 r12 r13 r14 r15 rip eflags cs ss ds es fs gs fs_base gs_base",
+    4: "eax ebx ecx edx esi edi ebp esp eip eflags cs ss ds es fs gs",
+}
+_WORDS = {"i386:x86-64": 8, "i386": 4}
+_ADDRESS_CODES = tuple(
+    getattr(gdb, f"TYPE_CODE_{name}") for name in ("INT", "CHAR", "BOOL", "ENUM", "PTR", "FLAGS", "FUNC", "ARRAY")
+)
+_SYMBOL = re.compile(r"(?P<name>.+?)(?: \+ (?P<offset>\d+))? in section \S+(?: of (?P<file>.*))?")
+
+
+class GdbMemory:
+    """Memory as gdb reads it: any target, gdb's own caches and breakpoint shadows included."""
+
+    def __init__(self, inferior: gdb.Inferior) -> None:
+        self._inferior = inferior
+
+    def read(self, address: int, size: int) -> bytes:
+        if size <= 0:
+            return b""
+        try:
+            return bytes(self._inferior.read_memory(address, size))
+        except (gdb.error, OverflowError, MemoryError) as error:
+            raise MemoryFault(address, size) from error
+
+    def read_into(self, address: int, buffer: memoryview) -> None:
+        buffer[:] = self.read(address, len(buffer))
+
+
+def stop_key() -> tuple[object, ...]:
+    """Return what tells one inferior from another where no event does; () where there is no process."""
+    inferior = gdb.selected_inferior()
+    return (inferior.num, inferior.pid, inferior.progspace.filename) if inferior.pid else ()
+
+
+def is_mid_resume() -> bool:
+    """Whether gdb is deciding about a stop (a breakpoint's condition): no event tells one such moment from the next."""
+    thread = gdb.selected_thread()
+    return thread is not None and thread.is_running()
+
+
+def gather() -> Process:
+    """Return the selected inferior as it is now; NoProcess, or HeapError for what gdbheap does not know."""
+    inferior = gdb.selected_inferior()
+    if not inferior.pid:
+        raise NoProcess("there is no process: run a program, attach to one, or load a core")
+    kind = _kind()
+    word = _word()
+    notes: list[str] = []
+    memory = GdbMemory(inferior)
+    pid = inferior.pid if kind == "live" else None
+    if pid is not None:
+        memory = LiveMemory(pid, memory)
+    space = _address_space(kind, pid, notes)
+    modules = find_modules(memory, space, _opener(pid))
+    return Process(
+        kind=kind,
+        word=word,
+        memory=memory,
+        address_space=space,
+        threads=_threads(word, notes),
+        pid=pid,
+        modules=modules,
+        main=main_module(modules, space, _entry_point()),
+        notes=tuple(notes),
+    )
+
+
+def evaluate(expression: str) -> int:
+    """Return a gdb expression's value as an unsigned word: a pointer's, an integer's, an array's or a function's address."""
+    try:
+        value = gdb.parse_and_eval(expression)
+        kind = value.type.strip_typedefs()
+        if kind.code in (gdb.TYPE_CODE_REF, getattr(gdb, "TYPE_CODE_RVALUE_REF", gdb.TYPE_CODE_REF)):
+            value = value.referenced_value()
+            kind = value.type.strip_typedefs()
+        if kind.code not in _ADDRESS_CODES:
+            raise UsageError(f"{expression} is a {value.type}, not an address (for its own address: &{expression})")
+        if kind.code in (gdb.TYPE_CODE_ARRAY, gdb.TYPE_CODE_FUNC):
+            value = value.address
+            if value is None:
+                raise UsageError(f"{expression} has no address")
+        return int(value) & ((1 << 64) - 1)
+    except gdb.error as error:
+        raise UsageError(f"{expression}: {error}") from error
+
+
+def symbol_at(address: int) -> str:
+    """Return "symbol+offset in module", or "" where gdb knows none."""
+    try:
+        text = gdb.execute(f"info symbol {address:#x}", to_string=True)
+    except gdb.error:
+        return ""
+    match = _SYMBOL.fullmatch(text.split("\n", 1)[0])
+    if match is None:
+        return ""
+    offset = f"+{match['offset']}" if match["offset"] else ""
+    file = match["file"] or gdb.current_progspace().filename or ""
+    return f"{match['name']}{offset} in {os.path.basename(file)}"
+
+
+def selected_lwp() -> int | None:
+    """Return the selected thread's lwp."""
+    thread = gdb.selected_thread()
+    return None if thread is None else _lwp(thread)
+
+
+def _lwp(thread: gdb.InferiorThread) -> int:
+    """A remote or core thread may have only one of the three numbers of its ptid."""
+    pid, lwp, tid = thread.ptid
+    return lwp or tid or pid
+
+
+def _kind() -> str:
+    """Return "live", "remote" or "core", from gdb's stack of targets."""
+    names = re.findall(r"^\s+- (\S+) \(", gdb.execute("maint print target-stack", to_string=True), re.MULTILINE)
+    if "core" in names:
+        return "core"
+    return "live" if "native" in names else "remote"
+
+
+def _word() -> int:
+    try:
+        name = gdb.newest_frame().architecture().name()
+    except gdb.error as error:
+        if "running" in str(error):
+            raise NoProcess("the process is running: interrupt it first") from error
+        name = gdb.selected_inferior().architecture().name()
+    if name not in _WORDS:
+        raise HeapError(f"gdbheap knows x86-64 and i386 processes, not {name}")
+    return _WORDS[name]
+
+
+def _address_space(kind: str, pid: int | None, notes: list[str]) -> AddressSpace:
+    if pid is not None:
+        return read_maps(pid)
+    return _remote_maps(notes)
+
+
+def _remote_maps(notes: list[str]) -> AddressSpace:
+    """Return /proc/PID/maps, fetched through gdb's own remote file I/O."""
+    with tempfile.TemporaryDirectory() as directory:
+        copy = os.path.join(directory, "maps")
+        try:
+            gdb.execute(f"remote get /proc/{gdb.selected_inferior().pid}/maps {copy}", to_string=True)
+            with open(copy, encoding="utf-8", errors="surrogateescape", newline="\n") as file:
+                return AddressSpace(parse_maps(file.read()), "remote")
+        except (gdb.error, OSError) as error:
+            notes.append(f"the target does not tell its mappings ({error})")
+            return AddressSpace((), "remote")
+
+
+def _entry_point() -> int | None:
+    """Return AT_ENTRY of the auxiliary vector, or None where the target has none."""
+    try:
+        text = gdb.execute("info auxv", to_string=True)
+    except gdb.error:
+        return None
+    match = re.search(r"^9\s+AT_ENTRY\s.*(0x[0-9a-f]+)$", text, re.MULTILINE)
+    return int(match[1], 16) if match else None
+
+
+def _opener(pid: int | None):
+    """Return the function that says where a module's file can be opened here.
+
+    gdb has found most of them already (it knows about sysroot); a process in another root is read through its own.
+    """
+    known = {each.build_id: each.filename for each in gdb.objfiles() if each.build_id and each.owner is None}
+    root = f"/proc/{pid}/root" if pid is not None else ""
+
+    def open_as(path: str, build_id: str) -> str | None:
+        candidates = (known.get(build_id) if build_id else None, root + path, path)
+        return next((each for each in candidates if each and os.path.isfile(each)), None)
+
+    return open_as
+
+
+def _threads(word: int, notes: list[str]) -> tuple[Thread, ...]:
+    """Return every thread, by number. gdb reads registers of its selected thread only, so each is selected in turn, without
+    a word to the user or to observers, and the user's thread and frame are put back."""
+    threads = sorted(gdb.selected_inferior().threads(), key=lambda each: each.num)
+    selected = gdb.selected_thread()
+    if selected is None:
+        return ()
+    if len(threads) == 1:
+        return (_thread(selected, word),)
+    frame = _selected_frame()
+    found = []
+    try:
+        for thread in threads:
+            try:
+                thread.switch()
+                found.append(_thread(thread, word))
+            except gdb.error as error:
+                notes.append(f"thread {thread.num} could not be read: {error}")
+    finally:
+        selected.switch()
+        if frame is not None and frame.is_valid():
+            frame.select()
+    return tuple(found)
+
+
+def _selected_frame() -> gdb.Frame | None:
+    try:
+        return gdb.selected_frame()
+    except gdb.error:
+        return None
+
+
+def _thread(thread: gdb.InferiorThread, word: int) -> Thread:
+    """Return the thread, which is selected now; gdb.error where it has no registers (it runs)."""
+    frame = gdb.newest_frame()
+    mask = (1 << 8 * word) - 1
+    registers = {}
+    for name in _GENERAL[word].split():
+        try:
+            registers[name] = int(frame.read_register(name)) & mask
+        except (gdb.error, ValueError):
+            continue  # this gdb or target has no such register
+    return Thread(
+        number=thread.num,
+        lwp=_lwp(thread),
+        name=thread.name or "",
+        registers=registers,
+        stack_pointer=registers.get("rsp" if word == 8 else "esp", 0),
+        program_counter=registers.get("rip" if word == 8 else "eip", 0),
+        thread_pointer=registers["fs_base"] if "fs_base" in registers else _pthread(thread),
+    )
+
+
+def _pthread(thread: gdb.InferiorThread) -> int | None:
+    """Return the pthread_t, which on x86 is the thread pointer; None without libthread_db's help."""
+    try:
+        return int.from_bytes(thread.handle(), "little")
+    except (gdb.error, NotImplementedError):
+        return None

@@ -1,0 +1,35 @@
+"""The third-party packages that gdbheap needs, and where those of gdb's own Python live.
+
+gdb's Python may be another version than the python3 of the command line, so its packages have a directory of their own, per version.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+# What pip installs, by what Python imports.
+REQUIRED = {"numpy": "numpy", "elftools": "pyelftools", "pygments": "pygments"}
+SETUP_COMMAND = "python3 -m gdbheap setup"
+
+
+def directory(version: tuple[int, int] = sys.version_info[:2]) -> Path:
+    """Return where the packages for this version of Python live (it need not exist): $XDG_DATA_HOME/gdbheap/python3.11."""
+    base = os.environ.get("XDG_DATA_HOME", "")
+    data = Path(base) if os.path.isabs(base) else Path.home() / ".local/share"
+    return data / "gdbheap" / f"python{version[0]}.{version[1]}"
+
+
+def missing() -> tuple[str, ...]:
+    """Return the packages (pip's names) that this interpreter cannot import, without importing any."""
+    return tuple(package for module, package in REQUIRED.items() if find_spec(module) is None)
+
+
+def advice(packages: tuple[str, ...]) -> str:
+    """Return one line: what is missing for this interpreter and the command that mends it."""
+    names = ", ".join(packages)
+    are = "is" if len(packages) == 1 else "are"
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    return f"gdbheap: {names} {are} missing for gdb's Python {version}; run: {SETUP_COMMAND}"

@@ -1,0 +1,29 @@
+"""Where the packages of gdb's Python live, and what is said when one is missing."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+from gdbheap import packages
+
+
+def test_each_version_of_python_has_a_directory_of_its_own(monkeypatch):
+    monkeypatch.setenv("XDG_DATA_HOME", "/data")
+    assert packages.directory((3, 13)) == Path("/data/gdbheap/python3.13")
+
+
+def test_without_an_absolute_xdg_data_home_the_directory_is_in_the_home(monkeypatch):
+    monkeypatch.setenv("HOME", "/home/someone")
+    for value in ("", "relative"):
+        monkeypatch.setenv("XDG_DATA_HOME", value)
+        assert packages.directory((3, 9)) == Path("/home/someone/.local/share/gdbheap/python3.9")
+
+
+def test_a_missing_package_is_named_with_the_command_that_mends_it(monkeypatch):
+    monkeypatch.setitem(packages.REQUIRED, "no_such_module_here", "no-such-package")
+    assert packages.missing() == ("no-such-package",)
+    version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+    assert packages.advice(("numpy", "pyelftools")) == (
+        f"gdbheap: numpy, pyelftools are missing for gdb's Python {version}; run: python3 -m gdbheap setup"
+    )
