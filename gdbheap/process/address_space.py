@@ -11,7 +11,8 @@ from dataclasses import dataclass
 class VMA:
     """One mapping, [start, end).
 
-    `permissions` is as in /proc/PID/maps ("rw-p"); a core does not tell private from shared, and has "?" in the last place.
+    `permissions` is as in /proc/PID/maps ("rw-p"), with "?" in each place that the source does not tell: a core does not tell private
+    from shared. What is "?" counts as not permitted.
     `path` is the file, a kernel name such as "[heap]", or "" (anonymous).
     """
 
@@ -55,11 +56,15 @@ class VMA:
 
 
 class AddressSpace:
-    """VMAs sorted by address. `source` says where they are from: "maps", "core" or "remote"."""
+    """VMAs sorted by address. `source` says where they are from: "maps", "core" or "remote".
 
-    def __init__(self, vmas: Iterable[VMA], source: str = "maps") -> None:
+    `inferred` holds the starts of those VMAs whose bracketed name ("[heap]") was worked out here and not told by the source.
+    """
+
+    def __init__(self, vmas: Iterable[VMA], source: str = "maps", inferred: Iterable[int] = ()) -> None:
         self.vmas = tuple(sorted(vmas, key=lambda vma: vma.start))
         self.source = source
+        self.inferred = frozenset(inferred)
         self._starts = [vma.start for vma in self.vmas]
 
     def __iter__(self) -> Iterator[VMA]:
