@@ -1,0 +1,314 @@
+"""A core file without gdb: its memory, mappings, threads, signals and auxiliary vector, from plain structs.
+
+Written for the kernel's cores (fs/binfmt_elf.c) and for those of gdb's generate-core-file, which differ: gdb writes page offsets in
+bytes, leaves unmodified file mappings out, and marks every segment readable.
+"""
+
+from __future__ import annotations
+
+import os
+import struct
+from bisect import bisect_right
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+
+from gdbheap.elf.core_memory import (
+    PF_R,
+    PF_W,
+    PF_X,
+    PT_LOAD,
+    PT_NOTE,
+    CoreMemory,
+    MappedFile,
+    Segment,
+    program_header,
+)
+from gdbheap.elf.core_notes import MACHINES, Notes, read_notes
+from gdbheap.errors import HeapError
+from gdbheap.process.address_space import VMA, AddressSpace
+from gdbheap.process.process import Module, Process, Thread
+from gdbheap.process.signal_info import SignalInfo
+
+_ET_CORE = 4
+_PN_XNUM = 0xFFFF
+
+# Auxiliary vector, from elf.h.
+AT_PHDR = 3
+AT_ENTRY = 9
+AT_RANDOM = 25
+AT_SYSINFO_EHDR = 33
+
+# How far above the executable the kernel may put the start of brk: arch_randomize_brk() of x86-64 since Linux 5.18 (32 MiB before).
+_BRK_GAP = 1 << 30
+
+
+@dataclass(frozen=True)
+class CoreFile:
+    """An opened core. `machine` is "x86-64", "i386" or "" (another: no threads). `signals` are by lwp, the first thread's is why the
+    process died. `missing` are the ranges that a truncated core has lost, `notes` what a reader must know about all of this."""
+
+    path: str
+    machine: str
+    word: int
+    memory: CoreMemory
+    address_space: AddressSpace
+    threads: tuple[Thread, ...]
+    signals: Mapping[int, SignalInfo]
+    auxv: Mapping[int, int]
+    files: tuple[MappedFile, ...]
+    command: str
+    arguments: str
+    by_gdb: bool
+    missing: tuple[tuple[int, int], ...]
+    notes: tuple[str, ...]
+
+    def modules(self) -> tuple[Module, ...]:
+        """Return the ELF files that were mapped, in order of address, each once."""
+        found: dict[str, Module] = {}
+        for file in self.files:
+            if file.offset == 0 and file.path not in found:
+                facts = self.memory.elf_facts(file.path)
+                if facts.loads:
+                    base = file.start - facts.first_address
+                    found[file.path] = Module(file.path, self.memory.backing_file(file.path), base, facts.build_id)
+        return tuple(found.values())
+
+    def process(self) -> Process:
+        """Return the process as it was when it died."""
+        modules = self.modules()
+        return Process(
+            kind="core",
+            word=self.word,
+            memory=self.memory,
+            address_space=self.address_space,
+            threads=self.threads,
+            modules=modules,
+            main=next((module for module in modules if module.path == _executable(self.files, self.auxv)), None),
+            notes=self.notes,
+        )
+
+
+def open_core(path: str, locate: Callable[[str], str] = lambda path: path) -> CoreFile:
+    """Return the core at `path`; `locate` turns a file's path in the core into one here. Raise HeapError where it is no core."""
+    try:
+        file = open(path, "rb", buffering=0)  # noqa: SIM115 (stays open as long as its memory is used)
+        size = os.fstat(file.fileno()).st_size
+        header = _Header.read(file.fileno(), size, path)
+    except OSError as error:
+        raise HeapError(f"cannot read {path}: {error.strerror}") from error
+    segments, note_ranges = _program_headers(file.fileno(), size, header, path)
+    machine = MACHINES.get((header.machine, header.word))
+    notes = read_notes(file.fileno(), note_ranges, machine, header.word)
+    # Where not even written memory was dumped (coredump_filter), a file mapping may have been written as well.
+    dumped = any(segment.flags & PF_W and segment.stored for segment in segments)
+    memory = CoreMemory(file, segments, notes.files if dumped else (), locate)
+    return CoreFile(
+        path=path,
+        machine=machine.name if machine else "",
+        word=header.word,
+        memory=memory,
+        address_space=_address_space(segments, notes, memory),
+        threads=tuple(notes.threads),
+        signals=notes.signals,
+        auxv=notes.auxv,
+        files=tuple(notes.files),
+        command=notes.command,
+        arguments=notes.arguments,
+        by_gdb=notes.by_gdb,
+        missing=tuple(_missing(segments)),
+        notes=tuple(_remarks(header, segments, notes, machine is not None)),
+    )
+
+
+@dataclass(frozen=True)
+class _Header:
+    """What the ELF header says; `count` of program headers as corrected (PN_XNUM, a table that the file's end cuts off)."""
+
+    word: int
+    machine: int
+    table: int
+    entry: int
+    count: int
+    claimed: int
+
+    @classmethod
+    def read(cls, core: int, size: int, path: str) -> _Header:
+        data = os.pread(core, 64, 0)
+        if len(data) < 52 or data[:4] != b"\x7fELF" or data[4] not in (1, 2):
+            raise HeapError(f"{path} is no core file (it does not begin as an ELF file does)")
+        word = 8 if data[4] == 2 else 4
+        if data[5] != 1:
+            raise HeapError(f"{path} is of a big-endian machine: gdbheap reads little-endian ones")
+        kind, machine = struct.unpack_from("<HH", data, 16)
+        if kind != _ET_CORE:
+            raise HeapError(f"{path} is an ELF file but no core")
+        if word == 8 and len(data) < 64:
+            raise HeapError(f"{path} ends within its header")
+        table, sections = struct.unpack_from("<QQ" if word == 8 else "<II", data, 32 if word == 8 else 28)
+        entry, claimed = struct.unpack_from("<HH", data, 54 if word == 8 else 42)
+        if entry < (56 if word == 8 else 32) or table >= size:
+            raise HeapError(f"{path} holds no program headers")
+        if claimed == _PN_XNUM:
+            claimed = _extended_count(core, sections, word, table, entry)
+        return cls(word, machine, table, entry, min(claimed, (size - table) // entry), claimed)
+
+
+def _extended_count(core: int, sections: int, word: int, table: int, entry: int) -> int:
+    """Return the number of program headers of a core that has more than 65534: sh_info of section 0, which stands at the file's very
+    end; else, in a truncated core, from where the first segment (the notes, right after the table) begins."""
+    try:
+        data = os.pread(core, 64 if word == 8 else 40, sections)
+        if len(data) == (64 if word == 8 else 40):
+            return int(struct.unpack_from("<I", data, 44 if word == 8 else 28)[0])
+        first = os.pread(core, 16, table)
+        offset = struct.unpack_from("<Q", first, 8)[0] if word == 8 else struct.unpack_from("<I", first, 4)[0]
+    except (OSError, OverflowError, struct.error):
+        return _PN_XNUM
+    return int(max(0, offset - table) // entry)
+
+
+def _program_headers(core: int, size: int, header: _Header, path: str) -> tuple[list[Segment], list[tuple[int, int]]]:
+    """Return the segments, and (offset, size) of the notes as far as the file has them."""
+    form = struct.Struct("<IIQQQQQQ" if header.word == 8 else "<IIIIIIII")
+    data = os.pread(core, header.entry * header.count, header.table)
+    segments, notes, top = [], [], 1 << (8 * header.word)
+    for at in range(0, len(data) - form.size + 1, header.entry):
+        kind, flags, offset, start, stored, length = program_header(form.unpack_from(data, at), header.word == 8)
+        present = max(0, min(stored, size - offset))
+        if kind == PT_NOTE and present:
+            notes.append((offset, present))
+        elif kind == PT_LOAD:
+            end = min(start + max(length, stored), top)
+            if start < end:
+                stored = min(stored, end - start)
+                segments.append(Segment(start, end, offset, stored, min(present, stored), flags & (PF_R | PF_W | PF_X)))
+    if not segments:
+        raise HeapError(
+            f"{path} holds no memory: {'it is cut off' if header.count < header.claimed else 'no PT_LOAD segment'}"
+        )
+    return segments, notes
+
+
+def _address_space(segments: list[Segment], notes: Notes, memory: CoreMemory) -> AddressSpace:
+    vmas = [_with_file_permissions(vma, memory) for vma in _vmas(segments, notes)]
+    vmas.sort(key=lambda vma: vma.start)
+    names = _inferred_names(vmas, notes)
+    return AddressSpace(
+        (VMA(v.start, v.end, v.permissions, path=names[v.start]) if v.start in names else v for v in vmas),
+        source="core",
+        inferred=names,
+    )
+
+
+def _vmas(segments: list[Segment], notes: Notes) -> Iterator[VMA]:
+    """Yield a VMA for each segment, with the file that NT_FILE names for it, and for each file mapping that is in no segment."""
+    files = sorted(notes.files, key=lambda file: file.start)
+    starts = [file.start for file in files]
+    for segment in segments:
+        index = bisect_right(starts, segment.start) - 1
+        file = files[index] if index >= 0 and segment.start < files[index].end else None
+        offset = file.offset + segment.start - file.start if file else 0
+        permissions = _permissions(segment, notes.by_gdb and file is None)
+        yield VMA(segment.start, segment.end, permissions, offset, path=file.path if file else "")
+    ends = sorted((segment.start, segment.end) for segment in segments)
+    begins = [start for start, _ in ends]
+    for file in files:
+        index = bisect_right(begins, file.start)
+        in_segment = (index and ends[index - 1][1] > file.start) or (index < len(begins) and begins[index] < file.end)
+        if not in_segment:
+            yield VMA(file.start, file.end, "????", file.offset, path=file.path)
+
+
+def _permissions(segment: Segment, by_gdb: bool) -> str:
+    read = "r" if segment.flags & PF_R else "-"
+    if by_gdb and segment.flags == PF_R:
+        # gdb marks a PROT_NONE mapping so, too.
+        read = "?"
+    return read + ("w" if segment.flags & PF_W else "-") + ("x" if segment.flags & PF_X else "-") + "?"
+
+
+def _with_file_permissions(vma: VMA, memory: CoreMemory) -> VMA:
+    """Return the VMA with the permissions that its ELF file asks for, where the core tells none: gdb leaves out only what the process
+    has not changed."""
+    header = memory.header_of(vma.path)
+    if vma.permissions != "????" or header is None:
+        return vma
+    facts = memory.elf_facts(vma.path)
+    for address, size, flags in facts.loads:
+        start = header - facts.first_address + address
+        # The loader also maps what lies between two segments, and then takes all access away from it.
+        if start & ~0xFFF <= vma.start and vma.end <= (start + size + 0xFFF) & ~0xFFF:
+            permissions = "".join(
+                letter if flags & bit else "-" for letter, bit in (("r", PF_R), ("w", PF_W), ("x", PF_X))
+            )
+            return VMA(vma.start, vma.end, permissions + "?", vma.offset, path=vma.path)
+    return vma
+
+
+def _inferred_names(vmas: list[VMA], notes: Notes) -> dict[int, str]:
+    """Return the bracketed names that the auxiliary vector gives away, by the VMA's start."""
+    space = AddressSpace(vmas)
+    names = {}
+    vdso = space.find(notes.auxv.get(AT_SYSINFO_EHDR, 0))
+    if vdso is not None and not vdso.path:
+        names[vdso.start] = "[vdso]"
+    # The kernel puts AT_RANDOM's bytes on the first stack of the process.
+    stack = space.find(notes.auxv.get(AT_RANDOM, 0))
+    if stack is not None and not stack.path:
+        names[stack.start] = "[stack]"
+    heap = _heap(vmas, _executable(tuple(notes.files), notes.auxv))
+    if heap is not None and heap.start not in names:
+        names[heap.start] = "[heap]"
+    return names
+
+
+def _heap(vmas: list[VMA], executable: str) -> VMA | None:
+    """Return the first anonymous mapping that stands apart above the executable, within the kernel's brk offset: its brk area.
+
+    With ASLR off brk follows the bss without a gap and cannot be told from it: None. So it is for a program run through its loader.
+    """
+    ends = [vma.end for vma in vmas if executable and vma.path == executable]
+    if not ends:
+        return None
+    end = max(ends)
+    for vma in vmas:
+        if vma.start < end:
+            continue
+        if vma.path or not vma.writable or vma.start - end > _BRK_GAP:
+            return None
+        if vma.start > end:
+            return vma
+        end = vma.end
+    return None
+
+
+def _executable(files: tuple[MappedFile, ...], auxv: Mapping[int, int]) -> str:
+    """Return the path of the mapped file that holds the program headers or the entry point; "" where none does."""
+    for key in (AT_PHDR, AT_ENTRY):
+        address = auxv.get(key, 0)
+        for file in files:
+            if file.start <= address < file.end:
+                return file.path
+    return ""
+
+
+def _missing(segments: list[Segment]) -> Iterator[tuple[int, int]]:
+    for segment in segments:
+        if segment.present < segment.stored:
+            yield segment.start + segment.present, segment.start + segment.stored
+
+
+def _remarks(header: _Header, segments: list[Segment], notes: Notes, machine_known: bool) -> Iterator[str]:
+    if not machine_known:
+        yield f"the core is of ELF machine {header.machine}: its memory is read, its registers are not (only x86-64 and i386)"
+    elif not notes.threads:
+        yield "the core has no thread notes: no registers"
+    if header.count < header.claimed:
+        yield f"the core is cut off within its headers: {header.claimed - header.count} of {header.claimed} segments are unknown"
+    missing = list(_missing(segments))
+    if missing:
+        total, lost = sum(s.stored for s in segments), sum(end - start for start, end in missing)
+        yield (
+            f"the core is truncated: {lost:,} of {total:,} bytes of memory are missing, in {len(missing)} ranges "
+            f"between {missing[0][0]:#x} and {missing[-1][1]:#x}"
+        )

@@ -1,0 +1,247 @@
+"""A core's memory: the segments that are in the file, and behind them the mapped files where they are still the same ones."""
+
+from __future__ import annotations
+
+import os
+import struct
+from bisect import bisect_right
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from io import FileIO
+
+from gdbheap.errors import MemoryFault
+
+_NT_GNU_BUILD_ID = 3
+PT_LOAD = 1
+PT_NOTE = 4
+PF_X, PF_W, PF_R = 1, 2, 4
+# More program headers than this in a *mapped* file, or a longer note, is no honest ELF file.
+_MAX_HEADERS = 256
+_MAX_NOTE = 1 << 16
+
+
+@dataclass(frozen=True)
+class Segment:
+    """A PT_LOAD: [start, end) of memory; its first `stored` bytes should be in the core at `offset`, and `present` of them are
+    (a truncated core has fewer). `flags` are PF_R, PF_W, PF_X."""
+
+    start: int
+    end: int
+    offset: int
+    stored: int
+    present: int
+    flags: int
+
+
+@dataclass(frozen=True)
+class MappedFile:
+    """An entry of NT_FILE: [start, end) is `path` from `offset` (bytes) on."""
+
+    start: int
+    end: int
+    offset: int
+    path: str
+
+
+class CoreMemory:
+    """Memory out of a core file, which it keeps open, through one file descriptor: nothing is mapped, so a core that shrinks under us is a MemoryFault.
+
+    What is mapped from a file and not in the core (program text) is read from that file, if it is there and has the build-id that the
+    core holds. `locate` turns a path of the core into one of this machine.
+    """
+
+    def __init__(
+        self,
+        core: FileIO,
+        segments: Sequence[Segment],
+        files: Sequence[MappedFile] = (),
+        locate: Callable[[str], str] = lambda path: path,
+    ) -> None:
+        self._file = core
+        self._core = core.fileno()
+        self._segments = sorted(segments, key=lambda segment: segment.start)
+        self._starts = [segment.start for segment in self._segments]
+        self._files = sorted(files, key=lambda file: file.start)
+        self._file_starts = [file.start for file in self._files]
+        # A path may be mapped more than once: the lowest is where its ELF header is.
+        self._file_headers = {file.path: file.start for file in reversed(self._files) if file.offset == 0}
+        self._locate = locate
+        self._opened: dict[str, _BackingFile | None] = {}
+
+    def read(self, address: int, size: int) -> bytes:
+        if size <= 0:
+            return b""
+        segment = self._segment(address)
+        if segment is not None and address + size <= segment.start + segment.present:
+            data = os.pread(self._core, size, segment.offset + address - segment.start)
+            if len(data) == size:
+                return data
+        if not self._covers(address, size):
+            raise MemoryFault(address, size)
+        buffer = bytearray(size)
+        self.read_into(address, memoryview(buffer))
+        return bytes(buffer)
+
+    def read_into(self, address: int, buffer: memoryview) -> None:
+        done = 0
+        while done < len(buffer):
+            source = self._source(address + done, len(buffer) - done)
+            count = _pread_into(source[0], buffer[done : done + source[2]], source[1]) if source else 0
+            if count <= 0:
+                raise MemoryFault(address, len(buffer))
+            done += count
+
+    def build_id(self, path: str) -> str:
+        """Return the build-id, in hex, that the core's own bytes give for a mapped file; "" where they do not tell."""
+        return self.elf_facts(path).build_id
+
+    def elf_facts(self, path: str) -> ElfFacts:
+        """Return what the core's own bytes tell of a mapped file."""
+        start = self.header_of(path)
+        return ElfFacts() if start is None else read_elf(lambda offset, size: self._stored(start + offset, size))
+
+    def header_of(self, path: str) -> int | None:
+        """Return where the first byte of a mapped file is (None: not mapped)."""
+        return self._file_headers.get(path)
+
+    def backing_file(self, path: str) -> str | None:
+        """Return where the file of that name, the very one that was mapped, can be opened here; None: nowhere."""
+        backing = self._backing(path)
+        return None if backing is None else backing.path
+
+    def _segment(self, address: int) -> Segment | None:
+        index = bisect_right(self._starts, address) - 1
+        return self._segments[index] if index >= 0 and address < self._segments[index].end else None
+
+    def _mapped_file(self, address: int) -> MappedFile | None:
+        index = bisect_right(self._file_starts, address) - 1
+        return self._files[index] if index >= 0 and address < self._files[index].end else None
+
+    def _source(self, address: int, size: int) -> tuple[int, int, int] | None:
+        """Return (file descriptor, offset, count) for the front of a range, as far as one source goes; None where nothing holds it."""
+        segment = self._segment(address)
+        end = address + size
+        if segment is not None:
+            at = address - segment.start
+            if at < segment.present:
+                return self._core, segment.offset + at, min(size, segment.present - at)
+            if at < segment.stored or segment.flags & PF_W:
+                # Cut off, or writable: what the file holds need not be what the memory held.
+                return None
+            end = min(end, segment.end)
+        else:
+            # gdb leaves unmodified mappings out of the core; the next segment begins where such a gap ends.
+            index = bisect_right(self._starts, address)
+            end = min(end, self._starts[index]) if index < len(self._starts) else end
+        file = self._mapped_file(address)
+        backing = self._backing(file.path) if file is not None else None
+        if file is None or backing is None:
+            return None
+        return backing.descriptor, file.offset + address - file.start, min(end, file.end) - address
+
+    def _covers(self, address: int, size: int) -> bool:
+        """Whether something holds every byte of a range: asked before a buffer for it is made."""
+        end = address + size
+        while address < end:
+            source = self._source(address, end - address)
+            if source is None:
+                return False
+            address += source[2]
+        return True
+
+    def _backing(self, path: str) -> _BackingFile | None:
+        if path not in self._opened:
+            build_id = self.build_id(path)
+            self._opened[path] = _open_backing(self._locate(path), build_id) if build_id else None
+        return self._opened[path]
+
+    def _stored(self, address: int, size: int) -> bytes:
+        """Return up to `size` bytes at `address` out of the core alone."""
+        segment = self._segment(address)
+        if segment is None:
+            return b""
+        at = address - segment.start
+        return os.pread(self._core, max(0, min(size, segment.present - at)), segment.offset + at)
+
+
+class _BackingFile:
+    """A mapped file, open for reading as long as this object lives."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+        self._file = open(path, "rb", buffering=0)  # noqa: SIM115 (kept open: it is what this object is for)
+        self.descriptor = self._file.fileno()
+
+
+@dataclass(frozen=True)
+class ElfFacts:
+    """What the first page of an ELF file tells: the build-id in hex ("" none), the page-aligned address of its first PT_LOAD, the
+    PT_LOADs as (address, memory size, flags)."""
+
+    build_id: str = ""
+    first_address: int = 0
+    loads: tuple[tuple[int, int, int], ...] = ()
+
+
+def read_elf(read: Callable[[int, int], bytes]) -> ElfFacts:
+    """Return the facts of the ELF file that `read(offset, size)` gives bytes of (fewer, or none, where it has no more)."""
+    header = read(0, 64)
+    if len(header) < 52 or header[:4] != b"\x7fELF" or header[4] not in (1, 2) or header[5] != 1:
+        return ElfFacts()
+    wide = header[4] == 2
+    if len(header) < (64 if wide else 52):
+        return ElfFacts()
+    table = struct.unpack_from("<Q", header, 32)[0] if wide else struct.unpack_from("<I", header, 28)[0]
+    entry, count = struct.unpack_from("<HH", header, 54 if wide else 42)
+    form = struct.Struct("<IIQQQQQQ" if wide else "<IIIIIIII")
+    if entry < form.size or count > _MAX_HEADERS:
+        return ElfFacts()
+    data = read(table, entry * count)
+    build_id, first, loads = "", None, []
+    for at in range(0, len(data) - form.size + 1, entry):
+        kind, flags, offset, address, size, memory_size = program_header(form.unpack_from(data, at), wide)
+        if kind == PT_LOAD:
+            loads.append((address, memory_size, flags))
+            first = address & ~0xFFF if first is None else first
+        elif kind == PT_NOTE and not build_id and size <= _MAX_NOTE:
+            build_id = _build_id(read(offset, size))
+    return ElfFacts(build_id, first or 0, tuple(loads))
+
+
+def program_header(fields: tuple[int, ...], wide: bool) -> tuple[int, int, int, int, int, int]:
+    """Return (type, flags, offset, address, file size, memory size) of an Elf64_Phdr or, not `wide`, an Elf32_Phdr."""
+    if wide:
+        kind, flags, offset, address, _, file_size, memory_size, _ = fields
+    else:
+        kind, offset, address, _, file_size, memory_size, flags, _ = fields
+    return kind, flags, offset, address, file_size, memory_size
+
+
+def _build_id(notes: bytes) -> str:
+    at = 0
+    while at + 12 <= len(notes):
+        name_size, size, kind = struct.unpack_from("<III", notes, at)
+        body = at + 12 + (name_size + 3 & ~3)
+        if kind == _NT_GNU_BUILD_ID and notes[at + 12 : at + 16] == b"GNU\0":
+            return notes[body : body + size].hex()
+        at = body + (size + 3 & ~3)
+    return ""
+
+
+def _open_backing(path: str, build_id: str) -> _BackingFile | None:
+    try:
+        # A pipe or a device of that name must neither block nor be read.
+        if not os.path.isfile(path):
+            return None
+        backing = _BackingFile(path)
+        found = read_elf(lambda offset, size: os.pread(backing.descriptor, size, offset)).build_id
+    except (OSError, ValueError, OverflowError):
+        return None
+    return backing if found == build_id else None
+
+
+def _pread_into(descriptor: int, buffer: memoryview, offset: int) -> int:
+    try:
+        return os.preadv(descriptor, [buffer], offset)
+    except (OSError, OverflowError):
+        return 0

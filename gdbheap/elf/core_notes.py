@@ -1,0 +1,177 @@
+"""A core's notes: threads and registers, the command, the signals, the auxiliary vector, the mapped files."""
+
+from __future__ import annotations
+
+import os
+import struct
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from gdbheap.elf.core_memory import MappedFile
+from gdbheap.process.process import Thread
+from gdbheap.process.signal_info import SignalInfo, parse_siginfo
+
+# Types of notes, from linux/elf.h; NT_GDB_TDESC from gdb's include/elf/common.h (to gdb 10 its cores have none).
+NT_PRSTATUS = 1
+NT_PRPSINFO = 3
+NT_AUXV = 6
+NT_386_TLS = 0x200
+NT_SIGINFO = 0x53494749
+NT_FILE = 0x46494C45
+NT_GDB_TDESC = 0xFF000000
+
+_WANTED = frozenset({NT_PRSTATUS, NT_PRPSINFO, NT_AUXV, NT_386_TLS, NT_SIGINFO, NT_FILE, NT_GDB_TDESC})
+
+# A note segment of a process with a hundred thousand threads stays below both.
+_MAX_NOTES = 1 << 20
+_MAX_BODY = 64 << 20
+
+# user_regs_struct (sys/user.h) in order, by gdb's names for the registers.
+_X86_64 = "r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig_rax rip cs eflags rsp ss fs_base gs_base ds es fs gs"
+_I386 = "ebx ecx edx esi edi ebp eax ds es fs gs orig_eax eip cs eflags esp ss"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """Where a process of one machine keeps what in its notes: offsets in elf_prstatus and elf_prpsinfo (linux/elfcore.h)."""
+
+    name: str
+    word: int
+    registers: tuple[str, ...]
+    stack_pointer: str
+    program_counter: str
+    pid: int
+    register_block: int
+    command: int
+    arguments: int
+
+
+MACHINES = {
+    (62, 8): Machine("x86-64", 8, tuple(_X86_64.split()), "rsp", "rip", 32, 112, 40, 56),
+    (3, 4): Machine("i386", 4, tuple(_I386.split()), "esp", "eip", 24, 72, 28, 44),
+}
+
+
+@dataclass
+class Notes:
+    """All that the notes tell. `signals` are by lwp (the kernel writes one, for the thread that died; gdb one for each thread).
+    `by_gdb` says that gdb wrote the core."""
+
+    threads: list[Thread] = field(default_factory=list)
+    command: str = ""
+    arguments: str = ""
+    signals: dict[int, SignalInfo] = field(default_factory=dict)
+    auxv: dict[int, int] = field(default_factory=dict)
+    files: list[MappedFile] = field(default_factory=list)
+    by_gdb: bool = False
+
+
+def read_notes(core: int, ranges: list[tuple[int, int]], machine: Machine | None, word: int) -> Notes:
+    """Return what the notes at `ranges` (offset, size) of the open core file tell; what is cut off or nonsense is left out."""
+    notes = Notes()
+    thread: _ThreadNote | None = None
+    for kind, body in _bodies(core, ranges):
+        if kind == NT_PRSTATUS and machine is not None:
+            thread = _ThreadNote.parse(body, machine)
+            if thread is not None:
+                notes.threads.append(thread.as_thread(machine, len(notes.threads) + 1))
+        elif kind == NT_386_TLS and thread is not None and notes.threads and machine is not None:
+            notes.threads[-1] = thread.as_thread(
+                machine, len(notes.threads), _tls_base(body, thread.registers.get("gs", 0))
+            )
+        elif kind == NT_SIGINFO and thread is not None:
+            signal = parse_siginfo(body, word)
+            if signal is not None:
+                notes.signals[thread.lwp] = signal
+        elif kind == NT_PRPSINFO and machine is not None:
+            notes.command = _text(body[machine.command : machine.command + 16])
+            notes.arguments = _text(body[machine.arguments : machine.arguments + 80]).rstrip(" ")
+        elif kind == NT_AUXV:
+            notes.auxv = _pairs(body, word)
+        elif kind == NT_FILE:
+            notes.files = list(_mapped_files(body, word))
+            notes.by_gdb |= _page_size(body, word) == 1
+        elif kind == NT_GDB_TDESC:
+            notes.by_gdb = True
+    return notes
+
+
+@dataclass(frozen=True)
+class _ThreadNote:
+    lwp: int
+    registers: Mapping[str, int]
+
+    @classmethod
+    def parse(cls, body: bytes, machine: Machine) -> _ThreadNote | None:
+        end = machine.register_block + machine.word * len(machine.registers)
+        if len(body) < end:
+            return None
+        block = memoryview(body[machine.register_block : end]).cast("Q" if machine.word == 8 else "I")
+        return cls(struct.unpack_from("<i", body, machine.pid)[0], dict(zip(machine.registers, block)))
+
+    def as_thread(self, machine: Machine, number: int, thread_pointer: int | None = None) -> Thread:
+        return Thread(
+            number=number,
+            lwp=self.lwp,
+            name="",
+            registers=self.registers,
+            stack_pointer=self.registers[machine.stack_pointer],
+            program_counter=self.registers[machine.program_counter],
+            thread_pointer=self.registers.get("fs_base", thread_pointer),
+        )
+
+
+def _bodies(core: int, ranges: list[tuple[int, int]]) -> Iterator[tuple[int, bytes]]:
+    """Yield (type, bytes) of each note that matters and is whole."""
+    budget = _MAX_NOTES
+    for start, length in ranges:
+        at, end = start, start + length
+        while at + 12 <= end and budget > 0:
+            budget -= 1
+            header = os.pread(core, 12, at)
+            if len(header) < 12:
+                break
+            name_size, size, kind = struct.unpack("<III", header)
+            body = at + 12 + (name_size + 3 & ~3)
+            at = body + (size + 3 & ~3)
+            if kind in _WANTED and size <= _MAX_BODY and body + size <= end:
+                data = os.pread(core, size, body)
+                if len(data) == size:
+                    yield kind, data
+
+
+def _tls_base(body: bytes, selector: int) -> int | None:
+    """Return the base of the segment that `selector` (gs) selects, from an array of struct user_desc (asm/ldt.h)."""
+    for at in range(0, len(body) - 15, 16):
+        entry, base = struct.unpack_from("<II", body, at)
+        if entry == selector >> 3:
+            return int(base)
+    return None
+
+
+def _pairs(body: bytes, word: int) -> dict[int, int]:
+    whole = len(body) - len(body) % (2 * word)
+    words = memoryview(body[:whole]).cast("Q" if word == 8 else "I")
+    return {key: value for key, value in zip(words[::2], words[1::2]) if key}
+
+
+def _page_size(body: bytes, word: int) -> int:
+    """Return the unit of NT_FILE's offsets: gdb counts bytes, the kernel pages."""
+    return int.from_bytes(body[word : 2 * word], "little")
+
+
+def _mapped_files(body: bytes, word: int) -> Iterator[MappedFile]:
+    """Yield the entries of NT_FILE (fill_files_note() in fs/binfmt_elf.c): count, page size, triples, then the names."""
+    words = memoryview(body[: len(body) - len(body) % word]).cast("Q" if word == 8 else "I")
+    if len(words) < 2:
+        return
+    count = min(words[0], (len(words) - 2) // 3)
+    names = body[(2 + 3 * count) * word :].split(b"\0", count)
+    for index, name in enumerate(names[:count]):
+        start, end, page = words[2 + 3 * index : 5 + 3 * index]
+        if start < end:
+            yield MappedFile(start, end, page * words[1], name.decode("utf-8", "surrogateescape"))
+
+
+def _text(data: bytes) -> str:
+    return data.split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
