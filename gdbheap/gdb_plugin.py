@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import gdb
 
-from gdbheap import packages
+from gdbheap import gdb_process, packages
 from gdbheap.commands import COMMANDS
-from gdbheap.commands.arguments import parse
+from gdbheap.commands.arguments import parse, suggest
 from gdbheap.commands.command import Command
 from gdbheap.commands.completion import EXPRESSION, PATH, complete, current_word
 from gdbheap.commands.manual import manual
@@ -18,6 +18,7 @@ from gdbheap.commands.settings import SETTINGS, Setting
 from gdbheap.errors import HeapError, UsageError
 from gdbheap.gdb_target import GdbTarget
 from gdbheap.report.json import json_lines
+from gdbheap.report.pipes import pipes_held
 from gdbheap.report.printable import printable
 from gdbheap.report.report import Report
 from gdbheap.report.text import plain, terminal_paint, text_lines
@@ -37,6 +38,7 @@ def register_all() -> None:
         return
     _register_settings()
     _register_commands()
+    _registered.extend(GdbFunction(*each) for each in _FUNCTIONS)
     for name in _EVENTS.split():
         if hasattr(gdb.events, name):
             getattr(gdb.events, name).connect(_target.forget)
@@ -48,14 +50,16 @@ def register_all() -> None:
 class GdbCommand(gdb.Command):
     """A Command under one of its names in gdb."""
 
-    def __init__(self, name: str, command: Command, is_prefix: bool) -> None:
+    def __init__(self, name: str, command: Command, below: tuple[str, ...]) -> None:
         self.__doc__ = manual(command)
         self._command = command
-        super().__init__(name, gdb.COMMAND_DATA, prefix=is_prefix)
+        self._below = below
+        super().__init__(name, gdb.COMMAND_DATA, prefix=bool(below))
 
     def invoke(self, line: str, from_tty: bool) -> None:
         try:
             _target.begin()
+            self._refuse_subcommand(line)
             arguments = parse(self._command, line, _target.evaluate)
             report = self._command.run(_target, arguments)
             _deliver(report, arguments["json"], arguments["output"], from_tty)
@@ -70,6 +74,12 @@ class GdbCommand(gdb.Command):
             if error.name is None or packages.REQUIRED.get(error.name.partition(".")[0]) not in missing:
                 raise
             raise gdb.GdbError(packages.advice(missing)) from None
+
+    def _refuse_subcommand(self, line: str) -> None:
+        """gdb hands a prefix the words that are none of its commands: say so, rather than take one for an argument."""
+        word = line.split(" ", 1)[0]
+        if self._below and word and not word.startswith("--"):
+            raise UsageError(f"there is no {self._command.name} {word}{suggest(word, self._below)}")
 
     def complete(self, text: str, word: str | None) -> Any:
         found = complete(self._command, text)
@@ -117,7 +127,45 @@ class GdbSetting(gdb.Parameter):
         return f"{self._summary[0].upper()}{self._summary[1:]}: {value}."
 
 
-_registered: list[gdb.Command | gdb.Parameter] = []
+class GdbFunction(gdb.Function):
+    """A convenience function of one pointer, for expressions and breakpoint conditions."""
+
+    def __init__(self, name: str, document: str, answer: Callable[[int], Any]) -> None:
+        self.__doc__ = document
+        self._answer = answer
+        super().__init__(name)
+
+    def invoke(self, pointer: gdb.Value) -> Any:
+        try:
+            return self._answer(gdb_process.address_of(pointer))
+        except HeapError as error:
+            raise gdb.GdbError(printable(str(error))) from None
+
+
+def _chunk(mem: int) -> gdb.Value:
+    return gdb.Value(mem - 2 * gdb_process.word_size()).cast(gdb.lookup_type("void").pointer())
+
+
+def _chunk_size(mem: int) -> int:
+    return gdb_process.read_word(mem - gdb_process.word_size()) & ~7
+
+
+_FUNCTIONS = (
+    (
+        "chunk",
+        "Return the chunk that belongs to the pointer (a void *).\n\nUsage: $chunk(POINTER)\n\nPOINTER is what malloc returned; nothing is read.",
+        _chunk,
+    ),
+    (
+        "chunk_size",
+        "Return the size in bytes of the chunk that belongs to the pointer.\n\nUsage: $chunk_size(POINTER)\n\n"
+        "POINTER is what malloc returned. One word is read: quick enough for a breakpoint's condition.",
+        _chunk_size,
+    ),
+)
+
+_registered: list[gdb.Command | gdb.Parameter | gdb.Function] = []
+_pipes_at_start = pipes_held()
 _target = GdbTarget(lambda name: gdb.parameter(f"{PREFIX} {name}"))
 
 
@@ -134,15 +182,20 @@ def _register_commands() -> None:
     names = sorted({*by_name, *prefixes}, key=lambda name: name.count(" "))
     taken = {name for name in names if " " not in name and name != PREFIX and _is_taken(name)}
     for name in names:
+        below = tuple(each.rpartition(" ")[2] for each in names if _parent(each) == name)
         own = [] if name.split()[0] in taken else [name]
         for spelled in own if name == PREFIX else [*own, f"{PREFIX} {name}"]:
             if name in by_name:
-                _registered.append(GdbCommand(spelled, by_name[name], name in prefixes))
+                _registered.append(GdbCommand(spelled, by_name[name], below))
             else:
                 _registered.append(GdbPrefix(spelled, f"Commands of gdbheap: {name}."))
     if taken:
         names = ", ".join(f"{PREFIX} {name}" for name in sorted(taken))
         gdb.write(f"gdbheap: left to others what they have defined; type {names}\n")
+
+
+def _parent(name: str) -> str:
+    return "" if name == PREFIX else name.rpartition(" ")[0] or PREFIX
 
 
 def _is_taken(name: str) -> bool:
@@ -172,7 +225,7 @@ def _deliver(report: Report, as_json: bool, path: str | None, from_tty: bool) ->
 
 
 def _is_terminal() -> bool:
-    return bool(gdb.parameter("style enabled")) and os.isatty(1)
+    return bool(gdb.parameter("style enabled")) and os.isatty(1) and not pipes_held() - _pipes_at_start
 
 
 def _write(lines: Iterator[str]) -> None:

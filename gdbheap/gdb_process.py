@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import tempfile
 
 import gdb
 
@@ -27,6 +26,7 @@ _WORDS = {"i386:x86-64": 8, "i386": 4}
 _ADDRESS_CODES = tuple(
     getattr(gdb, f"TYPE_CODE_{name}") for name in ("INT", "CHAR", "BOOL", "ENUM", "PTR", "FLAGS", "FUNC", "ARRAY")
 )
+_REFERENCES = (gdb.TYPE_CODE_REF, getattr(gdb, "TYPE_CODE_RVALUE_REF", gdb.TYPE_CODE_REF))
 _SYMBOL = re.compile(r"(?P<name>.+?)(?: \+ (?P<offset>\d+))? in section \S+(?: of (?P<file>.*))?")
 
 
@@ -62,11 +62,9 @@ def is_mid_resume() -> bool:
 
 def gather() -> Process:
     """Return the selected inferior as it is now; NoProcess, or HeapError for what gdbheap does not know."""
-    inferior = gdb.selected_inferior()
-    if not inferior.pid:
-        raise NoProcess("there is no process: run a program, attach to one, or load a core")
+    inferior = _inferior()
+    word = _word(inferior)
     kind = _kind()
-    word = _word()
     notes: list[str] = []
     memory = GdbMemory(inferior)
     pid = inferior.pid if kind == "live" else None
@@ -88,19 +86,26 @@ def gather() -> Process:
 
 
 def evaluate(expression: str) -> int:
-    """Return a gdb expression's value as an unsigned word: a pointer's, an integer's, an array's or a function's address."""
+    """Return a gdb expression's value as address_of() does; UsageError with gdb's words where it has none."""
     try:
-        value = gdb.parse_and_eval(expression)
+        return address_of(gdb.parse_and_eval(expression), expression)
+    except gdb.error as error:
+        raise UsageError(f"{expression}: {error}") from error
+
+
+def address_of(value: gdb.Value, expression: str = "the argument") -> int:
+    """Return a pointer's or integer's value as an unsigned word; of an array or a function, its address; else UsageError."""
+    try:
         kind = value.type.strip_typedefs()
-        if kind.code in (gdb.TYPE_CODE_REF, getattr(gdb, "TYPE_CODE_RVALUE_REF", gdb.TYPE_CODE_REF)):
+        if kind.code in _REFERENCES:
             value = value.referenced_value()
             kind = value.type.strip_typedefs()
         if kind.code not in _ADDRESS_CODES:
-            raise UsageError(f"{expression} is a {value.type}, not an address (for its own address: &{expression})")
+            raise UsageError(f"{expression} is a {value.type}, not an address (for where it lies: &{expression})")
         if kind.code in (gdb.TYPE_CODE_ARRAY, gdb.TYPE_CODE_FUNC):
             value = value.address
-            if value is None:
-                raise UsageError(f"{expression} has no address")
+        if value is None:
+            raise UsageError(f"{expression} has no address")
         return int(value) & ((1 << 64) - 1)
     except gdb.error as error:
         raise UsageError(f"{expression}: {error}") from error
@@ -126,6 +131,24 @@ def selected_lwp() -> int | None:
     return None if thread is None else _lwp(thread)
 
 
+def read_word(address: int) -> int:
+    """Return the unsigned word at `address` as it is this moment, whatever is kept of the stop; raise MemoryFault or NoProcess."""
+    inferior = _inferior()
+    return int.from_bytes(GdbMemory(inferior).read(address, _word(inferior)), "little")
+
+
+def word_size() -> int:
+    """Return the process's word in bytes; raise NoProcess."""
+    return _word(_inferior())
+
+
+def _inferior() -> gdb.Inferior:
+    inferior = gdb.selected_inferior()
+    if not inferior.pid:
+        raise NoProcess("there is no process: run a program, attach to one, or load a core")
+    return inferior
+
+
 def _lwp(thread: gdb.InferiorThread) -> int:
     """A remote or core thread may have only one of the three numbers of its ptid."""
     pid, lwp, tid = thread.ptid
@@ -140,13 +163,8 @@ def _kind() -> str:
     return "live" if "native" in names else "remote"
 
 
-def _word() -> int:
-    try:
-        name = gdb.newest_frame().architecture().name()
-    except gdb.error as error:
-        if "running" in str(error):
-            raise NoProcess("the process is running: interrupt it first") from error
-        name = gdb.selected_inferior().architecture().name()
+def _word(inferior: gdb.Inferior) -> int:
+    name = inferior.architecture().name()
     if name not in _WORDS:
         raise HeapError(f"gdbheap knows x86-64 and i386 processes, not {name}")
     return _WORDS[name]
@@ -160,6 +178,8 @@ def _address_space(kind: str, pid: int | None, notes: list[str]) -> AddressSpace
 
 def _remote_maps(notes: list[str]) -> AddressSpace:
     """Return /proc/PID/maps, fetched through gdb's own remote file I/O."""
+    import tempfile  # slow to import, and only remote targets need it
+
     with tempfile.TemporaryDirectory() as directory:
         copy = os.path.join(directory, "maps")
         try:

@@ -28,7 +28,7 @@ ARROWS = {
     "commands": BASE | {"analysis", "malloc", "model", "packages", "process", "report"},
     "gdb_process": BASE | {"elf", "process"},
     "gdb_target": BASE | {"elf", "gdb_process", "malloc", "process"},
-    "gdb_plugin": BASE | {"commands", "gdb_target", "packages", "report"},
+    "gdb_plugin": BASE | {"commands", "gdb_process", "gdb_target", "packages", "report"},
 }
 
 # Who alone may import these: paths from gdbheap/, a directory for all in it.

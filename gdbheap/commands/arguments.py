@@ -6,10 +6,9 @@ Blanks separate words, but not within quotes or brackets. The last positional ar
 
 from __future__ import annotations
 
-import difflib
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -76,6 +75,15 @@ def parse(command: Command, line: str, evaluate: Evaluate) -> dict[str, Any]:
     return values
 
 
+def suggest(word: str, known: Iterable[str]) -> str:
+    """Return "; did you mean NAME?" for the known name that is nearest, or "" where none is near."""
+    import difflib  # only for those who mistype: it would cost every start of gdb some milliseconds
+
+    names = list(known)
+    near = difflib.get_close_matches(word, names, 1) or [each for each in names if each.startswith(word)][:1]
+    return f"; did you mean {near[0]}?" if near else ""
+
+
 def _word_end(line: str, at: int) -> int:
     closers: list[str] = []
     quote = ""
@@ -113,7 +121,7 @@ def _take_options(line: str, options: dict[str, Argument]) -> tuple[dict[str, st
             continue
         name, equals, value = word.text.partition("=")
         if name not in options:
-            raise UsageError(f"there is no option {name}{_suggest(name, options)}")
+            raise UsageError(f"there is no option {name}{suggest(name, options)}")
         if name in given:
             raise UsageError(f"{name} is given twice")
         end = word.end
@@ -195,14 +203,9 @@ def _range(argument: Argument, text: str, evaluate: Evaluate) -> tuple[int | Non
 def _choice(argument: Argument, word: str) -> str:
     name = word.strip().lower().replace("-", "_")
     if name not in argument.choices:
-        near = _suggest(name, argument.choices) or f"; it takes {', '.join(argument.choices)}"
+        near = suggest(name, argument.choices) or f"; it takes {', '.join(argument.choices)}"
         raise UsageError(f"{argument.name} does not know {word.strip()!r}{near}")
     return name
-
-
-def _suggest(word: str, known: Sequence[str] | dict[str, Argument]) -> str:
-    near = difflib.get_close_matches(word, list(known), 1) or [each for each in known if each.startswith(word)][:1]
-    return f"; did you mean {near[0]}?" if near else ""
 
 
 def _unquote(text: str) -> str:
