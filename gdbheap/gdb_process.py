@@ -68,9 +68,9 @@ def gather() -> Process:
     notes: list[str] = []
     memory = GdbMemory(inferior)
     pid = inferior.pid if kind == "live" else None
-    if pid is not None:
-        memory = LiveMemory(pid, memory)
     space = _address_space(kind, pid, notes)
+    if pid is not None:
+        memory = LiveMemory(pid, memory, space)
     modules = find_modules(memory, space, _opener(pid))
     return Process(
         kind=kind,

@@ -26,6 +26,7 @@ from gdbheap.elf.core_memory import (
 from gdbheap.elf.core_notes import MACHINES, Notes, read_notes
 from gdbheap.errors import HeapError
 from gdbheap.process.address_space import VMA, AddressSpace
+from gdbheap.process.modules import find_modules, main_module
 from gdbheap.process.process import Module, Process, Thread
 from gdbheap.process.signal_info import SignalInfo
 
@@ -63,15 +64,8 @@ class CoreFile:
     notes: tuple[str, ...]
 
     def modules(self) -> tuple[Module, ...]:
-        """Return the ELF files that were mapped, in order of address, each once."""
-        found: dict[str, Module] = {}
-        for file in self.files:
-            if file.offset == 0 and file.path not in found:
-                facts = self.memory.elf_facts(file.path)
-                if facts.loads:
-                    base = file.start - facts.first_address
-                    found[file.path] = Module(file.path, self.memory.backing_file(file.path), base, facts.build_id)
-        return tuple(found.values())
+        """Return the ELF files that were mapped, each with the place where the very same file can be opened here."""
+        return find_modules(self.memory, self.address_space, lambda path, build_id: self.memory.backing_file(path))
 
     def process(self) -> Process:
         """Return the process as it was when it died."""
@@ -83,7 +77,7 @@ class CoreFile:
             address_space=self.address_space,
             threads=self.threads,
             modules=modules,
-            main=next((module for module in modules if module.path == _executable(self.files, self.auxv)), None),
+            main=main_module(modules, self.address_space, self.auxv.get(AT_ENTRY)),
             notes=self.notes,
         )
 

@@ -91,10 +91,6 @@ class CoreMemory:
                 raise MemoryFault(address, len(buffer))
             done += count
 
-    def build_id(self, path: str) -> str:
-        """Return the build-id, in hex, that the core's own bytes give for a mapped file; "" where they do not tell."""
-        return self.elf_facts(path).build_id
-
     def elf_facts(self, path: str) -> ElfFacts:
         """Return what the core's own bytes tell of a mapped file."""
         start = self.header_of(path)
@@ -151,7 +147,7 @@ class CoreMemory:
 
     def _backing(self, path: str) -> _BackingFile | None:
         if path not in self._opened:
-            build_id = self.build_id(path)
+            build_id = self.elf_facts(path).build_id
             self._opened[path] = _open_backing(self._locate(path), build_id) if build_id else None
         return self._opened[path]
 

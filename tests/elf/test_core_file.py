@@ -175,7 +175,7 @@ def test_undumped_text_is_read_from_the_file_with_the_same_build_id(core, librar
     assert memory.read(0x11000, 12) == b"program text"
     assert memory.read(0x10FFE, 4) == b"\0\0pr"
     assert len(memory.read(0x11000, PAGE)) == PAGE
-    assert memory.build_id(str(library)) == "01" * 20
+    assert memory.elf_facts(str(library)).build_id == "01" * 20
     with pytest.raises(MemoryFault):
         memory.read(0x12000, 1)  # writable: the file does not tell what was in it
 
