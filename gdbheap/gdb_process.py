@@ -8,13 +8,15 @@ from __future__ import annotations
 
 import os
 import re
+from dataclasses import replace
 
 import gdb
 
+from gdbheap.elf.core_file import open_core
+from gdbheap.elf.modules import find_modules, main_module
 from gdbheap.errors import HeapError, MemoryFault, NoProcess, UsageError
 from gdbheap.process.address_space import AddressSpace
 from gdbheap.process.live_memory import LiveMemory
-from gdbheap.process.modules import find_modules, main_module
 from gdbheap.process.proc_maps import parse_maps, read_maps
 from gdbheap.process.process import Process, Thread
 
@@ -65,10 +67,12 @@ def gather() -> Process:
     inferior = _inferior()
     word = _word(inferior)
     kind = _kind()
+    if kind == "core":
+        return _gather_core(inferior)
     notes: list[str] = []
     memory = GdbMemory(inferior)
     pid = inferior.pid if kind == "live" else None
-    space = _address_space(kind, pid, notes)
+    space = read_maps(pid) if pid is not None else _remote_maps(notes)
     if pid is not None:
         memory = LiveMemory(pid, memory, space)
     modules = find_modules(memory, space, _opener(pid))
@@ -170,10 +174,26 @@ def _word(inferior: gdb.Inferior) -> int:
     return _WORDS[name]
 
 
-def _address_space(kind: str, pid: int | None, notes: list[str]) -> AddressSpace:
-    if pid is not None:
-        return read_maps(pid)
-    return _remote_maps(notes)
+def _gather_core(inferior: gdb.Inferior) -> Process:
+    """Return the process of the core that gdb has loaded, read from the file itself; threads get gdb's numbers."""
+    match = re.search(
+        r"^Local core dump file:\n\s+`(.*)', file type", gdb.execute("info files", to_string=True), re.MULTILINE
+    )
+    if match is None:
+        raise HeapError("gdb does not say which core file it has loaded")
+    process = open_core(match[1], _locate_file).process()
+    numbers = {_lwp(thread): thread.num for thread in inferior.threads()}
+    threads = (replace(each, number=numbers.get(each.lwp, each.number)) for each in process.threads)
+    return replace(process, threads=tuple(sorted(threads, key=lambda each: each.number)))
+
+
+def _locate_file(path: str) -> str:
+    """Return where a core's mapped file may be found here: where gdb found it, if gdb did. (Build-ids tell whether it is the one.)"""
+    known = [each.filename for each in gdb.objfiles() if each.filename and each.owner is None]
+    whole = next((each for each in known if each.endswith(path)), None)
+    if whole is not None or os.path.exists(path):
+        return whole or path
+    return next((each for each in known if os.path.basename(each) == os.path.basename(path)), path)
 
 
 def _remote_maps(notes: list[str]) -> AddressSpace:

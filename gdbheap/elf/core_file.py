@@ -24,9 +24,9 @@ from gdbheap.elf.core_memory import (
     program_header,
 )
 from gdbheap.elf.core_notes import MACHINES, Notes, read_notes
+from gdbheap.elf.modules import find_modules, main_module
 from gdbheap.errors import HeapError
 from gdbheap.process.address_space import VMA, AddressSpace
-from gdbheap.process.modules import find_modules, main_module
 from gdbheap.process.process import Module, Process, Thread
 from gdbheap.process.signal_info import SignalInfo
 

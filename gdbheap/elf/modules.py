@@ -1,0 +1,44 @@
+"""The ELF files that a process has mapped, found in its own memory: no linker list is needed, so it works before ld.so has run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from gdbheap.elf.core_memory import ElfFacts, read_elf
+from gdbheap.errors import MemoryFault
+from gdbheap.process.address_space import VMA, AddressSpace
+from gdbheap.process.memory import Memory
+from gdbheap.process.process import Module
+
+
+def find_modules(memory: Memory, space: AddressSpace, open_as: Callable[[str, str], str | None]) -> tuple[Module, ...]:
+    """Return a Module for each file whose ELF header is mapped, in order of address.
+
+    `open_as(path, build_id)` says where the file can be opened here. What cannot be read is left out.
+    """
+    found = []
+    for vma in space:
+        if vma.offset == 0 and vma.is_file and vma.readable:
+            facts = _facts(memory, vma)
+            if facts.loads:
+                file = open_as(vma.path, facts.build_id)
+                found.append(Module(vma.path, file, vma.start - facts.first_address, facts.build_id))
+    return tuple(found)
+
+
+def main_module(modules: tuple[Module, ...], space: AddressSpace, entry: int | None) -> Module | None:
+    """Return the module that holds the program's entry point (AT_ENTRY), or None."""
+    vma = None if entry is None else space.find(entry)
+    if vma is None:
+        return None
+    return next((each for each in modules if each.path == vma.path), None)
+
+
+def _facts(memory: Memory, vma: VMA) -> ElfFacts:
+    def read(offset: int, size: int) -> bytes:
+        try:
+            return memory.read(vma.start + offset, min(size, vma.size - offset))
+        except MemoryFault:
+            return b""
+
+    return read_elf(read)
