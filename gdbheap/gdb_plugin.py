@@ -179,7 +179,8 @@ def _register_commands() -> None:
     """Register each command under `gdbheap`, and under its own name where that is nobody's yet."""
     by_name = {command.name: command for command in COMMANDS}
     prefixes = {name.rpartition(" ")[0] for name in by_name} - {""} | {PREFIX}
-    names = sorted({*by_name, *prefixes}, key=lambda name: name.count(" "))
+    # A prefix comes before what is below it; `gdbheap` is the prefix of all.
+    names = sorted({*by_name, *prefixes}, key=lambda name: (name.count(" "), name != PREFIX, name))
     taken = {name for name in names if " " not in name and name != PREFIX and _is_taken(name)}
     for name in names:
         below = tuple(each.rpartition(" ")[2] for each in names if _parent(each) == name)
