@@ -1,0 +1,209 @@
+"""gdbheap as a guest in gdb: others' commands keep working, settings and the process stay as they were, Ctrl-C works, pipes get no colour."""
+
+from __future__ import annotations
+
+import os
+import pty
+import re
+import subprocess
+
+import pytest
+from gdb_runs import ROOT
+from programs import build
+
+from gdbheap.commands import COMMANDS
+
+STOPPED = ("break inspected", "run")
+INIT = f"source {ROOT / 'gdb_init.py'}"
+
+THEIRS = """
+class Theirs(gdb.Command):
+    \"\"\"The other plugin's heap.\"\"\"
+
+    def __init__(self, name, **options):
+        super().__init__(name, gdb.COMMAND_USER, **options)
+
+    def invoke(self, line, from_tty):
+        print("theirs:", line)
+
+Theirs("heap")
+Theirs("vmmap_of_others")
+"""
+
+MINE = """define gdbheapish
+echo mine\\n
+end
+define heap
+echo my heap\\n
+end
+"""
+
+# What the process is made of: its writable memory, its registers, and which thread and frame are selected.
+STATE = """
+import hashlib, os
+from gdbheap.process.proc_maps import read_maps
+
+pid = gdb.selected_inferior().pid
+digest = hashlib.sha256()
+with open(f"/proc/{pid}/mem", "rb", buffering=0) as memory:
+    for vma in read_maps(pid):
+        for page in range(vma.start, vma.end, 4096) if vma.writable else ():
+            try:
+                digest.update(os.pread(memory.fileno(), 4096, page))
+            except OSError:  # a guard page
+                digest.update(b"guard")
+digest.update(open(f"/proc/{pid}/maps", "rb").read())
+print(digest.hexdigest(), gdb.execute("info registers", to_string=True), gdb.execute("frame", to_string=True))
+"""
+
+INTERRUPT = """
+import os, signal, time
+from gdbheap import gdb_plugin
+from gdbheap.commands.command import Command
+
+def work(target, arguments):
+    os.kill(os.getpid(), signal.SIGINT)
+    end = time.monotonic() + 60
+    while time.monotonic() < end:
+        pass
+    return None
+
+gdb_plugin.GdbCommand("work", Command("work", "Work for a minute.", work), ())
+"""
+
+
+@pytest.fixture
+def script(tmp_path):
+    """Return the gdb command that sources these lines, of Python or of gdb's own language."""
+
+    def write(text, suffix=".py"):
+        path = tmp_path / f"{len(list(tmp_path.iterdir()))}{suffix}"
+        path.write_text(text)
+        return f"source {path}"
+
+    return write
+
+
+def every_command():
+    """Every command as it is typed with no arguments, or with the address of a variable where it must have one."""
+    lines = []
+    for command in COMMANDS:
+        needed = [each for each in command.arguments if each.required]
+        lines.append(" ".join([command.name, *("&event_count" for _ in needed)]))
+    return lines
+
+
+def test_a_python_command_of_that_name_stays_theirs(gdb, script):
+    said = gdb(build("mixed"), INIT, "heap words", "gdbheap --json", "help heap", before=[script(THEIRS)], source=False)
+    assert said["heap words"] == "theirs: words\n"
+    assert said["help heap"] == "The other plugin's heap.\n"
+    if any(command.name.startswith("heap") for command in COMMANDS):
+        assert said[INIT] == "gdbheap: left to others what they have defined; type gdbheap heap\n"
+        assert "heap" in gdb(None, "help gdbheap heap")["help gdbheap heap"]
+
+
+def test_a_users_own_command_of_that_name_stays(gdb, script):
+    said = gdb(None, INIT, "heap", "gdbheapish", before=[script(MINE, ".gdb")], source=False)
+    assert said["heap"] == "my heap\n"
+    assert said["gdbheapish"] == "mine\n"
+
+
+def test_names_are_kept_apart_even_where_completion_is_off(gdb, script):
+    before = ["set max-completions 0", script(THEIRS)]
+    said = gdb(None, INIT, "heap words", "gdbheap", before=before, source=False)
+    assert said["heap words"] == "theirs: words\n"
+    assert said["gdbheap"].startswith("gdbheap  ")
+
+
+def test_no_setting_of_gdbs_changes(gdb):
+    again = "python gdb.execute('show')"
+    said = gdb(build("mixed"), *STOPPED, "show", INIT, *every_command(), again, source=False)
+
+    def settings(text):
+        # History counts the commands typed; convenience variables are values, not settings.
+        return [line for line in text.split("\n") if not re.match(r"(gdbheap|convenience|commands|values|\$)", line)]
+
+    assert settings(said[again]) == settings(said["show"])
+    assert len(settings(said["show"])) > 200
+
+
+@pytest.mark.parametrize("name", ["mixed", "threads"])
+def test_no_command_changes_the_process(gdb, script, name):
+    before, after = script(STATE), script(STATE)
+    said = gdb(build(name), *STOPPED, "up", before, *every_command(), after)
+    assert len(said[before]) > 500
+    assert said[after] == said[before]
+
+
+def test_no_command_changes_what_the_first_one_said(gdb):
+    lines = [f"{line} --json" for line in every_command()]
+    again = [f"{line}  --json" for line in every_command()]
+    said = gdb(build("threads"), *STOPPED, *lines, *again)
+    assert [said[line] for line in lines] == [said[line] for line in again]
+
+
+def test_every_command_says_in_one_line_that_there_is_no_process(gdb):
+    lines = [line for line in every_command() if line != "gdbheap"]
+    said = gdb(None, *lines)
+    assert {line: said[line].count("\n") for line in lines} == dict.fromkeys(lines, 1)
+
+
+def test_control_c_ends_a_command(gdb, script):
+    said = gdb(None, script(INTERRUPT), "work", "print 1 + 1")
+    assert said["work"] == "Quit\n"
+    assert said["print 1 + 1"] == "$1 = 2\n"
+
+
+def typed(*commands):
+    """Return what gdb prints on a terminal (of unlimited height) when these are typed."""
+    words = ["gdb", "-nx", "-q", "-iex", "set height 0", "-ex", INIT]
+    for command in (*commands, "quit"):
+        words += ["-ex", command]
+    ours, theirs = pty.openpty()
+    environment = {**os.environ, "TERM": "xterm", "LC_ALL": "C.UTF-8"}
+    with subprocess.Popen(
+        words, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True
+    ) as process:
+        os.close(theirs)
+        text = b""
+        try:
+            while piece := os.read(ours, 1 << 16):
+                text += piece
+        except OSError:  # the terminal's other side is closed
+            pass
+        process.wait(60)
+    os.close(ours)
+    return text.decode().replace("\r\n", "\n")
+
+
+def test_a_terminal_gets_colours():
+    assert re.search(r"\x1b\[[\d;]*mgdbheap\x1b\[[\d;]*m  ", typed("gdbheap"))
+
+
+@pytest.mark.parametrize(
+    "commands",
+    [
+        ("set style enabled off", "gdbheap"),
+        ("pipe gdbheap | cat",),
+        ("python print(gdb.execute('gdbheap', to_string=True))",),
+    ],
+    ids=["style off", "pipe", "captured"],
+)
+def test_no_colours_where_they_are_not_wanted(commands):
+    lines = typed(*commands).split("\n")
+    assert [line for line in lines if line.startswith("gdbheap  ")]
+
+
+def test_a_missing_package_is_one_line_and_the_rest_works(gdb):
+    hidden = "python import sys; sys.modules['numpy'] = sys.modules['elftools'] = None"
+    said = gdb(build("mixed"), INIT, *STOPPED, "gdbheap", before=[hidden], source=False)
+    pattern = r"gdbheap: numpy, pyelftools are missing for gdb's Python 3\.\d+; run: python3 -m gdbheap setup\n"
+    assert re.fullmatch(pattern, said[INIT])
+    assert "live process" in said["gdbheap"]
+
+
+def test_loading_takes_little_of_gdbs_start(gdb):
+    modules = (
+        "python import sys; print(sorted({'numpy', 'elftools', 'pygments', 'ctypes', 'subprocess'} & set(sys.modules)))"
+    )
+    assert gdb(None, modules)[modules] == "[]\n"
