@@ -1,0 +1,83 @@
+"""`python3 -m gdbheap`: start gdb with gdbheap loaded, set up what it needs, say what is missing, show it at work."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from typing import Optional
+
+from gdbheap import __version__
+from gdbheap.errors import HeapError
+from gdbheap.launch import demo, doctor, launcher, places, setup
+
+Act = Callable[[argparse.Namespace], Optional[int]]
+
+EPILOG = """\
+In a gdb that already runs: source {init}
+Every command of gdbheap there: help gdbheap
+"""
+
+
+def main(words: Sequence[str] | None = None) -> int:
+    """Do what `words` (or the command line) ask for; return the exit code. An error is one line on stderr."""
+    options = _parser().parse_args(words)
+    try:
+        return options.act(options) or 0
+    except HeapError as error:
+        print(f"gdbheap: {error}", file=sys.stderr)
+        return 1
+    except KeyboardInterrupt:
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="gdbheap",
+        description="The heap debugger for C and C++ on Linux: gdb with the commands heap, vmmap and more.",
+        epilog=EPILOG.format(init=places.gdb_init()),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="version", version=f"gdbheap {__version__}")
+    parser.add_argument("--gdb", default="gdb", metavar="PATH", help="the gdb to use (the one on PATH)")
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+
+    def command(name: str, summary: str, act: Act) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, help=summary, description=summary[0].upper() + summary[1:] + ".")
+        sub.set_defaults(act=act)
+        return sub
+
+    def gdb_command(name: str, summary: str, act: Act) -> argparse.ArgumentParser:
+        sub = command(name, summary, act)
+        text = "an option for gdb itself; may be repeated (--gdb-option=-q)"
+        sub.add_argument("--gdb-option", action="append", default=[], metavar="OPTION", help=text)
+        return sub
+
+    run = gdb_command("run", "debug a program", lambda o: _start(o, lambda gdb: gdb.run(o.program, o.arguments)))
+    run.add_argument("program", metavar="PROGRAM")
+    run.add_argument("arguments", metavar="ARGUMENT", nargs=argparse.REMAINDER, help="arguments of PROGRAM")
+    attach = gdb_command("attach", "look at a running process", lambda o: _start(o, lambda gdb: gdb.attach(o.pid)))
+    attach.add_argument("pid", metavar="PID", type=int)
+    core = gdb_command("core", "look at a core file", lambda o: _start(o, lambda gdb: gdb.core(o.core, o.program)))
+    core.add_argument("core", metavar="CORE")
+    core.add_argument("program", metavar="PROGRAM", nargs="?", help="the program that left it, if CORE does not tell")
+    command("demo", "install what is missing and show gdbheap at work on a small program", _demo)
+    command("setup", "install what is missing", _set_up)
+    command("doctor", "say what is found, what is missing, and what mends it", lambda o: doctor.report(o.gdb))
+    return parser
+
+
+def _start(options: argparse.Namespace, words: Callable[[launcher.Launch], list[str]]) -> None:
+    launcher.start(words(launcher.Launch(options.gdb, options.gdb_option)))
+
+
+def _set_up(options: argparse.Namespace) -> None:
+    setup.set_up(options.gdb)
+
+
+def _demo(options: argparse.Namespace) -> None:
+    demo.run_demo(setup.set_up(options.gdb, compiler=True))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

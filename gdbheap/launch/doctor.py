@@ -1,0 +1,116 @@
+"""What gdbheap needs on this machine: what is found, what is missing, and the command that mends it."""
+
+from __future__ import annotations
+
+import platform
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+from gdbheap import __version__
+from gdbheap.launch import places, python_packages, setup
+from gdbheap.launch.debugger import Debugger, NoDebugger, dotted, find_debugger
+from gdbheap.launch.launcher import attach_advice
+from gdbheap.packages import REQUIRED, SETUP_COMMAND, directory
+
+# What gdb knows of the C library that it was given: its build-id, and whether it has types and symbols for it.
+LIBC = """
+import gdb
+def has(question):
+    try:
+        return bool(question())
+    except gdb.error:
+        return False
+answer([gdb.objfiles()[0].build_id, has(lambda: gdb.lookup_type("struct malloc_state")), has(lambda: gdb.parse_and_eval("&main_arena"))])
+"""
+
+
+class Check(NamedTuple):
+    """One thing looked at: what was found, and, unless it is `good`, the way to `mend` it."""
+
+    name: str
+    found: str
+    good: bool = True
+    mend: str = ""
+
+
+def report(gdb_path: str = "gdb") -> int:
+    """Print every check as it is made; return 0 if gdbheap can work here, else 1."""
+    bad = 0
+    for check in checks(gdb_path):
+        mark = "ok     " if check.good else "MISSING"
+        print(f"{mark}  {check.name:18}  {check.found}", flush=True)
+        if check.mend:
+            print(f"{'':9}{'':18}  {check.mend}", flush=True)
+        bad += not check.good
+    return int(bad > 0)
+
+
+def checks(gdb_path: str) -> Iterator[Check]:
+    """Yield the checks in the order in which one builds on another."""
+    yield Check(
+        "gdbheap", f"{__version__} in {places.root()}, run by Python {platform.python_version()} ({sys.executable})"
+    )
+    machine = platform.machine()
+    yield Check(
+        "machine", machine, machine == "x86_64", "" if machine == "x86_64" else "gdbheap reads x86-64 and i386 only"
+    )
+    try:
+        gdb = find_debugger(gdb_path)
+        yield Check("gdb", f"{gdb.version} in {gdb.path}")
+        version = gdb.usable_python()
+    except NoDebugger as error:
+        yield Check("gdb", str(error), False, SETUP_COMMAND)
+        return
+    yield Check("gdb's Python", dotted(version))
+    yield from _packages(gdb, directory(version))
+    yield _c_library(gdb)
+    yield _starts_programs(gdb)
+    advice = attach_advice()
+    yield Check("attaching", "only as root" if advice else "allowed", True, advice)
+    good = setup.compiles()
+    yield Check(
+        "C compiler",
+        "gcc" if good else "none (only the demo needs it)",
+        True,
+        "" if good else "apt install gcc libc6-dev",
+    )
+
+
+def _packages(gdb: Debugger, place: Path) -> Iterator[Check]:
+    for module, (version, where) in python_packages.imports(gdb, place).items():
+        if version is None:
+            yield Check(REQUIRED[module], where, False, SETUP_COMMAND)
+        else:
+            yield Check(REQUIRED[module], f"{version} in {Path(where).parent.parent}")
+
+
+def _c_library(gdb: Debugger) -> Check:
+    """Say what gdb knows of this system's C library; without its symbols gdbheap still works, with less certainty."""
+    path = _own_libc()
+    if path is None:
+        return Check("C library", "this python3 uses no glibc that /proc/self/maps shows")
+    build_id, types, symbols = gdb.ask(LIBC, path) or (None, False, False)
+    name = f"{path}, build-id {build_id}"
+    if types and symbols:
+        return Check("C library", f"{name}, with debug symbols")
+    what = "symbols but no types" if symbols else "no debug symbols: gdbheap finds the heap by its shape"
+    return Check("C library", f"{name}, {what}", True, "apt install libc6-dbg makes it certain")
+
+
+def _own_libc() -> str | None:
+    for line in Path("/proc/self/maps").read_text().splitlines():
+        path = line.split(maxsplit=5)[-1]
+        if Path(path).name.startswith(("libc.so.6", "libc-2")):
+            return path
+    return None
+
+
+def _starts_programs(gdb: Debugger) -> Check:
+    """See whether gdb may trace at all: a container can forbid it."""
+    text = gdb.run(["starti", "kill"], "/bin/true")
+    if "Program stopped" in text:
+        return Check("running programs", "gdb starts and stops them")
+    why = next((line for line in text.splitlines() if "ptrace" in line or "not permitted" in line), text.strip()[-200:])
+    return Check("running programs", why, False, "in a container: docker run --cap-add=SYS_PTRACE ...")

@@ -1,0 +1,77 @@
+"""Start gdb with the plugin loaded: on a program, on a running process, on a core."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+
+from gdbheap.errors import HeapError, UsageError
+from gdbheap.launch import places
+from gdbheap.launch.core_program import program_of
+
+YAMA = Path("/proc/sys/kernel/yama/ptrace_scope")
+
+
+class Launch:
+    """How gdb is started: which gdb, and its own options before ours."""
+
+    def __init__(self, gdb: str = "gdb", options: Sequence[str] = ()) -> None:
+        self.gdb = gdb
+        self.options = list(options)
+
+    def run(self, program: str, arguments: Sequence[str]) -> list[str]:
+        """Return gdb's words for debugging `program`, to be started with `arguments`; UsageError if it is no program."""
+        found = shutil.which(program)
+        if not found:
+            raise UsageError(f"{program} is {'no program that can be run' if Path(program).exists() else 'not there'}")
+        return [*self._start(), "--args", found, *arguments]
+
+    def attach(self, pid: int) -> list[str]:
+        """Return gdb's words for process `pid`; UsageError if there is none."""
+        if not Path(f"/proc/{pid}").exists():
+            raise UsageError(f"there is no process {pid}")
+        advice = attach_advice()
+        if advice and os.stat(f"/proc/{pid}").st_uid != 0:
+            print(f"gdbheap: {advice}", file=sys.stderr)
+        return [*self._start(), "-p", str(pid)]
+
+    def core(self, core: str, program: str | None) -> list[str]:
+        """Return gdb's words for `core` and `program`, or else the program that the core names."""
+        found = program_of(Path(core))
+        if program and not Path(program).is_file():
+            raise UsageError(f"{program} is not there")
+        if not program and found is None:
+            print(f"gdbheap: the program that left {core} is not here; name it after the core", file=sys.stderr)
+        chosen = program or (str(found) if found else None)
+        return [*self._start(), *([f"--exec={chosen}", f"--symbols={chosen}"] if chosen else []), f"--core={core}"]
+
+    def _start(self) -> list[str]:
+        found = shutil.which(self.gdb)
+        if not found:
+            raise HeapError(f"{self.gdb} is missing; what installs it: python3 -m gdbheap setup")
+        return [found, *self.options, "-x", str(places.gdb_init())]
+
+
+def start(words: Sequence[str]) -> None:
+    """Become gdb with these words; HeapError if it cannot be started."""
+    sys.stdout.flush()
+    try:
+        os.execv(words[0], list(words))
+    except OSError as error:
+        raise HeapError(f"{words[0]} does not start: {error.strerror}") from None
+
+
+def attach_advice() -> str:
+    """Return what keeps this user from attaching to processes of their own and the command that mends it, or ""."""
+    try:
+        scope = int(YAMA.read_text())
+    except (OSError, ValueError):  # a kernel without Yama restricts nothing
+        return ""
+    if scope == 3:
+        return "kernel.yama.ptrace_scope is 3: nobody can attach to a process until this machine is started anew"
+    if scope == 0 or os.geteuid() == 0:
+        return ""
+    return f"kernel.yama.ptrace_scope is {scope}, so that only root can attach: sudo sysctl kernel.yama.ptrace_scope=0"
