@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 
 # Environment variables by which programs find proxies and certificates.
-NETWORK = re.compile(r"(?i)(http|https|ftp|all|no)_proxy|SSL_CERT_(FILE|DIR)|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE")
+NETWORK = re.compile(r"(?i)(http|https|ftp|all|no)_proxy|SSL_CERT_FILE|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE")
 
 
 def cache_directory() -> Path:
@@ -52,15 +52,16 @@ def pip_settings(python: Path | str) -> dict[str, str]:
     found = [re.fullmatch(r"(global|install|:env:)\.([\w-]+)=(.*)", line) for line in listing.splitlines()]
     # What pip itself lets win comes last: the environment over the section of a command over [global].
     for match in sorted(filter(None, found), key=lambda match: ("global", "install", ":env:").index(match.group(1))):
-        settings["PIP_" + match.group(2).upper().replace("-", "_")] = str(ast.literal_eval(match.group(3)))
+        words = str(ast.literal_eval(match.group(3))).split()
+        if match.group(2) in ("extra-index-url", "find-links"):  # what more there is on this machine's disk stays there
+            words = [word for word in words if not word.startswith(("/", "file:"))]
+        settings["PIP_" + match.group(2).upper().replace("-", "_")] = " ".join(words)
     return settings
 
 
-def local_paths(settings: dict[str, str]) -> list[Path]:
-    """Return the files and directories of this machine that `settings` name."""
-    words = (word for value in settings.values() for word in value.split())
-    paths = (Path(word[len("file://") :] if word.startswith("file://") else word) for word in words)
-    return sorted({path for path in paths if path.is_absolute() and path.exists() and path != Path("/")})
+def local_files(settings: dict[str, str]) -> list[Path]:
+    """Return the files of this machine that `settings` name: certificates."""
+    return sorted({Path(value) for value in settings.values() if value.startswith("/") and Path(value).is_file()})
 
 
 def _make_venv(place: Path) -> None:

@@ -42,10 +42,11 @@ def read_outcome(name: str, junit: Path, exit_code: int, seconds: float) -> Outc
 
 def table(outcomes: Sequence[Outcome]) -> list[str]:
     """Return the lines that show `outcomes`, and last the closing line `N passed, N failed`."""
-    lines = [f"{'':12} {'passed':>7} {'failed':>7} {'skipped':>8} {'time':>7}"]
+    width = max(len(outcome.name) for outcome in outcomes)
+    lines = [f"{'':{width}} {'passed':>7} {'failed':>7} {'skipped':>8} {'time':>7}"]
     for outcome in outcomes:
         counts = f"{outcome.passed:7} {outcome.failed:7} {outcome.skipped:8}"
-        line = f"{outcome.name:12} {counts} {outcome.seconds:6.0f}s  {outcome.trouble}"
+        line = f"{outcome.name:{width}} {counts} {outcome.seconds:6.0f}s  {outcome.trouble}"
         lines.append(line.rstrip())
     passed = sum(outcome.passed for outcome in outcomes)
     bad = sum(outcome.bad for outcome in outcomes)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import fcntl
 import os
+import shlex
 import shutil
 import subprocess
 import tempfile
@@ -13,13 +14,12 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 from matrix.archive import KEYRING, apt_options, debian_archive
-from matrix.environment import cache_directory, local_paths
+from matrix.environment import cache_directory, local_files
 
 TEST_PACKAGES = (
     "gdb gdbserver libc6-dbg gcc g++ libc6-dev gcc-multilib g++-multilib libc6:i386 libc6-dbg:i386 "
     "python3 python3-pip perl git sqlite3 redis-server {nginx} vim-tiny valgrind procps ca-certificates"
 )
-NEWCOMER_PACKAGES = "python3 git ca-certificates"
 
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
@@ -146,29 +146,28 @@ def _install_requirements(
     new = root / "opt" / "py.new"
     shutil.rmtree(new, ignore_errors=True)
     install = ["python3", "-m", "pip", "install", "--no-cache-dir", "--quiet", "--target", "/opt/py.new", *requirements]
-    run_with_network(root, install, pip, log)
+    run_in(root, install, pip, log)
     (new / "requirements.txt").write_text(wanted)
     shutil.rmtree(root / "opt" / "py", ignore_errors=True)
     new.rename(root / "opt" / "py")
 
 
-def run_with_network(root: Path, command: Sequence[str], settings: Mapping[str, str], log: IO[str]) -> None:
-    """Run `command` in `root` with this machine's network, name servers and `settings` (proxy, certificates, pip's)."""
+def run_in(root: Path, command: Sequence[str], settings: Mapping[str, str], log: IO[str], network: bool = True) -> None:
+    """Run `command` in `root`, on this machine's network or none, with `settings` (proxy, certificates, pip's).
+
+    The files that the settings name are there too, read-only. CalledProcessError if the command fails.
+    """
     shutil.copyfile("/etc/resolv.conf", root / "etc" / "resolv.conf")
-    script = ['mount -t proc proc "$1/proc"', 'mount --rbind /dev "$1/dev"', 'mount -t tmpfs tmpfs "$1/tmp"']
-    for path in local_paths(dict(settings)):
+    script = ["set -e", 'mount -t proc proc "$1/proc"', 'mount --rbind /dev "$1/dev"', 'mount -t tmpfs tmpfs "$1/tmp"']
+    for path in local_files(dict(settings)):
         there = root / path.relative_to("/")
         there.parent.mkdir(parents=True, exist_ok=True)
-        if path.is_dir():
-            there.mkdir(exist_ok=True)
-        elif not there.exists():
-            there.touch()
-        script.append(f"mount --bind '{path}' \"$1{path}\"")
-    text = "set -e\n" + "\n".join(script) + '\nroot=$1; shift; chroot "$root" "$@"\n'
-    enter = ["unshare", "--mount", "--pid", "--fork", "--kill-child", "sh", "-c", text, "inside", str(root)]
-    subprocess.run(
-        [*enter, *_environment(settings), *command], check=True, stdin=subprocess.DEVNULL, stdout=log, stderr=log
-    )
+        there.touch()
+        script.append(f"mount -o bind,ro {shlex.quote(str(path))} {shlex.quote(str(there))}")
+    script.append('root=$1; shift; chroot "$root" "$@"')
+    spaces = ["--mount", "--pid", "--fork", "--kill-child", *([] if network else ["--net"])]
+    enter = ["unshare", *spaces, "sh", "-c", "\n".join(script), "inside", str(root), *_environment(settings)]
+    subprocess.run([*enter, *command], check=True, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
 
 
 @contextlib.contextmanager

@@ -45,10 +45,10 @@ def test_the_table() -> None:
         Outcome("mypy", trouble="exit code 1"),
     ]
     assert table(outcomes) == [
-        "              passed  failed  skipped    time",
-        "sid               20       0        0     61s",
-        "trixie            18       1        1     60s",
-        "mypy               0       0        0      0s  exit code 1",
+        "        passed  failed  skipped    time",
+        "sid         20       0        0     61s",
+        "trixie      18       1        1     60s",
+        "mypy         0       0        0      0s  exit code 1",
         "",
         "38 passed, 3 failed",
     ]
