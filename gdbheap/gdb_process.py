@@ -89,6 +89,11 @@ def gather() -> Process:
     )
 
 
+def debug_directories() -> tuple[str, ...]:
+    """Return where separate debug files are looked for: gdb's debug-file-directory."""
+    return tuple(each for each in (gdb.parameter("debug-file-directory") or "").split(":") if each)
+
+
 def evaluate(expression: str) -> int:
     """Return a gdb expression's value as address_of() does; UsageError with gdb's words where it has none."""
     try:
@@ -293,5 +298,5 @@ def _pthread(thread: gdb.InferiorThread) -> int | None:
     """Return the pthread_t, which on x86 is the thread pointer; None without libthread_db's help."""
     try:
         return int.from_bytes(thread.handle(), "little")
-    except (gdb.error, NotImplementedError):
+    except (gdb.error, NotImplementedError, RuntimeError):  # "Thread handle not found."
         return None

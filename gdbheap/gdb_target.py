@@ -6,6 +6,13 @@ from collections.abc import Callable
 from typing import Any
 
 from gdbheap import gdb_process
+from gdbheap.elf.cache import SymbolCache, cache_directory
+from gdbheap.elf.debug_file import DebugFiles
+from gdbheap.elf.debug_search import DebugSearch, debuginfod_cache
+from gdbheap.malloc.heap_view import HeapView
+from gdbheap.malloc.layout import Layout
+from gdbheap.malloc.make_layout import make_layout
+from gdbheap.malloc.read_heap import read_heap
 from gdbheap.process.process import Process
 
 
@@ -16,6 +23,8 @@ class GdbTarget:
         self.setting = setting
         self._key: tuple[object, ...] | None = None
         self._process: Process | None = None
+        self._layout: Layout | None = None
+        self._heap: HeapView | None = None
 
     def begin(self) -> None:
         """Make ready for one command: keep what is known only if this is certainly still the same stop."""
@@ -26,13 +35,26 @@ class GdbTarget:
 
     def forget(self, *_: object) -> None:
         """Drop all that is known; gdb's events call this."""
-        self._process = None
+        self._process = self._layout = self._heap = None
 
     @property
     def process(self) -> Process:
         if self._process is None:
             self._process = gdb_process.gather()
         return self._process
+
+    def layout(self) -> Layout:
+        if self._layout is None:
+            search = DebugSearch(gdb_process.debug_directories(), debuginfod_cache())
+            directory = cache_directory()
+            files = DebugFiles(search, SymbolCache(directory) if directory else None)
+            self._layout = make_layout(self.process, files.symbols_of)
+        return self._layout
+
+    def heap(self) -> HeapView:
+        if self._heap is None:
+            self._heap = read_heap(self.process, self.layout())
+        return self._heap
 
     def evaluate(self, expression: str) -> int:
         return gdb_process.evaluate(expression)

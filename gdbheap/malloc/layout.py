@@ -24,19 +24,22 @@ class Located:
 
 @dataclass(frozen=True)
 class ThreadMalloc:
-    """What one thread keeps for malloc. `tcache` and `arena` are None where the thread has none (yet) or where it is not known;
-    `reason` says which of the two, and why ("" when both are known)."""
+    """What one thread keeps for malloc: the addresses of its tcache struct and of its arena. They are None where the thread has none (yet) or where
+    it is not known; `reason` says which of the two, and why ("" when both are there), and `is_known` is False where it is not known."""
 
     number: int
     lwp: int
     tcache: Located | None
     arena: Located | None
     reason: str = ""
+    is_known: bool = True
 
 
 @dataclass(frozen=True)
 class Layout:
     """Everything the decoders need to know. All sizes in bytes.
+
+    `main_arena` and `mp` are addresses; `brk` is the program break itself, as sbrk(0) would return it.
 
     `safe_linking`, `mmapped_overhead` and `tcache_key` are None where this could not be told from symbols or real data.
     `mmapped_overhead` is what an mmapped chunk's size leaves out of its mapping: 0 to glibc 2.42, 2 words from 2.43.

@@ -1,0 +1,133 @@
+"""Struct layouts out of DWARF: only the compilation unit that has them is parsed."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Collection, Iterator, Mapping
+from typing import Any
+
+from gdbheap.process.cstruct import CStruct, Field
+
+# Bounds against hostile or broken debug info: nothing real comes near.
+MAX_TYPE_DEPTH = 32
+MAX_UNITS = 4_000
+MAX_IMPORTS = 500
+MAX_DIES = 200_000
+MAX_MEMBERS = 1_000
+
+_TRANSPARENT = {
+    "DW_TAG_typedef",
+    "DW_TAG_const_type",
+    "DW_TAG_volatile_type",
+    "DW_TAG_atomic_type",
+    "DW_TAG_restrict_type",
+}
+_AGGREGATES = ("DW_TAG_structure_type", "DW_TAG_union_type")
+
+
+def unit_of_address(dwarf: Any, address: int) -> Any | None:
+    """Return the compilation unit whose code holds `address`, by .debug_aranges; None where that does not tell."""
+    ranges = dwarf.get_aranges()
+    offset = ranges.cu_offset_at_addr(address) if ranges is not None else None
+    return None if offset is None else dwarf.get_CU_at(offset)
+
+
+def unit_of_source(dwarf: Any, source: str) -> Any | None:
+    """Return the compilation unit whose source file is named `source` ("malloc.c"), or None: the slow way."""
+    for unit in itertools.islice(dwarf.iter_CUs(), MAX_UNITS):
+        name = _name(unit.get_top_DIE())
+        if name == source or name.endswith("/" + source):
+            return unit
+    return None
+
+
+def read_structs(unit: Any, wanted: Collection[str], only: Mapping[str, Collection[str]]) -> dict[str, CStruct]:
+    """Return the wanted structs that `unit` defines, by their tag without leading "_"; `only` names the members to keep, if not all."""
+    found: dict[str, CStruct] = {}
+    for die in itertools.islice(_top_level(unit, set()), MAX_DIES):
+        if die.tag not in _AGGREGATES or "DW_AT_declaration" in die.attributes:
+            continue
+        name = _name(die).lstrip("_")
+        if name in wanted and name not in found and "DW_AT_byte_size" in die.attributes:
+            found[name] = _struct(die, name, only.get(name))
+    return found
+
+
+def _top_level(unit: Any, seen: set[int]) -> Iterator[Any]:
+    """Yield the DIEs at the top of `unit`, and after them those of the partial units (dwz) that it imports."""
+    seen.add(unit.cu_offset)
+    imports = []
+    for die in unit.get_top_DIE().iter_children():
+        if die.tag == "DW_TAG_imported_unit":
+            imports.append(die)
+        else:
+            yield die
+    for die in imports:
+        imported = die.get_DIE_from_attribute("DW_AT_import").cu
+        if imported.cu_offset not in seen and len(seen) < MAX_IMPORTS:
+            yield from _top_level(imported, seen)
+
+
+def _struct(die: Any, name: str, only: Collection[str] | None) -> CStruct:
+    members = itertools.islice(_members(die, 0, 0), MAX_MEMBERS)
+    fields = {each.name: each for each in members if only is None or each.name in only}
+    return CStruct(name, _constant(die, "DW_AT_byte_size"), fields)
+
+
+def _members(die: Any, base: int, depth: int) -> Iterator[Field]:
+    """Yield the members, those of anonymous structs and unions as if they were the outer one's own. Bit fields are left out."""
+    for member in die.iter_children():
+        if member.tag != "DW_TAG_member" or "DW_AT_bit_size" in member.attributes:
+            continue
+        offset = base + _constant(member, "DW_AT_data_member_location")
+        name = _name(member)
+        if name:
+            size, count = _size(member, 0)
+            # Padding of no elements (char pad[0]) and flexible arrays hold nothing to read.
+            if count > 0:
+                yield Field(name, offset, size * count, count)
+        elif depth < MAX_TYPE_DEPTH:
+            inner = _type(member)
+            if inner is not None and inner.tag in _AGGREGATES:
+                yield from _members(inner, offset, depth + 1)
+
+
+def _size(die: Any, depth: int) -> tuple[int, int]:
+    """Return the size of one element of the type of `die`, and how many there are (1: no array)."""
+    target = _type(die)
+    if target is None or depth > MAX_TYPE_DEPTH:
+        return 0, 1
+    if target.tag in _TRANSPARENT:
+        return _size(target, depth + 1)
+    if target.tag == "DW_TAG_array_type":
+        size, inner = _size(target, depth + 1)
+        count = inner
+        for subrange in target.iter_children():
+            count *= _length(subrange)
+        return size, count
+    if "DW_AT_byte_size" in target.attributes:
+        return _constant(target, "DW_AT_byte_size"), 1
+    return (target.cu["address_size"], 1) if target.tag == "DW_TAG_pointer_type" else (0, 1)
+
+
+def _length(subrange: Any) -> int:
+    if "DW_AT_count" in subrange.attributes:
+        return _constant(subrange, "DW_AT_count")
+    if "DW_AT_upper_bound" in subrange.attributes:
+        return _constant(subrange, "DW_AT_upper_bound") + 1
+    return 1
+
+
+def _type(die: Any) -> Any | None:
+    return die.get_DIE_from_attribute("DW_AT_type") if "DW_AT_type" in die.attributes else None
+
+
+def _name(die: Any) -> str:
+    attribute = die.attributes.get("DW_AT_name")
+    return attribute.value.decode("utf-8", "replace") if attribute is not None else ""
+
+
+def _constant(die: Any, attribute: str) -> int:
+    """Return a constant attribute; 0 where it is absent or no plain number (an expression)."""
+    value = die.attributes[attribute].value if attribute in die.attributes else 0
+    return value if isinstance(value, int) else 0

@@ -1,0 +1,195 @@
+"""One ELF file: what it says itself (build-id, link to a debug file, glibc's banner), its wanted symbols and structs."""
+
+from __future__ import annotations
+
+import mmap
+import re
+import struct
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from elftools.common.exceptions import DWARFError, ELFError
+from elftools.construct import ConstructError
+from elftools.elf.elffile import ELFFile
+
+from gdbheap.elf.debug_search import DebugSearch
+from gdbheap.elf.dwarf_structs import read_structs, unit_of_address, unit_of_source
+from gdbheap.elf.symbol_table import read_symbols
+from gdbheap.process.cstruct import CStruct
+from gdbheap.process.symbols import Symbol
+
+WANTED_SYMBOLS = frozenset(
+    (
+        *("main_arena", "mp_", "tcache", "thread_arena", "tcache_key", "__tcache_dummy", "global_max_fast"),
+        *("perturb_byte", "narenas", "free_list", "aligned_heap_area", "using_malloc_checking"),
+        *("__curbrk", "__abort_msg", "__environ", "__libc_version", "__nptl_version", "__libc_single_threaded"),
+        *("__malloc_hook", "__free_hook", "__morecore", "malloc", "free", "calloc", "realloc", "abort"),
+        *("_int_malloc", "_int_free", "__libc_malloc", "_dl_addr", "_dl_map_object", "start_thread", "__libc_fork"),
+    )
+)
+# Each set of structs, and functions in whose compilation unit they are defined (the first that has them wins).
+WANTED_STRUCTS: Mapping[tuple[str, ...], tuple[str, ...]] = {
+    (
+        "malloc_state",
+        "malloc_par",
+        "malloc_chunk",
+        "tcache_perthread_struct",
+        "tcache_entry",
+        "heap_info",
+    ): ("_int_malloc", "_int_free", "__libc_malloc", "malloc"),
+    ("link_map",): ("_int_malloc", "_dl_addr", "_dl_map_object"),
+    ("pthread",): ("start_thread", "__libc_fork", "_int_malloc"),
+}
+WANTED_MEMBERS = {
+    "link_map": frozenset(("l_addr", "l_name", "l_ld", "l_next", "l_prev", "l_tls_offset", "l_tls_modid")),
+    "pthread": frozenset(("tid", "stackblock", "stackblock_size", "guardsize", "reported_guardsize", "specific")),
+}
+# Texts that tell what the code does: safe-linking came with the first (2.32).
+WANTED_TEXTS = ("malloc(): unaligned tcache chunk detected",)
+_BANNER = re.compile(rb"(?:stable|development) release version (\d+\.\d+)")
+
+
+# Debug info larger than this is not read (a static program's own, say): symbols and their sizes have to do.
+MAX_DEBUG_INFO = 128 << 20
+
+# What pyelftools raises on a file that is broken, or was made to break it.
+UNPARSABLE = (
+    ELFError,
+    DWARFError,
+    ConstructError,
+    OSError,
+    ValueError,
+    LookupError,
+    TypeError,
+    AttributeError,
+    AssertionError,
+    ArithmeticError,
+    MemoryError,
+    RecursionError,
+    NotImplementedError,
+    struct.error,
+    zlib.error,
+)
+
+
+@dataclass(frozen=True)
+class ElfContents:
+    """What one file says. `link` is its .gnu_debuglink ("" none) and `link_crc` the CRC-32 that file must have."""
+
+    build_id: str = ""
+    link: str = ""
+    link_crc: int = 0
+    symbols: Mapping[str, Symbol] = field(default_factory=dict)
+    structs: Mapping[str, CStruct] = field(default_factory=dict)
+    version: str = ""
+    texts: frozenset[str] = frozenset()
+    problem: str = ""
+
+
+def read_elf(path: str, search: DebugSearch, expected_build_id: str = "") -> ElfContents:
+    """Return what the file says; `problem` tells if it, or a part of it, could not be read, or has another build-id than expected."""
+    try:
+        with open(path, "rb") as file:
+            elf = ELFFile(file)
+            build_id = _build_id(elf)
+            if expected_build_id and build_id != expected_build_id:
+                return ElfContents(problem=f"{path} is not the file that the process runs (its build-id differs)")
+            link, crc = _debug_link(elf)
+            version, texts = _texts(file)
+            symbols = read_symbols(elf, WANTED_SYMBOLS)
+            structs, problem = _read_all_structs(elf, path, symbols, search)
+            return ElfContents(build_id, link, crc, symbols, structs, version, texts, problem)
+    except UNPARSABLE as error:
+        return ElfContents(problem=f"{path} cannot be read: {_reason(error)}")
+
+
+def crc_matches(path: str, crc: int) -> bool:
+    """Whether the file's CRC-32 is the one that a .gnu_debuglink asks for."""
+    try:
+        with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            return zlib.crc32(data) == crc
+    except (OSError, ValueError):
+        return False
+
+
+def _reason(error: BaseException) -> str:
+    return f"{type(error).__name__}: {error}"[:200].strip(": ")
+
+
+def _build_id(elf: Any) -> str:
+    section = elf.get_section_by_name(".note.gnu.build-id")
+    if section is not None and section["sh_type"] == "SHT_NOTE":
+        for note in section.iter_notes():
+            if note["n_type"] == "NT_GNU_BUILD_ID":
+                return str(note["n_desc"])
+    return ""
+
+
+def _debug_link(elf: Any) -> tuple[str, int]:
+    """Return the name and CRC in .gnu_debuglink: the name, NUL, zeros up to a multiple of 4, the CRC."""
+    section = elf.get_section_by_name(".gnu_debuglink")
+    if section is None:
+        return "", 0
+    data = section.data()
+    name, _, _ = data.partition(b"\0")
+    return name.decode("utf-8", "replace"), int.from_bytes(data[-4:], "little" if elf.little_endian else "big")
+
+
+def _texts(file: Any) -> tuple[str, frozenset[str]]:
+    """Return the version that glibc's banner in the file names, and the wanted texts that the file holds."""
+    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        banner = _BANNER.search(data)
+        texts = frozenset(text for text in WANTED_TEXTS if data.find(text.encode()) >= 0)
+        return (banner[1].decode() if banner else ""), texts
+
+
+def _read_all_structs(
+    elf: Any, path: str, symbols: Mapping[str, Symbol], search: DebugSearch
+) -> tuple[dict[str, CStruct], str]:
+    """Return the wanted structs, and what stood in the way ("" nothing). Symbols are worth having even where DWARF is broken."""
+    section = elf.get_section_by_name(".debug_info")
+    if section is None or section["sh_type"] == "SHT_NOBITS":
+        return {}, ""
+    if section.data_size > MAX_DEBUG_INFO:
+        return {}, f"{path} holds {section.data_size >> 20} MiB of debug info: not read"
+    found: dict[str, CStruct] = {}
+    problem = ""
+    try:
+        dwarf = elf.get_dwarf_info(relocate_dwarf_sections=False)
+        _join_alternate(elf, dwarf, path, search)
+        for names, functions in WANTED_STRUCTS.items():
+            for unit in _units(dwarf, symbols, functions):
+                found.update(read_structs(unit, names, WANTED_MEMBERS))
+                if names[0] in found:
+                    break
+        if "malloc_state" not in found and "main_arena" in symbols:
+            unit = unit_of_source(dwarf, "malloc.c")
+            found.update(read_structs(unit, next(iter(WANTED_STRUCTS)), {}) if unit is not None else {})
+    except UNPARSABLE as error:
+        problem = f"the debug info in {path} cannot be read: {_reason(error)}"
+    return found, problem
+
+
+def _units(dwarf: Any, symbols: Mapping[str, Symbol], functions: tuple[str, ...]) -> Any:
+    """Yield the compilation units that hold the functions' code."""
+    for name in functions:
+        unit = unit_of_address(dwarf, symbols[name].value) if name in symbols else None
+        if unit is not None:
+            yield unit
+
+
+def _join_alternate(elf: Any, dwarf: Any, path: str, search: DebugSearch) -> None:
+    """Give `dwarf` the file that dwz moved shared parts to, if it names one that is here."""
+    section = elf.get_section_by_name(".gnu_debugaltlink")
+    if section is None:
+        return
+    name, _, build_id = section.data().partition(b"\0")
+    for alternate in search.by_alternate(path, name.decode("utf-8", "replace"), build_id.hex()):
+        # Left open: its sections were read into memory, and the file is closed with the last reference to it.
+        with open(alternate, "rb") as file:
+            other = ELFFile(file)
+            if _build_id(other) == build_id.hex():
+                dwarf.supplementary_dwarfinfo = other.get_dwarf_info(relocate_dwarf_sections=False)
+                return
