@@ -8,8 +8,8 @@ from gdbheap.malloc.chunk_table import FLAG_MASK, State
 from gdbheap.malloc.heap_view import Fault
 from gdbheap.malloc.layout import Layout
 from gdbheap.malloc.stretch import Mark, Stretch, find_trail, walk_stretch
+from gdbheap.malloc.unclaimed import unclaimed_ranges
 from gdbheap.malloc.walk import Walker
-from gdbheap.process.address_space import VMA
 from gdbheap.process.cstruct import StructValue
 from gdbheap.process.memory import PAGE
 from gdbheap.process.process import Process
@@ -129,22 +129,33 @@ def _walk_older_mappings(
     arena: StructValue,
     claimed: list[tuple[int, int]],
 ) -> None:
-    """Find the mappings the main arena used before top's: they end in fenceposts. Looked for only while system_mem is not accounted for."""
-    for vma in process.address_space:
-        known = [(each.mapping, each.end) for each in stretches]
-        # system_mem counts what others took by sbrk in between, so the brk heap counts from its first chunk to its end.
-        if arena["system_mem"] - _extent(known) < PAGE or len(stretches) >= _MOST_STRETCHES:
-            return
-        taken = [*known, *claimed]
-        if not _may_hold_a_continuation(vma) or any(start < vma.end and vma.start < end for start, end in taken):
-            continue
-        first = first_chunk_after(vma.start, layout)
-        at = find_trail(walker, process.memory, layout, first, vma.end, PAGE)
-        if at is None:
-            continue
-        stretch = walk_stretch(walker, process.memory, layout, at & ~(PAGE - 1), at, vma.end)
-        if stretch.ended_at_fencepost and not stretch.faults:
-            stretches.append(stretch)
+    """Find the mappings the main arena used before top's: they end in fenceposts, and may lie side by side in one VMA, with top's too.
+
+    Looked for only while system_mem is not accounted for.
+    """
+    known = [(each.mapping, each.end) for each in stretches]
+    for start, end in unclaimed_ranges(process, [*known, *claimed]):
+        at: int | None = start
+        while at is not None and at < end:
+            known = [(each.mapping, each.end) for each in stretches]
+            # system_mem counts what others took by sbrk in between, so the brk heap counts from its first chunk to its end.
+            if arena["system_mem"] - _extent(known) < PAGE or len(stretches) >= _MOST_STRETCHES:
+                return
+            at = _walk_older_mapping(process, layout, walker, stretches, -(-at // PAGE) * PAGE, end)
+
+
+def _walk_older_mapping(
+    process: Process, layout: Layout, walker: Walker, stretches: list[Stretch], start: int, end: int
+) -> int | None:
+    """Add the first of them in [start, end), and return from where to look on; None where there is none."""
+    first = find_trail(walker, process.memory, layout, first_chunk_after(start, layout), end, PAGE)
+    if first is None:
+        return None
+    stretch = walk_stretch(walker, process.memory, layout, first & ~(PAGE - 1), first, end)
+    if not stretch.ended_at_fencepost or stretch.faults:
+        return first + PAGE
+    stretches.append(stretch)
+    return stretch.end
 
 
 def _extent(ranges: list[tuple[int, int]]) -> int:
@@ -155,7 +166,3 @@ def _extent(ranges: list[tuple[int, int]]) -> int:
         total += end - (last if near and last is not None else start)
         last = end
     return total
-
-
-def _may_hold_a_continuation(vma: VMA) -> bool:
-    return vma.writable and vma.readable and not vma.is_file and (not vma.path or vma.path.startswith("[anon:"))

@@ -11,7 +11,7 @@ from gdbheap.lazy import np
 from gdbheap.malloc.arena import first_chunk_after
 from gdbheap.malloc.chunk_table import FLAG_MASK, IS_MMAPPED
 from gdbheap.malloc.layout import Layout
-from gdbheap.process.address_space import VMA
+from gdbheap.malloc.unclaimed import unclaimed_ranges
 from gdbheap.process.cstruct import StructValue
 from gdbheap.process.memory import PAGE, readable_pieces
 from gdbheap.process.process import Process
@@ -43,46 +43,59 @@ def find_mmapped(
         return [], ()
     found: list[MmappedChunk] = []
     for search in (_at_page_starts, _anywhere):
-        for start, end in _free_ranges(process, claimed + [(each.start, each.end) for each in found]):
+        for start, end in unclaimed_ranges(process, claimed + [(each.start, each.end) for each in found]):
             found += search(process, layout, start, end)
         found.sort(key=lambda each: each.address)
         if count is None or len(found) >= count:
             break
+    if total is not None and not 0 <= _excess(layout, found, total) < PAGE:
+        found = _look_inside(process, layout, claimed, found)
     length = sum(each.end - each.start for each in found)
     if count is None:
         return found, (
             f"{len(found)} mmapped chunks found by their headers; mp_ is not known, so none of them is certain",
         )
-    if (len(found), length) != (count, total):
+    if len(found) != count or total is None or _excess(layout, found, total) < 0:
         note = f"{len(found)} mmapped chunks of {length:#x} bytes found by their headers, but mp_ counts {count} of {total:#x}"
         return found, (note,)
     return found, ()
 
 
-def _free_ranges(process: Process, claimed: list[tuple[int, int]]) -> list[tuple[int, int]]:
-    """Return the writable private anonymous ranges that nobody has claimed."""
-    ranges = []
-    claimed = sorted(claimed)
-    for vma in process.address_space:
-        if not _may_hold_chunks(vma):
-            continue
-        at = vma.start
-        for start, end in claimed:
-            if end <= at or start >= vma.end:
-                continue
-            if start > at:
-                ranges.append((at, start))
-            at = max(at, end)
-        if at < vma.end:
-            ranges.append((at, vma.end))
-    return ranges
+def _excess(layout: Layout, found: list[MmappedChunk], total: int) -> int:
+    """Return by how much mp_.mmapped_mem exceeds what was found; negative where it cannot be the sum of these mappings.
+
+    From glibc 2.43 on each mremap adds two words too many to it (seen on live processes), so that only whole pages tell.
+    """
+    excess = total - sum(each.end - each.start for each in found)
+    drift = layout.mmapped_overhead
+    return 0 if drift == 0 and excess == 0 else excess if drift and excess % drift == 0 else -1
 
 
-def _may_hold_chunks(vma: VMA) -> bool:
-    """Whether mmap(MAP_PRIVATE | MAP_ANONYMOUS) could have made this VMA; MAP_HUGETLB gives it a file's name."""
-    if not (vma.readable and vma.writable) or vma.shared:
-        return False
-    return (not vma.path and not vma.inode) or vma.path.startswith(("[anon:", "/anon_hugepage"))
+def _look_inside(
+    process: Process, layout: Layout, claimed: list[tuple[int, int]], found: list[MmappedChunk]
+) -> list[MmappedChunk]:
+    """Return the chunks with those replaced whose header at the start of the mapping is a left-over: memalign made the true one for an
+    alignment of pages, and mremap has since moved or resized it."""
+    chunks = []
+    for start, end in unclaimed_ranges(process, claimed):
+        here = [each for each in found if start <= each.start < end]
+        limits = [*(each.start for each in here[1:]), end]
+        for each, limit in zip(here, limits):
+            chunks.append(_at_page_end(process, layout, each, limit) or each)
+    return chunks
+
+
+def _at_page_end(process: Process, layout: Layout, outer: MmappedChunk, end: int) -> MmappedChunk | None:
+    """Return the chunk of the same mapping whose mem is at the start of a page, or None."""
+    header = (PAGE - layout.header) // layout.word
+    for address, words in _pieces(process, layout, outer.start, end):
+        prev_sizes, raws = words[header :: PAGE // layout.word], words[header + 1 :: PAGE // layout.word]
+        for page in np.flatnonzero(raws & FLAG_MASK == IS_MMAPPED).tolist():
+            at = address + page * PAGE + PAGE - layout.header
+            chunk = _decode(layout, at, int(prev_sizes[page]), int(raws[page]), outer.start, end)
+            if chunk is not None and chunk.start == outer.start:
+                return chunk
+    return None
 
 
 def _at_page_starts(process: Process, layout: Layout, start: int, end: int) -> list[MmappedChunk]:
@@ -106,7 +119,30 @@ def _chunk_at(process: Process, layout: Layout, mapping: int, end: int) -> Mmapp
         prev_size, raw = process.words.read_many(address, 2)
     except MemoryFault:
         return None
-    return _decode(layout, address, prev_size, raw, mapping, end)
+    outer = _decode(layout, address, prev_size, raw, mapping, end)
+    return outer and (_aligned_inside(process, layout, outer, end) or outer)
+
+
+def _aligned_inside(process: Process, layout: Layout, outer: MmappedChunk, end: int) -> MmappedChunk | None:
+    """Return the chunk that memalign made of the one at the start of its mapping, or None: the first header stays there as it was.
+
+    Mirrors _int_memalign: the aligned mem for which at least MINSIZE lies before the chunk; its prev_size tells how much.
+    """
+    alignment = 2 * layout.alignment
+    while alignment < end - outer.start:
+        address = -(-(outer.address + layout.header) // alignment) * alignment - layout.header
+        if address - outer.address < layout.min_size:
+            address += alignment
+        alignment *= 2
+        try:
+            prev_size, raw = process.words.read_many(address, 2)
+        except MemoryFault:
+            continue
+        if address - (prev_size & ~1) == outer.start:
+            found = _decode(layout, address, prev_size, raw, outer.start, end)
+            if found is not None:
+                return found
+    return None
 
 
 def _decode(layout: Layout, address: int, prev_size: int, raw: int, start: int, end: int) -> MmappedChunk | None:
