@@ -1,0 +1,330 @@
+"""The pure model of an address space: mmap, munmap, mprotect and brk over a list of mappings, as Linux on x86 does them.
+
+Addresses and sizes are bytes. Nothing here touches a process. A refused call returns the errno's name, as a value.
+"""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from dataclasses import dataclass, field, replace
+
+PAGE = 4096
+HUGE_PAGE = 2 << 20
+READ, WRITE, EXECUTE = 4, 2, 1
+
+
+@dataclass(frozen=True)
+class File:
+    """What a mapping is of: `identity` tells files apart, `size` in bytes. A shared anonymous mapping is of a file of its own."""
+
+    identity: str
+    size: int
+
+
+@dataclass(frozen=True)
+class Mapping:
+    """One VMA, [start, end).
+
+    `offset` is into `file`; without one it is the address that the mapping began at, which decides what may merge (vm_pgoff).
+    `accounted`: charged to the commit limit (VM_ACCOUNT). `anonymous_family`: None until the mapping has a page of its own (no anon_vma);
+    two mappings of different families never merge. `name` marks what the model was given and does not merge ("[stack]", a library).
+    """
+
+    start: int
+    end: int
+    access: int
+    shared: bool = False
+    file: File | None = None
+    offset: int = 0
+    grows_down: bool = False
+    accounted: bool = False
+    anonymous_family: int | None = None
+    name: str = ""
+
+    @property
+    def permissions(self) -> str:
+        """As /proc/PID/maps shows them."""
+        letters = ((READ, "r"), (WRITE, "w"), (EXECUTE, "x"))
+        return "".join(letter if self.access & bit else "-" for bit, letter in letters) + ("s" if self.shared else "p")
+
+    def part(self, start: int, end: int) -> Mapping:
+        """Return the part of it in [start, end), its offset moved along."""
+        return replace(self, start=start, end=end, offset=self.offset + start - self.start)
+
+
+@dataclass(frozen=True)
+class Limits:
+    """What bounds the address space, in bytes.
+
+    `lowest` is vm.mmap_min_addr, `guard_gap` what stays free below a mapping that grows down (stack_guard_gap), `stack` RLIMIT_STACK.
+    `huge_alignment`: anonymous mappings of whole multiples of 2 MiB are put at such a multiple (64-bit processes, Linux 6.7 and later).
+    """
+
+    mmap_base: int
+    lowest: int = 1 << 16
+    highest: int = (1 << 47) - PAGE
+    stack: int = 8 << 20
+    guard_gap: int = 256 * PAGE
+    huge_alignment: bool = True
+
+
+def page_up(value: int) -> int:
+    """Round up to whole pages."""
+    return (value + PAGE - 1) & -PAGE
+
+
+@dataclass
+class Mappings:
+    """The mappings of a process in address order, merged as the kernel merges them."""
+
+    limits: Limits
+    start_brk: int = 0
+    brk_address: int = 0
+    mappings: list[Mapping] = field(default_factory=list)
+    _families: int = 0
+    _files: int = 0
+
+    def __iter__(self) -> Iterator[Mapping]:
+        return iter(self.mappings)
+
+    def find(self, address: int) -> Mapping | None:
+        """Return the mapping that holds the address, or None."""
+        index = self._index(address)
+        return self.mappings[index] if index >= 0 and address < self.mappings[index].end else None
+
+    def above(self, address: int) -> Mapping | None:
+        """Return the first mapping that ends above the address (find_vma): the one that holds it, or the next."""
+        index = self._index(address)
+        if index >= 0 and address < self.mappings[index].end:
+            return self.mappings[index]
+        return self.mappings[index + 1] if index + 1 < len(self.mappings) else None
+
+    def below(self, address: int) -> Mapping | None:
+        """Return the last mapping that starts below the address."""
+        index = self._index(address - 1)
+        return self.mappings[index] if index >= 0 else None
+
+    # The system calls.
+
+    def mmap(
+        self,
+        length: int,
+        access: int,
+        *,
+        address: int = 0,
+        shared: bool = False,
+        file: File | None = None,
+        offset: int = 0,
+        fixed: bool = False,
+        noreplace: bool = False,
+        grows_down: bool = False,
+    ) -> int | str:
+        """Map `length` bytes; return where, or the errno. Without `fixed` the address is a hint, taken where it is free."""
+        if length <= 0 or offset % PAGE:
+            return "EINVAL"
+        size = page_up(length)
+        place = self._choose(size, address, fixed or noreplace, anonymous=file is None and not shared)
+        if isinstance(place, str):
+            return place
+        if noreplace and self.overlapping(place, place + size):
+            return "EEXIST"
+        if shared and file is None:
+            self._files += 1
+            file, offset = File(f"shared anonymous {self._files}", size), 0
+        self._cut(place, place + size)
+        new = Mapping(
+            place,
+            place + size,
+            access,
+            shared,
+            file,
+            offset if file is not None else place,
+            grows_down,
+            accounted=not shared and bool(access & WRITE),
+        )
+        self._insert(new, merge_next=True)
+        return place
+
+    def munmap(self, address: int, length: int) -> int | str:
+        """Unmap [address, address + length); a mapping across an edge is split. Return 0, or the errno."""
+        if address % PAGE or length <= 0 or address + length > self.limits.highest + PAGE:
+            return "EINVAL"
+        self._cut(address, address + page_up(length))
+        return 0
+
+    def mprotect(self, address: int, length: int, access: int) -> int | str:
+        """Change the access of the range. Up to the first hole it is changed even where the answer is ENOMEM, as in the kernel."""
+        if address % PAGE:
+            return "EINVAL"
+        at, end = address, address + page_up(length)
+        while at < end:
+            mapping = self.find(at)
+            if mapping is None:
+                return "ENOMEM"
+            until = min(mapping.end, end)
+            if access != mapping.access:
+                self._change(mapping, at, until, access)
+            at = until
+        return 0
+
+    def brk(self, address: int) -> int:
+        """Move the break; return where it is then (where it was, if it cannot move there)."""
+        if address < self.start_brk:
+            return self.brk_address
+        old, new = page_up(self.brk_address), page_up(address)
+        if new < old:
+            self._cut(new, old)
+        elif new > old:
+            # mirrors the kernel's brk(): a page stays free below the next mapping, and the guard gap below one that grows down
+            following = self.above(old)
+            if following is not None and new + PAGE > self._start_with_gap(following):
+                return self.brk_address
+            self._insert(Mapping(old, new, READ | WRITE, offset=old, accounted=True), merge_next=False)
+        self.brk_address = address
+        return address
+
+    def overlapping(self, start: int, end: int) -> list[Mapping]:
+        """Return the mappings that share a page with [start, end)."""
+        return [each for each in self.mappings if each.start < end and start < each.end]
+
+    def grow(self, mapping: Mapping, start: int) -> None:
+        """Extend a mapping that grows down to `start`."""
+        index = self.mappings.index(mapping)
+        self.mappings[index] = replace(mapping, start=start, offset=mapping.offset - (mapping.start - start))
+
+    def give_family(self, mapping: Mapping) -> None:
+        """The mapping gets its first page of its own: join a neighbour's family where that is allowed (anon_vma_prepare)."""
+        if mapping.anonymous_family is not None:
+            return
+        index = self.mappings.index(mapping)
+        neighbours = self.mappings[index + 1 : index + 2] + self.mappings[max(index - 1, 0) : index]
+        for other in neighbours:
+            pair = (mapping, other) if other.start > mapping.start else (other, mapping)
+            if other.anonymous_family is not None and _continues(*pair):
+                family = other.anonymous_family
+                break
+        else:
+            self._families += 1
+            family = self._families
+        self.mappings[index] = replace(mapping, anonymous_family=family)
+
+    # How they work.
+
+    def _index(self, address: int) -> int:
+        return bisect_right([each.start for each in self.mappings], address) - 1
+
+    def _start_with_gap(self, mapping: Mapping) -> int:
+        """Return where the mapping begins, its guard gap counted in (vm_start_gap)."""
+        return max(mapping.start - self.limits.guard_gap, 0) if mapping.grows_down else mapping.start
+
+    def _choose(self, size: int, address: int, fixed: bool, anonymous: bool) -> int | str:
+        """Return where a new mapping goes."""
+        if fixed:
+            if address % PAGE or address + size > self.limits.highest:
+                return "EINVAL" if address % PAGE else "ENOMEM"
+            return address if address >= self.limits.lowest else "EPERM"
+        if address:
+            hint = max(page_up(address), self.limits.lowest)
+            if hint + size <= self.limits.highest and self._is_free(hint, size):
+                return hint
+        if anonymous and self.limits.huge_alignment and size % HUGE_PAGE == 0:
+            aligned = self._top_down(size + HUGE_PAGE)
+            if aligned is not None:
+                return (aligned + HUGE_PAGE) & -HUGE_PAGE if aligned % HUGE_PAGE else aligned + HUGE_PAGE
+        place = self._top_down(size)
+        return "ENOMEM" if place is None else place
+
+    def _is_free(self, start: int, size: int) -> bool:
+        """Whether a hint is taken as it is: nothing there, and no stack's guard gap above."""
+        following, before = self.above(start), self.below(start)
+        return (following is None or start + size <= self._start_with_gap(following)) and (
+            before is None or start >= before.end
+        )
+
+    def _top_down(self, size: int) -> int | None:
+        """Return the highest place below mmap_base that fits (unmapped_area_topdown)."""
+        end = self.limits.mmap_base
+        for mapping in reversed(self.mappings):
+            if mapping.start >= self.limits.mmap_base and self._start_with_gap(mapping) >= end:
+                continue
+            if end - max(mapping.end, self.limits.lowest) >= size:
+                return end - size
+            end = min(end, self._start_with_gap(mapping))
+        return end - size if end - size >= self.limits.lowest else None
+
+    def _cut(self, start: int, end: int) -> None:
+        """Remove [start, end) from whatever lies there."""
+        kept: list[Mapping] = []
+        for mapping in self.mappings:
+            if mapping.end <= start or mapping.start >= end:
+                kept.append(mapping)
+                continue
+            if mapping.start < start:
+                kept.append(mapping.part(mapping.start, start))
+            if mapping.end > end:
+                kept.append(mapping.part(end, mapping.end))
+        self.mappings = kept
+
+    def _insert(self, new: Mapping, merge_next: bool) -> None:
+        """Put a mapping into its hole, merged with its neighbours where they continue each other (vma_merge_new_range)."""
+        index = self._index(new.start) + 1
+        self.mappings.insert(index, new)
+        self._merge(index, with_next=merge_next)
+
+    def _merge(self, index: int, with_next: bool) -> None:
+        """Merge the mapping at `index` with the one before and the one after; where these two are of different families, only before."""
+        mapping = self.mappings[index]
+        before = self.mappings[index - 1] if index else None
+        after = self.mappings[index + 1] if with_next and index + 1 < len(self.mappings) else None
+        left = before is not None and _mergeable(before, mapping)
+        right = after is not None and _mergeable(mapping, after)
+        if left and right and before is not None and after is not None and not _one_family(before, after):
+            right = False
+        first = before if left and before is not None else mapping
+        last = after if right and after is not None else mapping
+        families = [each.anonymous_family for each in (first, mapping, last) if each.anonymous_family is not None]
+        merged = replace(first, end=last.end, access=mapping.access, accounted=mapping.accounted)
+        merged = replace(merged, anonymous_family=families[0] if families else None)
+        self.mappings[index - 1 if left else index : index + 2 if right else index + 1] = [merged]
+
+    def _change(self, mapping: Mapping, start: int, end: int, access: int) -> None:
+        """Give [start, end) of one mapping another access, split and merged as need be (mprotect_fixup)."""
+        accounted = mapping.accounted
+        if access & WRITE and not mapping.shared and not mapping.access & WRITE:
+            accounted = True
+        elif not access & WRITE and mapping.file is None and mapping.anonymous_family is None:
+            accounted = False
+        index = self.mappings.index(mapping)
+        changed = replace(mapping.part(start, end), access=access, accounted=accounted)
+        pieces = [changed]
+        if mapping.start < start:
+            pieces.insert(0, mapping.part(mapping.start, start))
+        if end < mapping.end:
+            pieces.append(mapping.part(end, mapping.end))
+        self.mappings[index : index + 1] = pieces
+        self._merge(self.mappings.index(changed), with_next=True)
+
+
+def _mergeable(before: Mapping, after: Mapping) -> bool:
+    """Whether two mappings become one (is_mergeable_vma and is_mergeable_anon_vma)."""
+    same = (before.access, before.accounted) == (after.access, after.accounted)
+    return same and _continues(before, after) and _one_family(before, after)
+
+
+def _continues(before: Mapping, after: Mapping) -> bool:
+    """Whether `after` goes on where `before` ends, in memory and in what is mapped; their access may differ (anon_vma_compatible)."""
+    kinds = (before.shared, before.file, before.grows_down, before.name) == (
+        after.shared,
+        after.file,
+        after.grows_down,
+        after.name,
+    )
+    contiguous = before.end == after.start and before.offset + before.end - before.start == after.offset
+    return kinds and contiguous and not before.name
+
+
+def _one_family(before: Mapping, after: Mapping) -> bool:
+    return (
+        None in (before.anonymous_family, after.anonymous_family) or before.anonymous_family == after.anonymous_family
+    )

@@ -1,0 +1,139 @@
+"""The pure model of a page fault: what reading, writing or executing an address does to a page, or which signal it brings.
+
+The order of decisions is the kernel's: find the mapping at or above the address; let a stack grow; check the access; then the page itself.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from gdbheap.model.mappings import EXECUTE, HUGE_PAGE, PAGE, READ, WRITE, File, Mapping, Mappings
+
+# What a page is made of. A page that has no entry has never been touched.
+ZERO, ANONYMOUS, FILE = "zero", "anonymous", "file"
+
+SIGSEGV, SIGBUS = "SIGSEGV", "SIGBUS"
+SEGV_MAPERR, SEGV_ACCERR, BUS_ADRERR = 1, 2, 2
+
+# A read fault on a file maps what the page cache holds of 64 KiB around (fault_around_bytes).
+FAULT_AROUND = 16 * PAGE
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What an access did. `page` is the page's kind after it, "" where a signal came; `step` names what the kernel did, in words."""
+
+    step: str
+    page: str = ""
+    signal: str = ""
+    code: int = 0
+
+
+@dataclass
+class Pages:
+    """The pages of a modelled address space: `present` maps page addresses to kinds, `cached` holds (file, offset) in the page cache."""
+
+    mappings: Mappings
+    present: dict[int, str] = field(default_factory=dict)
+    cached: set[tuple[str, int]] = field(default_factory=set)
+
+    def touch(self, address: int, access: int) -> Outcome:
+        """Access one byte at `address` (READ, WRITE or EXECUTE); change pages and stacks as the kernel would."""
+        mapping = self.mappings.above(address)
+        if mapping is None:
+            return Outcome("nothing is mapped at or above the address", signal=SIGSEGV, code=SEGV_MAPERR)
+        if address < mapping.start:
+            refused = self._grow(mapping, address & -PAGE)
+            if refused is not None:
+                return refused
+            mapping = self.mappings.find(address)
+            assert mapping is not None
+        if not allows(mapping, access):
+            return self._refuse(mapping, address & -PAGE, access)
+        return self._fault_in(mapping, address & -PAGE, access)
+
+    def forget(self) -> None:
+        """Drop the pages whose mapping is gone; to be called after munmap, and mmap or brk over what was there."""
+        self.present = {page: kind for page, kind in self.present.items() if self.mappings.find(page) is not None}
+
+    def drop(self, start: int, end: int) -> None:
+        """Drop the pages of [start, end): a munmap, a shrunk brk, MADV_DONTNEED, or a mapping laid over them."""
+        self.present = {page: kind for page, kind in self.present.items() if not start <= page < end}
+
+    def _grow(self, mapping: Mapping, page: int) -> Outcome | None:
+        """Grow a stack down to `page`, or return why not (expand_downwards)."""
+        limits = self.mappings.limits
+        if not mapping.grows_down:
+            return Outcome("nothing is mapped there", signal=SIGSEGV, code=SEGV_MAPERR)
+        if mapping.end - page > limits.stack:
+            return Outcome("the stack would exceed its limit", signal=SIGSEGV, code=SEGV_MAPERR)
+        before = self.mappings.below(mapping.start)
+        if page < limits.lowest:
+            return Outcome("below the lowest address that can be mapped", signal=SIGSEGV, code=SEGV_MAPERR)
+        if before is not None and not before.grows_down and before.access and page - before.end < limits.guard_gap:
+            return Outcome("the stack would come too near to the mapping below", signal=SIGSEGV, code=SEGV_MAPERR)
+        if before is not None and page < before.end:
+            return Outcome("the stack would run into the mapping below", signal=SIGSEGV, code=SEGV_MAPERR)
+        self.mappings.grow(mapping, page)
+        return None
+
+    def _refuse(self, mapping: Mapping, page: int, access: int) -> Outcome:
+        """Answer an access that the mapping does not allow.
+
+        An x86 fetches an absent page as if to read it, and only the second fault shows that the page may not be executed (access_error looks
+        at X86_PF_WRITE and X86_PF_PROT alone): so the page is there afterwards, and beyond the file's end the signal is SIGBUS.
+        """
+        if access == EXECUTE and allows(mapping, READ):
+            outcome = self._fault_in(mapping, page, READ)
+            if outcome.signal:
+                return outcome
+        return Outcome("the mapping does not allow it", signal=SIGSEGV, code=SEGV_ACCERR)
+
+    def _fault_in(self, mapping: Mapping, page: int, access: int) -> Outcome:
+        here = self.present.get(page)
+        if mapping.file is not None:
+            return self._fault_in_file(mapping, mapping.file, page, access, here)
+        if access != WRITE:
+            if here is None:
+                self.present[page] = ZERO
+                return Outcome("the shared zero page is mapped", ZERO)
+            return Outcome("the page is there", here)
+        if here == ANONYMOUS:
+            return Outcome("the page is there", here)
+        self.mappings.give_family(mapping)
+        self.present[page] = ANONYMOUS
+        return Outcome("a fresh page" if here is None else "a fresh page in place of the zero page", ANONYMOUS)
+
+    def _fault_in_file(self, mapping: Mapping, file: File, page: int, access: int, here: str | None) -> Outcome:
+        if here == ANONYMOUS or (here is not None and (access != WRITE or mapping.shared)):
+            return Outcome("the page is there", here)
+        if access != WRITE:
+            for near in self._around(mapping, file, page):
+                self.present.setdefault(near, FILE)
+        offset = mapping.offset + page - mapping.start
+        if here is None and offset >= file.size:
+            return Outcome("the file ends before the page", signal=SIGBUS, code=BUS_ADRERR)
+        self.cached.add((file.identity, offset))
+        if access == WRITE and not mapping.shared:
+            self.mappings.give_family(mapping)
+            self.present[page] = ANONYMOUS
+            return Outcome("a private copy of the file's page", ANONYMOUS)
+        self.present[page] = FILE
+        return Outcome("the file's page", FILE)
+
+    def _around(self, mapping: Mapping, file: File, page: int) -> Iterator[int]:
+        """Yield the pages that a read fault maps beside its own (do_fault_around): those the page cache holds."""
+        start = max(page & -FAULT_AROUND, mapping.start)
+        end = min(start + FAULT_AROUND, (page & -HUGE_PAGE) + HUGE_PAGE, mapping.end)
+        for near in range(start, end, PAGE):
+            offset = mapping.offset + near - mapping.start
+            if offset < file.size and (file.identity, offset) in self.cached:
+                yield near
+
+
+def allows(mapping: Mapping, access: int) -> bool:
+    """Whether the mapping's permissions let the access through. On x86 what can be written or executed can be read (access_error)."""
+    if access == READ:
+        return bool(mapping.access & (READ | WRITE | EXECUTE))
+    return bool(mapping.access & access)
