@@ -8,8 +8,14 @@ from gdbheap.commands.command import Command
 
 # One line for each command, in the order of the help: the module of this package that holds it as COMMAND.
 MODULES = (
-    #
     "about",
+    "heap",
+    "heap_chunks",
+    "heap_chunk",
+    "heap_bins",
+    "heap_arenas",
+    "heap_sizes",
+    "heap_vis",
 )
 
 COMMANDS: tuple[Command, ...] = tuple(import_module(f"{__name__}.{module}").COMMAND for module in MODULES)

@@ -19,7 +19,7 @@ class Argument:
 
     `kind`: "expression" (a gdb expression; comes as int), "size" (an expression in bytes; int), "range" (MIN-MAX, MIN-, -MAX or one size;
     comes as (min | None, max | None)), "count" (int >= 0), "choice" (one of `choices`, or several with commas: a tuple of str),
-    "flag" (bool), "text" (the rest of the line as it is), "path".
+    "flag" (bool), "text" (the rest of the line as it is; its `choices` are offered, then expressions), "path".
     """
 
     name: str

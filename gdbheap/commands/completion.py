@@ -59,4 +59,5 @@ def _values(argument: Argument, value: str) -> list[str] | str:
         return PATH
     if argument.kind in ("expression", "size"):
         return EXPRESSION
-    return []
+    # Text that may be a name or an expression: the names while one fits.
+    return [each for each in argument.choices if each.startswith(value)] or (EXPRESSION if argument.choices else [])

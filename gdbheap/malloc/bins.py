@@ -8,12 +8,10 @@ from gdbheap.malloc.layout import Layout
 from gdbheap.malloc.links import Links, demangle
 from gdbheap.malloc.sizes import NBINS, UNSORTED_BIN, bin_ranges, fastbin_size, min_large_size
 from gdbheap.process.cstruct import StructValue
-
-# Lists longer than this are followed in the walks' columns.
-_SHORT = 64
+from gdbheap.process.memory import Words
 
 
-def read_fastbins(layout: Layout, arena: StructValue, index: int, links: Links, most: int) -> list[Bin]:
+def read_fastbins(words: Words, layout: Layout, arena: StructValue, index: int, links: Links, most: int) -> list[Bin]:
     """Return an arena's non-empty fastbins; heads and links point to chunks. No list may be longer than `most`."""
     if "fastbinsY" not in arena:
         return []
@@ -21,12 +19,14 @@ def read_fastbins(layout: Layout, arena: StructValue, index: int, links: Links, 
     for number, head in enumerate(arena.array("fastbinsY")):
         if head:
             size = fastbin_size(number, layout)
-            chunks, fault = _follow_fastbin(layout, head, size, links, most)
+            found = links.follow_fastbin(head, size)
+            chunks, fault = _follow_fastbin(words, layout, head, most) if found is None else (found.tolist(), None)
             bins.append(Bin("fastbin", number, index, None, size, size, tuple(chunks), None, fault))
     return bins
 
 
-def _follow_fastbin(layout: Layout, head: int, size: int, links: Links, most: int) -> tuple[list[int], Fault | None]:
+def _follow_fastbin(words: Words, layout: Layout, head: int, most: int) -> tuple[list[int], Fault | None]:
+    """Follow a list link by link, up to what is wrong with it."""
     chunks: list[int] = []
     seen: set[int] = set()
     chunk = head
@@ -37,7 +37,7 @@ def _follow_fastbin(layout: Layout, head: int, size: int, links: Links, most: in
         if chunk in seen or len(chunks) > most:
             return chunks, Fault(chunk, "fastbin list loops", f"{chunk:#x} comes again {where}")
         try:
-            stored = links.fd(chunk) if len(chunks) < _SHORT else links.fd_of_size(chunk, size)
+            stored = words.read(chunk + layout.header)
         except MemoryFault:
             return chunks, Fault(chunk, "fastbin link leaves the heap", f"nothing is mapped at {chunk:#x}, {where}")
         seen.add(chunk)
@@ -46,7 +46,7 @@ def _follow_fastbin(layout: Layout, head: int, size: int, links: Links, most: in
     return chunks, None
 
 
-def read_bins(layout: Layout, arena: StructValue, index: int, links: Links, most: int) -> list[Bin]:
+def read_bins(words: Words, layout: Layout, arena: StructValue, index: int, links: Links, most: int) -> list[Bin]:
     """Return an arena's non-empty unsorted, small and large bins. No list may be longer than `most`."""
     slots = arena.array("bins")
     first_header = arena.address + layout.malloc_state.offset("bins") - layout.header
@@ -60,13 +60,14 @@ def read_bins(layout: Layout, arena: StructValue, index: int, links: Links, most
             continue
         low, high = ranges[number]
         kind = "unsorted" if number == UNSORTED_BIN else "small" if low < large else "large"
-        chunks, fault = _follow_bin(layout, header, fd, bk, links, most)
+        found = links.follow_bin(header, fd, bk)
+        chunks, fault = _follow_bin(words, layout, header, fd, bk, most) if found is None else (found.tolist(), None)
         bins.append(Bin(kind, number, index, None, low, high, tuple(chunks), None, fault))
     return bins
 
 
 def _follow_bin(
-    layout: Layout, header: int, first: int, last: int, links: Links, most: int
+    words: Words, layout: Layout, header: int, first: int, last: int, most: int
 ) -> tuple[list[int], Fault | None]:
     """Follow bk from the last chunk (where malloc takes) to the header, checking that each fd points back."""
     chunks: list[int] = []
@@ -79,7 +80,7 @@ def _follow_bin(
         if chunk in seen or len(chunks) > most:
             return chunks, Fault(chunk, "corrupted double-linked list", f"{chunk:#x} comes again {where}: a loop")
         try:
-            fd, bk = links.both(chunk)
+            fd, bk = words.read_many(chunk + layout.header, 2)
         except MemoryFault:
             detail = f"bk is {chunk:#x}, where nothing is mapped, {where}"
             return chunks, Fault(came_from, "corrupted double-linked list", detail)

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
+from gdbheap.lazy import np
 from gdbheap.malloc.chunk_table import Chunk, ChunkTable
 from gdbheap.malloc.layout import Layout
 from gdbheap.process.cstruct import StructValue
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 @dataclass(frozen=True)
@@ -107,6 +112,15 @@ class HeapView:
         """Return the chunk that holds `address` (header included), or None."""
         row = self.table.row_at(address)
         return None if row is None else self.table[row]
+
+    def sizes_of(self, chunks: Sequence[int]) -> NDArray[np.uint64]:
+        """Return the sizes of chunks by address, 0 where no chunk begins."""
+        table = self.table
+        if not len(table):
+            return np.zeros(len(chunks), np.uint64)
+        addresses = np.array(chunks, np.uint64)
+        rows = np.minimum(np.searchsorted(table.address, addresses), len(table) - 1)
+        return np.where(table.address[rows] == addresses, table.size[rows], np.uint64(0))
 
     @property
     def places(self) -> Mapping[int, Place]:

@@ -132,16 +132,17 @@ def _read_bins(
 ) -> list[Bin]:
     """Return every non-empty free list: tcaches by thread, then each arena's."""
     walks = [walk for arena in stretches for each in arena for walk in each.walks]
-    links = Links(process.words, walks)
+    links = Links(layout, walks)
     most = sum(len(walk.raw) for walk in walks)
     bins: list[Bin] = []
     for thread in layout.threads:
         if thread.tcache is not None and layout.tcache_struct is not None:
-            found, broken = read_tcache(process, layout, layout.tcache_struct, thread, parameters, links)
+            found, broken = read_tcache(process, layout, layout.tcache_struct, thread, parameters)
             bins += found
             faults += broken
     for index, arena in enumerate(ring):
-        found = read_fastbins(layout, arena, index, links, most) + read_bins(layout, arena, index, links, most)
+        found = read_fastbins(process.words, layout, arena, index, links, most)
+        found += read_bins(process.words, layout, arena, index, links, most)
         bins += found
         faults += [each.fault for each in found if each.fault]
     return bins
@@ -160,8 +161,9 @@ def _join(
     marks += [(MMAPPED_ARENA, Mark(each.address, each.size, IS_MMAPPED, State.IN_USE)) for each in mmapped]
     parts.append(_mark_rows(marks))
     address, size, flags, state, arena = (np.concatenate(column) for column in zip(*parts))
-    order = np.argsort(address, kind="stable")
-    table = ChunkTable(address[order], size[order], flags[order], state[order], arena[order])
+    table = ChunkTable(address, size, flags, state, arena)
+    if not bool(np.all(address[1:] >= address[:-1])):
+        table = table.take(np.argsort(address, kind="stable"))
     _set_malloc_owned(layout, table)
     _set_free(table, bins, faults)
     return table

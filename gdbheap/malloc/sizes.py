@@ -63,9 +63,11 @@ def bin_ranges(word: int, alignment: int) -> tuple[tuple[int, int | None], ...]:
     start = large
     for shift, last, first_index in (_LARGE_FIRST[word, alignment], *_LARGE_TAIL):
         for value in range(start >> shift, last + 1):
-            ranges[first_index + value] = (max(start, value << shift), ((value + 1) << shift) - alignment)
+            # Bin 120 is the last of one row and the first of the next.
+            low = ranges[first_index + value][0] or max(start, value << shift)
+            ranges[first_index + value] = (low, ((value + 1) << shift) - alignment)
         start = (last + 1) << shift
-    ranges[126] = (start, None)
+    ranges[126] = (ranges[126][0], None)
     return tuple(ranges)
 
 

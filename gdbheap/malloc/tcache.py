@@ -5,15 +5,13 @@ from __future__ import annotations
 from gdbheap.errors import MemoryFault
 from gdbheap.malloc.heap_view import Bin, Fault
 from gdbheap.malloc.layout import Layout, ThreadMalloc
-from gdbheap.malloc.links import Links, demangle
+from gdbheap.malloc.links import demangle
 from gdbheap.malloc.sizes import tcache_range
 from gdbheap.process.cstruct import CStruct, StructValue
 from gdbheap.process.process import Process
 
 # More than the tunable tcache_count allows (UINT16_MAX): a longer list is a loop or a lie.
 _MOST_CHUNKS = 1 << 16
-# Lists longer than this are followed in the walks' columns.
-_SHORT = 64
 
 
 def read_tcache(
@@ -22,7 +20,6 @@ def read_tcache(
     struct: CStruct,
     thread: ThreadMalloc,
     parameters: StructValue | None,
-    links: Links,
 ) -> tuple[list[Bin], list[Fault]]:
     """Return a thread's non-empty tcache bins and what is broken in them. The thread's tcache must be known."""
     assert thread.tcache is not None
@@ -37,7 +34,7 @@ def read_tcache(
         if not head and not count:
             continue
         low, high = tcache_range(index, layout)
-        chunks, fault = _follow(process, layout, head, low if low == high else None, links)
+        chunks, fault = _follow(process, layout, head)
         bins.append(Bin("tcache", index, None, thread.lwp, low, high, tuple(chunks), count, fault))
     return bins, [each.fault for each in bins if each.fault]
 
@@ -52,10 +49,9 @@ def _counts(value: StructValue, parameters: StructValue | None) -> list[int] | N
     return [full - free if free <= full else 0 for free in value.array("num_slots")]
 
 
-def _follow(
-    process: Process, layout: Layout, head: int, size: int | None, links: Links
-) -> tuple[list[int], Fault | None]:
-    """Follow one list; `size` is its chunks' size, None where they differ. Heads and links point to mem."""
+def _follow(process: Process, layout: Layout, head: int) -> tuple[list[int], Fault | None]:
+    """Follow one list; heads and links point to mem."""
+    words = process.words
     chunks: list[int] = []
     seen: set[int] = set()
     mem = head
@@ -66,11 +62,10 @@ def _follow(
         if mem in seen or len(chunks) >= _MOST_CHUNKS:
             return chunks, Fault(mem - layout.header, "tcache list loops", f"{mem:#x} comes again {where}")
         try:
-            chunk = mem - layout.header
-            stored = links.fd(chunk) if size is None or len(chunks) < _SHORT else links.fd_of_size(chunk, size)
+            stored = words.read(mem)
         except MemoryFault:
             return chunks, Fault(mem, "tcache link leaves the heap", f"nothing is mapped at {mem:#x}, {where}")
         seen.add(mem)
-        chunks.append(chunk)
+        chunks.append(mem - layout.header)
         mem = demangle(mem, stored, layout)
     return chunks, None

@@ -65,7 +65,7 @@ class Walker:
 
         A chunk that reaches past `limit` is a bad size, not a chunk. Never raises MemoryFault: an unreadable page ends the walk.
         """
-        pieces: list[tuple[NDArray[np.uint64], ...]] = []
+        pieces: tuple[list[NDArray[np.uint64]], ...] = ([], [], [], [])
         at = start
         why, raw = AT_LIMIT, 0
         try:
@@ -74,15 +74,15 @@ class Walker:
                 if not size:
                     why = UNREADABLE
                     break
-                rows, at, why, raw = self._walk_block(at, size, limit)
-                if rows is not None:
-                    pieces.append(rows)
+                columns, at, why, raw = self._walk_block(at, size, limit)
+                for column, piece in zip(pieces, columns):
+                    column.append(piece)
                 if self._progress:
                     self._progress(at)
         except KeyboardInterrupt:
             why = INTERRUPTED
-        columns = [np.concatenate(column) for column in zip(*pieces)] or [np.empty(0, np.uint64)] * 4
-        return Walk(columns[0], columns[1], columns[2], columns[3], at, why, raw)
+        address, raws, fd, bk = (_joined(column) for column in pieces)
+        return Walk(address, raws, fd, bk, at, why, raw)
 
     def _fill(self, at: int, limit: int) -> int:
         """Read a block from `at`, or what of it lies before the next unreadable page; return the bytes read, 0 for none."""
@@ -98,16 +98,14 @@ class Walker:
             return size
         return 0
 
-    def _walk_block(
-        self, base: int, size: int, limit: int
-    ) -> tuple[tuple[NDArray[np.uint64], ...] | None, int, str, int]:
-        """Walk what the buffer holds; return the columns (None: no chunk), the next header's address, why it ended, the size word there."""
+    def _walk_block(self, base: int, size: int, limit: int) -> tuple[tuple[NDArray[np.uint64], ...], int, str, int]:
+        """Walk what the buffer holds; return the columns (none if no chunk), the next header's address, why it ended, the size word there."""
         shift = 3 if self._word == 8 else 2
         found: list[int] = []
         position, why, raw = self._chase(found, size >> shift, (limit - base) >> shift)
         end = base + (position - 1) * self._word
         if not found:
-            return None, end, why, raw
+            return (), end, why, raw
         words = np.frombuffer(self._buffer, self._type, size >> shift)
         rows = np.array(found, np.int64)
         columns = (
@@ -126,20 +124,26 @@ class Walker:
         append = found.append
         position = 1
         # A header in the last words is left to the next block, so that fd and bk are read with it.
-        stop = count if count >= limit else count - 2
         end = limit + 1
+        bound = min(count if count >= limit else count - 2, end)
         raw = 0
-        while position < stop and position < end:
+        while position < bound:
             raw = words[position]
             if raw < min_size or raw & misaligned:
                 break
-            step = (raw >> 3) * words_per_eight
-            if position + step > end:
-                break
             append(position)
-            position += step
+            position += (raw >> 3) * words_per_eight
         else:
-            return position, AT_LIMIT, 0
+            if position <= end:
+                return position, AT_LIMIT, 0
+            position = found.pop()
         if raw & ~7 == 2 * self._word:
             return position, FENCEPOST, raw
         return position, BAD_SIZE, raw
+
+
+def _joined(column: list[NDArray[np.uint64]]) -> NDArray[np.uint64]:
+    """Return one array of all pieces, and let go of them: of a heap of ten million chunks no column is held twice for longer than this."""
+    joined = np.concatenate(column) if column else np.empty(0, np.uint64)
+    column.clear()
+    return joined

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from gdbheap.report.printable import human_size, printable
+from gdbheap.report.report import ABSENT
 
 UNKNOWN = "?"
 
@@ -14,9 +15,11 @@ RIGHT = frozenset({"address", "size", "bytes", "count"})
 
 
 def cell_text(value: Any, format: str) -> str:
-    """Return the cell as text, safe to print; None is UNKNOWN."""
+    """Return the cell as text, safe to print; None is UNKNOWN, ABSENT is blank."""
     if value is None:
         return UNKNOWN
+    if value is ABSENT:
+        return ""
     return _FORMATS[format](value)
 
 

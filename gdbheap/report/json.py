@@ -11,7 +11,7 @@ from typing import Any
 
 from gdbheap.malloc.heap_view import Fault
 from gdbheap.report.printable import printable
-from gdbheap.report.report import Report
+from gdbheap.report.report import ABSENT, Report
 
 SCHEMA = "gdbheap/1"
 
@@ -24,7 +24,8 @@ def json_lines(report: Report) -> Iterator[str]:
     separator = "\n"
     for row in report.rows:
         cells = (
-            f"{key}: {'null' if cell is None else convert(cell)}" for key, convert, cell in zip(keys, converters, row)
+            f"{key}: {'null' if cell is None or cell is ABSENT else convert(cell)}"
+            for key, convert, cell in zip(keys, converters, row)
         )
         yield f"{separator}{{{', '.join(cells)}}}"
         separator = ",\n"

@@ -9,6 +9,17 @@ from typing import Any
 from gdbheap.malloc.heap_view import Fault
 
 
+class _Absent:
+    """The type of ABSENT."""
+
+    def __repr__(self) -> str:
+        return "ABSENT"
+
+
+# A cell that does not apply in its row: blank in text, null in JSON. (None is "unknown": "?" in text, null in JSON.)
+ABSENT = _Absent()
+
+
 @dataclass(frozen=True)
 class Column:
     """`name` is the JSON key (published: never renamed) and, with blanks for underscores, the heading.
@@ -17,13 +28,14 @@ class Column:
     "address" (hex; a hex string in JSON), "size" (hex bytes; int in JSON), "bytes" (decimal with unit; int), "count" (decimal; int),
     "text", "flag" (yes/no; bool), "list" (of addresses), "strip" (text kept as it is).
     `token` is the kind of thing for the palette: "address", "mem", "size", "state", "path", "permissions", "preview", "symbol", "".
-    `shown` False: JSON only.
+    `shown` False: JSON only. `published` False: text only; such columns come last, and `rows` (not `people`) go without them.
     """
 
     name: str
     format: str = "text"
     token: str = ""
     shown: bool = True
+    published: bool = True
     heading: str | None = None
 
 

@@ -1,0 +1,105 @@
+"""How much of the heap is in use, free, and top: by arena, by state, by size."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from gdbheap.lazy import np
+from gdbheap.malloc.chunk_table import FREE_STATES, ChunkTable, State
+from gdbheap.malloc.heap_view import HeapView
+
+_LIVE_STATES = (State.IN_USE, State.MALLOC_OWNED)
+
+
+@dataclass(frozen=True)
+class Tally:
+    """How many chunks, and their bytes, headers included."""
+
+    count: int = 0
+    bytes: int = 0
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(self.count + other.count, self.bytes + other.bytes)
+
+
+@dataclass(frozen=True)
+class Usage:
+    """The chunks of a part of the heap, by state. Malloc's own chunks count as in use; top and fenceposts are neither in use nor free."""
+
+    by_state: Mapping[State, Tally]
+
+    def of(self, *states: State) -> Tally:
+        """Return the tally of these states together."""
+        return sum((self.by_state.get(state, Tally()) for state in states), Tally())
+
+    @property
+    def in_use(self) -> Tally:
+        return self.of(*_LIVE_STATES)
+
+    @property
+    def free(self) -> Tally:
+        return self.of(*FREE_STATES)
+
+    @property
+    def top(self) -> Tally:
+        return self.of(State.TOP)
+
+
+def usage(table: ChunkTable) -> Usage:
+    """Return the usage of all chunks in the table."""
+    return Usage(_tallies(table, np.zeros(len(table), np.int64), 1)[0])
+
+
+def usage_by_arena(table: ChunkTable) -> dict[int, Usage]:
+    """Return the usage of each arena that has chunks (MMAPPED_ARENA among them), in one pass over the table."""
+    arenas, places = np.unique(table.arena, return_inverse=True)
+    tallies = _tallies(table, places, len(arenas))
+    return {int(arena): Usage(each) for arena, each in zip(arenas, tallies)}
+
+
+def _tallies(table: ChunkTable, places: object, parts: int) -> list[dict[State, Tally]]:
+    """Return for each part 0..parts-1 the tallies by state; `places` holds each chunk's part."""
+    states = len(State)
+    keys = np.asarray(places, np.int64) * states + table.state
+    counts = np.bincount(keys, minlength=parts * states)
+    # Summed as ints: bincount's weights are floats, exact to 2**53 only.
+    order = np.argsort(keys, kind="stable")
+    ends = np.cumsum(counts)
+    running = np.concatenate((np.zeros(1, np.uint64), np.cumsum(table.size[order], dtype=np.uint64)))
+    sums = running[ends] - running[ends - counts]
+    return [
+        {
+            state: Tally(int(counts[part * states + state]), int(sums[part * states + state]))
+            for state in State
+            if counts[part * states + state]
+        }
+        for part in range(parts)
+    ]
+
+
+@dataclass(frozen=True)
+class SizeClass:
+    """The chunks of one size, mmapped ones included: how many are in use and free."""
+
+    size: int
+    in_use: int
+    free: int
+
+    @property
+    def in_use_bytes(self) -> int:
+        return self.size * self.in_use
+
+    @property
+    def free_bytes(self) -> int:
+        return self.size * self.free
+
+
+def size_classes(view: HeapView) -> Iterator[SizeClass]:
+    """Yield every size that occurs among chunks in use and free, ascending."""
+    table = view.table
+    masks = [table.state == State.IN_USE, np.isin(table.state, [int(state) for state in FREE_STATES])]
+    sizes = np.unique(table.size[masks[0] | masks[1]])
+    counts = [np.bincount(np.searchsorted(sizes, table.size[mask]), minlength=len(sizes)).tolist() for mask in masks]
+    for size, in_use, free in zip(sizes.tolist(), *counts):
+        yield SizeClass(size, in_use, free)

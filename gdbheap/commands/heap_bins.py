@@ -1,0 +1,130 @@
+"""heap bins: every free list, in the order in which malloc takes from it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from gdbheap.analysis.naming import arena_name, owner_of
+from gdbheap.commands.command import Argument, Command, Target
+from gdbheap.malloc.heap_view import Bin, HeapView
+from gdbheap.report.report import ABSENT, Column, Line, Report
+
+KINDS = ("tcache", "fastbin", "unsorted", "small", "large")
+
+_COLUMNS = (
+    Column("kind", "text", "state"),
+    Column("arena", "text"),
+    Column("thread", "count"),
+    Column("index", "count"),
+    Column("min_size", "size", "size", heading="from"),
+    Column("max_size", "size", "size", heading="to"),
+    Column("count", "count", heading="chunks"),
+    Column("bytes", "bytes"),
+    Column("stored_count", "count", heading="counted"),
+    Column("chunks", "list", "address", heading="chunk addresses, the next one taken first"),
+    Column("fault", "text", "fault", shown=False),
+)
+
+
+def run(target: Target, arguments: Mapping[str, Any]) -> Report:
+    """List the free lists of the kinds asked for, with both link directions checked."""
+    view = target.heap()
+    kinds = arguments["kind"] or KINDS
+    bins = [each for each in view.bins if each.kind in kinds]
+    sizes = _sizes(view, bins)
+    rows = [_row(each, size) for each, size in zip(bins, sizes)]
+    limit = target.setting("limit") if arguments["count"] is None else arguments["count"]
+    return Report(
+        command="heap bins",
+        columns=_COLUMNS,
+        rows=rows,
+        people=list(_people(view, bins, kinds, limit)),
+        totals={"bins": len(bins), "chunks": sum(len(each.chunks) for each in bins), "free_bytes": sum(sizes)},
+        notes=view.notes,
+        faults=view.faults,
+    )
+
+
+def _row(each: Bin, size: int) -> Sequence[Any]:
+    return (
+        each.kind,
+        ABSENT if each.arena is None else arena_name(each.arena),
+        ABSENT if each.thread is None else each.thread,
+        each.index,
+        each.min_size,
+        each.max_size,
+        len(each.chunks),
+        size,
+        each.count if each.kind == "tcache" else ABSENT,
+        each.chunks,
+        each.fault.message if each.fault else ABSENT,
+    )
+
+
+def _sizes(view: HeapView, bins: Sequence[Bin]) -> list[int]:
+    """Return the bytes that each list holds."""
+    return [int(view.sizes_of(each.chunks).sum()) for each in bins]
+
+
+def _people(view: HeapView, bins: Sequence[Bin], kinds: Sequence[str], limit: int | None) -> Iterator[Line]:
+    for kind in KINDS:
+        if kind not in kinds:
+            continue
+        if kind == "fastbin" and not view.layout.has_fastbins:
+            yield Line.plain("fastbin: this glibc has none (they went in 2.43)", "dim")
+        elif not any(each.kind == kind for each in bins):
+            yield Line.plain(f"{kind}: {_why_none(view, kind)}", "dim")
+        for each in bins:
+            if each.kind == kind:
+                yield from _bin_lines(view, each, limit)
+
+
+def _why_none(view: HeapView, kind: str) -> str:
+    if kind == "tcache" and not any(thread.tcache for thread in view.layout.threads):
+        return view.layout.missing.get("tcache", "no thread has one")
+    return "empty"
+
+
+def _bin_lines(view: HeapView, each: Bin, limit: int | None) -> Iterator[Line]:
+    """Yield one line a bin: owner, sizes, count, and its chunks up to the limit."""
+    owner = owner_of(view, each)
+    sizes = (
+        f"{each.min_size:#x}"
+        if each.min_size == each.max_size
+        else f"{each.min_size:#x}.." + ("" if each.max_size is None else f"{each.max_size:#x}")
+    )
+    head = f"{each.kind}[{each.index}]"
+    pieces: list[tuple[str, str]] = [(f"state.{each.kind}", f"{head:<14}"), ("", f"{owner:<20}")]
+    pieces += [("size", f"{'' if each.kind == 'unsorted' else sizes:<16}"), ("", f"{_count(each):>7}  ")]
+    shown = each.chunks[:limit] if limit else each.chunks
+    arrow = " → " if each.kind in ("tcache", "fastbin") else " ↔ "
+    pieces.append(("address", arrow.join(f"{chunk:#x}" for chunk in shown)))
+    if len(shown) < len(each.chunks):
+        pieces.append(("dim", f"{arrow}… {len(each.chunks) - len(shown):,} more (--count 0 shows all)"))
+    yield Line(tuple(pieces))
+    if each.fault:
+        yield Line.plain(f"    broken at {each.fault.address:#x}: {each.fault.message}: {each.fault.detail}", "fault")
+
+
+def _count(each: Bin) -> str:
+    """Return the length, and beside it the count that malloc keeps where that differs."""
+    length = len(each.chunks)
+    return f"{length:,}" if each.count is None or each.count == length else f"{length:,} (counted {each.count:,})"
+
+
+COMMAND = Command(
+    name="heap bins",
+    summary="List the free lists: tcaches, fastbins, unsorted, small and large bins.",
+    description=(
+        "Chunks come in the order in which malloc takes them: tcache and fastbins from the head, the others from the bk end. "
+        "Links are demangled where this glibc mangles them (safe-linking, 2.32 and later). In the doubly linked lists both directions are "
+        "checked; a list that is broken is shown up to there, with the fault."
+    ),
+    run=run,
+    arguments=(
+        Argument("KIND", "choice", "Only lists of these kinds.", choices=KINDS),
+        Argument("--count", "count", "Show at most this many chunks of each list; 0 shows all."),
+    ),
+    examples=(("heap bins", "every free list that is not empty"), ("heap bins tcache", "each thread's tcache")),
+)

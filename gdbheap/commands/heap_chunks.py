@@ -1,0 +1,207 @@
+"""heap chunks: every chunk of the heap, in address order."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from gdbheap.analysis.naming import arena_name, flag_letters, place_of
+from gdbheap.analysis.preview import preview
+from gdbheap.analysis.usage import usage, usage_by_arena
+from gdbheap.commands.command import Argument, Command, Target
+from gdbheap.errors import UsageError
+from gdbheap.lazy import np
+from gdbheap.malloc.chunk_table import MMAPPED_ARENA, PREV_INUSE, ChunkTable, State
+from gdbheap.malloc.heap_view import HeapView
+from gdbheap.report.report import Column, Line, Report
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_STATES = tuple(state.label for state in State)
+# A run of like chunks shorter than this is shown chunk by chunk.
+_SHORTEST_RUN = 4
+
+_COLUMNS = (
+    Column("address", "address", "address"),
+    Column("mem", "address", "mem"),
+    Column("size", "size", "size"),
+    Column("state", "text", "state"),
+    Column("arena", "text"),
+    Column("prev_inuse", "flag", shown=False),
+    Column("flags", "text"),
+    Column("bin", "text", heading="place"),
+    Column("preview", "text", "preview", published=False),
+)
+
+
+def run(target: Target, arguments: Mapping[str, Any]) -> Report:
+    """List the chunks that pass the filters."""
+    view = target.heap()
+    table = _select(target, view, arguments)
+    if arguments["summary"]:
+        return _summary(view, table)
+    rows = _ChunkRows(view, table)
+    return Report(
+        command="heap chunks",
+        columns=_COLUMNS,
+        rows=rows,
+        people=list(_people(target, rows, arguments)),
+        totals=_totals(table),
+        notes=view.notes,
+        faults=view.faults,
+    )
+
+
+def _select(target: Target, view: HeapView, arguments: Mapping[str, Any]) -> ChunkTable:
+    table = view.table
+    keep = np.ones(len(table), bool)
+    if arguments["where"]:
+        keep &= _from_place(target, view, arguments["where"])
+    if arguments["state"]:
+        keep &= np.isin(table.state, [int(State[name.upper()]) for name in arguments["state"]])
+    if arguments["size"]:
+        low, high = arguments["size"]
+        keep &= table.size >= np.uint64(low or 0)
+        if high is not None:
+            keep &= table.size <= np.uint64(high)
+    return table if keep.all() else table.take(keep)
+
+
+def _from_place(target: Target, view: HeapView, place: str) -> NDArray[np.bool_]:
+    """Return the rows of an arena ("main", "1", "mmapped"), or those from the chunk that holds an address on."""
+    table = view.table
+    if place == "mmapped":
+        return np.asarray(table.arena == MMAPPED_ARENA)
+    for arena in view.arenas:
+        if place == arena.name:
+            return np.asarray(table.arena == arena.index)
+    if place.isdecimal() and int(place) < 1 << 12:
+        raise UsageError(f"there is no arena {place}: the arenas are {', '.join(each.name for each in view.arenas)}")
+    address = target.evaluate(place)
+    row = table.row_at(address)
+    if row is None:
+        raise UsageError(f"{address:#x} is in no chunk of the heap; `vmmap {address:#x}` tells what is there")
+    return np.asarray(np.arange(len(table)) >= row)
+
+
+class _ChunkRows(Sequence[Sequence[Any]]):
+    """The published rows, each made when it is asked for."""
+
+    def __init__(self, view: HeapView, table: ChunkTable) -> None:
+        self.view = view
+        self.table = table
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __getitem__(self, row: Any) -> Any:
+        if isinstance(row, slice):
+            return [self[each] for each in range(*row.indices(len(self)))]
+        if not 0 <= row < len(self):
+            raise IndexError(row)
+        chunk = self.table[row]
+        mem = chunk.address + self.view.layout.header
+        state, flags = chunk.state, chunk.flags
+        place = place_of(self.view, chunk) if state.is_free else ""
+        arena = arena_name(chunk.arena)
+        return chunk.address, mem, chunk.size, state.label, arena, bool(flags & PREV_INUSE), flag_letters(flags), place
+
+
+def _people(target: Target, rows: _ChunkRows, arguments: Mapping[str, Any]) -> Iterator[Sequence[Any] | Line]:
+    """Yield the rows for people: like chunks in a row folded, and cut at the limit."""
+    limit = target.setting("limit") if arguments["count"] is None else arguments["count"]
+    shown, used = 0, 0
+    for start, end in _runs(rows.table, fold=not arguments["no_fold"]):
+        if limit and used >= limit:
+            break
+        folded = end - start >= _SHORTEST_RUN and not arguments["no_fold"]
+        for row in range(start, start + 1 if folded else end):
+            if limit and used >= limit:
+                break
+            yield *rows[row], _preview(target, rows, row, arguments)
+            used += 1
+            shown += 1
+        if folded:
+            last = rows.table[end - 1]
+            text = f"    … {end - start - 1:,} more like it, the last at {last.address:#x}"
+            yield Line.plain(text, "dim")
+            shown += end - start - 1
+    if shown < len(rows):
+        yield Line.plain(f"… {len(rows) - shown:,} more chunks: --count 0 shows all, --summary the totals", "dim")
+
+
+def _preview(target: Target, rows: _ChunkRows, row: int, arguments: Mapping[str, Any]) -> str:
+    if arguments["no_preview"] or not target.setting("preview"):
+        return ""
+    return preview(target.process.memory, rows.view.layout, rows.table[row], target.symbol_at)
+
+
+def _runs(table: ChunkTable, fold: bool) -> Iterator[tuple[int, int]]:
+    """Yield [start, end) of each run of chunks of one size, state and arena."""
+    if not len(table):
+        return
+    if not fold:
+        yield 0, len(table)
+        return
+    changes = (
+        (table.size[1:] != table.size[:-1])
+        | (table.state[1:] != table.state[:-1])
+        | (table.arena[1:] != table.arena[:-1])
+    )
+    starts = np.concatenate(([0], np.flatnonzero(changes) + 1, [len(table)]))
+    for index in range(len(starts) - 1):
+        yield int(starts[index]), int(starts[index + 1])
+
+
+def _totals(table: ChunkTable) -> dict[str, int]:
+    here = usage(table)
+    return {
+        "chunks": len(table),
+        "in_use_bytes": here.of(State.IN_USE).bytes,
+        "free_bytes": here.free.bytes,
+        "top_bytes": here.top.bytes,
+    }
+
+
+def _summary(view: HeapView, table: ChunkTable) -> Report:
+    rows = [
+        (arena_name(arena), state.label, tally.count, tally.bytes)
+        for arena, here in usage_by_arena(table).items()
+        for state, tally in here.by_state.items()
+    ]
+    columns = (Column("arena"), Column("state", token="state"), Column("count", "count"), Column("bytes", "bytes"))
+    return Report("heap chunks", columns, rows, _totals(table), notes=view.notes, faults=view.faults)
+
+
+COMMAND = Command(
+    name="heap chunks",
+    summary="List the chunks of the heap, with their state and what they hold.",
+    description=(
+        "Chunks come in address order, each arena's heaps and the mmapped ones. Chunks of one size and state in a row are folded, and the "
+        "list is cut at `set gdbheap limit`; totals are always of all that pass the filters.\n"
+        "address is the chunk's header, mem the pointer that malloc returned. flags: A NON_MAIN_ARENA, M IS_MMAPPED, P PREV_INUSE. "
+        "place: the free list, and the position in it (1 is what malloc takes next)."
+    ),
+    run=run,
+    arguments=(
+        Argument(
+            "WHERE",
+            "text",
+            "An arena (main, 1, 2, ..., mmapped), or an address: list from the chunk that holds it on.",
+            choices=("main", "mmapped"),
+        ),
+        Argument("--state", "choice", "Only chunks in these states.", choices=_STATES),
+        Argument("--size", "range", "Only chunks of these sizes, in bytes: 0x40, 0x40-0x80, 1k- or -64."),
+        Argument("--count", "count", "Show at most this many rows; 0 shows all."),
+        Argument("--summary", "flag", "Counts and bytes by arena and state instead of the chunks."),
+        Argument("--no-fold", "flag", "Do not fold runs of like chunks."),
+        Argument("--no-preview", "flag", "Leave the contents out."),
+    ),
+    examples=(
+        ("heap chunks", "the first chunks of the heap"),
+        ("heap chunks main --state tcache,fastbin", "what malloc keeps at hand in the main arena"),
+        ("heap chunks p --count 5", "the chunk that p points into, and the next four"),
+        ("heap chunks --size 1k- --summary", "the totals of the chunks of 1 KiB and more"),
+    ),
+)

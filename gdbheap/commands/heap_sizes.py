@@ -1,0 +1,72 @@
+"""heap sizes: a histogram of the chunk sizes, live and free."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gdbheap.analysis.usage import SizeClass, size_classes
+from gdbheap.commands.command import Argument, Command, Target
+from gdbheap.report.report import Column, Line, Report
+
+_BAR = 40
+
+_COLUMNS = (
+    Column("size", "size", "size"),
+    Column("in_use", "count"),
+    Column("in_use_bytes", "bytes", heading="live bytes"),
+    Column("free", "count"),
+    Column("free_bytes", "bytes"),
+    Column("bar", "strip", "preview", published=False, heading="live █ free ░"),
+)
+
+
+def run(target: Target, arguments: Mapping[str, Any]) -> Report:
+    """Count the chunks of each size."""
+    view = target.heap()
+    low, high = arguments["size"] or (None, None)
+    classes = [each for each in size_classes(view) if each.size >= (low or 0) and (high is None or each.size <= high)]
+    rows = [(each.size, each.in_use, each.in_use_bytes, each.free, each.free_bytes) for each in classes]
+    limit = target.setting("limit") if arguments["count"] is None else arguments["count"]
+    totals = {
+        "sizes": len(classes),
+        "in_use": sum(each.in_use for each in classes),
+        "in_use_bytes": sum(each.in_use_bytes for each in classes),
+        "free": sum(each.free for each in classes),
+        "free_bytes": sum(each.free_bytes for each in classes),
+    }
+    people = _people(classes, rows, limit)
+    return Report("heap sizes", _COLUMNS, rows, totals, notes=view.notes, faults=view.faults, people=people)
+
+
+def _people(classes: Sequence[SizeClass], rows: Sequence[Sequence[Any]], limit: int) -> list[Sequence[Any] | Line]:
+    """Return the sizes with the most bytes, in order of size, each with its bar; the others are counted in a last line."""
+    weights = [each.in_use_bytes + each.free_bytes for each in classes]
+    by_weight = sorted(range(len(classes)), key=lambda index: -weights[index])
+    shown = sorted(by_weight[:limit] if limit else by_weight)
+    most = max(weights, default=1)
+    people: list[Sequence[Any] | Line] = [(*rows[index], _bar(classes[index], most)) for index in shown]
+    if len(shown) < len(classes):
+        left = sum(weights) - sum(weights[index] for index in shown)
+        text = f"… {len(classes) - len(shown):,} more sizes with {left:,} bytes in all: --count 0 shows all"
+        people.append(Line.plain(text, "dim"))
+    return people
+
+
+def _bar(each: SizeClass, most: int) -> str:
+    live = round(each.in_use_bytes * _BAR / most)
+    free = round(each.free_bytes * _BAR / most)
+    return ("█" * live + "░" * free) or "·"
+
+
+COMMAND = Command(
+    name="heap sizes",
+    summary="Show a histogram of chunk sizes, live and free.",
+    description="Sizes are those of chunks, headers included. Where there are more sizes than the limit, those with the most bytes are shown.",
+    run=run,
+    arguments=(
+        Argument("--size", "range", "Only chunks of these sizes, in bytes."),
+        Argument("--count", "count", "Show at most this many sizes; 0 shows all."),
+    ),
+    examples=(("heap sizes", "where the bytes are"), ("heap sizes --size 1k-", "only chunks of 1 KiB and more")),
+)

@@ -1,0 +1,141 @@
+"""heap vis: a hexdump of chunks, each in its own colour, headers and links annotated."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from gdbheap.analysis.naming import flag_letters, place_of
+from gdbheap.commands.command import Argument, Command, Target
+from gdbheap.errors import MemoryFault, UsageError
+from gdbheap.malloc.chunk_table import Chunk, State
+from gdbheap.malloc.heap_view import HeapView
+from gdbheap.malloc.links import demangle
+from gdbheap.process.memory import Memory
+from gdbheap.report.report import Column, Line, Report
+
+_COLOURS = 4
+# Of a chunk longer than this many lines the middle is left out.
+_LINES = 16
+_TAIL_LINES = 2
+
+_COLUMNS = (
+    Column("address", "address", "address"),
+    Column("first", "address"),
+    Column("second", "address"),
+    Column("text", "text"),
+    Column("chunk", "address", "address"),
+    Column("note", "text"),
+)
+
+
+def run(target: Target, arguments: Mapping[str, Any]) -> Report:
+    """Dump chunks from the one that holds the address on (without one: from the first)."""
+    view = target.heap()
+    if not len(view.table):
+        return Report("heap vis", _COLUMNS, [], notes=(*view.notes, "the heap has no chunk yet"), faults=view.faults)
+    row = 0
+    if arguments["address"] is not None:
+        found = view.table.row_at(arguments["address"])
+        if found is None:
+            address = arguments["address"]
+            raise UsageError(f"{address:#x} is in no chunk of the heap; `vmmap {address:#x}` tells what is there")
+        row = found
+    count = arguments["count"] or len(view.table)
+    dump = _Dump(view, target.process.memory, whole=arguments["whole"])
+    end = min(row + count, len(view.table))
+    for index in range(row, end):
+        dump.add(view.table[index], index)
+    if end < len(view.table):
+        dump.people.append(Line.plain(f"… {len(view.table) - end:,} more chunks: --count N shows N", "dim"))
+    return Report(
+        "heap vis", _COLUMNS, dump.rows, {"chunks": end - row}, notes=view.notes, faults=view.faults, people=dump.people
+    )
+
+
+class _Dump:
+    """Lines of two words each. A chunk's colour runs from its size field to the next chunk's: the word between, prev_size, is the data
+    of the chunk before while that is in use."""
+
+    def __init__(self, view: HeapView, memory: Memory, whole: bool) -> None:
+        self.rows: list[tuple[Any, ...]] = []
+        self.people: list[Line] = []
+        self._view = view
+        self._memory = memory
+        self._whole = whole
+        self._word = view.layout.word
+
+    def add(self, chunk: Chunk, index: int) -> None:
+        step = 2 * self._word
+        lines = max(chunk.size // step, 1)
+        if chunk.state in (State.TOP, State.UNKNOWN) and not self._whole:
+            lines = 1
+        for line in self._shown(lines):
+            if line is None:
+                left = (lines - _LINES) * step
+                self.people.append(Line.plain(f"{'':>18}  … {left:#x} bytes more: --whole shows them", "dim"))
+            else:
+                self._add_line(chunk, index, chunk.address + line * step, first=line == 0)
+
+    def _shown(self, lines: int) -> Iterator[int | None]:
+        """Yield the lines to show; None stands for those left out."""
+        if lines <= _LINES + 1 or self._whole:
+            yield from range(lines)
+            return
+        yield from range(_LINES - _TAIL_LINES)
+        yield None
+        yield from range(lines - _TAIL_LINES, lines)
+
+    def _add_line(self, chunk: Chunk, index: int, address: int, first: bool) -> None:
+        try:
+            data = self._memory.read(address, 2 * self._word)
+        except MemoryFault:
+            self.people.append(Line((("address", f"{address:#18x}"), ("fault", "  unreadable"))))
+            self.rows.append((address, None, None, None, chunk.address, "unreadable"))
+            return
+        words = [int.from_bytes(data[: self._word], "little"), int.from_bytes(data[self._word :], "little")]
+        text = "".join(chr(byte) if 0x20 <= byte < 0x7F else "." for byte in data)
+        note = self._note(chunk, address, words)
+        self.rows.append((address, words[0], words[1], text, chunk.address, note))
+        colour, before = f"chunk.{index % _COLOURS}", f"chunk.{(index - 1) % _COLOURS}"
+        digits = 2 + 2 * self._word
+        self.people.append(
+            Line(
+                (
+                    ("address", f"{address:#18x}  "),
+                    (before if first and index else colour, f"{words[0]:#0{digits}x}  "),
+                    (colour, f"{words[1]:#0{digits}x}"),
+                    ("dim", f"  {text}"),
+                    ("note" if note else "", f"  ← {note}" if note else ""),
+                )
+            )
+        )
+
+    def _note(self, chunk: Chunk, address: int, words: list[int]) -> str:
+        layout = self._view.layout
+        if address == chunk.address:
+            place = place_of(self._view, chunk)
+            state = f"{chunk.state.label}{', ' + place if place else ''}"
+            return f"size {chunk.size:#x} {flag_letters(chunk.flags)} {state}"
+        if address != chunk.address + layout.header or not chunk.state.is_free:
+            return ""
+        if chunk.state in (State.TCACHE, State.FASTBIN):
+            return f"next {demangle(address, words[0], layout):#x}"
+        return f"fd {words[0]:#x}, bk {words[1]:#x}"
+
+
+COMMAND = Command(
+    name="heap vis",
+    summary="Dump chunks in hexadecimal, each in its own colour, with headers and links explained.",
+    description=(
+        "Each line is two words: in a chunk's first line prev_size (the data of the chunk before while that is in use) and size. "
+        "Flags: A NON_MAIN_ARENA, M IS_MMAPPED, P PREV_INUSE."
+    ),
+    run=run,
+    arguments=(
+        Argument("ADDRESS", "expression", "Start at the chunk that holds this address."),
+        Argument("--count", "count", "How many chunks; 0 for all.", default=10),
+        Argument("--whole", "flag", "Show long chunks whole."),
+    ),
+    examples=(("heap vis", "the first ten chunks"), ("heap vis p --count 2", "the chunk of p and the next")),
+)
