@@ -26,7 +26,16 @@ WANTED_SYMBOLS = frozenset(
         *("perturb_byte", "narenas", "free_list", "aligned_heap_area", "using_malloc_checking"),
         *("__curbrk", "__abort_msg", "__environ", "__libc_version", "__nptl_version", "__libc_single_threaded"),
         *("__malloc_hook", "__free_hook", "__morecore", "malloc", "free", "calloc", "realloc", "abort"),
-        *("_int_malloc", "_int_free", "__libc_malloc", "_dl_addr", "_dl_map_object", "start_thread", "__libc_fork"),
+        *(
+            "_int_malloc",
+            "_int_free",
+            "__libc_malloc",
+            "malloc_check",
+            "_dl_addr",
+            "_dl_map_object",
+            "start_thread",
+            "__libc_fork",
+        ),
     )
 )
 # Each set of structs, and functions in whose compilation unit they are defined (the first that has them wins).
@@ -38,7 +47,7 @@ WANTED_STRUCTS: Mapping[tuple[str, ...], tuple[str, ...]] = {
         "tcache_perthread_struct",
         "tcache_entry",
         "heap_info",
-    ): ("_int_malloc", "_int_free", "__libc_malloc", "malloc"),
+    ): ("_int_malloc", "_int_free", "__libc_malloc", "malloc", "malloc_check"),
     ("link_map",): ("_int_malloc", "_dl_addr", "_dl_map_object"),
     ("pthread",): ("start_thread", "__libc_fork", "_int_malloc"),
 }

@@ -85,11 +85,21 @@ def malloc_par(
     return _struct("malloc_par", word, members)
 
 
-def malloc_pars(word: int) -> tuple[CStruct, ...]:
-    """Return every generation of struct malloc_par, the newest first (2.44 down to 2.23)."""
+def malloc_pars(word: int, fastbins: bool, tcache: bool = True) -> tuple[CStruct, ...]:
+    """Return the generations of struct malloc_par that go with arenas with fastbins (2.42 down to 2.23) or without (2.44, 2.43).
+
+    Without `tcache`, those of libc_malloc_debug.so (2.34 on), whose malloc is libc's but for the tcache.
+    """
+    if not tcache:
+        if not fastbins:
+            return (malloc_par(word, "", hugetlb=True, thp_mode=True),)
+        return malloc_par(word, "", hugetlb=True), malloc_par(word, "")
+    if not fastbins:
+        return (
+            malloc_par(word, "tcache_small_bins", hugetlb=True, thp_mode=True, unsorted_limit=False),
+            malloc_par(word, "tcache_small_bins", hugetlb=True, thp_mode=True),
+        )
     return (
-        malloc_par(word, "tcache_small_bins", hugetlb=True, thp_mode=True, unsorted_limit=False),
-        malloc_par(word, "tcache_small_bins", hugetlb=True, thp_mode=True),
         malloc_par(word, "tcache_small_bins", hugetlb=True),
         malloc_par(word, "tcache_bins", hugetlb=True),
         malloc_par(word, "tcache_bins"),

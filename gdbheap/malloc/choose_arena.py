@@ -130,11 +130,10 @@ def _not_found(process: Process, libcs: list[Libc]) -> NoHeap | NoSymbols:
     libc = libcs[-1]
     for each in libcs:
         ranges = data_ranges(process, each)
-        untouched = [
-            mp for fastbins in (True, False) for mp in find_mps(process, ranges, fastbins, None) if mp.untouched
-        ]
-        if untouched:
-            return NoHeap(NOT_USED_YET)
+        for fastbins in (True, False):
+            structs = builtin_structs.malloc_pars(process.word, fastbins)
+            if any(mp.untouched for mp in find_mps(process, ranges, structs, None)):
+                return NoHeap(NOT_USED_YET)
     if libc.static:
         return NoHeap(
             f"no libc is loaded, and {libc.module.path} has no glibc malloc in its data that can be recognised (or has not used it yet)"

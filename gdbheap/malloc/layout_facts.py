@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from gdbheap.errors import MemoryFault
 from gdbheap.malloc import builtin_structs
 from gdbheap.malloc.choose_arena import INSTALL, ChosenArena
+from gdbheap.malloc.chunk_table import FLAG_MASK
 from gdbheap.malloc.find_libc import Libc, data_ranges
 from gdbheap.malloc.layout import BUILT_IN, DWARF, SIGNATURE, SYMBOL, Located
+from gdbheap.malloc.libc_texts import holds_text
 from gdbheap.malloc.locate_mp import find_mps
 from gdbheap.malloc.probing import (
     list_heads,
@@ -49,18 +51,20 @@ class Facts:
 def find_mp(facts: Facts, chosen: ChosenArena) -> tuple[Located | None, CStruct | None]:
     """Return mp_ and its struct, or None for both."""
     address = facts.libc.address("mp_")
+    generations = builtin_structs.malloc_pars(facts.process.word, facts.fastbins, not facts.libc.debug)
     if address is not None:
         struct = facts.libc.symbols.structs.get("malloc_par")
         if struct is not None and "sbrk_base" in struct and "n_mmaps" in struct:
             facts.learn("malloc_par", DWARF)
             return Located(address, SYMBOL), struct
         size = facts.libc.symbols.symbols["mp_"].size
-        for each in builtin_structs.malloc_pars(facts.process.word):
-            if each.size == size and ("thp_mode" in each) != facts.fastbins:
+        for each in generations:
+            if each.size == size:
                 facts.learn("malloc_par", BUILT_IN)
                 return Located(address, SYMBOL), each
     ranges = data_ranges(facts.process, facts.libc)
-    found = find_mps(facts.process, ranges, facts.fastbins, _heap_start(facts.process, chosen))
+    bounds = _heap_bounds(facts.process, chosen)
+    found = find_mps(facts.process, ranges, generations, bounds[0] if bounds is not None else None)
     if address is not None:
         found = [each for each in found if each.address == address]
     if len(found) == 1:
@@ -74,17 +78,18 @@ def find_mp(facts: Facts, chosen: ChosenArena) -> tuple[Located | None, CStruct 
     return None, None
 
 
-def _heap_start(process: Process, chosen: ChosenArena) -> int | None:
-    """Return where sbrk_base must be if main_arena's memory is one stretch up to the end of top; None where it need not be."""
+def _heap_bounds(process: Process, chosen: ChosenArena) -> tuple[int, int] | None:
+    """Return [sbrk_base, end of top) if main_arena's memory is one stretch; None where it need not be."""
     try:
         arena = chosen.malloc_state.read(process.memory, chosen.address)
-        size = process.words.read(arena["top"] + process.word) & ~7
+        size = process.words.read(arena["top"] + process.word) & ~FLAG_MASK
     except (MemoryFault, OverflowError):
         return None
-    if arena["flags"] & NONCONTIGUOUS or not arena["system_mem"]:
+    end = arena["top"] + size
+    start = end - arena["system_mem"]
+    if arena["flags"] & NONCONTIGUOUS or not 0 < start <= arena["top"] or start == end:
         return None
-    start = arena["top"] + size - arena["system_mem"]
-    return start if 0 < start <= arena["top"] else None
+    return start, end
 
 
 def find_heap_info(facts: Facts, malloc_par: CStruct | None, others: list[int]) -> CStruct:
@@ -126,8 +131,17 @@ def find_tcache_struct(facts: Facts, has_tcache: bool, tcaches: list[int]) -> CS
     return None
 
 
-def find_brk(facts: Facts) -> Located | None:
-    """Return the program break: libc's own __curbrk (ld.so has another, of no use), else the end of the [heap] mapping."""
+def settle_malloc_par(facts: Facts, malloc_par: CStruct | None, tcache_struct: CStruct | None) -> CStruct | None:
+    """Return struct malloc_par with the member that 2.42 renamed called as in the glibc that the tcache shows."""
+    if malloc_par is None or tcache_struct is None or facts.sources.get("malloc_par") == DWARF:
+        return malloc_par
+    if "tcache_small_bins" not in malloc_par or "num_slots" in tcache_struct:
+        return malloc_par
+    return builtin_structs.malloc_par(facts.process.word, "tcache_bins", hugetlb="hp_pagesize" in malloc_par)
+
+
+def find_brk(facts: Facts, chosen: ChosenArena) -> Located | None:
+    """Return the program break: libc's own __curbrk (ld.so has another, of no use), else the end of the [heap] mapping, or of main_arena's top."""
     address = facts.libc.address("__curbrk")
     if address is not None:
         try:
@@ -136,10 +150,13 @@ def find_brk(facts: Facts) -> Located | None:
             facts.lack("brk", f"__curbrk at {address:#x} cannot be read")
             return None
     heap = next((vma for vma in reversed(facts.process.address_space.vmas) if vma.path == "[heap]"), None)
-    if heap is None:
-        facts.lack("brk", "libc has no symbol __curbrk, and no mapping is named [heap]")
+    bounds = _heap_bounds(facts.process, chosen)
+    if heap is None and bounds is None:
+        facts.lack(
+            "brk", "libc's __curbrk is not known, no mapping is named [heap], and main_arena has not grown by brk alone"
+        )
         return None
-    return Located(heap.end, SIGNATURE)
+    return Located(heap.end if heap is not None else bounds[1] if bounds is not None else 0, SIGNATURE)
 
 
 def find_safe_linking(facts: Facts, chosen: ChosenArena, arenas: list[int], heads: list[int]) -> bool | None:
@@ -149,7 +166,6 @@ def find_safe_linking(facts: Facts, chosen: ChosenArena, arenas: list[int], head
         fastbins = list_heads(facts.process, chosen.malloc_state, "fastbinsY", arenas)
         links += [head + 2 * facts.process.word for head in fastbins]
     probed = probe_safe_linking(facts.process, links)
-    texts = facts.libc.symbols.texts
     if probed is not None:
         facts.learn("safe_linking", SIGNATURE)
         return probed
@@ -157,9 +173,13 @@ def find_safe_linking(facts: Facts, chosen: ChosenArena, arenas: list[int], head
         # tcache_key came in 2.34, fastbins went in 2.43; safe-linking is older than both (2.32).
         facts.learn("safe_linking", BUILT_IN)
         return True
-    if texts is not None:
+    if facts.libc.symbols.texts is not None:
         facts.learn("safe_linking", SIGNATURE)
-        return SAFE_LINKING_TEXT in texts
+        return SAFE_LINKING_TEXT in facts.libc.symbols.texts
+    found = holds_text(facts.process, facts.libc, SAFE_LINKING_TEXT)
+    if found is not None:
+        facts.learn("safe_linking", SIGNATURE)
+        return found
     facts.lack("safe_linking", f"no list in a tcache or fastbin tells; {INSTALL}")
     return None
 
@@ -173,8 +193,11 @@ def find_mmapped_overhead(facts: Facts) -> int:
     return 0 if facts.fastbins else 2 * facts.process.word
 
 
-def find_tcache_key(facts: Facts, tcaches: list[int], heads: list[int]) -> int | None:
+def find_tcache_key(facts: Facts, has_tcache: bool, tcaches: list[int], heads: list[int]) -> int | None:
     """Return tcache_key (2.34+), by symbol, or as the chunks in the tcaches have it."""
+    if not has_tcache:
+        facts.lack("tcache_key", "this malloc has no tcaches")
+        return None
     address = facts.libc.address("tcache_key")
     if address is not None:
         try:

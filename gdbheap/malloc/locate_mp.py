@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gdbheap.lazy import np
-from gdbheap.malloc import builtin_structs
 from gdbheap.process.cstruct import CStruct, StructValue
+from gdbheap.process.memory import PAGE
 from gdbheap.process.process import Process
 from gdbheap.process.word_windows import windows
 
@@ -20,46 +20,46 @@ _DEFAULT_SIZE = 0x20000
 _DEFAULT_MMAPS = 0x10000
 _ARENA_TEST = {8: 8, 4: 2}
 _TCACHE_BINS = 64
+_MOST_CACHED = 0xFFFF
 
 
 @dataclass(frozen=True)
 class FoundMp:
-    """A mp_: its address, its struct, whether its sbrk_base is known to be right, and whether malloc has not been used yet."""
+    """A mp_: its address and struct, how many of its members are as expected, and whether malloc has not been used yet."""
 
     address: int
     malloc_par: CStruct
-    heap_start_fits: bool
+    score: int
     untouched: bool
 
 
 def find_mps(
-    process: Process, ranges: Iterable[tuple[int, int]], fastbins: bool, heap_start: int | None
+    process: Process, ranges: Iterable[tuple[int, int]], structs: Sequence[CStruct], heap_start: int | None
 ) -> list[FoundMp]:
-    """Return every place in the ranges that looks like mp_.
+    """Return every place in the ranges that looks like mp_: those whose members are the most as expected, and no others.
 
-    `fastbins` tells whether arenas have them (which rules generations out); `heap_start` is where sbrk_base must point, if that is known.
+    `structs` are the generations that come into question, the newest first; `heap_start` is where sbrk_base must point, if that is known.
     """
-    structs = [each for each in builtin_structs.malloc_pars(process.word) if ("thp_mode" in each) != fastbins]
     ranges = list(ranges)
     for looks_right in (_has_defaults, _has_heap_start):
         found: dict[int, FoundMp] = {}
         for start, words in windows(process, ranges, max(each.size for each in structs)):
             for index, struct in looks_right(process.word, words, structs, heap_start):
-                address = start + index * process.word
-                value = StructValue(struct, address, _bytes(words, index, struct, process.word))
-                fits = value["sbrk_base"] == heap_start
-                if _is_sane(value, heap_start) and (address not in found or fits > found[address].heap_start_fits):
-                    found[address] = FoundMp(address, struct, fits, not value["sbrk_base"] and not value["max_n_mmaps"])
+                value = StructValue(struct, start + index * process.word, _bytes(words, index, struct, process.word))
+                score = _score(value, process.word, heap_start)
+                if score > (found[value.address].score if value.address in found else 0):
+                    untouched = not value["sbrk_base"] and not value["max_n_mmaps"]
+                    found[value.address] = FoundMp(value.address, struct, score, untouched)
         if found:
-            fitting = [each for each in found.values() if each.heap_start_fits]
-            return fitting or list(found.values())
+            best = max(each.score for each in found.values())
+            return [each for each in found.values() if each.score == best]
     return []
 
 
 _Hits = Iterator[tuple[int, CStruct]]
 
 
-def _has_defaults(word: int, words: NDArray[np.uint64], structs: list[CStruct], _: int | None) -> _Hits:
+def _has_defaults(word: int, words: NDArray[np.uint64], structs: Sequence[CStruct], _: int | None) -> _Hits:
     """Yield (index, struct) where top_pad, arena_test, arena_max and n_mmaps_max are what they are unless someone tunes them."""
     if len(words) < 32:
         return
@@ -72,7 +72,7 @@ def _has_defaults(word: int, words: NDArray[np.uint64], structs: list[CStruct], 
                 yield index, struct
 
 
-def _has_heap_start(word: int, words: NDArray[np.uint64], structs: list[CStruct], heap_start: int | None) -> _Hits:
+def _has_heap_start(word: int, words: NDArray[np.uint64], structs: Sequence[CStruct], heap_start: int | None) -> _Hits:
     """Yield (index, struct) where sbrk_base is the heap's start, whatever the tunables are."""
     if not heap_start:
         return
@@ -83,17 +83,30 @@ def _has_heap_start(word: int, words: NDArray[np.uint64], structs: list[CStruct]
                 yield index, struct
 
 
-def _is_sane(value: StructValue, heap_start: int | None) -> bool:
-    """Whether the members agree with each other and with this generation."""
+def _score(value: StructValue, word: int, heap_start: int | None) -> int:
+    """Return how many members are as they are in most processes; 0 if they contradict each other or what is known."""
+    base = value["sbrk_base"]
     if value["n_mmaps"] > value["max_n_mmaps"] or value["mmapped_mem"] > value["max_mmapped_mem"]:
-        return False
+        return 0
     if value["no_dyn_threshold"] > 1 or value["n_mmaps_max"] > 1 << 30:
-        return False
-    if heap_start is not None and value["sbrk_base"] not in (0, heap_start):
-        return False
+        return 0
+    if heap_start is not None and base not in (0, heap_start):
+        return 0
+    usual = [
+        heap_start is not None and base == heap_start,
+        value["top_pad"] == _DEFAULT_SIZE,
+        value["mmap_threshold"] >= _DEFAULT_SIZE,
+        value["trim_threshold"] >= _DEFAULT_SIZE,
+        value["arena_test"] == _ARENA_TEST[word],
+        value["n_mmaps_max"] == _DEFAULT_MMAPS,
+        value["mmapped_mem"] % PAGE == 0,
+    ]
     bins = value.get("tcache_bins") if "tcache_bins" in value else value.get("tcache_small_bins")
-    # From 2.42 the largest cached *chunk* counts, before it the largest request: the members are called differently for it.
-    return bins is None or (bins <= _TCACHE_BINS and (bins == _TCACHE_BINS or value["n_mmaps_max"] != _DEFAULT_MMAPS))
+    if bins is not None:
+        if bins > _TCACHE_BINS:
+            return 0
+        usual += [bins == _TCACHE_BINS, 0 < value["tcache_count"] <= _MOST_CACHED]
+    return 1 + sum(usual)
 
 
 def _bytes(words: NDArray[np.uint64], index: int, struct: CStruct, word: int) -> bytes:

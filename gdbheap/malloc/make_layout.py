@@ -6,6 +6,7 @@ from gdbheap.malloc import layout_facts as find
 from gdbheap.malloc.choose_arena import choose_arena, ring
 from gdbheap.malloc.find_libc import find_libcs
 from gdbheap.malloc.layout import Layout
+from gdbheap.malloc.libc_texts import read_version
 from gdbheap.malloc.probing import list_heads
 from gdbheap.malloc.thread_malloc import read_threads
 from gdbheap.process.process import Process
@@ -31,6 +32,7 @@ def make_layout(process: Process, symbols_of: SymbolsOf) -> Layout:
     threads = read_threads(process, chosen.libc, arenas, facts.fastbins, pointers, has_tcache)
     tcaches = [each.tcache.value for each in threads if each.tcache is not None]
     tcache_struct = find.find_tcache_struct(facts, has_tcache, tcaches)
+    malloc_par = find.settle_malloc_par(facts, malloc_par, tcache_struct)
     heads = [] if tcache_struct is None else list(list_heads(process, tcache_struct, "entries", tcaches))
     return Layout(
         word=process.word,
@@ -41,15 +43,15 @@ def make_layout(process: Process, symbols_of: SymbolsOf) -> Layout:
         malloc_par=malloc_par,
         tcache_struct=tcache_struct,
         mp=mp,
-        brk=find.find_brk(facts),
+        brk=find.find_brk(facts, chosen),
         threads=threads,
         safe_linking=find.find_safe_linking(facts, chosen, arenas, heads),
         mmapped_overhead=find.find_mmapped_overhead(facts),
-        tcache_key=find.find_tcache_key(facts, tcaches, heads),
+        tcache_key=find.find_tcache_key(facts, has_tcache, tcaches, heads),
         global_max_fast=find.find_global_max_fast(facts),
         heap_max=find.find_heap_max(facts, heap_info, arenas[1:], mp, malloc_par),
         libc_path=chosen.libc.module.path,
-        glibc_version=chosen.libc.symbols.version,
+        glibc_version=chosen.libc.symbols.version or read_version(process, chosen.libc),
         sources=facts.sources,
         missing=facts.missing,
         notes=tuple(facts.notes),

@@ -16,6 +16,7 @@ import json
 from gdbheap import gdb_process
 from gdbheap.elf.debug_file import DebugFiles
 from gdbheap.elf.debug_search import DebugSearch
+from gdbheap.errors import HeapError
 from gdbheap.malloc.make_layout import make_layout
 from gdbheap.process.symbols import ModuleSymbols
 
@@ -41,6 +42,8 @@ def told(layout):
         "safe_linking": layout.safe_linking,
         "mmapped_overhead": layout.mmapped_overhead,
         "alignment": layout.alignment,
+        "version": layout.glibc_version,
+        "notes": layout.notes,
         "heap_max": layout.heap_max,
         "sources": dict(layout.sources),
         "missing": dict(layout.missing),
@@ -52,7 +55,13 @@ def told(layout):
         },
     }
 
-print("told", json.dumps({name: told(make_layout(process, way)) for name, way in ways.items()}))
+def answer(way):
+    try:
+        return told(make_layout(process, way))
+    except HeapError as error:
+        return {"error": f"{type(error).__name__}: {error}"}
+
+print("told", json.dumps({name: answer(way) for name, way in ways.items()}))
 """
 
 
@@ -163,3 +172,89 @@ def test_static_programs(gdb, flags):
     ]
     assert values[0] == values[1] == values[2]
     assert all(tcache and arena for tcache, arena in values[0][2].values()), told
+
+
+WORDS = pytest.mark.parametrize("flags", [(), ("-m32",)], ids=["plain", "i386"])
+
+
+def test_before_libc_is_loaded(gdb):
+    told, _ = look(gdb, build("mixed"), get_there=("starti",))
+    error = "NoHeap: libc is not loaded yet: let the program run further (`start`, or a breakpoint on main)"
+    assert told == {way: {"error": error} for way in told}
+
+
+@WORDS
+def test_before_the_first_malloc(gdb, flags):
+    """Since 2.42 malloc sets itself up before main; until then its arena is as in the file."""
+    told, said = look(gdb, build("before_malloc", *flags), ASK["main_arena"], "print main_arena.top == 0")
+    if said["print main_arena.top == 0"].endswith("= 1\n"):
+        error = "NoHeap: malloc has not been used yet: main_arena is empty. Stop later, after the first malloc"
+        assert told == {way: {"error": error} for way in told}
+    else:
+        assert {each["main_arena"][0] for each in told.values()} == {number(said[ASK["main_arena"]])}
+        assert [each["threads"]["1"][0] for each in told.values()] == [None, None, None]
+        assert told["debug"]["threads"]["1"][2:] == ["it has no tcache yet", True]
+
+
+def test_with_tunables_that_change_what_the_search_goes_by(gdb):
+    tunables = "glibc.malloc.top_pad=65536:glibc.malloc.arena_max=3:glibc.malloc.mmap_threshold=4194304"
+    told, said = look(
+        gdb,
+        build("threads"),
+        *(ASK[each] for each in ("main_arena", "mp")),
+        get_there=(f"set environment GLIBC_TUNABLES {tunables}", *STOPPED),
+    )
+    expected = [number(said[ASK["main_arena"]]), number(said[ASK["mp"]])]
+    assert {way: [each["main_arena"][0], each["mp"][0]] for way, each in told.items()} == dict.fromkeys(told, expected)
+
+
+def test_with_the_tcache_switched_off(gdb):
+    off = ("set environment GLIBC_TUNABLES glibc.malloc.tcache_count=0", *STOPPED)
+    told, said = look(gdb, build("threads"), ASK["tcache"], ASK["arena"], "print &__tcache_dummy", get_there=off)
+    arenas, tcaches = by_thread(said[ASK["arena"]]), by_thread(said[ASK["tcache"]])
+    lazy = said["print &__tcache_dummy"].startswith("$")
+    for way in told.values():
+        threads = way["threads"]
+        assert {int(n): arena[0] for n, (_, arena, *_) in threads.items()} == arenas
+        # To 2.42 there is a tcache even then, in which nothing is ever kept.
+        assert {int(n): tcache and tcache[0] for n, (tcache, *_) in threads.items()} == (
+            dict.fromkeys(arenas) if lazy else tcaches
+        )
+        assert all(is_known for *_, is_known in threads.values())
+
+
+def test_a_preloaded_malloc_in_place_of_libcs(gdb):
+    """Since 2.34 MALLOC_CHECK_ works only with libc_malloc_debug.so, which has an arena of its own; before, in libc itself."""
+    preload = ("set environment MALLOC_CHECK_ 3", "set environment LD_PRELOAD libc_malloc_debug.so.0", *STOPPED)
+    told, _ = look(gdb, build("mixed"), "info symbol 0", get_there=preload)
+    debug = "libc_malloc_debug" in " ".join(told["debug"]["notes"])
+    version = tuple(map(int, told["debug"]["version"].split("."))) if not debug else (2, 34)
+    assert debug == (version >= (2, 34))
+    assert len({each["main_arena"][0] for each in told.values()}) == 1
+    assert len({each["mp"][0] for each in told.values()}) == 1
+    if debug:
+        assert [each["threads"]["1"][2] for each in told.values()] == ["this malloc has no tcaches"] * 3
+
+
+@WORDS
+def test_a_core_tells_the_same_as_the_process(gdb, flags, tmp_path):
+    program = build("threads", *flags)
+    core = tmp_path / "core"
+    live, _ = look(gdb, program, f"generate-core-file {core}")
+    dead, _ = look(gdb, None, get_there=(f"file {program}", f"core-file {core}"))
+    for told in (live, dead):
+        for way in told.values():
+            # gdb numbers a core's threads in an order of its own
+            way["threads"] = sorted((values for values in way["threads"].values()), key=str)
+    dead["nothing"]["brk"] = live["nothing"]["brk"]
+    assert dead == live
+
+
+@WORDS
+def test_the_header_of_mmapped_chunks_is_told_by_real_ones(gdb, flags):
+    told, _ = look(gdb, build("mmapped", *flags))
+    fastbins = any(member == "fastbinsY" for member, *_ in told["debug"]["structs"]["malloc_state"])
+    overhead = 0 if fastbins else 2 * (4 if flags else 8)
+    assert [(each["mmapped_overhead"], each["sources"]["mmapped_overhead"]) for each in told.values()] == [
+        (overhead, "signature")
+    ] * 3

@@ -49,10 +49,16 @@ def test_malloc_state(word, alignment, fastbins, have_fastchunks, top, bins, sys
     ],
 )
 def test_malloc_par(word, sizes, n_mmaps_max, sbrk_base):
-    structs = built_in.malloc_pars(word)
+    structs = [*built_in.malloc_pars(word, fastbins=False), *built_in.malloc_pars(word, fastbins=True)]
     assert [each.size for each in structs] == sizes
     assert [each.offset("n_mmaps_max") for each in structs] == n_mmaps_max
     assert [each.offset("sbrk_base") for each in structs] == sbrk_base
+
+
+@pytest.mark.parametrize(("word", "sizes"), [(8, [0x70, 0x68, 0x50]), (4, [0x40, 0x3C, 0x30])])
+def test_malloc_par_of_libc_malloc_debug(word, sizes):
+    structs = [each for fastbins in (False, True) for each in built_in.malloc_pars(word, fastbins, tcache=False)]
+    assert [each.size for each in structs] == sizes
 
 
 @pytest.mark.parametrize(("word", "sizes"), [(8, [0x2F8, 0x280, 0x240]), (4, [0x1C8, 0x180, 0x140])])
