@@ -132,22 +132,25 @@ class GdbFunction(gdb.Function):
 
     def __init__(self, name: str, document: str, answer: Callable[[int], Any]) -> None:
         self.__doc__ = document
+        self._name = name
         self._answer = answer
         super().__init__(name)
 
-    def invoke(self, pointer: gdb.Value) -> Any:
+    def invoke(self, *pointers: gdb.Value) -> Any:
         try:
-            return self._answer(gdb_process.address_of(pointer))
+            if len(pointers) != 1:
+                raise UsageError(f"${self._name} takes one pointer, not {len(pointers)}")
+            return self._answer(gdb_process.address_of(pointers[0], f"${self._name}'s argument"))
         except HeapError as error:
             raise gdb.GdbError(printable(str(error))) from None
 
 
 def _chunk(mem: int) -> gdb.Value:
-    return gdb.Value(mem - 2 * gdb_process.word_size()).cast(gdb.lookup_type("void").pointer())
+    return gdb.Value(gdb_process.below(mem, words=2)).cast(gdb.lookup_type("void").pointer())
 
 
 def _chunk_size(mem: int) -> int:
-    return gdb_process.read_word(mem - gdb_process.word_size()) & ~7
+    return gdb_process.read_word(gdb_process.below(mem, words=1)) & ~7
 
 
 _FUNCTIONS = (

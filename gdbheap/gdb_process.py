@@ -56,10 +56,10 @@ def stop_key() -> tuple[object, ...]:
     return (inferior.num, inferior.pid, inferior.progspace.filename) if inferior.pid else ()
 
 
-def is_mid_resume() -> bool:
-    """Whether gdb is deciding about a stop (a breakpoint's condition): no event tells one such moment from the next."""
-    thread = gdb.selected_thread()
-    return thread is not None and thread.is_running()
+def runs_on() -> bool:
+    """Whether what is known may be outdated with no event to tell: threads run on (non-stop mode), or gdb is just deciding whether to
+    stop (a breakpoint's condition), when all threads count as running."""
+    return any(thread.is_running() for thread in gdb.selected_inferior().threads())
 
 
 def gather() -> Process:
@@ -102,7 +102,7 @@ def evaluate(expression: str) -> int:
         raise UsageError(f"{expression}: {error}") from error
 
 
-def address_of(value: gdb.Value, expression: str = "the argument") -> int:
+def address_of(value: gdb.Value, expression: str) -> int:
     """Return a pointer's or integer's value as an unsigned word; of an array or a function, its address; else UsageError."""
     try:
         kind = value.type.strip_typedefs()
@@ -110,7 +110,7 @@ def address_of(value: gdb.Value, expression: str = "the argument") -> int:
             value = value.referenced_value()
             kind = value.type.strip_typedefs()
         if kind.code not in _ADDRESS_CODES:
-            raise UsageError(f"{expression} is a {value.type}, not an address (for where it lies: &{expression})")
+            raise UsageError(f"{expression} is a {value.type}, not an address")
         if kind.code in (gdb.TYPE_CODE_ARRAY, gdb.TYPE_CODE_FUNC):
             value = value.address
         if value is None:
@@ -146,9 +146,10 @@ def read_word(address: int) -> int:
     return int.from_bytes(GdbMemory(inferior).read(address, _word(inferior)), "little")
 
 
-def word_size() -> int:
-    """Return the process's word in bytes; raise NoProcess."""
-    return _word(_inferior())
+def below(address: int, words: int) -> int:
+    """Return the address that many words below, wrapped around at 0 as the process's pointers are; raise NoProcess."""
+    size = _word(_inferior())
+    return (address - words * size) % (1 << 8 * size)
 
 
 def _inferior() -> gdb.Inferior:
@@ -242,27 +243,35 @@ def _opener(pid: int | None):
 
 
 def _threads(word: int, notes: list[str]) -> tuple[Thread, ...]:
-    """Return every thread, by number. gdb reads registers of its selected thread only, so each is selected in turn, without
-    a word to the user or to observers, and the user's thread and frame are put back."""
-    threads = sorted(gdb.selected_inferior().threads(), key=lambda each: each.num)
+    """Return every thread that has stopped, by number; raise NoProcess where none has.
+
+    gdb reads registers of its selected thread only, so each is selected in turn, without a word to the user or to observers, and the
+    user's thread and frame are put back.
+    """
     selected = gdb.selected_thread()
     if selected is None:
-        return ()
-    if len(threads) == 1:
-        return (_thread(selected, word),)
+        raise NoProcess("gdb has no thread of the process selected: type `info threads`, then `thread NUMBER`")
+    threads = sorted(gdb.selected_inferior().threads(), key=lambda each: each.num)
     frame = _selected_frame()
-    found = []
+    found, running = [], []
     try:
         for thread in threads:
-            try:
+            if len(threads) > 1:
                 thread.switch()
+            try:
                 found.append(_thread(thread, word))
-            except gdb.error as error:
-                notes.append(f"thread {thread.num} could not be read: {error}")
+            except gdb.error:
+                running.append(thread.num)
     finally:
-        selected.switch()
-        if frame is not None and frame.is_valid():
-            frame.select()
+        if len(threads) > 1:
+            selected.switch()
+            if frame is not None and frame.is_valid():
+                frame.select()
+    if not found:
+        raise NoProcess("the process is running: stop it first (Ctrl-C, or `interrupt`)")
+    if running:
+        numbers = ", ".join(map(str, running))
+        notes.append(f"threads that run on, and may change what is shown: {numbers}")
     return tuple(found)
 
 

@@ -29,7 +29,7 @@ class GdbTarget:
     def begin(self) -> None:
         """Make ready for one command: keep what is known only if this is certainly still the same stop."""
         key = gdb_process.stop_key()
-        if key != self._key or gdb_process.is_mid_resume():
+        if key != self._key or gdb_process.runs_on():
             self.forget()
         self._key = key
 

@@ -31,11 +31,16 @@ def _text(value: Any) -> str:
     return printable(str(value))
 
 
+def _value(value: Any) -> str:
+    return _text(value) if isinstance(value, str) else f"{value:,}"
+
+
 _FORMATS: dict[str, Callable[[Any], str]] = {
     "address": lambda value: f"{value:#x}",
     "size": lambda value: f"{value:#x}",
     "bytes": human_size,
     "count": lambda value: f"{value:,}",
+    "value": _value,
     "text": _text,
     "strip": _text,
     "flag": lambda value: "yes" if value else "no",

@@ -19,14 +19,14 @@ SCHEMA = "gdbheap/1"
 def json_lines(report: Report) -> Iterator[str]:
     """Yield the lines of the report's JSON, one for each row, each with its line end."""
     yield f'{{"schema": "{SCHEMA}", "command": {json.dumps(report.command)},\n"rows": ['
-    keys = [json.dumps(column.name) for column in report.columns]
-    converters = [_CONVERTERS[column.format] for column in report.columns]
+    columns = [
+        (index, json.dumps(column.name), _CONVERTERS[column.format])
+        for index, column in enumerate(report.columns)
+        if column.published
+    ]
     separator = "\n"
     for row in report.rows:
-        cells = (
-            f"{key}: {'null' if cell is None or cell is ABSENT else convert(cell)}"
-            for key, convert, cell in zip(keys, converters, row)
-        )
+        cells = (f"{key}: {_cell(row[index], convert)}" for index, key, convert in columns)
         yield f"{separator}{{{', '.join(cells)}}}"
         separator = ",\n"
     yield "],\n"
@@ -34,6 +34,10 @@ def json_lines(report: Report) -> Iterator[str]:
     notes = [printable(note) for note in report.notes]
     faults = [_fault(fault) for fault in report.faults]
     yield f'"totals": {json.dumps(totals)},\n"notes": {json.dumps(notes)},\n"faults": {json.dumps(faults)}}}\n'
+
+
+def _cell(value: Any, convert: Callable[[Any], str]) -> str:
+    return "null" if value is None or value is ABSENT else convert(value)
 
 
 def _fault(fault: Fault) -> dict[str, str]:
@@ -70,6 +74,7 @@ _CONVERTERS: dict[str, Callable[[Any], str]] = {
     "size": _integer,
     "bytes": _integer,
     "count": _integer,
+    "value": lambda value: _text(value) if isinstance(value, str) else _integer(value),
     "text": _text,
     "strip": _text,
     "flag": lambda value: "true" if value else "false",

@@ -206,3 +206,39 @@ def test_a_breakpoints_condition_never_sees_the_stop_before(gdb, script):
     show = "python print(len(processes) > 5, len(processes) == len(set(map(id, processes))))"
     said = gdb(build("mixed"), "break inspected", function, "break record if $seen()", "run", show)
     assert said[show] == "True True\n"
+
+
+def test_a_running_process_is_one_line(gdb):
+    said = gdb(build("before_malloc"), "break inspected", "run &", "gdbheap --json", "print $chunk_size(0)")
+    assert "the process is running: stop it first" in summary(said)["process"]
+
+
+def test_threads_that_run_on_are_named_and_nothing_is_kept(gdb):
+    first, second = (f"python {name} = gdb_plugin._target.process" for name in ("old", "new"))
+    show = "python print(new is not old)"
+    stops = ("set non-stop on", "break inspected", "run", "python from gdbheap import gdb_plugin")
+    said = gdb(build("threads"), *stops, "gdbheap", first, "gdbheap --json", second, show)
+    assert summary(said)["note"] == "threads that run on, and may change what is shown: 3, 4, 5, 6"
+    assert said[show] == "True\n"
+
+
+def test_the_chunk_of_a_pointer(gdb):
+    pointer = "events[0].pointer"
+    chunk, size = f"print $chunk({pointer}) == (char *){pointer} - 16", f"print $chunk_size({pointer})"
+    header = f"print *((unsigned long *){pointer} - 1) & ~7"
+    said = gdb(build("mixed"), *STOPPED, header, chunk, size)
+    assert said[chunk] == "$2 = 1\n"
+    assert said[size].split(" = ")[1] == said[header].split(" = ")[1]
+
+
+@pytest.mark.parametrize(
+    ("call", "expected"),
+    [
+        ("$chunk_size(0)", "cannot read 8 bytes at 0xfffffffffffffff8"),
+        ("$chunk_size(events[0])", "$chunk_size's argument is a struct event, not an address"),
+        ("$chunk()", "$chunk takes one pointer, not 0"),
+    ],
+)
+def test_a_wrong_pointer_is_one_line(gdb, call, expected):
+    said = gdb(build("mixed"), *STOPPED, f"print {call}")
+    assert said[f"print {call}"] == f"{expected}\n"
