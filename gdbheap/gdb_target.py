@@ -6,13 +6,8 @@ from collections.abc import Callable
 from typing import Any
 
 from gdbheap import gdb_process
-from gdbheap.elf.cache import SymbolCache, cache_directory
-from gdbheap.elf.debug_file import DebugFiles
-from gdbheap.elf.debug_search import DebugSearch, debuginfod_cache
 from gdbheap.malloc.heap_view import HeapView
 from gdbheap.malloc.layout import Layout
-from gdbheap.malloc.make_layout import make_layout
-from gdbheap.malloc.read_heap import read_heap
 from gdbheap.process.process import Process
 
 
@@ -31,6 +26,8 @@ class GdbTarget:
         key = gdb_process.stop_key()
         if key != self._key or gdb_process.runs_on():
             self.forget()
+        elif self._heap is not None and not self._heap.complete:
+            self._heap = None  # Ctrl-C cut it short: the next command tries again
         self._key = key
 
     def forget(self, *_: object) -> None:
@@ -45,6 +42,12 @@ class GdbTarget:
 
     def layout(self) -> Layout:
         if self._layout is None:
+            # What reads symbols, and hunts for malloc without them, is a third of gdbheap: kept out of gdb's start.
+            from gdbheap.elf.cache import SymbolCache, cache_directory
+            from gdbheap.elf.debug_file import DebugFiles
+            from gdbheap.elf.debug_search import DebugSearch, debuginfod_cache
+            from gdbheap.malloc.make_layout import make_layout
+
             search = DebugSearch(gdb_process.debug_directories(), debuginfod_cache())
             directory = cache_directory()
             files = DebugFiles(search, SymbolCache(directory) if directory else None)
@@ -53,6 +56,8 @@ class GdbTarget:
 
     def heap(self) -> HeapView:
         if self._heap is None:
+            from gdbheap.malloc.read_heap import read_heap  # kept out of gdb's start as well
+
             self._heap = read_heap(self.process, self.layout())
         return self._heap
 

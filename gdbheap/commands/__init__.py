@@ -16,6 +16,7 @@ MODULES = (
     "heap_arenas",
     "heap_sizes",
     "heap_vis",
+    "heap_params",
 )
 
 COMMANDS: tuple[Command, ...] = tuple(import_module(f"{__name__}.{module}").COMMAND for module in MODULES)

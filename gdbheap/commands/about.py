@@ -10,6 +10,7 @@ import gdbheap
 from gdbheap import packages
 from gdbheap.commands.command import Command, Target
 from gdbheap.errors import HeapError
+from gdbheap.malloc.layout import BUILT_IN, DWARF, SIGNATURE, SYMBOL, Layout
 from gdbheap.report.report import Column, Report
 
 COLUMNS = (Column("what", token="heading", heading=""), Column("found", heading=""))
@@ -24,7 +25,7 @@ def _itself() -> Iterator[tuple[str, str]]:
     yield "gdbheap", gdbheap.__version__
     missing = packages.missing()
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    yield "python", version + (f", without {', '.join(missing)}" if missing else "")
+    yield "python", version + (f", without {', '.join(missing)}: {packages.SETUP_COMMAND}" if missing else "")
 
 
 def _process(target: Target) -> Iterator[tuple[str, str]]:
@@ -34,16 +35,49 @@ def _process(target: Target) -> Iterator[tuple[str, str]]:
         yield "process", f"none: {error}"
         return
     where = f"{process.kind} process {process.pid}" if process.pid is not None else process.kind
-    yield "process", f"{where}, {8 * process.word} bits, {len(process.threads)} threads"
+    threads = len(process.threads)
+    yield "process", f"{where}, {8 * process.word} bits, {threads} thread{'' if threads == 1 else 's'}"
     if process.main is not None:
         yield "program", process.main.path
-    for note in process.notes:
-        yield "note", note
+    yield from (("note", note) for note in process.notes)
+    try:
+        layout = target.layout()
+    except HeapError as error:
+        yield "heap", f"not found: {error}"
+        return
+    yield from _layout(layout)
+
+
+def _layout(layout: Layout) -> Iterator[tuple[str, str]]:
+    """Where malloc keeps its things, and by what each was known: the surest first."""
+    yield "libc", f"{layout.libc_path or 'in the program'}, glibc {layout.glibc_version or 'of unknown version'}"
+    for name, place in (("main_arena", layout.main_arena), ("mp_", layout.mp), ("brk", layout.brk)):
+        if place is not None:
+            yield name, f"{place.value:#x} (by {place.source})"
+    for source in (SYMBOL, DWARF, SIGNATURE, BUILT_IN):
+        names = [name for name, how in layout.sources.items() if how == source]
+        if names:
+            yield f"by {source}", ", ".join(names)
+    for source in (SYMBOL, DWARF, SIGNATURE, BUILT_IN):
+        threads = [
+            str(each.number) for each in layout.threads if each.tcache is not None and each.tcache.source == source
+        ]
+        if threads:
+            yield "tcaches", f"of thread{'' if len(threads) == 1 else 's'} {', '.join(threads)} (by {source})"
+    for each in layout.threads:
+        if each.reason:
+            yield "tcaches", f"thread {each.number}: {each.reason}"
+    yield from (("not known", f"{name}: {reason}") for name, reason in layout.missing.items())
+    yield from (("note", note) for note in layout.notes)
 
 
 COMMAND = Command(
     name="gdbheap",
     summary="Show what gdbheap is, what it found in this process and how it knew.",
     run=about,
+    description=(
+        "symbol and dwarf are from libc's own tables and debug info; signature is found by the shape of the data, built-in is what this libc is "
+        "known to have. What is not known says why, and what would mend it."
+    ),
     examples=(("gdbheap", "the version, the process, its libc, and where malloc's state was found"),),
 )

@@ -1,0 +1,155 @@
+"""`heap params`: malloc's settings (mp_): what each is, what it means, and what it would be if nobody had changed it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gdbheap.commands.command import Command, Target
+from gdbheap.errors import NoSymbols
+from gdbheap.malloc.layout import Layout
+from gdbheap.report.printable import human_size
+from gdbheap.report.report import Column, Report
+
+COLUMNS = (
+    Column("name", token="symbol"),
+    Column("value", "value", shown=False),
+    Column("default", "value", shown=False),
+    Column("unit", shown=False),
+    Column("is", token="size", heading="value", published=False),
+    Column("was", token="dim", heading="default", published=False),
+    Column("meaning"),
+    Column("tunable", token="dim"),
+)
+
+_ALL_ONES = (1 << 32) - 1, (1 << 64) - 1
+# enum malloc_thp_mode_t, glibc 2.43.
+_THP_MODES = ("always", "madvise", "never", "not supported")
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """What a member of malloc_par means. `unit`: "bytes", "count", "address", "flag" or "mode"; `default` None where it differs among
+    glibcs that the struct does not tell apart, or there is none (a counter). `tunable` is its name below glibc.malloc."""
+
+    unit: str
+    meaning: str
+    default: int | None = None
+    tunable: str = ""
+
+
+# Members and defaults: malloc/malloc.c and malloc/arena.c, glibc 2.23 to 2.44.
+PARAMETERS = {
+    "trim_threshold": Parameter(
+        "bytes", "a top of at least this is given back to the system", 128 << 10, "trim_threshold"
+    ),
+    "top_pad": Parameter("bytes", "added to what is needed whenever the heap grows", 128 << 10, "top_pad"),
+    "mmap_threshold": Parameter(
+        "bytes", "requests from here on get a mapping of their own", 128 << 10, "mmap_threshold"
+    ),
+    "arena_test": Parameter("count", "arenas made before malloc looks how many cores there are", None, "arena_test"),
+    "arena_max": Parameter("count", "arenas at most (0: by the number of cores)", 0, "arena_max"),
+    "thp_mode": Parameter("mode", "transparent huge pages, as the system sets them", 3),
+    "thp_pagesize": Parameter("bytes", "huge page that the heap is advised to use (0: none)", 0, "hugetlb"),
+    "hp_pagesize": Parameter("bytes", "huge page that mappings are made of (0: none)", 0, "hugetlb"),
+    "hp_flags": Parameter("count", "flags of mmap for such mappings", 0, "hugetlb"),
+    "n_mmaps": Parameter("count", "blocks that have a mapping of their own now"),
+    "n_mmaps_max": Parameter("count", "such blocks at most", 65536, "mmap_max"),
+    "max_n_mmaps": Parameter("count", "the most there ever were of them"),
+    "no_dyn_threshold": Parameter("flag", "mmap_threshold stays as it is set (no: it grows with freed mappings)", 0),
+    "mmapped_mem": Parameter("bytes", "memory in such blocks now"),
+    "max_mmapped_mem": Parameter("bytes", "the most there ever was in them"),
+    "max_total_mem": Parameter("bytes", "the most that malloc ever had from the system"),
+    "sbrk_base": Parameter("address", "where the main heap began (0: not yet)"),
+    "tcache_bins": Parameter("count", "chunk sizes that a thread's cache keeps", 64),
+    "tcache_small_bins": Parameter("count", "chunk sizes that a thread's cache keeps, large ones apart", 64),
+    "tcache_max_bytes": Parameter("bytes", "requests up to this may come from a thread's cache", None, "tcache_max"),
+    "tcache_count": Parameter("count", "chunks of each size that a thread's cache keeps at most", 7, "tcache_count"),
+    "tcache_unsorted_limit": Parameter(
+        "count", "unsorted chunks looked at before a cached one is returned (0: all)", 0, "tcache_unsorted_limit"
+    ),
+    "global_max_fast": Parameter("bytes", "the largest chunk that goes into a fastbin", None, "mxfast"),
+}
+
+
+def params(target: Target, arguments: Mapping[str, Any]) -> Report:
+    """Return a row for each member of mp_, in its order, and one for global_max_fast where there are fastbins."""
+    layout = target.layout()
+    if layout.mp is None or layout.malloc_par is None:
+        raise NoSymbols(
+            f"malloc's parameters (mp_) could not be found: {layout.missing.get('mp', 'no symbol names them')}"
+        )
+    value = layout.malloc_par.read(target.process.memory, layout.mp.value)
+    members = sorted(layout.malloc_par.fields.values(), key=lambda field: field.offset)
+    rows = [_row(layout, each.name, value[each.name]) for each in members]
+    if layout.global_max_fast is not None:
+        rows.append(_row(layout, "global_max_fast", layout.global_max_fast))
+    return Report(
+        "heap params", COLUMNS, rows, notes=(f"mp_ is at {layout.mp.value:#x} (known by {layout.mp.source})",)
+    )
+
+
+def _row(layout: Layout, name: str, value: int) -> tuple[Any, ...]:
+    parameter = PARAMETERS.get(name, Parameter("count", ""))
+    default = _default(layout, name, parameter)
+    changed = default is not None and value != default
+    published = f"{value:#x}" if parameter.unit == "address" else value
+    return (
+        name,
+        published,
+        default,
+        parameter.unit,
+        _shown(parameter.unit, value),
+        _shown(parameter.unit, default) if changed and default is not None else "",
+        _meaning(layout, name, parameter),
+        f"glibc.malloc.{parameter.tunable}" if parameter.tunable else "",
+    )
+
+
+def _meaning(layout: Layout, name: str, parameter: Parameter) -> str:
+    if name == "tcache_max_bytes" and layout.malloc_par is not None and "tcache_small_bins" in layout.malloc_par:
+        return "chunks smaller than this may go into a thread's cache"  # mirrors __libc_free() since glibc 2.42
+    return parameter.meaning
+
+
+def _default(layout: Layout, name: str, parameter: Parameter) -> int | None:
+    if name == "arena_test":
+        return 8 if layout.word == 8 else 2
+    if name == "tcache_count":
+        return 7 if layout.has_fastbins else 16
+    if name == "tcache_max_bytes" and layout.malloc_par is not None and "tcache_bins" in layout.malloc_par:
+        # The request that just fits the last of the 64 bins (MAX_TCACHE_SIZE, to 2.41).
+        return 0x408 if layout.word == 8 else 0x3FC
+    if name == "global_max_fast":
+        return 16 * layout.word
+    return parameter.default
+
+
+def _shown(unit: str, value: int) -> str:
+    if unit == "address":
+        return f"{value:#x}"
+    if unit == "flag":
+        return "yes" if value else "no"
+    if unit == "mode":
+        return _THP_MODES[value] if value < len(_THP_MODES) else str(value)
+    if value in _ALL_ONES:
+        return "no limit"
+    if unit == "bytes" and value >= 1024:
+        return f"{value:,} ({human_size(value)})"
+    return f"{value:,}"
+
+
+COMMAND = Command(
+    name="heap params",
+    summary="Show malloc's parameters: what each is, what it means and its default.",
+    run=params,
+    description=(
+        "These are the members of mp_, which mallopt() and the tunables of glibc set. The default is shown where the value differs from it; "
+        "mmap_threshold and trim_threshold also grow by themselves when a mapped block is freed (unless no_dyn_threshold is set). A tunable is set in the environment: GLIBC_TUNABLES=NAME=VALUE."
+    ),
+    examples=(
+        ("heap params", "every parameter"),
+        ("heap params --json", "the same for a program: sizes in bytes"),
+    ),
+)
