@@ -12,6 +12,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from gdbheap.launch import debian
+
 # Environment variables by which programs find proxies and certificates.
 NETWORK = re.compile(r"(?i)(http|https|ftp|all|no)_proxy|SSL_CERT_FILE|REQUESTS_CA_BUNDLE|CURL_CA_BUNDLE")
 
@@ -39,7 +41,7 @@ def virtual_environment(checkout: Path) -> Path:
     if not complete.exists():
         shutil.rmtree(place, ignore_errors=True)
         _make_venv(place)
-        command = [place / "bin" / "python", "-m", "pip", "install", "--quiet", "--quiet", *needed, *testing]
+        command = [str(place / "bin" / "python"), "-m", "pip", "install", "--quiet", "--quiet", *needed, *testing]
         subprocess.run(command, check=True)
         complete.write_text(stamp)
     return place / "bin"
@@ -69,16 +71,6 @@ def _make_venv(place: Path) -> None:
         import ensurepip  # noqa: F401  Debian ships it apart from python3
     except ImportError:
         version = f"python3.{sys.version_info.minor}"
-        install_packages([f"{version}-venv"])
+        print(f"Installing on this machine: {version}-venv", flush=True)
+        debian.install([f"{version}-venv"])
     subprocess.run([sys.executable, "-m", "venv", place], check=True)
-
-
-def install_packages(names: list[str]) -> None:
-    """Install Debian packages on this machine. SystemExit with the command to type where that takes another user."""
-    command = ["apt-get", "install", "--yes", "--no-install-recommends", *names]
-    if os.geteuid() != 0:
-        raise SystemExit(f"tests/run: needs {' '.join(names)}: sudo {' '.join(command)}")
-    print(f"Installing on this machine: {' '.join(names)}", flush=True)
-    environment = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
-    subprocess.run(["apt-get", "update", "--quiet=2"], check=True, stdin=subprocess.DEVNULL)
-    subprocess.run([command[0], "--quiet=2", *command[1:]], check=True, stdin=subprocess.DEVNULL, env=environment)

@@ -1,0 +1,162 @@
+"""The ways to run the tests: in the systems of the matrix, on this machine's own, and the demo on a newcomer's."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+from gdbheap.launch import debian
+from matrix import roots
+from matrix.archive import KEYRING
+from matrix.environment import cache_directory, pip_settings, requirements
+from matrix.newcomer import run_newcomer
+from matrix.outcome import Outcome, read_outcome
+from matrix.progress import say
+
+NOT_IN_ROOTS = ("ruff", "mypy", "types-")  # they check the source, once, outside
+SYSTEM_TIMEOUT = 40 * 60  # seconds for the tests of one system, many times what they take
+TEST_TIMEOUT = 10 * 60  # seconds after which pytest says where a test hangs
+AT_ONCE = max(2, (os.cpu_count() or 2) // 2)
+TOOLS = {"mmdebstrap": Path("/usr/bin/mmdebstrap"), "debian-archive-keyring": KEYRING}
+CORE_PATTERN = Path("/proc/sys/kernel/core_pattern")
+
+
+@dataclass(frozen=True)
+class Run:
+    """One way to run the tests, the same for each system: the `words` for pytest and the environment's `variables`."""
+
+    checkout: Path
+    tools: Path
+    words: Sequence[str]
+    variables: Mapping[str, str]
+
+    def pytest(
+        self, name: str, command: Sequence[str], junit: tuple[str, Path], environment: Mapping[str, str]
+    ) -> Outcome:
+        """Run pytest by `command`, its output in a log; return the outcome that it leaves in `junit`, named as pytest
+        sees it and as we do."""
+        begun = time.monotonic()
+        words = [*command, f"--junitxml={junit[0]}", "-o", f"faulthandler_timeout={TEST_TIMEOUT}", *self.words]
+        say(f"{name}: the tests begin")
+        with open(log_path(name), "a") as log:
+            process = subprocess.Popen(
+                words, cwd=self.checkout, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=dict(environment)
+            )
+            try:
+                code = process.wait(SYSTEM_TIMEOUT)
+            except subprocess.TimeoutExpired:
+                process.kill()
+                code = process.wait()
+        outcome = read_outcome(name, junit[1], code, time.monotonic() - begun)
+        say(f"{name}: {outcome.passed} passed, {outcome.bad} failed in {outcome.seconds:.0f} s")
+        return outcome
+
+
+def matrix(run: Run, names: Sequence[str] | None) -> list[Outcome]:
+    """Run the tests in every system (those in `names`, if given), two at a time, and show the logs in order."""
+    _install_tools()
+    systems = [system for system in roots.SYSTEMS if not names or system.name in names]
+    needed, testing = requirements(run.checkout)
+    packages = [*needed, *(word for word in testing if not word.startswith(NOT_IN_ROOTS))]
+    pip = pip_settings(run.tools / "python")
+
+    def one(system: roots.System) -> Outcome:
+        say(f"{system.name}: Debian with glibc {system.glibc}, gdb {system.gdb}, Python {system.python}")
+        with open(log_path(system.name), "w") as log:
+            try:
+                roots.prepare(system, packages, pip, log, say)
+            except subprocess.CalledProcessError as error:
+                trouble = f"could not be made: {error.cmd[0]} gave code {error.returncode}"
+                return Outcome(system.name, trouble=trouble)
+        return _in_system(run, system)
+
+    with kernel_cores_in_place(), ThreadPoolExecutor(AT_ONCE) as pool:
+        outcomes = list(pool.map(one, systems))
+    for outcome in outcomes:
+        show_log(outcome)
+    return outcomes
+
+
+def own_system(run: Run) -> list[Outcome]:
+    """Run the tests on this machine as it is, once gdb's Python has its packages."""
+    log_path("own").write_text("")
+    subprocess.run([sys.executable, "-m", "gdbheap", "setup"], cwd=run.checkout, check=True)
+    lacking = debian.missing([name for name in roots.TEST_PACKAGES.split() if "{" not in name])
+    if lacking:
+        say(f"Some tests need what is not installed here: sudo apt-get install {' '.join(lacking)}")
+    with tempfile.TemporaryDirectory(prefix="gdbheap-") as results:
+        junit = f"{results}/junit.xml"
+        environment = {**os.environ, **run.variables, "HYPOTHESIS_STORAGE_DIRECTORY": f"{results}/hypothesis"}
+        # Where set-up put the packages of gdb's Python, also for a test that has a home of its own.
+        environment.setdefault("XDG_DATA_HOME", str(Path.home() / ".local" / "share"))
+        command = [str(run.tools / "python"), "-m", "pytest"]
+        outcome = run.pytest("own", command, (junit, Path(junit)), environment)
+    show_log(outcome)
+    return [outcome]
+
+
+def newcomers(checkout: Path, tools: Path, suites: Sequence[str]) -> list[Outcome]:
+    """Run the demo as a newcomer would on each of `suites`, two at a time."""
+    _install_tools()
+    pip = pip_settings(tools / "python")
+    with ThreadPoolExecutor(AT_ONCE) as pool:
+        return list(
+            pool.map(lambda suite: run_newcomer(suite, checkout, pip, log_path(f"newcomer-{suite}"), say), suites)
+        )
+
+
+def log_path(name: str) -> Path:
+    """Return the file that keeps what was said about `name`."""
+    logs = cache_directory() / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    return logs / f"{name}.log"
+
+
+def show_log(outcome: Outcome) -> None:
+    """Print the end of a good run's log, the whole of another's."""
+    lines = log_path(outcome.name).read_text(errors="replace").splitlines()
+    print(f"\n=== {outcome.name} ({log_path(outcome.name)})")
+    print("\n".join(lines if outcome.bad else lines[-1:]), flush=True)
+
+
+def _in_system(run: Run, system: roots.System) -> Outcome:
+    variables = {
+        **run.variables,
+        "PYTHONPATH": "/opt/py",
+        "PYTHONPYCACHEPREFIX": "/tmp/pycache",
+        "HYPOTHESIS_STORAGE_DIRECTORY": "/tmp/hypothesis",
+    }
+    with tempfile.TemporaryDirectory(prefix="gdbheap-") as results:
+        pytest = roots.inside(system.root, run.checkout, Path(results), ["python3", "-m", "pytest"], **variables)
+        return run.pytest(system.name, pytest, ("/mnt/junit.xml", Path(results) / "junit.xml"), os.environ)
+
+
+@contextlib.contextmanager
+def kernel_cores_in_place() -> Iterator[None]:
+    """Have the kernel write cores where their processes ran, while this lasts; a program that collects them hides them."""
+    pattern = CORE_PATTERN.read_text()
+    if not pattern.startswith("|"):
+        yield
+        return
+    say(f"While the tests run, kernel.core_pattern is 'core'; afterwards it is {pattern.strip()!r} again.")
+    CORE_PATTERN.write_text("core")
+    try:
+        yield
+    finally:
+        CORE_PATTERN.write_text(pattern)
+
+
+def _install_tools() -> None:
+    """Install what making the systems needs and this machine lacks."""
+    missing = [name for name, path in TOOLS.items() if not path.exists()]
+    if missing:
+        say(f"Installing on this machine: {' '.join(missing)}")
+        debian.install(missing)
