@@ -9,11 +9,13 @@ from typing import Any
 from gdbheap.process.cstruct import CStruct, Field
 
 # Bounds against hostile or broken debug info: nothing real comes near.
-MAX_TYPE_DEPTH = 32
+MAX_TYPE_DEPTH = 16
+MAX_NESTING = 4
 MAX_UNITS = 4_000
 MAX_IMPORTS = 500
 MAX_DIES = 200_000
 MAX_MEMBERS = 1_000
+MAX_DIMENSIONS = 8
 
 _TRANSPARENT = {
     "DW_TAG_typedef",
@@ -53,9 +55,9 @@ def read_structs(unit: Any, wanted: Collection[str], only: Mapping[str, Collecti
     return found
 
 
-def _top_level(unit: Any, seen: set[int]) -> Iterator[Any]:
-    """Yield the DIEs at the top of `unit`, and after them those of the partial units (dwz) that it imports."""
-    seen.add(unit.cu_offset)
+def _top_level(unit: Any, seen: set[tuple[int, int]]) -> Iterator[Any]:
+    """Yield the DIEs at the top of `unit`, and after them those of the partial units (dwz) that it imports, from another file perhaps."""
+    seen.add(_place(unit))
     imports = []
     for die in unit.get_top_DIE().iter_children():
         if die.tag == "DW_TAG_imported_unit":
@@ -63,20 +65,25 @@ def _top_level(unit: Any, seen: set[int]) -> Iterator[Any]:
         else:
             yield die
     for die in imports:
-        imported = die.get_DIE_from_attribute("DW_AT_import").cu
-        if imported.cu_offset not in seen and len(seen) < MAX_IMPORTS:
-            yield from _top_level(imported, seen)
+        imported = _referred(die, "DW_AT_import")
+        if imported is not None and _place(imported.cu) not in seen and len(seen) < MAX_IMPORTS:
+            yield from _top_level(imported.cu, seen)
+
+
+def _place(unit: Any) -> tuple[int, int]:
+    return id(unit.dwarfinfo), unit.cu_offset
 
 
 def _struct(die: Any, name: str, only: Collection[str] | None) -> CStruct:
     members = itertools.islice(_members(die, 0, 0), MAX_MEMBERS)
-    fields = {each.name: each for each in members if only is None or each.name in only}
-    return CStruct(name, _constant(die, "DW_AT_byte_size"), fields)
+    size = _constant(die, "DW_AT_byte_size")
+    inside = (each for each in members if each.offset >= 0 and each.offset + each.size <= size)
+    return CStruct(name, size, {each.name: each for each in inside if only is None or each.name in only})
 
 
 def _members(die: Any, base: int, depth: int) -> Iterator[Field]:
     """Yield the members, those of anonymous structs and unions as if they were the outer one's own. Bit fields are left out."""
-    for member in die.iter_children():
+    for member in itertools.islice(die.iter_children(), MAX_MEMBERS):
         if member.tag != "DW_TAG_member" or "DW_AT_bit_size" in member.attributes:
             continue
         offset = base + _constant(member, "DW_AT_data_member_location")
@@ -86,7 +93,7 @@ def _members(die: Any, base: int, depth: int) -> Iterator[Field]:
             # Padding of no elements (char pad[0]) and flexible arrays hold nothing to read.
             if count > 0:
                 yield Field(name, offset, size * count, count)
-        elif depth < MAX_TYPE_DEPTH:
+        elif depth < MAX_NESTING:
             inner = _type(member)
             if inner is not None and inner.tag in _AGGREGATES:
                 yield from _members(inner, offset, depth + 1)
@@ -102,8 +109,9 @@ def _size(die: Any, depth: int) -> tuple[int, int]:
     if target.tag == "DW_TAG_array_type":
         size, inner = _size(target, depth + 1)
         count = inner
-        for subrange in target.iter_children():
-            count *= _length(subrange)
+        for subrange in itertools.islice(target.iter_children(), MAX_DIMENSIONS):
+            # An enumeration as an index type may be a child as well.
+            count *= _length(subrange) if subrange.tag == "DW_TAG_subrange_type" else 1
         return size, count
     if "DW_AT_byte_size" in target.attributes:
         return _constant(target, "DW_AT_byte_size"), 1
@@ -115,11 +123,19 @@ def _length(subrange: Any) -> int:
         return _constant(subrange, "DW_AT_count")
     if "DW_AT_upper_bound" in subrange.attributes:
         return _constant(subrange, "DW_AT_upper_bound") + 1
-    return 1
+    return 0
 
 
 def _type(die: Any) -> Any | None:
-    return die.get_DIE_from_attribute("DW_AT_type") if "DW_AT_type" in die.attributes else None
+    return _referred(die, "DW_AT_type")
+
+
+def _referred(die: Any, attribute: str) -> Any | None:
+    """Return the DIE that an attribute refers to; None where there is none, or it is in a file that is not at hand."""
+    try:
+        return die.get_DIE_from_attribute(attribute) if attribute in die.attributes else None
+    except NotImplementedError:
+        return None
 
 
 def _name(die: Any) -> str:

@@ -167,7 +167,7 @@ def _read_all_structs(
     problem = ""
     try:
         dwarf = elf.get_dwarf_info(relocate_dwarf_sections=False)
-        _join_alternate(elf, dwarf, path, search)
+        problem = _join_alternate(elf, dwarf, path, search)
         for names, functions in WANTED_STRUCTS.items():
             for unit in _units(dwarf, symbols, functions):
                 found.update(read_structs(unit, names, WANTED_MEMBERS))
@@ -189,16 +189,18 @@ def _units(dwarf: Any, symbols: Mapping[str, Symbol], functions: tuple[str, ...]
             yield unit
 
 
-def _join_alternate(elf: Any, dwarf: Any, path: str, search: DebugSearch) -> None:
-    """Give `dwarf` the file that dwz moved shared parts to, if it names one that is here."""
+def _join_alternate(elf: Any, dwarf: Any, path: str, search: DebugSearch) -> str:
+    """Give `dwarf` the file that dwz moved shared parts to, if it names one; return "", or that this file is not here."""
     section = elf.get_section_by_name(".gnu_debugaltlink")
     if section is None:
-        return
-    name, _, build_id = section.data().partition(b"\0")
-    for alternate in search.by_alternate(path, name.decode("utf-8", "replace"), build_id.hex()):
-        # Left open: its sections were read into memory, and the file is closed with the last reference to it.
+        return ""
+    data, _, build_id = section.data().partition(b"\0")
+    name = data.decode("utf-8", "replace")
+    for alternate in search.by_alternate(path, name, build_id.hex()):
+        # pyelftools has read all sections by the time that the file is closed.
         with open(alternate, "rb") as file:
             other = ELFFile(file)
             if _build_id(other) == build_id.hex():
                 dwarf.supplementary_dwarfinfo = other.get_dwarf_info(relocate_dwarf_sections=False)
-                return
+                return ""
+    return f"a part of the debug info in {path} lies in {name}, which is not here"
