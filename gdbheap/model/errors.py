@@ -1,0 +1,38 @@
+"""How a call can end other than by returning: what the modelled process would die of, and what a trace's text gets wrong."""
+
+from __future__ import annotations
+
+
+class ModelError(Exception):
+    """The base of all that stops the model."""
+
+
+class Abort(ModelError):
+    """malloc found its heap broken and aborts: `message` in its own words. For an assertion (`assertion` true) the message is the asserted expression."""
+
+    def __init__(self, message: str, assertion: bool = False) -> None:
+        super().__init__(message)
+        self.message = message
+        self.assertion = assertion
+
+
+class Segv(ModelError):
+    """malloc reads or writes at `address`, where nothing (accessible) is mapped: the process dies of SIGSEGV."""
+
+    def __init__(self, address: int) -> None:
+        super().__init__(f"SIGSEGV at {address:#x}")
+        self.address = address
+
+
+class Endless(ModelError):
+    """A walk along a list of the heap does not end: the process would hang."""
+
+
+class TraceError(ModelError):
+    """A trace says what cannot be. `text` is the operation, `position` the column (from 0) of what is wrong in it."""
+
+    def __init__(self, reason: str, text: str = "", position: int = 0) -> None:
+        super().__init__(reason)
+        self.reason = reason
+        self.text = text
+        self.position = position

@@ -1,0 +1,156 @@
+"""Traces: sequences of allocator calls as text, the same for the model and for fixtures/programs/replay.c.
+
+One operation a line; SLOT names a variable that keeps an address, also after its block was freed:
+
+    m SLOT SIZE             malloc              v SLOT SIZE     valloc        w SLOT OFFSET VALUE   store a word at SLOT + OFFSET
+    c SLOT COUNT SIZE       calloc              q SLOT SIZE     pvalloc       s SLOT BYTE           fill the block
+    r SLOT FROM SIZE        realloc FROM        f SLOT          free          b BYTES               sbrk, by the program itself
+    a SLOT ALIGNMENT SIZE   memalign            t PAD           malloc_trim   n                     start a thread
+    l SLOT ALIGNMENT SIZE   aligned_alloc       o PARAM VALUE   mallopt       T THREAD              let thread THREAD go on (0: the first)
+    p SLOT ALIGNMENT SIZE   posix_memalign      k               checkpoint    x THREAD              thread THREAD ends and is joined
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from gdbheap.model.errors import TraceError
+from gdbheap.model.process import Process
+
+ARGUMENTS = {
+    "m": 2,
+    "c": 3,
+    "r": 3,
+    "a": 3,
+    "l": 3,
+    "p": 3,
+    "v": 2,
+    "q": 2,
+    "f": 1,
+    "t": 1,
+    "o": 2,
+    "w": 3,
+    "s": 2,
+    "b": 1,
+    "n": 0,
+    "T": 1,
+    "x": 1,
+    "k": 0,
+}
+RETURNS_BLOCK = frozenset("mcralpvq")
+
+
+@dataclass(frozen=True)
+class Operation:
+    """One line of a trace."""
+
+    what: str
+    arguments: tuple[int, ...] = ()
+
+    def __str__(self) -> str:
+        return " ".join((self.what, *map(str, self.arguments)))
+
+
+def parse(text: str) -> list[Operation]:
+    """Return the operations of a trace; blank lines and those that start with # are passed over. Raises TraceError."""
+    operations = []
+    for line in text.splitlines():
+        words = line.split()
+        if not words or words[0].startswith("#"):
+            continue
+        what = words[0]
+        if what not in ARGUMENTS:
+            raise TraceError(f"no operation {what!r}", line, line.index(what))
+        if len(words) - 1 != ARGUMENTS[what]:
+            raise TraceError(f"{what} takes {ARGUMENTS[what]} numbers, not {len(words) - 1}", line, len(line))
+        numbers = []
+        for word in words[1:]:
+            try:
+                numbers.append(int(word))
+            except ValueError:
+                raise TraceError(f"{word!r} is no number", line, line.index(word)) from None
+        operations.append(Operation(what, tuple(numbers)))
+    return operations
+
+
+def unparse(operations: Iterable[Operation]) -> str:
+    """Return the text of a trace."""
+    return "".join(f"{each}\n" for each in operations)
+
+
+@dataclass(frozen=True)
+class Result:
+    """What an operation returned, and for a block how much of it is usable."""
+
+    value: int
+    usable: int = 0
+
+
+class Player:
+    """Performs operations on a modelled process, and keeps the slots and the ledger as replay.c does."""
+
+    def __init__(self, process: Process) -> None:
+        self.process = process
+        self.slots: dict[int, int] = {}
+        self.results: list[Result] = []
+        self.current = 0
+
+    def perform(self, operation: Operation) -> Result:
+        """Perform one operation, checkpoints excepted; return its result. Raises what ends the process."""
+        what, arguments = operation.what, operation.arguments
+        if what in RETURNS_BLOCK:
+            value = self._allocate(what, arguments)
+            self.slots[arguments[0]] = value
+            result = Result(value, self.process.malloc_usable_size(value) if value else 0)
+        else:
+            result = Result(self._other(what, arguments))
+        self.results.append(result)
+        return result
+
+    def _allocate(self, what: str, arguments: tuple[int, ...]) -> int:
+        process, mask = self.process, self.process.machine.mask
+        first = arguments[1]
+        size = arguments[-1] & mask
+        if what == "m":
+            return process.malloc(size)
+        if what == "c":
+            return process.calloc(first & mask, size)
+        if what == "r":
+            return process.realloc(self.slots.get(first, 0), size)
+        if what == "a":
+            return process.memalign(first & mask, size)
+        if what == "l":
+            return process.aligned_alloc(first & mask, size)
+        if what == "p":
+            return process.posix_memalign(first & mask, size)
+        return process.valloc(size) if what == "v" else process.pvalloc(size)
+
+    def _other(self, what: str, arguments: tuple[int, ...]) -> int:
+        process = self.process
+        machine = process.machine
+        if what == "f":
+            process.free(self.slots.get(arguments[0], 0))
+        elif what == "t":
+            return process.malloc_trim(arguments[0])
+        elif what == "o":
+            return process.mallopt(*arguments)
+        elif what == "b":
+            old = process.sbrk(arguments[0])
+            return machine.mask if old is None else old
+        elif what == "w":
+            machine.store(self.slots[arguments[0]] + arguments[1], arguments[2])
+        elif what == "s":
+            block = self.slots[arguments[0]]
+            machine.memory.write(block, bytes([arguments[1]]) * process.malloc_usable_size(block))
+        elif what == "n":
+            process.create_thread()
+        elif what == "T":
+            self.current = arguments[0]
+            process.switch(self.current)
+        elif what == "x":
+            process.exit_thread(arguments[0])
+            process.switch(0)
+            process.join_thread(arguments[0])
+            process.switch(self.current)
+        return 0

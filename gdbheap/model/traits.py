@@ -1,0 +1,229 @@
+"""Traits: how the allocators of the matrix differ, as data. The algorithms ask for a trait by name, never for a version.
+
+The releases that changed each trait are in its comment; the values were checked against real processes of each release, 64 and 32 bit.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+# The members of malloc_par that malloc's paths use; 4-byte ints apart from words.
+_MP_INTS = {"n_mmaps", "n_mmaps_max", "max_n_mmaps", "no_dyn_threshold"}
+_MP_HEAD = ("trim_threshold", "top_pad", "mmap_threshold", "arena_test", "arena_max")
+_MP_HUGE = ("thp_pagesize", "hp_pagesize", "hp_flags")
+_MP_COUNTS = ("n_mmaps", "n_mmaps_max", "max_n_mmaps", "no_dyn_threshold")
+_MP_TAIL = (
+    "mmapped_mem",
+    "max_mmapped_mem",
+    "sbrk_base",
+    "tcache_bins",
+    "tcache_max_bytes",
+    "tcache_count",
+    "tcache_unsorted_limit",
+)
+_MP_NARROW = _MP_INTS | {"hp_flags", "thp_mode"}
+
+
+@dataclass(frozen=True)
+class Traits:
+    """One glibc's malloc for one word size (bytes)."""
+
+    name: str
+    word: int
+
+    safe_linking: bool = True
+    """fd of tcache and fastbin chunks is XORed with its own address >> 12, and misaligned links abort (2.32)."""
+    random_tcache_key: bool = True
+    """A cached chunk's key is a number drawn at start (2.34), not the address of its tcache."""
+    tcache_walk_limit: bool = True
+    """The double-free walk aborts when a list is longer than tcache_count (2.33)."""
+    tcache_walks_all_bins: bool = False
+    """The double-free walk looks at every bin, and frees after all when it finds nothing (2.42)."""
+    tcache_large_bins: int = 0
+    """Bins for chunks above the small ones (2.42)."""
+    tcache_count: int = 7
+    """Chunks a tcache bin holds (16 from 2.43)."""
+    tcache_counts_slots: bool = False
+    """The counters hold the free slots (2.42), not the cached chunks."""
+    tcache_lazy: bool = False
+    """A tcache is made when a chunk is first put in it (2.43), not at the thread's first call."""
+    calloc_uses_tcache: bool = False
+    """(2.41)"""
+    memalign_uses_tcache: bool = False
+    """(2.38)"""
+
+    has_fastbins: bool = True
+    """(to 2.42)"""
+    small_free_to_smallbin: bool = False
+    """A freed small chunk goes to its small bin at once (2.41), not to the unsorted list."""
+    leftovers_to_tcache: bool = True
+    """What realloc and sysmalloc free inside goes through the tcache and the fastbins (to 2.41)."""
+    memalign_merges: bool = False
+    """What memalign frees is merged into its neighbours at once (2.39)."""
+    memalign_small_tail: bool = False
+    """memalign gives back a tail too small for a chunk where the chunk behind it is free (2.39 to 2.42)."""
+    largebin_tail_check: bool = False
+    """Putting the smallest chunk of a large bin checks the nextsize link of the largest (2.43)."""
+
+    mmapped_overhead_words: int = 0
+    """What an mmapped chunk's size leaves out of its mapping, in words (2.43: 2)."""
+    mmapped_tcache: bool = False
+    """mmapped chunks may be cached (2.43)."""
+    realloc_slack: bool = False
+    """realloc returns the block as it is when less than two words would be unused (2.38)."""
+    realloc_mmapped_slack: bool = False
+    """... or, in an mmapped chunk, at most a page (2.38 to 2.42)."""
+    aligned_alloc_strict: bool = False
+    """aligned_alloc refuses an alignment that is no power of two (2.38)."""
+    free_size_wraps: bool = False
+    """free's size check is only that the chunk does not end past the address space, and not below MINSIZE (2.42)."""
+    morecore_swapped: bool = False
+    """Where brk fails, the unit and the least size of the mapping made instead are mixed up: whole MiB, at least a page (2.35 to 2.38)."""
+    morecore_whole: bool = False
+    """That mapping's size is computed afresh, not from what the break was to grow (2.43)."""
+    mmap_threshold_bounded: bool = True
+    """mallopt refuses an M_MMAP_THRESHOLD above half of HEAP_MAX_SIZE (to 2.34)."""
+
+    heap_info_pagesize: bool = True
+    """heap_info has a member pagesize (2.35)."""
+    mp_huge_pages: bool = True
+    """malloc_par has hugetlb members (2.35)."""
+    mp_thp_mode: bool = False
+    """malloc_par has thp_mode (2.43)."""
+    tcache_max_past: bool = False
+    """mp_.tcache_max_bytes is one more than the largest cached chunk (2.42), not the largest cached request."""
+
+    @property
+    def alignment(self) -> int:
+        """MALLOC_ALIGNMENT."""
+        return 16
+
+    @property
+    def heap_max(self) -> int:
+        """HEAP_MAX_SIZE."""
+        return 64 << 20 if self.word == 8 else 1 << 20
+
+    @property
+    def mmap_threshold_max(self) -> int:
+        """DEFAULT_MMAP_THRESHOLD_MAX."""
+        return 32 << 20 if self.word == 8 else 512 << 10
+
+    @property
+    def tcache_bins(self) -> int:
+        """All tcache bins, 64 small and the large."""
+        return 64 + self.tcache_large_bins
+
+    @property
+    def tcache_entries(self) -> int:
+        """The offset of entries in the tcache struct; the 16-bit counters come before it."""
+        return -(-2 * self.tcache_bins // self.word) * self.word
+
+    @property
+    def tcache_size(self) -> int:
+        """sizeof (tcache_perthread_struct)."""
+        return self.tcache_entries + self.tcache_bins * self.word
+
+    @property
+    def fastbins(self) -> int:
+        """NFASTBINS."""
+        return 0 if not self.has_fastbins else 10 if self.word == 8 else 11
+
+    @property
+    def arena_top(self) -> int:
+        """The offset of malloc_state.top; last_remainder, bins, binmap and the rest follow it."""
+        if not self.has_fastbins:
+            return 8
+        head = 12 if self.word == 4 else 16
+        return head + self.fastbins * self.word
+
+    @property
+    def arena_size(self) -> int:
+        """sizeof (struct malloc_state)."""
+        return self.arena_top + (2 + 254) * self.word + 16 + 5 * self.word
+
+    @property
+    def heap_info_size(self) -> int:
+        """sizeof (heap_info), padded to the alignment of what follows."""
+        if self.word == 8:
+            return 0x30 if self.heap_info_pagesize else 0x20
+        return 0x18
+
+    def mp_members(self) -> dict[str, tuple[int, int]]:
+        """Return malloc_par's members by name: (offset, size)."""
+        names = (
+            *_MP_HEAD,
+            *(("thp_mode",) if self.mp_thp_mode else ()),
+            *(_MP_HUGE if self.mp_huge_pages else ()),
+            *_MP_COUNTS,
+            *_MP_TAIL,
+        )
+        offset = 0
+        members = {}
+        for name in names:
+            size = 4 if name in _MP_NARROW else self.word
+            offset = (offset + size - 1) & -size
+            members[name] = (offset, size)
+            offset += size
+        return members
+
+    def mp_size(self) -> int:
+        """Return sizeof (struct malloc_par)."""
+        offset, size = self.mp_members()[_MP_TAIL[-1]]
+        return (offset + size + self.word - 1) & -self.word
+
+
+_2_36 = Traits("2.36", 8, mmap_threshold_bounded=False, morecore_swapped=True)
+_2_41 = replace(
+    _2_36,
+    name="2.41",
+    morecore_swapped=False,
+    calloc_uses_tcache=True,
+    memalign_uses_tcache=True,
+    small_free_to_smallbin=True,
+    memalign_merges=True,
+    memalign_small_tail=True,
+    realloc_slack=True,
+    realloc_mmapped_slack=True,
+    aligned_alloc_strict=True,
+)
+_ALL = {
+    "2.31": replace(
+        _2_36,
+        name="2.31",
+        morecore_swapped=False,
+        safe_linking=False,
+        random_tcache_key=False,
+        tcache_walk_limit=False,
+        mmap_threshold_bounded=True,
+        heap_info_pagesize=False,
+        mp_huge_pages=False,
+    ),
+    "2.36": _2_36,
+    "2.41": _2_41,
+    "2.43": replace(
+        _2_41,
+        name="2.43",
+        tcache_walks_all_bins=True,
+        tcache_large_bins=12,
+        tcache_count=16,
+        tcache_counts_slots=True,
+        tcache_lazy=True,
+        has_fastbins=False,
+        leftovers_to_tcache=False,
+        memalign_small_tail=False,
+        largebin_tail_check=True,
+        mmapped_overhead_words=2,
+        mmapped_tcache=True,
+        realloc_mmapped_slack=False,
+        free_size_wraps=True,
+        morecore_whole=True,
+        mp_thp_mode=True,
+        tcache_max_past=True,
+    ),
+}
+NAMES = tuple(_ALL)
+
+
+def traits(name: str, word: int = 8) -> Traits:
+    """Return the traits of glibc `name` (one of NAMES) for `word` 8 or 4; KeyError for another name."""
+    return replace(_ALL[name], word=word)

@@ -1,0 +1,208 @@
+"""Traces made of plain numbers, so that hypothesis can shrink them: any list of triples is a valid trace."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from gdbheap.model.sizes import Sizes
+from gdbheap.model.trace import Operation
+from gdbheap.model.traits import Traits
+
+Triple = tuple[int, int, int]
+"""(what, which, how large), each 0..65535."""
+
+
+@dataclass(frozen=True)
+class Flavour:
+    """What a trace is made of: weights of the operations, and of the kinds of sizes."""
+
+    name: str
+    operations: dict[str, int]
+    sizes: dict[str, int]
+    most_live: int = 200
+
+
+_CALLS = {"m": 30, "f": 36, "c": 6, "r": 12, "a": 3, "l": 1, "p": 1, "v": 1, "q": 1, "k": 4}
+_SETTINGS = {"t": 2, "o": 2, "b": 1}
+FLAVOURS = (
+    Flavour("small", {**_CALLS}, {"tiny": 10, "edge": 3}),
+    Flavour("mixed", {**_CALLS, **_SETTINGS}, {"tiny": 6, "edge": 8, "large": 4, "huge": 1}),
+    Flavour("large", {**_CALLS}, {"edge": 2, "large": 10}),
+    Flavour("few sizes", {**_CALLS}, {"few": 10, "large": 1}),
+    Flavour("huge", {**_CALLS, **_SETTINGS}, {"edge": 2, "huge": 6, "large": 3}, most_live=30),
+    Flavour("threads", {**_CALLS, "n": 3, "T": 14, "x": 2, "t": 1}, {"tiny": 6, "edge": 3, "large": 4, "huge": 1}),
+    Flavour("threads, large", {**_CALLS, "n": 3, "T": 14, "x": 2}, {"edge": 1, "large": 4, "huge": 6}, most_live=60),
+)
+_ALIGNMENTS = (8, 16, 32, 64, 128, 256, 1024, 4096, 8192, 65536, 24, 0, 3, 1 << 20)
+
+
+def edges(traits: Traits) -> list[int]:
+    """Return requests at, just below and just above each boundary of malloc's paths."""
+    sizes = Sizes(traits)
+    word = traits.word
+    chunks = [
+        sizes.min_size,
+        64 * word // 4 + word,  # fastbins by default
+        80 * word // 4 + word,  # fastbins at most
+        sizes.min_large,
+        sizes.min_size + 63 * sizes.align,  # tcache
+        3 * 1024,
+        48 << 6,
+        20 << 9,
+        10 << 12,
+        4 << 15,
+        2 << 18,
+        0x10000,  # trimming
+        0x20000,  # top_pad, mmap_threshold
+        4096,
+        traits.tcache_size + word,
+        0x21000,
+    ]
+    found = {max(0, chunk - word + delta) for chunk in chunks for delta in (-17, -16, -1, 0, 1, 15, 16, 17)}
+    return sorted(found | {0, 1, 24, 25})
+
+
+class Builder:
+    """Makes operations of triples."""
+
+    def __init__(self, traits: Traits, flavour: Flavour) -> None:
+        self._traits = traits
+        self._flavour = flavour
+        self._edges = edges(traits)
+        self._operations = [what for what, weight in flavour.operations.items() for _ in range(weight)]
+        self._sizes = [kind for kind, weight in flavour.sizes.items() for _ in range(weight)]
+        self._live: list[int] = []
+        self._slots = 0
+        self._threads: list[int] = [0]
+        self._created = 0
+        self._current = 0
+
+    def build(self, triples: list[Triple]) -> list[Operation]:
+        """Return a trace with one operation for a triple, and a checkpoint behind each new thread."""
+        trace = []
+        for triple in triples:
+            trace.append(self._operation(*triple))
+            if trace[-1].what == "n":
+                trace.append(Operation("k"))
+        return trace
+
+    def _operation(self, what: int, which: int, size: int) -> Operation:
+        kind = self._operations[what % len(self._operations)]
+        if kind in "mcalpvq" and len(self._live) >= self._flavour.most_live:
+            kind = "f"
+        if kind in "fr" and not self._live:
+            kind = "m"
+        if kind == "f":
+            return Operation("f", (self._live.pop(which % len(self._live)),))
+        if kind in "mcralpvq":
+            return self._allocation(kind, which, size)
+        return self._other(kind, which, size)
+
+    def _allocation(self, kind: str, which: int, size: int) -> Operation:
+        request = self._request(which, size)
+        if kind == "r":
+            old = self._live.pop(which % len(self._live))
+            slot = self._new_slot()
+            if not request:
+                self._live.pop()
+            return Operation("r", (slot, old, request))
+        slot = self._new_slot()
+        if kind == "c":
+            count = which % 5 + 1
+            return Operation("c", (slot, count, -(-request // count)))
+        if kind in "alp":
+            return Operation(kind, (slot, _ALIGNMENTS[which % len(_ALIGNMENTS)], request))
+        return Operation(kind, (slot, request))
+
+    def _new_slot(self) -> int:
+        self._slots += 1
+        self._live.append(self._slots)
+        return self._slots
+
+    def _request(self, which: int, size: int) -> int:
+        kind = self._sizes[size % len(self._sizes)]
+        size //= len(self._sizes)
+        if kind == "tiny":
+            return size % 300
+        if kind == "few":
+            return (24, 40, 100, 120, 200, 500, 1000, 1032)[size % 8]
+        if kind == "edge":
+            return self._edges[size % len(self._edges)]
+        if kind == "large":
+            return 1000 + size * 13 % 70000
+        return (
+            100000 + which * 10,
+            0x20000 + which * 16,
+            1 << 20,
+            (1 << 21) - 16,
+            600000 + which,
+            40 << 20,
+            1 << (8 * self._traits.word - 2),
+        )[size % 7]
+
+    def _other(self, kind: str, which: int, size: int) -> Operation:
+        if kind == "t":
+            return Operation("t", ((0, 1000, 0x20000, 0x40000)[which % 4],))
+        if kind == "o":
+            parameter = (1, -1, -2, -3, -4)[which % 5]
+            values = {
+                1: (0, 7, 64, 80, 160, 200),
+                -1: (0x8000, 0x20000, 1 << 20),
+                -2: (0, 1, 0x20000, 65537),
+                -3: (400, 0x1000, 70000, 1 << 20, 1 << 29),
+                -4: (0, 2, 65536),
+            }
+            return Operation("o", (parameter, values[parameter][size % len(values[parameter])]))
+        if kind == "b":
+            return Operation("b", ((24, 4096, 5000, 0)[which % 4],))
+        if kind == "n":
+            if self._created >= 20:
+                return Operation("k")
+            index = next(each for each in range(1, 24) if each not in self._threads)
+            self._threads.append(index)
+            self._created += 1
+            return Operation("n")
+        if kind == "T":
+            self._current = self._threads[which % len(self._threads)]
+            return Operation("T", (self._current,))
+        others = [each for each in self._threads[1:] if each != self._current]
+        if kind == "x" and others:
+            self._threads.remove(others[which % len(others)])
+            return Operation("x", (others[which % len(others)],))
+        return Operation("k")
+
+
+def tunable_sets(version: str) -> list[dict[str, int]]:
+    """Return the settings that traces run under; the default comes first."""
+    sets: list[dict[str, int]] = [
+        {},
+        {},
+        {"tcache_count": 0},
+        {"tcache_count": 2},
+        {"mxfast": 0},
+        {"tcache_max": 100},
+        {"tcache_unsorted_limit": 3},
+    ]
+    if version == "2.43":
+        sets += [{"tcache_max": 4194304}, {"tcache_max": 4194304, "tcache_count": 3}]
+    return sets
+
+
+def shrink(
+    perform: Callable[[list[Triple]], None], triples: list[Triple], kind: type[Exception], note: str
+) -> Exception:
+    """Return the failure of `kind` of a trace from which nothing can be taken any more; `note` joins its text."""
+    failure: Exception | None = None
+    step = len(triples)
+    while step:
+        start = 0
+        while start < len(triples):
+            shorter = triples[:start] + triples[start + step :]
+            try:
+                perform(shorter)
+                start += step
+            except kind as error:
+                failure, triples = error, shorter
+        step //= 2
+    return kind(f"{note}: {failure or 'fails no more'}")
