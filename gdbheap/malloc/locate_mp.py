@@ -103,7 +103,7 @@ def _score(value: StructValue, word: int, heap_start: int | None) -> int:
     ]
     bins = value.get("tcache_bins") if "tcache_bins" in value else value.get("tcache_small_bins")
     if bins is not None:
-        if bins > _TCACHE_BINS:
+        if not 0 < bins <= _TCACHE_BINS:
             return 0
         usual += [bins == _TCACHE_BINS, 0 < value["tcache_count"] <= _MOST_CACHED]
     return 1 + sum(usual)
