@@ -1,8 +1,9 @@
 """The memory of a live process on this machine, read wide through /proc/PID/mem, without a trace in the process.
 
-Reading a page that the process has never touched makes the kernel map the shared zero page there (do_anonymous_page() in
-mm/memory.c): the process's page tables grow, and what was "never touched" no longer is. So /proc/PID/pagemap is asked first, and
-such pages of private anonymous memory are given as the zeros that they are.
+Reading a page that the process has never touched makes the kernel map one there: the shared zero page (do_anonymous_page() in
+mm/memory.c), a page of the file, for shared anonymous memory even a new one. The process's page tables grow, and what was "never
+touched" no longer is. So /proc/PID/pagemap is asked first. Such pages of private anonymous memory are given as the zeros that they
+are, those of a regular file as read from the file.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from io import FileIO
 
 from gdbheap.errors import MemoryFault
 from gdbheap.process.address_space import VMA, AddressSpace
+from gdbheap.process.mapped_file import may_be_regular_file, open_mapped_file, read_mapped_file
 from gdbheap.process.memory import Memory
 
 # Beyond it no file offset reaches: vsyscall's page alone lies there.
@@ -42,11 +44,14 @@ class LiveMemory:
     def __init__(self, pid: int, fallback: Memory, space: AddressSpace | None = None) -> None:
         self._fallback = fallback
         self._space = space
+        self._pid = pid
         self._file = _open(f"/proc/{pid}/mem")
         self._pagemap = _open(f"/proc/{pid}/pagemap") if space is not None else None
         self._blocks: dict[int, bytes] = {}
         self._vma = VMA(0, 0, "---p")
+        # Whether the noted mapping's untouched pages need not be read from the process.
         self._sparse = False
+        self._mapped: tuple[VMA, FileIO | None] | None = None
 
     def read(self, address: int, size: int) -> bytes:
         if size <= 0:
@@ -88,17 +93,28 @@ class LiveMemory:
             if change > 0:
                 size = change * _PAGE - within
             if not touched[first]:
-                buffer[:size] = bytes(size)
-                return size
+                return self._read_behind(address, buffer[:size])
         return self._pread(address, buffer[:size])
 
     def _find_mapping(self, address: int) -> None:
-        """Note the mapping that holds the address (a made-up one of a page where the space knows of none), and in `_sparse` whether
-        what is untouched there is zeros."""
+        """Note the mapping that holds the address (a made-up one of a page where the space knows of none)."""
         vma = self._space.find(address) if self._space is not None else None
         page = address & -_PAGE
         self._vma = vma or VMA(page, page + _PAGE, "---p")
-        self._sparse = vma is not None and is_private_anonymous(vma)
+        self._sparse = vma is not None and (is_private_anonymous(vma) or may_be_regular_file(vma))
+
+    def _read_behind(self, address: int, buffer: memoryview) -> int:
+        """Fill `buffer` with what untouched pages of the noted mapping hold; return its length; raise OSError beyond a file's last page."""
+        vma = self._vma
+        if not vma.is_file:
+            buffer[:] = bytes(len(buffer))
+            return len(buffer)
+        if self._mapped is None or self._mapped[0] is not vma:
+            self._mapped = (vma, open_mapped_file(self._pid, vma))
+        file = self._mapped[1]
+        if file is None:
+            return self._pread(address, buffer)
+        return read_mapped_file(file, vma.offset + address - vma.start, buffer)
 
     def _load(self, index: int) -> bytes:
         """Return, and keep, a byte for each page of a block: 1 where the process has touched it. Unknown counts as touched."""

@@ -36,31 +36,45 @@ class Child:
 
 
 @contextmanager
-def sparse_process(size: int, step: int) -> Iterator[Child]:
-    """Run a child with a private anonymous mapping of `size` bytes, every `step`th page written (step 0: none); yield it."""
+def sparse_process(size: int, step: int, file: Path | None = None, sharing: str = "private") -> Iterator[Child]:
+    """Run a child with a mapping of `size` bytes, of `file` if there is one, every `step`th page written (step 0: none); yield it."""
     child = subprocess.Popen(
-        [sys.executable, __file__, str(size), str(step)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        [sys.executable, __file__, str(size), str(step), str(file or ""), sharing],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
     )
     try:
         assert child.stdout is not None
-        yield Child(child.pid, int(child.stdout.readline(), 16), size)
+        address = int(child.stdout.readline(), 16)
+        # The child touches nothing more once it waits in read(0, ...).
+        while not Path(f"/proc/{child.pid}/syscall").read_text().startswith("0 0x0 "):
+            assert child.poll() is None
+            os.sched_yield()
+        yield Child(child.pid, address, size)
     finally:
         child.communicate()
 
 
-def main(size: int, step: int) -> None:
+def main(size: int, step: int, path: str, sharing: str) -> None:
     import ctypes
 
-    area = mmap.mmap(-1, size, mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS | MAP_NORESERVE)
-    address = ctypes.addressof(ctypes.c_char.from_buffer(area))
+    libc = ctypes.CDLL(None)
+    libc.mmap.restype = ctypes.c_void_p
+    libc.mmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long]
+    # Not Python's mmap: that one wants the file to be as long as the mapping.
+    flags = (mmap.MAP_SHARED if sharing == "shared" else mmap.MAP_PRIVATE) | MAP_NORESERVE
+    file = os.open(path, os.O_RDWR) if path else -1
+    flags |= 0 if path else mmap.MAP_ANONYMOUS
+    address = libc.mmap(None, size, mmap.PROT_READ | mmap.PROT_WRITE, flags, file, 0)
     # Huge pages would touch more than was asked for (MADV_NOHUGEPAGE).
-    ctypes.CDLL(None).madvise(ctypes.c_void_p(address), ctypes.c_size_t(size), 15)
+    libc.madvise(ctypes.c_void_p(address), ctypes.c_size_t(size), 15)
     for page in range(0, size, step * PAGE) if step else ():
-        area[page : page + 8] = page.to_bytes(8, "little")
-        area[page + PAGE - 1] = 0xEE
+        ctypes.memmove(address + page, page.to_bytes(8, "little"), 8)
+        ctypes.memmove(address + page + PAGE - 1, b"\xee", 1)
     print(f"{address:x}", flush=True)
     sys.stdin.read()
 
 
 if __name__ == "__main__":
-    main(int(sys.argv[1]), int(sys.argv[2]))
+    main(int(sys.argv[1]), int(sys.argv[2]), *sys.argv[3:])

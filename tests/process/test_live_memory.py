@@ -71,6 +71,43 @@ def test_reads_of_any_place_and_size_agree_with_what_the_child_wrote():
             assert memory.read(child.address + start, size) == whole[start : start + size], f"seed {seed}"
 
 
+@pytest.mark.parametrize("sharing", ["private", "shared"])
+@pytest.mark.parametrize("deleted", [False, True])
+def test_a_mapped_file_is_read_without_being_mapped_further(tmp_path, sharing, deleted):
+    content = bytes(range(256)) * 160 + b"the last page ends early"
+    path = tmp_path / "a file"
+    path.write_bytes(content)
+    with sparse_process(4 * MIB, step=0, file=path, sharing=sharing) as child:
+        if deleted:
+            path.unlink()
+        before = state(child)
+        space = read_maps(child.pid)
+        assert space.find(child.address).shared == (sharing == "shared")
+        memory = LiveMemory(child.pid, NOTHING, space)
+        whole = content + bytes(-len(content) % PAGE)
+        assert memory.read(child.address, len(whole)) == whole
+        assert memory.read(child.address + 0x1003, 40) == content[0x1003 : 0x1003 + 40]
+        assert memory.read(child.address + len(content) - 5, 8) == b"early\0\0\0"
+        for address, size in (
+            (child.address + len(whole) - 1, 2),
+            (child.address + len(whole), 1),
+            (child.address, MIB),
+        ):
+            with pytest.raises(MemoryFault):
+                memory.read(address, size)
+        assert state(child) == before
+        assert before[0] == set()
+
+
+def test_a_page_that_the_process_changed_in_its_copy_of_a_file_is_the_changed_one(tmp_path):
+    path = tmp_path / "a file"
+    path.write_bytes(b"f" * 4 * MIB)
+    with sparse_process(4 * MIB, step=512, file=path, sharing="private") as child:
+        memory = LiveMemory(child.pid, NOTHING, read_maps(child.pid))
+        assert memory.read(child.address + 2 * MIB, 8) == (2 * MIB).to_bytes(8, "little")
+        assert memory.read(child.address + 2 * MIB - 4, 4) == b"ffff"
+
+
 def test_a_read_beyond_the_end_is_a_fault_that_names_the_whole_range():
     with sparse_process(4 * MIB, step=1) as child:
         space = read_maps(child.pid)
