@@ -21,6 +21,7 @@ from gdbheap.elf.core_memory import (
     CoreMemory,
     MappedFile,
     Segment,
+    permissions_of,
     program_header,
 )
 from gdbheap.elf.core_notes import MACHINES, Notes, read_notes
@@ -228,14 +229,11 @@ def _with_file_permissions(vma: VMA, memory: CoreMemory) -> VMA:
     if vma.permissions != "????" or header is None:
         return vma
     facts = memory.elf_facts(vma.path)
-    for address, size, flags in facts.loads:
+    for address, _, size, flags in facts.loads:
         start = header - facts.first_address + address
         # The loader also maps what lies between two segments, and then takes all access away from it.
         if start & ~0xFFF <= vma.start and vma.end <= (start + size + 0xFFF) & ~0xFFF:
-            permissions = "".join(
-                letter if flags & bit else "-" for letter, bit in (("r", PF_R), ("w", PF_W), ("x", PF_X))
-            )
-            return VMA(vma.start, vma.end, permissions + "?", vma.offset, path=vma.path)
+            return VMA(vma.start, vma.end, permissions_of(flags) + "?", vma.offset, path=vma.path)
     return vma
 
 

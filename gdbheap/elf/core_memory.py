@@ -14,6 +14,7 @@ from gdbheap.errors import MemoryFault
 _NT_GNU_BUILD_ID = 3
 PT_LOAD = 1
 PT_NOTE = 4
+_PT_GNU_RELRO = 0x6474E552
 PF_X, PF_W, PF_R = 1, 2, 4
 # More program headers than this in a *mapped* file, or a longer note, is no honest ELF file.
 _MAX_HEADERS = 256
@@ -172,11 +173,12 @@ class _BackingFile:
 @dataclass(frozen=True)
 class ElfFacts:
     """What the first page of an ELF file tells: the build-id in hex ("" none), the page-aligned address of its first PT_LOAD, the
-    PT_LOADs as (address, memory size, flags)."""
+    PT_LOADs as (address, file size, memory size, flags), PT_GNU_RELRO as (address, memory size)."""
 
     build_id: str = ""
     first_address: int = 0
-    loads: tuple[tuple[int, int, int], ...] = ()
+    loads: tuple[tuple[int, int, int, int], ...] = ()
+    relro: tuple[int, int] | None = None
 
 
 def read_elf(read: Callable[[int, int], bytes]) -> ElfFacts:
@@ -193,15 +195,17 @@ def read_elf(read: Callable[[int, int], bytes]) -> ElfFacts:
     if entry < form.size or count > _MAX_HEADERS:
         return ElfFacts()
     data = read(table, entry * count)
-    build_id, first, loads = "", None, []
+    build_id, first, loads, relro = "", None, [], None
     for at in range(0, len(data) - form.size + 1, entry):
         kind, flags, offset, address, size, memory_size = program_header(form.unpack_from(data, at), wide)
         if kind == PT_LOAD:
-            loads.append((address, memory_size, flags))
+            loads.append((address, size, memory_size, flags))
             first = address & ~0xFFF if first is None else first
+        elif kind == _PT_GNU_RELRO:
+            relro = (address, memory_size)
         elif kind == PT_NOTE and not build_id and size <= _MAX_NOTE:
             build_id = _build_id(read(offset, size))
-    return ElfFacts(build_id, first or 0, tuple(loads))
+    return ElfFacts(build_id, first or 0, tuple(loads), relro)
 
 
 def program_header(fields: tuple[int, ...], wide: bool) -> tuple[int, int, int, int, int, int]:
@@ -211,6 +215,11 @@ def program_header(fields: tuple[int, ...], wide: bool) -> tuple[int, int, int, 
     else:
         kind, offset, address, _, file_size, memory_size, flags, _ = fields
     return kind, flags, offset, address, file_size, memory_size
+
+
+def permissions_of(flags: int) -> str:
+    """Return a PT_LOAD's flags as /proc/PID/maps writes them ("r-x"), without the sharing."""
+    return "".join(letter if flags & bit else "-" for letter, bit in (("r", PF_R), ("w", PF_W), ("x", PF_X)))
 
 
 def _build_id(notes: bytes) -> str:

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
-from gdbheap.elf.core_memory import ElfFacts, read_elf
+from gdbheap.elf.core_memory import ElfFacts, permissions_of, read_elf
 from gdbheap.errors import MemoryFault
 from gdbheap.process.address_space import VMA, AddressSpace
 from gdbheap.process.memory import Memory
-from gdbheap.process.process import Module
+from gdbheap.process.process import Module, ModuleSegment
 
 
 def find_modules(memory: Memory, space: AddressSpace, open_as: Callable[[str, str], str | None]) -> tuple[Module, ...]:
@@ -22,7 +22,9 @@ def find_modules(memory: Memory, space: AddressSpace, open_as: Callable[[str, st
             facts = _facts(memory, vma)
             if facts.loads:
                 file = open_as(vma.path, facts.build_id)
-                found.append(Module(vma.path, file, vma.start - facts.first_address, facts.build_id))
+                base = vma.start - facts.first_address
+                relro = (base + facts.relro[0], base + sum(facts.relro)) if facts.relro else None
+                found.append(Module(vma.path, file, base, facts.build_id, tuple(_segments(base, facts)), relro))
     return tuple(found)
 
 
@@ -32,6 +34,12 @@ def main_module(modules: tuple[Module, ...], space: AddressSpace, entry: int | N
     if vma is None:
         return None
     return next((each for each in modules if each.path == vma.path), None)
+
+
+def _segments(base: int, facts: ElfFacts) -> Iterator[ModuleSegment]:
+    for address, file_size, size, flags in facts.loads:
+        start = base + address
+        yield ModuleSegment(start, start + file_size, start + size, permissions_of(flags))
 
 
 def _facts(memory: Memory, vma: VMA) -> ElfFacts:

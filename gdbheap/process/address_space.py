@@ -78,6 +78,14 @@ class AddressSpace:
         index = bisect_right(self._starts, address) - 1
         return self.vmas[index] if index >= 0 and address < self.vmas[index].end else None
 
+    def overlapping(self, start: int, end: int) -> Iterator[VMA]:
+        """Yield the VMAs that hold any of [start, end), in order."""
+        index = max(bisect_right(self._starts, start) - 1, 0)
+        while index < len(self.vmas) and self.vmas[index].start < end:
+            if self.vmas[index].end > start:
+                yield self.vmas[index]
+            index += 1
+
     def around(self, address: int) -> tuple[VMA | None, VMA | None]:
         """Return the last VMA that ends at or below `address` and the first that starts above it (None: none)."""
         index = bisect_right(self._starts, address)

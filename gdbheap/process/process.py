@@ -26,14 +26,30 @@ class Thread:
 
 
 @dataclass(frozen=True)
+class ModuleSegment:
+    """A PT_LOAD in memory, [start, end): the file has bytes up to `file_end`, what follows is bss. `permissions` as the file asks for
+    them ("r-x")."""
+
+    start: int
+    file_end: int
+    end: int
+    permissions: str
+
+
+@dataclass(frozen=True)
 class Module:
     """A loaded ELF file: `path` as the target names it, `file` where it can be opened here (None: nowhere),
-    `load_base` what is added to the file's addresses, `build_id` in hex ("" unknown)."""
+    `load_base` what is added to the file's addresses, `build_id` in hex ("" unknown).
+
+    `relro` is the range that ld.so makes read-only after it has relocated it.
+    """
 
     path: str
     file: str | None
     load_base: int
     build_id: str = ""
+    segments: tuple[ModuleSegment, ...] = ()
+    relro: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)
