@@ -17,6 +17,7 @@ MODULES = (
     "heap_sizes",
     "heap_vis",
     "heap_params",
+    "vmmap",
 )
 
 COMMANDS: tuple[Command, ...] = tuple(import_module(f"{__name__}.{module}").COMMAND for module in MODULES)

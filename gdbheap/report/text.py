@@ -177,7 +177,8 @@ def _line(line: str | Line, paint: Paint) -> str:
 
 
 def _totals(report: Report, paint: Paint) -> str:
-    pieces = [f"{name.replace('_', ' ')} {_total(name, value)}" for name, value in report.totals.items()]
+    plain_totals = {name: value for name, value in report.totals.items() if not isinstance(value, dict)}
+    pieces = [f"{name.replace('_', ' ')} {_total(name, value)}" for name, value in plain_totals.items()]
     return paint("total", f"total: {', '.join(pieces)}") + "\n"
 
 

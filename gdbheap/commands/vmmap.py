@@ -1,0 +1,197 @@
+"""`vmmap`: every mapping of the process and what it is; what lies at an address, or around it."""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_right
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+from gdbheap.analysis.address_facts import facts_at, facts_between
+from gdbheap.analysis.annotate import AnnotatedVMA, annotate
+from gdbheap.commands.command import Argument, Command, Target
+from gdbheap.errors import HeapError, UsageError
+from gdbheap.malloc.heap_view import HeapView
+from gdbheap.process.proc_maps import read_smaps
+from gdbheap.process.process import Process
+from gdbheap.report.printable import human_size
+from gdbheap.report.report import Column, Line, Report
+
+ARGUMENT = Argument(
+    "ADDRESS|FILTER",
+    "text",
+    "An address (any gdb expression; in parentheses where it is also a mapping's name), or a text that a mapping's path, kind or "
+    "permissions hold.",
+    choices=("anonymous", "arena", "file", "guard", "heap", "libc", "mmapped", "program", "rw-p", "stack", "vdso"),
+)
+
+# What begins like this, or is as short as this, is an expression, whatever mapping it might be part of the name of.
+_EXPRESSION = re.compile(r"[\d$&*(]|.{1,2}$")
+
+_KINDS_SHOWN = 8
+
+
+@dataclass(frozen=True)
+class Answer:
+    """All mappings, what was asked of them, and what must be said beside them. `resident` are bytes by start (None: unknown)."""
+
+    process: Process
+    mappings: tuple[AnnotatedVMA, ...]
+    heap: HeapView | None
+    resident: Mapping[int, int] | None
+    notes: tuple[str, ...]
+
+
+def vmmap(target: Target, arguments: Mapping[str, Any]) -> Report:
+    """Return a row for each mapping, for those that match, or for the one that holds the address."""
+    answer = _ask(target)
+    text = arguments[ARGUMENT.key]
+    if text is None:
+        return _report(answer, answer.mappings)
+    matching = [each for each in answer.mappings if _matches(each, text)]
+    try:
+        address = target.evaluate(text)
+    except UsageError as error:
+        if matching:
+            return _report(answer, matching)
+        raise UsageError(f"no mapping matches {text!r}, and it is no address: {error}") from error
+    if matching and not _EXPRESSION.match(text):
+        note = f"{text} is also an expression, {address:#x}: vmmap ({text}) is about that address"
+        return _report(replace(answer, notes=(*answer.notes, note)), matching)
+    return _at_address(answer, address, target.symbol_at(address))
+
+
+def _ask(target: Target) -> Answer:
+    process = target.process
+    notes = process.notes
+    heap = None
+    if process.address_space.vmas:
+        try:
+            heap = target.heap()
+        except HeapError as error:
+            notes = (*notes, f"without malloc's own word on what is a heap: {error}")
+    return Answer(process, annotate(process, heap), heap, _resident(process), notes)
+
+
+def _resident(process: Process) -> dict[int, int] | None:
+    """Return the resident bytes of each mapping by its start; None where nobody here counts them."""
+    if process.kind != "live" or process.pid is None:
+        return None
+    try:
+        return {usage.vma.start: usage.sizes["Rss"] for usage in read_smaps(process.pid)}
+    except (HeapError, KeyError):
+        return None
+
+
+def _matches(annotated: AnnotatedVMA, text: str) -> bool:
+    text = text.lower()
+    words = (annotated.vma.path, annotated.what, annotated.kind, annotated.sharing or "", annotated.vma.permissions)
+    return any(text in word.lower() for word in words)
+
+
+def _report(answer: Answer, chosen: Sequence[AnnotatedVMA], **more: Any) -> Report:
+    columns = (
+        Column("start", "address", "address"),
+        Column("end", "address", "address"),
+        Column("permissions", token="permissions", heading="perm"),
+        Column("size", "bytes", "size"),
+        Column("resident", "bytes", "size", shown=answer.resident is not None),
+        Column("offset", "size"),
+        Column("what", token="symbol", heading="what it is"),
+        Column("path", token="path"),
+        Column("kind", shown=False),
+        Column("sharing", shown=False),
+        Column("inferred", "flag", shown=False),
+    )
+    rows = [_row(each, answer.resident) for each in chosen]
+    totals = _totals(answer, chosen)
+    more.setdefault("after", _summary(totals))
+    return Report("vmmap", columns, rows, totals=totals, notes=answer.notes, **more)
+
+
+def _row(annotated: AnnotatedVMA, resident: Mapping[int, int] | None) -> tuple[Any, ...]:
+    vma = annotated.vma
+    return (
+        vma.start,
+        vma.end,
+        vma.permissions,
+        vma.size,
+        resident.get(vma.start) if resident is not None else None,
+        vma.offset,
+        annotated.what,
+        vma.path,
+        annotated.kind,
+        annotated.sharing,
+        any(part.inferred for part in annotated.parts),
+    )
+
+
+def _totals(answer: Answer, chosen: Sequence[AnnotatedVMA]) -> dict[str, Any]:
+    kinds: Counter[str] = Counter()
+    sharings: Counter[str] = Counter()
+    for each in chosen:
+        sharings[each.sharing or "unknown"] += each.vma.size
+        for part in each.parts:
+            kinds[part.kind] += part.size
+    resident = answer.resident
+    return {
+        "mappings": len(chosen),
+        "bytes": sum(each.vma.size for each in chosen),
+        "resident_bytes": None if resident is None else sum(resident.get(each.vma.start, 0) for each in chosen),
+        "by_kind": dict(kinds.most_common()),
+        "by_sharing": dict(sharings.most_common()),
+    }
+
+
+def _summary(totals: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the totals by kind (the largest) and by sharing as lines for people."""
+    return tuple(
+        f"{name.replace('_', ' ')}: {_largest(totals[name])}" for name in ("by_kind", "by_sharing") if totals[name]
+    )
+
+
+def _largest(sizes: Mapping[str, int]) -> str:
+    shown = list(sizes.items())[:_KINDS_SHOWN]
+    rest = sum(sizes.values()) - sum(size for _, size in shown)
+    words = [f"{name.replace('_', ' ')} {human_size(size)}" for name, size in shown]
+    return ", ".join(words) + (f", {len(sizes) - len(shown)} other kinds {human_size(rest)}" if rest else "")
+
+
+def _at_address(answer: Answer, address: int, symbol: str) -> Report:
+    """Return the row of the mapping that holds the address (none: no row), for people with its neighbours and what is known."""
+    mappings = answer.mappings
+    index = bisect_right([each.vma.start for each in mappings], address) - 1
+    here = [mappings[index]] if index >= 0 and address in mappings[index].vma else []
+    below = mappings[index - 1 if here else index] if index >= bool(here) else None
+    above = mappings[index + 1] if index + 1 < len(mappings) else None
+    if here:
+        lines = facts_at(answer.process, here[0], address, answer.heap)
+    else:
+        lines = facts_between(below, above, address, answer.process.word)
+    if symbol:
+        lines = (*lines, symbol)
+    rows = [_row(each, answer.resident) for each in (*([below] if below else []), *here, *([above] if above else []))]
+    mark = Line.plain(f"  ^ {address:#x}" if here else f"  - {address:#x} -", "heading")
+    place = bool(below) + bool(here)
+    return _report(answer, here, before=lines, people=[*rows[:place], mark, *rows[place:]], after=())
+
+
+COMMAND = Command(
+    name="vmmap",
+    summary="Show the process's mappings and what each one is.",
+    run=vmmap,
+    description=(
+        "Every mapping with its permissions, size and file, and what it is: a part of the program or of a library, an arena's heap or its "
+        "reserve, mmapped chunks, a thread's stack and its guard, TLS, the kernel's own. It needs no libc. On a core, sharing is not "
+        "known, and names like [heap] are concluded from the auxiliary vector (inferred)."
+    ),
+    arguments=(ARGUMENT,),
+    examples=(
+        ("vmmap", "all mappings"),
+        ("vmmap libc", "the mappings whose path or description holds libc"),
+        ("vmmap rw-p", "those that are private and writable"),
+        ("vmmap $sp", "the mapping that holds the stack pointer, and what is known about that address"),
+    ),
+)

@@ -1,0 +1,203 @@
+"""`vmmap`, whole, on a process made by hand."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+sys.path.insert(0, str(Path(__file__).parents[1] / "analysis"))
+
+from made_process import HEAP, STACK, made_heap, made_process
+
+from gdbheap.commands.vmmap import COMMAND
+from gdbheap.errors import NoHeap, UsageError
+from gdbheap.report.json import json_lines
+from gdbheap.report.text import text_lines
+
+
+class Stop:
+    """A Target on the made process."""
+
+    def __init__(self, process, heap):
+        self.process = process
+        self._heap = heap
+
+    def heap(self):
+        if self._heap is None:
+            raise NoHeap("malloc was never called")
+        return self._heap
+
+    def evaluate(self, expression):
+        known = {"heap": 0x1234, "$sp": STACK + 0x7000, "p": HEAP + 0x18, "p + 1": HEAP + 0x310}
+        if expression in known:
+            return known[expression]
+        try:
+            return int(expression, 0)
+        except ValueError:
+            raise UsageError(f'{expression}: No symbol "{expression}" in current context.') from None
+
+    def symbol_at(self, address):
+        return "greeting+4 in server" if address == 0x404104 else ""
+
+
+def say(what=None, process=None, heap=True):
+    report = COMMAND.run(Stop(process or made_process(), made_heap() if heap else None), {"address|filter": what})
+    return "".join(text_lines(report))
+
+
+def test_all_mappings():
+    assert (
+        say()
+        == """\
+         start             end  perm     size  offset  what it is                    path
+      0x400000        0x401000  r--p    4 KiB     0x0  program rodata                /bin/server
+      0x401000        0x403000  r-xp    8 KiB  0x1000  program text                  /bin/server
+      0x403000        0x404000  r--p    4 KiB  0x3000  program relro                 /bin/server
+      0x404000        0x406000  rw-p    8 KiB  0x4000  program data                  /bin/server
+      0x406000        0x408000  rw-p    8 KiB     0x0  program bss
+     0x1000000       0x1021000  rw-p  132 KiB     0x0  heap of the main arena        [heap]
+0x7f0000000000  0x7f0000021000  rw-p  132 KiB     0x0  heap of arena 1
+0x7f0000021000  0x7f0004000000  ---p   64 MiB     0x0  reserve of arena 1
+0x7f1000000000  0x7f1000001000  ---p    4 KiB     0x0  guard of thread 2
+0x7f1000001000  0x7f1000009000  rw-p   32 KiB     0x0  stack of thread 2
+0x7f2000000000  0x7f2000005000  rw-p   20 KiB     0x0  2 mmapped chunks + anonymous
+0x7f3000000000  0x7f3000003000  rw-p   12 KiB     0x0  TLS of thread 1
+0x7f3000004000  0x7f3000005000  r--p    4 KiB     0x0  file, deleted                 /data/a file (deleted)
+0x7ffe00000000  0x7ffe00021000  rw-p  132 KiB     0x0  main stack                    [stack]
+0x7fff00000000  0x7fff00002000  r-xp    8 KiB     0x0  vdso                          [vdso]
+by kind: arena reserve 64 MiB, main heap 132 KiB, arena heap 132 KiB, main stack 132 KiB, thread stack 32 KiB, mmapped chunk 16 KiB, \
+tls 12 KiB, program text 8 KiB, 8 other kinds 44 KiB
+by sharing: private anonymous 64 MiB, private file 28 KiB
+total: mappings 15, bytes 67,493,888 (64 MiB), resident bytes unknown
+"""
+    )
+
+
+def test_a_filter_takes_any_word_of_a_row():
+    for word in ("arena 1", "ARENA_HEAP", "-p    "):
+        assert say(word.strip()).splitlines()[-1].startswith("total: mappings ")
+    assert say("program data").splitlines()[1:2] == [
+        "0x404000  0x406000  rw-p  8 KiB  0x4000  program data  /bin/server"
+    ]
+    assert "total: mappings 2, " in say("r-xp")
+    assert "total: mappings 5, " in say("private_file")
+
+
+def test_a_filter_that_is_also_an_expression_says_so():
+    assert say("heap").endswith("note: heap is also an expression, 0x1234: vmmap (heap) is about that address\n")
+
+
+def test_an_address_in_a_chunk():
+    assert (
+        say("p")
+        == """\
+0x1000018 is 0x18 bytes into its mapping, 0x20fe8 before its end: heap of the main arena
+in the chunk at 0x1000000 (0x300 bytes, in_use), 0x8 bytes into its mem
+         start             end  perm     size  offset  what it is              path
+      0x406000        0x408000  rw-p    8 KiB     0x0  program bss
+     0x1000000       0x1021000  rw-p  132 KiB     0x0  heap of the main arena  [heap]
+  ^ 0x1000018
+0x7f0000000000  0x7f0000021000  rw-p  132 KiB     0x0  heap of arena 1
+total: mappings 1, bytes 135,168 (132 KiB), resident bytes unknown
+"""
+    )
+
+
+def test_an_address_in_a_file():
+    assert say("0x404104").splitlines()[:4] == [
+        "0x404104 is 0x104 bytes into its mapping, 0x1efc before its end: program data",
+        "offset 0x4104 of /bin/server",
+        "ELF address 0x404104 of /bin/server",
+        "greeting+4 in server",
+    ]
+
+
+def test_an_address_on_a_stack():
+    assert say("$sp").splitlines()[:2] == [
+        "0x7f1000007000 is 0x6000 bytes into its mapping, 0x2000 before its end: stack of thread 2",
+        "at the stack pointer of thread 2",
+    ]
+    assert say(hex(STACK + 0x6FF0)).splitlines()[1] == "0x10 bytes below the stack pointer of thread 2"
+
+
+def test_an_address_between_two_mappings():
+    assert (
+        say("0x1021000")
+        == """\
+0x1021000 is in no mapping
+just past the end of heap of the main arena ([heap]), which ends at 0x1021000
+0x7efffefdf000 bytes below heap of arena 1, which starts at 0x7f0000000000
+the gap between them has 0x7efffefdf000 bytes
+         start             end  perm     size  offset  what it is              path
+     0x1000000       0x1021000  rw-p  132 KiB     0x0  heap of the main arena  [heap]
+  - 0x1021000 -
+0x7f0000000000  0x7f0000021000  rw-p  132 KiB     0x0  heap of arena 1
+total: mappings 0, bytes 0, resident bytes unknown
+"""
+    )
+
+
+@pytest.mark.parametrize(
+    ("address", "line"),
+    [
+        ("0", "0x0 is in no mapping: it is NULL"),
+        ("0x18", "0x18 is in no mapping, near NULL"),
+        ("0x800000000000", "0x800000000000 is in no mapping: it is not canonical (no x86-64 address with 48 bits)"),
+        ("0xffff800000000000", "0xffff800000000000 is in no mapping: it is the kernel's half"),
+    ],
+)
+def test_what_the_number_itself_tells(address, line):
+    assert say(address).splitlines()[0] == line
+
+
+def test_neither_mapping_nor_address_is_an_error_with_gdbs_words():
+    with pytest.raises(UsageError) as caught:
+        say("nonsense")
+    assert str(caught.value) == (
+        "no mapping matches 'nonsense', and it is no address: nonsense: No symbol \"nonsense\" in current context."
+    )
+
+
+def test_without_a_heap_it_says_why_and_goes_on():
+    text = say(heap=False)
+    assert text.endswith("note: without malloc's own word on what is a heap: malloc was never called\n")
+    assert "heap (brk)" in text
+
+
+def test_json_has_the_published_fields():
+    report = COMMAND.run(Stop(made_process(), made_heap()), {"address|filter": "[heap]"})
+    answer = json.loads("".join(json_lines(report)))
+    assert answer["rows"] == [
+        {
+            "start": "0x1000000",
+            "end": "0x1021000",
+            "permissions": "rw-p",
+            "size": 0x21000,
+            "resident": None,
+            "offset": 0,
+            "what": "heap of the main arena",
+            "path": "[heap]",
+            "kind": "main_heap",
+            "sharing": "private_anonymous",
+            "inferred": False,
+        }
+    ]
+    assert answer["totals"] == {
+        "mappings": 1,
+        "bytes": 0x21000,
+        "resident_bytes": None,
+        "by_kind": {"main_heap": 0x21000},
+        "by_sharing": {"private_anonymous": 0x21000},
+    }
+
+
+def test_a_target_that_tells_no_mappings_has_none():
+    process = replace(made_process([]), notes=("the target does not tell its mappings",))
+    assert (
+        say(process=process)
+        == "total: mappings 0, bytes 0, resident bytes unknown\nnote: the target does not tell its mappings\n"
+    )
