@@ -13,7 +13,7 @@ def _load():
         from gdbheap import gdb_plugin, packages
     finally:
         sys.path.remove(root)
-    own = str(packages.directory())
+    own = packages.directory_name()
     if own not in sys.path:
         sys.path.append(own)
     gdb_plugin.register_all()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import gdb
@@ -15,20 +16,18 @@ from gdbheap.commands.command import Command
 from gdbheap.commands.completion import EXPRESSION, PATH, complete, current_word
 from gdbheap.commands.manual import manual
 from gdbheap.commands.settings import SETTINGS, Setting
-from gdbheap.errors import HeapError, UsageError
+from gdbheap.errors import HeapError, NoHeap, UsageError
 from gdbheap.gdb_target import GdbTarget
-from gdbheap.report.json import json_lines
+from gdbheap.report.deliver import to_file, to_screen
 from gdbheap.report.pipes import pipes_held
 from gdbheap.report.printable import printable
-from gdbheap.report.report import Report
-from gdbheap.report.text import plain, terminal_paint, text_lines
+from gdbheap.report.progress import Progress
 
 PREFIX = "gdbheap"
 _EVENTS = (
     "stop cont exited new_objfile clear_objfiles free_objfile inferior_call memory_changed register_changed "
     "new_inferior inferior_deleted executable_changed corefile_changed"
 )
-_PIECE = 1 << 16
 _COMPLETERS = {EXPRESSION: gdb.COMPLETE_EXPRESSION, PATH: gdb.COMPLETE_FILENAME}
 
 
@@ -57,23 +56,18 @@ class GdbCommand(gdb.Command):
         super().__init__(name, gdb.COMMAND_DATA, prefix=bool(below))
 
     def invoke(self, line: str, from_tty: bool) -> None:
-        try:
-            _target.begin()
+        with _clear_errors(self._command.name):
+            on_terminal = from_tty and _is_terminal()
+            _target.begin(Progress(gdb.write) if on_terminal else None)
             self._refuse_subcommand(line)
             arguments = parse(self._command, line, _target.evaluate)
             report = self._command.run(_target, arguments)
-            _deliver(report, arguments["json"], arguments["output"], from_tty)
-        except UsageError as error:
-            raise gdb.GdbError(f"{self._command.name}: {printable(str(error))}") from None
-        except HeapError as error:
-            raise gdb.GdbError(printable(str(error))) from None
-        except KeyboardInterrupt:
-            raise gdb.GdbError("Quit") from None
-        except ModuleNotFoundError as error:
-            missing = packages.missing()
-            if error.name is None or packages.REQUIRED.get(error.name.partition(".")[0]) not in missing:
-                raise
-            raise gdb.GdbError(packages.advice(missing)) from None
+            if arguments["output"] is not None:
+                gdb.write(to_file(report, arguments["output"], arguments["json"]))
+                return
+            width = gdb.parameter("width") if on_terminal else None
+            colour = on_terminal and gdb.parameter("style enabled")
+            to_screen(report, gdb.write, arguments["json"], width, colour)
 
     def _refuse_subcommand(self, line: str) -> None:
         """gdb hands a prefix the words that are none of its commands: say so, rather than take one for an argument."""
@@ -137,12 +131,28 @@ class GdbFunction(gdb.Function):
         super().__init__(name)
 
     def invoke(self, *pointers: gdb.Value) -> Any:
-        try:
+        with _clear_errors(f"${self._name}"):
             if len(pointers) != 1:
-                raise UsageError(f"${self._name} takes one pointer, not {len(pointers)}")
-            return self._answer(gdb_process.address_of(pointers[0], f"${self._name}'s argument"))
-        except HeapError as error:
-            raise gdb.GdbError(printable(str(error))) from None
+                raise UsageError(f"it takes one pointer, not {len(pointers)}")
+            return self._answer(gdb_process.address_of(pointers[0], "its argument"))
+
+
+@contextmanager
+def _clear_errors(name: str) -> Iterator[None]:
+    """Make one clear line of what stops a command or function of this name; a bug keeps its traceback."""
+    try:
+        yield
+    except UsageError as error:
+        raise gdb.GdbError(f"{name}: {printable(str(error))}") from None
+    except HeapError as error:
+        raise gdb.GdbError(printable(str(error))) from None
+    except KeyboardInterrupt:
+        raise gdb.GdbError("Quit") from None
+    except ModuleNotFoundError as error:
+        missing = packages.missing()
+        if error.name is None or packages.REQUIRED.get(error.name.partition(".")[0]) not in missing:
+            raise
+        raise gdb.GdbError(packages.advice(missing)) from None
 
 
 def _chunk(mem: int) -> gdb.Value:
@@ -151,6 +161,15 @@ def _chunk(mem: int) -> gdb.Value:
 
 def _chunk_size(mem: int) -> int:
     return gdb_process.read_word(gdb_process.below(mem, words=1)) & ~7
+
+
+def _heap_state(pointer: int) -> str:
+    _target.begin()
+    try:
+        chunk = _target.heap().chunk_at(pointer)
+    except NoHeap:
+        return "none"  # a condition must not stop the program while ld.so still runs without libc
+    return chunk.state.label if chunk else "none"
 
 
 _FUNCTIONS = (
@@ -164,6 +183,14 @@ _FUNCTIONS = (
         "Return the size in bytes of the chunk that belongs to the pointer.\n\nUsage: $chunk_size(POINTER)\n\n"
         "POINTER is what malloc returned. One word is read: quick enough for a breakpoint's condition.",
         _chunk_size,
+    ),
+    (
+        "heap_state",
+        "Return the state of the chunk that the pointer points into, as a string: in_use, tcache, top, ...; none outside of the heap.\n\n"
+        "Usage: $heap_state(POINTER)\n\n"
+        'In a condition compare with $_streq($heap_state(p), "tcache"): to compare with ==, gdb would call malloc in the process.\n'
+        "The whole heap is read, once per stop; in a breakpoint's condition, each time that it is reached.",
+        _heap_state,
     ),
 )
 
@@ -213,33 +240,5 @@ def _is_taken(name: str) -> bool:
     return True
 
 
-def _deliver(report: Report, as_json: bool, path: str | None, from_tty: bool) -> None:
-    if path is None:
-        colour = not as_json and from_tty and _is_terminal()
-        paint = terminal_paint() if colour else plain
-        width = gdb.parameter("width") if colour else None
-        _write(json_lines(report) if as_json else text_lines(report, width, paint))
-        return
-    try:
-        with open(path, "w", encoding="utf-8") as file:
-            file.writelines(json_lines(report) if as_json else text_lines(report))
-    except OSError as error:
-        raise UsageError(f"cannot write {path}: {error.strerror}") from error
-    gdb.write(f"{len(report.rows):,} rows in {printable(path)}\n")
-
-
 def _is_terminal() -> bool:
-    return bool(gdb.parameter("style enabled")) and os.isatty(1) and not pipes_held() - _pipes_at_start
-
-
-def _write(lines: Iterator[str]) -> None:
-    """Write the lines in large pieces; gdb pages them."""
-    pieces: list[str] = []
-    size = 0
-    for line in lines:
-        pieces.append(line)
-        size += len(line)
-        if size >= _PIECE:
-            gdb.write("".join(pieces))
-            pieces, size = [], 0
-    gdb.write("".join(pieces))
+    return os.isatty(1) and not pipes_held() - _pipes_at_start

@@ -9,6 +9,7 @@ from gdbheap import gdb_process
 from gdbheap.malloc.heap_view import HeapView
 from gdbheap.malloc.layout import Layout
 from gdbheap.process.process import Process
+from gdbheap.report.progress import Progress
 
 
 class GdbTarget:
@@ -20,9 +21,11 @@ class GdbTarget:
         self._process: Process | None = None
         self._layout: Layout | None = None
         self._heap: HeapView | None = None
+        self._progress: Progress | None = None
 
-    def begin(self) -> None:
-        """Make ready for one command: keep what is known only if this is certainly still the same stop."""
+    def begin(self, progress: Progress | None = None) -> None:
+        """Make ready for one command: keep what is known only if this is certainly still the same stop. `progress` tells of long walks."""
+        self._progress = progress
         key = gdb_process.stop_key()
         if key != self._key or gdb_process.runs_on():
             self.forget()
@@ -58,7 +61,11 @@ class GdbTarget:
         if self._heap is None:
             from gdbheap.malloc.read_heap import read_heap  # kept out of gdb's start as well
 
-            self._heap = read_heap(self.process, self.layout())
+            try:
+                self._heap = read_heap(self.process, self.layout(), self._progress)
+            finally:
+                if self._progress is not None:
+                    self._progress.finish()
         return self._heap
 
     def evaluate(self, expression: str) -> int:

@@ -8,7 +8,10 @@ from __future__ import annotations
 import os
 import sys
 from importlib.util import find_spec
-from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from pathlib import Path
 
 # What pip installs, by what Python imports.
 REQUIRED = {"numpy": "numpy", "elftools": "pyelftools", "pygments": "pygments"}
@@ -17,9 +20,16 @@ SETUP_COMMAND = "python3 -m gdbheap setup"
 
 def directory(version: tuple[int, int] = sys.version_info[:2]) -> Path:
     """Return where the packages for this version of Python live (it need not exist): $XDG_DATA_HOME/gdbheap/python3.11."""
+    from pathlib import Path  # pathlib is slow to import, and gdb's start does without
+
+    return Path(directory_name(version))
+
+
+def directory_name(version: tuple[int, int] = sys.version_info[:2]) -> str:
+    """Return the same as text."""
     base = os.environ.get("XDG_DATA_HOME", "")
-    data = Path(base) if os.path.isabs(base) else Path.home() / ".local/share"
-    return data / "gdbheap" / f"python{version[0]}.{version[1]}"
+    data = base if os.path.isabs(base) else os.path.join(os.path.expanduser("~"), ".local", "share")
+    return os.path.join(data, "gdbheap", f"python{version[0]}.{version[1]}")
 
 
 def missing() -> tuple[str, ...]:

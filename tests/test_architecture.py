@@ -28,7 +28,7 @@ ARROWS = {
     "commands": BASE | {"analysis", "malloc", "model", "packages", "process", "report"},
     "__main__": BASE | {"launch"},
     "gdb_process": BASE | {"elf", "process"},
-    "gdb_target": BASE | {"elf", "gdb_process", "malloc", "process"},
+    "gdb_target": BASE | {"elf", "gdb_process", "malloc", "process", "report"},
     "gdb_plugin": BASE | {"commands", "gdb_process", "gdb_target", "packages", "report"},
 }
 

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from textwrap import fill
+
 from gdbheap.commands.arguments import COMMON
 from gdbheap.commands.command import Argument, Command
+
+_WIDTH = 80
 
 _VALUE = {
     "expression": "a gdb expression",
@@ -16,8 +20,7 @@ _VALUE = {
 def manual(command: Command) -> str:
     """Return the text: summary, usage, description, arguments with units, examples."""
     parts = [command.summary, f"Usage: {usage(command)}"]
-    if command.description:
-        parts.append(command.description)
+    parts += [fill(paragraph, _WIDTH) for paragraph in command.description.split("\n") if paragraph]
     parts.append(_arguments(command.arguments + COMMON))
     if command.examples:
         parts.append("Examples:\n" + "\n".join(f"  {line}\n      {shows}" for line, shows in command.examples))
@@ -25,11 +28,14 @@ def manual(command: Command) -> str:
 
 
 def usage(command: Command) -> str:
-    """Return the one line that shows what may follow the name."""
+    """Return what shows all that may follow the name: one line, or more for a command of many words."""
     words = [command.name]
     for each in command.arguments + COMMON:
-        words.append(_spelled(each) if each.required else f"[{_spelled(each)}]")
-    return " ".join(words)
+        # Blanks within one argument's brackets are no place to break the line.
+        words.append((_spelled(each) if each.required else f"[{_spelled(each)}]").replace(" ", "\0"))
+    return fill(" ".join(words), _WIDTH - len("Usage: "), subsequent_indent=" " * 4, break_on_hyphens=False).replace(
+        "\0", " "
+    )
 
 
 def _spelled(argument: Argument) -> str:
@@ -49,5 +55,7 @@ def _arguments(arguments: tuple[Argument, ...]) -> str:
     lines = []
     for each in arguments:
         value = f"one of {', '.join(each.choices)}" if each.kind == "choice" else _VALUE.get(each.kind, "")
-        lines.append(f"  {_spelled(each):<{width}}  {each.help}" + (f" ({value})" if value else ""))
+        text = each.help + (f" ({value})" if value else "")
+        head = f"  {_spelled(each):<{width}}  "
+        lines.append(fill(text, _WIDTH, initial_indent=head, subsequent_indent=" " * len(head)))
     return "Arguments:\n" + "\n".join(lines)

@@ -25,7 +25,8 @@ def test_the_whole_text():
         == """\
 Show things.
 
-Usage: heap things ADDRESS [--state NAME,...] [--size MIN-MAX] [--json] [--output FILE]
+Usage: heap things ADDRESS [--state NAME,...] [--size MIN-MAX] [--json]
+    [--output FILE]
 
 A thing is what it is.
 

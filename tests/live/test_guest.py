@@ -206,3 +206,28 @@ def test_loading_loads_no_heavy_library(gdb):
     heavy = "{'numpy', 'elftools', 'pygments', 'ctypes', 'subprocess', 'tempfile'}"
     show = f"python import sys; print(sorted({heavy} & set(sys.modules)))"
     assert gdb(None, show)[show] == gdb(None, show, source=False)[show]
+
+
+INTERRUPTED_WALK = """
+import os, signal
+from gdbheap.gdb_plugin import _target
+
+class Interrupt:
+    def __call__(self, address):
+        os.kill(os.getpid(), signal.SIGINT)
+
+    def finish(self):
+        pass
+
+_target.begin(Interrupt())
+view = _target.heap()
+print(view.complete, len(view.table) > 1000)
+"""
+
+
+def test_control_c_in_a_long_walk_leaves_what_was_read_and_the_next_command_reads_on(gdb, script):
+    walk = script(INTERRUPTED_WALK)
+    whole = "python from gdbheap.gdb_plugin import _target; print(_target.heap().complete, len(_target.heap().table) > 200000)"
+    said = gdb(build("big"), *STOPPED[:1], "run 200000 < /dev/null > /dev/null", walk, "heap chunks --summary", whole)
+    assert said[walk] == "False True\n"
+    assert said[whole] == "True True\n"

@@ -235,10 +235,20 @@ def test_the_chunk_of_a_pointer(gdb):
     ("call", "expected"),
     [
         ("$chunk_size(0)", "cannot read 8 bytes at 0xfffffffffffffff8"),
-        ("$chunk_size(events[0])", "$chunk_size's argument is a struct event, not an address"),
-        ("$chunk()", "$chunk takes one pointer, not 0"),
+        ("$chunk_size(events[0])", "$chunk_size: its argument is a struct event, not an address"),
+        ("$chunk()", "$chunk: it takes one pointer, not 0"),
     ],
 )
 def test_a_wrong_pointer_is_one_line(gdb, call, expected):
     said = gdb(build("mixed"), *STOPPED, f"print {call}")
     assert said[f"print {call}"] == f"{expected}\n"
+
+
+def test_the_state_of_a_pointer_in_a_condition(gdb):
+    stop = 'break free if $_streq($heap_state($rdi), "in_use")'
+    before, after, stack = "print $heap_state($rdi)", "print $heap_state($freed)", "print $heap_state($sp)"
+    remember = "set $freed = $rdi"
+    said = gdb(build("mixed"), stop, "run", before, stack, remember, "delete", "finish", after)
+    assert said[before] == '$1 = "in_use"\n'
+    assert said[stack] == '$2 = "none"\n'
+    assert said[after] in (f'$3 = "{state}"\n' for state in ("tcache", "fastbin", "unsorted", "top"))

@@ -1,0 +1,29 @@
+"""How far a long walk has come, on one line of the terminal that vanishes when it is over."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+
+
+class Progress:
+    """Call it about once for each MiB read. It says nothing in the first second, and then twice a second."""
+
+    def __init__(self, write: Callable[[str], object], clock: Callable[[], float] = time.monotonic) -> None:
+        self._write = write
+        self._clock = clock
+        self._next = clock() + 1.0
+        self._read = 0
+        self._shown = False
+
+    def __call__(self, address: int) -> None:
+        self._read += 1
+        if self._clock() >= self._next:
+            self._next = self._clock() + 0.5
+            self._shown = True
+            self._write(f"\rreading the heap: {self._read:,} MiB, at {address:#x} (Ctrl-C stops here) ")
+
+    def finish(self) -> None:
+        """Clear the line."""
+        if self._shown:
+            self._write("\r\x1b[K")

@@ -1,0 +1,24 @@
+"""A walk's progress: nothing of a short one, a line that is written over of a long one."""
+
+from __future__ import annotations
+
+from gdbheap.report.progress import Progress
+
+
+def shown(times):
+    """What is written when the clock says these times, one for each look at it."""
+    written = []
+    clock = iter(times)
+    progress = Progress(written.append, lambda: next(clock))
+    for address in (0x1000, 0x2000, 0x3000):
+        progress(address)
+    progress.finish()
+    return written
+
+
+def test_a_short_walk_says_nothing():
+    assert shown([0, 0.1, 0.2, 0.3]) == []
+
+
+def test_a_long_walk_says_how_far_it_is_and_clears_up():
+    assert shown([0, 0.5, 1.1, 1.1, 1.2]) == ["\rreading the heap: 2 MiB, at 0x2000 (Ctrl-C stops here) ", "\r\x1b[K"]
