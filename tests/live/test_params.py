@@ -17,10 +17,10 @@ def rows(said, command):
 
 @pytest.mark.parametrize("flags", [(), ("-m32",)], ids=["x86-64", "i386"])
 def test_every_member_of_mp_has_the_value_that_gdb_reads(gdb, flags):
-    said = gdb(build("mmapped", *flags), *STOPPED, "heap params --json", "output/d mp_", "print/d global_max_fast")
+    said = gdb(build("mmapped", *flags), *STOPPED, "heap params --json", "output/d mp_", "print/u global_max_fast")
     found = {row["name"]: int(str(row["value"]), 0) for row in rows(said, "heap params --json")}
     expected = {name: int(value) for name, value in re.findall(r"(\w+) = (\d+)", said["output/d mp_"])}
-    fast = re.match(r"\$1 = (\d+)", said["print/d global_max_fast"])
+    fast = re.match(r"\$1 = (\d+)", said["print/u global_max_fast"])
     if fast:
         expected["global_max_fast"] = int(fast[1])
     assert expected["n_mmaps"] > 0
