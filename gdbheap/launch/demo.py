@@ -24,7 +24,18 @@ class Step(NamedTuple):
     shows: str
 
 
-STEPS = (Step("gdbheap", "The version, the settings and every command."),)
+STEPS = (
+    Step("heap", "Each arena at a glance: what it has from the system, what is live, free, and not yet used (top)."),
+    Step(
+        "heap chunks --count 20", "The chunks one by one: where, how big, in use or in which free list, what they hold."
+    ),
+    Step("heap chunk order->customer", "The chunk that an address falls into, bit by bit; any gdb expression will do."),
+    Step("heap bins", "The free lists in their order: tcache, fastbins, unsorted, small and large bins."),
+    Step("heap sizes", "Which sizes the program asks for, and how much of each is free."),
+    Step("heap vis order --count 4", "The words in memory, with headers and links explained."),
+    Step("heap arenas", "Where each arena's memory lies, and how many threads use it."),
+    Step("gdbheap", "What gdbheap found in this process, and how it knew."),
+)
 
 
 def run_demo(gdb: Debugger) -> None:

@@ -27,7 +27,9 @@ def test_every_chunk_is_counted_once_in_its_arena_and_state() -> None:
     print("seed", seed)
     choose = random.Random(seed)
     arenas, states = (0, 1, 7, MMAPPED_ARENA), list(State)
-    rows = [(n << 16, choose.randrange(2, 1 << 40) * 16, choose.choice(states), choose.choice(arenas)) for n in range(999)]
+    rows = [
+        (n << 16, choose.randrange(2, 1 << 40) * 16, choose.choice(states), choose.choice(arenas)) for n in range(999)
+    ]
     found = usage_by_arena(table(rows))
     assert set(found) == set(arenas)
     for arena in arenas:

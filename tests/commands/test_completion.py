@@ -45,6 +45,11 @@ def test_each_positional_has_its_own_candidates():
 
 
 def test_a_place_is_an_arenas_name_while_one_fits_and_else_an_expression():
-    place = Command("look", "Look.", run=lambda *_: None, arguments=(Argument("WHERE", "text", "Where.", choices=("main", "mmapped")),))
+    place = Command(
+        "look",
+        "Look.",
+        run=lambda *_: None,
+        arguments=(Argument("WHERE", "text", "Where.", choices=("main", "mmapped")),),
+    )
     assert complete(place, "m") == ["main", "mmapped"]
     assert complete(place, "p->ne") == EXPRESSION
