@@ -19,7 +19,7 @@ from matrix import roots
 from matrix.environment import cache_directory, virtual_environment
 from matrix.outcome import Outcome, table
 from matrix.progress import say
-from matrix.runs import Run, matrix, newcomers, own_system
+from matrix.runs import Run, matrix, newcomers, own_system, write_readme
 
 NEWCOMER = "bookworm"  # where the demo runs on a fresh system in every whole run
 
@@ -48,11 +48,13 @@ def arguments() -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--lint-only", action="store_true", help="only ruff and mypy")
     text = "only the demo, on a fresh system with nothing but python3 and git (may be repeated)"
     parser.add_argument("--newcomer", action="append", choices=names, help=text)
+    text = "only write the answers in README.md anew"
+    parser.add_argument("--readme", action="store_true", help=text)
     parser.add_argument("--deep", action="store_true", help="many more random cases (GDBHEAP_DEEP)")
     parser.add_argument("--seed", type=int, help="the seed of the random cases, as an earlier run printed it")
     options, words = parser.parse_known_args()
     if not (options.own or options.lint_only or roots.can_enter_roots()):
-        if options.system or options.newcomer:
+        if options.system or options.newcomer or options.readme:
             parser.error("a system of the matrix needs root and mount namespaces: sudo tests/run")
         say("Not root, or no mount namespaces here: the tests run on this machine's own system, not on the matrix.")
         options.own = True
@@ -75,6 +77,9 @@ def run(checkout: Path, options: argparse.Namespace, words: list[str]) -> list[O
         **({"GDBHEAP_DEEP": "1"} if options.deep else {}),
     }
     tests = Run(checkout, tools, ["-p", "no:cacheprovider", f"--hypothesis-seed={seed}", *words], variables)
+    if options.readme:
+        write_readme(tests)
+        return outcomes
     if options.own:
         return outcomes + own_system(tests)
     outcomes += matrix(tests, options.system)

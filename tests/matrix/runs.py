@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -26,6 +26,7 @@ SYSTEM_TIMEOUT = 40 * 60  # seconds for the tests of one system, many times what
 TEST_TIMEOUT = 10 * 60  # seconds after which pytest says where a test hangs
 AT_ONCE = max(2, (os.cpu_count() or 2) // 2)
 TOOLS = {"mmdebstrap": Path("/usr/bin/mmdebstrap"), "debian-archive-keyring": KEYRING}
+README_SYSTEM = "bookworm"  # the usual development system, the one that the tour in README.md names
 CORE_PATTERN = Path("/proc/sys/kernel/core_pattern")
 
 
@@ -62,27 +63,35 @@ class Run:
 
 def matrix(run: Run, names: Sequence[str] | None) -> list[Outcome]:
     """Run the tests in every system (those in `names`, if given), two at a time, and show the logs in order."""
-    _install_tools()
-    systems = [system for system in roots.SYSTEMS if not names or system.name in names]
-    needed, testing = requirements(run.checkout)
-    packages = [*needed, *(word for word in testing if not word.startswith(NOT_IN_ROOTS))]
-    pip = pip_settings(run.tools / "python")
+    make = _maker(run)
 
     def one(system: roots.System) -> Outcome:
-        say(f"{system.name}: Debian with glibc {system.glibc}, gdb {system.gdb}, Python {system.python}")
-        with open(log_path(system.name), "w") as log:
-            try:
-                roots.prepare(system, packages, pip, log, say)
-            except subprocess.CalledProcessError as error:
-                trouble = f"could not be made: {error.cmd[0]} gave code {error.returncode}"
-                return Outcome(system.name, trouble=trouble)
+        try:
+            make(system)
+        except subprocess.CalledProcessError as error:
+            return Outcome(system.name, trouble=f"could not be made: {error.cmd[0]} gave code {error.returncode}")
         return _in_system(run, system)
 
     with kernel_cores_in_place(), ThreadPoolExecutor(AT_ONCE) as pool:
-        outcomes = list(pool.map(one, systems))
+        outcomes = list(pool.map(one, [system for system in roots.SYSTEMS if not names or system.name in names]))
     for outcome in outcomes:
         show_log(outcome)
     return outcomes
+
+
+def write_readme(run: Run) -> None:
+    """Write the answers of the README's tour anew, as its system gives them."""
+    system = next(system for system in roots.SYSTEMS if system.name == README_SYSTEM)
+    _maker(run)(system)
+    with tempfile.TemporaryDirectory(prefix="gdbheap-") as results:
+        command = ["sh", "-c", "python3 tests/test_readme.py > /mnt/README.md"]
+        inside = roots.inside(system.root, run.checkout, Path(results), command, PYTHONPATH="/opt/py")
+        subprocess.run(inside, check=True, stdin=subprocess.DEVNULL)
+        text = (Path(results) / "README.md").read_text()
+    readme = run.checkout / "README.md"
+    same = readme.read_text() == text
+    readme.write_text(text)
+    say(f"README.md is {'as it was' if same else 'written anew: read what changed in it'}")
 
 
 def own_system(run: Run) -> list[Outcome]:
@@ -125,6 +134,21 @@ def show_log(outcome: Outcome) -> None:
     lines = log_path(outcome.name).read_text(errors="replace").splitlines()
     print(f"\n=== {outcome.name} ({log_path(outcome.name)})")
     print("\n".join(lines if outcome.bad else lines[-1:]), flush=True)
+
+
+def _maker(run: Run) -> Callable[[roots.System], None]:
+    """Return what makes a system ready, on the first use or after a change; it raises CalledProcessError."""
+    _install_tools()
+    needed, testing = requirements(run.checkout)
+    packages = [*needed, *(word for word in testing if not word.startswith(NOT_IN_ROOTS))]
+    pip = pip_settings(run.tools / "python")
+
+    def make(system: roots.System) -> None:
+        say(f"{system.name}: Debian with glibc {system.glibc}, gdb {system.gdb}, Python {system.python}")
+        with open(log_path(system.name), "w") as log:
+            roots.prepare(system, packages, pip, log, say)
+
+    return make
 
 
 def _in_system(run: Run, system: roots.System) -> Outcome:
