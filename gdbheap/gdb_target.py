@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gdbheap import gdb_process
+from gdbheap import gdb_frames, gdb_process
 from gdbheap.malloc.heap_view import HeapView
 from gdbheap.malloc.layout import Layout
 from gdbheap.process.process import Process
@@ -22,6 +22,7 @@ class GdbTarget:
         self._layout: Layout | None = None
         self._heap: HeapView | None = None
         self._progress: Progress | None = None
+        self._kept: dict[str, Any] = {}
 
     def begin(self, progress: Progress | None = None) -> None:
         """Make ready for one command: keep what is known only if this is certainly still the same stop. `progress` tells of long walks."""
@@ -31,11 +32,13 @@ class GdbTarget:
             self.forget()
         elif self._heap is not None and not self._heap.complete:
             self._heap = None  # Ctrl-C cut it short: the next command tries again
+            self._kept.clear()
         self._key = key
 
     def forget(self, *_: object) -> None:
         """Drop all that is known; gdb's events call this."""
         self._process = self._layout = self._heap = None
+        self._kept.clear()
 
     @property
     def process(self) -> Process:
@@ -73,6 +76,14 @@ class GdbTarget:
 
     def symbol_at(self, address: int) -> str:
         return gdb_process.symbol_at(address)
+
+    def stack_place(self, thread: int, address: int) -> str:
+        return gdb_frames.stack_place(thread, address)
+
+    def keep(self, name: str, compute: Callable[[], Any]) -> Any:
+        if name not in self._kept:
+            self._kept[name] = compute()
+        return self._kept[name]
 
     @property
     def selected_thread(self) -> int | None:

@@ -18,6 +18,8 @@ MODULES = (
     "heap_vis",
     "heap_params",
     "vmmap",
+    "heap_leaks",
+    "heap_owners",
 )
 
 COMMANDS: tuple[Command, ...] = tuple(import_module(f"{__name__}.{module}").COMMAND for module in MODULES)

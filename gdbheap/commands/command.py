@@ -70,6 +70,12 @@ class Target(Protocol):
     def setting(self, name: str) -> Any:
         """Return the value of `set gdbheap NAME`."""
 
+    def stack_place(self, thread: int, address: int) -> str:
+        """Return what an address on the stack of gdb's thread of that number is: "frame 2 main, local p", else "sp+0x48"."""
+
+    def keep(self, name: str, compute: Callable[[], Any]) -> Any:
+        """Return compute(), which is called once and kept under `name` until the process runs on."""
+
     @property
     def selected_thread(self) -> int | None:
         """The lwp of gdb's selected thread, or None."""

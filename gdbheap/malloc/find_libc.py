@@ -17,7 +17,6 @@ _DELETED = " (deleted)"
 _GLIBC = re.compile(r"libc\.so\.6(\.1)?|libc-2\.\d+(\.9000)?\.so")
 _MALLOC_DEBUG = re.compile(r"libc_malloc_debug\.so(\.\d+)?")
 _OTHER_LIBC = re.compile(r"ld-musl-.*|libc\.musl-.*|libc\.so|ld-uClibc.*|libuClibc.*")
-_OTHER_MALLOC = re.compile(r"lib(jemalloc|tcmalloc|mimalloc|hoard|snmalloc|rpmalloc|[alt]san)[-_.].*")
 
 
 @dataclass(frozen=True)
@@ -50,11 +49,6 @@ def find_libcs(process: Process, symbols_of: SymbolsOf) -> list[Libc]:
         Libc(module, read_image(process, module), symbols_of(module), static=static, debug=debug)
         for module, debug, static in found
     ]
-
-
-def other_mallocs(process: Process) -> list[str]:
-    """Return the file names of the loaded libraries that serve malloc in glibc's place, as far as names tell."""
-    return sorted({name for name in map(_file_name, process.modules) if _OTHER_MALLOC.fullmatch(name)})
 
 
 def data_ranges(process: Process, libc: Libc) -> list[tuple[int, int]]:

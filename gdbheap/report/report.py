@@ -45,7 +45,7 @@ class Report:
 
     `rows` hold one cell per column; any Sequence will do, so that a million rows can be made as they are asked for.
     `people` are the rows for people, where those are not simply `rows` (folded, cut): a row of it may be a `Line`.
-    `before` and `after` are lines around the table (text only). `totals` are named ints or strings; `notes` what the reader must know;
+    `before` and `after` are lines around the table (text only). `totals` are named ints or strings (`totals_shown` False: in JSON only, for `after` says them); `notes` what the reader must know;
     """
 
     command: str
@@ -57,6 +57,7 @@ class Report:
     people: Sequence[Sequence[Any] | Line] | None = None
     before: tuple[str | Line, ...] = ()
     after: tuple[str | Line, ...] = ()
+    totals_shown: bool = True
 
 
 @dataclass(frozen=True)

@@ -92,7 +92,7 @@ def text_lines(report: Report, width: int | None = None, paint: Paint = plain) -
     yield from _table(report, width, paint)
     for line in report.after:
         yield _line(line, paint)
-    if report.totals:
+    if report.totals and report.totals_shown:
         yield _totals(report, paint)
     for fault in report.faults:
         yield _fault(fault, paint)

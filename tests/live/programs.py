@@ -22,10 +22,12 @@ _built = tempfile.TemporaryDirectory(prefix="gdbheap-programs-")
 
 @functools.cache
 def build(name: str, *flags: str) -> Path:
-    """Return the program compiled with these flags (once per session)."""
+    """Return the program, NAME.c or NAME.cc, compiled with these flags (once per session)."""
+    source = next(path for path in (SOURCES / f"{name}.c", SOURCES / f"{name}.cc") if path.exists())
     target = Path(_built.name) / "-".join([name, *(flag.strip("-").replace("=", "_") for flag in flags)])
-    command = ["gcc", "-g", "-O1", "-Wall", "-Wextra", "-Werror", "-pthread", *flags]
-    subprocess.run([*command, str(SOURCES / f"{name}.c"), "-o", str(target)], check=True, timeout=PATIENCE)
+    compiler = "gcc" if source.suffix == ".c" else "g++"
+    command = [compiler, "-g", "-O1", "-Wall", "-Wextra", "-Werror", "-pthread", *flags]
+    subprocess.run([*command, str(source), "-o", str(target)], check=True, timeout=PATIENCE)
     return target
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import random
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import pytest
 from made_process import ARENA, DATA, HEAP, HEAP_END, LIBC, MP, POINTER, TOP, MadeProcess
@@ -145,19 +145,6 @@ def test_without_glibc_one_line_tells(path, error):
     with pytest.raises(NoHeap) as raised:
         make_layout(other, nothing)
     assert str(raised.value) == error
-
-
-def test_another_malloc_in_the_process_is_told_of():
-    image = made(8, WIDE[5])
-    process = image.process()
-    loaded = replace(process, modules=(*process.modules, Module("/usr/lib/libjemalloc.so.2", None, 0)))
-    assert make_layout(loaded, nothing).notes == (
-        "libjemalloc.so.2 is loaded: what it serves in malloc's place is not in this heap",
-    )
-    image.data[ARENA - DATA : ARENA - DATA + image.state.size] = bytes(image.state.size)
-    image.put_member(image.data, MP - DATA, image.par, "sbrk_base", 0)
-    with pytest.raises(NoHeap, match=r"libjemalloc\.so\.2 is loaded and serves malloc in its place"):
-        make_layout(replace(loaded, memory=image.process().memory), nothing)
 
 
 @pytest.mark.parametrize(("mangled", "key"), [(True, 0x1234567890ABCDE1), (False, 0)])

@@ -1,0 +1,114 @@
+"""heap owners: who points at a block, and the shortest way to it from a root."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from gdbheap.analysis.leaks import Held, Leaks, Verdict, find_leaks, read_held
+from gdbheap.analysis.owners import BLOCK, REGISTER, Holder, holders_of, shortest_path
+from gdbheap.analysis.roots import STACK
+from gdbheap.commands.command import Argument, Command, Target
+from gdbheap.errors import UsageError
+from gdbheap.report.report import Column, Line, Report
+
+HOLDER_COLUMNS = (
+    Column("place", "address", "address"),
+    Column("kind", "text"),
+    Column("points_to", "size", heading="at offset"),
+    Column("holder", "text", "symbol"),
+    Column("verdict", "text", heading="which is"),
+)
+
+
+def run(target: Target, arguments: Mapping[str, Any]) -> Report:
+    """List the words that point into the block, and the way to it."""
+    view = target.heap()
+    held: Held = target.keep("held", lambda: read_held(target.process, view))
+    address = arguments["address"]
+    block = held.blocks.find(address)
+    if block is None:
+        raise UsageError(f"{address:#x} is in no block in use; `heap chunk {address:#x}` tells what is there")
+    leaks = find_leaks(target.process, view, held)
+    holders = holders_of(target.process, held, block)
+    rows = holder_rows(target, leaks, holders)
+    path = _path(target, held, shortest_path(target.process, held, block), block)
+    limit = target.setting("limit")
+    people = rows[:limit] if limit and len(rows) > limit else None
+    start, size = int(held.blocks.start[block]), int(held.blocks.size[block])
+    return Report(
+        command="heap owners",
+        columns=HOLDER_COLUMNS,
+        rows=rows,
+        people=people,
+        before=(f"the block at {start:#x}, of chunk size {size:#x}:",),
+        after=_after(path, len(rows), limit),
+        totals_shown=False,
+        totals={"pointers": len(rows), "kind": Verdict(int(leaks.verdict[block])).label, "path": path},
+        notes=view.notes,
+        faults=view.faults,
+    )
+
+
+def holder_rows(target: Target, leaks: Leaks, holders: Iterable[Holder]) -> list[tuple[Any, ...]]:
+    """Return a row of HOLDER_COLUMNS for each holder."""
+    return [
+        (
+            each.place,
+            each.kind,
+            each.offset,
+            holder_name(target, leaks.held, each),
+            "" if each.block is None else Verdict(int(leaks.verdict[each.block])).label.replace("_", " "),
+        )
+        for each in holders
+    ]
+
+
+def holder_name(target: Target, held: Held, holder: Holder) -> str:
+    """Return what people call the place: symbol + offset, a thread's frame and local, a register, block + offset."""
+    if holder.kind == REGISTER or holder.place is None:
+        return holder.name
+    if holder.kind == BLOCK and holder.block is not None:
+        start = int(held.blocks.start[holder.block])
+        return f"block {start:#x} + {holder.place - start:#x}"
+    if holder.kind == STACK:
+        number = int(holder.name.rpartition(" ")[2])
+        return f"{holder.name}: {target.stack_place(number, holder.place)}"
+    symbol = target.symbol_at(holder.place)
+    if symbol:
+        return symbol
+    root = held.roots.find(holder.place)
+    base = holder.place if root is None else root.start
+    return f"{holder.name or 'mapping'} at {base:#x} + {holder.place - base:#x}"
+
+
+def _path(target: Target, held: Held, path: list[Holder], block: int) -> list[str]:
+    """Return the steps as text: each holder, and at last the block."""
+    if not path:
+        return []
+    return [*(holder_name(target, held, each) for each in path), f"block {int(held.blocks.start[block]):#x}"]
+
+
+def _after(path: list[str], count: int, limit: int) -> tuple[str | Line, ...]:
+    lines: list[str | Line] = []
+    if limit and count > limit:
+        lines.append(Line.plain(f"… {count - limit:,} more pointers: --json has them all", "dim"))
+    if not path:
+        return (*lines, Line.plain("no root leads to it", "total"))
+    lines.append(Line.plain("the shortest way to it from a root:", "heading"))
+    lines += [Line.plain(f"  {'→ ' if index else '  '}{step}") for index, step in enumerate(path)]
+    return tuple(lines)
+
+
+COMMAND = Command(
+    name="heap owners",
+    summary="Show who points at a block, and the shortest way to it from a root.",
+    description=(
+        "Every aligned word of a register, a root (see `heap leaks`) or another block in use that points into the block is a row: where it "
+        "lies, at which offset of the block it points, and whose it is: a symbol, a thread's frame and local variable, or a block, with "
+        "what `heap leaks` says of that one."
+    ),
+    run=run,
+    arguments=(Argument("ADDRESS", "expression", "An address anywhere in the block.", required=True),),
+    examples=(("heap owners p", "who holds the block that p points to"),),
+)

@@ -1,0 +1,82 @@
+"""Places on stacks as gdb names them: frames and local variables."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import gdb
+
+# Further up a stack, places are told by their distance from the stack pointer alone.
+_MOST_FRAMES = 512
+
+
+def stack_place(thread: int, address: int) -> str:
+    """Return what lies at an address of the stack of gdb's thread of that number: "frame 2 main, local p", or "sp+0x48".
+
+    The user's thread and frame are put back.
+    """
+    wanted = next((each for each in gdb.selected_inferior().threads() if each.num == thread), None)
+    selected = gdb.selected_thread()
+    if wanted is None or selected is None:
+        return f"{address:#x}"
+    try:
+        frame = gdb.selected_frame()
+    except gdb.error:
+        frame = None
+    try:
+        if wanted.num != selected.num:
+            wanted.switch()
+        return _place(address)
+    except gdb.error:
+        return f"{address:#x}"
+    finally:
+        if wanted.num != selected.num:
+            selected.switch()
+            if frame is not None and frame.is_valid():
+                frame.select()
+
+
+def _place(address: int) -> str:
+    newest = gdb.newest_frame()
+    bottom = _stack_pointer(newest)
+    holding, number = newest, 0
+    frame = newest
+    for index in range(_MOST_FRAMES):
+        if frame is None or _stack_pointer(frame) > address:
+            break
+        holding, number = frame, index
+        frame = frame.older()
+    else:
+        return f"sp+{address - bottom:#x}"
+    where = f"frame {number} {holding.name() or '?'}"
+    local = next(_variables_at(holding, address), "")
+    if local:
+        return f"{where}, local {local}"
+    # Where the outermost frame that gdb shows ends is not known: what started the program or the thread lies above it.
+    return f"{'above ' if frame is None else ''}{where}, sp{address - bottom:+#x}"
+
+
+def _stack_pointer(frame: gdb.Frame) -> int:
+    return int(frame.read_register("sp")) & ((1 << 64) - 1)
+
+
+def _variables_at(frame: gdb.Frame, address: int) -> Iterator[str]:
+    """Yield the frame's variable that the address is in, with the offset in it, if gdb knows one."""
+    try:
+        block = frame.block()
+    except (gdb.error, RuntimeError):
+        return
+    while block is not None:
+        for symbol in block:
+            if symbol.is_variable or symbol.is_argument:
+                try:
+                    value = symbol.value(frame)
+                    start = int(value.address) if value.address is not None else None
+                except gdb.error:
+                    continue
+                if start is not None and start <= address < start + value.type.sizeof:
+                    offset = address - start
+                    yield f"{symbol.name}+{offset:#x}" if offset else symbol.name
+        if block.function:
+            return
+        block = block.superblock
