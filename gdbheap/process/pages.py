@@ -1,0 +1,251 @@
+"""Which pages of a live process's mappings exist, and as what: from PAGEMAP_SCAN where the kernel has it, else from pagemap.
+
+Asking touches nothing. What neither tells on some kernel is said by `Pages.source`.
+"""
+
+from __future__ import annotations
+
+import enum
+import fcntl
+import os
+import re
+import struct
+from array import array
+from collections import Counter
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from gdbheap.process.address_space import VMA
+from gdbheap.process.memory import PAGE
+
+
+class PageState(enum.IntEnum):
+    """What a page is to the process. `label` is the published name, `glyph` stands for it in a strip."""
+
+    UNTOUCHED = 0
+    ZERO = 1
+    ANONYMOUS = 2
+    FILE = 3
+    SWAPPED = 4
+    GUARD = 5
+
+    @property
+    def label(self) -> str:
+        """The name in text and JSON: "untouched", "zero", ..."""
+        return self.name.lower()
+
+    @property
+    def glyph(self) -> str:
+        return ".zafsg"[self]
+
+
+# How the states were learnt.
+PAGEMAP_SCAN = "PAGEMAP_SCAN"
+PAGEMAP = "pagemap"
+
+
+@dataclass(frozen=True)
+class Run:
+    """Pages of one state, [start, end). `huge`: mapped as one huge page (only PAGEMAP_SCAN tells)."""
+
+    start: int
+    end: int
+    state: PageState
+    huge: bool = False
+
+
+@dataclass(frozen=True)
+class Pages:
+    """The runs of a mapping, in order and without a gap. With `source` PAGEMAP, "zero" may also be a page shared with a forked process."""
+
+    vma: VMA
+    runs: tuple[Run, ...]
+    source: str
+
+    def counts(self) -> Counter[PageState]:
+        """Return the number of pages of each state."""
+        counts: Counter[PageState] = Counter()
+        for run in self.runs:
+            counts[run.state] += (run.end - run.start) // PAGE
+        return counts
+
+    @property
+    def resident(self) -> int:
+        """Bytes in memory, as the kernel counts them in Rss: the zero page is nobody's."""
+        counts = self.counts()
+        return (counts[PageState.ANONYMOUS] + counts[PageState.FILE]) * PAGE
+
+    @property
+    def huge(self) -> int:
+        """Bytes mapped as huge pages."""
+        return sum(run.end - run.start for run in self.runs if run.huge)
+
+    def strip(self, width: int) -> str:
+        """Return at most `width` glyphs, each for an equal number of pages: what most of those that exist are; a capital where all are."""
+        step = -(-(self.vma.size // PAGE) // width) * PAGE
+        groups: list[Counter[PageState]] = [Counter() for _ in range(-(-self.vma.size // step))]
+        for run in self.runs:
+            if run.state is not PageState.UNTOUCHED:
+                _spread(groups, run, self.vma.start, step)
+        last = (self.vma.size - 1) % step // PAGE + 1
+        sizes = [step // PAGE] * (len(groups) - 1) + [last]
+        return "".join(_glyph(group, size) for group, size in zip(groups, sizes))
+
+
+def _glyph(group: Counter[PageState], size: int) -> str:
+    if not group:
+        return PageState.UNTOUCHED.glyph
+    state, count = group.most_common(1)[0]
+    return state.glyph.upper() if count == size else state.glyph
+
+
+def read_pages(pid: int, vmas: Iterable[VMA]) -> Iterator[Pages]:
+    """Yield the pages of each mapping of a process on this machine; raise OSError where the kernel does not let us ask.
+
+    vsyscall, which lies beyond all page tables, is left out.
+    """
+    with open(f"/proc/{pid}/pagemap", "rb", buffering=0) as pagemap:
+        scan = _Scan(pagemap.fileno())
+        for vma in vmas:
+            if vma.end > 1 << 63:
+                continue
+            if scan.works:
+                yield Pages(vma, tuple(_filled(vma, scan.runs(vma))), PAGEMAP_SCAN)
+            else:
+                yield Pages(vma, tuple(_merged(_pagemap_runs(pagemap.fileno(), vma))), PAGEMAP)
+
+
+def _spread(groups: list[Counter[PageState]], run: Run, base: int, step: int) -> None:
+    """Count a run's pages into the groups that it reaches."""
+    at = run.start
+    while at < run.end:
+        index = (at - base) // step
+        stop = min(run.end, base + (index + 1) * step)
+        groups[index][run.state] += (stop - at) // PAGE
+        at = stop
+
+
+# include/uapi/linux/fs.h (Linux 6.7): struct pm_scan_arg, struct page_region and the categories.
+_IOCTL_SCAN = 0xC0606610
+_SCAN_ARGUMENT = struct.Struct("<12Q")
+_FILE, _PRESENT, _SWAPPED, _ZERO_PAGE, _HUGE, _GUARD = 1 << 2, 1 << 3, 1 << 4, 1 << 5, 1 << 6, 1 << 8
+_REGIONS = 4096
+
+
+class _Scan:
+    """The ioctl PAGEMAP_SCAN on an open pagemap. `works` is False where the kernel has none (before Linux 6.7)."""
+
+    def __init__(self, pagemap: int) -> None:
+        self._pagemap = pagemap
+        self._regions = array("Q", bytes(24 * _REGIONS))
+        self._guard = _GUARD
+        self.works = self._try(_GUARD) or self._try(0)
+
+    def _try(self, guard: int) -> bool:
+        """Whether the kernel takes the request, with PAGE_IS_GUARD (Linux 6.15) or without."""
+        self._guard = guard
+        try:
+            self._scan(PAGE, 2 * PAGE)
+        except OSError:
+            return False
+        return True
+
+    def runs(self, vma: VMA) -> Iterator[Run]:
+        """Yield the runs of all that was touched; raise OSError."""
+        at = vma.start
+        while at < vma.end:
+            count, walked = self._scan(at, vma.end)
+            for index in range(0, 3 * count, 3):
+                start, end, categories = self._regions[index : index + 3]
+                yield Run(start, end, _scanned_state(categories), bool(categories & _HUGE))
+            # With all regions used the kernel may say that it walked less far than the last of them reaches (seen on Linux 6.18).
+            walked = max(walked, self._regions[3 * count - 2] if count else 0)
+            if walked <= at:
+                return
+            at = walked
+
+    def _scan(self, start: int, end: int) -> tuple[int, int]:
+        """Fill the regions; return how many there are, and up to which address they tell."""
+        any_of = _PRESENT | _SWAPPED | self._guard
+        argument = bytearray(
+            _SCAN_ARGUMENT.pack(
+                _SCAN_ARGUMENT.size,
+                0,
+                start,
+                end,
+                0,
+                self._regions.buffer_info()[0],
+                _REGIONS,
+                0,
+                0,
+                0,
+                any_of,
+                any_of | _FILE | _ZERO_PAGE | _HUGE,
+            )
+        )
+        count = fcntl.ioctl(self._pagemap, _IOCTL_SCAN, argument, True)
+        return count, _SCAN_ARGUMENT.unpack(argument)[4]
+
+
+def _scanned_state(categories: int) -> PageState:
+    if categories & _GUARD:
+        return PageState.GUARD
+    if categories & _SWAPPED:
+        return PageState.SWAPPED
+    if categories & _ZERO_PAGE:
+        return PageState.ZERO
+    return PageState.FILE if categories & _FILE else PageState.ANONYMOUS
+
+
+def _filled(vma: VMA, runs: Iterable[Run]) -> Iterator[Run]:
+    """Yield the runs and, between them, what was never touched."""
+    at = vma.start
+    for run in _merged(runs):
+        if run.start > at:
+            yield Run(at, run.start, PageState.UNTOUCHED)
+        yield run
+        at = run.end
+    if at < vma.end:
+        yield Run(at, vma.end, PageState.UNTOUCHED)
+
+
+def _merged(runs: Iterable[Run]) -> Iterator[Run]:
+    last: Run | None = None
+    for run in runs:
+        if last is not None and (last.end, last.state, last.huge) == (run.start, run.state, run.huge):
+            last = Run(last.start, run.end, run.state, run.huge)
+            continue
+        if last is not None:
+            yield last
+        last = run
+    if last is not None:
+        yield last
+
+
+def _pagemap_state(top: int) -> PageState:
+    """Return the state by the top byte of a pagemap entry (Documentation/admin-guide/mm/pagemap.rst): bit 63 present, 62 swapped,
+    61 file or shared, 58 guard, 56 exclusively mapped. The zero page is mapped by many and is no file's."""
+    if top & 0x04:
+        return PageState.GUARD
+    if top & 0x40:
+        return PageState.SWAPPED
+    if not top & 0x80:
+        return PageState.UNTOUCHED
+    if top & 0x20:
+        return PageState.FILE
+    return PageState.ANONYMOUS if top & 0x01 else PageState.ZERO
+
+
+_STATES = bytes(_pagemap_state(top) for top in range(256))
+_SAME = re.compile(rb"(.)\1*", re.DOTALL)
+_BLOCK_PAGES = 1 << 16
+
+
+def _pagemap_runs(pagemap: int, vma: VMA) -> Iterator[Run]:
+    """Yield runs, split at the blocks that pagemap is read in; raise OSError."""
+    for start in range(vma.start, vma.end, _BLOCK_PAGES * PAGE):
+        pages = min(_BLOCK_PAGES, (vma.end - start) // PAGE)
+        entries = os.pread(pagemap, 8 * pages, start // PAGE * 8)
+        states = entries[7::8].translate(_STATES).ljust(pages, b"\0")
+        for match in _SAME.finditer(states):
+            yield Run(start + match.start() * PAGE, start + match.end() * PAGE, PageState(match[1][0]))
