@@ -20,6 +20,7 @@ MODULES = (
     "vmmap",
     "heap_leaks",
     "heap_owners",
+    "heap_search",
 )
 
 COMMANDS: tuple[Command, ...] = tuple(import_module(f"{__name__}.{module}").COMMAND for module in MODULES)

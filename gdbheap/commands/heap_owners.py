@@ -7,8 +7,8 @@ from typing import Any
 
 from gdbheap.analysis.leaks import Held, Leaks, Verdict, find_leaks, read_held
 from gdbheap.analysis.owners import BLOCK, REGISTER, Holder, holders_of, shortest_path
-from gdbheap.analysis.roots import STACK
 from gdbheap.commands.command import Argument, Command, Target
+from gdbheap.commands.place_name import place_name
 from gdbheap.errors import UsageError
 from gdbheap.report.report import Column, Line, Report
 
@@ -71,15 +71,7 @@ def holder_name(target: Target, held: Held, holder: Holder) -> str:
     if holder.kind == BLOCK and holder.block is not None:
         start = int(held.blocks.start[holder.block])
         return f"block {start:#x} + {holder.place - start:#x}"
-    if holder.kind == STACK:
-        number = int(holder.name.rpartition(" ")[2])
-        return f"{holder.name}: {target.stack_place(number, holder.place)}"
-    symbol = target.symbol_at(holder.place)
-    if symbol:
-        return symbol
-    root = held.roots.find(holder.place)
-    base = holder.place if root is None else root.start
-    return f"{holder.name or 'mapping'} at {base:#x} + {holder.place - base:#x}"
+    return place_name(target, held.roots, holder.place)
 
 
 def _path(target: Target, held: Held, path: list[Holder], block: int) -> list[str]:
