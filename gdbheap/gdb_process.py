@@ -12,8 +12,6 @@ from dataclasses import replace
 
 import gdb
 
-from gdbheap.elf.core_file import open_core
-from gdbheap.elf.modules import find_modules, main_module
 from gdbheap.errors import HeapError, MemoryFault, NoProcess, UsageError
 from gdbheap.process.address_space import AddressSpace
 from gdbheap.process.live_memory import LiveMemory
@@ -75,6 +73,8 @@ def gather() -> Process:
     space = read_maps(pid) if pid is not None else _remote_maps(notes)
     if pid is not None:
         memory = LiveMemory(pid, memory, space)
+    from gdbheap.elf.modules import find_modules, main_module  # kept out of gdb's start, as all of elf/ is
+
     modules = find_modules(memory, space, _opener(pid))
     return Process(
         kind=kind,
@@ -182,6 +182,8 @@ def _word(inferior: gdb.Inferior) -> int:
 
 def _gather_core(inferior: gdb.Inferior) -> Process:
     """Return the process of the core that gdb has loaded, read from the file itself; threads get gdb's numbers."""
+    from gdbheap.elf.core_file import open_core  # kept out of gdb's start, and for cores alone
+
     match = re.search(
         r"^Local core dump file:\n\s+`(.*)', file type", gdb.execute("info files", to_string=True), re.MULTILINE
     )
@@ -233,13 +235,20 @@ def _opener(pid: int | None):
     gdb has found most of them already (it knows about sysroot); a process in another root is read through its own.
     """
     known = {each.build_id: each.filename for each in gdb.objfiles() if each.build_id and each.owner is None}
-    root = f"/proc/{pid}/root" if pid is not None else ""
+    root = "" if pid is None or _same_directory("/", f"/proc/{pid}/root") else f"/proc/{pid}/root"
 
     def open_as(path: str, build_id: str) -> str | None:
         candidates = (known.get(build_id) if build_id else None, root + path, path)
         return next((each for each in candidates if each and os.path.isfile(each)), None)
 
     return open_as
+
+
+def _same_directory(one: str, other: str) -> bool:
+    try:
+        return os.path.samefile(one, other)
+    except OSError:
+        return True  # what cannot be seen into is of no use
 
 
 def _threads(word: int, notes: list[str]) -> tuple[Thread, ...]:

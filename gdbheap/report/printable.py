@@ -26,12 +26,17 @@ def display_width(text: str) -> int:
     return sum(map(_columns, text))
 
 
-def cut(text: str, width: int) -> str:
+def cut_middle(text: str, width: int) -> str:
     """Return the text within `width` columns, its middle replaced by "…" where it is longer: both ends of a path tell most."""
     if display_width(text) <= width or width < 3:
         return text
     tail = _fitting(text[::-1], (width - 1) * 2 // 3)[::-1]
     return _fitting(text, width - 1 - display_width(tail)) + "…" + tail
+
+
+def cut_end(text: str, width: int) -> str:
+    """Return the text within `width` columns, its end replaced by "…" where it is longer."""
+    return text if display_width(text) <= width or width < 3 else _fitting(text, width - 1) + "…"
 
 
 def human_size(size: int) -> str:

@@ -9,14 +9,16 @@ from typing import Any
 
 from gdbheap.malloc.heap_view import Fault
 from gdbheap.report.cells import RIGHT, cell_text
-from gdbheap.report.printable import cut, display_width, human_size, printable
+from gdbheap.report.printable import cut_end, cut_middle, display_width, human_size, printable
 from gdbheap.report.report import Column, Line, Report
 
 # Text of a kind (a column's or a Line's token), as it goes to the terminal.
 Paint = Callable[[str, str], str]
 
 _GAP = "  "
-_SHORTEST = 12
+
+# Columns that give way on a narrow terminal, the first first: how each is cut, and what it keeps.
+_CUT = {"preview": (cut_end, 16), "path": (cut_middle, 12)}
 
 # The one palette: each kind of thing, in pygments' style words. Colours are the terminal's own sixteen.
 PALETTE = {
@@ -85,7 +87,7 @@ def terminal_paint() -> Paint:
 def text_lines(report: Report, width: int | None = None, paint: Paint = plain) -> Iterator[str]:
     """Yield the report's lines, each with its line end.
 
-    `width` is the terminal's: paths are cut to it (None: nothing is cut). `paint` colours.
+    `width` is the terminal's: paths and previews are cut to it (None: nothing is cut). `paint` colours.
     """
     for line in report.before:
         yield _line(line, paint)
@@ -144,15 +146,16 @@ def _widths(rows: Sequence[Sequence[Any] | Line], shown: list[tuple[int, Column]
 
 
 def _narrow(widths: list[int], columns: list[Column], width: int | None) -> None:
-    """Take from the path columns what the line has too much."""
+    """Take from the columns that may give way what the line has too much."""
     if width is None:
         return
     excess = sum(widths) + len(_GAP) * (len(widths) - 1) - width
-    for place, column in enumerate(columns):
-        if excess > 0 and column.token == "path":
-            taken = min(excess, max(widths[place] - _SHORTEST, 0))
-            widths[place] -= taken
-            excess -= taken
+    for token, (_, shortest) in _CUT.items():
+        for place, column in enumerate(columns):
+            if excess > 0 and column.token == token:
+                taken = min(excess, max(widths[place] - shortest, 0))
+                widths[place] -= taken
+                excess -= taken
 
 
 def _join(cells: list[str], widths: list[int], columns: list[Column], tokens: list[str], paint: Paint) -> str:
@@ -161,8 +164,8 @@ def _join(cells: list[str], widths: list[int], columns: list[Column], tokens: li
     last = max((place for place, cell in enumerate(cells) if cell), default=-1)
     for place in range(last + 1):
         cell = cells[place]
-        if columns[place].token == "path":
-            cell = cut(cell, widths[place])
+        if columns[place].token in _CUT:
+            cell = _CUT[columns[place].token][0](cell, widths[place])
         padding = " " * (widths[place] - display_width(cell))
         painted = paint(tokens[place], cell)
         right = columns[place].format in RIGHT

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gdbheap.report.printable import cut, display_width, human_size, printable
+from gdbheap.report.printable import cut_end, cut_middle, display_width, human_size, printable
 
 
 @pytest.mark.parametrize(
@@ -42,9 +42,14 @@ def test_wide_and_combining_characters_take_their_columns():
 
 
 def test_a_path_is_cut_in_its_middle():
-    assert cut("/usr/lib/x86_64-linux-gnu/libc.so.6", 20) == "/usr/li…nu/libc.so.6"
-    assert display_width(cut("/usr/lib/x86_64-linux-gnu/libc.so.6", 20)) == 20
-    assert cut("/short", 20) == "/short"
+    assert cut_middle("/usr/lib/x86_64-linux-gnu/libc.so.6", 20) == "/usr/li…nu/libc.so.6"
+    assert display_width(cut_middle("/usr/lib/x86_64-linux-gnu/libc.so.6", 20)) == 20
+    assert cut_middle("/short", 20) == "/short"
+
+
+def test_a_preview_is_cut_at_its_end():
+    assert cut_end("漢字漢字", 6) == "漢字…"
+    assert cut_end("漢字漢字", 8) == "漢字漢字"
 
 
 @pytest.mark.parametrize(

@@ -69,6 +69,12 @@ def test_a_path_gives_way_on_a_narrow_terminal():
     )
 
 
+def test_a_preview_gives_way_before_a_path_does():
+    columns = (Column("preview", "text", "preview"), Column("path", "text", "path"))
+    rows = [("0123456789 0123456789", "/usr/lib/x86_64-linux-gnu/libc.so.6")]
+    assert text(Report("x", columns, rows), width=40).split("\n")[1] == "0123456789 0123…  /usr/li…-gnu/libc.so.6"
+
+
 def test_folded_rows_are_lines_among_the_others():
     columns = (Column("size", "size"), Column("state"))
     people = [(0x20, "in_use"), Line.plain("... 990 more"), (0x123456, "top")]
