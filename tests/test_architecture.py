@@ -110,3 +110,10 @@ def defines_command(path: Path) -> bool:
 def test_gdb_init_is_a_door_and_no_more():
     names = imports_of(ROOT / "gdb_init.py")
     assert names == {"os", "sys", "gdbheap.gdb_plugin", "gdbheap.packages"}
+
+
+def test_the_modules_that_help_tests_have_names_of_their_own():
+    names = [
+        path.stem for path in (ROOT / "tests").rglob("*.py") if not path.name.startswith(("test_", "conftest", "__"))
+    ]
+    assert sorted(names) == sorted(set(names))

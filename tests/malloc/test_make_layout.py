@@ -7,7 +7,7 @@ import random
 from dataclasses import dataclass
 
 import pytest
-from made_process import ARENA, DATA, HEAP, HEAP_END, LIBC, MP, POINTER, TOP, MadeProcess
+from made_libc import ARENA, DATA, HEAP, HEAP_END, LIBC, MP, POINTER, TOP, MadeProcess
 
 from gdbheap.errors import HeapError, NoHeap, NoSymbols
 from gdbheap.malloc import builtin_structs as built_in
