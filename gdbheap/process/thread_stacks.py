@@ -1,0 +1,66 @@
+"""Each thread's stack as glibc allocated it, guard and all: from its struct pthread, without knowing that struct's layout."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gdbheap.errors import MemoryFault
+from gdbheap.process.memory import PAGE
+from gdbheap.process.process import Process
+
+# struct pthread is 0x900 to 0x940 bytes (64-bit) in glibc 2.31 to 2.43, and starts at the thread pointer.
+_SIZE = 0xA00
+
+
+@dataclass(frozen=True)
+class ThreadStack:
+    """[start, end) of what was allocated for a thread: `guard` bytes that may not be touched, the stack, its TLS and struct pthread."""
+
+    start: int
+    end: int
+    guard: int
+
+
+def find_thread_stacks(process: Process, pointers: Mapping[int, int]) -> dict[int, ThreadStack]:
+    """Return {lwp: its stack} for the threads whose struct pthread tells; `pointers` are their thread pointers.
+
+    The main thread, and those whose stacks the program allocated without telling where they begin, are not among them.
+
+    In struct pthread the members stackblock, stackblock_size, guardsize follow each other (glibc 2.23 to 2.44). They are the words where
+    [stackblock, +size) holds both struct pthread itself and the thread's stack pointer, at the same place in every thread.
+    """
+    found: dict[int, dict[int, ThreadStack]] = {}
+    for thread in process.threads:
+        pointer = pointers.get(thread.lwp)
+        if pointer is not None:
+            found[thread.lwp] = _candidates(process, pointer, thread.stack_pointer)
+    votes = Counter(offset for candidates in found.values() for offset in candidates)
+    if not votes:
+        return {}
+    place = max(votes, key=lambda offset: (votes[offset], -offset))
+    return {lwp: candidates[place] for lwp, candidates in found.items() if place in candidates}
+
+
+def _candidates(process: Process, pointer: int, stack_pointer: int) -> dict[int, ThreadStack]:
+    """Return what the words of one struct pthread may say, by their offset in it."""
+    found: dict[int, ThreadStack] = {}
+    words = _words(process, pointer)
+    for index in range(len(words) - 2):
+        start, size, guard = words[index : index + 3]
+        end = start + size
+        inside = start < stack_pointer < end and start < pointer < end
+        if start and inside and guard < size and guard % PAGE == 0 and end < 1 << 8 * process.word:
+            found[index * process.word] = ThreadStack(start, end, guard)
+    return found
+
+
+def _words(process: Process, pointer: int) -> list[int]:
+    """Return the words from `pointer` on, as far as they can be read."""
+    for size in (_SIZE, PAGE - pointer % PAGE):
+        try:
+            return list(process.words.read_many(pointer, size // process.word))
+        except (MemoryFault, OverflowError):
+            continue
+    return []
