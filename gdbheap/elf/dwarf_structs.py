@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from gdbheap.process.cstruct import CStruct, Field
@@ -43,15 +43,15 @@ def unit_of_source(dwarf: Any, source: str) -> Any | None:
     return None
 
 
-def read_structs(unit: Any, wanted: Collection[str], only: Mapping[str, Collection[str]]) -> dict[str, CStruct]:
-    """Return the wanted structs that `unit` defines, by their tag without leading "_"; `only` names the members to keep, if not all."""
+def read_structs(unit: Any, wanted: Collection[str]) -> dict[str, CStruct]:
+    """Return the wanted structs that `unit` defines, by their tag without leading "_"."""
     found: dict[str, CStruct] = {}
     for die in itertools.islice(_top_level(unit, set()), MAX_DIES):
         if die.tag not in _AGGREGATES or "DW_AT_declaration" in die.attributes:
             continue
         name = _name(die).lstrip("_")
         if name in wanted and name not in found and "DW_AT_byte_size" in die.attributes:
-            found[name] = _struct(die, name, only.get(name))
+            found[name] = _struct(die, name)
     return found
 
 
@@ -74,11 +74,11 @@ def _place(unit: Any) -> tuple[int, int]:
     return id(unit.dwarfinfo), unit.cu_offset
 
 
-def _struct(die: Any, name: str, only: Collection[str] | None) -> CStruct:
+def _struct(die: Any, name: str) -> CStruct:
     members = itertools.islice(_members(die, 0, 0), MAX_MEMBERS)
     size = _constant(die, "DW_AT_byte_size")
     inside = (each for each in members if each.offset >= 0 and each.offset + each.size <= size)
-    return CStruct(name, size, {each.name: each for each in inside if only is None or each.name in only})
+    return CStruct(name, size, {each.name: each for each in inside})
 
 
 def _members(die: Any, base: int, depth: int) -> Iterator[Field]:
@@ -90,8 +90,8 @@ def _members(die: Any, base: int, depth: int) -> Iterator[Field]:
         name = _name(member)
         if name:
             size, count = _size(member, 0)
-            # Padding of no elements (char pad[0]) and flexible arrays hold nothing to read.
-            if count > 0:
+            # Padding of no elements (char pad[0]) and flexible arrays hold nothing to read; a type in a missing file (dwz) has no size.
+            if size > 0 and count > 0:
                 yield Field(name, offset, size * count, count)
         elif depth < MAX_NESTING:
             inner = _type(member)

@@ -6,7 +6,7 @@ import mmap
 import re
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -38,23 +38,11 @@ WANTED_SYMBOLS = frozenset(
         ),
     )
 )
-# Each set of structs, and functions in whose compilation unit they are defined (the first that has them wins).
-WANTED_STRUCTS: Mapping[tuple[str, ...], tuple[str, ...]] = {
-    (
-        "malloc_state",
-        "malloc_par",
-        "malloc_chunk",
-        "tcache_perthread_struct",
-        "tcache_entry",
-        "heap_info",
-    ): ("_int_malloc", "_int_free", "__libc_malloc", "malloc", "malloc_check"),
-    ("link_map",): ("_int_malloc", "_dl_addr", "_dl_map_object"),
-    ("pthread",): ("start_thread", "__libc_fork", "_int_malloc"),
-}
-WANTED_MEMBERS = {
-    "link_map": frozenset(("l_addr", "l_name", "l_ld", "l_next", "l_prev", "l_tls_offset", "l_tls_modid")),
-    "pthread": frozenset(("tid", "stackblock", "stackblock_size", "guardsize", "reported_guardsize", "specific")),
-}
+WANTED_STRUCTS = frozenset(
+    ("malloc_state", "malloc_par", "malloc_chunk", "tcache_perthread_struct", "tcache_entry", "heap_info")
+)
+# Functions in whose compilation unit these are defined; the first that a file has is asked.
+FUNCTIONS = ("_int_malloc", "_int_free", "__libc_malloc", "malloc", "malloc_check")
 # Texts that tell what the code does: safe-linking came with the first (2.32).
 WANTED_TEXTS = ("malloc(): unaligned tcache chunk detected",)
 _BANNER = re.compile(rb"(?:stable|development) release version (\d+\.\d+)")
@@ -168,25 +156,24 @@ def _read_all_structs(
     try:
         dwarf = elf.get_dwarf_info(relocate_dwarf_sections=False)
         problem = _join_alternate(elf, dwarf, path, search)
-        for names, functions in WANTED_STRUCTS.items():
-            for unit in _units(dwarf, symbols, functions):
-                found.update(read_structs(unit, names, WANTED_MEMBERS))
-                if names[0] in found:
-                    break
-        if "malloc_state" not in found and "main_arena" in symbols:
-            unit = unit_of_source(dwarf, "malloc.c")
-            found.update(read_structs(unit, next(iter(WANTED_STRUCTS)), {}) if unit is not None else {})
+        for unit in _units(dwarf, symbols):
+            found = read_structs(unit, WANTED_STRUCTS)
+            if "malloc_state" in found:
+                break
     except UNPARSABLE as error:
         problem = f"the debug info in {path} cannot be read: {_reason(error)}"
     return found, problem
 
 
-def _units(dwarf: Any, symbols: Mapping[str, Symbol], functions: tuple[str, ...]) -> Any:
-    """Yield the compilation units that hold the functions' code."""
-    for name in functions:
+def _units(dwarf: Any, symbols: Mapping[str, Symbol]) -> Iterator[Any]:
+    """Yield the compilation units that may define malloc's structs: those with its functions' code, at last the one named malloc.c."""
+    for name in FUNCTIONS:
         unit = unit_of_address(dwarf, symbols[name].value) if name in symbols else None
         if unit is not None:
             yield unit
+    unit = unit_of_source(dwarf, "malloc.c") if "main_arena" in symbols else None
+    if unit is not None:
+        yield unit
 
 
 def _join_alternate(elf: Any, dwarf: Any, path: str, search: DebugSearch) -> str:

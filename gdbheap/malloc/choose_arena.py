@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from gdbheap.errors import MemoryFault, NoHeap, NoSymbols
 from gdbheap.malloc import builtin_structs
-from gdbheap.malloc.find_libc import Libc, data_ranges
+from gdbheap.malloc.find_libc import Libc, data_ranges, other_mallocs
 from gdbheap.malloc.layout import BUILT_IN, DWARF, SIGNATURE, SYMBOL, Located
 from gdbheap.malloc.locate_arena import MAX_ARENAS, find_main_arenas, is_blank
 from gdbheap.malloc.locate_mp import find_mps
@@ -44,12 +44,15 @@ def choose_arena(process: Process, libcs: list[Libc]) -> ChosenArena:
     # A preloaded libc_malloc_debug.so comes first, but serves only those who switch it on; until then libc's malloc is used.
     for chosen in (*used, *(each for each in found if not each.libc.debug)):
         if chosen.blank:
-            raise NoHeap(NOT_USED_YET)
+            raise NoHeap(_not_used_yet(process))
         others = [each for each in used if each is not chosen]
         notes = [f"{chosen.libc.module.path} serves malloc, in place of libc"] if chosen.libc.debug else []
         notes += [
             f"another malloc in use is not shown: main_arena at {each.address:#x}, {each.libc.module.path}"
             for each in others
+        ]
+        notes += [
+            f"{name} is loaded: what it serves in malloc's place is not in this heap" for name in other_mallocs(process)
         ]
         return replace(chosen, notes=tuple(notes))
     raise _not_found(process, libcs)
@@ -125,6 +128,13 @@ def _chosen(process: Process, libc: Libc, where: Located, struct: CStruct, sourc
     return ChosenArena(libc, where, struct, source, alignment, blank, used)
 
 
+def _not_used_yet(process: Process) -> str:
+    others = other_mallocs(process)
+    if others:
+        return f"glibc's malloc has not been used: {', '.join(others)} is loaded and serves malloc in its place"
+    return NOT_USED_YET
+
+
 def _not_found(process: Process, libcs: list[Libc]) -> NoHeap | NoSymbols:
     """Return the error that tells best why there is no main_arena."""
     libc = libcs[-1]
@@ -133,7 +143,7 @@ def _not_found(process: Process, libcs: list[Libc]) -> NoHeap | NoSymbols:
         for fastbins in (True, False):
             structs = builtin_structs.malloc_pars(process.word, fastbins)
             if any(mp.untouched for mp in find_mps(process, ranges, structs, None)):
-                return NoHeap(NOT_USED_YET)
+                return NoHeap(_not_used_yet(process))
     if libc.static:
         return NoHeap(
             f"no libc is loaded, and {libc.module.path} has no glibc malloc in its data that can be recognised (or has not used it yet)"

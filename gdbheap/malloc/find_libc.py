@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from gdbheap.errors import NoHeap
 from gdbheap.process.address_space import VMA
-from gdbheap.process.elf_image import PT_INTERP, PT_LOAD, ElfImage, read_image
+from gdbheap.process.elf_image import PF_W, PT_INTERP, PT_LOAD, ElfImage, read_image
 from gdbheap.process.memory import PAGE
 from gdbheap.process.process import Module, Process
 from gdbheap.process.symbols import ModuleSymbols, SymbolsOf
@@ -17,6 +17,7 @@ _DELETED = " (deleted)"
 _GLIBC = re.compile(r"libc\.so\.6(\.1)?|libc-2\.\d+(\.9000)?\.so")
 _MALLOC_DEBUG = re.compile(r"libc_malloc_debug\.so(\.\d+)?")
 _OTHER_LIBC = re.compile(r"ld-musl-.*|libc\.musl-.*|libc\.so|ld-uClibc.*|libuClibc.*")
+_OTHER_MALLOC = re.compile(r"lib(jemalloc|tcmalloc|mimalloc|hoard|snmalloc|rpmalloc|[alt]san)[-_.].*")
 
 
 @dataclass(frozen=True)
@@ -51,14 +52,20 @@ def find_libcs(process: Process, symbols_of: SymbolsOf) -> list[Libc]:
     ]
 
 
+def other_mallocs(process: Process) -> list[str]:
+    """Return the file names of the loaded libraries that serve malloc in glibc's place, as far as names tell."""
+    return sorted({name for name in map(_file_name, process.modules) if _OTHER_MALLOC.fullmatch(name)})
+
+
 def data_ranges(process: Process, libc: Libc) -> list[tuple[int, int]]:
     """Return the page-aligned [start, end) that hold the module's initialised data, in order of address."""
     if libc.image is not None:
-        loads = [each for each in libc.image.segments if each.kind == PT_LOAD and each.flags & 2]
+        loads = [each for each in libc.image.segments if each.kind == PT_LOAD and each.flags & PF_W and each.file_size]
+        space = process.address_space
         return sorted(
-            (each.address & -PAGE, -(-(each.address + each.file_size) // PAGE) * PAGE)
+            part
             for each in loads
-            if each.file_size
+            for part in space.parts(each.address & -PAGE, -(-(each.address + each.file_size) // PAGE) * PAGE)
         )
     return [(vma.start, vma.end) for vma in _data_mappings(process, libc.module.path)]
 

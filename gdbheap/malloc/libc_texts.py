@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from gdbheap.malloc.find_libc import Libc
-from gdbheap.process.elf_image import PT_LOAD
+from gdbheap.process.elf_image import PF_W, PT_LOAD
 from gdbheap.process.memory import readable_pieces
 from gdbheap.process.process import Process
 
@@ -37,6 +37,6 @@ def read_version(process: Process, libc: Libc) -> str:
 def _read_only(process: Process, libc: Libc) -> Iterator[bytes]:
     """Yield the readable parts of the module's segments that are not written to."""
     for segment in libc.image.segments if libc.image is not None else ():
-        if segment.kind == PT_LOAD and not segment.flags & 2 and segment.size <= MAX_SEGMENT:
-            pieces = readable_pieces(process.memory, segment.address, segment.address + segment.size, MAX_SEGMENT)
-            yield from (bytes(piece) for _, piece in pieces)
+        if segment.kind == PT_LOAD and not segment.flags & PF_W and segment.size <= MAX_SEGMENT:
+            for start, end in process.address_space.parts(segment.address, segment.address + segment.size):
+                yield from (bytes(piece) for _, piece in readable_pieces(process.memory, start, end, MAX_SEGMENT))

@@ -24,6 +24,8 @@ class ThreadBlock:
 
 # How far below the thread pointer a libc that is not found by the linker's own record is looked for.
 SCAN = 0x2000
+# libc's own block is some 0x90 bytes; a static program's has all of the program's thread-local variables.
+MAX_BLOCK = 1 << 20
 
 
 def find_block(process: Process, thread: Thread, pointer: int, place: TlsPlace | None) -> ThreadBlock | None:
@@ -31,7 +33,9 @@ def find_block(process: Process, thread: Thread, pointer: int, place: TlsPlace |
     if place is None:
         return ThreadBlock(thread, pointer, pointer - SCAN, pointer, exact=False)
     start = pointer - place.offset if place.offset is not None else _from_vector(process, pointer, place.module_id)
-    return None if start is None else ThreadBlock(thread, pointer, start, start + place.size, exact=True)
+    return (
+        None if start is None else ThreadBlock(thread, pointer, start, start + min(place.size, MAX_BLOCK), exact=True)
+    )
 
 
 def tls_place(process: Process, libc: Libc) -> TlsPlace | None:

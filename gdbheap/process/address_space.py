@@ -93,3 +93,12 @@ class AddressSpace:
         if below >= 0 and address < self.vmas[below].end:
             below -= 1
         return (self.vmas[below] if below >= 0 else None, self.vmas[index] if index < len(self.vmas) else None)
+
+    def parts(self, start: int, end: int) -> Iterator[tuple[int, int]]:
+        """Yield what is mapped of [start, end), VMA by VMA: the way to bound a range that the target itself tells."""
+        first = max(bisect_right(self._starts, start) - 1, 0)
+        for vma in self.vmas[first:]:
+            if vma.start >= end:
+                return
+            if max(vma.start, start) < min(vma.end, end):
+                yield max(vma.start, start), min(vma.end, end)

@@ -14,7 +14,7 @@ from gdbheap.process.word_windows import windows
 
 # offsetof(struct pthread, tid), i386 and x86-64, the same in glibc 2.31 to 2.43
 _TID = {4: 0x68, 8: 0x2D0}
-_MOST_BYTES = 4 << 30
+_MOST_BYTES = 1 << 30
 _MOST_FOUND = 1 << 14
 
 

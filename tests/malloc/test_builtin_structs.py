@@ -81,7 +81,7 @@ def test_heap_info(word, alignment, pagesize, size):
     assert built_in.heap_info(word, alignment, pagesize).size == size
 
 
-@pytest.mark.parametrize(("word", "alignment"), built_in.word_and_alignments())
+@pytest.mark.parametrize(("word", "alignment"), list(built_in.word_and_alignments()))
 def test_only_what_precedes_top_differs_between_arenas(word, alignment):
     """The search for main_arena stands on this: from `bins` on, every generation is the same."""
     shapes = {

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import os
 import random
-from dataclasses import dataclass
+import struct
+from dataclasses import dataclass, replace
 
 import pytest
 from made_libc import ARENA, DATA, HEAP, HEAP_END, LIBC, MP, POINTER, TOP, MadeProcess
@@ -147,6 +148,19 @@ def test_without_glibc_one_line_tells(path, error):
     assert str(raised.value) == error
 
 
+def test_another_malloc_in_the_process_is_told_of():
+    image = made(8, WIDE[5])
+    process = image.process()
+    loaded = replace(process, modules=(*process.modules, Module("/usr/lib/libjemalloc.so.2", None, 0)))
+    assert make_layout(loaded, nothing).notes == (
+        "libjemalloc.so.2 is loaded: what it serves in malloc's place is not in this heap",
+    )
+    image.data[ARENA - DATA : ARENA - DATA + image.state.size] = bytes(image.state.size)
+    image.put_member(image.data, MP - DATA, image.par, "sbrk_base", 0)
+    with pytest.raises(NoHeap, match=r"libjemalloc\.so\.2 is loaded and serves malloc in its place"):
+        make_layout(replace(loaded, memory=image.process().memory), nothing)
+
+
 @pytest.mark.parametrize(("mangled", "key"), [(True, 0x1234567890ABCDE1), (False, 0)])
 def test_real_lists_tell_safe_linking_and_the_key(mangled, key):
     image = made(8, WIDE[5])
@@ -172,6 +186,15 @@ def test_a_thread_whose_tls_holds_nothing_of_mallocs_is_not_known():
     (thread,) = make_layout(image.process(), nothing).threads
     assert (thread.tcache, thread.arena, thread.is_known) == (None, None, False)
     assert thread.reason == "tcache is not found in its TLS; thread_arena is not found in its TLS"
+
+
+def test_segments_as_large_as_all_memory_are_searched_no_further_than_is_mapped():
+    image = made(8, WIDE[5])
+    segment = (1, 6, 0, 0x2000_0000_0000_0000, 0x2000_0000_0000_0000, 4096)
+    elf = b"\x7fELF\2\1\1".ljust(32, b"\0") + (64).to_bytes(8, "little") + bytes(14) + b"\x38\0\1\0" + bytes(6)
+    image.data[: len(elf) + 56] = elf + struct.pack("<IIQQQQQQ", *segment[:2], 0, segment[2], 0, *segment[3:])
+    process = replace(image.process(), modules=(Module(LIBC, None, DATA),))
+    assert make_layout(process, nothing).main_arena == found(ARENA)
 
 
 def test_damage_anywhere_never_raises_what_is_no_heap_error():
