@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gdbheap.model import arenas, bins, fastbins, tcache
 from gdbheap.model.errors import Endless
-from gdbheap.model.machine import Machine
+from gdbheap.model.machine import IS_MMAPPED, Machine
 from gdbheap.model.sysmalloc import from_top, sysmalloc
 
 _MOST_SORTED = 10000
@@ -13,11 +13,23 @@ _MOST_SORTED = 10000
 def from_thread_arena(m: Machine, request: int) -> int:
     """Return the mem of a block for `request` bytes from the thread's arena, or from another if that fails; 0 if none can."""
     if m.single_threaded:
-        return int_malloc(m, m.main_arena, request)
+        mem = int_malloc(m, m.main_arena, request)
+        return check_arena(m, m.main_arena, mem, "victim", "&main_arena")
     arena = arenas.get(m, request)
     mem = int_malloc(m, arena, request)
     if not mem and arena:
-        mem = int_malloc(m, arenas.get_retry(m, arena, request), request)
+        arena = arenas.get_retry(m, arena, request)
+        mem = int_malloc(m, arena, request)
+    return check_arena(m, arena, mem, "victim", "ar_ptr")
+
+
+def check_arena(m: Machine, arena: int, mem: int, name: str, arena_name: str) -> int:
+    """Return `mem`, after asserting as glibc does that a chunk is of the arena it was asked of; the names are those of the assertion's text."""
+    if mem and not m.load(mem - m.word) & IS_MMAPPED:
+        m.assert_that(
+            m.arena_of(mem - m.header) == arena,
+            f"!{name} || chunk_is_mmapped (mem2chunk ({name})) || {arena_name} == arena_for_chunk (mem2chunk ({name}))",
+        )
     return mem
 
 

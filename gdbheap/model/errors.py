@@ -28,6 +28,10 @@ class Endless(ModelError):
     """A walk along a list of the heap does not end: the process would hang."""
 
 
+class NotModelled(ModelError):
+    """What happens next is not malloc's to say (a length that wraps, given to memset)."""
+
+
 class TraceError(ModelError):
     """A trace says what cannot be. `text` is the operation, `position` the column (from 0) of what is wrong in it."""
 

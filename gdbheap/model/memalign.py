@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gdbheap.model import arenas, mmapped, trim
-from gdbheap.model.allocate import int_malloc
+from gdbheap.model.allocate import check_arena, int_malloc
 from gdbheap.model.free import in_arena, make_free, merge
 from gdbheap.model.machine import FLAGS, IS_MMAPPED, PREV_INUSE, Machine
 
@@ -11,12 +11,14 @@ from gdbheap.model.machine import FLAGS, IS_MMAPPED, PREV_INUSE, Machine
 def from_thread_arena(m: Machine, alignment: int, request: int) -> int:
     """Return the mem of an aligned block from the thread's arena, or from another if that fails; 0 if none can."""
     if m.single_threaded:
-        return _int_memalign(m, m.main_arena, alignment, request)
+        mem = _int_memalign(m, m.main_arena, alignment, request)
+        return check_arena(m, m.main_arena, mem, "p", "&main_arena")
     arena = arenas.get(m, (request + alignment + m.min_size) & m.mask)
     mem = _int_memalign(m, arena, alignment, request)
     if not mem and arena:
-        mem = _int_memalign(m, arenas.get_retry(m, arena, request), alignment, request)
-    return mem
+        arena = arenas.get_retry(m, arena, request)
+        mem = _int_memalign(m, arena, alignment, request)
+    return check_arena(m, arena, mem, "p", "ar_ptr")
 
 
 def _int_memalign(m: Machine, arena: int, alignment: int, request: int) -> int:

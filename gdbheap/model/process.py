@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gdbheap.model import allocate, arenas, fastbins, free, memalign, mmapped, realloc, tcache, trim
+from gdbheap.model.errors import NotModelled
 from gdbheap.model.kernel import page_up
 from gdbheap.model.machine import IS_MMAPPED, Machine, Thread
 from gdbheap.model.memory import PAGE
@@ -67,11 +68,11 @@ class Process:
 
     def posix_memalign(self, alignment: int, size: int) -> int:
         """posix_memalign: the address stored, 0 where it returns an error instead."""
-        m = self._begin()
+        m = self.machine
         if alignment % m.word or not alignment or alignment & (alignment - 1):
-            m.step("invalid alignment")
+            m.steps[:] = [("invalid alignment",)]
             return 0
-        return self._memalign(m, alignment, size)
+        return self._memalign(self._begin(), alignment, size)
 
     def valloc(self, size: int) -> int:
         """valloc (size)."""
@@ -85,7 +86,7 @@ class Process:
 
     def malloc_usable_size(self, mem: int) -> int:
         """malloc_usable_size (mem)."""
-        return realloc.usable(self.machine, mem) if mem else 0
+        return realloc.usable(self.machine, mem) & self.machine.mask if mem else 0
 
     def malloc_trim(self, pad: int) -> int:
         """malloc_trim (pad)."""
@@ -250,12 +251,11 @@ class Process:
         if m.traits.calloc_uses_tcache:
             mem = tcache.take(m, size)
             if mem:
-                m.memory.clear(
-                    mem,
-                    m.size_of(mem - m.header) - m.word
-                    if tcache.bin_of(m, size) >= tcache.SMALL_BINS
-                    else size - m.word,
-                )
+                by_request = m.traits.calloc_clears_request and tcache.bin_of(m, size) < tcache.SMALL_BINS
+                found = size if by_request else m.size_of(mem - m.header)
+                if found < m.min_size:
+                    raise NotModelled(f"memset of {found - m.word} bytes")
+                m.memory.clear(mem, found - m.word)
                 return mem
         # what top already had before is not known to be zero
         arena = m.main_arena if m.single_threaded else arenas.get(m, request)
@@ -263,10 +263,12 @@ class Process:
         dirty = self._dirty_top(m, arena, top)
         mem = allocate.int_malloc(m, arena, request)
         if not mem and not m.single_threaded:
-            mem = allocate.int_malloc(m, arenas.get_retry(m, arena, request), request)
+            arena = arenas.get_retry(m, arena, request)
+            mem = allocate.int_malloc(m, arena, request)
             top = 0
         if not mem:
             return 0
+        allocate.check_arena(m, arena, mem, "mem", "av")
         chunk = mem - m.header
         if not m.load(chunk + m.SIZE) & IS_MMAPPED:
             found = m.size_of(chunk)

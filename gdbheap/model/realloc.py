@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gdbheap.model import bins, mmapped
-from gdbheap.model.allocate import from_thread_arena, int_malloc
+from gdbheap.model.allocate import check_arena, from_thread_arena, int_malloc
 from gdbheap.model.free import in_arena, leftover, past_tcache
 from gdbheap.model.machine import FLAGS, IS_MMAPPED, PREV_INUSE, Machine
 from gdbheap.model.memory import PAGE
@@ -44,6 +44,7 @@ def resize(m: Machine, chunk: int, size: int, request: int) -> int:
     """Resize a chunk of an arena to the chunk size `size`; return its mem, or 0."""
     arena = m.arena_of(chunk)
     mem = _int_realloc(m, arena, chunk, size)
+    check_arena(m, arena, mem, "newp", "ar_ptr")
     if mem or m.single_threaded:
         return mem
     mem = from_thread_arena(m, request)

@@ -16,7 +16,7 @@ def bin_of(m: Machine, size: int) -> int:
     if not m.traits.tcache_counts_slots:
         return ((size - m.min_size + m.align - 1) & m.mask) // m.align
     index = ((size - m.min_size) & m.mask) // m.align
-    if index < SMALL_BINS:
+    if index < SMALL_BINS or size < m.min_size:
         return index
     largest_small = m.min_size + (SMALL_BINS - 1) * m.align
     return SMALL_BINS + size.bit_length() - largest_small.bit_length()

@@ -49,6 +49,8 @@ class Traits:
     """A tcache is made when a chunk is first put in it (2.43), not at the thread's first call."""
     calloc_uses_tcache: bool = False
     """(2.41)"""
+    calloc_clears_request: bool = False
+    """What calloc clears of a small cached chunk goes by the request (2.42), not by the chunk's size field."""
     memalign_uses_tcache: bool = False
     """(2.38)"""
 
@@ -208,6 +210,7 @@ _ALL = {
         tcache_count=16,
         tcache_counts_slots=True,
         tcache_lazy=True,
+        calloc_clears_request=True,
         has_fastbins=False,
         leftovers_to_tcache=False,
         memalign_small_tail=False,

@@ -14,11 +14,12 @@ from pathlib import Path
 
 from elftools.elf.elffile import ELFFile
 
-from gdbheap.model.errors import Abort, ModelError, Segv
+from gdbheap.model.errors import Abort, ModelError, NotModelled, Segv
 from gdbheap.model.kernel import Kernel
 from gdbheap.model.machine import Machine, Thread
 from gdbheap.model.memory import PAGE, Memory
 from gdbheap.model.process import Process
+from gdbheap.model.ranges import Ranges
 from gdbheap.model.trace import RETURNS_BLOCK, Operation, Player, unparse
 from gdbheap.model.traits import Traits, traits
 
@@ -134,10 +135,18 @@ class Server:
 
     def _read_maps(self) -> None:
         self._vmas = []
+        self.mapped = Ranges()
         for line in Path(f"/proc/{self.pid}/maps").read_text().splitlines():
             fields = line.split(maxsplit=5)
             start, end = (int(part, 16) for part in fields[0].split("-"))
             self._vmas.append((start, end, fields[5] if len(fields) > 5 else ""))
+            if fields[1].startswith("r") and fields[5:] not in (
+                ["[vvar]"],
+                ["[vvar_vclock]"],
+                ["[vsyscall]"],
+                ["[heap]"],
+            ):
+                self.mapped.add(start, end)
         self.libc, self.libc_base = next(
             (path, start) for start, _, path in self._vmas if "/libc.so" in path or "/libc-2" in path
         )
@@ -146,20 +155,20 @@ class Server:
 
     def model(self) -> Player:
         """Return a model of the process before its first allocator call."""
-        memory = Memory(self.word)
+        memory = Memory(self.word, self._page_before)
         limit = 0x7FFFFFFFF000 if self.word == 8 else 0xFFFFE000
         release = tuple(int(part) for part in platform.release().split(".")[:2])
         kernel = Kernel(memory, self._brk, self._mmap_base, limit, huge_alignment=self.word == 8 and release >= (6, 7))
         for start, end, path in self._vmas:
             if path != "[vsyscall]":
                 kernel.taken.add(start, end)
+        for start, end in self.mapped:
+            memory.accessible.add(start, end)
         if self._brk % PAGE:
             # the dynamic linker has put the tunables' text there
             start = self._brk & -PAGE
             memory.accessible.add(start, start + PAGE)
             memory.write(start, os.pread(self._memory, PAGE, start))
-        for name, size in (("main_arena", self.traits.arena_size), ("mp_", self.traits.mp_size())):
-            memory.accessible.add(self.addresses[name] & -PAGE, (self.addresses[name] + size + PAGE - 1) & -PAGE)
         machine = Machine(
             self.traits,
             memory,
@@ -171,6 +180,10 @@ class Server:
         machine.cores = len(os.sched_getaffinity(0))
         process = Process(machine, self.tunables)
         return Player(process)
+
+    def _page_before(self, page: int) -> bytes | None:
+        """Return what the process had in `page` before any trace, or None where nothing was mapped."""
+        return os.pread(self._memory, PAGE, page) if page in self.mapped else None
 
     def compare(self, trace: list[Operation]) -> Outcome:
         """Perform `trace` (checkpoints included) in the model and in reality; return how it ended. Raises Disagreement."""
@@ -213,6 +226,7 @@ class _Replay:
         self.position = 0
         self.done = 0
         self.checkpoints = 0
+        self.lost = False
         self.known_threads: list[Thread] = []
 
     def fail(self, text: str) -> Disagreement:
@@ -245,6 +259,8 @@ class _Replay:
             def read(address: int, size: int) -> bytes:
                 return os.pread(memory.fileno(), size, address)
 
+            if self.lost:
+                return
             self._start()
             assert self.player
             key = server.addresses.get("tcache_key")
@@ -252,8 +268,12 @@ class _Replay:
                 self.player.process.machine.tcache_key = int.from_bytes(read(key, server.word), "little")
             try:
                 self._advance(done)
+            except NotModelled:
+                self.lost = True
             except ModelError as error:
                 raise self.fail(f"the model ends with {error!r}, reality goes on") from error
+            if self.lost:
+                return
             self.checkpoints += 1
             self._compare_results(done)
             m = self.player.process.machine
@@ -303,9 +323,10 @@ class _Replay:
         size = m.traits.arena_size - 8
         # not the mutex
         self._compare_bytes("main_arena", arena + 8, read(arena + 8, size), m.memory.read(arena + 8, size))
-        for start, end in list(m.memory.accessible):
-            if start <= arena < end or start <= m.mp < end:
-                continue
+        ours = m.memory.accessible.copy()
+        for start, end in self.server.mapped:
+            ours.remove(start, end)
+        for start, end in ours:
             if end - start <= _WHOLE:
                 self._compare_bytes("memory", start, read(start, end - start), m.memory.read(start, end - start))
             else:
@@ -333,11 +354,13 @@ class _Replay:
         """Compare how the process ended with how the model says it ends."""
         real = "exit" if status == 0 else f"status {status:#x}"
         if os.WIFSIGNALED(status):
-            real = {6: said, 11: "SIGSEGV", 7: "SIGSEGV", 14: "hang"}.get(os.WTERMSIG(status), real)
+            real = {6: said, 11: "SIGSEGV", 7: "SIGSEGV", 26: "hang"}.get(os.WTERMSIG(status), real)
         self._start()
         ours = "exit"
-        if real != "exit":
+        if real != "exit" and not self.lost:
             ours = self._model_end()
+        if self.lost:
+            return Outcome("not modelled", self.done, self.checkpoints)
         if (ours != real and not (ours.startswith("assert ") and ours[7:] in real)) or self.done != done:
             raise self.fail(
                 f"the model ends with {ours!r} after {self.done}, reality with {real!r} after {done} operations"
@@ -357,6 +380,8 @@ class _Replay:
             return f"assert {error.message}" if error.assertion else error.message
         except Segv:
             return "SIGSEGV"
+        except NotModelled:
+            self.lost = True
         except ModelError:
             return "hang"
         return "exit"

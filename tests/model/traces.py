@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from gdbheap.model.sizes import Sizes
-from gdbheap.model.trace import Operation
+from gdbheap.model.trace import RETURNS_BLOCK, Operation
 from gdbheap.model.traits import Traits
 
 Triple = tuple[int, int, int]
@@ -27,13 +27,16 @@ _CALLS = {"m": 30, "f": 36, "c": 6, "r": 12, "a": 3, "l": 1, "p": 1, "v": 1, "q"
 _SETTINGS = {"t": 2, "o": 2, "b": 1}
 FLAVOURS = (
     Flavour("small", {**_CALLS}, {"tiny": 10, "edge": 3}),
-    Flavour("mixed", {**_CALLS, **_SETTINGS}, {"tiny": 6, "edge": 8, "large": 4, "huge": 1}),
+    Flavour("mixed", {**_CALLS, **_SETTINGS, "s": 4}, {"tiny": 6, "edge": 8, "large": 4, "huge": 1}),
     Flavour("large", {**_CALLS}, {"edge": 2, "large": 10}),
-    Flavour("few sizes", {**_CALLS}, {"few": 10, "large": 1}),
+    Flavour("few sizes", {**_CALLS, "s": 6}, {"few": 10, "large": 1}),
     Flavour("huge", {**_CALLS, **_SETTINGS}, {"edge": 2, "huge": 6, "large": 3}, most_live=30),
     Flavour("threads", {**_CALLS, "n": 3, "T": 14, "x": 2, "t": 1}, {"tiny": 6, "edge": 3, "large": 4, "huge": 1}),
+    Flavour("broken", {**_CALLS, "w": 8, "F": 3, "t": 1}, {"tiny": 3, "few": 10, "large": 2}, most_live=40),
+    Flavour("broken, threads", {**_CALLS, "w": 8, "F": 3, "n": 2, "T": 10}, {"few": 10, "large": 4}, most_live=40),
     Flavour("threads, large", {**_CALLS, "n": 3, "T": 14, "x": 2}, {"edge": 1, "large": 4, "huge": 6}, most_live=60),
 )
+"""The broken ones overwrite what malloc keeps in and around blocks, and free blocks twice: most end in an abort."""
 _ALIGNMENTS = (8, 16, 32, 64, 128, 256, 1024, 4096, 8192, 65536, 24, 0, 3, 1 << 20)
 
 
@@ -73,17 +76,18 @@ class Builder:
         self._operations = [what for what, weight in flavour.operations.items() for _ in range(weight)]
         self._sizes = [kind for kind, weight in flavour.sizes.items() for _ in range(weight)]
         self._live: list[int] = []
+        self._requests: dict[int, int] = {}
         self._slots = 0
         self._threads: list[int] = [0]
         self._created = 0
         self._current = 0
 
     def build(self, triples: list[Triple]) -> list[Operation]:
-        """Return a trace with one operation for a triple, and a checkpoint behind each new thread."""
-        trace = []
+        """Return a trace with one operation for a triple, and a checkpoint behind the first block (it tells what tcache_key is) and each new thread."""
+        trace: list[Operation] = []
         for triple in triples:
             trace.append(self._operation(*triple))
-            if trace[-1].what == "n":
+            if trace[-1].what == "n" or (trace[-1].what in RETURNS_BLOCK and len(self._requests) == 1):
                 trace.append(Operation("k"))
         return trace
 
@@ -103,11 +107,11 @@ class Builder:
         request = self._request(which, size)
         if kind == "r":
             old = self._live.pop(which % len(self._live))
-            slot = self._new_slot()
+            slot = self._new_slot(request)
             if not request:
                 self._live.pop()
             return Operation("r", (slot, old, request))
-        slot = self._new_slot()
+        slot = self._new_slot(request)
         if kind == "c":
             count = which % 5 + 1
             return Operation("c", (slot, count, -(-request // count)))
@@ -115,8 +119,9 @@ class Builder:
             return Operation(kind, (slot, _ALIGNMENTS[which % len(_ALIGNMENTS)], request))
         return Operation(kind, (slot, request))
 
-    def _new_slot(self) -> int:
+    def _new_slot(self, request: int) -> int:
         self._slots += 1
+        self._requests[self._slots] = request
         self._live.append(self._slots)
         return self._slots
 
@@ -141,7 +146,42 @@ class Builder:
             1 << (8 * self._traits.word - 2),
         )[size % 7]
 
+    def _damage(self, kind: str, which: int, size: int) -> Operation:
+        """Free a block once more, or overwrite a word where a size, a footer or a link may be."""
+        slot = sorted(self._requests)[which % len(self._requests)]
+        if kind == "F":
+            return Operation("f", (slot,))
+        word = self._traits.word
+        chunk = Sizes(self._traits).chunk_size(self._requests[slot]) or 32
+        offset = (-word, -word, -2 * word, chunk - word, chunk - word, chunk - 2 * word, 0, word, 2 * word, 3 * word)[
+            size % 10
+        ]
+        values = (
+            0,
+            1,
+            0x21,
+            0x31,
+            0x20,
+            0x91,
+            0x421,
+            0x1001,
+            chunk,
+            chunk + 17,
+            chunk + 1,
+            chunk + 2,
+            chunk + 5,
+            2 * chunk + 1,
+            0x41414141,
+            7,
+            0x20D51,
+        )
+        return Operation("w", (slot, offset, values[size // 10 % len(values)]))
+
     def _other(self, kind: str, which: int, size: int) -> Operation:
+        if kind == "s" and self._live:
+            return Operation("s", (self._live[which % len(self._live)], size % 256))
+        if kind in "wF" and self._requests:
+            return self._damage(kind, which, size)
         if kind == "t":
             return Operation("t", ((0, 1000, 0x20000, 0x40000)[which % 4],))
         if kind == "o":
