@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import pty
 import re
+import select
 import subprocess
+import time
 
 import pytest
-from gdb_runs import ROOT
-from programs import build
+from gdb_runs import ROOT, TELL_TALES
+from programs import PATIENCE, build
 
 from gdbheap.commands import COMMANDS
 
@@ -154,10 +156,10 @@ def test_control_c_ends_a_command(gdb, script):
     assert said["print 1 + 1"] == "$1 = 2\n"
 
 
-def typed(*commands):
-    """Return what gdb prints on a terminal (of unlimited height) when these are typed."""
-    words = ["gdb", "-nx", "-q", "-iex", "set height 0", "-ex", INIT]
-    for command in (*commands, "quit"):
+def typed(*commands, height=0):
+    """Return what gdb prints on a terminal of so many lines (0: unlimited) when these are typed; gdb's pager is told to quit."""
+    words = ["gdb", "-nx", "-q", "-iex", "set height 0", "-ex", INIT, "-ex", f"set height {height}"]
+    for command in (*commands, "set height 0", "quit"):
         words += ["-ex", command]
     ours, theirs = pty.openpty()
     environment = {**os.environ, "TERM": "xterm", "LC_ALL": "C.UTF-8"}
@@ -165,15 +167,25 @@ def typed(*commands):
         words, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True
     ) as process:
         os.close(theirs)
-        text = b""
         try:
-            while piece := os.read(ours, 1 << 16):
-                text += piece
-        except OSError:  # the terminal's other side is closed
-            pass
-        process.wait(60)
+            text = read_terminal(ours)
+        finally:
+            process.kill()
     os.close(ours)
     return text.decode().replace("\r\n", "\n")
+
+
+def read_terminal(terminal):
+    text, end = b"", time.monotonic() + PATIENCE
+    while True:
+        assert select.select([terminal], [], [], max(end - time.monotonic(), 0))[0], text
+        try:
+            piece = os.read(terminal, 1 << 16)
+        except OSError:  # its other side is closed
+            return text
+        text += piece
+        if b"--Type <RET>" in piece:
+            os.write(terminal, b"q\n")
 
 
 def test_a_terminal_gets_colours():
@@ -192,6 +204,13 @@ def test_a_terminal_gets_colours():
 def test_no_colours_where_they_are_not_wanted(commands):
     lines = typed(*commands).split("\n")
     assert [line for line in lines if line.startswith("gdbheap  ")]
+
+
+def test_the_pager_may_be_left_early():
+    text = typed("gdbheap", "print 6 * 7", height=3)
+    assert "process" not in text.partition("--Type <RET>")[2].partition("$1")[0]
+    assert re.search(r"\$1\S* = 42", text)
+    assert not any(word in text for word in TELL_TALES)
 
 
 def test_a_missing_package_is_one_line_and_the_rest_works(gdb):
