@@ -62,6 +62,8 @@ class AnnotatedVMA:
     @property
     def kind(self) -> str:
         """The kind of most of its bytes."""
+        if len(self.parts) == 1:
+            return self.parts[0].kind
         sizes: Counter[str] = Counter()
         for part in self.parts:
             sizes[part.kind] += part.size
@@ -70,6 +72,8 @@ class AnnotatedVMA:
     @property
     def what(self) -> str:
         """All that it is, in a line for people: the largest first."""
+        if len(self.parts) == 1:
+            return self.parts[0].text
         groups: dict[tuple[str, bool], list[Part]] = {}
         for part in self.parts:
             groups.setdefault((part.what, part.inferred), []).append(part)
@@ -207,6 +211,9 @@ def _fill(vma: VMA, parts: Iterable[Part], space: AddressSpace) -> Iterator[Part
     """Yield the parts clipped to the mapping, and what is left between them under the mapping's own name."""
     kind, what = name_of(vma)
     inferred = vma.start in space.inferred
+    if not parts:
+        yield Part(vma.start, vma.end, kind, what, inferred)
+        return
     at = vma.start
     for part in sorted(parts, key=lambda part: (part.start, part.end)):
         start, end = max(part.start, at), min(part.end, vma.end)

@@ -14,7 +14,7 @@ from gdbheap.analysis.annotate import AnnotatedVMA, annotate
 from gdbheap.commands.command import Argument, Command, Target
 from gdbheap.errors import HeapError, UsageError
 from gdbheap.malloc.heap_view import HeapView
-from gdbheap.process.proc_maps import read_smaps
+from gdbheap.process.proc_maps import read_resident
 from gdbheap.process.process import Process
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import Column, Line, Report
@@ -80,8 +80,8 @@ def _resident(process: Process) -> dict[int, int] | None:
     if process.kind != "live" or process.pid is None:
         return None
     try:
-        return {usage.vma.start: usage.sizes["Rss"] for usage in read_smaps(process.pid)}
-    except (HeapError, KeyError):
+        return read_resident(process.pid)
+    except HeapError:
         return None
 
 

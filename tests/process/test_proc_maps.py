@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import mmap
 import os
 import time
 from pathlib import Path
@@ -8,7 +9,7 @@ import pytest
 
 from gdbheap.errors import HeapError, NoProcess
 from gdbheap.process.address_space import VMA
-from gdbheap.process.proc_maps import parse_maps, parse_smaps, read_maps, read_smaps
+from gdbheap.process.proc_maps import parse_maps, parse_smaps, read_maps, read_resident, read_smaps
 
 RECORDED = Path(__file__).parents[2] / "fixtures" / "maps"
 MIB = 1 << 20
@@ -98,6 +99,19 @@ def test_this_very_process_is_read():
     assert here is not None and here.writable
     assert {"[stack]", "[vdso]"} <= {vma.path for vma in space}
     assert {usage.vma.start for usage in read_smaps(os.getpid())} & {vma.start for vma in space}
+
+
+def test_resident_sizes_alone_are_those_of_smaps(tmp_path):
+    # Lines of a file's name can look like smaps' own.
+    path = tmp_path / "a\nRss:     4 kB\n1000-2000 rw-p"
+    path.write_bytes(b"x" * 8192)
+    with open(path, "rb") as file, mmap.mmap(file.fileno(), 8192, access=mmap.ACCESS_READ) as area:
+        assert area[5000] == ord("x")
+        resident = read_resident(os.getpid())
+        usages = {usage.vma.start: usage for usage in read_smaps(os.getpid())}
+    (mapped,) = [usage for usage in usages.values() if usage.vma.path == str(path)]
+    assert resident[mapped.vma.start] == mapped.sizes["Rss"] == 8192
+    assert len(resident) >= len(usages) - 2
 
 
 def test_a_process_that_is_not_there_is_said_so():
