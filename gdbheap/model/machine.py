@@ -65,6 +65,9 @@ class Machine:
         self.free_arenas = 0
         self.next_to_use = 0
         self.aligned_heap_area = 0
+        # where chunks are, for those who look at the state: malloc itself never asks
+        self.main_stretches: list[int] = []
+        self.mmapped_chunks: set[int] = set()
         self._constants()
 
     def _constants(self) -> None:

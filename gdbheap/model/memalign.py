@@ -52,6 +52,8 @@ def _align_mmapped(m: Machine, chunk: int, alignment: int) -> int:
         ((mem + alignment - 1) & -alignment) - m.header if mmapped.overhead(m) else _aligned_after(m, chunk, alignment)
     )
     lead = aligned - chunk
+    m.mmapped_chunks.discard(chunk)
+    m.mmapped_chunks.add(aligned)
     m.store(aligned, m.load(chunk) + lead)
     m.store(aligned + m.SIZE, (m.size_of(chunk) - lead) | IS_MMAPPED)
     return aligned + m.header

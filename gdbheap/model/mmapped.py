@@ -45,6 +45,7 @@ def allocate(m: Machine, size: int) -> int:
         return 0
     lead = -(start + m.header) & (m.align - 1)
     chunk = start + lead
+    m.mmapped_chunks.add(chunk)
     m.store(chunk, lead)
     m.store(chunk + m.SIZE, (length - lead - overhead(m)) | IS_MMAPPED)
     count = m.parameter("n_mmaps") + 1
@@ -77,6 +78,7 @@ def free(m: Machine, chunk: int) -> None:
     m.set_parameter("n_mmaps", m.parameter("n_mmaps") - 1)
     m.set_parameter("mmapped_mem", (m.parameter("mmapped_mem") - length) & m.mask)
     m.kernel.munmap(start, length)
+    m.mmapped_chunks.discard(chunk)
     m.step("munmap", length)
 
 
@@ -102,7 +104,9 @@ def resize(m: Machine, chunk: int, size: int) -> int:
     moved = m.kernel.mremap(start, length, target)
     if moved is None:
         return 0
+    m.mmapped_chunks.discard(chunk)
     chunk = moved + offset
+    m.mmapped_chunks.add(chunk)
     m.store(chunk + m.SIZE, (target - offset - overhead(m)) | IS_MMAPPED)
     # the statistics forget the overhead
     _add_bytes(m, target - length + overhead(m))

@@ -151,6 +151,7 @@ def _new_main_stretch(m: Machine, top: int, top_size: int, start: int, size: int
     elif not end:
         end = m.kernel.brk
     aligned = start + lead
+    m.main_stretches.append(aligned)
     m.store(arena + m.TOP, aligned)
     m.store(aligned + m.SIZE, (end - aligned + correction) | PREV_INUSE)
     _add_system_mem(m, arena, correction)

@@ -1,0 +1,107 @@
+"""Images: a modelled process as bytes at addresses, for readers of heaps that have no process to read.
+
+    process = new_process("2.36")
+    block = process.malloc(24)
+    process.free(block)
+    picture = image(process)        # picture.segments, picture.main_arena, picture.tcaches, ...
+
+To break the heap, write into `process.machine.memory` (store, write) before the image is made.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from gdbheap.model.kernel import Kernel, page_up
+from gdbheap.model.machine import Machine
+from gdbheap.model.memory import PAGE, Memory
+from gdbheap.model.process import Process
+from gdbheap.model.ranges import Ranges
+from gdbheap.model.traits import traits
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a made-up process keeps things: libc's data, where the break starts, and the end of the region for mappings."""
+
+    data: int
+    brk: int
+    mmap_base: int
+    limit: int
+
+
+PLACES = {
+    8: Place(0x7FFFF7FA0000, 0x55555557A000, 0x7FFFF7FFF000, 0x7FFFFFFFF000),
+    4: Place(0xF7FA0000, 0x5657A000, 0xF7FFF000, 0xFFFFE000),
+}
+_KEY = 0xC0FFEE5EED1E5577
+
+
+@dataclass(frozen=True)
+class Image:
+    """`segments` are (address, bytes) of all that is accessible, in order; `mappings` (start, end, name) of all that is mapped, the
+    inaccessible too: "[heap]" for what came from the break, "libc" for libc's data, "" for the rest.
+
+    `tcaches` and `arenas` hold an address for each thread (0: none). All addresses are the process's.
+    """
+
+    name: str
+    word: int
+    segments: tuple[tuple[int, bytes], ...]
+    mappings: tuple[tuple[int, int, str], ...]
+    main_arena: int
+    mp: int
+    brk: int
+    tcaches: tuple[int, ...]
+    arenas: tuple[int, ...]
+    tcache_key: int
+    global_max_fast: int
+
+
+def new_process(name: str, word: int = 8, tunables: Mapping[str, int] | None = None, brk: int | None = None) -> Process:
+    """Return a process of glibc `name` (traits.NAMES) with an untouched heap, at made-up addresses; `brk` moves the start of the heap."""
+    place = PLACES[word]
+    shape = traits(name, word)
+    memory = Memory(word)
+    # malloc_par comes before main_arena in libc's data, both on a multiple of 32
+    mp = place.data + 0x180
+    main_arena = (mp + shape.mp_size() + 0x400) & -32
+    end = page_up(main_arena + shape.arena_size)
+    kernel = Kernel(memory, brk or place.brk, place.mmap_base, place.limit, huge_alignment=word == 8)
+    kernel.taken.add(place.data, end)
+    memory.accessible.add(place.data, end)
+    return Process(Machine(shape, memory, kernel, main_arena, mp, _KEY & ((1 << 8 * word) - 1)), tunables)
+
+
+def image(process: Process) -> Image:
+    """Return all that the process has in memory now."""
+    m = process.machine
+    if not m.initialised:
+        process.initialise()
+    return Image(
+        name=m.traits.name,
+        word=m.word,
+        segments=tuple((start, m.memory.read(start, end - start)) for start, end in m.memory.accessible),
+        mappings=_mappings(m),
+        main_arena=m.main_arena,
+        mp=m.mp,
+        brk=m.kernel.brk,
+        tcaches=tuple(each.tcache for each in m.threads),
+        arenas=tuple(each.arena for each in m.threads),
+        tcache_key=m.tcache_key if m.traits.random_tcache_key else 0,
+        global_max_fast=m.global_max_fast,
+    )
+
+
+def _mappings(m: Machine) -> tuple[tuple[int, int, str], ...]:
+    data = (m.mp & -PAGE, page_up(m.main_arena + m.traits.arena_size))
+    base = m.parameter("sbrk_base") & -PAGE
+    heap = (base, page_up(m.kernel.brk)) if base else (0, 0)
+    rest: Ranges = m.kernel.taken.copy()
+    rest.remove(*data)
+    rest.remove(*heap)
+    named = [(*data, "libc"), *((start, end, "") for start, end in rest)]
+    if heap[1] > heap[0]:
+        named.append((*heap, "[heap]"))
+    return tuple(sorted(named))
