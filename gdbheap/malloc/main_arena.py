@@ -17,8 +17,6 @@ from gdbheap.process.process import Process
 NONCONTIGUOUS = 2
 # Foreign sbrks and mapped continuations are rare; this many would be a loop.
 _MOST_STRETCHES = 4096
-# Up to this far apart, two stretches are taken for one brk heap with somebody else's sbrk between them.
-_FOREIGN_SBRK = 64 << 20
 
 
 def walk_main(
@@ -37,13 +35,14 @@ def walk_main(
     start = _first_chunk(process, layout, parameters, top)
     if start is not None:
         _walk_mapped(process, layout, walker, stretches, start, top)
+    by_brk = len(stretches)
     if not any(each.start <= top <= each.end for each in stretches):
         _walk_towards_top(process, layout, walker, stretches, top)
-    if arena["flags"] & NONCONTIGUOUS:
-        _walk_older_mappings(process, layout, walker, stretches, arena, claimed)
     for each in stretches:
         if each.end == top and not each.interrupted:
             add_top(process, layout, each, top, arena, mapped_end(process, top))
+    if arena["flags"] & NONCONTIGUOUS:
+        _walk_older_mappings(process, layout, walker, stretches, by_brk, arena, claimed)
     return stretches
 
 
@@ -126,20 +125,19 @@ def _walk_older_mappings(
     layout: Layout,
     walker: Walker,
     stretches: list[Stretch],
+    by_brk: int,
     arena: StructValue,
     claimed: list[tuple[int, int]],
 ) -> None:
     """Find the mappings the main arena used before top's: they end in fenceposts, and may lie side by side in one VMA, with top's too.
 
-    Looked for only while system_mem is not accounted for.
+    Looked for only while system_mem is not accounted for. The first `by_brk` stretches are those that brk gave.
     """
     known = [(each.mapping, each.end) for each in stretches]
     for start, end in unclaimed_ranges(process, [*known, *claimed]):
         at: int | None = start
         while at is not None and at < end:
-            known = [(each.mapping, each.end) for each in stretches]
-            # system_mem counts what others took by sbrk in between, so the brk heap counts from its first chunk to its end.
-            if arena["system_mem"] - _extent(known) < PAGE or len(stretches) >= _MOST_STRETCHES:
+            if arena["system_mem"] - _extent(stretches, by_brk) < PAGE or len(stretches) >= _MOST_STRETCHES:
                 return
             at = _walk_older_mapping(process, layout, walker, stretches, -(-at // PAGE) * PAGE, end)
 
@@ -158,11 +156,7 @@ def _walk_older_mapping(
     return stretch.end
 
 
-def _extent(ranges: list[tuple[int, int]]) -> int:
-    """Return the bytes from each range's start to its end, a gap of less than a heap's growth counted in."""
-    total, last = 0, None
-    for start, end in sorted(ranges):
-        near = last is not None and start - last < _FOREIGN_SBRK
-        total += end - (last if near and last is not None else start)
-        last = end
-    return total
+def _extent(stretches: list[Stretch], by_brk: int) -> int:
+    """Return the bytes of the stretches as system_mem counts them: what others took by sbrk between two of them is in it."""
+    brk = stretches[by_brk - 1].end - stretches[0].start if by_brk else 0
+    return brk + sum(each.end - each.start for each in stretches[by_brk:])

@@ -20,12 +20,10 @@ def tcache_struct_at(process: Process, mem: int) -> CStruct | None:
     except MemoryFault:
         return None
     for struct in tcache_structs(word):
-        # 64-bit malloc and i386's since 2.26, which is when tcaches came, align to 16.
-        if (
-            raw & ~FLAG_MASK == (struct.size + word + 15) & -16
-            and not raw & IS_MMAPPED
-            and _is_sane(process, mem, struct)
-        ):
+        # 64-bit malloc and i386's since 2.26, which is when tcaches came, align to 16. Where a free chunk was taken for the struct (since 2.43 it
+        # is made late), what is too little to be split off stays with it.
+        spare = (raw & ~FLAG_MASK) - ((struct.size + word + 15) & -16)
+        if 0 <= spare < 4 * word and not raw & IS_MMAPPED and _is_sane(process, mem, struct):
             return struct
     return None
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from gdb_runs import Answers
 from ledger import Ledger, predicted_free_lists
 
 # address of the chunk -> (size, state)
@@ -13,6 +14,14 @@ Chunks = dict[int, tuple[int, str]]
 def shown(answer: dict[str, Any]) -> Chunks:
     """Return the rows of `heap chunks --json`."""
     return {int(row["address"], 16): (row["size"], row["state"]) for row in answer["rows"]}
+
+
+def rows_of(answers: Answers) -> dict[str, list[dict[str, Any]]]:
+    """Return the rows of every answer, those of `heap bins` by owner: gdb numbers the threads of a core in another order."""
+    found = {command: list(answer["rows"]) for command, answer in answers.json.items()}
+    for bins in (found[command] for command in found if command == "heap bins"):
+        bins.sort(key=lambda row: (row["thread"] or 0, row["arena"] or "", row["index"]))
+    return found
 
 
 def live_chunks(ledger: Ledger, word: int) -> Chunks:

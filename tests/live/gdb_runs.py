@@ -39,11 +39,12 @@ def ask(
     *,
     first: Sequence[str] = (),
     get_there: Sequence[str] = (),
+    then: Sequence[str] = (),
     environment: dict[str, str] | None = None,
     patience: float = PATIENCE,
 ) -> Answers:
-    """Run gdb on `target` (its command-line words), say the `first` lines before the target is loaded, then `get_there`, and then each command with
-    --json --output. Fail on a traceback, a crash, or no end within `patience` seconds."""
+    """Run gdb on `target` (its command-line words), say the `first` lines before the target is loaded, then `get_there`, then each command with
+    --json --output, and then the last lines. Fail on a traceback, a crash, or no end within `patience` seconds."""
     with tempfile.TemporaryDirectory() as directory:
         words = ["gdb", "-nx", "-q", "-batch"]
         for line in ("set confirm off", *first):
@@ -53,6 +54,8 @@ def ask(
         files = {command: Path(directory) / str(i) for i, command in enumerate(commands)}
         for command, file in files.items():
             words += ["-ex", f"{command} --json --output {file}"]
+        for line in then:
+            words += ["-ex", line]
         text = run_gdb([*words, *target], environment, patience)
         answers = {command: json.loads(file.read_text()) for command, file in files.items() if file.exists()}
     return Answers(text, answers)

@@ -5,12 +5,14 @@ from __future__ import annotations
 import functools
 import os
 import selectors
+import signal
 import subprocess
 import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import IO
 
 from ledger import Ledger, read_ledger
 
@@ -36,7 +38,8 @@ class Running:
 
     def __init__(self, process: subprocess.Popen[bytes]) -> None:
         self._process = process
-        self._text = self._read_until(b"ready\n").decode()
+        assert process.stdout is not None
+        self._text = read_until(process.stdout, b"ready\n").decode()
         self.ledger = read_ledger(self._text)
 
     @property
@@ -54,17 +57,18 @@ class Running:
         """Wait for the end of the process that was started."""
         self._process.wait(PATIENCE)
 
-    def _read_until(self, mark: bytes) -> bytes:
-        assert self._process.stdout is not None
-        text, end = b"", time.monotonic() + PATIENCE
-        with selectors.DefaultSelector() as selector:
-            selector.register(self._process.stdout, selectors.EVENT_READ)
-            while not text.endswith(mark):
-                assert selector.select(end - time.monotonic()), f"no {mark!r} within {PATIENCE} s"
-                piece = os.read(self._process.stdout.fileno(), 1 << 16)
-                assert piece, f"the program ended before {mark!r}: {text[-200:]!r}"
-                text += piece
-        return text
+
+def read_until(stream: IO[bytes], mark: bytes) -> bytes:
+    """Return what the pipe says up to and with `mark`, and what came along behind it; fail if it ends before, or in too long a time."""
+    text, end = b"", time.monotonic() + PATIENCE
+    with selectors.DefaultSelector() as selector:
+        selector.register(stream, selectors.EVENT_READ)
+        while mark not in text:
+            assert selector.select(end - time.monotonic()), f"no {mark!r} within {PATIENCE} s"
+            piece = os.read(stream.fileno(), 1 << 16)
+            assert piece, f"the program ended before {mark!r}: {text[-200:]!r}"
+            text += piece
+    return text
 
 
 @contextmanager
@@ -83,6 +87,11 @@ def running(
     try:
         yield Running(process)
     finally:
-        with suppress(ProcessLookupError):
-            os.killpg(process.pid, 9)
-        process.communicate()
+        kill(process)
+
+
+def kill(process: subprocess.Popen[bytes]) -> None:
+    """End a process that was started in a session of its own, with all that it started."""
+    with suppress(ProcessLookupError):
+        os.killpg(process.pid, signal.SIGKILL)
+    process.communicate()
