@@ -39,8 +39,14 @@ def find_thread_stacks(process: Process, pointers: Mapping[int, int]) -> dict[in
     votes = Counter(offset for candidates in found.values() for offset in candidates)
     if not votes:
         return {}
-    place = max(votes, key=lambda offset: (votes[offset], -offset))
+    stacks = {offset: [each[offset] for each in found.values() if offset in each] for offset in votes}
+    place = max(votes, key=lambda offset: (votes[offset], sum(_is_usual(each) for each in stacks[offset]), -offset))
     return {lwp: candidates[place] for lwp, candidates in found.items() if place in candidates}
+
+
+def _is_usual(stack: ThreadStack) -> bool:
+    """Whether this is what glibc allocates unless told otherwise: whole pages, with a guard."""
+    return stack.start % PAGE == 0 and stack.end % PAGE == 0 and stack.guard > 0
 
 
 def _candidates(process: Process, pointer: int, stack_pointer: int) -> dict[int, ThreadStack]:
