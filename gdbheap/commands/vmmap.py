@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -14,6 +14,9 @@ from gdbheap.analysis.annotate import AnnotatedVMA, annotate
 from gdbheap.commands.command import Argument, Command, Target
 from gdbheap.errors import HeapError, UsageError
 from gdbheap.malloc.heap_view import HeapView
+from gdbheap.process.address_space import VMA
+from gdbheap.process.memory import PAGE
+from gdbheap.process.pages import Pages, PageState, read_pages
 from gdbheap.process.proc_maps import read_resident
 from gdbheap.process.process import Process
 from gdbheap.report.printable import human_size
@@ -27,26 +30,42 @@ ARGUMENT = Argument(
     choices=("anonymous", "arena", "file", "guard", "heap", "libc", "mmapped", "program", "rw-p", "stack", "vdso"),
 )
 
+PAGES = Argument(
+    "--pages", "flag", "Show what each mapping's pages are, drawn as a strip, instead of its place in the file."
+)
+
 # What begins like this, or is as short as this, is an expression, whatever mapping it might be part of the name of.
 _EXPRESSION = re.compile(r"[\d$&*(]|.{1,2}$")
 
 _KINDS_SHOWN = 8
+_STRIP = 32
+_LEGEND = "pages: A anonymous, F of a file or shared, Z the shared zero page, S swapped, G guard, . never touched; small where not all are"
+_PAGE_WORDS = {
+    PageState.UNTOUCHED: "never touched",
+    PageState.ZERO: "the shared zero page (read, never written)",
+    PageState.ANONYMOUS: "in memory, the process's own",
+    PageState.FILE: "in memory, the file's or shared",
+    PageState.SWAPPED: "swapped out",
+    PageState.GUARD: "a guard page: any access is SIGSEGV",
+}
 
 
 @dataclass(frozen=True)
 class Answer:
-    """All mappings, what was asked of them, and what must be said beside them. `resident` are bytes by start (None: unknown)."""
+    """All mappings, what was asked of them, and what must be said beside them. `resident` are bytes by start (None: unknown);
+    `with_pages` that every page's state is to be told."""
 
     process: Process
     mappings: tuple[AnnotatedVMA, ...]
     heap: HeapView | None
     resident: Mapping[int, int] | None
     notes: tuple[str, ...]
+    with_pages: bool = False
 
 
 def vmmap(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Return a row for each mapping, for those that match, or for the one that holds the address."""
-    answer = _ask(target)
+    answer = _ask(target, arguments[PAGES.key])
     text = arguments[ARGUMENT.key]
     if text is None:
         return _report(answer, answer.mappings)
@@ -63,7 +82,7 @@ def vmmap(target: Target, arguments: Mapping[str, Any]) -> Report:
     return _at_address(answer, address, target.symbol_at(address))
 
 
-def _ask(target: Target) -> Answer:
+def _ask(target: Target, with_pages: bool) -> Answer:
     process = target.process
     notes = process.notes
     heap = None
@@ -72,7 +91,7 @@ def _ask(target: Target) -> Answer:
             heap = target.heap()
         except HeapError as error:
             notes = (*notes, f"without malloc's own word on what is a heap: {error}")
-    return Answer(process, annotate(process, heap), heap, _resident(process), notes)
+    return Answer(process, annotate(process, heap), heap, _resident(process), notes, with_pages)
 
 
 def _resident(process: Process) -> dict[int, int] | None:
@@ -98,20 +117,62 @@ def _report(answer: Answer, chosen: Sequence[AnnotatedVMA], **more: Any) -> Repo
         Column("permissions", token="permissions", heading="perm"),
         Column("size", "bytes", "size"),
         Column("resident", "bytes", "size", shown=answer.resident is not None),
-        Column("offset", "size"),
+        Column("offset", "size", shown=not answer.with_pages),
+        *([Column("strip", "strip", heading="pages"), Column("pages", heading="")] if answer.with_pages else ()),
         Column("what", token="symbol", heading="what it is"),
         Column("path", token="path"),
         Column("kind", shown=False),
         Column("sharing", shown=False),
         Column("inferred", "flag", shown=False),
+        *(Column(state.label, "count", shown=False) for state in PageState if answer.with_pages),
     )
-    rows = [_row(each, answer.resident) for each in chosen]
     totals = _totals(answer, chosen)
-    more.setdefault("after", _summary(totals))
-    return Report("vmmap", columns, rows, totals=totals, notes=answer.notes, **more)
+    notes = answer.notes
+    after = more.pop("after", _summary(totals))
+    if answer.with_pages and _may_ask(answer.process):
+        after = (_LEGEND, *after)
+    elif answer.with_pages:
+        notes = (
+            *notes,
+            f"what the pages are is known of a process on this machine only, not of a {answer.process.kind} one",
+        )
+    return Report("vmmap", columns, _rows(answer, chosen), totals=totals, notes=notes, after=after, **more)
 
 
-def _row(annotated: AnnotatedVMA, resident: Mapping[int, int] | None) -> tuple[Any, ...]:
+def _rows(answer: Answer, chosen: Sequence[AnnotatedVMA]) -> list[tuple[Any, ...]]:
+    if not answer.with_pages:
+        return [_row(each, answer.resident) for each in chosen]
+    pages = _pages(answer.process, chosen)
+    return [_row(each, answer.resident, _page_cells(pages.get(each.vma.start))) for each in chosen]
+
+
+def _may_ask(process: Process) -> bool:
+    return process.kind == "live" and process.pid is not None
+
+
+def _pages(process: Process, chosen: Iterable[AnnotatedVMA]) -> dict[int, Pages]:
+    """Return the pages of the mappings by start; none where nobody here can ask."""
+    if not _may_ask(process) or process.pid is None:
+        return {}
+    try:
+        return {pages.vma.start: pages for pages in read_pages(process.pid, (each.vma for each in chosen))}
+    except OSError:
+        return {}
+
+
+def _page_cells(pages: Pages | None) -> tuple[Any, ...]:
+    """Return the cells of --pages: the strip, the counts in words, and each count."""
+    if pages is None:
+        return (None, None, *(None for _ in PageState))
+    counts = pages.counts()
+    words = [
+        f"{counts[state]:,} {state.label}" for state in PageState if counts[state] and state is not PageState.UNTOUCHED
+    ]
+    huge = [f"{human_size(pages.huge)} in huge pages"] if pages.huge else []
+    return (pages.strip(_STRIP), ", ".join(words + huge), *(counts[state] for state in PageState))
+
+
+def _row(annotated: AnnotatedVMA, resident: Mapping[int, int] | None, pages: tuple[Any, ...] = ()) -> tuple[Any, ...]:
     vma = annotated.vma
     return (
         vma.start,
@@ -120,11 +181,13 @@ def _row(annotated: AnnotatedVMA, resident: Mapping[int, int] | None) -> tuple[A
         vma.size,
         resident.get(vma.start) if resident is not None else None,
         vma.offset,
+        *pages[:2],
         annotated.what,
         vma.path,
         annotated.kind,
         annotated.sharing,
         any(part.inferred for part in annotated.parts),
+        *pages[2:],
     )
 
 
@@ -170,9 +233,12 @@ def _at_address(answer: Answer, address: int, symbol: str) -> Report:
         lines = facts_at(answer.process, here[0], address, answer.heap)
     else:
         lines = facts_between(below, above, address, answer.process.word)
+    page = VMA(address & -PAGE, (address & -PAGE) + PAGE, "----")
+    if here and (found := _pages(answer.process, [replace(here[0], vma=page)])):
+        lines = (*lines, f"its page: {_PAGE_WORDS[found[page.start].runs[0].state]}")
     if symbol:
         lines = (*lines, symbol)
-    rows = [_row(each, answer.resident) for each in (*([below] if below else []), *here, *([above] if above else []))]
+    rows = _rows(answer, [*([below] if below else []), *here, *([above] if above else [])])
     mark = Line.plain(f"  ^ {address:#x}" if here else f"  - {address:#x} -", "heading")
     place = bool(below) + bool(here)
     return _report(answer, here, before=lines, people=[*rows[:place], mark, *rows[place:]], after=())
@@ -187,11 +253,12 @@ COMMAND = Command(
         "reserve, mmapped chunks, a thread's stack and its guard, TLS, the kernel's own. It needs no libc. On a core, sharing is not "
         "known, and names like [heap] are concluded from the auxiliary vector (inferred)."
     ),
-    arguments=(ARGUMENT,),
+    arguments=(ARGUMENT, PAGES),
     examples=(
         ("vmmap", "all mappings"),
         ("vmmap libc", "the mappings whose path or description holds libc"),
         ("vmmap rw-p", "those that are private and writable"),
         ("vmmap $sp", "the mapping that holds the stack pointer, and what is known about that address"),
+        ("vmmap --pages heap", "which pages of the heaps exist, and as what"),
     ),
 )

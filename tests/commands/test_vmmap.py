@@ -44,8 +44,10 @@ class Stop:
         return "greeting+4 in server" if address == 0x404104 else ""
 
 
-def say(what=None, process=None, heap=True):
-    report = COMMAND.run(Stop(process or made_process(), made_heap() if heap else None), {"address|filter": what})
+def say(what=None, process=None, heap=True, pages=False):
+    report = COMMAND.run(
+        Stop(process or made_process(), made_heap() if heap else None), {"address|filter": what, "pages": pages}
+    )
     return "".join(text_lines(report))
 
 
@@ -169,7 +171,7 @@ def test_without_a_heap_it_says_why_and_goes_on():
 
 
 def test_json_has_the_published_fields():
-    report = COMMAND.run(Stop(made_process(), made_heap()), {"address|filter": "[heap]"})
+    report = COMMAND.run(Stop(made_process(), made_heap()), {"address|filter": "[heap]", "pages": False})
     answer = json.loads("".join(json_lines(report)))
     assert answer["rows"] == [
         {
@@ -200,4 +202,19 @@ def test_a_target_that_tells_no_mappings_has_none():
     assert (
         say(process=process)
         == "total: mappings 0, bytes 0, resident bytes unknown\nnote: the target does not tell its mappings\n"
+    )
+
+
+def test_pages_of_a_process_that_is_not_here_are_unknown():
+    process = replace(made_process(), kind="remote")
+    assert (
+        say("[stack]", process, pages=True)
+        == """\
+         start             end  perm     size  pages     what it is  path
+0x7ffe00000000  0x7ffe00021000  rw-p  132 KiB  ?      ?  main stack  [stack]
+by kind: main stack 132 KiB
+by sharing: private anonymous 132 KiB
+total: mappings 1, bytes 135,168 (132 KiB), resident bytes unknown
+note: what the pages are is known of a process on this machine only, not of a remote one
+"""
     )

@@ -23,8 +23,8 @@ def attached(request, tmp_path_factory):
     """The program, stopped; its mappings before and after; what vmmap said of it, attached."""
     with mappings(tmp_path_factory.mktemp(request.param), *BUILDS[request.param]) as program:
         before = read_smaps(program.pid)
-        answers = ask(["-p", str(program.pid)], ["vmmap"])
-        yield program, before, read_smaps(program.pid), answers["vmmap"], request.param
+        answers = ask(["-p", str(program.pid)], ["vmmap", "vmmap --pages"])
+        yield program, before, read_smaps(program.pid), answers["vmmap"], request.param, answers["vmmap --pages"]
 
 
 def as_row(vma):
@@ -42,7 +42,7 @@ def kinds_of(answer, address):
 
 
 def test_the_rows_are_those_of_proc_maps(attached):
-    _, before, after, answer, _ = attached
+    _, before, after, answer, _, _ = attached
     assert rows_of(answer) == [as_row(usage.vma) for usage in after]
     assert [as_row(usage.vma) for usage in before] == [as_row(usage.vma) for usage in after]
     assert answer["totals"]["mappings"] == len(before)
@@ -50,7 +50,7 @@ def test_the_rows_are_those_of_proc_maps(attached):
 
 
 def test_looking_makes_no_page_resident(attached):
-    _, before, after, answer, _ = attached
+    _, before, after, answer, _, _ = attached
     # gdb itself reads the vdso, libthread_db the libraries' data, and a breakpoint in ld.so makes a copy of that page.
     gdbs_own = ("[vdso]",)
     ours = [usage for usage in before if usage.vma.path not in gdbs_own and ".so" not in usage.vma.path]
@@ -60,7 +60,7 @@ def test_looking_makes_no_page_resident(attached):
 
 
 def test_each_kind_of_mapping_is_told(attached):
-    program, _, _, answer, name = attached
+    program, _, _, answer, name, _ = attached
     facts = program.facts
     expected = {
         "private_anonymous": "anonymous",
@@ -91,7 +91,7 @@ def test_each_kind_of_mapping_is_told(attached):
 
 
 def test_sharing_is_told(attached):
-    program, _, _, answer, _ = attached
+    program, _, _, answer, _, _ = attached
     names = ("private_anonymous", "shared_anonymous", "private_file", "shared_file")
     for name in names:
         (row,) = [row for row in answer["rows"] if int(row["start"], 16) == program.facts[name][0]]
@@ -101,7 +101,7 @@ def test_sharing_is_told(attached):
 
 
 def test_every_threads_stack_and_guard_are_told_exactly(attached):
-    program, _, _, answer, _ = attached
+    program, _, _, answer, _, _ = attached
     facts = program.facts
     for name in ("first", "second"):
         start, end = facts[f"{name}_stack"]
@@ -119,7 +119,7 @@ def test_every_threads_stack_and_guard_are_told_exactly(attached):
 
 
 def test_arenas_and_their_reserves_are_told(attached):
-    program, _, _, answer, name = attached
+    program, _, _, answer, name, _ = attached
     heap_max = 1 << 20 if name == "i386" else 64 << 20
     wholes = {kinds_of(answer, program.facts[f"{each}_block"][0])[1] for each in ("first", "second")}
     assert wholes == {"heap of arena 1", "heap of arena 2"}
@@ -129,8 +129,27 @@ def test_arenas_and_their_reserves_are_told(attached):
     assert answer["totals"]["by_kind"]["arena_heap"] + answer["totals"]["by_kind"]["arena_reserve"] == 2 * heap_max
 
 
+def test_pages_are_what_the_program_did_to_them(attached):
+    program, _, after, _, _, answer = attached
+    states = {
+        row["start"]: {name: row[name] for name in ("zero", "anonymous", "file", "untouched")} for row in answer["rows"]
+    }
+
+    def of(name):
+        return states[hex(program.facts[name][0])]
+
+    assert of("untouched") == {"zero": 0, "anonymous": 1, "file": 0, "untouched": 4095}
+    assert of("no_access") == {"zero": 0, "anonymous": 0, "file": 0, "untouched": 16}
+    assert of("private_file")["anonymous"] == 1
+    assert of("shared_anonymous") == {"zero": 0, "anonymous": 0, "file": 1, "untouched": 15}
+    rss = {hex(usage.vma.start): usage.sizes["Rss"] for usage in after if not usage.vma.path.startswith("[v")}
+    assert {start: (states[start]["anonymous"] + states[start]["file"]) * 4096 for start in rss} == rss
+    (strip,) = [row["strip"] for row in answer["rows"] if row["start"] == hex(program.facts["untouched"][0])]
+    assert strip == "a" + "." * 31
+
+
 def test_gdbs_own_list_has_the_same_mappings(attached):
-    program, _, after, _, _ = attached
+    program, _, after, _, _, _ = attached
     text = run_gdb(["gdb", "-nx", "-q", "-batch", "-ex", "info proc mappings", "-p", str(program.pid)])
     theirs = re.findall(r"^\s*(0x[0-9a-f]+)\s+(0x[0-9a-f]+)\s+(0x[0-9a-f]+)\s+(0x[0-9a-f]+)", text, re.MULTILINE)
     ours = [(usage.vma.start, usage.vma.end, usage.vma.size, usage.vma.offset) for usage in after]
@@ -243,3 +262,29 @@ def test_programs_that_nobody_here_wrote(name, tmp_path):
     assert {"program_text", "program_data", "library_text", "main_stack", "vdso"} <= kinds
     # Debian's redis has jemalloc, which is not glibc's and uses no brk.
     assert bool(kinds & {"main_heap", "brk_heap"}) == (name != "redis-server")
+
+
+NGINX = """
+daemon off; worker_processes 2; pid nginx.pid; error_log stderr notice;
+events {{}}
+http {{ access_log off; server {{ listen unix:{directory}/nginx.sock; }} }}
+"""
+
+
+def test_an_nginx_worker_a_forked_child_has_its_own_rows(tmp_path):
+    config = tmp_path / "nginx.conf"
+    config.write_text(NGINX.format(directory=tmp_path))
+    words = ["nginx", "-p", str(tmp_path), "-c", str(config)]
+    nginx = subprocess.Popen(words, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)
+    try:
+        started = (re.search(rb"start worker process (\d+)", line) for line in nginx.stderr)
+        worker = int(next(match for match in started if match)[1])
+        answer = ask(["-p", str(worker)], ["vmmap"])["vmmap"]
+        space = read_maps(worker)
+    finally:
+        os.killpg(nginx.pid, signal.SIGKILL)
+        nginx.communicate(timeout=PATIENCE)
+    assert rows_of(answer) == [as_row(vma) for vma in space]
+    assert {"program_text", "library_text", "main_heap", "main_stack", "shared_anonymous"} <= {
+        row["kind"] for row in answer["rows"]
+    }
