@@ -24,7 +24,8 @@ _GENERAL = {
 }
 _WORDS = {"i386:x86-64": 8, "i386": 4}
 _ADDRESS_CODES = tuple(
-    getattr(gdb, f"TYPE_CODE_{name}") for name in ("INT", "CHAR", "BOOL", "ENUM", "PTR", "FLAGS", "FUNC", "ARRAY")
+    getattr(gdb, f"TYPE_CODE_{name}")
+    for name in ("INT", "CHAR", "BOOL", "ENUM", "PTR", "FLAGS", "FUNC", "METHOD", "ARRAY")
 )
 _REFERENCES = (gdb.TYPE_CODE_REF, getattr(gdb, "TYPE_CODE_RVALUE_REF", gdb.TYPE_CODE_REF))
 _SYMBOL = re.compile(r"(?P<name>.+?)(?: \+ (?P<offset>\d+))? in section \S+(?: of (?P<file>.*))?")
@@ -111,7 +112,7 @@ def address_of(value: gdb.Value, expression: str) -> int:
             kind = value.type.strip_typedefs()
         if kind.code not in _ADDRESS_CODES:
             raise UsageError(f"{expression} is a {value.type}, not an address")
-        if kind.code in (gdb.TYPE_CODE_ARRAY, gdb.TYPE_CODE_FUNC):
+        if kind.code in (gdb.TYPE_CODE_ARRAY, gdb.TYPE_CODE_FUNC, gdb.TYPE_CODE_METHOD):
             value = value.address
         if value is None:
             raise UsageError(f"{expression} has no address")
