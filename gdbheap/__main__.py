@@ -7,9 +7,11 @@ import sys
 from collections.abc import Callable, Sequence
 from typing import Optional
 
-from gdbheap import __version__
+from gdbheap import __version__, packages
+from gdbheap.commands.heap_diff import diff_report
 from gdbheap.errors import HeapError
 from gdbheap.launch import demo, doctor, launcher, places, setup
+from gdbheap.report.deliver import to_screen
 
 Act = Callable[[argparse.Namespace], Optional[int]]
 
@@ -64,7 +66,18 @@ def _parser() -> argparse.ArgumentParser:
     command("demo", "install what is missing and show gdbheap at work on a small program", _demo)
     command("setup", "install what is missing", _set_up)
     command("doctor", "say what is found, what is missing, and what mends it", lambda o: doctor.report(o.gdb))
+    diff = command("diff", "say what grew between two or three snapshots of `heap snapshot`", _diff)
+    diff.add_argument("snapshots", metavar="SNAPSHOT", nargs="+", help="a name, or a path with a /")
+    diff.add_argument("--count", type=int, default=50, metavar="N", help="show at most N rows (50); 0 shows all")
+    diff.add_argument("--json", action="store_true", help="answer in JSON: every row")
     return parser
+
+
+def _diff(options: argparse.Namespace) -> None:
+    missing = packages.missing()
+    if missing:
+        raise HeapError(packages.advice(missing))
+    to_screen(diff_report(options.snapshots, options.count), sys.stdout.write, options.json, None, sys.stdout.isatty())
 
 
 def _start(options: argparse.Namespace, words: Callable[[launcher.Launch], list[str]]) -> None:

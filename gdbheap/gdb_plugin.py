@@ -11,7 +11,7 @@ import gdb
 
 from gdbheap import gdb_process, packages
 from gdbheap.commands import COMMANDS
-from gdbheap.commands.arguments import parse, suggest
+from gdbheap.commands.arguments import OUTPUT, all_arguments, parse, suggest
 from gdbheap.commands.command import Command
 from gdbheap.commands.completion import EXPRESSION, PATH, complete, current_word
 from gdbheap.commands.manual import manual
@@ -62,7 +62,7 @@ class GdbCommand(gdb.Command):
             self._refuse_subcommand(line)
             arguments = parse(self._command, line, _target.evaluate)
             report = self._command.run(_target, arguments)
-            if arguments["output"] is not None:
+            if arguments["output"] is not None and OUTPUT in all_arguments(self._command):
                 gdb.write(to_file(report, arguments["output"], arguments["json"]))
                 return
             width = gdb.parameter("width") if on_terminal else None

@@ -26,7 +26,7 @@ ARROWS = {
     "elf": BASE | {"malloc", "process"},
     "report": BASE | {"malloc"},
     "commands": BASE | {"analysis", "malloc", "model", "packages", "process", "report"},
-    "__main__": BASE | {"launch"},
+    "__main__": BASE | {"commands", "launch", "packages", "report"},
     "gdb_process": BASE | {"elf", "process"},
     "gdb_frames": set(),
     "gdb_target": BASE | {"elf", "gdb_frames", "gdb_process", "malloc", "process", "report"},

@@ -53,7 +53,8 @@ def live_blocks(view: HeapView) -> Blocks:
     table, layout = view.table, view.layout
     row = np.flatnonzero(table.state == State.IN_USE)
     address, size = table.address[row], table.size[row]
-    # mirrors memsize(): the next chunk's prev_size is the block's, but an mmapped chunk has no next one
-    shared = np.where(table.flags[row] & IS_MMAPPED, np.uint64(0), np.uint64(layout.word))
+    # mirrors memsize(): the next chunk's prev_size is the block's, but an mmapped chunk has no next one (to glibc 2.42; see usable_size)
+    has_next = ((table.flags[row] & IS_MMAPPED) == 0) | bool(layout.mmapped_overhead)
+    shared = np.where(has_next, np.uint64(layout.word), np.uint64(0))
     start = address + np.uint64(layout.header)
     return Blocks(start, np.maximum(address + size + shared, start), size, row)

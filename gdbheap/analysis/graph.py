@@ -110,6 +110,22 @@ def read_graph(memory: Memory, blocks: Blocks, word: int, progress: Progress | N
     return Graph(*found.columns(), head, unread)
 
 
+def read_heads(memory: Memory, blocks: Blocks, word: int, progress: Progress | None = None) -> NDArray[np.uint64]:
+    """Return the first 16 bytes of each block as words (zeros where they cannot be read), without looking for pointers."""
+    kind = np.dtype(np.uint64 if word == 8 else np.uint32)
+    head = np.zeros((len(blocks), HEAD // word), kind)
+    done = 0
+    for start, end in blocks.ranges():
+        for address, data in readable_pieces(memory, start, end, _BUFFER):
+            words = np.frombuffer(data, kind, len(data) // word)
+            here = np.searchsorted(blocks.start, np.array([address, address + len(data)], np.uint64))
+            _take_heads(blocks, head, slice(int(here[0]), int(here[1])), address, words, word)
+            done += len(data)
+            if progress:
+                progress(done)
+    return head
+
+
 def read_pointers(
     memory: Memory, blocks: Blocks, word: int, ranges: Iterable[tuple[int, int]], progress: Progress | None = None
 ) -> tuple[Pointers, int]:

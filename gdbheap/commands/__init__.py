@@ -21,6 +21,9 @@ MODULES = (
     "heap_leaks",
     "heap_owners",
     "heap_search",
+    "heap_snapshot",
+    "heap_snapshots",
+    "heap_diff",
 )
 
 COMMANDS: tuple[Command, ...] = tuple(import_module(f"{__name__}.{module}").COMMAND for module in MODULES)

@@ -56,12 +56,18 @@ def split_words(line: str) -> list[Word]:
     return words
 
 
+def all_arguments(command: Command) -> tuple[Argument, ...]:
+    """Return the command's arguments and, behind them, those of COMMON that it has not under the same name itself."""
+    own = {each.name for each in command.arguments}
+    return command.arguments + tuple(each for each in COMMON if each.name not in own)
+
+
 def parse(command: Command, line: str, evaluate: Evaluate) -> dict[str, Any]:
     """Return the value of every argument by its key, those of COMMON included; UsageError names the word that is off.
 
     `evaluate` turns a gdb expression into an unsigned int (and raises UsageError).
     """
-    arguments = command.arguments + COMMON
+    arguments = all_arguments(command)
     values: dict[str, Any] = {each.key: False if each.kind == "flag" else each.default for each in arguments}
     options = {each.name: each for each in arguments if each.name.startswith("--")}
     positionals = [each for each in command.arguments if not each.name.startswith("--")]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gdbheap.commands.arguments import COMMON, split_words
+from gdbheap.commands.arguments import all_arguments, split_words
 from gdbheap.commands.command import Argument, Command
 
 # Answers that gdb completes itself.
@@ -20,7 +20,7 @@ def complete(command: Command, text: str) -> list[str] | str:
     """Return the candidates for the word under the cursor (whole words), or EXPRESSION or PATH."""
     current = current_word(text)
     before = [word.text for word in split_words(text[: len(text) - len(current)])]
-    arguments = command.arguments + COMMON
+    arguments = all_arguments(command)
     options = {each.name: each for each in arguments if each.name.startswith("--")}
     name, equals, value = current.partition("=")
     if equals and name in options:

@@ -16,7 +16,7 @@ from gdbheap.malloc.heap_view import HeapView
 from gdbheap.report.report import ABSENT, Column, Line, Report
 
 # More say nothing new, and each is a row.
-_MOST = 1 << 18
+_MOST = 1 << 14
 _TEXT = re.compile(r'"(?P<text>(?:[^"\\]|\\.)*)"')
 _RANGE = re.compile(r"(?P<low>0x[0-9a-f]+|\d+)\s*-\s*(?P<high>0x[0-9a-f]+|\d+)", re.IGNORECASE)
 

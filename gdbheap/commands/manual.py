@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from textwrap import fill
 
-from gdbheap.commands.arguments import COMMON
+from gdbheap.commands.arguments import all_arguments
 from gdbheap.commands.command import Argument, Command
 
 _WIDTH = 80
@@ -21,7 +21,7 @@ def manual(command: Command) -> str:
     """Return the text: summary, usage, description, arguments with units, examples."""
     parts = [command.summary, f"Usage: {usage(command)}"]
     parts += [fill(paragraph, _WIDTH) for paragraph in command.description.split("\n") if paragraph]
-    parts.append(_arguments(command.arguments + COMMON))
+    parts.append(_arguments(all_arguments(command)))
     if command.examples:
         parts.append("Examples:\n" + "\n".join(f"  {line}\n      {shows}" for line, shows in command.examples))
     return "\n\n".join(parts)
@@ -30,7 +30,7 @@ def manual(command: Command) -> str:
 def usage(command: Command) -> str:
     """Return what shows all that may follow the name: one line, or more for a command of many words."""
     words = [command.name]
-    for each in command.arguments + COMMON:
+    for each in all_arguments(command):
         # Blanks within one argument's brackets are no place to break the line.
         words.append((_spelled(each) if each.required else f"[{_spelled(each)}]").replace(" ", "\0"))
     return fill(" ".join(words), _WIDTH - len("Usage: "), subsequent_indent=" " * 4, break_on_hyphens=False).replace(

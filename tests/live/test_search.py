@@ -28,4 +28,4 @@ def test_a_text_is_found_in_the_chunk_that_it_lies_in():
 def test_pointers_into_a_range_are_found():
     command = "heap search 0x0-0x10 --width 1 --count 3"
     _text, answers = stopped("leaks", commands=(command,))
-    assert answers[command]["notes"] == ["more than 262,144: only the first are given"]
+    assert answers[command]["notes"] == ["more than 16,384: only the first are given"]

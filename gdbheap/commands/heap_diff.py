@@ -1,0 +1,128 @@
+"""heap diff: what came, went and grew between two snapshots, and what grew steadily over three."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gdbheap.analysis.snapshot import GroupDifference, GroupSurvivors, Snapshot, compare, survivors
+from gdbheap.commands.command import Argument, Command, Target
+from gdbheap.commands.snapshot_store import load
+from gdbheap.errors import UsageError
+from gdbheap.report.printable import human_size
+from gdbheap.report.report import Column, Line, Report
+
+_TWO = (
+    Column("grown_bytes", "bytes", heading="grown by"),
+    Column("count_before", "count", heading="before"),
+    Column("count_after", "count", heading="after"),
+    Column("appeared", "count"),
+    Column("vanished", "count"),
+    Column("chunk_size", "size", "size"),
+    Column("what", "text", "symbol"),
+)
+_THREE = (
+    Column("steady_bytes", "bytes", heading="steady"),
+    Column("old", "count"),
+    Column("born_first", "count"),
+    Column("born_second", "count"),
+    Column("chunk_size", "size", "size"),
+    Column("what", "text", "symbol"),
+)
+
+
+def run(target: Target, arguments: Mapping[str, Any]) -> Report:
+    """Compare snapshots by name or path. No process is needed."""
+    names = [arguments[key] for key in ("a", "b", "c") if arguments[key]]
+    limit = target.setting("limit") if arguments["count"] is None else arguments["count"]
+    return diff_report(names, limit)
+
+
+def diff_report(names: Sequence[str], limit: int | None) -> Report:
+    """Return the differences of two or three snapshots, named or given by path; `limit` cuts the rows for people (0 or None: none)."""
+    if not 2 <= len(names) <= 3:
+        raise UsageError(f"heap diff takes two or three snapshots, not {len(names)}")
+    snapshots = [load(name) for name in names]
+    before = tuple(_line(name, each) for name, each in zip(names, snapshots))
+    if len(snapshots) == 2:
+        rows = [_difference_row(group) for group in compare(*snapshots)]
+        changed = [row for row in rows if row[0] or row[3] or row[4]]
+        totals = {
+            "grown_bytes": sum(row[0] for row in rows),
+            "appeared": sum(row[3] for row in rows),
+            "vanished": sum(row[4] for row in rows),
+        }
+        columns: tuple[Column, ...] = _TWO
+    else:
+        rows = [_survivor_row(group) for group in survivors(*snapshots)]
+        changed = [row for row in rows if row[2] or row[3]]
+        totals = {"steady_bytes": sum(row[0] for row in rows)}
+        columns = _THREE
+    people: list[Any] = changed[:limit] if limit else changed
+    if len(people) < len(changed):
+        people.append(Line.plain(f"… {len(changed) - len(people):,} more groups: --count 0 shows all", "dim"))
+    if not changed:
+        people.append(Line.plain("nothing has changed"))
+    return Report(
+        command="heap diff",
+        columns=columns,
+        rows=rows,
+        people=people,
+        before=before,
+        totals=totals,
+        notes=tuple(_notes(names, snapshots)),
+    )
+
+
+def _line(name: str, snapshot: Snapshot) -> str:
+    return f"{name}: {len(snapshot):,} blocks, {human_size(int(snapshot.size.sum()))}"
+
+
+def _difference_row(group: GroupDifference) -> tuple[Any, ...]:
+    return (
+        group.grown_bytes,
+        group.count_before,
+        group.count_after,
+        group.appeared,
+        group.vanished,
+        group.chunk_size,
+        group.what,
+    )
+
+
+def _survivor_row(group: GroupSurvivors) -> tuple[Any, ...]:
+    return group.steady_bytes, group.old, group.born_first, group.born_second, group.chunk_size, group.what
+
+
+def _notes(names: Sequence[str], snapshots: Sequence[Snapshot]) -> list[str]:
+    notes = []
+    if len({(str(each.facts.get("program")), str(each.facts.get("pid"))) for each in snapshots}) > 1:
+        notes.append("the snapshots are of different processes: appeared and vanished go by address, and mean little")
+    for name, each in zip(names, snapshots):
+        if each.facts.get("complete") is False:
+            notes.append(f"{name} was taken of a heap whose walk was cut short")
+    return notes
+
+
+COMMAND = Command(
+    name="heap diff",
+    summary="Show what came, went and grew between two snapshots, or three.",
+    description=(
+        "Blocks of one size that begin alike are one row, as in `heap leaks`. A block that is in both snapshots at the same address, of the "
+        "same size, counts as the same one.\n"
+        "With three snapshots: of the blocks in the last, how many were in all (old), came between the first two and are still there "
+        "(born first), or came between the last two (born second). What came and stayed in both intervals is steady growth; what came in "
+        "the first alone is likely to be warming up."
+    ),
+    run=run,
+    arguments=(
+        Argument("A", "path", "The first snapshot: a name, or a path (with a /).", required=True),
+        Argument("B", "path", "The second.", required=True),
+        Argument("C", "path", "The third, if any."),
+        Argument("--count", "count", "Show at most this many rows; 0 shows all."),
+    ),
+    examples=(
+        ("heap diff before after", "what has grown since before"),
+        ("heap diff start warm later", "what grows steadily, apart from what came while the program warmed up"),
+    ),
+)

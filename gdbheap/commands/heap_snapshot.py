@@ -1,0 +1,72 @@
+"""heap snapshot: keep what the heap holds now in a file, to compare it later."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Mapping
+from typing import Any
+
+from gdbheap.analysis.snapshot import take_snapshot
+from gdbheap.analysis.snapshot_file import write_snapshot
+from gdbheap.commands.command import Argument, Command, Target
+from gdbheap.commands.snapshot_store import directory, path_of
+from gdbheap.errors import UsageError
+from gdbheap.report.report import Column, Line, Report
+
+_COLUMNS = (
+    Column("name", "text"),
+    Column("blocks", "count"),
+    Column("in_use_bytes", "bytes", heading="in use"),
+    Column("read_seconds", "text", heading="stood still (s)"),
+    Column("file", "text", "path"),
+)
+
+
+def run(target: Target, arguments: Mapping[str, Any]) -> Report:
+    """Read the heap, write the file."""
+    started = time.monotonic()
+    name, path = arguments["name"], arguments["output"]
+    if not name and not path:
+        raise UsageError("NAME is missing: a name for `heap diff` to know the snapshot by (or --output FILE)")
+    path = path or path_of(name)
+    if os.path.exists(path) and not arguments["replace"]:
+        raise UsageError(f"{path} exists already: --replace puts the new snapshot in its place")
+    view = target.heap()
+    snapshot = take_snapshot(target.process, view, target.symbol_at, started)
+    if path.startswith(directory() + os.sep):
+        os.makedirs(directory(), mode=0o700, exist_ok=True)
+    write_snapshot(snapshot, path)
+    facts = snapshot.facts
+    seconds = f"{facts['read_seconds']:.2f}"
+    still = "the process could run on after" if target.process.kind != "core" else "the core was read in"
+    return Report(
+        command="heap snapshot",
+        columns=_COLUMNS,
+        rows=[(name or os.path.basename(path), len(snapshot), facts["in_use_bytes"], seconds, path)],
+        after=(Line.plain(f"{still} {seconds} s; written after {time.monotonic() - started:.2f} s", "dim"),),
+        totals={"read_seconds": facts["read_seconds"]},
+        totals_shown=False,
+        notes=view.notes,
+        faults=view.faults,
+    )
+
+
+COMMAND = Command(
+    name="heap snapshot",
+    summary="Keep what the heap holds now, for `heap diff`.",
+    description=(
+        "Every block in use is kept: its address, its size and what it is (as in `heap leaks`), but not its contents. The file is read by "
+        "`heap diff` in any gdb, and by `python3 -m gdbheap diff` without one. How long the process had to stand still is printed."
+    ),
+    run=run,
+    arguments=(
+        Argument("NAME", "path", "A name of your own, or a path (with a /)."),
+        Argument("--output", "path", "Write the snapshot to this file."),
+        Argument("--replace", "flag", "Put it in the place of one that exists."),
+    ),
+    examples=(
+        ("heap snapshot before", "keep the heap as it is now, as before"),
+        ("heap snapshot --output /tmp/after.heap", "keep it in a file of your choice"),
+    ),
+)

@@ -1,0 +1,62 @@
+"""heap snapshot and heap diff on a process that grows."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+from gdb_runs import ROOT, ask
+from programs import build
+
+
+def test_three_snapshots_show_the_leak_apart_from_the_cache(tmp_path):
+    files = [str(tmp_path / f"{name}.heap") for name in ("one", "two", "three")]
+    take = [f"heap snapshot --output {file}" for file in files]
+    get_there = ("break inspected", "run", take[0], "continue", take[1], "continue", take[2])
+    two, three = f"heap diff {files[0]} {files[1]}", f"heap diff {' '.join(files)}"
+    answers = ask([str(build("growing"))], (two, three), get_there=get_there)
+    # 200 bytes are a chunk of 208 (0xd0), 40 bytes one of 48 (0x30).
+    assert {
+        (row["chunk_size"], row["what"]): row["grown_bytes"] for row in answers[two]["rows"] if row["appeared"]
+    } == {
+        (0xD0, "text"): 25 * 0xD0,
+        (0x30, "zeros"): 100 * 0x30,
+    }
+    steady = answers[three]["rows"][0]
+    assert (steady["what"], steady["steady_bytes"]) == ("text", 25 * 0xD0)
+    assert (steady["old"], steady["born_first"], steady["born_second"]) == (25, 25, 25)
+    assert answers[three]["totals"] == {"steady_bytes": 25 * 0xD0}
+    assert "the process could run on after" in answers.text
+
+
+def test_named_snapshots_are_kept_listed_and_compared_without_gdb(tmp_path):
+    environment = {"XDG_STATE_HOME": str(tmp_path)}
+    get_there = (
+        "break inspected",
+        "run",
+        "heap snapshot before",
+        "continue",
+        "heap snapshot after",
+        "heap snapshot after",
+    )
+    listed = "heap snapshots"
+    answers = ask([str(build("growing"))], (listed,), get_there=get_there, environment=environment)
+    assert [row["name"] for row in answers[listed]["rows"]] == ["before", "after"]
+    assert "exists already: --replace puts the new snapshot in its place" in answers.text
+    said = subprocess.run(
+        [sys.executable, "-m", "gdbheap", "diff", "before", "after"],
+        cwd=ROOT,
+        env={"PYTHONPATH": ":".join(sys.path), **environment},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert said.stderr == ""
+    assert said.stdout.splitlines()[-1] == "total: grown bytes 10,000 (9.8 KiB), appeared 125, vanished 0"
+
+
+def test_an_unreadable_snapshot_is_one_line(tmp_path, gdb):
+    broken = tmp_path / "broken.heap"
+    broken.write_text("gdbheap snapshot\n")
+    command = f"heap diff {broken} {broken}"
+    assert gdb(None, command)[command] == f"{broken} is no snapshot that can be read: it ends early\n"
