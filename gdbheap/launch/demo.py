@@ -33,7 +33,12 @@ STEPS = (
     Step("heap bins", "The free lists in their order: tcache, fastbins, unsorted, small and large bins."),
     Step("heap sizes", "Which sizes the program asks for, and how much of each is free."),
     Step("heap vis order --count 4", "The words in memory, with headers and links explained."),
-    Step("heap arenas", "Where each arena's memory lies, and how many threads use it."),
+    Step(
+        "heap leaks", "What nothing points to any more: the order that was lost, and its customer's name hanging on it."
+    ),
+    Step("heap owners order->next->next->customer", "Who holds a block, and the way to it from a variable."),
+    Step("vmmap", "Every mapping, and what it is."),
+    Step("vmmap desk->ledger", "What an address is, and what lies around it."),
     Step("gdbheap", "What gdbheap found in this process, and how it knew."),
 )
 
