@@ -145,28 +145,24 @@ def _module_claims(module: Module, is_main: bool) -> Iterator[_Claim]:
 
 
 def _stack_parts(process: Process) -> Iterator[Part]:
-    """Yield each thread's stack and guard, and the page of a TCB that is on no such stack (the first thread's)."""
-    blocks = []
-    for stack in thread_stacks(process):
+    """Yield each thread's stack and guard, and the pages around a TCB that is on no such stack (the first thread's)."""
+    stacks = thread_stacks(process)
+    for stack in stacks:
         owner = ("thread", str(stack.thread.number))
         vma = process.address_space.find(stack.start)
-        main = vma is not None and vma.path == "[stack]"
-        if stack.guard_end > stack.start:
-            yield Part(stack.start, stack.guard_end, "thread_guard", "guard", owner=owner)
-        if main:
-            inferred = stack.start in process.address_space.inferred
-            yield Part(stack.guard_end, stack.end, "main_stack", "main stack", inferred)
+        yield Part(stack.start, stack.guard_end, "thread_guard", "guard", owner=owner)
+        if vma is not None and vma.path == "[stack]":
+            yield Part(stack.guard_end, stack.end, "main_stack", "main stack", stack.inferred)
         else:
             yield Part(stack.guard_end, stack.end, "thread_stack", "stack", stack.inferred, owner)
-        blocks.append((stack.start, stack.end))
-    for thread in process.threads:
-        pointer = thread.thread_pointer
+    for stack in stacks:
+        pointer = stack.thread_pointer
         vma = process.address_space.find(pointer) if pointer else None
-        if pointer and vma and not any(start <= pointer < end for start, end in blocks):
+        if pointer and vma and not any(each.start <= pointer < each.end for each in stacks):
             # The TLS blocks lie right below the TCB (TLS variant II); how many pages they take, only ld.so knows.
             page = pointer & -PAGE
             start, end = max(page - _TLS_BELOW, vma.start), min(page + 2 * PAGE, vma.end)
-            yield Part(start, end, "tls", "TLS", owner=("thread", str(thread.number)))
+            yield Part(start, end, "tls", "TLS", owner=("thread", str(stack.thread.number)))
 
 
 def _heap_parts(process: Process, heap: HeapView) -> Iterator[Part]:

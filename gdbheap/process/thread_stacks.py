@@ -7,11 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gdbheap.errors import MemoryFault
+from gdbheap.process.address_space import AddressSpace
 from gdbheap.process.memory import PAGE
 from gdbheap.process.process import Process
 
 # struct pthread is 0x900 to 0x940 bytes (64-bit) in glibc 2.31 to 2.43, and starts at the thread pointer.
 _SIZE = 0xA00
+
+# allocate_stack() in nptl puts struct pthread at the end of the block: so much of the block is above the thread pointer, at most.
+_MOST_ABOVE = 4 * PAGE
 
 
 @dataclass(frozen=True)
@@ -29,7 +33,8 @@ def find_thread_stacks(process: Process, pointers: Mapping[int, int]) -> dict[in
     The main thread, and those whose stacks the program allocated without telling where they begin, are not among them.
 
     In struct pthread the members stackblock, stackblock_size, guardsize follow each other (glibc 2.23 to 2.44). They are the words where
-    [stackblock, +size) holds both struct pthread itself and the thread's stack pointer, at the same place in every thread.
+    [stackblock, +size) is mapped memory of no file and holds struct pthread itself, at its very end or together with the thread's stack
+    pointer (which a signal handler on its own stack has elsewhere), at the same place in every thread.
     """
     found: dict[int, dict[int, ThreadStack]] = {}
     for thread in process.threads:
@@ -56,10 +61,19 @@ def _candidates(process: Process, pointer: int, stack_pointer: int) -> dict[int,
     for index in range(len(words) - 2):
         start, size, guard = words[index : index + 3]
         end = start + size
-        inside = start < stack_pointer < end and start < pointer < end
-        if start and inside and guard < size and guard % PAGE == 0 and end < 1 << 8 * process.word:
+        inside = start < pointer < end and (start < stack_pointer < end or end - pointer <= _MOST_ABOVE)
+        if start and inside and guard < size and guard % PAGE == 0 and _is_mapped(process.address_space, start, end):
             found[index * process.word] = ThreadStack(start, end, guard)
     return found
+
+
+def _is_mapped(space: AddressSpace, start: int, end: int) -> bool:
+    """Whether [start, end) is mapped without a gap, and from no file."""
+    for vma in space.overlapping(start, end):
+        if vma.start > start or vma.is_file:
+            return False
+        start = vma.end
+    return start >= end
 
 
 def _words(process: Process, pointer: int) -> list[int]:

@@ -100,6 +100,13 @@ def test_words_that_are_no_stack_block_are_not_taken_for_one(block):
     ]
 
 
+def test_a_thread_in_a_handler_on_another_stack_keeps_its_own():
+    process = made_process()
+    first, second = process.threads
+    stacks = thread_stacks(replace(process, threads=(first, replace(second, stack_pointer=LARGE + 0x100))))
+    assert [(stack.start, stack.inferred) for stack in stacks] == [(MAIN_STACK, False), (STACK, False)]
+
+
 def test_a_thread_without_a_thread_pointer_has_an_inferred_stack():
     process = made_process()
     process = replace(process, threads=tuple(replace(each, thread_pointer=None) for each in process.threads))
