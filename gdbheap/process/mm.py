@@ -1,0 +1,143 @@
+"""The bounds that the kernel keeps of a process's memory (struct mm_struct), and its stack limit, each with how it is known."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from gdbheap.errors import HeapError, NoProcess
+from gdbheap.process.address_space import AddressSpace
+from gdbheap.process.process import Module, Process
+
+# /proc/PID/stat's fields by number, counted from 1 (Documentation/filesystems/proc.rst).
+_STAT = {
+    "start_code": 26,
+    "end_code": 27,
+    "start_stack": 28,
+    "start_data": 45,
+    "end_data": 46,
+    "start_brk": 47,
+    "arg_start": 48,
+    "arg_end": 49,
+    "env_start": 50,
+    "env_end": 51,
+}
+NAMES = (*_STAT, "brk", "mmap_top")
+
+# What `stack_limit` is where there is none (RLIM_INFINITY).
+UNLIMITED = (1 << 64) - 1
+
+# How a bound was learnt.
+STAT = "stat"
+PROGRAM_HEADERS = "program headers"
+HEAP_MAPPING = "heap mapping"
+LIBC = "libc"
+MAPPINGS = "mappings"
+
+
+@dataclass(frozen=True)
+class MM:
+    """`bounds` by the kernel's names (start_code, ..., brk), those of NAMES that are known; `sources` tells how each was learnt.
+
+    `brk` from HEAP_MAPPING is the break rounded up to a page. `mmap_top` is where the highest mapping below the stack ends: mmap_base is
+    there or somewhat above. `stack_limit` is the soft limit in bytes (UNLIMITED; None: not known).
+    """
+
+    bounds: Mapping[str, int]
+    sources: Mapping[str, str]
+    stack_limit: int | None
+
+    def get(self, name: str) -> int | None:
+        """Return a bound, or None where it is not known."""
+        return self.bounds.get(name)
+
+
+def read_mm(process: Process, brk: int | None = None) -> MM:
+    """Return what can be known of the process: of a live one on this machine all, of others what its mappings and headers tell.
+
+    `brk` is the break as libc knows it, if it does. A live process that is gone raises NoProcess.
+    """
+    found: dict[str, tuple[int, str]] = {}
+    found.update((name, (value, HEAP_MAPPING)) for name, value in _heap_bounds(process.address_space))
+    if process.main is not None:
+        found.update((name, (value, PROGRAM_HEADERS)) for name, value in code_bounds(process.main).items())
+    found.update((name, (value, MAPPINGS)) for name, value in _mmap_top(process))
+    limit = None
+    if process.kind == "live" and process.pid is not None:
+        found.update((name, (value, STAT)) for name, value in parse_stat(_read(process.pid, "stat")).items())
+        limit = parse_stack_limit(_read(process.pid, "limits"))
+    if brk is not None:
+        found["brk"] = (brk, LIBC)
+    bounds = {name: found[name][0] for name in NAMES if name in found}
+    return MM(bounds, {name: found[name][1] for name in bounds}, limit)
+
+
+def parse_stat(text: str) -> dict[str, int]:
+    """Return the bounds of /proc/PID/stat by name; without those that the kernel hides from us. Raise HeapError where it is no stat."""
+    # The command may hold blanks and parentheses: the last one ends it, and the next field is number 3.
+    fields = text.rpartition(")")[2].split()
+    if len(fields) < 50:
+        raise HeapError(f"this is no /proc/PID/stat: {text[:80]!r}")
+    try:
+        values = {name: int(fields[number - 3]) for name, number in _STAT.items()}
+    except ValueError as error:
+        raise HeapError(f"this is no /proc/PID/stat: {error}") from error
+    # Hidden ones read 0, the bounds of the code 1.
+    return {name: value for name, value in values.items() if value > 1}
+
+
+def parse_stack_limit(text: str) -> int | None:
+    """Return the soft limit of the stack in bytes out of /proc/PID/limits; None where it is not in the text."""
+    for line in text.splitlines():
+        words = line.split()
+        if words[:3] == ["Max", "stack", "size"] and len(words) > 3:
+            return UNLIMITED if words[3] == "unlimited" else int(words[3]) if words[3].isdecimal() else None
+    return None
+
+
+def parse_auxv(data: bytes, word: int) -> dict[int, int]:
+    """Return the auxiliary vector, (type: value), out of /proc/PID/auxv or NT_AUXV; AT_NULL ends it."""
+    whole = memoryview(data[: len(data) - len(data) % (2 * word)]).cast("Q" if word == 8 else "I")
+    found: dict[int, int] = {}
+    for kind, value in zip(whole[::2], whole[1::2]):
+        if kind == 0:
+            break
+        found.setdefault(kind, value)
+    return found
+
+
+def code_bounds(main: Module) -> dict[str, int]:
+    """Return start_code, end_code, start_data and end_data as the kernel works them out (mirrors load_elf_binary() in fs/binfmt_elf.c:
+    code is what may be executed, "data" begins at the highest segment and ends where the file's last byte is)."""
+    code = [segment for segment in main.segments if "x" in segment.permissions]
+    bounds = {}
+    if code:
+        bounds["start_code"] = min(segment.start for segment in code)
+        bounds["end_code"] = max(segment.file_end for segment in code)
+    if main.segments:
+        bounds["start_data"] = max(segment.start for segment in main.segments)
+        bounds["end_data"] = max(segment.file_end for segment in main.segments)
+    return bounds
+
+
+def _heap_bounds(space: AddressSpace) -> Iterator[tuple[str, int]]:
+    heap = [vma for vma in space if vma.path == "[heap]"]
+    if heap:
+        yield "start_brk", heap[0].start
+        yield "brk", heap[-1].end
+
+
+def _mmap_top(process: Process) -> Iterator[tuple[str, int]]:
+    space = process.address_space
+    stack = next((vma for vma in space if vma.path == "[stack]"), None)
+    below = space.around(stack.start)[0] if stack is not None else None
+    if below is not None:
+        yield "mmap_top", below.end
+
+
+def _read(pid: int, name: str) -> str:
+    try:
+        return Path(f"/proc/{pid}/{name}").read_text(errors="surrogateescape")
+    except OSError as error:
+        raise NoProcess(f"cannot read /proc/{pid}/{name}: {error.strerror}") from error
