@@ -99,5 +99,7 @@ def _static_program(process: Process, names: list[str]) -> Module:
         )
     image = read_image(process, main)
     if image is not None and image.find(PT_INTERP) is not None:
+        if process.kind == "core":
+            raise NoHeap("the core does not tell where libc is: it is truncated, or from before libc was loaded")
         raise NoHeap("libc is not loaded yet: let the program run further (`start`, or a breakpoint on main)")
     return main

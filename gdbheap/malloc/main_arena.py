@@ -17,6 +17,8 @@ from gdbheap.process.process import Process
 NONCONTIGUOUS = 2
 # Foreign sbrks and mapped continuations are rare; this many would be a loop.
 _MOST_STRETCHES = 4096
+# Bytes unmapped within the brk heap; each page of them is tried.
+_MOST_HOLES = 64 << 20
 
 
 def walk_main(
@@ -34,7 +36,8 @@ def walk_main(
     stretches: list[Stretch] = []
     start = _first_chunk(process, layout, parameters, top)
     if start is not None:
-        _walk_mapped(process, layout, walker, stretches, start, top)
+        end = _brk_end(process, arena, start, top)
+        _walk_brk(process, layout, walker, stretches, start, top if start <= top < end else end, top)
     by_brk = len(stretches)
     if not any(each.start <= top <= each.end for each in stretches):
         _walk_towards_top(process, layout, walker, stretches, top)
@@ -73,7 +76,8 @@ def add_top(process: Process, layout: Layout, stretch: Stretch, top: int, arena:
     if size > arena["system_mem"]:
         detail = f"size field of top is {raw:#x}, system_mem is {arena['system_mem']:#x}"
         stretch.faults.append(Fault(top, "malloc(): corrupted top size", detail))
-    elif size > room or size < layout.header:
+    elif size > room or size < layout.min_size or (top + size) % PAGE:
+        # sysmalloc asserts the same: at least MINSIZE, and up to the end of a page.
         detail = f"size field of top is {raw:#x}, there are {room:#x} bytes to the end of the heap"
         stretch.faults.append(Fault(top, "malloc(): corrupted top size", detail))
     kept = size if layout.header <= size <= room else room
@@ -89,12 +93,22 @@ def _first_chunk(process: Process, layout: Layout, parameters: StructValue | Non
     return None if heap is None else first_chunk_after(heap.start, layout)
 
 
-def _walk_mapped(
-    process: Process, layout: Layout, walker: Walker, stretches: list[Stretch], start: int, top: int
+def _brk_end(process: Process, arena: StructValue, start: int, top: int) -> int:
+    """Return how far the heap that brk gave reaches from `start`: as far as memory is mapped without a hole, or to top's mapping where a
+    contiguous arena has had pages unmapped or protected in between."""
+    end = mapped_end(process, start)
+    if not start <= top < end and not arena["flags"] & NONCONTIGUOUS:
+        vmas = [each for each in process.address_space if start < each.end and each.start <= top]
+        holes = sum(max(after.start - before.end, 0) for before, after in zip(vmas, vmas[1:]))
+        if vmas and top in vmas[-1] and holes <= _MOST_HOLES:
+            return mapped_end(process, top)
+    return end
+
+
+def _walk_brk(
+    process: Process, layout: Layout, walker: Walker, stretches: list[Stretch], start: int, limit: int, top: int
 ) -> None:
     """Walk the brk heap from `start`; after fenceposts (somebody else moved brk) find where malloc's memory goes on."""
-    end = mapped_end(process, start)
-    limit = top if start <= top < end else end
     at: int | None = start
     while at is not None and at <= limit and len(stretches) < _MOST_STRETCHES:
         stretch = walk_stretch(walker, process.memory, layout, at & ~(PAGE - 1), at, limit)
