@@ -9,7 +9,7 @@ from typing import Any
 
 import gdb
 
-from gdbheap import gdb_process, packages
+from gdbheap import gdb_expressions, gdb_process, packages
 from gdbheap.commands import COMMANDS
 from gdbheap.commands.arguments import OUTPUT, all_arguments, parse, suggest
 from gdbheap.commands.command import Command
@@ -134,7 +134,7 @@ class GdbFunction(gdb.Function):
         with _clear_errors(f"${self._name}"):
             if len(pointers) != 1:
                 raise UsageError(f"it takes one pointer, not {len(pointers)}")
-            return self._answer(gdb_process.address_of(pointers[0], "its argument"))
+            return self._answer(gdb_expressions.address_of(pointers[0], "its argument"))
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The stopped process as gdb knows it, made into values. With gdb_plugin.py, the only `import gdb`.
+"""The stopped process as gdb knows it, made into values. Only the gdb_*.py files import gdb.
 
 Everything is gathered once per stop. gdb's errors become HeapErrors here; nothing in the inferior, gdb's settings or
 the user's selection is changed.
@@ -12,7 +12,7 @@ from dataclasses import replace
 
 import gdb
 
-from gdbheap.errors import HeapError, MemoryFault, NoProcess, UsageError
+from gdbheap.errors import HeapError, MemoryFault, NoProcess
 from gdbheap.process.address_space import AddressSpace
 from gdbheap.process.live_memory import LiveMemory
 from gdbheap.process.proc_maps import parse_maps, read_maps
@@ -23,12 +23,6 @@ _GENERAL = {
     4: "eax ebx ecx edx esi edi ebp esp eip eflags cs ss ds es fs gs",
 }
 _WORDS = {"i386:x86-64": 8, "i386": 4}
-_ADDRESS_CODES = tuple(
-    getattr(gdb, f"TYPE_CODE_{name}")
-    for name in ("INT", "CHAR", "BOOL", "ENUM", "PTR", "FLAGS", "FUNC", "METHOD", "ARRAY")
-)
-_REFERENCES = (gdb.TYPE_CODE_REF, getattr(gdb, "TYPE_CODE_RVALUE_REF", gdb.TYPE_CODE_REF))
-_SYMBOL = re.compile(r"(?P<name>.+?)(?: \+ (?P<offset>\d+))? in section \S+(?: of (?P<file>.*))?")
 
 
 class GdbMemory:
@@ -93,46 +87,6 @@ def gather() -> Process:
 def debug_directories() -> tuple[str, ...]:
     """Return where separate debug files are looked for: gdb's debug-file-directory."""
     return tuple(each for each in (gdb.parameter("debug-file-directory") or "").split(":") if each)
-
-
-def evaluate(expression: str) -> int:
-    """Return a gdb expression's value as address_of() does; UsageError with gdb's words where it has none."""
-    try:
-        return address_of(gdb.parse_and_eval(expression), expression)
-    except gdb.error as error:
-        raise UsageError(f"{expression}: {error}") from error
-
-
-def address_of(value: gdb.Value, expression: str) -> int:
-    """Return a pointer's or integer's value as an unsigned word; of an array or a function, its address; else UsageError."""
-    try:
-        kind = value.type.strip_typedefs()
-        if kind.code in _REFERENCES:
-            value = value.referenced_value()
-            kind = value.type.strip_typedefs()
-        if kind.code not in _ADDRESS_CODES:
-            raise UsageError(f"{expression} is a {value.type}, not an address")
-        if kind.code in (gdb.TYPE_CODE_ARRAY, gdb.TYPE_CODE_FUNC, gdb.TYPE_CODE_METHOD):
-            value = value.address
-        if value is None:
-            raise UsageError(f"{expression} has no address")
-        return int(value) & ((1 << 64) - 1)
-    except gdb.error as error:
-        raise UsageError(f"{expression}: {error}") from error
-
-
-def symbol_at(address: int) -> str:
-    """Return "symbol+offset in module", or "" where gdb knows none."""
-    try:
-        text = gdb.execute(f"info symbol {address:#x}", to_string=True)
-    except gdb.error:
-        return ""
-    match = _SYMBOL.fullmatch(text.split("\n", 1)[0])
-    if match is None:
-        return ""
-    offset = f"+{match['offset']}" if match["offset"] else ""
-    file = match["file"] or gdb.current_progspace().filename or ""
-    return f"{match['name']}{offset} in {os.path.basename(file)}"
 
 
 def selected_lwp() -> int | None:

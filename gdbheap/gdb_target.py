@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gdbheap import gdb_frames, gdb_process
+from gdbheap import gdb_expressions, gdb_frames, gdb_process
 from gdbheap.malloc.heap_view import HeapView
 from gdbheap.malloc.layout import Layout
 from gdbheap.process.process import Process
@@ -72,10 +72,10 @@ class GdbTarget:
         return self._heap
 
     def evaluate(self, expression: str) -> int:
-        return gdb_process.evaluate(expression)
+        return gdb_expressions.evaluate(expression)
 
     def symbol_at(self, address: int) -> str:
-        return gdb_process.symbol_at(address)
+        return gdb_expressions.symbol_at(address)
 
     def stack_place(self, thread: int, address: int) -> str:
         return gdb_frames.stack_place(thread, address)

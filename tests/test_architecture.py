@@ -28,14 +28,15 @@ ARROWS = {
     "commands": BASE | {"analysis", "malloc", "model", "packages", "process", "report"},
     "__main__": BASE | {"commands", "launch", "packages", "report"},
     "gdb_process": BASE | {"elf", "process"},
+    "gdb_expressions": BASE,
     "gdb_frames": set(),
-    "gdb_target": BASE | {"elf", "gdb_frames", "gdb_process", "malloc", "process", "report"},
-    "gdb_plugin": BASE | {"commands", "gdb_process", "gdb_target", "packages", "report"},
+    "gdb_target": BASE | {"elf", "gdb_expressions", "gdb_frames", "gdb_process", "malloc", "process", "report"},
+    "gdb_plugin": BASE | {"commands", "gdb_expressions", "gdb_process", "gdb_target", "packages", "report"},
 }
 
 # Who alone may import these: paths from gdbheap/, a directory for all in it.
 OWNERS = {
-    "gdb": {"gdb_frames.py", "gdb_plugin.py", "gdb_process.py"},
+    "gdb": {"gdb_expressions.py", "gdb_frames.py", "gdb_plugin.py", "gdb_process.py"},
     "elftools": {"elf"},
     "pygments": {"report/text.py"},
     "numpy": {"lazy.py"},

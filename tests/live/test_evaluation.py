@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from programs import PATIENCE, build
 
-STOPPED = ("break stop_here", "run", "up", "python from gdbheap import gdb_process")
+STOPPED = ("break stop_here", "run", "up", "python from gdbheap import gdb_expressions")
 
 SOURCE = """
 struct node { node *next; char text[16]; int count : 3; };
@@ -59,7 +59,7 @@ def program(tmp_path_factory):
     ],
 )
 def test_an_expression_is_an_address(gdb, program, expression, same):
-    show = f"python print(hex(gdb_process.evaluate({expression!r})))"
+    show = f"python print(hex(gdb_expressions.evaluate({expression!r})))"
     expected = f"output/x (unsigned long)({same})"
     said = gdb(program, *STOPPED, show, expected)
     assert said[show].strip() == said[expected]
@@ -97,12 +97,12 @@ def test_a_syntax_error_is_gdbs_own_words(gdb, program):
     ],
 )
 def test_an_address_has_its_symbols_name(gdb, program, address, name):
-    show = f"python print(gdb_process.symbol_at(gdb_process.evaluate({address!r})))"
+    show = f"python print(gdb_expressions.symbol_at(gdb_expressions.evaluate({address!r})))"
     assert gdb(program, *STOPPED, show)[show] == f"{name}\n"
 
 
 def test_an_operator_is_told_from_an_offset(gdb, program):
-    show = "python print(gdb_process.symbol_at(gdb_process.evaluate('adder::operator+') + 4))"
+    show = "python print(gdb_expressions.symbol_at(gdb_expressions.evaluate('adder::operator+') + 4))"
     assert gdb(program, *STOPPED, show)[show] == "adder::operator+(int) const+4 in expressions\n"
 
 
