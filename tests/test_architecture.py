@@ -22,7 +22,7 @@ ARROWS = {
     "model": set(),
     "process": BASE,
     "malloc": BASE | {"process"},
-    "analysis": BASE | {"malloc", "process"},
+    "analysis": BASE | {"malloc", "model", "process"},
     "elf": BASE | {"malloc", "process"},
     "report": BASE | {"malloc"},
     "commands": BASE | {"analysis", "malloc", "model", "packages", "process", "report"},

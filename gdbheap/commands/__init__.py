@@ -17,6 +17,7 @@ MODULES = (
     "heap_sizes",
     "heap_vis",
     "heap_params",
+    "heap_predict",
     "vmmap",
     "heap_leaks",
     "heap_owners",

@@ -171,7 +171,7 @@ def _from_bins(m: Machine, arena: int, size: int) -> int:
         m.assert_that(found >= size, "(unsigned long) (size) >= (unsigned long) (nb)")
         remember = small
     bins.unlink(m, chunk)
-    m.step("bin", index, chunk)
+    m.step("bin", index, chunk, found - size if found - size >= m.min_size else 0)
     if found - size < m.min_size:
         return bins.hand_out(m, arena, chunk, found)
     mem = bins.split(m, arena, chunk, found, size, message)

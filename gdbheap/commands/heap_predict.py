@@ -1,0 +1,61 @@
+"""heap predict: what the next malloc, free, realloc, ... of this process would do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from gdbheap.analysis.calls import parse_calls
+from gdbheap.analysis.predict import Prediction, predict
+from gdbheap.commands.command import Argument, Command, Target
+from gdbheap.report.report import ABSENT, Column, Line, Report
+
+_COLUMNS = (
+    Column("call", "text", "heading"),
+    Column("result", "address", "mem"),
+    Column("source", "text"),
+    Column("message", "text"),
+)
+
+
+def run(target: Target, arguments: Mapping[str, Any]) -> Report:
+    """Predict the calls, one row for each."""
+    calls = parse_calls(arguments["ops"], target.evaluate)
+    predictions, notes = predict(target.process, target.heap(), target.selected_thread, calls)
+    rows = [_row(each) for each in predictions]
+    people = list(_explained(predictions, rows)) if arguments["explain"] else None
+    return Report("heap predict", _COLUMNS, rows, notes=tuple(notes), people=people)
+
+
+def _row(prediction: Prediction) -> tuple[Any, ...]:
+    result = ABSENT if prediction.result is None else prediction.result
+    return prediction.call.text, result, prediction.source, prediction.message
+
+
+def _explained(predictions: list[Prediction], rows: list[tuple[Any, ...]]) -> Iterator[tuple[Any, ...] | Line]:
+    for prediction, row in zip(predictions, rows):
+        yield row
+        yield from (Line.plain(f"    {step}") for step in prediction.steps)
+
+
+COMMAND = Command(
+    name="heap predict",
+    summary="Tell what calls of malloc, free, realloc, ... would do next.",
+    description=(
+        "The calls are performed by a model of this glibc's malloc on copies of the process's pages, as the selected thread; nothing in the "
+        "process changes. A row tells what a call returns, where the block comes from or goes to, and what it fails or aborts with.\n"
+        "Calls are separated by semicolons: malloc SIZE, calloc COUNT SIZE, realloc ADDRESS SIZE, free ADDRESS, memalign, aligned_alloc and "
+        "posix_memalign ALIGNMENT SIZE, valloc SIZE, pvalloc SIZE, malloc_trim PAD, mallopt PARAMETER VALUE. Numbers are gdb expressions "
+        "without blanks, or anything between parentheses and commas, as in C; @1 is what the first call returned."
+    ),
+    run=run,
+    arguments=(
+        Argument("--explain", "flag", "Tell each step of the way that decides."),
+        Argument("OPS", "text", "The calls."),
+    ),
+    examples=(
+        ("heap predict malloc 24", "the block that the next malloc(24) returns, and from where"),
+        ("heap predict malloc(100); free(@1); malloc(100)", "the same block twice, by way of the tcache"),
+        ("heap predict --explain free p; free p", "how a double free is caught"),
+    ),
+)

@@ -1,0 +1,98 @@
+"""The steps of a call's path in words: short for a table, long for an explanation."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gdbheap.model.machine import Step
+
+# What a step says in full. {0}, {1}, ... are the step's numbers.
+_LONG = {
+    "tcache": "the thread's tcache[{0}] has a block of this size: its first, {1:#x}, is taken",
+    "fastbin": "no tcache block fits; fastbin[{0}] has one: chunk {1:#x} is taken, and others of it fill the tcache",
+    "small bin": "small bin {0} has chunks of exactly this size: the oldest, {1:#x}, is taken, and others fill the tcache",
+    "last_remainder": "the only unsorted chunk, {0:#x}, is what the last split left: it is split again",
+    "unsorted": "the unsorted chunk {0:#x} has exactly this size",
+    "unsorted to tcache": "the unsorted chunk {0:#x} has exactly this size: it goes to the tcache first, and the last that does is taken",
+    "bin": "the best fit is chunk {1:#x} of bin {0}; {2:#x} bytes of it are left over (0: it is taken whole)",
+    "top": "cut from top, at {0:#x}",
+    "brk": "top is too small: the break goes up by {0:#x}",
+    "mmap for the main heap": "the break cannot move: {0:#x} bytes are mapped for the main heap",
+    "grow heap": "top is too small: the arena's heap grows by {0:#x}",
+    "new heap": "the arena's heap is full: it gets another one at {0:#x}",
+    "mmap": "at or above the mmap threshold, and top is too small: a mapping of {0:#x} bytes of its own",
+    "munmap": "the chunk has a mapping of its own: its {0:#x} bytes are unmapped",
+    "threshold": "the dynamic mmap threshold rises to {0:#x}",
+    "new tcache": "the thread gets a tcache, at {0:#x}",
+    "new arena": "the thread gets a new arena, at {0:#x}",
+    "reused arena": "there are as many arenas as there may be: the thread shares the one at {0:#x}",
+    "consolidate": "all fastbin chunks are merged into their neighbours (malloc_consolidate)",
+    "to tcache": "into the thread's tcache[{0}], which has room",
+    "to fastbin": "no room in the tcache: into fastbin[{0}]",
+    "to top": "it touches top, which now begins at {0:#x}",
+    "to bin": "merged with its free neighbours, into bin {0} (1: unsorted)",
+    "trim": "top is larger than it need be: {0:#x} bytes go back to the kernel",
+    "delete heap": "the heap at {0:#x} is empty and goes away",
+    "as it is": "the block is large enough, and not too large: it stays as it is",
+    "in place": "the chunk is large enough: it stays at {0:#x}",
+    "into top": "top follows: the chunk grows into it",
+    "into next": "the free chunk behind, {0:#x}, is taken in",
+    "copy": "a new block is made, the data copied and the old block freed",
+    "same pages": "the mapping needs as many pages as before",
+    "mremap": "the mapping is resized to {0:#x} bytes (mremap)",
+    "invalid alignment": "the alignment is none that this function accepts",
+    "too large": "the request is larger than PTRDIFF_MAX",
+}
+_SHORT = {
+    "tcache": "tcache[{0}]",
+    "fastbin": "fastbin[{0}]",
+    "small bin": "small bin {0}",
+    "last_remainder": "split of last_remainder at {0:#x}",
+    "unsorted": "unsorted chunk {0:#x}",
+    "unsorted to tcache": "unsorted, by way of the tcache",
+    "bin": "bin {0}: chunk {1:#x}",
+    "top": "top",
+    "mmap": "mmap of {0:#x}",
+    "as it is": "as it is",
+    "in place": "in place",
+    "into top": "in place, into top",
+    "into next": "in place, into the next chunk",
+    "same pages": "in place",
+    "mremap": "mremap to {0:#x}",
+}
+_SHORT_FREE = {
+    "to tcache": "to tcache[{0}]",
+    "to fastbin": "to fastbin[{0}]",
+    "to top": "to top",
+    "to bin": "to bin {0}",
+    "munmap": "munmap of {0:#x}",
+}
+_GROWTH = {
+    "brk": "brk + {0:#x}",
+    "mmap for the main heap": "a mapping of {0:#x} for the main heap",
+    "grow heap": "the heap + {0:#x}",
+    "new heap": "a new heap at {0:#x}",
+}
+
+
+def explain(steps: Iterable[Step]) -> list[str]:
+    """Return a sentence for each step."""
+    return [_LONG[str(step[0])].format(*step[1:]) for step in steps]
+
+
+def source(steps: Iterable[Step], freeing: bool = False) -> str:
+    """Return where a block comes from, or (`freeing`) goes to; "" where no step tells."""
+    steps = list(steps)
+    table = _SHORT_FREE if freeing else _SHORT
+    found = [step for step in steps if step[0] in table]
+    if not found:
+        return ""
+    last = found[-1]
+    text = table[str(last[0])].format(*last[1:])
+    if last[0] == "bin":
+        text = text.replace("bin 1:", "unsorted:") + (", split" if last[3] else "")
+    if last[0] == "to bin" and last[1] == 1:
+        text = "to unsorted"
+    if last[0] == "top":
+        text += "".join(f", after {_GROWTH[str(step[0])].format(*step[1:])}" for step in steps if step[0] in _GROWTH)
+    return f"copy to {text}" if any(step[0] == "copy" for step in steps) else text
