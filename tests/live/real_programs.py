@@ -1,0 +1,185 @@
+"""Programs that nobody here wrote, brought to a state in which they hold a heap and wait: each over pipes or a Unix socket in a directory of its own."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO
+
+from programs import PATIENCE, kill, read_until
+
+_PYTHON = """
+import json, sys, re
+kept = [{str(i): [i, i * 0.5, "x" * (i % 300)]} for i in range(20000)]
+text = json.dumps(kept)
+del kept[::3]
+kept.append(bytearray(3_000_000))
+kept.append(re.compile("(a|b)*c"))
+print("ready", flush=True)
+sys.stdin.read()
+"""
+_PYTHON_WITH_THREADS = """
+import sys, threading
+kept, done, for_good = [], threading.Barrier(5), threading.Event()
+def work(number):
+    mine = [bytearray(600 + 37 * (i % 97)) for i in range(3000)]
+    del mine[number::3]
+    kept.append(mine)
+    done.wait()
+    for_good.wait()
+for number in range(4):
+    threading.Thread(target=work, args=(number,), daemon=True).start()
+done.wait()
+print("ready", flush=True)
+sys.stdin.read()
+"""
+_PERL = """
+$| = 1;
+my %kept = map { $_ => [$_, "x" x ($_ % 300)] } 1 .. 20000;
+delete $kept{$_ * 3} for 1 .. 6000;
+my $large = "y" x 3_000_000;
+print "ready\\n";
+<STDIN>;
+"""
+_SQL = """
+create table t(x, y);
+with recursive n(i) as (select 1 union all select i + 1 from n where i < 20000) insert into t select i, hex(i * 1000003) from n;
+create index t_y on t(y);
+delete from t where x % 3 = 0;
+.shell echo ready
+"""
+_NGINX = """
+daemon off; master_process on; worker_processes 1; pid {0}/nginx.pid; error_log stderr notice;
+events {{ worker_connections 64; }}
+http {{
+  access_log off; client_body_temp_path {0}; proxy_temp_path {0}; fastcgi_temp_path {0}; uwsgi_temp_path {0}; scgi_temp_path {0};
+  server {{ listen unix:{0}/nginx.socket; location / {{ return 200 "ready"; }} }}
+}}
+"""
+
+
+@dataclass(frozen=True)
+class Waiting:
+    """A program that waits: its process, its executable, and the pipe of its standard error."""
+
+    pid: int
+    program: str
+    errors: IO[bytes]
+
+    def complaint(self, mark: bytes) -> str:
+        """Return what it has written to standard error since it was ready, up to the line that holds `mark`."""
+        return read_until(self.errors, mark).decode(errors="replace")
+
+
+def _python(directory: Path) -> tuple[list[str], bytes, bytes]:
+    return ["python3", "-c", _PYTHON], b"", b"ready"
+
+
+def _python_with_threads(directory: Path) -> tuple[list[str], bytes, bytes]:
+    return ["python3", "-c", _PYTHON_WITH_THREADS], b"", b"ready"
+
+
+def _perl(directory: Path) -> tuple[list[str], bytes, bytes]:
+    return ["perl", "-e", _PERL], b"", b"ready"
+
+
+def _git(directory: Path) -> tuple[list[str], bytes, bytes]:
+    def git(*words: str, data: bytes = b"") -> bytes:
+        return subprocess.run(["git", *words], cwd=directory, input=data, stdout=subprocess.PIPE, check=True).stdout
+
+    git("init", "-q")
+    names = [git("hash-object", "-w", "--stdin", data=b"line %d\n" % i * 500) for i in range(40)]
+    git("repack", "-q", "-a", "-d")
+    return (
+        ["git", "cat-file", "--batch"],
+        b"".join(names) + git("hash-object", "-w", "--stdin", data=b"ready"),
+        b"ready\n",
+    )
+
+
+def _sqlite(directory: Path) -> tuple[list[str], bytes, bytes]:
+    return ["sqlite3", str(directory / "data.db")], _SQL.encode(), b"ready"
+
+
+def _vim(directory: Path) -> tuple[list[str], bytes, bytes]:
+    (directory / "text").write_text("hello\n" * 20000)
+    return ["vim.tiny", "-u", "NONE", "-es", "text"], b"%s/hello/other words/\n!echo ready\n", b"ready"
+
+
+def _redis(directory: Path) -> tuple[list[str], bytes, bytes]:
+    words = ["redis-server", "--port", "0", "--unixsocket", f"{directory}/redis.socket", "--save", ""]
+    return words, b"", b"eady to accept connections"
+
+
+def _nginx(directory: Path) -> tuple[list[str], bytes, bytes]:
+    (directory / "nginx.conf").write_text(_NGINX.format(directory))
+    return ["nginx", "-p", str(directory), "-c", str(directory / "nginx.conf")], b"", b"start worker process "
+
+
+# What to start, what to tell it, and what it says when it has done that.
+PROGRAMS: dict[str, Callable[[Path], tuple[list[str], bytes, bytes]]] = {
+    "python3": _python,
+    "python3 with threads": _python_with_threads,
+    "perl": _perl,
+    "git": _git,
+    "sqlite3": _sqlite,
+    "vim": _vim,
+    "redis-server": _redis,
+    "nginx": _nginx,
+    "nginx worker": _nginx,
+}
+
+
+@contextmanager
+def waiting(name: str, directory: Path) -> Iterator[Waiting]:
+    """Start the program, wait until it has done its work, and yield it; kill it and its children at the end."""
+    words, told, mark = PROGRAMS[name](directory)
+    process = subprocess.Popen(
+        words,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        cwd=directory,
+        start_new_session=True,
+    )
+    try:
+        assert process.stdin and process.stdout and process.stderr
+        process.stdin.write(told)
+        process.stdin.flush()
+        is_nginx = name.startswith("nginx")
+        read_until(process.stderr if is_nginx else process.stdout, mark)
+        if name == "redis-server":
+            _talk(
+                directory / "redis.socket",
+                b"".join(b"SET k%d v%d\r\n" % (i, i) for i in range(500)) + b"PING\r\n",
+                b"+PONG\r\n",
+            )
+        if is_nginx:
+            _talk(directory / "nginx.socket", b"GET / HTTP/1.0\r\n\r\n", b"ready")
+        pid = _only_child(process.pid) if name == "nginx worker" else process.pid
+        yield Waiting(pid, os.readlink(f"/proc/{pid}/exe"), process.stderr)
+    finally:
+        kill(process)
+
+
+def _talk(path: Path, request: bytes, last: bytes) -> None:
+    """Send the request and read until the answer ends with `last`."""
+    with socket.socket(socket.AF_UNIX) as connection:
+        connection.settimeout(PATIENCE)
+        connection.connect(str(path))
+        connection.sendall(request)
+        answer = b""
+        while not answer.endswith(last):
+            piece = connection.recv(1 << 16)
+            assert piece, f"no {last!r} in {answer[-200:]!r}"
+            answer += piece
+
+
+def _only_child(pid: int) -> int:
+    (child,) = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return int(child)
