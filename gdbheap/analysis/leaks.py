@@ -15,6 +15,7 @@ from gdbheap.analysis.roots import Roots, find_roots
 from gdbheap.lazy import np
 from gdbheap.malloc.heap_view import HeapView
 from gdbheap.process.process import Process
+from gdbheap.process.touched import touched_spans
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -77,7 +78,7 @@ def read_held(process: Process, view: HeapView, progress: Progress | None = None
     roots = find_roots(process, view)
     word = view.layout.word
     graph = read_graph(process.memory, blocks, word, progress)
-    spans = [(each.start, each.end) for each in roots.ranges]
+    spans = touched_spans(process, ((each.start, each.end) for each in roots.ranges))
     from_roots, unread = read_pointers(process.memory, blocks, word, spans, progress)
     registers = []
     for index, register in enumerate(roots.registers):

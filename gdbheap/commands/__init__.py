@@ -25,6 +25,7 @@ MODULES = (
     "heap_snapshot",
     "heap_snapshots",
     "heap_diff",
+    "heap_rss",
 )
 
 COMMANDS: tuple[Command, ...] = tuple(import_module(f"{__name__}.{module}").COMMAND for module in MODULES)

@@ -13,6 +13,7 @@ from gdbheap.commands.command import Argument, Command, Target
 from gdbheap.commands.place_name import place_name
 from gdbheap.errors import HeapError, UsageError
 from gdbheap.malloc.heap_view import HeapView
+from gdbheap.process.touched import touched_spans
 from gdbheap.report.report import ABSENT, Column, Line, Report
 
 # More say nothing new, and each is a row.
@@ -44,7 +45,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Search, and say what each hit lies in."""
     process = target.process
     wanted = _wanted(target, arguments["what"], arguments["width"], process.word)
-    ranges = list(searched_ranges(process.address_space))
+    ranges = list(touched_spans(process, searched_ranges(process.address_space)))
     if wanted.octets:
         hits: list[tuple[int, Any]] = [
             (at, ABSENT) for at in find_bytes(process.memory, ranges, wanted.octets, _MOST + 1)

@@ -15,6 +15,7 @@ from gdbheap.malloc.unclaimed import unclaimed_ranges
 from gdbheap.process.cstruct import StructValue
 from gdbheap.process.memory import PAGE, readable_pieces
 from gdbheap.process.process import Process
+from gdbheap.process.touched import touched_spans
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -191,7 +192,8 @@ def _anywhere(process: Process, layout: Layout, start: int, end: int) -> list[Mm
 
 
 def _pieces(process: Process, layout: Layout, start: int, end: int) -> Iterator[tuple[int, NDArray[np.uint64]]]:
-    """Yield what can be read of [start, end) as (address, words)."""
+    """Yield what can be read, and was ever touched, of [start, end) as (address, words)."""
     word_type = np.dtype(np.uint64 if layout.word == 8 else np.uint32)
-    for address, data in readable_pieces(process.memory, start, end):
-        yield address, np.frombuffer(data, word_type, len(data) // layout.word)
+    for low, high in touched_spans(process, [(start, end)]):
+        for address, data in readable_pieces(process.memory, low, high):
+            yield address, np.frombuffer(data, word_type, len(data) // layout.word)

@@ -1,0 +1,73 @@
+"""heap rss against the kernel's own count, and against what malloc_trim then really returns."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+from gdb_runs import ask
+from programs import build
+
+PAGE = 4096
+VERDICTS = {
+    "LIVE": "live_growth",
+    "RETENTION": "retention",
+    "FRAGMENTATION": "fragmentation",
+    "ARENAS": "too_many_arenas",
+    "NOT_MALLOC": "not_malloc",
+}
+
+
+def before_and_after_trim(mode: str, tmp_path, *flags: str) -> tuple[dict, dict]:
+    """Return the totals of `heap rss` before malloc_trim(0) and after."""
+
+    first = tmp_path / "first.json"
+    get_there = ("break inspected", "run", f"heap rss --json --output {first}", "continue")
+    answers = ask([str(build("resident", f"-DMODE={mode}", *flags))], ("heap rss",), get_there=get_there)
+    return json.loads(first.read_text())["totals"], answers["heap rss"]["totals"]
+
+
+@pytest.mark.parametrize("mode", VERDICTS)
+def test_the_verdict_names_the_reason_and_the_parts_add_up_to_the_kernels_count(mode, tmp_path):
+    before, after = before_and_after_trim(mode, tmp_path)
+    assert before["verdict"] == VERDICTS[mode]
+    for totals in (before, after):
+        assert totals["resident"] == totals["kernel_rss"]
+
+
+@pytest.mark.parametrize("mode", ["RETENTION", "FRAGMENTATION", "ARENAS"])
+def test_malloc_trim_returns_what_was_said(mode, tmp_path):
+    before, after = before_and_after_trim(mode, tmp_path)
+    returned = before["resident"] - after["resident"]
+    # Between the stops malloc_trim's own code and data are touched, and it merges the fastbins' chunks first: some pages either way.
+    assert abs(before["trimmable"] - returned) <= 40 * PAGE, (before, after)
+    assert after["trimmable"] <= 40 * PAGE
+
+
+def test_a_core_tells_no_residency_and_says_what_to_do(tmp_path):
+    core = tmp_path / "core"
+    program = str(build("resident", "-DMODE=LIVE"))
+    ask([program], (), get_there=("break inspected", "run", f"generate-core-file {core}"))
+    answers = ask([program, str(core)], ("heap rss",))
+    totals = answers["heap rss"]["totals"]
+    assert (totals["verdict"], totals["resident"], totals["kernel_rss"]) == ("unknown", None, None)
+    rows = {row["part"]: row for row in answers["heap rss"]["rows"]}
+    assert rows["in_use"]["resident"] is None
+    assert rows["in_use"]["size"] > 48 << 20
+
+
+def test_another_allocator_is_named(tmp_path):
+    library = tmp_path / "libjemalloc.so.2"
+    source = "void *mallctl(void) { return 0; }"
+    subprocess.run(["gcc", "-shared", "-fPIC", "-x", "c", "-", "-o", str(library)], input=source, text=True, check=True)
+    answers = ask(
+        [str(build("resident", "-DMODE=NOT_MALLOC"))],
+        ("heap rss",),
+        get_there=(f"set environment LD_PRELOAD {library}", "break inspected", "run"),
+    )
+    said = answers["heap rss"]
+    assert said["totals"]["other_allocators"] == ["jemalloc"]
+    assert [note for note in said["notes"] if "jemalloc" in note] == [
+        "jemalloc in this process: glibc holds only 0 % of the anonymous memory here"
+    ]
