@@ -1,0 +1,27 @@
+"""One abort text of glibc's malloc: which check says it, in which call, on what condition, and what that means."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+Release = tuple[int, int]
+
+OLDEST: Release = (2, 23)
+NEWEST: Release = (2, 99)
+
+OVERRUN = "a write past the end of the block below, or through a pointer that is off"
+DANGLING = "a write through a dangling pointer into a freed block, or a write past the end of the block below it"
+
+
+@dataclass(frozen=True)
+class AbortText:
+    """One text. `call` is the call that dies of it; `function` the part of malloc that says it; `condition` is the check that failed;
+    `implies` what has happened to the program; `first` and `last` the releases that have it, both included."""
+
+    text: str
+    call: str
+    function: str
+    condition: str
+    implies: str
+    first: Release = OLDEST
+    last: Release = NEWEST
