@@ -69,28 +69,47 @@ def read_bins(words: Words, layout: Layout, arena: StructValue, index: int, link
 def _follow_bin(
     words: Words, layout: Layout, header: int, first: int, last: int, most: int
 ) -> tuple[list[int], Fault | None]:
-    """Follow bk from the last chunk (where malloc takes) to the header, checking that each fd points back."""
+    """Follow a list from both ends as far as its links hold in both directions.
+
+    Where it is broken the chunks of the fd end come behind those of the bk end: what lies on either side of one bad link is still known.
+    """
+    chunks, fault = _follow_one_way(words, layout, header, last, most, "bk")
+    if fault is None and first == (chunks[-1] if chunks else header):
+        return chunks, None
+    if fault is None:
+        detail = f"the bin's fd is {first:#x}, but the last chunk met from the bk end is {chunks[-1] if chunks else header:#x}"
+        return chunks, Fault(header, "corrupted double-linked list", detail)
+    known = set(chunks)
+    others, _ = _follow_one_way(words, layout, header, first, most, "fd")
+    return chunks + [chunk for chunk in others[::-1] if chunk not in known], fault
+
+
+def _follow_one_way(
+    words: Words, layout: Layout, header: int, start: int, most: int, link: str
+) -> tuple[list[int], Fault | None]:
+    """Follow the links named "bk" or "fd" from `start` to the header, checking that the others point back."""
     chunks: list[int] = []
     seen: set[int] = set()
-    came_from, chunk = header, last
+    came_from, chunk = header, start
+    back = "fd" if link == "bk" else "bk"
     while chunk != header:
-        where = f"after {len(chunks)} chunks from the bk end"
+        where = f"after {len(chunks)} chunks from the {link} end"
         if chunk % layout.word or (chunk + layout.header) % layout.alignment:
-            return chunks, Fault(came_from, "corrupted double-linked list", f"bk is {chunk:#x}, misaligned, {where}")
+            return chunks, Fault(
+                came_from, "corrupted double-linked list", f"{link} is {chunk:#x}, misaligned, {where}"
+            )
         if chunk in seen or len(chunks) > most:
             return chunks, Fault(chunk, "corrupted double-linked list", f"{chunk:#x} comes again {where}: a loop")
         try:
             fd, bk = words.read_many(chunk + layout.header, 2)
         except MemoryFault:
-            detail = f"bk is {chunk:#x}, where nothing is mapped, {where}"
+            detail = f"{link} is {chunk:#x}, where nothing is mapped, {where}"
             return chunks, Fault(came_from, "corrupted double-linked list", detail)
-        if fd != came_from:
-            detail = f"fd is {fd:#x}, but its bk neighbour is reached from {came_from:#x}, {where}"
-            return [*chunks, chunk], Fault(chunk, "corrupted double-linked list", detail)
+        onward, backward = (bk, fd) if link == "bk" else (fd, bk)
+        if backward != came_from:
+            detail = f"{back} is {backward:#x}, but its {link} neighbour is reached from {came_from:#x}, {where}"
+            return chunks, Fault(chunk, "corrupted double-linked list", detail)
         seen.add(chunk)
         chunks.append(chunk)
-        came_from, chunk = chunk, bk
-    if first != came_from:
-        detail = f"the bin's fd is {first:#x}, but the last chunk met from the bk end is {came_from:#x}"
-        return chunks, Fault(header, "corrupted double-linked list", detail)
+        came_from, chunk = chunk, onward
     return chunks, None

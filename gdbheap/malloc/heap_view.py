@@ -72,7 +72,7 @@ class Bin:
     `arena` is the arena's index (None for a tcache bin), `thread` the lwp (None for the others).
     `min_size`..`max_size` are the chunk sizes that belong there, both included (max_size None: no bound).
     `chunks` are chunk addresses in list order: from the head for tcache and fastbin; from the side where malloc takes for the others (bk first).
-    `count` is the count that malloc keeps (tcache only, in cached chunks), else None. `fault` ends the list early.
+    `count` is the count that malloc keeps (tcache only, in cached chunks), else None. `fault` ends the list early (of a list linked both ways, the chunks from its other end follow).
     """
 
     kind: str

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gdbheap.errors import NoHeap
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 _Columns = tuple[
     "NDArray[np.uint64]", "NDArray[np.uint64]", "NDArray[np.uint8]", "NDArray[np.uint8]", "NDArray[np.uint16]"
 ]
+
+LEAVES_HEAP = "free list leaves the heap"
+IN_TWO_LISTS = "chunk is in two free lists"
 
 # Of one kind in one list; more say nothing new.
 _MOST_FAULTS = 16
@@ -202,21 +206,30 @@ def _set_malloc_owned(layout: Layout, table: ChunkTable) -> None:
 
 
 def _set_free(table: ChunkTable, bins: list[Bin], faults: list[Fault]) -> None:
-    """Give the chunks of each list their state; a list that names no chunk, or one that another list has, is a Fault."""
+    """Give the chunks of each list their state; a list that names no chunk, or one that another list has, is a Fault.
+
+    A tcache or fastbin list ends (in `bins`) before the first address where no chunk begins: what follows it is anybody's data.
+    """
     free = [int(state) for state in FREE_STATES]
-    for each in bins:
+    for index, each in enumerate(bins):
         addresses = np.array(each.chunks, np.uint64)
         rows = np.minimum(np.searchsorted(table.address, addresses), max(len(table) - 1, 0))
         known = table.address[rows] == addresses if len(table) else np.zeros(len(addresses), bool)
+        if not known.all():
+            stray = addresses[~known].tolist()
+            left = [
+                Fault(address, LEAVES_HEAP, f"{describe(each)} holds {address:#x}, where no chunk begins")
+                for address in stray[:_MOST_FAULTS]
+            ]
+            if each.kind in ("tcache", "fastbin"):
+                end = int(np.argmin(known))
+                rows, known, addresses, left = rows[:end], known[:end], addresses[:end], left[:1]
+                bins[index] = replace(each, chunks=each.chunks[:end], fault=left[0])
+                faults[:] = [fault for fault in faults if fault is not each.fault]
+            faults += left
         taken = np.isin(table.state[rows], free) & known if len(table) else known
-        for address in addresses[~known][:_MOST_FAULTS].tolist():
-            faults.append(
-                Fault(
-                    address, "free list leaves the heap", f"{describe(each)} holds {address:#x}, where no chunk begins"
-                )
-            )
         for address in addresses[taken][:_MOST_FAULTS].tolist():
-            faults.append(Fault(address, "chunk is in two free lists", f"{describe(each)} holds it too"))
+            faults.append(Fault(address, IN_TWO_LISTS, f"{describe(each)} holds it too"))
         table.state[rows[known & ~taken]] = _STATE_OF_KIND[each.kind]
 
 

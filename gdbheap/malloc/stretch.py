@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from gdbheap.errors import MemoryFault
 from gdbheap.lazy import np
+from gdbheap.malloc.blame import blame
 from gdbheap.malloc.chunk_table import FLAG_MASK, IS_MMAPPED, State
 from gdbheap.malloc.heap_view import Fault
 from gdbheap.malloc.layout import Layout
@@ -17,6 +18,9 @@ from gdbheap.process.memory import Memory, Words, readable_pieces
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+# The message of a header that no walk can go on from.
+INVALID_SIZE = "invalid chunk size"
 
 # How many places a lost trail is tried from, and how many chunks in a row make one believable that does not reach its end.
 _MOST_TRIALS = 256
@@ -69,6 +73,10 @@ def walk_stretch(walker: Walker, memory: Memory, layout: Layout, mapping: int, s
             return stretch
         resumed = _resume(walker, memory, layout, walk.end, limit)
         until = limit if resumed is None else resumed
+        if walk.why in (BAD_SIZE, FENCEPOST):
+            walk, until = blame(memory, layout, walk, until)
+            stretch.walks[-1] = walk
+            resumed = None if until == limit else until
         stretch.marks.append(Mark(walk.end, until - walk.end, walk.raw_at_end & FLAG_MASK, State.UNKNOWN))
         _tell(stretch, walk, layout, resumed, until)
         stretch.end = until
@@ -92,11 +100,11 @@ def _tell(stretch: Stretch, walk: Walk, layout: Layout, resumed: int | None, unt
         why = f"less than the smallest chunk, {layout.min_size:#x}"
     elif size % layout.alignment:
         why = f"not a multiple of {layout.alignment}"
+    elif resumed is not None and walk.end + size != resumed:
+        why = f"which leads to {walk.end + size:#x}, into the middle of another chunk or out of the heap"
     else:
         why = f"and the chunk would end at {walk.end + size:#x}, past the heap's last"
-    stretch.faults.append(
-        Fault(walk.end, "invalid chunk size", f"size field is {walk.raw_at_end:#x}, {why}; {went_on}")
-    )
+    stretch.faults.append(Fault(walk.end, INVALID_SIZE, f"size field is {walk.raw_at_end:#x}, {why}; {went_on}"))
 
 
 def _close(stretch: Stretch, memory: Memory, layout: Layout, limit: int) -> bool:
