@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gdbheap import gdb_expressions, gdb_frames, gdb_process
+from gdbheap import gdb_backtrace, gdb_expressions, gdb_frames, gdb_process
 from gdbheap.malloc.heap_view import HeapView
 from gdbheap.malloc.layout import Layout
+from gdbheap.process.frame import Frame
 from gdbheap.process.process import Process
 from gdbheap.report.progress import Progress
 
@@ -84,6 +85,9 @@ class GdbTarget:
         if name not in self._kept:
             self._kept[name] = compute()
         return self._kept[name]
+
+    def frames(self, lwp: int | None = None, most: int = 64) -> tuple[Frame, ...]:
+        return gdb_backtrace.frames(lwp, self.process.word, most)
 
     @property
     def selected_thread(self) -> int | None:

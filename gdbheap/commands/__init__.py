@@ -16,6 +16,7 @@ MODULES = (
     "heap_arenas",
     "heap_sizes",
     "heap_vis",
+    "heap_check",
     "heap_params",
     "heap_predict",
     "vmmap",

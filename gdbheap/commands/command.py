@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from gdbheap.malloc.heap_view import HeapView
     from gdbheap.malloc.layout import Layout
+    from gdbheap.process.frame import Frame
     from gdbheap.process.process import Process
     from gdbheap.report.report import Report
 
@@ -75,6 +76,9 @@ class Target(Protocol):
 
     def keep(self, name: str, compute: Callable[[], Any]) -> Any:
         """Return compute(), which is called once and kept under `name` until the process runs on."""
+
+    def frames(self, lwp: int | None = None, most: int = 64) -> tuple[Frame, ...]:
+        """Return the innermost `most` frames of a thread (None: the selected one), the innermost first; () where it has none."""
 
     @property
     def selected_thread(self) -> int | None:

@@ -46,6 +46,7 @@ class Report:
     `rows` hold one cell per column; any Sequence will do, so that a million rows can be made as they are asked for.
     `people` are the rows for people, where those are not simply `rows` (folded, cut): a row of it may be a `Line`.
     `before` and `after` are lines around the table (text only). `totals` are named ints or strings (`totals_shown` False: in JSON only, for `after` says them); `notes` what the reader must know;
+    `faults_in_people`: the rows for people tell of the faults, which text then does not list again.
     """
 
     command: str
@@ -58,6 +59,7 @@ class Report:
     before: tuple[str | Line, ...] = ()
     after: tuple[str | Line, ...] = ()
     totals_shown: bool = True
+    faults_in_people: bool = False
 
 
 @dataclass(frozen=True)

@@ -96,7 +96,7 @@ def text_lines(report: Report, width: int | None = None, paint: Paint = plain) -
         yield _line(line, paint)
     if report.totals and report.totals_shown:
         yield _totals(report, paint)
-    for fault in report.faults:
+    for fault in () if report.faults_in_people else report.faults:
         yield _fault(fault, paint)
     for note in report.notes:
         yield paint("note", f"note: {printable(note)}") + "\n"

@@ -1,0 +1,173 @@
+"""heap check: every invariant of malloc's, what is broken, who probably broke it, and how to catch it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from gdbheap.analysis.check import Checked, Examination, check
+from gdbheap.analysis.checked_heap import CheckedHeap
+from gdbheap.analysis.finding import Finding
+from gdbheap.analysis.holders import holders
+from gdbheap.analysis.mid_operation import function_inside
+from gdbheap.analysis.naming import arena_name
+from gdbheap.analysis.writer import Writer, probable_writer, recipe
+from gdbheap.commands.command import Argument, Command, Target
+from gdbheap.report.report import ABSENT, Column, Line, Report
+
+_COLUMNS = (
+    Column("address", "address", "address"),
+    Column("message", "text", "fault"),
+    Column("field", "text"),
+    Column("where", "address", "address"),
+    Column("held", "address"),
+    Column("expected", "text"),
+    Column("call", "text"),
+    Column("arena", "text"),
+    Column("thread", "count"),
+    Column("transient", "flag"),
+    Column("suspects", "list", "address"),
+    Column("writer", "text"),
+    Column("writer_chunk", "address", "address"),
+    Column("overrun", "count"),
+    Column("bytes", "text"),
+    Column("detail", "text"),
+    Column("recipe", "text"),
+)
+
+# So many threads are unwound, and so many frames of each, to see whether they are inside malloc.
+_UNWOUND = 256
+_FRAMES = 24
+# For so many findings the whole of memory is searched for pointers to the block.
+_SEARCHED = 4
+
+
+def run(target: Target, arguments: Mapping[str, Any]) -> Report:
+    """Check the heap and tell what is wrong with it."""
+    view = target.heap()
+    found = check(target.process, view, threads_inside(target))
+    heap = CheckedHeap(target.process, view)
+    writers = [probable_writer(heap, each) for each in found.findings]
+    recipes = [recipe(heap, each, writer) for each, writer in zip(found.findings, writers)]
+    rows = [_row(each, writer, lines) for each, writer, lines in zip(found.findings, writers, recipes)]
+    limit = target.setting("limit") if arguments["count"] is None else arguments["count"]
+    shown = list(zip(found.findings, writers, recipes))[: limit or None]
+    people: list[Any] = [line for number, each in enumerate(shown) for line in _people(target, heap, number, *each)]
+    if len(shown) < len(rows):
+        people.append(Line.plain(f"… {len(rows) - len(shown):,} more: --count 0 shows all", "dim"))
+    return Report(
+        command="heap check",
+        columns=_COLUMNS,
+        rows=rows,
+        people=people,
+        before=tuple(_checked(each) for each in found.checked),
+        totals=_totals(found),
+        notes=(*view.notes, *_notes(target, found)),
+        faults=found.certain,
+        faults_in_people=True,
+    )
+
+
+def threads_inside(target: Target) -> dict[int, str]:
+    """Return the threads (by lwp) that are in a call of malloc's which may be changing the heap, and the call's name."""
+    inside = {}
+    for thread in target.process.threads[:_UNWOUND]:
+        function = function_inside(target.frames(thread.lwp, _FRAMES))
+        if function is not None:
+            inside[thread.lwp] = function
+    return inside
+
+
+def _row(each: Finding, writer: Writer, lines: tuple[str, ...]) -> tuple[Any, ...]:
+    return (
+        each.address,
+        each.message,
+        each.field,
+        each.where,
+        each.held,
+        each.expected,
+        each.call,
+        ABSENT if each.arena is None else arena_name(each.arena),
+        ABSENT if each.thread is None else each.thread,
+        each.transient,
+        each.suspects,
+        writer.kind,
+        writer.chunk,
+        writer.overrun,
+        writer.bytes,
+        each.detail,
+        "\n".join(lines),
+    )
+
+
+def _people(
+    target: Target, heap: CheckedHeap, number: int, each: Finding, writer: Writer, lines: tuple[str, ...]
+) -> Iterator[Line]:
+    sure = "may be transient: " if each.transient else ""
+    yield Line((("address", f"{each.address:#x}"), ("", "  "), ("fault", f"{sure}{each.message}")))
+    yield _indented("what", each.detail)
+    if each.call:
+        yield _indented("dies", each.call)
+    if writer.sentence:
+        yield _indented("writer", writer.sentence)
+    if writer.kind == "dangling" and writer.chunk is not None and number < _SEARCHED:
+        chunk = heap.view.chunk_at(writer.chunk)
+        if chunk is not None:
+            for holder in holders(
+                heap.process, heap.view, target.symbol_at, chunk.address + heap.layout.header, chunk.end
+            ):
+                where = f"at {holder.where:#x}, " if holder.where else ""
+                yield _indented("", f"{holder.pointer:#x} is still held {where}in {holder.what}")
+    if each.suspects:
+        yield _indented(
+            "or", "the size field of " + ", ".join(f"{suspect:#x}" for suspect in each.suspects) + " is the wrong one"
+        )
+    for index, line in enumerate(lines):
+        yield Line((("dim", f"    {'' if index else 'catch':8}"), ("command", line)))
+
+
+def _indented(name: str, text: str) -> Line:
+    return Line((("dim", f"    {name:8}"), ("", text)))
+
+
+def _checked(each: Checked) -> str:
+    if each.arena is None:
+        return f"tcaches: {each.lists:,} lists of {each.listed:,} chunks"
+    lists = f", {each.lists:,} free lists of {each.listed:,}" if arena_name(each.arena) != "mmapped" else ""
+    where = "mmapped" if arena_name(each.arena) == "mmapped" else f"arena {arena_name(each.arena)}"
+    return f"{where}: {each.chunks:,} chunks{lists}"
+
+
+def _totals(found: Examination) -> dict[str, Any]:
+    certain = len(found.certain)
+    return {
+        "chunks": sum(each.chunks for each in found.checked),
+        "lists": sum(each.lists for each in found.checked),
+        "listed_chunks": sum(each.listed for each in found.checked),
+        "faults": certain,
+        "transient": len(found.findings) - certain,
+    }
+
+
+def _notes(target: Target, found: Examination) -> Iterator[str]:
+    busy = found.busy
+    numbers = {thread.lwp: thread.number for thread in target.process.threads}
+    for lwp, function in busy.inside.items():
+        yield f"in mid-operation: thread {numbers.get(lwp, 0)} (LWP {lwp}) is inside {function}; `finish` it, and check again to be sure"
+    for arena in busy.locked:
+        yield f"in mid-operation: the mutex of arena {arena_name(arena)} is taken, so that it may be between two states"
+
+
+COMMAND = Command(
+    name="heap check",
+    summary="Check every invariant of malloc's; tell what is broken, and who probably broke it.",
+    description=(
+        "Every chunk, free list, tcache, arena and heap is checked, and each fault told with the field that is wrong, what it holds and what "
+        "it must hold, the call of malloc's that will die of it (and its words), who probably wrote there, and the commands that catch the "
+        "write in a rerun. It goes on behind a broken header where chunks can be recognised again, and says where it could not. "
+        "While a thread is inside malloc, what that call may be changing is marked as transient, and is not counted as a fault."
+    ),
+    run=run,
+    arguments=(Argument("--count", "count", "Show at most this many faults; 0 shows all."),),
+    examples=(("heap check", "whether the heap is whole, and where it is not"),),
+)

@@ -1,0 +1,93 @@
+"""The call stacks of a stopped process as gdb unwinds them, made into values."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import gdb
+
+from gdbheap.errors import HeapError
+from gdbheap.gdb_expressions import address_of
+from gdbheap.process.frame import Frame
+
+_REGISTERS = {
+    8: ("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"),
+    4: ("eax", "ebx", "ecx", "edx", "esi", "edi", "ebp"),
+}
+_STACK_POINTER = {8: "rsp", 4: "esp"}
+
+
+def frames(lwp: int | None, word: int, most: int) -> tuple[Frame, ...]:
+    """Return the innermost `most` frames of a thread (None: the selected one); () where gdb cannot unwind it.
+
+    gdb unwinds its selected thread only, so another is selected for the while, and the user's thread and frame are put back.
+    """
+    selected = gdb.selected_thread()
+    if selected is None:
+        return ()
+    if lwp is None or lwp in selected.ptid:
+        return tuple(_unwind(word, most))
+    thread = next((each for each in gdb.selected_inferior().threads() if lwp in each.ptid), None)
+    if thread is None:
+        return ()
+    frame = gdb.selected_frame()
+    try:
+        thread.switch()
+        return tuple(_unwind(word, most))
+    finally:
+        selected.switch()
+        if frame.is_valid():
+            frame.select()
+
+
+def _unwind(word: int, most: int) -> Iterator[Frame]:
+    try:
+        frame = gdb.newest_frame()
+        for level in range(most):
+            if frame is None:
+                return
+            yield _frame(frame, level, word)
+            frame = frame.older()
+    except gdb.error:
+        return  # the rest of the stack cannot be unwound: what there is will do
+
+
+def _frame(frame: gdb.Frame, level: int, word: int) -> Frame:
+    registers = {name: value for name in _REGISTERS[word] if (value := _register(frame, name, word)) is not None}
+    line = frame.find_sal()
+    place = f"{line.symtab.filename}:{line.line}" if line.symtab is not None and line.line else ""
+    return Frame(
+        level,
+        frame.pc(),
+        _register(frame, _STACK_POINTER[word], word) or 0,
+        frame.name() or "",
+        os.path.basename(gdb.solib_name(frame.pc()) or ""),
+        dict(_arguments(frame)),
+        registers,
+        place,
+    )
+
+
+def _register(frame: gdb.Frame, name: str, word: int) -> int | None:
+    try:
+        return int(frame.read_register(name)) & ((1 << 8 * word) - 1)
+    except (gdb.error, ValueError):
+        return None  # not saved anywhere
+
+
+def _arguments(frame: gdb.Frame) -> Iterator[tuple[str, int]]:
+    """Yield the arguments that are words and not optimised out, where there is debug info."""
+    try:
+        block = frame.block()
+        while block is not None and block.function is None:
+            block = block.superblock
+    except RuntimeError:
+        return
+    for symbol in block or ():
+        if not symbol.is_argument:
+            continue
+        try:
+            yield symbol.name, address_of(symbol.value(frame), symbol.name)
+        except (gdb.error, HeapError):
+            continue

@@ -1,0 +1,24 @@
+"""A frame of a thread's call stack, as a value."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Frame:
+    """`level` 0 is the innermost. `function` is "" where nobody knows its name; `library` the file name of the module it is in ("" unknown).
+
+    `arguments` are those that can be read as words, by name; `registers` the words that the unwinder restored for this frame.
+    `place` is "file:line" of the call, "" without line information.
+    """
+
+    level: int
+    program_counter: int
+    stack_pointer: int
+    function: str = ""
+    library: str = ""
+    arguments: Mapping[str, int] = field(default_factory=dict)
+    registers: Mapping[str, int] = field(default_factory=dict)
+    place: str = ""
