@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from gdbheap import gdb_backtrace, gdb_expressions, gdb_frames, gdb_process
+from gdbheap import gdb_backtrace, gdb_expressions, gdb_frames, gdb_process, gdb_stop
+from gdbheap.errors import HeapError
 from gdbheap.malloc.heap_view import HeapView
 from gdbheap.malloc.layout import Layout
 from gdbheap.process.frame import Frame
 from gdbheap.process.process import Process
+from gdbheap.process.stop import Stop
+from gdbheap.process.symbols import SymbolsOf
 from gdbheap.report.progress import Progress
 
 
@@ -49,17 +52,20 @@ class GdbTarget:
 
     def layout(self) -> Layout:
         if self._layout is None:
-            # What reads symbols, and hunts for malloc without them, is a third of gdbheap: kept out of gdb's start.
-            from gdbheap.elf.cache import SymbolCache, cache_directory
-            from gdbheap.elf.debug_file import DebugFiles
-            from gdbheap.elf.debug_search import DebugSearch, debuginfod_cache
+            # What hunts for malloc without symbols is a third of gdbheap: kept out of gdb's start.
             from gdbheap.malloc.make_layout import make_layout
 
-            search = DebugSearch(gdb_process.debug_directories(), debuginfod_cache())
-            directory = cache_directory()
-            files = DebugFiles(search, SymbolCache(directory) if directory else None)
-            self._layout = make_layout(self.process, files.symbols_of)
+            self._layout = make_layout(self.process, self._symbols_of())
         return self._layout
+
+    def _symbols_of(self) -> SymbolsOf:
+        from gdbheap.elf.cache import SymbolCache, cache_directory
+        from gdbheap.elf.debug_file import DebugFiles
+        from gdbheap.elf.debug_search import DebugSearch, debuginfod_cache
+
+        search = DebugSearch(gdb_process.debug_directories(), debuginfod_cache())
+        directory = cache_directory()
+        return DebugFiles(search, SymbolCache(directory) if directory else None).symbols_of
 
     def heap(self) -> HeapView:
         if self._heap is None:
@@ -88,6 +94,18 @@ class GdbTarget:
 
     def frames(self, lwp: int | None = None, most: int = 64) -> tuple[Frame, ...]:
         return gdb_backtrace.frames(lwp, self.process.word, most)
+
+    def stop(self) -> Stop:
+        return gdb_stop.read_stop(self.process)
+
+    def abort_message(self) -> str:
+        from gdbheap.malloc.abort_message import read_abort_message
+        from gdbheap.malloc.find_libc import find_libcs
+
+        try:
+            return read_abort_message(self.process, find_libcs(self.process, self._symbols_of()))
+        except HeapError:
+            return ""
 
     @property
     def selected_thread(self) -> int | None:

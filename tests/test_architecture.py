@@ -31,14 +31,32 @@ ARROWS = {
     "gdb_expressions": BASE,
     "gdb_backtrace": BASE | {"gdb_expressions", "process"},
     "gdb_frames": set(),
+    "gdb_stop": BASE | {"gdb_backtrace", "process"},
     "gdb_target": BASE
-    | {"elf", "gdb_backtrace", "gdb_expressions", "gdb_frames", "gdb_process", "malloc", "process", "report"},
+    | {
+        "elf",
+        "gdb_backtrace",
+        "gdb_expressions",
+        "gdb_frames",
+        "gdb_process",
+        "gdb_stop",
+        "malloc",
+        "process",
+        "report",
+    },
     "gdb_plugin": BASE | {"commands", "gdb_expressions", "gdb_process", "gdb_target", "packages", "report"},
 }
 
 # Who alone may import these: paths from gdbheap/, a directory for all in it.
 OWNERS = {
-    "gdb": {"gdb_backtrace.py", "gdb_expressions.py", "gdb_frames.py", "gdb_plugin.py", "gdb_process.py"},
+    "gdb": {
+        "gdb_backtrace.py",
+        "gdb_expressions.py",
+        "gdb_frames.py",
+        "gdb_plugin.py",
+        "gdb_process.py",
+        "gdb_stop.py",
+    },
     "elftools": {"elf"},
     "pygments": {"report/text.py"},
     "numpy": {"lazy.py"},

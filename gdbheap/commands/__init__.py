@@ -17,6 +17,7 @@ MODULES = (
     "heap_sizes",
     "heap_vis",
     "heap_check",
+    "fault",
     "heap_params",
     "heap_predict",
     "vmmap",

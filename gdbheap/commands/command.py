@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from gdbheap.malloc.layout import Layout
     from gdbheap.process.frame import Frame
     from gdbheap.process.process import Process
+    from gdbheap.process.stop import Stop
     from gdbheap.report.report import Report
 
 
@@ -79,6 +80,12 @@ class Target(Protocol):
 
     def frames(self, lwp: int | None = None, most: int = 64) -> tuple[Frame, ...]:
         """Return the innermost `most` frames of a thread (None: the selected one), the innermost first; () where it has none."""
+
+    def stop(self) -> Stop:
+        """Return why and where the selected thread stopped."""
+
+    def abort_message(self) -> str:
+        """Return what glibc or assert wrote before it aborted (__abort_msg), "" where there is none, or libc cannot be found."""
 
     @property
     def selected_thread(self) -> int | None:

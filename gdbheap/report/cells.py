@@ -45,4 +45,5 @@ _FORMATS: dict[str, Callable[[Any], str]] = {
     "strip": _text,
     "flag": lambda value: "yes" if value else "no",
     "list": _list,
+    "texts": lambda values: "; ".join(map(_text, values)),
 }

@@ -79,4 +79,5 @@ _CONVERTERS: dict[str, Callable[[Any], str]] = {
     "strip": _text,
     "flag": lambda value: "true" if value else "false",
     "list": lambda values: f"[{', '.join(map(_address, values))}]",
+    "texts": lambda values: f"[{', '.join(map(_text, values))}]",
 }

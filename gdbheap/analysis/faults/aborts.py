@@ -1,0 +1,144 @@
+"""What a SIGABRT is about: glibc's own message, an assertion, an exception that nobody caught, or abort() itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from gdbheap.analysis.faults.exceptions import thrown
+from gdbheap.analysis.faults.verdict import CERTAIN, LIKELY, Scene, Verdict
+from gdbheap.process.frame import Frame
+
+SIGABRT = 6
+_MALLOC = re.compile(
+    r"(free|malloc|realloc|munmap_chunk|mremap_chunk|tcache_thread_shutdown|malloc_consolidate|int_mallinfo|__malloc_info|_int_memalign)\(\)"
+    r"|double free or corruption|corrupted (size|double-linked)|invalid fastbin entry|break adjusted to free malloc space"
+    r"|malloc assertion failure|malloc\.c:\d+|arena\.c:\d+|max tcache size too large"
+)
+_INVALID_FREE = re.compile(r"(free|munmap_chunk|realloc)\(\): invalid pointer")
+_ASSERTION = re.compile(r"Assertion .*failed|assertion failed")
+_LIBC = re.compile(r"(libc[.-]|libpthread|ld-linux|libstdc\+\+|libgcc_s|libasan|vdso)")
+
+
+def aborts(scene: Scene) -> Iterator[Verdict]:
+    """Yield why the program gave itself up."""
+    signal = scene.stop.signal
+    if (
+        signal is None
+        or signal.signal != SIGABRT
+        or (signal.sender is not None and signal.sender != scene.stop.own_pid)
+    ):
+        return
+    caller = first_of_program(scene)
+    where = (f"called from {_frame_words(caller)}",) if caller is not None else ()
+    message = scene.abort_message.strip()
+    if message:
+        yield from _by_message(scene, message, where)
+        return
+    names = {each.function.partition("(")[0] for each in scene.stop.frames}
+    if any(name.startswith(("__stack_chk_fail", "__fortify_fail")) for name in names):
+        yield Verdict("stack_smashing", LIKELY, None, "a stack check failed", where, ("up", "info frame"))
+    elif any(
+        name
+        in ("std::terminate", "__cxxabiv1::__terminate", "_ZSt9terminatev", "__gnu_cxx::__verbose_terminate_handler")
+        for name in names
+    ):
+        yield from _terminate(scene, where)
+    elif any(name.startswith("__assert") for name in names):
+        yield Verdict(
+            "assertion",
+            LIKELY,
+            None,
+            "an assertion failed; its text was written to standard error",
+            where,
+            ("up", "list"),
+        )
+    else:
+        summary = "the program called abort()"
+        yield Verdict(
+            "program_abort", CERTAIN if caller is not None else LIKELY, None, summary, where, ("bt", "up", "list")
+        )
+
+
+def _by_message(scene: Scene, message: str, where: tuple[str, ...]) -> Iterator[Verdict]:
+    quoted = (f"__abort_msg is {message!r}", *where)
+    if "stack smashing detected" in message:
+        yield Verdict(
+            "stack_smashing",
+            CERTAIN,
+            None,
+            "a function found its stack canary overwritten: a local array overflowed",
+            quoted,
+            ("up", "info locals"),
+        )
+    elif (
+        "buffer overflow detected" in message
+        or "%n in writable" in message
+        or "longjmp causes uninitialized" in message
+    ):
+        yield Verdict(
+            "fortify_overflow",
+            CERTAIN,
+            None,
+            "a checked library function was asked to write past its destination's end",
+            quoted,
+            ("up", "info args"),
+        )
+    elif _MALLOC.search(message):
+        yield Verdict(
+            "malloc_abort", CERTAIN, None, f"malloc found the heap corrupt: {message}", quoted, ("heap check", "bt")
+        )
+        if _INVALID_FREE.search(message):
+            yield Verdict(
+                "invalid_free",
+                LIKELY,
+                None,
+                "free was given a pointer that malloc did not return",
+                quoted,
+                ("up", "info locals"),
+            )
+    elif _ASSERTION.search(message):
+        yield Verdict("assertion", CERTAIN, None, f"an assertion failed: {message}", quoted, ("up", "list"))
+    else:
+        yield Verdict("program_abort", LIKELY, None, f"the C library gave up: {message}", quoted, ("bt",))
+
+
+def _terminate(scene: Scene, where: tuple[str, ...]) -> Iterator[Verdict]:
+    """std::terminate: an exception that nobody caught, most of all."""
+    flying = list(thrown(scene))
+    if not flying:
+        yield Verdict(
+            "uncaught_exception",
+            LIKELY,
+            None,
+            "std::terminate was called; no exception object was found on the heap",
+            where,
+            ("bt", "catch throw"),
+        )
+        return
+    last = flying[-1]
+    text = f": {last.what!r}" if last.what else ""
+    evidence = (f"the exception object is at {last.address:#x}", *where)
+    if last.type in ("std::bad_alloc", "std::bad_array_new_length"):
+        summary = "new could not get the memory that it was asked for, and nobody caught std::bad_alloc"
+        facts = (*evidence, *_memory_facts(scene))
+        yield Verdict("bad_alloc", CERTAIN, last.address, summary, facts, ("up", "info locals", "vmmap"))
+    yield Verdict(
+        "uncaught_exception", CERTAIN, last.address, f"nobody caught {last.type}{text}", evidence, ("bt", "catch throw")
+    )
+
+
+def _memory_facts(scene: Scene) -> Iterator[str]:
+    space = scene.process.address_space
+    total = sum(vma.size for vma in space if not vma.path.startswith("[vsyscall"))
+    yield f"the process has {len(space)} mappings of {total:#x} bytes: either the size was absurd, or a limit was reached"
+
+
+def first_of_program(scene: Scene) -> Frame | None:
+    """Return the innermost frame whose code is not the C or C++ library's, or None."""
+    return next((each for each in scene.stop.frames if not _LIBC.search(each.library)), None)
+
+
+def _frame_words(frame: Frame) -> str:
+    place = f" at {frame.place}" if frame.place else ""
+    return f"{frame.function or hex(frame.program_counter)}{place}"

@@ -1,0 +1,196 @@
+"""What a wild program counter tells: a call through NULL, a smashed return address, a bad vtable, code where none can run."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gdbheap.analysis.faults.pointers import by_value
+from gdbheap.analysis.faults.verdict import CERTAIN, LIKELY, Scene, Verdict
+from gdbheap.process.memory import PAGE
+
+_NULL_ZONE = 0x10000
+SI_KERNEL = 0x80
+SIGSEGV = 11
+
+
+def wild_jumps(scene: Scene) -> Iterator[Verdict]:
+    """Yield what is known where the program counter itself is the address that faulted."""
+    address = scene.fault_address
+    counter = scene.stop.thread.program_counter
+    if scene.stop.signal is None or scene.stop.signal.signal != SIGSEGV or address != counter:
+        return
+    vma = scene.vma(counter)
+    came = _came_by(scene)
+    if came.by_return:
+        yield _return_verdict(scene, counter, LIKELY, came.evidence)
+    if counter < _NULL_ZONE:
+        what = "NULL" if counter == 0 else f"NULL + {counter:#x}"
+        yield Verdict(
+            "jump_to_null", CERTAIN, counter, f"the program jumped to {what}: {came.how}", came.evidence, came.next
+        )
+    elif vma is not None and not vma.executable:
+        where = _place(scene, counter)
+        summary = f"the program jumped into {where}, which may not be executed: {came.how}"
+        yield Verdict(
+            "jump_to_non_executable",
+            CERTAIN,
+            counter,
+            summary,
+            (*scene.surroundings(counter), *came.evidence),
+            came.next,
+        )
+    else:
+        summary = f"the program jumped to {counter:#x}, where nothing is mapped: {came.how}"
+        yield Verdict(
+            "jump_to_unmapped", CERTAIN, counter, summary, (*scene.surroundings(counter), *came.evidence), came.next
+        )
+        yield from (
+            each
+            for each in by_value(scene, counter, "the program counter")
+            if each.name not in ("null_pointer", "null_plus_offset")
+        )
+
+
+def bad_targets(scene: Scene) -> Iterator[Verdict]:
+    """Yield what is known where a `ret`, or an indirect jump or call, has a target that cannot exist: the kernel then names no address."""
+    signal = scene.stop.signal
+    if signal is None or signal.signal != SIGSEGV or signal.code != SI_KERNEL:
+        return
+    instruction = scene.instruction
+    if instruction.mnemonic.startswith("ret"):
+        slot = scene.stop.thread.stack_pointer
+        value = scene.word_at(slot)
+        if value is not None and not scene.is_canonical(value):
+            yield _return_verdict(scene, value, CERTAIN, (f"the return address at {slot:#x} is {value:#x}",))
+            yield from by_value(scene, value, f"the return address at {slot:#x} is {value:#x}")
+        return
+    target = None
+    if instruction.target is not None:
+        target = scene.word_at(instruction.target.address)
+        how = f"{instruction.target.text} holds"
+    elif instruction.target_register:
+        target = scene.stop.thread.registers.get(instruction.target_register)
+        how = f"{instruction.target_register} is"
+    if target is None or scene.is_canonical(target):
+        return
+    summary = f"a call or jump to {target:#x}, which is not canonical"
+    yield Verdict("jump_to_unmapped", CERTAIN, target, summary, (f"{how} {target:#x}",), ("info registers", "up"))
+    yield from by_value(scene, target, f"{how} {target:#x}")
+
+
+def wild_vtables(scene: Scene) -> Iterator[Verdict]:
+    """Yield a virtual call on an object whose vtable pointer is none: the load of the pointer's slot, or the call itself, has died.
+
+    A C++ compiler calls a virtual function by loading the object's first word and calling through a slot of what it points to.
+    """
+    for owner, value in _possible_objects(scene):
+        first = scene.word_at(owner)
+        if first is None:
+            continue
+        table = scene.vma(first)
+        if table is not None and not table.writable and scene.symbol_at(first).startswith(("vtable for ", "_ZTV")):
+            continue
+        chunk = scene.chunk(owner)
+        evidence = [f"{value} is {owner:#x}, and the word there, where a vtable pointer belongs, is {first:#x}"]
+        if chunk is not None:
+            evidence.append(f"the object is in the {scene.chunk_words(chunk)}")
+        why = (
+            "the object has been freed"
+            if chunk is not None and chunk.state.is_free
+            else "the object was overwritten, or is none"
+        )
+        summary = f"a virtual call on an object whose vtable pointer is no vtable: {why}"
+        yield Verdict(
+            "wild_vtable", LIKELY, owner, summary, tuple(evidence), (f"explain {owner:#x}", f"x/4gx {owner:#x}")
+        )
+        return
+
+
+def _possible_objects(scene: Scene) -> Iterator[tuple[int, str]]:
+    """Yield (address, register) of what may be the object of a virtual call that died: `this` is in rdi (stack on i386)."""
+    instruction = scene.instruction
+    counter = scene.stop.thread.program_counter
+    registers = scene.stop.thread.registers
+    bases = {each.base_value for each in instruction.memory if each.base}
+    jumped = scene.fault_address == counter
+    is_call = instruction.mnemonic.startswith(("call", "jmp"))
+    for name in ("rdi", "rbx", "rax", "rdx", "rbp", "r12", "eax", "ecx", "ebx", "edx", "esi", "edi"):
+        value = registers.get(name, 0)
+        if (
+            not value
+            or value % scene.word
+            or scene.vma(value) is None
+            or value >= scene.stop.thread.stack_pointer > value - (1 << 16)
+        ):
+            continue
+        first = scene.word_at(value)
+        if first is None or first < _NULL_ZONE:
+            continue
+        # The table pointer is what the died load or call went through, or its slot held what was jumped to.
+        through = first in bases
+        slots = (
+            (scene.word_at(first + index * scene.word) for index in range(16)) if jumped and scene.vma(first) else ()
+        )
+        if (through and (is_call or _next_is_call(scene))) or any(slot == counter for slot in slots):
+            yield value, name
+
+
+def _next_is_call(scene: Scene) -> bool:
+    """Whether the died load is of the slot that the next instruction calls through."""
+    return "call" in scene.stop.next_instruction or "jmp" in scene.stop.next_instruction
+
+
+class _Came:
+    """How the program counter got where it is."""
+
+    def __init__(
+        self, how: str, evidence: tuple[str, ...], next_steps: tuple[str, ...], by_return: bool = False
+    ) -> None:
+        self.how = how
+        self.evidence = evidence
+        self.next = next_steps
+        self.by_return = by_return
+
+
+def _came_by(scene: Scene) -> _Came:
+    """Tell a call from a return: a call leaves its return address at the stack pointer, a return leaves itself just below it."""
+    counter, pointer = scene.stop.thread.program_counter, scene.stop.thread.stack_pointer
+    pushed, popped = scene.word_at(pointer), scene.word_at(pointer - scene.word)
+    caller = None if pushed is None else scene.vma(pushed)
+    if scene.stop.caller_instruction.startswith("call") or "call" in scene.stop.caller_instruction.split()[:2]:
+        where = scene.symbol_at(pushed - 1) if pushed else ""
+        evidence = [f"the return address at the stack pointer is {pushed:#x}" + (f" ({where})" if where else "")]
+        evidence.append(f"the call there is `{scene.stop.caller_instruction}`")
+        return _Came("by a call through a function pointer", tuple(evidence), ("up", "info locals"))
+    if popped == counter and (caller is None or not caller.executable or not scene.stop.caller_instruction):
+        fact = f"the word just below the stack pointer, at {pointer - scene.word:#x}, is the same address"
+        return _Came("by a return to an overwritten address", (fact,), (f"x/16gx {pointer - 64:#x}",), by_return=True)
+    return _Came("it is not known how", (f"the stack pointer is {pointer:#x}",), ("bt",))
+
+
+def _return_verdict(scene: Scene, value: int, confidence: str, evidence: tuple[str, ...]) -> Verdict:
+    data = value.to_bytes(scene.word, "little")
+    text = data.decode("ascii") if all(0x20 <= byte < 0x7F for byte in data) else ""
+    more = (f"as text it is {text!r}: a string was written over the stack",) if text else ()
+    summary = "a function returned to an address that was written over"
+    pointer = scene.stop.thread.stack_pointer
+    return Verdict(
+        "return_address_overwritten",
+        confidence,
+        value,
+        summary,
+        (*evidence, *more),
+        (f"x/32gx {pointer - 128:#x}", "info frame"),
+    )
+
+
+def _place(scene: Scene, address: int) -> str:
+    vma = scene.vma(address)
+    chunk = scene.chunk(address)
+    if chunk is not None:
+        return f"the heap ({scene.chunk_words(chunk)})"
+    if vma is None:
+        return "nothing"
+    if vma.path == "[stack]" or abs(address - scene.stop.thread.stack_pointer) < 64 * PAGE:
+        return "the stack"
+    return vma.path or "an anonymous mapping"

@@ -1,0 +1,265 @@
+"""What a bad pointer's value itself tells: NULL, an errno, text, a poison, a mangled link, half of an address."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+
+from gdbheap.analysis.faults.operand import MemoryOperand
+from gdbheap.analysis.faults.verdict import CERTAIN, LIKELY, POSSIBLE, Scene, Verdict
+from gdbheap.malloc.chunk_table import State
+from gdbheap.malloc.links import demangle
+
+# Up to here an address is NULL and a member's offset rather than a mapping: vm.mmap_min_addr's usual value.
+_NULL_ZONE = 0x10000
+_LAST_ERRNO = 4095
+_KNOWN_ERRNO = 133
+_SHORTEST_TEXT = 4
+
+# Words that allocators, debuggers and programmers leave behind on purpose, by their repeating unit.
+_POISONS = {
+    0xDEADBEEF: "0xdeadbeef, a programmer's mark",
+    0xBAADF00D: "0xbaadf00d, uninitialised memory of a debug allocator",
+    0xFEEEFEEE: "0xfeeefeee, freed memory of a debug allocator",
+    0xDEADC0DE: "0xdeadc0de, a programmer's mark",
+    0xCAFEBABE: "0xcafebabe, a programmer's mark",
+    0xABADCAFE: "0xabadcafe, a programmer's mark",
+}
+_POISON_BYTES = {
+    0xCD: "0xcd, uninitialised memory of a debug allocator",
+    0xDD: "0xdd, freed memory of a debug allocator",
+    0xFD: "0xfd, a debug allocator's fence",
+    0xA5: "0xa5, fresh memory of jemalloc's junk filling",
+    0x5A: "0x5a, freed memory of jemalloc's junk filling",
+    0x6B: "0x6b, a freed-object fill",
+    0xCC: "0xcc, uninitialised memory of a debug build",
+    0xAA: "0xaa, a fill pattern",
+    0x55: "0x55, a fill pattern",
+}
+
+
+def bad_values(scene: Scene) -> Iterator[Verdict]:
+    """Yield what the values say that the faulting address was made from: the operand's base register first, then the address itself."""
+    for access in scene.accesses:
+        yield from by_operand(scene, access)
+    if not scene.accesses and scene.fault_address is not None:
+        yield from by_value(scene, scene.fault_address, "si_addr")
+
+
+def by_operand(scene: Scene, access: MemoryOperand) -> Iterator[Verdict]:
+    """Yield what the registers tell that an operand's address was made from."""
+    yield from _small(scene, access)
+    if not _is_small(access.address, scene.word):
+        for value, how in _values(access):
+            yield from _value(scene, value, how, access.address)
+
+
+def by_value(scene: Scene, address: int, how: str) -> Iterator[Verdict]:
+    """Yield what one value tells, where no operand is known that it came from."""
+    fake = MemoryOperand(how, address, "access", 0)
+    yield from _small(scene, fake)
+    if not _is_small(address, scene.word):
+        yield from _value(scene, address, how, address)
+
+
+def _values(access: MemoryOperand) -> Iterator[tuple[int, str]]:
+    if access.base and access.base not in ("rip", "eip"):
+        yield access.base_value, f"{access.base} is {access.base_value:#x}"
+    if not access.base or access.index:
+        yield access.address, f"the address {access.text} is {access.address:#x}"
+
+
+def _is_small(address: int, word: int) -> bool:
+    return address < _NULL_ZONE or address >= (1 << 8 * word) - _NULL_ZONE
+
+
+def _made_of(access: MemoryOperand) -> str:
+    """Return how the operand's address came about."""
+    parts = []
+    if access.base:
+        parts.append(f"{access.base}={access.base_value:#x}")
+    if access.index:
+        parts.append(f"{access.index}={access.index_value:#x} times {access.scale}")
+    return (
+        f"{access.text} with {', '.join(parts)} is {access.address:#x}"
+        if parts
+        else f"{access.text} is {access.address:#x}"
+    )
+
+
+def _small(scene: Scene, access: MemoryOperand) -> Iterator[Verdict]:
+    """Addresses near 0, from either side, and those that were made from a NULL base."""
+    address, top = access.address, 1 << 8 * scene.word
+    evidence = (_made_of(access),)
+    up = ("up", "info locals")
+    if address == 0:
+        yield Verdict("null_pointer", CERTAIN, 0, f"a NULL pointer is used to {access.access}", evidence, up)
+    elif address < _NULL_ZONE:
+        base_is_null = bool(access.base) and access.base_value == 0
+        summary = f"a member {address} bytes ({address:#x}) into an object at NULL is used to {access.access}"
+        yield Verdict("null_plus_offset", CERTAIN if base_is_null else LIKELY, address, summary, evidence, up)
+    elif access.base and access.base_value == 0 and access.index and not scene.is_kernels(address):
+        summary = f"an array at NULL is indexed: element {access.index_value} of {access.scale} bytes each"
+        yield Verdict("null_plus_offset", LIKELY, address, summary, evidence, up)
+    if address >= top - _NULL_ZONE:
+        yield from _negative(scene, access, evidence)
+
+
+def _negative(scene: Scene, access: MemoryOperand, evidence: tuple[str, ...]) -> Iterator[Verdict]:
+    top = 1 << 8 * scene.word
+    base = access.base_value if access.base else access.address
+    value = base if base >= top - _LAST_ERRNO else access.address
+    number = top - value
+    offset = top - access.address
+    if base != 0 and 0 < number <= _KNOWN_ERRNO and number in errno.errorcode:
+        name = "MAP_FAILED, or -1," if number == 1 else f"-{errno.errorcode[number]} ({os.strerror(number)})"
+        summary = f"{name} is used as a pointer: a failed call's result was not checked"
+        yield Verdict("errno_as_pointer", LIKELY, access.address, summary, evidence, ("up", "info locals"))
+    how = "a member before an object at NULL (container_of)" if base == 0 else f"the pointer is {value - top}"
+    certain = CERTAIN if base == 0 else POSSIBLE if number <= _KNOWN_ERRNO else LIKELY
+    yield Verdict(
+        "negative_small", certain, access.address, f"the address is {-offset}: {how}", evidence, ("up", "info locals")
+    )
+
+
+def _value(scene: Scene, value: int, how: str, address: int) -> Iterator[Verdict]:
+    if scene.vma(value) is not None and scene.vma(address) is not None:
+        return
+    for recognise in (_mangled, _key, _poison, _ascii, _truncated):
+        yield from recognise(scene, value, how, address)
+    if not scene.is_canonical(address):
+        summary = (
+            f"{address:#x} is not canonical: no x86-64 address has these upper bits; the kernel reports 0 instead of it"
+        )
+        yield Verdict("non_canonical", CERTAIN, address, summary, (how,), ("info registers", "up"))
+    elif scene.is_kernels(address):
+        summary = "the address lies in the kernel's half, which no program may touch"
+        yield Verdict("kernel_address", LIKELY, address, summary, (how,), ("info registers",))
+    yield from _bit_flip(scene, value, how, address)
+
+
+def _mangled(scene: Scene, value: int, how: str, address: int) -> Iterator[Verdict]:
+    """A freed chunk's first word, used as if it were the pointer that the object held."""
+    if scene.heap is None or not value:
+        return
+    layout = scene.heap.layout
+    for each in scene.heap.bins:
+        if each.kind not in ("tcache", "fastbin"):
+            continue
+        for chunk in each.chunks[:_MOST_LOOKED_AT]:
+            mem = chunk + layout.header
+            if scene.word_at(mem) != value or not layout.safe_linking:
+                continue
+            evidence = (
+                how,
+                f"the word at {mem:#x}, a freed block in {each.kind}[{each.index}], is the same; it stands for {demangle(mem, value, layout):#x}",
+            )
+            summary = (
+                "the pointer is the mangled link that malloc keeps in a freed block: the block was used after free"
+            )
+            yield Verdict("mangled_link", CERTAIN, address, summary, evidence, (f"heap chunk {mem:#x}",))
+            return
+
+
+_MOST_LOOKED_AT = 1 << 12
+
+
+def _key(scene: Scene, value: int, how: str, address: int) -> Iterator[Verdict]:
+    if scene.tcache_key and value == scene.tcache_key:
+        summary = "the pointer is the key that malloc writes into the second word of a cached block: the block was used after free"
+        yield Verdict(
+            "tcache_key_as_pointer",
+            CERTAIN,
+            address,
+            summary,
+            (how, f"the tcache key is {scene.tcache_key:#x}"),
+            ("heap bins tcache",),
+        )
+
+
+def _poison(scene: Scene, value: int, how: str, address: int) -> Iterator[Verdict]:
+    data = value.to_bytes(scene.word, "little")
+    words = {int.from_bytes(data[at : at + 4], "little") for at in range(0, scene.word, 4)}
+    if len(words) == 1:
+        word = words.pop()
+        if word in _POISONS:
+            yield Verdict(
+                "poison_fill", CERTAIN, address, f"the pointer is {_POISONS[word]}", (how,), ("info registers",)
+            )
+            return
+    byte = data[0]
+    if set(data) == {byte} and byte not in (0, 0xFF) and not 0x20 <= byte < 0x7F | (byte in _POISON_BYTES):
+        known = _POISON_BYTES.get(
+            byte, f"{byte:#04x} in every byte, as MALLOC_PERTURB_={byte} (freed) or {byte ^ 0xFF} (fresh) fills memory"
+        )
+        yield Verdict(
+            "poison_fill",
+            LIKELY,
+            address,
+            f"the pointer is a fill: {known}",
+            (how,),
+            ("show environment MALLOC_PERTURB_",),
+        )
+    elif scene.word == 8 and int.from_bytes(data[:4], "little") in _POISONS:
+        known = _POISONS[int.from_bytes(data[:4], "little")]
+        yield Verdict(
+            "poison_fill", LIKELY, address, f"the pointer's lower half is {known}", (how,), ("info registers",)
+        )
+
+
+def _ascii(scene: Scene, value: int, how: str, address: int) -> Iterator[Verdict]:
+    data = value.to_bytes(scene.word, "little").rstrip(b"\0")
+    if len(data) < _SHORTEST_TEXT or not all(0x20 <= byte < 0x7F or byte in b"\t\n\r" for byte in data):
+        return
+    letters = sum(chr(byte).isalnum() or byte == 0x20 for byte in data)
+    confidence = LIKELY if len(data) >= 3 * scene.word // 4 and 4 * letters >= 3 * len(data) else POSSIBLE
+    summary = f"the pointer is text, {data.decode('ascii')!r}: a string was written over it"
+    yield Verdict("ascii_as_pointer", confidence, address, summary, (how,), (f"heap search {data.decode('ascii')!r}",))
+
+
+def _truncated(scene: Scene, value: int, how: str, address: int) -> Iterator[Verdict]:
+    """32 bits of a 64-bit address: the caller did not know that the function returns a pointer."""
+    high = value >> 32
+    if scene.word != 8 or high not in (0, 0xFFFF_FFFF) or not value & 0xFFFF_FFFF:
+        return
+    low = value & 0xFFFF_FFFF
+    for vma in scene.process.address_space:
+        for upper in {vma.start >> 32, (vma.end - 1) >> 32} - {0}:
+            whole = upper << 32 | low
+            chunk = scene.chunk(whole)
+            if whole not in vma or not vma.writable:
+                continue
+            sign = " (sign-extended)" if high else ""
+            evidence = [how, f"{whole:#x} would lie in {scene.vma_line(vma)}"]
+            if chunk is not None:
+                evidence.append(f"there is a {scene.chunk_words(chunk)}")
+            summary = f"the pointer is the lower 32 bits{sign} of {whole:#x}: a function that returns a pointer was called without its declaration"
+            sure = chunk is not None and chunk.state is State.IN_USE
+            yield Verdict(
+                "truncated_pointer", LIKELY if sure else POSSIBLE, address, summary, tuple(evidence), ("up", "list")
+            )
+            return
+
+
+def _bit_flip(scene: Scene, value: int, how: str, address: int) -> Iterator[Verdict]:
+    """One bit away from the start of a block in use: broken memory, or a flag left in a tagged pointer."""
+    for bit in range(47 if scene.word == 8 else 32, 0, -1):
+        near = value ^ 1 << bit
+        chunk = scene.chunk(near)
+        if (
+            chunk is not None
+            and scene.heap is not None
+            and near == chunk.address + scene.heap.layout.header
+            and chunk.state is State.IN_USE
+        ):
+            evidence = (how, f"{near:#x} is the start of an {scene.chunk_words(chunk)}")
+            yield Verdict(
+                "bit_flip",
+                POSSIBLE,
+                address,
+                f"bit {bit} away from the address of a block in use",
+                evidence,
+                (f"heap chunk {near:#x}",),
+            )
+            return

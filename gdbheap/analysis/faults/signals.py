@@ -1,0 +1,206 @@
+"""What the other signals tell: arithmetic, illegal and privileged instructions, traps, system calls, misalignment, and signals that were sent."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from gdbheap.analysis.faults.pointers import by_operand
+from gdbheap.analysis.faults.verdict import CERTAIN, Scene, Verdict
+
+SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS = 4, 5, 6, 7, 8, 11, 31
+SI_KERNEL = 0x80
+FPE_INTDIV = 1
+_FPE = {
+    2: "integer overflow",
+    3: "floating-point division by zero",
+    4: "floating-point overflow",
+    5: "floating-point underflow",
+    6: "an inexact floating-point result",
+    7: "an invalid floating-point operation",
+    8: "a subscript out of range",
+}
+_PRIVILEGED = re.compile(
+    r"(hlt|cli|sti|in[bwl]?|out[bwl]?|ins[bwl]|outs[bwl]|lgdt|lidt|lldt|ltr|lmsw|clts|invd|wbinvd|invlpg|rdmsr|wrmsr|swapgs|sysret|iret.*|int)$"
+)
+_SENT = {
+    0: "kill",
+    -1: "sigqueue",
+    -2: "a timer",
+    -3: "a message queue",
+    -4: "asynchronous input or output",
+    -6: "tgkill or raise",
+}
+
+
+def arithmetic(scene: Scene) -> Iterator[Verdict]:
+    """Yield what a SIGFPE is about."""
+    signal = scene.stop.signal
+    if signal is None or signal.signal != SIGFPE or signal.code <= 0:
+        return
+    counter = scene.stop.thread.program_counter
+    if signal.code != FPE_INTDIV:
+        what = _FPE.get(signal.code, f"si_code {signal.code}")
+        yield Verdict(
+            "fp_exception",
+            CERTAIN,
+            counter,
+            f"{what}, with its exception unmasked",
+            (scene.instruction.text,),
+            ("info float", "p $mxcsr"),
+        )
+        return
+    divisor = _divisor(scene)
+    evidence = [f"the instruction is `{scene.instruction.text}`"]
+    if divisor is not None:
+        evidence.append(f"the divisor is {divisor}")
+    if divisor == 0:
+        summary = "an integer was divided by zero"
+    elif divisor == -1:
+        summary = "the smallest integer was divided by -1: the quotient does not fit"
+    else:
+        summary = (
+            "an integer division whose quotient does not fit"
+            if divisor is not None
+            else "an integer division by zero, or a quotient that does not fit"
+        )
+    yield Verdict("integer_divide", CERTAIN, counter, summary, tuple(evidence), ("up", "info locals"))
+
+
+def _divisor(scene: Scene) -> int | None:
+    """Return the value of a div's operand, signed, or None where it cannot be had."""
+    instruction = scene.instruction
+    if not instruction.operands:
+        return None
+    if instruction.memory:
+        size = instruction.memory[0].size or {"l": 4, "q": 8, "w": 2, "b": 1}.get(instruction.mnemonic[-1:], scene.word)
+        word = scene.word_at(instruction.memory[0].address)
+        value = None if word is None else word & ((1 << 8 * size) - 1)
+    else:
+        size, value = _register_value(scene, instruction.operands[0].lstrip("%"))
+    if value is None:
+        return None
+    return value - (1 << 8 * size) if value >> (8 * size - 1) and instruction.mnemonic.startswith("i") else value
+
+
+_NAMES = re.compile(
+    r"(?P<wide>r(?:[a-d]x|[sd]i|[sb]p|\d+))|(?P<long>e(?:[a-d]x|[sd]i|[sb]p)|r\d+d)|(?P<short>[a-d]x|[sd]i|[sb]p|r\d+w)|(?P<byte>[a-d]l|[sd]il|r\d+b)"
+)
+
+
+def _register_value(scene: Scene, name: str) -> tuple[int, int | None]:
+    """Return a register's size in bytes and its value; (word, None) for one that is not known."""
+    match = _NAMES.fullmatch(name)
+    if match is None:
+        return scene.word, None
+    kind = match.lastgroup
+    size = {"wide": 8, "long": 4, "short": 2, "byte": 1}[kind or "wide"]
+    letters = re.sub(r"^r(\d+)[dwb]?$", r"r\1", name) if name.startswith("r") and name[1:2].isdigit() else ""
+    core = letters or {"byte": name.rstrip("l") + ("x" if len(name) == 2 else "")}.get(kind or "", name.lstrip("re"))
+    full = letters or ("r" if scene.word == 8 else "e") + core
+    value = scene.stop.thread.registers.get(full)
+    return size, None if value is None else value & ((1 << 8 * size) - 1)
+
+
+def instructions(scene: Scene) -> Iterator[Verdict]:
+    """Yield what SIGILL, SIGTRAP, SIGSYS and the general protection faults of single instructions are about."""
+    signal = scene.stop.signal
+    if signal is None or signal.code <= 0:
+        return
+    counter = scene.stop.thread.program_counter
+    text = scene.instruction.text
+    mnemonic = scene.instruction.mnemonic
+    if signal.signal == SIGILL and mnemonic.startswith("ud"):
+        summary = "the program ran into a trap that the compiler put there (__builtin_trap, unreachable code, or a sanitizer's check)"
+        yield Verdict("trap_instruction", CERTAIN, counter, summary, (f"the instruction is `{text}`",), ("up", "list"))
+    elif signal.signal == SIGILL:
+        summary = "this processor does not know the instruction, or what is run is no code"
+        yield Verdict(
+            "illegal_instruction",
+            CERTAIN,
+            counter,
+            summary,
+            (f"the instruction is `{text}`", *scene.surroundings(counter)),
+            ("x/8i $pc", "info symbol $pc"),
+        )
+    elif signal.signal == SIGTRAP:
+        yield Verdict(
+            "trap_instruction",
+            CERTAIN,
+            counter,
+            "the program itself holds a breakpoint instruction (int3)",
+            ("the byte before the program counter is 0xcc, and not gdb's",),
+            ("up", "list"),
+        )
+    elif signal.signal == SIGSYS:
+        number = scene.stop.thread.registers.get("rax" if scene.word == 8 else "eax")
+        summary = "a system call that a filter (seccomp) forbids"
+        yield Verdict(
+            "bad_syscall", CERTAIN, counter, summary, (f"the call's number is {number}",), ("info registers", "bt")
+        )
+    elif signal.signal in (SIGSEGV, SIGBUS) and signal.code == SI_KERNEL:
+        yield from _protection(scene, counter)
+
+
+def _protection(scene: Scene, counter: int) -> Iterator[Verdict]:
+    """General protection: the kernel gives no address, so the instruction and its operands must tell."""
+    instruction = scene.instruction
+    if _PRIVILEGED.match(instruction.mnemonic):
+        summary = f"{instruction.mnemonic} may be executed by the kernel only"
+        yield Verdict(
+            "privileged_instruction",
+            CERTAIN,
+            counter,
+            summary,
+            (f"the instruction is `{instruction.text}`",),
+            ("x/4i $pc",),
+        )
+        return
+    for access in instruction.memory:
+        if not scene.is_canonical(access.address):
+            continue
+        if instruction.needs_alignment and access.size and access.address % access.size:
+            on_stack = abs(access.address - scene.stop.thread.stack_pointer) < 1 << 16
+            why = (
+                "the stack is not aligned to 16 bytes: a call from assembly, or a wrong calling convention"
+                if on_stack
+                else "the data is not aligned"
+            )
+            summary = f"{instruction.mnemonic} needs an address that is a multiple of {access.size}; {why}"
+            evidence = (
+                f"{access.text} is {access.address:#x}, {access.address % access.size} past a multiple of {access.size}",
+            )
+            yield Verdict("misaligned_sse", CERTAIN, access.address, summary, evidence, ("info registers", "up"))
+
+
+def others(scene: Scene) -> Iterator[Verdict]:
+    """Yield who sent a signal that no instruction caused."""
+    signal = scene.stop.signal
+    if signal is None or signal.code > 0:
+        return
+    own = scene.stop.own_pid
+    how = _SENT.get(signal.code, f"si_code {signal.code}")
+    if signal.sender is not None and signal.sender == own:
+        if signal.signal == SIGABRT:
+            return
+        summary = f"the program sent itself {scene.stop.signal_name} (by {how}): no instruction caused it"
+    else:
+        who = (
+            f"process {signal.sender}" if signal.sender else "the kernel or a process outside this one's pid namespace"
+        )
+        summary = f"{who} sent {scene.stop.signal_name} (by {how}): nothing in this program caused it"
+    evidence = (f"si_code is {signal.code}, si_pid {signal.sender}, this process is {own}",)
+    yield Verdict("external_signal", CERTAIN, None, summary, evidence, ("bt",))
+
+
+def non_canonical(scene: Scene) -> Iterator[Verdict]:
+    """Yield the operands of a general protection fault that have no possible address (si_addr is 0 then, and says nothing)."""
+    signal = scene.stop.signal
+    if signal is None or signal.signal not in (SIGSEGV, SIGBUS) or signal.code != SI_KERNEL:
+        return
+    if scene.instruction.mnemonic.startswith(("call", "jmp")) and not scene.instruction.memory:
+        return
+    for access in scene.instruction.memory:
+        if not scene.is_canonical(access.address):
+            yield from by_operand(scene, access)
+            return
