@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from gdbheap.malloc.chunk_table import IS_MMAPPED, MMAPPED_ARENA, NON_MAIN_ARENA, PREV_INUSE, Chunk
+from gdbheap.malloc.chunk_table import FLAG_MASK, IS_MMAPPED, MMAPPED_ARENA, NON_MAIN_ARENA, PREV_INUSE, Chunk
 from gdbheap.malloc.heap_view import Bin, HeapView
 
 _LETTERS = (("A", NON_MAIN_ARENA), ("M", IS_MMAPPED), ("P", PREV_INUSE))
+_FLAGS = tuple("".join(letter if flags & bit else "-" for letter, bit in _LETTERS) for flags in range(8))
 
 
 def arena_name(arena: int) -> str:
@@ -15,12 +16,17 @@ def arena_name(arena: int) -> str:
 
 def flag_letters(flags: int) -> str:
     """Return the size field's flags as letters: A (NON_MAIN_ARENA), M (IS_MMAPPED), P (PREV_INUSE); "-" for a clear one."""
-    return "".join(letter if flags & bit else "-" for letter, bit in _LETTERS)
+    return _FLAGS[flags & FLAG_MASK]
 
 
 def place_of(view: HeapView, chunk: Chunk) -> str:
     """Return where a free chunk is: "tcache[30] 3/7" (1 is what malloc takes next); "" where no list names it."""
-    place = view.places.get(chunk.address)
+    return place_at(view, chunk.address)
+
+
+def place_at(view: HeapView, address: int) -> str:
+    """Return the same for the chunk whose header is at `address`."""
+    place = view.places.get(address)
     if place is None:
         return ""
     return f"{place.bin.kind}[{place.bin.index}] {place.position + 1}/{len(place.bin.chunks)}"

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from gdbheap.analysis.naming import arena_name, flag_letters, place_of
+from gdbheap.analysis.naming import arena_name, flag_letters, place_at
 from gdbheap.analysis.preview import preview
 from gdbheap.analysis.usage import usage, usage_by_arena
 from gdbheap.commands.command import Argument, Command, Target
 from gdbheap.errors import UsageError
 from gdbheap.lazy import np
-from gdbheap.malloc.chunk_table import MMAPPED_ARENA, PREV_INUSE, ChunkTable, State
+from gdbheap.malloc.chunk_table import FREE_STATES, MMAPPED_ARENA, PREV_INUSE, ChunkTable, State
 from gdbheap.malloc.heap_view import HeapView
 from gdbheap.report.report import Column, Line, Report
 
@@ -19,6 +19,9 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _STATES = tuple(state.label for state in State)
+_FREE = frozenset(int(state) for state in FREE_STATES)
+# Rows that are turned into Python's objects at a time.
+_BLOCK = 1 << 14
 # A run of like chunks shorter than this is shown chunk by chunk.
 _SHORTEST_RUN = 4
 
@@ -97,15 +100,24 @@ class _ChunkRows(Sequence[Sequence[Any]]):
 
     def __getitem__(self, row: Any) -> Any:
         if isinstance(row, slice):
-            return [self[each] for each in range(*row.indices(len(self)))]
+            return list(self._rows(*row.indices(len(self))))
         if not 0 <= row < len(self):
             raise IndexError(row)
-        chunk = self.table[row]
-        mem = chunk.address + self.view.layout.header
-        state, flags = chunk.state, chunk.flags
-        place = place_of(self.view, chunk) if state.is_free else ""
-        arena = arena_name(chunk.arena)
-        return chunk.address, mem, chunk.size, state.label, arena, bool(flags & PREV_INUSE), flag_letters(flags), place
+        return next(self._rows(row, row + 1, 1))
+
+    def __iter__(self) -> Iterator[Sequence[Any]]:
+        for start in range(0, len(self), _BLOCK):
+            yield from self._rows(start, min(start + _BLOCK, len(self)), 1)
+
+    def _rows(self, start: int, stop: int, step: int) -> Iterator[Sequence[Any]]:
+        """Yield rows out of columns turned into lists at once: an element of an array alone costs as much as the rest of a row."""
+        table, here = self.table, slice(start, stop, step)
+        columns = (table.address[here], table.size[here], table.flags[here], table.state[here], table.arena[here])
+        header = self.view.layout.header
+        for address, size, flags, state, arena in zip(*(column.tolist() for column in columns)):
+            place = place_at(self.view, address) if state in _FREE else ""
+            label, letters = _STATES[state], flag_letters(flags)
+            yield address, address + header, size, label, arena_name(arena), bool(flags & PREV_INUSE), letters, place
 
 
 def _people(target: Target, rows: _ChunkRows, arguments: Mapping[str, Any]) -> Iterator[Sequence[Any] | Line]:
