@@ -12,7 +12,7 @@ import pytest
 from programs import build
 
 sys.path.append(str(Path(__file__).parents[1] / "model"))
-from replay import libc_version
+from before import libc_version
 from traces import FLAVOURS, Builder
 
 from gdbheap.analysis.calls import FUNCTIONS

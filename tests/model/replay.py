@@ -6,27 +6,20 @@ Nothing of gdbheap but the model is used here, so that no bug can sit on both si
 from __future__ import annotations
 
 import os
-import platform
 import struct
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from elftools.elf.elffile import ELFFile
+from before import Before
 
 from gdbheap.model.errors import Abort, ModelError, NotModelled, Segv
-from gdbheap.model.kernel import Kernel
-from gdbheap.model.machine import Machine, Thread
-from gdbheap.model.memory import PAGE, Memory
-from gdbheap.model.process import Process
-from gdbheap.model.ranges import Ranges
+from gdbheap.model.machine import Thread
+from gdbheap.model.memory import PAGE
 from gdbheap.model.trace import RETURNS_BLOCK, Operation, Player, unparse
-from gdbheap.model.traits import Traits, traits
 
 SOURCE = Path(__file__).parents[2] / "fixtures" / "programs" / "replay.c"
 _RECORD = struct.Struct("<4Q")
-_KEY = 0x9E3779B97F4A7C15
-"""Stands in for tcache_key until a checkpoint can tell what it is."""
 _WHOLE = 1 << 20
 """Stretches up to this size are compared whole; of larger ones only the pages that the model touched."""
 
@@ -38,37 +31,6 @@ def compile_driver(directory: Path, word: int) -> Path:
     command = ["gcc", *flags, "-g", "-O1", "-fno-builtin", "-pthread", "-Wl,-z,now", "-o", str(program), str(SOURCE)]
     subprocess.run(command, check=True)
     return program
-
-
-def libc_version() -> str:
-    """Return the version of this system's glibc, "2.36"."""
-    return os.confstr("CS_GNU_LIBC_VERSION").split()[1]
-
-
-@dataclass(frozen=True)
-class Symbols:
-    """Offsets in libc of malloc's static variables; `sizes` in bytes."""
-
-    offsets: dict[str, int]
-    sizes: dict[str, int]
-    version: str
-
-
-def libc_symbols(path: str) -> Symbols:
-    """Read the addresses of malloc's variables from the debug file of the libc at `path`."""
-    with open(path, "rb") as file:
-        elf = ELFFile(file)
-        build_id = elf.get_section_by_name(".note.gnu.build-id").data()[16:].hex()
-        text = elf.get_section_by_name(".rodata").data()
-    start = text.index(b"stable release version ") + len(b"stable release version ")
-    version = text[start : start + 4].decode()
-    offsets, sizes = {}, {}
-    with open(f"/usr/lib/debug/.build-id/{build_id[:2]}/{build_id[2:]}.debug", "rb") as file:
-        for symbol in ELFFile(file).get_section_by_name(".symtab").iter_symbols():
-            if symbol.name in ("main_arena", "mp_", "tcache_key", "global_max_fast") and symbol["st_size"]:
-                offsets[symbol.name] = symbol["st_value"]
-                sizes[symbol.name] = symbol["st_size"]
-    return Symbols(offsets, sizes, version)
 
 
 class Disagreement(AssertionError):
@@ -104,15 +66,10 @@ class Server:
         )
         os.close(write_end)
         os.set_blocking(self._messages, False)
-        _, self.pid, self._results, self._brk = self._record()
+        _, self.pid, self._results, brk = self._record()
         self._memory = os.open(f"/proc/{self.pid}/mem", os.O_RDONLY)
-        self._read_maps()
-        symbols = libc_symbols(self.libc)
-        self.version = symbols.version
-        self.traits: Traits = traits(symbols.version, word)
-        self.addresses = {name: self.libc_base + offset for name, offset in symbols.offsets.items()}
-        assert symbols.sizes["main_arena"] == self.traits.arena_size
-        assert symbols.sizes["mp_"] == self.traits.mp_size()
+        self.before = Before(word, Path(f"/proc/{self.pid}/maps").read_text(), brk)
+        self.version = self.before.traits.name
 
     def close(self) -> None:
         """End the driver."""
@@ -133,57 +90,14 @@ class Server:
             data += more
         return _RECORD.unpack(data)
 
-    def _read_maps(self) -> None:
-        self._vmas = []
-        self.mapped = Ranges()
-        for line in Path(f"/proc/{self.pid}/maps").read_text().splitlines():
-            fields = line.split(maxsplit=5)
-            start, end = (int(part, 16) for part in fields[0].split("-"))
-            self._vmas.append((start, end, fields[5] if len(fields) > 5 else ""))
-            if fields[1].startswith("r") and fields[5:] not in (
-                ["[vvar]"],
-                ["[vvar_vclock]"],
-                ["[vsyscall]"],
-                ["[heap]"],
-            ):
-                self.mapped.add(start, end)
-        self.libc, self.libc_base = next(
-            (path, start) for start, _, path in self._vmas if "/libc.so" in path or "/libc-2" in path
-        )
-        stack = next(start for start, _, path in self._vmas if path == "[stack]")
-        self._mmap_base = max(end for _, end, path in self._vmas if end <= stack)
-
     def model(self) -> Player:
         """Return a model of the process before its first allocator call."""
-        memory = Memory(self.word, self._page_before)
-        limit = 0x7FFFFFFFF000 if self.word == 8 else 0xFFFFE000
-        release = tuple(int(part) for part in platform.release().split(".")[:2])
-        kernel = Kernel(memory, self._brk, self._mmap_base, limit, huge_alignment=self.word == 8 and release >= (6, 7))
-        for start, end, path in self._vmas:
-            if path != "[vsyscall]":
-                kernel.taken.add(start, end)
-        for start, end in self.mapped:
-            memory.accessible.add(start, end)
-        if self._brk % PAGE:
-            # the dynamic linker has put the tunables' text there
-            start = self._brk & -PAGE
-            memory.accessible.add(start, start + PAGE)
-            memory.write(start, os.pread(self._memory, PAGE, start))
-        machine = Machine(
-            self.traits,
-            memory,
-            kernel,
-            self.addresses["main_arena"],
-            self.addresses["mp_"],
-            _KEY & ((1 << 8 * self.word) - 1),
-        )
-        machine.cores = len(os.sched_getaffinity(0))
-        process = Process(machine, self.tunables)
-        return Player(process)
+        return self.before.player(self._page_before, self.tunables)
 
     def _page_before(self, page: int) -> bytes | None:
         """Return what the process had in `page` before any trace, or None where nothing was mapped."""
-        return os.pread(self._memory, PAGE, page) if page in self.mapped else None
+        known = page in self.before.readable or (self.before.brk % PAGE and page == self.before.brk & -PAGE)
+        return os.pread(self._memory, PAGE, page) if known else None
 
     def compare(self, trace: list[Operation]) -> Outcome:
         """Perform `trace` (checkpoints included) in the model and in reality; return how it ended. Raises Disagreement."""
@@ -263,7 +177,7 @@ class _Replay:
                 return
             self._start()
             assert self.player
-            key = server.addresses.get("tcache_key")
+            key = server.before.addresses.get("tcache_key")
             if key:
                 self.player.process.machine.tcache_key = int.from_bytes(read(key, server.word), "little")
             try:
@@ -324,7 +238,7 @@ class _Replay:
         # not the mutex
         self._compare_bytes("main_arena", arena + 8, read(arena + 8, size), m.memory.read(arena + 8, size))
         ours = m.memory.accessible.copy()
-        for start, end in self.server.mapped:
+        for start, end in self.server.before.readable:
             ours.remove(start, end)
         for start, end in ours:
             if end - start <= _WHOLE:

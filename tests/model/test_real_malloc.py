@@ -9,9 +9,10 @@ import os
 import random
 
 import pytest
+from before import libc_version
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from replay import Disagreement, libc_version
+from replay import Disagreement
 from traces import FLAVOURS, Builder, Flavour, Triple, shrink, tunable_sets
 
 from gdbheap.model.trace import Operation, parse
