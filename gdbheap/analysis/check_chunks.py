@@ -138,7 +138,7 @@ def _clear_over_used(heap: CheckedHeap, row: int) -> Finding | None:
     )
     if prev_size != size:
         call = f'a free of the chunk behind merges downwards: "{consolidating}"; a free of this block: '
-    swallowed = heap.view.places.get(int(table.address[row + 1]) - prev_size)
+    swallowed = heap.view.place_of(int(table.address[row + 1]) - prev_size)
     suspects = (int(table.address[row]),) if swallowed is not None else ()
     return _behind(
         heap,

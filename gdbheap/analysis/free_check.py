@@ -62,7 +62,7 @@ def _pointer(heap: CheckedHeap, chunk: int, size: int) -> Verdict | None:
 
 
 def _tcache(heap: CheckedHeap, chunk: int, size: int) -> Verdict | None:
-    place = heap.view.places.get(chunk)
+    place = heap.view.place_of(chunk)
     if place is None or place.bin.kind != "tcache" or not heap.texts.has("free(): double free detected in tcache 2"):
         return None
     if size > tcache_range(63, heap.layout)[1]:
@@ -92,7 +92,7 @@ def _next(heap: CheckedHeap, chunk: int, size: int) -> Verdict | None:
     if raw <= heap.layout.header or raw & ~FLAG_MASK >= arena.system_mem:
         text = f"free(): invalid next size ({'fast' if fast else 'normal'})"
         return text, f"the header behind, at {chunk + size:#x}, has size field {raw:#x}"
-    place = heap.view.places.get(chunk)
+    place = heap.view.place_of(chunk)
     if fast and place is not None and place.bin.kind == "fastbin" and place.position == 0:
         return "double free or corruption (fasttop)", f"it is the first of fastbin {place.bin.index}"
     return None

@@ -26,7 +26,7 @@ def place_of(view: HeapView, chunk: Chunk) -> str:
 
 def place_at(view: HeapView, address: int) -> str:
     """Return the same for the chunk whose header is at `address`."""
-    place = view.places.get(address)
+    place = view.place_of(address)
     if place is None:
         return ""
     return f"{place.bin.kind}[{place.bin.index}] {place.position + 1}/{len(place.bin.chunks)}"

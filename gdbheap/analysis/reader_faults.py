@@ -63,8 +63,8 @@ def _invalid_size(heap: CheckedHeap, fault: Fault) -> Finding:
 
 def _size_words(heap: CheckedHeap, address: int, suspects: tuple[int, ...]) -> tuple[str, str]:
     """Return the text that a chunk of an impossible size makes malloc die with, and in which calls."""
-    below = heap.view.places.get(suspects[0]) if suspects else None
-    place = heap.view.places.get(address)
+    below = heap.view.place_of(suspects[0]) if suspects else None
+    place = heap.view.place_of(address)
     if place is not None and place.bin.kind != "tcache":
         text, call = _WHEN_LISTED[place.bin.kind]
         return heap.texts.choose(text, otherwise=INVALID_SIZE), call

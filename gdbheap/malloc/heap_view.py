@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING
 
@@ -106,7 +107,8 @@ class HeapView:
     parameters: StructValue | None = None
     notes: tuple[str, ...] = ()
     complete: bool = True
-    _places: dict[int, Place] = field(default_factory=dict, repr=False, compare=False)
+    _numbers: dict[int, int] = field(default_factory=dict, repr=False, compare=False)
+    _starts: list[int] = field(default_factory=list, repr=False, compare=False)
 
     def chunk_at(self, address: int) -> Chunk | None:
         """Return the chunk that holds `address` (header included), or None."""
@@ -122,11 +124,21 @@ class HeapView:
         rows = np.minimum(np.searchsorted(table.address, addresses), len(table) - 1)
         return np.where(table.address[rows] == addresses, table.size[rows], np.uint64(0))
 
-    @property
-    def places(self) -> Mapping[int, Place]:
-        """The place of every free chunk, by chunk address (built at the first use)."""
-        if not self._places:
-            for each in self.bins:
-                for position, chunk in enumerate(each.chunks):
-                    self._places.setdefault(chunk, Place(each, position))
-        return self._places
+    def place_of(self, address: int) -> Place | None:
+        """Return the place of the free chunk at `address` (its first, should several lists hold it), or None."""
+        if not self._starts:
+            self._number_all()
+        number = self._numbers.get(address)
+        if number is None:
+            return None
+        index = bisect_right(self._starts, number) - 1
+        return Place(self.bins[index], number - self._starts[index])
+
+    def _number_all(self) -> None:
+        """Number the chunks of all lists one after another: a million Places would take a second to make, and few are asked for."""
+        start = 0
+        for each in self.bins:
+            self._starts.append(start)
+            start += len(each.chunks)
+        for each, begin in zip(reversed(self.bins), reversed(self._starts)):
+            self._numbers.update(zip(each.chunks, range(begin, begin + len(each.chunks))))
