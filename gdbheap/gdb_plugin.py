@@ -28,6 +28,7 @@ _EVENTS = (
     "stop cont exited new_objfile clear_objfiles free_objfile inferior_call memory_changed register_changed "
     "new_inferior inferior_deleted executable_changed corefile_changed"
 )
+_FATAL = frozenset({"SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT", "SIGSYS", "SIGTRAP"})
 _COMPLETERS = {EXPRESSION: gdb.COMPLETE_EXPRESSION, PATH: gdb.COMPLETE_FILENAME}
 
 
@@ -41,9 +42,21 @@ def register_all() -> None:
     for name in _EVENTS.split():
         if hasattr(gdb.events, name):
             getattr(gdb.events, name).connect(_target.forget)
+    gdb.events.stop.connect(_explain_fatal)
     missing = packages.missing()
     if missing:
         gdb.write(packages.advice(missing) + "\n")
+
+
+def _explain_fatal(event: gdb.StopEvent) -> None:
+    """Run `fault` at a fatal signal, where `set gdbheap auto-fault on` asks for it; an error is one line, as after the command."""
+    if not isinstance(event, gdb.SignalEvent) or event.stop_signal not in _FATAL:
+        return
+    if gdb.parameter(f"{PREFIX} auto-fault"):
+        try:
+            gdb.execute(f"{PREFIX} fault", _is_terminal())
+        except gdb.error as error:
+            gdb.write(f"{error}\n")
 
 
 class GdbCommand(gdb.Command):

@@ -125,3 +125,24 @@ def test_every_way_to_die_gets_its_verdict(gallery, where):
         if verdicts[:1] != [wanted[0]] or not set(wanted) <= set(verdicts):
             wrong[name] = verdicts
     assert wrong == {}
+
+
+def test_fatal_signals_are_explained_at_once_where_that_is_asked_for(gdb):
+    program = build("faults", *FLAGS)
+    asked = gdb(program, "set gdbheap auto-fault on", "break null_pointer", "run null_pointer", "continue")
+    assert "null_pointer  (certain)" in asked["continue"]
+    assert "certain" not in asked["run null_pointer"]
+    assert "certain" not in gdb(program, "run null_pointer")["run null_pointer"]
+
+
+def test_ordinary_stops_are_no_faults(gdb):
+    program = build("faults", *FLAGS)
+    stopped = gdb(
+        program, "fault", "starti", "fault", "break main", "continue", "fault", "next", "fault", "kill", "fault"
+    )
+    assert stopped["fault"] == "there is no process: run a program, attach to one, or load a core\n"
+    said = gdb(program, "break main", "run", "next", "fault")["fault"]
+    assert (
+        said
+        == "no signal stopped this thread: there is no fault to explain. `explain ADDRESS` tells about an address\n"
+    )
