@@ -21,6 +21,7 @@ MODULES = (
     "heap_params",
     "heap_predict",
     "vmmap",
+    "explain",
     "heap_leaks",
     "heap_owners",
     "heap_search",

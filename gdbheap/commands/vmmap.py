@@ -11,6 +11,7 @@ from typing import Any
 
 from gdbheap.analysis.address_facts import facts_at, facts_between
 from gdbheap.analysis.annotate import AnnotatedVMA, annotate
+from gdbheap.analysis.explain import PAGE_WORDS
 from gdbheap.commands.command import Argument, Command, Target
 from gdbheap.errors import HeapError, UsageError
 from gdbheap.malloc.heap_view import HeapView
@@ -40,14 +41,6 @@ _EXPRESSION = re.compile(r"[\d$&*(]|.{1,2}$")
 _KINDS_SHOWN = 8
 _STRIP = 32
 _LEGEND = "pages: A anonymous, F of a file or shared, Z the shared zero page, S swapped, G guard, . never touched; small where not all are"
-_PAGE_WORDS = {
-    PageState.UNTOUCHED: "never touched",
-    PageState.ZERO: "the shared zero page (read, never written)",
-    PageState.ANONYMOUS: "in memory, the process's own",
-    PageState.FILE: "in memory, the file's or shared",
-    PageState.SWAPPED: "swapped out",
-    PageState.GUARD: "a guard page: any access is SIGSEGV",
-}
 
 
 @dataclass(frozen=True)
@@ -235,7 +228,7 @@ def _at_address(answer: Answer, address: int, symbol: str) -> Report:
         lines = facts_between(below, above, address, answer.process.word)
     page = VMA(address & -PAGE, (address & -PAGE) + PAGE, "----")
     if here and (found := _pages(answer.process, [replace(here[0], vma=page)])):
-        lines = (*lines, f"its page: {_PAGE_WORDS[found[page.start].runs[0].state]}")
+        lines = (*lines, f"its page: {PAGE_WORDS[found[page.start].runs[0].state]}")
     if symbol:
         lines = (*lines, symbol)
     rows = _rows(answer, [*([below] if below else []), *here, *([above] if above else [])])

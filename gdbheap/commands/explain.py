@@ -1,0 +1,146 @@
+"""explain: everything known about one address, and what accesses to it would do."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+from gdbheap.analysis.explain import NULL_ZONE, Names, explain
+from gdbheap.analysis.fact import Fact
+from gdbheap.analysis.leaks import Held, read_held
+from gdbheap.analysis.owners import holders_of
+from gdbheap.analysis.search import find_words, searched_ranges
+from gdbheap.commands.command import Argument, Command, Target
+from gdbheap.commands.heap_owners import holder_name
+from gdbheap.commands.place_name import place_name
+from gdbheap.errors import HeapError
+from gdbheap.malloc.chunk_table import Chunk, State
+from gdbheap.malloc.heap_view import HeapView
+from gdbheap.process.process import Process
+from gdbheap.process.touched import touched_spans
+from gdbheap.report.report import Column, Report
+
+_COLUMNS = (Column("field", "text", "heading"), Column("value", "text", "address"), Column("meaning", "text"))
+
+# Registers that hold no pointer of the program's.
+_NO_POINTERS = frozenset({"eflags", "cs", "ss", "ds", "es", "fs", "gs"})
+_NAMED = 3
+_MOST_WORDS = 1 << 12
+_ACCESSES = 3
+
+
+def run(target: Target, arguments: Mapping[str, Any]) -> Report:
+    """Gather the facts; who points to the address comes before the accesses."""
+    process, address = target.process, arguments["address"]
+    if process.word == 4 and address >= (1 << 64) - (1 << 31):
+        address &= (1 << 32) - 1  # a negative number of gdb's, which has 64 bits
+    heap, notes = _heap(target)
+    facts = explain(process, heap, address, Names(target.symbol_at, target.stack_place))
+    facts[-_ACCESSES:-_ACCESSES] = _pointers(target, heap, address)
+    rows = [(each.field, each.value, each.meaning) for each in facts]
+    return Report("explain", _COLUMNS, rows, notes=(*process.notes, *notes))
+
+
+def _heap(target: Target) -> tuple[HeapView | None, tuple[str, ...]]:
+    if not target.process.address_space.vmas:
+        return None, ()
+    try:
+        return target.heap(), ()
+    except HeapError as error:
+        return None, (f"without malloc's own word on the heap: {error}",)
+
+
+def _pointers(target: Target, heap: HeapView | None, address: int) -> Iterator[Fact]:
+    """Yield who points to the block that holds the address, or (outside of malloc's blocks) which registers hold it."""
+    chunk = heap.chunk_at(address) if heap is not None else None
+    if heap is None or chunk is None or not (chunk.state is State.IN_USE or chunk.state.is_free):
+        # Half of all registers hold a small number.
+        registers = _registers(target.process, address, address + 1) if address >= NULL_ZONE else []
+        if registers:
+            yield Fact(
+                "pointers", _count(registers), f"{_some(registers)} (of memory, `heap search {address:#x}` tells)"
+            )
+        return
+    yield (
+        _holders_fact(target, heap, chunk, address)
+        if chunk.state is State.IN_USE
+        else _dangling_fact(target, heap, chunk)
+    )
+
+
+def _holders_fact(target: Target, heap: HeapView, chunk: Chunk, address: int) -> Fact:
+    holders = _holders(target, heap, chunk)
+    if not holders:
+        return Fact(
+            "pointers", "none", "nothing that could be read points into it; `heap leaks` tells whether it is lost"
+        )
+    more = f"; `heap owners {address:#x}` lists all" if len(holders) > _NAMED else ""
+    return Fact("pointers", _count(holders), _some(holders) + more)
+
+
+def _dangling_fact(target: Target, heap: HeapView, chunk: Chunk) -> Fact:
+    dangling = _dangling(target, heap, chunk)
+    if not dangling:
+        return Fact("pointers", "none", "nothing that is in use points into it")
+    return Fact("pointers", _count(dangling), f"dangling: {_some(dangling)}")
+
+
+def _holders(target: Target, heap: HeapView, chunk: Chunk) -> list[str]:
+    """Return the names of those that point into a block in use, as `heap owners` has them."""
+    held: Held = target.keep("held", lambda: read_held(target.process, heap))
+    block = held.blocks.find(chunk.address + heap.layout.header)
+    return (
+        [] if block is None else [holder_name(target, held, each) for each in holders_of(target.process, held, block)]
+    )
+
+
+def _dangling(target: Target, heap: HeapView, chunk: Chunk) -> list[str]:
+    """Return the names of the registers and words in use that point into a free chunk; malloc's own links are none of them."""
+    process = target.process
+    low, high = chunk.address + heap.layout.header, chunk.end
+    held: Held = target.keep("held", lambda: read_held(process, heap))
+    names = _registers(process, low, high)
+    ranges = touched_spans(process, searched_ranges(process.address_space))
+    for place, _ in find_words(process.memory, ranges, process.word, low, high - 1, _MOST_WORDS):
+        block = heap.chunk_at(place)
+        if block is not None and block.state is State.IN_USE and place >= block.address + heap.layout.header:
+            mem = block.address + heap.layout.header
+            names.append(f"block {mem:#x} + {place - mem:#x}")
+        elif block is None and held.roots.find(place) is not None:
+            names.append(place_name(target, held.roots, place))
+    return names
+
+
+def _registers(process: Process, low: int, high: int) -> list[str]:
+    return [
+        f"{name} of thread {thread.number}"
+        for thread in process.threads
+        for name, value in thread.registers.items()
+        if low <= value < high and name not in _NO_POINTERS
+    ]
+
+
+def _count(names: list[str]) -> str:
+    return str(len(names))
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else "")
+
+
+COMMAND = Command(
+    name="explain",
+    summary="Tell everything known about one address, and what a read, a write and an execute there would do.",
+    description=(
+        "The mapping and its kind, the page, the symbol, the stack and frame, the chunk with its state and contents, who points there; for "
+        "an address in no mapping the gap and what lies on both sides. read, write and execute say what the kernel would do, by a model "
+        "of its page faults: nothing in the process is touched."
+    ),
+    run=run,
+    arguments=(Argument("ADDRESS", "expression", "The address.", required=True),),
+    examples=(
+        ("explain p", "what p points to"),
+        ("explain $sp - 8", "the word below the stack"),
+        ("explain 0", "what becomes of an access to NULL"),
+    ),
+)
