@@ -87,9 +87,13 @@ class GdbTarget:
     def stack_place(self, thread: int, address: int) -> str:
         return gdb_frames.stack_place(thread, address)
 
-    def keep(self, name: str, compute: Callable[[], Any]) -> Any:
+    def keep(self, name: str, compute: Callable[[Callable[[int], None] | None], Any]) -> Any:
         if name not in self._kept:
-            self._kept[name] = compute()
+            try:
+                self._kept[name] = compute(self._progress)
+            finally:
+                if self._progress is not None:
+                    self._progress.finish()
         return self._kept[name]
 
     def frames(self, lwp: int | None = None, most: int = 64) -> tuple[Frame, ...]:

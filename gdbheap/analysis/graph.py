@@ -16,8 +16,7 @@ from gdbheap.process.memory import Memory, readable_pieces
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# Small enough to stay in the second-level cache between the read and the filter.
-_BUFFER = 1 << 19
+_BUFFER = 1 << 20
 # The bytes of each block that are kept.
 HEAD = 16
 
@@ -81,11 +80,11 @@ class PointerFilter:
 
 
 def read_graph(memory: Memory, blocks: Blocks, word: int, progress: Progress | None = None) -> Graph:
-    """Read all blocks once. `progress` is called with the bytes read so far, once per buffer."""
+    """Read all blocks once. `progress` is called with each address reached, once per MiB."""
     finder = PointerFilter(blocks, word)
     head = np.zeros((len(blocks), HEAD // word), finder.type)
     found = _Found()
-    done = unread = 0
+    unread = 0
     for start, end in blocks.ranges():
         reached = start
         for address, data in readable_pieces(memory, start, end, _BUFFER):
@@ -103,9 +102,8 @@ def read_graph(memory: Memory, blocks: Blocks, word: int, progress: Progress | N
             _take_heads(blocks, head, slice(int(here[0]), last), address, words, word)
             unread += address - reached
             reached = address + len(data)
-            done += len(data)
             if progress:
-                progress(done)
+                progress(address)
         unread += end - reached
     return Graph(*found.columns(), head, unread)
 
@@ -114,15 +112,13 @@ def read_heads(memory: Memory, blocks: Blocks, word: int, progress: Progress | N
     """Return the first 16 bytes of each block as words (zeros where they cannot be read), without looking for pointers."""
     kind = np.dtype(np.uint64 if word == 8 else np.uint32)
     head = np.zeros((len(blocks), HEAD // word), kind)
-    done = 0
     for start, end in blocks.ranges():
         for address, data in readable_pieces(memory, start, end, _BUFFER):
             words = np.frombuffer(data, kind, len(data) // word)
             here = np.searchsorted(blocks.start, np.array([address, address + len(data)], np.uint64))
             _take_heads(blocks, head, slice(int(here[0]), int(here[1])), address, words, word)
-            done += len(data)
             if progress:
-                progress(done)
+                progress(address)
     return head
 
 
@@ -133,7 +129,7 @@ def read_pointers(
     finder = PointerFilter(blocks, word)
     places: list[NDArray[np.uint64]] = [np.empty(0, np.uint64)]
     found = _Found()
-    done = unread = 0
+    unread = 0
     for start, end in ranges:
         reached = start = -(-start // word) * word
         for address, data in readable_pieces(memory, start, end, _BUFFER):
@@ -143,9 +139,8 @@ def read_pointers(
             found.add(position, target, offset)
             unread += address - reached
             reached = address + len(data)
-            done += len(data)
             if progress:
-                progress(done)
+                progress(address)
         unread += max(end - reached, 0)
     _, target32, offset32 = found.columns()
     return Pointers(np.concatenate(places), target32, offset32), unread

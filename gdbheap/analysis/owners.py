@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from gdbheap.analysis.leaks import Held, Leaks, Verdict
 from gdbheap.analysis.reach import Adjacency
+from gdbheap.analysis.roots import STACK
 from gdbheap.lazy import np
 from gdbheap.malloc.heap_view import HeapView
 from gdbheap.process.memory import readable_pieces
@@ -104,7 +105,20 @@ def explain_verdict(process: Process, view: HeapView, leaks: Leaks, block: int) 
         )
     else:
         lines.append("because pointers to starts of blocks lead to it from a root")
+    if verdict in (Verdict.STILL_REACHABLE, Verdict.POSSIBLY_LOST) and len(others) == 1:
+        lines.append(_doubt(others[0]))
     return Explanation(tuple(lines), holders)
+
+
+def _doubt(holder: Holder) -> str:
+    """Return what makes it doubtful that a block with one holder is held at all."""
+    if holder.kind == BLOCK:
+        return (
+            "one word alone holds it: if that word is a rest in a buffer that was never initialised, the block is lost"
+        )
+    if holder.kind == STACK:
+        return "one word alone holds it: if that word is a rest in a variable that was never initialised, the block is lost"
+    return "one word alone holds it"
 
 
 def _in_root(held: Held, place: int, offset: int) -> Holder:

@@ -9,7 +9,7 @@ import json
 import os
 import stat
 import struct
-import tempfile
+import time
 import zlib
 from typing import TYPE_CHECKING, Any
 
@@ -46,8 +46,9 @@ def write_snapshot(snapshot: Snapshot, path: str) -> None:
     described = {"facts": snapshot.facts, "names": list(snapshot.names), "blocks": len(snapshot), "columns": columns}
     header = json.dumps(described, ensure_ascii=True).encode()
     try:
-        directory = os.path.dirname(os.path.abspath(path))
-        handle, temporary = tempfile.mkstemp(prefix=".snapshot-", dir=directory)
+        directory, name = os.path.split(os.path.abspath(path))
+        temporary = os.path.join(directory, f".{name}.{os.getpid()}.{time.monotonic_ns()}")
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         try:
             with os.fdopen(handle, "wb") as file:
                 file.write(_MAGIC + _START.pack(_VERSION, len(header), zlib.crc32(header)) + header)

@@ -75,8 +75,9 @@ class Target(Protocol):
     def stack_place(self, thread: int, address: int) -> str:
         """Return what an address on the stack of gdb's thread of that number is: "frame 2 main, local p", else "sp+0x48"."""
 
-    def keep(self, name: str, compute: Callable[[], Any]) -> Any:
-        """Return compute(), which is called once and kept under `name` until the process runs on."""
+    def keep(self, name: str, compute: Callable[[Callable[[int], None] | None], Any]) -> Any:
+        """Return compute(progress), which is called once and kept under `name` until the process runs on. `progress`, if any, is to be
+        called with each address reached, about once per MiB read."""
 
     def frames(self, lwp: int | None = None, most: int = 64) -> tuple[Frame, ...]:
         """Return the innermost `most` frames of a thread (None: the selected one), the innermost first; () where it has none."""

@@ -51,8 +51,8 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     )
     if arguments["what"]:
         groups = [group for group in groups if arguments["what"].lower() in group.what.lower()]
-    totals = {}
-    for verdict, (count, size) in tallies(leaks).items():
+    totals, counted = {}, tallies(leaks)
+    for verdict, (count, size) in counted.items():
         totals[f"{verdict.label}_blocks"] = count
         totals[f"{verdict.label}_bytes"] = size
     return Report(
@@ -60,7 +60,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         columns=_COLUMNS,
         rows=[_row(group) for group in groups],
         people=_people(target, groups, arguments),
-        after=tuple(_summary(leaks)),
+        after=tuple(_summary(counted)),
         totals=totals,
         totals_shown=False,
         notes=(*view.notes, *notes_on(target, held)),
@@ -70,7 +70,8 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
 
 def held_blocks(target: Target) -> Held:
     """Return the pointer graph of this stop: read once, kept until the process runs on."""
-    held: Held = target.keep("held", lambda: read_held(target.process, target.heap()))
+    view = target.heap()
+    held: Held = target.keep("held", lambda progress: read_held(target.process, view, progress))
     return held
 
 
@@ -137,9 +138,8 @@ def _people(target: Target, groups: list[LeakGroup], arguments: Mapping[str, Any
     return lines
 
 
-def _summary(leaks: Leaks) -> list[Line]:
+def _summary(counted: Mapping[Verdict, tuple[int, int]]) -> list[Line]:
     """Return a line for each verdict, as Valgrind's summary has them."""
-    counted = tallies(leaks)
     lines = []
     for verdict in Verdict:
         count, size = counted[verdict]

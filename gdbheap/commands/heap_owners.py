@@ -24,7 +24,7 @@ HOLDER_COLUMNS = (
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """List the words that point into the block, and the way to it."""
     view = target.heap()
-    held: Held = target.keep("held", lambda: read_held(target.process, view))
+    held: Held = target.keep("held", lambda progress: read_held(target.process, view, progress))
     address = arguments["address"]
     block = held.blocks.find(address)
     if block is None:

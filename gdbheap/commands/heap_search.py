@@ -113,7 +113,7 @@ def _heap(target: Target, notes: list[str]) -> tuple[HeapView | None, Roots]:
     except HeapError as error:
         notes.append(f"no chunks: {error}")
         return None, Roots((), ())
-    roots: Roots = target.keep("roots", lambda: find_roots(target.process, view))
+    roots: Roots = target.keep("roots", lambda _: find_roots(target.process, view))
     return view, roots
 
 

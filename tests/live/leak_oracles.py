@@ -17,6 +17,7 @@ from programs import PATIENCE, build
 
 Name = tuple[str, int]
 Verdicts = dict[Name, str]
+Kinds = dict[int, str]
 
 _KINDS = {
     "definitely_lost": "definitely",
@@ -35,25 +36,40 @@ def expected(text: str) -> Verdicts:
 
 def gdbheap_says(name: str, *flags: str, options: str = "", get_there: tuple[str, ...] = ()) -> tuple[str, Verdicts]:
     """Return the program's notes (its output), and gdbheap's verdicts where it stops itself."""
-    text, answers = stopped(name, *flags, commands=(f"heap leaks --kind all --blocks {options}",), get_there=get_there)
-    rows = next(iter(answers.json.values()))["rows"]
-    found = {int(row["example"], 16): _KINDS.get(row["kind"], row["kind"]) for row in rows}
-    return text, {note: found.get(address, "no block") for note, (_, address) in _notes(text).items()}
+    output, kinds = gdbheap_kinds(name, *flags, options=options, get_there=get_there)
+    text = output.decode()
+    return text, {note: kinds.get(address, "no block") for note, (_, address) in _notes(text).items()}
 
 
-def stopped(name: str, *flags: str, commands: tuple[str, ...], get_there: tuple[str, ...] = ()) -> tuple[str, Answers]:
-    """Return the program's notes, and the answers to commands said where it stops itself."""
+def gdbheap_kinds(name: str, *flags: str, options: str = "", get_there: tuple[str, ...] = ()) -> tuple[bytes, Kinds]:
+    """Return the program's output and gdbheap's verdict of every block where the program stops itself."""
+    command = f"heap leaks --kind all --blocks {options}"
+    output, answers = stopped(name, *flags, commands=(command,), get_there=get_there)
+    rows = answers[command]["rows"]
+    return output, {int(row["example"], 16): _KINDS.get(row["kind"], row["kind"]) for row in rows}
+
+
+def stopped(
+    name: str, *flags: str, commands: tuple[str, ...], get_there: tuple[str, ...] = ()
+) -> tuple[bytes, Answers]:
+    """Return the program's output, and the answers to commands said where it stops itself."""
     with tempfile.TemporaryDirectory() as directory:
         output = Path(directory) / "output"
         words = (f"set args < /dev/null > {output}", "break inspected", "run", *get_there)
         answers = ask([str(build(name, *flags))], commands, get_there=words)
         assert output.exists(), answers.text
         assert len(answers.json) == len(commands), answers.text
-        return output.read_text(), answers
+        return output.read_bytes(), answers
 
 
 def valgrind_says(name: str, *flags: str) -> Verdicts:
-    """Return memcheck's verdicts at the same place; the program asks it by monitor commands."""
+    """Return memcheck's verdicts at the same place."""
+    text, kinds = valgrind_kinds(name, *flags)
+    return {note: kinds.get(address, "no block") for note, (_, address) in _notes(text.decode()).items()}
+
+
+def valgrind_kinds(name: str, *flags: str) -> tuple[bytes, Kinds]:
+    """Return the program's output and memcheck's verdict of every block; the program asks for it by monitor commands."""
     with tempfile.TemporaryDirectory() as directory:
         log = Path(directory) / "log"
         program = build(name, *flags, "-DWITH_VALGRIND")
@@ -61,7 +77,7 @@ def valgrind_says(name: str, *flags: str) -> Verdicts:
         words = ["valgrind", "--leak-check=no", "--soname-synonyms=somalloc=nouserintercepts"]
         words += [f"--log-file={log}", str(program)]
         text = _run(words, {"HOME": directory})
-        kinds: dict[int, str] = {}
+        kinds: Kinds = {}
         kind = ""
         for line in log.read_text().splitlines():
             record = _RECORD.match(line)
@@ -69,24 +85,30 @@ def valgrind_says(name: str, *flags: str) -> Verdicts:
                 kind = record[1].replace("still", "reachable")
             elif match := _BLOCK.fullmatch(line):
                 kinds[int(match[1], 16)] = kind
-    return {note: kinds.get(address, "no block") for note, (_, address) in _notes(text).items()}
+    return text, kinds
 
 
 def lsan_says(name: str, *flags: str) -> Verdicts:
-    """Return LeakSanitizer's verdicts; its own allocator takes malloc's place."""
+    """Return LeakSanitizer's verdicts."""
+    text, kinds = lsan_kinds(name, *flags)
+    return {note: kinds.get(address, "reachable") for note, (_, address) in _notes(text.decode()).items()}
+
+
+def lsan_kinds(name: str, *flags: str) -> tuple[bytes, Kinds]:
+    """Return the program's output and LeakSanitizer's verdict of the blocks that it names; its own allocator takes malloc's place."""
     program = build(name, *flags, "-DWITH_LSAN", "-fsanitize=leak")
     with tempfile.TemporaryDirectory() as directory:
         options = f"report_objects=1:use_registers=1:log_path={directory}/log:exitcode=0"
         text = _run([str(program)], {"LSAN_OPTIONS": options})
         report = "".join(path.read_text() for path in Path(directory).iterdir())
-    kinds: dict[int, str] = {}
+    kinds: Kinds = {}
     kind = ""
     for line in report.splitlines():
         if line.startswith(("Direct leak", "Indirect leak")):
             kind = "definitely" if line.startswith("Direct") else "indirectly"
         elif match := re.match(r"0x([0-9a-f]+) \(\d+ bytes\)", line):
             kinds[int(match[1], 16)] = kind
-    return {note: kinds.get(address, "reachable") for note, (_, address) in _notes(text).items()}
+    return text, kinds
 
 
 def differences(ours: Verdicts, theirs: Verdicts) -> dict[str, tuple[set[str], set[str]]]:
@@ -107,7 +129,7 @@ def _notes(text: str) -> dict[Name, tuple[str, int]]:
     return notes
 
 
-def _run(words: list[str], environment: dict[str, str]) -> str:
+def _run(words: list[str], environment: dict[str, str]) -> bytes:
     run = subprocess.run(
         words,
         stdin=subprocess.DEVNULL,
@@ -116,6 +138,5 @@ def _run(words: list[str], environment: dict[str, str]) -> str:
         timeout=2 * PATIENCE,
         check=True,
     )
-    text = run.stdout.decode()
-    assert text.endswith("ready\n"), text
-    return text
+    assert run.stdout.endswith(b"ready\n"), run.stdout
+    return run.stdout
