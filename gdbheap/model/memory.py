@@ -25,7 +25,7 @@ class Memory:
         self._odd = word - 1
         self._shift = 3 if word == 8 else 2
         self._pages: dict[int, memoryview[int]] = {}
-        self._dropped: set[int] = set()
+        self._dropped = Ranges()
 
     def load(self, address: int) -> int:
         """Return the word at `address`."""
@@ -95,7 +95,7 @@ class Memory:
         while address < end:
             stop = min(end, (address | 4095) + 1)
             number = address >> 12
-            if number in self._pages or self._source is not None or stop - address < PAGE:
+            if stop - address < PAGE or not self._is_blank(number):
                 self.write(address, bytes(stop - address))
             elif number << 12 not in self.accessible:
                 raise Segv(address)
@@ -105,7 +105,7 @@ class Memory:
         """Copy bytes that do not overlap; from pages that nothing has touched come zeros."""
         while size:
             length = min(size, PAGE - (source & 4095))
-            if (source >> 12) in self._pages or self._source is not None or source not in self.accessible:
+            if source not in self.accessible or not self._is_blank(source >> 12):
                 self.write(target, self.read(source, length))
             else:
                 self.clear(target, length)
@@ -121,7 +121,7 @@ class Memory:
             for number in range(first, last):
                 self._pages.pop(number, None)
         if self._source is not None:
-            self._dropped.update(range(first, last))
+            self._dropped.add(start, end)
 
     def move(self, start: int, size: int, target: int) -> None:
         """Move whole pages to another place, as mremap does."""
@@ -142,11 +142,19 @@ class Memory:
         """Return the numbers of all pages that were touched, in order."""
         return sorted(self._pages)
 
+    def _given(self, number: int) -> bytes | None:
+        """Return what the source has for an untouched page."""
+        return None if self._source is None or number << 12 in self._dropped else self._source(number << 12)
+
+    def _is_blank(self, number: int) -> bool:
+        """Return whether a page is untouched, and zero if it is accessible."""
+        return number not in self._pages and self._given(number) is None
+
     def _page(self, number: int) -> memoryview[int]:
         page = self._pages.get(number)
         if page is not None:
             return page
-        data = self._source(number << 12) if self._source is not None and number not in self._dropped else None
+        data = self._given(number)
         if data is None and (number << 12) not in self.accessible:
             raise Segv(number << 12)
         bare = memoryview(bytearray(data or PAGE))

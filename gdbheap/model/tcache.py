@@ -135,11 +135,14 @@ def _seek_aligned(m: Machine, index: int, alignment: int) -> tuple[int, bool, in
 
 
 def _link(m: Machine, mem: int, index: int, at: int, mangled: bool) -> None:
+    counter = m.thread.tcache + 2 * index
+    slots = m.memory.load16(counter)
     m.store(mem + m.word, key(m))
     following = m.protect(at, m.load(at)) if mangled else m.load(at)
     m.store(mem, m.protect(mem, following))
     m.store(at, m.protect(at, mem) if mangled else mem)
-    _count(m, index, 1)
+    # which of the two is read before the links are written matters where a broken heap has the tcache itself freed
+    m.memory.store16(counter, slots - 1 if m.traits.tcache_counts_slots else m.memory.load16(counter) + 1)
 
 
 def _unlink(m: Machine, index: int, at: int, mangled: bool) -> int:
@@ -148,14 +151,10 @@ def _unlink(m: Machine, index: int, at: int, mangled: bool) -> int:
         raise Abort("malloc(): unaligned tcache chunk detected")
     following = m.protect(mem, m.load(mem))
     m.store(at, m.protect(at, following) if mangled else following)
-    _count(m, index, -1)
+    counter = m.thread.tcache + 2 * index
+    m.memory.store16(counter, m.memory.load16(counter) + (1 if m.traits.tcache_counts_slots else -1))
     m.store(mem + m.word, 0)
     return mem
-
-
-def _count(m: Machine, index: int, change: int) -> None:
-    at = m.thread.tcache + 2 * index
-    m.memory.store16(at, m.memory.load16(at) + (-change if m.traits.tcache_counts_slots else change))
 
 
 def verify_not_cached(m: Machine, mem: int, size: int) -> None:
