@@ -1,4 +1,4 @@
-"""The README's tour is what gdb says: its commands are run in the real gdb, and their whole answers compared.
+"""The README shows what gdb says: its commands are run in the real gdb, and their whole answers compared.
 
 The answers are those of the system that the README names beside them; on another system, whose heap is another, the commands must
 begin their answers alike. `tests/run --readme` writes the answers anew.
@@ -17,26 +17,28 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
-STOP = "look_here"
+# The programs of fixtures/programs that the README's blocks are about: "```gdb" the tour's, "```gdb experiments" the other; where each stops.
+STOPS = {"demo": "tbreak look_here", "experiments": "break look"}
 MARK = "\x02answer\x03"
 
-_BLOCK = re.compile(r"^```gdb\n(.*?)^```$", re.M | re.S)
+_BLOCK = re.compile(r"^```gdb(?: (experiments))?\n(.*?)^```$", re.M | re.S)
 _SYSTEM = re.compile(r"glibc (\d+\.\d+), gdb (\d+\.\d+)")
 
 
-def typed(readme: str) -> list[str]:
-    """Return every command that the tour types at gdb's prompt, in order."""
-    return [command for block in _BLOCK.findall(readme) for command in re.findall(r"^\(gdb\) (.*)$", block, re.M)]
+def typed(readme: str, program: str) -> list[str]:
+    """Return every command that the README types at gdb's prompt in the blocks about a program, in order."""
+    blocks = [block for name, block in _BLOCK.findall(readme) if (name or "demo") == program]
+    return [command for block in blocks for command in re.findall(r"^\(gdb\) (.*)$", block, re.M)]
 
 
-def answers(commands: list[str]) -> list[str]:
-    """Run `commands` in one gdb on the demo's program; return what each of them said."""
+def answers(name: str, commands: list[str]) -> list[str]:
+    """Run `commands` in one gdb on the program; return what each of them said."""
     with tempfile.TemporaryDirectory() as place:
-        program = Path(place) / "demo"
-        source = ROOT / "fixtures" / "programs" / "demo.c"
-        subprocess.run(["gcc", "-g", "-O1", "-pthread", "-o", program, source], check=True)
+        program = Path(place) / name
+        source = Path("fixtures", "programs", f"{name}.c")
+        subprocess.run(["gcc", "-g", "-O1", "-pthread", "-o", program, source], check=True, cwd=ROOT)
         words = ["gdb", "-nx", "-q", "-batch", "-x", str(ROOT / "gdb_init.py")]
-        for line in ("set confirm off", "set print thread-events off", f"tbreak {STOP}", "run"):
+        for line in ("set confirm off", "set print thread-events off", STOPS[name], "run"):
             words += ["-ex", line]
         for command in commands:
             words += ["-ex", f"echo {MARK}", "-ex", command]
@@ -45,16 +47,18 @@ def answers(commands: list[str]) -> list[str]:
             words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=True
         )
         assert not result.stderr, result.stderr
-        return [said.replace(place, "/tmp") for said in result.stdout.split(MARK)[1:-1]]
+        return [said.replace(place, "/tmp").lstrip("\n") for said in result.stdout.split(MARK)[1:-1]]
 
 
 def regenerated(readme: str) -> str:
     """Return `readme` with the answers of this system."""
-    said = dict(zip(typed(readme), answers(typed(readme))))
+    said = {program: iter(answers(program, typed(readme, program))) for program in STOPS}
 
     def block(match: re.Match[str]) -> str:
-        commands = re.findall(r"^\(gdb\) (.*)$", match.group(1), re.M)
-        return "```gdb\n" + "\n".join(f"(gdb) {command}\n{said[command]}" for command in commands) + "```"
+        heading = match[0].partition("\n")[0]
+        commands = re.findall(r"^\(gdb\) (.*)$", match[2], re.M)
+        told = said[match[1] or "demo"]
+        return heading + "\n" + "\n".join(f"(gdb) {command}\n{next(told)}" for command in commands) + "```"
 
     return _BLOCK.sub(block, readme)
 
@@ -67,16 +71,18 @@ def without_chance(text: str) -> str:
 
 def test_the_tour_shows_what_gdb_says() -> None:
     readme = README.read_text()
-    commands = typed(readme)
-    assert len(set(commands)) == len(commands) > 5
+    assert all(len(typed(readme, program)) > 5 for program in STOPS)
     glibc, gdb = (re.search(_SYSTEM, readme) or pytest.fail("the README does not name the tour's system")).groups()
     version = subprocess.run(["gdb", "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
     if os.confstr("CS_GNU_LIBC_VERSION") == f"glibc {glibc}" and f" {gdb}" in version:
         assert without_chance(regenerated(readme)) == without_chance(readme)
         return
-    shown = [said for block in _BLOCK.findall(readme) for said in re.split(r"^\(gdb\) .*\n", block, flags=re.M)[1:]]
-    for command, here, there in zip(commands, answers(commands), shown):
-        assert without_chance(here).split()[0] == without_chance(there).split()[0], command
+    for program in STOPS:
+        blocks = [block for name, block in _BLOCK.findall(readme) if (name or "demo") == program]
+        shown = [said for block in blocks for said in re.split(r"^\(gdb\) .*\n", block, flags=re.M)[1:]]
+        commands = typed(readme, program)
+        for command, here, there in zip(commands, answers(program, commands), shown):
+            assert without_chance(here).split()[0] == without_chance(there).split()[0], command
 
 
 if __name__ == "__main__":
