@@ -87,7 +87,7 @@ def _dangling_fact(target: Target, heap: HeapView, chunk: Chunk) -> Fact:
 
 def _holders(target: Target, heap: HeapView, chunk: Chunk) -> list[str]:
     """Return the names of those that point into a block in use, as `heap owners` has them."""
-    held: Held = target.keep("held", lambda: read_held(target.process, heap))
+    held: Held = target.keep("held", lambda progress: read_held(target.process, heap, progress))
     block = held.blocks.find(chunk.address + heap.layout.header)
     return (
         [] if block is None else [holder_name(target, held, each) for each in holders_of(target.process, held, block)]
@@ -98,7 +98,7 @@ def _dangling(target: Target, heap: HeapView, chunk: Chunk) -> list[str]:
     """Return the names of the registers and words in use that point into a free chunk; malloc's own links are none of them."""
     process = target.process
     low, high = chunk.address + heap.layout.header, chunk.end
-    held: Held = target.keep("held", lambda: read_held(process, heap))
+    held: Held = target.keep("held", lambda progress: read_held(process, heap, progress))
     names = _registers(process, low, high)
     ranges = touched_spans(process, searched_ranges(process.address_space))
     for place, _ in find_words(process.memory, ranges, process.word, low, high - 1, _MOST_WORDS):
