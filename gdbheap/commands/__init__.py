@@ -21,6 +21,7 @@ MODULES = (
     "heap_params",
     "heap_predict",
     "vmmap",
+    "mm",
     "explain",
     "heap_leaks",
     "heap_owners",

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gdbheap.errors import HeapError, NoProcess
 from gdbheap.process.address_space import AddressSpace
+from gdbheap.process.memory import PAGE
 from gdbheap.process.process import Module, Process
 
 # /proc/PID/stat's fields by number, counted from 1 (Documentation/filesystems/proc.rst).
@@ -23,7 +24,7 @@ _STAT = {
     "env_start": 50,
     "env_end": 51,
 }
-NAMES = (*_STAT, "brk", "mmap_top")
+NAMES = (*_STAT, "brk", "mmap_top", "mmap_bottom")
 
 # What `stack_limit` is where there is none (RLIM_INFINITY).
 UNLIMITED = (1 << 64) - 1
@@ -32,21 +33,28 @@ UNLIMITED = (1 << 64) - 1
 STAT = "stat"
 PROGRAM_HEADERS = "program headers"
 HEAP_MAPPING = "heap mapping"
+NO_HEAP = "no heap mapping"
 LIBC = "libc"
 MAPPINGS = "mappings"
+
+# personality(2): mappings are placed from low addresses to high ones.
+_ADDR_COMPAT_LAYOUT = 0x0200000
 
 
 @dataclass(frozen=True)
 class MM:
     """`bounds` by the kernel's names (start_code, ..., brk), those of NAMES that are known; `sources` tells how each was learnt.
 
-    `brk` from HEAP_MAPPING is the break rounded up to a page. `mmap_top` is where the highest mapping below the stack ends: mmap_base is
-    there or somewhat above. `stack_limit` is the soft limit in bytes (UNLIMITED; None: not known).
+    `brk` from HEAP_MAPPING is the break rounded up to a page; where nothing is mapped for it, NO_HEAP, it is still within start_brk's page.
+    `mmap_top` is where the highest mapping below the stack ends that is neither the program's nor brk's: mmap_base is there or somewhat
+    above. Where `bottom_up` (the kernel places mappings upwards, its legacy layout; None: not known), it is at `mmap_bottom`, the start of
+    the lowest, or somewhat below. `stack_limit` is the soft limit in bytes (UNLIMITED; None: not known).
     """
 
     bounds: Mapping[str, int]
     sources: Mapping[str, str]
     stack_limit: int | None
+    bottom_up: bool | None = None
 
     def get(self, name: str) -> int | None:
         """Return a bound, or None where it is not known."""
@@ -62,15 +70,18 @@ def read_mm(process: Process, brk: int | None = None) -> MM:
     found.update((name, (value, HEAP_MAPPING)) for name, value in _heap_bounds(process.address_space))
     if process.main is not None:
         found.update((name, (value, PROGRAM_HEADERS)) for name, value in code_bounds(process.main).items())
-    found.update((name, (value, MAPPINGS)) for name, value in _mmap_top(process))
-    limit = None
+    limit = bottom_up = None
     if process.kind == "live" and process.pid is not None:
         found.update((name, (value, STAT)) for name, value in parse_stat(_read(process.pid, "stat")).items())
         limit = parse_stack_limit(_read(process.pid, "limits"))
+        bottom_up = _is_bottom_up(process.pid)
+        if "start_brk" in found:
+            found.setdefault("brk", (found["start_brk"][0], NO_HEAP))
+    found.update((name, (value, MAPPINGS)) for name, value in _mmap_end(process, bool(bottom_up)))
     if brk is not None:
         found["brk"] = (brk, LIBC)
     bounds = {name: found[name][0] for name in NAMES if name in found}
-    return MM(bounds, {name: found[name][1] for name in bounds}, limit)
+    return MM(bounds, {name: found[name][1] for name in bounds}, limit, bottom_up)
 
 
 def parse_stat(text: str) -> dict[str, int]:
@@ -128,12 +139,35 @@ def _heap_bounds(space: AddressSpace) -> Iterator[tuple[str, int]]:
         yield "brk", heap[-1].end
 
 
-def _mmap_top(process: Process) -> Iterator[tuple[str, int]]:
-    space = process.address_space
-    stack = next((vma for vma in space if vma.path == "[stack]"), None)
-    below = space.around(stack.start)[0] if stack is not None else None
-    if below is not None:
-        yield "mmap_top", below.end
+def _mmap_end(process: Process, bottom_up: bool) -> Iterator[tuple[str, int]]:
+    """Yield the end of the mmap area that is next to mmap_base: its top, or in the legacy layout its bottom."""
+    stack = next((vma for vma in process.address_space if vma.path == "[stack]"), None)
+    if stack is None:
+        return
+    segments = process.main.segments if process.main is not None else ()
+    program = (min(each.start for each in segments) & -PAGE, max(each.end for each in segments)) if segments else (0, 0)
+    # A huge stack limit puts mmap_base below the program and its brk (mirrors mmap_base() in arch/x86/mm/mmap.c).
+    area = [
+        vma
+        for vma in process.address_space
+        if vma.end <= stack.start and vma.path != "[heap]" and not program[0] <= vma.start < program[1]
+    ]
+    if area and bottom_up:
+        yield "mmap_bottom", area[0].start
+    elif area:
+        yield "mmap_top", area[-1].end
+
+
+def _is_bottom_up(pid: int) -> bool | None:
+    """Whether the kernel places mappings upwards (mirrors mmap_is_legacy() in arch/x86/mm/mmap.c; the sysctl may have changed since the
+    process began); None where it does not tell us."""
+    try:
+        personality = int(_read(pid, "personality"), 16)
+        return (
+            bool(personality & _ADDR_COMPAT_LAYOUT) or Path("/proc/sys/vm/legacy_va_layout").read_text().strip() == "1"
+        )
+    except (NoProcess, OSError, ValueError):
+        return None
 
 
 def _read(pid: int, name: str) -> str:

@@ -1,15 +1,21 @@
-"""The bounds that are worked out for a core are those that the kernel told of the process."""
+"""`mm` on real processes and their cores: the bounds and the totals are the kernel's."""
 
 from __future__ import annotations
 
+import os
+import re
+import subprocess
 from pathlib import Path
 
 import pytest
-from gdb_runs import kernel_core
+from gdb_runs import ask, kernel_core
 from mappings import mappings
+from programs import build, kill, read_until
+from real_programs import waiting
 
 from gdbheap.elf.core_file import open_core
-from gdbheap.process.mm import parse_stat, read_mm
+from gdbheap.process.mm import parse_stack_limit, parse_stat, read_mm
+from gdbheap.process.proc_maps import parse_smaps, read_maps
 
 
 @pytest.mark.parametrize("flags", [(), ("-m32",), ("-static",), ("-no-pie",)], ids=" ".join)
@@ -22,3 +28,109 @@ def test_a_cores_bounds_are_the_kernels(tmp_path, flags):
     names = ("start_code", "end_code", "start_data", "end_data", "start_brk")
     assert {name: found.get(name) for name in names} == {name: told[name] for name in names}
     assert exact <= found.get("brk") < exact + 0x1000
+
+
+SIZES = ("resident_bytes", "anonymous_bytes", "swapped_bytes")
+
+
+def values_of(answer):
+    return {row["name"]: row["value"] for row in answer["rows"]}
+
+
+def sizes_of(status):
+    """Return the sizes of a text of /proc/PID/status in bytes."""
+    return {name: int(size) * 1024 for name, size in re.findall(r"^(\w+):\s+(\d+) kB$", status, re.MULTILINE)}
+
+
+@pytest.mark.parametrize("name", ["python3", "redis-server", "nginx worker"])
+def test_the_totals_are_the_kernels(name, tmp_path):
+    with waiting(name, tmp_path) as program:
+        # In the same stop: a server that is let go again touches another page of its code.
+        files = ("smaps", "status", "stat")
+        then = [f"shell cat /proc/{program.pid}/{file} > {tmp_path / file}" for file in files]
+        answer = ask(["-p", str(program.pid)], ["mm"], then=then)["mm"]
+    smaps, status, stat = ((tmp_path / file).read_text() for file in files)
+    usages = [usage for usage in parse_smaps(smaps) if usage.vma.path != "[vsyscall]"]
+    status, told = sizes_of(status), parse_stat(stat)
+    totals = answer["totals"]
+    assert totals["virtual_bytes"] == status["VmSize"]
+    summed = [sum(usage.sizes[field] for usage in usages) for field in ("Rss", "Anonymous", "Swap")]
+    assert [totals[size] for size in SIZES] == summed
+    # The kernel's own counters lag behind by a batch of pages for each processor (Linux 6.2; lib/percpu_counter.c).
+    slack = 4096 * 64 * (os.cpu_count() or 1)
+    assert abs(totals["resident_bytes"] - status["VmRSS"]) <= slack
+    assert abs(totals["anonymous_bytes"] - status["RssAnon"]) <= slack
+    parts = totals["by_sharing"].values()
+    assert {size: sum(part[size] for part in parts) for size in ("virtual_bytes", *SIZES)} == {
+        size: totals[size] for size in ("virtual_bytes", *SIZES)
+    }
+    assert ("shared_anonymous" in totals["by_sharing"]) == (name == "nginx worker")
+    values = values_of(answer)
+    assert {bound: values[bound] for bound in told} == {bound: hex(value) for bound, value in told.items()}
+    assert values["stack_limit"] == parse_stack_limit(Path("/proc/self/limits").read_text())
+
+
+@pytest.mark.parametrize("flags", [(), ("-m32",), ("-static",), ("-no-pie",)], ids=" ".join)
+def test_the_break_is_the_programs_own_sbrk_attached_and_in_a_core(tmp_path, flags):
+    with mappings(tmp_path, *flags) as program:
+        live = ask(["-p", str(program.pid)], ["mm"])["mm"]
+        core = kernel_core(program, tmp_path)
+        exact = hex(program.facts["break"][0])
+    dead = ask([str(build("mappings", *flags)), str(core)], ["mm"])["mm"]
+    for answer in (live, dead):
+        (row,) = [row for row in answer["rows"] if row["name"] == "brk"]
+        assert (row["value"], row["precision"], row["source"]) == (exact, "exact", "libc")
+    assert set(live["totals"]["by_sharing"]) == {
+        "private_anonymous",
+        "private_file",
+        "shared_anonymous",
+        "shared_file",
+    }
+    known = {name: value for name, value in values_of(dead).items() if value is not None}
+    assert set(values_of(live)) - set(known) == {
+        "start_stack",
+        "arg_start",
+        "arg_end",
+        "env_start",
+        "env_end",
+        "stack_limit",
+    }
+    assert known == {name: values_of(live)[name] for name in known}
+    assert [dead["totals"][size] for size in SIZES] == [None, None, None]
+
+
+def test_before_libc_is_loaded_and_through_gdbserver(tmp_path):
+    program = build("mappings")
+    first = ask([str(program)], ["mm"], get_there=["starti"])["mm"]
+    (brk,) = [row for row in first["rows"] if row["name"] == "brk"]
+    assert (brk["value"], brk["source"]) == (values_of(first)["start_brk"], "no heap mapping")
+    assert first["notes"][0].startswith("without malloc's own word on what is a heap: ")
+    server = ["target", "remote", "|", "gdbserver", "--once", "-", str(program)]
+    remote = values_of(ask([], ["mm"], get_there=[" ".join(server), "break main", "continue"])["mm"])
+    assert {name for name, value in remote.items() if value is None} >= {"start_stack", "env_end", "stack_limit"}
+    assert remote["start_code"] is not None and remote["mmap_base"] is not None
+
+
+@pytest.mark.parametrize(
+    ("words", "place"),
+    [("setarch -L", "mappings are placed from here upwards (the legacy layout)"), ("prlimit --stack=unlimited", None)],
+)
+def test_where_mappings_go_in_other_layouts(tmp_path, words, place):
+    program = subprocess.Popen(
+        [*words.split(), str(build("mappings")), "pause"], stdout=subprocess.PIPE, cwd=tmp_path, start_new_session=True
+    )
+    try:
+        read_until(program.stdout, b"ready\n")
+        answer = ask(["-p", str(program.pid)], ["mm"])["mm"]
+        libc = [vma for vma in read_maps(program.pid) if "/libc" in vma.path]
+    finally:
+        kill(program)
+    (row,) = [row for row in answer["rows"] if row["name"] == "mmap_base"]
+    values = values_of(answer)
+    if place is not None:
+        assert (row["precision"], row["meaning"]) == ("at_most", place)
+        assert int(row["value"], 16) <= libc[0].start
+    else:
+        # A stack without a limit leaves it five sixths of the address space: the mappings come below the program.
+        assert (row["precision"], values["stack_limit"]) == ("at_least", "unlimited")
+        assert libc[-1].end <= int(row["value"], 16) < int(values["start_code"], 16)

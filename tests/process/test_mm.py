@@ -117,6 +117,19 @@ def test_a_core_tells_what_its_headers_and_mappings_do():
     assert mm.stack_limit is None and mm.get("env_end") is None
 
 
+def test_a_huge_stack_limit_puts_the_mappings_below_the_program():
+    space = [
+        VMA(0x150000000000, 0x150000004000, "r--?", path="/lib/ld.so"),
+        *(VMA(each.start & -0x1000, each.end, "r--?", path="/bin/x") for each in MAIN.segments),
+        VMA(0x406000, 0x408000, "rw-?"),
+        VMA(0x1000000, 0x1021000, "rw-?", path="[heap]"),
+        VMA(0x7FFE00000000, 0x7FFE00021000, "rw-?", path="[stack]"),
+        VMA(0x7FFF00000000, 0x7FFF00002000, "r-x?", path="[vdso]"),
+    ]
+    assert read_mm(process(space=space, main=MAIN)).get("mmap_top") == 0x150000004000
+    assert read_mm(process(space=space[1:], main=MAIN)).get("mmap_top") is None
+
+
 def test_libcs_own_break_is_better_than_the_mappings_end():
     space = [VMA(0x1000000, 0x1021000, "rw-?", path="[heap]")]
     mm = read_mm(process(space=space), brk=0x1020018)

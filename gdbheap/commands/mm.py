@@ -1,0 +1,206 @@
+"""`mm`: the bounds that the kernel keeps of the process's memory, the address space drawn by them, and how much there is of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+from gdbheap.analysis.annotate import annotate
+from gdbheap.analysis.memory_layout import Sums, find_areas, sum_by_sharing, total, user_end
+from gdbheap.commands.command import Command, Target
+from gdbheap.commands.mm_drawing import Drawing
+from gdbheap.errors import HeapError
+from gdbheap.malloc.heap_view import HeapView
+from gdbheap.malloc.layout import SYMBOL
+from gdbheap.process.memory import PAGE
+from gdbheap.process.mm import HEAP_MAPPING, MM, NO_HEAP, UNLIMITED, read_mm
+from gdbheap.process.proc_maps import Usage, read_smaps
+from gdbheap.process.process import Process
+from gdbheap.report.printable import human_size
+from gdbheap.report.report import Column, Line, Report
+
+COLUMNS = (
+    Column("name", token="symbol"),
+    Column("value", "value", shown=False),
+    Column("unit", shown=False),
+    Column("precision", shown=False),
+    Column("is", token="address", heading="value", published=False),
+    Column("source", heading="known by", token="dim"),
+    Column("meaning"),
+)
+
+# The rows, in order: the names are struct mm_struct's in the kernel.
+MEANINGS = {
+    "start_code": "the program's code begins",
+    "end_code": "the program's code ends",
+    "start_data": "the program's data begins",
+    "end_data": "the program's data ends, as far as the file holds it; the bss follows",
+    "start_brk": "brk's heap begins",
+    "brk": "the program break, as sbrk(0) returns it",
+    "mmap_base": "mappings are placed from here downwards",
+    "start_stack": "the stack pointer when the program began",
+    "arg_start": "the texts of the arguments begin",
+    "arg_end": "the texts of the arguments end",
+    "env_start": "the texts of the environment begin",
+    "env_end": "the texts of the environment end",
+    "stack_limit": "the most that the main stack may grow to (ulimit -s)",
+}
+_BOTTOM_UP = "mappings are placed from here upwards (the legacy layout)"
+
+EXACT, AT_LEAST, AT_MOST = "exact", "at_least", "at_most"
+_SIGNS = {EXACT: "", AT_LEAST: "≥ ", AT_MOST: "≤ "}
+
+_SUMS = ("virtual", "resident", "anonymous", "swapped")
+
+
+def mm(target: Target, arguments: Mapping[str, Any]) -> Report:
+    """Return a row for each bound, known or not, drawn for people above the table, and the totals."""
+    process = target.process
+    heap, notes = _heap(target)
+    mappings = annotate(process, heap)
+    brk, doubt = _libcs_break(target)
+    found = read_mm(process, brk)
+    usages = _usages(process)
+    sums = sum_by_sharing(mappings, usages)
+    whole = total(sums.values())
+    areas = find_areas(mappings, found)
+    rows = [_row(name, found) for name in MEANINGS]
+    drawing = Drawing(
+        areas, user_end(areas, process.word), _names(rows), found, process.main.path if process.main is not None else ""
+    )
+    return Report(
+        "mm",
+        COLUMNS,
+        rows,
+        totals={
+            **{f"{name}_bytes": getattr(whole, name) for name in _SUMS},
+            "by_sharing": {sharing: _bytes(each) for sharing, each in sums.items()},
+        },
+        notes=(*notes, *doubt, *_unknown(process, usages)),
+        before=(*drawing.lines(), "") if areas else (),
+        after=tuple(_sums_table(sums)),
+    )
+
+
+def _heap(target: Target) -> tuple[HeapView | None, tuple[str, ...]]:
+    """Return malloc's heap and what must be said; None where there is none (yet)."""
+    notes = target.process.notes
+    if not target.process.address_space.vmas:
+        return None, notes
+    try:
+        return target.heap(), notes
+    except HeapError as error:
+        return None, (*notes, f"without malloc's own word on what is a heap: {error}")
+
+
+def _libcs_break(target: Target) -> tuple[int | None, tuple[str, ...]]:
+    """Return __curbrk where libc has it and it agrees with the mappings, and a note where it does not."""
+    try:
+        brk = target.layout().brk
+    except HeapError:
+        brk = None
+    if brk is None or brk.source != SYMBOL or not brk.value:
+        return None, ()
+    mapped = [vma for vma in target.process.address_space if vma.path == "[heap]"]
+    if mapped and not mapped[-1].end - PAGE < brk.value <= mapped[-1].end:
+        return None, (
+            f"libc's break (__curbrk) is {brk.value:#x}, but the heap mapping ends at {mapped[-1].end:#x}: "
+            "somebody else moved it",
+        )
+    return brk.value, ()
+
+
+def _usages(process: Process) -> list[Usage] | None:
+    """Return what smaps says of each mapping; None where nobody here can ask."""
+    if process.kind != "live" or process.pid is None:
+        return None
+    try:
+        return read_smaps(process.pid)
+    except HeapError:
+        return None
+
+
+def _unknown(process: Process, usages: Sequence[Usage] | None) -> Iterator[str]:
+    if process.kind != "live" or process.pid is None:
+        this = "a core" if process.kind == "core" else f"a {process.kind} process"
+        yield (
+            "the bounds of the stack, arguments and environment, the stack's limit, and what is in memory are known of a process on "
+            f"this machine only: this is {this}"
+        )
+    elif usages is None:
+        yield f"/proc/{process.pid}/smaps cannot be read: what is in memory is not known"
+
+
+def _row(name: str, found: MM) -> tuple[Any, ...]:
+    """Return the row of a bound; one that is not known has no source either."""
+    meaning = MEANINGS[name]
+    if name == "stack_limit":
+        return _limit_row(found.stack_limit, meaning)
+    bound, precision = name, EXACT
+    if name == "mmap_base":
+        bound, precision = ("mmap_bottom", AT_MOST) if found.bottom_up else ("mmap_top", AT_LEAST)
+        meaning = _BOTTOM_UP if found.bottom_up else meaning
+    value = found.get(bound)
+    if value is None:
+        return name, None, "address", None, None, None, meaning
+    source = found.sources[bound]
+    if name == "brk" and source == HEAP_MAPPING:
+        precision, meaning = AT_MOST, f"{meaning}; here rounded up to a page"
+    elif name == "brk" and source == NO_HEAP:
+        precision, meaning = AT_LEAST if value % PAGE else EXACT, f"{meaning}; brk has made no heap"
+    return name, f"{value:#x}", "address", precision, f"{_SIGNS[precision]}{value:#x}", source, meaning
+
+
+def _limit_row(limit: int | None, meaning: str) -> tuple[Any, ...]:
+    if limit is None:
+        return "stack_limit", None, "bytes", None, None, None, meaning
+    value, shown = ("unlimited", "no limit") if limit == UNLIMITED else (limit, f"{limit:#x} ({human_size(limit)})")
+    return "stack_limit", value, "bytes", EXACT, shown, "limits", meaning
+
+
+def _names(rows: Sequence[Sequence[Any]]) -> dict[int, list[str]]:
+    """Return the names of the bounds by address, as they are drawn."""
+    names: dict[int, list[str]] = {}
+    for name, value, unit, precision, *_ in rows:
+        if unit == "address" and value is not None:
+            words = name if precision == EXACT else f"{name} ({precision.replace('_', ' ')})"
+            names.setdefault(int(value, 16), []).append(words)
+    return names
+
+
+def _bytes(sums: Sums) -> dict[str, int | None]:
+    return {f"{name}_bytes": size for name, size in asdict(sums).items()}
+
+
+def _sums_table(sums: Mapping[str, Sums]) -> Iterator[str | Line]:
+    """Yield the sums of each sort as lines for people."""
+    if not sums:
+        return
+    table: list[tuple[str, ...]] = [("", *_SUMS)]
+    for sharing, each in sums.items():
+        sizes = (getattr(each, name) for name in _SUMS)
+        table.append((sharing.replace("_", " "), *("?" if size is None else human_size(size) for size in sizes)))
+    widths = [max(map(len, column)) for column in zip(*table)]
+    yield ""
+    for index, (name, *cells) in enumerate(table):
+        text = "  ".join([f"{name:<{widths[0]}}", *(f"{cell:>{width}}" for cell, width in zip(cells, widths[1:]))])
+        yield Line.plain(text, "heading" if index == 0 else "")
+
+
+COMMAND = Command(
+    name="mm",
+    summary="Show the kernel's bounds of the process's memory, drawn as its layout.",
+    run=mm,
+    description=(
+        "The address space from high addresses to low: the main stack, the mappings, brk's heap and the program, each with its size, the "
+        "gaps between them and which way each grows. Then the bounds that the kernel keeps (struct mm_struct), each with how it is known; "
+        "≥ and ≤ are at what is known as a limit only. Then what there is of each sort of memory: mapped, in memory, of that in "
+        "anonymous pages (a private file's are its written copies), and swapped out. On a core or a remote process, what is not known is "
+        "shown as ?."
+    ),
+    examples=(
+        ("mm", "the layout, the bounds and the totals"),
+        ("mm --json", "the same for a program: addresses as hex strings, sizes in bytes"),
+    ),
+)
