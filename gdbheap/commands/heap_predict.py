@@ -51,7 +51,7 @@ COMMAND = Command(
     run=run,
     arguments=(
         Argument("--explain", "flag", "Tell each step of the way that decides."),
-        Argument("OPS", "text", "The calls."),
+        Argument("OPS", "text", "The calls.", required=True),
     ),
     examples=(
         ("heap predict malloc 24", "the block that the next malloc(24) returns, and from where"),
