@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gdbheap.analysis.check import Checked, Examination, check
 from gdbheap.analysis.checked_heap import CheckedHeap
 from gdbheap.analysis.finding import Finding
 from gdbheap.analysis.holders import holders
+from gdbheap.analysis.malloc_abort import MallocAbort, abort_message, explain_abort, message_in_frames
 from gdbheap.analysis.mid_operation import function_inside
 from gdbheap.analysis.naming import arena_name
 from gdbheap.analysis.writer import Writer, probable_writer, recipe
@@ -52,6 +53,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     rows = [_row(each, writer, lines) for each, writer, lines in zip(found.findings, writers, recipes)]
     limit = target.setting("limit") if arguments["count"] is None else arguments["count"]
     shown = list(zip(found.findings, writers, recipes))[: limit or None]
+    died = abort_of(target, heap, found.findings)
     people: list[Any] = [line for number, each in enumerate(shown) for line in _people(target, heap, number, *each)]
     if len(shown) < len(rows):
         people.append(Line.plain(f"… {len(rows) - len(shown):,} more: --count 0 shows all", "dim"))
@@ -60,8 +62,8 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         columns=_COLUMNS,
         rows=rows,
         people=people,
-        before=tuple(_checked(each) for each in found.checked),
-        totals=_totals(found),
+        before=(*_abort_lines(heap, died), *(_checked(each) for each in found.checked)),
+        totals={**_totals(found), **_abort_totals(died)},
         notes=(*view.notes, *_notes(target, found)),
         faults=found.certain,
         faults_in_people=True,
@@ -76,6 +78,44 @@ def threads_inside(target: Target) -> dict[int, str]:
         if function is not None:
             inside[thread.lwp] = function
     return inside
+
+
+def abort_of(target: Target, heap: CheckedHeap, findings: Sequence[Finding]) -> MallocAbort | None:
+    """Return the abort that the process is dying of, where it is one of malloc's."""
+    frames = target.frames(None, _FRAMES)
+    message = abort_message(target.process, heap.layout) or message_in_frames(frames, target.process)
+    return explain_abort(heap, message, frames, findings) if message else None
+
+
+def _abort_lines(heap: CheckedHeap, died: MallocAbort | None) -> Iterator[Line]:
+    if died is None:
+        return
+    yield Line((("", f"{died.call} aborted: "), ("fault", died.message)))
+    yield _indented("check", f"{died.function}: {died.condition}")
+    yield _indented("means", died.implies)
+    if died.chunk is not None:
+        pointer = f", which the caller passed as {died.pointer:#x}" if died.pointer is not None else ""
+        chunk = heap.view.chunk_at(died.chunk)
+        what = (
+            f" ({chunk.state.label}, {chunk.size:#x} bytes)"
+            if chunk is not None and chunk.address == died.chunk
+            else ""
+        )
+        yield _indented("chunk", f"{died.chunk:#x}{what}{pointer}: {died.how}")
+        yield _indented("", died.evidence)
+    if died.caller is not None:
+        place = f" at {died.caller.place}" if died.caller.place else ""
+        yield _indented("caller", f"frame {died.caller.level}, {died.caller.function}{place}")
+
+
+def _abort_totals(died: MallocAbort | None) -> dict[str, Any]:
+    if died is None:
+        return {}
+    shown = {"abort": died.message, "abort_check": died.function}
+    for name, value in (("abort_chunk", died.chunk), ("abort_pointer", died.pointer)):
+        if value is not None:
+            shown[name] = f"{value:#x}"
+    return shown
 
 
 def _row(each: Finding, writer: Writer, lines: tuple[str, ...]) -> tuple[Any, ...]:

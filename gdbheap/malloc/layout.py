@@ -39,7 +39,7 @@ class ThreadMalloc:
 class Layout:
     """Everything the decoders need to know. All sizes in bytes.
 
-    `main_arena` and `mp` are addresses; `brk` is the program break itself, as sbrk(0) would return it.
+    `main_arena`, `mp` and `abort_msg` (where libc keeps the pointer to its last words) are addresses; `brk` is the program break itself, as sbrk(0) would return it.
 
     `safe_linking`, `mmapped_overhead` and `tcache_key` are None where this could not be told from symbols or real data.
     `mmapped_overhead` is what an mmapped chunk's size leaves out of its mapping: 0 to glibc 2.42, 2 words from 2.43.
@@ -62,6 +62,7 @@ class Layout:
     tcache_key: int | None = None
     global_max_fast: int | None = None
     heap_max: int = 64 << 20
+    abort_msg: int | None = None
     libc_path: str = ""
     glibc_version: str = ""
     sources: Mapping[str, str] = field(default_factory=dict)

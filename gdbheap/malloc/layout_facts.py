@@ -160,15 +160,7 @@ def find_brk(facts: Facts, chosen: ChosenArena) -> Located | None:
 
 
 def find_safe_linking(facts: Facts, chosen: ChosenArena, arenas: list[int], heads: list[int]) -> bool | None:
-    """Return whether links of tcaches and fastbins are mangled: real lists tell, else what libc's code says of itself."""
-    links = list(heads)
-    if facts.fastbins:
-        fastbins = list_heads(facts.process, chosen.malloc_state, "fastbinsY", arenas)
-        links += [head + 2 * facts.process.word for head in fastbins]
-    probed = probe_safe_linking(facts.process, links)
-    if probed is not None:
-        facts.learn("safe_linking", SIGNATURE)
-        return probed
+    """Return whether links of tcaches and fastbins are mangled: libc's code says it of itself, else real lists tell (unless they are broken)."""
     if "tcache_key" in facts.libc.symbols.symbols or not facts.fastbins:
         # tcache_key came in 2.34, fastbins went in 2.43; safe-linking is older than both (2.32).
         facts.learn("safe_linking", BUILT_IN)
@@ -180,6 +172,14 @@ def find_safe_linking(facts: Facts, chosen: ChosenArena, arenas: list[int], head
     if found is not None:
         facts.learn("safe_linking", SIGNATURE)
         return found
+    links = list(heads)
+    if facts.fastbins:
+        fastbins = list_heads(facts.process, chosen.malloc_state, "fastbinsY", arenas)
+        links += [head + 2 * facts.process.word for head in fastbins]
+    probed = probe_safe_linking(facts.process, links)
+    if probed is not None:
+        facts.learn("safe_linking", SIGNATURE)
+        return probed
     facts.lack("safe_linking", f"no list in a tcache or fastbin tells; {INSTALL}")
     return None
 

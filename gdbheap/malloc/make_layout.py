@@ -20,7 +20,8 @@ def make_layout(process: Process, symbols_of: SymbolsOf) -> Layout:
     Raise NoHeap where there is no glibc malloc in the process, or it has not been used yet; NoSymbols where it cannot be found, or
     several candidates fit.
     """
-    chosen = choose_arena(process, find_libcs(process, symbols_of))
+    libcs = find_libcs(process, symbols_of)
+    chosen = choose_arena(process, libcs)
     facts = find.Facts(process, chosen.libc, chosen.alignment, "fastbinsY" in chosen.malloc_state)
     facts.learn("malloc_state", chosen.struct_source)
     facts.notes += chosen.notes
@@ -50,6 +51,7 @@ def make_layout(process: Process, symbols_of: SymbolsOf) -> Layout:
         tcache_key=find.find_tcache_key(facts, has_tcache, tcaches, heads),
         global_max_fast=find.find_global_max_fast(facts),
         heap_max=find.find_heap_max(facts, heap_info, arenas[1:], mp, malloc_par),
+        abort_msg=next((found for each in libcs if (found := each.address("__abort_msg")) is not None), None),
         libc_path=chosen.libc.module.path,
         glibc_version=chosen.libc.symbols.version or read_version(process, chosen.libc),
         sources=facts.sources,

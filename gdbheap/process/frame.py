@@ -22,3 +22,11 @@ class Frame:
     arguments: Mapping[str, int] = field(default_factory=dict)
     registers: Mapping[str, int] = field(default_factory=dict)
     place: str = ""
+
+
+_LIBRARIES = ("libc.", "libc-", "libc_malloc_debug", "libpthread", "ld-", "ld.", "linux-")
+
+
+def is_of_libc(frame: Frame) -> bool:
+    """Whether the frame is in libc, or in what libc itself runs on: the loader, the vdso."""
+    return frame.library.startswith(_LIBRARIES) or frame.function.startswith("__kernel_")

@@ -1,0 +1,131 @@
+"""Why malloc aborted: from its message and the frames to the check that failed, the chunk that failed it, and the pointer that was passed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from gdbheap.analysis.abort_subjects import Subject, find_subject
+from gdbheap.analysis.abort_text import AbortText
+from gdbheap.analysis.abort_texts import TEXTS, find_text
+from gdbheap.analysis.assertions import find_assertion
+from gdbheap.analysis.checked_heap import CheckedHeap
+from gdbheap.analysis.finding import Finding
+from gdbheap.errors import MemoryFault
+from gdbheap.malloc.layout import Layout
+from gdbheap.process.frame import Frame, is_of_libc
+from gdbheap.process.process import Process
+
+# __abort_msg is bounded by the mapping that it has for itself.
+_LONGEST_MESSAGE = 4096
+_PRINTS = ("malloc_printerr", "__malloc_assert", "__libc_message", "__libc_message_impl", "__assert_fail")
+
+
+@dataclass(frozen=True)
+class MallocAbort:
+    """An abort of malloc's own, explained.
+
+    `message` is what it said; `text` the entry of the table (None for an assertion, whose `expression` is told); `function` said it, in a
+    call of `call`; `condition` is the check that failed, `implies` what that means for the program. `chunk` is the chunk that failed it, `pointer` what
+    the caller passed (None: not found, or none), `how` tells how they were found, `evidence` is the check in this chunk's own numbers. `caller` is the
+    innermost frame outside libc. `findings` are what `heap check` says of the chunk, and of what touches it.
+    """
+
+    message: str
+    text: AbortText | None
+    expression: str
+    function: str
+    call: str
+    condition: str
+    implies: str
+    chunk: int | None
+    pointer: int | None
+    how: str
+    evidence: str
+    caller: Frame | None
+    findings: tuple[Finding, ...]
+
+
+def abort_message(process: Process, layout: Layout) -> str | None:
+    """Return what the process said when it aborted (libc's __abort_msg), without its line end; None where there is nothing, or it is not known.
+
+    malloc's assertions are there from glibc 2.36 on only; other libraries' and the program's own assertions are there too.
+    """
+    if layout.abort_msg is None:
+        return None
+    try:
+        pointer = process.words.read(layout.abort_msg)
+        if not pointer:
+            return None
+        size = int.from_bytes(process.memory.read(pointer, 4), "little")
+        # struct abort_msg_s: the size of its mapping, then the text.
+        data = process.memory.read(pointer + 4, max(min(size - 4, _LONGEST_MESSAGE), 0))
+    except MemoryFault:
+        return None
+    return data.split(b"\0")[0].decode("utf-8", "replace").strip() or None
+
+
+def message_in_frames(frames: Sequence[Frame], process: Process) -> str | None:
+    """Return the text that malloc_printerr (or its like) was called with, where its argument can be read."""
+    for frame in frames:
+        if not frame.function.startswith(_PRINTS):
+            continue
+        for name in ("str", "assertion"):
+            try:
+                data = process.memory.read(frame.arguments.get(name, 0), 256)
+            except MemoryFault:
+                continue
+            found = data.split(b"\0")[0].decode("utf-8", "replace")
+            if find_text(found) is not None or name == "assertion":
+                return found
+    return None
+
+
+def explain_abort(
+    heap: CheckedHeap, message: str, frames: Sequence[Frame], findings: Sequence[Finding]
+) -> MallocAbort | None:
+    """Return the abort explained; None where the message is none of malloc's.
+
+    `frames` are the aborting thread's, the innermost first (() where they are not known); `findings` what check() found.
+    """
+    text, assertion = find_text(message), find_assertion(message)
+    if text is None and assertion is None:
+        text = _in_older_words(message)
+    if text is not None:
+        function, call, condition, implies, expression = text.function, text.call, text.condition, text.implies, ""
+    elif assertion is not None:
+        function, expression, known = assertion
+        call = known.call if known else "malloc or free"
+        condition, implies = f"assert ({expression})", known.implies if known else "the heap is corrupt"
+    else:
+        return None
+    subject = find_subject(heap, text.text if text else expression, frames, findings) or Subject(None, None, "", "")
+    return MallocAbort(
+        message,
+        text,
+        expression,
+        function,
+        call,
+        condition,
+        implies,
+        subject.chunk,
+        subject.pointer,
+        subject.how,
+        subject.evidence,
+        next((frame for frame in frames if frame.function and not is_of_libc(frame)), None),
+        tuple(each for each in findings if subject.chunk is not None and concerns(heap, each, subject.chunk)),
+    )
+
+
+def concerns(heap: CheckedHeap, each: Finding, chunk: int) -> bool:
+    """Whether a finding is about the chunk at this address, or about the header behind it."""
+    row = heap.table.row_of(chunk)
+    end = chunk + (int(heap.table.size[row]) if row is not None else 0) + heap.layout.header
+    return chunk in (each.address, *each.suspects) or chunk <= each.where < end
+
+
+def _in_older_words(message: str) -> AbortText | None:
+    """Return the text inside "*** Error in `PROGRAM': TEXT: 0x... ***", which glibc wrote to 2.26."""
+    if not message.startswith("*** Error in"):
+        return None
+    return next((each for each in sorted(TEXTS, key=lambda each: -len(each.text)) if each.text in message), None)
