@@ -103,7 +103,8 @@ def _check_prev_inuse(heap: CheckedHeap) -> Iterator[Finding]:
     is_top_behind[:-1] = table.state[1:] == State.TOP
     for row in _first(solid & heap.binned & behind_set & ~is_top_behind):
         yield _set_over_free(heap, row)
-    for row in _first(solid & ~behind_set & heap.has_state(State.UNKNOWN)):
+    not_binned = heap.has_state(State.UNKNOWN, State.TCACHE, State.FASTBIN, State.MALLOC_OWNED)
+    for row in _first(solid & ~behind_set & not_binned & ~is_top_behind):
         found = _clear_over_used(heap, row)
         if found is not None:
             yield found
@@ -146,7 +147,7 @@ def _clear_over_used(heap: CheckedHeap, row: int) -> Finding | None:
         "double free or corruption (!prev)",
         heap.size_word(row + 1) | PREV_INUSE,
         call + '"double free or corruption (!prev)"',
-        f"the chunk before it, at {int(table.address[row]):#x}, is in no free list; {below}",
+        f"the chunk before it, at {int(table.address[row]):#x}, is in no bin; {below}",
         suspects,
     )
 

@@ -66,19 +66,28 @@ def abort_message(process: Process, layout: Layout) -> str | None:
 
 
 def message_in_frames(frames: Sequence[Frame], process: Process) -> str | None:
-    """Return the text that malloc_printerr (or its like) was called with, where its argument can be read."""
+    """Return what malloc_printerr or malloc's assert was called with, where the arguments can be read; an assertion in the words of 2.36
+    (before, its text went to standard error alone)."""
     for frame in frames:
         if not frame.function.startswith(_PRINTS):
             continue
-        for name in ("str", "assertion"):
-            try:
-                data = process.memory.read(frame.arguments.get(name, 0), 256)
-            except MemoryFault:
-                continue
-            found = data.split(b"\0")[0].decode("utf-8", "replace")
-            if find_text(found) is not None or name == "assertion":
-                return found
+        said, asserted = _text_at(frame, "str", process), _text_at(frame, "assertion", process)
+        if find_text(said) is not None:
+            return said
+        if asserted:
+            return f"Fatal glibc error: malloc assertion failure in {_text_at(frame, 'function', process) or 'malloc'}: {asserted}"
     return None
+
+
+def _text_at(frame: Frame, argument: str, process: Process) -> str:
+    """Return the text that an argument points to, "" where there is none."""
+    address = frame.arguments.get(argument, 0)
+    for size in (256, 64, 16):
+        try:
+            return process.memory.read(address, size).split(b"\0")[0].decode("utf-8", "replace")
+        except MemoryFault:
+            continue
+    return ""
 
 
 def explain_abort(
