@@ -107,9 +107,11 @@ class GdbTarget:
         from gdbheap.malloc.find_libc import find_libcs
 
         try:
-            return read_abort_message(self.process, find_libcs(self.process, self._symbols_of()))
+            libcs = find_libcs(self.process, self._symbols_of())
         except HeapError:
             return ""
+        said = (read_abort_message(self.process, libc.address("__abort_msg")) for libc in libcs)
+        return next(filter(None, said), "")
 
     @property
     def selected_thread(self) -> int | None:

@@ -12,12 +12,11 @@ from gdbheap.analysis.assertions import find_assertion
 from gdbheap.analysis.checked_heap import CheckedHeap
 from gdbheap.analysis.finding import Finding
 from gdbheap.errors import MemoryFault
+from gdbheap.malloc.abort_message import read_abort_message
 from gdbheap.malloc.layout import Layout
 from gdbheap.process.frame import Frame, is_of_libc
 from gdbheap.process.process import Process
 
-# __abort_msg is bounded by the mapping that it has for itself.
-_LONGEST_MESSAGE = 4096
 _PRINTS = ("malloc_printerr", "__malloc_assert", "__libc_message", "__libc_message_impl", "__assert_fail")
 
 
@@ -51,18 +50,7 @@ def abort_message(process: Process, layout: Layout) -> str | None:
 
     malloc's assertions are there from glibc 2.36 on only; other libraries' and the program's own assertions are there too.
     """
-    if layout.abort_msg is None:
-        return None
-    try:
-        pointer = process.words.read(layout.abort_msg)
-        if not pointer:
-            return None
-        size = int.from_bytes(process.memory.read(pointer, 4), "little")
-        # struct abort_msg_s: the size of its mapping, then the text.
-        data = process.memory.read(pointer + 4, max(min(size - 4, _LONGEST_MESSAGE), 0))
-    except MemoryFault:
-        return None
-    return data.split(b"\0")[0].decode("utf-8", "replace").strip() or None
+    return read_abort_message(process, layout.abort_msg) or None
 
 
 def message_in_frames(frames: Sequence[Frame], process: Process) -> str | None:

@@ -3,26 +3,22 @@
 from __future__ import annotations
 
 from gdbheap.errors import MemoryFault
-from gdbheap.malloc.find_libc import Libc
 from gdbheap.process.memory import PAGE
 from gdbheap.process.process import Process
 
 _LONGEST = 4 * PAGE
 
 
-def read_abort_message(process: Process, libcs: list[Libc]) -> str:
-    """Return the text, "" where there is none. struct abort_msg_s is a 32-bit size of its mapping, and the text, NUL-terminated."""
-    for libc in libcs:
-        address = libc.address("__abort_msg")
-        if address is None:
-            continue
-        try:
-            message = process.words.read(address)
-            if message:
-                return _text(process, message + 4)
-        except MemoryFault:
-            continue
-    return ""
+def read_abort_message(process: Process, address: int | None) -> str:
+    """Return the text, "" where there is none. `address` is that of __abort_msg (None: not known), which points to a struct abort_msg_s: a 32-bit
+    size of its mapping, and the text, NUL-terminated."""
+    if address is None:
+        return ""
+    try:
+        message = process.words.read(address)
+    except MemoryFault:
+        return ""
+    return _text(process, message + 4).strip() if message else ""
 
 
 def _text(process: Process, start: int) -> str:

@@ -5,11 +5,16 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from gdbheap.analysis.check import check
+from gdbheap.analysis.checked_heap import CheckedHeap
 from gdbheap.analysis.faults.exceptions import thrown
 from gdbheap.analysis.faults.verdict import CERTAIN, LIKELY, Scene, Verdict
+from gdbheap.analysis.malloc_abort import MallocAbort, explain_abort
+from gdbheap.analysis.mid_operation import function_inside
 from gdbheap.process.frame import Frame
 
 SIGABRT = 6
+_MOST_FINDINGS = 3
 _MALLOC = re.compile(
     r"(free|malloc|realloc|munmap_chunk|mremap_chunk|tcache_thread_shutdown|malloc_consolidate|int_mallinfo|__malloc_info|_int_memalign)\(\)"
     r"|double free or corruption|corrupted (size|double-linked)|invalid fastbin entry|break adjusted to free malloc space"
@@ -85,9 +90,7 @@ def _by_message(scene: Scene, message: str, where: tuple[str, ...]) -> Iterator[
             ("up", "info args"),
         )
     elif _MALLOC.search(message):
-        yield Verdict(
-            "malloc_abort", CERTAIN, None, f"malloc found the heap corrupt: {message}", quoted, ("heap check", "bt")
-        )
+        yield _by_malloc(scene, message, quoted)
         if _INVALID_FREE.search(message):
             yield Verdict(
                 "invalid_free",
@@ -101,6 +104,32 @@ def _by_message(scene: Scene, message: str, where: tuple[str, ...]) -> Iterator[
         yield Verdict("assertion", CERTAIN, None, f"an assertion failed: {message}", quoted, ("up", "list"))
     else:
         yield Verdict("program_abort", LIKELY, None, f"the C library gave up: {message}", quoted, ("bt",))
+
+
+def _by_malloc(scene: Scene, message: str, quoted: tuple[str, ...]) -> Verdict:
+    """Return malloc's own abort, with the check that failed and the chunk that failed it, where these are found."""
+    summary = f"malloc found the heap corrupt: {message}"
+    died = _explained(scene, message)
+    if died is None:
+        return Verdict("malloc_abort", CERTAIN, None, summary, quoted, ("heap check", "bt"))
+    facts = [f"{died.function} checks: {died.condition}", f"that means: {died.implies}"]
+    if died.chunk is not None:
+        passed = f", which the caller passed as {died.pointer:#x}" if died.pointer is not None else ""
+        facts += [f"the chunk is {died.chunk:#x}{passed}: {died.how}", died.evidence]
+    facts += [
+        f"heap check: {each.message} at {each.address:#x}: {each.detail}" for each in died.findings[:_MOST_FINDINGS]
+    ]
+    commands = ("heap check", "bt") if died.chunk is None else (f"heap chunk {died.chunk:#x}", "heap check", "bt")
+    return Verdict("malloc_abort", CERTAIN, died.chunk, summary, (*quoted, *filter(None, facts)), commands)
+
+
+def _explained(scene: Scene, message: str) -> MallocAbort | None:
+    if scene.heap is None:
+        return None
+    frames = scene.stop.frames
+    inside = function_inside(frames)
+    found = check(scene.process, scene.heap, {scene.stop.thread.lwp: inside} if inside else {})
+    return explain_abort(CheckedHeap(scene.process, scene.heap), message, frames, found.findings)
 
 
 def _terminate(scene: Scene, where: tuple[str, ...]) -> Iterator[Verdict]:
