@@ -36,11 +36,12 @@ def main(m: Machine, pad: int) -> bool:
     arena = m.main_arena
     top = m.load(arena + m.TOP)
     size = m.size_of(top)
-    extra = _spare(m, size, pad)
-    if not extra or m.kernel.brk != top + size:
+    # mirrors systrim(), whose comparison is unsigned: a top of MINSIZE has an area of -1, and the "trimmed" break goes up
+    area = size - m.min_size - 1
+    extra = 0 if 0 <= area <= pad else (area - pad) & -PAGE
+    if not extra or m.kernel.brk != top + size or m.kernel.sbrk(-extra) is None:
         return False
-    m.kernel.sbrk(-extra)
-    m.step("trim", extra)
+    m.step(*(("trim", extra) if extra > 0 else ("brk", -extra)))
     m.store(arena + m.SYSTEM_MEM, m.load(arena + m.SYSTEM_MEM) - extra)
     m.store(top + m.SIZE, (size - extra) | PREV_INUSE)
     return True
