@@ -13,6 +13,13 @@ from gdbheap.malloc.chunk_table import MMAPPED_ARENA, Chunk, State
 _TAIL = 256
 _LINKS = frozenset(("next", "fd", "bk", "fd_nextsize", "bk_nextsize", "key"))
 _SHORTEST_TEXT = 4
+# Fields that are no whole words.
+_NARROW = {
+    "num_slots": "unsigned short",
+    "counts": "unsigned short",
+    "binmap": "unsigned int",
+    "n_mmaps": "unsigned int",
+}
 
 
 @dataclass(frozen=True)
@@ -49,27 +56,26 @@ def probable_writer(heap: CheckedHeap, found: Finding) -> Writer:
     return Writer("unknown", None, 0, held, held and f"nothing below it to blame; the field now reads {held}")
 
 
-def recipe(heap: CheckedHeap, found: Finding, writer: Writer) -> tuple[str, ...]:
-    """Return the gdb commands that catch the write in a rerun: the watchpoint, where to set it, and the way back with rr."""
+def recipe(heap: CheckedHeap, found: Finding, writer: Writer) -> tuple[str, str, str]:
+    """Return the gdb commands that catch the write in a rerun: the watchpoint, the breakpoint at which to set it, and the way back with rr."""
     where = found.where
-    word = "unsigned long" if found.field not in ("num_slots", "counts") else "unsigned short"
+    word = next((kind for name, kind in _NARROW.items() if found.field.startswith(name)), "unsigned long")
     watch = f"watch -l *({word} *){where:#x}"
     if found.held is not None:
         watch += f" if *({word} *){where:#x} == {found.held:#x}"
-    lines = [watch]
     mem = found.address + heap.layout.header
     argument = "$rdi" if heap.layout.word == 8 else "*(unsigned int *)($esp + 4)"
     if writer.kind in ("dangling", "double_free") or found.field in _LINKS:
-        lines.append(f"break free if {argument} == {(writer.chunk or found.address) + heap.layout.header:#x}")
+        stop = f"break free if {argument} == {(writer.chunk or found.address) + heap.layout.header:#x}"
     elif writer.kind == "overrun" and writer.chunk is not None:
         chunk = heap.view.chunk_at(writer.chunk)
         high = (0 if chunk is None else chunk.size) - heap.layout.word
         low = high - heap.layout.alignment + 1
-        lines.append(f"break malloc if {argument} >= {max(low, 0):#x} && {argument} <= {high:#x}")
+        stop = f"break malloc if {argument} >= {max(low, 0):#x} && {argument} <= {high:#x}"
     else:
-        lines.append(f"break free if {argument} == {mem:#x}")
-    lines.append(f"rr record PROGRAM; rr replay; continue to the end; watch -l *({word} *){where:#x}; reverse-continue")
-    return tuple(lines)
+        stop = f"break free if {argument} == {mem:#x}"
+    rr = f"rr record PROGRAM; rr replay; continue to the end; watch -l *({word} *){where:#x}; reverse-continue"
+    return watch, stop, rr
 
 
 def _block_below(heap: CheckedHeap, where: int) -> Chunk | None:

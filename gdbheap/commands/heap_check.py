@@ -33,7 +33,9 @@ _COLUMNS = (
     Column("overrun", "count"),
     Column("bytes", "text"),
     Column("detail", "text"),
-    Column("recipe", "text"),
+    Column("watch", "text", "command"),
+    Column("breakpoint", "text", "command"),
+    Column("rr", "text", "command"),
 )
 
 # So many threads are unwound, and so many frames of each, to see whether they are inside malloc.
@@ -136,7 +138,7 @@ def _row(each: Finding, writer: Writer, lines: tuple[str, ...]) -> tuple[Any, ..
         writer.overrun,
         writer.bytes,
         each.detail,
-        "\n".join(lines),
+        *lines,
     )
 
 

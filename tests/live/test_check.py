@@ -74,3 +74,17 @@ def test_a_whole_heap_has_no_fault(name, flags):
     assert answer["faults"] == []
     assert answer["rows"] == []
     assert answer["totals"]["chunks"] > 0
+
+
+@pytest.mark.parametrize("flags", WORDS)
+@pytest.mark.parametrize(
+    ("name", "writer", "overrun"),
+    [("while_consolidating", "overrun", 1), ("unsorted_prev_inuse", "dangling", 0), ("double_linked", "dangling", 0)],
+)
+def test_the_probable_writer_is_told_with_the_commands_that_catch_it(name, writer, overrun, flags, directory):
+    guilty, answer = answers(flags, directory[flags])[name]
+    (row,) = answer["rows"]
+    below = {"while_consolidating": 0x500, "unsorted_prev_inuse": 0x500, "double_linked": 0}[name]
+    assert (row["writer"], row["overrun"], int(row["writer_chunk"], 16)) == (writer, overrun, guilty - below)
+    where, held = row["where"], row["held"]
+    assert row["watch"] == f"watch -l *(unsigned long *){where} if *(unsigned long *){where} == {held}"
