@@ -43,3 +43,13 @@ LSAN_DIFFERS = {
 def test_leaksanitizer_agrees_but_for_what_it_does_not_distinguish():
     _, verdicts = gdbheap_says("leaks")
     assert differences(verdicts, lsan_says("leaks")) == LSAN_DIFFERS
+
+
+def test_leaks_are_given_though_a_chunk_of_the_main_arena_is_written_over():
+    damage = ("up 2", "set var ((unsigned long *)held)[-1] = 0x4141414141414141", "down 2")
+    text, verdicts = gdbheap_says("leaks", get_there=damage)
+    wrong = differences(verdicts, expected(text))
+    # The written-over chunk and what lies before the next sound one are chunks no more: what they hold counts as held.
+    assert wrong.pop("global") == ({"no block"}, {"reachable"})
+    assert not any("definitely" in ours - theirs for ours, theirs in wrong.values())
+    assert "arena-list" not in wrong
