@@ -17,11 +17,12 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
-# The programs of fixtures/programs that the README's blocks are about: "```gdb" the tour's, "```gdb experiments" the other; where each stops.
-STOPS = {"demo": "tbreak look_here", "experiments": "break look"}
+# The programs of fixtures/programs that the README's blocks are about: "```gdb" the tour's, "```gdb experiments" and "```gdb faults" the others;
+# where each stops (the last runs to its end, until it is told how to die).
+STOPS = {"demo": "tbreak look_here", "experiments": "break look", "faults": "info breakpoints"}
 MARK = "\x02answer\x03"
 
-_BLOCK = re.compile(r"^```gdb(?: (experiments))?\n(.*?)^```$", re.M | re.S)
+_BLOCK = re.compile(r"^```gdb(?: (experiments|faults))?\n(.*?)^```$", re.M | re.S)
 _SYSTEM = re.compile(r"glibc (\d+\.\d+), gdb (\d+\.\d+)")
 
 
@@ -47,7 +48,8 @@ def answers(name: str, commands: list[str]) -> list[str]:
             words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=True
         )
         assert not result.stderr, result.stderr
-        return [said.replace(place, "/tmp").lstrip("\n") for said in result.stdout.split(MARK)[1:-1]]
+        told = re.sub(r"(\[Thread debugging|Using host libthread_db).*\n", "", result.stdout)
+        return [said.replace(place, "/tmp").lstrip("\n") for said in told.split(MARK)[1:-1]]
 
 
 def regenerated(readme: str) -> str:

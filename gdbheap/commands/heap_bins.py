@@ -95,7 +95,7 @@ def _bin_lines(view: HeapView, each: Bin, limit: int | None) -> Iterator[Line]:
         else f"{each.min_size:#x}.." + ("" if each.max_size is None else f"{each.max_size:#x}")
     )
     head = f"{each.kind}[{each.index}]"
-    pieces: list[tuple[str, str]] = [(f"state.{each.kind}", f"{head:<14}"), ("", f"{owner:<20}")]
+    pieces: list[tuple[str, str]] = [(f"state.{each.kind}", f"{head:<14}"), ("", f"{owner:<22} ")]
     pieces += [("size", f"{'' if each.kind == 'unsorted' else sizes:<16}"), ("", f"{_count(each):>7}  ")]
     shown = each.chunks[:limit] if limit else each.chunks
     arrow = " → " if each.kind in ("tcache", "fastbin") else " ↔ "

@@ -115,4 +115,7 @@ def test_trimming_a_top_of_the_least_size_moves_the_break_up(compare):
     # the first call, be it for the tcache, gets the heap: its chunk and top_pad, in whole pages
     heap, owned = (0x31000, 0) if shape.tcache_lazy else (0x21000, shape.tcache_size + 16)
     rest = heap - owned - 0x10010 - 32
-    assert compare(8, {}, parse(f"m 0 65536\nm 1 {rest - 8 - 0x8000}\nm 3 {0x8000 - 8}\nk\nt 262144\nk\nm 2 24\n")).end == "exit"
+    assert (
+        compare(8, {}, parse(f"m 0 65536\nm 1 {rest - 8 - 0x8000}\nm 3 {0x8000 - 8}\nk\nt 262144\nk\nm 2 24\n")).end
+        == "exit"
+    )
