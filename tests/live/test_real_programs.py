@@ -8,7 +8,7 @@ import pytest
 from gdb_runs import ask
 from real_programs import PROGRAMS, waiting
 
-COMMANDS = ["heap chunks", "heap bins", "heap arenas"]
+COMMANDS = ["heap chunks", "heap bins", "heap arenas", "heap check"]
 
 
 @pytest.mark.parametrize("name", PROGRAMS)
