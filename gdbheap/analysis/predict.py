@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import platform
+import os
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
@@ -177,7 +177,7 @@ def _kernel(process: Process, layout: Layout, memory: Memory, notes: list[str]) 
 
 def _is_recent() -> bool:
     """Return whether this machine's kernel aligns large mappings (Linux 6.7)."""
-    parts = platform.release().split(".")
+    parts = os.uname().release.split(".")
     return tuple(int(part) for part in parts[:2] if part.isdecimal()) >= (6, 7)
 
 
