@@ -9,8 +9,8 @@ from gdbheap.analysis.finding import Finding, finding
 from gdbheap.errors import MemoryFault
 from gdbheap.lazy import np
 from gdbheap.malloc.chunk_table import IS_MMAPPED, NON_MAIN_ARENA
-from gdbheap.malloc.heap_view import Arena
-from gdbheap.malloc.main_arena import NONCONTIGUOUS, initial_top
+from gdbheap.malloc.heap_view import NONCONTIGUOUS, Arena
+from gdbheap.malloc.main_arena import initial_top
 from gdbheap.process.cstruct import StructValue
 from gdbheap.process.memory import PAGE
 

@@ -5,8 +5,7 @@ from __future__ import annotations
 from gdbheap.analysis.checked_heap import CheckedHeap
 from gdbheap.errors import MemoryFault
 from gdbheap.malloc.chunk_table import FLAG_MASK, IS_MMAPPED, PREV_INUSE, State
-from gdbheap.malloc.heap_view import Arena
-from gdbheap.malloc.main_arena import NONCONTIGUOUS
+from gdbheap.malloc.heap_view import NONCONTIGUOUS, Arena
 from gdbheap.malloc.sizes import tcache_range
 from gdbheap.process.memory import PAGE
 

@@ -3,13 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gdbheap.analysis.explain import NULL_ZONE, Names, explain
-from gdbheap.analysis.fact import Fact
-from gdbheap.analysis.leaks import Held, read_held
-from gdbheap.analysis.owners import holders_of
-from gdbheap.analysis.search import find_words, searched_ranges
 from gdbheap.commands.command import Argument, Command, Target
 from gdbheap.commands.heap_owners import holder_name
 from gdbheap.commands.place_name import place_name
@@ -19,6 +14,11 @@ from gdbheap.malloc.heap_view import HeapView
 from gdbheap.process.process import Process
 from gdbheap.process.touched import touched_spans
 from gdbheap.report.report import Column, Report
+
+if TYPE_CHECKING:
+    # What these bring is kept out of gdb's start: the functions below import it when they are called.
+    from gdbheap.analysis.fact import Fact
+    from gdbheap.analysis.leaks import Held
 
 _COLUMNS = (Column("field", "text", "heading"), Column("value", "text", "address"), Column("meaning", "text"))
 
@@ -31,6 +31,8 @@ _ACCESSES = 3
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Gather the facts; who points to the address comes before the accesses."""
+    from gdbheap.analysis.explain import Names, explain
+
     process, address = target.process, arguments["address"]
     if process.word == 4 and address >= (1 << 64) - (1 << 31):
         address &= (1 << 32) - 1  # a negative number of gdb's, which has 64 bits
@@ -52,6 +54,9 @@ def _heap(target: Target) -> tuple[HeapView | None, tuple[str, ...]]:
 
 def _pointers(target: Target, heap: HeapView | None, address: int) -> Iterator[Fact]:
     """Yield who points to the block that holds the address, or (outside of malloc's blocks) which registers hold it."""
+    from gdbheap.analysis.explain import NULL_ZONE
+    from gdbheap.analysis.fact import Fact
+
     chunk = heap.chunk_at(address) if heap is not None else None
     if heap is None or chunk is None or not (chunk.state is State.IN_USE or chunk.state.is_free):
         # Half of all registers hold a small number.
@@ -69,6 +74,8 @@ def _pointers(target: Target, heap: HeapView | None, address: int) -> Iterator[F
 
 
 def _holders_fact(target: Target, heap: HeapView, chunk: Chunk, address: int) -> Fact:
+    from gdbheap.analysis.fact import Fact
+
     holders = _holders(target, heap, chunk)
     if not holders:
         return Fact(
@@ -79,6 +86,8 @@ def _holders_fact(target: Target, heap: HeapView, chunk: Chunk, address: int) ->
 
 
 def _dangling_fact(target: Target, heap: HeapView, chunk: Chunk) -> Fact:
+    from gdbheap.analysis.fact import Fact
+
     dangling = _dangling(target, heap, chunk)
     if not dangling:
         return Fact("pointers", "none", "nothing that is in use points into it")
@@ -87,6 +96,9 @@ def _dangling_fact(target: Target, heap: HeapView, chunk: Chunk) -> Fact:
 
 def _holders(target: Target, heap: HeapView, chunk: Chunk) -> list[str]:
     """Return the names of those that point into a block in use, as `heap owners` has them."""
+    from gdbheap.analysis.leaks import read_held
+    from gdbheap.analysis.owners import holders_of
+
     held: Held = target.keep("held", lambda progress: read_held(target.process, heap, progress))
     block = held.blocks.find(chunk.address + heap.layout.header)
     return (
@@ -96,6 +108,9 @@ def _holders(target: Target, heap: HeapView, chunk: Chunk) -> list[str]:
 
 def _dangling(target: Target, heap: HeapView, chunk: Chunk) -> list[str]:
     """Return the names of the registers and words in use that point into a free chunk; malloc's own links are none of them."""
+    from gdbheap.analysis.leaks import read_held
+    from gdbheap.analysis.search import find_words, searched_ranges
+
     process = target.process
     low, high = chunk.address + heap.layout.header, chunk.end
     held: Held = target.keep("held", lambda progress: read_held(process, heap, progress))

@@ -7,7 +7,7 @@ from typing import Any
 
 from gdbheap.analysis.usage import Usage, usage_by_arena
 from gdbheap.commands.command import Command, Target
-from gdbheap.malloc.main_arena import NONCONTIGUOUS
+from gdbheap.malloc.heap_view import NONCONTIGUOUS
 from gdbheap.report.report import Column, Report
 
 _COLUMNS = (

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gdbheap.analysis.check import Checked, Examination, check
-from gdbheap.analysis.checked_heap import CheckedHeap
-from gdbheap.analysis.finding import Finding
-from gdbheap.analysis.holders import holders
-from gdbheap.analysis.malloc_abort import MallocAbort, abort_message, explain_abort, message_in_frames
-from gdbheap.analysis.mid_operation import function_inside
 from gdbheap.analysis.naming import arena_name
-from gdbheap.analysis.writer import Writer, probable_writer, recipe
 from gdbheap.commands.command import Argument, Command, Target
 from gdbheap.report.report import ABSENT, Column, Line, Report
+
+if TYPE_CHECKING:
+    # What these bring is kept out of gdb's start: the functions below import it when they are called.
+    from gdbheap.analysis.check import Checked, Examination
+    from gdbheap.analysis.checked_heap import CheckedHeap
+    from gdbheap.analysis.finding import Finding
+    from gdbheap.analysis.malloc_abort import MallocAbort
+    from gdbheap.analysis.writer import Writer
 
 _COLUMNS = (
     Column("address", "address", "address"),
@@ -47,6 +48,10 @@ _SEARCHED = 4
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Check the heap and tell what is wrong with it."""
+    from gdbheap.analysis.check import check
+    from gdbheap.analysis.checked_heap import CheckedHeap
+    from gdbheap.analysis.writer import probable_writer, recipe
+
     view = target.heap()
     found = check(target.process, view, threads_inside(target))
     heap = CheckedHeap(target.process, view)
@@ -74,6 +79,8 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
 
 def threads_inside(target: Target) -> dict[int, str]:
     """Return the threads (by lwp) that are in a call of malloc's which may be changing the heap, and the call's name."""
+    from gdbheap.analysis.mid_operation import function_inside
+
     inside = {}
     for thread in target.process.threads[:_UNWOUND]:
         function = function_inside(target.frames(thread.lwp, _FRAMES))
@@ -84,6 +91,8 @@ def threads_inside(target: Target) -> dict[int, str]:
 
 def abort_of(target: Target, heap: CheckedHeap, findings: Sequence[Finding]) -> MallocAbort | None:
     """Return the abort that the process is dying of, where it is one of malloc's."""
+    from gdbheap.analysis.malloc_abort import abort_message, explain_abort, message_in_frames
+
     frames = target.frames(None, _FRAMES)
     message = abort_message(target.process, heap.layout) or message_in_frames(frames, target.process)
     return explain_abort(heap, message, frames, findings) if message else None
@@ -145,6 +154,8 @@ def _row(each: Finding, writer: Writer, lines: tuple[str, ...]) -> tuple[Any, ..
 def _people(
     target: Target, heap: CheckedHeap, number: int, each: Finding, writer: Writer, lines: tuple[str, ...]
 ) -> Iterator[Line]:
+    from gdbheap.analysis.holders import holders
+
     sure = "may be transient: " if each.transient else ""
     yield Line((("address", f"{each.address:#x}"), ("", "  "), ("fault", f"{sure}{each.message}")))
     yield _indented("what", each.detail)

@@ -6,9 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.analysis.heuristics import HEURISTICS
-from gdbheap.analysis.leak_groups import LeakGroup, group_leaks, tallies
-from gdbheap.analysis.leaks import Held, Leaks, Verdict, find_leaks, read_held
-from gdbheap.analysis.owners import explain_verdict
+from gdbheap.analysis.leaks import Verdict
 from gdbheap.commands.command import Argument, Command, Target
 from gdbheap.commands.heap_owners import HOLDER_COLUMNS, holder_rows
 from gdbheap.errors import UsageError
@@ -18,6 +16,9 @@ from gdbheap.report.report import Column, Line, Report
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from gdbheap.analysis.leak_groups import LeakGroup
+    from gdbheap.analysis.leaks import Held, Leaks
 
 _COLUMNS = (
     Column("kind", heading="", shown=False),
@@ -37,6 +38,9 @@ _DEFAULT = (Verdict.DEFINITELY_LOST, Verdict.POSSIBLY_LOST)
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Group the blocks that pass the filters; with --why, tell why one has its verdict."""
+    from gdbheap.analysis.leak_groups import group_leaks, tallies
+    from gdbheap.analysis.leaks import find_leaks
+
     view = target.heap()
     held = held_blocks(target)
     leaks = find_leaks(target.process, view, held, _heuristics(arguments))
@@ -70,6 +74,8 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
 
 def held_blocks(target: Target) -> Held:
     """Return the pointer graph of this stop: read once, kept until the process runs on."""
+    from gdbheap.analysis.leaks import read_held
+
     view = target.heap()
     held: Held = target.keep("held", lambda progress: read_held(target.process, view, progress))
     return held
@@ -150,6 +156,8 @@ def _summary(counted: Mapping[Verdict, tuple[int, int]]) -> list[Line]:
 
 
 def _why(target: Target, leaks: Leaks, address: int) -> Report:
+    from gdbheap.analysis.owners import explain_verdict
+
     block = leaks.held.blocks.find(address)
     if block is None:
         raise UsageError(f"{address:#x} is in no block in use; `heap chunk {address:#x}` tells what is there")

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gdbheap.analysis.leaks import Held, Leaks, Verdict, find_leaks, read_held
-from gdbheap.analysis.owners import BLOCK, REGISTER, Holder, holders_of, shortest_path
 from gdbheap.commands.command import Argument, Command, Target
 from gdbheap.commands.place_name import place_name
 from gdbheap.errors import UsageError
 from gdbheap.report.report import Column, Line, Report
+
+if TYPE_CHECKING:
+    # What these bring is kept out of gdb's start: the functions below import it when they are called.
+    from gdbheap.analysis.leaks import Held, Leaks
+    from gdbheap.analysis.owners import Holder
 
 HOLDER_COLUMNS = (
     Column("place", "address", "address"),
@@ -23,6 +26,9 @@ HOLDER_COLUMNS = (
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """List the words that point into the block, and the way to it."""
+    from gdbheap.analysis.leaks import Verdict, find_leaks, read_held
+    from gdbheap.analysis.owners import holders_of, shortest_path
+
     view = target.heap()
     held: Held = target.keep("held", lambda progress: read_held(target.process, view, progress))
     address = arguments["address"]
@@ -52,6 +58,8 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
 
 def holder_rows(target: Target, leaks: Leaks, holders: Iterable[Holder]) -> list[tuple[Any, ...]]:
     """Return a row of HOLDER_COLUMNS for each holder."""
+    from gdbheap.analysis.leaks import Verdict
+
     return [
         (
             each.place,
@@ -66,6 +74,8 @@ def holder_rows(target: Target, leaks: Leaks, holders: Iterable[Holder]) -> list
 
 def holder_name(target: Target, held: Held, holder: Holder) -> str:
     """Return what people call the place: symbol + offset, a thread's frame and local, a register, block + offset."""
+    from gdbheap.analysis.owners import BLOCK, REGISTER
+
     if holder.kind == REGISTER or holder.place is None:
         return holder.name
     if holder.kind == BLOCK and holder.block is not None:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gdbheap.analysis.calls import parse_calls
-from gdbheap.analysis.predict import Prediction, predict
 from gdbheap.commands.command import Argument, Command, Target
 from gdbheap.report.report import ABSENT, Column, Line, Report
+
+if TYPE_CHECKING:
+    # What these bring is kept out of gdb's start: the functions below import it when they are called.
+    from gdbheap.analysis.predict import Prediction
 
 _COLUMNS = (
     Column("call", "text", "heading"),
@@ -20,6 +22,9 @@ _COLUMNS = (
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Predict the calls, one row for each."""
+    from gdbheap.analysis.calls import parse_calls
+    from gdbheap.analysis.predict import predict
+
     calls = parse_calls(arguments["ops"], target.evaluate)
     predictions, notes = predict(target.process, target.heap(), target.selected_thread, calls)
     rows = [_row(each) for each in predictions]

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gdbheap.analysis.memory_verdict import FREE, LIVE, MALLOC, MemoryVerdict, judge_memory
+from gdbheap.analysis.memory_verdict import MemoryVerdict
 from gdbheap.analysis.naming import arena_name
-from gdbheap.analysis.other_allocators import other_allocators
-from gdbheap.analysis.residency import ANONYMOUS, TOP, Residency, Top, read_residency
 from gdbheap.commands.command import Command, Target
 from gdbheap.errors import HeapError, NoHeap, NoSymbols, UsageError
 from gdbheap.malloc.heap_view import HeapView
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import ABSENT, Column, Line, Report
+
+if TYPE_CHECKING:
+    # What these bring is kept out of gdb's start: the functions below import it when they are called.
+    from gdbheap.analysis.residency import Residency, Top
 
 _COLUMNS = (
     Column("part", "text", shown=False),
@@ -55,6 +57,10 @@ _TRY = {
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Reconcile the resident size, part by part."""
+    from gdbheap.analysis.memory_verdict import judge_memory
+    from gdbheap.analysis.other_allocators import other_allocators
+    from gdbheap.analysis.residency import read_residency
+
     notes: list[str] = []
     view = _heap(target, notes)
     residency = read_residency(target.process, view)
@@ -107,6 +113,9 @@ def _row(part: Any) -> tuple[Any, ...]:
 
 def _share(residency: Residency) -> str:
     """Return how much of the private memory glibc has, in words."""
+    from gdbheap.analysis.memory_verdict import MALLOC
+    from gdbheap.analysis.residency import ANONYMOUS
+
     of_malloc = residency.resident(*MALLOC)
     whole = of_malloc + residency.resident(ANONYMOUS)
     if not whole:
@@ -150,6 +159,9 @@ def _verdict_lines(residency: Residency, verdict: MemoryVerdict) -> Iterator[Lin
 
 
 def _why(residency: Residency, verdict: MemoryVerdict) -> str:
+    from gdbheap.analysis.memory_verdict import FREE, LIVE, MALLOC
+    from gdbheap.analysis.residency import TOP
+
     of_malloc = residency.resident(*MALLOC)
     live, free = residency.resident(*LIVE), residency.resident(*FREE, TOP)
     if verdict is MemoryVerdict.UNKNOWN:

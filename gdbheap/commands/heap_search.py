@@ -5,16 +5,18 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gdbheap.analysis.roots import Roots, find_roots
-from gdbheap.analysis.search import find_bytes, find_words, searched_ranges
 from gdbheap.commands.command import Argument, Command, Target
 from gdbheap.commands.place_name import place_name
 from gdbheap.errors import HeapError, UsageError
 from gdbheap.malloc.heap_view import HeapView
 from gdbheap.process.touched import touched_spans
 from gdbheap.report.report import ABSENT, Column, Line, Report
+
+if TYPE_CHECKING:
+    # What these bring is kept out of gdb's start: the functions below import it when they are called.
+    from gdbheap.analysis.roots import Roots
 
 # More say nothing new, and each is a row.
 _MOST = 1 << 14
@@ -43,6 +45,8 @@ class _Wanted:
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Search, and say what each hit lies in."""
+    from gdbheap.analysis.search import find_bytes, find_words, searched_ranges
+
     process = target.process
     wanted = _wanted(target, arguments["what"], arguments["width"], process.word)
     ranges = list(touched_spans(process, searched_ranges(process.address_space)))
@@ -108,6 +112,8 @@ def _unescape(text: str) -> bytes:
 
 def _heap(target: Target, notes: list[str]) -> tuple[HeapView | None, Roots]:
     """Return what there is of malloc: a search works without it as well."""
+    from gdbheap.analysis.roots import Roots, find_roots
+
     try:
         view = target.heap()
     except HeapError as error:

@@ -7,11 +7,10 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gdbheap.analysis.address_facts import facts_at, facts_between
 from gdbheap.analysis.annotate import AnnotatedVMA, annotate
-from gdbheap.analysis.explain import PAGE_WORDS
 from gdbheap.commands.command import Argument, Command, Target
 from gdbheap.errors import HeapError, UsageError
 from gdbheap.malloc.heap_view import HeapView
@@ -22,6 +21,10 @@ from gdbheap.process.proc_maps import read_resident
 from gdbheap.process.process import Process
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import Column, Line, Report
+
+if TYPE_CHECKING:
+    # What these bring is kept out of gdb's start: the functions below import it when they are called.
+    pass
 
 ARGUMENT = Argument(
     "ADDRESS|FILTER",
@@ -217,6 +220,8 @@ def _largest(sizes: Mapping[str, int]) -> str:
 
 def _at_address(answer: Answer, address: int, symbol: str) -> Report:
     """Return the row of the mapping that holds the address (none: no row), for people with its neighbours and what is known."""
+    from gdbheap.analysis.explain import PAGE_WORDS
+
     mappings = answer.mappings
     index = bisect_right([each.vma.start for each in mappings], address) - 1
     here = [mappings[index]] if index >= 0 and address in mappings[index].vma else []

@@ -16,6 +16,10 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+# The bit of malloc_state.flags that says that the arena's memory need not be one stretch (NONCONTIGUOUS_BIT).
+NONCONTIGUOUS = 2
+
+
 @dataclass(frozen=True)
 class Fault:
     """A broken invariant, as a value: `message` in the words that malloc would abort with where it has any,

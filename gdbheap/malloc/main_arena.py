@@ -5,7 +5,7 @@ from __future__ import annotations
 from gdbheap.errors import MemoryFault
 from gdbheap.malloc.arena import first_chunk_after
 from gdbheap.malloc.chunk_table import FLAG_MASK, State
-from gdbheap.malloc.heap_view import Fault
+from gdbheap.malloc.heap_view import NONCONTIGUOUS, Fault
 from gdbheap.malloc.layout import Layout
 from gdbheap.malloc.stretch import Mark, Stretch, find_trail, walk_stretch
 from gdbheap.malloc.unclaimed import unclaimed_ranges
@@ -14,7 +14,6 @@ from gdbheap.process.cstruct import StructValue
 from gdbheap.process.memory import PAGE
 from gdbheap.process.process import Process
 
-NONCONTIGUOUS = 2
 # Foreign sbrks and mapped continuations are rare; this many would be a loop.
 _MOST_STRETCHES = 4096
 # Bytes unmapped within the brk heap; each page of them is tried.
