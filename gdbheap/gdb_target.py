@@ -53,7 +53,7 @@ class GdbTarget:
     def layout(self) -> Layout:
         if self._layout is None:
             # What hunts for malloc without symbols is a third of gdbheap: kept out of gdb's start.
-            from gdbheap.malloc.make_layout import make_layout
+            from gdbheap.malloc.locate.make_layout import make_layout
 
             self._layout = make_layout(self.process, self._symbols_of())
         return self._layout
@@ -104,7 +104,7 @@ class GdbTarget:
 
     def abort_message(self) -> str:
         from gdbheap.malloc.abort_message import read_abort_message
-        from gdbheap.malloc.find_libc import find_libcs
+        from gdbheap.malloc.locate.find_libc import find_libcs
 
         try:
             libcs = find_libcs(self.process, self._symbols_of())

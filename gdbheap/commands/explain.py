@@ -17,8 +17,8 @@ from gdbheap.report.report import Column, Report
 
 if TYPE_CHECKING:
     # What these bring is kept out of gdb's start: the functions below import it when they are called.
-    from gdbheap.analysis.fact import Fact
-    from gdbheap.analysis.leaks import Held
+    from gdbheap.analysis.addresses.fact import Fact
+    from gdbheap.analysis.leaks.leaks import Held
 
 _COLUMNS = (Column("field", "text", "heading"), Column("value", "text", "address"), Column("meaning", "text"))
 
@@ -31,7 +31,7 @@ _ACCESSES = 3
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Gather the facts; who points to the address comes before the accesses."""
-    from gdbheap.analysis.explain import Names, explain
+    from gdbheap.analysis.addresses.explain import Names, explain
 
     process, address = target.process, arguments["address"]
     if process.word == 4 and address >= (1 << 64) - (1 << 31):
@@ -54,8 +54,8 @@ def _heap(target: Target) -> tuple[HeapView | None, tuple[str, ...]]:
 
 def _pointers(target: Target, heap: HeapView | None, address: int) -> Iterator[Fact]:
     """Yield who points to the block that holds the address, or (outside of malloc's blocks) which registers hold it."""
-    from gdbheap.analysis.explain import NULL_ZONE
-    from gdbheap.analysis.fact import Fact
+    from gdbheap.analysis.addresses.explain import NULL_ZONE
+    from gdbheap.analysis.addresses.fact import Fact
 
     chunk = heap.chunk_at(address) if heap is not None else None
     if heap is None or chunk is None or not (chunk.state is State.IN_USE or chunk.state.is_free):
@@ -74,7 +74,7 @@ def _pointers(target: Target, heap: HeapView | None, address: int) -> Iterator[F
 
 
 def _holders_fact(target: Target, heap: HeapView, chunk: Chunk, address: int) -> Fact:
-    from gdbheap.analysis.fact import Fact
+    from gdbheap.analysis.addresses.fact import Fact
 
     holders = _holders(target, heap, chunk)
     if not holders:
@@ -86,7 +86,7 @@ def _holders_fact(target: Target, heap: HeapView, chunk: Chunk, address: int) ->
 
 
 def _dangling_fact(target: Target, heap: HeapView, chunk: Chunk) -> Fact:
-    from gdbheap.analysis.fact import Fact
+    from gdbheap.analysis.addresses.fact import Fact
 
     dangling = _dangling(target, heap, chunk)
     if not dangling:
@@ -96,8 +96,8 @@ def _dangling_fact(target: Target, heap: HeapView, chunk: Chunk) -> Fact:
 
 def _holders(target: Target, heap: HeapView, chunk: Chunk) -> list[str]:
     """Return the names of those that point into a block in use, as `heap owners` has them."""
-    from gdbheap.analysis.leaks import read_held
-    from gdbheap.analysis.owners import holders_of
+    from gdbheap.analysis.leaks.leaks import read_held
+    from gdbheap.analysis.leaks.owners import holders_of
 
     held: Held = target.keep("held", lambda progress: read_held(target.process, heap, progress))
     block = held.blocks.find(chunk.address + heap.layout.header)
@@ -108,8 +108,8 @@ def _holders(target: Target, heap: HeapView, chunk: Chunk) -> list[str]:
 
 def _dangling(target: Target, heap: HeapView, chunk: Chunk) -> list[str]:
     """Return the names of the registers and words in use that point into a free chunk; malloc's own links are none of them."""
-    from gdbheap.analysis.leaks import read_held
-    from gdbheap.analysis.search import find_words, searched_ranges
+    from gdbheap.analysis.addresses.search import find_words, searched_ranges
+    from gdbheap.analysis.leaks.leaks import read_held
 
     process = target.process
     low, high = chunk.address + heap.layout.header, chunk.end

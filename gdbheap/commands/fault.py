@@ -29,7 +29,7 @@ _COLUMNS = (
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Explain the selected thread's stop."""
     # Kept out of gdb's start: the recognisers are many, and most sessions never die.
-    from gdbheap.analysis.fault import explain_stop, is_fault
+    from gdbheap.analysis.faults.fault import explain_stop, is_fault
 
     scene, notes = make_scene(target)
     if not is_fault(scene):

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gdbheap.analysis.naming import arena_name
-from gdbheap.analysis.usage import Usage, usage, usage_by_arena
+from gdbheap.analysis.addresses.naming import arena_name
+from gdbheap.analysis.memory_use.usage import Usage, usage, usage_by_arena
 from gdbheap.commands.command import Command, Target
 from gdbheap.malloc.chunk_table import MMAPPED_ARENA
 from gdbheap.malloc.heap_view import HeapView

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gdbheap.analysis.usage import Usage, usage_by_arena
+from gdbheap.analysis.memory_use.usage import Usage, usage_by_arena
 from gdbheap.commands.command import Command, Target
 from gdbheap.malloc.heap_view import NONCONTIGUOUS
 from gdbheap.report.report import Column, Report

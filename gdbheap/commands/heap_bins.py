@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from gdbheap.analysis.naming import arena_name, owner_of
+from gdbheap.analysis.addresses.naming import arena_name, owner_of
 from gdbheap.commands.command import Argument, Command, Target
 from gdbheap.malloc.heap_view import Bin, HeapView
 from gdbheap.report.report import ABSENT, Column, Line, Report

@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from gdbheap.analysis.naming import arena_name
+from gdbheap.analysis.addresses.naming import arena_name
 from gdbheap.commands.command import Argument, Command, Target
 from gdbheap.report.report import ABSENT, Column, Line, Report
 
 if TYPE_CHECKING:
     # What these bring is kept out of gdb's start: the functions below import it when they are called.
-    from gdbheap.analysis.check import Checked, Examination
-    from gdbheap.analysis.checked_heap import CheckedHeap
-    from gdbheap.analysis.finding import Finding
-    from gdbheap.analysis.malloc_abort import MallocAbort
-    from gdbheap.analysis.writer import Writer
+    from gdbheap.analysis.corruption.check import Checked, Examination
+    from gdbheap.analysis.corruption.checked_heap import CheckedHeap
+    from gdbheap.analysis.corruption.finding import Finding
+    from gdbheap.analysis.corruption.malloc_abort import MallocAbort
+    from gdbheap.analysis.corruption.writer import Writer
 
 _COLUMNS = (
     Column("address", "address", "address"),
@@ -48,9 +48,9 @@ _SEARCHED = 4
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Check the heap and tell what is wrong with it."""
-    from gdbheap.analysis.check import check
-    from gdbheap.analysis.checked_heap import CheckedHeap
-    from gdbheap.analysis.writer import probable_writer, recipe
+    from gdbheap.analysis.corruption.check import check
+    from gdbheap.analysis.corruption.checked_heap import CheckedHeap
+    from gdbheap.analysis.corruption.writer import probable_writer, recipe
 
     view = target.heap()
     found = check(target.process, view, threads_inside(target))
@@ -79,7 +79,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
 
 def threads_inside(target: Target) -> dict[int, str]:
     """Return the threads (by lwp) that are in a call of malloc's which may be changing the heap, and the call's name."""
-    from gdbheap.analysis.mid_operation import function_inside
+    from gdbheap.analysis.corruption.mid_operation import function_inside
 
     inside = {}
     for thread in target.process.threads[:_UNWOUND]:
@@ -91,7 +91,7 @@ def threads_inside(target: Target) -> dict[int, str]:
 
 def abort_of(target: Target, heap: CheckedHeap, findings: Sequence[Finding]) -> MallocAbort | None:
     """Return the abort that the process is dying of, where it is one of malloc's."""
-    from gdbheap.analysis.malloc_abort import abort_message, explain_abort, message_in_frames
+    from gdbheap.analysis.corruption.malloc_abort import abort_message, explain_abort, message_in_frames
 
     frames = target.frames(None, _FRAMES)
     message = abort_message(target.process, heap.layout) or message_in_frames(frames, target.process)
@@ -154,7 +154,7 @@ def _row(each: Finding, writer: Writer, lines: tuple[str, ...]) -> tuple[Any, ..
 def _people(
     target: Target, heap: CheckedHeap, number: int, each: Finding, writer: Writer, lines: tuple[str, ...]
 ) -> Iterator[Line]:
-    from gdbheap.analysis.holders import holders
+    from gdbheap.analysis.addresses.holders import holders
 
     sure = "may be transient: " if each.transient else ""
     yield Line((("address", f"{each.address:#x}"), ("", "  "), ("fault", f"{sure}{each.message}")))

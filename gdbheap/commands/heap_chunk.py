@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gdbheap.analysis.naming import arena_name, place_of
-from gdbheap.analysis.preview import preview
+from gdbheap.analysis.addresses.naming import arena_name, place_of
+from gdbheap.analysis.addresses.preview import preview
 from gdbheap.commands.command import Argument, Command, Target
 from gdbheap.errors import MemoryFault, UsageError
 from gdbheap.malloc.chunk_table import FLAG_MASK, IS_MMAPPED, NON_MAIN_ARENA, PREV_INUSE, Chunk, State

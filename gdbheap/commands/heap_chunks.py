@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from gdbheap.analysis.naming import arena_name, flag_letters, place_at
-from gdbheap.analysis.preview import preview
-from gdbheap.analysis.usage import usage, usage_by_arena
+from gdbheap.analysis.addresses.naming import arena_name, flag_letters, place_at
+from gdbheap.analysis.addresses.preview import preview
+from gdbheap.analysis.memory_use.usage import usage, usage_by_arena
 from gdbheap.commands.command import Argument, Command, Target
 from gdbheap.errors import UsageError
 from gdbheap.lazy import np

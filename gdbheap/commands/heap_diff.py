@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gdbheap.analysis.snapshot import GroupDifference, GroupSurvivors, Snapshot, compare, survivors
+from gdbheap.analysis.snapshots.snapshot import GroupDifference, GroupSurvivors, Snapshot, compare, survivors
 from gdbheap.commands.command import Argument, Command, Target
 from gdbheap.commands.snapshot_store import load
 from gdbheap.errors import UsageError

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from gdbheap.analysis.heuristics import HEURISTICS
-from gdbheap.analysis.leaks import Verdict
+from gdbheap.analysis.leaks.heuristics import HEURISTICS
+from gdbheap.analysis.leaks.leaks import Verdict
 from gdbheap.commands.command import Argument, Command, Target
 from gdbheap.commands.heap_owners import HOLDER_COLUMNS, holder_rows
 from gdbheap.errors import UsageError
@@ -17,8 +17,8 @@ from gdbheap.report.report import Column, Line, Report
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from gdbheap.analysis.leak_groups import LeakGroup
-    from gdbheap.analysis.leaks import Held, Leaks
+    from gdbheap.analysis.leaks.groups import LeakGroup
+    from gdbheap.analysis.leaks.leaks import Held, Leaks
 
 _COLUMNS = (
     Column("kind", heading="", shown=False),
@@ -38,8 +38,8 @@ _DEFAULT = (Verdict.DEFINITELY_LOST, Verdict.POSSIBLY_LOST)
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Group the blocks that pass the filters; with --why, tell why one has its verdict."""
-    from gdbheap.analysis.leak_groups import group_leaks, tallies
-    from gdbheap.analysis.leaks import find_leaks
+    from gdbheap.analysis.leaks.groups import group_leaks, tallies
+    from gdbheap.analysis.leaks.leaks import find_leaks
 
     view = target.heap()
     held = held_blocks(target)
@@ -74,7 +74,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
 
 def held_blocks(target: Target) -> Held:
     """Return the pointer graph of this stop: read once, kept until the process runs on."""
-    from gdbheap.analysis.leaks import read_held
+    from gdbheap.analysis.leaks.leaks import read_held
 
     view = target.heap()
     held: Held = target.keep("held", lambda progress: read_held(target.process, view, progress))
@@ -156,7 +156,7 @@ def _summary(counted: Mapping[Verdict, tuple[int, int]]) -> list[Line]:
 
 
 def _why(target: Target, leaks: Leaks, address: int) -> Report:
-    from gdbheap.analysis.owners import explain_verdict
+    from gdbheap.analysis.leaks.owners import explain_verdict
 
     block = leaks.held.blocks.find(address)
     if block is None:

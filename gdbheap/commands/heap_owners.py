@@ -12,8 +12,8 @@ from gdbheap.report.report import Column, Line, Report
 
 if TYPE_CHECKING:
     # What these bring is kept out of gdb's start: the functions below import it when they are called.
-    from gdbheap.analysis.leaks import Held, Leaks
-    from gdbheap.analysis.owners import Holder
+    from gdbheap.analysis.leaks.leaks import Held, Leaks
+    from gdbheap.analysis.leaks.owners import Holder
 
 HOLDER_COLUMNS = (
     Column("place", "address", "address"),
@@ -26,8 +26,8 @@ HOLDER_COLUMNS = (
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """List the words that point into the block, and the way to it."""
-    from gdbheap.analysis.leaks import Verdict, find_leaks, read_held
-    from gdbheap.analysis.owners import holders_of, shortest_path
+    from gdbheap.analysis.leaks.leaks import Verdict, find_leaks, read_held
+    from gdbheap.analysis.leaks.owners import holders_of, shortest_path
 
     view = target.heap()
     held: Held = target.keep("held", lambda progress: read_held(target.process, view, progress))
@@ -58,7 +58,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
 
 def holder_rows(target: Target, leaks: Leaks, holders: Iterable[Holder]) -> list[tuple[Any, ...]]:
     """Return a row of HOLDER_COLUMNS for each holder."""
-    from gdbheap.analysis.leaks import Verdict
+    from gdbheap.analysis.leaks.leaks import Verdict
 
     return [
         (
@@ -74,7 +74,7 @@ def holder_rows(target: Target, leaks: Leaks, holders: Iterable[Holder]) -> list
 
 def holder_name(target: Target, held: Held, holder: Holder) -> str:
     """Return what people call the place: symbol + offset, a thread's frame and local, a register, block + offset."""
-    from gdbheap.analysis.owners import BLOCK, REGISTER
+    from gdbheap.analysis.leaks.owners import BLOCK, REGISTER
 
     if holder.kind == REGISTER or holder.place is None:
         return holder.name

@@ -10,7 +10,7 @@ from gdbheap.report.report import ABSENT, Column, Line, Report
 
 if TYPE_CHECKING:
     # What these bring is kept out of gdb's start: the functions below import it when they are called.
-    from gdbheap.analysis.predict import Prediction
+    from gdbheap.analysis.prediction.predict import Prediction
 
 _COLUMNS = (
     Column("call", "text", "heading"),
@@ -22,8 +22,8 @@ _COLUMNS = (
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Predict the calls, one row for each."""
-    from gdbheap.analysis.calls import parse_calls
-    from gdbheap.analysis.predict import predict
+    from gdbheap.analysis.prediction.calls import parse_calls
+    from gdbheap.analysis.prediction.predict import predict
 
     calls = parse_calls(arguments["ops"], target.evaluate)
     predictions, notes = predict(target.process, target.heap(), target.selected_thread, calls)

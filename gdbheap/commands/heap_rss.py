@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from gdbheap.analysis.memory_verdict import MemoryVerdict
-from gdbheap.analysis.naming import arena_name
+from gdbheap.analysis.addresses.naming import arena_name
+from gdbheap.analysis.memory_use.memory_verdict import MemoryVerdict
 from gdbheap.commands.command import Command, Target
 from gdbheap.errors import HeapError, NoHeap, NoSymbols, UsageError
 from gdbheap.malloc.heap_view import HeapView
@@ -15,7 +15,7 @@ from gdbheap.report.report import ABSENT, Column, Line, Report
 
 if TYPE_CHECKING:
     # What these bring is kept out of gdb's start: the functions below import it when they are called.
-    from gdbheap.analysis.residency import Residency, Top
+    from gdbheap.analysis.memory_use.residency import Residency, Top
 
 _COLUMNS = (
     Column("part", "text", shown=False),
@@ -57,9 +57,9 @@ _TRY = {
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Reconcile the resident size, part by part."""
-    from gdbheap.analysis.memory_verdict import judge_memory
-    from gdbheap.analysis.other_allocators import other_allocators
-    from gdbheap.analysis.residency import read_residency
+    from gdbheap.analysis.memory_use.memory_verdict import judge_memory
+    from gdbheap.analysis.memory_use.other_allocators import other_allocators
+    from gdbheap.analysis.memory_use.residency import read_residency
 
     notes: list[str] = []
     view = _heap(target, notes)
@@ -113,8 +113,8 @@ def _row(part: Any) -> tuple[Any, ...]:
 
 def _share(residency: Residency) -> str:
     """Return how much of the private memory glibc has, in words."""
-    from gdbheap.analysis.memory_verdict import MALLOC
-    from gdbheap.analysis.residency import ANONYMOUS
+    from gdbheap.analysis.memory_use.memory_verdict import MALLOC
+    from gdbheap.analysis.memory_use.residency import ANONYMOUS
 
     of_malloc = residency.resident(*MALLOC)
     whole = of_malloc + residency.resident(ANONYMOUS)
@@ -159,8 +159,8 @@ def _verdict_lines(residency: Residency, verdict: MemoryVerdict) -> Iterator[Lin
 
 
 def _why(residency: Residency, verdict: MemoryVerdict) -> str:
-    from gdbheap.analysis.memory_verdict import FREE, LIVE, MALLOC
-    from gdbheap.analysis.residency import TOP
+    from gdbheap.analysis.memory_use.memory_verdict import FREE, LIVE, MALLOC
+    from gdbheap.analysis.memory_use.residency import TOP
 
     of_malloc = residency.resident(*MALLOC)
     live, free = residency.resident(*LIVE), residency.resident(*FREE, TOP)

@@ -16,7 +16,7 @@ from gdbheap.report.report import ABSENT, Column, Line, Report
 
 if TYPE_CHECKING:
     # What these bring is kept out of gdb's start: the functions below import it when they are called.
-    from gdbheap.analysis.roots import Roots
+    from gdbheap.analysis.leaks.roots import Roots
 
 # More say nothing new, and each is a row.
 _MOST = 1 << 14
@@ -45,7 +45,7 @@ class _Wanted:
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Search, and say what each hit lies in."""
-    from gdbheap.analysis.search import find_bytes, find_words, searched_ranges
+    from gdbheap.analysis.addresses.search import find_bytes, find_words, searched_ranges
 
     process = target.process
     wanted = _wanted(target, arguments["what"], arguments["width"], process.word)
@@ -112,7 +112,7 @@ def _unescape(text: str) -> bytes:
 
 def _heap(target: Target, notes: list[str]) -> tuple[HeapView | None, Roots]:
     """Return what there is of malloc: a search works without it as well."""
-    from gdbheap.analysis.roots import Roots, find_roots
+    from gdbheap.analysis.leaks.roots import Roots, find_roots
 
     try:
         view = target.heap()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from gdbheap.analysis.usage import SizeClass, size_classes
+from gdbheap.analysis.memory_use.usage import SizeClass, size_classes
 from gdbheap.commands.command import Argument, Command, Target
 from gdbheap.report.report import Column, Line, Report
 

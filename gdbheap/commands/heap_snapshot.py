@@ -7,8 +7,8 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from gdbheap.analysis.snapshot import take_snapshot
-from gdbheap.analysis.snapshot_file import write_snapshot
+from gdbheap.analysis.snapshots.snapshot import take_snapshot
+from gdbheap.analysis.snapshots.snapshot_file import write_snapshot
 from gdbheap.commands.command import Argument, Command, Target
 from gdbheap.commands.snapshot_store import directory, path_of
 from gdbheap.errors import UsageError

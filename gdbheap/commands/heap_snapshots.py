@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gdbheap.analysis.snapshot_file import read_facts
+from gdbheap.analysis.snapshots.snapshot_file import read_facts
 from gdbheap.commands.command import Command, Target
 from gdbheap.commands.snapshot_store import named_snapshots, path_of
 from gdbheap.errors import HeapError

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gdbheap.analysis.naming import flag_letters, place_of
+from gdbheap.analysis.addresses.naming import flag_letters, place_of
 from gdbheap.commands.command import Argument, Command, Target
 from gdbheap.errors import MemoryFault, UsageError
 from gdbheap.malloc.chunk_table import Chunk, State

@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from gdbheap.analysis.annotate import annotate
-from gdbheap.analysis.memory_layout import Sums, find_areas, sum_by_sharing, total, user_end
+from gdbheap.analysis.addresses.annotate import annotate
+from gdbheap.analysis.addresses.memory_layout import Sums, find_areas, sum_by_sharing, total, user_end
 from gdbheap.commands.command import Command, Target
 from gdbheap.commands.mm_drawing import Drawing
 from gdbheap.errors import HeapError

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from gdbheap.analysis.memory_layout import HEAP, KERNEL, MAPPINGS, PROGRAM, STACK, Area
+from gdbheap.analysis.addresses.memory_layout import HEAP, KERNEL, MAPPINGS, PROGRAM, STACK, Area
 from gdbheap.process.mm import MM, UNLIMITED
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import Line

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gdbheap.analysis.roots import STACK, Roots
+from gdbheap.analysis.leaks.roots import STACK, Roots
 from gdbheap.commands.command import Target
 
 

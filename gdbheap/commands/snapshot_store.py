@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import re
 
-from gdbheap.analysis.snapshot import Snapshot
-from gdbheap.analysis.snapshot_file import read_snapshot
+from gdbheap.analysis.snapshots.snapshot import Snapshot
+from gdbheap.analysis.snapshots.snapshot_file import read_snapshot
 from gdbheap.errors import HeapError, UsageError
 
 SUFFIX = ".heap"

@@ -9,8 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from gdbheap.analysis.address_facts import facts_at, facts_between
-from gdbheap.analysis.annotate import AnnotatedVMA, annotate
+from gdbheap.analysis.addresses.address_facts import facts_at, facts_between
+from gdbheap.analysis.addresses.annotate import AnnotatedVMA, annotate
 from gdbheap.commands.command import Argument, Command, Target
 from gdbheap.errors import HeapError, UsageError
 from gdbheap.malloc.heap_view import HeapView
@@ -220,7 +220,7 @@ def _largest(sizes: Mapping[str, int]) -> str:
 
 def _at_address(answer: Answer, address: int, symbol: str) -> Report:
     """Return the row of the mapping that holds the address (none: no row), for people with its neighbours and what is known."""
-    from gdbheap.analysis.explain import PAGE_WORDS
+    from gdbheap.analysis.addresses.explain import PAGE_WORDS
 
     mappings = answer.mappings
     index = bisect_right([each.vma.start for each in mappings], address) - 1

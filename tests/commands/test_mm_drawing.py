@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gdbheap.analysis.annotate import Part
-from gdbheap.analysis.memory_layout import HEAP, KERNEL, MAPPINGS, PROGRAM, STACK, Area
+from gdbheap.analysis.addresses.annotate import Part
+from gdbheap.analysis.addresses.memory_layout import HEAP, KERNEL, MAPPINGS, PROGRAM, STACK, Area
 from gdbheap.commands.mm_drawing import Drawing
 from gdbheap.process.mm import MM, UNLIMITED
 

@@ -17,7 +17,7 @@ from gdbheap import gdb_process
 from gdbheap.elf.debug_file import DebugFiles
 from gdbheap.elf.debug_search import DebugSearch
 from gdbheap.errors import HeapError
-from gdbheap.malloc.make_layout import make_layout
+from gdbheap.malloc.locate.make_layout import make_layout
 from gdbheap.process.symbols import ModuleSymbols
 
 process = gdb_process.gather()

@@ -15,7 +15,7 @@ sys.path.append(str(Path(__file__).parents[1] / "model"))
 from before import libc_version
 from traces import FLAVOURS, Builder
 
-from gdbheap.analysis.calls import FUNCTIONS
+from gdbheap.analysis.prediction.calls import FUNCTIONS
 from gdbheap.model.trace import RETURNS_BLOCK, Operation, unparse
 from gdbheap.model.traits import traits
 

@@ -6,8 +6,8 @@ import random
 
 import pytest
 
-from gdbheap.malloc import builtin_structs as built_in
 from gdbheap.malloc.layout import Layout, Located, ThreadMalloc
+from gdbheap.malloc.locate import builtin_structs as built_in
 from gdbheap.malloc.read_heap import read_heap
 from gdbheap.model.image import Image, image, new_process
 from gdbheap.model.process import Process as Model

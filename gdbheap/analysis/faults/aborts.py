@@ -5,12 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from gdbheap.analysis.check import check
-from gdbheap.analysis.checked_heap import CheckedHeap
+from gdbheap.analysis.corruption.check import check
+from gdbheap.analysis.corruption.checked_heap import CheckedHeap
+from gdbheap.analysis.corruption.malloc_abort import MallocAbort, explain_abort
+from gdbheap.analysis.corruption.mid_operation import function_inside
 from gdbheap.analysis.faults.exceptions import thrown
 from gdbheap.analysis.faults.verdict import CERTAIN, LIKELY, Scene, Verdict
-from gdbheap.analysis.malloc_abort import MallocAbort, explain_abort
-from gdbheap.analysis.mid_operation import function_inside
 from gdbheap.process.frame import Frame
 
 SIGABRT = 6

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from gdbheap.analysis.addresses.naming import place_of
 from gdbheap.analysis.faults.operand import Instruction, MemoryOperand
-from gdbheap.analysis.naming import place_of
 from gdbheap.errors import MemoryFault
 from gdbheap.malloc.chunk_table import Chunk
 from gdbheap.malloc.heap_view import HeapView

@@ -1,0 +1,133 @@
+"""What a read, a write and an execute at an address would do: the model of the address space, asked about a stopped process."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+
+from gdbheap.analysis.addresses.mapping_names import SHARED_ANONYMOUS, SHARED_FILE, sharing_of
+from gdbheap.errors import HeapError
+from gdbheap.model.mappings import EXECUTE, READ, WRITE, File, Limits, Mapping, Mappings
+from gdbheap.model.touch import ANONYMOUS, FILE, SIGBUS, SIGSEGV, ZERO, Outcome, Pages, allows
+from gdbheap.process.address_space import VMA
+from gdbheap.process.mapped_file import may_be_regular_file, open_mapped_file
+from gdbheap.process.memory import PAGE
+from gdbheap.process.mm import UNLIMITED, read_mm
+from gdbheap.process.pages import PageState
+from gdbheap.process.process import Process
+
+NAMES = {READ: "read", WRITE: "write", EXECUTE: "execute"}
+
+# What `Access.result` is where the access goes through, and where it cannot be told.
+ALLOWED = "allowed"
+UNKNOWN = "unknown"
+
+_CODES = {(SIGSEGV, 1): "SEGV_MAPERR", (SIGSEGV, 2): "SEGV_ACCERR", (SIGBUS, 2): "BUS_ADRERR"}
+# The kernel's default limit of the main stack (_STK_LIM), for where the process's own is not known.
+_USUAL_STACK = 8 << 20
+_NO_END = 1 << 62
+_MODELLED = {PageState.ZERO: ZERO, PageState.ANONYMOUS: ANONYMOUS, PageState.FILE: FILE}
+_VSYSCALL_ENTRIES = (0x000, 0x400, 0x800)
+
+
+@dataclass(frozen=True)
+class Access:
+    """`name` is "read", "write" or "execute"; `result` ALLOWED, UNKNOWN or the signal ("SIGSEGV SEGV_ACCERR"); `meaning` what the kernel does."""
+
+    name: str
+    result: str
+    meaning: str
+
+
+def accesses(process: Process, address: int, page: PageState | None) -> tuple[Access, ...]:
+    """Return what each of the three would do; `page` is what the address's page is (None: not known)."""
+    return tuple(Access(NAMES[access], *_result(process, address, access, page)) for access in (READ, WRITE, EXECUTE))
+
+
+def _result(process: Process, address: int, access: int, page: PageState | None) -> tuple[str, str]:
+    beyond = _beyond(process, address, access)
+    if beyond is not None:
+        return beyond
+    vma = process.address_space.find(address)
+    if vma is None:
+        return _words(_touch(process, address, access, None))
+    if access == READ and vma.executable and not vma.readable:
+        return UNKNOWN, "execute-only memory: x86 can read it unless a protection key forbids that"
+    if page is PageState.GUARD:
+        return "SIGSEGV SEGV_MAPERR", "a guard page (MADV_GUARD_INSTALL) refuses every access"
+    if not allows(_mapping(process, vma), access):
+        return _words(_touch(process, address, access, page))
+    if page is PageState.SWAPPED:
+        return ALLOWED, "the page is read back from swap"
+    if vma.path.startswith("[v") or (vma.path.startswith("/dev/") and not may_be_regular_file(vma)):
+        return ALLOWED, "the permissions allow it; what comes is up to the kernel or the device behind it"
+    result, meaning = _words(_touch(process, address, access, page))
+    if vma.shared is None and vma.is_file and access == WRITE:
+        return result, "a write to the file's page, or to a private copy: a core does not tell which"
+    if page is None and result == ALLOWED:
+        return result, f"if the page is not there yet: {meaning}"
+    return result, meaning
+
+
+def _beyond(process: Process, address: int, access: int) -> tuple[str, str] | None:
+    """Answer for what is no address of the process's at all."""
+    if process.word == 4:
+        return (UNKNOWN, "a 32-bit process cannot name it") if address >= 1 << 32 else None
+    if 1 << 47 <= address < (1 << 64) - (1 << 47):
+        return "SIGSEGV SI_KERNEL", "a general protection fault: the signal tells no address (si_addr is 0)"
+    vma = process.address_space.find(address)
+    if vma is not None and vma.path == "[vsyscall]":
+        if access == EXECUTE and address - vma.start in _VSYSCALL_ENTRIES:
+            return ALLOWED, "the kernel emulates the old system call at this entry"
+        if not (access == READ and vma.readable):
+            return "SIGSEGV SEGV_MAPERR", "the vsyscall page may only be called at its three entries"
+        return ALLOWED, "the kernel's page"
+    if address >= 1 << 63:
+        return "SIGSEGV SEGV_MAPERR", "the kernel's half of the address space is closed to programs"
+    return None
+
+
+def _touch(process: Process, address: int, access: int, page: PageState | None) -> Outcome:
+    """Ask the model, given the mappings on both sides and what is known of the page."""
+    space = process.address_space
+    below, above = space.around(address)
+    here = space.find(address)
+    near = [_mapping(process, vma) for vma in (below, here, above) if vma is not None and not vma.start >> 63]
+    pages = Pages(Mappings(Limits(mmap_base=0, stack=_stack_limit(process)), mappings=near))
+    if page in _MODELLED:
+        pages.present[address & -PAGE] = _MODELLED[page]
+    return pages.touch(address, access)
+
+
+def _words(outcome: Outcome) -> tuple[str, str]:
+    if not outcome.signal:
+        return ALLOWED, outcome.step
+    code = _CODES[outcome.signal, outcome.code]
+    return f"{outcome.signal} {code}", outcome.step
+
+
+def _mapping(process: Process, vma: VMA) -> Mapping:
+    sharing = sharing_of(vma, process.address_space.source)
+    shared = sharing in (SHARED_ANONYMOUS, SHARED_FILE)
+    access = READ * vma.readable | WRITE * vma.writable | EXECUTE * vma.executable
+    file = File(vma.path, _file_size(process, vma)) if vma.is_file or shared else None
+    return Mapping(vma.start, vma.end, access, shared, file, vma.offset, grows_down=vma.path == "[stack]")
+
+
+def _file_size(process: Process, vma: VMA) -> int:
+    """Return the size of the mapped file in bytes; where it cannot be told, as if it had no end."""
+    if process.kind != "live" or process.pid is None or not may_be_regular_file(vma):
+        return _NO_END
+    file = open_mapped_file(process.pid, vma)
+    if file is None:
+        return _NO_END
+    with file:
+        return os.fstat(file.fileno()).st_size
+
+
+def _stack_limit(process: Process) -> int:
+    try:
+        limit = read_mm(process).stack_limit
+    except HeapError:
+        limit = None
+    return _USUAL_STACK if limit is None else _NO_END if limit == UNLIMITED else limit

@@ -1,0 +1,235 @@
+"""Which chunk malloc died of: its checks look before anything is changed, so that the check can be made again on every candidate."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+from gdbheap.analysis.corruption.check_links import head_slot
+from gdbheap.analysis.corruption.checked_heap import CheckedHeap
+from gdbheap.analysis.corruption.finding import Finding
+from gdbheap.analysis.corruption.free_check import Verdict, arena_of, what_free_says
+from gdbheap.errors import MemoryFault
+from gdbheap.lazy import np
+from gdbheap.malloc.chunk_table import FLAG_MASK, State
+from gdbheap.malloc.heap_view import Bin
+from gdbheap.malloc.links import demangle
+from gdbheap.process.frame import Frame, is_of_libc
+from gdbheap.process.gather import gather_words
+
+# Names that malloc's functions give to chunks, and to what the user has.
+_CHUNKS = ("p", "oldp", "victim", "nextchunk", "chunk")
+_MEMS = ("mem", "oldmem", "ptr", "e", "tmp")
+# Frames from the abort outwards that are malloc's, and how much of their stack is looked through.
+_MOST_FRAMES = 16
+_MOST_STACK = 4096
+
+# What the findings that explain a text are about: a pattern of their message, or of their field. For texts that malloc says of a
+# chunk in a list, and not of the pointer that it was given.
+_RELATED = (
+    (r"unaligned tcache|in tcache", r"tcache", r"next|entries.*"),
+    (r"unsorted", r"unsorted|corrupted size vs", r"(fd|bk)$"),
+    (r"double-linked list \(not small\)|nextsize", r"not small", r".*_nextsize"),
+    (r"double-linked list|double linked list|smallbin", r"linked list", r"(fd|bk)$"),
+    (r"corrupted size vs. prev_size", r"prev_size|prev|invalid (old )?size", r"prev_size|size"),
+    (r"fastbin|\(fast\)|malloc_consolidate", r"fast|prev", r"fd|fastbinsY.*"),
+    (r"top|break adjusted", r"top|break", r"brk"),
+    (r"chunk_main_arena|arena_for_chunk", r"arena", r"-"),
+    (r"bit != 0", r"binmap", r"-"),
+)
+
+
+@dataclass(frozen=True)
+class Subject:
+    """`chunk` failed the check; `pointer` is what the caller passed (None: nothing, or not known); `how` they were found; `evidence`
+    the check in numbers."""
+
+    chunk: int | None
+    pointer: int | None
+    how: str
+    evidence: str
+
+
+def find_subject(heap: CheckedHeap, text: str, frames: Sequence[Frame], findings: Sequence[Finding]) -> Subject | None:
+    """Return the chunk that `text` (an abort text, or an asserted expression) is about; None where nothing fits it."""
+    passed = _passed(heap, text, frames)
+    broken = _handed_out_before(heap, text) or _by_findings(heap, text, findings)
+    if passed is not None and _says_of_the_pointer(text):
+        return passed
+    if broken is not None:
+        return Subject(broken.chunk, passed.pointer if passed else broken.pointer, broken.how, broken.evidence)
+    return passed or _by_place(heap, text)
+
+
+def _is_named(text: str, message: str) -> bool:
+    """Whether a message, which may be "A or B" where glibcs differ, names the text. (Some texts have an "or" themselves.)"""
+    return message == text or message.startswith(f"{text} or ") or message.endswith(f" or {text}")
+
+
+def _says_of_the_pointer(text: str) -> bool:
+    """Whether the check is one of the chunk that was passed to free or realloc, not of one met in a list."""
+    return text.startswith(("free(): invalid", "double free", "munmap", "mremap", "realloc()")) or text in (
+        "free(): double free detected in tcache 2",
+        "corrupted size vs. prev_size while consolidating",
+    )
+
+
+def _passed(heap: CheckedHeap, text: str, frames: Sequence[Frame]) -> Subject | None:
+    """Return the first value in the frames' arguments, registers and stack for which free (or realloc) dies with this text."""
+    fallback = None
+    for chunk, how in _candidates(heap, frames):
+        verdict = _verdict(heap, text, chunk)
+        if verdict is None or not _is_named(text, verdict[0]):
+            continue
+        subject = Subject(chunk, chunk + heap.layout.header, how, verdict[1])
+        if heap.table.row_of(chunk) is not None or "argument" in how:
+            return subject
+        if fallback is None and heap.view.chunk_at(chunk) is not None:
+            fallback = subject
+    return fallback
+
+
+def _verdict(heap: CheckedHeap, text: str, chunk: int) -> Verdict | None:
+    """Return what the call that says such texts says of the chunk."""
+    if text.startswith("realloc()"):
+        return _what_realloc_says(heap, chunk)
+    verdict = what_free_says(heap, chunk)
+    if verdict is not None and text.startswith("mremap_chunk") and verdict[0].startswith("munmap_chunk"):
+        return text, verdict[1]
+    return verdict
+
+
+def _what_realloc_says(heap: CheckedHeap, chunk: int) -> Verdict | None:
+    """Mirrors __libc_realloc and _int_realloc."""
+    layout = heap.layout
+    if (chunk + layout.header) % layout.alignment:
+        return "realloc(): invalid pointer", f"{chunk + layout.header:#x} is not a multiple of {layout.alignment}"
+    try:
+        raw = heap.words.read(chunk + layout.word)
+        size = raw & ~FLAG_MASK
+        if size == 0 and heap.texts.newest < (2, 42):
+            return "realloc(): invalid pointer", "size is 0"
+        arena = arena_of(heap, chunk)
+        if arena is None:
+            return None
+        if raw <= layout.header or size >= arena.system_mem:
+            return "realloc(): invalid old size", f"size field is {raw:#x}"
+        behind = heap.words.read(chunk + size + layout.word)
+    except (MemoryFault, OverflowError):
+        return None
+    if behind <= layout.header or behind & ~FLAG_MASK >= arena.system_mem:
+        return "realloc(): invalid next size", f"the header behind, at {chunk + size:#x}, has size field {behind:#x}"
+    return None
+
+
+def _candidates(heap: CheckedHeap, frames: Sequence[Frame]) -> Iterator[tuple[int, str]]:
+    """Yield (chunk address, where it was found): the surest first. A value may be a chunk's address or a mem."""
+    header = heap.layout.header
+    ours = list(frames[:_MOST_FRAMES])
+    outside = next((index for index, frame in enumerate(ours) if frame.function and not is_of_libc(frame)), len(ours))
+    inner = ours[:outside]
+    for frame in inner:
+        for name, value in frame.arguments.items():
+            if name in _MEMS:
+                yield value - header, f"the argument {name} of {frame.function}"
+            elif name in _CHUNKS:
+                yield value, f"the argument {name} of {frame.function}"
+    seen: set[int] = set()
+    for frame in ours[: outside + 1]:
+        for name, value in frame.registers.items():
+            if value not in seen and value > header:
+                seen.add(value)
+                where = f"register {name} of frame {frame.level}{f' {frame.function}' if frame.function else ''}"
+                yield value - header, where
+                yield value, where
+    yield from _on_the_stack(heap, inner, seen)
+
+
+def _on_the_stack(heap: CheckedHeap, frames: Sequence[Frame], seen: set[int]) -> Iterator[tuple[int, str]]:
+    if not frames:
+        return
+    # The frames next to the caller's are those that had the pointer; what lies further in is printing and aborting.
+    end = max(frame.stack_pointer for frame in frames) + 128
+    start = max(frames[0].stack_pointer, end - _MOST_STACK)
+    try:
+        words = heap.words.read_many(start, (end - start) // heap.layout.word)
+    except MemoryFault:
+        return
+    for index, value in enumerate(words):
+        if value not in seen and heap.view.chunk_at(value) is not None:
+            seen.add(value)
+            where = f"the stack of the dying call, at {start + index * heap.layout.word:#x}"
+            yield value - heap.layout.header, where
+            yield value, where
+
+
+def _handed_out_before(heap: CheckedHeap, text: str) -> Subject | None:
+    """A misaligned head of a list: the link came from the block that was handed out before, where it still stands."""
+    if not re.search(r"malloc\(\): unaligned (tcache|fastbin) chunk detected( [23])?$", text):
+        return None
+    for each in heap.view.bins:
+        if each.kind in ("tcache", "fastbin") and each.fault is not None and not each.chunks:
+            chunk = _last_taken(heap, each)
+            if chunk is not None:
+                how = "its first word is still the link that became the head of the list"
+                return Subject(chunk, None, how, each.fault.detail)
+    return None
+
+
+def _last_taken(heap: CheckedHeap, each: Bin) -> int | None:
+    """Return the block in use, of the list's size, whose first word leads to where the list's head leads."""
+    table, header = heap.table, heap.layout.header
+    try:
+        head = heap.words.read(head_slot(heap, each))
+    except MemoryFault:
+        return None
+    rows = np.flatnonzero((table.state == State.IN_USE) & (table.size == np.uint64(each.min_size)))
+    links = gather_words(heap.process.memory, heap.layout.word, table.address[rows] + np.uint64(header))[:, 0]
+    for address, stored in zip(table.address[rows].tolist(), links.tolist()):
+        if stored and demangle(address + header, stored, heap.layout) == head:
+            return int(address)
+    return None
+
+
+def _by_findings(heap: CheckedHeap, text: str, findings: Sequence[Finding]) -> Subject | None:
+    """Return the subject of the finding that explains the text: one in the same words, else one about the same thing."""
+    exact = [each for each in findings if _is_named(text, each.message)]
+    related = []
+    for pattern, message, field in _RELATED:
+        if re.search(pattern, text):
+            related = [each for each in findings if re.search(message, each.message) or re.match(field, each.field)]
+            break
+    for each in (*exact, *related, *(findings[:1] if len(findings) == 1 else ())):
+        if "not small" in text and "(!prev)" in each.message:
+            # unlink_chunk has taken the chunk out of its list before it looks at the nextsize links: no list has it now.
+            row = heap.table.row_at(each.address - 1)
+            if row is not None:
+                return Subject(int(heap.table.address[row]), None, "it is free, and in no list any more", each.detail)
+        below = heap.table.row_at(each.address - 1)
+        if "next size" in text and below is not None:
+            # The broken header is the one behind the block that was passed.
+            chunk = int(heap.table.address[below])
+            verdict = _verdict(heap, text, chunk)
+            if verdict is not None and _is_named(text, verdict[0]):
+                return Subject(chunk, chunk + heap.layout.header, "the header behind it is broken", verdict[1])
+        pointer = each.address + heap.layout.header if _says_of_the_pointer(text) else None
+        return Subject(each.address, pointer, "`heap check` finds it broken", each.detail)
+    return None
+
+
+def _by_place(heap: CheckedHeap, text: str) -> Subject | None:
+    """Return the subject that needs no search: top, or the first of the only fastbin."""
+    if text == "double free or corruption (top)" and len(heap.view.arenas) == 1:
+        top = heap.view.arenas[0].top
+        return Subject(top, top + heap.layout.header, "it is top of the only arena", "the chunk is top")
+    if text == "double free or corruption (fasttop)":
+        heads = [each.chunks[0] for each in heap.view.bins if each.kind == "fastbin" and each.chunks]
+        if len(heads) == 1:
+            return Subject(
+                heads[0],
+                heads[0] + heap.layout.header,
+                "it is the first of the only fastbin",
+                "it is the first of its fastbin",
+            )
+    return None

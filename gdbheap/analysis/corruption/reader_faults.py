@@ -1,0 +1,117 @@
+"""What the reader of the heap found broken on its way, as Findings: which field it was, what it must hold, which call trips over it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gdbheap.analysis.corruption.check_arenas import break_adjusted, is_past_brk
+from gdbheap.analysis.corruption.check_links import check_links
+from gdbheap.analysis.corruption.checked_heap import CheckedHeap
+from gdbheap.analysis.corruption.finding import Finding, finding
+from gdbheap.analysis.corruption.free_check import what_free_says
+from gdbheap.errors import MemoryFault
+from gdbheap.malloc.chunk_table import FLAG_MASK
+from gdbheap.malloc.heap_view import Fault
+from gdbheap.malloc.read_heap import IN_TWO_LISTS, LEAVES_HEAP
+from gdbheap.malloc.stretch import INVALID_SIZE
+
+# The text that dies of a wrong size, and the call, by the kind of list that the chunk is in.
+_WHEN_LISTED = {
+    "unsorted": ("malloc(): invalid size (unsorted)", "the next malloc that sorts the unsorted bin"),
+    "fastbin": ("malloc(): memory corruption (fast)", "the malloc that takes it; a large malloc or free before"),
+    "small": ("corrupted size vs. prev_size", "the free of a neighbour"),
+    "large": ("corrupted size vs. prev_size", "the free of a neighbour, or the malloc that takes it"),
+}
+
+
+def told_by_the_reader(heap: CheckedHeap) -> Iterator[Finding]:
+    """Yield a Finding for each of the view's faults; those of free lists are looked at again, link by link."""
+    of_lists = {id(each.fault) for each in heap.view.bins if each.fault is not None}
+    for fault in heap.view.faults:
+        if id(fault) in of_lists or fault.message in (LEAVES_HEAP, IN_TWO_LISTS):
+            continue
+        if fault.message == INVALID_SIZE:
+            yield _invalid_size(heap, fault)
+        elif any(fault.address == arena.top for arena in heap.view.arenas):
+            yield _top(heap, fault)
+        else:
+            yield _plain(fault)
+    yield from check_links(heap)
+
+
+def _invalid_size(heap: CheckedHeap, fault: Fault) -> Finding:
+    """A size field from which no walk can go on."""
+    word = heap.layout.word
+    where = fault.address + word
+    arena = _arena_at(heap, fault.address)
+    try:
+        held = heap.words.read(where)
+    except MemoryFault:
+        held = 0
+    row = heap.table.row_of(fault.address)
+    gap = heap.table[row] if row is not None else None
+    expected = "the size of a chunk: a multiple of the alignment, within the heap"
+    if gap is not None:
+        expected += f" ({gap.size:#x} bytes on, the chunks go on)"
+    before = heap.table.row_at(fault.address - 1)
+    suspects = () if before is None else (int(heap.table.address[before]),)
+    if gap is not None and held & ~FLAG_MASK > gap.size:
+        suspects = ()  # it led over headers that are whole: its own size is the wrong one
+    message, call = _size_words(heap, fault.address, suspects)
+    return finding(fault.address, message, "size", where, held, expected, call, arena, None, suspects, fault.detail)
+
+
+def _size_words(heap: CheckedHeap, address: int, suspects: tuple[int, ...]) -> tuple[str, str]:
+    """Return the text that a chunk of an impossible size makes malloc die with, and in which calls."""
+    below = heap.view.place_of(suspects[0]) if suspects else None
+    place = heap.view.place_of(address)
+    if place is not None and place.bin.kind != "tcache":
+        text, call = _WHEN_LISTED[place.bin.kind]
+        return heap.texts.choose(text, otherwise=INVALID_SIZE), call
+    if place is not None:
+        return "chunk of the wrong size in a tcache list", "a free of the block, once malloc has handed it out"
+    says = what_free_says(heap, address)
+    parts = [f'free of this block: "{says[0]}"' if says else "free of this block takes it for one of another size"]
+    message = says[0] if says else INVALID_SIZE
+    if below is not None and below.bin.kind == "unsorted":
+        message = heap.texts.choose("malloc(): invalid next size (unsorted)", otherwise=message)
+        parts.insert(0, "the next malloc that sorts the unsorted bin")
+    elif suspects:
+        neighbour = what_free_says(heap, suspects[0])
+        if neighbour is not None:
+            parts.append(f'free of the block below: "{neighbour[0]}" (unless a tcache takes it)')
+    return message, "; ".join(parts)
+
+
+def _top(heap: CheckedHeap, fault: Fault) -> Finding:
+    arena = next(each for each in heap.view.arenas if each.top == fault.address)
+    word = heap.layout.word
+    message = heap.texts.choose("malloc(): corrupted top size", otherwise="top has a wrong size")
+    call = "the next malloc that no free chunk serves"
+    try:
+        held = heap.words.read(arena.top + word)
+    except MemoryFault:
+        where = arena.address + heap.layout.malloc_state.offset("top")
+        expected = "the address of the last chunk of the heap"
+        return finding(
+            arena.address, fault.message, "top", where, arena.top, expected, call, arena.index, why=fault.detail
+        )
+    end = arena.top + (held & ~FLAG_MASK)
+    if end - arena.top <= arena.system_mem and is_past_brk(heap, arena, end):
+        return break_adjusted(heap, arena, end)
+    if end - arena.top <= arena.system_mem:
+        message = "top has a wrong size"
+        call = "the next malloc that top cannot serve: the assertion on old_top in sysmalloc"
+    expected = f"at most system_mem, {arena.system_mem:#x}, and such that top ends where the heap does"
+    return finding(arena.top, message, "size", arena.top + word, held, expected, call, arena.index, why=fault.detail)
+
+
+def _plain(fault: Fault) -> Finding:
+    return Finding(fault.address, fault.message, fault.detail, "", fault.address)
+
+
+def _arena_at(heap: CheckedHeap, address: int) -> int | None:
+    for arena in heap.view.arenas:
+        if any(region.start <= address < region.end for region in arena.regions):
+            return arena.index
+    return None

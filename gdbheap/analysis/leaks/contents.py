@@ -1,0 +1,102 @@
+"""What a block is, told by its first bytes: an object of a C++ class, text, or a shape of words."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gdbheap.analysis.leaks.blocks import Blocks
+from gdbheap.lazy import np
+from gdbheap.process.address_space import AddressSpace
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+SymbolAt = Callable[[int], str]
+
+# As many different first words are looked up; the rest keep their shape alone.
+_MOST_SYMBOLS = 4096
+_SHORTEST_TEXT = 4
+_SMALL = 1 << 16
+_VTABLE = re.compile(r"(?:vtable|construction vtable) for (?P<name>.+?)(?:\+\d+)? in [^ ]*")
+_SYMBOL = re.compile(r"(?P<name>.+?)(?:\+\d+)? in [^ ]*")
+
+# The kinds of a word, and what each is called in a shape.
+_NUMBER, _ZERO, _BLOCK, _STATIC, _OTHER, _DATA = range(6)
+_WORDS = ("number", "0", "block pointer", "static pointer", "pointer", "data")
+
+
+@dataclass(frozen=True)
+class Contents:
+    """What each of some blocks is: `names[kind[i]]`."""
+
+    kind: NDArray[np.int32]
+    names: tuple[str, ...]
+
+
+def describe(
+    blocks: Blocks, head: NDArray[np.uint64], chosen: NDArray[np.intp], space: AddressSpace, symbol_at: SymbolAt
+) -> Contents:
+    """Return what the `chosen` blocks are; `head` has the first words of every block."""
+    first = head[chosen]
+    words = first[:, :2].astype(np.uint64)
+    kinds = _word_kinds(words, blocks, space)
+    kind = (kinds[:, 0] * len(_WORDS) + kinds[:, 1]).astype(np.int32)
+    names = [_shape(one, two) for one in range(len(_WORDS)) for two in range(len(_WORDS))]
+    text = _is_text(first) & np.isin(kinds[:, 0], (_NUMBER, _DATA))
+    kind[text] = len(names)
+    names.append("text")
+    static = np.flatnonzero((kinds[:, 0] == _STATIC) & ~text)
+    values, places, counts = np.unique(words[static, 0], return_inverse=True, return_counts=True)
+    numbers = kind[static]
+    for index in np.argsort(-counts, kind="stable")[:_MOST_SYMBOLS].tolist():
+        name = _object_name(symbol_at(int(values[index])))
+        if name:
+            numbers[places == index] = len(names)
+            names.append(name)
+    kind[static] = numbers
+    return Contents(kind, tuple(names))
+
+
+def _shape(one: int, two: int) -> str:
+    return "zeros" if (one, two) == (_ZERO, _ZERO) else f"[{_WORDS[one]}, {_WORDS[two]}]"
+
+
+def _object_name(symbol: str) -> str:
+    """Return the class whose vtable the symbol is, or what the block's first word points to; "" where there is no symbol."""
+    vtable = _VTABLE.fullmatch(symbol)
+    if vtable is not None:
+        return vtable["name"]
+    other = _SYMBOL.fullmatch(symbol)
+    return f"[&{other['name']}, ...]" if other is not None else ""
+
+
+def _word_kinds(words: NDArray[np.uint64], blocks: Blocks, space: AddressSpace) -> NDArray[np.int32]:
+    """Return the kind of each word: what it points to, if anything."""
+    start = np.array([vma.start for vma in space], np.uint64)
+    end = np.array([vma.end for vma in space], np.uint64)
+    static = np.array([vma.is_file for vma in space], np.bool_)
+    kinds = np.full(words.shape, _DATA, np.int32)
+    kinds[words < np.uint64(_SMALL)] = _NUMBER
+    kinds[words == np.uint64(0)] = _ZERO
+    if len(start):
+        vma = np.searchsorted(start, words, side="right") - 1
+        mapped = (vma >= 0) & (words < end[vma])
+        kinds[mapped] = np.where(static[vma[mapped]], _STATIC, _OTHER)
+    if len(blocks):
+        block = np.searchsorted(blocks.start, words, side="right") - 1
+        kinds[(block >= 0) & (words < blocks.end[block])] = _BLOCK
+    return kinds
+
+
+def _is_text(head: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Return which heads begin with printable ASCII, to the end or to a zero or the end of a line."""
+    octets = np.ascontiguousarray(head).view(np.uint8).reshape(len(head), -1)
+    graphic = (octets >= 0x20) & (octets < 0x7F)
+    whole = graphic.all(axis=1)
+    length = np.where(whole, octets.shape[1], np.argmin(graphic, axis=1))
+    last = octets[np.arange(len(octets)), np.minimum(length, octets.shape[1] - 1)]
+    text: NDArray[np.bool_] = (length >= _SHORTEST_TEXT) & (whole | np.isin(last, (0, 9, 10, 13)))
+    return text

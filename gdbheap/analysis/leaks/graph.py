@@ -1,0 +1,177 @@
+"""The pointer graph: every aligned word, of the live blocks and of the roots, that points into a live block.
+
+Memory goes through one small buffer, once; what is kept is the edges and the first bytes of each block.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gdbheap.analysis.leaks.blocks import Blocks
+from gdbheap.lazy import np
+from gdbheap.process.memory import Memory, readable_pieces
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_BUFFER = 1 << 20
+# The bytes of each block that are kept.
+HEAD = 16
+
+Progress = Callable[[int], None]
+
+
+@dataclass(frozen=True)
+class Pointers:
+    """Words that point into blocks: where each lies (`place`, an address), the `target` block's index, and the `offset` in that block
+    (0: its start; held to 32 bits)."""
+
+    place: NDArray[np.uint64]
+    target: NDArray[np.int32]
+    offset: NDArray[np.uint32]
+
+    def __len__(self) -> int:
+        return len(self.place)
+
+
+@dataclass(frozen=True)
+class Graph:
+    """Edges from block to block (`source`, `target`, `offset`, in order of the source), and the `head` of each block.
+
+    `head` has the first 16 bytes of each block as words. `unread` is how many bytes of blocks could not be read.
+    """
+
+    source: NDArray[np.int32]
+    target: NDArray[np.int32]
+    offset: NDArray[np.uint32]
+    head: NDArray[np.uint64]
+    unread: int
+
+
+class PointerFilter:
+    """Finds the words that point into blocks. One for each scan: it holds the working space."""
+
+    def __init__(self, blocks: Blocks, word: int) -> None:
+        self._blocks = blocks
+        self.type = np.dtype(np.uint64 if word == 8 else np.uint32)
+        self.word = word
+        low = int(blocks.start[0]) if len(blocks) else 0
+        high = int(blocks.end.max()) if len(blocks) else 0
+        self._low = self.type.type(low)
+        self._span = self.type.type(high - low)
+        self._distance = np.empty(_BUFFER // word, self.type)
+        self._inside = np.empty(_BUFFER // word, np.bool_)
+
+    def find(self, words: NDArray[np.uint64]) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.uint64]]:
+        """Return (position among the words, target block, offset in it) of each word that points into a block."""
+        count = len(words)
+        # Below `low` the difference wraps round, so one comparison serves both ends.
+        distance = np.subtract(words, self._low, out=self._distance[:count])
+        position = np.flatnonzero(np.less(distance, self._span, out=self._inside[:count]))
+        value = words[position].astype(np.uint64, copy=False)
+        target = np.searchsorted(self._blocks.start, value, side="right") - 1
+        offset = value - self._blocks.start[target]
+        hit = value < self._blocks.end[target]
+        if hit.all():
+            return position, target, offset
+        return position[hit], target[hit], offset[hit]
+
+
+def read_graph(memory: Memory, blocks: Blocks, word: int, progress: Progress | None = None) -> Graph:
+    """Read all blocks once. `progress` is called with each address reached, once per MiB."""
+    finder = PointerFilter(blocks, word)
+    head = np.zeros((len(blocks), HEAD // word), finder.type)
+    found = _Found()
+    unread = 0
+    for start, end in blocks.ranges():
+        reached = start
+        for address, data in readable_pieces(memory, start, end, _BUFFER):
+            words = np.frombuffer(data, finder.type, len(data) // word)
+            position, target, offset = finder.find(words)
+            place = np.uint64(address) + position.astype(np.uint64) * np.uint64(word)
+            # Only the blocks that reach into this piece can be the words' own: a small search instead of a large one.
+            here = np.searchsorted(blocks.start, np.array([address, address + len(data)], np.uint64))
+            first, last = max(int(here[0]) - 1, 0), int(here[1])
+            source = first - 1 + np.searchsorted(blocks.start[first:last], place, side="right")
+            alive = place < blocks.end[source]
+            if not alive.all():
+                source, target, offset = source[alive], target[alive], offset[alive]
+            found.add(source, target, offset)
+            _take_heads(blocks, head, slice(int(here[0]), last), address, words, word)
+            unread += address - reached
+            reached = address + len(data)
+            if progress:
+                progress(address)
+        unread += end - reached
+    return Graph(*found.columns(), head, unread)
+
+
+def read_heads(memory: Memory, blocks: Blocks, word: int, progress: Progress | None = None) -> NDArray[np.uint64]:
+    """Return the first 16 bytes of each block as words (zeros where they cannot be read), without looking for pointers."""
+    kind = np.dtype(np.uint64 if word == 8 else np.uint32)
+    head = np.zeros((len(blocks), HEAD // word), kind)
+    for start, end in blocks.ranges():
+        for address, data in readable_pieces(memory, start, end, _BUFFER):
+            words = np.frombuffer(data, kind, len(data) // word)
+            here = np.searchsorted(blocks.start, np.array([address, address + len(data)], np.uint64))
+            _take_heads(blocks, head, slice(int(here[0]), int(here[1])), address, words, word)
+            if progress:
+                progress(address)
+    return head
+
+
+def read_pointers(
+    memory: Memory, blocks: Blocks, word: int, ranges: Iterable[tuple[int, int]], progress: Progress | None = None
+) -> tuple[Pointers, int]:
+    """Return the words in these ranges that point into blocks, in order of address, and how many bytes could not be read."""
+    finder = PointerFilter(blocks, word)
+    places: list[NDArray[np.uint64]] = [np.empty(0, np.uint64)]
+    found = _Found()
+    unread = 0
+    for start, end in ranges:
+        reached = start = -(-start // word) * word
+        for address, data in readable_pieces(memory, start, end, _BUFFER):
+            words = np.frombuffer(data, finder.type, len(data) // word)
+            position, target, offset = finder.find(words)
+            places.append(np.uint64(address) + position.astype(np.uint64) * np.uint64(word))
+            found.add(position, target, offset)
+            unread += address - reached
+            reached = address + len(data)
+            if progress:
+                progress(address)
+        unread += max(end - reached, 0)
+    _, target32, offset32 = found.columns()
+    return Pointers(np.concatenate(places), target32, offset32), unread
+
+
+class _Found:
+    """Pieces of edges, to be joined at the end."""
+
+    def __init__(self) -> None:
+        self._pieces: list[tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.uint32]]] = []
+
+    def add(self, source: NDArray[np.intp], target: NDArray[np.intp], offset: NDArray[np.uint64]) -> None:
+        if len(source):
+            held = np.minimum(offset, np.uint64(0xFFFF_FFFF)).astype(np.uint32)
+            self._pieces.append((source.astype(np.int32), target.astype(np.int32), held))
+
+    def columns(self) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.uint32]]:
+        if not self._pieces:
+            return np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.uint32)
+        source, target, offset = zip(*self._pieces)
+        return np.concatenate(source), np.concatenate(target), np.concatenate(offset)
+
+
+def _take_heads(
+    blocks: Blocks, head: NDArray[np.uint64], here: slice, address: int, words: NDArray[np.uint64], word: int
+) -> None:
+    """Keep the first words of the blocks `here`, which begin among these words."""
+    index = ((blocks.start[here] - np.uint64(address)) // np.uint64(word)).astype(np.intp)
+    for column in range(head.shape[1]):
+        within = index + column < len(words)
+        if within.all():
+            head[here, column] = words[index + column]
+        else:
+            head[here, column][within] = words[(index + column)[within]]

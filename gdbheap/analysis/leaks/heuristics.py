@@ -1,0 +1,140 @@
+"""Interior pointers that are as good as a pointer to the start, by what compilers and libraries do: memcheck's --leak-check-heuristics."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gdbheap.analysis.leaks.blocks import Blocks
+from gdbheap.errors import MemoryFault
+from gdbheap.lazy import np
+from gdbheap.malloc.layout import Layout
+from gdbheap.process.process import Process
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Words = NDArray[np.uint64]
+
+STDSTRING = "stdstring"
+LENGTH64 = "length64"
+NEWARRAY = "newarray"
+MULTIPLE_INHERITANCE = "multipleinheritance"
+HEURISTICS = (STDSTRING, LENGTH64, NEWARRAY, MULTIPLE_INHERITANCE)
+
+_PAGE = 4096
+# How far into a vtable a function is looked for among zeros (memcheck looks at 20 entries as well).
+_MOST_ENTRIES = 20
+
+
+@dataclass(frozen=True)
+class InteriorPointers:
+    """Pointers to the `offset` (not 0) within the `target` blocks."""
+
+    target: NDArray[np.int32]
+    offset: NDArray[np.uint32]
+
+
+def accept(
+    process: Process, layout: Layout, blocks: Blocks, head: Words, pointers: InteriorPointers, chosen: Sequence[str]
+) -> NDArray[np.bool_]:
+    """Return which of the pointers one of the `chosen` heuristics takes for a pointer to the block's start."""
+    target, offset = pointers.target, pointers.offset.astype(np.uint64)
+    sizes = _Sizes(layout, blocks, target)
+    first = head[target, 0].astype(np.uint64)
+    word = np.uint64(layout.word)
+    accepted = np.zeros(len(target), np.bool_)
+    if STDSTRING in chosen:
+        accepted |= (offset == 3 * word) & _is_old_string(layout, head[target], sizes)
+    if LENGTH64 in chosen:
+        length = first if layout.word == 8 else first | head[target, 1].astype(np.uint64) << np.uint64(32)
+        accepted |= (offset == np.uint64(8)) & (length > 0) & sizes.could_be(length, np.uint64(8))
+    if NEWARRAY in chosen:
+        accepted |= (offset == word) & _is_counted_array(first, word, sizes)
+    if MULTIPLE_INHERITANCE in chosen:
+        vtables = _Vtables(process)
+        place = blocks.start[target] + offset
+        for index in np.flatnonzero(~accepted & (offset % word == 0) & vtables.maybe(first)).tolist():
+            accepted[index] = vtables.is_vtable(int(first[index])) and vtables.is_vtable_at(int(place[index]))
+    return accepted
+
+
+class _Sizes:
+    """What may have been asked for, for each target: malloc keeps the chunk's size alone."""
+
+    def __init__(self, layout: Layout, blocks: Blocks, target: NDArray[np.int32]) -> None:
+        self.usable = blocks.end[target] - blocks.start[target]
+        # A chunk of the smallest size may have been asked for with less; an mmapped one is rounded up to a page.
+        smallest = blocks.size[target] <= np.uint64(layout.min_size)
+        mapped = blocks.size[target] % np.uint64(_PAGE) < np.uint64(2 * layout.header)
+        self.slack = np.where(smallest, self.usable, np.where(mapped, np.uint64(_PAGE), np.uint64(layout.alignment)))
+
+    def could_be(self, content: Words, extra: np.uint64) -> NDArray[np.bool_]:
+        """Return where a request of content + extra bytes leads to just this chunk."""
+        room = self.usable - np.minimum(extra, self.usable)
+        fits: NDArray[np.bool_] = (content <= room) & (room - np.minimum(content, room) < self.slack)
+        return fits
+
+
+def _is_old_string(layout: Layout, head: Words, sizes: _Sizes) -> NDArray[np.bool_]:
+    """std::string before C++11: length, capacity and reference count lie before the characters (_Rep of basic_string.h)."""
+    length, capacity = head[:, 0].astype(np.uint64), head[:, 1].astype(np.uint64)
+    could_be = sizes.could_be(capacity, np.uint64(3 * layout.word + 1))
+    old_string: NDArray[np.bool_] = (length <= capacity) & could_be
+    return old_string
+
+
+def _is_counted_array(count: Words, word: np.uint64, sizes: _Sizes) -> NDArray[np.bool_]:
+    """new T[n] for a T with a destructor: n lies before the elements (the Itanium C++ ABI's array cookie)."""
+    room = sizes.usable - word
+    some = (count > 0) & (count <= room)
+    divisor = np.where(some, count, np.uint64(1))
+    array: NDArray[np.bool_] = some & sizes.could_be(room // divisor * divisor, word)
+    return array
+
+
+class _Vtables:
+    """Tells vtables: words in a module's read-only data (or data yet to be made so) at which functions are named."""
+
+    def __init__(self, process: Process) -> None:
+        self._process = process
+        held = [vma for vma in process.address_space if vma.is_file and vma.readable]
+        self._start = np.array([vma.start for vma in held], np.uint64)
+        self._end = np.array([vma.end for vma in held], np.uint64)
+        self._known: dict[int, bool] = {}
+
+    def maybe(self, words: Words) -> NDArray[np.bool_]:
+        """Return which words point into a mapped file."""
+        if not len(self._start):
+            return np.zeros(len(words), np.bool_)
+        index = np.searchsorted(self._start, words, side="right") - 1
+        inside: NDArray[np.bool_] = (index >= 0) & (words < self._end[index])
+        return inside
+
+    def is_vtable_at(self, place: int) -> bool:
+        """Whether the word at `place` is a pointer to a vtable."""
+        try:
+            return self.is_vtable(self._process.words.read(place))
+        except MemoryFault:
+            return False
+
+    def is_vtable(self, address: int) -> bool:
+        """Whether functions, and perhaps zeros before them (pure virtual ones), are named at the address."""
+        if address not in self._known:
+            self._known[address] = self._names_functions(address)
+        return self._known[address]
+
+    def _names_functions(self, address: int) -> bool:
+        words, space = self._process.words, self._process.address_space
+        if address % words.size or space.find(address) is None:
+            return False
+        for entry in range(_MOST_ENTRIES):
+            try:
+                function = words.read(address + entry * words.size)
+            except MemoryFault:
+                return False
+            if function:
+                vma = space.find(function)
+                return vma is not None and vma.executable
+        return False

@@ -1,0 +1,165 @@
+"""Leaks: which blocks nothing leads to any more, in Valgrind's words and by its rules."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gdbheap.analysis.leaks.blocks import Blocks, live_blocks
+from gdbheap.analysis.leaks.graph import Graph, Pointers, Progress, read_graph, read_pointers
+from gdbheap.analysis.leaks.heuristics import HEURISTICS, InteriorPointers, accept
+from gdbheap.analysis.leaks.reach import UNSEEN, Adjacency, find_heads, spread
+from gdbheap.analysis.leaks.roots import Roots, find_roots
+from gdbheap.lazy import np
+from gdbheap.malloc.heap_view import HeapView
+from gdbheap.process.process import Process
+from gdbheap.process.touched import touched_spans
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+Accept = Callable[[InteriorPointers], "NDArray[np.bool_]"]
+
+
+class Verdict(enum.IntEnum):
+    """What is known of a block. `label` is the published name.
+
+    UNDECIDED: nothing that could be read leads to it, but not all could be read.
+    """
+
+    DEFINITELY_LOST = 0
+    INDIRECTLY_LOST = 1
+    POSSIBLY_LOST = 2
+    STILL_REACHABLE = 3
+    UNDECIDED = 4
+
+    @property
+    def label(self) -> str:
+        """The name in text and JSON: "definitely_lost", ..."""
+        return self.name.lower()
+
+
+@dataclass(frozen=True)
+class Held:
+    """All live blocks, who points at whom, and from where in the roots: the common ground of leaks, owners and search.
+
+    `from_roots` are the words of root ranges, `registers` (index in roots.registers, target, offset) those of registers.
+    `unread` is how many bytes of roots could not be read. `blind`: what could not be read may hold pointers (it is missing from a core;
+    what a live process does not let us read holds none: guard pages).
+    """
+
+    blocks: Blocks
+    graph: Graph
+    roots: Roots
+    from_roots: Pointers
+    registers: tuple[tuple[int, int, int], ...]
+    unread: int
+    blind: bool
+
+
+@dataclass(frozen=True)
+class Leaks:
+    """A verdict for each block. `head` is, for a lost block, the definitely lost block that it hangs on (itself, if it is one), else -1.
+
+    `by_heuristic` marks the blocks that are still reachable only because a heuristic took an interior pointer for one to the start.
+    """
+
+    held: Held
+    verdict: NDArray[np.uint8]
+    head: NDArray[np.int32]
+    by_heuristic: NDArray[np.bool_]
+
+
+def read_held(process: Process, view: HeapView, progress: Progress | None = None) -> Held:
+    """Read all live blocks and all roots, once."""
+    blocks = live_blocks(view)
+    roots = find_roots(process, view)
+    word = view.layout.word
+    graph = read_graph(process.memory, blocks, word, progress)
+    spans = touched_spans(process, ((each.start, each.end) for each in roots.ranges))
+    from_roots, unread = read_pointers(process.memory, blocks, word, spans, progress)
+    registers = []
+    for index, register in enumerate(roots.registers):
+        target = blocks.find(register.value)
+        if target is not None:
+            registers.append((index, target, register.value - int(blocks.start[target])))
+    blind = process.kind == "core" and bool(unread or graph.unread)
+    return Held(blocks, graph, roots, from_roots, tuple(registers), unread, blind)
+
+
+def find_leaks(process: Process, view: HeapView, held: Held, heuristics: Sequence[str] = HEURISTICS) -> Leaks:
+    """Return every block's verdict."""
+
+    def accepted(pointers: InteriorPointers) -> NDArray[np.bool_]:
+        return accept(process, view.layout, held.blocks, held.graph.head, pointers, heuristics)
+
+    return judge(held, accepted)
+
+
+def judge(held: Held, accepted: Accept) -> Leaks:
+    """Return every block's verdict; `accepted` says which interior pointers are as good as one to the start.
+
+    A block is still reachable if a chain of pointers to starts leads to it from a root, possibly lost if only a chain with an interior
+    pointer in it does. Of the others, those that no other lost block leads to are definitely lost, and the rest hangs on them.
+    """
+    count = len(held.blocks)
+    graph = held.graph
+    target = np.concatenate((held.from_roots.target, np.array([each[1] for each in held.registers], np.int32)))
+    offset = np.concatenate(
+        (held.from_roots.offset, np.array([min(each[2], 0xFFFF_FFFF) for each in held.registers], np.uint32))
+    )
+    owner = np.full(count, UNSEEN, np.int32)
+    _reach(Adjacency(count, *_edges(graph, graph.offset == 0)), target[offset == 0], owner)
+    direct = owner != UNSEEN
+    _reach_by_heuristic(held, target, offset, owner, accepted)
+    reachable = owner != UNSEEN
+    everything = Adjacency(count, graph.source, graph.target)
+    beyond = graph.target[reachable[graph.source] & ~reachable[graph.target]]
+    _reach(everything, np.concatenate((target, beyond)), owner)
+    lost = owner == UNSEEN
+    owner[~lost] = count
+    among = lost[graph.source] & lost[graph.target]
+    find_heads(everything, graph.source[among], graph.target[among], owner)
+    verdict = np.full(count, Verdict.INDIRECTLY_LOST, np.uint8)
+    verdict[owner == np.arange(count, dtype=np.int32)] = Verdict.DEFINITELY_LOST
+    if held.blind:
+        verdict[:] = Verdict.UNDECIDED
+    verdict[~lost] = Verdict.POSSIBLY_LOST
+    verdict[reachable] = Verdict.STILL_REACHABLE
+    owner[~lost] = -1
+    return Leaks(held, verdict, owner, reachable & ~direct)
+
+
+def _edges(graph: Graph, chosen: NDArray[np.bool_]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+    return graph.source[chosen], graph.target[chosen]
+
+
+def _reach(graph: Adjacency, seeds: NDArray[np.int32], owner: NDArray[np.int32]) -> None:
+    """Mark (with owner 0) all that can be reached from the seeds, themselves included."""
+    # (np.unique would sort or hash a million seeds; a mark for each block is far cheaper.)
+    marked = np.zeros(len(owner), np.bool_)
+    marked[seeds] = True
+    fresh = np.flatnonzero(marked & (owner == UNSEEN)).astype(np.int32)
+    owner[fresh] = 0
+    spread(graph, fresh, owner)
+
+
+def _reach_by_heuristic(
+    held: Held, target: NDArray[np.int32], offset: NDArray[np.uint32], owner: NDArray[np.int32], accepted: Accept
+) -> None:
+    """Go on, over interior pointers that a heuristic accepts, to what no chain of pointers to starts has reached."""
+    graph = held.graph
+    open_roots = (owner[target] == UNSEEN) & (offset != 0)
+    open_edges = (owner[graph.target] == UNSEEN) & (graph.offset != 0)
+    if not (open_roots.any() or open_edges.any()):
+        return
+    seeds = target[open_roots]
+    seeds = seeds[accepted(InteriorPointers(seeds, offset[open_roots]))]
+    good = (owner[graph.target] == UNSEEN) & (graph.offset == 0)
+    places = np.flatnonzero(open_edges)
+    good[places[accepted(InteriorPointers(graph.target[places], graph.offset[places]))]] = True
+    source, onward = _edges(graph, good)
+    from_reached = owner[source] != UNSEEN
+    _reach(Adjacency(len(owner), source, onward), np.concatenate((seeds, onward[from_reached])), owner)

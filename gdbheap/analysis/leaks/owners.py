@@ -1,0 +1,164 @@
+"""Owners: who points at a block, the shortest way to it from a root, and why it is lost or not."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gdbheap.analysis.leaks.leaks import Held, Leaks, Verdict
+from gdbheap.analysis.leaks.reach import Adjacency
+from gdbheap.analysis.leaks.roots import STACK
+from gdbheap.lazy import np
+from gdbheap.malloc.heap_view import HeapView
+from gdbheap.process.memory import readable_pieces
+from gdbheap.process.process import Process
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+REGISTER = "register"
+BLOCK = "block"
+
+
+@dataclass(frozen=True)
+class Holder:
+    """A word that points into a block, `offset` bytes from its start.
+
+    `kind` is REGISTER, BLOCK or that of a root range; `place` the word's address (None: a register). `block` is the index of the block
+    that the word lies in (None: in none), `name` the root range's or the register's.
+    """
+
+    kind: str
+    place: int | None
+    offset: int
+    name: str = ""
+    block: int | None = None
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """`lines` say why a block has its verdict; `holders` are all that points at it."""
+
+    lines: tuple[str, ...]
+    holders: list[Holder]
+
+
+def holders_of(process: Process, held: Held, block: int) -> list[Holder]:
+    """Return every word that points into the block: registers, roots in order of address, then blocks."""
+    found = [
+        Holder(REGISTER, None, offset, held.roots.registers[index].name)
+        for index, target, offset in held.registers
+        if target == block
+    ]
+    for row in np.flatnonzero(held.from_roots.target == block).tolist():
+        place = int(held.from_roots.place[row])
+        found.append(_in_root(held, place, int(held.from_roots.offset[row])))
+    for source in np.unique(held.graph.source[held.graph.target == block]).tolist():
+        found += _in_block(process, held, source, block)
+    return found
+
+
+def shortest_path(process: Process, held: Held, block: int) -> list[Holder]:
+    """Return the holders along the shortest way from a root to the block, the root's word first; [] where no way leads to it.
+
+    Holder n + 1 lies in the block that holder n points to. Pointers to the inside count as all others.
+    """
+    from_roots = np.zeros(len(held.blocks), np.bool_)
+    from_roots[held.from_roots.target] = True
+    from_roots[[target for _, target, _ in held.registers]] = True
+    chain = _backwards(held, block, from_roots)
+    if not chain:
+        return []
+    first = next(iter(_root_words(held, chain[0])))
+    steps = [next(_in_block(process, held, source, target), None) for source, target in zip(chain, chain[1:])]
+    return [first, *(step for step in steps if step is not None)]
+
+
+def explain_verdict(process: Process, view: HeapView, leaks: Leaks, block: int) -> Explanation:
+    """Return why the block has its verdict, in sentences."""
+    held = leaks.held
+    holders = holders_of(process, held, block)
+    verdict = Verdict(int(leaks.verdict[block]))
+    start, size = int(held.blocks.start[block]), int(held.blocks.size[block])
+    lines = [f"the block at {start:#x} (chunk of {size:#x}) is {verdict.label.replace('_', ' ')}"]
+    others = [each for each in holders if each.block != block]
+    if verdict is Verdict.DEFINITELY_LOST:
+        if not others:
+            lines.append("because no root and no other block in use points into it")
+        else:
+            lines.append(
+                "because only blocks that hang on it point to it: it is the first of a cycle, and nothing outside leads to them"
+            )
+    elif verdict is Verdict.INDIRECTLY_LOST:
+        head = int(held.blocks.start[int(leaks.head[block])])
+        lines.append(f"because only lost blocks point to it; it hangs on the definitely lost one at {head:#x}")
+    elif verdict is Verdict.POSSIBLY_LOST:
+        lines.append(
+            "because every way to it from a root goes over a pointer to the inside of a block, which may be there by chance"
+        )
+    elif verdict is Verdict.UNDECIDED:
+        lines.append("because nothing that could be read leads to it, but not all could be read")
+    elif leaks.by_heuristic[block]:
+        lines.append(
+            "because a heuristic takes a pointer to the inside of a block, on the way to it, for one to its start"
+        )
+    else:
+        lines.append("because pointers to starts of blocks lead to it from a root")
+    if verdict in (Verdict.STILL_REACHABLE, Verdict.POSSIBLY_LOST) and len(others) == 1:
+        lines.append(_doubt(others[0]))
+    return Explanation(tuple(lines), holders)
+
+
+def _doubt(holder: Holder) -> str:
+    """Return what makes it doubtful that a block with one holder is held at all."""
+    if holder.kind == BLOCK:
+        return (
+            "one word alone holds it: if that word is a rest in a buffer that was never initialised, the block is lost"
+        )
+    if holder.kind == STACK:
+        return "one word alone holds it: if that word is a rest in a variable that was never initialised, the block is lost"
+    return "one word alone holds it"
+
+
+def _in_root(held: Held, place: int, offset: int) -> Holder:
+    root = held.roots.find(place)
+    return Holder("mapping" if root is None else root.kind, place, offset, "" if root is None else root.name)
+
+
+def _root_words(held: Held, block: int) -> Iterator[Holder]:
+    for index, target, offset in held.registers:
+        if target == block:
+            yield Holder(REGISTER, None, offset, held.roots.registers[index].name)
+    for row in np.flatnonzero(held.from_roots.target == block).tolist():
+        yield _in_root(held, int(held.from_roots.place[row]), int(held.from_roots.offset[row]))
+
+
+def _in_block(process: Process, held: Held, source: int, target: int) -> Iterator[Holder]:
+    """Yield the words of one block that point into another."""
+    low, high = int(held.blocks.start[target]), int(held.blocks.end[target])
+    start, end = int(held.blocks.start[source]), int(held.blocks.end[source])
+    kind = np.dtype(np.uint64 if process.word == 8 else np.uint32)
+    for address, data in readable_pieces(process.memory, start, end):
+        words = np.frombuffer(data, kind, len(data) // process.word)
+        for index in np.flatnonzero((words >= kind.type(low)) & (words < kind.type(high))).tolist():
+            yield Holder(BLOCK, address + index * process.word, int(words[index]) - low, "", source)
+
+
+def _backwards(held: Held, block: int, goal: NDArray[np.bool_]) -> list[int]:
+    """Return the shortest chain of blocks from one that is a goal to `block`, itself included; [] for none."""
+    graph = Adjacency.unsorted(len(held.blocks), held.graph.target, held.graph.source)
+    begin, source = graph.begin.data, graph.target.data
+    towards = {block: block}
+    queue = [block]
+    for node in queue:
+        if goal[node]:
+            chain = [node]
+            while chain[-1] != block:
+                chain.append(towards[chain[-1]])
+            return chain
+        for place in range(begin[node], begin[node + 1]):
+            if source[place] not in towards:
+                towards[source[place]] = node
+                queue.append(source[place])
+    return []

@@ -1,0 +1,205 @@
+"""Roots: all that holds a block alive without being one: registers, stacks, TLS, modules' data, other writable memory."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from gdbheap.analysis.leaks.stack_blocks import RED_ZONE, StackBlock, stack_blocks, unused_parts
+from gdbheap.errors import MemoryFault
+from gdbheap.lazy import np
+from gdbheap.malloc.chunk_table import MMAPPED_ARENA, PREV_INUSE, State
+from gdbheap.malloc.heap_view import HeapView
+from gdbheap.process.address_space import VMA
+from gdbheap.process.process import Process
+from gdbheap.process.thread_pointers import find_thread_pointers
+
+_PAGE = 4096
+# Registers that hold no pointer of the program's.
+_NO_POINTERS = frozenset({"eflags", "cs", "ss", "ds", "es", "fs", "gs"})
+
+DATA = "data"
+STACK = "stack"
+MAPPING = "mapping"
+LOST_TRAIL = "heap"
+
+
+@dataclass(frozen=True)
+class RootRange:
+    """[start, end) of memory. `kind` is DATA (a module's), STACK, MAPPING (any other) or LOST_TRAIL (a part of the heap that could not be
+    read as chunks); `name` is a path, "thread 2", ..."""
+
+    start: int
+    end: int
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True)
+class RootRegister:
+    """A register, or another word that holds a pointer without lying in a root range: `name` is "rax of thread 2"."""
+
+    name: str
+    value: int
+
+
+@dataclass(frozen=True)
+class Roots:
+    """`ranges` in order of address, apart from each other."""
+
+    ranges: tuple[RootRange, ...]
+    registers: tuple[RootRegister, ...]
+
+    def find(self, address: int) -> RootRange | None:
+        """Return the range that holds the address, or None."""
+        index = bisect_right([each.start for each in self.ranges], address) - 1
+        return self.ranges[index] if index >= 0 and address < self.ranges[index].end else None
+
+
+def find_roots(process: Process, view: HeapView) -> Roots:
+    """Return the roots of the process. What is malloc's own (heaps, main_arena, mp_) holds nothing alive."""
+    pointers = find_thread_pointers(process)
+    blocks = stack_blocks(process, pointers)
+    closed = _joined([*_of_malloc(view), *unused_parts(process, blocks)])
+    ranges: list[RootRange] = []
+    for vma in _scanned(process):
+        for start, end in _without(vma.start, vma.end, closed):
+            ranges += _named(process, vma, start, end, blocks)
+    ranges += [RootRange(start, end, LOST_TRAIL, "") for start, end in _lost_trails(view)]
+    ranges += _stacks_in_heaps(process, view)
+    return Roots(tuple(sorted(ranges, key=lambda each: each.start)), tuple(_registers(process, pointers)))
+
+
+def _scanned(process: Process) -> Iterator[VMA]:
+    """Yield the VMAs that may hold pointers: the writable ones, and what a module made read-only after relocation."""
+    vmas = process.address_space.vmas
+    for index, vma in enumerate(vmas):
+        following = vmas[index + 1] if index + 1 < len(vmas) else None
+        if not vma.readable or _is_device(vma):
+            continue
+        if vma.writable or (following is not None and _is_relro(vma, following)):
+            yield vma
+
+
+def _is_device(vma: VMA) -> bool:
+    """Reading a device may do things."""
+    return vma.path.startswith("/dev/") and not vma.path.startswith(("/dev/zero", "/dev/shm/"))
+
+
+def _is_relro(vma: VMA, following: VMA) -> bool:
+    """PT_GNU_RELRO: the front of a module's data segment, which ld.so and static start-up code write before they close it."""
+    return (
+        not vma.executable
+        and vma.is_file
+        and following.path == vma.path
+        and following.writable
+        and following.start == vma.end
+    )
+
+
+def _named(process: Process, vma: VMA, start: int, end: int, blocks: list[StackBlock]) -> Iterator[RootRange]:
+    """Yield [start, end) of a VMA, cut where a thread's stack begins or ends."""
+    cuts = sorted({each for block in blocks for each in (block.start, block.end) if start < each < end})
+    for low, high in zip([start, *cuts], [*cuts, end]):
+        kind, name = MAPPING, vma.path
+        module = _module_of(process, vma)
+        if module:
+            kind, name = DATA, module
+        else:
+            inside = [block for block in blocks if block.start <= low < block.end]
+            for thread in process.threads:
+                sp = thread.stack_pointer
+                if (vma.path == "[stack]" and sp in vma) or any(each.start <= sp < each.end for each in inside):
+                    kind, name = STACK, f"thread {thread.number}"
+                    break
+            else:
+                name = "stack of an ended thread" if inside and inside[0].is_free else name
+        yield RootRange(low, high, kind, name)
+
+
+def _module_of(process: Process, vma: VMA) -> str:
+    """Return the path of the file whose data the VMA is: mapped from it, or (.bss) right behind what is; "" for none."""
+    if vma.is_file:
+        return "" if vma.shared or vma.path.startswith(("/dev/", "/memfd:", "/SYSV")) else vma.path
+    before = process.address_space.around(vma.start)[0]
+    follows = before is not None and before.end == vma.start and before.is_file and before.writable
+    return before.path if before is not None and follows and not vma.path else ""
+
+
+def _of_malloc(view: HeapView) -> Iterator[tuple[int, int]]:
+    """Yield what is malloc's: its heaps, mmapped chunks with their mappings, main_arena and mp_."""
+    layout, table = view.layout, view.table
+    for arena in view.arenas:
+        for region in arena.regions:
+            yield (region.start if arena.is_main else region.mapping), region.end
+    mapped = np.flatnonzero(table.arena == MMAPPED_ARENA)
+    for address, size in zip(table.address[mapped].tolist(), table.size[mapped].tolist()):
+        yield address & -_PAGE, -(-(address + size) // _PAGE) * _PAGE
+    yield layout.main_arena.value, layout.main_arena.value + layout.malloc_state.size
+    if layout.mp is not None and layout.malloc_par is not None:
+        yield layout.mp.value, layout.mp.value + layout.malloc_par.size
+
+
+def _lost_trails(view: HeapView) -> list[tuple[int, int]]:
+    """Return the parts of heaps that the walk could not read as chunks. (A free chunk in no list is UNKNOWN as well, but the next header
+    calls it free.)"""
+    table = view.table
+    found = []
+    for row in np.flatnonzero(table.state == State.UNKNOWN).tolist():
+        following = row + 1
+        is_free = following < len(table) and not int(table.flags[following]) & PREV_INUSE
+        if not is_free:
+            start = int(table.address[row])
+            found.append((start, start + int(table.size[row])))
+    return found
+
+
+def _stacks_in_heaps(process: Process, view: HeapView) -> Iterator[RootRange]:
+    """Yield the used part of the stacks that the program made of malloc's memory."""
+    for thread in process.threads:
+        chunk = view.chunk_at(thread.stack_pointer)
+        if chunk is not None and chunk.state is State.IN_USE:
+            start = max(thread.stack_pointer - RED_ZONE[process.word], chunk.address)
+            yield RootRange(start, chunk.end, STACK, f"thread {thread.number}")
+
+
+def _registers(process: Process, pointers: dict[int, int]) -> Iterator[RootRegister]:
+    for thread in process.threads:
+        for name, value in thread.registers.items():
+            if name not in _NO_POINTERS:
+                yield RootRegister(f"{name} of thread {thread.number}", value)
+    for thread in process.threads:
+        control = pointers.get(thread.lwp)
+        if control is None:
+            continue
+        try:
+            vector = process.words.read(control + process.word)
+        except MemoryFault:
+            continue
+        # The control block points to the second entry of the dynamic thread vector, which is as good as a pointer to its block.
+        yield RootRegister(f"dtv of thread {thread.number}", vector - 2 * process.word)
+
+
+def _joined(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the ranges in order, those that touch made one."""
+    joined: list[tuple[int, int]] = []
+    for start, end in sorted(ranges):
+        if joined and start <= joined[-1][1]:
+            joined[-1] = joined[-1][0], max(joined[-1][1], end)
+        elif start < end:
+            joined.append((start, end))
+    return joined
+
+
+def _without(start: int, end: int, closed: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Yield the parts of [start, end) that no closed range covers."""
+    index = max(bisect_right(closed, (start, 0)) - 1, 0)
+    while index < len(closed) and closed[index][0] < end:
+        low, high = closed[index]
+        if low > start:
+            yield start, low
+        start = max(start, high)
+        index += 1
+    if start < end:
+        yield start, end

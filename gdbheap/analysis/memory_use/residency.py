@@ -1,0 +1,240 @@
+"""Where the resident memory of a process is: page by page, against what malloc and the address space say lies there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gdbheap.analysis.addresses.annotate import annotate
+from gdbheap.lazy import np
+from gdbheap.malloc.chunk_table import FREE_STATES, MMAPPED_ARENA, ChunkTable, State
+from gdbheap.malloc.heap_view import HeapView
+from gdbheap.process.memory import PAGE
+from gdbheap.process.pages import PageState, read_pages
+from gdbheap.process.process import Process
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_HEAPS = frozenset({"main_heap", "arena_heap"})
+_STACKS = frozenset({"main_stack", "thread_stack"})
+# Parts of the address space that are not malloc's, by what annotate() calls them; the rest is "other".
+_ANONYMOUS = frozenset({"anonymous", "named_anonymous", "brk_heap", "huge_pages"})
+_DATA = ("_data", "_bss", "_relro")
+_SHARED = frozenset({"shm", "memfd", "shared_anonymous"})
+
+# Published names of the parts.
+IN_USE, TOP, OWN, MMAPPED = "in_use", "top", "malloc_own", "mmapped_in_use"
+AROUND, STACKS, DATA, FILES, ANONYMOUS, SHARED, OTHER = (
+    "around",
+    "stacks",
+    "module_data",
+    "files",
+    "anonymous",
+    "shared",
+    "other",
+)
+
+
+@dataclass(frozen=True)
+class Part:
+    """A kind of memory: `size` bytes of it, of which `resident` are in memory (None: not known); `count` chunks (None: not chunks)."""
+
+    name: str
+    size: int
+    resident: int | None
+    count: int | None = None
+
+
+@dataclass(frozen=True)
+class Top:
+    """An arena's top and what keeps it from going down: `pin` is the chunk right below it (address, size, state), None where there is none.
+
+    `free_below` are the bytes of the free chunks right below the pin, which would join top if it were freed; `resident` is top's own part,
+    `free` and `free_resident` all
+    free chunks of the arena, `trimmable` what malloc_trim(0) would give back of them and of top, in bytes of resident pages.
+    """
+
+    arena: int
+    address: int
+    size: int
+    pin: tuple[int, int, State] | None
+    free_below: int
+    resident: int | None
+    free: int
+    free_resident: int | None
+    trimmable: int | None
+
+
+@dataclass(frozen=True)
+class Residency:
+    """`kernel` is the resident size as the kernel counts it (None: not known)."""
+
+    parts: tuple[Part, ...]
+    tops: tuple[Top, ...]
+    kernel: int | None
+
+    def resident(self, *names: str) -> int:
+        """Return the resident bytes of these parts together."""
+        return sum(each.resident or 0 for each in self.parts if each.name in names)
+
+
+class ResidentPages:
+    """Which pages are in memory, so that the resident bytes of a million ranges are one search."""
+
+    def __init__(self, runs: Iterable[tuple[int, int]]) -> None:
+        spans = sorted(runs)
+        self._start = np.array([start for start, _ in spans], np.uint64)
+        self._end = np.array([end for _, end in spans], np.uint64)
+        self._before = np.concatenate((np.zeros(1, np.uint64), np.cumsum(self._end - self._start, dtype=np.uint64)))
+
+    def within(self, start: Any, end: Any) -> NDArray[np.uint64]:
+        """Return the resident bytes of each [start, end) (arrays, or single addresses)."""
+        return self._below(np.asarray(end, np.uint64)) - self._below(np.asarray(start, np.uint64))
+
+    def _below(self, address: NDArray[np.uint64]) -> NDArray[np.uint64]:
+        """Return the resident bytes below each address."""
+        if not len(self._start):
+            return np.zeros(address.shape, np.uint64)
+        index = np.searchsorted(self._start, address, side="right")
+        last = np.maximum(index - 1, 0)
+        inside = np.minimum(address, self._end[last]) - np.minimum(self._start[last], address)
+        below: NDArray[np.uint64] = np.where(index > 0, self._before[last] + inside, np.uint64(0))
+        return below
+
+
+def read_residency(process: Process, view: HeapView | None) -> Residency:
+    """Return where the resident memory is; without a `view`, malloc's memory is what its mappings are. Sizes alone where the pages of the
+    process cannot be asked for (a core, another machine)."""
+    pages = _read(process)
+    parts = [*_chunk_parts(view, pages), *_other_parts(process, view, pages)]
+    tops = tuple(_tops(view, pages)) if view is not None else ()
+    return Residency(tuple(parts), tops, _kernel_count(process))
+
+
+def _read(process: Process) -> ResidentPages | None:
+    """Return the pages that are resident; None where nobody tells."""
+    if process.pid is None:
+        return None
+    try:
+        runs = [run for pages in read_pages(process.pid, process.address_space) for run in pages.runs]
+    except OSError:
+        return None
+    held = (PageState.ANONYMOUS, PageState.FILE)
+    return ResidentPages((run.start, run.end) for run in runs if run.state in held)
+
+
+def _kernel_count(process: Process) -> int | None:
+    """Return the sum of Rss over all mappings: counted from the page tables, where VmRSS of /proc/PID/status may lag behind."""
+    if process.pid is None:
+        return None
+    try:
+        with open(f"/proc/{process.pid}/smaps_rollup", encoding="ascii", errors="replace") as file:
+            line = next((each for each in file if each.startswith("Rss:")), "")
+        return int(line.split()[1]) * 1024
+    except (OSError, IndexError, ValueError):
+        return None
+
+
+def _chunk_parts(view: HeapView | None, pages: ResidentPages | None) -> Iterator[Part]:
+    """Yield malloc's parts: a part for each state that occurs, mmapped chunks apart, and what is around the chunks."""
+    if view is None:
+        return
+    table = view.table
+    resident = None if pages is None else pages.within(table.address, table.address + table.size)
+    mapped = table.arena == MMAPPED_ARENA
+
+    def part(name: str, mask: NDArray[np.bool_]) -> Part:
+        held = None if resident is None else int(resident[mask].sum())
+        return Part(name, int(table.size[mask].sum()), held, int(mask.sum()))
+
+    own = np.isin(table.state, (State.MALLOC_OWNED, State.FENCEPOST, State.UNKNOWN))
+    yield part(IN_USE, (table.state == State.IN_USE) & ~mapped)
+    yield part(MMAPPED, mapped)
+    for state in sorted(FREE_STATES):
+        yield part(state.label, table.state == state)
+    yield part(TOP, table.state == State.TOP)
+    yield part(OWN, own)
+
+
+def _other_parts(process: Process, view: HeapView | None, pages: ResidentPages | None) -> Iterator[Part]:
+    """Yield what is no chunk: by what the address space says of it."""
+    sizes: dict[str, int] = {}
+    held: dict[str, int] = {}
+
+    def add(name: str, size: int, resident: int) -> None:
+        sizes[name] = sizes.get(name, 0) + size
+        held[name] = held.get(name, 0) + resident
+
+    for vma in annotate(process, view):
+        for part in vma.parts:
+            every = 0 if pages is None else int(pages.within(part.start, part.end))
+            if part.kind in _HEAPS or part.kind == "mmapped_chunk":
+                add(AROUND, part.size, every)
+            elif part.kind in _STACKS:
+                add(STACKS, part.size, every)
+            elif part.kind in _ANONYMOUS:
+                add(ANONYMOUS, part.size, every)
+            elif part.kind in _SHARED:
+                add(SHARED, part.size, every)
+            elif part.kind.endswith(_DATA):
+                add(DATA, part.size, every)
+            elif vma.vma.is_file:
+                add(FILES, part.size, every)
+            elif every or vma.vma.writable:
+                add(OTHER, part.size, every)
+    if view is not None:
+        # Heaps' headers and arenas, and the ends of pages that chunks do not fill.
+        table = view.table
+        inside = 0 if pages is None else int(pages.within(table.address, table.address + table.size).sum())
+        around = Part(AROUND, sizes.pop(AROUND, 0) - int(table.size.sum()), held.pop(AROUND, 0) - inside)
+        yield around if pages is not None else Part(around.name, around.size, None)
+    for name in (ANONYMOUS, STACKS, DATA, FILES, SHARED, OTHER):
+        if name in sizes:
+            yield Part(name, sizes[name], None if pages is None else held[name])
+
+
+def _tops(view: HeapView, pages: ResidentPages | None) -> Iterator[Top]:
+    table, layout = view.table, view.layout
+    free = np.isin(table.state, [int(state) for state in FREE_STATES])
+    for row in np.flatnonzero(table.state == State.TOP).tolist():
+        index = int(table.arena[row])
+        here = table.arena == index
+        address, size = int(table.address[row]), int(table.size[row])
+        first = int(np.flatnonzero(here)[0])
+        pin, below = _pin(table, free, first, row)
+        chunks = table.take(here & free)
+        ends = chunks.address + chunks.size
+        held = None if pages is None else int(pages.within(chunks.address, ends).sum())
+        own = None if pages is None else int(pages.within(address, address + size))
+        trimmable = None if pages is None else _trimmable(chunks, layout.word, pages)
+        if trimmable is not None and pages is not None and index == 0:
+            # mirrors systrim(0): whole pages from the end of top, MINSIZE and a byte kept
+            extra = max(size - layout.min_size - 1, 0) & -PAGE
+            trimmable += int(pages.within(address + size - extra, address + size))
+        yield Top(index, address, size, pin, below, own, int(chunks.size.sum()), held, trimmable)
+
+
+def _pin(table: ChunkTable, free: NDArray[np.bool_], first: int, top: int) -> tuple[tuple[int, int, State] | None, int]:
+    """Return the chunk right below top, and the bytes of the free ones right below that."""
+    at = top - 1
+    if at < first or int(table.address[at]) + int(table.size[at]) != int(table.address[top]):
+        return None, 0
+    chunk = table[at]
+    taken = np.flatnonzero(~free[first:at])
+    start = first + int(taken[-1]) + 1 if len(taken) else first
+    return (chunk.address, chunk.size, chunk.state), int(table.size[start:at].sum())
+
+
+def _trimmable(chunks: ChunkTable, word: int, pages: ResidentPages) -> int:
+    """Return the resident bytes of the whole pages within free chunks that malloc_trim gives back (mirrors mtrim: chunks in the unsorted
+    bin and the bins of a page and more, from behind the six words of struct malloc_chunk on; what lies in tcaches stays)."""
+    binned = np.isin(chunks.state, (State.UNSORTED, State.SMALL, State.LARGE)) & (
+        chunks.size > np.uint64(PAGE - 1 + 6 * word)
+    )
+    address, size = chunks.address[binned], chunks.size[binned]
+    mask = np.uint64(~(PAGE - 1) & (1 << 64) - 1)
+    start = (address + np.uint64(6 * word + PAGE - 1)) & mask
+    end = (address + size) & mask
+    return int(pages.within(start, np.maximum(start, end)).sum())

@@ -1,0 +1,154 @@
+"""The file of a snapshot: a header in JSON, then columns, each compressed for itself and with its checksum.
+
+Whatever a file holds, reading it ends in a snapshot or in one HeapError. Writing replaces a file at once or not at all.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import stat
+import struct
+import time
+import zlib
+from typing import TYPE_CHECKING, Any
+
+from gdbheap.analysis.snapshots.snapshot import Snapshot
+from gdbheap.errors import HeapError, UsageError
+from gdbheap.lazy import np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_MAGIC = b"gdbheap snapshot\n"
+_VERSION = 1
+# Behind the magic: version, bytes of the header, their CRC-32.
+_START = struct.Struct("<III")
+_MOST_HEADER = 16 << 20
+_MOST_BLOCKS = 1 << 28
+# zlib makes nothing smaller than by this factor.
+_MOST_RATIO = 1100
+_COLUMNS = {"address": "<u8", "size": "<u8", "kind": "<u4"}
+
+
+class _Damaged(Exception):
+    """The file is not what it should be; the text says in which way."""
+
+
+def write_snapshot(snapshot: Snapshot, path: str) -> None:
+    """Write the snapshot; UsageError where the file cannot be written. A file that was there stays as it was until the new one is whole."""
+    pieces, columns = [], []
+    for name, kind in _COLUMNS.items():
+        column = _to_stored(name, getattr(snapshot, name)).astype(kind)
+        piece = zlib.compress(column.tobytes(), 1)
+        columns.append({"name": name, "bytes": len(piece), "crc": zlib.crc32(piece)})
+        pieces.append(piece)
+    described = {"facts": snapshot.facts, "names": list(snapshot.names), "blocks": len(snapshot), "columns": columns}
+    header = json.dumps(described, ensure_ascii=True).encode()
+    try:
+        directory, name = os.path.split(os.path.abspath(path))
+        temporary = os.path.join(directory, f".{name}.{os.getpid()}.{time.monotonic_ns()}")
+        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        try:
+            with os.fdopen(handle, "wb") as file:
+                file.write(_MAGIC + _START.pack(_VERSION, len(header), zlib.crc32(header)) + header)
+                file.writelines(pieces)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(temporary, path)
+        except BaseException:
+            os.unlink(temporary)
+            raise
+    except OSError as error:
+        raise UsageError(f"cannot write {path}: {error.strerror}") from error
+
+
+def read_snapshot(path: str) -> Snapshot:
+    """Return the file's snapshot; HeapError where it cannot be read or is none."""
+    facts, names, columns = _read(path, with_columns=True)
+    return Snapshot(facts, names, columns["address"], columns["size"], columns["kind"].astype(np.int32))
+
+
+def read_facts(path: str) -> dict[str, Any]:
+    """Return the facts of the file's snapshot, without its blocks; HeapError where it cannot be read or is none."""
+    return _read(path, with_columns=False)[0]
+
+
+def _read(path: str, with_columns: bool) -> tuple[dict[str, Any], tuple[str, ...], dict[str, NDArray[np.uint64]]]:
+    try:
+        # Opening a pipe would wait for a writer.
+        if not stat.S_ISREG(os.stat(path).st_mode):
+            raise HeapError(f"{path} is no snapshot that can be read: it is no regular file")
+        with open(path, "rb") as file:
+            size = os.fstat(file.fileno()).st_size
+            start = file.read(len(_MAGIC) + _START.size)
+            header, names = _decode_header(start, file, size)
+            columns = _read_columns(file, header, size, len(names)) if with_columns else {}
+    except OSError as error:
+        raise HeapError(f"cannot read {path}: {error.strerror}") from error
+    except (_Damaged, KeyError, TypeError, ValueError, RecursionError, MemoryError, zlib.error) as error:
+        what = error if isinstance(error, _Damaged) else f"it is damaged ({type(error).__name__})"
+        raise HeapError(f"{path} is no snapshot that can be read: {what}") from error
+    return header["facts"], names, columns
+
+
+def _decode_header(start: bytes, file: Any, size: int) -> tuple[dict[str, Any], tuple[str, ...]]:
+    if not start.startswith(_MAGIC):
+        raise _Damaged("it does not begin like one")
+    if len(start) < len(_MAGIC) + _START.size:
+        raise _Damaged("it ends early")
+    version, length, crc = _START.unpack(start[len(_MAGIC) :])
+    if version != _VERSION:
+        raise _Damaged(f"it is of version {version}, and this gdbheap knows {_VERSION}")
+    if length > min(_MOST_HEADER, size):
+        raise _Damaged("its header is longer than the file")
+    text = file.read(length)
+    if len(text) != length:
+        raise _Damaged("it ends early")
+    if zlib.crc32(text) != crc:
+        raise _Damaged("its header has changed since it was written")
+    header = json.loads(text)
+    names = tuple(header["names"])
+    facts = header["facts"]
+    if not isinstance(facts, dict) or not all(isinstance(each, str) for each in names):
+        raise _Damaged("its header is of another form")
+    return header, names
+
+
+def _read_columns(file: Any, header: dict[str, Any], size: int, names: int) -> dict[str, NDArray[np.uint64]]:
+    count = header["blocks"]
+    if not isinstance(count, int) or not 0 <= count <= _MOST_BLOCKS:
+        raise _Damaged("it counts an impossible number of blocks")
+    columns = {}
+    for described, (name, kind) in zip(header["columns"], _COLUMNS.items()):
+        length = described["bytes"]
+        wanted = count * np.dtype(kind).itemsize
+        if described["name"] != name or not 0 <= length <= size or wanted > length * _MOST_RATIO:
+            raise _Damaged(f"its column {name} is of another form")
+        piece = file.read(length)
+        if len(piece) != length:
+            raise _Damaged("it ends early")
+        if zlib.crc32(piece) != described["crc"]:
+            raise _Damaged(f"its column {name} has changed since it was written")
+        inflate = zlib.decompressobj()
+        data = inflate.decompress(piece, wanted) if wanted else b""
+        if len(data) != wanted:
+            raise _Damaged(f"its column {name} is too short")
+        columns[name] = _from_stored(name, np.frombuffer(data, kind))
+    if len(columns) != len(_COLUMNS):
+        raise _Damaged("columns are missing")
+    address = columns["address"]
+    if count and ((address[1:] <= address[:-1]).any() or int(columns["kind"].max()) >= names):
+        raise _Damaged("its blocks make no sense")
+    return columns
+
+
+def _to_stored(name: str, column: NDArray[Any]) -> NDArray[np.uint64]:
+    """Addresses are kept as the distance from the one before: far fewer different bytes."""
+    if name != "address" or not len(column):
+        return column
+    return np.concatenate((column[:1], np.diff(column)))
+
+
+def _from_stored(name: str, column: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    return np.cumsum(column, dtype=np.uint64) if name == "address" else column
