@@ -9,6 +9,7 @@ import gdb
 
 from gdbheap.errors import HeapError
 from gdbheap.gdb_expressions import address_of
+from gdbheap.gdb_selection import selection_kept
 from gdbheap.process.frame import Frame
 
 _REGISTERS = {
@@ -23,22 +24,15 @@ def frames(lwp: int | None, word: int, most: int) -> tuple[Frame, ...]:
 
     gdb unwinds its selected thread only, so another is selected for the while, and the user's thread and frame are put back.
     """
-    selected = gdb.selected_thread()
-    if selected is None:
-        return ()
-    if lwp is None or lwp in selected.ptid:
+    with selection_kept() as selected:
+        if selected is None:
+            return ()
+        if lwp is not None and lwp not in selected.ptid:
+            thread = next((each for each in gdb.selected_inferior().threads() if lwp in each.ptid), None)
+            if thread is None:
+                return ()
+            thread.switch()
         return tuple(_unwind(word, most))
-    thread = next((each for each in gdb.selected_inferior().threads() if lwp in each.ptid), None)
-    if thread is None:
-        return ()
-    frame = gdb.selected_frame()
-    try:
-        thread.switch()
-        return tuple(_unwind(word, most))
-    finally:
-        selected.switch()
-        if frame.is_valid():
-            frame.select()
 
 
 def _unwind(word: int, most: int) -> Iterator[Frame]:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 
 import gdb
 
+from gdbheap.gdb_selection import selection_kept
+
 # Further up a stack, places are told by their distance from the stack pointer alone.
 _MOST_FRAMES = 512
 
@@ -16,24 +18,15 @@ def stack_place(thread: int, address: int) -> str:
     The user's thread and frame are put back.
     """
     wanted = next((each for each in gdb.selected_inferior().threads() if each.num == thread), None)
-    selected = gdb.selected_thread()
-    if wanted is None or selected is None:
-        return f"{address:#x}"
-    try:
-        frame = gdb.selected_frame()
-    except gdb.error:
-        frame = None
-    try:
-        if wanted.num != selected.num:
-            wanted.switch()
-        return _place(address)
-    except gdb.error:
-        return f"{address:#x}"
-    finally:
-        if wanted.num != selected.num:
-            selected.switch()
-            if frame is not None and frame.is_valid():
-                frame.select()
+    with selection_kept() as selected:
+        if wanted is None or selected is None:
+            return f"{address:#x}"
+        try:
+            if wanted.num != selected.num:
+                wanted.switch()
+            return _place(address)
+        except gdb.error:
+            return f"{address:#x}"
 
 
 def _place(address: int) -> str:

@@ -13,6 +13,7 @@ from dataclasses import replace
 import gdb
 
 from gdbheap.errors import HeapError, MemoryFault, NoProcess
+from gdbheap.gdb_selection import selection_kept
 from gdbheap.process.address_space import AddressSpace
 from gdbheap.process.live_memory import LiveMemory
 from gdbheap.process.proc_maps import parse_maps, read_maps
@@ -212,13 +213,11 @@ def _threads(word: int, notes: list[str]) -> tuple[Thread, ...]:
     gdb reads registers of its selected thread only, so each is selected in turn, without a word to the user or to observers, and the
     user's thread and frame are put back.
     """
-    selected = gdb.selected_thread()
-    if selected is None:
-        raise NoProcess("gdb has no thread of the process selected: type `info threads`, then `thread NUMBER`")
-    threads = sorted(gdb.selected_inferior().threads(), key=lambda each: each.num)
-    frame = _selected_frame()
     found, running = [], []
-    try:
+    with selection_kept() as selected:
+        if selected is None:
+            raise NoProcess("gdb has no thread of the process selected: type `info threads`, then `thread NUMBER`")
+        threads = sorted(gdb.selected_inferior().threads(), key=lambda each: each.num)
         for thread in threads:
             if len(threads) > 1:
                 thread.switch()
@@ -226,24 +225,12 @@ def _threads(word: int, notes: list[str]) -> tuple[Thread, ...]:
                 found.append(_thread(thread, word))
             except gdb.error:
                 running.append(thread.num)
-    finally:
-        if len(threads) > 1:
-            selected.switch()
-            if frame is not None and frame.is_valid():
-                frame.select()
     if not found:
         raise NoProcess("the process is running: stop it first (Ctrl-C, or `interrupt`)")
     if running:
         numbers = ", ".join(map(str, running))
         notes.append(f"threads that run on, and may change what is shown: {numbers}")
     return tuple(found)
-
-
-def _selected_frame() -> gdb.Frame | None:
-    try:
-        return gdb.selected_frame()
-    except gdb.error:
-        return None
 
 
 def _thread(thread: gdb.InferiorThread, word: int) -> Thread:

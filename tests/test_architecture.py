@@ -27,10 +27,11 @@ ARROWS = {
     "report": BASE | {"malloc"},
     "commands": BASE | {"analysis", "malloc", "model", "packages", "process", "report"},
     "__main__": BASE | {"commands", "launch", "packages", "report"},
-    "gdb_process": BASE | {"elf", "process"},
+    "gdb_process": BASE | {"elf", "gdb_selection", "process"},
     "gdb_expressions": BASE,
-    "gdb_backtrace": BASE | {"gdb_expressions", "process"},
-    "gdb_frames": set(),
+    "gdb_backtrace": BASE | {"gdb_expressions", "gdb_selection", "process"},
+    "gdb_frames": {"gdb_selection"},
+    "gdb_selection": set(),
     "gdb_stop": BASE | {"gdb_backtrace", "process"},
     "gdb_target": BASE
     | {
@@ -55,6 +56,7 @@ OWNERS = {
         "gdb_frames.py",
         "gdb_plugin.py",
         "gdb_process.py",
+        "gdb_selection.py",
         "gdb_stop.py",
     },
     "elftools": {"elf"},

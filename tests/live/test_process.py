@@ -94,11 +94,12 @@ def test_every_thread_with_its_registers(gdb, script, flags):
     assert said[pointers] == "{True}\n"
 
 
-def test_the_selected_thread_and_frame_stay_selected(gdb):
+@pytest.mark.parametrize("thread", [1, 3, 5])  # the first, one between, the last
+def test_the_selected_thread_and_frame_stay_selected(gdb, thread):
     before = ("frame", "print $_thread", "print $pc", "info threads")
     after = tuple(f"python gdb.execute({command!r})" for command in before)
-    said = gdb(build("threads"), "break inspected", "run", "thread 3", "up", "up", *before, "gdbheap", *after)
-    assert said["print $_thread"] == "$1 = 3\n"
+    said = gdb(build("threads"), "break inspected", "run", f"thread {thread}", "up", "up", *before, "gdbheap", *after)
+    assert said["print $_thread"] == f"$1 = {thread}\n"
     assert said["frame"].startswith("#2 ")
     without_number = [re.sub(r"^\$\d+", "$", said[command]) for command in (*before, *after)]
     assert without_number[:4] == without_number[4:]
