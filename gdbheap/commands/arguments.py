@@ -71,7 +71,7 @@ def parse(command: Command, line: str, evaluate: Evaluate) -> dict[str, Any]:
     values: dict[str, Any] = {each.key: False if each.kind == "flag" else each.default for each in arguments}
     options = {each.name: each for each in arguments if each.name.startswith("--")}
     positionals = [each for each in command.arguments if not each.name.startswith("--")]
-    given, rest = _take_options(line, options)
+    given, rest = _take_options(_full_name(command), line, options)
     given.update(_take_positionals(rest, positionals))
     for argument in arguments:
         if argument.name in given:
@@ -88,6 +88,11 @@ def suggest(word: str, known: Iterable[str]) -> str:
     names = list(known)
     near = difflib.get_close_matches(word, names, 1) or [each for each in names if each.startswith(word)][:1]
     return f"; did you mean {near[0]}?" if near else ""
+
+
+def _full_name(command: Command) -> str:
+    """Return the name that is gdbheap's whatever other plugins are loaded."""
+    return command.name if command.name.startswith("gdbheap") else f"gdbheap {command.name}"
 
 
 def _word_end(line: str, at: int) -> int:
@@ -112,7 +117,7 @@ def _word_end(line: str, at: int) -> int:
     return len(line)
 
 
-def _take_options(line: str, options: dict[str, Argument]) -> tuple[dict[str, str], str]:
+def _take_options(command: str, line: str, options: dict[str, Argument]) -> tuple[dict[str, str], str]:
     """Return the text of each option given ("" for a flag), and the line with the options blanked out."""
     given: dict[str, str] = {}
     words = split_words(line)
@@ -127,7 +132,7 @@ def _take_options(line: str, options: dict[str, Argument]) -> tuple[dict[str, st
             continue
         name, equals, value = word.text.partition("=")
         if name not in options:
-            raise UsageError(f"there is no option {name}{suggest(name, options)}")
+            raise UsageError(f"there is no option {name}{suggest(name, options) or f'; see `help {command}`'}")
         if name in given:
             raise UsageError(f"{name} is given twice")
         end = word.end

@@ -88,7 +88,7 @@ def test_a_line_is_understood(line, expected):
     ("line", "expected"),
     [
         ("--summry", "there is no option --summry; did you mean --summary?"),
-        ("--xyzzy", "there is no option --xyzzy"),
+        ("--xyzzy", "there is no option --xyzzy; see `help gdbheap heap things`"),
         ("--state frobbed", "--state does not know 'frobbed'; it takes in_use, tcache, top"),
         ("--state tcahce", "--state does not know 'tcahce'; did you mean tcache?"),
         ("--state", "--state needs a value: Only these states."),
