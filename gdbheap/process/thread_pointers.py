@@ -27,6 +27,15 @@ def find_thread_pointers(process: Process) -> dict[int, int]:
     return known
 
 
+def thread_id(process: Process, control: int) -> int | None:
+    """Return the thread's id out of its struct pthread, 0 where the thread has ended (the kernel clears it: CLONE_CHILD_CLEARTID); None
+    where it cannot be read."""
+    try:
+        return int.from_bytes(process.memory.read(control + _TID[process.word], 4), "little")
+    except MemoryFault:
+        return None
+
+
 def _find_control_blocks(process: Process, wanted: set[int]) -> dict[int, int]:
     """Search the anonymous mappings, the small ones first, until every wanted lwp's block is found."""
     found: dict[int, int] = {}
@@ -37,7 +46,7 @@ def _find_control_blocks(process: Process, wanted: set[int]) -> dict[int, int]:
             break
         read += vma.size
         for address in _self_pointing(process, vma):
-            lwp = _thread_id(process, address)
+            lwp = thread_id(process, address)
             if lwp in wanted:
                 found.setdefault(lwp, address)
             else:
@@ -65,13 +74,6 @@ def _match_by_stack(process: Process, wanted: set[int], blocks: list[int], found
         above = [each for each in blocks if thread.stack_pointer < each < vma.end]
         if above:
             found[thread.lwp] = min(above)
-
-
-def _thread_id(process: Process, block: int) -> int | None:
-    try:
-        return int.from_bytes(process.memory.read(block + _TID[process.word], 4), "little")
-    except MemoryFault:
-        return None
 
 
 def _may_hold_block(vma: VMA) -> bool:

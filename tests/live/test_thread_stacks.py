@@ -11,12 +11,12 @@ LOOK = """
 import json
 from gdbheap import gdb_process
 from gdbheap.process.thread_pointers import find_thread_pointers
-from gdbheap.process.thread_stacks import find_thread_stacks
+from gdbheap.process.thread_stacks import stack_blocks
 
 process = gdb_process.gather()
 pointers = find_thread_pointers(process)
-stacks = find_thread_stacks(process, pointers)
-told = {lwp: [stack.start, stack.end - stack.start, stack.guard] for lwp, stack in stacks.items()}
+lwps = {pointer: lwp for lwp, pointer in pointers.items()}
+told = {lwps[block.control]: [block.start, block.end - block.start, block.guard] for block in stack_blocks(process, pointers)}
 expected = {}
 for lwp, pointer in pointers.items():
     members = [f"((struct pthread *){pointer})->{name}" for name in ("stackblock", "stackblock_size", "guardsize")]

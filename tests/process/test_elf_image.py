@@ -21,7 +21,7 @@ from gdbheap.process.link_map import TlsPlace, find_tls, link_maps
 from gdbheap.process.memory import ImageMemory
 from gdbheap.process.process import Module, Process, Thread
 from gdbheap.process.thread_pointers import find_thread_pointers
-from gdbheap.process.thread_stacks import ThreadStack, find_thread_stacks
+from gdbheap.process.thread_stacks import StackBlock, stack_blocks
 
 PROGRAM, LIBC, STACK = 0x40_0000, 0x70_0000, 0x90_0000
 DYNAMIC, R_DEBUG, MAPS = PROGRAM + 0x1000, PROGRAM + 0x1100, PROGRAM + 0x2000
@@ -122,7 +122,14 @@ def test_a_ring_of_link_maps_ends():
 def test_a_thread_pointer_is_found_by_its_block_and_the_stack_by_what_that_says():
     process = Made().process()
     assert find_thread_pointers(process) == {77: POINTER}
-    assert find_thread_stacks(process, {77: POINTER}) == {77: ThreadStack(STACK, STACK + 0x8000, 0x1000)}
+    assert stack_blocks(process, {77: POINTER}) == [StackBlock(STACK, STACK + 0x8000, 0x1000, POINTER)]
+
+
+def test_an_ended_threads_stack_is_found_by_its_block_alone():
+    made = Made()
+    made.put(POINTER + 0x2D0, struct.pack("<I", 0))
+    process = made.process()
+    assert stack_blocks(process, {}) == [StackBlock(STACK, STACK + 0x8000, 0x1000, POINTER, is_free=True)]
 
 
 def test_a_thread_of_another_pid_namespace_is_found_by_its_stack():
@@ -152,7 +159,7 @@ def test_anything_in_memory_is_read_to_an_end():
                 find_tls(process, image)
         assert len(list(link_maps(process))) <= 8192
         pointers = find_thread_pointers(process)
-        assert all(stack.start < stack.end for stack in find_thread_stacks(process, {77: POINTER, **pointers}).values())
+        assert all(block.start < block.end for block in stack_blocks(process, {77: POINTER, **pointers}))
 
 
 def test_parts_of_a_range_are_what_is_mapped_of_it():

@@ -12,7 +12,6 @@ from dataclasses import dataclass, replace
 from typing import Optional
 
 from gdbheap.analysis.addresses.mapping_names import name_of, sharing_of
-from gdbheap.analysis.addresses.thread_stacks import thread_stacks
 from gdbheap.errors import MemoryFault
 from gdbheap.lazy import np
 from gdbheap.malloc.chunk_table import MMAPPED_ARENA, Chunk
@@ -20,6 +19,7 @@ from gdbheap.malloc.heap_view import HeapView
 from gdbheap.process.address_space import VMA, AddressSpace
 from gdbheap.process.memory import PAGE
 from gdbheap.process.process import Module, Process
+from gdbheap.process.thread_stacks import find_stacks
 
 # With more owners than this, they are counted instead of named.
 _MOST_NAMES = 4
@@ -145,8 +145,12 @@ def _module_claims(module: Module, is_main: bool) -> Iterator[_Claim]:
 
 
 def _stack_parts(process: Process) -> Iterator[Part]:
-    """Yield each thread's stack and guard, and the pages around a TCB that is on no such stack (the first thread's)."""
-    stacks = thread_stacks(process)
+    """Yield each thread's stack and guard, those that ended threads have left, and the pages around a TCB that is on no such stack (the
+    first thread's)."""
+    stacks, left = find_stacks(process)
+    for block in left:
+        yield Part(block.start, block.start + block.guard, "thread_guard", "guard of an ended thread")
+        yield Part(block.start + block.guard, block.end, "ended_stack", "stack of an ended thread")
     for stack in stacks:
         owner = ("thread", str(stack.thread.number))
         vma = process.address_space.find(stack.start)

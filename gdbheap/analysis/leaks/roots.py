@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from gdbheap.analysis.leaks.stack_blocks import RED_ZONE, StackBlock, stack_blocks, unused_parts
+from gdbheap.analysis.leaks.stack_blocks import RED_ZONE, unused_parts
 from gdbheap.errors import MemoryFault
 from gdbheap.lazy import np
 from gdbheap.malloc.chunk_table import MMAPPED_ARENA, PREV_INUSE, State
@@ -14,6 +14,7 @@ from gdbheap.malloc.heap_view import HeapView
 from gdbheap.process.address_space import VMA
 from gdbheap.process.process import Process
 from gdbheap.process.thread_pointers import find_thread_pointers
+from gdbheap.process.thread_stacks import StackBlock, stack_blocks
 
 _PAGE = 4096
 # Registers that hold no pointer of the program's.

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _HEAPS = frozenset({"main_heap", "arena_heap"})
-_STACKS = frozenset({"main_stack", "thread_stack"})
+_STACKS = frozenset({"main_stack", "thread_stack", "ended_stack"})
 # Parts of the address space that are not malloc's, by what annotate() calls them; the rest is "other".
 _ANONYMOUS = frozenset({"anonymous", "named_anonymous", "brk_heap", "huge_pages"})
 _DATA = ("_data", "_bss", "_relro")

@@ -6,9 +6,9 @@ import pytest
 from made_process import ARENA, HEAP, LARGE, MAIN, MAIN_STACK, PROGRAM, STACK, TLS, VDSO, made_heap, made_process
 
 from gdbheap.analysis.addresses.annotate import annotate
-from gdbheap.analysis.addresses.thread_stacks import thread_stacks
 from gdbheap.process.address_space import VMA
 from gdbheap.process.process import ModuleSegment
+from gdbheap.process.thread_stacks import find_stacks
 
 
 def described(process, heap=None):
@@ -93,7 +93,7 @@ def test_a_stack_known_by_its_stack_pointer_alone_is_marked_as_inferred():
     ],
 )
 def test_words_that_are_no_stack_block_are_not_taken_for_one(block):
-    stacks = thread_stacks(made_process(second_stack=block))
+    stacks = find_stacks(made_process(second_stack=block))[0]
     assert [(stack.thread.number, stack.start, stack.inferred) for stack in stacks] == [
         (1, MAIN_STACK, False),
         (2, STACK + 0x1000, True),
@@ -103,14 +103,14 @@ def test_words_that_are_no_stack_block_are_not_taken_for_one(block):
 def test_a_thread_in_a_handler_on_another_stack_keeps_its_own():
     process = made_process()
     first, second = process.threads
-    stacks = thread_stacks(replace(process, threads=(first, replace(second, stack_pointer=LARGE + 0x100))))
+    stacks = find_stacks(replace(process, threads=(first, replace(second, stack_pointer=LARGE + 0x100))))[0]
     assert [(stack.start, stack.inferred) for stack in stacks] == [(MAIN_STACK, False), (STACK, False)]
 
 
 def test_a_thread_without_a_thread_pointer_has_an_inferred_stack():
     process = made_process()
     process = replace(process, threads=tuple(replace(each, thread_pointer=None) for each in process.threads))
-    assert [stack.inferred for stack in thread_stacks(process)] == [False, True]
+    assert [stack.inferred for stack in find_stacks(process)[0]] == [False, True]
 
 
 def test_a_module_that_lies_about_its_segments_names_only_its_own_mappings():
