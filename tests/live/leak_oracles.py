@@ -1,11 +1,12 @@
 """What the programs of fixtures/programs/leaks*.c* say of their own blocks, and what gdbheap, Valgrind and LeakSanitizer say of them at the same moment.
 
 Each answer is {(name, number): verdict}: the verdicts are "definitely", "indirectly", "possibly" and "reachable". LeakSanitizer has only
-"definitely" (direct) and "indirectly"; what it does not name is "reachable".
+"definitely" (direct) and "indirectly"; what it does not name is "reachable". The answers are kept: nobody may change them.
 """
 
 from __future__ import annotations
 
+import functools
 import os
 import re
 import subprocess
@@ -34,6 +35,7 @@ def expected(text: str) -> Verdicts:
     return {name: verdict for name, (verdict, _) in _notes(text).items()}
 
 
+@functools.cache
 def gdbheap_says(name: str, *flags: str, options: str = "", get_there: tuple[str, ...] = ()) -> tuple[str, Verdicts]:
     """Return the program's notes (its output), and gdbheap's verdicts where it stops itself."""
     output, kinds = gdbheap_kinds(name, *flags, options=options, get_there=get_there)
@@ -41,6 +43,7 @@ def gdbheap_says(name: str, *flags: str, options: str = "", get_there: tuple[str
     return text, {note: kinds.get(address, "no block") for note, (_, address) in _notes(text).items()}
 
 
+@functools.cache
 def gdbheap_kinds(name: str, *flags: str, options: str = "", get_there: tuple[str, ...] = ()) -> tuple[bytes, Kinds]:
     """Return the program's output and gdbheap's verdict of every block where the program stops itself."""
     command = f"heap leaks --kind all --blocks {options}"
@@ -68,6 +71,7 @@ def valgrind_says(name: str, *flags: str) -> Verdicts:
     return {note: kinds.get(address, "no block") for note, (_, address) in _notes(text.decode()).items()}
 
 
+@functools.cache
 def valgrind_kinds(name: str, *flags: str) -> tuple[bytes, Kinds]:
     """Return the program's output and memcheck's verdict of every block; the program asks for it by monitor commands."""
     with tempfile.TemporaryDirectory() as directory:
@@ -95,11 +99,14 @@ def lsan_says(name: str, *flags: str) -> Verdicts:
 
 
 def lsan_kinds(name: str, *flags: str) -> tuple[bytes, Kinds]:
-    """Return the program's output and LeakSanitizer's verdict of the blocks that it names; its own allocator takes malloc's place."""
-    program = build(name, *flags, "-DWITH_LSAN", "-fsanitize=leak")
+    """Return the program's output and LeakSanitizer's verdict of the blocks that it names; its own allocator takes malloc's place.
+
+    (gcc has it for 32 bits as a part of AddressSanitizer alone.)
+    """
+    program = build(name, *flags, "-DWITH_LSAN", f"-fsanitize={'address' if '-m32' in flags else 'leak'}")
     with tempfile.TemporaryDirectory() as directory:
         options = f"report_objects=1:use_registers=1:log_path={directory}/log:exitcode=0"
-        text = _run([str(program)], {"LSAN_OPTIONS": options})
+        text = _run([str(program)], {"LSAN_OPTIONS": options, "ASAN_OPTIONS": "detect_leaks=1"})
         report = "".join(path.read_text() for path in Path(directory).iterdir())
     kinds: Kinds = {}
     kind = ""

@@ -22,27 +22,47 @@ def test_every_block_of_the_gallery_has_its_verdict(program, flags):
     assert differences(verdicts, expected(text)) == {}
 
 
+# (Valgrind cannot take the malloc of a static program for its own.)
 @pytest.mark.parametrize("program", PROGRAMS)
-def test_valgrind_agrees(program):
-    _, verdicts = gdbheap_says(program)
-    assert differences(verdicts, valgrind_says(program)) == {}
+@pytest.mark.parametrize("build", ["optimised", "no-pie", "32-bit"])
+def test_valgrind_agrees(program, build):
+    _, verdicts = gdbheap_says(program, *BUILDS[build])
+    assert differences(verdicts, valgrind_says(program, *BUILDS[build])) == {}
 
 
-# LeakSanitizer knows no "possibly": any pointer holds. Who is reached from a lost block is indirect to it, also in a cycle that nothing else
-# reaches. Anonymous mappings are no roots to it: it reports what they hold.
+# (ours, LeakSanitizer's). It knows no "possibly": any pointer holds. What a lost block points to is indirect to it, also in a cycle that
+# nothing else reaches: each member of one (the C++ library's trees, lists and tables are such: their nodes point back) and the first too.
+CYCLE = ({"definitely", "indirectly"}, {"indirectly"})
 LSAN_DIFFERS = {
-    "back-pointer": ({"definitely", "indirectly"}, {"indirectly"}),
-    "chain": ({"possibly"}, {"reachable"}),
-    "cycle": ({"definitely", "indirectly"}, {"indirectly"}),
-    "held-by-mapping": ({"reachable"}, {"definitely"}),
-    "interior": ({"possibly"}, {"reachable"}),
-    "tagged": ({"possibly"}, {"reachable"}),
+    "leaks": {
+        "back-pointer": CYCLE,
+        "chain": ({"possibly"}, {"reachable"}),
+        "cycle": CYCLE,
+        # Anonymous mappings are no roots to it: it reports what they hold.
+        "held-by-mapping": ({"reachable"}, {"definitely"}),
+        "interior": ({"possibly"}, {"reachable"}),
+        "tagged": ({"possibly"}, {"reachable"}),
+    },
+    "leaks_cxx": {
+        # Its allocator puts blocks end to end: the lost vector's end of storage is the array's start. (glibc's have a header in between.)
+        "array": ({"definitely"}, {"indirectly"}),
+        "list": CYCLE,
+        "map": CYCLE,
+        "unordered-map": CYCLE,
+    },
 }
 
 
-def test_leaksanitizer_agrees_but_for_what_it_does_not_distinguish():
-    _, verdicts = gdbheap_says("leaks")
-    assert differences(verdicts, lsan_says("leaks")) == LSAN_DIFFERS
+@pytest.mark.parametrize("program", PROGRAMS)
+@pytest.mark.parametrize("build", ["optimised", "32-bit"])
+def test_leaksanitizer_agrees_but_for_what_it_does_not_distinguish(program, build):
+    _, verdicts = gdbheap_says(program, *BUILDS[build])
+    differ, said = dict(LSAN_DIFFERS[program]), differences(verdicts, lsan_says(program, *BUILDS[build]))
+    if build == "32-bit":
+        # AddressSanitizer's allocator puts red zones between blocks; and its 32-bit one of gcc 16 does see what the mapping holds.
+        differ.pop("array", None)
+        assert said.pop("held-by-mapping", None) in (None, differ.pop("held-by-mapping", None))
+    assert said == differ
 
 
 def test_leaks_are_given_though_a_chunk_of_the_main_arena_is_written_over():
