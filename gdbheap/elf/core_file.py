@@ -10,28 +10,29 @@ import os
 import struct
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
-from gdbheap.elf.core_memory import (
+from gdbheap.elf.core_memory import CoreMemory, MappedFile, Segment
+from gdbheap.elf.core_notes import MACHINES, Notes, read_notes
+from gdbheap.elf.modules import find_modules, main_module
+from gdbheap.errors import HeapError
+from gdbheap.process.address_space import VMA, AddressSpace
+from gdbheap.process.elf_headers import (
+    ET_CORE,
+    HEADER_SIZE,
     PF_R,
     PF_W,
     PF_X,
     PT_LOAD,
     PT_NOTE,
-    CoreMemory,
-    MappedFile,
-    Segment,
+    ElfHeader,
+    parse_elf_header,
+    parse_program_headers,
     permissions_of,
-    program_header,
 )
-from gdbheap.elf.core_notes import MACHINES, Notes, read_notes
-from gdbheap.elf.modules import find_modules, main_module
-from gdbheap.errors import HeapError
-from gdbheap.process.address_space import VMA, AddressSpace
 from gdbheap.process.process import Module, Process, Thread
 from gdbheap.process.signal_info import SignalInfo
 
-_ET_CORE = 4
 _PN_XNUM = 0xFFFF
 
 # Auxiliary vector, from elf.h.
@@ -88,10 +89,14 @@ def open_core(path: str, locate: Callable[[str], str] = lambda path: path) -> Co
     try:
         file = open(path, "rb", buffering=0)  # noqa: SIM115 (stays open as long as its memory is used)
         size = os.fstat(file.fileno()).st_size
-        header = _Header.read(file.fileno(), size, path)
+        header, claimed = _read_header(file.fileno(), size, path)
     except OSError as error:
         raise HeapError(f"cannot read {path}: {error.strerror}") from error
-    segments, note_ranges = _program_headers(file.fileno(), size, header, path)
+    segments, note_ranges = _program_headers(file.fileno(), size, header)
+    if not segments:
+        raise HeapError(
+            f"{path} holds no memory: {'it is cut off' if header.count < claimed else 'no PT_LOAD segment'}"
+        )
     machine = MACHINES.get((header.machine, header.word))
     notes = read_notes(file.fileno(), note_ranges, machine, header.word)
     # Where not even written memory was dumped (coredump_filter), a file mapping may have been written as well.
@@ -111,76 +116,56 @@ def open_core(path: str, locate: Callable[[str], str] = lambda path: path) -> Co
         arguments=notes.arguments,
         by_gdb=notes.by_gdb,
         missing=tuple(_missing(segments)),
-        notes=tuple(_remarks(header, segments, notes, machine is not None)),
+        notes=tuple(_remarks(header, claimed, segments, notes, machine is not None)),
     )
 
 
-@dataclass(frozen=True)
-class _Header:
-    """What the ELF header says; `count` of program headers as corrected (PN_XNUM, a table that the file's end cuts off)."""
-
-    word: int
-    machine: int
-    table: int
-    entry: int
-    count: int
-    claimed: int
-
-    @classmethod
-    def read(cls, core: int, size: int, path: str) -> _Header:
-        data = os.pread(core, 64, 0)
-        if len(data) < 52 or data[:4] != b"\x7fELF" or data[4] not in (1, 2):
-            raise HeapError(f"{path} is no core file (it does not begin as an ELF file does)")
-        word = 8 if data[4] == 2 else 4
-        if data[5] != 1:
-            raise HeapError(f"{path} is of a big-endian machine: gdbheap reads little-endian ones")
-        kind, machine = struct.unpack_from("<HH", data, 16)
-        if kind != _ET_CORE:
-            raise HeapError(f"{path} is an ELF file but no core")
-        if word == 8 and len(data) < 64:
-            raise HeapError(f"{path} ends within its header")
-        table, sections = struct.unpack_from("<QQ" if word == 8 else "<II", data, 32 if word == 8 else 28)
-        entry, claimed = struct.unpack_from("<HH", data, 54 if word == 8 else 42)
-        if entry < (56 if word == 8 else 32) or table >= size:
-            raise HeapError(f"{path} holds no program headers")
-        if claimed == _PN_XNUM:
-            claimed = _extended_count(core, sections, word, table, entry)
-        return cls(word, machine, table, entry, min(claimed, (size - table) // entry), claimed)
+def _read_header(core: int, size: int, path: str) -> tuple[ElfHeader, int]:
+    """Return the ELF header, its `count` of program headers corrected (PN_XNUM, a table that the file's end cuts off), and the count that
+    the core claims; raise HeapError."""
+    data = os.pread(core, HEADER_SIZE, 0)
+    if len(data) < 52 or data[:4] != b"\x7fELF" or data[4] not in (1, 2):
+        raise HeapError(f"{path} is no core file (it does not begin as an ELF file does)")
+    if data[5] != 1:
+        raise HeapError(f"{path} is of a big-endian machine: gdbheap reads little-endian ones")
+    if int.from_bytes(data[16:18], "little") != ET_CORE:
+        raise HeapError(f"{path} is an ELF file but no core")
+    if data[4] == 2 and len(data) < HEADER_SIZE:
+        raise HeapError(f"{path} ends within its header")
+    header = parse_elf_header(data)
+    if header is None or not header.entry or header.table >= size:
+        raise HeapError(f"{path} holds no program headers")
+    claimed = header.count if header.count != _PN_XNUM else _extended_count(core, header)
+    return replace(header, count=min(claimed, (size - header.table) // header.entry)), claimed
 
 
-def _extended_count(core: int, sections: int, word: int, table: int, entry: int) -> int:
+def _extended_count(core: int, header: ElfHeader) -> int:
     """Return the number of program headers of a core that has more than 65534: sh_info of section 0, which stands at the file's very
     end; else, in a truncated core, from where the first segment (the notes, right after the table) begins."""
+    wide = header.word == 8
     try:
-        data = os.pread(core, 64 if word == 8 else 40, sections)
-        if len(data) == (64 if word == 8 else 40):
-            return int(struct.unpack_from("<I", data, 44 if word == 8 else 28)[0])
-        first = os.pread(core, 16, table)
-        offset = struct.unpack_from("<Q", first, 8)[0] if word == 8 else struct.unpack_from("<I", first, 4)[0]
-    except (OSError, OverflowError, struct.error):
+        data = os.pread(core, 64 if wide else 40, header.sections)
+        if len(data) == (64 if wide else 40):
+            return int(struct.unpack_from("<I", data, 44 if wide else 28)[0])
+        first = next(parse_program_headers(header, os.pread(core, header.entry, header.table)))
+    except (OSError, OverflowError, StopIteration):
         return _PN_XNUM
-    return int(max(0, offset - table) // entry)
+    return int(max(0, first.offset - header.table) // header.entry)
 
 
-def _program_headers(core: int, size: int, header: _Header, path: str) -> tuple[list[Segment], list[tuple[int, int]]]:
+def _program_headers(core: int, size: int, header: ElfHeader) -> tuple[list[Segment], list[tuple[int, int]]]:
     """Return the segments, and (offset, size) of the notes as far as the file has them."""
-    form = struct.Struct("<IIQQQQQQ" if header.word == 8 else "<IIIIIIII")
-    data = os.pread(core, header.entry * header.count, header.table)
     segments, notes, top = [], [], 1 << (8 * header.word)
-    for at in range(0, len(data) - form.size + 1, header.entry):
-        kind, flags, offset, start, stored, length = program_header(form.unpack_from(data, at), header.word == 8)
-        present = max(0, min(stored, size - offset))
-        if kind == PT_NOTE and present:
-            notes.append((offset, present))
-        elif kind == PT_LOAD:
-            end = min(start + max(length, stored), top)
+    for each in parse_program_headers(header, os.pread(core, header.entry * header.count, header.table)):
+        present = max(0, min(each.file_size, size - each.offset))
+        if each.kind == PT_NOTE and present:
+            notes.append((each.offset, present))
+        elif each.kind == PT_LOAD:
+            start, end = each.address, min(each.address + max(each.size, each.file_size), top)
             if start < end:
-                stored = min(stored, end - start)
-                segments.append(Segment(start, end, offset, stored, min(present, stored), flags & (PF_R | PF_W | PF_X)))
-    if not segments:
-        raise HeapError(
-            f"{path} holds no memory: {'it is cut off' if header.count < header.claimed else 'no PT_LOAD segment'}"
-        )
+                stored = min(each.file_size, end - start)
+                flags = each.flags & (PF_R | PF_W | PF_X)
+                segments.append(Segment(start, end, each.offset, stored, min(present, stored), flags))
     return segments, notes
 
 
@@ -290,13 +275,15 @@ def _missing(segments: list[Segment]) -> Iterator[tuple[int, int]]:
             yield segment.start + segment.present, segment.start + segment.stored
 
 
-def _remarks(header: _Header, segments: list[Segment], notes: Notes, machine_known: bool) -> Iterator[str]:
+def _remarks(
+    header: ElfHeader, claimed: int, segments: list[Segment], notes: Notes, machine_known: bool
+) -> Iterator[str]:
     if not machine_known:
         yield f"the core is of ELF machine {header.machine}: its memory is read, its registers are not (only x86-64 and i386)"
     elif not notes.threads:
         yield "the core has no thread notes: no registers"
-    if header.count < header.claimed:
-        yield f"the core is cut off within its headers: {header.claimed - header.count} of {header.claimed} segments are unknown"
+    if header.count < claimed:
+        yield f"the core is cut off within its headers: {claimed - header.count} of {claimed} segments are unknown"
     missing = list(_missing(segments))
     if missing:
         total, lost = sum(s.stored for s in segments), sum(end - start for start, end in missing)

@@ -10,12 +10,17 @@ from dataclasses import dataclass
 from io import FileIO
 
 from gdbheap.errors import MemoryFault
+from gdbheap.process.elf_headers import (
+    HEADER_SIZE,
+    PF_W,
+    PT_GNU_RELRO,
+    PT_LOAD,
+    PT_NOTE,
+    parse_elf_header,
+    parse_program_headers,
+)
 
 _NT_GNU_BUILD_ID = 3
-PT_LOAD = 1
-PT_NOTE = 4
-_PT_GNU_RELRO = 0x6474E552
-PF_X, PF_W, PF_R = 1, 2, 4
 # More program headers than this in a *mapped* file, or a longer note, is no honest ELF file.
 _MAX_HEADERS = 256
 _MAX_NOTE = 1 << 16
@@ -183,43 +188,19 @@ class ElfFacts:
 
 def read_elf(read: Callable[[int, int], bytes]) -> ElfFacts:
     """Return the facts of the ELF file that `read(offset, size)` gives bytes of (fewer, or none, where it has no more)."""
-    header = read(0, 64)
-    if len(header) < 52 or header[:4] != b"\x7fELF" or header[4] not in (1, 2) or header[5] != 1:
+    header = parse_elf_header(read(0, HEADER_SIZE))
+    if header is None or header.count > _MAX_HEADERS:
         return ElfFacts()
-    wide = header[4] == 2
-    if len(header) < (64 if wide else 52):
-        return ElfFacts()
-    table = struct.unpack_from("<Q", header, 32)[0] if wide else struct.unpack_from("<I", header, 28)[0]
-    entry, count = struct.unpack_from("<HH", header, 54 if wide else 42)
-    form = struct.Struct("<IIQQQQQQ" if wide else "<IIIIIIII")
-    if entry < form.size or count > _MAX_HEADERS:
-        return ElfFacts()
-    data = read(table, entry * count)
     build_id, first, loads, relro = "", None, [], None
-    for at in range(0, len(data) - form.size + 1, entry):
-        kind, flags, offset, address, size, memory_size = program_header(form.unpack_from(data, at), wide)
-        if kind == PT_LOAD:
-            loads.append((address, size, memory_size, flags))
-            first = address & ~0xFFF if first is None else first
-        elif kind == _PT_GNU_RELRO:
-            relro = (address, memory_size)
-        elif kind == PT_NOTE and not build_id and size <= _MAX_NOTE:
-            build_id = _build_id(read(offset, size))
+    for each in parse_program_headers(header, read(header.table, header.entry * header.count)):
+        if each.kind == PT_LOAD:
+            loads.append((each.address, each.file_size, each.size, each.flags))
+            first = each.address & ~0xFFF if first is None else first
+        elif each.kind == PT_GNU_RELRO:
+            relro = (each.address, each.size)
+        elif each.kind == PT_NOTE and not build_id and each.file_size <= _MAX_NOTE:
+            build_id = _build_id(read(each.offset, each.file_size))
     return ElfFacts(build_id, first or 0, tuple(loads), relro)
-
-
-def program_header(fields: tuple[int, ...], wide: bool) -> tuple[int, int, int, int, int, int]:
-    """Return (type, flags, offset, address, file size, memory size) of an Elf64_Phdr or, not `wide`, an Elf32_Phdr."""
-    if wide:
-        kind, flags, offset, address, _, file_size, memory_size, _ = fields
-    else:
-        kind, offset, address, _, file_size, memory_size, flags, _ = fields
-    return kind, flags, offset, address, file_size, memory_size
-
-
-def permissions_of(flags: int) -> str:
-    """Return a PT_LOAD's flags as /proc/PID/maps writes them ("r-x"), without the sharing."""
-    return "".join(letter if flags & bit else "-" for letter, bit in (("r", PF_R), ("w", PF_W), ("x", PF_X)))
 
 
 def _build_id(notes: bytes) -> str:

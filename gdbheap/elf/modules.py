@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from gdbheap.elf.core_memory import ElfFacts, permissions_of, read_elf
+from gdbheap.elf.core_memory import ElfFacts, read_elf
 from gdbheap.errors import MemoryFault
 from gdbheap.process.address_space import VMA, AddressSpace
+from gdbheap.process.elf_headers import permissions_of
 from gdbheap.process.memory import Memory
 from gdbheap.process.process import Module, ModuleSegment
 

@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
-import struct
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gdbheap.errors import MemoryFault
+from gdbheap.process.elf_headers import (
+    HEADER_SIZE,
+    PF_W,
+    PT_DYNAMIC,
+    PT_LOAD,
+    parse_elf_header,
+    parse_program_headers,
+)
 from gdbheap.process.process import Module, Process
 
-PT_LOAD, PT_DYNAMIC, PT_INTERP, PT_TLS = 1, 2, 3, 7
-PF_W = 2
 MAX_SEGMENTS = 256
 MAX_DYNAMIC = 1024
 
@@ -55,7 +60,7 @@ def read_image(process: Process, module: Module) -> ElfImage | None:
     for header in _headers(process, module):
         try:
             segments = _segments(process, header, module.load_base)
-        except (MemoryFault, struct.error):
+        except MemoryFault:
             continue
         if any(each.kind == PT_LOAD for each in segments):
             return ElfImage(module.load_base, segments)
@@ -90,23 +95,13 @@ def _headers(process: Process, module: Module) -> Iterator[int]:
 
 
 def _segments(process: Process, header: int, load_base: int) -> tuple[Segment, ...]:
-    """Read the program headers; raise MemoryFault or struct.error."""
-    memory, wide = process.memory, process.word == 8
-    start = memory.read(header, 64 if wide else 52)
-    if start[:5] != b"\x7fELF" + (b"\2" if wide else b"\1"):
+    """Read the program headers; raise MemoryFault."""
+    elf = parse_elf_header(process.memory.read(header, HEADER_SIZE))
+    if elf is None or elf.word != process.word or not 0 < elf.count <= MAX_SEGMENTS:
         return ()
-    offset = int.from_bytes(start[32:40] if wide else start[28:32], "little")
-    size, count = struct.unpack_from("<HH", start, 54 if wide else 42)
-    layout = struct.Struct("<IIQQQQQQ" if wide else "<IIIIIIII")
-    if size != layout.size or not 0 < count <= MAX_SEGMENTS:
-        return ()
-    table = memory.read(header + offset, size * count)
+    table = process.memory.read(header + elf.table, elf.entry * elf.count)
     mask = (1 << 8 * process.word) - 1
-    segments = []
-    for fields in layout.iter_unpack(table):
-        if wide:
-            kind, flags, _, address, _, file_size, memory_size, alignment = fields
-        else:
-            kind, _, address, _, file_size, memory_size, flags, alignment = fields
-        segments.append(Segment(kind, flags, (address + load_base) & mask, memory_size, file_size, alignment))
-    return tuple(segments)
+    return tuple(
+        Segment(each.kind, each.flags, (each.address + load_base) & mask, each.size, each.file_size, each.alignment)
+        for each in parse_program_headers(elf, table)
+    )

@@ -6,7 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gdbheap.errors import MemoryFault
-from gdbheap.process.elf_image import PT_DYNAMIC, PT_TLS, ElfImage, read_dynamic, read_image
+from gdbheap.process.elf_headers import PT_DYNAMIC, PT_TLS
+from gdbheap.process.elf_image import ElfImage, read_dynamic, read_image
 from gdbheap.process.memory import Words
 from gdbheap.process.process import Process
 

@@ -60,8 +60,8 @@ def test_core_finds_its_program(program: Path, tmp_path: Path) -> None:
         (["run", "/no/such"], "gdbheap: /no/such is not there\n"),
         (["run", "/etc/passwd"], "gdbheap: /etc/passwd is no program that can be run\n"),
         (["attach", "999999999"], "gdbheap: there is no process 999999999\n"),
-        (["core", "/etc/passwd"], "gdbheap: /etc/passwd is not a core file\n"),
-        (["core", "/no/such"], "gdbheap: /no/such cannot be read as a core: No such file or directory\n"),
+        (["core", "/etc/passwd"], "gdbheap: /etc/passwd is no core file (it does not begin as an ELF file does)\n"),
+        (["core", "/no/such"], "gdbheap: cannot read /no/such: No such file or directory\n"),
         (
             ["--gdb", "/no/gdb", "run", "/bin/true"],
             "gdbheap: /no/gdb is missing; what installs it: python3 -m gdbheap setup\n",

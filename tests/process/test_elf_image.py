@@ -7,16 +7,8 @@ import random
 import struct
 
 from gdbheap.process.address_space import VMA, AddressSpace
-from gdbheap.process.elf_image import (
-    PT_DYNAMIC,
-    PT_INTERP,
-    PT_LOAD,
-    PT_TLS,
-    ElfImage,
-    Segment,
-    read_dynamic,
-    read_image,
-)
+from gdbheap.process.elf_headers import PT_DYNAMIC, PT_INTERP, PT_LOAD, PT_TLS
+from gdbheap.process.elf_image import ElfImage, Segment, read_dynamic, read_image
 from gdbheap.process.link_map import TlsPlace, find_tls, link_maps
 from gdbheap.process.memory import ImageMemory
 from gdbheap.process.process import Module, Process, Thread

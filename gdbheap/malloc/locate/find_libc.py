@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from gdbheap.errors import NoHeap
 from gdbheap.process.address_space import VMA
-from gdbheap.process.elf_image import PF_W, PT_INTERP, PT_LOAD, ElfImage, read_image
+from gdbheap.process.elf_headers import PF_W, PT_INTERP, PT_LOAD
+from gdbheap.process.elf_image import ElfImage, read_image
 from gdbheap.process.memory import PAGE
 from gdbheap.process.process import Module, Process
 from gdbheap.process.symbols import ModuleSymbols, SymbolsOf

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from gdbheap.malloc.locate.find_libc import Libc
-from gdbheap.process.elf_image import PF_W, PT_LOAD
+from gdbheap.process.elf_headers import PF_W, PT_LOAD
 from gdbheap.process.memory import readable_pieces
 from gdbheap.process.process import Process
 

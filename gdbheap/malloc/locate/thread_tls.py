@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from gdbheap.errors import MemoryFault
 from gdbheap.malloc.locate.find_libc import Libc
-from gdbheap.process.elf_image import PT_TLS
+from gdbheap.process.elf_headers import PT_TLS
 from gdbheap.process.link_map import TlsPlace, find_tls
 from gdbheap.process.process import Process, Thread
 
