@@ -44,7 +44,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
 
 
 def _heap(target: Target) -> tuple[HeapView | None, tuple[str, ...]]:
-    if not target.process.address_space.vmas:
+    if not target.process.address_space.known:
         return None, ()
     try:
         return target.heap(), ()

@@ -120,7 +120,7 @@ def _arena(index: int, value: StructValue, stretches: list[Stretch]) -> Arena:
 
 
 def _notes(layout: Layout, stretches: list[list[Stretch]]) -> list[str]:
-    notes = [note for arena in stretches for each in arena for note in each.notes]
+    notes = [*layout.notes, *(note for arena in stretches for each in arena for note in each.notes)]
     unknown = [each for each in layout.threads if each.tcache is None and not each.is_known]
     notes += [f"tcache of thread {each.number}: {each.reason}" for each in unknown]
     return notes

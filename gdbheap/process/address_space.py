@@ -58,6 +58,7 @@ class VMA:
 class AddressSpace:
     """VMAs sorted by address. `source` says where they are from: "maps", "core" or "remote".
 
+    Without any VMA (`known` is False) nothing was told: every process has some.
     `inferred` holds the starts of those VMAs whose bracketed name ("[heap]") was worked out here and not told by the source.
     """
 
@@ -66,6 +67,11 @@ class AddressSpace:
         self.source = source
         self.inferred = frozenset(inferred)
         self._starts = [vma.start for vma in self.vmas]
+
+    @property
+    def known(self) -> bool:
+        """Whether the source told anything."""
+        return bool(self.vmas)
 
     def __iter__(self) -> Iterator[VMA]:
         return iter(self.vmas)

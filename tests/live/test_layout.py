@@ -236,6 +236,17 @@ def test_a_preloaded_malloc_in_place_of_libcs(gdb):
         assert [each["threads"]["1"][2] for each in told.values()] == ["this malloc has no tcaches"] * 3
 
 
+@pytest.mark.parametrize("flags", [(), ("-m32",)], ids=["x86-64", "i386"])
+def test_of_two_libcs_the_one_that_serves_the_program_is_shown(gdb, flags):
+    program = build("two_libcs", *flags, "-Wl,--no-as-needed", "-ldl")
+    ours, theirs = "heap chunk ours", "heap chunk theirs"
+    told, said = look(gdb, program, ours, theirs, "heap")
+    assert len({each["main_arena"][0] for each in told.values()}) == 1
+    assert "in_use" in said[ours]
+    assert "in_use" not in said[theirs]
+    assert said["heap"].count("note: another malloc in use is not shown: main_arena at") == 1
+
+
 @WORDS
 def test_a_core_tells_the_same_as_the_process(gdb, flags, tmp_path):
     program = build("threads", *flags)

@@ -48,6 +48,8 @@ def _result(process: Process, address: int, access: int, page: PageState | None)
     beyond = _beyond(process, address, access)
     if beyond is not None:
         return beyond
+    if not process.address_space.known:
+        return UNKNOWN, "the mappings are not known"
     vma = process.address_space.find(address)
     if vma is None:
         return _words(_touch(process, address, access, None))

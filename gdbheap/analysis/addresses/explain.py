@@ -50,6 +50,8 @@ def explain(process: Process, heap: HeapView | None, address: int, names: Names)
             facts += chunk_facts(process, heap, address, names.symbol_at)
     else:
         facts = [*_unmapped(process, mappings, heap, address)]
+        if not process.address_space.known:
+            facts += _symbol(address, names)
     return [*facts, *(Fact(each.name, each.result, each.meaning) for each in accesses(process, address, page))]
 
 
@@ -79,10 +81,14 @@ def _mapped(process: Process, here: AnnotatedVMA, address: int, page: PageState 
         yield Fact("page", None, f"not known of a {process.kind} process" if process.kind != "live" else "not known")
     else:
         yield Fact("page", page.label, PAGE_WORDS[page])
+    yield from _symbol(address, names)
+    yield from _stack(process, here, part, address, names)
+
+
+def _symbol(address: int, names: Names) -> Iterator[Fact]:
     symbol = names.symbol_at(address)
     if symbol:
         yield Fact("symbol", symbol)
-    yield from _stack(process, here, part, address, names)
 
 
 def _place_in_file(process: Process, vma: VMA, part: Part, address: int) -> str:
@@ -116,7 +122,8 @@ def _unmapped(
     process: Process, mappings: tuple[AnnotatedVMA, ...], heap: HeapView | None, address: int
 ) -> Iterator[Fact]:
     number = _number(address, process.word)
-    yield Fact("address", f"{address:#x}", f"in no mapping{': ' if number else ''}{number}")
+    place = "in no mapping" if process.address_space.known else "in a mapping or not: they are not known"
+    yield Fact("address", f"{address:#x}", f"{place}{': ' if number else ''}{number}")
     below = next((each for each in reversed(mappings) if each.vma.end <= address), None)
     above = next((each for each in mappings if each.vma.start > address), None)
     if below is not None and above is not None:

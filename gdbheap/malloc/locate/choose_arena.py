@@ -20,7 +20,7 @@ NOT_USED_YET = "malloc has not been used yet: main_arena is empty. Stop later, a
 
 @dataclass(frozen=True)
 class ChosenArena:
-    """A main_arena and the libc it belongs to. `used`: memory has been taken from the system for it."""
+    """A main_arena and the libc it belongs to. `used`: memory has been taken from the system for it; `on_brk`: by brk."""
 
     libc: Libc
     main_arena: Located
@@ -29,6 +29,7 @@ class ChosenArena:
     alignment: int
     blank: bool
     used: bool
+    on_brk: bool
     notes: tuple[str, ...] = ()
 
     @property
@@ -40,7 +41,8 @@ class ChosenArena:
 def choose_arena(process: Process, libcs: list[Libc]) -> ChosenArena:
     """Return the main_arena in use; raise NoHeap where none has been used yet, NoSymbols where none is found or several may be it."""
     found = [arena for libc in libcs for arena in _arenas_of(process, libc)]
-    used = [each for each in found if each.used]
+    # dlmopen's second libc takes its memory by mmap alone: brk serves the program's own (__libc_initial, glibc malloc/arena.c)
+    used = sorted((each for each in found if each.used), key=lambda each: not each.on_brk)
     # A preloaded libc_malloc_debug.so comes first, but serves only those who switch it on; until then libc's malloc is used.
     for chosen in (*used, *(each for each in found if not each.libc.debug)):
         if chosen.blank:
@@ -122,10 +124,12 @@ def _chosen(process: Process, libc: Libc, where: Located, struct: CStruct, sourc
     try:
         value = struct.read(process.memory, where.value)
         blank, used = is_blank(value), value["system_mem"] > 0
+        top = process.address_space.find(value["top"])
+        on_brk = top is not None and top.path == "[heap]"
     except MemoryFault:
         # Known by its symbol, but not to be read (a core without it): the decoders will say so.
-        blank, used = False, not libc.debug
-    return ChosenArena(libc, where, struct, source, alignment, blank, used)
+        blank, used, on_brk = False, not libc.debug, False
+    return ChosenArena(libc, where, struct, source, alignment, blank, used, on_brk)
 
 
 def _not_used_yet(process: Process) -> str:

@@ -76,3 +76,9 @@ def test_vsyscall_may_be_called_at_its_entries_alone():
 def test_execute_only_memory_is_not_told():
     space = AddressSpace([VMA(HEAP, HEAP + 0x1000, "--xp")])
     assert results(HEAP, process=replace(made_process(), address_space=space)) == ["unknown", ACCERR, "allowed"]
+
+
+def test_where_the_mappings_are_not_known_nothing_is_foretold():
+    process = replace(made_process(), address_space=AddressSpace([], "remote"))
+    assert results(HEAP, process=process) == ["unknown"] * 3
+    assert results(1 << 47, process=process) == [KERNEL] * 3
