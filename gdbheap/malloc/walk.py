@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Callable
 
 from gdbheap.errors import MemoryFault
 from gdbheap.lazy import np
+from gdbheap.malloc.chain import Chain
 from gdbheap.malloc.layout import Layout
 from gdbheap.process.memory import BLOCK, PAGE, Memory
 
@@ -19,6 +20,9 @@ BAD_SIZE = "bad size"
 FENCEPOST = "fencepost"
 UNREADABLE = "unreadable"
 INTERRUPTED = "interrupted"
+
+# Where a chunk takes less than this many bytes of the block before, the next block's are found all at once; larger ones are sooner stepped over.
+_CLOSE = 256
 
 Progress = Callable[[int], None]
 
@@ -54,11 +58,11 @@ class Walker:
     def __init__(self, memory: Memory, layout: Layout, progress: Progress | None = None) -> None:
         self._memory = memory
         self._word = layout.word
-        self._min_size = layout.min_size
-        self._misaligned = (layout.alignment - 1) & ~7
         self._progress = progress
         self._buffer = memoryview(bytearray(BLOCK))
         self._type = np.dtype(np.uint64 if layout.word == 8 else np.uint32)
+        self._chain = Chain(layout, BLOCK // layout.word)
+        self._close_chunks = False
 
     def walk(self, start: int, limit: int) -> Walk:
         """Walk from the header at `start` until one would begin at or past `limit`.
@@ -87,9 +91,11 @@ class Walker:
     def _fill(self, at: int, limit: int) -> int:
         """Read a block from `at`, or what of it lies before the next unreadable page; return the bytes read, 0 for none."""
         want = min(len(self._buffer), limit - at)
+        # A header with fd and bk; before `limit` there may be room for the header alone.
+        least = max(min(4 * self._word, want), 2 * self._word)
         to_page_end = PAGE - at % PAGE
-        for size in (want, to_page_end, 4 * self._word):
-            if size > want or size < 4 * self._word:
+        for size in (want, to_page_end, least):
+            if not least <= size <= want:
                 continue
             try:
                 self._memory.read_into(at, self._buffer[:size])
@@ -100,14 +106,12 @@ class Walker:
 
     def _walk_block(self, base: int, size: int, limit: int) -> tuple[tuple[NDArray[np.uint64], ...], int, str, int]:
         """Walk what the buffer holds; return the columns (none if no chunk), the next header's address, why it ended, the size word there."""
-        shift = 3 if self._word == 8 else 2
-        found: list[int] = []
-        position, why, raw = self._chase(found, size >> shift, (limit - base) >> shift)
+        words = np.frombuffer(self._buffer, self._type, size // self._word)
+        rows, position, why, raw = self._chase(words, (limit - base) // self._word)
         end = base + (position - 1) * self._word
-        if not found:
+        self._close_chunks = len(rows) * _CLOSE > size
+        if not len(rows):
             return (), end, why, raw
-        words = np.frombuffer(self._buffer, self._type, size >> shift)
-        rows = np.array(found, np.int64)
         columns = (
             np.uint64(base) + (rows - 1).astype(np.uint64) * np.uint64(self._word),
             words[rows].astype(np.uint64),
@@ -116,30 +120,24 @@ class Walker:
         )
         return columns, end, why, raw
 
-    def _chase(self, found: list[int], count: int, limit: int) -> tuple[int, str, int]:
-        """Append the index of each size word in the buffer's first `count` words; return the index where the chase ended, and why."""
-        words = self._buffer.cast("Q" if self._word == 8 else "I")
-        words_per_eight = 8 // self._word
-        min_size, misaligned = self._min_size, self._misaligned
-        append = found.append
-        position = 1
+    def _chase(self, words: NDArray[np.uint64], limit: int) -> tuple[NDArray[np.intp], int, str, int]:
+        """Return the index of each chunk's size word, the index where the next would be, why the chase ended there, and the size word."""
+        count, end = len(words), limit + 1
         # A header in the last words is left to the next block, so that fd and bk are read with it.
-        end = limit + 1
         bound = min(count if count >= limit else count - 2, end)
-        raw = 0
-        while position < bound:
-            raw = words[position]
-            if raw < min_size or raw & misaligned:
-                break
-            append(position)
-            position += (raw >> 3) * words_per_eight
-        else:
-            if position <= end:
-                return position, AT_LIMIT, 0
+        rows, position = np.empty(0, np.intp), 1
+        if self._close_chunks:
+            rows, position = self._chain.leap(words, bound, limit)
+        found, position = self._chain.step(words.data, position, bound)
+        past_limit = position > end
+        if past_limit:
             position = found.pop()
-        if raw & ~7 == 2 * self._word:
-            return position, FENCEPOST, raw
-        return position, BAD_SIZE, raw
+        if found:
+            rows = np.concatenate((rows, np.array(found, np.intp)))
+        if position >= bound and not past_limit:
+            return rows, position, AT_LIMIT, 0
+        raw = int(words[position])
+        return rows, position, FENCEPOST if raw & ~7 == 2 * self._word else BAD_SIZE, raw
 
 
 def _joined(column: list[NDArray[np.uint64]]) -> NDArray[np.uint64]:

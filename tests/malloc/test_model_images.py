@@ -6,6 +6,7 @@ import random
 
 import pytest
 
+from gdbheap.malloc import walk
 from gdbheap.malloc.layout import Layout, Located, ThreadMalloc
 from gdbheap.malloc.locate import builtin_structs as built_in
 from gdbheap.malloc.read_heap import read_heap
@@ -118,6 +119,27 @@ def test_free_lists_are_read_as_they_are(name, word, seed):
         for each in view.bins
     }
     assert theirs == {(each.kind, each.index, each.owner): each.chunks for each in free_lists(model.machine)}
+
+
+@CASES
+@pytest.mark.parametrize("seed", range(3))
+def test_chunks_found_all_at_once_are_those_found_one_by_one_in_broken_heaps_too(name, word, seed, monkeypatch):
+    monkeypatch.setattr(walk, "BLOCK", 4096)
+    choose = random.Random(seed)
+    model = new_process(name, word)
+    several_threads(model, choose)
+    for broken in range(3):
+        picture = image(model)
+        views = []
+        for close in (0, 1 << 60):
+            monkeypatch.setattr(walk, "_CLOSE", close)
+            views.append(read_heap(process_of(picture), layout_of(picture)))
+        stepped, leapt = views
+        assert list(leapt.table) == list(stepped.table)
+        assert (leapt.bins, leapt.faults, leapt.notes) == (stepped.bins, stepped.faults, stepped.notes)
+        assert bool(leapt.faults) is bool(broken)
+        chunk = choose.choice([each for each in stepped.table if not each.is_mmapped])
+        model.machine.store(chunk.address + word, choose.choice((0, 3, chunk.size + 8, 1 << 20, chunk.size * 2 | 1)))
 
 
 @CASES
