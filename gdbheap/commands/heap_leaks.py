@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
+from gdbheap.analysis.leaks.graph import HEAD
 from gdbheap.analysis.leaks.heuristics import HEURISTICS
 from gdbheap.analysis.leaks.leaks import Verdict
 from gdbheap.commands.command import Argument, Command, Target
@@ -12,7 +13,7 @@ from gdbheap.commands.heap_owners import HOLDER_COLUMNS, holder_rows
 from gdbheap.errors import UsageError
 from gdbheap.lazy import np
 from gdbheap.report.printable import human_size
-from gdbheap.report.report import Column, Line, Report
+from gdbheap.report.report import ABSENT, Column, Line, Report
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,7 +30,10 @@ _COLUMNS = (
     Column("chunk_size", "size", "size"),
     Column("example", "address", "mem"),
     Column("what", "text", "symbol"),
+    Column("text", "text", shown=False),
+    Column("doubt", "text", shown=False),
 )
+_SIZE, _WHAT = ([column.name for column in _COLUMNS].index(name) for name in ("chunk_size", "what"))
 _NAMES: dict[str, tuple[Verdict, ...]] = {verdict.label: (verdict,) for verdict in Verdict}
 _NAMES["lost"] = (Verdict.DEFINITELY_LOST, Verdict.INDIRECTLY_LOST, Verdict.POSSIBLY_LOST)
 _NAMES["all"] = tuple(Verdict)
@@ -38,7 +42,7 @@ _DEFAULT = (Verdict.DEFINITELY_LOST, Verdict.POSSIBLY_LOST)
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Group the blocks that pass the filters; with --why, tell why one has its verdict."""
-    from gdbheap.analysis.leaks.groups import group_leaks, tallies
+    from gdbheap.analysis.leaks.groups import doubtful_tally, group_leaks, tallies
     from gdbheap.analysis.leaks.leaks import find_leaks
 
     view = target.heap()
@@ -55,16 +59,20 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     )
     if arguments["what"]:
         groups = [group for group in groups if arguments["what"].lower() in group.what.lower()]
-    totals, counted = {}, tallies(leaks)
-    for verdict, (count, size) in counted.items():
-        totals[f"{verdict.label}_blocks"] = count
-        totals[f"{verdict.label}_bytes"] = size
+    counted, doubtful = tallies(leaks), doubtful_tally(leaks)
+    totals = {}
+    for label, (count, size) in [
+        *((verdict.label, tally) for verdict, tally in counted.items()),
+        ("doubtful", doubtful),
+    ]:
+        totals[f"{label}_blocks"] = count
+        totals[f"{label}_bytes"] = size
     return Report(
         command="heap leaks",
         columns=_COLUMNS,
         rows=[_row(group) for group in groups],
         people=_people(target, groups, arguments),
-        after=tuple(_summary(counted)),
+        after=tuple(_summary(counted, doubtful)),
         totals=totals,
         totals_shown=False,
         notes=(*view.notes, *notes_on(target, held)),
@@ -100,10 +108,10 @@ def _heuristics(arguments: Mapping[str, Any]) -> Sequence[str]:
 
 
 def _chosen(leaks: Leaks, arguments: Mapping[str, Any]) -> NDArray[np.bool_]:
-    """Return the blocks that pass --kind and --size. JSON has every kind unless told otherwise."""
+    """Return the blocks that pass --kind, --doubtful and --size. JSON has every kind unless told otherwise."""
     default = tuple(Verdict) if arguments["json"] else (*_DEFAULT, Verdict.UNDECIDED)
     kinds = [verdict for name in arguments["kind"] for verdict in _NAMES[name]] if arguments["kind"] else default
-    chosen = np.isin(leaks.verdict, [int(kind) for kind in kinds])
+    chosen = leaks.by_remains if arguments["doubtful"] else np.isin(leaks.verdict, [int(kind) for kind in kinds])
     if arguments["size"]:
         low, high = arguments["size"]
         size = leaks.held.blocks.size
@@ -123,20 +131,37 @@ def _row(group: LeakGroup) -> tuple[Any, ...]:
         group.chunk_size,
         group.example,
         group.what,
+        group.text or ABSENT,
+        group.doubt or ABSENT,
     )
 
 
+def _row_for_people(group: LeakGroup) -> tuple[Any, ...]:
+    """Return the row with the range of sizes, and with the text that is meant by "text"."""
+    row = list(_row(group))
+    if group.largest != group.chunk_size:
+        row[_SIZE] = (group.chunk_size, group.largest)
+    if group.text:
+        more = "…" if len(group.text) == HEAD else ""
+        row[_WHAT] = f'text: "{group.text}{more}"'
+    return tuple(row)
+
+
 def _people(target: Target, groups: list[LeakGroup], arguments: Mapping[str, Any]) -> list[Sequence[Any] | Line]:
-    """Return the rows under a heading for each verdict, each cut at the limit."""
+    """Return the rows under a heading for each verdict, those of one name merged, each cut at the limit."""
+    from gdbheap.analysis.leaks.groups import merge_sizes
+
     limit = target.setting("limit") if arguments["count"] is None else arguments["count"]
+    merged = groups if arguments["blocks"] else merge_sizes(groups)
     lines: list[Sequence[Any] | Line] = []
     for verdict in Verdict:
-        here = [group for group in groups if group.verdict is verdict]
+        here = [group for group in merged if group.verdict is verdict]
         if not here:
             continue
-        lines.append(Line.plain(verdict.label.replace("_", " "), "heading"))
+        doubt = ", by words of blocks that the program may never have written" if arguments["doubtful"] else ""
+        lines.append(Line.plain(verdict.label.replace("_", " ") + doubt, "heading"))
         shown = here[:limit] if limit else here
-        lines += [_row(group) for group in shown]
+        lines += [_row_for_people(group) for group in shown]
         if len(shown) < len(here):
             rest = here[len(shown) :]
             size = human_size(sum(group.bytes + group.hanging_bytes for group in rest))
@@ -144,14 +169,17 @@ def _people(target: Target, groups: list[LeakGroup], arguments: Mapping[str, Any
     return lines
 
 
-def _summary(counted: Mapping[Verdict, tuple[int, int]]) -> list[Line]:
-    """Return a line for each verdict, as Valgrind's summary has them."""
+def _summary(counted: Mapping[Verdict, tuple[int, int]], doubtful: tuple[int, int]) -> list[Line]:
+    """Return a line for each verdict, as Valgrind's summary has them, and how much of it is in doubt."""
     lines = []
     for verdict in Verdict:
         count, size = counted[verdict]
         if count or verdict is not Verdict.UNDECIDED:
             text = f"{verdict.label.replace('_', ' '):>16}: {count:,} blocks, {human_size(size)}"
             lines.append(Line.plain(text, "total" if count and verdict < Verdict.STILL_REACHABLE else ""))
+    if doubtful[0]:
+        text = f"of which doubtful: {doubtful[0]:,} blocks, {human_size(doubtful[1])}: --doubtful shows them"
+        lines.append(Line.plain(f"{'':18}{text}", "dim"))
     return lines
 
 
@@ -180,9 +208,11 @@ COMMAND = Command(
         "writable memory that is not malloc's. A block is still reachable if pointers to starts of blocks lead to it from a root, and "
         "possibly lost if only a chain with a pointer to the inside of a block in it does. Of the others, definitely lost are those that no "
         "other lost block leads to (of a cycle: the first), and indirectly lost those that hang on them.\n"
-        "Blocks of one size that begin alike are one row: what is the class whose vtable they begin with, text, or the shape of the first "
-        "two words. bytes are the chunks', headers included. Pointers that are encoded, or not aligned, cannot be seen; old values in "
-        "memory that is in use but not initialised count as pointers."
+        "Blocks that begin alike are one row: those of one C++ class (by its vtable) or that hold text, whatever their sizes, and those of "
+        "one size whose first two words have the same shape. hanging is what is lost with them. bytes are the chunks', headers included. "
+        "Pointers that are encoded, or not aligned, cannot be seen; old values in memory that is in use but not initialised count as "
+        "pointers. Doubtful are blocks that are still reachable only by words of blocks that begin with what malloc's free lists left there: "
+        "the program may never have written them."
     ),
     run=run,
     arguments=(
@@ -194,6 +224,11 @@ COMMAND = Command(
         ),
         Argument("--size", "range", "Only blocks whose chunks have these sizes, in bytes."),
         Argument("--what", "path", "Only groups whose what contains this, whatever the case."),
+        Argument(
+            "--doubtful",
+            "flag",
+            "Only the blocks that are still reachable by words that may be old (whatever --kind says).",
+        ),
         Argument("--blocks", "flag", "A row for each block instead of groups."),
         Argument("--count", "count", "Show at most this many rows of each kind; 0 shows all."),
         Argument(

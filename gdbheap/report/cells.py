@@ -23,6 +23,10 @@ def cell_text(value: Any, format: str) -> str:
     return _FORMATS[format](value)
 
 
+def _size(value: Any) -> str:
+    return f"{value[0]:#x}-{value[1]:#x}" if isinstance(value, tuple) else f"{value:#x}"
+
+
 def _list(values: Any) -> str:
     return " ".join(f"{each:#x}" for each in values)
 
@@ -37,7 +41,7 @@ def _value(value: Any) -> str:
 
 _FORMATS: dict[str, Callable[[Any], str]] = {
     "address": lambda value: f"{value:#x}",
-    "size": lambda value: f"{value:#x}",
+    "size": _size,
     "bytes": human_size,
     "count": lambda value: f"{value:,}",
     "value": _value,

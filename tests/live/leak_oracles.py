@@ -12,6 +12,7 @@ import re
 import subprocess
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from gdb_runs import Answers, ask
 from programs import PATIENCE, build
@@ -35,7 +36,6 @@ def expected(text: str) -> Verdicts:
     return {name: verdict for name, (verdict, _) in _notes(text).items()}
 
 
-@functools.cache
 def gdbheap_says(name: str, *flags: str, options: str = "", get_there: tuple[str, ...] = ()) -> tuple[str, Verdicts]:
     """Return the program's notes (its output), and gdbheap's verdicts where it stops itself."""
     output, kinds = gdbheap_kinds(name, *flags, options=options, get_there=get_there)
@@ -43,23 +43,38 @@ def gdbheap_says(name: str, *flags: str, options: str = "", get_there: tuple[str
     return text, {note: kinds.get(address, "no block") for note, (_, address) in _notes(text).items()}
 
 
-@functools.cache
-def gdbheap_kinds(name: str, *flags: str, options: str = "", get_there: tuple[str, ...] = ()) -> tuple[bytes, Kinds]:
+def gdbheap_kinds(
+    name: str, *flags: str, options: str = "", get_there: tuple[str, ...] = (), patience: float = PATIENCE
+) -> tuple[bytes, Kinds]:
     """Return the program's output and gdbheap's verdict of every block where the program stops itself."""
-    command = f"heap leaks --kind all --blocks {options}"
-    output, answers = stopped(name, *flags, commands=(command,), get_there=get_there)
-    rows = answers[command]["rows"]
+    output, rows = _gdbheap_rows(name, *flags, options=options, get_there=get_there, patience=patience)
     return output, {int(row["example"], 16): _KINDS.get(row["kind"], row["kind"]) for row in rows}
 
 
+def gdbheap_doubts(name: str, *flags: str, patience: float = PATIENCE) -> tuple[bytes, Kinds]:
+    """Return the same with "doubtful" for what is still reachable by memory alone that the program may never have written."""
+    output, rows = _gdbheap_rows(name, *flags, options="", get_there=(), patience=patience)
+    doubtful = {int(row["example"], 16): "doubtful" for row in rows if row["doubt"] == "unwritten_memory"}
+    return output, {int(row["example"], 16): _KINDS[row["kind"]] for row in rows} | doubtful
+
+
+@functools.cache
+def _gdbheap_rows(
+    name: str, *flags: str, options: str, get_there: tuple[str, ...], patience: float
+) -> tuple[bytes, list[dict[str, Any]]]:
+    command = f"heap leaks --kind all --blocks {options}"
+    output, answers = stopped(name, *flags, commands=(command,), get_there=get_there, patience=patience)
+    return output, answers[command]["rows"]
+
+
 def stopped(
-    name: str, *flags: str, commands: tuple[str, ...], get_there: tuple[str, ...] = ()
+    name: str, *flags: str, commands: tuple[str, ...], get_there: tuple[str, ...] = (), patience: float = PATIENCE
 ) -> tuple[bytes, Answers]:
     """Return the program's output, and the answers to commands said where it stops itself."""
     with tempfile.TemporaryDirectory() as directory:
         output = Path(directory) / "output"
         words = (f"set args < /dev/null > {output}", "break inspected", "run", *get_there)
-        answers = ask([str(build(name, *flags))], commands, get_there=words)
+        answers = ask([str(build(name, *flags))], commands, get_there=words, patience=patience)
         assert output.exists(), answers.text
         assert len(answers.json) == len(commands), answers.text
         return output.read_bytes(), answers
@@ -72,7 +87,7 @@ def valgrind_says(name: str, *flags: str) -> Verdicts:
 
 
 @functools.cache
-def valgrind_kinds(name: str, *flags: str) -> tuple[bytes, Kinds]:
+def valgrind_kinds(name: str, *flags: str, patience: float = 2 * PATIENCE) -> tuple[bytes, Kinds]:
     """Return the program's output and memcheck's verdict of every block; the program asks for it by monitor commands."""
     with tempfile.TemporaryDirectory() as directory:
         log = Path(directory) / "log"
@@ -80,7 +95,7 @@ def valgrind_kinds(name: str, *flags: str) -> tuple[bytes, Kinds]:
         # The program's own operator new is to stay: it takes the notes.
         words = ["valgrind", "--leak-check=no", "--soname-synonyms=somalloc=nouserintercepts"]
         words += [f"--log-file={log}", str(program)]
-        text = _run(words, {"HOME": directory})
+        text = _run(words, {"HOME": directory}, patience)
         kinds: Kinds = {}
         kind = ""
         for line in log.read_text().splitlines():
@@ -98,7 +113,7 @@ def lsan_says(name: str, *flags: str) -> Verdicts:
     return {note: kinds.get(address, "reachable") for note, (_, address) in _notes(text.decode()).items()}
 
 
-def lsan_kinds(name: str, *flags: str) -> tuple[bytes, Kinds]:
+def lsan_kinds(name: str, *flags: str, patience: float = 2 * PATIENCE) -> tuple[bytes, Kinds]:
     """Return the program's output and LeakSanitizer's verdict of the blocks that it names; its own allocator takes malloc's place.
 
     (gcc has it for 32 bits as a part of AddressSanitizer alone.)
@@ -106,7 +121,7 @@ def lsan_kinds(name: str, *flags: str) -> tuple[bytes, Kinds]:
     program = build(name, *flags, "-DWITH_LSAN", f"-fsanitize={'address' if '-m32' in flags else 'leak'}")
     with tempfile.TemporaryDirectory() as directory:
         options = f"report_objects=1:use_registers=1:log_path={directory}/log:exitcode=0"
-        text = _run([str(program)], {"LSAN_OPTIONS": options, "ASAN_OPTIONS": "detect_leaks=1"})
+        text = _run([str(program)], {"LSAN_OPTIONS": options, "ASAN_OPTIONS": "detect_leaks=1"}, patience)
         report = "".join(path.read_text() for path in Path(directory).iterdir())
     kinds: Kinds = {}
     kind = ""
@@ -136,13 +151,13 @@ def _notes(text: str) -> dict[Name, tuple[str, int]]:
     return notes
 
 
-def _run(words: list[str], environment: dict[str, str]) -> bytes:
+def _run(words: list[str], environment: dict[str, str], patience: float) -> bytes:
     run = subprocess.run(
         words,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         env={**os.environ, **environment},
-        timeout=2 * PATIENCE,
+        timeout=patience,
         check=True,
     )
     assert run.stdout.endswith(b"ready\n"), run.stdout

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass
 
 import numpy as np
@@ -23,44 +24,46 @@ KINDS = [
 ]
 STALE = {"stale_buffer", "stale_stack"}
 LOST = {"lost", "chained"} | STALE
+CALLED_LOST = ("definitely", "indirectly")
 _RECORD = np.dtype([("complement", "<u8"), ("size", "<u4"), ("kind", "<u4")])
 
 
 @dataclass(frozen=True)
 class Score:
-    """How a tool did: `verdicts` are, for each kind of block, {verdict: how many}. Blocks that a tool does not name have `default`."""
+    """How a tool did: `verdicts` are, for each kind of block, {verdict: how many}, `wrong` the numbers of the records that it calls lost and
+    that are not. Blocks that a tool does not name have `default`."""
 
     verdicts: dict[str, dict[str, int]]
+    wrong: frozenset[int]
 
-    def _lost(self, kinds: set[str]) -> int:
-        return sum(self.verdicts[kind].get(name, 0) for kind in kinds for name in ("definitely", "indirectly"))
+    def lost(self, kinds: Collection[str], called: Collection[str] = CALLED_LOST) -> int:
+        """Return how many blocks of these kinds have one of the verdicts `called`."""
+        return sum(self.verdicts.get(kind, {}).get(name, 0) for kind in kinds for name in called)
 
-    @property
-    def precision(self) -> float:
-        """Of the blocks called definitely or indirectly lost, the part that is lost."""
-        return self.precision_without(set())
+    def precision(self, called: Collection[str] = CALLED_LOST, without: Collection[str] = ()) -> float:
+        """Of the blocks `called` so, those of the kinds `without` left out, the part that is lost."""
+        counted = set(KINDS) - set(without)
+        return self.lost(LOST & counted, called) / max(self.lost(counted, called), 1)
 
-    def precision_without(self, kinds: set[str]) -> float:
-        """Return the precision among the blocks of the other kinds."""
-        counted = set(self.verdicts) - kinds
-        return self._lost(LOST & counted) / max(self._lost(counted), 1)
+    def recall(self, *kinds: str, called: Collection[str] = CALLED_LOST) -> float:
+        """Of the blocks of these kinds, the part that is `called` so."""
+        return self.lost(kinds, called) / max(sum(sum(self.verdicts[kind].values()) for kind in kinds), 1)
 
     @property
     def wrongly_lost(self) -> set[str]:
         """The kinds of blocks that are not lost, some of which are called so."""
-        return {kind for kind in set(self.verdicts) - LOST if self._lost({kind})}
-
-    def recall(self, kind: str) -> float:
-        """Of the lost blocks of a kind, the part that is called definitely or indirectly lost."""
-        return self._lost({kind}) / max(sum(self.verdicts[kind].values()), 1)
+        return {kind for kind in set(KINDS) - LOST if self.lost({kind})}
 
 
 def score(output: bytes, kinds: dict[int, str], default: str = "no block") -> Score:
     """Return the score of a tool's {address: verdict} by the records in the program's output."""
     records = np.frombuffer(output[: -len(b"ready\n")], _RECORD)
     verdicts: dict[str, dict[str, int]] = {}
-    for address, kind in zip((~records["complement"]).tolist(), records["kind"].tolist()):
-        counts = verdicts.setdefault(KINDS[kind], {})
-        verdict = kinds.get(address, default)
+    wrong = set()
+    for number, (address, kind) in enumerate(zip((~records["complement"]).tolist(), records["kind"].tolist())):
+        name, verdict = KINDS[kind], kinds.get(address, default)
+        counts = verdicts.setdefault(name, {})
         counts[verdict] = counts.get(verdict, 0) + 1
-    return Score(verdicts)
+        if name not in LOST and verdict in CALLED_LOST:
+            wrong.add(number)
+    return Score(verdicts, frozenset(wrong))

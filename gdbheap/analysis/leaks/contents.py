@@ -19,6 +19,7 @@ SymbolAt = Callable[[int], str]
 # As many different first words are looked up; the rest keep their shape alone.
 _MOST_SYMBOLS = 4096
 _SHORTEST_TEXT = 4
+TEXT = "text"
 _SMALL = 1 << 16
 _VTABLE = re.compile(r"(?:vtable|construction vtable) for (?P<name>.+?)(?:\+\d+)? in [^ ]*")
 _SYMBOL = re.compile(r"(?P<name>.+?)(?:\+\d+)? in [^ ]*")
@@ -30,10 +31,11 @@ _WORDS = ("number", "0", "block pointer", "static pointer", "pointer", "data")
 
 @dataclass(frozen=True)
 class Contents:
-    """What each of some blocks is: `names[kind[i]]`."""
+    """What each of some blocks is: `names[kind[i]]`. Kinds below `shapes` are shapes of words; the others name a class, a symbol or text."""
 
     kind: NDArray[np.int32]
     names: tuple[str, ...]
+    shapes: int
 
 
 def describe(
@@ -45,9 +47,10 @@ def describe(
     kinds = _word_kinds(words, blocks, space)
     kind = (kinds[:, 0] * len(_WORDS) + kinds[:, 1]).astype(np.int32)
     names = [_shape(one, two) for one in range(len(_WORDS)) for two in range(len(_WORDS))]
+    shapes = len(names)
     text = _is_text(first) & np.isin(kinds[:, 0], (_NUMBER, _DATA))
     kind[text] = len(names)
-    names.append("text")
+    names.append(TEXT)
     static = np.flatnonzero((kinds[:, 0] == _STATIC) & ~text)
     values, places, counts = np.unique(words[static, 0], return_inverse=True, return_counts=True)
     numbers = kind[static]
@@ -57,7 +60,12 @@ def describe(
             numbers[places == index] = len(names)
             names.append(name)
     kind[static] = numbers
-    return Contents(kind, tuple(names))
+    return Contents(kind, tuple(names), shapes)
+
+
+def text_of(head: NDArray[np.uint64]) -> str:
+    """Return the text that a block's first words (`head`, a row) hold, to its end or to theirs."""
+    return re.split(rb"[\0\t\n\r]", head.tobytes(), maxsplit=1)[0].decode("ascii", "replace")
 
 
 def _shape(one: int, two: int) -> str:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from gdbheap.analysis.leaks.contents import SymbolAt, describe
+from gdbheap.analysis.leaks.contents import TEXT, SymbolAt, describe, text_of
 from gdbheap.analysis.leaks.leaks import Leaks, Verdict
 from gdbheap.lazy import np
 from gdbheap.process.address_space import AddressSpace
@@ -14,21 +15,32 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
+# Why a block that is not lost may be all the same; published names. Its pointers: only to the inside, taken by a heuristic, or in memory that
+# the program may never have written.
+NO_DOUBT, INTERIOR, HEURISTIC, REMAINS = DOUBTS = ("", "interior_pointer", "heuristic", "unwritten_memory")
+
+
 @dataclass(frozen=True)
 class LeakGroup:
-    """`count` blocks of `chunk_size`, alike in their first bytes (`what`); `example` is the mem of the one on which most hangs.
+    """`count` blocks of one verdict and `doubt`, alike in their first bytes (`what`); `example` is the mem of the one on which most hangs.
 
-    `hanging_count` and `hanging_bytes` are the indirectly lost blocks that hang on these definitely lost ones.
+    `hanging_count` and `hanging_bytes` are the indirectly lost blocks that hang on these definitely lost ones. Their chunks are of
+    `chunk_size`; of groups merged by what they are, that is the smallest and `largest` the largest. `named`: what is a name, not a shape.
+    `text` is what the example holds, where what is text.
     """
 
     verdict: Verdict
+    doubt: str
     count: int
     bytes: int
     hanging_count: int
     hanging_bytes: int
     chunk_size: int
+    largest: int
     what: str
+    named: bool
     example: int
+    text: str
 
 
 def tallies(leaks: Leaks) -> dict[Verdict, tuple[int, int]]:
@@ -36,6 +48,47 @@ def tallies(leaks: Leaks) -> dict[Verdict, tuple[int, int]]:
     size = leaks.held.blocks.size
     masks = {verdict: leaks.verdict == verdict for verdict in Verdict}
     return {verdict: (int(mask.sum()), int(size[mask].sum())) for verdict, mask in masks.items()}
+
+
+def doubtful_tally(leaks: Leaks) -> tuple[int, int]:
+    """Return (blocks, bytes of their chunks) of those that are still reachable by REMAINS alone."""
+    return int(leaks.by_remains.sum()), int(leaks.held.blocks.size[leaks.by_remains].sum())
+
+
+def doubts(leaks: Leaks) -> NDArray[np.uint8]:
+    """Return the place in DOUBTS of each block's."""
+    found = np.zeros(len(leaks.verdict), np.uint8)
+    found[leaks.by_heuristic] = DOUBTS.index(HEURISTIC)
+    found[leaks.by_remains] = DOUBTS.index(REMAINS)
+    found[leaks.verdict == Verdict.POSSIBLY_LOST] = DOUBTS.index(INTERIOR)
+    return found
+
+
+def merge_sizes(groups: Iterable[LeakGroup]) -> list[LeakGroup]:
+    """Return the groups with those of one name made one, whatever their size (a class and its arrays, texts), the largest first."""
+    merged: dict[object, LeakGroup] = {}
+    for group in groups:
+        key = (group.verdict, group.doubt, group.what, None if group.named else group.chunk_size)
+        before = merged.get(key)
+        # The first of a kind is the largest: its example stays.
+        merged[key] = group if before is None else _together(before, group)
+    return sorted(merged.values(), key=_largest_first)
+
+
+def _together(one: LeakGroup, other: LeakGroup) -> LeakGroup:
+    return replace(
+        one,
+        count=one.count + other.count,
+        bytes=one.bytes + other.bytes,
+        hanging_count=one.hanging_count + other.hanging_count,
+        hanging_bytes=one.hanging_bytes + other.hanging_bytes,
+        chunk_size=min(one.chunk_size, other.chunk_size),
+        largest=max(one.largest, other.largest),
+    )
+
+
+def _largest_first(group: LeakGroup) -> tuple[Verdict, int, int]:
+    return group.verdict, -group.bytes - group.hanging_bytes, group.example
 
 
 def group_leaks(
@@ -48,7 +101,8 @@ def group_leaks(
         return []
     contents = describe(blocks, leaks.held.graph.head, rows, space, symbol_at)
     hanging_count, hanging_bytes = _hanging(leaks)
-    place = rows if one_by_one else _alike(leaks.verdict[rows], blocks.size[rows], contents.kind)
+    doubt = doubts(leaks)[rows]
+    place = rows if one_by_one else _alike(leaks.verdict[rows], doubt, blocks.size[rows], contents.kind)
     _, place, count = np.unique(place, return_inverse=True, return_counts=True)
     # Members of a group side by side, the one that holds most first.
     order = np.lexsort((rows, -hanging_bytes[rows].astype(np.int64), place))
@@ -57,26 +111,34 @@ def group_leaks(
     found = []
     for index, at in enumerate(first.tolist()):
         row = int(rows[order[at]])
+        kind = int(contents.kind[order[at]])
+        what = contents.names[kind]
         found.append(
             LeakGroup(
                 verdict=Verdict(int(leaks.verdict[row])),
+                doubt=DOUBTS[int(doubt[order[at]])],
                 count=int(count[index]),
                 bytes=int(sums[0][index]),
                 hanging_count=int(sums[1][index]),
                 hanging_bytes=int(sums[2][index]),
                 chunk_size=int(blocks.size[row]),
-                what=contents.names[int(contents.kind[order[at]])],
+                largest=int(blocks.size[row]),
+                what=what,
+                named=kind >= contents.shapes,
                 example=int(blocks.start[row]),
+                text=text_of(leaks.held.graph.head[row]) if what == TEXT else "",
             )
         )
-    return sorted(found, key=lambda group: (group.verdict, -group.bytes - group.hanging_bytes, group.example))
+    return sorted(found, key=_largest_first)
 
 
-def _alike(verdict: NDArray[np.uint8], size: NDArray[np.uint64], kind: NDArray[np.int32]) -> NDArray[np.intp]:
-    """Return a number for each block that is the same for those of one verdict, size and kind."""
+def _alike(
+    verdict: NDArray[np.uint8], doubt: NDArray[np.uint8], size: NDArray[np.uint64], kind: NDArray[np.int32]
+) -> NDArray[np.intp]:
+    """Return a number for each block that is the same for those of one verdict, doubt, size and kind."""
     _, sizes = np.unique(size, return_inverse=True)
     kinds = np.asarray(kind, np.intp)
-    alike: NDArray[np.intp] = (sizes * (int(kinds.max()) + 1) + kinds) * len(Verdict) + verdict
+    alike: NDArray[np.intp] = ((sizes * (int(kinds.max()) + 1) + kinds) * len(Verdict) + verdict) * len(DOUBTS) + doubt
     return alike
 
 

@@ -11,6 +11,7 @@ from gdbheap.analysis.leaks.blocks import Blocks, live_blocks
 from gdbheap.analysis.leaks.graph import Graph, Pointers, Progress, read_graph, read_pointers
 from gdbheap.analysis.leaks.heuristics import HEURISTICS, InteriorPointers, accept
 from gdbheap.analysis.leaks.reach import UNSEEN, Adjacency, find_heads, spread
+from gdbheap.analysis.leaks.remains import held_by_remains, unwritten
 from gdbheap.analysis.leaks.roots import Roots, find_roots
 from gdbheap.lazy import np
 from gdbheap.malloc.heap_view import HeapView
@@ -63,13 +64,15 @@ class Held:
 class Leaks:
     """A verdict for each block. `head` is, for a lost block, the definitely lost block that it hangs on (itself, if it is one), else -1.
 
-    `by_heuristic` marks the blocks that are still reachable only because a heuristic took an interior pointer for one to the start.
+    `by_heuristic` marks the blocks that are still reachable only because a heuristic took an interior pointer for one to the start,
+    `by_remains` those that are only because of words in blocks that the program may never have written (remains.py).
     """
 
     held: Held
     verdict: NDArray[np.uint8]
     head: NDArray[np.int32]
     by_heuristic: NDArray[np.bool_]
+    by_remains: NDArray[np.bool_]
 
 
 def read_held(process: Process, view: HeapView, progress: Progress | None = None) -> Held:
@@ -95,11 +98,12 @@ def find_leaks(process: Process, view: HeapView, held: Held, heuristics: Sequenc
     def accepted(pointers: InteriorPointers) -> NDArray[np.bool_]:
         return accept(process, view.layout, held.blocks, held.graph.head, pointers, heuristics)
 
-    return judge(held, accepted)
+    return judge(held, accepted, unwritten(view, held.blocks, held.graph.head))
 
 
-def judge(held: Held, accepted: Accept) -> Leaks:
-    """Return every block's verdict; `accepted` says which interior pointers are as good as one to the start.
+def judge(held: Held, accepted: Accept, untouched: NDArray[np.bool_]) -> Leaks:
+    """Return every block's verdict; `accepted` says which interior pointers are as good as one to the start, `untouched` which blocks begin
+    with what malloc left there.
 
     A block is still reachable if a chain of pointers to starts leads to it from a root, possibly lost if only a chain with an interior
     pointer in it does. Of the others, those that no other lost block leads to are definitely lost, and the rest hangs on them.
@@ -111,10 +115,13 @@ def judge(held: Held, accepted: Accept) -> Leaks:
         (held.from_roots.offset, np.array([min(each[2], 0xFFFF_FFFF) for each in held.registers], np.uint32))
     )
     owner = np.full(count, UNSEEN, np.int32)
-    _reach(Adjacency(count, *_edges(graph, graph.offset == 0)), target[offset == 0], owner)
+    starts = Adjacency(count, *_edges(graph, graph.offset == 0))
+    _reach(starts, target[offset == 0], owner)
     direct = owner != UNSEEN
     _reach_by_heuristic(held, target, offset, owner, accepted)
     reachable = owner != UNSEEN
+    roots = InteriorPointers(target, offset)
+    by_remains = held_by_remains(graph, starts, roots, reachable, untouched, accepted)
     everything = Adjacency(count, graph.source, graph.target)
     beyond = graph.target[reachable[graph.source] & ~reachable[graph.target]]
     _reach(everything, np.concatenate((target, beyond)), owner)
@@ -129,7 +136,7 @@ def judge(held: Held, accepted: Accept) -> Leaks:
     verdict[~lost] = Verdict.POSSIBLY_LOST
     verdict[reachable] = Verdict.STILL_REACHABLE
     owner[~lost] = -1
-    return Leaks(held, verdict, owner, reachable & ~direct)
+    return Leaks(held, verdict, owner, reachable & ~direct, by_remains)
 
 
 def _edges(graph: Graph, chosen: NDArray[np.bool_]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

@@ -99,13 +99,19 @@ def explain_verdict(process: Process, view: HeapView, leaks: Leaks, block: int) 
         )
     elif verdict is Verdict.UNDECIDED:
         lines.append("because nothing that could be read leads to it, but not all could be read")
+    elif leaks.by_remains[block]:
+        lines.append(
+            "but every way to it from a root goes over a block that begins with what malloc's free lists left there: the program may never have "
+            "written that one, and if the word in it is as old, the block is lost (Valgrind, which knows what was written, would tell)"
+        )
     elif leaks.by_heuristic[block]:
         lines.append(
             "because a heuristic takes a pointer to the inside of a block, on the way to it, for one to its start"
         )
     else:
         lines.append("because pointers to starts of blocks lead to it from a root")
-    if verdict in (Verdict.STILL_REACHABLE, Verdict.POSSIBLY_LOST) and len(others) == 1:
+    held_still = verdict in (Verdict.STILL_REACHABLE, Verdict.POSSIBLY_LOST)
+    if held_still and len(others) == 1 and not leaks.by_remains[block]:
         lines.append(_doubt(others[0]))
     return Explanation(tuple(lines), holders)
 

@@ -18,9 +18,10 @@ def judged(
     roots: list[tuple[int, int]],
     accept: frozenset[int] = frozenset(),
     blind: bool = False,
+    untouched: tuple[int, ...] = (),
 ) -> Leaks:
     """Judge `count` blocks with edges (source, target, offset) and roots (target, offset). Interior pointers with an offset in `accept`
-    count as pointers to the start."""
+    count as pointers to the start; the blocks `untouched` begin with what malloc left there."""
     start = np.arange(count, dtype=np.uint64) * np.uint64(0x100) + np.uint64(0x1000)
     size = np.full(count, 0x100, np.uint64)
     blocks = Blocks(start, start + np.uint64(0xF8), size, np.arange(count))
@@ -35,7 +36,13 @@ def judged(
     targets, offsets = zip(*roots) if roots else ((), ())
     words = Pointers(np.zeros(len(roots), np.uint64), np.array(targets, np.int32), np.array(offsets, np.uint32))
     held = Held(blocks, graph, Roots((), ()), words, (), 0, blind)
-    return judge(held, lambda pointers: np.isin(pointers.offset, list(accept)))
+    mask = np.isin(np.arange(count), untouched)
+    return judge(held, lambda pointers: np.isin(pointers.offset, list(accept)), mask)
+
+
+def doubted(leaks: Leaks) -> list[int]:
+    """Return the blocks that are held by remains alone."""
+    return np.flatnonzero(leaks.by_remains).tolist()
 
 
 def letters(leaks: Leaks) -> str:
@@ -89,6 +96,34 @@ def test_a_cycle_that_another_lost_block_leads_to_hangs_on_that_one():
 
 def test_nothing_is_called_lost_where_memory_is_missing():
     assert letters(judged(3, [(1, 2, 0)], [(0, 0)], blind=True)) == "ruu"
+
+
+def test_what_only_a_block_that_was_never_written_leads_to_is_in_doubt_with_all_behind_it():
+    leaks = judged(4, [(0, 1, 0), (1, 2, 0), (2, 3, 0)], [(0, 0)], untouched=(1,))
+    assert (letters(leaks), doubted(leaks)) == ("rrrr", [2, 3])
+
+
+def test_what_something_else_leads_to_as_well_is_in_no_doubt():
+    edges = [(0, 1, 0), (1, 2, 0), (2, 3, 0)]
+    assert doubted(judged(4, edges, [(0, 0), (2, 0)], untouched=(1,))) == []
+    assert doubted(judged(4, edges, [(0, 0), (3, 0)], untouched=(1,))) == [2]
+    assert doubted(judged(4, sorted([*edges, (0, 3, 0)]), [(0, 0)], untouched=(1,))) == [2]
+
+
+def test_an_interior_pointer_ends_the_doubt_only_where_a_heuristic_accepts_it():
+    edges = [(0, 1, 0), (0, 2, 8), (1, 2, 0)]
+    assert doubted(judged(3, edges, [(0, 0)], untouched=(1,))) == [2]
+    assert doubted(judged(3, edges, [(0, 0)], accept=frozenset({8}), untouched=(1,))) == []
+    assert doubted(judged(3, edges[::2], [(0, 0), (2, 16)], accept=frozenset({16}), untouched=(1,))) == []
+
+
+def test_a_cycle_behind_a_block_that_was_never_written_does_not_hold_itself():
+    assert doubted(judged(4, [(0, 1, 0), (1, 2, 0), (2, 3, 0), (3, 2, 0)], [(0, 0)], untouched=(1,))) == [2, 3]
+
+
+def test_what_no_root_leads_to_holds_nothing_in_doubt():
+    leaks = judged(2, [(0, 1, 0)], [], untouched=(0,))
+    assert (letters(leaks), doubted(leaks)) == ("di", [])
 
 
 def test_no_blocks_no_verdicts():

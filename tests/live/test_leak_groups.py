@@ -1,0 +1,43 @@
+"""What a person reads of heap leaks: a long list, a ring, a class and texts of many sizes are one line each."""
+
+from __future__ import annotations
+
+import re
+
+from gdb_runs import ask
+from programs import build
+
+# The list, what is linked both ways (a cycle between any two of its nodes) and the ring have nodes of 20, 50 and 100 bytes.
+EXPECTED = """\
+count bytes hanging hanging bytes chunk size example what
+definitely lost
+1 32 B 49,999 1.5 MiB 0x20 ADDRESS [block pointer, 0]
+1 64 B 19,999 1.2 MiB 0x40 ADDRESS [block pointer, 0]
+1 112 B 9,999 1.1 MiB 0x70 ADDRESS [block pointer, 0]
+100 12 KiB 0 0 B 0x50-0xb0 ADDRESS text: "request of nobod…"
+30 3.8 KiB 0 0 B 0x20-0xe0 ADDRESS Widget
+definitely lost: 133 blocks, 16 KiB
+indirectly lost: 79,997 blocks, 3.8 MiB
+possibly lost: 0 blocks, 0 B
+"""
+
+
+def test_what_is_one_leak_to_a_person_is_one_line(gdb):
+    said = gdb(build("leaks_grouped"), "break inspected", "run", "heap leaks")["heap leaks"]
+    # The last line is what libstdc++ keeps for exceptions, which differs with its release.
+    lines = [re.sub(r"0x[0-9a-f]{8,}", "ADDRESS", " ".join(line.split())) for line in said.splitlines()]
+    assert lines[:-1] == EXPECTED.splitlines()
+
+
+def test_json_has_the_sizes_apart_and_its_rows_add_up():
+    command = "heap leaks"
+    answer = ask([str(build("leaks_grouped"))], (command,), get_there=("break inspected", "run"))[command]
+    widgets = {row["chunk_size"]: row["count"] for row in answer["rows"] if row["what"] == "Widget"}
+    assert widgets == {0x20: 10, 0x80: 10, 0xE0: 10}
+    texts = [row for row in answer["rows"] if row["what"] == "text"]
+    assert sum(row["count"] for row in texts) == 100
+    assert {row["text"] for row in texts} == {"request of nobod"}
+    for kind in ("definitely_lost", "indirectly_lost", "possibly_lost", "still_reachable"):
+        rows = [row for row in answer["rows"] if row["kind"] == kind]
+        assert sum(row["count"] for row in rows) == answer["totals"][f"{kind}_blocks"]
+        assert sum(row["bytes"] for row in rows) == answer["totals"][f"{kind}_bytes"]
