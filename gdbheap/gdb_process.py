@@ -15,6 +15,7 @@ import gdb
 from gdbheap.errors import HeapError, MemoryFault, NoProcess
 from gdbheap.gdb_selection import selection_kept
 from gdbheap.process.address_space import AddressSpace
+from gdbheap.process.auxv import AT_ENTRY, parse_auxv
 from gdbheap.process.live_memory import LiveMemory
 from gdbheap.process.proc_maps import parse_maps, read_maps
 from gdbheap.process.process import Process, Thread
@@ -72,6 +73,7 @@ def gather() -> Process:
     from gdbheap.elf.modules import find_modules, main_module  # kept out of gdb's start, as all of elf/ is
 
     modules = find_modules(memory, space, _opener(pid))
+    auxv = _auxv(pid, word)
     return Process(
         kind=kind,
         word=word,
@@ -80,7 +82,8 @@ def gather() -> Process:
         threads=_threads(word, notes),
         pid=pid,
         modules=modules,
-        main=main_module(modules, space, _entry_point()),
+        main=main_module(modules, space, auxv.get(AT_ENTRY)),
+        auxv=auxv,
         notes=tuple(notes),
     )
 
@@ -175,14 +178,20 @@ def _remote_maps(notes: list[str]) -> AddressSpace:
             return AddressSpace((), "remote")
 
 
-def _entry_point() -> int | None:
-    """Return AT_ENTRY of the auxiliary vector, or None where the target has none."""
+def _auxv(pid: int | None, word: int) -> dict[int, int]:
+    """Return the auxiliary vector, {} where the target does not tell it. gdb prints an entry as "25   AT_RANDOM   Address of ...   0x7ff..."."""
+    if pid is not None:
+        try:
+            with open(f"/proc/{pid}/auxv", "rb") as file:
+                return parse_auxv(file.read(), word)
+        except OSError:
+            return {}
     try:
         text = gdb.execute("info auxv", to_string=True)
     except gdb.error:
-        return None
-    match = re.search(r"^9\s+AT_ENTRY\s.*(0x[0-9a-f]+)$", text, re.MULTILINE)
-    return int(match[1], 16) if match else None
+        return {}
+    entries = re.findall(r'^(\d+)\s+\S+\s.*?\b(0x[0-9a-f]+|\d+)(?: ".*")?$', text, re.MULTILINE)
+    return {int(kind): int(value, 0) for kind, value in entries if int(kind)}
 
 
 def _opener(pid: int | None):

@@ -25,7 +25,7 @@ ARROWS = {
     "analysis": BASE | {"malloc", "model", "process"},
     "elf": BASE | {"malloc", "process"},
     "report": BASE | {"malloc"},
-    "launch": BASE | {"elf", "packages"},
+    "launch": BASE | {"elf", "packages", "process"},
     "commands": BASE | {"analysis", "malloc", "model", "packages", "process", "report"},
     "__main__": BASE | {"commands", "launch", "packages", "report"},
     "gdb_process": BASE | {"elf", "gdb_selection", "process"},

@@ -14,7 +14,7 @@ from gdbheap.errors import HeapError
 from gdbheap.malloc.heap_view import HeapView
 from gdbheap.malloc.layout import SYMBOL
 from gdbheap.process.memory import PAGE
-from gdbheap.process.mm import HEAP_MAPPING, MM, NO_HEAP, UNLIMITED, read_mm
+from gdbheap.process.mm import BEHIND_BSS, HEAP_MAPPING, MM, NO_HEAP, UNLIMITED, read_mm
 from gdbheap.process.proc_maps import Usage, read_smaps
 from gdbheap.process.process import Process
 from gdbheap.report.printable import human_size
@@ -125,8 +125,7 @@ def _unknown(process: Process, usages: Sequence[Usage] | None) -> Iterator[str]:
     if process.kind != "live" or process.pid is None:
         this = "a core" if process.kind == "core" else f"a {process.kind} process"
         yield (
-            "the bounds of the stack, arguments and environment, the stack's limit, and what is in memory are known of a process on "
-            f"this machine only: this is {this}"
+            f"the stack's limit, and what is in memory, the kernel tells of a process on this machine only: this is {this}"
         )
     elif usages is None:
         yield f"/proc/{process.pid}/smaps cannot be read: what is in memory is not known"
@@ -145,7 +144,7 @@ def _row(name: str, found: MM) -> tuple[Any, ...]:
     if value is None:
         return name, None, "address", None, None, None, meaning
     source = found.sources[bound]
-    if name == "brk" and source == HEAP_MAPPING:
+    if name == "brk" and source in (HEAP_MAPPING, BEHIND_BSS):
         precision, meaning = AT_MOST, f"{meaning}; here rounded up to a page"
     elif name == "brk" and source == NO_HEAP:
         precision, meaning = AT_LEAST if value % PAGE else EXACT, f"{meaning}; brk has made no heap"

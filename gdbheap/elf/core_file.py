@@ -17,6 +17,7 @@ from gdbheap.elf.core_notes import MACHINES, Notes, read_notes
 from gdbheap.elf.modules import find_modules, main_module
 from gdbheap.errors import HeapError
 from gdbheap.process.address_space import VMA, AddressSpace
+from gdbheap.process.auxv import AT_ENTRY, AT_PHDR, AT_RANDOM, AT_SYSINFO_EHDR
 from gdbheap.process.elf_headers import (
     ET_CORE,
     HEADER_SIZE,
@@ -34,12 +35,6 @@ from gdbheap.process.process import Module, Process, Thread
 from gdbheap.process.signal_info import SignalInfo
 
 _PN_XNUM = 0xFFFF
-
-# Auxiliary vector, from elf.h.
-AT_PHDR = 3
-AT_ENTRY = 9
-AT_RANDOM = 25
-AT_SYSINFO_EHDR = 33
 
 # How far above the executable the kernel may put the start of brk: arch_randomize_brk() of x86-64 since Linux 5.18 (32 MiB before).
 _BRK_GAP = 1 << 30
@@ -80,6 +75,7 @@ class CoreFile:
             threads=self.threads,
             modules=modules,
             main=main_module(modules, self.address_space, self.auxv.get(AT_ENTRY)),
+            auxv=self.auxv,
             notes=self.notes,
         )
 

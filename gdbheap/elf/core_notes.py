@@ -8,6 +8,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from gdbheap.elf.core_memory import MappedFile
+from gdbheap.process.auxv import parse_auxv
 from gdbheap.process.process import Thread
 from gdbheap.process.signal_info import SignalInfo, parse_siginfo
 
@@ -87,7 +88,7 @@ def read_notes(core: int, ranges: list[tuple[int, int]], machine: Machine | None
             notes.command = _text(body[machine.command : machine.command + 16])
             notes.arguments = _text(body[machine.arguments : machine.arguments + 80]).rstrip(" ")
         elif kind == NT_AUXV:
-            notes.auxv = _pairs(body, word)
+            notes.auxv = parse_auxv(body, word)
         elif kind == NT_FILE:
             notes.files = list(_mapped_files(body, word))
             notes.by_gdb |= _page_size(body, word) == 1
@@ -147,12 +148,6 @@ def _tls_base(body: bytes, selector: int) -> int | None:
         if entry == selector >> 3:
             return int(base)
     return None
-
-
-def _pairs(body: bytes, word: int) -> dict[int, int]:
-    whole = len(body) - len(body) % (2 * word)
-    words = memoryview(body[:whole]).cast("Q" if word == 8 else "I")
-    return {key: value for key, value in zip(words[::2], words[1::2]) if key}
 
 
 def _page_size(body: bytes, word: int) -> int:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from gdbheap.elf.core_file import AT_ENTRY, open_core
+from gdbheap.elf.core_file import open_core
+from gdbheap.process.auxv import AT_ENTRY
 
 
 def program_of(core: Path) -> Path | None:

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gdbheap.errors import HeapError, NoProcess
 from gdbheap.process.address_space import AddressSpace
+from gdbheap.process.initial_stack import initial_stack
 from gdbheap.process.memory import PAGE
 from gdbheap.process.process import Module, Process
 
@@ -34,6 +35,8 @@ STAT = "stat"
 PROGRAM_HEADERS = "program headers"
 HEAP_MAPPING = "heap mapping"
 NO_HEAP = "no heap mapping"
+BEHIND_BSS = "behind the bss"
+INITIAL_STACK = "initial stack"
 LIBC = "libc"
 MAPPINGS = "mappings"
 
@@ -45,7 +48,7 @@ _ADDR_COMPAT_LAYOUT = 0x0200000
 class MM:
     """`bounds` by the kernel's names (start_code, ..., brk), those of NAMES that are known; `sources` tells how each was learnt.
 
-    `brk` from HEAP_MAPPING is the break rounded up to a page; where nothing is mapped for it, NO_HEAP, it is still within start_brk's page.
+    `brk` from HEAP_MAPPING or BEHIND_BSS is the break rounded up to a page; where nothing is mapped for it, NO_HEAP, it is still within start_brk's page.
     `mmap_top` is where the highest mapping below the stack ends that is neither the program's nor brk's: mmap_base is there or somewhat
     above. Where `bottom_up` (the kernel places mappings upwards, its legacy layout; None: not known), it is at `mmap_bottom`, the start of
     the lowest, or somewhat below. `stack_limit` is the soft limit in bytes (UNLIMITED; None: not known).
@@ -67,7 +70,10 @@ def read_mm(process: Process, brk: int | None = None) -> MM:
     `brk` is the break as libc knows it, if it does. A live process that is gone raises NoProcess.
     """
     found: dict[str, tuple[int, str]] = {}
+    if process.main is not None:
+        found.update((name, (value, BEHIND_BSS)) for name, value in _heap_behind_bss(process, process.main))
     found.update((name, (value, HEAP_MAPPING)) for name, value in _heap_bounds(process.address_space))
+    found.update((name, (value, INITIAL_STACK)) for name, value in initial_stack(process).items())
     if process.main is not None:
         found.update((name, (value, PROGRAM_HEADERS)) for name, value in code_bounds(process.main).items())
     limit = bottom_up = None
@@ -107,17 +113,6 @@ def parse_stack_limit(text: str) -> int | None:
     return None
 
 
-def parse_auxv(data: bytes, word: int) -> dict[int, int]:
-    """Return the auxiliary vector, (type: value), out of /proc/PID/auxv or NT_AUXV; AT_NULL ends it."""
-    whole = memoryview(data[: len(data) - len(data) % (2 * word)]).cast("Q" if word == 8 else "I")
-    found: dict[int, int] = {}
-    for kind, value in zip(whole[::2], whole[1::2]):
-        if kind == 0:
-            break
-        found.setdefault(kind, value)
-    return found
-
-
 def code_bounds(main: Module) -> dict[str, int]:
     """Return start_code, end_code, start_data and end_data as the kernel works them out (mirrors load_elf_binary() in fs/binfmt_elf.c:
     code is what may be executed, "data" begins at the highest segment and ends where the file's last byte is)."""
@@ -137,6 +132,16 @@ def _heap_bounds(space: AddressSpace) -> Iterator[tuple[str, int]]:
     if heap:
         yield "start_brk", heap[0].start
         yield "brk", heap[-1].end
+
+
+def _heap_behind_bss(process: Process, main: Module) -> Iterator[tuple[str, int]]:
+    """Yield what can be told where no mapping is called the heap, as in a core of a process whose addresses were not randomized: then brk
+    begins at the page behind the program's bss, and its mapping may be one with the bss."""
+    start = -(-max((segment.end for segment in main.segments), default=0) // PAGE) * PAGE
+    vma = process.address_space.find(start)
+    if start and vma is not None and vma.writable and not vma.path:
+        yield "start_brk", start
+        yield "brk", vma.end
 
 
 def _mmap_end(process: Process, bottom_up: bool) -> Iterator[tuple[str, int]]:

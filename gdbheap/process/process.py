@@ -56,7 +56,8 @@ class Module:
 class Process:
     """`kind` is "live" (a process on this machine), "remote" or "core"; `word` 8 or 4 bytes.
 
-    `pid` is None where it means nothing on this machine. `main` is the executable.
+    `pid` is None where it means nothing on this machine. `main` is the executable, `auxv` the
+    auxiliary vector by type ({} not known).
     """
 
     kind: str
@@ -67,6 +68,7 @@ class Process:
     pid: int | None = None
     modules: tuple[Module, ...] = ()
     main: Module | None = None
+    auxv: Mapping[int, int] = field(default_factory=dict)
     notes: tuple[str, ...] = field(default=())
 
     @property

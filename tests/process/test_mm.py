@@ -9,6 +9,7 @@ import pytest
 
 from gdbheap.errors import HeapError, NoProcess
 from gdbheap.process.address_space import VMA, AddressSpace
+from gdbheap.process.auxv import parse_auxv
 from gdbheap.process.memory import ImageMemory
 from gdbheap.process.mm import (
     HEAP_MAPPING,
@@ -17,7 +18,6 @@ from gdbheap.process.mm import (
     PROGRAM_HEADERS,
     STAT,
     UNLIMITED,
-    parse_auxv,
     parse_stack_limit,
     parse_stat,
     read_mm,
