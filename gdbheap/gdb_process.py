@@ -19,6 +19,7 @@ from gdbheap.process.auxv import AT_ENTRY, parse_auxv
 from gdbheap.process.live_memory import LiveMemory
 from gdbheap.process.proc_maps import parse_maps, read_maps
 from gdbheap.process.process import Process, Thread
+from gdbheap.process.shadowed_memory import ShadowedMemory
 
 _GENERAL = {
     8: "rax rbx rcx rdx rsi rdi rbp rsp r8 r9 r10 r11 r12 r13 r14 r15 rip eflags cs ss ds es fs gs fs_base gs_base",
@@ -48,7 +49,16 @@ class GdbMemory:
 def stop_key() -> tuple[object, ...]:
     """Return what tells one inferior from another where no event does; () where there is no process."""
     inferior = gdb.selected_inferior()
-    return (inferior.num, inferior.pid, inferior.progspace.filename) if inferior.pid else ()
+    return (inferior.num, inferior.pid, inferior.progspace.filename, inserted_breakpoints()) if inferior.pid else ()
+
+
+def inserted_breakpoints() -> frozenset[int]:
+    """Return the addresses of gdb's breakpoints, its internal ones too, where they may stand in the process's memory now: gdb takes them
+    out at a stop, unless told otherwise (`set breakpoint always-inserted on`) or a thread runs on."""
+    if not (gdb.parameter("breakpoint always-inserted") or runs_on()):
+        return frozenset()
+    text = gdb.execute("maint info breakpoints", to_string=True)
+    return frozenset(int(address, 16) for address in re.findall(r"^[-\d.]+ .*?\b(0x[0-9a-f]+)\b", text, re.MULTILINE))
 
 
 def runs_on() -> bool:
@@ -70,6 +80,8 @@ def gather() -> Process:
     space = read_maps(pid) if pid is not None else _remote_maps(notes)
     if pid is not None:
         memory = LiveMemory(pid, memory, space)
+        if inserted := inserted_breakpoints():
+            memory = ShadowedMemory(memory, GdbMemory(inferior), inserted)
     from gdbheap.elf.modules import find_modules, main_module  # kept out of gdb's start, as all of elf/ is
 
     modules = find_modules(memory, space, _opener(pid))

@@ -253,3 +253,47 @@ def test_the_state_of_a_pointer_in_a_condition(gdb):
     assert said[before] == '$1 = "in_use"\n'
     assert said[stack] == '$2 = "none"\n'
     assert said[after] in (f'$3 = "{state}"\n' for state in ("tcache", "fastbin", "unsorted", "top"))
+
+
+# What the kernel shows of the function's first byte, and what gdbheap and gdb read there.
+SEE_CODE = """
+from gdbheap import gdb_plugin, gdb_process
+where = int(gdb.parse_and_eval("(unsigned long)&inspected"))
+memory, inferior = gdb_plugin._target.process.memory, gdb.selected_inferior()
+raw = open(f"/proc/{inferior.pid}/mem", "rb")
+raw.seek(where & -4096)
+raw = raw.read(4096)
+whole = bytearray(3 * 4096)
+memory.read_into((where & -4096) - 4096, memoryview(whole))
+read = [memory.read(where, 1)[0], memory.read(where & -4096, 4096)[where % 4096], whole[4096 + where % 4096]]
+print(raw[where % 4096] == 0xCC, [each == inferior.read_memory(where, 1)[0][0] != 0xCC for each in read])
+"""
+
+
+def test_breakpoints_that_gdb_leaves_in_memory_are_not_read(gdb, script):
+    see = script(SEE_CODE)
+    always = ("set breakpoint always-inserted on", "tbreak main", "run", "gdbheap", "break inspected")
+    said = gdb(
+        build("mixed"),
+        *always,
+        "python gdb_plugin = __import__('gdbheap.gdb_plugin').gdb_plugin; gdb_plugin._target.begin()",
+        see,
+    )
+    assert said[see] == "True [True, True, True]\n", said.text
+
+
+def test_restore_is_seen(gdb, tmp_path):
+    (tmp_path / "size").write_bytes((0x4141).to_bytes(8, "little"))
+    restore = f"restore {tmp_path / 'size'} binary first-8"
+    said = gdb(
+        build("experiments"),
+        "break look",
+        "run",
+        "continue",
+        "heap chunk first",
+        restore,
+        "output $_",
+        "pipe heap chunk first | cat",
+    )
+    assert " 0x21 " in said["heap chunk first"]
+    assert " 0x4141 " in said["pipe heap chunk first | cat"], said.text

@@ -23,8 +23,6 @@ if TYPE_CHECKING:
     Words = NDArray[np.uint64]
     Mask = NDArray[np.bool_]
 
-_PAGE_SHIFT = np.uint64(12)
-
 
 def unwritten(view: HeapView, blocks: Blocks, head: Words) -> Mask:
     """Return which blocks begin with the words that malloc leaves in a free chunk; `head` has the first words of every block.
@@ -40,7 +38,7 @@ def unwritten(view: HeapView, blocks: Blocks, head: Words) -> Mask:
 
 def _left_by_tcache(view: HeapView, blocks: Blocks, first: Words, second: Words) -> Mask:
     """tcache_get() leaves the mangled link in the first word (PROTECT_PTR: glibc 2.32) and clears the key, the second."""
-    link = first ^ blocks.start >> _PAGE_SHIFT
+    link = first ^ blocks.start >> np.uint64(12)  # PROTECT_PTR shifts by a page
     marked: Mask = (second == 0) & (first != 0)
     places = np.flatnonzero(marked & (link != 0))
     table, header = view.table, np.uint64(view.layout.header)
