@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from gdbheap.model.kernel import page_up
 from gdbheap.model.machine import PREV_INUSE, Machine
 from gdbheap.model.memory import PAGE
+from gdbheap.model.placement import page_up
 
 _HEAP_MIN = 32 << 10
 _NONCONTIGUOUS = 2

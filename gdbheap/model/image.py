@@ -13,9 +13,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from gdbheap.model.kernel import Kernel, page_up
+from gdbheap.model.kernel import Kernel
 from gdbheap.model.machine import Machine
 from gdbheap.model.memory import PAGE, Memory
+from gdbheap.model.placement import page_up
 from gdbheap.model.process import Process
 from gdbheap.model.ranges import Ranges
 from gdbheap.model.traits import traits

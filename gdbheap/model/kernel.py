@@ -5,14 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from gdbheap.model.memory import PAGE, Memory
+from gdbheap.model.placement import page_up, place_mapping
 from gdbheap.model.ranges import Ranges
-
-HUGE = 2 << 20
-
-
-def page_up(value: int) -> int:
-    """Return `value` rounded up to whole pages."""
-    return (value + PAGE - 1) & -PAGE
 
 
 @dataclass
@@ -93,12 +87,8 @@ class Kernel:
 
     def _place(self, size: int, offset: int | None) -> int | None:
         """Find a hole. `offset` is what the mapping counts its pages from, for the alignment; None: there was a hint, and nothing is aligned."""
-        if self.huge_alignment and offset is not None and size % HUGE == 0:
-            # mirrors __thp_get_unmapped_area(): a hole that is 2 MiB larger, then up to the boundary
-            address = self.taken.highest_gap(size + HUGE, self.low, self.mmap_base)
-            if address is not None:
-                return address + ((offset - address) % HUGE or HUGE)
-        return self.taken.highest_gap(size, self.low, self.mmap_base)
+        aligned_from = offset if self.huge_alignment else None
+        return place_mapping(self.taken.downwards, size, self.low, self.mmap_base, aligned_from)
 
     def _release(self, start: int, end: int) -> None:
         self.taken.remove(start, end)

@@ -9,69 +9,10 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-PAGE = 4096
-HUGE_PAGE = 2 << 20
-READ, WRITE, EXECUTE = 4, 2, 1
-
-
-@dataclass(frozen=True)
-class File:
-    """What a mapping is of: `identity` tells files apart, `size` in bytes. A shared anonymous mapping is of a file of its own."""
-
-    identity: str
-    size: int
-
-
-@dataclass(frozen=True)
-class Mapping:
-    """One VMA, [start, end).
-
-    `offset` is into `file`; without one it is the address that the mapping began at, which decides what may merge (vm_pgoff).
-    `accounted`: charged to the commit limit (VM_ACCOUNT). `anonymous_family`: None until the mapping has a page of its own (no anon_vma);
-    two mappings of different families never merge. `name` marks what the model was given and does not merge ("[stack]", a library).
-    """
-
-    start: int
-    end: int
-    access: int
-    shared: bool = False
-    file: File | None = None
-    offset: int = 0
-    grows_down: bool = False
-    accounted: bool = False
-    anonymous_family: int | None = None
-    name: str = ""
-
-    @property
-    def permissions(self) -> str:
-        """As /proc/PID/maps shows them."""
-        letters = ((READ, "r"), (WRITE, "w"), (EXECUTE, "x"))
-        return "".join(letter if self.access & bit else "-" for bit, letter in letters) + ("s" if self.shared else "p")
-
-    def part(self, start: int, end: int) -> Mapping:
-        """Return the part of it in [start, end), its offset moved along."""
-        return replace(self, start=start, end=end, offset=self.offset + start - self.start)
-
-
-@dataclass(frozen=True)
-class Limits:
-    """What bounds the address space, in bytes.
-
-    `lowest` is vm.mmap_min_addr, `guard_gap` what stays free below a mapping that grows down (stack_guard_gap), `stack` RLIMIT_STACK.
-    `huge_alignment`: anonymous mappings of whole multiples of 2 MiB are put at such a multiple (64-bit processes, Linux 6.7 and later).
-    """
-
-    mmap_base: int
-    lowest: int = 1 << 16
-    highest: int = (1 << 47) - PAGE
-    stack: int = 8 << 20
-    guard_gap: int = 256 * PAGE
-    huge_alignment: bool = True
-
-
-def page_up(value: int) -> int:
-    """Round up to whole pages."""
-    return (value + PAGE - 1) & -PAGE
+from gdbheap.model.mapping import READ, WRITE, File, Limits, Mapping, continues, mergeable, one_family
+from gdbheap.model.memory import PAGE
+from gdbheap.model.placement import page_up, place_mapping
+from gdbheap.model.protection_keys import ProtectionKeys
 
 
 @dataclass
@@ -82,6 +23,7 @@ class Mappings:
     start_brk: int = 0
     brk_address: int = 0
     mappings: list[Mapping] = field(default_factory=list)
+    keys: ProtectionKeys = field(default_factory=ProtectionKeys)
     _families: int = 0
     _files: int = 0
 
@@ -129,6 +71,7 @@ class Mappings:
             return place
         if noreplace and self.overlapping(place, place + size):
             return "EEXIST"
+        key = self.keys.key_for(access)
         if shared and file is None:
             self._files += 1
             file, offset = File(f"shared anonymous {self._files}", size), 0
@@ -142,6 +85,7 @@ class Mappings:
             offset if file is not None else place,
             grows_down,
             accounted=not shared and bool(access & WRITE),
+            key=key,
         )
         self._insert(new, merge_next=True)
         return place
@@ -153,9 +97,10 @@ class Mappings:
         self._cut(address, address + page_up(length))
         return 0
 
-    def mprotect(self, address: int, length: int, access: int) -> int | str:
-        """Change the access of the range. Up to the first hole it is changed even where the answer is ENOMEM, as in the kernel."""
-        if address % PAGE:
+    def mprotect(self, address: int, length: int, access: int, key: int | None = None) -> int | str:
+        """Change the access of the range, and with `key` (pkey_mprotect) its protection key. Up to the first hole it is changed even where
+        the answer is ENOMEM, as in the kernel."""
+        if address % PAGE or (key is not None and not self.keys.is_users(key)):
             return "EINVAL"
         at, end = address, address + page_up(length)
         while at < end:
@@ -163,8 +108,9 @@ class Mappings:
             if mapping is None:
                 return "ENOMEM"
             until = min(mapping.end, end)
-            if access != mapping.access:
-                self._change(mapping, at, until, access)
+            new_key = self.keys.key_for(access, mapping.key, mapping.access) if key is None else key
+            if (access, new_key) != (mapping.access, mapping.key):
+                self._change(mapping, at, until, access, new_key)
             at = until
         return 0
 
@@ -201,7 +147,7 @@ class Mappings:
         neighbours = self.mappings[index + 1 : index + 2] + self.mappings[max(index - 1, 0) : index]
         for other in neighbours:
             pair = (mapping, other) if other.start > mapping.start else (other, mapping)
-            if other.anonymous_family is not None and _continues(*pair):
+            if other.anonymous_family is not None and continues(*pair):
                 family = other.anonymous_family
                 break
         else:
@@ -228,12 +174,12 @@ class Mappings:
             hint = max(page_up(address), self.limits.lowest)
             if hint + size <= self.limits.highest and self._is_free(hint, size):
                 return hint
-        if anonymous and self.limits.huge_alignment and size % HUGE_PAGE == 0:
-            aligned = self._top_down(size + HUGE_PAGE)
-            if aligned is not None:
-                return (aligned + HUGE_PAGE) & -HUGE_PAGE if aligned % HUGE_PAGE else aligned + HUGE_PAGE
-        place = self._top_down(size)
+        aligned_from = 0 if anonymous and self.limits.huge_alignment else None
+        place = place_mapping(self._taken, size, self.limits.lowest, self.limits.mmap_base, aligned_from)
         return "ENOMEM" if place is None else place
+
+    def _taken(self) -> Iterator[tuple[int, int]]:
+        return ((self._start_with_gap(each), each.end) for each in reversed(self.mappings))
 
     def _is_free(self, start: int, size: int) -> bool:
         """Whether a hint is taken as it is: nothing there, and no stack's guard gap above."""
@@ -241,17 +187,6 @@ class Mappings:
         return (following is None or start + size <= self._start_with_gap(following)) and (
             before is None or start >= before.end
         )
-
-    def _top_down(self, size: int) -> int | None:
-        """Return the highest place below mmap_base that fits (unmapped_area_topdown)."""
-        end = self.limits.mmap_base
-        for mapping in reversed(self.mappings):
-            if mapping.start >= self.limits.mmap_base and self._start_with_gap(mapping) >= end:
-                continue
-            if end - max(mapping.end, self.limits.lowest) >= size:
-                return end - size
-            end = min(end, self._start_with_gap(mapping))
-        return end - size if end - size >= self.limits.lowest else None
 
     def _cut(self, start: int, end: int) -> None:
         """Remove [start, end) from whatever lies there."""
@@ -277,9 +212,9 @@ class Mappings:
         mapping = self.mappings[index]
         before = self.mappings[index - 1] if index else None
         after = self.mappings[index + 1] if with_next and index + 1 < len(self.mappings) else None
-        left = before is not None and _mergeable(before, mapping)
-        right = after is not None and _mergeable(mapping, after)
-        if left and right and before is not None and after is not None and not _one_family(before, after):
+        left = before is not None and mergeable(before, mapping)
+        right = after is not None and mergeable(mapping, after)
+        if left and right and before is not None and after is not None and not one_family(before, after):
             right = False
         first = before if left and before is not None else mapping
         last = after if right and after is not None else mapping
@@ -288,15 +223,15 @@ class Mappings:
         merged = replace(merged, anonymous_family=families[0] if families else None)
         self.mappings[index - 1 if left else index : index + 2 if right else index + 1] = [merged]
 
-    def _change(self, mapping: Mapping, start: int, end: int, access: int) -> None:
-        """Give [start, end) of one mapping another access, split and merged as need be (mprotect_fixup)."""
+    def _change(self, mapping: Mapping, start: int, end: int, access: int, key: int) -> None:
+        """Give [start, end) of one mapping another access and key, split and merged as need be (mprotect_fixup)."""
         accounted = mapping.accounted
         if access & WRITE and not mapping.shared and not mapping.access & WRITE:
             accounted = True
         elif not access & WRITE and mapping.file is None and mapping.anonymous_family is None:
             accounted = False
         index = self.mappings.index(mapping)
-        changed = replace(mapping.part(start, end), access=access, accounted=accounted)
+        changed = replace(mapping.part(start, end), access=access, accounted=accounted, key=key)
         pieces = [changed]
         if mapping.start < start:
             pieces.insert(0, mapping.part(mapping.start, start))
@@ -304,27 +239,3 @@ class Mappings:
             pieces.append(mapping.part(end, mapping.end))
         self.mappings[index : index + 1] = pieces
         self._merge(self.mappings.index(changed), with_next=True)
-
-
-def _mergeable(before: Mapping, after: Mapping) -> bool:
-    """Whether two mappings become one (is_mergeable_vma and is_mergeable_anon_vma)."""
-    same = (before.access, before.accounted) == (after.access, after.accounted)
-    return same and _continues(before, after) and _one_family(before, after)
-
-
-def _continues(before: Mapping, after: Mapping) -> bool:
-    """Whether `after` goes on where `before` ends, in memory and in what is mapped; their access may differ (anon_vma_compatible)."""
-    kinds = (before.shared, before.file, before.grows_down, before.name) == (
-        after.shared,
-        after.file,
-        after.grows_down,
-        after.name,
-    )
-    contiguous = before.end == after.start and before.offset + before.end - before.start == after.offset
-    return kinds and contiguous and not before.name
-
-
-def _one_family(before: Mapping, after: Mapping) -> bool:
-    return (
-        None in (before.anonymous_family, after.anonymous_family) or before.anonymous_family == after.anonymous_family
-    )

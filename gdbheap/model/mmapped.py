@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from gdbheap.model.kernel import page_up
 from gdbheap.model.machine import FLAGS, IS_MMAPPED, Machine
 from gdbheap.model.memory import PAGE
+from gdbheap.model.placement import page_up
 
 
 def wanted(m: Machine, size: int) -> bool:

@@ -6,9 +6,9 @@ from collections.abc import Mapping
 
 from gdbheap.model import allocate, arenas, fastbins, free, memalign, mmapped, realloc, tcache, trim
 from gdbheap.model.errors import NotModelled
-from gdbheap.model.kernel import page_up
 from gdbheap.model.machine import IS_MMAPPED, Machine, Thread
 from gdbheap.model.memory import PAGE
+from gdbheap.model.placement import page_up
 
 # mallopt's parameters (malloc.h)
 M_MXFAST = 1

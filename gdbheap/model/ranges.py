@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
+from collections.abc import Iterator
 
 
 class Ranges:
@@ -60,11 +61,6 @@ class Ranges:
         index = bisect_right(self.starts, address) - 1
         return index >= 0 and address < self.ends[index]
 
-    def highest_gap(self, size: int, low: int, high: int) -> int | None:
-        """Return the start of the highest hole of `size` bytes that ends at or below `high`, or None if there is none above `low`."""
-        top = high
-        for index in range(bisect_left(self.starts, high) - 1, -1, -1):
-            if self.ends[index] <= top - size and top - size >= low:
-                return top - size
-            top = min(top, self.starts[index])
-        return top - size if top - size >= low else None
+    def downwards(self) -> Iterator[tuple[int, int]]:
+        """Yield the stretches from high addresses to low."""
+        return zip(reversed(self.starts), reversed(self.ends))

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from gdbheap.model import arenas, mmapped
 from gdbheap.model.free import leftover
-from gdbheap.model.kernel import page_up
 from gdbheap.model.machine import PREV_INUSE, Machine
 from gdbheap.model.memory import PAGE
+from gdbheap.model.placement import page_up
 
 _MMAP_AS_MORECORE = 1 << 20
 

@@ -8,13 +8,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from gdbheap.model.mappings import EXECUTE, HUGE_PAGE, PAGE, READ, WRITE, File, Mapping, Mappings
+from gdbheap.model.mapping import EXECUTE, READ, WRITE, File, Mapping
+from gdbheap.model.mappings import Mappings
+from gdbheap.model.memory import PAGE
+from gdbheap.model.placement import HUGE_PAGE
 
 # What a page is made of. A page that has no entry has never been touched.
 ZERO, ANONYMOUS, FILE = "zero", "anonymous", "file"
 
 SIGSEGV, SIGBUS = "SIGSEGV", "SIGBUS"
-SEGV_MAPERR, SEGV_ACCERR, BUS_ADRERR = 1, 2, 2
+SEGV_MAPERR, SEGV_ACCERR, SEGV_PKUERR, BUS_ADRERR = 1, 2, 4, 2
 
 # A read fault on a file maps what the page cache holds of 64 KiB around (fault_around_bytes).
 FAULT_AROUND = 16 * PAGE
@@ -49,6 +52,8 @@ class Pages:
                 return refused
             mapping = self.mappings.find(address)
             assert mapping is not None
+        if self.mappings.keys.denies(mapping.key, access):
+            return Outcome("the protection key does not allow it", signal=SIGSEGV, code=SEGV_PKUERR)
         if not allows(mapping, access):
             return self._refuse(mapping, address & -PAGE, access)
         return self._fault_in(mapping, address & -PAGE, access)

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from gdbheap.model import arenas, bins, fastbins
-from gdbheap.model.kernel import page_up
 from gdbheap.model.machine import FLAGS, PREV_INUSE, TRIM_SIZE, Machine
 from gdbheap.model.memory import PAGE
+from gdbheap.model.placement import page_up
 
 
 def after_free(m: Machine, arena: int, size: int) -> None:

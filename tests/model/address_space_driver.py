@@ -12,13 +12,18 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from gdbheap.model.mappings import EXECUTE, PAGE, READ, WRITE, Limits, Mapping, Mappings
+from gdbheap.model.mapping import EXECUTE, READ, WRITE, Limits, Mapping
+from gdbheap.model.mappings import Mappings
+from gdbheap.model.memory import PAGE
+from gdbheap.model.protection_keys import ProtectionKeys
 from gdbheap.model.touch import ANONYMOUS, FILE, ZERO
 
 SOURCE = Path(__file__).parents[2] / "fixtures" / "programs" / "address_space.c"
 PATIENCE = 60
 
-MMAP, MUNMAP, MPROTECT, BRK, READ_BYTE, WRITE_BYTE, EXECUTE_AT, DONTNEED, MEMFD = range(9)
+MMAP, MUNMAP, MPROTECT, BRK, READ_BYTE, WRITE_BYTE, EXECUTE_AT, DONTNEED, MEMFD, KEY_ALLOC, KEY_FREE, KEY_MPROTECT = (
+    range(12)
+)
 TOUCHES = {READ: READ_BYTE, WRITE: WRITE_BYTE, EXECUTE: EXECUTE_AT}
 
 _built = tempfile.TemporaryDirectory(prefix="gdbheap-address-space-")
@@ -35,20 +40,22 @@ class Answer:
 
 
 @functools.cache
-def program() -> Path:
-    """Return the driver, compiled."""
-    target = Path(_built.name) / "address_space"
-    subprocess.run(
-        ["gcc", "-O1", "-static", "-Wall", "-Werror", str(SOURCE), "-o", str(target)], check=True, timeout=PATIENCE
-    )
+def program(word: int) -> Path:
+    """Return the driver, compiled for words of 8 or 4 bytes."""
+    target = Path(_built.name) / f"address_space-{word}"
+    words = ["gcc", *(["-m32"] if word == 4 else []), "-O1", "-static", "-Wall", "-Werror", str(SOURCE)]
+    subprocess.run([*words, "-o", str(target)], check=True, timeout=PATIENCE)
     return target
 
 
 class Driver:
-    """A running driver process."""
+    """A running driver process, of words of 8 or 4 bytes."""
+
+    def __init__(self, word: int = 8) -> None:
+        self.word = word
 
     def __enter__(self) -> Driver:
-        self._process = subprocess.Popen([str(program())], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        self._process = subprocess.Popen([str(program(self.word))], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         # Its answer shows that it has reached main: until then its own start changes its mappings.
         self.ask(BRK, 0)
         return self
@@ -115,7 +122,10 @@ class Driver:
         stack = os.sysconf("SC_PAGESIZE") and int(_limit(self._process.pid))
         mmap_base = self._mmap_base()
         lowest = int(Path("/proc/sys/vm/mmap_min_addr").read_text())
-        model = Mappings(Limits(mmap_base, lowest=lowest, stack=stack), mappings=mappings)
+        # TASK_SIZE of x86-64 with four levels of page tables, and of i386 on it (IA32_PAGE_OFFSET).
+        highest = (1 << 47) - PAGE if self.word == 8 else 0xFFFF_E000
+        limits = Limits(mmap_base, lowest=lowest, highest=highest, stack=stack, huge_alignment=self.word == 8)
+        model = Mappings(limits, mappings=mappings, keys=ProtectionKeys(available=has_protection_keys()))
         model.start_brk = int(stat[47 - 3])
         model.brk_address = int(self.ask(BRK, 0).result)
         return model
@@ -126,6 +136,11 @@ class Driver:
         assert isinstance(place, int)
         self.ask(MUNMAP, place, PAGE)
         return place + PAGE
+
+
+def has_protection_keys() -> bool:
+    """Whether the processor has protection keys and the kernel uses them."""
+    return " ospke" in Path("/proc/cpuinfo").read_text()
 
 
 def _limit(pid: int) -> str:

@@ -10,6 +10,9 @@ import pytest
 from address_space_driver import (
     BRK,
     DONTNEED,
+    KEY_ALLOC,
+    KEY_FREE,
+    KEY_MPROTECT,
     MEMFD,
     MMAP,
     MPROTECT,
@@ -18,13 +21,16 @@ from address_space_driver import (
     Driver,
 )
 
-from gdbheap.model.mappings import EXECUTE, PAGE, READ, WRITE, File, Mappings
+from gdbheap.model.mapping import EXECUTE, READ, WRITE, File
+from gdbheap.model.mappings import Mappings
+from gdbheap.model.memory import PAGE
+from gdbheap.model.protection_keys import DISABLE_ACCESS, DISABLE_WRITE
 from gdbheap.model.touch import SIGSEGV, Outcome, Pages
 
 # Where the fixed mappings go: far from everything else.
-WINDOW = 0x10_0000_0000
+WINDOWS = {8: 0x10_0000_0000, 4: 0x4000_0000}
 WINDOW_PAGES = 48
-ACCESSES = (0, READ, READ | WRITE, READ | WRITE, READ | WRITE, WRITE, READ | EXECUTE, READ | WRITE | EXECUTE)
+ACCESSES = (0, READ, READ | WRITE, READ | WRITE, READ | WRITE, WRITE, READ | EXECUTE, READ | WRITE | EXECUTE, EXECUTE)
 SHARED, PRIVATE, FIXED, ANONYMOUS, NOREPLACE, GROWSDOWN = 1, 2, 0x10, 0x20, 0x100000, 0x100
 
 TRACES = int(os.environ.get("GDBHEAP_DEEP", "0")) or 150
@@ -46,6 +52,25 @@ class Both:
     files: list[tuple[int, File]] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
     mapped: list[tuple[int, int]] = field(default_factory=list)
+
+    @property
+    def window(self) -> int:
+        return WINDOWS[self.driver.word]
+
+    def key_alloc(self, rights: int) -> int | str:
+        self.log.append(f"pkey_alloc(0, {rights})")
+        says = self.mappings.keys.allocate(rights)
+        assert says == self.driver.ask(KEY_ALLOC, 0, rights).result, self.told()
+        return says
+
+    def key_free(self, key: int) -> None:
+        self.log.append(f"pkey_free({key})")
+        assert self.mappings.keys.free(key) == self.driver.ask(KEY_FREE, key).result, self.told()
+
+    def key_mprotect(self, address: int, length: int, access: int, key: int) -> None:
+        self.log.append(f"pkey_mprotect({address:#x}, {length:#x}, {access}, {key})")
+        real = self.driver.ask(KEY_MPROTECT, address, length, prot(access), key).result
+        assert self.mappings.mprotect(address, length, access, key) == real, self.told()
 
     def make_file(self, size: int, filled: bool) -> None:
         descriptor = self.driver.ask(MEMFD, size, filled).result
@@ -101,6 +126,8 @@ class Both:
         says = self.pages.touch(address, access)
         assert (says.signal, says.code) == (real.signal, real.code), self.told()
         if real.signal:
+            # The driver jumps out of its signal handler, and so keeps the rights that this began with.
+            self.mappings.keys.enter_signal_handler()
             assert real.address == address, self.told()
         return says
 
@@ -112,7 +139,10 @@ class Both:
         real = [(start, end, permissions) for start, end, permissions, _ in self.driver.maps()]
         says = [(each.start, each.end, each.permissions) for each in self.mappings]
         assert says == real, self.told()
-        for start, end in [(WINDOW, WINDOW + WINDOW_PAGES * PAGE), *((at, at + size) for at, size in self.mapped)]:
+        for start, end in [
+            (self.window, self.window + WINDOW_PAGES * PAGE),
+            *((at, at + size) for at, size in self.mapped),
+        ]:
             if end - start <= 64 << 20:
                 page_end = (end + PAGE - 1) & -PAGE
                 kinds = {page: kind for page, kind in self.pages.present.items() if start <= page < page_end}
@@ -129,9 +159,9 @@ def both(driver: Driver) -> Both:
 
 
 def random_step(choose: random.Random, both: Both) -> None:
-    page = WINDOW + choose.randrange(WINDOW_PAGES) * PAGE
+    page = both.window + choose.randrange(WINDOW_PAGES) * PAGE
     length = choose.choice((1, 1, 2, 3, 5, 8, 16)) * PAGE
-    length = min(length, WINDOW + WINDOW_PAGES * PAGE - page)
+    length = min(length, both.window + WINDOW_PAGES * PAGE - page)
     access = choose.choice(ACCESSES)
     kind = choose.random()
     if kind < 0.30:
@@ -152,9 +182,11 @@ def random_step(choose: random.Random, both: Both) -> None:
         both.munmap(page, length)
     elif kind < 0.52:
         both.mprotect(page, length, access)
-    elif kind < 0.56:
+    elif kind < 0.545:
+        random_key_call(choose, both, page, length, access)
+    elif kind < 0.575:
         both.dontneed(page, length)
-    elif kind < 0.62:
+    elif kind < 0.625:
         both.brk(both.mappings.start_brk + choose.randrange(-PAGE, 40 * PAGE, 8))
     elif kind < 0.64 and both.mapped:
         address, size = choose.choice(both.mapped)
@@ -162,6 +194,17 @@ def random_step(choose: random.Random, both: Both) -> None:
     else:
         address = choose.choice((page, page, page, *(at for at, size in both.mapped[-3:])))
         random_touch(choose, both, address + choose.randrange(PAGE))
+
+
+def random_key_call(choose: random.Random, both: Both, page: int, length: int, access: int) -> None:
+    key = choose.randrange(1, 5)
+    call = choose.random()
+    if call < 0.3:
+        both.key_alloc(choose.choice((0, 0, DISABLE_ACCESS, DISABLE_WRITE)))
+    elif call < 0.4:
+        both.key_free(key)
+    else:
+        both.key_mprotect(page, length, access, key)
 
 
 def random_touch(choose: random.Random, both: Both, address: int) -> None:
@@ -176,12 +219,13 @@ def random_touch(choose: random.Random, both: Both, address: int) -> None:
 
 
 @pytest.mark.parametrize("part", range(3))
-def test_random_traces_leave_the_model_and_the_kernel_in_the_same_state(part: int) -> None:
+@pytest.mark.parametrize("word", [8, 4])
+def test_random_traces_leave_the_model_and_the_kernel_in_the_same_state(part: int, word: int) -> None:
     seed = random.SystemRandom().randrange(1 << 32) if os.environ.get("GDBHEAP_DEEP") else 20261121 + part
-    print(f"seed {seed}, {TRACES // 3} traces of {OPERATIONS} operations")
+    print(f"seed {seed}, {TRACES // 6} traces of {OPERATIONS} operations")
     choose = random.Random(seed)
-    for _ in range(TRACES // 3):
-        with Driver() as driver:
+    for _ in range(TRACES // 6):
+        with Driver(word) as driver:
             trace = both(driver)
             for step in range(OPERATIONS):
                 random_step(choose, trace)
@@ -193,8 +237,9 @@ def stack_of(both: Both):
     return next(each for each in both.mappings if each.grows_down)
 
 
-def test_the_stack_grows_to_its_limit_and_not_beyond() -> None:
-    with Driver() as driver:
+@pytest.mark.parametrize("word", [8, 4])
+def test_the_stack_grows_to_its_limit_and_not_beyond(word: int) -> None:
+    with Driver(word) as driver:
         trace = both(driver)
         end = stack_of(trace).end
         for depth in (200 << 10, 1 << 20, trace.mappings.limits.stack - PAGE, trace.mappings.limits.stack):
@@ -204,8 +249,9 @@ def test_the_stack_grows_to_its_limit_and_not_beyond() -> None:
         trace.compare()
 
 
-def test_the_stack_keeps_its_guard_gap_from_the_mapping_below() -> None:
-    with Driver() as driver:
+@pytest.mark.parametrize("word", [8, 4])
+def test_the_stack_keeps_its_guard_gap_from_the_mapping_below(word: int) -> None:
+    with Driver(word) as driver:
         trace = both(driver)
         end = stack_of(trace).end
         gap = trace.mappings.limits.guard_gap
@@ -216,8 +262,9 @@ def test_the_stack_keeps_its_guard_gap_from_the_mapping_below() -> None:
         trace.compare()
 
 
-def test_brk_stops_a_page_before_the_next_mapping() -> None:
-    with Driver() as driver:
+@pytest.mark.parametrize("word", [8, 4])
+def test_brk_stops_a_page_before_the_next_mapping(word: int) -> None:
+    with Driver(word) as driver:
         trace = both(driver)
         start = (trace.mappings.brk_address + 64 * PAGE) & -PAGE
         trace.mmap(start, PAGE, READ, PRIVATE | ANONYMOUS | FIXED, None, 0)
@@ -225,4 +272,28 @@ def test_brk_stops_a_page_before_the_next_mapping() -> None:
         assert trace.mappings.brk_address != start
         trace.brk(start - PAGE)
         assert trace.mappings.brk_address == start - PAGE
+        trace.compare()
+
+
+def test_memory_that_may_only_be_executed_has_a_key_of_its_own_where_the_processor_has_keys() -> None:
+    with Driver() as driver:
+        trace = both(driver)
+        trace.mmap(trace.window, 4 * PAGE, EXECUTE, PRIVATE | FIXED, 0, 0)
+        keys = trace.mappings.keys
+        for access in (EXECUTE, READ, WRITE, EXECUTE):
+            expected = {READ: 4 if keys.available else 0, WRITE: 4 if keys.available else 2, EXECUTE: 0}[access]
+            assert trace.touch(trace.window + 8, access).code == expected
+        trace.mprotect(trace.window, PAGE, READ)
+        assert trace.touch(trace.window, READ).signal == ""
+        trace.compare()
+
+
+def test_a_key_forbids_what_the_permissions_allow() -> None:
+    with Driver() as driver:
+        trace = both(driver)
+        trace.mmap(trace.window, 4 * PAGE, READ | WRITE, PRIVATE | ANONYMOUS | FIXED, None, 0)
+        key = trace.key_alloc(DISABLE_WRITE)
+        trace.key_mprotect(trace.window, PAGE, READ | WRITE, key if isinstance(key, int) else 1)
+        assert trace.touch(trace.window, READ).signal == ""
+        assert trace.touch(trace.window, WRITE).code == (4 if isinstance(key, int) else 0)
         trace.compare()

@@ -5,6 +5,7 @@ from __future__ import annotations
 from hypothesis import given
 from hypothesis import strategies as st
 
+from gdbheap.model.placement import highest_gap
 from gdbheap.model.ranges import Ranges
 
 _place = st.integers(0, 60)
@@ -21,4 +22,4 @@ def test_ranges_hold_what_a_set_holds(changes, size, high):
     assert [number in ranges for number in range(70)] == [number in plain for number in range(70)]
     assert ranges.overlap(high, high + size) == bool(plain & set(range(high, high + size)))
     holes = [start for start in range(5, high - size + 1) if not plain & set(range(start, start + size))]
-    assert ranges.highest_gap(size, 5, high) == (max(holes) if holes else None)
+    assert highest_gap(ranges.downwards(), size, 5, high) == (max(holes) if holes else None)

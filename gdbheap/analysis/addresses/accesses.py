@@ -7,7 +7,8 @@ from dataclasses import dataclass
 
 from gdbheap.analysis.addresses.mapping_names import SHARED_ANONYMOUS, SHARED_FILE, sharing_of
 from gdbheap.errors import HeapError
-from gdbheap.model.mappings import EXECUTE, READ, WRITE, File, Limits, Mapping, Mappings
+from gdbheap.model.mapping import EXECUTE, READ, WRITE, File, Limits, Mapping
+from gdbheap.model.mappings import Mappings
 from gdbheap.model.touch import ANONYMOUS, FILE, SIGBUS, SIGSEGV, ZERO, Outcome, Pages, allows
 from gdbheap.process.address_space import VMA
 from gdbheap.process.mapped_file import may_be_regular_file, open_mapped_file
