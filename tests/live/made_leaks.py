@@ -60,8 +60,13 @@ def score(output: bytes, kinds: dict[int, str], default: str = "no block") -> Sc
     records = np.frombuffer(output[: -len(b"ready\n")], _RECORD)
     verdicts: dict[str, dict[str, int]] = {}
     wrong = set()
-    for number, (address, kind) in enumerate(zip((~records["complement"]).tolist(), records["kind"].tolist())):
+    addresses = (~records["complement"]).tolist()
+    taken = {address for address, kind in zip(addresses, records["kind"].tolist()) if KINDS[kind] != "freed"}
+    for number, (address, kind) in enumerate(zip(addresses, records["kind"].tolist())):
         name, verdict = KINDS[kind], kinds.get(address, default)
+        if name == "freed" and address in taken:
+            # The verdict is that of the block that was made there since.
+            verdict = "taken again"
         counts = verdicts.setdefault(name, {})
         counts[verdict] = counts.get(verdict, 0) + 1
         if name not in LOST and verdict in CALLED_LOST:

