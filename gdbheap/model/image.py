@@ -19,7 +19,7 @@ from gdbheap.model.memory import PAGE, Memory
 from gdbheap.model.placement import page_up
 from gdbheap.model.process import Process
 from gdbheap.model.ranges import Ranges
-from gdbheap.model.traits import traits
+from gdbheap.model.traits import Traits, traits
 
 
 @dataclass(frozen=True)
@@ -62,8 +62,13 @@ class Image:
 
 def new_process(name: str, word: int = 8, tunables: Mapping[str, int] | None = None, brk: int | None = None) -> Process:
     """Return a process of glibc `name` (traits.NAMES) with an untouched heap, at made-up addresses; `brk` moves the start of the heap."""
+    return process_of(traits(name, word), tunables, brk)
+
+
+def process_of(shape: Traits, tunables: Mapping[str, int] | None = None, brk: int | None = None) -> Process:
+    """Return such a process of a malloc with these traits."""
+    word = shape.word
     place = PLACES[word]
-    shape = traits(name, word)
     memory = Memory(word)
     # malloc_par comes before main_arena in libc's data, both on a multiple of 32
     mp = place.data + 0x180

@@ -111,6 +111,11 @@ class Machine:
         else:
             self.memory.store32(self.mp + offset, value)
 
+    def signed(self, value: int) -> int:
+        """Return a word as a signed one (a long)."""
+        value &= self.mask
+        return value - self.mask - 1 if value > self.mask >> 1 else value
+
     # chunks
 
     def size_of(self, chunk: int) -> int:

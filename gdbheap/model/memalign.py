@@ -32,7 +32,7 @@ def _int_memalign(m: Machine, arena: int, alignment: int, request: int) -> int:
     if m.load(chunk + m.SIZE) & IS_MMAPPED:
         return _align_mmapped(m, chunk, alignment)
     if mem % alignment:
-        chunk = _cut_front(m, arena, chunk, alignment)
+        chunk = _cut_front(m, arena, chunk, alignment, size)
     _cut_tail(m, arena, chunk, size)
     return chunk + m.header
 
@@ -59,7 +59,7 @@ def _align_mmapped(m: Machine, chunk: int, alignment: int) -> int:
     return aligned + m.header
 
 
-def _cut_front(m: Machine, arena: int, chunk: int, alignment: int) -> int:
+def _cut_front(m: Machine, arena: int, chunk: int, alignment: int, size: int) -> int:
     aligned = _aligned_after(m, chunk, alignment)
     lead = aligned - chunk
     rest = m.size_of(chunk) - lead
@@ -71,6 +71,9 @@ def _cut_front(m: Machine, arena: int, chunk: int, alignment: int) -> int:
         merge(m, arena, chunk, lead)
     else:
         in_arena(m, arena, chunk, locked=True)
+    if m.traits.memalign_asserts:
+        # a block taken from a bin may say that it is smaller than its bin's
+        m.assert_that(rest & m.mask >= size, "newsize >= nb && (((unsigned long) (chunk2mem (p))) % alignment) == 0")
     return aligned
 
 
@@ -86,9 +89,11 @@ def _cut_tail(m: Machine, arena: int, chunk: int, size: int) -> None:
         return
     behind = chunk + have
     behind_size = m.size_of(behind)
-    if rest < m.min_size:
+    if rest <= 0 and m.traits.memalign_asserts:
+        return
+    if rest & m.mask < m.min_size:
         free_behind = behind == m.load(arena + m.TOP) or not m.load(behind + behind_size + m.SIZE) & PREV_INUSE
-        if not (rest and m.traits.memalign_small_tail and free_behind):
+        if not (m.traits.memalign_small_tail and free_behind):
             return
     m.store(chunk + m.SIZE, m.load(chunk + m.SIZE) & FLAGS | size)
     trim.after_free(m, arena, make_free(m, arena, tail, rest, behind, behind_size))

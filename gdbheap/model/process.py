@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from gdbheap.model import allocate, arenas, fastbins, free, memalign, mmapped, realloc, tcache, trim
 from gdbheap.model.errors import NotModelled
@@ -41,6 +41,9 @@ class Process:
     def calloc(self, count: int, size: int) -> int:
         """calloc (count, size)."""
         m = self._begin()
+        if count * size > m.mask:
+            m.step("too large")
+            return 0
         return self._calloc(m, count * size)
 
     def realloc(self, mem: int, size: int) -> int:
@@ -155,6 +158,11 @@ class Process:
         """Move the break as a program may do itself."""
         return self.machine.kernel.sbrk(increment)
 
+    def map_above_break(self, distance: int) -> int:
+        """Map a page that nobody may touch `distance` bytes above the break, or elsewhere where that is taken; return where."""
+        kernel = self.machine.kernel
+        return kernel.mmap(PAGE, page_up(kernel.brk) + distance, accessible=False) or 0
+
     # inside
 
     def _begin(self) -> Machine:
@@ -228,8 +236,7 @@ class Process:
     def _malloc(self, m: Machine, request: int) -> int:
         size = m.sizes.chunk_size(request)
         if size is None:
-            m.step("too large")
-            return 0
+            return self._refuse(m, lambda: allocate.from_thread_arena(m, request))
         allocate.make_tcache_early(m)
         return tcache.take(m, size) or allocate.from_thread_arena(m, request)
 
@@ -245,8 +252,7 @@ class Process:
     def _calloc(self, m: Machine, request: int) -> int:
         size = m.sizes.chunk_size(request)
         if size is None:
-            m.step("too large")
-            return 0
+            return self._refuse(m, lambda: allocate.from_thread_arena(m, request))
         allocate.make_tcache_early(m)
         if m.traits.calloc_uses_tcache:
             mem = tcache.take(m, size)
@@ -276,6 +282,12 @@ class Process:
                 found = dirty
             m.memory.clear(mem, found - m.word)
         return mem
+
+    @staticmethod
+    def _refuse(m: Machine, ask: Callable[[], int]) -> int:
+        """Refuse what is too large: at once, or after `ask` has asked each arena for it."""
+        m.step("too large")
+        return 0 if m.traits.refuses_early else ask()
 
     @staticmethod
     def _dirty_top(m: Machine, arena: int, top: int) -> int:
@@ -329,8 +341,7 @@ class Process:
         size = m.sizes.chunk_size(request)
         if m.traits.memalign_uses_tcache:
             if size is None:
-                m.step("too large")
-                return 0
+                return self._refuse(m, lambda: memalign.from_thread_arena(m, alignment, request))
             mem = tcache.take(m, size, alignment)
             if mem:
                 return mem

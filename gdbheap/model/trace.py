@@ -5,9 +5,10 @@ One operation a line; SLOT names a variable that keeps an address, also after it
     m SLOT SIZE             malloc              v SLOT SIZE     valloc        w SLOT OFFSET VALUE   store a word at SLOT + OFFSET
     c SLOT COUNT SIZE       calloc              q SLOT SIZE     pvalloc       s SLOT BYTE           fill the block
     r SLOT FROM SIZE        realloc FROM        f SLOT          free          b BYTES               sbrk, by the program itself
-    a SLOT ALIGNMENT SIZE   memalign            t PAD           malloc_trim   n                     start a thread
-    l SLOT ALIGNMENT SIZE   aligned_alloc       o PARAM VALUE   mallopt       T THREAD              let thread THREAD go on (0: the first)
-    p SLOT ALIGNMENT SIZE   posix_memalign      k               checkpoint    x THREAD              thread THREAD ends and is joined
+    a SLOT ALIGNMENT SIZE   memalign            t PAD           malloc_trim   B PAGES               map a page, so far above the break
+    l SLOT ALIGNMENT SIZE   aligned_alloc       o PARAM VALUE   mallopt       n                     start a thread
+    p SLOT ALIGNMENT SIZE   posix_memalign      k               checkpoint    T THREAD              let thread THREAD go on (0: the first)
+                                                                              x THREAD              thread THREAD ends and is joined
 """
 
 from __future__ import annotations
@@ -16,6 +17,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from gdbheap.model.errors import TraceError
+from gdbheap.model.memory import PAGE
 from gdbheap.model.process import Process
 
 ARGUMENTS = {
@@ -33,6 +35,7 @@ ARGUMENTS = {
     "w": 3,
     "s": 2,
     "b": 1,
+    "B": 1,
     "n": 0,
     "T": 1,
     "x": 1,
@@ -138,6 +141,8 @@ class Player:
         elif what == "b":
             old = process.sbrk(arguments[0])
             return machine.mask if old is None else old
+        elif what == "B":
+            return process.map_above_break(arguments[0] * PAGE)
         elif what == "w":
             machine.store(self.slots[arguments[0]] + arguments[1], arguments[2])
         elif what == "s":

@@ -65,6 +65,10 @@ class Traits:
     """What memalign frees is merged into its neighbours at once (2.39)."""
     memalign_small_tail: bool = False
     """memalign gives back a tail too small for a chunk where the chunk behind it is free (2.39 to 2.42)."""
+    refuses_early: bool = True
+    """malloc, calloc, and memalign with a tcache, refuse what is too large at once (to 2.41), not after asking a second arena, which may have to be made."""
+    memalign_asserts: bool = True
+    """memalign asserts that it cut no more off the front than there was, and compares before it cuts the tail off (to 2.41)."""
     largebin_tail_check: bool = False
     """Putting the smallest chunk of a large bin checks the nextsize link of the largest (2.43)."""
 
@@ -202,6 +206,8 @@ _CHANGES: dict[str, dict[str, bool | int]] = {
         "has_fastbins": False,
         "leftovers_to_tcache": False,
         "memalign_small_tail": False,
+        "memalign_asserts": False,
+        "refuses_early": False,
         "largebin_tail_check": True,
         "mmapped_overhead_words": 2,
         "realloc_mmapped_slack": False,

@@ -36,12 +36,14 @@ def main(m: Machine, pad: int) -> bool:
     arena = m.main_arena
     top = m.load(arena + m.TOP)
     size = m.size_of(top)
-    # mirrors systrim(), whose comparison is unsigned: a top of MINSIZE has an area of -1, and the "trimmed" break goes up
-    area = size - m.min_size - 1
-    extra = 0 if 0 <= area <= pad else (area - pad) & -PAGE
-    if not extra or m.kernel.brk != top + size or m.kernel.sbrk(-extra) is None:
+    # mirrors systrim(), which compares unsigned and calculates in longs: a top of MINSIZE has an area of -1, and the "trimmed" break goes
+    # up; so it would for more than 2 GiB in 32 bit, but there is no room for it
+    area = (size - m.min_size - 1) & m.mask
+    extra = 0 if area <= pad else (area - pad) & -PAGE
+    move = m.signed(-extra)
+    if not extra or m.kernel.brk != top + size or m.kernel.sbrk(move) is None:
         return False
-    m.step(*(("trim", extra) if extra > 0 else ("brk", -extra)))
+    m.step(*(("trim", -move) if move < 0 else ("brk", move)))
     m.store(arena + m.SYSTEM_MEM, m.load(arena + m.SYSTEM_MEM) - extra)
     m.store(top + m.SIZE, (size - extra) | PREV_INUSE)
     return True

@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from gdbheap.model.machine import Step
 
-# What a step says in full. {0}, {1}, ... are the step's numbers.
-_LONG = {
+# Every step that a call can take, and what it says in full. {0}, {1}, ... are the step's numbers.
+STEPS = {
     "tcache": "the thread's tcache[{0}] has a block of this size: its first, {1:#x}, is taken",
     "fastbin": "no tcache block fits; fastbin[{0}] has one: chunk {1:#x} is taken, and others of it fill the tcache",
     "small bin": "small bin {0} has chunks of exactly this size: the oldest, {1:#x}, is taken, and others fill the tcache",
@@ -77,7 +77,7 @@ _GROWTH = {
 
 def explain(steps: Iterable[Step]) -> list[str]:
     """Return a sentence for each step."""
-    return [_LONG[str(step[0])].format(*step[1:]) for step in steps]
+    return [STEPS[str(step[0])].format(*step[1:]) for step in steps]
 
 
 def source(steps: Iterable[Step], freeing: bool = False) -> str:

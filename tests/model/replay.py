@@ -214,7 +214,7 @@ class _Replay:
         operations = [each for each in self.trace if each.what != "k"]
         for index, (ours, theirs, operation) in enumerate(zip(self.player.results, real, operations)):
             value, usable = theirs
-            told = operation.what in RETURNS_BLOCK or operation.what in "tob"
+            told = operation.what in RETURNS_BLOCK or operation.what in "tobB"
             if told and (ours.value, ours.usable) != (value, usable):
                 raise self.fail(
                     f"operation {index}, {operation}: model {ours.value:#x} ({ours.usable}), real {value:#x} ({usable})"

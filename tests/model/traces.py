@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from gdbheap.model.sizes import Sizes
@@ -21,10 +20,12 @@ class Flavour:
     operations: dict[str, int]
     sizes: dict[str, int]
     most_live: int = 200
+    first: tuple[Operation, ...] = ()
 
 
 _CALLS = {"m": 30, "f": 36, "c": 6, "r": 12, "a": 3, "l": 1, "p": 1, "v": 1, "q": 1, "k": 4}
-_SETTINGS = {"t": 2, "o": 2, "b": 1}
+_SETTINGS = {"t": 2, "o": 2, "b": 1, "B": 1}
+_NO_MAPPINGS = Operation("o", (-4, 0))
 FLAVOURS = (
     Flavour("small", {**_CALLS}, {"tiny": 10, "edge": 3}),
     Flavour("mixed", {**_CALLS, **_SETTINGS, "s": 4}, {"tiny": 6, "edge": 8, "large": 4, "huge": 1}),
@@ -35,6 +36,13 @@ FLAVOURS = (
     Flavour("broken", {**_CALLS, "w": 8, "F": 3, "t": 1}, {"tiny": 3, "few": 10, "large": 2}, most_live=40),
     Flavour("broken, threads", {**_CALLS, "w": 8, "F": 3, "n": 2, "T": 10}, {"few": 10, "large": 4}, most_live=40),
     Flavour("threads, large", {**_CALLS, "n": 3, "T": 14, "x": 2}, {"edge": 1, "large": 4, "huge": 6}, most_live=60),
+    Flavour(
+        "full heaps",
+        {**_CALLS, "n": 4, "T": 14, "x": 2, "t": 1},
+        {"edge": 1, "large": 2, "heap": 10},
+        most_live=24,
+        first=(_NO_MAPPINGS,),
+    ),
 )
 """The broken ones overwrite what malloc keeps in and around blocks, and free blocks twice: most end in an abort."""
 _ALIGNMENTS = (8, 16, 32, 64, 128, 256, 1024, 4096, 8192, 65536, 24, 0, 3, 1 << 20)
@@ -84,7 +92,7 @@ class Builder:
 
     def build(self, triples: list[Triple]) -> list[Operation]:
         """Return a trace with one operation for a triple, and a checkpoint behind the first block (it tells what tcache_key is) and each new thread."""
-        trace: list[Operation] = []
+        trace: list[Operation] = list(self._flavour.first)
         for triple in triples:
             trace.append(self._operation(*triple))
             if trace[-1].what == "n" or (trace[-1].what in RETURNS_BLOCK and len(self._requests) == 1):
@@ -113,7 +121,7 @@ class Builder:
             return Operation("r", (slot, old, request))
         slot = self._new_slot(request)
         if kind == "c":
-            count = which % 5 + 1
+            count = which % 5 + 1 if request > 0 else 1
             return Operation("c", (slot, count, -(-request // count)))
         if kind in "alp":
             return Operation(kind, (slot, _ALIGNMENTS[which % len(_ALIGNMENTS)], request))
@@ -136,6 +144,8 @@ class Builder:
             return self._edges[size % len(self._edges)]
         if kind == "large":
             return 1000 + size * 13 % 70000
+        if kind == "heap":
+            return self._traits.heap_max // (3 + size % 11) - which % 5000
         return (
             100000 + which * 10,
             0x20000 + which * 16,
@@ -144,7 +154,8 @@ class Builder:
             600000 + which,
             40 << 20,
             1 << (8 * self._traits.word - 2),
-        )[size % 7]
+            -1 - which % 64,
+        )[size % 8]
 
     def _damage(self, kind: str, which: int, size: int) -> Operation:
         """Free a block once more, or overwrite a word where a size, a footer or a link may be."""
@@ -194,6 +205,8 @@ class Builder:
                 -4: (0, 2, 65536),
             }
             return Operation("o", (parameter, values[parameter][size % len(values[parameter])]))
+        if kind == "B":
+            return Operation("B", ((0, 1, 30, 300)[which % 4],))
         if kind == "b":
             return Operation("b", ((24, 4096, 5000, 0)[which % 4],))
         if kind == "n":
@@ -211,38 +224,3 @@ class Builder:
             self._threads.remove(others[which % len(others)])
             return Operation("x", (others[which % len(others)],))
         return Operation("k")
-
-
-def tunable_sets(version: str) -> list[dict[str, int]]:
-    """Return the settings that traces run under; the default comes first."""
-    sets: list[dict[str, int]] = [
-        {},
-        {},
-        {"tcache_count": 0},
-        {"tcache_count": 2},
-        {"mxfast": 0},
-        {"tcache_max": 100},
-        {"tcache_unsorted_limit": 3},
-    ]
-    if version == "2.43":
-        sets += [{"tcache_max": 4194304}, {"tcache_max": 4194304, "tcache_count": 3}]
-    return sets
-
-
-def shrink(
-    perform: Callable[[list[Triple]], None], triples: list[Triple], kind: type[Exception], note: str
-) -> Exception:
-    """Return the failure of `kind` of a trace from which nothing can be taken any more; `note` joins its text."""
-    failure: Exception | None = None
-    step = len(triples)
-    while step:
-        start = 0
-        while start < len(triples):
-            shorter = triples[:start] + triples[start + step :]
-            try:
-                perform(shorter)
-                start += step
-            except kind as error:
-                failure, triples = error, shorter
-        step //= 2
-    return kind(f"{note}: {failure or 'fails no more'}")
