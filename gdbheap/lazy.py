@@ -6,6 +6,8 @@ Every module that needs numpy writes `from gdbheap.lazy import np`.
 from __future__ import annotations
 
 import importlib
+import signal
+from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 __all__ = ["np"]
@@ -18,9 +20,22 @@ class _LazyModule:
         self._name = name
 
     def __getattr__(self, attribute: str) -> Any:
-        value = getattr(importlib.import_module(self._name), attribute)
+        value = getattr(_import_with_deaf_threads(self._name), attribute)
         setattr(self, attribute, value)
         return value
+
+
+def _import_with_deaf_threads(name: str) -> ModuleType:
+    """Import the module so that the threads it starts (numpy's BLAS has some) take no signals.
+
+    gdb waits for SIGCHLD in sigsuspend(), and blocks it elsewhere. If another thread takes a SIGCHLD that comes between, gdb never wakes:
+    `run`, `continue` and `kill` then hang now and then. A thread inherits the mask of the one that starts it.
+    """
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
+    try:
+        return importlib.import_module(name)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 if TYPE_CHECKING:
