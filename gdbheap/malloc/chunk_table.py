@@ -115,10 +115,14 @@ class ChunkTable:
 
     def row_of(self, address: int) -> int | None:
         """Return the row of the chunk whose header is at `address` exactly, or None."""
+        if not 0 <= address < 1 << 64:
+            return None
         row = int(np.searchsorted(self.address, np.uint64(address)))
         return row if row < len(self) and int(self.address[row]) == address else None
 
     def row_at(self, address: int) -> int | None:
         """Return the row of the chunk that holds `address`, header included, or None."""
+        if not 0 <= address < 1 << 64:
+            return None
         row = int(np.searchsorted(self.address, np.uint64(address), side="right")) - 1
         return row if row >= 0 and address < int(self.address[row]) + int(self.size[row]) else None

@@ -45,7 +45,8 @@ class Region:
 
 @dataclass(frozen=True)
 class Arena:
-    """An arena: `index` its place in the ring (0 is main), `value` its malloc_state as read."""
+    """An arena: `index` its place in the ring (0 is main), `value` its malloc_state as read. `top` is what its heaps lead to where what
+    the field holds can be none."""
 
     index: int
     address: int

@@ -33,7 +33,7 @@ def walk_main(
     if top in (0, initial_top(layout, arena)):
         return []
     stretches: list[Stretch] = []
-    start = _first_chunk(process, layout, parameters, top)
+    start = first_chunk(process, layout, arena, parameters)
     if start is not None:
         end = _brk_end(process, arena, start, top)
         _walk_brk(process, layout, walker, stretches, start, top if start <= top < end else end, top)
@@ -84,12 +84,34 @@ def add_top(process: Process, layout: Layout, stretch: Stretch, top: int, arena:
     stretch.end = top + kept
 
 
-def _first_chunk(process: Process, layout: Layout, parameters: StructValue | None, top: int) -> int | None:
-    """Return where the first chunk lies: by mp_.sbrk_base (which may be neither page-aligned nor the start of [heap]), else by [heap]."""
-    if parameters is not None and parameters["sbrk_base"]:
-        return first_chunk_after(parameters["sbrk_base"], layout)
-    heap = next((vma for vma in process.address_space if vma.path == "[heap]"), process.address_space.find(top))
-    return None if heap is None else first_chunk_after(heap.start, layout)
+def first_chunk(process: Process, layout: Layout, arena: StructValue, parameters: StructValue | None) -> int | None:
+    """Return where the first chunk lies: by mp_.sbrk_base (which may be neither page-aligned nor the start of [heap]), else by [heap].
+
+    An sbrk_base that is out of [heap], or does not fit system_mem where the start of [heap] does, is not believed.
+    """
+    heap = next(
+        (vma for vma in process.address_space if vma.path == "[heap]"), process.address_space.find(arena["top"])
+    )
+    base = parameters["sbrk_base"] if parameters is not None else 0
+    if heap is None:
+        return first_chunk_after(base, layout) if base else None
+    if not base:
+        return first_chunk_after(heap.start, layout)
+    if base & -PAGE == heap.start or heap.path != "[heap]":
+        return first_chunk_after(base, layout)
+    start = _start_by_size(process, layout, arena)
+    if start is not None and start != base and start & -PAGE == heap.start:
+        return first_chunk_after(start, layout)
+    return first_chunk_after(base if base in heap else heap.start, layout)
+
+
+def _start_by_size(process: Process, layout: Layout, arena: StructValue) -> int | None:
+    """Return where a contiguous arena of system_mem bytes begins if it ends where top does; None where top cannot be read."""
+    try:
+        size = process.words.read(arena["top"] + layout.word) & ~FLAG_MASK
+    except (MemoryFault, OverflowError):
+        return None
+    return int(arena["top"] + size - arena["system_mem"])
 
 
 def _brk_end(process: Process, arena: StructValue, start: int, top: int) -> int:

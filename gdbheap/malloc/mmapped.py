@@ -40,7 +40,7 @@ def find_mmapped(
     """
     count = parameters["n_mmaps"] if parameters is not None else None
     total = parameters["mmapped_mem"] if parameters is not None else None
-    if count == 0:
+    if count == 0 and (total or 0) < PAGE:
         return [], ()
     found: list[MmappedChunk] = []
     for search in (_at_page_starts, _anywhere):

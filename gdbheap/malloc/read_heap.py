@@ -17,6 +17,7 @@ from gdbheap.malloc.main_arena import add_top, walk_main
 from gdbheap.malloc.mmapped import MmappedChunk, find_mmapped
 from gdbheap.malloc.stretch import Mark, Stretch, walk_stretch
 from gdbheap.malloc.tcache import read_tcache
+from gdbheap.malloc.true_top import with_true_top
 from gdbheap.malloc.walk import Progress, Walk, Walker
 from gdbheap.process.cstruct import StructValue
 from gdbheap.process.process import Process
@@ -58,14 +59,17 @@ def read_heap(process: Process, layout: Layout, progress: Progress | None = None
     if len(ring) == 1 and not ring[0]["top"]:
         raise NoHeap("malloc has not been used yet: main_arena is empty. Stop later, after the first malloc")
     walker = Walker(process.memory, layout, progress)
-    stretches = _walk_arenas(process, layout, ring, parameters, walker, faults)
+    tops = [with_true_top(process, layout, arena, parameters, walker) for arena in ring]
+    faults += [fault for _, fault in tops if fault is not None]
+    trusted = [arena for arena, _ in tops]
+    stretches = _walk_arenas(process, layout, trusted, parameters, walker, faults)
     claimed = [(each.mapping, each.end) for arena in stretches for each in arena]
     mmapped, mmapped_notes = find_mmapped(process, layout, parameters, claimed)
     bins = _read_bins(process, layout, ring, parameters, stretches, faults)
     table = _join(layout, stretches, mmapped, bins, faults)
     return HeapView(
         layout=layout,
-        arenas=tuple(_arena(index, value, stretches[index]) for index, value in enumerate(ring)),
+        arenas=tuple(_arena(index, value, trusted[index]["top"], stretches[index]) for index, value in enumerate(ring)),
         table=table,
         bins=tuple(bins),
         faults=tuple(faults),
@@ -106,17 +110,18 @@ def _walk_heaps(
         top = arena["top"]
         holds_top = heap.first_chunk <= top < heap.end
         limit = top if holds_top else heap.end
-        stretch = walk_stretch(walker, process.memory, layout, heap.address, heap.first_chunk, limit)
+        closed = heap is not heaps[-1]
+        stretch = walk_stretch(walker, process.memory, layout, heap.address, heap.first_chunk, limit, closed)
         if holds_top and stretch.end == top and not stretch.interrupted:
             add_top(process, layout, stretch, top, arena, heap.end)
         stretches.append(stretch)
     return stretches, faults
 
 
-def _arena(index: int, value: StructValue, stretches: list[Stretch]) -> Arena:
+def _arena(index: int, value: StructValue, top: int, stretches: list[Stretch]) -> Arena:
     regions = tuple(Region(index, each.mapping, each.start, each.end) for each in stretches)
     tops = [mark for each in stretches for mark in each.marks if mark.state is State.TOP]
-    return Arena(index, value.address, value, regions, value["top"], tops[0].size if tops else 0)
+    return Arena(index, value.address, value, regions, top, tops[0].size if tops else 0)
 
 
 def _notes(layout: Layout, stretches: list[list[Stretch]]) -> list[str]:

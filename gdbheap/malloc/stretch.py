@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # The message of a header that no walk can go on from.
 INVALID_SIZE = "invalid chunk size"
 
+BAD_FENCEPOST = "fencepost is overwritten"
+
 # How many places a lost trail is tried from, and how many chunks in a row make one believable that does not reach its end.
 _MOST_TRIALS = 256
 _BELIEVABLE = 16
@@ -56,8 +58,13 @@ class Stretch:
         return bool(self.walks) and self.walks[-1].why == FENCEPOST
 
 
-def walk_stretch(walker: Walker, memory: Memory, layout: Layout, mapping: int, start: int, limit: int) -> Stretch:
-    """Walk from the chunk at `start` to `limit` (top, or the heap's end), over corrupt headers where the trail can be found again."""
+def walk_stretch(
+    walker: Walker, memory: Memory, layout: Layout, mapping: int, start: int, limit: int, closed: bool = False
+) -> Stretch:
+    """Walk from the chunk at `start` to `limit` (top, or the heap's end), over corrupt headers where the trail can be found again.
+
+    `closed`: the heap is known to end with fenceposts at `limit`, as non-main heaps do that malloc has left.
+    """
     stretch = Stretch(mapping, start, start)
     at = start
     while True:
@@ -65,11 +72,18 @@ def walk_stretch(walker: Walker, memory: Memory, layout: Layout, mapping: int, s
         stretch.walks.append(walk)
         stretch.end = walk.end
         if walk.why == AT_LIMIT:
+            first = last_fencepost(layout, limit) - layout.header
+            if closed and len(walk.raw) and int(walk.address[-1]) >= first:
+                detail = f"size field is {int(walk.raw[-1]):#x}, the heap must end in fenceposts from {first:#x} on"
+                stretch.faults.append(Fault(int(walk.address[-1]), BAD_FENCEPOST, detail))
             return stretch
         if walk.why == INTERRUPTED:
             stretch.interrupted = True
             return stretch
-        if walk.why == FENCEPOST and _close(stretch, memory, layout, limit):
+        if walk.why == FENCEPOST and _close(stretch, memory, layout, limit, closed):
+            return stretch
+        if closed and walk.why in (BAD_SIZE, FENCEPOST) and walk.end == last_fencepost(layout, limit) - layout.header:
+            _close_anyway(stretch, memory, layout)
             return stretch
         resumed = _resume(walker, memory, layout, walk.end, limit)
         until = limit if resumed is None else resumed
@@ -107,7 +121,7 @@ def _tell(stretch: Stretch, walk: Walk, layout: Layout, resumed: int | None, unt
     stretch.faults.append(Fault(walk.end, INVALID_SIZE, f"size field is {walk.raw_at_end:#x}, {why}; {went_on}"))
 
 
-def _close(stretch: Stretch, memory: Memory, layout: Layout, limit: int) -> bool:
+def _close(stretch: Stretch, memory: Memory, layout: Layout, limit: int, closed: bool) -> bool:
     """Mark the two fenceposts that sysmalloc leaves behind; False where the second is missing: then it was a corrupt size."""
     first = stretch.end
     words = Words(memory, layout.word)
@@ -116,12 +130,29 @@ def _close(stretch: Stretch, memory: Memory, layout: Layout, limit: int) -> bool
     except MemoryFault:
         return False
     # Main arena: two headers of size 2P. Other heaps: the second has size 0 (mirrors sysmalloc).
-    if second & ~FLAG_MASK not in (0, layout.header) or not second & 1:
+    if second & ~FLAG_MASK not in (0, layout.header) or not second & 1 or (closed and second != 1):
         return False
     for address, word in ((first, raw), (first + layout.header, second)):
         stretch.marks.append(Mark(address, layout.header, word & FLAG_MASK, State.FENCEPOST))
     stretch.end = first + 2 * layout.header
     return stretch.end <= limit
+
+
+def last_fencepost(layout: Layout, end: int) -> int:
+    """Return the address of the second fencepost of a non-main heap that ends at `end` (mirrors sysmalloc: both are aligned as chunks)."""
+    return (end - layout.header) & -layout.alignment
+
+
+def _close_anyway(stretch: Stretch, memory: Memory, layout: Layout) -> None:
+    """Mark the fenceposts where they must be, with a Fault for each of which the size is none of theirs."""
+    words = Words(memory, layout.word)
+    for address, right in ((stretch.end, layout.header), (stretch.end + layout.header, 0)):
+        raw = words.read(address + layout.word)
+        if raw & ~FLAG_MASK != right or (not right and raw != 1):
+            detail = f"size field is {raw:#x}, the heap's fenceposts are {layout.header:#x} and 0 bytes"
+            stretch.faults.append(Fault(address, BAD_FENCEPOST, detail))
+        stretch.marks.append(Mark(address, layout.header, raw & FLAG_MASK, State.FENCEPOST))
+    stretch.end += 2 * layout.header
 
 
 def _resume(walker: Walker, memory: Memory, layout: Layout, lost: int, limit: int) -> int | None:

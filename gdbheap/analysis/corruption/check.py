@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from gdbheap.analysis.corruption.check_arena_state import check_arena_states
 from gdbheap.analysis.corruption.check_arenas import check_arenas
 from gdbheap.analysis.corruption.check_bins import check_bins
 from gdbheap.analysis.corruption.check_chunks import check_chunks
+from gdbheap.analysis.corruption.check_mmapped import check_mmapped
+from gdbheap.analysis.corruption.check_parameters import check_parameters
 from gdbheap.analysis.corruption.check_tcache import check_tcaches
 from gdbheap.analysis.corruption.checked_heap import CheckedHeap
 from gdbheap.analysis.corruption.finding import Finding
@@ -50,6 +53,9 @@ def check(process: Process, view: HeapView, inside: Mapping[int, str] | None = N
     for each in (
         *told_by_the_reader(heap),
         *check_arenas(heap),
+        *check_arena_states(heap),
+        *check_parameters(heap),
+        *check_mmapped(heap),
         *check_bins(heap),
         *check_tcaches(heap),
         *check_chunks(heap),

@@ -1,13 +1,14 @@
-"""Checks of arenas, heaps and mp_: top, system_mem, heap_info, the counters of mmapped chunks."""
+"""Checks of arenas' memory: top, system_mem, sbrk_base, heap_info."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gdbheap.analysis.corruption.check_arena_state import of_arena
+from gdbheap.analysis.corruption.check_parameters import of_mp
 from gdbheap.analysis.corruption.checked_heap import CheckedHeap
 from gdbheap.analysis.corruption.finding import Finding, finding
 from gdbheap.errors import MemoryFault
-from gdbheap.lazy import np
 from gdbheap.malloc.chunk_table import IS_MMAPPED, NON_MAIN_ARENA
 from gdbheap.malloc.heap_view import NONCONTIGUOUS, Arena
 from gdbheap.malloc.main_arena import initial_top
@@ -16,7 +17,7 @@ from gdbheap.process.memory import PAGE
 
 
 def check_arenas(heap: CheckedHeap) -> Iterator[Finding]:
-    """Yield what is wrong with arenas, heap_infos and mp_; the ring and the chains of heaps are checked by whoever reads them."""
+    """Yield what is wrong with arenas and heap_infos; the ring and the chains of heaps are checked by whoever reads them."""
     for arena in heap.view.arenas:
         if arena.top == initial_top(heap.layout, arena.value):
             continue
@@ -24,15 +25,6 @@ def check_arenas(heap: CheckedHeap) -> Iterator[Finding]:
         yield from _check_system_mem(heap, arena)
         if not arena.is_main:
             yield from _check_heaps(heap, arena)
-    if heap.view.parameters is not None:
-        yield from _check_parameters(heap, heap.view.parameters)
-
-
-def _of_arena(
-    heap: CheckedHeap, arena: Arena, message: str, field: str, expected: str, call: str, why: str = ""
-) -> Finding:
-    where = arena.address + heap.layout.malloc_state.offset(field)
-    return finding(arena.address, message, field, where, arena.value[field], expected, call, arena.index, why=why)
 
 
 def _check_top(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
@@ -51,7 +43,14 @@ def _check_top(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
         why = "top never has IS_MMAPPED or NON_MAIN_ARENA"
         good = f"{raw & ~(IS_MMAPPED | NON_MAIN_ARENA):#x}"
     elif expected is not None and end != expected:
+        other = _not_top(heap, arena, end)
+        if other is not None:
+            yield other
+            return
         good = f"{expected - arena.top | raw & 7:#x}"
+    elif expected is None and (other := _not_top(heap, arena, end)) is not None:
+        yield other
+        return
     elif is_past_brk(heap, arena, end):
         yield break_adjusted(heap, arena, end)
         return
@@ -64,6 +63,13 @@ def _check_top(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
         message = heap.texts.choose("malloc(): corrupted top size", otherwise=message)
         call = "the next malloc that no free chunk serves"
     yield finding(arena.top, message, "size", arena.top + word, raw, good, call, arena.index, why=why)
+
+
+def ends_right(heap: CheckedHeap, arena: Arena, end: int) -> bool:
+    """Whether top ends where the arena's memory certainly does: at the end of its heap, or at the program break."""
+    if arena.is_main:
+        return heap.layout.brk is not None and end == heap.layout.brk.value
+    return end == _heap_end(heap, arena)[0]
 
 
 def is_past_brk(heap: CheckedHeap, arena: Arena, end: int) -> bool:
@@ -90,7 +96,8 @@ def _heap_end(heap: CheckedHeap, arena: Arena) -> tuple[int | None, str]:
             info = heap.layout.heap_info.read(heap.process.memory, address)
         except MemoryFault:
             return None, ""
-        return address + info["size"], f"the heap at {address:#x} has {info['size']:#x} bytes in use"
+        size = outvoted_size(heap, arena) or info["size"]
+        return address + size, f"the heap at {address:#x} has {size:#x} bytes in use"
     base = heap.view.parameters["sbrk_base"] if heap.view.parameters is not None else 0
     if arena.value["flags"] & NONCONTIGUOUS or not base:
         return None, ""
@@ -98,34 +105,69 @@ def _heap_end(heap: CheckedHeap, arena: Arena) -> tuple[int | None, str]:
     return end, f"sbrk_base {base:#x} and system_mem {arena.system_mem:#x} make it end at {end:#x}"
 
 
+def _not_top(heap: CheckedHeap, arena: Arena, end: int) -> Finding | None:
+    """Return the Finding of sbrk_base or system_mem where top ends at the program break, so that one of those is wrong, else None."""
+    mp, brk = heap.view.parameters, heap.layout.brk
+    if not arena.is_main or arena.value["flags"] & NONCONTIGUOUS or mp is None or brk is None or end != brk.value:
+        return None
+    base = mp["sbrk_base"]
+    vma = heap.process.address_space.find(arena.top)
+    start = end - arena.system_mem
+    begins = vma is not None and start & -PAGE == vma.start
+    if vma is None or base not in vma or start == vma.start or (begins and base & -PAGE != vma.start):
+        why = f"top ends at the program break, {end:#x}, and system_mem is {arena.system_mem:#x}"
+        call = "none: malloc only sets it at its first sbrk"
+        return of_mp(heap, mp, "sbrk_base", f"{start:#x}" if begins else "where the heap begins", call, why)
+    return _system_mem(heap, arena, end - base, f"sbrk_base is {base:#x}, and top ends at the program break, {end:#x}")
+
+
+def _system_mem(heap: CheckedHeap, arena: Arena, good: int, why: str) -> Finding:
+    """Return the Finding of a system_mem that must be `good`."""
+    message, call = "system_mem is wrong", "none at once: the checks of malloc and free measure sizes by it"
+    if arena.system_mem < arena.top_size:
+        message = heap.texts.choose("malloc(): corrupted top size", otherwise=message)
+        call = "the next malloc that no free chunk serves"
+    return of_arena(heap, arena, message, "system_mem", f"{good:#x}", call, why)
+
+
 def _check_system_mem(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
-    """system_mem is at most max_system_mem, whole pages, and what the heaps of the arena have."""
+    """system_mem is at most max_system_mem, and in a non-main arena what its heaps have."""
     most = arena.value["max_system_mem"]
-    call = "none at once: the checks of malloc and free measure sizes by it"
-    if arena.system_mem > most:
-        yield _of_arena(
-            heap, arena, "system_mem is more than its maximum", "system_mem", f"at most max_system_mem, {most:#x}", call
-        )
-    elif not arena.is_main:
-        try:
-            have = sum(
-                heap.layout.heap_info.read(heap.process.memory, region.mapping)["size"] for region in arena.regions
-            )
-        except MemoryFault:
-            return
-        if have != arena.system_mem and not _chain_is_broken(heap, arena):
-            yield _of_arena(
-                heap,
-                arena,
-                "system_mem is not what the heaps have",
-                "system_mem",
-                f"{have:#x}",
-                call,
-                f"the arena has {len(arena.regions)} heaps",
-            )
+    have = None if arena.is_main or _chain_is_broken(heap) else _in_heaps(heap, arena)
+    if outvoted_size(heap, arena):
+        have = None
+    if have is not None and have != arena.system_mem:
+        heaps = "its heap has so much" if len(arena.regions) == 1 else f"its {len(arena.regions)} heaps have so much"
+        yield _system_mem(heap, arena, have, heaps)
+    elif arena.system_mem > most:
+        expected = f"at least system_mem, {arena.system_mem:#x}"
+        call = "none: it is for malloc_info and malloc_stats"
+        yield of_arena(heap, arena, "max_system_mem is less than system_mem", "max_system_mem", expected, call)
 
 
-def _chain_is_broken(heap: CheckedHeap, arena: Arena) -> bool:
+def outvoted_size(heap: CheckedHeap, arena: Arena) -> int | None:
+    """Return the size that the newest heap of a non-main arena must have, where system_mem and the end of top agree on another than its
+    heap_info tells; None where they do not."""
+    newest = arena.top & ~(heap.layout.heap_max - 1)
+    total = None if arena.is_main else _in_heaps(heap, arena)
+    try:
+        told = heap.layout.heap_info.read(heap.process.memory, newest)["size"]
+        end = arena.top + (heap.words.read(arena.top + heap.layout.word) & ~7)
+    except MemoryFault:
+        return None
+    agreed = total is not None and total - told + end - newest == arena.system_mem
+    return end - newest if agreed and end - newest != told else None
+
+
+def _in_heaps(heap: CheckedHeap, arena: Arena) -> int | None:
+    """Return the bytes in use of all heaps of a non-main arena, None where one cannot be read."""
+    try:
+        return sum(heap.layout.heap_info.read(heap.process.memory, each.mapping)["size"] for each in arena.regions)
+    except MemoryFault:
+        return None
+
+
+def _chain_is_broken(heap: CheckedHeap) -> bool:
     return any(fault.message.startswith("heap_info") for fault in heap.view.faults)
 
 
@@ -140,7 +182,12 @@ def _check_heaps(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
         size, readable = info["size"], info["mprotect_size"]
         call = "the next malloc or free that grows, shrinks or leaves this heap"
         where = region.mapping + struct.offset("size")
-        if size % PAGE or size > readable:
+        right = outvoted_size(heap, arena) if region is arena.regions[-1] else None
+        if right is not None:
+            why = f"top ends there, and system_mem, {arena.system_mem:#x}, fits"
+            message = "heap_info has a wrong size"
+            yield finding(region.mapping, message, "size", where, size, f"{right:#x}", call, arena.index, why=why)
+        elif size % PAGE or size > readable:
             expected = f"whole pages, at most mprotect_size, {readable:#x}"
             message = "heap_info has a wrong size"
             yield finding(region.mapping, message, "size", where, size, expected, call, arena.index)
@@ -149,39 +196,37 @@ def _check_heaps(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
             expected = f"whole pages, at most {heap.layout.heap_max:#x}"
             message = "heap_info has a wrong mprotect_size"
             yield finding(region.mapping, message, "mprotect_size", where, readable, expected, call, arena.index)
+        elif (made := _writable_from(heap, region.mapping)) != readable and size <= readable:
+            where = region.mapping + struct.offset("mprotect_size")
+            why = f"the heap is writable up to {region.mapping + made:#x}"
+            message = "heap_info has a wrong mprotect_size"
+            call = (
+                "a malloc for which the heap grows: a SIGSEGV"
+                if made < readable
+                else "none: the heap is mprotected again"
+            )
+            yield finding(
+                region.mapping, message, "mprotect_size", where, readable, f"{made:#x}", call, arena.index, why=why
+            )
+        yield from _check_pagesize(heap, arena, region.mapping, info)
 
 
-def _check_parameters(heap: CheckedHeap, parameters: StructValue) -> Iterator[Finding]:
-    """The counters of mmapped chunks are at most their maxima, and those of the chunks that are there."""
-    call = "none: the counters are for mallinfo, and for the limit on mmapped chunks"
-    for field, maximum in (("n_mmaps", "max_n_mmaps"), ("mmapped_mem", "max_mmapped_mem")):
-        if parameters[field] > parameters[maximum]:
-            yield _of_mp(heap, parameters, field, f"at most {maximum}, {parameters[maximum]:#x}", call)
-    count = int(np.count_nonzero(~heap.in_arena))
-    if count < parameters["n_mmaps"] <= parameters["max_n_mmaps"] and _all_readable(heap):
-        expected = f"{count}: so many mmapped chunks are there; or the header of one is overwritten, so that it is not known for one"
-        call = (
-            'the free or realloc of that block: "munmap_chunk(): invalid pointer" or "mremap_chunk(): invalid pointer"'
-        )
-        yield _of_mp(heap, parameters, "n_mmaps", expected, call)
+def _check_pagesize(heap: CheckedHeap, arena: Arena, mapping: int, info: StructValue) -> Iterator[Finding]:
+    """From glibc 2.35 on a heap keeps the size of its pages: the system's, or that of mp_'s huge ones."""
+    held, parameters = info.get("pagesize"), heap.view.parameters
+    huge = (parameters.get("hp_pagesize") if parameters is not None else None) or PAGE
+    if held is None or held in (PAGE, huge):
+        return
+    where = mapping + heap.layout.heap_info.offset("pagesize")
+    expected = f"{PAGE:#x}" + (f" or {huge:#x}, mp_.hp_pagesize" if huge != PAGE else "")
+    call = "the next malloc or free that grows or shrinks this heap: by pages of that size"
+    yield finding(mapping, "heap_info has a wrong pagesize", "pagesize", where, held, expected, call, arena.index)
 
 
-def _of_mp(heap: CheckedHeap, parameters: StructValue, field: str, expected: str, call: str) -> Finding:
-    where = parameters.address + parameters.struct.offset(field)
-    return finding(parameters.address, f"mp_.{field} is wrong", field, where, parameters[field], expected, call)
-
-
-def _all_readable(heap: CheckedHeap) -> bool:
-    """Whether every mapping that could hold an mmapped chunk can be read: no core that left memory out, nothing mprotected."""
+def _writable_from(heap: CheckedHeap, mapping: int) -> int:
+    """Return how many bytes from the start of a heap are writable, up to the last that is, in the room that a heap has."""
+    end = mapping
     for vma in heap.process.address_space:
-        if vma.is_file or vma.shared or (vma.path.startswith("[") and not vma.path.startswith("[anon:")):
-            continue
-        if not (vma.readable and vma.writable):
-            if vma.readable:
-                return False
-            continue
-        try:
-            heap.process.memory.read(vma.start, 1)
-        except MemoryFault:
-            return False
-    return True
+        if vma.start < mapping + heap.layout.heap_max and vma.end > mapping and vma.writable:
+            end = min(vma.end, mapping + heap.layout.heap_max)
+    return end - mapping

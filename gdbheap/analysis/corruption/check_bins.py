@@ -53,7 +53,8 @@ def wrong_size_in_list(heap: CheckedHeap, each: Bin, row: int, message: str, cal
 
 
 def _check_sizes(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
-    sizes = heap.view.sizes_of(each.chunks)
+    listed = each.chunks[: heap.believed(each)] if each.kind == "fastbin" else each.chunks
+    sizes = heap.view.sizes_of(listed)
     wrong = (sizes != 0) & (sizes < np.uint64(each.min_size))
     if each.max_size is not None:
         wrong |= sizes > np.uint64(each.max_size)

@@ -9,6 +9,7 @@ from gdbheap.analysis.corruption.checked_heap import MOST_FINDINGS, CheckedHeap
 from gdbheap.analysis.corruption.finding import Finding, finding
 from gdbheap.lazy import np
 from gdbheap.malloc.chunk_table import IS_MMAPPED, NON_MAIN_ARENA, PREV_INUSE, State
+from gdbheap.malloc.stretch import BAD_FENCEPOST
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,6 +43,9 @@ def _check_flags(heap: CheckedHeap) -> Iterator[Finding]:
             "IS_MMAPPED",
             "free(mem) takes it for a mapping of its own",
         )
+    for row in _first(heap.has_state(State.FENCEPOST) & (flags & (IS_MMAPPED | NON_MAIN_ARENA) != 0)):
+        good = heap.size_word(row) & ~(IS_MMAPPED | NON_MAIN_ARENA)
+        yield _flag(heap, row, BAD_FENCEPOST, good, "IS_MMAPPED or NON_MAIN_ARENA", "none at once")
     handed_out = heap.has_state(*_HANDED_OUT)
     expected = handed_out & (arena != 0)
     wrong = heap.in_arena & (handed_out | heap.has_state(*_KEPT)) & ((flags & NON_MAIN_ARENA != 0) != expected)

@@ -40,7 +40,8 @@ def head_slot(heap: CheckedHeap, each: Bin) -> int:
 def _single(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
     """The link behind the last good chunk of a tcache or fastbin list."""
     layout = heap.layout
-    last = each.chunks[-1] if each.chunks else None
+    chunks = each.chunks[: heap.believed(each)]
+    last = chunks[-1] if chunks else None
     field = head_slot(heap, each) if last is None else last + layout.header
     try:
         stored = heap.words.read(field)
@@ -57,16 +58,20 @@ def _single(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
         what = "malloc(): memory corruption (fast)"
         name = "fd" if last is not None else f"fastbinsY[{each.index}]"
     take = f"malloc({each.min_size - layout.word:#x})"
-    after = len(each.chunks) + 1
+    after = len(chunks) + 1
     if (chunk + layout.header) % layout.alignment:
         message = heap.texts.choose(text, otherwise=what)
         call = f"the {take} that comes to it, call number {after} from now"
         leads = f"leads to {target:#x}, which is not aligned"
     else:
-        message = f"{each.kind} list loops" if chunk in each.chunks else f"{each.kind} link leads to no chunk"
+        message = f"{each.kind} list loops" if chunk in chunks else f"{each.kind} link leads to no chunk"
         call = f"none at once: call number {after} of {take} from now hands it out"
         leads = f"leads to {target:#x}, " + (
-            "which is in the list already" if chunk in each.chunks else "where no chunk begins"
+            "which is in the list already"
+            if chunk in chunks
+            else "where no chunk begins"
+            if heap.table.row_of(chunk) is None
+            else "a chunk of another size, whose own link leads nowhere"
         )
     address = (
         last
@@ -75,7 +80,7 @@ def _single(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
         if each.arena is not None
         else tcache_address(heap, each.thread)
     )
-    why = f"{leads}; it is the link behind {len(each.chunks)} chunks of {describe(each)}"
+    why = f"{leads}; it is the link behind {len(chunks)} chunks of {describe(each)}"
     size = f" of {each.min_size:#x} bytes" if each.min_size == each.max_size else ""
     inside = heap.view.chunk_at(chunk)
     suspects = () if inside is None or inside.address == chunk else (inside.address,)

@@ -7,8 +7,10 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.corruption.check_bins import wrong_size_in_list
+from gdbheap.analysis.corruption.check_parameters import of_mp
 from gdbheap.analysis.corruption.checked_heap import MOST_FINDINGS, CheckedHeap
 from gdbheap.analysis.corruption.finding import Finding, finding
+from gdbheap.errors import MemoryFault
 from gdbheap.lazy import np
 from gdbheap.malloc.heap_view import Bin
 from gdbheap.malloc.read_heap import describe
@@ -21,10 +23,17 @@ if TYPE_CHECKING:
 def check_tcaches(heap: CheckedHeap) -> Iterator[Finding]:
     """Yield what is wrong with the tcaches, their links aside (whoever reads the lists checks those)."""
     bins = [each for each in heap.view.bins if each.kind == "tcache"]
+    full = _full(heap, bins)
+    setting = heap.view.parameters.get("tcache_count") if heap.view.parameters is not None else None
+    if full != setting and heap.view.parameters is not None and full is not None:
+        why = "in nearly every tcache bin the free slots and the chunks of the list make so many"
+        call = "none at once: every tcache list is taken for longer or shorter than it is"
+        yield of_mp(heap, heap.view.parameters, "tcache_count", f"{full}", call, why)
     for each in bins:
-        yield from _check_count(heap, each)
+        yield from _check_count(heap, each, full)
         yield from _check_sizes(heap, each)
     yield from _check_keys(heap, bins)
+    yield from _check_free_slots(heap, full)
 
 
 def tcache_address(heap: CheckedHeap, thread: int | None) -> int:
@@ -33,19 +42,50 @@ def tcache_address(heap: CheckedHeap, thread: int | None) -> int:
     return 0 if found is None else found.value
 
 
-def _check_count(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
-    struct, parameters = heap.layout.tcache_struct, heap.view.parameters
+def _full(heap: CheckedHeap, bins: list[Bin]) -> int | None:
+    """Return how many chunks a tcache bin may hold: mp_.tcache_count, unless the bins that count free slots agree on another number."""
+    parameters = heap.view.parameters
+    setting = parameters.get("tcache_count") if parameters is not None else None
+    if setting is None:
+        return None
+    lengths = {(each.thread, each.index): len(each.chunks) for each in bins}
+    sums: Counter[int] = Counter()
+    for lwp, _, slots in _slots(heap):
+        sums.update(free + lengths.get((lwp, index), 0) for index, free in enumerate(slots))
+    if not sums:
+        return setting
+    value, times = sums.most_common(1)[0]
+    return value if sums[setting] == 0 and times * 2 > sum(sums.values()) else setting
+
+
+def _slots(heap: CheckedHeap) -> Iterator[tuple[int, int, list[int]]]:
+    """Yield (lwp, address of the tcache, free slots of its bins), from glibc 2.42 on, which counts those and not the chunks."""
+    struct = heap.layout.tcache_struct
+    for thread in heap.layout.threads:
+        if thread.tcache is None or struct is None or "num_slots" not in struct:
+            continue
+        try:
+            value = struct.read(heap.process.memory, thread.tcache.value)
+        except MemoryFault:
+            continue
+        yield thread.lwp, thread.tcache.value, value.array("num_slots")
+
+
+def _check_count(heap: CheckedHeap, each: Bin, full: int | None) -> Iterator[Finding]:
+    struct = heap.layout.tcache_struct
     if struct is None or each.count is None or each.fault is not None:
         return
     name = "num_slots" if "num_slots" in struct else "counts"
-    full = parameters.get("tcache_count") if parameters is not None else None
     length = len(each.chunks)
     field = struct[name]
     where = tcache_address(heap, each.thread) + field.offset + each.index * field.item_size
-    if length != each.count:
-        held, expected = each.count, str(length)
+    held, expected = each.count, str(length)
+    if name == "num_slots":
+        held = int.from_bytes(heap.process.memory.read(where, field.item_size), "little")
+    wrong = held + length != full if name == "num_slots" else held != length
+    if wrong and (name != "num_slots" or full is None or held <= full):
         if name == "num_slots" and full is not None:
-            held, expected = full - each.count, f"{full - length} ({full} less the {length} chunks of the list)"
+            expected = f"{full - length} ({full} less the {length} chunks of the list)"
         call = (
             "a malloc of this size: it takes from a list that has less, or leaves chunks in one that it believes empty"
         )
@@ -77,8 +117,23 @@ def _check_count(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
         )
 
 
+def _check_free_slots(heap: CheckedHeap, full: int | None) -> Iterator[Finding]:
+    """No bin has more free slots than a bin has in all."""
+    struct = heap.layout.tcache_struct
+    for lwp, tcache, slots in _slots(heap) if full is not None else ():
+        assert struct is not None and full is not None
+        field = struct["num_slots"]
+        for index, held in enumerate(slots):
+            if held > full:
+                where = tcache + field.offset + index * field.item_size
+                message = "tcache bin has more free slots than there are"
+                expected, call = f"at most mp_.tcache_count, {full}", "none: the list grows longer than it may"
+                name = f"num_slots[{index}]"
+                yield finding(tcache, message, name, where, held, expected, call, None, lwp)
+
+
 def _check_sizes(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
-    sizes = heap.view.sizes_of(each.chunks)
+    sizes = heap.view.sizes_of(each.chunks[: heap.believed(each)])
     wrong = (sizes != 0) & ((sizes < np.uint64(each.min_size)) | (sizes > np.uint64(each.max_size or 0)))
     for index in np.flatnonzero(wrong)[:MOST_FINDINGS].tolist():
         row = heap.table.row_of(each.chunks[index])
@@ -90,8 +145,9 @@ def _check_sizes(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
 
 def _check_keys(heap: CheckedHeap, bins: list[Bin]) -> Iterator[Finding]:
     """The second word of each cached block is the key that tells a double free."""
-    chunks = np.array([chunk for each in bins for chunk in each.chunks], np.uint64)
-    owners = [each for each in bins for _ in each.chunks]
+    believed = [(each, chunk) for each in bins for chunk in each.chunks[: heap.believed(each)]]
+    chunks = np.array([chunk for _, chunk in believed], np.uint64)
+    owners = [each for each, _ in believed]
     order = np.argsort(chunks)
     offset = heap.layout.header + heap.layout.word
     held = gather_words(heap.process.memory, heap.layout.word, chunks[order] + np.uint64(offset))[:, 0]

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gdbheap.analysis.abort_texts.table import Texts
 from gdbheap.lazy import np
 from gdbheap.malloc.chunk_table import FLAG_MASK, MMAPPED_ARENA, State
-from gdbheap.malloc.heap_view import HeapView
+from gdbheap.malloc.heap_view import Bin, HeapView
 from gdbheap.process.gather import gather_words
 from gdbheap.process.process import Process
 
@@ -71,6 +71,15 @@ class CheckedHeap:
         """Return the prev_size word of the chunk behind each of these rows (0 where it cannot be read)."""
         ends = self.table.address[rows] + self.table.size[rows]
         return gather_words(self.process.memory, self.layout.word, ends)[:, 0]
+
+    def believed(self, each: Bin) -> int:
+        """Return how many chunks of a tcache or fastbin list, from its head, are of it: where the list breaks, those before the first chunk
+        of a wrong size, behind which the links lead nowhere. That chunk is somebody's block, and the link to it is wrong."""
+        if each.fault is None or each.max_size is None:
+            return len(each.chunks)
+        sizes = self.view.sizes_of(each.chunks)
+        wrong = np.flatnonzero((sizes < np.uint64(each.min_size)) | (sizes > np.uint64(each.max_size)))
+        return int(wrong[0]) if len(wrong) else len(each.chunks)
 
     def size_word(self, row: int) -> int:
         """Return the row's size word, flags in."""

@@ -24,6 +24,9 @@ _CHANGES_THE_HEAP_FOR_SURE = re.compile(_DOORS)
 _ABORTS = re.compile(r"malloc_printerr|__malloc_assert|__libc_message\w*|__assert_fail\w*|abort|__GI_abort")
 _VARIANT = re.compile(r"\.(isra|constprop|part|cold|lto_priv)(\.\d+)*")
 
+# What a mutex holds that is taken: 1, or 2 where others wait for it (lll_lock).
+LOCKED = (1, 2)
+
 
 @dataclass(frozen=True)
 class MidOperation:
@@ -62,7 +65,7 @@ def mid_operation(view: HeapView, inside: Mapping[int, str], all_threads: int) -
 
     A process that has only ever had one thread takes no mutex (since glibc 2.27), so that any arena may be meant.
     """
-    locked = tuple(arena.index for arena in view.arenas if arena.value["mutex"])
+    locked = tuple(arena.index for arena in view.arenas if arena.value["mutex"] in LOCKED)
     arenas = set(locked)
     if inside and (all_threads <= 1 or not locked):
         arenas |= {arena.index for arena in view.arenas}

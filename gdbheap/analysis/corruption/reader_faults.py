@@ -4,16 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gdbheap.analysis.corruption.check_arenas import break_adjusted, is_past_brk
+from gdbheap.analysis.corruption.check_arena_state import of_arena
+from gdbheap.analysis.corruption.check_arenas import break_adjusted, ends_right, is_past_brk, outvoted_size
 from gdbheap.analysis.corruption.check_links import check_links
 from gdbheap.analysis.corruption.checked_heap import CheckedHeap
 from gdbheap.analysis.corruption.finding import Finding, finding
 from gdbheap.analysis.corruption.free_check import what_free_says
 from gdbheap.errors import MemoryFault
+from gdbheap.malloc.arena import WRONG_ARENA
 from gdbheap.malloc.chunk_table import FLAG_MASK
 from gdbheap.malloc.heap_view import Fault
 from gdbheap.malloc.read_heap import IN_TWO_LISTS, LEAVES_HEAP
-from gdbheap.malloc.stretch import INVALID_SIZE
+from gdbheap.malloc.stretch import BAD_FENCEPOST, INVALID_SIZE, last_fencepost
+from gdbheap.malloc.true_top import WRONG_TOP
 
 # The text that dies of a wrong size, and the call, by the kind of list that the chunk is in.
 _WHEN_LISTED = {
@@ -32,8 +35,18 @@ def told_by_the_reader(heap: CheckedHeap) -> Iterator[Finding]:
             continue
         if fault.message == INVALID_SIZE:
             yield _invalid_size(heap, fault)
+        elif fault.message == WRONG_ARENA:
+            yield _wrong_arena(heap, fault)
+        elif fault.message == WRONG_TOP:
+            yield _wrong_top(heap, fault)
+        elif fault.message == BAD_FENCEPOST:
+            yield _fencepost(heap, fault)
+        elif fault.message.startswith("heap_info"):
+            yield _heap_info(heap, fault)
+        elif fault.message.startswith("arena ring"):
+            yield _ring(heap, fault)
         elif any(fault.address == arena.top for arena in heap.view.arenas):
-            yield _top(heap, fault)
+            yield from _top(heap, fault)
         else:
             yield _plain(fault)
     yield from check_links(heap)
@@ -83,7 +96,70 @@ def _size_words(heap: CheckedHeap, address: int, suspects: tuple[int, ...]) -> t
     return message, "; ".join(parts)
 
 
-def _top(heap: CheckedHeap, fault: Fault) -> Finding:
+def _wrong_arena(heap: CheckedHeap, fault: Fault) -> Finding:
+    """The heap_info in front of an arena names another."""
+    struct = heap.layout.heap_info
+    where = fault.address + struct.offset("ar_ptr")
+    arena = next(
+        (each for each in heap.view.arenas if each.address & ~(heap.layout.heap_max - 1) == fault.address), None
+    )
+    call = "any free of a block of this heap: it goes to what ar_ptr leads to, mostly a SIGSEGV"
+    expected = f"{arena.address:#x}" if arena is not None else "the arena behind it"
+    index = None if arena is None else arena.index
+    return finding(fault.address, fault.message, "ar_ptr", where, heap.words.read(where), expected, call, index)
+
+
+def _wrong_top(heap: CheckedHeap, fault: Fault) -> Finding:
+    """An arena's top field leads to no chunk, while its heap has a last one."""
+    arena = next(each for each in heap.view.arenas if each.address == fault.address)
+    message = heap.texts.choose("malloc(): corrupted top size", otherwise=fault.message)
+    call = (
+        f"the next malloc that no free chunk serves, by what is in memory where top leads to: {message!r} or a SIGSEGV"
+    )
+    return of_arena(heap, arena, fault.message, "top", f"{arena.top:#x}", call, fault.detail)
+
+
+def _fencepost(heap: CheckedHeap, fault: Fault) -> Finding:
+    """One of the two headers that close a heap which malloc has left."""
+    where = fault.address + heap.layout.word
+    ends = [each.end for arena in heap.view.arenas for each in arena.regions]
+    arena = _arena_at(heap, fault.address)
+    is_last = any(fault.address == last_fencepost(heap.layout, end) for end in ends)
+    expected = "0x1" if is_last else f"{heap.layout.header | 1:#x}, the first of the heap's two fenceposts"
+    call = "the free that gives back the heap behind this one: an assertion of heap_trim; a free of the block below"
+    return finding(fault.address, fault.message, "size", where, heap.words.read(where), expected, call, arena)
+
+
+def _heap_info(heap: CheckedHeap, fault: Fault) -> Finding:
+    """A heap_info from which the chain of heaps cannot be followed on."""
+    struct = heap.layout.heap_info
+    call = "the next free that merges into top and gives the heap back: heap_trim follows prev"
+    try:
+        info = struct.read(heap.process.memory, fault.address)
+    except MemoryFault:
+        return _plain(fault)
+    arena = _arena_at(heap, fault.address + struct.size)
+    if fault.message != "heap_info is corrupt" or info["prev"] % heap.layout.heap_max:
+        field, expected = "prev", "0 or the heap_info of the heap before"
+    elif not 0 < info["size"] <= heap.layout.heap_max:
+        field, expected = "size", f"whole pages, at most mprotect_size, {info['mprotect_size']:#x}"
+    else:
+        field, expected, call = "ar_ptr", "the arena whose heap it is", "any free of a block of this heap"
+    where = fault.address + struct.offset(field)
+    return finding(fault.address, fault.message, field, where, info[field], expected, call, arena, why=fault.detail)
+
+
+def _ring(heap: CheckedHeap, fault: Fault) -> Finding:
+    """An arena's next leads to none."""
+    arena = next(each for each in heap.view.arenas if each.address == fault.address)
+    call = "the next new thread, when it looks for an arena; malloc_trim, mallinfo and fork go round the ring too"
+    why = (
+        f"{fault.detail}; {len(heap.view.arenas)} arenas are known, by the links before it and by what the threads use"
+    )
+    return of_arena(heap, arena, fault.message, "next", "the next arena of the ring, or main_arena", call, why)
+
+
+def _top(heap: CheckedHeap, fault: Fault) -> Iterator[Finding]:
     arena = next(each for each in heap.view.arenas if each.top == fault.address)
     word = heap.layout.word
     message = heap.texts.choose("malloc(): corrupted top size", otherwise="top has a wrong size")
@@ -91,19 +167,20 @@ def _top(heap: CheckedHeap, fault: Fault) -> Finding:
     try:
         held = heap.words.read(arena.top + word)
     except MemoryFault:
-        where = arena.address + heap.layout.malloc_state.offset("top")
         expected = "the address of the last chunk of the heap"
-        return finding(
-            arena.address, fault.message, "top", where, arena.top, expected, call, arena.index, why=fault.detail
-        )
+        yield of_arena(heap, arena, fault.message, "top", expected, call, fault.detail)
+        return
     end = arena.top + (held & ~FLAG_MASK)
+    if ends_right(heap, arena, end) and (end - arena.top > arena.system_mem or outvoted_size(heap, arena)):
+        return  # system_mem or the heap_info's size is too small: told with the arena's fields
     if end - arena.top <= arena.system_mem and is_past_brk(heap, arena, end):
-        return break_adjusted(heap, arena, end)
+        yield break_adjusted(heap, arena, end)
+        return
     if end - arena.top <= arena.system_mem:
         message = "top has a wrong size"
         call = "the next malloc that top cannot serve: the assertion on old_top in sysmalloc"
     expected = f"at most system_mem, {arena.system_mem:#x}, and such that top ends where the heap does"
-    return finding(arena.top, message, "size", arena.top + word, held, expected, call, arena.index, why=fault.detail)
+    yield finding(arena.top, message, "size", arena.top + word, held, expected, call, arena.index, why=fault.detail)
 
 
 def _plain(fault: Fault) -> Finding:
