@@ -41,7 +41,11 @@ _COLUMNS = (
 
 # So many threads are unwound, and so many frames of each, to see whether they are inside malloc.
 _UNWOUND = 256
+_SIGABRT = 6
 _FRAMES = 24
+_POINTER_UNKNOWN = (
+    "what the caller passed is in no argument, register or stack word that is left: look in the caller's frame"
+)
 # For so many findings the whole of memory is searched for pointers to the block.
 _SEARCHED = 4
 
@@ -91,11 +95,13 @@ def threads_inside(target: Target) -> dict[int, str]:
 
 def abort_of(target: Target, heap: CheckedHeap, findings: Sequence[Finding]) -> MallocAbort | None:
     """Return the abort that the process is dying of, where it is one of malloc's."""
-    from gdbheap.analysis.corruption.malloc_abort import abort_message, explain_abort, message_in_frames
+    from gdbheap.analysis.corruption.last_words import last_words
+    from gdbheap.analysis.corruption.malloc_abort import explain_abort
 
     frames = target.frames(None, _FRAMES)
-    message = abort_message(target.process, heap.layout) or message_in_frames(frames, target.process)
-    return explain_abort(heap, message, frames, findings) if message else None
+    signal = target.stop().signal
+    said = last_words(target.process, target.abort_message(), frames, signal is not None and signal.signal == _SIGABRT)
+    return explain_abort(heap, said, frames, findings) if said is not None else None
 
 
 def _abort_lines(heap: CheckedHeap, died: MallocAbort | None) -> Iterator[Line]:
@@ -114,6 +120,11 @@ def _abort_lines(heap: CheckedHeap, died: MallocAbort | None) -> Iterator[Line]:
         )
         yield _indented("chunk", f"{died.chunk:#x}{what}{pointer}: {died.how}")
         yield _indented("", died.evidence)
+    elif died.evidence:
+        yield _indented("chunk", f"not known: {died.how}")
+        yield _indented("", died.evidence)
+    if died.pointer is None and died.wants_pointer:
+        yield _indented("pointer", _POINTER_UNKNOWN)
     if died.caller is not None:
         place = f" at {died.caller.place}" if died.caller.place else ""
         yield _indented("caller", f"frame {died.caller.level}, {died.caller.function}{place}")

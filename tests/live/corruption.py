@@ -19,7 +19,7 @@ _NOT_SMALL = "corrupted double-linked list (not small)"
 @dataclass(frozen=True)
 class Case:
     """`text` is what malloc dies with in the releases from `first` to `last`. `said` is what `heap check` says of the guilty chunk before;
-    "" where nothing is wrong yet (a pointer that is about to be freed wrongly)."""
+    "" where nothing is wrong yet (a pointer that is about to be freed wrongly). `program` has the case; `variables` are more of its environment."""
 
     name: str
     text: str
@@ -27,11 +27,13 @@ class Case:
     first: Release = (2, 31)
     last: Release = (2, 43)
     tcache: bool = True
+    program: str = "corrupt"
+    variables: tuple[tuple[str, str], ...] = ()
 
     @property
     def environment(self) -> dict[str, str]:
         """What the program is to be started with."""
-        return {} if self.tcache else NO_TCACHE
+        return {**({} if self.tcache else NO_TCACHE), **dict(self.variables)}
 
     def dies(self, glibc: Release) -> bool:
         """Whether this glibc has the text."""

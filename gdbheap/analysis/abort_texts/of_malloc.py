@@ -233,18 +233,4 @@ MALLOC_TEXTS: tuple[AbortText, ...] = (
         (2, 42),
         (2, 42),
     ),
-    AbortText(
-        "malloc: top chunk is corrupt",
-        "any call under MALLOC_CHECK_",
-        "top_check",
-        "top is neither the initial top nor a chunk that ends where the heap does",
-        "a write past the end of the last block of the heap has overwritten top's size field",
-    ),
-    AbortText(
-        "malloc_check_get_size: memory corruption",
-        "any call under MALLOC_CHECK_",
-        "malloc_check_get_size",
-        "the chain of bytes behind the block does not lead to its magic byte",
-        "a write past the end of the block",
-    ),
 )

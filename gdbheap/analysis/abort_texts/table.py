@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from gdbheap.analysis.abort_texts.of_debugging import DEBUGGING_TEXTS
 from gdbheap.analysis.abort_texts.of_free import FREE_TEXTS
 from gdbheap.analysis.abort_texts.of_malloc import MALLOC_TEXTS
 from gdbheap.analysis.abort_texts.text import NEWEST, OLDEST, AbortText, Release
 from gdbheap.malloc.layout import Layout
 
-TEXTS = FREE_TEXTS + MALLOC_TEXTS
+TEXTS = FREE_TEXTS + MALLOC_TEXTS + DEBUGGING_TEXTS
 
 _BY_TEXT = {each.text: each for each in TEXTS}
 

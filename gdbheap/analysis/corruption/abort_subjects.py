@@ -3,27 +3,23 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import replace
 
 from gdbheap.analysis.corruption.check_links import head_slot
 from gdbheap.analysis.corruption.checked_heap import CheckedHeap
+from gdbheap.analysis.corruption.dying_call import candidates
+from gdbheap.analysis.corruption.emptied_lists import of_emptied_list
 from gdbheap.analysis.corruption.finding import Finding
 from gdbheap.analysis.corruption.free_check import Verdict, arena_of, what_free_says
+from gdbheap.analysis.corruption.subject import Subject
 from gdbheap.errors import MemoryFault
 from gdbheap.lazy import np
 from gdbheap.malloc.chunk_table import FLAG_MASK, State
 from gdbheap.malloc.heap_view import Bin
 from gdbheap.malloc.links import demangle
-from gdbheap.process.frame import Frame, is_of_libc
+from gdbheap.process.frame import Frame
 from gdbheap.process.gather import gather_words
-
-# Names that malloc's functions give to chunks, and to what the user has.
-_CHUNKS = ("p", "oldp", "victim", "nextchunk", "chunk")
-_MEMS = ("mem", "oldmem", "ptr", "e", "tmp")
-# Frames from the abort outwards that are malloc's, and how much of their stack is looked through.
-_MOST_FRAMES = 16
-_MOST_STACK = 4096
 
 # What the findings that explain a text are about: a pattern of their message, or of their field. For texts that malloc says of a
 # chunk in a list, and not of the pointer that it was given.
@@ -36,30 +32,58 @@ _RELATED = (
     (r"fastbin|\(fast\)|malloc_consolidate", r"fast|prev", r"fd|fastbinsY.*"),
     (r"top|break adjusted", r"top|break", r"brk"),
     (r"chunk_main_arena|arena_for_chunk", r"arena", r"-"),
-    (r"bit != 0", r"binmap", r"-"),
+    (r"\(nb\)|>= nb|nclears|paligned_mem|attached|ar_ptr", r"size|ar_ptr|attached", r"size"),
+    (r"new_size|PREV_INUSE\)", r"fencepost", r"-"),
 )
 
 
-@dataclass(frozen=True)
-class Subject:
-    """`chunk` failed the check; `pointer` is what the caller passed (None: nothing, or not known); `how` they were found; `evidence`
-    the check in numbers."""
-
-    chunk: int | None
-    pointer: int | None
-    how: str
-    evidence: str
+# The doors of the debugging modes, to glibc 2.33 hooks, and what they call the pointer that they are given.
+_DEBUGGING = (
+    *(
+        "free_check",
+        "realloc_check",
+        "malloc_check_get_size",
+        "free_mcheck",
+        "realloc_mcheck",
+        "freehook",
+        "reallochook",
+    ),
+    *("__debug_free", "__debug_realloc"),
+)
+_PASSED = ("mem", "ptr", "oldmem")
+# Assertions that the size of a chunk from a bin fails.
+_SIZES = re.compile(r"\(newsize\) >=|newsize >= nb|nclears")
 
 
 def find_subject(heap: CheckedHeap, text: str, frames: Sequence[Frame], findings: Sequence[Finding]) -> Subject | None:
     """Return the chunk that `text` (an abort text, or an asserted expression) is about; None where nothing fits it."""
+    gone = of_emptied_list(heap, text) or _under_debugging(heap, frames)
+    if gone is not None:
+        return gone
     passed = _passed(heap, text, frames)
     broken = _handed_out_before(heap, text) or _by_findings(heap, text, findings)
     if passed is not None and _says_of_the_pointer(text):
         return passed
     if broken is not None:
-        return Subject(broken.chunk, passed.pointer if passed else broken.pointer, broken.how, broken.evidence)
+        return replace(broken, pointer=passed.pointer if passed else broken.pointer)
     return passed or _by_place(heap, text)
+
+
+def _under_debugging(heap: CheckedHeap, frames: Sequence[Frame]) -> Subject | None:
+    """Return the block that MALLOC_CHECK_ or mcheck() looked at: their checks are of their own bytes around it, which no other check tells."""
+    for frame in frames:
+        if frame.function not in _DEBUGGING:
+            continue
+        pointer = next((frame.arguments[name] for name in _PASSED if name in frame.arguments), 0)
+        if not pointer and "p" in frame.arguments:
+            pointer = frame.arguments["p"] + heap.layout.header
+        chunk = heap.view.chunk_at(pointer) if pointer else None
+        if chunk is not None:
+            how = f"the argument of {frame.function}"
+            return Subject(
+                chunk.address, pointer, how, f"it has {chunk.size:#x} bytes, and the debugging mode's own bytes in them"
+            )
+    return None
 
 
 def _is_named(text: str, message: str) -> bool:
@@ -78,7 +102,7 @@ def _says_of_the_pointer(text: str) -> bool:
 def _passed(heap: CheckedHeap, text: str, frames: Sequence[Frame]) -> Subject | None:
     """Return the first value in the frames' arguments, registers and stack for which free (or realloc) dies with this text."""
     fallback = None
-    for chunk, how in _candidates(heap, frames):
+    for chunk, how in candidates(heap, frames):
         verdict = _verdict(heap, text, chunk)
         if verdict is None or not _is_named(text, verdict[0]):
             continue
@@ -121,47 +145,6 @@ def _what_realloc_says(heap: CheckedHeap, chunk: int) -> Verdict | None:
     if behind <= layout.header or behind & ~FLAG_MASK >= arena.system_mem:
         return "realloc(): invalid next size", f"the header behind, at {chunk + size:#x}, has size field {behind:#x}"
     return None
-
-
-def _candidates(heap: CheckedHeap, frames: Sequence[Frame]) -> Iterator[tuple[int, str]]:
-    """Yield (chunk address, where it was found): the surest first. A value may be a chunk's address or a mem."""
-    header = heap.layout.header
-    ours = list(frames[:_MOST_FRAMES])
-    outside = next((index for index, frame in enumerate(ours) if frame.function and not is_of_libc(frame)), len(ours))
-    inner = ours[:outside]
-    for frame in inner:
-        for name, value in frame.arguments.items():
-            if name in _MEMS:
-                yield value - header, f"the argument {name} of {frame.function}"
-            elif name in _CHUNKS:
-                yield value, f"the argument {name} of {frame.function}"
-    seen: set[int] = set()
-    for frame in ours[: outside + 1]:
-        for name, value in frame.registers.items():
-            if value not in seen and value > header:
-                seen.add(value)
-                where = f"register {name} of frame {frame.level}{f' {frame.function}' if frame.function else ''}"
-                yield value - header, where
-                yield value, where
-    yield from _on_the_stack(heap, inner, seen)
-
-
-def _on_the_stack(heap: CheckedHeap, frames: Sequence[Frame], seen: set[int]) -> Iterator[tuple[int, str]]:
-    if not frames:
-        return
-    # The frames next to the caller's are those that had the pointer; what lies further in is printing and aborting.
-    end = max(frame.stack_pointer for frame in frames) + 128
-    start = max(frames[0].stack_pointer, end - _MOST_STACK)
-    try:
-        words = heap.words.read_many(start, (end - start) // heap.layout.word)
-    except MemoryFault:
-        return
-    for index, value in enumerate(words):
-        if value not in seen and heap.view.chunk_at(value) is not None:
-            seen.add(value)
-            where = f"the stack of the dying call, at {start + index * heap.layout.word:#x}"
-            yield value - heap.layout.header, where
-            yield value, where
 
 
 def _handed_out_before(heap: CheckedHeap, text: str) -> Subject | None:
@@ -213,9 +196,24 @@ def _by_findings(heap: CheckedHeap, text: str, findings: Sequence[Finding]) -> S
             verdict = _verdict(heap, text, chunk)
             if verdict is not None and _is_named(text, verdict[0]):
                 return Subject(chunk, chunk + heap.layout.header, "the header behind it is broken", verdict[1])
+        if heap.table.row_of(each.address) is None and heap.view.chunk_at(each.address) is None:
+            return Subject(None, None, "the check is of an arena or a heap, not of one chunk", each.detail, each)
+        if _SIZES.search(text):
+            # The chunk that lies about its size is the one below what no chunk begins at.
+            return _too_small(heap, each)
         pointer = each.address + heap.layout.header if _says_of_the_pointer(text) else None
-        return Subject(each.address, pointer, "`heap check` finds it broken", each.detail)
+        return Subject(each.address, pointer, "`heap check` finds it broken", each.detail, each)
     return None
+
+
+def _too_small(heap: CheckedHeap, each: Finding) -> Subject:
+    """Return the chunk whose size is less than its bin's, which the finding is about, or ends right before."""
+    below = heap.table.row_at(each.address - 1)
+    if below is None or "size" not in each.field or heap.table.state[below] != State.IN_USE:
+        return Subject(each.address, None, "`heap check` finds it broken", each.detail, each)
+    chunk = int(heap.table.address[below])
+    how = "it was taken from a bin of larger chunks, and the chunks do not go on where its size says"
+    return Subject(chunk, None, how, each.detail, each)
 
 
 def _by_place(heap: CheckedHeap, text: str) -> Subject | None:

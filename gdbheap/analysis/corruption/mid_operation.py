@@ -22,6 +22,7 @@ _ROOMS = (
 _CHANGES_THE_HEAP = re.compile(f"{_DOORS}|{_ROOMS}")
 _CHANGES_THE_HEAP_FOR_SURE = re.compile(_DOORS)
 _ABORTS = re.compile(r"malloc_printerr|__malloc_assert|__libc_message\w*|__assert_fail\w*|abort|__GI_abort")
+_LIBRARIES = ("libc.", "libc-", "libc_malloc_debug")
 _VARIANT = re.compile(r"\.(isra|constprop|part|cold|lto_priv)(\.\d+)*")
 
 # What a mutex holds that is taken: 1, or 2 where others wait for it (lll_lock).
@@ -42,6 +43,14 @@ class MidOperation:
         return bool(self.inside or self.locked)
 
 
+def is_of_malloc(frame: Frame) -> bool:
+    """Whether the frame is in a function of malloc's, as far as its name and its library tell."""
+    name = _VARIANT.sub("", frame.function)
+    if frame.library.startswith(_LIBRARIES):
+        return _CHANGES_THE_HEAP.fullmatch(name) is not None
+    return _CHANGES_THE_HEAP_FOR_SURE.fullmatch(name) is not None
+
+
 def function_inside(frames: Iterable[Frame]) -> str | None:
     """Return the outermost function of malloc's that the thread is in, or None where it is in none, or is dying of an abort there
     (the checks that abort look before anything is changed)."""
@@ -49,7 +58,7 @@ def function_inside(frames: Iterable[Frame]) -> str | None:
     for frame in frames:
         name = _VARIANT.sub("", frame.function)
         # A program that has libc linked in has functions of its own beside it, of any name.
-        in_libc = frame.library.startswith(("libc.", "libc-", "libc_malloc_debug"))
+        in_libc = frame.library.startswith(_LIBRARIES)
         names = _CHANGES_THE_HEAP if in_libc else _CHANGES_THE_HEAP_FOR_SURE
         if frame.library and not in_libc:
             continue

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 
 from gdbheap.analysis.corruption.check import check
 from gdbheap.analysis.corruption.checked_heap import CheckedHeap
+from gdbheap.analysis.corruption.last_words import LastWords, called_abort, last_words
 from gdbheap.analysis.corruption.malloc_abort import MallocAbort, explain_abort
 from gdbheap.analysis.corruption.mid_operation import function_inside
 from gdbheap.analysis.faults.exceptions import thrown
@@ -15,11 +16,6 @@ from gdbheap.process.frame import Frame
 
 SIGABRT = 6
 _MOST_FINDINGS = 3
-_MALLOC = re.compile(
-    r"(free|malloc|realloc|munmap_chunk|mremap_chunk|tcache_thread_shutdown|malloc_consolidate|int_mallinfo|__malloc_info|_int_memalign)\(\)"
-    r"|double free or corruption|corrupted (size|double-linked)|invalid fastbin entry|break adjusted to free malloc space"
-    r"|malloc assertion failure|malloc\.c:\d+|arena\.c:\d+|max tcache size too large"
-)
 _INVALID_FREE = re.compile(r"(free|munmap_chunk|realloc)\(\): invalid pointer")
 _ASSERTION = re.compile(r"Assertion .*failed|assertion failed")
 _LIBC = re.compile(r"(libc[.-]|libpthread|ld-linux|libstdc\+\+|libgcc_s|libasan|vdso)")
@@ -36,8 +32,13 @@ def aborts(scene: Scene) -> Iterator[Verdict]:
         return
     caller = first_of_program(scene)
     where = (f"called from {_frame_words(caller)}",) if caller is not None else ()
-    message = scene.abort_message.strip()
-    if message:
+    frames = scene.stop.frames
+    said = last_words(scene.process, scene.abort_message.strip(), frames, True)
+    message = said.message if said is not None else scene.abort_message.strip()
+    if said is not None:
+        yield from _by_malloc(scene, said, where)
+        return
+    if message and not called_abort(frames):
         yield from _by_message(scene, message, where)
         return
     names = {each.function.partition("(")[0] for each in scene.stop.frames}
@@ -60,9 +61,13 @@ def aborts(scene: Scene) -> Iterator[Verdict]:
         )
     else:
         summary = "the program called abort()"
-        yield Verdict(
-            "program_abort", CERTAIN if caller is not None else LIKELY, None, summary, where, ("bt", "up", "list")
+        older = (
+            (f"__abort_msg is {message!r}, which is of an earlier abort that the program lived through",)
+            if message
+            else ()
         )
+        sure = CERTAIN if caller is not None else LIKELY
+        yield Verdict("program_abort", sure, None, summary, (*where, *older), ("bt", "up", "list"))
 
 
 def _by_message(scene: Scene, message: str, where: tuple[str, ...]) -> Iterator[Verdict]:
@@ -89,47 +94,51 @@ def _by_message(scene: Scene, message: str, where: tuple[str, ...]) -> Iterator[
             quoted,
             ("up", "info args"),
         )
-    elif _MALLOC.search(message):
-        yield _by_malloc(scene, message, quoted)
-        if _INVALID_FREE.search(message):
-            yield Verdict(
-                "invalid_free",
-                LIKELY,
-                None,
-                "free was given a pointer that malloc did not return",
-                quoted,
-                ("up", "info locals"),
-            )
     elif _ASSERTION.search(message):
         yield Verdict("assertion", CERTAIN, None, f"an assertion failed: {message}", quoted, ("up", "list"))
     else:
         yield Verdict("program_abort", LIKELY, None, f"the C library gave up: {message}", quoted, ("bt",))
 
 
-def _by_malloc(scene: Scene, message: str, quoted: tuple[str, ...]) -> Verdict:
-    """Return malloc's own abort, with the check that failed and the chunk that failed it, where these are found."""
+def _by_malloc(scene: Scene, said: LastWords, where: tuple[str, ...]) -> Iterator[Verdict]:
+    """Yield malloc's own abort, with the check that failed and the chunk that failed it, where these are found."""
+    message = said.message
+    source = (
+        "__abort_msg is" if scene.abort_message.strip() == message else "the dying call's stack tells what it said:"
+    )
+    quoted = (f"{source} {message!r}", *where)
     summary = f"malloc found the heap corrupt: {message}"
-    died = _explained(scene, message)
+    sure = CERTAIN if said.certain else LIKELY
+    died = _explained(scene, said)
     if died is None:
-        return Verdict("malloc_abort", CERTAIN, None, summary, quoted, ("heap check", "bt"))
+        yield Verdict("malloc_abort", sure, None, summary, quoted, ("heap check", "bt"))
+        return
     facts = [f"{died.function} checks: {died.condition}", f"that means: {died.implies}"]
     if died.chunk is not None:
         passed = f", which the caller passed as {died.pointer:#x}" if died.pointer is not None else ""
-        facts += [f"the chunk is {died.chunk:#x}{passed}: {died.how}", died.evidence]
+        facts.append(f"the chunk is {died.chunk:#x}{passed}: {died.how}")
+    elif died.how:
+        facts.append(f"the chunk is not known: {died.how}")
+    facts.append(died.evidence)
+    if died.pointer is None and died.wants_pointer:
+        facts.append("the pointer that the caller passed is in no argument, register or stack word that is left")
     facts += [
         f"heap check: {each.message} at {each.address:#x}: {each.detail}" for each in died.findings[:_MOST_FINDINGS]
     ]
     commands = ("heap check", "bt") if died.chunk is None else (f"heap chunk {died.chunk:#x}", "heap check", "bt")
-    return Verdict("malloc_abort", CERTAIN, died.chunk, summary, (*quoted, *filter(None, facts)), commands)
+    yield Verdict("malloc_abort", sure, died.chunk, summary, (*quoted, *filter(None, facts)), commands)
+    if _INVALID_FREE.search(message):
+        wrong = "free was given a pointer that malloc did not return"
+        yield Verdict("invalid_free", LIKELY, None, wrong, quoted, ("up", "info locals"))
 
 
-def _explained(scene: Scene, message: str) -> MallocAbort | None:
-    if scene.heap is None:
-        return None
+def _explained(scene: Scene, said: LastWords) -> MallocAbort | None:
     frames = scene.stop.frames
+    if scene.heap is None:
+        return explain_abort(None, said, frames, ())
     inside = function_inside(frames)
     found = check(scene.process, scene.heap, {scene.stop.thread.lwp: inside} if inside else {})
-    return explain_abort(CheckedHeap(scene.process, scene.heap), message, frames, found.findings)
+    return explain_abort(CheckedHeap(scene.process, scene.heap), said, frames, found.findings)
 
 
 def _terminate(scene: Scene, where: tuple[str, ...]) -> Iterator[Verdict]:

@@ -3,23 +3,30 @@
 from __future__ import annotations
 
 import platform
+import re
 from pathlib import Path
 
 import pytest
+from printed_by_libc import libc, texts_beside
 
-from gdbheap.analysis.abort_texts.assertions import find_assertion
+from gdbheap.analysis.abort_texts.assertions import find_assertion, known_assertion
+from gdbheap.analysis.abort_texts.of_debugging import DEBUGGING_TEXTS
+from gdbheap.analysis.abort_texts.of_free import FREE_TEXTS
+from gdbheap.analysis.abort_texts.of_malloc import MALLOC_TEXTS
 from gdbheap.analysis.abort_texts.table import TEXTS, Texts, find_text, releases
 from gdbheap.malloc.layout import SYMBOL, Layout, Located
 from gdbheap.malloc.locate import builtin_structs
 
 GLIBC = tuple(int(part) for part in platform.libc_ver()[1].split(".")[:2])
-# Compilers leave these checks out, for an earlier one covers them, or they are in another build or library.
-NOT_IN_LIBC = {
-    "malloc(): corrupted unsorted chunks 3",
-    "do_check_malloc_state(): unaligned fastbin chunk detected",
-    "malloc: top chunk is corrupt",
-    "malloc_check_get_size: memory corruption",
-}
+# In a malloc built with MALLOC_DEBUG alone, or left out by compilers: unlinking looks at the same links right before.
+NOT_IN_LIBC = {"malloc(): corrupted unsorted chunks 3", "do_check_malloc_state(): unaligned fastbin chunk detected"}
+# A text of each function that prints them.
+PRINTED = "corrupted double-linked list", "free(): invalid pointer", "free(): invalid size"
+# The names of malloc's own that its assertions are about.
+OF_MALLOC = re.compile(
+    r"chunk|heap->|attached_threads|\bnb\b|paligned_mem|new_size|old_top|old_size|correction|prev_size|nclears|\bbit\b"
+)
+ASSERTED = "chunk_main_arena (fwd)", "heap->ar_ptr == av"
 
 
 def layout(*, fastbins: bool, counts: str, hugetlb: bool, safe_linking: bool | None) -> Layout:
@@ -38,13 +45,24 @@ OF_2_31 = {"fastbins": True, "counts": "u16", "hugetlb": False, "safe_linking": 
 OF_2_36 = {"fastbins": True, "counts": "u16", "hugetlb": True, "safe_linking": True}
 
 
-def test_every_text_is_in_this_systems_libc_exactly_if_the_table_says_so():
-    library = next(Path("/").glob("lib/x86_64-linux-gnu/libc.so.6"))
+def test_the_table_is_what_this_systems_libc_can_print():
+    told = {each.text for each in (*FREE_TEXTS, *MALLOC_TEXTS) if each.first <= GLIBC <= each.last} - NOT_IN_LIBC
+    if GLIBC < (2, 34):
+        told |= {each.text for each in DEBUGGING_TEXTS if each.call.endswith("MALLOC_CHECK_")}
+    assert texts_beside(*PRINTED) == told
+
+
+def test_every_assertion_of_this_systems_malloc_is_known():
+    asserted = {text for text in texts_beside(*ASSERTED) if known_assertion(text) is not None}
+    of_malloc = {text for text in texts_beside(*ASSERTED) if OF_MALLOC.search(text)}
+    assert asserted >= of_malloc
+    assert len(asserted) >= 24
+
+
+def test_the_debugging_modes_texts_are_where_their_code_is():
+    library = libc() if GLIBC < (2, 34) else next(Path("/").glob("usr/lib/x86_64-linux-gnu/libc_malloc_debug.so.0"))
     data = library.read_bytes()
-    for each in TEXTS:
-        if each.text not in NOT_IN_LIBC:
-            here = b"\0" + each.text.encode() + b"\0" in data
-            assert here == (each.first <= GLIBC <= each.last), each.text
+    assert [each.text for each in DEBUGGING_TEXTS if each.text.encode() not in data] == []
 
 
 def test_no_text_is_there_twice():
@@ -80,3 +98,7 @@ def test_assertions_are_known_in_the_words_of_both_generations(message):
 def test_a_message_is_found_with_its_line_end_and_only_whole():
     assert find_text("free(): invalid pointer\n").call == "free"
     assert find_text("free(): invalid") is None
+
+
+def test_a_programs_own_assertion_is_none_of_mallocs_whatever_its_file_is_called():
+    assert find_assertion("prog: malloc.c:7: main: Assertion `chunk_main_arena (fwd)' failed.") is None

@@ -1,0 +1,19 @@
+"""Subject: what an abort of malloc's is about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gdbheap.analysis.corruption.finding import Finding
+
+
+@dataclass(frozen=True)
+class Subject:
+    """`chunk` failed the check; `pointer` is what the caller passed (None: nothing, or not known); `how` they were found; `evidence`
+    the check in numbers. `finding` is what `heap check` says of it, where that led here."""
+
+    chunk: int | None
+    pointer: int | None
+    how: str
+    evidence: str
+    finding: Finding | None = None
