@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gdbheap.errors import MemoryFault
+from gdbheap.malloc.addresses import Addresses
 from gdbheap.malloc.heap_view import Bin, Fault
 from gdbheap.malloc.layout import Layout
 from gdbheap.malloc.links import Links, demangle
@@ -20,8 +21,8 @@ def read_fastbins(words: Words, layout: Layout, arena: StructValue, index: int, 
         if head:
             size = fastbin_size(number, layout)
             found = links.follow_fastbin(head, size)
-            chunks, fault = _follow_fastbin(words, layout, head, most) if found is None else (found.tolist(), None)
-            bins.append(Bin("fastbin", number, index, None, size, size, tuple(chunks), None, fault))
+            chunks, fault = _follow_fastbin(words, layout, head, most) if found is None else (found, None)
+            bins.append(Bin("fastbin", number, index, None, size, size, Addresses(chunks), None, fault))
     return bins
 
 
@@ -61,8 +62,8 @@ def read_bins(words: Words, layout: Layout, arena: StructValue, index: int, link
         low, high = ranges[number]
         kind = "unsorted" if number == UNSORTED_BIN else "small" if low < large else "large"
         found = links.follow_bin(header, fd, bk)
-        chunks, fault = _follow_bin(words, layout, header, fd, bk, most) if found is None else (found.tolist(), None)
-        bins.append(Bin(kind, number, index, None, low, high, tuple(chunks), None, fault))
+        chunks, fault = _follow_bin(words, layout, header, fd, bk, most) if found is None else (found, None)
+        bins.append(Bin(kind, number, index, None, low, high, Addresses(chunks), None, fault))
     return bins
 
 

@@ -6,13 +6,12 @@ the headers that it stepped over still lead from one to the next, up to where th
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gdbheap.lazy import np
 from gdbheap.malloc.chunk_table import FLAG_MASK, IS_MMAPPED
 from gdbheap.malloc.layout import Layout
-from gdbheap.malloc.walk import BAD_SIZE, Walk
+from gdbheap.malloc.walk import Walk
 from gdbheap.process.memory import Memory, readable_pieces
 
 if TYPE_CHECKING:
@@ -44,7 +43,7 @@ def blame(memory: Memory, layout: Layout, walk: Walk, resumed: int) -> tuple[Wal
     for index in range(len(nodes) - 1):
         inside = missed[np.searchsorted(missed, nodes[index] + 1) : np.searchsorted(missed, nodes[index + 1])]
         if len(inside):
-            return _cut(walk, first + index), _likeliest(nodes[index], raws[index], inside.tolist())
+            return walk.cut(first + index), _likeliest(nodes[index], raws[index], inside.tolist())
     return walk, resumed
 
 
@@ -77,17 +76,3 @@ def _likeliest(chunk: int, raw: int, places: list[int]) -> int:
 def _one_bit_off(size: int, raw: int) -> bool:
     wrong = size ^ (raw & ~FLAG_MASK)
     return wrong & (wrong - 1) == 0
-
-
-def _cut(walk: Walk, rows: int) -> Walk:
-    """Return the walk up to, and without, this row."""
-    return replace(
-        walk,
-        address=walk.address[:rows],
-        raw=walk.raw[:rows],
-        fd=walk.fd[:rows],
-        bk=walk.bk[:rows],
-        end=int(walk.address[rows]),
-        why=BAD_SIZE,
-        raw_at_end=int(walk.raw[rows]),
-    )

@@ -87,7 +87,7 @@ class Bin:
     thread: int | None
     min_size: int
     max_size: int | None
-    chunks: tuple[int, ...]
+    chunks: Sequence[int]
     count: int | None = None
     fault: Fault | None = None
 

@@ -43,11 +43,13 @@ def find_mmapped(
     if count == 0 and (total or 0) < PAGE:
         return [], ()
     found: list[MmappedChunk] = []
-    for search in (_at_page_starts, _anywhere):
+    for search in (_at_the_start, _at_page_starts, _anywhere):
         for start, end in unclaimed_ranges(process, claimed + [(each.start, each.end) for each in found]):
             found += search(process, layout, start, end)
         found.sort(key=lambda each: each.address)
-        if count is None or len(found) >= count:
+        all_found = len(found) == count and total is not None and 0 <= _excess(layout, found, total) < PAGE
+        # Those that begin a range are found without reading it; only if they are not all that mp_ counts are the others looked for.
+        if all_found or (search is not _at_the_start and (count is None or len(found) >= count)):
             break
     if total is not None and not 0 <= _excess(layout, found, total) < PAGE:
         found = _look_inside(process, layout, claimed, found)
@@ -97,6 +99,16 @@ def _at_page_end(process: Process, layout: Layout, outer: MmappedChunk, end: int
             if chunk is not None and chunk.start == outer.start:
                 return chunk
     return None
+
+
+def _at_the_start(process: Process, layout: Layout, start: int, end: int) -> list[MmappedChunk]:
+    """Find the chunks that fill the front of the range, one after another."""
+    found: list[MmappedChunk] = []
+    at = -(-start // PAGE) * PAGE
+    while at < end and (chunk := _chunk_at(process, layout, at, end)) is not None:
+        found.append(chunk)
+        at = chunk.end
+    return found
 
 
 def _at_page_starts(process: Process, layout: Layout, start: int, end: int) -> list[MmappedChunk]:

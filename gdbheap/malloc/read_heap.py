@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gdbheap.errors import NoHeap
 from gdbheap.lazy import np
@@ -165,16 +166,27 @@ def _join(
     faults: list[Fault],
 ) -> ChunkTable:
     """Put walks, marks and mmapped chunks into one table in address order, and give each chunk its state."""
-    parts = [_walk_rows(index, walk) for index, arena in enumerate(stretches) for each in arena for walk in each.walks]
+    walks = [(index, walk) for index, arena in enumerate(stretches) for each in arena for walk in each.walks]
+    walks = sorted((each for each in walks if len(each[1].raw)), key=lambda each: int(each[1].address[0]))
     marks = [(index, mark) for index, arena in enumerate(stretches) for each in arena for mark in each.marks]
     marks += [(MMAPPED_ARENA, Mark(each.address, each.size, IS_MMAPPED, State.IN_USE)) for each in mmapped]
-    parts.append(_mark_rows(marks))
-    address, size, flags, state, arena = (np.concatenate(column) for column in zip(*parts))
-    table = ChunkTable(address, size, flags, state, arena)
-    if not bool(np.all(address[1:] >= address[:-1])):
-        table = table.take(np.argsort(address, kind="stable"))
+    marks.sort(key=lambda each: each[1].address)
+    marked: _Columns = _mark_rows(marks)
+    rows: list[_Columns] = [_walk_rows(*each) for each in walks]
+    if rows:
+        joined: list[NDArray[Any]] = [np.concatenate(column) for column in zip(*rows)]
+        rows.clear()
+        places = np.searchsorted(joined[0], marked[0])
+        more: Iterable[NDArray[Any]] = marked
+        table = ChunkTable(*(np.insert(column, places, each) for column, each in zip(joined, more)))
+    else:
+        table = ChunkTable(*marked)
+    # Walks lie apart, and each is in order; overlapping heaps are corrupt ones.
+    if not bool(np.all(table.address[1:] >= table.address[:-1])):
+        table = table.take(np.argsort(table.address, kind="stable"))
     _set_malloc_owned(layout, table)
-    _set_free(table, bins, faults)
+    if not _set_free_at_once(table, bins):
+        _set_free(table, bins, faults)
     return table
 
 
@@ -208,6 +220,21 @@ def _set_malloc_owned(layout: Layout, table: ChunkTable) -> None:
         row = None if thread.tcache is None else table.row_of(thread.tcache.value - layout.header)
         if row is not None:
             table.state[row] = State.MALLOC_OWNED
+
+
+def _set_free_at_once(table: ChunkTable, bins: list[Bin]) -> bool:
+    """Give the chunks of all lists their state if each is a chunk, and in one list; else change nothing and return False."""
+    addresses = np.concatenate([np.empty(0, np.uint64), *(np.asarray(each.chunks, np.uint64) for each in bins)])
+    rows = np.minimum(np.searchsorted(table.address, addresses), max(len(table) - 1, 0))
+    if not len(table) or not (table.address[rows] == addresses).all():
+        return not len(addresses)
+    listed = np.zeros(len(table), np.bool_)
+    listed[rows] = True
+    if np.count_nonzero(listed) != len(rows):
+        return False
+    states = np.array([_STATE_OF_KIND[each.kind] for each in bins], np.uint8)
+    table.state[rows] = np.repeat(states, [len(each.chunks) for each in bins])
+    return True
 
 
 def _set_free(table: ChunkTable, bins: list[Bin], faults: list[Fault]) -> None:

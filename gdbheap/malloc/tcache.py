@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gdbheap.errors import MemoryFault
+from gdbheap.malloc.addresses import Addresses
 from gdbheap.malloc.heap_view import Bin, Fault
 from gdbheap.malloc.layout import Layout, ThreadMalloc
 from gdbheap.malloc.links import demangle
@@ -35,7 +36,7 @@ def read_tcache(
             continue
         low, high = tcache_range(index, layout)
         chunks, fault = _follow(process, layout, head)
-        bins.append(Bin("tcache", index, None, thread.lwp, low, high, tuple(chunks), count, fault))
+        bins.append(Bin("tcache", index, None, thread.lwp, low, high, Addresses(chunks), count, fault))
     return bins, [each.fault for each in bins if each.fault]
 
 

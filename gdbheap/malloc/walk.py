@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Callable
+from typing import TYPE_CHECKING, Any, Callable
 
 from gdbheap.errors import MemoryFault
 from gdbheap.lazy import np
 from gdbheap.malloc.chain import Chain
 from gdbheap.malloc.layout import Layout
+from gdbheap.malloc.links import may_be_listed
 from gdbheap.process.memory import BLOCK, PAGE, Memory
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    _Columns = tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.uint64], NDArray[np.uint64]]
 
 # Why a walk ended.
 AT_LIMIT = "limit"
@@ -24,20 +27,24 @@ INTERRUPTED = "interrupted"
 # Where a chunk takes less than this many bytes of the block before, the next block's are found all at once; larger ones are sooner stepped over.
 _CLOSE = 256
 
+# So many chunks are looked at together for what a free list may hold.
+_MANY = 1 << 15
+
 Progress = Callable[[int], None]
 
 
 @dataclass(frozen=True)
 class Walk:
-    """Chunks in address order, as columns of one length: the headers' addresses, their size words (flags in), and the two words
-    that are fd and bk in a free chunk (in a chunk in use, the user's data).
+    """Chunks in address order: the headers' addresses and their size words (flags in), columns of one length.
 
-    `end` is where the next header would be; `why` one of AT_LIMIT, BAD_SIZE, FENCEPOST, UNREADABLE, INTERRUPTED; `raw` is the size word
+    `listed` are the rows of those that a free list may hold (may_be_listed), in order; `fd` and `bk` are their links (where such a chunk
+    is in use after all, the user's data). `end` is where the next header would be; `why` one of AT_LIMIT, BAD_SIZE, FENCEPOST, UNREADABLE, INTERRUPTED; `raw` is the size word
     that ended it (0 where there is none).
     """
 
     address: NDArray[np.uint64]
     raw: NDArray[np.uint64]
+    listed: NDArray[np.int64]
     fd: NDArray[np.uint64]
     bk: NDArray[np.uint64]
     end: int
@@ -51,12 +58,27 @@ class Walk:
             rows = np.append(rows, len(self.raw) - 1)
         return rows
 
+    def cut(self, rows: int) -> Walk:
+        """Return the walk as it would be had it ended at this row with a bad size."""
+        listed = int(np.searchsorted(self.listed, rows))
+        return Walk(
+            self.address[:rows],
+            self.raw[:rows],
+            self.listed[:listed],
+            self.fd[:listed],
+            self.bk[:listed],
+            int(self.address[rows]),
+            BAD_SIZE,
+            int(self.raw[rows]),
+        )
+
 
 class Walker:
     """Walks with one reused buffer. `progress`, if given, is called with each address reached, about once per MiB read."""
 
     def __init__(self, memory: Memory, layout: Layout, progress: Progress | None = None) -> None:
         self._memory = memory
+        self._layout = layout
         self._word = layout.word
         self._progress = progress
         self._buffer = memoryview(bytearray(BLOCK))
@@ -69,7 +91,7 @@ class Walker:
 
         A chunk that reaches past `limit` is a bad size, not a chunk. Never raises MemoryFault: an unreadable page ends the walk.
         """
-        pieces: tuple[list[NDArray[np.uint64]], ...] = ([], [], [], [])
+        pieces = _Pieces(self._layout)
         at = start
         why, raw = AT_LIMIT, 0
         try:
@@ -78,15 +100,12 @@ class Walker:
                 if not size:
                     why = UNREADABLE
                     break
-                columns, at, why, raw = self._walk_block(at, size, limit)
-                for column, piece in zip(pieces, columns):
-                    column.append(piece)
+                at, why, raw = self._walk_block(at, size, limit, pieces)
                 if self._progress:
                     self._progress(at)
         except KeyboardInterrupt:
             why = INTERRUPTED
-        address, raws, fd, bk = (_joined(column) for column in pieces)
-        return Walk(address, raws, fd, bk, at, why, raw)
+        return pieces.joined(at, why, raw)
 
     def _fill(self, at: int, limit: int) -> int:
         """Read a block from `at`, or what of it lies before the next unreadable page; return the bytes read, 0 for none."""
@@ -104,21 +123,15 @@ class Walker:
             return size
         return 0
 
-    def _walk_block(self, base: int, size: int, limit: int) -> tuple[tuple[NDArray[np.uint64], ...], int, str, int]:
-        """Walk what the buffer holds; return the columns (none if no chunk), the next header's address, why it ended, the size word there."""
+    def _walk_block(self, base: int, size: int, limit: int, pieces: _Pieces) -> tuple[int, str, int]:
+        """Walk what the buffer holds, into `pieces`; return the next header's address, why it ended, the size word there."""
         words = np.frombuffer(self._buffer, self._type, size // self._word)
         rows, position, why, raw = self._chase(words, (limit - base) // self._word)
-        end = base + (position - 1) * self._word
         self._close_chunks = len(rows) * _CLOSE > size
-        if not len(rows):
-            return (), end, why, raw
-        columns = (
-            np.uint64(base) + (rows - 1).astype(np.uint64) * np.uint64(self._word),
-            words[rows].astype(np.uint64),
-            words[rows + 1].astype(np.uint64),
-            words[rows + 2].astype(np.uint64),
-        )
-        return columns, end, why, raw
+        if len(rows):
+            address = np.uint64(base) + (rows - 1).astype(np.uint64) * np.uint64(self._word)
+            pieces.add(address, *(words[rows + index].astype(np.uint64, copy=False) for index in range(3)))
+        return base + (position - 1) * self._word, why, raw
 
     def _chase(self, words: NDArray[np.uint64], limit: int) -> tuple[NDArray[np.intp], int, str, int]:
         """Return the index of each chunk's size word, the index where the next would be, why the chase ended there, and the size word."""
@@ -140,8 +153,53 @@ class Walker:
         return rows, position, FENCEPOST if raw & ~7 == 2 * self._word else BAD_SIZE, raw
 
 
-def _joined(column: list[NDArray[np.uint64]]) -> NDArray[np.uint64]:
-    """Return one array of all pieces, and let go of them: of a heap of ten million chunks no column is held twice for longer than this."""
-    joined = np.concatenate(column) if column else np.empty(0, np.uint64)
+class _Pieces:
+    """The columns of a walk, as they come."""
+
+    def __init__(self, layout: Layout) -> None:
+        self._layout = layout
+        # Of the last blocks: address, raw, fd and bk of every chunk.
+        self._fresh: list[_Columns] = []
+        self._fresh_rows = 0
+        # Of those before: address and raw; listed, fd and bk.
+        self._kept: tuple[list[NDArray[Any]], ...] = ([], [], [], [], [])
+        self._kept_rows = 0
+
+    def add(
+        self,
+        address: NDArray[np.uint64],
+        raw: NDArray[np.uint64],
+        fd: NDArray[np.uint64],
+        bk: NDArray[np.uint64],
+    ) -> None:
+        """Add the chunks of a block."""
+        self._fresh.append((address, raw, fd, bk))
+        self._fresh_rows += len(address)
+        if self._fresh_rows >= _MANY:
+            self._keep()
+
+    def _keep(self) -> None:
+        """Of the links keep those alone that a list may hold."""
+        address, raw, fd, bk = (np.concatenate(column) for column in zip(*self._fresh))
+        listed = may_be_listed(self._layout, address, raw, fd)
+        for column, piece in zip(self._kept, (address, raw, listed + self._kept_rows, fd[listed], bk[listed])):
+            column.append(piece)
+        self._kept_rows += len(address)
+        self._fresh.clear()
+        self._fresh_rows = 0
+
+    def joined(self, end: int, why: str, raw_at_end: int) -> Walk:
+        """Return the whole walk; the pieces are let go as they are joined, so that no two columns are held twice."""
+        if self._fresh:
+            self._keep()
+        address, raw, listed, fd, bk = (
+            _joined(column, kind) for column, kind in zip(self._kept, ("u8", "u8", "i8", "u8", "u8"))
+        )
+        return Walk(address, raw, listed, fd, bk, end, why, raw_at_end)
+
+
+def _joined(column: list[NDArray[Any]], kind: str) -> NDArray[Any]:
+    """Return one array of all pieces, and let go of them."""
+    joined = np.concatenate(column) if column else np.empty(0, kind)
     column.clear()
     return joined

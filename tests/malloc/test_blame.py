@@ -15,7 +15,7 @@ from gdbheap.process.memory import ImageMemory
 
 START = 0x10000
 SIZES = [0x20, 0x40, 0x50, 0x20, 0x30, 0x60, 0x20]
-LAYOUT: Any = SimpleNamespace(word=8, alignment=16, min_size=32, header=16)
+LAYOUT: Any = SimpleNamespace(word=8, alignment=16, min_size=32, header=16, has_fastbins=True, safe_linking=True)
 
 
 def walked(wrong: int, size: int, fill: bytes = b"\xee") -> tuple[Stretch, list[int]]:

@@ -33,7 +33,14 @@ words = st.lists(
 
 
 def layout(word: int, alignment: int) -> Any:
-    return SimpleNamespace(word=word, alignment=alignment, min_size=max(4 * word, alignment), header=2 * word)
+    return SimpleNamespace(
+        word=word,
+        alignment=alignment,
+        min_size=max(4 * word, alignment),
+        header=2 * word,
+        has_fastbins=True,
+        safe_linking=False,
+    )
 
 
 def plainly(data: bytes, shape: Any, limit: int) -> tuple[list[tuple[int, int]], str, int]:
@@ -68,7 +75,14 @@ def check(data: bytes, shape: Any, limit: int, block: int) -> None:
         assert (walk.why, walk.end) == (why, end)
         following = struct.Struct("<QQ" if shape.word == 8 else "<II")
         links = [following.unpack_from(data, address - BASE + 2 * shape.word) for address, _ in chunks]
-        assert list(zip(walk.fd.tolist(), walk.bk.tolist())) == links
+        listed = walk.listed.tolist()
+        assert list(zip(walk.fd.tolist(), walk.bk.tolist())) == [links[row] for row in listed]
+        # A list may hold what the next header calls free, and of a fastbin's size whatever ends a list or leads to where a chunk may be.
+        header = 2 * shape.word
+        for row, ((_, raw), (fd, _)) in enumerate(zip(chunks, links)):
+            is_free = row + 1 < len(chunks) and not chunks[row + 1][1] & 1
+            leads_on = fd == 0 or ((fd + header) % shape.alignment == 0 and fd < 1 << 47)
+            assert row in listed or not (is_free or (raw < 12 * header and leads_on))
 
 
 @pytest.mark.parametrize(("word", "alignment"), SHAPES)

@@ -17,7 +17,9 @@ BASE = 0x10000
 
 
 def layout(word: int) -> Any:
-    return SimpleNamespace(word=word, alignment=16, min_size=4 * word, header=2 * word)
+    return SimpleNamespace(
+        word=word, alignment=16, min_size=4 * word, header=2 * word, has_fastbins=True, safe_linking=False
+    )
 
 
 def heap(word: int, raws: list[int]) -> tuple[bytes, list[int]]:
@@ -48,12 +50,13 @@ def test_chunks_are_found_with_flags_and_links(word: int) -> None:
     raws = [0x21, 0x41, 0x35, 0x1001, 0x20]
     data, addresses = heap(word, raws)
     image = bytearray(data)
-    at = addresses[1] - first(word) + 2 * word
+    at = addresses[3] - first(word) + 2 * word
     image[at : at + 2 * word] = struct.pack("<QQ" if word == 8 else "<II", 111, 222)
     walk = Walker(ImageMemory([(first(word), bytes(image))]), layout(word)).walk(first(word), first(word) + len(data))
     assert walk.address.tolist() == addresses
     assert walk.raw.tolist() == raws
-    assert (walk.fd[1], walk.bk[1]) == (111, 222)
+    row = walk.listed.tolist().index(3)
+    assert (walk.fd[row], walk.bk[row]) == (111, 222)
     assert (walk.why, walk.end) == (AT_LIMIT, first(word) + len(data))
     assert walk.free_rows().tolist() == [3]
 
