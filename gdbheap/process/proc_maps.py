@@ -18,6 +18,7 @@ _LINE = re.compile(
 )
 _START = re.compile(r"^([0-9a-f]+)-[0-9a-f]+ [-r][-w]", re.MULTILINE)
 _RSS = re.compile(r"^Rss: +([0-9]+) kB$", re.MULTILINE)
+_KEY = re.compile(r"^ProtectionKey: +([0-9]+)$", re.MULTILINE)
 _FIELD = re.compile(r"^([A-Za-z_]+):(?: *([0-9]+) kB$)?")
 
 
@@ -59,6 +60,17 @@ def read_resident(pid: int) -> dict[int, int]:
     text = _read(pid, "smaps")
     starts, sizes = _START.findall(text), _RSS.findall(text)
     return {int(start, 16): int(size) * 1024 for start, size in zip(starts, sizes)}
+
+
+def read_protection_key(pid: int, vma: VMA) -> int | None:
+    """Return the protection key of a mapping; None where smaps does not tell (it does where the processor has keys)."""
+    try:
+        text = _read(pid, "smaps")
+    except NoProcess:
+        return None
+    found = text.find(f"{vma.start:08x}-{vma.end:08x} ")
+    match = _KEY.search(text, found) if found >= 0 else None
+    return int(match[1]) if match else None
 
 
 def _read(pid: int, name: str) -> str:

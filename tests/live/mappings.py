@@ -25,6 +25,14 @@ class Mappings:
     process: subprocess.Popen[bytes]
     facts: Mapping[str, tuple[int, int]]
 
+    def touch(self, access: str, address: int) -> tuple[int, int]:
+        """Have a child of the program read ("r"), write ("w") or execute ("x") the byte; return the signal and its si_code (0, 0: none)."""
+        assert self.process.stdin is not None and self.process.stdout is not None
+        self.process.stdin.write(b"%s %x\n" % (access.encode(), address))
+        self.process.stdin.flush()
+        signal_number, code = self.process.stdout.readline().split()
+        return int(signal_number), int(code)
+
     def wait(self) -> None:
         """Wait for the program's end."""
         self.process.wait(PATIENCE)
@@ -34,22 +42,27 @@ class Mappings:
 def mappings(directory: Path, *flags: str, mode: str = "pause") -> Iterator[Mappings]:
     """Start the program in `directory`, compiled with `flags`, and yield it once it has made all its mappings."""
     process = subprocess.Popen(
-        [str(build("mappings", *flags)), mode], stdout=subprocess.PIPE, cwd=directory, start_new_session=True
+        [str(build("mappings", *flags)), mode],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=directory,
+        start_new_session=True,
     )
     try:
-        yield Mappings(process.pid, process, _facts(process))
+        yield Mappings(process.pid, process, _facts(process, mode))
     finally:
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
         process.communicate()
 
 
-def _facts(process: subprocess.Popen[bytes]) -> dict[str, tuple[int, int]]:
+def _facts(process: subprocess.Popen[bytes], mode: str) -> dict[str, tuple[int, int]]:
     assert process.stdout is not None
     facts = {}
     for line in process.stdout:
         if line == b"ready\n":
-            _wait_for_pause(process.pid)
+            if mode != "touch":
+                _wait_for_pause(process.pid)
             return facts
         name, start, end = line.decode().split()
         facts[name] = (int(start, 16), int(end, 16))

@@ -15,6 +15,7 @@ from gdbheap.process.mapped_file import may_be_regular_file, open_mapped_file
 from gdbheap.process.memory import PAGE
 from gdbheap.process.mm import UNLIMITED, read_mm
 from gdbheap.process.pages import PageState
+from gdbheap.process.proc_maps import read_protection_key
 from gdbheap.process.process import Process
 
 NAMES = {READ: "read", WRITE: "write", EXECUTE: "execute"}
@@ -42,10 +43,20 @@ class Access:
 
 def accesses(process: Process, address: int, page: PageState | None) -> tuple[Access, ...]:
     """Return what each of the three would do; `page` is what the address's page is (None: not known)."""
-    return tuple(Access(NAMES[access], *_result(process, address, access, page)) for access in (READ, WRITE, EXECUTE))
+    key = _key(process, process.address_space.find(address))
+    return tuple(
+        Access(NAMES[access], *_result(process, address, access, page, key)) for access in (READ, WRITE, EXECUTE)
+    )
 
 
-def _result(process: Process, address: int, access: int, page: PageState | None) -> tuple[str, str]:
+def _key(process: Process, vma: VMA | None) -> int | None:
+    """Return the protection key of a mapping of a process on this machine; None where nobody here can tell."""
+    if vma is None or process.kind != "live" or process.pid is None:
+        return None
+    return read_protection_key(process.pid, vma)
+
+
+def _result(process: Process, address: int, access: int, page: PageState | None, key: int | None) -> tuple[str, str]:
     beyond = _beyond(process, address, access)
     if beyond is not None:
         return beyond
@@ -54,22 +65,43 @@ def _result(process: Process, address: int, access: int, page: PageState | None)
     vma = process.address_space.find(address)
     if vma is None:
         return _words(_touch(process, address, access, None))
-    if access == READ and vma.executable and not vma.readable:
-        return UNKNOWN, "execute-only memory: x86 can read it unless a protection key forbids that"
+    if access != EXECUTE and (by_key := _by_key(vma, access, key)):
+        return by_key
     if page is PageState.GUARD:
         return "SIGSEGV SEGV_MAPERR", "a guard page (MADV_GUARD_INSTALL) refuses every access"
+    if _is_devices(vma) and (access != WRITE or vma.writable):
+        # Not all of vvar's pages are there: an access to one that is not brings SIGBUS, a fetch of an instruction too (see Pages._refuse).
+        return UNKNOWN, "what comes is up to the kernel or the device behind it"
     if not allows(_mapping(process, vma), access):
         return _words(_touch(process, address, access, page))
     if page is PageState.SWAPPED:
         return ALLOWED, "the page is read back from swap"
-    if vma.path.startswith("[v") or (vma.path.startswith("/dev/") and not may_be_regular_file(vma)):
-        return ALLOWED, "the permissions allow it; what comes is up to the kernel or the device behind it"
     result, meaning = _words(_touch(process, address, access, page))
     if vma.shared is None and vma.is_file and access == WRITE:
         return result, "a write to the file's page, or to a private copy: a core does not tell which"
     if page is None and result == ALLOWED:
         return result, f"if the page is not there yet: {meaning}"
     return result, meaning
+
+
+def _is_devices(vma: VMA) -> bool:
+    return vma.path.startswith("[vvar") or (vma.path.startswith("/dev/") and not may_be_regular_file(vma))
+
+
+def _by_key(vma: VMA, access: int, key: int | None) -> tuple[str, str] | None:
+    """Answer for memory that a protection key may close; None where it does not."""
+    only_executable = vma.executable and not vma.readable and not vma.writable
+    if only_executable and key:
+        # mirrors execute_only_pkey(): the kernel takes a key that no thread may read or write by
+        return "SIGSEGV SEGV_PKUERR", f"execute-only memory: protection key {key} forbids it"
+    if only_executable and access == READ and key is None:
+        return UNKNOWN, "execute-only memory: x86 can read it unless a protection key forbids that"
+    if key:
+        return (
+            UNKNOWN,
+            f"the mapping has protection key {key}: the thread's rights decide (`print/x $pkru`, two bits a key)",
+        )
+    return None
 
 
 def _beyond(process: Process, address: int, access: int) -> tuple[str, str] | None:
@@ -82,6 +114,9 @@ def _beyond(process: Process, address: int, access: int) -> tuple[str, str] | No
     if vma is not None and vma.path == "[vsyscall]":
         if access == EXECUTE and address - vma.start in _VSYSCALL_ENTRIES:
             return ALLOWED, "the kernel emulates the old system call at this entry"
+        if access == EXECUTE:
+            # mirrors emulate_vsyscall(): force_sig(SIGSEGV)
+            return "SIGSEGV SI_KERNEL", "the vsyscall page may only be called at its three entries"
         if not (access == READ and vma.readable):
             return "SIGSEGV SEGV_MAPERR", "the vsyscall page may only be called at its three entries"
         return ALLOWED, "the kernel's page"
