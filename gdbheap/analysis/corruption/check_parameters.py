@@ -12,8 +12,6 @@ from gdbheap.process.cstruct import StructValue
 # TCACHE_SMALL_BINS (TCACHE_MAX_BINS before glibc 2.42), and the most that the tunable for the chunks in each allows (UINT16_MAX).
 _TCACHE_BINS = 64
 _MOST_CACHED = 0xFFFF
-# DEFAULT_MMAP_THRESHOLD_MAX: how far the threshold moves by itself.
-_MOST_MMAP_THRESHOLD = {8: 32 << 20, 4: 512 << 10}
 # The last of enum malloc_thp_mode_t (glibc 2.43).
 _LAST_THP_MODE = 3
 
@@ -39,10 +37,6 @@ def of_mp(heap: CheckedHeap, mp: StructValue, field: str, expected: str, call: s
 
 def _impossible(heap: CheckedHeap, mp: StructValue) -> Iterator[tuple[str, str, str]]:
     """Yield the settings that nobody can have made: (member, what it must be, the call that acts wrongly)."""
-    layout = heap.layout
-    most = max(layout.heap_max // 2, _MOST_MMAP_THRESHOLD[layout.word])
-    if mp["mmap_threshold"] > most:
-        yield "mmap_threshold", f"at most {most:#x}", "none: large blocks are no longer given mappings of their own"
     if mp["no_dyn_threshold"] > 1:
         yield "no_dyn_threshold", "0 or 1", "none: it counts as 1"
     if mp.get("thp_mode") is not None and mp["thp_mode"] > _LAST_THP_MODE:
