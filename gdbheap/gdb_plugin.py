@@ -43,24 +43,9 @@ def register_all() -> None:
         if hasattr(gdb.events, name):
             getattr(gdb.events, name).connect(_target.forget)
     gdb.events.stop.connect(_explain_fatal)
-    _forget_after_restore()
     missing = packages.missing()
     if missing:
         gdb.write(packages.advice(missing) + "\n")
-
-
-def _forget_after_restore() -> None:
-    """`restore FILE` writes memory and fires no event: hook it, unless the user has."""
-    try:
-        gdb.execute("show user hookpost-restore", to_string=True)
-    except gdb.error:
-        body = f"python __import__('{__name__}').{__name__.rpartition('.')[2]}.forget()"
-        gdb.execute(f"define hookpost-restore\n{body}\nend", to_string=True)
-
-
-def forget() -> None:
-    """Drop what is known of the stop: the process's memory was written."""
-    _target.forget()
 
 
 def _explain_fatal(event: gdb.StopEvent) -> None:

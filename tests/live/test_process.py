@@ -280,20 +280,3 @@ def test_breakpoints_that_gdb_leaves_in_memory_are_not_read(gdb, script):
         see,
     )
     assert said[see] == "True [True, True, True]\n", said.text
-
-
-def test_restore_is_seen(gdb, tmp_path):
-    (tmp_path / "size").write_bytes((0x4141).to_bytes(8, "little"))
-    restore = f"restore {tmp_path / 'size'} binary first-8"
-    said = gdb(
-        build("experiments"),
-        "break look",
-        "run",
-        "continue",
-        "heap chunk first",
-        restore,
-        "output $_",
-        "pipe heap chunk first | cat",
-    )
-    assert " 0x21 " in said["heap chunk first"]
-    assert " 0x4141 " in said["pipe heap chunk first | cat"], said.text

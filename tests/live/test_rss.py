@@ -69,5 +69,6 @@ def test_another_allocator_is_named(tmp_path):
     said = answers["heap rss"]
     assert said["totals"]["other_allocators"] == ["jemalloc"]
     assert [note for note in said["notes"] if "jemalloc" in note] == [
-        "jemalloc in this process: glibc holds only 0 % of the anonymous memory here"
+        "libjemalloc.so.2 is loaded: what it serves in malloc's place is not in this heap",
+        "jemalloc in this process: glibc holds only 0 % of the anonymous memory here",
     ]
