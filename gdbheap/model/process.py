@@ -40,11 +40,12 @@ class Process:
 
     def calloc(self, count: int, size: int) -> int:
         """calloc (count, size)."""
-        m = self._begin()
-        if count * size > m.mask:
-            m.step("too large")
+        # the product is an object's size, to 2.41 one that a ptrdiff_t holds: what overflows is refused before anything is initialised
+        m = self.machine
+        if count * size > (m.sizes.limit if m.traits.refuses_early else m.mask):
+            m.steps[:] = [("too large",)]
             return 0
-        return self._calloc(m, count * size)
+        return self._calloc(self._begin(), count * size)
 
     def realloc(self, mem: int, size: int) -> int:
         """realloc (mem, size)."""

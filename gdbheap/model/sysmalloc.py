@@ -148,8 +148,10 @@ def _new_main_stretch(m: Machine, top: int, top_size: int, start: int, size: int
         if got is None:
             correction, got = 0, m.kernel.brk
         end = got
-    elif not end:
-        end = m.kernel.brk
+    else:
+        # mirrors sysmalloc(), which aligns only where malloc's alignment is more than two words
+        m.assert_that(not lead or m.align > m.header, "((unsigned long) chunk2mem (brk) & MALLOC_ALIGN_MASK) == 0")
+        end = end or m.kernel.brk
     aligned = start + lead
     m.main_stretches.append(aligned)
     m.store(arena + m.TOP, aligned)

@@ -44,6 +44,8 @@ PATHS = {
     "too large for anything": Path("m 1 -1\nc 2 -1 1\nr 3 1 24\nk\nr 4 3 -1\na 5 64 -1\nc 6 3 100\nk\n"),
     "too large, with another thread": Path("n\nk\nv 1 -15\nm 2 24\nk\nT 1\na 3 64 -1\nm 4 24\nT 0\nc 5 2 -9\nk\n"),
     "calloc of too much, with another thread": Path("n\nk\nc 1 2 -9\nk\nc 2 1 -9\nk\n"),
+    "calloc of too much before all else": Path("c 1 1 -9\nk\nm 2 24\nk\n"),
+    "calloc that overflows before all else": Path("c 1 3 -9\nk\nm 2 24\nk\n"),
     "alignments that are none": Path("l 1 24 100\np 2 24 100\np 3 0 100\na 4 24 100\nl 5 0 100\na 6 -1 24\n"),
     # a thread's heap is full, a new one is made, and goes away when it is empty
     "a second heap and back": Path(
@@ -58,6 +60,10 @@ PATHS = {
     ),
     "a page right above the break": Path("m 1 24\nB 0\nm 2 120000\nk\nm 3 120000\nf 2\nf 3\nm 4 100000\nk\nt 0\n"),
     "the way up is free again": Path("b 5000\nm 1 120000\nb 4096\nm 2 120000\nk\nf 1\nf 2\nm 3 300\nt 0\n"),
+    # the main arena is in two pieces then, and in 64 bit takes for granted that the break is aligned
+    "the way up is free again, past an odd break": Path(
+        "m 1 24\nB 300\no -4 0\nm 2 2000000\nb 5000\nk\nm 3 600000\nk\nm 4 24\n"
+    ),
     # in 32 bit free would lower the break by more than a long holds
     "a top of two GiB": Path("o -4 0\nm 1 24\nm 2 1073741824\nm 3 1073741824\nf 2\nf 3\nk\nm 4 24\n", words=(4,)),
     "a threshold above half a heap": Path("o -3 40000000\nm 1 35000000\nm 2 600000\n"),
