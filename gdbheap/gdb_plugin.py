@@ -20,7 +20,7 @@ from gdbheap.errors import HeapError, NoHeap, UsageError
 from gdbheap.gdb_target import GdbTarget
 from gdbheap.report.deliver import to_file, to_screen
 from gdbheap.report.pipes import pipes_held
-from gdbheap.report.printable import printable
+from gdbheap.report.printable import pointed_at, printable
 from gdbheap.report.progress import Progress
 
 PREFIX = "gdbheap"
@@ -152,11 +152,12 @@ class GdbFunction(gdb.Function):
 
 @contextmanager
 def _clear_errors(name: str) -> Iterator[None]:
-    """Make one clear line of what stops a command or function of this name; a bug keeps its traceback."""
+    """Make one clear line of what stops a command or function of this name (and show the place that is off); a bug keeps its traceback."""
     try:
         yield
     except UsageError as error:
-        raise gdb.GdbError(f"{name}: {printable(str(error))}") from None
+        place = f"\n{pointed_at(error.line, *error.span)}" if error.line else ""
+        raise gdb.GdbError(f"{name}: {printable(str(error))}{place}") from None
     except HeapError as error:
         raise gdb.GdbError(printable(str(error))) from None
     except KeyboardInterrupt:

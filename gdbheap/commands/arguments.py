@@ -174,7 +174,7 @@ def _convert(argument: Argument, text: str, evaluate: Evaluate) -> Any:
     if argument.kind == "expression":
         return evaluate(text)
     if argument.kind == "size":
-        return _size(text, evaluate)
+        return read_size(text, evaluate)
     if argument.kind == "range":
         return _range(argument, text, evaluate)
     if argument.kind == "count":
@@ -185,10 +185,13 @@ def _convert(argument: Argument, text: str, evaluate: Evaluate) -> Any:
         return tuple(_choice(argument, word) for word in text.split(","))
     if argument.kind == "path":
         return os.path.expanduser(_unquote(text))
+    if argument.kind == "calls":
+        return _unquote(text) if _word_end(text, 0) == len(text) else text
     return text
 
 
-def _size(text: str, evaluate: Evaluate) -> int:
+def read_size(text: str, evaluate: Evaluate) -> int:
+    """Return a size in bytes: a number with or without a unit ("0x30", "2k", "1 MiB"), or a gdb expression."""
     match = _SIZE.fullmatch(text.strip())
     if match is None:
         return evaluate(text)
@@ -200,12 +203,12 @@ def _range(argument: Argument, text: str, evaluate: Evaluate) -> tuple[int | Non
     """Return (least, most), both included: of MIN-MAX, MIN-, -MAX, or one size."""
     least, dash, most = text.partition("-")
     if not dash:
-        size = _size(text, evaluate)
+        size = read_size(text, evaluate)
         return size, size
     if "-" in most or not (least or most):
         raise UsageError(f"{argument.name} takes MIN-MAX, MIN-, -MAX or one size, not {text!r}")
-    low = _size(least, evaluate) if least else None
-    high = _size(most, evaluate) if most else None
+    low = read_size(least, evaluate) if least else None
+    high = read_size(most, evaluate) if most else None
     if low is not None and high is not None and low > high:
         raise UsageError(f"{argument.name} {text}: the first size is above the second")
     return low, high

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from gdbheap.commands.arguments import all_arguments, split_words
 from gdbheap.commands.command import Argument, Command
 
@@ -21,6 +23,9 @@ def complete(command: Command, text: str) -> list[str] | str:
     current = current_word(text)
     before = [word.text for word in split_words(text[: len(text) - len(current)])]
     arguments = all_arguments(command)
+    calls = next((each for each in arguments if each.kind == "calls"), None)
+    if calls is not None and not current.startswith("-"):
+        return _calls(calls, text, current)
     options = {each.name: each for each in arguments if each.name.startswith("--")}
     name, equals, value = current.partition("=")
     if equals and name in options:
@@ -49,6 +54,15 @@ def _positional(command: Command, before: list[str], options: dict[str, Argument
     if not places:
         return [] if current else list(options)
     return _values(places[min(filled, len(places) - 1)], current)
+
+
+def _calls(argument: Argument, text: str, current: str) -> list[str] | str:
+    """Where a call begins its functions are wanted, behind that an expression."""
+    match = re.search(r"(?:^|;|(?:^|\s)['\"])\s*(\w*)$", re.sub(r"--\w+\s*", "", text))
+    if match is None:
+        return EXPRESSION
+    begun = current[: len(current) - len(match[1])]
+    return [begun + each for each in argument.choices if each.startswith(match[1])]
 
 
 def _values(argument: Argument, value: str) -> list[str] | str:

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
+from gdbheap.analysis.prediction.calls import FUNCTIONS, parse_calls
+from gdbheap.commands.arguments import read_size
 from gdbheap.commands.command import Argument, Command, Target
 from gdbheap.report.report import ABSENT, Column, Line, Report
 
@@ -22,10 +24,9 @@ _COLUMNS = (
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Predict the calls, one row for each."""
-    from gdbheap.analysis.prediction.calls import parse_calls
     from gdbheap.analysis.prediction.predict import predict
 
-    calls = parse_calls(arguments["ops"], target.evaluate)
+    calls = parse_calls(arguments["ops"], lambda text: read_size(text, target.evaluate))
     predictions, notes = predict(target.process, target.heap(), target.selected_thread, calls)
     rows = [_row(each) for each in predictions]
     people = list(_explained(predictions, rows)) if arguments["explain"] else None
@@ -49,14 +50,15 @@ COMMAND = Command(
     description=(
         "The calls are performed by a model of this glibc's malloc on copies of the process's pages, as the selected thread; nothing in the "
         "process changes. A row tells what a call returns, where the block comes from or goes to, and what it fails or aborts with.\n"
-        "Calls are separated by semicolons: malloc SIZE, calloc COUNT SIZE, realloc ADDRESS SIZE, free ADDRESS, memalign, aligned_alloc and "
-        "posix_memalign ALIGNMENT SIZE, valloc SIZE, pvalloc SIZE, malloc_trim PAD, mallopt PARAMETER VALUE. Numbers are gdb expressions "
-        "without blanks, or anything between parentheses and commas, as in C; @1 is what the first call returned."
+        "Calls are separated by semicolons, with or without quotes around them all: malloc SIZE, calloc COUNT SIZE, realloc ADDRESS SIZE, "
+        "free ADDRESS, memalign, aligned_alloc and posix_memalign ALIGNMENT SIZE, valloc SIZE, pvalloc SIZE, malloc_trim PAD, mallopt "
+        "PARAMETER VALUE. Each is a gdb expression, or a number with k, M or G; where there are two, they have no blanks within, or stand "
+        "between parentheses and commas as in C. @1 is what the first call returned."
     ),
     run=run,
     arguments=(
         Argument("--explain", "flag", "Tell each step of the way that decides."),
-        Argument("OPS", "text", "The calls.", required=True),
+        Argument("OPS", "calls", "The calls.", choices=tuple(FUNCTIONS), required=True),
     ),
     examples=(
         ("heap predict malloc 24", "the block that the next malloc(24) returns, and from where"),

@@ -33,10 +33,12 @@ class NotModelled(ModelError):
 
 
 class TraceError(ModelError):
-    """A trace says what cannot be. `text` is the operation, `position` the column (from 0) of what is wrong in it."""
+    """A trace says what cannot be: `text` is line `number` (from 1), `position` the column (from 0) of what is wrong in it. As text it shows
+    the line with a caret under the place."""
 
-    def __init__(self, reason: str, text: str = "", position: int = 0) -> None:
-        super().__init__(reason)
+    def __init__(self, reason: str, number: int, text: str, position: int) -> None:
+        super().__init__(f"line {number}: {reason}\n  {text}\n  {' ' * position}^")
         self.reason = reason
+        self.number = number
         self.text = text
         self.position = position

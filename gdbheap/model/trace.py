@@ -13,6 +13,7 @@ One operation a line; SLOT names a variable that keeps an address, also after it
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 
@@ -57,24 +58,27 @@ class Operation:
 
 def parse(text: str) -> list[Operation]:
     """Return the operations of a trace; blank lines and those that start with # are passed over. Raises TraceError."""
-    operations = []
-    for line in text.splitlines():
-        words = line.split()
-        if not words or words[0].startswith("#"):
-            continue
-        what = words[0]
-        if what not in ARGUMENTS:
-            raise TraceError(f"no operation {what!r}", line, line.index(what))
-        if len(words) - 1 != ARGUMENTS[what]:
-            raise TraceError(f"{what} takes {ARGUMENTS[what]} numbers, not {len(words) - 1}", line, len(line))
-        numbers = []
-        for word in words[1:]:
-            try:
-                numbers.append(int(word))
-            except ValueError:
-                raise TraceError(f"{word!r} is no number", line, line.index(word)) from None
-        operations.append(Operation(what, tuple(numbers)))
-    return operations
+    lines = enumerate(text.splitlines(), 1)
+    return [_operation(number, line) for number, line in lines if line.strip() and not line.lstrip().startswith("#")]
+
+
+def _operation(number: int, line: str) -> Operation:
+    words = [(match.start(), match[0]) for match in re.finditer(r"\S+", line)]
+    at, what = words[0]
+    if what not in ARGUMENTS:
+        raise TraceError(f"no operation {what!r}", number, line, at)
+    wanted, given = ARGUMENTS[what], len(words) - 1
+    if given != wanted:
+        place = words[wanted + 1][0] if given > wanted else len(line.rstrip())
+        raise TraceError(f"{what} takes {wanted} numbers, not {given}", number, line, place)
+    return Operation(what, tuple(_number(number, line, *each) for each in words[1:]))
+
+
+def _number(number: int, line: str, at: int, word: str) -> int:
+    try:
+        return int(word)
+    except ValueError:
+        raise TraceError(f"{word!r} is no number", number, line, at) from None
 
 
 def unparse(operations: Iterable[Operation]) -> str:

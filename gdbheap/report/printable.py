@@ -6,6 +6,8 @@ import unicodedata
 
 # Controls, formats (bidi overrides among them), surrogates (bytes that are no UTF-8), private and unassigned characters, line separators.
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
+# How much of a line is shown before, at and behind the place that is pointed at, in columns.
+_POINTED = 30
 _NAMED = {"\n": "\\n", "\t": "\\t", "\r": "\\r", "\0": "\\0"}
 
 
@@ -37,6 +39,16 @@ def cut_middle(text: str, width: int) -> str:
 def cut_end(text: str, width: int) -> str:
     """Return the text within `width` columns, its end replaced by "…" where it is longer."""
     return text if display_width(text) <= width or width < 3 else _fitting(text, width - 1) + "…"
+
+
+def pointed_at(line: str, start: int, end: int) -> str:
+    """Return what shows line[start:end] in its line: the line, printable and cut around the place where it is long, and a line of marks below."""
+    before, marked, behind = printable(line[:start]), printable(line[start:end]), printable(line[end:])
+    if display_width(before) > _POINTED:
+        before = "…" + _fitting(before[::-1], _POINTED - 1)[::-1]
+    marked = cut_end(marked, _POINTED)
+    marks = "^" + "~" * (display_width(marked) - 1)
+    return f"  {before}{marked}{cut_end(behind, _POINTED)}\n  {' ' * display_width(before)}{marks}"
 
 
 def human_size(size: int) -> str:

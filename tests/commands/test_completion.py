@@ -53,3 +53,27 @@ def test_a_place_is_an_arenas_name_while_one_fits_and_else_an_expression():
     )
     assert complete(place, "m") == ["main", "mmapped"]
     assert complete(place, "p->ne") == EXPRESSION
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", ["malloc", "malloc_trim", "free"]),
+        ("ma", ["malloc", "malloc_trim"]),
+        ("--explain fr", ["free"]),
+        ("malloc 24; f", ["free"]),
+        ("malloc 24;f", ["24;free"]),
+        ("malloc(24);  m", ["malloc", "malloc_trim"]),
+        ("'", ["'malloc", "'malloc_trim", "'free"]),
+        ("'ma", ["'malloc", "'malloc_trim"]),
+        ('--json "malloc 24; fr', ['"malloc 24; free']),
+        ("free ", EXPRESSION),
+        ("free p", EXPRESSION),
+        ("'malloc 24; free p", EXPRESSION),
+        ("malloc 24 --e", ["--explain"]),
+    ],
+)
+def test_calls_begin_with_a_function_and_go_on_with_an_expression(text, expected):
+    functions = Argument("CALLS", "calls", "What.", choices=("malloc", "malloc_trim", "free"))
+    command = Command("heap p", "P.", COMMAND.run, arguments=(Argument("--explain", "flag", "Why."), functions))
+    assert complete(command, text) == expected

@@ -22,11 +22,25 @@ def test_operations_keep_their_numbers():
     [
         ("y 1", "no operation 'y'", 0),
         ("m 1", "m takes 2 numbers, not 1", 3),
-        ("  m 1 2 3", "m takes 2 numbers, not 3", 9),
-        ("m 1 2x", "'2x' is no number", 4),
+        ("m 1  ", "m takes 2 numbers, not 1", 3),
+        ("  m 1 2 3 4", "m takes 2 numbers, not 4", 8),
+        ("m 2 2x", "'2x' is no number", 4),
+        ("m 1 1 2", "m takes 2 numbers, not 3", 6),
+        ("a 24 2 4x", "'4x' is no number", 7),
     ],
 )
 def test_a_mistake_is_pointed_at(line, reason, position):
     with pytest.raises(TraceError) as caught:
         parse("k\n" + line)
-    assert (caught.value.reason, caught.value.text, caught.value.position) == (reason, line, position)
+    assert (caught.value.reason, caught.value.number, caught.value.text, caught.value.position) == (
+        reason,
+        2,
+        line,
+        position,
+    )
+
+
+def test_a_mistake_is_shown_with_a_caret_below():
+    with pytest.raises(TraceError) as caught:
+        parse("m 1 24\nm 2 x24\n")
+    assert str(caught.value) == "line 2: 'x24' is no number\n  m 2 x24\n      ^"

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from gdbheap.report.printable import cut_end, cut_middle, display_width, human_size, printable
+from gdbheap.report.printable import cut_end, cut_middle, display_width, human_size, pointed_at, printable
 
 
 @pytest.mark.parametrize(
@@ -70,3 +70,15 @@ def test_a_preview_is_cut_at_its_end():
 )
 def test_sizes_read_well(size, expected):
     assert human_size(size) == expected
+
+
+def test_a_place_in_a_line_is_pointed_at():
+    assert pointed_at("malloc 3; fre 0", 10, 13) == "  malloc 3; fre 0\n            ^~~"
+    assert pointed_at("free", 4, 5) == "  free\n      ^"
+    assert pointed_at("é\t界 x", 4, 5) == "  é\\t界 x\n        ^"
+
+
+def test_of_a_long_line_what_is_around_the_place_is_shown():
+    line = "a" * 100 + "b" * 10 + "c" * 100
+    before, behind = "…" + "a" * 29, "c" * 29 + "…"
+    assert pointed_at(line, 100, 110) == f"  {before}{'b' * 10}{behind}\n  {' ' * 30}^{'~' * 9}"

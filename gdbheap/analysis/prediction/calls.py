@@ -25,6 +25,7 @@ FUNCTIONS: dict[str, tuple[str, ...]] = {
 }
 _NAME = re.compile(r"\s*([A-Za-z_]\w*)")
 _OPEN, _CLOSE = "([{", ")]}"
+_QUOTES = "'\""
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,8 @@ class Call:
 
 def parse_calls(line: str, evaluate: Callable[[str], int]) -> list[Call]:
     """Return the calls of a line. Numbers are expressions for `evaluate`. Raises UsageError that points at the mistake."""
+    if line[:1] in _QUOTES:
+        raise _mistake(line, 0, len(line), "quotes go around all the calls, or around none")
     calls: list[Call] = []
     for start, text in _pieces(line, ";"):
         if text.strip():
@@ -58,31 +61,35 @@ def parse_calls(line: str, evaluate: Callable[[str], int]) -> list[Call]:
 
 
 def _parse_call(line: str, start: int, text: str, done: int, evaluate: Callable[[str], int]) -> Call:
-    match = _NAME.match(text)
     at = start + len(text) - len(text.lstrip())
+    match = _NAME.match(text)
     if match is None or match[1] not in FUNCTIONS:
-        raise _mistake(line, at, f"no such function (there are {', '.join(FUNCTIONS)})")
+        end = at + len(match[1]) if match else start + len(text.rstrip())
+        raise _mistake(line, at, end, f"no such function (there are {', '.join(FUNCTIONS)})")
     name = match[1]
-    words = list(_arguments(text, match.end()))
     names = FUNCTIONS[name]
+    words = list(_arguments(text, match.end(), one=len(names) == 1))
     if len(words) != len(names):
-        place = start + (words[len(names)][0] if len(words) > len(names) else len(text.rstrip()))
-        raise _mistake(line, place, f"{name} takes {' '.join(names)}")
+        end = start + len(text.rstrip())
+        place = start + words[len(names)][0] if len(words) > len(names) else end
+        raise _mistake(line, place, max(end, place + 1), f"{name} takes {' '.join(names)}")
     values = tuple(_value(line, start + offset, word, done, evaluate) for offset, word in words)
     return Call(name, values, text.strip())
 
 
-def _arguments(text: str, start: int) -> Iterator[tuple[int, str]]:
-    """Yield (offset, word) of what follows a function's name: in parentheses with commas, or with blanks between."""
+def _arguments(text: str, start: int, one: bool) -> Iterator[tuple[int, str]]:
+    """Yield (offset, word) of what follows a function's name: in parentheses with commas, or with blanks between; all of it where only
+    `one` is wanted."""
     rest = text[start:].strip()
     if rest.startswith("(") and rest.endswith(")") and _matching(rest) == len(rest) - 1:
         inner = text.index("(", start) + 1
-        pieces = list(_pieces(text[inner : text.rindex(")")], ","))
-        yield from (
-            (inner + offset + len(word) - len(word.lstrip()), word.strip()) for offset, word in pieces if word.strip()
-        )
+        pieces = _pieces(text[inner : text.rindex(")")], ",")
     else:
-        yield from ((start + offset, word) for offset, word in _pieces(text[start:], " \t") if word)
+        inner = start
+        pieces = iter([(0, text[start:])]) if one else _pieces(text[start:], " \t")
+    for offset, word in pieces:
+        if word.strip():
+            yield inner + offset + len(word) - len(word.lstrip()), word.strip()
 
 
 def _matching(text: str) -> int:
@@ -102,7 +109,7 @@ def _pieces(text: str, separators: str) -> Iterator[tuple[int, str]]:
     for index, character in enumerate(text):
         if quote:
             quote = "" if character == quote else quote
-        elif character in "'\"":
+        elif character in _QUOTES:
             quote = character
         elif character in separators and not depth:
             yield start, text[start:index]
@@ -115,15 +122,13 @@ def _pieces(text: str, separators: str) -> Iterator[tuple[int, str]]:
 def _value(line: str, at: int, word: str, done: int, evaluate: Callable[[str], int]) -> Value:
     if word.startswith("@"):
         if not word[1:].isdecimal() or not 1 <= int(word[1:]) <= done:
-            raise _mistake(line, at, "@N is the result of the Nth call before this one")
+            raise _mistake(line, at, at + len(word), "@N is the result of the Nth call before this one")
         return Earlier(int(word[1:]))
     try:
         return evaluate(word)
     except HeapError as error:
-        raise _mistake(line, at, str(error)) from error
+        raise _mistake(line, at, at + len(word), str(error)) from error
 
 
-def _mistake(line: str, at: int, reason: str) -> UsageError:
-    """Point at a place in the line as gdb does for an expression: one line, for errors have one."""
-    rest = line[at:].strip()
-    return UsageError(f"{reason.rstrip('.')}, near `{rest}'" if rest else f"{reason}, at the end of `{line.strip()}'")
+def _mistake(line: str, start: int, end: int, reason: str) -> UsageError:
+    return UsageError(reason.rstrip("."), line, (start, end))
