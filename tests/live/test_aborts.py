@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from assertion_cases import ASSERTIONS, ONLY_64, VARIABLES
 from corruption import CASES, NO_TCACHE, Case
-from gdb_runs import ROOT, run_gdb
+from gdb_runs import ROOT, kept_symbols, run_gdb
 from programs import build
 
 GLIBC = tuple(int(part) for part in platform.libc_ver()[1].split(".")[:2])
@@ -39,9 +39,9 @@ class Death:
 
 @functools.cache
 def deaths(program: str, flags: tuple[str, ...], directory: Path) -> dict[str, Death]:
-    """Let every case of the program die in one run of gdb, and look at all the cores in another."""
-    first = ["set confirm off", "set pagination off", f"source {ROOT / 'gdb_init.py'}"]
-    lines, later = [*first], [*first]
+    """Let every case of the program die in one run of gdb, and look at it alive and at its core."""
+    lines = ["set confirm off", "set pagination off", f"source {ROOT / 'gdb_init.py'}"]
+    lines += kept_symbols(build(program, *flags))
     cases = [case for case in HERE if case.program == program and not (flags and case.name in ONLY_64)]
     for case in cases:
         where = directory / case.name
@@ -53,17 +53,14 @@ def deaths(program: str, flags: tuple[str, ...], directory: Path) -> dict[str, D
             f"heap check --json --output {where}.live",
             f"fault --json --output {where}.fault",
             f"generate-core-file {where}.core",
-        ]
-        later += [
             f"core-file {where}.core",
             f"heap check --json --output {where}.dead",
             f"fault --json --output {where}.last",
         ]
-    for said in (lines, later):
-        words = ["gdb", "-nx", "-q", "-batch"]
-        for line in said:
-            words += ["-ex", line]
-        run_gdb([*words, str(build(program, *flags))], patience=300)
+    words = ["gdb", "-nx", "-q", "-batch"]
+    for line in lines:
+        words += ["-ex", line]
+    run_gdb([*words, str(build(program, *flags))], patience=300)
     for core in directory.glob("*.core"):
         core.unlink()
     return {case.name: _death(directory / case.name) for case in cases}

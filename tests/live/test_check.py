@@ -10,7 +10,7 @@ from typing import Any
 
 import pytest
 from corruption import CASES, NO_TCACHE, Case
-from gdb_runs import ROOT, ask, run_gdb
+from gdb_runs import ROOT, ask, kept_symbols, run_gdb
 from programs import build, running
 
 GLIBC = tuple(int(part) for part in platform.libc_ver()[1].split(".")[:2])
@@ -33,7 +33,8 @@ def said(case: Case) -> str:
 @functools.cache
 def answers(flags: tuple[str, ...], directory: Path) -> dict[str, tuple[int, dict[str, Any]]]:
     """Return, for each case, the guilty chunk and what `heap check` said when it was broken; all in one run of gdb."""
-    lines = ["set confirm off", f"source {ROOT / 'gdb_init.py'}", "break broken"]
+    program = build("corrupt", *flags)
+    lines = ["set confirm off", f"source {ROOT / 'gdb_init.py'}", *kept_symbols(program), "break broken"]
     for case in HERE:
         lines += [f"unset environment {name}" for name in NO_TCACHE]
         lines += [f"set environment {name} {value}" for name, value in case.environment.items()]
@@ -45,7 +46,7 @@ def answers(flags: tuple[str, ...], directory: Path) -> dict[str, tuple[int, dic
     words = ["gdb", "-nx", "-q", "-batch"]
     for line in lines:
         words += ["-ex", line]
-    run_gdb([*words, str(build("corrupt", *flags))], patience=300)
+    run_gdb([*words, str(program)], patience=300)
     return {
         case.name: (int((directory / case.name).read_text()), json.loads((directory / f"{case.name}.json").read_text()))
         for case in HERE
