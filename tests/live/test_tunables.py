@@ -26,13 +26,21 @@ ENVIRONMENTS = {
     "named mappings": {"GLIBC_TUNABLES": "glibc.mem.decorate_maps=1"},
 }
 HIDDEN = ["set debug-file-directory /nonexistent"]
-OF_ARENAS = ("no tcache", "a tcache of large chunks", "one arena", "two arenas", "a large top", "huge pages")
+OF_ARENAS = (
+    "no tcache",
+    "a tcache of large chunks",
+    "one arena",
+    "two arenas",
+    "a large top",
+    "transparent huge pages",
+    "huge pages",
+)
 
 
 @pytest.mark.parametrize("environment", ENVIRONMENTS.values(), ids=ENVIRONMENTS)
 def test_a_random_story_is_told_right_however_malloc_is_tuned(environment):
     with running(build("mixed"), "5", "3000", environment=environment) as program:
-        answers = ask(["-p", str(program.pid)], ["heap chunks", "heap arenas"])
+        answers = ask(["-p", str(program.pid)], ["heap chunks", "heap arenas", "heap check"])
         hidden = ask(["-p", str(program.pid)], ["heap chunks", "heap arenas"], first=HIDDEN)
         ledger = program.finish()
     assert_as_told(answers, ledger)
@@ -44,7 +52,7 @@ def test_a_random_story_is_told_right_however_malloc_is_tuned(environment):
 @pytest.mark.parametrize("name", OF_ARENAS)
 def test_threads_are_told_right_however_malloc_is_tuned(name):
     with running(build("threads"), environment=ENVIRONMENTS[name]) as program:
-        answers = ask(["-p", str(program.pid)], ["heap chunks", "heap arenas"])
+        answers = ask(["-p", str(program.pid)], ["heap chunks", "heap arenas", "heap check"])
         ledger = program.finish()
     assert_as_told(answers, ledger)
 
@@ -57,3 +65,4 @@ def assert_as_told(answers, ledger):
     assert free == ledger.mallinfo["fordblks"]
     assert sum(row["system_bytes"] for row in answers["heap arenas"]["rows"]) == ledger.mallinfo["arena"]
     assert (answers["heap chunks"]["faults"], answers["heap chunks"]["notes"]) == ([], [])
+    assert answers["heap check"]["rows"] == []

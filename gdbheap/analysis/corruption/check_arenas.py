@@ -212,13 +212,15 @@ def _check_heaps(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
 
 
 def _check_pagesize(heap: CheckedHeap, arena: Arena, mapping: int, info: StructValue) -> Iterator[Finding]:
-    """From glibc 2.35 on a heap keeps the size of its pages: the system's, or that of mp_'s huge ones."""
+    """From glibc 2.35 on a heap keeps the size of its pages: the system's, or that of mp_'s huge ones (from 2.43 the transparent ones', too)."""
     held, parameters = info.get("pagesize"), heap.view.parameters
-    huge = (parameters.get("hp_pagesize") if parameters is not None else None) or PAGE
-    if held is None or held in (PAGE, huge):
+    huge: dict[str, int] = {}
+    if parameters is not None:
+        huge = {name: parameters[name] for name in ("hp_pagesize", "thp_pagesize") if parameters.get(name)}
+    if held is None or held in (PAGE, *huge.values()):
         return
     where = mapping + heap.layout.heap_info.offset("pagesize")
-    expected = f"{PAGE:#x}" + (f" or {huge:#x}, mp_.hp_pagesize" if huge != PAGE else "")
+    expected = " or ".join([f"{PAGE:#x}", *(f"{size:#x}, mp_.{name}" for name, size in huge.items())])
     call = "the next malloc or free that grows or shrinks this heap: by pages of that size"
     yield finding(mapping, "heap_info has a wrong pagesize", "pagesize", where, held, expected, call, arena.index)
 
