@@ -13,9 +13,10 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "gdbheap"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
-# What each room may import beside itself. Every room may import errors and lazy; only gdb's own side sees all.
-BASE = {"", "errors", "lazy"}
+# What each room may import beside itself. Every room may import errors, lazy and counted; only gdb's own side sees all.
+BASE = {"", "counted", "errors", "lazy"}
 ARROWS = {
+    "counted": set(),
     "errors": set(),
     "lazy": set(),
     "packages": set(),

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.commands.command import Command, Target
+from gdbheap.counted import counted
 from gdbheap.errors import HeapError, NoHeap
 from gdbheap.malloc.heap_view import HeapView
 from gdbheap.malloc.layout import Layout
@@ -89,7 +90,7 @@ def _people(scene: Scene, verdicts: list[Verdict]) -> Iterator[Line]:
     if stop.instruction:
         yield Line((("dim", "  instruction  "), ("assembly", stop.instruction)))
     for access in scene.accesses:
-        how = f"{access.access}s {access.size} bytes at" if access.size else f"{access.access}s"
+        how = f"{access.access}s {counted(access.size, 'byte')} at" if access.size else f"{access.access}s"
         yield Line((("dim", "  operand      "), ("", f"{access.text} {how} "), ("address", f"{access.address:#x}")))
     for number, verdict in enumerate(verdicts):
         yield Line((("heading", verdict.name), ("dim", f"  ({verdict.confidence})  "), ("", verdict.summary)))

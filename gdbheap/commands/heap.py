@@ -8,6 +8,7 @@ from typing import Any
 from gdbheap.analysis.addresses.naming import arena_name
 from gdbheap.analysis.memory_use.usage import Usage, usage, usage_by_arena
 from gdbheap.commands.command import Command, Target
+from gdbheap.counted import counted
 from gdbheap.malloc.chunk_table import MMAPPED_ARENA
 from gdbheap.malloc.heap_view import HeapView
 from gdbheap.report.report import ABSENT, Column, Line, Report
@@ -85,7 +86,7 @@ def _shown_parts(parts: list[tuple[Any, ...]]) -> list[tuple[Any, ...] | Line]:
         return list(parts)
     most = sorted(parts, key=lambda row: -(row[3] or 0))[:_ARENAS]
     shown: list[tuple[Any, ...] | Line] = [row for row in parts if row in most]
-    return [*shown, Line.plain(f"… {len(parts) - _ARENAS} smaller arenas: `heap arenas` lists all", "dim")]
+    return [*shown, Line.plain(f"… {counted(len(parts) - _ARENAS, 'smaller arena')}: `heap arenas` lists all", "dim")]
 
 
 def _shown_tcaches(view: HeapView, rows: list[tuple[Any, ...]]) -> list[Line]:
@@ -94,10 +95,12 @@ def _shown_tcaches(view: HeapView, rows: list[tuple[Any, ...]]) -> list[Line]:
         if thread.tcache is None:
             text = thread.reason or "none yet"
         else:
-            text = f"{row[6]:,} chunks, {row[7]:,} bytes, at {row[2]:#x}"
+            text = f"{counted(row[6], 'chunk')}, {counted(row[7], 'byte')}, at {row[2]:#x}"
         lines.append(Line.plain(f"{row[1]}: {text}"))
     if len(rows) > _THREADS:
-        lines.append(Line.plain(f"… {len(rows) - _THREADS} more threads: `heap bins tcache` lists all", "dim"))
+        lines.append(
+            Line.plain(f"… {counted(len(rows) - _THREADS, 'more thread')}: `heap bins tcache` lists all", "dim")
+        )
     return lines
 
 
@@ -115,7 +118,7 @@ COMMAND = Command(
     name="heap",
     summary="Show the heap on one screen: arenas, mmapped chunks, tcaches, totals, faults.",
     description=(
-        "live counts the chunks in use, free those in tcaches and bins; top is the rest of an arena's memory, never handed out or merged back. "
+        "live counts the chunks in use, malloc's own (each thread's tcache) among them, free those in tcaches and bins; top is the rest of an arena's memory, never handed out or merged back. "
         "Chunks in a tcache are counted in the arena that they lie in. Bytes are of whole chunks, headers included."
     ),
     run=run,

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gdbheap.analysis.addresses.naming import arena_name
 from gdbheap.commands.command import Argument, Command, Target
+from gdbheap.counted import counted
 from gdbheap.report.report import ABSENT, Column, Line, Report
 
 if TYPE_CHECKING:
@@ -196,10 +197,10 @@ def _indented(name: str, text: str) -> Line:
 
 def _checked(each: Checked) -> str:
     if each.arena is None:
-        return f"tcaches: {each.lists:,} lists of {each.listed:,} chunks"
-    lists = f", {each.lists:,} free lists of {each.listed:,}" if arena_name(each.arena) != "mmapped" else ""
+        return f"tcaches: {counted(each.lists, 'list')} of {counted(each.listed, 'chunk')}"
+    lists = f", {counted(each.lists, 'free list')} of {each.listed:,}" if arena_name(each.arena) != "mmapped" else ""
     where = "mmapped" if arena_name(each.arena) == "mmapped" else f"arena {arena_name(each.arena)}"
-    return f"{where}: {each.chunks:,} chunks{lists}"
+    return f"{where}: {counted(each.chunks, 'chunk')}{lists}"
 
 
 def _totals(found: Examination) -> dict[str, Any]:

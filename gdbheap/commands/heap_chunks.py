@@ -9,6 +9,7 @@ from gdbheap.analysis.addresses.naming import arena_name, flag_letters, place_at
 from gdbheap.analysis.addresses.preview import preview
 from gdbheap.analysis.memory_use.usage import usage, usage_by_arena
 from gdbheap.commands.command import Argument, Command, Target
+from gdbheap.counted import counted
 from gdbheap.errors import UsageError
 from gdbheap.lazy import np
 from gdbheap.malloc.chunk_table import FREE_STATES, MMAPPED_ARENA, PREV_INUSE, ChunkTable, State
@@ -140,7 +141,9 @@ def _people(target: Target, rows: _ChunkRows, arguments: Mapping[str, Any]) -> I
             yield Line.plain(text, "dim")
             shown += end - start - 1
     if shown < len(rows):
-        yield Line.plain(f"… {len(rows) - shown:,} more chunks: --count 0 shows all, --summary the totals", "dim")
+        yield Line.plain(
+            f"… {counted(len(rows) - shown, 'more chunk')}: --count 0 shows all, --summary the totals", "dim"
+        )
 
 
 def _preview(target: Target, rows: _ChunkRows, row: int, arguments: Mapping[str, Any]) -> str:

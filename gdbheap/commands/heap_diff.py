@@ -8,6 +8,7 @@ from typing import Any
 from gdbheap.analysis.snapshots.snapshot import GroupDifference, GroupSurvivors, Snapshot, compare, survivors
 from gdbheap.commands.command import Argument, Command, Target
 from gdbheap.commands.snapshot_store import load
+from gdbheap.counted import counted
 from gdbheap.errors import UsageError
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import Column, Line, Report
@@ -60,7 +61,7 @@ def diff_report(names: Sequence[str], limit: int | None) -> Report:
         columns = _THREE
     people: list[Any] = changed[:limit] if limit else changed
     if len(people) < len(changed):
-        people.append(Line.plain(f"… {len(changed) - len(people):,} more groups: --count 0 shows all", "dim"))
+        people.append(Line.plain(f"… {counted(len(changed) - len(people), 'more group')}: --count 0 shows all", "dim"))
     if not changed:
         people.append(Line.plain("nothing has changed"))
     return Report(
@@ -75,7 +76,7 @@ def diff_report(names: Sequence[str], limit: int | None) -> Report:
 
 
 def _line(name: str, snapshot: Snapshot) -> str:
-    return f"{name}: {len(snapshot):,} blocks, {human_size(int(snapshot.size.sum()))}"
+    return f"{name}: {counted(len(snapshot), 'block')}, {human_size(int(snapshot.size.sum()))}"
 
 
 def _difference_row(group: GroupDifference) -> tuple[Any, ...]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gdbheap.commands.command import Argument, Command, Target
 from gdbheap.commands.place_name import place_name
+from gdbheap.counted import counted
 from gdbheap.errors import UsageError
 from gdbheap.report.report import Column, Line, Report
 
@@ -94,7 +95,7 @@ def _path(target: Target, held: Held, path: list[Holder], block: int) -> list[st
 def _after(path: list[str], count: int, limit: int) -> tuple[str | Line, ...]:
     lines: list[str | Line] = []
     if limit and count > limit:
-        lines.append(Line.plain(f"… {count - limit:,} more pointers: --json has them all", "dim"))
+        lines.append(Line.plain(f"… {counted(count - limit, 'more pointer')}: --json has all", "dim"))
     if not path:
         return (*lines, Line.plain("no root leads to it", "total"))
     lines.append(Line.plain("the shortest way to it from a root:", "heading"))

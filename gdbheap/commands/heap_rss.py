@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gdbheap.analysis.addresses.naming import arena_name
 from gdbheap.analysis.memory_use.memory_verdict import MemoryVerdict
 from gdbheap.commands.command import Command, Target
+from gdbheap.counted import counted
 from gdbheap.errors import HeapError, NoHeap, NoSymbols, UsageError
 from gdbheap.malloc.heap_view import HeapView
 from gdbheap.report.printable import human_size
@@ -150,7 +151,7 @@ def _top_lines(residency: Residency) -> Iterator[Line]:
                 "dim",
             )
     if len(tops) > 8:
-        yield Line.plain(f"… {len(tops) - 8:,} more arenas: --json has them all", "dim")
+        yield Line.plain(f"… {counted(len(tops) - 8, 'more arena')}: --json has all", "dim")
 
 
 def _verdict_lines(residency: Residency, verdict: MemoryVerdict) -> Iterator[Line]:

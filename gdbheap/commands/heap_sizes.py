@@ -7,6 +7,7 @@ from typing import Any
 
 from gdbheap.analysis.memory_use.usage import SizeClass, size_classes
 from gdbheap.commands.command import Argument, Command, Target
+from gdbheap.counted import counted
 from gdbheap.report.report import Column, Line, Report
 
 _BAR = 40
@@ -48,7 +49,7 @@ def _people(classes: Sequence[SizeClass], rows: Sequence[Sequence[Any]], limit: 
     people: list[Sequence[Any] | Line] = [(*rows[index], _bar(classes[index], most)) for index in shown]
     if len(shown) < len(classes):
         left = sum(weights) - sum(weights[index] for index in shown)
-        text = f"… {len(classes) - len(shown):,} more sizes with {left:,} bytes in all: --count 0 shows all"
+        text = f"… {counted(len(classes) - len(shown), 'more size')} with {counted(left, 'byte')} in all: --count 0 shows all"
         people.append(Line.plain(text, "dim"))
     return people
 
@@ -62,7 +63,7 @@ def _bar(each: SizeClass, most: int) -> str:
 COMMAND = Command(
     name="heap sizes",
     summary="Show a histogram of chunk sizes, live and free.",
-    description="Sizes are those of chunks, headers included. Where there are more sizes than the limit, those with the most bytes are shown.",
+    description="Sizes are those of chunks, headers included; in use are malloc's own (each thread's tcache) too, as in `heap`. Where there are more sizes than the limit, those with the most bytes are shown.",
     run=run,
     arguments=(
         Argument("--size", "range", "Only chunks of these sizes, in bytes."),

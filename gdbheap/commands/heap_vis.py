@@ -7,6 +7,7 @@ from typing import Any
 
 from gdbheap.analysis.addresses.naming import flag_letters, place_of
 from gdbheap.commands.command import Argument, Command, Target
+from gdbheap.counted import counted
 from gdbheap.errors import MemoryFault, UsageError
 from gdbheap.malloc.chunk_table import Chunk, State
 from gdbheap.malloc.heap_view import HeapView
@@ -47,7 +48,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     for index in range(row, end):
         dump.add(view.table[index], index)
     if end < len(view.table):
-        dump.people.append(Line.plain(f"… {len(view.table) - end:,} more chunks: --count N shows N", "dim"))
+        dump.people.append(Line.plain(f"… {counted(len(view.table) - end, 'more chunk')}: --count N shows N", "dim"))
     return Report(
         "heap vis", _COLUMNS, dump.rows, {"chunks": end - row}, notes=view.notes, faults=view.faults, people=dump.people
     )

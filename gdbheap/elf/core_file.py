@@ -12,6 +12,7 @@ from bisect import bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from gdbheap.counted import counted
 from gdbheap.elf.core_memory import CoreMemory, MappedFile, Segment
 from gdbheap.elf.core_notes import MACHINES, Notes, read_notes
 from gdbheap.elf.modules import find_modules, main_module
@@ -284,6 +285,6 @@ def _remarks(
     if missing:
         total, lost = sum(s.stored for s in segments), sum(end - start for start, end in missing)
         yield (
-            f"the core is truncated: {lost:,} of {total:,} bytes of memory are missing, in {len(missing)} ranges "
+            f"the core is truncated: {lost:,} of {total:,} bytes of memory are missing, in {counted(len(missing), 'range')} "
             f"between {missing[0][0]:#x} and {missing[-1][1]:#x}"
         )

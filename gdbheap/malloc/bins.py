@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gdbheap.counted import counted
 from gdbheap.errors import MemoryFault
 from gdbheap.malloc.addresses import Addresses
 from gdbheap.malloc.heap_view import Bin, Fault
@@ -32,7 +33,7 @@ def _follow_fastbin(words: Words, layout: Layout, head: int, most: int) -> tuple
     seen: set[int] = set()
     chunk = head
     while chunk:
-        where = f"after {len(chunks)} chunks of the list"
+        where = f"after {counted(len(chunks), 'chunk')} of the list"
         if (chunk + layout.header) % layout.alignment:
             return chunks, Fault(chunk, "malloc(): unaligned fastbin chunk detected", f"link {chunk:#x} {where}")
         if chunk in seen or len(chunks) > most:
@@ -94,7 +95,7 @@ def _follow_one_way(
     came_from, chunk = header, start
     back = "fd" if link == "bk" else "bk"
     while chunk != header:
-        where = f"after {len(chunks)} chunks from the {link} end"
+        where = f"after {counted(len(chunks), 'chunk')} from the {link} end"
         if chunk % layout.word or (chunk + layout.header) % layout.alignment:
             return chunks, Fault(
                 came_from, "corrupted double-linked list", f"{link} is {chunk:#x}, misaligned, {where}"

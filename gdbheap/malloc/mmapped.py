@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gdbheap.counted import counted
 from gdbheap.errors import MemoryFault
 from gdbheap.lazy import np
 from gdbheap.malloc.arena import first_chunk_after
@@ -56,10 +57,10 @@ def find_mmapped(
     length = sum(each.end - each.start for each in found)
     if count is None:
         return found, (
-            f"{len(found)} mmapped chunks found by their headers; mp_ is not known, so none of them is certain",
+            f"{counted(len(found), 'mmapped chunk')} found by their headers; mp_ is not known, so none of them is certain",
         )
     if len(found) != count or total is None or _excess(layout, found, total) < 0:
-        note = f"{len(found)} mmapped chunks of {length:#x} bytes found by their headers, but mp_ counts {count} of {total:#x}"
+        note = f"{counted(len(found), 'mmapped chunk')} of {length:#x} bytes found by their headers, but mp_ counts {count} of {total:#x}"
         return found, (note,)
     return found, ()
 

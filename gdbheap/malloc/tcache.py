@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gdbheap.counted import counted
 from gdbheap.errors import MemoryFault
 from gdbheap.malloc.addresses import Addresses
 from gdbheap.malloc.heap_view import Bin, Fault
@@ -57,7 +58,7 @@ def _follow(process: Process, layout: Layout, head: int) -> tuple[list[int], Fau
     seen: set[int] = set()
     mem = head
     while mem:
-        where = f"after {len(chunks)} chunks of the list"
+        where = f"after {counted(len(chunks), 'chunk')} of the list"
         if mem % layout.alignment:
             return chunks, Fault(mem, "malloc(): unaligned tcache chunk detected", f"link {mem:#x} {where}")
         if mem in seen or len(chunks) >= _MOST_CHUNKS:

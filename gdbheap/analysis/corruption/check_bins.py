@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from gdbheap.analysis.corruption.checked_heap import MOST_FINDINGS, CheckedHeap
 from gdbheap.analysis.corruption.finding import Finding, finding
+from gdbheap.counted import counted
 from gdbheap.lazy import np
 from gdbheap.malloc.heap_view import Bin
 from gdbheap.malloc.read_heap import describe
@@ -164,5 +165,5 @@ def _check_binmap(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
             f"{word | 1 << each.index % 32:#x}",
             "none: malloc does not find these chunks for smaller requests",
             arena.index,
-            why=f"{describe(each)} holds {len(each.chunks)} chunks",
+            why=f"{describe(each)} holds {counted(len(each.chunks), 'chunk')}",
         )

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from gdbheap.analysis.corruption.check_tcache import tcache_address
 from gdbheap.analysis.corruption.checked_heap import MOST_FINDINGS, CheckedHeap
 from gdbheap.analysis.corruption.finding import Finding, finding
+from gdbheap.counted import counted
 from gdbheap.errors import MemoryFault
 from gdbheap.lazy import np
 from gdbheap.malloc.heap_view import Bin
@@ -80,7 +81,7 @@ def _single(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
         if each.arena is not None
         else tcache_address(heap, each.thread)
     )
-    why = f"{leads}; it is the link behind {len(chunks)} chunks of {describe(each)}"
+    why = f"{leads}; it is the link behind {counted(len(chunks), 'chunk')} of {describe(each)}"
     size = f" of {each.min_size:#x} bytes" if each.min_size == each.max_size else ""
     inside = heap.view.chunk_at(chunk)
     suspects = () if inside is None or inside.address == chunk else (inside.address,)

@@ -10,6 +10,7 @@ from gdbheap.analysis.corruption.check_bins import wrong_size_in_list
 from gdbheap.analysis.corruption.check_parameters import of_mp
 from gdbheap.analysis.corruption.checked_heap import MOST_FINDINGS, CheckedHeap
 from gdbheap.analysis.corruption.finding import Finding, finding
+from gdbheap.counted import counted
 from gdbheap.errors import MemoryFault
 from gdbheap.lazy import np
 from gdbheap.malloc.heap_view import Bin
@@ -85,7 +86,7 @@ def _check_count(heap: CheckedHeap, each: Bin, full: int | None) -> Iterator[Fin
     wrong = held + length != full if name == "num_slots" else held != length
     if wrong and (name != "num_slots" or full is None or held <= full):
         if name == "num_slots" and full is not None:
-            expected = f"{full - length} ({full} less the {length} chunks of the list)"
+            expected = f"{full - length} ({full} less the {counted(length, 'chunk')} of the list)"
         call = (
             "a malloc of this size: it takes from a list that has less, or leaves chunks in one that it believes empty"
         )
@@ -99,7 +100,7 @@ def _check_count(heap: CheckedHeap, each: Bin, full: int | None) -> Iterator[Fin
             call,
             None,
             each.thread,
-            why=f"{describe(each)} holds {length} chunks",
+            why=f"{describe(each)} holds {counted(length, 'chunk')}",
         )
     elif full is not None and length > full:
         message = heap.texts.choose("free(): too many chunks detected in tcache", otherwise="tcache list is too long")

@@ -10,6 +10,7 @@ from gdbheap.analysis.corruption.check_links import check_links
 from gdbheap.analysis.corruption.checked_heap import CheckedHeap
 from gdbheap.analysis.corruption.finding import Finding, finding
 from gdbheap.analysis.corruption.free_check import what_free_says
+from gdbheap.counted import counted
 from gdbheap.errors import MemoryFault
 from gdbheap.malloc.arena import WRONG_ARENA
 from gdbheap.malloc.chunk_table import FLAG_MASK
@@ -153,9 +154,7 @@ def _ring(heap: CheckedHeap, fault: Fault) -> Finding:
     """An arena's next leads to none."""
     arena = next(each for each in heap.view.arenas if each.address == fault.address)
     call = "the next new thread, when it looks for an arena; malloc_trim, mallinfo and fork go round the ring too"
-    why = (
-        f"{fault.detail}; {len(heap.view.arenas)} arenas are known, by the links before it and by what the threads use"
-    )
+    why = f"{fault.detail}; {counted(len(heap.view.arenas), 'arena')} known, by the links before it and by what the threads use"
     return of_arena(heap, arena, fault.message, "next", "the next arena of the ring, or main_arena", call, why)
 
 

@@ -80,7 +80,7 @@ def _tallies(table: ChunkTable, places: object, parts: int) -> list[dict[State, 
 
 @dataclass(frozen=True)
 class SizeClass:
-    """The chunks of one size, mmapped ones included: how many are in use and free."""
+    """The chunks of one size, mmapped ones included: how many are in use (malloc's own among them) and free."""
 
     size: int
     in_use: int
@@ -98,7 +98,10 @@ class SizeClass:
 def size_classes(view: HeapView) -> Iterator[SizeClass]:
     """Yield every size that occurs among chunks in use and free, ascending."""
     table = view.table
-    masks = [table.state == State.IN_USE, np.isin(table.state, [int(state) for state in FREE_STATES])]
+    masks = [
+        np.isin(table.state, [int(state) for state in _LIVE_STATES]),
+        np.isin(table.state, [int(state) for state in FREE_STATES]),
+    ]
     sizes = np.unique(table.size[masks[0] | masks[1]])
     counts = [np.bincount(np.searchsorted(sizes, table.size[mask]), minlength=len(sizes)).tolist() for mask in masks]
     for size, in_use, free in zip(sizes.tolist(), *counts):
