@@ -99,6 +99,10 @@ def list_against_array(count: int) -> None:
         "list in order": (np.arange(count - 1), np.arange(1, count)),
         "list shuffled": (shuffled[:-1], shuffled[1:]),
         "ring shuffled": (shuffled, np.roll(shuffled, -1)),
+        "list shuffled, linked both ways": (
+            np.concatenate((shuffled[:-1], shuffled[1:])),
+            np.concatenate((shuffled[1:], shuffled[:-1])),
+        ),
     }
     for name, (source, target) in shapes.items():
         order = np.argsort(source, kind="stable")

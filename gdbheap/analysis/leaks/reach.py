@@ -14,6 +14,10 @@ if TYPE_CHECKING:
 UNSEEN = -1
 # A numpy step costs about what this many nodes cost in the plain loop.
 _WIDE = 256
+# After so many nodes one by one, a table with all that a node needs side by side is made for the rest: in a list that is scattered over
+# memory, each array that is looked into is a miss of the cache.
+_LONG = 1 << 14
+_NONE, _MORE = -1, -2
 # Cycles are first tried one by one, for this many; if each held fewer nodes than _LARGE, all are then tried at once.
 _TRIALS = 256
 _LARGE = 64
@@ -36,6 +40,17 @@ class Adjacency:
         """Make it of edges in any order."""
         order = np.argsort(source, kind="stable")
         return cls(count, source[order], target[order])
+
+    def rows(self, owner: NDArray[np.int32]) -> NDArray[np.int32]:
+        """Return a row for each node: its first two targets (_NONE for none; the second _MORE where there are more), its owner, nothing."""
+        rows = np.full((self.count, 4), _NONE, np.int32)
+        degree = np.diff(self.begin)
+        for column in range(2):
+            has = np.flatnonzero(degree > column)
+            rows[has, column] = self.target[self.begin[has] + column]
+        rows[degree > 2, 1] = _MORE
+        rows[:, 2] = owner
+        return rows
 
 
 def spread(graph: Adjacency, front: Indices, owner: NDArray[np.int32]) -> None:
@@ -70,6 +85,7 @@ def _narrow(graph: Adjacency, front: Indices, owners: NDArray[np.int32]) -> NDAr
     """Go on node by node until all is reached or the front is wide again; return that front."""
     begin, targets, owner = graph.begin.data, graph.target.data, owners.data
     queue: list[int] = front.tolist()
+    walked = 0
     # The list grows while it is gone through.
     for done, node in enumerate(queue, 1):
         at, end, mine = begin[node], begin[node + 1], owner[node]
@@ -80,6 +96,9 @@ def _narrow(graph: Adjacency, front: Indices, owners: NDArray[np.int32]) -> NDAr
                 break
             owner[only] = mine
             at, end = begin[only], begin[only + 1]
+            walked += 1
+            if walked > _LONG:
+                return _narrow_and_long(graph, [only, *queue[done:]], owners)
         for place in range(at, end):
             target = targets[place]
             if owner[target] == UNSEEN:
@@ -87,7 +106,47 @@ def _narrow(graph: Adjacency, front: Indices, owners: NDArray[np.int32]) -> NDAr
                 queue.append(target)
         if len(queue) - done > 2 * _WIDE:
             return np.array(queue[done:], np.int32)
+        if done > _LONG:
+            return _narrow_and_long(graph, queue[done:], owners)
     return np.empty(0, np.int32)
+
+
+def _narrow_and_long(graph: Adjacency, queue: list[int], owners: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Do as _narrow(), with a table that holds what is known of a node in one place."""
+    table = graph.rows(owners)
+    row = table.reshape(-1).data
+    begin, targets = graph.begin.data, graph.target.data
+    wide = np.empty(0, np.int32)
+    for done, node in enumerate(queue, 1):
+        at = 4 * node
+        mine = row[at + 2]
+        # From node to node; where two are new, the second waits in the queue.
+        while True:
+            first, second = row[at], row[at + 1]
+            if second == _MORE:
+                for place in range(begin[at >> 2], begin[(at >> 2) + 1]):
+                    target = targets[place]
+                    if row[4 * target + 2] == UNSEEN:
+                        row[4 * target + 2] = mine
+                        queue.append(target)
+                break
+            at = -1
+            if first != _NONE and row[4 * first + 2] == UNSEEN:
+                at = 4 * first
+                row[at + 2] = mine
+            if second != _NONE and row[4 * second + 2] == UNSEEN:
+                row[4 * second + 2] = mine
+                if at < 0:
+                    at = 4 * second
+                else:
+                    queue.append(second)
+            if at < 0:
+                break
+        if len(queue) - done > 2 * _WIDE:
+            wide = np.array(queue[done:], np.int32)
+            break
+    owners[:] = table[:, 2]
+    return wide
 
 
 def find_heads(graph: Adjacency, source: Indices, target: Indices, owner: NDArray[np.int32]) -> None:

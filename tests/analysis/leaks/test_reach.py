@@ -51,12 +51,14 @@ TURNS = {
     "wide": (0, 256, 64, 64),
     "at once": (0, 1, 1 << 30, 1),
     "one by one": (2, 2, 0, 1),
+    "one by one in a table": (256, 256, 64, 64, 0),
+    "wide out of a table": (2, 256, 64, 64, 1),
 }
 
 
 @pytest.fixture(params=TURNS.values(), ids=TURNS)
 def turns(request, monkeypatch):
-    for name, value in zip(("_WIDE", "_TRIALS", "_LARGE", "_BATCH"), request.param):
+    for name, value in zip(("_WIDE", "_TRIALS", "_LARGE", "_BATCH", "_LONG"), request.param):
         monkeypatch.setattr(reach, name, value)
 
 
