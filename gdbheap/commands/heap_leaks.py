@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.analysis.leaks.graph import HEAD
@@ -10,6 +10,7 @@ from gdbheap.analysis.leaks.heuristics import HEURISTICS
 from gdbheap.analysis.leaks.leaks import Verdict
 from gdbheap.commands.command import Argument, Command, Target
 from gdbheap.commands.heap_owners import HOLDER_COLUMNS, holder_rows
+from gdbheap.counted import counted
 from gdbheap.errors import UsageError
 from gdbheap.lazy import np
 from gdbheap.report.printable import human_size
@@ -40,14 +41,27 @@ _NAMES["all"] = tuple(Verdict)
 _DEFAULT = (Verdict.DEFINITELY_LOST, Verdict.POSSIBLY_LOST)
 
 
+# What else is to be known of a verdict's blocks, by the name of its tally.
+_OF_WHICH = {
+    Verdict.POSSIBLY_LOST: (("encoded", "by words that look like encoded pointers alone"),),
+    Verdict.STILL_REACHABLE: (
+        ("doubtful", "doubtful, by memory that the program may never have written: --doubtful shows them"),
+        ("from_stacks_alone", "from stacks and registers alone, where an old value looks like one in use"),
+    ),
+}
+
+
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Group the blocks that pass the filters; with --why, tell why one has its verdict."""
-    from gdbheap.analysis.leaks.groups import doubtful_tally, group_leaks, tallies
+    from gdbheap.analysis.leaks.groups import group_leaks, tallies, tally_of
     from gdbheap.analysis.leaks.leaks import find_leaks
 
     view = target.heap()
     held = held_blocks(target)
-    leaks = find_leaks(target.process, view, held, _heuristics(arguments))
+    heuristics = _heuristics(arguments)
+    leaks: Leaks = target.keep(
+        f"leaks {heuristics}", lambda progress: find_leaks(target.process, view, held, heuristics, progress)
+    )
     if arguments["why"] is not None:
         return _why(target, leaks, arguments["why"])
     groups = group_leaks(
@@ -59,12 +73,12 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     )
     if arguments["what"]:
         groups = [group for group in groups if arguments["what"].lower() in group.what.lower()]
-    counted, doubtful = tallies(leaks), doubtful_tally(leaks)
+    tally = {verdict.label: each for verdict, each in tallies(leaks).items()}
+    tally["doubtful"] = tally_of(leaks, leaks.by_remains)
+    tally["from_stacks_alone"] = tally_of(leaks, leaks.by_stacks)
+    tally["encoded"] = tally_of(leaks, leaks.by_encoding)
     totals = {}
-    for label, (count, size) in [
-        *((verdict.label, tally) for verdict, tally in counted.items()),
-        ("doubtful", doubtful),
-    ]:
+    for label, (count, size) in tally.items():
         totals[f"{label}_blocks"] = count
         totals[f"{label}_bytes"] = size
     return Report(
@@ -72,10 +86,10 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         columns=_COLUMNS,
         rows=[_row(group) for group in groups],
         people=_people(target, groups, arguments),
-        after=tuple(_summary(counted, doubtful)),
+        after=tuple(_summary(tally)),
         totals=totals,
         totals_shown=False,
-        notes=(*view.notes, *notes_on(target, held)),
+        notes=(*view.notes, *notes_on(target, held), *_notes_on_keys(leaks)),
         faults=view.faults,
     )
 
@@ -94,7 +108,7 @@ def notes_on(target: Target, held: Held) -> tuple[str, ...]:
     notes = []
     if held.blind:
         notes.append(
-            f"{held.graph.unread + held.unread:,} bytes of the core's memory are missing: who is held from there is not known, so no block "
+            f"{counted(held.graph.unread + held.unread, 'byte')} of the core's memory are missing: who is held from there is not known, so no block "
             "is called lost (undecided)"
         )
     if not target.heap().complete:
@@ -165,22 +179,30 @@ def _people(target: Target, groups: list[LeakGroup], arguments: Mapping[str, Any
         if len(shown) < len(here):
             rest = here[len(shown) :]
             size = human_size(sum(group.bytes + group.hanging_bytes for group in rest))
-            lines.append(Line.plain(f"… {len(rest):,} more groups of {size}: --count 0 shows all", "dim"))
+            lines.append(Line.plain(f"… {counted(len(rest), 'more group')} of {size}: --count 0 shows all", "dim"))
     return lines
 
 
-def _summary(counted: Mapping[Verdict, tuple[int, int]], doubtful: tuple[int, int]) -> list[Line]:
-    """Return a line for each verdict, as Valgrind's summary has them, and how much of it is in doubt."""
-    lines = []
+def _summary(tally: Mapping[str, tuple[int, int]]) -> Iterator[Line]:
+    """Yield a line for each verdict, as Valgrind's summary has them, and how much of it is in doubt, and why."""
     for verdict in Verdict:
-        count, size = counted[verdict]
+        count, size = tally[verdict.label]
         if count or verdict is not Verdict.UNDECIDED:
-            text = f"{verdict.label.replace('_', ' '):>16}: {count:,} blocks, {human_size(size)}"
-            lines.append(Line.plain(text, "total" if count and verdict < Verdict.STILL_REACHABLE else ""))
-    if doubtful[0]:
-        text = f"of which doubtful: {doubtful[0]:,} blocks, {human_size(doubtful[1])}: --doubtful shows them"
-        lines.append(Line.plain(f"{'':18}{text}", "dim"))
-    return lines
+            text = f"{verdict.label.replace('_', ' '):>16}: {counted(count, 'block')}, {human_size(size)}"
+            yield Line.plain(text, "total" if count and verdict < Verdict.STILL_REACHABLE else "")
+        for label, why in _OF_WHICH.get(verdict, ()):
+            count, size = tally[label]
+            if count:
+                yield Line.plain(f"{'':18}of which {counted(count, 'block')}, {human_size(size)} {why}", "dim")
+
+
+def _notes_on_keys(leaks: Leaks) -> Iterator[str]:
+    for each in leaks.encoded:
+        blocks = counted(len(np.unique(each.target)), "lost block")
+        yield (
+            f"{counted(len(each.place), 'word')} (the first at {int(each.place[0]):#x}) XORed with {each.key:#x} give the starts of {blocks}: "
+            "they look like encoded pointers, so those and what hangs on them are called possibly lost"
+        )
 
 
 def _why(target: Target, leaks: Leaks, address: int) -> Report:
@@ -210,8 +232,9 @@ COMMAND = Command(
         "other lost block leads to (of a cycle: the first), and indirectly lost those that hang on them.\n"
         "Blocks that begin alike are one row: those of one C++ class (by its vtable) or that hold text, whatever their sizes, and those of "
         "one size whose first two words have the same shape. hanging is what is lost with them. bytes are the chunks', headers included. "
-        "Pointers that are encoded, or not aligned, cannot be seen; old values in memory that is in use but not initialised count as "
-        "pointers. Doubtful are blocks that are still reachable only by words of blocks that begin with what malloc's free lists left there: "
+        "Pointers that are not aligned cannot be seen, and encoded ones only where many words XORed with one key are the starts of blocks that "
+        "look lost: those are then possibly lost. Old values in memory that is in use but not initialised count as pointers: on stacks "
+        "nothing tells them apart (the summary says what stacks alone hold). Doubtful are blocks that are still reachable only by words of blocks that begin with what malloc's free lists left there: "
         "the program may never have written them."
     ),
     run=run,
@@ -234,7 +257,7 @@ COMMAND = Command(
         Argument(
             "--heuristics",
             "choice",
-            "Interior pointers that count as pointers to the start (default: all).",
+            "Interior pointers that count as pointers to the start, and encoded, for words that look like encoded pointers (default: all).",
             choices=(*HEURISTICS, "all", "none"),
         ),
         Argument("--why", "expression", "Tell why the block that holds this address has its verdict."),

@@ -41,8 +41,6 @@ def print_table(count: int, scores: dict[str, Score]) -> None:
         print(f"{name:23}" + "".join(f"{each.precision(called):26.4f}" for each in scores.values()))
     for name, called in (("recall", CALLED_LOST), ("with doubts", WITH_DOUBTS)):
         print(f"{name:23}" + "".join(f"{each.recall(*LOST, called=called):26.4f}" for each in scores.values()))
-    same = scores["gdbheap"].wrong == scores["Valgrind"].wrong
-    print(f"wrongly called lost by gdbheap and Valgrind: {'the same blocks' if same else 'NOT the same blocks'}")
 
 
 def cell(tool: Score, kind: str) -> str:

@@ -40,10 +40,9 @@ class Score:
         """Return how many blocks of these kinds have one of the verdicts `called`."""
         return sum(self.verdicts.get(kind, {}).get(name, 0) for kind in kinds for name in called)
 
-    def precision(self, called: Collection[str] = CALLED_LOST, without: Collection[str] = ()) -> float:
-        """Of the blocks `called` so, those of the kinds `without` left out, the part that is lost."""
-        counted = set(KINDS) - set(without)
-        return self.lost(LOST & counted, called) / max(self.lost(counted, called), 1)
+    def precision(self, called: Collection[str] = CALLED_LOST) -> float:
+        """Of the blocks `called` so, the part that is lost."""
+        return self.lost(LOST, called) / max(self.lost(KINDS, called), 1)
 
     def recall(self, *kinds: str, called: Collection[str] = CALLED_LOST) -> float:
         """Of the blocks of these kinds, the part that is `called` so."""

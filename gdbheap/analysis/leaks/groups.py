@@ -15,9 +15,15 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-# Why a block that is not lost may be all the same; published names. Its pointers: only to the inside, taken by a heuristic, or in memory that
-# the program may never have written.
-NO_DOUBT, INTERIOR, HEURISTIC, REMAINS = DOUBTS = ("", "interior_pointer", "heuristic", "unwritten_memory")
+# Why a block that is not lost may be all the same; published names. Its pointers: only to the inside, taken by a heuristic, in memory that
+# the program may never have written, or pointers only if they are decoded.
+NO_DOUBT, INTERIOR, HEURISTIC, REMAINS, ENCODED = DOUBTS = (
+    "",
+    "interior_pointer",
+    "heuristic",
+    "unwritten_memory",
+    "encoded_pointer",
+)
 
 
 @dataclass(frozen=True)
@@ -50,9 +56,9 @@ def tallies(leaks: Leaks) -> dict[Verdict, tuple[int, int]]:
     return {verdict: (int(mask.sum()), int(size[mask].sum())) for verdict, mask in masks.items()}
 
 
-def doubtful_tally(leaks: Leaks) -> tuple[int, int]:
-    """Return (blocks, bytes of their chunks) of those that are still reachable by REMAINS alone."""
-    return int(leaks.by_remains.sum()), int(leaks.held.blocks.size[leaks.by_remains].sum())
+def tally_of(leaks: Leaks, chosen: NDArray[np.bool_]) -> tuple[int, int]:
+    """Return (blocks, bytes of their chunks) of the chosen ones."""
+    return int(chosen.sum()), int(leaks.held.blocks.size[chosen].sum())
 
 
 def doubts(leaks: Leaks) -> NDArray[np.uint8]:
@@ -61,6 +67,7 @@ def doubts(leaks: Leaks) -> NDArray[np.uint8]:
     found[leaks.by_heuristic] = DOUBTS.index(HEURISTIC)
     found[leaks.by_remains] = DOUBTS.index(REMAINS)
     found[leaks.verdict == Verdict.POSSIBLY_LOST] = DOUBTS.index(INTERIOR)
+    found[leaks.by_encoding] = DOUBTS.index(ENCODED)
     return found
 
 

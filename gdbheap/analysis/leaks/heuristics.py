@@ -21,7 +21,9 @@ STDSTRING = "stdstring"
 LENGTH64 = "length64"
 NEWARRAY = "newarray"
 MULTIPLE_INHERITANCE = "multipleinheritance"
-HEURISTICS = (STDSTRING, LENGTH64, NEWARRAY, MULTIPLE_INHERITANCE)
+# Not one of memcheck's, and not about interior pointers: encoded.py.
+ENCODED_POINTERS = "encoded"
+HEURISTICS = (STDSTRING, LENGTH64, NEWARRAY, MULTIPLE_INHERITANCE, ENCODED_POINTERS)
 
 _PAGE = 4096
 # How far into a vtable a function is looked for among zeros (memcheck looks at 20 entries as well).

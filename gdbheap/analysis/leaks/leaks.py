@@ -8,11 +8,12 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.leaks.blocks import Blocks, live_blocks
+from gdbheap.analysis.leaks.encoded import Encoded, find_encoded
 from gdbheap.analysis.leaks.graph import Graph, Pointers, Progress, read_graph, read_pointers
-from gdbheap.analysis.leaks.heuristics import HEURISTICS, InteriorPointers, accept
+from gdbheap.analysis.leaks.heuristics import ENCODED_POINTERS, HEURISTICS, InteriorPointers, accept
 from gdbheap.analysis.leaks.reach import UNSEEN, Adjacency, find_heads, spread
 from gdbheap.analysis.leaks.remains import held_by_remains, unwritten
-from gdbheap.analysis.leaks.roots import Roots, find_roots
+from gdbheap.analysis.leaks.roots import STACK, Roots, find_roots
 from gdbheap.lazy import np
 from gdbheap.malloc.heap_view import HeapView
 from gdbheap.process.process import Process
@@ -65,7 +66,9 @@ class Leaks:
     """A verdict for each block. `head` is, for a lost block, the definitely lost block that it hangs on (itself, if it is one), else -1.
 
     `by_heuristic` marks the blocks that are still reachable only because a heuristic took an interior pointer for one to the start,
-    `by_remains` those that are only because of words in blocks that the program may never have written (remains.py).
+    `by_remains` those that are only because of words in blocks that the program may never have written (remains.py), `by_stacks` those to
+    which pointers to starts lead from registers and stacks (where thread-local storage lies too) alone. `by_encoding` marks the possibly
+    lost ones that only words lead to which are pointers if they are decoded; `encoded` are those words (encoded.py).
     """
 
     held: Held
@@ -73,6 +76,9 @@ class Leaks:
     head: NDArray[np.int32]
     by_heuristic: NDArray[np.bool_]
     by_remains: NDArray[np.bool_]
+    by_stacks: NDArray[np.bool_]
+    by_encoding: NDArray[np.bool_]
+    encoded: tuple[Encoded, ...] = ()
 
 
 def read_held(process: Process, view: HeapView, progress: Progress | None = None) -> Held:
@@ -92,21 +98,35 @@ def read_held(process: Process, view: HeapView, progress: Progress | None = None
     return Held(blocks, graph, roots, from_roots, tuple(registers), unread, blind)
 
 
-def find_leaks(process: Process, view: HeapView, held: Held, heuristics: Sequence[str] = HEURISTICS) -> Leaks:
+def find_leaks(
+    process: Process,
+    view: HeapView,
+    held: Held,
+    heuristics: Sequence[str] = HEURISTICS,
+    progress: Progress | None = None,
+) -> Leaks:
     """Return every block's verdict."""
 
     def accepted(pointers: InteriorPointers) -> NDArray[np.bool_]:
         return accept(process, view.layout, held.blocks, held.graph.head, pointers, heuristics)
 
-    return judge(held, accepted, unwritten(view, held.blocks, held.graph.head))
+    untouched = unwritten(view, held.blocks, held.graph.head)
+    leaks = judge(held, accepted, untouched)
+    if ENCODED_POINTERS not in heuristics or held.blind:
+        return leaks
+    spans = touched_spans(process, ((each.start, each.end) for each in held.roots.ranges))
+    lost = leaks.verdict <= Verdict.INDIRECTLY_LOST
+    encoded = find_encoded(process.memory, process.address_space, held.blocks, lost, view.layout.word, spans, progress)
+    return judge(held, accepted, untouched, tuple(encoded)) if encoded else leaks
 
 
-def judge(held: Held, accepted: Accept, untouched: NDArray[np.bool_]) -> Leaks:
+def judge(held: Held, accepted: Accept, untouched: NDArray[np.bool_], encoded: tuple[Encoded, ...] = ()) -> Leaks:
     """Return every block's verdict; `accepted` says which interior pointers are as good as one to the start, `untouched` which blocks begin
     with what malloc left there.
 
     A block is still reachable if a chain of pointers to starts leads to it from a root, possibly lost if only a chain with an interior
-    pointer in it does. Of the others, those that no other lost block leads to are definitely lost, and the rest hangs on them.
+    pointer, or an encoded one, in it does. Of the others, those that no other lost block leads to are definitely lost, and the rest hangs
+    on them.
     """
     count = len(held.blocks)
     graph = held.graph
@@ -116,6 +136,9 @@ def judge(held: Held, accepted: Accept, untouched: NDArray[np.bool_]) -> Leaks:
     )
     owner = np.full(count, UNSEEN, np.int32)
     starts = Adjacency(count, *_edges(graph, graph.offset == 0))
+    lasting = (offset == 0) & ~_on_stacks(held)
+    _reach(starts, target[lasting], owner)
+    anchored = owner != UNSEEN
     _reach(starts, target[offset == 0], owner)
     direct = owner != UNSEEN
     _reach_by_heuristic(held, target, offset, owner, accepted)
@@ -125,6 +148,9 @@ def judge(held: Held, accepted: Accept, untouched: NDArray[np.bool_]) -> Leaks:
     everything = Adjacency(count, graph.source, graph.target)
     beyond = graph.target[reachable[graph.source] & ~reachable[graph.target]]
     _reach(everything, np.concatenate((target, beyond)), owner)
+    plain = owner != UNSEEN
+    for each in encoded:
+        _reach(everything, each.target, owner)
     lost = owner == UNSEEN
     owner[~lost] = count
     among = lost[graph.source] & lost[graph.target]
@@ -136,7 +162,20 @@ def judge(held: Held, accepted: Accept, untouched: NDArray[np.bool_]) -> Leaks:
     verdict[~lost] = Verdict.POSSIBLY_LOST
     verdict[reachable] = Verdict.STILL_REACHABLE
     owner[~lost] = -1
-    return Leaks(held, verdict, owner, reachable & ~direct, by_remains)
+    return Leaks(held, verdict, owner, reachable & ~direct, by_remains, direct & ~anchored, ~lost & ~plain, encoded)
+
+
+def _on_stacks(held: Held) -> NDArray[np.bool_]:
+    """Return which of the pointers from roots, and after them those of registers, lie on stacks or in registers."""
+    count = len(held.from_roots)
+    found = np.ones(count + len(held.registers), np.bool_)
+    ranges = held.roots.ranges
+    if ranges:
+        is_stack = np.array([each.kind == STACK for each in ranges], np.bool_)
+        begin = np.array([each.start for each in ranges], np.uint64)
+        index = np.searchsorted(begin, held.from_roots.place, side="right") - 1
+        found[:count] = is_stack[index]
+    return found
 
 
 def _edges(graph: Graph, chosen: NDArray[np.bool_]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

@@ -93,6 +93,8 @@ def explain_verdict(process: Process, view: HeapView, leaks: Leaks, block: int) 
     elif verdict is Verdict.INDIRECTLY_LOST:
         head = int(held.blocks.start[int(leaks.head[block])])
         lines.append(f"because only lost blocks point to it; it hangs on the definitely lost one at {head:#x}")
+    elif leaks.by_encoding[block]:
+        lines.append(_why_encoded(leaks, block))
     elif verdict is Verdict.POSSIBLY_LOST:
         lines.append(
             "because every way to it from a root goes over a pointer to the inside of a block, which may be there by chance"
@@ -110,10 +112,21 @@ def explain_verdict(process: Process, view: HeapView, leaks: Leaks, block: int) 
         )
     else:
         lines.append("because pointers to starts of blocks lead to it from a root")
-    held_still = verdict in (Verdict.STILL_REACHABLE, Verdict.POSSIBLY_LOST)
+    held_still = verdict in (Verdict.STILL_REACHABLE, Verdict.POSSIBLY_LOST) and not leaks.by_encoding[block]
     if held_still and len(others) == 1 and not leaks.by_remains[block]:
         lines.append(_doubt(others[0]))
     return Explanation(tuple(lines), holders)
+
+
+def _why_encoded(leaks: Leaks, block: int) -> str:
+    for each in leaks.encoded:
+        rows = np.flatnonzero(each.target == block)
+        if len(rows):
+            return (
+                f"because only a word that looks like an encoded pointer leads to it: the one at {int(each.place[rows[0]]):#x}, XORed with "
+                f"{each.key:#x}, one of {len(each.place):,} such words"
+            )
+    return "because it hangs on blocks that only words lead to which look like encoded pointers"
 
 
 def _doubt(holder: Holder) -> str:

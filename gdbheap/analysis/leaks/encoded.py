@@ -1,0 +1,223 @@
+"""Encoded pointers: words that become the starts of blocks when all are XORed with one key (tags in the upper bits, ~pointer, obfuscation).
+
+No scan for pointers sees them, Valgrind's neither, so what they alone hold looks lost. One such word proves nothing; but many words whose
+upper bits are alike, and that one key turns into the starts of just those blocks that look lost, are no chance. How much of a chance it
+would be is reckoned, so that rows of regular numbers against rows of regular blocks are not taken for pointers. Where the same key also
+gives blocks that are held otherwise, somebody keeps a ledger of blocks in hiding (a leak checker's own), which holds none of them.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gdbheap.analysis.leaks.blocks import Blocks
+from gdbheap.analysis.leaks.graph import PointerFilter, Progress
+from gdbheap.lazy import np
+from gdbheap.process.address_space import AddressSpace
+from gdbheap.process.memory import Memory, readable_pieces
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Words = NDArray[np.uint64]
+    Mask = NDArray[np.bool_]
+
+# The fewest lost blocks that can tell of a key.
+FEWEST = 8
+_PIECE = 1 << 20
+# So much is looked at to find keys (of the roots, and again of the blocks); what a key then decodes is looked for everywhere.
+_SAMPLE = 32 << 20
+_MOST_HIDDEN = 1 << 20
+# Words with the same upper bits are tried together: the largest such groups, and some words of each.
+_MOST_GROUPS = 4
+_MOST_WORDS = 1024
+_SEEDS = 3
+# As many (seed, block) pairs are tried for a group at most.
+_MOST_TRIALS = 1 << 20
+# The keys of one seed are held against further words: after so many, only those with so many hits are kept.
+_ROUNDS = ((2, 1), (2, 3), (4, 6))
+# Bits of evidence against chance, beyond those for the number of keys that were tried.
+_EVIDENCE = 40.0
+_PURE = 0.9
+# Of the words that a key turns into starts of blocks, so many may lead to blocks that are not lost.
+_LEDGER = 0.02
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """Words that lead to lost blocks once they are XORed with `key`: where each lies (`place`) and the index of its block (`target`)."""
+
+    key: int
+    place: Words
+    target: NDArray[np.int32]
+
+
+def find_encoded(
+    memory: Memory,
+    space: AddressSpace,
+    blocks: Blocks,
+    lost: Mask,
+    word: int,
+    roots: Iterable[tuple[int, int]],
+    progress: Progress | None = None,
+) -> list[Encoded]:
+    """Return the encoded pointers to `lost` blocks in the `roots` and in the blocks that are not lost, for each key that was found."""
+    if np.count_nonzero(lost) < FEWEST:
+        return []
+    spans = list(roots)
+    within = blocks.ranges()
+    kind = np.dtype(np.uint64 if word == 8 else np.uint32)
+    samples = [
+        *_hidden_words(memory, space, _some(spans), kind),
+        *_hidden_words(memory, space, _some(within), kind),
+    ]
+    hidden = np.concatenate([np.empty(0, np.uint64), *samples])
+    keys = _find_keys(hidden, blocks.start[lost], blocks.start[~lost], _upper_bits(word))
+    finder = PointerFilter(blocks, word)
+    found = [_decode(memory, finder, blocks, lost, key, (spans, within), progress) for key in keys]
+    return [each for each in found if len(each.target)]
+
+
+def _upper_bits(word: int) -> int:
+    """Return the shift that leaves the bits which all blocks of one heap share."""
+    return 40 if word == 8 else 24
+
+
+def _some(spans: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Yield the spans, or pieces of them at even distances where they are more than _SAMPLE."""
+    step = max(math.ceil(sum(end - start for start, end in spans) / _SAMPLE), 1)
+    at = 0
+    for start, end in spans:
+        for low in range(start, end, _PIECE):
+            if at % step == 0:
+                yield low, min(low + _PIECE, end)
+            at += 1
+
+
+def _hidden_words(
+    memory: Memory, space: AddressSpace, spans: Iterable[tuple[int, int]], kind: np.dtype[np.uint64]
+) -> Iterator[Words]:
+    """Yield the words that are no address of the process, and no small number either."""
+    start = np.array([vma.start for vma in space], np.uint64)
+    end = np.array([vma.end for vma in space], np.uint64)
+    shift = kind.type(_upper_bits(kind.itemsize))
+    size = kind.itemsize
+    room = _MOST_HIDDEN
+    for low, high in spans:
+        for _, data in readable_pieces(memory, -(-low // size) * size, high, _PIECE):
+            words = np.frombuffer(data, kind, len(data) // size)
+            words = words[words >> shift != 0].astype(np.uint64)
+            vma = np.searchsorted(start, words, side="right") - 1
+            hidden = words[(vma < 0) | (words >= end[vma])][:room]
+            room -= len(hidden)
+            yield hidden
+        if not room:
+            return
+
+
+def _find_keys(hidden: Words, starts: Words, others: Words, shift: int) -> list[int]:
+    """Return the keys that turn hidden words into `starts` (ascending) too often for a chance, and hardly ever into `others`."""
+    values = np.unique(hidden)
+    _, first, count = np.unique(values >> np.uint64(shift), return_index=True, return_counts=True)
+    keys: list[int] = []
+    tried = 0
+    for group in np.argsort(-count, kind="stable").tolist():
+        if count[group] < FEWEST or tried == _MOST_GROUPS:
+            break
+        words = values[first[group] : first[group] + count[group]]
+        # Blocks are aligned: their encoded pointers differ in no low bit.
+        low = np.bincount((words & np.uint64(7)).astype(np.intp))
+        if low.max() < _PURE * len(words):
+            continue
+        tried += 1
+        words = words[:: math.ceil(len(words) / _MOST_WORDS)]
+        key = _key_of_group(words, starts)
+        decoded = words ^ np.uint64(key)
+        if key and key not in keys and _among(decoded, others).sum() <= _LEDGER * _among(decoded, starts).sum():
+            keys.append(key)
+    return keys
+
+
+def _key_of_group(words: Words, starts: Words) -> int:
+    """Return the key of these words; 0 where they have none."""
+    # Shuffled, always alike, so that the words tried together are not neighbours.
+    words = np.random.default_rng(1).permutation(words)
+    targets = starts[:: math.ceil(len(starts) * _SEEDS / _MOST_TRIALS)]
+    for seed in range(min(_SEEDS, len(words))):
+        keys = targets ^ words[seed]
+        hits = np.zeros(len(keys), np.intp)
+        at = _SEEDS
+        for more, least in _ROUNDS:
+            for each in words[at : at + more]:
+                hits += _among(keys ^ each, starts)
+            at += more
+            kept = hits >= min(least, max(len(words) - _SEEDS, 1))
+            keys, hits = keys[kept], hits[kept]
+        if len(keys):
+            best = int(keys[np.argmax(hits)])
+            if best and _evidence(words ^ np.uint64(best), starts) > _EVIDENCE + math.log2(len(targets) + 1):
+                return best
+    return 0
+
+
+def _among(words: Words, starts: Words) -> Mask:
+    """Return which words are among the starts, which ascend."""
+    if not len(starts):
+        return np.zeros(len(words), np.bool_)
+    place = np.minimum(np.searchsorted(starts, words), len(starts) - 1)
+    found: Mask = starts[place] == words
+    return found
+
+
+def _evidence(decoded: Words, starts: Words) -> float:
+    """Return in bits how much likelier these words are as pointers than as numbers that lie where the blocks lie.
+
+    A number meets a start as often as starts are dense among the places where blocks could be: multiples of what divides all their distances.
+    """
+    hit = _among(decoded, starts)
+    hits, misses = int(hit.sum()), int((~hit).sum())
+    if hits < FEWEST:
+        return 0.0
+    low, high = (int(np.searchsorted(starts, each)) for each in (decoded[hit].min(), decoded[hit].max()))
+    near = starts[low : high + 1]
+    step = int(np.gcd.reduce(np.diff(near)))
+    density = len(near) / (int(near[-1] - near[0]) // step + 1)
+    if density >= _PURE:
+        return 0.0
+    return hits * math.log2(_PURE / density) + misses * math.log2((1 - _PURE) / (1 - density))
+
+
+def _decode(
+    memory: Memory,
+    finder: PointerFilter,
+    blocks: Blocks,
+    lost: Mask,
+    key: int,
+    spans: tuple[list[tuple[int, int]], list[tuple[int, int]]],
+    progress: Progress | None,
+) -> Encoded:
+    """Return all that the key turns into pointers to the starts of lost blocks; `spans` are those of the roots, and of the blocks."""
+    places: list[Words] = [np.empty(0, np.uint64)]
+    targets: list[NDArray[np.intp]] = [np.empty(0, np.intp)]
+    size, mask = finder.word, finder.type.type(key)
+    roots, within = spans
+    for start, end, of_blocks in [*((*each, False) for each in roots), *((*each, True) for each in within)]:
+        for address, data in readable_pieces(memory, -(-start // size) * size, end, _PIECE):
+            words = np.frombuffer(data, finder.type, len(data) // size) ^ mask
+            position, target, offset = finder.find(words)
+            good = (offset == 0) & lost[target]
+            place = np.uint64(address) + position[good].astype(np.uint64) * np.uint64(size)
+            target = target[good]
+            if of_blocks:
+                # What lies in free chunks, and in blocks that are lost, holds nothing.
+                source = np.maximum(np.searchsorted(blocks.start, place, side="right") - 1, 0)
+                held = (place >= blocks.start[source]) & (place < blocks.end[source]) & ~lost[source]
+                place, target = place[held], target[held]
+            places.append(place)
+            targets.append(target)
+            if progress:
+                progress(address)
+    return Encoded(key, np.concatenate(places), np.concatenate(targets).astype(np.int32))

@@ -1,0 +1,113 @@
+"""Encoded pointers among other words: keys are found where blocks are held by them, and never where numbers are only regular."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+
+from gdbheap.analysis.leaks.blocks import Blocks
+from gdbheap.analysis.leaks.encoded import Encoded, find_encoded
+from gdbheap.process.address_space import VMA, AddressSpace
+from gdbheap.process.memory import ImageMemory
+
+HEAP, TABLE = 0x5555_5556_2000, 0x7FFF_F000_0000
+KEYS = {
+    "obfuscated": 0x5A5A_5A5A_5A5A_5A5A,
+    "complement": (1 << 64) - 1,
+    "tag in the upper bits": 0xFFFA << 48,
+    "lower half only": 0x5A5A_5A5A,
+}
+
+
+def irregular_blocks(count: int, seed: int = 1) -> list[tuple[int, int]]:
+    """Return (start, size) of blocks of mixed sizes, one behind the other."""
+    made, at, random_ = [], HEAP + 16, random.Random(seed)
+    for _ in range(count):
+        size = random_.randrange(32, 512, 16)
+        made.append((at, size))
+        at += size
+    return made
+
+
+def found(
+    blocks: list[tuple[int, int]], words: list[int], in_blocks: dict[int, int] | None = None, lost=None
+) -> list[Encoded]:
+    """Return what is found where `words` are a root and the blocks (all of them lost, unless told) hold zeros but for {address: word}."""
+    start = np.array([each for each, _ in blocks], np.uint64)
+    size = np.array([each for _, each in blocks], np.uint64)
+    heap = bytearray(int(start[-1] + size[-1]) - HEAP)
+    for address, word in (in_blocks or {}).items():
+        heap[address - HEAP : address - HEAP + 8] = word.to_bytes(8, "little")
+    table = b"".join(word.to_bytes(8, "little") for word in words) or bytes(8)
+    memory = ImageMemory([(HEAP, bytes(heap)), (TABLE, table)])
+    space = AddressSpace(
+        [VMA(HEAP, HEAP + (len(heap) + 0xFFF & -0x1000), "rw-p"), VMA(TABLE, TABLE + 0x100_0000, "rw-p")]
+    )
+    columns = Blocks(start, start + size - np.uint64(8), size, np.arange(len(blocks)))
+    mask = np.ones(len(blocks), np.bool_) if lost is None else np.array(lost)
+    return find_encoded(memory, space, columns, mask, 8, [(TABLE, TABLE + len(table))])
+
+
+@pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
+def test_words_that_one_key_makes_pointers_to_lost_blocks_are_found(key):
+    blocks = irregular_blocks(400)
+    noise = random.Random(3)
+    words = [noise.getrandbits(64) for _ in range(1000)]
+    for start, _ in blocks[::10]:
+        words[noise.randrange(len(words))] = start ^ key
+    expected = {(TABLE + 8 * at, word ^ key) for at, word in enumerate(words) if word ^ key in dict(blocks)}
+    (encoded,) = found(blocks, words)
+    assert encoded.key == key
+    assert {
+        (place, blocks[target][0]) for place, target in zip(encoded.place.tolist(), encoded.target.tolist())
+    } == expected
+
+
+def test_in_blocks_they_count_unless_the_block_is_lost_itself():
+    blocks = irregular_blocks(400)
+    key = KEYS["obfuscated"]
+    held, holder = blocks[::10], [start for start, _ in blocks[1::10]]
+    words = {place: start ^ key for place, (start, _) in zip(holder, held)}
+    alive = set(holder[:30])
+    (encoded,) = found(blocks, [], words, lost=[start not in alive for start, _ in blocks])
+    assert set(encoded.place.tolist()) == alive
+
+
+def test_a_ledger_in_hiding_holds_nothing():
+    blocks = irregular_blocks(400)
+    words = [start ^ KEYS["complement"] for start, _ in blocks]
+    assert found(blocks, words, lost=[at % 10 != 0 for at in range(400)]) == []
+    assert len(found(blocks, words)) == 1
+
+
+REGULAR = [(HEAP + 16 + 32 * at, 32) for at in range(400)]
+NO_POINTERS = {
+    "numbers in steps of the blocks": (REGULAR, [0x12_3400_0000_0010 + 32 * at for at in range(400)]),
+    "every number in steps of the alignment": (
+        irregular_blocks(400),
+        [0x12_3400_0000_0000 + 16 * at for at in range(5000)],
+    ),
+    "doubles": (irregular_blocks(400), np.arange(1.0, 5000.0).view(np.uint64).tolist()),
+    "random": (irregular_blocks(4000), [random.Random(5).getrandbits(64) for _ in range(5000)]),
+    "random with one upper part": (
+        irregular_blocks(4000),
+        [0x1234_5600_0000_0000 | random.Random(at).getrandbits(40) & -16 for at in range(5000)],
+    ),
+    "text": (
+        irregular_blocks(400),
+        np.frombuffer(b"the quick brown fox jumps over the lazy dog, " * 800, np.uint64).tolist(),
+    ),
+    "too few": (irregular_blocks(400), [start ^ KEYS["obfuscated"] for start, _ in irregular_blocks(400)[:7]]),
+    "addresses of blocks elsewhere": (
+        irregular_blocks(400),
+        [start + 0x1111_0000_0000 for start, _ in irregular_blocks(400, seed=2)],
+    ),
+}
+
+
+@pytest.mark.parametrize("name", NO_POINTERS)
+def test_regular_numbers_beside_blocks_are_not_taken_for_pointers(name):
+    blocks, words = NO_POINTERS[name]
+    assert found(blocks, words) == []
