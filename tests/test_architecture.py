@@ -109,6 +109,16 @@ def test_imports_point_along_the_arrows(path):
     assert rooms_imported(path) - {room} <= ARROWS.get(room, BASE | {"packages"})
 
 
+def test_no_file_imports_itself_by_way_of_others():
+    files = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in SOURCES}
+    left = {name: imports_of(path) & set(files) for name, path in files.items()}
+    # Take away what imports nothing that is left, until nothing changes: a circle remains.
+    while ground := [name for name, imported in left.items() if not imported & set(left)]:
+        for name in ground:
+            del left[name]
+    assert left == {}
+
+
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))
 def test_the_heavy_libraries_and_gdb_have_one_door_each(path):
     place = path.relative_to(PACKAGE)

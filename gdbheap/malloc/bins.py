@@ -5,15 +5,18 @@ from __future__ import annotations
 from gdbheap.counted import counted
 from gdbheap.errors import MemoryFault
 from gdbheap.malloc.addresses import Addresses
+from gdbheap.malloc.free_lists import FreeLists
 from gdbheap.malloc.heap_view import Bin, Fault
 from gdbheap.malloc.layout import Layout
-from gdbheap.malloc.links import Links, demangle
+from gdbheap.malloc.links import demangle
 from gdbheap.malloc.sizes import NBINS, UNSORTED_BIN, bin_ranges, fastbin_size, min_large_size
 from gdbheap.process.cstruct import StructValue
 from gdbheap.process.memory import Words
 
 
-def read_fastbins(words: Words, layout: Layout, arena: StructValue, index: int, links: Links, most: int) -> list[Bin]:
+def read_fastbins(
+    words: Words, layout: Layout, arena: StructValue, index: int, lists: FreeLists, most: int
+) -> list[Bin]:
     """Return an arena's non-empty fastbins; heads and links point to chunks. No list may be longer than `most`."""
     if "fastbinsY" not in arena:
         return []
@@ -21,7 +24,7 @@ def read_fastbins(words: Words, layout: Layout, arena: StructValue, index: int, 
     for number, head in enumerate(arena.array("fastbinsY")):
         if head:
             size = fastbin_size(number, layout)
-            found = links.follow_fastbin(head, size)
+            found = lists.follow_fastbin(head, size)
             chunks, fault = _follow_fastbin(words, layout, head, most) if found is None else (found, None)
             bins.append(Bin("fastbin", number, index, None, size, size, Addresses(chunks), None, fault))
     return bins
@@ -48,7 +51,7 @@ def _follow_fastbin(words: Words, layout: Layout, head: int, most: int) -> tuple
     return chunks, None
 
 
-def read_bins(words: Words, layout: Layout, arena: StructValue, index: int, links: Links, most: int) -> list[Bin]:
+def read_bins(words: Words, layout: Layout, arena: StructValue, index: int, lists: FreeLists, most: int) -> list[Bin]:
     """Return an arena's non-empty unsorted, small and large bins. No list may be longer than `most`."""
     slots = arena.array("bins")
     first_header = arena.address + layout.malloc_state.offset("bins") - layout.header
@@ -62,7 +65,7 @@ def read_bins(words: Words, layout: Layout, arena: StructValue, index: int, link
             continue
         low, high = ranges[number]
         kind = "unsorted" if number == UNSORTED_BIN else "small" if low < large else "large"
-        found = links.follow_bin(header, fd, bk)
+        found = lists.follow_bin(header, fd, bk)
         chunks, fault = _follow_bin(words, layout, header, fd, bk, most) if found is None else (found, None)
         bins.append(Bin(kind, number, index, None, low, high, Addresses(chunks), None, fault))
     return bins

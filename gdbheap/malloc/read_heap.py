@@ -11,9 +11,9 @@ from gdbheap.lazy import np
 from gdbheap.malloc.arena import read_heaps, read_ring
 from gdbheap.malloc.bins import read_bins, read_fastbins
 from gdbheap.malloc.chunk_table import FLAG_MASK, FREE_STATES, IS_MMAPPED, MMAPPED_ARENA, ChunkTable, State
+from gdbheap.malloc.free_lists import FreeLists
 from gdbheap.malloc.heap_view import Arena, Bin, Fault, HeapView, Region
 from gdbheap.malloc.layout import Layout
-from gdbheap.malloc.links import Links
 from gdbheap.malloc.main_arena import add_top, walk_main
 from gdbheap.malloc.mmapped import MmappedChunk, find_mmapped
 from gdbheap.malloc.stretch import Mark, Stretch, walk_stretch
@@ -142,7 +142,7 @@ def _read_bins(
 ) -> list[Bin]:
     """Return every non-empty free list: tcaches by thread, then each arena's."""
     walks = [walk for arena in stretches for each in arena for walk in each.walks]
-    links = Links(layout, walks)
+    lists = FreeLists(layout, walks)
     most = sum(len(walk.raw) for walk in walks)
     bins: list[Bin] = []
     for thread in layout.threads:
@@ -151,8 +151,8 @@ def _read_bins(
             bins += found
             faults += broken
     for index, arena in enumerate(ring):
-        found = read_fastbins(process.words, layout, arena, index, links, most)
-        found += read_bins(process.words, layout, arena, index, links, most)
+        found = read_fastbins(process.words, layout, arena, index, lists, most)
+        found += read_bins(process.words, layout, arena, index, lists, most)
         bins += found
         faults += [each.fault for each in found if each.fault]
     return bins
