@@ -11,6 +11,7 @@ from gdbheap import __version__, packages
 from gdbheap.commands.heap_diff import diff_report
 from gdbheap.errors import HeapError
 from gdbheap.launch import demo, doctor, launcher, places, setup
+from gdbheap.report.charset import in_charset
 from gdbheap.report.deliver import to_screen
 
 Act = Callable[[argparse.Namespace], Optional[int]]
@@ -77,7 +78,12 @@ def _diff(options: argparse.Namespace) -> None:
     missing = packages.missing()
     if missing:
         raise HeapError(packages.advice(missing))
-    to_screen(diff_report(options.snapshots, options.count), sys.stdout.write, options.json, None, sys.stdout.isatty())
+    report = diff_report(options.snapshots, options.count)
+    to_screen(report, _write, options.json, None, sys.stdout.isatty())
+
+
+def _write(text: str) -> None:
+    sys.stdout.write(in_charset(text, sys.stdout.encoding))
 
 
 def _start(options: argparse.Namespace, words: Callable[[launcher.Launch], list[str]]) -> None:

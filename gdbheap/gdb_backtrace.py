@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Iterator
 
@@ -10,6 +11,7 @@ import gdb
 from gdbheap.errors import HeapError
 from gdbheap.gdb_expressions import address_of
 from gdbheap.gdb_selection import selection_kept
+from gdbheap.gdb_text import text_of
 from gdbheap.process.frame import Frame
 
 _REGISTERS = {
@@ -50,13 +52,14 @@ def _unwind(word: int, most: int) -> Iterator[Frame]:
 def _frame(frame: gdb.Frame, level: int, word: int) -> Frame:
     registers = {name: value for name in _REGISTERS[word] if (value := _register(frame, name, word)) is not None}
     line = frame.find_sal()
-    place = f"{line.symtab.filename}:{line.line}" if line.symtab is not None and line.line else ""
+    symtab = line.symtab
+    place = f"{text_of(lambda: symtab.filename)}:{line.line}" if symtab is not None and line.line else ""
     return Frame(
         level,
         frame.pc(),
         _register(frame, _STACK_POINTER[word], word) or 0,
-        frame.name() or "",
-        os.path.basename(gdb.solib_name(frame.pc()) or ""),
+        text_of(frame.name) or "",
+        os.path.basename(text_of(lambda: gdb.solib_name(frame.pc())) or ""),
         dict(_arguments(frame)),
         registers,
         place,
@@ -82,6 +85,7 @@ def _arguments(frame: gdb.Frame) -> Iterator[tuple[str, int]]:
         if not symbol.is_argument:
             continue
         try:
-            yield symbol.name, address_of(symbol.value(frame), symbol.name)
+            name = text_of(functools.partial(getattr, symbol, "name"))
+            yield name, address_of(symbol.value(frame), name)
         except (gdb.error, HeapError):
             continue

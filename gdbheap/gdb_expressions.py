@@ -8,6 +8,7 @@ import re
 import gdb
 
 from gdbheap.errors import UsageError
+from gdbheap.gdb_text import output_of, text_of
 
 _ADDRESS_CODES = tuple(
     getattr(gdb, f"TYPE_CODE_{name}")
@@ -46,12 +47,12 @@ def address_of(value: gdb.Value, expression: str) -> int:
 def symbol_at(address: int) -> str:
     """Return "symbol+offset in module", or "" where gdb knows none."""
     try:
-        text = gdb.execute(f"info symbol {address:#x}", to_string=True)
+        text = output_of(f"info symbol {address:#x}")
     except gdb.error:
         return ""
     match = _SYMBOL.fullmatch(text.split("\n", 1)[0])
     if match is None:
         return ""
     offset = f"+{match['offset']}" if match["offset"] else ""
-    file = match["file"] or gdb.current_progspace().filename or ""
+    file = match["file"] or text_of(lambda: gdb.current_progspace().filename) or ""
     return f"{match['name']}{offset} in {os.path.basename(file)}"

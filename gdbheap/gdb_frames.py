@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 
 import gdb
 
 from gdbheap.gdb_selection import selection_kept
+from gdbheap.gdb_text import text_of
 
 # Further up a stack, places are told by their distance from the stack pointer alone.
 _MOST_FRAMES = 512
@@ -41,7 +43,7 @@ def _place(address: int) -> str:
         frame = frame.older()
     else:
         return f"sp+{address - bottom:#x}"
-    where = f"frame {number} {holding.name() or '?'}"
+    where = f"frame {number} {text_of(holding.name) or '?'}"
     local = next(_variables_at(holding, address), "")
     if local:
         return f"{where}, local {local}"
@@ -69,7 +71,8 @@ def _variables_at(frame: gdb.Frame, address: int) -> Iterator[str]:
                     continue
                 if start is not None and start <= address < start + value.type.sizeof:
                     offset = address - start
-                    yield f"{symbol.name}+{offset:#x}" if offset else symbol.name
+                    name = text_of(functools.partial(getattr, symbol, "name"))
+                    yield f"{name}+{offset:#x}" if offset else name
         if block.function:
             return
         block = block.superblock

@@ -18,6 +18,8 @@ from gdbheap.commands.manual import manual
 from gdbheap.commands.settings import SETTINGS, Setting
 from gdbheap.errors import HeapError, NoHeap, UsageError
 from gdbheap.gdb_target import GdbTarget
+from gdbheap.gdb_text import host_charset, output_of
+from gdbheap.report.charset import in_charset
 from gdbheap.report.deliver import to_file, to_screen
 from gdbheap.report.pipes import pipes_held
 from gdbheap.report.printable import pointed_at, printable
@@ -45,7 +47,7 @@ def register_all() -> None:
     gdb.events.stop.connect(_explain_fatal)
     missing = packages.missing()
     if missing:
-        gdb.write(packages.advice(missing) + "\n")
+        _write(packages.advice(missing) + "\n")
 
 
 def _explain_fatal(event: gdb.StopEvent) -> None:
@@ -56,14 +58,14 @@ def _explain_fatal(event: gdb.StopEvent) -> None:
         try:
             gdb.execute(f"{PREFIX} fault", _is_terminal())
         except gdb.error as error:
-            gdb.write(f"{error}\n")
+            _write(f"{error}\n")
 
 
 class GdbCommand(gdb.Command):
     """A Command under one of its names in gdb."""
 
     def __init__(self, name: str, command: Command, below: tuple[str, ...]) -> None:
-        self.__doc__ = manual(command)
+        self.__doc__ = _spelled(manual(command))
         self._command = command
         self._below = below
         super().__init__(name, gdb.COMMAND_DATA, prefix=bool(below))
@@ -71,16 +73,16 @@ class GdbCommand(gdb.Command):
     def invoke(self, line: str, from_tty: bool) -> None:
         with _clear_errors(self._command.name):
             on_terminal = from_tty and _is_terminal()
-            _target.begin(Progress(gdb.write) if on_terminal else None)
+            _target.begin(Progress(_write) if on_terminal else None)
             self._refuse_subcommand(line)
             arguments = parse(self._command, line, _target.evaluate)
             report = self._command.run(_target, arguments)
             if arguments["output"] is not None and OUTPUT in all_arguments(self._command):
-                gdb.write(to_file(report, arguments["output"], arguments["json"]))
+                _write(to_file(report, arguments["output"], arguments["json"]))
                 return
             width = gdb.parameter("width") if on_terminal else None
             colour = on_terminal and gdb.parameter("style enabled")
-            to_screen(report, gdb.write, arguments["json"], width, colour)
+            to_screen(report, _write, arguments["json"], width, colour)
 
     def _refuse_subcommand(self, line: str) -> None:
         """gdb hands a prefix the words that are none of its commands: say so, rather than take one for an argument."""
@@ -101,7 +103,7 @@ class GdbPrefix(gdb.Command):
     """A name that only has commands below it."""
 
     def __init__(self, name: str, summary: str) -> None:
-        self.__doc__ = summary
+        self.__doc__ = _spelled(summary)
         super().__init__(name, gdb.COMMAND_DATA, prefix=True)
 
 
@@ -119,9 +121,9 @@ class GdbSetting(gdb.Parameter):
     """`set gdbheap NAME` and `show gdbheap NAME`."""
 
     def __init__(self, setting: Setting) -> None:
-        self.set_doc = f"Set {setting.summary}."
-        self.show_doc = f"Show {setting.summary}."
-        self.__doc__ = setting.description
+        self.set_doc = _spelled(f"Set {setting.summary}.")
+        self.show_doc = _spelled(f"Show {setting.summary}.")
+        self.__doc__ = _spelled(setting.description)
         kind = gdb.PARAM_BOOLEAN if setting.kind == "flag" else gdb.PARAM_UINTEGER
         super().__init__(f"{PREFIX} {setting.name}", gdb.COMMAND_DATA, kind)
         self.value = setting.default
@@ -138,7 +140,7 @@ class GdbFunction(gdb.Function):
     """A convenience function of one pointer, for expressions and breakpoint conditions."""
 
     def __init__(self, name: str, document: str, answer: Callable[[int], Any]) -> None:
-        self.__doc__ = document
+        self.__doc__ = _spelled(document)
         self._name = name
         self._answer = answer
         super().__init__(name)
@@ -157,9 +159,9 @@ def _clear_errors(name: str) -> Iterator[None]:
         yield
     except UsageError as error:
         place = f"\n{pointed_at(error.line, *error.span)}" if error.line else ""
-        raise gdb.GdbError(f"{name}: {printable(str(error))}{place}") from None
+        raise gdb.GdbError(_spelled(f"{name}: {printable(str(error))}{place}")) from None
     except HeapError as error:
-        raise gdb.GdbError(printable(str(error))) from None
+        raise gdb.GdbError(_spelled(printable(str(error)))) from None
     except KeyboardInterrupt:
         raise gdb.GdbError("Quit") from None
     except ModuleNotFoundError as error:
@@ -236,7 +238,7 @@ def _register_commands() -> None:
                 _registered.append(GdbPrefix(spelled, f"Commands of gdbheap: {name}."))
     if taken:
         names = ", ".join(f"{PREFIX} {name}" for name in sorted(taken))
-        gdb.write(f"gdbheap: left to others what they have defined; type {names}\n")
+        _write(f"gdbheap: left to others what they have defined; type {names}\n")
 
 
 def _parent(name: str) -> str:
@@ -246,12 +248,20 @@ def _parent(name: str) -> str:
 def _is_taken(name: str) -> bool:
     """Whether gdb has a command of just this name, its own, a plugin's or a user's."""
     if gdb.parameter("max-completions") != 0:
-        return name in gdb.execute(f"complete {name}", to_string=True).split("\n")
+        return name in output_of(f"complete {name}").split("\n")
     try:
         gdb.execute(f"help {name}", to_string=True)
     except gdb.error:
         return False
     return True
+
+
+def _write(text: str) -> None:
+    gdb.write(_spelled(text))
+
+
+def _spelled(text: str) -> str:
+    return text if text.isascii() else in_charset(text, host_charset())
 
 
 def _is_terminal() -> bool:

@@ -8,12 +8,14 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from dataclasses import replace
 
 import gdb
 
 from gdbheap.errors import HeapError, MemoryFault, NoProcess
 from gdbheap.gdb_selection import selection_kept
+from gdbheap.gdb_text import output_of, text_of
 from gdbheap.process.address_space import AddressSpace
 from gdbheap.process.auxv import AT_ENTRY, parse_auxv
 from gdbheap.process.live_memory import LiveMemory
@@ -49,7 +51,11 @@ class GdbMemory:
 def stop_key() -> tuple[object, ...]:
     """Return what tells one inferior from another where no event does; () where there is no process."""
     inferior = gdb.selected_inferior()
-    return (inferior.num, inferior.pid, inferior.progspace.filename, inserted_breakpoints()) if inferior.pid else ()
+    return (
+        (inferior.num, inferior.pid, text_of(lambda: inferior.progspace.filename), inserted_breakpoints())
+        if inferior.pid
+        else ()
+    )
 
 
 def inserted_breakpoints() -> frozenset[int]:
@@ -57,7 +63,7 @@ def inserted_breakpoints() -> frozenset[int]:
     out at a stop, unless told otherwise (`set breakpoint always-inserted on`) or a thread runs on."""
     if not (gdb.parameter("breakpoint always-inserted") or runs_on()):
         return frozenset()
-    text = gdb.execute("maint info breakpoints", to_string=True)
+    text = output_of("maint info breakpoints")
     return frozenset(int(address, 16) for address in re.findall(r"^[-\d.]+ .*?\b(0x[0-9a-f]+)\b", text, re.MULTILINE))
 
 
@@ -138,7 +144,7 @@ def _lwp(thread: gdb.InferiorThread) -> int:
 
 def _kind() -> str:
     """Return "live", "remote" or "core", from gdb's stack of targets."""
-    names = re.findall(r"^\s+- (\S+) \(", gdb.execute("maint print target-stack", to_string=True), re.MULTILINE)
+    names = re.findall(r"^\s+- (\S+) \(", output_of("maint print target-stack"), re.MULTILINE)
     if "core" in names:
         return "core"
     return "live" if "native" in names else "remote"
@@ -155,9 +161,7 @@ def _gather_core(inferior: gdb.Inferior) -> Process:
     """Return the process of the core that gdb has loaded, read from the file itself; threads get gdb's numbers."""
     from gdbheap.elf.core_file import open_core  # kept out of gdb's start, and for cores alone
 
-    match = re.search(
-        r"^Local core dump file:\n\s+`(.*)', file type", gdb.execute("info files", to_string=True), re.MULTILINE
-    )
+    match = re.search(r"^Local core dump file:\n\s+`(.*)', file type", output_of("info files"), re.MULTILINE)
     if match is None:
         raise HeapError("gdb does not say which core file it has loaded")
     process = open_core(match[1], _locate_file).process()
@@ -168,11 +172,15 @@ def _gather_core(inferior: gdb.Inferior) -> Process:
 
 def _locate_file(path: str) -> str:
     """Return where a core's mapped file may be found here: where gdb found it, if gdb did. (Build-ids tell whether it is the one.)"""
-    known = [each.filename for each in gdb.objfiles() if each.filename and each.owner is None]
+    known = [name for each in gdb.objfiles() if each.owner is None and (name := _file_of(each))]
     whole = next((each for each in known if each.endswith(path)), None)
     if whole is not None or os.path.exists(path):
         return whole or path
     return next((each for each in known if os.path.basename(each) == os.path.basename(path)), path)
+
+
+def _file_of(objfile: gdb.Objfile) -> str | None:
+    return text_of(lambda: objfile.filename)
 
 
 def _remote_maps(notes: list[str]) -> AddressSpace:
@@ -183,7 +191,7 @@ def _remote_maps(notes: list[str]) -> AddressSpace:
         copy = os.path.join(directory, "maps")
         try:
             gdb.execute(f"remote get /proc/{gdb.selected_inferior().pid}/maps {copy}", to_string=True)
-            with open(copy, encoding="utf-8", errors="surrogateescape", newline="\n") as file:
+            with open(copy, encoding=sys.getfilesystemencoding(), errors="surrogateescape", newline="\n") as file:
                 return AddressSpace(parse_maps(file.read()), "remote")
         except (gdb.error, OSError) as error:
             notes.append(f"the target does not tell its mappings ({error})")
@@ -199,7 +207,7 @@ def _auxv(pid: int | None, word: int) -> dict[int, int]:
         except OSError:
             return {}
     try:
-        text = gdb.execute("info auxv", to_string=True)
+        text = output_of("info auxv")
     except gdb.error:
         return {}
     entries = re.findall(r'^(\d+)\s+\S+\s.*?\b(0x[0-9a-f]+|\d+)(?: ".*")?$', text, re.MULTILINE)
@@ -211,7 +219,7 @@ def _opener(pid: int | None):
 
     gdb has found most of them already (it knows about sysroot); a process in another root is read through its own.
     """
-    known = {each.build_id: each.filename for each in gdb.objfiles() if each.build_id and each.owner is None}
+    known = {each.build_id: _file_of(each) for each in gdb.objfiles() if each.build_id and each.owner is None}
     root = "" if pid is None or _same_directory("/", f"/proc/{pid}/root") else f"/proc/{pid}/root"
 
     def open_as(path: str, build_id: str) -> str | None:
@@ -267,7 +275,7 @@ def _thread(thread: gdb.InferiorThread, word: int) -> Thread:
     return Thread(
         number=thread.num,
         lwp=_lwp(thread),
-        name=thread.name or "",
+        name=text_of(lambda: thread.name) or "",
         registers=registers,
         stack_pointer=registers.get("rsp" if word == 8 else "esp", 0),
         program_counter=registers.get("rip" if word == 8 else "eip", 0),

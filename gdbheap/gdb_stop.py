@@ -6,6 +6,7 @@ import gdb
 
 from gdbheap.errors import NoProcess
 from gdbheap.gdb_backtrace import frames
+from gdbheap.gdb_text import text_of
 from gdbheap.process.process import Process
 from gdbheap.process.signal_info import SignalInfo
 from gdbheap.process.stop import Stop
@@ -131,8 +132,9 @@ def _source() -> str:
         line = frame.find_sal()
         if line.symtab is None or not line.line:
             return ""
-        name = line.symtab.filename
-        with open(line.symtab.fullname(), encoding="utf-8", errors="replace") as file:
+        symtab = line.symtab
+        name = text_of(lambda: symtab.filename)
+        with open(text_of(symtab.fullname), encoding="utf-8", errors="replace") as file:
             text = next((each for number, each in enumerate(file, 1) if number == line.line), "")
         return f"{name}:{line.line}: {text.strip()}"
     except (gdb.error, OSError):

@@ -29,12 +29,13 @@ ARROWS = {
     "launch": BASE | {"elf", "packages", "process"},
     "commands": BASE | {"analysis", "malloc", "model", "packages", "process", "report"},
     "__main__": BASE | {"commands", "launch", "packages", "report"},
-    "gdb_process": BASE | {"elf", "gdb_selection", "process"},
-    "gdb_expressions": BASE,
-    "gdb_backtrace": BASE | {"gdb_expressions", "gdb_selection", "process"},
-    "gdb_frames": {"gdb_selection"},
+    "gdb_process": BASE | {"elf", "gdb_selection", "gdb_text", "process"},
+    "gdb_expressions": BASE | {"gdb_text"},
+    "gdb_backtrace": BASE | {"gdb_expressions", "gdb_selection", "gdb_text", "process"},
+    "gdb_frames": {"gdb_selection", "gdb_text"},
     "gdb_selection": set(),
-    "gdb_stop": BASE | {"gdb_backtrace", "process"},
+    "gdb_text": set(),
+    "gdb_stop": BASE | {"gdb_backtrace", "gdb_text", "process"},
     "gdb_target": BASE
     | {
         "elf",
@@ -47,7 +48,7 @@ ARROWS = {
         "process",
         "report",
     },
-    "gdb_plugin": BASE | {"commands", "gdb_expressions", "gdb_process", "gdb_target", "packages", "report"},
+    "gdb_plugin": BASE | {"commands", "gdb_expressions", "gdb_process", "gdb_target", "gdb_text", "packages", "report"},
 }
 
 # Who alone may import these: paths from gdbheap/, a directory for all in it.
@@ -60,6 +61,7 @@ OWNERS = {
         "gdb_process.py",
         "gdb_selection.py",
         "gdb_stop.py",
+        "gdb_text.py",
     },
     "elftools": {"elf"},
     "pygments": {"report/text.py"},

@@ -165,8 +165,8 @@ def _mapped_files(body: bytes, word: int) -> Iterator[MappedFile]:
     for index, name in enumerate(names[:count]):
         start, end, page = words[2 + 3 * index : 5 + 3 * index]
         if start < end:
-            yield MappedFile(start, end, page * words[1], name.decode("utf-8", "surrogateescape"))
+            yield MappedFile(start, end, page * words[1], os.fsdecode(name))
 
 
 def _text(data: bytes) -> str:
-    return data.split(b"\0", 1)[0].decode("utf-8", "surrogateescape")
+    return os.fsdecode(data.split(b"\0", 1)[0])

@@ -6,6 +6,7 @@ The layout is that of show_map_vma() in fs/proc/task_mmu.c. The only byte that t
 from __future__ import annotations
 
 import re
+import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -77,7 +78,7 @@ def _read(pid: int, name: str) -> str:
     path = f"/proc/{pid}/{name}"
     try:
         # A path is bytes: what is no UTF-8 must survive, and "\r" must not become a line end.
-        with open(path, encoding="utf-8", errors="surrogateescape", newline="\n") as file:
+        with open(path, encoding=sys.getfilesystemencoding(), errors="surrogateescape", newline="\n") as file:
             return file.read()
     except OSError as error:
         raise NoProcess(f"cannot read {path}: {error.strerror}") from error

@@ -64,7 +64,7 @@ def ask(
     return Answers(text, answers)
 
 
-def run_gdb(words: Sequence[str], environment: dict[str, str] | None = None, patience: float = PATIENCE) -> str:
+def run_gdb(words: Sequence[str | bytes], environment: dict[str, str] | None = None, patience: float = PATIENCE) -> str:
     """Run this gdb to its end and return all that it said; fail on a traceback, a signal or too long a time."""
     variables = {
         **os.environ,
