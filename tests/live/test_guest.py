@@ -87,11 +87,15 @@ def script(tmp_path):
 
 
 def every_command():
-    """Every command as it is typed with no arguments, or with the address of a variable where it must have one."""
+    """Every command as it is typed with no arguments, or where it must have one with the address of a variable, or a call to predict."""
     lines = []
     for command in COMMANDS:
         needed = [each for each in command.arguments if each.required]
-        lines.append(" ".join([command.name, *("&event_count" for _ in needed)]))
+        lines.append(
+            " ".join(
+                [command.name, *("malloc 24" if each.name == "OPS" else "&event_count" for each in needed)]
+            )
+        )
     return lines
 
 
