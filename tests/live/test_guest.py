@@ -92,9 +92,7 @@ def every_command():
     for command in COMMANDS:
         needed = [each for each in command.arguments if each.required]
         lines.append(
-            " ".join(
-                [command.name, *("malloc 24" if each.name == "OPS" else "&event_count" for each in needed)]
-            )
+            " ".join([command.name, *("malloc 24" if each.name == "OPS" else "&event_count" for each in needed)])
         )
     return lines
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.leaks.blocks import Blocks
@@ -36,6 +36,10 @@ class Contents:
     kind: NDArray[np.int32]
     names: tuple[str, ...]
     shapes: int
+
+    def named(self, chosen: NDArray[np.bool_], name: str) -> Contents:
+        """Return the same with the chosen ones called by this name."""
+        return replace(self, kind=np.where(chosen, np.int32(len(self.names)), self.kind), names=(*self.names, name))
 
 
 def describe(

@@ -26,6 +26,9 @@ NO_DOUBT, INTERIOR, HEURISTIC, REMAINS, ENCODED = DOUBTS = (
 )
 
 
+THREAD_VECTOR = "a thread's dtv (libc's own)"
+
+
 @dataclass(frozen=True)
 class LeakGroup:
     """`count` blocks of one verdict and `doubt`, alike in their first bytes (`what`); `example` is the mem of the one on which most hangs.
@@ -107,6 +110,7 @@ def group_leaks(
     if not len(rows):
         return []
     contents = describe(blocks, leaks.held.graph.head, rows, space, symbol_at)
+    contents = contents.named(np.isin(rows, leaks.held.thread_vectors), THREAD_VECTOR)
     hanging_count, hanging_bytes = _hanging(leaks)
     doubt = doubts(leaks)[rows]
     place = rows if one_by_one else _alike(leaks.verdict[rows], doubt, blocks.size[rows], contents.kind)

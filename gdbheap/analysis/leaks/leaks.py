@@ -14,6 +14,7 @@ from gdbheap.analysis.leaks.heuristics import ENCODED_POINTERS, HEURISTICS, Inte
 from gdbheap.analysis.leaks.reach import UNSEEN, Adjacency, find_heads, spread
 from gdbheap.analysis.leaks.remains import held_by_remains, unwritten
 from gdbheap.analysis.leaks.roots import STACK, Roots, find_roots
+from gdbheap.analysis.leaks.thread_vectors import find_thread_vectors
 from gdbheap.lazy import np
 from gdbheap.malloc.heap_view import HeapView
 from gdbheap.process.process import Process
@@ -49,7 +50,7 @@ class Held:
 
     `from_roots` are the words of root ranges, `registers` (index in roots.registers, target, offset) those of registers.
     `unread` is how many bytes of roots could not be read. `blind`: what could not be read may hold pointers (it is missing from a core;
-    what a live process does not let us read holds none: guard pages).
+    what a live process does not let us read holds none: guard pages). `thread_vectors` are the blocks that are a thread's dtv.
     """
 
     blocks: Blocks
@@ -59,6 +60,7 @@ class Held:
     registers: tuple[tuple[int, int, int], ...]
     unread: int
     blind: bool
+    thread_vectors: NDArray[np.int32]
 
 
 @dataclass(frozen=True)
@@ -95,7 +97,8 @@ def read_held(process: Process, view: HeapView, progress: Progress | None = None
         if target is not None:
             registers.append((index, target, register.value - int(blocks.start[target])))
     blind = process.kind == "core" and bool(unread or graph.unread)
-    return Held(blocks, graph, roots, from_roots, tuple(registers), unread, blind)
+    vectors = find_thread_vectors(process.memory, graph.head, from_roots, word)
+    return Held(blocks, graph, roots, from_roots, tuple(registers), unread, blind, vectors)
 
 
 def find_leaks(

@@ -115,6 +115,11 @@ def explain_verdict(process: Process, view: HeapView, leaks: Leaks, block: int) 
     held_still = verdict in (Verdict.STILL_REACHABLE, Verdict.POSSIBLY_LOST) and not leaks.by_encoding[block]
     if held_still and len(others) == 1 and not leaks.by_remains[block]:
         lines.append(_doubt(others[0]))
+    if block in held.thread_vectors:
+        lines.append(
+            "it is the dtv that libc has allocated for a thread, its pointers to thread-local storage; of a thread that has ended, libc keeps it "
+            "with the stack for the next one: no leak of the program's"
+        )
     return Explanation(tuple(lines), holders)
 
 

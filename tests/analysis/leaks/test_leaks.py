@@ -35,7 +35,7 @@ def judged(
     )
     targets, offsets = zip(*roots) if roots else ((), ())
     words = Pointers(np.zeros(len(roots), np.uint64), np.array(targets, np.int32), np.array(offsets, np.uint32))
-    held = Held(blocks, graph, Roots((), ()), words, (), 0, blind)
+    held = Held(blocks, graph, Roots((), ()), words, (), 0, blind, np.empty(0, np.int32))
     mask = np.isin(np.arange(count), untouched)
     return judge(held, lambda pointers: np.isin(pointers.offset, list(accept)), mask)
 
