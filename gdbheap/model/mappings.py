@@ -66,12 +66,13 @@ class Mappings:
         if length <= 0 or offset % PAGE:
             return "EINVAL"
         size = page_up(length)
+        # Before a place is looked for: a call that then fails has taken the key of execute-only memory all the same (do_mmap(), seen on 6.18).
+        key = self.keys.key_for(access)
         place = self._choose(size, address, fixed or noreplace, anonymous=file is None and not shared)
         if isinstance(place, str):
             return place
         if noreplace and self.overlapping(place, place + size):
             return "EEXIST"
-        key = self.keys.key_for(access)
         if shared and file is None:
             self._files += 1
             file, offset = File(f"shared anonymous {self._files}", size), 0
@@ -139,10 +140,11 @@ class Mappings:
         index = self.mappings.index(mapping)
         self.mappings[index] = replace(mapping, start=start, offset=mapping.offset - (mapping.start - start))
 
-    def give_family(self, mapping: Mapping) -> None:
-        """The mapping gets its first page of its own: join a neighbour's family where that is allowed (anon_vma_prepare)."""
+    def give_family(self, mapping: Mapping) -> Mapping:
+        """The mapping gets its first page of its own: join a neighbour's family where that is allowed (anon_vma_prepare). Return it as it
+        is then."""
         if mapping.anonymous_family is not None:
-            return
+            return mapping
         index = self.mappings.index(mapping)
         neighbours = self.mappings[index + 1 : index + 2] + self.mappings[max(index - 1, 0) : index]
         for other in neighbours:
@@ -154,6 +156,7 @@ class Mappings:
             self._families += 1
             family = self._families
         self.mappings[index] = replace(mapping, anonymous_family=family)
+        return self.mappings[index]
 
     # How they work.
 

@@ -36,5 +36,6 @@ def highest_gap(taken: Iterator[tuple[int, int]], size: int, low: int, high: int
     for start, end in taken:
         if end <= top - size and top - size >= low:
             return top - size
-        top = min(top, start)
+        # The guard gap of one counts against the hole right below it alone, as in the kernel: it may reach over the next.
+        top = min(high, start)
     return top - size if top - size >= low else None

@@ -71,8 +71,6 @@ class Pages:
         limits = self.mappings.limits
         if not mapping.grows_down:
             return Outcome("nothing is mapped there", signal=SIGSEGV, code=SEGV_MAPERR)
-        if mapping.end - page > limits.stack:
-            return Outcome("the stack would exceed its limit", signal=SIGSEGV, code=SEGV_MAPERR)
         before = self.mappings.below(mapping.start)
         if page < limits.lowest:
             return Outcome("below the lowest address that can be mapped", signal=SIGSEGV, code=SEGV_MAPERR)
@@ -80,6 +78,10 @@ class Pages:
             return Outcome("the stack would come too near to the mapping below", signal=SIGSEGV, code=SEGV_MAPERR)
         if before is not None and page < before.end:
             return Outcome("the stack would run into the mapping below", signal=SIGSEGV, code=SEGV_MAPERR)
+        # It has an anon_vma from then on, whether it then may grow or not.
+        mapping = self.mappings.give_family(mapping)
+        if mapping.end - page > limits.stack:
+            return Outcome("the stack would exceed its limit", signal=SIGSEGV, code=SEGV_MAPERR)
         self.mappings.grow(mapping, page)
         return None
 

@@ -6,7 +6,7 @@ import json
 import os
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from gdbheap.elf import cache as cache_module
@@ -75,7 +75,6 @@ JUNK = st.recursive(
 )
 
 
-@settings(deadline=None)
 @given(st.sampled_from(PATHS), JUNK)
 def test_an_entry_of_the_wrong_shape_is_as_none_or_still_an_entry(tmp_path_factory, path, junk):
     cache = SymbolCache(str(tmp_path_factory.getbasetemp() / "shapes"))

@@ -86,7 +86,7 @@ def check(data: bytes, shape: Any, limit: int, block: int) -> None:
 
 
 @pytest.mark.parametrize(("word", "alignment"), SHAPES)
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(content=words, block=st.sampled_from((256, 512, 1 << 20)), cut=st.integers(0, 30))
 @example(content=[0, 33] * 100, block=256, cut=0)
 @example(content=[0, 0x61, 0, 0x21, 0, 0, 0, 0x21, 0, 0, 0, 0x21, 0, 0x41] + [0] * 20, block=1 << 20, cut=0)

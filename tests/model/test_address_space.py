@@ -168,6 +168,8 @@ def random_step(choose: random.Random, both: Both) -> None:
         file = choose.choice((None, None, None, 0, 1, 2))
         sharing = choose.choice((PRIVATE, PRIVATE, SHARED))
         flags = sharing | (ANONYMOUS if file is None else 0)
+        if file is None and sharing == PRIVATE and choose.random() < 0.1:
+            flags |= GROWSDOWN
         offset = choose.randrange(0, 6) * PAGE if file is not None else 0
         place = choose.random()
         if place < 0.6:
@@ -209,7 +211,8 @@ def random_key_call(choose: random.Random, both: Both, page: int, length: int, a
 
 def random_touch(choose: random.Random, both: Both, address: int) -> None:
     access = choose.choice((READ, READ, WRITE, WRITE, EXECUTE))
-    mapping = both.mappings.find(address)
+    # The one above may grow down to the address.
+    mapping = both.mappings.above(address)
     if access == EXECUTE and mapping is not None and mapping.access & EXECUTE:
         # Only a file of `ret` instructions can be run.
         filled = mapping.file in (both.files[0][1], both.files[1][1])
