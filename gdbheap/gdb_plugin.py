@@ -17,6 +17,7 @@ from gdbheap.commands.completion import EXPRESSION, PATH, complete, current_word
 from gdbheap.commands.manual import manual
 from gdbheap.commands.settings import SETTINGS, Setting
 from gdbheap.errors import HeapError, NoHeap, UsageError
+from gdbheap.gdb_stop import LastStop
 from gdbheap.gdb_target import GdbTarget
 from gdbheap.gdb_text import host_charset, output_of
 from gdbheap.report.charset import in_charset
@@ -44,6 +45,9 @@ def register_all() -> None:
     for name in _EVENTS.split():
         if hasattr(gdb.events, name):
             getattr(gdb.events, name).connect(_target.forget)
+    gdb.events.stop.connect(LastStop.note)
+    gdb.events.cont.connect(LastStop.forget)
+    gdb.events.exited.connect(LastStop.forget)
     gdb.events.stop.connect(_explain_fatal)
     missing = packages.missing()
     if missing:

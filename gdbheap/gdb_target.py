@@ -103,15 +103,17 @@ class GdbTarget:
         return gdb_stop.read_stop(self.process)
 
     def abort_message(self) -> str:
-        from gdbheap.malloc.abort_message import read_abort_message
+        from gdbheap.malloc.abort_message import find_abort_message, read_abort_message
         from gdbheap.malloc.locate.find_libc import find_libcs
 
         try:
             libcs = find_libcs(self.process, self._symbols_of())
         except HeapError:
             return ""
-        said = (read_abort_message(self.process, libc.address("__abort_msg")) for libc in libcs)
-        return next(filter(None, said), "")
+        places = [libc.address("__abort_msg") for libc in libcs]
+        if not any(places):
+            return find_abort_message(self.process)
+        return next(filter(None, (read_abort_message(self.process, each) for each in places)), "")
 
     @property
     def selected_thread(self) -> int | None:

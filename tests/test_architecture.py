@@ -35,7 +35,8 @@ ARROWS = {
     "gdb_frames": {"gdb_selection", "gdb_text"},
     "gdb_selection": set(),
     "gdb_text": set(),
-    "gdb_stop": BASE | {"gdb_backtrace", "gdb_text", "process"},
+    "gdb_signal_frame": {"gdb_text", "process"},
+    "gdb_stop": BASE | {"gdb_backtrace", "gdb_selection", "gdb_signal_frame", "gdb_text", "process"},
     "gdb_target": BASE
     | {
         "elf",
@@ -48,7 +49,8 @@ ARROWS = {
         "process",
         "report",
     },
-    "gdb_plugin": BASE | {"commands", "gdb_expressions", "gdb_process", "gdb_target", "gdb_text", "packages", "report"},
+    "gdb_plugin": BASE
+    | {"commands", "gdb_expressions", "gdb_process", "gdb_stop", "gdb_target", "gdb_text", "packages", "report"},
 }
 
 # Who alone may import these: paths from gdbheap/, a directory for all in it.
@@ -60,6 +62,7 @@ OWNERS = {
         "gdb_plugin.py",
         "gdb_process.py",
         "gdb_selection.py",
+        "gdb_signal_frame.py",
         "gdb_stop.py",
         "gdb_text.py",
     },

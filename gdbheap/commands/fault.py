@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.commands.command import Command, Target
@@ -11,10 +12,13 @@ from gdbheap.errors import HeapError, NoHeap
 from gdbheap.malloc.heap_view import HeapView
 from gdbheap.malloc.layout import Layout
 from gdbheap.process.mm import read_mm
+from gdbheap.process.process import Process
+from gdbheap.process.signal_info import SignalInfo, signal_name
 from gdbheap.process.stop import Stop
 from gdbheap.report.report import ABSENT, Column, Line, Report
 
 if TYPE_CHECKING:
+    from gdbheap.analysis.faults.operand import Instruction
     from gdbheap.analysis.faults.verdict import Scene, Verdict
 
 _COLUMNS = (
@@ -25,6 +29,10 @@ _COLUMNS = (
     Column("evidence", "texts"),
     Column("next", "texts"),
 )
+
+
+# SIGBUS and SIGSEGV: the signals that an instruction's access brings.
+_OF_ACCESSES = (7, 11)
 
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
@@ -49,31 +57,75 @@ def make_scene(target: Target) -> tuple[Scene, tuple[str, ...]]:
     stop = target.stop()
     layout: Layout | None = None
     heap: HeapView | None = None
-    notes: tuple[str, ...] = ()
+    instruction = decode(stop.instruction, stop.thread.registers, process.word)
+    stop, notes = _with_signal(process, stop, instruction)
     try:
         layout = target.layout()
         heap = target.heap()
     except NoHeap:
         pass  # there is no heap whose state could explain anything
     except HeapError as error:
-        notes = (f"the heap's state is not known: {error}",)
+        notes += (f"the heap's state is not known: {error}",)
     scene = Scene(
         stop=stop,
         process=process,
-        instruction=decode(stop.instruction, stop.thread.registers, process.word),
+        instruction=instruction,
         heap=heap,
         symbol_at=target.symbol_at,
         abort_message=target.abort_message(),
         tcache_key=layout.tcache_key if layout is not None else None,
         stack_limit=read_mm(process).stack_limit,
     )
-    return scene, notes
+    return scene, (*notes, *_remarks(stop))
+
+
+def _with_signal(process: Process, stop: Stop, instruction: Instruction) -> tuple[Stop, tuple[str, ...]]:
+    """Return the stop with the siginfo that a core lacks, as far as it can be concluded, and a note that says so."""
+    from gdbheap.analysis.faults.inferred_signal import infer_signal
+
+    if stop.signal is not None:
+        return _raised_again(process, stop, instruction)
+    if not stop.thread.signal:
+        return stop, ()
+    name = signal_name(stop.thread.signal)
+    signal = infer_signal(process, stop.thread, instruction, stop.frames, stop.own_pid)
+    note = f"the core does not hold what the kernel said of {name} (no NT_SIGINFO): it is concluded from the instruction and the mappings"
+    signal = signal or SignalInfo(stop.thread.signal, 0, 0)
+    return replace(stop, signal=signal, signal_name=name), (note,)
+
+
+def _raised_again(process: Process, stop: Stop, instruction: Instruction) -> tuple[Stop, tuple[str, ...]]:
+    """Return the stop with the signal that the instruction brings, where the program has sent itself the very same: so ends a handler that
+    puts the default back and raises what it was called for."""
+    from gdbheap.analysis.faults.inferred_signal import infer_signal
+
+    signal = stop.signal
+    if signal is None or signal.code > 0 or signal.sender != stop.own_pid or signal.signal not in _OF_ACCESSES:
+        return stop, ()
+    found = infer_signal(process, replace(stop.thread, signal=signal.signal), instruction, stop.frames, stop.own_pid)
+    if found is None or found.code <= 0:
+        return stop, ()
+    note = f"the program sent itself this {stop.signal_name}, as a handler does that gives up: what the instruction itself brings is explained"
+    return replace(stop, signal=found), (note,)
+
+
+def _remarks(stop: Stop) -> Iterator[str]:
+    """Yield what must be said of where the signal was: on another thread, in a handler."""
+    if not stop.is_selected:
+        yield f"another thread is selected: the signal came to thread {stop.thread.number} (`thread {stop.thread.number}` selects it)"
+    if stop.handler:
+        yield f"{stop.handler} handles the signal by now (`bt` shows it): all of this is as it was when the signal came"
+    if stop.within:
+        yield f"this happened in {stop.within}: `bt` shows where that signal came (<signal handler called>)"
 
 
 def _ordinary(stop: Stop) -> str:
     if stop.signal is None:
         return "no signal stopped this thread: there is no fault to explain. `explain ADDRESS` tells about an address"
-    return f"{stop.signal_name} stopped this thread; it is no fault. `explain ADDRESS` tells about an address"
+    sender = (
+        f", sent by process {stop.signal.sender}" if stop.signal.sender and stop.signal.sender != stop.own_pid else ""
+    )
+    return f"{stop.signal_name} stopped this thread{sender}; it is no fault. `explain ADDRESS` tells about an address"
 
 
 def _row(verdict: Verdict) -> tuple[Any, ...]:

@@ -99,9 +99,10 @@ def abort_of(target: Target, heap: CheckedHeap, findings: Sequence[Finding]) -> 
     from gdbheap.analysis.corruption.last_words import last_words
     from gdbheap.analysis.corruption.malloc_abort import explain_abort
 
-    frames = target.frames(None, _FRAMES)
-    signal = target.stop().signal
-    said = last_words(target.process, target.abort_message(), frames, signal is not None and signal.signal == _SIGABRT)
+    stop = target.stop()
+    frames = stop.frames[:_FRAMES]
+    number = stop.signal.signal if stop.signal is not None else stop.thread.signal
+    said = last_words(target.process, target.abort_message(), frames, number == _SIGABRT)
     return explain_abort(heap, said, frames, findings) if said is not None else None
 
 

@@ -23,6 +23,9 @@ NT_GDB_TDESC = 0xFF000000
 
 _WANTED = frozenset({NT_PRSTATUS, NT_PRPSINFO, NT_AUXV, NT_386_TLS, NT_SIGINFO, NT_FILE, NT_GDB_TDESC})
 
+# pr_cursig of elf_prstatus, behind the three ints of elf_siginfo (linux/elfcore.h).
+_CURRENT_SIGNAL = 12
+
 # A note segment of a process with a hundred thousand threads stays below both.
 _MAX_NOTES = 1 << 20
 _MAX_BODY = 64 << 20
@@ -101,6 +104,7 @@ def read_notes(core: int, ranges: list[tuple[int, int]], machine: Machine | None
 class _ThreadNote:
     lwp: int
     registers: Mapping[str, int]
+    signal: int
 
     @classmethod
     def parse(cls, body: bytes, machine: Machine) -> _ThreadNote | None:
@@ -108,7 +112,8 @@ class _ThreadNote:
         if len(body) < end:
             return None
         block = memoryview(body[machine.register_block : end]).cast("Q" if machine.word == 8 else "I")
-        return cls(struct.unpack_from("<i", body, machine.pid)[0], dict(zip(machine.registers, block)))
+        lwp, signal = struct.unpack_from("<i", body, machine.pid)[0], struct.unpack_from("<h", body, _CURRENT_SIGNAL)[0]
+        return cls(lwp, dict(zip(machine.registers, block)), signal)
 
     def as_thread(self, machine: Machine, number: int, thread_pointer: int | None = None) -> Thread:
         return Thread(
@@ -119,6 +124,8 @@ class _ThreadNote:
             stack_pointer=self.registers[machine.stack_pointer],
             program_counter=self.registers[machine.program_counter],
             thread_pointer=self.registers.get("fs_base", thread_pointer),
+            # Every thread has the same one (fill_thread_core_info()); the first is the one that it came to.
+            signal=self.signal if number == 1 else 0,
         )
 
 

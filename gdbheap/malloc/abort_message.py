@@ -2,11 +2,20 @@
 
 from __future__ import annotations
 
+import re
+
 from gdbheap.errors import MemoryFault
 from gdbheap.process.memory import PAGE
 from gdbheap.process.process import Process
 
 _LONGEST = 4 * PAGE
+# Where no symbol leads to it: so many pages are looked at, of mappings of their own or merged with neighbours.
+_MOST_PROBES = 1 << 14
+# What glibc begins or ends its last words with: of those of its checks, of assert() and of malloc.
+_LAST_WORDS = re.compile(
+    r"\*\*\* .* \*\*\*|Fatal glibc error: |.*[Aa]ssertion .*failed|[a-z_]+\(\): |(corrupted|malloc|free|realloc)[ (:_]",
+    re.DOTALL,
+)
 
 
 def read_abort_message(process: Process, address: int | None) -> str:
@@ -19,6 +28,41 @@ def read_abort_message(process: Process, address: int | None) -> str:
     except MemoryFault:
         return ""
     return _text(process, message + 4).strip() if message else ""
+
+
+def find_abort_message(process: Process) -> str:
+    """Return the text where __abort_msg cannot be found, as in a stripped program with libc linked in; "" where there is none.
+
+    The struct has a mapping of its own (__libc_message(), __assert_fail_base()): its size, in whole pages, comes first.
+    """
+    probes = 0
+    for vma in process.address_space:
+        if vma.path or not vma.writable or vma.shared:
+            continue
+        for page in range(vma.start, vma.end, PAGE):
+            probes += 1
+            if probes > _MOST_PROBES:
+                return ""
+            found = _struct_at(process, page)
+            if found and _LAST_WORDS.match(found):
+                return found
+    return ""
+
+
+def _struct_at(process: Process, page: int) -> str:
+    """Return the text of the struct abort_msg_s that a page begins with, "" where it is none."""
+    try:
+        size = int.from_bytes(process.memory.read(page, 4), "little")
+    except MemoryFault:
+        return ""
+    if not PAGE <= size <= _LONGEST or size % PAGE:
+        return ""
+    text = _text(process, page + 4)
+    return (
+        text.strip()
+        if -(-(len(text.encode()) + 1) // PAGE) * PAGE == size and text.isprintable() | text.endswith("\n")
+        else ""
+    )
 
 
 def _text(process: Process, start: int) -> str:

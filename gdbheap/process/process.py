@@ -13,7 +13,8 @@ from gdbheap.process.memory import Memory, Words
 class Thread:
     """A thread. `number` is gdb's, `lwp` the kernel's; `registers` maps names (rax, fs_base, ...) to unsigned ints.
 
-    `thread_pointer` is None where the target does not tell (an i386 process under most gdbs).
+    `thread_pointer` is None where the target does not tell (an i386 process under most gdbs). `signal` is set for the thread that a core
+    is of: what it died of, 0 where the core does not say.
     """
 
     number: int
@@ -23,6 +24,7 @@ class Thread:
     stack_pointer: int
     program_counter: int
     thread_pointer: int | None
+    signal: int = 0
 
 
 @dataclass(frozen=True)

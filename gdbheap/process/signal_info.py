@@ -9,6 +9,11 @@ from dataclasses import dataclass
 # Signals whose siginfo holds an address when the kernel itself raised them (si_code > 0).
 _WITH_ADDRESS = frozenset({signal.SIGILL, signal.SIGTRAP, signal.SIGBUS, signal.SIGFPE, signal.SIGSEGV})
 
+# Those that stop a program for a fault of its own (si_code tells whether they do).
+FATAL = frozenset(
+    {signal.SIGILL, signal.SIGTRAP, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGSEGV, signal.SIGSYS}
+)
+
 # SEGV_PKUERR, from asm-generic/siginfo.h.
 _PKUERR = 4
 
@@ -26,6 +31,14 @@ class SignalInfo:
     address: int | None = None
     sender: int | None = None
     protection_key: int | None = None
+
+
+def signal_name(number: int) -> str:
+    """Return "SIGSEGV", ...; "signal 40" for one without a name of its own."""
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"
 
 
 def parse_siginfo(data: bytes, word: int) -> SignalInfo | None:

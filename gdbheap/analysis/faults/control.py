@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gdbheap.analysis.faults.operand import decode
 from gdbheap.analysis.faults.pointers import by_value
 from gdbheap.analysis.faults.verdict import CERTAIN, LIKELY, Scene, Verdict
 from gdbheap.process.memory import PAGE
@@ -156,16 +157,23 @@ def _came_by(scene: Scene) -> _Came:
     """Tell a call from a return: a call leaves its return address at the stack pointer, a return leaves itself just below it."""
     counter, pointer = scene.stop.thread.program_counter, scene.stop.thread.stack_pointer
     pushed, popped = scene.word_at(pointer), scene.word_at(pointer - scene.word)
-    caller = None if pushed is None else scene.vma(pushed)
-    if scene.stop.caller_instruction.startswith("call") or "call" in scene.stop.caller_instruction.split()[:2]:
+    if "call" in scene.stop.caller_instruction.split()[:2] and (popped != counter or _calls(scene, counter)):
         where = scene.symbol_at(pushed - 1) if pushed else ""
         evidence = [f"the return address at the stack pointer is {pushed:#x}" + (f" ({where})" if where else "")]
         evidence.append(f"the call there is `{scene.stop.caller_instruction}`")
         return _Came("by a call through a function pointer", tuple(evidence), ("up", "info locals"))
-    if popped == counter and (caller is None or not caller.executable or not scene.stop.caller_instruction):
+    if popped == counter:
         fact = f"the word just below the stack pointer, at {pointer - scene.word:#x}, is the same address"
         return _Came("by a return to an overwritten address", (fact,), (f"x/16gx {pointer - 64:#x}",), by_return=True)
     return _Came("it is not known how", (f"the stack pointer is {pointer:#x}",), ("bt",))
+
+
+def _calls(scene: Scene, counter: int) -> bool:
+    """Whether the call before the address at the stack pointer leads to the program counter, by what the registers hold now."""
+    call = decode(scene.stop.caller_instruction, scene.stop.thread.registers, scene.word)
+    if call.target is not None:
+        return scene.word_at(call.target.address) == counter
+    return scene.stop.thread.registers.get(call.target_register) == counter
 
 
 def _return_verdict(scene: Scene, value: int, confidence: str, evidence: tuple[str, ...]) -> Verdict:

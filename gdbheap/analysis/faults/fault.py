@@ -9,9 +9,7 @@ from gdbheap.analysis.faults.mappings import page_faults
 from gdbheap.analysis.faults.pointers import bad_values
 from gdbheap.analysis.faults.signals import arithmetic, instructions, non_canonical, others
 from gdbheap.analysis.faults.verdict import POSSIBLE, Recogniser, Scene, Verdict, best_first
-
-# Signals that stop a program for a fault of its own (si_code tells whether they do).
-FATAL = frozenset({4, 5, 6, 7, 8, 11, 31})
+from gdbheap.process.signal_info import FATAL
 
 # Within one confidence, the earlier one names the cause and the later what it looked like.
 _RECOGNISERS: tuple[Recogniser, ...] = (

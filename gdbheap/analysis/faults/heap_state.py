@@ -4,8 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gdbheap.analysis.addresses.search import find_words
 from gdbheap.analysis.faults.verdict import LIKELY, POSSIBLE, Scene, Verdict
 from gdbheap.malloc.chunk_table import Chunk, State
+
+# A smaller number stands in too many places to tell anything.
+_LEAST_TELLING = 1 << 20
+_MOST_PLACES = 16
+_MOST_SEARCHED = 256 << 20
 
 
 def objects(scene: Scene) -> Iterator[Verdict]:
@@ -14,8 +20,39 @@ def objects(scene: Scene) -> Iterator[Verdict]:
     if signal is None or signal.code <= 0 or signal.signal not in (4, 7, 11):
         return
     bases = {each.base_value for each in scene.accesses if each.base} | {scene.stop.thread.program_counter}
+    led = False
     for name, value, chunk in scene.heap_registers():
-        yield from _object(scene, name, value, chunk, _led_here(scene, value, chunk, bases))
+        led_here = _led_here(scene, value, chunk, bases)
+        led = led or led_here
+        yield from _object(scene, name, value, chunk, led_here)
+    if not led:
+        for value in sorted(each for each in bases if each >= _LEAST_TELLING):
+            yield from _only_in_freed(scene, value)
+
+
+def _only_in_freed(scene: Scene, value: int) -> Iterator[Verdict]:
+    """Yield that a bad value stands in freed blocks and nowhere else in the heap: the register that led there holds something else by now."""
+    heap = scene.heap
+    if heap is None or scene.chunk(value) is not None:
+        return
+    regions = [(region.mapping, region.end) for arena in heap.arenas for region in arena.regions]
+    if sum(end - start for start, end in regions) > _MOST_SEARCHED:
+        return
+    places = [place for place, _ in find_words(scene.process.memory, regions, scene.word, value, value, _MOST_PLACES)]
+    chunks = [scene.chunk(place) for place in places]
+    freed = [chunk for chunk in chunks if chunk is not None and chunk.state.is_free]
+    if not freed or len(freed) < len(chunks):
+        return
+    yield Verdict(
+        "freed_chunk",
+        LIKELY,
+        places[0],
+        "the bad value was read from a block that has been freed: a use after free",
+        (
+            f"{value:#x} stands at {places[0]:#x}, in the {scene.chunk_words(freed[0])}, and nowhere else in the heap but in freed blocks",
+        ),
+        (f"heap chunk {places[0]:#x}", f"heap owners {places[0]:#x}"),
+    )
 
 
 def _led_here(scene: Scene, value: int, chunk: Chunk, bases: set[int]) -> bool:

@@ -183,19 +183,17 @@ def _unmapped(scene: Scene, address: int) -> Iterator[Verdict]:
 
 
 def _past_end(scene: Scene, address: int, below: VMA, evidence: tuple[str, ...]) -> Iterator[Verdict]:
-    over = address - below.end
+    over = f"{address - below.end:#x} bytes" if address > below.end else "just"
     string = scene.instruction.string
     if string:
-        summary = (
-            f"a string instruction ({scene.instruction.mnemonic}) ran {over:#x} bytes past the end of what it was given"
-        )
+        summary = f"a string instruction ({scene.instruction.mnemonic}) ran {over} past the end of what it was given"
         left = scene.stop.thread.registers.get("rcx" if scene.word == 8 else "ecx")
         more = (f"{left:#x} elements were left to go",) if left is not None and scene.instruction.repeats else ()
         yield Verdict("string_overrun", CERTAIN, address, summary, (*evidence, *more), ("up", "info locals"))
     # Since glibc 2.43 an mmapped chunk's size leaves out the last two words of its mapping.
     chunk = scene.chunk(below.end - 1) or scene.chunk(below.end - 2 * scene.word - 1)
     if chunk is not None and chunk.is_mmapped:
-        summary = f"{over:#x} bytes past the end of an mmapped block of {chunk.size:#x} bytes"
+        summary = f"{over} past the end of an mmapped block of {chunk.size:#x} bytes"
         yield Verdict(
             "past_chunk_end",
             CERTAIN,
@@ -214,7 +212,7 @@ def _past_end(scene: Scene, address: int, below: VMA, evidence: tuple[str, ...])
             (*evidence, scene.chunk_words(chunk)),
             ("heap chunks --count 0",),
         )
-    summary = f"{over:#x} bytes past the end of a mapping"
+    summary = f"{over} past the end of a mapping"
     yield Verdict("past_mapping_end", CERTAIN, address, summary, evidence, (f"vmmap {below.start:#x}",))
 
 

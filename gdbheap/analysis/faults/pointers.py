@@ -50,9 +50,12 @@ def bad_values(scene: Scene) -> Iterator[Verdict]:
 def by_operand(scene: Scene, access: MemoryOperand) -> Iterator[Verdict]:
     """Yield what the registers tell that an operand's address was made from."""
     yield from _small(scene, access)
-    if not _is_small(access.address, scene.word):
-        for value, how in _values(access):
+    for value, how in _values(access):
+        if not _is_small(access.address, scene.word):
             yield from _value(scene, value, how, access.address)
+        else:
+            # The last link of a list in a heap at a low address (no PIE, no randomization) is a small number.
+            yield from _mangled(scene, value, how, access.address)
 
 
 def by_value(scene: Scene, address: int, how: str) -> Iterator[Verdict]:

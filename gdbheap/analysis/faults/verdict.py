@@ -113,7 +113,8 @@ class Scene:
         below, above = self.process.address_space.around(address)
         lines = []
         if below is not None:
-            lines.append(f"{address - below.end:#x} bytes past the end of {self.vma_line(below)}")
+            past = address - below.end
+            lines.append(f"{f'{past:#x} bytes' if past else 'just'} past the end of {self.vma_line(below)}")
         if above is not None:
             lines.append(f"{above.start - address:#x} bytes before {self.vma_line(above)}")
         return tuple(lines)
