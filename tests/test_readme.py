@@ -17,12 +17,19 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
-# The programs of fixtures/programs that the README's blocks are about: "```gdb" the tour's, "```gdb experiments" and "```gdb faults" the others;
-# where each stops (the last runs to its end, until it is told how to die).
-STOPS = {"demo": "tbreak look_here", "experiments": "break look", "faults": "info breakpoints"}
+# The programs of fixtures/programs that the README's blocks are about ("```gdb" the tour's, "```gdb NAME" the others), and where each stops: one
+# runs to its end, until it is told how to die, one runs when it is told to.
+STOPS = {
+    "demo": ("tbreak look_here", "run"),
+    "guests": (),
+    "resident": ("break inspected", "run"),
+    "experiments": ("break look", "run"),
+    "faults": ("run",),
+}
+FLAGS = {"resident": ("-DMODE=RETENTION",)}
 MARK = "\x02answer\x03"
 
-_BLOCK = re.compile(r"^```gdb(?: (experiments|faults))?\n(.*?)^```$", re.M | re.S)
+_BLOCK = re.compile(r"^```gdb(?: (\w+))?\n(.*?)^```$", re.M | re.S)
 _SYSTEM = re.compile(r"glibc (\d+\.\d+), gdb (\d+\.\d+)")
 
 
@@ -37,17 +44,26 @@ def answers(name: str, commands: list[str]) -> list[str]:
     with tempfile.TemporaryDirectory() as place:
         program = Path(place) / name
         source = Path("fixtures", "programs", f"{name}.c")
-        subprocess.run(["gcc", "-g", "-O1", "-pthread", "-o", program, source], check=True, cwd=ROOT)
+        subprocess.run(
+            ["gcc", "-g", "-O1", "-pthread", *FLAGS.get(name, ()), "-o", program, source], check=True, cwd=ROOT
+        )
         words = ["gdb", "-nx", "-q", "-batch", "-x", str(ROOT / "gdb_init.py")]
-        for line in ("set confirm off", "set print thread-events off", STOPS[name], "run"):
+        for line in ("set confirm off", "set print thread-events off", *STOPS[name]):
             words += ["-ex", line]
         for command in commands:
             words += ["-ex", f"echo {MARK}", "-ex", command]
         words += ["-ex", f"echo {MARK}", str(program)]
         result = subprocess.run(
-            words, stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=300, check=True
+            words,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            timeout=300,
+            check=True,
         )
-        assert not result.stderr, result.stderr
+        assert "Traceback" not in result.stdout, result.stdout
+        assert "Python Exception" not in result.stdout, result.stdout
         told = re.sub(r"(\[Thread debugging|Using host libthread_db).*\n", "", result.stdout)
         return [said.replace(place, "/tmp").lstrip("\n") for said in told.split(MARK)[1:-1]]
 
@@ -73,7 +89,8 @@ def without_chance(text: str) -> str:
 
 def test_the_tour_shows_what_gdb_says() -> None:
     readme = README.read_text()
-    assert all(len(typed(readme, program)) > 5 for program in STOPS)
+    assert {name or "demo" for name, _ in _BLOCK.findall(readme)} == set(STOPS)
+    assert all(typed(readme, program) for program in STOPS)
     glibc, gdb = (re.search(_SYSTEM, readme) or pytest.fail("the README does not name the tour's system")).groups()
     version = subprocess.run(["gdb", "--version"], capture_output=True, text=True, check=True).stdout.splitlines()[0]
     if os.confstr("CS_GNU_LIBC_VERSION") == f"glibc {glibc}" and f" {gdb}" in version:
