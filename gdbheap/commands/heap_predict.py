@@ -25,9 +25,10 @@ _COLUMNS = (
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Predict the calls, one row for each."""
     from gdbheap.analysis.prediction.predict import predict
+    from gdbheap.commands.heap_check import threads_inside
 
     calls = parse_calls(arguments["ops"], lambda text: read_size(text, target.evaluate))
-    predictions, notes = predict(target.process, target.heap(), target.selected_thread, calls)
+    predictions, notes = predict(target.process, target.heap(), target.selected_thread, threads_inside(target), calls)
     rows = [_row(each) for each in predictions]
     people = list(_explained(predictions, rows)) if arguments["explain"] else None
     return Report("heap predict", _COLUMNS, rows, notes=tuple(notes), people=people)

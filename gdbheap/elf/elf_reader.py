@@ -23,7 +23,15 @@ from gdbheap.process.symbols import Symbol
 WANTED_SYMBOLS = frozenset(
     (
         *("main_arena", "mp_", "tcache", "thread_arena", "tcache_key", "__tcache_dummy", "global_max_fast"),
-        *("perturb_byte", "narenas", "free_list", "aligned_heap_area", "using_malloc_checking"),
+        *(
+            "perturb_byte",
+            "narenas",
+            "narenas_limit",
+            "next_to_use",
+            "free_list",
+            "aligned_heap_area",
+            "using_malloc_checking",
+        ),
         *("__curbrk", "__abort_msg", "__environ", "__libc_version", "__nptl_version", "__libc_single_threaded"),
         *("__malloc_hook", "__free_hook", "__morecore", "malloc", "free", "calloc", "realloc", "abort"),
         *(

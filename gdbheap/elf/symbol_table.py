@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import re
 import struct
 from collections.abc import Collection
 from typing import Any
 
 from gdbheap.process.symbols import Symbol
 
+# What ends a name: of a variable that is static within a function, a number behind it (next_to_use.5).
+_END = re.compile(rb"(?:\.\d+)?\0")
 STT_OBJECT, STT_TLS = 1, 6
 SHN_UNDEF, SHN_ABS = 0, 0xFFF1
 
@@ -50,7 +53,8 @@ def _offsets(names: bytes, wanted: set[bytes]) -> dict[int, str]:
     """Return where in the string table each wanted name starts; a name may also be the tail of a longer one."""
     found = {}
     for name in wanted:
-        text, at = name + b"\0", -1
-        while (at := names.find(text, at + 1)) >= 0:
-            found[at] = name.decode()
+        at = -1
+        while (at := names.find(name, at + 1)) >= 0:
+            if _END.match(names, at + len(name)):
+                found[at] = name.decode()
     return found

@@ -44,6 +44,7 @@ class Layout:
     `safe_linking`, `mmapped_overhead` and `tcache_key` are None where this could not be told from symbols or real data.
     `mmapped_overhead` is what an mmapped chunk's size leaves out of its mapping: 0 to glibc 2.42, 2 words from 2.43.
     `heap_max` is the alignment and reserve of a non-main heap (HEAP_MAX_SIZE).
+    `statics` are the values of malloc's static variables (locate/statics.py), by name, those that symbols tell of.
     `missing` tells, for each thing that is None, why and what would mend it.
     """
 
@@ -62,6 +63,7 @@ class Layout:
     tcache_key: int | None = None
     global_max_fast: int | None = None
     heap_max: int = 64 << 20
+    statics: Mapping[str, int] = field(default_factory=dict)
     abort_msg: int | None = None
     libc_path: str = ""
     glibc_version: str = ""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from gdbheap.model import arenas, bins, fastbins, tcache
 from gdbheap.model.errors import Endless
 from gdbheap.model.machine import IS_MMAPPED, Machine
@@ -23,6 +25,12 @@ def from_thread_arena(m: Machine, request: int) -> int:
     return check_arena(m, arena, mem, "victim", "ar_ptr")
 
 
+def refuse(m: Machine, ask: Callable[[], int]) -> int:
+    """Refuse what is too large: at once, or after `ask` has asked each arena for it."""
+    m.step("too large")
+    return 0 if m.traits.refuses_early else ask()
+
+
 def check_arena(m: Machine, arena: int, mem: int, name: str, arena_name: str) -> int:
     """Return `mem`, after asserting as glibc does that a chunk is of the arena it was asked of; the names are those of the assertion's text."""
     if mem and not m.load(mem - m.word) & IS_MMAPPED:
@@ -40,7 +48,7 @@ def int_malloc(m: Machine, arena: int, request: int) -> int:
         return 0
     if not arena:
         return sysmalloc(m, 0, size)
-    if m.traits.has_fastbins and size <= m.global_max_fast:
+    if fastbins.may_serve(m, size):
         mem = _from_fastbin(m, arena, size)
         if mem:
             return mem

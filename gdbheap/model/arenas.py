@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from gdbheap.model.errors import known
 from gdbheap.model.machine import PREV_INUSE, Machine
 from gdbheap.model.memory import PAGE
 from gdbheap.model.placement import page_up
 
 _HEAP_MIN = 32 << 10
 _NONCONTIGUOUS = 2
+_FREE_LIST = "free_list, the arenas that wait for a thread,"
 
 
 def initialise(m: Machine, arena: int) -> None:
@@ -48,6 +50,7 @@ def readable_size(m: Machine, heap: int) -> int:
 
 def new_heap(m: Machine, size: int, top_pad: int) -> int:
     """Map a heap with `size` bytes and `top_pad` more usable; return its address, or 0."""
+    m.expect_small_pages()
     limit = m.traits.heap_max
     if size + top_pad < _HEAP_MIN:
         size = _HEAP_MIN
@@ -70,7 +73,7 @@ def new_heap(m: Machine, size: int, top_pad: int) -> int:
 
 
 def _reserve(m: Machine, limit: int) -> int:
-    hint, m.aligned_heap_area = m.aligned_heap_area, 0
+    hint, m.aligned_heap_area = known(m.aligned_heap_area, "aligned_heap_area, where libc puts its next heap,"), 0
     if hint:
         heap = m.kernel.mmap(limit, hint, accessible=False)
         if heap is not None:
@@ -136,7 +139,7 @@ def get_retry(m: Machine, arena: int, size: int) -> int:
 
 
 def _get2(m: Machine, size: int) -> int:
-    arena = m.free_arenas
+    arena = known(m.free_arenas, _FREE_LIST)
     if arena:
         m.free_arenas = m.load(arena + m.NEXT_FREE)
         m.store(arena + m.ATTACHED_THREADS, 1)
@@ -148,7 +151,7 @@ def _get2(m: Machine, size: int) -> int:
         if most:
             m.narenas_limit = most
         elif m.narenas > m.parameter("arena_test"):
-            m.narenas_limit = m.cores * (8 if m.word == 8 else 2)
+            m.narenas_limit = known(m.cores, "the number of processors") * (8 if m.word == 8 else 2)
     if not m.narenas_limit or m.narenas <= m.narenas_limit - 1:
         m.narenas += 1
         arena = _make(m, size)
@@ -186,7 +189,7 @@ def _make(m: Machine, size: int) -> int:
 
 def _reuse(m: Machine) -> int:
     """Attach the thread to the next arena in turn (reused_arena)."""
-    arena = m.next_to_use or m.main_arena
+    arena = known(m.next_to_use, "next_to_use, the arena to be shared next,") or m.main_arena
     detach(m, m.thread.arena)
     _remove_free(m, arena)
     m.store(arena + m.ATTACHED_THREADS, m.load(arena + m.ATTACHED_THREADS) + 1)
@@ -198,7 +201,7 @@ def _reuse(m: Machine) -> int:
 
 def _remove_free(m: Machine, arena: int) -> None:
     """Take an arena out of the list of those without a thread, if it is there."""
-    previous, each = 0, m.free_arenas
+    previous, each = 0, known(m.free_arenas, _FREE_LIST)
     while each:
         following = m.load(each + m.NEXT_FREE)
         if each == arena:
@@ -223,7 +226,7 @@ def leave(m: Machine, arena: int) -> None:
     left = m.load(arena + m.ATTACHED_THREADS) - 1
     m.store(arena + m.ATTACHED_THREADS, left)
     if not left:
-        m.store(arena + m.NEXT_FREE, m.free_arenas)
+        m.store(arena + m.NEXT_FREE, known(m.free_arenas, _FREE_LIST))
         m.free_arenas = arena
 
 

@@ -28,8 +28,16 @@ class Endless(ModelError):
     """A walk along a list of the heap does not end: the process would hang."""
 
 
-class NotModelled(ModelError):
-    """What happens next is not malloc's to say (a length that wraps, given to memset)."""
+class Unknown(ModelError):
+    """What happens next cannot be told: it rests on something that is not known, or is not malloc's to say (a length that wraps, given to
+    memset). The text says on what."""
+
+
+def known(value: int | None, what: str) -> int:
+    """Return `value`; raise Unknown in the name of `what` where it is None."""
+    if value is None:
+        raise Unknown(f"{what} is not known")
+    return value
 
 
 class TraceError(ModelError):

@@ -9,6 +9,36 @@ from gdbheap.model.machine import PREV_INUSE, Machine
 _ENDLESS = 1 << 20
 
 
+def may_serve(m: Machine, size: int) -> bool:
+    """Return whether malloc looks into a fastbin for a chunk of `size`."""
+    if not m.traits.has_fastbins:
+        return False
+    return size <= (largest(m) if m.global_max_fast is None else m.global_max_fast)
+
+
+def takes(m: Machine, size: int) -> bool:
+    """Return whether free puts a chunk of `size` into a fastbin."""
+    if not may_serve(m, size) or m.global_max_fast is not None:
+        return may_serve(m, size)
+    m.step("default of global_max_fast", default(m))
+    return size <= default(m)
+
+
+def default(m: Machine) -> int:
+    """Return the largest chunk that goes into a fastbin where nobody has changed it (DEFAULT_MXFAST)."""
+    return max_fast(m, 64 * m.word // 4)
+
+
+def largest(m: Machine) -> int:
+    """Return the largest chunk that can be made to go into a fastbin (MAX_FAST_SIZE)."""
+    return max_fast(m, 80 * m.word // 4)
+
+
+def max_fast(m: Machine, request: int) -> int:
+    """Return what set_max_fast makes of the largest request."""
+    return m.header if request <= m.align - 1 - m.word else (request + m.word) & -m.align
+
+
 def head_of(m: Machine, arena: int, index: int) -> int:
     """Return where the head of fastbin `index` is stored."""
     return arena + m.FASTBINS + index * m.word

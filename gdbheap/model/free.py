@@ -64,7 +64,7 @@ def in_arena(m: Machine, arena: int, chunk: int, locked: bool) -> None:
 
 def past_tcache(m: Machine, arena: int, chunk: int, size: int, locked: bool) -> None:
     """Free a chunk that no tcache takes (_int_free_chunk)."""
-    if m.traits.has_fastbins and size <= m.global_max_fast:
+    if fastbins.takes(m, size):
         fastbins.put(m, arena, chunk, size, locked)
         m.step("to fastbin", m.sizes.fast_index(size))
     elif m.load(chunk + m.SIZE) & IS_MMAPPED:

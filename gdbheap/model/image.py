@@ -96,7 +96,7 @@ def image(process: Process) -> Image:
         tcaches=tuple(each.tcache for each in m.threads),
         arenas=tuple(each.arena for each in m.threads),
         tcache_key=m.tcache_key if m.traits.random_tcache_key else 0,
-        global_max_fast=m.global_max_fast,
+        global_max_fast=m.global_max_fast or 0,
     )
 
 

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 
+from gdbheap.model.errors import Unknown, known
 from gdbheap.model.memory import PAGE, Memory
-from gdbheap.model.placement import page_up, place_mapping
+from gdbheap.model.placement import HUGE_PAGE, page_up, place_mapping
 from gdbheap.model.ranges import Ranges
 
 
@@ -14,45 +15,51 @@ class Kernel:
     """What is mapped, and where new mappings go: top-down, into the highest hole below `mmap_base` that fits.
 
     `huge_alignment`: whether anonymous mappings of whole multiples of 2 MiB are put at such a multiple (64-bit processes on Linux 6.7 and later).
-    `taken` holds every mapping, the inaccessible too; `limit` is the first address past the process's own half.
+    `taken` holds every mapping, the inaccessible too; `limit` is the first address past the process's own half. `most` is the most that is
+    granted at once (vm.overcommit_memory), `room` what all mappings together may still grow by (RLIMIT_AS), both in bytes (None: any).
+    The break, `mmap_base` and `huge_alignment` are None where they are not known: what rests on them raises Unknown.
     """
 
     memory: Memory
-    brk: int
-    mmap_base: int
+    break_at: int | None
+    mmap_base: int | None
     limit: int
-    huge_alignment: bool = False
+    huge_alignment: bool | None = False
     low: int = 0x10000
     taken: Ranges = field(default_factory=Ranges)
+    most: int | None = None
+    room: int | None = None
+
+    @property
+    def brk(self) -> int:
+        """Where the break is; Unknown where nobody knows."""
+        return known(self.break_at, "the program break")
 
     def sbrk(self, increment: int) -> int | None:
         """Move the break; return where it was, or None where the kernel refuses (the way up is not free)."""
         old, new = self.brk, self.brk + increment
+        start, end = page_up(old), page_up(new)
         if increment > 0:
-            start, end = page_up(old), page_up(new)
             # mirrors the kernel's brk(): one page is kept free below the next mapping
-            if end > self.limit or (end > start and self.taken.overlap(start, end + PAGE)):
+            in_the_way = end > start and self.taken.overlap(start, end + PAGE)
+            if end > self.limit or in_the_way or not self._grants(end - start):
                 return None
-            self.taken.add(start, end)
-            self.memory.accessible.add(start, end)
+            self._take(start, end)
         elif increment < 0:
-            self._release(page_up(new), page_up(old))
-        self.brk = new
+            self._release(end, start)
+        self.break_at = new
         return old
 
     def mmap(self, size: int, hint: int = 0, accessible: bool = True) -> int | None:
         """Map `size` bytes (whole pages), at `hint` if that is free; return where, or None."""
-        if size <= 0 or size > self.limit:
+        if size <= 0 or size > self.limit or not self._grants(size, accessible):
             return None
-        address: int | None = hint
-        if not hint or self.taken.overlap(hint, hint + size):
+        if hint and not self.taken.overlap(hint, hint + size):
+            address: int | None = hint
+        else:
             address = self._place(size, 0 if not hint else None)
-            if address is None:
-                return None
-        assert address is not None
-        self.taken.add(address, address + size)
-        if accessible:
-            self.memory.accessible.add(address, address + size)
+        if address is not None:
+            self._take(address, address + size, accessible)
         return address
 
     def munmap(self, start: int, size: int) -> None:
@@ -72,25 +79,45 @@ class Kernel:
         if new <= old:
             self._release(start + new, start + old)
             return start
+        if not self._grants(new - old):
+            return None
         if not self.taken.overlap(start + old, start + new):
-            self.taken.add(start + old, start + new)
-            self.memory.accessible.add(start + old, start + new)
+            self._take(start + old, start + new)
             return start
         target = self._place(new, start)
         if target is None:
             return None
-        self.taken.add(target, target + new)
-        self.memory.accessible.add(target, target + new)
+        self._take(target, target + new)
         self.memory.move(start, old, target)
         self._release(start, start + old)
         return target
 
     def _place(self, size: int, offset: int | None) -> int | None:
         """Find a hole. `offset` is what the mapping counts its pages from, for the alignment; None: there was a hint, and nothing is aligned."""
-        aligned_from = offset if self.huge_alignment else None
-        return place_mapping(self.taken.downwards, size, self.low, self.mmap_base, aligned_from)
+        high = known(self.mmap_base, "where the kernel puts mappings")
+        plain = place_mapping(self.taken.downwards, size, self.low, high)
+        if self.huge_alignment is False or offset is None or size % HUGE_PAGE:
+            return plain
+        aligned = place_mapping(self.taken.downwards, size, self.low, high, offset)
+        if self.huge_alignment is None and aligned != plain:
+            raise Unknown("whether the kernel aligns large mappings (Linux 6.7 and later do) is not known")
+        return aligned
+
+    def _grants(self, more: int, writable: bool = True) -> bool:
+        """Whether the kernel lets the mappings grow by `more` bytes."""
+        too_much = writable and self.most is not None and more > self.most
+        return not too_much and (self.room is None or more <= self.room)
+
+    def _take(self, start: int, end: int, accessible: bool = True) -> None:
+        if self.room is not None:
+            self.room -= end - start
+        self.taken.add(start, end)
+        if accessible:
+            self.memory.accessible.add(start, end)
 
     def _release(self, start: int, end: int) -> None:
+        if self.room is not None:
+            self.room += end - start
         self.taken.remove(start, end)
         self.memory.accessible.remove(start, end)
         self.memory.drop(start, end)

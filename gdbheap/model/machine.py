@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Union
 
-from gdbheap.model.errors import Abort
+from gdbheap.model.errors import Abort, Unknown
 from gdbheap.model.kernel import Kernel
 from gdbheap.model.memory import Memory
 from gdbheap.model.sizes import Sizes
@@ -58,13 +58,15 @@ class Machine:
         self.thread = self.threads[0]
         self.initialised = False
         self.single_threaded = True
-        self.global_max_fast = 0
-        self.cores = 2
+        # None: not known; a fastbin that holds something tells, else the default is taken, and a step says so
+        self.global_max_fast: int | None = 0
         self.narenas = 1
         self.narenas_limit = 0
-        self.free_arenas = 0
-        self.next_to_use = 0
-        self.aligned_heap_area = 0
+        # None: not known, and what rests on it raises Unknown
+        self.free_arenas: int | None = 0
+        self.cores: int | None = 2
+        self.next_to_use: int | None = 0
+        self.aligned_heap_area: int | None = 0
         # where chunks are, for those who look at the state: malloc itself never asks
         self.main_stretches: list[int] = []
         self.mmapped_chunks: set[int] = set()
@@ -110,6 +112,11 @@ class Machine:
             self.store(self.mp + offset, value)
         else:
             self.memory.store32(self.mp + offset, value)
+
+    def expect_small_pages(self) -> None:
+        """Raise Unknown where malloc uses huge pages, which are not modelled."""
+        if self.traits.mp_huge_pages and (self.parameter("thp_pagesize") or self.parameter("hp_pagesize")):
+            raise Unknown("how malloc gets memory in huge pages (glibc.malloc.hugetlb) is not known")
 
     def signed(self, value: int) -> int:
         """Return a word as a signed one (a long)."""

@@ -2,20 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
-from gdbheap.model import allocate, arenas, fastbins, free, memalign, mmapped, realloc, tcache, trim
-from gdbheap.model.errors import NotModelled
+from gdbheap.model import allocate, arenas, calloc, free, memalign, mmapped, realloc, settings, tcache, trim
 from gdbheap.model.machine import IS_MMAPPED, Machine, Thread
 from gdbheap.model.memory import PAGE
 from gdbheap.model.placement import page_up
-
-# mallopt's parameters (malloc.h)
-M_MXFAST = 1
-M_TRIM_THRESHOLD = -1
-M_TOP_PAD = -2
-M_MMAP_THRESHOLD = -3
-M_MMAP_MAX = -4
 
 # What pthread_create allocates for a thread's TLS: a vector of this many pairs of words
 _DTV_ENTRIES = 16
@@ -45,7 +37,7 @@ class Process:
         if count * size > (m.sizes.limit if m.traits.refuses_early else m.mask):
             m.steps[:] = [("too large",)]
             return 0
-        return self._calloc(self._begin(), count * size)
+        return calloc.calloc(self._begin(), count * size)
 
     def realloc(self, mem: int, size: int) -> int:
         """realloc (mem, size)."""
@@ -53,9 +45,10 @@ class Process:
         return self._realloc(m, mem, size)
 
     def free(self, mem: int) -> None:
-        """free (mem)."""
-        m = self._begin()
-        self._free(m, mem)
+        """free (mem). Of NULL it initialises nothing."""
+        self.machine.steps.clear()
+        if mem:
+            self._free(self._begin(), mem)
 
     def memalign(self, alignment: int, size: int) -> int:
         """memalign (alignment, size)."""
@@ -73,6 +66,8 @@ class Process:
     def posix_memalign(self, alignment: int, size: int) -> int:
         """posix_memalign: the address stored, 0 where it returns an error instead."""
         m = self.machine
+        if not m.traits.has_hooks:
+            self._begin()
         if alignment % m.word or not alignment or alignment & (alignment - 1):
             m.steps[:] = [("invalid alignment",)]
             return 0
@@ -99,27 +94,7 @@ class Process:
 
     def mallopt(self, parameter: int, value: int) -> int:
         """mallopt (parameter, value)."""
-        m = self._begin()
-        fastbins.consolidate(m, m.main_arena)
-        names = {
-            M_TRIM_THRESHOLD: "trim_threshold",
-            M_TOP_PAD: "top_pad",
-            M_MMAP_THRESHOLD: "mmap_threshold",
-            M_MMAP_MAX: "n_mmaps_max",
-        }
-        if parameter == M_MXFAST:
-            return self._set_max_fast(value)
-        if parameter not in names:
-            return 0 if parameter > 1 else 1
-        if (
-            parameter == M_MMAP_THRESHOLD
-            and m.traits.mmap_threshold_bounded
-            and value & m.mask > m.traits.heap_max // 2
-        ):
-            return 0
-        m.set_parameter(names[parameter], value)
-        m.set_parameter("no_dyn_threshold", 1)
-        return 1
+        return settings.mallopt(self._begin(), parameter, value)
 
     # threads
 
@@ -127,7 +102,7 @@ class Process:
         """Start a thread with a stack of its own making; return its index. Its TLS vector is a block of the creating thread's."""
         m = self._begin()
         m.single_threaded = False
-        thread = Thread(descriptor=self._calloc(m, (_DTV_ENTRIES + 1) * m.header))
+        thread = Thread(descriptor=calloc.calloc(m, (_DTV_ENTRIES + 1) * m.header))
         for index, each in enumerate(m.threads):
             if each.ended:
                 m.threads[index] = thread
@@ -175,69 +150,13 @@ class Process:
 
     def initialise(self) -> None:
         """Do what the first call does before all else (ptmalloc_init)."""
-        m = self.machine
-        m.initialised = True
-        m.thread.arena = m.main_arena
-        arenas.initialise(m, m.main_arena)
-        self._defaults(m)
-        self._set_max_fast(64 * m.word // 4)
-        self._apply_tunables(m)
-
-    def _defaults(self, m: Machine) -> None:
-        m.store(m.main_arena + m.NEXT, m.main_arena)
-        m.store(m.main_arena + m.ATTACHED_THREADS, 1)
-        for name in ("trim_threshold", "top_pad", "mmap_threshold"):
-            m.set_parameter(name, 128 << 10)
-        m.set_parameter("n_mmaps_max", 1 << 16)
-        m.set_parameter("arena_test", 8 if m.word == 8 else 2)
-        m.set_parameter("tcache_bins", tcache.SMALL_BINS)
-        m.set_parameter("tcache_count", m.traits.tcache_count)
-        largest = m.min_size + (tcache.SMALL_BINS - 1) * m.align
-        m.set_parameter("tcache_max_bytes", largest + 1 if m.traits.tcache_max_past else largest - m.word)
-
-    def _apply_tunables(self, m: Machine) -> None:
-        for name, value in self._tunables.items():
-            if name == "tcache_count" and value <= 0xFFFF:
-                m.set_parameter("tcache_count", value)
-            elif name == "tcache_max":
-                self._set_tcache_max(m, value)
-            elif name == "mxfast":
-                self._set_max_fast(value)
-            elif name == "tcache_unsorted_limit":
-                m.set_parameter("tcache_unsorted_limit", value)
-            elif name in ("mmap_threshold", "trim_threshold", "top_pad", "mmap_max"):
-                m.set_parameter("n_mmaps_max" if name == "mmap_max" else name, value)
-                m.set_parameter("no_dyn_threshold", 1)
-            elif name in ("arena_max", "arena_test"):
-                m.set_parameter(name, value)
-
-    def _set_tcache_max(self, m: Machine, value: int) -> None:
-        size = m.sizes.chunk_size(value)
-        if size is None:
-            return
-        if m.traits.tcache_max_past:
-            index = tcache.bin_of(m, size)
-            if index < m.traits.tcache_bins:
-                if index < tcache.SMALL_BINS:
-                    m.set_parameter("tcache_bins", index + 1)
-                m.set_parameter("tcache_max_bytes", size + 1)
-        elif value <= m.min_size + (tcache.SMALL_BINS - 1) * m.align - m.word:
-            m.set_parameter("tcache_max_bytes", value)
-            m.set_parameter("tcache_bins", tcache.bin_of(m, size) + 1)
-
-    def _set_max_fast(self, value: int) -> int:
-        m = self.machine
-        if not m.traits.has_fastbins:
-            return 1
-        if not 0 <= value <= 80 * m.word // 4:
-            return 0
-        m.global_max_fast = m.header if value <= m.align - 1 - m.word else (value + m.word) & -m.align
-        return 1
+        self.machine.initialised = True
+        settings.initialise(self.machine, self._tunables)
 
     def _malloc(self, m: Machine, request: int) -> int:
         size = m.sizes.chunk_size(request)
         if size is None:
-            return self._refuse(m, lambda: allocate.from_thread_arena(m, request))
+            return allocate.refuse(m, lambda: allocate.from_thread_arena(m, request))
         allocate.make_tcache_early(m)
         return tcache.take(m, size) or allocate.from_thread_arena(m, request)
 
@@ -249,55 +168,6 @@ class Process:
         if not free.free(m, mem):
             allocate.make_tcache(m)
             free.free(m, mem)
-
-    def _calloc(self, m: Machine, request: int) -> int:
-        size = m.sizes.chunk_size(request)
-        if size is None:
-            return self._refuse(m, lambda: allocate.from_thread_arena(m, request))
-        allocate.make_tcache_early(m)
-        if m.traits.calloc_uses_tcache:
-            mem = tcache.take(m, size)
-            if mem:
-                by_request = m.traits.calloc_clears_request and tcache.bin_of(m, size) < tcache.SMALL_BINS
-                found = size if by_request else m.size_of(mem - m.header)
-                if found < m.min_size:
-                    raise NotModelled(f"memset of {found - m.word} bytes")
-                m.memory.clear(mem, found - m.word)
-                return mem
-        # what top already had before is not known to be zero
-        arena = m.main_arena if m.single_threaded else arenas.get(m, request)
-        top = m.load(arena + m.TOP)
-        dirty = self._dirty_top(m, arena, top)
-        mem = allocate.int_malloc(m, arena, request)
-        if not mem and not m.single_threaded:
-            arena = arenas.get_retry(m, arena, request)
-            mem = allocate.int_malloc(m, arena, request)
-            top = 0
-        if not mem:
-            return 0
-        allocate.check_arena(m, arena, mem, "mem", "av")
-        chunk = mem - m.header
-        if not m.load(chunk + m.SIZE) & IS_MMAPPED:
-            found = m.size_of(chunk)
-            if chunk == top and found > dirty:
-                found = dirty
-            m.memory.clear(mem, found - m.word)
-        return mem
-
-    @staticmethod
-    def _refuse(m: Machine, ask: Callable[[], int]) -> int:
-        """Refuse what is too large: at once, or after `ask` has asked each arena for it."""
-        m.step("too large")
-        return 0 if m.traits.refuses_early else ask()
-
-    @staticmethod
-    def _dirty_top(m: Machine, arena: int, top: int) -> int:
-        """Return how many bytes of top may have been used before (they were part of the heap at some time)."""
-        size = m.size_of(top)
-        if arena == m.main_arena:
-            return max(size, (m.parameter("sbrk_base") + m.load(arena + m.MAX_SYSTEM_MEM) - top) & m.mask)
-        heap = m.heap_of(top)
-        return max(size, heap + arenas.readable_size(m, heap) - top)
 
     def _realloc(self, m: Machine, mem: int, request: int) -> int:
         if not mem:
@@ -342,7 +212,7 @@ class Process:
         size = m.sizes.chunk_size(request)
         if m.traits.memalign_uses_tcache:
             if size is None:
-                return self._refuse(m, lambda: memalign.from_thread_arena(m, alignment, request))
+                return allocate.refuse(m, lambda: memalign.from_thread_arena(m, alignment, request))
             mem = tcache.take(m, size, alignment)
             if mem:
                 return mem

@@ -13,6 +13,7 @@ _MMAP_AS_MORECORE = 1 << 20
 
 def sysmalloc(m: Machine, arena: int, size: int) -> int:
     """Return the mem of a chunk of `size` made of new memory, or 0. `arena` 0: there is none, only a mapping can serve."""
+    m.expect_small_pages()
     tried_mmap = False
     if not arena or mmapped.wanted(m, size):
         mem = mmapped.allocate(m, size)

@@ -32,6 +32,9 @@ class Traits:
     name: str
     word: int
 
+    has_hooks: bool = True
+    """A program may put functions of its own in malloc's place: __malloc_hook, __free_hook (to 2.33). There the first call initialises malloc
+    by way of a hook, posix_memalign only with an alignment that it takes."""
     safe_linking: bool = False
     """fd of tcache and fastbin chunks is XORed with its own address >> 12, and misaligned links abort (2.32)."""
     random_tcache_key: bool = False
@@ -182,7 +185,7 @@ _CHANGES: dict[str, dict[str, bool | int]] = {
     "2.31": {},
     "2.32": {"safe_linking": True},
     "2.33": {"tcache_walk_limit": True},
-    "2.34": {"random_tcache_key": True, "mmap_threshold_bounded": False},
+    "2.34": {"has_hooks": False, "random_tcache_key": True, "mmap_threshold_bounded": False},
     "2.35": {"heap_info_pagesize": True, "mp_huge_pages": True, "morecore_swapped": True},
     "2.36": {},
     "2.37": {},

@@ -41,6 +41,7 @@ def main(m: Machine, pad: int) -> bool:
     area = (size - m.min_size - 1) & m.mask
     extra = 0 if area <= pad else (area - pad) & -PAGE
     move = m.signed(-extra)
+    m.expect_small_pages()
     if not extra or m.kernel.brk != top + size or m.kernel.sbrk(move) is None:
         return False
     m.step(*(("trim", -move) if move < 0 else ("brk", move)))

@@ -43,6 +43,14 @@ STEPS = {
     "invalid alignment": "the alignment is none that this function accepts",
     "too large": "the request is larger than PTRDIFF_MAX",
 }
+# What a step says that takes something for granted.
+ASSUMPTIONS = {
+    "default of global_max_fast": "global_max_fast, which only a symbol tells, is taken to be its default, {0:#x}",
+}
+# What needs the kernel to grant memory.
+_FROM_KERNEL = frozenset(
+    ("brk", "mmap for the main heap", "grow heap", "new heap", "new arena", "mmap", "mremap"),
+)
 _SHORT = {
     "tcache": "tcache[{0}]",
     "fastbin": "fastbin[{0}]",
@@ -77,7 +85,17 @@ _GROWTH = {
 
 def explain(steps: Iterable[Step]) -> list[str]:
     """Return a sentence for each step."""
-    return [STEPS[str(step[0])].format(*step[1:]) for step in steps]
+    return [{**STEPS, **ASSUMPTIONS}[str(step[0])].format(*step[1:]) for step in steps]
+
+
+def assumptions(steps: Iterable[Step]) -> list[str]:
+    """Return a sentence for each thing that the steps take for granted."""
+    return explain(step for step in steps if step[0] in ASSUMPTIONS)
+
+
+def asks_kernel(steps: Iterable[Step]) -> bool:
+    """Return whether the steps need the kernel to grant memory."""
+    return any(step[0] in _FROM_KERNEL for step in steps)
 
 
 def source(steps: Iterable[Step], freeing: bool = False) -> str:

@@ -22,6 +22,7 @@ from typing import Protocol
 
 import pytest
 from gdb_runs import ROOT, run_gdb
+from programs import PATIENCE
 
 _MARK = "\x02{}\x03"
 
@@ -45,6 +46,7 @@ class Gdb(Protocol):
         before: Sequence[str] = (),
         source: bool = True,
         environment: dict[str, str] | None = None,
+        patience: float = PATIENCE,
     ) -> Said: ...
 
 
@@ -58,6 +60,7 @@ def gdb(tmp_path: Path) -> Gdb:
         before: Sequence[str] = (),
         source: bool = True,
         environment: dict[str, str] | None = None,
+        patience: float = PATIENCE,
     ) -> Said:
         words = ["gdb", "-nx", "-q", "-batch", "-ex", "set confirm off"]
         if program is not None:
@@ -66,7 +69,7 @@ def gdb(tmp_path: Path) -> Gdb:
             words += ["-ex", line]
         for index, command in enumerate(commands):
             words += ["-ex", f"echo {_MARK.format(index)}", "-ex", command]
-        text = run_gdb(words, environment)
+        text = run_gdb(words, environment, patience)
         return Said(text, _outputs(text, commands))
 
     return run

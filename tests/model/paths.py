@@ -44,8 +44,21 @@ PATHS = {
     "too large for anything": Path("m 1 -1\nc 2 -1 1\nr 3 1 24\nk\nr 4 3 -1\na 5 64 -1\nc 6 3 100\nk\n"),
     "too large, with another thread": Path("n\nk\nv 1 -15\nm 2 24\nk\nT 1\na 3 64 -1\nm 4 24\nT 0\nc 5 2 -9\nk\n"),
     "calloc of too much, with another thread": Path("n\nk\nc 1 2 -9\nk\nc 2 1 -9\nk\n"),
+    "free of NULL before all else": Path("f 1\nk\nm 2 24\nk\n"),
+    "an alignment that is none before all else": Path("p 1 3 24\nk\nf 1\nk\n"),
+    "the same for aligned_alloc": Path("l 1 24 24\nk\nm 2 24\nk\n"),
+    "the same for memalign": Path("a 1 -1 24\nk\nm 2 24\nk\n"),
+    "a page too much before all else": Path("q 1 -1\nk\nm 2 24\nk\n"),
+    "trimming before all else": Path("t 0\nk\nm 2 24\nk\n"),
+    "a setting before all else": Path("o -2 4096\nk\nm 2 24\nk\n"),
+    "realloc of NULL to too much before all else": Path("r 1 9 -9\nk\nm 2 24\nk\n"),
+    "malloc of too much before all else": Path("m 1 -9\nk\nm 2 24\nk\n"),
+    "a thread before all else": Path("n\nk\nT 1\nm 1 24\nk\n"),
     "calloc of too much before all else": Path("c 1 1 -9\nk\nm 2 24\nk\n"),
     "calloc that overflows before all else": Path("c 1 3 -9\nk\nm 2 24\nk\n"),
+    "what mallopt takes": Path(
+        "m 1 24\no 2 5\no 3 5\no 0 5\no -5 1\no -9 1\no -7 3\no -7 0\no -8 2\no -8 -1\no 1 177\no 1 -1\nk\nn\nn\nT 1\nm 2 24\nT 2\nm 3 24\nk\n"
+    ),
     "alignments that are none": Path("l 1 24 100\np 2 24 100\np 3 0 100\na 4 24 100\nl 5 0 100\na 6 -1 24\n"),
     # a thread's heap is full, a new one is made, and goes away when it is empty
     "a second heap and back": Path(

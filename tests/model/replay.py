@@ -13,7 +13,7 @@ from pathlib import Path
 
 from before import Before
 
-from gdbheap.model.errors import Abort, ModelError, NotModelled, Segv
+from gdbheap.model.errors import Abort, ModelError, Segv, Unknown
 from gdbheap.model.machine import Thread
 from gdbheap.model.memory import PAGE
 from gdbheap.model.trace import RETURNS_BLOCK, Operation, Player, unparse
@@ -182,7 +182,7 @@ class _Replay:
                 self.player.process.machine.tcache_key = int.from_bytes(read(key, server.word), "little")
             try:
                 self._advance(done)
-            except NotModelled:
+            except Unknown:
                 self.lost = True
             except ModelError as error:
                 raise self.fail(f"the model ends with {error!r}, reality goes on") from error
@@ -191,8 +191,6 @@ class _Replay:
             self.checkpoints += 1
             self._compare_results(done)
             m = self.player.process.machine
-            if not m.initialised:
-                return
             if m.kernel.brk != brk:
                 raise self.fail(f"brk: model {m.kernel.brk:#x}, real {brk:#x}")
             self._copy_descriptors(read)
@@ -294,7 +292,7 @@ class _Replay:
             return f"assert {error.message}" if error.assertion else error.message
         except Segv:
             return "SIGSEGV"
-        except NotModelled:
+        except Unknown:
             self.lost = True
         except ModelError:
             return "hang"

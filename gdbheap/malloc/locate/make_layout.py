@@ -8,6 +8,7 @@ from gdbheap.malloc.locate.choose_arena import choose_arena, ring
 from gdbheap.malloc.locate.find_libc import find_libcs
 from gdbheap.malloc.locate.libc_texts import read_version
 from gdbheap.malloc.locate.probing import list_heads
+from gdbheap.malloc.locate.statics import read_statics
 from gdbheap.malloc.locate.thread_malloc import read_threads
 from gdbheap.process.process import Process
 from gdbheap.process.symbols import SymbolsOf
@@ -51,6 +52,7 @@ def make_layout(process: Process, symbols_of: SymbolsOf) -> Layout:
         tcache_key=find.find_tcache_key(facts, has_tcache, tcaches, heads),
         global_max_fast=find.find_global_max_fast(facts),
         heap_max=find.find_heap_max(facts, heap_info, arenas[1:], mp, malloc_par),
+        statics=read_statics(process, chosen.libc),
         abort_msg=next((found for each in libcs if (found := each.address("__abort_msg")) is not None), None),
         libc_path=chosen.libc.module.path,
         glibc_version=chosen.libc.symbols.version or read_version(process, chosen.libc),

@@ -1,0 +1,186 @@
+"""The model of malloc in the state of a stopped process: its memory, its threads, and the kernel below it."""
+
+from __future__ import annotations
+
+from pathlib import PurePath
+
+from gdbheap.errors import HeapError, MemoryFault, NoSymbols
+from gdbheap.malloc.heap_view import HeapView
+from gdbheap.malloc.layout import SYMBOL, Layout, ThreadMalloc
+from gdbheap.model import process as modelled
+from gdbheap.model.kernel import Kernel
+from gdbheap.model.machine import Machine, Thread
+from gdbheap.model.memory import PAGE, Memory
+from gdbheap.model.traits import KNOWN, NAMES, Traits, traits
+from gdbheap.process.kernel_limits import KernelLimits, kernel_limits
+from gdbheap.process.mm import MM, NO_HEAP, STAT, read_mm
+from gdbheap.process.process import Process
+from gdbheap.process.thread_pointers import find_thread_pointers
+
+# Any key does that no cached chunk carries: what tells a cached chunk is only whether it has the key.
+_ANY_KEY = 0x5BD1E9955BD1E995
+# tcbhead_t.multiple_threads follows tcb, dtv and self.
+_MULTIPLE_THREADS = 3
+
+
+def model_of(process: Process, view: HeapView, lwp: int | None) -> tuple[modelled.Process, list[str]]:
+    """Return the model in the state of a stopped process, thread `lwp` current (None: the first), and notes on what had to be assumed.
+
+    Raises HeapError where something that every call needs is not known, or is not modelled.
+    """
+    layout = view.layout
+    notes = list(view.notes)
+    shape = _shape(layout, notes)
+    _refuse_other_mallocs(layout, shape)
+    if not process.address_space.known:
+        raise HeapError("cannot predict: the mappings of this process are not known")
+    if layout.mp is None:
+        raise NoSymbols(f"cannot predict without malloc's parameters (mp_): {layout.missing.get('mp', 'not found')}")
+    memory = _memory(process)
+    limits = kernel_limits(process)
+    notes += limits.reasons
+    kernel = _kernel(process, view, memory, limits)
+    machine = Machine(shape, memory, kernel, layout.main_arena.value, layout.mp.value, _tcache_key(process, view))
+    machine.initialised = True
+    machine.global_max_fast = layout.global_max_fast if shape.has_fastbins else 0
+    machine.single_threaded = _is_single_threaded(process, layout)
+    _set_arenas(machine, view, limits)
+    _set_threads(machine, layout, lwp)
+    return modelled.Process(machine), notes
+
+
+def _shape(layout: Layout, notes: list[str]) -> Traits:
+    """Return the traits of the release that libc says it is."""
+    version = ".".join(layout.glibc_version.split(".")[:2])
+    if version not in KNOWN:
+        raise HeapError(f"cannot predict for glibc {version or '?'}: the model knows {', '.join(KNOWN)}")
+    if version not in NAMES:
+        notes.append(
+            f"the model was held against glibc {', '.join(NAMES)}; of {version} it knows what the release changed"
+        )
+    shape = traits(version, layout.word)
+    tcache_size = layout.tcache_struct.size if layout.tcache_struct else shape.tcache_size
+    if (shape.arena_size, shape.tcache_size) != (layout.malloc_state.size, tcache_size):
+        raise HeapError(
+            f"cannot predict: this libc says it is glibc {shape.name}, but its malloc is laid out differently"
+        )
+    return shape
+
+
+def _refuse_other_mallocs(layout: Layout, shape: Traits) -> None:
+    """Raise HeapError where malloc's calls do not come to the malloc that is modelled."""
+    if PurePath(layout.libc_path).name.startswith("libc_malloc_debug"):
+        raise HeapError(
+            "cannot predict: libc_malloc_debug.so serves malloc here, and adds checks of its own to each block"
+        )
+    hooks = [name for name in ("__malloc_hook", "__free_hook") if shape.has_hooks and layout.statics.get(name)]
+    if hooks:
+        raise HeapError(
+            f"cannot predict: {' and '.join(hooks)} put something in malloc's place (MALLOC_CHECK_ does, too)"
+        )
+
+
+def _memory(process: Process) -> Memory:
+    def page_of(address: int) -> bytes | None:
+        vma = process.address_space.find(address)
+        if vma is None or not vma.readable:
+            return None
+        try:
+            return process.memory.read(address, PAGE)
+        except MemoryFault:
+            return None
+
+    memory = Memory(process.word, page_of)
+    for vma in process.address_space:
+        if vma.readable and vma.writable:
+            memory.accessible.add(vma.start, vma.end)
+    return memory
+
+
+def _kernel(process: Process, view: HeapView, memory: Memory, limits: KernelLimits) -> Kernel:
+    limit = 0x7FFFFFFFF000 if process.word == 8 else 0xFFFFE000
+    vmas = [vma for vma in process.address_space if vma.start < limit]
+    stack = next((vma.start for vma in vmas if vma.path == "[stack]"), limit)
+    top = max((vma.end for vma in vmas if vma.end <= stack), default=limit)
+    mm = read_mm(process)
+    kernel = Kernel(
+        memory,
+        _brk(view, mm),
+        None if mm.bottom_up else top,
+        limit,
+        huge_alignment=limits.aligns_large,
+        most=limits.most,
+        room=limits.room,
+    )
+    for vma in vmas:
+        kernel.taken.add(vma.start, vma.end)
+    return kernel
+
+
+def _brk(view: HeapView, mm: MM) -> int | None:
+    """Return the break where it is certain: by its symbol, or where the heap's mapping ends at the end of top, past which it cannot be; where
+    libc has not asked for it yet (0) and there is no such mapping, it is where it began."""
+    brk, main = view.layout.brk, view.arenas[0]
+    if brk is None or not brk.value:
+        untouched = (mm.sources.get("brk"), mm.sources.get("start_brk")) == (NO_HEAP, STAT)
+        return mm.get("start_brk") if untouched else None
+    return brk.value if brk.source == SYMBOL or brk.value == main.top + main.top_size else None
+
+
+def _tcache_key(process: Process, view: HeapView) -> int:
+    """Return what marks cached chunks: as the libc has it, else as they do; any other number where there is none."""
+    if view.layout.tcache_key is not None:
+        return view.layout.tcache_key
+    word = process.word
+    for each in view.bins:
+        if each.kind == "tcache" and len(each.chunks):
+            try:
+                return process.words.read(int(each.chunks[0]) + 3 * word)
+            except MemoryFault:
+                continue
+    return _ANY_KEY & ((1 << 8 * word) - 1)
+
+
+def _is_single_threaded(process: Process, layout: Layout) -> bool:
+    """Return SINGLE_THREAD_P: whether there never was a second thread. Only libc knows of those that have ended."""
+    if len(layout.threads) > 1:
+        return False
+    known = layout.statics.get("__libc_single_threaded")
+    if known is not None:
+        return bool(known)
+    for pointer in find_thread_pointers(process).values():
+        try:
+            return not int.from_bytes(process.memory.read(pointer + _MULTIPLE_THREADS * process.word, 4), "little")
+        except MemoryFault:
+            continue
+    return True
+
+
+def _set_arenas(machine: Machine, view: HeapView, limits: KernelLimits) -> None:
+    statics = view.layout.statics
+    # arenas are never taken out of the ring
+    machine.narenas = len(view.arenas)
+    # 0: not computed yet; what it is computed from does not change
+    machine.narenas_limit = statics.get("narenas_limit", 0)
+    machine.cores = limits.processors
+    # without its symbol: an arena that no thread uses may be in the list or not (a thread that turned to another arena left it)
+    idle = any(not each.value["attached_threads"] for each in view.arenas)
+    machine.free_arenas = statics.get("free_list", None if idle else 0)
+    machine.next_to_use = statics.get("next_to_use")
+    machine.aligned_heap_area = statics.get("aligned_heap_area")
+
+
+def _set_threads(machine: Machine, layout: Layout, lwp: int | None) -> None:
+    threads = layout.threads
+    machine.threads = [_thread(layout, each, machine.single_threaded) for each in threads] or [
+        Thread(arena=machine.main_arena)
+    ]
+    current = next((index for index, each in enumerate(threads) if each.lwp == lwp), 0)
+    if threads and not threads[current].is_known:
+        raise NoSymbols(f"cannot predict without the thread's tcache: {threads[current].reason}")
+    machine.thread = machine.threads[current]
+
+
+def _thread(layout: Layout, thread: ThreadMalloc, only: bool) -> Thread:
+    arena = thread.arena.value if thread.arena else layout.main_arena.value if only else 0
+    return Thread(tcache=thread.tcache.value if thread.tcache else 0, arena=arena)
