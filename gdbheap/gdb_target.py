@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gdbheap import gdb_backtrace, gdb_expressions, gdb_frames, gdb_process, gdb_stop
 from gdbheap.errors import HeapError
@@ -14,6 +14,9 @@ from gdbheap.process.process import Process
 from gdbheap.process.stop import Stop
 from gdbheap.process.symbols import SymbolsOf
 from gdbheap.report.progress import Progress
+
+if TYPE_CHECKING:
+    from gdbheap.malloc.walk import FirstWords
 
 
 class GdbTarget:
@@ -67,12 +70,12 @@ class GdbTarget:
         directory = cache_directory()
         return DebugFiles(search, SymbolCache(directory) if directory else None).symbols_of
 
-    def heap(self) -> HeapView:
+    def heap(self, first_words: FirstWords | None = None) -> HeapView:
         if self._heap is None:
             from gdbheap.malloc.read_heap import read_heap  # kept out of gdb's start as well
 
             try:
-                self._heap = read_heap(self.process, self.layout(), self._progress)
+                self._heap = read_heap(self.process, self.layout(), self._progress, first_words)
             finally:
                 if self._progress is not None:
                     self._progress.finish()
@@ -88,13 +91,16 @@ class GdbTarget:
         return gdb_frames.stack_place(thread, address)
 
     def keep(self, name: str, compute: Callable[[Callable[[int], None] | None], Any]) -> Any:
-        if name not in self._kept:
-            try:
-                self._kept[name] = compute(self._progress)
-            finally:
-                if self._progress is not None:
-                    self._progress.finish()
-        return self._kept[name]
+        if name in self._kept:
+            return self._kept[name]
+        try:
+            value = compute(self._progress)
+        finally:
+            if self._progress is not None:
+                self._progress.finish()
+        if not getattr(value, "interrupted", False):
+            self._kept[name] = value  # what Ctrl-C cut short is computed anew for the next command
+        return value
 
     def frames(self, lwp: int | None = None, most: int = 64) -> tuple[Frame, ...]:
         return gdb_backtrace.frames(lwp, self.process.word, most)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gdbheap.commands.command import Argument, Command, Target
 from gdbheap.commands.heap_owners import holder_name
+from gdbheap.commands.held_blocks import held_blocks
 from gdbheap.commands.place_name import place_name
 from gdbheap.errors import HeapError
 from gdbheap.malloc.chunk_table import Chunk, State
@@ -18,7 +19,6 @@ from gdbheap.report.report import Column, Report
 if TYPE_CHECKING:
     # What these bring is kept out of gdb's start: the functions below import it when they are called.
     from gdbheap.analysis.addresses.fact import Fact
-    from gdbheap.analysis.leaks.leaks import Held
 
 _COLUMNS = (Column("field", "text", "heading"), Column("value", "text", "address"), Column("meaning", "text"))
 
@@ -96,10 +96,9 @@ def _dangling_fact(target: Target, heap: HeapView, chunk: Chunk) -> Fact:
 
 def _holders(target: Target, heap: HeapView, chunk: Chunk) -> list[str]:
     """Return the names of those that point into a block in use, as `heap owners` has them."""
-    from gdbheap.analysis.leaks.leaks import read_held
     from gdbheap.analysis.leaks.owners import holders_of
 
-    held: Held = target.keep("held", lambda progress: read_held(target.process, heap, progress))
+    held = held_blocks(target)
     block = held.blocks.find(chunk.address + heap.layout.header)
     return (
         [] if block is None else [holder_name(target, held, each) for each in holders_of(target.process, held, block)]
@@ -109,11 +108,10 @@ def _holders(target: Target, heap: HeapView, chunk: Chunk) -> list[str]:
 def _dangling(target: Target, heap: HeapView, chunk: Chunk) -> list[str]:
     """Return the names of the registers and words in use that point into a free chunk; malloc's own links are none of them."""
     from gdbheap.analysis.addresses.search import find_words, searched_ranges
-    from gdbheap.analysis.leaks.leaks import read_held
 
     process = target.process
     low, high = chunk.address + heap.layout.header, chunk.end
-    held: Held = target.keep("held", lambda progress: read_held(process, heap, progress))
+    held = held_blocks(target)
     names = _registers(process, low, high)
     ranges = touched_spans(process, searched_ranges(process.address_space))
     for place, _ in find_words(process.memory, ranges, process.word, low, high - 1, _MOST_WORDS):

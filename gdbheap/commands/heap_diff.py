@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gdbheap.analysis.snapshots.snapshot import GroupDifference, GroupSurvivors, Snapshot, compare, survivors
 from gdbheap.commands.command import Argument, Command, Target
-from gdbheap.commands.snapshot_store import load
+from gdbheap.commands.snapshot_store import load, snapshot_now
 from gdbheap.counted import counted
 from gdbheap.errors import UsageError
 from gdbheap.report.printable import human_size
@@ -33,17 +34,23 @@ _THREE = (
 
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
-    """Compare snapshots by name or path. No process is needed."""
+    """Compare snapshots by name or path; one alone with the heap as it is now. With two or three no process is needed."""
     names = [arguments[key] for key in ("a", "b", "c") if arguments[key]]
     limit = target.setting("limit") if arguments["count"] is None else arguments["count"]
-    return diff_report(names, limit)
+    if len(names) > 1:
+        return diff_report(names, limit)
+    before = load(names[0])
+    return _report([names[0], "now"], [before, snapshot_now(target, time.monotonic())], limit)
 
 
 def diff_report(names: Sequence[str], limit: int | None) -> Report:
     """Return the differences of two or three snapshots, named or given by path; `limit` cuts the rows for people (0 or None: none)."""
     if not 2 <= len(names) <= 3:
         raise UsageError(f"heap diff takes two or three snapshots, not {len(names)}")
-    snapshots = [load(name) for name in names]
+    return _report(names, [load(name) for name in names], limit)
+
+
+def _report(names: Sequence[str], snapshots: Sequence[Snapshot], limit: int | None) -> Report:
     before = tuple(_line(name, each) for name, each in zip(names, snapshots))
     if len(snapshots) == 2:
         rows = [_difference_row(group) for group in compare(*snapshots)]
@@ -107,7 +114,7 @@ def _notes(names: Sequence[str], snapshots: Sequence[Snapshot]) -> list[str]:
 
 COMMAND = Command(
     name="heap diff",
-    summary="Show what came, went and grew between two snapshots, or three.",
+    summary="Show what came, went and grew between two snapshots, or three, or since one.",
     description=(
         "Blocks of one size that begin alike are one row, as in `heap leaks`. A block that is in both snapshots at the same address, of the "
         "same size, counts as the same one.\n"
@@ -118,12 +125,13 @@ COMMAND = Command(
     run=run,
     arguments=(
         Argument("A", "path", "The first snapshot: a name, or a path (with a /).", required=True),
-        Argument("B", "path", "The second.", required=True),
+        Argument("B", "path", "The second; without it, the heap as it is now."),
         Argument("C", "path", "The third, if any."),
         Argument("--count", "count", "Show at most this many rows; 0 shows all."),
     ),
     examples=(
-        ("heap diff before after", "what has grown since before"),
+        ("heap diff before", "what has grown since before, up to now"),
+        ("heap diff before after", "what grew between the two"),
         ("heap diff start warm later", "what grows steadily, apart from what came while the program warmed up"),
     ),
 )

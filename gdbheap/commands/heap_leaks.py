@@ -10,6 +10,7 @@ from gdbheap.analysis.leaks.heuristics import HEURISTICS
 from gdbheap.analysis.leaks.leaks import Verdict
 from gdbheap.commands.command import Argument, Command, Target
 from gdbheap.commands.heap_owners import HOLDER_COLUMNS, holder_rows
+from gdbheap.commands.held_blocks import held_blocks, notes_on
 from gdbheap.counted import counted
 from gdbheap.errors import UsageError
 from gdbheap.lazy import np
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gdbheap.analysis.leaks.groups import LeakGroup
-    from gdbheap.analysis.leaks.leaks import Held, Leaks
+    from gdbheap.analysis.leaks.leaks import Leaks
 
 _COLUMNS = (
     Column("kind", heading="", shown=False),
@@ -92,28 +93,6 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         notes=(*view.notes, *notes_on(target, held), *_notes_on_keys(leaks)),
         faults=view.faults,
     )
-
-
-def held_blocks(target: Target) -> Held:
-    """Return the pointer graph of this stop: read once, kept until the process runs on."""
-    from gdbheap.analysis.leaks.leaks import read_held
-
-    view = target.heap()
-    held: Held = target.keep("held", lambda progress: read_held(target.process, view, progress))
-    return held
-
-
-def notes_on(target: Target, held: Held) -> tuple[str, ...]:
-    """Return what the reader must know about what could not be read."""
-    notes = []
-    if held.blind:
-        notes.append(
-            f"{counted(held.graph.unread + held.unread, 'byte')} of the core's memory are missing: who is held from there is not known, so no block "
-            "is called lost (undecided)"
-        )
-    if not target.heap().complete:
-        notes.append("the walk was cut short: blocks that it has not reached hold nothing here, so lost may be wrong")
-    return tuple(notes)
 
 
 def _heuristics(arguments: Mapping[str, Any]) -> Sequence[str]:
@@ -218,7 +197,7 @@ def _why(target: Target, leaks: Leaks, address: int) -> Report:
         rows=holder_rows(target, leaks, explanation.holders),
         before=explanation.lines,
         totals={"kind": Verdict(int(leaks.verdict[block])).label, "pointers": len(explanation.holders)},
-        notes=notes_on(target, leaks.held),
+        notes=tuple(notes_on(target, leaks.held)),
     )
 
 

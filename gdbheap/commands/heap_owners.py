@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.commands.command import Argument, Command, Target
+from gdbheap.commands.held_blocks import held_blocks, notes_on
 from gdbheap.commands.place_name import place_name
 from gdbheap.counted import counted
 from gdbheap.errors import UsageError
@@ -27,11 +28,11 @@ HOLDER_COLUMNS = (
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """List the words that point into the block, and the way to it."""
-    from gdbheap.analysis.leaks.leaks import Verdict, find_leaks, read_held
+    from gdbheap.analysis.leaks.leaks import Verdict, find_leaks
     from gdbheap.analysis.leaks.owners import holders_of, shortest_path
 
     view = target.heap()
-    held: Held = target.keep("held", lambda progress: read_held(target.process, view, progress))
+    held = held_blocks(target)
     address = arguments["address"]
     block = held.blocks.find(address)
     if block is None:
@@ -52,7 +53,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         after=_after(path, len(rows), limit),
         totals_shown=False,
         totals={"pointers": len(rows), "kind": Verdict(int(leaks.verdict[block])).label, "path": path},
-        notes=view.notes,
+        notes=(*view.notes, *notes_on(target, held)),
         faults=view.faults,
     )
 

@@ -7,10 +7,9 @@ import time
 from collections.abc import Mapping
 from typing import Any
 
-from gdbheap.analysis.snapshots.snapshot import take_snapshot
 from gdbheap.analysis.snapshots.snapshot_file import write_snapshot
 from gdbheap.commands.command import Argument, Command, Target
-from gdbheap.commands.snapshot_store import directory, path_of
+from gdbheap.commands.snapshot_store import directory, path_of, snapshot_now
 from gdbheap.errors import UsageError
 from gdbheap.report.report import Column, Line, Report
 
@@ -32,8 +31,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     path = path or path_of(name)
     if os.path.exists(path) and not arguments["replace"]:
         raise UsageError(f"{path} exists already: --replace puts the new snapshot in its place")
-    view = target.heap()
-    snapshot = take_snapshot(target.process, view, target.symbol_at, started)
+    snapshot = snapshot_now(target, started)
     if path.startswith(directory() + os.sep):
         os.makedirs(directory(), mode=0o700, exist_ok=True)
     write_snapshot(snapshot, path)
@@ -47,8 +45,8 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         after=(Line.plain(f"{still} {seconds} s; written after {time.monotonic() - started:.2f} s", "dim"),),
         totals={"read_seconds": facts["read_seconds"]},
         totals_shown=False,
-        notes=view.notes,
-        faults=view.faults,
+        notes=target.heap().notes,
+        faults=target.heap().faults,
     )
 
 

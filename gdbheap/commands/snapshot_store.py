@@ -5,9 +5,11 @@ from __future__ import annotations
 import os
 import re
 
-from gdbheap.analysis.snapshots.snapshot import Snapshot
+from gdbheap.analysis.snapshots.snapshot import Snapshot, take_snapshot
 from gdbheap.analysis.snapshots.snapshot_file import read_snapshot
+from gdbheap.commands.command import Target
 from gdbheap.errors import HeapError, UsageError
+from gdbheap.malloc.walk import FirstWords
 
 SUFFIX = ".heap"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}")
@@ -40,6 +42,13 @@ def named_snapshots() -> list[str]:
     except OSError:
         return []
     return sorted(each[: -len(SUFFIX)] for each in files if each.endswith(SUFFIX) and _NAME.fullmatch(each))
+
+
+def snapshot_now(target: Target, started: float) -> Snapshot:
+    """Return a snapshot of the heap as it is, read once; `started` as in take_snapshot()."""
+    first_words = FirstWords()
+    view = target.heap(first_words)
+    return take_snapshot(target.process, view, first_words, target.symbol_at, started)
 
 
 def load(name: str) -> Snapshot:

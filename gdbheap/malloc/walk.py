@@ -73,14 +73,41 @@ class Walk:
         )
 
 
-class Walker:
-    """Walks with one reused buffer. `progress`, if given, is called with each address reached, about once per MiB read."""
+class FirstWords:
+    """Takes the first two words of the user's part of every chunk that is walked over (a free one's fd and bk), so that none is read again."""
 
-    def __init__(self, memory: Memory, layout: Layout, progress: Progress | None = None) -> None:
+    def __init__(self) -> None:
+        self._pieces: list[tuple[NDArray[np.uint64], ...]] = []
+
+    def add(self, *columns: NDArray[np.uint64]) -> None:
+        """Take (address, first, second) of some chunks."""
+        self._pieces.append(columns)
+
+    def of(self, chunks: NDArray[np.uint64]) -> tuple[NDArray[np.bool_], NDArray[np.uint64]]:
+        """Return which of these chunks (addresses) were walked over, and two words for each (zeros where not)."""
+        words = np.zeros((len(chunks), 2), np.uint64)
+        if not self._pieces:
+            return np.zeros(len(chunks), np.bool_), words
+        address, first, second = (np.concatenate(column) for column in zip(*self._pieces))
+        order = np.argsort(address, kind="stable")
+        place = order[np.minimum(np.searchsorted(address, chunks, sorter=order), len(order) - 1)]
+        known = address[place] == chunks
+        words[known] = np.stack((first, second), axis=1)[place[known]]
+        return known, words
+
+
+class Walker:
+    """Walks with one reused buffer. `progress`, if given, is called with each address reached, about once per MiB read; `first_words`, if
+    given, takes those of each chunk."""
+
+    def __init__(
+        self, memory: Memory, layout: Layout, progress: Progress | None = None, first_words: FirstWords | None = None
+    ) -> None:
         self._memory = memory
         self._layout = layout
         self._word = layout.word
         self._progress = progress
+        self._first_words = first_words
         self._buffer = memoryview(bytearray(BLOCK))
         self._type = np.dtype(np.uint64 if layout.word == 8 else np.uint32)
         self._chain = Chain(layout, BLOCK // layout.word)
@@ -126,12 +153,15 @@ class Walker:
     def _walk_block(self, base: int, size: int, limit: int, pieces: _Pieces) -> tuple[int, str, int]:
         """Walk what the buffer holds, into `pieces`; return the next header's address, why it ended, the size word there."""
         words = np.frombuffer(self._buffer, self._type, size // self._word)
-        rows, position, why, raw = self._chase(words, (limit - base) // self._word)
+        rows, position, why, last = self._chase(words, (limit - base) // self._word)
         self._close_chunks = len(rows) * _CLOSE > size
         if len(rows):
             address = np.uint64(base) + (rows - 1).astype(np.uint64) * np.uint64(self._word)
-            pieces.add(address, *(words[rows + index].astype(np.uint64, copy=False) for index in range(3)))
-        return base + (position - 1) * self._word, why, raw
+            raw, fd, bk = (words[rows + index].astype(np.uint64, copy=False) for index in range(3))
+            pieces.add(address, raw, fd, bk)
+            if self._first_words is not None:
+                self._first_words.add(address, fd, bk)
+        return base + (position - 1) * self._word, why, last
 
     def _chase(self, words: NDArray[np.uint64], limit: int) -> tuple[NDArray[np.intp], int, str, int]:
         """Return the index of each chunk's size word, the index where the next would be, why the chase ended there, and the size word."""

@@ -55,6 +55,34 @@ def test_named_snapshots_are_kept_listed_and_compared_without_gdb(tmp_path):
     assert said.stdout.splitlines()[-1] == "total: grown bytes 10,000 (9.8 KiB), appeared 125, vanished 0"
 
 
+def test_one_snapshot_is_compared_with_the_heap_as_it_is(tmp_path):
+    file = tmp_path / "one.heap"
+    get_there = ("break inspected", "run", f"heap snapshot --output {file}", "continue")
+    said = ask([str(build("growing"))], (f"heap diff {file}",), get_there=get_there)[f"heap diff {file}"]
+    assert said["totals"] == {"grown_bytes": 25 * 0xD0 + 100 * 0x30, "appeared": 125, "vanished": 0}
+
+
+# What it is told wrongly, and the line that it says.
+WRONG = {
+    "heap diff nowhere": "there is no snapshot nowhere ({home}/gdbheap/snapshots/nowhere.heap); there are: before",
+    "heap diff before nowhere": "there is no snapshot nowhere ({home}/gdbheap/snapshots/nowhere.heap); there are: before",
+    "heap diff": "heap diff: A is missing: The first snapshot: a name, or a path (with a /).",
+    "heap diff before /": "/ is no snapshot that can be read: it is no regular file",
+    "heap diff before /dev/null": "/dev/null is no snapshot that can be read: it is no regular file",
+    "heap diff before ../..": "../.. is no snapshot that can be read: it is no regular file",
+    "heap snapshot before": "heap snapshot: {home}/gdbheap/snapshots/before.heap exists already: --replace puts the new snapshot in its place",
+    "heap snapshot a/b/c": "heap snapshot: cannot write a/b/c: No such file or directory",
+}
+
+
+def test_what_is_no_snapshot_is_one_line(tmp_path, gdb, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    said = gdb(build("growing"), "break inspected", "run", "heap snapshot before", *WRONG)
+    assert {command: said[command] for command in WRONG} == {
+        command: line.format(home=tmp_path) + "\n" for command, line in WRONG.items()
+    }
+
+
 def test_an_unreadable_snapshot_is_one_line(tmp_path, gdb):
     broken = tmp_path / "broken.heap"
     broken.write_text("gdbheap snapshot\n")

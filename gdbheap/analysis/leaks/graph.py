@@ -5,9 +5,9 @@ Memory goes through one small buffer, once; what is kept is the edges and the fi
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from gdbheap.analysis.leaks.blocks import Blocks
 from gdbheap.lazy import np
@@ -26,11 +26,12 @@ Progress = Callable[[int], None]
 @dataclass(frozen=True)
 class Pointers:
     """Words that point into blocks: where each lies (`place`, an address), the `target` block's index, and the `offset` in that block
-    (0: its start; held to 32 bits)."""
+    (0: its start; held to 32 bits). `interrupted`: Ctrl-C cut the reading short."""
 
     place: NDArray[np.uint64]
     target: NDArray[np.int32]
     offset: NDArray[np.uint32]
+    interrupted: bool = False
 
     def __len__(self) -> int:
         return len(self.place)
@@ -40,7 +41,8 @@ class Pointers:
 class Graph:
     """Edges from block to block (`source`, `target`, `offset`, in order of the source), and the `head` of each block.
 
-    `head` has the first 16 bytes of each block as words. `unread` is how many bytes of blocks could not be read.
+    `head` has the first 16 bytes of each block as words. `unread` is how many bytes of blocks (and between near ones) could not be read, or
+    were not (`interrupted`: Ctrl-C cut the reading short).
     """
 
     source: NDArray[np.int32]
@@ -48,6 +50,7 @@ class Graph:
     offset: NDArray[np.uint32]
     head: NDArray[np.uint64]
     unread: int
+    interrupted: bool = False
 
 
 class PointerFilter:
@@ -80,32 +83,49 @@ class PointerFilter:
 
 
 def read_graph(memory: Memory, blocks: Blocks, word: int, progress: Progress | None = None) -> Graph:
-    """Read all blocks once. `progress` is called with each address reached, once per MiB."""
+    """Read all blocks once. `progress` is called with each address reached, once per MiB. Ctrl-C keeps what is read."""
     finder = PointerFilter(blocks, word)
     head = np.zeros((len(blocks), HEAD // word), finder.type)
-    found = _Found()
-    unread = 0
-    for start, end in blocks.ranges():
-        reached = start
-        for address, data in readable_pieces(memory, start, end, _BUFFER):
+    found = _Found(np.int32, np.int32, np.uint32)
+    ranges = blocks.ranges()
+    unread = sum(end - start for start, end in ranges)
+    interrupted = False
+    try:
+        for address, data in _pieces(memory, ranges):
             words = np.frombuffer(data, finder.type, len(data) // word)
-            position, target, offset = finder.find(words)
-            place = np.uint64(address) + position.astype(np.uint64) * np.uint64(word)
             # Only the blocks that reach into this piece can be the words' own: a small search instead of a large one.
             here = np.searchsorted(blocks.start, np.array([address, address + len(data)], np.uint64))
             first, last = max(int(here[0]) - 1, 0), int(here[1])
-            source = first - 1 + np.searchsorted(blocks.start[first:last], place, side="right")
-            alive = place < blocks.end[source]
-            if not alive.all():
-                source, target, offset = source[alive], target[alive], offset[alive]
-            found.add(source, target, offset)
+            found.add(*_edges(finder, blocks, slice(first, last), address, words))
             _take_heads(blocks, head, slice(int(here[0]), last), address, words, word)
-            unread += address - reached
-            reached = address + len(data)
+            unread -= len(data)
             if progress:
                 progress(address)
-        unread += end - reached
-    return Graph(*found.columns(), head, unread)
+    except KeyboardInterrupt:
+        interrupted = True
+    source, target, offset = found.columns()
+    return Graph(source, target, offset, head, unread, interrupted)
+
+
+def unread_graph(blocks: Blocks, word: int) -> Graph:
+    """Return the graph of which nothing was read, for Ctrl-C came first."""
+    head = np.zeros((len(blocks), HEAD // word), np.uint64 if word == 8 else np.uint32)
+    unread = sum(end - start for start, end in blocks.ranges())
+    source, target, offset = _Found(np.int32, np.int32, np.uint32).columns()
+    return Graph(source, target, offset, head, unread, True)
+
+
+def _edges(
+    finder: PointerFilter, blocks: Blocks, near: slice, address: int, words: NDArray[np.uint64]
+) -> tuple[NDArray[Any], ...]:
+    """Return source, target and offset of each pointer among these words, which lie at `address` in the blocks `near`, or between them."""
+    position, target, offset = finder.find(words)
+    place = np.uint64(address) + position.astype(np.uint64) * np.uint64(finder.word)
+    source = near.start - 1 + np.searchsorted(blocks.start[near], place, side="right")
+    alive = place < blocks.end[source]
+    if not alive.all():
+        source, target, offset = source[alive], target[alive], offset[alive]
+    return source, target, _held(offset)
 
 
 def read_heads(memory: Memory, blocks: Blocks, word: int, progress: Progress | None = None) -> NDArray[np.uint64]:
@@ -125,43 +145,53 @@ def read_heads(memory: Memory, blocks: Blocks, word: int, progress: Progress | N
 def read_pointers(
     memory: Memory, blocks: Blocks, word: int, ranges: Iterable[tuple[int, int]], progress: Progress | None = None
 ) -> tuple[Pointers, int]:
-    """Return the words in these ranges that point into blocks, in order of address, and how many bytes could not be read."""
+    """Return the words in these ranges that point into blocks, in order of address, and how many bytes could not be read, or were not.
+    Ctrl-C keeps what is read."""
     finder = PointerFilter(blocks, word)
-    places: list[NDArray[np.uint64]] = [np.empty(0, np.uint64)]
-    found = _Found()
-    unread = 0
-    for start, end in ranges:
-        reached = start = -(-start // word) * word
-        for address, data in readable_pieces(memory, start, end, _BUFFER):
+    found = _Found(np.uint64, np.int32, np.uint32)
+    spans = [(-(-start // word) * word, end) for start, end in ranges]
+    unread = sum(max(end - start, 0) for start, end in spans)
+    interrupted = False
+    try:
+        for address, data in _pieces(memory, spans):
             words = np.frombuffer(data, finder.type, len(data) // word)
             position, target, offset = finder.find(words)
-            places.append(np.uint64(address) + position.astype(np.uint64) * np.uint64(word))
-            found.add(position, target, offset)
-            unread += address - reached
-            reached = address + len(data)
+            found.add(np.uint64(address) + position.astype(np.uint64) * np.uint64(word), target, _held(offset))
+            unread -= len(data)
             if progress:
                 progress(address)
-        unread += max(end - reached, 0)
-    _, target32, offset32 = found.columns()
-    return Pointers(np.concatenate(places), target32, offset32), unread
+    except KeyboardInterrupt:
+        interrupted = True
+    place, target, offset = found.columns()
+    return Pointers(place, target, offset, interrupted), unread
+
+
+def _pieces(memory: Memory, spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, memoryview]]:
+    for start, end in spans:
+        yield from readable_pieces(memory, start, end, _BUFFER)
+
+
+def _held(offset: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return the offsets as they are kept, in 32 bits."""
+    held: NDArray[np.uint64] = np.minimum(offset, np.uint64(0xFFFF_FFFF))
+    return held
 
 
 class _Found:
-    """Pieces of edges, to be joined at the end."""
+    """Pieces of columns of these types, to be joined at the end. A piece is added whole or not at all."""
 
-    def __init__(self) -> None:
-        self._pieces: list[tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.uint32]]] = []
+    def __init__(self, *types: Any) -> None:
+        self._types = types
+        self._pieces: list[tuple[NDArray[Any], ...]] = []
 
-    def add(self, source: NDArray[np.intp], target: NDArray[np.intp], offset: NDArray[np.uint64]) -> None:
-        if len(source):
-            held = np.minimum(offset, np.uint64(0xFFFF_FFFF)).astype(np.uint32)
-            self._pieces.append((source.astype(np.int32), target.astype(np.int32), held))
+    def add(self, *columns: NDArray[Any]) -> None:
+        if len(columns[0]):
+            self._pieces.append(tuple(column.astype(kind, copy=False) for column, kind in zip(columns, self._types)))
 
-    def columns(self) -> tuple[NDArray[np.int32], NDArray[np.int32], NDArray[np.uint32]]:
+    def columns(self) -> tuple[Any, ...]:
         if not self._pieces:
-            return np.empty(0, np.int32), np.empty(0, np.int32), np.empty(0, np.uint32)
-        source, target, offset = zip(*self._pieces)
-        return np.concatenate(source), np.concatenate(target), np.concatenate(offset)
+            return tuple(np.empty(0, kind) for kind in self._types)
+        return tuple(np.concatenate(column) for column in zip(*self._pieces))
 
 
 def _take_heads(

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from gdbheap.analysis.leaks.blocks import Blocks, live_blocks
 from gdbheap.analysis.leaks.encoded import Encoded, find_encoded
-from gdbheap.analysis.leaks.graph import Graph, Pointers, Progress, read_graph, read_pointers
+from gdbheap.analysis.leaks.graph import Graph, Pointers, Progress, read_graph, read_pointers, unread_graph
 from gdbheap.analysis.leaks.heuristics import ENCODED_POINTERS, HEURISTICS, InteriorPointers, accept
 from gdbheap.analysis.leaks.reach import UNSEEN, Adjacency, find_heads, spread
 from gdbheap.analysis.leaks.remains import held_by_remains, unwritten
@@ -49,8 +49,9 @@ class Held:
     """All live blocks, who points at whom, and from where in the roots: the common ground of leaks, owners and search.
 
     `from_roots` are the words of root ranges, `registers` (index in roots.registers, target, offset) those of registers.
-    `unread` is how many bytes of roots could not be read. `blind`: what could not be read may hold pointers (it is missing from a core;
-    what a live process does not let us read holds none: guard pages). `thread_vectors` are the blocks that are a thread's dtv.
+    `unread` is how many bytes of roots could not be read. `blind`: what was not read may hold pointers (it is missing from a core, or Ctrl-C
+    cut the reading short, `interrupted`; what a live process does not let us read holds none: guard pages). `thread_vectors` are the blocks
+    that are a thread's dtv.
     """
 
     blocks: Blocks
@@ -61,6 +62,7 @@ class Held:
     unread: int
     blind: bool
     thread_vectors: NDArray[np.int32]
+    interrupted: bool = False
 
 
 @dataclass(frozen=True)
@@ -82,23 +84,31 @@ class Leaks:
     by_encoding: NDArray[np.bool_]
     encoded: tuple[Encoded, ...] = ()
 
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C cut short what the verdicts rest on."""
+        return self.held.interrupted
+
 
 def read_held(process: Process, view: HeapView, progress: Progress | None = None) -> Held:
-    """Read all live blocks and all roots, once."""
+    """Read all roots and all live blocks, once. After a Ctrl-C (in the walk of the heap, or here) nothing more is read."""
     blocks = live_blocks(view)
     roots = find_roots(process, view)
     word = view.layout.word
-    graph = read_graph(process.memory, blocks, word, progress)
-    spans = touched_spans(process, ((each.start, each.end) for each in roots.ranges))
+    spans = touched_spans(process, ((each.start, each.end) for each in roots.ranges)) if view.complete else ()
     from_roots, unread = read_pointers(process.memory, blocks, word, spans, progress)
+    interrupted = from_roots.interrupted or not view.complete
+    graph = unread_graph(blocks, word) if interrupted else read_graph(process.memory, blocks, word, progress)
+    interrupted |= graph.interrupted
     registers = []
     for index, register in enumerate(roots.registers):
         target = blocks.find(register.value)
         if target is not None:
             registers.append((index, target, register.value - int(blocks.start[target])))
-    blind = process.kind == "core" and bool(unread or graph.unread)
+    missing = process.kind == "core" and bool(unread or graph.unread)
+    blind = missing or interrupted
     vectors = find_thread_vectors(process.memory, graph.head, from_roots, word)
-    return Held(blocks, graph, roots, from_roots, tuple(registers), unread, blind, vectors)
+    return Held(blocks, graph, roots, from_roots, tuple(registers), unread, blind, vectors, interrupted)
 
 
 def find_leaks(

@@ -6,12 +6,13 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gdbheap.analysis.leaks.blocks import live_blocks
+from gdbheap.analysis.leaks.blocks import Blocks, live_blocks
 from gdbheap.analysis.leaks.contents import SymbolAt, describe
 from gdbheap.analysis.leaks.graph import Progress, read_heads
 from gdbheap.analysis.memory_use.usage import usage
 from gdbheap.lazy import np
 from gdbheap.malloc.heap_view import HeapView
+from gdbheap.malloc.walk import FirstWords
 from gdbheap.process.process import Process
 
 if TYPE_CHECKING:
@@ -37,11 +38,21 @@ class Snapshot:
 
 
 def take_snapshot(
-    process: Process, view: HeapView, symbol_at: SymbolAt, started: float, progress: Progress | None = None
+    process: Process,
+    view: HeapView,
+    first_words: FirstWords,
+    symbol_at: SymbolAt,
+    started: float,
+    progress: Progress | None = None,
 ) -> Snapshot:
-    """Return the snapshot; `started` is the time.monotonic() since which the process has had to stand still for it."""
+    """Return the snapshot; `started` is the time.monotonic() since which the process has had to stand still for it. What `first_words` has
+    is not read again."""
     blocks = live_blocks(view)
-    head = read_heads(process.memory, blocks, view.layout.word, progress)
+    known, head = first_words.of(view.table.address[blocks.row])
+    if not known.all():
+        rest = ~known
+        others = Blocks(blocks.start[rest], blocks.end[rest], blocks.size[rest], blocks.row[rest])
+        head[rest] = read_heads(process.memory, others, view.layout.word, progress)[:, :2]
     stood_still = time.monotonic() - started
     contents = describe(blocks, head, np.arange(len(blocks)), process.address_space, symbol_at)
     used, kind = np.unique(contents.kind, return_inverse=True)

@@ -1,0 +1,37 @@
+"""The pointer graph of this stop, as the commands share it, and what is to be said where not all of it could be read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from gdbheap.commands.command import Target
+from gdbheap.counted import counted
+from gdbheap.report.printable import human_size
+
+if TYPE_CHECKING:
+    from gdbheap.analysis.leaks.leaks import Held
+
+
+def held_blocks(target: Target) -> Held:
+    """Return the pointer graph of this stop: read once, kept until the process runs on."""
+    from gdbheap.analysis.leaks.leaks import read_held  # kept out of gdb's start
+
+    view = target.heap()
+    held: Held = target.keep("held", lambda progress: read_held(target.process, view, progress))
+    return held
+
+
+def notes_on(target: Target, held: Held) -> Iterator[str]:
+    """Yield what the reader must know about what was not read."""
+    unread = held.graph.unread + held.unread
+    if held.interrupted:
+        yield (
+            f"stopped by Ctrl-C, with {human_size(unread)} of what is known of the heap not read: only what is held by what was read is certain, "
+            "and no block is called lost (undecided). The next command reads anew"
+        )
+    elif held.blind:
+        yield (
+            f"{counted(unread, 'byte')} of the core's memory are missing: who is held from there is not known, so no block is called lost "
+            "(undecided)"
+        )
