@@ -83,17 +83,20 @@ class FirstWords:
         """Take (address, first, second) of some chunks."""
         self._pieces.append(columns)
 
-    def of(self, chunks: NDArray[np.uint64]) -> tuple[NDArray[np.bool_], NDArray[np.uint64]]:
-        """Return which of these chunks (addresses) were walked over, and two words for each (zeros where not)."""
+    def __bool__(self) -> bool:
+        return bool(self._pieces)
+
+    def of(self, chunks: NDArray[np.uint64]) -> NDArray[np.uint64]:
+        """Return two words for each of these chunks (addresses); zeros for those that were not walked over."""
         words = np.zeros((len(chunks), 2), np.uint64)
-        if not self._pieces:
-            return np.zeros(len(chunks), np.bool_), words
-        address, first, second = (np.concatenate(column) for column in zip(*self._pieces))
-        order = np.argsort(address, kind="stable")
-        place = order[np.minimum(np.searchsorted(address, chunks, sorter=order), len(order) - 1)]
-        known = address[place] == chunks
-        words[known] = np.stack((first, second), axis=1)[place[known]]
-        return known, words
+        if self._pieces:
+            address, first, second = (np.concatenate(column) for column in zip(*self._pieces))
+            order = np.argsort(address, kind="stable")
+            place = order[np.minimum(np.searchsorted(address, chunks, sorter=order), len(order) - 1)]
+            known = address[place] == chunks
+            for column, each in enumerate((first, second)):
+                words[known, column] = each[place[known]]
+        return words
 
 
 class Walker:

@@ -1,4 +1,5 @@
-"""heap leaks on a million blocks of eight threads, live and in a core, against reading that memory once; and a lost list against a lost array.
+"""heap leaks on a million blocks of eight threads, live and in a core, against reading that memory once; a lost list against a lost array; and
+how long a snapshot makes a process of twice that size stand still, against copying its memory once.
 
 python3 tests/bench/leaks.py [BLOCKS]
 """
@@ -6,11 +7,12 @@ python3 tests/bench/leaks.py [BLOCKS]
 from __future__ import annotations
 
 import os
+import re
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -28,14 +30,18 @@ from gdbheap.process.proc_maps import read_maps  # noqa: E402
 
 # Said in gdb: what a command takes, and gdb's largest size so far in MiB.
 TIMED = """
-import resource, time
+import re, time
 def timed(line):
     start, busy = time.perf_counter(), time.process_time()
     gdb.execute(line, to_string=True)
     seconds, busy = time.perf_counter() - start, time.process_time() - busy
-    print(f"@ {line}: {seconds:.2f} s ({busy:.2f} s of the processor), gdb at most {resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10} MiB")
+    print(f"@ {line}: {seconds:.2f} s ({busy:.2f} s of the processor), gdb at most {peak()} MiB")
+def peak():
+    return int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) >> 10
 """
-COMMANDS = ("gdbheap", "heap", "heap leaks", "heap leaks", "heap rss", "heap snapshot --output {}/snapshot --replace")
+SNAPSHOT = "heap snapshot --output {}/snapshot --replace"
+# Each list in a gdb of its own, on the same process. The first fills the caches on disk.
+COMMANDS = (("gdbheap", "heap"), ("heap leaks", "heap leaks", "heap rss"), (SNAPSHOT,))
 
 
 def main() -> None:
@@ -50,7 +56,35 @@ def main() -> None:
             core = f"{directory}/core"
             run_gdb(["gdb", "-nx", "-q", "-batch", "-ex", f"generate-core-file {core}", "-p", str(pid)], patience=600)
         measure("core", [str(program), core], directory)
+    stop_of_a_snapshot(2 * count)
+    for flags in ((), ("-DSHUFFLED",)):
+        with (
+            stopped(build("lost_blocks", f"-DCOUNT={count}", *flags)) as pid,
+            tempfile.TemporaryDirectory() as directory,
+        ):
+            (Path(directory) / "timed.py").write_text(TIMED)
+            what = f"a lost {'list, shuffled' if flags else 'array'}, of {count:,} blocks of 24 bytes"
+            measure(what, ["-p", str(pid)], directory, [("heap leaks",)] * 2)
     list_against_array(count)
+
+
+def stop_of_a_snapshot(count: int) -> None:
+    """Print how long `heap snapshot` lets a process stand still, beside the time that copying its memory takes."""
+    with (
+        stopped(build("leaks_made", f"-DCOUNT={count}", "-DTHREADS=8", "-O2")) as pid,
+        tempfile.TemporaryDirectory() as directory,
+    ):
+        words = ["gdb", "-nx", "-q", "-batch", "-iex", "set confirm off", "-p", str(pid)]
+        words += ["-ex", f"source {ROOT}/gdb_init.py", "-ex", SNAPSHOT.format(directory)]
+        found = re.search(r"the process could run on after ([\d.]+) s", run_gdb(words, patience=600))
+        assert found
+        size, seconds = read_once(pid)
+        copying = copy_once(pid, size)
+        print(
+            f"snapshot of {count:,} blocks, {size >> 20:,} MiB: stood still {float(found[1]):.2f} s; reading that through one buffer takes "
+            f"{seconds:.2f} s (ratio {float(found[1]) / seconds:.1f}), copying it to new memory {copying:.2f} s "
+            f"(ratio {float(found[1]) / copying:.1f})"
+        )
 
 
 @contextmanager
@@ -80,14 +114,30 @@ def read_once(pid: int) -> tuple[int, float]:
     return size, time.perf_counter() - start
 
 
-def measure(what: str, target: list[str], directory: str) -> None:
+def copy_once(pid: int, size: int) -> float:
+    """Return the seconds that copying as much of the process's memory into new memory of our own takes."""
+    space = read_maps(pid)
+    memory = LiveMemory(pid, ImageMemory([]), space)
+    start = time.perf_counter()
+    copy = memoryview(bytearray(size))
+    at = 0
+    for vma in space:
+        if vma.writable and not vma.is_file and vma.path != "[stack]":
+            for _, piece in readable_pieces(memory, vma.start, vma.end):
+                copy[at : at + len(piece)] = piece
+                at += len(piece)
+    assert at == size
+    return time.perf_counter() - start
+
+
+def measure(what: str, target: list[str], directory: str, sessions: Sequence[tuple[str, ...]] = COMMANDS) -> None:
     words = ["gdb", "-nx", "-q", "-batch", "-iex", "set confirm off", *target, "-ex", f"source {ROOT}/gdb_init.py"]
     words += ["-ex", f"source {directory}/timed.py"]
-    for command in COMMANDS:
-        words += ["-ex", f"python timed('{command.format(directory)}')"]
-    for line in run_gdb(words, patience=600).splitlines():
-        if line.startswith("@ "):
-            print(f"{what}: {line[2:].replace(directory + '/', '')}")
+    for commands in sessions:
+        said = [word for command in commands for word in ("-ex", f"python timed('{command.format(directory)}')")]
+        for line in run_gdb([*words, *said], {"PYTHONPYCACHEPREFIX": f"{directory}/compiled"}, 600).splitlines():
+            if line.startswith("@ "):
+                print(f"{what}: {line[2:].replace(directory + '/', '')}")
 
 
 def list_against_array(count: int) -> None:

@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 # The fewest lost blocks that can tell of a key.
 FEWEST = 8
 _PIECE = 1 << 20
-# So much is looked at to find keys (of the roots, and again of the blocks); what a key then decodes is looked for everywhere.
+# So much is looked at to find keys (of the roots, and again of the blocks); what a key then decodes is looked for in all of those.
 _SAMPLE = 32 << 20
 _MOST_HIDDEN = 1 << 20
 # Words with the same upper bits are tried together: the largest such groups, and some words of each.
@@ -70,14 +70,21 @@ def find_encoded(
     spans = list(roots)
     within = blocks.ranges()
     kind = np.dtype(np.uint64 if word == 8 else np.uint32)
-    samples = [
-        *_hidden_words(memory, space, _some(spans), kind),
-        *_hidden_words(memory, space, _some(within), kind),
-    ]
-    hidden = np.concatenate([np.empty(0, np.uint64), *samples])
-    keys = _find_keys(hidden, blocks.start[lost], blocks.start[~lost], _upper_bits(word))
+    from_roots, from_blocks = (
+        np.concatenate([np.empty(0, np.uint64), *_hidden_words(memory, space, _some(each), kind)])
+        for each in (spans, within)
+    )
+    starts = blocks.start[lost]
+    keys = _find_keys(np.concatenate((from_roots, from_blocks)), starts, blocks.start[~lost], _upper_bits(word))
     finder = PointerFilter(blocks, word)
-    found = [_decode(memory, finder, blocks, lost, key, (spans, within), progress) for key in keys]
+    found = []
+    for key in keys:
+        # Where no word of the sample is one, reading all is not worth its time.
+        chosen = [
+            some if _among(words ^ np.uint64(key), starts).any() else []
+            for words, some in ((from_roots, spans), (from_blocks, within))
+        ]
+        found.append(_decode(memory, finder, blocks, lost, key, (chosen[0], chosen[1]), progress))
     return [each for each in found if len(each.target)]
 
 

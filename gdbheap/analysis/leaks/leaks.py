@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.leaks.blocks import Blocks, live_blocks
@@ -130,16 +130,15 @@ def find_leaks(
     spans = touched_spans(process, ((each.start, each.end) for each in held.roots.ranges))
     lost = leaks.verdict <= Verdict.INDIRECTLY_LOST
     encoded = find_encoded(process.memory, process.address_space, held.blocks, lost, view.layout.word, spans, progress)
-    return judge(held, accepted, untouched, tuple(encoded)) if encoded else leaks
+    return _held_by_encoded(leaks, tuple(encoded)) if encoded else leaks
 
 
-def judge(held: Held, accepted: Accept, untouched: NDArray[np.bool_], encoded: tuple[Encoded, ...] = ()) -> Leaks:
+def judge(held: Held, accepted: Accept, untouched: NDArray[np.bool_]) -> Leaks:
     """Return every block's verdict; `accepted` says which interior pointers are as good as one to the start, `untouched` which blocks begin
     with what malloc left there.
 
     A block is still reachable if a chain of pointers to starts leads to it from a root, possibly lost if only a chain with an interior
-    pointer, or an encoded one, in it does. Of the others, those that no other lost block leads to are definitely lost, and the rest hangs
-    on them.
+    pointer in it does. Of the others, those that no other lost block leads to are definitely lost, and the rest hangs on them.
     """
     count = len(held.blocks)
     graph = held.graph
@@ -161,21 +160,39 @@ def judge(held: Held, accepted: Accept, untouched: NDArray[np.bool_], encoded: t
     everything = Adjacency(count, graph.source, graph.target)
     beyond = graph.target[reachable[graph.source] & ~reachable[graph.target]]
     _reach(everything, np.concatenate((target, beyond)), owner)
-    plain = owner != UNSEEN
-    for each in encoded:
-        _reach(everything, each.target, owner)
+    verdict = np.full(count, Verdict.POSSIBLY_LOST, np.uint8)
+    verdict[reachable] = Verdict.STILL_REACHABLE
+    _judge_lost(held, everything, owner, verdict)
+    none = np.zeros(count, np.bool_)
+    return Leaks(held, verdict, owner, reachable & ~direct, by_remains, direct & ~anchored, none)
+
+
+def _judge_lost(held: Held, everything: Adjacency, owner: NDArray[np.int32], verdict: NDArray[np.uint8]) -> None:
+    """Set the verdict of the blocks whose owner is UNSEEN, and the owner: the head for these, -1 for all others."""
+    graph = held.graph
     lost = owner == UNSEEN
-    owner[~lost] = count
+    owner[~lost] = everything.count
     among = lost[graph.source] & lost[graph.target]
     find_heads(everything, graph.source[among], graph.target[among], owner)
-    verdict = np.full(count, Verdict.INDIRECTLY_LOST, np.uint8)
-    verdict[owner == np.arange(count, dtype=np.int32)] = Verdict.DEFINITELY_LOST
-    if held.blind:
-        verdict[:] = Verdict.UNDECIDED
-    verdict[~lost] = Verdict.POSSIBLY_LOST
-    verdict[reachable] = Verdict.STILL_REACHABLE
+    verdict[lost] = Verdict.UNDECIDED if held.blind else Verdict.INDIRECTLY_LOST
+    if not held.blind:
+        verdict[owner == np.arange(everything.count, dtype=np.int32)] = Verdict.DEFINITELY_LOST
     owner[~lost] = -1
-    return Leaks(held, verdict, owner, reachable & ~direct, by_remains, direct & ~anchored, ~lost & ~plain, encoded)
+
+
+def _held_by_encoded(leaks: Leaks, encoded: tuple[Encoded, ...]) -> Leaks:
+    """Return the verdicts where the lost blocks that encoded pointers lead to, and what hangs on them, are possibly lost."""
+    held, graph = leaks.held, leaks.held.graph
+    count = len(held.blocks)
+    everything = Adjacency(count, graph.source, graph.target)
+    lost = leaks.verdict <= Verdict.INDIRECTLY_LOST
+    owner = np.where(lost, np.int32(UNSEEN), np.int32(count)).astype(np.int32)
+    _reach(everything, np.concatenate([each.target for each in encoded]), owner)
+    verdict = leaks.verdict.copy()
+    by_encoding = lost & (owner != UNSEEN)
+    verdict[by_encoding] = Verdict.POSSIBLY_LOST
+    _judge_lost(held, everything, owner, verdict)
+    return replace(leaks, verdict=verdict, head=owner, by_encoding=by_encoding, encoded=encoded)
 
 
 def _on_stacks(held: Held) -> NDArray[np.bool_]:
