@@ -73,10 +73,22 @@ malloc.argtypes, malloc.restype = [ctypes.c_size_t], ctypes.c_void_p
 def leak():
     ctypes.memmove(malloc(1200), b"leak of a handler's" + bytes(1000), 1000)
 """
+# (sqlite3_create_function() is the 46th of the routines that an extension is given: sqlite3ext.h's order never changes.)
+_LEAKING_EXTENSION = """
+#include <stdlib.h>
+#include <string.h>
+typedef int create_function(void *, const char *, int, int, void *, void (*)(void *, int, void **), void *, void *);
+static void leak(void *context, int count, void **values) {
+  strcpy(memset(malloc(1200), 0, 1200), "leak of a query");
+}
+int extension_init(void *database, char **error, create_function **routines) {
+  return routines[45](database, "leak", 0, 1, NULL, leak, NULL, NULL);
+}
+"""
 # Stands still in a query: reading the pipe waits until somebody writes to it.
 _QUERY = "select length(y), readfile('{}/pipe') from t order by y desc limit 5;\n"
 _NGINX = """
-daemon off; master_process on; worker_processes 1; pid {0}/nginx.pid; error_log stderr notice;
+daemon off; user root; master_process on; worker_processes 1; pid {0}/nginx.pid; error_log stderr notice;
 events {{ worker_connections 64; }}
 http {{
   access_log off; client_body_temp_path {0}; proxy_temp_path {0}; fastcgi_temp_path {0}; uwsgi_temp_path {0}; scgi_temp_path {0};
@@ -132,6 +144,19 @@ def _query(directory: Path) -> tuple[list[str], bytes, bytes]:
     os.mkfifo(directory / "pipe")
     words, told, mark = _sqlite(directory)
     return words, told + _QUERY.format(directory).encode(), mark
+
+
+def _leaking_query(directory: Path) -> tuple[list[str], bytes, bytes]:
+    """With an extension loaded whose function, called once for each of 20 rows, forgets a block each time."""
+    library = directory / "leak.so"
+    words = ["gcc", "-shared", "-fPIC", "-O0", "-fno-builtin", "-x", "c", "-", "-o", str(library)]
+    subprocess.run(words, input=_LEAKING_EXTENSION, text=True, check=True, timeout=PATIENCE)
+    words, told, mark = _query(directory)
+    return (
+        words,
+        f".load {library} extension_init\nselect count(leak()) from (values {'(1),' * 19} (1));\n".encode() + told,
+        mark,
+    )
 
 
 def _git_log(directory: Path) -> tuple[list[str], bytes, bytes]:
@@ -196,6 +221,7 @@ AT_WORK: dict[str, Callable[[Path], tuple[list[str], bytes, bytes]]] = {
     "python3 http.server": _http_server,
     "leaking http.server": _leaking_http_server,
     "sqlite3 in a query": _query,
+    "leaking sqlite3 in a query": _leaking_query,
     "git log": _git_log,
 }
 
@@ -230,7 +256,7 @@ def waiting(name: str, directory: Path, under: Sequence[str] = (), requests: int
             _talk(directory / "nginx.socket", b"GET / HTTP/1.0\r\n\r\n", b"ready")
         for number in range(requests if name.endswith("http.server") else 0):
             _talk(directory / "http.socket", b"GET /%d HTTP/1.0\r\n\r\n" % number, b"ready")
-        if name == "sqlite3 in a query":
+        if name.endswith("sqlite3 in a query"):
             # Opening waits for the reader; what is held open keeps it waiting.
             stack.enter_context((directory / "pipe").open("wb"))
         pid = _only_child(process.pid) if name == "nginx worker" else process.pid

@@ -8,6 +8,7 @@ import subprocess
 import pytest
 from gdb_runs import ask
 from programs import build
+from real_programs import waiting
 
 PAGE = 4096
 VERDICTS = {
@@ -55,6 +56,15 @@ def test_a_core_tells_no_residency_and_says_what_to_do(tmp_path):
     rows = {row["part"]: row for row in answers["heap rss"]["rows"]}
     assert rows["in_use"]["resident"] is None
     assert rows["in_use"]["size"] > 48 << 20
+
+
+def test_jemalloc_in_mallocs_place_is_named_with_what_glibc_still_has(tmp_path):
+    with waiting("redis-server", tmp_path) as program:
+        said = ask(["-p", str(program.pid)], ("heap rss",))["heap rss"]
+    assert said["totals"]["other_allocators"] == ["jemalloc"]
+    assert said["totals"]["verdict"] == "not_malloc"
+    assert any("libjemalloc.so.2 is loaded" in note for note in said["notes"])
+    assert "jemalloc in this process: glibc holds only 0 % of the anonymous memory here" in said["notes"]
 
 
 def test_another_allocator_is_named(tmp_path):
