@@ -56,5 +56,6 @@ def load(name: str) -> Snapshot:
     path = path_of(name)
     if not os.path.exists(path):
         known = ", ".join(named_snapshots()) or "none"
-        raise HeapError(f"there is no snapshot {name} ({path}); there are: {known}")
+        place = "" if path == name else f" ({path})"
+        raise HeapError(f"there is no snapshot {name}{place}; there are: {known}")
     return read_snapshot(path)

@@ -21,6 +21,7 @@ _MOST_SYMBOLS = 4096
 _SHORTEST_TEXT = 4
 TEXT = "text"
 _SMALL = 1 << 16
+_SLICE = 1 << 17
 _VTABLE = re.compile(r"(?:vtable|construction vtable) for (?P<name>.+?)(?:\+\d+)? in [^ ]*")
 _SYMBOL = re.compile(r"(?P<name>.+?)(?:\+\d+)? in [^ ]*")
 
@@ -46,22 +47,28 @@ def describe(
     blocks: Blocks, head: NDArray[np.uint64], chosen: NDArray[np.intp], space: AddressSpace, symbol_at: SymbolAt
 ) -> Contents:
     """Return what the `chosen` blocks are; `head` has the first words of every block."""
-    first = head[chosen]
-    words = first[:, :2].astype(np.uint64)
-    kinds = _word_kinds(words, blocks, space)
-    kind = (kinds[:, 0] * len(_WORDS) + kinds[:, 1]).astype(np.int32)
+    kind = np.empty(len(chosen), np.int32)
     names = [_shape(one, two) for one in range(len(_WORDS)) for two in range(len(_WORDS))]
     shapes = len(names)
-    text = _is_text(first) & np.isin(kinds[:, 0], (_NUMBER, _DATA))
-    kind[text] = len(names)
     names.append(TEXT)
-    static = np.flatnonzero((kinds[:, 0] == _STATIC) & ~text)
-    values, places, counts = np.unique(words[static, 0], return_inverse=True, return_counts=True)
+    places, firsts = [np.empty(0, np.intp)], [np.empty(0, np.uint64)]
+    # Slice by slice: what is made on the way is several times as large as the heads.
+    for at in range(0, len(chosen), _SLICE):
+        first = head[chosen[at : at + _SLICE]]
+        words = first[:, :2].astype(np.uint64)
+        kinds = _word_kinds(words, blocks, space)
+        text = _is_text(first) & np.isin(kinds[:, 0], (_NUMBER, _DATA))
+        kind[at : at + _SLICE] = np.where(text, shapes, kinds[:, 0] * len(_WORDS) + kinds[:, 1])
+        to_static = np.flatnonzero((kinds[:, 0] == _STATIC) & ~text)
+        places.append(at + to_static)
+        firsts.append(words[to_static, 0])
+    static = np.concatenate(places)
+    values, which, counts = np.unique(np.concatenate(firsts), return_inverse=True, return_counts=True)
     numbers = kind[static]
     for index in np.argsort(-counts, kind="stable")[:_MOST_SYMBOLS].tolist():
         name = _object_name(symbol_at(int(values[index])))
         if name:
-            numbers[places == index] = len(names)
+            numbers[which == index] = len(names)
             names.append(name)
     kind[static] = numbers
     return Contents(kind, tuple(names), shapes)

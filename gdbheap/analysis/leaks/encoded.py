@@ -29,8 +29,9 @@ if TYPE_CHECKING:
 FEWEST = 8
 _PIECE = 1 << 20
 # So much is looked at to find keys (of the roots, and again of the blocks); what a key then decodes is looked for in all of those.
-_SAMPLE = 32 << 20
-_MOST_HIDDEN = 1 << 20
+_SAMPLE = 16 << 20
+# Of each piece so many hidden words are looked at, evenly.
+_MOST_HIDDEN = 1 << 13
 # Words with the same upper bits are tried together: the largest such groups, and some words of each.
 _MOST_GROUPS = 4
 _MOST_WORDS = 1024
@@ -39,6 +40,8 @@ _SEEDS = 3
 _MOST_TRIALS = 1 << 20
 # The keys of one seed are held against further words: after so many, only those with so many hits are kept.
 _ROUNDS = ((2, 1), (2, 3), (4, 6))
+# A table of addresses has at most so many bits' places.
+_MOST_BITS = 24
 # Bits of evidence against chance, beyond those for the number of keys that were tried.
 _EVIDENCE = 40.0
 _PURE = 0.9
@@ -74,14 +77,14 @@ def find_encoded(
         np.concatenate([np.empty(0, np.uint64), *_hidden_words(memory, space, _some(each), kind)])
         for each in (spans, within)
     )
-    starts = blocks.start[lost]
-    keys = _find_keys(np.concatenate((from_roots, from_blocks)), starts, blocks.start[~lost], _upper_bits(word))
+    starts, others = _Starts(blocks.start[lost]), _Starts(blocks.start[~lost])
+    keys = _find_keys(np.concatenate((from_roots, from_blocks)), starts, others, _upper_bits(word))
     finder = PointerFilter(blocks, word)
     found = []
     for key in keys:
         # Where no word of the sample is one, reading all is not worth its time.
         chosen = [
-            some if _among(words ^ np.uint64(key), starts).any() else []
+            some if starts.holds(words ^ np.uint64(key)).any() else []
             for words, some in ((from_roots, spans), (from_blocks, within))
         ]
         found.append(_decode(memory, finder, blocks, lost, key, (chosen[0], chosen[1]), progress))
@@ -112,23 +115,22 @@ def _hidden_words(
     end = np.array([vma.end for vma in space], np.uint64)
     shift = kind.type(_upper_bits(kind.itemsize))
     size = kind.itemsize
-    room = _MOST_HIDDEN
     for low, high in spans:
         for _, data in readable_pieces(memory, -(-low // size) * size, high, _PIECE):
             words = np.frombuffer(data, kind, len(data) // size)
             words = words[words >> shift != 0].astype(np.uint64)
             vma = np.searchsorted(start, words, side="right") - 1
-            hidden = words[(vma < 0) | (words >= end[vma])][:room]
-            room -= len(hidden)
-            yield hidden
-        if not room:
-            return
+            hidden = words[(vma < 0) | (words >= end[vma])]
+            yield hidden[:: len(hidden) // _MOST_HIDDEN + 1]
 
 
-def _find_keys(hidden: Words, starts: Words, others: Words, shift: int) -> list[int]:
-    """Return the keys that turn hidden words into `starts` (ascending) too often for a chance, and hardly ever into `others`."""
-    values = np.unique(hidden)
-    _, first, count = np.unique(values >> np.uint64(shift), return_index=True, return_counts=True)
+def _find_keys(hidden: Words, starts: _Starts, others: _Starts, shift: int) -> list[int]:
+    """Return the keys that turn hidden words into `starts` too often for a chance, and hardly ever into `others`."""
+    values = np.sort(hidden)
+    values = values[np.diff(values, prepend=~values[:1]) != 0]
+    upper = values >> np.uint64(shift)
+    first = np.flatnonzero(np.diff(upper, prepend=~upper[:1]) != 0)
+    count = np.diff(first, append=len(values))
     keys: list[int] = []
     tried = 0
     for group in np.argsort(-count, kind="stable").tolist():
@@ -143,23 +145,23 @@ def _find_keys(hidden: Words, starts: Words, others: Words, shift: int) -> list[
         words = words[:: math.ceil(len(words) / _MOST_WORDS)]
         key = _key_of_group(words, starts)
         decoded = words ^ np.uint64(key)
-        if key and key not in keys and _among(decoded, others).sum() <= _LEDGER * _among(decoded, starts).sum():
+        if key and key not in keys and others.holds(decoded).sum() <= _LEDGER * starts.holds(decoded).sum():
             keys.append(key)
     return keys
 
 
-def _key_of_group(words: Words, starts: Words) -> int:
+def _key_of_group(words: Words, starts: _Starts) -> int:
     """Return the key of these words; 0 where they have none."""
     # Shuffled, always alike, so that the words tried together are not neighbours.
     words = np.random.default_rng(1).permutation(words)
-    targets = starts[:: math.ceil(len(starts) * _SEEDS / _MOST_TRIALS)]
+    targets = starts.address[:: math.ceil(len(starts) * _SEEDS / _MOST_TRIALS)]
     for seed in range(min(_SEEDS, len(words))):
         keys = targets ^ words[seed]
         hits = np.zeros(len(keys), np.intp)
         at = _SEEDS
         for more, least in _ROUNDS:
             for each in words[at : at + more]:
-                hits += _among(keys ^ each, starts)
+                hits += starts.holds(keys ^ each)
             at += more
             kept = hits >= min(least, max(len(words) - _SEEDS, 1))
             keys, hits = keys[kept], hits[kept]
@@ -170,26 +172,44 @@ def _key_of_group(words: Words, starts: Words) -> int:
     return 0
 
 
-def _among(words: Words, starts: Words) -> Mask:
-    """Return which words are among the starts, which ascend."""
-    if not len(starts):
-        return np.zeros(len(words), np.bool_)
-    place = np.minimum(np.searchsorted(starts, words), len(starts) - 1)
-    found: Mask = starts[place] == words
-    return found
+class _Starts:
+    """Addresses, ascending, and which words are among them: a table by some bits of the address leaves few to be searched for."""
+
+    def __init__(self, address: Words) -> None:
+        self.address = address
+        bits = min(max(len(address).bit_length() + 5, 10), _MOST_BITS)
+        self._mask = np.uint64((1 << bits) - 1)
+        self._held = np.zeros(1 << bits, np.bool_)
+        self._held[self._slot(address)] = True
+
+    def __len__(self) -> int:
+        return len(self.address)
+
+    def holds(self, words: Words) -> Mask:
+        """Return which words are among the addresses."""
+        found: Mask = self._held[self._slot(words)]
+        places = np.flatnonzero(found)
+        if len(places):
+            nearest = np.minimum(np.searchsorted(self.address, words[places]), len(self.address) - 1)
+            found[places] = self.address[nearest] == words[places]
+        return found
+
+    def _slot(self, words: Words) -> NDArray[np.intp]:
+        slot: NDArray[np.intp] = (words >> np.uint64(4) & self._mask).astype(np.intp)
+        return slot
 
 
-def _evidence(decoded: Words, starts: Words) -> float:
+def _evidence(decoded: Words, starts: _Starts) -> float:
     """Return in bits how much likelier these words are as pointers than as numbers that lie where the blocks lie.
 
     A number meets a start as often as starts are dense among the places where blocks could be: multiples of what divides all their distances.
     """
-    hit = _among(decoded, starts)
+    hit = starts.holds(decoded)
     hits, misses = int(hit.sum()), int((~hit).sum())
     if hits < FEWEST:
         return 0.0
-    low, high = (int(np.searchsorted(starts, each)) for each in (decoded[hit].min(), decoded[hit].max()))
-    near = starts[low : high + 1]
+    low, high = (int(np.searchsorted(starts.address, each)) for each in (decoded[hit].min(), decoded[hit].max()))
+    near = starts.address[low : high + 1]
     step = int(np.gcd.reduce(np.diff(near)))
     density = len(near) / (int(near[-1] - near[0]) // step + 1)
     if density >= _PURE:
