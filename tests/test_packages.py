@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from gdbheap import packages
+from gdbheap.__main__ import main
 
 
 def test_each_version_of_python_has_a_directory_of_its_own(monkeypatch):
@@ -27,3 +28,15 @@ def test_a_missing_package_is_named_with_the_command_that_mends_it(monkeypatch):
     assert packages.advice(("numpy", "pyelftools")) == (
         f"gdbheap: numpy, pyelftools are missing for gdb's Python {version}; run: python3 -m gdbheap setup"
     )
+
+
+def test_diff_needs_numpy_and_nothing_else(monkeypatch, capsys):
+    monkeypatch.setattr(packages, "missing", lambda: ("numpy",))
+    assert main(["diff", "a", "b"]) == 1
+    version = ".".join(map(str, sys.version_info[:2]))
+    assert capsys.readouterr().err == (
+        f"gdbheap: diff needs numpy, which this Python {version} has not: apt install python3-numpy (or pip install numpy)\n"
+    )
+    monkeypatch.setattr(packages, "missing", lambda: ("pyelftools", "pygments"))
+    assert main(["diff", "/", "b"]) == 1
+    assert capsys.readouterr().err == "gdbheap: / is no snapshot that can be read: it is no regular file\n"
