@@ -18,7 +18,7 @@ from gdbheap.process.cstruct import CStruct, Field
 from gdbheap.process.symbols import ModuleSymbols, Symbol
 
 # Raise it whenever what is read out of the files, or the form it is kept in, changes.
-VERSION = 5
+VERSION = 6
 MAX_ENTRIES = 64
 MAX_ENTRY_SIZE = 1 << 18
 MAX_ITEMS = 2_000

@@ -52,7 +52,7 @@ WANTED_STRUCTS = frozenset(
 # Functions in whose compilation unit these are defined; the first that a file has is asked.
 FUNCTIONS = ("_int_malloc", "_int_free", "__libc_malloc", "malloc", "malloc_check")
 # Texts that tell what the code does: safe-linking came with the first (2.32).
-WANTED_TEXTS = ("malloc(): unaligned tcache chunk detected",)
+WANTED_TEXTS = ("malloc(): unaligned fastbin chunk detected",)
 _BANNER = re.compile(rb"(?:stable|development) release version (\d+\.\d+)")
 
 

@@ -97,9 +97,10 @@ def first_chunk(process: Process, layout: Layout, arena: StructValue, parameters
         return first_chunk_after(base, layout) if base else None
     if not base:
         return first_chunk_after(heap.start, layout)
-    if base & -PAGE == heap.start or heap.path != "[heap]":
-        return first_chunk_after(base, layout)
     start = _start_by_size(process, layout, arena)
+    # where two say so, the mapping that a core's reader takes for [heap] (a bss that stands apart) says nothing against it
+    if base & -PAGE == heap.start or heap.path != "[heap]" or start == base:
+        return first_chunk_after(base, layout)
     if start is not None and start != base and start & -PAGE == heap.start:
         return first_chunk_after(start, layout)
     return first_chunk_after(base if base in heap else heap.start, layout)

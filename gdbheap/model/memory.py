@@ -35,7 +35,7 @@ class Memory:
             return self._pages[address >> 12][(address & 4095) >> self._shift]
         except KeyError:
             address &= self._mask
-            return self._page(address >> 12)[(address & 4095) >> self._shift]
+            return self._page(address)[(address & 4095) >> self._shift]
 
     def store(self, address: int, value: int) -> None:
         """Put the word `value` (taken modulo the word) at `address`."""
@@ -46,25 +46,25 @@ class Memory:
             self._pages[address >> 12][(address & 4095) >> self._shift] = value & self._mask
         except KeyError:
             address &= self._mask
-            self._page(address >> 12)[(address & 4095) >> self._shift] = value & self._mask
+            self._page(address)[(address & 4095) >> self._shift] = value & self._mask
 
     def load16(self, address: int) -> int:
         """Return the two bytes at an even `address`."""
-        value: int = struct.unpack_from("<H", self._bytes(address >> 12), address & 4095)[0]
+        value: int = struct.unpack_from("<H", self._bytes(address), address & 4095)[0]
         return value
 
     def store16(self, address: int, value: int) -> None:
         """Put two bytes at an even `address`."""
-        struct.pack_into("<H", self._bytes(address >> 12), address & 4095, value & 0xFFFF)
+        struct.pack_into("<H", self._bytes(address), address & 4095, value & 0xFFFF)
 
     def load32(self, address: int) -> int:
         """Return the four bytes at `address`, a multiple of 4."""
-        value: int = struct.unpack_from("<I", self._bytes(address >> 12), address & 4095)[0]
+        value: int = struct.unpack_from("<I", self._bytes(address), address & 4095)[0]
         return value
 
     def store32(self, address: int, value: int) -> None:
         """Put four bytes at `address`, a multiple of 4."""
-        struct.pack_into("<I", self._bytes(address >> 12), address & 4095, value & 0xFFFFFFFF)
+        struct.pack_into("<I", self._bytes(address), address & 4095, value & 0xFFFFFFFF)
 
     def read(self, address: int, size: int) -> bytes:
         """Return `size` bytes at `address`."""
@@ -73,7 +73,7 @@ class Memory:
         while size:
             offset = address & 4095
             length = min(size, PAGE - offset)
-            parts.append(bytes(self._bytes(address >> 12)[offset : offset + length]))
+            parts.append(bytes(self._bytes(address)[offset : offset + length]))
             address += length
             size -= length
         return b"".join(parts)
@@ -85,7 +85,7 @@ class Memory:
         while done < len(data):
             offset = address & 4095
             length = min(len(data) - done, PAGE - offset)
-            self._bytes(address >> 12)[offset : offset + length] = data[done : done + length]
+            self._bytes(address)[offset : offset + length] = data[done : done + length]
             address += length
             done += length
 
@@ -128,7 +128,7 @@ class Memory:
         for number in range(start >> 12, (start + size) >> 12):
             page = self._pages.pop(number, None)
             if page is None and self._source is not None:
-                page = self._page(number)
+                page = self._page(number << 12)
                 del self._pages[number]
             if page is not None:
                 self._pages[number + ((target - start) >> 12)] = page
@@ -150,19 +150,21 @@ class Memory:
         """Return whether a page is untouched, and zero if it is accessible."""
         return number not in self._pages and self._given(number) is None
 
-    def _page(self, number: int) -> memoryview[int]:
+    def _page(self, address: int) -> memoryview[int]:
+        """Return the page that holds `address`."""
+        number = address >> 12
         page = self._pages.get(number)
         if page is not None:
             return page
         data = self._given(number)
         if data is None and (number << 12) not in self.accessible:
-            raise Segv(number << 12)
+            raise Segv(address)
         bare = memoryview(bytearray(data or PAGE))
         page = bare.cast("Q") if self.word == 8 else bare.cast("I")
         self._pages[number] = page
         return page
 
-    def _bytes(self, number: int) -> bytearray:
-        data = self._page(number).obj
+    def _bytes(self, address: int) -> bytearray:
+        data = self._page(address).obj
         assert isinstance(data, bytearray)
         return data

@@ -14,10 +14,15 @@ typedef struct _heap_info { struct malloc_state *ar_ptr; struct _heap_info *prev
 static struct malloc_state main_arena = { .mutex = 1 };
 static __thread struct tcache_perthread_struct *volatile tcache;
 static __thread struct malloc_state *volatile thread_arena;
-const char banner[] = "GNU C Library (Nobody's) stable release version 2.99.\\nmalloc(): unaligned tcache chunk detected";
+const char banner[] = "GNU C Library (Nobody's) stable release version 2.99.\\nmalloc(): unaligned fastbin chunk detected";
 __attribute__((noinline)) void *_int_malloc(struct malloc_state *arena, word size) {
   static heap_info *heap;
   return heap && tcache ? (void *)tcache->entries[0][size] : thread_arena ? (void *)arena : &main_arena;
+}
+void *reused_arena(void) {
+  static void *next_to_use;
+  next_to_use = next_to_use ? 0 : &main_arena;
+  return &next_to_use;
 }
 void *malloc(word size) { return _int_malloc(&main_arena, size); }
 """

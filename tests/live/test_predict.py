@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import ast
+import json
+import re
 from pathlib import Path
 
+import pytest
 from programs import build
 
 from gdbheap.analysis.prediction.calls import FUNCTIONS
@@ -119,3 +122,113 @@ def test_a_broken_heap_is_refused_at_its_fault(gdb, tmp_path):
     text.write_text("m 1 24\nm 2 24\nw 1 -8 3\nk\n")
     said = gdb(driver(8), f"set args {text}", "break checkpoint", "run", "heap predict malloc 24")
     assert said["heap predict malloc 24"].startswith("cannot predict from a broken heap: 0x")
+
+
+# Run inside gdb at a checkpoint: what is foretold, and what comes of it.
+_FORETELL = """
+python
+import json
+answer = json.loads(gdb.execute("heap predict --json OPS", to_string=True))
+first = int(gdb.parse_and_eval("operations"))
+gdb.execute("continue", to_string=True)
+facts = [int(gdb.parse_and_eval("results[%d].value" % each)) for each in range(first, int(gdb.parse_and_eval("operations")))]
+print(json.dumps([[row["result"] and int(row["result"], 16) for row in answer["rows"]], facts, [row["message"] for row in answer["rows"]], answer["notes"]]))
+end
+"""
+
+
+def foretell(gdb, tmp_path: Path, program: Path, calls: list[str], *settings: str) -> tuple[list, list, list, list]:
+    """Return what is foretold of these calls of malloc, what they return, the messages and the notes."""
+    trace, script = tmp_path / "trace", tmp_path / "script"
+    trace.write_text("m 1 24\nf 1\nk\n" + "".join(f"m {slot} {size}\n" for slot, size in enumerate(calls, 2)) + "k\n")
+    script.write_text(_FORETELL.replace("OPS", "; ".join(f"malloc {size}" for size in calls)))
+    said = gdb(program, f"set args {trace}", *settings, "break checkpoint", "run", f"source {script}")
+    return tuple(json.loads(said[f"source {script}"].splitlines()[-1]))
+
+
+def test_what_the_kernel_refuses_is_foretold(gdb, tmp_path):
+    everything = str(1 << 46)
+    calls = ["300000000", "100000000", "24", everything, "50000000", "50000000"]
+    wrapper = "set exec-wrapper prlimit --as=400000000"
+    foretold, facts, messages, notes = foretell(gdb, tmp_path, driver(8), calls, wrapper)
+    assert foretold == facts
+    assert messages == ["", "NULL: ENOMEM", "", "NULL: ENOMEM", "", "NULL: ENOMEM"]
+    assert notes == []
+
+
+def test_more_than_all_memory_is_refused_where_the_kernel_does_that(gdb, tmp_path):
+    foretold, facts, messages, _ = foretell(gdb, tmp_path, driver(8), [str(1 << 45), str(1 << 50), "24"])
+    assert foretold == facts
+    assert messages[1:] == ["NULL: ENOMEM", ""]
+
+
+@pytest.mark.parametrize("word", [8, 4])
+def test_a_static_program_is_foretold_too(gdb, tmp_path, word):
+    program = build("replay", "-fno-builtin", "-static", *_FLAGS[word])
+    foretold, facts, messages, notes = foretell(gdb, tmp_path, program, ["24", "5000", "200000", "1", "3000000"])
+    assert foretold == facts
+    assert messages == [""] * 5
+    # a static program need not say which glibc it has in it
+    assert all(each.startswith("which release of glibc this is is not known: all of ") for each in notes)
+
+
+def test_of_a_core_it_is_said_what_is_not_known(gdb, tmp_path):
+    trace, core = tmp_path / "trace", tmp_path / "core"
+    trace.write_text("m 1 24\nf 1\nk\n")
+    command = "heap predict malloc 24; malloc 200000; malloc 0x1ff000; malloc 24"
+    stopped = (f"set args {trace}", "break checkpoint", "run", f"generate-core-file {core}")
+    live = gdb(driver(8), *stopped, command)[command].splitlines()
+    dead = gdb(driver(8), f"core-file {core}", command)[command].splitlines()
+    assert dead[1:3] == live[1:3]
+    assert dead[3].split()[:3] == ["malloc", "0x1ff000", "cannot"]
+    assert dead[3].endswith(
+        "cannot be told: whether the kernel aligns large mappings (Linux 6.7 and later do) is not known"
+    )
+    assert dead[4:] == [
+        "note: malloc 200000: it is assumed that the kernel grants the memory",
+        "note: what would follow is not predicted",
+    ]
+
+
+def test_without_symbols_what_is_taken_for_granted_is_said(gdb, tmp_path):
+    """The eighth freed block goes to a fastbin, if global_max_fast is what it is by default."""
+    trace = tmp_path / "trace"
+    trace.write_text("".join((*(f"m {slot} 40\n" for slot in range(8)), *(f"f {slot}\n" for slot in range(7)), "k\n")))
+    command = "heap predict free slots[7]; malloc 40"
+    said = gdb(
+        driver(8),
+        f"set args {trace}",
+        "set debug-file-directory /nowhere",
+        "break checkpoint",
+        "run",
+        command,
+        before=("set debug-file-directory /nowhere",),
+    )[command].splitlines()
+    fast = said[1].split()[-1]
+    assumed = "note: free slots[7]: global_max_fast, which only a symbol tells, is taken to be its default, 0x80"
+    assert (fast, said[3:]) in [("fastbin[1]", [assumed]), ("tcache[1]", [])]
+    assert said[2].split()[-1] == "tcache[1]"
+
+
+def test_another_malloc_in_place_of_libcs_is_not_foretold(gdb, tmp_path):
+    """Since 2.34 MALLOC_CHECK_ works only with libc_malloc_debug.so; before, in libc itself."""
+    trace = tmp_path / "trace"
+    trace.write_text("m 1 24\nk\n")
+    settings = ("set environment MALLOC_CHECK_ 3", "set environment LD_PRELOAD libc_malloc_debug.so.0")
+    command = "heap predict malloc 24"
+    said = gdb(driver(8), f"set args {trace}", *settings, "break checkpoint", "run", command)[command]
+    assert said in (
+        "cannot predict: libc_malloc_debug.so serves malloc here, and adds checks of its own to each block\n",
+        "cannot predict: __malloc_hook and __free_hook put something in malloc's place (MALLOC_CHECK_ does, too)\n",
+    )
+
+
+def test_a_call_that_is_not_finished_is_told_of(gdb, tmp_path):
+    trace = tmp_path / "trace"
+    trace.write_text("m 1 24\nk\nm 2 5000\n")
+    command = "heap predict malloc 24"
+    said = gdb(driver(8), f"set args {trace}", "break checkpoint", "run", "break _int_malloc", "continue", command)[
+        command
+    ].splitlines()
+    assert said[1].split()[:2] == ["malloc", "24"]
+    assert re.fullmatch(r"note: thread \d+ is inside \w*malloc\(\): the heap may be in the middle of a change", said[2])

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gdbheap.analysis.corruption.mid_operation import LOCKED
 from gdbheap.analysis.prediction.calls import Call, Earlier
-from gdbheap.analysis.prediction.state import model_of
+from gdbheap.analysis.prediction.state import models_of, refuse_other_mallocs
 from gdbheap.errors import HeapError
 from gdbheap.malloc.heap_view import HeapView
 from gdbheap.model import process as modelled
@@ -42,26 +42,38 @@ def predict(
     `inside` are the threads that are in a call of malloc's, by lwp. Raises HeapError where the heap is broken, or something that the model
     must know is not known.
     """
+    refuse_other_mallocs(view.layout)
     if view.faults:
         fault = view.faults[0]
         detail = f" ({fault.detail})" if fault.detail else ""
         raise HeapError(f"cannot predict from a broken heap: {fault.address:#x}: {fault.message}{detail}")
     if not view.complete:
         raise HeapError("cannot predict from half a heap: the walk was cut short")
-    model, notes = model_of(process, view, lwp)
+    models, notes = models_of(process, view, lwp)
     notes += _unfinished(view, inside)
     predictions: list[Prediction] = []
     for call in calls:
-        made = _predict(model, call, [each.result or 0 for each in predictions])
-        predictions.append(made)
-        steps = model.machine.steps
+        results = [each.result or 0 for each in predictions]
+        predictions.append(_agreed([_predict(each, call, results) for each in models]))
+        steps = models[0].machine.steps
         notes += [f"{call.text}: {each}" for each in assumptions(steps)]
         if process.kind != "live" and asks_kernel(steps):
             notes.append(f"{call.text}: it is assumed that the kernel grants the memory")
-        if made.last:
+        if predictions[-1].last:
             notes.append("what would follow is not predicted")
             break
     return predictions, list(dict.fromkeys(notes))
+
+
+def _agreed(predictions: list[Prediction]) -> Prediction:
+    """Return what the models all say, or that they differ."""
+    first = predictions[0]
+    if all(
+        (each.result, each.source, each.message) == (first.result, first.source, first.message) for each in predictions
+    ):
+        return first
+    message = "cannot be told: releases of glibc differ here, and which one this is is not known"
+    return Prediction(first.call, None, "", message, (), last=True)
 
 
 def _unfinished(view: HeapView, inside: Mapping[int, str]) -> list[str]:

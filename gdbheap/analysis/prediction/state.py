@@ -6,7 +6,7 @@ from pathlib import PurePath
 
 from gdbheap.errors import HeapError, MemoryFault, NoSymbols
 from gdbheap.malloc.heap_view import HeapView
-from gdbheap.malloc.layout import SYMBOL, Layout, ThreadMalloc
+from gdbheap.malloc.layout import SIGNATURE, SYMBOL, Layout, ThreadMalloc
 from gdbheap.model import process as modelled
 from gdbheap.model.kernel import Kernel
 from gdbheap.model.machine import Machine, Thread
@@ -23,61 +23,91 @@ _ANY_KEY = 0x5BD1E9955BD1E995
 _MULTIPLE_THREADS = 3
 
 
-def model_of(process: Process, view: HeapView, lwp: int | None) -> tuple[modelled.Process, list[str]]:
+def models_of(process: Process, view: HeapView, lwp: int | None) -> tuple[list[modelled.Process], list[str]]:
     """Return the model in the state of a stopped process, thread `lwp` current (None: the first), and notes on what had to be assumed.
 
-    Raises HeapError where something that every call needs is not known, or is not modelled.
+    There is one for each release of glibc that it may be, several only where libc does not say which it is. Raises HeapError where something
+    that every call needs is not known, or is not modelled.
     """
     layout = view.layout
     notes = list(view.notes)
-    shape = _shape(layout, notes)
-    _refuse_other_mallocs(layout, shape)
+    shapes = _shapes(layout, notes)
     if not process.address_space.known:
         raise HeapError("cannot predict: the mappings of this process are not known")
     if layout.mp is None:
         raise NoSymbols(f"cannot predict without malloc's parameters (mp_): {layout.missing.get('mp', 'not found')}")
-    memory = _memory(process)
     limits = kernel_limits(process)
     notes += limits.reasons
+    return [_model(process, view, lwp, shape, limits) for shape in shapes], notes
+
+
+def refuse_other_mallocs(layout: Layout) -> None:
+    """Raise HeapError where malloc's calls do not come to the malloc that is modelled."""
+    if PurePath(layout.libc_path).name.startswith("libc_malloc_debug"):
+        raise HeapError(
+            "cannot predict: libc_malloc_debug.so serves malloc here, and adds checks of its own to each block"
+        )
+    version = _version(layout)
+    has_hooks = version in KNOWN and traits(version, layout.word).has_hooks
+    hooks = [name for name in ("__malloc_hook", "__free_hook") if has_hooks and layout.statics.get(name)]
+    if hooks:
+        raise HeapError(
+            f"cannot predict: {' and '.join(hooks)} put something in malloc's place (MALLOC_CHECK_ does, too)"
+        )
+
+
+def _model(process: Process, view: HeapView, lwp: int | None, shape: Traits, limits: KernelLimits) -> modelled.Process:
+    layout = view.layout
+    memory = _memory(process)
     kernel = _kernel(process, view, memory, limits)
+    assert layout.mp is not None
     machine = Machine(shape, memory, kernel, layout.main_arena.value, layout.mp.value, _tcache_key(process, view))
     machine.initialised = True
     machine.global_max_fast = layout.global_max_fast if shape.has_fastbins else 0
     machine.single_threaded = _is_single_threaded(process, layout)
     _set_arenas(machine, view, limits)
     _set_threads(machine, layout, lwp)
-    return modelled.Process(machine), notes
+    return modelled.Process(machine)
 
 
-def _shape(layout: Layout, notes: list[str]) -> Traits:
-    """Return the traits of the release that libc says it is."""
-    version = ".".join(layout.glibc_version.split(".")[:2])
-    if version not in KNOWN:
-        raise HeapError(f"cannot predict for glibc {version or '?'}: the model knows {', '.join(KNOWN)}")
-    if version not in NAMES:
+def _shapes(layout: Layout, notes: list[str]) -> list[Traits]:
+    """Return the traits of the release that libc says it is; where it does not say, of all that are laid out like it."""
+    version = _version(layout)
+    if version and version not in KNOWN:
+        raise HeapError(f"cannot predict for glibc {version}: the model knows {', '.join(KNOWN)}")
+    names = (version,) if version else KNOWN
+    shapes = [shape for shape in (traits(name, layout.word) for name in names) if _fits(shape, layout)]
+    if not shapes:
+        raise HeapError(
+            f"cannot predict: the malloc of glibc {version or '?'} is laid out like none that the model knows"
+        )
+    if version and version not in NAMES:
         notes.append(
             f"the model was held against glibc {', '.join(NAMES)}; of {version} it knows what the release changed"
         )
-    shape = traits(version, layout.word)
-    tcache_size = layout.tcache_struct.size if layout.tcache_struct else shape.tcache_size
-    if (shape.arena_size, shape.tcache_size) != (layout.malloc_state.size, tcache_size):
-        raise HeapError(
-            f"cannot predict: this libc says it is glibc {shape.name}, but its malloc is laid out differently"
+    if len(shapes) > 1:
+        notes.append(
+            f"which release of glibc this is is not known: all of {', '.join(each.name for each in shapes)} would do the same"
         )
-    return shape
+    return shapes
 
 
-def _refuse_other_mallocs(layout: Layout, shape: Traits) -> None:
-    """Raise HeapError where malloc's calls do not come to the malloc that is modelled."""
-    if PurePath(layout.libc_path).name.startswith("libc_malloc_debug"):
-        raise HeapError(
-            "cannot predict: libc_malloc_debug.so serves malloc here, and adds checks of its own to each block"
-        )
-    hooks = [name for name in ("__malloc_hook", "__free_hook") if shape.has_hooks and layout.statics.get(name)]
-    if hooks:
-        raise HeapError(
-            f"cannot predict: {' and '.join(hooks)} put something in malloc's place (MALLOC_CHECK_ does, too)"
-        )
+def _version(layout: Layout) -> str:
+    return ".".join(layout.glibc_version.split(".")[:2])
+
+
+def _fits(shape: Traits, layout: Layout) -> bool:
+    """Whether the structs and what else is known of this malloc are as in that release."""
+    # found by its looks, mp_ may be of a release with other members where nothing shows them
+    guessed = layout.malloc_par is None or layout.sources.get("malloc_par") == SIGNATURE
+    mp_size = None if guessed or layout.malloc_par is None else layout.malloc_par.size
+    pairs: list[tuple[object, object]] = [
+        (shape.arena_size, layout.malloc_state.size),
+        (shape.mp_size(), mp_size),
+        (shape.tcache_size, layout.tcache_struct.size if layout.tcache_struct else None),
+        (shape.safe_linking, layout.safe_linking),
+    ]
+    return all(found is None or found == expected for expected, found in pairs)
 
 
 def _memory(process: Process) -> Memory:

@@ -23,7 +23,8 @@ from gdbheap.malloc.locate.tcache_signature import tcache_struct_at
 from gdbheap.process.cstruct import CStruct
 from gdbheap.process.process import Process
 
-SAFE_LINKING_TEXT = "malloc(): unaligned tcache chunk detected"
+# In libc_malloc_debug.so, too, which has no tcaches.
+SAFE_LINKING_TEXT = "malloc(): unaligned fastbin chunk detected"
 NONCONTIGUOUS = 2
 
 
