@@ -178,11 +178,12 @@ class Mappings:
             if hint + size <= self.limits.highest and self._is_free(hint, size):
                 return hint
         aligned_from = 0 if anonymous and self.limits.huge_alignment else None
-        place = place_mapping(self._taken, size, self.limits.lowest, self.limits.mmap_base, aligned_from)
+        guards = {each.start: self._start_with_gap(each) for each in self.mappings if each.grows_down}
+        place = place_mapping(self._taken, size, self.limits.lowest, self.limits.mmap_base, aligned_from, guards)
         return "ENOMEM" if place is None else place
 
     def _taken(self) -> Iterator[tuple[int, int]]:
-        return ((self._start_with_gap(each), each.end) for each in reversed(self.mappings))
+        return ((each.start, each.end) for each in reversed(self.mappings))
 
     def _is_free(self, start: int, size: int) -> bool:
         """Whether a hint is taken as it is: nothing there, and no stack's guard gap above."""

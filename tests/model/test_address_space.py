@@ -53,6 +53,9 @@ class Both:
     log: list[str] = field(default_factory=list)
     mapped: list[tuple[int, int]] = field(default_factory=list)
 
+    def __post_init__(self) -> None:
+        self.first_break = self.mappings.brk_address
+
     @property
     def window(self) -> int:
         return WINDOWS[self.driver.word]
@@ -189,7 +192,9 @@ def random_step(choose: random.Random, both: Both) -> None:
     elif kind < 0.575:
         both.dontneed(page, length)
     elif kind < 0.625:
-        both.brk(both.mappings.start_brk + choose.randrange(-PAGE, 40 * PAGE, 8))
+        address = both.mappings.start_brk + choose.randrange(-PAGE, 40 * PAGE, 8)
+        # A static program of some glibcs has its TLS there.
+        both.brk(address if address < both.mappings.start_brk else max(address, both.first_break))
     elif kind < 0.64 and both.mapped:
         address, size = choose.choice(both.mapped)
         both.munmap(address & -PAGE, choose.randrange(1, size + 1))

@@ -14,6 +14,7 @@ from gdbheap.analysis.addresses.annotate import AnnotatedVMA, Part, annotate
 from gdbheap.analysis.addresses.explain_chunk import chunk_facts
 from gdbheap.analysis.addresses.fact import Fact
 from gdbheap.malloc.heap_view import HeapView
+from gdbheap.malloc.sizes import align_up
 from gdbheap.process.address_space import VMA
 from gdbheap.process.memory import PAGE
 from gdbheap.process.pages import PageState, read_pages
@@ -29,6 +30,8 @@ PAGE_WORDS = {
 }
 # vm.mmap_min_addr, as distributions set it: nothing is mapped below.
 NULL_ZONE = 0x10000
+# The bytes below the stack pointer that signal handlers leave alone (the x86-64 ABI).
+_RED_ZONE = 128
 
 
 @dataclass(frozen=True)
@@ -109,7 +112,9 @@ def _stack(process: Process, here: AnnotatedVMA, part: Part, address: int, names
         on_it = pointer in here.vma and part_at(here, pointer) == part
         if str(thread.number) == owner or (owner is None and on_it):
             if on_it and address < pointer:
-                place = f"{pointer - address:#x} bytes below the stack pointer: not in use"
+                red = process.word == 8 and pointer - address <= _RED_ZONE
+                use = "in the red zone, which a function that calls none may use" if red else "not in use"
+                place = f"{pointer - address:#x} bytes below the stack pointer: {use}"
             elif on_it:
                 place = names.stack_place(thread.number, address)
             else:
@@ -136,7 +141,7 @@ def _unmapped(
     if above is not None:
         distance = above.vma.start - address
         yield Fact("above", _range(above), f"{_side(above, above.parts[0])}; the address is {distance:#x} bytes before")
-    if heap is not None and not number:
+    if heap is not None and not number and _is_for_mappings(below, above, address):
         yield from _freed_mmapped_chunk(heap, address)
 
 
@@ -156,13 +161,22 @@ def _number(address: int, word: int) -> str:
     return "the kernel's half of the address space" if word == 8 and address >= 1 << 63 else ""
 
 
+def _is_for_mappings(below: AnnotatedVMA | None, above: AnnotatedVMA | None, address: int) -> bool:
+    """Whether mmap may have put something there: not below the main stack, and not where brk's heap grows."""
+    if above is not None and above.vma.path == "[stack]":
+        return False
+    grows = below is not None and (below.vma.path == "[heap]" or below.parts[-1].kind in ("main_heap", "program_bss"))
+    return not grows or below is None or above is None or address - below.vma.end > above.vma.start - address
+
+
 def _freed_mmapped_chunk(heap: HeapView, address: int) -> Iterator[Fact]:
     """Yield what mp_ remembers of mmapped chunks that have been freed, whose mappings went with them (munmap_chunk)."""
     parameters = heap.parameters
     if parameters is None or parameters["max_n_mmaps"] <= parameters["n_mmaps"]:
         return
     evidence = f"malloc has {parameters['n_mmaps']} mmapped chunks now and had up to {parameters['max_n_mmaps']}"
-    if address % PAGE == heap.layout.header:
+    # The first mem in a mapping: an i386 chunk begins 8 bytes into it, so that mem is aligned.
+    if address % PAGE == align_up(heap.layout.header, heap.layout.alignment):
         evidence += f"; the address ends in {address % PAGE:#05x}, as the pointers to such chunks do"
     evidence += "; free unmaps such a chunk"
     yield Fact("freed", "perhaps an mmapped chunk was here", evidence)
