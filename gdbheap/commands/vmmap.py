@@ -7,24 +7,19 @@ from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from gdbheap.analysis.addresses.address_facts import facts_at, facts_between
 from gdbheap.analysis.addresses.annotate import AnnotatedVMA, annotate
 from gdbheap.commands.command import Argument, Command, Target
 from gdbheap.errors import HeapError, UsageError
 from gdbheap.malloc.heap_view import HeapView
-from gdbheap.process.address_space import VMA
-from gdbheap.process.memory import PAGE
+from gdbheap.process.page_sums import PageSums, sum_pages
 from gdbheap.process.pages import Pages, PageState, read_pages
-from gdbheap.process.proc_maps import read_resident
+from gdbheap.process.proc_maps import read_resident, read_smaps
 from gdbheap.process.process import Process
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import Column, Line, Report
-
-if TYPE_CHECKING:
-    # What these bring is kept out of gdb's start: the functions below import it when they are called.
-    pass
 
 ARGUMENT = Argument(
     "ADDRESS|FILTER",
@@ -44,6 +39,11 @@ _EXPRESSION = re.compile(r"[\d$&*(]|.{1,2}$")
 _KINDS_SHOWN = 8
 _STRIP = 32
 _LEGEND = "pages: A anonymous, F of a file or shared, Z the shared zero page, S swapped, G guard, . never touched; small where not all are"
+
+_SUMS_ALONE = (
+    "the kernel lets nobody here read pagemap: the numbers are those of smaps, which does not tell where the pages are, "
+    "and counts the zero page and guards with what was never touched"
+)
 
 
 @dataclass(frozen=True)
@@ -125,20 +125,24 @@ def _report(answer: Answer, chosen: Sequence[AnnotatedVMA], **more: Any) -> Repo
     totals = _totals(answer, chosen)
     notes = answer.notes
     after = more.pop("after", _summary(totals))
-    if answer.with_pages and _may_ask(answer.process):
+    pages = _pages(answer.process, chosen) if answer.with_pages else {}
+    if any(isinstance(each, PageSums) for each in pages.values()):
+        notes = (*notes, _SUMS_ALONE)
+    elif answer.with_pages and _may_ask(answer.process):
         after = (_LEGEND, *after)
     elif answer.with_pages:
         notes = (
             *notes,
             f"what the pages are is known of a process on this machine only, not of a {answer.process.kind} one",
         )
-    return Report("vmmap", columns, _rows(answer, chosen), totals=totals, notes=notes, after=after, **more)
+    return Report("vmmap", columns, _rows(answer, chosen, pages), totals=totals, notes=notes, after=after, **more)
 
 
-def _rows(answer: Answer, chosen: Sequence[AnnotatedVMA]) -> list[tuple[Any, ...]]:
+def _rows(
+    answer: Answer, chosen: Sequence[AnnotatedVMA], pages: Mapping[int, Pages | PageSums]
+) -> list[tuple[Any, ...]]:
     if not answer.with_pages:
         return [_row(each, answer.resident) for each in chosen]
-    pages = _pages(answer.process, chosen)
     return [_row(each, answer.resident, _page_cells(pages.get(each.vma.start))) for each in chosen]
 
 
@@ -146,17 +150,22 @@ def _may_ask(process: Process) -> bool:
     return process.kind == "live" and process.pid is not None
 
 
-def _pages(process: Process, chosen: Iterable[AnnotatedVMA]) -> dict[int, Pages]:
-    """Return the pages of the mappings by start; none where nobody here can ask."""
+def _pages(process: Process, chosen: Iterable[AnnotatedVMA]) -> dict[int, Pages | PageSums]:
+    """Return the pages of the mappings by start, or their sums alone; none where nobody here can ask."""
     if not _may_ask(process) or process.pid is None:
         return {}
+    vmas = [each.vma for each in chosen]
     try:
-        return {pages.vma.start: pages for pages in read_pages(process.pid, (each.vma for each in chosen))}
+        return {pages.vma.start: pages for pages in read_pages(process.pid, vmas)}
     except OSError:
+        pass
+    try:
+        return {sums.vma.start: sums for sums in sum_pages(read_smaps(process.pid), vmas)}
+    except HeapError:
         return {}
 
 
-def _page_cells(pages: Pages | None) -> tuple[Any, ...]:
+def _page_cells(pages: Pages | PageSums | None) -> tuple[Any, ...]:
     """Return the cells of --pages: the strip, the counts in words, and each count."""
     if pages is None:
         return (None, None, *(None for _ in PageState))
@@ -220,7 +229,7 @@ def _largest(sizes: Mapping[str, int]) -> str:
 
 def _at_address(answer: Answer, address: int, symbol: str) -> Report:
     """Return the row of the mapping that holds the address (none: no row), for people with its neighbours and what is known."""
-    from gdbheap.analysis.addresses.explain import PAGE_WORDS
+    from gdbheap.analysis.addresses.explain import PAGE_WORDS, page_state
 
     mappings = answer.mappings
     index = bisect_right([each.vma.start for each in mappings], address) - 1
@@ -231,12 +240,13 @@ def _at_address(answer: Answer, address: int, symbol: str) -> Report:
         lines = facts_at(answer.process, here[0], address, answer.heap)
     else:
         lines = facts_between(below, above, address, answer.process.word)
-    page = VMA(address & -PAGE, (address & -PAGE) + PAGE, "----")
-    if here and (found := _pages(answer.process, [replace(here[0], vma=page)])):
-        lines = (*lines, f"its page: {PAGE_WORDS[found[page.start].runs[0].state]}")
+    state = page_state(answer.process, address) if here else None
+    if state is not None:
+        lines = (*lines, f"its page: {PAGE_WORDS[state]}")
     if symbol:
         lines = (*lines, symbol)
-    rows = _rows(answer, [*([below] if below else []), *here, *([above] if above else [])])
+    around = [*([below] if below else []), *here, *([above] if above else [])]
+    rows = _rows(answer, around, _pages(answer.process, around) if answer.with_pages else {})
     mark = Line.plain(f"  ^ {address:#x}" if here else f"  - {address:#x} -", "heading")
     place = bool(below) + bool(here)
     return _report(answer, here, before=lines, people=[*rows[:place], mark, *rows[place:]], after=())

@@ -119,11 +119,12 @@ class Pages:
             for near in self._around(mapping, file, page):
                 self.present.setdefault(near, FILE)
         offset = mapping.offset + page - mapping.start
+        if access == WRITE and not mapping.shared:
+            self.mappings.give_family(mapping)  # before the file is asked, whatever it answers (do_cow_fault())
         if here is None and offset >= file.size:
             return Outcome("the file ends before the page", signal=SIGBUS, code=BUS_ADRERR)
         self.cached.add((file.identity, offset))
         if access == WRITE and not mapping.shared:
-            self.mappings.give_family(mapping)
             self.present[page] = ANONYMOUS
             return Outcome("a private copy of the file's page", ANONYMOUS)
         self.present[page] = FILE
