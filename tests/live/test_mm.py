@@ -62,29 +62,50 @@ def sizes_of(status):
     return {name: int(size) * 1024 for name, size in re.findall(r"^(\w+):\s+(\d+) kB$", status, re.MULTILINE)}
 
 
-@pytest.mark.parametrize("name", ["python3", "redis-server", "nginx worker"])
+# A row of gdb's `info proc mappings`: start, end, size, offset, the permissions (since gdb 12) and the file.
+OF_GDB = re.compile(r"^ *(0x\w+) +(0x\w+) +(0x\w+) +(0x\w+) +(?:([-rwxsp]{4}) *)?(.*?) *$", re.MULTILINE)
+
+
+@pytest.mark.parametrize("name", ["python3", "perl", "vim", "redis-server", "nginx", "nginx worker"])
 def test_the_totals_are_the_kernels(name, tmp_path):
     with waiting(name, tmp_path) as program:
         # In the same stop: a server that is let go again touches another page of its code.
-        files = ("smaps", "status", "stat")
+        files = ("smaps", "status", "stat", "smaps_rollup")
         then = [f"shell cat /proc/{program.pid}/{file} > {tmp_path / file}" for file in files]
-        answer = ask(["-p", str(program.pid)], ["mm"], then=then)["mm"]
-    smaps, status, stat = ((tmp_path / file).read_text() for file in files)
+        answers = ask(["-p", str(program.pid)], ["mm", "vmmap"], then=[*then, "info proc mappings"])
+    smaps, status, stat, rollup = ((tmp_path / file).read_text() for file in files)
+    answer, mappings_shown = answers["mm"], answers["vmmap"]
+    listed = [
+        (int(start, 16), int(end, 16), int(size, 16), permissions, path)
+        for start, end, size, _, permissions, path in OF_GDB.findall(answers.text)
+    ]
+    ours = [
+        (int(row["start"], 16), int(row["end"], 16), row["size"], row["permissions"], row["path"])
+        for row in mappings_shown["rows"]
+    ]
+    assert [(*row[:3], row[4]) for row in listed] == [(*row[:3], row[4]) for row in ours]
+    assert all(told[3] in ("", shown[3]) for told, shown in zip(listed, ours))
+    rolled = sizes_of(rollup)
+    assert mappings_shown["totals"]["resident_bytes"] == rolled["Rss"]
     usages = [usage for usage in parse_smaps(smaps) if usage.vma.path != "[vsyscall]"]
     status, told = sizes_of(status), parse_stat(stat)
     totals = answer["totals"]
     assert totals["virtual_bytes"] == status["VmSize"]
     summed = [sum(usage.sizes[field] for usage in usages) for field in ("Rss", "Anonymous", "Swap")]
     assert [totals[size] for size in SIZES] == summed
+    assert [totals[size] for size in SIZES] == [rolled[field] for field in ("Rss", "Anonymous", "Swap")]
+    assert totals["swapped_bytes"] == status["VmSwap"]
     # The kernel's own counters lag behind by a batch of pages for each processor (Linux 6.2; lib/percpu_counter.c).
     slack = 4096 * 64 * (os.cpu_count() or 1)
     assert abs(totals["resident_bytes"] - status["VmRSS"]) <= slack
     assert abs(totals["anonymous_bytes"] - status["RssAnon"]) <= slack
+    of_files = totals["resident_bytes"] - totals["anonymous_bytes"]
+    assert abs(of_files - status["RssFile"] - status["RssShmem"]) <= slack
     parts = totals["by_sharing"].values()
     assert {size: sum(part[size] for part in parts) for size in ("virtual_bytes", *SIZES)} == {
         size: totals[size] for size in ("virtual_bytes", *SIZES)
     }
-    assert ("shared_anonymous" in totals["by_sharing"]) == (name == "nginx worker")
+    assert ("shared_anonymous" in totals["by_sharing"]) == name.startswith("nginx")
     values = values_of(answer)
     assert {bound: values[bound] for bound in told} == {bound: hex(value) for bound, value in told.items()}
     assert values["stack_limit"] == parse_stack_limit(Path("/proc/self/limits").read_text())
