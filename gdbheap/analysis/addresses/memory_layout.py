@@ -108,9 +108,10 @@ def _label(annotated: AnnotatedVMA, part: Part, mm: MM, stack: int) -> str:
         return KERNEL
     if part.kind.startswith("program_"):
         return PROGRAM
-    # The main arena also goes on in mappings of its own, where brk cannot grow.
-    start, brk = mm.get("start_brk") or 0, mm.get("brk")
-    from_brk = part.kind == "main_heap" and brk is not None and start <= part.start < brk
+    # Not all that brk made is malloc's (a static program's TLS is not), and the main arena also goes on in mappings of its own, where brk
+    # cannot grow.
+    start, brk = mm.get("start_brk"), mm.get("brk")
+    from_brk = start is not None and brk is not None and start <= part.start < brk and not annotated.vma.path
     return HEAP if annotated.vma.path == "[heap]" or from_brk else MAPPINGS
 
 
