@@ -82,8 +82,12 @@ def regenerated(readme: str) -> str:
 
 
 def without_chance(text: str) -> str:
-    """Return `text` with what differs from run to run replaced: addresses, and the numbers of processes."""
+    """Return `text` with what differs from run to run replaced: addresses, the numbers of processes, names of files made for the while, and
+    how deep a stack is (the environment lies on it too)."""
     text = re.sub(r"0x[0-9a-f]{5,}", lambda match: "0x" + "?" * (len(match.group()) - 2), text)
+    text = re.sub(r"0x[0-9a-f]+ bytes (before|into it)", r"0x? bytes \1", text)
+    text = re.sub(r"experiments-file-\w+", "experiments-file-?", text)
+    text = re.sub(r"\bdepth=\d+|about [\d,]+ deep", "depth ?", text)
     return re.sub(r"(process|LWP) \d+\)? *", r"\1 N ", text)
 
 

@@ -6,7 +6,7 @@ The order of decisions is the kernel's: find the mapping at or above the address
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from gdbheap.model.mapping import EXECUTE, READ, WRITE, File, Mapping
 from gdbheap.model.mappings import Mappings
@@ -50,8 +50,8 @@ class Pages:
             refused = self._grow(mapping, address & -PAGE)
             if refused is not None:
                 return refused
-            mapping = self.mappings.find(address)
-            assert mapping is not None
+            outcome = self.touch(address, access)
+            return replace(outcome, step=f"the stack grows: {outcome.step}")
         if self.mappings.keys.denies(mapping.key, access):
             return Outcome("the protection key does not allow it", signal=SIGSEGV, code=SEGV_PKUERR)
         if not allows(mapping, access):

@@ -15,6 +15,9 @@ BUILDS = {"x86-64": (), "i386": ("-m32",)}
 # The first place where a chunk of the heap can have its mem: $heap is the heap's start, as vmmap said it.
 AT_START = "explain $heap + 16"
 
+# Beyond all that brk has made, where it would go on.
+PAST_HEAP = "explain $heap + 0x200000"
+
 # What is asked at each stop, in the program's order.
 STOPS = {
     "before malloc": ["explain &first"],
@@ -28,10 +31,10 @@ STOPS = {
     "a freed brk chunk": ["vmmap [heap]", "explain block", "explain block + 0x100", "explain block - 1"],
     "four kinds": [f"explain {name}" for name in ("shared", "private_file", "shared_file", "shared_file + 8192")],
     "four kinds, written": ["explain shared", "explain private_file", "explain shared_file + 4096"],
-    "a thread": ["explain &on_the_stack", "explain $sp - 65536", "vmmap stack"],
+    "a thread": ["explain &on_the_stack", "explain $sp - 65536", "explain $sp - 16", "vmmap stack"],
     "before the stack grows": ["explain deep", "explain deep - (64 << 20)"],
     "the stack has grown": ["explain deep"],
-    "a freed mmapped chunk": ["explain large", "explain large + 1000", "explain 0", "explain -1"],
+    "a freed mmapped chunk": ["explain large", "explain large + 1000", PAST_HEAP, "explain 0", "explain -1"],
     "the end": ["explain $_siginfo._sifields._sigfault.si_addr"],
 }
 
@@ -45,6 +48,7 @@ class Experiments:
 
     def __init__(self, directory: Path, flags: tuple[str, ...]) -> None:
         program = build("experiments", *flags)
+        self.word = 4 if "-m32" in flags else 8
         words = ["gdb", "-nx", "-q", "-batch", "-ex", "set confirm off", "-ex", f"source {ROOT / 'gdb_init.py'}"]
         words += ["-ex", "break look", "-ex", f"run < /dev/null > {directory / 'output'}"]
         self.files: dict[tuple[str, str], Path] = {}
@@ -160,6 +164,9 @@ def test_free_of_an_mmapped_chunk_unmaps_it_and_touching_it_is_explained(seen):
     said = seen[stop, "explain large"]
     assert outcomes(seen, stop, "explain large + 1000") == ["SIGSEGV SEGV_MAPERR"] * 3
     assert said["freed"] == "perhaps an mmapped chunk was here"
+    # An address that mmap gives to nobody is none of them.
+    assert "freed" not in seen[stop, PAST_HEAP]
+    assert "mapping" not in seen[stop, PAST_HEAP]
     assert "mapping" not in said
     gap = [int(bound, 16) for bound in said["gap"].split("-")]
     assert gap[0] <= int(said["address"], 16) < gap[1]
@@ -193,6 +200,11 @@ def test_a_threads_stack_is_in_the_mmap_area_with_a_guard(seen):
     assert (local["kind"], local["stack"]) == ("thread_stack", "thread 2")
     assert seen.meaning("a thread", "explain &on_the_stack", "stack") == "frame 1 thread, local on_the_stack"
     assert "not in use" in seen.meaning("a thread", "explain $sp - 65536", "stack")
+    below = seen.meaning("a thread", "explain $sp - 16", "stack")
+    # i386 has no red zone.
+    assert below.endswith(
+        "in the red zone, which a function that calls none may use" if seen.word == 8 else "not in use"
+    )
     rows = seen.rows("a thread", "vmmap stack")
     main = next(int(row["start"], 16) for row in rows if row["path"] == "[stack]")
     assert seen.heap("a freed brk chunk")[1] < int(local["address"], 16) < main
@@ -203,6 +215,7 @@ def test_the_stack_grows_where_it_is_touched_but_not_beyond_its_limit(seen):
     assert "mapping" not in seen[before, "explain deep"]
     assert seen.meaning(before, "explain deep", "above").startswith("main stack")
     assert outcomes(seen, before, "explain deep")[1] == "allowed"
+    assert seen.meaning(before, "explain deep", "write") == "the stack grows: a fresh page"
     assert (seen[after, "explain deep"]["kind"], seen[after, "explain deep"]["page"]) == ("main_stack", "anonymous")
     assert outcomes(seen, before, "explain deep - (64 << 20)")[1] == "SIGSEGV SEGV_MAPERR"
 
