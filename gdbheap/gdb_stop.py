@@ -58,7 +58,7 @@ def read_stop(process: Process) -> Stop:
         thread = _thread_of(process, selected)
         if thread is None:
             raise NoProcess("no thread is selected: `info threads` lists them, `thread N` selects one")
-        signal = _signal(process, thread)
+        thread, signal = _stopped(process, thread)
         if not _is_fault(signal, thread):
             faulted = next(_faulted(process, thread), None)
             if faulted is not None:
@@ -76,10 +76,10 @@ def _is_fault(signal: SignalInfo | None, thread: Thread) -> bool:
 def _faulted(process: Process, but: Thread) -> Iterator[tuple[Thread, SignalInfo | None]]:
     """Select one thread after the other, and yield those that a fault stopped."""
     for thread in process.threads[:_MOST_THREADS]:
-        if thread is not but and _switch(thread):
-            signal = _signal(process, thread)
-            if _is_fault(signal, thread):
-                yield thread, signal
+        if thread.lwp != but.lwp and _switch(thread):
+            stopped, signal = _stopped(process, thread)
+            if _is_fault(signal, stopped):
+                yield stopped, signal
 
 
 def _thread_of(process: Process, selected: gdb.InferiorThread | None) -> Thread | None:
@@ -144,14 +144,18 @@ def _stop_at(
     )
 
 
-def _signal(process: Process, thread: Thread) -> SignalInfo | None:
-    """Return what the kernel told of the selected thread's stop; None for a breakpoint or a step of gdb's, which it reports as traps too."""
+def _stopped(process: Process, thread: Thread) -> tuple[Thread, SignalInfo | None]:
+    """Return the selected thread and what the kernel told of its stop; None for a breakpoint or a step of gdb's, which it reports as traps
+    too. Where it told anything, a core's bare number of the signal is dropped from the thread."""
     signal = _siginfo()
-    if signal is None or signal.signal != _SIGTRAP:
-        return signal
+    if signal is None:
+        return thread, None
+    thread = replace(thread, signal=0)
+    if signal.signal != _SIGTRAP:
+        return thread, signal
     if signal.code == 0 and signal.sender == _own_pid(process):
-        return None  # what exec sends a process that is traced
-    return signal if signal.code <= 0 or _is_own_trap(signal, thread) else None
+        return thread, None  # what exec sends a process that is traced
+    return thread, signal if signal.code <= 0 or _is_own_trap(signal, thread) else None
 
 
 def _siginfo() -> SignalInfo | None:

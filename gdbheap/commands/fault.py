@@ -33,6 +33,7 @@ _COLUMNS = (
 
 # SIGBUS and SIGSEGV: the signals that an instruction's access brings.
 _OF_ACCESSES = (7, 11)
+_SIGTRAP = 5
 
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
@@ -90,6 +91,8 @@ def _with_signal(process: Process, stop: Stop, instruction: Instruction) -> tupl
     name = signal_name(stop.thread.signal)
     signal = infer_signal(process, stop.thread, instruction, stop.frames, stop.own_pid)
     note = f"the core does not hold what the kernel said of {name} (no NT_SIGINFO): it is concluded from the instruction and the mappings"
+    if signal is None and stop.thread.signal == _SIGTRAP:
+        return stop, ()
     signal = signal or SignalInfo(stop.thread.signal, 0, 0)
     return replace(stop, signal=signal, signal_name=name), (note,)
 

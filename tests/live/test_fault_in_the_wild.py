@@ -71,7 +71,7 @@ def test_the_verdicts_of_builds_that_tell_less(flags, tmp_path):
 def test_the_verdicts_through_gdbserver(tmp_path):
     program = build("faults", *FLAGS)
     first = ("target extended-remote | gdbserver --multi --once -", f"set remote exec-file {program}")
-    answers = live(program, SOME[:4], tmp_path, first)
+    answers = live(program, SOME[:3], tmp_path, first)
     assert wrong_ones(answers) == {}
 
 
@@ -100,20 +100,23 @@ def without_siginfo(core):
     return taken
 
 
-@pytest.mark.parametrize("flags", [(), ("-m32", "-O2", "-s")], ids=["x86-64", "i386, stripped"])
-def test_the_verdicts_of_cores_without_executable_and_without_siginfo(flags, tmp_path):
+POOR = {"x86-64": ((), SOME[:7]), "i386, stripped": (("-m32", "-O2", "-s"), SOME[4:])}
+
+
+@pytest.mark.parametrize(("flags", "names"), POOR.values(), ids=POOR)
+def test_the_verdicts_of_cores_without_executable_and_without_siginfo(flags, names, tmp_path):
     program = build("faults", *FLAGS, *flags)
     copy = tmp_path / "copy"
     copy.write_bytes(program.read_bytes())
     copy.chmod(0o700)
-    live(copy, SOME, tmp_path, then=[f"generate-core-file {tmp_path}/{{}}.core"])
+    live(copy, names, tmp_path, then=[f"generate-core-file {tmp_path}/{{}}.core"])
     copy.unlink()
     words = list(GDB)
-    for name in SOME:
+    for name in names:
         assert without_siginfo(tmp_path / f"{name}.core")
         words += ["-ex", f"core-file {tmp_path / name}.core", "-ex", f"fault --json --output {tmp_path / name}.poor"]
     run_gdb(words, patience=200)
-    answers = {name: json.loads((tmp_path / f"{name}.poor").read_text()) for name in SOME}
+    answers = {name: json.loads((tmp_path / f"{name}.poor").read_text()) for name in names}
     assert wrong_ones(answers) == {}
     for answer in answers.values():
         assert "(no NT_SIGINFO): it is concluded from the instruction and the mappings" in str(answer["notes"])
@@ -157,12 +160,14 @@ WILD = {
 
 @pytest.mark.parametrize("flags", [("-O1",), ("-m32", "-O2")], ids=["x86-64", "i386"])
 def test_deaths_in_libc_in_handlers_and_in_threads(flags, tmp_path):
+    # What a handler's frame looks like differs between the two; libc's functions do not.
+    wild = {name: case for name, case in WILD.items() if "-m32" not in flags or case[2]}
     words = list(GDB)
-    for name, (lines, _, _) in WILD.items():
+    for name, (lines, _, _) in wild.items():
         for line in (*lines, f"fault --json --output {tmp_path / name}", "delete", "kill"):
             words += ["-ex", line]
     text = run_gdb([*words, str(build("wild", *flags))], patience=200)
-    for name, answer in read_all(tmp_path, WILD).items():
+    for name, answer in read_all(tmp_path, wild).items():
         _, verdict, note = WILD[name]
         # memcpy is a string instruction on some processors, and vector moves on others.
         assert verdict in verdicts_of(answer)[: 2 if name == "in_memcpy" else 1], (name, answer["rows"], text)
@@ -221,6 +226,16 @@ def test_no_ordinary_stop_is_called_a_fault():
         assert ordinary.fullmatch(answer), (stop, answer)
     assert len(said) == 2 * len(ORDINARY)
     assert not re.search(r"\((certain|likely|possible)\)", text)
+
+
+def test_a_core_made_at_a_breakpoint_holds_no_fault(tmp_path):
+    program, core, poor = build("wild", "-O1", "-fno-inline"), tmp_path / "core", tmp_path / "poor"
+    run_gdb([*GDB, "-ex", "break work", "-ex", "run ordinary", "-ex", f"generate-core-file {core}", str(program)])
+    poor.write_bytes(core.read_bytes())
+    assert without_siginfo(poor)
+    said = ask([str(program), str(core)], ["fault"], then=[f"core-file {poor}", "fault"])
+    assert said["fault"]["rows"] == []
+    assert said.text.rstrip().endswith("there is no fault to explain. `explain ADDRESS` tells about an address")
 
 
 def test_attaching_and_interrupting_are_no_faults(tmp_path):

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from gdbheap.analysis.addresses.accesses import ALLOWED, UNKNOWN, accesses
 from gdbheap.analysis.faults.operand import EXECUTE, READ, WRITE, Instruction
+from gdbheap.errors import MemoryFault
 from gdbheap.process.frame import Frame
 from gdbheap.process.memory import PAGE
 from gdbheap.process.process import Process, Thread
@@ -37,6 +38,8 @@ def infer_signal(
         if found is not None:
             return found
     counter = thread.program_counter
+    if number == SIGTRAP and not _is_behind_int3(process, counter):
+        return None  # gdb's own breakpoint or step
     if number in (SIGILL, SIGFPE, SIGTRAP, SIGSYS, SIGSEGV) and not _sends(frames):
         code = {SIGILL: 2, SIGFPE: 1 if "div" in instruction.mnemonic else 14, SIGSYS: 1}.get(number, _SI_KERNEL)
         if number != SIGSEGV or _is_protected(process, instruction):
@@ -46,6 +49,13 @@ def infer_signal(
     if number == SIGABRT or _sends(frames):
         return SignalInfo(number, _SI_TKILL, 0, sender=own_pid)
     return SignalInfo(number, _SI_USER, 0)
+
+
+def _is_behind_int3(process: Process, counter: int) -> bool:
+    try:
+        return process.memory.read(counter - 1, 1) == b"\xcc"
+    except MemoryFault:
+        return False
 
 
 def _sends(frames: Sequence[Frame]) -> bool:
