@@ -77,7 +77,7 @@ class GdbCommand(gdb.Command):
     def invoke(self, line: str, from_tty: bool) -> None:
         with _clear_errors(self._command.name):
             on_terminal = from_tty and _is_terminal()
-            _target.begin(Progress(_write) if on_terminal else None)
+            _target.begin(Progress(_write_at_once) if on_terminal else None)
             self._refuse_subcommand(line)
             arguments = parse(self._command, line, _target.evaluate)
             report = self._command.run(_target, arguments)
@@ -154,6 +154,12 @@ class GdbFunction(gdb.Function):
             if len(pointers) != 1:
                 raise UsageError(f"it takes one pointer, not {len(pointers)}")
             return self._answer(gdb_expressions.address_of(pointers[0], "its argument"))
+
+
+def _write_at_once(text: str) -> None:
+    """Write a line that has no end: it would be kept until one comes."""
+    _write(text)
+    gdb.flush()
 
 
 @contextmanager

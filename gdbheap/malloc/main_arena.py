@@ -38,10 +38,12 @@ def walk_main(
         end = _brk_end(process, arena, start, top)
         _walk_brk(process, layout, walker, stretches, start, top if start <= top < end else end, top)
     by_brk = len(stretches)
+    if walker.stopped:
+        return stretches
     if not any(each.start <= top <= each.end for each in stretches):
         _walk_towards_top(process, layout, walker, stretches, top)
     for each in stretches:
-        if each.end == top and not each.interrupted:
+        if each.end == top and each.walks and not each.interrupted:
             add_top(process, layout, each, top, arena, mapped_end(process, top))
     if arena["flags"] & NONCONTIGUOUS:
         _walk_older_mappings(process, layout, walker, stretches, by_brk, arena, claimed)
@@ -147,7 +149,7 @@ def _walk_towards_top(process: Process, layout: Layout, walker: Walker, stretche
     vma = process.address_space.find(top)
     if vma is None or not vma.writable:
         fault = Fault(top, "malloc(): corrupted top size", f"top is {top:#x}, where no heap is mapped")
-        stretches.append(Stretch(top, top, top, faults=[fault], interrupted=True))
+        stretches.append(Stretch(top, top, top, faults=[fault]))
         return
     first = first_chunk_after(vma.start, layout)
     at = find_trail(walker, process.memory, layout, first, top, PAGE)

@@ -101,7 +101,7 @@ class FirstWords:
 
 class Walker:
     """Walks with one reused buffer. `progress`, if given, is called with each address reached, about once per MiB read; `first_words`, if
-    given, takes those of each chunk."""
+    given, takes those of each chunk. `stopped`: Ctrl-C has ended a walk."""
 
     def __init__(
         self, memory: Memory, layout: Layout, progress: Progress | None = None, first_words: FirstWords | None = None
@@ -115,15 +115,16 @@ class Walker:
         self._type = np.dtype(np.uint64 if layout.word == 8 else np.uint32)
         self._chain = Chain(layout, BLOCK // layout.word)
         self._close_chunks = False
+        self.stopped = False
 
     def walk(self, start: int, limit: int) -> Walk:
-        """Walk from the header at `start` until one would begin at or past `limit`.
+        """Walk from the header at `start` until one would begin at or past `limit`. After a Ctrl-C no walk goes anywhere.
 
         A chunk that reaches past `limit` is a bad size, not a chunk. Never raises MemoryFault: an unreadable page ends the walk.
         """
         pieces = _Pieces(self._layout)
         at = start
-        why, raw = AT_LIMIT, 0
+        why, raw = INTERRUPTED if self.stopped else AT_LIMIT, 0
         try:
             while at < limit and why == AT_LIMIT:
                 size = self._fill(at, limit)
@@ -134,7 +135,7 @@ class Walker:
                 if self._progress:
                     self._progress(at)
         except KeyboardInterrupt:
-            why = INTERRUPTED
+            why, self.stopped = INTERRUPTED, True
         return pieces.joined(at, why, raw)
 
     def _fill(self, at: int, limit: int) -> int:

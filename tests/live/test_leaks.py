@@ -73,3 +73,9 @@ def test_leaks_are_given_though_a_chunk_of_the_main_arena_is_written_over():
     assert wrong.pop("global") == ({"no block"}, {"reachable"})
     assert not any("definitely" in ours - theirs for ours, theirs in wrong.values())
     assert "arena-list" not in wrong
+
+
+def test_leaks_are_given_though_the_main_arenas_top_is_written_over():
+    text, verdicts = gdbheap_says("leaks", get_there=("set var main_arena.top = 0x4141414141414150",))
+    # Top is found by walking the heap to its end: no verdict changes.
+    assert differences(verdicts, expected(text)) == {}
