@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gdbheap.analysis.addresses.naming import arena_name
 from gdbheap.commands.command import Argument, Command, Target
+from gdbheap.commands.threads_inside import threads_inside
 from gdbheap.counted import counted
 from gdbheap.report.report import ABSENT, Column, Line, Report
 
@@ -40,9 +41,8 @@ _COLUMNS = (
     Column("rr", "text", "command"),
 )
 
-# So many threads are unwound, and so many frames of each, to see whether they are inside malloc.
-_UNWOUND = 256
 _SIGABRT = 6
+# So many frames tell of an abort.
 _FRAMES = 24
 _POINTER_UNKNOWN = (
     "what the caller passed is in no argument, register or stack word that is left: look in the caller's frame"
@@ -80,18 +80,6 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         faults=found.certain,
         faults_in_people=True,
     )
-
-
-def threads_inside(target: Target) -> dict[int, str]:
-    """Return the threads (by lwp) that are in a call of malloc's which may be changing the heap, and the call's name."""
-    from gdbheap.analysis.corruption.mid_operation import function_inside
-
-    inside = {}
-    for thread in target.process.threads[:_UNWOUND]:
-        function = function_inside(target.frames(thread.lwp, _FRAMES))
-        if function is not None:
-            inside[thread.lwp] = function
-    return inside
 
 
 def abort_of(target: Target, heap: CheckedHeap, findings: Sequence[Finding]) -> MallocAbort | None:

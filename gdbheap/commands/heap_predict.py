@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gdbheap.analysis.prediction.calls import FUNCTIONS, parse_calls
 from gdbheap.commands.arguments import read_size
 from gdbheap.commands.command import Argument, Command, Target
+from gdbheap.commands.threads_inside import threads_inside
 from gdbheap.report.report import ABSENT, Column, Line, Report
 
 if TYPE_CHECKING:
@@ -19,13 +20,13 @@ _COLUMNS = (
     Column("result", "address", "mem"),
     Column("source", "text"),
     Column("message", "text"),
+    Column("steps", "texts", shown=False),
 )
 
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Predict the calls, one row for each."""
     from gdbheap.analysis.prediction.predict import predict
-    from gdbheap.commands.heap_check import threads_inside
 
     calls = parse_calls(arguments["ops"], lambda text: read_size(text, target.evaluate))
     predictions, notes = predict(target.process, target.heap(), target.selected_thread, threads_inside(target), calls)
@@ -36,7 +37,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
 
 def _row(prediction: Prediction) -> tuple[Any, ...]:
     result = ABSENT if prediction.result is None else prediction.result
-    return prediction.call.text, result, prediction.source, prediction.message
+    return prediction.call.text, result, prediction.source, prediction.message, list(prediction.steps)
 
 
 def _explained(predictions: list[Prediction], rows: list[tuple[Any, ...]]) -> Iterator[tuple[Any, ...] | Line]:

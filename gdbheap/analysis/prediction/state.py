@@ -87,7 +87,7 @@ def _shapes(layout: Layout, notes: list[str]) -> list[Traits]:
         )
     if len(shapes) > 1:
         notes.append(
-            f"which release of glibc this is is not known: all of {', '.join(each.name for each in shapes)} would do the same"
+            f"which release of glibc this is is not known: what is told holds for each of {', '.join(each.name for each in shapes)}"
         )
     return shapes
 
