@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.analysis.addresses.naming import arena_name
+from gdbheap.analysis.corruption.undetectable import UNDETECTABLE
 from gdbheap.commands.command import Argument, Command, Target
 from gdbheap.commands.threads_inside import threads_inside
 from gdbheap.counted import counted
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from gdbheap.analysis.corruption.finding import Finding
     from gdbheap.analysis.corruption.malloc_abort import MallocAbort
     from gdbheap.analysis.corruption.writer import Writer
+    from gdbheap.process.frame import Frame
 
 _COLUMNS = (
     Column("address", "address", "address"),
@@ -44,6 +46,8 @@ _COLUMNS = (
 _SIGABRT = 6
 # So many frames tell of an abort.
 _FRAMES = 24
+# So many threads are looked at for the one that aborted, where it is not the one that stopped.
+_UNWOUND = 256
 _POINTER_UNKNOWN = (
     "what the caller passed is in no argument, register or stack word that is left: look in the caller's frame"
 )
@@ -55,18 +59,25 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Check the heap and tell what is wrong with it."""
     from gdbheap.analysis.corruption.check import check
     from gdbheap.analysis.corruption.checked_heap import CheckedHeap
+    from gdbheap.analysis.corruption.last_words import last_words
+    from gdbheap.analysis.corruption.malloc_abort import explain_abort
     from gdbheap.analysis.corruption.writer import probable_writer, recipe
 
     view = target.heap()
-    found = check(target.process, view, threads_inside(target))
+    dying, frames = dying_thread(target)
+    said = last_words(target.process, target.abort_message(), frames, dying is not None)
+    found = check(target.process, view, threads_inside(target), said is not None)
     heap = CheckedHeap(target.process, view)
     writers = [probable_writer(heap, each) for each in found.findings]
     recipes = [recipe(heap, each, writer) for each, writer in zip(found.findings, writers)]
     rows = [_row(each, writer, lines) for each, writer, lines in zip(found.findings, writers, recipes)]
     limit = target.setting("limit") if arguments["count"] is None else arguments["count"]
     shown = list(zip(found.findings, writers, recipes))[: limit or None]
-    died = abort_of(target, heap, found.findings)
-    people: list[Any] = [line for number, each in enumerate(shown) for line in _people(target, heap, number, *each)]
+    died = explain_abort(heap, said, frames, found.findings) if said is not None else None
+    people: list[Any] = []
+    for number, each in enumerate(shown):
+        same = number > 0 and each[0].address == shown[number - 1][0].address
+        people += _same_chunk(each[0]) if same else _people(target, heap, number, *each)
     if len(shown) < len(rows):
         people.append(Line.plain(f"… {len(rows) - len(shown):,} more: --count 0 shows all", "dim"))
     return Report(
@@ -74,32 +85,66 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         columns=_COLUMNS,
         rows=rows,
         people=people,
-        before=(*_abort_lines(heap, died), *(_checked(each) for each in found.checked)),
+        before=(_headline(found), *_abort_lines(target, heap, died)),
+        after=tuple(_checked(each) for each in found.checked),
         totals={**_totals(found), **_abort_totals(died)},
-        notes=(*view.notes, *_notes(target, found)),
+        notes=(*view.notes, *_notes(target, found), *(_other_thread(target, dying) if died is not None else ())),
         faults=found.certain,
         faults_in_people=True,
     )
 
 
-def abort_of(target: Target, heap: CheckedHeap, findings: Sequence[Finding]) -> MallocAbort | None:
-    """Return the abort that the process is dying of, where it is one of malloc's."""
-    from gdbheap.analysis.corruption.last_words import last_words
-    from gdbheap.analysis.corruption.malloc_abort import explain_abort
+def dying_thread(target: Target) -> tuple[int | None, Sequence[Frame]]:
+    """Return the thread (lwp) that aborts, and its frames from there on: the one that stopped, else any; (None, that one's frames) for none."""
+    from gdbheap.analysis.corruption.dying_call import ABORT, dying_part
 
     stop = target.stop()
     frames = stop.frames[:_FRAMES]
-    number = stop.signal.signal if stop.signal is not None else stop.thread.signal
-    said = last_words(target.process, target.abort_message(), frames, number == _SIGABRT)
-    return explain_abort(heap, said, frames, findings) if said is not None else None
+    if (stop.signal.signal if stop.signal is not None else stop.thread.signal) == _SIGABRT:
+        return stop.thread.lwp, dying_part(frames)
+    for thread in target.process.threads[:_UNWOUND] if target.abort_message() else ():
+        others = target.frames(thread.lwp, _FRAMES)
+        if any(frame.function in ABORT for frame in others):
+            return thread.lwp, dying_part(others)
+    return None, frames
 
 
-def _abort_lines(heap: CheckedHeap, died: MallocAbort | None) -> Iterator[Line]:
+def _other_thread(target: Target, dying: int | None) -> Iterator[str]:
+    if dying is not None and dying != target.selected_thread:
+        number = next((each.number for each in target.process.threads if each.lwp == dying), 0)
+        yield f"thread {number} aborted, another is selected: `thread {number}`, then `fault`"
+
+
+def _headline(found: Examination) -> Line:
+    """Return the answer: whether the heap is whole."""
+    certain, totals = found.certain, _totals(found)
+    if certain:
+        first = certain[0]
+        return Line(
+            (
+                ("fault", f"{counted(len(certain), 'fault')}: the heap is corrupt, first at "),
+                ("address", f"{first.address:#x}"),
+            )
+        )
+    checked = f"{counted(totals['chunks'], 'chunk')} and {counted(totals['lists'], 'free list')} checked"
+    perhaps = f"; {totals['transient']:,} that the call under way may explain" if totals["transient"] else ""
+    return Line.plain(f"no fault: {checked}{perhaps}")
+
+
+def _abort_lines(target: Target, heap: CheckedHeap, died: MallocAbort | None) -> Iterator[Line]:
+    from gdbheap.analysis.corruption.malloc_abort import cause, how_to_catch
+
     if died is None:
         return
     yield Line((("", f"{died.call} aborted: "), ("fault", died.message)))
+    why = cause(heap, died, target.symbol_at)
+    if why:
+        yield _indented("cause", why)
+    if died.caller is not None:
+        yield _indented("caller", died.caller_words)
     yield _indented("check", f"{died.function}: {died.condition}")
-    yield _indented("means", died.implies)
+    if not why:
+        yield _indented("means", died.implies)
     if died.chunk is not None:
         pointer = f", which the caller passed as {died.pointer:#x}" if died.pointer is not None else ""
         chunk = heap.view.chunk_at(died.chunk)
@@ -109,15 +154,16 @@ def _abort_lines(heap: CheckedHeap, died: MallocAbort | None) -> Iterator[Line]:
             else ""
         )
         yield _indented("chunk", f"{died.chunk:#x}{what}{pointer}: {died.how}")
-        yield _indented("", died.evidence)
+        if died.evidence not in [each.detail for each in died.findings]:
+            yield _indented("", died.evidence)
     elif died.evidence:
         yield _indented("chunk", f"not known: {died.how}")
         yield _indented("", died.evidence)
     if died.pointer is None and died.wants_pointer:
         yield _indented("pointer", _POINTER_UNKNOWN)
-    if died.caller is not None:
-        place = f" at {died.caller.place}" if died.caller.place else ""
-        yield _indented("caller", f"frame {died.caller.level}, {died.caller.function}{place}")
+    catch = how_to_catch(heap, died, target.symbol_at)
+    if catch and not died.findings:
+        yield Line((("dim", f"    {'catch':8}"), ("command", catch)))
 
 
 def _abort_totals(died: MallocAbort | None) -> dict[str, Any]:
@@ -159,7 +205,7 @@ def _people(
 
     sure = "may be transient: " if each.transient else ""
     yield Line((("address", f"{each.address:#x}"), ("", "  "), ("fault", f"{sure}{each.message}")))
-    yield _indented("what", each.detail)
+    yield from _what(each)
     if each.call:
         yield _indented("dies", each.call)
     if writer.sentence:
@@ -176,8 +222,24 @@ def _people(
         yield _indented(
             "or", "the size field of " + ", ".join(f"{suspect:#x}" for suspect in each.suspects) + " is the wrong one"
         )
-    for index, line in enumerate(lines):
+    for index, line in enumerate(line for line in lines if line):
         yield Line((("dim", f"    {'' if index else 'catch':8}"), ("command", line)))
+
+
+def _what(each: Finding) -> Iterator[Line]:
+    """Yield what the field holds, what it must hold, and why."""
+    holds, must, rest = each.detail.partition(", must be ")
+    yield _indented("field", holds)
+    if must:
+        why = rest[len(each.expected) + 2 :] if rest.startswith(each.expected) else ""
+        yield _indented("must be", each.expected if rest.startswith(each.expected) else rest)
+        if why:
+            yield _indented("why", why)
+
+
+def _same_chunk(each: Finding) -> Iterator[Line]:
+    """Yield one line for a further field of the same chunk or arena: most often the same write has broken it."""
+    yield _indented("and", each.detail)
 
 
 def _indented(name: str, text: str) -> Line:
@@ -185,11 +247,11 @@ def _indented(name: str, text: str) -> Line:
 
 
 def _checked(each: Checked) -> str:
+    lists = f"{counted(each.listed, 'chunk')} in {counted(each.lists, 'list')}" if each.lists else ""
     if each.arena is None:
-        return f"tcaches: {counted(each.lists, 'list')} of {counted(each.listed, 'chunk')}"
-    lists = f", {counted(each.lists, 'free list')} of {each.listed:,}" if arena_name(each.arena) != "mmapped" else ""
+        return f"tcaches: {lists or 'empty'}"
     where = "mmapped" if arena_name(each.arena) == "mmapped" else f"arena {arena_name(each.arena)}"
-    return f"{where}: {counted(each.chunks, 'chunk')}{lists}"
+    return f"{where}: {counted(each.chunks, 'chunk')}{lists and f', {lists}'}"
 
 
 def _totals(found: Examination) -> dict[str, Any]:
@@ -219,7 +281,10 @@ COMMAND = Command(
         "Every chunk, free list, tcache, arena and heap is checked, and each fault told with the field that is wrong, what it holds and what "
         "it must hold, the call of malloc's that will die of it (and its words), who probably wrote there, and the commands that catch the "
         "write in a rerun. It goes on behind a broken header where chunks can be recognised again, and says where it could not. "
-        "While a thread is inside malloc, what that call may be changing is marked as transient, and is not counted as a fault."
+        "While a thread is inside malloc, what that call may be changing is marked as transient, and is not counted as a fault.\n"
+        "The addresses in the commands hold in a rerun under gdb, which loads everything at the same place again: `start`, give the breakpoint, and at "
+        "it the watchpoint.\n"
+        "What no check can notice, and why: " + "; ".join(f"{field} ({why})" for field, why in UNDETECTABLE) + "."
     ),
     run=run,
     arguments=(Argument("--count", "count", "Show at most this many faults; 0 shows all."),),

@@ -76,23 +76,29 @@ def _follow_bin(
 ) -> tuple[list[int], Fault | None]:
     """Follow a list from both ends as far as its links hold in both directions.
 
-    Where it is broken the chunks of the fd end come behind those of the bk end: what lies on either side of one bad link is still known.
+    Where it is broken the chunks of the fd end come behind those of the bk end: what lies on either side of one bad link is still known. So is a
+    chunk that both its neighbours lead to, whatever its own links hold.
     """
-    chunks, fault = _follow_one_way(words, layout, header, last, most, "bk")
+    chunks, fault, stopped = _follow_one_way(words, layout, header, last, most, "bk")
     if fault is None and first == (chunks[-1] if chunks else header):
         return chunks, None
     if fault is None:
         detail = f"the bin's fd is {first:#x}, but the last chunk met from the bk end is {chunks[-1] if chunks else header:#x}"
         return chunks, Fault(header, "corrupted double-linked list", detail)
+    others, _, also = _follow_one_way(words, layout, header, first, most, "fd")
+    if stopped is not None and stopped == also:
+        chunks.append(stopped)
     known = set(chunks)
-    others, _ = _follow_one_way(words, layout, header, first, most, "fd")
     return chunks + [chunk for chunk in others[::-1] if chunk not in known], fault
 
 
 def _follow_one_way(
     words: Words, layout: Layout, header: int, start: int, most: int, link: str
-) -> tuple[list[int], Fault | None]:
-    """Follow the links named "bk" or "fd" from `start` to the header, checking that the others point back."""
+) -> tuple[list[int], Fault | None, int | None]:
+    """Follow the links named "bk" or "fd" from `start` to the header, checking that the others point back.
+
+    Return the chunks, what ended the list early, and the chunk that is there but does not point back.
+    """
     chunks: list[int] = []
     seen: set[int] = set()
     came_from, chunk = header, start
@@ -100,21 +106,23 @@ def _follow_one_way(
     while chunk != header:
         where = f"after {counted(len(chunks), 'chunk')} from the {link} end"
         if chunk % layout.word or (chunk + layout.header) % layout.alignment:
-            return chunks, Fault(
-                came_from, "corrupted double-linked list", f"{link} is {chunk:#x}, misaligned, {where}"
+            return (
+                chunks,
+                Fault(came_from, "corrupted double-linked list", f"{link} is {chunk:#x}, misaligned, {where}"),
+                None,
             )
         if chunk in seen or len(chunks) > most:
-            return chunks, Fault(chunk, "corrupted double-linked list", f"{chunk:#x} comes again {where}: a loop")
+            return chunks, Fault(chunk, "corrupted double-linked list", f"{chunk:#x} comes again {where}: a loop"), None
         try:
             fd, bk = words.read_many(chunk + layout.header, 2)
         except MemoryFault:
             detail = f"{link} is {chunk:#x}, where nothing is mapped, {where}"
-            return chunks, Fault(came_from, "corrupted double-linked list", detail)
+            return chunks, Fault(came_from, "corrupted double-linked list", detail), None
         onward, backward = (bk, fd) if link == "bk" else (fd, bk)
         if backward != came_from:
             detail = f"{back} is {backward:#x}, but its {link} neighbour is reached from {came_from:#x}, {where}"
-            return chunks, Fault(chunk, "corrupted double-linked list", detail)
+            return chunks, Fault(chunk, "corrupted double-linked list", detail), chunk
         seen.add(chunk)
         chunks.append(chunk)
         came_from, chunk = chunk, onward
-    return chunks, None
+    return chunks, None, None

@@ -59,7 +59,7 @@ def read_heap(
     if layout.mp is not None and layout.malloc_par is not None:
         parameters = layout.malloc_par.read(process.memory, layout.mp.value)
     ring, faults = read_ring(process, layout)
-    if len(ring) == 1 and not ring[0]["top"]:
+    if len(ring) == 1 and not ring[0]["top"] and not any(ring[0].array("bins")):
         raise NoHeap("malloc has not been used yet: main_arena is empty. Stop later, after the first malloc")
     walker = Walker(process.memory, layout, progress, first_words)
     tops = [with_true_top(process, layout, arena, parameters, walker) for arena in ring]

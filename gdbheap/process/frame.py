@@ -23,6 +23,12 @@ class Frame:
     registers: Mapping[str, int] = field(default_factory=dict)
     place: str = ""
 
+    @property
+    def words(self) -> str:
+        """The frame for people: "work at work.c:20", or its module where no line is known."""
+        where = f" at {self.place}" if self.place else f" in {self.library}" if self.library else ""
+        return f"{self.function or hex(self.program_counter)}{where}"
+
 
 _LIBRARIES = ("libc.", "libc-", "libc_malloc_debug", "libpthread", "ld-", "ld.", "linux-")
 

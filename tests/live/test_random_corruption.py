@@ -20,6 +20,7 @@ from gdb_runs import kernel_core
 from programs import build, running
 
 from gdbheap.analysis.corruption.check import check
+from gdbheap.analysis.corruption.undetectable import UNDETECTABLE
 from gdbheap.elf.core_file import open_core
 from gdbheap.elf.debug_file import DebugFiles
 from gdbheap.elf.debug_search import DebugSearch
@@ -161,6 +162,7 @@ def test_what_malloc_relies_on_cannot_break_unseen(victim):
         results[each.field.kind, "undetectable" if why else how] += 1
     print(f"GDBHEAP_SEED={SEED}", table(victim.process.word, results, excuses), sep="\n")
     assert unseen == []
+    assert {why for _, why in excuses} <= {why for _, why in UNDETECTABLE}
     assert at_place(results) >= 0.97
 
 
@@ -182,6 +184,17 @@ def test_several_at_once_are_told_as_each_alone(victim):
     )
     print(*hidden, sep="\n")
     assert together / alone >= 0.9
+
+
+def test_an_arena_that_lost_its_top_and_its_ring_is_no_unused_heap(victim):
+    main = victim.view.arenas[0]
+    struct = victim.layout.malloc_state
+    broken = [
+        Damage(Field(name, name, main.address + struct.offset(name), victim.process.word, main.address), value, 0)
+        for name, value in (("top", main.value["top"]), ("next", main.value["next"]))
+    ]
+    places = named(victim, *broken)
+    assert [is_told(each, places) for each in broken] == [True, True]
 
 
 def is_setting(kind):

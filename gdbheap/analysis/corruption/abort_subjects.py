@@ -11,7 +11,7 @@ from gdbheap.analysis.corruption.checked_heap import CheckedHeap
 from gdbheap.analysis.corruption.dying_call import candidates
 from gdbheap.analysis.corruption.emptied_lists import of_emptied_list
 from gdbheap.analysis.corruption.finding import Finding
-from gdbheap.analysis.corruption.free_check import Verdict, arena_of, what_free_says
+from gdbheap.analysis.corruption.free_check import Verdict, arena_for, what_free_says
 from gdbheap.analysis.corruption.subject import Subject
 from gdbheap.errors import MemoryFault
 from gdbheap.lazy import np
@@ -106,6 +106,8 @@ def _passed(heap: CheckedHeap, text: str, frames: Sequence[Frame]) -> Subject | 
         verdict = _verdict(heap, text, chunk)
         if verdict is None or not _is_named(text, verdict[0]):
             continue
+        if how.startswith("the stack") and (chunk + heap.layout.header) % heap.layout.alignment:
+            continue  # anything on the stack may be misaligned
         subject = Subject(chunk, chunk + heap.layout.header, how, verdict[1])
         if heap.table.row_of(chunk) is not None or "argument" in how:
             return subject
@@ -134,7 +136,7 @@ def _what_realloc_says(heap: CheckedHeap, chunk: int) -> Verdict | None:
         size = raw & ~FLAG_MASK
         if size == 0 and heap.texts.newest < (2, 42):
             return "realloc(): invalid pointer", "size is 0"
-        arena = arena_of(heap, chunk)
+        arena = arena_for(heap, chunk)
         if arena is None:
             return None
         if raw <= layout.header or size >= arena.system_mem:

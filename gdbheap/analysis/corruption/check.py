@@ -46,8 +46,11 @@ class Examination:
         return tuple(each for each in self.findings if not each.transient)
 
 
-def check(process: Process, view: HeapView, inside: Mapping[int, str] | None = None) -> Examination:
-    """Check every invariant; `inside` are the threads that are in a call of malloc's (lwp -> its name), where that is known."""
+def check(
+    process: Process, view: HeapView, inside: Mapping[int, str] | None = None, dying: bool = False
+) -> Examination:
+    """Check every invariant; `inside` are the threads that are in a call of malloc's (lwp -> its name), where that is known; `dying` where a
+    thread has found the heap corrupt itself, and is in an abort of malloc's."""
     heap = CheckedHeap(process, view)
     findings: dict[tuple[int, str], Finding] = {}
     for each in (
@@ -61,7 +64,7 @@ def check(process: Process, view: HeapView, inside: Mapping[int, str] | None = N
         *check_chunks(heap),
     ):
         findings.setdefault((each.where, each.field), each)
-    busy = mid_operation(view, inside or {}, len(process.threads))
+    busy = mid_operation(view, inside or {}, len(process.threads), dying)
     ordered = sorted(findings.values(), key=lambda each: each.where)
     return Examination(
         tuple(replace(each, transient=_may_be_transient(each, busy)) for each in ordered),

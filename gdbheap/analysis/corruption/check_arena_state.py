@@ -21,6 +21,7 @@ def check_arena_states(heap: CheckedHeap) -> Iterator[Finding]:
         yield from _check_flags(heap, arena)
         yield from _check_have_fastchunks(heap, arena)
         yield from _check_last_remainder(heap, arena)
+        yield from _check_binmap(heap, arena)
     users = list(_check_attached_threads(heap))
     yield from users or _check_free_list(heap)
 
@@ -105,6 +106,17 @@ def _check_last_remainder(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
     if expected:
         call = "none: malloc only compares it with the address of a chunk"
         yield of_arena(heap, arena, "last_remainder is overwritten", "last_remainder", expected, call)
+
+
+def _check_binmap(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
+    """The first and the last bit have no bin, and the unsorted bin's is never set (mark_bin is for small and large bins)."""
+    words = arena.value.array("binmap")
+    for index, good in ((0, words[0] & ~0b11), (len(words) - 1, words[-1] & ~(1 << 31))):
+        if words[index] != good:
+            where = arena.address + heap.layout.malloc_state.offset("binmap") + 4 * index
+            message, call = "binmap has a bit for no bin", "none: malloc clears it when it comes to it"
+            expected = f"{good:#x}"
+            yield finding(arena.address, message, f"binmap[{index}]", where, words[index], expected, call, arena.index)
 
 
 def _users(heap: CheckedHeap) -> Counter[int] | None:

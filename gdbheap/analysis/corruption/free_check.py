@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from gdbheap.analysis.corruption.checked_heap import CheckedHeap
 from gdbheap.errors import MemoryFault
-from gdbheap.malloc.chunk_table import FLAG_MASK, IS_MMAPPED, PREV_INUSE, State
+from gdbheap.malloc.chunk_table import FLAG_MASK, IS_MMAPPED, NON_MAIN_ARENA, PREV_INUSE, State
 from gdbheap.malloc.heap_view import NONCONTIGUOUS, Arena
 from gdbheap.malloc.sizes import tcache_range
 from gdbheap.process.memory import PAGE
@@ -25,20 +25,19 @@ def what_free_says(heap: CheckedHeap, chunk: int) -> Verdict | None:
     except (MemoryFault, OverflowError):
         return None
     size = raw & ~FLAG_MASK
+    # From glibc 2.42 on, the pointer and its size are looked at before it matters whose the chunk is.
+    checks_pointer_first = heap.texts.oldest >= (2, 42)
+    wrong = _pointer(heap, chunk, size) if checks_pointer_first or not raw & IS_MMAPPED else None
     if raw & IS_MMAPPED:
-        return _munmap(heap, chunk, prev_size, size)
-    return (
-        _pointer(heap, chunk, size)
-        or _tcache(heap, chunk, size)
-        or _next(heap, chunk, size)
-        or _merge(heap, chunk, prev_size, raw)
-    )
+        return wrong or _munmap(heap, chunk, prev_size, size)
+    return wrong or _tcache(heap, chunk, size) or _next(heap, chunk, size) or _merge(heap, chunk, prev_size, raw)
 
 
 def _munmap(heap: CheckedHeap, chunk: int, prev_size: int, size: int) -> Verdict | None:
     """Mirrors munmap_chunk: the mapping is whole pages, and mem is at a power of two in its page."""
     overhead = heap.layout.mmapped_overhead or 0
-    start, length = chunk - (prev_size & ~1), (prev_size & ~1) + size + overhead
+    mask = (1 << 8 * heap.layout.word) - 1
+    start, length = chunk - (prev_size & ~1) & mask, (prev_size & ~1) + size + overhead & mask
     offset = (chunk + heap.layout.header) % PAGE
     if start % PAGE or length % PAGE or offset & (offset - 1):
         return "munmap_chunk(): invalid pointer", f"the header tells of a mapping at {start:#x} of {length:#x} bytes"
@@ -74,7 +73,7 @@ def _tcache(heap: CheckedHeap, chunk: int, size: int) -> Verdict | None:
 
 def _next(heap: CheckedHeap, chunk: int, size: int) -> Verdict | None:
     """The size of the chunk behind."""
-    arena = arena_of(heap, chunk)
+    arena = arena_for(heap, chunk)
     if arena is None:
         return None
     fast = heap.layout.has_fastbins and size <= (heap.layout.global_max_fast or 16 * heap.layout.word)
@@ -102,7 +101,10 @@ def _top(heap: CheckedHeap, arena: Arena, chunk: int, size: int) -> Verdict | No
         return "double free or corruption (top)", "it is top"
     end = arena.top + _size(heap, arena.top)
     if not arena.value["flags"] & NONCONTIGUOUS and chunk + size >= end:
-        return "double free or corruption (out)", f"it would end at {chunk + size:#x}, and top does at {end:#x}"
+        of_main = "; NON_MAIN_ARENA is clear, as in a free chunk, so that free takes it for one of the main arena"
+        elsewhere = arena.is_main and arena_of(heap, chunk) not in (None, arena)
+        why = f"it would end at {chunk + size:#x}, and top does at {end:#x}{of_main if elsewhere else ''}"
+        return "double free or corruption (out)", why
     return None
 
 
@@ -159,6 +161,17 @@ def _size(heap: CheckedHeap, chunk: int) -> int:
         return heap.words.read(chunk + heap.layout.word) & ~FLAG_MASK
     except (MemoryFault, OverflowError):
         return 0
+
+
+def arena_for(heap: CheckedHeap, chunk: int) -> Arena | None:
+    """Return the arena that malloc takes the chunk for one of, by its size field (mirrors arena_for_chunk); None where that leads to none."""
+    try:
+        if not heap.words.read(chunk + heap.layout.word) & NON_MAIN_ARENA:
+            return heap.view.arenas[0]
+        info = heap.layout.heap_info.read(heap.process.memory, chunk & ~(heap.layout.heap_max - 1))
+    except (MemoryFault, OverflowError):
+        return None  # a SIGSEGV, not an abort
+    return next((each for each in heap.view.arenas if each.address == info["ar_ptr"]), None)
 
 
 def arena_of(heap: CheckedHeap, address: int) -> Arena | None:

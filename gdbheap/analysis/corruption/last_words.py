@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from gdbheap.analysis.abort_texts.assertions import find_assertion, known_assertion
 from gdbheap.analysis.abort_texts.table import TEXTS, find_text
 from gdbheap.analysis.abort_texts.text import AbortText
-from gdbheap.analysis.corruption.dying_call import is_machinery
+from gdbheap.analysis.corruption.dying_call import ABORT, is_machinery
 from gdbheap.errors import MemoryFault
 from gdbheap.process.frame import Frame
 from gdbheap.process.process import Process
 
-_ABORT = ("abort", "__GI_abort")
 _PRINTS = (
     "malloc_printerr",
     "__malloc_assert",
@@ -61,7 +60,7 @@ def last_words(process: Process, message: str, frames: Sequence[Frame], dying: b
 def called_abort(frames: Sequence[Frame]) -> bool:
     """Whether the program (or a library other than libc) called abort() itself. What __abort_msg holds then is an older story."""
     for frame, caller in zip(frames, frames[1:]):
-        if frame.function in _ABORT:
+        if frame.function in ABORT:
             return not is_machinery(caller) and bool(caller.function or caller.library)
     return False
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from gdbheap.analysis.abort_texts.assertions import find_assertion
@@ -13,7 +13,9 @@ from gdbheap.analysis.corruption.checked_heap import CheckedHeap
 from gdbheap.analysis.corruption.dying_call import calling_frame
 from gdbheap.analysis.corruption.finding import Finding
 from gdbheap.analysis.corruption.last_words import LastWords, in_older_words
+from gdbheap.analysis.corruption.passed_pointer import what_was_passed
 from gdbheap.analysis.corruption.subject import Subject
+from gdbheap.analysis.corruption.writer import break_at_free, probable_writer, recipe
 from gdbheap.process.frame import Frame
 
 
@@ -46,6 +48,11 @@ class MallocAbort:
     def wants_pointer(self) -> bool:
         """Whether the call was given a pointer."""
         return "free" in self.call or "realloc" in self.call
+
+    @property
+    def caller_words(self) -> str:
+        """The caller for people: "frame 9, work at work.c:20"; "" where it is not known."""
+        return "" if self.caller is None else f"frame {self.caller.level}, {self.caller.words}"
 
 
 def explain_abort(
@@ -85,6 +92,33 @@ def explain_abort(
         tuple(each for each in findings if heap is not None and concerns(heap, each, subject)),
         said.certain,
     )
+
+
+def cause(heap: CheckedHeap, died: MallocAbort, symbol_at: Callable[[int], str]) -> str:
+    """Return what the program probably did, in one sentence: freed a block twice, freed what is no block, overran one; "" where nothing tells."""
+    passed = what_was_passed(heap, died.pointer, symbol_at) if died.pointer is not None else None
+    if passed is not None and passed.is_freed_twice:
+        return f"a double free: {died.pointer:#x} {passed.words}"
+    if passed is not None and passed.kind != "block":
+        return f"a pointer that malloc did not return: {died.pointer:#x} {passed.words}"
+    for each in died.findings:
+        writer = probable_writer(heap, each)
+        if writer.kind == "overrun":
+            return f"a write past a block's end: {writer.sentence}"
+        if writer.kind == "dangling":
+            return f"a write after free: {writer.sentence}"
+    return ""
+
+
+def how_to_catch(heap: CheckedHeap, died: MallocAbort, symbol_at: Callable[[int], str]) -> str:
+    """Return the gdb command that stops a rerun where the bug is: at the free before the second one, or at the write; "" where nothing tells."""
+    if died.pointer is not None and what_was_passed(heap, died.pointer, symbol_at).is_freed_twice:
+        return break_at_free(heap, died.pointer)
+    for each in died.findings:
+        writer = probable_writer(heap, each)
+        if writer.kind != "unknown":
+            return recipe(heap, each, writer)[0]
+    return ""
 
 
 def concerns(heap: CheckedHeap, each: Finding, subject: Subject) -> bool:

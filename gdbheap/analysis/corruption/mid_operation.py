@@ -21,7 +21,8 @@ _ROOMS = (
 )
 _CHANGES_THE_HEAP = re.compile(f"{_DOORS}|{_ROOMS}")
 _CHANGES_THE_HEAP_FOR_SURE = re.compile(_DOORS)
-_ABORTS = re.compile(r"malloc_printerr|__malloc_assert|__libc_message\w*|__assert_fail\w*|abort|__GI_abort")
+_ABORTS = re.compile(r"malloc_printerr\w*|__malloc_assert|__libc_message\w*|__assert_fail\w*|abort|__GI_abort")
+_WAITS = re.compile(r"_*(GI_+)?lll_lock_wait\w*|futex_wait\w*")
 _LIBRARIES = ("libc.", "libc-", "libc_malloc_debug")
 _VARIANT = re.compile(r"\.(isra|constprop|part|cold|lto_priv)(\.\d+)*")
 
@@ -51,9 +52,14 @@ def is_of_malloc(frame: Frame) -> bool:
     return _CHANGES_THE_HEAP_FOR_SURE.fullmatch(name) is not None
 
 
+def is_named_as_mallocs(frame: Frame) -> bool:
+    """Whether malloc has a function of the frame's name; a program, or a library, may have one too."""
+    return _CHANGES_THE_HEAP.fullmatch(_VARIANT.sub("", frame.function)) is not None
+
+
 def function_inside(frames: Iterable[Frame]) -> str | None:
-    """Return the outermost function of malloc's that the thread is in, or None where it is in none, or is dying of an abort there
-    (the checks that abort look before anything is changed)."""
+    """Return the outermost function of malloc's that the thread is in, or None where it is in none, waits there for an arena's mutex, or is
+    dying of an abort there (the checks that abort look before anything is changed)."""
     outermost = None
     for frame in frames:
         name = _VARIANT.sub("", frame.function)
@@ -62,19 +68,22 @@ def function_inside(frames: Iterable[Frame]) -> str | None:
         names = _CHANGES_THE_HEAP if in_libc else _CHANGES_THE_HEAP_FOR_SURE
         if frame.library and not in_libc:
             continue
-        if _ABORTS.fullmatch(name):
+        if _ABORTS.fullmatch(name) or _WAITS.fullmatch(name):
             return None
         if names.fullmatch(name):
             outermost = name
     return outermost
 
 
-def mid_operation(view: HeapView, inside: Mapping[int, str], all_threads: int) -> MidOperation:
-    """Return what may be transient in this view; `inside` as function_inside() tells for each lwp.
+def mid_operation(view: HeapView, inside: Mapping[int, str], all_threads: int, dying: bool = False) -> MidOperation:
+    """Return what may be transient in this view; `inside` as function_inside() tells for each lwp. `dying`: a thread is in an abort of malloc's,
+    and the mutex that is taken is the one that it holds.
 
     A process that has only ever had one thread takes no mutex (since glibc 2.27), so that any arena may be meant.
     """
     locked = tuple(arena.index for arena in view.arenas if arena.value["mutex"] in LOCKED)
+    if dying and not inside:
+        locked = ()
     arenas = set(locked)
     if inside and (all_threads <= 1 or not locked):
         arenas |= {arena.index for arena in view.arenas}

@@ -13,7 +13,7 @@ from gdbheap.analysis.corruption.free_check import what_free_says
 from gdbheap.counted import counted
 from gdbheap.errors import MemoryFault
 from gdbheap.malloc.arena import WRONG_ARENA
-from gdbheap.malloc.chunk_table import FLAG_MASK
+from gdbheap.malloc.chunk_table import FLAG_MASK, PREV_INUSE
 from gdbheap.malloc.heap_view import Fault
 from gdbheap.malloc.read_heap import IN_TWO_LISTS, LEAVES_HEAP
 from gdbheap.malloc.stretch import BAD_FENCEPOST, INVALID_SIZE, last_fencepost
@@ -65,14 +65,16 @@ def _invalid_size(heap: CheckedHeap, fault: Fault) -> Finding:
     row = heap.table.row_of(fault.address)
     gap = heap.table[row] if row is not None else None
     expected = "the size of a chunk: a multiple of the alignment, within the heap"
-    if gap is not None:
-        expected += f" ({gap.size:#x} bytes on, the chunks go on)"
     before = heap.table.row_at(fault.address - 1)
+    if gap is not None:
+        in_use_below = 0 if before is not None and heap.binned[before] else PREV_INUSE
+        expected = f"the size of a chunk, such as {gap.size | in_use_below:#x}: the chunks go on {gap.size:#x} bytes on"
     suspects = () if before is None else (int(heap.table.address[before]),)
     if gap is not None and held & ~FLAG_MASK > gap.size:
         suspects = ()  # it led over headers that are whole: its own size is the wrong one
     message, call = _size_words(heap, fault.address, suspects)
-    return finding(fault.address, message, "size", where, held, expected, call, arena, None, suspects, fault.detail)
+    why = fault.detail.partition(", ")[2]  # what the field holds is told by the finding
+    return finding(fault.address, message, "size", where, held, expected, call, arena, None, suspects, why)
 
 
 def _size_words(heap: CheckedHeap, address: int, suspects: tuple[int, ...]) -> tuple[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from gdbheap.analysis.corruption.checked_heap import CheckedHeap
@@ -13,6 +14,10 @@ from gdbheap.malloc.chunk_table import MMAPPED_ARENA, Chunk, State
 _TAIL = 256
 _LINKS = frozenset(("next", "fd", "bk", "fd_nextsize", "bk_nextsize", "key"))
 _SHORTEST_TEXT = 4
+# So much of a text is shown on either side of the block's end.
+_SHOWN = 60
+# What a field must hold, where that is one word.
+_EXPECTED = re.compile(r"(?:the size of a chunk, such as )?(0x[0-9a-f]+)\b")
 # Fields that are no whole words.
 _NARROW = {
     "num_slots": "unsigned short",
@@ -45,6 +50,8 @@ def probable_writer(heap: CheckedHeap, found: Finding) -> Writer:
     held = _in_words(heap, found)
     if found.field in _LINKS:
         return _dangling(heap, found, held)
+    if heap.table.row_of(found.address) is None and heap.view.chunk_at(found.where) is None:
+        return Writer("unknown", None, 0, held, held and f"it is no block's memory; the field now reads {held}")
     if found.field in ("size", "prev_size"):
         below = _block_below(heap, found.where)
         if below is not None and below.state in (State.IN_USE, State.UNKNOWN):
@@ -57,25 +64,37 @@ def probable_writer(heap: CheckedHeap, found: Finding) -> Writer:
 
 
 def recipe(heap: CheckedHeap, found: Finding, writer: Writer) -> tuple[str, str, str]:
-    """Return the gdb commands that catch the write in a rerun: the watchpoint, the breakpoint at which to set it, and the way back with rr."""
+    """Return the gdb commands that catch the write in a rerun: the watchpoint, the breakpoint at which to set it ("" for what is no chunk's), and
+    the way back with rr."""
     where = found.where
     word = next((kind for name, kind in _NARROW.items() if found.field.startswith(name)), "unsigned long")
     watch = f"watch -l *({word} *){where:#x}"
     if found.held is not None:
         watch += f" if *({word} *){where:#x} == {found.held:#x}"
-    mem = found.address + heap.layout.header
-    argument = "$rdi" if heap.layout.word == 8 else "*(unsigned int *)($esp + 4)"
+    argument = _argument(heap)
     if writer.kind in ("dangling", "double_free") or found.field in _LINKS:
-        stop = f"break free if {argument} == {(writer.chunk or found.address) + heap.layout.header:#x}"
+        stop = break_at_free(heap, (writer.chunk or found.address) + heap.layout.header)
     elif writer.kind == "overrun" and writer.chunk is not None:
         chunk = heap.view.chunk_at(writer.chunk)
         high = (0 if chunk is None else chunk.size) - heap.layout.word
         low = high - heap.layout.alignment + 1
         stop = f"break malloc if {argument} >= {max(low, 0):#x} && {argument} <= {high:#x}"
+    elif heap.view.chunk_at(where) is not None:
+        stop = break_at_free(heap, found.address + heap.layout.header)
     else:
-        stop = f"break free if {argument} == {mem:#x}"
+        stop = ""
     rr = f"rr record PROGRAM; rr replay; continue to the end; watch -l *({word} *){where:#x}; reverse-continue"
     return watch, stop, rr
+
+
+def break_at_free(heap: CheckedHeap, mem: int) -> str:
+    """Return the gdb command that stops at each free of the block."""
+    return f"break free if {_argument(heap)} == {mem:#x}"
+
+
+def _argument(heap: CheckedHeap) -> str:
+    """Return the first argument of a function that was just called, as a gdb expression."""
+    return "$rdi" if heap.layout.word == 8 else "*(unsigned int *)($esp + 4)"
 
 
 def _block_below(heap: CheckedHeap, where: int) -> Chunk | None:
@@ -97,9 +116,10 @@ def _overrun(heap: CheckedHeap, found: Finding, below: Chunk, held: str) -> Writ
     if found.field == "prev_size" or over <= 0:
         sentence = f"the block below, {mem:#x} of {below.size:#x}, may write there itself"
         return Writer("unknown", below.address, 0, held, sentence)
-    text = _text_across(heap, mem, end, found.where + layout.word)
+    text, length = _text_across(heap, mem, end)
+    over = max(over, length)
     what = f", with the text {text}" if text else f"; the field now reads {held}" if held else ""
-    by = "1 byte" if over == 1 else f"at least {over} bytes"
+    by = "1 byte" if over == 1 else f"{over} bytes" if text.endswith("NUL") else f"at least {over} bytes"
     sentence = (
         f"the block in use below, mem {mem:#x} of {end - mem:#x} usable bytes, was written {by} past its end{what}"
     )
@@ -110,11 +130,10 @@ def _changed_bytes(heap: CheckedHeap, found: Finding) -> int:
     """Return how many bytes from the field's first on were written at least: all up to the last that is not what it must be."""
     if found.held is None:
         return heap.layout.word
-    try:
-        good = int(found.expected.split()[0].rstrip(":,;"), 16)
-    except (ValueError, IndexError):
+    good = _EXPECTED.match(found.expected)
+    if good is None:
         return max((found.held.bit_length() + 7) // 8, 1)
-    return ((good ^ found.held).bit_length() + 7) // 8
+    return ((int(good[1], 16) ^ found.held).bit_length() + 7) // 8
 
 
 def _dangling(heap: CheckedHeap, found: Finding, held: str) -> Writer:
@@ -160,21 +179,29 @@ def _printable_run(raw: bytes) -> str:
     return text.decode("ascii") if good else ""
 
 
-def _text_across(heap: CheckedHeap, mem: int, end: int, last: int) -> str:
-    """Return the text that runs from inside the block over its end, quoted; "" where what crosses the end is no text."""
+def _text_across(heap: CheckedHeap, mem: int, end: int) -> tuple[str, int]:
+    """Return the text that runs from inside the block over its end, quoted, and how many bytes of it (its NUL included) lie behind that; "" and 0
+    where what crosses the end is no text."""
     start = max(mem, end - _TAIL)
-    try:
-        data = heap.process.memory.read(start, last - start)
-    except MemoryFault:
-        return ""
+    data = b""
+    for last in (end + _TAIL, end + heap.layout.word):
+        try:
+            data = heap.process.memory.read(start, last - start)
+            break
+        except MemoryFault:
+            continue
+    if not data:
+        return "", 0
     edge = end - start
     first, after = edge, edge
     while first > 0 and 0x20 <= data[first - 1] < 0x7F:
         first -= 1
     while after < len(data) and 0x20 <= data[after] < 0x7F:
         after += 1
-    text = data[first:after].decode("ascii")
     if edge - first < _SHORTEST_TEXT:
-        return ""
-    closed = " and its NUL" if after < len(data) and data[after] == 0 else ""
-    return f'"{"…" if first == 0 and start > mem else ""}{text[-60:]}"{closed}'
+        return "", 0
+    shown = data[max(first, edge - _SHOWN) : min(after, edge + _SHOWN)].decode("ascii")
+    before = "…" if first < edge - _SHOWN or (first == 0 and start > mem) else ""
+    is_closed = after < len(data) and data[after] == 0
+    closed = "…" if after > edge + _SHOWN else ""
+    return f'"{before}{shown}{closed}"{" and its NUL" if is_closed else ""}', after - edge + is_closed

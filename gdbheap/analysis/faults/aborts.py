@@ -7,9 +7,11 @@ from collections.abc import Iterator
 
 from gdbheap.analysis.corruption.check import check
 from gdbheap.analysis.corruption.checked_heap import CheckedHeap
+from gdbheap.analysis.corruption.dying_call import calling_frame, dying_part, is_library_code, is_machinery
 from gdbheap.analysis.corruption.last_words import LastWords, called_abort, last_words
-from gdbheap.analysis.corruption.malloc_abort import MallocAbort, explain_abort
-from gdbheap.analysis.corruption.mid_operation import function_inside
+from gdbheap.analysis.corruption.malloc_abort import MallocAbort, cause, explain_abort, how_to_catch
+from gdbheap.analysis.corruption.mid_operation import function_inside, is_of_malloc
+from gdbheap.analysis.corruption.passed_pointer import what_was_passed
 from gdbheap.analysis.faults.exceptions import thrown
 from gdbheap.analysis.faults.verdict import CERTAIN, LIKELY, Scene, Verdict
 from gdbheap.process.frame import Frame
@@ -30,10 +32,10 @@ def aborts(scene: Scene) -> Iterator[Verdict]:
         or (signal.sender is not None and signal.sender != scene.stop.own_pid)
     ):
         return
-    caller = first_of_program(scene)
-    where = (f"called from {_frame_words(caller)}",) if caller is not None else ()
-    frames = scene.stop.frames
+    frames = dying_part(scene.stop.frames)
     said = last_words(scene.process, scene.abort_message.strip(), frames, True)
+    caller = calling_frame(frames) if said is not None else first_of_program(scene)
+    where = (f"called from {caller.words}",) if caller is not None else ()
     message = said.message if said is not None else scene.abort_message.strip()
     if said is not None:
         yield from _by_malloc(scene, said, where)
@@ -106,38 +108,51 @@ def _by_malloc(scene: Scene, said: LastWords, where: tuple[str, ...]) -> Iterato
     source = (
         "__abort_msg is" if scene.abort_message.strip() == message else "the dying call's stack tells what it said:"
     )
-    quoted = (f"{source} {message!r}", *where)
+    quoted = (*where, f"{source} {message!r}")
     summary = f"malloc found the heap corrupt: {message}"
     sure = CERTAIN if said.certain else LIKELY
     died = _explained(scene, said)
     if died is None:
         yield Verdict("malloc_abort", sure, None, summary, quoted, ("heap check", "bt"))
         return
-    facts = [f"{died.function} checks: {died.condition}", f"that means: {died.implies}"]
+    heap = CheckedHeap(scene.process, scene.heap) if scene.heap is not None else None
+    why = cause(heap, died, scene.symbol_at) if heap is not None else ""
+    if why:
+        summary = f"{message}: {why}"
+    facts = [f"{died.function} checks: {died.condition}"]
+    if not why:
+        facts.append(f"that means: {died.implies}")
     if died.chunk is not None:
         passed = f", which the caller passed as {died.pointer:#x}" if died.pointer is not None else ""
         facts.append(f"the chunk is {died.chunk:#x}{passed}: {died.how}")
     elif died.how:
         facts.append(f"the chunk is not known: {died.how}")
-    facts.append(died.evidence)
+    if died.evidence not in [each.detail for each in died.findings]:
+        facts.append(died.evidence)
     if died.pointer is None and died.wants_pointer:
         facts.append("the pointer that the caller passed is in no argument, register or stack word that is left")
     facts += [
         f"heap check: {each.message} at {each.address:#x}: {each.detail}" for each in died.findings[:_MOST_FINDINGS]
     ]
-    commands = ("heap check", "bt") if died.chunk is None else (f"heap chunk {died.chunk:#x}", "heap check", "bt")
+    catch = how_to_catch(heap, died, scene.symbol_at) if heap is not None else ""
+    look = f"heap chunk {died.chunk:#x}" if died.chunk is not None else ""
+    commands = tuple(filter(None, (look, "heap check", "bt", catch)))
     yield Verdict("malloc_abort", sure, died.chunk, summary, (*quoted, *filter(None, facts)), commands)
-    if _INVALID_FREE.search(message):
+    told = (
+        what_was_passed(heap, died.pointer, scene.symbol_at) if heap is not None and died.pointer is not None else None
+    )
+    if _INVALID_FREE.search(message) and (told is None or told.kind != "block"):
         wrong = "free was given a pointer that malloc did not return"
-        yield Verdict("invalid_free", LIKELY, None, wrong, quoted, ("up", "info locals"))
+        facts = [f"{died.pointer:#x} {told.words}"] if told is not None and died.pointer is not None else []
+        yield Verdict("invalid_free", LIKELY, died.pointer, wrong, (*facts, *where), ("up", "info locals"))
 
 
 def _explained(scene: Scene, said: LastWords) -> MallocAbort | None:
-    frames = scene.stop.frames
+    frames = dying_part(scene.stop.frames)
     if scene.heap is None:
         return explain_abort(None, said, frames, ())
     inside = function_inside(frames)
-    found = check(scene.process, scene.heap, {scene.stop.thread.lwp: inside} if inside else {})
+    found = check(scene.process, scene.heap, {scene.stop.thread.lwp: inside} if inside else {}, True)
     return explain_abort(CheckedHeap(scene.process, scene.heap), said, frames, found.findings)
 
 
@@ -174,9 +189,8 @@ def _memory_facts(scene: Scene) -> Iterator[str]:
 
 def first_of_program(scene: Scene) -> Frame | None:
     """Return the innermost frame whose code is not the C or C++ library's, or None."""
-    return next((each for each in scene.stop.frames if not _LIBC.search(each.library)), None)
-
-
-def _frame_words(frame: Frame) -> str:
-    place = f" at {frame.place}" if frame.place else ""
-    return f"{frame.function or hex(frame.program_counter)}{place}"
+    frames = dying_part(scene.stop.frames)
+    own = [
+        each for each in frames if not is_machinery(each) and not _LIBC.search(each.library) and not is_of_malloc(each)
+    ]
+    return next((each for each in own if not is_library_code(each)), own[0] if own else None)

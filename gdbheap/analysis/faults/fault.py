@@ -5,6 +5,7 @@ from __future__ import annotations
 from gdbheap.analysis.faults.aborts import aborts
 from gdbheap.analysis.faults.control import bad_targets, wild_jumps, wild_vtables
 from gdbheap.analysis.faults.heap_state import objects
+from gdbheap.analysis.faults.in_malloc import crashes_in_malloc
 from gdbheap.analysis.faults.mappings import page_faults
 from gdbheap.analysis.faults.pointers import bad_values
 from gdbheap.analysis.faults.signals import arithmetic, instructions, non_canonical, others
@@ -15,6 +16,7 @@ from gdbheap.process.signal_info import FATAL
 _RECOGNISERS: tuple[Recogniser, ...] = (
     others,
     aborts,
+    crashes_in_malloc,
     arithmetic,
     instructions,
     wild_vtables,
