@@ -72,8 +72,9 @@ def freed_since(scene: Scene) -> bool:
 
 
 def split_of(scene: Scene, index: str, chunk: str) -> bool:
+    """... and its rest is unsorted, unless memalign has given back more of it, which the rest was merged with."""
     behind = [each for found in scene.lists(scene.after, ("unsorted",), "1") for each in found]
-    return from_bin(scene, index, chunk) and any(each > scene.returned for each in behind)
+    return from_bin(scene, index, chunk) and (scene.aligned or any(each > scene.returned for each in behind))
 
 
 def from_top(scene: Scene) -> bool:

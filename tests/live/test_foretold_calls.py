@@ -27,7 +27,7 @@ from gdbheap.model.traits import Traits, traits
 
 _DEEP = int(os.environ.get("GDBHEAP_DEEP", "0"))
 _SEED = int(os.environ.get("GDBHEAP_SEED", "0")) if _DEEP else 7
-_TRACES = 12 * _DEEP if _DEEP else 1
+_TRACES = 4 * _DEEP if _DEEP else 1
 _LENGTH = 150
 _FLAGS = {8: (), 4: ("-m32",)}
 _CALLS = {
@@ -213,7 +213,7 @@ def test_what_is_foretold_comes_true(gdb, tmp_path, word):
     )
     script.write_text(_SCRIPT.format(plan=str(plan_file), told=str(told_file)))
     said = gdb(
-        build("replay", "-fno-builtin", "-Wl,-z,now", *_FLAGS[word]), f"source {script}", patience=60 + 240 * _DEEP
+        build("replay", "-fno-builtin", "-Wl,-z,now", *_FLAGS[word]), f"source {script}", patience=60 + 600 * _DEEP
     )
     assert told_file.exists(), said.text
     counts: Counter[str] = Counter()
