@@ -22,12 +22,46 @@ def objects(scene: Scene) -> Iterator[Verdict]:
     bases = {each.base_value for each in scene.accesses if each.base} | {scene.stop.thread.program_counter}
     led = False
     for name, value, chunk in scene.heap_registers():
-        led_here = _led_here(scene, value, chunk, bases)
+        led_here = _led_here(scene, value, chunk, {each for each in bases if each >= _LEAST_TELLING})
         led = led or led_here
-        yield from _object(scene, name, value, chunk, led_here)
+        # Half of all registers are left over from something else.
+        if led_here or chunk.state.is_free or value in bases:
+            yield from _object(scene, name, value, chunk, led_here)
+    yield from _indexed(scene)
     if not led:
         for value in sorted(each for each in bases if each >= _LEAST_TELLING):
             yield from _only_in_freed(scene, value)
+
+
+def _indexed(scene: Scene) -> Iterator[Verdict]:
+    """Yield an array in a block that was indexed beyond its end, or below its start."""
+    for access in scene.accesses:
+        chunk = scene.chunk(access.base_value) if access.base and access.index else None
+        if chunk is None or scene.heap is None or chunk.state is not State.IN_USE:
+            continue
+        mem = chunk.address + scene.heap.layout.header
+        if mem <= access.address < chunk.end:
+            continue
+        bits = 8 * scene.word
+        index = access.index_value - (1 << bits if access.index_value >> (bits - 1) else 0)
+        how_far = (
+            f"{access.address - chunk.end:#x} bytes past the end"
+            if access.address >= chunk.end
+            else f"{mem - access.address:#x} bytes before the start"
+        )
+        summary = f"element {index} (of {access.scale} bytes each) of an array in a block: {how_far} of that block"
+        evidence = (
+            f"{access.base} is {access.base_value:#x}, in the {scene.chunk_words(chunk)}",
+            f"{access.index} is {access.index_value:#x}",
+        )
+        yield Verdict(
+            "past_chunk_end",
+            LIKELY,
+            access.address,
+            summary,
+            evidence,
+            (f"heap chunk {access.base_value:#x}", "up", "info locals"),
+        )
 
 
 def _only_in_freed(scene: Scene, value: int) -> Iterator[Verdict]:

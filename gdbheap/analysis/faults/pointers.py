@@ -216,9 +216,18 @@ def _ascii(scene: Scene, value: int, how: str, address: int) -> Iterator[Verdict
     if len(data) < _SHORTEST_TEXT or not all(0x20 <= byte < 0x7F or byte in b"\t\n\r" for byte in data):
         return
     letters = sum(chr(byte).isalnum() or byte == 0x20 for byte in data)
-    confidence = LIKELY if len(data) >= 3 * scene.word // 4 and 4 * letters >= 3 * len(data) else POSSIBLE
+    looks_it = len(data) >= 3 * scene.word // 4 and 4 * letters >= 3 * len(data)
+    # The bytes of many an address are letters too: 0x5555... is "UU".
+    confidence = LIKELY if looks_it and not _is_near_mappings(scene, value) else POSSIBLE
     summary = f"the pointer is text, {data.decode('ascii')!r}: a string was written over it"
     yield Verdict("ascii_as_pointer", confidence, address, summary, (how,), (f"heap search {data.decode('ascii')!r}",))
+
+
+def _is_near_mappings(scene: Scene, value: int) -> bool:
+    """Whether the value may as well be an address gone wrong by an offset."""
+    reach = 1 << 36 if scene.word == 8 else 1 << 24
+    below, above = scene.process.address_space.around(value)
+    return (below is not None and value - below.end < reach) or (above is not None and above.start - value < reach)
 
 
 def _truncated(scene: Scene, value: int, how: str, address: int) -> Iterator[Verdict]:
