@@ -28,14 +28,13 @@ _PAGE_FAULT = 14
 @dataclass(frozen=True)
 class Handled:
     """A signal that a handler runs for. `frame`, `level` and `thread` (its registers) are where it came, `handler` is the function that
-    runs; `signal` is None where the frame does not tell which it was; `on_alternate_stack`: the handler runs on a stack of its own."""
+    runs; `signal` is None where the frame does not tell which it was."""
 
     frame: gdb.Frame
     level: int
     thread: Thread
     signal: SignalInfo | None
     handler: str
-    on_alternate_stack: bool
 
 
 def handled_signals(process: Process, thread: Thread, most: int) -> list[Handled]:
@@ -50,22 +49,12 @@ def handled_signals(process: Process, thread: Thread, most: int) -> list[Handled
             older = frame.older()
             if frame.type() == gdb.SIGTRAMP_FRAME and older is not None:
                 there = _thread_at(older, thread, process.word)
-                found.append(
-                    Handled(
-                        older, level + 1, there, _signal(process, frame, there), handler, _leaves(process, frame, there)
-                    )
-                )
+                found.append(Handled(older, level + 1, there, _signal(process, frame, there), handler))
             handler = text_of(frame.name) or ""
             frame = older
     except gdb.error:
         pass  # the rest cannot be unwound
     return found
-
-
-def _leaves(process: Process, trampoline: gdb.Frame, there: Thread) -> bool:
-    """Whether the handler's stack lies in another mapping than the one that the signal came on."""
-    here = process.address_space.find(int(trampoline.read_register("sp")) & ((1 << 8 * process.word) - 1))
-    return here is not process.address_space.find(there.stack_pointer)
 
 
 def _signal(process: Process, trampoline: gdb.Frame, there: Thread) -> SignalInfo | None:

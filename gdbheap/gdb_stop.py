@@ -5,6 +5,9 @@ The thread is the selected one, or where no fault stopped that, the one that a f
 
 from __future__ import annotations
 
+import os
+import re
+import struct
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -16,18 +19,24 @@ from gdbheap.gdb_backtrace import frames
 from gdbheap.gdb_selection import selection_kept
 from gdbheap.gdb_signal_frame import Handled, handled_signals
 from gdbheap.gdb_text import text_of
+from gdbheap.gdb_variables import expressions
 from gdbheap.process.namespace import pid_in_namespace
 from gdbheap.process.process import Process, Thread
-from gdbheap.process.signal_info import FATAL, SignalInfo, signal_name
-from gdbheap.process.stop import Stop
+from gdbheap.process.signal_frame import read_signal_frame
+from gdbheap.process.signal_info import FATAL, SignalInfo, parse_siginfo, signal_name, union_offset
+from gdbheap.process.stop import Expression, Handler, Stop
 
 _MOST_FRAMES = 64
 _MOST_THREADS = 1 << 12
 # The longest call instruction, and the shortest.
 _CALL_LENGTHS = range(7, 1, -1)
-_WITH_ADDRESS = (4, 5, 7, 8, 11)
-_SIGSEGV, _SIGTRAP = 11, 5
-_SEGV_PKUERR = 4
+_SIGTRAP = 5
+# As many of the ints behind siginfo_t's first three as are looked at.
+_INTS = 12
+# A handler whose stack has overflowed lies behind as many frames as fit on it.
+_MOST_UNWOUND = 4096
+# So deep may a program be in libraries without source when it dies of what it handed to them.
+_MOST_LIBRARY_FRAMES = 16
 # How int3 comes: SI_KERNEL; TRAP_BRKPT from some virtual machines. A step is TRAP_TRACE, a watchpoint TRAP_HWBKPT.
 _INT3_CODES = (0x80, 1)
 _INT3 = 0xCC
@@ -106,18 +115,11 @@ def _stop_of(process: Process, thread: Thread, signal: SignalInfo | None) -> Sto
     raised_again = outer is not None and (signal is None or signal.code <= 0 or signal.signal not in FATAL)
     if outer is not None and outer.signal is not None and outer.signal.code > 0 and raised_again:
         return _stop_at(process, outer.frame, outer.thread, outer.signal, own, outer)
-    within = _within(handled[0]) if handled else ""
     try:
         newest = gdb.newest_frame()
     except gdb.error:
         newest = None
-    return replace(_stop_at(process, newest, thread, signal, own, None), within=within)
-
-
-def _within(handled: Handled) -> str:
-    """Return which handler a thread is in, in words."""
-    name = "a signal" if handled.signal is None else signal_name(handled.signal.signal)
-    return f"a handler of {name}" + (", on an alternate stack" if handled.on_alternate_stack else "")
+    return _stop_at(process, newest, thread, signal, own, None)
 
 
 def _stop_at(
@@ -130,6 +132,7 @@ def _stop_at(
 ) -> Stop:
     lines = _disassemble(frame, thread.program_counter, 2)
     unwound = frames(None, process.word, _MOST_FRAMES)
+    source, named = _source(frame)
     return Stop(
         thread=thread,
         signal=signal,
@@ -138,18 +141,24 @@ def _stop_at(
         next_instruction=lines[1] if len(lines) > 1 else "",
         caller_instruction=_call_before(process, frame, thread.stack_pointer),
         frames=unwound if handled is None else unwound[handled.level :],
-        source=_source(frame),
+        source=source,
         own_pid=own_pid,
         handler="" if handled is None else handled.handler,
+        handlers=tuple(_handlers(process, frame, 0 if handled is None else handled.level)),
+        expressions=named,
+        system_call=_system_call(process.word, signal),
     )
 
 
 def _stopped(process: Process, thread: Thread) -> tuple[Thread, SignalInfo | None]:
     """Return the selected thread and what the kernel told of its stop; None for a breakpoint or a step of gdb's, which it reports as traps
     too. Where it told anything, a core's bare number of the signal is dropped from the thread."""
-    signal = _siginfo()
+    signal = _siginfo(process.word)
     if signal is None:
         return thread, None
+    if signal.system_call == 0 and process.word == 4:
+        # gdb's siginfo of a 32-bit process has no si_syscall; the kernel has put the number back where it was.
+        signal = replace(signal, system_call=thread.registers.get("eax"))
     thread = replace(thread, signal=0)
     if signal.signal != _SIGTRAP:
         return thread, signal
@@ -158,27 +167,20 @@ def _stopped(process: Process, thread: Thread) -> tuple[Thread, SignalInfo | Non
     return thread, signal if signal.code <= 0 or _is_own_trap(signal, thread) else None
 
 
-def _siginfo() -> SignalInfo | None:
-    """Return $_siginfo, which gdb has for live threads and for a core's; None where it has none."""
+def _siginfo(word: int) -> SignalInfo | None:
+    """Return $_siginfo, which gdb has for live threads and for a core's; None where it has none.
+
+    gdb's type of it has not all members in every release (si_pkey in none), but all its bytes.
+    """
     try:
         info = gdb.parse_and_eval("$_siginfo")
-        number, code, error = (int(info[name]) for name in ("si_signo", "si_code", "si_errno"))
-        fields = info["_sifields"]
-        if number in _WITH_ADDRESS and code > 0:
-            fault = fields["_sigfault"]
-            key = None
-            if (number, code) == (_SIGSEGV, _SEGV_PKUERR):
-                # si_pkey shares its place with the bounds' first
-                key = int(fault["_addr_bnd"]["_lower"]) & 0xFFFF_FFFF
-            return SignalInfo(number, code, error, address=_unsigned(fault["si_addr"]), protection_key=key)
-        sender = int(fields["_kill"]["si_pid"]) if code <= 0 else None
-        return SignalInfo(number, code, error, sender=sender) if number else None
+        head = [int(info[name]) for name in ("si_signo", "si_errno", "si_code")]
+        pad = info["_sifields"]["_pad"]
+        data = struct.pack("<3i", *head).ljust(union_offset(word), b"\0")
+        data += struct.pack(f"<{_INTS}i", *(int(pad[index]) for index in range(_INTS)))
     except gdb.error:
         return None
-
-
-def _unsigned(value: gdb.Value) -> int:
-    return int(value) & ((1 << 8 * value.type.sizeof) - 1)
+    return parse_siginfo(data, word) if head[0] else None
 
 
 def _is_own_trap(signal: SignalInfo, thread: Thread) -> bool:
@@ -204,7 +206,7 @@ def _disassemble(frame: gdb.Frame | None, address: int, count: int) -> list[str]
         lines = frame.architecture().disassemble(address, count=count) if frame is not None else []
     except gdb.error:
         return []
-    return [line["asm"] for line in lines]
+    return [line["asm"].strip() for line in lines]
 
 
 def _call_before(process: Process, frame: gdb.Frame | None, stack_pointer: int) -> str:
@@ -227,19 +229,82 @@ def _call_before(process: Process, frame: gdb.Frame | None, stack_pointer: int) 
     return ""
 
 
-def _source(frame: gdb.Frame | None) -> str:
-    """Return "FILE:LINE: text" of the frame where it has a source line that can be read, else ""."""
+def _source(frame: gdb.Frame | None) -> tuple[str, tuple[Expression, ...]]:
+    """Return "FILE:LINE: text" of the innermost frame from here whose source line can be read, and the pointers that it names; ("", ())
+    for none."""
     try:
-        line = frame.find_sal() if frame is not None else None
-        if line is None or line.symtab is None or not line.line:
-            return ""
-        symtab = line.symtab
-        name = text_of(lambda: symtab.filename)
-        with open(text_of(symtab.fullname), encoding="utf-8", errors="replace") as file:
-            text = next((each for number, each in enumerate(file, 1) if number == line.line), "")
-        return f"{name}:{line.line}: {text.strip()}"
-    except (gdb.error, OSError):
+        for _ in range(_MOST_LIBRARY_FRAMES):
+            if frame is None:
+                break
+            place = frame.find_sal()
+            text = _line(text_of(place.symtab.fullname), place.line) if place.symtab is not None and place.line else ""
+            if text:
+                return f"{_file_name(place)}:{place.line}: {text}", expressions(frame, text)
+            frame = frame.older()
+    except gdb.error:
+        pass  # the rest of the stack cannot be unwound
+    return "", ()
+
+
+def _file_name(place: gdb.Symtab_and_line) -> str:
+    return text_of(lambda: place.symtab.filename)
+
+
+def _line(path: str, wanted: int) -> str:
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return next((each for number, each in enumerate(file, 1) if number == wanted), "").strip()
+    except OSError:
         return ""
+
+
+def _handlers(process: Process, frame: gdb.Frame | None, level: int) -> Iterator[Handler]:
+    """Yield the signal handlers that the selected thread is in, from this frame (of this level) outwards, the innermost first."""
+    inner = None
+    try:
+        while frame is not None and level < _MOST_UNWOUND:
+            outer = frame.older()
+            if frame.type() == gdb.SIGTRAMP_FRAME:
+                pointer = _stack_pointer(frame, process.word)
+                number, alternate = read_signal_frame(process.words, process.word, pointer)
+                beyond = _stack_pointer(outer, process.word) if outer is not None else 0
+                number = number or _first_argument(inner)
+                yield Handler(level, number, _name(inner), _name(outer), pointer, beyond, alternate)
+            frame, inner, level = outer, frame, level + 1
+    except gdb.error:
+        return
+
+
+def _name(frame: gdb.Frame | None) -> str:
+    return (text_of(frame.name) or "") if frame is not None else ""
+
+
+def _first_argument(frame: gdb.Frame | None) -> int | None:
+    """Return a handler's first argument, the signal, where debug info tells it."""
+    if frame is None:
+        return None
+    try:
+        symbols = [symbol for symbol in frame.block() if symbol.is_argument]
+        return int(symbols[0].value(frame)) if symbols else None
+    except (gdb.error, RuntimeError):
+        return None
+
+
+def _stack_pointer(frame: gdb.Frame, word: int) -> int:
+    return int(frame.read_register("rsp" if word == 8 else "esp")) & ((1 << 8 * word) - 1)
+
+
+def _system_call(word: int, signal: SignalInfo | None) -> str:
+    """Return the name of the system call that a filter refused, from gdb's own table of them."""
+    if signal is None or signal.system_call is None:
+        return ""
+    table = "amd64-linux.xml" if word == 8 else "i386-linux.xml"
+    try:
+        with open(os.path.join(os.path.dirname(gdb.PYTHONDIR), "syscalls", table), encoding="utf-8") as file:
+            match = re.search(rf'<syscall name="(\w+)" number="{signal.system_call}"', file.read())
+    except OSError:
+        return ""
+    return match[1] if match else ""
 
 
 def _own_pid(process: Process) -> int | None:

@@ -36,7 +36,8 @@ ARROWS = {
     "gdb_selection": set(),
     "gdb_text": set(),
     "gdb_signal_frame": {"gdb_text", "process"},
-    "gdb_stop": BASE | {"gdb_backtrace", "gdb_selection", "gdb_signal_frame", "gdb_text", "process"},
+    "gdb_stop": BASE | {"gdb_backtrace", "gdb_selection", "gdb_signal_frame", "gdb_text", "gdb_variables", "process"},
+    "gdb_variables": {"gdb_text", "process"},
     "gdb_target": BASE
     | {
         "elf",
@@ -65,6 +66,7 @@ OWNERS = {
         "gdb_signal_frame.py",
         "gdb_stop.py",
         "gdb_text.py",
+        "gdb_variables.py",
     },
     "elftools": {"elf"},
     "pygments": {"report/text.py"},

@@ -24,7 +24,8 @@ STOPS = {
     "guests": (),
     "resident": ("break inspected", "run"),
     "experiments": ("break look", "run"),
-    "faults": ("run",),
+    "faults_pointers": ("run",),
+    "faults_mappings": ("run",),
 }
 FLAGS = {"resident": ("-DMODE=RETENTION",)}
 MARK = "\x02answer\x03"

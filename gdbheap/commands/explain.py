@@ -54,8 +54,8 @@ def _heap(target: Target) -> tuple[HeapView | None, tuple[str, ...]]:
 
 def _pointers(target: Target, heap: HeapView | None, address: int) -> Iterator[Fact]:
     """Yield who points to the block that holds the address, or (outside of malloc's blocks) which registers hold it."""
-    from gdbheap.analysis.addresses.explain import NULL_ZONE
     from gdbheap.analysis.addresses.fact import Fact
+    from gdbheap.analysis.addresses.zones import NULL_ZONE
 
     chunk = heap.chunk_at(address) if heap is not None else None
     if heap is None or chunk is None or not (chunk.state is State.IN_USE or chunk.state.is_free):

@@ -11,7 +11,7 @@ from gdbheap.counted import counted
 from gdbheap.errors import HeapError, NoHeap
 from gdbheap.malloc.heap_view import HeapView
 from gdbheap.malloc.layout import Layout
-from gdbheap.process.mm import read_mm
+from gdbheap.process.mm import address_space_limit, read_mm
 from gdbheap.process.process import Process
 from gdbheap.process.signal_info import SignalInfo, signal_name
 from gdbheap.process.stop import Stop
@@ -21,10 +21,12 @@ if TYPE_CHECKING:
     from gdbheap.analysis.faults.operand import Instruction
     from gdbheap.analysis.faults.verdict import Scene, Verdict
 
+_MOST_THREADS = 64
 _COLUMNS = (
     Column("verdict", token="heading"),
     Column("confidence"),
     Column("address", "address", "address"),
+    Column("access"),
     Column("summary"),
     Column("evidence", "texts"),
     Column("next", "texts"),
@@ -45,12 +47,13 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     if not is_fault(scene):
         return Report("fault", _COLUMNS, [], before=(_ordinary(scene.stop),))
     verdicts = explain_stop(scene)
-    rows = [_row(each) for each in verdicts]
+    rows = [_row(each, scene.access_kind) for each in verdicts]
     return Report("fault", _COLUMNS, rows, people=list(_people(scene, verdicts)), notes=notes)
 
 
 def make_scene(target: Target) -> tuple[Scene, tuple[str, ...]]:
     """Return all that the recognisers look at, and notes on what could not be had."""
+    from gdbheap.analysis.faults.context import context
     from gdbheap.analysis.faults.operand import decode
     from gdbheap.analysis.faults.verdict import Scene
 
@@ -76,8 +79,19 @@ def make_scene(target: Target) -> tuple[Scene, tuple[str, ...]]:
         abort_message=target.abort_message(),
         tcache_key=layout.tcache_key if layout is not None else None,
         stack_limit=read_mm(process).stack_limit,
+        memory_limit=address_space_limit(process),
     )
-    return scene, (*notes, *_remarks(stop))
+    return scene, (*notes, *_remarks(stop), *context(scene, _inside(target, heap)))
+
+
+def _inside(target: Target, heap: HeapView | None) -> dict[int, str]:
+    """Return what each thread is doing in malloc (by lwp); {} where no arena's mutex is held, and it does not matter."""
+    from gdbheap.analysis.corruption.mid_operation import LOCKED, function_with_mutex
+
+    if heap is None or not any(arena.value["mutex"] in LOCKED for arena in heap.arenas):
+        return {}
+    inside = {each.lwp: function_with_mutex(target.frames(each.lwp)) for each in target.process.threads[:_MOST_THREADS]}
+    return {lwp: name for lwp, name in inside.items() if name is not None}
 
 
 def _with_signal(process: Process, stop: Stop, instruction: Instruction) -> tuple[Stop, tuple[str, ...]]:
@@ -118,8 +132,6 @@ def _remarks(stop: Stop) -> Iterator[str]:
         yield f"another thread is selected: the signal came to thread {stop.thread.number} (`thread {stop.thread.number}` selects it)"
     if stop.handler:
         yield f"{stop.handler} handles the signal by now (`bt` shows it): all of this is as it was when the signal came"
-    if stop.within:
-        yield f"this happened in {stop.within}: `bt` shows where that signal came (<signal handler called>)"
 
 
 def _ordinary(stop: Stop) -> str:
@@ -131,9 +143,9 @@ def _ordinary(stop: Stop) -> str:
     return f"{stop.signal_name} stopped this thread{sender}; it is no fault. `explain ADDRESS` tells about an address"
 
 
-def _row(verdict: Verdict) -> tuple[Any, ...]:
+def _row(verdict: Verdict, access: str) -> tuple[Any, ...]:
     address = ABSENT if verdict.address is None else verdict.address
-    return verdict.name, verdict.confidence, address, verdict.summary, verdict.evidence, verdict.next
+    return verdict.name, verdict.confidence, address, access or ABSENT, verdict.summary, verdict.evidence, verdict.next
 
 
 def _people(scene: Scene, verdicts: list[Verdict]) -> Iterator[Line]:

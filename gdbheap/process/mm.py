@@ -106,9 +106,21 @@ def parse_stat(text: str) -> dict[str, int]:
 
 def parse_stack_limit(text: str) -> int | None:
     """Return the soft limit of the stack in bytes out of /proc/PID/limits; None where it is not in the text."""
+    return _parse_limit(text, ["Max", "stack", "size"])
+
+
+def address_space_limit(process: Process) -> int | None:
+    """Return the soft limit on the bytes of all mappings (RLIMIT_AS); None where there is none, or nobody here can tell."""
+    if process.kind != "live" or process.pid is None:
+        return None
+    limit = _parse_limit(_read(process.pid, "limits"), ["Max", "address", "space"])
+    return None if limit == UNLIMITED else limit
+
+
+def _parse_limit(text: str, name: list[str]) -> int | None:
     for line in text.splitlines():
         words = line.split()
-        if words[:3] == ["Max", "stack", "size"] and len(words) > 3:
+        if words[:3] == name and len(words) > 3:
             return UNLIMITED if words[3] == "unlimited" else int(words[3]) if words[3].isdecimal() else None
     return None
 

@@ -14,15 +14,18 @@ FATAL = frozenset(
     {signal.SIGILL, signal.SIGTRAP, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGSEGV, signal.SIGSYS}
 )
 
-# SEGV_PKUERR, from asm-generic/siginfo.h.
-_PKUERR = 4
+# si_code, from asm-generic/siginfo.h.
+SI_KERNEL = 0x80
+SEGV_MAPERR, SEGV_ACCERR, SEGV_PKUERR = 1, 2, 4
+BUS_ADRALN, BUS_ADRERR, BUS_OBJERR, BUS_MCEERR_AR, BUS_MCEERR_AO = 1, 2, 3, 4, 5
+_SYS_SECCOMP = 1
 
 
 @dataclass(frozen=True)
 class SignalInfo:
     """`address` is si_addr where the kernel raised the signal for one, `sender` si_pid where a process sent it, else None.
 
-    `protection_key` is si_pkey of a protection key's denial.
+    `protection_key` is si_pkey of a protection key's denial, `system_call` si_syscall of a filter's.
     """
 
     signal: int
@@ -31,6 +34,7 @@ class SignalInfo:
     address: int | None = None
     sender: int | None = None
     protection_key: int | None = None
+    system_call: int | None = None
 
 
 def signal_name(number: int) -> str:
@@ -44,16 +48,22 @@ def signal_name(number: int) -> str:
 def parse_siginfo(data: bytes, word: int) -> SignalInfo | None:
     """Return the siginfo in `data`, of a process with `word` bytes to a pointer; None where `data` is too short to hold one."""
     # include/uapi/asm-generic/siginfo.h: three ints, then a union aligned to a pointer.
-    union = 16 if word == 8 else 12
+    union = union_offset(word)
     if len(data) < union + 2 * word + 16:
         return None
     number, errno, code = struct.unpack_from("<iii", data)
     if number in _WITH_ADDRESS and code > 0:
         address = int.from_bytes(data[union : union + word], "little")
         # si_addr_lsb is a short, padded to a pointer; the key follows it.
-        key = (
-            struct.unpack_from("<I", data, union + 2 * word)[0] if (number, code) == (signal.SIGSEGV, _PKUERR) else None
-        )
+        denied = (number, code) == (signal.SIGSEGV, SEGV_PKUERR)
+        key = struct.unpack_from("<I", data, union + 2 * word)[0] if denied else None
         return SignalInfo(number, code, errno, address=address, protection_key=key)
+    if (number, code) == (signal.SIGSYS, _SYS_SECCOMP):
+        return SignalInfo(number, code, errno, system_call=struct.unpack_from("<i", data, union + word)[0])
     sender = struct.unpack_from("<i", data, union)[0] if code <= 0 else None
     return SignalInfo(number, code, errno, sender=sender)
+
+
+def union_offset(word: int) -> int:
+    """Return how far into a siginfo_t the members begin that depend on the signal, in bytes."""
+    return 16 if word == 8 else 12

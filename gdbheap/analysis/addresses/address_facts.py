@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gdbheap.analysis.addresses.annotate import AnnotatedVMA, Part
+from gdbheap.analysis.addresses.zones import NULL_ZONE, is_canonical, is_kernels
 from gdbheap.malloc.heap_view import HeapView
 from gdbheap.process.process import Process, Thread
 
@@ -69,11 +70,11 @@ def _side(annotated: AnnotatedVMA, part: Part) -> str:
 
 
 def _why(address: int, word: int) -> str:
-    """Return what the number itself tells: the kernel's half, no address at all, the zero page (x86-64 with four-level page tables)."""
-    if word == 4:
-        return ", beyond 32 bits" if address >= 1 << 32 else ", near NULL" if address < 0x10000 else ""
-    if address < 0x10000:
+    """Return what the number itself tells: the kernel's half, no address at all, the pages around NULL."""
+    if address < NULL_ZONE:
         return ", near NULL" if address else ": it is NULL"
-    if 1 << 47 <= address < (1 << 64) - (1 << 47):
+    if word == 4:
+        return ", beyond 32 bits" if address >= 1 << 32 else ""
+    if not is_canonical(address, word):
         return ": it is not canonical (no x86-64 address with 48 bits)"
-    return ": it is the kernel's half" if address >= 1 << 63 else ""
+    return ": it is the kernel's half" if is_kernels(address, word) else ""

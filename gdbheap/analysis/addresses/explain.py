@@ -13,8 +13,9 @@ from gdbheap.analysis.addresses.address_facts import part_at
 from gdbheap.analysis.addresses.annotate import AnnotatedVMA, Part, annotate
 from gdbheap.analysis.addresses.explain_chunk import chunk_facts
 from gdbheap.analysis.addresses.fact import Fact
+from gdbheap.analysis.addresses.freed_mapping import freed_mapping
+from gdbheap.analysis.addresses.zones import NULL_ZONE, is_canonical, is_kernels
 from gdbheap.malloc.heap_view import HeapView
-from gdbheap.malloc.sizes import align_up
 from gdbheap.process.address_space import VMA
 from gdbheap.process.memory import PAGE
 from gdbheap.process.pages import PageState, read_pages
@@ -28,8 +29,6 @@ PAGE_WORDS = {
     PageState.SWAPPED: "swapped out",
     PageState.GUARD: "a guard page: any access is SIGSEGV",
 }
-# vm.mmap_min_addr, as distributions set it: nothing is mapped below.
-NULL_ZONE = 0x10000
 # The bytes below the stack pointer that signal handlers leave alone (the x86-64 ABI).
 _RED_ZONE = 128
 
@@ -146,7 +145,7 @@ def _unmapped(
 
 
 def _number(address: int, word: int) -> str:
-    """Return what the number alone tells (x86-64 with four-level page tables)."""
+    """Return what the number alone tells."""
     if address == 0:
         return "it is NULL"
     if address < NULL_ZONE:
@@ -156,9 +155,9 @@ def _number(address: int, word: int) -> str:
         return "beyond 32 bits"
     if top - address <= 4096:
         return f"{address - top}: a small negative number, as of an error (-errno, MAP_FAILED) or a difference"
-    if word == 8 and 1 << 47 <= address < (1 << 64) - (1 << 47):
+    if not is_canonical(address, word):
         return "it is not canonical: no address of 48 bits, so a value that is no pointer, or a broken one"
-    return "the kernel's half of the address space" if word == 8 and address >= 1 << 63 else ""
+    return "the kernel's half of the address space" if is_kernels(address, word) else ""
 
 
 def _is_for_mappings(below: AnnotatedVMA | None, above: AnnotatedVMA | None, address: int) -> bool:
@@ -170,16 +169,10 @@ def _is_for_mappings(below: AnnotatedVMA | None, above: AnnotatedVMA | None, add
 
 
 def _freed_mmapped_chunk(heap: HeapView, address: int) -> Iterator[Fact]:
-    """Yield what mp_ remembers of mmapped chunks that have been freed, whose mappings went with them (munmap_chunk)."""
-    parameters = heap.parameters
-    if parameters is None or parameters["max_n_mmaps"] <= parameters["n_mmaps"]:
-        return
-    evidence = f"malloc has {parameters['n_mmaps']} mmapped chunks now and had up to {parameters['max_n_mmaps']}"
-    # The first mem in a mapping: an i386 chunk begins 8 bytes into it, so that mem is aligned.
-    if address % PAGE == align_up(heap.layout.header, heap.layout.alignment):
-        evidence += f"; the address ends in {address % PAGE:#05x}, as the pointers to such chunks do"
-    evidence += "; free unmaps such a chunk"
-    yield Fact("freed", "perhaps an mmapped chunk was here", evidence)
+    """Yield what mp_ remembers of mmapped chunks that have been freed."""
+    freed = freed_mapping(heap, [address])
+    if freed is not None:
+        yield Fact("freed", "perhaps an mmapped chunk was here", f"{'; '.join(freed[1])}; free unmaps such a chunk")
 
 
 def _range(annotated: AnnotatedVMA) -> str:

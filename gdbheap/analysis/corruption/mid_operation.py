@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gdbheap.malloc.heap_view import HeapView
@@ -21,6 +21,7 @@ _ROOMS = (
 )
 _CHANGES_THE_HEAP = re.compile(f"{_DOORS}|{_ROOMS}")
 _CHANGES_THE_HEAP_FOR_SURE = re.compile(_DOORS)
+_READS_THE_HEAP = re.compile(r"(__|__libc_|__GI_)*(malloc_stats|malloc_info|mallinfo2?)")
 _ABORTS = re.compile(r"malloc_printerr\w*|__malloc_assert|__libc_message\w*|__assert_fail\w*|abort|__GI_abort")
 _WAITS = re.compile(r"_*(GI_+)?lll_lock_wait\w*|futex_wait\w*")
 _LIBRARIES = ("libc.", "libc-", "libc_malloc_debug")
@@ -73,6 +74,19 @@ def function_inside(frames: Iterable[Frame]) -> str | None:
         if names.fullmatch(name):
             outermost = name
     return outermost
+
+
+def function_with_mutex(frames: Sequence[Frame]) -> str | None:
+    """Return the outermost function of malloc's that the thread is in and that may hold an arena's mutex, changing the heap or not."""
+    name = function_inside(frames)
+    if name is not None:
+        return name
+    names = (
+        _VARIANT.sub("", frame.function)
+        for frame in frames
+        if frame.library.startswith(_LIBRARIES) or not frame.library
+    )
+    return next((each for each in names if _READS_THE_HEAP.fullmatch(each)), None)
 
 
 def mid_operation(view: HeapView, inside: Mapping[int, str], all_threads: int, dying: bool = False) -> MidOperation:

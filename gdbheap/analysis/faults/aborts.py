@@ -12,14 +12,14 @@ from gdbheap.analysis.corruption.last_words import LastWords, called_abort, last
 from gdbheap.analysis.corruption.malloc_abort import MallocAbort, cause, explain_abort, how_to_catch
 from gdbheap.analysis.corruption.mid_operation import function_inside, is_of_malloc
 from gdbheap.analysis.corruption.passed_pointer import what_was_passed
-from gdbheap.analysis.faults.exceptions import thrown
-from gdbheap.analysis.faults.verdict import CERTAIN, LIKELY, Scene, Verdict
-from gdbheap.process.frame import Frame
+from gdbheap.analysis.faults.cxx import TERMINATE, terminated
+from gdbheap.analysis.faults.verdict import CERTAIN, LIKELY, SIGABRT, Scene, Verdict
+from gdbheap.process.frame import Frame, is_of_libc
 
-SIGABRT = 6
 _MOST_FINDINGS = 3
-_INVALID_FREE = re.compile(r"(free|munmap_chunk|realloc)\(\): invalid pointer")
 _ASSERTION = re.compile(r"Assertion .*failed|assertion failed")
+_INVALID_FREE = re.compile(r"(free|munmap_chunk|realloc)\(\): invalid pointer")
+_INVALID_SIZE = re.compile(r"free\(\): invalid size")
 _LIBC = re.compile(r"(libc[.-]|libpthread|ld-linux|libstdc\+\+|libgcc_s|libasan|vdso)")
 
 
@@ -46,12 +46,8 @@ def aborts(scene: Scene) -> Iterator[Verdict]:
     names = {each.function.partition("(")[0] for each in scene.stop.frames}
     if any(name.startswith(("__stack_chk_fail", "__fortify_fail")) for name in names):
         yield Verdict("stack_smashing", LIKELY, None, "a stack check failed", where, ("up", "info frame"))
-    elif any(
-        name
-        in ("std::terminate", "__cxxabiv1::__terminate", "_ZSt9terminatev", "__gnu_cxx::__verbose_terminate_handler")
-        for name in names
-    ):
-        yield from _terminate(scene, where)
+    elif names & TERMINATE or _is_of_cxx(scene):
+        yield from terminated(scene, where)
     elif any(name.startswith("__assert") for name in names):
         yield Verdict(
             "assertion",
@@ -141,7 +137,9 @@ def _by_malloc(scene: Scene, said: LastWords, where: tuple[str, ...]) -> Iterato
     told = (
         what_was_passed(heap, died.pointer, scene.symbol_at) if heap is not None and died.pointer is not None else None
     )
-    if _INVALID_FREE.search(message) and (told is None or told.kind != "block"):
+    foreign = told is not None and told.kind != "block"
+    # From 2.42 on a pointer that is none of malloc's fails the check of the size, where a block whose size was overwritten fails too.
+    if (foreign and _INVALID_SIZE.search(message)) or (_INVALID_FREE.search(message) and (told is None or foreign)):
         wrong = "free was given a pointer that malloc did not return"
         facts = [f"{died.pointer:#x} {told.words}"] if told is not None and died.pointer is not None else []
         yield Verdict("invalid_free", LIKELY, died.pointer, wrong, (*facts, *where), ("up", "info locals"))
@@ -156,37 +154,6 @@ def _explained(scene: Scene, said: LastWords) -> MallocAbort | None:
     return explain_abort(CheckedHeap(scene.process, scene.heap), said, frames, found.findings)
 
 
-def _terminate(scene: Scene, where: tuple[str, ...]) -> Iterator[Verdict]:
-    """std::terminate: an exception that nobody caught, most of all."""
-    flying = list(thrown(scene))
-    if not flying:
-        yield Verdict(
-            "uncaught_exception",
-            LIKELY,
-            None,
-            "std::terminate was called; no exception object was found on the heap",
-            where,
-            ("bt", "catch throw"),
-        )
-        return
-    last = flying[-1]
-    text = f": {last.what!r}" if last.what else ""
-    evidence = (f"the exception object is at {last.address:#x}", *where)
-    if last.type in ("std::bad_alloc", "std::bad_array_new_length"):
-        summary = "new could not get the memory that it was asked for, and nobody caught std::bad_alloc"
-        facts = (*evidence, *_memory_facts(scene))
-        yield Verdict("bad_alloc", CERTAIN, last.address, summary, facts, ("up", "info locals", "vmmap"))
-    yield Verdict(
-        "uncaught_exception", CERTAIN, last.address, f"nobody caught {last.type}{text}", evidence, ("bt", "catch throw")
-    )
-
-
-def _memory_facts(scene: Scene) -> Iterator[str]:
-    space = scene.process.address_space
-    total = sum(vma.size for vma in space if not vma.path.startswith("[vsyscall"))
-    yield f"the process has {len(space)} mappings of {total:#x} bytes: either the size was absurd, or a limit was reached"
-
-
 def first_of_program(scene: Scene) -> Frame | None:
     """Return the innermost frame whose code is not the C or C++ library's, or None."""
     frames = dying_part(scene.stop.frames)
@@ -194,3 +161,8 @@ def first_of_program(scene: Scene) -> Frame | None:
         each for each in frames if not is_machinery(each) and not _LIBC.search(each.library) and not is_of_malloc(each)
     ]
     return next((each for each in own if not is_library_code(each)), own[0] if own else None)
+
+
+def _is_of_cxx(scene: Scene) -> bool:
+    """Whether it is the C++ library that called abort (its terminate handler, whose name is in no symbol table)."""
+    return next((each.library for each in scene.stop.frames if not is_of_libc(each)), "").startswith("libstdc++")

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
+from gdbheap.analysis.addresses.zones import NULL_ZONE, VSYSCALL
 from gdbheap.analysis.faults.operand import decode
 from gdbheap.analysis.faults.pointers import by_value
-from gdbheap.analysis.faults.verdict import CERTAIN, LIKELY, Scene, Verdict
+from gdbheap.analysis.faults.verdict import CERTAIN, LIKELY, SIGBUS, SIGSEGV, Scene, Verdict
 from gdbheap.process.memory import PAGE
+from gdbheap.process.signal_info import SI_KERNEL
 
-_NULL_ZONE = 0x10000
-SI_KERNEL = 0x80
-SIGSEGV = 11
+_LARGEST_TABLE = 0x400
+# What the value of a vtable pointer may tell beside that it is none.
+_OVERWRITTEN = ("ascii_as_pointer", "poison_fill", "mangled_link", "tcache_key_as_pointer")
 
 
 def wild_jumps(scene: Scene) -> Iterator[Verdict]:
@@ -24,7 +27,7 @@ def wild_jumps(scene: Scene) -> Iterator[Verdict]:
     came = _came_by(scene)
     if came.by_return:
         yield _return_verdict(scene, counter, LIKELY, came.evidence)
-    if counter < _NULL_ZONE:
+    if counter < NULL_ZONE:
         what = "NULL" if counter == 0 else f"NULL + {counter:#x}"
         yield Verdict(
             "jump_to_null", CERTAIN, counter, f"the program jumped to {what}: {came.how}", came.evidence, came.next
@@ -55,9 +58,15 @@ def wild_jumps(scene: Scene) -> Iterator[Verdict]:
 def bad_targets(scene: Scene) -> Iterator[Verdict]:
     """Yield what is known where a `ret`, or an indirect jump or call, has a target that cannot exist: the kernel then names no address."""
     signal = scene.stop.signal
-    if signal is None or signal.signal != SIGSEGV or signal.code != SI_KERNEL:
+    if signal is None or signal.signal not in (SIGSEGV, SIGBUS) or signal.code != SI_KERNEL:
         return
-    instruction = scene.instruction
+    instruction, counter = scene.instruction, scene.stop.thread.program_counter
+    if scene.word == 8 and VSYSCALL <= counter < VSYSCALL + PAGE:
+        # mirrors emulate_vsyscall(): SIGSEGV, and no address
+        summary = "the program jumped into the vsyscall page, which may only be called at its three entries"
+        came = _came_by(scene)
+        yield Verdict("jump_to_non_executable", CERTAIN, counter, summary, came.evidence, came.next)
+        return
     if instruction.mnemonic.startswith("ret"):
         slot = scene.stop.thread.stack_pointer
         value = scene.word_at(slot)
@@ -101,39 +110,55 @@ def wild_vtables(scene: Scene) -> Iterator[Verdict]:
             else "the object was overwritten, or is none"
         )
         summary = f"a virtual call on an object whose vtable pointer is no vtable: {why}"
-        yield Verdict(
-            "wild_vtable", LIKELY, owner, summary, tuple(evidence), (f"explain {owner:#x}", f"x/4gx {owner:#x}")
+        next_steps = (f"explain {owner:#x}", f"x/4gx {owner:#x}")
+        yield Verdict("wild_vtable", LIKELY, owner, summary, tuple(evidence), next_steps)
+        fault = scene.fault_address if scene.fault_address is not None else first
+        yield from (
+            replace(each, address=fault)
+            for each in by_value(scene, first, f"the vtable pointer is {first:#x}")
+            if each.name in _OVERWRITTEN
         )
         return
 
 
 def _possible_objects(scene: Scene) -> Iterator[tuple[int, str]]:
-    """Yield (address, register) of what may be the object of a virtual call that died: `this` is in rdi (stack on i386)."""
-    instruction = scene.instruction
+    """Yield (address, name) of what may be the object of a virtual call that died: a register (`this` is in rdi, on i386 on the stack), or
+    a pointer that the source names."""
+    bases = {each.base_value for each in scene.instruction.memory if each.base}
     counter = scene.stop.thread.program_counter
-    registers = scene.stop.thread.registers
-    bases = {each.base_value for each in instruction.memory if each.base}
     jumped = scene.fault_address == counter
-    is_call = instruction.mnemonic.startswith(("call", "jmp"))
-    for name in ("rdi", "rbx", "rax", "rdx", "rbp", "r12", "eax", "ecx", "ebx", "edx", "esi", "edi"):
-        value = registers.get(name, 0)
-        if (
-            not value
-            or value % scene.word
-            or scene.vma(value) is None
-            or value >= scene.stop.thread.stack_pointer > value - (1 << 16)
-        ):
+    is_call = scene.instruction.mnemonic.startswith(("call", "jmp")) or _next_is_call(scene)
+    for name, value, has_table in _pointers(scene):
+        if not value or value % scene.word or scene.vma(value) is None:
             continue
         first = scene.word_at(value)
-        if first is None or first < _NULL_ZONE:
+        if first is None or 0 < first < NULL_ZONE or (not first and not has_table and not _is_freed(scene, value)):
             continue
-        # The table pointer is what the died load or call went through, or its slot held what was jumped to.
-        through = first in bases
+        # The table pointer is what the died load or call went through (with the slot's offset, where that is added first), or its slot held
+        # what was jumped to.
+        through = first in bases if not has_table else any(0 <= base - first < _LARGEST_TABLE for base in bases)
         slots = (
             (scene.word_at(first + index * scene.word) for index in range(16)) if jumped and scene.vma(first) else ()
         )
-        if (through and (is_call or _next_is_call(scene))) or any(slot == counter for slot in slots):
+        if (through and (is_call or has_table)) or any(slot == counter for slot in slots):
             yield value, name
+
+
+def _pointers(scene: Scene) -> Iterator[tuple[str, int, bool]]:
+    """Yield (name, value, whether its class is known to have virtual functions) of what may point to an object."""
+    registers, pointer = scene.stop.thread.registers, scene.stop.thread.stack_pointer
+    for name in ("rdi", "rbx", "rax", "rdx", "rbp", "r12", "eax", "ecx", "ebx", "edx", "esi", "edi"):
+        value = registers.get(name, 0)
+        if not value >= pointer > value - (1 << 16):
+            yield name, value, False
+    for each in scene.stop.expressions:
+        if any(start == 0 and name.startswith("_vptr") for start, _, name in each.members):
+            yield each.text, each.value, True
+
+
+def _is_freed(scene: Scene, address: int) -> bool:
+    chunk = scene.chunk(address)
+    return chunk is not None and chunk.state.is_free
 
 
 def _next_is_call(scene: Scene) -> bool:
@@ -161,6 +186,7 @@ def _came_by(scene: Scene) -> _Came:
         where = scene.symbol_at(pushed - 1) if pushed else ""
         evidence = [f"the return address at the stack pointer is {pushed:#x}" + (f" ({where})" if where else "")]
         evidence.append(f"the call there is `{scene.stop.caller_instruction}`")
+        evidence += [*_slot(scene, counter), *scene.expressions(counter, counter)]
         return _Came("by a call through a function pointer", tuple(evidence), ("up", "info locals"))
     if popped == counter:
         fact = f"the word just below the stack pointer, at {pointer - scene.word:#x}, is the same address"
@@ -174,6 +200,24 @@ def _calls(scene: Scene, counter: int) -> bool:
     if call.target is not None:
         return scene.word_at(call.target.address) == counter
     return scene.stop.thread.registers.get(call.target_register) == counter
+
+
+def _slot(scene: Scene, counter: int) -> Iterator[str]:
+    """Yield which word of memory the call took its target from, where it took it from memory: the registers are still the caller's, and
+    the source may name it."""
+    name = "rsp" if scene.word == 8 else "esp"
+    registers = dict(scene.stop.thread.registers)
+    registers[name] = registers.get(name, 0) + scene.word
+    target = decode(scene.stop.caller_instruction, registers, scene.word).target
+    named = (each.place for each in scene.stop.expressions if each.value == counter and each.place is not None)
+    slot = target.address if target is not None else next(named, None)
+    if slot is None or scene.word_at(slot) != counter:
+        return
+    chunk, symbol = scene.chunk(slot), scene.symbol_at(slot)
+    place = symbol or ("on the stack" if _is_on_stack(scene, slot) else "")
+    if chunk is not None and scene.heap is not None:
+        place = f"{slot - chunk.address - scene.heap.layout.header:#x} bytes into the {scene.chunk_words(chunk)}"
+    yield f"the target was read from {slot:#x}{f': {place}' if place else ''}"
 
 
 def _return_verdict(scene: Scene, value: int, confidence: str, evidence: tuple[str, ...]) -> Verdict:
@@ -199,6 +243,12 @@ def _place(scene: Scene, address: int) -> str:
         return f"the heap ({scene.chunk_words(chunk)})"
     if vma is None:
         return "nothing"
-    if vma.path == "[stack]" or abs(address - scene.stop.thread.stack_pointer) < 64 * PAGE:
+    if _is_on_stack(scene, address):
         return "the stack"
     return vma.path or "an anonymous mapping"
+
+
+def _is_on_stack(scene: Scene, address: int) -> bool:
+    vma = scene.vma(address)
+    near = abs(address - scene.stop.thread.stack_pointer) < 64 * PAGE
+    return vma is not None and vma.writable and (vma.path == "[stack]" or near)

@@ -29,11 +29,15 @@ _WITH_TEXT = (
     "overflow_error",
     "underflow_error",
 )
+# Plain types: their size in bytes (0: a word) and whether they have a sign; and those whose first word points to text.
+_INTEGERS = {"int": (4, True), "unsigned int": (4, False), "long": (0, True), "unsigned long": (0, False)}
+_TEXTS = ("char const*", "char*", "std::__cxx11::basic_string<char, std::char_traits<char>, std::allocator<char> >")
 
 
 @dataclass(frozen=True)
 class Thrown:
-    """An exception in flight: its type's name ("std::runtime_error"), where the object is, and what() where that can be read ("" not)."""
+    """An exception in flight: its type's name ("std::runtime_error"), where the object is, and what(), or the
+    value itself of a plain type, where that can be read ("" not)."""
 
     type: str
     address: int
@@ -67,18 +71,25 @@ def _decode(scene: Scene, start: int, at: int, data: bytes) -> Iterator[Thrown]:
         pointer = int.from_bytes(data[offset : offset + word], "little")
         symbol = scene.symbol_at(pointer) if pointer else ""
         if symbol.startswith("typeinfo for "):
-            name = symbol[len("typeinfo for ") :].partition(" in ")[0]
+            # gdb names a versioned symbol with its version.
+            name = symbol[len("typeinfo for ") :].partition(" in ")[0].partition("@")[0]
             thing = start + at + 32
             yield Thrown(name, thing, _what(scene, name, thing))
             return
 
 
 def _what(scene: Scene, name: str, thing: int) -> str:
-    if not name.endswith(_WITH_TEXT):
-        return ""
-    pointer = scene.word_at(thing + scene.word)
-    if pointer is None:
-        return ""
+    """Return the text that the exception carries, quoted, or its value."""
+    if name in _INTEGERS:
+        word = scene.word_at(thing)
+        size, signed = _INTEGERS[name][0] or scene.word, _INTEGERS[name][1]
+        return "" if word is None else str(int.from_bytes(word.to_bytes(8, "little")[:size], "little", signed=signed))
+    place = thing if name in _TEXTS else thing + scene.word if name.endswith(_WITH_TEXT) else None
+    pointer = None if place is None else scene.word_at(place)
+    return "" if pointer is None else repr(_text(scene, pointer))
+
+
+def _text(scene: Scene, pointer: int) -> str:
     text = b""
     while len(text) < _LONGEST_TEXT:
         try:
@@ -86,6 +97,6 @@ def _what(scene: Scene, name: str, thing: int) -> str:
         except MemoryFault:
             break
         if piece == b"\0":
-            return text.decode("utf-8", "replace")
+            break
         text += piece
     return text.decode("utf-8", "replace")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gdbheap.analysis.faults.aborts import aborts
+from gdbheap.analysis.faults.bus import bus_errors
 from gdbheap.analysis.faults.control import bad_targets, wild_jumps, wild_vtables
 from gdbheap.analysis.faults.heap_state import objects
 from gdbheap.analysis.faults.in_malloc import crashes_in_malloc
@@ -24,6 +25,7 @@ _RECOGNISERS: tuple[Recogniser, ...] = (
     bad_targets,
     lambda scene: bad_values(scene) if _is_data_fault(scene) else iter(()),
     non_canonical,
+    bus_errors,
     page_faults,
     objects,
 )

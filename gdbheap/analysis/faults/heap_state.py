@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gdbheap.analysis.addresses.search import find_words
-from gdbheap.analysis.faults.verdict import LIKELY, POSSIBLE, Scene, Verdict
+from gdbheap.analysis.faults.verdict import LIKELY, POSSIBLE, SIGBUS, SIGILL, SIGSEGV, Scene, Verdict
 from gdbheap.malloc.chunk_table import Chunk, State
 
 # A smaller number stands in too many places to tell anything.
@@ -15,18 +15,19 @@ _MOST_SEARCHED = 256 << 20
 
 
 def objects(scene: Scene) -> Iterator[Verdict]:
-    """Yield the state of each chunk that a register points into, where that state explains a bad value."""
+    """Yield the state of each chunk that a register or a variable points into, where that state explains a bad value."""
     signal = scene.stop.signal
-    if signal is None or signal.code <= 0 or signal.signal not in (4, 7, 11):
+    if signal is None or signal.code <= 0 or signal.signal not in (SIGILL, SIGBUS, SIGSEGV):
         return
     bases = {each.base_value for each in scene.accesses if each.base} | {scene.stop.thread.program_counter}
+    bases.discard(0)  # which stands everywhere
     led = False
-    for name, value, chunk in scene.heap_registers():
-        led_here = _led_here(scene, value, chunk, {each for each in bases if each >= _LEAST_TELLING})
-        led = led or led_here
+    for name, value, chunk in scene.heap_pointers():
+        origin = _origin(scene, value, chunk, bases)
+        led = led or origin is not None
         # Half of all registers are left over from something else.
-        if led_here or chunk.state.is_free or value in bases:
-            yield from _object(scene, name, value, chunk, led_here)
+        if origin is not None or chunk.state.is_free or value in bases:
+            yield from _object(scene, name, value, chunk, origin)
     yield from _indexed(scene)
     if not led:
         for value in sorted(each for each in bases if each >= _LEAST_TELLING):
@@ -89,34 +90,70 @@ def _only_in_freed(scene: Scene, value: int) -> Iterator[Verdict]:
     )
 
 
-def _led_here(scene: Scene, value: int, chunk: Chunk, bases: set[int]) -> bool:
-    """Whether a word near where the register points is the bad value itself: then it was loaded from there."""
-    start = max(value - 64, chunk.address)
-    return any(
-        scene.word_at(at) in bases for at in range(start - start % scene.word, min(value + 256, chunk.end), scene.word)
-    )
-
-
-def _object(scene: Scene, name: str, value: int, chunk: Chunk, led_here: bool) -> Iterator[Verdict]:
+def _origin(scene: Scene, value: int, chunk: Chunk, bases: set[int]) -> int | None:
+    """Return where, near what the register points to, a word is the bad value itself: it was loaded from there. None where none is."""
     assert scene.heap is not None
+    # The header of the next chunk too: an index past the end reads it.
+    start, end = max(value - 64, chunk.address), min(value + 256, chunk.end + scene.heap.layout.header)
     mem = chunk.address + scene.heap.layout.header
-    evidence = [f"{name} is {value:#x}, {value - mem:#x} bytes into the {scene.chunk_words(chunk)}"]
-    if led_here:
-        evidence.append("the bad value stands in that chunk, near where the register points")
-    confidence = LIKELY if led_here else POSSIBLE
+    for at in range(start - start % scene.word, end, scene.word):
+        found = scene.word_at(at)
+        is_header = at < mem or at >= chunk.end + scene.word
+        is_link = chunk.state.is_free and mem <= at <= mem + scene.word
+        if found in bases and (is_header or is_link or found >= _LEAST_TELLING):
+            return at
+    return None
+
+
+def _object(scene: Scene, name: str, value: int, chunk: Chunk, origin: int | None) -> Iterator[Verdict]:
+    assert scene.heap is not None
+    word, mem = scene.word, chunk.address + scene.heap.layout.header
+    evidence = [f"{name} is {value:#x}, {_distance(value - mem)} the {scene.chunk_words(chunk)}"]
+    if origin is not None:
+        evidence.append(f"the bad value stands at {origin:#x}, {_member(scene, chunk, origin)}")
+    sure = LIKELY if origin is not None else POSSIBLE
+    next_steps: tuple[str, ...] = (f"heap chunk {value:#x}",)
     if chunk.state.is_free:
         summary = f"{name} points into a block that has been freed: a use after free"
-        yield Verdict(
-            "freed_chunk",
-            confidence,
-            value,
-            summary,
-            tuple(evidence),
-            (f"heap chunk {value:#x}", f"heap owners {value:#x}"),
-        )
+        next_steps = (*next_steps, f"heap owners {value:#x}")
+        yield Verdict("freed_chunk", sure, value, summary, tuple(evidence), next_steps)
     elif chunk.state is State.TOP:
         summary = f"{name} points into top: memory that malloc has not handed out, or has taken back"
-        yield Verdict("top_chunk", confidence, value, summary, tuple(evidence), (f"heap chunk {value:#x}",))
-    elif value < mem and chunk.state is State.IN_USE:
+        yield Verdict("top_chunk", sure, value, summary, tuple(evidence), next_steps)
+    elif chunk.state is State.IN_USE and origin is not None and (origin < mem or origin >= chunk.end + word):
+        summary = (
+            "what was used as a pointer is a field of malloc's: a chunk's header was read as if it were the program's"
+        )
+        yield Verdict("chunk_metadata", LIKELY, origin, summary, tuple(evidence), next_steps)
+        if origin >= chunk.end:
+            over = origin - chunk.end - word
+            summary = f"a pointer was read {over:#x} bytes past the end of the block that {name} points to"
+            yield Verdict("past_chunk_end", LIKELY, origin, summary, tuple(evidence), next_steps)
+    elif chunk.state is State.IN_USE and value < mem:
         summary = f"{name} points into a chunk's header"
-        yield Verdict("chunk_metadata", confidence, value, summary, tuple(evidence), (f"heap chunk {value:#x}",))
+        yield Verdict("chunk_metadata", sure, value, summary, tuple(evidence), next_steps)
+
+
+def _distance(offset: int) -> str:
+    return f"{offset:#x} bytes into" if offset >= 0 else f"{-offset:#x} bytes before the block of"
+
+
+def _member(scene: Scene, chunk: Chunk, origin: int) -> str:
+    """Return what malloc keeps, or the program has, at a place in a chunk or in the next one's header."""
+    assert scene.heap is not None
+    word, header = scene.word, scene.heap.layout.header
+    if origin >= chunk.end:
+        field = "size" if origin - chunk.end >= word else "prev_size"
+        return f"the {field} field of the next chunk, {chunk.end:#x}"
+    offset = origin - chunk.address - header
+    if offset < 0:
+        return f"the {'size' if offset >= -word else 'prev_size'} field of the chunk"
+    if chunk.state is State.TCACHE and offset in (0, word):
+        return (
+            "where malloc keeps its link to the next cached block"
+            if not offset
+            else "where malloc keeps the tcache key"
+        )
+    if chunk.state.is_free and offset in (0, word):
+        return f"where malloc keeps {'fd' if not offset else 'bk'}, its list's link"
+    return f"in that chunk, {offset:#x} bytes into it"

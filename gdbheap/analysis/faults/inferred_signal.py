@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from gdbheap.analysis.addresses.accesses import ALLOWED, UNKNOWN, accesses
-from gdbheap.analysis.faults.operand import EXECUTE, READ, WRITE, Instruction
+from gdbheap.analysis.faults.operand import EXECUTE, Instruction
 from gdbheap.errors import MemoryFault
 from gdbheap.process.frame import Frame
 from gdbheap.process.memory import PAGE
@@ -23,8 +23,8 @@ _CODES = {"SIGSEGV SEGV_MAPERR": _MAPERR, "SIGSEGV SEGV_ACCERR": _ACCERR}
 # Functions that send a signal to their own process (glibc's names, and what they are called inside).
 _RAISES = ("raise", "gsignal", "pthread_kill", "__pthread_kill", "kill", "abort", "tgkill", "__GI_raise", "__GI_abort")
 _SENDER_FRAMES = 6
-# Instructions that reach memory without an operand that says so: what they do, and how far from the stack pointer, in words.
-_IMPLIED = {"push": (WRITE, -1), "call": (WRITE, -1), "pop": (READ, 0), "ret": (READ, 0), "leave": (READ, 0)}
+# Instructions that go elsewhere: to where no address can be is a general protection fault.
+_BRANCHES = ("call", "jmp", "ret")
 
 
 def infer_signal(
@@ -101,11 +101,6 @@ def _touched(process: Process, thread: Thread, instruction: Instruction) -> Iter
         last = (operand.address + max(operand.size, 1) - 1) & mask
         if last // PAGE != operand.address // PAGE:
             yield last & -PAGE, operand.access
-    name = next((name for name in _IMPLIED if instruction.mnemonic.startswith(name)), None)
-    if name is not None:
-        access, words = _IMPLIED[name]
-        base = thread.registers.get("rbp" if process.word == 8 else "ebp", 0) if name == "leave" else None
-        yield ((thread.stack_pointer if base is None else base) + words * process.word) & mask, access
 
 
 def _result(process: Process, address: int, access: str) -> str:
@@ -115,4 +110,5 @@ def _result(process: Process, address: int, access: str) -> str:
 def _is_protected(process: Process, instruction: Instruction) -> bool:
     """Whether the instruction can bring a general protection fault: by its alignment, or for want of privilege."""
     misaligned = any(each.size and each.address % each.size for each in instruction.memory)
-    return (instruction.needs_alignment and misaligned) or not instruction.memory
+    branches = instruction.mnemonic.startswith(_BRANCHES)
+    return (instruction.needs_alignment and misaligned) or branches or not instruction.memory

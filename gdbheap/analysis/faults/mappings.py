@@ -1,180 +1,164 @@
-"""What the address space tells of a page fault: no mapping, a guard, the wrong permission, a file that ends too soon."""
+"""What the address space tells of a page fault: no mapping, a guard, the wrong permission, a protection key."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gdbheap.analysis.faults.operand import WRITE
-from gdbheap.analysis.faults.verdict import CERTAIN, LIKELY, POSSIBLE, Scene, Verdict
+from gdbheap.analysis.addresses.accesses import ALLOWED, accesses
+from gdbheap.analysis.addresses.freed_mapping import freed_mapping
+from gdbheap.analysis.addresses.zones import NULL_ZONE, VSYSCALL
+from gdbheap.analysis.faults.operand import READ, WRITE
+from gdbheap.analysis.faults.stacks import is_guard_inside, stack_overflows
+from gdbheap.analysis.faults.verdict import CERTAIN, LIKELY, POSSIBLE, SIGSEGV, Scene, Verdict
+from gdbheap.errors import MemoryFault
 from gdbheap.malloc.chunk_table import State
-from gdbheap.malloc.sizes import align_up
 from gdbheap.process.address_space import VMA
 from gdbheap.process.memory import PAGE
+from gdbheap.process.proc_maps import read_protection_key
+from gdbheap.process.signal_info import SEGV_ACCERR, SEGV_PKUERR
 
-SEGV_MAPERR, SEGV_ACCERR, SEGV_PKUERR = 1, 2, 4
-BUS_ADRALN, BUS_ADRERR, BUS_OBJERR, BUS_MCEERR_AR, BUS_MCEERR_AO = 1, 2, 3, 4, 5
-SIGBUS, SIGSEGV = 7, 11
-
-# The kernel keeps this free below a stack (stack_guard_gap, 256 pages); a frame larger than the rest of the stack lands as far below.
-_NEAR_STACK = 64 << 20
 _GUARD = 1 << 20
+# As far from a pointer as the member or element may be that it was used for.
+_LARGEST_OBJECT = 1 << 24
+_LONGEST_LITERAL = 64
+_SHORTEST_LITERAL = 3
 
 
 def page_faults(scene: Scene) -> Iterator[Verdict]:
     """Yield what the mappings say of the address that the kernel names."""
     signal, address = scene.stop.signal, scene.fault_address
-    if (
-        signal is None
-        or address is None
-        or signal.signal not in (SIGSEGV, SIGBUS)
-        or address == scene.stop.thread.program_counter
-    ):
+    if signal is None or address is None or signal.signal != SIGSEGV or address == scene.stop.thread.program_counter:
         return
-    if signal.signal == SIGBUS:
-        yield from _bus(scene, address, signal.code)
+    vma = scene.vma(address)
+    if scene.word == 8 and VSYSCALL <= address < VSYSCALL + PAGE:
+        summary = "the vsyscall page may only be called, at its three entries"
+        yield Verdict("no_access", CERTAIN, address, summary, _evidence(scene, address), ("info registers",))
     elif signal.code == SEGV_PKUERR:
-        key = signal.protection_key
-        summary = f"protection key {key} denies the access, though the mapping's permissions allow it"
-        yield Verdict(
-            "protection_key", CERTAIN, address, summary, scene.surroundings(address), ("info registers pkru",)
-        )
+        yield from _keyed(scene, address, vma, signal.protection_key)
     else:
-        yield from _stacks(scene, address)
-        vma = scene.vma(address)
-        if vma is not None and signal.code == SEGV_ACCERR:
-            yield from _denied(scene, address, vma)
+        yield from stack_overflows(scene, address)
+        if vma is None and signal.code == SEGV_ACCERR:
+            yield _untold(scene, address)
         elif vma is None:
             yield from _unmapped(scene, address)
+        elif _is_allowed(scene, address):
+            yield _allowed_now(scene, address, vma)
+        elif signal.code == SEGV_ACCERR:
+            yield from _denied(scene, address, vma)
 
 
-def _access(scene: Scene) -> str:
-    return "write" if any(each.access == WRITE for each in scene.accesses) else "read" if scene.accesses else "access"
+def _evidence(scene: Scene, address: int) -> tuple[str, ...]:
+    """Return what lies at or around the address, and the operand that it came from."""
+    operands = (f"{each.text} {each.access}s {each.address:#x}" for each in scene.accesses[:1])
+    return (*scene.surroundings(address), *operands)
+
+
+def _keyed(scene: Scene, address: int, vma: VMA | None, key: int | None) -> Iterator[Verdict]:
+    """A protection key's denial; the kernel itself uses one where memory may only be executed (execute_only_pkey)."""
+    if not key and vma is not None and scene.process.kind == "live" and scene.process.pid is not None:
+        key = read_protection_key(scene.process.pid, vma)  # gdb's siginfo of a 32-bit process has no si_pkey
+    evidence, number = _evidence(scene, address), f" {key}" if key else ""
+    summary = f"protection key{number} denies the access, though the mapping's permissions allow it"
+    if vma is not None and vma.executable and not vma.readable:
+        only = f"the mapping may only be executed ({vma.permissions})"
+        yield Verdict("no_access", CERTAIN, address, only, evidence, (f"vmmap {address:#x}",))
+        summary = f"protection key{number}, by which the kernel keeps execute-only memory from being read, denies it"
+    yield Verdict("protection_key", CERTAIN, address, summary, evidence, ("p/x $pkru", f"vmmap {address:#x}"))
+
+
+def _untold(scene: Scene, address: int) -> Verdict:
+    """si_code says that a mapping denied the access, but nothing tells of one: cores leave out vvar and device memory."""
+    summary = "a mapping denied the access, and it is one that is not told here (a core leaves out vvar and devices)"
+    evidence = ("si_code is SEGV_ACCERR, but no mapping at the address is known", *_evidence(scene, address))
+    return Verdict("no_access", LIKELY, address, summary, evidence, (f"vmmap {address:#x}",))
+
+
+def _is_allowed(scene: Scene, address: int) -> bool:
+    """Whether the access would go through now."""
+    kinds = {each.access for each in scene.accesses} or {READ, WRITE}
+    if is_guard_inside(scene, address):
+        return False
+    return all(each.result == ALLOWED for each in accesses(scene.process, address, None) if each.name in kinds)
+
+
+def _allowed_now(scene: Scene, address: int, vma: VMA) -> Verdict:
+    summary = (
+        f"the mapping allows the access now ({vma.permissions}): it has been changed since, by another thread or a signal handler, "
+        "or the signal was made up"
+    )
+    kinds = {each.access for each in scene.accesses} or {READ}
+    does = tuple(
+        f"a {each.name} there would go through: {each.meaning}"
+        for each in accesses(scene.process, address, None)
+        if each.name in kinds
+    )
+    next_steps = ("thread apply all bt", f"explain {address:#x}")
+    return Verdict("access_allowed_now", LIKELY, address, summary, (*_evidence(scene, address), *does), next_steps)
 
 
 def _denied(scene: Scene, address: int, vma: VMA) -> Iterator[Verdict]:
-    evidence = (
-        *scene.surroundings(address),
-        *(f"{each.text} {each.access}s {each.address:#x}" for each in scene.accesses[:1]),
-    )
+    evidence = _evidence(scene, address)
     if vma.readable and not vma.writable:
-        symbol = scene.symbol_at(address)
-        what = f"{symbol}, " if symbol else ""
+        what = _read_only_thing(scene, address, vma)
         summary = f"a write to {what}memory that may only be read ({vma.permissions})"
         yield Verdict("write_to_read_only", CERTAIN, address, summary, evidence, (f"info symbol {address:#x}",))
         return
     if vma.readable or vma.writable:
         return
-    if _is_heap_reserve(scene, address, vma):
+    if vma.executable:
+        summary = f"the mapping may only be executed ({vma.permissions})"
+        yield Verdict("no_access", CERTAIN, address, summary, evidence, (f"vmmap {address:#x}",))
+        return
+    if _is_heap_reserve(scene, address):
         summary = "the address lies in the part of an arena's heap that malloc has reserved but not yet made accessible"
         yield Verdict("heap_reserve", CERTAIN, address, summary, evidence, (f"heap chunk {vma.start - 1:#x}",))
     elif vma.size <= _GUARD:
-        yield Verdict(
-            "guard_page",
-            LIKELY,
-            address,
-            f"the address lies in a guard ({vma.permissions}, {vma.size:#x} bytes)",
-            evidence,
-            (f"vmmap {address:#x}",),
-        )
+        summary = f"the address lies in a guard ({vma.permissions}, {vma.size:#x} bytes)"
+        yield Verdict("guard_page", LIKELY, address, summary, evidence, (f"vmmap {address:#x}",))
     summary = f"the mapping allows no access at all ({vma.permissions})"
-    yield Verdict(
-        "no_access", CERTAIN if vma.size > _GUARD else LIKELY, address, summary, evidence, (f"vmmap {address:#x}",)
-    )
+    sure = CERTAIN if vma.size > _GUARD else LIKELY
+    yield Verdict("no_access", sure, address, summary, evidence, (f"vmmap {address:#x}",))
 
 
-def _is_heap_reserve(scene: Scene, address: int, vma: VMA) -> bool:
+def _read_only_thing(scene: Scene, address: int, vma: VMA) -> str:
+    """Return what it is that may only be read, with a comma behind it; "" where nothing more is known than the mapping."""
+    symbol = scene.symbol_at(address)
+    named = f"{symbol}, " if symbol else ""
+    relro = any(each.relro and each.relro[0] <= address < each.relro[1] for each in scene.process.modules)
+    if relro:
+        return f"{named}data that ld.so has relocated and then made read-only (RELRO), "
+    if vma.path.startswith("["):
+        return f"the kernel's {vma.path} page, "
+    if vma.executable:
+        return f"{named}the program's code, " if symbol else "code, "
+    text = "" if symbol else _text_around(scene, address)
+    return f"a string literal, {text!r}, " if text else named
+
+
+def _text_around(scene: Scene, address: int) -> str:
+    """Return the text that the address is in, between two zero bytes; "" where there is none."""
+    start = max(address - _LONGEST_LITERAL, address & -PAGE)
+    try:
+        before = scene.process.memory.read(start, address - start)
+        after = scene.process.memory.read(address, min(_LONGEST_LITERAL, PAGE - address % PAGE))
+    except MemoryFault:
+        return ""
+    text = before[before.rfind(b"\0") + 1 :] + after.partition(b"\0")[0]
+    printable = all(0x20 <= byte < 0x7F or byte in b"\t\n\r" for byte in text)
+    return text.decode("ascii") if printable and len(text) >= _SHORTEST_LITERAL else ""
+
+
+def _is_heap_reserve(scene: Scene, address: int) -> bool:
     if scene.heap is None:
         return False
     heap = address & ~(scene.heap.layout.heap_max - 1)
     return any(region.mapping == heap for arena in scene.heap.arenas[1:] for region in arena.regions)
 
 
-def _stacks(scene: Scene, address: int) -> Iterator[Verdict]:
-    """Yield a stack overflow: the address is at or below the end of the thread's stack, and near its stack pointer."""
-    pointer = scene.stop.thread.stack_pointer
-    if abs(address - pointer) > _NEAR_STACK:
-        return
-    here = scene.vma(pointer)
-    # The pointer itself may already be in the guard; the stack is then what lies above.
-    stack = here if here is not None and here.writable else scene.process.address_space.around(pointer)[1]
-    if stack is None or not stack.writable or (address >= stack.start + PAGE and not _is_guard_inside(scene, address)):
-        return
-    if stack.path == "[stack]" or _is_main_stack(scene, stack):
-        yield _main_overflow(scene, address, stack)
-    elif stack.start - address <= _GUARD or _is_guard_inside(scene, address):
-        evidence = (*scene.surroundings(address), f"the stack pointer is {pointer:#x}", *recursion(scene))
-        summary = f"thread {scene.stop.thread.number} has used up its stack: the address is in the guard below it"
-        yield Verdict(
-            "thread_stack_overflow",
-            CERTAIN if recursion(scene) else LIKELY,
-            address,
-            summary,
-            evidence,
-            ("bt 20", "bt -5"),
-        )
-
-
-def _stack_of(scene: Scene, pointer: int) -> VMA | None:
-    """Return the mapping of the stack that the pointer is on: the pointer itself may already be in the guard, below it."""
-    here = scene.vma(pointer)
-    if here is None or not here.writable:
-        here = scene.process.address_space.around(pointer)[1]
-    return here if here is not None and here.writable else None
-
-
-def _is_guard_inside(scene: Scene, address: int) -> bool:
-    """Whether the page cannot be read although its mapping may: a guard inside a mapping (glibc 2.42 and later on Linux 6.13 and later)."""
-    vma = scene.vma(address)
-    return vma is not None and vma.readable and vma.writable and scene.word_at(address & -scene.word) is None
-
-
-def _is_main_stack(scene: Scene, stack: VMA) -> bool:
-    """Whether this is the first thread's stack: in a core no name says so, but nothing but the vdso and vsyscall lies above."""
-    return scene.process.kind == "core" and not any(
-        vma.start >= stack.end and vma.writable for vma in scene.process.address_space
-    )
-
-
-def _main_overflow(scene: Scene, address: int, stack: VMA) -> Verdict:
-    used = stack.end - address
-    limit = scene.stack_limit
-    evidence = [f"the stack is {scene.vma_line(stack)}", f"the address is {used:#x} bytes below its end"]
-    if limit is not None:
-        evidence.append(f"the limit on its size is {limit:#x} bytes (ulimit -s {limit >> 10})")
-    again = recursion(scene)
-    near_limit = limit is not None and used > limit - (1 << 20)
-    confidence = CERTAIN if near_limit or again else LIKELY
-    next_steps = ("bt 20", "bt -5")
-    return Verdict(
-        "stack_overflow", confidence, address, "the stack has grown to its limit", (*evidence, *again), next_steps
-    )
-
-
-def recursion(scene: Scene) -> tuple[str, ...]:
-    """Return a line that names the function that calls itself, and about how deep, where the innermost frames repeat."""
-    frames = [each for each in scene.stop.frames if each.function]
-    for period in range(1, 9):
-        repeats = frames[period : 4 * period]
-        names = [each.function for each in frames[:period]]
-        if len(repeats) < 3 * period or any(
-            each.function != names[index % period] for index, each in enumerate(repeats)
-        ):
-            continue
-        each_size = (frames[3 * period].stack_pointer - frames[0].stack_pointer) // 3
-        stack = _stack_of(scene, frames[0].stack_pointer)
-        depth = (stack.end - frames[0].stack_pointer) // each_size if stack is not None and each_size > 0 else 0
-        cycle = " -> ".join(names)
-        return (f"{cycle} calls itself: about {depth:,} deep, {each_size} bytes of stack each time",)
-    return ()
-
-
 def _unmapped(scene: Scene, address: int) -> Iterator[Verdict]:
-    evidence = (
-        *scene.surroundings(address),
-        *(f"{each.text} {each.access}s {each.address:#x}" for each in scene.accesses[:1]),
-    )
+    evidence = _evidence(scene, address)
     below, _ = scene.process.address_space.around(address)
-    if address < 0x10000 or not scene.is_canonical(address) or scene.is_kernels(address):
+    if address < NULL_ZONE or not scene.is_canonical(address) or scene.is_kernels(address):
         return
     if below is not None and address - below.end < PAGE:
         yield from _past_end(scene, address, below, evidence)
@@ -184,12 +168,8 @@ def _unmapped(scene: Scene, address: int) -> Iterator[Verdict]:
 
 def _past_end(scene: Scene, address: int, below: VMA, evidence: tuple[str, ...]) -> Iterator[Verdict]:
     over = f"{address - below.end:#x} bytes" if address > below.end else "just"
-    string = scene.instruction.string
-    if string:
-        summary = f"a string instruction ({scene.instruction.mnemonic}) ran {over} past the end of what it was given"
-        left = scene.stop.thread.registers.get("rcx" if scene.word == 8 else "ecx")
-        more = (f"{left:#x} elements were left to go",) if left is not None and scene.instruction.repeats else ()
-        yield Verdict("string_overrun", CERTAIN, address, summary, (*evidence, *more), ("up", "info locals"))
+    if scene.instruction.string:
+        yield _string_overrun(scene, address, evidence)
     # Since glibc 2.43 an mmapped chunk's size leaves out the last two words of its mapping.
     chunk = scene.chunk(below.end - 1) or scene.chunk(below.end - 2 * scene.word - 1)
     if chunk is not None and chunk.is_mmapped:
@@ -216,63 +196,30 @@ def _past_end(scene: Scene, address: int, below: VMA, evidence: tuple[str, ...])
     yield Verdict("past_mapping_end", CERTAIN, address, summary, evidence, (f"vmmap {below.start:#x}",))
 
 
+def _string_overrun(scene: Scene, address: int, evidence: tuple[str, ...]) -> Verdict:
+    kind = scene.instruction.string
+    access = next(iter(scene.accesses), None)
+    what = "memory"
+    if access is not None:
+        what = "its destination" if access.access == WRITE else "its source"
+    register = "rcx" if scene.word == 8 else "ecx"
+    left = scene.stop.thread.registers.get(register)
+    more: tuple[str, ...] = ()
+    if left is not None and scene.instruction.repeats and access is not None:
+        size = max(access.size, 1)
+        more = (f"{register} is {left:#x}: {left * size:#x} bytes were left to go, {size} at a time",)
+    summary = f"a string instruction ({kind}) ran past the end of the mapping that {what} is in"
+    return Verdict("string_overrun", CERTAIN, address, summary, (*evidence, *more), ("up", "info locals"))
+
+
 def _was_mmapped(scene: Scene, address: int, evidence: tuple[str, ...]) -> Iterator[Verdict]:
-    """A pointer that malloc gave out for a mapped chunk ends in the header's size; the mapping goes when it is freed."""
-    heap = scene.heap
-    if heap is None or heap.parameters is None:
-        return
-    parameters = heap.parameters
-    fewer = parameters["max_n_mmaps"] > parameters["n_mmaps"]
+    """A pointer to a chunk whose mapping went when it was freed."""
     bases = [each.base_value for each in scene.accesses if each.base] or [address]
-    # The first mem in a mapping: an i386 chunk begins 8 bytes into it, so that mem is aligned.
-    first_mem = align_up(heap.layout.header, heap.layout.alignment)
-    typical = any(base % PAGE == first_mem and scene.vma(base) is None for base in bases)
-    if not fewer:
+    bases += [each.value for each in scene.stop.expressions if 0 <= address - each.value < _LARGEST_OBJECT]
+    freed = freed_mapping(scene.heap, (base for base in bases if scene.vma(base) is None))
+    if freed is None:
         return
-    facts = [f"mp_ counts {parameters['n_mmaps']} mmapped chunks now, and {parameters['max_n_mmaps']} at most before"]
-    if typical:
-        facts.append(f"the pointer ends in {first_mem:#05x}, as malloc's pointers to mapped blocks do")
-    if not parameters["no_dyn_threshold"] and parameters["mmap_threshold"] > 128 << 10:
-        facts.append(
-            f"mmap_threshold has risen to {parameters['mmap_threshold']:#x}, as it does when such a block is freed"
-        )
+    typical, facts = freed
     summary = "the block that was here had a mapping of its own, which free has given back: a use after free"
-    confidence = LIKELY if typical else POSSIBLE
-    yield Verdict(
-        "freed_mmapped_chunk", confidence, address, summary, (*evidence, *facts), ("heap params", f"vmmap {address:#x}")
-    )
-
-
-def _bus(scene: Scene, address: int, code: int) -> Iterator[Verdict]:
-    vma = scene.vma(address)
-    evidence = scene.surroundings(address)
-    if code == BUS_ADRERR and vma is not None:
-        summary = f"the file behind the mapping ends before this page ({vma.path or 'its name is not known'})"
-        offset = vma.offset + (address - vma.start)
-        facts = (*evidence, f"the page is at offset {offset & -PAGE:#x} of the file")
-        yield Verdict(
-            "bus_beyond_eof",
-            CERTAIN,
-            address,
-            summary,
-            facts,
-            ("shell ls -l " + vma.path if vma.path.startswith("/") else "vmmap",),
-        )
-    elif code == BUS_ADRALN:
-        yield Verdict(
-            "bus_misaligned",
-            CERTAIN,
-            address,
-            "the address is not aligned as the access demands",
-            evidence,
-            ("info registers eflags",),
-        )
-    else:
-        why = "hardware reported a memory error" if code in (BUS_MCEERR_AR, BUS_MCEERR_AO) else f"si_code is {code}"
-        yield Verdict(
-            "unknown",
-            POSSIBLE,
-            address,
-            f"the memory could not be supplied: {why} (a device, or no huge page was left)",
-            evidence,
-        )
+    sure, next_steps = LIKELY if typical else POSSIBLE, ("heap params", f"vmmap {address:#x}")
+    yield Verdict("freed_mmapped_chunk", sure, address, summary, (*evidence, *facts), next_steps)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 
 READ, WRITE, EXECUTE = "read", "write", "execute"
 
@@ -44,6 +44,8 @@ _ATT_ABSOLUTE = re.compile(r"(?:%(?P<segment>[a-z]s):)?(?P<displacement>-?0x[0-9
 _INTEL = re.compile(
     r"(?:(?P<size>[A-Z]+WORD|BYTE|TBYTE) PTR )?(?:(?P<segment>[a-z]s):)?(?:\[(?P<inside>[^\]]*)\]|(?P<absolute>0x[0-9a-f]+)$)"
 )
+_COMMENT = re.compile(r"\s*(0x[0-9a-f]+)")
+_STACK = re.compile(r"(?P<kind>pushf?|popf?|call|ret|leave)(?P<suffix>[wlqd]?)")
 _PREFIXES = (
     "rep",
     "repz",
@@ -106,7 +108,8 @@ class Instruction:
 
 def decode(text: str, registers: Mapping[str, int], word: int) -> Instruction:
     """Decode one line of gdb's disassembly (without the address). What it does not know has no memory operands."""
-    code = text.partition("#")[0].strip()
+    code, _, comment = text.partition("#")
+    code = code.strip()
     words = code.split(None, 1)
     repeats = False
     while words and words[0] in _PREFIXES:
@@ -121,14 +124,38 @@ def decode(text: str, registers: Mapping[str, int], word: int) -> Instruction:
         memory = tuple(_string_operands(string, mnemonic, operands, registers, word))
         return Instruction(text, mnemonic, operands, memory, string=string, repeats=repeats)
     intel = (not any("%" in each for each in operands) and any(c in code for c in "[]")) or " PTR " in code
-    memory = tuple(_operands(mnemonic, operands, registers, word, intel))
+    memory = tuple(_relative(each, comment) for each in _operands(mnemonic, operands, registers, word, intel))
     aligned = _ALIGNED.match(mnemonic) is not None and not mnemonic.startswith(
         ("v", "pop", "push", "pause", "prefetch")
     )
     if mnemonic.startswith("v") and _ALIGNED.match(mnemonic) is not None:
         aligned = "mova" in mnemonic or "movdqa" in mnemonic or "movnt" in mnemonic
     target, register = _target(mnemonic, operands, memory)
+    memory = (*memory, *_on_stack(mnemonic, registers, word))
     return Instruction(text, mnemonic, operands, memory, aligned, target=target, target_register=register)
+
+
+def _relative(operand: MemoryOperand, comment: str) -> MemoryOperand:
+    """Return an operand that counts from the next instruction with the address that gdb has worked out ("# 0x555555558088 <name>")."""
+    match = _COMMENT.match(comment)
+    if operand.base not in ("rip", "eip") or match is None:
+        return operand
+    return replace(operand, address=int(match[1], 16))
+
+
+def _on_stack(mnemonic: str, registers: Mapping[str, int], word: int) -> Iterator[MemoryOperand]:
+    """Yield the memory that push, pop, call, ret and leave access without naming it."""
+    match = _STACK.fullmatch(mnemonic)
+    if match is None:
+        return
+    kind, size = match["kind"], 2 if match["suffix"] == "w" else word
+    name = ("rbp" if kind == "leave" else "rsp") if word == 8 else ("ebp" if kind == "leave" else "esp")
+    pointer = registers.get(name, 0)
+    if kind in ("push", "pushf", "call"):
+        address = (pointer - size) & ((1 << 8 * word) - 1)
+        yield MemoryOperand(f"-{size:#x}(%{name})", address, WRITE, size, name, pointer, displacement=-size)
+    else:
+        yield MemoryOperand(f"(%{name})", pointer, READ, size, name, pointer)
 
 
 def _split(text: str) -> list[str]:
@@ -167,7 +194,7 @@ def _string_operands(
         for name in names.split():
             register = name if word == 8 else "e" + name[1:]
             value = registers.get(register, 0)
-            found.append(MemoryOperand(f"({register})", value, access, size, register, value))
+            found.append(MemoryOperand(f"(%{register})", value, access, size, register, value))
     return found
 
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 
+from gdbheap.analysis.addresses.zones import NULL_ZONE
 from gdbheap.analysis.faults.operand import MemoryOperand
 from gdbheap.analysis.faults.verdict import CERTAIN, LIKELY, POSSIBLE, Scene, Verdict
 from gdbheap.malloc.chunk_table import State
 from gdbheap.malloc.links import demangle
 
-# Up to here an address is NULL and a member's offset rather than a mapping: vm.mmap_min_addr's usual value.
-_NULL_ZONE = 0x10000
 _LAST_ERRNO = 4095
 _KNOWN_ERRNO = 133
 _SHORTEST_TEXT = 4
@@ -51,11 +51,11 @@ def by_operand(scene: Scene, access: MemoryOperand) -> Iterator[Verdict]:
     """Yield what the registers tell that an operand's address was made from."""
     yield from _small(scene, access)
     for value, how in _values(access):
-        if not _is_small(access.address, scene.word):
-            yield from _value(scene, value, how, access.address)
-        else:
-            # The last link of a list in a heap at a low address (no PIE, no randomization) is a small number.
-            yield from _mangled(scene, value, how, access.address)
+        # The last link of a list in a heap at a low address (no PIE, no randomization) is a small number.
+        recognise = _mangled if _is_small(access.address, scene.word) else _value
+        named = tuple(scene.expressions(value, access.address))
+        for each in recognise(scene, value, how, access.address):
+            yield replace(each, evidence=(*each.evidence, *named))
 
 
 def by_value(scene: Scene, address: int, how: str) -> Iterator[Verdict]:
@@ -74,7 +74,7 @@ def _values(access: MemoryOperand) -> Iterator[tuple[int, str]]:
 
 
 def _is_small(address: int, word: int) -> bool:
-    return address < _NULL_ZONE or address >= (1 << 8 * word) - _NULL_ZONE
+    return address < NULL_ZONE or address >= (1 << 8 * word) - NULL_ZONE
 
 
 def _made_of(access: MemoryOperand) -> str:
@@ -94,19 +94,32 @@ def _made_of(access: MemoryOperand) -> str:
 def _small(scene: Scene, access: MemoryOperand) -> Iterator[Verdict]:
     """Addresses near 0, from either side, and those that were made from a NULL base."""
     address, top = access.address, 1 << 8 * scene.word
-    evidence = (_made_of(access),)
+    array = scene.null_array()
+    base = 0 if array is not None else _base(access)
+    evidence = (_made_of(access), *scene.expressions(base, address))
     up = ("up", "info locals")
     if address == 0:
         yield Verdict("null_pointer", CERTAIN, 0, f"a NULL pointer is used to {access.access}", evidence, up)
-    elif address < _NULL_ZONE:
-        base_is_null = bool(access.base) and access.base_value == 0
-        summary = f"a member {address} bytes ({address:#x}) into an object at NULL is used to {access.access}"
-        yield Verdict("null_plus_offset", CERTAIN if base_is_null else LIKELY, address, summary, evidence, up)
-    elif access.base and access.base_value == 0 and access.index and not scene.is_kernels(address):
+    elif address < NULL_ZONE and array is None and 0 < base < NULL_ZONE:
+        summary = f"the pointer is {base:#x}, which is close to NULL and no address"
+        yield Verdict("null_plus_offset", LIKELY, address, summary, evidence, up)
+    elif address < NULL_ZONE:
+        kind, whole = ("an element", "array") if array is not None else ("a member", "object")
+        summary = f"{kind} {address} bytes ({address:#x}) into an {whole} at NULL is used to {access.access}"
+        yield Verdict("null_plus_offset", CERTAIN if access.base else LIKELY, address, summary, evidence, up)
+    elif access.base and not access.base_value and access.index and not scene.is_kernels(address):
         summary = f"an array at NULL is indexed: element {access.index_value} of {access.scale} bytes each"
         yield Verdict("null_plus_offset", LIKELY, address, summary, evidence, up)
-    if address >= top - _NULL_ZONE:
+    elif array is not None and scene.vma(address) is None and not _is_small(address, scene.word):
+        summary = f"an array at NULL is indexed: {address} bytes beyond its start"
+        yield Verdict("null_plus_offset", LIKELY, address, summary, evidence, up)
+    if address >= top - NULL_ZONE:
         yield from _negative(scene, access, evidence)
+
+
+def _base(access: MemoryOperand) -> int:
+    """Return the value of the pointer that the operand went through: where no register holds it, the compiler knew that it is NULL."""
+    return access.base_value if access.base else 0 if access.address < NULL_ZONE else access.address
 
 
 def _negative(scene: Scene, access: MemoryOperand, evidence: tuple[str, ...]) -> Iterator[Verdict]:
@@ -118,8 +131,14 @@ def _negative(scene: Scene, access: MemoryOperand, evidence: tuple[str, ...]) ->
     if base != 0 and 0 < number <= _KNOWN_ERRNO and number in errno.errorcode:
         name = "MAP_FAILED, or -1," if number == 1 else f"-{errno.errorcode[number]} ({os.strerror(number)})"
         summary = f"{name} is used as a pointer: a failed call's result was not checked"
-        yield Verdict("errno_as_pointer", LIKELY, access.address, summary, evidence, ("up", "info locals"))
-    how = "a member before an object at NULL (container_of)" if base == 0 else f"the pointer is {value - top}"
+        # With something added it may as well be an object around NULL (container_of), whose member was wanted.
+        sure = LIKELY if access.address == value else POSSIBLE
+        yield Verdict("errno_as_pointer", sure, access.address, summary, evidence, ("up", "info locals"))
+    how = (
+        "a member before an object at NULL (container_of)"
+        if base == 0
+        else f"the pointer is {value - top}" + (" (container_of of NULL?)" if access.address != value else "")
+    )
     certain = CERTAIN if base == 0 else POSSIBLE if number <= _KNOWN_ERRNO else LIKELY
     yield Verdict(
         "negative_small", certain, access.address, f"the address is {-offset}: {how}", evidence, ("up", "info locals")
@@ -129,8 +148,10 @@ def _negative(scene: Scene, access: MemoryOperand, evidence: tuple[str, ...]) ->
 def _value(scene: Scene, value: int, how: str, address: int) -> Iterator[Verdict]:
     if scene.vma(value) is not None and scene.vma(address) is not None:
         return
-    for recognise in (_mangled, _key, _poison, _ascii, _truncated):
-        yield from recognise(scene, value, how, address)
+    known = [*_mangled(scene, value, how, address), *_key(scene, value, how, address)]
+    yield from known
+    for guess in () if known else (_poison, _ascii, _truncated):
+        yield from guess(scene, value, how, address)
     if not scene.is_canonical(address):
         summary = (
             f"{address:#x} is not canonical: no x86-64 address has these upper bits; the kernel reports 0 instead of it"
@@ -245,7 +266,7 @@ def _truncated(scene: Scene, value: int, how: str, address: int) -> Iterator[Ver
             sign = " (sign-extended)" if high else ""
             evidence = [how, f"{whole:#x} would lie in {scene.vma_line(vma)}"]
             if chunk is not None:
-                evidence.append(f"there is a {scene.chunk_words(chunk)}")
+                evidence.append(f"the {scene.chunk_words(chunk)} is there")
             summary = f"the pointer is the lower 32 bits{sign} of {whole:#x}: a function that returns a pointer was called without its declaration"
             sure = chunk is not None and chunk.state is State.IN_USE
             yield Verdict(
@@ -265,12 +286,12 @@ def _bit_flip(scene: Scene, value: int, how: str, address: int) -> Iterator[Verd
             and near == chunk.address + scene.heap.layout.header
             and chunk.state is State.IN_USE
         ):
-            evidence = (how, f"{near:#x} is the start of an {scene.chunk_words(chunk)}")
+            evidence = (how, f"{near:#x} is the start of the {scene.chunk_words(chunk)}")
             yield Verdict(
                 "bit_flip",
                 POSSIBLE,
                 address,
-                f"bit {bit} away from the address of a block in use",
+                f"one bit (bit {bit}) away from the address of a block in use",
                 evidence,
                 (f"heap chunk {near:#x}",),
             )

@@ -1,4 +1,4 @@
-"""What the other signals tell: arithmetic, illegal and privileged instructions, traps, system calls, misalignment, and signals that were sent."""
+"""What the other signals tell: arithmetic, illegal and privileged instructions, traps, system calls, misalignment, and those that were sent."""
 
 from __future__ import annotations
 
@@ -6,10 +6,20 @@ import re
 from collections.abc import Iterator
 
 from gdbheap.analysis.faults.pointers import by_operand
-from gdbheap.analysis.faults.verdict import CERTAIN, Scene, Verdict
+from gdbheap.analysis.faults.verdict import (
+    CERTAIN,
+    SIGABRT,
+    SIGBUS,
+    SIGFPE,
+    SIGILL,
+    SIGSEGV,
+    SIGSYS,
+    SIGTRAP,
+    Scene,
+    Verdict,
+)
+from gdbheap.process.signal_info import SI_KERNEL
 
-SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS = 4, 5, 6, 7, 8, 11, 31
-SI_KERNEL = 0x80
 FPE_INTDIV = 1
 _FPE = {
     2: "integer overflow",
@@ -40,15 +50,7 @@ def arithmetic(scene: Scene) -> Iterator[Verdict]:
         return
     counter = scene.stop.thread.program_counter
     if signal.code != FPE_INTDIV:
-        what = _FPE.get(signal.code, f"si_code {signal.code}")
-        yield Verdict(
-            "fp_exception",
-            CERTAIN,
-            counter,
-            f"{what}, with its exception unmasked",
-            (scene.instruction.text,),
-            ("info float", "p $mxcsr"),
-        )
+        yield _floating_point(scene, counter, signal.code)
         return
     divisor = _divisor(scene)
     evidence = [f"the instruction is `{scene.instruction.text}`"]
@@ -65,6 +67,18 @@ def arithmetic(scene: Scene) -> Iterator[Verdict]:
             else "an integer division by zero, or a quotient that does not fit"
         )
     yield Verdict("integer_divide", CERTAIN, counter, summary, tuple(evidence), ("up", "info locals"))
+
+
+def _floating_point(scene: Scene, counter: int, code: int) -> Verdict:
+    what = _FPE.get(code, f"si_code {code}")
+    evidence, next_steps = [f"the instruction is `{scene.instruction.text}`"], ("p $mxcsr", "info float")
+    if scene.instruction.mnemonic.startswith("f"):
+        evidence.append(
+            "the x87 unit reports at its next instruction: the one that failed is the last of its own before this"
+        )
+        next_steps = ("info float", "x/i (unsigned)$fioff")
+    summary = f"{what}, with its exception unmasked (feenableexcept, or a compiler's -ffpe-trap)"
+    return Verdict("fp_exception", CERTAIN, counter, summary, tuple(evidence), next_steps)
 
 
 def _divisor(scene: Scene) -> int | None:
@@ -114,15 +128,11 @@ def instructions(scene: Scene) -> Iterator[Verdict]:
         summary = "the program ran into a trap that the compiler put there (__builtin_trap, unreachable code, or a sanitizer's check)"
         yield Verdict("trap_instruction", CERTAIN, counter, summary, (f"the instruction is `{text}`",), ("up", "list"))
     elif signal.signal == SIGILL:
-        summary = "this processor does not know the instruction, or what is run is no code"
-        yield Verdict(
-            "illegal_instruction",
-            CERTAIN,
-            counter,
-            summary,
-            (f"the instruction is `{text}`", *scene.surroundings(counter)),
-            ("x/8i $pc", "info symbol $pc"),
-        )
+        summary = f"this processor lacks the instruction {mnemonic}: the code was built for another"
+        if not mnemonic or "(bad)" in text:
+            summary = "what is run is no instruction: the program went astray, or its code was written over"
+        evidence = (f"the instruction is `{text}`", *scene.surroundings(counter))
+        yield Verdict("illegal_instruction", CERTAIN, counter, summary, evidence, ("x/8i $pc", "info symbol $pc"))
     elif signal.signal == SIGTRAP:
         yield Verdict(
             "trap_instruction",
@@ -133,11 +143,11 @@ def instructions(scene: Scene) -> Iterator[Verdict]:
             ("up", "list"),
         )
     elif signal.signal == SIGSYS:
-        number = scene.stop.thread.registers.get("rax" if scene.word == 8 else "eax")
-        summary = "a system call that a filter (seccomp) forbids"
-        yield Verdict(
-            "bad_syscall", CERTAIN, counter, summary, (f"the call's number is {number}",), ("info registers", "bt")
-        )
+        number = signal.system_call
+        name = f", {scene.stop.system_call}" if scene.stop.system_call else ""
+        summary = f"a filter (seccomp) forbids the system call{f' {number}{name}' if number is not None else ''}"
+        evidence = (f"si_syscall is {number}",) if number is not None else ()
+        yield Verdict("bad_syscall", CERTAIN, counter, summary, evidence, ("bt", "info registers"))
     elif signal.signal in (SIGSEGV, SIGBUS) and signal.code == SI_KERNEL:
         yield from _protection(scene, counter)
 

@@ -6,20 +6,50 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from gdbheap.analysis.addresses.naming import place_of
-from gdbheap.analysis.faults.operand import Instruction, MemoryOperand
+from gdbheap.analysis.addresses.zones import VSYSCALL, is_canonical, is_kernels
+from gdbheap.analysis.faults.operand import EXECUTE, READ, WRITE, Instruction, MemoryOperand
 from gdbheap.errors import MemoryFault
 from gdbheap.malloc.chunk_table import Chunk
 from gdbheap.malloc.heap_view import HeapView
 from gdbheap.process.address_space import VMA
+from gdbheap.process.memory import PAGE
 from gdbheap.process.process import Process
-from gdbheap.process.stop import Stop
+from gdbheap.process.signal_info import BUS_ADRALN, SI_KERNEL
+from gdbheap.process.stop import Expression, Stop
 
+SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS = 4, 5, 6, 7, 8, 11, 31
 CERTAIN, LIKELY, POSSIBLE = "certain", "likely", "possible"
+_MOST_EXPRESSIONS = 2
+_NO_POINTERS = frozenset(
+    [
+        "rsp",
+        "esp",
+        "rip",
+        "eip",
+        "eflags",
+        "cs",
+        "ss",
+        "ds",
+        "es",
+        "fs",
+        "gs",
+        "fs_base",
+        "gs_base",
+        "k0",
+        "k1",
+        "k2",
+        "k3",
+        "k4",
+        "k5",
+        "k6",
+        "k7",
+        "mxcsr",
+    ]
+)
+_BRANCHES = ("call", "jmp", "ret")
+# The order in which registers are told: a core lists them otherwise.
+_REGISTERS = ("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "eax", "ebx", "ecx", "edx", "esi", "edi", "ebp")
 _ORDER = {CERTAIN: 0, LIKELY: 1, POSSIBLE: 2}
-
-# x86-64 with four levels of page tables: 47 bits of user addresses.
-_USER_END_64 = 1 << 47
-_KERNEL_START_64 = ((1 << 64) - 1) ^ (_USER_END_64 - 1)
 
 
 @dataclass(frozen=True)
@@ -54,7 +84,8 @@ class Scene:
     """The stop and the process around it. `heap` is None where it cannot be read; `heap_trouble` then says why.
 
     `symbol_at` gives "name+offset in module" or ""; `disassemble(address, before)` gdb's text of the instruction at `address`, or of the call
-    that ends there, or "". `abort_message` is glibc's own (__abort_msg), "" where there is none.
+    that ends there, or "". `abort_message` is glibc's own (__abort_msg), "" where there is none. `memory_limit` is RLIMIT_AS in bytes, None where
+    there is none, or nobody can tell.
     """
 
     stop: Stop
@@ -65,6 +96,7 @@ class Scene:
     abort_message: str = ""
     tcache_key: int | None = None
     stack_limit: int | None = None
+    memory_limit: int | None = None
 
     @property
     def word(self) -> int:
@@ -74,8 +106,10 @@ class Scene:
     def fault_address(self) -> int | None:
         """The address that the kernel names, where it names the true one (page faults); None for the rest."""
         signal = self.stop.signal
-        # A general protection fault has si_code SI_KERNEL and si_addr 0, which says nothing.
-        if signal is None or signal.address is None or signal.code in (0x80,):
+        # A general protection fault has si_code SI_KERNEL and si_addr 0, which says nothing; an alignment check has 0 as well.
+        if signal is None or signal.address is None or signal.code == SI_KERNEL:
+            return None
+        if (signal.signal, signal.code) == (SIGBUS, BUS_ADRALN) and not signal.address:
             return None
         return signal.address
 
@@ -90,13 +124,32 @@ class Scene:
         )
         return near or tuple(each for each in self.instruction.memory if abs(each.address - address) < 4096)
 
+    @property
+    def access_kind(self) -> str:
+        """What died: a READ, a WRITE or an EXECUTE; "" where it was no access, or nobody can tell."""
+        signal = self.stop.signal
+        if signal is None or signal.signal not in (SIGSEGV, SIGBUS) or signal.code <= 0:
+            return ""
+        counter = self.stop.thread.program_counter
+        if self.fault_address == counter or (self.word == 8 and VSYSCALL <= counter < VSYSCALL + PAGE):
+            return EXECUTE
+        accesses = self.accesses
+        if signal.code == SI_KERNEL:
+            accesses = tuple(each for each in accesses if not self.is_canonical(each.address)) or accesses
+            if self.is_canonical(accesses[0].address if accesses else 0) and self.instruction.mnemonic.startswith(
+                _BRANCHES
+            ):
+                return EXECUTE
+        kinds = {each.access for each in accesses}
+        return WRITE if WRITE in kinds else READ if kinds else ""
+
     def is_canonical(self, address: int) -> bool:
         """Whether the address can exist at all on this machine."""
-        return self.word == 4 or address < _USER_END_64 or address >= _KERNEL_START_64
+        return is_canonical(address, self.word)
 
     def is_kernels(self, address: int) -> bool:
         """Whether the address is in the kernel's half."""
-        return self.word == 8 and address >= _KERNEL_START_64
+        return is_kernels(address, self.word)
 
     def vma(self, address: int) -> VMA | None:
         return self.process.address_space.find(address)
@@ -137,12 +190,32 @@ class Scene:
         except MemoryFault:
             return None
 
-    def heap_registers(self) -> Iterator[tuple[str, int, Chunk]]:
-        """Yield each general register that points into a chunk, with its value and the chunk."""
-        skipped = ("rsp", "esp", "rip", "eip", "eflags", "cs", "ss", "ds", "es", "fs", "gs", "fs_base", "gs_base")
-        for name, value in self.stop.thread.registers.items():
-            chunk = None if name in skipped else self.chunk(value)
+    def null_array(self) -> Expression | None:
+        """Return a pointer that is NULL and that the source line indexes, or None: the index may already be in the operand's register."""
+        source = self.stop.source
+        return next((each for each in self.stop.expressions if not each.value and f"{each.text}[" in source), None)
+
+    def expressions(self, value: int, address: int) -> Iterator[str]:
+        """Yield what the source calls a pointer of this value, and the member at `address` of what it points to: at most a few."""
+        source = self.stop.source
+        found = [each for each in self.stop.expressions if each.value == value]
+        # The pointer whose member the source line names comes first; a line may name several that are NULL.
+        found.sort(key=lambda each: f"{each.text}->{each.member_at(address - value)}" not in source.replace(" ", ""))
+        for each in found[:_MOST_EXPRESSIONS]:
+            member = each.member_at(address - value) if address - value >= 0 else ""
+            where = f"; {address - value:#x} bytes on lies {each.text}->{member}" if member else ""
+            yield f"{each.text} ({each.type}) is {value:#x}{where}"
+
+    def heap_pointers(self) -> Iterator[tuple[str, int, Chunk]]:
+        """Yield each general register, and each pointer that the source names, that points into a chunk, with its value and the chunk."""
+        order = {name: place for place, name in enumerate(_REGISTERS)}
+        registers = sorted(self.stop.thread.registers.items(), key=lambda each: (order.get(each[0], 99), each[0]))
+        named = [(each.text, each.value) for each in self.stop.expressions]
+        seen = set()
+        for name, value in (*registers, *named):
+            chunk = None if name in _NO_POINTERS or value in seen else self.chunk(value)
             if chunk is not None:
+                seen.add(value)
                 yield name, value, chunk
 
 

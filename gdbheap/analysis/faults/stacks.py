@@ -1,0 +1,133 @@
+"""Stacks that are used up: the first thread's at its limit, a thread's at its guard, a signal handler's alternate one; and who recursed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gdbheap.analysis.faults.verdict import CERTAIN, LIKELY, Scene, Verdict
+from gdbheap.process.address_space import VMA
+from gdbheap.process.memory import PAGE
+
+# The kernel keeps this free below a stack (stack_guard_gap, 256 pages); a frame larger than the rest of the stack lands as far below.
+_NEAR_STACK = 64 << 20
+_GUARD = 1 << 20
+_NEXT = ("bt 20", "bt -5")
+
+
+def stack_overflows(scene: Scene, address: int) -> Iterator[Verdict]:
+    """Yield a stack overflow: the address is at or below the end of the thread's stack, and near its stack pointer."""
+    pointer = scene.stop.thread.stack_pointer
+    if abs(address - pointer) > _NEAR_STACK:
+        return
+    alternate = alternate_stack(scene)
+    if alternate is not None:
+        if alternate[0] - _GUARD <= address < alternate[0] and pointer < alternate[0] + PAGE:
+            yield _handler_overflow(scene, address, alternate)
+        return
+    stack = _stack_of(scene, pointer)
+    if stack is None or (address >= stack.start + PAGE and not is_guard_inside(scene, address)):
+        return
+    if stack.path == "[stack]" or _is_main_stack(scene, stack):
+        yield _main_overflow(scene, address, stack)
+    elif is_guard_inside(scene, address) or _is_just_below(scene, address, stack):
+        evidence = (*scene.surroundings(address), f"the stack pointer is {pointer:#x}", *recursion(scene))
+        summary = f"thread {scene.stop.thread.number} has used up its stack: the address is in the guard below it"
+        sure = CERTAIN if recursion(scene) else LIKELY
+        yield Verdict("thread_stack_overflow", sure, address, summary, evidence, _NEXT)
+
+
+def alternate_stack(scene: Scene) -> tuple[int, int] | None:
+    """Return the bounds of the alternate stack that the thread's innermost signal handler runs on; None where it runs on none."""
+    handler = next(iter(scene.stop.handlers), None)
+    if handler is None:
+        return None
+    if handler.alternate is not None:
+        start, end = handler.alternate
+        return handler.alternate if start <= handler.stack_pointer < end else None
+    # i386's short frame does not tell the stack: what the handler's frame lies in, where the interrupted one lies elsewhere.
+    here, there = scene.vma(handler.stack_pointer), scene.vma(handler.interrupted_pointer)
+    return (here.start, here.end) if here is not None and here != there else None
+
+
+def _handler_overflow(scene: Scene, address: int, alternate: tuple[int, int]) -> Verdict:
+    start, end = alternate
+    evidence = (
+        f"the alternate stack (sigaltstack) is {start:#x}-{end:#x}, {end - start:#x} bytes",
+        f"the address is {start - address:#x} bytes below it",
+        *scene.surroundings(address),
+        *recursion(scene),
+    )
+    summary = "a signal handler has used up the alternate stack that it runs on"
+    return Verdict(
+        "signal_stack_overflow", CERTAIN if recursion(scene) else LIKELY, address, summary, evidence, ("bt 20",)
+    )
+
+
+def _is_just_below(scene: Scene, address: int, stack: VMA) -> bool:
+    """Whether the address is in the guard that ends where the stack begins, or in the gap there."""
+    guard = scene.vma(address)
+    return stack.start - address <= _GUARD and (guard is None or guard.end == stack.start)
+
+
+def _stack_of(scene: Scene, pointer: int) -> VMA | None:
+    """Return the mapping of the stack that the pointer is on: the pointer itself may already be in the guard, below it."""
+    here = scene.vma(pointer)
+    if here is None or not here.writable:
+        here = scene.process.address_space.around(pointer)[1]
+    return here if here is not None and here.writable else None
+
+
+def is_guard_inside(scene: Scene, address: int) -> bool:
+    """Whether the page cannot be read although its mapping may: a guard inside a mapping (glibc 2.42 and later on Linux 6.13 and later)."""
+    vma = scene.vma(address)
+    return vma is not None and vma.readable and vma.writable and scene.word_at(address & -scene.word) is None
+
+
+def _is_main_stack(scene: Scene, stack: VMA) -> bool:
+    """Whether this is the first thread's stack: in a core no name says so, but nothing but the vdso and vsyscall lies above."""
+    return scene.process.kind == "core" and not any(
+        vma.start >= stack.end and vma.writable for vma in scene.process.address_space
+    )
+
+
+def _main_overflow(scene: Scene, address: int, stack: VMA) -> Verdict:
+    used = stack.end - address
+    limit = scene.stack_limit
+    evidence = [f"the stack is {scene.vma_line(stack)}", f"the address is {used:#x} bytes below its end"]
+    if limit is not None:
+        evidence.append(f"the limit on its size is {limit:#x} bytes (ulimit -s {limit >> 10})")
+    again = recursion(scene)
+    near_limit = limit is not None and used > limit - (1 << 20)
+    sure = CERTAIN if near_limit or again else LIKELY
+    summary = "the stack has grown to its limit"
+    if stack.start - address > PAGE and not again:
+        evidence.append(f"the address is {stack.start - address:#x} bytes below what has been used so far")
+        summary = "the access lies beyond the stack's limit: a very large local array, or alloca"
+    return Verdict("stack_overflow", sure, address, summary, (*evidence, *again), _NEXT)
+
+
+def recursion(scene: Scene) -> tuple[str, ...]:
+    """Return a line that names the function that calls itself, and about how deep, where the innermost frames repeat."""
+    frames = [each for each in scene.stop.frames if each.function]
+    for period in range(1, 9):
+        repeats = frames[period : 4 * period]
+        names = [each.function for each in frames[:period]]
+        if len(repeats) < 3 * period or any(
+            each.function != names[index % period] for index, each in enumerate(repeats)
+        ):
+            continue
+        each_size = (frames[3 * period].stack_pointer - frames[0].stack_pointer) // 3
+        depth = (_stack_end(scene, frames[0].stack_pointer) - frames[0].stack_pointer) // each_size if each_size else 0
+        cycle = " -> ".join(names)
+        calls = "calls itself" if period == 1 else "call each other"
+        return (f"{cycle} {calls}: about {depth:,} deep, {each_size} bytes of stack each time",) if depth > 0 else ()
+    return ()
+
+
+def _stack_end(scene: Scene, pointer: int) -> int:
+    """Return the end of the stack that the pointer is on (or just below), the pointer itself where that is not known."""
+    alternate = alternate_stack(scene)
+    if alternate is not None:
+        return alternate[1]
+    stack = _stack_of(scene, pointer)
+    return stack.end if stack is not None else pointer
