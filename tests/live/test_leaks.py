@@ -22,12 +22,17 @@ def test_every_block_of_the_gallery_has_its_verdict(program, flags):
     assert differences(verdicts, expected(text)) == {}
 
 
+# Blocks of a MiB, and what they hold: under Valgrind, where memory lies low, now and then some number points to the inside of one.
+LARGE = {"mmapped", "mmapped-holder", "held-by-lost-mmapped"}
+
+
 # (Valgrind cannot take the malloc of a static program for its own.)
 @pytest.mark.parametrize("program", PROGRAMS)
 @pytest.mark.parametrize("build", ["optimised", "no-pie", "32-bit"])
 def test_valgrind_agrees(program, build):
     _, verdicts = gdbheap_says(program, *BUILDS[build])
-    assert differences(verdicts, valgrind_says(program, *BUILDS[build])) == {}
+    said = differences(verdicts, valgrind_says(program, *BUILDS[build]))
+    assert {name: both for name, both in said.items() if name not in LARGE or both[1] != {"possibly"}} == {}
 
 
 # (ours, LeakSanitizer's). It knows no "possibly": any pointer holds. What a lost block points to is indirect to it, also in a cycle that
