@@ -149,7 +149,8 @@ class Mappings:
         neighbours = self.mappings[index + 1 : index + 2] + self.mappings[max(index - 1, 0) : index]
         for other in neighbours:
             pair = (mapping, other) if other.start > mapping.start else (other, mapping)
-            if other.anonymous_family is not None and continues(*pair):
+            same = (other.accounted, other.key) == (mapping.accounted, mapping.key)
+            if other.anonymous_family is not None and same and continues(*pair):
                 family = other.anonymous_family
                 break
         else:
