@@ -5,51 +5,55 @@ from __future__ import annotations
 import json
 
 import pytest
-from gdb_runs import ROOT, run_gdb
+from gdb_runs import ROOT, kept_symbols, run_gdb
 from programs import build
 
 CALLS = (
-    "malloc_small",
-    "malloc_split",
-    "malloc_top",
-    "malloc_grow",
-    "malloc_mmap",
-    "free_small",
-    "free_merge",
-    "free_top",
-    "realloc_grow",
-    "memalign",
+    *("malloc_small", "malloc_split", "malloc_top", "malloc_grow", "malloc_mmap"),
+    *("free_small", "free_merge", "free_top", "free_mapped"),
+    *("realloc_grow", "realloc_shrink", "realloc_mapped"),
+    *("calloc_bin", "calloc_top", "memalign", "trim"),
 )
-# How many stops at most, and instructions from one to the next: odd, so that the stops of one call are not those of another.
-STOPS, STRIDE = 60, 7
+# How many stops at most in one call, and instructions from one to the next: odd, and each call has its own, so that they do not stop at the same.
+STOPS, STRIDES = 22, (5, 7, 9, 13, 17)
 
 STEPPING = """
 import json
-gdb.execute("tbreak begin")
-gdb.execute("run {arguments} > /dev/null 2>&1")
-gdb.execute("finish")
-told = []
-for stop in range({stops}):
-    frame = gdb.newest_frame()
-    if frame.name() == "end":
-        break
-    gdb.execute("heap check --json --output {output}.one", to_string=True)
-    answer = json.load(open("{output}.one"))
-    told.append([frame.name() or "", len(answer["faults"]), answer["totals"]["transient"], any("mid-operation" in note for note in answer["notes"])])
-    gdb.execute("stepi {stride}", to_string=True)
+told = {{}}
+for index, call in enumerate({calls}):
+    gdb.execute("tbreak begin")
+    gdb.execute(f"run {{call}} {arena} > /dev/null 2>&1", to_string=True)
+    gdb.execute("finish", to_string=True)
+    stops = told.setdefault(call, [])
+    for stop in range({stops}):
+        frame = gdb.newest_frame()
+        if frame.name() == "end":
+            break
+        gdb.execute("heap check --json --output {output}.one", to_string=True)
+        answer = json.load(open("{output}.one"))
+        stops.append([frame.name() or "", len(answer["faults"]), answer["totals"]["transient"], any("mid-operation" in note for note in answer["notes"])])
+        gdb.execute(f"stepi {{ {strides}[index % {cycle}] }}", to_string=True)
 json.dump(told, open("{output}", "w"))
 """
 
 
 @pytest.mark.parametrize("arena", ["main", "other"])
-@pytest.mark.parametrize("call", CALLS)
-def test_no_instruction_of_a_call_leaves_a_fault(call, arena, tmp_path):
-    arguments = call if arena == "main" else f"{call} other"
-    script = tmp_path / "stepping.py"
-    script.write_text(STEPPING.format(arguments=arguments, output=tmp_path / "told", stops=STOPS, stride=STRIDE))
-    words = ["gdb", "-nx", "-q", "-batch", "-ex", "set confirm off", "-ex", f"source {ROOT / 'gdb_init.py'}"]
-    text = run_gdb([*words, "-ex", f"source {script}", str(build("steps"))], patience=120)
+@pytest.mark.parametrize("flags", [pytest.param((), id="64"), pytest.param(("-m32",), id="32")])
+def test_no_instruction_of_any_call_leaves_a_fault(flags, arena, tmp_path):
+    program, script = build("steps", *flags), tmp_path / "stepping.py"
+    other = "" if arena == "main" else "other"
+    script.write_text(
+        STEPPING.format(
+            calls=CALLS, arena=other, output=tmp_path / "told", stops=STOPS, strides=STRIDES, cycle=len(STRIDES)
+        )
+    )
+    lines = ["set confirm off", f"source {ROOT / 'gdb_init.py'}", *kept_symbols(program), f"source {script}"]
+    words = ["gdb", "-nx", "-q", "-batch"]
+    for line in lines:
+        words += ["-ex", line]
+    text = run_gdb([*words, str(program)], patience=300)
     told = json.loads((tmp_path / "told").read_text())
-    assert len(told) > 3, text
-    assert [stop for stop in told if stop[1]] == []
-    assert all(busy for _, _, transient, busy in told if transient)
+    assert set(told) == set(CALLS), text
+    assert [call for call, stops in told.items() if len(stops) <= 3] == [], text
+    assert [(call, stop) for call, stops in told.items() for stop in stops if stop[1]] == []
+    assert all(busy for stops in told.values() for _, _, transient, busy in stops if transient)

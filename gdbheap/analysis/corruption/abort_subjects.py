@@ -100,8 +100,10 @@ def _says_of_the_pointer(text: str) -> bool:
 
 
 def _passed(heap: CheckedHeap, text: str, frames: Sequence[Frame]) -> Subject | None:
-    """Return the first value in the frames' arguments, registers and stack for which free (or realloc) dies with this text."""
-    fallback = None
+    """Return the first value in the frames' arguments, registers and stack for which free (or realloc) dies with this text. One that is no chunk's
+    and was not an argument must be the only such value, of the registers or else of the stack: any pointer into a block may look so."""
+    in_registers: dict[int, Subject] = {}
+    on_stack: dict[int, Subject] = {}
     for chunk, how in candidates(heap, frames):
         verdict = _verdict(heap, text, chunk)
         if verdict is None or not _is_named(text, verdict[0]):
@@ -111,9 +113,10 @@ def _passed(heap: CheckedHeap, text: str, frames: Sequence[Frame]) -> Subject | 
         subject = Subject(chunk, chunk + heap.layout.header, how, verdict[1])
         if heap.table.row_of(chunk) is not None or "argument" in how:
             return subject
-        if fallback is None and heap.view.chunk_at(chunk) is not None:
-            fallback = subject
-    return fallback
+        if heap.view.chunk_at(chunk) is not None:
+            (in_registers if how.startswith("register") else on_stack).setdefault(chunk, subject)
+    others = in_registers or on_stack
+    return next(iter(others.values())) if len(others) == 1 else None
 
 
 def _verdict(heap: CheckedHeap, text: str, chunk: int) -> Verdict | None:

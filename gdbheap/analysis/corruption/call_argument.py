@@ -12,6 +12,8 @@ from gdbheap.process.process import Process
 _CODE = 32
 # The call itself, and what may stand before it once %rdi is made: the size that a sized delete is given.
 _CALL = re.compile(rb"(?:\xe8.{4}|\xff\x15.{4}|\xff[\xd0-\xd7]|\x41\xff[\xd0-\xd7])\Z", re.DOTALL)
+# A delete's look whether the pointer is null.
+_NULL_CHECK = re.compile(rb"\x48\x85\xff\x74.\Z", re.DOTALL)
 _SECOND = re.compile(rb"\xbe.{4}\Z", re.DOTALL)
 # mov %REG,%rdi for the registers that calls preserve.
 _MOVE_RAX = b"\x48\x89\xc7"
@@ -41,6 +43,8 @@ def first_argument(process: Process, caller: Frame) -> int | None:
     code = code[: call.start()]
     second = _SECOND.search(code)
     code = code[: second.start()] if second is not None else code
+    null_check = _NULL_CHECK.search(code)
+    code = code[: null_check.start()] if null_check is not None else code
     through_rax = code.endswith(_MOVE_RAX)  # as code that is not optimised does it
     code = code[: -len(_MOVE_RAX)] if through_rax else code
     end = caller.program_counter - _CODE + len(code)

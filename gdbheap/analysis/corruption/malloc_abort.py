@@ -100,7 +100,8 @@ def cause(heap: CheckedHeap, died: MallocAbort, symbol_at: Callable[[int], str])
     if passed is not None and passed.is_freed_twice:
         return f"a double free: {died.pointer:#x} {passed.words}"
     if passed is not None and passed.kind != "block":
-        return f"a pointer that malloc did not return: {died.pointer:#x} {passed.words}"
+        perhaps = "perhaps " if died.how.startswith(("register", "the stack")) else ""
+        return f"{perhaps}a pointer that malloc did not return: {died.pointer:#x} {passed.words}"
     for each in died.findings:
         writer = probable_writer(heap, each)
         if writer.kind == "overrun":
