@@ -192,6 +192,9 @@ def _normalised(lines: Iterator[str], told: dict[str, int]) -> Iterator[str]:
         for pattern, word in _WORDS:
             line = pattern.sub(word, line)
         line = _HEX.sub(lambda match: _number(int(match[0], 16), told), line)
+        # A process's number may be any.
+        for name in ("pid", "child") if "process" in line else ():
+            line = re.sub(rf"\b{told.get(name, 'no such process')}\b", f"{{{name}}}", line)
         line = _DECIMAL.sub(lambda match: _number(int(match[0]), told), line)
         line = re.sub(r"\S+ bytes into MAPPING [-rwx]{3}", "N bytes into MAPPING", line)
         if line != last or "NEIGHBOURS" not in line:
