@@ -28,11 +28,6 @@ _KINDS = {
     "still_reachable": "reachable",
 }
 _RECORD = re.compile(r"==\d+== .* (?:is|are) (definitely|indirectly|possibly|still) (?:lost|reachable) in loss record")
-# (The asker holds the pointer that it asks for.)
-_BY_CHANCE = re.compile(
-    r"Searching for pointers pointing in \d+ bytes from 0x([0-9a-f]+)\n"
-    r"((?:==\d+== \*.*\n.*(?:/vgpreload_\S+ segment\n| stack\n.* created by judged .*\n))+)(?!==\d+== \*)"
-)
 _BLOCK = re.compile(r"==\d+== 0x([0-9A-F]+)\[\d+\](?: \(found via heuristic \w+\))?")
 
 
@@ -110,10 +105,6 @@ def valgrind_kinds(name: str, *flags: str, patience: float = 2 * PATIENCE) -> tu
             kind = record[1].replace("still", "reachable")
         elif match := _BLOCK.fullmatch(line):
             kinds[int(match[1], 16)] = kind
-    for match in _BY_CHANCE.finditer(report):
-        # What nothing but Valgrind's own library points into is lost without Valgrind.
-        if kinds.get(int(match[1], 16)) == "possibly" and "vgpreload" in match[2]:
-            kinds[int(match[1], 16)] = "definitely"
     return text, kinds
 
 

@@ -22,7 +22,8 @@ def test_every_block_of_the_gallery_has_its_verdict(program, flags):
     assert differences(verdicts, expected(text)) == {}
 
 
-# Blocks of a MiB, and what they hold: under Valgrind, where memory lies low, now and then some number points to the inside of one.
+# Blocks of a MiB, and what they hold: under Valgrind, where memory lies low, some number may point to the inside of one (in 32 bits with glibc 2.41
+# it is a word of Valgrind's own preloaded library, says its who_points_at).
 LARGE = {"mmapped", "mmapped-holder", "held-by-lost-mmapped"}
 
 
