@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import itertools
 import json
 import platform
 from pathlib import Path
@@ -67,8 +68,13 @@ def test_the_guilty_chunk_and_nothing_else_is_told_before_malloc_notices(case, f
     assert answer["totals"]["transient"] == 0
 
 
-@pytest.mark.parametrize("name", ["mixed", "many_sizes", "threads", "many_heaps", "fenceposts", "mmapped", "big"])
-@pytest.mark.parametrize("flags", WORDS)
+WHOLE = ("mixed", "many_sizes", "threads", "many_heaps", "fenceposts", "mmapped", "big", "forked", "holes")
+
+
+@pytest.mark.parametrize(
+    ("name", "flags"),
+    [*itertools.product(WHOLE, ((), ("-m32",))), *((name, ("-static",)) for name in ("mixed", "threads", "forked"))],
+)
 def test_a_whole_heap_has_no_fault(name, flags):
     with running(build(name, *flags)) as program:
         answer = ask(["-p", str(program.pid)], ["heap check"])["heap check"]

@@ -60,7 +60,8 @@ def stop():
     count = int(gdb.parse_and_eval("operations"))
     start = int(gdb.parse_and_eval("results"))
     said = dict(
-        chunks=ask("heap chunks"), bins=ask("heap bins"), params=ask("heap params")["rows"], threads=lwps(),
+        chunks=ask("heap chunks"), bins=ask("heap bins"), params=ask("heap params")["rows"], check=ask("heap check")["rows"],
+        threads=lwps(),
         ledger=bytes(inferior().read_memory(start, 16 * count)).hex(),
     )
     view = gdb_plugin._target.heap()
@@ -158,6 +159,7 @@ def test_three_witnesses_agree(gdb, tmp_path, word):
             assert stop["arenas"] == [arena_of(machine, each) for each in ring(machine)], where
             assert rest_read(stop) == rest_of(machine), where
             assert stop["chunks"]["faults"] == [], where
+            assert stop["check"] == [], (where, json.dumps(stop["check"]))
             assert live_blocks(stop, trace).items() <= blocks_in_use(stop, machine).items(), where
             checkpoints += 1
     assert checkpoints >= 100

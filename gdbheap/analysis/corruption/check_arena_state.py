@@ -150,34 +150,34 @@ def _check_attached_threads(heap: CheckedHeap) -> Iterator[Finding]:
 
 
 def _check_free_list(heap: CheckedHeap) -> Iterator[Finding]:
-    """The arenas that no thread uses make one list by next_free; in the others what it holds is left over."""
-    free = {each.address: each for each in heap.view.arenas if not each.value["attached_threads"]}
+    """The arenas that no thread uses make a list by next_free. One may be on none (detach_arena() puts it on none), and next_free is then left over,
+    as it is in the others: which are on it is known where free_list is."""
     if any(fault.message.startswith("arena ring") for fault in heap.view.faults):
         return
-    by_address = {each.address: each for each in heap.view.arenas}
-    call = 'the next new thread that takes it from the list: the assertion "result->attached_threads == 0" or a SIGSEGV'
-    message = "list of free arenas is broken"
+    arenas = {each.address: each for each in heap.view.arenas}
     seen: dict[int, Arena] = {}
-    for arena in free.values():
-        leads = arena.value["next_free"]
-        expected = "0 or another arena that no thread uses"
-        if leads in by_address and leads not in free:
-            owner = by_address[leads]
-            why = f"it leads to arena {owner.name}, whose attached_threads is {owner.value['attached_threads']}"
-            yield of_arena(heap, arena, message, "next_free", expected, call, why, (leads,))
-        elif leads and leads not in free:
-            yield of_arena(heap, arena, message, "next_free", expected, call, "no arena is there")
-        elif leads in seen:
-            other = seen[leads]
-            what = (
-                f"that of arena {other.name} leads there too" if leads else f"arena {other.name} ends the list already"
+    before, address = None, heap.layout.statics.get("free_list", 0)
+    while address in arenas and address not in seen:
+        arena = seen[address] = arenas[address]
+        used = arena.value["attached_threads"]
+        if used and before:
+            yield _off_the_list(
+                heap, before, f"it leads to arena {arena.name}, whose attached_threads is {used}", arena
             )
-            yield of_arena(heap, arena, message, "next_free", expected, call, what, (other.address,))
-        elif leads == arena.address:
-            yield of_arena(heap, arena, message, "next_free", expected, call, "it leads to itself")
-        seen[leads] = arena
-    if free and 0 not in seen and set(seen) == set(free):
-        first = next(iter(free.values()))
-        others = tuple(address for address in free if address != first.address)
-        why = "the free arenas lead to each other and none ends the list"
-        yield of_arena(heap, first, message, "next_free", "0 in one of them", call, why, others)
+        if used:
+            break
+        before, address = arena, arena.value["next_free"]
+    else:
+        if before and address in seen:
+            yield _off_the_list(heap, before, f"it leads back to arena {seen[address].name}", seen[address])
+    for arena in arenas.values():
+        leads = arena.value["next_free"]
+        if leads and leads not in arenas and not arena.value["attached_threads"]:
+            yield _off_the_list(heap, arena, "no arena is there")
+
+
+def _off_the_list(heap: CheckedHeap, arena: Arena, why: str, other: Arena | None = None) -> Finding:
+    expected = "0 or another arena that no thread uses"
+    call = 'the next new thread that takes it from the list: the assertion "result->attached_threads == 0" or a SIGSEGV'
+    suspects = () if other is None else (other.address,)
+    return of_arena(heap, arena, "list of free arenas is broken", "next_free", expected, call, why, suspects)
