@@ -90,6 +90,11 @@ def find_stacks(process: Process) -> tuple[list[ThreadStack], list[StackBlock]]:
     return thread_stacks(process, pointers, blocks), [block for block in blocks if block.is_free]
 
 
+def in_guard(process: Process, address: int) -> bool:
+    """Whether the address is in the guard of a thread's stack (since glibc 2.42 it may lie inside of a mapping that is writable)."""
+    return any(stack.start <= address < stack.guard_end for stack in find_stacks(process)[0])
+
+
 def _live_blocks(process: Process, pointers: Mapping[int, int]) -> tuple[int | None, dict[int, StackBlock]]:
     """Return where in struct pthread the block is told (None: in no thread's), and the threads' blocks by their start.
 

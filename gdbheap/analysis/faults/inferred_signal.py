@@ -12,7 +12,7 @@ from gdbheap.process.frame import Frame
 from gdbheap.process.memory import PAGE
 from gdbheap.process.process import Process, Thread
 from gdbheap.process.signal_info import SignalInfo
-from gdbheap.process.thread_stacks import find_stacks
+from gdbheap.process.thread_stacks import in_guard
 
 SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS = 4, 5, 6, 7, 8, 11, 31
 _SI_KERNEL, _SI_USER, _SI_TKILL = 0x80, 0, -6
@@ -81,15 +81,10 @@ def _access(process: Process, thread: Thread, instruction: Instruction, number: 
             missing = address
     if number == SIGSEGV and missing is None:
         missing = next(
-            (address for address, _ in _touched(process, thread, instruction) if _is_guard(process, address)), None
+            (address for address, _ in _touched(process, thread, instruction) if in_guard(process, address)), None
         )
     # The stack would have grown there, but for a limit that nobody here knows; or it is a guard that the mappings do not show.
     return SignalInfo(number, _MAPERR, 0, address=missing) if number == SIGSEGV and missing is not None else None
-
-
-def _is_guard(process: Process, address: int) -> bool:
-    """Whether the address is in the guard of a thread's stack (since glibc 2.42 it may lie inside of a mapping that is writable)."""
-    return any(stack.start <= address < stack.guard_end for stack in find_stacks(process)[0])
 
 
 def _touched(process: Process, thread: Thread, instruction: Instruction) -> Iterator[tuple[int, str]]:

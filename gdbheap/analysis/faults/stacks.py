@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from gdbheap.analysis.faults.verdict import CERTAIN, LIKELY, Scene, Verdict
 from gdbheap.process.address_space import VMA
 from gdbheap.process.memory import PAGE
+from gdbheap.process.thread_stacks import in_guard
 
 # The kernel keeps this free below a stack (stack_guard_gap, 256 pages); a frame larger than the rest of the stack lands as far below.
 _NEAR_STACK = 64 << 20
@@ -78,9 +79,12 @@ def _stack_of(scene: Scene, pointer: int) -> VMA | None:
 
 
 def is_guard_inside(scene: Scene, address: int) -> bool:
-    """Whether the page cannot be read although its mapping may: a guard inside a mapping (glibc 2.42 and later on Linux 6.13 and later)."""
+    """Whether there is a guard inside a mapping that may be read (glibc 2.42 and later on Linux 6.13 and later): its pages cannot be read. (A core
+    that gdb makes holds zeros for them: there the thread's own word counts.)"""
     vma = scene.vma(address)
-    return vma is not None and vma.readable and vma.writable and scene.word_at(address & -scene.word) is None
+    if vma is None or not (vma.readable and vma.writable):
+        return False
+    return scene.word_at(address & -scene.word) is None or in_guard(scene.process, address)
 
 
 def _is_main_stack(scene: Scene, stack: VMA) -> bool:
