@@ -15,14 +15,14 @@ from matrix.environment import cache_directory
 from matrix.outcome import Outcome
 
 PACKAGES = ("python3", "git", "ca-certificates")
-HOME = "/root/gdbheap"
+CHECKOUT = "/srv/gdbheap"
 AGAIN_SECONDS = 20  # a second run installs nothing
 INSTALLED = """\
 apt-get install --quiet=2 --yes --no-install-recommends python3-venv >/dev/null
-python3 -m venv /root/venv
-/root/venv/bin/pip install --quiet --disable-pip-version-check .
+python3 -m venv /srv/venv
+/srv/venv/bin/pip install --quiet --disable-pip-version-check .
 cd /
-/root/venv/bin/gdbheap demo"""
+/srv/venv/bin/gdbheap demo"""
 
 
 def run_newcomer(
@@ -36,7 +36,7 @@ def run_newcomer(
         with open(log_path, "w") as log:
             say(f"{name}: making a fresh system with only python3 and git")
             roots.make_root(suite, PACKAGES, ["amd64"], root, log)
-            clone = ["git", "clone", "--quiet", "--no-local", str(checkout), f"{root}{HOME}"]
+            clone = ["git", "clone", "--quiet", "--no-local", str(checkout), f"{root}{CHECKOUT}"]
             subprocess.run(clone, check=True, stdout=log, stderr=log)
             for step in (_first_run, _second_run, _installed_run):
                 say(f"{name}: {(step.__doc__ or '').split(':')[0]}")
@@ -55,7 +55,7 @@ def run_newcomer(
 
 def _first_run(root: Path, pip: Mapping[str, str], log: IO[str]) -> None:
     """python3 -m gdbheap demo, for the first time: installs what is missing and shows the main commands."""
-    text = _shell(root, f"cd {HOME} && python3 -m gdbheap demo", pip, log, network=True)
+    text = _shell(root, f"cd {CHECKOUT} && python3 -m gdbheap demo", pip, log, network=True)
     _shows_all(text)
     assert "Installing with apt-get: gdb gcc libc6-dev libc6-dbg\n" in text, (
         "the first run does not say what it installs"
@@ -65,7 +65,7 @@ def _first_run(root: Path, pip: Mapping[str, str], log: IO[str]) -> None:
 def _second_run(root: Path, pip: Mapping[str, str], log: IO[str]) -> None:
     """the same again, with no network: installs nothing and takes a few seconds."""
     begun = time.monotonic()
-    text = _shell(root, f"cd {HOME} && python3 -m gdbheap demo", {}, log, network=False)
+    text = _shell(root, f"cd {CHECKOUT} && python3 -m gdbheap demo", {}, log, network=False)
     _shows_all(text)
     assert text.startswith("Nothing to install: "), "the second run installs something"
     assert time.monotonic() - begun < AGAIN_SECONDS, "the second run is slow"
@@ -73,7 +73,7 @@ def _second_run(root: Path, pip: Mapping[str, str], log: IO[str]) -> None:
 
 def _installed_run(root: Path, pip: Mapping[str, str], log: IO[str]) -> None:
     """pip install . and gdbheap demo, in a virtual environment: works outside of the checkout."""
-    _shows_all(_shell(root, f"set -e; cd {HOME}\n{INSTALLED}", pip, log, network=True))
+    _shows_all(_shell(root, f"set -e; cd {CHECKOUT}\n{INSTALLED}", pip, log, network=True))
 
 
 def _shows_all(text: str) -> None:

@@ -80,9 +80,9 @@ def _only_in_freed(scene: Scene, value: int) -> Iterator[Verdict]:
         return
     yield Verdict(
         "freed_chunk",
-        LIKELY,
+        POSSIBLE,
         places[0],
-        "the bad value was read from a block that has been freed: a use after free",
+        "the bad value stands in a block that has been freed: if it was read from there after the free, this is a use after free",
         (
             f"{value:#x} stands at {places[0]:#x}, in the {scene.chunk_words(freed[0])}, and nowhere else in the heap but in freed blocks",
         ),
