@@ -16,7 +16,7 @@ from gdbheap.process.symbols import SymbolsOf
 from gdbheap.report.progress import Progress
 
 if TYPE_CHECKING:
-    from gdbheap.malloc.walk import FirstWords
+    from gdbheap.malloc.walk import Onlooker
 
 
 class GdbTarget:
@@ -70,12 +70,12 @@ class GdbTarget:
         directory = cache_directory()
         return DebugFiles(search, SymbolCache(directory) if directory else None).symbols_of
 
-    def heap(self, first_words: FirstWords | None = None) -> HeapView:
+    def heap(self, onlooker: Onlooker | None = None) -> HeapView:
         if self._heap is None:
             from gdbheap.malloc.read_heap import read_heap  # kept out of gdb's start as well
 
             try:
-                self._heap = read_heap(self.process, self.layout(), self._progress, first_words)
+                self._heap = read_heap(self.process, self.layout(), self._progress, onlooker)
             finally:
                 if self._progress is not None:
                     self._progress.finish()

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 if TYPE_CHECKING:
     from gdbheap.malloc.heap_view import HeapView
     from gdbheap.malloc.layout import Layout
-    from gdbheap.malloc.walk import FirstWords
+    from gdbheap.malloc.walk import Onlooker
     from gdbheap.process.frame import Frame
     from gdbheap.process.process import Process
     from gdbheap.process.stop import Stop
@@ -63,8 +63,8 @@ class Target(Protocol):
 
     def layout(self) -> Layout: ...
 
-    def heap(self, first_words: FirstWords | None = None) -> HeapView:
-        """Return the heap of this stop; `first_words`, if given, takes those of its chunks if it has to be read for this."""
+    def heap(self, onlooker: Onlooker | None = None) -> HeapView:
+        """Return the heap of this stop; `onlooker`, if given, sees what is read of it if it has to be read for this."""
 
     def evaluate(self, expression: str) -> int:
         """Return the value of a gdb expression as an unsigned word; UsageError with gdb's words if it has none."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from gdbheap.analysis.leaks.graph import HEAD
 from gdbheap.analysis.leaks.heuristics import HEURISTICS
 from gdbheap.analysis.leaks.leaks import Verdict
 from gdbheap.commands.command import Argument, Command, Target
@@ -14,6 +13,7 @@ from gdbheap.commands.held_blocks import held_blocks, notes_on
 from gdbheap.counted import counted
 from gdbheap.errors import UsageError
 from gdbheap.lazy import np
+from gdbheap.malloc.first_words import HEAD
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import ABSENT, Column, Line, Report
 
@@ -57,8 +57,8 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     from gdbheap.analysis.leaks.groups import group_leaks, tallies, tally_of
     from gdbheap.analysis.leaks.leaks import find_leaks
 
-    view = target.heap()
     held = held_blocks(target)
+    view = target.heap()
     heuristics = _heuristics(arguments)
     leaks: Leaks = target.keep(
         f"leaks {heuristics}", lambda progress: find_leaks(target.process, view, held, heuristics, progress)

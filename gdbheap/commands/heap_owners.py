@@ -31,8 +31,8 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     from gdbheap.analysis.leaks.leaks import Verdict, find_leaks
     from gdbheap.analysis.leaks.owners import holders_of, shortest_path
 
-    view = target.heap()
     held = held_blocks(target)
+    view = target.heap()
     address = arguments["address"]
     block = held.blocks.find(address)
     if block is None:

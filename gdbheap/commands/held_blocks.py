@@ -16,9 +16,11 @@ if TYPE_CHECKING:
 def held_blocks(target: Target) -> Held:
     """Return the pointer graph of this stop: read once, kept until the process runs on."""
     from gdbheap.analysis.leaks.leaks import read_held  # kept out of gdb's start
+    from gdbheap.analysis.leaks.sieve import Sieve
 
-    view = target.heap()
-    held: Held = target.keep("held", lambda progress: read_held(target.process, view, progress))
+    sieve = Sieve(target.process.word, target.process.address_space)
+    view = target.heap(sieve)
+    held: Held = target.keep("held", lambda progress: read_held(target.process, view, progress, sieve))
     return held
 
 

@@ -9,7 +9,7 @@ from gdbheap.analysis.snapshots.snapshot import Snapshot, take_snapshot
 from gdbheap.analysis.snapshots.snapshot_file import read_snapshot
 from gdbheap.commands.command import Target
 from gdbheap.errors import HeapError, UsageError
-from gdbheap.malloc.walk import FirstWords
+from gdbheap.malloc.first_words import FirstWords
 
 SUFFIX = ".heap"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from gdbheap.lazy import np
 from gdbheap.malloc.layout import Layout
-from gdbheap.malloc.links import fast_links
+from gdbheap.malloc.links import fast_links, fits_fastbins
 from gdbheap.malloc.walk import Walk
 
 if TYPE_CHECKING:
@@ -76,7 +76,11 @@ class _Fast:
 
     def __init__(self, layout: Layout, walks: list[Walk]) -> None:
         mask = np.uint64(_SIZE_MASK)
-        columns = [(walk.address[walk.listed], walk.fd, walk.raw[walk.listed] & mask) for walk in walks]
+        columns = []
+        for walk in walks:
+            raw = walk.raw[walk.listed]
+            small = fits_fastbins(layout, raw)
+            columns.append((walk.address[walk.listed[small]], walk.fd[small], raw[small] & mask))
         self._address, fd, self._size = _by_address(columns)
         link = fast_links(layout, self._address, fd)
         self._is_end = link == np.uint64(0)

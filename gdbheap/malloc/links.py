@@ -38,11 +38,17 @@ def may_be_listed(layout: Layout, address: Column, raw: Column, fd: Column) -> N
     kept = np.ones(len(raw), np.bool_)
     np.equal(raw[1:] & np.uint64(PREV_INUSE), np.uint64(0), out=kept[:-1])
     if layout.has_fastbins:
-        small = np.flatnonzero(raw < np.uint64(fastbin_size(_LAST_FASTBIN + 1, layout)))
+        small = np.flatnonzero(fits_fastbins(layout, raw))
         link = fast_links(layout, address[small], fd[small])
         aligned = (link + np.uint64(layout.header)) & np.uint64(layout.alignment - 1) == 0
         kept[small[(link == 0) | (aligned & (link < np.uint64(_LAST_ADDRESS)))]] = True
     return np.flatnonzero(kept)
+
+
+def fits_fastbins(layout: Layout, raw: Column) -> NDArray[np.bool_]:
+    """Return which size words are those of chunks that some fastbin could hold."""
+    fits: NDArray[np.bool_] = raw < np.uint64(fastbin_size(_LAST_FASTBIN + 1, layout))
+    return fits
 
 
 def fast_links(layout: Layout, address: Column, fd: Column) -> Column:

@@ -19,7 +19,7 @@ from gdbheap.malloc.mmapped import MmappedChunk, find_mmapped
 from gdbheap.malloc.stretch import Mark, Stretch, walk_stretch
 from gdbheap.malloc.tcache import read_tcache
 from gdbheap.malloc.true_top import with_true_top
-from gdbheap.malloc.walk import FirstWords, Progress, Walk, Walker
+from gdbheap.malloc.walk import Onlooker, Progress, Walk, Walker
 from gdbheap.process.cstruct import StructValue
 from gdbheap.process.process import Process
 
@@ -46,14 +46,14 @@ _STATE_OF_KIND = {
 
 
 def read_heap(
-    process: Process, layout: Layout, progress: Progress | None = None, first_words: FirstWords | None = None
+    process: Process, layout: Layout, progress: Progress | None = None, onlooker: Onlooker | None = None
 ) -> HeapView:
     """Read every arena, chunk and free list.
 
     Heaps are walked first, with fd and bk of every chunk taken along, so that lists of a million chunks are then followed without a read
     each; states join by address at the end. `progress` is called with each address reached, about once a MiB; a KeyboardInterrupt
-    cuts the walk short and leaves `complete` False. `first_words`, if given, takes those of the arenas' chunks. Raises MemoryFault where main_arena cannot be read, NoHeap where malloc has not
-    been used yet.
+    cuts the walk short and leaves `complete` False. `onlooker`, if given, sees what is read of the arenas' chunks. Raises MemoryFault where
+    main_arena cannot be read, NoHeap where malloc has not been used yet.
     """
     parameters = None
     if layout.mp is not None and layout.malloc_par is not None:
@@ -61,7 +61,7 @@ def read_heap(
     ring, faults = read_ring(process, layout)
     if len(ring) == 1 and not ring[0]["top"] and not any(ring[0].array("bins")):
         raise NoHeap("malloc has not been used yet: main_arena is empty. Stop later, after the first malloc")
-    walker = Walker(process.memory, layout, progress, first_words)
+    walker = Walker(process.memory, layout, progress, onlooker)
     tops = [with_true_top(process, layout, arena, parameters, walker) for arena in ring]
     faults += [fault for _, fault in tops if fault is not None]
     trusted = [arena for arena, _ in tops]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Callable
+from typing import TYPE_CHECKING, Any, Callable, Protocol
 
 from gdbheap.errors import MemoryFault
 from gdbheap.lazy import np
@@ -25,7 +25,7 @@ UNREADABLE = "unreadable"
 INTERRUPTED = "interrupted"
 
 # Where a chunk takes less than this many bytes of the block before, the next block's are found all at once; larger ones are sooner stepped over.
-_CLOSE = 256
+_CLOSE = 700
 
 # So many chunks are looked at together for what a free list may hold.
 _MANY = 1 << 15
@@ -73,44 +73,26 @@ class Walk:
         )
 
 
-class FirstWords:
-    """Takes the first two words of the user's part of every chunk that is walked over (a free one's fd and bk), so that none is read again."""
+class Onlooker(Protocol):
+    """Sees all that walks read, so that none of it has to be read again."""
 
-    def __init__(self) -> None:
-        self._pieces: list[tuple[NDArray[np.uint64], ...]] = []
-
-    def add(self, *columns: NDArray[np.uint64]) -> None:
-        """Take (address, first, second) of some chunks."""
-        self._pieces.append(columns)
-
-    def __bool__(self) -> bool:
-        return bool(self._pieces)
-
-    def of(self, chunks: NDArray[np.uint64]) -> NDArray[np.uint64]:
-        """Return two words for each of these chunks (addresses); zeros for those that were not walked over."""
-        words = np.zeros((len(chunks), 2), np.uint64)
-        if self._pieces:
-            address, first, second = (np.concatenate(column) for column in zip(*self._pieces))
-            order = np.argsort(address, kind="stable")
-            place = order[np.minimum(np.searchsorted(address, chunks, sorter=order), len(order) - 1)]
-            known = address[place] == chunks
-            for column, each in enumerate((first, second)):
-                words[known, column] = each[place[known]]
-        return words
+    def see(self, base: int, words: NDArray[np.uint64], mem: NDArray[np.intp]) -> None:
+        """Take what was read from address `base` on: words of the process's size, good for this call alone (copy what is to stay). `mem` are
+        the places among them where the user's parts of chunks begin. What was seen may be seen again."""
 
 
 class Walker:
-    """Walks with one reused buffer. `progress`, if given, is called with each address reached, about once per MiB read; `first_words`, if
-    given, takes those of each chunk. `stopped`: Ctrl-C has ended a walk."""
+    """Walks with one reused buffer. `progress`, if given, is called with each address reached, about once per MiB read; `onlooker`, if given,
+    sees all that is read. `stopped`: Ctrl-C has ended a walk."""
 
     def __init__(
-        self, memory: Memory, layout: Layout, progress: Progress | None = None, first_words: FirstWords | None = None
+        self, memory: Memory, layout: Layout, progress: Progress | None = None, onlooker: Onlooker | None = None
     ) -> None:
         self._memory = memory
         self._layout = layout
         self._word = layout.word
         self._progress = progress
-        self._first_words = first_words
+        self._onlooker = onlooker
         self._buffer = memoryview(bytearray(BLOCK))
         self._type = np.dtype(np.uint64 if layout.word == 8 else np.uint32)
         self._chain = Chain(layout, BLOCK // layout.word)
@@ -163,8 +145,8 @@ class Walker:
             address = np.uint64(base) + (rows - 1).astype(np.uint64) * np.uint64(self._word)
             raw, fd, bk = (words[rows + index].astype(np.uint64, copy=False) for index in range(3))
             pieces.add(address, raw, fd, bk)
-            if self._first_words is not None:
-                self._first_words.add(address, fd, bk)
+        if self._onlooker is not None:
+            self._onlooker.see(base, words, rows + 1)
         return base + (position - 1) * self._word, why, last
 
     def _chase(self, words: NDArray[np.uint64], limit: int) -> tuple[NDArray[np.intp], int, str, int]:

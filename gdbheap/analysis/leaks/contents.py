@@ -100,13 +100,18 @@ def _word_kinds(words: NDArray[np.uint64], blocks: Blocks, space: AddressSpace) 
     kinds = np.full(words.shape, _DATA, np.int32)
     kinds[words < np.uint64(_SMALL)] = _NUMBER
     kinds[words == np.uint64(0)] = _ZERO
+    flat, values = kinds.reshape(-1), words.reshape(-1)
     if len(start):
-        vma = np.searchsorted(start, words, side="right") - 1
-        mapped = (vma >= 0) & (words < end[vma])
-        kinds[mapped] = np.where(static[vma[mapped]], _STATIC, _OTHER)
+        places = np.flatnonzero((values >= start[0]) & (values < end[-1]))
+        near = values[places]
+        vma = np.searchsorted(start, near, side="right") - 1
+        mapped = near < end[vma]
+        flat[places[mapped]] = np.where(static[vma[mapped]], _STATIC, _OTHER)
     if len(blocks):
-        block = np.searchsorted(blocks.start, words, side="right") - 1
-        kinds[(block >= 0) & (words < blocks.end[block])] = _BLOCK
+        places = np.flatnonzero((values >= blocks.start[0]) & (values < blocks.end[-1]))
+        near = values[places]
+        block = np.searchsorted(blocks.start, near, side="right") - 1
+        flat[places[near < blocks.end[block]]] = _BLOCK
     return kinds
 
 

@@ -28,10 +28,12 @@ if TYPE_CHECKING:
 # The fewest lost blocks that can tell of a key.
 FEWEST = 8
 _PIECE = 1 << 20
-# So much is looked at to find keys (of the roots, and again of the blocks); what a key then decodes is looked for in all of those.
-_SAMPLE = 16 << 20
-# Of each piece so many hidden words are looked at, evenly.
-_MOST_HIDDEN = 1 << 13
+# So much is looked at to find keys (of the roots, and again of the blocks), in pieces of this size at even distances; what a key then decodes
+# is looked for in all of those.
+_SAMPLE = 8 << 20
+_SAMPLE_PIECE = 1 << 17
+# Of each such piece so many hidden words are looked at, evenly.
+_MOST_HIDDEN = 1 << 10
 # Words with the same upper bits are tried together: the largest such groups, and some words of each.
 _MOST_GROUPS = 4
 _MOST_WORDS = 1024
@@ -77,8 +79,8 @@ def find_encoded(
         np.concatenate([np.empty(0, np.uint64), *_hidden_words(memory, space, _some(each), kind)])
         for each in (spans, within)
     )
-    starts, others = _Starts(blocks.start[lost]), _Starts(blocks.start[~lost])
-    keys = _find_keys(np.concatenate((from_roots, from_blocks)), starts, others, _upper_bits(word))
+    starts = _Starts(blocks.start[lost])
+    keys = _find_keys(np.concatenate((from_roots, from_blocks)), starts, blocks.start, _upper_bits(word))
     finder = PointerFilter(blocks, word)
     found = []
     for key in keys:
@@ -101,9 +103,9 @@ def _some(spans: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
     step = max(math.ceil(sum(end - start for start, end in spans) / _SAMPLE), 1)
     at = 0
     for start, end in spans:
-        for low in range(start, end, _PIECE):
+        for low in range(start, end, _SAMPLE_PIECE):
             if at % step == 0:
-                yield low, min(low + _PIECE, end)
+                yield low, min(low + _SAMPLE_PIECE, end)
             at += 1
 
 
@@ -113,19 +115,19 @@ def _hidden_words(
     """Yield the words that are no address of the process, and no small number either."""
     start = np.array([vma.start for vma in space], np.uint64)
     end = np.array([vma.end for vma in space], np.uint64)
-    shift = kind.type(_upper_bits(kind.itemsize))
+    least = kind.type(1 << _upper_bits(kind.itemsize))
     size = kind.itemsize
     for low, high in spans:
-        for _, data in readable_pieces(memory, -(-low // size) * size, high, _PIECE):
+        for _, data in readable_pieces(memory, -(-low // size) * size, high, _SAMPLE_PIECE):
             words = np.frombuffer(data, kind, len(data) // size)
-            words = words[words >> shift != 0].astype(np.uint64)
+            words = words[words >= least].astype(np.uint64)
             vma = np.searchsorted(start, words, side="right") - 1
             hidden = words[(vma < 0) | (words >= end[vma])]
             yield hidden[:: len(hidden) // _MOST_HIDDEN + 1]
 
 
-def _find_keys(hidden: Words, starts: _Starts, others: _Starts, shift: int) -> list[int]:
-    """Return the keys that turn hidden words into `starts` too often for a chance, and hardly ever into `others`."""
+def _find_keys(hidden: Words, starts: _Starts, everything: Words, shift: int) -> list[int]:
+    """Return the keys that turn hidden words into `starts` too often for a chance, and hardly ever into others of `everything`."""
     values = np.sort(hidden)
     values = values[np.diff(values, prepend=~values[:1]) != 0]
     upper = values >> np.uint64(shift)
@@ -144,8 +146,12 @@ def _find_keys(hidden: Words, starts: _Starts, others: _Starts, shift: int) -> l
         tried += 1
         words = words[:: math.ceil(len(words) / _MOST_WORDS)]
         key = _key_of_group(words, starts)
+        if not key or key in keys:
+            continue
         decoded = words ^ np.uint64(key)
-        if key and key not in keys and others.holds(decoded).sum() <= _LEDGER * starts.holds(decoded).sum():
+        nearest = everything[np.minimum(np.searchsorted(everything, decoded), len(everything) - 1)]
+        hits = int(starts.holds(decoded).sum())
+        if np.count_nonzero(nearest == decoded) - hits <= _LEDGER * hits:
             keys.append(key)
     return keys
 

@@ -1,24 +1,30 @@
 """The pointer graph: every aligned word, of the live blocks and of the roots, that points into a live block.
 
-Memory goes through one small buffer, once; what is kept is the edges and the first bytes of each block.
+Memory goes through one small buffer, once (and not at all where the walk of the heap has just read it: sieve.py); what is kept is the edges
+and the first bytes of each block.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
+from heapq import merge
+from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.analysis.leaks.blocks import Blocks
+from gdbheap.analysis.leaks.sieve import Bounds, Sieve
 from gdbheap.lazy import np
-from gdbheap.process.memory import Memory, readable_pieces
+from gdbheap.malloc.first_words import HEAD
+from gdbheap.process.address_space import AddressSpace
+from gdbheap.process.memory import BLOCK, Memory, readable_pieces
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_BUFFER = 1 << 20
-# The bytes of each block that are kept.
-HEAD = 16
+    from gdbheap.analysis.leaks.sieve import Piece, Places
+
+_BUFFER = BLOCK
 
 Progress = Callable[[int], None]
 
@@ -58,53 +64,66 @@ class PointerFilter:
 
     def __init__(self, blocks: Blocks, word: int) -> None:
         self._blocks = blocks
-        self.type = np.dtype(np.uint64 if word == 8 else np.uint32)
         self.word = word
-        low = int(blocks.start[0]) if len(blocks) else 0
-        high = int(blocks.end.max()) if len(blocks) else 0
-        self._low = self.type.type(low)
-        self._span = self.type.type(high - low)
-        self._distance = np.empty(_BUFFER // word, self.type)
-        self._inside = np.empty(_BUFFER // word, np.bool_)
+        ends = (int(blocks.start[0]), int(blocks.end.max())) if len(blocks) else (0, 0)
+        self._size = blocks.end - blocks.start
+        self.bounds = Bounds(word, *ends)
+        self.type = self.bounds.type
 
-    def find(self, words: NDArray[np.uint64]) -> tuple[NDArray[np.intp], NDArray[np.intp], NDArray[np.uint64]]:
-        """Return (position among the words, target block, offset in it) of each word that points into a block."""
-        count = len(words)
-        # Below `low` the difference wraps round, so one comparison serves both ends.
-        distance = np.subtract(words, self._low, out=self._distance[:count])
-        position = np.flatnonzero(np.less(distance, self._span, out=self._inside[:count]))
-        value = words[position].astype(np.uint64, copy=False)
+    def find(self, words: NDArray[np.uint64]) -> tuple[Places, NDArray[np.intp], NDArray[np.uint64]]:
+        """Return (place among the words, target block, offset in it) of each word that points into a block."""
+        place = self.bounds.places(words)
+        return self.aim(place, words[place])
+
+    def aim(self, place: Places, words: NDArray[np.uint64]) -> tuple[Places, NDArray[np.intp], NDArray[np.uint64]]:
+        """Return as find() what these words, at these places, point to. They need not lie within the bounds."""
+        value = words.astype(np.uint64, copy=False)
         target = np.searchsorted(self._blocks.start, value, side="right") - 1
         offset = value - self._blocks.start[target]
-        hit = value < self._blocks.end[target]
+        # (Below the first block the offset wraps round: no block is so long.)
+        hit = offset < self._size[target]
         if hit.all():
-            return position, target, offset
-        return position[hit], target[hit], offset[hit]
+            return place, target, offset
+        return place[hit], target[hit], offset[hit]
 
 
-def read_graph(memory: Memory, blocks: Blocks, word: int, progress: Progress | None = None) -> Graph:
-    """Read all blocks once. `progress` is called with each address reached, once per MiB. Ctrl-C keeps what is read."""
+def read_graph(
+    memory: Memory, blocks: Blocks, word: int, progress: Progress | None = None, sieve: Sieve | None = None
+) -> Graph:
+    """Read all blocks once, except what has gone through the `sieve`. `progress` is called with each address reached, once per MiB. Ctrl-C
+    keeps what is read."""
     finder = PointerFilter(blocks, word)
     head = np.zeros((len(blocks), HEAD // word), finder.type)
     found = _Found(np.int32, np.int32, np.uint32)
-    ranges = blocks.ranges()
-    unread = sum(end - start for start, end in ranges)
+    if sieve is None or not _within(finder.bounds, sieve.bounds):
+        sieve = Sieve(word, AddressSpace(()))
+    sieve.first_words.give(blocks.start, head)
+    gaps = [gap for span in blocks.ranges() for gap in sieve.gaps(*span)]
+    unread = sum(end - start for start, end in gaps)
     interrupted = False
-    try:
-        for address, data in _pieces(memory, ranges):
+
+    def read() -> Iterator[Piece]:
+        nonlocal unread
+        for address, data in _pieces(memory, gaps):
             words = np.frombuffer(data, finder.type, len(data) // word)
-            # Only the blocks that reach into this piece can be the words' own: a small search instead of a large one.
-            here = np.searchsorted(blocks.start, np.array([address, address + len(data)], np.uint64))
-            first, last = max(int(here[0]) - 1, 0), int(here[1])
-            found.add(*_edges(finder, blocks, slice(first, last), address, words))
-            _take_heads(blocks, head, slice(int(here[0]), last), address, words, word)
+            _take_heads(blocks, head, address, words, word)
+            place = finder.bounds.places(words)
+            yield address, len(data), place, words[place]
             unread -= len(data)
             if progress:
                 progress(address)
+
+    try:
+        for piece in merge(sieve.pieces(), read(), key=itemgetter(0)):
+            found.add(*_edges(finder, blocks, *piece))
     except KeyboardInterrupt:
         interrupted = True
     source, target, offset = found.columns()
     return Graph(source, target, offset, head, unread, interrupted)
+
+
+def _within(inner: Bounds, outer: Bounds) -> bool:
+    return outer.low <= inner.low and inner.high <= outer.high
 
 
 def unread_graph(blocks: Blocks, word: int) -> Graph:
@@ -116,13 +135,18 @@ def unread_graph(blocks: Blocks, word: int) -> Graph:
 
 
 def _edges(
-    finder: PointerFilter, blocks: Blocks, near: slice, address: int, words: NDArray[np.uint64]
+    finder: PointerFilter, blocks: Blocks, address: int, size: int, place: Places, words: NDArray[np.uint64]
 ) -> tuple[NDArray[Any], ...]:
-    """Return source, target and offset of each pointer among these words, which lie at `address` in the blocks `near`, or between them."""
-    position, target, offset = finder.find(words)
-    place = np.uint64(address) + position.astype(np.uint64) * np.uint64(finder.word)
-    source = near.start - 1 + np.searchsorted(blocks.start[near], place, side="right")
-    alive = place < blocks.end[source]
+    """Return source, target and offset of each pointer among these words, which lie at these places from `address` on."""
+    # Only the blocks that reach into this piece can be the words' own: a small search instead of a large one.
+    first, last = np.searchsorted(blocks.start, np.array([address, address + size], np.uint64)).tolist()
+    near = slice(max(first - 1, 0), last)
+    if near.start == near.stop:
+        return np.empty(0), np.empty(0), np.empty(0)
+    place, target, offset = finder.aim(place, words)
+    where = np.uint64(address) + place.astype(np.uint64) * np.uint64(finder.word)
+    source = near.start - 1 + np.searchsorted(blocks.start[near], where, side="right")
+    alive = (where >= blocks.start[source]) & (where < blocks.end[source])
     if not alive.all():
         source, target, offset = source[alive], target[alive], offset[alive]
     return source, target, _held(offset)
@@ -135,8 +159,7 @@ def read_heads(memory: Memory, blocks: Blocks, word: int, progress: Progress | N
     for start, end in blocks.ranges():
         for address, data in readable_pieces(memory, start, end, _BUFFER):
             words = np.frombuffer(data, kind, len(data) // word)
-            here = np.searchsorted(blocks.start, np.array([address, address + len(data)], np.uint64))
-            _take_heads(blocks, head, slice(int(here[0]), int(here[1])), address, words, word)
+            _take_heads(blocks, head, address, words, word)
             if progress:
                 progress(address)
     return head
@@ -194,10 +217,10 @@ class _Found:
         return tuple(np.concatenate(column) for column in zip(*self._pieces))
 
 
-def _take_heads(
-    blocks: Blocks, head: NDArray[np.uint64], here: slice, address: int, words: NDArray[np.uint64], word: int
-) -> None:
-    """Keep the first words of the blocks `here`, which begin among these words."""
+def _take_heads(blocks: Blocks, head: NDArray[np.uint64], address: int, words: NDArray[np.uint64], word: int) -> None:
+    """Keep the first words of the blocks that begin among these words."""
+    ends = np.array([address, address + len(words) * word], np.uint64)
+    here = slice(*np.searchsorted(blocks.start, ends).tolist())
     index = ((blocks.start[here] - np.uint64(address)) // np.uint64(word)).astype(np.intp)
     for column in range(head.shape[1]):
         within = index + column < len(words)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.leaks.blocks import Blocks, live_blocks
@@ -14,6 +14,7 @@ from gdbheap.analysis.leaks.heuristics import ENCODED_POINTERS, HEURISTICS, Inte
 from gdbheap.analysis.leaks.reach import UNSEEN, Adjacency, find_heads, spread
 from gdbheap.analysis.leaks.remains import held_by_remains, unwritten
 from gdbheap.analysis.leaks.roots import STACK, Roots, find_roots
+from gdbheap.analysis.leaks.sieve import Sieve
 from gdbheap.analysis.leaks.thread_vectors import find_thread_vectors
 from gdbheap.lazy import np
 from gdbheap.malloc.heap_view import HeapView
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 Accept = Callable[[InteriorPointers], "NDArray[np.bool_]"]
+FindHidden = Callable[["NDArray[np.bool_]"], Sequence[Encoded]]
 
 
 class Verdict(enum.IntEnum):
@@ -82,7 +84,7 @@ class Leaks:
     by_remains: NDArray[np.bool_]
     by_stacks: NDArray[np.bool_]
     by_encoding: NDArray[np.bool_]
-    encoded: tuple[Encoded, ...] = ()
+    encoded: tuple[Encoded, ...]
 
     @property
     def interrupted(self) -> bool:
@@ -90,15 +92,16 @@ class Leaks:
         return self.held.interrupted
 
 
-def read_held(process: Process, view: HeapView, progress: Progress | None = None) -> Held:
-    """Read all roots and all live blocks, once. After a Ctrl-C (in the walk of the heap, or here) nothing more is read."""
+def read_held(process: Process, view: HeapView, progress: Progress | None = None, sieve: Sieve | None = None) -> Held:
+    """Read all roots and all live blocks, once; not what has gone through the `sieve` as the heap was walked. After a Ctrl-C (in that walk, or
+    here) nothing more is read."""
     blocks = live_blocks(view)
     roots = find_roots(process, view)
     word = view.layout.word
     spans = touched_spans(process, ((each.start, each.end) for each in roots.ranges)) if view.complete else ()
     from_roots, unread = read_pointers(process.memory, blocks, word, spans, progress)
     interrupted = from_roots.interrupted or not view.complete
-    graph = unread_graph(blocks, word) if interrupted else read_graph(process.memory, blocks, word, progress)
+    graph = unread_graph(blocks, word) if interrupted else read_graph(process.memory, blocks, word, progress, sieve)
     interrupted |= graph.interrupted
     registers = []
     for index, register in enumerate(roots.registers):
@@ -123,22 +126,21 @@ def find_leaks(
     def accepted(pointers: InteriorPointers) -> NDArray[np.bool_]:
         return accept(process, view.layout, held.blocks, held.graph.head, pointers, heuristics)
 
-    untouched = unwritten(view, held.blocks, held.graph.head)
-    leaks = judge(held, accepted, untouched)
-    if ENCODED_POINTERS not in heuristics or held.blind:
-        return leaks
-    spans = touched_spans(process, ((each.start, each.end) for each in held.roots.ranges))
-    lost = leaks.verdict <= Verdict.INDIRECTLY_LOST
-    encoded = find_encoded(process.memory, process.address_space, held.blocks, lost, view.layout.word, spans, progress)
-    return _held_by_encoded(leaks, tuple(encoded)) if encoded else leaks
+    def hidden(lost: NDArray[np.bool_]) -> list[Encoded]:
+        if ENCODED_POINTERS not in heuristics or held.blind:
+            return []
+        spans = touched_spans(process, ((each.start, each.end) for each in held.roots.ranges))
+        return find_encoded(process.memory, process.address_space, held.blocks, lost, view.layout.word, spans, progress)
+
+    return judge(held, accepted, unwritten(view, held.blocks, held.graph.head), hidden)
 
 
-def judge(held: Held, accepted: Accept, untouched: NDArray[np.bool_]) -> Leaks:
+def judge(held: Held, accepted: Accept, untouched: NDArray[np.bool_], hidden: FindHidden = lambda _: ()) -> Leaks:
     """Return every block's verdict; `accepted` says which interior pointers are as good as one to the start, `untouched` which blocks begin
-    with what malloc left there.
+    with what malloc left there, `hidden` which words are encoded pointers to blocks that look lost.
 
     A block is still reachable if a chain of pointers to starts leads to it from a root, possibly lost if only a chain with an interior
-    pointer in it does. Of the others, those that no other lost block leads to are definitely lost, and the rest hangs on them.
+    or an encoded pointer in it does. Of the others, those that no other lost block leads to are definitely lost, and the rest hangs on them.
     """
     count = len(held.blocks)
     graph = held.graph
@@ -160,11 +162,15 @@ def judge(held: Held, accepted: Accept, untouched: NDArray[np.bool_]) -> Leaks:
     everything = Adjacency(count, graph.source, graph.target)
     beyond = graph.target[reachable[graph.source] & ~reachable[graph.target]]
     _reach(everything, np.concatenate((target, beyond)), owner)
+    lost = owner == UNSEEN
+    encoded = tuple(hidden(lost))
+    if encoded:
+        _reach(everything, np.concatenate([each.target for each in encoded]), owner)
+    by_encoding = lost & (owner != UNSEEN)
     verdict = np.full(count, Verdict.POSSIBLY_LOST, np.uint8)
     verdict[reachable] = Verdict.STILL_REACHABLE
     _judge_lost(held, everything, owner, verdict)
-    none = np.zeros(count, np.bool_)
-    return Leaks(held, verdict, owner, reachable & ~direct, by_remains, direct & ~anchored, none)
+    return Leaks(held, verdict, owner, reachable & ~direct, by_remains, direct & ~anchored, by_encoding, encoded)
 
 
 def _judge_lost(held: Held, everything: Adjacency, owner: NDArray[np.int32], verdict: NDArray[np.uint8]) -> None:
@@ -178,21 +184,6 @@ def _judge_lost(held: Held, everything: Adjacency, owner: NDArray[np.int32], ver
     if not held.blind:
         verdict[owner == np.arange(everything.count, dtype=np.int32)] = Verdict.DEFINITELY_LOST
     owner[~lost] = -1
-
-
-def _held_by_encoded(leaks: Leaks, encoded: tuple[Encoded, ...]) -> Leaks:
-    """Return the verdicts where the lost blocks that encoded pointers lead to, and what hangs on them, are possibly lost."""
-    held, graph = leaks.held, leaks.held.graph
-    count = len(held.blocks)
-    everything = Adjacency(count, graph.source, graph.target)
-    lost = leaks.verdict <= Verdict.INDIRECTLY_LOST
-    owner = np.where(lost, np.int32(UNSEEN), np.int32(count)).astype(np.int32)
-    _reach(everything, np.concatenate([each.target for each in encoded]), owner)
-    verdict = leaks.verdict.copy()
-    by_encoding = lost & (owner != UNSEEN)
-    verdict[by_encoding] = Verdict.POSSIBLY_LOST
-    _judge_lost(held, everything, owner, verdict)
-    return replace(leaks, verdict=verdict, head=owner, by_encoding=by_encoding, encoded=encoded)
 
 
 def _on_stacks(held: Held) -> NDArray[np.bool_]:

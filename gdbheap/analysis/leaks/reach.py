@@ -26,13 +26,15 @@ _MOST_ROUNDS = 16
 
 
 class Adjacency:
-    """Who points to whom, by source: the targets of node n are `target[begin[n]:begin[n + 1]]`."""
+    """Who points to whom, by source: the targets of node n are `target[begin[n]:begin[n + 1]]`; `leads[n]` says if there are any."""
 
     def __init__(self, count: int, source: Indices, target: Indices) -> None:
         """`source` ascends."""
         self.count = count
+        degree = np.bincount(source, minlength=count)
+        self.leads = degree > 0
         self.begin = np.zeros(count + 1, np.int64)
-        np.cumsum(np.bincount(source, minlength=count), out=self.begin[1:])
+        np.cumsum(degree, out=self.begin[1:])
         self.target = np.ascontiguousarray(target, np.int32)
 
     @classmethod
@@ -64,6 +66,8 @@ def spread(graph: Adjacency, front: Indices, owner: NDArray[np.int32]) -> None:
 
 def _wide_step(graph: Adjacency, front: Indices, owner: NDArray[np.int32]) -> NDArray[np.int32]:
     """Return the next front: the unseen targets of this one, each once."""
+    # Most blocks of most heaps point nowhere.
+    front = front[graph.leads[front]]
     begin = graph.begin[front]
     count = graph.begin[np.asarray(front, np.int64) + 1] - begin
     before = np.cumsum(count) - count

@@ -11,9 +11,8 @@ from gdbheap.analysis.leaks.contents import SymbolAt, describe
 from gdbheap.analysis.leaks.graph import Progress, read_heads
 from gdbheap.analysis.memory_use.usage import usage
 from gdbheap.lazy import np
-from gdbheap.malloc.chunk_table import MMAPPED_ARENA
+from gdbheap.malloc.first_words import HEAD, FirstWords
 from gdbheap.malloc.heap_view import HeapView
-from gdbheap.malloc.walk import FirstWords
 from gdbheap.process.process import Process
 
 if TYPE_CHECKING:
@@ -49,12 +48,11 @@ def take_snapshot(
     """Return the snapshot; `started` is the time.monotonic() since which the process has had to stand still for it. What `first_words` has
     is not read again."""
     blocks = live_blocks(view)
-    rest = (view.table.arena[blocks.row] == MMAPPED_ARENA) | (not first_words)
+    head = np.zeros((len(blocks), HEAD // view.layout.word), np.uint64 if view.layout.word == 8 else np.uint32)
+    rest = ~first_words.give(blocks.start, head)
     others = Blocks(blocks.start[rest], blocks.end[rest], blocks.size[rest], blocks.row[rest])
-    read = read_heads(process.memory, others, view.layout.word, progress)[:, :2]
+    head[rest] = read_heads(process.memory, others, view.layout.word, progress)
     stood_still = time.monotonic() - started
-    head = first_words.of(view.table.address[blocks.row])
-    head[rest] = read
     contents = describe(blocks, head, np.arange(len(blocks)), process.address_space, symbol_at)
     used, kind = np.unique(contents.kind, return_inverse=True)
     tally = usage(view.table)

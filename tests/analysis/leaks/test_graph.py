@@ -2,23 +2,12 @@
 
 from __future__ import annotations
 
-import numpy as np
 import pytest
+from made_graph import BASE, PAGE, blocks_of, edges
 
 from gdbheap.analysis.leaks import graph as graphs
-from gdbheap.analysis.leaks.blocks import Blocks
 from gdbheap.analysis.leaks.graph import read_graph, read_pointers
 from gdbheap.process.memory import ImageMemory
-
-BASE = 0x5000_0000
-PAGE = 0x1000
-
-
-def blocks_of(spans: list[tuple[int, int]]) -> Blocks:
-    """Make blocks of (offset from BASE, usable bytes)."""
-    start = np.array([BASE + offset for offset, _ in spans], np.uint64)
-    size = np.array([size for _, size in spans], np.uint64)
-    return Blocks(start, start + size, size + np.uint64(8), np.arange(len(spans)))
 
 
 def image(words: dict[int, int], pages: int, word: int = 8) -> bytes:
@@ -27,10 +16,6 @@ def image(words: dict[int, int], pages: int, word: int = 8) -> bytes:
     for offset, value in words.items():
         data[offset : offset + word] = value.to_bytes(word, "little")
     return bytes(data)
-
-
-def edges(graph) -> set[tuple[int, int, int]]:
-    return set(zip(graph.source.tolist(), graph.target.tolist(), graph.offset.tolist()))
 
 
 @pytest.mark.parametrize("word", [8, 4])
