@@ -12,7 +12,7 @@ from gdbheap.lazy import np
 from gdbheap.malloc.arena import first_chunk_after
 from gdbheap.malloc.chunk_table import FLAG_MASK, IS_MMAPPED
 from gdbheap.malloc.layout import Layout
-from gdbheap.malloc.unclaimed import unclaimed_ranges
+from gdbheap.malloc.unclaimed import Stretch, unclaimed_stretches
 from gdbheap.process.cstruct import StructValue
 from gdbheap.process.memory import PAGE, readable_pieces
 from gdbheap.process.process import Process
@@ -45,8 +45,12 @@ def find_mmapped(
         return [], ()
     found: list[MmappedChunk] = []
     for search in (_at_the_start, _at_page_starts, _anywhere):
-        for start, end in unclaimed_ranges(process, claimed + [(each.start, each.end) for each in found]):
-            found += search(process, layout, start, end)
+        reached = 0
+        for each in unclaimed_stretches(process, claimed + [(each.start, each.end) for each in found]):
+            if reached < each.end:
+                here = search(process, layout, Stretch(max(each.start, reached), each.end, each.limit))
+                reached = here[-1].end if here else reached
+                found += here
         found.sort(key=lambda each: each.address)
         all_found = len(found) == count and total is not None and 0 <= _excess(layout, found, total) < PAGE
         # Those that begin a range are found without reading it; only if they are not all that mp_ counts are the others looked for.
@@ -81,9 +85,9 @@ def _look_inside(
     """Return the chunks with those replaced whose header at the start of the mapping is a left-over: memalign made the true one for an
     alignment of pages, and mremap has since moved or resized it."""
     chunks = []
-    for start, end in unclaimed_ranges(process, claimed):
-        here = [each for each in found if start <= each.start < end]
-        limits = [*(each.start for each in here[1:]), end]
+    for stretch in unclaimed_stretches(process, claimed):
+        here = [each for each in found if stretch.start <= each.start < stretch.end]
+        limits = [*(each.start for each in here[1:]), stretch.limit]
         for each, limit in zip(here, limits):
             chunks.append(_at_page_end(process, layout, each, limit) or each)
     return chunks
@@ -102,24 +106,24 @@ def _at_page_end(process: Process, layout: Layout, outer: MmappedChunk, end: int
     return None
 
 
-def _at_the_start(process: Process, layout: Layout, start: int, end: int) -> list[MmappedChunk]:
-    """Find the chunks that fill the front of the range, one after another."""
+def _at_the_start(process: Process, layout: Layout, stretch: Stretch) -> list[MmappedChunk]:
+    """Find the chunks that fill the front of the stretch, one after another."""
     found: list[MmappedChunk] = []
-    at = -(-start // PAGE) * PAGE
-    while at < end and (chunk := _chunk_at(process, layout, at, end)) is not None:
+    at = -(-stretch.start // PAGE) * PAGE
+    while at < stretch.limit and (chunk := _chunk_at(process, layout, at, stretch.limit)) is not None:
         found.append(chunk)
         at = chunk.end
     return found
 
 
-def _at_page_starts(process: Process, layout: Layout, start: int, end: int) -> list[MmappedChunk]:
+def _at_page_starts(process: Process, layout: Layout, stretch: Stretch) -> list[MmappedChunk]:
     """Find chunks that begin where their mapping does, one after another; their interior is not read."""
     found = []
-    at = -(-start // PAGE) * PAGE
-    while at < end:
-        chunk = _chunk_at(process, layout, at, end)
+    at = -(-stretch.start // PAGE) * PAGE
+    while at < stretch.end:
+        chunk = _chunk_at(process, layout, at, stretch.limit)
         if chunk is None:
-            at = _next_candidate(process, layout, at + PAGE, end)
+            at = _next_candidate(process, layout, at + PAGE, stretch.end)
         else:
             found.append(chunk)
             at = chunk.end
@@ -185,10 +189,10 @@ def _next_candidate(process: Process, layout: Layout, at: int, end: int) -> int:
     return end
 
 
-def _anywhere(process: Process, layout: Layout, start: int, end: int) -> list[MmappedChunk]:
+def _anywhere(process: Process, layout: Layout, stretch: Stretch) -> list[MmappedChunk]:
     """Find chunks that begin later than their mapping: memalign left `prev_size` bytes before them."""
     found: list[MmappedChunk] = []
-    for address, words in _pieces(process, layout, start, end):
+    for address, words in _pieces(process, layout, stretch.start, stretch.end):
         step = layout.alignment // layout.word
         first = (first_chunk_after(address, layout) - address) // layout.word
         prev_sizes = words[first::step].astype(np.int64)
@@ -196,9 +200,9 @@ def _anywhere(process: Process, layout: Layout, start: int, end: int) -> list[Mm
         prev_sizes = prev_sizes[: len(raws)]
         where = address + first * layout.word + np.arange(len(raws), dtype=np.int64) * layout.alignment
         mapping = where - (prev_sizes & ~1)
-        hits = (raws & FLAG_MASK == IS_MMAPPED) & (mapping % PAGE == 0) & (mapping >= start) & (raws > 0)
+        hits = (raws & FLAG_MASK == IS_MMAPPED) & (mapping % PAGE == 0) & (mapping >= stretch.start) & (raws > 0)
         for row in np.flatnonzero(hits).tolist():
-            chunk = _decode(layout, int(where[row]), int(prev_sizes[row]), int(raws[row]), start, end)
+            chunk = _decode(layout, int(where[row]), int(prev_sizes[row]), int(raws[row]), stretch.start, stretch.limit)
             if chunk is not None and (not found or chunk.start >= found[-1].end):
                 found.append(chunk)
     return found
@@ -207,6 +211,13 @@ def _anywhere(process: Process, layout: Layout, start: int, end: int) -> list[Mm
 def _pieces(process: Process, layout: Layout, start: int, end: int) -> Iterator[tuple[int, NDArray[np.uint64]]]:
     """Yield what can be read, and was ever touched, of [start, end) as (address, words)."""
     word_type = np.dtype(np.uint64 if layout.word == 8 else np.uint32)
-    for low, high in touched_spans(process, [(start, end)]):
+    for low, high in touched_spans(process, _readable(process, start, end)):
         for address, data in readable_pieces(process.memory, low, high):
             yield address, np.frombuffer(data, word_type, len(data) // layout.word)
+
+
+def _readable(process: Process, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yield what may be read of [start, end), mapping by mapping."""
+    for vma in process.address_space.overlapping(start, end):
+        if vma.readable:
+            yield max(vma.start, start), min(vma.end, end)

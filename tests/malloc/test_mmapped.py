@@ -19,14 +19,17 @@ PARAMETERS = CStruct("malloc_par", 12, {"n_mmaps": Field("n_mmaps", 0, 4), "mmap
 NOTHING = CStruct("nothing", 0, {})
 
 
-def find(size, headers, count, total, overhead=0):
-    """Return what find_mmapped finds in one mapping of `size` bytes with {offset: (prev_size, size word)}."""
+def find(size, headers, count, total, overhead=0, cuts=()):
+    """Return what find_mmapped finds in one mapping of `size` bytes with {offset: (prev_size, size word)}, which the kernel has made
+    several of at these `cuts`: each second one is read-only."""
     image = bytearray(size)
     for offset, words in headers.items():
         struct.pack_into("<QQ", image, offset, *words)
-    process = Process(
-        "live", 8, ImageMemory([(START, bytes(image))]), AddressSpace([VMA(START, START + size, "rw-p")]), ()
+    ends = zip((0, *cuts), (*cuts, size))
+    space = AddressSpace(
+        VMA(START + low, START + high, "r--p" if index % 2 else "rw-p") for index, (low, high) in enumerate(ends)
     )
+    process = Process("live", 8, ImageMemory([(START, bytes(image))]), space, ())
     layout = Layout(8, 16, NOTHING, NOTHING, Located(0, "symbol"), mmapped_overhead=overhead)
     parameters = StructValue(PARAMETERS, 0, struct.pack("<IQ", count, total))
     return find_mmapped(process, layout, parameters, [])
@@ -37,6 +40,16 @@ def test_neighbours_in_one_mapping_are_told_apart():
     assert found == [
         MmappedChunk(START, 3 * PAGE, START, START + 3 * PAGE),
         MmappedChunk(START + 3 * PAGE, 5 * PAGE, START + 3 * PAGE, START + 8 * PAGE),
+    ]
+    assert notes == ()
+
+
+@pytest.mark.parametrize("cuts", [(PAGE, 2 * PAGE), (PAGE, 4 * PAGE, 7 * PAGE), (3 * PAGE, 4 * PAGE)])
+def test_a_chunk_reaches_over_the_mappings_that_the_kernel_has_made_of_its_own(cuts):
+    found, notes = find(8 * PAGE, {0: (0, 3 * PAGE | 2), 3 * PAGE: (0, 5 * PAGE | 2)}, 2, 8 * PAGE, cuts=cuts)
+    assert [(each.start, each.end) for each in found] == [
+        (START, START + 3 * PAGE),
+        (START + 3 * PAGE, START + 8 * PAGE),
     ]
     assert notes == ()
 

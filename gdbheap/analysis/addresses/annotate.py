@@ -189,8 +189,8 @@ def _mapping_start(process: Process, chunk: Chunk) -> int:
         start = chunk.address - (process.words.read(chunk.address) & ~1)
     except MemoryFault:
         start = -1
-    vma = process.address_space.find(chunk.address)
-    return start if vma is not None and start in vma and start % PAGE == 0 else chunk.address & -PAGE
+    is_mapped = start >= 0 and process.address_space.find(start) is not None
+    return start if is_mapped and start % PAGE == 0 else chunk.address & -PAGE
 
 
 def _arena_parts(process: Process, heap: HeapView, index: int, mapping: int) -> Iterator[Part]:
