@@ -23,7 +23,8 @@ import numpy as np  # noqa: E402
 from gdb_runs import run_gdb  # noqa: E402
 from programs import build  # noqa: E402
 
-from gdbheap.analysis.leaks.reach import UNSEEN, Adjacency, find_heads  # noqa: E402
+from gdbheap.analysis.leaks.adjacency import Adjacency  # noqa: E402
+from gdbheap.analysis.leaks.reach import UNSEEN, find_heads  # noqa: E402
 from gdbheap.process.live_memory import LiveMemory  # noqa: E402
 from gdbheap.process.memory import ImageMemory, readable_pieces  # noqa: E402
 from gdbheap.process.proc_maps import read_maps  # noqa: E402

@@ -7,11 +7,12 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gdbheap.analysis.leaks.adjacency import Adjacency
 from gdbheap.analysis.leaks.blocks import Blocks, live_blocks
 from gdbheap.analysis.leaks.encoded import Encoded, find_encoded
 from gdbheap.analysis.leaks.graph import Graph, Pointers, Progress, read_graph, read_pointers, unread_graph
 from gdbheap.analysis.leaks.heuristics import ENCODED_POINTERS, HEURISTICS, InteriorPointers, accept
-from gdbheap.analysis.leaks.reach import UNSEEN, Adjacency, find_heads, spread
+from gdbheap.analysis.leaks.reach import UNSEEN, find_heads, spread
 from gdbheap.analysis.leaks.remains import held_by_remains, unwritten
 from gdbheap.analysis.leaks.roots import STACK, Roots, find_roots
 from gdbheap.analysis.leaks.sieve import Sieve

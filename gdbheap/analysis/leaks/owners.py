@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gdbheap.analysis.leaks.adjacency import Adjacency
 from gdbheap.analysis.leaks.leaks import Held, Leaks, Verdict
-from gdbheap.analysis.leaks.reach import Adjacency
 from gdbheap.analysis.leaks.roots import STACK
 from gdbheap.lazy import np
 from gdbheap.malloc.heap_view import HeapView

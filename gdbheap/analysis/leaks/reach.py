@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gdbheap.analysis.leaks.adjacency import MORE, NONE, Adjacency
+from gdbheap.analysis.leaks.chains import shortened
 from gdbheap.lazy import np
 
 if TYPE_CHECKING:
@@ -14,45 +16,14 @@ if TYPE_CHECKING:
 UNSEEN = -1
 # A numpy step costs about what this many nodes cost in the plain loop.
 _WIDE = 256
-# After so many nodes one by one, a table with all that a node needs side by side is made for the rest: in a list that is scattered over
-# memory, each array that is looked into is a miss of the cache.
+# After so many nodes one by one, and a sixteenth of all, the chains that are left are made short; where there are none, a table is made with all
+# that a node needs side by side: in a list that is scattered over memory, each array that is looked into is a miss of the cache.
 _LONG = 1 << 14
-_NONE, _MORE = -1, -2
 # Cycles are first tried one by one, for this many; if each held fewer nodes than _LARGE, all are then tried at once.
 _TRIALS = 256
 _LARGE = 64
 _BATCH = 64
 _MOST_ROUNDS = 16
-
-
-class Adjacency:
-    """Who points to whom, by source: the targets of node n are `target[begin[n]:begin[n + 1]]`; `leads[n]` says if there are any."""
-
-    def __init__(self, count: int, source: Indices, target: Indices) -> None:
-        """`source` ascends."""
-        self.count = count
-        degree = np.bincount(source, minlength=count)
-        self.leads = degree > 0
-        self.begin = np.zeros(count + 1, np.int64)
-        np.cumsum(degree, out=self.begin[1:])
-        self.target = np.ascontiguousarray(target, np.int32)
-
-    @classmethod
-    def unsorted(cls, count: int, source: Indices, target: Indices) -> Adjacency:
-        """Make it of edges in any order."""
-        order = np.argsort(source, kind="stable")
-        return cls(count, source[order], target[order])
-
-    def rows(self, owner: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Return a row for each node: its first two targets (_NONE for none; the second _MORE where there are more), its owner, nothing."""
-        rows = np.full((self.count, 4), _NONE, np.int32)
-        degree = np.diff(self.begin)
-        for column in range(2):
-            has = np.flatnonzero(degree > column)
-            rows[has, column] = self.target[self.begin[has] + column]
-        rows[degree > 2, 1] = _MORE
-        rows[:, 2] = owner
-        return rows
 
 
 def spread(graph: Adjacency, front: Indices, owner: NDArray[np.int32]) -> None:
@@ -61,7 +32,25 @@ def spread(graph: Adjacency, front: Indices, owner: NDArray[np.int32]) -> None:
     The nodes of `front` have theirs already. Nodes with an owner are not entered.
     """
     while len(front):
-        front = _wide_step(graph, front, owner) if len(front) > _WIDE else _narrow(graph, front, owner)
+        if len(front) > _WIDE:
+            front = _wide_step(graph, front, owner)
+            continue
+        front, is_long = _narrow(graph, front, owner)
+        if is_long and len(front):
+            shorter = shortened(graph, front, owner == UNSEEN)
+            if shorter is None:
+                front = _narrow_and_long(graph, front, owner)
+            else:
+                within, start = shorter
+                _spread_on(within, front, owner)
+                owner[:] = owner[start]
+                return
+
+
+def _spread_on(graph: Adjacency, front: Indices, owner: NDArray[np.int32]) -> None:
+    """Do as spread(), in a graph without long chains."""
+    while len(front):
+        front = _wide_step(graph, front, owner) if len(front) > _WIDE else _narrow_and_long(graph, front, owner)
 
 
 def _wide_step(graph: Adjacency, front: Indices, owner: NDArray[np.int32]) -> NDArray[np.int32]:
@@ -85,11 +74,11 @@ def _wide_step(graph: Adjacency, front: Indices, owner: NDArray[np.int32]) -> ND
     return reached
 
 
-def _narrow(graph: Adjacency, front: Indices, owners: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Go on node by node until all is reached or the front is wide again; return that front."""
+def _narrow(graph: Adjacency, front: Indices, owners: NDArray[np.int32]) -> tuple[NDArray[np.int32], bool]:
+    """Go on node by node until all is reached, or the front is wide again, or it has been _LONG; return that front, and if it has been."""
     begin, targets, owner = graph.begin.data, graph.target.data, owners.data
     queue: list[int] = front.tolist()
-    walked = 0
+    walked, long = 0, max(_LONG, graph.count >> 4)
     # The list grows while it is gone through.
     for done, node in enumerate(queue, 1):
         at, end, mine = begin[node], begin[node + 1], owner[node]
@@ -101,22 +90,23 @@ def _narrow(graph: Adjacency, front: Indices, owners: NDArray[np.int32]) -> NDAr
             owner[only] = mine
             at, end = begin[only], begin[only + 1]
             walked += 1
-            if walked > _LONG:
-                return _narrow_and_long(graph, [only, *queue[done:]], owners)
+            if walked > long:
+                return np.array([only, *queue[done:]], np.int32), True
         for place in range(at, end):
             target = targets[place]
             if owner[target] == UNSEEN:
                 owner[target] = mine
                 queue.append(target)
         if len(queue) - done > 2 * _WIDE:
-            return np.array(queue[done:], np.int32)
-        if done > _LONG:
-            return _narrow_and_long(graph, queue[done:], owners)
-    return np.empty(0, np.int32)
+            return np.array(queue[done:], np.int32), False
+        if done > long:
+            return np.array(queue[done:], np.int32), True
+    return np.empty(0, np.int32), False
 
 
-def _narrow_and_long(graph: Adjacency, queue: list[int], owners: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Do as _narrow(), with a table that holds what is known of a node in one place."""
+def _narrow_and_long(graph: Adjacency, front: Indices, owners: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Go on as _narrow() to the end or to a wide front, with a table that holds what is known of a node in one place."""
+    queue: list[int] = front.tolist()
     table = graph.rows(owners)
     row = table.reshape(-1).data
     begin, targets = graph.begin.data, graph.target.data
@@ -127,7 +117,7 @@ def _narrow_and_long(graph: Adjacency, queue: list[int], owners: NDArray[np.int3
         # From node to node; where two are new, the second waits in the queue.
         while True:
             first, second = row[at], row[at + 1]
-            if second == _MORE:
+            if second == MORE:
                 for place in range(begin[at >> 2], begin[(at >> 2) + 1]):
                     target = targets[place]
                     if row[4 * target + 2] == UNSEEN:
@@ -135,10 +125,10 @@ def _narrow_and_long(graph: Adjacency, queue: list[int], owners: NDArray[np.int3
                         queue.append(target)
                 break
             at = -1
-            if first != _NONE and row[4 * first + 2] == UNSEEN:
+            if first != NONE and row[4 * first + 2] == UNSEEN:
                 at = 4 * first
                 row[at + 2] = mine
-            if second != _NONE and row[4 * second + 2] == UNSEEN:
+            if second != NONE and row[4 * second + 2] == UNSEEN:
                 row[4 * second + 2] = mine
                 if at < 0:
                     at = 4 * second

@@ -7,8 +7,9 @@ import random
 import numpy as np
 import pytest
 
-from gdbheap.analysis.leaks import reach
-from gdbheap.analysis.leaks.reach import UNSEEN, Adjacency, find_heads, spread
+from gdbheap.analysis.leaks import chains, reach
+from gdbheap.analysis.leaks.adjacency import Adjacency
+from gdbheap.analysis.leaks.reach import UNSEEN, find_heads, spread
 
 Edges = list[tuple[int, int]]
 
@@ -47,19 +48,22 @@ def heads_of(count: int, edges: Edges) -> set[int]:
 
 # Every path through the code, on graphs small enough for the plain answer: the sizes at which it turns from one way to another.
 TURNS = {
-    "as it is": (256, 256, 64, 64),
-    "wide": (0, 256, 64, 64),
-    "at once": (0, 1, 1 << 30, 1),
-    "one by one": (2, 2, 0, 1),
-    "one by one in a table": (256, 256, 64, 64, 0),
-    "wide out of a table": (2, 256, 64, 64, 1),
+    "as it is": {},
+    "wide": {"_WIDE": 0},
+    "at once": {"_WIDE": 0, "_TRIALS": 1, "_LARGE": 1 << 30, "_BATCH": 1},
+    "one by one": {"_WIDE": 2, "_TRIALS": 2, "_LARGE": 0, "_BATCH": 1},
+    "one by one in a table": {"_LONG": 0},
+    "wide out of a table": {"_WIDE": 2, "_LONG": 1},
+    "along chains": {"_LONG": 0, "_FEWEST": 0, "_LENGTH": 3},
+    "along chains, wide": {"_LONG": 0, "_FEWEST": 0, "_LENGTH": 2, "_WIDE": 2},
+    "along chains that are given up": {"_LONG": 0, "_FEWEST": 0, "_LENGTH": 1 << 31, "_MOST_STEPS": 2},
 }
 
 
 @pytest.fixture(params=TURNS.values(), ids=TURNS)
 def turns(request, monkeypatch):
-    for name, value in zip(("_WIDE", "_TRIALS", "_LARGE", "_BATCH", "_LONG"), request.param):
-        monkeypatch.setattr(reach, name, value)
+    for name, value in request.param.items():
+        monkeypatch.setattr(chains if hasattr(chains, name) else reach, name, value)
 
 
 def graphs(seed: int, how_many: int) -> list[tuple[int, Edges]]:
@@ -69,6 +73,12 @@ def graphs(seed: int, how_many: int) -> list[tuple[int, Edges]]:
     for _ in range(how_many):
         count = choose.randrange(1, 30)
         edges = [(choose.randrange(count), choose.randrange(count)) for _ in range(choose.randrange(2 * count))]
+        if choose.random() < 0.5:
+            # Lists, and rings, with few other pointers.
+            order = choose.sample(range(count), count)
+            edges = edges[: choose.randrange(4)] + [
+                pair for pair in zip(order, order[1:] + order[:1]) if choose.random() < 0.9
+            ]
         found.append((count, edges))
     return found
 
