@@ -28,10 +28,10 @@ def find_thread_pointers(process: Process) -> dict[int, int]:
 
 
 def thread_id(process: Process, control: int) -> int | None:
-    """Return the thread's id out of its struct pthread, 0 where the thread has ended (the kernel clears it: CLONE_CHILD_CLEARTID); None
-    where it cannot be read."""
+    """Return the thread's id out of its struct pthread, 0 where the thread has ended (the kernel clears it: CLONE_CHILD_CLEARTID), -1 where
+    it was also joined (pthread_join() writes that; nptl's FREE_P() takes both for free); None where it cannot be read."""
     try:
-        return int.from_bytes(process.memory.read(control + _TID[process.word], 4), "little")
+        return int.from_bytes(process.memory.read(control + _TID[process.word], 4), "little", signed=True)
     except MemoryFault:
         return None
 

@@ -164,7 +164,7 @@ def _block_that_ends_at(process: Process, end: int, lowest: int, place: int | No
         control = start + index * word
         for offset, block in _candidates(process, control, 0).items():
             if block.end == end and block.start % PAGE == 0 and place in (None, offset):
-                return replace(block, is_free=thread_id(process, control) == 0)
+                return replace(block, is_free=thread_id(process, control) in (0, -1))
     return None
 
 

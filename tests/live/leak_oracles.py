@@ -21,7 +21,7 @@ Name = tuple[str, int]
 Verdicts = dict[Name, str]
 Kinds = dict[int, str]
 
-_KINDS = {
+KINDS = {
     "definitely_lost": "definitely",
     "indirectly_lost": "indirectly",
     "possibly_lost": "possibly",
@@ -48,14 +48,14 @@ def gdbheap_kinds(
 ) -> tuple[bytes, Kinds]:
     """Return the program's output and gdbheap's verdict of every block where the program stops itself."""
     output, rows = _gdbheap_rows(name, *flags, options=options, get_there=get_there, patience=patience)
-    return output, {int(row["example"], 16): _KINDS.get(row["kind"], row["kind"]) for row in rows}
+    return output, {int(row["example"], 16): KINDS.get(row["kind"], row["kind"]) for row in rows}
 
 
 def gdbheap_doubts(name: str, *flags: str, patience: float = PATIENCE) -> tuple[bytes, Kinds]:
     """Return the same with "doubtful" for what is still reachable by memory alone that the program may never have written."""
     output, rows = _gdbheap_rows(name, *flags, options="", get_there=(), patience=patience)
     doubtful = {int(row["example"], 16): "doubtful" for row in rows if row["doubt"] == "unwritten_memory"}
-    return output, {int(row["example"], 16): _KINDS[row["kind"]] for row in rows} | doubtful
+    return output, {int(row["example"], 16): KINDS[row["kind"]] for row in rows} | doubtful
 
 
 @functools.cache
@@ -96,7 +96,11 @@ def valgrind_kinds(name: str, *flags: str, patience: float = 2 * PATIENCE) -> tu
         words = ["valgrind", "--leak-check=no", "--soname-synonyms=somalloc=nouserintercepts"]
         words += [f"--log-file={log}", str(program)]
         text = _run(words, {"HOME": directory}, patience)
-        report = log.read_text()
+        return text, kinds_in_report(log.read_text())
+
+
+def kinds_in_report(report: str) -> Kinds:
+    """Return the verdict of every block that memcheck's leak_check and block_list have listed."""
     kinds: Kinds = {}
     kind = ""
     for line in report.splitlines():
@@ -105,7 +109,7 @@ def valgrind_kinds(name: str, *flags: str, patience: float = 2 * PATIENCE) -> tu
             kind = record[1].replace("still", "reachable")
         elif match := _BLOCK.fullmatch(line):
             kinds[int(match[1], 16)] = kind
-    return text, kinds
+    return kinds
 
 
 def lsan_says(name: str, *flags: str) -> Verdicts:

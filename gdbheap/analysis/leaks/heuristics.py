@@ -67,10 +67,11 @@ class _Sizes:
 
     def __init__(self, layout: Layout, blocks: Blocks, target: NDArray[np.int32]) -> None:
         self.usable = blocks.end[target] - blocks.start[target]
-        # A chunk of the smallest size may have been asked for with less; an mmapped one is rounded up to a page.
+        # A chunk of the smallest size may have been asked for with less; an mmapped one is rounded up to a page. Any other is rounded up to
+        # the alignment, and what a free chunk has more than that goes with it where it is less than a chunk (_int_malloc: remainder_size < MINSIZE).
         smallest = blocks.size[target] <= np.uint64(layout.min_size)
         mapped = blocks.size[target] % np.uint64(_PAGE) < np.uint64(2 * layout.header)
-        self.slack = np.where(smallest, self.usable, np.where(mapped, np.uint64(_PAGE), np.uint64(layout.alignment)))
+        self.slack = np.where(smallest, self.usable, np.where(mapped, np.uint64(_PAGE), np.uint64(layout.min_size)))
 
     def could_be(self, content: Words, extra: np.uint64) -> NDArray[np.bool_]:
         """Return where a request of content + extra bytes leads to just this chunk."""
