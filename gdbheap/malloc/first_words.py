@@ -17,8 +17,8 @@ class FirstWords:
     """Takes the first words of chunks: an Onlooker (walk.py)."""
 
     def __init__(self) -> None:
-        # Of each block that was seen: the mems, and a row of words for each.
-        self._pieces: list[tuple[NDArray[np.uint64], NDArray[np.uint64]]] = []
+        # Of each block that was seen: its address, the places of the mems in it, and a row of words for each.
+        self._pieces: list[tuple[int, NDArray[np.uint32], NDArray[np.uint64]]] = []
 
     def see(self, base: int, words: NDArray[np.uint64], mem: NDArray[np.intp]) -> None:
         """Take the first words of the chunks whose user parts begin at the places `mem`; zeros for those behind the last word."""
@@ -29,14 +29,15 @@ class FirstWords:
             # In order of address: the last alone may lie too near to the end.
             count = int(np.searchsorted(mem, len(words) - column))
             head[:count, column] = words[mem[:count] + column]
-        self._pieces.append((np.uint64(base) + mem.astype(np.uint64) * np.uint64(words.itemsize), head))
+        self._pieces.append((base, mem.astype(np.uint32), head))
 
     def give(self, start: NDArray[np.uint64], head: NDArray[np.uint64]) -> NDArray[np.bool_]:
         """Put the first words of the chunks whose mems are `start` (which ascend) into the rows of `head`, and let go of all that was taken.
         Return which rows were known."""
         known = np.zeros(len(start), np.bool_)
         while self._pieces:
-            mem, words = self._pieces.pop()
+            base, places, words = self._pieces.pop()
+            mem = np.uint64(base) + places.astype(np.uint64) * np.uint64(words.itemsize)
             first = int(np.searchsorted(start, mem[0]))
             near = start[first : int(np.searchsorted(start, mem[-1], side="right"))]
             place = np.searchsorted(mem, near)

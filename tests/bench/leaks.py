@@ -136,7 +136,8 @@ def measure(what: str, target: list[str], directory: str, sessions: Sequence[tup
     words += ["-ex", f"source {directory}/timed.py"]
     for commands in sessions:
         said = [word for command in commands for word in ("-ex", f"python timed('{command.format(directory)}')")]
-        for line in run_gdb([*words, *said], {"PYTHONPYCACHEPREFIX": f"{directory}/compiled"}, 600).splitlines():
+        environment = {"PYTHONPYCACHEPREFIX": f"{directory}/compiled", "PYTHONDONTWRITEBYTECODE": ""}
+        for line in run_gdb([*words, *said], environment, 600).splitlines():
             if line.startswith("@ "):
                 print(f"{what}: {line[2:].replace(directory + '/', '')}")
 

@@ -24,7 +24,9 @@ NO_DOUBT, INTERIOR, HEURISTIC, REMAINS, ENCODED = DOUBTS = (
     "unwritten_memory",
     "encoded_pointer",
 )
-
+# Chunks have multiples of this as sizes, and none is larger than what a process can map.
+_UNIT = 8
+_LARGEST = (1 << 48) - 1
 
 THREAD_VECTOR = "a thread's dtv (libc's own)"
 
@@ -147,9 +149,11 @@ def _alike(
     verdict: NDArray[np.uint8], doubt: NDArray[np.uint8], size: NDArray[np.uint64], kind: NDArray[np.int32]
 ) -> NDArray[np.intp]:
     """Return a number for each block that is the same for those of one verdict, doubt, size and kind."""
-    _, sizes = np.unique(size, return_inverse=True)
-    kinds = np.asarray(kind, np.intp)
-    alike: NDArray[np.intp] = ((sizes * (int(kinds.max()) + 1) + kinds) * len(Verdict) + verdict) * len(DOUBTS) + doubt
+    # (48 bits of a size, 13 of a kind, and these few: it all goes into 64, whatever a size was made into.)
+    alike: NDArray[np.intp] = (size & np.uint64(_LARGEST)).astype(np.intp) // _UNIT
+    for column, most in ((kind, int(kind.max()) + 1), (verdict, len(Verdict)), (doubt, len(DOUBTS))):
+        alike *= most
+        alike += column
     return alike
 
 
