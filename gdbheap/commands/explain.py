@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.commands.command import Argument, Command, Target
@@ -114,8 +115,8 @@ def _dangling(target: Target, heap: HeapView, chunk: Chunk) -> list[str]:
     held = held_blocks(target)
     names = _registers(process, low, high)
     ranges = touched_spans(process, searched_ranges(process.address_space))
-    for place, _ in find_words(process.memory, ranges, process.word, low, high - 1, _MOST_WORDS):
-        block = heap.chunk_at(place)
+    for place, _ in islice(find_words(process.memory, ranges, process.word, low, high - 1), _MOST_WORDS):
+        block = heap.user_of(place)
         if block is not None and block.state is State.IN_USE and place >= block.address + heap.layout.header:
             mem = block.address + heap.layout.header
             names.append(f"block {mem:#x} + {place - mem:#x}")

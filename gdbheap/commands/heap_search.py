@@ -3,19 +3,26 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.commands.command import Argument, Command, Target
 from gdbheap.commands.place_name import place_name
+from gdbheap.counted import counted
 from gdbheap.errors import HeapError, UsageError
+from gdbheap.lazy import np
+from gdbheap.malloc.chunk_table import PREV_INUSE, State
 from gdbheap.malloc.heap_view import HeapView
 from gdbheap.process.touched import touched_spans
 from gdbheap.report.report import ABSENT, Column, Line, Report
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     # What these bring is kept out of gdb's start: the functions below import it when they are called.
+    from gdbheap.analysis.addresses.search import Progress
     from gdbheap.analysis.leaks.roots import Roots
 
 # More say nothing new, and each is a row.
@@ -43,24 +50,29 @@ class _Wanted:
     high: int = 0
 
 
+@dataclass(frozen=True)
+class _Hits:
+    """(address, value) of what was found, the value ABSENT for a text. `more`: there are more; `interrupted`: Ctrl-C ended the search."""
+
+    found: tuple[tuple[int, Any], ...]
+    more: bool
+    interrupted: bool
+
+
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Search, and say what each hit lies in."""
-    from gdbheap.analysis.addresses.search import find_bytes, find_words, searched_ranges
-
-    process = target.process
-    wanted = _wanted(target, arguments["what"], arguments["width"], process.word)
-    ranges = list(touched_spans(process, searched_ranges(process.address_space)))
-    if wanted.octets:
-        hits: list[tuple[int, Any]] = [
-            (at, ABSENT) for at in find_bytes(process.memory, ranges, wanted.octets, _MOST + 1)
-        ]
-    else:
-        hits = list(find_words(process.memory, ranges, wanted.width, wanted.low, wanted.high, _MOST + 1))
-    notes = [f"more than {_MOST:,}: only the first are given"] if len(hits) > _MOST else []
+    wanted = _wanted(target, arguments["what"], arguments["width"], target.process.word)
+    notes: list[str] = []
     view, roots = _heap(target, notes)
-    rows = [_row(target, view, roots, address, value) for address, value in hits[:_MOST]]
-    if arguments["in_use"]:
-        rows = [row for row in rows if row[4] == "in_use"]
+    within = view if arguments["in_use"] else None
+    if arguments["in_use"] and view is None:
+        raise UsageError(f"--in-use needs chunks to search: {notes[0]}")
+    hits: _Hits = target.keep(f"{wanted} {within is None}", lambda progress: _search(target, wanted, within, progress))
+    if hits.more:
+        notes.append(f"more than {_MOST:,}: only the first are given")
+    if hits.interrupted:
+        notes.append("stopped by Ctrl-C: what was found until then is given")
+    rows = [_row(target, view, roots, address, value) for address, value in hits.found]
     limit = target.setting("limit") if arguments["count"] is None else arguments["count"]
     cut = bool(limit) and len(rows) > limit
     return Report(
@@ -72,6 +84,42 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         totals={"found": len(rows)},
         notes=tuple(notes),
     )
+
+
+def _search(target: Target, wanted: _Wanted, view: HeapView | None, progress: Progress | None) -> _Hits:
+    """Return what is found, of that which lies in blocks in use of `view` if there is one."""
+    from gdbheap.analysis.addresses.search import find_bytes, find_words, searched_ranges
+
+    process = target.process
+    chosen = None if view is None else partial(_in_use, view)
+    ranges = touched_spans(process, searched_ranges(process.address_space))
+    hits: Iterator[tuple[int, Any]]
+    if wanted.octets:
+        hits = ((at, ABSENT) for at in find_bytes(process.memory, ranges, wanted.octets, chosen, progress))
+    else:
+        hits = find_words(process.memory, ranges, wanted.width, wanted.low, wanted.high, chosen, progress)
+    found: list[tuple[int, Any]] = []
+    try:
+        for address, value in hits:
+            if len(found) == _MOST:
+                return _Hits(tuple(found), more=True, interrupted=False)
+            found.append((address, value))
+    except KeyboardInterrupt:
+        return _Hits(tuple(found), more=False, interrupted=True)
+    return _Hits(tuple(found), more=False, interrupted=False)
+
+
+def _in_use(view: HeapView, addresses: NDArray[np.uint64]) -> NDArray[np.bool_]:
+    """Return which addresses lie in the memory of blocks in use (mirrors HeapView.user_of(), for many at once)."""
+    table = view.table
+    row = np.maximum(np.searchsorted(table.address, addresses, side="right") - 1, 0)
+    within = addresses - table.address[row]
+    inside = (addresses >= table.address[row]) & (within < table.size[row])
+    of_previous = (within < np.uint64(view.layout.word)) & (table.flags[row] & PREV_INUSE != 0) & (row > 0)
+    before = np.maximum(row - 1, 0)
+    touching = table.address[before] + table.size[before] == table.address[row]
+    in_use: NDArray[np.bool_] = inside & (table.state[np.where(of_previous & touching, before, row)] == State.IN_USE)
+    return in_use
 
 
 def _wanted(target: Target, text: str, width: int | None, word: int) -> _Wanted:
@@ -89,10 +137,27 @@ def _wanted(target: Target, text: str, width: int | None, word: int) -> _Wanted:
     if span is not None:
         low, high = int(span["low"], 0), int(span["high"], 0) - 1
     else:
-        low = high = target.evaluate(text) & most
+        low = high = _value(target, text, width)
     if low > high or high > most:
         raise UsageError(f"{text} is no range of values of {width} bytes: LOW-HIGH, HIGH not included")
     return _Wanted(width=width, low=low, high=high)
+
+
+def _value(target: Target, text: str, width: int) -> int:
+    """Return the value of an expression as an unsigned word of `width` bytes; UsageError where it does not fit."""
+    try:
+        value = target.evaluate(text)
+    except UsageError as error:
+        if text.strip().isidentifier():
+            raise UsageError(f'{error} (a text is searched for in double quotes: "{text.strip()}")') from error
+        raise
+    # A negative number comes as an unsigned one of 64 bits.
+    if value >> 8 * width and (1 << 64) - value > 1 << 8 * width - 1:
+        fits = next((each for each in (2, 4, 8) if not value >> 8 * each), 8)
+        raise UsageError(
+            f"{text} is {value:#x}, more than {counted(width, 'byte')} hold: --width {fits} searches for it"
+        )
+    return value & ((1 << 8 * width) - 1)
 
 
 def _unescape(text: str) -> bytes:
@@ -124,7 +189,7 @@ def _heap(target: Target, notes: list[str]) -> tuple[HeapView | None, Roots]:
 
 
 def _row(target: Target, view: HeapView | None, roots: Roots, address: int, value: Any) -> tuple[Any, ...]:
-    chunk = None if view is None else view.chunk_at(address)
+    chunk = None if view is None else view.user_of(address)
     if view is None or chunk is None:
         return address, value, ABSENT, ABSENT, ABSENT, place_name(target, roots, address)
     mem = chunk.address + view.layout.header

@@ -120,6 +120,15 @@ class HeapView:
         row = self.table.row_at(address)
         return None if row is None else self.table[row]
 
+    def user_of(self, address: int) -> Chunk | None:
+        """Return the chunk whose memory the address is in, as its user sees it: the word of prev_size is the previous chunk's last while
+        that one is in use (or in a tcache or fastbin). Else as chunk_at()."""
+        chunk = self.chunk_at(address)
+        if chunk is None or not chunk.prev_inuse or address >= chunk.address + self.layout.word:
+            return chunk
+        before = self.chunk_at(chunk.address - 1)
+        return chunk if before is None else before
+
     def sizes_of(self, chunks: Sequence[int]) -> NDArray[np.uint64]:
         """Return the sizes of chunks by address, 0 where no chunk begins."""
         table = self.table

@@ -1,8 +1,63 @@
-"""heap search on a real process: hits are named by chunk, symbol and local variable."""
+"""heap search on a real process: all that is there is found, where gdb says that it is, and named by chunk, symbol and local variable."""
 
 from __future__ import annotations
 
+import json
+
+import pytest
 from leak_oracles import stopped
+from programs import build
+
+# What is searched for, and where it is, as gdb's own expressions.
+PLACES = {
+    r'"Stra\xc3\x9fe €"': ["foreign"],
+    '"€"': ["foreign+8"],
+    r'"one\0two\0t"': ["with_zeros"],
+    '"zyz"': ["overlapping", "overlapping+2", "overlapping+4"],
+    '"zyz" --in-use': ["overlapping", "overlapping+2", "overlapping+4"],
+    '"on two pages"': ["on_two_pages"],
+    '"in two mappings"': ["in_two_mappings"],
+    '"in a hole"': ["in_a_hole"],
+    "overlapping --in-use": ["&full[2]"],
+    "-12345 --width 4": ["&negative"],
+    "0xbeef --width 2": ["&narrow"],
+}
+
+
+@pytest.mark.parametrize("flags", [(), ("-m32",)], ids=["64", "32"])
+def test_all_that_is_there_is_found_where_it_is(flags, gdb):
+    program = build("searched", *flags)
+    searches = {what: f"heap search {what} --json" for what in PLACES}
+    places = {place: f"output/x (unsigned long)({place})" for what in PLACES for place in PLACES[what]}
+    block = "heap search overlapping --in-use --json"
+    said = gdb(program, "break inspected", "run", *searches.values(), *places.values(), "output/x (unsigned long)full")
+    found = {what: [row["address"] for row in json.loads(said[command])["rows"]] for what, command in searches.items()}
+    expected = {what: [said[places[place]].strip() for place in where] for what, where in PLACES.items()}
+    # malloc's own copies, in registers' old places on the stack, may hold the number as well.
+    assert {what: [at for at in found[what] if at in expected[what]] for what in PLACES} == expected
+    exact = [what for what in PLACES if what.startswith('"') or "--in-use" in what]
+    assert {what: found[what] for what in exact} == {what: expected[what] for what in exact}
+    (row,) = json.loads(said[block])["rows"]
+    word = 4 if flags else 8
+    assert (row["mem"], row["offset"]) == (said["output/x (unsigned long)full"].strip(), 2 * word)
+
+
+# What cannot be meant, and the line that it says.
+WRONG = {
+    "heap search 0x1ff --width 1": "0x1ff is 0x1ff, more than 1 byte hold: --width 2 searches for it",
+    "heap search -129 --width 1": "-129 is 0xffffffffffffff7f, more than 1 byte hold: --width 8 searches for it",
+    "heap search hello": 'hello: No symbol "hello" in current context. (a text is searched for in double quotes: "hello")',
+    'heap search ""': "an empty text is everywhere",
+    "heap search 1 --width 3": "--width takes 1, 2, 4 or 8 bytes, not 3",
+    "heap search 10-5": "10-5 is no range of values of 8 bytes: LOW-HIGH, HIGH not included",
+}
+
+
+def test_what_cannot_be_meant_is_one_line(gdb):
+    said = gdb(build("searched"), "break inspected", "run", *WRONG)
+    assert {command: said[command] for command in WRONG} == {
+        command: f"heap search: {line}\n" for command, line in WRONG.items()
+    }
 
 
 def test_a_pointer_is_found_in_the_variable_that_holds_it_and_nowhere_else():
@@ -26,6 +81,9 @@ def test_a_text_is_found_in_the_chunk_that_it_lies_in():
 
 
 def test_pointers_into_a_range_are_found():
-    command = "heap search 0x0-0x10 --width 1 --count 3"
-    _text, answers = stopped("leaks", commands=(command,))
-    assert answers[command]["notes"] == ["more than 16,384: only the first are given"]
+    every, in_use = "heap search 0x0-0x10 --width 1 --count 3", "heap search 0x0-0x10 --width 1 --in-use"
+    _text, answers = stopped("leaks", commands=(every, in_use))
+    for command in (every, in_use):
+        assert answers[command]["notes"] == ["more than 16,384: only the first are given"]
+        assert answers[command]["totals"] == {"found": 16384}
+    assert {row["state"] for row in answers[in_use]["rows"]} == {"in_use"}

@@ -11,6 +11,7 @@ from gdbheap.malloc.chunk_table import State
 from gdbheap.malloc.heap_view import HeapView
 from gdbheap.process.memory import readable_pieces
 from gdbheap.process.process import Process
+from gdbheap.process.touched import touched_spans
 
 
 @dataclass(frozen=True)
@@ -32,10 +33,9 @@ def holders(process: Process, view: HeapView, symbol_at: SymbolAt, start: int, e
                 found.append(Holder(0, value, f"register {name} of thread {thread.number}"))
     low, span = np.uint64(start), np.uint64(end - start)
     word_type = np.dtype(np.uint64 if process.word == 8 else np.uint32)
-    for vma in process.address_space:
-        if not vma.writable or vma.shared:
-            continue
-        for address, data in readable_pieces(process.memory, vma.start, vma.end):
+    private = ((vma.start, vma.end) for vma in process.address_space if vma.writable and not vma.shared)
+    for low_end, high_end in touched_spans(process, private):
+        for address, data in readable_pieces(process.memory, low_end, high_end):
             words = np.frombuffer(data, word_type, len(data) // process.word).astype(np.uint64)
             for index in np.flatnonzero(words - low < span).tolist():
                 where = address + index * process.word

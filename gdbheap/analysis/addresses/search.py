@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import TYPE_CHECKING
 
 from gdbheap.lazy import np
@@ -15,6 +15,10 @@ if TYPE_CHECKING:
 
 _BUFFER = 1 << 19
 
+Progress = Callable[[int], None]
+# Which of some addresses are wanted.
+Chosen = Callable[["NDArray[np.uint64]"], "NDArray[np.bool_]"]
+
 
 def searched_ranges(space: AddressSpace) -> Iterator[tuple[int, int]]:
     """Yield what a search goes through: all that is readable and writable, devices left out (reading one may do things)."""
@@ -25,36 +29,50 @@ def searched_ranges(space: AddressSpace) -> Iterator[tuple[int, int]]:
 
 
 def find_words(
-    memory: Memory, ranges: Iterable[tuple[int, int]], width: int, low: int, high: int, most: int
-) -> list[tuple[int, int]]:
-    """Return (address, value) of the aligned words of `width` bytes (1, 2, 4, 8) with low <= value <= high, the first `most` of them."""
-    found: list[tuple[int, int]] = []
+    memory: Memory,
+    ranges: Iterable[tuple[int, int]],
+    width: int,
+    low: int,
+    high: int,
+    chosen: Chosen | None = None,
+    progress: Progress | None = None,
+) -> Iterator[tuple[int, int]]:
+    """Yield (address, value) of the aligned words of `width` bytes (1, 2, 4, 8) with low <= value <= high, of those at `chosen` addresses.
+    `progress` is called with each address reached."""
     kind = np.dtype(f"<u{width}")
     for start, end in ranges:
         for address, data in readable_pieces(memory, -(-start // width) * width, end, _BUFFER):
             words: NDArray[np.uint64] = np.frombuffer(data, kind, len(data) // width)
-            hits = np.flatnonzero((words >= kind.type(low)) & (words <= kind.type(high)))[: most - len(found)]
-            found += zip((address + hits * width).tolist(), words[hits].tolist())
-            if len(found) >= most:
-                return found
-    return found
+            hits = np.flatnonzero((words >= kind.type(low)) & (words <= kind.type(high)))
+            if chosen is not None and len(hits):
+                hits = hits[chosen(hits.astype(np.uint64) * np.uint64(width) + np.uint64(address))]
+            yield from zip((address + hits * width).tolist(), words[hits].tolist())
+            if progress is not None:
+                progress(address)
 
 
-def find_bytes(memory: Memory, ranges: Iterable[tuple[int, int]], wanted: bytes, most: int) -> list[int]:
-    """Return the addresses where these bytes lie (one occurrence may overlap the next), the first `most` of them."""
-    found: list[int] = []
+def find_bytes(
+    memory: Memory,
+    ranges: Iterable[tuple[int, int]],
+    wanted: bytes,
+    chosen: Chosen | None = None,
+    progress: Progress | None = None,
+) -> Iterator[int]:
+    """Yield the addresses where these bytes lie (one occurrence may overlap the next, or lie in two ranges side by side), as find_words()."""
     pattern = re.compile(b"(?=" + re.escape(wanted) + b")")
+    tail, reached = b"", 0
     for start, end in ranges:
-        tail, reached = b"", start
         for address, data in readable_pieces(memory, start, end, _BUFFER):
             if address != reached:
                 tail = b""
             # What begins in the last bytes of one piece may end in the next.
             seam = tail + bytes(data[: len(wanted) - 1])
-            found += [address - len(tail) + match.start() for match in pattern.finditer(seam)]
-            found += [address + match.start() for match in pattern.finditer(data)]
+            hits = [address - len(tail) + match.start() for match in pattern.finditer(seam)]
+            hits += [address + match.start() for match in pattern.finditer(data)]
+            if chosen is not None and hits:
+                hits = np.array(hits, np.uint64)[chosen(np.array(hits, np.uint64))].tolist()
+            yield from hits
             reached = address + len(data)
             tail = (tail + bytes(data[1 - len(wanted) or len(data) :]))[1 - len(wanted) or len(data) :]
-            if len(found) >= most:
-                return found[:most]
-    return found
+            if progress is not None:
+                progress(address)

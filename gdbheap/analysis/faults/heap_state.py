@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import islice
 
 from gdbheap.analysis.addresses.search import find_words
 from gdbheap.analysis.faults.verdict import LIKELY, POSSIBLE, SIGBUS, SIGILL, SIGSEGV, Scene, Verdict
@@ -73,7 +74,8 @@ def _only_in_freed(scene: Scene, value: int) -> Iterator[Verdict]:
     regions = [(region.mapping, region.end) for arena in heap.arenas for region in arena.regions]
     if sum(end - start for start, end in regions) > _MOST_SEARCHED:
         return
-    places = [place for place, _ in find_words(scene.process.memory, regions, scene.word, value, value, _MOST_PLACES)]
+    found = islice(find_words(scene.process.memory, regions, scene.word, value, value), _MOST_PLACES)
+    places = [place for place, _ in found]
     chunks = [scene.chunk(place) for place in places]
     freed = [chunk for chunk in chunks if chunk is not None and chunk.state.is_free]
     if not freed or len(freed) < len(chunks):
