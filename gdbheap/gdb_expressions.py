@@ -56,3 +56,13 @@ def symbol_at(address: int) -> str:
     offset = f"+{match['offset']}" if match["offset"] else ""
     file = match["file"] or text_of(lambda: gdb.current_progspace().filename) or ""
     return f"{match['name']}{offset} in {os.path.basename(file)}"
+
+
+def demangled(name: str) -> str:
+    """Return a linked name as C++ writes it, if it is one of C++'s."""
+    if not name.startswith("_Z"):
+        return name
+    try:
+        return output_of(f"demangle -l c++ -- {name}").strip() or name
+    except gdb.error:
+        return name

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import functools
+import re
 from collections.abc import Iterator
 
 import gdb
 
 from gdbheap.gdb_selection import selection_kept
-from gdbheap.gdb_text import text_of
+from gdbheap.gdb_text import output_of, text_of
 
 # Further up a stack, places are told by their distance from the stack pointer alone.
 _MOST_FRAMES = 512
@@ -34,21 +35,36 @@ def stack_place(thread: int, address: int) -> str:
 def _place(address: int) -> str:
     newest = gdb.newest_frame()
     bottom = _stack_pointer(newest)
-    holding, number = newest, 0
+    # The frames that the address may be in, and their levels: functions that were inlined share the one of their caller, and what is
+    # handed over to a function lies at the end of its caller's.
+    holding = [(newest, 0)]
+    pointer = bottom
     frame = newest
-    for index in range(_MOST_FRAMES):
+    for level in range(_MOST_FRAMES):
         if frame is None or _stack_pointer(frame) > address:
             break
-        holding, number = frame, index
+        if _stack_pointer(frame) != pointer:
+            pointer = _stack_pointer(frame)
+            holding = holding[-1:]
+        holding.append((frame, level))
         frame = frame.older()
     else:
         return f"sp+{address - bottom:#x}"
-    where = f"frame {number} {text_of(holding.name) or '?'}"
-    local = next(_variables_at(holding, address), "")
-    if local:
-        return f"{where}, local {local}"
-    # Where the outermost frame that gdb shows ends is not known: what started the program or the thread lies above it.
-    return f"{'above ' if frame is None else ''}{where}, sp{address - bottom:+#x}"
+    for each, level in holding:
+        local = next(_variables_at(each, address), "")
+        if local:
+            return f"frame {level} {text_of(each.name) or '?'}, local {local}"
+    # gdb tells in words alone where the outermost frame that it shows ends: what started the program or the thread lies above it.
+    outermost, level = holding[-1]
+    above = frame is None and address >= _frame_end(outermost)
+    return f"{'above ' if above else ''}frame {level} {text_of(outermost.name) or '?'}, sp{address - bottom:+#x}"
+
+
+def _frame_end(frame: gdb.Frame) -> int:
+    """Return where a frame ends (its caller's stack pointer), 0 where gdb does not know; selects the frame."""
+    frame.select()
+    match = re.search(r"\bframe at (0x[0-9a-f]+)", output_of("info frame"))
+    return int(match[1], 16) if match else 0
 
 
 def _stack_pointer(frame: gdb.Frame) -> int:

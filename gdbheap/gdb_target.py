@@ -10,12 +10,13 @@ from gdbheap.errors import HeapError
 from gdbheap.malloc.heap_view import HeapView
 from gdbheap.malloc.layout import Layout
 from gdbheap.process.frame import Frame
-from gdbheap.process.process import Process
+from gdbheap.process.process import Module, Process
 from gdbheap.process.stop import Stop
 from gdbheap.process.symbols import SymbolsOf
 from gdbheap.report.progress import Progress
 
 if TYPE_CHECKING:
+    from gdbheap.elf.debug_search import DebugSearch
     from gdbheap.malloc.walk import Onlooker
 
 
@@ -64,11 +65,14 @@ class GdbTarget:
     def _symbols_of(self) -> SymbolsOf:
         from gdbheap.elf.cache import SymbolCache, cache_directory
         from gdbheap.elf.debug_file import DebugFiles
+
+        directory = cache_directory()
+        return DebugFiles(self._debug_search(), SymbolCache(directory) if directory else None).symbols_of
+
+    def _debug_search(self) -> DebugSearch:
         from gdbheap.elf.debug_search import DebugSearch, debuginfod_cache
 
-        search = DebugSearch(gdb_process.debug_directories(), debuginfod_cache())
-        directory = cache_directory()
-        return DebugFiles(search, SymbolCache(directory) if directory else None).symbols_of
+        return DebugSearch(gdb_process.debug_directories(), debuginfod_cache())
 
     def heap(self, onlooker: Onlooker | None = None) -> HeapView:
         if self._heap is None:
@@ -89,6 +93,16 @@ class GdbTarget:
 
     def stack_place(self, thread: int, address: int) -> str:
         return gdb_frames.stack_place(thread, address)
+
+    def thread_local_at(self, module: Module, offset: int) -> str:
+        from gdbheap.elf.thread_locals import thread_locals  # brings pyelftools
+
+        kept = f"thread locals of {module.path}"
+        known: list[tuple[int, int, str]] = self.keep(kept, lambda _: thread_locals(module, self._debug_search()))
+        for start, size, name in known:
+            if start <= offset < start + size:
+                return gdb_expressions.demangled(name) + (f"+{offset - start}" if offset > start else "")
+        return ""
 
     def keep(self, name: str, compute: Callable[[Callable[[int], None] | None], Any]) -> Any:
         if name in self._kept:

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from gdbheap.malloc.layout import Layout
     from gdbheap.malloc.walk import Onlooker
     from gdbheap.process.frame import Frame
-    from gdbheap.process.process import Process
+    from gdbheap.process.process import Module, Process
     from gdbheap.process.stop import Stop
     from gdbheap.report.report import Report
 
@@ -77,6 +77,9 @@ class Target(Protocol):
 
     def stack_place(self, thread: int, address: int) -> str:
         """Return what an address on the stack of gdb's thread of that number is: "frame 2 main, local p", else "sp+0x48"."""
+
+    def thread_local_at(self, module: Module, offset: int) -> str:
+        """Return "variable+offset" for an offset in a module's block of thread-local storage, or "" where no file of it tells."""
 
     def keep(self, name: str, compute: Callable[[Callable[[int], None] | None], Any]) -> Any:
         """Return compute(progress), which is called once and kept under `name` until the process runs on. `progress`, if any, is to be

@@ -1,13 +1,20 @@
-"""What people call an address outside of the heap: a symbol, a thread's frame and local variable, a mapping and the offset in it."""
+"""What people call an address outside of the heap: a symbol, a thread's frame and local variable, a thread-local one, a mapping and the
+offset in it."""
 
 from __future__ import annotations
 
+from gdbheap.analysis.addresses.thread_locals import ThreadStorage, find_thread_storage
 from gdbheap.analysis.leaks.roots import STACK, Roots
 from gdbheap.commands.command import Target
+from gdbheap.process.process import Module
 
 
 def place_name(target: Target, roots: Roots, address: int) -> str:
     """Return the name; "" where nothing is known of the address but the number."""
+    storage: tuple[ThreadStorage, ...] = target.keep("thread storage", lambda _: find_thread_storage(target.process))
+    for each in storage:
+        if each.start <= address < each.end:
+            return f"thread {each.number}: {_thread_local(target, each.module, address - each.start)}"
     root = roots.find(address)
     if root is not None and root.kind == STACK:
         return f"{root.name}: {target.stack_place(int(root.name.rpartition(' ')[2]), address)}"
@@ -18,3 +25,11 @@ def place_name(target: Target, roots: Roots, address: int) -> str:
         return f"{root.name or 'mapping'} at {root.start:#x} + {address - root.start:#x}"
     vma = target.process.address_space.find(address)
     return "" if vma is None else f"{vma.path or 'mapping'} at {vma.start:#x} + {address - vma.start:#x}"
+
+
+def _thread_local(target: Target, module: Module | None, offset: int) -> str:
+    if module is None:
+        return f"libc's struct pthread + {offset:#x}"
+    name = target.thread_local_at(module, offset)
+    file = module.path.rpartition("/")[2]
+    return f"thread-local {name} in {file}" if name else f"thread-local storage of {file} + {offset:#x}"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import struct
-from collections.abc import Collection
+from collections.abc import Collection, Iterator
 from typing import Any
 
 from gdbheap.process.symbols import Symbol
@@ -25,28 +25,39 @@ def read_symbols(elf: Any, wanted: Collection[str]) -> dict[str, Symbol]:
     return found
 
 
+def defined_symbols(elf: Any) -> Iterator[tuple[bytes, int, int, int]]:
+    """Yield (name, value, size, type) of every symbol that `elf` (an ELFFile) defines."""
+    for table in (".dynsym", ".symtab"):
+        section = elf.get_section_by_name(table)
+        if section is not None and section["sh_type"] != "SHT_NOBITS":
+            names = elf.get_section(section["sh_link"]).data()
+            for offset, value, size, info, index in _entries(elf, section):
+                if index not in (SHN_UNDEF, SHN_ABS):
+                    yield names[offset : names.index(b"\0", offset)], value, size, info & 15
+
+
 def _read_table(elf: Any, section: Any, wanted: set[bytes]) -> dict[str, Symbol]:
-    """pyelftools makes an object of each of 10,000 symbols (0.3 s); one struct.iter_unpack takes a few ms."""
-    entry = "IBBHQQ" if elf.elfclass == 64 else "IIIBBH"
-    unpack = struct.Struct(("<" if elf.little_endian else ">") + entry)
-    data = section.data()
-    data = data[: len(data) - len(data) % unpack.size]
-    names = elf.get_section(section["sh_link"]).data()
-    offsets = _offsets(names, wanted)
+    offsets = _offsets(elf.get_section(section["sh_link"]).data(), wanted)
     found = {}
-    for fields in unpack.iter_unpack(data):
-        name = offsets.get(fields[0])
-        if name is None:
-            continue
-        _, value, size, info, _, index = fields if elf.elfclass == 32 else _in_order_of_32(fields)
-        if index not in (SHN_UNDEF, SHN_ABS):
+    for offset, value, size, info, index in _entries(elf, section):
+        name = offsets.get(offset)
+        if name is not None and index not in (SHN_UNDEF, SHN_ABS):
             found[name] = Symbol(value, size, info & 15 == STT_TLS)
     return found
 
 
-def _in_order_of_32(fields: tuple[int, ...]) -> tuple[int, ...]:
-    name, info, other, index, value, size = fields
-    return name, value, size, info, other, index
+def _entries(elf: Any, section: Any) -> Iterator[tuple[int, int, int, int, int]]:
+    """Yield (offset of the name, value, size, info, section's index) of each symbol. pyelftools makes an object of each of 10,000 (0.3 s);
+    one struct.iter_unpack takes a few ms."""
+    entry = "IBBHQQ" if elf.elfclass == 64 else "IIIBBH"
+    unpack = struct.Struct(("<" if elf.little_endian else ">") + entry)
+    data = section.data()
+    for fields in unpack.iter_unpack(data[: len(data) - len(data) % unpack.size]):
+        if elf.elfclass == 64:
+            name, info, _, index, value, size = fields
+        else:
+            name, value, size, info, _, index = fields
+        yield name, value, size, info, index
 
 
 def _offsets(names: bytes, wanted: set[bytes]) -> dict[int, str]:

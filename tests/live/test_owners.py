@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 
+import pytest
 from leak_oracles import stopped
+from programs import build
 
 
 def owners_of(*expressions: str, flags: tuple[str, ...] = ()) -> list[dict]:
@@ -35,3 +38,33 @@ def test_the_way_from_a_root_is_the_shortest():
     (answer,) = owners_of("((struct node *)held_list)->left->left")
     path = [re.sub(r"0x[0-9a-f]{6,}", "ADDRESS", step) for step in answer["totals"]["path"]]
     assert path == ["held_list in leaks", "block ADDRESS + 0x0", "block ADDRESS + 0x0", "block ADDRESS"]
+
+
+# Where the program says that it keeps a block, and what that is called.
+KEPT = {
+    "in an anonymous namespace": "(anonymous namespace)::hidden in {program}",
+    "in a hidden thread-local variable": "thread 1: thread-local (anonymous namespace)::hidden_of_thread in {program}",
+    "in the first thread's own variable": "thread 1: thread-local of_thread+{word} in {program}",
+    "in a thread's own variable": "thread 2: thread-local of_thread+{three} in {program}",
+    "in a virtual base": "both+{base} in {program}",
+    "in a static local": "keep_in_static_local()::remembered in {program}",
+    "in a local of an inlined function": "thread 1: frame 1 inlined, local local+{word:#x}",
+    "in a thread's local": "local own+{two:#x}",
+}
+
+
+@pytest.mark.parametrize("flags", [("-O2",), ("-m32",), ("-static",)], ids=["64", "32", "static"])
+def test_each_place_that_a_program_keeps_a_block_in_is_named(flags, gdb):
+    program = build("owned", *flags)
+    searches = {text: f'heap search "{text}\\0" --in-use --json' for text in KEPT}
+    found = gdb(program, "break inspected", "run", *searches.values())
+    (blocks,) = zip(*([row["mem"] for row in json.loads(found[each])["rows"]] for each in searches.values()))
+    said = gdb(program, "break inspected", "run", *(f"heap owners {block} --json" for block in blocks))
+    word = 4 if "-m32" in flags else 8
+    sizes = {"word": word, "two": 2 * word, "three": 3 * word, "base": 3 * word, "program": program.name}
+    for text, block in zip(KEPT, blocks):
+        answer = json.loads(said[f"heap owners {block} --json"])
+        names = [row["holder"] for row in answer["rows"]]
+        wanted = KEPT[text].format(**sizes)
+        assert [name for name in names if name.endswith(wanted)], (text, names)
+        assert answer["totals"]["path"][-1] == f"block {block}"

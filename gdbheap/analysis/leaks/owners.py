@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from gdbheap.analysis.leaks.adjacency import Adjacency
 from gdbheap.analysis.leaks.leaks import Held, Leaks, Verdict
-from gdbheap.analysis.leaks.roots import STACK
+from gdbheap.analysis.leaks.roots import DATA, MAPPING, STACK
 from gdbheap.lazy import np
 from gdbheap.malloc.heap_view import HeapView
 from gdbheap.process.memory import readable_pieces
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 REGISTER = "register"
 BLOCK = "block"
+# Of two roots that hold the same block: a variable tells more than what passes by, and may be old.
+_TELLING = {kind: index for index, kind in enumerate((DATA, MAPPING, STACK, REGISTER))}
 
 
 @dataclass(frozen=True)
@@ -60,7 +62,8 @@ def holders_of(process: Process, held: Held, block: int) -> list[Holder]:
 
 
 def shortest_path(process: Process, held: Held, block: int) -> list[Holder]:
-    """Return the holders along the shortest way from a root to the block, the root's word first; [] where no way leads to it.
+    """Return the holders along the shortest way from a root to the block, the root's word first (a variable's rather than a register); []
+    where no way leads to it.
 
     Holder n + 1 lies in the block that holder n points to. Pointers to the inside count as all others.
     """
@@ -70,7 +73,7 @@ def shortest_path(process: Process, held: Held, block: int) -> list[Holder]:
     chain = _backwards(held, block, from_roots)
     if not chain:
         return []
-    first = next(iter(_root_words(held, chain[0])))
+    first = min(_root_words(held, chain[0]), key=lambda each: _TELLING.get(each.kind, len(_TELLING)))
     steps = [next(_in_block(process, held, source, target), None) for source, target in zip(chain, chain[1:])]
     return [first, *(step for step in steps if step is not None)]
 
