@@ -9,7 +9,7 @@ from gdbheap.analysis.leaks.heuristics import HEURISTICS
 from gdbheap.analysis.leaks.leaks import Verdict
 from gdbheap.commands.command import Argument, Command, Target
 from gdbheap.commands.heap_owners import HOLDER_COLUMNS, holder_rows
-from gdbheap.commands.held_blocks import held_blocks, notes_on
+from gdbheap.commands.held_blocks import judged_blocks, notes_on
 from gdbheap.counted import counted
 from gdbheap.errors import UsageError
 from gdbheap.lazy import np
@@ -55,14 +55,9 @@ _OF_WHICH = {
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Group the blocks that pass the filters; with --why, tell why one has its verdict."""
     from gdbheap.analysis.leaks.groups import group_leaks, tallies, tally_of
-    from gdbheap.analysis.leaks.leaks import find_leaks
 
-    held = held_blocks(target)
+    leaks = judged_blocks(target, _heuristics(arguments))
     view = target.heap()
-    heuristics = _heuristics(arguments)
-    leaks: Leaks = target.keep(
-        f"leaks {heuristics}", lambda progress: find_leaks(target.process, view, held, heuristics, progress)
-    )
     if arguments["why"] is not None:
         return _why(target, leaks, arguments["why"])
     groups = group_leaks(
@@ -90,7 +85,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         after=tuple(_summary(tally)),
         totals=totals,
         totals_shown=False,
-        notes=(*view.notes, *notes_on(target, held), *_notes_on_keys(leaks)),
+        notes=(*view.notes, *notes_on(target, leaks.held), *_notes_on_keys(leaks)),
         faults=view.faults,
     )
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.commands.command import Argument, Command, Target
-from gdbheap.commands.held_blocks import held_blocks, notes_on
+from gdbheap.commands.held_blocks import held_blocks, judged_blocks, notes_on
 from gdbheap.commands.place_name import place_name
 from gdbheap.counted import counted
 from gdbheap.errors import UsageError
@@ -28,16 +28,15 @@ HOLDER_COLUMNS = (
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """List the words that point into the block, and the way to it."""
-    from gdbheap.analysis.leaks.leaks import Verdict, find_leaks
+    from gdbheap.analysis.leaks.leaks import Verdict
     from gdbheap.analysis.leaks.owners import holders_of, shortest_path
 
     held = held_blocks(target)
-    view = target.heap()
     address = arguments["address"]
     block = held.blocks.find(address)
     if block is None:
         raise UsageError(f"{address:#x} is in no block in use; `heap chunk {address:#x}` tells what is there")
-    leaks = find_leaks(target.process, view, held)
+    leaks = judged_blocks(target)
     holders = holders_of(target.process, held, block)
     rows = holder_rows(target, leaks, holders)
     path = _path(target, held, shortest_path(target.process, held, block), block)
@@ -53,8 +52,8 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         after=_after(path, len(rows), limit),
         totals_shown=False,
         totals={"pointers": len(rows), "kind": Verdict(int(leaks.verdict[block])).label, "path": path},
-        notes=(*view.notes, *notes_on(target, held)),
-        faults=view.faults,
+        notes=(*target.heap().notes, *notes_on(target, held)),
+        faults=target.heap().faults,
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from gdbheap.commands.command import Target
@@ -10,7 +10,7 @@ from gdbheap.counted import counted
 from gdbheap.report.printable import human_size
 
 if TYPE_CHECKING:
-    from gdbheap.analysis.leaks.leaks import Held
+    from gdbheap.analysis.leaks.leaks import Held, Leaks
 
 
 def held_blocks(target: Target) -> Held:
@@ -22,6 +22,19 @@ def held_blocks(target: Target) -> Held:
     view = target.heap(sieve)
     held: Held = target.keep("held", lambda progress: read_held(target.process, view, progress, sieve))
     return held
+
+
+def judged_blocks(target: Target, heuristics: Sequence[str] | None = None) -> Leaks:
+    """Return the verdicts of this stop by these heuristics (None: by all), reached once."""
+    from gdbheap.analysis.leaks.heuristics import HEURISTICS
+    from gdbheap.analysis.leaks.leaks import find_leaks
+
+    held = held_blocks(target)
+    chosen = HEURISTICS if heuristics is None else tuple(heuristics)
+    leaks: Leaks = target.keep(
+        f"leaks {chosen}", lambda progress: find_leaks(target.process, target.heap(), held, chosen, progress)
+    )
+    return leaks
 
 
 def notes_on(target: Target, held: Held) -> Iterator[str]:
