@@ -69,9 +69,15 @@ def _parser() -> argparse.ArgumentParser:
     command("doctor", "say what is found, what is missing, and what mends it", lambda o: doctor.report(o.gdb))
     diff = command("diff", "say what grew between two or three snapshots of `heap snapshot`", _diff)
     diff.add_argument("snapshots", metavar="SNAPSHOT", nargs="+", help="a name, or a path with a /")
-    diff.add_argument("--count", type=int, default=50, metavar="N", help="show at most N rows (50); 0 shows all")
+    diff.add_argument("--count", type=_count, default=50, metavar="N", help="show at most N rows (50); 0 shows all")
     diff.add_argument("--json", action="store_true", help="answer in JSON: every row")
     return parser
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal():
+        raise argparse.ArgumentTypeError(f"takes a number, not {text!r}")
+    return int(text)
 
 
 def _diff(options: argparse.Namespace) -> None:

@@ -173,7 +173,8 @@ def _clear_errors(name: str) -> Iterator[None]:
     except HeapError as error:
         raise gdb.GdbError(_spelled(printable(str(error)))) from None
     except KeyboardInterrupt:
-        raise gdb.GdbError(f"Quit: {name} was stopped before it had anything to show") from None
+        kept = "; what it had read is kept for the next command of this stop" if _target.has_read else ""
+        raise gdb.GdbError(f"Quit: {name} was stopped before it had anything to show{kept}") from None
     except ModuleNotFoundError as error:
         missing = packages.missing()
         if error.name is None or packages.REQUIRED.get(error.name.partition(".")[0]) not in missing:

@@ -49,6 +49,11 @@ class GdbTarget:
         self._kept.clear()
 
     @property
+    def has_read(self) -> bool:
+        """Whether what takes long to read is known by now: all of the heap."""
+        return self._heap is not None and self._heap.complete
+
+    @property
     def process(self) -> Process:
         if self._process is None:
             self._process = gdb_process.gather()

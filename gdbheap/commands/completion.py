@@ -6,6 +6,7 @@ import re
 
 from gdbheap.commands.arguments import all_arguments, split_words
 from gdbheap.commands.command import Argument, Command
+from gdbheap.commands.snapshot_store import named_snapshots
 
 # Answers that gdb completes itself.
 EXPRESSION = "expression"
@@ -69,8 +70,10 @@ def _values(argument: Argument, value: str) -> list[str] | str:
     if argument.kind == "choice":
         done, comma, last = value.rpartition(",")
         return [f"{done}{comma}{each}" for each in argument.choices if each.startswith(last)]
-    if argument.kind == "path":
+    if argument.kind == "path" or (argument.kind == "snapshot" and "/" in value):
         return PATH
+    if argument.kind == "snapshot":
+        return [each for each in named_snapshots() if each.startswith(value)]
     if argument.kind in ("expression", "size"):
         return EXPRESSION
     # Text that may be a name or an expression: the names while one fits.

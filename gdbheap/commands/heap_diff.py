@@ -117,16 +117,16 @@ COMMAND = Command(
     summary="Show what came, went and grew between two snapshots, or three, or since one.",
     description=(
         "Blocks of one size that begin alike are one row, as in `heap leaks`. A block that is in both snapshots at the same address, of the "
-        "same size, counts as the same one.\n"
+        "same size, counts as the same one, in the row of what it is now, unless it is of another C++ class.\n"
         "With three snapshots: of the blocks in the last, how many were in all (old), came between the first two and are still there "
         "(born first), or came between the last two (born second). What came and stayed in both intervals is steady growth; what came in "
         "the first alone is likely to be warming up."
     ),
     run=run,
     arguments=(
-        Argument("A", "path", "The first snapshot: a name, or a path (with a /).", required=True),
-        Argument("B", "path", "The second; without it, the heap as it is now."),
-        Argument("C", "path", "The third, if any."),
+        Argument("A", "snapshot", "The first snapshot: a name, or a path (with a /).", required=True),
+        Argument("B", "snapshot", "The second; without it, the heap as it is now."),
+        Argument("C", "snapshot", "The third, if any."),
         Argument("--count", "count", "Show at most this many rows; 0 shows all."),
     ),
     examples=(

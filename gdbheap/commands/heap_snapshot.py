@@ -9,7 +9,7 @@ from typing import Any
 
 from gdbheap.analysis.snapshots.snapshot_file import write_snapshot
 from gdbheap.commands.command import Argument, Command, Target
-from gdbheap.commands.snapshot_store import directory, path_of, snapshot_now
+from gdbheap.commands.snapshot_store import make_directory, path_of, snapshot_now
 from gdbheap.errors import UsageError
 from gdbheap.report.report import Column, Line, Report
 
@@ -29,11 +29,14 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     if not name and not path:
         raise UsageError("NAME is missing: a name for `heap diff` to know the snapshot by (or --output FILE)")
     path = path or path_of(name)
-    if os.path.exists(path) and not arguments["replace"]:
-        raise UsageError(f"{path} exists already: --replace puts the new snapshot in its place")
+    if os.path.exists(path):
+        if not os.path.isfile(path):
+            raise UsageError(f"{path} is no regular file")
+        if not arguments["replace"]:
+            raise UsageError(f"{path} exists already: --replace puts the new snapshot in its place")
     snapshot = snapshot_now(target, started)
-    if path.startswith(directory() + os.sep):
-        os.makedirs(directory(), mode=0o700, exist_ok=True)
+    if not arguments["output"] and "/" not in name:
+        make_directory()
     write_snapshot(snapshot, path)
     facts = snapshot.facts
     seconds = f"{facts['read_seconds']:.2f}"
@@ -59,7 +62,7 @@ COMMAND = Command(
     ),
     run=run,
     arguments=(
-        Argument("NAME", "path", "A name of your own, or a path (with a /)."),
+        Argument("NAME", "snapshot", "A name of your own, or a path (with a /)."),
         Argument("--output", "path", "Write the snapshot to this file."),
         Argument("--replace", "flag", "Put it in the place of one that exists."),
     ),

@@ -16,7 +16,7 @@ _COLUMNS = (
     Column("name", "text"),
     Column("taken", "text"),
     Column("program", "text", "path"),
-    Column("pid", "count"),
+    Column("pid", "number"),
     Column("blocks", "count"),
     Column("in_use_bytes", "bytes", heading="in use"),
     Column("file", "text", shown=False),

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from gdbheap.analysis.addresses.memory_layout import HEAP, KERNEL, MAPPINGS, PROGRAM, STACK, Area
+from gdbheap.counted import counted
 from gdbheap.process.mm import MM, UNLIMITED
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import Line
@@ -123,7 +124,7 @@ def _contents(area: Area) -> str:
     words = [f"{kind[len(own) :].replace('_', ' ')} {human_size(size)}" for kind, size in ordered[:_KINDS_SHOWN]]
     rest = ordered[_KINDS_SHOWN:]
     if rest:
-        words.append(f"{len(rest)} other kinds {human_size(sum(size for _, size in rest))}")
+        words.append(f"{counted(len(rest), 'other kind')} {human_size(sum(size for _, size in rest))}")
     return ", ".join(words)
 
 

@@ -26,6 +26,16 @@ def directory() -> str:
     return os.path.join(base, "gdbheap", "snapshots")
 
 
+def make_directory() -> None:
+    """Make directory() where it is missing; UsageError where that cannot be done."""
+    try:
+        os.makedirs(directory(), mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"cannot make {directory()}: {error.strerror} (--output FILE puts the snapshot elsewhere)"
+        ) from error
+
+
 def path_of(name: str) -> str:
     """Return the file of a snapshot: `name` itself where it is a path (it has a "/"), else a file of that name in directory()."""
     if "/" in name:
@@ -39,7 +49,7 @@ def named_snapshots() -> list[str]:
     """Return the names of the snapshots in directory(), in order."""
     try:
         files = os.listdir(directory())
-    except OSError:
+    except (OSError, UsageError):
         return []
     return sorted(each[: -len(SUFFIX)] for each in files if each.endswith(SUFFIX) and _NAME.fullmatch(each))
 

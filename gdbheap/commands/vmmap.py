@@ -12,6 +12,7 @@ from typing import Any
 from gdbheap.analysis.addresses.address_facts import facts_at, facts_between
 from gdbheap.analysis.addresses.annotate import AnnotatedVMA, annotate
 from gdbheap.commands.command import Argument, Command, Target
+from gdbheap.counted import counted
 from gdbheap.errors import HeapError, UsageError
 from gdbheap.malloc.heap_view import HeapView
 from gdbheap.process.page_sums import PageSums, sum_pages
@@ -224,7 +225,7 @@ def _largest(sizes: Mapping[str, int]) -> str:
     shown = list(sizes.items())[:_KINDS_SHOWN]
     rest = sum(sizes.values()) - sum(size for _, size in shown)
     words = [f"{name.replace('_', ' ')} {human_size(size)}" for name, size in shown]
-    return ", ".join(words) + (f", {len(sizes) - len(shown)} other kinds {human_size(rest)}" if rest else "")
+    return ", ".join(words) + (f", {counted(len(sizes) - len(shown), 'other kind')} {human_size(rest)}" if rest else "")
 
 
 def _at_address(answer: Answer, address: int, symbol: str) -> Report:

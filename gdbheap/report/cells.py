@@ -11,7 +11,7 @@ from gdbheap.report.report import ABSENT
 UNKNOWN = "?"
 
 # Formats whose cells line up at the right.
-RIGHT = frozenset({"address", "size", "bytes", "count"})
+RIGHT = frozenset({"address", "size", "bytes", "count", "number"})
 
 
 def cell_text(value: Any, format: str) -> str:
@@ -44,6 +44,7 @@ _FORMATS: dict[str, Callable[[Any], str]] = {
     "size": _size,
     "bytes": human_size,
     "count": lambda value: f"{value:,}",
+    "number": str,
     "value": _value,
     "text": _text,
     "strip": _text,

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 
+from gdbheap.counted import counted
 from gdbheap.errors import UsageError
 from gdbheap.report.json import json_lines
 from gdbheap.report.printable import printable
@@ -30,7 +31,7 @@ def to_file(report: Report, path: str, as_json: bool) -> str:
             file.writelines(json_lines(report) if as_json else text_lines(report))
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from error
-    return f"{len(report.rows):,} rows in {printable(path)}\n"
+    return f"{counted(len(report.rows), 'row')} in {printable(path)}\n"
 
 
 def _pieces(lines: Iterable[str]) -> Iterator[str]:

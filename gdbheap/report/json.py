@@ -74,6 +74,7 @@ _CONVERTERS: dict[str, Callable[[Any], str]] = {
     "size": _integer,
     "bytes": _integer,
     "count": _integer,
+    "number": _integer,
     "value": lambda value: _text(value) if isinstance(value, str) else _integer(value),
     "text": _text,
     "strip": _text,

@@ -25,7 +25,7 @@ class Column:
     """`name` is the JSON key (published: never renamed) and, with blanks for underscores, the heading.
 
     `format` is how a cell looks in text and what it is in JSON:
-    "address" (hex; a hex string in JSON), "size" (hex bytes; int in JSON; among `people` rows also the least and the largest as a tuple), "bytes" (decimal with unit; int), "count" (decimal; int),
+    "address" (hex; a hex string in JSON), "size" (hex bytes; int in JSON; among `people` rows also the least and the largest as a tuple), "bytes" (decimal with unit; int), "count" (decimal, by thousands; int), "number" (decimal; int),
     "value" (an int or a text, as it is in each row), "text", "flag" (yes/no; bool), "list" (of addresses), "texts" (a list of text), "strip" (text kept as it is).
     `token` is the kind of thing for the palette: "address", "mem", "size", "state", "path", "permissions", "preview", "symbol", "".
     `shown` False: JSON only. `published` False: text only; where such columns come last, `rows` (not `people`) may go without them.

@@ -193,7 +193,7 @@ def _total(name: str, value: Any) -> str:
     if isinstance(value, (list, dict)):
         return printable(str(value))
     number = int(value)
-    small = not name.endswith(("bytes", "size")) or number < 1024
+    small = not name.endswith(("bytes", "size")) or abs(number) < 1024
     return f"{number:,}" if small else f"{number:,} ({human_size(number)})"
 
 

@@ -71,6 +71,7 @@ WRONG = {
     "heap diff before /dev/null": "/dev/null is no snapshot that can be read: it is no regular file",
     "heap diff before ../..": "../.. is no snapshot that can be read: it is no regular file",
     "heap snapshot before": "heap snapshot: {home}/gdbheap/snapshots/before.heap exists already: --replace puts the new snapshot in its place",
+    "heap snapshot --output /dev/full --replace": "heap snapshot: /dev/full is no regular file",
     "heap snapshot a/b/c": "heap snapshot: cannot write a/b/c: No such file or directory",
 }
 
@@ -81,6 +82,29 @@ def test_what_is_no_snapshot_is_one_line(tmp_path, gdb, monkeypatch):
     assert {command: said[command] for command in WRONG} == {
         command: line.format(home=tmp_path) + "\n" for command, line in WRONG.items()
     }
+
+
+def test_a_directory_that_cannot_be_made_is_one_line(tmp_path, gdb, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", "/dev/null/state")
+    elsewhere = f"heap snapshot --output {tmp_path}/kept.heap"
+    said = gdb(build("growing"), "break inspected", "run", "heap snapshot one", "heap diff one", elsewhere)
+    place = "/dev/null/state/gdbheap/snapshots"
+    assert said["heap snapshot one"] == (
+        f"heap snapshot: cannot make {place}: Not a directory (--output FILE puts the snapshot elsewhere)\n"
+    )
+    assert said["heap diff one"] == f"there is no snapshot one ({place}/one.heap); there are: none\n"
+    assert "the process could run on after" in said[elsewhere]
+
+
+def test_the_names_of_snapshots_are_offered(tmp_path, gdb, monkeypatch):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    offered = {
+        "complete heap diff be": "heap diff before\n",
+        "complete heap diff before a": "heap diff before after\n",
+        "complete heap diff x": "",
+    }
+    said = gdb(build("growing"), "break inspected", "run", "heap snapshot before", "heap snapshot after", *offered)
+    assert {command: said[command] for command in offered} == offered
 
 
 def test_an_unreadable_snapshot_is_one_line(tmp_path, gdb):

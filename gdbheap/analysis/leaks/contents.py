@@ -74,6 +74,11 @@ def describe(
     return Contents(kind, tuple(names), shapes)
 
 
+def is_class(name: str) -> bool:
+    """Whether what a block is is the name of a C++ class."""
+    return name not in (TEXT, "zeros") and not name.startswith("[")
+
+
 def text_of(head: NDArray[np.uint64]) -> str:
     """Return the text that a block's first words (`head`, a row) hold, to its end or to theirs."""
     return re.split(rb"[\0\t\n\r]", head.tobytes(), maxsplit=1)[0].decode("ascii", "replace")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.analysis.leaks.blocks import Blocks, live_blocks
-from gdbheap.analysis.leaks.contents import SymbolAt, describe
+from gdbheap.analysis.leaks.contents import SymbolAt, describe, is_class
 from gdbheap.analysis.leaks.graph import Progress, read_heads
 from gdbheap.analysis.memory_use.usage import usage
 from gdbheap.lazy import np
@@ -111,7 +111,7 @@ class GroupSurvivors:
 def compare(before: Snapshot, after: Snapshot) -> list[GroupDifference]:
     """Return the groups of both, those that grew most first, those that shrank most last."""
     names = _common_names(before, after)
-    in_after, in_before = _also_in(before, after), _also_in(after, before)
+    in_after, in_before = _also_in(before, after, names), _also_in(after, before, names)
     keys, counts = _count_groups(
         names,
         [(before, None), (after, None), (after, ~in_before), (before, ~in_after)],
@@ -125,9 +125,9 @@ def compare(before: Snapshot, after: Snapshot) -> list[GroupDifference]:
 def survivors(first: Snapshot, second: Snapshot, third: Snapshot) -> list[GroupSurvivors]:
     """Return the groups of the third snapshot by the interval in which their blocks came, the steadiest growth first."""
     names = _common_names(first, second, third)
-    old = _also_in(third, first) & _also_in(third, second)
-    from_second = _also_in(third, second) & ~old
-    recent = ~_also_in(third, second)
+    in_second = _also_in(third, second, names)
+    old = _also_in(third, first, names) & in_second
+    from_second, recent = in_second & ~old, ~in_second
     keys, counts = _count_groups(names, [(third, old), (third, from_second), (third, recent)])
     groups = [GroupSurvivors(names[kind], size, *row) for (kind, size), row in zip(keys, counts.tolist())]
     return sorted(
@@ -139,24 +139,35 @@ def _common_names(*snapshots: Snapshot) -> list[str]:
     return sorted({name for each in snapshots for name in each.names})
 
 
-def _also_in(here: Snapshot, there: Snapshot) -> NDArray[np.bool_]:
-    """Return which blocks of `here` are in `there`, at the same address and of the same size."""
+def _also_in(here: Snapshot, there: Snapshot, names: list[str]) -> NDArray[np.bool_]:
+    """Return which blocks of `here` are in `there`, at the same address and of the same size, and not of another class. (Other kinds say no
+    more than what the program has written into a block by then.)"""
     if not len(there):
         return np.zeros(len(here), np.bool_)
     place = np.minimum(np.searchsorted(there.address, here.address), len(there) - 1)
+    one, other = _kinds(here, names), _kinds(there, names)[place]
+    of_class = np.array([is_class(name) for name in names], np.bool_)
     same: NDArray[np.bool_] = (there.address[place] == here.address) & (there.size[place] == here.size)
+    if len(of_class):
+        same &= (one == other) | ~of_class[one] | ~of_class[other]
     return same
+
+
+def _kinds(snapshot: Snapshot, names: list[str]) -> NDArray[np.uint64]:
+    """Return the place in `names` of what each block is."""
+    places = {name: index for index, name in enumerate(names)}
+    return np.array([places[name] for name in snapshot.names], np.uint64)[snapshot.kind]
 
 
 def _count_groups(
     names: list[str], parts: list[tuple[Snapshot, NDArray[np.bool_] | None]]
 ) -> tuple[list[tuple[int, int]], NDArray[np.int64]]:
     """Return the (name, size) of all blocks in the parts, and how many of each every part has."""
-    places = {name: index for index, name in enumerate(names)}
     rows = []
     for snapshot, chosen in parts:
-        kinds = np.array([places[name] for name in snapshot.names], np.uint64)[snapshot.kind]
-        pairs = np.stack((kinds, snapshot.size), axis=1) if len(snapshot) else np.empty((0, 2), np.uint64)
+        pairs = (
+            np.stack((_kinds(snapshot, names), snapshot.size), axis=1) if len(snapshot) else np.empty((0, 2), np.uint64)
+        )
         rows.append(pairs if chosen is None else pairs[chosen])
     keys, place = np.unique(np.concatenate(rows), axis=0, return_inverse=True)
     place = place.reshape(-1)

@@ -37,9 +37,9 @@ def test_two_snapshots_differ_by_what_came_and_went():
     after = snapshot({0x10: (32, "A"), 0x50: (64, "B"), 0x90: (32, "A"), 0x100: (64, "D"), 0x140: (64, "D")})
     assert compare(before, after) == [
         GroupDifference("D", 64, 0, 2, 2, 0),
-        GroupDifference("A", 32, 2, 2, 0, 1),
+        GroupDifference("A", 32, 2, 2, 1, 1),
         GroupDifference("B", 64, 1, 1, 0, 0),
-        GroupDifference("C", 32, 1, 0, 0, 0),
+        GroupDifference("C", 32, 1, 0, 0, 1),
     ]
 
 
