@@ -14,6 +14,7 @@ PAGE = 4096
 VERDICTS = {
     "LIVE": "live_growth",
     "RETENTION": "retention",
+    "SMALL": "retention",
     "FRAGMENTATION": "fragmentation",
     "ARENAS": "too_many_arenas",
     "NOT_MALLOC": "not_malloc",
@@ -30,20 +31,19 @@ def before_and_after_trim(mode: str, tmp_path, *flags: str) -> tuple[dict, dict]
 
 
 @pytest.mark.parametrize("mode", VERDICTS)
-def test_the_verdict_names_the_reason_and_the_parts_add_up_to_the_kernels_count(mode, tmp_path):
+def test_the_verdict_names_the_reason_the_parts_add_up_to_the_kernels_count_and_malloc_trim_returns_what_was_said(
+    mode, tmp_path
+):
     before, after = before_and_after_trim(mode, tmp_path)
     assert before["verdict"] == VERDICTS[mode]
     for totals in (before, after):
         assert totals["resident"] == totals["kernel_rss"]
-
-
-@pytest.mark.parametrize("mode", ["RETENTION", "FRAGMENTATION", "ARENAS"])
-def test_malloc_trim_returns_what_was_said(mode, tmp_path):
-    before, after = before_and_after_trim(mode, tmp_path)
+    # Between the stops malloc_trim's own code and data may be touched.
     returned = before["resident"] - after["resident"]
-    # Between the stops malloc_trim's own code and data are touched, and it merges the fastbins' chunks first: some pages either way.
-    assert abs(before["trimmable"] - returned) <= 40 * PAGE, (before, after)
-    assert after["trimmable"] <= 40 * PAGE
+    assert abs(before["trimmable"] - returned) <= 4 * PAGE, (before, after)
+    assert after["trimmable"] <= 4 * PAGE
+    if mode in ("RETENTION", "SMALL", "ARENAS"):
+        assert returned > 4 << 20
 
 
 def test_a_core_tells_no_residency_and_says_what_to_do(tmp_path):

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from gdbheap.analysis.addresses.annotate import annotate
 from gdbheap.lazy import np
-from gdbheap.malloc.chunk_table import FREE_STATES, MMAPPED_ARENA, ChunkTable, State
+from gdbheap.malloc.chunk_table import FREE_STATES, MMAPPED_ARENA, Chunk, ChunkTable, State
 from gdbheap.malloc.heap_view import HeapView
+from gdbheap.malloc.layout import Layout
 from gdbheap.process.memory import PAGE
 from gdbheap.process.pages import PageState, read_pages
 from gdbheap.process.process import Process
@@ -17,6 +18,8 @@ from gdbheap.process.process import Process
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+# What malloc_consolidate() joins to its free neighbours, or to top: the fastbins' chunks and what is in bins.
+_JOINING = [int(state) for state in (State.FASTBIN, State.UNSORTED, State.SMALL, State.LARGE)]
 _HEAPS = frozenset({"main_heap", "arena_heap"})
 _STACKS = frozenset({"main_stack", "thread_stack", "ended_stack"})
 # Parts of the address space that are not malloc's, by what annotate() calls them; the rest is "other".
@@ -198,28 +201,32 @@ def _other_parts(process: Process, view: HeapView | None, pages: ResidentPages |
 def _tops(view: HeapView, pages: ResidentPages | None) -> Iterator[Top]:
     table, layout = view.table, view.layout
     free = np.isin(table.state, [int(state) for state in FREE_STATES])
+    joining = np.isin(table.state, _JOINING)
     for row in np.flatnonzero(table.state == State.TOP).tolist():
         index = int(table.arena[row])
         here = table.arena == index
         address, size = int(table.address[row]), int(table.size[row])
         first = int(np.flatnonzero(here)[0])
-        pin, below = _pin(table, free, first, row)
+        pin, below = _pin(table, joining, free, first, row)
         chunks = table.take(here & free)
         ends = chunks.address + chunks.size
         held = None if pages is None else int(pages.within(chunks.address, ends).sum())
         own = None if pages is None else int(pages.within(address, address + size))
-        trimmable = None if pages is None else _trimmable(chunks, layout.word, pages)
-        if trimmable is not None and pages is not None and index == 0:
-            # mirrors systrim(0): whole pages from the end of top, MINSIZE and a byte kept
-            extra = max(size - layout.min_size - 1, 0) & -PAGE
-            trimmable += int(pages.within(address + size - extra, address + size))
+        trimmable = (
+            None if pages is None else _trimmable(table.take(here & joining), index == 0, table[row], layout, pages)
+        )
         yield Top(index, address, size, pin, below, own, int(chunks.size.sum()), held, trimmable)
 
 
-def _pin(table: ChunkTable, free: NDArray[np.bool_], first: int, top: int) -> tuple[tuple[int, int, State] | None, int]:
-    """Return the chunk right below top, and the bytes of the free ones right below that."""
+def _pin(
+    table: ChunkTable, joining: NDArray[np.bool_], free: NDArray[np.bool_], first: int, top: int
+) -> tuple[tuple[int, int, State] | None, int]:
+    """Return the chunk right below top, once malloc_consolidate() has joined to top what it does, and the bytes of the free ones right
+    below that."""
     at = top - 1
-    if at < first or int(table.address[at]) + int(table.size[at]) != int(table.address[top]):
+    while at >= first and joining[at] and _touches(table, at):
+        at -= 1
+    if at < first or not _touches(table, at):
         return None, 0
     chunk = table[at]
     taken = np.flatnonzero(~free[first:at])
@@ -227,14 +234,35 @@ def _pin(table: ChunkTable, free: NDArray[np.bool_], first: int, top: int) -> tu
     return (chunk.address, chunk.size, chunk.state), int(table.size[start:at].sum())
 
 
-def _trimmable(chunks: ChunkTable, word: int, pages: ResidentPages) -> int:
-    """Return the resident bytes of the whole pages within free chunks that malloc_trim gives back (mirrors mtrim: chunks in the unsorted
-    bin and the bins of a page and more, from behind the six words of struct malloc_chunk on; what lies in tcaches stays)."""
-    binned = np.isin(chunks.state, (State.UNSORTED, State.SMALL, State.LARGE)) & (
-        chunks.size > np.uint64(PAGE - 1 + 6 * word)
-    )
-    address, size = chunks.address[binned], chunks.size[binned]
+def _touches(table: ChunkTable, row: int) -> bool:
+    """Whether a chunk ends where the next one begins."""
+    return int(table.address[row]) + int(table.size[row]) == int(table.address[row + 1])
+
+
+def _trimmable(chunks: ChunkTable, is_main: bool, top: Chunk, layout: Layout, pages: ResidentPages) -> int:
+    """Return the resident bytes that malloc_trim(0) gives back of an arena's free `chunks` (what lies in tcaches stays) and top.
+
+    Mirrors mtrim(): after malloc_consolidate() has joined the fastbins' chunks to their neighbours, the whole pages of each free chunk of a
+    page and more, from behind the six words of struct malloc_chunk on. And systrim(0), for the main arena: whole pages from the end of
+    top, MINSIZE and a byte kept.
+    """
+    start, end = _joined(chunks.address, chunks.address + chunks.size)
+    at_top = end == np.uint64(top.address)
+    large = (end - start > np.uint64(PAGE - 1 + 6 * layout.word)) & ~at_top
     mask = np.uint64(~(PAGE - 1) & (1 << 64) - 1)
-    start = (address + np.uint64(6 * word + PAGE - 1)) & mask
-    end = (address + size) & mask
-    return int(pages.within(start, np.maximum(start, end)).sum())
+    low = (start[large] + np.uint64(6 * layout.word + PAGE - 1)) & mask
+    high = end[large] & mask
+    trimmed = int(pages.within(low, np.maximum(low, high)).sum())
+    if is_main:
+        size = top.size + int((end - start)[at_top].sum())
+        extra = max(size - layout.min_size - 1, 0) & -PAGE
+        trimmed += int(pages.within(top.end - extra, top.end))
+    return trimmed
+
+
+def _joined(start: NDArray[np.uint64], end: NDArray[np.uint64]) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+    """Return the ranges, which are in order, with those that touch made one."""
+    if not len(start):
+        return start, end
+    first = np.flatnonzero(np.concatenate(([True], start[1:] != end[:-1])))
+    return start[first], end[np.append(first[1:] - 1, len(end) - 1)]
