@@ -144,23 +144,29 @@ def _chunk_at(process: Process, layout: Layout, mapping: int, end: int) -> Mmapp
 def _aligned_inside(process: Process, layout: Layout, outer: MmappedChunk, end: int) -> MmappedChunk | None:
     """Return the chunk that memalign made of the one at the start of its mapping, or None: the first header stays there as it was.
 
-    Mirrors _int_memalign: the aligned mem for which at least MINSIZE lies before the chunk; its prev_size tells how much.
+    Mirrors _int_memalign: the aligned mem for which at least MINSIZE lies before the chunk (since glibc 2.43: whatever lies before); its
+    prev_size tells how much.
     """
     alignment = 2 * layout.alignment
     while alignment < end - outer.start:
-        address = -(-(outer.address + layout.header) // alignment) * alignment - layout.header
-        if address - outer.address < layout.min_size:
-            address += alignment
-        alignment *= 2
-        try:
-            prev_size, raw = process.words.read_many(address, 2)
-        except MemoryFault:
-            continue
-        if address - (prev_size & ~1) == outer.start:
-            found = _decode(layout, address, prev_size, raw, outer.start, end)
+        first = -(-(outer.address + layout.header) // alignment) * alignment - layout.header
+        for address in (first, first + alignment) if first - outer.address < layout.min_size else (first,):
+            found = _shifted(process, layout, outer, address, end)
             if found is not None:
                 return found
+        alignment *= 2
     return None
+
+
+def _shifted(process: Process, layout: Layout, outer: MmappedChunk, address: int, end: int) -> MmappedChunk | None:
+    """Return the chunk at `address` if it says that it begins so far behind the start of the mapping, or None."""
+    try:
+        prev_size, raw = process.words.read_many(address, 2)
+    except MemoryFault:
+        return None
+    if address == outer.address or address - (prev_size & ~1) != outer.start:
+        return None
+    return _decode(layout, address, prev_size, raw, outer.start, end)
 
 
 def _decode(layout: Layout, address: int, prev_size: int, raw: int, start: int, end: int) -> MmappedChunk | None:
