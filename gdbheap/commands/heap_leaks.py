@@ -174,8 +174,9 @@ def _notes_on_keys(leaks: Leaks) -> Iterator[str]:
     for each in leaks.encoded:
         blocks = counted(len(np.unique(each.target)), "lost block")
         yield (
-            f"{counted(len(each.place), 'word')} (the first at {int(each.place[0]):#x}) XORed with {each.key:#x} give the starts of {blocks}: "
-            "they look like encoded pointers, so those and what hangs on them are called possibly lost"
+            f"{counted(len(each.place), 'word')} (the first at {int(each.place[0]):#x}) {each.how} "
+            f"{'give the starts' if len(each.place) > 1 else 'gives the start'} of {blocks}: such look like encoded pointers, so what they lead to, "
+            "and what hangs on that, is called possibly lost"
         )
 
 
@@ -207,7 +208,7 @@ COMMAND = Command(
         "Blocks that begin alike are one row: those of one C++ class (by its vtable) or that hold text, whatever their sizes, and those of "
         "one size whose first two words have the same shape. hanging is what is lost with them. bytes are the chunks', headers included. "
         "Pointers that are not aligned cannot be seen, and encoded ones only where many words XORed with one key are the starts of blocks that "
-        "look lost: those are then possibly lost. Old values in memory that is in use but not initialised count as pointers: on stacks "
+        "look lost, or a word is one but for tags in its upper 17 bits: those are then possibly lost. Old values in memory that is in use but not initialised count as pointers: on stacks "
         "nothing tells them apart (the summary says what stacks alone hold). Doubtful are blocks that are still reachable only by words of blocks that begin with what malloc's free lists left there: "
         "the program may never have written them."
     ),

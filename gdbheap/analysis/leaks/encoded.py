@@ -1,4 +1,5 @@
-"""Encoded pointers: words that become the starts of blocks when all are XORed with one key (tags in the upper bits, ~pointer, obfuscation).
+"""Encoded pointers: words that become the starts of blocks when all are XORed with one key (~pointer, obfuscation), or without their upper bits
+(tags.py).
 
 No scan for pointers sees them, Valgrind's neither, so what they alone hold looks lost. One such word proves nothing; but many words whose
 upper bits are alike, and that one key turns into the starts of just those blocks that look lost, are no chance. How much of a chance it
@@ -15,6 +16,7 @@ from typing import TYPE_CHECKING
 
 from gdbheap.analysis.leaks.blocks import Blocks
 from gdbheap.analysis.leaks.graph import PointerFilter, Progress
+from gdbheap.analysis.leaks.tags import ADDRESS_MASK, find_tagged, near_blocks
 from gdbheap.lazy import np
 from gdbheap.process.address_space import AddressSpace
 from gdbheap.process.memory import Memory, readable_pieces
@@ -32,7 +34,7 @@ _PIECE = 1 << 20
 # is looked for in all of those.
 _SAMPLE = 8 << 20
 _SAMPLE_PIECE = 1 << 17
-# Of each such piece so many hidden words are looked at, evenly.
+# Of each such piece about so many hidden words are looked at.
 _MOST_HIDDEN = 1 << 10
 # Words with the same upper bits are tried together: the largest such groups, and some words of each.
 _MOST_GROUPS = 4
@@ -53,11 +55,17 @@ _LEDGER = 0.02
 
 @dataclass(frozen=True)
 class Encoded:
-    """Words that lead to lost blocks once they are XORed with `key`: where each lies (`place`) and the index of its block (`target`)."""
+    """Words that lead to lost blocks once they are XORed with `key` (None: without their upper bits): where each lies (`place`) and the index of
+    its block (`target`)."""
 
-    key: int
+    key: int | None
     place: Words
     target: NDArray[np.int32]
+
+    @property
+    def how(self) -> str:
+        """How the words become pointers: to be put behind "the words", or "the word"."""
+        return "with the upper 17 bits cleared" if self.key is None else f"XORed with {self.key:#x}"
 
 
 def find_encoded(
@@ -70,27 +78,36 @@ def find_encoded(
     progress: Progress | None = None,
 ) -> list[Encoded]:
     """Return the encoded pointers to `lost` blocks in the `roots` and in the blocks that are not lost, for each key that was found."""
-    if np.count_nonzero(lost) < FEWEST:
+    if not lost.any():
         return []
     spans = list(roots)
     within = blocks.ranges()
     kind = np.dtype(np.uint64 if word == 8 else np.uint32)
     from_roots, from_blocks = (
-        np.concatenate([np.empty(0, np.uint64), *_hidden_words(memory, space, _some(each), kind)])
+        np.concatenate([np.empty(0, np.uint64), *_hidden_words(memory, space, blocks, _some(each), kind)])
         for each in (spans, within)
     )
+    words = np.concatenate((from_roots, from_blocks))
+    tagged = find_tagged(words, blocks, lost)
     starts = _Starts(blocks.start[lost])
-    keys = _find_keys(np.concatenate((from_roots, from_blocks)), starts, blocks.start, _upper_bits(word))
+    keys: list[int | None] = [None] if tagged.any() else []
+    if len(starts) >= FEWEST:
+        keys += _find_keys(words[~tagged], starts, blocks.start, _upper_bits(word))
     finder = PointerFilter(blocks, word)
     found = []
     for key in keys:
         # Where no word of the sample is one, reading all is not worth its time.
         chosen = [
-            some if starts.holds(words ^ np.uint64(key)).any() else []
-            for words, some in ((from_roots, spans), (from_blocks, within))
+            some if starts.holds(_decoded(sample, key)).any() else []
+            for sample, some in ((from_roots, spans), (from_blocks, within))
         ]
         found.append(_decode(memory, finder, blocks, lost, key, (chosen[0], chosen[1]), progress))
     return [each for each in found if len(each.target)]
+
+
+def _decoded(words: Words, key: int | None) -> Words:
+    decoded: Words = words & words.dtype.type(ADDRESS_MASK) if key is None else words ^ words.dtype.type(key)
+    return decoded
 
 
 def _upper_bits(word: int) -> int:
@@ -110,20 +127,28 @@ def _some(spans: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
 
 
 def _hidden_words(
-    memory: Memory, space: AddressSpace, spans: Iterable[tuple[int, int]], kind: np.dtype[np.uint64]
+    memory: Memory, space: AddressSpace, blocks: Blocks, spans: Iterable[tuple[int, int]], kind: np.dtype[np.uint64]
 ) -> Iterator[Words]:
-    """Yield the words that are no address of the process, and no small number either."""
+    """Yield words that are no address of the process, and no small number either: some of them, and all that may be tagged pointers."""
     start = np.array([vma.start for vma in space], np.uint64)
     end = np.array([vma.end for vma in space], np.uint64)
     least = kind.type(1 << _upper_bits(kind.itemsize))
     size = kind.itemsize
+    choose = np.random.default_rng(1)
     for low, high in spans:
         for _, data in readable_pieces(memory, -(-low // size) * size, high, _SAMPLE_PIECE):
             words = np.frombuffer(data, kind, len(data) // size)
             words = words[words >= least].astype(np.uint64)
             vma = np.searchsorted(start, words, side="right") - 1
             hidden = words[(vma < 0) | (words >= end[vma])]
-            yield hidden[:: len(hidden) // _MOST_HIDDEN + 1]
+            step = len(hidden) // _MOST_HIDDEN + 1
+            if step == 1:
+                yield hidden
+                continue
+            # One of each few, but not in step with what the program does with every so many.
+            at = np.arange(0, len(hidden) - step + 1, step)
+            yield hidden[at + choose.integers(0, step, len(at))]
+            yield hidden[near_blocks(hidden, blocks)]
 
 
 def _find_keys(hidden: Words, starts: _Starts, everything: Words, shift: int) -> list[int]:
@@ -144,22 +169,24 @@ def _find_keys(hidden: Words, starts: _Starts, everything: Words, shift: int) ->
         if low.max() < _PURE * len(words):
             continue
         tried += 1
-        words = words[:: math.ceil(len(words) / _MOST_WORDS)]
+        # Shuffled, always alike, so that the words tried together are not neighbours, and no regular choice of blocks.
+        words = np.random.default_rng(1).permutation(words)[:_MOST_WORDS]
         key = _key_of_group(words, starts)
-        if not key or key in keys:
-            continue
-        decoded = words ^ np.uint64(key)
-        nearest = everything[np.minimum(np.searchsorted(everything, decoded), len(everything) - 1)]
-        hits = int(starts.holds(decoded).sum())
-        if np.count_nonzero(nearest == decoded) - hits <= _LEDGER * hits:
+        if key and key not in keys and not _is_ledger(words ^ np.uint64(key), starts, everything):
             keys.append(key)
     return keys
 
 
+def _is_ledger(decoded: Words, starts: _Starts, everything: Words) -> bool:
+    """Whether the words lead to blocks that are held otherwise as well: to more than a few, or to the same part of those as of the lost ones."""
+    nearest = everything[np.minimum(np.searchsorted(everything, decoded), len(everything) - 1)]
+    hits = int(np.count_nonzero(starts.holds(decoded)))
+    others, elsewhere = len(everything) - len(starts), int(np.count_nonzero(nearest == decoded)) - hits
+    return elsewhere > _LEDGER * hits or 2 * elsewhere * len(starts) > hits * others > 0
+
+
 def _key_of_group(words: Words, starts: _Starts) -> int:
     """Return the key of these words; 0 where they have none."""
-    # Shuffled, always alike, so that the words tried together are not neighbours.
-    words = np.random.default_rng(1).permutation(words)
     targets = starts.address[:: math.ceil(len(starts) * _SEEDS / _MOST_TRIALS)]
     for seed in range(min(_SEEDS, len(words))):
         keys = targets ^ words[seed]
@@ -228,18 +255,18 @@ def _decode(
     finder: PointerFilter,
     blocks: Blocks,
     lost: Mask,
-    key: int,
+    key: int | None,
     spans: tuple[list[tuple[int, int]], list[tuple[int, int]]],
     progress: Progress | None,
 ) -> Encoded:
     """Return all that the key turns into pointers to the starts of lost blocks; `spans` are those of the roots, and of the blocks."""
     places: list[Words] = [np.empty(0, np.uint64)]
     targets: list[NDArray[np.intp]] = [np.empty(0, np.intp)]
-    size, mask = finder.word, finder.type.type(key)
+    size = finder.word
     roots, within = spans
     for start, end, of_blocks in [*((*each, False) for each in roots), *((*each, True) for each in within)]:
         for address, data in readable_pieces(memory, -(-start // size) * size, end, _PIECE):
-            words = np.frombuffer(data, finder.type, len(data) // size) ^ mask
+            words = _decoded(np.frombuffer(data, finder.type, len(data) // size), key)
             position, target, offset = finder.find(words)
             good = (offset == 0) & lost[target]
             place = np.uint64(address) + position[good].astype(np.uint64) * np.uint64(size)

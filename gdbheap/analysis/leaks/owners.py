@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from gdbheap.analysis.leaks.adjacency import Adjacency
 from gdbheap.analysis.leaks.leaks import Held, Leaks, Verdict
 from gdbheap.analysis.leaks.roots import DATA, MAPPING, STACK
+from gdbheap.counted import counted
 from gdbheap.lazy import np
 from gdbheap.malloc.heap_view import HeapView
 from gdbheap.process.memory import readable_pieces
@@ -131,8 +132,8 @@ def _why_encoded(leaks: Leaks, block: int) -> str:
         rows = np.flatnonzero(each.target == block)
         if len(rows):
             return (
-                f"because only a word that looks like an encoded pointer leads to it: the one at {int(each.place[rows[0]]):#x}, XORed with "
-                f"{each.key:#x}, one of {len(each.place):,} such words"
+                f"because only a word that looks like an encoded pointer leads to it: the one at {int(each.place[rows[0]]):#x} {each.how} "
+                f"({counted(len(each.place), 'word')} of the kind in all)"
             )
     return "because it hangs on blocks that only words lead to which look like encoded pointers"
 

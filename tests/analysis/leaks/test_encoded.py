@@ -16,7 +16,6 @@ HEAP, TABLE = 0x5555_5556_2000, 0x7FFF_F000_0000
 KEYS = {
     "obfuscated": 0x5A5A_5A5A_5A5A_5A5A,
     "complement": (1 << 64) - 1,
-    "tag in the upper bits": 0xFFFA << 48,
     "lower half only": 0x5A5A_5A5A,
 }
 
@@ -50,6 +49,37 @@ def found(
     return find_encoded(memory, space, columns, mask, 8, [(TABLE, TABLE + len(table))])
 
 
+TAGS = {
+    "one for all, as in boxed doubles": lambda at: 0xFFFA,
+    "one for each type": lambda at: 0xFFF4 + at % 6,
+    "a counter": lambda at: at + 1,
+}
+
+
+@pytest.mark.parametrize("tag", TAGS.values(), ids=TAGS)
+@pytest.mark.parametrize("count", [1, 40])
+def test_words_that_are_pointers_but_for_tags_in_their_upper_bits_are_found(tag, count):
+    blocks = irregular_blocks(400)
+    words = [tag(at) << 48 | start for at, (start, _) in enumerate(blocks[::10][:count])]
+    noise = np.random.default_rng(3).normal(0, 1e3, 5000).view(np.uint64).tolist()
+    numbers = [0xFFF9 << 48 | at << 4 for at in range(5000)]
+    # To blocks that are held otherwise, too, unlike what a ledger does.
+    (encoded,) = found(blocks, [*words, *noise, *numbers], lost=[at % 20 == 0 for at in range(400)])
+    assert encoded.how == "with the upper 17 bits cleared"
+    assert {blocks[target][0] for target in encoded.target.tolist()} == {start for start, _ in blocks[::20]} & {
+        word & (1 << 47) - 1 for word in words
+    }
+    assert (encoded.place < TABLE + 8 * count).all()
+
+
+def test_numbers_that_would_lead_anywhere_into_blocks_are_no_tagged_pointers():
+    blocks = irregular_blocks(400)
+    end = sum(size for _, size in blocks)
+    noise = random.Random(4)
+    words = [noise.randrange(1, 1 << 16) << 48 | HEAP + noise.randrange(16, end, 4) for _ in range(5000)]
+    assert found(blocks, [*words, 7 << 48 | blocks[0][0]]) == []
+
+
 @pytest.mark.parametrize("key", KEYS.values(), ids=KEYS)
 def test_words_that_one_key_makes_pointers_to_lost_blocks_are_found(key):
     blocks = irregular_blocks(400)
@@ -79,7 +109,15 @@ def test_a_ledger_in_hiding_holds_nothing():
     blocks = irregular_blocks(400)
     words = [start ^ KEYS["complement"] for start, _ in blocks]
     assert found(blocks, words, lost=[at % 10 != 0 for at in range(400)]) == []
+    assert found(blocks, words, lost=[at != 100 for at in range(400)]) == []
     assert len(found(blocks, words)) == 1
+
+
+def test_a_ledger_of_which_every_fourth_block_is_lost_is_one_all_the_same():
+    blocks = irregular_blocks(8000)
+    words = [start ^ KEYS["complement"] for start, _ in blocks]
+    for every in range(2, 9):
+        assert found(blocks, words, lost=[at % every == 0 for at in range(8000)]) == []
 
 
 REGULAR = [(HEAP + 16 + 32 * at, 32) for at in range(400)]
