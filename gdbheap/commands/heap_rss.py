@@ -55,6 +55,13 @@ _TRY = {
     MemoryVerdict.UNKNOWN: "this target does not tell which pages are resident: attach to the live process",
 }
 
+# How the other allocators tell of themselves, when the program is run again or from within it.
+_OWN_STATISTICS = {
+    "jemalloc": "jemalloc's own word: MALLOC_CONF=stats_print:true tells it at exit, malloc_stats_print() at any time",
+    "tcmalloc": "tcmalloc's own word: MALLOCSTATS=1 tells it at exit, MallocExtension_GetStats() at any time",
+    "mimalloc": "mimalloc's own word: MIMALLOC_SHOW_STATS=1 tells it at exit, mi_stats_print() at any time",
+}
+
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Reconcile the resident size, part by part."""
@@ -76,7 +83,12 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         command="heap rss",
         columns=_COLUMNS,
         rows=rows,
-        after=(*_kernel_line(residency, total), *_top_lines(residency), *_verdict_lines(residency, verdict)),
+        after=(
+            *_kernel_line(residency, total),
+            *_top_lines(residency),
+            *_verdict_lines(residency, verdict),
+            *(Line.plain(f"  try: {_OWN_STATISTICS[name]}") for name in allocators),
+        ),
         totals={
             "verdict": verdict.value,
             "resident": total if known else None,
@@ -117,11 +129,15 @@ def _share(residency: Residency) -> str:
     from gdbheap.analysis.memory_use.memory_verdict import MALLOC
     from gdbheap.analysis.memory_use.residency import ANONYMOUS
 
-    of_malloc = residency.resident(*MALLOC)
-    whole = of_malloc + residency.resident(ANONYMOUS)
-    if not whole:
-        return "how much of the memory is glibc's is not known"
-    return f"glibc holds only {100 * of_malloc / whole:.0f} % of the anonymous memory here"
+    if residency.kernel is not None:
+        of_malloc, whole = residency.resident(*MALLOC), residency.resident(*MALLOC, ANONYMOUS)
+        return f"glibc holds only {100 * of_malloc / max(whole, 1):.0f} % of the anonymous memory here"
+    sizes = {part.name: part.size for part in residency.parts}
+    of_malloc = sum(sizes.get(name, 0) for name in MALLOC)
+    return (
+        f"glibc has mapped only {100 * of_malloc / max(of_malloc + sizes.get(ANONYMOUS, 0), 1):.0f} % of the anonymous memory here "
+        "(what of it was resident is not known)"
+    )
 
 
 def _kernel_line(residency: Residency, total: int) -> Iterator[Line]:

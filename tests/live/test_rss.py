@@ -67,18 +67,31 @@ def test_jemalloc_in_mallocs_place_is_named_with_what_glibc_still_has(tmp_path):
     assert "jemalloc in this process: glibc holds only 0 % of the anonymous memory here" in said["notes"]
 
 
-def test_another_allocator_is_named(tmp_path):
-    library = tmp_path / "libjemalloc.so.2"
-    source = "void *mallctl(void) { return 0; }"
+@pytest.mark.parametrize(
+    ("file", "defines", "name"),
+    [
+        ("libjemalloc.so.2", "mallctl", "jemalloc"),
+        ("libtcmalloc_minimal.so.4", "tc_malloc", "tcmalloc"),
+        ("libmimalloc.so.2", "mi_malloc", "mimalloc"),
+    ],
+)
+def test_another_allocator_is_named_live_and_in_a_core(file, defines, name, tmp_path):
+    library, core = tmp_path / file, tmp_path / "core"
+    source = f"void *{defines}(void) {{ return 0; }}"
     subprocess.run(["gcc", "-shared", "-fPIC", "-x", "c", "-", "-o", str(library)], input=source, text=True, check=True)
-    answers = ask(
-        [str(build("resident", "-DMODE=NOT_MALLOC"))],
-        ("heap rss",),
-        get_there=(f"set environment LD_PRELOAD {library}", "break inspected", "run"),
-    )
-    said = answers["heap rss"]
-    assert said["totals"]["other_allocators"] == ["jemalloc"]
-    assert [note for note in said["notes"] if "jemalloc" in note] == [
-        "libjemalloc.so.2 is loaded: what it serves in malloc's place is not in this heap",
-        "jemalloc in this process: glibc holds only 0 % of the anonymous memory here",
-    ]
+    program = str(build("resident", "-DMODE=NOT_MALLOC"))
+    there = (f"set environment LD_PRELOAD {library}", "break inspected", "run")
+    live = ask([program], ("heap rss",), get_there=there, then=(f"generate-core-file {core}",))["heap rss"]
+    dead = ask([program, str(core)], ("heap rss",))["heap rss"]
+    for said, share in (
+        (live, "glibc holds only 0 % of the anonymous memory here"),
+        (
+            dead,
+            "glibc has mapped only 0 % of the anonymous memory here (what of it was resident is not known)",
+        ),
+    ):
+        assert said["totals"]["other_allocators"] == [name]
+        assert [note for note in said["notes"] if name in note] == [
+            f"{file} is loaded: what it serves in malloc's place is not in this heap",
+            f"{name} in this process: {share}",
+        ]

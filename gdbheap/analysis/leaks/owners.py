@@ -20,7 +20,8 @@ if TYPE_CHECKING:
 
 REGISTER = "register"
 BLOCK = "block"
-# Of two roots that hold the same block: a variable tells more than what passes by, and may be old.
+# As many ways of one length are compared.
+_MOST_COMPARED = 64
 _TELLING = {kind: index for index, kind in enumerate((DATA, MAPPING, STACK, REGISTER))}
 
 
@@ -74,7 +75,7 @@ def shortest_path(process: Process, held: Held, block: int) -> list[Holder]:
     chain = _backwards(held, block, from_roots)
     if not chain:
         return []
-    first = min(_root_words(held, chain[0]), key=lambda each: _TELLING.get(each.kind, len(_TELLING)))
+    first = min(_root_words(held, chain[0]), key=_telling)
     steps = [next(_in_block(process, held, source, target), None) for source, target in zip(chain, chain[1:])]
     return [first, *(step for step in steps if step is not None)]
 
@@ -173,20 +174,30 @@ def _in_block(process: Process, held: Held, source: int, target: int) -> Iterato
             yield Holder(BLOCK, address + index * process.word, int(words[index]) - low, "", source)
 
 
+def _telling(holder: Holder) -> int:
+    """Return less for what tells more: of two roots, a variable's word more than what passes by and may be old."""
+    return _TELLING.get(holder.kind, len(_TELLING))
+
+
 def _backwards(held: Held, block: int, goal: NDArray[np.bool_]) -> list[int]:
-    """Return the shortest chain of blocks from one that is a goal to `block`, itself included; [] for none."""
+    """Return the shortest chain of blocks from one that is a goal to `block`, itself included; [] for none. Of several, one that the most
+    telling root holds."""
     graph = Adjacency.unsorted(len(held.blocks), held.graph.target, held.graph.source)
     begin, source = graph.begin.data, graph.target.data
     towards = {block: block}
-    queue = [block]
-    for node in queue:
-        if goal[node]:
-            chain = [node]
+    level = [block]
+    while level:
+        goals = [node for node in level if goal[node]][:_MOST_COMPARED]
+        if goals:
+            chain = [min(goals, key=lambda node: min(map(_telling, _root_words(held, node))))]
             while chain[-1] != block:
                 chain.append(towards[chain[-1]])
             return chain
-        for place in range(begin[node], begin[node + 1]):
-            if source[place] not in towards:
-                towards[source[place]] = node
-                queue.append(source[place])
+        following = []
+        for node in level:
+            for place in range(begin[node], begin[node + 1]):
+                if source[place] not in towards:
+                    towards[source[place]] = node
+                    following.append(source[place])
+        level = following
     return []

@@ -100,12 +100,13 @@ def _is_relro(vma: VMA, following: VMA) -> bool:
 
 
 def _named(process: Process, vma: VMA, start: int, end: int, blocks: list[StackBlock]) -> Iterator[RootRange]:
-    """Yield [start, end) of a VMA, cut where a thread's stack begins or ends."""
-    cuts = sorted({each for block in blocks for each in (block.start, block.end) if start < each < end})
+    """Yield [start, end) of a VMA, cut where a thread's stack begins or ends, and where a module's data end."""
+    module, module_end = _module_of(process, vma)
+    places = {module_end, *(each for block in blocks for each in (block.start, block.end))}
+    cuts = sorted(each for each in places if start < each < end)
     for low, high in zip([start, *cuts], [*cuts, end]):
         kind, name = MAPPING, vma.path
-        module = _module_of(process, vma)
-        if module:
+        if low < module_end:
             kind, name = DATA, module
         else:
             inside = [block for block in blocks if block.start <= low < block.end]
@@ -119,13 +120,24 @@ def _named(process: Process, vma: VMA, start: int, end: int, blocks: list[StackB
         yield RootRange(low, high, kind, name)
 
 
-def _module_of(process: Process, vma: VMA) -> str:
-    """Return the path of the file whose data the VMA is: mapped from it, or (.bss) right behind what is; "" for none."""
+def _module_of(process: Process, vma: VMA) -> tuple[str, int]:
+    """Return the path of the file whose data the VMA is, and where they end: mapped from it, or (.bss) right behind what is; ("", 0) for
+    none. (The kernel joins other memory to .bss, where that lies right behind it.)"""
     if vma.is_file:
-        return "" if vma.shared or vma.path.startswith(("/dev/", "/memfd:", "/SYSV")) else vma.path
+        is_other = vma.shared or vma.path.startswith(("/dev/", "/memfd:", "/SYSV"))
+        return ("", 0) if is_other else (vma.path, vma.end)
     before = process.address_space.around(vma.start)[0]
-    follows = before is not None and before.end == vma.start and before.is_file and before.writable
-    return before.path if before is not None and follows and not vma.path else ""
+    if vma.path or before is None or before.end != vma.start or not (before.is_file and before.writable):
+        return "", 0
+    ends = [
+        -(-segment.end // _PAGE) * _PAGE
+        for module in process.modules
+        if module.path == before.path
+        for segment in module.segments
+        if segment.start < vma.end
+    ]
+    end = min(max(ends), vma.end) if ends else vma.end
+    return (before.path, end) if end > vma.start else ("", 0)
 
 
 def _of_malloc(view: HeapView) -> Iterator[tuple[int, int]]:
