@@ -13,7 +13,7 @@ from dataclasses import replace
 
 import gdb
 
-from gdbheap.errors import HeapError, MemoryFault, NoProcess
+from gdbheap.errors import HeapError, MemoryFault, NoProcess, UsageError
 from gdbheap.gdb_selection import selection_kept
 from gdbheap.gdb_text import output_of, text_of
 from gdbheap.process.address_space import AddressSpace
@@ -289,3 +289,11 @@ def _pthread(thread: gdb.InferiorThread) -> int | None:
         return int.from_bytes(thread.handle(), "little")
     except (gdb.error, NotImplementedError, RuntimeError):  # "Thread handle not found."
         return None
+
+
+def detach() -> None:
+    """Let the selected inferior run on without gdb; UsageError with gdb's words where it will not."""
+    try:
+        gdb.execute("detach", to_string=True)
+    except gdb.error as error:
+        raise UsageError(f"cannot detach: {error}") from error

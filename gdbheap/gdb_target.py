@@ -109,6 +109,9 @@ class GdbTarget:
                 return gdb_expressions.demangled(name) + (f"+{offset - start}" if offset > start else "")
         return ""
 
+    def detach(self) -> None:
+        gdb_process.detach()
+
     def keep(self, name: str, compute: Callable[[Callable[[int], None] | None], Any]) -> Any:
         if name in self._kept:
             return self._kept[name]

@@ -82,6 +82,9 @@ class Target(Protocol):
     def thread_local_at(self, module: Module, offset: int) -> str:
         """Return "variable+offset" for an offset in a module's block of thread-local storage, or "" where no file of it tells."""
 
+    def detach(self) -> None:
+        """Let the process run on without gdb: the user has asked for it."""
+
     def keep(self, name: str, compute: Callable[[Callable[[int], None] | None], Any]) -> Any:
         """Return compute(progress), which is called once and kept under `name` until the process runs on. `progress`, if any, is to be
         called with each address reached, about once per MiB read."""

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gdbheap.analysis.leaks.heuristics import HEURISTICS
 from gdbheap.analysis.leaks.leaks import Verdict
 from gdbheap.commands.command import Argument, Command, Target
-from gdbheap.commands.heap_owners import HOLDER_COLUMNS, holder_rows
+from gdbheap.commands.heap_owners import HOLDER_COLUMNS, holder_rows, no_block
 from gdbheap.commands.held_blocks import judged_blocks, notes_on
 from gdbheap.counted import counted
 from gdbheap.errors import UsageError
@@ -59,7 +59,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     leaks = judged_blocks(target, _heuristics(arguments))
     view = target.heap()
     if arguments["why"] is not None:
-        return _why(target, leaks, arguments["why"])
+        return _why(target, leaks, arguments["why"], arguments["count"])
     groups = group_leaks(
         leaks,
         _chosen(leaks, arguments),
@@ -180,18 +180,24 @@ def _notes_on_keys(leaks: Leaks) -> Iterator[str]:
         )
 
 
-def _why(target: Target, leaks: Leaks, address: int) -> Report:
+def _why(target: Target, leaks: Leaks, address: int, count: int | None) -> Report:
     from gdbheap.analysis.leaks.owners import explain_verdict
 
     block = leaks.held.blocks.find(address)
     if block is None:
-        raise UsageError(f"{address:#x} is in no block in use; `heap chunk {address:#x}` tells what is there")
+        raise UsageError(no_block(target, address))
     explanation = explain_verdict(target.process, target.heap(), leaks, block)
+    rows = holder_rows(target, leaks, explanation.holders)
+    limit = target.setting("limit") if count is None else count
+    cut = bool(limit) and len(rows) > limit
+    rest = f"… {counted(len(rows) - limit, 'more pointer')}: --count 0 shows all"
     return Report(
         command="heap leaks",
         columns=HOLDER_COLUMNS,
-        rows=holder_rows(target, leaks, explanation.holders),
+        rows=rows,
+        people=rows[:limit] if cut else None,
         before=explanation.lines,
+        after=(Line.plain(rest, "dim"),) if cut else (),
         totals={"kind": Verdict(int(leaks.verdict[block])).label, "pointers": len(explanation.holders)},
         notes=tuple(notes_on(target, leaks.held)),
     )

@@ -35,12 +35,12 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     address = arguments["address"]
     block = held.blocks.find(address)
     if block is None:
-        raise UsageError(f"{address:#x} is in no block in use; `heap chunk {address:#x}` tells what is there")
+        raise UsageError(no_block(target, address))
     leaks = judged_blocks(target)
     holders = holders_of(target.process, held, block)
     rows = holder_rows(target, leaks, holders)
     path = _path(target, held, shortest_path(target.process, held, block), block)
-    limit = target.setting("limit")
+    limit = target.setting("limit") if arguments["count"] is None else arguments["count"]
     people = rows[:limit] if limit and len(rows) > limit else None
     start, size = int(held.blocks.start[block]), int(held.blocks.size[block])
     return Report(
@@ -55,6 +55,17 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         notes=(*target.heap().notes, *notes_on(target, held)),
         faults=target.heap().faults,
     )
+
+
+def no_block(target: Target, address: int) -> str:
+    """Return what to say of an address that is in no block in use, and who tells more."""
+    chunk = target.heap().chunk_at(address)
+    if chunk is not None:
+        return (
+            f"{address:#x} is in no block in use, but in a chunk that is {chunk.state.label.replace('_', ' ')}; "
+            f"`heap search {chunk.address:#x}-{chunk.end:#x}` finds the pointers to it, `heap chunk {address:#x}` tells more"
+        )
+    return f"{address:#x} is in no block in use; `heap search {address:#x}` finds that very pointer, `explain {address:#x}` tells what is there"
 
 
 def holder_rows(target: Target, leaks: Leaks, holders: Iterable[Holder]) -> list[tuple[Any, ...]]:
@@ -95,7 +106,7 @@ def _path(target: Target, held: Held, path: list[Holder], block: int) -> list[st
 def _after(path: list[str], count: int, limit: int) -> tuple[str | Line, ...]:
     lines: list[str | Line] = []
     if limit and count > limit:
-        lines.append(Line.plain(f"… {counted(count - limit, 'more pointer')}: --json has all", "dim"))
+        lines.append(Line.plain(f"… {counted(count - limit, 'more pointer')}: --count 0 shows all", "dim"))
     if not path:
         return (*lines, Line.plain("no root leads to it", "total"))
     lines.append(Line.plain("the shortest way to it from a root:", "heading"))
@@ -112,6 +123,9 @@ COMMAND = Command(
         "what `heap leaks` says of that one."
     ),
     run=run,
-    arguments=(Argument("ADDRESS", "expression", "An address anywhere in the block.", required=True),),
+    arguments=(
+        Argument("ADDRESS", "expression", "An address anywhere in the block.", required=True),
+        Argument("--count", "count", "Show at most this many pointers; 0 shows all."),
+    ),
     examples=(("heap owners p", "who holds the block that p points to"),),
 )

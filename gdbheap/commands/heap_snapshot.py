@@ -17,7 +17,7 @@ _COLUMNS = (
     Column("name", "text"),
     Column("blocks", "count"),
     Column("in_use_bytes", "bytes", heading="in use"),
-    Column("read_seconds", "text", heading="stood still (s)"),
+    Column("read_seconds", "text", heading="read in (s)"),
     Column("file", "text", "path"),
 )
 
@@ -34,23 +34,38 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
             raise UsageError(f"{path} is no regular file")
         if not arguments["replace"]:
             raise UsageError(f"{path} exists already: --replace puts the new snapshot in its place")
+    if arguments["detach"] and target.process.kind == "core":
+        raise UsageError("a core does not run: --detach is for processes")
+    kind = target.process.kind
     snapshot = snapshot_now(target, started)
+    heap = target.heap()
+    if arguments["detach"]:
+        target.detach()
+    let_go = time.monotonic() - started
     if not arguments["output"] and "/" not in name:
         make_directory()
     write_snapshot(snapshot, path)
     facts = snapshot.facts
     seconds = f"{facts['read_seconds']:.2f}"
-    still = "the process could run on after" if target.process.kind != "core" else "the core was read in"
     return Report(
         command="heap snapshot",
         columns=_COLUMNS,
         rows=[(name or os.path.basename(path), len(snapshot), facts["in_use_bytes"], seconds, path)],
-        after=(Line.plain(f"{still} {seconds} s; written after {time.monotonic() - started:.2f} s", "dim"),),
+        after=(Line.plain(_time_taken(kind, arguments["detach"], seconds, let_go, started), "dim"),),
         totals={"read_seconds": facts["read_seconds"]},
         totals_shown=False,
-        notes=target.heap().notes,
-        faults=target.heap().faults,
+        notes=heap.notes,
+        faults=heap.faults,
     )
+
+
+def _time_taken(kind: str, detached: bool, seconds: str, let_go: float, started: float) -> str:
+    written = f"written after {time.monotonic() - started:.2f} s"
+    if kind == "core":
+        return f"the core was read in {seconds} s; {written}"
+    if detached:
+        return f"this command held the process for {let_go:.2f} s, and has detached from it; {written}"
+    return f"the process could run on after {seconds} s; {written} (--detach lets it run on before that)"
 
 
 COMMAND = Command(
@@ -58,16 +73,19 @@ COMMAND = Command(
     summary="Keep what the heap holds now, for `heap diff`.",
     description=(
         "Every block in use is kept: its address, its size and what it is (as in `heap leaks`), but not its contents. The file is read by "
-        "`heap diff` in any gdb, and by `python3 -m gdbheap diff` without one. How long the process had to stand still is printed."
+        "`heap diff` in any gdb, and by `python3 -m gdbheap diff` without one. How long the process had to stand still is printed; gdb holds it "
+        "on until it is continued, or with --detach until it is read."
     ),
     run=run,
     arguments=(
         Argument("NAME", "snapshot", "A name of your own, or a path (with a /)."),
         Argument("--output", "path", "Write the snapshot to this file."),
         Argument("--replace", "flag", "Put it in the place of one that exists."),
+        Argument("--detach", "flag", "Detach from the process as soon as it is read, before the file is written."),
     ),
     examples=(
         ("heap snapshot before", "keep the heap as it is now, as before"),
+        ("heap snapshot after --detach", "take it of a process at work, and let that go on at once"),
         ("heap snapshot --output /tmp/after.heap", "keep it in a file of your choice"),
     ),
 )

@@ -68,3 +68,20 @@ def test_each_place_that_a_program_keeps_a_block_in_is_named(flags, gdb):
         wanted = KEPT[text].format(**sizes)
         assert [name for name in names if name.endswith(wanted)], (text, names)
         assert answer["totals"]["path"][-1] == f"block {block}"
+
+
+# Where no block in use is, and the line that it says.
+NOWHERE = {
+    "heap owners $sp": "heap owners: {sp} is in no block in use; `heap search {sp}` finds that very pointer, `explain {sp}` tells what is there",
+    "heap leaks --why 0x10": "heap leaks: 0x10 is in no block in use; `heap search 0x10` finds that very pointer, `explain 0x10` tells what is there",
+}
+
+
+def test_an_address_in_no_block_is_one_line_that_says_where_to_look(gdb):
+    said = gdb(
+        build("leaks"), "break inspected", "run < /dev/null > /dev/null", *NOWHERE, "output/x (unsigned long)$sp"
+    )
+    pointer = said["output/x (unsigned long)$sp"].strip()
+    assert {command: said[command] for command in NOWHERE} == {
+        command: line.format(sp=pointer) + "\n" for command, line in NOWHERE.items()
+    }

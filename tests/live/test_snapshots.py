@@ -62,6 +62,15 @@ def test_one_snapshot_is_compared_with_the_heap_as_it_is(tmp_path):
     assert said["totals"] == {"grown_bytes": 25 * 0xD0 + 100 * 0x30, "appeared": 125, "vanished": 0}
 
 
+def test_with_detach_the_process_runs_on_before_the_file_is_written(tmp_path, gdb):
+    file = tmp_path / "one.heap"
+    take = f"heap snapshot --output {file} --detach"
+    said = gdb(build("growing"), "break inspected", "run", take, "heap", f"heap diff {file} {file}")
+    assert "and has detached from it; written after" in said[take]
+    assert said["heap"] == "there is no process: run a program, attach to one, or load a core\n"
+    assert "nothing has changed" in said[f"heap diff {file} {file}"]
+
+
 # What it is told wrongly, and the line that it says.
 WRONG = {
     "heap diff nowhere": "there is no snapshot nowhere ({home}/gdbheap/snapshots/nowhere.heap); there are: before",
