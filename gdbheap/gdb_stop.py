@@ -39,7 +39,8 @@ _MOST_UNWOUND = 4096
 _MOST_LIBRARY_FRAMES = 16
 # How int3 comes: SI_KERNEL; TRAP_BRKPT from some virtual machines. A step is TRAP_TRACE, a watchpoint TRAP_HWBKPT.
 _INT3_CODES = (0x80, 1)
-_INT3 = 0xCC
+# int3, int1 and the long form of int3, as they end before the program counter.
+_TRAPS = (b"\xcc", b"\xf1", b"\xcd\x03")
 
 
 class LastStop:
@@ -191,7 +192,7 @@ def _is_own_trap(signal: SignalInfo, thread: Thread) -> bool:
     if LastStop.at_breakpoint is None and any(thread.program_counter in _places(each) for each in gdb.breakpoints()):
         return False
     try:
-        return bytes(gdb.selected_inferior().read_memory(thread.program_counter - 1, 1))[0] == _INT3
+        return bytes(gdb.selected_inferior().read_memory(thread.program_counter - 2, 2)).endswith(_TRAPS)
     except (gdb.error, OverflowError):
         return False
 

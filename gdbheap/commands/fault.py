@@ -11,9 +11,9 @@ from gdbheap.counted import counted
 from gdbheap.errors import HeapError, NoHeap
 from gdbheap.malloc.heap_view import HeapView
 from gdbheap.malloc.layout import Layout
-from gdbheap.process.mm import address_space_limit, read_mm
+from gdbheap.process.mm import address_space_limit, data_limit, read_mm
 from gdbheap.process.process import Process
-from gdbheap.process.signal_info import SignalInfo, signal_name
+from gdbheap.process.signal_info import SI_KERNEL, SignalInfo, signal_name
 from gdbheap.process.stop import Stop
 from gdbheap.report.report import ABSENT, Column, Line, Report
 
@@ -35,6 +35,7 @@ _COLUMNS = (
 
 # SIGBUS and SIGSEGV: the signals that an instruction's access brings.
 _OF_ACCESSES = (7, 11)
+_SIGSEGV = 11
 _SIGTRAP = 5
 
 
@@ -80,6 +81,7 @@ def make_scene(target: Target) -> tuple[Scene, tuple[str, ...]]:
         tcache_key=layout.tcache_key if layout is not None else None,
         stack_limit=read_mm(process).stack_limit,
         memory_limit=address_space_limit(process),
+        data_limit=data_limit(process),
     )
     return scene, (*notes, *_remarks(stop), *context(scene, _inside(target, heap)))
 
@@ -117,13 +119,24 @@ def _raised_again(process: Process, stop: Stop, instruction: Instruction) -> tup
     from gdbheap.analysis.faults.inferred_signal import infer_signal
 
     signal = stop.signal
-    if signal is None or signal.code > 0 or signal.sender != stop.own_pid or signal.signal not in _OF_ACCESSES:
+    if signal is None or signal.signal not in _OF_ACCESSES:
+        return stop, ()
+    undelivered = (signal.signal, signal.code) == (_SIGSEGV, SI_KERNEL)
+    if not undelivered and (signal.code > 0 or signal.sender != stop.own_pid):
         return stop, ()
     found = infer_signal(process, replace(stop.thread, signal=signal.signal), instruction, stop.frames, stop.own_pid)
-    if found is None or found.code <= 0:
+    if found is None or found.code <= 0 or (undelivered and not _is_of_data(found, stop)):
         return stop, ()
+    if undelivered:
+        # mirrors signal_setup_done(): force_sigsegv() where the handler's frame cannot be written
+        note = f"the kernel could not start the program's handler of {stop.signal_name} (its stack is used up, or its address is wild): what the instruction itself brought is explained"
+        return replace(stop, signal=found), (note,)
     note = f"the program sent itself this {stop.signal_name}, as a handler does that gives up: what the instruction itself brings is explained"
     return replace(stop, signal=found), (note,)
+
+
+def _is_of_data(signal: SignalInfo, stop: Stop) -> bool:
+    return signal.code != SI_KERNEL and signal.address != stop.thread.program_counter
 
 
 def _remarks(stop: Stop) -> Iterator[str]:

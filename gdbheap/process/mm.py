@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -115,6 +116,16 @@ def address_space_limit(process: Process) -> int | None:
         return None
     limit = _parse_limit(_read(process.pid, "limits"), ["Max", "address", "space"])
     return None if limit == UNLIMITED else limit
+
+
+def data_limit(process: Process) -> tuple[int, int] | None:
+    """Return the soft limit on the bytes of private writable memory (RLIMIT_DATA) and how many of them are taken (VmData); None where there is no
+    limit, or nobody here can tell."""
+    if process.kind != "live" or process.pid is None:
+        return None
+    limit = _parse_limit(_read(process.pid, "limits"), ["Max", "data", "size"])
+    used = re.search(r"^VmData:\s*(\d+) kB$", _read(process.pid, "status"), re.MULTILINE)
+    return None if limit in (None, UNLIMITED) or used is None else (limit or 0, int(used[1]) << 10)
 
 
 def _parse_limit(text: str, name: list[str]) -> int | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -19,15 +20,20 @@ _OVERWRITTEN = ("ascii_as_pointer", "poison_fill", "mangled_link", "tcache_key_a
 
 def wild_jumps(scene: Scene) -> Iterator[Verdict]:
     """Yield what is known where the program counter itself is the address that faulted."""
-    address = scene.fault_address
-    counter = scene.stop.thread.program_counter
-    if scene.stop.signal is None or scene.stop.signal.signal != SIGSEGV or address != counter:
+    if scene.stop.signal is None or scene.stop.signal.signal != SIGSEGV or not scene.is_fetch:
         return
+    # Of an instruction that lies across a page's end the kernel names the page that its rest is in.
+    counter = scene.fault_address if scene.fault_address is not None else scene.stop.thread.program_counter
     vma = scene.vma(counter)
-    came = _came_by(scene)
+    came = _ran_on(scene, counter) or _came_by(scene)
     if came.by_return:
         yield _return_verdict(scene, counter, LIKELY, came.evidence)
-    if counter < NULL_ZONE:
+    if came.ran_on:
+        where = f"{_place(scene, counter)}, which may not be executed" if vma is not None else "where nothing is mapped"
+        summary = f"the program ran on past the end of its code, to {counter:#x}, {where}"
+        name = "jump_to_unmapped" if vma is None else "jump_to_non_executable"
+        yield Verdict(name, LIKELY, counter, summary, (*scene.surroundings(counter), *came.evidence), came.next)
+    elif counter < NULL_ZONE:
         what = "NULL" if counter == 0 else f"NULL + {counter:#x}"
         yield Verdict(
             "jump_to_null", CERTAIN, counter, f"the program jumped to {what}: {came.how}", came.evidence, came.next
@@ -44,7 +50,8 @@ def wild_jumps(scene: Scene) -> Iterator[Verdict]:
             came.next,
         )
     else:
-        summary = f"the program jumped to {counter:#x}, where nothing is mapped: {came.how}"
+        where = "in the kernel's half" if scene.is_kernels(counter) else "where nothing is mapped"
+        summary = f"the program jumped to {counter:#x}, {where}: {came.how}"
         yield Verdict(
             "jump_to_unmapped", CERTAIN, counter, summary, (*scene.surroundings(counter), *came.evidence), came.next
         )
@@ -126,7 +133,7 @@ def _possible_objects(scene: Scene) -> Iterator[tuple[int, str]]:
     a pointer that the source names."""
     bases = {each.base_value for each in scene.instruction.memory if each.base}
     counter = scene.stop.thread.program_counter
-    jumped = scene.fault_address == counter
+    jumped = scene.is_fetch
     is_call = scene.instruction.mnemonic.startswith(("call", "jmp")) or _next_is_call(scene)
     for name, value, has_table in _pointers(scene):
         if not value or value % scene.word or scene.vma(value) is None:
@@ -137,11 +144,20 @@ def _possible_objects(scene: Scene) -> Iterator[tuple[int, str]]:
         # The table pointer is what the died load or call went through (with the slot's offset, where that is added first), or its slot held
         # what was jumped to.
         through = first in bases if not has_table else any(0 <= base - first < _LARGEST_TABLE for base in bases)
-        slots = (
-            (scene.word_at(first + index * scene.word) for index in range(16)) if jumped and scene.vma(first) else ()
-        )
-        if (through and (is_call or has_table)) or any(slot == counter for slot in slots):
+        if (through and (is_call or has_table)) or (jumped and _is_slot_of(scene, first, counter)):
             yield value, name
+
+
+def _is_slot_of(scene: Scene, table: int, counter: int) -> bool:
+    """Whether the program got to the counter through a slot of this table, by the call that is still to be seen."""
+    if scene.vma(table) is None:
+        return False
+    call = decode(scene.stop.caller_instruction, scene.stop.thread.registers, scene.word)
+    if call.target is not None and call.target.base:
+        return call.target.base_value == table and scene.word_at(call.target.address) == counter
+    # Without optimisation the slot is loaded first; NULL stands in too many places to tell anything.
+    slots = (scene.word_at(table + index * scene.word) for index in range(16))
+    return bool(call.target_register) and counter >= NULL_ZONE and any(slot == counter for slot in slots)
 
 
 def _pointers(scene: Scene) -> Iterator[tuple[str, int, bool]]:
@@ -170,22 +186,52 @@ class _Came:
     """How the program counter got where it is."""
 
     def __init__(
-        self, how: str, evidence: tuple[str, ...], next_steps: tuple[str, ...], by_return: bool = False
+        self,
+        how: str,
+        evidence: tuple[str, ...],
+        next_steps: tuple[str, ...],
+        by_return: bool = False,
+        ran_on: bool = False,
     ) -> None:
         self.how = how
         self.evidence = evidence
         self.next = next_steps
         self.by_return = by_return
+        self.ran_on = ran_on
+
+
+def _ran_on(scene: Scene, counter: int) -> _Came | None:
+    """Return that the program came here step by step, where the last instruction in front of the address can be executed; None where it
+    has jumped: what called leads here."""
+    if counter % PAGE:
+        return None
+    before = scene.vma(counter - 1)
+    if before is None or not before.executable or _calls(scene, counter):
+        return None
+    pointer = scene.stop.thread.stack_pointer
+    if counter == scene.stop.thread.program_counter and scene.word_at(pointer - scene.word) == counter:
+        return None
+    fact = f"what lies before it may be executed: {scene.vma_line(before)}"
+    return _Came("by running on", (fact,), (f"x/8i {counter - 16:#x}", "bt"), ran_on=True)
 
 
 def _came_by(scene: Scene) -> _Came:
     """Tell a call from a return: a call leaves its return address at the stack pointer, a return leaves itself just below it."""
     counter, pointer = scene.stop.thread.program_counter, scene.stop.thread.stack_pointer
     pushed, popped = scene.word_at(pointer), scene.word_at(pointer - scene.word)
-    if "call" in scene.stop.caller_instruction.split()[:2] and (popped != counter or _calls(scene, counter)):
+    if "call" in scene.stop.caller_instruction.split()[:2] and (
+        popped != counter or _calls(scene, counter) or (counter < NULL_ZONE and _direct(scene) is not None)
+    ):
         where = scene.symbol_at(pushed - 1) if pushed else ""
         evidence = [f"the return address at the stack pointer is {pushed:#x}" + (f" ({where})" if where else "")]
         evidence.append(f"the call there is `{scene.stop.caller_instruction}`")
+        callee = _direct(scene)
+        if callee is not None and callee != counter:
+            name = scene.symbol_at(callee) or f"{callee:#x}"
+            evidence.append("that call leads elsewhere: the function that it called, or one further on, jumped here")
+            return _Came(
+                f"by a jump (a tail call) from {name} or beyond", tuple(evidence), (f"x/16i {callee:#x}", "up")
+            )
         evidence += [*_slot(scene, counter), *scene.expressions(counter, counter)]
         return _Came("by a call through a function pointer", tuple(evidence), ("up", "info locals"))
     if popped == counter:
@@ -194,12 +240,18 @@ def _came_by(scene: Scene) -> _Came:
     return _Came("it is not known how", (f"the stack pointer is {pointer:#x}",), ("bt",))
 
 
+def _direct(scene: Scene) -> int | None:
+    """Return where the call before the address at the stack pointer leads, if that stands in the call itself; None where it is indirect."""
+    match = re.search(r"call[lqw]?\s+(0x[0-9a-f]+)\b", scene.stop.caller_instruction)
+    return int(match[1], 16) if match is not None else None
+
+
 def _calls(scene: Scene, counter: int) -> bool:
     """Whether the call before the address at the stack pointer leads to the program counter, by what the registers hold now."""
     call = decode(scene.stop.caller_instruction, scene.stop.thread.registers, scene.word)
     if call.target is not None:
         return scene.word_at(call.target.address) == counter
-    return scene.stop.thread.registers.get(call.target_register) == counter
+    return counter in (scene.stop.thread.registers.get(call.target_register), _direct(scene))
 
 
 def _slot(scene: Scene, counter: int) -> Iterator[str]:

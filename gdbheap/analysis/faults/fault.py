@@ -5,11 +5,13 @@ from __future__ import annotations
 from gdbheap.analysis.faults.aborts import aborts
 from gdbheap.analysis.faults.bus import bus_errors
 from gdbheap.analysis.faults.control import bad_targets, wild_jumps, wild_vtables
-from gdbheap.analysis.faults.heap_state import objects
+from gdbheap.analysis.faults.heap_state import freed_sources, objects
 from gdbheap.analysis.faults.in_malloc import crashes_in_malloc
+from gdbheap.analysis.faults.instructions import instructions, refused
 from gdbheap.analysis.faults.mappings import page_faults
 from gdbheap.analysis.faults.pointers import bad_values
-from gdbheap.analysis.faults.signals import arithmetic, instructions, non_canonical, others
+from gdbheap.analysis.faults.signals import arithmetic, non_canonical, others, system_calls
+from gdbheap.analysis.faults.stacks import wild_stack_pointers
 from gdbheap.analysis.faults.verdict import POSSIBLE, Recogniser, Scene, Verdict, best_first
 from gdbheap.process.signal_info import FATAL
 
@@ -20,9 +22,12 @@ _RECOGNISERS: tuple[Recogniser, ...] = (
     crashes_in_malloc,
     arithmetic,
     instructions,
+    system_calls,
     wild_vtables,
     wild_jumps,
     bad_targets,
+    wild_stack_pointers,
+    freed_sources,
     lambda scene: bad_values(scene) if _is_data_fault(scene) else iter(()),
     non_canonical,
     bus_errors,
@@ -34,6 +39,8 @@ _RECOGNISERS: tuple[Recogniser, ...] = (
 def explain_stop(scene: Scene) -> list[Verdict]:
     """Return the verdicts on a stop by a signal, the best first; never empty. An ordinary stop is for the caller to recognise (is_fault)."""
     found = [verdict for recognise in _RECOGNISERS for verdict in recognise(scene)]
+    if all(verdict.confidence == POSSIBLE for verdict in found):
+        found += [each for each in (refused(scene),) if each is not None]
     return best_first(found) or [_unknown(scene)]
 
 
@@ -48,7 +55,7 @@ def _is_data_fault(scene: Scene) -> bool:
     address = scene.fault_address
     if signal is None or signal.signal not in (7, 11) or signal.code <= 0 or address is None:
         return False
-    return address != scene.stop.thread.program_counter
+    return not scene.is_fetch
 
 
 def _unknown(scene: Scene) -> Verdict:

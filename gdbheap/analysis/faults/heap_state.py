@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from gdbheap.analysis.addresses.search import find_words
+from gdbheap.analysis.faults.operand import MemoryOperand
 from gdbheap.analysis.faults.verdict import LIKELY, POSSIBLE, SIGBUS, SIGILL, SIGSEGV, Scene, Verdict
 from gdbheap.malloc.chunk_table import Chunk, State
 
@@ -35,6 +36,28 @@ def objects(scene: Scene) -> Iterator[Verdict]:
             yield from _only_in_freed(scene, value)
 
 
+def freed_sources(scene: Scene) -> Iterator[Verdict]:
+    """Yield that the source names where NULL or a small number was read from, and that this is in a freed block. (What greater values tell,
+    objects() finds without the source.)"""
+    signal = scene.stop.signal
+    if signal is None or signal.code <= 0 or signal.signal not in (SIGBUS, SIGSEGV):
+        return
+    bases = {each.base_value if each.base else each.address for each in scene.accesses}
+    for each in scene.stop.expressions:
+        wanted = each.place is not None and each.value in bases and each.value < _LEAST_TELLING
+        chunk = scene.chunk(each.place) if wanted and each.place is not None else None
+        if chunk is None or each.place is None or not chunk.state.is_free:
+            continue
+        evidence = (
+            f"{each.text} is {each.value:#x}, and it stands at {each.place:#x}: {_member(scene, chunk, each.place)}",
+            f"that is the {scene.chunk_words(chunk)}",
+        )
+        summary = f"{each.text} was read from a block that has been freed: a use after free"
+        next_steps = (f"heap chunk {each.place:#x}", f"heap owners {each.place:#x}")
+        yield Verdict("freed_chunk", LIKELY, each.place, summary, evidence, next_steps)
+        return
+
+
 def _indexed(scene: Scene) -> Iterator[Verdict]:
     """Yield an array in a block that was indexed beyond its end, or below its start."""
     for access in scene.accesses:
@@ -44,26 +67,30 @@ def _indexed(scene: Scene) -> Iterator[Verdict]:
         mem = chunk.address + scene.heap.layout.header
         if mem <= access.address < chunk.end:
             continue
-        bits = 8 * scene.word
-        index = access.index_value - (1 << bits if access.index_value >> (bits - 1) else 0)
         how_far = (
             f"{access.address - chunk.end:#x} bytes past the end"
             if access.address >= chunk.end
             else f"{mem - access.address:#x} bytes before the start"
         )
-        summary = f"element {index} (of {access.scale} bytes each) of an array in a block: {how_far} of that block"
-        evidence = (
-            f"{access.base} is {access.base_value:#x}, in the {scene.chunk_words(chunk)}",
-            f"{access.index} is {access.index_value:#x}",
-        )
+        summary = f"{_element(access, scene.word)} of an array in a block: {how_far} of that block"
+        evidence = [f"{access.base} is {access.base_value:#x}, in the {scene.chunk_words(chunk)}"]
+        evidence += [] if access.is_vector else [f"{access.index} is {access.index_value:#x}"]
         yield Verdict(
             "past_chunk_end",
             LIKELY,
             access.address,
             summary,
-            evidence,
+            tuple(evidence),
             (f"heap chunk {access.base_value:#x}", "up", "info locals"),
         )
+
+
+def _element(access: MemoryOperand, word: int) -> str:
+    if access.is_vector:
+        return f"an element (of {access.size} bytes each)"
+    bits = 8 * word
+    index = access.index_value - (1 << bits if access.index_value >> (bits - 1) else 0)
+    return f"element {index} (of {access.scale} bytes each)"
 
 
 def _only_in_freed(scene: Scene, value: int) -> Iterator[Verdict]:
@@ -116,7 +143,8 @@ def _object(scene: Scene, name: str, value: int, chunk: Chunk, origin: int | Non
     sure = LIKELY if origin is not None else POSSIBLE
     next_steps: tuple[str, ...] = (f"heap chunk {value:#x}",)
     if chunk.state.is_free:
-        summary = f"{name} points into a block that has been freed: a use after free"
+        perhaps = "" if origin is not None else "perhaps "
+        summary = f"{name} points into a block that has been freed: {perhaps}a use after free"
         next_steps = (*next_steps, f"heap owners {value:#x}")
         yield Verdict("freed_chunk", sure, value, summary, tuple(evidence), next_steps)
     elif chunk.state is State.TOP:
@@ -131,7 +159,7 @@ def _object(scene: Scene, name: str, value: int, chunk: Chunk, origin: int | Non
             over = origin - chunk.end - word
             summary = f"a pointer was read {over:#x} bytes past the end of the block that {name} points to"
             yield Verdict("past_chunk_end", LIKELY, origin, summary, tuple(evidence), next_steps)
-    elif chunk.state is State.IN_USE and value < mem:
+    elif chunk.state is State.IN_USE and value < mem and origin is None:
         summary = f"{name} points into a chunk's header"
         yield Verdict("chunk_metadata", sure, value, summary, tuple(evidence), next_steps)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from gdbheap.analysis.corruption.check import check
@@ -14,8 +15,9 @@ from gdbheap.analysis.corruption.writer import probable_writer
 from gdbheap.analysis.faults.verdict import CERTAIN, POSSIBLE, Scene, Verdict
 from gdbheap.errors import MemoryFault
 from gdbheap.malloc.chunk_table import NON_MAIN_ARENA
-from gdbheap.process.frame import is_of_libc
+from gdbheap.process.frame import Frame, is_of_libc
 
+_TAKES_A_BLOCK = re.compile(r"free|realloc")
 # How far behind a link malloc reads and writes: the members of a chunk, or of a heap_info.
 _REACH = 0x40
 
@@ -23,16 +25,40 @@ _REACH = 0x40
 def crashes_in_malloc(scene: Scene) -> Iterator[Verdict]:
     """Yield what a SIGSEGV or SIGBUS inside malloc, free or realloc is about."""
     signal, frames = scene.stop.signal, scene.stop.frames
-    if signal is None or signal.signal not in (7, 11) or scene.heap is None or not frames:
+    if signal is None or signal.signal not in (7, 11) or not frames:
         return
     inside = function_inside(frames)
     if inside is None or not (is_of_libc(frames[0]) or is_of_malloc(frames[0])):
         return
-    heap = CheckedHeap(scene.process, scene.heap)
     caller = calling_frame(frames)
     where = (f"called from {caller.words}",) if caller is not None else ()
+    unreadable = list(_unreadable(scene, inside, where))
+    yield from unreadable
+    if unreadable or scene.heap is None:
+        return
+    heap = CheckedHeap(scene.process, scene.heap)
     wrong = list(_no_block(scene, heap, where))
     yield from wrong or _followed(scene, heap, where, inside)
+
+
+def _unreadable(scene: Scene, inside: str, where: tuple[str, ...]) -> Iterator[Verdict]:
+    """Whether free or realloc died of reading the size field in front of what it was given: where no block can be."""
+    if not _TAKES_A_BLOCK.search(inside) or is_of_internals(scene.stop.frames[0]):
+        return
+    for access in scene.accesses:
+        pointer = access.base_value
+        if access.base and not access.index and access.displacement == -scene.word and scene.vma(pointer) is None:
+            how = "which is no address" if not scene.is_canonical(pointer) else "which is in no mapping"
+            function = "realloc" if "realloc" in inside else "free"
+            summary = f"{function} was given {pointer:#x}, {how}: no block can be there"
+            fact = f"{access.text} reads the size field in front of {pointer:#x}"
+            yield Verdict("invalid_free", CERTAIN, pointer, summary, (*where, fact), ("up", "info locals"))
+            return
+
+
+def is_of_internals(frame: Frame) -> bool:
+    """Whether the frame is in a function that works on chunks already, and no more on what the program has passed."""
+    return frame.function.startswith(("_int_", "malloc_consolidate", "unlink_chunk", "systrim", "tcache_"))
 
 
 def _no_block(scene: Scene, heap: CheckedHeap, where: tuple[str, ...]) -> Iterator[Verdict]:

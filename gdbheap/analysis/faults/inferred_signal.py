@@ -23,6 +23,8 @@ _CODES = {"SIGSEGV SEGV_MAPERR": _MAPERR, "SIGSEGV SEGV_ACCERR": _ACCERR}
 # Functions that send a signal to their own process (glibc's names, and what they are called inside).
 _RAISES = ("raise", "gsignal", "pthread_kill", "__pthread_kill", "kill", "abort", "tgkill", "__GI_raise", "__GI_abort")
 _SENDER_FRAMES = 6
+# syscall, sysenter and int $0x80: what a signal is delivered behind that came while the thread was in the kernel.
+_SYSTEM_CALLS = (b"\x0f\x05", b"\x0f\x34", b"\xcd\x80")
 # Instructions that go elsewhere: to where no address can be is a general protection fault.
 _BRANCHES = ("call", "jmp", "ret")
 
@@ -40,7 +42,8 @@ def infer_signal(
     counter = thread.program_counter
     if number == SIGTRAP and not _is_behind_int3(process, counter):
         return None  # gdb's own breakpoint or step
-    if number in (SIGILL, SIGFPE, SIGTRAP, SIGSYS, SIGSEGV) and not _sends(frames):
+    sent = _sends(frames) or (number != SIGSYS and _is_behind(process, counter, *_SYSTEM_CALLS))
+    if number in (SIGILL, SIGFPE, SIGTRAP, SIGSYS, SIGSEGV) and not sent:
         code = {SIGILL: 2, SIGFPE: 1 if "div" in instruction.mnemonic else 14, SIGSYS: 1}.get(number, _SI_KERNEL)
         if number != SIGSEGV or _is_protected(process, instruction):
             return SignalInfo(number, code, 0, address=0 if number == SIGSEGV else counter)
@@ -52,9 +55,14 @@ def infer_signal(
 
 
 def _is_behind_int3(process: Process, counter: int) -> bool:
+    return _is_behind(process, counter, b"\xcc")
+
+
+def _is_behind(process: Process, counter: int, *codes: bytes) -> bool:
+    """Whether one of the instructions ends before the program counter."""
     try:
-        return process.memory.read(counter - 1, 1) == b"\xcc"
-    except MemoryFault:
+        return process.memory.read(counter - 2, 2).endswith(codes)
+    except (MemoryFault, OverflowError):
         return False
 
 
@@ -104,6 +112,7 @@ def _result(process: Process, address: int, access: str) -> str:
 
 def _is_protected(process: Process, instruction: Instruction) -> bool:
     """Whether the instruction can bring a general protection fault: by its alignment, or for want of privilege."""
-    misaligned = any(each.size and each.address % each.size for each in instruction.memory)
+    alignment = instruction.alignment
+    misaligned = alignment and any(each.address % alignment for each in instruction.memory)
     branches = instruction.mnemonic.startswith(_BRANCHES)
-    return (instruction.needs_alignment and misaligned) or branches or not instruction.memory
+    return bool(misaligned) or branches or not instruction.memory

@@ -27,7 +27,7 @@ _SHORTEST_LITERAL = 3
 def page_faults(scene: Scene) -> Iterator[Verdict]:
     """Yield what the mappings say of the address that the kernel names."""
     signal, address = scene.stop.signal, scene.fault_address
-    if signal is None or address is None or signal.signal != SIGSEGV or address == scene.stop.thread.program_counter:
+    if signal is None or address is None or signal.signal != SIGSEGV or scene.is_fetch:
         return
     vma = scene.vma(address)
     if scene.word == 8 and VSYSCALL <= address < VSYSCALL + PAGE:
@@ -68,7 +68,10 @@ def _keyed(scene: Scene, address: int, vma: VMA | None, key: int | None) -> Iter
 
 def _untold(scene: Scene, address: int) -> Verdict:
     """si_code says that a mapping denied the access, but nothing tells of one: cores leave out vvar and device memory."""
-    summary = "a mapping denied the access, and it is one that is not told here (a core leaves out vvar and devices)"
+    summary = (
+        "a mapping denied the access, and it is one that is not told here (cores leave out vvar and devices; gdb's own ones also memory of no "
+        "file that may only be read)"
+    )
     evidence = ("si_code is SEGV_ACCERR, but no mapping at the address is known", *_evidence(scene, address))
     return Verdict("no_access", LIKELY, address, summary, evidence, (f"vmmap {address:#x}",))
 
@@ -100,7 +103,7 @@ def _denied(scene: Scene, address: int, vma: VMA) -> Iterator[Verdict]:
     evidence = _evidence(scene, address)
     if vma.readable and not vma.writable:
         what = _read_only_thing(scene, address, vma)
-        summary = f"a write to {what}memory that may only be read ({vma.permissions})"
+        summary = f"a write to {what}memory that may not be written ({vma.permissions})"
         yield Verdict("write_to_read_only", CERTAIN, address, summary, evidence, (f"info symbol {address:#x}",))
         return
     if vma.readable or vma.writable:
@@ -127,12 +130,16 @@ def _read_only_thing(scene: Scene, address: int, vma: VMA) -> str:
     relro = any(each.relro and each.relro[0] <= address < each.relro[1] for each in scene.process.modules)
     if relro:
         return f"{named}data that ld.so has relocated and then made read-only (RELRO), "
-    if vma.path.startswith("["):
+    if vma.path.startswith(("[vdso", "[vvar")):
         return f"the kernel's {vma.path} page, "
     if vma.executable:
         return f"{named}the program's code, " if symbol else "code, "
     text = "" if symbol else _text_around(scene, address)
-    return f"a string literal, {text!r}, " if text else named
+    segments = (segment for module in scene.process.modules for segment in module.segments)
+    is_literal = any(segment.start <= address < segment.end for segment in segments)
+    if text:
+        return f"a string literal, {text!r}, " if is_literal else f"the text {text!r}, "
+    return named
 
 
 def _text_around(scene: Scene, address: int) -> str:
@@ -158,7 +165,7 @@ def _is_heap_reserve(scene: Scene, address: int) -> bool:
 def _unmapped(scene: Scene, address: int) -> Iterator[Verdict]:
     evidence = _evidence(scene, address)
     below, _ = scene.process.address_space.around(address)
-    if address < NULL_ZONE or not scene.is_canonical(address) or scene.is_kernels(address):
+    if address < NULL_ZONE or scene.is_kernels(address):
         return
     if below is not None and address - below.end < PAGE:
         yield from _past_end(scene, address, below, evidence)
@@ -168,12 +175,12 @@ def _unmapped(scene: Scene, address: int) -> Iterator[Verdict]:
 
 def _past_end(scene: Scene, address: int, below: VMA, evidence: tuple[str, ...]) -> Iterator[Verdict]:
     over = f"{address - below.end:#x} bytes" if address > below.end else "just"
-    if scene.instruction.string:
+    if scene.instruction.string and address == below.end:
         yield _string_overrun(scene, address, evidence)
     # Since glibc 2.43 an mmapped chunk's size leaves out the last two words of its mapping.
     chunk = scene.chunk(below.end - 1) or scene.chunk(below.end - 2 * scene.word - 1)
     if chunk is not None and chunk.is_mmapped:
-        summary = f"{over} past the end of an mmapped block of {chunk.size:#x} bytes"
+        summary = f"{address - chunk.end:#x} bytes past the end of an mmapped block of {chunk.size:#x} bytes"
         yield Verdict(
             "past_chunk_end",
             CERTAIN,

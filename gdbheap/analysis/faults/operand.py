@@ -6,11 +6,16 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 
+from gdbheap.analysis.faults.operand_size import operand_size
+
 READ, WRITE, EXECUTE = "read", "write", "execute"
 
 # Instructions whose memory operand is only read, though it stands where others have their destination.
-_ONLY_READ = re.compile(r"(cmp|test|bt|push|u?comis|v?ptest|mul|imul|i?div|jmp|call|prefetch|fld|fild|nop)")
-_NO_ACCESS = re.compile(r"(lea|nop)")
+_ONLY_READ = re.compile(
+    r"(cmp(?!xchg)|test|bt[lqw]?$|push|v?u?comis|v?p?test|i?mul|i?div|jmp|call|prefetch|v?ldmxcsr|xrstor|bound|ver[rw]|invlpg|clflush|clwb|cldemote"
+    r"|l[gil]dt|ltr|lmsw|f(x?rstor|ld|add|sub|mul|div|com|ucom|i(ld|add|sub|mul|div|com)|bld))"
+)
+_NO_ACCESS = re.compile(r"(lea[wlq]?|in[bwl]?|out[bwl]?|f?nop[wlq]?|bnd\w+|endbr\d+)$")
 # String instructions: which of their implied operands are read and written.
 _STRING = {
     "movs": ("rsi", "rdi"),
@@ -18,23 +23,33 @@ _STRING = {
     "lods": ("rsi", ""),
     "scas": ("rdi", ""),
     "cmps": ("rsi rdi", ""),
+    "outs": ("rsi", ""),
+    "ins": ("", "rdi"),
 }
-_SUFFIX_SIZE = {"b": 1, "w": 2, "l": 4, "q": 8}
+_STRING_NAME = re.compile(r"(movs|stos|lods|scas|cmps|outs|ins)([bwldq]?)")
+_STRING_OPERAND = re.compile(r"(^|[ :])[\[(]%?[er]?[sd]i[\])]$")
+_SUFFIX_SIZE = {"b": 1, "w": 2, "l": 4, "d": 4, "q": 8}
+_ACCUMULATORS = {"al": 1, "ax": 2, "eax": 4, "rax": 8}
 _INTEL_SIZE = {
     "BYTE": 1,
     "WORD": 2,
     "DWORD": 4,
+    "FWORD": 6,
     "QWORD": 8,
+    "MMWORD": 8,
+    "TBYTE": 10,
+    "OWORD": 16,
     "XMMWORD": 16,
     "YMMWORD": 32,
     "ZMMWORD": 64,
-    "TBYTE": 10,
-    "OWORD": 16,
 }
-# Moves of vector registers that fault where the address is no multiple of the operand's size.
-_ALIGNED = re.compile(
-    r"v?(movap[sd]|movdqa(32|64)?|movntp[sd]|movntdqa?|(add|sub|mul|div|and|or|xor|min|max|unpckl|unpckh|shuf)p[sd]|p[a-z]+)$"
-)
+# AVX's moves that fault where the address is no multiple of the operand's size; of the older instructions those do not that are named here.
+_ALIGNED = re.compile(r"vmov(ap[sd]|dqa(32|64)?|nt\w+)$")
+_UNALIGNED = re.compile(r"(movup[sd]|movdqu|lddqu|pcmp[ei]str[im]q?)$")
+# What must be aligned to another size than its own.
+_ALIGNMENTS = {"cmpxchg16b": 16, "fxsave": 16, "fxsave64": 16, "fxrstor": 16, "fxrstor64": 16}
+_WHOLE_VECTOR = 16
+_STATE_ALIGNMENT = 64
 
 _ATT = re.compile(
     r"(?:%(?P<segment>[a-z]s):)?(?P<displacement>-?0x[0-9a-f]+|-?\d+)?"
@@ -42,29 +57,17 @@ _ATT = re.compile(
 )
 _ATT_ABSOLUTE = re.compile(r"(?:%(?P<segment>[a-z]s):)?(?P<displacement>-?0x[0-9a-f]+)$")
 _INTEL = re.compile(
-    r"(?:(?P<size>[A-Z]+WORD|BYTE|TBYTE) PTR )?(?:(?P<segment>[a-z]s):)?(?:\[(?P<inside>[^\]]*)\]|(?P<absolute>0x[0-9a-f]+)$)"
+    r"(?:(?P<size>[A-Z]+) (?:PTR|BCST) )?(?:(?P<segment>[a-z]s):)?(?:\[(?P<inside>[^\]]*)\]|(?P<absolute>0x[0-9a-f]+)$)"
 )
+_IMMEDIATE = re.compile(r"-?0x[0-9a-f]+|-?\d+")
+# Instructions whose bare number is no address in Intel's syntax, and in AT&T's has a dollar.
+_WITH_NUMBER = re.compile(r"(push|int|ret|enter|xabort)[lqfw]?$")
+_DIRECT = re.compile(r"(j|call|loop|xbegin)")
+_DECORATION = re.compile(r"\{[^}]*\}")
+_VECTOR_INDEX = re.compile(r"[xyz]mm\d+")
 _COMMENT = re.compile(r"\s*(0x[0-9a-f]+)")
-_STACK = re.compile(r"(?P<kind>pushf?|popf?|call|ret|leave)(?P<suffix>[wlqd]?)")
-_PREFIXES = (
-    "rep",
-    "repz",
-    "repnz",
-    "repe",
-    "repne",
-    "lock",
-    "data16",
-    "addr32",
-    "notrack",
-    "bnd",
-    "cs",
-    "ds",
-    "es",
-    "ss",
-    "fs",
-    "gs",
-    "rex.W",
-)
+_STACK = re.compile(r"(?P<kind>pushf?|popf?|call|ret|leave|enter)(?P<suffix>[wlqd]?)")
+_PREFIXES = re.compile(r"rep(n?[ez])?|lock|data16|addr32|notrack|bnd|xacquire|xrelease|[c-gs]s|rex(\.\w+)?|\{\w+\}")
 
 
 @dataclass(frozen=True)
@@ -72,6 +75,7 @@ class MemoryOperand:
     """A memory operand: `text` as gdb writes it, `address` evaluated, `access` READ or WRITE, `size` in bytes (0 unknown).
 
     `base` and `index` are register names ("" none) with their values, `scale` and `displacement` what they are combined with.
+    `is_vector`: the index is a vector of indices (a gather or scatter); `address` is without them, and each element is `size` bytes.
     """
 
     text: str
@@ -85,13 +89,14 @@ class MemoryOperand:
     scale: int = 1
     displacement: int = 0
     segment: str = ""
+    is_vector: bool = False
 
 
 @dataclass(frozen=True)
 class Instruction:
     """A decoded instruction: its mnemonic without prefixes, its operands as texts, and the memory that it accesses.
 
-    `needs_alignment`: it faults where its operand is not aligned to its size. `string` is the kind of string instruction ("movs", ...) or "".
+    `alignment`: it faults where its operand is no multiple of so many bytes (0: anywhere is fine). `string` is the kind of string instruction ("movs", ...) or "".
     `target` is the memory operand that an indirect call or jump takes its destination from, or None; `target_register` the register.
     """
 
@@ -99,7 +104,7 @@ class Instruction:
     mnemonic: str
     operands: tuple[str, ...] = ()
     memory: tuple[MemoryOperand, ...] = ()
-    needs_alignment: bool = False
+    alignment: int = 0
     string: str = ""
     repeats: bool = False
     target: MemoryOperand | None = None
@@ -112,7 +117,7 @@ def decode(text: str, registers: Mapping[str, int], word: int) -> Instruction:
     code = code.strip()
     words = code.split(None, 1)
     repeats = False
-    while words and words[0] in _PREFIXES:
+    while words and _PREFIXES.fullmatch(words[0]):
         repeats = repeats or words[0].startswith("rep")
         words = words[1].split(None, 1) if len(words) > 1 else []
     if not words:
@@ -123,16 +128,23 @@ def decode(text: str, registers: Mapping[str, int], word: int) -> Instruction:
     if string:
         memory = tuple(_string_operands(string, mnemonic, operands, registers, word))
         return Instruction(text, mnemonic, operands, memory, string=string, repeats=repeats)
-    intel = (not any("%" in each for each in operands) and any(c in code for c in "[]")) or " PTR " in code
+    intel = not any("%" in each or "$" in each for each in operands)
     memory = tuple(_relative(each, comment) for each in _operands(mnemonic, operands, registers, word, intel))
-    aligned = _ALIGNED.match(mnemonic) is not None and not mnemonic.startswith(
-        ("v", "pop", "push", "pause", "prefetch")
-    )
-    if mnemonic.startswith("v") and _ALIGNED.match(mnemonic) is not None:
-        aligned = "mova" in mnemonic or "movdqa" in mnemonic or "movnt" in mnemonic
     target, register = _target(mnemonic, operands, memory)
-    memory = (*memory, *_on_stack(mnemonic, registers, word))
-    return Instruction(text, mnemonic, operands, memory, aligned, target=target, target_register=register)
+    alignment = _alignment(mnemonic, operands, memory)
+    memory = (*memory, *_implied(mnemonic, operands, registers, word), *_on_stack(mnemonic, registers, word))
+    return Instruction(text, mnemonic, operands, memory, alignment, target=target, target_register=register)
+
+
+def _alignment(mnemonic: str, operands: tuple[str, ...], memory: tuple[MemoryOperand, ...]) -> int:
+    if mnemonic.startswith(("xsave", "xrstor")):
+        return _STATE_ALIGNMENT
+    if mnemonic in _ALIGNMENTS or not memory:
+        return _ALIGNMENTS.get(mnemonic, 0)
+    if mnemonic.startswith("v"):
+        return memory[0].size if _ALIGNED.match(mnemonic) else 0
+    whole = memory[0].size == _WHOLE_VECTOR and any("xmm" in each for each in operands)
+    return _WHOLE_VECTOR if whole and not _UNALIGNED.match(mnemonic) else 0
 
 
 def _relative(operand: MemoryOperand, comment: str) -> MemoryOperand:
@@ -151,11 +163,27 @@ def _on_stack(mnemonic: str, registers: Mapping[str, int], word: int) -> Iterato
     kind, size = match["kind"], 2 if match["suffix"] == "w" else word
     name = ("rbp" if kind == "leave" else "rsp") if word == 8 else ("ebp" if kind == "leave" else "esp")
     pointer = registers.get(name, 0)
-    if kind in ("push", "pushf", "call"):
+    if kind in ("push", "pushf", "call", "enter"):
         address = (pointer - size) & ((1 << 8 * word) - 1)
         yield MemoryOperand(f"-{size:#x}(%{name})", address, WRITE, size, name, pointer, displacement=-size)
     else:
         yield MemoryOperand(f"(%{name})", pointer, READ, size, name, pointer)
+
+
+def _implied(
+    mnemonic: str, operands: tuple[str, ...], registers: Mapping[str, int], word: int
+) -> Iterator[MemoryOperand]:
+    """Yield the memory that xlat and maskmovq access by registers that they do not name, or only in part."""
+    wide = "r" if word == 8 else "e"
+    mask = (1 << 8 * word) - 1
+    if mnemonic.startswith("xlat"):
+        base, index = f"{wide}bx", registers.get(f"{wide}ax", 0) & 0xFF
+        address = (registers.get(base, 0) + index) & mask
+        yield MemoryOperand(f"(%{base},%al)", address, READ, 1, base, registers.get(base, 0), "al", index)
+    elif mnemonic.lstrip("v").startswith("maskmov") and mnemonic.endswith(("movq", "movdqu")):
+        base = f"{wide}di"
+        size = 8 if mnemonic.endswith("movq") else _WHOLE_VECTOR
+        yield MemoryOperand(f"(%{base})", registers.get(base, 0), WRITE, size, base, registers.get(base, 0))
 
 
 def _split(text: str) -> list[str]:
@@ -170,25 +198,20 @@ def _split(text: str) -> list[str]:
 
 
 def _string_kind(mnemonic: str, operands: tuple[str, ...]) -> str:
-    kind = mnemonic[:4]
-    if kind not in _STRING or mnemonic[4:] not in ("", "b", "w", "l", "q", "d"):
-        return ""
-    # movsd and cmpsd are SSE instructions too, and movsl/movslq may extend a sign: the string ones name di or si.
-    return (
-        kind
-        if not operands
-        or (any(re.search(r"[ed]?[sd]i\b|%[er]ax|%al", each) for each in operands) and "%xmm" not in str(operands))
-        else ""
-    )
+    match = _STRING_NAME.fullmatch(mnemonic)
+    # movsd and cmpsd are SSE instructions too; the string ones name di or si, where they name anything.
+    vector = any("mm" in each for each in operands)
+    named = not operands or any(_STRING_OPERAND.search(each) for each in operands)
+    return match[1] if match is not None and named and not vector else ""
 
 
 def _string_operands(
     kind: str, mnemonic: str, operands: tuple[str, ...], registers: Mapping[str, int], word: int
 ) -> list[MemoryOperand]:
     read, written = _STRING[kind]
-    size = _SUFFIX_SIZE.get(mnemonic[4:5], 4 if mnemonic[4:5] == "d" else 0)
+    size = _SUFFIX_SIZE.get(mnemonic[len(kind) : len(kind) + 1], 0)
     for each in operands:
-        size = next((bytes for name, bytes in _INTEL_SIZE.items() if each.startswith(name)), size)
+        size = _ACCUMULATORS.get(each.lstrip("%"), _INTEL_SIZE.get(each.partition(" PTR ")[0], size))
     found = []
     for names, access in ((read, READ), (written, WRITE)):
         for name in names.split():
@@ -201,32 +224,22 @@ def _string_operands(
 def _operands(
     mnemonic: str, operands: tuple[str, ...], registers: Mapping[str, int], word: int, intel: bool
 ) -> list[MemoryOperand]:
-    if _NO_ACCESS.match(mnemonic):
+    if _NO_ACCESS.match(mnemonic) or mnemonic.startswith("xlat"):
         return []
     found = []
     destination = 0 if intel else len(operands) - 1
-    for place, each in enumerate(operands):
-        if not intel and each.startswith("$"):
+    for place, decorated in enumerate(operands):
+        each = _DECORATION.sub("", decorated)
+        if each.startswith("$") or (_DIRECT.match(mnemonic) and _IMMEDIATE.fullmatch(each)):
             continue
-        direct_branch = mnemonic.startswith(("j", "call", "loop")) and not each.startswith("*") and not intel
-        if direct_branch:
-            continue
-        parsed = _parse_intel(each) if intel else _parse_att(each.lstrip("*"))
+        parsed = _parse_intel(each, mnemonic, len(operands)) if intel else _parse_att(each.lstrip("*"))
         if parsed is None:
             continue
-        writes = place == destination and not _ONLY_READ.match(mnemonic) and len(operands) > 0
-        if len(operands) == 1 and mnemonic.startswith(("push", "call", "jmp")):
-            writes = False
-        found.append(
-            _evaluate(
-                each.lstrip("*"),
-                parsed,
-                registers,
-                word,
-                WRITE if writes else READ,
-                _size(mnemonic, operands, parsed, word),
-            )
-        )
+        writes = place == destination and not _ONLY_READ.match(mnemonic)
+        named = parsed.get("size")
+        beside = [f"%{other}" for other in operands] if intel else operands
+        size = _INTEL_SIZE.get(named, 0) if named else operand_size(mnemonic, beside, word)
+        found.append(_evaluate(each.lstrip("*"), parsed, registers, word, WRITE if writes else READ, size))
     return found
 
 
@@ -235,9 +248,13 @@ def _parse_att(text: str) -> dict[str, str | None] | None:
     return None if match is None else {key: value and value.lstrip("%") for key, value in match.groupdict().items()}
 
 
-def _parse_intel(text: str) -> dict[str, str | None] | None:
+def _parse_intel(text: str, mnemonic: str, count: int) -> dict[str, str | None] | None:
     match = _INTEL.fullmatch(text)
     if match is None:
+        return None
+    is_number = match["absolute"] and not match["segment"] and not match["size"]
+    # A bare number is an address in AT&T's syntax, where it is the only operand (`incl 0x8`).
+    if is_number and (count > 1 or _WITH_NUMBER.match(mnemonic)):
         return None
     found: dict[str, str | None] = {
         "size": match["size"],
@@ -262,12 +279,13 @@ def _evaluate(
 ) -> MemoryOperand:
     base, index = parsed.get("base") or "", parsed.get("index") or ""
     base_value, index_value = _register(base, registers), _register(index, registers)
+    is_vector = _VECTOR_INDEX.fullmatch(index) is not None
     scale, displacement = int(parsed.get("scale") or 1), int(parsed.get("displacement") or "0", 0)
     segment = parsed.get("segment") or ""
     start = registers.get(f"{segment}_base", 0) if segment in ("fs", "gs") else 0
     address = (start + base_value + index_value * scale + displacement) & ((1 << 8 * word) - 1)
     return MemoryOperand(
-        text, address, access, size, base, base_value, index, index_value, scale, displacement, segment
+        text, address, access, size, base, base_value, index, index_value, scale, displacement, segment, is_vector
     )
 
 
@@ -285,33 +303,6 @@ def _register(name: str, registers: Mapping[str, int]) -> int:
         else None
     )
     return (wide or 0) & 0xFFFF_FFFF
-
-
-def _size(mnemonic: str, operands: tuple[str, ...], parsed: dict[str, str | None], word: int) -> int:
-    named = parsed.get("size")
-    if named:
-        return _INTEL_SIZE.get(named, 0)
-    for each in operands:
-        if "xmm" in each:
-            return 16 if not mnemonic.endswith(("ss", "sd")) else 4 if mnemonic.endswith("ss") else 8
-        if "ymm" in each:
-            return 32
-        if "zmm" in each:
-            return 64
-    registers = [each for each in operands if each.startswith("%")]
-    for each in registers:
-        name = each[1:]
-        if name in ("al", "bl", "cl", "dl", "ah", "bh", "ch", "dh", "sil", "dil", "bpl", "spl") or re.fullmatch(
-            r"r\d+b", name
-        ):
-            return 1
-        if re.fullmatch(r"r\d+d|e\w\w", name):
-            return 4
-        if re.fullmatch(r"r\d+|r[a-ds]\w|rbp|rsp|rip", name):
-            return 8
-    if mnemonic.startswith(("call", "jmp", "push", "pop", "ret")):
-        return word
-    return _SUFFIX_SIZE.get(mnemonic[-1:], 0)
 
 
 def _target(

@@ -84,15 +84,17 @@ def _made_of(access: MemoryOperand) -> str:
         parts.append(f"{access.base}={access.base_value:#x}")
     if access.index:
         parts.append(f"{access.index}={access.index_value:#x} times {access.scale}")
-    return (
-        f"{access.text} with {', '.join(parts)} is {access.address:#x}"
-        if parts
-        else f"{access.text} is {access.address:#x}"
-    )
+    if parts:
+        return f"{access.text} with {', '.join(parts)} is {access.address:#x}"
+    if access.text == f"{access.address:#x}":
+        return "the address stands in the instruction itself: the compiler knew it"
+    return f"{access.text} is {access.address:#x}"
 
 
 def _small(scene: Scene, access: MemoryOperand) -> Iterator[Verdict]:
     """Addresses near 0, from either side, and those that were made from a NULL base."""
+    if access.base in ("rsp", "esp"):
+        return  # no pointer of the program's
     address, top = access.address, 1 << 8 * scene.word
     array = scene.null_array()
     base = 0 if array is not None else _base(access)
@@ -152,7 +154,8 @@ def _value(scene: Scene, value: int, how: str, address: int) -> Iterator[Verdict
     yield from known
     for guess in () if known else (_poison, _ascii, _truncated):
         yield from guess(scene, value, how, address)
-    if not scene.is_canonical(address):
+    # With five-level page tables more addresses can be: then the kernel names the one that failed.
+    if not scene.is_canonical(address) and scene.fault_address is None:
         summary = (
             f"{address:#x} is not canonical: no x86-64 address has these upper bits; the kernel reports 0 instead of it"
         )

@@ -1,4 +1,4 @@
-"""What the other signals tell: arithmetic, illegal and privileged instructions, traps, system calls, misalignment, and those that were sent."""
+"""What the other signals tell: arithmetic, system calls, addresses that cannot be, and signals that were sent."""
 
 from __future__ import annotations
 
@@ -11,10 +11,8 @@ from gdbheap.analysis.faults.verdict import (
     SIGABRT,
     SIGBUS,
     SIGFPE,
-    SIGILL,
     SIGSEGV,
     SIGSYS,
-    SIGTRAP,
     Scene,
     Verdict,
 )
@@ -30,9 +28,6 @@ _FPE = {
     7: "an invalid floating-point operation",
     8: "a subscript out of range",
 }
-_PRIVILEGED = re.compile(
-    r"(hlt|cli|sti|in[bwl]?|out[bwl]?|ins[bwl]|outs[bwl]|lgdt|lidt|lldt|ltr|lmsw|clts|invd|wbinvd|invlpg|rdmsr|wrmsr|swapgs|sysret|iret.*|int)$"
-)
 _SENT = {
     0: "kill",
     -1: "sigqueue",
@@ -76,7 +71,9 @@ def _floating_point(scene: Scene, counter: int, code: int) -> Verdict:
         evidence.append(
             "the x87 unit reports at its next instruction: the one that failed is the last of its own before this"
         )
-        next_steps = ("info float", "x/i (unsigned)$fioff")
+        # The 64-bit formats of fxsave and xsave hold the address in two halves, which gdb names as the old formats' selector and offset.
+        failed = "((unsigned long)$fiseg << 32 | (unsigned)$fioff)" if scene.word == 8 else "(unsigned)$fioff"
+        next_steps = ("info float", f"x/i {failed}")
     summary = f"{what}, with its exception unmasked (feenableexcept, or a compiler's -ffpe-trap)"
     return Verdict("fp_exception", CERTAIN, counter, summary, tuple(evidence), next_steps)
 
@@ -116,71 +113,17 @@ def _register_value(scene: Scene, name: str) -> tuple[int, int | None]:
     return size, None if value is None else value & ((1 << 8 * size) - 1)
 
 
-def instructions(scene: Scene) -> Iterator[Verdict]:
-    """Yield what SIGILL, SIGTRAP, SIGSYS and the general protection faults of single instructions are about."""
+def system_calls(scene: Scene) -> Iterator[Verdict]:
+    """Yield which system call a filter refused."""
     signal = scene.stop.signal
-    if signal is None or signal.code <= 0:
+    if signal is None or signal.signal != SIGSYS or signal.code <= 0:
         return
+    number = signal.system_call
+    name = f", {scene.stop.system_call}" if scene.stop.system_call else ""
+    summary = f"a filter (seccomp) forbids the system call{f' {number}{name}' if number is not None else ''}"
+    evidence = (f"si_syscall is {number}",) if number is not None else ()
     counter = scene.stop.thread.program_counter
-    text = scene.instruction.text
-    mnemonic = scene.instruction.mnemonic
-    if signal.signal == SIGILL and mnemonic.startswith("ud"):
-        summary = "the program ran into a trap that the compiler put there (__builtin_trap, unreachable code, or a sanitizer's check)"
-        yield Verdict("trap_instruction", CERTAIN, counter, summary, (f"the instruction is `{text}`",), ("up", "list"))
-    elif signal.signal == SIGILL:
-        summary = f"this processor lacks the instruction {mnemonic}: the code was built for another"
-        if not mnemonic or "(bad)" in text:
-            summary = "what is run is no instruction: the program went astray, or its code was written over"
-        evidence = (f"the instruction is `{text}`", *scene.surroundings(counter))
-        yield Verdict("illegal_instruction", CERTAIN, counter, summary, evidence, ("x/8i $pc", "info symbol $pc"))
-    elif signal.signal == SIGTRAP:
-        yield Verdict(
-            "trap_instruction",
-            CERTAIN,
-            counter,
-            "the program itself holds a breakpoint instruction (int3)",
-            ("the byte before the program counter is 0xcc, and not gdb's",),
-            ("up", "list"),
-        )
-    elif signal.signal == SIGSYS:
-        number = signal.system_call
-        name = f", {scene.stop.system_call}" if scene.stop.system_call else ""
-        summary = f"a filter (seccomp) forbids the system call{f' {number}{name}' if number is not None else ''}"
-        evidence = (f"si_syscall is {number}",) if number is not None else ()
-        yield Verdict("bad_syscall", CERTAIN, counter, summary, evidence, ("bt", "info registers"))
-    elif signal.signal in (SIGSEGV, SIGBUS) and signal.code == SI_KERNEL:
-        yield from _protection(scene, counter)
-
-
-def _protection(scene: Scene, counter: int) -> Iterator[Verdict]:
-    """General protection: the kernel gives no address, so the instruction and its operands must tell."""
-    instruction = scene.instruction
-    if _PRIVILEGED.match(instruction.mnemonic):
-        summary = f"{instruction.mnemonic} may be executed by the kernel only"
-        yield Verdict(
-            "privileged_instruction",
-            CERTAIN,
-            counter,
-            summary,
-            (f"the instruction is `{instruction.text}`",),
-            ("x/4i $pc",),
-        )
-        return
-    for access in instruction.memory:
-        if not scene.is_canonical(access.address):
-            continue
-        if instruction.needs_alignment and access.size and access.address % access.size:
-            on_stack = abs(access.address - scene.stop.thread.stack_pointer) < 1 << 16
-            why = (
-                "the stack is not aligned to 16 bytes: a call from assembly, or a wrong calling convention"
-                if on_stack
-                else "the data is not aligned"
-            )
-            summary = f"{instruction.mnemonic} needs an address that is a multiple of {access.size}; {why}"
-            evidence = (
-                f"{access.text} is {access.address:#x}, {access.address % access.size} past a multiple of {access.size}",
-            )
-            yield Verdict("misaligned_sse", CERTAIN, access.address, summary, evidence, ("info registers", "up"))
+    yield Verdict("bad_syscall", CERTAIN, counter, summary, evidence, ("bt", "info registers"))
 
 
 def others(scene: Scene) -> Iterator[Verdict]:

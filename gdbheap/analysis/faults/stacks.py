@@ -7,23 +7,30 @@ from collections.abc import Iterator
 from gdbheap.analysis.faults.verdict import CERTAIN, LIKELY, Scene, Verdict
 from gdbheap.process.address_space import VMA
 from gdbheap.process.memory import PAGE
-from gdbheap.process.thread_stacks import in_guard
+from gdbheap.process.thread_stacks import ThreadStack, find_stacks, in_guard
 
 # The kernel keeps this free below a stack (stack_guard_gap, 256 pages); a frame larger than the rest of the stack lands as far below.
 _NEAR_STACK = 64 << 20
 _GUARD = 1 << 20
+# mirrors the kernel before 5.0 (do_user_addr_fault: enter may touch 64 KiB below the stack pointer)
+_FARTHEST_BELOW = (1 << 16) + 256
 _NEXT = ("bt 20", "bt -5")
 
 
 def stack_overflows(scene: Scene, address: int) -> Iterator[Verdict]:
     """Yield a stack overflow: the address is at or below the end of the thread's stack, and near its stack pointer."""
     pointer = scene.stop.thread.stack_pointer
-    if abs(address - pointer) > _NEAR_STACK:
+    # Below the stack pointer no code reaches further than a frame's first page or a probe; what does is an index or a pointer gone wrong.
+    if not -_FARTHEST_BELOW <= address - pointer <= _NEAR_STACK:
         return
     alternate = alternate_stack(scene)
     if alternate is not None:
         if alternate[0] - _GUARD <= address < alternate[0] and pointer < alternate[0] + PAGE:
             yield _handler_overflow(scene, address, alternate)
+        return
+    own = own_stack(scene)
+    if own is not None and own.guard_end - _NEAR_STACK <= pointer and address < own.guard_end:
+        yield _thread_overflow(scene, address, own.guard_end)
         return
     stack = _stack_of(scene, pointer)
     if stack is None or (address >= stack.start + PAGE and not is_guard_inside(scene, address)):
@@ -31,10 +38,46 @@ def stack_overflows(scene: Scene, address: int) -> Iterator[Verdict]:
     if stack.path == "[stack]" or _is_main_stack(scene, stack):
         yield _main_overflow(scene, address, stack)
     elif is_guard_inside(scene, address) or _is_just_below(scene, address, stack):
-        evidence = (*scene.surroundings(address), f"the stack pointer is {pointer:#x}", *recursion(scene))
-        summary = f"thread {scene.stop.thread.number} has used up its stack: the address is in the guard below it"
-        sure = CERTAIN if recursion(scene) else LIKELY
-        yield Verdict("thread_stack_overflow", sure, address, summary, evidence, _NEXT)
+        yield _thread_overflow(scene, address, stack.start)
+
+
+def wild_stack_pointers(scene: Scene) -> Iterator[Verdict]:
+    """Yield that the stack pointer, by which the instruction went to memory, is in no mapping at all, and that no overflow brought it there."""
+    pointer, signal = scene.stop.thread.stack_pointer, scene.stop.signal
+    by_stack = any(each.base in ("rsp", "esp") for each in scene.accesses)
+    if signal is None or signal.code <= 0 or not by_stack or scene.is_fetch or scene.vma(pointer) is not None:
+        return
+    address = scene.fault_address
+    if address is not None and any(stack_overflows(scene, address)):
+        return
+    summary = f"the stack pointer is {pointer:#x}, where there is no stack: it, or a frame pointer that it was taken from, was overwritten"
+    evidence = (*scene.surroundings(pointer), f"the instruction is `{scene.stop.instruction}`")
+    yield Verdict("wild_stack_pointer", LIKELY, pointer, summary, evidence, ("info registers", "x/8i $pc"))
+
+
+def own_stack(scene: Scene) -> ThreadStack | None:
+    """Return the stack that glibc gave the thread; None for the main thread, and where it is not known."""
+    for each in find_stacks(scene.process)[0]:
+        # glibc keeps a thread's struct pthread, where the thread pointer points, on the thread's stack.
+        has_control = each.thread_pointer is not None and each.start <= each.thread_pointer < each.end
+        if each.thread.lwp == scene.stop.thread.lwp and has_control:
+            return each
+    return None
+
+
+def _thread_overflow(scene: Scene, address: int, end: int) -> Verdict:
+    """`end` is where the stack ends, and its guard begins, if it has one."""
+    again, pointer = recursion(scene), scene.stop.thread.stack_pointer
+    vma = scene.vma(address)
+    evidence = [*scene.surroundings(address), f"the stack pointer is {pointer:#x}", *again]
+    if is_guard_inside(scene, address) or (vma is not None and vma.end == end and not vma.writable):
+        where = "the address is in the guard below it"
+    elif end - address < PAGE:
+        where = "the address is just below it, and it has no guard"
+    else:
+        where = f"the address is {end - address:#x} bytes below it: a frame, or an array in it, that is larger than the rest of the stack"
+    summary = f"thread {scene.stop.thread.number} has used up its stack: {where}"
+    return Verdict("thread_stack_overflow", CERTAIN if again else LIKELY, address, summary, tuple(evidence), _NEXT)
 
 
 def alternate_stack(scene: Scene) -> tuple[int, int] | None:
@@ -133,5 +176,8 @@ def _stack_end(scene: Scene, pointer: int) -> int:
     alternate = alternate_stack(scene)
     if alternate is not None:
         return alternate[1]
+    own = own_stack(scene)
+    if own is not None and own.thread_pointer is not None and pointer < own.thread_pointer:
+        return own.thread_pointer
     stack = _stack_of(scene, pointer)
     return stack.end if stack is not None else pointer

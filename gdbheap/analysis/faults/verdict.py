@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gdbheap.analysis.addresses.naming import place_of
 from gdbheap.analysis.addresses.zones import VSYSCALL, is_canonical, is_kernels
@@ -20,6 +20,7 @@ from gdbheap.process.stop import Expression, Stop
 SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS = 4, 5, 6, 7, 8, 11, 31
 CERTAIN, LIKELY, POSSIBLE = "certain", "likely", "possible"
 _MOST_EXPRESSIONS = 2
+_LONGEST_INSTRUCTION = 15
 _NO_POINTERS = frozenset(
     [
         "rsp",
@@ -66,12 +67,26 @@ class Verdict:
 
 # What the bad address looks like, rather than how it came about: a likely cause goes before them, however certain they are.
 _SYMPTOMS = frozenset({"unmapped", "non_canonical", "no_access", "kernel_address", "jump_to_unmapped"})
+# What NULL, a small number or a wild target looks like, where another verdict tells how it came about.
+_SHAPES = frozenset({"null_pointer", "null_plus_offset", "jump_to_null", "jump_to_non_executable"})
+_CAUSES = frozenset(
+    {
+        "freed_chunk",
+        "wild_vtable",
+        "chunk_metadata",
+        "past_chunk_end",
+        "return_address_overwritten",
+        "wild_stack_pointer",
+    }
+)
 
 
 def best_first(verdicts: list[Verdict]) -> list[Verdict]:
     """Return the verdicts by confidence, causes before symptoms, the order they were found in kept; one for each name."""
+    caused = any(each.name in _CAUSES and each.confidence != POSSIBLE for each in verdicts)
+    symptoms = _SYMPTOMS | _SHAPES if caused else _SYMPTOMS
     ordered = sorted(
-        verdicts, key=lambda each: (each.confidence == POSSIBLE, each.name in _SYMPTOMS, _ORDER[each.confidence])
+        verdicts, key=lambda each: (each.confidence == POSSIBLE, each.name in symptoms, _ORDER[each.confidence])
     )
     best: dict[str, Verdict] = {}
     for each in ordered:
@@ -85,7 +100,8 @@ class Scene:
 
     `symbol_at` gives "name+offset in module" or ""; `disassemble(address, before)` gdb's text of the instruction at `address`, or of the call
     that ends there, or "". `abort_message` is glibc's own (__abort_msg), "" where there is none. `memory_limit` is RLIMIT_AS in bytes, None where
-    there is none, or nobody can tell.
+    there is none, or nobody can tell. `data_limit` is RLIMIT_DATA and how much
+    of it is taken.
     """
 
     stop: Stop
@@ -97,6 +113,7 @@ class Scene:
     tcache_key: int | None = None
     stack_limit: int | None = None
     memory_limit: int | None = None
+    data_limit: tuple[int, int] | None = None
 
     @property
     def word(self) -> int:
@@ -114,15 +131,26 @@ class Scene:
         return signal.address
 
     @property
+    def is_fetch(self) -> bool:
+        """Whether it was an instruction that could not be fetched: the address is the program counter, or the next page, into which the
+        instruction reaches."""
+        address, counter = self.fault_address, self.stop.thread.program_counter
+        if address is None or address == counter:
+            return address == counter
+        across = 0 < address - counter < _LONGEST_INSTRUCTION and address % PAGE == 0
+        here = self.vma(address) if across else None
+        return across and (here is None or not here.executable) and not self.accesses
+
+    @property
     def accesses(self) -> tuple[MemoryOperand, ...]:
         """The instruction's memory operands that the fault may be about: the one at the kernel's address, else all."""
         address = self.fault_address
         if address is None:
             return self.instruction.memory
-        near = tuple(
-            each for each in self.instruction.memory if each.address <= address < each.address + max(each.size, 1)
-        )
-        return near or tuple(each for each in self.instruction.memory if abs(each.address - address) < 4096)
+        # Of a gather or scatter the kernel names the element that failed.
+        memory = tuple(replace(each, address=address) if each.is_vector else each for each in self.instruction.memory)
+        near = tuple(each for each in memory if each.address <= address < each.address + max(each.size, 1))
+        return near or tuple(each for each in memory if abs(each.address - address) < 4096)
 
     @property
     def access_kind(self) -> str:
@@ -131,7 +159,7 @@ class Scene:
         if signal is None or signal.signal not in (SIGSEGV, SIGBUS) or signal.code <= 0:
             return ""
         counter = self.stop.thread.program_counter
-        if self.fault_address == counter or (self.word == 8 and VSYSCALL <= counter < VSYSCALL + PAGE):
+        if self.is_fetch or (self.word == 8 and VSYSCALL <= counter < VSYSCALL + PAGE):
             return EXECUTE
         accesses = self.accesses
         if signal.code == SI_KERNEL:
