@@ -78,6 +78,20 @@ def test_the_verdicts_of_builds_that_tell_less(flags, tmp_path):
     assert wrong_ones(answers) == {}
 
 
+STRIPPED = {"static libstdc++": ("-O2", "-s", "-static-libstdc++", "-static-libgcc"), "i386": ("-O2", "-s", "-m32")}
+
+
+@pytest.mark.parametrize("flags", STRIPPED.values(), ids=STRIPPED)
+def test_stripped_programs_name_what_they_threw(flags, tmp_path):
+    thrown = {
+        "uncaught_own": "nobody caught shapes::Error",
+        "uncaught_lookalike": "nobody caught shapes::runtime_error",
+        "uncaught_text": "nobody caught char const*: 'a bare text'",
+    }
+    answers = live(dict.fromkeys(thrown, build_family("cxx", *flags)), tmp_path)
+    assert {name: answer["rows"][0]["summary"] for name, answer in answers.items()} == thrown
+
+
 def test_the_verdicts_through_gdbserver(tmp_path):
     first = ("target extended-remote | gdbserver --multi --once -",)
     answers = live(dict(list(build_some("-O1").items())[:3]), tmp_path, first)

@@ -11,11 +11,17 @@ from gdbheap.analysis.faults.verdict import Scene
 from gdbheap.process.signal_info import signal_name
 from gdbheap.process.stop import Handler
 
+_MOST_HANDLERS = 3
+
 
 def context(scene: Scene, inside: Mapping[int, str]) -> Iterator[str]:
     """Yield a line for each; `inside` are the functions of malloc's that threads are in (by lwp)."""
-    for handler in scene.stop.handlers:
+    handlers = scene.stop.handlers
+    for handler in handlers[:_MOST_HANDLERS]:
         yield _handler(scene, handler)
+    more = len(handlers) - _MOST_HANDLERS
+    if more > 0:
+        yield f"and so on: at least {more:,} more handlers further out interrupted each other"
     yield from _left_stack(scene)
     yield from _mutexes(scene, inside)
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
-from gdbheap.analysis.faults.exceptions import thrown
+from gdbheap.analysis.faults.exceptions import Thrown, thrown
 from gdbheap.analysis.faults.verdict import CERTAIN, LIKELY, Scene, Verdict
+from gdbheap.process.frame import is_of_libc
 
 TERMINATE = frozenset(
     {
@@ -22,6 +24,10 @@ _PURE = ("__cxa_pure_virtual", "__cxa_deleted_virtual")
 _NOEXCEPT = frozenset({"__cxa_call_terminate", "__gxx_personality_v0"})
 # vm.max_map_count's usual value.
 _MOST_MAPPINGS = 65530
+# The frames of throwing and terminating, at most.
+_MOST_THROWING = 16
+# What malloc asks the kernel for beyond the size: rounding, and the top of a heap.
+_ROOM = 1 << 20
 # What no machine of today has: a size as of a negative number, or of an overflowed product.
 _ABSURD = {8: 1 << 46, 4: 3 << 29}
 
@@ -36,15 +42,54 @@ def terminated(scene: Scene, where: tuple[str, ...]) -> Iterator[Verdict]:
     if not flying:
         yield _without_exception(scene, where)
         return
-    last = flying[-1]
+    last, sure = _current(scene, flying)
     text = f": {last.what}" if last.what else ""
     evidence = [f"the exception object is at {last.address:#x}", *where]
     summary = f"nobody caught {last.type}{text}"
     if not _NOEXCEPT.isdisjoint(names):
         summary = f"{last.type}{text} left a function that is noexcept (or a destructor), which no handler can follow"
-    if last.type in ("std::bad_alloc", "std::bad_array_new_length"):
+    if last.type in ("std::bad_alloc", "std::bad_array_new_length") and not _is_programs_own(scene):
         yield _no_memory(scene, last.type, last.address, tuple(evidence))
-    yield Verdict("uncaught_exception", CERTAIN, last.address, summary, tuple(evidence), ("bt", "catch throw"))
+    yield Verdict("uncaught_exception", sure, last.address, summary, tuple(evidence), ("bt", "catch throw"))
+
+
+def is_nameless_end(scene: Scene) -> bool:
+    """Whether the registers of frames without names hold an exception: so ends a stripped program that libstdc++ is linked into."""
+    if any(os.path.basename(module.path).startswith("libstdc++") for module in scene.process.modules):
+        return False  # then terminate's frames are in that library
+    named = any(frame.function for frame in scene.stop.frames if not is_of_libc(frame))
+    return not named and bool(_held(scene, list(thrown(scene))))
+
+
+def _held(scene: Scene, flying: list[Thrown]) -> list[Thrown]:
+    """Return those that the frames from terminate to throw hold in their registers."""
+    held = {value for frame in scene.stop.frames[:_MOST_THROWING] for value in frame.registers.values()}
+    return [each for each in flying if any(each.header <= value <= each.address for value in held)]
+
+
+def _current(scene: Scene, flying: list[Thrown]) -> tuple[Thrown, str]:
+    """Return the exception that ended the program, and how sure that is: others may be handled just then, here or in another thread."""
+    chained = {each.chained for each in flying}
+    latest = [each for each in flying if each.header not in chained] or flying
+    found = _held(scene, latest) or latest
+    # Without names a handler that calls abort() itself looks the same.
+    return found[-1], CERTAIN if len(found) == 1 and not is_nameless_end(scene) else LIKELY
+
+
+def _thrower(scene: Scene) -> int | None:
+    """Return the index of the frame that threw, None where none is seen to."""
+    frames = scene.stop.frames
+    at = next((number for number, each in enumerate(frames) if each.function == "__cxa_throw"), None)
+    return at + 1 if at is not None and at + 1 < len(frames) else None
+
+
+def _is_programs_own(scene: Scene) -> bool:
+    """Whether the program itself threw the exception, rather than operator new or the C++ library."""
+    at = _thrower(scene)
+    if at is None:
+        return False
+    frame = scene.stop.frames[at]
+    return not frame.library.startswith("libstdc++") and not frame.function.startswith(("operator new", "std::__throw"))
 
 
 def _without_exception(scene: Scene, where: tuple[str, ...]) -> Verdict:
@@ -52,6 +97,8 @@ def _without_exception(scene: Scene, where: tuple[str, ...]) -> Verdict:
         summary = "std::terminate was called; whether an exception is in flight cannot be seen"
         return Verdict("uncaught_exception", LIKELY, None, summary, where, ("bt", "catch throw"))
     summary = "std::terminate was called with no exception in flight"
+    if any(each.function == "__cxa_rethrow" for each in scene.stop.frames):
+        summary += ": `throw;` was executed where there was none to throw again"
     if any("std::thread::" in each.function for each in scene.stop.frames):
         summary += ": a std::thread was destroyed or assigned to before it was joined or detached"
     return Verdict("program_abort", LIKELY, None, summary, where, ("bt", "up", "list"))
@@ -89,8 +136,10 @@ def _no_memory(scene: Scene, kind: str, address: int, evidence: tuple[str, ...])
         facts.insert(0, f"new was asked for {size:#x} bytes ({size:,}), as far as the frame that threw tells")
         if size >= _ABSURD[scene.word]:
             why = "the size is absurd (a negative number, or a product that overflowed)"
-        elif scene.memory_limit is not None:
+        elif scene.memory_limit is not None and _mapped(scene) + size + _ROOM > scene.memory_limit:
             why = "the limit on the address space is reached (ulimit -v)"
+        elif scene.data_limit is not None and scene.data_limit[1] + size + _ROOM > scene.data_limit[0]:
+            why = "the limit on the data is reached (ulimit -d)"
     summary = f"new could not get the memory that it was asked for, and nobody caught std::bad_alloc: {why}"
     return Verdict("bad_alloc", CERTAIN, address, summary, (*evidence, *facts), next_steps)
 
@@ -100,21 +149,26 @@ def _asked(scene: Scene) -> int | None:
 
     libstdc++'s operator new keeps its argument in rbx across the call of malloc; on i386 it is on the stack, above the return address.
     """
-    frames = scene.stop.frames
-    at = next((number for number, each in enumerate(frames) if each.function == "__cxa_throw"), None)
-    if at is None or at + 2 >= len(frames) or not frames[at + 1].library.startswith("libstdc++"):
+    frames, at = scene.stop.frames, _thrower(scene)
+    if at is None or at + 1 >= len(frames) or not frames[at].library.startswith("libstdc++"):
         return None
     if scene.word == 8:
-        return frames[at + 1].registers.get("rbx")
-    return scene.word_at(frames[at + 2].stack_pointer)
+        return frames[at].registers.get("rbx")
+    return scene.word_at(frames[at + 1].stack_pointer)
 
 
 def memory_facts(scene: Scene) -> Iterator[str]:
     """Yield what may have kept the process from getting memory."""
     space = scene.process.address_space
-    total = sum(vma.size for vma in space if not vma.path.startswith("[vsyscall"))
-    yield f"the process has {len(space)} mappings of {total:#x} bytes"
+    yield f"the process has {len(space)} mappings of {_mapped(scene):#x} bytes"
     if len(space) >= _MOST_MAPPINGS - 16:
         yield f"that is as many mappings as the kernel usually allows ({_MOST_MAPPINGS}, vm.max_map_count)"
     if scene.memory_limit is not None:
         yield f"the limit on its address space is {scene.memory_limit:#x} bytes (RLIMIT_AS)"
+    if scene.data_limit is not None:
+        limit, used = scene.data_limit
+        yield f"the limit on its data is {limit:#x} bytes (RLIMIT_DATA), of which {used:#x} are taken"
+
+
+def _mapped(scene: Scene) -> int:
+    return sum(vma.size for vma in scene.process.address_space if not vma.path.startswith("[vsyscall"))

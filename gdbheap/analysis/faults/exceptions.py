@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from gdbheap.analysis.faults.type_names import STRING, name_without_symbol, read_text, type_name
 from gdbheap.analysis.faults.verdict import Scene
 from gdbheap.errors import MemoryFault
 from gdbheap.lazy import np
@@ -12,36 +13,33 @@ from gdbheap.malloc.chunk_table import State
 
 # exception_class of GNU C++ ("GNUCC++" and 0, or 1 for a dependent exception), as it lies in memory.
 _CLASS = int.from_bytes(b"GNUCC++\0", "big")
+# sizeof struct __cxa_exception without its _Unwind_Exception, by the size of a word: so far before the mark stands the type_info.
+_BEFORE_MARK = {8: 80, 4: 48}
 # From the mark back to the type, and on to the thrown object: at most this many bytes.
 _HEADER = 128
 _MOST_CHUNKS = 1 << 16
 _LARGEST = 1 << 14
 _LONGEST_TEXT = 200
-# The standard classes that keep their text in a string whose pointer is their second word.
-_WITH_TEXT = (
-    "runtime_error",
-    "logic_error",
-    "invalid_argument",
-    "out_of_range",
-    "length_error",
-    "domain_error",
-    "range_error",
-    "overflow_error",
-    "underflow_error",
-)
+# The standard classes that keep their text in a string whose pointer is their second word; what is derived from them begins as they do.
+_WITH_TEXT = frozenset({"std::runtime_error", "std::logic_error"})
+_MOST_BASES = 16
+# type_info of the Itanium C++ ABI: a vtable pointer, the name, and of a class with one base (__si_class_type_info) that one's type_info.
+_ONE_BASE = "__si_class_type_info"
 # Plain types: their size in bytes (0: a word) and whether they have a sign; and those whose first word points to text.
 _INTEGERS = {"int": (4, True), "unsigned int": (4, False), "long": (0, True), "unsigned long": (0, False)}
-_TEXTS = ("char const*", "char*", "std::__cxx11::basic_string<char, std::char_traits<char>, std::allocator<char> >")
+_TEXTS = ("char const*", "char*", STRING)
 
 
 @dataclass(frozen=True)
 class Thrown:
-    """An exception in flight: its type's name ("std::runtime_error"), where the object is, and what(), or the
-    value itself of a plain type, where that can be read ("" not)."""
+    """An exception: its type's name ("std::runtime_error"), where the object is, and what(), or the value itself of a plain type, where that
+    can be read ("" not). `header` is where its header begins, `chained` that of the exception that was caught before it (0: none)."""
 
     type: str
     address: int
     what: str
+    header: int = 0
+    chained: int = 0
 
 
 def thrown(scene: Scene) -> Iterator[Thrown]:
@@ -66,37 +64,41 @@ def thrown(scene: Scene) -> Iterator[Thrown]:
 
 def _decode(scene: Scene, start: int, at: int, data: bytes) -> Iterator[Thrown]:
     """The header begins with the type_info; _Unwind_Exception, whose first member is the mark, is its last 32 bytes (64-bit; 16-aligned)."""
-    word = scene.word
-    for offset in range(0, at, word):
-        pointer = int.from_bytes(data[offset : offset + word], "little")
-        symbol = scene.symbol_at(pointer) if pointer else ""
-        if symbol.startswith("typeinfo for "):
-            # gdb names a versioned symbol with its version.
-            name = symbol[len("typeinfo for ") :].partition(" in ")[0].partition("@")[0]
-            thing = start + at + 32
-            yield Thrown(name, thing, _what(scene, name, thing))
-            return
+    word, usual = scene.word, at - _BEFORE_MARK[scene.word]
+    named = (offset for offset in range(0, at, word) if type_name(scene, _word(data, offset, word)))
+    offset = next(named, usual)
+    if not 0 <= offset < at:
+        return
+    info = _word(data, offset, word)
+    name = type_name(scene, info) or name_without_symbol(scene, info)
+    if name:
+        # struct __cxa_exception: exceptionType, exceptionDestructor, unexpectedHandler, terminateHandler, nextException, ...
+        thing = start + at + 32
+        yield Thrown(name, thing, _what(scene, name, info, thing), start + offset, _word(data, offset + 4 * word, word))
 
 
-def _what(scene: Scene, name: str, thing: int) -> str:
+def _word(data: bytes, offset: int, word: int) -> int:
+    return int.from_bytes(data[offset : offset + word], "little")
+
+
+def _has_text(scene: Scene, name: str, info: int) -> bool:
+    """Whether the class keeps its text as std::runtime_error does, or is derived from one that does, as its first and only base."""
+    for _ in range(_MOST_BASES):
+        if name in _WITH_TEXT:
+            return True
+        kind, base = scene.word_at(info), scene.word_at(info + 2 * scene.word)
+        if kind is None or base is None or _ONE_BASE not in scene.symbol_at(kind):
+            return False
+        info, name = base, type_name(scene, base)
+    return False
+
+
+def _what(scene: Scene, name: str, info: int, thing: int) -> str:
     """Return the text that the exception carries, quoted, or its value."""
     if name in _INTEGERS:
         word = scene.word_at(thing)
         size, signed = _INTEGERS[name][0] or scene.word, _INTEGERS[name][1]
         return "" if word is None else str(int.from_bytes(word.to_bytes(8, "little")[:size], "little", signed=signed))
-    place = thing if name in _TEXTS else thing + scene.word if name.endswith(_WITH_TEXT) else None
+    place = thing if name in _TEXTS else thing + scene.word if _has_text(scene, name, info) else None
     pointer = None if place is None else scene.word_at(place)
-    return "" if pointer is None else repr(_text(scene, pointer))
-
-
-def _text(scene: Scene, pointer: int) -> str:
-    text = b""
-    while len(text) < _LONGEST_TEXT:
-        try:
-            piece = scene.process.memory.read(pointer + len(text), 1)
-        except MemoryFault:
-            break
-        if piece == b"\0":
-            break
-        text += piece
-    return text.decode("utf-8", "replace")
+    return "" if pointer is None else repr(read_text(scene, pointer, _LONGEST_TEXT).decode("utf-8", "replace"))
