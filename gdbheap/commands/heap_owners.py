@@ -49,7 +49,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         rows=rows,
         people=people,
         before=(f"the block at {start:#x}, of chunk size {size:#x}:",),
-        after=_after(path, len(rows), limit),
+        after=_after(path, len(rows), limit, held.blind),
         totals_shown=False,
         totals={"pointers": len(rows), "kind": Verdict(int(leaks.verdict[block])).label, "path": path},
         notes=(*target.heap().notes, *notes_on(target, held)),
@@ -103,12 +103,12 @@ def _path(target: Target, held: Held, path: list[Holder], block: int) -> list[st
     return [*(holder_name(target, held, each) for each in path), f"block {int(held.blocks.start[block]):#x}"]
 
 
-def _after(path: list[str], count: int, limit: int) -> tuple[str | Line, ...]:
+def _after(path: list[str], count: int, limit: int, blind: bool) -> tuple[str | Line, ...]:
     lines: list[str | Line] = []
     if limit and count > limit:
         lines.append(Line.plain(f"… {counted(count - limit, 'more pointer')}: --count 0 shows all", "dim"))
     if not path:
-        return (*lines, Line.plain("no root leads to it", "total"))
+        return (*lines, Line.plain(f"no root{', of what was read,' if blind else ''} leads to it", "total"))
     lines.append(Line.plain("the shortest way to it from a root:", "heading"))
     lines += [Line.plain(f"  {'→ ' if index else '  '}{step}") for index, step in enumerate(path)]
     return tuple(lines)

@@ -6,7 +6,15 @@ from __future__ import annotations
 from gdbheap.analysis.addresses.thread_locals import ThreadStorage, find_thread_storage
 from gdbheap.analysis.leaks.roots import STACK, Roots
 from gdbheap.commands.command import Target
+from gdbheap.process.mm import MM, read_mm
 from gdbheap.process.process import Module
+
+# What the kernel put at the top of the main stack, and its bounds.
+_AT_START = (
+    ("the environment", "env_start", "env_end"),
+    ("the program's arguments", "arg_start", "arg_end"),
+    ("argv, envp and the auxiliary vector", "start_stack", "arg_start"),
+)
 
 
 def place_name(target: Target, roots: Roots, address: int) -> str:
@@ -15,6 +23,11 @@ def place_name(target: Target, roots: Roots, address: int) -> str:
     for each in storage:
         if each.start <= address < each.end:
             return f"thread {each.number}: {_thread_local(target, each.module, address - each.start)}"
+    mm: MM = target.keep("mm", lambda _: read_mm(target.process))
+    for name, first, last in _AT_START:
+        start, end = mm.get(first), mm.get(last)
+        if start is not None and end is not None and start <= address < end:
+            return f"{name} + {address - start:#x}"
     root = roots.find(address)
     if root is not None and root.kind == STACK:
         return f"{root.name}: {target.stack_place(int(root.name.rpartition(' ')[2]), address)}"

@@ -30,7 +30,9 @@ def test_all_that_is_there_is_found_where_it_is(flags, gdb):
     searches = {what: f"heap search {what} --json" for what in PLACES}
     places = {place: f"output/x (unsigned long)({place})" for what in PLACES for place in PLACES[what]}
     block = "heap search overlapping --in-use --json"
-    said = gdb(program, "break inspected", "run", *searches.values(), *places.values(), "output/x (unsigned long)full")
+    there = ("set environment SEARCHED a variable of the environment", "break inspected", "run")
+    around = 'heap search "a variable of the environment" --json'
+    said = gdb(program, *there, *searches.values(), *places.values(), "output/x (unsigned long)full", around)
     found = {what: [row["address"] for row in json.loads(said[command])["rows"]] for what, command in searches.items()}
     expected = {what: [said[places[place]].strip() for place in where] for what, where in PLACES.items()}
     # malloc's own copies, in registers' old places on the stack, may hold the number as well.
@@ -38,6 +40,7 @@ def test_all_that_is_there_is_found_where_it_is(flags, gdb):
     exact = [what for what in PLACES if what.startswith('"') or "--in-use" in what]
     assert {what: found[what] for what in exact} == {what: expected[what] for what in exact}
     (row,) = json.loads(said[block])["rows"]
+    assert {row["place"].rpartition(" + ")[0] for row in json.loads(said[around])["rows"]} == {"the environment"}
     word = 4 if flags else 8
     assert (row["mem"], row["offset"]) == (said["output/x (unsigned long)full"].strip(), 2 * word)
 
