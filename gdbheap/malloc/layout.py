@@ -25,7 +25,8 @@ class Located:
 @dataclass(frozen=True)
 class ThreadMalloc:
     """What one thread keeps for malloc: the addresses of its tcache struct and of its arena. They are None where the thread has none (yet) or where
-    it is not known; `reason` says which of the two, and why ("" when both are there), and `is_known` is False where it is not known."""
+    it is not known; `reason` says which of the two, and why ("" when both are there), and `is_known` is False where it is not known.
+    `wild_tcache` is where the thread's pointer to its tcache is and what it holds, where a symbol tells the place and no tcache can be there."""
 
     number: int
     lwp: int
@@ -33,6 +34,7 @@ class ThreadMalloc:
     arena: Located | None
     reason: str = ""
     is_known: bool = True
+    wild_tcache: tuple[int, int] | None = None
 
 
 @dataclass(frozen=True)

@@ -6,6 +6,7 @@ import functools
 import itertools
 import json
 import platform
+import re
 from pathlib import Path
 from typing import Any
 
@@ -95,3 +96,17 @@ def test_the_probable_writer_is_told_with_the_commands_that_catch_it(name, write
     assert (row["writer"], row["overrun"], int(row["writer_chunk"], 16)) == (writer, overrun, guilty - below)
     where, held = row["where"], row["held"]
     assert row["watch"] == f"watch -l *(unsigned long *){where} if *(unsigned long *){where} == {held}"
+
+
+@pytest.mark.parametrize("flags", WORDS)
+def test_a_tcache_pointer_that_leads_nowhere_is_told_where_gdb_sees_it(flags):
+    wild = 0x10002000
+    spoil = ["break look_here", "run", f"set var *(unsigned long *)&tcache = {wild:#x}", "print/x (long)&tcache"]
+    answer = ask([str(build("demo", *flags))], ["heap check"], get_there=spoil)
+    place = int(re.search(r"^\$1 = (0x[0-9a-f]+)$", answer.text, re.M)[1], 16)
+    (row,) = answer["heap check"]["rows"]
+    assert (row["message"], int(row["where"], 16), int(row["held"], 16)) == (
+        "tcache pointer leads nowhere",
+        place,
+        wild,
+    )

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
 def check_tcaches(heap: CheckedHeap) -> Iterator[Finding]:
     """Yield what is wrong with the tcaches, their links aside (whoever reads the lists checks those)."""
+    yield from _wild_pointers(heap)
     bins = [each for each in heap.view.bins if each.kind == "tcache"]
     full = _full(heap, bins)
     setting = heap.view.parameters.get("tcache_count") if heap.view.parameters is not None else None
@@ -35,6 +36,16 @@ def check_tcaches(heap: CheckedHeap) -> Iterator[Finding]:
         yield from _check_sizes(heap, each)
     yield from _check_keys(heap, bins)
     yield from _check_free_slots(heap, full)
+
+
+def _wild_pointers(heap: CheckedHeap) -> Iterator[Finding]:
+    """Yield each thread's pointer to its tcache that leads to where none can be: its lists cannot be read then."""
+    for thread in heap.layout.threads:
+        if thread.wild_tcache is not None:
+            place, value = thread.wild_tcache
+            must = "the address of the thread's tcache, in a heap, or 0"
+            call = f"the next malloc or free of a small block in thread {thread.number}, by a segmentation fault"
+            yield finding(place, "tcache pointer leads nowhere", "tcache", place, value, must, call, thread=thread.lwp)
 
 
 def tcache_address(heap: CheckedHeap, thread: int | None) -> int:

@@ -57,6 +57,9 @@ def aborts(scene: Scene) -> Iterator[Verdict]:
             where,
             ("up", "list"),
         )
+    elif len(scene.stop.frames) <= 1 and not message:
+        summary = "the program gave itself up (abort(), in whoever's name): its stack, which would tell why, cannot be unwound"
+        yield Verdict("program_abort", LIKELY, None, summary, (), ("bt", "heap check"))
     else:
         summary = "the program called abort()"
         older = (

@@ -28,11 +28,13 @@ class Slot:
 
 @dataclass(frozen=True)
 class _Answer:
-    """A variable's value, or why there is none; `is_known` False where there may well be one."""
+    """A variable's value, or why there is none; `is_known` False where there may well be one. `wild`: where it surely is, and what it holds that
+    it cannot."""
 
     located: Located | None
     reason: str = ""
     is_known: bool = True
+    wild: tuple[int, int] | None = None
 
 
 _UNREADABLE = _Answer(None, "its TLS cannot be read", False)
@@ -65,7 +67,9 @@ def read_threads(
         arena = _read_arena(process, block, slots.get("thread_arena"), known)
         reason = "; ".join(dict.fromkeys(each.reason for each in (tcache, arena) if each.reason))
         is_known = tcache.is_known and arena.is_known
-        found.append(ThreadMalloc(thread.number, thread.lwp, tcache.located, arena.located, reason, is_known))
+        found.append(
+            ThreadMalloc(thread.number, thread.lwp, tcache.located, arena.located, reason, is_known, tcache.wild)
+        )
     return tuple(found)
 
 
@@ -101,7 +105,8 @@ def _read_tcache(process: Process, libc: Libc, block: ThreadBlock, slot: Slot | 
         return _Answer(None, "it has no tcache yet" if value == dummy else f"it has no tcache: {gone}")
     vma = process.address_space.find(value)
     if vma is None or not vma.writable or value % (2 * process.word):
-        return _Answer(None, f"tcache is {value:#x}, where there can be none", False)
+        wild = (_place(block, slot), value) if slot.source == SYMBOL else None
+        return _Answer(None, f"tcache is {value:#x}, where there can be none", False, wild)
     return _Answer(Located(value, slot.source))
 
 
@@ -109,9 +114,13 @@ def _read_slot(process: Process, block: ThreadBlock, slot: Slot | None) -> int |
     if slot is None:
         return None
     try:
-        return process.words.read((block.start if block.exact else block.thread_pointer) + slot.offset)
+        return process.words.read(_place(block, slot))
     except (MemoryFault, OverflowError):
         return None
+
+
+def _place(block: ThreadBlock, slot: Slot) -> int:
+    return (block.start if block.exact else block.thread_pointer) + slot.offset
 
 
 def _find_slots(

@@ -6,11 +6,12 @@ import struct
 
 import pytest
 from made_process import ARENA, LARGE, STACK, TLS, VMAS, made_process
-from made_scene import made_scene
+from made_scene import CODE, STACK_POINTER, made_scene
 
 from gdbheap.analysis.faults.cxx import memory_facts
 from gdbheap.analysis.faults.fault import explain_stop
 from gdbheap.process.address_space import VMA
+from gdbheap.process.frame import Frame
 from gdbheap.process.signal_info import SignalInfo, parse_siginfo
 from gdbheap.process.stop import Expression
 
@@ -156,3 +157,39 @@ def test_an_access_that_is_allowed_by_now_says_what_the_kernel_would_do():
     (found,) = told(made_scene("mov    (%rax),%ecx", info, {"rax": TLS + 0x100}))
     assert found[:3] == ("access_allowed_now", "likely", TLS + 0x100)
     assert found[4][-1].startswith("a read there would go through: ")
+
+
+def test_an_abort_whose_stack_is_missing_is_not_laid_to_the_program():
+    frames = (Frame(0, CODE, STACK_POINTER),)
+    found = told(made_scene("mov    %eax,%ebp", SignalInfo(ABRT, -6, 0, sender=4242), {}, heap=None, frames=frames))
+    assert [(each[0], each[1], each[4]) for each in found] == [("program_abort", "likely", ())]
+
+
+@pytest.mark.parametrize(
+    ("text", "verdict"),
+    [
+        ("movaps 0x8(%rsp),%xmm0", "misaligned_sse"),
+        ("vmovntdq %ymm1,(%rbx)", "misaligned_sse"),
+        ("fxrstor (%rbx)", "misaligned_sse"),
+        ("xsaveopt (%rbx)", "misaligned_sse"),
+        ("lock cmpxchg16b OWORD PTR [rbx]", "misaligned_sse"),
+        ("movups (%rbx),%xmm0", "general_protection"),
+        ("mov    %eax,%ds", "general_protection"),
+        ("wrmsr", "privileged_instruction"),
+        ("outsb  %ds:(%rsi),(%dx)", "privileged_instruction"),
+        ("mov    %db7,%rax", "privileged_instruction"),
+        ("int    0x81", "privileged_instruction"),
+        ("rdtsc", "privileged_instruction"),
+    ],
+)
+def test_what_brings_a_general_protection_fault(text, verdict):
+    # Intel's manual, volume 2: each instruction's "Protected Mode Exceptions"
+    scene = made_scene(text, SignalInfo(SEGV, 0x80, 0, address=0), {"rbx": TLS + 8, "rsi": TLS})
+    assert [each[0] for each in told(scene)][:1] == [verdict]
+
+
+def test_a_gather_names_the_element_that_failed():
+    registers = {"rax": TLS, "ymm1": 0}
+    scene = made_scene("vpgatherdd %ymm2,(%rax,%ymm1,4),%ymm0", SignalInfo(SEGV, 1, 0, address=TLS + 0x3010), registers)
+    assert [(each.address, each.access, each.size) for each in scene.accesses] == [(TLS + 0x3010, "read", 4)]
+    assert told(scene)[0][:3] == ("past_mapping_end", "certain", TLS + 0x3010)
