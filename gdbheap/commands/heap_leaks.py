@@ -208,7 +208,7 @@ COMMAND = Command(
     summary="Find the blocks that nothing points to any more, by Valgrind's rules.",
     description=(
         "Roots are every thread's registers, its stack from the stack pointer up, thread-local storage, the modules' data and all other "
-        "writable memory that is not malloc's. A block is still reachable if pointers to starts of blocks lead to it from a root, and "
+        "memory that is not malloc's and may be written, or was (what mprotect() has closed: to Valgrind it holds nothing). A block is still reachable if pointers to starts of blocks lead to it from a root, and "
         "possibly lost if only a chain with a pointer to the inside of a block in it does. Of the others, definitely lost are those that no "
         "other lost block leads to (of a cycle: the first), and indirectly lost those that hang on them.\n"
         "Blocks that begin alike are one row: those of one C++ class (by its vtable) or that hold text, whatever their sizes, and those of "

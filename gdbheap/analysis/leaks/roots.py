@@ -17,6 +17,7 @@ from gdbheap.process.thread_pointers import find_thread_pointers
 from gdbheap.process.thread_stacks import StackBlock, stack_blocks
 
 _PAGE = 4096
+_MOST_UNTOLD = 16 << 20
 # Registers that hold no pointer of the program's.
 _NO_POINTERS = frozenset({"eflags", "cs", "ss", "ds", "es", "fs", "gs"})
 
@@ -73,19 +74,36 @@ def find_roots(process: Process, view: HeapView) -> Roots:
 
 
 def _scanned(process: Process) -> Iterator[VMA]:
-    """Yield the VMAs that may hold pointers: the writable ones, and what a module made read-only after relocation."""
+    """Yield the VMAs that may hold pointers: the writable ones, and those that have been: what a module made read-only after relocation, and
+    the program's own (anonymous memory is made to be written)."""
     vmas = process.address_space.vmas
     for index, vma in enumerate(vmas):
         following = vmas[index + 1] if index + 1 < len(vmas) else None
-        if not vma.readable or _is_device(vma):
-            continue
-        if vma.writable or (following is not None and _is_relro(vma, following)):
+        relro = following is not None and _is_relro(vma, following)
+        if (vma.readable and not _is_device(vma) and (vma.writable or relro)) or _is_closed(process, vma):
             yield vma
 
 
 def _is_device(vma: VMA) -> bool:
     """Reading a device may do things."""
     return vma.path.startswith("/dev/") and not vma.path.startswith(("/dev/zero", "/dev/shm/"))
+
+
+def _is_closed(process: Process, vma: VMA) -> bool:
+    """Whether this is anonymous memory of this process alone that may no longer be written. (The kernel's own mappings have names.)
+
+    A core that gdb has made does not tell it from memory that may not be read, of which there may be much: the reserves of arenas. Nor do cores
+    name the kernel's mappings, but they do not hold them either.
+    """
+    readable = vma.readable or (vma.permissions[0] == "?" and vma.size <= _MOST_UNTOLD)
+    own = not vma.is_file and not vma.shared and (not vma.path or vma.path.startswith("[anon"))
+    if not readable or not own or vma.writable:
+        return False
+    try:
+        process.words.read(vma.start)
+    except MemoryFault:
+        return False
+    return True
 
 
 def _is_relro(vma: VMA, following: VMA) -> bool:
