@@ -96,6 +96,9 @@ class GdbTarget:
     def symbol_at(self, address: int) -> str:
         return gdb_expressions.symbol_at(address)
 
+    def demangled(self, name: str) -> str:
+        return gdb_expressions.demangled(name)
+
     def stack_place(self, thread: int, address: int) -> str:
         return gdb_frames.stack_place(thread, address)
 

@@ -73,6 +73,9 @@ class Target(Protocol):
     def symbol_at(self, address: int) -> str:
         """Return "symbol+offset in module", or "" where gdb knows none."""
 
+    def demangled(self, name: str) -> str:
+        """Return a linked name ("_ZTV3Car") as C++ writes it; the name itself where it is none of C++'s."""
+
     def setting(self, name: str) -> Any:
         """Return the value of `set gdbheap NAME`."""
 

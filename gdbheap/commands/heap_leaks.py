@@ -10,6 +10,7 @@ from gdbheap.analysis.leaks.leaks import Verdict
 from gdbheap.commands.command import Argument, Command, Target
 from gdbheap.commands.heap_owners import HOLDER_COLUMNS, holder_rows, no_block
 from gdbheap.commands.held_blocks import judged_blocks, notes_on
+from gdbheap.commands.object_names import object_names
 from gdbheap.counted import counted
 from gdbheap.errors import UsageError
 from gdbheap.lazy import np
@@ -64,7 +65,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         leaks,
         _chosen(leaks, arguments),
         target.process.address_space,
-        target.symbol_at,
+        object_names(target),
         one_by_one=arguments["blocks"],
     )
     if arguments["what"]:
@@ -211,7 +212,7 @@ COMMAND = Command(
         "memory that is not malloc's and may be written, or was (what mprotect() has closed: to Valgrind it holds nothing). A block is still reachable if pointers to starts of blocks lead to it from a root, and "
         "possibly lost if only a chain with a pointer to the inside of a block in it does. Of the others, definitely lost are those that no "
         "other lost block leads to (of a cycle: the first), and indirectly lost those that hang on them.\n"
-        "Blocks that begin alike are one row: those of one C++ class (by its vtable) or that hold text, whatever their sizes, and those of "
+        "Blocks that begin alike are one row: those of one C++ class (by its vtable's symbol or type info; [] marks arrays) or that hold text, whatever their sizes, and those of "
         "one size whose first two words have the same shape. hanging is what is lost with them. bytes are the chunks', headers included. "
         "Pointers that are not aligned cannot be seen, and encoded ones only where many words XORed with one key are the starts of blocks that "
         "look lost, or a word is one but for tags in its upper 17 bits: those are then possibly lost. Old values in memory that is in use but not initialised count as pointers: on stacks "

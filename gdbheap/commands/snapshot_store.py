@@ -8,6 +8,7 @@ import re
 from gdbheap.analysis.snapshots.snapshot import Snapshot, take_snapshot
 from gdbheap.analysis.snapshots.snapshot_file import read_snapshot
 from gdbheap.commands.command import Target
+from gdbheap.commands.object_names import object_names
 from gdbheap.errors import HeapError, UsageError
 from gdbheap.malloc.first_words import FirstWords
 
@@ -58,7 +59,7 @@ def snapshot_now(target: Target, started: float) -> Snapshot:
     """Return a snapshot of the heap as it is, read once; `started` as in take_snapshot()."""
     first_words = FirstWords()
     view = target.heap(first_words)
-    return take_snapshot(target.process, view, first_words, target.symbol_at, started)
+    return take_snapshot(target.process, view, first_words, object_names(target), started)
 
 
 def load(name: str) -> Snapshot:

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import re
+from collections import Counter
 
+import pytest
 from gdb_runs import ask
-from programs import build
+from programs import build, running
 
 # The list, what is linked both ways (a cycle between any two of its nodes) and the ring have nodes of 20, 50 and 100 bytes.
 EXPECTED = """\
@@ -41,3 +43,28 @@ def test_json_has_the_sizes_apart_and_its_rows_add_up():
         rows = [row for row in answer["rows"] if row["kind"] == kind]
         assert sum(row["count"] for row in rows) == answer["totals"][f"{kind}_blocks"]
         assert sum(row["bytes"] for row in rows) == answer["totals"][f"{kind}_bytes"]
+
+
+LOST = {
+    "Diamond": 3,
+    "Diamond[]": 3,
+    "Row<double, 3>": 3,
+    "(anonymous namespace)::Hidden": 3,
+    "app::Cache<int>::Node": 3,
+    "Multiple": 3,
+    "make()::Local": 3,
+    "std::_Sp_counted_ptr_inplace<(anonymous namespace)::Hidden, ALLOCATOR, (__gnu_cxx::_Lock_policy)2>": 3,
+}
+
+
+@pytest.mark.parametrize("flags", [(), ("-s",), ("-s", "-m32"), ("-s", "-static")])
+def test_classes_are_named_with_symbols_and_without(flags, tmp_path):
+    with running(build("classes", *flags)) as program:
+        core = tmp_path / "core"
+        live = ask(["-p", str(program.pid)], ("heap leaks",), then=(f"generate-core-file {core}",))["heap leaks"]
+    dead = ask([str(build("classes", *flags)), str(core)], ("heap leaks",))["heap leaks"]
+    for answer in (live, dead):
+        found: Counter[str] = Counter()
+        for row in answer["rows"]:
+            found[re.sub(r"std::allocator<.*>(?=, \()", "ALLOCATOR", row["what"])] += row["count"]
+        assert {name: found[name] for name in LOST} == LOST, found

@@ -51,7 +51,7 @@ def describe(
     names = [_shape(one, two) for one in range(len(_WORDS)) for two in range(len(_WORDS))]
     shapes = len(names)
     names.append(TEXT)
-    places, firsts = [np.empty(0, np.intp)], [np.empty(0, np.uint64)]
+    static, arrays = _Looked([], []), _Looked([], [])
     # Slice by slice: what is made on the way is several times as large as the heads.
     for at in range(0, len(chosen), _SLICE):
         first = head[chosen[at : at + _SLICE]]
@@ -59,19 +59,40 @@ def describe(
         kinds = _word_kinds(words, blocks, space)
         text = _is_text(first) & np.isin(kinds[:, 0], (_NUMBER, _DATA))
         kind[at : at + _SLICE] = np.where(text, shapes, kinds[:, 0] * len(_WORDS) + kinds[:, 1])
-        to_static = np.flatnonzero((kinds[:, 0] == _STATIC) & ~text)
-        places.append(at + to_static)
-        firsts.append(words[to_static, 0])
-    static = np.concatenate(places)
-    values, which, counts = np.unique(np.concatenate(firsts), return_inverse=True, return_counts=True)
-    numbers = kind[static]
-    for index in np.argsort(-counts, kind="stable")[:_MOST_SYMBOLS].tolist():
-        name = _object_name(symbol_at(int(values[index])))
-        if name:
-            numbers[which == index] = len(names)
-            names.append(name)
-    kind[static] = numbers
+        static.add(at, (kinds[:, 0] == _STATIC) & ~text, words[:, 0])
+        # new[] puts the number of objects in front of them, where they have destructors.
+        arrays.add(at, (kinds[:, 0] == _NUMBER) & (kinds[:, 1] == _STATIC) & ~text, words[:, 1])
+    static.name(kind, names, lambda value: _object_name(symbol_at(value)))
+    arrays.name(kind, names, lambda value: _array_name(symbol_at(value)))
     return Contents(kind, tuple(names), shapes)
+
+
+@dataclass(frozen=True)
+class _Looked:
+    """Blocks (their `places` among the chosen) with a word that points to a symbol, perhaps."""
+
+    places: list[NDArray[np.intp]]
+    words: list[NDArray[np.uint64]]
+
+    def add(self, at: int, chosen: NDArray[np.bool_], word: NDArray[np.uint64]) -> None:
+        """Take the chosen ones of a slice, which begins `at` a place; `word` has that word of each."""
+        rows = np.flatnonzero(chosen)
+        self.places.append(at + rows)
+        self.words.append(word[rows])
+
+    def name(self, kind: NDArray[np.int32], names: list[str], name_of: Callable[[int], str]) -> None:
+        """Set the kind of those that have a name, and append the names."""
+        if not self.places:
+            return
+        places = np.concatenate(self.places)
+        values, which, counts = np.unique(np.concatenate(self.words), return_inverse=True, return_counts=True)
+        numbers = kind[places]
+        for index in np.argsort(-counts, kind="stable")[:_MOST_SYMBOLS].tolist():
+            name = name_of(int(values[index]))
+            if name:
+                numbers[which == index] = len(names)
+                names.append(name)
+        kind[places] = numbers
 
 
 def is_class(name: str) -> bool:
@@ -95,6 +116,12 @@ def _object_name(symbol: str) -> str:
         return vtable["name"]
     other = _SYMBOL.fullmatch(symbol)
     return f"[&{other['name']}, ...]" if other is not None else ""
+
+
+def _array_name(symbol: str) -> str:
+    """Return what an array of objects is called whose vtable the symbol is; "" where it is none."""
+    vtable = _VTABLE.fullmatch(symbol)
+    return f"{vtable['name']}[]" if vtable is not None else ""
 
 
 def _word_kinds(words: NDArray[np.uint64], blocks: Blocks, space: AddressSpace) -> NDArray[np.int32]:
