@@ -97,8 +97,11 @@ def _is_closed(process: Process, vma: VMA) -> bool:
     """
     readable = vma.readable or (vma.permissions[0] == "?" and vma.size <= _MOST_UNTOLD)
     own = not vma.is_file and not vma.shared and (not vma.path or vma.path.startswith("[anon"))
-    if not readable or not own or vma.writable:
-        return False
+    return readable and own and not vma.writable and (process.kind != "core" or _is_held(process, vma))
+
+
+def _is_held(process: Process, vma: VMA) -> bool:
+    """Whether the core has the mapping's bytes."""
     try:
         process.words.read(vma.start)
     except MemoryFault:
