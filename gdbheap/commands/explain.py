@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gdbheap.commands.command import Argument, Command, Target
 from gdbheap.commands.heap_owners import holder_name
 from gdbheap.commands.held_blocks import held_blocks
-from gdbheap.commands.place_name import place_name
+from gdbheap.commands.place_name import place_name, thread_local_name
 from gdbheap.errors import HeapError
 from gdbheap.malloc.chunk_table import Chunk, State
 from gdbheap.malloc.heap_view import HeapView
@@ -39,7 +39,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         address &= (1 << 32) - 1  # a negative number of gdb's, which has 64 bits
     heap, notes = _heap(target)
     facts = explain(process, heap, address, Names(target.symbol_at, target.stack_place))
-    facts[-_ACCESSES:-_ACCESSES] = _pointers(target, heap, address)
+    facts[-_ACCESSES:-_ACCESSES] = [*_thread_local(target, address), *_pointers(target, heap, address)]
     rows = [(each.field, each.value, each.meaning) for each in facts]
     return Report("explain", _COLUMNS, rows, notes=(*process.notes, *notes))
 
@@ -51,6 +51,14 @@ def _heap(target: Target) -> tuple[HeapView | None, tuple[str, ...]]:
         return target.heap(), ()
     except HeapError as error:
         return None, (f"without malloc's own word on the heap: {error}",)
+
+
+def _thread_local(target: Target, address: int) -> Iterator[Fact]:
+    from gdbheap.analysis.addresses.fact import Fact
+
+    local = thread_local_name(target, address)
+    if local is not None:
+        yield Fact("tls", f"thread {local[0]}", local[1])
 
 
 def _pointers(target: Target, heap: HeapView | None, address: int) -> Iterator[Fact]:

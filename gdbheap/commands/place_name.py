@@ -19,10 +19,9 @@ _AT_START = (
 
 def place_name(target: Target, roots: Roots, address: int) -> str:
     """Return the name; "" where nothing is known of the address but the number."""
-    storage: tuple[ThreadStorage, ...] = target.keep("thread storage", lambda _: find_thread_storage(target.process))
-    for each in storage:
-        if each.start <= address < each.end:
-            return f"thread {each.number}: {_thread_local(target, each.module, address - each.start)}"
+    local = thread_local_name(target, address)
+    if local is not None:
+        return f"thread {local[0]}: {local[1]}"
     mm: MM = target.keep("mm", lambda _: read_mm(target.process))
     for name, first, last in _AT_START:
         start, end = mm.get(first), mm.get(last)
@@ -38,6 +37,13 @@ def place_name(target: Target, roots: Roots, address: int) -> str:
         return f"{root.name or 'mapping'} at {root.start:#x} + {address - root.start:#x}"
     vma = target.process.address_space.find(address)
     return "" if vma is None else f"{vma.path or 'mapping'} at {vma.start:#x} + {address - vma.start:#x}"
+
+
+def thread_local_name(target: Target, address: int) -> tuple[int, str] | None:
+    """Return the number of the thread whose thread-local storage the address is in, and what is there; None where it is in none."""
+    storage: tuple[ThreadStorage, ...] = target.keep("thread storage", lambda _: find_thread_storage(target.process))
+    each = next((each for each in storage if each.start <= address < each.end), None)
+    return None if each is None else (each.number, _thread_local(target, each.module, address - each.start))
 
 
 def _thread_local(target: Target, module: Module | None, offset: int) -> str:

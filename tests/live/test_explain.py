@@ -58,3 +58,13 @@ def test_a_broken_heap_is_explained_as_far_as_it_can_be_read():
     beyond = table(answer["explain first + 0x100"])
     assert (beyond["kind"], beyond["write"]) == ("main_heap", "allowed")
     assert beyond.get("chunk") is None or re.match("0x", beyond["chunk"])
+
+
+@pytest.mark.parametrize("flags", BUILDS.values(), ids=BUILDS)
+def test_a_thread_local_variable_is_named_where_gdb_finds_it(flags):
+    program = build("owned", *flags)
+    places = {f"(char *)&of_thread[{index}] + 1": f"of_thread+{index * (4 if flags else 8) + 1}" for index in (0, 3)}
+    answer = ask([str(program)], [f"explain {place}" for place in places], get_there=["break inspected", "run", "up"])
+    for place, name in places.items():
+        (row,) = [row for row in answer[f"explain {place}"]["rows"] if row["field"] == "tls"]
+        assert (row["value"], row["meaning"]) == ("thread 1", f"thread-local {name} in {program.name}")
