@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from itertools import islice
 
 from gdbheap.analysis.addresses.search import find_words
+from gdbheap.analysis.corruption.mid_operation import is_of_malloc
 from gdbheap.analysis.faults.operand import MemoryOperand
 from gdbheap.analysis.faults.verdict import LIKELY, POSSIBLE, SIGBUS, SIGILL, SIGSEGV, Scene, Verdict
 from gdbheap.malloc.chunk_table import Chunk, State
@@ -21,6 +22,8 @@ def objects(scene: Scene) -> Iterator[Verdict]:
     signal = scene.stop.signal
     if signal is None or signal.code <= 0 or signal.signal not in (SIGILL, SIGBUS, SIGSEGV):
         return
+    if scene.stop.frames and is_of_malloc(scene.stop.frames[0]):
+        return  # who works on free chunks by trade
     bases = {each.base_value for each in scene.accesses if each.base} | {scene.stop.thread.program_counter}
     bases.discard(0)  # which stands everywhere
     led = False

@@ -17,6 +17,10 @@ from gdbheap.errors import MemoryFault
 from gdbheap.malloc.chunk_table import NON_MAIN_ARENA
 from gdbheap.process.frame import Frame, is_of_libc
 
+# What the program calls them, whatever libc's own symbols are.
+_NAMES = re.compile(
+    r"malloc_trim|reallocarray|realloc|calloc|posix_memalign|aligned_alloc|memalign|p?valloc|malloc|free"
+)
 _TAKES_A_BLOCK = re.compile(r"free|realloc")
 # How far behind a link malloc reads and writes: the members of a chunk, or of a heap_info.
 _REACH = 0x40
@@ -92,15 +96,25 @@ def _followed(scene: Scene, heap: CheckedHeap, where: tuple[str, ...], inside: s
     """What `heap check` finds broken, the value first that the instruction followed."""
     assert scene.heap is not None
     found = check(scene.process, scene.heap, {scene.stop.thread.lwp: inside}).findings
-    followed = [each for each in found if _is_followed(scene, each)]
+    followed = [each for each in found if _is_followed(scene, each) or _is_taken_for_threads(scene, each)]
     for each in (followed or found)[:1]:
         writer = probable_writer(heap, each)
         facts = [f"heap check: {each.message} at {each.address:#x}: {each.detail}"]
         if writer.sentence:
             facts.append(f"probably {writer.sentence}")
         sure = CERTAIN if followed else POSSIBLE
-        summary = f"{inside} crashed on a corrupt heap: {each.field or each.message} at {each.where:#x} is overwritten"
+        name = _NAMES.search(inside)
+        summary = f"{name[0] if name else inside} crashed on a corrupt heap: {each.field or each.message} at {each.where:#x} is overwritten"
         yield Verdict("heap_corruption", sure, each.address, summary, (*where, *facts), ("heap check", "bt"))
+
+
+def _is_taken_for_threads(scene: Scene, each: Finding) -> bool:
+    """Whether the crash is where the heap of the chunk would begin, if its size field were right about NON_MAIN_ARENA (heap_for_ptr)."""
+    assert scene.heap is not None
+    if each.field != "size" or not (each.held or 0) & NON_MAIN_ARENA or scene.fault_address is None:
+        return False
+    start = each.address & ~(scene.heap.layout.heap_max - 1)
+    return start <= scene.fault_address < start + _REACH
 
 
 def _is_followed(scene: Scene, each: Finding) -> bool:
