@@ -12,7 +12,7 @@ from gdbheap.analysis.corruption.last_words import LastWords, called_abort, last
 from gdbheap.analysis.corruption.malloc_abort import MallocAbort, cause, explain_abort, how_to_catch
 from gdbheap.analysis.corruption.mid_operation import function_inside, is_of_malloc
 from gdbheap.analysis.corruption.passed_pointer import what_was_passed
-from gdbheap.analysis.faults.cxx import TERMINATE, is_nameless_end, terminated
+from gdbheap.analysis.faults.cxx import LIBRARY_ASSERTIONS, TERMINATE, is_nameless_end, terminated
 from gdbheap.analysis.faults.verdict import CERTAIN, LIKELY, SIGABRT, Scene, Verdict
 from gdbheap.process.frame import Frame, is_of_libc
 
@@ -46,6 +46,11 @@ def aborts(scene: Scene) -> Iterator[Verdict]:
     names = {each.function.partition("(")[0] for each in scene.stop.frames}
     if any(name.startswith(("__stack_chk_fail", "__fortify_fail")) for name in names):
         yield Verdict("stack_smashing", LIKELY, None, "a stack check failed", where, ("up", "info frame"))
+    elif names & LIBRARY_ASSERTIONS:
+        summary = (
+            "an assertion of the C++ library's failed (_GLIBCXX_ASSERTIONS): its text was written to standard error"
+        )
+        yield Verdict("assertion", CERTAIN, None, summary, where, ("up", "info locals"))
     elif names & TERMINATE or _is_of_cxx(scene) or is_nameless_end(scene):
         yield from terminated(scene, where)
     elif any(name.startswith("__assert") for name in names):

@@ -19,6 +19,10 @@ TERMINATE = frozenset(
         "__cxa_call_unexpected",
     }
 )
+# What a failed check of the containers and iterators calls: out of line since libstdc++ 12, before that in the headers.
+LIBRARY_ASSERTIONS = frozenset(
+    {"std::__glibcxx_assert_fail", "std::__replacement_assert", "_ZSt21__glibcxx_assert_failPKciS0_S0_"}
+)
 _PURE = ("__cxa_pure_virtual", "__cxa_deleted_virtual")
 # The unwinder has asked a frame for its handlers, and that one allowed no exception.
 _NOEXCEPT = frozenset({"__cxa_call_terminate", "__gxx_personality_v0"})
@@ -96,7 +100,10 @@ def _without_exception(scene: Scene, where: tuple[str, ...]) -> Verdict:
     if scene.heap is None:
         summary = "std::terminate was called; whether an exception is in flight cannot be seen"
         return Verdict("uncaught_exception", LIKELY, None, summary, where, ("bt", "catch throw"))
-    summary = "std::terminate was called with no exception in flight"
+    named = any(each.function.partition("(")[0] in TERMINATE for each in scene.stop.frames)
+    summary = (
+        f"{'std::terminate' if named else 'the C++ library gave up: abort()'} was called with no exception in flight"
+    )
     if any(each.function == "__cxa_rethrow" for each in scene.stop.frames):
         summary += ": `throw;` was executed where there was none to throw again"
     if any("std::thread::" in each.function for each in scene.stop.frames):
