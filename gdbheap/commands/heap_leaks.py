@@ -143,6 +143,8 @@ def _people(target: Target, groups: list[LeakGroup], arguments: Mapping[str, Any
     limit = target.setting("limit") if arguments["count"] is None else arguments["count"]
     merged = groups if arguments["blocks"] else merge_sizes(groups)
     lines: list[Sequence[Any] | Line] = []
+    if not groups and arguments["what"]:
+        lines.append(Line.plain(f"no group of these kinds has {arguments['what']!r} in its name"))
     for verdict in Verdict:
         here = [group for group in merged if group.verdict is verdict]
         if not here:

@@ -25,7 +25,10 @@ possibly lost: 0 blocks, 0 B
 
 
 def test_what_is_one_leak_to_a_person_is_one_line(gdb):
-    said = gdb(build("leaks_grouped"), "break inspected", "run", "heap leaks")["heap leaks"]
+    none = "heap leaks --what gadget"
+    answers = gdb(build("leaks_grouped"), "break inspected", "run", "heap leaks", none)
+    assert answers[none].startswith("no group of these kinds has 'gadget' in its name\n definitely lost: 133 blocks")
+    said = answers["heap leaks"]
     # The last line is what libstdc++ keeps for exceptions, which differs with its release.
     lines = [re.sub(r"0x[0-9a-f]{8,}", "ADDRESS", " ".join(line.split())) for line in said.splitlines()]
     assert lines[:-1] == EXPECTED.splitlines()
