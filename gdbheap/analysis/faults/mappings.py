@@ -57,12 +57,14 @@ def _keyed(scene: Scene, address: int, vma: VMA | None, key: int | None) -> Iter
     """A protection key's denial; the kernel itself uses one where memory may only be executed (execute_only_pkey)."""
     if not key and vma is not None and scene.process.kind == "live" and scene.process.pid is not None:
         key = read_protection_key(scene.process.pid, vma)  # gdb's siginfo of a 32-bit process has no si_pkey
-    evidence, number = _evidence(scene, address), f" {key}" if key else ""
-    summary = f"protection key{number} denies the access, though the mapping's permissions allow it"
+    evidence, which = _evidence(scene, address), f"protection key {key}" if key else "a protection key"
+    summary = f"{which} denies the access"
+    if scene.process.kind != "core":  # gdb's own cores call everything readable
+        summary += ", though the mapping's permissions allow it"
     if vma is not None and vma.executable and not vma.readable:
         only = f"the mapping may only be executed ({vma.permissions})"
         yield Verdict("no_access", CERTAIN, address, only, evidence, (f"vmmap {address:#x}",))
-        summary = f"protection key{number}, by which the kernel keeps execute-only memory from being read, denies it"
+        summary = f"{which}, by which the kernel keeps execute-only memory from being read, denies it"
     yield Verdict("protection_key", CERTAIN, address, summary, evidence, ("p/x $pkru", f"vmmap {address:#x}"))
 
 
