@@ -32,7 +32,7 @@ FEWEST = 8
 _PIECE = 1 << 20
 # So much is looked at to find keys (of the roots, and again of the blocks), in pieces of this size at even distances; what a key then decodes
 # is looked for in all of those.
-_SAMPLE = 8 << 20
+_SAMPLE = 6 << 20
 _SAMPLE_PIECE = 1 << 17
 # Of each such piece about so many hidden words are looked at.
 _MOST_HIDDEN = 1 << 10

@@ -42,7 +42,9 @@ def accept(
     process: Process, layout: Layout, blocks: Blocks, head: Words, pointers: InteriorPointers, chosen: Sequence[str]
 ) -> NDArray[np.bool_]:
     """Return which of the pointers one of the `chosen` heuristics takes for a pointer to the block's start."""
-    target, offset = pointers.target, pointers.offset.astype(np.uint64)
+    # All lead to a whole word of the block: most pointers to the inside of one (tagged ones above all) do not.
+    to_word = np.flatnonzero(pointers.offset % layout.word == 0)
+    target, offset = pointers.target[to_word], pointers.offset[to_word].astype(np.uint64)
     sizes = _Sizes(layout, blocks, target)
     first = head[target, 0].astype(np.uint64)
     word = np.uint64(layout.word)
@@ -57,9 +59,11 @@ def accept(
     if MULTIPLE_INHERITANCE in chosen:
         vtables = _Vtables(process)
         place = blocks.start[target] + offset
-        for index in np.flatnonzero(~accepted & (offset % word == 0) & vtables.maybe(first)).tolist():
+        for index in np.flatnonzero(~accepted & vtables.maybe(first)).tolist():
             accepted[index] = vtables.is_vtable(int(first[index])) and vtables.is_vtable_at(int(place[index]))
-    return accepted
+    of_all = np.zeros(len(pointers.target), np.bool_)
+    of_all[to_word] = accepted
+    return of_all
 
 
 class _Sizes:
