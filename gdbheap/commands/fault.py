@@ -77,6 +77,7 @@ def make_scene(target: Target) -> tuple[Scene, tuple[str, ...]]:
         instruction=instruction,
         heap=heap,
         symbol_at=target.symbol_at,
+        demangled=target.demangled,
         abort_message=target.abort_message(),
         tcache_key=layout.tcache_key if layout is not None else None,
         stack_limit=read_mm(process).stack_limit,

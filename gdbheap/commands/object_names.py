@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gdbheap.commands.command import Target
+from gdbheap.process.type_info import class_of_vtable
 
 
 def object_names(target: Target) -> Callable[[int], str]:
     """Return a function that gives such names of addresses, as Target.symbol_at does: "vtable for Car+16 in cars"."""
-    from gdbheap.analysis.leaks.rtti import class_of_vtable  # kept out of gdb's start
 
     def name(address: int) -> str:
         symbol = target.symbol_at(address)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 
 from gdbheap.errors import MemoryFault
-from gdbheap.process.memory import PAGE
+from gdbheap.process.memory import PAGE, text_at
 from gdbheap.process.process import Process
 
 _LONGEST = 4 * PAGE
@@ -65,12 +65,5 @@ def _struct_at(process: Process, page: int) -> str:
     )
 
 
-def _text(process: Process, start: int) -> str:
-    text = b""
-    while len(text) < _LONGEST and b"\0" not in text:
-        at = start + len(text)
-        try:
-            text += process.memory.read(at, PAGE - at % PAGE)
-        except MemoryFault:
-            break
-    return text.partition(b"\0")[0][:_LONGEST].decode("utf-8", "replace")
+def _text(process: Process, address: int) -> str:
+    return text_at(process.memory, address, _LONGEST).decode("utf-8", "replace")

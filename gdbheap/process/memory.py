@@ -68,6 +68,21 @@ class Words:
         return memoryview(self.memory.read(address, count * self.size)).cast("Q" if self.size == 8 else "I")
 
 
+def text_at(memory: Memory, address: int, longest: int) -> bytes:
+    """Return the bytes at the address up to a zero, at most `longest`, as far as they can be read."""
+    text = b""
+    while len(text) < longest:
+        at = address + len(text)
+        try:
+            piece, end, _ = memory.read(at, min(PAGE - at % PAGE, longest - len(text))).partition(b"\0")
+        except (MemoryFault, OverflowError):
+            break
+        text += piece
+        if end:
+            break
+    return text
+
+
 def readable_pieces(memory: Memory, start: int, end: int, block: int = BLOCK) -> Iterator[tuple[int, memoryview]]:
     """Yield (address, bytes) for all that can be read of [start, end), in order, at most `block` bytes at a time.
 

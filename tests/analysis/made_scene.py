@@ -29,5 +29,6 @@ def made_scene(instruction: str, signal: SignalInfo, registers: dict[str, int], 
         decode(instruction, thread.registers, process.word),
         heap,
         lambda address: symbols.get(address, ""),
+        lambda name: name,
         **more,
     )

@@ -41,7 +41,7 @@ def peak():
     return int(re.search(r"VmHWM:\\s+(\\d+)", open("/proc/self/status").read())[1]) >> 10
 """
 SNAPSHOT = "heap snapshot --output {}/snapshot --replace"
-# Each list in a gdb of its own, on the same process. The first fills the caches on disk.
+# Each list in a gdb of its own, on the same process.
 COMMANDS = (("gdbheap", "heap"), ("heap leaks", "heap leaks", "heap rss"), (SNAPSHOT,))
 
 
@@ -65,7 +65,7 @@ def main() -> None:
         ):
             (Path(directory) / "timed.py").write_text(TIMED)
             what = f"a lost {'list, shuffled' if flags else 'array'}, of {count:,} blocks of 24 bytes"
-            measure(what, ["-p", str(pid)], directory, [("heap leaks",)] * 2)
+            measure(what, ["-p", str(pid)], directory, [("heap leaks",)])
     list_against_array(count)
 
 
@@ -134,12 +134,15 @@ def copy_once(pid: int, size: int) -> float:
 def measure(what: str, target: list[str], directory: str, sessions: Sequence[tuple[str, ...]] = COMMANDS) -> None:
     words = ["gdb", "-nx", "-q", "-batch", "-iex", "set confirm off", *target, "-ex", f"source {ROOT}/gdb_init.py"]
     words += ["-ex", f"source {directory}/timed.py"]
-    for commands in sessions:
-        said = [word for command in commands for word in ("-ex", f"python timed('{command.format(directory)}')")]
-        environment = {"PYTHONPYCACHEPREFIX": f"{directory}/compiled", "PYTHONDONTWRITEBYTECODE": ""}
-        for line in run_gdb([*words, *said], environment, 600).splitlines():
-            if line.startswith("@ "):
-                print(f"{what}: {line[2:].replace(directory + '/', '')}")
+    environment = {"PYTHONPYCACHEPREFIX": f"{directory}/compiled", "PYTHONDONTWRITEBYTECODE": ""}
+    # The first round fills the caches on disk.
+    for is_counted in (False, True):
+        for commands in sessions:
+            lines = (f"python timed('{command.format(directory)}')" for command in commands)
+            text = run_gdb([*words, *(word for line in lines for word in ("-ex", line))], environment, 600)
+            for line in text.splitlines():
+                if is_counted and line.startswith("@ "):
+                    print(f"{what}: {line[2:].replace(directory + '/', '')}")
 
 
 def list_against_array(count: int) -> None:

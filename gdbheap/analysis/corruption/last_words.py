@@ -12,6 +12,7 @@ from gdbheap.analysis.abort_texts.text import AbortText
 from gdbheap.analysis.corruption.dying_call import ABORT, is_machinery
 from gdbheap.errors import MemoryFault
 from gdbheap.process.frame import Frame
+from gdbheap.process.memory import text_at
 from gdbheap.process.process import Process
 
 _PRINTS = (
@@ -124,12 +125,5 @@ def _on_the_stack(process: Process, frame: Frame) -> Iterator[str]:
 
 def _text(process: Process, address: int) -> str:
     """Return the text at an address, "" where there is none."""
-    if not address:
-        return ""
-    for size in (_LONGEST, 64, 16):
-        try:
-            data, end, _ = process.memory.read(address, size).partition(b"\0")
-        except MemoryFault:
-            continue
-        return data.decode("ascii", "replace") if end else ""
-    return ""
+    text = text_at(process.memory, address, _LONGEST) if address else b""
+    return text.decode("ascii", "replace") if len(text) < _LONGEST else ""

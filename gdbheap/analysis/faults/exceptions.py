@@ -5,11 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gdbheap.analysis.faults.type_names import STRING, name_without_symbol, read_text, type_name
+from gdbheap.analysis.faults.type_names import name_without_symbol, type_name
 from gdbheap.analysis.faults.verdict import Scene
 from gdbheap.errors import MemoryFault
 from gdbheap.lazy import np
 from gdbheap.malloc.chunk_table import State
+from gdbheap.process.memory import text_at
 
 # exception_class of GNU C++ ("GNUCC++" and 0, or 1 for a dependent exception), as it lies in memory.
 _CLASS = int.from_bytes(b"GNUCC++\0", "big")
@@ -27,7 +28,7 @@ _MOST_BASES = 16
 _ONE_BASE = "__si_class_type_info"
 # Plain types: their size in bytes (0: a word) and whether they have a sign; and those whose first word points to text.
 _INTEGERS = {"int": (4, True), "unsigned int": (4, False), "long": (0, True), "unsigned long": (0, False)}
-_TEXTS = ("char const*", "char*", STRING)
+_TEXTS = ("char const*", "char*", "std::__cxx11::basic_string<char, std::char_traits<char>, std::allocator<char> >")
 
 
 @dataclass(frozen=True)
@@ -101,4 +102,8 @@ def _what(scene: Scene, name: str, info: int, thing: int) -> str:
         return "" if word is None else str(int.from_bytes(word.to_bytes(8, "little")[:size], "little", signed=signed))
     place = thing if name in _TEXTS else thing + scene.word if _has_text(scene, name, info) else None
     pointer = None if place is None else scene.word_at(place)
-    return "" if pointer is None else repr(read_text(scene, pointer, _LONGEST_TEXT).decode("utf-8", "replace"))
+    return (
+        ""
+        if pointer is None
+        else repr(text_at(scene.process.memory, pointer, _LONGEST_TEXT).decode("utf-8", "replace"))
+    )

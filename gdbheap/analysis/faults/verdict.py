@@ -96,12 +96,11 @@ def best_first(verdicts: list[Verdict]) -> list[Verdict]:
 
 @dataclass(frozen=True)
 class Scene:
-    """The stop and the process around it. `heap` is None where it cannot be read; `heap_trouble` then says why.
+    """The stop and the process around it. `heap` is None where it cannot be read.
 
-    `symbol_at` gives "name+offset in module" or ""; `disassemble(address, before)` gdb's text of the instruction at `address`, or of the call
-    that ends there, or "". `abort_message` is glibc's own (__abort_msg), "" where there is none. `memory_limit` is RLIMIT_AS in bytes, None where
-    there is none, or nobody can tell. `data_limit` is RLIMIT_DATA and how much
-    of it is taken.
+    `symbol_at` gives "name+offset in module" or "", `demangled` a linked name as C++ writes it. `abort_message` is glibc's own (__abort_msg), ""
+    where there is none. `memory_limit` is RLIMIT_AS in bytes, None where there is none, or nobody can tell; `data_limit` is RLIMIT_DATA and
+    how much of it is taken.
     """
 
     stop: Stop
@@ -109,6 +108,7 @@ class Scene:
     instruction: Instruction
     heap: HeapView | None
     symbol_at: Callable[[int], str]
+    demangled: Callable[[str], str]
     abort_message: str = ""
     tcache_key: int | None = None
     stack_limit: int | None = None
