@@ -6,17 +6,18 @@ def _load():
     import sys
 
     here = os.path.dirname(os.path.realpath(__file__))
-    installed = os.path.exists(os.path.join(here, "gdb_plugin.py"))  # inside the package, where pip puts this file
+    installed = os.path.isdir(os.path.join(here, "inside_gdb"))  # inside the package, where pip puts this file
     root = os.path.dirname(here) if installed else here
     sys.path.insert(0, root)
     try:
-        from gdbheap import gdb_plugin, packages
+        from gdbheap import packages
+        from gdbheap.inside_gdb import plugin
     finally:
         sys.path.remove(root)
     own = packages.directory_name()
     if own not in sys.path:
         sys.path.append(own)
-    gdb_plugin.register_all()
+    plugin.register_all()
 
 
 _load()

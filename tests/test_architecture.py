@@ -13,7 +13,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "gdbheap"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
-# What each room may import beside itself. Every room may import errors, lazy and counted; only gdb's own side sees all.
+# What each room may import beside itself. Every room may import errors, lazy and counted; only inside_gdb sees all but analysis.
 BASE = {"", "counted", "errors", "lazy"}
 ARROWS = {
     "counted": set(),
@@ -29,45 +29,12 @@ ARROWS = {
     "launch": BASE | {"elf", "packages", "process"},
     "commands": BASE | {"analysis", "malloc", "model", "packages", "process", "report"},
     "__main__": BASE | {"commands", "launch", "packages", "report"},
-    "gdb_process": BASE | {"elf", "gdb_selection", "gdb_text", "process"},
-    "gdb_expressions": BASE | {"gdb_text"},
-    "gdb_backtrace": BASE | {"gdb_expressions", "gdb_selection", "gdb_text", "process"},
-    "gdb_frames": {"gdb_selection", "gdb_text"},
-    "gdb_selection": set(),
-    "gdb_text": set(),
-    "gdb_signal_frame": {"gdb_text", "process"},
-    "gdb_stop": BASE | {"gdb_backtrace", "gdb_selection", "gdb_signal_frame", "gdb_text", "gdb_variables", "process"},
-    "gdb_variables": {"gdb_text", "process"},
-    "gdb_target": BASE
-    | {
-        "elf",
-        "gdb_backtrace",
-        "gdb_expressions",
-        "gdb_frames",
-        "gdb_process",
-        "gdb_stop",
-        "malloc",
-        "process",
-        "report",
-    },
-    "gdb_plugin": BASE
-    | {"commands", "gdb_expressions", "gdb_process", "gdb_stop", "gdb_target", "gdb_text", "packages", "report"},
+    "inside_gdb": BASE | {"commands", "elf", "malloc", "packages", "process", "report"},
 }
 
 # Who alone may import these: paths from gdbheap/, a directory for all in it.
 OWNERS = {
-    "gdb": {
-        "gdb_backtrace.py",
-        "gdb_expressions.py",
-        "gdb_frames.py",
-        "gdb_plugin.py",
-        "gdb_process.py",
-        "gdb_selection.py",
-        "gdb_signal_frame.py",
-        "gdb_stop.py",
-        "gdb_text.py",
-        "gdb_variables.py",
-    },
+    "gdb": {"inside_gdb"},
     "elftools": {"elf"},
     "pygments": {"report/text.py"},
     "numpy": {"lazy.py"},
@@ -151,7 +118,7 @@ def defines_command(path: Path) -> bool:
 
 def test_gdb_init_is_a_door_and_no_more():
     names = imports_of(ROOT / "gdb_init.py")
-    assert names == {"os", "sys", "gdbheap.gdb_plugin", "gdbheap.packages"}
+    assert names == {"os", "sys", "gdbheap.inside_gdb", "gdbheap.packages"}
 
 
 def test_the_modules_that_help_tests_have_names_of_their_own():

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from programs import PATIENCE, build
 
-STOPPED = ("break stop_here", "run", "up", "python from gdbheap import gdb_expressions")
+STOPPED = ("break stop_here", "run", "up", "python from gdbheap.inside_gdb import expressions as gdb_expressions")
 
 SOURCE = """
 struct node { node *next; char text[16]; int count : 3; };

@@ -60,7 +60,7 @@ print(digest.hexdigest(), gdb.execute("info registers", to_string=True), gdb.exe
 
 INTERRUPT = """
 import os, signal, time
-from gdbheap import gdb_plugin
+from gdbheap.inside_gdb import plugin as gdb_plugin
 from gdbheap.commands.command import Command
 
 def work(target, arguments):
@@ -231,7 +231,7 @@ def test_loading_loads_no_heavy_library(gdb):
 
 INTERRUPTED_WALK = """
 import os, signal
-from gdbheap.gdb_plugin import _target
+from gdbheap.inside_gdb.plugin import _target
 
 class Interrupt:
     calls = 0
@@ -251,7 +251,7 @@ print(view.complete, len(view.table) > 1000, bool((view.table.address[1:] > view
 
 INTERRUPTED_GRAPH = """
 import os, signal
-from gdbheap.gdb_plugin import _target
+from gdbheap.inside_gdb.plugin import _target
 
 class Interrupt:
     # Once the heap has been walked: while pointers are looked for.
@@ -283,7 +283,7 @@ def test_control_c_while_pointers_are_looked_for_calls_nothing_lost_and_the_next
 
 def test_control_c_in_a_long_walk_leaves_what_was_read_and_the_next_command_reads_on(gdb, script):
     walk = script(INTERRUPTED_WALK)
-    whole = "python from gdbheap.gdb_plugin import _target; print(_target.heap().complete, len(_target.heap().table) > 200000)"
+    whole = "python from gdbheap.inside_gdb.plugin import _target; print(_target.heap().complete, len(_target.heap().table) > 200000)"
     said = gdb(build("big"), *STOPPED[:1], "run 200000 < /dev/null > /dev/null", walk, "heap chunks --summary", whole)
     assert said[walk] == "False True True 1\n"
     assert said[whole] == "True True\n"

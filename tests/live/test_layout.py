@@ -13,7 +13,7 @@ STOPPED = ("break inspected", "run")
 # Three ways to look at one stop: with debug info, with what the library itself says, and with nothing but memory.
 LOOK = """
 import json
-from gdbheap import gdb_process
+from gdbheap.inside_gdb import process as gdb_process
 from gdbheap.elf.debug_file import DebugFiles
 from gdbheap.elf.debug_search import DebugSearch
 from gdbheap.errors import HeapError

@@ -37,7 +37,7 @@ _FLAVOURS = [each for each in FLAVOURS if "broken" not in each.name]
 _SCRIPT = """
 python
 import json
-from gdbheap import gdb_plugin
+from gdbheap.inside_gdb import plugin as gdb_plugin
 
 def ask(command):
     return json.loads(gdb.execute(command + " --json", to_string=True))

@@ -8,7 +8,9 @@ import re
 import pytest
 from programs import build, running
 
-GATHER = "python from gdbheap import gdb_plugin, gdb_process; process = gdb_process.gather()"
+GATHER = (
+    "python from gdbheap.inside_gdb import plugin as gdb_plugin, process as gdb_process; process = gdb_process.gather()"
+)
 STOPPED = ("break inspected", "run", GATHER)
 BUILDS = {
     "plain": (),
@@ -58,7 +60,7 @@ for address in (0, process.address_space.vmas[-1].end, 2 ** 63, 2 ** 64 - 8, 2 *
 """
 
 SEEN_FUNCTION = """
-from gdbheap import gdb_plugin
+from gdbheap.inside_gdb import plugin as gdb_plugin
 
 class Seen(gdb.Function):
     def __init__(self):
@@ -217,7 +219,7 @@ def test_a_running_process_is_one_line(gdb):
 def test_threads_that_run_on_are_named_and_nothing_is_kept(gdb):
     first, second = (f"python {name} = gdb_plugin._target.process" for name in ("old", "new"))
     show = "python print(new is not old)"
-    stops = ("set non-stop on", "break inspected", "run", "python from gdbheap import gdb_plugin")
+    stops = ("set non-stop on", "break inspected", "run", "python from gdbheap.inside_gdb import plugin as gdb_plugin")
     said = gdb(build("threads"), *stops, "gdbheap", first, "gdbheap --json", second, show)
     assert summary(said)["note"] == "threads that run on, and may change what is shown: 3, 4, 5, 6"
     assert said[show] == "True\n"
@@ -257,7 +259,7 @@ def test_the_state_of_a_pointer_in_a_condition(gdb):
 
 # What the kernel shows of the function's first byte, and what gdbheap and gdb read there.
 SEE_CODE = """
-from gdbheap import gdb_plugin, gdb_process
+from gdbheap.inside_gdb import plugin as gdb_plugin, process as gdb_process
 where = int(gdb.parse_and_eval("(unsigned long)&inspected"))
 memory, inferior = gdb_plugin._target.process.memory, gdb.selected_inferior()
 raw = open(f"/proc/{inferior.pid}/mem", "rb")
@@ -276,7 +278,7 @@ def test_breakpoints_that_gdb_leaves_in_memory_are_not_read(gdb, script):
     said = gdb(
         build("mixed"),
         *always,
-        "python gdb_plugin = __import__('gdbheap.gdb_plugin').gdb_plugin; gdb_plugin._target.begin()",
+        "python gdb_plugin = __import__('gdbheap.inside_gdb.plugin').inside_gdb.plugin; gdb_plugin._target.begin()",
         see,
     )
     assert said[see] == "True [True, True, True]\n", said.text

@@ -9,7 +9,7 @@ from programs import build
 
 LOOK = """
 import json
-from gdbheap import gdb_process
+from gdbheap.inside_gdb import process as gdb_process
 from gdbheap.process.thread_pointers import find_thread_pointers
 from gdbheap.process.thread_stacks import stack_blocks
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 import gdb
 
-from gdbheap.gdb_text import text_of
+from gdbheap.inside_gdb.text import text_of
 from gdbheap.process.memory import PAGE
 from gdbheap.process.process import Process, Thread
 from gdbheap.process.signal_info import SignalInfo, parse_siginfo

@@ -1,4 +1,4 @@
-"""The stopped process as gdb knows it, made into values. Only the gdb_*.py files import gdb.
+"""The stopped process as gdb knows it, made into values. No other room imports gdb.
 
 Everything is gathered once per stop. gdb's errors become HeapErrors here; nothing in the inferior, gdb's settings or
 the user's selection is changed.
@@ -9,16 +9,18 @@ from __future__ import annotations
 import os
 import re
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 
 import gdb
 
 from gdbheap.errors import HeapError, MemoryFault, NoProcess, UsageError
-from gdbheap.gdb_selection import selection_kept
-from gdbheap.gdb_text import output_of, text_of
+from gdbheap.inside_gdb.selection import selection_kept
+from gdbheap.inside_gdb.text import output_of, text_of
 from gdbheap.process.address_space import AddressSpace
 from gdbheap.process.auxv import AT_ENTRY, parse_auxv
 from gdbheap.process.live_memory import LiveMemory
+from gdbheap.process.memory import Memory
 from gdbheap.process.proc_maps import parse_maps, read_maps
 from gdbheap.process.process import Process, Thread
 from gdbheap.process.shadowed_memory import ShadowedMemory
@@ -81,7 +83,7 @@ def gather() -> Process:
     if kind == "core":
         return _gather_core(inferior)
     notes: list[str] = []
-    memory = GdbMemory(inferior)
+    memory: Memory = GdbMemory(inferior)
     pid = inferior.pid if kind == "live" else None
     space = read_maps(pid) if pid is not None else _remote_maps(notes)
     if pid is not None:
@@ -214,7 +216,7 @@ def _auxv(pid: int | None, word: int) -> dict[int, int]:
     return {int(kind): int(value, 0) for kind, value in entries if int(kind)}
 
 
-def _opener(pid: int | None):
+def _opener(pid: int | None) -> Callable[[str, str], str | None]:
     """Return the function that says where a module's file can be opened here.
 
     gdb has found most of them already (it knows about sysroot); a process in another root is read through its own.

@@ -9,9 +9,9 @@ from collections.abc import Iterator
 import gdb
 
 from gdbheap.errors import HeapError
-from gdbheap.gdb_expressions import address_of
-from gdbheap.gdb_selection import selection_kept
-from gdbheap.gdb_text import text_of
+from gdbheap.inside_gdb.expressions import address_of
+from gdbheap.inside_gdb.selection import selection_kept
+from gdbheap.inside_gdb.text import text_of
 from gdbheap.process.frame import Frame
 
 _REGISTERS = {

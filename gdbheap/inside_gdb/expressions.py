@@ -8,7 +8,7 @@ import re
 import gdb
 
 from gdbheap.errors import UsageError
-from gdbheap.gdb_text import output_of, text_of
+from gdbheap.inside_gdb.text import output_of, text_of
 
 _ADDRESS_CODES = tuple(
     getattr(gdb, f"TYPE_CODE_{name}")

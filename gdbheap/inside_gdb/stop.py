@@ -15,11 +15,11 @@ from pathlib import Path
 import gdb
 
 from gdbheap.errors import NoProcess
-from gdbheap.gdb_backtrace import frames
-from gdbheap.gdb_selection import selection_kept
-from gdbheap.gdb_signal_frame import Handled, handled_signals
-from gdbheap.gdb_text import text_of
-from gdbheap.gdb_variables import expressions
+from gdbheap.inside_gdb.backtrace import frames
+from gdbheap.inside_gdb.selection import selection_kept
+from gdbheap.inside_gdb.signal_frame import Handled, handled_signals
+from gdbheap.inside_gdb.text import text_of
+from gdbheap.inside_gdb.variables import expressions
 from gdbheap.process.namespace import pid_in_namespace
 from gdbheap.process.process import Process, Thread
 from gdbheap.process.signal_frame import read_signal_frame

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import gdb
 
-from gdbheap.gdb_selection import selection_kept
-from gdbheap.gdb_text import output_of, text_of
+from gdbheap.inside_gdb.selection import selection_kept
+from gdbheap.inside_gdb.text import output_of, text_of
 
 # Further up a stack, places are told by their distance from the stack pointer alone.
 _MOST_FRAMES = 512

@@ -9,7 +9,7 @@ from typing import Any
 
 import gdb
 
-from gdbheap import gdb_expressions, gdb_process, packages
+from gdbheap import packages
 from gdbheap.commands import COMMANDS
 from gdbheap.commands.arguments import OUTPUT, all_arguments, parse, suggest
 from gdbheap.commands.command import Command
@@ -17,9 +17,11 @@ from gdbheap.commands.completion import EXPRESSION, PATH, complete, current_word
 from gdbheap.commands.manual import manual
 from gdbheap.commands.settings import SETTINGS, Setting
 from gdbheap.errors import HeapError, NoHeap, UsageError
-from gdbheap.gdb_stop import LastStop
-from gdbheap.gdb_target import GdbTarget
-from gdbheap.gdb_text import host_charset, output_of
+from gdbheap.inside_gdb import expressions as gdb_expressions
+from gdbheap.inside_gdb import process as gdb_process
+from gdbheap.inside_gdb.stop import LastStop
+from gdbheap.inside_gdb.target import GdbTarget
+from gdbheap.inside_gdb.text import host_charset, output_of
 from gdbheap.report.charset import in_charset
 from gdbheap.report.deliver import to_file, to_screen
 from gdbheap.report.pipes import pipes_held
@@ -248,8 +250,8 @@ def _register_commands() -> None:
             else:
                 _registered.append(GdbPrefix(spelled, f"Commands of gdbheap: {name}."))
     if taken:
-        names = ", ".join(f"{PREFIX} {name}" for name in sorted(taken))
-        _write(f"gdbheap: left to others what they have defined; type {names}\n")
+        spelled_out = ", ".join(f"{PREFIX} {name}" for name in sorted(taken))
+        _write(f"gdbheap: left to others what they have defined; type {spelled_out}\n")
 
 
 def _parent(name: str) -> str:

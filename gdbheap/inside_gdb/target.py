@@ -5,8 +5,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from gdbheap import gdb_backtrace, gdb_expressions, gdb_frames, gdb_process, gdb_stop
 from gdbheap.errors import HeapError
+from gdbheap.inside_gdb import backtrace as gdb_backtrace
+from gdbheap.inside_gdb import expressions as gdb_expressions
+from gdbheap.inside_gdb import frames as gdb_frames
+from gdbheap.inside_gdb import process as gdb_process
+from gdbheap.inside_gdb import stop as gdb_stop
 from gdbheap.malloc.heap_view import HeapView
 from gdbheap.malloc.layout import Layout
 from gdbheap.process.frame import Frame
