@@ -83,12 +83,14 @@ def regenerated(readme: str) -> str:
 
 
 def without_chance(text: str) -> str:
-    """Return `text` with what differs from run to run replaced: addresses, the numbers of processes, names of files made for the while, and
-    how deep a stack is (the environment lies on it too)."""
+    """Return `text` with what differs from run to run replaced: addresses, the numbers of processes, names of files made for the while,
+    how deep a stack is (the environment lies on it too), and how much of the libraries is in memory (the kernel maps what is near and cached)."""
     text = re.sub(r"0x[0-9a-f]{5,}", lambda match: "0x" + "?" * (len(match.group()) - 2), text)
     text = re.sub(r"0x[0-9a-f]+ bytes (before|into it)", r"0x? bytes \1", text)
     text = re.sub(r"experiments-file-\w+", "experiments-file-?", text)
     text = re.sub(r"\bdepth=\d+|about [\d,]+ deep", "depth ?", text)
+    text = re.sub(r"(files: code and read-only data .* )[\d.]+ [KM]iB", r"\1?", text)
+    text = re.sub(r"(resident in all: )\d+ (MiB; the kernel counts )\d+ MiB", r"\1? \2?", text)
     return re.sub(r"(process|LWP) \d+\)? *", r"\1 N ", text)
 
 

@@ -21,7 +21,10 @@ from programs import PATIENCE, build
 from random_leaks import Graph, Round, heuristics_of, read_rounds
 
 DEEP = bool(os.environ.get("GDBHEAP_DEEP"))
-SEED = int(os.environ.get("GDBHEAP_SEED", "0")) or (random.SystemRandom().randrange(1 << 20) if DEEP else 2000)
+# (The program counts on from it in an int.)
+SEED = int(os.environ.get("GDBHEAP_SEED", "0")) % (1 << 30) or (
+    random.SystemRandom().randrange(1 << 20) if DEEP else 2000
+)
 COUNT = 300 if DEEP else 18
 LASTING = 20 * PATIENCE if DEEP else PATIENCE
 # (A static program that is no PIE has its heap where small numbers are pointers.)
