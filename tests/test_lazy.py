@@ -1,4 +1,4 @@
-"""numpy's threads, in gdb's process, take none of gdb's signals."""
+"""numpy's threads, in gdb's process: as few as can be, and they take none of gdb's signals."""
 
 from __future__ import annotations
 
@@ -31,3 +31,14 @@ def test_threads_that_an_import_starts_take_no_signals(tmp_path):
     blockable = signal.valid_signals() - {signal.SIGKILL, signal.SIGSTOP}
     assert own == 1 << signal.SIGUSR1 - 1
     assert [each for each in blockable if not started >> each - 1 & 1] == []
+
+
+def test_blas_is_told_to_make_no_threads_unless_somebody_has_said_how_many(tmp_path):
+    (tmp_path / "numpy.py").write_text("import os\ntold = os.environ['OPENBLAS_NUM_THREADS']\n")
+    ask = "import os; from gdbheap.lazy import np; print(np.told, os.environ.get('OPENBLAS_NUM_THREADS'))"
+    environment = {**os.environ, "PYTHONPATH": f"{tmp_path}{os.pathsep}{ROOT}"}
+    environment.pop("OPENBLAS_NUM_THREADS", None)
+    for more, expected in (({}, "1 None"), ({"OPENBLAS_NUM_THREADS": "3"}, "3 3")):
+        words = [sys.executable, "-c", ask]
+        said = subprocess.run(words, env={**environment, **more}, check=True, capture_output=True, text=True)
+        assert said.stdout.strip() == expected
