@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gdbheap.errors import NoHeap
 from gdbheap.lazy import np
@@ -174,15 +173,16 @@ def _join(
     marks += [(MMAPPED_ARENA, Mark(each.address, each.size, IS_MMAPPED, State.IN_USE)) for each in mmapped]
     marks.sort(key=lambda each: each[1].address)
     marked: _Columns = _mark_rows(marks)
-    rows: list[_Columns] = [_walk_rows(*each) for each in walks]
-    if rows:
-        joined: list[NDArray[Any]] = [np.concatenate(column) for column in zip(*rows)]
-        rows.clear()
-        places = np.searchsorted(joined[0], marked[0])
-        more: Iterable[NDArray[Any]] = marked
-        table = ChunkTable(*(np.insert(column, places, each) for column, each in zip(joined, more)))
-    else:
-        table = ChunkTable(*marked)
+    rows: list[_Columns] = []
+    done = 0
+    # No mark lies within a walk.
+    for index, walk in walks:
+        before = int(np.searchsorted(marked[0], walk.address[0]))
+        rows += [_cut(marked, done, before), _walk_rows(index, walk)]
+        done = before
+    rows.append(_cut(marked, done, len(marks)))
+    table = ChunkTable(*(np.concatenate(column) for column in zip(*rows)))
+    rows.clear()
     # Walks lie apart, and each is in order; overlapping heaps are corrupt ones.
     if not bool(np.all(table.address[1:] >= table.address[:-1])):
         table = table.take(np.argsort(table.address, kind="stable"))
@@ -190,6 +190,11 @@ def _join(
     if not _set_free_at_once(table, bins):
         _set_free(table, bins, faults)
     return table
+
+
+def _cut(columns: _Columns, first: int, last: int) -> _Columns:
+    address, size, flags, state, arena = columns
+    return address[first:last], size[first:last], flags[first:last], state[first:last], arena[first:last]
 
 
 def _walk_rows(arena: int, walk: Walk) -> _Columns:

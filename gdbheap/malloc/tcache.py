@@ -58,16 +58,20 @@ def _follow(process: Process, layout: Layout, head: int) -> tuple[list[int], Fau
     seen: set[int] = set()
     mem = head
     while mem:
-        where = f"after {counted(len(chunks), 'chunk')} of the list"
         if mem % layout.alignment:
-            return chunks, Fault(mem, "malloc(): unaligned tcache chunk detected", f"link {mem:#x} {where}")
+            return chunks, Fault(mem, "malloc(): unaligned tcache chunk detected", f"link {mem:#x} {_after(chunks)}")
         if mem in seen or len(chunks) >= _MOST_CHUNKS:
-            return chunks, Fault(mem - layout.header, "tcache list loops", f"{mem:#x} comes again {where}")
+            return chunks, Fault(mem - layout.header, "tcache list loops", f"{mem:#x} comes again {_after(chunks)}")
         try:
             stored = words.read(mem)
         except MemoryFault:
-            return chunks, Fault(mem, "tcache link leaves the heap", f"nothing is mapped at {mem:#x}, {where}")
+            detail = f"nothing is mapped at {mem:#x}, {_after(chunks)}"
+            return chunks, Fault(mem, "tcache link leaves the heap", detail)
         seen.add(mem)
         chunks.append(mem - layout.header)
         mem = demangle(mem, stored, layout)
     return chunks, None
+
+
+def _after(chunks: list[int]) -> str:
+    return f"after {counted(len(chunks), 'chunk')} of the list"
