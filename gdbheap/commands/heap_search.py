@@ -15,7 +15,8 @@ from gdbheap.errors import HeapError, UsageError
 from gdbheap.lazy import np
 from gdbheap.malloc.chunk_table import PREV_INUSE, State
 from gdbheap.malloc.heap_view import HeapView
-from gdbheap.process.touched import touched_spans
+from gdbheap.process.touched import out_of_reach, touched_spans
+from gdbheap.report.printable import human_size
 from gdbheap.report.report import ABSENT, Column, Line, Report
 
 if TYPE_CHECKING:
@@ -61,6 +62,8 @@ class _Hits:
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Search, and say what each hit lies in."""
+    from gdbheap.analysis.addresses.search import searched_ranges
+
     wanted = _wanted(target, arguments["what"], arguments["width"], target.process.word)
     notes: list[str] = []
     view, roots = _heap(target, notes)
@@ -70,6 +73,11 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     hits: _Hits = target.keep(f"{wanted} {within is None}", lambda progress: _search(target, wanted, within, progress))
     if hits.more:
         notes.append(f"more than {_MOST:,}: only the first are given")
+    far = out_of_reach(target.process, searched_ranges(target.process.address_space))
+    if far:
+        notes.append(
+            f"{human_size(far)} were not searched: mappings too large for the connection to the remote process"
+        )
     if hits.interrupted:
         notes.append("stopped by Ctrl-C: what was found until then is given")
     rows = [_row(target, view, roots, address, value) for address, value in hits.found]

@@ -46,7 +46,9 @@ def notes_on(target: Target, held: Held) -> Iterator[str]:
             "and no block is called lost (undecided). The next command reads anew"
         )
     elif held.blind:
-        yield (
-            f"{counted(unread, 'byte')} of the core's memory are missing: who is held from there is not known, so no block is called lost "
-            "(undecided)"
+        what = (
+            f"{counted(unread, 'byte')} of the core's memory are missing"
+            if target.process.kind == "core"
+            else f"{human_size(unread)} of the remote process's memory were not read (a mapping too large for the connection; gdb on that machine can)"
         )
+        yield f"{what}: who is held from there is not known, so no block is called lost (undecided)"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import struct
 from bisect import bisect_right
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from io import FileIO
 
@@ -19,6 +19,7 @@ from gdbheap.process.elf_headers import (
     parse_elf_header,
     parse_program_headers,
 )
+from gdbheap.process.file_holes import with_data
 
 _NT_GNU_BUILD_ID = 3
 # More program headers than this in a *mapped* file, or a longer note, is no honest ELF file.
@@ -96,6 +97,17 @@ class CoreMemory:
             if count <= 0:
                 raise MemoryFault(address, len(buffer))
             done += count
+
+    def data_spans(self, start: int, end: int) -> Iterator[tuple[int, int]]:
+        """Yield, in order, the parts of [start, end) that are no holes of the core, and those that are not in it."""
+        while start < end:
+            source = self._source(start, end - start)
+            if source is None or source[0] != self._core:
+                yield start, end
+                return
+            _, offset, count = source
+            yield from with_data(self._file, start - offset, start, start + count)
+            start += count
 
     def elf_facts(self, path: str) -> ElfFacts:
         """Return what the core's own bytes tell of a mapped file."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterator
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from gdbheap.errors import MemoryFault
 
@@ -20,6 +20,14 @@ class Memory(Protocol):
 
     def read_into(self, address: int, buffer: memoryview) -> None:
         """Fill `buffer` (writable, of bytes) from `address` on: the way to read wide without allocating."""
+
+
+@runtime_checkable
+class SparseMemory(Memory, Protocol):
+    """Memory that knows where it holds nothing but zeros."""
+
+    def data_spans(self, start: int, end: int) -> Iterator[tuple[int, int]]:
+        """Yield, in order, the parts of [start, end) that may hold anything else, or that cannot be read."""
 
 
 class ImageMemory:

@@ -1,31 +1,40 @@
-"""Leaving out, of huge mappings, what the process has never touched, and a file's holes: a reserved terabyte is not read."""
+"""Leaving out, of huge mappings, what the process has never touched, and a file's holes: a reserved terabyte is not read.
+
+Of a remote process nobody tells what it has touched: there what is too large to be read through the connection is left out as it is.
+"""
 
 from __future__ import annotations
 
-import errno
-import os
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from heapq import merge
-from io import FileIO
 
 from gdbheap.process.address_space import VMA
+from gdbheap.process.file_holes import with_data
 from gdbheap.process.live_memory import is_private_anonymous
 from gdbheap.process.mapped_file import may_be_regular_file, open_mapped_file
-from gdbheap.process.memory import PAGE
+from gdbheap.process.memory import PAGE, SparseMemory
 from gdbheap.process.pages import PageState, read_pages
 from gdbheap.process.process import Process
 
 # Reading less than this costs less than asking for its pages.
 _LARGE = 64 << 20
+# A connection gives some 100 MB/s.
+_MOST_REMOTE = 1 << 30
 _EMPTY = (PageState.UNTOUCHED, PageState.ZERO, PageState.GUARD)
 
 
 def touched_spans(process: Process, spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Yield the parts of the [start, end) spans that may hold anything but zeros. Each span lies in one mapping."""
+    """Yield the parts of the [start, end) spans that may hold anything but zeros, but for those out_of_reach(). Each span lies in one mapping."""
     for start, end in spans:
         vma = process.address_space.find(start)
-        if end - start < _LARGE or process.pid is None or vma is None or end > vma.end:
+        if end - start < _LARGE:
+            yield start, end
+        elif process.kind == "core" and isinstance(process.memory, SparseMemory):
+            yield from process.memory.data_spans(start, end)
+        elif _is_out_of_reach(process, start, end):
+            continue
+        elif process.pid is None or vma is None or end > vma.end:
             yield start, end
         elif is_private_anonymous(vma):
             yield from _asked(process.pid, vma, start, end, fresh=_EMPTY)
@@ -33,6 +42,15 @@ def touched_spans(process: Process, spans: Iterable[tuple[int, int]]) -> Iterato
             yield from _of_file(process.pid, vma, start, end)
         else:
             yield start, end
+
+
+def out_of_reach(process: Process, spans: Iterable[tuple[int, int]]) -> int:
+    """Return how many bytes of the spans touched_spans() leaves out unseen: those of a remote process that are too large."""
+    return sum(end - start for start, end in spans if _is_out_of_reach(process, start, end))
+
+
+def _is_out_of_reach(process: Process, start: int, end: int) -> bool:
+    return process.kind == "remote" and end - start > _MOST_REMOTE
 
 
 def _asked(pid: int, vma: VMA, start: int, end: int, fresh: tuple[PageState, ...]) -> Iterator[tuple[int, int]]:
@@ -56,23 +74,7 @@ def _of_file(pid: int, vma: VMA, start: int, end: int) -> Iterator[tuple[int, in
         return
     own = [] if vma.shared else list(_asked(pid, vma, start, end, fresh=(*_EMPTY, PageState.FILE)))
     with file:
-        yield from _united(merge(own, _with_data(file, vma.start - vma.offset, start, end)))
-
-
-def _with_data(file: FileIO, base: int, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """Yield the parts of [start, end) that are no hole of the file, in whole pages; the file's first byte is at the address `base`."""
-    at = start
-    try:
-        while at < end:
-            low = base + os.lseek(file.fileno(), at - base, os.SEEK_DATA)
-            high = base + os.lseek(file.fileno(), low - base, os.SEEK_HOLE)
-            if low < end:
-                yield max(low & -PAGE, start), min(-(-high // PAGE) * PAGE, end)
-            at = max(high, at + 1)
-    except OSError as error:
-        # Behind the last data (and the file's end) there is no more.
-        if error.errno != errno.ENXIO:
-            yield at, end
+        yield from _united(merge(own, with_data(file, vma.start - vma.offset, start, end)))
 
 
 def _united(spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:

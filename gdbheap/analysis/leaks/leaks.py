@@ -20,7 +20,7 @@ from gdbheap.analysis.leaks.thread_vectors import find_thread_vectors
 from gdbheap.lazy import np
 from gdbheap.malloc.heap_view import HeapView
 from gdbheap.process.process import Process
-from gdbheap.process.touched import touched_spans
+from gdbheap.process.touched import out_of_reach, touched_spans
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -52,8 +52,8 @@ class Held:
     """All live blocks, who points at whom, and from where in the roots: the common ground of leaks, owners and search.
 
     `from_roots` are the words of root ranges, `registers` (index in roots.registers, target, offset) those of registers.
-    `unread` is how many bytes of roots could not be read. `blind`: what was not read may hold pointers (it is missing from a core, or Ctrl-C
-    cut the reading short, `interrupted`; what a live process does not let us read holds none: guard pages). `thread_vectors` are the blocks
+    `unread` is how many bytes of roots could not be read. `blind`: what was not read may hold pointers (it is missing from a core, too large to
+    be read from a remote process, or Ctrl-C cut the reading short, `interrupted`; what a live process does not let us read holds none: guard pages). `thread_vectors` are the blocks
     that are a thread's dtv.
     """
 
@@ -99,8 +99,11 @@ def read_held(process: Process, view: HeapView, progress: Progress | None = None
     blocks = live_blocks(view)
     roots = find_roots(process, view)
     word = view.layout.word
-    spans = touched_spans(process, ((each.start, each.end) for each in roots.ranges)) if view.complete else ()
+    ranges = [(each.start, each.end) for each in roots.ranges]
+    spans = touched_spans(process, ranges) if view.complete else ()
     from_roots, unread = read_pointers(process.memory, blocks, word, spans, progress)
+    too_far = out_of_reach(process, ranges)
+    unread += too_far
     interrupted = from_roots.interrupted or not view.complete
     graph = unread_graph(blocks, word) if interrupted else read_graph(process.memory, blocks, word, progress, sieve)
     interrupted |= graph.interrupted
@@ -110,7 +113,7 @@ def read_held(process: Process, view: HeapView, progress: Progress | None = None
         if target is not None:
             registers.append((index, target, register.value - int(blocks.start[target])))
     missing = process.kind == "core" and bool(unread or graph.unread)
-    blind = missing or interrupted
+    blind = missing or interrupted or too_far > 0
     vectors = find_thread_vectors(process.memory, graph.head, from_roots, word)
     return Held(blocks, graph, roots, from_roots, tuple(registers), unread, blind, vectors, interrupted)
 

@@ -1,0 +1,26 @@
+"""Where a file, or a core, has data: the rest are holes, zeros that take no place on the disk."""
+
+from __future__ import annotations
+
+import errno
+import os
+from collections.abc import Iterator
+from io import FileIO
+
+from gdbheap.process.memory import PAGE
+
+
+def with_data(file: FileIO, base: int, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yield the parts of [start, end) that are no hole of the file, in whole pages; the file's first byte is at the address `base`."""
+    at = start
+    try:
+        while at < end:
+            low = base + os.lseek(file.fileno(), at - base, os.SEEK_DATA)
+            high = base + os.lseek(file.fileno(), low - base, os.SEEK_HOLE)
+            if low < end:
+                yield max(low & -PAGE, start), min(-(-high // PAGE) * PAGE, end)
+            at = max(high, at + 1)
+    except OSError as error:
+        # Behind the last data (and the file's end) there is no more.
+        if error.errno != errno.ENXIO:
+            yield at, end
