@@ -76,7 +76,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     far = out_of_reach(target.process, searched_ranges(target.process.address_space))
     if far:
         notes.append(
-            f"{human_size(far)} were not searched: mappings too large for the connection to the remote process"
+            f"memory of the remote process too large for the connection was not searched ({human_size(far)}; gdb on that machine can)"
         )
     if hits.interrupted:
         notes.append("stopped by Ctrl-C: what was found until then is given")

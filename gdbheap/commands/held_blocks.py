@@ -49,6 +49,6 @@ def notes_on(target: Target, held: Held) -> Iterator[str]:
         what = (
             f"{counted(unread, 'byte')} of the core's memory are missing"
             if target.process.kind == "core"
-            else f"{human_size(unread)} of the remote process's memory were not read (a mapping too large for the connection; gdb on that machine can)"
+            else f"memory of the remote process too large for the connection was not read ({human_size(unread)}; gdb on that machine can)"
         )
         yield f"{what}: who is held from there is not known, so no block is called lost (undecided)"

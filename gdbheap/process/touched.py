@@ -19,7 +19,7 @@ from gdbheap.process.process import Process
 
 # Reading less than this costs less than asking for its pages.
 _LARGE = 64 << 20
-# A connection gives some 100 MB/s.
+# A connection gives some tens of MB/s, even on one machine.
 _MOST_REMOTE = 1 << 30
 _EMPTY = (PageState.UNTOUCHED, PageState.ZERO, PageState.GUARD)
 
