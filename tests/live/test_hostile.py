@@ -190,7 +190,7 @@ def test_a_main_arena_that_is_all_one_byte_is_told_in_a_line_or_a_fault(several,
     size = int(several.symbols["size"], 16)
     answers = several.look((several.address("arena"), filling * size))
     told = answers.json.get("heap chunks")
-    assert told["faults"] if told else "malloc has not been used" in answers.text, answers.text
+    assert told["faults"] if told else "is zeros: it has been overwritten" in answers.text, answers.text
 
 
 @pytest.mark.parametrize("state", ["malloc_owned"])

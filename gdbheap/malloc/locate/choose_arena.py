@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from gdbheap.errors import MemoryFault, NoHeap, NoSymbols
+from gdbheap.errors import HeapError, MemoryFault, NoHeap, NoSymbols
 from gdbheap.malloc.layout import BUILT_IN, DWARF, SIGNATURE, SYMBOL, Located
 from gdbheap.malloc.locate import builtin_structs
 from gdbheap.malloc.locate.find_libc import Libc, data_ranges, other_mallocs
@@ -20,7 +20,8 @@ NOT_USED_YET = "malloc has not been used yet: main_arena is empty. Stop later, a
 
 @dataclass(frozen=True)
 class ChosenArena:
-    """A main_arena and the libc it belongs to. `used`: memory has been taken from the system for it; `on_brk`: by brk."""
+    """A main_arena and the libc it belongs to. `blank`: as before malloc's first use; `erased`: as it never is, all zeros; `used`: memory has been
+    taken from the system for it; `on_brk`: by brk."""
 
     libc: Libc
     main_arena: Located
@@ -28,6 +29,7 @@ class ChosenArena:
     struct_source: str
     alignment: int
     blank: bool
+    erased: bool
     used: bool
     on_brk: bool
     notes: tuple[str, ...] = ()
@@ -45,6 +47,10 @@ def choose_arena(process: Process, libcs: list[Libc]) -> ChosenArena:
     used = sorted((each for each in found if each.used), key=lambda each: not each.on_brk)
     # A preloaded libc_malloc_debug.so comes first, but serves only those who switch it on; until then libc's malloc is used.
     for chosen in (*used, *(each for each in found if not each.libc.debug)):
+        if chosen.erased:
+            raise HeapError(
+                f"main_arena at {chosen.address:#x} is zeros: it has been overwritten (before malloc's first use it is not)"
+            )
         if chosen.blank:
             raise NoHeap(_not_used_yet(process))
         others = [each for each in used if each is not chosen]
@@ -124,12 +130,14 @@ def _chosen(process: Process, libc: Libc, where: Located, struct: CStruct, sourc
     try:
         value = struct.read(process.memory, where.value)
         blank, used = is_blank(value), value["system_mem"] > 0
+        # In the file it leads to itself, once it is relocated, and has one thread.
+        erased = blank and "attached_threads" in value and not value["next"] and not value["attached_threads"]
         top = process.address_space.find(value["top"])
         on_brk = top is not None and top.path == "[heap]"
     except MemoryFault:
         # Known by its symbol, but not to be read (a core without it): the decoders will say so.
-        blank, used, on_brk = False, not libc.debug, False
-    return ChosenArena(libc, where, struct, source, alignment, blank, used, on_brk)
+        blank, erased, used, on_brk = False, False, not libc.debug, False
+    return ChosenArena(libc, where, struct, source, alignment, blank, erased, used, on_brk)
 
 
 def _not_used_yet(process: Process) -> str:
