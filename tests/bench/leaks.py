@@ -1,5 +1,5 @@
-"""heap leaks on a million blocks of eight threads, live and in a core, against reading that memory once; a lost list against a lost array; and
-how long a snapshot makes a process of twice that size stand still, against copying its memory once.
+"""heap leaks on a million blocks of eight threads, live and in a core, against reading that memory once and against LeakSanitizer's own check of
+the same program; a lost list against a lost array; and how long a snapshot makes a process of twice that size stand still, against copying its memory once.
 
 python3 tests/bench/leaks.py [BLOCKS]
 """
@@ -57,6 +57,7 @@ def main() -> None:
             core = f"{directory}/core"
             run_gdb(["gdb", "-nx", "-q", "-batch", "-ex", f"generate-core-file {core}", "-p", str(pid)], patience=600)
         measure("core", [str(program), core], directory)
+    print(f"LeakSanitizer's check of the same program, in it: {check_of_lsan(count):.2f} s")
     stop_of_a_snapshot(2 * count)
     for flags in ((), ("-DSHUFFLED",)):
         with (
@@ -113,6 +114,23 @@ def read_once(pid: int) -> tuple[int, float]:
     start = time.perf_counter()
     size = sum(len(piece) for low, high in spans for _, piece in readable_pieces(memory, low, high))
     return size, time.perf_counter() - start
+
+
+def check_of_lsan(count: int) -> float:
+    """Return the seconds from the program's last record, after which LeakSanitizer checks, to its "ready"."""
+    program = build("leaks_made", f"-DCOUNT={count}", "-DTHREADS=8", "-O2", "-fsanitize=leak", "-DWITH_LSAN")
+    process = subprocess.Popen([str(program)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    assert process.stdout is not None
+    try:
+        before, piece = 0.0, b""
+        while not piece.endswith(b"ready\n"):
+            before = time.perf_counter()
+            piece = os.read(process.stdout.fileno(), 1 << 20)
+            assert piece
+        return time.perf_counter() - before
+    finally:
+        process.kill()
+        process.communicate()
 
 
 def copy_once(pid: int, size: int) -> float:
