@@ -16,14 +16,15 @@ if TYPE_CHECKING:
 
 SymbolAt = Callable[[int], str]
 
-# As many different first words are looked up; the rest keep their shape alone.
+# As many different first words, and second ones, are looked up; the rest keep their shape alone.
 _MOST_SYMBOLS = 4096
+_MOST_SECOND = 1024
 _SHORTEST_TEXT = 4
 TEXT = "text"
 _SMALL = 1 << 16
 _SLICE = 1 << 17
 _VTABLE = re.compile(r"(?:vtable|construction vtable) for (?P<name>.+?)(?:\+\d+)? in [^ ]*")
-_SYMBOL = re.compile(r"(?P<name>.+?)(?:\+\d+)? in [^ ]*")
+_SYMBOL = re.compile(r"(?P<name>.+?)(?P<offset>\+\d+)? in [^ ]*")
 
 # The kinds of a word, and what each is called in a shape.
 _NUMBER, _ZERO, _BLOCK, _STATIC, _OTHER, _DATA = range(6)
@@ -51,7 +52,7 @@ def describe(
     names = [_shape(one, two) for one in range(len(_WORDS)) for two in range(len(_WORDS))]
     shapes = len(names)
     names.append(TEXT)
-    static, arrays = _Looked([], []), _Looked([], [])
+    static, second = _Looked([], []), _Looked([], [])
     # Slice by slice: what is made on the way is several times as large as the heads.
     for at in range(0, len(chosen), _SLICE):
         first = head[chosen[at : at + _SLICE]]
@@ -60,10 +61,9 @@ def describe(
         text = _is_text(first) & np.isin(kinds[:, 0], (_NUMBER, _DATA))
         kind[at : at + _SLICE] = np.where(text, shapes, kinds[:, 0] * len(_WORDS) + kinds[:, 1])
         static.add(at, (kinds[:, 0] == _STATIC) & ~text, words[:, 0])
-        # new[] puts the number of objects in front of them, where they have destructors.
-        arrays.add(at, (kinds[:, 0] == _NUMBER) & (kinds[:, 1] == _STATIC) & ~text, words[:, 1])
-    static.name(kind, names, lambda value: _object_name(symbol_at(value)))
-    arrays.name(kind, names, lambda value: _array_name(symbol_at(value)))
+        second.add(at, (kinds[:, 0] != _STATIC) & (kinds[:, 1] == _STATIC) & ~text, words[:, 1])
+    static.name(kind, names, lambda value: _object_name(symbol_at(value)), _MOST_SYMBOLS)
+    second.name(kind, names, lambda value: _second_name(symbol_at(value)), _MOST_SECOND)
     return Contents(kind, tuple(names), shapes)
 
 
@@ -80,14 +80,14 @@ class _Looked:
         self.places.append(at + rows)
         self.words.append(word[rows])
 
-    def name(self, kind: NDArray[np.int32], names: list[str], name_of: Callable[[int], str]) -> None:
-        """Set the kind of those that have a name, and append the names."""
+    def name(self, kind: NDArray[np.int32], names: list[str], name_of: Callable[[int], str], most: int) -> None:
+        """Set the kind of those that have a name, and append the names; at most so many words are looked up, the most frequent first."""
         if not self.places:
             return
         places = np.concatenate(self.places)
         values, which, counts = np.unique(np.concatenate(self.words), return_inverse=True, return_counts=True)
         numbers = kind[places]
-        for index in np.argsort(-counts, kind="stable")[:_MOST_SYMBOLS].tolist():
+        for index in np.argsort(-counts, kind="stable")[:most].tolist():
             name = name_of(int(values[index]))
             if name:
                 numbers[which == index] = len(names)
@@ -114,14 +114,25 @@ def _object_name(symbol: str) -> str:
     vtable = _VTABLE.fullmatch(symbol)
     if vtable is not None:
         return vtable["name"]
-    other = _SYMBOL.fullmatch(symbol)
-    return f"[&{other['name']}, ...]" if other is not None else ""
+    other = _start_of(symbol)
+    return f"[&{other}, ...]" if other else ""
 
 
-def _array_name(symbol: str) -> str:
-    """Return what an array of objects is called whose vtable the symbol is; "" where it is none."""
+def _second_name(symbol: str) -> str:
+    """Return what a block is called whose second word points to the symbol: new[] puts the number of objects in front of them, where they have
+    destructors; other objects count their references before they name their type. "" where there is no symbol."""
     vtable = _VTABLE.fullmatch(symbol)
-    return f"{vtable['name']}[]" if vtable is not None else ""
+    if vtable is not None:
+        return f"{vtable['name']}[]"
+    other = _start_of(symbol)
+    return f"[..., &{other}]" if other else ""
+
+
+def _start_of(symbol: str) -> str:
+    """Return the symbol's name where the pointer leads to its very start: what malloc leaves in a free chunk points behind that of main_arena,
+    and in a stripped program an address is behind some symbol always."""
+    found = _SYMBOL.fullmatch(symbol)
+    return found["name"] if found is not None and not found["offset"] else ""
 
 
 def _word_kinds(words: NDArray[np.uint64], blocks: Blocks, space: AddressSpace) -> NDArray[np.int32]:

@@ -27,13 +27,16 @@ NO_DOUBT, INTERIOR, HEURISTIC, REMAINS, ENCODED = DOUBTS = (
 # Chunks have multiples of this as sizes, and none is larger than what a process can map.
 _UNIT = 8
 _LARGEST = (1 << 48) - 1
+# The first four letters of a text, as its first word has them.
+_FIRST_LETTERS = 0xFFFF_FFFF
 
 THREAD_VECTOR = "a thread's dtv (libc's own)"
 
 
 @dataclass(frozen=True)
 class LeakGroup:
-    """`count` blocks of one verdict and `doubt`, alike in their first bytes (`what`); `example` is the mem of the one on which most hangs.
+    """`count` blocks of one verdict and `doubt`, alike in their first bytes (`what`); `example` is the mem of a typical one: of a text that
+    begins as most do, and with neither more nor less hanging on it than on most.
 
     `hanging_count` and `hanging_bytes` are the indirectly lost blocks that hang on these definitely lost ones. Their chunks are of
     `chunk_size`; of groups merged by what they are, that is the smallest and `largest` the largest. `named`: what is a name, not a shape.
@@ -77,7 +80,7 @@ def doubts(leaks: Leaks) -> NDArray[np.uint8]:
 
 
 def merge_sizes(groups: Iterable[LeakGroup]) -> list[LeakGroup]:
-    """Return the groups with those of one name made one, whatever their size (a class and its arrays, texts), the largest first."""
+    """Return the groups with those of one name made one, whatever their size (a class and its arrays), the largest first."""
     merged: dict[object, LeakGroup] = {}
     for group in groups:
         key = (group.verdict, group.doubt, group.what, None if group.named else group.chunk_size)
@@ -117,19 +120,21 @@ def group_leaks(
     doubt = doubts(leaks)[rows]
     place = rows if one_by_one else _alike(leaks.verdict[rows], doubt, blocks.size[rows], contents.kind)
     _, place, count = np.unique(place, return_inverse=True, return_counts=True)
-    # Members of a group side by side, the one that holds most first.
-    order = np.lexsort((rows, -hanging_bytes[rows].astype(np.int64), place))
+    # Members of a group side by side.
+    order = np.argsort(place, kind="stable")
     first = np.cumsum(count) - count
     sums = [np.add.reduceat(column[rows[order]], first) for column in (blocks.size, hanging_count, hanging_bytes)]
     found = []
-    for index, at in enumerate(first.tolist()):
-        row = int(rows[order[at]])
-        kind = int(contents.kind[order[at]])
+    text = contents.kind == contents.shapes
+    typical = _typical(place, hanging_bytes[rows], np.where(text, leaks.held.graph.head[rows, 0], 0))
+    for index, at in enumerate(typical.tolist()):
+        row = int(rows[at])
+        kind = int(contents.kind[at])
         what = contents.names[kind]
         found.append(
             LeakGroup(
                 verdict=Verdict(int(leaks.verdict[row])),
-                doubt=DOUBTS[int(doubt[order[at]])],
+                doubt=DOUBTS[int(doubt[at])],
                 count=int(count[index]),
                 bytes=int(sums[0][index]),
                 hanging_count=int(sums[1][index]),
@@ -137,12 +142,34 @@ def group_leaks(
                 chunk_size=int(blocks.size[row]),
                 largest=int(blocks.size[row]),
                 what=what,
-                named=kind >= contents.shapes,
+                named=kind >= contents.shapes and what != TEXT,
                 example=int(blocks.start[row]),
                 text=text_of(leaks.held.graph.head[row]) if what == TEXT else "",
             )
         )
     return sorted(found, key=_largest_first)
+
+
+def _typical(place: NDArray[np.intp], hanging: NDArray[np.uint64], begin: NDArray[np.uint64]) -> NDArray[np.intp]:
+    """Return a member of each group (`place`, all of 0 up to the last): of those whose `begin` has the group's most frequent letters, the
+    first with as much hanging on it as the one in the middle."""
+    letters = begin.astype(np.uint64) & np.uint64(_FIRST_LETTERS)
+    kinds, which, times = np.unique(
+        place.astype(np.uint64) << np.uint64(32) | letters, return_inverse=True, return_counts=True
+    )
+    order = np.lexsort((hanging, which))
+    start = np.cumsum(times) - times
+    best = np.lexsort((-times, (kinds >> np.uint64(32)).astype(np.intp)))
+    group = kinds[best] >> np.uint64(32)
+    best = best[np.concatenate(([True], group[1:] != group[:-1]))]
+    middle = order[start[best] + (times[best] - 1) // 2]
+    # (lexsort is stable: of those alike the first comes first.)
+    runs = np.concatenate(([True], (which[order][1:] != which[order][:-1]) | (hanging[order][1:] != hanging[order][:-1])))
+    begins = np.maximum.accumulate(np.where(runs, np.arange(len(order)), 0))
+    at = np.empty(len(order), np.intp)
+    at[order] = begins
+    typical: NDArray[np.intp] = order[at[middle]]
+    return typical
 
 
 def _alike(
