@@ -164,7 +164,9 @@ def _typical(place: NDArray[np.intp], hanging: NDArray[np.uint64], begin: NDArra
     best = best[np.concatenate(([True], group[1:] != group[:-1]))]
     middle = order[start[best] + (times[best] - 1) // 2]
     # (lexsort is stable: of those alike the first comes first.)
-    runs = np.concatenate(([True], (which[order][1:] != which[order][:-1]) | (hanging[order][1:] != hanging[order][:-1])))
+    runs = np.concatenate(
+        ([True], (which[order][1:] != which[order][:-1]) | (hanging[order][1:] != hanging[order][:-1]))
+    )
     begins = np.maximum.accumulate(np.where(runs, np.arange(len(order)), 0))
     at = np.empty(len(order), np.intp)
     at[order] = begins
