@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import os
 import struct
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from gdbheap.counted import counted
 from gdbheap.elf.core_memory import CoreMemory, MappedFile, Segment
-from gdbheap.elf.core_notes import MACHINES, Notes, read_notes
+from gdbheap.elf.core_notes import MACHINES, MAX_THREADS, Notes, read_notes
 from gdbheap.elf.modules import find_modules, main_module
 from gdbheap.errors import HeapError
 from gdbheap.process.address_space import VMA, AddressSpace
@@ -28,6 +28,7 @@ from gdbheap.process.elf_headers import (
     PT_LOAD,
     PT_NOTE,
     ElfHeader,
+    ProgramHeader,
     parse_elf_header,
     parse_program_headers,
     permissions_of,
@@ -36,6 +37,9 @@ from gdbheap.process.process import Module, Process, Thread
 from gdbheap.process.signal_info import SignalInfo
 
 _PN_XNUM = 0xFFFF
+# A process may have a million mappings where the administrator allows it (vm.max_map_count).
+_MAX_HEADERS = 1 << 20
+_PIECE = 1 << 20
 
 # How far above the executable the kernel may put the start of brk: arch_randomize_brk() of x86-64 since Linux 5.18 (32 MiB before).
 _BRK_GAP = 1 << 30
@@ -133,7 +137,7 @@ def _read_header(core: int, size: int, path: str) -> tuple[ElfHeader, int]:
     if header is None or not header.entry or header.table >= size:
         raise HeapError(f"{path} holds no program headers")
     claimed = header.count if header.count != _PN_XNUM else _extended_count(core, header)
-    return replace(header, count=min(claimed, (size - header.table) // header.entry)), claimed
+    return replace(header, count=min(claimed, (size - header.table) // header.entry, _MAX_HEADERS)), claimed
 
 
 def _extended_count(core: int, header: ElfHeader) -> int:
@@ -153,7 +157,7 @@ def _extended_count(core: int, header: ElfHeader) -> int:
 def _program_headers(core: int, size: int, header: ElfHeader) -> tuple[list[Segment], list[tuple[int, int]]]:
     """Return the segments, and (offset, size) of the notes as far as the file has them."""
     segments, notes, top = [], [], 1 << (8 * header.word)
-    for each in parse_program_headers(header, os.pread(core, header.entry * header.count, header.table)):
+    for each in _table(core, header):
         present = max(0, min(each.file_size, size - each.offset))
         if each.kind == PT_NOTE and present:
             notes.append((each.offset, present))
@@ -164,6 +168,16 @@ def _program_headers(core: int, size: int, header: ElfHeader) -> tuple[list[Segm
                 flags = each.flags & (PF_R | PF_W | PF_X)
                 segments.append(Segment(start, end, each.offset, stored, min(present, stored), flags))
     return segments, notes
+
+
+def _table(core: int, header: ElfHeader) -> Iterator[ProgramHeader]:
+    """Yield the program headers; a sparse file may claim a table that would fill all memory, so it is read piece by piece."""
+    step = _PIECE // header.entry
+    for first in range(0, header.count, step):
+        count = min(step, header.count - first)
+        yield from parse_program_headers(
+            header, os.pread(core, header.entry * count, header.table + header.entry * first)
+        )
 
 
 def _address_space(segments: list[Segment], notes: Notes, memory: CoreMemory) -> AddressSpace:
@@ -211,12 +225,15 @@ def _with_file_permissions(vma: VMA, memory: CoreMemory) -> VMA:
     if vma.permissions != "????" or header is None:
         return vma
     facts = memory.elf_facts(vma.path)
-    for address, _, size, flags in facts.loads:
-        start = header - facts.first_address + address
-        # The loader also maps what lies between two segments, and then takes all access away from it.
-        if start & ~0xFFF <= vma.start and vma.end <= (start + size + 0xFFF) & ~0xFFF:
-            return VMA(vma.start, vma.end, permissions_of(flags) + "?", vma.offset, path=vma.path)
-    return vma
+    base = header - facts.first_address
+    index = bisect_left(facts.loads, (vma.start - base + 0x1000,)) - 1
+    if index < 0:
+        return vma
+    address, _, size, flags = facts.loads[index]
+    # The loader also maps what lies between two segments, and then takes all access away from it.
+    if vma.end > (base + address + size + 0xFFF) & ~0xFFF:
+        return vma
+    return VMA(vma.start, vma.end, permissions_of(flags) + "?", vma.offset, path=vma.path)
 
 
 def _inferred_names(vmas: list[VMA], notes: Notes) -> dict[int, str]:
@@ -280,7 +297,10 @@ def _remarks(
     elif not notes.threads:
         yield "the core has no thread notes: no registers"
     if header.count < claimed:
-        yield f"the core is cut off within its headers: {claimed - header.count} of {claimed} segments are unknown"
+        why = "claims more headers than are read" if header.count == _MAX_HEADERS else "is cut off within its headers"
+        yield f"the core {why}: {claimed - header.count} of {claimed} segments are unknown"
+    if len(notes.threads) == MAX_THREADS:
+        yield f"the core has more threads than are read: the first {MAX_THREADS:,} are shown"
     missing = list(_missing(segments))
     if missing:
         total, lost = sum(s.stored for s in segments), sum(end - start for start, end in missing)

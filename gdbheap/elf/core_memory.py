@@ -3,28 +3,15 @@
 from __future__ import annotations
 
 import os
-import struct
 from bisect import bisect_right
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from io import FileIO
 
+from gdbheap.elf.elf_facts import ElfFacts, read_elf_facts
 from gdbheap.errors import MemoryFault
-from gdbheap.process.elf_headers import (
-    HEADER_SIZE,
-    PF_W,
-    PT_GNU_RELRO,
-    PT_LOAD,
-    PT_NOTE,
-    parse_elf_header,
-    parse_program_headers,
-)
+from gdbheap.process.elf_headers import PF_W
 from gdbheap.process.file_holes import with_data
-
-_NT_GNU_BUILD_ID = 3
-# More program headers than this in a *mapped* file, or a longer note, is no honest ELF file.
-_MAX_HEADERS = 256
-_MAX_NOTE = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -74,6 +61,7 @@ class CoreMemory:
         self._file_headers = {file.path: file.start for file in reversed(self._files) if file.offset == 0}
         self._locate = locate
         self._opened: dict[str, _BackingFile | None] = {}
+        self._facts: dict[str, ElfFacts] = {}
 
     def read(self, address: int, size: int) -> bytes:
         if size <= 0:
@@ -100,19 +88,32 @@ class CoreMemory:
 
     def data_spans(self, start: int, end: int) -> Iterator[tuple[int, int]]:
         """Yield, in order, the parts of [start, end) that are no holes of the core, and those that are not in it."""
-        while start < end:
-            source = self._source(start, end - start)
-            if source is None or source[0] != self._core:
-                yield start, end
-                return
-            _, offset, count = source
-            yield from with_data(self._file, start - offset, start, start + count)
-            start += count
+        for low, high, source in self._parts(start, end):
+            if source is not None and source[0] == self._core:
+                yield from with_data(self._file, low - source[1], low, high)
+            else:
+                yield low, high
+
+    def held_spans(self, start: int, end: int) -> Iterator[tuple[int, int]]:
+        """Yield, in order, the parts of [start, end) that something holds."""
+        low = high = start
+        for at, to, source in self._parts(start, end):
+            if source is None:
+                continue
+            if at > high and low < high:
+                yield low, high
+            low, high = (low if at == high else at), to
+        if low < high:
+            yield low, high
 
     def elf_facts(self, path: str) -> ElfFacts:
         """Return what the core's own bytes tell of a mapped file."""
         start = self.header_of(path)
-        return ElfFacts() if start is None else read_elf(lambda offset, size: self._stored(start + offset, size))
+        if start is None:
+            return ElfFacts()
+        if path not in self._facts:
+            self._facts[path] = read_elf_facts(lambda offset, size: self._stored(start + offset, size))
+        return self._facts[path]
 
     def header_of(self, path: str) -> int | None:
         """Return where the first byte of a mapped file is (None: not mapped)."""
@@ -151,17 +152,34 @@ class CoreMemory:
         backing = self._backing(file.path) if file is not None else None
         if file is None or backing is None:
             return None
-        return backing.descriptor, file.offset + address - file.start, min(end, file.end) - address
+        offset = file.offset + address - file.start
+        count = min(min(end, file.end) - address, backing.size - offset)
+        return (backing.descriptor, offset, count) if count > 0 else None
+
+    def _parts(self, start: int, end: int) -> Iterator[tuple[int, int, tuple[int, int, int] | None]]:
+        """Yield (start, end, source) of one part of a range after the other; one that nothing holds is whole, however large."""
+        while start < end:
+            source = self._source(start, end - start)
+            stop = start + source[2] if source is not None else self._next_edge(start, end)
+            yield start, stop, source
+            start = stop
+
+    def _next_edge(self, address: int, end: int) -> int:
+        """Return the next address, at most `end`, at which the source may be another one."""
+        edges = [end]
+        segment, file = self._segment(address), self._mapped_file(address)
+        if segment is not None:
+            edges += [segment.start + segment.present, segment.start + segment.stored, segment.end]
+        if file is not None:
+            edges.append(file.end)
+        for starts in (self._starts, self._file_starts):
+            index = bisect_right(starts, address)
+            edges += starts[index : index + 1]
+        return min(edge for edge in edges if edge > address)
 
     def _covers(self, address: int, size: int) -> bool:
         """Whether something holds every byte of a range: asked before a buffer for it is made."""
-        end = address + size
-        while address < end:
-            source = self._source(address, end - address)
-            if source is None:
-                return False
-            address += source[2]
-        return True
+        return all(source is not None for _, _, source in self._parts(address, address + size))
 
     def _backing(self, path: str) -> _BackingFile | None:
         if path not in self._opened:
@@ -175,7 +193,8 @@ class CoreMemory:
         if segment is None:
             return b""
         at = address - segment.start
-        return os.pread(self._core, max(0, min(size, segment.present - at)), segment.offset + at)
+        size = min(size, segment.present - at)
+        return os.pread(self._core, size, segment.offset + at) if size > 0 else b""
 
 
 class _BackingFile:
@@ -185,45 +204,7 @@ class _BackingFile:
         self.path = path
         self._file = open(path, "rb", buffering=0)  # noqa: SIM115 (kept open: it is what this object is for)
         self.descriptor = self._file.fileno()
-
-
-@dataclass(frozen=True)
-class ElfFacts:
-    """What the first page of an ELF file tells: the build-id in hex ("" none), the page-aligned address of its first PT_LOAD, the
-    PT_LOADs as (address, file size, memory size, flags), PT_GNU_RELRO as (address, memory size)."""
-
-    build_id: str = ""
-    first_address: int = 0
-    loads: tuple[tuple[int, int, int, int], ...] = ()
-    relro: tuple[int, int] | None = None
-
-
-def read_elf(read: Callable[[int, int], bytes]) -> ElfFacts:
-    """Return the facts of the ELF file that `read(offset, size)` gives bytes of (fewer, or none, where it has no more)."""
-    header = parse_elf_header(read(0, HEADER_SIZE))
-    if header is None or header.count > _MAX_HEADERS:
-        return ElfFacts()
-    build_id, first, loads, relro = "", None, [], None
-    for each in parse_program_headers(header, read(header.table, header.entry * header.count)):
-        if each.kind == PT_LOAD:
-            loads.append((each.address, each.file_size, each.size, each.flags))
-            first = each.address & ~0xFFF if first is None else first
-        elif each.kind == PT_GNU_RELRO:
-            relro = (each.address, each.size)
-        elif each.kind == PT_NOTE and not build_id and each.file_size <= _MAX_NOTE:
-            build_id = _build_id(read(each.offset, each.file_size))
-    return ElfFacts(build_id, first or 0, tuple(loads), relro)
-
-
-def _build_id(notes: bytes) -> str:
-    at = 0
-    while at + 12 <= len(notes):
-        name_size, size, kind = struct.unpack_from("<III", notes, at)
-        body = at + 12 + (name_size + 3 & ~3)
-        if kind == _NT_GNU_BUILD_ID and notes[at + 12 : at + 16] == b"GNU\0":
-            return notes[body : body + size].hex()
-        at = body + (size + 3 & ~3)
-    return ""
+        self.size = os.fstat(self.descriptor).st_size
 
 
 def _open_backing(path: str, build_id: str) -> _BackingFile | None:
@@ -232,7 +213,7 @@ def _open_backing(path: str, build_id: str) -> _BackingFile | None:
         if not os.path.isfile(path):
             return None
         backing = _BackingFile(path)
-        found = read_elf(lambda offset, size: os.pread(backing.descriptor, size, offset)).build_id
+        found = read_elf_facts(lambda offset, size: os.pread(backing.descriptor, size, offset)).build_id
     except (OSError, ValueError, OverflowError):
         return None
     return backing if found == build_id else None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import struct
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from gdbheap.elf.core_memory import MappedFile
@@ -26,9 +26,12 @@ _WANTED = frozenset({NT_PRSTATUS, NT_PRPSINFO, NT_AUXV, NT_386_TLS, NT_SIGINFO, 
 # pr_cursig of elf_prstatus, behind the three ints of elf_siginfo (linux/elfcore.h).
 _CURRENT_SIGNAL = 12
 
-# A note segment of a process with a hundred thousand threads stays below both.
+# The notes of a process with a hundred thousand threads stay below these.
+MAX_THREADS = 1 << 17
 _MAX_NOTES = 1 << 20
 _MAX_BODY = 64 << 20
+# vm.max_map_count may be raised to a million.
+_MAX_FILES = 1 << 20
 
 # user_regs_struct (sys/user.h) in order, by gdb's names for the registers.
 _X86_64 = "r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig_rax rip cs eflags rsp ss fs_base gs_base ds es fs gs"
@@ -74,8 +77,9 @@ def read_notes(core: int, ranges: list[tuple[int, int]], machine: Machine | None
     """Return what the notes at `ranges` (offset, size) of the open core file tell; what is cut off or nonsense is left out."""
     notes = Notes()
     thread: _ThreadNote | None = None
-    for kind, body in _bodies(core, ranges):
-        if kind == NT_PRSTATUS and machine is not None:
+    files = b""
+    for kind, body in _bodies(core, _disjoint(ranges)):
+        if kind == NT_PRSTATUS and machine is not None and len(notes.threads) < MAX_THREADS:
             thread = _ThreadNote.parse(body, machine)
             if thread is not None:
                 notes.threads.append(thread.as_thread(machine, len(notes.threads) + 1))
@@ -93,11 +97,21 @@ def read_notes(core: int, ranges: list[tuple[int, int]], machine: Machine | None
         elif kind == NT_AUXV:
             notes.auxv = parse_auxv(body, word)
         elif kind == NT_FILE:
-            notes.files = list(_mapped_files(body, word))
-            notes.by_gdb |= _page_size(body, word) == 1
+            files = body
         elif kind == NT_GDB_TDESC:
             notes.by_gdb = True
+    notes.files = list(_mapped_files(files, word))
+    notes.by_gdb |= _page_size(files, word) == 1
     return notes
+
+
+def _disjoint(ranges: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Yield the ranges (offset, size) in order, without what an earlier one had: a core may name one note ten thousand times."""
+    done = 0
+    for offset, size in sorted(ranges):
+        if offset >= done:
+            yield offset, size
+            done = offset + size
 
 
 @dataclass(frozen=True)
@@ -129,7 +143,7 @@ class _ThreadNote:
         )
 
 
-def _bodies(core: int, ranges: list[tuple[int, int]]) -> Iterator[tuple[int, bytes]]:
+def _bodies(core: int, ranges: Iterable[tuple[int, int]]) -> Iterator[tuple[int, bytes]]:
     """Yield (type, bytes) of each note that matters and is whole."""
     budget = _MAX_NOTES
     for start, length in ranges:
@@ -167,7 +181,7 @@ def _mapped_files(body: bytes, word: int) -> Iterator[MappedFile]:
     words = memoryview(body[: len(body) - len(body) % word]).cast("Q" if word == 8 else "I")
     if len(words) < 2:
         return
-    count = min(words[0], (len(words) - 2) // 3)
+    count = min(words[0], (len(words) - 2) // 3, _MAX_FILES)
     names = body[(2 + 3 * count) * word :].split(b"\0", count)
     for index, name in enumerate(names[:count]):
         start, end, page = words[2 + 3 * index : 5 + 3 * index]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from gdbheap.elf.core_memory import ElfFacts, read_elf
+from gdbheap.elf.elf_facts import ElfFacts, read_elf_facts
 from gdbheap.errors import MemoryFault
 from gdbheap.process.address_space import VMA, AddressSpace
 from gdbheap.process.elf_headers import permissions_of
@@ -50,4 +50,4 @@ def _facts(memory: Memory, vma: VMA) -> ElfFacts:
         except MemoryFault:
             return b""
 
-    return read_elf(read)
+    return read_elf_facts(read)

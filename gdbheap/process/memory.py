@@ -10,6 +10,7 @@ from gdbheap.errors import MemoryFault
 
 PAGE = 4096
 BLOCK = 1 << 20
+_ALIGNMENT = 16
 
 
 class Memory(Protocol):
@@ -24,10 +25,13 @@ class Memory(Protocol):
 
 @runtime_checkable
 class SparseMemory(Memory, Protocol):
-    """Memory that knows where it holds nothing but zeros."""
+    """Memory that knows what it holds, so that what it does not need not be tried."""
+
+    def held_spans(self, start: int, end: int) -> Iterator[tuple[int, int]]:
+        """Yield, in order, the parts of [start, end) that can be read; the rest is not there."""
 
     def data_spans(self, start: int, end: int) -> Iterator[tuple[int, int]]:
-        """Yield, in order, the parts of [start, end) that may hold anything else, or that cannot be read."""
+        """Yield, in order, the parts of [start, end) that may hold anything but zeros, or that cannot be read."""
 
 
 class ImageMemory:
@@ -98,6 +102,12 @@ def readable_pieces(memory: Memory, start: int, end: int, block: int = BLOCK) ->
     could not be read. Each view is good only until the next is asked for: one buffer serves them all.
     """
     buffer = memoryview(bytearray(min(block, max(end - start, 0))))
+    for low, high in memory.held_spans(start, end) if isinstance(memory, SparseMemory) else ((start, end),):
+        # Behind a gap words are where they would be without it, wherever a segment of an odd core begins.
+        yield from _pieces(memory, low if low == start else -(-low // _ALIGNMENT) * _ALIGNMENT, high, buffer)
+
+
+def _pieces(memory: Memory, start: int, end: int, buffer: memoryview) -> Iterator[tuple[int, memoryview]]:
     at = start
     while at < end:
         size = min(len(buffer), end - at)
