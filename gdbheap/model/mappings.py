@@ -101,8 +101,9 @@ class Mappings:
     def mprotect(self, address: int, length: int, access: int, key: int | None = None) -> int | str:
         """Change the access of the range, and with `key` (pkey_mprotect) its protection key. Up to the first hole it is changed even where
         the answer is ENOMEM, as in the kernel."""
-        if address % PAGE or (key is not None and not self.keys.is_users(key)):
-            return "EINVAL"
+        refused = "" if key is None else self.keys.refuses(key)
+        if refused or address % PAGE:
+            return refused or "EINVAL"
         at, end = address, address + page_up(length)
         while at < end:
             mapping = self.find(at)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import functools
 import os
+import platform
 import signal
 import struct
 import subprocess
@@ -49,13 +50,15 @@ def program(word: int) -> Path:
 
 
 class Driver:
-    """A running driver process, of words of 8 or 4 bytes."""
+    """A running driver process, of words of 8 or 4 bytes; without `keys` it plays a processor that has no protection keys."""
 
-    def __init__(self, word: int = 8) -> None:
+    def __init__(self, word: int = 8, keys: bool | None = None) -> None:
         self.word = word
+        self.keys = has_protection_keys() if keys is None else keys
 
     def __enter__(self) -> Driver:
-        self._process = subprocess.Popen([str(program(self.word))], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+        command = [str(program(self.word)), *(["without keys"] if has_protection_keys() and not self.keys else [])]
+        self._process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
         # Its answer shows that it has reached main: until then its own start changes its mappings.
         self.ask(BRK, 0)
         return self
@@ -124,8 +127,12 @@ class Driver:
         lowest = int(Path("/proc/sys/vm/mmap_min_addr").read_text())
         # TASK_SIZE of x86-64 with four levels of page tables, and of i386 on it (IA32_PAGE_OFFSET).
         highest = (1 << 47) - PAGE if self.word == 8 else 0xFFFF_E000
-        limits = Limits(mmap_base, lowest=lowest, highest=highest, stack=stack, huge_alignment=self.word == 8)
-        model = Mappings(limits, mappings=mappings, keys=ProtectionKeys(available=has_protection_keys()))
+        release = tuple(map(int, platform.release().split(".")[:2]))
+        aligned = self.word == 8 and release >= (6, 7)
+        limits = Limits(mmap_base, lowest=lowest, highest=highest, stack=stack, huge_alignment=aligned)
+        # A kernel that was built without keys lacks even this call.
+        refusal = str(self.ask(KEY_FREE, -1).result)
+        model = Mappings(limits, mappings=mappings, keys=ProtectionKeys(self.keys, refusal))
         model.start_brk = int(stat[47 - 3])
         model.brk_address = int(self.ask(BRK, 0).result)
         return model
@@ -138,6 +145,7 @@ class Driver:
         return place + PAGE
 
 
+@functools.cache
 def has_protection_keys() -> bool:
     """Whether the processor has protection keys and the kernel uses them."""
     return " ospke" in Path("/proc/cpuinfo").read_text()

@@ -19,6 +19,7 @@ from address_space_driver import (
     MUNMAP,
     TOUCHES,
     Driver,
+    has_protection_keys,
 )
 
 from gdbheap.model.mapping import EXECUTE, READ, WRITE, File
@@ -226,14 +227,19 @@ def random_touch(choose: random.Random, both: Both, address: int) -> None:
     both.touch(address, access)
 
 
+# What the processor has, and what one without protection keys does.
+KEYS = (True, False) if has_protection_keys() else (False,)
+
+
+@pytest.mark.parametrize("keys", KEYS)
 @pytest.mark.parametrize("part", range(3))
 @pytest.mark.parametrize("word", [8, 4])
-def test_random_traces_leave_the_model_and_the_kernel_in_the_same_state(part: int, word: int) -> None:
+def test_random_traces_leave_the_model_and_the_kernel_in_the_same_state(part: int, word: int, keys: bool) -> None:
     seed = random.SystemRandom().randrange(1 << 32) if os.environ.get("GDBHEAP_DEEP") else 20261121 + part
     print(f"seed {seed}, {TRACES // 6} traces of {OPERATIONS} operations")
     choose = random.Random(seed)
     for _ in range(TRACES // 6):
-        with Driver(word) as driver:
+        with Driver(word, keys) as driver:
             trace = both(driver)
             for step in range(OPERATIONS):
                 random_step(choose, trace)
@@ -283,25 +289,36 @@ def test_brk_stops_a_page_before_the_next_mapping(word: int) -> None:
         trace.compare()
 
 
-def test_memory_that_may_only_be_executed_has_a_key_of_its_own_where_the_processor_has_keys() -> None:
-    with Driver() as driver:
+@pytest.mark.parametrize("keys", KEYS)
+def test_memory_that_may_only_be_executed_has_a_key_of_its_own_where_the_processor_has_keys(keys: bool) -> None:
+    with Driver(keys=keys) as driver:
         trace = both(driver)
         trace.mmap(trace.window, 4 * PAGE, EXECUTE, PRIVATE | FIXED, 0, 0)
-        keys = trace.mappings.keys
         for access in (EXECUTE, READ, WRITE, EXECUTE):
-            expected = {READ: 4 if keys.available else 0, WRITE: 4 if keys.available else 2, EXECUTE: 0}[access]
+            expected = {READ: 4 if keys else 0, WRITE: 4 if keys else 2, EXECUTE: 0}[access]
             assert trace.touch(trace.window + 8, access).code == expected
         trace.mprotect(trace.window, PAGE, READ)
         assert trace.touch(trace.window, READ).signal == ""
         trace.compare()
 
 
-def test_a_key_forbids_what_the_permissions_allow() -> None:
-    with Driver() as driver:
+@pytest.mark.parametrize("keys", KEYS)
+def test_a_key_forbids_what_the_permissions_allow(keys: bool) -> None:
+    with Driver(keys=keys) as driver:
         trace = both(driver)
         trace.mmap(trace.window, 4 * PAGE, READ | WRITE, PRIVATE | ANONYMOUS | FIXED, None, 0)
         key = trace.key_alloc(DISABLE_WRITE)
         trace.key_mprotect(trace.window, PAGE, READ | WRITE, key if isinstance(key, int) else 1)
         assert trace.touch(trace.window, READ).signal == ""
-        assert trace.touch(trace.window, WRITE).code == (4 if isinstance(key, int) else 0)
+        assert isinstance(key, int) == keys
+        assert trace.touch(trace.window, WRITE).code == (4 if keys else 0)
+        trace.compare()
+
+
+def test_without_keys_even_key_0_cannot_be_named() -> None:
+    with Driver(keys=False) as driver:
+        trace = both(driver)
+        trace.mmap(trace.window, PAGE, READ, PRIVATE | ANONYMOUS | FIXED, None, 0)
+        trace.key_free(0)
+        trace.key_mprotect(trace.window, PAGE, READ | WRITE, 0)
         trace.compare()
