@@ -5,7 +5,8 @@ def _load():
     import os
     import sys
 
-    here = os.path.dirname(os.path.realpath(__file__))
+    # Not __file__: while a script of Python's runs `source`, gdb leaves it at that script's own.
+    here = os.path.dirname(os.path.realpath(_load.__code__.co_filename))
     installed = os.path.isdir(os.path.join(here, "inside_gdb"))  # inside the package, where pip puts this file
     root = os.path.dirname(here) if installed else here
     sys.path.insert(0, root)

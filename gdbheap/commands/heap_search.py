@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+from gdbheap.commands.assumed_zeros import note_on_zeros
 from gdbheap.commands.command import Argument, Command, Target
 from gdbheap.commands.place_name import place_name
 from gdbheap.counted import counted
@@ -78,6 +79,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         notes.append(
             f"memory of the remote process too large for the connection was not searched ({human_size(far)}; gdb on that machine can)"
         )
+    notes += note_on_zeros(target.process)
     if hits.interrupted:
         notes.append("stopped by Ctrl-C: what was found until then is given")
     rows = [_row(target, view, roots, address, value) for address, value in hits.found]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from gdbheap.commands.assumed_zeros import note_on_zeros
 from gdbheap.commands.command import Target
 from gdbheap.counted import counted
 from gdbheap.report.printable import human_size
@@ -40,6 +41,7 @@ def judged_blocks(target: Target, heuristics: Sequence[str] | None = None) -> Le
 def notes_on(target: Target, held: Held) -> Iterator[str]:
     """Yield what the reader must know about what was not read."""
     unread = held.graph.unread + held.unread
+    yield from note_on_zeros(target.process)
     if held.interrupted:
         yield (
             f"stopped by Ctrl-C, with {human_size(unread)} of what is known of the heap not read: only what is held by what was read is certain, "

@@ -16,6 +16,7 @@ from gdbheap.counted import counted
 from gdbheap.elf.core_memory import CoreMemory, MappedFile, Segment
 from gdbheap.elf.core_notes import MACHINES, MAX_THREADS, Notes, read_notes
 from gdbheap.elf.modules import find_modules, main_module
+from gdbheap.elf.unwritten import mark_unwritten, without_bss
 from gdbheap.errors import HeapError
 from gdbheap.process.address_space import VMA, AddressSpace
 from gdbheap.process.auxv import AT_ENTRY, AT_PHDR, AT_RANDOM, AT_SYSINFO_EHDR
@@ -48,7 +49,8 @@ _BRK_GAP = 1 << 30
 @dataclass(frozen=True)
 class CoreFile:
     """An opened core. `machine` is "x86-64", "i386" or "" (another: no threads). `signals` are by lwp, the first thread's is why the
-    process died. `missing` are the ranges that a truncated core has lost, `notes` what a reader must know about all of this."""
+    process died. `missing` are the ranges that a truncated core has lost, `unwritten` those that are taken for zeros because the process never
+    wrote there, `notes` what a reader must know about all of this."""
 
     path: str
     machine: str
@@ -63,6 +65,7 @@ class CoreFile:
     arguments: str
     by_gdb: bool
     missing: tuple[tuple[int, int], ...]
+    unwritten: tuple[tuple[int, int], ...]
     notes: tuple[str, ...]
 
     def modules(self) -> tuple[Module, ...]:
@@ -82,6 +85,7 @@ class CoreFile:
             main=main_module(modules, self.address_space, self.auxv.get(AT_ENTRY)),
             auxv=self.auxv,
             notes=self.notes,
+            assumed_zeros=tuple(without_bss(self.unwritten, modules)),
         )
 
 
@@ -102,6 +106,7 @@ def open_core(path: str, locate: Callable[[str], str] = lambda path: path) -> Co
     notes = read_notes(file.fileno(), note_ranges, machine, header.word)
     # Where not even written memory was dumped (coredump_filter), a file mapping may have been written as well.
     dumped = any(segment.flags & PF_W and segment.stored for segment in segments)
+    segments = mark_unwritten(segments, notes)
     memory = CoreMemory(file, segments, notes.files if dumped else (), locate)
     return CoreFile(
         path=path,
@@ -117,6 +122,7 @@ def open_core(path: str, locate: Callable[[str], str] = lambda path: path) -> Co
         arguments=notes.arguments,
         by_gdb=notes.by_gdb,
         missing=tuple(_missing(segments)),
+        unwritten=tuple((each.start, each.end) for each in segments if each.unwritten),
         notes=tuple(_remarks(header, claimed, segments, notes, machine is not None)),
     )
 

@@ -13,11 +13,14 @@ from gdbheap.errors import MemoryFault
 from gdbheap.process.elf_headers import PF_W
 from gdbheap.process.file_holes import with_data
 
+# In place of a file descriptor: no file is needed to know that these bytes are zeros.
+_ZEROS = -1
+
 
 @dataclass(frozen=True)
 class Segment:
     """A PT_LOAD: [start, end) of memory; its first `stored` bytes should be in the core at `offset`, and `present` of them are
-    (a truncated core has fewer). `flags` are PF_R, PF_W, PF_X."""
+    (a truncated core has fewer). `flags` are PF_R, PF_W, PF_X. `unwritten`: none is stored because the process never wrote there: zeros."""
 
     start: int
     end: int
@@ -25,6 +28,7 @@ class Segment:
     stored: int
     present: int
     flags: int
+    unwritten: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,7 +45,7 @@ class CoreMemory:
     """Memory out of a core file, which it keeps open, through one file descriptor: nothing is mapped, so a core that shrinks under us is a MemoryFault.
 
     What is mapped from a file and not in the core (program text) is read from that file, if it is there and has the build-id that the
-    core holds. `locate` turns a path of the core into one of this machine.
+    core holds; unwritten segments are zeros. `locate` turns a path of the core into one of this machine.
     """
 
     def __init__(
@@ -87,11 +91,11 @@ class CoreMemory:
             done += count
 
     def data_spans(self, start: int, end: int) -> Iterator[tuple[int, int]]:
-        """Yield, in order, the parts of [start, end) that are no holes of the core, and those that are not in it."""
+        """Yield, in order, the parts of [start, end) that are no holes of the core nor unwritten, and those that are not in it."""
         for low, high, source in self._parts(start, end):
             if source is not None and source[0] == self._core:
                 yield from with_data(self._file, low - source[1], low, high)
-            else:
+            elif source is None or source[0] != _ZEROS:
                 yield low, high
 
     def held_spans(self, start: int, end: int) -> Iterator[tuple[int, int]]:
@@ -133,13 +137,15 @@ class CoreMemory:
         return self._files[index] if index >= 0 and address < self._files[index].end else None
 
     def _source(self, address: int, size: int) -> tuple[int, int, int] | None:
-        """Return (file descriptor, offset, count) for the front of a range, as far as one source goes; None where nothing holds it."""
+        """Return (file descriptor or _ZEROS, offset, count) for the front of a range, as far as one source goes; None where nothing holds it."""
         segment = self._segment(address)
         end = address + size
         if segment is not None:
             at = address - segment.start
             if at < segment.present:
                 return self._core, segment.offset + at, min(size, segment.present - at)
+            if segment.unwritten:
+                return _ZEROS, 0, min(end, segment.end) - address
             if at < segment.stored or segment.flags & PF_W:
                 # Cut off, or writable: what the file holds need not be what the memory held.
                 return None
@@ -220,6 +226,9 @@ def _open_backing(path: str, build_id: str) -> _BackingFile | None:
 
 
 def _pread_into(descriptor: int, buffer: memoryview, offset: int) -> int:
+    if descriptor == _ZEROS:
+        buffer[:] = bytes(len(buffer))
+        return len(buffer)
     try:
         return os.preadv(descriptor, [buffer], offset)
     except (OSError, OverflowError):

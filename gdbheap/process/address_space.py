@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 
@@ -108,3 +108,16 @@ class AddressSpace:
                 return
             if max(vma.start, start) < min(vma.end, end):
                 yield max(vma.start, start), min(vma.end, end)
+
+
+def without(start: int, end: int, taken: Sequence[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Yield the parts of [start, end) that none of the taken ranges, which are in order and apart, covers."""
+    index = max(bisect_right(taken, (start, 0)) - 1, 0)
+    while index < len(taken) and taken[index][0] < end:
+        low, high = taken[index]
+        if low > start:
+            yield start, low
+        start = max(start, high)
+        index += 1
+    if start < end:
+        yield start, end

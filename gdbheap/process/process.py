@@ -59,7 +59,8 @@ class Process:
     """`kind` is "live" (a process on this machine), "remote" or "core"; `word` 8 or 4 bytes.
 
     `pid` is None where it means nothing on this machine. `main` is the executable, `auxv` the
-    auxiliary vector by type ({} not known).
+    auxiliary vector by type ({} not known). `assumed_zeros` are the [start, end) of a core that read as zeros, for the process had never
+    written there, unless it had asked for them to be left out (madvise(MADV_DONTDUMP)): the core does not tell the two apart.
     """
 
     kind: str
@@ -72,6 +73,7 @@ class Process:
     main: Module | None = None
     auxv: Mapping[int, int] = field(default_factory=dict)
     notes: tuple[str, ...] = field(default=())
+    assumed_zeros: tuple[tuple[int, int], ...] = ()
 
     @property
     def words(self) -> Words:

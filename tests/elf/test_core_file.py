@@ -61,6 +61,40 @@ def test_what_was_not_dumped_is_a_fault_and_still_a_mapping(core):
     assert opened.missing == () and opened.notes == ("the core has no thread notes: no registers",)
 
 
+def files_note(*entries) -> bytes:
+    return note(0x46494C45, nt_file(entries or [(0x10000, 0x11000, 0, "/bin/prog")]))
+
+
+UNTOUCHED = Load(0x20000, b"", 1 << 40)
+
+
+def test_writable_memory_of_no_file_that_is_not_in_a_kernels_core_was_never_written(core):
+    opened = core(make_core([Load(0x1000, b"s" * PAGE), UNTOUCHED], files_note()))
+    assert opened.memory.read(0x20000, 16) == bytes(16)
+    assert opened.unwritten == opened.process().assumed_zeros == ((0x20000, 0x20000 + (1 << 40)),)
+    assert list(opened.memory.data_spans(0x20000, 0x20000 + (1 << 40))) == []
+    with pytest.raises(MemoryFault):
+        opened.memory.read(0x20000 + (1 << 40) - 1, 2)
+
+
+@pytest.mark.parametrize(
+    ("loads", "notes"),
+    [
+        ([Load(0x1000, b"s" * PAGE), UNTOUCHED], b""),  # without NT_FILE, it may be a file's
+        ([Load(0x1000, b"s" * PAGE), UNTOUCHED], files_note((0x20000, 0x21000, 0, "/dev/shm/x"))),
+        ([Load(0x1000, b"s" * PAGE), UNTOUCHED], note(0x46494C45, nt_file([(0x1, 0x2, 0, "/x")], 1))),  # gdb's
+        ([Load(0x1000, b"", PAGE), UNTOUCHED], files_note()),  # a filter has left all of it out
+        ([Load(0x1000, b"s" * PAGE), Load(0x20000, b"", PAGE, flags=4)], files_note()),  # the kernel's own ([vvar])
+    ],
+    ids=["no files", "of a file", "by gdb", "filtered", "read-only"],
+)
+def test_what_else_is_not_in_a_core_is_missing(core, loads, notes):
+    opened = core(make_core(loads, notes))
+    assert opened.unwritten == ()
+    with pytest.raises(MemoryFault):
+        opened.memory.read(0x20000, 1)
+
+
 def test_threads_have_their_registers(core):
     notes = note(1, prstatus64(7, rip=0x1234, rsp=0x7FFF0010, fs_base=0x7F00, rax=2**64 - 1)) + note(
         1, prstatus64(8, rip=1, rsp=2, fs_base=3)

@@ -11,9 +11,9 @@ import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
-from programs import PATIENCE, Running
+from programs import PATIENCE
 
 ROOT = Path(__file__).parents[2]
 TELL_TALES = ("Traceback (most recent call last)", "Python Exception", "internal-error", "Error occurred in Python")
@@ -106,7 +106,16 @@ def generated_core(pid: int, directory: Path) -> Path:
     return core
 
 
-def kernel_core(program: Running, directory: Path) -> Path:
+class Mortal(Protocol):
+    """A process that can be killed, and waited for."""
+
+    @property
+    def pid(self) -> int: ...
+
+    def wait(self) -> None: ...
+
+
+def kernel_core(program: Mortal, directory: Path) -> Path:
     """Return a core as the kernel writes it; the process (which must have been started in `directory`) is dead then."""
     pattern = Path("/proc/sys/kernel/core_pattern").read_text().strip()
     assert not pattern.startswith("|"), (

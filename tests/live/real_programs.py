@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import select
 import socket
 import subprocess
 from collections.abc import Callable, Iterator, Sequence
@@ -104,6 +105,11 @@ class Waiting:
     pid: int
     program: str
     errors: IO[bytes]
+
+    def wait(self) -> None:
+        """Wait for the process's end (it need not be a child of ours)."""
+        with open(os.pidfd_open(self.pid), "rb") as end:
+            assert select.select([end], [], [], PATIENCE)[0], f"process {self.pid} lives on"
 
     def complaint(self, mark: bytes) -> str:
         """Return what it has written to standard error since it was ready, up to the line that holds `mark`."""

@@ -16,7 +16,7 @@ from gdbheap.analysis.leaks.blocks import Blocks
 from gdbheap.analysis.leaks.sieve import Bounds, Sieve
 from gdbheap.lazy import np
 from gdbheap.malloc.first_words import HEAD
-from gdbheap.process.address_space import AddressSpace
+from gdbheap.process.address_space import AddressSpace, without
 from gdbheap.process.memory import BLOCK, Memory, readable_pieces
 
 if TYPE_CHECKING:
@@ -47,8 +47,8 @@ class Pointers:
 class Graph:
     """Edges from block to block (`source`, `target`, `offset`, in order of the source), and the `head` of each block.
 
-    `head` has the first 16 bytes of each block as words. `unread` is how many bytes of blocks (and between near ones) could not be read, or
-    were not (`interrupted`: Ctrl-C cut the reading short).
+    `head` has the first 16 bytes of each block as words. `unread` is how many bytes of blocks could not be read, or were not (`interrupted`:
+    Ctrl-C cut the reading short).
     """
 
     source: NDArray[np.int32]
@@ -99,17 +99,16 @@ def read_graph(
         sieve = Sieve(word, AddressSpace(()))
     sieve.first_words.give(blocks.start, head)
     gaps = [gap for span in blocks.ranges() for gap in sieve.gaps(*span)]
-    unread = sum(end - start for start, end in gaps)
+    done: list[tuple[int, int]] = []
     interrupted = False
 
     def read() -> Iterator[Piece]:
-        nonlocal unread
         for address, data in _pieces(memory, gaps):
             words = np.frombuffer(data, finder.type, len(data) // word)
             _take_heads(blocks, head, address, words, word)
             place = finder.bounds.places(words)
             yield address, len(data), place, words[place]
-            unread -= len(data)
+            done.append((address, address + len(data)))
             if progress:
                 progress(address)
 
@@ -119,7 +118,16 @@ def read_graph(
     except KeyboardInterrupt:
         interrupted = True
     source, target, offset = found.columns()
+    unread = sum(_bytes_of_blocks(blocks, *hole) for gap in gaps for hole in without(*gap, done))
     return Graph(source, target, offset, head, unread, interrupted)
+
+
+def _bytes_of_blocks(blocks: Blocks, start: int, end: int) -> int:
+    """Return how many bytes of [start, end) are blocks': what lies between near ones need not be there at all."""
+    first = int(np.searchsorted(blocks.end, np.uint64(start), side="right"))
+    last = int(np.searchsorted(blocks.start, np.uint64(end)))
+    near = zip(blocks.start[first:last].tolist(), blocks.end[first:last].tolist())
+    return sum(min(high, end) - max(low, start) for low, high in near)
 
 
 def _within(inner: Bounds, outer: Bounds) -> bool:

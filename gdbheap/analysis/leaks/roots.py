@@ -11,7 +11,7 @@ from gdbheap.errors import MemoryFault
 from gdbheap.lazy import np
 from gdbheap.malloc.chunk_table import MMAPPED_ARENA, PREV_INUSE, State
 from gdbheap.malloc.heap_view import HeapView
-from gdbheap.process.address_space import VMA
+from gdbheap.process.address_space import VMA, without
 from gdbheap.process.process import Process
 from gdbheap.process.thread_pointers import find_thread_pointers
 from gdbheap.process.thread_stacks import StackBlock, stack_blocks
@@ -66,7 +66,7 @@ def find_roots(process: Process, view: HeapView) -> Roots:
     closed = _joined([*_of_malloc(view), *unused_parts(process, blocks)])
     ranges: list[RootRange] = []
     for vma in _scanned(process):
-        for start, end in _without(vma.start, vma.end, closed):
+        for start, end in without(vma.start, vma.end, closed):
             ranges += _named(process, vma, start, end, blocks)
     ranges += [RootRange(start, end, LOST_TRAIL, "") for start, end in _lost_trails(view)]
     ranges += _stacks_in_heaps(process, view)
@@ -224,16 +224,3 @@ def _joined(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
         elif start < end:
             joined.append((start, end))
     return joined
-
-
-def _without(start: int, end: int, closed: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Yield the parts of [start, end) that no closed range covers."""
-    index = max(bisect_right(closed, (start, 0)) - 1, 0)
-    while index < len(closed) and closed[index][0] < end:
-        low, high = closed[index]
-        if low > start:
-            yield start, low
-        start = max(start, high)
-        index += 1
-    if start < end:
-        yield start, end

@@ -1,0 +1,43 @@
+"""Memory that was never written is not in the kernel's cores: it counts as zeros, so that what was lost in the process is lost in its core."""
+
+from __future__ import annotations
+
+import pytest
+from gdb_runs import ask, kernel_core
+from programs import build, running
+
+from gdbheap.elf.core_file import open_core
+from gdbheap.errors import MemoryFault
+
+LEAKS = "heap leaks --kind all --blocks"
+SIZE = 1 << 20
+
+
+@pytest.mark.parametrize("flags", [(), ("-m32",), ("-static",)], ids=["x86-64", "i386", "static"])
+def test_what_was_lost_in_the_process_is_lost_in_its_kernels_core(tmp_path, flags):
+    program = build("untouched", *flags)
+    with running(program, directory=tmp_path) as process:
+        search = "heap search held"
+        live = ask(["-p", str(process.pid)], (LEAKS, search))
+        core = kernel_core(process, tmp_path)
+    dead = ask([str(program), str(core)], (LEAKS, search))
+    assert dead[LEAKS]["rows"] == live[LEAKS]["rows"]
+    assert dead[LEAKS]["totals"]["definitely_lost_blocks"] in (10, 11)  # what was lost last may lie in a register
+    assert dead[search]["rows"] == live[search]["rows"]
+    for command in (LEAKS, search):
+        (note,) = (note for note in dead[command]["notes"] if "MADV_DONTDUMP" in note)
+        assert note.endswith("the core does not tell the two apart")
+
+
+def test_a_modules_bss_is_zeros_for_certain_and_what_else_is_missing_is_assumed_to_be(tmp_path):
+    program = build("untouched")
+    with running(program, directory=tmp_path) as process:
+        facts = process.ledger.facts
+        core = open_core(str(kernel_core(process, tmp_path)))
+    bss, untouched, left_out = (int(facts[name], 16) for name in ("bss", "untouched", "left_out"))
+    assumed = core.process().assumed_zeros
+    for address, is_assumed in ((bss + SIZE // 2, False), (untouched, True), (left_out, True)):
+        assert any(start <= address < end for start, end in assumed) is is_assumed
+        assert core.memory.read(address, 4096) == bytes(4096)
+    with pytest.raises(MemoryFault):  # closed: nobody can have read it
+        core.memory.read(left_out - SIZE, 1)
