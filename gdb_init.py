@@ -6,7 +6,7 @@ def _load():
     import sys
 
     # Not __file__: while a script of Python's runs `source`, gdb leaves it at that script's own.
-    here = os.path.dirname(os.path.realpath(_load.__code__.co_filename))
+    here = os.path.dirname(os.path.realpath(sys._getframe().f_code.co_filename))
     installed = os.path.isdir(os.path.join(here, "inside_gdb"))  # inside the package, where pip puts this file
     root = os.path.dirname(here) if installed else here
     sys.path.insert(0, root)

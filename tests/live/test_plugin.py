@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+from gdb_runs import ROOT
 from programs import build
 
 STOPPED = ("break inspected", "run")
@@ -39,6 +40,18 @@ def test_settings_are_shown_and_set(gdb):
 def test_sourcing_twice_changes_nothing(gdb):
     twice = "source gdb_init.py"
     assert gdb(None, twice)[twice] == ""
+
+
+def test_it_loads_from_within_another_script_wherever_gdb_is(gdb, tmp_path, monkeypatch):
+    nested_source = tmp_path / "nested_source.py"
+    for name in (ROOT / "gdb_init.py", "here/gdb_init.py"):
+        nested_source.write_text(f"import gdb\ngdb.execute('source {name}')\n")
+        here = tmp_path / "here"
+        if not here.exists():
+            here.symlink_to(ROOT)
+        monkeypatch.chdir(tmp_path)
+        said = gdb(None, f"source {nested_source}", "gdbheap", source=False)
+        assert "process  none: " in said["gdbheap"]
 
 
 def test_the_answer_goes_to_a_file(gdb, tmp_path):
