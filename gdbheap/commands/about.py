@@ -34,7 +34,7 @@ def _process(target: Target) -> Iterator[tuple[str, str]]:
     except HeapError as error:
         yield "process", f"none: {error}"
         return
-    where = f"{process.kind} process {process.pid}" if process.pid is not None else process.kind
+    where = f"{process.kind} process {process.own_id}" if process.pid is not None else process.kind
     threads = len(process.threads)
     yield "process", f"{where}, {8 * process.word} bits, {threads} thread{'' if threads == 1 else 's'}"
     if process.main is not None:

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 
 from gdbheap.counted import counted
 from gdbheap.elf.core_memory import CoreMemory, MappedFile, Segment
-from gdbheap.elf.core_notes import MACHINES, MAX_THREADS, Notes, read_notes
+from gdbheap.elf.core_notes import MACHINES, MAX_THREADS, Notes, machine_name, read_notes
 from gdbheap.elf.modules import find_modules, main_module
 from gdbheap.elf.unwritten import mark_unwritten, without_bss
 from gdbheap.errors import HeapError
@@ -45,10 +45,13 @@ _PIECE = 1 << 20
 # How far above the executable the kernel may put the start of brk: arch_randomize_brk() of x86-64 since Linux 5.18 (32 MiB before).
 _BRK_GAP = 1 << 30
 
+# Where the kernel has the vsyscall page of every x86-64 process: VSYSCALL_ADDR (asm/vsyscall.h). It is mapped nowhere else, and nothing else there.
+_VSYSCALL = 0xFFFF_FFFF_FF60_0000
+
 
 @dataclass(frozen=True)
 class CoreFile:
-    """An opened core. `machine` is "x86-64", "i386" or "" (another: no threads). `signals` are by lwp, the first thread's is why the
+    """An opened core. `machine` is "x86-64", "i386" or another's name (whose threads are not read). `signals` are by lwp, the first thread's is why the
     process died. `missing` are the ranges that a truncated core has lost, `unwritten` those that are taken for zeros because the process never
     wrote there, `notes` what a reader must know about all of this."""
 
@@ -110,7 +113,7 @@ def open_core(path: str, locate: Callable[[str], str] = lambda path: path) -> Co
     memory = CoreMemory(file, segments, notes.files if dumped else (), locate)
     return CoreFile(
         path=path,
-        machine=machine.name if machine else "",
+        machine=machine.name if machine else machine_name(header.machine, header.word),
         word=header.word,
         memory=memory,
         address_space=_address_space(segments, notes, memory),
@@ -189,11 +192,12 @@ def _table(core: int, header: ElfHeader) -> Iterator[ProgramHeader]:
 def _address_space(segments: list[Segment], notes: Notes, memory: CoreMemory) -> AddressSpace:
     vmas = [_with_file_permissions(vma, memory) for vma in _vmas(segments, notes)]
     vmas.sort(key=lambda vma: vma.start)
-    names = _inferred_names(vmas, notes)
+    inferred = _inferred_names(vmas, notes)
+    names = {**inferred, _VSYSCALL: "[vsyscall]"}
     return AddressSpace(
-        (VMA(v.start, v.end, v.permissions, path=names[v.start]) if v.start in names else v for v in vmas),
+        (replace(vma, path=names[vma.start]) if vma.start in names else vma for vma in vmas),
         source="core",
-        inferred=names,
+        inferred=inferred,
     )
 
 
@@ -299,7 +303,8 @@ def _remarks(
     header: ElfHeader, claimed: int, segments: list[Segment], notes: Notes, machine_known: bool
 ) -> Iterator[str]:
     if not machine_known:
-        yield f"the core is of ELF machine {header.machine}: its memory is read, its registers are not (only x86-64 and i386)"
+        name = machine_name(header.machine, header.word)
+        yield f"the core is of another machine, {name}: its memory is read, its registers are not (only x86-64 and i386)"
     elif not notes.threads:
         yield "the core has no thread notes: no registers"
     if header.count < claimed:

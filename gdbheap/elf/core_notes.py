@@ -58,6 +58,17 @@ MACHINES = {
     (3, 4): Machine("i386", 4, tuple(_I386.split()), "esp", "eip", 24, 72, 28, 44),
 }
 
+# Other values of e_machine (elf.h), by the names that their users know.
+_OTHER_MACHINES = {
+    8: "MIPS", 20: "PowerPC", 21: "PowerPC 64", 22: "s390", 40: "ARM", 62: "x32", 183: "AArch64", 243: "RISC-V", 258: "LoongArch",
+}  # fmt: skip
+
+
+def machine_name(machine: int, word: int) -> str:
+    """Return the name of a machine that MACHINES does not have: "AArch64", "x32", else by its number, "ELF machine 4711"."""
+    name = _OTHER_MACHINES.get(machine)
+    return name if name is not None else f"ELF machine {machine} ({8 * word} bits)"
+
 
 @dataclass
 class Notes:

@@ -14,6 +14,7 @@ from dataclasses import replace
 
 import gdb
 
+from gdbheap.counted import counted
 from gdbheap.errors import HeapError, MemoryFault, NoProcess, UsageError
 from gdbheap.inside_gdb.selection import selection_kept
 from gdbheap.inside_gdb.text import output_of, text_of
@@ -24,12 +25,14 @@ from gdbheap.process.memory import Memory
 from gdbheap.process.proc_maps import parse_maps, read_maps
 from gdbheap.process.process import Process, Thread
 from gdbheap.process.shadowed_memory import ShadowedMemory
+from gdbheap.process.tasks import living_task, others
 
 _GENERAL = {
     8: "rax rbx rcx rdx rsi rdi rbp rsp r8 r9 r10 r11 r12 r13 r14 r15 rip eflags cs ss ds es fs gs fs_base gs_base",
     4: "eax ebx ecx edx esi edi ebp esp eip eflags cs ss ds es fs gs",
 }
 _WORDS = {"i386:x86-64": 8, "i386": 4}
+_MACHINES = ("x86-64", "i386")
 
 
 class GdbMemory:
@@ -81,10 +84,10 @@ def gather() -> Process:
     word = _word(inferior)
     kind = _kind()
     if kind == "core":
-        return _gather_core(inferior)
+        return _gather_core(inferior, word)
     notes: list[str] = []
     memory: Memory = GdbMemory(inferior)
-    pid = inferior.pid if kind == "live" else None
+    pid = living_task(inferior.pid) if kind == "live" else None
     space = read_maps(pid) if pid is not None else _remote_maps(notes)
     if pid is not None:
         memory = LiveMemory(pid, memory, space)
@@ -94,13 +97,21 @@ def gather() -> Process:
 
     modules = find_modules(memory, space, _opener(pid))
     auxv = _auxv(pid, word)
+    threads = _threads(word, notes)
+    unheld = () if pid is None or runs_on() else others(pid, {thread.lwp for thread in threads})
+    if unheld:
+        notes.append(
+            f"gdb holds only some of the process's threads: {counted(len(unheld), 'other')} may change what is shown"
+        )
     return Process(
         kind=kind,
         word=word,
         memory=memory,
         address_space=space,
-        threads=_threads(word, notes),
+        threads=threads,
         pid=pid,
+        leader=None if pid is None or pid == inferior.pid else inferior.pid,
+        unheld=unheld,
         modules=modules,
         main=main_module(modules, space, auxv.get(AT_ENTRY)),
         auxv=auxv,
@@ -159,14 +170,25 @@ def _word(inferior: gdb.Inferior) -> int:
     return _WORDS[name]
 
 
-def _gather_core(inferior: gdb.Inferior) -> Process:
-    """Return the process of the core that gdb has loaded, read from the file itself; threads get gdb's numbers."""
+def _gather_core(inferior: gdb.Inferior, word: int) -> Process:
+    """Return the process of the core that gdb has loaded, read from the file itself; threads get gdb's numbers. HeapError where the core is of
+    another machine than gdb takes it for: a gdb that does not know the machine takes it for i386."""
     from gdbheap.elf.core_file import open_core  # kept out of gdb's start, and for cores alone
 
     match = re.search(r"^Local core dump file:\n\s+`(.*)', file type", output_of("info files"), re.MULTILINE)
     if match is None:
         raise HeapError("gdb does not say which core file it has loaded")
-    process = open_core(match[1], _locate_file).process()
+    core = open_core(match[1], _locate_file)
+    if core.machine not in _MACHINES:
+        raise HeapError(
+            f"this core is of another machine, {core.machine}: gdbheap reads x86-64 and i386 (gdb-multiarch can show its backtrace)"
+        )
+    if core.word != word:
+        raise HeapError(
+            f"this core is of an {core.machine} process, but gdb's architecture is set to {inferior.architecture().name()}: "
+            "`set architecture auto`, and load the program that left it"
+        )
+    process = core.process()
     numbers = {_lwp(thread): thread.num for thread in inferior.threads()}
     threads = (replace(each, number=numbers.get(each.lwp, each.number)) for each in process.threads)
     return replace(process, threads=tuple(sorted(threads, key=lambda each: each.number)))

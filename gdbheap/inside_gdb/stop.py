@@ -311,7 +311,7 @@ def _system_call(word: int, signal: SignalInfo | None) -> str:
 def _own_pid(process: Process) -> int | None:
     """Return the pid as the process's own signals give it: in a namespace its own one there; a core remembers that."""
     if process.pid is not None:
-        return pid_in_namespace(_status(process.pid)) or process.pid
+        return pid_in_namespace(_status(process.pid)) or process.own_id
     pid = gdb.selected_inferior().pid
     return pid or None
 

@@ -11,6 +11,7 @@ from pathlib import Path
 from gdbheap.errors import HeapError, UsageError
 from gdbheap.launch import places
 from gdbheap.launch.core_program import program_of
+from gdbheap.process.tasks import living_task
 
 YAMA = Path("/proc/sys/kernel/yama/ptrace_scope")
 
@@ -36,7 +37,10 @@ class Launch:
         advice = attach_advice()
         if advice and os.stat(f"/proc/{pid}").st_uid != 0:
             print(f"gdbheap: {advice}", file=sys.stderr)
-        return [*self._start(), "-p", str(pid)]
+        task = living_task(pid)
+        if task != pid:
+            print(f"gdbheap: the main thread of process {pid} has ended: attaching to thread {task}", file=sys.stderr)
+        return [*self._start(), "-p", str(task)]
 
     def core(self, core: str, program: str | None) -> list[str]:
         """Return gdb's words for `core` and `program`, or else the program that the core names."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from gdbheap.counted import counted
 from gdbheap.errors import NoHeap
 from gdbheap.lazy import np
 from gdbheap.malloc.arena import read_heaps, read_ring
@@ -76,7 +77,7 @@ def read_heap(
         bins=tuple(bins),
         faults=tuple(faults),
         parameters=parameters,
-        notes=(*_notes(layout, stretches), *mmapped_notes),
+        notes=(*_notes(process, layout, stretches), *mmapped_notes),
         complete=not any(each.interrupted for arena in stretches for each in arena),
     )
 
@@ -126,10 +127,17 @@ def _arena(index: int, value: StructValue, top: int, stretches: list[Stretch]) -
     return Arena(index, value.address, value, regions, top, tops[0].size if tops else 0)
 
 
-def _notes(layout: Layout, stretches: list[list[Stretch]]) -> list[str]:
+def _notes(process: Process, layout: Layout, stretches: list[list[Stretch]]) -> list[str]:
     notes = [*layout.notes, *(note for arena in stretches for each in arena for note in each.notes)]
     unknown = [each for each in layout.threads if each.tcache is None and not each.is_known]
-    notes += [f"tcache of thread {each.number}: {each.reason}" for each in unknown]
+    notes += [
+        f"the tcache of thread {each.number} is not known ({each.reason}): what it holds counts as in use"
+        for each in unknown
+    ]
+    if process.unheld:
+        notes.append(
+            f"gdb does not hold {counted(len(process.unheld), 'thread')} of this process: what their tcaches hold counts as in use"
+        )
     return notes
 
 

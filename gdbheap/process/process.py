@@ -58,7 +58,8 @@ class Module:
 class Process:
     """`kind` is "live" (a process on this machine), "remote" or "core"; `word` 8 or 4 bytes.
 
-    `pid` is None where it means nothing on this machine. `main` is the executable, `auxv` the
+    `pid` is the process's in /proc, None where it means nothing on this machine; where the main thread has ended, /proc serves under another
+    thread's id alone: `pid` is that, and `leader` the process's own. `unheld` are the lwps of threads that gdb was not attached to. `main` is the executable, `auxv` the
     auxiliary vector by type ({} not known). `assumed_zeros` are the [start, end) of a core that read as zeros, for the process had never
     written there, unless it had asked for them to be left out (madvise(MADV_DONTDUMP)): the core does not tell the two apart.
     """
@@ -69,11 +70,18 @@ class Process:
     address_space: AddressSpace
     threads: tuple[Thread, ...]
     pid: int | None = None
+    leader: int | None = None
+    unheld: tuple[int, ...] = ()
     modules: tuple[Module, ...] = ()
     main: Module | None = None
     auxv: Mapping[int, int] = field(default_factory=dict)
     notes: tuple[str, ...] = field(default=())
     assumed_zeros: tuple[tuple[int, int], ...] = ()
+
+    @property
+    def own_id(self) -> int | None:
+        """The process's own id: its main thread's, though that may have ended."""
+        return self.pid if self.leader is None else self.leader
 
     @property
     def words(self) -> Words:

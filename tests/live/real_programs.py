@@ -97,6 +97,9 @@ http {{
 }}
 """
 
+_BASH = "declare -A kept; for i in {1..3000}; do kept[$i]=text$i; done; unset kept[7]; echo ready; read line"
+_AWK = 'BEGIN { for (i = 0; i < 3000; i++) kept[i] = i "text"; delete kept[7]; print "ready"; fflush(); getline }'
+
 
 @dataclass(frozen=True)
 class Waiting:
@@ -231,12 +234,24 @@ AT_WORK: dict[str, Callable[[Path], tuple[list[str], bytes, bytes]]] = {
     "git log": _git_log,
 }
 
+# Small ones.
+SMALL: dict[str, Callable[[Path], tuple[list[str], bytes, bytes]]] = {
+    "bash": lambda _: (["bash", "-c", _BASH], b"", b"ready"),
+    "awk": lambda _: (["awk", _AWK], b"", b"ready"),
+    "sed": lambda _: (["sed", "-u", "-n", "H;/ready/p"], b"a line\n" * 3000 + b"ready\n", b"ready"),
+    "find": lambda _: (
+        ["find", "/", "-maxdepth", "1", "-exec", "sh", "-c", "echo ready; read line", ";"],
+        b"",
+        b"ready",
+    ),
+}
+
 
 @contextmanager
 def waiting(name: str, directory: Path, under: Sequence[str] = (), requests: int = 1) -> Iterator[Waiting]:
     """Start the program (`under` another one, such as Valgrind), wait until it has done its work (a server: answered `requests`), and yield
     it; kill it and its children at the end."""
-    words, told, mark = {**PROGRAMS, **AT_WORK}[name](directory)
+    words, told, mark = {**PROGRAMS, **AT_WORK, **SMALL}[name](directory)
     process = subprocess.Popen(
         [*under, *words],
         stdin=subprocess.PIPE,

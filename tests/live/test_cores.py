@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from gdb_runs import generated_core, kernel_core
+from gdb_runs import ask, generated_core, kernel_core
+from made_core import Load, make_core, note
 from mappings import mappings
 
 from gdbheap.elf.core_file import CoreFile, open_core
@@ -81,7 +82,9 @@ def test_mappings_are_those_of_proc_maps(case):
     found = list(case.core.address_space)
     assert [(vma.start, vma.end) for vma in found] == [(vma.start, vma.end) for vma in expected]
     for core, live in zip(found, expected):
-        path = live.path if live.path in ("[stack]", "[vdso]", "[heap]") or live.path.startswith("/") else ""
+        path = (
+            live.path if live.path in ("[stack]", "[vdso]", "[heap]", "[vsyscall]") or live.path.startswith("/") else ""
+        )
         assert (hex(core.start), core.path) == (hex(live.start), path)
         assert core.offset == (live.offset if live.is_file else 0)
         if live.path != "[vsyscall]":
@@ -143,3 +146,16 @@ def test_a_core_of_half_the_size_is_read_as_far_as_it_goes(case, tmp_path):
     for address in set(dumped_pages(case.vmas, case.undumped)) & set(case.pages):
         if not any(start < address + PAGE and address < end for start, end in core.missing):
             assert core.memory.read(address, PAGE) == case.pages[address]
+
+
+@pytest.mark.parametrize("machine", [183, 243, 40], ids=["AArch64", "RISC-V", "ARM"])
+def test_another_machines_core_is_refused_in_one_line(machine, tmp_path):
+    path = tmp_path / "core"
+    word = 4 if machine == 40 else 8
+    path.write_bytes(make_core([Load(0x1000, bytes(PAGE))], note(1, bytes(400)), machine=machine, word=word))
+    text = ask([], ["heap leaks", "vmmap"], get_there=[f"core-file {path}"]).text
+    name = {183: "AArch64", 243: "RISC-V", 40: "ARM"}[machine]
+    refusal = (
+        f"this core is of another machine, {name}: gdbheap reads x86-64 and i386 (gdb-multiarch can show its backtrace)"
+    )
+    assert text.count(refusal) == 2

@@ -13,14 +13,14 @@ from gdbheap.process.namespace import pid_in_namespace
 @pytest.mark.parametrize(
     ("status", "pid"),
     [
-        ("Name:\tapp\nPid:\t5000\nNSpid:\t5000\n", 5000),
+        ("Name:\tapp\nPid:\t5000\nNStgid:\t5000\n", 5000),
         # A container's first process, and one in a container within a container.
-        ("Name:\tapp\nPid:\t5000\nNSpid:\t5000\t1\nNSpgid:\t5000\t1\n", 1),
-        ("NSpid:\t5000\t17\t3\n", 3),
+        ("Name:\tapp\nPid:\t5000\nNStgid:\t5000\t1\nNSpgid:\t5000\t1\n", 1),
+        ("NStgid:\t5000\t17\t3\n", 3),
         # Kernels before 4.1, and nonsense.
         ("Name:\tapp\nPid:\t5000\n", None),
-        ("NSpid:\n", None),
-        ("NSpid:\tx\n", None),
+        ("NStgid:\n", None),
+        ("NStgid:\tx\n", None),
     ],
 )
 def test_the_innermost_number_counts(status, pid):

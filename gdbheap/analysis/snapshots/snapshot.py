@@ -58,7 +58,7 @@ def take_snapshot(
     tally = usage(view.table)
     facts = {
         "program": "" if process.main is None else process.main.path,
-        "pid": process.pid,
+        "pid": process.own_id,
         "kind": process.kind,
         "time": round(time.time(), 3),
         "blocks": len(blocks),
