@@ -10,51 +10,27 @@ from gdbheap.analysis.leaks.leaks import Verdict
 from gdbheap.commands.command import Argument, Command, Target
 from gdbheap.commands.heap_owners import HOLDER_COLUMNS, holder_rows, no_block
 from gdbheap.commands.held_blocks import judged_blocks, notes_on
+from gdbheap.commands.leak_rows import ENTRIES, columns, people_rows, row, summary
 from gdbheap.commands.object_names import object_names
 from gdbheap.counted import counted
 from gdbheap.errors import UsageError
 from gdbheap.lazy import np
-from gdbheap.malloc.first_words import HEAD
-from gdbheap.report.printable import human_size
-from gdbheap.report.report import ABSENT, Column, Line, Report
+from gdbheap.report.report import Line, Report
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from gdbheap.analysis.leaks.groups import LeakGroup
     from gdbheap.analysis.leaks.leaks import Leaks
 
-_COLUMNS = (
-    Column("kind", heading="", shown=False),
-    Column("count", "count"),
-    Column("bytes", "bytes"),
-    Column("hanging_count", "count", heading="hanging"),
-    Column("hanging_bytes", "bytes"),
-    Column("chunk_size", "size", "size"),
-    Column("example", "address", "mem"),
-    Column("what", "text", "symbol"),
-    Column("text", "text", shown=False),
-    Column("doubt", "text", shown=False),
-)
-_SIZE, _WHAT = ([column.name for column in _COLUMNS].index(name) for name in ("chunk_size", "what"))
 _NAMES: dict[str, tuple[Verdict, ...]] = {verdict.label: (verdict,) for verdict in Verdict}
 _NAMES["lost"] = (Verdict.DEFINITELY_LOST, Verdict.INDIRECTLY_LOST, Verdict.POSSIBLY_LOST)
 _NAMES["all"] = tuple(Verdict)
 _DEFAULT = (Verdict.DEFINITELY_LOST, Verdict.POSSIBLY_LOST)
 
 
-# What else is to be known of a verdict's blocks, by the name of its tally.
-_OF_WHICH = {
-    Verdict.POSSIBLY_LOST: (("encoded", "by words that look like encoded pointers alone"),),
-    Verdict.STILL_REACHABLE: (
-        ("doubtful", "doubtful, by memory that the program may never have written: --doubtful shows them"),
-        ("from_stacks_alone", "from stacks and registers alone, where an old value looks like one in use"),
-    ),
-}
-
-
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Group the blocks that pass the filters; with --why, tell why one has its verdict."""
+    from gdbheap.analysis.leaks.entries import NO_ENTRY
     from gdbheap.analysis.leaks.groups import group_leaks, tallies, tally_of
 
     leaks = judged_blocks(target, _heuristics(arguments))
@@ -74,21 +50,30 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     tally["doubtful"] = tally_of(leaks, leaks.by_remains)
     tally["from_stacks_alone"] = tally_of(leaks, leaks.by_stacks)
     tally["encoded"] = tally_of(leaks, leaks.by_encoding)
-    totals = {}
+    tally[ENTRIES] = tally_of(leaks, leaks.entry_offset != NO_ENTRY)
+    tally["by_heuristic"] = tally_of(leaks, leaks.by_heuristic)
+    totals: dict[str, Any] = {}
     for label, (count, size) in tally.items():
         totals[f"{label}_blocks"] = count
         totals[f"{label}_bytes"] = size
+    totals["heuristics"] = {
+        each.heuristic: {"blocks": each.blocks, "offsets": list(each.offsets)} for each in leaks.reasons
+    }
     return Report(
         command="heap leaks",
-        columns=_COLUMNS,
-        rows=[_row(group) for group in groups],
-        people=_people(target, groups, arguments),
-        after=tuple(_summary(tally)),
+        columns=columns(groups),
+        rows=[row(group) for group in groups],
+        people=people_rows(groups, arguments, _limit(target, arguments["count"])),
+        after=tuple(summary(tally, leaks.reasons)),
         totals=totals,
         totals_shown=False,
         notes=(*view.notes, *notes_on(target, leaks.held), *_notes_on_keys(leaks)),
         faults=view.faults,
     )
+
+
+def _limit(target: Target, count: int | None) -> int:
+    return target.setting("limit") if count is None else count
 
 
 def _heuristics(arguments: Mapping[str, Any]) -> Sequence[str]:
@@ -110,69 +95,6 @@ def _chosen(leaks: Leaks, arguments: Mapping[str, Any]) -> NDArray[np.bool_]:
     return chosen
 
 
-def _row(group: LeakGroup) -> tuple[Any, ...]:
-    return (
-        group.verdict.label,
-        group.count,
-        group.bytes,
-        group.hanging_count,
-        group.hanging_bytes,
-        group.chunk_size,
-        group.example,
-        group.what,
-        group.text or ABSENT,
-        group.doubt or ABSENT,
-    )
-
-
-def _row_for_people(group: LeakGroup) -> tuple[Any, ...]:
-    """Return the row with the range of sizes, and with the text that is meant by "text"."""
-    row = list(_row(group))
-    if group.largest != group.chunk_size:
-        row[_SIZE] = (group.chunk_size, group.largest)
-    if group.text:
-        more = "…" if len(group.text) == HEAD else ""
-        row[_WHAT] = f'text: "{group.text}{more}"'
-    return tuple(row)
-
-
-def _people(target: Target, groups: list[LeakGroup], arguments: Mapping[str, Any]) -> list[Sequence[Any] | Line]:
-    """Return the rows under a heading for each verdict, those of one name merged, each cut at the limit."""
-    from gdbheap.analysis.leaks.groups import merge_sizes
-
-    limit = target.setting("limit") if arguments["count"] is None else arguments["count"]
-    merged = groups if arguments["blocks"] else merge_sizes(groups)
-    lines: list[Sequence[Any] | Line] = []
-    if not groups and arguments["what"]:
-        lines.append(Line.plain(f"no group of these kinds has {arguments['what']!r} in its name"))
-    for verdict in Verdict:
-        here = [group for group in merged if group.verdict is verdict]
-        if not here:
-            continue
-        doubt = ", by words of blocks that the program may never have written" if arguments["doubtful"] else ""
-        lines.append(Line.plain(verdict.label.replace("_", " ") + doubt, "heading"))
-        shown = here[:limit] if limit else here
-        lines += [_row_for_people(group) for group in shown]
-        if len(shown) < len(here):
-            rest = here[len(shown) :]
-            size = human_size(sum(group.bytes + group.hanging_bytes for group in rest))
-            lines.append(Line.plain(f"… {counted(len(rest), 'more group')} of {size}: --count 0 shows all", "dim"))
-    return lines
-
-
-def _summary(tally: Mapping[str, tuple[int, int]]) -> Iterator[Line]:
-    """Yield a line for each verdict, as Valgrind's summary has them, and how much of it is in doubt, and why."""
-    for verdict in Verdict:
-        count, size = tally[verdict.label]
-        if count or verdict is not Verdict.UNDECIDED:
-            text = f"{verdict.label.replace('_', ' '):>16}: {counted(count, 'block')}, {human_size(size)}"
-            yield Line.plain(text, "total" if count and verdict < Verdict.STILL_REACHABLE else "")
-        for label, why in _OF_WHICH.get(verdict, ()):
-            count, size = tally[label]
-            if count:
-                yield Line.plain(f"{'':18}of which {counted(count, 'block')}, {human_size(size)} {why}", "dim")
-
-
 def _notes_on_keys(leaks: Leaks) -> Iterator[str]:
     for each in leaks.encoded:
         blocks = counted(len(np.unique(each.target)), "lost block")
@@ -191,7 +113,7 @@ def _why(target: Target, leaks: Leaks, address: int, count: int | None) -> Repor
         raise UsageError(no_block(target, address))
     explanation = explain_verdict(target.process, target.heap(), leaks, block)
     rows = holder_rows(target, leaks, explanation.holders)
-    limit = target.setting("limit") if count is None else count
+    limit = _limit(target, count)
     cut = bool(limit) and len(rows) > limit
     rest = f"… {counted(len(rows) - limit, 'more pointer')}: --count 0 shows all"
     return Report(
@@ -212,8 +134,12 @@ COMMAND = Command(
     description=(
         "Roots are every thread's registers, its stack from the stack pointer up, thread-local storage, the modules' data and all other "
         "memory that is not malloc's and may be written, or was (what mprotect() has closed: to Valgrind it holds nothing). A block is still reachable if pointers to starts of blocks lead to it from a root, and "
-        "possibly lost if only a chain with a pointer to the inside of a block in it does. Of the others, definitely lost are those that no "
-        "other lost block leads to (of a cycle: the first), and indirectly lost those that hang on them.\n"
+        "possibly lost if only a chain with a pointer to the inside of a block in it does. Heuristics take some of these for pointers to the "
+        "start: memcheck's four; header, where many blocks are all pointed to at one and the same offset (an allocator of the program's own "
+        "keeps something in front of them); stack, where the word is the saved stack pointer of a fibre. "
+        "Of the others, definitely lost are those that no "
+        "other lost block leads to (of a cycle: the first), and indirectly lost those that hang on them. So it is with the possibly lost: shown "
+        "are those that something which is held points into, at which offset, and what hangs on each (--kind possibly_lost shows that too).\n"
         "Blocks that begin alike are one row: those of one C++ class (by its vtable's symbol or type info; [] marks arrays), or whose first or "
         "second word points to the same symbol, whatever their sizes; and those of one size that begin with text, or whose first two words "
         "have the same shape. The example is a typical one. hanging is what is lost with them. bytes are the chunks', headers included. "
@@ -242,7 +168,8 @@ COMMAND = Command(
         Argument(
             "--heuristics",
             "choice",
-            "Interior pointers that count as pointers to the start, and encoded, for words that look like encoded pointers (default: all).",
+            "Interior pointers that count as pointers to the start, and encoded, for words that look like encoded pointers "
+            "(default: all).",
             choices=(*HEURISTICS, "all", "none"),
         ),
         Argument("--why", "expression", "Tell why the block that holds this address has its verdict."),

@@ -33,14 +33,14 @@ _BLOCK = re.compile(r"==\d+== 0x([0-9A-F]+)\[\d+\](?: \(found via heuristic \w+\
 
 def expected(text: str) -> Verdicts:
     """Return what the program's own notes say."""
-    return {name: verdict for name, (verdict, _) in _notes(text).items()}
+    return {name: verdict for name, (verdict, _) in notes_in(text).items()}
 
 
 def gdbheap_says(name: str, *flags: str, options: str = "", get_there: tuple[str, ...] = ()) -> tuple[str, Verdicts]:
     """Return the program's notes (its output), and gdbheap's verdicts where it stops itself."""
     output, kinds = gdbheap_kinds(name, *flags, options=options, get_there=get_there)
     text = output.decode()
-    return text, {note: kinds.get(address, "no block") for note, (_, address) in _notes(text).items()}
+    return text, {note: kinds.get(address, "no block") for note, (_, address) in notes_in(text).items()}
 
 
 def gdbheap_kinds(
@@ -83,7 +83,7 @@ def stopped(
 def valgrind_says(name: str, *flags: str) -> Verdicts:
     """Return memcheck's verdicts at the same place."""
     text, kinds = valgrind_kinds(name, *flags)
-    return {note: kinds.get(address, "no block") for note, (_, address) in _notes(text.decode()).items()}
+    return {note: kinds.get(address, "no block") for note, (_, address) in notes_in(text.decode()).items()}
 
 
 @functools.cache
@@ -115,7 +115,7 @@ def kinds_in_report(report: str) -> Kinds:
 def lsan_says(name: str, *flags: str) -> Verdicts:
     """Return LeakSanitizer's verdicts."""
     text, kinds = lsan_kinds(name, *flags)
-    return {note: kinds.get(address, "reachable") for note, (_, address) in _notes(text.decode()).items()}
+    return {note: kinds.get(address, "reachable") for note, (_, address) in notes_in(text.decode()).items()}
 
 
 def lsan_kinds(name: str, *flags: str, patience: float = 2 * PATIENCE) -> tuple[bytes, Kinds]:
@@ -147,7 +147,8 @@ def differences(ours: Verdicts, theirs: Verdicts) -> dict[str, tuple[set[str], s
     }
 
 
-def _notes(text: str) -> dict[Name, tuple[str, int]]:
+def notes_in(text: str) -> dict[Name, tuple[str, int]]:
+    """Return (verdict, address) of each block that the program's notes tell of."""
     notes = {}
     for line in text.splitlines():
         if line.startswith("block "):

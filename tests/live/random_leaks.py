@@ -7,6 +7,7 @@ that a heuristic takes), possibly lost what only a chain with another pointer to
 from __future__ import annotations
 
 from bisect import bisect_right
+from collections import Counter
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from functools import cached_property
@@ -90,6 +91,8 @@ class Graph:
         self.blocks = round_.blocks
         self._word = round_.word
         self._chosen = HEURISTICS[2:] if heuristics == "all" else (heuristics,)
+        # gdbheap's own, which Valgrind has not.
+        self._headers: set[tuple[int | None, int]] = set()
         self._starts = [block.start for block in round_.blocks]
         self._ends = [block.start + (max(block.size, 1) if exact else block.usable) for block in round_.blocks]
         self.strong: dict[int, set[int]] = {}
@@ -97,15 +100,39 @@ class Graph:
         # What was written last at a place is what stands there.
         words = [*({place: value for place, value in round_.written if place}).items()]
         words += [(0, value) for place, value in round_.written if not place]
+        pointers = []
         for place, value in [*words, *round_.found]:
             source = self._find(place) if place else _ROOT
             target = self._find(value)
             assert source is not None
-            counts = with_unwritten or source == _ROOT or self.blocks[source].shape != _UNWRITTEN
-            if target is not None and counts:
+            if target is not None:
+                pointers.append((source, target, value - self._starts[target]))
+        if heuristics == "all" and not exact:
+            self._headers = self._find_headers(pointers)
+        for source, target, offset in pointers:
+            if with_unwritten or source == _ROOT or self.blocks[source].shape != _UNWRITTEN:
                 self.any.setdefault(source, set()).add(target)
-                if self._is_strong(target, value - self._starts[target]):
+                if self._is_strong(target, offset):
                     self.strong.setdefault(source, set()).add(target)
+
+    def _find_headers(self, pointers: list[tuple[int, int, int]]) -> set[tuple[int | None, int]]:
+        """Return (None, offset) where a quarter of all blocks to whose start nobody else points, and (usable size, offset) where half of those
+        of this size, have their nearest pointer there; 16 and more of them."""
+        nearest: dict[int, int] = {}
+        for source, target, offset in pointers:
+            if source != target:
+                nearest[target] = min(nearest.get(target, offset), offset)
+        inside = {target: offset for target, offset in nearest.items() if offset}
+        whole = {target: offset for target, offset in inside.items() if offset % self._word == 0}
+        of_all = {offset for offset, count in Counter(whole.values()).items() if count >= max(16, len(inside) / 4)}
+        sizes = Counter(self.blocks[target].usable for target in inside)
+        kinds = Counter(
+            (self.blocks[target].usable, offset)
+            for target, offset in whole.items()
+            if offset not in of_all and offset <= (self.blocks[target].usable + self._word) // 2
+        )
+        of_size = {kind for kind, count in kinds.items() if count >= max(16, sizes[kind[0]] / 2)}
+        return {*((None, offset) for offset in of_all), *of_size}
 
     def _find(self, address: int) -> int | None:
         index = bisect_right(self._starts, address) - 1
@@ -120,7 +147,9 @@ class Graph:
             "newarray": offset == word and (shape == _ARRAY or (shape == _LENGTH and word == 8)),
             "multipleinheritance": shape == _BASES and offset == 2 * word,
         }
-        return offset == 0 or any(accepted[each] for each in self._chosen if each in accepted)
+        if offset == 0 or any(accepted[each] for each in self._chosen if each in accepted):
+            return True
+        return (None, offset) in self._headers or (self.blocks[target].usable, offset) in self._headers
 
     @cached_property
     def reachable(self) -> set[int]:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.leaks.contents import TEXT, SymbolAt, describe, text_of
+from gdbheap.analysis.leaks.entries import NO_ENTRY
 from gdbheap.analysis.leaks.leaks import Leaks, Verdict
 from gdbheap.lazy import np
 from gdbheap.process.address_space import AddressSpace
@@ -38,7 +39,9 @@ class LeakGroup:
     """`count` blocks of one verdict and `doubt`, alike in their first bytes (`what`); `example` is the mem of a typical one: of a text that
     begins as most do, and with neither more nor less hanging on it than on most.
 
-    `hanging_count` and `hanging_bytes` are the indirectly lost blocks that hang on these definitely lost ones. Their chunks are of
+    `hanging_count` and `hanging_bytes` are the indirectly lost blocks that hang on these definitely lost ones, or the possibly lost ones that
+    hang on these entries. `offsets` are the least and the greatest at which something that is held points into these, if they are entries
+    (None: they are not). Their chunks are of
     `chunk_size`; of groups merged by what they are, that is the smallest and `largest` the largest. `named`: what is a name, not a shape.
     `text` is what the example holds, where what is text.
     """
@@ -55,6 +58,12 @@ class LeakGroup:
     named: bool
     example: int
     text: str
+    offsets: tuple[int, int] | None = None
+
+    @property
+    def hangs(self) -> bool:
+        """Whether these are possibly lost because others are."""
+        return self.verdict is Verdict.POSSIBLY_LOST and self.offsets is None
 
 
 def tallies(leaks: Leaks) -> dict[Verdict, tuple[int, int]]:
@@ -83,7 +92,7 @@ def merge_sizes(groups: Iterable[LeakGroup]) -> list[LeakGroup]:
     """Return the groups with those of one name made one, whatever their size (a class and its arrays), the largest first."""
     merged: dict[object, LeakGroup] = {}
     for group in groups:
-        key = (group.verdict, group.doubt, group.what, None if group.named else group.chunk_size)
+        key = (group.verdict, group.hangs, group.doubt, group.what, None if group.named else group.chunk_size)
         before = merged.get(key)
         # The first of a kind is the largest: its example stays.
         merged[key] = group if before is None else _together(before, group)
@@ -99,11 +108,18 @@ def _together(one: LeakGroup, other: LeakGroup) -> LeakGroup:
         hanging_bytes=one.hanging_bytes + other.hanging_bytes,
         chunk_size=min(one.chunk_size, other.chunk_size),
         largest=max(one.largest, other.largest),
+        offsets=_span_of(one.offsets, other.offsets),
     )
 
 
-def _largest_first(group: LeakGroup) -> tuple[Verdict, int, int]:
-    return group.verdict, -group.bytes - group.hanging_bytes, group.example
+def _span_of(one: tuple[int, int] | None, other: tuple[int, int] | None) -> tuple[int, int] | None:
+    if one is None or other is None:
+        return None
+    return min(one[0], other[0]), max(one[1], other[1])
+
+
+def _largest_first(group: LeakGroup) -> tuple[Verdict, bool, int, int]:
+    return group.verdict, group.hangs, -group.bytes - group.hanging_bytes, group.example
 
 
 def group_leaks(
@@ -118,12 +134,17 @@ def group_leaks(
     contents = contents.named(np.isin(rows, leaks.held.thread_vectors), THREAD_VECTOR)
     hanging_count, hanging_bytes = _hanging(leaks)
     doubt = doubts(leaks)[rows]
-    place = rows if one_by_one else _alike(leaks.verdict[rows], doubt, blocks.size[rows], contents.kind)
+    offset = leaks.entry_offset[rows]
+    place = (
+        rows if one_by_one else _alike(leaks.verdict[rows], doubt, offset != NO_ENTRY, blocks.size[rows], contents.kind)
+    )
     _, place, count = np.unique(place, return_inverse=True, return_counts=True)
     # Members of a group side by side.
     order = np.argsort(place, kind="stable")
     first = np.cumsum(count) - count
     sums = [np.add.reduceat(column[rows[order]], first) for column in (blocks.size, hanging_count, hanging_bytes)]
+    nearest = np.minimum.reduceat(offset[order], first)
+    farthest = np.maximum.reduceat(offset[order], first)
     found = []
     text = contents.kind == contents.shapes
     typical = _typical(place, hanging_bytes[rows], np.where(text, leaks.held.graph.head[rows, 0], 0))
@@ -145,6 +166,7 @@ def group_leaks(
                 named=kind >= contents.shapes and what != TEXT,
                 example=int(blocks.start[row]),
                 text=text_of(leaks.held.graph.head[row]) if what == TEXT else "",
+                offsets=None if nearest[index] == NO_ENTRY else (int(nearest[index]), int(farthest[index])),
             )
         )
     return sorted(found, key=_largest_first)
@@ -175,12 +197,16 @@ def _typical(place: NDArray[np.intp], hanging: NDArray[np.uint64], begin: NDArra
 
 
 def _alike(
-    verdict: NDArray[np.uint8], doubt: NDArray[np.uint8], size: NDArray[np.uint64], kind: NDArray[np.int32]
+    verdict: NDArray[np.uint8],
+    doubt: NDArray[np.uint8],
+    is_entry: NDArray[np.bool_],
+    size: NDArray[np.uint64],
+    kind: NDArray[np.int32],
 ) -> NDArray[np.intp]:
-    """Return a number for each block that is the same for those of one verdict, doubt, size and kind."""
+    """Return a number for each block that is the same for those of one verdict, doubt, size and kind, entries apart."""
     # (48 bits of a size, 13 of a kind, and these few: it all goes into 64, whatever a size was made into.)
     alike: NDArray[np.intp] = (size & np.uint64(_LARGEST)).astype(np.intp) // _UNIT
-    for column, most in ((kind, int(kind.max()) + 1), (verdict, len(Verdict)), (doubt, len(DOUBTS))):
+    for column, most in ((kind, int(kind.max()) + 1), (verdict, len(Verdict)), (doubt, len(DOUBTS)), (is_entry, 2)):
         alike *= most
         alike += column
     return alike
@@ -189,7 +215,8 @@ def _alike(
 def _hanging(leaks: Leaks) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
     """Return how many blocks, and bytes of chunks, hang on each block."""
     size = leaks.held.blocks.size
-    indirect = np.flatnonzero(leaks.verdict == Verdict.INDIRECTLY_LOST)
+    hangs = (leaks.verdict == Verdict.POSSIBLY_LOST) & (leaks.entry_offset == NO_ENTRY)
+    indirect = np.flatnonzero(hangs | (leaks.verdict == Verdict.INDIRECTLY_LOST))
     head = leaks.head[indirect]
     count = np.bincount(head, minlength=len(size)).astype(np.uint64)
     # As two halves: bincount adds floats, which hold whole numbers to 2**53 only.

@@ -1,12 +1,15 @@
-"""Interior pointers that are as good as a pointer to the start, by what compilers and libraries do: memcheck's --leak-check-heuristics."""
+"""Interior pointers that are as good as a pointer to the start, by what compilers and libraries do: memcheck's --leak-check-heuristics, and
+two more, for blocks with a header in front (block_headers.py) and for fibres' stacks (saved_stacks.py)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gdbheap.analysis.leaks.block_headers import Headers
 from gdbheap.analysis.leaks.blocks import Blocks
+from gdbheap.analysis.leaks.interior import InteriorPointers
+from gdbheap.analysis.leaks.saved_stacks import SavedStacks
 from gdbheap.errors import MemoryFault
 from gdbheap.lazy import np
 from gdbheap.malloc.layout import Layout
@@ -21,25 +24,27 @@ STDSTRING = "stdstring"
 LENGTH64 = "length64"
 NEWARRAY = "newarray"
 MULTIPLE_INHERITANCE = "multipleinheritance"
-# Not one of memcheck's, and not about interior pointers: encoded.py.
+# Not memcheck's.
+HEADER = "header"
+STACK_POINTER = "stack"
+# Not about interior pointers: encoded.py.
 ENCODED_POINTERS = "encoded"
-HEURISTICS = (STDSTRING, LENGTH64, NEWARRAY, MULTIPLE_INHERITANCE, ENCODED_POINTERS)
+HEURISTICS = (STDSTRING, LENGTH64, NEWARRAY, MULTIPLE_INHERITANCE, HEADER, STACK_POINTER, ENCODED_POINTERS)
 
 _PAGE = 4096
 # How far into a vtable a function is looked for among zeros (memcheck looks at 20 entries as well).
 _MOST_ENTRIES = 20
 
 
-@dataclass(frozen=True)
-class InteriorPointers:
-    """Pointers to the `offset` (not 0) within the `target` blocks."""
-
-    target: NDArray[np.int32]
-    offset: NDArray[np.uint32]
-
-
 def accept(
-    process: Process, layout: Layout, blocks: Blocks, head: Words, pointers: InteriorPointers, chosen: Sequence[str]
+    process: Process,
+    layout: Layout,
+    blocks: Blocks,
+    head: Words,
+    pointers: InteriorPointers,
+    chosen: Sequence[str],
+    headers: Headers,
+    stacks: SavedStacks,
 ) -> NDArray[np.bool_]:
     """Return which of the pointers one of the `chosen` heuristics takes for a pointer to the block's start."""
     # All lead to a whole word of the block: most pointers to the inside of one (tagged ones above all) do not.
@@ -56,6 +61,11 @@ def accept(
         accepted |= (offset == np.uint64(8)) & (length > 0) & sizes.could_be(length, np.uint64(8))
     if NEWARRAY in chosen:
         accepted |= (offset == word) & _is_counted_array(first, word, sizes)
+    if HEADER in chosen:
+        accepted |= headers.end_at(offset, blocks.size[target])
+    if STACK_POINTER in chosen:
+        others = np.flatnonzero(~accepted)
+        accepted[others] = stacks.saved(target[others], offset[others])
     if MULTIPLE_INHERITANCE in chosen:
         vtables = _Vtables(process)
         place = blocks.start[target] + offset

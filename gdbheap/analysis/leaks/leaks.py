@@ -4,17 +4,22 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.leaks.adjacency import Adjacency
+from gdbheap.analysis.leaks.block_headers import find_headers
 from gdbheap.analysis.leaks.blocks import Blocks, live_blocks
 from gdbheap.analysis.leaks.encoded import Encoded, find_encoded
+from gdbheap.analysis.leaks.entries import find_entries
 from gdbheap.analysis.leaks.graph import Graph, Pointers, Progress, read_graph, read_pointers, unread_graph
-from gdbheap.analysis.leaks.heuristics import ENCODED_POINTERS, HEURISTICS, InteriorPointers, accept
+from gdbheap.analysis.leaks.heuristics import ENCODED_POINTERS, HEURISTICS, STACK_POINTER, accept
+from gdbheap.analysis.leaks.interior import InteriorPointers, from_elsewhere
 from gdbheap.analysis.leaks.reach import UNSEEN, find_heads, spread
+from gdbheap.analysis.leaks.reasons import Reason, find_reasons
 from gdbheap.analysis.leaks.remains import held_by_remains, unwritten
 from gdbheap.analysis.leaks.roots import STACK, Roots, find_roots
+from gdbheap.analysis.leaks.saved_stacks import SavedStacks
 from gdbheap.analysis.leaks.sieve import Sieve
 from gdbheap.analysis.leaks.thread_vectors import find_thread_vectors
 from gdbheap.lazy import np
@@ -70,22 +75,26 @@ class Held:
 
 @dataclass(frozen=True)
 class Leaks:
-    """A verdict for each block. `head` is, for a lost block, the definitely lost block that it hangs on (itself, if it is one), else -1.
+    """A verdict for each block. `head` is, for a lost block, the definitely lost block that it hangs on (itself, if it is one), for a possibly
+    lost one the entry (entries.py), whose `entry_offset` is where a root or a held block points into it; else -1 and NO_ENTRY.
 
     `by_heuristic` marks the blocks that are still reachable only because a heuristic took an interior pointer for one to the start,
     `by_remains` those that are only because of words in blocks that the program may never have written (remains.py), `by_stacks` those to
     which pointers to starts lead from registers and stacks (where thread-local storage lies too) alone. `by_encoding` marks the possibly
-    lost ones that only words lead to which are pointers if they are decoded; `encoded` are those words (encoded.py).
+    lost ones that only words lead to which are pointers if they are decoded; `encoded` are those words (encoded.py). `reasons` are the
+    heuristics behind `by_heuristic`.
     """
 
     held: Held
     verdict: NDArray[np.uint8]
     head: NDArray[np.int32]
+    entry_offset: NDArray[np.uint32]
     by_heuristic: NDArray[np.bool_]
     by_remains: NDArray[np.bool_]
     by_stacks: NDArray[np.bool_]
     by_encoding: NDArray[np.bool_]
     encoded: tuple[Encoded, ...]
+    reasons: tuple[Reason, ...] = ()
 
     @property
     def interrupted(self) -> bool:
@@ -126,9 +135,12 @@ def find_leaks(
     progress: Progress | None = None,
 ) -> Leaks:
     """Return every block's verdict."""
+    outer, to_start = from_elsewhere(held.graph, held.from_roots, [each[1:] for each in held.registers])
+    headers = find_headers(outer, to_start, held.blocks.size, view.layout.word)
+    stacks = SavedStacks(process, held.blocks)
 
-    def accepted(pointers: InteriorPointers) -> NDArray[np.bool_]:
-        return accept(process, view.layout, held.blocks, held.graph.head, pointers, heuristics)
+    def taken(pointers: InteriorPointers, by: Sequence[str]) -> NDArray[np.bool_]:
+        return accept(process, view.layout, held.blocks, held.graph.head, pointers, by, headers, stacks)
 
     def hidden(lost: NDArray[np.bool_]) -> list[Encoded]:
         if ENCODED_POINTERS not in heuristics or held.blind:
@@ -136,7 +148,12 @@ def find_leaks(
         spans = touched_spans(process, ((each.start, each.end) for each in held.roots.ranges))
         return find_encoded(process.memory, process.address_space, held.blocks, lost, view.layout.word, spans, progress)
 
-    return judge(held, accepted, unwritten(view, held.blocks, held.graph.head), hidden)
+    untouched = unwritten(view, held.blocks, held.graph.head)
+    if STACK_POINTER in heuristics:
+        untouched[stacks.among(outer, untouched)] = False
+    leaks = judge(held, lambda pointers: taken(pointers, heuristics), untouched, hidden)
+    reasons = find_reasons(outer, leaks.by_heuristic, heuristics, lambda pointers, name: taken(pointers, (name,)))
+    return replace(leaks, reasons=tuple(reasons))
 
 
 def judge(held: Held, accepted: Accept, untouched: NDArray[np.bool_], hidden: FindHidden = lambda _: ()) -> Leaks:
@@ -152,6 +169,8 @@ def judge(held: Held, accepted: Accept, untouched: NDArray[np.bool_], hidden: Fi
     offset = np.concatenate(
         (held.from_roots.offset, np.array([min(each[2], 0xFFFF_FFFF) for each in held.registers], np.uint32))
     )
+    # (To libc's own vectors a pointer leads from each control block, behind their first entry.)
+    offset[np.isin(target, held.thread_vectors)] = 0
     owner = np.full(count, UNSEEN, np.int32)
     starts = Adjacency(count, *_edges(graph, graph.offset == 0))
     lasting = (offset == 0) & ~_on_stacks(held)
@@ -174,7 +193,13 @@ def judge(held: Held, accepted: Accept, untouched: NDArray[np.bool_], hidden: Fi
     verdict = np.full(count, Verdict.POSSIBLY_LOST, np.uint8)
     verdict[reachable] = Verdict.STILL_REACHABLE
     _judge_lost(held, everything, owner, verdict)
-    return Leaks(held, verdict, owner, reachable & ~direct, by_remains, direct & ~anchored, by_encoding, encoded)
+    words = np.concatenate([np.empty(0, np.int32), *(each.target for each in encoded)])
+    possible = verdict == Verdict.POSSIBLY_LOST
+    entry, entry_offset = find_entries(graph, everything, roots, words, reachable, possible)
+    head = np.where(possible, entry, owner)
+    return Leaks(
+        held, verdict, head, entry_offset, reachable & ~direct, by_remains, direct & ~anchored, by_encoding, encoded
+    )
 
 
 def _judge_lost(held: Held, everything: Adjacency, owner: NDArray[np.int32], verdict: NDArray[np.uint8]) -> None:
@@ -223,7 +248,7 @@ def _reach_by_heuristic(
     """Go on, over interior pointers that a heuristic accepts, to what no chain of pointers to starts has reached."""
     graph = held.graph
     open_roots = (owner[target] == UNSEEN) & (offset != 0)
-    open_edges = (owner[graph.target] == UNSEEN) & (graph.offset != 0)
+    open_edges = (owner[graph.target] == UNSEEN) & (graph.offset != 0) & (graph.source != graph.target)
     if not (open_roots.any() or open_edges.any()):
         return
     seeds = target[open_roots]

@@ -101,9 +101,7 @@ def explain_verdict(process: Process, view: HeapView, leaks: Leaks, block: int) 
     elif leaks.by_encoding[block]:
         lines.append(_why_encoded(leaks, block))
     elif verdict is Verdict.POSSIBLY_LOST:
-        lines.append(
-            "because every way to it from a root goes over a pointer to the inside of a block, which may be there by chance"
-        )
+        lines.append(_why_possibly(leaks, block))
     elif verdict is Verdict.UNDECIDED:
         lines.append("because nothing that could be read leads to it, but not all could be read")
     elif leaks.by_remains[block]:
@@ -112,8 +110,9 @@ def explain_verdict(process: Process, view: HeapView, leaks: Leaks, block: int) 
             "written that one, and if the word in it is as old, the block is lost (Valgrind, which knows what was written, would tell)"
         )
     elif leaks.by_heuristic[block]:
+        names = " or ".join(reason.heuristic for reason in leaks.reasons)
         lines.append(
-            "because a heuristic takes a pointer to the inside of a block, on the way to it, for one to its start"
+            f"because a heuristic ({names}) takes a pointer to the inside of a block, on the way to it, for one to its start"
         )
     else:
         lines.append("because pointers to starts of blocks lead to it from a root")
@@ -126,6 +125,16 @@ def explain_verdict(process: Process, view: HeapView, leaks: Leaks, block: int) 
             "with the stack for the next one: no leak of the program's"
         )
     return Explanation(tuple(lines), holders)
+
+
+def _why_possibly(leaks: Leaks, block: int) -> str:
+    """Return what a possibly lost block hangs on, and where that is pointed into."""
+    entry = int(leaks.head[block])
+    where = "it" if entry == block else f"the block at {int(leaks.held.blocks.start[entry]):#x}, on which it hangs"
+    return (
+        f"because what is held points to the inside of {where} (+{int(leaks.entry_offset[entry]):#x}), and nothing that is held to its start: "
+        "the pointer may be there by chance"
+    )
 
 
 def _why_encoded(leaks: Leaks, block: int) -> str:

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from gdbheap.analysis.leaks.adjacency import Adjacency
 from gdbheap.analysis.leaks.blocks import Blocks
 from gdbheap.analysis.leaks.graph import Graph
-from gdbheap.analysis.leaks.heuristics import InteriorPointers
+from gdbheap.analysis.leaks.interior import InteriorPointers
 from gdbheap.analysis.leaks.reach import UNSEEN, spread
 from gdbheap.lazy import np
 from gdbheap.malloc.heap_view import HeapView

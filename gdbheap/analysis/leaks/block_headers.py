@@ -1,0 +1,84 @@
+"""Blocks with a header of the program's own in front: its allocator (my_malloc, PyObject_GC_New) keeps a size or links there, and hands out what
+lies behind. No pointer leads to the start of such a block then, and all lead to one and the same offset.
+
+One such block proves nothing, many do: an offset at which many blocks are pointed to, and none of them nearer to its start, is where a header
+ends. Where the header grows with the block (zend's hash tables), it is the same for all blocks of one size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gdbheap.lazy import np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from gdbheap.analysis.leaks.interior import InteriorPointers
+
+    Offsets = NDArray[np.uint64]
+    Mask = NDArray[np.bool_]
+
+# So many blocks tell of a header, and such a part of those that no pointer to the start leads to: of all, or of those of one size.
+FEWEST = 16
+_PART_OF_ALL = 1 / 4
+_PART_OF_SIZE = 1 / 2
+# A size and an offset go into one number.
+_OFFSET_BITS = 20
+
+
+@dataclass(frozen=True)
+class Header:
+    """Blocks are handed out from `offset` on: those whose chunks have this `chunk_size`, or all (None)."""
+
+    offset: int
+    chunk_size: int | None
+
+
+@dataclass(frozen=True)
+class Headers:
+    """The headers that were found."""
+
+    found: tuple[Header, ...] = ()
+
+    def end_at(self, offset: Offsets, chunk_size: NDArray[np.uint64]) -> Mask:
+        """Return which offsets, of blocks with chunks of these sizes, are where a header ends."""
+        of_any = np.array([each.offset for each in self.found if each.chunk_size is None], np.uint64)
+        of_size = np.array(
+            [each.chunk_size << _OFFSET_BITS | each.offset for each in self.found if each.chunk_size is not None],
+            np.uint64,
+        )
+        ends: Mask = np.isin(offset, of_any)
+        if len(of_size):
+            near = offset < np.uint64(1 << _OFFSET_BITS)
+            ends |= near & np.isin(_together(chunk_size, offset), of_size)
+        return ends
+
+
+def find_headers(pointers: InteriorPointers, to_start: Mask, chunk_size: NDArray[np.uint64], word: int) -> Headers:
+    """Return the headers that all `pointers` from elsewhere to the inside of blocks tell of; `to_start` says to which starts any lead."""
+    inside = np.flatnonzero(~to_start[pointers.target])
+    target, offset = pointers.target[inside], pointers.offset[inside].astype(np.uint64)
+    order = np.lexsort((offset, target))
+    target, offset = target[order], offset[order]
+    nearest = np.ones(len(target), np.bool_)
+    nearest[1:] = target[1:] != target[:-1]
+    first, size = offset[nearest], chunk_size[target[nearest]]
+    could_be = (first % np.uint64(word) == 0) & (first < np.uint64(1 << _OFFSET_BITS))
+    offsets, counts = np.unique(first[could_be], return_counts=True)
+    common = (counts >= FEWEST) & (counts >= len(first) * _PART_OF_ALL)
+    found = [Header(each, None) for each in offsets[common].tolist()]
+    sizes, of_size = np.unique(size, return_counts=True)
+    left = could_be & ~np.isin(first, offsets[common]) & (first <= size // np.uint64(2))
+    kinds, counts = np.unique(_together(size[left], first[left]), return_counts=True)
+    alike = of_size[np.searchsorted(sizes, kinds >> np.uint64(_OFFSET_BITS))]
+    common = (counts >= FEWEST) & (counts >= alike * _PART_OF_SIZE)
+    mask = (1 << _OFFSET_BITS) - 1
+    found += [Header(each & mask, each >> _OFFSET_BITS) for each in kinds[common].tolist()]
+    return Headers(tuple(found))
+
+
+def _together(chunk_size: NDArray[np.uint64], offset: Offsets) -> NDArray[np.uint64]:
+    whole: NDArray[np.uint64] = chunk_size << np.uint64(_OFFSET_BITS) | offset
+    return whole

@@ -1,0 +1,128 @@
+"""Stacks that the program has made of malloc's memory, for fibres that wait their turn: what holds such a block is the stack pointer that was
+saved when the fibre was left (boost.context, swapcontext(), a switch of the program's own). It leads to the inside of the block, and a
+return address lies near above it, or right below (swapcontext() has returned already).
+
+A stack is filled from its end: what its first words hold says nothing of the rest.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gdbheap.analysis.leaks.blocks import Blocks
+from gdbheap.errors import MemoryFault
+from gdbheap.lazy import np
+from gdbheap.process.process import Process
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from gdbheap.analysis.leaks.interior import InteriorPointers
+
+    Mask = NDArray[np.bool_]
+
+# No stack is smaller.
+_SMALLEST = 1 << 10
+# As many words from the one below the stack pointer on are looked at, and as many places of one block, the lowest, and in all.
+_WINDOW = 40
+_MOST_OF_BLOCK = 64
+_MOST = 1 << 15
+# A context that was never entered lies so near to the end of its stack, and is all addresses of functions.
+_FRESH = 1 << 10
+# The lengths of x86's indirect calls (ff /2, with and without a prefix, an index and a displacement).
+_CALL_LENGTHS = (2, 3, 4, 6, 7)
+_LONGEST_CALL = 7
+
+
+class SavedStacks:
+    """Tells saved stack pointers from other pointers to the inside of blocks. It remembers what it has looked at."""
+
+    def __init__(self, process: Process, blocks: Blocks) -> None:
+        self._process = process
+        self._blocks = blocks
+        code = [vma for vma in process.address_space if vma.executable]
+        self._start = np.array([vma.start for vma in code], np.uint64)
+        self._end = np.array([vma.end for vma in code], np.uint64)
+        self._known: dict[int, bool] = {}
+        self._returns: dict[int, bool] = {}
+
+    def saved(self, target: NDArray[np.int32], offset: NDArray[np.uint64]) -> Mask:
+        """Return which pointers to the `offset` in the `target` blocks are saved stack pointers."""
+        word = np.uint64(self._process.word)
+        room = self._blocks.end[target] - self._blocks.start[target]
+        found = np.zeros(len(target), np.bool_)
+        places = np.flatnonzero((room >= np.uint64(_SMALLEST)) & (offset >= word) & (offset % word == 0))
+        address, which = np.unique(self._blocks.start[target[places]] + offset[places], return_inverse=True)
+        owner = np.searchsorted(self._blocks.start, address, side="right") - 1
+        # The rank of each among those of its block.
+        begins = np.searchsorted(owner, owner)
+        rank = np.arange(len(owner)) - begins
+        looked = np.flatnonzero(rank < _MOST_OF_BLOCK)[:_MOST]
+        answers = np.zeros(len(address), np.bool_)
+        for index in looked.tolist():
+            answers[index] = self._is_saved(int(address[index]), int(self._blocks.end[owner[index]]))
+        found[places] = answers[which]
+        return found
+
+    def among(self, pointers: InteriorPointers, chosen: Mask) -> NDArray[np.int32]:
+        """Return which of the `chosen` blocks are stacks, by these pointers."""
+        here = chosen[pointers.target]
+        target, offset = pointers.target[here], pointers.offset[here].astype(np.uint64)
+        stacks: NDArray[np.int32] = target[self.saved(target, offset)]
+        return stacks
+
+    def _is_saved(self, place: int, end: int) -> bool:
+        if place not in self._known:
+            self._known[place] = self._look(place, end)
+        return self._known[place]
+
+    def _look(self, place: int, end: int) -> bool:
+        word = self._process.word
+        start = place - word
+        try:
+            words = self._process.words.read_many(start, min(_WINDOW, (end - start) // word))
+        except MemoryFault:
+            return False
+        values = np.frombuffer(words, np.uint64 if word == 8 else np.uint32).astype(np.uint64)
+        code = values[self._are_code(values)].tolist()
+        if not code or len(code) > len(values) // 2:
+            return False
+        if end - place <= _FRESH and len(set(code)) > 1:
+            return True
+        return any(self._is_return(each) for each in code)
+
+    def _are_code(self, values: NDArray[np.uint64]) -> Mask:
+        if not len(self._start):
+            return np.zeros(len(values), np.bool_)
+        index = np.searchsorted(self._start, values, side="right") - 1
+        inside: Mask = (index >= 0) & (values < self._end[index])
+        return inside
+
+    def _is_return(self, address: int) -> bool:
+        """Whether a call ends at the address (or its code cannot be read)."""
+        if address not in self._returns:
+            try:
+                code = self._process.memory.read(address - _LONGEST_CALL, _LONGEST_CALL)
+                self._returns[address] = _ends_with_call(code)
+            except MemoryFault:
+                self._returns[address] = True
+        return self._returns[address]
+
+
+def _ends_with_call(code: bytes) -> bool:
+    """Whether a call's instruction may end these bytes: e8 with a distance, or ff with 2 in the middle of its ModRM byte."""
+    if code[-5] == 0xE8:
+        return True
+    return any(_is_indirect_call(code[-length:]) for length in _CALL_LENGTHS)
+
+
+def _is_indirect_call(code: bytes) -> bool:
+    """Whether the bytes are ff /2 and just as long as its operand makes it."""
+    if code[0] != 0xFF or code[1] >> 3 & 7 != 2:
+        return False
+    mode, base = code[1] >> 6, code[1] & 7
+    if mode == 3:
+        return len(code) == 2
+    index = 1 if base == 4 else 0
+    displacement = {0: 4 if base == 5 else 0, 1: 1, 2: 4}[mode]
+    return len(code) == 2 + index + displacement

@@ -1,0 +1,136 @@
+"""How heap leaks shows its groups: the rows for JSON and for people, and the lines that sum them up."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
+
+from gdbheap.analysis.leaks.heuristics import HEADER
+from gdbheap.analysis.leaks.leaks import Verdict
+from gdbheap.counted import counted
+from gdbheap.malloc.first_words import HEAD
+from gdbheap.report.printable import human_size
+from gdbheap.report.report import ABSENT, Column, Line
+
+if TYPE_CHECKING:
+    from gdbheap.analysis.leaks.groups import LeakGroup
+    from gdbheap.analysis.leaks.reasons import Reason
+
+_COLUMNS = (
+    Column("kind", heading="", shown=False),
+    Column("count", "count"),
+    Column("bytes", "bytes"),
+    Column("hanging_count", "count", heading="hanging"),
+    Column("hanging_bytes", "bytes"),
+    Column("chunk_size", "size", "size"),
+    Column("example", "address", "mem"),
+    Column("offset", "size", heading="pointed to at", shown=False),
+    Column("what", "text", "symbol"),
+    Column("text", "text", shown=False),
+    Column("doubt", "text", shown=False),
+    Column("largest_offset", "size", shown=False),
+)
+_SIZE, _OFFSET, _WHAT = ([column.name for column in _COLUMNS].index(name) for name in ("chunk_size", "offset", "what"))
+ENTRIES = "possibly_lost_entries"
+# So many of a heuristic's offsets are told.
+_MOST_OFFSETS = 4
+# What else is to be known of a verdict's blocks, by the name of its tally.
+_OF_WHICH = {
+    Verdict.POSSIBLY_LOST: (
+        (ENTRIES, "are pointed into by what is held; the others hang on them"),
+        ("encoded", "by words that look like encoded pointers alone"),
+    ),
+    Verdict.STILL_REACHABLE: (
+        ("by_heuristic", "by heuristics alone"),
+        ("doubtful", "doubtful, by memory that the program may never have written: --doubtful shows them"),
+        ("from_stacks_alone", "from stacks and registers alone, where an old value looks like one in use"),
+    ),
+}
+
+
+def row(group: LeakGroup) -> tuple[Any, ...]:
+    return (
+        group.verdict.label,
+        group.count,
+        group.bytes,
+        group.hanging_count,
+        group.hanging_bytes,
+        group.chunk_size,
+        group.example,
+        ABSENT if group.offsets is None else group.offsets[0],
+        group.what,
+        group.text or ABSENT,
+        group.doubt or ABSENT,
+        ABSENT if group.offsets is None else group.offsets[1],
+    )
+
+
+def columns(groups: list[LeakGroup]) -> tuple[Column, ...]:
+    """Return the columns: where entries are pointed to is shown if there are any."""
+    entries = any(group.offsets is not None for group in groups)
+    return tuple(replace(each, shown=entries) if each.name == "offset" else each for each in _COLUMNS)
+
+
+def _row_for_people(group: LeakGroup) -> tuple[Any, ...]:
+    """Return the row with the range of sizes, and with the text that is meant by "text"."""
+    cells = list(row(group))
+    if group.largest != group.chunk_size:
+        cells[_SIZE] = (group.chunk_size, group.largest)
+    if group.offsets is not None and group.offsets[0] != group.offsets[1]:
+        cells[_OFFSET] = group.offsets
+    if group.text:
+        more = "…" if len(group.text) == HEAD else ""
+        cells[_WHAT] = f'text: "{group.text}{more}"'
+    return tuple(cells)
+
+
+def people_rows(groups: list[LeakGroup], arguments: Mapping[str, Any], limit: int) -> list[Sequence[Any] | Line]:
+    """Return the rows under a heading for each verdict, those of one name merged, each cut at the limit."""
+    from gdbheap.analysis.leaks.groups import merge_sizes
+
+    merged = groups if arguments["blocks"] else merge_sizes(groups)
+    lines: list[Sequence[Any] | Line] = []
+    if not groups and arguments["what"]:
+        lines.append(Line.plain(f"no group of these kinds has {arguments['what']!r} in its name"))
+    doubt = ", by words of blocks that the program may never have written" if arguments["doubtful"] else ""
+    kinds = [(verdict, hangs) for verdict in Verdict for hangs in (False, True)]
+    for verdict, hangs in kinds:
+        here = [group for group in merged if (group.verdict, group.hangs) == (verdict, hangs)]
+        # As of what is lost: what hangs on others is counted with those, unless it is asked for.
+        if not here or (hangs and not arguments["kind"]):
+            continue
+        what = verdict.label.replace("_", " ") + (", hanging on others that are" if hangs else "")
+        lines.append(Line.plain(what + doubt, "heading"))
+        shown = here[:limit] if limit else here
+        lines += [_row_for_people(group) for group in shown]
+        if len(shown) < len(here):
+            rest = here[len(shown) :]
+            size = human_size(sum(group.bytes + group.hanging_bytes for group in rest))
+            lines.append(Line.plain(f"… {counted(len(rest), 'more group')} of {size}: --count 0 shows all", "dim"))
+    return lines
+
+
+def summary(tally: Mapping[str, tuple[int, int]], reasons: Sequence[Reason]) -> Iterator[Line]:
+    """Yield a line for each verdict, as Valgrind's summary has them, and how much of it is in doubt, and why."""
+    for verdict in Verdict:
+        count, size = tally[verdict.label]
+        if count or verdict is not Verdict.UNDECIDED:
+            text = f"{verdict.label.replace('_', ' '):>16}: {counted(count, 'block')}, {human_size(size)}"
+            yield Line.plain(text, "total" if count and verdict < Verdict.STILL_REACHABLE else "")
+        for label, why in _OF_WHICH.get(verdict, ()):
+            part, size = tally[label]
+            if not part or (label == ENTRIES and part == count):
+                continue
+            if label == "by_heuristic":
+                why += ": " + ", ".join(map(_reason, reasons))
+            yield Line.plain(f"{'':18}of which {counted(part, 'block')}, {human_size(size)} {why}", "dim")
+
+
+def _reason(reason: Reason) -> str:
+    """Return a heuristic, how many blocks it holds and, where all blocks have the same few, at which offsets it takes pointers to be good."""
+    where = ""
+    if reason.heuristic == HEADER:
+        where = " at " + ", ".join(f"+{offset:#x}" for offset in reason.offsets[:_MOST_OFFSETS])
+        where += ", …" if len(reason.offsets) > _MOST_OFFSETS else ""
+    return f"{reason.heuristic} ({counted(reason.blocks, 'block')}{where})"

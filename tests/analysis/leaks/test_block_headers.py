@@ -1,0 +1,42 @@
+"""Which offsets are where a header ends: many blocks, and most of all or of one size."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from gdbheap.analysis.leaks.block_headers import FEWEST, Header, find_headers
+from gdbheap.analysis.leaks.interior import InteriorPointers
+
+
+def found(pointers: list[tuple[int, int]], sizes: list[int], to_start: tuple[int, ...] = ()) -> tuple[Header, ...]:
+    """Return the headers that pointers (block, offset) tell of."""
+    target, offset = zip(*pointers)
+    inside = InteriorPointers(np.array(target, np.int32), np.array(offset, np.uint32))
+    return find_headers(inside, np.isin(np.arange(len(sizes)), to_start), np.array(sizes, np.uint64), 8).found
+
+
+def test_many_blocks_that_all_pointers_lead_to_one_offset_of():
+    sizes = [0x40 + 0x10 * index for index in range(FEWEST)]
+    assert found([(index, 24) for index in range(FEWEST)], sizes) == (Header(24, None),)
+    assert found([(index, 24) for index in range(FEWEST - 1)], sizes) == ()
+
+
+def test_a_pointer_farther_inside_does_not_matter_one_nearer_or_to_the_start_does():
+    sizes = [0x100] * FEWEST
+    pointers = [(index, 24) for index in range(FEWEST)]
+    assert found([*pointers, *((index, 64) for index in range(FEWEST))], sizes) == (Header(24, None),)
+    assert found([*pointers, (0, 8)], sizes) == ()
+    assert found(pointers, sizes, to_start=(3,)) == ()
+
+
+def test_where_the_header_grows_with_the_block_it_is_found_by_the_size():
+    sizes = [0x100] * 30 + [0x400] * 30 + [0x800] * 90 + [0x30] * 30
+    pointers = [(index, 0x20 if index < 30 else 0x80) for index in range(60)]
+    # Nothing is told by what lies at every offset, at half words, or in the blocks' second halves.
+    pointers += [(60 + index, 8 * (1 + index % 60)) for index in range(90)] + [
+        (150 + index, 0x20) for index in range(30)
+    ]
+    assert found(pointers, sizes) == (Header(0x20, None), Header(0x80, 0x400))
+    assert found(pointers[:150], sizes) == (Header(0x20, 0x100), Header(0x80, 0x400))
+    assert found([(150 + index, 0x20) for index in range(30)] + pointers[30:150], sizes) == (Header(0x80, 0x400),)
+    assert found([(index, 17) for index in range(30)], sizes) == ()
