@@ -13,23 +13,72 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "gdbheap"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
-# What each room may import beside itself. Every room may import errors, lazy and counted; only inside_gdb sees all but analysis.
+# What each room may import beside itself and BASE. A sub-room ("analysis.leaks") has arrows of its own, and a name without a dot
+# stands for the room with all below it, but for "process", "glibc" and "analysis", which stand for their own files alone.
 BASE = {"", "counted", "errors", "lazy"}
+PROCESS = {"process", "process.columns", "process.images", "process.live", "process.threads"}
+GLIBC = {"glibc", "glibc.walk", "glibc.repair", "glibc.locate"}
+GROUND = BASE | PROCESS | GLIBC | {"machine"}
+POINTERS = GROUND | {"analysis.pointers", "analysis.objects"}
+MAPPINGS = POINTERS | {"analysis.mappings"}
+ANALYSIS = {
+    f"analysis.{name}"
+    for name in [
+        "abort_texts",
+        "call_stacks",
+        "crashes",
+        "invariants",
+        "leaks",
+        "malloc_aborts",
+        "mappings",
+        "memory_use",
+        "objects",
+        "pointers",
+        "prediction",
+        "snapshots",
+        "suspects",
+    ]
+}
 ARROWS = {
     "counted": set(),
     "errors": set(),
     "lazy": set(),
     "packages": set(),
     "model": set(),
-    "process": BASE,
-    "malloc": BASE | {"process"},
-    "analysis": BASE | {"malloc", "model", "process"},
-    "elf": BASE | {"malloc", "process"},
-    "report": BASE | {"malloc"},
-    "launch": BASE | {"elf", "packages", "process"},
-    "commands": BASE | {"analysis", "malloc", "model", "packages", "process", "report"},
+    "machine": BASE | PROCESS,
+    "process": BASE | PROCESS,
+    "process.columns": BASE | {"process"},
+    "process.images": BASE | {"process"},
+    "process.live": BASE | {"process"},
+    "process.threads": BASE | {"process", "process.columns"},
+    "glibc": BASE | PROCESS | GLIBC,
+    "glibc.walk": BASE | PROCESS | {"glibc", "glibc.repair"},
+    "glibc.repair": BASE | PROCESS | {"glibc", "glibc.walk"},
+    "glibc.locate": BASE | PROCESS | {"glibc"},
+    "elf": BASE | PROCESS,
+    "analysis.abort_texts": GROUND,
+    "analysis.call_stacks": GROUND,
+    "analysis.pointers": GROUND,
+    "analysis.objects": GROUND | {"analysis.pointers"},
+    "analysis.mappings": POINTERS | {"model"},
+    "analysis.leaks": POINTERS,
+    "analysis.memory_use": MAPPINGS,
+    "analysis.snapshots": POINTERS | {"analysis.memory_use"},
+    "analysis.prediction": GROUND | {"analysis.call_stacks", "model"},
+    "analysis.invariants": GROUND | {"analysis.abort_texts", "analysis.call_stacks"},
+    "analysis.suspects": GROUND | {"analysis.invariants"},
+    "analysis.malloc_aborts": MAPPINGS
+    | {"analysis.abort_texts", "analysis.call_stacks", "analysis.invariants", "analysis.suspects"},
+    "analysis.crashes": MAPPINGS
+    | {"analysis.call_stacks", "analysis.invariants", "analysis.malloc_aborts", "analysis.suspects"},
+    "report": BASE | {"process"},
+    "pictures": BASE | {"process", "analysis.mappings", "report"},
+    "session": GROUND | ANALYSIS | {"interface", "report"},
+    "interface": GROUND | {"report", "session"},
+    "commands": GROUND | ANALYSIS | {"interface", "model", "packages", "pictures", "report", "session"},
+    "launch": BASE | PROCESS | {"elf", "packages"},
     "__main__": BASE | {"commands", "launch", "packages", "report"},
-    "inside_gdb": BASE | {"commands", "elf", "malloc", "packages", "process", "report"},
+    "inside_gdb": GROUND | {"commands", "elf", "interface", "packages", "report"},
 }
 
 # Who alone may import these: paths from gdbheap/, a directory for all in it.
@@ -42,9 +91,16 @@ OWNERS = {
 
 
 def room_of(path: Path) -> str:
-    """The first part below gdbheap/: a directory or a module ("" for the package itself)."""
-    first = path.relative_to(PACKAGE).parts[0]
-    return "" if first == "__init__.py" else first[:-3] if first.endswith(".py") else first
+    """The room below gdbheap/ that a file is in: "glibc.walk", "errors"; "" for the package itself."""
+    return room_named(path.relative_to(PACKAGE).with_suffix("").parts)
+
+
+def room_named(parts: tuple[str, ...]) -> str:
+    """The room of a module by the parts of its name below gdbheap."""
+    if not parts or parts[0] == "__init__":
+        return ""
+    inner = len(parts) > 1 and parts[0] in ("analysis", "glibc", "process") and (PACKAGE / parts[0] / parts[1]).is_dir()
+    return ".".join(parts[:2]) if inner else parts[0]
 
 
 def imports_of(path: Path, typing_too: bool = True) -> set[str]:
@@ -73,8 +129,8 @@ def imports_of(path: Path, typing_too: bool = True) -> set[str]:
 
 
 def rooms_imported(path: Path) -> set[str]:
-    ours = [name.split(".") for name in imports_of(path) if name.split(".")[0] == "gdbheap"]
-    return {parts[1] if len(parts) > 1 and not parts[1].startswith("__") else "" for parts in ours}
+    ours = [name.split(".")[1:] for name in imports_of(path) if name.split(".")[0] == "gdbheap"]
+    return {room_named(tuple(part for part in parts if not part.startswith("__"))) for parts in ours}
 
 
 @pytest.mark.parametrize("path", SOURCES, ids=lambda path: str(path.relative_to(PACKAGE)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import import_module
 
-from gdbheap.commands.command import Command
+from gdbheap.interface.command import Command
 
 # One line for each command, in the order of the help: the module of this package that holds it as COMMAND.
 MODULES = (

@@ -8,9 +8,9 @@ from typing import Any
 
 import gdbheap
 from gdbheap import packages
-from gdbheap.commands.command import Command, Target
 from gdbheap.errors import HeapError
-from gdbheap.malloc.layout import BUILT_IN, DWARF, SIGNATURE, SYMBOL, Layout
+from gdbheap.glibc.layout import BUILT_IN, DWARF, SIGNATURE, SYMBOL, Layout
+from gdbheap.interface.command import Command, Target
 from gdbheap.report.report import Column, Report
 
 COLUMNS = (Column("what", token="heading", heading=""), Column("found", heading=""))
@@ -36,7 +36,7 @@ def _process(target: Target) -> Iterator[tuple[str, str]]:
         return
     where = f"{process.kind} process {process.own_id}" if process.pid is not None else process.kind
     threads = len(process.threads)
-    yield "process", f"{where}, {8 * process.word} bits, {threads} thread{'' if threads == 1 else 's'}"
+    yield "process", f"{where}, {8 * process.pointer_size} bits, {threads} thread{'' if threads == 1 else 's'}"
     if process.main is not None:
         yield "program", process.main.path
     yield from (("note", note) for note in process.notes)

@@ -6,20 +6,20 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from gdbheap.commands.command import Argument, Command, Target
 from gdbheap.commands.heap_owners import holder_name
-from gdbheap.commands.held_blocks import held_blocks
-from gdbheap.commands.place_name import place_name, thread_local_name
 from gdbheap.errors import HeapError
-from gdbheap.malloc.chunk_table import Chunk, State
-from gdbheap.malloc.heap_view import HeapView
+from gdbheap.glibc.chunk_table import Chunk, State
+from gdbheap.glibc.heap_view import HeapView
+from gdbheap.interface.command import Argument, Command, Target
+from gdbheap.process.live.touched import touched_spans
 from gdbheap.process.process import Process
-from gdbheap.process.touched import touched_spans
 from gdbheap.report.report import Column, Report
+from gdbheap.session.place_name import place_name, thread_local_name
+from gdbheap.session.pointer_graph import pointer_graph
 
 if TYPE_CHECKING:
     # What these bring is kept out of gdb's start: the functions below import it when they are called.
-    from gdbheap.analysis.addresses.fact import Fact
+    from gdbheap.analysis.mappings.fact import Fact
 
 _COLUMNS = (Column("field", "text", "heading"), Column("value", "text", "address"), Column("meaning", "text"))
 
@@ -32,10 +32,10 @@ _ACCESSES = 3
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Gather the facts; who points to the address comes before the accesses."""
-    from gdbheap.analysis.addresses.explain import Names, explain
+    from gdbheap.analysis.mappings.explain import Names, explain
 
     process, address = target.process, arguments["address"]
-    if process.word == 4 and address >= (1 << 64) - (1 << 31):
+    if process.pointer_size == 4 and address >= (1 << 64) - (1 << 31):
         address &= (1 << 32) - 1  # a negative number of gdb's, which has 64 bits
     heap, notes = _heap(target)
     facts = explain(process, heap, address, Names(target.symbol_at, target.stack_place))
@@ -54,7 +54,7 @@ def _heap(target: Target) -> tuple[HeapView | None, tuple[str, ...]]:
 
 
 def _thread_local(target: Target, address: int) -> Iterator[Fact]:
-    from gdbheap.analysis.addresses.fact import Fact
+    from gdbheap.analysis.mappings.fact import Fact
 
     local = thread_local_name(target, address)
     if local is not None:
@@ -63,8 +63,8 @@ def _thread_local(target: Target, address: int) -> Iterator[Fact]:
 
 def _pointers(target: Target, heap: HeapView | None, address: int) -> Iterator[Fact]:
     """Yield who points to the block that holds the address, or (outside of malloc's blocks) which registers hold it."""
-    from gdbheap.analysis.addresses.fact import Fact
-    from gdbheap.analysis.addresses.zones import NULL_ZONE
+    from gdbheap.analysis.mappings.fact import Fact
+    from gdbheap.analysis.mappings.zones import NULL_ZONE
 
     chunk = heap.chunk_at(address) if heap is not None else None
     if heap is None or chunk is None or not (chunk.state is State.IN_USE or chunk.state.is_free):
@@ -83,7 +83,7 @@ def _pointers(target: Target, heap: HeapView | None, address: int) -> Iterator[F
 
 
 def _holders_fact(target: Target, heap: HeapView, chunk: Chunk, address: int) -> Fact:
-    from gdbheap.analysis.addresses.fact import Fact
+    from gdbheap.analysis.mappings.fact import Fact
 
     holders = _holders(target, heap, chunk)
     if not holders:
@@ -95,7 +95,7 @@ def _holders_fact(target: Target, heap: HeapView, chunk: Chunk, address: int) ->
 
 
 def _dangling_fact(target: Target, heap: HeapView, chunk: Chunk) -> Fact:
-    from gdbheap.analysis.addresses.fact import Fact
+    from gdbheap.analysis.mappings.fact import Fact
 
     dangling = _dangling(target, heap, chunk)
     if not dangling:
@@ -107,7 +107,7 @@ def _holders(target: Target, heap: HeapView, chunk: Chunk) -> list[str]:
     """Return the names of those that point into a block in use, as `heap owners` has them."""
     from gdbheap.analysis.leaks.owners import holders_of
 
-    held = held_blocks(target)
+    held = pointer_graph(target)
     block = held.blocks.find(chunk.address + heap.layout.header)
     return (
         [] if block is None else [holder_name(target, held, each) for each in holders_of(target.process, held, block)]
@@ -116,14 +116,14 @@ def _holders(target: Target, heap: HeapView, chunk: Chunk) -> list[str]:
 
 def _dangling(target: Target, heap: HeapView, chunk: Chunk) -> list[str]:
     """Return the names of the registers and words in use that point into a free chunk; malloc's own links are none of them."""
-    from gdbheap.analysis.addresses.search import find_words, searched_ranges
+    from gdbheap.analysis.pointers.search import find_words, searched_ranges
 
     process = target.process
     low, high = chunk.address + heap.layout.header, chunk.end
-    held = held_blocks(target)
+    held = pointer_graph(target)
     names = _registers(process, low, high)
     ranges = touched_spans(process, searched_ranges(process.address_space))
-    for place, _ in islice(find_words(process.memory, ranges, process.word, low, high - 1), _MOST_WORDS):
+    for place, _ in islice(find_words(process.memory, ranges, process.pointer_size, low, high - 1), _MOST_WORDS):
         block = heap.user_of(place)
         if block is not None and block.state is State.IN_USE and place >= block.address + heap.layout.header:
             mem = block.address + heap.layout.header

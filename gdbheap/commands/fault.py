@@ -6,11 +6,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from gdbheap.commands.command import Command, Target
 from gdbheap.counted import counted
 from gdbheap.errors import HeapError, NoHeap
-from gdbheap.malloc.heap_view import HeapView
-from gdbheap.malloc.layout import Layout
+from gdbheap.glibc.heap_view import HeapView
+from gdbheap.glibc.layout import Layout
+from gdbheap.interface.command import Command, Target
 from gdbheap.process.mm import address_space_limit, data_limit, read_mm
 from gdbheap.process.process import Process
 from gdbheap.process.signal_info import SI_KERNEL, SignalInfo, signal_name
@@ -18,8 +18,8 @@ from gdbheap.process.stop import Stop
 from gdbheap.report.report import ABSENT, Column, Line, Report
 
 if TYPE_CHECKING:
-    from gdbheap.analysis.faults.operand import Instruction
-    from gdbheap.analysis.faults.verdict import Scene, Verdict
+    from gdbheap.analysis.crashes.verdict import CrashContext, Verdict
+    from gdbheap.machine.x86.operand import Instruction
 
 _MOST_THREADS = 64
 _COLUMNS = (
@@ -42,27 +42,27 @@ _SIGTRAP = 5
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Explain the selected thread's stop."""
     # Kept out of gdb's start: the recognisers are many, and most sessions never die.
-    from gdbheap.analysis.faults.fault import explain_stop, is_fault
+    from gdbheap.analysis.crashes.explain_crash import explain_stop, is_fault
 
-    scene, notes = make_scene(target)
-    if not is_fault(scene):
-        return Report("fault", _COLUMNS, [], before=(_ordinary(scene.stop),))
-    verdicts = explain_stop(scene)
-    rows = [_row(each, scene.access_kind) for each in verdicts]
-    return Report("fault", _COLUMNS, rows, people=list(_people(scene, verdicts)), notes=notes)
+    crash, notes = make_scene(target)
+    if not is_fault(crash):
+        return Report("fault", _COLUMNS, [], before=(_ordinary(crash.stop),))
+    verdicts = explain_stop(crash)
+    rows = [_row(each, crash.access_kind) for each in verdicts]
+    return Report("fault", _COLUMNS, rows, people=list(_people(crash, verdicts)), notes=notes)
 
 
-def make_scene(target: Target) -> tuple[Scene, tuple[str, ...]]:
+def make_scene(target: Target) -> tuple[CrashContext, tuple[str, ...]]:
     """Return all that the recognisers look at, and notes on what could not be had."""
-    from gdbheap.analysis.faults.context import context
-    from gdbheap.analysis.faults.operand import decode
-    from gdbheap.analysis.faults.verdict import Scene
+    from gdbheap.analysis.crashes.context import context
+    from gdbheap.analysis.crashes.verdict import CrashContext
+    from gdbheap.machine.x86.operand import decode
 
     process = target.process
     stop = target.stop()
     layout: Layout | None = None
     heap: HeapView | None = None
-    instruction = decode(stop.instruction, stop.thread.registers, process.word)
+    instruction = decode(stop.instruction, stop.thread.registers, process.pointer_size)
     stop, notes = _with_signal(process, stop, instruction)
     try:
         layout = target.layout()
@@ -71,7 +71,7 @@ def make_scene(target: Target) -> tuple[Scene, tuple[str, ...]]:
         pass  # there is no heap whose state could explain anything
     except HeapError as error:
         notes += (f"the heap's state is not known: {error}",)
-    scene = Scene(
+    crash = CrashContext(
         stop=stop,
         process=process,
         instruction=instruction,
@@ -84,12 +84,12 @@ def make_scene(target: Target) -> tuple[Scene, tuple[str, ...]]:
         memory_limit=address_space_limit(process),
         data_limit=data_limit(process),
     )
-    return scene, (*notes, *_remarks(stop), *context(scene, _inside(target, heap)))
+    return crash, (*notes, *_remarks(stop), *context(crash, _inside(target, heap)))
 
 
 def _inside(target: Target, heap: HeapView | None) -> dict[int, str]:
     """Return what each thread is doing in malloc (by lwp); {} where no arena's mutex is held, and it does not matter."""
-    from gdbheap.analysis.corruption.mid_operation import LOCKED, function_with_mutex
+    from gdbheap.analysis.call_stacks.in_progress_call import LOCKED, function_with_mutex
 
     if heap is None or not any(arena.value["mutex"] in LOCKED for arena in heap.arenas):
         return {}
@@ -99,7 +99,7 @@ def _inside(target: Target, heap: HeapView | None) -> dict[int, str]:
 
 def _with_signal(process: Process, stop: Stop, instruction: Instruction) -> tuple[Stop, tuple[str, ...]]:
     """Return the stop with the siginfo that a core lacks, as far as it can be concluded, and a note that says so."""
-    from gdbheap.analysis.faults.inferred_signal import infer_signal
+    from gdbheap.analysis.crashes.inferred_signal import infer_signal
 
     if stop.signal is not None:
         return _raised_again(process, stop, instruction)
@@ -117,7 +117,7 @@ def _with_signal(process: Process, stop: Stop, instruction: Instruction) -> tupl
 def _raised_again(process: Process, stop: Stop, instruction: Instruction) -> tuple[Stop, tuple[str, ...]]:
     """Return the stop with the signal that the instruction brings, where the program has sent itself the very same: so ends a handler that
     puts the default back and raises what it was called for."""
-    from gdbheap.analysis.faults.inferred_signal import infer_signal
+    from gdbheap.analysis.crashes.inferred_signal import infer_signal
 
     signal = stop.signal
     if signal is None or signal.signal not in _OF_ACCESSES:
@@ -162,15 +162,15 @@ def _row(verdict: Verdict, access: str) -> tuple[Any, ...]:
     return verdict.name, verdict.confidence, address, access or ABSENT, verdict.summary, verdict.evidence, verdict.next
 
 
-def _people(scene: Scene, verdicts: list[Verdict]) -> Iterator[Line]:
+def _people(crash: CrashContext, verdicts: list[Verdict]) -> Iterator[Line]:
     """Yield what happened, then each verdict: what, why it is thought so, and what to type next."""
-    stop = scene.stop
+    stop = crash.stop
     yield Line((("fault", f"{stop.signal_name}"), ("", _where(stop))))
     if stop.source:
         yield Line((("dim", "  source       "), ("source", stop.source)))
     if stop.instruction:
         yield Line((("dim", "  instruction  "), ("assembly", stop.instruction)))
-    for access in scene.accesses:
+    for access in crash.accesses:
         how = f"{access.access}s {counted(access.size, 'byte')} at" if access.size else f"{access.access}s"
         yield Line((("dim", "  operand      "), ("", f"{access.text} {how} "), ("address", f"{access.address:#x}")))
     for number, verdict in enumerate(verdicts):

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gdbheap.analysis.addresses.naming import arena_name
-from gdbheap.analysis.memory_use.usage import Usage, usage, usage_by_arena
-from gdbheap.commands.command import Command, Target
+from gdbheap.analysis.memory_use.usage import HeapUsage, usage, usage_by_arena
 from gdbheap.counted import counted
-from gdbheap.malloc.chunk_table import MMAPPED_ARENA
-from gdbheap.malloc.heap_view import HeapView
+from gdbheap.glibc.chunk_table import MMAPPED_ARENA
+from gdbheap.glibc.heap_view import HeapView
+from gdbheap.glibc.naming import arena_name
+from gdbheap.interface.command import Command, Target
 from gdbheap.report.report import ABSENT, Column, Line, Report
 
 # On one screen: the arenas with the most, and the tcaches of this many threads.
@@ -34,7 +34,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Sum up the heap."""
     view = target.heap()
     usages = usage_by_arena(view.table)
-    parts = [_arena_row(view, index, usages.get(index, Usage({}))) for index in range(len(view.arenas))]
+    parts = [_arena_row(view, index, usages.get(index, HeapUsage({}))) for index in range(len(view.arenas))]
     if MMAPPED_ARENA in usages:
         parts.append(_mmapped_row(view, usages[MMAPPED_ARENA]))
     tcaches = list(_tcache_rows(view))
@@ -58,13 +58,13 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     )
 
 
-def _arena_row(view: HeapView, index: int, here: Usage) -> tuple[Any, ...]:
+def _arena_row(view: HeapView, index: int, here: HeapUsage) -> tuple[Any, ...]:
     arena = view.arenas[index]
     head = ("arena", f"arena {arena_name(index)}", arena.address, arena.system_mem)
     return (*head, here.in_use.count, here.in_use.bytes, here.free.count, here.free.bytes, here.top.bytes)
 
 
-def _mmapped_row(view: HeapView, here: Usage) -> tuple[Any, ...]:
+def _mmapped_row(view: HeapView, here: HeapUsage) -> tuple[Any, ...]:
     system = view.parameters["mmapped_mem"] if view.parameters else None
     head = ("mmapped", "mmapped chunks", ABSENT, system)
     return (*head, here.in_use.count, here.in_use.bytes, here.free.count, here.free.bytes, ABSENT)

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gdbheap.analysis.memory_use.usage import Usage, usage_by_arena
-from gdbheap.commands.command import Command, Target
-from gdbheap.malloc.heap_view import NONCONTIGUOUS
+from gdbheap.analysis.memory_use.usage import HeapUsage, usage_by_arena
+from gdbheap.glibc.heap_view import NONCONTIGUOUS
+from gdbheap.interface.command import Command, Target
 from gdbheap.report.report import Column, Report
 
 _COLUMNS = (
@@ -35,7 +35,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     usages = usage_by_arena(view.table)
     rows = []
     for arena in view.arenas:
-        here = usages.get(arena.index, Usage({}))
+        here = usages.get(arena.index, HeapUsage({}))
         lwps = [each.lwp for each in view.layout.threads if each.arena and each.arena.value == arena.address]
         rows.append(
             (

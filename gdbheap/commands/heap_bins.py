@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from gdbheap.analysis.addresses.naming import arena_name, owner_of
-from gdbheap.commands.command import Argument, Command, Target
-from gdbheap.malloc.heap_view import Bin, HeapView
+from gdbheap.glibc.heap_view import Bin, HeapView
+from gdbheap.glibc.naming import arena_name, owner_of
+from gdbheap.interface.command import Argument, Command, Target
 from gdbheap.report.report import ABSENT, Column, Line, Report
 
 KINDS = ("tcache", "fastbin", "unsorted", "small", "large")

@@ -5,20 +5,20 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from gdbheap.analysis.addresses.naming import arena_name
-from gdbheap.analysis.corruption.undetectable import UNDETECTABLE
-from gdbheap.commands.command import Argument, Command, Target
-from gdbheap.commands.threads_inside import threads_inside
+from gdbheap.analysis.invariants.undetectable import UNDETECTABLE
 from gdbheap.counted import counted
+from gdbheap.glibc.naming import arena_name
+from gdbheap.interface.command import Argument, Command, Target
 from gdbheap.report.report import ABSENT, Column, Line, Report
+from gdbheap.session.threads_inside import threads_inside
 
 if TYPE_CHECKING:
     # What these bring is kept out of gdb's start: the functions below import it when they are called.
-    from gdbheap.analysis.corruption.check import Checked, Examination
-    from gdbheap.analysis.corruption.checked_heap import CheckedHeap
-    from gdbheap.analysis.corruption.finding import Finding
-    from gdbheap.analysis.corruption.malloc_abort import MallocAbort
-    from gdbheap.analysis.corruption.writer import Writer
+    from gdbheap.analysis.invariants.check import CheckResult, Coverage
+    from gdbheap.analysis.invariants.checked_heap import CheckedHeap
+    from gdbheap.analysis.invariants.finding import Finding
+    from gdbheap.analysis.malloc_aborts.malloc_abort import MallocAbort
+    from gdbheap.analysis.suspects.suspected_writer import SuspectedWriter
     from gdbheap.process.frame import Frame
 
 _COLUMNS = (
@@ -57,11 +57,11 @@ _SEARCHED = 4
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Check the heap and tell what is wrong with it."""
-    from gdbheap.analysis.corruption.check import check
-    from gdbheap.analysis.corruption.checked_heap import CheckedHeap
-    from gdbheap.analysis.corruption.last_words import last_words
-    from gdbheap.analysis.corruption.malloc_abort import explain_abort
-    from gdbheap.analysis.corruption.writer import probable_writer, recipe
+    from gdbheap.analysis.invariants.check import check
+    from gdbheap.analysis.invariants.checked_heap import CheckedHeap
+    from gdbheap.analysis.malloc_aborts.abort_message import last_words
+    from gdbheap.analysis.malloc_aborts.malloc_abort import explain_abort
+    from gdbheap.analysis.suspects.suspected_writer import probable_writer, recipe
 
     view = target.heap()
     dying, frames = dying_thread(target)
@@ -96,7 +96,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
 
 def dying_thread(target: Target) -> tuple[int | None, Sequence[Frame]]:
     """Return the thread (lwp) that aborts, and its frames from there on: the one that stopped, else any; (None, that one's frames) for none."""
-    from gdbheap.analysis.corruption.dying_call import ABORT, dying_part
+    from gdbheap.analysis.malloc_aborts.dying_call import ABORT, dying_part
 
     stop = target.stop()
     frames = stop.frames[:_FRAMES]
@@ -115,7 +115,7 @@ def _other_thread(target: Target, dying: int | None) -> Iterator[str]:
         yield f"thread {number} aborted, another is selected: `thread {number}`, then `fault`"
 
 
-def _headline(found: Examination) -> Line:
+def _headline(found: CheckResult) -> Line:
     """Return the answer: whether the heap is whole."""
     certain, totals = found.certain, _totals(found)
     if certain:
@@ -132,7 +132,7 @@ def _headline(found: Examination) -> Line:
 
 
 def _abort_lines(target: Target, heap: CheckedHeap, died: MallocAbort | None) -> Iterator[Line]:
-    from gdbheap.analysis.corruption.malloc_abort import cause, how_to_catch
+    from gdbheap.analysis.malloc_aborts.malloc_abort import cause, how_to_catch
 
     if died is None:
         return
@@ -176,7 +176,7 @@ def _abort_totals(died: MallocAbort | None) -> dict[str, Any]:
     return shown
 
 
-def _row(each: Finding, writer: Writer, lines: tuple[str, ...]) -> tuple[Any, ...]:
+def _row(each: Finding, writer: SuspectedWriter, lines: tuple[str, ...]) -> tuple[Any, ...]:
     return (
         each.address,
         each.message,
@@ -199,9 +199,9 @@ def _row(each: Finding, writer: Writer, lines: tuple[str, ...]) -> tuple[Any, ..
 
 
 def _people(
-    target: Target, heap: CheckedHeap, number: int, each: Finding, writer: Writer, lines: tuple[str, ...]
+    target: Target, heap: CheckedHeap, number: int, each: Finding, writer: SuspectedWriter, lines: tuple[str, ...]
 ) -> Iterator[Line]:
-    from gdbheap.analysis.addresses.holders import holders
+    from gdbheap.analysis.pointers.holders import holders
 
     sure = "may be transient: " if each.transient else ""
     yield Line((("address", f"{each.address:#x}"), ("", "  "), ("fault", f"{sure}{each.message}")))
@@ -246,7 +246,7 @@ def _indented(name: str, text: str) -> Line:
     return Line((("dim", f"    {name:8}"), ("", text)))
 
 
-def _checked(each: Checked) -> str:
+def _checked(each: Coverage) -> str:
     lists = f"{counted(each.listed, 'chunk')} in {counted(each.lists, 'list')}" if each.lists else ""
     if each.arena is None:
         return f"tcaches: {lists or 'empty'}"
@@ -254,7 +254,7 @@ def _checked(each: Checked) -> str:
     return f"{where}: {counted(each.chunks, 'chunk')}{lists and f', {lists}'}"
 
 
-def _totals(found: Examination) -> dict[str, Any]:
+def _totals(found: CheckResult) -> dict[str, Any]:
     certain = len(found.certain)
     return {
         "chunks": sum(each.chunks for each in found.checked),
@@ -265,7 +265,7 @@ def _totals(found: Examination) -> dict[str, Any]:
     }
 
 
-def _notes(target: Target, found: Examination) -> Iterator[str]:
+def _notes(target: Target, found: CheckResult) -> Iterator[str]:
     busy = found.busy
     numbers = {thread.lwp: thread.number for thread in target.process.threads}
     for lwp, function in busy.inside.items():

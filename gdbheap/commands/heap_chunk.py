@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gdbheap.analysis.addresses.naming import arena_name, place_of
-from gdbheap.analysis.addresses.preview import preview
-from gdbheap.commands.command import Argument, Command, Target
+from gdbheap.analysis.objects.preview import preview
 from gdbheap.errors import MemoryFault, UsageError
-from gdbheap.malloc.chunk_table import FLAG_MASK, IS_MMAPPED, NON_MAIN_ARENA, PREV_INUSE, Chunk, State
-from gdbheap.malloc.heap_view import HeapView
-from gdbheap.malloc.links import demangle
-from gdbheap.malloc.sizes import usable_size
+from gdbheap.glibc.chunk_table import FLAG_MASK, IS_MMAPPED, NON_MAIN_ARENA, PREV_INUSE, Chunk, State
+from gdbheap.glibc.heap_view import HeapView
+from gdbheap.glibc.naming import arena_name, place_of
+from gdbheap.glibc.sizes import usable_size
+from gdbheap.glibc.walk.links import demangle
+from gdbheap.interface.command import Argument, Command, Target
 from gdbheap.process.memory import Words
 from gdbheap.report.report import Column, Report
 
@@ -29,7 +29,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     if row is None:
         raise UsageError(f"{address:#x} is in no chunk of the heap; `vmmap {address:#x}` tells what is there")
     chunk = view.table[row]
-    words = Words(target.process.memory, view.layout.word)
+    words = Words(target.process.memory, view.layout.pointer_size)
     rows = list(_describe(target, view, chunk, address))
     try:
         rows += _header(view, chunk, words)
@@ -108,7 +108,7 @@ def _links(view: HeapView, chunk: Chunk, words: Words) -> Iterator[_Row]:
         name = "next" if chunk.state is State.TCACHE else "fd"
         yield name, f"{stored:#x}", how if following else f"{how}; the last of its list"
     if chunk.state is State.TCACHE:
-        key = words.read(mem + layout.word)
+        key = words.read(mem + layout.pointer_size)
         yield "key", f"{key:#x}", "marks the block as cached, to catch a double free"
     if chunk.state in (State.UNSORTED, State.SMALL, State.LARGE):
         names = ("fd", "bk", "fd_nextsize", "bk_nextsize")[: 4 if chunk.state is State.LARGE else 2]

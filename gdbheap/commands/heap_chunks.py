@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from gdbheap.analysis.addresses.naming import arena_name, flag_letters, place_at
-from gdbheap.analysis.addresses.preview import preview
 from gdbheap.analysis.memory_use.usage import usage, usage_by_arena
-from gdbheap.commands.command import Argument, Command, Target
+from gdbheap.analysis.objects.preview import preview
 from gdbheap.counted import counted
 from gdbheap.errors import UsageError
+from gdbheap.glibc.chunk_table import FREE_STATES, MMAPPED_ARENA, PREV_INUSE, ChunkTable, State
+from gdbheap.glibc.heap_view import HeapView
+from gdbheap.glibc.naming import arena_name, flag_letters, place_at
+from gdbheap.interface.command import Argument, Command, Target
 from gdbheap.lazy import np
-from gdbheap.malloc.chunk_table import FREE_STATES, MMAPPED_ARENA, PREV_INUSE, ChunkTable, State
-from gdbheap.malloc.heap_view import HeapView
 from gdbheap.report.report import Column, Line, Report
 
 if TYPE_CHECKING:

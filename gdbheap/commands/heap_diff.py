@@ -7,12 +7,12 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gdbheap.analysis.snapshots.snapshot import GroupDifference, GroupSurvivors, Snapshot, compare, survivors
-from gdbheap.commands.command import Argument, Command, Target
-from gdbheap.commands.snapshot_store import load, snapshot_now
 from gdbheap.counted import counted
 from gdbheap.errors import UsageError
+from gdbheap.interface.command import Argument, Command, Target
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import Column, Line, Report
+from gdbheap.session.snapshot_store import load, snapshot_now
 
 _TWO = (
     Column("grown_bytes", "bytes", heading="grown by"),

@@ -6,26 +6,26 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.analysis.leaks.heuristics import HEURISTICS
-from gdbheap.analysis.leaks.leaks import Verdict
-from gdbheap.commands.command import Argument, Command, Target
+from gdbheap.analysis.leaks.leaks import LeakKind
 from gdbheap.commands.heap_owners import HOLDER_COLUMNS, holder_rows, no_block
-from gdbheap.commands.held_blocks import judged_blocks, notes_on
 from gdbheap.commands.leak_rows import ENTRIES, columns, people_rows, row, summary
-from gdbheap.commands.object_names import object_names
 from gdbheap.counted import counted
 from gdbheap.errors import UsageError
+from gdbheap.interface.command import Argument, Command, Target
 from gdbheap.lazy import np
 from gdbheap.report.report import Line, Report
+from gdbheap.session.object_names import object_names
+from gdbheap.session.pointer_graph import judged_blocks, notes_on
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gdbheap.analysis.leaks.leaks import Leaks
 
-_NAMES: dict[str, tuple[Verdict, ...]] = {verdict.label: (verdict,) for verdict in Verdict}
-_NAMES["lost"] = (Verdict.DEFINITELY_LOST, Verdict.INDIRECTLY_LOST, Verdict.POSSIBLY_LOST)
-_NAMES["all"] = tuple(Verdict)
-_DEFAULT = (Verdict.DEFINITELY_LOST, Verdict.POSSIBLY_LOST)
+_NAMES: dict[str, tuple[LeakKind, ...]] = {verdict.label: (verdict,) for verdict in LeakKind}
+_NAMES["lost"] = (LeakKind.DEFINITELY_LOST, LeakKind.INDIRECTLY_LOST, LeakKind.POSSIBLY_LOST)
+_NAMES["all"] = tuple(LeakKind)
+_DEFAULT = (LeakKind.DEFINITELY_LOST, LeakKind.POSSIBLY_LOST)
 
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
@@ -83,7 +83,7 @@ def _heuristics(arguments: Mapping[str, Any]) -> Sequence[str]:
 
 def _chosen(leaks: Leaks, arguments: Mapping[str, Any]) -> NDArray[np.bool_]:
     """Return the blocks that pass --kind, --doubtful and --size. JSON has every kind unless told otherwise."""
-    default = tuple(Verdict) if arguments["json"] else (*_DEFAULT, Verdict.UNDECIDED)
+    default = tuple(LeakKind) if arguments["json"] else (*_DEFAULT, LeakKind.UNDECIDED)
     kinds = [verdict for name in arguments["kind"] for verdict in _NAMES[name]] if arguments["kind"] else default
     chosen = leaks.by_remains if arguments["doubtful"] else np.isin(leaks.verdict, [int(kind) for kind in kinds])
     if arguments["size"]:
@@ -123,7 +123,7 @@ def _why(target: Target, leaks: Leaks, address: int, count: int | None) -> Repor
         people=rows[:limit] if cut else None,
         before=explanation.lines,
         after=(Line.plain(rest, "dim"),) if cut else (),
-        totals={"kind": Verdict(int(leaks.verdict[block])).label, "pointers": len(explanation.holders)},
+        totals={"kind": LeakKind(int(leaks.verdict[block])).label, "pointers": len(explanation.holders)},
         notes=tuple(notes_on(target, leaks.held)),
     )
 

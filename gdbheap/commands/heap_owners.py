@@ -5,16 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
-from gdbheap.commands.command import Argument, Command, Target
-from gdbheap.commands.held_blocks import held_blocks, judged_blocks, notes_on
-from gdbheap.commands.place_name import place_name
 from gdbheap.counted import counted
 from gdbheap.errors import UsageError
+from gdbheap.interface.command import Argument, Command, Target
 from gdbheap.report.report import Column, Line, Report
+from gdbheap.session.place_name import place_name
+from gdbheap.session.pointer_graph import judged_blocks, notes_on, pointer_graph
 
 if TYPE_CHECKING:
     # What these bring is kept out of gdb's start: the functions below import it when they are called.
-    from gdbheap.analysis.leaks.leaks import Held, Leaks
+    from gdbheap.analysis.leaks.leaks import Leaks, PointerGraph
     from gdbheap.analysis.leaks.owners import Holder
 
 HOLDER_COLUMNS = (
@@ -28,10 +28,10 @@ HOLDER_COLUMNS = (
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """List the words that point into the block, and the way to it."""
-    from gdbheap.analysis.leaks.leaks import Verdict
+    from gdbheap.analysis.leaks.leaks import LeakKind
     from gdbheap.analysis.leaks.owners import holders_of, shortest_path
 
-    held = held_blocks(target)
+    held = pointer_graph(target)
     address = arguments["address"]
     block = held.blocks.find(address)
     if block is None:
@@ -51,7 +51,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         before=(f"the block at {start:#x}, of chunk size {size:#x}:",),
         after=_after(path, len(rows), limit, held.blind),
         totals_shown=False,
-        totals={"pointers": len(rows), "kind": Verdict(int(leaks.verdict[block])).label, "path": path},
+        totals={"pointers": len(rows), "kind": LeakKind(int(leaks.verdict[block])).label, "path": path},
         notes=(*target.heap().notes, *notes_on(target, held)),
         faults=target.heap().faults,
     )
@@ -70,7 +70,7 @@ def no_block(target: Target, address: int) -> str:
 
 def holder_rows(target: Target, leaks: Leaks, holders: Iterable[Holder]) -> list[tuple[Any, ...]]:
     """Return a row of HOLDER_COLUMNS for each holder."""
-    from gdbheap.analysis.leaks.leaks import Verdict
+    from gdbheap.analysis.leaks.leaks import LeakKind
 
     return [
         (
@@ -78,13 +78,13 @@ def holder_rows(target: Target, leaks: Leaks, holders: Iterable[Holder]) -> list
             each.kind,
             each.offset,
             holder_name(target, leaks.held, each),
-            "" if each.block is None else Verdict(int(leaks.verdict[each.block])).label.replace("_", " "),
+            "" if each.block is None else LeakKind(int(leaks.verdict[each.block])).label.replace("_", " "),
         )
         for each in holders
     ]
 
 
-def holder_name(target: Target, held: Held, holder: Holder) -> str:
+def holder_name(target: Target, held: PointerGraph, holder: Holder) -> str:
     """Return what people call the place: symbol + offset, a thread's frame and local, a register, block + offset."""
     from gdbheap.analysis.leaks.owners import BLOCK, REGISTER
 
@@ -96,7 +96,7 @@ def holder_name(target: Target, held: Held, holder: Holder) -> str:
     return place_name(target, held.roots, holder.place)
 
 
-def _path(target: Target, held: Held, path: list[Holder], block: int) -> list[str]:
+def _path(target: Target, held: PointerGraph, path: list[Holder], block: int) -> list[str]:
     """Return the steps as text: each holder, and at last the block."""
     if not path:
         return []

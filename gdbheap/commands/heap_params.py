@@ -6,9 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gdbheap.commands.command import Command, Target
 from gdbheap.errors import NoSymbols
-from gdbheap.malloc.layout import Layout
+from gdbheap.glibc.layout import Layout
+from gdbheap.interface.command import Command, Target
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import Column, Report
 
@@ -115,14 +115,14 @@ def _meaning(layout: Layout, name: str, parameter: Parameter) -> str:
 
 def _default(layout: Layout, name: str, parameter: Parameter) -> int | None:
     if name == "arena_test":
-        return 8 if layout.word == 8 else 2
+        return 8 if layout.pointer_size == 8 else 2
     if name == "tcache_count":
         return 7 if layout.has_fastbins else 16
     if name == "tcache_max_bytes" and layout.malloc_par is not None and "tcache_bins" in layout.malloc_par:
         # The request that just fits the last of the 64 bins (MAX_TCACHE_SIZE, to 2.41).
-        return 0x408 if layout.word == 8 else 0x3FC
+        return 0x408 if layout.pointer_size == 8 else 0x3FC
     if name == "global_max_fast":
-        return 16 * layout.word
+        return 16 * layout.pointer_size
     return parameter.default
 
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.analysis.prediction.calls import FUNCTIONS, parse_calls
-from gdbheap.commands.arguments import read_size
-from gdbheap.commands.command import Argument, Command, Target
-from gdbheap.commands.threads_inside import threads_inside
+from gdbheap.interface.arguments import read_size
+from gdbheap.interface.command import Argument, Command, Target
 from gdbheap.report.report import ABSENT, Column, Line, Report
+from gdbheap.session.threads_inside import threads_inside
 
 if TYPE_CHECKING:
     # What these bring is kept out of gdb's start: the functions below import it when they are called.

@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
-from gdbheap.analysis.addresses.naming import arena_name
 from gdbheap.analysis.memory_use.memory_verdict import MemoryVerdict
-from gdbheap.commands.command import Command, Target
 from gdbheap.counted import counted
 from gdbheap.errors import HeapError, NoHeap, NoSymbols, UsageError
-from gdbheap.malloc.heap_view import HeapView
+from gdbheap.glibc.heap_view import HeapView
+from gdbheap.glibc.naming import arena_name
+from gdbheap.interface.command import Command, Target
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import ABSENT, Column, Line, Report
 

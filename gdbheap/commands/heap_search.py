@@ -9,23 +9,24 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.commands.assumed_zeros import note_on_zeros
-from gdbheap.commands.command import Argument, Command, Target
-from gdbheap.commands.place_name import place_name
 from gdbheap.counted import counted
 from gdbheap.errors import HeapError, UsageError
+from gdbheap.glibc.chunk_table import PREV_INUSE, State
+from gdbheap.glibc.heap_view import HeapView
+from gdbheap.interface.command import Argument, Command, Target
 from gdbheap.lazy import np
-from gdbheap.malloc.chunk_table import PREV_INUSE, State
-from gdbheap.malloc.heap_view import HeapView
-from gdbheap.process.touched import out_of_reach, touched_spans
+from gdbheap.process.live.touched import out_of_reach, touched_spans
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import ABSENT, Column, Line, Report
+from gdbheap.session.place_name import place_name
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from gdbheap.analysis.pointers.roots import Roots
+
     # What these bring is kept out of gdb's start: the functions below import it when they are called.
-    from gdbheap.analysis.addresses.search import Progress
-    from gdbheap.analysis.leaks.roots import Roots
+    from gdbheap.process.memory import ReadProgress
 
 # More say nothing new, and each is a row.
 _MOST = 1 << 14
@@ -63,9 +64,9 @@ class _Hits:
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Search, and say what each hit lies in."""
-    from gdbheap.analysis.addresses.search import searched_ranges
+    from gdbheap.analysis.pointers.search import searched_ranges
 
-    wanted = _wanted(target, arguments["what"], arguments["width"], target.process.word)
+    wanted = _wanted(target, arguments["what"], arguments["width"], target.process.pointer_size)
     notes: list[str] = []
     view, roots = _heap(target, notes)
     within = view if arguments["in_use"] else None
@@ -96,9 +97,9 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     )
 
 
-def _search(target: Target, wanted: _Wanted, view: HeapView | None, progress: Progress | None) -> _Hits:
+def _search(target: Target, wanted: _Wanted, view: HeapView | None, progress: ReadProgress | None) -> _Hits:
     """Return what is found, of that which lies in blocks in use of `view` if there is one."""
-    from gdbheap.analysis.addresses.search import find_bytes, find_words, searched_ranges
+    from gdbheap.analysis.pointers.search import find_bytes, find_words, searched_ranges
 
     process = target.process
     chosen = None if view is None else partial(_in_use, view)
@@ -125,14 +126,14 @@ def _in_use(view: HeapView, addresses: NDArray[np.uint64]) -> NDArray[np.bool_]:
     row = np.maximum(np.searchsorted(table.address, addresses, side="right") - 1, 0)
     within = addresses - table.address[row]
     inside = (addresses >= table.address[row]) & (within < table.size[row])
-    of_previous = (within < np.uint64(view.layout.word)) & (table.flags[row] & PREV_INUSE != 0) & (row > 0)
+    of_previous = (within < np.uint64(view.layout.pointer_size)) & (table.flags[row] & PREV_INUSE != 0) & (row > 0)
     before = np.maximum(row - 1, 0)
     touching = table.address[before] + table.size[before] == table.address[row]
     in_use: NDArray[np.bool_] = inside & (table.state[np.where(of_previous & touching, before, row)] == State.IN_USE)
     return in_use
 
 
-def _wanted(target: Target, text: str, width: int | None, word: int) -> _Wanted:
+def _wanted(target: Target, text: str, width: int | None, pointer_size: int) -> _Wanted:
     quoted = _TEXT.fullmatch(text.strip())
     if quoted is not None:
         octets = _unescape(quoted["text"])
@@ -140,7 +141,7 @@ def _wanted(target: Target, text: str, width: int | None, word: int) -> _Wanted:
             raise UsageError("an empty text is everywhere")
         return _Wanted(octets=octets)
     span = _RANGE.fullmatch(text.strip())
-    width = width or word
+    width = width or pointer_size
     if width not in (1, 2, 4, 8):
         raise UsageError(f"--width takes 1, 2, 4 or 8 bytes, not {width}")
     most = (1 << 8 * width) - 1
@@ -187,7 +188,7 @@ def _unescape(text: str) -> bytes:
 
 def _heap(target: Target, notes: list[str]) -> tuple[HeapView | None, Roots]:
     """Return what there is of malloc: a search works without it as well."""
-    from gdbheap.analysis.leaks.roots import Roots, find_roots
+    from gdbheap.analysis.pointers.roots import Roots, find_roots
 
     try:
         view = target.heap()

@@ -6,8 +6,8 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from gdbheap.analysis.memory_use.usage import SizeClass, size_classes
-from gdbheap.commands.command import Argument, Command, Target
 from gdbheap.counted import counted
+from gdbheap.interface.command import Argument, Command, Target
 from gdbheap.report.report import Column, Line, Report
 
 _BAR = 40

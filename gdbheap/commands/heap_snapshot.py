@@ -8,10 +8,10 @@ from collections.abc import Mapping
 from typing import Any
 
 from gdbheap.analysis.snapshots.snapshot_file import write_snapshot
-from gdbheap.commands.command import Argument, Command, Target
-from gdbheap.commands.snapshot_store import make_directory, path_of, snapshot_now
 from gdbheap.errors import UsageError
+from gdbheap.interface.command import Argument, Command, Target
 from gdbheap.report.report import Column, Line, Report
+from gdbheap.session.snapshot_store import make_directory, path_of, snapshot_now
 
 _COLUMNS = (
     Column("name", "text"),

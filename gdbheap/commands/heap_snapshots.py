@@ -7,10 +7,10 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from gdbheap.analysis.snapshots.snapshot_file import read_facts
-from gdbheap.commands.command import Command, Target
-from gdbheap.commands.snapshot_store import named_snapshots, path_of
 from gdbheap.errors import HeapError
+from gdbheap.interface.command import Command, Target
 from gdbheap.report.report import Column, Line, Report
+from gdbheap.session.snapshot_store import named_snapshots, path_of
 
 _COLUMNS = (
     Column("name", "text"),

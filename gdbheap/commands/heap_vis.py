@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gdbheap.analysis.addresses.naming import flag_letters, place_of
-from gdbheap.commands.command import Argument, Command, Target
 from gdbheap.counted import counted
 from gdbheap.errors import MemoryFault, UsageError
-from gdbheap.malloc.chunk_table import Chunk, State
-from gdbheap.malloc.heap_view import HeapView
-from gdbheap.malloc.links import demangle
+from gdbheap.glibc.chunk_table import Chunk, State
+from gdbheap.glibc.heap_view import HeapView
+from gdbheap.glibc.naming import flag_letters, place_of
+from gdbheap.glibc.walk.links import demangle
+from gdbheap.interface.command import Argument, Command, Target
 from gdbheap.process.memory import Memory
 from gdbheap.report.report import Column, Line, Report
 
@@ -64,10 +64,10 @@ class _Dump:
         self._view = view
         self._memory = memory
         self._whole = whole
-        self._word = view.layout.word
+        self._pointer_size = view.layout.pointer_size
 
     def add(self, chunk: Chunk, index: int) -> None:
-        step = 2 * self._word
+        step = 2 * self._pointer_size
         lines = max(chunk.size // step, 1)
         if chunk.state in (State.TOP, State.UNKNOWN) and not self._whole:
             lines = 1
@@ -89,17 +89,20 @@ class _Dump:
 
     def _add_line(self, chunk: Chunk, index: int, address: int, first: bool) -> None:
         try:
-            data = self._memory.read(address, 2 * self._word)
+            data = self._memory.read(address, 2 * self._pointer_size)
         except MemoryFault:
             self.people.append(Line((("address", f"{address:#18x}"), ("fault", "  unreadable"))))
             self.rows.append((address, None, None, None, chunk.address, "unreadable"))
             return
-        words = [int.from_bytes(data[: self._word], "little"), int.from_bytes(data[self._word :], "little")]
+        words = [
+            int.from_bytes(data[: self._pointer_size], "little"),
+            int.from_bytes(data[self._pointer_size :], "little"),
+        ]
         text = "".join(chr(byte) if 0x20 <= byte < 0x7F else "." for byte in data)
         note = self._note(chunk, address, words)
         self.rows.append((address, words[0], words[1], text, chunk.address, note))
         colour, before = f"chunk.{index % _COLOURS}", f"chunk.{(index - 1) % _COLOURS}"
-        digits = 2 + 2 * self._word
+        digits = 2 + 2 * self._pointer_size
         self.people.append(
             Line(
                 (

@@ -7,9 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.analysis.leaks.heuristics import HEADER
-from gdbheap.analysis.leaks.leaks import Verdict
+from gdbheap.analysis.leaks.leaks import LeakKind
 from gdbheap.counted import counted
-from gdbheap.malloc.first_words import HEAD
+from gdbheap.glibc.walk.first_words import HEAD
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import ABSENT, Column, Line
 
@@ -37,11 +37,11 @@ ENTRIES = "possibly_lost_entries"
 _MOST_OFFSETS = 4
 # What else is to be known of a verdict's blocks, by the name of its tally.
 _OF_WHICH = {
-    Verdict.POSSIBLY_LOST: (
+    LeakKind.POSSIBLY_LOST: (
         (ENTRIES, "are pointed into by what is held; the others hang on them"),
         ("encoded", "by words that look like encoded pointers alone"),
     ),
-    Verdict.STILL_REACHABLE: (
+    LeakKind.STILL_REACHABLE: (
         ("by_heuristic", "by heuristics alone"),
         ("doubtful", "doubtful, by memory that the program may never have written: --doubtful shows them"),
         ("from_stacks_alone", "from stacks and registers alone, where an old value looks like one in use"),
@@ -94,7 +94,7 @@ def people_rows(groups: list[LeakGroup], arguments: Mapping[str, Any], limit: in
     if not groups and arguments["what"]:
         lines.append(Line.plain(f"no group of these kinds has {arguments['what']!r} in its name"))
     doubt = ", by words of blocks that the program may never have written" if arguments["doubtful"] else ""
-    kinds = [(verdict, hangs) for verdict in Verdict for hangs in (False, True)]
+    kinds = [(verdict, hangs) for verdict in LeakKind for hangs in (False, True)]
     for verdict, hangs in kinds:
         here = [group for group in merged if (group.verdict, group.hangs) == (verdict, hangs)]
         # As of what is lost: what hangs on others is counted with those, unless it is asked for.
@@ -113,11 +113,11 @@ def people_rows(groups: list[LeakGroup], arguments: Mapping[str, Any], limit: in
 
 def summary(tally: Mapping[str, tuple[int, int]], reasons: Sequence[Reason]) -> Iterator[Line]:
     """Yield a line for each verdict, as Valgrind's summary has them, and how much of it is in doubt, and why."""
-    for verdict in Verdict:
+    for verdict in LeakKind:
         count, size = tally[verdict.label]
-        if count or verdict is not Verdict.UNDECIDED:
+        if count or verdict is not LeakKind.UNDECIDED:
             text = f"{verdict.label.replace('_', ' '):>16}: {counted(count, 'block')}, {human_size(size)}"
-            yield Line.plain(text, "total" if count and verdict < Verdict.STILL_REACHABLE else "")
+            yield Line.plain(text, "total" if count and verdict < LeakKind.STILL_REACHABLE else "")
         for label, why in _OF_WHICH.get(verdict, ()):
             part, size = tally[label]
             if not part or (label == ENTRIES and part == count):

@@ -6,16 +6,16 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
-from gdbheap.analysis.addresses.annotate import annotate
-from gdbheap.analysis.addresses.memory_layout import Sums, find_areas, sum_by_sharing, total, user_end
-from gdbheap.commands.command import Command, Target
-from gdbheap.commands.mm_drawing import Drawing
+from gdbheap.analysis.mappings.annotate import annotate
+from gdbheap.analysis.mappings.memory_layout import Sums, find_areas, sum_by_sharing, total, user_end
 from gdbheap.errors import HeapError
-from gdbheap.malloc.heap_view import HeapView
-from gdbheap.malloc.layout import SYMBOL
+from gdbheap.glibc.heap_view import HeapView
+from gdbheap.glibc.layout import SYMBOL
+from gdbheap.interface.command import Command, Target
+from gdbheap.pictures.mm_drawing import Drawing
+from gdbheap.process.live.proc_maps import MappingUsage, read_smaps
 from gdbheap.process.memory import PAGE
 from gdbheap.process.mm import BEHIND_BSS, HEAP_MAPPING, MM, NO_HEAP, UNLIMITED, read_mm
-from gdbheap.process.proc_maps import Usage, read_smaps
 from gdbheap.process.process import Process
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import Column, Line, Report
@@ -67,7 +67,11 @@ def mm(target: Target, arguments: Mapping[str, Any]) -> Report:
     areas = find_areas(mappings, found)
     rows = [_row(name, found) for name in MEANINGS]
     drawing = Drawing(
-        areas, user_end(areas, process.word), _names(rows), found, process.main.path if process.main is not None else ""
+        areas,
+        user_end(areas, process.pointer_size),
+        _names(rows),
+        found,
+        process.main.path if process.main is not None else "",
     )
     return Report(
         "mm",
@@ -111,7 +115,7 @@ def _libcs_break(target: Target) -> tuple[int | None, tuple[str, ...]]:
     return brk.value, ()
 
 
-def _usages(process: Process) -> list[Usage] | None:
+def _usages(process: Process) -> list[MappingUsage] | None:
     """Return what smaps says of each mapping; None where nobody here can ask."""
     if process.kind != "live" or process.pid is None:
         return None
@@ -121,7 +125,7 @@ def _usages(process: Process) -> list[Usage] | None:
         return None
 
 
-def _unknown(process: Process, usages: Sequence[Usage] | None) -> Iterator[str]:
+def _unknown(process: Process, usages: Sequence[MappingUsage] | None) -> Iterator[str]:
     if process.kind != "live" or process.pid is None:
         this = "a core" if process.kind == "core" else f"a {process.kind} process"
         yield (

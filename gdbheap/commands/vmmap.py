@@ -9,15 +9,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
-from gdbheap.analysis.addresses.address_facts import facts_at, facts_between
-from gdbheap.analysis.addresses.annotate import AnnotatedVMA, annotate
-from gdbheap.commands.command import Argument, Command, Target
+from gdbheap.analysis.mappings.address_facts import facts_at, facts_between
+from gdbheap.analysis.mappings.annotate import AnnotatedVMA, annotate
 from gdbheap.counted import counted
 from gdbheap.errors import HeapError, UsageError
-from gdbheap.malloc.heap_view import HeapView
-from gdbheap.process.page_sums import PageSums, sum_pages
-from gdbheap.process.pages import Pages, PageState, read_pages
-from gdbheap.process.proc_maps import read_resident, read_smaps
+from gdbheap.glibc.heap_view import HeapView
+from gdbheap.interface.command import Argument, Command, Target
+from gdbheap.process.live.page_sums import PageSums, sum_pages
+from gdbheap.process.live.pages import Pages, PageState, read_pages
+from gdbheap.process.live.proc_maps import read_resident, read_smaps
 from gdbheap.process.process import Process
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import Column, Line, Report
@@ -230,7 +230,7 @@ def _largest(sizes: Mapping[str, int]) -> str:
 
 def _at_address(answer: Answer, address: int, symbol: str) -> Report:
     """Return the row of the mapping that holds the address (none: no row), for people with its neighbours and what is known."""
-    from gdbheap.analysis.addresses.explain import PAGE_WORDS, page_state
+    from gdbheap.analysis.mappings.explain import PAGE_WORDS, page_state
 
     mappings = answer.mappings
     index = bisect_right([each.vma.start for each in mappings], address) - 1
@@ -240,7 +240,7 @@ def _at_address(answer: Answer, address: int, symbol: str) -> Report:
     if here:
         lines = facts_at(answer.process, here[0], address, answer.heap)
     else:
-        lines = facts_between(below, above, address, answer.process.word)
+        lines = facts_between(below, above, address, answer.process.pointer_size)
     state = page_state(answer.process, address) if here else None
     if state is not None:
         lines = (*lines, f"its page: {PAGE_WORDS[state]}")

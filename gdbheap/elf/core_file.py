@@ -13,14 +13,14 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from gdbheap.counted import counted
-from gdbheap.elf.core_memory import CoreMemory, MappedFile, Segment
+from gdbheap.elf.core_memory import CoreMemory, CoreSegment, MappedFile
 from gdbheap.elf.core_notes import MACHINES, MAX_THREADS, Notes, machine_name, read_notes
 from gdbheap.elf.modules import find_modules, main_module
 from gdbheap.elf.unwritten import mark_unwritten, without_bss
 from gdbheap.errors import HeapError
 from gdbheap.process.address_space import VMA, AddressSpace
-from gdbheap.process.auxv import AT_ENTRY, AT_PHDR, AT_RANDOM, AT_SYSINFO_EHDR
-from gdbheap.process.elf_headers import (
+from gdbheap.process.images.auxv import AT_ENTRY, AT_PHDR, AT_RANDOM, AT_SYSINFO_EHDR
+from gdbheap.process.images.elf_headers import (
     ET_CORE,
     HEADER_SIZE,
     PF_R,
@@ -57,7 +57,7 @@ class CoreFile:
 
     path: str
     machine: str
-    word: int
+    pointer_size: int
     memory: CoreMemory
     address_space: AddressSpace
     threads: tuple[Thread, ...]
@@ -80,7 +80,7 @@ class CoreFile:
         modules = self.modules()
         return Process(
             kind="core",
-            word=self.word,
+            pointer_size=self.pointer_size,
             memory=self.memory,
             address_space=self.address_space,
             threads=self.threads,
@@ -105,16 +105,16 @@ def open_core(path: str, locate: Callable[[str], str] = lambda path: path) -> Co
         raise HeapError(
             f"{path} holds no memory: {'it is cut off' if header.count < claimed else 'no PT_LOAD segment'}"
         )
-    machine = MACHINES.get((header.machine, header.word))
-    notes = read_notes(file.fileno(), note_ranges, machine, header.word)
+    machine = MACHINES.get((header.machine, header.pointer_size))
+    notes = read_notes(file.fileno(), note_ranges, machine, header.pointer_size)
     # Where not even written memory was dumped (coredump_filter), a file mapping may have been written as well.
     dumped = any(segment.flags & PF_W and segment.stored for segment in segments)
     segments = mark_unwritten(segments, notes)
     memory = CoreMemory(file, segments, notes.files if dumped else (), locate)
     return CoreFile(
         path=path,
-        machine=machine.name if machine else machine_name(header.machine, header.word),
-        word=header.word,
+        machine=machine.name if machine else machine_name(header.machine, header.pointer_size),
+        pointer_size=header.pointer_size,
         memory=memory,
         address_space=_address_space(segments, notes, memory),
         threads=tuple(notes.threads),
@@ -152,7 +152,7 @@ def _read_header(core: int, size: int, path: str) -> tuple[ElfHeader, int]:
 def _extended_count(core: int, header: ElfHeader) -> int:
     """Return the number of program headers of a core that has more than 65534: sh_info of section 0, which stands at the file's very
     end; else, in a truncated core, from where the first segment (the notes, right after the table) begins."""
-    wide = header.word == 8
+    wide = header.pointer_size == 8
     try:
         data = os.pread(core, 64 if wide else 40, header.sections)
         if len(data) == (64 if wide else 40):
@@ -163,9 +163,9 @@ def _extended_count(core: int, header: ElfHeader) -> int:
     return int(max(0, first.offset - header.table) // header.entry)
 
 
-def _program_headers(core: int, size: int, header: ElfHeader) -> tuple[list[Segment], list[tuple[int, int]]]:
+def _program_headers(core: int, size: int, header: ElfHeader) -> tuple[list[CoreSegment], list[tuple[int, int]]]:
     """Return the segments, and (offset, size) of the notes as far as the file has them."""
-    segments, notes, top = [], [], 1 << (8 * header.word)
+    segments, notes, top = [], [], 1 << (8 * header.pointer_size)
     for each in _table(core, header):
         present = max(0, min(each.file_size, size - each.offset))
         if each.kind == PT_NOTE and present:
@@ -175,7 +175,7 @@ def _program_headers(core: int, size: int, header: ElfHeader) -> tuple[list[Segm
             if start < end:
                 stored = min(each.file_size, end - start)
                 flags = each.flags & (PF_R | PF_W | PF_X)
-                segments.append(Segment(start, end, each.offset, stored, min(present, stored), flags))
+                segments.append(CoreSegment(start, end, each.offset, stored, min(present, stored), flags))
     return segments, notes
 
 
@@ -189,7 +189,7 @@ def _table(core: int, header: ElfHeader) -> Iterator[ProgramHeader]:
         )
 
 
-def _address_space(segments: list[Segment], notes: Notes, memory: CoreMemory) -> AddressSpace:
+def _address_space(segments: list[CoreSegment], notes: Notes, memory: CoreMemory) -> AddressSpace:
     vmas = [_with_file_permissions(vma, memory) for vma in _vmas(segments, notes)]
     vmas.sort(key=lambda vma: vma.start)
     inferred = _inferred_names(vmas, notes)
@@ -201,7 +201,7 @@ def _address_space(segments: list[Segment], notes: Notes, memory: CoreMemory) ->
     )
 
 
-def _vmas(segments: list[Segment], notes: Notes) -> Iterator[VMA]:
+def _vmas(segments: list[CoreSegment], notes: Notes) -> Iterator[VMA]:
     """Yield a VMA for each segment, with the file that NT_FILE names for it, and for each file mapping that is in no segment."""
     files = sorted(notes.files, key=lambda file: file.start)
     starts = [file.start for file in files]
@@ -220,7 +220,7 @@ def _vmas(segments: list[Segment], notes: Notes) -> Iterator[VMA]:
             yield VMA(file.start, file.end, "????", file.offset, path=file.path)
 
 
-def _permissions(segment: Segment, by_gdb: bool) -> str:
+def _permissions(segment: CoreSegment, by_gdb: bool) -> str:
     read = "r" if segment.flags & PF_R else "-"
     if by_gdb and segment.flags == PF_R:
         # gdb marks a PROT_NONE mapping so, too.
@@ -293,17 +293,17 @@ def _executable(files: tuple[MappedFile, ...], auxv: Mapping[int, int]) -> str:
     return ""
 
 
-def _missing(segments: list[Segment]) -> Iterator[tuple[int, int]]:
+def _missing(segments: list[CoreSegment]) -> Iterator[tuple[int, int]]:
     for segment in segments:
         if segment.present < segment.stored:
             yield segment.start + segment.present, segment.start + segment.stored
 
 
 def _remarks(
-    header: ElfHeader, claimed: int, segments: list[Segment], notes: Notes, machine_known: bool
+    header: ElfHeader, claimed: int, segments: list[CoreSegment], notes: Notes, machine_known: bool
 ) -> Iterator[str]:
     if not machine_known:
-        name = machine_name(header.machine, header.word)
+        name = machine_name(header.machine, header.pointer_size)
         yield f"the core is of another machine, {name}: its memory is read, its registers are not (only x86-64 and i386)"
     elif not notes.threads:
         yield "the core has no thread notes: no registers"

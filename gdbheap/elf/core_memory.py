@@ -10,15 +10,15 @@ from io import FileIO
 
 from gdbheap.elf.elf_facts import ElfFacts, read_elf_facts
 from gdbheap.errors import MemoryFault
-from gdbheap.process.elf_headers import PF_W
 from gdbheap.process.file_holes import with_data
+from gdbheap.process.images.elf_headers import PF_W
 
 # In place of a file descriptor: no file is needed to know that these bytes are zeros.
 _ZEROS = -1
 
 
 @dataclass(frozen=True)
-class Segment:
+class CoreSegment:
     """A PT_LOAD: [start, end) of memory; its first `stored` bytes should be in the core at `offset`, and `present` of them are
     (a truncated core has fewer). `flags` are PF_R, PF_W, PF_X. `unwritten`: none is stored because the process never wrote there: zeros."""
 
@@ -51,7 +51,7 @@ class CoreMemory:
     def __init__(
         self,
         core: FileIO,
-        segments: Sequence[Segment],
+        segments: Sequence[CoreSegment],
         files: Sequence[MappedFile] = (),
         locate: Callable[[str], str] = lambda path: path,
     ) -> None:
@@ -128,7 +128,7 @@ class CoreMemory:
         backing = self._backing(path)
         return None if backing is None else backing.path
 
-    def _segment(self, address: int) -> Segment | None:
+    def _segment(self, address: int) -> CoreSegment | None:
         index = bisect_right(self._starts, address) - 1
         return self._segments[index] if index >= 0 and address < self._segments[index].end else None
 

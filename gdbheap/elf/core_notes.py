@@ -8,7 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from gdbheap.elf.core_memory import MappedFile
-from gdbheap.process.auxv import parse_auxv
+from gdbheap.process.images.auxv import parse_auxv
 from gdbheap.process.process import Thread
 from gdbheap.process.signal_info import SignalInfo, parse_siginfo
 
@@ -43,7 +43,7 @@ class Machine:
     """Where a process of one machine keeps what in its notes: offsets in elf_prstatus and elf_prpsinfo (linux/elfcore.h)."""
 
     name: str
-    word: int
+    pointer_size: int
     registers: tuple[str, ...]
     stack_pointer: str
     program_counter: str
@@ -64,10 +64,10 @@ _OTHER_MACHINES = {
 }  # fmt: skip
 
 
-def machine_name(machine: int, word: int) -> str:
+def machine_name(machine: int, pointer_size: int) -> str:
     """Return the name of a machine that MACHINES does not have: "AArch64", "x32", else by its number, "ELF machine 4711"."""
     name = _OTHER_MACHINES.get(machine)
-    return name if name is not None else f"ELF machine {machine} ({8 * word} bits)"
+    return name if name is not None else f"ELF machine {machine} ({8 * pointer_size} bits)"
 
 
 @dataclass
@@ -84,7 +84,7 @@ class Notes:
     by_gdb: bool = False
 
 
-def read_notes(core: int, ranges: list[tuple[int, int]], machine: Machine | None, word: int) -> Notes:
+def read_notes(core: int, ranges: list[tuple[int, int]], machine: Machine | None, pointer_size: int) -> Notes:
     """Return what the notes at `ranges` (offset, size) of the open core file tell; what is cut off or nonsense is left out."""
     notes = Notes()
     thread: _ThreadNote | None = None
@@ -99,20 +99,20 @@ def read_notes(core: int, ranges: list[tuple[int, int]], machine: Machine | None
                 machine, len(notes.threads), _tls_base(body, thread.registers.get("gs", 0))
             )
         elif kind == NT_SIGINFO and thread is not None:
-            signal = parse_siginfo(body, word)
+            signal = parse_siginfo(body, pointer_size)
             if signal is not None:
                 notes.signals[thread.lwp] = signal
         elif kind == NT_PRPSINFO and machine is not None:
             notes.command = _text(body[machine.command : machine.command + 16])
             notes.arguments = _text(body[machine.arguments : machine.arguments + 80]).rstrip(" ")
         elif kind == NT_AUXV:
-            notes.auxv = parse_auxv(body, word)
+            notes.auxv = parse_auxv(body, pointer_size)
         elif kind == NT_FILE:
             files = body
         elif kind == NT_GDB_TDESC:
             notes.by_gdb = True
-    notes.files = list(_mapped_files(files, word))
-    notes.by_gdb |= _page_size(files, word) == 1
+    notes.files = list(_mapped_files(files, pointer_size))
+    notes.by_gdb |= _page_size(files, pointer_size) == 1
     return notes
 
 
@@ -133,10 +133,10 @@ class _ThreadNote:
 
     @classmethod
     def parse(cls, body: bytes, machine: Machine) -> _ThreadNote | None:
-        end = machine.register_block + machine.word * len(machine.registers)
+        end = machine.register_block + machine.pointer_size * len(machine.registers)
         if len(body) < end:
             return None
-        block = memoryview(body[machine.register_block : end]).cast("Q" if machine.word == 8 else "I")
+        block = memoryview(body[machine.register_block : end]).cast("Q" if machine.pointer_size == 8 else "I")
         lwp, signal = struct.unpack_from("<i", body, machine.pid)[0], struct.unpack_from("<h", body, _CURRENT_SIGNAL)[0]
         return cls(lwp, dict(zip(machine.registers, block)), signal)
 
@@ -182,18 +182,18 @@ def _tls_base(body: bytes, selector: int) -> int | None:
     return None
 
 
-def _page_size(body: bytes, word: int) -> int:
+def _page_size(body: bytes, pointer_size: int) -> int:
     """Return the unit of NT_FILE's offsets: gdb counts bytes, the kernel pages."""
-    return int.from_bytes(body[word : 2 * word], "little")
+    return int.from_bytes(body[pointer_size : 2 * pointer_size], "little")
 
 
-def _mapped_files(body: bytes, word: int) -> Iterator[MappedFile]:
+def _mapped_files(body: bytes, pointer_size: int) -> Iterator[MappedFile]:
     """Yield the entries of NT_FILE (fill_files_note() in fs/binfmt_elf.c): count, page size, triples, then the names."""
-    words = memoryview(body[: len(body) - len(body) % word]).cast("Q" if word == 8 else "I")
+    words = memoryview(body[: len(body) - len(body) % pointer_size]).cast("Q" if pointer_size == 8 else "I")
     if len(words) < 2:
         return
     count = min(words[0], (len(words) - 2) // 3, _MAX_FILES)
-    names = body[(2 + 3 * count) * word :].split(b"\0", count)
+    names = body[(2 + 3 * count) * pointer_size :].split(b"\0", count)
     for index, name in enumerate(names[:count]):
         start, end, page = words[2 + 3 * index : 5 + 3 * index]
         if start < end:

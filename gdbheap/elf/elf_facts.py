@@ -6,7 +6,7 @@ import struct
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from gdbheap.process.elf_headers import (
+from gdbheap.process.images.elf_headers import (
     HEADER_SIZE,
     PT_GNU_RELRO,
     PT_LOAD,

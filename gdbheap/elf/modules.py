@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from gdbheap.elf.elf_facts import ElfFacts, read_elf_facts
 from gdbheap.errors import MemoryFault
 from gdbheap.process.address_space import VMA, AddressSpace
-from gdbheap.process.elf_headers import permissions_of
+from gdbheap.process.images.elf_headers import permissions_of
 from gdbheap.process.memory import Memory
 from gdbheap.process.process import Module, ModuleSegment
 

@@ -10,15 +10,15 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import replace
 
-from gdbheap.elf.core_memory import Segment
+from gdbheap.elf.core_memory import CoreSegment
 from gdbheap.elf.core_notes import Notes
 from gdbheap.process.address_space import without
-from gdbheap.process.elf_headers import PF_W
+from gdbheap.process.images.elf_headers import PF_W
 from gdbheap.process.memory import PAGE
 from gdbheap.process.process import Module
 
 
-def mark_unwritten(segments: list[Segment], notes: Notes) -> list[Segment]:
+def mark_unwritten(segments: list[CoreSegment], notes: Notes) -> list[CoreSegment]:
     """Return the segments, those marked that are anonymous, writable and have nothing in the core though others like them have.
 
     Where none has anything, a filter left out all of them. gdb writes whole segments, or none. Without the list of file mappings nobody
@@ -29,7 +29,7 @@ def mark_unwritten(segments: list[Segment], notes: Notes) -> list[Segment]:
     files = sorted((file.start, file.end) for file in notes.files)
     starts = [start for start, _ in files]
 
-    def is_anonymous(segment: Segment) -> bool:
+    def is_anonymous(segment: CoreSegment) -> bool:
         index = bisect_right(starts, segment.start) - 1
         return bool(segment.flags & PF_W) and (index < 0 or files[index][1] <= segment.start)
 

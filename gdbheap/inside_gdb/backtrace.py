@@ -21,7 +21,7 @@ _REGISTERS = {
 _STACK_POINTER = {8: "rsp", 4: "esp"}
 
 
-def frames(lwp: int | None, word: int, most: int) -> tuple[Frame, ...]:
+def frames(lwp: int | None, pointer_size: int, most: int) -> tuple[Frame, ...]:
     """Return the innermost `most` frames of a thread (None: the selected one); () where gdb cannot unwind it.
 
     gdb unwinds its selected thread only, so another is selected for the while, and the user's thread and frame are put back.
@@ -34,30 +34,32 @@ def frames(lwp: int | None, word: int, most: int) -> tuple[Frame, ...]:
             if thread is None:
                 return ()
             thread.switch()
-        return tuple(_unwind(word, most))
+        return tuple(_unwind(pointer_size, most))
 
 
-def _unwind(word: int, most: int) -> Iterator[Frame]:
+def _unwind(pointer_size: int, most: int) -> Iterator[Frame]:
     try:
         frame = gdb.newest_frame()
         for level in range(most):
             if frame is None:
                 return
-            yield _frame(frame, level, word)
+            yield _frame(frame, level, pointer_size)
             frame = frame.older()
     except gdb.error:
         return  # the rest of the stack cannot be unwound: what there is will do
 
 
-def _frame(frame: gdb.Frame, level: int, word: int) -> Frame:
-    registers = {name: value for name in _REGISTERS[word] if (value := _register(frame, name, word)) is not None}
+def _frame(frame: gdb.Frame, level: int, pointer_size: int) -> Frame:
+    registers = {
+        name: value for name in _REGISTERS[pointer_size] if (value := _register(frame, name, pointer_size)) is not None
+    }
     line = frame.find_sal()
     symtab = line.symtab
     place = f"{text_of(lambda: symtab.filename)}:{line.line}" if symtab is not None and line.line else ""
     return Frame(
         level,
         frame.pc(),
-        _register(frame, _STACK_POINTER[word], word) or 0,
+        _register(frame, _STACK_POINTER[pointer_size], pointer_size) or 0,
         text_of(frame.name) or "",
         os.path.basename(text_of(lambda: gdb.solib_name(frame.pc())) or ""),
         dict(_arguments(frame)),
@@ -66,9 +68,9 @@ def _frame(frame: gdb.Frame, level: int, word: int) -> Frame:
     )
 
 
-def _register(frame: gdb.Frame, name: str, word: int) -> int | None:
+def _register(frame: gdb.Frame, name: str, pointer_size: int) -> int | None:
     try:
-        return int(frame.read_register(name)) & ((1 << 8 * word) - 1)
+        return int(frame.read_register(name)) & ((1 << 8 * pointer_size) - 1)
     except (gdb.error, ValueError):
         return None  # not saved anywhere
 

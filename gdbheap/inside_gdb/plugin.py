@@ -11,17 +11,17 @@ import gdb
 
 from gdbheap import packages
 from gdbheap.commands import COMMANDS
-from gdbheap.commands.arguments import OUTPUT, all_arguments, parse, suggest
-from gdbheap.commands.command import Command
-from gdbheap.commands.completion import EXPRESSION, PATH, complete, current_word
-from gdbheap.commands.manual import manual
-from gdbheap.commands.settings import SETTINGS, Setting
 from gdbheap.errors import HeapError, NoHeap, UsageError
 from gdbheap.inside_gdb import expressions as gdb_expressions
 from gdbheap.inside_gdb import process as gdb_process
 from gdbheap.inside_gdb.stop import LastStop
 from gdbheap.inside_gdb.target import GdbTarget
 from gdbheap.inside_gdb.text import host_charset, output_of
+from gdbheap.interface.arguments import OUTPUT, all_arguments, parse, suggest
+from gdbheap.interface.command import Command
+from gdbheap.interface.completion import EXPRESSION, PATH, complete, current_word
+from gdbheap.interface.manual import manual
+from gdbheap.interface.settings import SETTINGS, Setting
 from gdbheap.report.charset import in_charset
 from gdbheap.report.deliver import to_file, to_screen
 from gdbheap.report.pipes import pipes_held

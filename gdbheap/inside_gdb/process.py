@@ -19,10 +19,10 @@ from gdbheap.errors import HeapError, MemoryFault, NoProcess, UsageError
 from gdbheap.inside_gdb.selection import selection_kept
 from gdbheap.inside_gdb.text import output_of, text_of
 from gdbheap.process.address_space import AddressSpace
-from gdbheap.process.auxv import AT_ENTRY, parse_auxv
-from gdbheap.process.live_memory import LiveMemory
+from gdbheap.process.images.auxv import AT_ENTRY, parse_auxv
+from gdbheap.process.live.live_memory import LiveMemory
+from gdbheap.process.live.proc_maps import parse_maps, read_maps
 from gdbheap.process.memory import Memory
-from gdbheap.process.proc_maps import parse_maps, read_maps
 from gdbheap.process.process import Process, Thread
 from gdbheap.process.shadowed_memory import ShadowedMemory
 from gdbheap.process.tasks import living_task, others
@@ -81,10 +81,10 @@ def runs_on() -> bool:
 def gather() -> Process:
     """Return the selected inferior as it is now; NoProcess, or HeapError for what gdbheap does not know."""
     inferior = _inferior()
-    word = _word(inferior)
+    pointer_size = _word(inferior)
     kind = _kind()
     if kind == "core":
-        return _gather_core(inferior, word)
+        return _gather_core(inferior, pointer_size)
     notes: list[str] = []
     memory: Memory = GdbMemory(inferior)
     pid = living_task(inferior.pid) if kind == "live" else None
@@ -96,8 +96,8 @@ def gather() -> Process:
     from gdbheap.elf.modules import find_modules, main_module  # kept out of gdb's start, as all of elf/ is
 
     modules = find_modules(memory, space, _opener(pid))
-    auxv = _auxv(pid, word)
-    threads = _threads(word, notes)
+    auxv = _auxv(pid, pointer_size)
+    threads = _threads(pointer_size, notes)
     unheld = () if pid is None or runs_on() else others(pid, {thread.lwp for thread in threads})
     if unheld:
         notes.append(
@@ -105,7 +105,7 @@ def gather() -> Process:
         )
     return Process(
         kind=kind,
-        word=word,
+        pointer_size=pointer_size,
         memory=memory,
         address_space=space,
         threads=threads,
@@ -170,7 +170,7 @@ def _word(inferior: gdb.Inferior) -> int:
     return _WORDS[name]
 
 
-def _gather_core(inferior: gdb.Inferior, word: int) -> Process:
+def _gather_core(inferior: gdb.Inferior, pointer_size: int) -> Process:
     """Return the process of the core that gdb has loaded, read from the file itself; threads get gdb's numbers. HeapError where the core is of
     another machine than gdb takes it for: a gdb that does not know the machine takes it for i386."""
     from gdbheap.elf.core_file import open_core  # kept out of gdb's start, and for cores alone
@@ -183,7 +183,7 @@ def _gather_core(inferior: gdb.Inferior, word: int) -> Process:
         raise HeapError(
             f"this core is of another machine, {core.machine}: gdbheap reads x86-64 and i386 (gdb-multiarch can show its backtrace)"
         )
-    if core.word != word:
+    if core.pointer_size != pointer_size:
         raise HeapError(
             f"this core is of an {core.machine} process, but gdb's architecture is set to {inferior.architecture().name()}: "
             "`set architecture auto`, and load the program that left it"
@@ -222,12 +222,12 @@ def _remote_maps(notes: list[str]) -> AddressSpace:
             return AddressSpace((), "remote")
 
 
-def _auxv(pid: int | None, word: int) -> dict[int, int]:
+def _auxv(pid: int | None, pointer_size: int) -> dict[int, int]:
     """Return the auxiliary vector, {} where the target does not tell it. gdb prints an entry as "25   AT_RANDOM   Address of ...   0x7ff..."."""
     if pid is not None:
         try:
             with open(f"/proc/{pid}/auxv", "rb") as file:
-                return parse_auxv(file.read(), word)
+                return parse_auxv(file.read(), pointer_size)
         except OSError:
             return {}
     try:
@@ -260,7 +260,7 @@ def _same_directory(one: str, other: str) -> bool:
         return True  # what cannot be seen into is of no use
 
 
-def _threads(word: int, notes: list[str]) -> tuple[Thread, ...]:
+def _threads(pointer_size: int, notes: list[str]) -> tuple[Thread, ...]:
     """Return every thread that has stopped, by number; raise NoProcess where none has.
 
     gdb reads registers of its selected thread only, so each is selected in turn, without a word to the user or to observers, and the
@@ -275,7 +275,7 @@ def _threads(word: int, notes: list[str]) -> tuple[Thread, ...]:
             if len(threads) > 1:
                 thread.switch()
             try:
-                found.append(_thread(thread, word))
+                found.append(_thread(thread, pointer_size))
             except gdb.error:
                 running.append(thread.num)
     if not found:
@@ -286,12 +286,12 @@ def _threads(word: int, notes: list[str]) -> tuple[Thread, ...]:
     return tuple(found)
 
 
-def _thread(thread: gdb.InferiorThread, word: int) -> Thread:
+def _thread(thread: gdb.InferiorThread, pointer_size: int) -> Thread:
     """Return the thread, which is selected now; gdb.error where it has no registers (it runs)."""
     frame = gdb.newest_frame()
-    mask = (1 << 8 * word) - 1
+    mask = (1 << 8 * pointer_size) - 1
     registers = {}
-    for name in _GENERAL[word].split():
+    for name in _GENERAL[pointer_size].split():
         try:
             registers[name] = int(frame.read_register(name)) & mask
         except (gdb.error, ValueError):
@@ -301,8 +301,8 @@ def _thread(thread: gdb.InferiorThread, word: int) -> Thread:
         lwp=_lwp(thread),
         name=text_of(lambda: thread.name) or "",
         registers=registers,
-        stack_pointer=registers.get("rsp" if word == 8 else "esp", 0),
-        program_counter=registers.get("rip" if word == 8 else "eip", 0),
+        stack_pointer=registers.get("rsp" if pointer_size == 8 else "esp", 0),
+        program_counter=registers.get("rip" if pointer_size == 8 else "eip", 0),
         thread_pointer=registers["fs_base"] if "fs_base" in registers else _pthread(thread),
     )
 

@@ -48,7 +48,7 @@ def handled_signals(process: Process, thread: Thread, most: int) -> list[Handled
                 break
             older = frame.older()
             if frame.type() == gdb.SIGTRAMP_FRAME and older is not None:
-                there = _thread_at(older, thread, process.word)
+                there = _thread_at(older, thread, process.pointer_size)
                 found.append(Handled(older, level + 1, there, _signal(process, frame, there), handler))
             handler = text_of(frame.name) or ""
             frame = older
@@ -60,15 +60,15 @@ def handled_signals(process: Process, thread: Thread, most: int) -> list[Handled
 def _signal(process: Process, trampoline: gdb.Frame, there: Thread) -> SignalInfo | None:
     """Return the signal that the kernel left for the handler, which lies above the return address to the trampoline: the siginfo, if the
     handler asked for one (SA_SIGINFO), or a page fault by the registers of the processor that were saved."""
-    word = process.word
+    pointer_size = process.pointer_size
     memory = gdb.selected_inferior()
 
     def read(address: int, size: int) -> bytes:
         return bytes(memory.read_memory(address, size))
 
     try:
-        above = int(trampoline.read_register("sp")) & ((1 << 8 * word) - 1)
-        if word == 8:
+        above = int(trampoline.read_register("sp")) & ((1 << 8 * pointer_size) - 1)
+        if pointer_size == 8:
             place, context = above + _UCONTEXT, above + _MCONTEXT
         elif (text_of(trampoline.name) or "").endswith(("rt_sigreturn", "restore_rt")):
             # struct rt_sigframe_ia32: the signal, then pointers to siginfo and ucontext.
@@ -76,39 +76,39 @@ def _signal(process: Process, trampoline: gdb.Frame, there: Thread) -> SignalInf
             context += _MCONTEXT_32
         else:
             place, context = 0, above + 4  # struct sigframe_ia32: the signal, then the sigcontext
-        fault = _page_fault(read(context, _SIGCONTEXT), there, word)
+        fault = _page_fault(read(context, _SIGCONTEXT), there, pointer_size)
         data = read(place, _SIGINFO) if place else b""
-        return fault if fault is not None or not _is_siginfo(data, word) else parse_siginfo(data, word)
+        return fault if fault is not None or not _is_siginfo(data, pointer_size) else parse_siginfo(data, pointer_size)
     except (gdb.error, OverflowError):
         return None
 
 
-def _is_siginfo(data: bytes, word: int) -> bool:
+def _is_siginfo(data: bytes, pointer_size: int) -> bool:
     """Whether this may be a siginfo: where the handler has asked for none, it is what the stack held before."""
     if len(data) < _SIGINFO:
         return False
     number, error, code, padding = struct.unpack_from("<iiii", data)
     plausible = number in _SIGNALS and error == 0 and -64 <= code <= _SI_KERNEL
-    return plausible and (word == 4 or padding == 0)
+    return plausible and (pointer_size == 4 or padding == 0)
 
 
-def _page_fault(context: bytes, there: Thread, word: int) -> SignalInfo | None:
+def _page_fault(context: bytes, there: Thread, pointer_size: int) -> SignalInfo | None:
     """Return the page fault that a struct sigcontext tells of; None where it tells of none, or of one that its registers do not explain (it
     may be of an earlier signal: the kernel keeps the last trap)."""
-    trap, error, address = (int.from_bytes(context[at : at + word], "little") for at in _TRAP[word])
+    trap, error, address = (int.from_bytes(context[at : at + pointer_size], "little") for at in _TRAP[pointer_size])
     near = any(abs(address - value) < PAGE for value in there.registers.values())
     if trap != _PAGE_FAULT or not near:
         return None
     return SignalInfo(signal.SIGSEGV, 2 if error & 1 else 1, 0, address=address)
 
 
-def _thread_at(frame: gdb.Frame, thread: Thread, word: int) -> Thread:
+def _thread_at(frame: gdb.Frame, thread: Thread, pointer_size: int) -> Thread:
     """Return the thread with the registers that it had in this frame."""
     registers = dict(thread.registers)
     for name in registers:
         try:
-            registers[name] = int(frame.read_register(name)) & ((1 << 8 * word) - 1)
+            registers[name] = int(frame.read_register(name)) & ((1 << 8 * pointer_size) - 1)
         except (gdb.error, ValueError):
             continue
-    stack = registers["rsp" if word == 8 else "esp"]
+    stack = registers["rsp" if pointer_size == 8 else "esp"]
     return replace(thread, registers=registers, stack_pointer=stack, program_counter=frame.pc())

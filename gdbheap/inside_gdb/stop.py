@@ -20,9 +20,9 @@ from gdbheap.inside_gdb.selection import selection_kept
 from gdbheap.inside_gdb.signal_frame import Handled, handled_signals
 from gdbheap.inside_gdb.text import text_of
 from gdbheap.inside_gdb.variables import expressions
-from gdbheap.process.namespace import pid_in_namespace
+from gdbheap.machine.x86.signal_frame import read_signal_frame
+from gdbheap.process.live.namespace import pid_in_namespace
 from gdbheap.process.process import Process, Thread
-from gdbheap.process.signal_frame import read_signal_frame
 from gdbheap.process.signal_info import FATAL, SignalInfo, parse_siginfo, signal_name, union_offset
 from gdbheap.process.stop import Expression, Handler, Stop
 
@@ -132,7 +132,7 @@ def _stop_at(
     handled: Handled | None,
 ) -> Stop:
     lines = _disassemble(frame, thread.program_counter, 2)
-    unwound = frames(None, process.word, _MOST_FRAMES)
+    unwound = frames(None, process.pointer_size, _MOST_FRAMES)
     source, named = _source(frame)
     return Stop(
         thread=thread,
@@ -147,17 +147,17 @@ def _stop_at(
         handler="" if handled is None else handled.handler,
         handlers=tuple(_handlers(process, frame, 0 if handled is None else handled.level)),
         expressions=named,
-        system_call=_system_call(process.word, signal),
+        system_call=_system_call(process.pointer_size, signal),
     )
 
 
 def _stopped(process: Process, thread: Thread) -> tuple[Thread, SignalInfo | None]:
     """Return the selected thread and what the kernel told of its stop; None for a breakpoint or a step of gdb's, which it reports as traps
     too. Where it told anything, a core's bare number of the signal is dropped from the thread."""
-    signal = _siginfo(process.word)
+    signal = _siginfo(process.pointer_size)
     if signal is None:
         return thread, None
-    if signal.system_call == 0 and process.word == 4:
+    if signal.system_call == 0 and process.pointer_size == 4:
         # gdb's siginfo of a 32-bit process has no si_syscall; the kernel has put the number back where it was.
         signal = replace(signal, system_call=thread.registers.get("eax"))
     thread = replace(thread, signal=0)
@@ -168,7 +168,7 @@ def _stopped(process: Process, thread: Thread) -> tuple[Thread, SignalInfo | Non
     return thread, signal if signal.code <= 0 or _is_own_trap(signal, thread) else None
 
 
-def _siginfo(word: int) -> SignalInfo | None:
+def _siginfo(pointer_size: int) -> SignalInfo | None:
     """Return $_siginfo, which gdb has for live threads and for a core's; None where it has none.
 
     gdb's type of it has not all members in every release (si_pkey in none), but all its bytes.
@@ -177,11 +177,11 @@ def _siginfo(word: int) -> SignalInfo | None:
         info = gdb.parse_and_eval("$_siginfo")
         head = [int(info[name]) for name in ("si_signo", "si_errno", "si_code")]
         pad = info["_sifields"]["_pad"]
-        data = struct.pack("<3i", *head).ljust(union_offset(word), b"\0")
+        data = struct.pack("<3i", *head).ljust(union_offset(pointer_size), b"\0")
         data += struct.pack(f"<{_INTS}i", *(int(pad[index]) for index in range(_INTS)))
     except gdb.error:
         return None
-    return parse_siginfo(data, word) if head[0] else None
+    return parse_siginfo(data, pointer_size) if head[0] else None
 
 
 def _is_own_trap(signal: SignalInfo, thread: Thread) -> bool:
@@ -215,7 +215,7 @@ def _call_before(process: Process, frame: gdb.Frame | None, stack_pointer: int) 
     if frame is None:
         return ""
     try:
-        back = int.from_bytes(bytes(gdb.selected_inferior().read_memory(stack_pointer, process.word)), "little")
+        back = int.from_bytes(bytes(gdb.selected_inferior().read_memory(stack_pointer, process.pointer_size)), "little")
         architecture = frame.architecture()
     except gdb.error:
         return ""
@@ -266,9 +266,9 @@ def _handlers(process: Process, frame: gdb.Frame | None, level: int) -> Iterator
         while frame is not None and level < _MOST_UNWOUND:
             outer = frame.older()
             if frame.type() == gdb.SIGTRAMP_FRAME:
-                pointer = _stack_pointer(frame, process.word)
-                number, alternate = read_signal_frame(process.words, process.word, pointer)
-                beyond = _stack_pointer(outer, process.word) if outer is not None else 0
+                pointer = _stack_pointer(frame, process.pointer_size)
+                number, alternate = read_signal_frame(process.words, process.pointer_size, pointer)
+                beyond = _stack_pointer(outer, process.pointer_size) if outer is not None else 0
                 number = number or _first_argument(inner)
                 yield Handler(level, number, _name(inner), _name(outer), pointer, beyond, alternate)
             frame, inner, level = outer, frame, level + 1
@@ -291,15 +291,15 @@ def _first_argument(frame: gdb.Frame | None) -> int | None:
         return None
 
 
-def _stack_pointer(frame: gdb.Frame, word: int) -> int:
-    return int(frame.read_register("rsp" if word == 8 else "esp")) & ((1 << 8 * word) - 1)
+def _stack_pointer(frame: gdb.Frame, pointer_size: int) -> int:
+    return int(frame.read_register("rsp" if pointer_size == 8 else "esp")) & ((1 << 8 * pointer_size) - 1)
 
 
-def _system_call(word: int, signal: SignalInfo | None) -> str:
+def _system_call(pointer_size: int, signal: SignalInfo | None) -> str:
     """Return the name of the system call that a filter refused, from gdb's own table of them."""
     if signal is None or signal.system_call is None:
         return ""
-    table = "amd64-linux.xml" if word == 8 else "i386-linux.xml"
+    table = "amd64-linux.xml" if pointer_size == 8 else "i386-linux.xml"
     try:
         with open(os.path.join(os.path.dirname(gdb.PYTHONDIR), "syscalls", table), encoding="utf-8") as file:
             match = re.search(rf'<syscall name="(\w+)" number="{signal.system_call}"', file.read())

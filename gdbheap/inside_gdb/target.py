@@ -6,13 +6,13 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.errors import HeapError
+from gdbheap.glibc.heap_view import HeapView
+from gdbheap.glibc.layout import Layout
 from gdbheap.inside_gdb import backtrace as gdb_backtrace
 from gdbheap.inside_gdb import expressions as gdb_expressions
 from gdbheap.inside_gdb import frames as gdb_frames
 from gdbheap.inside_gdb import process as gdb_process
 from gdbheap.inside_gdb import stop as gdb_stop
-from gdbheap.malloc.heap_view import HeapView
-from gdbheap.malloc.layout import Layout
 from gdbheap.process.frame import Frame
 from gdbheap.process.process import Module, Process
 from gdbheap.process.stop import Stop
@@ -21,11 +21,11 @@ from gdbheap.report.progress import Progress
 
 if TYPE_CHECKING:
     from gdbheap.elf.debug_search import DebugSearch
-    from gdbheap.malloc.walk import Onlooker
+    from gdbheap.glibc.walk.walk import Observer
 
 
 class GdbTarget:
-    """A Target (commands/command.py) on gdb's selected inferior."""
+    """A Target (interface/command.py) on gdb's selected inferior."""
 
     def __init__(self, setting: Callable[[str], Any]) -> None:
         self.setting = setting
@@ -66,7 +66,7 @@ class GdbTarget:
     def layout(self) -> Layout:
         if self._layout is None:
             # What hunts for malloc without symbols is a third of gdbheap: kept out of gdb's start.
-            from gdbheap.malloc.locate.make_layout import make_layout
+            from gdbheap.glibc.locate.make_layout import make_layout
 
             self._layout = make_layout(self.process, self._symbols_of())
         return self._layout
@@ -83,12 +83,12 @@ class GdbTarget:
 
         return DebugSearch(gdb_process.debug_directories(), debuginfod_cache())
 
-    def heap(self, onlooker: Onlooker | None = None) -> HeapView:
+    def heap(self, observer: Observer | None = None) -> HeapView:
         if self._heap is None:
-            from gdbheap.malloc.read_heap import read_heap  # kept out of gdb's start as well
+            from gdbheap.glibc.read_heap import read_heap  # kept out of gdb's start as well
 
             try:
-                self._heap = read_heap(self.process, self.layout(), self._progress, onlooker)
+                self._heap = read_heap(self.process, self.layout(), self._progress, observer)
             finally:
                 if self._progress is not None:
                     self._progress.finish()
@@ -132,14 +132,14 @@ class GdbTarget:
         return value
 
     def frames(self, lwp: int | None = None, most: int = 64) -> tuple[Frame, ...]:
-        return gdb_backtrace.frames(lwp, self.process.word, most)
+        return gdb_backtrace.frames(lwp, self.process.pointer_size, most)
 
     def stop(self) -> Stop:
         return gdb_stop.read_stop(self.process)
 
     def abort_message(self) -> str:
-        from gdbheap.malloc.abort_message import find_abort_message, read_abort_message
-        from gdbheap.malloc.locate.find_libc import find_libcs
+        from gdbheap.glibc.abort_message import find_abort_message, read_abort_message
+        from gdbheap.glibc.locate.find_libc import find_libcs
 
         try:
             libcs = find_libcs(self.process, self._symbols_of())

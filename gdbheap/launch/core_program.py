@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from gdbheap.elf.core_file import open_core
-from gdbheap.process.auxv import AT_ENTRY
+from gdbheap.process.images.auxv import AT_ENTRY
 
 
 def program_of(core: Path) -> Path | None:

@@ -33,7 +33,7 @@ def refuse(m: Machine, ask: Callable[[], int]) -> int:
 
 def check_arena(m: Machine, arena: int, mem: int, name: str, arena_name: str) -> int:
     """Return `mem`, after asserting as glibc does that a chunk is of the arena it was asked of; the names are those of the assertion's text."""
-    if mem and not m.load(mem - m.word) & IS_MMAPPED:
+    if mem and not m.load(mem - m.pointer_size) & IS_MMAPPED:
         m.assert_that(
             m.arena_of(mem - m.header) == arena,
             f"!{name} || chunk_is_mmapped (mem2chunk ({name})) || {arena_name} == arena_for_chunk (mem2chunk ({name}))",

@@ -40,12 +40,12 @@ def set_noncontiguous(m: Machine, arena: int) -> None:
 
 def heap_size(m: Machine, heap: int) -> int:
     """Return the bytes of a heap in use."""
-    return m.load(heap + 2 * m.word)
+    return m.load(heap + 2 * m.pointer_size)
 
 
 def readable_size(m: Machine, heap: int) -> int:
     """Return the bytes of a heap that were ever made readable."""
-    return m.load(heap + 3 * m.word)
+    return m.load(heap + 3 * m.pointer_size)
 
 
 def new_heap(m: Machine, size: int, top_pad: int) -> int:
@@ -65,10 +65,10 @@ def new_heap(m: Machine, size: int, top_pad: int) -> int:
     if not heap:
         return 0
     m.kernel.protect(heap, size)
-    m.store(heap + 2 * m.word, size)
-    m.store(heap + 3 * m.word, size)
+    m.store(heap + 2 * m.pointer_size, size)
+    m.store(heap + 3 * m.pointer_size, size)
     if m.traits.heap_info_pagesize:
-        m.store(heap + 4 * m.word, PAGE)
+        m.store(heap + 4 * m.pointer_size, PAGE)
     return heap
 
 
@@ -105,8 +105,8 @@ def grow_heap(m: Machine, heap: int, more: int) -> bool:
         return False
     if size > readable_size(m, heap):
         m.kernel.protect(heap, size)
-        m.store(heap + 3 * m.word, size)
-    m.store(heap + 2 * m.word, size)
+        m.store(heap + 3 * m.pointer_size, size)
+    m.store(heap + 2 * m.pointer_size, size)
     return True
 
 
@@ -116,7 +116,7 @@ def shrink_heap(m: Machine, heap: int, less: int) -> bool:
     if size < m.traits.heap_info_size:
         return False
     m.kernel.dontneed(heap + size, less)
-    m.store(heap + 2 * m.word, size)
+    m.store(heap + 2 * m.pointer_size, size)
     return True
 
 
@@ -151,7 +151,7 @@ def _get2(m: Machine, size: int) -> int:
         if most:
             m.narenas_limit = most
         elif m.narenas > m.parameter("arena_test"):
-            m.narenas_limit = known(m.cores, "the number of processors") * (8 if m.word == 8 else 2)
+            m.narenas_limit = known(m.cores, "the number of processors") * (8 if m.pointer_size == 8 else 2)
     if not m.narenas_limit or m.narenas <= m.narenas_limit - 1:
         m.narenas += 1
         arena = _make(m, size)
@@ -246,5 +246,5 @@ def heaps(m: Machine, arena: int) -> list[int]:
     heap = m.heap_of(m.load(arena + m.TOP))
     while heap and heap not in found:
         found.append(heap)
-        heap = m.load(heap + m.word)
+        heap = m.load(heap + m.pointer_size)
     return found

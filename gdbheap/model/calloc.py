@@ -34,7 +34,7 @@ def calloc(m: Machine, request: int) -> int:
         found = m.size_of(chunk)
         if chunk == top and found > dirty:
             found = dirty
-        m.memory.clear(mem, found - m.word)
+        m.memory.clear(mem, found - m.pointer_size)
     return mem
 
 
@@ -42,8 +42,8 @@ def _cleared_cached(m: Machine, mem: int, size: int) -> int:
     by_request = m.traits.calloc_clears_request and tcache.bin_of(m, size) < tcache.SMALL_BINS
     found = size if by_request else m.size_of(mem - m.header)
     if found < m.min_size:
-        raise Unknown(f"what memset does with {found - m.word} bytes is not known")
-    m.memory.clear(mem, found - m.word)
+        raise Unknown(f"what memset does with {found - m.pointer_size} bytes is not known")
+    m.memory.clear(mem, found - m.pointer_size)
     return mem
 
 

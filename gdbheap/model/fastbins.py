@@ -26,22 +26,22 @@ def takes(m: Machine, size: int) -> bool:
 
 def default(m: Machine) -> int:
     """Return the largest chunk that goes into a fastbin where nobody has changed it (DEFAULT_MXFAST)."""
-    return max_fast(m, 64 * m.word // 4)
+    return max_fast(m, 64 * m.pointer_size // 4)
 
 
 def largest(m: Machine) -> int:
     """Return the largest chunk that can be made to go into a fastbin (MAX_FAST_SIZE)."""
-    return max_fast(m, 80 * m.word // 4)
+    return max_fast(m, 80 * m.pointer_size // 4)
 
 
 def max_fast(m: Machine, request: int) -> int:
     """Return what set_max_fast makes of the largest request."""
-    return m.header if request <= m.align - 1 - m.word else (request + m.word) & -m.align
+    return m.header if request <= m.align - 1 - m.pointer_size else (request + m.pointer_size) & -m.align
 
 
 def head_of(m: Machine, arena: int, index: int) -> int:
     """Return where the head of fastbin `index` is stored."""
-    return arena + m.FASTBINS + index * m.word
+    return arena + m.FASTBINS + index * m.pointer_size
 
 
 def take(m: Machine, arena: int, size: int) -> int:

@@ -24,10 +24,10 @@ def _free_late_checks(m: Machine, chunk: int) -> bool:
     m.check(not m.misaligned(chunk), "free(): invalid pointer")
     size = m.size_of(chunk)
     if size < m.parameter("tcache_max_bytes"):
-        if m.load(chunk + m.header + m.word) == m.tcache_key:
+        if m.load(chunk + m.header + m.pointer_size) == m.tcache_key:
             tcache.verify_not_cached(m, chunk + m.header, size)
             # a chance value: the word is cleared and all is done once more
-            m.store(chunk + m.header + m.word, 0)
+            m.store(chunk + m.header + m.pointer_size, 0)
             return _free_late_checks(m, chunk)
         index = tcache.bin_of(m, size)
         if (index < tcache.SMALL_BINS or size >= m.min_size) and tcache.room(m, index):
@@ -53,7 +53,7 @@ def in_arena(m: Machine, arena: int, chunk: int, locked: bool) -> None:
     m.check(size >= m.min_size and not size & (m.align - 1), "free(): invalid size")
     index = tcache.bin_of(m, size)
     if m.thread.tcache and index < m.parameter("tcache_bins"):
-        if m.load(chunk + m.header + m.word) == tcache.key(m):
+        if m.load(chunk + m.header + m.pointer_size) == tcache.key(m):
             tcache.verify_not_cached(m, chunk + m.header, size)
         if tcache.room(m, index):
             tcache.put(m, chunk, index)

@@ -48,7 +48,7 @@ class Image:
     """
 
     name: str
-    word: int
+    pointer_size: int
     segments: tuple[tuple[int, bytes], ...]
     mappings: tuple[tuple[int, int, str], ...]
     main_arena: int
@@ -60,24 +60,26 @@ class Image:
     global_max_fast: int
 
 
-def new_process(name: str, word: int = 8, tunables: Mapping[str, int] | None = None, brk: int | None = None) -> Process:
+def new_process(
+    name: str, pointer_size: int = 8, tunables: Mapping[str, int] | None = None, brk: int | None = None
+) -> Process:
     """Return a process of glibc `name` (traits.NAMES) with an untouched heap, at made-up addresses; `brk` moves the start of the heap."""
-    return process_of(traits(name, word), tunables, brk)
+    return process_of(traits(name, pointer_size), tunables, brk)
 
 
 def process_of(shape: Traits, tunables: Mapping[str, int] | None = None, brk: int | None = None) -> Process:
     """Return such a process of a malloc with these traits."""
-    word = shape.word
-    place = PLACES[word]
-    memory = Memory(word)
+    pointer_size = shape.pointer_size
+    place = PLACES[pointer_size]
+    memory = Memory(pointer_size)
     # malloc_par comes before main_arena in libc's data, both on a multiple of 32
     mp = place.data + 0x180
     main_arena = (mp + shape.mp_size() + 0x400) & -32
     end = page_up(main_arena + shape.arena_size)
-    kernel = Kernel(memory, brk or place.brk, place.mmap_base, place.limit, huge_alignment=word == 8)
+    kernel = Kernel(memory, brk or place.brk, place.mmap_base, place.limit, huge_alignment=pointer_size == 8)
     kernel.taken.add(place.data, end)
     memory.accessible.add(place.data, end)
-    return Process(Machine(shape, memory, kernel, main_arena, mp, _KEY & ((1 << 8 * word) - 1)), tunables)
+    return Process(Machine(shape, memory, kernel, main_arena, mp, _KEY & ((1 << 8 * pointer_size) - 1)), tunables)
 
 
 def image(process: Process) -> Image:
@@ -87,7 +89,7 @@ def image(process: Process) -> Image:
         process.initialise()
     return Image(
         name=m.traits.name,
-        word=m.word,
+        pointer_size=m.pointer_size,
         segments=tuple((start, m.memory.read(start, end - start)) for start, end in m.memory.accessible),
         mappings=_mappings(m),
         main_arena=m.main_arena,

@@ -73,25 +73,27 @@ class Machine:
         self._constants()
 
     def _constants(self) -> None:
-        word = self.word = self.traits.word
-        self.header = 2 * word
-        self.min_size = 4 * word
+        pointer_size = self.pointer_size = self.traits.pointer_size
+        self.header = 2 * pointer_size
+        self.min_size = 4 * pointer_size
         self.align = self.traits.alignment
-        self.mask = (1 << (8 * word)) - 1
+        self.mask = (1 << (8 * pointer_size)) - 1
         # offsets in malloc_chunk; prev_size is at 0
-        self.SIZE, self.FD, self.BK, self.FD_NEXTSIZE, self.BK_NEXTSIZE = (word * index for index in range(1, 6))
+        self.SIZE, self.FD, self.BK, self.FD_NEXTSIZE, self.BK_NEXTSIZE = (
+            pointer_size * index for index in range(1, 6)
+        )
         # offsets in malloc_state
         self.HAVE_FASTCHUNKS = 8
         self.TOP = self.traits.arena_top
-        self.LAST_REMAINDER = self.TOP + word
-        self.BINS = self.TOP + 2 * word
-        self.BINMAP = self.BINS + 254 * word
+        self.LAST_REMAINDER = self.TOP + pointer_size
+        self.BINS = self.TOP + 2 * pointer_size
+        self.BINMAP = self.BINS + 254 * pointer_size
         self.NEXT = self.BINMAP + 16
-        self.NEXT_FREE = self.NEXT + word
-        self.ATTACHED_THREADS = self.NEXT + 2 * word
-        self.SYSTEM_MEM = self.NEXT + 3 * word
-        self.MAX_SYSTEM_MEM = self.NEXT + 4 * word
-        self.FASTBINS = self.TOP - self.traits.fastbins * word
+        self.NEXT_FREE = self.NEXT + pointer_size
+        self.ATTACHED_THREADS = self.NEXT + 2 * pointer_size
+        self.SYSTEM_MEM = self.NEXT + 3 * pointer_size
+        self.MAX_SYSTEM_MEM = self.NEXT + 4 * pointer_size
+        self.FASTBINS = self.TOP - self.traits.fastbins * pointer_size
         self._mp = self.traits.mp_members()
 
     def step(self, what: str, *numbers: int) -> None:
@@ -103,12 +105,12 @@ class Machine:
     def parameter(self, name: str) -> int:
         """Return a member of malloc_par."""
         offset, size = self._mp[name]
-        return self.load(self.mp + offset) if size == self.word else self.memory.load32(self.mp + offset)
+        return self.load(self.mp + offset) if size == self.pointer_size else self.memory.load32(self.mp + offset)
 
     def set_parameter(self, name: str, value: int) -> None:
         """Set a member of malloc_par."""
         offset, size = self._mp[name]
-        if size == self.word:
+        if size == self.pointer_size:
             self.store(self.mp + offset, value)
         else:
             self.memory.store32(self.mp + offset, value)
@@ -127,7 +129,7 @@ class Machine:
 
     def size_of(self, chunk: int) -> int:
         """Return a chunk's size without flags."""
-        return self.load(chunk + self.word) & ~FLAGS
+        return self.load(chunk + self.pointer_size) & ~FLAGS
 
     def misaligned(self, chunk: int) -> bool:
         """Return whether a chunk's mem is off the alignment."""
@@ -135,7 +137,7 @@ class Machine:
 
     def set_in_use(self, chunk: int, size: int) -> None:
         """Set the P bit of what follows a chunk of `size`."""
-        at = chunk + size + self.word
+        at = chunk + size + self.pointer_size
         self.store(at, self.load(at) | PREV_INUSE)
 
     def arena_flag(self, arena: int) -> int:
@@ -144,7 +146,7 @@ class Machine:
 
     def arena_of(self, chunk: int) -> int:
         """Return the arena that a chunk says it is of (arena_for_chunk)."""
-        if self.load(chunk + self.word) & NON_MAIN_ARENA:
+        if self.load(chunk + self.pointer_size) & NON_MAIN_ARENA:
             return self.load(self.heap_of(chunk))
         return self.main_arena
 
@@ -158,7 +160,7 @@ class Machine:
 
     def in_use(self, chunk: int) -> bool:
         """Return the P bit of the chunk behind."""
-        return bool(self.load(chunk + self.size_of(chunk) + self.word) & PREV_INUSE)
+        return bool(self.load(chunk + self.size_of(chunk) + self.pointer_size) & PREV_INUSE)
 
     # links of single lists
 

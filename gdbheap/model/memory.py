@@ -17,20 +17,20 @@ class Memory:
     A page never written is zero, or what `source(page_address)` gives (PAGE bytes; None: zero, or Segv where it is not accessible either).
     """
 
-    def __init__(self, word: int, source: Callable[[int], bytes | None] | None = None) -> None:
-        self.word = word
+    def __init__(self, pointer_size: int, source: Callable[[int], bytes | None] | None = None) -> None:
+        self.pointer_size = pointer_size
         self.accessible = Ranges()
         self._source = source
-        self._mask = (1 << (8 * word)) - 1
-        self._odd = word - 1
-        self._shift = 3 if word == 8 else 2
+        self._mask = (1 << (8 * pointer_size)) - 1
+        self._odd = pointer_size - 1
+        self._shift = 3 if pointer_size == 8 else 2
         self._pages: dict[int, memoryview[int]] = {}
         self._dropped = Ranges()
 
     def load(self, address: int) -> int:
         """Return the word at `address`."""
         if address & self._odd:
-            return int.from_bytes(self.read(address, self.word), "little")
+            return int.from_bytes(self.read(address, self.pointer_size), "little")
         try:
             return self._pages[address >> 12][(address & 4095) >> self._shift]
         except KeyError:
@@ -40,7 +40,7 @@ class Memory:
     def store(self, address: int, value: int) -> None:
         """Put the word `value` (taken modulo the word) at `address`."""
         if address & self._odd:
-            self.write(address, (value & self._mask).to_bytes(self.word, "little"))
+            self.write(address, (value & self._mask).to_bytes(self.pointer_size, "little"))
             return
         try:
             self._pages[address >> 12][(address & 4095) >> self._shift] = value & self._mask
@@ -160,7 +160,7 @@ class Memory:
         if data is None and (number << 12) not in self.accessible:
             raise Segv(address)
         bare = memoryview(bytearray(data or PAGE))
-        page = bare.cast("Q") if self.word == 8 else bare.cast("I")
+        page = bare.cast("Q") if self.pointer_size == 8 else bare.cast("I")
         self._pages[number] = page
         return page
 

@@ -20,12 +20,12 @@ def _signed(value: int) -> int:
 
 def overhead(m: Machine) -> int:
     """Return what a chunk's size leaves out of its mapping, in bytes."""
-    return m.traits.mmapped_overhead_words * m.word
+    return m.traits.mmapped_overhead_words * m.pointer_size
 
 
 def usable_tail(m: Machine) -> int:
     """Return how much of the size is not usable: where the mapping ends with the chunk, no word of a next chunk can be lent."""
-    return m.word if overhead(m) else m.header
+    return m.pointer_size if overhead(m) else m.header
 
 
 def offset_of(m: Machine, chunk: int) -> int:
@@ -36,7 +36,7 @@ def offset_of(m: Machine, chunk: int) -> int:
 def allocate(m: Machine, size: int) -> int:
     """Map a chunk of `size`; return its mem, or 0 (sysmalloc_mmap)."""
     # room for the alignment within the mapping; from 2.43 it is part of the overhead
-    slack = (overhead(m) and m.align) or m.word + (m.align - 1 if m.align > m.header else 0)
+    slack = (overhead(m) and m.align) or m.pointer_size + (m.align - 1 if m.align > m.header else 0)
     length = page_up(size + slack)
     if length <= size or length > m.mask:
         return 0
@@ -97,7 +97,7 @@ def resize(m: Machine, chunk: int, size: int) -> int:
     """Make the mapping of a chunk fit `size`; return the chunk, moved or not, or 0 (mremap_chunk)."""
     start, length = _checked_extent(m, chunk, "mremap_chunk")
     offset = offset_of(m, chunk)
-    target = page_up(size + offset + (overhead(m) or m.word))
+    target = page_up(size + offset + (overhead(m) or m.pointer_size))
     if target == length:
         m.step("same pages")
         return chunk

@@ -68,7 +68,7 @@ class Process:
         m = self.machine
         if not m.traits.has_hooks:
             self._begin()
-        if alignment % m.word or not alignment or alignment & (alignment - 1):
+        if alignment % m.pointer_size or not alignment or alignment & (alignment - 1):
             m.steps[:] = [("invalid alignment",)]
             return 0
         return self._memalign(self._begin(), alignment, size)
@@ -163,7 +163,7 @@ class Process:
     def _free(self, m: Machine, mem: int) -> None:
         if not mem:
             return
-        if not m.load(mem - m.word) & IS_MMAPPED:
+        if not m.load(mem - m.pointer_size) & IS_MMAPPED:
             allocate.make_tcache_early(m)
         if not free.free(m, mem):
             allocate.make_tcache(m)

@@ -14,7 +14,7 @@ def usable(m: Machine, mem: int) -> int:
     chunk = mem - m.header
     if m.load(chunk + m.SIZE) & IS_MMAPPED:
         return m.size_of(chunk) - mmapped.usable_tail(m)
-    return m.size_of(chunk) - m.word if m.in_use(chunk) else 0
+    return m.size_of(chunk) - m.pointer_size if m.in_use(chunk) else 0
 
 
 def stays(m: Machine, mem: int, request: int) -> bool:
@@ -22,7 +22,7 @@ def stays(m: Machine, mem: int, request: int) -> bool:
     if not m.traits.realloc_slack:
         return False
     slack = usable(m, mem) - request
-    mapped = m.load(mem - m.word) & IS_MMAPPED and m.traits.realloc_mmapped_slack
+    mapped = m.load(mem - m.pointer_size) & IS_MMAPPED and m.traits.realloc_mmapped_slack
     return 0 <= slack < m.header or bool(mapped and 0 <= slack <= PAGE)
 
 
@@ -37,7 +37,7 @@ def resize_mmapped(m: Machine, chunk: int, size: int) -> int:
     if resized:
         return resized + m.header
     # mremap failed: the block may still be large enough
-    return chunk + m.header if m.size_of(chunk) - m.word >= size else 0
+    return chunk + m.header if m.size_of(chunk) - m.pointer_size >= size else 0
 
 
 def resize(m: Machine, chunk: int, size: int, request: int) -> int:
@@ -50,7 +50,7 @@ def resize(m: Machine, chunk: int, size: int, request: int) -> int:
     mem = from_thread_arena(m, request)
     if mem:
         old = m.size_of(chunk)
-        m.memory.copy(chunk + m.header, mem, old - m.word)
+        m.memory.copy(chunk + m.header, mem, old - m.pointer_size)
         if m.traits.leftovers_to_tcache:
             in_arena(m, arena, chunk, locked=False)
         else:
@@ -91,7 +91,7 @@ def _int_realloc(m: Machine, arena: int, chunk: int, size: int) -> int:
         if not mem:
             return 0
         if mem - m.header != behind:
-            m.memory.copy(chunk + m.header, mem, m.size_of(chunk) - m.word)
+            m.memory.copy(chunk + m.header, mem, m.size_of(chunk) - m.pointer_size)
             leftover(m, arena, chunk)
             m.step("copy", mem)
             return mem

@@ -41,11 +41,11 @@ def initialise(m: Machine, tunables: Mapping[str, int]) -> None:
     for name in ("trim_threshold", "top_pad", "mmap_threshold"):
         m.set_parameter(name, 128 << 10)
     m.set_parameter("n_mmaps_max", 1 << 16)
-    m.set_parameter("arena_test", 8 if m.word == 8 else 2)
+    m.set_parameter("arena_test", 8 if m.pointer_size == 8 else 2)
     m.set_parameter("tcache_bins", tcache.SMALL_BINS)
     m.set_parameter("tcache_count", m.traits.tcache_count)
     largest = _largest_cached(m)
-    m.set_parameter("tcache_max_bytes", largest + 1 if m.traits.tcache_max_past else largest - m.word)
+    m.set_parameter("tcache_max_bytes", largest + 1 if m.traits.tcache_max_past else largest - m.pointer_size)
     m.global_max_fast = fastbins.default(m) if m.traits.has_fastbins else 0
     for name, value in tunables.items():
         _apply(m, name, value)
@@ -96,7 +96,7 @@ def _set_tcache_max(m: Machine, value: int) -> None:
             if index < tcache.SMALL_BINS:
                 m.set_parameter("tcache_bins", index + 1)
             m.set_parameter("tcache_max_bytes", size + 1)
-    elif value <= _largest_cached(m) - m.word:
+    elif value <= _largest_cached(m) - m.pointer_size:
         m.set_parameter("tcache_max_bytes", value)
         m.set_parameter("tcache_bins", tcache.bin_of(m, size) + 1)
 
@@ -104,7 +104,7 @@ def _set_tcache_max(m: Machine, value: int) -> None:
 def _set_max_fast(m: Machine, value: int) -> int:
     if not m.traits.has_fastbins:
         return 1
-    if not 0 <= value <= 80 * m.word // 4:
+    if not 0 <= value <= 80 * m.pointer_size // 4:
         return 0
     m.global_max_fast = fastbins.max_fast(m, value)
     return 1

@@ -11,20 +11,20 @@ class Sizes:
     """The size rules of one word size. All sizes in bytes."""
 
     def __init__(self, traits: Traits) -> None:
-        self.word = traits.word
+        self.pointer_size = traits.pointer_size
         self.align = traits.alignment
-        self.min_size = 4 * self.word
-        self.limit = (1 << (8 * self.word - 1)) - 1
+        self.min_size = 4 * self.pointer_size
+        self.limit = (1 << (8 * self.pointer_size - 1)) - 1
         # bins of one size each: SMALLBIN_CORRECTION is 1 where the alignment is more than two words
-        self._correction = 1 if self.align > 2 * self.word else 0
+        self._correction = 1 if self.align > 2 * self.pointer_size else 0
         self.min_large = (64 - self._correction) * self.align
-        self._large = ((6, 48, 48), (9, 20, 91)) if self.word == 8 else ((6, 45, 49), (9, 20, 91))
+        self._large = ((6, 48, 48), (9, 20, 91)) if self.pointer_size == 8 else ((6, 45, 49), (9, 20, 91))
 
     def chunk_size(self, request: int) -> int | None:
         """Return the chunk size for a request (request2size), or None for one over PTRDIFF_MAX."""
         if request > self.limit or request < 0:
             return None
-        return max(self.min_size, (request + self.word + self.align - 1) & -self.align)
+        return max(self.min_size, (request + self.pointer_size + self.align - 1) & -self.align)
 
     def is_small(self, size: int) -> bool:
         """Return whether `size` has a bin of its own."""
@@ -53,4 +53,4 @@ class Sizes:
 
     def fast_index(self, size: int) -> int:
         """Return the fastbin of a size; the C expression's unsigned wrap included."""
-        return ((size & 0xFFFFFFFF) >> (4 if self.word == 8 else 3)) - 2
+        return ((size & 0xFFFFFFFF) >> (4 if self.pointer_size == 8 else 3)) - 2

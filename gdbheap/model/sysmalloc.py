@@ -73,7 +73,7 @@ def _grow(m: Machine, arena: int, top: int, top_size: int, size: int) -> bool:
     if not heap:
         return False
     m.store(heap, arena)
-    m.store(heap + m.word, old)
+    m.store(heap + m.pointer_size, old)
     now = arenas.heap_size(m, heap)
     _add_system_mem(m, arena, now)
     m.store(arena + m.TOP, heap + head)

@@ -57,7 +57,7 @@ def holds(m: Machine, index: int) -> bool:
 
 def head_of(m: Machine, index: int) -> int:
     """Return where the head of bin `index` is stored."""
-    return m.thread.tcache + m.traits.tcache_entries + index * m.word
+    return m.thread.tcache + m.traits.tcache_entries + index * m.pointer_size
 
 
 def key(m: Machine) -> int:
@@ -137,7 +137,7 @@ def _seek_aligned(m: Machine, index: int, alignment: int) -> tuple[int, bool, in
 def _link(m: Machine, mem: int, index: int, at: int, mangled: bool) -> None:
     counter = m.thread.tcache + 2 * index
     slots = m.memory.load16(counter)
-    m.store(mem + m.word, key(m))
+    m.store(mem + m.pointer_size, key(m))
     following = m.protect(at, m.load(at)) if mangled else m.load(at)
     m.store(mem, m.protect(mem, following))
     m.store(at, m.protect(at, mem) if mangled else mem)
@@ -153,7 +153,7 @@ def _unlink(m: Machine, index: int, at: int, mangled: bool) -> int:
     m.store(at, m.protect(at, following) if mangled else following)
     counter = m.thread.tcache + 2 * index
     m.memory.store16(counter, m.memory.load16(counter) + (1 if m.traits.tcache_counts_slots else -1))
-    m.store(mem + m.word, 0)
+    m.store(mem + m.pointer_size, 0)
     return mem
 
 
@@ -182,7 +182,7 @@ def shut_down(m: Machine, thread: Thread) -> Iterator[int]:
     if not table:
         return
     for index in range(m.traits.tcache_bins):
-        at = table + m.traits.tcache_entries + index * m.word
+        at = table + m.traits.tcache_entries + index * m.pointer_size
         for _ in range(_ENDLESS):
             mem = m.load(at)
             if not mem:

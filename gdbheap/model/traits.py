@@ -30,7 +30,7 @@ class Traits:
     """One glibc's malloc for one word size (bytes)."""
 
     name: str
-    word: int
+    pointer_size: int
 
     has_hooks: bool = True
     """A program may put functions of its own in malloc's place: __malloc_hook, __free_hook (to 2.33). There the first call initialises malloc
@@ -109,12 +109,12 @@ class Traits:
     @property
     def heap_max(self) -> int:
         """HEAP_MAX_SIZE."""
-        return 64 << 20 if self.word == 8 else 1 << 20
+        return 64 << 20 if self.pointer_size == 8 else 1 << 20
 
     @property
     def mmap_threshold_max(self) -> int:
         """DEFAULT_MMAP_THRESHOLD_MAX."""
-        return 32 << 20 if self.word == 8 else 512 << 10
+        return 32 << 20 if self.pointer_size == 8 else 512 << 10
 
     @property
     def tcache_bins(self) -> int:
@@ -124,35 +124,35 @@ class Traits:
     @property
     def tcache_entries(self) -> int:
         """The offset of entries in the tcache struct; the 16-bit counters come before it."""
-        return -(-2 * self.tcache_bins // self.word) * self.word
+        return -(-2 * self.tcache_bins // self.pointer_size) * self.pointer_size
 
     @property
     def tcache_size(self) -> int:
         """sizeof (tcache_perthread_struct)."""
-        return self.tcache_entries + self.tcache_bins * self.word
+        return self.tcache_entries + self.tcache_bins * self.pointer_size
 
     @property
     def fastbins(self) -> int:
         """NFASTBINS."""
-        return 0 if not self.has_fastbins else 10 if self.word == 8 else 11
+        return 0 if not self.has_fastbins else 10 if self.pointer_size == 8 else 11
 
     @property
     def arena_top(self) -> int:
         """The offset of malloc_state.top; last_remainder, bins, binmap and the rest follow it."""
         if not self.has_fastbins:
             return 8
-        head = 12 if self.word == 4 else 16
-        return head + self.fastbins * self.word
+        head = 12 if self.pointer_size == 4 else 16
+        return head + self.fastbins * self.pointer_size
 
     @property
     def arena_size(self) -> int:
         """sizeof (struct malloc_state)."""
-        return self.arena_top + (2 + 254) * self.word + 16 + 5 * self.word
+        return self.arena_top + (2 + 254) * self.pointer_size + 16 + 5 * self.pointer_size
 
     @property
     def heap_info_size(self) -> int:
         """sizeof (heap_info), padded to the alignment of what follows."""
-        if self.word == 8:
+        if self.pointer_size == 8:
             return 0x30 if self.heap_info_pagesize else 0x20
         return 0x18
 
@@ -168,7 +168,7 @@ class Traits:
         offset = 0
         members = {}
         for name in names:
-            size = 4 if name in _MP_NARROW else self.word
+            size = 4 if name in _MP_NARROW else self.pointer_size
             offset = (offset + size - 1) & -size
             members[name] = (offset, size)
             offset += size
@@ -177,7 +177,7 @@ class Traits:
     def mp_size(self) -> int:
         """Return sizeof (struct malloc_par)."""
         offset, size = self.mp_members()[_MP_TAIL[-1]]
-        return (offset + size + self.word - 1) & -self.word
+        return (offset + size + self.pointer_size - 1) & -self.pointer_size
 
 
 # What each release changed, from what 2.31 does. 2.42 is left out: it is half of each side, and nobody has checked a model of it.
@@ -225,7 +225,7 @@ KNOWN = tuple(_CHANGES)
 """The releases that it has traits for."""
 
 
-def traits(name: str, word: int = 8) -> Traits:
+def traits(name: str, pointer_size: int = 8) -> Traits:
     """Return the traits of glibc `name` (one of KNOWN) for `word` 8 or 4; KeyError for another name."""
     if name not in _CHANGES:
         raise KeyError(name)
@@ -234,4 +234,4 @@ def traits(name: str, word: int = 8) -> Traits:
         changes.update(changed)
         if release == name:
             break
-    return Traits(name, word, **changes)
+    return Traits(name, pointer_size, **changes)

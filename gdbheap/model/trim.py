@@ -73,7 +73,7 @@ def _heap(m: Machine, heap: int, pad: int) -> None:
 def _delete(m: Machine, arena: int, heap: int, pad: int) -> tuple[int, int] | None:
     """Delete an empty heap, making what ends the previous one top again; return (previous heap, top), or None where too little would be left."""
     load, store = m.load, m.store
-    previous = load(heap + m.word)
+    previous = load(heap + m.pointer_size)
     previous_size = arenas.heap_size(m, previous)
     fence = previous + previous_size - (m.min_size - m.header)
     misalign = fence & (m.align - 1)
@@ -123,8 +123,8 @@ def _free_pages(m: Machine, arena: int) -> int:
         chunk = m.load(head + m.BK)
         while chunk != head:
             size = m.load(chunk + m.SIZE) & ~FLAGS
-            if size > PAGE - 1 + 6 * m.word:
-                start = page_up(chunk + 6 * m.word)
+            if size > PAGE - 1 + 6 * m.pointer_size:
+                start = page_up(chunk + 6 * m.pointer_size)
                 rest = size - (start - chunk)
                 if rest > PAGE - 1:
                     m.kernel.dontneed(start, rest & -PAGE)

@@ -56,7 +56,7 @@ def free_lists(m: Machine) -> list[FreeList]:
 
 
 def _cached(m: Machine, table: int, index: int) -> tuple[int, ...]:
-    mem = m.load(table + m.traits.tcache_entries + index * m.word)
+    mem = m.load(table + m.traits.tcache_entries + index * m.pointer_size)
     chunks = []
     while mem:
         chunks.append(mem - m.header)

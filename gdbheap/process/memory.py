@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Protocol, runtime_checkable
 
 from gdbheap.errors import MemoryFault
+
+# Called now and then with the address that a long read has reached.
+ReadProgress = Callable[[int], None]
 
 PAGE = 4096
 BLOCK = 1 << 20
@@ -67,9 +70,9 @@ class ImageMemory:
 class Words:
     """Single words and small structs out of a Memory, in the process's word size (4 or 8 bytes, little-endian)."""
 
-    def __init__(self, memory: Memory, word: int) -> None:
+    def __init__(self, memory: Memory, pointer_size: int) -> None:
         self.memory = memory
-        self.size = word
+        self.size = pointer_size
 
     def read(self, address: int) -> int:
         """Return the unsigned word at `address`; raise MemoryFault."""

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from gdbheap.errors import HeapError, NoProcess
 from gdbheap.process.address_space import AddressSpace
-from gdbheap.process.initial_stack import initial_stack
+from gdbheap.process.images.initial_stack import initial_stack
 from gdbheap.process.memory import PAGE
 from gdbheap.process.process import Module, Process
 

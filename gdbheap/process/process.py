@@ -65,7 +65,7 @@ class Process:
     """
 
     kind: str
-    word: int
+    pointer_size: int
     memory: Memory
     address_space: AddressSpace
     threads: tuple[Thread, ...]
@@ -86,4 +86,4 @@ class Process:
     @property
     def words(self) -> Words:
         """Single words of the memory."""
-        return Words(self.memory, self.word)
+        return Words(self.memory, self.pointer_size)

@@ -45,25 +45,25 @@ def signal_name(number: int) -> str:
         return f"signal {number}"
 
 
-def parse_siginfo(data: bytes, word: int) -> SignalInfo | None:
+def parse_siginfo(data: bytes, pointer_size: int) -> SignalInfo | None:
     """Return the siginfo in `data`, of a process with `word` bytes to a pointer; None where `data` is too short to hold one."""
     # include/uapi/asm-generic/siginfo.h: three ints, then a union aligned to a pointer.
-    union = union_offset(word)
-    if len(data) < union + 2 * word + 16:
+    union = union_offset(pointer_size)
+    if len(data) < union + 2 * pointer_size + 16:
         return None
     number, errno, code = struct.unpack_from("<iii", data)
     if number in _WITH_ADDRESS and code > 0:
-        address = int.from_bytes(data[union : union + word], "little")
+        address = int.from_bytes(data[union : union + pointer_size], "little")
         # si_addr_lsb is a short, padded to a pointer; the key follows it.
         denied = (number, code) == (signal.SIGSEGV, SEGV_PKUERR)
-        key = struct.unpack_from("<I", data, union + 2 * word)[0] if denied else None
+        key = struct.unpack_from("<I", data, union + 2 * pointer_size)[0] if denied else None
         return SignalInfo(number, code, errno, address=address, protection_key=key)
     if (number, code) == (signal.SIGSYS, _SYS_SECCOMP):
-        return SignalInfo(number, code, errno, system_call=struct.unpack_from("<i", data, union + word)[0])
+        return SignalInfo(number, code, errno, system_call=struct.unpack_from("<i", data, union + pointer_size)[0])
     sender = struct.unpack_from("<i", data, union)[0] if code <= 0 else None
     return SignalInfo(number, code, errno, sender=sender)
 
 
-def union_offset(word: int) -> int:
+def union_offset(pointer_size: int) -> int:
     """Return how far into a siginfo_t the members begin that depend on the signal, in bytes."""
-    return 16 if word == 8 else 12
+    return 16 if pointer_size == 8 else 12

@@ -38,3 +38,6 @@ class ModuleSymbols:
 
 # Whoever can open files (elf/) gives this to whoever asks for a module's symbols (malloc/). It does not raise: what is missing is a value.
 SymbolsOf = Callable[[Module], ModuleSymbols]
+
+# Gives the symbol that an address is in, "symbol+offset in module", or "".
+SymbolAt = Callable[[int], str]

@@ -9,7 +9,7 @@ import json
 from collections.abc import Callable, Iterator
 from typing import Any
 
-from gdbheap.malloc.heap_view import Fault
+from gdbheap.process.fault import Fault
 from gdbheap.report.printable import printable
 from gdbheap.report.report import ABSENT, Report
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from gdbheap.malloc.heap_view import Fault
+from gdbheap.process.fault import Fault
 
 
 class _Absent:

@@ -7,7 +7,7 @@ import re
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from gdbheap.malloc.heap_view import Fault
+from gdbheap.process.fault import Fault
 from gdbheap.report.cells import RIGHT, cell_text
 from gdbheap.report.printable import cut_end, cut_middle, display_width, human_size, printable
 from gdbheap.report.report import Column, Line, Report

@@ -18,11 +18,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-sys.path.insert(0, str(Path(__file__).parents[1] / "live"))
-
-from programs import Running, build, running
+from support.programs import Running, build, running
 
 ROOT = Path(__file__).parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
 COUNTS = (10_000, 100_000, 1_000_000, 10_000_000)
 PATIENCE = 600
 # Bytes of the columns: address, size, flags, state, arena.

@@ -13,11 +13,10 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "elf")]
-
-from made_core import Load, make_core, note, prstatus64  # noqa: E402
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 from gdbheap.elf.core_file import open_core  # noqa: E402
+from support.made_core import Load, make_core, note, prstatus64  # noqa: E402
 
 SIZE = 1 << 30
 START = 0x7F0000000000

@@ -9,10 +9,10 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "live")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from leak_oracles import gdbheap_doubts, lsan_kinds, valgrind_kinds  # noqa: E402
-from made_leaks import CALLED_LOST, KINDS, LOST, Score, score  # noqa: E402
+from support.leak_oracles import gdbheap_doubts, lsan_kinds, valgrind_kinds  # noqa: E402
+from support.made_leaks import CALLED_LOST, KINDS, LOST, Score, score  # noqa: E402
 
 PATIENCE = 1800.0
 WITH_DOUBTS = (*CALLED_LOST, "doubtful")

@@ -17,17 +17,17 @@ from contextlib import contextmanager
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "live")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 import numpy as np  # noqa: E402
-from gdb_runs import run_gdb  # noqa: E402
-from programs import build  # noqa: E402
 
-from gdbheap.analysis.leaks.adjacency import Adjacency  # noqa: E402
-from gdbheap.analysis.leaks.reach import UNSEEN, find_heads  # noqa: E402
-from gdbheap.process.live_memory import LiveMemory  # noqa: E402
+from gdbheap.analysis.pointers.adjacency import Adjacency  # noqa: E402
+from gdbheap.analysis.pointers.reach import UNSEEN, find_heads  # noqa: E402
+from gdbheap.process.live.live_memory import LiveMemory  # noqa: E402
+from gdbheap.process.live.proc_maps import read_maps  # noqa: E402
 from gdbheap.process.memory import ImageMemory, readable_pieces  # noqa: E402
-from gdbheap.process.proc_maps import read_maps  # noqa: E402
+from support.gdb_runs import run_gdb  # noqa: E402
+from support.programs import build  # noqa: E402
 
 # Said in gdb: what a command takes, and gdb's largest size so far in MiB.
 TIMED = """

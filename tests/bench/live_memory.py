@@ -12,13 +12,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-sys.path[:0] = [str(ROOT), str(ROOT / "tests" / "process")]
+sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from sparse_process import PAGE, Child, sparse_process  # noqa: E402
-
-from gdbheap.process.live_memory import LiveMemory  # noqa: E402
+from gdbheap.process.live.live_memory import LiveMemory  # noqa: E402
+from gdbheap.process.live.proc_maps import read_maps  # noqa: E402
 from gdbheap.process.memory import ImageMemory  # noqa: E402
-from gdbheap.process.proc_maps import read_maps  # noqa: E402
+from support.sparse_process import PAGE, Child, sparse_process  # noqa: E402
 
 SIZE = 256 << 20
 SMALL = 50_000

@@ -3,19 +3,14 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import replace
-from pathlib import Path
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "analysis"))
-
-from made_process import HEAP, made_heap, made_process
 
 from gdbheap.commands.mm import COMMAND
 from gdbheap.errors import NoHeap
-from gdbheap.malloc.layout import SIGNATURE, SYMBOL, Located
+from gdbheap.glibc.layout import SIGNATURE, SYMBOL, Located
 from gdbheap.report.json import json_lines
 from gdbheap.report.text import text_lines
+from support.made_process import HEAP, made_heap, made_process
 
 
 class Stop:

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import json
-import sys
 from dataclasses import replace
-from pathlib import Path
 
 import pytest
-
-sys.path.insert(0, str(Path(__file__).parents[1] / "analysis"))
-
-from made_process import HEAP, STACK, made_heap, made_process
 
 from gdbheap.commands.vmmap import COMMAND
 from gdbheap.errors import NoHeap, UsageError
 from gdbheap.report.json import json_lines
 from gdbheap.report.text import text_lines
+from support.made_process import HEAP, STACK, made_heap, made_process
 
 
 class Stop:

@@ -4,11 +4,11 @@ import random
 import struct
 
 import pytest
-from made_core import Load, make_core, make_elf, note, nt_file, prstatus32, prstatus64
 
 from gdbheap.elf.core_file import open_core
 from gdbheap.errors import HeapError, MemoryFault
 from gdbheap.process.address_space import VMA
+from support.made_core import Load, make_core, make_elf, note, nt_file, prstatus32, prstatus64
 
 PAGE = 4096
 
@@ -112,8 +112,8 @@ def test_i386_threads_have_their_thread_pointer_from_the_selected_descriptor(cor
         + note(0x200, descriptors, b"LINUX")
         + note(1, prstatus32(8, 0x8048001, 0xFFFF1000, gs=0x63))
     )
-    opened = core(make_core([Load(0x1000, b"x")], notes, word=4))
-    assert (opened.machine, opened.word) == ("i386", 4)
+    opened = core(make_core([Load(0x1000, b"x")], notes, pointer_size=4))
+    assert (opened.machine, opened.pointer_size) == ("i386", 4)
     assert [thread.thread_pointer for thread in opened.threads] == [0xF7EE4540, None]
     assert opened.threads[0].registers["gs"] == 0x63
 
@@ -343,7 +343,7 @@ def test_another_machine_has_memory_but_no_threads(core):
         "the core is of another machine, AArch64: its memory is read, its registers are not (only x86-64 and i386)",
     )
     assert core(make_core([Load(0x1000, b"abcd")], machine=4711)).machine == "ELF machine 4711 (64 bits)"
-    assert core(make_core([Load(0x1000, b"abcd")], machine=62, word=4)).machine == "x32"
+    assert core(make_core([Load(0x1000, b"abcd")], machine=62, pointer_size=4)).machine == "x32"
 
 
 def test_segments_at_the_end_of_the_world(core):

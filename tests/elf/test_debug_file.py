@@ -9,13 +9,13 @@ import subprocess
 import sys
 
 import pytest
-from built_library import build, build_dwz_pair, run, split
 
 from gdbheap.elf.cache import SymbolCache
 from gdbheap.elf.debug_file import DebugFiles
 from gdbheap.elf.debug_search import DebugSearch, debuginfod_cache
 from gdbheap.process.cstruct import CStruct, Field
 from gdbheap.process.process import Module
+from support.built_library import build, build_dwz_pair, run, split
 
 NOWHERE = DebugSearch(())
 

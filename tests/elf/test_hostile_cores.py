@@ -9,11 +9,11 @@ import struct
 import time
 
 import pytest
-from made_core import Load, make_core, make_elf, note, nt_file, prstatus64
 
 from gdbheap.elf.core_file import open_core
 from gdbheap.errors import MemoryFault
 from gdbheap.process.memory import readable_pieces
+from support.made_core import Load, make_core, make_elf, note, nt_file, prstatus64
 
 PAGE = 4096
 

@@ -21,8 +21,9 @@ from pathlib import Path
 from typing import Protocol
 
 import pytest
-from gdb_runs import ROOT, run_gdb
-from programs import PATIENCE
+
+from support.gdb_runs import ROOT, run_gdb
+from support.programs import PATIENCE
 
 _MARK = "\x02{}\x03"
 

@@ -10,10 +10,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from assertion_cases import ASSERTIONS, ONLY_64, VARIABLES
-from corruption import CASES, NO_TCACHE, Case
-from gdb_runs import ROOT, kept_symbols, run_gdb
-from programs import build
+
+from support.assertion_cases import ASSERTIONS, ONLY_64, VARIABLES
+from support.corruption import CASES, NO_TCACHE, Case
+from support.gdb_runs import ROOT, kept_symbols, run_gdb
+from support.programs import build
 
 GLIBC = tuple(int(part) for part in platform.libc_ver()[1].split(".")[:2])
 HERE = [case for case in (*CASES, *ASSERTIONS) if case.dies(GLIBC)]

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from gdb_runs import ask
-from ledger import predicted_free_lists
-from programs import build, running
+
+from support.gdb_runs import ask
+from support.ledger import predicted_free_lists
+from support.programs import build, running
 
 WORDS = pytest.mark.parametrize("flags", [(), ("-m32",)], ids=["x86-64", "i386"])
 

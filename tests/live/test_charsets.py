@@ -5,11 +5,11 @@ from __future__ import annotations
 import shutil
 
 import pytest
-from gdb_runs import run_gdb
-from programs import build
 
 from gdbheap.commands import COMMANDS
 from gdbheap.report.charset import in_charset
+from support.gdb_runs import run_gdb
+from support.programs import build
 
 START = ("gdb", "-nx", "-q", "-batch", "-ex", "source gdb_init.py")
 COMMANDS_ASKED = (

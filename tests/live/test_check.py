@@ -11,9 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from corruption import CASES, NO_TCACHE, Case
-from gdb_runs import ROOT, ask, kept_symbols, run_gdb
-from programs import build, running
+
+from support.corruption import CASES, NO_TCACHE, Case
+from support.gdb_runs import ROOT, ask, kept_symbols, run_gdb
+from support.programs import build, running
 
 GLIBC = tuple(int(part) for part in platform.libc_ver()[1].split(".")[:2])
 # What 2.31 says where later releases see the misaligned link.

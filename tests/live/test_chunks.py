@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from expected import live_chunks, shown, story_of_many_sizes
-from gdb_runs import ask
-from programs import build, running
+
+from support.expected import live_chunks, shown, story_of_many_sizes
+from support.gdb_runs import ask
+from support.programs import build, running
 
 BUILDS = {"plain": (), "no-pie": ("-no-pie",), "stripped": ("-s",), "i386": ("-m32",)}
 

@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import pytest
-from gdb_runs import ask, generated_core, kernel_core
-from made_core import Load, make_core, note
-from mappings import mappings
 
 from gdbheap.elf.core_file import CoreFile, open_core
 from gdbheap.errors import MemoryFault
 from gdbheap.process.address_space import VMA
-from gdbheap.process.proc_maps import read_smaps
+from gdbheap.process.live.proc_maps import read_smaps
+from support.gdb_runs import ask, generated_core, kernel_core
+from support.made_core import Load, make_core, note
+from support.mappings import mappings
 
 PAGE = 4096
 BUILDS = {"x86-64": (), "i386": ("-m32",), "static": ("-static",), "no-pie": ("-no-pie",)}
@@ -152,7 +152,7 @@ def test_a_core_of_half_the_size_is_read_as_far_as_it_goes(case, tmp_path):
 def test_another_machines_core_is_refused_in_one_line(machine, tmp_path):
     path = tmp_path / "core"
     word = 4 if machine == 40 else 8
-    path.write_bytes(make_core([Load(0x1000, bytes(PAGE))], note(1, bytes(400)), machine=machine, word=word))
+    path.write_bytes(make_core([Load(0x1000, bytes(PAGE))], note(1, bytes(400)), machine=machine, pointer_size=word))
     text = ask([], ["heap leaks", "vmmap"], get_there=[f"core-file {path}"]).text
     name = {183: "AArch64", 243: "RISC-V", 40: "ARM"}[machine]
     refusal = (

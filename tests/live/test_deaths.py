@@ -10,8 +10,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from gdb_runs import ROOT, ask, kept_symbols, run_gdb
-from programs import build
+
+from support.gdb_runs import ROOT, ask, kept_symbols, run_gdb
+from support.programs import build
 
 TWICE, WRONG, OVERRUN = "a double free: ", "a pointer that malloc did not return: ", "a write past a block's end: "
 # What each did; "" where free is not given a wrong pointer, and what it writes is where the overrun block is.

@@ -7,7 +7,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from programs import PATIENCE, build
+
+from support.programs import PATIENCE, build
 
 STOPPED = ("break stop_here", "run", "up", "python from gdbheap.inside_gdb import expressions as gdb_expressions")
 

@@ -7,8 +7,9 @@ import re
 from pathlib import Path
 
 import pytest
-from gdb_runs import ROOT, run_gdb
-from programs import build
+
+from support.gdb_runs import ROOT, run_gdb
+from support.programs import build
 
 BUILDS = {"x86-64": (), "i386": ("-m32",)}
 
@@ -48,7 +49,7 @@ class Experiments:
 
     def __init__(self, directory: Path, flags: tuple[str, ...]) -> None:
         program = build("experiments", *flags)
-        self.word = 4 if "-m32" in flags else 8
+        self.pointer_size = 4 if "-m32" in flags else 8
         words = ["gdb", "-nx", "-q", "-batch", "-ex", "set confirm off", "-ex", f"source {ROOT / 'gdb_init.py'}"]
         words += ["-ex", "break look", "-ex", f"run < /dev/null > {directory / 'output'}"]
         self.files: dict[tuple[str, str], Path] = {}
@@ -203,7 +204,7 @@ def test_a_threads_stack_is_in_the_mmap_area_with_a_guard(seen):
     below = seen.meaning("a thread", "explain $sp - 16", "stack")
     # i386 has no red zone.
     assert below.endswith(
-        "in the red zone, which a function that calls none may use" if seen.word == 8 else "not in use"
+        "in the red zone, which a function that calls none may use" if seen.pointer_size == 8 else "not in use"
     )
     rows = seen.rows("a thread", "vmmap stack")
     main = next(int(row["start"], 16) for row in rows if row["path"] == "[stack]")

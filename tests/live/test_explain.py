@@ -5,9 +5,10 @@ from __future__ import annotations
 import re
 
 import pytest
-from gdb_runs import ask, generated_core
-from mappings import mappings
-from programs import build
+
+from support.gdb_runs import ask, generated_core
+from support.mappings import mappings
+from support.programs import build
 
 BUILDS = {"x86-64": (), "i386": ("-m32",)}
 NAMES = ("small_block", "large_block", "first_stack", "private_file", "program_text", "main_stack", "shared_anonymous")

@@ -6,8 +6,9 @@ import difflib
 import re
 
 import pytest
-from fault_gallery import BITS, FLAGS, expected, run_gallery, said
-from programs import build
+
+from support.fault_gallery import BITS, FLAGS, expected, run_gallery, said
+from support.programs import build
 
 
 @pytest.fixture(scope="module", params=list(BITS))

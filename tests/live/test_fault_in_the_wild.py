@@ -11,10 +11,11 @@ import struct
 import subprocess
 
 import pytest
-from fault_gallery import build_family
-from gdb_runs import ROOT, ask, kernel_core, run_gdb
-from programs import build
-from real_programs import waiting
+
+from support.fault_gallery import build_family
+from support.gdb_runs import ROOT, ask, kernel_core, run_gdb
+from support.programs import build
+from support.real_programs import waiting
 
 # Some of the galleries' cases, whatever else is known: each by another recogniser; their gallery, and what they are.
 SOME = {

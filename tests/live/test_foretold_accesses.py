@@ -6,13 +6,13 @@ import signal
 from collections import Counter
 
 import pytest
-from mappings import mappings
 
-from gdbheap.analysis.addresses.accesses import UNKNOWN, accesses
-from gdbheap.analysis.addresses.explain import page_state
+from gdbheap.analysis.mappings.accesses import UNKNOWN, accesses
+from gdbheap.analysis.mappings.explain import page_state
+from gdbheap.process.live.proc_maps import read_maps
 from gdbheap.process.memory import ImageMemory
-from gdbheap.process.proc_maps import read_maps
 from gdbheap.process.process import Process
+from support.mappings import mappings
 
 LETTERS = {"read": "r", "write": "w", "execute": "x"}
 CODES = {"SEGV_MAPERR": 1, "SEGV_ACCERR": 2, "SEGV_PKUERR": 4, "BUS_ADRERR": 2, "SI_KERNEL": 0x80}

@@ -8,22 +8,19 @@ from __future__ import annotations
 import json
 import os
 import random
-import sys
 from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from foretold_reasons import Scene, reason_holds
-from programs import build
-
-sys.path.append(str(Path(__file__).parents[1] / "model"))
-from before import libc_version
-from cases import tunable_sets
-from traces import FLAVOURS, Builder
 
 from gdbheap.model.trace import Operation, parse, unparse
 from gdbheap.model.traits import Traits, traits
+from support.before import libc_version
+from support.cases import tunable_sets
+from support.foretold_reasons import Scene, reason_holds
+from support.programs import build
+from support.traces import FLAVOURS, Builder
 
 _DEEP = int(os.environ.get("GDBHEAP_DEEP", "0"))
 _SEED = int(os.environ.get("GDBHEAP_SEED", "0")) if _DEEP else 7
@@ -191,7 +188,7 @@ def plan_of(shape: Traits, directory: Path) -> list[tuple[str, str, list[Round]]
     """Write the traces into the directory; return (tunables, file, rounds)."""
     plan = []
     for number, flavour in enumerate(each for each in FLAVOURS for _ in range(_TRACES)):
-        choose = random.Random(f"{_SEED} {flavour.name} {shape.word} {number}")
+        choose = random.Random(f"{_SEED} {flavour.name} {shape.pointer_size} {number}")
         triples = [(choose.randrange(65536), choose.randrange(65536), choose.randrange(65536)) for _ in range(_LENGTH)]
         tunables = choose.choice(tunable_sets(shape))
         made = [each for each in Builder(shape, flavour).build(triples) if each.what != "k"]
@@ -228,7 +225,7 @@ def test_what_is_foretold_comes_true(gdb, tmp_path, word):
         print(f"seed {_SEED}, {8 * word} bit: {dict(counts)}")
 
 
-def judge(answer: dict, dying_words: str, where: str, word: int, counts: Counter[str]) -> None:
+def judge(answer: dict, dying_words: str, where: str, pointer_size: int, counts: Counter[str]) -> None:
     """Compare what was foretold at one state with what came of it."""
     if "rows" not in answer:
         # a heap that was written over is refused, with the fault that shows it
@@ -255,6 +252,6 @@ def judge(answer: dict, dying_words: str, where: str, word: int, counts: Counter
         assert message in dying_words or message.startswith(("SIGSEGV", "would not end")), shown
     if answer.get("after") and len(facts) == len(rows):
         aligned = rows[0]["call"].split()[0] in _ALIGNED
-        chunks = (facts[0] - 2 * word, answer["given"] - 2 * word)
-        scene = Scene(answer["before"], answer["after"], answer["lwp"], word, *chunks, aligned)
+        chunks = (facts[0] - 2 * pointer_size, answer["given"] - 2 * pointer_size)
+        scene = Scene(answer["before"], answer["after"], answer["lwp"], pointer_size, *chunks, aligned)
         counts["reasons"] += reason_holds(rows[0], scene, shown)

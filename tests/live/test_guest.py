@@ -10,10 +10,10 @@ import subprocess
 import time
 
 import pytest
-from gdb_runs import ROOT, TELL_TALES
-from programs import PATIENCE, build
 
 from gdbheap.commands import COMMANDS
+from support.gdb_runs import ROOT, TELL_TALES
+from support.programs import PATIENCE, build
 
 STOPPED = ("break inspected", "run")
 INIT = f"source {ROOT / 'gdb_init.py'}"
@@ -43,7 +43,7 @@ end
 # What the process is made of: its writable memory, its registers, and which thread and frame are selected.
 STATE = """
 import hashlib, os
-from gdbheap.process.proc_maps import read_maps
+from gdbheap.process.live.proc_maps import read_maps
 
 pid = gdb.selected_inferior().pid
 digest = hashlib.sha256()
@@ -61,7 +61,7 @@ print(digest.hexdigest(), gdb.execute("info registers", to_string=True), gdb.exe
 INTERRUPT = """
 import os, signal, time
 from gdbheap.inside_gdb import plugin as gdb_plugin
-from gdbheap.commands.command import Command
+from gdbheap.interface.command import Command
 
 def work(target, arguments):
     os.kill(os.getpid(), signal.SIGINT)

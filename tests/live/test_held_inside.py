@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from gdb_runs import ask
-from leak_oracles import KINDS, notes_in, stopped
-from programs import build
+
+from support.gdb_runs import ask
+from support.leak_oracles import KINDS, notes_in, stopped
+from support.programs import build
 
 BUILDS = {"plain": ("-O0",), "optimised": ("-O2",), "static": ("-static",), "32-bit": ("-m32",)}
 ALL, NONE, ROWS = "heap leaks --kind all --blocks", "heap leaks --kind all --blocks --heuristics none", "heap leaks"

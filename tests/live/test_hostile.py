@@ -11,8 +11,9 @@ import re
 import struct
 
 import pytest
-from gdb_runs import ask, kernel_core
-from programs import build, running
+
+from support.gdb_runs import ask, kernel_core
+from support.programs import build, running
 
 COMMANDS = ["heap", "heap chunks", "heap bins", "heap arenas", "heap sizes", "heap params", "vmmap"]
 JUNK = 0x4141414141414141

@@ -6,7 +6,8 @@ import json
 import re
 
 import pytest
-from programs import build, running
+
+from support.programs import build, running
 
 STOPPED = ("break inspected", "run")
 
@@ -17,7 +18,7 @@ from gdbheap.inside_gdb import process as gdb_process
 from gdbheap.elf.debug_file import DebugFiles
 from gdbheap.elf.debug_search import DebugSearch
 from gdbheap.errors import HeapError
-from gdbheap.malloc.locate.make_layout import make_layout
+from gdbheap.glibc.locate.make_layout import make_layout
 from gdbheap.process.symbols import ModuleSymbols
 
 process = gdb_process.gather()

@@ -6,8 +6,9 @@ import re
 from collections import Counter
 
 import pytest
-from gdb_runs import ask
-from programs import build, running
+
+from support.gdb_runs import ask
+from support.programs import build, running
 
 # The list, what is linked both ways (a cycle between any two of its nodes) and the ring have nodes of 20, 50 and 100 bytes.
 EXPECTED = """\

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from leak_oracles import differences, expected, gdbheap_says, lsan_says, valgrind_says
+
+from support.leak_oracles import differences, expected, gdbheap_says, lsan_says, valgrind_says
 
 PROGRAMS = ("leaks", "leaks_cxx")
 BUILDS = {

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from gdb_runs import ask, kernel_core
-from programs import build, running
+
+from support.gdb_runs import ask, kernel_core
+from support.programs import build, running
 
 COMMAND = "heap leaks --kind all --blocks"
 PROGRAMS = {"64-bit": ("leaks",), "32-bit": ("leaks", "-m32"), "static": ("leaks", "-static"), "C++": ("leaks_cxx",)}

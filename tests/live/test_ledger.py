@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from expected import story_of_many_sizes
-from ledger import predicted_free_lists, read_ledger
-from programs import build, running
+
+from support.expected import story_of_many_sizes
+from support.ledger import predicted_free_lists, read_ledger
+from support.programs import build, running
 
 BUILDS = {"plain": (), "i386": ("-m32",), "static": ("-static",)}
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import os
 
 import pytest
-from leak_oracles import gdbheap_doubts, gdbheap_kinds, lsan_kinds, stopped, valgrind_kinds
-from made_leaks import score
+
+from support.leak_oracles import gdbheap_doubts, gdbheap_kinds, lsan_kinds, stopped, valgrind_kinds
+from support.made_leaks import score
 
 # What each kind is called, all blocks of it alike. A lost block to which an old pointer lies in memory that is in use looks held to all that
 # cannot tell whether memory was initialised (Valgrind can).

@@ -6,11 +6,11 @@ import os
 import shlex
 
 import pytest
-from gdb_runs import ask, kernel_core
-from ledger import read_ledger
-from programs import build, running
 
 from gdbheap.launch.launcher import Launch
+from support.gdb_runs import ask, kernel_core
+from support.ledger import read_ledger
+from support.programs import build, running
 
 COMMANDS = ["heap chunks", "heap check", "vmmap", "mm", "heap rss", "gdbheap"]
 PROGRAM = "main_thread_gone"

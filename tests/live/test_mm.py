@@ -8,19 +8,19 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from gdb_runs import ask, kernel_core
-from mappings import mappings
-from programs import build, kill, read_until
-from real_programs import PROGRAMS, waiting
 
 from gdbheap.elf.core_file import open_core
-from gdbheap.process.auxv import parse_auxv
-from gdbheap.process.initial_stack import initial_stack
-from gdbheap.process.live_memory import LiveMemory
+from gdbheap.process.images.auxv import parse_auxv
+from gdbheap.process.images.initial_stack import initial_stack
+from gdbheap.process.live.live_memory import LiveMemory
+from gdbheap.process.live.proc_maps import parse_smaps, read_maps
 from gdbheap.process.memory import ImageMemory
 from gdbheap.process.mm import parse_stack_limit, parse_stat, read_mm
-from gdbheap.process.proc_maps import parse_smaps, read_maps
 from gdbheap.process.process import Process
+from support.gdb_runs import ask, kernel_core
+from support.mappings import mappings
+from support.programs import build, kill, read_until
+from support.real_programs import PROGRAMS, waiting
 
 FIRST_STACK = ("start_stack", "arg_start", "arg_end", "env_start", "env_end")
 

@@ -8,16 +8,9 @@ from __future__ import annotations
 import json
 import os
 import random
-import sys
 from pathlib import Path
 
 import pytest
-from programs import build
-
-sys.path.append(str(Path(__file__).parents[1] / "model"))
-from before import Before, libc_version
-from cases import tunable_sets
-from traces import FLAVOURS, Builder
 
 from gdbheap.model.arenas import ring
 from gdbheap.model.machine import Machine
@@ -25,6 +18,10 @@ from gdbheap.model.mmapped import usable_tail
 from gdbheap.model.trace import RETURNS_BLOCK, Operation, Player, unparse
 from gdbheap.model.traits import traits
 from gdbheap.model.view import MMAPPED, chunks, free_lists
+from support.before import Before, libc_version
+from support.cases import tunable_sets
+from support.programs import build
+from support.traces import FLAVOURS, Builder
 
 _DEEP = int(os.environ.get("GDBHEAP_DEEP", "0"))
 _LENGTH = 3000 if _DEEP else 180
@@ -113,19 +110,21 @@ def segments(trace: list[Operation]) -> list[list[Operation]]:
     return parts[1:]
 
 
-def cases(word: int) -> list[tuple[str, dict[str, int], list[Operation]]]:
+def cases(pointer_size: int) -> list[tuple[str, dict[str, int], list[Operation]]]:
     """Return (flavour, tunables, trace)."""
-    shape = traits(libc_version(), word)
+    shape = traits(libc_version(), pointer_size)
     made = []
     for flavour in _FLAVOURS:
-        choose = random.Random(f"{_SEED} {flavour.name} {word}")
+        choose = random.Random(f"{_SEED} {flavour.name} {pointer_size}")
         triples = [(choose.randrange(65536), choose.randrange(65536), choose.randrange(65536)) for _ in range(_LENGTH)]
         trace = with_checkpoints(Builder(shape, flavour).build(triples))
         made.append((flavour.name, choose.choice(tunable_sets(shape)), trace))
     return made
 
 
-def in_gdb(gdb, tmp_path: Path, word: int, made: list[tuple[str, dict[str, int], list[Operation]]]) -> list[dict]:
+def in_gdb(
+    gdb, tmp_path: Path, pointer_size: int, made: list[tuple[str, dict[str, int], list[Operation]]]
+) -> list[dict]:
     plan, told, script = tmp_path / "plan", tmp_path / "told", tmp_path / "script.gdb"
     lines = []
     for number, (_, tunables, trace) in enumerate(made):
@@ -135,7 +134,7 @@ def in_gdb(gdb, tmp_path: Path, word: int, made: list[tuple[str, dict[str, int],
         lines.append((text, str(file), sum(each.what == "k" for each in trace)))
     plan.write_text(json.dumps(lines))
     script.write_text(_SCRIPT.replace("PLAN", repr(str(plan))).replace("TOLD", repr(str(told))))
-    program = build("replay", "-fno-builtin", "-Wl,-z,now", *_FLAGS[word])
+    program = build("replay", "-fno-builtin", "-Wl,-z,now", *_FLAGS[pointer_size])
     said = gdb(program, f"source {script}", patience=60 + 600 * _DEEP)
     assert told.exists(), said.text
     return json.loads(told.read_text())
@@ -185,10 +184,10 @@ def ledger_read(stop: dict, trace: list[Operation]) -> list[tuple[int, int]]:
     return [pair for pair, each in zip(ledger_words(stop), operations(trace)) if each.what in RETURNS_BLOCK]
 
 
-def rows_of(player: Player, word: int) -> list[tuple[int, int, str, str, bool]]:
+def rows_of(player: Player, pointer_size: int) -> list[tuple[int, int, str, str, bool]]:
     # the last header of a full heap says 0; gdbheap gives it the two words that it takes
     return [
-        (each.address, each.size or 2 * word, each.state, _arena(each.arena), bool(each.flags & 1))
+        (each.address, each.size or 2 * pointer_size, each.state, _arena(each.arena), bool(each.flags & 1))
         for each in chunks(player.process.machine)
     ]
 
@@ -240,20 +239,24 @@ def parameters_read(stop: dict, machine: Machine) -> dict[str, int]:
 
 def arena_of(machine: Machine, arena: int) -> dict[str, object]:
     """Every member of an arena, by where the model keeps it."""
-    word = machine.word
+    pointer_size = machine.pointer_size
     places = {
         "flags": (4, 4, 1),
         **({"have_fastchunks": (machine.HAVE_FASTCHUNKS, 4, 1)} if machine.traits.has_fastbins else {}),
-        **({"fastbinsY": (machine.FASTBINS, word, machine.traits.fastbins)} if machine.traits.has_fastbins else {}),
-        "top": (machine.TOP, word, 1),
-        "last_remainder": (machine.LAST_REMAINDER, word, 1),
-        "bins": (machine.BINS, word, 254),
+        **(
+            {"fastbinsY": (machine.FASTBINS, pointer_size, machine.traits.fastbins)}
+            if machine.traits.has_fastbins
+            else {}
+        ),
+        "top": (machine.TOP, pointer_size, 1),
+        "last_remainder": (machine.LAST_REMAINDER, pointer_size, 1),
+        "bins": (machine.BINS, pointer_size, 254),
         "binmap": (machine.BINMAP, 4, 4),
-        "next": (machine.NEXT, word, 1),
-        "next_free": (machine.NEXT_FREE, word, 1),
-        "attached_threads": (machine.ATTACHED_THREADS, word, 1),
-        "system_mem": (machine.SYSTEM_MEM, word, 1),
-        "max_system_mem": (machine.MAX_SYSTEM_MEM, word, 1),
+        "next": (machine.NEXT, pointer_size, 1),
+        "next_free": (machine.NEXT_FREE, pointer_size, 1),
+        "attached_threads": (machine.ATTACHED_THREADS, pointer_size, 1),
+        "system_mem": (machine.SYSTEM_MEM, pointer_size, 1),
+        "max_system_mem": (machine.MAX_SYSTEM_MEM, pointer_size, 1),
     }
     found: dict[str, object] = {"address": arena}
     for name, (offset, size, count) in places.items():
@@ -308,7 +311,7 @@ def live_blocks(stop: dict, trace: list[Operation]) -> dict[int, int]:
 def blocks_in_use(stop: dict, machine: Machine) -> dict[int, int]:
     """What gdbheap shows as in use: mem -> usable size."""
     return {
-        int(row["mem"], 16): row["size"] - (usable_tail(machine) if row["arena"] == "mmapped" else machine.word)
+        int(row["mem"], 16): row["size"] - (usable_tail(machine) if row["arena"] == "mmapped" else machine.pointer_size)
         for row in stop["chunks"]["rows"]
         if row["state"] == "in_use"
     }

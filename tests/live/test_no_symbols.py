@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from expected import rows_of, shown, story_of_many_sizes
-from gdb_runs import ask, kernel_core
-from programs import build, running
+
+from support.expected import rows_of, shown, story_of_many_sizes
+from support.gdb_runs import ask, kernel_core
+from support.programs import build, running
 
 COMMANDS = ["heap chunks", "heap bins", "heap arenas"]
 HIDDEN = ["set debug-file-directory /nonexistent", "set debuginfod enabled off"]

@@ -7,9 +7,9 @@ import re
 import subprocess
 
 import pytest
-from programs import build
 
-from gdbheap.analysis.faults.operand import decode
+from gdbheap.machine.x86.operand import decode
+from support.programs import build
 
 # Each flavour's text of an instruction by its address, once for each form: numbers and the choice of a register tell nothing new.
 _NUMBERS = re.compile(r"-?0x[0-9a-f]+|\d+|<.*|#.*")

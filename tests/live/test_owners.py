@@ -6,8 +6,9 @@ import json
 import re
 
 import pytest
-from leak_oracles import stopped
-from programs import build
+
+from support.leak_oracles import stopped
+from support.programs import build
 
 
 def owners_of(*expressions: str, flags: tuple[str, ...] = ()) -> list[dict]:

@@ -6,7 +6,8 @@ import json
 import re
 
 import pytest
-from programs import build
+
+from support.programs import build
 
 STOPPED = ("break inspected", "run")
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import json
 
-from gdb_runs import ROOT
-from programs import build
+from support.gdb_runs import ROOT
+from support.programs import build
 
 STOPPED = ("break inspected", "run")
 

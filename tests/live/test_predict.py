@@ -8,15 +8,15 @@ import re
 from pathlib import Path
 
 import pytest
-from programs import build
 
 from gdbheap.analysis.prediction.calls import FUNCTIONS
+from support.programs import build
 
 _FLAGS = {8: (), 4: ("-m32",)}
 
 
-def driver(word: int) -> Path:
-    return build("replay", "-fno-builtin", "-Wl,-z,now", *_FLAGS[word])
+def driver(pointer_size: int) -> Path:
+    return build("replay", "-fno-builtin", "-Wl,-z,now", *_FLAGS[pointer_size])
 
 
 def test_freeing_twice_is_predicted_in_mallocs_words(gdb, tmp_path):

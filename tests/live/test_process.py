@@ -6,7 +6,8 @@ import json
 import re
 
 import pytest
-from programs import build, running
+
+from support.programs import build, running
 
 GATHER = (
     "python from gdbheap.inside_gdb import plugin as gdb_plugin, process as gdb_process; process = gdb_process.gather()"
@@ -112,7 +113,7 @@ def test_modules_are_where_the_symbols_say(gdb, flags):
     program = build("mixed", *flags)
     entry = "info files"
     show = (
-        "python import json; print(json.dumps([process.word, hex(process.main.load_base), process.main.path, process.main.file, "
+        "python import json; print(json.dumps([process.pointer_size, hex(process.main.load_base), process.main.path, process.main.file, "
         "process.main.build_id, [m.path for m in process.modules]]))"
     )
     ids = "python print(gdb.objfiles()[0].build_id)"

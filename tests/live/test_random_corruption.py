@@ -15,20 +15,20 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 import pytest
-from corrupted_fields import MAXIMA, SETTINGS, Field, excuse, fields
-from gdb_runs import kernel_core
-from programs import build, running
 
-from gdbheap.analysis.corruption.check import check
-from gdbheap.analysis.corruption.undetectable import UNDETECTABLE
+from gdbheap.analysis.invariants.check import check
+from gdbheap.analysis.invariants.undetectable import UNDETECTABLE
 from gdbheap.elf.core_file import open_core
 from gdbheap.elf.debug_file import DebugFiles
 from gdbheap.elf.debug_search import DebugSearch
-from gdbheap.malloc.heap_view import HeapView
-from gdbheap.malloc.layout import Layout
-from gdbheap.malloc.locate.make_layout import make_layout
-from gdbheap.malloc.read_heap import read_heap
+from gdbheap.glibc.heap_view import HeapView
+from gdbheap.glibc.layout import Layout
+from gdbheap.glibc.locate.make_layout import make_layout
+from gdbheap.glibc.read_heap import read_heap
 from gdbheap.process.process import Process
+from support.corrupted_fields import MAXIMA, SETTINGS, Field, excuse, fields
+from support.gdb_runs import kernel_core
+from support.programs import build, running
 
 DEEP = bool(os.environ.get("GDBHEAP_DEEP"))
 CASES, CASES_OF_SEVERAL = (4000, 400) if DEEP else (250, 25)
@@ -151,7 +151,7 @@ def test_what_malloc_relies_on_cannot_break_unseen(victim):
     results: Counter[tuple[str, str]] = Counter()
     excuses: Counter[tuple[str, str]] = Counter()
     unseen = []
-    for each in itertools.islice(damages(victim, random.Random(SEED + victim.process.word)), CASES):
+    for each in itertools.islice(damages(victim, random.Random(SEED + victim.process.pointer_size)), CASES):
         places = named(victim, each)
         how = "at its place" if is_told(each, places) else "elsewhere" if places else "unseen"
         why = "" if places else excuse(victim.view, each.field, each.old, each.new)
@@ -160,7 +160,7 @@ def test_what_malloc_relies_on_cannot_break_unseen(victim):
         elif not places:
             unseen.append(str(each))
         results[each.field.kind, "undetectable" if why else how] += 1
-    print(f"GDBHEAP_SEED={SEED}", table(victim.process.word, results, excuses), sep="\n")
+    print(f"GDBHEAP_SEED={SEED}", table(victim.process.pointer_size, results, excuses), sep="\n")
     assert unseen == []
     assert {why for _, why in excuses} <= {why for _, why in UNDETECTABLE}
     assert at_place(results) >= 0.97
@@ -168,7 +168,7 @@ def test_what_malloc_relies_on_cannot_break_unseen(victim):
 
 def test_several_at_once_are_told_as_each_alone(victim):
     """One fault does not hide the others: what is told of a field that is broken alone is told beside one to four others that are."""
-    choose = random.Random(SEED + 100 + victim.process.word)
+    choose = random.Random(SEED + 100 + victim.process.pointer_size)
     endless = damages(victim, choose)
     alone = together = 0
     hidden = []
@@ -180,7 +180,7 @@ def test_several_at_once_are_told_as_each_alone(victim):
         together += sum(is_told(each, places) for each in found)
         hidden += [(str(each), [str(other) for other in several]) for each in found if not is_told(each, places)]
     print(
-        f"GDBHEAP_SEED={SEED}: glibc {GLIBC}, {8 * victim.process.word} bit: {together} of {alone} told beside others"
+        f"GDBHEAP_SEED={SEED}: glibc {GLIBC}, {8 * victim.process.pointer_size} bit: {together} of {alone} told beside others"
     )
     print(*hidden, sep="\n")
     assert together / alone >= 0.9
@@ -190,7 +190,9 @@ def test_an_arena_that_lost_its_top_and_its_ring_is_no_unused_heap(victim):
     main = victim.view.arenas[0]
     struct = victim.layout.malloc_state
     broken = [
-        Damage(Field(name, name, main.address + struct.offset(name), victim.process.word, main.address), value, 0)
+        Damage(
+            Field(name, name, main.address + struct.offset(name), victim.process.pointer_size, main.address), value, 0
+        )
         for name, value in (("top", main.value["top"]), ("next", main.value["next"]))
     ]
     places = named(victim, *broken)

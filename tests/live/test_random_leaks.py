@@ -15,10 +15,11 @@ from dataclasses import dataclass
 from typing import Any
 
 import pytest
-from gdb_runs import ask
-from leak_oracles import KINDS, kinds_in_report
-from programs import PATIENCE, build
-from random_leaks import Graph, Round, heuristics_of, read_rounds
+
+from support.gdb_runs import ask
+from support.leak_oracles import KINDS, kinds_in_report
+from support.programs import PATIENCE, build
+from support.random_leaks import Graph, Round, heuristics_of, read_rounds
 
 DEEP = bool(os.environ.get("GDBHEAP_DEEP"))
 # (The program counts on from it in an int.)

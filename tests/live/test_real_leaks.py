@@ -9,7 +9,8 @@ import shlex
 import subprocess
 
 import pytest
-from gdb_runs import ask
+
+from support.gdb_runs import ask
 
 # Perl leaks what refers to itself; GNU sort does not free its last line's buffer in some versions; the others lose nothing.
 PROGRAMS = {

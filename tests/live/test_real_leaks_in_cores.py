@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from gdb_runs import ask, kernel_core
-from real_programs import AT_WORK, SMALL, waiting
+
+from support.gdb_runs import ask, kernel_core
+from support.real_programs import AT_WORK, SMALL, waiting
 
 LOST = "heap leaks --kind lost --blocks"
 # vim catches every signal that leaves a core, and its handler is at work in that core.

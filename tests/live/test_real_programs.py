@@ -5,8 +5,9 @@ from __future__ import annotations
 import re
 
 import pytest
-from gdb_runs import ask
-from real_programs import PROGRAMS, waiting
+
+from support.gdb_runs import ask
+from support.real_programs import PROGRAMS, waiting
 
 COMMANDS = ["heap chunks", "heap bins", "heap arenas", "heap check"]
 

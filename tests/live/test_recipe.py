@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from gdb_runs import ROOT, run_gdb
-from programs import build
+
+from support.gdb_runs import ROOT, run_gdb
+from support.programs import build
 
 CATCH = """
 import json

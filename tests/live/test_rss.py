@@ -6,9 +6,10 @@ import json
 import subprocess
 
 import pytest
-from gdb_runs import ask
-from programs import build
-from real_programs import waiting
+
+from support.gdb_runs import ask
+from support.programs import build
+from support.real_programs import waiting
 
 PAGE = 4096
 VERDICTS = {

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from leak_oracles import stopped
-from programs import build
+
+from support.leak_oracles import stopped
+from support.programs import build
 
 # What is searched for, and where it is, as gdb's own expressions.
 PLACES = {

@@ -6,9 +6,10 @@ import re
 import subprocess
 
 import pytest
-from gdb_runs import ask
-from programs import PATIENCE
-from real_programs import waiting
+
+from support.gdb_runs import ask
+from support.programs import PATIENCE
+from support.real_programs import waiting
 
 KINDS = ("definitely", "indirectly", "possibly", "still")
 STATES = ["python3 http.server", "sqlite3 in a query", "git log", "nginx worker"]

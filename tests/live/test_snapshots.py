@@ -5,8 +5,8 @@ from __future__ import annotations
 import subprocess
 import sys
 
-from gdb_runs import ROOT, ask
-from programs import build
+from support.gdb_runs import ROOT, ask
+from support.programs import build
 
 
 def test_three_snapshots_show_the_leak_apart_from_the_cache(tmp_path):

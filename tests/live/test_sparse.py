@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from gdb_runs import Answers, ask, kernel_core
-from programs import build, running
+
+from support.gdb_runs import Answers, ask, kernel_core
+from support.programs import build, running
 
 LEAKS = "heap leaks --kind all --blocks --size 488k-"
 

@@ -5,8 +5,9 @@ from __future__ import annotations
 import json
 
 import pytest
-from gdb_runs import ROOT, kept_symbols, run_gdb
-from programs import build
+
+from support.gdb_runs import ROOT, kept_symbols, run_gdb
+from support.programs import build
 
 CALLS = (
     *("malloc_small", "malloc_split", "malloc_top", "malloc_grow", "malloc_mmap"),

@@ -5,10 +5,11 @@ from __future__ import annotations
 import shlex
 
 import pytest
-from expected import rows_of, shown, story_of_many_sizes
-from gdb_runs import ask, generated_core, kernel_core
-from ledger import read_ledger
-from programs import build, running
+
+from support.expected import rows_of, shown, story_of_many_sizes
+from support.gdb_runs import ask, generated_core, kernel_core
+from support.ledger import read_ledger
+from support.programs import build, running
 
 COMMANDS = ["heap chunks", "heap bins", "heap arenas"]
 WORDS = pytest.mark.parametrize("flags", [(), ("-m32",)], ids=["x86-64", "i386"])

@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 
 import pytest
-from programs import build
+
+from support.programs import build
 
 LOOK = """
 import json
 from gdbheap.inside_gdb import process as gdb_process
-from gdbheap.process.thread_pointers import find_thread_pointers
-from gdbheap.process.thread_stacks import stack_blocks
+from gdbheap.process.threads.thread_pointers import find_thread_pointers
+from gdbheap.process.threads.thread_stacks import stack_blocks
 
 process = gdb_process.gather()
 pointers = find_thread_pointers(process)

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from gdb_runs import ask
-from programs import build
 
 from gdbheap.analysis.leaks.groups import THREAD_VECTOR
+from support.gdb_runs import ask
+from support.programs import build
 
 COMMAND = "heap leaks --kind all --blocks"
 PLACES = {

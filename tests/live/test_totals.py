@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import pytest
-from gdb_runs import ask
-from programs import build, running
+
+from support.gdb_runs import ask
+from support.programs import build, running
 
 PROGRAMS = {
     "many_sizes": (),

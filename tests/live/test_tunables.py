@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from expected import live_chunks, shown
-from gdb_runs import ask
-from programs import build, running
+
+from support.expected import live_chunks, shown
+from support.gdb_runs import ask
+from support.programs import build, running
 
 ENVIRONMENTS = {
     "no tcache": {"GLIBC_TUNABLES": "glibc.malloc.tcache_count=0"},

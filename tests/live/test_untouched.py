@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import pytest
-from gdb_runs import ask, kernel_core
-from programs import build, running
 
 from gdbheap.elf.core_file import open_core
 from gdbheap.errors import MemoryFault
+from support.gdb_runs import ask, kernel_core
+from support.programs import build, running
 
 LEAKS = "heap leaks --kind all --blocks"
 SIZE = 1 << 20

@@ -9,11 +9,11 @@ import subprocess
 from contextlib import contextmanager
 
 import pytest
-from gdb_runs import ask, generated_core, kernel_core, run_gdb
-from mappings import mappings
-from programs import PATIENCE, build
 
-from gdbheap.process.proc_maps import read_maps, read_smaps
+from gdbheap.process.live.proc_maps import read_maps, read_smaps
+from support.gdb_runs import ask, generated_core, kernel_core, run_gdb
+from support.mappings import mappings
+from support.programs import PATIENCE, build
 
 BUILDS = {"x86-64": (), "i386": ("-m32",), "static": ("-static",), "no-pie": ("-no-pie",)}
 

@@ -7,9 +7,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from replay import Outcome, Server, compile_driver
 
 from gdbheap.model.trace import Operation
+from support.replay import Outcome, Server, compile_driver
 
 Compare = Callable[[int, "dict[str, int]", "list[Operation]"], Outcome]
 _counts: Counter[tuple[str, str]] = Counter()
@@ -23,14 +23,14 @@ def compare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compare]:
     programs: dict[int, Path] = {}
     servers: dict[tuple[int, tuple[tuple[str, int], ...]], Server] = {}
 
-    def run(word: int, tunables: dict[str, int], trace: list[Operation]) -> Outcome:
-        if word not in programs:
-            programs[word] = compile_driver(directory, word)
-        key = (word, tuple(tunables.items()))
+    def run(pointer_size: int, tunables: dict[str, int], trace: list[Operation]) -> Outcome:
+        if pointer_size not in programs:
+            programs[pointer_size] = compile_driver(directory, pointer_size)
+        key = (pointer_size, tuple(tunables.items()))
         if key not in servers:
-            servers[key] = Server(programs[word], word, tunables)
+            servers[key] = Server(programs[pointer_size], pointer_size, tunables)
         outcome = servers[key].compare(trace)
-        name = f"glibc {servers[key].version}, {8 * word} bit"
+        name = f"glibc {servers[key].version}, {8 * pointer_size} bit"
         _counts[name, "traces"] += 1
         _counts[name, "operations"] += outcome.operations
         _counts[name, "checkpoints"] += outcome.checkpoints

@@ -7,7 +7,13 @@ import random
 from dataclasses import dataclass, field
 
 import pytest
-from address_space_driver import (
+
+from gdbheap.model.mapping import EXECUTE, READ, WRITE, File
+from gdbheap.model.mappings import Mappings
+from gdbheap.model.memory import PAGE
+from gdbheap.model.protection_keys import DISABLE_ACCESS, DISABLE_WRITE
+from gdbheap.model.touch import SIGSEGV, Outcome, Pages
+from support.address_space_driver import (
     BRK,
     DONTNEED,
     KEY_ALLOC,
@@ -21,12 +27,6 @@ from address_space_driver import (
     Driver,
     has_protection_keys,
 )
-
-from gdbheap.model.mapping import EXECUTE, READ, WRITE, File
-from gdbheap.model.mappings import Mappings
-from gdbheap.model.memory import PAGE
-from gdbheap.model.protection_keys import DISABLE_ACCESS, DISABLE_WRITE
-from gdbheap.model.touch import SIGSEGV, Outcome, Pages
 
 # Where the fixed mappings go: far from everything else.
 WINDOWS = {8: 0x10_0000_0000, 4: 0x4000_0000}
@@ -59,7 +59,7 @@ class Both:
 
     @property
     def window(self) -> int:
-        return WINDOWS[self.driver.word]
+        return WINDOWS[self.driver.pointer_size]
 
     def key_alloc(self, rights: int) -> int | str:
         self.log.append(f"pkey_alloc(0, {rights})")

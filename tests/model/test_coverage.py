@@ -10,17 +10,17 @@ import functools
 from collections.abc import Iterator
 
 import pytest
-from before import libc_version
-from cases import random_case
-from paths import ARENAS, PATHS
-from test_real_malloc import FIXED_SEED, FIXED_TRACES
-from traces import FLAVOURS
 
 from gdbheap.model.errors import ModelError
 from gdbheap.model.image import process_of
 from gdbheap.model.trace import Operation, Player, parse
 from gdbheap.model.traits import Traits, traits
 from gdbheap.model.words import STEPS
+from support.before import libc_version
+from support.cases import random_case
+from support.paths import ARENAS, PATHS
+from support.traces import FLAVOURS
+from tests.model.test_real_malloc import FIXED_SEED, FIXED_TRACES
 
 WORDS = (8, 4)
 # What a malloc that has this trait, or (False) has it not, never does.
@@ -38,14 +38,14 @@ ONLY_WITH = {
 }
 # What a trait that is no yes or no is changed to, to see whether that shows.
 OTHER_NUMBER = {"tcache_large_bins": (12, 0), "tcache_count": (16, 7), "mmapped_overhead_words": (2, 0)}
-NAMES = [field.name for field in dataclasses.fields(Traits) if field.name not in ("name", "word")]
+NAMES = [field.name for field in dataclasses.fields(Traits) if field.name not in ("name", "pointer_size")]
 
 
 def fixed_traces(shape: Traits) -> Iterator[tuple[str, dict[str, int], list[Operation]]]:
     """Yield (name, tunables, trace) of all that an ordinary run performs, save what hypothesis makes up."""
     for name, path in PATHS.items():
-        if shape.word in path.words:
-            yield name, dict(path.tunables), path.trace(shape.word)
+        if shape.pointer_size in path.words:
+            yield name, dict(path.tunables), path.trace(shape.pointer_size)
     yield "shared arenas", {"arena_max": 2}, parse(ARENAS)
     for index in range(FIXED_TRACES):
         for flavour in FLAVOURS:
@@ -75,9 +75,9 @@ def play(shape: Traits, tunables: dict[str, int], trace: list[Operation]) -> tup
 
 
 @functools.cache
-def sheet(word: int) -> tuple[list[tuple[dict[str, int], list[Operation], object]], set[str]]:
+def sheet(pointer_size: int) -> tuple[list[tuple[dict[str, int], list[Operation], object]], set[str]]:
     """Return (tunables, trace, end) of the fixed traces, up to where all steps are taken, and those steps."""
-    shape = traits(libc_version(), word)
+    shape = traits(libc_version(), pointer_size)
     played, taken = [], set()
     for _, tunables, trace in fixed_traces(shape):
         end, steps = play(shape, tunables, trace)
@@ -94,7 +94,7 @@ def possible(shape: Traits) -> set[str]:
     )
 
 
-@pytest.mark.parametrize("word", WORDS)
+@pytest.mark.parametrize("pointer_size", WORDS)
 def test_every_step_is_taken(word):
     assert sheet(word)[1] == possible(traits(libc_version(), word))
 
@@ -108,7 +108,7 @@ def changed(shape: Traits, name: str) -> Traits:
     return dataclasses.replace(shape, **{name: second if value == first else first})
 
 
-@pytest.mark.parametrize("word", WORDS)
+@pytest.mark.parametrize("pointer_size", WORDS)
 @pytest.mark.parametrize("name", NAMES)
 def test_every_trait_shows(word, name):
     shape = traits(libc_version(), word)

@@ -8,16 +8,16 @@ from __future__ import annotations
 import os
 
 import pytest
-from before import libc_version
-from cases import random_case, shrink, tunable_sets
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from paths import ARENAS, LONG, PATHS
-from replay import Disagreement
-from traces import FLAVOURS, Builder, Triple
 
 from gdbheap.model.trace import parse
 from gdbheap.model.traits import traits
+from support.before import libc_version
+from support.cases import random_case, shrink, tunable_sets
+from support.paths import ARENAS, LONG, PATHS
+from support.replay import Disagreement
+from support.traces import FLAVOURS, Builder, Triple
 
 FIXED_SEED, FIXED_TRACES = 20260, 25
 _DEEP = int(os.environ.get("GDBHEAP_DEEP", "0"))

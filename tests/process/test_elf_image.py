@@ -7,13 +7,13 @@ import random
 import struct
 
 from gdbheap.process.address_space import VMA, AddressSpace
-from gdbheap.process.elf_headers import PT_DYNAMIC, PT_INTERP, PT_LOAD, PT_TLS
-from gdbheap.process.elf_image import ElfImage, Segment, read_dynamic, read_image
-from gdbheap.process.link_map import TlsPlace, find_tls, link_maps
+from gdbheap.process.images.elf_headers import PT_DYNAMIC, PT_INTERP, PT_LOAD, PT_TLS
+from gdbheap.process.images.elf_image import ElfImage, Segment, read_dynamic, read_image
+from gdbheap.process.images.link_map import TlsPlace, find_tls, link_maps
 from gdbheap.process.memory import ImageMemory
 from gdbheap.process.process import Module, Process, Thread
-from gdbheap.process.thread_pointers import find_thread_pointers
-from gdbheap.process.thread_stacks import StackBlock, stack_blocks
+from gdbheap.process.threads.thread_pointers import find_thread_pointers
+from gdbheap.process.threads.thread_stacks import StackBlock, stack_blocks
 
 PROGRAM, LIBC, STACK = 0x40_0000, 0x70_0000, 0x90_0000
 DYNAMIC, R_DEBUG, MAPS = PROGRAM + 0x1000, PROGRAM + 0x1100, PROGRAM + 0x2000
@@ -73,7 +73,7 @@ class Made:
         modules = tuple(Module(path, None, start) for start, path in FILES.items())
         return Process(
             kind="core",
-            word=8,
+            pointer_size=8,
             memory=ImageMemory([(start, bytes(data)) for start, data in self.bytes.items()]),
             address_space=AddressSpace(
                 VMA(s, s + len(d), "rw-p", path=FILES.get(s, "")) for s, d in self.bytes.items()

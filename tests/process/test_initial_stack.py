@@ -8,8 +8,8 @@ import struct
 import pytest
 
 from gdbheap.process.address_space import VMA, AddressSpace
-from gdbheap.process.auxv import AT_EXECFN, AT_RANDOM
-from gdbheap.process.initial_stack import initial_stack
+from gdbheap.process.images.auxv import AT_EXECFN, AT_RANDOM
+from gdbheap.process.images.initial_stack import initial_stack
 from gdbheap.process.memory import ImageMemory
 from gdbheap.process.process import Process
 
@@ -20,10 +20,10 @@ HEAP = 0x5000_0000
 class Stack:
     """The image, with the places that were made; `pointers` are argv and envp, each with its NULL."""
 
-    def __init__(self, word: int, arguments: list[bytes], environment: list[bytes]) -> None:
-        self.word = word
+    def __init__(self, pointer_size: int, arguments: list[bytes], environment: list[bytes]) -> None:
+        self.pointer_size = pointer_size
         self.data = bytearray(END - START)
-        at = END - word
+        at = END - pointer_size
         places = []
         for text in reversed([*arguments, *environment, b"/bin/x"]):
             at -= len(text) + 1
@@ -33,8 +33,8 @@ class Stack:
         self.name = places[-1]
         self.auxv = {6: 4096, AT_RANDOM: at - 0x123, AT_EXECFN: self.name, 15: at - 0x110}
         self.pointers = [*places[:count], 0, *places[count:-1], 0]
-        vector = [word for pair in self.auxv.items() for word in pair] + [0, 0]
-        self.start = (self.auxv[AT_RANDOM] - (1 + len(self.pointers) + len(vector)) * word) & -16
+        vector = [pointer_size for pair in self.auxv.items() for pointer_size in pair] + [0, 0]
+        self.start = (self.auxv[AT_RANDOM] - (1 + len(self.pointers) + len(vector)) * pointer_size) & -16
         self.words = [count, *self.pointers, *vector]
         self.bounds = {
             "start_stack": self.start,
@@ -49,11 +49,13 @@ class Stack:
 
     def told(self) -> dict[str, int]:
         words = [self.words[0], *self.pointers, *self.words[1 + len(self.pointers) :]]
-        self.put(self.start, struct.pack(f"<{len(words)}{'Q' if self.word == 8 else 'I'}", *words))
+        self.put(self.start, struct.pack(f"<{len(words)}{'Q' if self.pointer_size == 8 else 'I'}", *words))
         # What the program's own frames leave below.
         self.put(self.start - 64, bytes([7]) * 64)
         space = AddressSpace([VMA(START, END, "rw-p", path="[stack]")])
-        process = Process("core", self.word, ImageMemory([(START, bytes(self.data))]), space, (), auxv=self.auxv)
+        process = Process(
+            "core", self.pointer_size, ImageMemory([(START, bytes(self.data))]), space, (), auxv=self.auxv
+        )
         return initial_stack(process)
 
 

@@ -6,13 +6,13 @@ import os
 import random
 
 import pytest
-from sparse_process import PAGE, sparse_process
 
 from gdbheap.errors import MemoryFault
 from gdbheap.process.address_space import VMA, AddressSpace
-from gdbheap.process.live_memory import LiveMemory, is_private_anonymous
+from gdbheap.process.live.live_memory import LiveMemory, is_private_anonymous
+from gdbheap.process.live.proc_maps import read_maps
 from gdbheap.process.memory import ImageMemory, readable_pieces
-from gdbheap.process.proc_maps import read_maps
+from support.sparse_process import PAGE, sparse_process
 
 MIB = 1 << 20
 NOTHING = ImageMemory([])

@@ -9,7 +9,8 @@ import pytest
 
 from gdbheap.errors import HeapError, NoProcess
 from gdbheap.process.address_space import VMA, AddressSpace
-from gdbheap.process.auxv import parse_auxv
+from gdbheap.process.images.auxv import parse_auxv
+from gdbheap.process.live.proc_maps import read_maps
 from gdbheap.process.memory import ImageMemory
 from gdbheap.process.mm import (
     HEAP_MAPPING,
@@ -22,7 +23,6 @@ from gdbheap.process.mm import (
     parse_stat,
     read_mm,
 )
-from gdbheap.process.proc_maps import read_maps
 from gdbheap.process.process import Module, ModuleSegment, Process
 
 MAIN = Module(

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from gdbheap.process.namespace import pid_in_namespace
+from gdbheap.process.live.namespace import pid_in_namespace
 
 
 @pytest.mark.parametrize(

@@ -12,14 +12,13 @@ import sys
 from collections import Counter
 from pathlib import Path
 
-from sparse_process import sparse_process
-
-from gdbheap.process import pages
 from gdbheap.process.address_space import VMA
+from gdbheap.process.live import pages
+from gdbheap.process.live.page_sums import sum_pages
+from gdbheap.process.live.pages import PageState, read_pages
+from gdbheap.process.live.proc_maps import parse_smaps, read_maps, read_smaps
 from gdbheap.process.memory import PAGE
-from gdbheap.process.page_sums import sum_pages
-from gdbheap.process.pages import PageState, read_pages
-from gdbheap.process.proc_maps import parse_smaps, read_maps, read_smaps
+from support.sparse_process import sparse_process
 
 MIB = 1 << 20
 ROOT = Path(__file__).parents[2]
@@ -55,9 +54,9 @@ def test_all_three_ways_give_the_same_numbers(monkeypatch):
 UNPRIVILEGED = """
 import json, mmap, os, sys
 sys.path[:0] = [{root!r}, {here!r}]
-from gdbheap.process.pages import PageState, read_pages
-from gdbheap.process.proc_maps import read_maps
-from gdbheap.process import pages
+from gdbheap.process.live.pages import PageState, read_pages
+from gdbheap.process.live.proc_maps import read_maps
+from gdbheap.process.live import pages
 import ctypes
 libc = ctypes.CDLL(None)
 if os.getuid() == 0:  # become nobody, whose /proc files are its own again (PR_SET_DUMPABLE)

@@ -7,14 +7,14 @@ import mmap
 import os
 
 import pytest
-from sparse_process import sparse_process
 
-from gdbheap.process import pages
 from gdbheap.process.address_space import VMA
-from gdbheap.process.live_memory import LiveMemory
+from gdbheap.process.live import pages
+from gdbheap.process.live.live_memory import LiveMemory
+from gdbheap.process.live.pages import PAGEMAP, PAGEMAP_SCAN, Pages, PageState, Run, read_pages
+from gdbheap.process.live.proc_maps import read_maps, read_smaps
 from gdbheap.process.memory import PAGE, ImageMemory
-from gdbheap.process.pages import PAGEMAP, PAGEMAP_SCAN, Pages, PageState, Run, read_pages
-from gdbheap.process.proc_maps import read_maps, read_smaps
+from support.sparse_process import sparse_process
 
 MIB = 1 << 20
 LIBC = ctypes.CDLL(None, use_errno=True)

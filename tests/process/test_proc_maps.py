@@ -9,7 +9,7 @@ import pytest
 
 from gdbheap.errors import HeapError, NoProcess
 from gdbheap.process.address_space import VMA
-from gdbheap.process.proc_maps import parse_maps, parse_smaps, read_maps, read_resident, read_smaps
+from gdbheap.process.live.proc_maps import parse_maps, parse_smaps, read_maps, read_resident, read_smaps
 
 RECORDED = Path(__file__).parents[2] / "fixtures" / "maps"
 MIB = 1 << 20

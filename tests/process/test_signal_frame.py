@@ -6,8 +6,8 @@ import struct
 
 import pytest
 
+from gdbheap.machine.x86.signal_frame import read_signal_frame
 from gdbheap.process.memory import ImageMemory, Words
-from gdbheap.process.signal_frame import read_signal_frame
 
 AT = 0x7FFE0000
 

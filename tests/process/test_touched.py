@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from gdbheap.elf.core_memory import CoreMemory, Segment
+from gdbheap.elf.core_memory import CoreMemory, CoreSegment
 from gdbheap.process.address_space import VMA, AddressSpace
+from gdbheap.process.live.touched import out_of_reach, touched_spans
 from gdbheap.process.process import Process
-from gdbheap.process.touched import out_of_reach, touched_spans
 
 START, GIB, PAGE = 0x7F00_0000_0000, 1 << 30, 4096
 
@@ -25,7 +25,7 @@ def sparse_core(tmp_path):
         for place in (5 * PAGE, 20 * GIB, cut - 1):
             file.seek(PAGE + place)
             file.write(b"x")
-        yield CoreMemory(file, [Segment(START, START + size, PAGE, size, cut, 6)]), size, cut
+        yield CoreMemory(file, [CoreSegment(START, START + size, PAGE, size, cut, 6)]), size, cut
 
 
 def test_a_cores_holes_are_left_out_and_what_is_missing_is_not(sparse_core):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 
 from gdbheap.lazy import np
-from gdbheap.malloc.heap_view import Fault
+from gdbheap.process.fault import Fault
 from gdbheap.report.json import json_lines
 from gdbheap.report.report import Column, Report
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gdbheap.malloc.heap_view import Fault
+from gdbheap.process.fault import Fault
 from gdbheap.report.report import Column, Line, Report
 from gdbheap.report.text import terminal_paint, text_lines
 

@@ -6,7 +6,7 @@ from gdbheap.analysis.abort_texts.of_debugging import DEBUGGING_TEXTS
 from gdbheap.analysis.abort_texts.of_free import FREE_TEXTS
 from gdbheap.analysis.abort_texts.of_malloc import MALLOC_TEXTS
 from gdbheap.analysis.abort_texts.text import NEWEST, OLDEST, AbortText, Release
-from gdbheap.malloc.layout import Layout
+from gdbheap.glibc.layout import Layout
 
 TEXTS = FREE_TEXTS + MALLOC_TEXTS + DEBUGGING_TEXTS
 

@@ -56,7 +56,9 @@ class Headers:
         return ends
 
 
-def find_headers(pointers: InteriorPointers, to_start: Mask, chunk_size: NDArray[np.uint64], word: int) -> Headers:
+def find_headers(
+    pointers: InteriorPointers, to_start: Mask, chunk_size: NDArray[np.uint64], pointer_size: int
+) -> Headers:
     """Return the headers that all `pointers` from elsewhere to the inside of blocks tell of; `to_start` says to which starts any lead."""
     inside = np.flatnonzero(~to_start[pointers.target])
     target, offset = pointers.target[inside], pointers.offset[inside].astype(np.uint64)
@@ -65,7 +67,7 @@ def find_headers(pointers: InteriorPointers, to_start: Mask, chunk_size: NDArray
     nearest = np.ones(len(target), np.bool_)
     nearest[1:] = target[1:] != target[:-1]
     first, size = offset[nearest], chunk_size[target[nearest]]
-    could_be = (first % np.uint64(word) == 0) & (first < np.uint64(1 << _OFFSET_BITS))
+    could_be = (first % np.uint64(pointer_size) == 0) & (first < np.uint64(1 << _OFFSET_BITS))
     offsets, counts = np.unique(first[could_be], return_counts=True)
     common = (counts >= FEWEST) & (counts >= len(first) * _PART_OF_ALL)
     found = [Header(each, None) for each in offsets[common].tolist()]

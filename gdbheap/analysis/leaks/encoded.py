@@ -14,12 +14,12 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gdbheap.analysis.leaks.blocks import Blocks
-from gdbheap.analysis.leaks.graph import PointerFilter, Progress
 from gdbheap.analysis.leaks.tags import ADDRESS_MASK, find_tagged, near_blocks
+from gdbheap.analysis.pointers.blocks import Blocks
+from gdbheap.analysis.pointers.graph import PointerFilter
 from gdbheap.lazy import np
 from gdbheap.process.address_space import AddressSpace
-from gdbheap.process.memory import Memory, readable_pieces
+from gdbheap.process.memory import Memory, ReadProgress, readable_pieces
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -73,16 +73,16 @@ def find_encoded(
     space: AddressSpace,
     blocks: Blocks,
     lost: Mask,
-    word: int,
+    pointer_size: int,
     roots: Iterable[tuple[int, int]],
-    progress: Progress | None = None,
+    progress: ReadProgress | None = None,
 ) -> list[Encoded]:
     """Return the encoded pointers to `lost` blocks in the `roots` and in the blocks that are not lost, for each key that was found."""
     if not lost.any():
         return []
     spans = list(roots)
     within = blocks.ranges()
-    kind = np.dtype(np.uint64 if word == 8 else np.uint32)
+    kind = np.dtype(np.uint64 if pointer_size == 8 else np.uint32)
     from_roots, from_blocks = (
         np.concatenate([np.empty(0, np.uint64), *_hidden_words(memory, space, blocks, _some(each), kind)])
         for each in (spans, within)
@@ -92,8 +92,8 @@ def find_encoded(
     starts = _Starts(blocks.start[lost])
     keys: list[int | None] = [None] if tagged.any() else []
     if len(starts) >= FEWEST:
-        keys += _find_keys(words[~tagged], starts, blocks.start, _upper_bits(word))
-    finder = PointerFilter(blocks, word)
+        keys += _find_keys(words[~tagged], starts, blocks.start, _upper_bits(pointer_size))
+    finder = PointerFilter(blocks, pointer_size)
     found = []
     for key in keys:
         # Where no word of the sample is one, reading all is not worth its time.
@@ -110,9 +110,9 @@ def _decoded(words: Words, key: int | None) -> Words:
     return decoded
 
 
-def _upper_bits(word: int) -> int:
+def _upper_bits(pointer_size: int) -> int:
     """Return the shift that leaves the bits which all blocks of one heap share."""
-    return 40 if word == 8 else 24
+    return 40 if pointer_size == 8 else 24
 
 
 def _some(spans: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
@@ -257,12 +257,12 @@ def _decode(
     lost: Mask,
     key: int | None,
     spans: tuple[list[tuple[int, int]], list[tuple[int, int]]],
-    progress: Progress | None,
+    progress: ReadProgress | None,
 ) -> Encoded:
     """Return all that the key turns into pointers to the starts of lost blocks; `spans` are those of the roots, and of the blocks."""
     places: list[Words] = [np.empty(0, np.uint64)]
     targets: list[NDArray[np.intp]] = [np.empty(0, np.intp)]
-    size = finder.word
+    size = finder.pointer_size
     roots, within = spans
     for start, end, of_blocks in [*((*each, False) for each in roots), *((*each, True) for each in within)]:
         for address, data in readable_pieces(memory, -(-start // size) * size, end, _PIECE):

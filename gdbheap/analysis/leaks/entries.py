@@ -6,14 +6,14 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.leaks.interior import InteriorPointers
-from gdbheap.analysis.leaks.reach import UNSEEN, spread
+from gdbheap.analysis.pointers.reach import UNSEEN, spread
 from gdbheap.lazy import np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from gdbheap.analysis.leaks.adjacency import Adjacency
-    from gdbheap.analysis.leaks.graph import Graph
+    from gdbheap.analysis.pointers.adjacency import Adjacency
+    from gdbheap.analysis.pointers.graph import PointerEdges
 
     Mask = NDArray[np.bool_]
 
@@ -22,7 +22,12 @@ NO_ENTRY = 0xFFFF_FFFF
 
 
 def find_entries(
-    graph: Graph, everything: Adjacency, roots: InteriorPointers, encoded: NDArray[np.int32], held: Mask, possible: Mask
+    graph: PointerEdges,
+    everything: Adjacency,
+    roots: InteriorPointers,
+    encoded: NDArray[np.int32],
+    held: Mask,
+    possible: Mask,
 ) -> tuple[NDArray[np.int32], NDArray[np.uint32]]:
     """Return for each `possible` block the entry that it hangs on (itself, if it is one; -1 for all others), and for each entry the nearest
     to its start that a root or a `held` block points (0 for what `encoded` words lead to), NO_ENTRY for all others."""

@@ -6,11 +6,12 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from gdbheap.analysis.leaks.contents import TEXT, SymbolAt, describe, text_of
 from gdbheap.analysis.leaks.entries import NO_ENTRY
-from gdbheap.analysis.leaks.leaks import Leaks, Verdict
+from gdbheap.analysis.leaks.leaks import LeakKind, Leaks
+from gdbheap.analysis.objects.contents import TEXT, describe, text_of
 from gdbheap.lazy import np
 from gdbheap.process.address_space import AddressSpace
+from gdbheap.process.symbols import SymbolAt
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -46,7 +47,7 @@ class LeakGroup:
     `text` is what the example holds, where what is text.
     """
 
-    verdict: Verdict
+    verdict: LeakKind
     doubt: str
     count: int
     bytes: int
@@ -63,13 +64,13 @@ class LeakGroup:
     @property
     def hangs(self) -> bool:
         """Whether these are possibly lost because others are."""
-        return self.verdict is Verdict.POSSIBLY_LOST and self.offsets is None
+        return self.verdict is LeakKind.POSSIBLY_LOST and self.offsets is None
 
 
-def tallies(leaks: Leaks) -> dict[Verdict, tuple[int, int]]:
+def tallies(leaks: Leaks) -> dict[LeakKind, tuple[int, int]]:
     """Return (blocks, bytes of their chunks) of each verdict."""
     size = leaks.held.blocks.size
-    masks = {verdict: leaks.verdict == verdict for verdict in Verdict}
+    masks = {verdict: leaks.verdict == verdict for verdict in LeakKind}
     return {verdict: (int(mask.sum()), int(size[mask].sum())) for verdict, mask in masks.items()}
 
 
@@ -83,7 +84,7 @@ def doubts(leaks: Leaks) -> NDArray[np.uint8]:
     found = np.zeros(len(leaks.verdict), np.uint8)
     found[leaks.by_heuristic] = DOUBTS.index(HEURISTIC)
     found[leaks.by_remains] = DOUBTS.index(REMAINS)
-    found[leaks.verdict == Verdict.POSSIBLY_LOST] = DOUBTS.index(INTERIOR)
+    found[leaks.verdict == LeakKind.POSSIBLY_LOST] = DOUBTS.index(INTERIOR)
     found[leaks.by_encoding] = DOUBTS.index(ENCODED)
     return found
 
@@ -118,7 +119,7 @@ def _span_of(one: tuple[int, int] | None, other: tuple[int, int] | None) -> tupl
     return min(one[0], other[0]), max(one[1], other[1])
 
 
-def _largest_first(group: LeakGroup) -> tuple[Verdict, bool, int, int]:
+def _largest_first(group: LeakGroup) -> tuple[LeakKind, bool, int, int]:
     return group.verdict, group.hangs, -group.bytes - group.hanging_bytes, group.example
 
 
@@ -154,7 +155,7 @@ def group_leaks(
         what = contents.names[kind]
         found.append(
             LeakGroup(
-                verdict=Verdict(int(leaks.verdict[row])),
+                verdict=LeakKind(int(leaks.verdict[row])),
                 doubt=DOUBTS[int(doubt[at])],
                 count=int(count[index]),
                 bytes=int(sums[0][index]),
@@ -206,7 +207,7 @@ def _alike(
     """Return a number for each block that is the same for those of one verdict, doubt, size and kind, entries apart."""
     # (48 bits of a size, 13 of a kind, and these few: it all goes into 64, whatever a size was made into.)
     alike: NDArray[np.intp] = (size & np.uint64(_LARGEST)).astype(np.intp) // _UNIT
-    for column, most in ((kind, int(kind.max()) + 1), (verdict, len(Verdict)), (doubt, len(DOUBTS)), (is_entry, 2)):
+    for column, most in ((kind, int(kind.max()) + 1), (verdict, len(LeakKind)), (doubt, len(DOUBTS)), (is_entry, 2)):
         alike *= most
         alike += column
     return alike
@@ -215,8 +216,8 @@ def _alike(
 def _hanging(leaks: Leaks) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
     """Return how many blocks, and bytes of chunks, hang on each block."""
     size = leaks.held.blocks.size
-    hangs = (leaks.verdict == Verdict.POSSIBLY_LOST) & (leaks.entry_offset == NO_ENTRY)
-    indirect = np.flatnonzero(hangs | (leaks.verdict == Verdict.INDIRECTLY_LOST))
+    hangs = (leaks.verdict == LeakKind.POSSIBLY_LOST) & (leaks.entry_offset == NO_ENTRY)
+    indirect = np.flatnonzero(hangs | (leaks.verdict == LeakKind.INDIRECTLY_LOST))
     head = leaks.head[indirect]
     count = np.bincount(head, minlength=len(size)).astype(np.uint64)
     # As two halves: bincount adds floats, which hold whole numbers to 2**53 only.

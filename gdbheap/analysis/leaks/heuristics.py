@@ -7,12 +7,12 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.leaks.block_headers import Headers
-from gdbheap.analysis.leaks.blocks import Blocks
 from gdbheap.analysis.leaks.interior import InteriorPointers
 from gdbheap.analysis.leaks.saved_stacks import SavedStacks
+from gdbheap.analysis.pointers.blocks import Blocks
 from gdbheap.errors import MemoryFault
+from gdbheap.glibc.layout import Layout
 from gdbheap.lazy import np
-from gdbheap.malloc.layout import Layout
 from gdbheap.process.process import Process
 
 if TYPE_CHECKING:
@@ -48,16 +48,16 @@ def accept(
 ) -> NDArray[np.bool_]:
     """Return which of the pointers one of the `chosen` heuristics takes for a pointer to the block's start."""
     # All lead to a whole word of the block: most pointers to the inside of one (tagged ones above all) do not.
-    to_word = np.flatnonzero(pointers.offset % layout.word == 0)
+    to_word = np.flatnonzero(pointers.offset % layout.pointer_size == 0)
     target, offset = pointers.target[to_word], pointers.offset[to_word].astype(np.uint64)
     sizes = _Sizes(layout, blocks, target)
     first = head[target, 0].astype(np.uint64)
-    word = np.uint64(layout.word)
+    word = np.uint64(layout.pointer_size)
     accepted = np.zeros(len(target), np.bool_)
     if STDSTRING in chosen:
         accepted |= (offset == 3 * word) & _is_old_string(layout, head[target], sizes)
     if LENGTH64 in chosen:
-        length = first if layout.word == 8 else first | head[target, 1].astype(np.uint64) << np.uint64(32)
+        length = first if layout.pointer_size == 8 else first | head[target, 1].astype(np.uint64) << np.uint64(32)
         accepted |= (offset == np.uint64(8)) & (length > 0) & sizes.could_be(length, np.uint64(8))
     if NEWARRAY in chosen:
         accepted |= (offset == word) & _is_counted_array(first, word, sizes)
@@ -97,7 +97,7 @@ class _Sizes:
 def _is_old_string(layout: Layout, head: Words, sizes: _Sizes) -> NDArray[np.bool_]:
     """std::string before C++11: length, capacity and reference count lie before the characters (_Rep of basic_string.h)."""
     length, capacity = head[:, 0].astype(np.uint64), head[:, 1].astype(np.uint64)
-    could_be = sizes.could_be(capacity, np.uint64(3 * layout.word + 1))
+    could_be = sizes.could_be(capacity, np.uint64(3 * layout.pointer_size + 1))
     old_string: NDArray[np.bool_] = (length <= capacity) & could_be
     return old_string
 

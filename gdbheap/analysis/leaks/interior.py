@@ -10,7 +10,7 @@ from gdbheap.lazy import np
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from gdbheap.analysis.leaks.graph import Graph, Pointers
+    from gdbheap.analysis.pointers.graph import PointerEdges, Pointers
 
     Mask = NDArray[np.bool_]
 
@@ -28,7 +28,7 @@ class InteriorPointers:
 
 
 def from_elsewhere(
-    graph: Graph, from_roots: Pointers, of_registers: list[tuple[int, int]]
+    graph: PointerEdges, from_roots: Pointers, of_registers: list[tuple[int, int]]
 ) -> tuple[InteriorPointers, Mask]:
     """Return all pointers to the inside of blocks that roots, registers (target, offset) and other blocks hold, and to the start of which
     blocks they hold any."""

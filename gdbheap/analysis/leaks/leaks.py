@@ -7,25 +7,26 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
-from gdbheap.analysis.leaks.adjacency import Adjacency
 from gdbheap.analysis.leaks.block_headers import find_headers
-from gdbheap.analysis.leaks.blocks import Blocks, live_blocks
 from gdbheap.analysis.leaks.encoded import Encoded, find_encoded
 from gdbheap.analysis.leaks.entries import find_entries
-from gdbheap.analysis.leaks.graph import Graph, Pointers, Progress, read_graph, read_pointers, unread_graph
 from gdbheap.analysis.leaks.heuristics import ENCODED_POINTERS, HEURISTICS, STACK_POINTER, accept
 from gdbheap.analysis.leaks.interior import InteriorPointers, from_elsewhere
-from gdbheap.analysis.leaks.reach import UNSEEN, find_heads, spread
 from gdbheap.analysis.leaks.reasons import Reason, find_reasons
 from gdbheap.analysis.leaks.remains import held_by_remains, unwritten
-from gdbheap.analysis.leaks.roots import STACK, Roots, find_roots
 from gdbheap.analysis.leaks.saved_stacks import SavedStacks
-from gdbheap.analysis.leaks.sieve import Sieve
-from gdbheap.analysis.leaks.thread_vectors import find_thread_vectors
+from gdbheap.analysis.pointers.adjacency import Adjacency
+from gdbheap.analysis.pointers.blocks import Blocks, live_blocks
+from gdbheap.analysis.pointers.graph import PointerEdges, Pointers, read_graph, read_pointers, unread_graph
+from gdbheap.analysis.pointers.pointer_scan import PointerScan
+from gdbheap.analysis.pointers.reach import UNSEEN, find_heads, spread
+from gdbheap.analysis.pointers.roots import STACK, Roots, find_roots
+from gdbheap.analysis.pointers.thread_vectors import find_thread_vectors
+from gdbheap.glibc.heap_view import HeapView
 from gdbheap.lazy import np
-from gdbheap.malloc.heap_view import HeapView
+from gdbheap.process.live.touched import out_of_reach, touched_spans
+from gdbheap.process.memory import ReadProgress
 from gdbheap.process.process import Process
-from gdbheap.process.touched import out_of_reach, touched_spans
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,7 +35,7 @@ Accept = Callable[[InteriorPointers], "NDArray[np.bool_]"]
 FindHidden = Callable[["NDArray[np.bool_]"], Sequence[Encoded]]
 
 
-class Verdict(enum.IntEnum):
+class LeakKind(enum.IntEnum):
     """What is known of a block. `label` is the published name.
 
     UNDECIDED: nothing that could be read leads to it, but not all could be read.
@@ -53,7 +54,7 @@ class Verdict(enum.IntEnum):
 
 
 @dataclass(frozen=True)
-class Held:
+class PointerGraph:
     """All live blocks, who points at whom, and from where in the roots: the common ground of leaks, owners and search.
 
     `from_roots` are the words of root ranges, `registers` (index in roots.registers, target, offset) those of registers.
@@ -63,7 +64,7 @@ class Held:
     """
 
     blocks: Blocks
-    graph: Graph
+    graph: PointerEdges
     roots: Roots
     from_roots: Pointers
     registers: tuple[tuple[int, int, int], ...]
@@ -85,7 +86,7 @@ class Leaks:
     heuristics behind `by_heuristic`.
     """
 
-    held: Held
+    held: PointerGraph
     verdict: NDArray[np.uint8]
     head: NDArray[np.int32]
     entry_offset: NDArray[np.uint32]
@@ -102,19 +103,25 @@ class Leaks:
         return self.held.interrupted
 
 
-def read_held(process: Process, view: HeapView, progress: Progress | None = None, sieve: Sieve | None = None) -> Held:
+def read_pointer_graph(
+    process: Process, view: HeapView, progress: ReadProgress | None = None, sieve: PointerScan | None = None
+) -> PointerGraph:
     """Read all roots and all live blocks, once; not what has gone through the `sieve` as the heap was walked. After a Ctrl-C (in that walk, or
     here) nothing more is read."""
     blocks = live_blocks(view)
     roots = find_roots(process, view)
-    word = view.layout.word
+    pointer_size = view.layout.pointer_size
     ranges = [(each.start, each.end) for each in roots.ranges]
     spans = touched_spans(process, ranges) if view.complete else ()
-    from_roots, unread = read_pointers(process.memory, blocks, word, spans, progress)
+    from_roots, unread = read_pointers(process.memory, blocks, pointer_size, spans, progress)
     too_far = out_of_reach(process, ranges)
     unread += too_far
     interrupted = from_roots.interrupted or not view.complete
-    graph = unread_graph(blocks, word) if interrupted else read_graph(process.memory, blocks, word, progress, sieve)
+    graph = (
+        unread_graph(blocks, pointer_size)
+        if interrupted
+        else read_graph(process.memory, blocks, pointer_size, progress, sieve)
+    )
     interrupted |= graph.interrupted
     registers = []
     for index, register in enumerate(roots.registers):
@@ -123,20 +130,20 @@ def read_held(process: Process, view: HeapView, progress: Progress | None = None
             registers.append((index, target, register.value - int(blocks.start[target])))
     missing = process.kind == "core" and bool(unread or graph.unread)
     blind = missing or interrupted or too_far > 0
-    vectors = find_thread_vectors(process.memory, graph.head, from_roots, word)
-    return Held(blocks, graph, roots, from_roots, tuple(registers), unread, blind, vectors, interrupted)
+    vectors = find_thread_vectors(process.memory, graph.head, from_roots, pointer_size)
+    return PointerGraph(blocks, graph, roots, from_roots, tuple(registers), unread, blind, vectors, interrupted)
 
 
 def find_leaks(
     process: Process,
     view: HeapView,
-    held: Held,
+    held: PointerGraph,
     heuristics: Sequence[str] = HEURISTICS,
-    progress: Progress | None = None,
+    progress: ReadProgress | None = None,
 ) -> Leaks:
     """Return every block's verdict."""
     outer, to_start = from_elsewhere(held.graph, held.from_roots, [each[1:] for each in held.registers])
-    headers = find_headers(outer, to_start, held.blocks.size, view.layout.word)
+    headers = find_headers(outer, to_start, held.blocks.size, view.layout.pointer_size)
     stacks = SavedStacks(process, held.blocks)
 
     def taken(pointers: InteriorPointers, by: Sequence[str]) -> NDArray[np.bool_]:
@@ -146,7 +153,9 @@ def find_leaks(
         if ENCODED_POINTERS not in heuristics or held.blind:
             return []
         spans = touched_spans(process, ((each.start, each.end) for each in held.roots.ranges))
-        return find_encoded(process.memory, process.address_space, held.blocks, lost, view.layout.word, spans, progress)
+        return find_encoded(
+            process.memory, process.address_space, held.blocks, lost, view.layout.pointer_size, spans, progress
+        )
 
     untouched = unwritten(view, held.blocks, held.graph.head)
     if STACK_POINTER in heuristics:
@@ -156,7 +165,9 @@ def find_leaks(
     return replace(leaks, reasons=tuple(reasons))
 
 
-def judge(held: Held, accepted: Accept, untouched: NDArray[np.bool_], hidden: FindHidden = lambda _: ()) -> Leaks:
+def judge(
+    held: PointerGraph, accepted: Accept, untouched: NDArray[np.bool_], hidden: FindHidden = lambda _: ()
+) -> Leaks:
     """Return every block's verdict; `accepted` says which interior pointers are as good as one to the start, `untouched` which blocks begin
     with what malloc left there, `hidden` which words are encoded pointers to blocks that look lost.
 
@@ -190,11 +201,11 @@ def judge(held: Held, accepted: Accept, untouched: NDArray[np.bool_], hidden: Fi
     if encoded:
         _reach(everything, np.concatenate([each.target for each in encoded]), owner)
     by_encoding = lost & (owner != UNSEEN)
-    verdict = np.full(count, Verdict.POSSIBLY_LOST, np.uint8)
-    verdict[reachable] = Verdict.STILL_REACHABLE
+    verdict = np.full(count, LeakKind.POSSIBLY_LOST, np.uint8)
+    verdict[reachable] = LeakKind.STILL_REACHABLE
     _judge_lost(held, everything, owner, verdict)
     words = np.concatenate([np.empty(0, np.int32), *(each.target for each in encoded)])
-    possible = verdict == Verdict.POSSIBLY_LOST
+    possible = verdict == LeakKind.POSSIBLY_LOST
     entry, entry_offset = find_entries(graph, everything, roots, words, reachable, possible)
     head = np.where(possible, entry, owner)
     return Leaks(
@@ -202,20 +213,22 @@ def judge(held: Held, accepted: Accept, untouched: NDArray[np.bool_], hidden: Fi
     )
 
 
-def _judge_lost(held: Held, everything: Adjacency, owner: NDArray[np.int32], verdict: NDArray[np.uint8]) -> None:
+def _judge_lost(
+    held: PointerGraph, everything: Adjacency, owner: NDArray[np.int32], verdict: NDArray[np.uint8]
+) -> None:
     """Set the verdict of the blocks whose owner is UNSEEN, and the owner: the head for these, -1 for all others."""
     graph = held.graph
     lost = owner == UNSEEN
     owner[~lost] = everything.count
     among = lost[graph.source] & lost[graph.target]
     find_heads(everything, graph.source[among], graph.target[among], owner)
-    verdict[lost] = Verdict.UNDECIDED if held.blind else Verdict.INDIRECTLY_LOST
+    verdict[lost] = LeakKind.UNDECIDED if held.blind else LeakKind.INDIRECTLY_LOST
     if not held.blind:
-        verdict[owner == np.arange(everything.count, dtype=np.int32)] = Verdict.DEFINITELY_LOST
+        verdict[owner == np.arange(everything.count, dtype=np.int32)] = LeakKind.DEFINITELY_LOST
     owner[~lost] = -1
 
 
-def _on_stacks(held: Held) -> NDArray[np.bool_]:
+def _on_stacks(held: PointerGraph) -> NDArray[np.bool_]:
     """Return which of the pointers from roots, and after them those of registers, lie on stacks or in registers."""
     count = len(held.from_roots)
     found = np.ones(count + len(held.registers), np.bool_)
@@ -228,7 +241,7 @@ def _on_stacks(held: Held) -> NDArray[np.bool_]:
     return found
 
 
-def _edges(graph: Graph, chosen: NDArray[np.bool_]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+def _edges(graph: PointerEdges, chosen: NDArray[np.bool_]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
     return graph.source[chosen], graph.target[chosen]
 
 
@@ -243,7 +256,11 @@ def _reach(graph: Adjacency, seeds: NDArray[np.int32], owner: NDArray[np.int32])
 
 
 def _reach_by_heuristic(
-    held: Held, target: NDArray[np.int32], offset: NDArray[np.uint32], owner: NDArray[np.int32], accepted: Accept
+    held: PointerGraph,
+    target: NDArray[np.int32],
+    offset: NDArray[np.uint32],
+    owner: NDArray[np.int32],
+    accepted: Accept,
 ) -> None:
     """Go on, over interior pointers that a heuristic accepts, to what no chain of pointers to starts has reached."""
     graph = held.graph

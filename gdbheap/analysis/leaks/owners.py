@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gdbheap.analysis.leaks.adjacency import Adjacency
-from gdbheap.analysis.leaks.leaks import Held, Leaks, Verdict
-from gdbheap.analysis.leaks.roots import DATA, MAPPING, STACK
+from gdbheap.analysis.leaks.leaks import LeakKind, Leaks, PointerGraph
+from gdbheap.analysis.pointers.adjacency import Adjacency
+from gdbheap.analysis.pointers.roots import DATA, MAPPING, STACK
 from gdbheap.counted import counted
+from gdbheap.glibc.heap_view import HeapView
 from gdbheap.lazy import np
-from gdbheap.malloc.heap_view import HeapView
 from gdbheap.process.memory import readable_pieces
 from gdbheap.process.process import Process
 
@@ -48,7 +48,7 @@ class Explanation:
     holders: list[Holder]
 
 
-def holders_of(process: Process, held: Held, block: int) -> list[Holder]:
+def holders_of(process: Process, held: PointerGraph, block: int) -> list[Holder]:
     """Return every word that points into the block: registers, roots in order of address, then blocks."""
     found = [
         Holder(REGISTER, None, offset, held.roots.registers[index].name)
@@ -63,7 +63,7 @@ def holders_of(process: Process, held: Held, block: int) -> list[Holder]:
     return found
 
 
-def shortest_path(process: Process, held: Held, block: int) -> list[Holder]:
+def shortest_path(process: Process, held: PointerGraph, block: int) -> list[Holder]:
     """Return the holders along the shortest way from a root to the block, the root's word first (a variable's rather than a register); []
     where no way leads to it.
 
@@ -84,25 +84,25 @@ def explain_verdict(process: Process, view: HeapView, leaks: Leaks, block: int) 
     """Return why the block has its verdict, in sentences."""
     held = leaks.held
     holders = holders_of(process, held, block)
-    verdict = Verdict(int(leaks.verdict[block]))
+    verdict = LeakKind(int(leaks.verdict[block]))
     start, size = int(held.blocks.start[block]), int(held.blocks.size[block])
     lines = [f"the block at {start:#x} (chunk of {size:#x}) is {verdict.label.replace('_', ' ')}"]
     others = [each for each in holders if each.block != block]
-    if verdict is Verdict.DEFINITELY_LOST:
+    if verdict is LeakKind.DEFINITELY_LOST:
         if not others:
             lines.append("because no root and no other block in use points into it")
         else:
             lines.append(
                 "because only blocks that hang on it point to it: it is the first of a cycle, and nothing outside leads to them"
             )
-    elif verdict is Verdict.INDIRECTLY_LOST:
+    elif verdict is LeakKind.INDIRECTLY_LOST:
         head = int(held.blocks.start[int(leaks.head[block])])
         lines.append(f"because only lost blocks point to it; it hangs on the definitely lost one at {head:#x}")
     elif leaks.by_encoding[block]:
         lines.append(_why_encoded(leaks, block))
-    elif verdict is Verdict.POSSIBLY_LOST:
+    elif verdict is LeakKind.POSSIBLY_LOST:
         lines.append(_why_possibly(leaks, block))
-    elif verdict is Verdict.UNDECIDED:
+    elif verdict is LeakKind.UNDECIDED:
         lines.append("because nothing that could be read leads to it, but not all could be read")
     elif leaks.by_remains[block]:
         lines.append(
@@ -116,7 +116,7 @@ def explain_verdict(process: Process, view: HeapView, leaks: Leaks, block: int) 
         )
     else:
         lines.append("because pointers to starts of blocks lead to it from a root")
-    held_still = verdict in (Verdict.STILL_REACHABLE, Verdict.POSSIBLY_LOST) and not leaks.by_encoding[block]
+    held_still = verdict in (LeakKind.STILL_REACHABLE, LeakKind.POSSIBLY_LOST) and not leaks.by_encoding[block]
     if held_still and len(others) == 1 and not leaks.by_remains[block]:
         lines.append(_doubt(others[0]))
     if block in held.thread_vectors:
@@ -159,12 +159,12 @@ def _doubt(holder: Holder) -> str:
     return "one word alone holds it"
 
 
-def _in_root(held: Held, place: int, offset: int) -> Holder:
+def _in_root(held: PointerGraph, place: int, offset: int) -> Holder:
     root = held.roots.find(place)
     return Holder("mapping" if root is None else root.kind, place, offset, "" if root is None else root.name)
 
 
-def _root_words(held: Held, block: int) -> Iterator[Holder]:
+def _root_words(held: PointerGraph, block: int) -> Iterator[Holder]:
     for index, target, offset in held.registers:
         if target == block:
             yield Holder(REGISTER, None, offset, held.roots.registers[index].name)
@@ -172,15 +172,15 @@ def _root_words(held: Held, block: int) -> Iterator[Holder]:
         yield _in_root(held, int(held.from_roots.place[row]), int(held.from_roots.offset[row]))
 
 
-def _in_block(process: Process, held: Held, source: int, target: int) -> Iterator[Holder]:
+def _in_block(process: Process, held: PointerGraph, source: int, target: int) -> Iterator[Holder]:
     """Yield the words of one block that point into another."""
     low, high = int(held.blocks.start[target]), int(held.blocks.end[target])
     start, end = int(held.blocks.start[source]), int(held.blocks.end[source])
-    kind = np.dtype(np.uint64 if process.word == 8 else np.uint32)
+    kind = np.dtype(np.uint64 if process.pointer_size == 8 else np.uint32)
     for address, data in readable_pieces(process.memory, start, end):
-        words = np.frombuffer(data, kind, len(data) // process.word)
+        words = np.frombuffer(data, kind, len(data) // process.pointer_size)
         for index in np.flatnonzero((words >= kind.type(low)) & (words < kind.type(high))).tolist():
-            yield Holder(BLOCK, address + index * process.word, int(words[index]) - low, "", source)
+            yield Holder(BLOCK, address + index * process.pointer_size, int(words[index]) - low, "", source)
 
 
 def _telling(holder: Holder) -> int:
@@ -188,7 +188,7 @@ def _telling(holder: Holder) -> int:
     return _TELLING.get(holder.kind, len(_TELLING))
 
 
-def _backwards(held: Held, block: int, goal: NDArray[np.bool_]) -> list[int]:
+def _backwards(held: PointerGraph, block: int, goal: NDArray[np.bool_]) -> list[int]:
     """Return the shortest chain of blocks from one that is a goal to `block`, itself included; [] for none. Of several, one that the most
     telling root holds."""
     graph = Adjacency.unsorted(len(held.blocks), held.graph.target, held.graph.source)

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from gdbheap.analysis.leaks.adjacency import Adjacency
-from gdbheap.analysis.leaks.blocks import Blocks
-from gdbheap.analysis.leaks.graph import Graph
 from gdbheap.analysis.leaks.interior import InteriorPointers
-from gdbheap.analysis.leaks.reach import UNSEEN, spread
+from gdbheap.analysis.pointers.adjacency import Adjacency
+from gdbheap.analysis.pointers.blocks import Blocks
+from gdbheap.analysis.pointers.graph import PointerEdges
+from gdbheap.analysis.pointers.reach import UNSEEN, spread
+from gdbheap.glibc.heap_view import HeapView
 from gdbheap.lazy import np
-from gdbheap.malloc.heap_view import HeapView
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -73,7 +73,7 @@ def _left_by_bins(view: HeapView, first: Words, second: Words) -> Mask:
 
 
 def held_by_remains(
-    graph: Graph,
+    graph: PointerEdges,
     starts: Adjacency,
     roots: InteriorPointers,
     reachable: Mask,

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gdbheap.analysis.leaks.blocks import Blocks
+from gdbheap.analysis.pointers.blocks import Blocks
 from gdbheap.errors import MemoryFault
 from gdbheap.lazy import np
 from gdbheap.process.process import Process
@@ -48,7 +48,7 @@ class SavedStacks:
 
     def saved(self, target: NDArray[np.int32], offset: NDArray[np.uint64]) -> Mask:
         """Return which pointers to the `offset` in the `target` blocks are saved stack pointers."""
-        word = np.uint64(self._process.word)
+        word = np.uint64(self._process.pointer_size)
         room = self._blocks.end[target] - self._blocks.start[target]
         found = np.zeros(len(target), np.bool_)
         places = np.flatnonzero((room >= np.uint64(_SMALLEST)) & (offset >= word) & (offset % word == 0))
@@ -77,13 +77,13 @@ class SavedStacks:
         return self._known[place]
 
     def _look(self, place: int, end: int) -> bool:
-        word = self._process.word
-        start = place - word
+        pointer_size = self._process.pointer_size
+        start = place - pointer_size
         try:
-            words = self._process.words.read_many(start, min(_WINDOW, (end - start) // word))
+            words = self._process.words.read_many(start, min(_WINDOW, (end - start) // pointer_size))
         except MemoryFault:
             return False
-        values = np.frombuffer(words, np.uint64 if word == 8 else np.uint32).astype(np.uint64)
+        values = np.frombuffer(words, np.uint64 if pointer_size == 8 else np.uint32).astype(np.uint64)
         code = values[self._are_code(values)].tolist()
         if not code or len(code) > len(values) // 2:
             return False

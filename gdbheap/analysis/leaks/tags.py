@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gdbheap.analysis.leaks.blocks import Blocks
+from gdbheap.analysis.pointers.blocks import Blocks
 from gdbheap.lazy import np
 
 if TYPE_CHECKING:

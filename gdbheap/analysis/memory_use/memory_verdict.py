@@ -16,7 +16,7 @@ from gdbheap.analysis.memory_use.residency import (
     TOP,
     Residency,
 )
-from gdbheap.malloc.chunk_table import FREE_STATES
+from gdbheap.glibc.chunk_table import FREE_STATES
 
 FREE = tuple(state.label for state in FREE_STATES)
 LIVE = (IN_USE, MMAPPED)

@@ -6,13 +6,13 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gdbheap.analysis.addresses.annotate import annotate
+from gdbheap.analysis.mappings.annotate import annotate
+from gdbheap.glibc.chunk_table import FREE_STATES, MMAPPED_ARENA, Chunk, ChunkTable, State
+from gdbheap.glibc.heap_view import HeapView
+from gdbheap.glibc.layout import Layout
 from gdbheap.lazy import np
-from gdbheap.malloc.chunk_table import FREE_STATES, MMAPPED_ARENA, Chunk, ChunkTable, State
-from gdbheap.malloc.heap_view import HeapView
-from gdbheap.malloc.layout import Layout
+from gdbheap.process.live.pages import PageState, read_pages
 from gdbheap.process.memory import PAGE
-from gdbheap.process.pages import PageState, read_pages
 from gdbheap.process.process import Process
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ AROUND, STACKS, DATA, FILES, ANONYMOUS, SHARED, OTHER = (
 
 
 @dataclass(frozen=True)
-class Part:
+class ResidentPart:
     """A kind of memory: `size` bytes of it, of which `resident` are in memory (None: not known); `count` chunks (None: not chunks)."""
 
     name: str
@@ -74,7 +74,7 @@ class Top:
 class Residency:
     """`kernel` is the resident size as the kernel counts it (None: not known)."""
 
-    parts: tuple[Part, ...]
+    parts: tuple[ResidentPart, ...]
     tops: tuple[Top, ...]
     kernel: int | None
 
@@ -140,7 +140,7 @@ def _kernel_count(process: Process) -> int | None:
         return None
 
 
-def _chunk_parts(view: HeapView | None, pages: ResidentPages | None) -> Iterator[Part]:
+def _chunk_parts(view: HeapView | None, pages: ResidentPages | None) -> Iterator[ResidentPart]:
     """Yield malloc's parts: a part for each state that occurs, mmapped chunks apart, and what is around the chunks."""
     if view is None:
         return
@@ -148,9 +148,9 @@ def _chunk_parts(view: HeapView | None, pages: ResidentPages | None) -> Iterator
     resident = None if pages is None else pages.within(table.address, table.address + table.size)
     mapped = table.arena == MMAPPED_ARENA
 
-    def part(name: str, mask: NDArray[np.bool_]) -> Part:
+    def part(name: str, mask: NDArray[np.bool_]) -> ResidentPart:
         held = None if resident is None else int(resident[mask].sum())
-        return Part(name, int(table.size[mask].sum()), held, int(mask.sum()))
+        return ResidentPart(name, int(table.size[mask].sum()), held, int(mask.sum()))
 
     own = np.isin(table.state, (State.MALLOC_OWNED, State.FENCEPOST, State.UNKNOWN))
     yield part(IN_USE, (table.state == State.IN_USE) & ~mapped)
@@ -161,7 +161,7 @@ def _chunk_parts(view: HeapView | None, pages: ResidentPages | None) -> Iterator
     yield part(OWN, own)
 
 
-def _other_parts(process: Process, view: HeapView | None, pages: ResidentPages | None) -> Iterator[Part]:
+def _other_parts(process: Process, view: HeapView | None, pages: ResidentPages | None) -> Iterator[ResidentPart]:
     """Yield what is no chunk: by what the address space says of it."""
     sizes: dict[str, int] = {}
     held: dict[str, int] = {}
@@ -191,11 +191,11 @@ def _other_parts(process: Process, view: HeapView | None, pages: ResidentPages |
         # Heaps' headers and arenas, and the ends of pages that chunks do not fill.
         table = view.table
         inside = 0 if pages is None else int(pages.within(table.address, table.address + table.size).sum())
-        around = Part(AROUND, sizes.pop(AROUND, 0) - int(table.size.sum()), held.pop(AROUND, 0) - inside)
-        yield around if pages is not None else Part(around.name, around.size, None)
+        around = ResidentPart(AROUND, sizes.pop(AROUND, 0) - int(table.size.sum()), held.pop(AROUND, 0) - inside)
+        yield around if pages is not None else ResidentPart(around.name, around.size, None)
     for name in (ANONYMOUS, STACKS, DATA, FILES, SHARED, OTHER):
         if name in sizes:
-            yield Part(name, sizes[name], None if pages is None else held[name])
+            yield ResidentPart(name, sizes[name], None if pages is None else held[name])
 
 
 def _tops(view: HeapView, pages: ResidentPages | None) -> Iterator[Top]:
@@ -248,9 +248,9 @@ def _trimmable(chunks: ChunkTable, is_main: bool, top: Chunk, layout: Layout, pa
     """
     start, end = _joined(chunks.address, chunks.address + chunks.size)
     at_top = end == np.uint64(top.address)
-    large = (end - start > np.uint64(PAGE - 1 + 6 * layout.word)) & ~at_top
+    large = (end - start > np.uint64(PAGE - 1 + 6 * layout.pointer_size)) & ~at_top
     mask = np.uint64(~(PAGE - 1) & (1 << 64) - 1)
-    low = (start[large] + np.uint64(6 * layout.word + PAGE - 1)) & mask
+    low = (start[large] + np.uint64(6 * layout.pointer_size + PAGE - 1)) & mask
     high = end[large] & mask
     trimmed = int(pages.within(low, np.maximum(low, high)).sum())
     if is_main:

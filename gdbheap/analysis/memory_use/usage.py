@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from gdbheap.glibc.chunk_table import FREE_STATES, ChunkTable, State
+from gdbheap.glibc.heap_view import HeapView
 from gdbheap.lazy import np
-from gdbheap.malloc.chunk_table import FREE_STATES, ChunkTable, State
-from gdbheap.malloc.heap_view import HeapView
 
 _LIVE_STATES = (State.IN_USE, State.MALLOC_OWNED)
 
@@ -24,7 +24,7 @@ class Tally:
 
 
 @dataclass(frozen=True)
-class Usage:
+class HeapUsage:
     """The chunks of a part of the heap, by state. Malloc's own chunks count as in use; top and fenceposts are neither in use nor free."""
 
     by_state: Mapping[State, Tally]
@@ -46,16 +46,16 @@ class Usage:
         return self.of(State.TOP)
 
 
-def usage(table: ChunkTable) -> Usage:
+def usage(table: ChunkTable) -> HeapUsage:
     """Return the usage of all chunks in the table."""
-    return Usage(_tallies(table, np.zeros(len(table), np.int64), 1)[0])
+    return HeapUsage(_tallies(table, np.zeros(len(table), np.int64), 1)[0])
 
 
-def usage_by_arena(table: ChunkTable) -> dict[int, Usage]:
+def usage_by_arena(table: ChunkTable) -> dict[int, HeapUsage]:
     """Return the usage of each arena that has chunks (MMAPPED_ARENA among them), in one pass over the table."""
     arenas, places = np.unique(table.arena, return_inverse=True)
     tallies = _tallies(table, places, len(arenas))
-    return {int(arena): Usage(each) for arena, each in zip(arenas, tallies)}
+    return {int(arena): HeapUsage(each) for arena, each in zip(arenas, tallies)}
 
 
 def _tallies(table: ChunkTable, places: object, parts: int) -> list[dict[State, Tally]]:

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from gdbheap.analysis.corruption.mid_operation import LOCKED
+from gdbheap.analysis.call_stacks.in_progress_call import LOCKED
 from gdbheap.analysis.prediction.calls import Call, Earlier
 from gdbheap.analysis.prediction.state import models_of, refuse_other_mallocs
 from gdbheap.errors import HeapError
-from gdbheap.malloc.heap_view import HeapView
+from gdbheap.glibc.heap_view import HeapView
 from gdbheap.model import process as modelled
 from gdbheap.model.errors import Abort, Endless, Segv, Unknown
 from gdbheap.model.machine import Machine

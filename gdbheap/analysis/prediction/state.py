@@ -5,17 +5,17 @@ from __future__ import annotations
 from pathlib import PurePath
 
 from gdbheap.errors import HeapError, MemoryFault, NoSymbols
-from gdbheap.malloc.heap_view import HeapView
-from gdbheap.malloc.layout import SIGNATURE, SYMBOL, Layout, ThreadMalloc
+from gdbheap.glibc.heap_view import HeapView
+from gdbheap.glibc.layout import SIGNATURE, SYMBOL, Layout, ThreadMalloc
 from gdbheap.model import process as modelled
 from gdbheap.model.kernel import Kernel
 from gdbheap.model.machine import Machine, Thread
 from gdbheap.model.memory import PAGE, Memory
 from gdbheap.model.traits import KNOWN, NAMES, Traits, traits
-from gdbheap.process.kernel_limits import KernelLimits, kernel_limits
+from gdbheap.process.live.kernel_limits import KernelLimits, kernel_limits
 from gdbheap.process.mm import MM, NO_HEAP, STAT, read_mm
 from gdbheap.process.process import Process
-from gdbheap.process.thread_pointers import find_thread_pointers
+from gdbheap.process.threads.thread_pointers import find_thread_pointers
 
 # Any key does that no cached chunk carries: what tells a cached chunk is only whether it has the key.
 _ANY_KEY = 0x5BD1E9955BD1E995
@@ -48,7 +48,7 @@ def refuse_other_mallocs(layout: Layout) -> None:
             "cannot predict: libc_malloc_debug.so serves malloc here, and adds checks of its own to each block"
         )
     version = _version(layout)
-    has_hooks = version in KNOWN and traits(version, layout.word).has_hooks
+    has_hooks = version in KNOWN and traits(version, layout.pointer_size).has_hooks
     hooks = [name for name in ("__malloc_hook", "__free_hook") if has_hooks and layout.statics.get(name)]
     if hooks:
         raise HeapError(
@@ -76,7 +76,7 @@ def _shapes(layout: Layout, notes: list[str]) -> list[Traits]:
     if version and version not in KNOWN:
         raise HeapError(f"cannot predict for glibc {version}: the model knows {', '.join(KNOWN)}")
     names = (version,) if version else KNOWN
-    shapes = [shape for shape in (traits(name, layout.word) for name in names) if _fits(shape, layout)]
+    shapes = [shape for shape in (traits(name, layout.pointer_size) for name in names) if _fits(shape, layout)]
     if not shapes:
         raise HeapError(
             f"cannot predict: the malloc of glibc {version or '?'} is laid out like none that the model knows"
@@ -120,7 +120,7 @@ def _memory(process: Process) -> Memory:
         except MemoryFault:
             return None
 
-    memory = Memory(process.word, page_of)
+    memory = Memory(process.pointer_size, page_of)
     for vma in process.address_space:
         if vma.readable and vma.writable:
             memory.accessible.add(vma.start, vma.end)
@@ -128,7 +128,7 @@ def _memory(process: Process) -> Memory:
 
 
 def _kernel(process: Process, view: HeapView, memory: Memory, limits: KernelLimits) -> Kernel:
-    limit = 0x7FFFFFFFF000 if process.word == 8 else 0xFFFFE000
+    limit = 0x7FFFFFFFF000 if process.pointer_size == 8 else 0xFFFFE000
     vmas = [vma for vma in process.address_space if vma.start < limit]
     stack = next((vma.start for vma in vmas if vma.path == "[stack]"), limit)
     top = max((vma.end for vma in vmas if vma.end <= stack), default=limit)
@@ -161,14 +161,14 @@ def _tcache_key(process: Process, view: HeapView) -> int:
     """Return what marks cached chunks: as the libc has it, else as they do; any other number where there is none."""
     if view.layout.tcache_key is not None:
         return view.layout.tcache_key
-    word = process.word
+    pointer_size = process.pointer_size
     for each in view.bins:
         if each.kind == "tcache" and len(each.chunks):
             try:
-                return process.words.read(int(each.chunks[0]) + 3 * word)
+                return process.words.read(int(each.chunks[0]) + 3 * pointer_size)
             except MemoryFault:
                 continue
-    return _ANY_KEY & ((1 << 8 * word) - 1)
+    return _ANY_KEY & ((1 << 8 * pointer_size) - 1)
 
 
 def _is_single_threaded(process: Process, layout: Layout) -> bool:
@@ -180,7 +180,9 @@ def _is_single_threaded(process: Process, layout: Layout) -> bool:
         return bool(known)
     for pointer in find_thread_pointers(process).values():
         try:
-            return not int.from_bytes(process.memory.read(pointer + _MULTIPLE_THREADS * process.word, 4), "little")
+            return not int.from_bytes(
+                process.memory.read(pointer + _MULTIPLE_THREADS * process.pointer_size, 4), "little"
+            )
         except MemoryFault:
             continue
     return True

@@ -6,14 +6,16 @@ import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gdbheap.analysis.leaks.blocks import Blocks, live_blocks
-from gdbheap.analysis.leaks.contents import SymbolAt, describe, is_class
-from gdbheap.analysis.leaks.graph import Progress, read_heads
 from gdbheap.analysis.memory_use.usage import usage
+from gdbheap.analysis.objects.contents import describe, is_class
+from gdbheap.analysis.pointers.blocks import Blocks, live_blocks
+from gdbheap.analysis.pointers.graph import read_heads
+from gdbheap.glibc.heap_view import HeapView
+from gdbheap.glibc.walk.first_words import HEAD, FirstWords
 from gdbheap.lazy import np
-from gdbheap.malloc.first_words import HEAD, FirstWords
-from gdbheap.malloc.heap_view import HeapView
+from gdbheap.process.memory import ReadProgress
 from gdbheap.process.process import Process
+from gdbheap.process.symbols import SymbolAt
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,15 +45,17 @@ def take_snapshot(
     first_words: FirstWords,
     symbol_at: SymbolAt,
     started: float,
-    progress: Progress | None = None,
+    progress: ReadProgress | None = None,
 ) -> Snapshot:
     """Return the snapshot; `started` is the time.monotonic() since which the process has had to stand still for it. What `first_words` has
     is not read again."""
     blocks = live_blocks(view)
-    head = np.zeros((len(blocks), HEAD // view.layout.word), np.uint64 if view.layout.word == 8 else np.uint32)
+    head = np.zeros(
+        (len(blocks), HEAD // view.layout.pointer_size), np.uint64 if view.layout.pointer_size == 8 else np.uint32
+    )
     rest = ~first_words.give(blocks.start, head)
     others = Blocks(blocks.start[rest], blocks.end[rest], blocks.size[rest], blocks.row[rest])
-    head[rest] = read_heads(process.memory, others, view.layout.word, progress)
+    head[rest] = read_heads(process.memory, others, view.layout.pointer_size, progress)
     stood_still = time.monotonic() - started
     contents = describe(blocks, head, np.arange(len(blocks)), process.address_space, symbol_at)
     used, kind = np.unique(contents.kind, return_inverse=True)

@@ -7,15 +7,15 @@ import re
 from pathlib import Path
 
 import pytest
-from printed_by_libc import libc, texts_beside
 
 from gdbheap.analysis.abort_texts.assertions import find_assertion, known_assertion
 from gdbheap.analysis.abort_texts.of_debugging import DEBUGGING_TEXTS
 from gdbheap.analysis.abort_texts.of_free import FREE_TEXTS
 from gdbheap.analysis.abort_texts.of_malloc import MALLOC_TEXTS
 from gdbheap.analysis.abort_texts.table import TEXTS, Texts, find_text, releases
-from gdbheap.malloc.layout import SYMBOL, Layout, Located
-from gdbheap.malloc.locate import builtin_structs
+from gdbheap.glibc.layout import SYMBOL, Layout, Located
+from gdbheap.glibc.locate import builtin_structs
+from support.printed_by_libc import libc, texts_beside
 
 GLIBC = tuple(int(part) for part in platform.libc_ver()[1].split(".")[:2])
 # In a malloc built with MALLOC_DEBUG alone, or left out by compilers: unlinking looks at the same links right before.

@@ -7,8 +7,8 @@ import random
 import numpy as np
 import pytest
 
-from gdbheap.analysis.leaks.blocks import Blocks
 from gdbheap.analysis.leaks.encoded import Encoded, find_encoded
+from gdbheap.analysis.pointers.blocks import Blocks
 from gdbheap.process.address_space import VMA, AddressSpace
 from gdbheap.process.memory import ImageMemory
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from gdbheap.analysis.leaks.blocks import Blocks
-from gdbheap.analysis.leaks.graph import Graph, Pointers
-from gdbheap.analysis.leaks.leaks import Held, Leaks, Verdict, judge
-from gdbheap.analysis.leaks.roots import Roots
+from gdbheap.analysis.leaks.leaks import LeakKind, Leaks, PointerGraph, judge
+from gdbheap.analysis.pointers.blocks import Blocks
+from gdbheap.analysis.pointers.graph import PointerEdges, Pointers
+from gdbheap.analysis.pointers.roots import Roots
 
 Pointer = tuple[int, int, int]
 
@@ -26,7 +26,7 @@ def judged(
     size = np.full(count, 0x100, np.uint64)
     blocks = Blocks(start, start + np.uint64(0xF8), size, np.arange(count))
     source, target, offset = zip(*sorted(edges)) if edges else ((), (), ())
-    graph = Graph(
+    graph = PointerEdges(
         np.array(source, np.int32),
         np.array(target, np.int32),
         np.array(offset, np.uint32),
@@ -35,7 +35,7 @@ def judged(
     )
     targets, offsets = zip(*roots) if roots else ((), ())
     words = Pointers(np.zeros(len(roots), np.uint64), np.array(targets, np.int32), np.array(offsets, np.uint32))
-    held = Held(blocks, graph, Roots((), ()), words, (), 0, blind, np.empty(0, np.int32))
+    held = PointerGraph(blocks, graph, Roots((), ()), words, (), 0, blind, np.empty(0, np.int32))
     mask = np.isin(np.arange(count), untouched)
     return judge(held, lambda pointers: np.isin(pointers.offset, list(accept)), mask)
 
@@ -48,7 +48,7 @@ def doubted(leaks: Leaks) -> list[int]:
 def letters(leaks: Leaks) -> str:
     """Return a letter for each block: d, i, p, r (or u)."""
     return "".join(
-        Verdict(each).label[0] if each != Verdict.STILL_REACHABLE else "r" for each in leaks.verdict.tolist()
+        LeakKind(each).label[0] if each != LeakKind.STILL_REACHABLE else "r" for each in leaks.verdict.tolist()
     )
 
 

@@ -6,11 +6,11 @@ import dataclasses
 
 import numpy as np
 import pytest
-from made_process import HEAP, made_heap
 
-from gdbheap.analysis.leaks.blocks import live_blocks
 from gdbheap.analysis.leaks.remains import unwritten
-from gdbheap.malloc.chunk_table import ChunkTable, State
+from gdbheap.analysis.pointers.blocks import live_blocks
+from gdbheap.glibc.chunk_table import ChunkTable, State
+from support.made_process import HEAP, made_heap
 
 SIZE = 0x40
 FIRST, SECOND, OTHER = HEAP, HEAP + SIZE, HEAP + 2 * SIZE

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from made_graph import BASE, blocks_of
 
 from gdbheap.analysis.leaks.saved_stacks import SavedStacks
 from gdbheap.process.address_space import VMA, AddressSpace
 from gdbheap.process.memory import ImageMemory
 from gdbheap.process.process import Process
+from support.made_graph import BASE, blocks_of
 
 CODE = 0x4000_0000
 STACK = 0x4000

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gdbheap.analysis.memory_use.memory_verdict import MemoryVerdict, judge_memory
-from gdbheap.analysis.memory_use.residency import Part, Residency, ResidentPages, Top
+from gdbheap.analysis.memory_use.residency import Residency, ResidentPages, ResidentPart, Top
 
 MIB = 1 << 20
 
@@ -28,7 +28,7 @@ def test_resident_bytes_of_ranges_equal_those_counted_one_by_one():
 
 def residency(tops: list[tuple[int, int]] | None = None, **resident: int) -> Residency:
     """Make one of {part: resident bytes} and tops as (free and resident, trimmable) of arena 0, 1, ..."""
-    parts = tuple(Part(name, size, size) for name, size in resident.items())
+    parts = tuple(ResidentPart(name, size, size) for name, size in resident.items())
     made = [Top(index, 0, 0, None, 0, 0, free, free, trim) for index, (free, trim) in enumerate(tops or [])]
     return Residency(parts, tuple(made), sum(resident.values()))
 

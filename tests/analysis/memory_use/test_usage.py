@@ -7,7 +7,7 @@ import random
 import numpy as np
 
 from gdbheap.analysis.memory_use.usage import Tally, usage, usage_by_arena
-from gdbheap.malloc.chunk_table import MMAPPED_ARENA, ChunkTable, State
+from gdbheap.glibc.chunk_table import MMAPPED_ARENA, ChunkTable, State
 
 
 def table(rows: list[tuple[int, int, State, int]]) -> ChunkTable:

@@ -1,1 +1,0 @@
-"""What one address is: mapping, symbol, chunk, who points there, what an access would do."""

@@ -1,0 +1,176 @@
+"""What a SIGABRT is about: glibc's own message, an assertion, an exception that nobody caught, or abort() itself."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from gdbheap.analysis.call_stacks.in_progress_call import function_inside, is_of_malloc
+from gdbheap.analysis.crashes.cxx import LIBRARY_ASSERTIONS, TERMINATE, is_nameless_end, terminated
+from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, SIGABRT, CrashContext, Verdict
+from gdbheap.analysis.invariants.check import check
+from gdbheap.analysis.invariants.checked_heap import CheckedHeap
+from gdbheap.analysis.malloc_aborts.abort_message import AbortMessage, called_abort, last_words
+from gdbheap.analysis.malloc_aborts.dying_call import calling_frame, dying_part, is_library_code, is_machinery
+from gdbheap.analysis.malloc_aborts.malloc_abort import MallocAbort, cause, explain_abort, how_to_catch
+from gdbheap.analysis.malloc_aborts.passed_pointer import what_was_passed
+from gdbheap.process.frame import Frame, is_of_libc
+
+_MOST_FINDINGS = 3
+_ASSERTION = re.compile(r"Assertion .*failed|assertion failed")
+_INVALID_FREE = re.compile(r"(free|munmap_chunk|realloc)\(\): invalid pointer")
+_INVALID_SIZE = re.compile(r"free\(\): invalid size")
+_LIBC = re.compile(r"(libc[.-]|libpthread|ld-linux|libstdc\+\+|libgcc_s|libasan|vdso)")
+
+
+def aborts(crash: CrashContext) -> Iterator[Verdict]:
+    """Yield why the program gave itself up."""
+    signal = crash.stop.signal
+    if (
+        signal is None
+        or signal.signal != SIGABRT
+        or (signal.sender is not None and signal.sender != crash.stop.own_pid)
+    ):
+        return
+    frames = dying_part(crash.stop.frames)
+    said = last_words(crash.process, crash.abort_message.strip(), frames, True)
+    caller = calling_frame(frames) if said is not None else first_of_program(crash)
+    where = (f"called from {caller.words}",) if caller is not None else ()
+    message = said.message if said is not None else crash.abort_message.strip()
+    if said is not None:
+        yield from _by_malloc(crash, said, where)
+        return
+    if message and not called_abort(frames):
+        yield from _by_message(crash, message, where)
+        return
+    names = {each.function.partition("(")[0] for each in crash.stop.frames}
+    if any(name.startswith(("__stack_chk_fail", "__fortify_fail")) for name in names):
+        yield Verdict("stack_smashing", LIKELY, None, "a stack check failed", where, ("up", "info frame"))
+    elif names & LIBRARY_ASSERTIONS:
+        summary = (
+            "an assertion of the C++ library's failed (_GLIBCXX_ASSERTIONS): its text was written to standard error"
+        )
+        yield Verdict("assertion", CERTAIN, None, summary, where, ("up", "info locals"))
+    elif names & TERMINATE or _is_of_cxx(crash) or is_nameless_end(crash):
+        yield from terminated(crash, where)
+    elif any(name.startswith("__assert") for name in names):
+        yield Verdict(
+            "assertion",
+            LIKELY,
+            None,
+            "an assertion failed; its text was written to standard error",
+            where,
+            ("up", "list"),
+        )
+    elif len(crash.stop.frames) <= 1 and not message:
+        summary = "the program gave itself up (abort(), in whoever's name): its stack, which would tell why, cannot be unwound"
+        yield Verdict("program_abort", LIKELY, None, summary, (), ("bt", "heap check"))
+    else:
+        summary = "the program called abort()"
+        older = (
+            (f"__abort_msg is {message!r}, which is of an earlier abort that the program lived through",)
+            if message
+            else ()
+        )
+        sure = CERTAIN if caller is not None else LIKELY
+        yield Verdict("program_abort", sure, None, summary, (*where, *older), ("bt", "up", "list"))
+
+
+def _by_message(crash: CrashContext, message: str, where: tuple[str, ...]) -> Iterator[Verdict]:
+    quoted = (f"__abort_msg is {message!r}", *where)
+    if "stack smashing detected" in message:
+        yield Verdict(
+            "stack_smashing",
+            CERTAIN,
+            None,
+            "a function found its stack canary overwritten: a local array overflowed",
+            quoted,
+            ("up", "info locals"),
+        )
+    elif (
+        "buffer overflow detected" in message
+        or "%n in writable" in message
+        or "longjmp causes uninitialized" in message
+    ):
+        yield Verdict(
+            "fortify_overflow",
+            CERTAIN,
+            None,
+            "a checked library function was asked to write past its destination's end",
+            quoted,
+            ("up", "info args"),
+        )
+    elif _ASSERTION.search(message):
+        yield Verdict("assertion", CERTAIN, None, f"an assertion failed: {message}", quoted, ("up", "list"))
+    else:
+        yield Verdict("program_abort", LIKELY, None, f"the C library gave up: {message}", quoted, ("bt",))
+
+
+def _by_malloc(crash: CrashContext, said: AbortMessage, where: tuple[str, ...]) -> Iterator[Verdict]:
+    """Yield malloc's own abort, with the check that failed and the chunk that failed it, where these are found."""
+    message = said.message
+    source = (
+        "__abort_msg is" if crash.abort_message.strip() == message else "the dying call's stack tells what it said:"
+    )
+    quoted = (*where, f"{source} {message!r}")
+    summary = f"malloc found the heap corrupt: {message}"
+    sure = CERTAIN if said.certain else LIKELY
+    died = _explained(crash, said)
+    if died is None:
+        yield Verdict("malloc_abort", sure, None, summary, quoted, ("heap check", "bt"))
+        return
+    heap = CheckedHeap(crash.process, crash.heap) if crash.heap is not None else None
+    why = cause(heap, died, crash.symbol_at) if heap is not None else ""
+    if why:
+        summary = f"{message}: {why}"
+    facts = [f"{died.function} checks: {died.condition}"]
+    if not why:
+        facts.append(f"that means: {died.implies}")
+    if died.chunk is not None:
+        passed = f", which the caller passed as {died.pointer:#x}" if died.pointer is not None else ""
+        facts.append(f"the chunk is {died.chunk:#x}{passed}: {died.how}")
+    elif died.how:
+        facts.append(f"the chunk is not known: {died.how}")
+    if died.evidence not in [each.detail for each in died.findings]:
+        facts.append(died.evidence)
+    if died.pointer is None and died.wants_pointer:
+        facts.append("the pointer that the caller passed is in no argument, register or stack word that is left")
+    facts += [
+        f"heap check: {each.message} at {each.address:#x}: {each.detail}" for each in died.findings[:_MOST_FINDINGS]
+    ]
+    catch = how_to_catch(heap, died, crash.symbol_at) if heap is not None else ""
+    look = f"heap chunk {died.chunk:#x}" if died.chunk is not None else ""
+    commands = tuple(filter(None, (look, "heap check", "bt", catch)))
+    yield Verdict("malloc_abort", sure, died.chunk, summary, (*quoted, *filter(None, facts)), commands)
+    told = (
+        what_was_passed(heap, died.pointer, crash.symbol_at) if heap is not None and died.pointer is not None else None
+    )
+    foreign = told is not None and told.kind != "block"
+    # From 2.42 on a pointer that is none of malloc's fails the check of the size, where a block whose size was overwritten fails too.
+    if (foreign and _INVALID_SIZE.search(message)) or (_INVALID_FREE.search(message) and (told is None or foreign)):
+        wrong = "free was given a pointer that malloc did not return"
+        facts = [f"{died.pointer:#x} {told.words}"] if told is not None and died.pointer is not None else []
+        yield Verdict("invalid_free", LIKELY, died.pointer, wrong, (*facts, *where), ("up", "info locals"))
+
+
+def _explained(crash: CrashContext, said: AbortMessage) -> MallocAbort | None:
+    frames = dying_part(crash.stop.frames)
+    if crash.heap is None:
+        return explain_abort(None, said, frames, ())
+    inside = function_inside(frames)
+    found = check(crash.process, crash.heap, {crash.stop.thread.lwp: inside} if inside else {}, True)
+    return explain_abort(CheckedHeap(crash.process, crash.heap), said, frames, found.findings)
+
+
+def first_of_program(crash: CrashContext) -> Frame | None:
+    """Return the innermost frame whose code is not the C or C++ library's, or None."""
+    frames = dying_part(crash.stop.frames)
+    own = [
+        each for each in frames if not is_machinery(each) and not _LIBC.search(each.library) and not is_of_malloc(each)
+    ]
+    return next((each for each in own if not is_library_code(each)), own[0] if own else None)
+
+
+def _is_of_cxx(crash: CrashContext) -> bool:
+    """Whether it is the C++ library that called abort (its terminate handler, whose name is in no symbol table)."""
+    return next((each.library for each in crash.stop.frames if not is_of_libc(each)), "").startswith("libstdc++")

@@ -1,0 +1,115 @@
+"""The C++ exception that nobody caught: found by the mark that the Itanium C++ ABI puts into every exception object's header."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gdbheap.analysis.crashes.type_names import name_without_symbol, type_name
+from gdbheap.analysis.crashes.verdict import CrashContext
+from gdbheap.errors import MemoryFault
+from gdbheap.glibc.chunk_table import State
+from gdbheap.lazy import np
+from gdbheap.process.memory import text_at
+
+# exception_class of GNU C++ ("GNUCC++" and 0, or 1 for a dependent exception), as it lies in memory.
+_CLASS = int.from_bytes(b"GNUCC++\0", "big")
+# sizeof struct __cxa_exception without its _Unwind_Exception, by the size of a word: so far before the mark stands the type_info.
+_BEFORE_MARK = {8: 80, 4: 48}
+# From the mark back to the type, and on to the thrown object: at most this many bytes.
+_HEADER = 128
+_MOST_CHUNKS = 1 << 16
+_LARGEST = 1 << 14
+_LONGEST_TEXT = 200
+# The standard classes that keep their text in a string whose pointer is their second word; what is derived from them begins as they do.
+_WITH_TEXT = frozenset({"std::runtime_error", "std::logic_error"})
+_MOST_BASES = 16
+# type_info of the Itanium C++ ABI: a vtable pointer, the name, and of a class with one base (__si_class_type_info) that one's type_info.
+_ONE_BASE = "__si_class_type_info"
+# Plain types: their size in bytes (0: a word) and whether they have a sign; and those whose first word points to text.
+_INTEGERS = {"int": (4, True), "unsigned int": (4, False), "long": (0, True), "unsigned long": (0, False)}
+_TEXTS = ("char const*", "char*", "std::__cxx11::basic_string<char, std::char_traits<char>, std::allocator<char> >")
+
+
+@dataclass(frozen=True)
+class Thrown:
+    """An exception: its type's name ("std::runtime_error"), where the object is, and what(), or the value itself of a plain type, where that
+    can be read ("" not). `header` is where its header begins, `chained` that of the exception that was caught before it (0: none)."""
+
+    type: str
+    address: int
+    what: str
+    header: int = 0
+    chained: int = 0
+
+
+def thrown(crash: CrashContext) -> Iterator[Thrown]:
+    """Yield the exceptions that exist, newest chunks last: they are allocated with malloc, header and all."""
+    view = crash.heap
+    if view is None:
+        return
+    table = view.table
+    smallest = _HEADER // 2
+    rows = np.flatnonzero((table.state == State.IN_USE) & (table.size >= smallest) & (table.size <= _LARGEST))
+    for row in rows[:_MOST_CHUNKS].tolist():
+        chunk = table[row]
+        start = chunk.address + view.layout.header
+        try:
+            data = crash.process.memory.read(start, min(_HEADER + 32, chunk.size - view.layout.pointer_size))
+        except MemoryFault:
+            continue
+        at = data.find(_CLASS.to_bytes(8, "little"))
+        if at > 0:
+            yield from _decode(crash, start, at, data)
+
+
+def _decode(crash: CrashContext, start: int, at: int, data: bytes) -> Iterator[Thrown]:
+    """The header begins with the type_info; _Unwind_Exception, whose first member is the mark, is its last 32 bytes (64-bit; 16-aligned)."""
+    pointer_size, usual = crash.pointer_size, at - _BEFORE_MARK[crash.pointer_size]
+    named = (offset for offset in range(0, at, pointer_size) if type_name(crash, _word(data, offset, pointer_size)))
+    offset = next(named, usual)
+    if not 0 <= offset < at:
+        return
+    info = _word(data, offset, pointer_size)
+    name = type_name(crash, info) or name_without_symbol(crash, info)
+    if name:
+        # struct __cxa_exception: exceptionType, exceptionDestructor, unexpectedHandler, terminateHandler, nextException, ...
+        thing = start + at + 32
+        yield Thrown(
+            name,
+            thing,
+            _what(crash, name, info, thing),
+            start + offset,
+            _word(data, offset + 4 * pointer_size, pointer_size),
+        )
+
+
+def _word(data: bytes, offset: int, pointer_size: int) -> int:
+    return int.from_bytes(data[offset : offset + pointer_size], "little")
+
+
+def _has_text(crash: CrashContext, name: str, info: int) -> bool:
+    """Whether the class keeps its text as std::runtime_error does, or is derived from one that does, as its first and only base."""
+    for _ in range(_MOST_BASES):
+        if name in _WITH_TEXT:
+            return True
+        kind, base = crash.word_at(info), crash.word_at(info + 2 * crash.pointer_size)
+        if kind is None or base is None or _ONE_BASE not in crash.symbol_at(kind):
+            return False
+        info, name = base, type_name(crash, base)
+    return False
+
+
+def _what(crash: CrashContext, name: str, info: int, thing: int) -> str:
+    """Return the text that the exception carries, quoted, or its value."""
+    if name in _INTEGERS:
+        word = crash.word_at(thing)
+        size, signed = _INTEGERS[name][0] or crash.pointer_size, _INTEGERS[name][1]
+        return "" if word is None else str(int.from_bytes(word.to_bytes(8, "little")[:size], "little", signed=signed))
+    place = thing if name in _TEXTS else thing + crash.pointer_size if _has_text(crash, name, info) else None
+    pointer = None if place is None else crash.word_at(place)
+    return (
+        ""
+        if pointer is None
+        else repr(text_at(crash.process.memory, pointer, _LONGEST_TEXT).decode("utf-8", "replace"))
+    )

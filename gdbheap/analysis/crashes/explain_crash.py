@@ -1,0 +1,72 @@
+"""Why did it die? Every recogniser is asked, and the verdicts come best first."""
+
+from __future__ import annotations
+
+from gdbheap.analysis.crashes.aborts import aborts
+from gdbheap.analysis.crashes.bus import bus_errors
+from gdbheap.analysis.crashes.control import bad_targets, wild_jumps, wild_vtables
+from gdbheap.analysis.crashes.heap_state import freed_sources, objects
+from gdbheap.analysis.crashes.in_malloc import crashes_in_malloc
+from gdbheap.analysis.crashes.instructions import instructions, refused
+from gdbheap.analysis.crashes.mappings import page_faults
+from gdbheap.analysis.crashes.pointers import bad_values
+from gdbheap.analysis.crashes.signals import arithmetic, non_canonical, others, system_calls
+from gdbheap.analysis.crashes.stacks import wild_stack_pointers
+from gdbheap.analysis.crashes.verdict import POSSIBLE, CrashContext, Detector, Verdict, best_first
+from gdbheap.process.signal_info import FATAL
+
+# Within one confidence, the earlier one names the cause and the later what it looked like.
+_RECOGNISERS: tuple[Detector, ...] = (
+    others,
+    aborts,
+    crashes_in_malloc,
+    arithmetic,
+    instructions,
+    system_calls,
+    wild_vtables,
+    wild_jumps,
+    bad_targets,
+    wild_stack_pointers,
+    freed_sources,
+    lambda crash: bad_values(crash) if _is_data_fault(crash) else iter(()),
+    non_canonical,
+    bus_errors,
+    page_faults,
+    objects,
+)
+
+
+def explain_stop(crash: CrashContext) -> list[Verdict]:
+    """Return the verdicts on a stop by a signal, the best first; never empty. An ordinary stop is for the caller to recognise (is_fault)."""
+    found = [verdict for recognise in _RECOGNISERS for verdict in recognise(crash)]
+    if all(verdict.confidence == POSSIBLE for verdict in found):
+        found += [each for each in (refused(crash),) if each is not None]
+    return best_first(found) or [_unknown(crash)]
+
+
+def is_fault(crash: CrashContext) -> bool:
+    """Whether the stop is one by a fatal signal, rather than a breakpoint, a step, or an interrupt."""
+    signal = crash.stop.signal
+    return signal is not None and signal.signal in FATAL
+
+
+def _is_data_fault(crash: CrashContext) -> bool:
+    signal = crash.stop.signal
+    address = crash.fault_address
+    if signal is None or signal.signal not in (7, 11) or signal.code <= 0 or address is None:
+        return False
+    return not crash.is_fetch
+
+
+def _unknown(crash: CrashContext) -> Verdict:
+    signal = crash.stop.signal
+    code = f"si_code {signal.code}, si_addr {signal.address}" if signal is not None else "no signal information"
+    summary = f"{crash.stop.signal_name or 'the signal'} for a reason that gdbheap does not know"
+    return Verdict(
+        "unknown",
+        POSSIBLE,
+        crash.fault_address,
+        summary,
+        (f"the instruction is `{crash.stop.instruction}`", code),
+        ("bt", "info registers"),
+    )

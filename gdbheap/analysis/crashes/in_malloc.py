@@ -1,0 +1,131 @@
+"""Crashes inside malloc and free: a pointer that is no block's, or a field that was overwritten and is followed now."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from gdbheap.analysis.call_stacks.in_progress_call import function_inside, is_of_malloc
+from gdbheap.analysis.crashes.verdict import CERTAIN, POSSIBLE, CrashContext, Verdict
+from gdbheap.analysis.invariants.check import check
+from gdbheap.analysis.invariants.checked_heap import CheckedHeap
+from gdbheap.analysis.invariants.finding import Finding
+from gdbheap.analysis.malloc_aborts.dying_call import calling_frame, candidates
+from gdbheap.analysis.malloc_aborts.passed_pointer import what_was_passed
+from gdbheap.analysis.suspects.suspected_writer import probable_writer
+from gdbheap.errors import MemoryFault
+from gdbheap.glibc.chunk_table import NON_MAIN_ARENA
+from gdbheap.process.frame import Frame, is_of_libc
+
+# What the program calls them, whatever libc's own symbols are.
+_NAMES = re.compile(
+    r"malloc_trim|reallocarray|realloc|calloc|posix_memalign|aligned_alloc|memalign|p?valloc|malloc|free"
+)
+_TAKES_A_BLOCK = re.compile(r"free|realloc")
+# How far behind a link malloc reads and writes: the members of a chunk, or of a heap_info.
+_REACH = 0x40
+
+
+def crashes_in_malloc(crash: CrashContext) -> Iterator[Verdict]:
+    """Yield what a SIGSEGV or SIGBUS inside malloc, free or realloc is about."""
+    signal, frames = crash.stop.signal, crash.stop.frames
+    if signal is None or signal.signal not in (7, 11) or not frames:
+        return
+    inside = function_inside(frames)
+    if inside is None or not (is_of_libc(frames[0]) or is_of_malloc(frames[0])):
+        return
+    caller = calling_frame(frames)
+    where = (f"called from {caller.words}",) if caller is not None else ()
+    unreadable = list(_unreadable(crash, inside, where))
+    yield from unreadable
+    if unreadable or crash.heap is None:
+        return
+    heap = CheckedHeap(crash.process, crash.heap)
+    wrong = list(_no_block(crash, heap, where))
+    yield from wrong or _followed(crash, heap, where, inside)
+
+
+def _unreadable(crash: CrashContext, inside: str, where: tuple[str, ...]) -> Iterator[Verdict]:
+    """Whether free or realloc died of reading the size field in front of what it was given: where no block can be."""
+    if not _TAKES_A_BLOCK.search(inside) or is_of_internals(crash.stop.frames[0]):
+        return
+    for access in crash.accesses:
+        pointer = access.base_value
+        if (
+            access.base
+            and not access.index
+            and access.displacement == -crash.pointer_size
+            and crash.vma(pointer) is None
+        ):
+            how = "which is no address" if not crash.is_canonical(pointer) else "which is in no mapping"
+            function = "realloc" if "realloc" in inside else "free"
+            summary = f"{function} was given {pointer:#x}, {how}: no block can be there"
+            fact = f"{access.text} reads the size field in front of {pointer:#x}"
+            yield Verdict("invalid_free", CERTAIN, pointer, summary, (*where, fact), ("up", "info locals"))
+            return
+
+
+def is_of_internals(frame: Frame) -> bool:
+    """Whether the frame is in a function that works on chunks already, and no more on what the program has passed."""
+    return frame.function.startswith(("_int_", "malloc_consolidate", "unlink_chunk", "systrim", "tcache_"))
+
+
+def _no_block(crash: CrashContext, heap: CheckedHeap, where: tuple[str, ...]) -> Iterator[Verdict]:
+    """Whether the address is where the heap of a chunk would begin, if its size field were right about NON_MAIN_ARENA (arena_for_chunk)."""
+    at, layout = crash.fault_address, heap.layout
+    if at is None or at % layout.heap_max >= _REACH:
+        return
+    for chunk, how in candidates(heap, crash.stop.frames):
+        try:
+            raw = heap.words.read(chunk + layout.pointer_size)
+        except (MemoryFault, OverflowError):
+            continue
+        pointer = chunk + layout.header
+        if not raw & NON_MAIN_ARENA or chunk & ~(layout.heap_max - 1) != at & ~(layout.heap_max - 1):
+            continue
+        told = what_was_passed(heap, pointer, crash.symbol_at)
+        if told.kind == "block" or (
+            told.kind == "inside" and "argument" not in how and pointer % layout.alignment == 0
+        ):
+            continue
+        facts = (
+            f"{pointer:#x} was passed: {how}",
+            f"the word before it, {raw:#x}, is taken for a size field: NON_MAIN_ARENA is set, so that a heap should begin at {at:#x}",
+        )
+        summary = f"free was given a pointer that malloc did not return: {pointer:#x} {told.words}"
+        yield Verdict("invalid_free", CERTAIN, pointer, summary, (*where, *facts), ("up", "info locals", "heap check"))
+        return
+
+
+def _followed(crash: CrashContext, heap: CheckedHeap, where: tuple[str, ...], inside: str) -> Iterator[Verdict]:
+    """What `heap check` finds broken, the value first that the instruction followed."""
+    assert crash.heap is not None
+    found = check(crash.process, crash.heap, {crash.stop.thread.lwp: inside}).findings
+    followed = [each for each in found if _is_followed(crash, each) or _is_taken_for_threads(crash, each)]
+    for each in (followed or found)[:1]:
+        writer = probable_writer(heap, each)
+        facts = [f"heap check: {each.message} at {each.address:#x}: {each.detail}"]
+        if writer.sentence:
+            facts.append(f"probably {writer.sentence}")
+        sure = CERTAIN if followed else POSSIBLE
+        name = _NAMES.search(inside)
+        summary = f"{name[0] if name else inside} crashed on a corrupt heap: {each.field or each.message} at {each.where:#x} is overwritten"
+        yield Verdict("heap_corruption", sure, each.address, summary, (*where, *facts), ("heap check", "bt"))
+
+
+def _is_taken_for_threads(crash: CrashContext, each: Finding) -> bool:
+    """Whether the crash is where the heap of the chunk would begin, if its size field were right about NON_MAIN_ARENA (heap_for_ptr)."""
+    assert crash.heap is not None
+    if each.field != "size" or not (each.held or 0) & NON_MAIN_ARENA or crash.fault_address is None:
+        return False
+    start = each.address & ~(crash.heap.layout.heap_max - 1)
+    return start <= crash.fault_address < start + _REACH
+
+
+def _is_followed(crash: CrashContext, each: Finding) -> bool:
+    """Whether the crash is at the address that the field holds, or near behind it."""
+    if each.held is None or each.held < 0x10000:
+        return False
+    reached = {crash.fault_address, *(access.address for access in crash.accesses)} - {None}
+    links = {each.held, each.held ^ each.where >> 12} if each.field == "next" or each.field == "fd" else {each.held}
+    return any(at is not None and 0 <= at - link <= _REACH for at in reached for link in links)

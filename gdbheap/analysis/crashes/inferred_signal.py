@@ -1,0 +1,118 @@
+"""What the kernel must have said of a signal, where a core holds its number alone (no NT_SIGINFO): concluded from the instruction, the
+registers and the mappings, by the model of the address space."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+from gdbheap.analysis.mappings.accesses import ALLOWED, UNKNOWN, accesses
+from gdbheap.errors import MemoryFault
+from gdbheap.machine.x86.operand import EXECUTE, Instruction
+from gdbheap.process.frame import Frame
+from gdbheap.process.memory import PAGE
+from gdbheap.process.process import Process, Thread
+from gdbheap.process.signal_info import SignalInfo
+from gdbheap.process.threads.thread_stacks import in_guard
+
+SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS = 4, 5, 6, 7, 8, 11, 31
+_SI_KERNEL, _SI_USER, _SI_TKILL = 0x80, 0, -6
+_MAPERR, _ACCERR = 1, 2
+_ADRALN, _ADRERR = 1, 2
+_ALIGNMENT_CHECK = 1 << 18
+_CODES = {"SIGSEGV SEGV_MAPERR": _MAPERR, "SIGSEGV SEGV_ACCERR": _ACCERR}
+# Functions that send a signal to their own process (glibc's names, and what they are called inside).
+_RAISES = ("raise", "gsignal", "pthread_kill", "__pthread_kill", "kill", "abort", "tgkill", "__GI_raise", "__GI_abort")
+_SENDER_FRAMES = 6
+# syscall, sysenter and int $0x80: what a signal is delivered behind that came while the thread was in the kernel.
+_SYSTEM_CALLS = (b"\x0f\x05", b"\x0f\x34", b"\xcd\x80")
+# Instructions that go elsewhere: to where no address can be is a general protection fault.
+_BRANCHES = ("call", "jmp", "ret")
+
+
+def infer_signal(
+    process: Process, thread: Thread, instruction: Instruction, frames: Sequence[Frame], own_pid: int | None
+) -> SignalInfo | None:
+    """Return the siginfo that fits the thread's signal; None where it has no fatal one. What it cannot tell it takes for a signal that
+    was sent."""
+    number = thread.signal
+    if number in (SIGSEGV, SIGBUS):
+        found = _access(process, thread, instruction, number)
+        if found is not None:
+            return found
+    counter = thread.program_counter
+    if number == SIGTRAP and not _is_behind_int3(process, counter):
+        return None  # gdb's own breakpoint or step
+    sent = _sends(frames) or (number != SIGSYS and _is_behind(process, counter, *_SYSTEM_CALLS))
+    if number in (SIGILL, SIGFPE, SIGTRAP, SIGSYS, SIGSEGV) and not sent:
+        code = {SIGILL: 2, SIGFPE: 1 if "div" in instruction.mnemonic else 14, SIGSYS: 1}.get(number, _SI_KERNEL)
+        if number != SIGSEGV or _is_protected(process, instruction):
+            return SignalInfo(number, code, 0, address=0 if number == SIGSEGV else counter)
+    if number not in (SIGILL, SIGFPE, SIGTRAP, SIGSYS, SIGSEGV, SIGBUS, SIGABRT):
+        return None
+    if number == SIGABRT or _sends(frames):
+        return SignalInfo(number, _SI_TKILL, 0, sender=own_pid)
+    return SignalInfo(number, _SI_USER, 0)
+
+
+def _is_behind_int3(process: Process, counter: int) -> bool:
+    return _is_behind(process, counter, b"\xcc")
+
+
+def _is_behind(process: Process, counter: int, *codes: bytes) -> bool:
+    """Whether one of the instructions ends before the program counter."""
+    try:
+        return process.memory.read(counter - 2, 2).endswith(codes)
+    except (MemoryFault, OverflowError):
+        return False
+
+
+def _sends(frames: Sequence[Frame]) -> bool:
+    return any(frame.function.partition("@")[0].startswith(_RAISES) for frame in frames[:_SENDER_FRAMES])
+
+
+def _access(process: Process, thread: Thread, instruction: Instruction, number: int) -> SignalInfo | None:
+    """Return the first access of the instruction that brings the signal, as the kernel would tell it."""
+    missing = None
+    for address, access in _touched(process, thread, instruction):
+        result = _result(process, address, access)
+        if number == SIGSEGV and result in _CODES:
+            return SignalInfo(number, _CODES[result], 0, address=address)
+        if number == SIGSEGV and result == "SIGSEGV SI_KERNEL":
+            return SignalInfo(number, _SI_KERNEL, 0, address=0)
+        if number == SIGBUS and access != EXECUTE and result in (ALLOWED, UNKNOWN):
+            vma = process.address_space.find(address)
+            if vma is not None and vma.is_file:
+                return SignalInfo(number, _ADRERR, 0, address=address)
+            if thread.registers.get("eflags", 0) & _ALIGNMENT_CHECK:
+                return SignalInfo(number, _ADRALN, 0, address=0)
+        if missing is None and process.address_space.find(address) is None:
+            missing = address
+    if number == SIGSEGV and missing is None:
+        missing = next(
+            (address for address, _ in _touched(process, thread, instruction) if in_guard(process, address)), None
+        )
+    # The stack would have grown there, but for a limit that nobody here knows; or it is a guard that the mappings do not show.
+    return SignalInfo(number, _MAPERR, 0, address=missing) if number == SIGSEGV and missing is not None else None
+
+
+def _touched(process: Process, thread: Thread, instruction: Instruction) -> Iterator[tuple[int, str]]:
+    """Yield (address, access) of all that the instruction touches, in the order that the processor does: at most one in each page."""
+    mask = (1 << 8 * process.pointer_size) - 1
+    yield thread.program_counter, EXECUTE
+    for operand in instruction.memory:
+        yield operand.address, operand.access
+        last = (operand.address + max(operand.size, 1) - 1) & mask
+        if last // PAGE != operand.address // PAGE:
+            yield last & -PAGE, operand.access
+
+
+def _result(process: Process, address: int, access: str) -> str:
+    return next(each.result for each in accesses(process, address, None) if each.name == access)
+
+
+def _is_protected(process: Process, instruction: Instruction) -> bool:
+    """Whether the instruction can bring a general protection fault: by its alignment, or for want of privilege."""
+    alignment = instruction.alignment
+    misaligned = alignment and any(each.address % alignment for each in instruction.memory)
+    branches = instruction.mnemonic.startswith(_BRANCHES)
+    return bool(misaligned) or branches or not instruction.memory

@@ -1,0 +1,152 @@
+"""What the other signals tell: arithmetic, system calls, addresses that cannot be, and signals that were sent."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from gdbheap.analysis.crashes.pointers import by_operand
+from gdbheap.analysis.crashes.verdict import CERTAIN, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS, CrashContext, Verdict
+from gdbheap.process.signal_info import SI_KERNEL
+
+FPE_INTDIV = 1
+_FPE = {
+    2: "integer overflow",
+    3: "floating-point division by zero",
+    4: "floating-point overflow",
+    5: "floating-point underflow",
+    6: "an inexact floating-point result",
+    7: "an invalid floating-point operation",
+    8: "a subscript out of range",
+}
+_SENT = {
+    0: "kill",
+    -1: "sigqueue",
+    -2: "a timer",
+    -3: "a message queue",
+    -4: "asynchronous input or output",
+    -6: "tgkill or raise",
+}
+
+
+def arithmetic(crash: CrashContext) -> Iterator[Verdict]:
+    """Yield what a SIGFPE is about."""
+    signal = crash.stop.signal
+    if signal is None or signal.signal != SIGFPE or signal.code <= 0:
+        return
+    counter = crash.stop.thread.program_counter
+    if signal.code != FPE_INTDIV:
+        yield _floating_point(crash, counter, signal.code)
+        return
+    divisor = _divisor(crash)
+    evidence = [f"the instruction is `{crash.instruction.text}`"]
+    if divisor is not None:
+        evidence.append(f"the divisor is {divisor}")
+    if divisor == 0:
+        summary = "an integer was divided by zero"
+    elif divisor == -1:
+        summary = "the smallest integer was divided by -1: the quotient does not fit"
+    else:
+        summary = (
+            "an integer division whose quotient does not fit"
+            if divisor is not None
+            else "an integer division by zero, or a quotient that does not fit"
+        )
+    yield Verdict("integer_divide", CERTAIN, counter, summary, tuple(evidence), ("up", "info locals"))
+
+
+def _floating_point(crash: CrashContext, counter: int, code: int) -> Verdict:
+    what = _FPE.get(code, f"si_code {code}")
+    evidence, next_steps = [f"the instruction is `{crash.instruction.text}`"], ("p $mxcsr", "info float")
+    if crash.instruction.mnemonic.startswith("f"):
+        evidence.append(
+            "the x87 unit reports at its next instruction: the one that failed is the last of its own before this"
+        )
+        # The 64-bit formats of fxsave and xsave hold the address in two halves, which gdb names as the old formats' selector and offset.
+        failed = "((unsigned long)$fiseg << 32 | (unsigned)$fioff)" if crash.pointer_size == 8 else "(unsigned)$fioff"
+        next_steps = ("info float", f"x/i {failed}")
+    summary = f"{what}, with its exception unmasked (feenableexcept, or a compiler's -ffpe-trap)"
+    return Verdict("fp_exception", CERTAIN, counter, summary, tuple(evidence), next_steps)
+
+
+def _divisor(crash: CrashContext) -> int | None:
+    """Return the value of a div's operand, signed, or None where it cannot be had."""
+    instruction = crash.instruction
+    if not instruction.operands:
+        return None
+    if instruction.memory:
+        size = instruction.memory[0].size or {"l": 4, "q": 8, "w": 2, "b": 1}.get(
+            instruction.mnemonic[-1:], crash.pointer_size
+        )
+        word = crash.word_at(instruction.memory[0].address)
+        value = None if word is None else word & ((1 << 8 * size) - 1)
+    else:
+        size, value = _register_value(crash, instruction.operands[0].lstrip("%"))
+    if value is None:
+        return None
+    return value - (1 << 8 * size) if value >> (8 * size - 1) and instruction.mnemonic.startswith("i") else value
+
+
+_NAMES = re.compile(
+    r"(?P<wide>r(?:[a-d]x|[sd]i|[sb]p|\d+))|(?P<long>e(?:[a-d]x|[sd]i|[sb]p)|r\d+d)|(?P<short>[a-d]x|[sd]i|[sb]p|r\d+w)|(?P<byte>[a-d]l|[sd]il|r\d+b)"
+)
+
+
+def _register_value(crash: CrashContext, name: str) -> tuple[int, int | None]:
+    """Return a register's size in bytes and its value; (word, None) for one that is not known."""
+    match = _NAMES.fullmatch(name)
+    if match is None:
+        return crash.pointer_size, None
+    kind = match.lastgroup
+    size = {"wide": 8, "long": 4, "short": 2, "byte": 1}[kind or "wide"]
+    letters = re.sub(r"^r(\d+)[dwb]?$", r"r\1", name) if name.startswith("r") and name[1:2].isdigit() else ""
+    core = letters or {"byte": name.rstrip("l") + ("x" if len(name) == 2 else "")}.get(kind or "", name.lstrip("re"))
+    full = letters or ("r" if crash.pointer_size == 8 else "e") + core
+    value = crash.stop.thread.registers.get(full)
+    return size, None if value is None else value & ((1 << 8 * size) - 1)
+
+
+def system_calls(crash: CrashContext) -> Iterator[Verdict]:
+    """Yield which system call a filter refused."""
+    signal = crash.stop.signal
+    if signal is None or signal.signal != SIGSYS or signal.code <= 0:
+        return
+    number = signal.system_call
+    name = f", {crash.stop.system_call}" if crash.stop.system_call else ""
+    summary = f"a filter (seccomp) forbids the system call{f' {number}{name}' if number is not None else ''}"
+    evidence = (f"si_syscall is {number}",) if number is not None else ()
+    counter = crash.stop.thread.program_counter
+    yield Verdict("bad_syscall", CERTAIN, counter, summary, evidence, ("bt", "info registers"))
+
+
+def others(crash: CrashContext) -> Iterator[Verdict]:
+    """Yield who sent a signal that no instruction caused."""
+    signal = crash.stop.signal
+    if signal is None or signal.code > 0:
+        return
+    own = crash.stop.own_pid
+    how = _SENT.get(signal.code, f"si_code {signal.code}")
+    if signal.sender is not None and signal.sender == own:
+        if signal.signal == SIGABRT:
+            return
+        summary = f"the program sent itself {crash.stop.signal_name} (by {how}): no instruction caused it"
+    else:
+        who = (
+            f"process {signal.sender}" if signal.sender else "the kernel or a process outside this one's pid namespace"
+        )
+        summary = f"{who} sent {crash.stop.signal_name} (by {how}): nothing in this program caused it"
+    evidence = (f"si_code is {signal.code}, si_pid {signal.sender}, this process is {own}",)
+    yield Verdict("external_signal", CERTAIN, None, summary, evidence, ("bt",))
+
+
+def non_canonical(crash: CrashContext) -> Iterator[Verdict]:
+    """Yield the operands of a general protection fault that have no possible address (si_addr is 0 then, and says nothing)."""
+    signal = crash.stop.signal
+    if signal is None or signal.signal not in (SIGSEGV, SIGBUS) or signal.code != SI_KERNEL:
+        return
+    if crash.instruction.mnemonic.startswith(("call", "jmp")) and not crash.instruction.memory:
+        return
+    for access in crash.instruction.memory:
+        if not crash.is_canonical(access.address):
+            yield from by_operand(crash, access)
+            return

@@ -1,0 +1,25 @@
+"""The names of C++ types by their type_info objects, with a symbol or without."""
+
+from __future__ import annotations
+
+from gdbheap.analysis.crashes.verdict import CrashContext
+from gdbheap.analysis.objects import type_info
+
+_LINKED, _TOLD = "_ZTI", "typeinfo for "
+
+
+def type_name(crash: CrashContext, info: int) -> str:
+    """Return the name of the type whose type_info is at the address by its symbol, "" where none says that one is."""
+    symbol = crash.symbol_at(info) if info else ""
+    # gdb names a versioned symbol with its version.
+    return symbol[len(_TOLD) :].partition(" in ")[0].partition("@")[0] if symbol.startswith(_TOLD) else ""
+
+
+def name_without_symbol(crash: CrashContext, info: int) -> str:
+    """Return the name that the type_info at the address has itself, as it is written in C++ (mangled, where gdb cannot tell); "" where it
+    cannot be one."""
+    mangled = type_info.type_name(crash.process, info)
+    if not mangled:
+        return ""
+    told = crash.demangled(_LINKED + mangled)
+    return told[len(_TOLD) :] if told.startswith(_TOLD) else f"(mangled) {mangled}"

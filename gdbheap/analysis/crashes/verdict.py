@@ -1,0 +1,250 @@
+"""Verdict: one answer to "why did it die?", with what speaks for it; CrashContext: all that the recognisers may look at."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+
+from gdbheap.analysis.mappings.zones import VSYSCALL, is_canonical, is_kernels
+from gdbheap.errors import MemoryFault
+from gdbheap.glibc.chunk_table import Chunk
+from gdbheap.glibc.heap_view import HeapView
+from gdbheap.glibc.naming import place_of
+from gdbheap.machine.x86.operand import EXECUTE, READ, WRITE, Instruction, MemoryOperand
+from gdbheap.process.address_space import VMA
+from gdbheap.process.memory import PAGE
+from gdbheap.process.process import Process
+from gdbheap.process.signal_info import BUS_ADRALN, SI_KERNEL
+from gdbheap.process.stop import Expression, Stop
+
+SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS = 4, 5, 6, 7, 8, 11, 31
+CERTAIN, LIKELY, POSSIBLE = "certain", "likely", "possible"
+_MOST_EXPRESSIONS = 2
+_LONGEST_INSTRUCTION = 15
+_NO_POINTERS = frozenset(
+    [
+        "rsp",
+        "esp",
+        "rip",
+        "eip",
+        "eflags",
+        "cs",
+        "ss",
+        "ds",
+        "es",
+        "fs",
+        "gs",
+        "fs_base",
+        "gs_base",
+        "k0",
+        "k1",
+        "k2",
+        "k3",
+        "k4",
+        "k5",
+        "k6",
+        "k7",
+        "mxcsr",
+    ]
+)
+_BRANCHES = ("call", "jmp", "ret")
+# The order in which registers are told: a core lists them otherwise.
+_REGISTERS = ("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "eax", "ebx", "ecx", "edx", "esi", "edi", "ebp")
+_ORDER = {CERTAIN: 0, LIKELY: 1, POSSIBLE: 2}
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """`name` is one of FAULTS' published names; `address` what it is about (None: nothing); `evidence` are quoted facts; `next` commands."""
+
+    name: str
+    confidence: str
+    address: int | None
+    summary: str
+    evidence: tuple[str, ...] = ()
+    next: tuple[str, ...] = ()
+
+
+# What the bad address looks like, rather than how it came about: a likely cause goes before them, however certain they are.
+_SYMPTOMS = frozenset({"unmapped", "non_canonical", "no_access", "kernel_address", "jump_to_unmapped"})
+# What NULL, a small number or a wild target looks like, where another verdict tells how it came about.
+_SHAPES = frozenset({"null_pointer", "null_plus_offset", "jump_to_null", "jump_to_non_executable"})
+_CAUSES = frozenset(
+    {
+        "freed_chunk",
+        "wild_vtable",
+        "chunk_metadata",
+        "past_chunk_end",
+        "return_address_overwritten",
+        "wild_stack_pointer",
+    }
+)
+
+
+def best_first(verdicts: list[Verdict]) -> list[Verdict]:
+    """Return the verdicts by confidence, causes before symptoms, the order they were found in kept; one for each name."""
+    caused = any(each.name in _CAUSES and each.confidence != POSSIBLE for each in verdicts)
+    symptoms = _SYMPTOMS | _SHAPES if caused else _SYMPTOMS
+    ordered = sorted(
+        verdicts, key=lambda each: (each.confidence == POSSIBLE, each.name in symptoms, _ORDER[each.confidence])
+    )
+    best: dict[str, Verdict] = {}
+    for each in ordered:
+        best.setdefault(each.name, each)
+    return list(best.values())
+
+
+@dataclass(frozen=True)
+class CrashContext:
+    """The stop and the process around it. `heap` is None where it cannot be read.
+
+    `symbol_at` gives "name+offset in module" or "", `demangled` a linked name as C++ writes it. `abort_message` is glibc's own (__abort_msg), ""
+    where there is none. `memory_limit` is RLIMIT_AS in bytes, None where there is none, or nobody can tell; `data_limit` is RLIMIT_DATA and
+    how much of it is taken.
+    """
+
+    stop: Stop
+    process: Process
+    instruction: Instruction
+    heap: HeapView | None
+    symbol_at: Callable[[int], str]
+    demangled: Callable[[str], str]
+    abort_message: str = ""
+    tcache_key: int | None = None
+    stack_limit: int | None = None
+    memory_limit: int | None = None
+    data_limit: tuple[int, int] | None = None
+
+    @property
+    def pointer_size(self) -> int:
+        return self.process.pointer_size
+
+    @property
+    def fault_address(self) -> int | None:
+        """The address that the kernel names, where it names the true one (page faults); None for the rest."""
+        signal = self.stop.signal
+        # A general protection fault has si_code SI_KERNEL and si_addr 0, which says nothing; an alignment check has 0 as well.
+        if signal is None or signal.address is None or signal.code == SI_KERNEL:
+            return None
+        if (signal.signal, signal.code) == (SIGBUS, BUS_ADRALN) and not signal.address:
+            return None
+        return signal.address
+
+    @property
+    def is_fetch(self) -> bool:
+        """Whether it was an instruction that could not be fetched: the address is the program counter, or the next page, into which the
+        instruction reaches."""
+        address, counter = self.fault_address, self.stop.thread.program_counter
+        if address is None or address == counter:
+            return address == counter
+        across = 0 < address - counter < _LONGEST_INSTRUCTION and address % PAGE == 0
+        here = self.vma(address) if across else None
+        return across and (here is None or not here.executable) and not self.accesses
+
+    @property
+    def accesses(self) -> tuple[MemoryOperand, ...]:
+        """The instruction's memory operands that the fault may be about: the one at the kernel's address, else all."""
+        address = self.fault_address
+        if address is None:
+            return self.instruction.memory
+        # Of a gather or scatter the kernel names the element that failed.
+        memory = tuple(replace(each, address=address) if each.is_vector else each for each in self.instruction.memory)
+        near = tuple(each for each in memory if each.address <= address < each.address + max(each.size, 1))
+        return near or tuple(each for each in memory if abs(each.address - address) < 4096)
+
+    @property
+    def access_kind(self) -> str:
+        """What died: a READ, a WRITE or an EXECUTE; "" where it was no access, or nobody can tell."""
+        signal = self.stop.signal
+        if signal is None or signal.signal not in (SIGSEGV, SIGBUS) or signal.code <= 0:
+            return ""
+        counter = self.stop.thread.program_counter
+        if self.is_fetch or (self.pointer_size == 8 and VSYSCALL <= counter < VSYSCALL + PAGE):
+            return EXECUTE
+        accesses = self.accesses
+        if signal.code == SI_KERNEL:
+            accesses = tuple(each for each in accesses if not self.is_canonical(each.address)) or accesses
+            if self.is_canonical(accesses[0].address if accesses else 0) and self.instruction.mnemonic.startswith(
+                _BRANCHES
+            ):
+                return EXECUTE
+        kinds = {each.access for each in accesses}
+        return WRITE if WRITE in kinds else READ if kinds else ""
+
+    def is_canonical(self, address: int) -> bool:
+        """Whether the address can exist at all on this machine."""
+        return is_canonical(address, self.pointer_size)
+
+    def is_kernels(self, address: int) -> bool:
+        """Whether the address is in the kernel's half."""
+        return is_kernels(address, self.pointer_size)
+
+    def vma(self, address: int) -> VMA | None:
+        return self.process.address_space.find(address)
+
+    def vma_line(self, vma: VMA) -> str:
+        """Return the mapping as /proc/PID/maps writes it."""
+        return f"{vma.start:x}-{vma.end:x} {vma.permissions} {vma.path or '(anonymous)'}"
+
+    def surroundings(self, address: int) -> tuple[str, ...]:
+        """Return what lies at the address, or on both sides of it and how far."""
+        here = self.vma(address)
+        if here is not None:
+            return (f"{address:#x} is {address - here.start:#x} bytes into {self.vma_line(here)}",)
+        below, above = self.process.address_space.around(address)
+        lines = []
+        if below is not None:
+            past = address - below.end
+            lines.append(f"{f'{past:#x} bytes' if past else 'just'} past the end of {self.vma_line(below)}")
+        if above is not None:
+            lines.append(f"{above.start - address:#x} bytes before {self.vma_line(above)}")
+        return tuple(lines)
+
+    def chunk(self, address: int) -> Chunk | None:
+        return None if self.heap is None else self.heap.chunk_at(address)
+
+    def chunk_words(self, chunk: Chunk) -> str:
+        """Return the chunk in words: state, size, place."""
+        assert self.heap is not None
+        place = place_of(self.heap, chunk)
+        return f"{chunk.state.label} chunk {chunk.address:#x} of {chunk.size:#x} bytes" + (
+            f" ({place})" if place else ""
+        )
+
+    def word_at(self, address: int) -> int | None:
+        """Return the word at the address, or None where it cannot be read."""
+        try:
+            return self.process.words.read(address)
+        except MemoryFault:
+            return None
+
+    def null_array(self) -> Expression | None:
+        """Return a pointer that is NULL and that the source line indexes, or None: the index may already be in the operand's register."""
+        source = self.stop.source
+        return next((each for each in self.stop.expressions if not each.value and f"{each.text}[" in source), None)
+
+    def expressions(self, value: int, address: int) -> Iterator[str]:
+        """Yield what the source calls a pointer of this value, and the member at `address` of what it points to: at most a few."""
+        source = self.stop.source
+        found = [each for each in self.stop.expressions if each.value == value]
+        # The pointer whose member the source line names comes first; a line may name several that are NULL.
+        found.sort(key=lambda each: f"{each.text}->{each.member_at(address - value)}" not in source.replace(" ", ""))
+        for each in found[:_MOST_EXPRESSIONS]:
+            member = each.member_at(address - value) if address - value >= 0 else ""
+            where = f"; {address - value:#x} bytes on lies {each.text}->{member}" if member else ""
+            yield f"{each.text} ({each.type}) is {value:#x}{where}"
+
+    def heap_pointers(self) -> Iterator[tuple[str, int, Chunk]]:
+        """Yield each general register, and each pointer that the source names, that points into a chunk, with its value and the chunk."""
+        order = {name: place for place, name in enumerate(_REGISTERS)}
+        registers = sorted(self.stop.thread.registers.items(), key=lambda each: (order.get(each[0], 99), each[0]))
+        named = [(each.text, each.value) for each in self.stop.expressions]
+        seen = set()
+        for name, value in (*registers, *named):
+            chunk = None if name in _NO_POINTERS or value in seen else self.chunk(value)
+            if chunk is not None:
+                seen.add(value)
+                yield name, value, chunk
+
+
+Detector = Callable[[CrashContext], Iterator[Verdict]]

@@ -1,0 +1,1 @@
+"""Every invariant of the allocator held against a heap."""

@@ -1,0 +1,91 @@
+"""check: every invariant of malloc's, over a whole HeapView."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from gdbheap.analysis.call_stacks.in_progress_call import InProgressCall, mid_operation
+from gdbheap.analysis.invariants.check_arena_state import check_arena_states
+from gdbheap.analysis.invariants.check_arenas import check_arenas
+from gdbheap.analysis.invariants.check_bins import check_bins
+from gdbheap.analysis.invariants.check_chunks import check_chunks
+from gdbheap.analysis.invariants.check_mmapped import check_mmapped
+from gdbheap.analysis.invariants.check_parameters import check_parameters
+from gdbheap.analysis.invariants.check_tcache import check_tcaches
+from gdbheap.analysis.invariants.checked_heap import CheckedHeap
+from gdbheap.analysis.invariants.finding import Finding
+from gdbheap.analysis.invariants.reader_faults import told_by_the_reader
+from gdbheap.glibc.chunk_table import MMAPPED_ARENA
+from gdbheap.glibc.heap_view import HeapView
+from gdbheap.lazy import np
+from gdbheap.process.process import Process
+
+
+@dataclass(frozen=True)
+class Coverage:
+    """How much was checked. `arena` is an index, MMAPPED_ARENA for the chunks with mappings of their own, None for the tcaches."""
+
+    arena: int | None
+    chunks: int
+    lists: int
+    listed: int
+
+
+@dataclass(frozen=True)
+class CheckResult:
+    """What check() returns: `findings` in the order of the broken fields' addresses, `checked` by arena, and whether a call is under way."""
+
+    findings: tuple[Finding, ...]
+    checked: tuple[Coverage, ...]
+    busy: InProgressCall
+
+    @property
+    def certain(self) -> tuple[Finding, ...]:
+        """What no call under way can explain."""
+        return tuple(each for each in self.findings if not each.transient)
+
+
+def check(
+    process: Process, view: HeapView, inside: Mapping[int, str] | None = None, dying: bool = False
+) -> CheckResult:
+    """Check every invariant; `inside` are the threads that are in a call of malloc's (lwp -> its name), where that is known; `dying` where a
+    thread has found the heap corrupt itself, and is in an abort of malloc's."""
+    heap = CheckedHeap(process, view)
+    findings: dict[tuple[int, str], Finding] = {}
+    for each in (
+        *told_by_the_reader(heap),
+        *check_arenas(heap),
+        *check_arena_states(heap),
+        *check_parameters(heap),
+        *check_mmapped(heap),
+        *check_bins(heap),
+        *check_tcaches(heap),
+        *check_chunks(heap),
+    ):
+        findings.setdefault((each.where, each.field), each)
+    busy = mid_operation(view, inside or {}, len(process.threads), dying)
+    ordered = sorted(findings.values(), key=lambda each: each.where)
+    return CheckResult(
+        tuple(replace(each, transient=_may_be_transient(each, busy)) for each in ordered),
+        tuple(_checked(view)),
+        busy,
+    )
+
+
+def _may_be_transient(each: Finding, busy: InProgressCall) -> bool:
+    if each.thread is not None:
+        return each.thread in busy.threads
+    if each.arena is None or each.arena == MMAPPED_ARENA:
+        return bool(busy)
+    return each.arena in busy.arenas
+
+
+def _checked(view: HeapView) -> Iterator[Coverage]:
+    arenas, counts = np.unique(view.table.arena, return_counts=True)
+    chunks = dict(zip(arenas.tolist(), counts.tolist()))
+    for arena in sorted({*chunks, *(each.index for each in view.arenas)}):
+        lists = [each for each in view.bins if each.arena == arena]
+        yield Coverage(arena, chunks.get(arena, 0), len(lists), sum(len(each.chunks) for each in lists))
+    lists = [each for each in view.bins if each.arena is None]
+    yield Coverage(None, 0, len(lists), sum(len(each.chunks) for each in lists))

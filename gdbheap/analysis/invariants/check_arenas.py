@@ -1,0 +1,234 @@
+"""Checks of arenas' memory: top, system_mem, sbrk_base, heap_info."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gdbheap.analysis.invariants.check_arena_state import of_arena
+from gdbheap.analysis.invariants.check_parameters import of_mp
+from gdbheap.analysis.invariants.checked_heap import CheckedHeap
+from gdbheap.analysis.invariants.finding import Finding, finding
+from gdbheap.errors import MemoryFault
+from gdbheap.glibc.chunk_table import IS_MMAPPED, NON_MAIN_ARENA
+from gdbheap.glibc.heap_view import NONCONTIGUOUS, Arena
+from gdbheap.glibc.main_arena import initial_top
+from gdbheap.process.cstruct import StructValue
+from gdbheap.process.memory import PAGE
+
+
+def check_arenas(heap: CheckedHeap) -> Iterator[Finding]:
+    """Yield what is wrong with arenas and heap_infos; the ring and the chains of heaps are checked by whoever reads them."""
+    for arena in heap.view.arenas:
+        if arena.top == initial_top(heap.layout, arena.value):
+            continue
+        yield from _check_top(heap, arena)
+        yield from _check_system_mem(heap, arena)
+        if not arena.is_main:
+            yield from _check_heaps(heap, arena)
+
+
+def _check_top(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
+    """Top ends where the heap does: at a page; in a contiguous main arena, at sbrk_base + system_mem; in another, where its heap ends."""
+    if not arena.top_size:
+        return
+    pointer_size = heap.layout.pointer_size
+    try:
+        raw = heap.words.read(arena.top + pointer_size)
+    except MemoryFault:
+        return
+    end = arena.top + (raw & ~7)
+    expected, why = _heap_end(heap, arena)
+    call = "the next malloc that top cannot serve: the assertion on old_top in sysmalloc"
+    if raw & (IS_MMAPPED | NON_MAIN_ARENA):
+        why = "top never has IS_MMAPPED or NON_MAIN_ARENA"
+        good = f"{raw & ~(IS_MMAPPED | NON_MAIN_ARENA):#x}"
+    elif expected is not None and end != expected:
+        other = _not_top(heap, arena, end)
+        if other is not None:
+            yield other
+            return
+        good = f"{expected - arena.top | raw & 7:#x}"
+    elif expected is None and (other := _not_top(heap, arena, end)) is not None:
+        yield other
+        return
+    elif is_past_brk(heap, arena, end):
+        yield break_adjusted(heap, arena, end)
+        return
+    elif expected is None and end % PAGE:
+        good, why = "such that top ends at a page", f"top would end at {end:#x}"
+    else:
+        return
+    message = "top has a wrong size"
+    if raw & ~7 > arena.system_mem:
+        message = heap.texts.choose("malloc(): corrupted top size", otherwise=message)
+        call = "the next malloc that no free chunk serves"
+    yield finding(arena.top, message, "size", arena.top + pointer_size, raw, good, call, arena.index, why=why)
+
+
+def ends_right(heap: CheckedHeap, arena: Arena, end: int) -> bool:
+    """Whether top ends where the arena's memory certainly does: at the end of its heap, or at the program break."""
+    if arena.is_main:
+        return heap.layout.brk is not None and end == heap.layout.brk.value
+    return end == _heap_end(heap, arena)[0]
+
+
+def is_past_brk(heap: CheckedHeap, arena: Arena, end: int) -> bool:
+    """Whether a contiguous main arena's top ends behind the program break."""
+    brk = heap.layout.brk
+    return arena.is_main and not arena.value["flags"] & NONCONTIGUOUS and brk is not None and end > brk.value
+
+
+def break_adjusted(heap: CheckedHeap, arena: Arena, end: int) -> Finding:
+    """Return the Finding of a top that ends behind the program break."""
+    brk = heap.layout.brk
+    assert brk is not None
+    call = "the next malloc for which the heap must grow; or a SIGSEGV, when top is written to behind the break"
+    why = "top does not end there: somebody else has moved the break down"
+    message = "break adjusted to free malloc space"
+    return finding(arena.top, message, "brk", arena.top, brk.value, f"at least {end:#x}", call, arena.index, why=why)
+
+
+def _heap_end(heap: CheckedHeap, arena: Arena) -> tuple[int | None, str]:
+    """Return where top must end (None: anywhere at a page), and why there."""
+    if not arena.is_main:
+        address = arena.top & ~(heap.layout.heap_max - 1)
+        try:
+            info = heap.layout.heap_info.read(heap.process.memory, address)
+        except MemoryFault:
+            return None, ""
+        size = outvoted_size(heap, arena) or info["size"]
+        return address + size, f"the heap at {address:#x} has {size:#x} bytes in use"
+    base = heap.view.parameters["sbrk_base"] if heap.view.parameters is not None else 0
+    if arena.value["flags"] & NONCONTIGUOUS or not base:
+        return None, ""
+    end = base + arena.system_mem
+    return end, f"sbrk_base {base:#x} and system_mem {arena.system_mem:#x} make it end at {end:#x}"
+
+
+def _not_top(heap: CheckedHeap, arena: Arena, end: int) -> Finding | None:
+    """Return the Finding of sbrk_base or system_mem where top ends at the program break, so that one of those is wrong, else None."""
+    mp, brk = heap.view.parameters, heap.layout.brk
+    if not arena.is_main or arena.value["flags"] & NONCONTIGUOUS or mp is None or brk is None or end != brk.value:
+        return None
+    base = mp["sbrk_base"]
+    vma = heap.process.address_space.find(arena.top)
+    start = end - arena.system_mem
+    begins = vma is not None and start & -PAGE == vma.start
+    if vma is None or base not in vma or start == vma.start or (begins and base & -PAGE != vma.start):
+        why = f"top ends at the program break, {end:#x}, and system_mem is {arena.system_mem:#x}"
+        call = "none: malloc only sets it at its first sbrk"
+        return of_mp(heap, mp, "sbrk_base", f"{start:#x}" if begins else "where the heap begins", call, why)
+    return _system_mem(heap, arena, end - base, f"sbrk_base is {base:#x}, and top ends at the program break, {end:#x}")
+
+
+def _system_mem(heap: CheckedHeap, arena: Arena, good: int, why: str) -> Finding:
+    """Return the Finding of a system_mem that must be `good`."""
+    message, call = "system_mem is wrong", "none at once: the checks of malloc and free measure sizes by it"
+    if arena.system_mem < arena.top_size:
+        message = heap.texts.choose("malloc(): corrupted top size", otherwise=message)
+        call = "the next malloc that no free chunk serves"
+    return of_arena(heap, arena, message, "system_mem", f"{good:#x}", call, why)
+
+
+def _check_system_mem(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
+    """system_mem is at most max_system_mem, and in a non-main arena what its heaps have."""
+    most = arena.value["max_system_mem"]
+    have = None if arena.is_main or _chain_is_broken(heap) else _in_heaps(heap, arena)
+    if outvoted_size(heap, arena):
+        have = None
+    if have is not None and have != arena.system_mem:
+        heaps = "its heap has so much" if len(arena.regions) == 1 else f"its {len(arena.regions)} heaps have so much"
+        yield _system_mem(heap, arena, have, heaps)
+    elif arena.system_mem > most:
+        expected = f"at least system_mem, {arena.system_mem:#x}"
+        call = "none: it is for malloc_info and malloc_stats"
+        yield of_arena(heap, arena, "max_system_mem is less than system_mem", "max_system_mem", expected, call)
+
+
+def outvoted_size(heap: CheckedHeap, arena: Arena) -> int | None:
+    """Return the size that the newest heap of a non-main arena must have, where system_mem and the end of top agree on another than its
+    heap_info tells; None where they do not."""
+    newest = arena.top & ~(heap.layout.heap_max - 1)
+    total = None if arena.is_main else _in_heaps(heap, arena)
+    try:
+        told = heap.layout.heap_info.read(heap.process.memory, newest)["size"]
+        end = arena.top + (heap.words.read(arena.top + heap.layout.pointer_size) & ~7)
+    except MemoryFault:
+        return None
+    agreed = total is not None and total - told + end - newest == arena.system_mem
+    return end - newest if agreed and end - newest != told else None
+
+
+def _in_heaps(heap: CheckedHeap, arena: Arena) -> int | None:
+    """Return the bytes in use of all heaps of a non-main arena, None where one cannot be read."""
+    try:
+        return sum(heap.layout.heap_info.read(heap.process.memory, each.mapping)["size"] for each in arena.regions)
+    except MemoryFault:
+        return None
+
+
+def _chain_is_broken(heap: CheckedHeap) -> bool:
+    return any(fault.message.startswith("heap_info") for fault in heap.view.faults)
+
+
+def _check_heaps(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
+    """A heap's part in use is whole pages, no more than what is readable, and that no more than the reserve."""
+    struct = heap.layout.heap_info
+    for region in arena.regions:
+        try:
+            info = struct.read(heap.process.memory, region.mapping)
+        except MemoryFault:
+            continue
+        size, readable = info["size"], info["mprotect_size"]
+        call = "the next malloc or free that grows, shrinks or leaves this heap"
+        where = region.mapping + struct.offset("size")
+        right = outvoted_size(heap, arena) if region is arena.regions[-1] else None
+        if right is not None:
+            why = f"top ends there, and system_mem, {arena.system_mem:#x}, fits"
+            message = "heap_info has a wrong size"
+            yield finding(region.mapping, message, "size", where, size, f"{right:#x}", call, arena.index, why=why)
+        elif size % PAGE or size > readable:
+            expected = f"whole pages, at most mprotect_size, {readable:#x}"
+            message = "heap_info has a wrong size"
+            yield finding(region.mapping, message, "size", where, size, expected, call, arena.index)
+        if readable % PAGE or readable > heap.layout.heap_max:
+            where = region.mapping + struct.offset("mprotect_size")
+            expected = f"whole pages, at most {heap.layout.heap_max:#x}"
+            message = "heap_info has a wrong mprotect_size"
+            yield finding(region.mapping, message, "mprotect_size", where, readable, expected, call, arena.index)
+        elif (made := _writable_from(heap, region.mapping)) != readable and size <= readable:
+            where = region.mapping + struct.offset("mprotect_size")
+            why = f"the heap is writable up to {region.mapping + made:#x}"
+            message = "heap_info has a wrong mprotect_size"
+            call = (
+                "a malloc for which the heap grows: a SIGSEGV"
+                if made < readable
+                else "none: the heap is mprotected again"
+            )
+            yield finding(
+                region.mapping, message, "mprotect_size", where, readable, f"{made:#x}", call, arena.index, why=why
+            )
+        yield from _check_pagesize(heap, arena, region.mapping, info)
+
+
+def _check_pagesize(heap: CheckedHeap, arena: Arena, mapping: int, info: StructValue) -> Iterator[Finding]:
+    """From glibc 2.35 on a heap keeps the size of its pages: the system's, or that of mp_'s huge ones (from 2.43 the transparent ones', too)."""
+    held, parameters = info.get("pagesize"), heap.view.parameters
+    huge: dict[str, int] = {}
+    if parameters is not None:
+        huge = {name: parameters[name] for name in ("hp_pagesize", "thp_pagesize") if parameters.get(name)}
+    if held is None or held in (PAGE, *huge.values()):
+        return
+    where = mapping + heap.layout.heap_info.offset("pagesize")
+    expected = " or ".join([f"{PAGE:#x}", *(f"{size:#x}, mp_.{name}" for name, size in huge.items())])
+    call = "the next malloc or free that grows or shrinks this heap: by pages of that size"
+    yield finding(mapping, "heap_info has a wrong pagesize", "pagesize", where, held, expected, call, arena.index)
+
+
+def _writable_from(heap: CheckedHeap, mapping: int) -> int:
+    """Return how many bytes from the start of a heap are writable, up to the last that is, in the room that a heap has."""
+    end = mapping
+    for vma in heap.process.address_space:
+        if vma.start < mapping + heap.layout.heap_max and vma.end > mapping and vma.writable:
+            end = min(vma.end, mapping + heap.layout.heap_max)
+    return end - mapping

@@ -1,0 +1,169 @@
+"""Checks of the arenas' free lists: sizes, order, nextsize rings, binmap."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from gdbheap.analysis.invariants.checked_heap import MOST_FINDINGS, CheckedHeap
+from gdbheap.analysis.invariants.finding import Finding, finding
+from gdbheap.counted import counted
+from gdbheap.glibc.heap_view import Bin
+from gdbheap.glibc.read_heap import describe
+from gdbheap.glibc.sizes import min_large_size
+from gdbheap.lazy import np
+from gdbheap.process.columns.gather import gather_words
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+def check_bins(heap: CheckedHeap) -> Iterator[Finding]:
+    """Yield what is wrong with fastbins, unsorted, small and large bins, their links aside (whoever reads the lists checks those)."""
+    for each in heap.view.bins:
+        if each.kind == "tcache":
+            continue
+        yield from _check_sizes(heap, each)
+        if each.kind == "large":
+            yield from _check_order(heap, each)
+            yield from _check_ring(heap, each)
+        if each.kind == "unsorted":
+            yield from _check_no_ring(heap, each)
+        if each.kind in ("small", "large"):
+            yield from _check_binmap(heap, each)
+
+
+def wrong_size_in_list(heap: CheckedHeap, each: Bin, row: int, message: str, call: str) -> Finding:
+    """Return the Finding of a listed chunk whose size is none of its list's."""
+    address, held = int(heap.table.address[row]), heap.size_word(row)
+    expected = (
+        f"{each.min_size:#x}" if each.max_size == each.min_size else f"{each.min_size:#x} to {each.max_size or 0:#x}"
+    )
+    return finding(
+        address,
+        message,
+        "size",
+        address + heap.layout.pointer_size,
+        held,
+        f"{expected} (flags aside)",
+        call,
+        each.arena,
+        each.thread,
+        why=f"the chunk is in {describe(each)}; either its size field or the link that leads to it is wrong",
+    )
+
+
+def _check_sizes(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
+    listed = each.chunks[: heap.believed(each)] if each.kind == "fastbin" else each.chunks
+    sizes = heap.view.sizes_of(listed)
+    wrong = (sizes != 0) & (sizes < np.uint64(each.min_size))
+    if each.max_size is not None:
+        wrong |= sizes > np.uint64(each.max_size)
+    for index in np.flatnonzero(wrong)[:MOST_FINDINGS].tolist():
+        row = heap.table.row_of(each.chunks[index])
+        if row is not None and not heap.gap[row]:
+            message, call = _size_words(heap, each, index)
+            yield wrong_size_in_list(heap, each, row, message, call)
+
+
+def _size_words(heap: CheckedHeap, each: Bin, index: int) -> tuple[str, str]:
+    """Return the text that malloc dies with of a chunk of the wrong size, and in which call."""
+    if each.kind == "fastbin":
+        message = heap.texts.choose(
+            "malloc(): memory corruption (fast)", otherwise="chunk of the wrong size in a fastbin"
+        )
+        call = f"the malloc({each.min_size - heap.layout.pointer_size:#x}) that takes it"
+        if index == 0:
+            call += '; before that a free that puts another in front of it: "invalid fastbin entry (free)"'
+        return message, call + ' (a large malloc or free comes first: "malloc_consolidate(): invalid chunk size")'
+    message = heap.texts.choose(
+        "corrupted size vs. prev_size", otherwise=f"chunk of the wrong size in a {each.kind} bin"
+    )
+    return message, "the free of a neighbour, or a malloc that takes it from the bin"
+
+
+def _check_order(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
+    """From the bk end, sizes ascend."""
+    sizes = heap.view.sizes_of(each.chunks)
+    for index in np.flatnonzero((sizes[1:] < sizes[:-1]) & (sizes[1:] != 0))[:MOST_FINDINGS].tolist():
+        address, before = each.chunks[index + 1], each.chunks[index]
+        yield finding(
+            address,
+            "large bin is out of order",
+            "size",
+            address + heap.layout.pointer_size,
+            int(sizes[index + 1]),
+            f"at least {int(sizes[index]):#x}, the size of the chunk before it from the bk end, {before:#x}",
+            "a malloc of a large block may get one that is too small",
+            each.arena,
+            suspects=(before,),
+        )
+
+
+def _check_ring(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
+    """The first chunk of each size (from the fd end) is in a ring: fd_nextsize leads to the next smaller size's, bk_nextsize back.
+    In the others both are 0."""
+    if each.fault is not None:
+        return
+    chunks = np.array(each.chunks[::-1], np.uint64)
+    sizes = heap.view.sizes_of(each.chunks[::-1])
+    if not len(chunks) or not sizes.all():
+        return
+    leader = np.ones(len(chunks), bool)
+    leader[1:] = sizes[1:] != sizes[:-1]
+    expected = np.zeros((len(chunks), 2), np.uint64)
+    ring = chunks[leader]
+    expected[leader, 0] = np.roll(ring, -1)
+    expected[leader, 1] = np.roll(ring, 1)
+    yield from _compare_ring(heap, each, chunks, expected)
+
+
+def _check_no_ring(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
+    """Chunks of large size in the unsorted bin have both nextsize links 0: unlink_chunk goes by fd_nextsize."""
+    sizes = heap.view.sizes_of(each.chunks)
+    large = sizes >= np.uint64(min_large_size(heap.layout.pointer_size, heap.layout.alignment))
+    chunks = np.array(each.chunks, np.uint64)[large]
+    yield from _compare_ring(heap, each, chunks, np.zeros((len(chunks), 2), np.uint64))
+
+
+def _compare_ring(
+    heap: CheckedHeap, each: Bin, chunks: NDArray[np.uint64], expected: NDArray[np.uint64]
+) -> Iterator[Finding]:
+    pointer_size = heap.layout.pointer_size
+    order = np.argsort(chunks)
+    offset = heap.layout.header + 2 * pointer_size
+    held = gather_words(heap.process.memory, pointer_size, chunks[order] + np.uint64(offset), 2)
+    message = heap.texts.choose("corrupted double-linked list (not small)", otherwise="")
+    for index, side in np.argwhere(held != expected[order])[:MOST_FINDINGS].tolist():
+        address = int(chunks[order][index])
+        value = int(expected[order][index, side])
+        yield finding(
+            address,
+            message,
+            ("fd_nextsize", "bk_nextsize")[side],
+            address + offset + side * pointer_size,
+            int(held[index, side]),
+            f"{value:#x}" if value else "0: the chunk is not in the ring of sizes",
+            "a malloc or free that takes the chunk or a neighbour of the ring out of the bin; "
+            'or one that sorts another in: "malloc(): largebin double linked list corrupted (nextsize)"',
+            each.arena,
+        )
+
+
+def _check_binmap(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
+    """A bin that holds chunks has its bit set; set bits of empty bins are cleared later."""
+    arena = heap.view.arenas[each.arena or 0]
+    word = arena.value.array("binmap")[each.index // 32]
+    if each.chunks and not word >> each.index % 32 & 1:
+        where = arena.address + heap.layout.malloc_state.offset("binmap") + each.index // 32 * 4
+        yield finding(
+            arena.address,
+            "binmap has no bit for a bin that holds chunks",
+            f"binmap[{each.index // 32}]",
+            where,
+            word,
+            f"{word | 1 << each.index % 32:#x}",
+            "none: malloc does not find these chunks for smaller requests",
+            arena.index,
+            why=f"{describe(each)} holds {counted(len(each.chunks), 'chunk')}",
+        )

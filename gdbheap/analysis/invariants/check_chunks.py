@@ -1,0 +1,234 @@
+"""Checks of chunk headers against their neighbours: flags, PREV_INUSE, prev_size, free chunks that touch."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from gdbheap.analysis.invariants.checked_heap import MOST_FINDINGS, CheckedHeap
+from gdbheap.analysis.invariants.finding import Finding, finding
+from gdbheap.glibc.chunk_table import IS_MMAPPED, NON_MAIN_ARENA, PREV_INUSE, State
+from gdbheap.glibc.walk.heap_segment import BAD_FENCEPOST
+from gdbheap.lazy import np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_HANDED_OUT = (State.IN_USE, State.TCACHE, State.FASTBIN, State.MALLOC_OWNED)
+_KEPT = (State.UNSORTED, State.SMALL, State.LARGE, State.TOP)
+
+
+def check_chunks(heap: CheckedHeap) -> Iterator[Finding]:
+    """Yield what is wrong with the headers of chunks in arenas, most kinds at most 16 times."""
+    if not len(heap.table):
+        return
+    yield from _check_flags(heap)
+    yield from _check_first_chunks(heap)
+    yield from _check_prev_inuse(heap)
+    yield from _check_prev_size(heap)
+    yield from _check_touching(heap)
+
+
+def _check_flags(heap: CheckedHeap) -> Iterator[Finding]:
+    """IS_MMAPPED is clear in every heap; NON_MAIN_ARENA is set in what a non-main arena hands out, and nowhere else."""
+    flags, arena = heap.table.flags, heap.table.arena
+    mmapped = heap.in_arena & (flags & IS_MMAPPED != 0) & ~heap.has_state(State.FENCEPOST) & ~heap.gap
+    message = heap.texts.choose("munmap_chunk(): invalid pointer", otherwise="")
+    for row in _first(mmapped):
+        yield _flag(
+            heap,
+            row,
+            message,
+            heap.size_word(row) & ~IS_MMAPPED,
+            "IS_MMAPPED",
+            "free(mem) takes it for a mapping of its own",
+        )
+    for row in _first(heap.has_state(State.FENCEPOST) & (flags & (IS_MMAPPED | NON_MAIN_ARENA) != 0)):
+        good = heap.size_word(row) & ~(IS_MMAPPED | NON_MAIN_ARENA)
+        yield _flag(heap, row, BAD_FENCEPOST, good, "IS_MMAPPED or NON_MAIN_ARENA", "none at once")
+    handed_out = heap.has_state(*_HANDED_OUT)
+    expected = handed_out & (arena != 0)
+    wrong = heap.in_arena & (handed_out | heap.has_state(*_KEPT)) & ((flags & NON_MAIN_ARENA != 0) != expected)
+    for row in _first(wrong & ~mmapped):
+        call = (
+            "free(mem) takes the chunk for one of another arena's"
+            if handed_out[row]
+            else "malloc hands it out as another arena's"
+        )
+        yield _flag(
+            heap, row, "chunk names the wrong arena", heap.size_word(row) ^ NON_MAIN_ARENA, "NON_MAIN_ARENA", call
+        )
+
+
+def _flag(heap: CheckedHeap, row: int, message: str, expected: int, flag: str, call: str) -> Finding:
+    address, held = int(heap.table.address[row]), heap.size_word(row)
+    state = "set" if held & ~expected else "clear"
+    return finding(
+        address,
+        message,
+        "size",
+        address + heap.layout.pointer_size,
+        held,
+        f"{expected:#x}",
+        call,
+        int(heap.table.arena[row]),
+        why=f"{flag} is {state}",
+    )
+
+
+def _check_first_chunks(heap: CheckedHeap) -> Iterator[Finding]:
+    """The first chunk of a heap has PREV_INUSE: there is nothing before it to merge with."""
+    for arena in heap.view.arenas:
+        for region in arena.regions:
+            row = heap.table.row_of(region.start)
+            if row is None or heap.gap[row] or heap.table.flags[row] & PREV_INUSE:
+                continue
+            held = heap.size_word(row)
+            yield finding(
+                region.start,
+                "the first chunk of a heap has no PREV_INUSE",
+                "size",
+                region.start + heap.layout.pointer_size,
+                held,
+                f"{held | PREV_INUSE:#x}",
+                "free(mem) merges it with what is no chunk",
+                arena.index,
+            )
+
+
+def _check_prev_inuse(heap: CheckedHeap) -> Iterator[Finding]:
+    """PREV_INUSE of the chunk behind is clear if and only if the chunk is in a bin."""
+    table = heap.table
+    behind_set = np.zeros(len(table), bool)
+    behind_set[:-1] = (table.flags[1:] & PREV_INUSE) != 0
+    solid = heap.joined & ~heap.gap
+    solid[:-1] &= ~heap.gap[1:]
+    is_top_behind = np.zeros(len(table), bool)
+    is_top_behind[:-1] = table.state[1:] == State.TOP
+    for row in _first(solid & heap.binned & behind_set & ~is_top_behind):
+        yield _set_over_free(heap, row)
+    not_binned = heap.has_state(State.UNKNOWN, State.TCACHE, State.FASTBIN, State.MALLOC_OWNED)
+    for row in _first(solid & ~behind_set & not_binned & ~is_top_behind):
+        found = _clear_over_used(heap, row)
+        if found is not None:
+            yield found
+    for row in _first(solid & ~behind_set & is_top_behind & ~heap.binned):
+        yield _top_without_prev_inuse(heap, row + 1)
+
+
+def _set_over_free(heap: CheckedHeap, row: int) -> Finding:
+    unsorted = heap.table.state[row] == State.UNSORTED
+    message = "PREV_INUSE is set behind a free chunk"
+    call = "a free(mem) of the chunk behind does not merge the two"
+    if unsorted:
+        message = heap.texts.choose("malloc(): invalid next->prev_inuse (unsorted)", otherwise=message)
+        call = "the next malloc that sorts the unsorted bin"
+    return _behind(heap, row, message, heap.size_word(row + 1) & ~PREV_INUSE, call, "a free list holds it")
+
+
+def _clear_over_used(heap: CheckedHeap, row: int) -> Finding | None:
+    """No list holds the chunk, but the header behind calls it free: a cleared bit, unless its list is known to be broken."""
+    table = heap.table
+    size, arena = int(table.size[row]), int(table.arena[row])
+    prev_size = int(heap.prev_sizes_behind(np.array([row]))[0])
+    broken = any(each.fault is not None and each.arena == arena for each in heap.view.bins)
+    if prev_size == size and broken:
+        return None  # lost from that list, not the header's fault
+    call = "a free of this block dies of it; " if prev_size == size else ""
+    below = (
+        "prev_size agrees with it" if prev_size == size else f"prev_size is {prev_size:#x}, the chunk is of {size:#x}"
+    )
+    consolidating = heap.texts.choose(
+        "corrupted size vs. prev_size while consolidating", "corrupted size vs. prev_size", otherwise=""
+    )
+    if prev_size != size:
+        call = f'a free of the chunk behind merges downwards: "{consolidating}"; a free of this block: '
+    swallowed = heap.view.place_of(int(table.address[row + 1]) - prev_size)
+    suspects = (int(table.address[row]),) if swallowed is not None else ()
+    return _behind(
+        heap,
+        row,
+        "double free or corruption (!prev)",
+        heap.size_word(row + 1) | PREV_INUSE,
+        call + '"double free or corruption (!prev)"',
+        f"the chunk before it, at {int(table.address[row]):#x}, is in no bin; {below}",
+        suspects,
+    )
+
+
+def _behind(
+    heap: CheckedHeap, row: int, message: str, expected: int, call: str, why: str, suspects: tuple[int, ...] = ()
+) -> Finding:
+    """Return the Finding of a wrong size word in the chunk behind the row."""
+    address, held = int(heap.table.address[row + 1]), heap.size_word(row + 1)
+    arena = int(heap.table.arena[row])
+    where = address + heap.layout.pointer_size
+    return finding(address, message, "size", where, held, f"{expected:#x}", call, arena, None, suspects, why)
+
+
+def _top_without_prev_inuse(heap: CheckedHeap, row: int) -> Finding:
+    address, held = int(heap.table.address[row]), heap.size_word(row)
+    call = "the next malloc that top cannot serve: the assertion on old_top in sysmalloc"
+    why = "a free chunk before top would have become part of it"
+    where = address + heap.layout.pointer_size
+    message = "top has no PREV_INUSE"
+    return finding(
+        address, message, "size", where, held, f"{held | PREV_INUSE:#x}", call, int(heap.table.arena[row]), why=why
+    )
+
+
+def _check_prev_size(heap: CheckedHeap) -> Iterator[Finding]:
+    """The last word of a chunk in a bin is its size again."""
+    rows = np.flatnonzero(heap.binned & heap.joined)
+    held = heap.prev_sizes_behind(rows)
+    for index in np.flatnonzero(held != heap.table.size[rows])[:MOST_FINDINGS].tolist():
+        row = int(rows[index])
+        address, size = int(heap.table.address[row]), int(heap.table.size[row])
+        message = heap.texts.choose(
+            "corrupted size vs. prev_size", otherwise="prev_size is not the size of the free chunk"
+        )
+        call = "any call that takes or merges the free chunk"
+        if heap.table.state[row] == State.UNSORTED:
+            message = heap.texts.choose("malloc(): mismatching next->prev_size (unsorted)", otherwise=message)
+            call = "the next malloc that sorts the unsorted bin"
+        yield finding(
+            address + size,
+            message,
+            "prev_size",
+            address + size,
+            int(held[index]),
+            f"{size:#x}",
+            call,
+            int(heap.table.arena[row]),
+            None,
+            (address,),
+            f"the free chunk at {address:#x} has that size",
+        )
+
+
+def _check_touching(heap: CheckedHeap) -> Iterator[Finding]:
+    """Two chunks in bins never touch, nor does one touch top: they would have been merged."""
+    table = heap.table
+    free_behind = np.zeros(len(table), bool)
+    free_behind[:-1] = heap.binned[1:] | (table.state[1:] == State.TOP)
+    for row in _first(heap.joined & heap.binned & free_behind):
+        address, behind = int(table.address[row]), int(table.address[row + 1])
+        what = table[row + 1].state.label
+        yield finding(
+            address,
+            "free chunks touch without being merged",
+            "size",
+            behind + heap.layout.pointer_size,
+            heap.size_word(row + 1),
+            f"that of a chunk that is not free: the one before, at {address:#x}, is",
+            "none dies of it at once; the block may be in a list though it is in use",
+            int(table.arena[row]),
+            None,
+            (address,),
+            f"a {table[row].state.label} chunk is followed by a {what} one",
+        )
+
+
+def _first(mask: NDArray[np.bool_]) -> list[int]:
+    found: list[int] = np.flatnonzero(mask)[:MOST_FINDINGS].tolist()
+    return found

@@ -1,0 +1,194 @@
+"""Checks of the links of free lists that do not hold together, and of chunks that are in two places."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gdbheap.analysis.invariants.check_tcache import tcache_address
+from gdbheap.analysis.invariants.checked_heap import MOST_FINDINGS, CheckedHeap
+from gdbheap.analysis.invariants.finding import Finding, finding
+from gdbheap.counted import counted
+from gdbheap.errors import MemoryFault
+from gdbheap.glibc.heap_view import Bin
+from gdbheap.glibc.read_heap import describe
+from gdbheap.glibc.walk.links import demangle
+from gdbheap.lazy import np
+
+
+def check_links(heap: CheckedHeap) -> Iterator[Finding]:
+    """Yield the bad links of every list that the reader found broken, and the chunks that are listed twice."""
+    for each in heap.view.bins:
+        stray = heap.view.sizes_of(each.chunks) == 0
+        if each.fault is None and not stray.any():
+            continue
+        if each.kind in ("tcache", "fastbin"):
+            yield from _single(heap, each)
+        else:
+            yield from _double(heap, each)
+    yield from _listed_twice(heap)
+
+
+def head_slot(heap: CheckedHeap, each: Bin) -> int:
+    """Return the address of the word from which a tcache or fastbin list hangs."""
+    if each.arena is None:
+        struct = heap.layout.tcache_struct
+        entries = struct.offset("entries") if struct is not None else 0
+        return tcache_address(heap, each.thread) + entries + each.index * heap.layout.pointer_size
+    arena = heap.view.arenas[each.arena]
+    return arena.address + heap.layout.malloc_state.offset("fastbinsY") + each.index * heap.layout.pointer_size
+
+
+def _single(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
+    """The link behind the last good chunk of a tcache or fastbin list."""
+    layout = heap.layout
+    chunks = each.chunks[: heap.believed(each)]
+    last = chunks[-1] if chunks else None
+    field = head_slot(heap, each) if last is None else last + layout.header
+    try:
+        stored = heap.words.read(field)
+    except MemoryFault:
+        return
+    target = stored if last is None else demangle(field, stored, layout)
+    chunk = target - layout.header if each.kind == "tcache" else target
+    what = f"{each.kind} link leads to no chunk"
+    if each.kind == "tcache":
+        text = "malloc(): unaligned tcache chunk detected"
+        name = "next" if last is not None else f"entries[{each.index}]"
+    else:
+        text = f"malloc(): unaligned fastbin chunk detected{' 2' if last is None else ''}"
+        what = "malloc(): memory corruption (fast)"
+        name = "fd" if last is not None else f"fastbinsY[{each.index}]"
+    take = f"malloc({each.min_size - layout.pointer_size:#x})"
+    after = len(chunks) + 1
+    if (chunk + layout.header) % layout.alignment:
+        message = heap.texts.choose(text, otherwise=what)
+        call = f"the {take} that comes to it, call number {after} from now"
+        leads = f"leads to {target:#x}, which is not aligned"
+    else:
+        message = f"{each.kind} list loops" if chunk in chunks else f"{each.kind} link leads to no chunk"
+        call = f"none at once: call number {after} of {take} from now hands it out"
+        leads = f"leads to {target:#x}, " + (
+            "which is in the list already"
+            if chunk in chunks
+            else "where no chunk begins"
+            if heap.table.row_of(chunk) is None
+            else "a chunk of another size, whose own link leads nowhere"
+        )
+    address = (
+        last
+        if last is not None
+        else heap.view.arenas[each.arena].address
+        if each.arena is not None
+        else tcache_address(heap, each.thread)
+    )
+    why = f"{leads}; it is the link behind {counted(len(chunks), 'chunk')} of {describe(each)}"
+    size = f" of {each.min_size:#x} bytes" if each.min_size == each.max_size else ""
+    inside = heap.view.chunk_at(chunk)
+    suspects = () if inside is None or inside.address == chunk else (inside.address,)
+    expected = f"the {'mangled ' if layout.safe_linking and last is not None else ''}address of a free chunk{size}, or the list's end"
+    yield finding(address, message, name, field, stored, expected, call, each.arena, each.thread, suspects, why)
+
+
+def _double(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
+    """Every neighbour in a list linked both ways must know the other. In list order, from the bk end: header, chunks, header."""
+    layout = heap.layout
+    arena = heap.view.arenas[each.arena or 0]
+    header = (
+        arena.address + layout.malloc_state.offset("bins") - layout.header + 2 * layout.pointer_size * (each.index - 1)
+    )
+    nodes = [header, *each.chunks, header]
+    found = 0
+    for node, following in zip(nodes, nodes[1:]):
+        for owner, field, offset, target in (
+            (node, "bk", layout.header + layout.pointer_size, following),
+            (following, "fd", layout.header, node),
+        ):
+            where = owner + offset
+            try:
+                held = heap.words.read(where)
+            except MemoryFault:
+                continue
+            if held != target and found < MOST_FINDINGS:
+                found += 1
+                yield _bad_link(heap, each, owner, field, where, held, target, header)
+    for chunk in [chunk for chunk, size in zip(each.chunks, heap.view.sizes_of(each.chunks).tolist()) if not size][:4]:
+        yield _no_chunk(heap, each, chunk)
+
+
+def _bad_link(
+    heap: CheckedHeap, each: Bin, owner: int, field: str, where: int, held: int, target: int, header: int
+) -> Finding:
+    texts = heap.texts
+    message, call = "corrupted double-linked list", "the malloc or free that takes the chunk out of its list"
+    if each.kind == "unsorted":
+        message = texts.choose("malloc(): unsorted double linked list corrupted", otherwise=message)
+        call = (
+            'the next malloc that sorts the unsorted bin; before it a free: "free(): corrupted unsorted chunks"'
+            if field == "bk"
+            else "the next malloc that sorts the unsorted bin"
+        )
+    elif each.kind == "small" and field == "fd":
+        message = "malloc(): smallbin double linked list corrupted"
+        call = 'the malloc of this size that comes to it; a free of a neighbour: "corrupted double-linked list"'
+    is_header = owner == header
+    name = f"bins[{2 * each.index - (2 if field == 'fd' else 1)}]" if is_header else field
+    address = heap.view.arenas[each.arena or 0].address if is_header else owner
+    good = f"{target:#x}" + (", the bin itself" if target == header else "")
+    why = f"{field} of {'the bin' if is_header else 'a chunk'} in {describe(each)}"
+    return finding(address, message, name, where, held, good, call, each.arena, None, why=why)
+
+
+def _no_chunk(heap: CheckedHeap, each: Bin, chunk: int) -> Finding:
+    """A list holds an address in the middle of a chunk: that chunk's size is wrong, or the list's links are."""
+    around = heap.view.chunk_at(chunk)
+    held: int | None
+    try:
+        held = heap.words.read(chunk + heap.layout.pointer_size)
+    except MemoryFault:
+        held = None
+    if around is None:
+        address, where, field, expected = chunk, chunk + heap.layout.pointer_size, "size", "that of a chunk in the heap"
+        why = f"{describe(each)} leads to {chunk:#x}, which is in no heap"
+        return finding(
+            address,
+            "free list leaves the heap",
+            field,
+            where,
+            held,
+            expected,
+            "the malloc that takes it",
+            each.arena,
+            why=why,
+        )
+    where = around.address + heap.layout.pointer_size
+    expected = f"at most {chunk - around.address:#x} (flags aside)"
+    why = f"{describe(each)} holds a chunk at {chunk:#x}, in the middle of this one"
+    return finding(
+        around.address, "chunks overlap", "size", where, around.size | around.flags, expected,
+        "none at once: the block that is handed out or freed as too long overlaps the next", each.arena, None, (chunk,), why,
+    )  # fmt: skip
+
+
+def _listed_twice(heap: CheckedHeap) -> Iterator[Finding]:
+    lists = [each for each in heap.view.bins if each.chunks]
+    if not lists:
+        return
+    chunks = np.concatenate([np.array(each.chunks, np.uint64) for each in lists])
+    owner = np.repeat(np.arange(len(lists)), [len(each.chunks) for each in lists])
+    values, counts = np.unique(chunks, return_counts=True)
+    for chunk in values[counts > 1][:MOST_FINDINGS].tolist():
+        places = [lists[index] for index in owner[chunks == np.uint64(chunk)].tolist()]
+        where = chunk + heap.layout.header
+        names = " and ".join(describe(each) for each in places[:3])
+        yield finding(
+            chunk,
+            "chunk is in two free lists",
+            "fd",
+            where,
+            None,
+            "the link of one list only",
+            "none at once: malloc hands the block out twice",
+            places[0].arena,
+            places[0].thread,
+            why=f"{names} hold it: it was freed twice, or a link was overwritten with its address",
+        )

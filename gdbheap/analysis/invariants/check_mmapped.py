@@ -1,0 +1,244 @@
+"""Checks of the mmapped chunks: each header tells of whole pages, and all of them are what mp_ counts."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gdbheap.analysis.invariants.check_parameters import of_mp
+from gdbheap.analysis.invariants.checked_heap import CheckedHeap
+from gdbheap.analysis.invariants.finding import Finding, finding
+from gdbheap.errors import MemoryFault
+from gdbheap.glibc.arena import first_chunk_after
+from gdbheap.glibc.chunk_table import FLAG_MASK, IS_MMAPPED, MMAPPED_ARENA
+from gdbheap.glibc.repair.unclaimed import unclaimed_ranges
+from gdbheap.lazy import np
+from gdbheap.process.cstruct import StructValue
+from gdbheap.process.memory import PAGE
+
+_CALL = 'the free or realloc of that block: "munmap_chunk(): invalid pointer" or "mremap_chunk(): invalid pointer"'
+# So many pages of unclaimed memory are looked at for the header of a chunk that is missing.
+_MOST_PAGES = 1 << 16
+
+
+@dataclass(frozen=True)
+class _Mapping:
+    """An mmapped chunk at `address`, and [start, end) as its header tells."""
+
+    address: int
+    start: int
+    end: int
+
+
+def check_mmapped(heap: CheckedHeap) -> Iterator[Finding]:
+    """Yield mmapped chunks with broken headers, and the counters of mp_ that do not fit what is there."""
+    mp = heap.view.parameters
+    known = _mappings(heap)
+    for each in known:
+        yield from _check_huge_flag(heap, each)
+        yield from _check_aligned(heap, each)
+    if mp is None or mp["n_mmaps"] > mp["max_n_mmaps"] or mp["mmapped_mem"] > mp["max_mmapped_mem"]:
+        return
+    missing = mp["n_mmaps"] - len(known)
+    lacking = mp["mmapped_mem"] - sum(each.end - each.start for each in known)
+    drift = heap.layout.mmapped_overhead or 0
+    if drift and 0 <= lacking < PAGE and lacking % drift == 0:
+        lacking = 0  # from glibc 2.43 each mremap adds two words too many
+    if (missing or lacking) and (not lacking or _all_readable(heap)):
+        yield from _unaccounted(heap, mp, known, missing, lacking)
+
+
+def _mappings(heap: CheckedHeap) -> list[_Mapping]:
+    found = []
+    for row in np.flatnonzero(heap.table.arena == MMAPPED_ARENA).tolist():
+        address, size = int(heap.table.address[row]), int(heap.table.size[row])
+        try:
+            before = heap.words.read(address) & ~1
+        except MemoryFault:
+            continue
+        found.append(_Mapping(address, address - before, address + size + (heap.layout.mmapped_overhead or 0)))
+    return found
+
+
+def _check_huge_flag(heap: CheckedHeap, each: _Mapping) -> Iterator[Finding]:
+    """Bit 0 of prev_size says that the chunk has huge pages (glibc 2.43): there are none unless mp_ says how large they are."""
+    mp = heap.view.parameters
+    held = heap.words.read(each.address)
+    if held & 1 and mp is not None and not mp.get("hp_pagesize"):
+        call = "its free or realloc takes it for one of huge pages"
+        why = "bit 0 says that it is of huge pages, and mp_.hp_pagesize is 0"
+        message = "mmapped chunk has a wrong prev_size"
+        yield finding(
+            each.address, message, "prev_size", each.address, held, f"{held & ~1:#x}", call, MMAPPED_ARENA, why=why
+        )
+
+
+def _check_aligned(heap: CheckedHeap, outer: _Mapping) -> Iterator[Finding]:
+    """memalign leaves the header at the start of the mapping as it was; the chunk that it made further in may have only one good word left."""
+    layout = heap.layout
+    if outer.address != first_chunk_after(outer.start, layout):
+        return
+    alignment = 2 * layout.alignment
+    seen = {outer.address}
+    while alignment < outer.end - outer.start:
+        address = -(-(outer.address + layout.header) // alignment) * alignment - layout.header
+        alignment *= 2
+        if address in seen or address >= outer.end:
+            continue
+        seen.add(address)
+        try:
+            prev_size, raw = heap.words.read_many(address, 2)
+        except MemoryFault:
+            continue
+        size = outer.end - address - (layout.mmapped_overhead or 0) | IS_MMAPPED
+        offset = address - outer.start
+        if prev_size == offset and raw != size:
+            yield _header(heap, address, "size", raw, size)
+        elif raw == size and prev_size != offset:
+            yield _header(heap, address, "prev_size", prev_size, offset)
+
+
+def _header(heap: CheckedHeap, address: int, field: str, held: int, good: int) -> Finding:
+    where = address + (heap.layout.pointer_size if field == "size" else 0)
+    why = "the chunk was aligned in its mapping, and the other word of its header is whole"
+    message = "munmap_chunk(): invalid pointer"
+    return finding(address, message, field, where, held, f"{good:#x}", _CALL, MMAPPED_ARENA, why=why)
+
+
+def _unaccounted(
+    heap: CheckedHeap, mp: StructValue, known: list[_Mapping], missing: int, lacking: int
+) -> Iterator[Finding]:
+    """Tell which of the counters or headers is wrong, where the chunks that are there are not those of mp_."""
+    call = "none: the counters are for mallinfo, and for the limit on mmapped chunks"
+    if not lacking:
+        why = "those that are there have all the bytes of mmapped_mem"
+        yield of_mp(heap, mp, "n_mmaps", f"{len(known)}", call, why)
+    elif missing == 0:
+        wrong = _wrong_length(heap, known, lacking)
+        if wrong is not None:
+            yield wrong
+        else:
+            total = mp["mmapped_mem"] - lacking
+            yield of_mp(heap, mp, "mmapped_mem", f"{total:#x}", call, f"the {len(known)} mmapped chunks have so much")
+    elif missing > 0 and (over := _over_others(heap, known, missing, lacking)) is not None:
+        yield over
+    elif missing == 1 and lacking >= PAGE and lacking % PAGE == 0:
+        found = _overwritten(heap, known, lacking)
+        if found is not None:
+            yield found
+
+
+def _wrong_length(heap: CheckedHeap, known: list[_Mapping], lacking: int) -> Finding | None:
+    """Return the Finding of the one chunk whose mapping would fit what is mapped if its size were right, or None."""
+    starts = sorted(each.start for each in known)
+    for each in known:
+        vma = heap.process.address_space.find(each.start)
+        if vma is None:
+            continue
+        limit = min([vma.end, *(start for start in starts if start > each.start)])
+        if each.end != limit and each.end + lacking == limit:
+            raw = heap.words.read(each.address + heap.layout.pointer_size)
+            good = raw + lacking
+            why = f"the mapping goes on to {limit:#x}, and mp_.mmapped_mem counts as much"
+            where, message = each.address + heap.layout.pointer_size, "mmapped chunk has a wrong size"
+            call = "its free or realloc unmaps too little or too much"
+            return finding(each.address, message, "size", where, raw, f"{good:#x}", call, MMAPPED_ARENA, why=why)
+    return None
+
+
+def _over_others(heap: CheckedHeap, known: list[_Mapping], missing: int, lacking: int) -> Finding | None:
+    """Return the Finding of a chunk whose size covers the mmapped chunks behind it, up to what mp_ counts, or None."""
+    layout = heap.layout
+    for each in known:
+        for page in range(each.start + PAGE, min(each.end, each.start + _MOST_PAGES * PAGE), PAGE):
+            chunks = _chain(heap, page, missing)
+            # What the chain has, less what this one claims too much, is what is lacking.
+            if len(chunks) == missing and sum(e - s for s, e in chunks) - (each.end - page) == lacking:
+                where, raw = each.address + layout.pointer_size, heap.words.read(each.address + layout.pointer_size)
+                why = f"an mmapped chunk begins at {page:#x}, and with it all are there that mp_ counts"
+                message, call = "mmapped chunk has a wrong size", "its free or realloc unmaps the blocks behind it too"
+                good = f"{raw - (each.end - page):#x}"
+                return finding(each.address, message, "size", where, raw, good, call, MMAPPED_ARENA, why=why)
+    return None
+
+
+def _chain(heap: CheckedHeap, page: int, most: int) -> list[tuple[int, int]]:
+    """Return [start, end) of the mmapped chunks that begin one behind the other from `page` on, at most `most`."""
+    found: list[tuple[int, int]] = []
+    while len(found) < most:
+        address = first_chunk_after(page, heap.layout)
+        try:
+            prev_size, raw = heap.words.read_many(address, 2)
+        except MemoryFault:
+            break
+        end = address + (raw & ~FLAG_MASK) + (heap.layout.mmapped_overhead or 0)
+        if raw & FLAG_MASK != IS_MMAPPED or prev_size & ~1 != address - page or end % PAGE or end <= page:
+            break
+        found.append((page, end))
+        page = end
+    return found
+
+
+def _overwritten(heap: CheckedHeap, known: list[_Mapping], length: int) -> Finding | None:
+    """Return the Finding of the chunk with a mapping of `length` bytes whose header is not one: of all pages where it has room, the one that
+    most looks like it."""
+    layout = heap.layout
+    claimed = [(region.mapping, region.end) for arena in heap.view.arenas for region in arena.regions]
+    claimed += [(each.start, each.end) for each in known]
+    best: tuple[int, int] | None = None
+    pages = 0
+    for start, end in unclaimed_ranges(heap.process, claimed):
+        for page in range(-(-start // PAGE) * PAGE, end - length + 1, PAGE):
+            pages += 1
+            if pages > _MOST_PAGES:
+                break
+            score = _likeness(heap, page, length) + (
+                layout.pointer_size if page == start and end - start == length else 0
+            )
+            if best is None or score > best[0]:
+                best = (score, page)
+    if best is None or best[0] < layout.pointer_size:
+        return None
+    address = first_chunk_after(best[1], layout)
+    prev_size, raw = heap.words.read_many(address, 2)
+    offset = address - best[1]
+    size = length - offset - (layout.mmapped_overhead or 0) | IS_MMAPPED
+    field, held, good = ("size", raw, size) if raw != size else ("prev_size", prev_size, offset)
+    why = f"mp_ counts one mmapped chunk more, of {length:#x} bytes, and here one has room"
+    where = address + (layout.pointer_size if field == "size" else 0)
+    message = "munmap_chunk(): invalid pointer"
+    flags = raw & FLAG_MASK
+    call = _CALL if field == "prev_size" or flags == IS_MMAPPED else "free(mem) takes it for a chunk of an arena"
+    return finding(address, message, field, where, held, f"{good:#x}", call, MMAPPED_ARENA, why=why)
+
+
+def _likeness(heap: CheckedHeap, page: int, length: int) -> int:
+    """Return how many bytes of the header are those that an mmapped chunk of this length has."""
+    layout = heap.layout
+    address = first_chunk_after(page, layout)
+    good = (address - page).to_bytes(layout.pointer_size, "little")
+    good += (length - (address - page) - (layout.mmapped_overhead or 0) | IS_MMAPPED).to_bytes(
+        layout.pointer_size, "little"
+    )
+    try:
+        held = heap.process.memory.read(address, layout.header)
+    except MemoryFault:
+        return 0
+    return sum(a == b for a, b in zip(good, held)) if any(held) else 0
+
+
+def _all_readable(heap: CheckedHeap) -> bool:
+    """Whether every mapping that could hold an mmapped chunk can be read and was looked at: no core that left memory out, no block that the
+    program has made read-only."""
+    for vma in heap.process.address_space:
+        if vma.is_file or vma.shared or (vma.path.startswith("[") and not vma.path.startswith("[anon:")):
+            continue
+        try:
+            raw = heap.words.read(first_chunk_after(vma.start, heap.layout) + heap.layout.pointer_size)
+        except MemoryFault:
+            if vma.writable:
+                return False
+            continue
+        if not vma.writable and raw & FLAG_MASK == IS_MMAPPED:
+            return False
+    return True

@@ -1,0 +1,68 @@
+"""Checks of mp_: settings that cannot be, counters that do not fit, and the mmapped chunks that they count."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gdbheap.analysis.invariants.checked_heap import CheckedHeap
+from gdbheap.analysis.invariants.finding import Finding, finding
+from gdbheap.glibc.sizes import request_to_size
+from gdbheap.process.cstruct import StructValue
+
+# TCACHE_SMALL_BINS (TCACHE_MAX_BINS before glibc 2.42), and the most that the tunable for the chunks in each allows (UINT16_MAX).
+_TCACHE_BINS = 64
+_MOST_CACHED = 0xFFFF
+# The last of enum malloc_thp_mode_t (glibc 2.43).
+_LAST_THP_MODE = 3
+
+
+def check_parameters(heap: CheckedHeap) -> Iterator[Finding]:
+    """Yield what is wrong with mp_. Most of its members are settings: only what no setting can be is told."""
+    mp = heap.view.parameters
+    if mp is None:
+        return
+    for field, expected, call in _impossible(heap, mp):
+        yield of_mp(heap, mp, field, expected, call)
+    for field, maximum in (("n_mmaps", "max_n_mmaps"), ("mmapped_mem", "max_mmapped_mem")):
+        if mp[field] > mp[maximum]:
+            call = "none: the counters are for mallinfo, and for the limit on mmapped chunks"
+            yield of_mp(heap, mp, field, f"at most {maximum}, {mp[maximum]:#x}", call)
+
+
+def of_mp(heap: CheckedHeap, mp: StructValue, field: str, expected: str, call: str, why: str = "") -> Finding:
+    """Return the Finding of a wrong member of mp_."""
+    where = mp.address + mp.struct.offset(field)
+    return finding(mp.address, f"mp_.{field} is wrong", field, where, mp[field], expected, call, why=why)
+
+
+def _impossible(heap: CheckedHeap, mp: StructValue) -> Iterator[tuple[str, str, str]]:
+    """Yield the settings that nobody can have made: (member, what it must be, the call that acts wrongly)."""
+    if mp["no_dyn_threshold"] > 1:
+        yield "no_dyn_threshold", "0 or 1", "none: it counts as 1"
+    if mp.get("thp_mode") is not None and mp["thp_mode"] > _LAST_THP_MODE:
+        yield "thp_mode", f"at most {_LAST_THP_MODE}", "none: it counts as another mode"
+    for field in ("thp_pagesize", "hp_pagesize"):
+        size = mp.get(field) or 0
+        if size & (size - 1) or 0 < size < 4096:
+            yield field, "0 or the size of a huge page", "the next malloc that asks the system for memory"
+    if mp.get("hp_flags") and not mp["hp_pagesize"]:
+        yield "hp_flags", "0, as hp_pagesize is", "none: the flags are used with huge pages only"
+    bins = mp.get("tcache_small_bins")
+    if bins is not None and bins > _TCACHE_BINS:
+        yield "tcache_small_bins", f"at most {_TCACHE_BINS}", "a malloc or free of a size that has no tcache bin"
+    if mp.get("tcache_bins") is not None:
+        count = _bins_for(heap, mp["tcache_max_bytes"])
+        if mp["tcache_bins"] != count:
+            expected = f"{count}, as tcache_max_bytes, {mp['tcache_max_bytes']:#x}, makes it"
+            call = (
+                "a free of a size beyond the last bin writes behind the tcache" if mp["tcache_bins"] > count else "none"
+            )
+            yield "tcache_bins", expected, call
+    if (mp.get("tcache_count") or 0) > _MOST_CACHED:
+        yield "tcache_count", f"at most {_MOST_CACHED}", "none: no tcache list is ever full"
+
+
+def _bins_for(heap: CheckedHeap, largest: int) -> int:
+    """Return how many tcache bins requests up to `largest` need (to glibc 2.41: do_set_tcache_max)."""
+    size = request_to_size(largest, heap.layout)
+    return (size - heap.layout.min_size) // heap.layout.alignment + 1

@@ -1,0 +1,182 @@
+"""What free would say of a chunk: malloc's own checks in their order, on the heap as it is."""
+
+from __future__ import annotations
+
+from gdbheap.analysis.invariants.checked_heap import CheckedHeap
+from gdbheap.errors import MemoryFault
+from gdbheap.glibc.chunk_table import FLAG_MASK, IS_MMAPPED, NON_MAIN_ARENA, PREV_INUSE, State
+from gdbheap.glibc.heap_view import NONCONTIGUOUS, Arena
+from gdbheap.glibc.sizes import tcache_range
+from gdbheap.process.memory import PAGE
+
+# (the text, the reason in this chunk's own numbers)
+FreeOutcome = tuple[str, str]
+
+
+def what_free_says(heap: CheckedHeap, chunk: int) -> FreeOutcome | None:
+    """Return what free(mem) of the chunk at this address aborts with, or None where it passes the checks.
+
+    Mirrors __libc_free and _int_free up to where something changes; that the tcache may take the block before the later checks is left
+    aside. A text that not every glibc with these structs has comes as "A or B".
+    """
+    layout = heap.layout
+    try:
+        prev_size, raw = heap.words.read_many(chunk, 2) if chunk % layout.pointer_size == 0 else (0, 0)
+    except (MemoryFault, OverflowError):
+        return None
+    size = raw & ~FLAG_MASK
+    # From glibc 2.42 on, the pointer and its size are looked at before it matters whose the chunk is.
+    checks_pointer_first = heap.texts.oldest >= (2, 42)
+    wrong = _pointer(heap, chunk, size) if checks_pointer_first or not raw & IS_MMAPPED else None
+    if raw & IS_MMAPPED:
+        return wrong or _munmap(heap, chunk, prev_size, size)
+    return wrong or _tcache(heap, chunk, size) or _next(heap, chunk, size) or _merge(heap, chunk, prev_size, raw)
+
+
+def _munmap(heap: CheckedHeap, chunk: int, prev_size: int, size: int) -> FreeOutcome | None:
+    """Mirrors munmap_chunk: the mapping is whole pages, and mem is at a power of two in its page."""
+    overhead = heap.layout.mmapped_overhead or 0
+    mask = (1 << 8 * heap.layout.pointer_size) - 1
+    start, length = chunk - (prev_size & ~1) & mask, (prev_size & ~1) + size + overhead & mask
+    offset = (chunk + heap.layout.header) % PAGE
+    if start % PAGE or length % PAGE or offset & (offset - 1):
+        return "munmap_chunk(): invalid pointer", f"the header tells of a mapping at {start:#x} of {length:#x} bytes"
+    return None
+
+
+def _pointer(heap: CheckedHeap, chunk: int, size: int) -> FreeOutcome | None:
+    layout = heap.layout
+    wraps = chunk + size > 1 << 8 * layout.pointer_size or size == 0
+    misaligned = (chunk + layout.header) % layout.alignment != 0
+    if misaligned:
+        return "free(): invalid pointer", f"{chunk + layout.header:#x} is not a multiple of {layout.alignment}"
+    strict = heap.texts.newest < (2, 42)
+    if wraps:
+        text = "free(): invalid pointer" if strict else "free(): invalid size"
+        return text, f"size {size:#x} makes the chunk end outside the address space"
+    if size < layout.min_size or (strict and size % layout.alignment):
+        return "free(): invalid size", f"size {size:#x} is none that a chunk can have"
+    return None
+
+
+def _tcache(heap: CheckedHeap, chunk: int, size: int) -> FreeOutcome | None:
+    place = heap.view.place_of(chunk)
+    if place is None or place.bin.kind != "tcache" or not heap.texts.has("free(): double free detected in tcache 2"):
+        return None
+    if size > tcache_range(63, heap.layout)[1]:
+        return None
+    return (
+        "free(): double free detected in tcache 2",
+        f"it is number {place.position + 1} of tcache bin {place.bin.index}",
+    )
+
+
+def _next(heap: CheckedHeap, chunk: int, size: int) -> FreeOutcome | None:
+    """The size of the chunk behind."""
+    arena = arena_for(heap, chunk)
+    if arena is None:
+        return None
+    fast = heap.layout.has_fastbins and size <= (heap.layout.global_max_fast or 16 * heap.layout.pointer_size)
+    if not fast:
+        found = _top(heap, arena, chunk, size)
+        if found:
+            return found
+    try:
+        raw = heap.words.read(chunk + size + heap.layout.pointer_size)
+    except MemoryFault:
+        return None
+    if not fast and not raw & PREV_INUSE:
+        return "double free or corruption (!prev)", f"the header behind, at {chunk + size:#x}, has PREV_INUSE clear"
+    if raw <= heap.layout.header or raw & ~FLAG_MASK >= arena.system_mem:
+        text = f"free(): invalid next size ({'fast' if fast else 'normal'})"
+        return text, f"the header behind, at {chunk + size:#x}, has size field {raw:#x}"
+    place = heap.view.place_of(chunk)
+    if fast and place is not None and place.bin.kind == "fastbin" and place.position == 0:
+        return "double free or corruption (fasttop)", f"it is the first of fastbin {place.bin.index}"
+    return None
+
+
+def _top(heap: CheckedHeap, arena: Arena, chunk: int, size: int) -> FreeOutcome | None:
+    if chunk == arena.top:
+        return "double free or corruption (top)", "it is top"
+    end = arena.top + _size(heap, arena.top)
+    if not arena.value["flags"] & NONCONTIGUOUS and chunk + size >= end:
+        of_main = "; NON_MAIN_ARENA is clear, as in a free chunk, so that free takes it for one of the main arena"
+        elsewhere = arena.is_main and arena_of(heap, chunk) not in (None, arena)
+        why = f"it would end at {chunk + size:#x}, and top does at {end:#x}{of_main if elsewhere else ''}"
+        return "double free or corruption (out)", why
+    return None
+
+
+def _merge(heap: CheckedHeap, chunk: int, prev_size: int, raw: int) -> FreeOutcome | None:
+    """The free chunk below, and the one behind (mirrors _int_free_merge_chunk; chunks that a fastbin takes are not merged)."""
+    layout = heap.layout
+    size = raw & ~FLAG_MASK
+    if layout.has_fastbins and size <= (layout.global_max_fast or 16 * layout.pointer_size):
+        return None
+    if not raw & PREV_INUSE:
+        below = chunk - prev_size
+        if _size(heap, below) != prev_size:
+            text = heap.texts.choose(
+                "corrupted size vs. prev_size while consolidating", otherwise="corrupted size vs. prev_size"
+            )
+            return (
+                text,
+                f"prev_size is {prev_size:#x}, the chunk there, at {below:#x}, has size {_size(heap, below):#x}",
+            )
+        found = _unlink(heap, below)
+        if found:
+            return found
+    behind = heap.table.row_of(chunk + size)
+    if behind is not None and heap.table[behind].state in (State.UNSORTED, State.SMALL, State.LARGE):
+        return _unlink(heap, chunk + size)
+    return None
+
+
+def _unlink(heap: CheckedHeap, chunk: int) -> FreeOutcome | None:
+    """Mirrors unlink_chunk."""
+    layout = heap.layout
+    size = _size(heap, chunk)
+    try:
+        behind = heap.words.read(chunk + size)
+        fd, bk = heap.words.read_many(chunk + layout.header, 2)
+        back, forth = heap.words.read(fd + layout.header + layout.pointer_size), heap.words.read(bk + layout.header)
+    except (MemoryFault, OverflowError):
+        return None  # a SIGSEGV, not an abort
+    if behind != size:
+        return (
+            "corrupted size vs. prev_size",
+            f"the free chunk at {chunk:#x} has size {size:#x}, prev_size behind it is {behind:#x}",
+        )
+    if back != chunk or forth != chunk:
+        return (
+            "corrupted double-linked list",
+            f"fd {fd:#x} or bk {bk:#x} of the free chunk at {chunk:#x} does not lead back",
+        )
+    return None
+
+
+def _size(heap: CheckedHeap, chunk: int) -> int:
+    try:
+        return heap.words.read(chunk + heap.layout.pointer_size) & ~FLAG_MASK
+    except (MemoryFault, OverflowError):
+        return 0
+
+
+def arena_for(heap: CheckedHeap, chunk: int) -> Arena | None:
+    """Return the arena that malloc takes the chunk for one of, by its size field (mirrors arena_for_chunk); None where that leads to none."""
+    try:
+        if not heap.words.read(chunk + heap.layout.pointer_size) & NON_MAIN_ARENA:
+            return heap.view.arenas[0]
+        info = heap.layout.heap_info.read(heap.process.memory, chunk & ~(heap.layout.heap_max - 1))
+    except (MemoryFault, OverflowError):
+        return None  # a SIGSEGV, not an abort
+    return next((each for each in heap.view.arenas if each.address == info["ar_ptr"]), None)
+
+
+def arena_of(heap: CheckedHeap, address: int) -> Arena | None:
+    """Return the arena whose heaps hold the address, or None."""
+    for arena in heap.view.arenas:
+        if any(region.start <= address < region.end for region in arena.regions):
+            return arena
+    return None

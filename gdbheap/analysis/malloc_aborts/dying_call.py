@@ -1,0 +1,121 @@
+"""The call that died: which frames of the dying thread are malloc's, which one called it, and the values that these still hold."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+
+from gdbheap.analysis.call_stacks.in_progress_call import is_named_as_mallocs, is_of_malloc
+from gdbheap.analysis.invariants.checked_heap import CheckedHeap
+from gdbheap.errors import MemoryFault
+from gdbheap.machine.x86.call_argument import first_argument
+from gdbheap.process.frame import Frame, is_of_libc
+
+# What lies between the check that failed and the kernel, under the names that symbol tables give it.
+_MACHINERY = re.compile(
+    r"_*(GI_+)?(raise|gsignal|pthread_kill\w*|abort|libc_message\w*|libc_fatal|libc_assert_fail\w*|assert_fail\w*|malloc_assert|malloc_printerr\w*"
+    r"|fortify_fail\w*|stack_chk_fail\w*|chk_fail|kernel_vsyscall)(\.\w+)*"
+)
+ABORT = ("abort", "__GI_abort")
+# C++ hands its pointers on: who called malloc is who called these.
+_OPERATORS = ("operator new", "operator delete", "_Zn", "_Zd")
+# What C++'s own library and headers do for the program: whose code it is stands in a frame further out.
+_LIBRARY_CODE = ("std::", "__gnu_cxx::", "__cxxabiv1::", "__cxa_")
+_LIBRARY_PLACES = ("/usr/include/", "/usr/lib/gcc/")
+# Names that malloc's functions give to chunks, and to what the user has.
+_CHUNKS = ("p", "oldp", "victim", "nextchunk", "chunk")
+_MEMS = ("mem", "oldmem", "ptr", "e", "tmp")
+# Frames from the abort outwards that are malloc's, and how much of their stack is looked through.
+_MOST_FRAMES = 16
+_MOST_STACK = 4096
+
+
+def is_machinery(frame: Frame) -> bool:
+    """Whether the frame is libc's, also in a program that libc is linked into."""
+    return is_of_libc(frame) or _MACHINERY.fullmatch(frame.function) is not None
+
+
+def dying_part(frames: Sequence[Frame]) -> Sequence[Frame]:
+    """Return the frames from the abort() on that libc itself called: a handler of SIGABRT that aborts once more lies further in. All frames where
+    there is no such call."""
+    for index, (frame, caller) in enumerate(zip(frames, frames[1:])):
+        if frame.function in ABORT and is_machinery(caller):
+            return frames[index:]
+    return frames
+
+
+def outside(frames: Sequence[Frame]) -> int | None:
+    """Return the index of the frame that called malloc (or free, ...): the first beyond libc's and C++'s operators; None where no name tells."""
+    in_libc = has_printed = False
+    for index, frame in enumerate(frames):
+        # Where libc is a library, what is in no library is the program, though nothing may be named there.
+        in_libc = in_libc or (bool(frame.library) and is_of_libc(frame))
+        has_printed = has_printed or frame.function.startswith("malloc_printerr")
+        if has_printed and not frame.library and is_named_as_mallocs(frame):
+            continue  # in a program that libc is linked into, right behind malloc's own
+        known = frame.function or frame.library or in_libc
+        if known and not (is_machinery(frame) or is_of_malloc(frame) or frame.function.startswith(_OPERATORS)):
+            return index
+    return None
+
+
+def calling_frame(frames: Sequence[Frame]) -> Frame | None:
+    """Return the frame of the program's that called malloc (through C++'s library, perhaps), or None where no name tells."""
+    index = outside(frames)
+    if index is None:
+        return None
+    return next((each for each in frames[index:] if not is_library_code(each)), frames[index])
+
+
+def is_library_code(frame: Frame) -> bool:
+    """Whether the frame is in C++'s library or its headers, which the program's own code has called."""
+    return frame.function.startswith(_LIBRARY_CODE) or frame.place.startswith(_LIBRARY_PLACES)
+
+
+def candidates(heap: CheckedHeap, frames: Sequence[Frame]) -> Iterator[tuple[int, str]]:
+    """Yield (chunk address, where it was found): the surest first. A value may be a chunk's address or a mem."""
+    header = heap.layout.header
+    ours = list(frames[:_MOST_FRAMES])
+    index = outside(ours)
+    inner = ours[:index]
+    for frame in inner:
+        for name, value in frame.arguments.items():
+            if name in _MEMS:
+                yield value - header, f"the argument {name} of {frame.function}"
+            elif name in _CHUNKS:
+                yield value, f"the argument {name} of {frame.function}"
+    calling = calling_frame(ours)
+    for caller in () if index is None or calling is None else ours[index : ours.index(calling) + 1]:
+        for name, value in caller.arguments.items():
+            yield value - header, f"the argument {name} of {caller.function}"
+    passed = first_argument(heap.process, ours[index]) if index is not None else None
+    if passed is not None and index is not None:
+        name = ours[index].function or f"{ours[index].program_counter:#x}"
+        yield passed - header, f"the argument that the code of {name} passes"
+    seen: set[int] = set()
+    for frame in ours[: len(ours) if index is None else index + 1]:
+        for name, value in frame.registers.items():
+            if value not in seen and value > header:
+                seen.add(value)
+                where = f"register {name} of frame {frame.level}{f' {frame.function}' if frame.function else ''}"
+                yield value - header, where
+                yield value, where
+    yield from _on_the_stack(heap, inner, seen)
+
+
+def _on_the_stack(heap: CheckedHeap, frames: Sequence[Frame], seen: set[int]) -> Iterator[tuple[int, str]]:
+    if not frames:
+        return
+    # The frames next to the caller's are those that had the pointer; what lies further in is printing and aborting.
+    end = max(frame.stack_pointer for frame in frames) + 128
+    start = max(frames[0].stack_pointer, end - _MOST_STACK)
+    try:
+        words = heap.words.read_many(start, (end - start) // heap.layout.pointer_size)
+    except MemoryFault:
+        return
+    for index, value in enumerate(words):
+        if value not in seen and heap.view.chunk_at(value) is not None:
+            seen.add(value)
+            where = f"the stack of the dying call, at {start + index * heap.layout.pointer_size:#x}"
+            yield value - heap.layout.header, where
+            yield value, where

@@ -1,0 +1,134 @@
+"""Why malloc aborted: from its message and the frames to the check that failed, the chunk that failed it, and the pointer that was passed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from gdbheap.analysis.abort_texts.assertions import find_assertion
+from gdbheap.analysis.abort_texts.table import find_text
+from gdbheap.analysis.abort_texts.text import AbortText
+from gdbheap.analysis.invariants.checked_heap import CheckedHeap
+from gdbheap.analysis.invariants.finding import Finding
+from gdbheap.analysis.malloc_aborts.abort_message import AbortMessage, in_older_words
+from gdbheap.analysis.malloc_aborts.affected_chunk import find_subject
+from gdbheap.analysis.malloc_aborts.dying_call import calling_frame
+from gdbheap.analysis.malloc_aborts.passed_pointer import what_was_passed
+from gdbheap.analysis.malloc_aborts.subject import AffectedChunk
+from gdbheap.analysis.suspects.suspected_writer import break_at_free, probable_writer, recipe
+from gdbheap.process.frame import Frame
+
+
+@dataclass(frozen=True)
+class MallocAbort:
+    """An abort of malloc's own, explained.
+
+    `message` is what it said; `text` the entry of the table (None for an assertion, whose `expression` is told); `function` said it, in a
+    call of `call`; `condition` is the check that failed, `implies` what that means for the program. `chunk` is the chunk that failed it, `pointer` what
+    the caller passed (None: not found, or none), `how` tells how they were found, `evidence` is the check in this chunk's own numbers. `caller` is the
+    innermost frame outside libc. `findings` are what `heap check` says of the chunk, and of what touches it.
+    """
+
+    message: str
+    text: AbortText | None
+    expression: str
+    function: str
+    call: str
+    condition: str
+    implies: str
+    chunk: int | None
+    pointer: int | None
+    how: str
+    evidence: str
+    caller: Frame | None
+    findings: tuple[Finding, ...]
+    certain: bool = True
+
+    @property
+    def wants_pointer(self) -> bool:
+        """Whether the call was given a pointer."""
+        return "free" in self.call or "realloc" in self.call
+
+    @property
+    def caller_words(self) -> str:
+        """The caller for people: "frame 9, work at work.c:20"; "" where it is not known."""
+        return "" if self.caller is None else f"frame {self.caller.level}, {self.caller.words}"
+
+
+def explain_abort(
+    heap: CheckedHeap | None, said: AbortMessage, frames: Sequence[Frame], findings: Sequence[Finding]
+) -> MallocAbort | None:
+    """Return the abort explained; None where the message is none of malloc's.
+
+    `frames` are the aborting thread's, the innermost first (() where they are not known); `findings` what check() found. Without a heap the
+    check is named, and no chunk.
+    """
+    message = said.message
+    text, assertion = find_text(message) or in_older_words(message), find_assertion(message)
+    if text is not None:
+        function, call, condition, implies, expression = text.function, text.call, text.condition, text.implies, ""
+    elif assertion is not None:
+        function, expression, known = assertion
+        call = known.call if known else "malloc or free"
+        condition, implies = f"assert ({expression})", known.implies if known else "the heap is corrupt"
+    else:
+        return None
+    subject = find_subject(heap, text.text if text else expression, frames, findings) if heap is not None else None
+    if subject is None:
+        subject = AffectedChunk(None, None, "", "")
+    return MallocAbort(
+        message,
+        text,
+        expression,
+        function,
+        call,
+        condition,
+        implies,
+        subject.chunk,
+        subject.pointer,
+        subject.how,
+        subject.evidence,
+        calling_frame(frames),
+        tuple(each for each in findings if heap is not None and concerns(heap, each, subject)),
+        said.certain,
+    )
+
+
+def cause(heap: CheckedHeap, died: MallocAbort, symbol_at: Callable[[int], str]) -> str:
+    """Return what the program probably did, in one sentence: freed a block twice, freed what is no block, overran one; "" where nothing tells."""
+    passed = what_was_passed(heap, died.pointer, symbol_at) if died.pointer is not None else None
+    if passed is not None and passed.is_freed_twice:
+        return f"a double free: {died.pointer:#x} {passed.words}"
+    if passed is not None and passed.kind != "block":
+        perhaps = "perhaps " if died.how.startswith(("register", "the stack")) else ""
+        return f"{perhaps}a pointer that malloc did not return: {died.pointer:#x} {passed.words}"
+    for each in died.findings:
+        writer = probable_writer(heap, each)
+        if writer.kind == "overrun":
+            return f"a write past a block's end: {writer.sentence}"
+        if writer.kind == "dangling":
+            return f"a write after free: {writer.sentence}"
+    return ""
+
+
+def how_to_catch(heap: CheckedHeap, died: MallocAbort, symbol_at: Callable[[int], str]) -> str:
+    """Return the gdb command that stops a rerun where the bug is: at the free before the second one, or at the write; "" where nothing tells."""
+    if died.pointer is not None and what_was_passed(heap, died.pointer, symbol_at).is_freed_twice:
+        return break_at_free(heap, died.pointer)
+    for each in died.findings:
+        writer = probable_writer(heap, each)
+        if writer.kind != "unknown":
+            return recipe(heap, each, writer)[0]
+    return ""
+
+
+def concerns(heap: CheckedHeap, each: Finding, subject: AffectedChunk) -> bool:
+    """Whether a finding is about the subject, or about the header behind it."""
+    if subject.finding is each:
+        return True
+    chunk = subject.chunk
+    if chunk is None:
+        return False
+    row = heap.table.row_of(chunk)
+    end = chunk + (int(heap.table.size[row]) if row is not None else 0) + heap.layout.header
+    return chunk in (each.address, *each.suspects) or chunk <= each.where < end

@@ -1,0 +1,19 @@
+"""AffectedChunk: what an abort of malloc's is about."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gdbheap.analysis.invariants.finding import Finding
+
+
+@dataclass(frozen=True)
+class AffectedChunk:
+    """`chunk` failed the check; `pointer` is what the caller passed (None: nothing, or not known); `how` they were found; `evidence`
+    the check in numbers. `finding` is what `heap check` says of it, where that led here."""
+
+    chunk: int | None
+    pointer: int | None
+    how: str
+    evidence: str
+    finding: Finding | None = None

@@ -1,0 +1,1 @@
+"""What one address is: mapping, symbol, chunk, what an access would do."""

@@ -1,0 +1,185 @@
+"""Everything known about one address: its number, its mapping and page, its place in a file, on a stack or in a chunk, and what accesses do.
+
+For an address in no mapping: the gap, what lies on both sides and how far, and whether an mmapped chunk may have been there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+from gdbheap.analysis.mappings.accesses import accesses
+from gdbheap.analysis.mappings.address_facts import part_at
+from gdbheap.analysis.mappings.annotate import AnnotatedPart, AnnotatedVMA, annotate
+from gdbheap.analysis.mappings.explain_chunk import chunk_facts
+from gdbheap.analysis.mappings.fact import Fact
+from gdbheap.analysis.mappings.freed_mapping import freed_mapping
+from gdbheap.analysis.mappings.zones import NULL_ZONE, is_canonical, is_kernels
+from gdbheap.glibc.heap_view import HeapView
+from gdbheap.process.address_space import VMA
+from gdbheap.process.live.pages import PageState, read_pages
+from gdbheap.process.memory import PAGE
+from gdbheap.process.process import Process
+
+PAGE_WORDS = {
+    PageState.UNTOUCHED: "never touched",
+    PageState.ZERO: "the shared zero page (read, never written)",
+    PageState.ANONYMOUS: "in memory, the process's own",
+    PageState.FILE: "in memory, the file's or shared",
+    PageState.SWAPPED: "swapped out",
+    PageState.GUARD: "a guard page: any access is SIGSEGV",
+}
+# The bytes below the stack pointer that signal handlers leave alone (the x86-64 ABI).
+_RED_ZONE = 128
+
+
+@dataclass(frozen=True)
+class Names:
+    """What the debugger can name: `symbol_at(address)` ("" where it knows none), `stack_place(thread, address)`."""
+
+    symbol_at: Callable[[int], str]
+    stack_place: Callable[[int, int], str]
+
+
+def explain(process: Process, heap: HeapView | None, address: int, names: Names) -> list[Fact]:
+    """Return all that is known about the address but who points to it, the widest first; the accesses come last."""
+    page = page_state(process, address)
+    mappings = annotate(process, heap)
+    here = next((each for each in mappings if address in each.vma), None)
+    if here is not None:
+        facts = [*_mapped(process, here, address, page, names)]
+        if heap is not None:
+            facts += chunk_facts(process, heap, address, names.symbol_at)
+    else:
+        facts = [*_unmapped(process, mappings, heap, address)]
+        if not process.address_space.known:
+            facts += _symbol(address, names)
+    return [*facts, *(Fact(each.name, each.result, each.meaning) for each in accesses(process, address, page))]
+
+
+def page_state(process: Process, address: int) -> PageState | None:
+    """Return what the address's page is; None where nobody here can ask, or nothing is mapped."""
+    vma = process.address_space.find(address)
+    if vma is None or process.kind != "live" or process.pid is None:
+        return None
+    page = VMA(address & -PAGE, (address & -PAGE) + PAGE, "----")
+    try:
+        found = next(read_pages(process.pid, [page]), None)
+    except OSError:
+        return None
+    return None if found is None else found.runs[0].state
+
+
+def _mapped(process: Process, here: AnnotatedVMA, address: int, page: PageState | None, names: Names) -> Iterator[Fact]:
+    vma, part = here.vma, part_at(here, address)
+    yield Fact("address", f"{address:#x}", part.text)
+    place = f"{address - vma.start:#x} bytes into it, {vma.end - address:#x} before its end"
+    yield Fact("mapping", f"{vma.start:#x}-{vma.end:#x} {vma.permissions}", place)
+    sharing = here.sharing.replace("_", " ") if here.sharing else "private or shared is not told"
+    yield Fact("kind", part.kind, sharing)
+    if vma.is_file:
+        yield Fact("file", vma.path, _place_in_file(process, vma, part, address))
+    if page is None:
+        yield Fact("page", None, f"not known of a {process.kind} process" if process.kind != "live" else "not known")
+    else:
+        yield Fact("page", page.label, PAGE_WORDS[page])
+    yield from _symbol(address, names)
+    yield from _stack(process, here, part, address, names)
+
+
+def _symbol(address: int, names: Names) -> Iterator[Fact]:
+    symbol = names.symbol_at(address)
+    if symbol:
+        yield Fact("symbol", symbol)
+
+
+def _place_in_file(process: Process, vma: VMA, part: AnnotatedPart, address: int) -> str:
+    text = f"offset {vma.offset + address - vma.start:#x}"
+    module = next((m for m in process.modules if any(s.start <= address < s.end for s in m.segments)), None)
+    if module is not None and (vma.path == module.path or part.kind.endswith("_bss")):
+        text += f"; ELF address {address - module.load_base:#x}"
+    return text
+
+
+def _stack(process: Process, here: AnnotatedVMA, part: AnnotatedPart, address: int, names: Names) -> Iterator[Fact]:
+    """Yield whose stack it is, and what of that stack, in the debugger's words."""
+    if part.kind not in ("main_stack", "thread_stack"):
+        return
+    owner = part.owner[1] if part.owner else None
+    for thread in process.threads:
+        pointer = thread.stack_pointer
+        on_it = pointer in here.vma and part_at(here, pointer) == part
+        if str(thread.number) == owner or (owner is None and on_it):
+            if on_it and address < pointer:
+                red = process.pointer_size == 8 and pointer - address <= _RED_ZONE
+                use = "in the red zone, which a function that calls none may use" if red else "not in use"
+                place = f"{pointer - address:#x} bytes below the stack pointer: {use}"
+            elif on_it:
+                place = names.stack_place(thread.number, address)
+            else:
+                place = "the thread's stack pointer is elsewhere"
+            yield Fact("stack", f"thread {thread.number}", place)
+            return
+
+
+def _unmapped(
+    process: Process, mappings: tuple[AnnotatedVMA, ...], heap: HeapView | None, address: int
+) -> Iterator[Fact]:
+    number = _number(address, process.pointer_size)
+    place = "in no mapping" if process.address_space.known else "in a mapping or not: they are not known"
+    yield Fact("address", f"{address:#x}", f"{place}{': ' if number else ''}{number}")
+    below = next((each for each in reversed(mappings) if each.vma.end <= address), None)
+    above = next((each for each in mappings if each.vma.start > address), None)
+    if below is not None and above is not None:
+        size = above.vma.start - below.vma.end
+        yield Fact("gap", f"{below.vma.end:#x}-{above.vma.start:#x}", f"{size:#x} bytes in which nothing is mapped")
+    if below is not None:
+        past = address - below.vma.end
+        how_far = f"the address is {past:#x} bytes past its end" if past else "the address is just past its end"
+        yield Fact("below", _range(below), f"{_side(below, below.parts[-1])}; {how_far}")
+    if above is not None:
+        distance = above.vma.start - address
+        yield Fact("above", _range(above), f"{_side(above, above.parts[0])}; the address is {distance:#x} bytes before")
+    if heap is not None and not number and _is_for_mappings(below, above, address):
+        yield from _freed_mmapped_chunk(heap, address)
+
+
+def _number(address: int, pointer_size: int) -> str:
+    """Return what the number alone tells."""
+    if address == 0:
+        return "it is NULL"
+    if address < NULL_ZONE:
+        return f"NULL + {address:#x}, as of a member of a struct at NULL, or an element of an array there"
+    top = 1 << 8 * pointer_size
+    if address > top:
+        return "beyond 32 bits"
+    if top - address <= 4096:
+        return f"{address - top}: a small negative number, as of an error (-errno, MAP_FAILED) or a difference"
+    if not is_canonical(address, pointer_size):
+        return "it is not canonical: no address of 48 bits, so a value that is no pointer, or a broken one"
+    return "the kernel's half of the address space" if is_kernels(address, pointer_size) else ""
+
+
+def _is_for_mappings(below: AnnotatedVMA | None, above: AnnotatedVMA | None, address: int) -> bool:
+    """Whether mmap may have put something there: not below the main stack, and not where brk's heap grows."""
+    if above is not None and above.vma.path == "[stack]":
+        return False
+    grows = below is not None and (below.vma.path == "[heap]" or below.parts[-1].kind in ("main_heap", "program_bss"))
+    return not grows or below is None or above is None or address - below.vma.end > above.vma.start - address
+
+
+def _freed_mmapped_chunk(heap: HeapView, address: int) -> Iterator[Fact]:
+    """Yield what mp_ remembers of mmapped chunks that have been freed."""
+    freed = freed_mapping(heap, [address])
+    if freed is not None:
+        yield Fact("freed", "perhaps an mmapped chunk was here", f"{'; '.join(freed[1])}; free unmaps such a chunk")
+
+
+def _range(annotated: AnnotatedVMA) -> str:
+    vma = annotated.vma
+    return f"{vma.start:#x}-{vma.end:#x} {vma.permissions}"
+
+
+def _side(annotated: AnnotatedVMA, part: AnnotatedPart) -> str:
+    path = annotated.vma.path
+    return f"{part.text} ({path})" if path and path not in part.text else part.text

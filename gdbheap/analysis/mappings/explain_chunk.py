@@ -1,0 +1,104 @@
+"""What malloc knows of an address: its chunk, in use or free, in which list, what it holds, and what a freed block still shows of its past."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gdbheap.analysis.mappings.fact import Fact
+from gdbheap.analysis.objects.preview import leading_text, preview
+from gdbheap.errors import MemoryFault
+from gdbheap.glibc.chunk_table import Chunk, State
+from gdbheap.glibc.heap_view import HeapView
+from gdbheap.glibc.naming import arena_name, owner_of
+from gdbheap.process.process import Process
+from gdbheap.process.symbols import SymbolAt
+
+# How many words of the user's part malloc has written over, by state; what follows is as the program left it.
+_LINKS = {State.TCACHE: 2, State.FASTBIN: 1, State.UNSORTED: 2, State.SMALL: 2, State.LARGE: 4, State.TOP: 0}
+_REMAINS_BYTES = 64
+_REMAINS_WORDS = 3
+
+
+def chunk_facts(process: Process, view: HeapView, address: int, symbol_at: SymbolAt) -> Iterator[Fact]:
+    """Yield the facts; none where the address is no heap's."""
+    chunk = view.chunk_at(address)
+    if chunk is None:
+        regions = (region for arena in view.arenas for region in arena.regions)
+        if any(region.start <= address < region.end for region in regions):
+            yield Fact(
+                "chunk", None, "in a heap, but in a part that could not be read as chunks; `heap check` tells why"
+            )
+        return
+    arena = "a mapping of its own" if chunk.is_mmapped else f"arena {arena_name(chunk.arena)}"
+    yield Fact("chunk", f"{chunk.address:#x}", f"{chunk.size:#x} bytes, in {arena}; {_offset(view, chunk, address)}")
+    yield Fact("state", chunk.state.label, _state_words(view, chunk))
+    contents = preview(process.memory, view.layout, chunk, symbol_at)
+    if contents:
+        yield Fact("contents", contents)
+    if chunk.state in _LINKS:
+        yield from _remains(process, view, chunk, address, symbol_at)
+    for fault in view.faults:
+        if chunk.address <= fault.address < chunk.end:
+            yield Fact("fault", fault.message, fault.detail)
+
+
+def _offset(view: HeapView, chunk: Chunk, address: int) -> str:
+    offset = address - chunk.address - view.layout.header
+    if offset == 0:
+        return "the address is its mem, the pointer that malloc returns"
+    if offset > 0:
+        return f"the address is {offset:#x} bytes into its mem"
+    return f"the address is in its header, in {'size' if -offset <= view.layout.pointer_size else 'prev_size'}"
+
+
+def _state_words(view: HeapView, chunk: Chunk) -> str:
+    place = view.place_of(chunk.address)
+    if place is not None:
+        each = place.bin
+        return (
+            f"in {each.kind}[{each.index}] of {owner_of(view, each)}, {place.position + 1} of {len(each.chunks)} (1 is what malloc "
+            "takes next)"
+        )
+    if chunk.state is State.MALLOC_OWNED:
+        for thread in view.layout.threads:
+            if thread.tcache is not None and chunk.address <= thread.tcache.value < chunk.end:
+                return f"the tcache struct of thread {thread.number}"
+        return "malloc's own"
+    if chunk.state is State.TOP:
+        return "the end of the heap: never handed out, or merged back after free; new blocks are cut from its start"
+    return "a block of the program's" if chunk.state is State.IN_USE else ""
+
+
+def _remains(process: Process, view: HeapView, chunk: Chunk, address: int, symbol_at: SymbolAt) -> Iterator[Fact]:
+    """Yield what the memory still shows behind malloc's links, from the address on."""
+    pointer_size = view.layout.pointer_size
+    first = chunk.address + view.layout.header + _LINKS[chunk.state] * pointer_size
+    start = max(first, address & -pointer_size)
+    size = min(_REMAINS_BYTES, chunk.end - start) // pointer_size * pointer_size
+    if size <= 0:
+        return
+    try:
+        data = process.memory.read(start, size)
+    except MemoryFault:
+        return
+    where = f"from {start:#x} on"
+    text = leading_text(data)
+    if text:
+        yield Fact("remains", text, f"{where}: text, as the program left it")
+    elif len(set(data)) == 1 and data[0]:
+        yield Fact(
+            "remains", f"all {data[0]:#04x}", f"{where}: filled, as MALLOC_PERTURB_ or the program's own poison does"
+        )
+    elif not any(data):
+        yield Fact("remains", "zeros", f"{where}: nothing that looks like an old object")
+    else:
+        yield Fact("remains", *_words(data, pointer_size, where, symbol_at))
+
+
+def _words(data: bytes, pointer_size: int, where: str, symbol_at: SymbolAt) -> tuple[str, str]:
+    words = memoryview(data).cast("Q" if pointer_size == 8 else "I").tolist()[:_REMAINS_WORDS]
+    symbols = [symbol_at(each) if each > 0xFFFF else "" for each in words]
+    shown = " ".join(f"{each:#x} <{symbol}>" if symbol else f"{each:#x}" for each, symbol in zip(words, symbols))
+    tables = (symbol for symbol in symbols if symbol.startswith("vtable for "))
+    table = next((symbol[len("vtable for ") :].partition(" in ")[0].rpartition("+")[0] for symbol in tables), "")
+    return shown, f"{where}: " + (f"an object of class {table}, freed" if table else "as the program left it")

@@ -1,0 +1,33 @@
+"""Mmapped chunks that are no more: free gives their mapping back, and mp_ remembers that there was one."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from gdbheap.glibc.heap_view import HeapView
+from gdbheap.glibc.sizes import align_up
+from gdbheap.process.memory import PAGE
+
+# mp_.mmap_threshold before the first mmapped chunk is freed (DEFAULT_MMAP_THRESHOLD_MIN).
+_THRESHOLD = 128 << 10
+
+
+def freed_mapping(heap: HeapView | None, pointers: Iterable[int]) -> tuple[bool, tuple[str, ...]] | None:
+    """Return whether one of `pointers`, which no mapping holds, ends as malloc's pointers to mmapped chunks do, and what mp_ tells of such
+    chunks that have been freed (munmap_chunk); None where it tells of none."""
+    if heap is None or heap.parameters is None:
+        return None
+    parameters = heap.parameters
+    if parameters["max_n_mmaps"] <= parameters["n_mmaps"]:
+        return None
+    facts = [f"malloc has {parameters['n_mmaps']} mmapped chunks now and had up to {parameters['max_n_mmaps']}"]
+    # The first mem in a mapping: an i386 chunk begins 8 bytes into it, so that mem is aligned.
+    first_mem = align_up(heap.layout.header, heap.layout.alignment)
+    typical = any(pointer % PAGE == first_mem for pointer in pointers)
+    if typical:
+        facts.append(f"the pointer ends in {first_mem:#05x}, as malloc's pointers to mmapped chunks do")
+    if not parameters["no_dyn_threshold"] and parameters["mmap_threshold"] > _THRESHOLD:
+        facts.append(
+            f"mmap_threshold has risen to {parameters['mmap_threshold']:#x}, as it does when such a block is freed"
+        )
+    return typical, tuple(facts)

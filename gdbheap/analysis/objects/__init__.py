@@ -1,0 +1,1 @@
+"""What a block is: its contents in words, classes by their type info."""

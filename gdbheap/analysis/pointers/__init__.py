@@ -1,0 +1,1 @@
+"""Who points where: blocks, roots, the graph of pointers, reach, owners, search."""

@@ -1,0 +1,102 @@
+"""What the walk of a heap reads, sieved as it passes: the words that could be pointers into blocks, so that no byte is read twice for them."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from gdbheap.glibc.walk.first_words import FirstWords
+from gdbheap.lazy import np
+from gdbheap.process.address_space import AddressSpace
+from gdbheap.process.memory import BLOCK
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Words = NDArray[np.uint64]
+    Places = NDArray[np.intp] | NDArray[np.uint32]
+    Piece = tuple[int, int, Places, Words]
+
+
+class Bounds:
+    """The words within [low, high): what no more than this is known of could be a pointer. It holds the working space of a scan."""
+
+    def __init__(self, pointer_size: int, low: int, high: int) -> None:
+        """`word` is the process's size of one; nothing longer than BLOCK is looked at at once."""
+        self.type = np.dtype(np.uint64 if pointer_size == 8 else np.uint32)
+        self.low, self.high = low, high
+        self._from = self.type.type(low)
+        self._span = self.type.type(max(high - low, 0))
+        self._distance = np.empty(BLOCK // pointer_size, self.type)
+        self._inside = np.empty(BLOCK // pointer_size, np.bool_)
+
+    def places(self, words: Words) -> Places:
+        """Return the places of those among these words that lie within."""
+        count = len(words)
+        # Below `low` the difference wraps round, so one comparison serves both ends.
+        distance = np.subtract(words, self._from, out=self._distance[:count])
+        return np.flatnonzero(np.less(distance, self._span, out=self._inside[:count]))
+
+
+class PointerScan:
+    """An Observer (glibc/walk/walk.py) that keeps what a pointer graph needs: possible pointers, and the first words of each chunk."""
+
+    def __init__(self, pointer_size: int, space: AddressSpace) -> None:
+        """All blocks must lie in writable mappings of `space`."""
+        writable = [vma for vma in space if vma.writable]
+        self.bounds = Bounds(pointer_size, writable[0].start if writable else 0, writable[-1].end if writable else 0)
+        self.first_words = FirstWords()
+        self._pointer_size = pointer_size
+        self._pieces: list[Piece] = []
+        # What was seen, in order, apart from each other.
+        self._start: list[int] = []
+        self._end: list[int] = []
+
+    def see(self, base: int, words: Words, mem: NDArray[np.intp]) -> None:
+        """Take what was not seen before."""
+        self.first_words.see(base, words, mem)
+        for low, high in list(self.gaps(base, base + len(words) * self._pointer_size)):
+            first, last = -(-(low - base) // self._pointer_size), (high - base) // self._pointer_size
+            fresh = words[first:last]
+            places = self.bounds.places(fresh)
+            if len(places):
+                piece = places.astype(np.uint32), fresh[places]
+                self._pieces.append((base + first * self._pointer_size, len(fresh) * self._pointer_size, *piece))
+            self._mark(low, high)
+
+    def gaps(self, start: int, end: int) -> Iterator[tuple[int, int]]:
+        """Yield the parts of [start, end) that were not seen."""
+        index = bisect_right(self._end, start)
+        while start < end:
+            seen = index < len(self._start) and self._start[index] < end
+            gap_end = max(self._start[index], start) if seen else end
+            if start < gap_end:
+                yield start, gap_end
+            if not seen:
+                return
+            start = self._end[index]
+            index += 1
+
+    def _mark(self, start: int, end: int) -> None:
+        """Add a gap to what was seen."""
+        index = bisect_right(self._start, start)
+        joins_last = index > 0 and self._end[index - 1] == start
+        joins_next = index < len(self._start) and self._start[index] == end
+        if joins_last and joins_next:
+            self._end[index - 1] = self._end.pop(index)
+            self._start.pop(index)
+        elif joins_last:
+            self._end[index - 1] = end
+        elif joins_next:
+            self._start[index] = start
+        else:
+            self._start.insert(index, start)
+            self._end.insert(index, end)
+
+    def pieces(self) -> Iterator[Piece]:
+        """Yield what was kept in order of address, and let go of each: where a read began, how many bytes long it was, the places of the words
+        that were kept, and those words."""
+        self._pieces.sort(key=lambda each: -each[0])
+        while self._pieces:
+            yield self._pieces.pop()

@@ -1,0 +1,226 @@
+"""Roots: all that holds a block alive without being one: registers, stacks, TLS, modules' data, other writable memory."""
+
+from __future__ import annotations
+
+from bisect import bisect_right
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+from gdbheap.analysis.pointers.stack_blocks import RED_ZONE, unused_parts
+from gdbheap.errors import MemoryFault
+from gdbheap.glibc.chunk_table import MMAPPED_ARENA, PREV_INUSE, State
+from gdbheap.glibc.heap_view import HeapView
+from gdbheap.lazy import np
+from gdbheap.process.address_space import VMA, without
+from gdbheap.process.process import Process
+from gdbheap.process.threads.thread_pointers import find_thread_pointers
+from gdbheap.process.threads.thread_stacks import StackBlock, stack_blocks
+
+_PAGE = 4096
+_MOST_UNTOLD = 16 << 20
+# Registers that hold no pointer of the program's.
+_NO_POINTERS = frozenset({"eflags", "cs", "ss", "ds", "es", "fs", "gs"})
+
+DATA = "data"
+STACK = "stack"
+MAPPING = "mapping"
+LOST_TRAIL = "heap"
+
+
+@dataclass(frozen=True)
+class RootRange:
+    """[start, end) of memory. `kind` is DATA (a module's), STACK, MAPPING (any other) or LOST_TRAIL (a part of the heap that could not be
+    read as chunks); `name` is a path, "thread 2", ..."""
+
+    start: int
+    end: int
+    kind: str
+    name: str
+
+
+@dataclass(frozen=True)
+class RootRegister:
+    """A register, or another word that holds a pointer without lying in a root range: `name` is "rax of thread 2"."""
+
+    name: str
+    value: int
+
+
+@dataclass(frozen=True)
+class Roots:
+    """`ranges` in order of address, apart from each other."""
+
+    ranges: tuple[RootRange, ...]
+    registers: tuple[RootRegister, ...]
+
+    def find(self, address: int) -> RootRange | None:
+        """Return the range that holds the address, or None."""
+        index = bisect_right([each.start for each in self.ranges], address) - 1
+        return self.ranges[index] if index >= 0 and address < self.ranges[index].end else None
+
+
+def find_roots(process: Process, view: HeapView) -> Roots:
+    """Return the roots of the process. What is malloc's own (heaps, main_arena, mp_) holds nothing alive."""
+    pointers = find_thread_pointers(process)
+    blocks = stack_blocks(process, pointers)
+    closed = _joined([*_of_malloc(view), *unused_parts(process, blocks)])
+    ranges: list[RootRange] = []
+    for vma in _scanned(process):
+        for start, end in without(vma.start, vma.end, closed):
+            ranges += _named(process, vma, start, end, blocks)
+    ranges += [RootRange(start, end, LOST_TRAIL, "") for start, end in _lost_trails(view)]
+    ranges += _stacks_in_heaps(process, view)
+    return Roots(tuple(sorted(ranges, key=lambda each: each.start)), tuple(_registers(process, pointers)))
+
+
+def _scanned(process: Process) -> Iterator[VMA]:
+    """Yield the VMAs that may hold pointers: the writable ones, and those that have been: what a module made read-only after relocation, and
+    the program's own (anonymous memory is made to be written)."""
+    vmas = process.address_space.vmas
+    for index, vma in enumerate(vmas):
+        following = vmas[index + 1] if index + 1 < len(vmas) else None
+        relro = following is not None and _is_relro(vma, following)
+        if (vma.readable and not _is_device(vma) and (vma.writable or relro)) or _is_closed(process, vma):
+            yield vma
+
+
+def _is_device(vma: VMA) -> bool:
+    """Reading a device may do things."""
+    return vma.path.startswith("/dev/") and not vma.path.startswith(("/dev/zero", "/dev/shm/"))
+
+
+def _is_closed(process: Process, vma: VMA) -> bool:
+    """Whether this is anonymous memory of this process alone that may no longer be written. (The kernel's own mappings have names.)
+
+    A core that gdb has made does not tell it from memory that may not be read, of which there may be much: the reserves of arenas. Nor do cores
+    name the kernel's mappings, but they do not hold them either.
+    """
+    readable = vma.readable or (vma.permissions[0] == "?" and vma.size <= _MOST_UNTOLD)
+    own = not vma.is_file and not vma.shared and (not vma.path or vma.path.startswith("[anon"))
+    return readable and own and not vma.writable and (process.kind != "core" or _is_held(process, vma))
+
+
+def _is_held(process: Process, vma: VMA) -> bool:
+    """Whether the core has the mapping's bytes."""
+    try:
+        process.words.read(vma.start)
+    except MemoryFault:
+        return False
+    return True
+
+
+def _is_relro(vma: VMA, following: VMA) -> bool:
+    """PT_GNU_RELRO: the front of a module's data segment, which ld.so and static start-up code write before they close it."""
+    return (
+        not vma.executable
+        and vma.is_file
+        and following.path == vma.path
+        and following.writable
+        and following.start == vma.end
+    )
+
+
+def _named(process: Process, vma: VMA, start: int, end: int, blocks: list[StackBlock]) -> Iterator[RootRange]:
+    """Yield [start, end) of a VMA, cut where a thread's stack begins or ends, and where a module's data end."""
+    module, module_end = _module_of(process, vma)
+    places = {module_end, *(each for block in blocks for each in (block.start, block.end))}
+    cuts = sorted(each for each in places if start < each < end)
+    for low, high in zip([start, *cuts], [*cuts, end]):
+        kind, name = MAPPING, vma.path
+        if low < module_end:
+            kind, name = DATA, module
+        else:
+            inside = [block for block in blocks if block.start <= low < block.end]
+            for thread in process.threads:
+                sp = thread.stack_pointer
+                if (vma.path == "[stack]" and sp in vma) or any(each.start <= sp < each.end for each in inside):
+                    kind, name = STACK, f"thread {thread.number}"
+                    break
+            else:
+                name = "stack of an ended thread" if inside and inside[0].is_free else name
+        yield RootRange(low, high, kind, name)
+
+
+def _module_of(process: Process, vma: VMA) -> tuple[str, int]:
+    """Return the path of the file whose data the VMA is, and where they end: mapped from it, or (.bss) right behind what is; ("", 0) for
+    none. (The kernel joins other memory to .bss, where that lies right behind it.)"""
+    if vma.is_file:
+        is_other = vma.shared or vma.path.startswith(("/dev/", "/memfd:", "/SYSV"))
+        return ("", 0) if is_other else (vma.path, vma.end)
+    before = process.address_space.around(vma.start)[0]
+    if vma.path or before is None or before.end != vma.start or not (before.is_file and before.writable):
+        return "", 0
+    ends = [
+        -(-segment.end // _PAGE) * _PAGE
+        for module in process.modules
+        if module.path == before.path
+        for segment in module.segments
+        if segment.start < vma.end
+    ]
+    end = min(max(ends), vma.end) if ends else vma.end
+    return (before.path, end) if end > vma.start else ("", 0)
+
+
+def _of_malloc(view: HeapView) -> Iterator[tuple[int, int]]:
+    """Yield what is malloc's: its heaps, mmapped chunks with their mappings, main_arena and mp_."""
+    layout, table = view.layout, view.table
+    for arena in view.arenas:
+        for region in arena.regions:
+            yield (region.start if arena.is_main else region.mapping), region.end
+    mapped = np.flatnonzero(table.arena == MMAPPED_ARENA)
+    for address, size in zip(table.address[mapped].tolist(), table.size[mapped].tolist()):
+        yield address & -_PAGE, -(-(address + size) // _PAGE) * _PAGE
+    yield layout.main_arena.value, layout.main_arena.value + layout.malloc_state.size
+    if layout.mp is not None and layout.malloc_par is not None:
+        yield layout.mp.value, layout.mp.value + layout.malloc_par.size
+
+
+def _lost_trails(view: HeapView) -> list[tuple[int, int]]:
+    """Return the parts of heaps that the walk could not read as chunks. (A free chunk in no list is UNKNOWN as well, but the next header
+    calls it free.)"""
+    table = view.table
+    found = []
+    for row in np.flatnonzero(table.state == State.UNKNOWN).tolist():
+        following = row + 1
+        is_free = following < len(table) and not int(table.flags[following]) & PREV_INUSE
+        if not is_free:
+            start = int(table.address[row])
+            found.append((start, start + int(table.size[row])))
+    return found
+
+
+def _stacks_in_heaps(process: Process, view: HeapView) -> Iterator[RootRange]:
+    """Yield the used part of the stacks that the program made of malloc's memory."""
+    for thread in process.threads:
+        chunk = view.chunk_at(thread.stack_pointer)
+        if chunk is not None and chunk.state is State.IN_USE:
+            start = max(thread.stack_pointer - RED_ZONE[process.pointer_size], chunk.address)
+            yield RootRange(start, chunk.end, STACK, f"thread {thread.number}")
+
+
+def _registers(process: Process, pointers: dict[int, int]) -> Iterator[RootRegister]:
+    for thread in process.threads:
+        for name, value in thread.registers.items():
+            if name not in _NO_POINTERS:
+                yield RootRegister(f"{name} of thread {thread.number}", value)
+    for thread in process.threads:
+        control = pointers.get(thread.lwp)
+        if control is None:
+            continue
+        try:
+            vector = process.words.read(control + process.pointer_size)
+        except MemoryFault:
+            continue
+        # The control block points to the second entry of the dynamic thread vector, which is as good as a pointer to its block.
+        yield RootRegister(f"dtv of thread {thread.number}", vector - 2 * process.pointer_size)
+
+
+def _joined(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the ranges in order, those that touch made one."""
+    joined: list[tuple[int, int]] = []
+    for start, end in sorted(ranges):
+        if joined and start <= joined[-1][1]:
+            joined[-1] = joined[-1][0], max(joined[-1][1], end)
+        elif start < end:
+            joined.append((start, end))
+    return joined

@@ -1,0 +1,29 @@
+"""Which part of the threads' stacks is in use, and so may hold pointers."""
+
+from __future__ import annotations
+
+from gdbheap.process.process import Process, Thread
+from gdbheap.process.threads.thread_stacks import StackBlock
+
+# The x86-64 ABI lets a leaf function use this much below its stack pointer; i386's has no such zone.
+RED_ZONE = {8: 128, 4: 0}
+
+
+def unused_parts(process: Process, blocks: list[StackBlock]) -> list[tuple[int, int]]:
+    """Return the [start, end) of stack memory that holds nothing: below each thread's stack pointer and its red zone, and what ended
+    threads have left, their struct pthread not included (it may hold a result that somebody joins for)."""
+    unused = [(block.start, block.control) for block in blocks if block.is_free]
+    for thread in process.threads:
+        start = _stack_start(process, thread, blocks)
+        if start is not None:
+            unused.append((start, max(thread.stack_pointer - RED_ZONE[process.pointer_size], start)))
+    return unused
+
+
+def _stack_start(process: Process, thread: Thread, blocks: list[StackBlock]) -> int | None:
+    """Return where the stack that the thread is on begins; None where it is none that we know (a coroutine's, a signal's)."""
+    for block in blocks:
+        if block.start <= thread.stack_pointer < block.end:
+            return block.start
+    vma = process.address_space.find(thread.stack_pointer)
+    return vma.start if vma is not None and vma.path == "[stack]" else None

@@ -1,0 +1,185 @@
+"""Arenas: the ring from main_arena, and the heaps that each of the others owns."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from gdbheap.errors import MemoryFault
+from gdbheap.glibc.layout import Layout
+from gdbheap.glibc.sizes import align_up
+from gdbheap.process.cstruct import StructValue
+from gdbheap.process.fault import Fault
+from gdbheap.process.process import Process
+
+# glibc makes 8 arenas a core unless told otherwise (arena_max); a ring longer than this is not one.
+_MOST_ARENAS = 1 << 16
+WRONG_ARENA = "heap_info names the wrong arena"
+
+# A 64-bit heap is 64 MiB: this is 4 TiB of one arena.
+_MOST_HEAPS = 1 << 16
+
+
+@dataclass(frozen=True)
+class Heap:
+    """A non-main heap: `address` of its heap_info, `first_chunk`, `end` of the part in use, `reserved_end` of what was made writable."""
+
+    address: int
+    first_chunk: int
+    end: int
+    reserved_end: int
+
+
+def read_ring(process: Process, layout: Layout) -> tuple[list[StructValue], list[Fault]]:
+    """Return every arena's malloc_state in ring order, main first, and Faults where the ring is broken: then the arenas that threads use, and
+    those that their links lead to, come behind the ones that were met.
+
+    Raises MemoryFault where main_arena itself cannot be read.
+    """
+    main = layout.main_arena.value
+    arenas = [layout.malloc_state.read(process.memory, main)]
+    fault = _follow_ring(process, layout, arenas, main)
+    if len(arenas) == 1 and not arenas[0]["top"]:
+        return arenas, []  # a zeroed main_arena (malloc not used yet, to glibc 2.41) has no ring at all
+    met = {each.address for each in arenas}
+    left_out = _left_out(process, layout, met)
+    if left_out and fault is None:
+        # What leads past them is what leads to where they lead to.
+        onward = {each["next"] for each in left_out} - {each.address for each in left_out}
+        skips = next((each for each in arenas if each["next"] in onward), arenas[0])
+        detail = f"next is {skips['next']:#x}, past the arena at {left_out[0].address:#x}, which is in use"
+        fault = Fault(skips.address, "arena ring leaves out arenas", detail)
+    return [*arenas, *left_out], [] if fault is None else [fault]
+
+
+def _left_out(process: Process, layout: Layout, met: set[int]) -> list[StructValue]:
+    """Return the arenas that the ring does not lead to: those that threads use, and that heaps name; their own links lead back into it."""
+    used = {each.arena.value for each in layout.threads if each.arena is not None}
+    used |= {heap + layout.heap_info.size for heap in heaps_of(process, layout)}
+    found: dict[int, StructValue] = {}
+    for address in sorted(used - met):
+        value = _read_arena(process, layout, address)
+        if not isinstance(value, Fault):
+            found[address] = value
+    # An arena of another libc in the same process (dlmopen) leads to that one's main_arena.
+    for address in list(found):
+        at, steps = address, 0
+        while at in found and steps <= len(found):
+            at, steps = found[at]["next"], steps + 1
+        if at not in met and steps <= len(found):
+            del found[address]
+    return list(found.values())
+
+
+def _follow_ring(process: Process, layout: Layout, arenas: list[StructValue], main: int) -> Fault | None:
+    """Add the arenas that follow the last by next, up to main_arena, or return the Fault of a link that leads to none."""
+    seen = {each.address for each in arenas}
+    while (following := arenas[-1]["next"]) != main:
+        here = arenas[-1].address
+        if following in seen or len(arenas) >= _MOST_ARENAS:
+            return Fault(here, "arena ring does not close", f"next is {following:#x}, which was met before main_arena")
+        found = _read_arena(process, layout, following)
+        if isinstance(found, Fault):
+            return Fault(here, found.message, f"next is {following:#x}, {found.detail}")
+        seen.add(following)
+        arenas.append(found)
+    return None
+
+
+def _read_arena(process: Process, layout: Layout, address: int) -> StructValue | Fault:
+    """Return the malloc_state at `address`, or why there can be none."""
+    if address % layout.pointer_size or not _is_writable(process, address):
+        return Fault(address, "arena ring is broken", "where no arena can be")
+    try:
+        value = layout.malloc_state.read(process.memory, address)
+    except MemoryFault as error:
+        return Fault(address, "arena ring is broken", str(error))
+    return _not_an_arena(value, layout, process) or value
+
+
+def _is_writable(process: Process, address: int) -> bool:
+    vma = process.address_space.find(address)
+    return vma is not None and vma.writable
+
+
+def _not_an_arena(value: StructValue, layout: Layout, process: Process) -> Fault | None:
+    """Return the Fault of what the ring calls an arena and is none: every non-main arena lies in its own first heap, whose heap_info names it
+    (or is followed by it, with a top that has room in a heap: then ar_ptr alone is wrong, which read_heaps tells)."""
+    heap = value.address & ~(layout.heap_max - 1)
+    try:
+        owner = layout.heap_info.read(process.memory, heap)["ar_ptr"]
+    except MemoryFault:
+        owner = None
+    if owner == value.address:
+        return None
+    follows = value.address == heap + layout.heap_info.size
+    if owner is not None and follows and value["system_mem"] and _is_writable(process, value["top"]):
+        return None
+    found = "nothing readable" if owner is None else f"{owner:#x}"
+    return Fault(value.address, "arena ring is broken", f"whose heap at {heap:#x} names {found} as its arena")
+
+
+def first_chunk_after(address: int, layout: Layout) -> int:
+    """Return where the first chunk begins in memory that is free from `address` on: its mem is aligned, not its header."""
+    return align_up(address + layout.header, layout.alignment) - layout.header
+
+
+def first_chunk_of(heap: int, arena: int, layout: Layout) -> int:
+    """Return where the first chunk of a non-main heap begins: behind its heap_info, or behind the arena that follows it."""
+    holds_arena = heap <= arena < heap + layout.heap_max
+    return first_chunk_after(arena + layout.malloc_state.size if holds_arena else heap + layout.heap_info.size, layout)
+
+
+def heaps_of(process: Process, layout: Layout, arena: int | None = None) -> list[int]:
+    """Return where the heaps of the arena (None: of any) begin, judged by the address space and by ar_ptr alone."""
+    found = []
+    for vma in process.address_space:
+        if not vma.writable or vma.is_file:
+            continue
+        for heap in range(-(-vma.start // layout.heap_max) * layout.heap_max, vma.end, layout.heap_max):
+            try:
+                owner = layout.heap_info.read(process.memory, heap)["ar_ptr"]
+            except MemoryFault:
+                continue
+            if owner == arena or (arena is None and owner == heap + layout.heap_info.size):
+                found.append(heap)
+            if len(found) >= _MOST_HEAPS:
+                return found
+    return found
+
+
+def read_heaps(process: Process, layout: Layout, arena: StructValue) -> tuple[list[Heap], list[Fault]]:
+    """Return a non-main arena's heaps, the oldest first, from its top back along `prev`."""
+    address = arena["top"] & ~(layout.heap_max - 1)
+    heaps: list[Heap] = []
+    faults: list[Fault] = []
+    came_from = 0
+    seen: set[int] = set()
+    while address:
+        if address in seen or len(heaps) >= _MOST_HEAPS:
+            return heaps[::-1], [*faults, Fault(came_from, "heap_info chain loops", f"prev leads back to {address:#x}")]
+        seen.add(address)
+        try:
+            info = layout.heap_info.read(process.memory, address)
+        except MemoryFault as error:
+            detail = f"prev is {address:#x}: {error}" if came_from else str(error)
+            return heaps[::-1], [*faults, Fault(came_from or address, "heap_info chain is broken", detail)]
+        fault, holds_arena = "", address <= arena.address < address + layout.heap_max
+        if info["ar_ptr"] != arena.address and holds_arena:
+            faults.append(Fault(address, WRONG_ARENA, _wrong_arena(info, arena)))
+        if info["ar_ptr"] != arena.address and not holds_arena:
+            fault = _wrong_arena(info, arena)
+        elif not 0 < info["size"] <= layout.heap_max:
+            fault = f"size is {info['size']:#x}, a heap has at most {layout.heap_max:#x}"
+        elif info["prev"] % layout.heap_max:
+            fault = f"prev is {info['prev']:#x}, heaps lie at multiples of {layout.heap_max:#x}"
+        if fault:
+            return heaps[::-1], [*faults, Fault(address, "heap_info is corrupt", fault)]
+        reserved = max(info["mprotect_size"], info["size"])
+        first = first_chunk_of(address, arena.address, layout)
+        heaps.append(Heap(address, first, address + info["size"], address + reserved))
+        came_from, address = address, info["prev"]
+    return heaps[::-1], faults
+
+
+def _wrong_arena(info: StructValue, arena: StructValue) -> str:
+    return f"ar_ptr is {info['ar_ptr']:#x}, the arena is {arena.address:#x}"

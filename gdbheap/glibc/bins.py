@@ -1,0 +1,129 @@
+"""An arena's free lists: fastbins (to glibc 2.42), unsorted, small and large bins."""
+
+from __future__ import annotations
+
+from gdbheap.counted import counted
+from gdbheap.errors import MemoryFault
+from gdbheap.glibc.addresses import Addresses
+from gdbheap.glibc.heap_view import Bin
+from gdbheap.glibc.layout import Layout
+from gdbheap.glibc.sizes import NBINS, UNSORTED_BIN, bin_ranges, fastbin_size, min_large_size
+from gdbheap.glibc.walk.free_lists import FreeLists
+from gdbheap.glibc.walk.links import demangle
+from gdbheap.process.cstruct import StructValue
+from gdbheap.process.fault import Fault
+from gdbheap.process.memory import Words
+
+
+def read_fastbins(
+    words: Words, layout: Layout, arena: StructValue, index: int, lists: FreeLists, most: int
+) -> list[Bin]:
+    """Return an arena's non-empty fastbins; heads and links point to chunks. No list may be longer than `most`."""
+    if "fastbinsY" not in arena:
+        return []
+    bins = []
+    for number, head in enumerate(arena.array("fastbinsY")):
+        if head:
+            size = fastbin_size(number, layout)
+            found = lists.follow_fastbin(head, size)
+            chunks, fault = _follow_fastbin(words, layout, head, most) if found is None else (found, None)
+            bins.append(Bin("fastbin", number, index, None, size, size, Addresses(chunks), None, fault))
+    return bins
+
+
+def _follow_fastbin(words: Words, layout: Layout, head: int, most: int) -> tuple[list[int], Fault | None]:
+    """Follow a list link by link, up to what is wrong with it."""
+    chunks: list[int] = []
+    seen: set[int] = set()
+    chunk = head
+    while chunk:
+        where = f"after {counted(len(chunks), 'chunk')} of the list"
+        if (chunk + layout.header) % layout.alignment:
+            return chunks, Fault(chunk, "malloc(): unaligned fastbin chunk detected", f"link {chunk:#x} {where}")
+        if chunk in seen or len(chunks) > most:
+            return chunks, Fault(chunk, "fastbin list loops", f"{chunk:#x} comes again {where}")
+        try:
+            stored = words.read(chunk + layout.header)
+        except MemoryFault:
+            return chunks, Fault(chunk, "fastbin link leaves the heap", f"nothing is mapped at {chunk:#x}, {where}")
+        seen.add(chunk)
+        chunks.append(chunk)
+        chunk = demangle(chunk + layout.header, stored, layout)
+    return chunks, None
+
+
+def read_bins(words: Words, layout: Layout, arena: StructValue, index: int, lists: FreeLists, most: int) -> list[Bin]:
+    """Return an arena's non-empty unsorted, small and large bins. No list may be longer than `most`."""
+    slots = arena.array("bins")
+    first_header = arena.address + layout.malloc_state.offset("bins") - layout.header
+    ranges = bin_ranges(layout.pointer_size, layout.alignment)
+    large = min_large_size(layout.pointer_size, layout.alignment)
+    bins = []
+    for number in range(1, NBINS):
+        header = first_header + 2 * layout.pointer_size * (number - 1)
+        fd, bk = slots[2 * number - 2], slots[2 * number - 1]
+        if (fd == header and bk == header) or (fd == 0 and bk == 0):
+            continue
+        low, high = ranges[number]
+        kind = "unsorted" if number == UNSORTED_BIN else "small" if low < large else "large"
+        found = lists.follow_bin(header, fd, bk)
+        chunks, fault = _follow_bin(words, layout, header, fd, bk, most) if found is None else (found, None)
+        bins.append(Bin(kind, number, index, None, low, high, Addresses(chunks), None, fault))
+    return bins
+
+
+def _follow_bin(
+    words: Words, layout: Layout, header: int, first: int, last: int, most: int
+) -> tuple[list[int], Fault | None]:
+    """Follow a list from both ends as far as its links hold in both directions.
+
+    Where it is broken the chunks of the fd end come behind those of the bk end: what lies on either side of one bad link is still known. So is a
+    chunk that both its neighbours lead to, whatever its own links hold.
+    """
+    chunks, fault, stopped = _follow_one_way(words, layout, header, last, most, "bk")
+    if fault is None and first == (chunks[-1] if chunks else header):
+        return chunks, None
+    if fault is None:
+        detail = f"the bin's fd is {first:#x}, but the last chunk met from the bk end is {chunks[-1] if chunks else header:#x}"
+        return chunks, Fault(header, "corrupted double-linked list", detail)
+    others, _, also = _follow_one_way(words, layout, header, first, most, "fd")
+    if stopped is not None and stopped == also:
+        chunks.append(stopped)
+    known = set(chunks)
+    return chunks + [chunk for chunk in others[::-1] if chunk not in known], fault
+
+
+def _follow_one_way(
+    words: Words, layout: Layout, header: int, start: int, most: int, link: str
+) -> tuple[list[int], Fault | None, int | None]:
+    """Follow the links named "bk" or "fd" from `start` to the header, checking that the others point back.
+
+    Return the chunks, what ended the list early, and the chunk that is there but does not point back.
+    """
+    chunks: list[int] = []
+    seen: set[int] = set()
+    came_from, chunk = header, start
+    back = "fd" if link == "bk" else "bk"
+    while chunk != header:
+        where = f"after {counted(len(chunks), 'chunk')} from the {link} end"
+        if chunk % layout.pointer_size or (chunk + layout.header) % layout.alignment:
+            return (
+                chunks,
+                Fault(came_from, "corrupted double-linked list", f"{link} is {chunk:#x}, misaligned, {where}"),
+                None,
+            )
+        if chunk in seen or len(chunks) > most:
+            return chunks, Fault(chunk, "corrupted double-linked list", f"{chunk:#x} comes again {where}: a loop"), None
+        try:
+            fd, bk = words.read_many(chunk + layout.header, 2)
+        except MemoryFault:
+            detail = f"{link} is {chunk:#x}, where nothing is mapped, {where}"
+            return chunks, Fault(came_from, "corrupted double-linked list", detail), None
+        onward, backward = (bk, fd) if link == "bk" else (fd, bk)
+        if backward != came_from:
+            detail = f"{back} is {backward:#x}, but its {link} neighbour is reached from {came_from:#x}, {where}"
+            return chunks, Fault(chunk, "corrupted double-linked list", detail), chunk
+        seen.add(chunk)
+        chunks.append(chunk)
+        came_from, chunk = chunk, onward
+    return chunks, None, None

@@ -1,0 +1,109 @@
+"""Which loaded modules may hold a glibc malloc, and where their data lies."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gdbheap.errors import NoHeap
+from gdbheap.process.address_space import VMA
+from gdbheap.process.images.elf_headers import PF_W, PT_INTERP, PT_LOAD
+from gdbheap.process.images.elf_image import ElfImage, read_image
+from gdbheap.process.memory import PAGE
+from gdbheap.process.process import Module, Process
+from gdbheap.process.symbols import ModuleSymbols, SymbolsOf
+
+_DELETED = " (deleted)"
+_GLIBC = re.compile(r"libc\.so\.6(\.1)?|libc-2\.\d+(\.9000)?\.so")
+_MALLOC_DEBUG = re.compile(r"libc_malloc_debug\.so(\.\d+)?")
+_OTHER_LIBC = re.compile(r"ld-musl-.*|libc\.musl-.*|libc\.so|ld-uClibc.*|libuClibc.*")
+_OTHER_MALLOC = re.compile(r"lib(jemalloc|tcmalloc|mimalloc|hoard|snmalloc|rpmalloc|[alt]san)[-_.].*")
+
+
+@dataclass(frozen=True)
+class Libc:
+    """A module that may hold malloc. `image` is None where its ELF header cannot be read in memory; `static` for a program
+    that has libc linked in; `debug` for libc_malloc_debug.so, whose malloc replaces libc's when it is preloaded."""
+
+    module: Module
+    image: ElfImage | None
+    symbols: ModuleSymbols
+    static: bool = False
+    debug: bool = False
+
+    def address(self, name: str) -> int | None:
+        """Return where a symbol is in the process, or None where there is none of that name (or it is thread-local)."""
+        symbol = self.symbols.symbols.get(name)
+        return None if symbol is None or symbol.tls else symbol.value + self.module.load_base
+
+
+def find_libcs(process: Process, symbols_of: SymbolsOf) -> list[Libc]:
+    """Return the modules that may hold the process's malloc, the likeliest first; raise NoHeap where there is none."""
+    modules = [(_file_name(each), each) for each in process.modules]
+    debug = [each for name, each in modules if _MALLOC_DEBUG.fullmatch(name)]
+    shared = [each for name, each in modules if _GLIBC.fullmatch(name)]
+    if shared:
+        found = [(each, each in debug, False) for each in (*debug, *shared)]
+    else:
+        found = [(_static_program(process, [name for name, _ in modules]), False, True)]
+    return [
+        Libc(module, read_image(process, module), symbols_of(module), static=static, debug=debug)
+        for module, debug, static in found
+    ]
+
+
+def other_mallocs(process: Process) -> list[str]:
+    """Return the file names of the loaded libraries that serve malloc in glibc's place, as far as names tell."""
+    return sorted({name for name in map(_file_name, process.modules) if _OTHER_MALLOC.fullmatch(name)})
+
+
+def data_ranges(process: Process, libc: Libc) -> list[tuple[int, int]]:
+    """Return the page-aligned [start, end) that hold the module's initialised data, in order of address."""
+    if libc.image is not None:
+        loads = [each for each in libc.image.segments if each.kind == PT_LOAD and each.flags & PF_W and each.file_size]
+        space = process.address_space
+        return sorted(
+            part
+            for each in loads
+            for part in space.parts(each.address & -PAGE, -(-(each.address + each.file_size) // PAGE) * PAGE)
+        )
+    return [(vma.start, vma.end) for vma in _data_mappings(process, libc.module.path)]
+
+
+def holds(process: Process, libc: Libc, address: int) -> bool:
+    """Whether `address` lies in the module's mappings, its bss included."""
+    if libc.image is not None:
+        return libc.image.holds(address)
+    vma = process.address_space.find(address)
+    return vma is not None and vma.path == libc.module.path
+
+
+def _data_mappings(process: Process, path: str) -> Iterator[VMA]:
+    return (vma for vma in process.address_space if vma.path == path and vma.readable and vma.writable)
+
+
+def _file_name(module: Module) -> str:
+    path = module.path[: -len(_DELETED)] if module.path.endswith(_DELETED) else module.path
+    return path.rpartition("/")[2]
+
+
+def _static_program(process: Process, names: list[str]) -> Module:
+    """Return the program itself, if it may have libc linked in; raise NoHeap with the reason where it cannot."""
+    other = next((name for name in names if _OTHER_LIBC.fullmatch(name)), None)
+    if other is not None:
+        raise NoHeap(f"this process uses {other}, not glibc: gdbheap reads glibc's malloc only")
+    if not process.address_space.known:
+        raise NoHeap("the mappings of this process are not known, and so not where its libc is")
+    main = process.main
+    if main is None:
+        raise NoHeap(
+            "no libc is mapped, and the program's own file is not known: give gdb the program (`file PROGRAM`)"
+        )
+    image = read_image(process, main)
+    if image is not None and image.find(PT_INTERP) is not None:
+        if process.kind == "core":
+            lost = "; ".join(process.notes) or "it is from before libc was loaded, or what tells has been left out"
+            raise NoHeap(f"the core does not tell where libc is, and so nothing of its heap: {lost}")
+        raise NoHeap("libc is not loaded yet: let the program run further (`start`, or a breakpoint on main)")
+    return main

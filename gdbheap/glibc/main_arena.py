@@ -1,0 +1,201 @@
+"""The main arena's stretches: the brk heap, what follows a foreign sbrk, and the mappings it goes on in where brk fails."""
+
+from __future__ import annotations
+
+from gdbheap.errors import MemoryFault
+from gdbheap.glibc.arena import first_chunk_after
+from gdbheap.glibc.chunk_table import FLAG_MASK, State
+from gdbheap.glibc.heap_view import NONCONTIGUOUS
+from gdbheap.glibc.layout import Layout
+from gdbheap.glibc.repair.unclaimed import unclaimed_ranges
+from gdbheap.glibc.walk.heap_segment import HeapSegment, Sentinel, find_trail, walk_stretch
+from gdbheap.glibc.walk.walk import Walker
+from gdbheap.process.cstruct import StructValue
+from gdbheap.process.fault import Fault
+from gdbheap.process.memory import PAGE
+from gdbheap.process.process import Process
+
+# Foreign sbrks and mapped continuations are rare; this many would be a loop.
+_MOST_STRETCHES = 4096
+# Bytes unmapped within the brk heap; each page of them is tried.
+_MOST_HOLES = 64 << 20
+
+
+def walk_main(
+    process: Process,
+    layout: Layout,
+    arena: StructValue,
+    parameters: StructValue | None,
+    walker: Walker,
+    claimed: list[tuple[int, int]],
+) -> list[HeapSegment]:
+    """Return the main arena's stretches; none where it has never had memory. `claimed` are the [start, end) of the other arenas' heaps."""
+    top = arena["top"]
+    if top in (0, initial_top(layout, arena)):
+        return []
+    stretches: list[HeapSegment] = []
+    start = first_chunk(process, layout, arena, parameters)
+    if start is not None:
+        end = _brk_end(process, arena, start, top)
+        _walk_brk(process, layout, walker, stretches, start, top if start <= top < end else end, top)
+    by_brk = len(stretches)
+    if walker.stopped:
+        return stretches
+    if not any(each.start <= top <= each.end for each in stretches):
+        _walk_towards_top(process, layout, walker, stretches, top)
+    for each in stretches:
+        if each.end == top and each.walks and not each.interrupted:
+            add_top(process, layout, each, top, arena, mapped_end(process, top))
+    if arena["flags"] & NONCONTIGUOUS:
+        _walk_older_mappings(process, layout, walker, stretches, by_brk, arena, claimed)
+    return stretches
+
+
+def initial_top(layout: Layout, arena: StructValue) -> int:
+    """Return what top holds before the first memory: the unsorted bin's header (initial_top)."""
+    return arena.address + layout.malloc_state.offset("bins") - layout.header
+
+
+def mapped_end(process: Process, address: int) -> int:
+    """Return the end of what is mapped and writable without a hole from `address` on (several VMAs: an mprotect splits [heap])."""
+    vma = process.address_space.find(address)
+    end = address
+    while vma is not None and (vma.writable or vma.path == "[heap]"):
+        end = vma.end
+        vma = process.address_space.find(end)
+    return end
+
+
+def add_top(process: Process, layout: Layout, stretch: HeapSegment, top: int, arena: StructValue, limit: int) -> None:
+    """Add top's mark to the stretch that ends at it; a size that leaves [top, limit) or exceeds system_mem is a Fault."""
+    try:
+        raw = process.words.read(top + layout.pointer_size)
+    except MemoryFault:
+        stretch.faults.append(Fault(top, "top cannot be read", f"arena {arena.address:#x} has top {top:#x}"))
+        return
+    size = raw & ~FLAG_MASK
+    room = max(limit - top, 0)
+    if size > arena["system_mem"]:
+        detail = f"size field of top is {raw:#x}, system_mem is {arena['system_mem']:#x}"
+        stretch.faults.append(Fault(top, "malloc(): corrupted top size", detail))
+    elif size > room or size < layout.min_size or (top + size) % PAGE:
+        # sysmalloc asserts the same: at least MINSIZE, and up to the end of a page.
+        detail = f"size field of top is {raw:#x}, there are {room:#x} bytes to the end of the heap"
+        stretch.faults.append(Fault(top, "malloc(): corrupted top size", detail))
+    kept = size if layout.header <= size <= room else room
+    stretch.marks.append(Sentinel(top, kept, raw & FLAG_MASK, State.TOP))
+    stretch.end = top + kept
+
+
+def first_chunk(process: Process, layout: Layout, arena: StructValue, parameters: StructValue | None) -> int | None:
+    """Return where the first chunk lies: by mp_.sbrk_base (which may be neither page-aligned nor the start of [heap]), else by [heap].
+
+    An sbrk_base that is out of [heap], or does not fit system_mem where the start of [heap] does, is not believed.
+    """
+    heap = next(
+        (vma for vma in process.address_space if vma.path == "[heap]"), process.address_space.find(arena["top"])
+    )
+    base = parameters["sbrk_base"] if parameters is not None else 0
+    if heap is None:
+        return first_chunk_after(base, layout) if base else None
+    if not base:
+        return first_chunk_after(heap.start, layout)
+    start = _start_by_size(process, layout, arena)
+    # where two say so, the mapping that a core's reader takes for [heap] (a bss that stands apart) says nothing against it
+    if base & -PAGE == heap.start or heap.path != "[heap]" or start == base:
+        return first_chunk_after(base, layout)
+    if start is not None and start != base and start & -PAGE == heap.start:
+        return first_chunk_after(start, layout)
+    return first_chunk_after(base if base in heap else heap.start, layout)
+
+
+def _start_by_size(process: Process, layout: Layout, arena: StructValue) -> int | None:
+    """Return where a contiguous arena of system_mem bytes begins if it ends where top does; None where top cannot be read."""
+    try:
+        size = process.words.read(arena["top"] + layout.pointer_size) & ~FLAG_MASK
+    except (MemoryFault, OverflowError):
+        return None
+    return int(arena["top"] + size - arena["system_mem"])
+
+
+def _brk_end(process: Process, arena: StructValue, start: int, top: int) -> int:
+    """Return how far the heap that brk gave reaches from `start`: as far as memory is mapped without a hole, or to top's mapping where a
+    contiguous arena has had pages unmapped or protected in between."""
+    end = mapped_end(process, start)
+    if not start <= top < end and not arena["flags"] & NONCONTIGUOUS:
+        vmas = [each for each in process.address_space if start < each.end and each.start <= top]
+        holes = sum(max(after.start - before.end, 0) for before, after in zip(vmas, vmas[1:]))
+        if vmas and top in vmas[-1] and holes <= _MOST_HOLES:
+            return mapped_end(process, top)
+    return end
+
+
+def _walk_brk(
+    process: Process, layout: Layout, walker: Walker, stretches: list[HeapSegment], start: int, limit: int, top: int
+) -> None:
+    """Walk the brk heap from `start`; after fenceposts (somebody else moved brk) find where malloc's memory goes on."""
+    at: int | None = start
+    while at is not None and at <= limit and len(stretches) < _MOST_STRETCHES:
+        stretch = walk_stretch(walker, process.memory, layout, at & ~(PAGE - 1), at, limit)
+        stretches.append(stretch)
+        if not stretch.ended_at_fencepost or stretch.end >= limit:
+            return
+        at = find_trail(walker, process.memory, layout, stretch.end, limit, layout.alignment)
+        if at is None and limit == top:
+            at = top
+
+
+def _walk_towards_top(process: Process, layout: Layout, walker: Walker, stretches: list[HeapSegment], top: int) -> None:
+    """Walk the mapping that top lies in: brk failed, and the arena went on by mmap (at a page, but a merged VMA may begin before)."""
+    vma = process.address_space.find(top)
+    if vma is None or not vma.writable:
+        fault = Fault(top, "malloc(): corrupted top size", f"top is {top:#x}, where no heap is mapped")
+        stretches.append(HeapSegment(top, top, top, faults=[fault]))
+        return
+    first = first_chunk_after(vma.start, layout)
+    at = find_trail(walker, process.memory, layout, first, top, PAGE)
+    if at is None:
+        at = top
+    stretches.append(walk_stretch(walker, process.memory, layout, at & ~(PAGE - 1), at, top))
+
+
+def _walk_older_mappings(
+    process: Process,
+    layout: Layout,
+    walker: Walker,
+    stretches: list[HeapSegment],
+    by_brk: int,
+    arena: StructValue,
+    claimed: list[tuple[int, int]],
+) -> None:
+    """Find the mappings the main arena used before top's: they end in fenceposts, and may lie side by side in one VMA, with top's too.
+
+    Looked for only while system_mem is not accounted for. The first `by_brk` stretches are those that brk gave.
+    """
+    known = [(each.mapping, each.end) for each in stretches]
+    for start, end in unclaimed_ranges(process, [*known, *claimed]):
+        at: int | None = start
+        while at is not None and at < end:
+            if arena["system_mem"] - _extent(stretches, by_brk) < PAGE or len(stretches) >= _MOST_STRETCHES:
+                return
+            at = _walk_older_mapping(process, layout, walker, stretches, -(-at // PAGE) * PAGE, end)
+
+
+def _walk_older_mapping(
+    process: Process, layout: Layout, walker: Walker, stretches: list[HeapSegment], start: int, end: int
+) -> int | None:
+    """Add the first of them in [start, end), and return from where to look on; None where there is none."""
+    first = find_trail(walker, process.memory, layout, first_chunk_after(start, layout), end, PAGE)
+    if first is None:
+        return None
+    stretch = walk_stretch(walker, process.memory, layout, first & ~(PAGE - 1), first, end)
+    if not stretch.ended_at_fencepost or stretch.faults:
+        return first + PAGE
+    stretches.append(stretch)
+    return stretch.end
+
+
+def _extent(stretches: list[HeapSegment], by_brk: int) -> int:
+    """Return the bytes of the stretches as system_mem counts them: what others took by sbrk between two of them is in it."""
+    brk = stretches[by_brk - 1].end - stretches[0].start if by_brk else 0
+    return brk + sum(each.end - each.start for each in stretches[by_brk:])

@@ -1,0 +1,232 @@
+"""Mmapped chunks: each has a mapping of its own, and no list names them; they are found by their headers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gdbheap.counted import counted
+from gdbheap.errors import MemoryFault
+from gdbheap.glibc.arena import first_chunk_after
+from gdbheap.glibc.chunk_table import FLAG_MASK, IS_MMAPPED
+from gdbheap.glibc.layout import Layout
+from gdbheap.glibc.repair.unclaimed import UnclaimedRange, unclaimed_stretches
+from gdbheap.lazy import np
+from gdbheap.process.cstruct import StructValue
+from gdbheap.process.live.touched import touched_spans
+from gdbheap.process.memory import PAGE, readable_pieces
+from gdbheap.process.process import Process
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class MmappedChunk:
+    """`address` and `size` as in the header (flags off); the mapping is [start, end)."""
+
+    address: int
+    size: int
+    start: int
+    end: int
+
+
+def find_mmapped(
+    process: Process, layout: Layout, parameters: StructValue | None, claimed: list[tuple[int, int]]
+) -> tuple[list[MmappedChunk], tuple[str, ...]]:
+    """Return the mmapped chunks in address order, and a note where they are not those that mp_ counts.
+
+    `claimed` are the [start, end) of the arenas' heaps, where none can be.
+    """
+    count = parameters["n_mmaps"] if parameters is not None else None
+    total = parameters["mmapped_mem"] if parameters is not None else None
+    if count == 0 and (total or 0) < PAGE:
+        return [], ()
+    found: list[MmappedChunk] = []
+    for search in (_at_the_start, _at_page_starts, _anywhere):
+        reached = 0
+        for each in unclaimed_stretches(process, claimed + [(each.start, each.end) for each in found]):
+            if reached < each.end:
+                here = search(process, layout, UnclaimedRange(max(each.start, reached), each.end, each.limit))
+                reached = here[-1].end if here else reached
+                found += here
+        found.sort(key=lambda each: each.address)
+        all_found = len(found) == count and total is not None and 0 <= _excess(layout, found, total) < PAGE
+        # Those that begin a range are found without reading it; only if they are not all that mp_ counts are the others looked for.
+        if all_found or (search is not _at_the_start and (count is None or len(found) >= count)):
+            break
+    if total is not None and not 0 <= _excess(layout, found, total) < PAGE:
+        found = _look_inside(process, layout, claimed, found)
+    length = sum(each.end - each.start for each in found)
+    if count is None:
+        return found, (
+            f"{counted(len(found), 'mmapped chunk')} found by their headers; mp_ is not known, so none of them is certain",
+        )
+    if len(found) != count or total is None or _excess(layout, found, total) < 0:
+        note = f"{counted(len(found), 'mmapped chunk')} of {length:#x} bytes found by their headers, but mp_ counts {count} of {total:#x}"
+        return found, (note,)
+    return found, ()
+
+
+def _excess(layout: Layout, found: list[MmappedChunk], total: int) -> int:
+    """Return by how much mp_.mmapped_mem exceeds what was found; negative where it cannot be the sum of these mappings.
+
+    From glibc 2.43 on each mremap adds two words too many to it (seen on live processes), so that only whole pages tell.
+    """
+    excess = total - sum(each.end - each.start for each in found)
+    drift = layout.mmapped_overhead
+    return 0 if drift == 0 and excess == 0 else excess if drift and excess % drift == 0 else -1
+
+
+def _look_inside(
+    process: Process, layout: Layout, claimed: list[tuple[int, int]], found: list[MmappedChunk]
+) -> list[MmappedChunk]:
+    """Return the chunks with those replaced whose header at the start of the mapping is a left-over: memalign made the true one for an
+    alignment of pages, and mremap has since moved or resized it."""
+    chunks = []
+    for stretch in unclaimed_stretches(process, claimed):
+        here = [each for each in found if stretch.start <= each.start < stretch.end]
+        limits = [*(each.start for each in here[1:]), stretch.limit]
+        for each, limit in zip(here, limits):
+            chunks.append(_at_page_end(process, layout, each, limit) or each)
+    return chunks
+
+
+def _at_page_end(process: Process, layout: Layout, outer: MmappedChunk, end: int) -> MmappedChunk | None:
+    """Return the chunk of the same mapping whose mem is at the start of a page, or None."""
+    header = (PAGE - layout.header) // layout.pointer_size
+    for address, words in _pieces(process, layout, outer.start, end):
+        prev_sizes, raws = (
+            words[header :: PAGE // layout.pointer_size],
+            words[header + 1 :: PAGE // layout.pointer_size],
+        )
+        for page in np.flatnonzero(raws & FLAG_MASK == IS_MMAPPED).tolist():
+            at = address + page * PAGE + PAGE - layout.header
+            chunk = _decode(layout, at, int(prev_sizes[page]), int(raws[page]), outer.start, end)
+            if chunk is not None and chunk.start == outer.start:
+                return chunk
+    return None
+
+
+def _at_the_start(process: Process, layout: Layout, stretch: UnclaimedRange) -> list[MmappedChunk]:
+    """Find the chunks that fill the front of the stretch, one after another."""
+    found: list[MmappedChunk] = []
+    at = -(-stretch.start // PAGE) * PAGE
+    while at < stretch.limit and (chunk := _chunk_at(process, layout, at, stretch.limit)) is not None:
+        found.append(chunk)
+        at = chunk.end
+    return found
+
+
+def _at_page_starts(process: Process, layout: Layout, stretch: UnclaimedRange) -> list[MmappedChunk]:
+    """Find chunks that begin where their mapping does, one after another; their interior is not read."""
+    found = []
+    at = -(-stretch.start // PAGE) * PAGE
+    while at < stretch.end:
+        chunk = _chunk_at(process, layout, at, stretch.limit)
+        if chunk is None:
+            at = _next_candidate(process, layout, at + PAGE, stretch.end)
+        else:
+            found.append(chunk)
+            at = chunk.end
+    return found
+
+
+def _chunk_at(process: Process, layout: Layout, mapping: int, end: int) -> MmappedChunk | None:
+    """Return the chunk whose mapping starts at `mapping`, or None."""
+    address = first_chunk_after(mapping, layout)
+    try:
+        prev_size, raw = process.words.read_many(address, 2)
+    except MemoryFault:
+        return None
+    outer = _decode(layout, address, prev_size, raw, mapping, end)
+    return outer and (_aligned_inside(process, layout, outer, end) or outer)
+
+
+def _aligned_inside(process: Process, layout: Layout, outer: MmappedChunk, end: int) -> MmappedChunk | None:
+    """Return the chunk that memalign made of the one at the start of its mapping, or None: the first header stays there as it was.
+
+    Mirrors _int_memalign: the aligned mem for which at least MINSIZE lies before the chunk (since glibc 2.43: whatever lies before); its
+    prev_size tells how much.
+    """
+    alignment = 2 * layout.alignment
+    while alignment < end - outer.start:
+        first = -(-(outer.address + layout.header) // alignment) * alignment - layout.header
+        for address in (first, first + alignment) if first - outer.address < layout.min_size else (first,):
+            found = _shifted(process, layout, outer, address, end)
+            if found is not None:
+                return found
+        alignment *= 2
+    return None
+
+
+def _shifted(process: Process, layout: Layout, outer: MmappedChunk, address: int, end: int) -> MmappedChunk | None:
+    """Return the chunk at `address` if it says that it begins so far behind the start of the mapping, or None."""
+    try:
+        prev_size, raw = process.words.read_many(address, 2)
+    except MemoryFault:
+        return None
+    if address == outer.address or address - (prev_size & ~1) != outer.start:
+        return None
+    return _decode(layout, address, prev_size, raw, outer.start, end)
+
+
+def _decode(layout: Layout, address: int, prev_size: int, raw: int, start: int, end: int) -> MmappedChunk | None:
+    """Return the chunk if its header is one of a chunk whose mapping lies in [start, end) (mirrors munmap_chunk's checks)."""
+    size, before = raw & ~FLAG_MASK, prev_size & ~1
+    if raw & FLAG_MASK != IS_MMAPPED or size < layout.min_size or size % layout.header:
+        return None
+    mapping = address - before
+    overheads = (0, 2 * layout.pointer_size) if layout.mmapped_overhead is None else (layout.mmapped_overhead,)
+    for overhead in overheads:
+        length = before + size + overhead
+        if mapping % PAGE == 0 and length % PAGE == 0 and start <= mapping and mapping + length <= end:
+            return MmappedChunk(address, size, mapping, mapping + length)
+    return None
+
+
+def _next_candidate(process: Process, layout: Layout, at: int, end: int) -> int:
+    """Return the next page from `at` on whose first chunk header has IS_MMAPPED alone, or `end`."""
+    offset = first_chunk_after(at, layout) - at + layout.pointer_size
+    for address, words in _pieces(process, layout, at, end):
+        first = -address % PAGE + offset
+        flags = words[first // layout.pointer_size :: PAGE // layout.pointer_size] & FLAG_MASK
+        hits = np.flatnonzero(flags == IS_MMAPPED)
+        if len(hits):
+            return address + -address % PAGE + int(hits[0]) * PAGE
+    return end
+
+
+def _anywhere(process: Process, layout: Layout, stretch: UnclaimedRange) -> list[MmappedChunk]:
+    """Find chunks that begin later than their mapping: memalign left `prev_size` bytes before them."""
+    found: list[MmappedChunk] = []
+    for address, words in _pieces(process, layout, stretch.start, stretch.end):
+        step = layout.alignment // layout.pointer_size
+        first = (first_chunk_after(address, layout) - address) // layout.pointer_size
+        prev_sizes = words[first::step].astype(np.int64)
+        raws = words[first + 1 :: step].astype(np.int64)
+        prev_sizes = prev_sizes[: len(raws)]
+        where = address + first * layout.pointer_size + np.arange(len(raws), dtype=np.int64) * layout.alignment
+        mapping = where - (prev_sizes & ~1)
+        hits = (raws & FLAG_MASK == IS_MMAPPED) & (mapping % PAGE == 0) & (mapping >= stretch.start) & (raws > 0)
+        for row in np.flatnonzero(hits).tolist():
+            chunk = _decode(layout, int(where[row]), int(prev_sizes[row]), int(raws[row]), stretch.start, stretch.limit)
+            if chunk is not None and (not found or chunk.start >= found[-1].end):
+                found.append(chunk)
+    return found
+
+
+def _pieces(process: Process, layout: Layout, start: int, end: int) -> Iterator[tuple[int, NDArray[np.uint64]]]:
+    """Yield what can be read, and was ever touched, of [start, end) as (address, words)."""
+    word_type = np.dtype(np.uint64 if layout.pointer_size == 8 else np.uint32)
+    for low, high in touched_spans(process, _readable(process, start, end)):
+        for address, data in readable_pieces(process.memory, low, high):
+            yield address, np.frombuffer(data, word_type, len(data) // layout.pointer_size)
+
+
+def _readable(process: Process, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yield what may be read of [start, end), mapping by mapping."""
+    for vma in process.address_space.overlapping(start, end):
+        if vma.readable:
+            yield max(vma.start, start), min(vma.end, end)

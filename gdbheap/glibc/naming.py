@@ -1,0 +1,40 @@
+"""The words for arenas, flags and places in free lists, the same in every command."""
+
+from __future__ import annotations
+
+from gdbheap.glibc.chunk_table import FLAG_MASK, IS_MMAPPED, MMAPPED_ARENA, NON_MAIN_ARENA, PREV_INUSE, Chunk
+from gdbheap.glibc.heap_view import Bin, HeapView
+
+_LETTERS = (("A", NON_MAIN_ARENA), ("M", IS_MMAPPED), ("P", PREV_INUSE))
+_FLAGS = tuple("".join(letter if flags & bit else "-" for letter, bit in _LETTERS) for flags in range(8))
+
+
+def arena_name(arena: int) -> str:
+    """Return the name of a value of the table's `arena` column: "main", "1", ..., "mmapped"."""
+    return "mmapped" if arena == MMAPPED_ARENA else str(arena) if arena else "main"
+
+
+def flag_letters(flags: int) -> str:
+    """Return the size field's flags as letters: A (NON_MAIN_ARENA), M (IS_MMAPPED), P (PREV_INUSE); "-" for a clear one."""
+    return _FLAGS[flags & FLAG_MASK]
+
+
+def place_of(view: HeapView, chunk: Chunk) -> str:
+    """Return where a free chunk is: "tcache[30] 3/7" (1 is what malloc takes next); "" where no list names it."""
+    return place_at(view, chunk.address)
+
+
+def place_at(view: HeapView, address: int) -> str:
+    """Return the same for the chunk whose header is at `address`."""
+    place = view.place_of(address)
+    if place is None:
+        return ""
+    return f"{place.bin.kind}[{place.bin.index}] {place.position + 1}/{len(place.bin.chunks)}"
+
+
+def owner_of(view: HeapView, each: Bin) -> str:
+    """Return whose list it is: "arena main", "thread 2 (LWP 812)"."""
+    if each.arena is not None:
+        return f"arena {arena_name(each.arena)}"
+    number = next((thread.number for thread in view.layout.threads if thread.lwp == each.thread), None)
+    return f"LWP {each.thread}" if number is None else f"thread {number} (LWP {each.thread})"

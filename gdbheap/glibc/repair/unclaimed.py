@@ -1,0 +1,70 @@
+"""Where malloc may have put what no list names: the anonymous memory that nobody has claimed."""
+
+from __future__ import annotations
+
+import sys
+from bisect import bisect_left
+from dataclasses import dataclass
+
+from gdbheap.process.address_space import VMA
+from gdbheap.process.process import Process
+
+
+@dataclass(frozen=True)
+class UnclaimedRange:
+    """A writable range, [start, end), in one mapping; what begins in it may reach on through the mappings behind it, up to `limit`.
+
+    The kernel makes several mappings of one where the program asks something special of a part: madvise() for huge pages, as numpy does
+    for each large array, or to leave it out of cores; mprotect().
+    """
+
+    start: int
+    end: int
+    limit: int
+
+
+def unclaimed_stretches(process: Process, claimed: list[tuple[int, int]]) -> list[UnclaimedRange]:
+    """Return the unclaimed ranges, each with how far a private anonymous mapping that begins there may have reached."""
+    limits: dict[int, int] = {}
+    limit, above = 0, -1
+    for vma in reversed(process.address_space.vmas):
+        limit = limit if vma.end == above else vma.end
+        limits[vma.end] = limit
+        above = vma.start if _is_anonymous(vma) else -1
+    starts = sorted(start for start, _ in claimed)
+    stretches = []
+    for start, end in unclaimed_ranges(process, claimed):
+        following = bisect_left(starts, end)
+        nobodys = starts[following] if following < len(starts) else sys.maxsize
+        stretches.append(UnclaimedRange(start, end, min(limits.get(end, end), nobodys)))
+    return stretches
+
+
+def unclaimed_ranges(process: Process, claimed: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """Return the writable private anonymous ranges that nobody has claimed."""
+    ranges = []
+    claimed = sorted(claimed)
+    for vma in process.address_space:
+        if not _may_hold_chunks(vma):
+            continue
+        at = vma.start
+        for start, end in claimed:
+            if end <= at or start >= vma.end:
+                continue
+            if start > at:
+                ranges.append((at, start))
+            at = max(at, end)
+        if at < vma.end:
+            ranges.append((at, vma.end))
+    return ranges
+
+
+def _may_hold_chunks(vma: VMA) -> bool:
+    return vma.readable and vma.writable and _is_anonymous(vma)
+
+
+def _is_anonymous(vma: VMA) -> bool:
+    """Whether mmap(MAP_PRIVATE | MAP_ANONYMOUS) could have made this VMA; MAP_HUGETLB gives it a file's name."""
+    if vma.shared:
+        return False
+    return (not vma.path and not vma.inode) or vma.path.startswith(("[anon:", "/anon_hugepage"))

@@ -1,0 +1,78 @@
+"""Tcaches: each thread's own lists of freed chunks."""
+
+from __future__ import annotations
+
+from gdbheap.counted import counted
+from gdbheap.errors import MemoryFault
+from gdbheap.glibc.addresses import Addresses
+from gdbheap.glibc.heap_view import Bin
+from gdbheap.glibc.layout import Layout, ThreadMalloc
+from gdbheap.glibc.sizes import tcache_range
+from gdbheap.glibc.walk.links import demangle
+from gdbheap.process.cstruct import CStruct, StructValue
+from gdbheap.process.fault import Fault
+from gdbheap.process.process import Process
+
+# More than the tunable tcache_count allows (UINT16_MAX): a longer list is a loop or a lie.
+_MOST_CHUNKS = 1 << 16
+
+
+def read_tcache(
+    process: Process,
+    layout: Layout,
+    struct: CStruct,
+    thread: ThreadMalloc,
+    parameters: StructValue | None,
+) -> tuple[list[Bin], list[Fault]]:
+    """Return a thread's non-empty tcache bins and what is broken in them. The thread's tcache must be known."""
+    assert thread.tcache is not None
+    try:
+        value = struct.read(process.memory, thread.tcache.value)
+    except MemoryFault as error:
+        return [], [Fault(thread.tcache.value, "tcache is unreadable", str(error))]
+    bins = []
+    counts = _counts(value, parameters)
+    for index, head in enumerate(value.array("entries")):
+        count = counts[index] if counts and index < len(counts) else None
+        if not head and not count:
+            continue
+        low, high = tcache_range(index, layout)
+        chunks, fault = _follow(process, layout, head)
+        bins.append(Bin("tcache", index, None, thread.lwp, low, high, Addresses(chunks), count, fault))
+    return bins, [each.fault for each in bins if each.fault]
+
+
+def _counts(value: StructValue, parameters: StructValue | None) -> list[int] | None:
+    """Return the cached chunks of each bin as malloc counts them: since glibc 2.42 it keeps the free slots instead."""
+    if "num_slots" not in value:
+        return value.array("counts")
+    if parameters is None or "tcache_count" not in parameters:
+        return None
+    full = parameters["tcache_count"]
+    return [full - free if free <= full else 0 for free in value.array("num_slots")]
+
+
+def _follow(process: Process, layout: Layout, head: int) -> tuple[list[int], Fault | None]:
+    """Follow one list; heads and links point to mem."""
+    words = process.words
+    chunks: list[int] = []
+    seen: set[int] = set()
+    mem = head
+    while mem:
+        if mem % layout.alignment:
+            return chunks, Fault(mem, "malloc(): unaligned tcache chunk detected", f"link {mem:#x} {_after(chunks)}")
+        if mem in seen or len(chunks) >= _MOST_CHUNKS:
+            return chunks, Fault(mem - layout.header, "tcache list loops", f"{mem:#x} comes again {_after(chunks)}")
+        try:
+            stored = words.read(mem)
+        except MemoryFault:
+            detail = f"nothing is mapped at {mem:#x}, {_after(chunks)}"
+            return chunks, Fault(mem, "tcache link leaves the heap", detail)
+        seen.add(mem)
+        chunks.append(mem - layout.header)
+        mem = demangle(mem, stored, layout)
+    return chunks, None
+
+
+def _after(chunks: list[int]) -> str:
+    return f"after {counted(len(chunks), 'chunk')} of the list"

@@ -1,0 +1,1 @@
+"""What a command is: its arguments, completion, help and settings."""

@@ -1,0 +1,1 @@
+"""Answers as drawings, in lines of text."""

@@ -1,0 +1,1 @@
+"""Many words of memory at once, as numpy columns."""

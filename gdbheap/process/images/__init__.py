@@ -1,0 +1,1 @@
+"""ELF as it lies in memory: headers, dynamic section, link maps, the initial stack."""

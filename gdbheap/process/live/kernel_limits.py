@@ -1,0 +1,93 @@
+"""What this machine's kernel would grant a process of its, and how: what no memory of the process holds."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+from gdbheap.errors import NoProcess
+from gdbheap.process.process import Process
+
+# vm.overcommit_memory
+_HEURISTIC, _STRICT = 0, 2
+
+
+@dataclass(frozen=True)
+class KernelLimits:
+    """`most` is the most that a mapping may take at once, `room` what all mappings together may still grow by, in bytes (None: any).
+    `aligns_large`: whether mappings of whole multiples of 2 MiB are put at such a multiple; `processors` that the process may run on
+    (None: not known). `reasons` say what else may be refused."""
+
+    aligns_large: bool | None = None
+    most: int | None = None
+    room: int | None = None
+    processors: int | None = None
+    reasons: tuple[str, ...] = ()
+
+
+def kernel_limits(process: Process) -> KernelLimits:
+    """Return the limits of a live process on this machine; of any other process, that nothing is known. Raises NoProcess where it is gone."""
+    if process.kind != "live" or process.pid is None:
+        return KernelLimits(False if process.pointer_size == 4 else None)
+    try:
+        limits = Path(f"/proc/{process.pid}/limits").read_text(encoding="utf-8", errors="replace")
+        status = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8", errors="replace")
+        affinity = len(os.sched_getaffinity(process.pid))
+    except (FileNotFoundError, ProcessLookupError) as error:
+        raise NoProcess(f"process {process.pid} is gone") from error
+    except OSError:
+        return KernelLimits(_aligns_large(process.pointer_size))
+    overcommit = int(_text("/proc/sys/vm/overcommit_memory").strip() or _HEURISTIC)
+    reasons = []
+    if overcommit == _STRICT:
+        reasons.append("vm.overcommit_memory is 2: what the kernel grants hangs on all other processes")
+    if _soft_limit(limits, "Max data size") is not None:
+        reasons.append("RLIMIT_DATA bounds what the heap may grow to")
+    space, used = _soft_limit(limits, "Max address space"), _kibibytes(status, "VmSize")
+    return KernelLimits(
+        _aligns_large(process.pointer_size),
+        _all_memory() if overcommit == _HEURISTIC else None,
+        max(space - used, 0) if space is not None and used is not None else None,
+        # which of the two counts was changed in 2.34 and 2.35
+        affinity if affinity == os.cpu_count() else None,
+        tuple(reasons),
+    )
+
+
+def _aligns_large(pointer_size: int) -> bool:
+    """Mirrors __thp_get_unmapped_area(), which Linux 6.7 uses for all large anonymous mappings of 64-bit processes."""
+    parts = os.uname().release.split(".")
+    return pointer_size == 8 and tuple(int(part) for part in parts[:2] if part.isdecimal()) >= (6, 7)
+
+
+def _all_memory() -> int | None:
+    """Return all RAM and swap in bytes: what vm.overcommit_memory = 0 refuses more than (__vm_enough_memory())."""
+    text = _text("/proc/meminfo")
+    memory, swap = _kibibytes(text, "MemTotal"), _kibibytes(text, "SwapTotal")
+    return memory + (swap or 0) if memory is not None else None
+
+
+def _text(path: str) -> str:
+    try:
+        return Path(path).read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return ""
+
+
+def _kibibytes(text: str, name: str) -> int | None:
+    """Return the value of a line "Name:   123 kB" in bytes."""
+    for line in text.splitlines():
+        words = line.split()
+        if words[:1] == [f"{name}:"] and len(words) > 1 and words[1].isdecimal():
+            return int(words[1]) << 10
+    return None
+
+
+def _soft_limit(limits: str, name: str) -> int | None:
+    """Return a limit of /proc/PID/limits; None where there is none."""
+    for line in limits.splitlines():
+        words = line[len(name) :].split()
+        if line.startswith(name) and words and words[0].isdecimal():
+            return int(words[0])
+    return None

@@ -1,0 +1,166 @@
+"""The memory of a live process on this machine, read wide through /proc/PID/mem, without a trace in the process.
+
+Reading a page that the process has never touched makes the kernel map one there: the shared zero page (do_anonymous_page() in
+mm/memory.c), a page of the file, for shared anonymous memory even a new one. The process's page tables grow, and what was "never
+touched" no longer is. So /proc/PID/pagemap is asked first. Such pages of private anonymous memory are given as the zeros that they
+are, those of a regular file as read from the file.
+"""
+
+from __future__ import annotations
+
+import os
+from io import FileIO
+
+from gdbheap.errors import MemoryFault
+from gdbheap.process.address_space import VMA, AddressSpace
+from gdbheap.process.live.mapped_file import may_be_regular_file, open_mapped_file, read_mapped_file
+from gdbheap.process.memory import Memory
+
+# Beyond it no file offset reaches: vsyscall's page alone lies there.
+_LAST_OFFSET = (1 << 63) - 1
+
+_PAGE = 4096
+_ENTRY = 8
+
+# One read of pagemap covers this much: 4 KiB of it, kept as 512 bytes.
+_BLOCK = 512 * _PAGE
+_BLOCK_ENTRIES = _BLOCK // _PAGE
+
+# 32,768 blocks are 64 GiB of process and 18 MB here.
+_MOST_BLOCKS = 1 << 15
+
+# The top byte of an entry: bit 63 "present", bit 62 "swapped", which is also set for a guard page (Documentation/admin-guide/mm/pagemap.rst).
+_TOUCHED = bytes(1 if top & 0xC0 else 0 for top in range(256))
+
+
+class LiveMemory:
+    """Memory of process `pid`. Where the kernel does not open it for us, `fallback` (the debugger's own reads) serves.
+
+    Untouched pages are known by `space`; without it, or where pagemap is closed to us, they are read like all others.
+    It belongs to one stop: the file to the address space that the process had when this was made (after an exec, make another), and
+    what pagemap said is kept.
+    """
+
+    def __init__(self, pid: int, fallback: Memory, space: AddressSpace | None = None) -> None:
+        self._fallback = fallback
+        self._space = space
+        self._pid = pid
+        self._file = _open(f"/proc/{pid}/mem")
+        self._pagemap = _open(f"/proc/{pid}/pagemap") if space is not None else None
+        self._blocks: dict[int, bytes] = {}
+        self._vma = VMA(0, 0, "---p")
+        # Whether the noted mapping's untouched pages need not be read from the process.
+        self._sparse = False
+        self._mapped: tuple[VMA, FileIO | None] | None = None
+
+    def read(self, address: int, size: int) -> bytes:
+        if size <= 0:
+            return b""
+        # Words come one after the other from one touched page: the shortest way for them.
+        if self._sparse and self._vma.start <= address < self._vma.end - size:
+            index, within = divmod(address, _BLOCK)
+            touched = self._blocks.get(index)
+            if touched and touched[within // _PAGE] and within % _PAGE + size <= _PAGE:
+                return self._read_words(address, size)
+        data = bytearray(size)
+        self.read_into(address, memoryview(data))
+        return bytes(data)
+
+    def read_into(self, address: int, buffer: memoryview) -> None:
+        size = len(buffer)
+        if self._file is None or address + size > _LAST_OFFSET:
+            self._fallback.read_into(address, buffer)
+            return
+        try:
+            done = 0 if self._pagemap is not None else self._pread(address, buffer)
+            while done < size:
+                done += self._read_piece(address + done, buffer[done:] if done else buffer)
+        except OSError as error:
+            raise MemoryFault(address, size) from error
+
+    def _read_piece(self, address: int, buffer: memoryview) -> int:
+        """Fill the front of `buffer`, at most to the end of one mapping, of one block of pagemap, of pages of one kind; return how many
+        bytes; raise OSError."""
+        if not self._vma.start <= address < self._vma.end:
+            self._find_mapping(address)
+        size = min(len(buffer), self._vma.end - address)
+        if self._sparse:
+            index, within = divmod(address, _BLOCK)
+            size = min(size, _BLOCK - within)
+            touched = self._blocks.get(index) or self._load(index)
+            first, last = within // _PAGE, (within + size - 1) // _PAGE
+            change = touched.find(1 - touched[first], first + 1, last + 1)
+            if change > 0:
+                size = change * _PAGE - within
+            if not touched[first]:
+                return self._read_behind(address, buffer[:size])
+        return self._pread(address, buffer[:size])
+
+    def _find_mapping(self, address: int) -> None:
+        """Note the mapping that holds the address (a made-up one of a page where the space knows of none)."""
+        vma = self._space.find(address) if self._space is not None else None
+        page = address & -_PAGE
+        self._vma = vma or VMA(page, page + _PAGE, "---p")
+        self._sparse = vma is not None and (is_private_anonymous(vma) or may_be_regular_file(vma))
+
+    def _read_behind(self, address: int, buffer: memoryview) -> int:
+        """Fill `buffer` with what untouched pages of the noted mapping hold; return its length; raise OSError beyond a file's last page."""
+        vma = self._vma
+        if not vma.is_file:
+            buffer[:] = bytes(len(buffer))
+            return len(buffer)
+        if self._mapped is None or self._mapped[0] is not vma:
+            self._mapped = (vma, open_mapped_file(self._pid, vma))
+        file = self._mapped[1]
+        if file is None:
+            return self._pread(address, buffer)
+        return read_mapped_file(file, vma.offset + address - vma.start, buffer)
+
+    def _load(self, index: int) -> bytes:
+        """Return, and keep, a byte for each page of a block: 1 where the process has touched it. Unknown counts as touched."""
+        data = b""
+        if self._pagemap is not None:
+            try:
+                data = os.pread(self._pagemap.fileno(), _BLOCK_ENTRIES * _ENTRY, index * _BLOCK_ENTRIES * _ENTRY)
+            except OSError:
+                data = b""
+        touched = data[_ENTRY - 1 :: _ENTRY].translate(_TOUCHED).ljust(_BLOCK_ENTRIES, b"\1")
+        if len(self._blocks) >= _MOST_BLOCKS:
+            self._blocks.clear()
+        self._blocks[index] = touched
+        return touched
+
+    def _read_words(self, address: int, size: int) -> bytes:
+        assert self._file is not None
+        try:
+            data = os.pread(self._file.fileno(), size, address)
+        except OSError:
+            data = b""
+        if len(data) != size:
+            raise MemoryFault(address, size)
+        return data
+
+    def _pread(self, address: int, buffer: memoryview) -> int:
+        """Fill `buffer` and return its length; raise OSError."""
+        assert self._file is not None
+        done = 0
+        while done < len(buffer):
+            count = os.preadv(self._file.fileno(), [buffer[done:] if done else buffer], address + done)
+            if count == 0:
+                raise OSError(f"nothing at {address + done:#x}")
+            done += count
+        return done
+
+
+def is_private_anonymous(vma: VMA) -> bool:
+    """Whether the mapping's pages, until they are written, are zeros of nobody else's: a page that was never touched needs no reading."""
+    named = vma.path in ("", "[heap]", "[stack]") or vma.path.startswith("[anon:")
+    return named and not vma.is_file and vma.shared is False
+
+
+def _open(path: str) -> FileIO | None:
+    """Return the open file, or None where the kernel refuses."""
+    try:
+        return open(path, "rb", buffering=0)
+    except OSError:
+        return None

@@ -1,0 +1,114 @@
+"""/proc/PID/maps and smaps: the kernel's text about a process's mappings -> VMAs.
+
+The layout is that of show_map_vma() in fs/proc/task_mmu.c. The only byte that the kernel escapes in a path is the newline (as \\012).
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from gdbheap.errors import HeapError, NoProcess
+from gdbheap.process.address_space import VMA, AddressSpace
+
+# Only "\n" ends a line: a file's name may hold any other byte, so splitlines() would cut it.
+_LINE = re.compile(
+    r"^([0-9a-f]{1,16})-([0-9a-f]{1,16}) ([-r][-w][-x][ps]) ([0-9a-f]{1,16}) ([0-9a-f]+:[0-9a-f]+) ([0-9]{1,20})(?: +(.*))?$"
+)
+_START = re.compile(r"^([0-9a-f]+)-[0-9a-f]+ [-r][-w]", re.MULTILINE)
+_RSS = re.compile(r"^Rss: +([0-9]+) kB$", re.MULTILINE)
+_KEY = re.compile(r"^ProtectionKey: +([0-9]+)$", re.MULTILINE)
+_FIELD = re.compile(r"^([A-Za-z_]+):(?: *([0-9]+) kB$)?")
+
+
+@dataclass(frozen=True)
+class MappingUsage:
+    """What smaps tells of one mapping: `sizes` in bytes by the kernel's names (Rss, Private_Dirty, Anonymous, Swap, ...), `flags` as
+    the two letters of VmFlags (empty where the kernel prints none)."""
+
+    vma: VMA
+    sizes: Mapping[str, int]
+    flags: frozenset[str]
+
+
+def parse_maps(text: str) -> AddressSpace:
+    """Return the address space that the text of /proc/PID/maps describes; raise HeapError at a line that is none of it."""
+    return AddressSpace(_vma(line, number) for number, line in enumerate(text.split("\n"), 1) if line)
+
+
+def parse_smaps(text: str) -> list[MappingUsage]:
+    """Return one MappingUsage per mapping of the text of /proc/PID/smaps; raise HeapError at a line that is none of it."""
+    return list(_usages(text))
+
+
+def read_maps(pid: int) -> AddressSpace:
+    """Return the address space of a process on this machine; raise NoProcess where its maps cannot be read."""
+    return parse_maps(_read(pid, "maps"))
+
+
+def read_smaps(pid: int) -> list[MappingUsage]:
+    """Return the smaps of a process on this machine; raise NoProcess where they cannot be read."""
+    return parse_smaps(_read(pid, "smaps"))
+
+
+def read_resident(pid: int) -> dict[int, int]:
+    """Return the resident bytes (Rss) of each mapping by its start, and nothing else of smaps: for tens of thousands of mappings.
+
+    Raise NoProcess where smaps cannot be read.
+    """
+    text = _read(pid, "smaps")
+    starts, sizes = _START.findall(text), _RSS.findall(text)
+    return {int(start, 16): int(size) * 1024 for start, size in zip(starts, sizes)}
+
+
+def read_protection_key(pid: int, vma: VMA) -> int | None:
+    """Return the protection key of a mapping; None where smaps does not tell (it does where the processor has keys)."""
+    try:
+        text = _read(pid, "smaps")
+    except NoProcess:
+        return None
+    found = text.find(f"{vma.start:08x}-{vma.end:08x} ")
+    match = _KEY.search(text, found) if found >= 0 else None
+    return int(match[1]) if match else None
+
+
+def _read(pid: int, name: str) -> str:
+    path = f"/proc/{pid}/{name}"
+    try:
+        # A path is bytes: what is no UTF-8 must survive, and "\r" must not become a line end.
+        with open(path, encoding=sys.getfilesystemencoding(), errors="surrogateescape", newline="\n") as file:
+            return file.read()
+    except OSError as error:
+        raise NoProcess(f"cannot read {path}: {error.strerror}") from error
+
+
+def _vma(line: str, number: int) -> VMA:
+    match = _LINE.match(line)
+    if match is None:
+        raise HeapError(f"line {number} of the maps is none: {line[:80]!r}")
+    start, end, permissions, offset, device, inode, path = match.groups()
+    path = (path or "").replace("\\012", "\n")
+    vma = VMA(int(start, 16), int(end, 16), permissions, int(offset, 16), device, int(inode), path)
+    if vma.start >= vma.end:
+        raise HeapError(f"line {number} of the maps has no bytes: {line[:80]!r}")
+    return vma
+
+
+def _usages(text: str) -> Iterator[MappingUsage]:
+    vma: VMA | None = None
+    sizes: dict[str, int] = {}
+    flags: frozenset[str] = frozenset()
+    for number, line in enumerate(text.split("\n"), 1):
+        field = _FIELD.match(line)
+        if field is not None and field[2]:
+            sizes[field[1]] = int(field[2]) * 1024
+        elif field is not None and field[1] == "VmFlags":
+            flags = frozenset(line[8:].split())
+        elif field is None and line:
+            if vma is not None:
+                yield MappingUsage(vma, sizes, flags)
+            vma, sizes, flags = _vma(line, number), {}, frozenset()
+    if vma is not None:
+        yield MappingUsage(vma, sizes, flags)

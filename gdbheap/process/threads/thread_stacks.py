@@ -1,0 +1,187 @@
+"""Threads' stacks: the memory that glibc gave each thread, guard and all, told by its own struct pthread without knowing that struct's
+layout; and what it keeps of threads that have ended."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+
+from gdbheap.errors import MemoryFault
+from gdbheap.lazy import np
+from gdbheap.process.address_space import VMA, AddressSpace
+from gdbheap.process.memory import PAGE
+from gdbheap.process.process import Process, Thread
+from gdbheap.process.threads.thread_pointers import find_thread_pointers, thread_id
+
+# struct pthread is 0x900 to 0x940 bytes (64-bit) in glibc 2.31 to 2.43, and starts at the thread pointer.
+_SIZE = 0xA00
+# allocate_stack() in nptl puts struct pthread at the end of the block: so much of the block is above the thread pointer, at most.
+_MOST_ABOVE = 4 * PAGE
+_MOST_STACKS = 1 << 16
+
+
+@dataclass(frozen=True)
+class StackBlock:
+    """[start, end) of what was allocated for a thread: `guard` bytes that may not be touched, the stack, its TLS, and at `control` its
+    struct pthread.
+
+    `is_free`: the thread has ended, and the block is kept for the next one (or until somebody joins it).
+    """
+
+    start: int
+    end: int
+    guard: int
+    control: int
+    is_free: bool = False
+
+
+@dataclass(frozen=True)
+class ThreadStack:
+    """The stack of a thread, [start, end), of which [start, guard_end) is its guard; `thread_pointer` where it is known.
+
+    `inferred`: only the mapping that holds the stack pointer was known.
+    """
+
+    thread: Thread
+    start: int
+    guard_end: int
+    end: int
+    thread_pointer: int | None
+    inferred: bool
+
+
+def thread_stacks(process: Process, pointers: Mapping[int, int], blocks: Iterable[StackBlock]) -> list[ThreadStack]:
+    """Return the stack of each thread whose stack can be told, in the order of the threads; `pointers` are the thread pointers by lwp."""
+    by_control = {block.control: block for block in blocks}
+    found = []
+    for thread in process.threads:
+        pointer = pointers.get(thread.lwp)
+        block = by_control.get(pointer) if pointer is not None else None
+        vma = process.address_space.find(thread.stack_pointer)
+        if block is not None:
+            found.append(ThreadStack(thread, block.start, block.start + block.guard, block.end, pointer, False))
+        elif vma is not None and vma.writable:
+            named = vma.path == "[stack]" and vma.start not in process.address_space.inferred
+            found.append(ThreadStack(thread, vma.start, vma.start, vma.end, pointer, not named))
+    return found
+
+
+def stack_blocks(process: Process, pointers: Mapping[int, int]) -> list[StackBlock]:
+    """Return the blocks of the threads whose struct pthread tells (`pointers` are their thread pointers, by lwp), and those that threads
+    have left which ended, in order of address.
+
+    The main thread, and those whose stacks the program allocated without telling where they begin, have none.
+    """
+    place, found = _live_blocks(process, pointers)
+    for vma in process.address_space:
+        if _may_be_stack(vma):
+            for block in _blocks_at_the_end(process, vma, found, place):
+                found.setdefault(block.start, block)
+            if len(found) > _MOST_STACKS:
+                break
+    return sorted(found.values(), key=lambda block: block.start)
+
+
+def find_stacks(process: Process) -> tuple[list[ThreadStack], list[StackBlock]]:
+    """Return the stack of each thread, and the blocks that ended threads have left."""
+    pointers = find_thread_pointers(process)
+    blocks = stack_blocks(process, pointers)
+    return thread_stacks(process, pointers, blocks), [block for block in blocks if block.is_free]
+
+
+def in_guard(process: Process, address: int) -> bool:
+    """Whether the address is in the guard of a thread's stack (since glibc 2.42 it may lie inside of a mapping that is writable)."""
+    return any(stack.start <= address < stack.guard_end for stack in find_stacks(process)[0])
+
+
+def _live_blocks(process: Process, pointers: Mapping[int, int]) -> tuple[int | None, dict[int, StackBlock]]:
+    """Return where in struct pthread the block is told (None: in no thread's), and the threads' blocks by their start.
+
+    In struct pthread the members stackblock, stackblock_size, guardsize follow each other (glibc 2.23 to 2.44). They are the words where
+    [stackblock, +size) is mapped memory of no file and holds struct pthread itself, at its very end or together with the thread's stack
+    pointer (which a signal handler on its own stack has elsewhere), at the same place in every thread.
+    """
+    found: list[dict[int, StackBlock]] = []
+    for thread in process.threads:
+        pointer = pointers.get(thread.lwp)
+        if pointer is not None:
+            found.append(_candidates(process, pointer, thread.stack_pointer))
+    votes = Counter(offset for candidates in found for offset in candidates)
+    if not votes:
+        return None, {}
+    stacks = {offset: [each[offset] for each in found if offset in each] for offset in votes}
+    place = max(votes, key=lambda offset: (votes[offset], sum(_is_usual(each) for each in stacks[offset]), -offset))
+    return place, {block.start: block for block in stacks[place]}
+
+
+def _is_usual(block: StackBlock) -> bool:
+    """Whether this is what glibc allocates unless told otherwise: whole pages, with a guard."""
+    return block.start % PAGE == 0 and block.end % PAGE == 0 and block.guard > 0
+
+
+def _candidates(process: Process, control: int, stack_pointer: int) -> dict[int, StackBlock]:
+    """Return what the words of one struct pthread may say, by their offset in it."""
+    found: dict[int, StackBlock] = {}
+    words = _words(process, control)
+    for index in range(len(words) - 2):
+        start, size, guard = words[index : index + 3]
+        end = start + size
+        inside = start < control < end and (start < stack_pointer < end or end - control <= _MOST_ABOVE)
+        if start and inside and guard < size and guard % PAGE == 0 and _is_mapped(process.address_space, start, end):
+            found[index * process.pointer_size] = StackBlock(start, end, guard, control)
+    return found
+
+
+def _may_be_stack(vma: VMA) -> bool:
+    return vma.readable and vma.writable and not vma.is_file and not vma.shared and vma.path != "[heap]"
+
+
+def _blocks_at_the_end(
+    process: Process, vma: VMA, known: Mapping[int, StackBlock], place: int | None
+) -> Iterator[StackBlock]:
+    """Yield the stack blocks that end where the VMA does, one below the other (from glibc 2.42 on no guard divides them)."""
+    by_end = {block.end: block for block in known.values()}
+    end = vma.end
+    while end > vma.start:
+        block = by_end.get(end) or _block_that_ends_at(process, end, vma.start, place)
+        if block is None:
+            return
+        yield block
+        end = block.start
+
+
+def _block_that_ends_at(process: Process, end: int, lowest: int, place: int | None) -> StackBlock | None:
+    start, pointer_size = max(end - 2 * PAGE, lowest), process.pointer_size
+    try:
+        words = np.array(process.words.read_many(start, (end - start) // pointer_size), np.uint64)
+    except MemoryFault:
+        return None
+    # tcbhead_t holds its own address twice: as tcb and, two words on, as self.
+    own = words == np.uint64(start) + np.arange(len(words), dtype=np.uint64) * np.uint64(pointer_size)
+    twice = own[:-2] & (words[2:] == words[:-2])
+    for index in np.flatnonzero(twice).tolist():
+        control = start + index * pointer_size
+        for offset, block in _candidates(process, control, 0).items():
+            if block.end == end and block.start % PAGE == 0 and place in (None, offset):
+                return replace(block, is_free=thread_id(process, control) in (0, -1))
+    return None
+
+
+def _is_mapped(space: AddressSpace, start: int, end: int) -> bool:
+    """Whether [start, end) is mapped without a gap, and from no file."""
+    for vma in space.overlapping(start, end):
+        if vma.start > start or vma.is_file:
+            return False
+        start = vma.end
+    return start >= end
+
+
+def _words(process: Process, control: int) -> list[int]:
+    """Return the words from `control` on, as far as they can be read."""
+    for size in (_SIZE, PAGE - control % PAGE):
+        try:
+            return list(process.words.read_many(control, size // process.pointer_size))
+        except (MemoryFault, OverflowError):
+            continue
+    return []

@@ -1,0 +1,1 @@
+"""What commands share about one stop, computed once."""

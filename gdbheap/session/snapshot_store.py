@@ -1,0 +1,72 @@
+"""Where snapshots are kept: by name in one directory of the user's, or wherever a path says."""
+
+from __future__ import annotations
+
+import os
+import re
+
+from gdbheap.analysis.snapshots.snapshot import Snapshot, take_snapshot
+from gdbheap.analysis.snapshots.snapshot_file import read_snapshot
+from gdbheap.errors import HeapError, UsageError
+from gdbheap.glibc.walk.first_words import FirstWords
+from gdbheap.interface.command import Target
+from gdbheap.session.object_names import object_names
+
+SUFFIX = ".heap"
+_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}")
+
+
+def directory() -> str:
+    """Return the directory of named snapshots, which need not exist; UsageError where there is no home to have one in."""
+    base = os.environ.get("XDG_STATE_HOME", "")
+    if not os.path.isabs(base):
+        home = os.path.expanduser("~")
+        if not os.path.isabs(home):
+            raise UsageError("there is no home directory to keep snapshots in: give a path instead of a name")
+        base = os.path.join(home, ".local", "state")
+    return os.path.join(base, "gdbheap", "snapshots")
+
+
+def make_directory() -> None:
+    """Make directory() where it is missing; UsageError where that cannot be done."""
+    try:
+        os.makedirs(directory(), mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise UsageError(
+            f"cannot make {directory()}: {error.strerror} (--output FILE puts the snapshot elsewhere)"
+        ) from error
+
+
+def path_of(name: str) -> str:
+    """Return the file of a snapshot: `name` itself where it is a path (it has a "/"), else a file of that name in directory()."""
+    if "/" in name:
+        return os.path.expanduser(name)
+    if not _NAME.fullmatch(name):
+        raise UsageError(f"{name!r} is no name of a snapshot: letters, digits and . _ + - (or a path, with a /)")
+    return os.path.join(directory(), name + SUFFIX)
+
+
+def named_snapshots() -> list[str]:
+    """Return the names of the snapshots in directory(), in order."""
+    try:
+        files = os.listdir(directory())
+    except (OSError, UsageError):
+        return []
+    return sorted(each[: -len(SUFFIX)] for each in files if each.endswith(SUFFIX) and _NAME.fullmatch(each))
+
+
+def snapshot_now(target: Target, started: float) -> Snapshot:
+    """Return a snapshot of the heap as it is, read once; `started` as in take_snapshot()."""
+    first_words = FirstWords()
+    view = target.heap(first_words)
+    return take_snapshot(target.process, view, first_words, object_names(target), started)
+
+
+def load(name: str) -> Snapshot:
+    """Return the snapshot of that name or path; HeapError where there is none or it cannot be read."""
+    path = path_of(name)
+    if not os.path.exists(path):
+        known = ", ".join(named_snapshots()) or "none"
+        place = "" if path == name else f" ({path})"
+        raise HeapError(f"there is no snapshot {name}{place}; there are: {known}")
+    return read_snapshot(path)

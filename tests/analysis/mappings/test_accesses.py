@@ -1,0 +1,84 @@
+"""What accesses would do, by the kind of address, on a process made by hand."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from gdbheap.analysis.mappings.accesses import accesses
+from gdbheap.process.address_space import VMA, AddressSpace
+from gdbheap.process.live.pages import PageState
+from support.made_process import ARENA, HEAP, MAIN_STACK, STACK, VDSO, made_process
+
+MAPERR, ACCERR, KERNEL = "SIGSEGV SEGV_MAPERR", "SIGSEGV SEGV_ACCERR", "SIGSEGV SI_KERNEL"
+VSYSCALL = 0xFFFFFFFFFF600000
+
+
+def results(address, page=None, process=None):
+    process = process or replace(made_process(), pid=None)
+    return [each.result for each in accesses(process, address, page)]
+
+
+@pytest.mark.parametrize(
+    ("address", "expected"),
+    [
+        (HEAP, ["allowed", "allowed", ACCERR]),
+        (0x400010, ["allowed", ACCERR, ACCERR]),
+        (0x401010, ["allowed", ACCERR, "allowed"]),
+        (ARENA + 0x21000, [ACCERR, ACCERR, ACCERR]),
+        (STACK, [ACCERR, ACCERR, ACCERR]),
+        (0, [MAPERR] * 3),
+        (HEAP - 1, [MAPERR] * 3),
+        # Below the main stack, within its limit, and beyond it.
+        (MAIN_STACK - 0x1000, ["allowed", "allowed", ACCERR]),
+        (MAIN_STACK - (9 << 20), [MAPERR] * 3),
+        (1 << 47, [KERNEL] * 3),
+        ((1 << 64) - (1 << 47), [MAPERR] * 3),
+        ((1 << 64) - 1, [MAPERR] * 3),
+        (VDSO, ["allowed", ACCERR, "allowed"]),
+    ],
+)
+def test_by_address(address, expected):
+    assert results(address) == expected
+
+
+@pytest.mark.parametrize(
+    ("page", "read", "write"),
+    [
+        (PageState.UNTOUCHED, "the shared zero page is mapped", "a fresh page"),
+        (PageState.ZERO, "the page is there", "a fresh page in place of the zero page"),
+        (PageState.ANONYMOUS, "the page is there", "the page is there"),
+        (PageState.SWAPPED, "the page is read back from swap", "the page is read back from swap"),
+        (
+            None,
+            "if the page is not there yet: the shared zero page is mapped",
+            "if the page is not there yet: a fresh page",
+        ),
+    ],
+)
+def test_by_page(page, read, write):
+    said = accesses(replace(made_process(), pid=None), HEAP, page)
+    assert [each.meaning for each in said[:2]] == [read, write]
+
+
+def test_a_guard_page_inside_a_mapping_refuses_all():
+    assert results(HEAP, PageState.GUARD) == [MAPERR] * 3
+
+
+def test_vsyscall_may_be_called_at_its_entries_alone():
+    space = AddressSpace([VMA(VSYSCALL, VSYSCALL + 0x1000, "--xp", path="[vsyscall]")])
+    process = replace(made_process(), address_space=space)
+    assert results(VSYSCALL + 0x400, process=process) == [MAPERR, MAPERR, "allowed"]
+    assert results(VSYSCALL + 0x10, process=process) == [MAPERR, MAPERR, KERNEL]
+
+
+def test_execute_only_memory_is_not_told():
+    space = AddressSpace([VMA(HEAP, HEAP + 0x1000, "--xp")])
+    assert results(HEAP, process=replace(made_process(), address_space=space)) == ["unknown", ACCERR, "allowed"]
+
+
+def test_where_the_mappings_are_not_known_nothing_is_foretold():
+    process = replace(made_process(), address_space=AddressSpace([], "remote"))
+    assert results(HEAP, process=process) == ["unknown"] * 3
+    assert results(1 << 47, process=process) == [KERNEL] * 3

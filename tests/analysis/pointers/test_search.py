@@ -1,0 +1,58 @@
+"""Searching images: across buffers, at both ends, and past holes."""
+
+from __future__ import annotations
+
+import pytest
+
+from gdbheap.analysis.pointers import search
+from gdbheap.analysis.pointers.search import find_bytes, find_words
+from gdbheap.process.memory import ImageMemory
+
+BASE, PAGE = 0x7000_0000, 0x1000
+
+
+@pytest.fixture(autouse=True)
+def small_buffer(monkeypatch):
+    monkeypatch.setattr(search, "_BUFFER", PAGE)
+
+
+@pytest.mark.parametrize("wanted", [b"x", b"xy", b"needle in the hay"])
+@pytest.mark.parametrize("place", [0, 5, PAGE - 9, PAGE - 1, PAGE, 2 * PAGE - 3, "end"])
+def test_bytes_are_found_once_wherever_they_lie(wanted, place):
+    data = bytearray(3 * PAGE)
+    at = len(data) - len(wanted) if place == "end" else place
+    data[at : at + len(wanted)] = wanted
+    memory = ImageMemory([(BASE, bytes(data))])
+    assert list(find_bytes(memory, [(BASE, BASE + len(data))], wanted)) == [BASE + at]
+
+
+def test_occurrences_may_overlap():
+    memory = ImageMemory([(BASE, b"\0" * (PAGE - 2) + b"aaaa" + b"\0" * (PAGE - 2))])
+    found = find_bytes(memory, [(BASE, BASE + 2 * PAGE)], b"aa")
+    assert list(found) == [BASE + PAGE - 2, BASE + PAGE - 1, BASE + PAGE]
+
+
+def test_bytes_do_not_join_over_a_hole():
+    memory = ImageMemory([(BASE, b"\0" * (PAGE - 1) + b"a"), (BASE + 2 * PAGE, b"b" + b"\0" * (PAGE - 1))])
+    assert list(find_bytes(memory, [(BASE, BASE + 3 * PAGE)], b"ab")) == []
+
+
+@pytest.mark.parametrize("seam", [1, 2, 4, PAGE])
+def test_bytes_that_lie_in_two_ranges_side_by_side_are_found(seam):
+    data = b"\0" * (PAGE - 2) + b"abcdef" + b"\0" * (PAGE - 4)
+    memory = ImageMemory([(BASE, data)])
+    ranges = [(BASE, BASE + PAGE - seam), (BASE + PAGE - seam, BASE + PAGE), (BASE + PAGE, BASE + 2 * PAGE)]
+    assert list(find_bytes(memory, ranges, b"abcdef")) == [BASE + PAGE - 2]
+
+
+def test_words_in_a_range_are_found_with_their_values():
+    words = {0: 5, PAGE - 8: 7, PAGE: 10, 2 * PAGE - 8: 11}
+    data = bytearray(2 * PAGE)
+    for offset, value in words.items():
+        data[offset : offset + 8] = value.to_bytes(8, "little")
+    memory = ImageMemory([(BASE, bytes(data))])
+    spans = [(BASE, BASE + 2 * PAGE)]
+    assert list(find_words(memory, spans, 8, 6, 10)) == [(BASE + PAGE - 8, 7), (BASE + PAGE, 10)]
+    assert next(find_words(memory, spans, 8, 6, 11)) == (BASE + PAGE - 8, 7)
+    assert list(find_words(memory, spans, 2, 11, 11)) == [(BASE + 2 * PAGE - 8, 11)]
+    assert list(find_words(memory, [(BASE + 1, BASE + PAGE)], 8, 5, 5)) == []

@@ -1,0 +1,1 @@
+"""What tests share: made processes, programs to build, gdb runs, oracles."""

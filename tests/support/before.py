@@ -1,0 +1,100 @@
+"""A real process before its first allocator call, as a model: its mappings, its break, and where its libc keeps malloc's variables.
+
+Nothing of gdbheap but the model is used here, so that no bug can sit on both sides.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+
+from elftools.elf.elffile import ELFFile
+
+from gdbheap.model.kernel import Kernel
+from gdbheap.model.machine import Machine
+from gdbheap.model.memory import PAGE, Memory
+from gdbheap.model.process import Process
+from gdbheap.model.ranges import Ranges
+from gdbheap.model.trace import Player
+from gdbheap.model.traits import Traits, traits
+
+_KEY = 0x9E3779B97F4A7C15
+"""Stands in for tcache_key until someone can tell what it is."""
+_UNREADABLE = ("[vvar]", "[vvar_vclock]", "[vsyscall]")
+
+
+def libc_version() -> str:
+    """Return the version of this system's glibc, "2.36"."""
+    return os.confstr("CS_GNU_LIBC_VERSION").split()[1]
+
+
+@dataclass(frozen=True)
+class Symbols:
+    """Offsets in libc of malloc's static variables; `sizes` in bytes."""
+
+    offsets: dict[str, int]
+    sizes: dict[str, int]
+    version: str
+
+
+def libc_symbols(path: str) -> Symbols:
+    """Read the addresses of malloc's variables from the debug file of the libc at `path`."""
+    with open(path, "rb") as file:
+        elf = ELFFile(file)
+        build_id = elf.get_section_by_name(".note.gnu.build-id").data()[16:].hex()
+        text = elf.get_section_by_name(".rodata").data()
+    start = text.index(b"stable release version ") + len(b"stable release version ")
+    version = text[start : start + 4].decode()
+    offsets, sizes = {}, {}
+    with open(f"/usr/lib/debug/.build-id/{build_id[:2]}/{build_id[2:]}.debug", "rb") as file:
+        for symbol in ELFFile(file).get_section_by_name(".symtab").iter_symbols():
+            if symbol.name in ("main_arena", "mp_", "tcache_key", "global_max_fast") and symbol["st_size"]:
+                offsets[symbol.name] = symbol["st_value"]
+                sizes[symbol.name] = symbol["st_size"]
+    return Symbols(offsets, sizes, version)
+
+
+class Before:
+    """`maps` is the text of /proc/PID/maps, `brk` the break; `readable` is what could be read then, the heap not counted."""
+
+    def __init__(self, pointer_size: int, maps: str, brk: int) -> None:
+        self.pointer_size = pointer_size
+        self.brk = brk
+        self.vmas: list[tuple[int, int, str]] = []
+        self.readable = Ranges()
+        for line in maps.splitlines():
+            fields = line.split(maxsplit=5)
+            start, end = (int(part, 16) for part in fields[0].split("-"))
+            name = fields[5] if len(fields) > 5 else ""
+            self.vmas.append((start, end, name))
+            if fields[1].startswith("r") and name not in (*_UNREADABLE, "[heap]"):
+                self.readable.add(start, end)
+        libc, base = next((name, start) for start, _, name in self.vmas if "/libc.so" in name or "/libc-2" in name)
+        symbols = libc_symbols(libc)
+        self.traits: Traits = traits(symbols.version, pointer_size)
+        self.addresses = {name: base + offset for name, offset in symbols.offsets.items()}
+        assert symbols.sizes["main_arena"] == self.traits.arena_size
+        assert symbols.sizes["mp_"] == self.traits.mp_size()
+
+    def player(self, page_of: Callable[[int], bytes | None], tunables: Mapping[str, int] | None = None) -> Player:
+        """Return a model of the process. `page_of` gives the bytes of pages that were there before (None: of no other)."""
+        memory = Memory(self.pointer_size, page_of)
+        limit = 0x7FFFFFFFF000 if self.pointer_size == 8 else 0xFFFFE000
+        release = tuple(int(part) for part in platform.release().split(".")[:2])
+        stack = next(start for start, _, name in self.vmas if name == "[stack]")
+        mmap_base = max(end for _, end, _ in self.vmas if end <= stack)
+        kernel = Kernel(memory, self.brk, mmap_base, limit, huge_alignment=self.pointer_size == 8 and release >= (6, 7))
+        for start, end, name in self.vmas:
+            if name != "[vsyscall]":
+                kernel.taken.add(start, end)
+        for start, end in self.readable:
+            memory.accessible.add(start, end)
+        if self.brk % PAGE:
+            # the dynamic linker has put the tunables' text there
+            memory.accessible.add(self.brk & -PAGE, (self.brk & -PAGE) + PAGE)
+        key = _KEY & ((1 << 8 * self.pointer_size) - 1)
+        machine = Machine(self.traits, memory, kernel, self.addresses["main_arena"], self.addresses["mp_"], key)
+        machine.cores = len(os.sched_getaffinity(0))
+        return Player(Process(machine, tunables))
