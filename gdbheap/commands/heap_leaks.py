@@ -100,7 +100,7 @@ def _notes_on_keys(leaks: Leaks) -> Iterator[str]:
         blocks = counted(len(np.unique(each.target)), "lost block")
         yield (
             f"{counted(len(each.place), 'word')} (the first at {int(each.place[0]):#x}) {each.how} "
-            f"{'give the starts' if len(each.place) > 1 else 'gives the start'} of {blocks}: such look like encoded pointers, so what they lead to, "
+            f"{'lead' if len(each.place) > 1 else 'leads'} to {blocks}: such look like encoded pointers, so what they lead to, "
             "and what hangs on that, is called possibly lost"
         )
 
@@ -144,7 +144,7 @@ COMMAND = Command(
         "second word points to the same symbol, whatever their sizes; and those of one size that begin with text, or whose first two words "
         "have the same shape. The example is a typical one. hanging is what is lost with them. bytes are the chunks', headers included. "
         "Pointers that are not aligned cannot be seen, and encoded ones only where many words XORed with one key are the starts of blocks that "
-        "look lost, or a word is one but for tags in its upper 17 bits: those are then possibly lost. Old values in memory that is in use but not initialised count as pointers: on stacks "
+        "look lost, or a word is one but for tags in its upper 17 bits: those, and what they lead to in turn, are then possibly lost. Old values in memory that is in use but not initialised count as pointers: on stacks "
         "nothing tells them apart (the summary says what stacks alone hold). Doubtful are blocks that are still reachable only by words of blocks that begin with what malloc's free lists left there: "
         "the program may never have written them."
     ),

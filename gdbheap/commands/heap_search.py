@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from gdbheap.commands.assumed_zeros import note_on_zeros
 from gdbheap.counted import counted
 from gdbheap.errors import HeapError, UsageError
 from gdbheap.glibc.chunk_table import PREV_INUSE, State
@@ -18,6 +17,7 @@ from gdbheap.lazy import np
 from gdbheap.process.live.touched import out_of_reach, touched_spans
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import ABSENT, Column, Line, Report
+from gdbheap.session.assumed_zeros import note_on_zeros
 from gdbheap.session.place_name import place_name
 
 if TYPE_CHECKING:

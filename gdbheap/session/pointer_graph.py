@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from gdbheap.commands.assumed_zeros import note_on_zeros
 from gdbheap.counted import counted
 from gdbheap.interface.command import Target
 from gdbheap.report.printable import human_size
+from gdbheap.session.assumed_zeros import note_on_zeros
 
 if TYPE_CHECKING:
     from gdbheap.analysis.leaks.leaks import Leaks, PointerGraph
@@ -19,7 +19,7 @@ def pointer_graph(target: Target) -> PointerGraph:
     from gdbheap.analysis.leaks.leaks import read_pointer_graph  # kept out of gdb's start
     from gdbheap.analysis.pointers.pointer_scan import PointerScan
 
-    sieve = PointerScan(target.process.pointer_size, target.process.address_space)
+    sieve = PointerScan.of_space(target.process.pointer_size, target.process.address_space)
     view = target.heap(sieve)
     held: PointerGraph = target.keep("held", lambda progress: read_pointer_graph(target.process, view, progress, sieve))
     return held

@@ -70,7 +70,7 @@ def test_what_encoded_pointers_and_stacks_hold_is_told_with_its_size():
     (row,) = {row["doubt"] for row in said["rows"] if row["kind"] == "possibly_lost"} - {"interior_pointer"}
     assert row == "encoded_pointer"
     (note,) = (note for note in said["notes"] if "XORed" in note)
-    assert f"XORed with 0x5a5a5a5a5a5a5a5a give the starts of {count} lost blocks" in note
+    assert f"XORed with 0x5a5a5a5a5a5a5a5a lead to {count} lost blocks" in note
     # The stale stack's blocks, and what thread-local storage and the array of each thread's specific values hold.
     on_stacks = 60 + sum(sum(records[kind].values()) for kind in ("thread_local", "specific"))
     assert on_stacks <= said["totals"]["from_stacks_alone_blocks"] <= on_stacks + 20

@@ -40,7 +40,12 @@ def gdbheap_says(name: str, *flags: str, options: str = "", get_there: tuple[str
     """Return the program's notes (its output), and gdbheap's verdicts where it stops itself."""
     output, kinds = gdbheap_kinds(name, *flags, options=options, get_there=get_there)
     text = output.decode()
-    return text, {note: kinds.get(address, "no block") for note, (_, address) in notes_in(text).items()}
+    return text, verdicts_of(text, kinds)
+
+
+def verdicts_of(text: str, kinds: Kinds) -> Verdicts:
+    """Return the verdict that each block of the program's notes has by these verdicts of addresses."""
+    return {note: kinds.get(address, "no block") for note, (_, address) in notes_in(text).items()}
 
 
 def gdbheap_kinds(

@@ -8,18 +8,20 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.leaks.block_headers import find_headers
-from gdbheap.analysis.leaks.encoded import Encoded, find_encoded
+from gdbheap.analysis.leaks.encoded import Encoded, Searched, find_encoded
 from gdbheap.analysis.leaks.entries import find_entries
 from gdbheap.analysis.leaks.heuristics import ENCODED_POINTERS, HEURISTICS, STACK_POINTER, accept
 from gdbheap.analysis.leaks.interior import InteriorPointers, from_elsewhere
+from gdbheap.analysis.leaks.reaching import Accept, edges, reach, reach_by_heuristic, reach_encoded
 from gdbheap.analysis.leaks.reasons import Reason, find_reasons
 from gdbheap.analysis.leaks.remains import held_by_remains, unwritten
 from gdbheap.analysis.leaks.saved_stacks import SavedStacks
 from gdbheap.analysis.pointers.adjacency import Adjacency
 from gdbheap.analysis.pointers.blocks import Blocks, live_blocks
 from gdbheap.analysis.pointers.graph import PointerEdges, Pointers, read_graph, read_pointers, unread_graph
+from gdbheap.analysis.pointers.hidden import Hidden
 from gdbheap.analysis.pointers.pointer_scan import PointerScan
-from gdbheap.analysis.pointers.reach import UNSEEN, find_heads, spread
+from gdbheap.analysis.pointers.reach import UNSEEN, find_heads
 from gdbheap.analysis.pointers.roots import STACK, Roots, find_roots
 from gdbheap.analysis.pointers.thread_vectors import find_thread_vectors
 from gdbheap.glibc.heap_view import HeapView
@@ -31,7 +33,6 @@ from gdbheap.process.process import Process
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-Accept = Callable[[InteriorPointers], "NDArray[np.bool_]"]
 FindHidden = Callable[["NDArray[np.bool_]"], Sequence[Encoded]]
 
 
@@ -60,7 +61,7 @@ class PointerGraph:
     `from_roots` are the words of root ranges, `registers` (index in roots.registers, target, offset) those of registers.
     `unread` is how many bytes of roots could not be read. `blind`: what was not read may hold pointers (it is missing from a core, too large to
     be read from a remote process, or Ctrl-C cut the reading short, `interrupted`; what a live process does not let us read holds none: guard pages). `thread_vectors` are the blocks
-    that are a thread's dtv.
+    that are a thread's dtv. `hidden_in_roots` are the roots' words that may be encoded pointers (the graph has those of blocks).
     """
 
     blocks: Blocks
@@ -72,6 +73,7 @@ class PointerGraph:
     blind: bool
     thread_vectors: NDArray[np.int32]
     interrupted: bool = False
+    hidden_in_roots: Hidden | None = None
 
 
 @dataclass(frozen=True)
@@ -113,7 +115,8 @@ def read_pointer_graph(
     pointer_size = view.layout.pointer_size
     ranges = [(each.start, each.end) for each in roots.ranges]
     spans = touched_spans(process, ranges) if view.complete else ()
-    from_roots, unread = read_pointers(process.memory, blocks, pointer_size, spans, progress)
+    hidden = Hidden(pointer_size, blocks.ranges())
+    from_roots, unread = read_pointers(process.memory, blocks, pointer_size, spans, progress, hidden)
     too_far = out_of_reach(process, ranges)
     unread += too_far
     interrupted = from_roots.interrupted or not view.complete
@@ -131,7 +134,7 @@ def read_pointer_graph(
     missing = process.kind == "core" and bool(unread or graph.unread)
     blind = missing or interrupted or too_far > 0
     vectors = find_thread_vectors(process.memory, graph.head, from_roots, pointer_size)
-    return PointerGraph(blocks, graph, roots, from_roots, tuple(registers), unread, blind, vectors, interrupted)
+    return PointerGraph(blocks, graph, roots, from_roots, tuple(registers), unread, blind, vectors, interrupted, hidden)
 
 
 def find_leaks(
@@ -150,12 +153,12 @@ def find_leaks(
         return accept(process, view.layout, held.blocks, held.graph.head, pointers, by, headers, stacks)
 
     def hidden(lost: NDArray[np.bool_]) -> list[Encoded]:
-        if ENCODED_POINTERS not in heuristics or held.blind:
+        in_roots, in_blocks = held.hidden_in_roots, held.graph.hidden
+        if ENCODED_POINTERS not in heuristics or held.blind or in_roots is None or in_blocks is None:
             return []
         spans = touched_spans(process, ((each.start, each.end) for each in held.roots.ranges))
-        return find_encoded(
-            process.memory, process.address_space, held.blocks, lost, view.layout.pointer_size, spans, progress
-        )
+        memory, space, size = process.memory, process.address_space, view.layout.pointer_size
+        return find_encoded(Searched(memory, space, held.blocks, size, spans, in_roots, in_blocks), lost, progress)
 
     untouched = unwritten(view, held.blocks, held.graph.head)
     if STACK_POINTER in heuristics:
@@ -183,23 +186,21 @@ def judge(
     # (To libc's own vectors a pointer leads from each control block, behind their first entry.)
     offset[np.isin(target, held.thread_vectors)] = 0
     owner = np.full(count, UNSEEN, np.int32)
-    starts = Adjacency(count, *_edges(graph, graph.offset == 0))
+    starts = Adjacency(count, *edges(graph, graph.offset == 0))
     lasting = (offset == 0) & ~_on_stacks(held)
-    _reach(starts, target[lasting], owner)
+    reach(starts, target[lasting], owner)
     anchored = owner != UNSEEN
-    _reach(starts, target[offset == 0], owner)
+    reach(starts, target[offset == 0], owner)
     direct = owner != UNSEEN
-    _reach_by_heuristic(held, target, offset, owner, accepted)
+    reach_by_heuristic(graph, target, offset, owner, accepted)
     reachable = owner != UNSEEN
     roots = InteriorPointers(target, offset)
     by_remains = held_by_remains(graph, starts, roots, reachable, untouched, accepted)
     everything = Adjacency(count, graph.source, graph.target)
     beyond = graph.target[reachable[graph.source] & ~reachable[graph.target]]
-    _reach(everything, np.concatenate((target, beyond)), owner)
+    reach(everything, np.concatenate((target, beyond)), owner)
     lost = owner == UNSEEN
-    encoded = tuple(hidden(lost))
-    if encoded:
-        _reach(everything, np.concatenate([each.target for each in encoded]), owner)
+    encoded = reach_encoded(graph, tuple(hidden(lost)), lost, owner)
     by_encoding = lost & (owner != UNSEEN)
     verdict = np.full(count, LeakKind.POSSIBLY_LOST, np.uint8)
     verdict[reachable] = LeakKind.STILL_REACHABLE
@@ -239,40 +240,3 @@ def _on_stacks(held: PointerGraph) -> NDArray[np.bool_]:
         index = np.searchsorted(begin, held.from_roots.place, side="right") - 1
         found[:count] = is_stack[index]
     return found
-
-
-def _edges(graph: PointerEdges, chosen: NDArray[np.bool_]) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
-    return graph.source[chosen], graph.target[chosen]
-
-
-def _reach(graph: Adjacency, seeds: NDArray[np.int32], owner: NDArray[np.int32]) -> None:
-    """Mark (with owner 0) all that can be reached from the seeds, themselves included."""
-    # (np.unique would sort or hash a million seeds; a mark for each block is far cheaper.)
-    marked = np.zeros(len(owner), np.bool_)
-    marked[seeds] = True
-    fresh = np.flatnonzero(marked & (owner == UNSEEN)).astype(np.int32)
-    owner[fresh] = 0
-    spread(graph, fresh, owner)
-
-
-def _reach_by_heuristic(
-    held: PointerGraph,
-    target: NDArray[np.int32],
-    offset: NDArray[np.uint32],
-    owner: NDArray[np.int32],
-    accepted: Accept,
-) -> None:
-    """Go on, over interior pointers that a heuristic accepts, to what no chain of pointers to starts has reached."""
-    graph = held.graph
-    open_roots = (owner[target] == UNSEEN) & (offset != 0)
-    open_edges = (owner[graph.target] == UNSEEN) & (graph.offset != 0) & (graph.source != graph.target)
-    if not (open_roots.any() or open_edges.any()):
-        return
-    seeds = target[open_roots]
-    seeds = seeds[accepted(InteriorPointers(seeds, offset[open_roots]))]
-    good = (owner[graph.target] == UNSEEN) & (graph.offset == 0)
-    places = np.flatnonzero(open_edges)
-    good[places[accepted(InteriorPointers(graph.target[places], graph.offset[places]))]] = True
-    source, onward = _edges(graph, good)
-    from_reached = owner[source] != UNSEEN
-    _reach(Adjacency(len(owner), source, onward), np.concatenate((seeds, onward[from_reached])), owner)

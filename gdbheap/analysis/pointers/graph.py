@@ -13,10 +13,11 @@ from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.analysis.pointers.blocks import Blocks
+from gdbheap.analysis.pointers.hidden import Hidden
 from gdbheap.analysis.pointers.pointer_scan import Bounds, PointerScan
 from gdbheap.glibc.walk.first_words import HEAD
 from gdbheap.lazy import np
-from gdbheap.process.address_space import AddressSpace, without
+from gdbheap.process.address_space import without
 from gdbheap.process.memory import BLOCK, Memory, ReadProgress, readable_pieces
 
 if TYPE_CHECKING:
@@ -46,7 +47,7 @@ class PointerEdges:
     """Edges from block to block (`source`, `target`, `offset`, in order of the source), and the `head` of each block.
 
     `head` has the first 16 bytes of each block as words. `unread` is how many bytes of blocks could not be read, or were not (`interrupted`:
-    Ctrl-C cut the reading short).
+    Ctrl-C cut the reading short). `hidden` has the words that may be hidden pointers.
     """
 
     source: NDArray[np.int32]
@@ -55,6 +56,7 @@ class PointerEdges:
     head: NDArray[np.uint64]
     unread: int
     interrupted: bool = False
+    hidden: Hidden | None = None
 
 
 class PointerFilter:
@@ -98,7 +100,8 @@ def read_graph(
     head = np.zeros((len(blocks), HEAD // pointer_size), finder.type)
     found = _Found(np.int32, np.int32, np.uint32)
     if sieve is None or not _within(finder.bounds, sieve.bounds):
-        sieve = PointerScan(pointer_size, AddressSpace(()))
+        sieve = PointerScan(pointer_size, blocks.ranges())
+    hidden = sieve.hidden
     sieve.first_words.give(blocks.start, head)
     gaps = [gap for span in blocks.ranges() for gap in sieve.gaps(*span)]
     done: list[tuple[int, int]] = []
@@ -109,7 +112,7 @@ def read_graph(
             words = np.frombuffer(data, finder.type, len(data) // pointer_size)
             _take_heads(blocks, head, address, words, pointer_size)
             place = finder.bounds.places(words)
-            yield address, len(data), place, words[place]
+            yield address, len(data), *hidden.take(address, words, place, words[place])
             done.append((address, address + len(data)))
             if progress:
                 progress(address)
@@ -121,7 +124,7 @@ def read_graph(
         interrupted = True
     source, target, offset = found.columns()
     unread = sum(_bytes_of_blocks(blocks, *hole) for gap in gaps for hole in without(*gap, done))
-    return PointerEdges(source, target, offset, head, unread, interrupted)
+    return PointerEdges(source, target, offset, head, unread, interrupted, hidden)
 
 
 def _bytes_of_blocks(blocks: Blocks, start: int, end: int) -> int:
@@ -183,10 +186,12 @@ def read_pointers(
     pointer_size: int,
     ranges: Iterable[tuple[int, int]],
     progress: ReadProgress | None = None,
+    hidden: Hidden | None = None,
 ) -> tuple[Pointers, int]:
     """Return the words in these ranges that point into blocks, in order of address, and how many bytes could not be read, or were not.
-    Ctrl-C keeps what is read."""
+    `hidden` sees what is read. Ctrl-C keeps what is read."""
     finder = PointerFilter(blocks, pointer_size)
+    hidden = hidden or Hidden(pointer_size, blocks.ranges())
     found = _Found(np.uint64, np.int32, np.uint32)
     spans = [(-(-start // pointer_size) * pointer_size, end) for start, end in ranges]
     unread = sum(max(end - start, 0) for start, end in spans)
@@ -194,7 +199,8 @@ def read_pointers(
     try:
         for address, data in _pieces(memory, spans):
             words = np.frombuffer(data, finder.type, len(data) // pointer_size)
-            position, target, offset = finder.find(words)
+            position = finder.bounds.places(words)
+            position, target, offset = finder.aim(*hidden.take(address, words, position, words[position]))
             found.add(np.uint64(address) + position.astype(np.uint64) * np.uint64(pointer_size), target, _held(offset))
             unread -= len(data)
             if progress:

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from bisect import bisect_right
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
+from gdbheap.analysis.pointers.hidden import ADDRESS_BITS, Hidden
 from gdbheap.glibc.walk.first_words import FirstWords
 from gdbheap.lazy import np
 from gdbheap.process.address_space import AddressSpace
@@ -20,14 +21,18 @@ if TYPE_CHECKING:
 
 
 class Bounds:
-    """The words within [low, high): what no more than this is known of could be a pointer. It holds the working space of a scan."""
+    """The words within [low, high), those of 64 bits without what they have above an address's bits (tags.py): what no more than this is known of
+    could be a pointer. It holds the working space of a scan."""
 
     def __init__(self, pointer_size: int, low: int, high: int) -> None:
         """`word` is the process's size of one; nothing longer than BLOCK is looked at at once."""
         self.type = np.dtype(np.uint64 if pointer_size == 8 else np.uint32)
         self.low, self.high = low, high
         self._from = self.type.type(low)
-        self._span = self.type.type(max(high - low, 0))
+        # (What lies higher than programs' addresses do has no bits left for tags.)
+        shift = 64 - ADDRESS_BITS if pointer_size == 8 and high < 1 << ADDRESS_BITS else 0
+        self._shift = self.type.type(shift)
+        self._span = self.type.type(max(high - low, 0) << shift)
         self._distance = np.empty(BLOCK // pointer_size, self.type)
         self._inside = np.empty(BLOCK // pointer_size, np.bool_)
 
@@ -36,16 +41,18 @@ class Bounds:
         count = len(words)
         # Below `low` the difference wraps round, so one comparison serves both ends.
         distance = np.subtract(words, self._from, out=self._distance[:count])
+        if self._shift:
+            np.left_shift(distance, self._shift, out=distance)
         return np.flatnonzero(np.less(distance, self._span, out=self._inside[:count]))
 
 
 class PointerScan:
-    """An Observer (glibc/walk/walk.py) that keeps what a pointer graph needs: possible pointers, and the first words of each chunk."""
+    """An Onlooker (malloc/walk.py) that keeps what a pointer graph needs: possible pointers, also hidden ones, and the first words of each chunk."""
 
-    def __init__(self, pointer_size: int, space: AddressSpace) -> None:
-        """All blocks must lie in writable mappings of `space`."""
-        writable = [vma for vma in space if vma.writable]
-        self.bounds = Bounds(pointer_size, writable[0].start if writable else 0, writable[-1].end if writable else 0)
+    def __init__(self, pointer_size: int, spans: Sequence[tuple[int, int]]) -> None:
+        """All blocks must lie in these [start, end), which are in order."""
+        self.bounds = Bounds(pointer_size, spans[0][0] if spans else 0, spans[-1][1] if spans else 0)
+        self.hidden = Hidden(pointer_size, spans)
         self.first_words = FirstWords()
         self._pointer_size = pointer_size
         self._pieces: list[Piece] = []
@@ -53,16 +60,22 @@ class PointerScan:
         self._start: list[int] = []
         self._end: list[int] = []
 
+    @classmethod
+    def of_space(cls, pointer_size: int, space: AddressSpace) -> PointerScan:
+        """Return one for blocks that lie in writable mappings."""
+        return cls(pointer_size, [(vma.start, vma.end) for vma in space if vma.writable])
+
     def see(self, base: int, words: Words, mem: NDArray[np.intp]) -> None:
         """Take what was not seen before."""
         self.first_words.see(base, words, mem)
         for low, high in list(self.gaps(base, base + len(words) * self._pointer_size)):
             first, last = -(-(low - base) // self._pointer_size), (high - base) // self._pointer_size
             fresh = words[first:last]
+            start = base + first * self._pointer_size
             places = self.bounds.places(fresh)
+            places, within = self.hidden.take(start, fresh, places, fresh[places])
             if len(places):
-                piece = places.astype(np.uint32), fresh[places]
-                self._pieces.append((base + first * self._pointer_size, len(fresh) * self._pointer_size, *piece))
+                self._pieces.append((start, len(fresh) * self._pointer_size, places.astype(np.uint32), within))
             self._mark(low, high)
 
     def gaps(self, start: int, end: int) -> Iterator[tuple[int, int]]:

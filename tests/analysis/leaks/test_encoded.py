@@ -7,8 +7,10 @@ import random
 import numpy as np
 import pytest
 
-from gdbheap.analysis.leaks.encoded import Encoded, find_encoded
+from gdbheap.analysis.leaks.encoded import ROOT, Encoded, Searched, find_encoded
 from gdbheap.analysis.pointers.blocks import Blocks
+from gdbheap.analysis.pointers.graph import read_graph, read_pointers
+from gdbheap.analysis.pointers.hidden import Hidden
 from gdbheap.process.address_space import VMA, AddressSpace
 from gdbheap.process.memory import ImageMemory
 
@@ -46,7 +48,10 @@ def found(
     )
     columns = Blocks(start, start + size - np.uint64(8), size, np.arange(len(blocks)))
     mask = np.ones(len(blocks), np.bool_) if lost is None else np.array(lost)
-    return find_encoded(memory, space, columns, mask, 8, [(TABLE, TABLE + len(table))])
+    roots = [(TABLE, TABLE + len(table))]
+    in_roots, in_blocks = Hidden(8, columns.ranges()), read_graph(memory, columns, 8).hidden
+    read_pointers(memory, columns, 8, roots, hidden=in_roots)
+    return find_encoded(Searched(memory, space, columns, 8, roots, in_roots, in_blocks), mask)
 
 
 TAGS = {
@@ -95,14 +100,26 @@ def test_words_that_one_key_makes_pointers_to_lost_blocks_are_found(key):
     } == expected
 
 
-def test_in_blocks_they_count_unless_the_block_is_lost_itself():
+def test_the_blocks_that_they_lie_in_are_told():
     blocks = irregular_blocks(400)
     key = KEYS["obfuscated"]
     held, holder = blocks[::10], [start for start, _ in blocks[1::10]]
     words = {place: start ^ key for place, (start, _) in zip(holder, held)}
     alive = set(holder[:30])
-    (encoded,) = found(blocks, [], words, lost=[start not in alive for start, _ in blocks])
-    assert set(encoded.place.tolist()) == alive
+    (encoded,) = found(blocks, [held[0][0] ^ key], words, lost=[start not in alive for start, _ in blocks])
+    assert set(encoded.place.tolist()) == {TABLE, *words}
+    sources = encoded.source[encoded.place != TABLE]
+    assert [blocks[source][0] for source in sources.tolist()] == holder
+    assert encoded.source[encoded.place == TABLE].tolist() == [ROOT]
+
+
+def test_words_in_free_chunks_are_none():
+    blocks = irregular_blocks(400)
+    places = [start for start, _ in blocks[1::10]]
+    in_use = [each for each in blocks if each[0] not in places]
+    for encode in (lambda at: at ^ KEYS["obfuscated"], lambda at: 7 << 48 | at):
+        words = {place: encode(start) for place, (start, _) in zip(places, blocks[::10])}
+        assert found(in_use, [], words) == []
 
 
 def test_a_ledger_in_hiding_holds_nothing():

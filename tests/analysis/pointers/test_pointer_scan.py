@@ -55,7 +55,7 @@ def test_a_graph_is_the_same_whatever_was_seen_before(seed, word):
     data = random_data(dice, spans, word)
     memory, blocks = CountedMemory([(BASE, data)]), blocks_of(spans)
     plain = read_graph(memory, blocks, word)
-    sieve = PointerScan(word, SPACE)
+    sieve = PointerScan.of_space(word, SPACE)
     words = np.frombuffer(data, np.uint64 if word == 8 else np.uint32)
     seen = np.zeros(len(words), np.bool_)
     told = set()
@@ -86,14 +86,14 @@ def test_a_graph_is_the_same_whatever_was_seen_before(seed, word):
 def test_every_chunk_that_was_told_of_has_its_first_words():
     data = np.arange(1, PAGE // 8 + 1, dtype=np.uint64)
     spans = [(0x10, 0x28), (0x40, 0x18), (0x60, 0x18)]
-    sieve = PointerScan(8, SPACE)
+    sieve = PointerScan.of_space(8, SPACE)
     sieve.see(BASE, data, np.array([2, 12, 20]))
     head = read_graph(ImageMemory([(BASE, bytes(PAGE))]), blocks_of(spans), 8, None, sieve).head
     assert head.tolist() == [[3, 4], [0, 0], [13, 14]]
 
 
 def test_what_is_behind_the_last_word_counts_as_zeros():
-    sieve = PointerScan(4, SPACE)
+    sieve = PointerScan.of_space(4, SPACE)
     sieve.see(BASE, np.array([1, 2, 3, 4, 5], np.uint32), np.array([0, 3]))
     head = np.full((2, 4), 9, np.uint32)
     known = sieve.first_words.give(np.array([BASE, BASE + 12], np.uint64), head)
@@ -103,7 +103,7 @@ def test_what_is_behind_the_last_word_counts_as_zeros():
 
 def test_a_sieve_too_narrow_for_the_blocks_is_not_used():
     data = np.full(PAGE // 8, BASE + 0x40, np.uint64)
-    sieve = PointerScan(8, AddressSpace([VMA(BASE + 0x1000, BASE + 0x2000, "rw-p")]))
+    sieve = PointerScan.of_space(8, AddressSpace([VMA(BASE + 0x1000, BASE + 0x2000, "rw-p")]))
     sieve.see(BASE, data, np.array([2]))
     spans = [(0x10, 0x28), (0x40, 0x18)]
     memory = ImageMemory([(BASE, data.tobytes())])

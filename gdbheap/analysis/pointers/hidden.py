@@ -1,0 +1,135 @@
+"""Words that are no pointers as they stand, but may be hidden ones, kept as memory passes by: all that point to where blocks may lie once their
+upper 17 bits are cleared (tags.py), and samples of all others that are no addresses (encoded.py).
+
+Of the first bytes all words are kept, then one of each few: an array of a thousand words is seen wherever it lies.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING
+
+from gdbheap.lazy import np
+from gdbheap.process.address_space import AddressSpace
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Words = NDArray[np.uint64]
+    Places = NDArray[np.intp] | NDArray[np.uint32]
+
+# x86-64 programs have addresses of 47 bits.
+ADDRESS_BITS = 47
+ADDRESS_MASK = (1 << ADDRESS_BITS) - 1
+
+# Where blocks may lie is known in pieces of 4 GiB.
+_PIECE_BITS = 32
+# Of so many words all samples are kept, of more one of each _CELL, and of those below all tags one of each _CELL * _SPARSER.
+_ALL = (6 << 20) // 8
+_CELL = 32
+_SPARSER = 2
+_LARGEST = (1 << 20) // 4
+# So many samples are sifted together: of words that share their upper bits and their lowest, fewer than _FEWEST tell nothing, and of more
+# than _MOST enough is known.
+_BATCH = 1 << 18
+_FEWEST = 4
+_MOST = 256
+
+
+def upper_bits(pointer_size: int) -> int:
+    """Return the shift that leaves the bits which all blocks of one heap share."""
+    return 40 if pointer_size == 8 else 24
+
+
+class Hidden:
+    """Takes pieces of memory, and keeps of each the words that may be hidden pointers."""
+
+    def __init__(self, pointer_size: int, spans: Iterable[tuple[int, int]]) -> None:
+        """Blocks may lie in the [start, end) `spans`."""
+        self._pointer_size = pointer_size
+        self._may_have_tags = pointer_size == 8
+        self._least = 1 << upper_bits(pointer_size)
+        self._pieces = np.zeros(1 << ADDRESS_BITS - _PIECE_BITS, np.bool_)
+        for start, end in spans:
+            self._may_have_tags &= end <= 1 << ADDRESS_BITS
+            self._pieces[start >> _PIECE_BITS : (end - 1 >> _PIECE_BITS) + 1] = True
+        self._places: list[Words] = []
+        self._tagged: list[Words] = []
+        self._samples: list[Words] = []
+        self._pending = self._seen = 0
+        dice = np.random.default_rng(1)
+        self._first = np.arange(0, _LARGEST, _CELL)
+        self._within = dice.integers(0, _CELL, 2 * len(self._first))
+
+    def take(self, address: int, words: Words, places: Places, within: Words) -> tuple[Places, Words]:
+        """Look at the words, which lie from `address` on; `within` are those at the `places` that Bounds has found. Return both without the
+        words that have tags."""
+        self._sample(words)
+        if not self._may_have_tags or not len(within) or int(within.max()) <= ADDRESS_MASK:
+            return places, within
+        has_tag = within > np.uint64(ADDRESS_MASK)
+        rows = np.flatnonzero(has_tag)
+        piece = (within[rows] & np.uint64(ADDRESS_MASK)) >> np.uint64(_PIECE_BITS)
+        rows = rows[self._pieces[piece.astype(np.intp)]]
+        if len(rows):
+            self._places.append(np.uint64(address) + places[rows].astype(np.uint64) * np.uint64(self._pointer_size))
+            self._tagged.append(within[rows])
+        return places[~has_tag], within[~has_tag]
+
+    def tagged(self) -> tuple[Words, Words]:
+        """Return where each word with a tag lies, and the word."""
+        none = np.empty(0, np.uint64)
+        return np.concatenate([none, *self._places]), np.concatenate([none, *self._tagged])
+
+    def samples(self, space: AddressSpace) -> Words:
+        """Return samples of the words that are no address of the process, and no small number either."""
+        found = np.concatenate([np.empty(0, np.uint64), *self._samples])
+        start = np.array([vma.start for vma in space], np.uint64)
+        end = np.array([vma.end for vma in space], np.uint64)
+        vma = np.searchsorted(start, found, side="right") - 1
+        hidden: Words = found[(vma < 0) | (found >= end[vma])]
+        return hidden
+
+    def _sample(self, words: Words) -> None:
+        """Keep some of the words, but not in step with what the program does with every so many."""
+        least = words.dtype.type(self._least)
+        if self._seen < _ALL:
+            chosen = words[words >= least]
+        else:
+            count = len(words) // _CELL
+            turn = self._seen // _CELL * 7919 % len(self._first)
+            chosen = words.take(self._first[:count] + self._within[turn : turn + count])
+            # (What all of a stretch was set to is one word.)
+            chosen = chosen[np.diff(chosen, prepend=~chosen[:1]) != 0]
+            if self._pointer_size == 8:
+                has_tag = chosen > np.uint64(ADDRESS_MASK)
+                others = chosen[::_SPARSER]
+                others = others[(others >= least) & (others <= np.uint64(ADDRESS_MASK))]
+                chosen = np.concatenate((chosen[has_tag], others))
+            else:
+                chosen = chosen[chosen >= least]
+        self._seen += len(words)
+        if len(chosen):
+            self._samples.append(chosen.astype(np.uint64))
+            self._pending += len(chosen)
+            if self._pending > _BATCH:
+                self._samples = [self._sifted(np.concatenate(self._samples))]
+                self._pending = len(self._samples[0]) // 2
+
+    def _sifted(self, words: Words) -> Words:
+        """Return what may tell of a key: words of which several are alike in their upper bits and in their lowest, and not too many of those."""
+        kind = alike(words, self._pointer_size)
+        order = np.argsort(kind, kind="stable")
+        kind = kind[order]
+        first = np.flatnonzero(np.diff(kind, prepend=~kind[:1]) != 0)
+        count = np.diff(first, append=len(kind))
+        rank = np.arange(len(kind)) - np.repeat(first, count)
+        kept = (np.repeat(count, count) >= _FEWEST) & (rank % np.repeat(-(-count // _MOST), count) == 0)
+        told: Words = words[order[kept]]
+        return told
+
+
+def alike(words: Words, pointer_size: int) -> Words:
+    """Return a number for each word that is the same for those which share their upper bits, and the lowest three: blocks are aligned."""
+    shared: Words = words >> np.uint64(upper_bits(pointer_size)) << np.uint64(3) | words & np.uint64(7)
+    return shared
