@@ -45,12 +45,13 @@ _COLUMNS = (
 
 @dataclass(frozen=True)
 class _Wanted:
-    """Either bytes, or words of `width` bytes from `low` to `high`, both included."""
+    """Either bytes, or words of `width` bytes from `low` to `high`, both included, at multiples of their width or (`unaligned`) anywhere."""
 
     octets: bytes = b""
     width: int = 0
     low: int = 0
     high: int = 0
+    unaligned: bool = False
 
 
 @dataclass(frozen=True)
@@ -66,16 +67,20 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Search, and say what each hit lies in."""
     from gdbheap.analysis.pointers.search import searched_ranges
 
-    wanted = _wanted(target, arguments["what"], arguments["width"], target.process.pointer_size)
+    wanted = _wanted_bytes(arguments["what"]) if arguments["hex"] else _wanted(target, arguments)
     notes: list[str] = []
     view, roots = _heap(target, notes)
     within = view if arguments["in_use"] else None
     if arguments["in_use"] and view is None:
         raise UsageError(f"--in-use needs chunks to search: {notes[0]}")
-    hits: _Hits = target.keep(f"{wanted} {within is None}", lambda progress: _search(target, wanted, within, progress))
+    ranges = list(searched_ranges(target.process.address_space, arguments["all"]))
+    hits: _Hits = target.keep(
+        f"{wanted} {within is None} {arguments['all']}",
+        lambda progress: _search(target, wanted, ranges, within, progress),
+    )
     if hits.more:
         notes.append(f"more than {_MOST:,}: only the first are given")
-    far = out_of_reach(target.process, searched_ranges(target.process.address_space))
+    far = out_of_reach(target.process, ranges)
     if far:
         notes.append(
             f"memory of the remote process too large for the connection was not searched ({human_size(far)}; gdb on that machine can)"
@@ -83,6 +88,8 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     notes += note_on_zeros(target.process)
     if hits.interrupted:
         notes.append("stopped by Ctrl-C: what was found until then is given")
+    elif not hits.found:
+        notes += _not_searched(target, wanted, arguments)
     rows = [_row(target, view, roots, address, value) for address, value in hits.found]
     limit = target.setting("limit") if arguments["count"] is None else arguments["count"]
     cut = bool(limit) and len(rows) > limit
@@ -97,18 +104,37 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     )
 
 
-def _search(target: Target, wanted: _Wanted, view: HeapView | None, progress: ReadProgress | None) -> _Hits:
-    """Return what is found, of that which lies in blocks in use of `view` if there is one."""
-    from gdbheap.analysis.pointers.search import find_bytes, find_words, searched_ranges
+def _not_searched(target: Target, wanted: _Wanted, arguments: Mapping[str, Any]) -> Iterator[str]:
+    """Yield where what was not found may be all the same, and how to look there."""
+    from gdbheap.analysis.pointers.search import searched_ranges
+
+    space = target.process.address_space
+    sizes = [sum(end - start for start, end in searched_ranges(space, every)) for every in (False, True)]
+    if not arguments["all"] and not arguments["in_use"] and sizes[0] < sizes[1]:
+        yield f"{human_size(sizes[1] - sizes[0])} of read-only memory were not searched (code, constants): --all does"
+    if wanted.width > 1 and not wanted.unaligned:
+        yield f"values were looked for at multiples of {wanted.width}: --unaligned finds them anywhere"
+
+
+def _search(
+    target: Target,
+    wanted: _Wanted,
+    within: list[tuple[int, int]],
+    view: HeapView | None,
+    progress: ReadProgress | None,
+) -> _Hits:
+    """Return what is found within these ranges, of that which lies in blocks in use of `view` if there is one."""
+    from gdbheap.analysis.pointers.search import find_bytes, find_unaligned_words, find_words
 
     process = target.process
     chosen = None if view is None else partial(_in_use, view)
-    ranges = touched_spans(process, searched_ranges(process.address_space))
+    ranges = touched_spans(process, within)
     hits: Iterator[tuple[int, Any]]
     if wanted.octets:
         hits = ((at, ABSENT) for at in find_bytes(process.memory, ranges, wanted.octets, chosen, progress))
     else:
-        hits = find_words(process.memory, ranges, wanted.width, wanted.low, wanted.high, chosen, progress)
+        find = find_unaligned_words if wanted.unaligned else find_words
+        hits = find(process.memory, ranges, wanted.width, wanted.low, wanted.high, chosen, progress)
     found: list[tuple[int, Any]] = []
     try:
         for address, value in hits:
@@ -133,7 +159,16 @@ def _in_use(view: HeapView, addresses: NDArray[np.uint64]) -> NDArray[np.bool_]:
     return in_use
 
 
-def _wanted(target: Target, text: str, width: int | None, pointer_size: int) -> _Wanted:
+def _wanted_bytes(text: str) -> _Wanted:
+    """Return the bytes that are given in hex, with blanks or colons between them or without."""
+    digits = re.sub(r"0x|[\s:,]", "", text.strip(), flags=re.IGNORECASE)
+    if not digits or len(digits) % 2 or re.fullmatch(r"[0-9a-fA-F]+", digits) is None:
+        raise UsageError(f"{text} is no row of bytes: --hex takes two hex digits for each, 7f 45 4c 46")
+    return _Wanted(octets=bytes.fromhex(digits))
+
+
+def _wanted(target: Target, arguments: Mapping[str, Any]) -> _Wanted:
+    text, width, pointer_size = arguments["what"], arguments["width"], target.process.pointer_size
     quoted = _TEXT.fullmatch(text.strip())
     if quoted is not None:
         octets = _unescape(quoted["text"])
@@ -151,7 +186,7 @@ def _wanted(target: Target, text: str, width: int | None, pointer_size: int) -> 
         low = high = _value(target, text, width)
     if low > high or high > most:
         raise UsageError(f"{text} is no range of values of {width} bytes: LOW-HIGH, HIGH not included")
-    return _Wanted(width=width, low=low, high=high)
+    return _Wanted(width=width, low=low, high=high, unaligned=arguments["unaligned"])
 
 
 def _value(target: Target, text: str, width: int) -> int:
@@ -213,20 +248,27 @@ COMMAND = Command(
     name="heap search",
     summary="Find where a value, a text or a pointer into a range occurs.",
     description=(
-        "All that is readable and writable is searched. Values are aligned words: a pointer's size, or --width bytes. A text in double "
+        "All that is readable and writable is searched (--all: all that is readable). Values are aligned words (--unaligned: words "
+        "anywhere): a pointer's size, or --width bytes. A text in double "
         'quotes is found wherever it lies (\\n, \\t, \\0, \\xNN, \\" and \\\\ are known). LOW-HIGH finds words that point into [LOW, HIGH). '
         "mem and offset say which chunk a hit is in, whatever its state; place, what it is outside of the heap."
     ),
     run=run,
     arguments=(
-        Argument("WHAT", "text", "A gdb expression, a text in double quotes, or LOW-HIGH.", required=True),
+        Argument(
+            "WHAT", "text", "A gdb expression, a text in double quotes, LOW-HIGH, or bytes (--hex).", required=True
+        ),
         Argument("--width", "count", "Bytes of a value: 1, 2, 4 or 8 (default: a pointer's)."),
+        Argument("--hex", "flag", "WHAT is bytes in hex: 7f 45 4c 46."),
+        Argument("--unaligned", "flag", "Values at any address, not at multiples of their width alone."),
         Argument("--in-use", "flag", "Only what lies in chunks in use."),
+        Argument("--all", "flag", "Search read-only memory too: code, constants, files."),
         Argument("--count", "count", "Show at most this many rows; 0 shows all."),
     ),
     examples=(
         ("heap search p", "every word that holds the value of p"),
         ('heap search "GET /index" --in-use', "the chunks in use that hold this text"),
         ("heap search 0x555555559000-0x55555555a000", "every pointer into this page"),
+        ("heap search --all --hex 7f 45 4c 46", "these four bytes, in read-only memory too"),
     ),
 )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import pytest
 
@@ -22,6 +23,11 @@ PLACES = {
     "overlapping --in-use": ["&full[2]"],
     "-12345 --width 4": ["&negative"],
     "0xbeef --width 2": ["&narrow"],
+    "--hex 53 74 72 61 c3 9f": ["foreign"],
+    "--hex 53747261C39F": ["foreign"],
+    '--all "only ever read, and searched for"': ["read_only"],
+    "0x1234567890 --unaligned --width 8": ["unaligned + 3"],
+    "0x1234567880-0x1234567891 --unaligned --width 8": ["unaligned + 3"],
 }
 
 
@@ -46,6 +52,25 @@ def test_all_that_is_there_is_found_where_it_is(flags, gdb):
     assert (row["mem"], row["offset"]) == (said["output/x (unsigned long)full"].strip(), 2 * word)
 
 
+# What is not found, and where it may be all the same.
+NOT_FOUND = {
+    'heap search "only ever read, and searched for"': r"total: found 0\nnote: .* of read-only memory were not searched \(code, constants\): --all does\n",
+    'heap search --all "neither here nor there"': r"total: found 0\n",
+    'heap search --in-use "only ever read, and searched for"': r"total: found 0\n",
+    "heap search 0x123456789 --width 8": (
+        r"total: found 0\nnote: .* of read-only memory were not searched .*\nnote: values were looked for at multiples of 8: "
+        r"--unaligned finds them anywhere\n"
+    ),
+}
+
+
+def test_what_was_not_searched_is_told_where_nothing_is_found(gdb):
+    said = gdb(build("searched"), "break inspected", "run", *NOT_FOUND)
+    assert [command for command, text in NOT_FOUND.items() if not re.search(f"^{text}\\Z", said[command])] == [], (
+        said.text
+    )
+
+
 # What cannot be meant, and the line that it says.
 WRONG = {
     "heap search 0x1ff --width 1": "0x1ff is 0x1ff, more than 1 byte hold: --width 2 searches for it",
@@ -53,6 +78,7 @@ WRONG = {
     "heap search hello": 'hello: No symbol "hello" in current context. (a text is searched for in double quotes: "hello")',
     'heap search ""': "an empty text is everywhere",
     "heap search 1 --width 3": "--width takes 1, 2, 4 or 8 bytes, not 3",
+    "heap search --hex 7f 4": "7f 4 is no row of bytes: --hex takes two hex digits for each, 7f 45 4c 46",
     "heap search 10-5": "10-5 is no range of values of 8 bytes: LOW-HIGH, HIGH not included",
 }
 
