@@ -15,7 +15,7 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 # What each room may import beside itself and BASE. A sub-room ("analysis.leaks") has arrows of its own, and a name without a dot
 # stands for the room with all below it, but for "process", "glibc" and "analysis", which stand for their own files alone.
-BASE = {"", "counted", "errors", "lazy"}
+BASE = {"", "counted", "errors", "files", "lazy"}
 PROCESS = {"process", "process.columns", "process.images", "process.live", "process.threads"}
 GLIBC = {"glibc", "glibc.walk", "glibc.repair", "glibc.locate"}
 GROUND = BASE | PROCESS | GLIBC | {"machine"}
@@ -42,6 +42,7 @@ ANALYSIS = {
 ARROWS = {
     "counted": set(),
     "errors": set(),
+    "files": set(),
     "lazy": set(),
     "packages": set(),
     "model": set(),
@@ -76,7 +77,7 @@ ARROWS = {
     "session": GROUND | ANALYSIS | {"interface", "report"},
     "interface": GROUND | {"report", "session"},
     "commands": GROUND | ANALYSIS | {"interface", "model", "packages", "pictures", "report", "session"},
-    "launch": BASE | PROCESS | {"elf", "packages"},
+    "launch": BASE | PROCESS | {"elf", "packages", "report"},
     "__main__": BASE | {"commands", "launch", "packages", "report"},
     "inside_gdb": GROUND | {"commands", "elf", "interface", "packages", "report"},
 }
@@ -156,6 +157,26 @@ def test_the_heavy_libraries_and_gdb_have_one_door_each(path):
     for library, owners in OWNERS.items():
         if library in names:
             assert str(place) in owners or place.parts[0] in owners, f"{place} imports {library}"
+
+
+# What opens a file by its name, as it is called; every other way of Python's to one ends in these.
+OPENING = {
+    *("open", "io.open", "os.open", "codecs.open", "FileIO", "io.FileIO", "os.mkfifo", "gzip.open", "zipfile.ZipFile"),
+    *("read_text", "read_bytes", "write_text", "write_bytes", "mkstemp", "NamedTemporaryFile", "TemporaryFile"),
+    *("getline", "getlines", "fromfile", "memmap", "loadtxt", "load_from_path", "copyfile", "copy2", "copytree"),
+}
+
+
+@pytest.mark.parametrize("path", [*SOURCES, ROOT / "gdb_init.py"], ids=lambda path: str(path.relative_to(ROOT)))
+def test_files_are_opened_by_one_door(path):
+    """Names come from the target: a device, a pipe, a link. gdbheap/files.py knows what may be opened and how; nobody else opens."""
+    if path == PACKAGE / "files.py":
+        return
+    calls = [node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    opening = {ast.unparse(call) for call in calls} & OPENING
+    opening |= {call.attr for call in calls if isinstance(call, ast.Attribute)} & (OPENING - {"open"})
+    opening |= {ast.unparse(call) for call in calls if isinstance(call, ast.Attribute) and call.attr == "open"}
+    assert not opening
 
 
 def test_each_command_module_is_listed_once_and_each_command_has_its_own_name():

@@ -10,11 +10,13 @@ import contextlib
 import hashlib
 import json
 import os
-import tempfile
+import stat
+import time
 from collections.abc import Mapping
 from typing import Any
 
-from gdbheap.process.cstruct import CStruct, Field
+from gdbheap.files import open_new, open_regular
+from gdbheap.process.cstruct import MAX_STRUCT, CStruct, Field
 from gdbheap.process.symbols import ModuleSymbols, Symbol
 
 # Raise it whenever what is read out of the files, or the form it is kept in, changes.
@@ -22,6 +24,7 @@ VERSION = 6
 MAX_ENTRIES = 64
 MAX_ENTRY_SIZE = 1 << 18
 MAX_ITEMS = 2_000
+_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def cache_directory() -> str | None:
@@ -59,11 +62,11 @@ class SymbolCache:
     def load(self, name: str) -> tuple[ModuleSymbols, dict[str, Any]] | None:
         """Return the entry and the `about` it was stored with, or None."""
         try:
-            with open(os.path.join(self.directory, name), "rb") as file:
-                data = file.read(MAX_ENTRY_SIZE + 1)
-            if len(data) > MAX_ENTRY_SIZE:
-                return None
-            entry = json.loads(data)
+            with open_regular(os.path.join(self.directory, name)) as file:
+                status = os.fstat(file.fileno())
+                if status.st_uid != os.geteuid() or status.st_mode & _OTHERS_WRITE or status.st_size > MAX_ENTRY_SIZE:
+                    return None
+                entry = json.loads(file.read(MAX_ENTRY_SIZE))
             if entry["version"] != VERSION or not isinstance(entry["about"], dict):
                 return None
             return _decode(entry["module"]), entry["about"]
@@ -77,9 +80,10 @@ class SymbolCache:
             return
         with contextlib.suppress(OSError):
             os.makedirs(self.directory, mode=0o700, exist_ok=True)
-            handle, temporary = tempfile.mkstemp(dir=self.directory, prefix=".new-")
+            temporary = os.path.join(self.directory, f".new-{os.getpid()}-{time.monotonic_ns()}")
+            raw = open_new(temporary)
             try:
-                with os.fdopen(handle, "wb") as file:
+                with raw as file:
                     file.write(data)
                 os.replace(temporary, os.path.join(self.directory, name))
             except OSError:
@@ -126,7 +130,7 @@ def _decode(entry: Any) -> ModuleSymbols:
     for name, (size, members) in _items(entry["structs"]):
         fields = {_text(member): _field(_text(member), *numbers) for member, *numbers in _list(members)}
         structs[_text(name)] = CStruct(_text(name), _number(size), fields)
-        if any(each.offset + each.size > size for each in fields.values()):
+        if size > MAX_STRUCT or any(each.offset + each.size > size for each in fields.values()):
             raise ValueError(name)
     return ModuleSymbols(
         build_id=_text(entry["build_id"]),
@@ -141,7 +145,7 @@ def _decode(entry: Any) -> ModuleSymbols:
 
 
 def _field(name: str, offset: Any, size: Any, count: Any) -> Field:
-    if _number(count) == 0 or _number(size) % count:
+    if _number(count) == 0 or _number(size) == 0 or size % count:
         raise ValueError(name)
     return Field(name, _number(offset), size, count)
 

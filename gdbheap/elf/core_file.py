@@ -18,6 +18,7 @@ from gdbheap.elf.core_notes import MACHINES, MAX_THREADS, Notes, machine_name, r
 from gdbheap.elf.modules import find_modules, main_module
 from gdbheap.elf.unwritten import mark_unwritten, without_bss
 from gdbheap.errors import HeapError
+from gdbheap.files import open_regular
 from gdbheap.process.address_space import VMA, AddressSpace
 from gdbheap.process.images.auxv import AT_ENTRY, AT_PHDR, AT_RANDOM, AT_SYSINFO_EHDR
 from gdbheap.process.images.elf_headers import (
@@ -95,7 +96,7 @@ class CoreFile:
 def open_core(path: str, locate: Callable[[str], str] = lambda path: path) -> CoreFile:
     """Return the core at `path`; `locate` turns a file's path in the core into one here. Raise HeapError where it is no core."""
     try:
-        file = open(path, "rb", buffering=0)  # noqa: SIM115 (stays open as long as its memory is used)
+        file = open_regular(path)  # stays open as long as its memory is used
         size = os.fstat(file.fileno()).st_size
         header, claimed = _read_header(file.fileno(), size, path)
     except OSError as error:

@@ -10,6 +10,7 @@ from io import FileIO
 
 from gdbheap.elf.elf_facts import ElfFacts, read_elf_facts
 from gdbheap.errors import MemoryFault
+from gdbheap.files import open_regular
 from gdbheap.process.file_holes import with_data
 from gdbheap.process.images.elf_headers import PF_W
 
@@ -208,19 +209,16 @@ class _BackingFile:
 
     def __init__(self, path: str) -> None:
         self.path = path
-        self._file = open(path, "rb", buffering=0)  # noqa: SIM115 (kept open: it is what this object is for)
+        self._file = open_regular(path)
         self.descriptor = self._file.fileno()
         self.size = os.fstat(self.descriptor).st_size
 
 
 def _open_backing(path: str, build_id: str) -> _BackingFile | None:
     try:
-        # A pipe or a device of that name must neither block nor be read.
-        if not os.path.isfile(path):
-            return None
         backing = _BackingFile(path)
         found = read_elf_facts(lambda offset, size: os.pread(backing.descriptor, size, offset)).build_id
-    except (OSError, ValueError, OverflowError):
+    except (OSError, OverflowError):
         return None
     return backing if found == build_id else None
 

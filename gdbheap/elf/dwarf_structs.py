@@ -6,7 +6,7 @@ import itertools
 from collections.abc import Collection, Iterator
 from typing import Any
 
-from gdbheap.process.cstruct import CStruct, Field
+from gdbheap.process.cstruct import MAX_STRUCT, CStruct, Field
 
 # Bounds against hostile or broken debug info: nothing real comes near.
 MAX_TYPE_DEPTH = 16
@@ -51,7 +51,9 @@ def read_structs(unit: Any, wanted: Collection[str]) -> dict[str, CStruct]:
             continue
         name = _name(die).lstrip("_")
         if name in wanted and name not in found and "DW_AT_byte_size" in die.attributes:
-            found[name] = _struct(die, name)
+            struct = _struct(die, name)
+            if 0 < struct.size <= MAX_STRUCT:
+                found[name] = struct
     return found
 
 

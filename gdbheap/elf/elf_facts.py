@@ -46,11 +46,12 @@ def read_elf_facts(read: Callable[[int, int], bytes]) -> ElfFacts:
         elif each.kind == PT_GNU_RELRO:
             relro = (each.address, each.size)
         elif each.kind == PT_NOTE and not build_id and each.file_size <= _MAX_NOTE:
-            build_id = _build_id(read(each.offset, each.file_size))
+            build_id = build_id_in(read(each.offset, each.file_size))
     return ElfFacts(build_id, first or 0, tuple(loads), relro)
 
 
-def _build_id(notes: bytes) -> str:
+def build_id_in(notes: bytes) -> str:
+    """Return the build-id that is among the notes, in hex, "" for none."""
     at = 0
     while at + 12 <= len(notes):
         name_size, size, kind = struct.unpack_from("<III", notes, at)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import mmap
+import os
 import re
 import struct
 import zlib
@@ -14,9 +14,13 @@ from elftools.common.exceptions import DWARFError, ELFError
 from elftools.construct import ConstructError
 from elftools.elf.elffile import ELFFile
 
+from gdbheap.elf.budget import Budget, BudgetedBytes
 from gdbheap.elf.debug_search import DebugSearch
 from gdbheap.elf.dwarf_structs import read_structs, unit_of_address, unit_of_source
+from gdbheap.elf.elf_facts import build_id_in
+from gdbheap.elf.opened_elf import data_of, open_elf, size_of
 from gdbheap.elf.symbol_table import read_symbols
+from gdbheap.files import open_regular
 from gdbheap.process.cstruct import CStruct
 from gdbheap.process.symbols import Symbol
 
@@ -56,8 +60,16 @@ WANTED_TEXTS = ("malloc(): unaligned fastbin chunk detected",)
 _BANNER = re.compile(rb"(?:stable|development) release version (\d+\.\d+)")
 
 
-# Debug info larger than this is not read (a static program's own, say): symbols and their sizes have to do.
+# Debug info larger than this is not read (a static program's own, say): symbols and their sizes have to do. Together with what goes with it
+# (texts, lines, ranges) it may be more.
 MAX_DEBUG_INFO = 128 << 20
+_MAX_DEBUG_SECTIONS = 512 << 20
+_READ_WITH_DWARF = (".debug_", ".zdebug_", ".eh_frame", ".gnu_debugaltlink")
+# What is looked through for texts, and for a checksum.
+_MAX_SEARCHED = 1 << 30
+_MAX_CHECKED = 4 << 30
+_PIECE = 1 << 20
+_LONGEST_TEXT = 128
 
 # What pyelftools raises on a file that is broken, or was made to break it.
 UNPARSABLE = (
@@ -96,7 +108,7 @@ class ElfContents:
 def read_elf(path: str, search: DebugSearch, expected_build_id: str = "") -> ElfContents:
     """Return what the file says; `problem` tells if it, or a part of it, could not be read, or has another build-id than expected."""
     try:
-        with open(path, "rb") as file:
+        with open_elf(path) as file:
             elf = ELFFile(file)
             build_id = _build_id(elf)
             if expected_build_id and build_id != expected_build_id:
@@ -113,9 +125,14 @@ def read_elf(path: str, search: DebugSearch, expected_build_id: str = "") -> Elf
 def crc_matches(path: str, crc: int) -> bool:
     """Whether the file's CRC-32 is the one that a .gnu_debuglink asks for."""
     try:
-        with open(path, "rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-            return zlib.crc32(data) == crc
-    except (OSError, ValueError):
+        with open_regular(path) as file:
+            if os.fstat(file.fileno()).st_size > _MAX_CHECKED:
+                return False
+            found = 0
+            while piece := file.read(_PIECE):
+                found = zlib.crc32(piece, found)
+            return found == crc
+    except OSError:
         return False
 
 
@@ -125,11 +142,7 @@ def _reason(error: BaseException) -> str:
 
 def _build_id(elf: Any) -> str:
     section = elf.get_section_by_name(".note.gnu.build-id")
-    if section is not None and section["sh_type"] == "SHT_NOTE":
-        for note in section.iter_notes():
-            if note["n_type"] == "NT_GNU_BUILD_ID":
-                return str(note["n_desc"])
-    return ""
+    return "" if section is None or section["sh_type"] != "SHT_NOTE" else build_id_in(data_of(section))
 
 
 def _debug_link(elf: Any) -> tuple[str, int]:
@@ -137,17 +150,21 @@ def _debug_link(elf: Any) -> tuple[str, int]:
     section = elf.get_section_by_name(".gnu_debuglink")
     if section is None:
         return "", 0
-    data = section.data()
+    data = data_of(section)
     name, _, _ = data.partition(b"\0")
     return name.decode("utf-8", "replace"), int.from_bytes(data[-4:], "little" if elf.little_endian else "big")
 
 
 def _texts(file: Any) -> tuple[str, frozenset[str]]:
     """Return the version that glibc's banner in the file names, and the wanted texts that the file holds."""
-    with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as data:
-        banner = _BANNER.search(data)
-        texts = frozenset(text for text in WANTED_TEXTS if data.find(text.encode()) >= 0)
-        return (banner[1].decode() if banner else ""), texts
+    version, texts, kept = "", set(), b""
+    for offset in range(0, min(os.fstat(file.fileno()).st_size, _MAX_SEARCHED), _PIECE):
+        data = kept + os.pread(file.fileno(), _PIECE, offset)
+        banner = None if version else _BANNER.search(data)
+        version = banner[1].decode() if banner else version
+        texts |= {text for text in WANTED_TEXTS if text.encode() in data}
+        kept = data[-_LONGEST_TEXT:]
+    return version, frozenset(texts)
 
 
 def _read_all_structs(
@@ -159,11 +176,12 @@ def _read_all_structs(
         return {}, ""
     if section.data_size > MAX_DEBUG_INFO:
         return {}, f"{path} holds {section.data_size >> 20} MiB of debug info: not read"
+    budget = Budget()
     found: dict[str, CStruct] = {}
     problem = ""
     try:
-        dwarf = elf.get_dwarf_info(relocate_dwarf_sections=False)
-        problem = _join_alternate(elf, dwarf, path, search)
+        dwarf = _dwarf_of(elf, budget)
+        problem = _join_alternate(elf, dwarf, path, search, budget)
         for unit in _units(dwarf, symbols):
             found = read_structs(unit, WANTED_STRUCTS)
             if "malloc_state" in found:
@@ -171,6 +189,22 @@ def _read_all_structs(
     except UNPARSABLE as error:
         problem = f"the debug info in {path} cannot be read: {_reason(error)}"
     return found, problem
+
+
+def _dwarf_of(elf: Any, budget: Budget) -> Any:
+    """Return pyelftools' DWARFInfo, its sections within the budget; ELFError where they are larger than is read, also when inflated."""
+    sections = [each for each in elf.iter_sections() if each.name.startswith(_READ_WITH_DWARF)]
+    if any(each.name.startswith(".z") for each in sections):
+        raise ELFError("its debug info is compressed in a way of before 2013")
+    size = sum(size_of(each) for each in sections)
+    if size > _MAX_DEBUG_SECTIONS:
+        raise ELFError(f"its debug info takes {size >> 20} MiB")
+    with elf.stream.unbounded():
+        dwarf = elf.get_dwarf_info(relocate_dwarf_sections=False)
+    for name, each in list(vars(dwarf).items()):
+        if hasattr(each, "stream") and hasattr(each, "_replace"):
+            setattr(dwarf, name, each._replace(stream=BudgetedBytes(each.stream.getvalue(), budget)))
+    return dwarf
 
 
 def _units(dwarf: Any, symbols: Mapping[str, Symbol]) -> Iterator[Any]:
@@ -184,18 +218,18 @@ def _units(dwarf: Any, symbols: Mapping[str, Symbol]) -> Iterator[Any]:
         yield unit
 
 
-def _join_alternate(elf: Any, dwarf: Any, path: str, search: DebugSearch) -> str:
+def _join_alternate(elf: Any, dwarf: Any, path: str, search: DebugSearch, budget: Budget) -> str:
     """Give `dwarf` the file that dwz moved shared parts to, if it names one; return "", or that this file is not here."""
     section = elf.get_section_by_name(".gnu_debugaltlink")
     if section is None:
         return ""
-    data, _, build_id = section.data().partition(b"\0")
+    data, _, build_id = data_of(section).partition(b"\0")
     name = data.decode("utf-8", "replace")
     for alternate in search.by_alternate(path, name, build_id.hex()):
         # pyelftools has read all sections by the time that the file is closed.
-        with open(alternate, "rb") as file:
+        with open_elf(alternate) as file:
             other = ELFFile(file)
             if _build_id(other) == build_id.hex():
-                dwarf.supplementary_dwarfinfo = other.get_dwarf_info(relocate_dwarf_sections=False)
+                dwarf.supplementary_dwarfinfo = _dwarf_of(other, budget)
                 return ""
     return f"a part of the debug info in {path} lies in {name}, which is not here"

@@ -7,11 +7,16 @@ import struct
 from collections.abc import Collection, Iterator
 from typing import Any
 
+from gdbheap.elf.opened_elf import data_of
 from gdbheap.process.symbols import Symbol
 
 # What ends a name: of a variable that is static within a function, a number behind it (next_to_use.5).
 _END = re.compile(rb"(?:\.\d+)?\0")
 STT_OBJECT, STT_TLS = 1, 6
+# Chromium's table of names has 300 MB; a name of ours stands in a hundred thousand longer ones.
+_MAX_TABLE = 384 << 20
+_MOST_PLACES = 200_000
+_LONGEST_NAME = 4096
 SHN_UNDEF, SHN_ABS = 0, 0xFFF1
 
 
@@ -25,19 +30,19 @@ def read_symbols(elf: Any, wanted: Collection[str]) -> dict[str, Symbol]:
     return found
 
 
-def defined_symbols(elf: Any) -> Iterator[tuple[bytes, int, int, int]]:
-    """Yield (name, value, size, type) of every symbol that `elf` (an ELFFile) defines."""
+def thread_local_symbols(elf: Any) -> Iterator[tuple[bytes, int, int]]:
+    """Yield (name, value, size) of every thread-local symbol that `elf` (an ELFFile) defines."""
     for table in (".dynsym", ".symtab"):
         section = elf.get_section_by_name(table)
         if section is not None and section["sh_type"] != "SHT_NOBITS":
-            names = elf.get_section(section["sh_link"]).data()
+            names = data_of(elf.get_section(section["sh_link"]), _MAX_TABLE)
             for offset, value, size, info, index in _entries(elf, section):
-                if index not in (SHN_UNDEF, SHN_ABS):
-                    yield names[offset : names.index(b"\0", offset)], value, size, info & 15
+                if index not in (SHN_UNDEF, SHN_ABS) and info & 15 == STT_TLS:
+                    yield names[offset : offset + _LONGEST_NAME].partition(b"\0")[0], value, size
 
 
 def _read_table(elf: Any, section: Any, wanted: set[bytes]) -> dict[str, Symbol]:
-    offsets = _offsets(elf.get_section(section["sh_link"]).data(), wanted)
+    offsets = _offsets(data_of(elf.get_section(section["sh_link"]), _MAX_TABLE), wanted)
     found = {}
     for offset, value, size, info, index in _entries(elf, section):
         name = offsets.get(offset)
@@ -51,7 +56,7 @@ def _entries(elf: Any, section: Any) -> Iterator[tuple[int, int, int, int, int]]
     one struct.iter_unpack takes a few ms."""
     entry = "IBBHQQ" if elf.elfclass == 64 else "IIIBBH"
     unpack = struct.Struct(("<" if elf.little_endian else ">") + entry)
-    data = section.data()
+    data = data_of(section, _MAX_TABLE)
     for fields in unpack.iter_unpack(data[: len(data) - len(data) % unpack.size]):
         if elf.elfclass == 64:
             name, info, _, index, value, size = fields
@@ -65,7 +70,10 @@ def _offsets(names: bytes, wanted: set[bytes]) -> dict[int, str]:
     found = {}
     for name in wanted:
         at = -1
-        while (at := names.find(name, at + 1)) >= 0:
+        for _ in range(_MOST_PLACES):
+            at = names.find(name, at + 1)
+            if at < 0:
+                break
             if _END.match(names, at + len(name)):
                 found[at] = name.decode()
     return found

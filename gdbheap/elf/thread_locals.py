@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from itertools import islice
 from typing import Any
 
 from elftools.elf.elffile import ELFFile
 
 from gdbheap.elf.debug_search import DebugSearch
 from gdbheap.elf.elf_reader import UNPARSABLE
-from gdbheap.elf.symbol_table import STT_TLS, defined_symbols
+from gdbheap.elf.opened_elf import open_elf
+from gdbheap.elf.symbol_table import thread_local_symbols
 from gdbheap.process.process import Module
+
+_MOST = 10_000
 
 
 def thread_locals(module: Module, search: DebugSearch) -> list[tuple[int, int, str]]:
@@ -24,12 +28,9 @@ def thread_locals(module: Module, search: DebugSearch) -> list[tuple[int, int, s
 
 def _read(path: str) -> dict[tuple[int, int], str]:
     try:
-        with open(path, "rb") as file:
+        with open_elf(path) as file:
             elf: Any = ELFFile(file)
-            return {
-                (value, size): name.decode("utf-8", "replace")
-                for name, value, size, kind in defined_symbols(elf)
-                if kind == STT_TLS
-            }
+            symbols = islice(thread_local_symbols(elf), _MOST)
+            return {(value, size): name.decode("utf-8", "replace") for name, value, size in symbols}
     except UNPARSABLE:
         return {}

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import sys
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -16,6 +15,7 @@ import gdb
 
 from gdbheap.counted import counted
 from gdbheap.errors import HeapError, MemoryFault, NoProcess, UsageError
+from gdbheap.files import read_regular
 from gdbheap.inside_gdb.selection import selection_kept
 from gdbheap.inside_gdb.text import output_of, text_of
 from gdbheap.process.address_space import AddressSpace
@@ -31,6 +31,8 @@ _GENERAL = {
     8: "rax rbx rcx rdx rsi rdi rbp rsp r8 r9 r10 r11 r12 r13 r14 r15 rip eflags cs ss ds es fs gs fs_base gs_base",
     4: "eax ebx ecx edx esi edi ebp esp eip eflags cs ss ds es fs gs",
 }
+_MOST_AUXV = 1 << 16
+_MOST_MAPS = 1 << 28
 _WORDS = {"i386:x86-64": 8, "i386": 4}
 _MACHINES = ("x86-64", "i386")
 
@@ -215,8 +217,7 @@ def _remote_maps(notes: list[str]) -> AddressSpace:
         copy = os.path.join(directory, "maps")
         try:
             gdb.execute(f"remote get /proc/{gdb.selected_inferior().pid}/maps {copy}", to_string=True)
-            with open(copy, encoding=sys.getfilesystemencoding(), errors="surrogateescape", newline="\n") as file:
-                return AddressSpace(parse_maps(file.read()), "remote")
+            return AddressSpace(parse_maps(os.fsdecode(read_regular(copy, _MOST_MAPS))), "remote")
         except (gdb.error, OSError) as error:
             notes.append(f"the target does not tell its mappings ({error})")
             return AddressSpace((), "remote")
@@ -226,8 +227,7 @@ def _auxv(pid: int | None, pointer_size: int) -> dict[int, int]:
     """Return the auxiliary vector, {} where the target does not tell it. gdb prints an entry as "25   AT_RANDOM   Address of ...   0x7ff..."."""
     if pid is not None:
         try:
-            with open(f"/proc/{pid}/auxv", "rb") as file:
-                return parse_auxv(file.read(), pointer_size)
+            return parse_auxv(read_regular(f"/proc/{pid}/auxv", _MOST_AUXV), pointer_size)
         except OSError:
             return {}
     try:

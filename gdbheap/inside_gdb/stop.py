@@ -10,11 +10,13 @@ import re
 import struct
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
+from io import BytesIO
+from itertools import islice
 
 import gdb
 
 from gdbheap.errors import NoProcess
+from gdbheap.files import kernel_text, read_regular
 from gdbheap.inside_gdb.backtrace import frames
 from gdbheap.inside_gdb.selection import selection_kept
 from gdbheap.inside_gdb.signal_frame import Handled, handled_signals
@@ -31,6 +33,9 @@ _MOST_THREADS = 1 << 12
 # The longest call instruction, and the shortest.
 _CALL_LENGTHS = range(7, 1, -1)
 _SIGTRAP = 5
+# The longest source is SQLite's in one file: 9 MB.
+_MOST_SOURCE = 32 << 20
+_MOST_LINE = 1000
 # As many of the ints behind siginfo_t's first three as are looked at.
 _INTS = 12
 # A handler whose stack has overflowed lies behind as many frames as fit on it.
@@ -252,11 +257,12 @@ def _file_name(place: gdb.Symtab_and_line) -> str:
 
 
 def _line(path: str, wanted: int) -> str:
+    """Return a line of the file that gdb has found for the one that debug info names: that may be a device as well, or of any size."""
     try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return next((each for number, each in enumerate(file, 1) if number == wanted), "").strip()
+        lines = BytesIO(read_regular(path, _MOST_SOURCE))
     except OSError:
         return ""
+    return next(islice(lines, wanted - 1, wanted), b"")[:_MOST_LINE].decode("utf-8", "replace").strip()
 
 
 def _handlers(process: Process, frame: gdb.Frame | None, level: int) -> Iterator[Handler]:
@@ -301,10 +307,10 @@ def _system_call(pointer_size: int, signal: SignalInfo | None) -> str:
         return ""
     table = "amd64-linux.xml" if pointer_size == 8 else "i386-linux.xml"
     try:
-        with open(os.path.join(os.path.dirname(gdb.PYTHONDIR), "syscalls", table), encoding="utf-8") as file:
-            match = re.search(rf'<syscall name="(\w+)" number="{signal.system_call}"', file.read())
+        text = read_regular(os.path.join(os.path.dirname(gdb.PYTHONDIR), "syscalls", table), _MOST_SOURCE)
     except OSError:
         return ""
+    match = re.search(rf'<syscall name="(\w+)" number="{signal.system_call}"', text.decode("utf-8", "replace"))
     return match[1] if match else ""
 
 
@@ -318,6 +324,6 @@ def _own_pid(process: Process) -> int | None:
 
 def _status(pid: int) -> str:
     try:
-        return Path(f"/proc/{pid}/status").read_text(errors="surrogateescape")
+        return kernel_text(f"/proc/{pid}/status")
     except OSError:
         return ""

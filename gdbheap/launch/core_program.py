@@ -8,11 +8,11 @@ from gdbheap.elf.core_file import open_core
 from gdbheap.process.images.auxv import AT_ENTRY
 
 
-def program_of(core: Path) -> Path | None:
-    """Return the program that was running when `core` was made, if its notes say and the file still exists; raise HeapError where it is no core."""
+def program_of(core: Path) -> str:
+    """Return the name of the program that was running when `core` was made, "" where its notes do not tell; raise HeapError where it is no core.
+
+    The name is whatever the core says: nobody has looked whether there is such a file.
+    """
     opened = open_core(str(core))
     entry = opened.auxv.get(AT_ENTRY, 0)
-    for file in opened.files:
-        if file.start <= entry < file.end and Path(file.path).is_file():
-            return Path(file.path)
-    return None
+    return next((file.path for file in opened.files if file.start <= entry < file.end), "")

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gdbheap.errors import HeapError
+from gdbheap.files import open_new
 from gdbheap.launch import places
 from gdbheap.launch.debugger import Debugger
 
@@ -50,7 +51,8 @@ def run_demo(gdb: Debugger) -> None:
         program = build(source, Path(place) / "demo")
         finished = Path(place) / "finished"
         script = Path(place) / "demo.gdb"
-        script.write_text("\n".join(_script(finished)) + "\n")
+        with open_new(str(script)) as file:
+            file.write("".join(f"{line}\n" for line in _script(finished)).encode())
         print(f"\nThe program is {_relative(source)}; gdb stops it in {STOP}(), and there:", flush=True)
         words = [gdb.path, "-nx", "-q", "-batch", "-x", str(places.gdb_init()), "-x", str(script), str(program)]
         subprocess.run(words, stdin=subprocess.DEVNULL, check=False)

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from gdbheap import __version__
+from gdbheap.files import kernel_text
 from gdbheap.launch import places, python_packages, setup
 from gdbheap.launch.debugger import Debugger, NoDebugger, dotted, find_debugger
 from gdbheap.launch.launcher import attach_advice
@@ -100,7 +101,7 @@ def _c_library(gdb: Debugger) -> Check:
 
 
 def _own_libc() -> str | None:
-    for line in Path("/proc/self/maps").read_text().splitlines():
+    for line in kernel_text("/proc/self/maps").splitlines():
         path = line.split(maxsplit=5)[-1]
         if Path(path).name.startswith(("libc.so.6", "libc-2")):
             return path

@@ -9,11 +9,14 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gdbheap.errors import HeapError, UsageError
+from gdbheap.files import kernel_text, open_regular
 from gdbheap.launch import places
 from gdbheap.launch.core_program import program_of
 from gdbheap.process.tasks import living_task
+from gdbheap.report.printable import cut_middle, printable
 
-YAMA = Path("/proc/sys/kernel/yama/ptrace_scope")
+_LONGEST_NAME = 200
+YAMA = "/proc/sys/kernel/yama/ptrace_scope"
 
 
 class Launch:
@@ -44,12 +47,19 @@ class Launch:
 
     def core(self, core: str, program: str | None) -> list[str]:
         """Return gdb's words for `core` and `program`, or else the program that the core names."""
-        found = program_of(Path(core))
-        if program and not Path(program).is_file():
-            raise UsageError(f"{program} is not there")
-        if not program and found is None:
-            print(f"gdbheap: the program that left {core} is not here; name it after the core", file=sys.stderr)
-        chosen = program or (str(found) if found else None)
+        named = program_of(Path(core))
+        if program and (reason := _unreadable(program)):
+            raise UsageError(f"{program} cannot be read: {reason}")
+        chosen = program or named
+        if not chosen:
+            print(f"gdbheap: {core} does not tell which program left it; name that after the core", file=sys.stderr)
+        elif reason := _unreadable(chosen):
+            told = cut_middle(printable(chosen), _LONGEST_NAME)
+            print(
+                f"gdbheap: the program that left {core} cannot be read ({told}: {reason}); name a copy of it after the core",
+                file=sys.stderr,
+            )
+            chosen = ""
         return [*self._start(), *([f"--exec={chosen}", f"--symbols={chosen}"] if chosen else []), f"--core={core}"]
 
     def _start(self) -> list[str]:
@@ -57,6 +67,15 @@ class Launch:
         if not found:
             raise HeapError(f"{self.gdb} is missing; what installs it: python3 -m gdbheap setup")
         return [found, *self.options, "-x", str(places.gdb_init())]
+
+
+def _unreadable(path: str) -> str:
+    """Return why a program cannot be read, "" where it can."""
+    try:
+        open_regular(path).close()
+    except OSError as error:
+        return error.strerror or str(error)
+    return ""
 
 
 def start(words: Sequence[str]) -> None:
@@ -71,7 +90,7 @@ def start(words: Sequence[str]) -> None:
 def attach_advice() -> str:
     """Return what keeps this user from attaching to processes of their own and the command that mends it, or ""."""
     try:
-        scope = int(YAMA.read_text())
+        scope = int(kernel_text(YAMA))
     except (OSError, ValueError):  # a kernel without Yama restricts nothing
         return ""
     if scope == 3:

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from gdbheap.files import open_output
 from gdbheap.launch import debian
 from gdbheap.launch.debugger import Debugger, dotted
 from gdbheap.packages import REQUIRED, SETUP_COMMAND
@@ -115,7 +116,7 @@ def _runs(command: list[str]) -> bool:
 @contextlib.contextmanager
 def _locked(directory: Path) -> Iterator[None]:
     """Hold `directory` against another set-up at the same time."""
-    with open(directory.with_name(f".{directory.name}.lock"), "w") as lock:
+    with open_output(str(directory.with_name(f".{directory.name}.lock"))) as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
 

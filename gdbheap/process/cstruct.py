@@ -7,6 +7,9 @@ from dataclasses import dataclass
 
 from gdbheap.process.memory import Memory
 
+# malloc_state, the largest that is asked for, takes 2 KiB. A file may claim anything.
+MAX_STRUCT = 1 << 16
+
 
 @dataclass(frozen=True)
 class Field:

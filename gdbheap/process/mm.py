@@ -5,9 +5,9 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from pathlib import Path
 
 from gdbheap.errors import HeapError, NoProcess
+from gdbheap.files import kernel_text
 from gdbheap.process.address_space import AddressSpace
 from gdbheap.process.images.initial_stack import initial_stack
 from gdbheap.process.memory import PAGE
@@ -191,15 +191,13 @@ def _is_bottom_up(pid: int) -> bool | None:
     process began); None where it does not tell us."""
     try:
         personality = int(_read(pid, "personality"), 16)
-        return (
-            bool(personality & _ADDR_COMPAT_LAYOUT) or Path("/proc/sys/vm/legacy_va_layout").read_text().strip() == "1"
-        )
+        return bool(personality & _ADDR_COMPAT_LAYOUT) or kernel_text("/proc/sys/vm/legacy_va_layout").strip() == "1"
     except (NoProcess, OSError, ValueError):
         return None
 
 
 def _read(pid: int, name: str) -> str:
     try:
-        return Path(f"/proc/{pid}/{name}").read_text(errors="surrogateescape")
+        return kernel_text(f"/proc/{pid}/{name}")
     except OSError as error:
         raise NoProcess(f"cannot read /proc/{pid}/{name}: {error.strerror}") from error

@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 from collections.abc import Collection
 
+from gdbheap.files import open_regular
+
 
 def living_task(pid: int) -> int:
     """Return the process's id, or where its main thread has ended (it is a zombie then, whose /proc/PID tells no mapping) that of a thread
@@ -29,7 +31,7 @@ def _tasks(pid: int) -> set[int]:
 def _has_memory(task: int) -> bool:
     """Whether /proc tells any mapping of it: it tells none of what has ended, though nobody has waited for it."""
     try:
-        with open(f"/proc/{task}/maps", "rb") as file:
+        with open_regular(f"/proc/{task}/maps") as file:
             return bool(file.read(1))
     except OSError:
         return False

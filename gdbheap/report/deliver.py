@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from io import BufferedWriter, TextIOWrapper
 
 from gdbheap.counted import counted
 from gdbheap.errors import UsageError
+from gdbheap.files import open_output
 from gdbheap.report.json import json_lines
 from gdbheap.report.printable import printable
 from gdbheap.report.report import Report
@@ -27,7 +29,7 @@ def to_screen(report: Report, write: Write, as_json: bool, width: int | None, co
 def to_file(report: Report, path: str, as_json: bool) -> str:
     """Write the report to the file, in place of what it held; return a line that says so. UsageError where it cannot be written."""
     try:
-        with open(path, "w", encoding="utf-8") as file:
+        with TextIOWrapper(BufferedWriter(open_output(path)), encoding="utf-8") as file:
             file.writelines(json_lines(report) if as_json else text_lines(report))
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from error

@@ -95,6 +95,40 @@ def test_an_entry_of_the_wrong_shape_is_as_none_or_still_an_entry(tmp_path_facto
             assert all(each.item_size * each.count == each.size for each in struct.fields.values())
 
 
+@pytest.mark.parametrize("size", [0x4000_0000_0000_0000, 1 << 40, 1 << 17])
+@pytest.mark.parametrize("place", [(0,), (1, 0, 1), (1, 0, 2)])
+def test_a_struct_that_no_memory_holds_is_as_none(cache, size, place):
+    cache.store("one.json", MODULE, ABOUT)
+    path = os.path.join(cache.directory, "one.json")
+    with open(path) as file:
+        entry = json.load(file)
+    part = entry["module"]["structs"]["malloc_state"]
+    for key in place[:-1]:
+        part = part[key]
+    part[place[-1]] = size
+    if place[0]:
+        entry["module"]["structs"]["malloc_state"][0] = 2 * size
+    with open(path, "w") as file:
+        json.dump(entry, file)
+    assert cache.load("one.json") is None
+
+
+def test_what_is_no_regular_file_is_as_none(cache):
+    os.makedirs(cache.directory)
+    os.mkfifo(os.path.join(cache.directory, "pipe.json"))
+    for name, target in (("zero.json", "/dev/zero"), ("link.json", "pipe.json"), ("loop.json", "loop.json")):
+        os.symlink(target, os.path.join(cache.directory, name))
+    for name in ("pipe.json", "zero.json", "link.json", "loop.json"):
+        assert cache.load(name) is None
+
+
+@pytest.mark.parametrize("change", [lambda path: os.chown(path, 65534, 65534), lambda path: os.chmod(path, 0o666)])
+def test_what_another_user_may_have_written_is_as_none(cache, change):
+    cache.store("one.json", MODULE, ABOUT)
+    change(os.path.join(cache.directory, "one.json"))
+    assert cache.load("one.json") is None
+
+
 @pytest.mark.parametrize("contents", [b"[" * 100_000, b'{"version": 1e999}', b"\xff" * 10, b" " * (1 << 20)])
 def test_hostile_contents_are_as_none(cache, contents):
     os.makedirs(cache.directory)

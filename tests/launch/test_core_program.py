@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import struct
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
+from made_core import Load, make_core, note, nt_file
 
 from gdbheap.errors import HeapError
 from gdbheap.launch import places
 from gdbheap.launch.core_program import program_of
 from gdbheap.launch.demo import build
+from gdbheap.launch.launcher import Launch
 
 
 @pytest.fixture(scope="module")
@@ -24,11 +28,15 @@ def core(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return place / "core"
 
 
-def test_the_program_is_found_while_it_exists(core: Path) -> None:
+def test_the_program_is_found_while_it_exists(core: Path, capsys: pytest.CaptureFixture[str]) -> None:
     program = core.with_name("demo program")
-    assert program_of(core) == program
+    assert program_of(core) == str(program)
+    launch = Launch("gdb")
+    assert f"--exec={program}" in launch.core(str(core), None)
     moved = program.rename(core.with_name("moved"))
-    assert program_of(core) is None
+    assert not any(word.startswith("--exec") for word in launch.core(str(core), None))
+    said = f"the program that left {core} cannot be read ({program}: No such file or directory)"
+    assert capsys.readouterr().err == f"gdbheap: {said}; name a copy of it after the core\n"
     moved.rename(program)
 
 
@@ -38,7 +46,7 @@ def test_a_32_bit_core_too(tmp_path: Path) -> None:
     subprocess.run(["gcc", "-m32", "-o", tmp_path / "small", source], check=True)
     words = ["-ex", "break main", "-ex", "run", "-ex", f"generate-core-file {tmp_path / 'core'}", "-ex", "kill"]
     subprocess.run(["gdb", "-nx", "-batch", *words, tmp_path / "small"], check=True, capture_output=True)
-    assert program_of(tmp_path / "core") == tmp_path / "small"
+    assert program_of(tmp_path / "core") == str(tmp_path / "small")
 
 
 @pytest.mark.parametrize("size", [0, 3, 40, 64, 100, 700])
@@ -46,7 +54,7 @@ def test_a_torn_core_is_one_clear_error_or_nothing(core: Path, tmp_path: Path, s
     torn = tmp_path / "torn"
     torn.write_bytes(core.read_bytes()[:size])
     try:
-        assert program_of(torn) is None
+        assert program_of(torn) == ""
     except HeapError as error:
         assert str(torn) in str(error)
 
@@ -56,3 +64,54 @@ def test_what_is_no_core(tmp_path: Path) -> None:
         program_of(Path("/bin/sh"))
     with pytest.raises(HeapError, match="No such file or directory"):
         program_of(tmp_path / "nothing")
+
+
+def names_program(directory: Path, name: str) -> Path:
+    """Write a core that names the program that left it (longpath, component, noaccess)."""
+    auxv = note(6, struct.pack("<QQQQ", 9, 0x400010, 0, 0))
+    core = directory / "core"
+    notes = note(0x46494C45, nt_file([(0x400000, 0x401000, 0, name)])) + auxv
+    core.write_bytes(make_core([Load(0x400000, bytes(4096))], notes))
+    return core
+
+
+@pytest.mark.parametrize(
+    ("name", "told", "reason"),
+    [
+        ("/" + "A" * 5000, "", "File name too long"),
+        ("/tmp/" + "A" * 300, "", "File name too long"),
+        ("/nowhere/program", "/nowhere/program", "No such file or directory"),
+        ("/dev/zero", "/dev/zero", "it is no regular file"),
+        ("/tmp/a b\x1b[31m\u202e\n", "/tmp/a b\\x1b[31m\\u202e\\n", "No such file or directory"),
+    ],
+    ids=["longpath", "component", "gone", "device", "escapes"],
+)
+def test_a_program_that_cannot_be_read_is_one_line(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], name: str, told: str, reason: str
+) -> None:
+    core = names_program(tmp_path, name)
+    assert Launch("gdb").core(str(core), None)[-1] == f"--core={core}"
+    told = told or f"{name[:67]}…{name[-132:]}"
+    said = (
+        f"gdbheap: the program that left {core} cannot be read ({told}: {reason}); name a copy of it after the core\n"
+    )
+    assert capsys.readouterr().err == said
+
+
+def test_another_users_program_is_one_line(tmp_path: Path) -> None:
+    """noaccess: the program lies in a directory that this user may not enter; everything else is as root sees it."""
+    (tmp_path / "closed").mkdir()
+    (tmp_path / "closed" / "program").write_bytes(b"")
+    (tmp_path / "closed").chmod(0)
+    core = names_program(tmp_path, str(tmp_path / "closed" / "program"))
+    for path in (core, *core.parents):
+        if path != Path("/"):
+            path.chmod(path.stat().st_mode | 0o055)
+    # Where this user may not enter the checkout either, its files have been looked for before.
+    code = "import os, sys; from gdbheap.launch.launcher import Launch, places; places.gdb_init = places.gdb_init().__str__\n"
+    code += "if os.geteuid() == 0: os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
+    code += "print(Launch('gdb').core(sys.argv[1], None)[-1])"
+    words = [sys.executable, "-c", code, str(core)]
+    result = subprocess.run(words, capture_output=True, text=True, cwd=places.root(), check=False)
+    assert result.stdout == f"--core={core}\n", result.stderr
+    assert "closed/program: Permission denied); name a copy of it after the core" in result.stderr

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.analysis.mappings.annotate import annotate
+from gdbheap.files import kernel_text
 from gdbheap.glibc.chunk_table import FREE_STATES, MMAPPED_ARENA, Chunk, ChunkTable, State
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.glibc.layout import Layout
@@ -133,8 +134,8 @@ def _kernel_count(process: Process) -> int | None:
     if process.pid is None:
         return None
     try:
-        with open(f"/proc/{process.pid}/smaps_rollup", encoding="ascii", errors="replace") as file:
-            line = next((each for each in file if each.startswith("Rss:")), "")
+        lines = kernel_text(f"/proc/{process.pid}/smaps_rollup").split("\n")
+        line = next((each for each in lines if each.startswith("Rss:")), "")
         return int(line.split()[1]) * 1024
     except (OSError, IndexError, ValueError):
         return None

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 import struct
 import time
 import zlib
+from io import BufferedReader, BufferedWriter
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.analysis.snapshots.snapshot import Snapshot
 from gdbheap.errors import HeapError, UsageError
+from gdbheap.files import open_new, open_regular
 from gdbheap.lazy import np
 
 if TYPE_CHECKING:
@@ -48,9 +49,9 @@ def write_snapshot(snapshot: Snapshot, path: str) -> None:
     try:
         directory, name = os.path.split(os.path.abspath(path))
         temporary = os.path.join(directory, f".{name}.{os.getpid()}.{time.monotonic_ns()}")
-        handle = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+        raw = open_new(temporary)
         try:
-            with os.fdopen(handle, "wb") as file:
+            with BufferedWriter(raw) as file:
                 file.write(_MAGIC + _START.pack(_VERSION, len(header), zlib.crc32(header)) + header)
                 file.writelines(pieces)
                 file.flush()
@@ -76,10 +77,7 @@ def read_facts(path: str) -> dict[str, Any]:
 
 def _read(path: str, with_columns: bool) -> tuple[dict[str, Any], tuple[str, ...], dict[str, NDArray[np.uint64]]]:
     try:
-        # Opening a pipe would wait for a writer.
-        if not stat.S_ISREG(os.stat(path).st_mode):
-            raise HeapError(f"{path} is no snapshot that can be read: it is no regular file")
-        with open(path, "rb") as file:
+        with BufferedReader(open_regular(path)) as file:
             size = os.fstat(file.fileno()).st_size
             start = file.read(len(_MAGIC) + _START.size)
             header, names = _decode_header(start, file, size)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from dataclasses import dataclass
-from pathlib import Path
 
 from gdbheap.errors import NoProcess
+from gdbheap.files import kernel_text
 from gdbheap.process.process import Process
 
 # vm.overcommit_memory
@@ -31,8 +31,8 @@ def kernel_limits(process: Process) -> KernelLimits:
     if process.kind != "live" or process.pid is None:
         return KernelLimits(False if process.pointer_size == 4 else None)
     try:
-        limits = Path(f"/proc/{process.pid}/limits").read_text(encoding="utf-8", errors="replace")
-        status = Path(f"/proc/{process.pid}/status").read_text(encoding="utf-8", errors="replace")
+        limits = kernel_text(f"/proc/{process.pid}/limits")
+        status = kernel_text(f"/proc/{process.pid}/status")
         affinity = len(os.sched_getaffinity(process.pid))
     except (FileNotFoundError, ProcessLookupError) as error:
         raise NoProcess(f"process {process.pid} is gone") from error
@@ -70,7 +70,7 @@ def _all_memory() -> int | None:
 
 def _text(path: str) -> str:
     try:
-        return Path(path).read_text(encoding="utf-8", errors="replace")
+        return kernel_text(path)
     except OSError:
         return ""
 

@@ -12,6 +12,7 @@ import os
 from io import FileIO
 
 from gdbheap.errors import MemoryFault
+from gdbheap.files import open_regular
 from gdbheap.process.address_space import VMA, AddressSpace
 from gdbheap.process.live.mapped_file import may_be_regular_file, open_mapped_file, read_mapped_file
 from gdbheap.process.memory import Memory
@@ -161,6 +162,6 @@ def is_private_anonymous(vma: VMA) -> bool:
 def _open(path: str) -> FileIO | None:
     """Return the open file, or None where the kernel refuses."""
     try:
-        return open(path, "rb", buffering=0)
+        return open_regular(path)
     except OSError:
         return None

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import os
-import stat
 from io import FileIO
 
+from gdbheap.files import open_regular
 from gdbheap.process.address_space import VMA
 from gdbheap.process.memory import PAGE
 
@@ -24,14 +24,14 @@ def open_mapped_file(pid: int, vma: VMA) -> FileIO | None:
     link = f"/proc/{pid}/map_files/{vma.start:x}-{vma.end:x}"
     for path in (link, f"/proc/{pid}/root{vma.path}"):
         try:
-            status = os.stat(path)
-            device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}"
-            same = path == link or (status.st_ino, device) == (vma.inode, vma.device)
-            # Opening anything else could do something: a pipe blocks, a device acts.
-            if same and stat.S_ISREG(status.st_mode):
-                return open(path, "rb", buffering=0)
-        except (OSError, ValueError):
+            file = open_regular(path)
+        except OSError:
             continue
+        status = os.fstat(file.fileno())
+        device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}"
+        if path == link or (status.st_ino, device) == (vma.inode, vma.device):
+            return file
+        file.close()
     return None
 
 

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from gdbheap.files import open_regular
 from gdbheap.process.address_space import VMA
 from gdbheap.process.memory import PAGE
 
@@ -104,7 +105,7 @@ def read_pages(pid: int, vmas: Iterable[VMA]) -> Iterator[Pages]:
 
     vsyscall, which lies beyond all page tables, is left out.
     """
-    with open(f"/proc/{pid}/pagemap", "rb", buffering=0) as pagemap:
+    with open_regular(f"/proc/{pid}/pagemap") as pagemap:
         scan = _Scan(pagemap.fileno())
         for vma in vmas:
             if vma.end > 1 << 63:

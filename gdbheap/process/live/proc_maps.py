@@ -6,11 +6,11 @@ The layout is that of show_map_vma() in fs/proc/task_mmu.c. The only byte that t
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from gdbheap.errors import HeapError, NoProcess
+from gdbheap.files import kernel_text
 from gdbheap.process.address_space import VMA, AddressSpace
 
 # Only "\n" ends a line: a file's name may hold any other byte, so splitlines() would cut it.
@@ -77,9 +77,7 @@ def read_protection_key(pid: int, vma: VMA) -> int | None:
 def _read(pid: int, name: str) -> str:
     path = f"/proc/{pid}/{name}"
     try:
-        # A path is bytes: what is no UTF-8 must survive, and "\r" must not become a line end.
-        with open(path, encoding=sys.getfilesystemencoding(), errors="surrogateescape", newline="\n") as file:
-            return file.read()
+        return kernel_text(path)
     except OSError as error:
         raise NoProcess(f"cannot read {path}: {error.strerror}") from error
 
