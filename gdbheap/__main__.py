@@ -30,6 +30,9 @@ def main(words: Sequence[str] | None = None) -> int:
     except HeapError as error:
         print(f"gdbheap: {error}", file=sys.stderr)
         return 1
+    except MemoryError:
+        print("gdbheap: there is not enough memory for this", file=sys.stderr)
+        return 1
     except KeyboardInterrupt:
         return 130
 

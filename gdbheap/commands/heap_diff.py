@@ -12,7 +12,7 @@ from gdbheap.errors import UsageError
 from gdbheap.interface.command import Argument, Command, Target
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import Column, Line, Report
-from gdbheap.session.snapshot_store import load, snapshot_now
+from gdbheap.session.snapshot_store import load_all, snapshot_now
 
 _TWO = (
     Column("grown_bytes", "bytes", heading="grown by"),
@@ -39,15 +39,15 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     limit = target.setting("limit") if arguments["count"] is None else arguments["count"]
     if len(names) > 1:
         return diff_report(names, limit)
-    before = load(names[0])
-    return _report([names[0], "now"], [before, snapshot_now(target, time.monotonic())], limit)
+    before = load_all(names)
+    return _report([names[0], "now"], [*before, snapshot_now(target, time.monotonic())], limit)
 
 
 def diff_report(names: Sequence[str], limit: int | None) -> Report:
     """Return the differences of two or three snapshots, named or given by path; `limit` cuts the rows for people (0 or None: none)."""
     if not 2 <= len(names) <= 3:
         raise UsageError(f"heap diff takes two or three snapshots, not {len(names)}")
-    return _report(names, [load(name) for name in names], limit)
+    return _report(names, load_all(names), limit)
 
 
 def _report(names: Sequence[str], snapshots: Sequence[Snapshot], limit: int | None) -> Report:

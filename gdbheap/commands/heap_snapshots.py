@@ -41,7 +41,7 @@ def _rows(notes: list[str]) -> Iterator[tuple[float, tuple[Any, ...]]]:
             notes.append(str(error))
             continue
         program, taken = facts.get("program"), facts.get("time")
-        seconds = float(taken) if isinstance(taken, (int, float)) else 0.0
+        seconds = float(taken) if isinstance(taken, (int, float)) and abs(taken) < 1 << 62 else 0.0
         numbers = (facts.get(key) for key in ("pid", "blocks", "in_use_bytes"))
         row = (
             name,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import gdb
@@ -83,6 +84,8 @@ class GdbCommand(gdb.Command):
             self._refuse_subcommand(line)
             arguments = parse(self._command, line, _target.evaluate)
             report = self._command.run(_target, arguments)
+            if end := _target.end:
+                report = replace(report, notes=(*report.notes, end))
             if arguments["output"] is not None and OUTPUT in all_arguments(self._command):
                 _write(to_file(report, arguments["output"], arguments["json"]))
                 return
@@ -177,6 +180,8 @@ def _clear_errors(name: str) -> Iterator[None]:
     except KeyboardInterrupt:
         kept = "; what it had read is kept for the next command of this stop" if _target.has_read else ""
         raise gdb.GdbError(f"Quit: {name} was stopped before it had anything to show{kept}") from None
+    except MemoryError:
+        raise gdb.GdbError(f"{name}: there is not enough memory for this") from None
     except ModuleNotFoundError as error:
         missing = packages.missing()
         if error.name is None or packages.REQUIRED.get(error.name.partition(".")[0]) not in missing:

@@ -91,6 +91,8 @@ def gather() -> Process:
     memory: Memory = GdbMemory(inferior)
     pid = living_task(inferior.pid) if kind == "live" else None
     space = read_maps(pid) if pid is not None else _remote_maps(notes)
+    if pid is not None and not len(space):
+        raise NoProcess(f"process {pid} has been killed, which gdb has not noticed: `kill` ends the session")
     if pid is not None:
         memory = LiveMemory(pid, memory, space)
         if inserted := inserted_breakpoints():

@@ -16,6 +16,7 @@ from gdbheap.inside_gdb import stop as gdb_stop
 from gdbheap.process.frame import Frame
 from gdbheap.process.process import Module, Process
 from gdbheap.process.stop import Stop
+from gdbheap.process.tasks import has_ended
 from gdbheap.process.symbols import SymbolsOf
 from gdbheap.report.progress import Progress
 
@@ -51,6 +52,16 @@ class GdbTarget:
         """Drop all that is known; gdb's events call this."""
         self._process = self._layout = self._heap = None
         self._kept.clear()
+
+    @property
+    def end(self) -> str:
+        """What is to be said where the process has ended and gdb has not noticed; "" for one that is there, or is no live one."""
+        pid = None if self._process is None else self._process.pid
+        if pid is None or not has_ended(pid):
+            return ""
+        return (
+            f"process {pid} has been killed, which gdb has not noticed: this was read before (`kill` ends the session)"
+        )
 
     @property
     def has_read(self) -> bool:

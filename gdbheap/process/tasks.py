@@ -16,6 +16,11 @@ def living_task(pid: int) -> int:
     return next((task for task in sorted(_tasks(pid)) if _has_memory(task)), pid)
 
 
+def has_ended(pid: int) -> bool:
+    """Whether nothing of a process whose mappings could be seen is left: it was killed, and its debugger has not waited for it yet."""
+    return not _has_memory(living_task(pid))
+
+
 def others(pid: int, known: Collection[int]) -> tuple[int, ...]:
     """Return the ids of the process's threads that are not among the `known` ones, and have not ended."""
     return tuple(sorted(task for task in _tasks(pid) - set(known) if _has_memory(task)))

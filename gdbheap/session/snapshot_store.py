@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Sequence
 
 from gdbheap.analysis.snapshots.snapshot import Snapshot, take_snapshot
-from gdbheap.analysis.snapshots.snapshot_file import read_snapshot
+from gdbheap.analysis.snapshots.snapshot_file import MOST_BLOCKS, read_snapshot
 from gdbheap.errors import HeapError, UsageError
 from gdbheap.glibc.walk.first_words import FirstWords
 from gdbheap.interface.command import Target
@@ -62,11 +63,18 @@ def snapshot_now(target: Target, started: float) -> Snapshot:
     return take_snapshot(target.process, view, first_words, object_names(target), started)
 
 
-def load(name: str) -> Snapshot:
-    """Return the snapshot of that name or path; HeapError where there is none or it cannot be read."""
+def load_all(names: Sequence[str]) -> list[Snapshot]:
+    """Return the snapshots of these names or paths; HeapError where one is missing or cannot be read, or all together are too large."""
+    found: list[Snapshot] = []
+    for name in names:
+        found.append(_load(name, MOST_BLOCKS - sum(map(len, found))))
+    return found
+
+
+def _load(name: str, most: int) -> Snapshot:
     path = path_of(name)
     if not os.path.exists(path):
         known = ", ".join(named_snapshots()) or "none"
         place = "" if path == name else f" ({path})"
         raise HeapError(f"there is no snapshot {name}{place}; there are: {known}")
-    return read_snapshot(path)
+    return read_snapshot(path, most)

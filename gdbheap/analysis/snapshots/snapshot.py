@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -10,6 +11,7 @@ from gdbheap.analysis.memory_use.usage import usage
 from gdbheap.analysis.objects.contents import describe, is_class
 from gdbheap.analysis.pointers.blocks import Blocks, live_blocks
 from gdbheap.analysis.pointers.graph import read_heads
+from gdbheap.errors import HeapError
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.glibc.walk.first_words import HEAD, FirstWords
 from gdbheap.lazy import np
@@ -19,6 +21,9 @@ from gdbheap.process.symbols import SymbolAt
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+_SLICE = 1 << 20
+_MOST_GROUPS = 1 << 21
 
 
 @dataclass(frozen=True)
@@ -146,38 +151,45 @@ def _common_names(*snapshots: Snapshot) -> list[str]:
 def _also_in(here: Snapshot, there: Snapshot, names: list[str]) -> NDArray[np.bool_]:
     """Return which blocks of `here` are in `there`, at the same address and of the same size, and not of another class. (Other kinds say no
     more than what the program has written into a block by then.)"""
-    if not len(there):
-        return np.zeros(len(here), np.bool_)
-    place = np.minimum(np.searchsorted(there.address, here.address), len(there) - 1)
-    one, other = _kinds(here, names), _kinds(there, names)[place]
+    found = np.zeros(len(here), np.bool_)
     of_class = np.array([is_class(name) for name in names], np.bool_)
-    same: NDArray[np.bool_] = (there.address[place] == here.address) & (there.size[place] == here.size)
-    if len(of_class):
-        same &= (one == other) | ~of_class[one] | ~of_class[other]
-    return same
+    kinds_here, kinds_there = _places(here, names), _places(there, names)
+    for part in _slices(len(here)) if len(there) else ():
+        place = np.minimum(np.searchsorted(there.address, here.address[part]), len(there) - 1)
+        same = (there.address[place] == here.address[part]) & (there.size[place] == here.size[part])
+        one, other = kinds_here[here.kind[part]], kinds_there[there.kind[place]]
+        found[part] = same & ((one == other) | ~of_class[one] | ~of_class[other])
+    return found
 
 
-def _kinds(snapshot: Snapshot, names: list[str]) -> NDArray[np.uint64]:
-    """Return the place in `names` of what each block is."""
+def _places(snapshot: Snapshot, names: list[str]) -> NDArray[np.uint64]:
+    """Return the place in `names` of each of the snapshot's own names."""
     places = {name: index for index, name in enumerate(names)}
-    return np.array([places[name] for name in snapshot.names], np.uint64)[snapshot.kind]
+    return np.array([places[name] for name in snapshot.names], np.uint64)
+
+
+def _slices(count: int) -> Iterator[slice]:
+    """Yield slices that are together as long as a snapshot: what is made of one at a time takes little memory."""
+    return (slice(at, min(at + _SLICE, count)) for at in range(0, count, _SLICE))
 
 
 def _count_groups(
     names: list[str], parts: list[tuple[Snapshot, NDArray[np.bool_] | None]]
 ) -> tuple[list[tuple[int, int]], NDArray[np.int64]]:
-    """Return the (name, size) of all blocks in the parts, and how many of each every part has."""
-    rows = []
-    for snapshot, chosen in parts:
-        pairs = (
-            np.stack((_kinds(snapshot, names), snapshot.size), axis=1) if len(snapshot) else np.empty((0, 2), np.uint64)
-        )
-        rows.append(pairs if chosen is None else pairs[chosen])
-    keys, place = np.unique(np.concatenate(rows), axis=0, return_inverse=True)
-    place = place.reshape(-1)
-    counts = np.zeros((len(keys), len(parts)), np.int64)
-    at = 0
-    for index, part in enumerate(rows):
-        counts[:, index] = np.bincount(place[at : at + len(part)], minlength=len(keys))
-        at += len(part)
-    return [(int(kind), int(size)) for kind, size in keys.tolist()], counts
+    """Return the (name, size) of all blocks in the parts, and how many of each every part has; HeapError where no heap has so many."""
+    found: dict[tuple[int, int], list[int]] = {}
+    for index, (snapshot, chosen) in enumerate(parts):
+        places = _places(snapshot, names)
+        for part in _slices(len(snapshot)):
+            kind, size = places[snapshot.kind[part]], snapshot.size[part]
+            if chosen is not None:
+                kind, size = kind[chosen[part]], size[chosen[part]]
+            sizes, place = np.unique(size, return_inverse=True)
+            groups, counts = np.unique(place.astype(np.uint64) * np.uint64(len(names)) + kind, return_counts=True)
+            for group, count in zip(groups.tolist(), counts.tolist()):
+                key = (group % len(names), int(sizes[group // len(names)]))
+                found.setdefault(key, [0] * len(parts))[index] += count
+            if len(found) > _MOST_GROUPS:
+                raise HeapError(f"the snapshots hold more than {_MOST_GROUPS:,} groups of blocks: of no heap's")
+    keys = sorted(found)
+    return keys, np.array([found[key] for key in keys], np.int64).reshape(len(keys), len(parts))

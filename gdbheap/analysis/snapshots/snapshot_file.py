@@ -26,7 +26,8 @@ _VERSION = 1
 # Behind the magic: version, bytes of the header, their CRC-32.
 _START = struct.Struct("<III")
 _MOST_HEADER = 16 << 20
-_MOST_BLOCKS = 1 << 28
+# 20 bytes each, once they are inflated: what is compared at once stays within 1.3 GiB.
+MOST_BLOCKS = 1 << 26
 # zlib makes nothing smaller than by this factor.
 _MOST_RATIO = 1100
 _COLUMNS = {"address": "<u8", "size": "<u8", "kind": "<u4"}
@@ -64,24 +65,24 @@ def write_snapshot(snapshot: Snapshot, path: str) -> None:
         raise UsageError(f"cannot write {path}: {error.strerror}") from error
 
 
-def read_snapshot(path: str) -> Snapshot:
-    """Return the file's snapshot; HeapError where it cannot be read or is none."""
-    facts, names, columns = _read(path, with_columns=True)
-    return Snapshot(facts, names, columns["address"], columns["size"], columns["kind"].astype(np.int32))
+def read_snapshot(path: str, most: int = MOST_BLOCKS) -> Snapshot:
+    """Return the file's snapshot; HeapError where it cannot be read or is none, or has more than `most` blocks."""
+    facts, names, columns = _read(path, most)
+    return Snapshot(facts, names, columns["address"], columns["size"], columns["kind"].view(np.int32))
 
 
 def read_facts(path: str) -> dict[str, Any]:
     """Return the facts of the file's snapshot, without its blocks; HeapError where it cannot be read or is none."""
-    return _read(path, with_columns=False)[0]
+    return _read(path, None)[0]
 
 
-def _read(path: str, with_columns: bool) -> tuple[dict[str, Any], tuple[str, ...], dict[str, NDArray[np.uint64]]]:
+def _read(path: str, most: int | None) -> tuple[dict[str, Any], tuple[str, ...], dict[str, NDArray[np.uint64]]]:
     try:
         with BufferedReader(open_regular(path)) as file:
             size = os.fstat(file.fileno()).st_size
             start = file.read(len(_MAGIC) + _START.size)
             header, names = _decode_header(start, file, size)
-            columns = _read_columns(file, header, size, len(names)) if with_columns else {}
+            columns = {} if most is None else _read_columns(file, header, size, len(names), most)
     except OSError as error:
         raise HeapError(f"cannot read {path}: {error.strerror}") from error
     except (_Damaged, KeyError, TypeError, ValueError, RecursionError, MemoryError, zlib.error) as error:
@@ -113,15 +114,18 @@ def _decode_header(start: bytes, file: Any, size: int) -> tuple[dict[str, Any], 
     return header, names
 
 
-def _read_columns(file: Any, header: dict[str, Any], size: int, names: int) -> dict[str, NDArray[np.uint64]]:
+def _read_columns(file: Any, header: dict[str, Any], size: int, names: int, most: int) -> dict[str, NDArray[Any]]:
     count = header["blocks"]
-    if not isinstance(count, int) or not 0 <= count <= _MOST_BLOCKS:
+    if not isinstance(count, int) or count < 0:
         raise _Damaged("it counts an impossible number of blocks")
+    if count > most:
+        raise _Damaged(f"its {count:,} blocks, and those of what it is compared with, are more than {MOST_BLOCKS:,}")
     columns = {}
     for described, (name, kind) in zip(header["columns"], _COLUMNS.items()):
         length = described["bytes"]
         wanted = count * np.dtype(kind).itemsize
-        if described["name"] != name or not 0 <= length <= size or wanted > length * _MOST_RATIO:
+        longest = min(size, wanted + wanted // 1000 + 64)
+        if described["name"] != name or not 0 <= length <= longest or wanted > length * _MOST_RATIO:
             raise _Damaged(f"its column {name} is of another form")
         piece = file.read(length)
         if len(piece) != length:

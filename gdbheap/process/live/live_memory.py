@@ -11,7 +11,7 @@ from __future__ import annotations
 import os
 from io import FileIO
 
-from gdbheap.errors import MemoryFault
+from gdbheap.errors import MemoryFault, NoProcess
 from gdbheap.files import open_regular
 from gdbheap.process.address_space import VMA, AddressSpace
 from gdbheap.process.live.mapped_file import may_be_regular_file, open_mapped_file, read_mapped_file
@@ -135,8 +135,10 @@ class LiveMemory:
         assert self._file is not None
         try:
             data = os.pread(self._file.fileno(), size, address)
-        except OSError:
-            data = b""
+        except OSError as error:
+            raise MemoryFault(address, size) from error
+        if not data:
+            raise self._gone()
         if len(data) != size:
             raise MemoryFault(address, size)
         return data
@@ -148,9 +150,16 @@ class LiveMemory:
         while done < len(buffer):
             count = os.preadv(self._file.fileno(), [buffer[done:] if done else buffer], address + done)
             if count == 0:
-                raise OSError(f"nothing at {address + done:#x}")
+                raise self._gone()
             done += count
         return done
+
+    def _gone(self) -> NoProcess:
+        """Return the error for a file that has an end: what cannot be read is EIO, and there is an end only where there is no memory any more
+        (mem_rw() in fs/proc/base.c)."""
+        return NoProcess(
+            f"process {self._pid} was killed, or runs another program by now: its memory is gone, and was not read before"
+        )
 
 
 def is_private_anonymous(vma: VMA) -> bool:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import os
 import random
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +14,8 @@ import pytest
 from gdbheap.analysis.snapshots.snapshot import GroupDifference, GroupSurvivors, Snapshot, compare, survivors
 from gdbheap.analysis.snapshots.snapshot_file import read_facts, read_snapshot, write_snapshot
 from gdbheap.errors import HeapError, UsageError
+
+ROOT = Path(__file__).parents[3]
 
 
 def snapshot(blocks: dict[int, tuple[int, str]], **facts) -> Snapshot:
@@ -133,3 +137,57 @@ def test_a_write_that_fails_leaves_the_old_file_and_nothing_else(written, monkey
         write_snapshot(snapshot({}), str(path))
     assert contents(read_snapshot(str(path))) == contents(made)
     assert [each.name for each in path.parent.iterdir()] == ["one.heap"]
+
+
+# Makes a snapshot of so many blocks, all alike, in well under a byte a block: argv is BLOCKS FILE.
+BOMB = r"""
+import json, struct, sys, zlib
+
+def column(word, count):
+    packer, block, left = zlib.compressobj(9), word * (1 << 17), len(word) * count
+    while left > 0:
+        yield packer.compress(block[:left])
+        left -= len(block)
+    yield packer.flush()
+
+count = int(sys.argv[1])
+words = {"address": b"\x20" + bytes(7), "size": b"\x20" + bytes(7), "kind": bytes(4)}
+packed = {name: b"".join(column(word, count)) for name, word in words.items()}
+columns = [{"name": name, "bytes": len(data), "crc": zlib.crc32(data)} for name, data in packed.items()]
+header = json.dumps({"facts": {}, "names": ["x"], "blocks": count, "columns": columns}).encode()
+start = b"gdbheap snapshot\n" + struct.pack("<III", 1, len(header), zlib.crc32(header))
+with open(sys.argv[2], "wb") as file:
+    file.write(start + header + b"".join(packed.values()))
+"""
+# Compares snapshots in so many bytes of memory: argv is BYTES FILE FILE.
+COMPARE = """
+import resource, sys
+from gdbheap.__main__ import main
+limit = int(sys.argv[1])
+resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
+sys.exit(main(["diff", *sys.argv[2:]]))
+"""
+
+
+def compared(bytes_of_memory, *paths):
+    words = [sys.executable, "-c", COMPARE, str(bytes_of_memory), *map(str, paths)]
+    return subprocess.run(words, capture_output=True, text=True, cwd=ROOT, timeout=60, check=False)
+
+
+def test_a_bomb_is_compared_in_little_more_memory_than_its_blocks_take(tmp_path):
+    """bomb: 0.2 MB that are inflated to 6,000,000 blocks of 20 bytes, twice; to compare them took eight times as much."""
+    subprocess.run([sys.executable, "-c", BOMB, "6000000", tmp_path / "bomb"], check=True)
+    assert (tmp_path / "bomb").stat().st_size < 200_000
+    result = compared(800 << 20, tmp_path / "bomb", tmp_path / "bomb")
+    assert (result.returncode, result.stderr) == (0, "")
+    assert "6,000,000 blocks" in result.stdout and "nothing has changed" in result.stdout
+    result = compared(400 << 20, *3 * [tmp_path / "bomb"])
+    assert (result.returncode, result.stderr.count("\n"), "Traceback" in result.stderr) == (1, 1, False)
+
+
+def test_more_blocks_than_can_be_compared_are_refused_before_they_are_inflated(tmp_path):
+    write_snapshot(snapshot({0x1000: (32, "a"), 0x2000: (48, "b")}), str(tmp_path / "one"))
+    with pytest.raises(
+        HeapError, match=r"its 2 blocks, and those of what it is compared with, are more than 67,108,864"
+    ):
+        read_snapshot(str(tmp_path / "one"), most=1)
