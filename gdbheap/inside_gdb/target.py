@@ -16,8 +16,8 @@ from gdbheap.inside_gdb import stop as gdb_stop
 from gdbheap.process.frame import Frame
 from gdbheap.process.process import Module, Process
 from gdbheap.process.stop import Stop
-from gdbheap.process.tasks import has_ended
 from gdbheap.process.symbols import SymbolsOf
+from gdbheap.process.tasks import has_ended
 from gdbheap.report.progress import Progress
 
 if TYPE_CHECKING:

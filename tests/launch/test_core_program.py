@@ -8,13 +8,13 @@ import sys
 from pathlib import Path
 
 import pytest
-from made_core import Load, make_core, note, nt_file
 
 from gdbheap.errors import HeapError
 from gdbheap.launch import places
 from gdbheap.launch.core_program import program_of
 from gdbheap.launch.demo import build
 from gdbheap.launch.launcher import Launch
+from support.made_core import Load, make_core, note, nt_file
 
 
 @pytest.fixture(scope="module")

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import re
 
-from gdb_runs import ROOT, run_gdb
-from programs import build
+from support.gdb_runs import ROOT, run_gdb
+from support.programs import build
 
 KILL = """
 import os

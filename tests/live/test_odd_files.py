@@ -6,7 +6,8 @@ import os
 import subprocess
 
 import pytest
-from gdb_runs import ROOT, run_gdb
+
+from support.gdb_runs import ROOT, run_gdb
 
 PROGRAM = ROOT / "fixtures" / "programs" / "odd_source.c"
 
