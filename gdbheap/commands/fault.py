@@ -16,12 +16,12 @@ from gdbheap.process.process import Process
 from gdbheap.process.signal_info import SI_KERNEL, SignalInfo, signal_name
 from gdbheap.process.stop import Stop
 from gdbheap.report.report import ABSENT, Column, Line, Report
+from gdbheap.session.threads_inside import taken_locks
 
 if TYPE_CHECKING:
     from gdbheap.analysis.crashes.verdict import CrashContext, Verdict
     from gdbheap.machine.x86.operand import Instruction
 
-_MOST_THREADS = 64
 _COLUMNS = (
     Column("verdict", token="heading"),
     Column("confidence"),
@@ -43,11 +43,12 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Explain the selected thread's stop."""
     # Kept out of gdb's start: the recognisers are many, and most sessions never die.
     from gdbheap.analysis.crashes.explain_crash import explain_stop, is_fault
+    from gdbheap.analysis.crashes.locks import deadlocks
 
     crash, notes = make_scene(target)
-    if not is_fault(crash):
+    verdicts = explain_stop(crash) if is_fault(crash) else list(deadlocks(crash))
+    if not verdicts:
         return Report("fault", _COLUMNS, [], before=(_ordinary(crash.stop),))
-    verdicts = explain_stop(crash)
     rows = [_row(each, crash.access_kind) for each in verdicts]
     return Report("fault", _COLUMNS, rows, people=list(_people(crash, verdicts)), notes=notes)
 
@@ -83,18 +84,9 @@ def make_scene(target: Target) -> tuple[CrashContext, tuple[str, ...]]:
         stack_limit=read_mm(process).stack_limit,
         memory_limit=address_space_limit(process),
         data_limit=data_limit(process),
+        locks=taken_locks(target) if heap is not None else (),
     )
-    return crash, (*notes, *_remarks(stop), *context(crash, _inside(target, heap)))
-
-
-def _inside(target: Target, heap: HeapView | None) -> dict[int, str]:
-    """Return what each thread is doing in malloc (by lwp); {} where no arena's mutex is held, and it does not matter."""
-    from gdbheap.analysis.call_stacks.in_progress_call import LOCKED, function_with_mutex
-
-    if heap is None or not any(arena.value["mutex"] in LOCKED for arena in heap.arenas):
-        return {}
-    inside = {each.lwp: function_with_mutex(target.frames(each.lwp)) for each in target.process.threads[:_MOST_THREADS]}
-    return {lwp: name for lwp, name in inside.items() if name is not None}
+    return crash, (*notes, *_remarks(stop), *context(crash))
 
 
 def _with_signal(process: Process, stop: Stop, instruction: Instruction) -> tuple[Stop, tuple[str, ...]]:
@@ -165,7 +157,7 @@ def _row(verdict: Verdict, access: str) -> tuple[Any, ...]:
 def _people(crash: CrashContext, verdicts: list[Verdict]) -> Iterator[Line]:
     """Yield what happened, then each verdict: what, why it is thought so, and what to type next."""
     stop = crash.stop
-    yield Line((("fault", f"{stop.signal_name}"), ("", _where(stop))))
+    yield Line((("fault", f"{stop.signal_name or 'stopped'}"), ("", _where(stop))))
     if stop.source:
         yield Line((("dim", "  source       "), ("source", stop.source)))
     if stop.instruction:

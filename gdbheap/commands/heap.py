@@ -12,6 +12,7 @@ from gdbheap.glibc.heap_view import HeapView
 from gdbheap.glibc.naming import arena_name
 from gdbheap.interface.command import Command, Target
 from gdbheap.report.report import ABSENT, Column, Line, Report
+from gdbheap.session.threads_inside import lock_notes, taken_locks
 
 # On one screen: the arenas with the most, and the tcaches of this many threads.
 _ARENAS = 16
@@ -53,7 +54,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
             "top_bytes": everything.top.bytes,
         },
         after=_after(view),
-        notes=view.notes,
+        notes=(*view.notes, *lock_notes(target, taken_locks(target))),
         faults=view.faults,
     )
 

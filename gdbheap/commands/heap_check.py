@@ -10,10 +10,11 @@ from gdbheap.counted import counted
 from gdbheap.glibc.naming import arena_name
 from gdbheap.interface.command import Argument, Command, Target
 from gdbheap.report.report import ABSENT, Column, Line, Report
-from gdbheap.session.threads_inside import threads_inside
+from gdbheap.session.threads_inside import lock_notes, taken_locks, threads_inside
 
 if TYPE_CHECKING:
     # What these bring is kept out of gdb's start: the functions below import it when they are called.
+    from gdbheap.analysis.invariants.calls import Call
     from gdbheap.analysis.invariants.check import CheckResult, Coverage
     from gdbheap.analysis.invariants.checked_heap import CheckedHeap
     from gdbheap.analysis.invariants.finding import Finding
@@ -57,19 +58,25 @@ _SEARCHED = 4
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Check the heap and tell what is wrong with it."""
+    from gdbheap.analysis.invariants.calls import entered_again
     from gdbheap.analysis.invariants.check import check
     from gdbheap.analysis.invariants.checked_heap import CheckedHeap
     from gdbheap.analysis.malloc_aborts.abort_message import last_words
     from gdbheap.analysis.malloc_aborts.malloc_abort import explain_abort
-    from gdbheap.analysis.suspects.suspected_writer import probable_writer, recipe
+    from gdbheap.analysis.suspects.suspected_writer import SuspectedWriter, probable_writer, recipe
 
     view = target.heap()
     dying, frames = dying_thread(target)
     said = last_words(target.process, target.abort_message(), frames, dying is not None)
     found = check(target.process, view, threads_inside(target), said is not None)
     heap = CheckedHeap(target.process, view)
-    writers = [probable_writer(heap, each) for each in found.findings]
-    recipes = [recipe(heap, each, writer) for each, writer in zip(found.findings, writers)]
+    again = entered_again(frames)
+    # What a call under way may have written, nobody else has to be looked for.
+    own = SuspectedWriter("unknown", None, 0, "", "")
+    writers = [own if each.transient else probable_writer(heap, each) for each in found.findings]
+    recipes = [
+        ("", "", "") if each.transient else recipe(heap, each, writer) for each, writer in zip(found.findings, writers)
+    ]
     rows = [_row(each, writer, lines) for each, writer, lines in zip(found.findings, writers, recipes)]
     limit = target.setting("limit") if arguments["count"] is None else arguments["count"]
     shown = list(zip(found.findings, writers, recipes))[: limit or None]
@@ -85,7 +92,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         columns=_COLUMNS,
         rows=rows,
         people=people,
-        before=(_headline(found), *_abort_lines(target, heap, died)),
+        before=(_headline(found), *_abort_lines(target, heap, died, again)),
         after=tuple(_checked(each) for each in found.checked),
         totals={**_totals(found), **_abort_totals(died)},
         notes=(*view.notes, *_notes(target, found), *(_other_thread(target, dying) if died is not None else ())),
@@ -131,18 +138,23 @@ def _headline(found: CheckResult) -> Line:
     return Line.plain(f"no fault: {checked}{perhaps}")
 
 
-def _abort_lines(target: Target, heap: CheckedHeap, died: MallocAbort | None) -> Iterator[Line]:
+def _abort_lines(
+    target: Target, heap: CheckedHeap, died: MallocAbort | None, again: tuple[Call, Call] | None
+) -> Iterator[Line]:
+    from gdbheap.analysis.invariants.calls import entry_words
     from gdbheap.analysis.malloc_aborts.malloc_abort import cause, how_to_catch
 
     if died is None:
         return
     yield Line((("", f"{died.call} aborted: "), ("fault", died.message)))
-    why = cause(heap, died, target.symbol_at)
+    why = entry_words(*again) if again is not None else cause(heap, died, target.symbol_at)
     if why:
         yield _indented("cause", why)
     if died.caller is not None:
         yield _indented("caller", died.caller_words)
     yield _indented("check", f"{died.function}: {died.condition}")
+    if again is not None:
+        return  # what is broken tells of that call, and of no chunk's user
     if not why:
         yield _indented("means", died.implies)
     if died.chunk is not None:
@@ -268,10 +280,13 @@ def _totals(found: CheckResult) -> dict[str, Any]:
 def _notes(target: Target, found: CheckResult) -> Iterator[str]:
     busy = found.busy
     numbers = {thread.lwp: thread.number for thread in target.process.threads}
+    locks = taken_locks(target)
+    stuck = {each.lwp for lock in locks for each in lock.waiters}
     for lwp, function in busy.inside.items():
+        if lwp in stuck:
+            continue
         yield f"in mid-operation: thread {numbers.get(lwp, 0)} (LWP {lwp}) is inside {function}; `finish` it, and check again to be sure"
-    for arena in busy.locked:
-        yield f"in mid-operation: the mutex of arena {arena_name(arena)} is taken, so that it may be between two states"
+    yield from lock_notes(target, locks)
 
 
 COMMAND = Command(

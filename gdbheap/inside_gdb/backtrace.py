@@ -43,13 +43,19 @@ def _unwind(pointer_size: int, most: int) -> Iterator[Frame]:
         for level in range(most):
             if frame is None:
                 return
-            yield _frame(frame, level, pointer_size)
-            frame = frame.older()
+            older = frame.older()
+            yield _frame(frame, level, pointer_size, older is None and _is_outermost(frame))
+            frame = older
     except gdb.error:
         return  # the rest of the stack cannot be unwound: what there is will do
 
 
-def _frame(frame: gdb.Frame, level: int, pointer_size: int) -> Frame:
+def _is_outermost(frame: gdb.Frame) -> bool:
+    """Whether the stack begins here (the frame's unwind information says so, or gdb's habit of ending in main), and gdb did not just get lost."""
+    return frame.unwind_stop_reason() == gdb.FRAME_UNWIND_OUTERMOST or text_of(frame.name) == "main"
+
+
+def _frame(frame: gdb.Frame, level: int, pointer_size: int, is_outermost: bool) -> Frame:
     registers = {
         name: value for name in _REGISTERS[pointer_size] if (value := _register(frame, name, pointer_size)) is not None
     }
@@ -65,6 +71,8 @@ def _frame(frame: gdb.Frame, level: int, pointer_size: int) -> Frame:
         dict(_arguments(frame)),
         registers,
         place,
+        frame.type() == gdb.SIGTRAMP_FRAME,
+        is_outermost,
     )
 
 

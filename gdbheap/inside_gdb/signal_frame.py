@@ -40,7 +40,7 @@ class Handled:
 def handled_signals(process: Process, thread: Thread, most: int) -> list[Handled]:
     """Return the signals that the selected thread is handling, the latest first, as far as `most` frames tell."""
     found: list[Handled] = []
-    handler = ""
+    inner: gdb.Frame | None = None
     try:
         frame = gdb.newest_frame()
         for level in range(most):
@@ -49,15 +49,15 @@ def handled_signals(process: Process, thread: Thread, most: int) -> list[Handled
             older = frame.older()
             if frame.type() == gdb.SIGTRAMP_FRAME and older is not None:
                 there = _thread_at(older, thread, process.pointer_size)
-                found.append(Handled(older, level + 1, there, _signal(process, frame, there), handler))
-            handler = text_of(frame.name) or ""
-            frame = older
+                handler = (text_of(inner.name) or "") if inner is not None else ""
+                found.append(Handled(older, level + 1, there, _signal(process, frame, there, inner), handler))
+            inner, frame = frame, older
     except gdb.error:
         pass  # the rest cannot be unwound
     return found
 
 
-def _signal(process: Process, trampoline: gdb.Frame, there: Thread) -> SignalInfo | None:
+def _signal(process: Process, trampoline: gdb.Frame, there: Thread, handler: gdb.Frame | None) -> SignalInfo | None:
     """Return the signal that the kernel left for the handler, which lies above the return address to the trampoline: the siginfo, if the
     handler asked for one (SA_SIGINFO), or a page fault by the registers of the processor that were saved."""
     pointer_size = process.pointer_size
@@ -76,10 +76,23 @@ def _signal(process: Process, trampoline: gdb.Frame, there: Thread) -> SignalInf
             context += _MCONTEXT_32
         else:
             place, context = 0, above + 4  # struct sigframe_ia32: the signal, then the sigcontext
-        fault = _page_fault(read(context, _SIGCONTEXT), there, pointer_size)
+        # The kernel keeps the last trap: where the handler was given another signal, that trap is an older story.
+        is_of_another = first_argument(handler) not in (None, signal.SIGSEGV, signal.SIGBUS)
+        fault = None if is_of_another else _page_fault(read(context, _SIGCONTEXT), there, pointer_size)
         data = read(place, _SIGINFO) if place else b""
         return fault if fault is not None or not _is_siginfo(data, pointer_size) else parse_siginfo(data, pointer_size)
     except (gdb.error, OverflowError):
+        return None
+
+
+def first_argument(frame: gdb.Frame | None) -> int | None:
+    """Return a handler's first argument, the signal, where debug info tells it."""
+    if frame is None:
+        return None
+    try:
+        symbols = [symbol for symbol in frame.block() if symbol.is_argument]
+        return int(symbols[0].value(frame)) if symbols else None
+    except (gdb.error, RuntimeError):
         return None
 
 

@@ -19,7 +19,7 @@ from gdbheap.errors import NoProcess
 from gdbheap.files import kernel_text, read_regular
 from gdbheap.inside_gdb.backtrace import frames
 from gdbheap.inside_gdb.selection import selection_kept
-from gdbheap.inside_gdb.signal_frame import Handled, handled_signals
+from gdbheap.inside_gdb.signal_frame import Handled, first_argument, handled_signals
 from gdbheap.inside_gdb.text import text_of
 from gdbheap.inside_gdb.variables import expressions
 from gdbheap.machine.x86.signal_frame import read_signal_frame
@@ -275,7 +275,7 @@ def _handlers(process: Process, frame: gdb.Frame | None, level: int) -> Iterator
                 pointer = _stack_pointer(frame, process.pointer_size)
                 number, alternate = read_signal_frame(process.words, process.pointer_size, pointer)
                 beyond = _stack_pointer(outer, process.pointer_size) if outer is not None else 0
-                number = number or _first_argument(inner)
+                number = number or first_argument(inner)
                 yield Handler(level, number, _name(inner), _name(outer), pointer, beyond, alternate)
             frame, inner, level = outer, frame, level + 1
     except gdb.error:
@@ -284,17 +284,6 @@ def _handlers(process: Process, frame: gdb.Frame | None, level: int) -> Iterator
 
 def _name(frame: gdb.Frame | None) -> str:
     return (text_of(frame.name) or "") if frame is not None else ""
-
-
-def _first_argument(frame: gdb.Frame | None) -> int | None:
-    """Return a handler's first argument, the signal, where debug info tells it."""
-    if frame is None:
-        return None
-    try:
-        symbols = [symbol for symbol in frame.block() if symbol.is_argument]
-        return int(symbols[0].value(frame)) if symbols else None
-    except (gdb.error, RuntimeError):
-        return None
 
 
 def _stack_pointer(frame: gdb.Frame, pointer_size: int) -> int:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.errors import HeapError
@@ -13,7 +14,7 @@ from gdbheap.inside_gdb import expressions as gdb_expressions
 from gdbheap.inside_gdb import frames as gdb_frames
 from gdbheap.inside_gdb import process as gdb_process
 from gdbheap.inside_gdb import stop as gdb_stop
-from gdbheap.process.frame import Frame
+from gdbheap.process.frame import Frame, is_of_libc
 from gdbheap.process.process import Module, Process
 from gdbheap.process.stop import Stop
 from gdbheap.process.symbols import SymbolsOf
@@ -143,10 +144,30 @@ class GdbTarget:
         return value
 
     def frames(self, lwp: int | None = None, most: int = 64) -> tuple[Frame, ...]:
-        return gdb_backtrace.frames(lwp, self.process.pointer_size, most)
+        return self._near_malloc(gdb_backtrace.frames(lwp, self.process.pointer_size, most))
+
+    def _near_malloc(self, frames: tuple[Frame, ...]) -> tuple[Frame, ...]:
+        """Mark those that have no name and may be malloc's."""
+        if all(frame.function or not is_of_libc(frame) for frame in frames):
+            return frames
+        code = self.keep("malloc's code", lambda _: self._malloc_code())
+        return tuple(
+            replace(frame, is_near_malloc=not frame.function and any(frame.program_counter in each for each in code))
+            for frame in frames
+        )
+
+    def _malloc_code(self) -> tuple[range, ...]:
+        from gdbheap.glibc.locate.find_libc import find_libcs
+        from gdbheap.glibc.locate.malloc_code import malloc_code
+
+        try:
+            return malloc_code(find_libcs(self.process, self._symbols_of()))
+        except HeapError:
+            return ()
 
     def stop(self) -> Stop:
-        return gdb_stop.read_stop(self.process)
+        stop = gdb_stop.read_stop(self.process)
+        return replace(stop, frames=self._near_malloc(stop.frames))
 
     def abort_message(self) -> str:
         from gdbheap.glibc.abort_message import find_abort_message, read_abort_message

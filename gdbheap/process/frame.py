@@ -11,7 +11,9 @@ class Frame:
     """`level` 0 is the innermost. `function` is "" where nobody knows its name; `library` the file name of the module it is in ("" unknown).
 
     `arguments` are those that can be read as words, by name; `registers` the words that the unwinder restored for this frame.
-    `place` is "file:line" of the call, "" without line information.
+    `place` is "file:line" of the call, "" without line information. `is_signal`: the kernel made the frame, to run a signal handler in the next
+    inner one; the next outer one is what the signal interrupted. `is_outermost`: the stack is known to begin here.
+    `is_near_malloc`: nobody knows its name, and its code lies where malloc's does.
     """
 
     level: int
@@ -22,6 +24,9 @@ class Frame:
     arguments: Mapping[str, int] = field(default_factory=dict)
     registers: Mapping[str, int] = field(default_factory=dict)
     place: str = ""
+    is_signal: bool = False
+    is_outermost: bool = False
+    is_near_malloc: bool = False
 
     @property
     def words(self) -> str:

@@ -1,8 +1,13 @@
-"""Which threads were stopped in a call of malloc's: while they are, the heap may be between two states."""
+"""Which threads were stopped in a call of malloc's, and which wait for an arena's mutex: meanwhile the heap may be between two states."""
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from gdbheap.interface.command import Target
+
+if TYPE_CHECKING:
+    from gdbheap.analysis.invariants.arena_locks import ArenaLock
 
 # So many threads are unwound, and so many frames of each.
 _THREADS = 256
@@ -20,3 +25,22 @@ def threads_inside(target: Target) -> dict[int, str]:
         if function is not None:
             inside[thread.lwp] = function
     return inside
+
+
+def taken_locks(target: Target) -> tuple[ArenaLock, ...]:
+    """Return the arenas' mutexes that are taken, with the threads that wait for them or may hold them."""
+    from gdbheap.analysis.invariants.arena_locks import FRAMES, arena_locks
+
+    return arena_locks(target.process, target.heap(), lambda lwp: target.frames(lwp, FRAMES))
+
+
+def lock_notes(target: Target, locks: tuple[ArenaLock, ...]) -> tuple[str, ...]:
+    """Return a line for each taken mutex: who waits, who holds it, and whether that ends."""
+    from gdbheap.analysis.invariants.lock_words import lock_sentence
+
+    numbers = {thread.lwp: thread.number for thread in target.process.threads}
+    return tuple(f"{_kind(lock)}: {lock_sentence(lock, numbers)}" for lock in locks)
+
+
+def _kind(lock: ArenaLock) -> str:
+    return "deadlock" if lock.is_deadlock else "never unlocked" if lock.is_orphaned else "in mid-operation"

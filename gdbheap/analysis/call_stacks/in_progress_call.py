@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from gdbheap.glibc.heap_view import HeapView
@@ -21,7 +21,6 @@ _ROOMS = (
 )
 _CHANGES_THE_HEAP = re.compile(f"{_DOORS}|{_ROOMS}")
 _CHANGES_THE_HEAP_FOR_SURE = re.compile(_DOORS)
-_READS_THE_HEAP = re.compile(r"(__|__libc_|__GI_)*(malloc_stats|malloc_info|mallinfo2?)")
 _ABORTS = re.compile(r"malloc_printerr\w*|__malloc_assert|__libc_message\w*|__assert_fail\w*|abort|__GI_abort")
 _WAITS = re.compile(r"_*(GI_+)?lll_lock_wait\w*|futex_wait\w*")
 _LIBRARIES = ("libc.", "libc-", "libc_malloc_debug")
@@ -47,46 +46,68 @@ class InProgressCall:
 
 def is_of_malloc(frame: Frame) -> bool:
     """Whether the frame is in a function of malloc's, as far as its name and its library tell."""
-    name = _VARIANT.sub("", frame.function)
-    if frame.library.startswith(_LIBRARIES):
-        return _CHANGES_THE_HEAP.fullmatch(name) is not None
-    return _CHANGES_THE_HEAP_FOR_SURE.fullmatch(name) is not None
+    names = _CHANGES_THE_HEAP if frame.library.startswith(_LIBRARIES) else _CHANGES_THE_HEAP_FOR_SURE
+    return frame.is_near_malloc or names.fullmatch(plain_name(frame)) is not None
 
 
 def is_named_as_mallocs(frame: Frame) -> bool:
     """Whether malloc has a function of the frame's name; a program, or a library, may have one too."""
-    return _CHANGES_THE_HEAP.fullmatch(_VARIANT.sub("", frame.function)) is not None
+    return _CHANGES_THE_HEAP.fullmatch(plain_name(frame)) is not None
+
+
+def parts(frames: Iterable[Frame]) -> Iterator[Sequence[Frame]]:
+    """Yield a thread's frames in parts, the innermost first: what the last signal's handler has called, what that signal interrupted, and so on.
+    The frame that the kernel made for a handler is in none; a part may be empty."""
+    part: list[Frame] = []
+    for frame in frames:
+        if frame.is_signal:
+            yield part
+            part = []
+        else:
+            part.append(frame)
+    yield part
 
 
 def function_inside(frames: Iterable[Frame]) -> str | None:
-    """Return the outermost function of malloc's that the thread is in, or None where it is in none, waits there for an arena's mutex, or is
-    dying of an abort there (the checks that abort look before anything is changed)."""
+    """Return the outermost function of malloc's that the thread is in (the innermost call of them, where a signal handler interrupted one), or
+    None where it is in none, waits there for an arena's mutex, or is dying of an abort there (the checks that abort look before anything is changed)."""
+    return next((name for name in map(_inside, parts(frames)) if name is not None), None)
+
+
+def _inside(frames: Iterable[Frame]) -> str | None:
     outermost = None
     for frame in frames:
-        name = _VARIANT.sub("", frame.function)
-        # A program that has libc linked in has functions of its own beside it, of any name.
-        in_libc = frame.library.startswith(_LIBRARIES)
-        names = _CHANGES_THE_HEAP if in_libc else _CHANGES_THE_HEAP_FOR_SURE
-        if frame.library and not in_libc:
-            continue
-        if _ABORTS.fullmatch(name) or _WAITS.fullmatch(name):
+        if is_abort(frame) or is_wait(frame):
             return None
-        if names.fullmatch(name):
-            outermost = name
+        if is_call_of_malloc(frame):
+            outermost = plain_name(frame)
     return outermost
 
 
-def function_with_mutex(frames: Sequence[Frame]) -> str | None:
-    """Return the outermost function of malloc's that the thread is in and that may hold an arena's mutex, changing the heap or not."""
-    name = function_inside(frames)
-    if name is not None:
-        return name
-    names = (
-        _VARIANT.sub("", frame.function)
-        for frame in frames
-        if frame.library.startswith(_LIBRARIES) or not frame.library
-    )
-    return next((each for each in names if _READS_THE_HEAP.fullmatch(each)), None)
+def is_wait(frame: Frame) -> bool:
+    """Whether the frame is in the function that waits for a mutex of libc's own, or in what that calls."""
+    return may_be_mallocs(frame) and _WAITS.fullmatch(plain_name(frame)) is not None
+
+
+def is_abort(frame: Frame) -> bool:
+    """Whether the frame is libc's, and on the way from a check that failed to abort()."""
+    return may_be_mallocs(frame) and _ABORTS.fullmatch(plain_name(frame)) is not None
+
+
+def plain_name(frame: Frame) -> str:
+    """Return the function's name without what the compiler adds for its variants; of one of malloc's that nobody names, that it is one."""
+    return "a function of malloc's" if frame.is_near_malloc else _VARIANT.sub("", frame.function)
+
+
+def may_be_mallocs(frame: Frame) -> bool:
+    """Whether the frame is in libc, or in no library: what is in another one is not malloc's, whatever its name."""
+    return not frame.library or frame.library.startswith(_LIBRARIES)
+
+
+def is_call_of_malloc(frame: Frame) -> bool:
+    """Whether the frame is one of libc's malloc that changes the heap. A program that has libc linked in has functions of its own beside it,
+    of any name."""
+    return may_be_mallocs(frame) and is_of_malloc(frame)
 
 
 def mid_operation(view: HeapView, inside: Mapping[int, str], all_threads: int, dying: bool = False) -> InProgressCall:

@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 from gdbheap.analysis.call_stacks.in_progress_call import function_inside, is_of_malloc
 from gdbheap.analysis.crashes.cxx import LIBRARY_ASSERTIONS, TERMINATE, is_nameless_end, terminated
+from gdbheap.analysis.crashes.reentry import reentered
 from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, SIGABRT, CrashContext, Verdict
+from gdbheap.analysis.invariants.calls import entered_again
 from gdbheap.analysis.invariants.check import check
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.malloc_aborts.abort_message import AbortMessage, called_abort, last_words
@@ -118,6 +120,11 @@ def _by_malloc(crash: CrashContext, said: AbortMessage, where: tuple[str, ...]) 
     died = _explained(crash, said)
     if died is None:
         yield Verdict("malloc_abort", sure, None, summary, quoted, ("heap check", "bt"))
+        return
+    again = entered_again(dying_part(crash.stop.frames))
+    if again is not None:
+        yield reentered(*again, (*quoted, f"{died.function} checks: {died.condition}"))
+        yield Verdict("malloc_abort", sure, died.chunk, summary, quoted, ("heap check", "bt"))
         return
     heap = CheckedHeap(crash.process, crash.heap) if crash.heap is not None else None
     why = cause(heap, died, crash.symbol_at) if heap is not None else ""

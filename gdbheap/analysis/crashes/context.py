@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 
-from gdbheap.analysis.call_stacks.in_progress_call import LOCKED
 from gdbheap.analysis.crashes.stacks import alternate_stack
 from gdbheap.analysis.crashes.verdict import CrashContext
-from gdbheap.glibc.naming import arena_name
+from gdbheap.analysis.invariants.lock_words import lock_sentence
 from gdbheap.process.signal_info import signal_name
 from gdbheap.process.stop import Handler
 
 _MOST_HANDLERS = 3
 
 
-def context(crash: CrashContext, inside: Mapping[int, str]) -> Iterator[str]:
-    """Yield a line for each; `inside` are the functions of malloc's that threads are in (by lwp)."""
+def context(crash: CrashContext) -> Iterator[str]:
+    """Yield a line for each."""
     handlers = crash.stop.handlers
     for handler in handlers[:_MOST_HANDLERS]:
         yield _handler(crash, handler)
@@ -23,7 +22,7 @@ def context(crash: CrashContext, inside: Mapping[int, str]) -> Iterator[str]:
     if more > 0:
         yield f"and so on: at least {more:,} more handlers further out interrupted each other"
     yield from _left_stack(crash)
-    yield from _mutexes(crash, inside)
+    yield from _mutexes(crash)
 
 
 def _handler(crash: CrashContext, handler: Handler) -> str:
@@ -46,18 +45,9 @@ def _left_stack(crash: CrashContext) -> Iterator[str]:
             yield f"the stack pointer {pointer:#x} is {start - pointer:#x} bytes below the alternate stack: it has overflowed"
 
 
-def _mutexes(crash: CrashContext, inside: Mapping[int, str]) -> Iterator[str]:
-    if crash.heap is None:
-        return
-    own = crash.stop.thread.lwp
+def _mutexes(crash: CrashContext) -> Iterator[str]:
     numbers = {thread.lwp: thread.number for thread in crash.process.threads}
-    for arena in crash.heap.arenas:
-        if arena.value["mutex"] not in LOCKED:
-            continue
-        holders = [f"thread {numbers.get(lwp, lwp)} is in {name}" for lwp, name in inside.items() if lwp != own]
-        own_name = inside.get(own)
-        who = f"this thread is in {own_name}" if own_name else ", ".join(holders) or "no thread is seen in malloc"
-        yield (
-            f"the mutex of arena {arena_name(arena.index)} is held ({who}): what the heap's state tells may be half of a change, and "
-            "threads that want the arena wait"
-        )
+    for lock in crash.locks:
+        # A deadlock is a verdict.
+        if not lock.is_deadlock:
+            yield f"{lock_sentence(lock, numbers)}; the arena may be between two states"

@@ -8,6 +8,7 @@ from gdbheap.analysis.crashes.control import bad_targets, wild_jumps, wild_vtabl
 from gdbheap.analysis.crashes.heap_state import freed_sources, objects
 from gdbheap.analysis.crashes.in_malloc import crashes_in_malloc
 from gdbheap.analysis.crashes.instructions import instructions, refused
+from gdbheap.analysis.crashes.locks import deadlocks
 from gdbheap.analysis.crashes.mappings import page_faults
 from gdbheap.analysis.crashes.pointers import bad_values
 from gdbheap.analysis.crashes.signals import arithmetic, non_canonical, others, system_calls
@@ -39,6 +40,8 @@ _RECOGNISERS: tuple[Detector, ...] = (
 def explain_stop(crash: CrashContext) -> list[Verdict]:
     """Return the verdicts on a stop by a signal, the best first; never empty. An ordinary stop is for the caller to recognise (is_fault)."""
     found = [verdict for recognise in _RECOGNISERS for verdict in recognise(crash)]
+    # Who is asked to stop because he hangs, hangs before he is asked.
+    found = [*found, *deadlocks(crash)] if _is_by_instruction(crash) else [*deadlocks(crash), *found]
     if all(verdict.confidence == POSSIBLE for verdict in found):
         found += [each for each in (refused(crash),) if each is not None]
     return best_first(found) or [_unknown(crash)]
@@ -48,6 +51,10 @@ def is_fault(crash: CrashContext) -> bool:
     """Whether the stop is one by a fatal signal, rather than a breakpoint, a step, or an interrupt."""
     signal = crash.stop.signal
     return signal is not None and signal.signal in FATAL
+
+
+def _is_by_instruction(crash: CrashContext) -> bool:
+    return crash.stop.signal is not None and crash.stop.signal.code > 0
 
 
 def _is_data_fault(crash: CrashContext) -> bool:

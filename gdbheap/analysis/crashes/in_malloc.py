@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from gdbheap.analysis.call_stacks.in_progress_call import function_inside, is_of_malloc
+from gdbheap.analysis.call_stacks.in_progress_call import function_inside, is_of_malloc, parts
+from gdbheap.analysis.crashes.reentry import reentered
 from gdbheap.analysis.crashes.verdict import CERTAIN, POSSIBLE, CrashContext, Verdict
+from gdbheap.analysis.invariants.calls import entered_again
 from gdbheap.analysis.invariants.check import check
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding
@@ -31,14 +33,20 @@ def crashes_in_malloc(crash: CrashContext) -> Iterator[Verdict]:
     signal, frames = crash.stop.signal, crash.stop.frames
     if signal is None or signal.signal not in (7, 11) or not frames:
         return
-    inside = function_inside(frames)
+    inside = function_inside(next(parts(frames)))
     if inside is None or not (is_of_libc(frames[0]) or is_of_malloc(frames[0])):
+        return
+    again = entered_again(frames)
+    if again is not None:
+        yield reentered(*again, ())
         return
     caller = calling_frame(frames)
     where = (f"called from {caller.words}",) if caller is not None else ()
     unreadable = list(_unreadable(crash, inside, where))
     yield from unreadable
-    if unreadable or crash.heap is None:
+    # Where malloc's own memory may not be accessed, that is the fault, and not what malloc has left unfinished there.
+    in_heap = crash.fault_address is not None and crash.chunk(crash.fault_address) is not None
+    if unreadable or crash.heap is None or in_heap:
         return
     heap = CheckedHeap(crash.process, crash.heap)
     wrong = list(_no_block(crash, heap, where))

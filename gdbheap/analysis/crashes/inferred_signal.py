@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from gdbheap.analysis.mappings.accesses import ALLOWED, UNKNOWN, accesses
-from gdbheap.errors import MemoryFault
 from gdbheap.machine.x86.operand import EXECUTE, Instruction
 from gdbheap.process.frame import Frame
 from gdbheap.process.memory import PAGE
 from gdbheap.process.process import Process, Thread
 from gdbheap.process.signal_info import SignalInfo
+from gdbheap.process.system_calls import is_behind, is_behind_system_call
 from gdbheap.process.threads.thread_stacks import in_guard
 
 SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS = 4, 5, 6, 7, 8, 11, 31
@@ -23,8 +23,7 @@ _CODES = {"SIGSEGV SEGV_MAPERR": _MAPERR, "SIGSEGV SEGV_ACCERR": _ACCERR}
 # Functions that send a signal to their own process (glibc's names, and what they are called inside).
 _RAISES = ("raise", "gsignal", "pthread_kill", "__pthread_kill", "kill", "abort", "tgkill", "__GI_raise", "__GI_abort")
 _SENDER_FRAMES = 6
-# syscall, sysenter and int $0x80: what a signal is delivered behind that came while the thread was in the kernel.
-_SYSTEM_CALLS = (b"\x0f\x05", b"\x0f\x34", b"\xcd\x80")
+_INT3 = b"\xcc"
 # Instructions that go elsewhere: to where no address can be is a general protection fault.
 _BRANCHES = ("call", "jmp", "ret")
 
@@ -40,9 +39,9 @@ def infer_signal(
         if found is not None:
             return found
     counter = thread.program_counter
-    if number == SIGTRAP and not _is_behind_int3(process, counter):
+    if number == SIGTRAP and not is_behind(process.memory, counter, _INT3):
         return None  # gdb's own breakpoint or step
-    sent = _sends(frames) or (number != SIGSYS and _is_behind(process, counter, *_SYSTEM_CALLS))
+    sent = _sends(frames) or (number != SIGSYS and is_behind_system_call(process.memory, counter))
     if number in (SIGILL, SIGFPE, SIGTRAP, SIGSYS, SIGSEGV) and not sent:
         code = {SIGILL: 2, SIGFPE: 1 if "div" in instruction.mnemonic else 14, SIGSYS: 1}.get(number, _SI_KERNEL)
         if number != SIGSEGV or _is_protected(process, instruction):
@@ -52,18 +51,6 @@ def infer_signal(
     if number == SIGABRT or _sends(frames):
         return SignalInfo(number, _SI_TKILL, 0, sender=own_pid)
     return SignalInfo(number, _SI_USER, 0)
-
-
-def _is_behind_int3(process: Process, counter: int) -> bool:
-    return _is_behind(process, counter, b"\xcc")
-
-
-def _is_behind(process: Process, counter: int, *codes: bytes) -> bool:
-    """Whether one of the instructions ends before the program counter."""
-    try:
-        return process.memory.read(counter - 2, 2).endswith(codes)
-    except (MemoryFault, OverflowError):
-        return False
 
 
 def _sends(frames: Sequence[Frame]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
+from gdbheap.analysis.invariants.arena_locks import ArenaLock
 from gdbheap.analysis.mappings.zones import VSYSCALL, is_canonical, is_kernels
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import Chunk
@@ -100,7 +101,7 @@ class CrashContext:
 
     `symbol_at` gives "name+offset in module" or "", `demangled` a linked name as C++ writes it. `abort_message` is glibc's own (__abort_msg), ""
     where there is none. `memory_limit` is RLIMIT_AS in bytes, None where there is none, or nobody can tell; `data_limit` is RLIMIT_DATA and
-    how much of it is taken.
+    how much of it is taken. `locks` are the mutexes of arenas that are taken.
     """
 
     stop: Stop
@@ -114,6 +115,7 @@ class CrashContext:
     stack_limit: int | None = None
     memory_limit: int | None = None
     data_limit: tuple[int, int] | None = None
+    locks: tuple[ArenaLock, ...] = ()
 
     @property
     def pointer_size(self) -> int:
