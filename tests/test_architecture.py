@@ -179,6 +179,12 @@ def test_files_are_opened_by_one_door(path):
     assert not opening
 
 
+def test_what_a_user_typed_is_evaluated_in_one_place():
+    # launch/doctor.py asks a gdb that has no process.
+    places = {str(path.relative_to(PACKAGE)) for path in SOURCES if "parse_and_eval" in path.read_text()}
+    assert places == {"inside_gdb/expressions.py", "launch/doctor.py"}
+
+
 def test_each_command_module_is_listed_once_and_each_command_has_its_own_name():
     files = [path.stem for path in (PACKAGE / "commands").glob("*.py") if defines_command(path)]
     assert sorted(MODULES) == sorted(files)

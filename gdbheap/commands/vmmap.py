@@ -26,7 +26,7 @@ ARGUMENT = Argument(
     "ADDRESS|FILTER",
     "text",
     "An address (any gdb expression; in parentheses where it is also a mapping's name), or a text that a mapping's path, kind or "
-    "permissions hold.",
+    "permissions hold (in double quotes it is never taken for an expression).",
     choices=("anonymous", "arena", "file", "guard", "heap", "libc", "mmapped", "program", "rw-p", "stack", "vdso"),
 )
 
@@ -34,6 +34,7 @@ PAGES = Argument(
     "--pages", "flag", "Show what each mapping's pages are, drawn as a strip, instead of its place in the file."
 )
 
+_QUOTED = re.compile(r'"([^"]*)"')
 # What begins like this, or is as short as this, is an expression, whatever mapping it might be part of the name of.
 _EXPRESSION = re.compile(r"[\d$&*(]|.{1,2}$")
 
@@ -66,7 +67,12 @@ def vmmap(target: Target, arguments: Mapping[str, Any]) -> Report:
     text = arguments[ARGUMENT.key]
     if text is None:
         return _report(answer, answer.mappings)
-    matching = [each for each in answer.mappings if _matches(each, text)]
+    quoted = _QUOTED.fullmatch(text)
+    matching = [each for each in answer.mappings if _matches(each, quoted[1] if quoted else text)]
+    if quoted:
+        if not matching:
+            raise UsageError(f"no mapping matches {text}")
+        return _report(answer, matching)
     try:
         address = target.evaluate(text)
     except UsageError as error:

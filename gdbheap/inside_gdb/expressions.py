@@ -4,44 +4,83 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Callable
 
 import gdb
 
 from gdbheap.errors import UsageError
+from gdbheap.inside_gdb.hands_off import hands_off
 from gdbheap.inside_gdb.text import output_of, text_of
+from gdbheap.interface.assignments import find_assignment, holds_text
 
 _ADDRESS_CODES = tuple(
     getattr(gdb, f"TYPE_CODE_{name}")
     for name in ("INT", "CHAR", "BOOL", "ENUM", "PTR", "FLAGS", "FUNC", "METHOD", "ARRAY")
 )
 _REFERENCES = (gdb.TYPE_CODE_REF, getattr(gdb, "TYPE_CODE_RVALUE_REF", gdb.TYPE_CODE_REF))
+# The current source language is "auto; currently c++".
+_LANGUAGE = re.compile(r'"(?:auto; currently |local; currently )?([^"]+)"')
 _SYMBOL = re.compile(r"(?P<name>.+?)(?: \+ (?P<offset>\d+))? in section \S+(?: of (?P<file>.*))?")
 
 
 def evaluate(expression: str) -> int:
-    """Return a gdb expression's value as address_of() does; UsageError with gdb's words where it has none."""
-    try:
-        return address_of(gdb.parse_and_eval(expression), expression)
-    except gdb.error as error:
-        raise UsageError(f"{expression}: {error}") from error
+    """Return a gdb expression's value as address_of() does; UsageError with gdb's words where it has none.
+
+    Nothing is called or written in the process for it: UsageError too where gdb would have to.
+    """
+    operator = find_assignment(expression, _language, _is_register)
+    if operator:
+        raise UsageError(
+            f"{expression}: `{operator}` assigns, and gdbheap changes nothing in the program (gdb's print does)"
+        )
+    return _looked_at(expression, lambda: _word(gdb.parse_and_eval(expression), expression))
 
 
 def address_of(value: gdb.Value, expression: str) -> int:
     """Return a pointer's or integer's value as an unsigned word; of an array or a function, its address; else UsageError."""
+    return _looked_at(expression, lambda: _word(value, expression))
+
+
+def _looked_at(expression: str, compute: Callable[[], int]) -> int:
     try:
-        kind = value.type.strip_typedefs()
-        if kind.code in _REFERENCES:
-            value = value.referenced_value()
-            kind = value.type.strip_typedefs()
-        if kind.code not in _ADDRESS_CODES:
-            raise UsageError(f"{expression} is a {value.type}, not an address")
-        if kind.code in (gdb.TYPE_CODE_ARRAY, gdb.TYPE_CODE_FUNC, gdb.TYPE_CODE_METHOD):
-            value = value.address
-        if value is None:
-            raise UsageError(f"{expression} has no address")
-        return int(value) & ((1 << 64) - 1)
+        return hands_off(compute)
     except gdb.error as error:
-        raise UsageError(f"{expression}: {error}") from error
+        if "may-call-functions" not in str(error):
+            raise UsageError(f"{expression}: {error}") from error
+    why = "to keep this text, gdb would call malloc" if holds_text(expression) else "gdb would call a function"
+    raise UsageError(f"{expression}: {why} in the program, and gdbheap changes nothing there (gdb's print does)")
+
+
+def _word(value: gdb.Value, expression: str) -> int:
+    kind = value.type.strip_typedefs()
+    if kind.code in _REFERENCES:
+        value = value.referenced_value()
+        kind = value.type.strip_typedefs()
+    if kind.code not in _ADDRESS_CODES:
+        raise UsageError(f"{expression} is a {value.type}, not an address")
+    if kind.code in (gdb.TYPE_CODE_ARRAY, gdb.TYPE_CODE_FUNC, gdb.TYPE_CODE_METHOD):
+        if value.address is None:
+            what = "is text, not an address" if holds_text(expression) else "has no address"
+            raise UsageError(f"{expression} {what}")
+        value = value.address
+    return int(value) & ((1 << 64) - 1)
+
+
+def _language() -> str:
+    """Return gdb's current language: "c", "ada"."""
+    match = _LANGUAGE.search(output_of("show language"))
+    return match[1].lower() if match else "c"
+
+
+def _is_register(name: str) -> bool:
+    """Whether $NAME is a register of the selected frame (without a frame, nothing of a process can be named so)."""
+    try:
+        gdb.selected_frame().read_register(name)
+    except ValueError:
+        return False
+    except gdb.error:
+        return gdb.selected_thread() is not None
+    return True
 
 
 def symbol_at(address: int) -> str:

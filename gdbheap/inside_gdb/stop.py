@@ -179,7 +179,9 @@ def _siginfo(pointer_size: int) -> SignalInfo | None:
     gdb's type of it has not all members in every release (si_pkey in none), but all its bytes.
     """
     try:
-        info = gdb.parse_and_eval("$_siginfo")
+        info = gdb.convenience_variable("_siginfo")
+        if info is None:
+            return None
         head = [int(info[name]) for name in ("si_signo", "si_errno", "si_code")]
         pad = info["_sifields"]["_pad"]
         data = struct.pack("<3i", *head).ljust(union_offset(pointer_size), b"\0")
