@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gdbheap.glibc.heap_view import Bin, HeapView
-from gdbheap.glibc.naming import arena_name, owner_of
+from gdbheap.glibc.naming import arena_name, owner_name, short_name
 from gdbheap.interface.command import Argument, Command, Target
 from gdbheap.report.report import ABSENT, Column, Line, Report
 
@@ -88,13 +88,13 @@ def _why_none(view: HeapView, kind: str) -> str:
 
 def _bin_lines(view: HeapView, each: Bin, limit: int | None) -> Iterator[Line]:
     """Yield one line a bin: owner, sizes, count, and its chunks up to the limit."""
-    owner = owner_of(view, each)
+    owner = owner_name(each)
     sizes = (
         f"{each.min_size:#x}"
         if each.min_size == each.max_size
         else f"{each.min_size:#x}.." + ("" if each.max_size is None else f"{each.max_size:#x}")
     )
-    head = f"{each.kind}[{each.index}]"
+    head = short_name(each)
     pieces: list[tuple[str, str]] = [(f"state.{each.kind}", f"{head:<14}"), ("", f"{owner:<22} ")]
     pieces += [("size", f"{'' if each.kind == 'unsorted' else sizes:<16}"), ("", f"{_count(each):>7}  ")]
     shown = each.chunks[:limit] if limit else each.chunks

@@ -66,7 +66,7 @@ class Bin:
     """One free list.
 
     `kind` is "tcache", "fastbin", "unsorted", "small" or "large"; `index` counts as glibc does (tcache and fastbin from 0, the others 1..126).
-    `arena` is the arena's index (None for a tcache bin), `thread` the lwp (None for the others).
+    `arena` is the arena's index (None for a tcache bin), `thread` the lwp and `thread_number` gdb's (None for the others).
     `min_size`..`max_size` are the chunk sizes that belong there, both included (max_size None: no bound).
     `chunks` are chunk addresses in list order: from the head for tcache and fastbin; from the side where malloc takes for the others (bk first).
     `count` is the count that malloc keeps (tcache only, in cached chunks), else None. `fault` ends the list early (of a list linked both ways, the chunks from its other end follow).
@@ -81,6 +81,7 @@ class Bin:
     chunks: Sequence[int]
     count: int | None = None
     fault: Fault | None = None
+    thread_number: int | None = None
 
 
 @dataclass(frozen=True)

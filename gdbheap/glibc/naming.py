@@ -1,4 +1,4 @@
-"""The words for arenas, flags and places in free lists, the same in every command."""
+"""What arenas, free lists, flags and places in lists are called, the same in every command."""
 
 from __future__ import annotations
 
@@ -29,12 +29,21 @@ def place_at(view: HeapView, address: int) -> str:
     place = view.place_of(address)
     if place is None:
         return ""
-    return f"{place.bin.kind}[{place.bin.index}] {place.position + 1}/{len(place.bin.chunks)}"
+    return f"{short_name(place.bin)} {place.position + 1}/{len(place.bin.chunks)}"
 
 
-def owner_of(view: HeapView, each: Bin) -> str:
+def list_name(each: Bin) -> str:
+    """Return a list's whole name: "tcache[0] of thread 1 (LWP 812)", "small[5] of arena main"."""
+    return f"{short_name(each)} of {owner_name(each)}"
+
+
+def short_name(each: Bin) -> str:
+    """Return the name without whose it is: "tcache[0]"."""
+    return f"{each.kind}[{each.index}]"
+
+
+def owner_name(each: Bin) -> str:
     """Return whose list it is: "arena main", "thread 2 (LWP 812)"."""
     if each.arena is not None:
         return f"arena {arena_name(each.arena)}"
-    number = next((thread.number for thread in view.layout.threads if thread.lwp == each.thread), None)
-    return f"LWP {each.thread}" if number is None else f"thread {number} (LWP {each.thread})"
+    return f"LWP {each.thread}" if each.thread_number is None else f"thread {each.thread_number} (LWP {each.thread})"

@@ -14,6 +14,7 @@ from gdbheap.glibc.heap_view import Arena, Bin, HeapView, Region
 from gdbheap.glibc.layout import Layout
 from gdbheap.glibc.main_arena import add_top, walk_main
 from gdbheap.glibc.mmapped import MmappedChunk, find_mmapped
+from gdbheap.glibc.naming import list_name
 from gdbheap.glibc.repair.recovered_top import with_true_top
 from gdbheap.glibc.tcache import read_tcache
 from gdbheap.glibc.walk.free_lists import FreeLists
@@ -267,7 +268,7 @@ def _set_free(table: ChunkTable, bins: list[Bin], faults: list[Fault]) -> None:
         if not known.all():
             stray = addresses[~known].tolist()
             left = [
-                Fault(address, LEAVES_HEAP, f"{describe(each)} holds {address:#x}, where no chunk begins")
+                Fault(address, LEAVES_HEAP, f"{list_name(each)} holds {address:#x}, where no chunk begins")
                 for address in stray[:_MOST_FAULTS]
             ]
             if each.kind in ("tcache", "fastbin"):
@@ -278,11 +279,5 @@ def _set_free(table: ChunkTable, bins: list[Bin], faults: list[Fault]) -> None:
             faults += left
         taken = np.isin(table.state[rows], free) & known if len(table) else known
         for address in addresses[taken][:_MOST_FAULTS].tolist():
-            faults.append(Fault(address, IN_TWO_LISTS, f"{describe(each)} holds it too"))
+            faults.append(Fault(address, IN_TWO_LISTS, f"{list_name(each)} holds it too"))
         table.state[rows[known & ~taken]] = _STATE_OF_KIND[each.kind]
-
-
-def describe(each: Bin) -> str:
-    """Return a bin's name for people: "tcache bin 3 of thread 812", "small bin 5 of arena 0"."""
-    owner = f"thread {each.thread}" if each.arena is None else f"arena {each.arena}"
-    return f"{each.kind} bin {each.index} of {owner}"

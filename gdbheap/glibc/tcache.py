@@ -38,7 +38,8 @@ def read_tcache(
             continue
         low, high = tcache_range(index, layout)
         chunks, fault = _follow(process, layout, head)
-        bins.append(Bin("tcache", index, None, thread.lwp, low, high, Addresses(chunks), count, fault))
+        found = Addresses(chunks)
+        bins.append(Bin("tcache", index, None, thread.lwp, low, high, found, count, fault, thread.number))
     return bins, [each.fault for each in bins if each.fault]
 
 

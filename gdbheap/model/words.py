@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from gdbheap.model.machine import Step
 
-# Every step that a call can take, and what it says in full. {0}, {1}, ... are the step's numbers.
+# mirrors NSMALLBINS
+_FIRST_LARGE = 64
+
+# Every step that a call can take, and what it says in full. {0}, {1}, ... are the step's numbers, {bin} is the bin's name.
 STEPS = {
     "tcache": "the thread's tcache[{0}] has a block of this size: its first, {1:#x}, is taken",
     "fastbin": "no tcache block fits; fastbin[{0}] has one: chunk {1:#x} is taken, and others of it fill the tcache",
-    "small bin": "small bin {0} has chunks of exactly this size: the oldest, {1:#x}, is taken, and others fill the tcache",
+    "small bin": "small[{0}] has chunks of exactly this size: the oldest, {1:#x}, is taken, and others fill the tcache",
     "last_remainder": "the only unsorted chunk, {0:#x}, is what the last split left: it is split again",
     "unsorted": "the unsorted chunk {0:#x} has exactly this size",
     "unsorted to tcache": "the unsorted chunk {0:#x} has exactly this size: it goes to the tcache first, and the last that does is taken",
-    "bin": "the best fit is chunk {1:#x} of bin {0}; {2:#x} bytes of it are left over (0: it is taken whole)",
+    "bin": "the best fit is chunk {1:#x} of {bin}; {2:#x} bytes of it are left over (0: it is taken whole)",
     "top": "cut from top, at {0:#x}",
     "brk": "top is too small: the break goes up by {0:#x}",
     "mmap for the main heap": "the break cannot move: {0:#x} bytes are mapped for the main heap",
@@ -30,7 +33,7 @@ STEPS = {
     "to tcache": "into the thread's tcache[{0}], which has room",
     "to fastbin": "no room in the tcache: into fastbin[{0}]",
     "to top": "it touches top, which now begins at {0:#x}",
-    "to bin": "merged with its free neighbours, into bin {0} (1: unsorted)",
+    "to bin": "merged with its free neighbours, into {bin}",
     "trim": "top is larger than it need be: {0:#x} bytes go back to the kernel",
     "delete heap": "the heap at {0:#x} is empty and goes away",
     "as it is": "the block is large enough, and not too large: it stays as it is",
@@ -54,11 +57,11 @@ _FROM_KERNEL = frozenset(
 _SHORT = {
     "tcache": "tcache[{0}]",
     "fastbin": "fastbin[{0}]",
-    "small bin": "small bin {0}",
+    "small bin": "small[{0}]",
     "last_remainder": "split of last_remainder at {0:#x}",
     "unsorted": "unsorted chunk {0:#x}",
     "unsorted to tcache": "unsorted, by way of the tcache",
-    "bin": "bin {0}: chunk {1:#x}",
+    "bin": "{bin}: chunk {1:#x}",
     "top": "top",
     "mmap": "mmap of {0:#x}",
     "as it is": "as it is",
@@ -72,7 +75,7 @@ _SHORT_FREE = {
     "to tcache": "to tcache[{0}]",
     "to fastbin": "to fastbin[{0}]",
     "to top": "to top",
-    "to bin": "to bin {0}",
+    "to bin": "to {bin}",
     "munmap": "munmap of {0:#x}",
 }
 _GROWTH = {
@@ -85,7 +88,7 @@ _GROWTH = {
 
 def explain(steps: Iterable[Step]) -> list[str]:
     """Return a sentence for each step."""
-    return [{**STEPS, **ASSUMPTIONS}[str(step[0])].format(*step[1:]) for step in steps]
+    return [_filled({**STEPS, **ASSUMPTIONS}, step) for step in steps]
 
 
 def assumptions(steps: Iterable[Step]) -> list[str]:
@@ -106,11 +109,20 @@ def source(steps: Iterable[Step], freeing: bool = False) -> str:
     if not found:
         return ""
     last = found[-1]
-    text = table[str(last[0])].format(*last[1:])
-    if last[0] == "bin":
-        text = text.replace("bin 1:", "unsorted:") + (", split" if last[3] else "")
-    if last[0] == "to bin" and last[1] == 1:
-        text = "to unsorted"
+    text = _filled(table, last)
+    if last[0] == "bin" and last[3]:
+        text += ", split"
     if last[0] == "top":
-        text += "".join(f", after {_GROWTH[str(step[0])].format(*step[1:])}" for step in steps if step[0] in _GROWTH)
+        text += "".join(f", after {_filled(_GROWTH, step)}" for step in steps if step[0] in _GROWTH)
     return f"copy to {text}" if any(step[0] == "copy" for step in steps) else text
+
+
+def _filled(table: Mapping[str, str], step: Step) -> str:
+    numbers = step[1:]
+    name = _bin_name(int(numbers[0])) if step[0] in ("bin", "to bin") else ""
+    return table[str(step[0])].format(*numbers, bin=name)
+
+
+def _bin_name(index: int) -> str:
+    """Return what malloc calls the bin of this index, as the lists are called everywhere: "small[5]"."""
+    return f"{'unsorted' if index == 1 else 'small' if index < _FIRST_LARGE else 'large'}[{index}]"

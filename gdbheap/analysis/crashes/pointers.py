@@ -10,6 +10,7 @@ from dataclasses import replace
 from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, POSSIBLE, CrashContext, Verdict
 from gdbheap.analysis.mappings.zones import NULL_ZONE
 from gdbheap.glibc.chunk_table import State
+from gdbheap.glibc.naming import short_name
 from gdbheap.glibc.walk.links import demangle
 from gdbheap.machine.x86.operand import MemoryOperand
 
@@ -180,7 +181,7 @@ def _mangled(crash: CrashContext, value: int, how: str, address: int) -> Iterato
                 continue
             evidence = (
                 how,
-                f"the word at {mem:#x}, a freed block in {each.kind}[{each.index}], is the same; it stands for {demangle(mem, value, layout):#x}",
+                f"the word at {mem:#x}, a freed block in {short_name(each)}, is the same; it stands for {demangle(mem, value, layout):#x}",
             )
             summary = (
                 "the pointer is the mangled link that malloc keeps in a freed block: the block was used after free"

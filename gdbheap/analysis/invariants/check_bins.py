@@ -9,7 +9,7 @@ from gdbheap.analysis.invariants.checked_heap import MOST_FINDINGS, CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding, finding
 from gdbheap.counted import counted
 from gdbheap.glibc.heap_view import Bin
-from gdbheap.glibc.read_heap import describe
+from gdbheap.glibc.naming import list_name
 from gdbheap.glibc.sizes import min_large_size
 from gdbheap.lazy import np
 from gdbheap.process.columns.gather import gather_words
@@ -49,7 +49,7 @@ def wrong_size_in_list(heap: CheckedHeap, each: Bin, row: int, message: str, cal
         call,
         each.arena,
         each.thread,
-        why=f"the chunk is in {describe(each)}; either its size field or the link that leads to it is wrong",
+        why=f"the chunk is in {list_name(each)}; either its size field or the link that leads to it is wrong",
     )
 
 
@@ -165,5 +165,5 @@ def _check_binmap(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
             f"{word | 1 << each.index % 32:#x}",
             "none: malloc does not find these chunks for smaller requests",
             arena.index,
-            why=f"{describe(each)} holds {counted(len(each.chunks), 'chunk')}",
+            why=f"{list_name(each)} holds {counted(len(each.chunks), 'chunk')}",
         )

@@ -10,7 +10,7 @@ from gdbheap.analysis.invariants.finding import Finding, finding
 from gdbheap.counted import counted
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.heap_view import Bin
-from gdbheap.glibc.read_heap import describe
+from gdbheap.glibc.naming import list_name
 from gdbheap.glibc.walk.links import demangle
 from gdbheap.lazy import np
 
@@ -81,7 +81,7 @@ def _single(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
         if each.arena is not None
         else tcache_address(heap, each.thread)
     )
-    why = f"{leads}; it is the link behind {counted(len(chunks), 'chunk')} of {describe(each)}"
+    why = f"{leads}; it is the link behind {counted(len(chunks), 'chunk')} of {list_name(each)}"
     size = f" of {each.min_size:#x} bytes" if each.min_size == each.max_size else ""
     inside = heap.view.chunk_at(chunk)
     suspects = () if inside is None or inside.address == chunk else (inside.address,)
@@ -134,7 +134,7 @@ def _bad_link(
     name = f"bins[{2 * each.index - (2 if field == 'fd' else 1)}]" if is_header else field
     address = heap.view.arenas[each.arena or 0].address if is_header else owner
     good = f"{target:#x}" + (", the bin itself" if target == header else "")
-    why = f"{field} of {'the bin' if is_header else 'a chunk'} in {describe(each)}"
+    why = f"{field} of {'the bin' if is_header else 'a chunk'} in {list_name(each)}"
     return finding(address, message, name, where, held, good, call, each.arena, None, why=why)
 
 
@@ -148,7 +148,7 @@ def _no_chunk(heap: CheckedHeap, each: Bin, chunk: int) -> Finding:
         held = None
     if around is None:
         address, where, field, expected = chunk, chunk + heap.layout.pointer_size, "size", "that of a chunk in the heap"
-        why = f"{describe(each)} leads to {chunk:#x}, which is in no heap"
+        why = f"{list_name(each)} leads to {chunk:#x}, which is in no heap"
         return finding(
             address,
             "free list leaves the heap",
@@ -162,7 +162,7 @@ def _no_chunk(heap: CheckedHeap, each: Bin, chunk: int) -> Finding:
         )
     where = around.address + heap.layout.pointer_size
     expected = f"at most {chunk - around.address:#x} (flags aside)"
-    why = f"{describe(each)} holds a chunk at {chunk:#x}, in the middle of this one"
+    why = f"{list_name(each)} holds a chunk at {chunk:#x}, in the middle of this one"
     return finding(
         around.address, "chunks overlap", "size", where, around.size | around.flags, expected,
         "none at once: the block that is handed out or freed as too long overlaps the next", each.arena, None, (chunk,), why,
@@ -179,7 +179,7 @@ def _listed_twice(heap: CheckedHeap) -> Iterator[Finding]:
     for chunk in values[counts > 1][:MOST_FINDINGS].tolist():
         places = [lists[index] for index in owner[chunks == np.uint64(chunk)].tolist()]
         where = chunk + heap.layout.header
-        names = " and ".join(describe(each) for each in places[:3])
+        names = " and ".join(list_name(each) for each in places[:3])
         yield finding(
             chunk,
             "chunk is in two free lists",

@@ -13,7 +13,7 @@ from gdbheap.analysis.invariants.finding import Finding, finding
 from gdbheap.counted import counted
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.heap_view import Bin
-from gdbheap.glibc.read_heap import describe
+from gdbheap.glibc.naming import list_name
 from gdbheap.lazy import np
 from gdbheap.process.columns.gather import gather_words
 
@@ -111,7 +111,7 @@ def _check_count(heap: CheckedHeap, each: Bin, full: int | None) -> Iterator[Fin
             call,
             None,
             each.thread,
-            why=f"{describe(each)} holds {counted(length, 'chunk')}",
+            why=f"{list_name(each)} holds {counted(length, 'chunk')}",
         )
     elif full is not None and length > full:
         message = heap.texts.choose("free(): too many chunks detected in tcache", otherwise="tcache list is too long")
@@ -179,7 +179,7 @@ def _check_keys(heap: CheckedHeap, bins: list[Bin]) -> Iterator[Finding]:
             "none: but a second free of this block is not noticed, and puts it in a list twice",
             None,
             owner.thread,
-            why=f"the chunk is in {describe(owner)}; either the block was written after its free, or the link that leads to it is wrong",
+            why=f"the chunk is in {list_name(owner)}; either the block was written after its free, or the link that leads to it is wrong",
         )
 
 

@@ -6,6 +6,7 @@ from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import FLAG_MASK, IS_MMAPPED, NON_MAIN_ARENA, PREV_INUSE, State
 from gdbheap.glibc.heap_view import NONCONTIGUOUS, Arena
+from gdbheap.glibc.naming import list_name
 from gdbheap.glibc.sizes import tcache_range
 from gdbheap.process.memory import PAGE
 
@@ -67,7 +68,7 @@ def _tcache(heap: CheckedHeap, chunk: int, size: int) -> FreeOutcome | None:
         return None
     return (
         "free(): double free detected in tcache 2",
-        f"it is number {place.position + 1} of tcache bin {place.bin.index}",
+        f"it is number {place.position + 1} of {list_name(place.bin)}",
     )
 
 
@@ -92,7 +93,7 @@ def _next(heap: CheckedHeap, chunk: int, size: int) -> FreeOutcome | None:
         return text, f"the header behind, at {chunk + size:#x}, has size field {raw:#x}"
     place = heap.view.place_of(chunk)
     if fast and place is not None and place.bin.kind == "fastbin" and place.position == 0:
-        return "double free or corruption (fasttop)", f"it is the first of fastbin {place.bin.index}"
+        return "double free or corruption (fasttop)", f"it is the first of {list_name(place.bin)}"
     return None
 
 

@@ -9,7 +9,7 @@ from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.mappings.address_facts import part_at
 from gdbheap.analysis.mappings.annotate import annotate
 from gdbheap.glibc.chunk_table import Chunk, State
-from gdbheap.glibc.naming import owner_of, place_of
+from gdbheap.glibc.naming import owner_name, place_of
 
 # Lists whose chunks keep their size and place, so that their blocks are still those that were freed.
 _KEEPS_BLOCKS = (State.TCACHE, State.FASTBIN)
@@ -62,7 +62,7 @@ def what_was_passed(heap: CheckedHeap, pointer: int, symbol_at: Callable[[int], 
 
 def _list(heap: CheckedHeap, chunk: Chunk) -> str:
     place = heap.view.place_of(chunk.address)
-    return f"{place_of(heap.view, chunk)} of {owner_of(heap.view, place.bin)}" if place is not None else "a free list"
+    return f"{place_of(heap.view, chunk)} of {owner_name(place.bin)}" if place is not None else "a free list"
 
 
 def _elsewhere(heap: CheckedHeap, pointer: int, symbol_at: Callable[[int], str]) -> str:

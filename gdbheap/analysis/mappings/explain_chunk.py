@@ -9,7 +9,7 @@ from gdbheap.analysis.objects.preview import leading_text, preview
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import Chunk, State
 from gdbheap.glibc.heap_view import HeapView
-from gdbheap.glibc.naming import arena_name, owner_of
+from gdbheap.glibc.naming import arena_name, list_name
 from gdbheap.process.process import Process
 from gdbheap.process.symbols import SymbolAt
 
@@ -55,10 +55,7 @@ def _state_words(view: HeapView, chunk: Chunk) -> str:
     place = view.place_of(chunk.address)
     if place is not None:
         each = place.bin
-        return (
-            f"in {each.kind}[{each.index}] of {owner_of(view, each)}, {place.position + 1} of {len(each.chunks)} (1 is what malloc "
-            "takes next)"
-        )
+        return f"in {list_name(each)}, {place.position + 1} of {len(each.chunks)} (1 is what malloc takes next)"
     if chunk.state is State.MALLOC_OWNED:
         for thread in view.layout.threads:
             if thread.tcache is not None and chunk.address <= thread.tcache.value < chunk.end:
