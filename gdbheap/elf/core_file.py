@@ -9,13 +9,14 @@ from __future__ import annotations
 import os
 import struct
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from gdbheap.counted import counted
 from gdbheap.elf.core_memory import CoreMemory, CoreSegment, MappedFile
 from gdbheap.elf.core_notes import MACHINES, MAX_THREADS, Notes, machine_name, read_notes
 from gdbheap.elf.modules import find_modules, main_module
+from gdbheap.elf.unread_stacks import without_unread
 from gdbheap.elf.unwritten import mark_unwritten, without_bss
 from gdbheap.errors import HeapError
 from gdbheap.files import open_regular
@@ -53,7 +54,7 @@ _VSYSCALL = 0xFFFF_FFFF_FF60_0000
 @dataclass(frozen=True)
 class CoreFile:
     """An opened core. `machine` is "x86-64", "i386" or another's name (whose threads are not read). `signals` are by lwp, the first thread's is why the
-    process died. `missing` are the ranges that a truncated core has lost, `unwritten` those that are taken for zeros because the process never
+    process died. `missing` are the ranges that a truncated core, or gdb, has lost, `unwritten` those that are taken for zeros because the process never
     wrote there, `notes` what a reader must know about all of this."""
 
     path: str
@@ -111,6 +112,9 @@ def open_core(path: str, locate: Callable[[str], str] = lambda path: path) -> Co
     # Where not even written memory was dumped (coredump_filter), a file mapping may have been written as well.
     dumped = any(segment.flags & PF_W and segment.stored for segment in segments)
     segments = mark_unwritten(segments, notes)
+    cut_off = tuple(_missing(segments))
+    segments = without_unread(file.fileno(), segments, notes, header.pointer_size)
+    missing = tuple(_missing(segments))
     memory = CoreMemory(file, segments, notes.files if dumped else (), locate)
     return CoreFile(
         path=path,
@@ -125,9 +129,12 @@ def open_core(path: str, locate: Callable[[str], str] = lambda path: path) -> Co
         command=notes.command,
         arguments=notes.arguments,
         by_gdb=notes.by_gdb,
-        missing=tuple(_missing(segments)),
+        missing=missing,
         unwritten=tuple((each.start, each.end) for each in segments if each.unwritten),
-        notes=tuple(_remarks(header, claimed, segments, notes, machine is not None)),
+        notes=(
+            *_remarks(header, claimed, notes, machine is not None),
+            *_remarks_on_missing(sum(segment.stored for segment in segments), cut_off, missing),
+        ),
     )
 
 
@@ -300,9 +307,7 @@ def _missing(segments: list[CoreSegment]) -> Iterator[tuple[int, int]]:
             yield segment.start + segment.present, segment.start + segment.stored
 
 
-def _remarks(
-    header: ElfHeader, claimed: int, segments: list[CoreSegment], notes: Notes, machine_known: bool
-) -> Iterator[str]:
+def _remarks(header: ElfHeader, claimed: int, notes: Notes, machine_known: bool) -> Iterator[str]:
     if not machine_known:
         name = machine_name(header.machine, header.pointer_size)
         yield f"the core is of another machine, {name}: its memory is read, its registers are not (only x86-64 and i386)"
@@ -313,10 +318,22 @@ def _remarks(
         yield f"the core {why}: {claimed - header.count} of {claimed} segments are unknown"
     if len(notes.threads) == MAX_THREADS:
         yield f"the core has more threads than are read: the first {MAX_THREADS:,} are shown"
-    missing = list(_missing(segments))
-    if missing:
-        total, lost = sum(s.stored for s in segments), sum(end - start for start, end in missing)
+
+
+_Ranges = Sequence[tuple[int, int]]
+
+
+def _remarks_on_missing(total: int, cut_off: _Ranges, missing: _Ranges) -> Iterator[str]:
+    if cut_off:
+        lost = sum(end - start for start, end in cut_off)
         yield (
-            f"the core is truncated: {lost:,} of {total:,} bytes of memory are missing, in {counted(len(missing), 'range')} "
-            f"between {missing[0][0]:#x} and {missing[-1][1]:#x}"
+            f"the core is truncated: {lost:,} of {total:,} bytes of memory are missing, in {counted(len(cut_off), 'range')} "
+            f"between {cut_off[0][0]:#x} and {cut_off[-1][1]:#x}"
+        )
+    unread = [each for each in missing if each not in cut_off]
+    if unread:
+        lost = sum(end - start for start, end in unread)
+        yield (
+            f"{lost:,} bytes of memory are missing: gdb could not read them when it made this core (threads' stacks since glibc 2.42, before "
+            f"gdb 18), in {counted(len(unread), 'range')} between {unread[0][0]:#x} and {unread[-1][1]:#x}"
         )

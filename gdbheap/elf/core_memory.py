@@ -71,7 +71,7 @@ class CoreMemory:
     def read(self, address: int, size: int) -> bytes:
         if size <= 0:
             return b""
-        segment = self._segment(address)
+        segment = self.segment_at(address)
         if segment is not None and address + size <= segment.start + segment.present:
             data = os.pread(self._core, size, segment.offset + address - segment.start)
             if len(data) == size:
@@ -129,7 +129,8 @@ class CoreMemory:
         backing = self._backing(path)
         return None if backing is None else backing.path
 
-    def _segment(self, address: int) -> CoreSegment | None:
+    def segment_at(self, address: int) -> CoreSegment | None:
+        """Return the segment that holds the address, or None."""
         index = bisect_right(self._starts, address) - 1
         return self._segments[index] if index >= 0 and address < self._segments[index].end else None
 
@@ -139,7 +140,7 @@ class CoreMemory:
 
     def _source(self, address: int, size: int) -> tuple[int, int, int] | None:
         """Return (file descriptor or _ZEROS, offset, count) for the front of a range, as far as one source goes; None where nothing holds it."""
-        segment = self._segment(address)
+        segment = self.segment_at(address)
         end = address + size
         if segment is not None:
             at = address - segment.start
@@ -174,7 +175,7 @@ class CoreMemory:
     def _next_edge(self, address: int, end: int) -> int:
         """Return the next address, at most `end`, at which the source may be another one."""
         edges = [end]
-        segment, file = self._segment(address), self._mapped_file(address)
+        segment, file = self.segment_at(address), self._mapped_file(address)
         if segment is not None:
             edges += [segment.start + segment.present, segment.start + segment.stored, segment.end]
         if file is not None:
@@ -196,7 +197,7 @@ class CoreMemory:
 
     def _stored(self, address: int, size: int) -> bytes:
         """Return up to `size` bytes at `address` out of the core alone."""
-        segment = self._segment(address)
+        segment = self.segment_at(address)
         if segment is None:
             return b""
         at = address - segment.start

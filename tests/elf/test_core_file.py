@@ -95,6 +95,32 @@ def test_what_else_is_not_in_a_core_is_missing(core, loads, notes):
         opened.memory.read(0x20000, 1)
 
 
+MIB = 1 << 20
+
+
+@pytest.mark.parametrize(
+    ("control_block", "missing"),
+    [(bytes(24), ((0x1000 + MIB, 0x1000 + 3 * MIB),)), (struct.pack("<3Q", 0x1000 + 2 * MIB, 1, 0x1000 + 2 * MIB), ())],
+    ids=["zeros", "itself"],
+)
+def test_from_where_gdb_could_not_read_a_threads_stack_on_its_zeros_are_missing(core, control_block, missing):
+    data = b"a" * MIB + bytes(MIB) + control_block.ljust(MIB, b"\0")
+    notes = note(0x46494C45, nt_file([], 1)) + note(1, prstatus64(7, fs_base=0x1000 + 2 * MIB, rsp=0x2000))
+    opened = core(make_core([Load(0x1000, data), Load(0x900000, bytes(2 * MIB))], notes))
+    assert opened.missing == missing
+    assert opened.memory.read(0x1000, MIB) == b"a" * MIB
+    assert opened.memory.read(0x900000, 2 * MIB) == bytes(2 * MIB)
+    assert any(
+        "2,097,152 bytes of memory are missing: gdb could not read them" in each for each in opened.notes
+    ) is bool(missing)
+
+
+def test_a_thread_whose_pointer_is_not_known_shows_it_by_its_stack(core):
+    notes = note(0x46494C45, nt_file([], 1, 4), b"CORE") + note(1, prstatus32(7, 0x8048000, 0x2000, gs=0))
+    opened = core(make_core([Load(0x1000, bytes(2 * PAGE))], notes, pointer_size=4))
+    assert opened.missing == ((0x1000, 0x3000),)
+
+
 def test_threads_have_their_registers(core):
     notes = note(1, prstatus64(7, rip=0x1234, rsp=0x7FFF0010, fs_base=0x7F00, rax=2**64 - 1)) + note(
         1, prstatus64(8, rip=1, rsp=2, fs_base=3)

@@ -77,6 +77,7 @@ class MadeProcess:
             self.heap, self.first - HEAP + self.pointer_size, ((self.tcache.size + self.pointer_size + 15) & -16) | 1
         )
         distance = 2 if "fastbinsY" in self.state else 6
+        self.put(self.tls, POINTER - TLS, POINTER)
         self.put(self.tls, POINTER - TLS - 8 * self.pointer_size, ARENA)
         self.put(self.tls, POINTER - TLS - (8 + distance) * self.pointer_size, self.first + 2 * self.pointer_size)
 

@@ -13,6 +13,7 @@ from gdbheap.glibc.locate.tcache_signature import tcache_struct_at
 from gdbheap.glibc.locate.thread_tls import ThreadBlock, find_block, tls_place
 from gdbheap.process.memory import readable_pieces
 from gdbheap.process.process import Process
+from gdbheap.process.threads.thread_pointers import names_itself
 
 # From thread_arena down to tcache, in words: glibc to 2.42 and since 2.43, as the linker has laid libc's TLS out in the builds looked at.
 _USUAL_DISTANCE = {True: 2, False: 6}
@@ -49,14 +50,14 @@ def read_threads(
     blocks = {
         thread.number: find_block(process, thread, pointers[thread.lwp], place)
         for thread in process.threads
-        if thread.lwp in pointers
+        if thread.lwp in pointers and names_itself(process, pointers[thread.lwp])
     }
     slots = _find_slots(process, libc, [each for each in blocks.values() if each is not None], known, fastbins)
     found = []
     for thread in process.threads:
         block = blocks.get(thread.number)
         if block is None:
-            where = "its TLS is not made yet" if thread.lwp in pointers else "its thread pointer is not known"
+            where = _why_not(process, pointers.get(thread.lwp))
             found.append(ThreadMalloc(thread.number, thread.lwp, None, None, where, is_known=False))
             continue
         tcache = (
@@ -71,6 +72,14 @@ def read_threads(
             ThreadMalloc(thread.number, thread.lwp, tcache.located, arena.located, reason, is_known, tcache.wild)
         )
     return tuple(found)
+
+
+def _why_not(process: Process, pointer: int | None) -> str:
+    if pointer is None:
+        return "its thread pointer is not known"
+    if not names_itself(process, pointer):
+        return f"its control block at {pointer:#x} is missing or overwritten"
+    return "its TLS is not made yet"
 
 
 def _read_arena(process: Process, block: ThreadBlock, slot: Slot | None, arenas: set[int]) -> _Answer:

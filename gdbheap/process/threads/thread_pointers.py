@@ -27,6 +27,14 @@ def find_thread_pointers(process: Process) -> dict[int, int]:
     return known
 
 
+def names_itself(process: Process, control: int) -> bool:
+    """Whether a thread's control block begins with its own address (tcb), as all do from before libc's first instruction in the thread on."""
+    try:
+        return process.words.read(control) == control
+    except (MemoryFault, OverflowError):
+        return False
+
+
 def thread_id(process: Process, control: int) -> int | None:
     """Return the thread's id out of its struct pthread, 0 where the thread has ended (the kernel clears it: CLONE_CHILD_CLEARTID), -1 where
     it was also joined (pthread_join() writes that; nptl's FREE_P() takes both for free); None where it cannot be read."""

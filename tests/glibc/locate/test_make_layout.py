@@ -15,7 +15,7 @@ from gdbheap.glibc.locate import builtin_structs as built_in
 from gdbheap.glibc.locate.make_layout import make_layout
 from gdbheap.process.process import Module, Process
 from gdbheap.process.symbols import ModuleSymbols
-from support.made_libc import ARENA, DATA, HEAP, HEAP_END, LIBC, MP, POINTER, TOP, MadeProcess
+from support.made_libc import ARENA, DATA, HEAP, HEAP_END, LIBC, MP, POINTER, TLS, TOP, MadeProcess
 
 
 def nothing(module: Module) -> ModuleSymbols:
@@ -153,11 +153,11 @@ def test_another_malloc_in_the_process_is_told_of():
     process = image.process()
     loaded = replace(process, modules=(*process.modules, Module("/usr/lib/libjemalloc.so.2", None, 0)))
     assert make_layout(loaded, nothing).notes == (
-        "libjemalloc.so.2 is loaded: what it serves in malloc's place is not in this heap",
+        "libjemalloc.so.2 defines malloc: blocks that it does not take from libc are not in this heap",
     )
     image.data[ARENA - DATA : ARENA - DATA + image.state.size] = bytes(image.state.size)
     image.put_member(image.data, MP - DATA, image.par, "sbrk_base", 0)
-    with pytest.raises(NoHeap, match=r"libjemalloc\.so\.2 is loaded and serves malloc in its place"):
+    with pytest.raises(NoHeap, match=r"libjemalloc\.so\.2 defines malloc, and serves it in its place"):
         make_layout(replace(loaded, memory=image.process().memory), nothing)
 
 
@@ -182,10 +182,18 @@ def test_nothing_tells_safe_linking_where_all_lists_are_empty():
 
 def test_a_thread_whose_tls_holds_nothing_of_mallocs_is_not_known():
     image = made(8, WIDE[5])
-    image.tls[:] = bytes(len(image.tls))
+    image.tls[: POINTER - TLS] = bytes(POINTER - TLS)
     (thread,) = make_layout(image.process(), nothing).threads
     assert (thread.tcache, thread.arena, thread.is_known) == (None, None, False)
     assert thread.reason == "tcache is not found in its TLS; thread_arena is not found in its TLS"
+
+
+def test_a_thread_whose_control_block_does_not_name_itself_is_not_known():
+    image = made(8, WIDE[5])
+    image.put(image.tls, POINTER - TLS, 0)
+    (thread,) = make_layout(image.process(), nothing).threads
+    assert (thread.tcache, thread.arena, thread.is_known) == (None, None, False)
+    assert thread.reason == f"its control block at {POINTER:#x} is missing or overwritten"
 
 
 def test_segments_as_large_as_all_memory_are_searched_no_further_than_is_mapped():
