@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 import os
 from collections.abc import Iterator
+from dataclasses import replace
 
 import gdb
 
@@ -13,6 +14,7 @@ from gdbheap.inside_gdb.expressions import address_of
 from gdbheap.inside_gdb.selection import selection_kept
 from gdbheap.inside_gdb.text import text_of
 from gdbheap.process.frame import Frame
+from gdbheap.process.process import Process
 
 _REGISTERS = {
     8: ("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"),
@@ -21,7 +23,7 @@ _REGISTERS = {
 _STACK_POINTER = {8: "rsp", 4: "esp"}
 
 
-def frames(lwp: int | None, pointer_size: int, most: int) -> tuple[Frame, ...]:
+def frames(lwp: int | None, process: Process, most: int) -> tuple[Frame, ...]:
     """Return the innermost `most` frames of a thread (None: the selected one); () where gdb cannot unwind it.
 
     gdb unwinds its selected thread only, so another is selected for the while, and the user's thread and frame are put back.
@@ -34,7 +36,11 @@ def frames(lwp: int | None, pointer_size: int, most: int) -> tuple[Frame, ...]:
             if thread is None:
                 return ()
             thread.switch()
-        return tuple(_unwind(pointer_size, most))
+        found = tuple(_unwind(process.pointer_size, most))
+    from gdbheap.glibc.locate.find_libc import renamed_libcs  # kept out of gdb's start
+
+    renamed = {os.path.basename(each.path) for each in renamed_libcs(process)}
+    return tuple(replace(each, library="libc.so.6") if each.library in renamed else each for each in found)
 
 
 def _unwind(pointer_size: int, most: int) -> Iterator[Frame]:

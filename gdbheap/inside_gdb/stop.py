@@ -137,7 +137,7 @@ def _stop_at(
     handled: Handled | None,
 ) -> Stop:
     lines = _disassemble(frame, thread.program_counter, 2)
-    unwound = frames(None, process.pointer_size, _MOST_FRAMES)
+    unwound = frames(None, process, _MOST_FRAMES)
     source, named = _source(frame)
     return Stop(
         thread=thread,

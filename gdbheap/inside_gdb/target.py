@@ -144,7 +144,7 @@ class GdbTarget:
         return value
 
     def frames(self, lwp: int | None = None, most: int = 64) -> tuple[Frame, ...]:
-        return self._near_malloc(gdb_backtrace.frames(lwp, self.process.pointer_size, most))
+        return self._near_malloc(gdb_backtrace.frames(lwp, self.process, most))
 
     def _near_malloc(self, frames: tuple[Frame, ...]) -> tuple[Frame, ...]:
         """Mark those that have no name and may be malloc's."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Frame:
-    """`level` 0 is the innermost. `function` is "" where nobody knows its name; `library` the file name of the module it is in ("" unknown).
+    """`level` 0 is the innermost. `function` is "" where nobody knows its name; `library` the file name of the module it is in ("" unknown;
+    "libc.so.6" for glibc's libc whatever its file is called).
 
     `arguments` are those that can be read as words, by name; `registers` the words that the unwinder restored for this frame.
     `place` is "file:line" of the call, "" without line information. `is_signal`: the kernel made the frame, to run a signal handler in the next

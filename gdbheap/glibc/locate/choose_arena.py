@@ -60,7 +60,8 @@ def choose_arena(process: Process, libcs: list[Libc]) -> ChosenArena:
             for each in others
         ]
         notes += [
-            f"{name} is loaded: what it serves in malloc's place is not in this heap" for name in other_mallocs(process)
+            f"{name} defines malloc: blocks that it does not take from libc are not in this heap"
+            for name in other_mallocs(process)
         ]
         return replace(chosen, notes=tuple(notes))
     raise _not_found(process, libcs)
@@ -145,7 +146,10 @@ def _chosen(process: Process, libc: Libc, where: Located, struct: CStruct, sourc
 def _not_used_yet(process: Process) -> str:
     others = other_mallocs(process)
     if others:
-        return f"glibc's malloc has not been used: {', '.join(others)} is loaded and serves malloc in its place"
+        return (
+            f"glibc's malloc has not been used: {' and '.join(others)} defines malloc, and serves it in its place (a later stop shows a heap "
+            "here only if it takes memory from libc)"
+        )
     return NOT_USED_YET
 
 

@@ -6,16 +6,20 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from gdbheap.errors import NoHeap
+from gdbheap.errors import MemoryFault, NoHeap
 from gdbheap.process.address_space import VMA
-from gdbheap.process.images.elf_headers import PF_W, PT_INTERP, PT_LOAD
+from gdbheap.process.dynamic_symbols import DynamicSymbols
+from gdbheap.process.images.auxv import AT_BASE
+from gdbheap.process.images.elf_headers import PF_W, PT_DYNAMIC, PT_INTERP, PT_LOAD
 from gdbheap.process.images.elf_image import ElfImage, read_image
+from gdbheap.process.images.link_map import link_maps
 from gdbheap.process.memory import PAGE
 from gdbheap.process.process import Module, Process
 from gdbheap.process.symbols import ModuleSymbols, SymbolsOf
 
 _DELETED = " (deleted)"
 _GLIBC = re.compile(r"libc\.so\.6(\.1)?|libc-2\.\d+(\.9000)?\.so")
+_SONAME = re.compile(r"libc\.so\.6(\.1)?")
 _MALLOC_DEBUG = re.compile(r"libc_malloc_debug\.so(\.\d+)?")
 _OTHER_LIBC = re.compile(r"ld-musl-.*|libc\.musl-.*|libc\.so|ld-uClibc.*|libuClibc.*")
 _OTHER_MALLOC = re.compile(r"lib(jemalloc|tcmalloc|mimalloc|hoard|snmalloc|rpmalloc|[alt]san)[-_.].*")
@@ -42,7 +46,7 @@ def find_libcs(process: Process, symbols_of: SymbolsOf) -> list[Libc]:
     """Return the modules that may hold the process's malloc, the likeliest first; raise NoHeap where there is none."""
     modules = [(_file_name(each), each) for each in process.modules]
     debug = [each for name, each in modules if _MALLOC_DEBUG.fullmatch(name)]
-    shared = [each for name, each in modules if _GLIBC.fullmatch(name)]
+    shared = [each for name, each in modules if _GLIBC.fullmatch(name)] or renamed_libcs(process)
     if shared:
         found = [(each, each in debug, False) for each in (*debug, *shared)]
     else:
@@ -53,9 +57,52 @@ def find_libcs(process: Process, symbols_of: SymbolsOf) -> list[Libc]:
     ]
 
 
+def renamed_libcs(process: Process) -> list[Module]:
+    """Return what is glibc's libc under a file name of its own (handed out with a program, and preloaded), where there is none under the usual ones."""
+    if any(_GLIBC.fullmatch(_file_name(each)) for each in process.modules):
+        return []
+    return [each for each in process.modules if _is_glibc(process, each)]
+
+
 def other_mallocs(process: Process) -> list[str]:
-    """Return the file names of the loaded libraries that serve malloc in glibc's place, as far as names tell."""
-    return sorted({name for name in map(_file_name, process.modules) if _OTHER_MALLOC.fullmatch(name)})
+    """Return the names of the modules that serve malloc in glibc's place: those before libc, in the order that the dynamic linker looks
+    through, that define it; as far as names tell where that order is not known."""
+    order = list(_in_search_order(process))
+    if not order:
+        return sorted({name for name in map(_file_name, process.modules) if _OTHER_MALLOC.fullmatch(name)})
+    found = [module for module in order if _defines(process, module, "malloc")]
+    return [f"the program itself ({_file_name(each)})" if each == process.main else _file_name(each) for each in found]
+
+
+def _in_search_order(process: Process) -> Iterator[Module]:
+    """Yield the modules that a symbol is looked for in before libc: the program, what is preloaded, what they need. None where the dynamic linker
+    has not run, or libc is not among what it knows. Its own malloc is for itself."""
+    by_base = {module.load_base: module for module in process.modules if module.load_base != process.auxv.get(AT_BASE)}
+    found: list[Module] = []
+    for at in link_maps(process):
+        try:
+            module = by_base.get(process.words.read(at))
+        except MemoryFault:
+            return
+        if module is not None and not _MALLOC_DEBUG.fullmatch(_file_name(module)):
+            if _GLIBC.fullmatch(_file_name(module)) or _is_glibc(process, module):
+                yield from found
+                return
+            found.append(module)
+
+
+def _is_glibc(process: Process, module: Module) -> bool:
+    """Whether the module is glibc's libc, whatever its file is called."""
+    image = read_image(process, module)
+    if image is None or image.find(PT_DYNAMIC) is None:
+        return False
+    dynamic = DynamicSymbols(process, image)
+    return _SONAME.fullmatch(dynamic.soname) is not None or dynamic.defines("gnu_get_libc_version")
+
+
+def _defines(process: Process, module: Module, name: str) -> bool:
+    image = read_image(process, module)
+    return image is not None and DynamicSymbols(process, image).defines(name)
 
 
 def data_ranges(process: Process, libc: Libc) -> list[tuple[int, int]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 # elf.h
 AT_PHDR = 3
+AT_BASE = 7
 AT_ENTRY = 9
 AT_RANDOM = 25
 AT_EXECFN = 31
