@@ -17,7 +17,7 @@ from gdbheap.glibc.heap_view import HeapView
 from gdbheap.interface.command import Argument, Command, Target
 from gdbheap.process.live.page_sums import PageSums, sum_pages
 from gdbheap.process.live.pages import Pages, PageState, read_pages
-from gdbheap.process.live.proc_maps import read_resident, read_smaps
+from gdbheap.process.live.proc_maps import ResidentBytes, read_resident, read_smaps
 from gdbheap.process.process import Process
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import Column, Line, Report
@@ -50,13 +50,13 @@ _SUMS_ALONE = (
 
 @dataclass(frozen=True)
 class Answer:
-    """All mappings, what was asked of them, and what must be said beside them. `resident` are bytes by start (None: unknown);
+    """All mappings, what was asked of them, and what must be said beside them. `resident` is what is in memory by start (None: unknown);
     `with_pages` that every page's state is to be told."""
 
     process: Process
     mappings: tuple[AnnotatedVMA, ...]
     heap: HeapView | None
-    resident: Mapping[int, int] | None
+    resident: Mapping[int, ResidentBytes] | None
     notes: tuple[str, ...]
     with_pages: bool = False
 
@@ -97,7 +97,7 @@ def _ask(target: Target, with_pages: bool) -> Answer:
     return Answer(process, annotate(process, heap), heap, _resident(process), notes, with_pages)
 
 
-def _resident(process: Process) -> dict[int, int] | None:
+def _resident(process: Process) -> dict[int, ResidentBytes] | None:
     """Return the resident bytes of each mapping by its start; None where nobody here counts them."""
     if process.kind != "live" or process.pid is None:
         return None
@@ -120,6 +120,7 @@ def _report(answer: Answer, chosen: Sequence[AnnotatedVMA], **more: Any) -> Repo
         Column("permissions", token="permissions", heading="perm"),
         Column("size", "bytes", "size"),
         Column("resident", "bytes", "size", shown=answer.resident is not None),
+        Column("huge", "bytes", "size", heading="in huge pages", shown=_any_huge(answer, chosen)),
         Column("offset", "size", shown=not answer.with_pages),
         *([Column("strip", "strip", heading="pages"), Column("pages", heading="")] if answer.with_pages else ()),
         Column("what", token="symbol", heading="what it is"),
@@ -143,6 +144,11 @@ def _report(answer: Answer, chosen: Sequence[AnnotatedVMA], **more: Any) -> Repo
             f"what the pages are is known of a process on this machine only, not of a {answer.process.kind} one",
         )
     return Report("vmmap", columns, _rows(answer, chosen, pages), totals=totals, notes=notes, after=after, **more)
+
+
+def _any_huge(answer: Answer, chosen: Sequence[AnnotatedVMA]) -> bool:
+    held = answer.resident or {}
+    return any(each.vma.start in held and held[each.vma.start].huge for each in chosen)
 
 
 def _rows(
@@ -184,14 +190,18 @@ def _page_cells(pages: Pages | PageSums | None) -> tuple[Any, ...]:
     return (pages.strip(_STRIP), ", ".join(words + huge), *(counts[state] for state in PageState))
 
 
-def _row(annotated: AnnotatedVMA, resident: Mapping[int, int] | None, pages: tuple[Any, ...] = ()) -> tuple[Any, ...]:
+def _row(
+    annotated: AnnotatedVMA, resident: Mapping[int, ResidentBytes] | None, pages: tuple[Any, ...] = ()
+) -> tuple[Any, ...]:
     vma = annotated.vma
+    held = resident.get(vma.start) if resident is not None else None
     return (
         vma.start,
         vma.end,
         vma.permissions,
         vma.size,
-        resident.get(vma.start) if resident is not None else None,
+        None if held is None else held.all,
+        None if held is None else held.huge,
         vma.offset,
         *pages[:2],
         annotated.what,
@@ -211,10 +221,13 @@ def _totals(answer: Answer, chosen: Sequence[AnnotatedVMA]) -> dict[str, Any]:
         for part in each.parts:
             kinds[part.kind] += part.size
     resident = answer.resident
+    held = [resident[each.vma.start] for each in chosen if resident is not None and each.vma.start in resident]
+    huge = sum(each.huge for each in held)
     return {
         "mappings": len(chosen),
         "bytes": sum(each.vma.size for each in chosen),
-        "resident_bytes": None if resident is None else sum(resident.get(each.vma.start, 0) for each in chosen),
+        "resident_bytes": None if resident is None else sum(each.all for each in held),
+        **({"huge_bytes": huge} if huge else {}),
         "by_kind": dict(kinds.most_common()),
         "by_sharing": dict(sharings.most_common()),
     }

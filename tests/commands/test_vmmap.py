@@ -175,6 +175,7 @@ def test_json_has_the_published_fields():
             "permissions": "rw-p",
             "size": 0x21000,
             "resident": None,
+            "huge": None,
             "offset": 0,
             "what": "heap of the main arena",
             "path": "[heap]",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 
 import pytest
@@ -19,6 +20,8 @@ VERDICTS = {
     "FRAGMENTATION": "fragmentation",
     "ARENAS": "too_many_arenas",
     "NOT_MALLOC": "not_malloc",
+    "TOP_KEPT": "retention",
+    "HUGE_PAGES": "live_growth",
 }
 
 
@@ -45,6 +48,60 @@ def test_the_verdict_names_the_reason_the_parts_add_up_to_the_kernels_count_and_
     assert after["trimmable"] <= 4 * PAGE
     if mode in ("RETENTION", "SMALL", "ARENAS"):
         assert returned > 4 << 20
+    assert (before["kept_by_thread_arenas"] > 20 << 20) == (mode == "TOP_KEPT")
+    assert (before["trim_threshold"] > 20 << 20) == (mode == "TOP_KEPT")
+
+
+KEPT = (
+    r"verdict: retention: .* MiB are free and resident; .* MiB are the tops of threads' arenas; malloc_trim could return 0 B\n"
+    r"  try: free\(\) keeps the top of a thread's arena as long as it is smaller than trim_threshold, 40 MiB here \(128 KiB by default: .*\), "
+    r"and malloc_trim\(\) leaves it: a fixed threshold \(GLIBC_TUNABLES=glibc.malloc.trim_threshold=131072, or M_TRIM_THRESHOLD\) gives it back\n"
+)
+
+
+def test_a_top_that_a_raised_threshold_keeps_is_no_fragmentation(gdb):
+    said = gdb(build("resident", "-DMODE=TOP_KEPT"), "break inspected", "run", "heap rss")["heap rss"]
+    assert re.search(KEPT, said), said
+
+
+COUNT_HUGE = (
+    "python sizes = [each.split() for each in open(f'/proc/{gdb.selected_inferior().pid}/smaps') if each.startswith('AnonHugePages:')]",
+    "python print(sum(int(each[1]) << 10 for each in sizes))",
+)
+
+
+def test_what_lies_in_huge_pages_is_told_in_all_and_by_mapping(gdb):
+    """(Where the system has none, both are 0.)"""
+    commands = ("heap rss --json", "vmmap --json", *COUNT_HUGE)
+    said = gdb(build("resident", "-DMODE=HUGE_PAGES"), "break inspected", "run", *commands)
+    counted = int(said[COUNT_HUGE[-1]])
+    assert json.loads(said["heap rss --json"])["totals"]["huge"] == counted
+    assert sum(row["huge"] for row in json.loads(said["vmmap --json"])["rows"] if row["huge"]) == counted
+
+
+def test_the_largest_mappings_are_named_where_memory_is_not_mallocs(gdb):
+    said = gdb(build("resident", "-DMODE=NOT_MALLOC"), "break inspected", "run", "heap rss", "heap rss --json")
+    largest = json.loads(said["heap rss --json"])["totals"]["largest"]
+    assert [each["resident"] for each in largest] == sorted((each["resident"] for each in largest), reverse=True)
+    assert largest[0]["resident"] >= 48 << 20
+    assert f"{largest[0]['start']}-{largest[0]['end']} {largest[0]['what']}" in said["heap rss"]
+    assert "--resident" not in said["heap rss"]
+
+
+def test_threads_that_nobody_joined_are_counted_live_and_in_a_core(tmp_path):
+    core = tmp_path / "core"
+    program = str(build("ended_threads"))
+    there = ("break inspected", "run < /dev/null")
+    live = ask([program], ("heap rss",), get_there=there, then=(f"generate-core-file {core}",))
+    dead = ask([program, str(core)], ("heap rss",))
+    assert [each["heap rss"]["totals"]["unjoined_threads"] for each in (live, dead)] == [5, 5]
+    assert live["heap rss"]["totals"]["unjoined_bytes"] >= 5 << 20
+
+
+def test_allocators_on_top_of_malloc_are_named_with_the_switch_that_is_not_set_yet(tmp_path):
+    with waiting("python3", tmp_path) as program:
+        said = ask(["-p", str(program.pid)], ("heap rss",))["heap rss"]
+    assert said["totals"]["embedded_allocators"] == ["pymalloc"]
 
 
 def test_a_core_tells_no_residency_and_says_what_to_do(tmp_path):

@@ -9,7 +9,15 @@ import pytest
 
 from gdbheap.errors import HeapError, NoProcess
 from gdbheap.process.address_space import VMA
-from gdbheap.process.live.proc_maps import parse_maps, parse_smaps, read_maps, read_resident, read_smaps
+from gdbheap.process.live.proc_maps import (
+    ResidentBytes,
+    parse_maps,
+    parse_resident,
+    parse_smaps,
+    read_maps,
+    read_resident,
+    read_smaps,
+)
 
 RECORDED = Path(__file__).parents[2] / "fixtures" / "maps"
 MIB = 1 << 20
@@ -110,8 +118,22 @@ def test_resident_sizes_alone_are_those_of_smaps(tmp_path):
         resident = read_resident(os.getpid())
         usages = {usage.vma.start: usage for usage in read_smaps(os.getpid())}
     (mapped,) = [usage for usage in usages.values() if usage.vma.path == str(path)]
-    assert resident[mapped.vma.start] == mapped.sizes["Rss"] > 0
+    assert resident[mapped.vma.start].all == mapped.sizes["Rss"] > 0
     assert len(resident) >= len(usages) - 2
+
+
+def test_huge_pages_are_counted_with_the_mapping_that_has_them():
+    text = (
+        "1000-2000 rw-p 00000000 00:00 0 \nRss:                   4 kB\nAnonHugePages:         0 kB\n"
+        "200000-800000 rw-p 00000000 00:00 0 \nRss:                6144 kB\nAnonHugePages:      4096 kB\n"
+        "ShmemPmdMapped:        0 kB\nFilePmdMapped:      2048 kB\n"
+        "900000-901000 rw-p 00000000 00:00 0 \nRss:                   0 kB\nAnonHugePages:         0 kB\n"
+    )
+    assert parse_resident(text) == {
+        0x1000: ResidentBytes(4096, 0),
+        0x200000: ResidentBytes(6 << 20, 6 << 20),
+        0x900000: ResidentBytes(0, 0),
+    }
 
 
 def test_a_process_that_is_not_there_is_said_so():

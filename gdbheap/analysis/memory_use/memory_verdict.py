@@ -53,5 +53,5 @@ def judge_memory(residency: Residency) -> MemoryVerdict:
     elsewhere = sum((top.resident or 0) + (top.free_resident or 0) for top in others)
     if len(others) >= _MANY_ARENAS and elsewhere >= free * 2 / 3:
         return MemoryVerdict.TOO_MANY_ARENAS
-    trimmable = sum(top.trimmable or 0 for top in residency.tops)
-    return MemoryVerdict.RETENTION if trimmable >= free / 2 else MemoryVerdict.FRAGMENTATION
+    returnable = sum(top.trimmable or 0 for top in residency.tops) + residency.kept
+    return MemoryVerdict.RETENTION if returnable >= free / 2 else MemoryVerdict.FRAGMENTATION

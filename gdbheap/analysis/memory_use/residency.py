@@ -79,6 +79,12 @@ class Residency:
     tops: tuple[Top, ...]
     kernel: int | None
 
+    @property
+    def kept(self) -> int:
+        """The resident bytes of the tops of all arenas but the main one: malloc_trim() leaves them, free() gives them back from
+        trim_threshold on (heap_trim() of glibc's arena.c)."""
+        return sum(top.resident or 0 for top in self.tops if top.arena)
+
     def resident(self, *names: str) -> int:
         """Return the resident bytes of these parts together."""
         return sum(each.resident or 0 for each in self.parts if each.name in names)

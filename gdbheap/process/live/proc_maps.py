@@ -6,6 +6,7 @@ The layout is that of show_map_vma() in fs/proc/task_mmu.c. The only byte that t
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
@@ -19,6 +20,8 @@ _LINE = re.compile(
 )
 _START = re.compile(r"^([0-9a-f]+)-[0-9a-f]+ [-r][-w]", re.MULTILINE)
 _RSS = re.compile(r"^Rss: +([0-9]+) kB$", re.MULTILINE)
+# (What lies in hugetlbfs is not in Rss.)
+_HUGE = re.compile(r"^(?:AnonHugePages|ShmemPmdMapped|FilePmdMapped): +([1-9][0-9]*) kB$", re.MULTILINE)
 _KEY = re.compile(r"^ProtectionKey: +([0-9]+)$", re.MULTILINE)
 _FIELD = re.compile(r"^([A-Za-z_]+):(?: *([0-9]+) kB$)?")
 
@@ -53,14 +56,31 @@ def read_smaps(pid: int) -> list[MappingUsage]:
     return parse_smaps(_read(pid, "smaps"))
 
 
-def read_resident(pid: int) -> dict[int, int]:
-    """Return the resident bytes (Rss) of each mapping by its start, and nothing else of smaps: for tens of thousands of mappings.
+@dataclass(frozen=True)
+class ResidentBytes:
+    """How many bytes of a mapping are in memory, and how many of these are mapped by huge pages."""
+
+    all: int
+    huge: int
+
+
+def read_resident(pid: int) -> dict[int, ResidentBytes]:
+    """Return what is in memory of each mapping by its start, and nothing else of smaps: for tens of thousands of mappings.
 
     Raise NoProcess where smaps cannot be read.
     """
-    text = _read(pid, "smaps")
-    starts, sizes = _START.findall(text), _RSS.findall(text)
-    return {int(start, 16): int(size) * 1024 for start, size in zip(starts, sizes)}
+    return parse_resident(_read(pid, "smaps"))
+
+
+def parse_resident(text: str) -> dict[int, ResidentBytes]:
+    """Return the same of the text of /proc/PID/smaps."""
+    starts = [(match.start(), int(match[1], 16)) for match in _START.finditer(text)]
+    sizes = [int(size) * 1024 for size in _RSS.findall(text)]
+    found = {start: ResidentBytes(size, 0) for (_, start), size in zip(starts, sizes)}
+    for match in _HUGE.finditer(text):
+        start = starts[bisect_right(starts, (match.start(), 0)) - 1][1]
+        found[start] = ResidentBytes(found[start].all, found[start].huge + int(match[1]) * 1024)
+    return found
 
 
 def read_protection_key(pid: int, vma: VMA) -> int | None:

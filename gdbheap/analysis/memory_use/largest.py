@@ -1,0 +1,37 @@
+"""The largest mappings that are none of malloc's, by what is in memory of them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+
+from gdbheap.analysis.mappings.annotate import AnnotatedVMA
+from gdbheap.process.live.proc_maps import ResidentBytes
+
+_MALLOC = frozenset({"main_heap", "arena_heap", "mmapped_chunk"})
+
+
+@dataclass(frozen=True)
+class LargeMapping:
+    """[start, end) of a mapping, how much of it is `resident`, what it is and the file that it is of ("": none)."""
+
+    start: int
+    end: int
+    resident: int
+    what: str
+    path: str
+
+
+def largest_mappings(
+    mappings: Iterable[AnnotatedVMA], resident: Mapping[int, ResidentBytes], most: int
+) -> list[LargeMapping]:
+    """Return the `most` largest, but for malloc's and for files that nobody here writes."""
+    found = [
+        LargeMapping(each.vma.start, each.vma.end, resident[each.vma.start].all, each.what, each.vma.path)
+        for each in mappings
+        if each.vma.start in resident
+        and (each.vma.writable or not each.vma.is_file)
+        and any(part.kind not in _MALLOC for part in each.parts)
+        and resident[each.vma.start].all
+    ]
+    return sorted(found, key=lambda each: -each.resident)[:most]
