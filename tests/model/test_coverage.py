@@ -94,7 +94,7 @@ def possible(shape: Traits) -> set[str]:
     )
 
 
-@pytest.mark.parametrize("pointer_size", WORDS)
+@pytest.mark.parametrize("word", WORDS)
 def test_every_step_is_taken(word):
     assert sheet(word)[1] == possible(traits(libc_version(), word))
 
@@ -108,7 +108,7 @@ def changed(shape: Traits, name: str) -> Traits:
     return dataclasses.replace(shape, **{name: second if value == first else first})
 
 
-@pytest.mark.parametrize("pointer_size", WORDS)
+@pytest.mark.parametrize("word", WORDS)
 @pytest.mark.parametrize("name", NAMES)
 def test_every_trait_shows(word, name):
     shape = traits(libc_version(), word)
