@@ -24,7 +24,6 @@ if TYPE_CHECKING:
 _COLUMNS = (Column("field", "text", "heading"), Column("value", "text", "address"), Column("meaning", "text"))
 
 # Registers that hold no pointer of the program's.
-_NO_POINTERS = frozenset({"eflags", "cs", "ss", "ds", "es", "fs", "gs"})
 _NAMED = 3
 _MOST_WORDS = 1 << 12
 _ACCESSES = 3
@@ -138,7 +137,7 @@ def _registers(process: Process, low: int, high: int) -> list[str]:
         f"{name} of thread {thread.number}"
         for thread in process.threads
         for name, value in thread.registers.items()
-        if low <= value < high and name not in _NO_POINTERS
+        if low <= value < high and name not in process.machine.without_pointers
     ]
 
 

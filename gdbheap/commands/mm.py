@@ -68,7 +68,7 @@ def mm(target: Target, arguments: Mapping[str, Any]) -> Report:
     rows = [_row(name, found) for name in MEANINGS]
     drawing = Drawing(
         areas,
-        user_end(areas, process.pointer_size),
+        user_end(areas, process.machine),
         _names(rows),
         found,
         process.main.path if process.main is not None else "",

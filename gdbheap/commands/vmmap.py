@@ -259,7 +259,7 @@ def _at_address(answer: Answer, address: int, symbol: str) -> Report:
     if here:
         lines = facts_at(answer.process, here[0], address, answer.heap)
     else:
-        lines = facts_between(below, above, address, answer.process.pointer_size)
+        lines = facts_between(below, above, address, answer.process.machine)
     state = page_state(answer.process, address) if here else None
     if state is not None:
         lines = (*lines, f"its page: {PAGE_WORDS[state]}")

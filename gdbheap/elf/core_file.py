@@ -14,12 +14,14 @@ from dataclasses import dataclass, replace
 
 from gdbheap.counted import counted
 from gdbheap.elf.core_memory import CoreMemory, CoreSegment, MappedFile
-from gdbheap.elf.core_notes import MACHINES, MAX_THREADS, Notes, machine_name, read_notes
+from gdbheap.elf.core_notes import MAX_THREADS, Notes, read_notes
 from gdbheap.elf.modules import find_modules, main_module
 from gdbheap.elf.unread_stacks import without_unread
 from gdbheap.elf.unwritten import mark_unwritten, without_bss
 from gdbheap.errors import HeapError
 from gdbheap.files import open_regular
+from gdbheap.machine.machine import Machine
+from gdbheap.machine.machines import machine_name, machine_of_elf, machine_of_size
 from gdbheap.process.address_space import VMA, AddressSpace
 from gdbheap.process.images.auxv import AT_ENTRY, AT_PHDR, AT_RANDOM, AT_SYSINFO_EHDR
 from gdbheap.process.images.elf_headers import (
@@ -47,18 +49,17 @@ _PIECE = 1 << 20
 # How far above the executable the kernel may put the start of brk: arch_randomize_brk() of x86-64 since Linux 5.18 (32 MiB before).
 _BRK_GAP = 1 << 30
 
-# Where the kernel has the vsyscall page of every x86-64 process: VSYSCALL_ADDR (asm/vsyscall.h). It is mapped nowhere else, and nothing else there.
-_VSYSCALL = 0xFFFF_FFFF_FF60_0000
-
 
 @dataclass(frozen=True)
 class CoreFile:
-    """An opened core. `machine` is "x86-64", "i386" or another's name (whose threads are not read). `signals` are by lwp, the first thread's is why the
-    process died. `missing` are the ranges that a truncated core, or gdb, has lost, `unwritten` those that are taken for zeros because the process never
+    """An opened core. `machine` is the machine's name, `known` its value where gdbheap knows it (else its threads are not read). `signals`
+    are by lwp, the first thread's is why the process died. `missing` are the ranges that a truncated core, or gdb, has lost, `unwritten` those
+    that are taken for zeros because the process never
     wrote there, `notes` what a reader must know about all of this."""
 
     path: str
     machine: str
+    known: Machine | None
     pointer_size: int
     memory: CoreMemory
     address_space: AddressSpace
@@ -82,7 +83,7 @@ class CoreFile:
         modules = self.modules()
         return Process(
             kind="core",
-            pointer_size=self.pointer_size,
+            machine=self.known or machine_of_size(self.pointer_size),
             memory=self.memory,
             address_space=self.address_space,
             threads=self.threads,
@@ -107,7 +108,7 @@ def open_core(path: str, locate: Callable[[str], str] = lambda path: path) -> Co
         raise HeapError(
             f"{path} holds no memory: {'it is cut off' if header.count < claimed else 'no PT_LOAD segment'}"
         )
-    machine = MACHINES.get((header.machine, header.pointer_size))
+    machine = machine_of_elf(header.machine, header.pointer_size)
     notes = read_notes(file.fileno(), note_ranges, machine, header.pointer_size)
     # Where not even written memory was dumped (coredump_filter), a file mapping may have been written as well.
     dumped = any(segment.flags & PF_W and segment.stored for segment in segments)
@@ -118,10 +119,11 @@ def open_core(path: str, locate: Callable[[str], str] = lambda path: path) -> Co
     memory = CoreMemory(file, segments, notes.files if dumped else (), locate)
     return CoreFile(
         path=path,
+        known=machine,
         machine=machine.name if machine else machine_name(header.machine, header.pointer_size),
         pointer_size=header.pointer_size,
         memory=memory,
-        address_space=_address_space(segments, notes, memory),
+        address_space=_address_space(segments, notes, memory, None if machine is None else machine.vsyscall),
         threads=tuple(notes.threads),
         signals=notes.signals,
         auxv=notes.auxv,
@@ -197,11 +199,11 @@ def _table(core: int, header: ElfHeader) -> Iterator[ProgramHeader]:
         )
 
 
-def _address_space(segments: list[CoreSegment], notes: Notes, memory: CoreMemory) -> AddressSpace:
+def _address_space(segments: list[CoreSegment], notes: Notes, memory: CoreMemory, vsyscall: int | None) -> AddressSpace:
     vmas = [_with_file_permissions(vma, memory) for vma in _vmas(segments, notes)]
     vmas.sort(key=lambda vma: vma.start)
     inferred = _inferred_names(vmas, notes)
-    names = {**inferred, _VSYSCALL: "[vsyscall]"}
+    names = {**inferred, **({vsyscall: "[vsyscall]"} if vsyscall is not None else {})}
     return AddressSpace(
         (replace(vma, path=names[vma.start]) if vma.start in names else vma for vma in vmas),
         source="core",

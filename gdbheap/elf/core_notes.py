@@ -8,7 +8,9 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from gdbheap.elf.core_memory import MappedFile
+from gdbheap.machine.machine import Machine
 from gdbheap.process.images.auxv import parse_auxv
+from gdbheap.process.memory import WORD_FORMATS
 from gdbheap.process.process import Thread
 from gdbheap.process.signal_info import SignalInfo, parse_siginfo
 
@@ -32,42 +34,6 @@ _MAX_NOTES = 1 << 20
 _MAX_BODY = 64 << 20
 # vm.max_map_count may be raised to a million.
 _MAX_FILES = 1 << 20
-
-# user_regs_struct (sys/user.h) in order, by gdb's names for the registers.
-_X86_64 = "r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig_rax rip cs eflags rsp ss fs_base gs_base ds es fs gs"
-_I386 = "ebx ecx edx esi edi ebp eax ds es fs gs orig_eax eip cs eflags esp ss"
-
-
-@dataclass(frozen=True)
-class Machine:
-    """Where a process of one machine keeps what in its notes: offsets in elf_prstatus and elf_prpsinfo (linux/elfcore.h)."""
-
-    name: str
-    pointer_size: int
-    registers: tuple[str, ...]
-    stack_pointer: str
-    program_counter: str
-    pid: int
-    register_block: int
-    command: int
-    arguments: int
-
-
-MACHINES = {
-    (62, 8): Machine("x86-64", 8, tuple(_X86_64.split()), "rsp", "rip", 32, 112, 40, 56),
-    (3, 4): Machine("i386", 4, tuple(_I386.split()), "esp", "eip", 24, 72, 28, 44),
-}
-
-# Other values of e_machine (elf.h), by the names that their users know.
-_OTHER_MACHINES = {
-    8: "MIPS", 20: "PowerPC", 21: "PowerPC 64", 22: "s390", 40: "ARM", 62: "x32", 183: "AArch64", 243: "RISC-V", 258: "LoongArch",
-}  # fmt: skip
-
-
-def machine_name(machine: int, pointer_size: int) -> str:
-    """Return the name of a machine that MACHINES does not have: "AArch64", "x32", else by its number, "ELF machine 4711"."""
-    name = _OTHER_MACHINES.get(machine)
-    return name if name is not None else f"ELF machine {machine} ({8 * pointer_size} bits)"
 
 
 @dataclass
@@ -103,8 +69,8 @@ def read_notes(core: int, ranges: list[tuple[int, int]], machine: Machine | None
             if signal is not None:
                 notes.signals[thread.lwp] = signal
         elif kind == NT_PRPSINFO and machine is not None:
-            notes.command = _text(body[machine.command : machine.command + 16])
-            notes.arguments = _text(body[machine.arguments : machine.arguments + 80]).rstrip(" ")
+            notes.command = _text(body[machine.core.command : machine.core.command + 16])
+            notes.arguments = _text(body[machine.core.arguments : machine.core.arguments + 80]).rstrip(" ")
         elif kind == NT_AUXV:
             notes.auxv = parse_auxv(body, pointer_size)
         elif kind == NT_FILE:
@@ -133,12 +99,15 @@ class _ThreadNote:
 
     @classmethod
     def parse(cls, body: bytes, machine: Machine) -> _ThreadNote | None:
-        end = machine.register_block + machine.pointer_size * len(machine.registers)
+        end = machine.core.register_block + machine.pointer_size * len(machine.core.registers)
         if len(body) < end:
             return None
-        block = memoryview(body[machine.register_block : end]).cast("Q" if machine.pointer_size == 8 else "I")
-        lwp, signal = struct.unpack_from("<i", body, machine.pid)[0], struct.unpack_from("<h", body, _CURRENT_SIGNAL)[0]
-        return cls(lwp, dict(zip(machine.registers, block)), signal)
+        block = memoryview(body[machine.core.register_block : end]).cast(WORD_FORMATS[machine.pointer_size])
+        lwp, signal = (
+            struct.unpack_from("<i", body, machine.core.pid)[0],
+            struct.unpack_from("<h", body, _CURRENT_SIGNAL)[0],
+        )
+        return cls(lwp, dict(zip(machine.core.registers, block)), signal)
 
     def as_thread(self, machine: Machine, number: int, thread_pointer: int | None = None) -> Thread:
         return Thread(
@@ -148,7 +117,7 @@ class _ThreadNote:
             registers=self.registers,
             stack_pointer=self.registers[machine.stack_pointer],
             program_counter=self.registers[machine.program_counter],
-            thread_pointer=self.registers.get("fs_base", thread_pointer),
+            thread_pointer=self.registers.get(machine.thread_base, thread_pointer),
             # Every thread has the same one (fill_thread_core_info()); the first is the one that it came to.
             signal=self.signal if number == 1 else 0,
         )
@@ -189,7 +158,7 @@ def _page_size(body: bytes, pointer_size: int) -> int:
 
 def _mapped_files(body: bytes, pointer_size: int) -> Iterator[MappedFile]:
     """Yield the entries of NT_FILE (fill_files_note() in fs/binfmt_elf.c): count, page size, triples, then the names."""
-    words = memoryview(body[: len(body) - len(body) % pointer_size]).cast("Q" if pointer_size == 8 else "I")
+    words = memoryview(body[: len(body) - len(body) % pointer_size]).cast(WORD_FORMATS[pointer_size])
     if len(words) < 2:
         return
     count = min(words[0], (len(words) - 2) // 3, _MAX_FILES)

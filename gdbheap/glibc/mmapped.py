@@ -219,7 +219,7 @@ def _anywhere(process: Process, layout: Layout, stretch: UnclaimedRange) -> list
 
 def _pieces(process: Process, layout: Layout, start: int, end: int) -> Iterator[tuple[int, NDArray[np.uint64]]]:
     """Yield what can be read, and was ever touched, of [start, end) as (address, words)."""
-    word_type = np.dtype(np.uint64 if layout.pointer_size == 8 else np.uint32)
+    word_type = np.dtype(f"u{layout.pointer_size}")
     for low, high in touched_spans(process, _readable(process, start, end)):
         for address, data in readable_pieces(process.memory, low, high):
             yield address, np.frombuffer(data, word_type, len(data) // layout.pointer_size)

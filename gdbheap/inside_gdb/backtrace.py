@@ -13,14 +13,10 @@ from gdbheap.errors import HeapError
 from gdbheap.inside_gdb.expressions import address_of
 from gdbheap.inside_gdb.selection import selection_kept
 from gdbheap.inside_gdb.text import text_of
+from gdbheap.machine.machine import Machine
 from gdbheap.process.frame import Frame
 from gdbheap.process.process import Process
 
-_REGISTERS = {
-    8: ("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "r8", "r9", "r10", "r11", "r12", "r13", "r14", "r15"),
-    4: ("eax", "ebx", "ecx", "edx", "esi", "edi", "ebp"),
-}
-_STACK_POINTER = {8: "rsp", 4: "esp"}
 
 
 def frames(lwp: int | None, process: Process, most: int) -> tuple[Frame, ...]:
@@ -36,21 +32,21 @@ def frames(lwp: int | None, process: Process, most: int) -> tuple[Frame, ...]:
             if thread is None:
                 return ()
             thread.switch()
-        found = tuple(_unwind(process.pointer_size, most))
+        found = tuple(_unwind(process.machine, most))
     from gdbheap.glibc.locate.find_libc import renamed_libcs  # kept out of gdb's start
 
     renamed = {os.path.basename(each.path) for each in renamed_libcs(process)}
     return tuple(replace(each, library="libc.so.6") if each.library in renamed else each for each in found)
 
 
-def _unwind(pointer_size: int, most: int) -> Iterator[Frame]:
+def _unwind(machine: Machine, most: int) -> Iterator[Frame]:
     try:
         frame = gdb.newest_frame()
         for level in range(most):
             if frame is None:
                 return
             older = frame.older()
-            yield _frame(frame, level, pointer_size, older is None and _is_outermost(frame))
+            yield _frame(frame, level, machine, older is None and _is_outermost(frame))
             frame = older
     except gdb.error:
         return  # the rest of the stack cannot be unwound: what there is will do
@@ -61,17 +57,15 @@ def _is_outermost(frame: gdb.Frame) -> bool:
     return frame.unwind_stop_reason() == gdb.FRAME_UNWIND_OUTERMOST or text_of(frame.name) == "main"
 
 
-def _frame(frame: gdb.Frame, level: int, pointer_size: int, is_outermost: bool) -> Frame:
-    registers = {
-        name: value for name in _REGISTERS[pointer_size] if (value := _register(frame, name, pointer_size)) is not None
-    }
+def _frame(frame: gdb.Frame, level: int, machine: Machine, is_outermost: bool) -> Frame:
+    registers = {name: value for name in machine.general if (value := _register(frame, name, machine)) is not None}
     line = frame.find_sal()
     symtab = line.symtab
     place = f"{text_of(lambda: symtab.filename)}:{line.line}" if symtab is not None and line.line else ""
     return Frame(
         level,
         frame.pc(),
-        _register(frame, _STACK_POINTER[pointer_size], pointer_size) or 0,
+        registers.get(machine.stack_pointer, 0),
         text_of(frame.name) or "",
         os.path.basename(text_of(lambda: gdb.solib_name(frame.pc())) or ""),
         dict(_arguments(frame)),
@@ -82,9 +76,9 @@ def _frame(frame: gdb.Frame, level: int, pointer_size: int, is_outermost: bool) 
     )
 
 
-def _register(frame: gdb.Frame, name: str, pointer_size: int) -> int | None:
+def _register(frame: gdb.Frame, name: str, machine: Machine) -> int | None:
     try:
-        return int(frame.read_register(name)) & ((1 << 8 * pointer_size) - 1)
+        return int(frame.read_register(name)) & machine.mask
     except (gdb.error, ValueError):
         return None  # not saved anywhere
 

@@ -18,6 +18,8 @@ from gdbheap.errors import HeapError, MemoryFault, NoProcess, UsageError
 from gdbheap.files import read_regular
 from gdbheap.inside_gdb.selection import selection_kept
 from gdbheap.inside_gdb.text import output_of, text_of
+from gdbheap.machine.machine import Machine
+from gdbheap.machine.machines import MACHINES
 from gdbheap.process.address_space import AddressSpace
 from gdbheap.process.images.auxv import AT_ENTRY, parse_auxv
 from gdbheap.process.live.live_memory import LiveMemory
@@ -27,14 +29,8 @@ from gdbheap.process.process import Process, Thread
 from gdbheap.process.shadowed_memory import ShadowedMemory
 from gdbheap.process.tasks import living_task, others
 
-_GENERAL = {
-    8: "rax rbx rcx rdx rsi rdi rbp rsp r8 r9 r10 r11 r12 r13 r14 r15 rip eflags cs ss ds es fs gs fs_base gs_base",
-    4: "eax ebx ecx edx esi edi ebp esp eip eflags cs ss ds es fs gs",
-}
 _MOST_AUXV = 1 << 16
 _MOST_MAPS = 1 << 28
-_WORDS = {"i386:x86-64": 8, "i386": 4}
-_MACHINES = ("x86-64", "i386")
 
 
 class GdbMemory:
@@ -83,10 +79,10 @@ def runs_on() -> bool:
 def gather() -> Process:
     """Return the selected inferior as it is now; NoProcess, or HeapError for what gdbheap does not know."""
     inferior = _inferior()
-    pointer_size = _word(inferior)
+    machine = _machine(inferior)
     kind = _kind()
     if kind == "core":
-        return _gather_core(inferior, pointer_size)
+        return _gather_core(inferior, machine)
     notes: list[str] = []
     memory: Memory = GdbMemory(inferior)
     pid = living_task(inferior.pid) if kind == "live" else None
@@ -100,8 +96,8 @@ def gather() -> Process:
     from gdbheap.elf.modules import find_modules, main_module  # kept out of gdb's start, as all of elf/ is
 
     modules = find_modules(memory, space, _opener(pid))
-    auxv = _auxv(pid, pointer_size)
-    threads = _threads(pointer_size, notes)
+    auxv = _auxv(pid, machine.pointer_size)
+    threads = _threads(machine, notes)
     unheld = () if pid is None or runs_on() else others(pid, {thread.lwp for thread in threads})
     if unheld:
         notes.append(
@@ -109,7 +105,7 @@ def gather() -> Process:
         )
     return Process(
         kind=kind,
-        pointer_size=pointer_size,
+        machine=machine,
         memory=memory,
         address_space=space,
         threads=threads,
@@ -137,12 +133,12 @@ def selected_lwp() -> int | None:
 def read_word(address: int) -> int:
     """Return the unsigned word at `address` as it is this moment, whatever is kept of the stop; raise MemoryFault or NoProcess."""
     inferior = _inferior()
-    return int.from_bytes(GdbMemory(inferior).read(address, _word(inferior)), "little")
+    return int.from_bytes(GdbMemory(inferior).read(address, _machine(inferior).pointer_size), "little")
 
 
 def below(address: int, words: int) -> int:
     """Return the address that many words below, wrapped around at 0 as the process's pointers are; raise NoProcess."""
-    size = _word(_inferior())
+    size = _machine(_inferior()).pointer_size
     return (address - words * size) % (1 << 8 * size)
 
 
@@ -167,14 +163,16 @@ def _kind() -> str:
     return "live" if "native" in names else "remote"
 
 
-def _word(inferior: gdb.Inferior) -> int:
+def _machine(inferior: gdb.Inferior) -> Machine:
     name = inferior.architecture().name()
-    if name not in _WORDS:
-        raise HeapError(f"gdbheap knows x86-64 and i386 processes, not {name}")
-    return _WORDS[name]
+    machine = next((each for each in MACHINES if each.gdb == name), None)
+    if machine is None:
+        known = " and ".join(each.name for each in MACHINES)
+        raise HeapError(f"gdbheap knows {known} processes, not {name}")
+    return machine
 
 
-def _gather_core(inferior: gdb.Inferior, pointer_size: int) -> Process:
+def _gather_core(inferior: gdb.Inferior, machine: Machine) -> Process:
     """Return the process of the core that gdb has loaded, read from the file itself; threads get gdb's numbers. HeapError where the core is of
     another machine than gdb takes it for: a gdb that does not know the machine takes it for i386."""
     from gdbheap.elf.core_file import open_core  # kept out of gdb's start, and for cores alone
@@ -183,11 +181,11 @@ def _gather_core(inferior: gdb.Inferior, pointer_size: int) -> Process:
     if match is None:
         raise HeapError("gdb does not say which core file it has loaded")
     core = open_core(match[1], _locate_file)
-    if core.machine not in _MACHINES:
+    if core.known is None:
         raise HeapError(
             f"this core is of another machine, {core.machine}: gdbheap reads x86-64 and i386 (gdb-multiarch can show its backtrace)"
         )
-    if core.pointer_size != pointer_size:
+    if core.known != machine:
         raise HeapError(
             f"this core is of an {core.machine} process, but gdb's architecture is set to {inferior.architecture().name()}: "
             "`set architecture auto`, and load the program that left it"
@@ -262,7 +260,7 @@ def _same_directory(one: str, other: str) -> bool:
         return True  # what cannot be seen into is of no use
 
 
-def _threads(pointer_size: int, notes: list[str]) -> tuple[Thread, ...]:
+def _threads(machine: Machine, notes: list[str]) -> tuple[Thread, ...]:
     """Return every thread that has stopped, by number; raise NoProcess where none has.
 
     gdb reads registers of its selected thread only, so each is selected in turn, without a word to the user or to observers, and the
@@ -277,7 +275,7 @@ def _threads(pointer_size: int, notes: list[str]) -> tuple[Thread, ...]:
             if len(threads) > 1:
                 thread.switch()
             try:
-                found.append(_thread(thread, pointer_size))
+                found.append(_thread(thread, machine))
             except gdb.error:
                 running.append(thread.num)
     if not found:
@@ -288,14 +286,13 @@ def _threads(pointer_size: int, notes: list[str]) -> tuple[Thread, ...]:
     return tuple(found)
 
 
-def _thread(thread: gdb.InferiorThread, pointer_size: int) -> Thread:
+def _thread(thread: gdb.InferiorThread, machine: Machine) -> Thread:
     """Return the thread, which is selected now; gdb.error where it has no registers (it runs)."""
     frame = gdb.newest_frame()
-    mask = (1 << 8 * pointer_size) - 1
     registers = {}
-    for name in _GENERAL[pointer_size].split():
+    for name in (*machine.general, *machine.special):
         try:
-            registers[name] = int(frame.read_register(name)) & mask
+            registers[name] = int(frame.read_register(name)) & machine.mask
         except (gdb.error, ValueError):
             continue  # this gdb or target has no such register
     return Thread(
@@ -303,9 +300,9 @@ def _thread(thread: gdb.InferiorThread, pointer_size: int) -> Thread:
         lwp=_lwp(thread),
         name=text_of(lambda: thread.name) or "",
         registers=registers,
-        stack_pointer=registers.get("rsp" if pointer_size == 8 else "esp", 0),
-        program_counter=registers.get("rip" if pointer_size == 8 else "eip", 0),
-        thread_pointer=registers["fs_base"] if "fs_base" in registers else _pthread(thread),
+        stack_pointer=registers.get(machine.stack_pointer, 0),
+        program_counter=registers.get(machine.program_counter, 0),
+        thread_pointer=registers[machine.thread_base] if machine.thread_base in registers else _pthread(thread),
     )
 
 

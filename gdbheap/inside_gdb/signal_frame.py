@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 import gdb
 
 from gdbheap.inside_gdb.text import text_of
+from gdbheap.machine.machine import Machine
 from gdbheap.process.memory import PAGE
 from gdbheap.process.process import Process, Thread
 from gdbheap.process.signal_info import SignalInfo, parse_siginfo
@@ -48,7 +49,7 @@ def handled_signals(process: Process, thread: Thread, most: int) -> list[Handled
                 break
             older = frame.older()
             if frame.type() == gdb.SIGTRAMP_FRAME and older is not None:
-                there = _thread_at(older, thread, process.pointer_size)
+                there = _thread_at(older, thread, process.machine)
                 handler = (text_of(inner.name) or "") if inner is not None else ""
                 found.append(Handled(older, level + 1, there, _signal(process, frame, there, inner), handler))
             inner, frame = frame, older
@@ -115,13 +116,13 @@ def _page_fault(context: bytes, there: Thread, pointer_size: int) -> SignalInfo 
     return SignalInfo(signal.SIGSEGV, 2 if error & 1 else 1, 0, address=address)
 
 
-def _thread_at(frame: gdb.Frame, thread: Thread, pointer_size: int) -> Thread:
+def _thread_at(frame: gdb.Frame, thread: Thread, machine: Machine) -> Thread:
     """Return the thread with the registers that it had in this frame."""
     registers = dict(thread.registers)
     for name in registers:
         try:
-            registers[name] = int(frame.read_register(name)) & ((1 << 8 * pointer_size) - 1)
+            registers[name] = int(frame.read_register(name)) & machine.mask
         except (gdb.error, ValueError):
             continue
-    stack = registers["rsp" if pointer_size == 8 else "esp"]
+    stack = registers[machine.stack_pointer]
     return replace(thread, registers=registers, stack_pointer=stack, program_counter=frame.pc())

@@ -22,6 +22,7 @@ from gdbheap.inside_gdb.selection import selection_kept
 from gdbheap.inside_gdb.signal_frame import Handled, first_argument, handled_signals
 from gdbheap.inside_gdb.text import text_of
 from gdbheap.inside_gdb.variables import expressions
+from gdbheap.machine.machine import Machine
 from gdbheap.machine.x86.signal_frame import read_signal_frame
 from gdbheap.process.live.namespace import pid_in_namespace
 from gdbheap.process.process import Process, Thread
@@ -152,7 +153,7 @@ def _stop_at(
         handler="" if handled is None else handled.handler,
         handlers=tuple(_handlers(process, frame, 0 if handled is None else handled.level)),
         expressions=named,
-        system_call=_system_call(process.pointer_size, signal),
+        system_call=_system_call(process.machine, signal),
     )
 
 
@@ -274,9 +275,9 @@ def _handlers(process: Process, frame: gdb.Frame | None, level: int) -> Iterator
         while frame is not None and level < _MOST_UNWOUND:
             outer = frame.older()
             if frame.type() == gdb.SIGTRAMP_FRAME:
-                pointer = _stack_pointer(frame, process.pointer_size)
+                pointer = _stack_pointer(frame, process.machine)
                 number, alternate = read_signal_frame(process.words, process.pointer_size, pointer)
-                beyond = _stack_pointer(outer, process.pointer_size) if outer is not None else 0
+                beyond = _stack_pointer(outer, process.machine) if outer is not None else 0
                 number = number or first_argument(inner)
                 yield Handler(level, number, _name(inner), _name(outer), pointer, beyond, alternate)
             frame, inner, level = outer, frame, level + 1
@@ -288,15 +289,15 @@ def _name(frame: gdb.Frame | None) -> str:
     return (text_of(frame.name) or "") if frame is not None else ""
 
 
-def _stack_pointer(frame: gdb.Frame, pointer_size: int) -> int:
-    return int(frame.read_register("rsp" if pointer_size == 8 else "esp")) & ((1 << 8 * pointer_size) - 1)
+def _stack_pointer(frame: gdb.Frame, machine: Machine) -> int:
+    return int(frame.read_register(machine.stack_pointer)) & machine.mask
 
 
-def _system_call(pointer_size: int, signal: SignalInfo | None) -> str:
+def _system_call(machine: Machine, signal: SignalInfo | None) -> str:
     """Return the name of the system call that a filter refused, from gdb's own table of them."""
     if signal is None or signal.system_call is None:
         return ""
-    table = "amd64-linux.xml" if pointer_size == 8 else "i386-linux.xml"
+    table = machine.gdb_system_calls
     try:
         text = read_regular(os.path.join(os.path.dirname(gdb.PYTHONDIR), "syscalls", table), _MOST_SOURCE)
     except OSError:

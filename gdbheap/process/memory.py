@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from typing import Protocol, runtime_checkable
+from typing import Literal, Protocol, runtime_checkable
 
 from gdbheap.errors import MemoryFault
 
 # Called now and then with the address that a long read has reached.
 ReadProgress = Callable[[int], None]
+
+# What struct and memoryview call an unsigned word, by its size.
+WORD_FORMATS: dict[int, Literal["I", "Q"]] = {4: "I", 8: "Q"}
 
 PAGE = 4096
 BLOCK = 1 << 20
@@ -80,7 +83,7 @@ class Words:
 
     def read_many(self, address: int, count: int) -> memoryview:
         """Return `count` consecutive unsigned words as a memoryview of ints; raise MemoryFault."""
-        return memoryview(self.memory.read(address, count * self.size)).cast("Q" if self.size == 8 else "I")
+        return memoryview(self.memory.read(address, count * self.size)).cast(WORD_FORMATS[self.size])
 
 
 def text_at(memory: Memory, address: int, longest: int) -> bytes:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from gdbheap.machine.machine import Machine
 from gdbheap.process.address_space import AddressSpace
 from gdbheap.process.memory import Memory, Words
 
@@ -65,7 +66,7 @@ class Process:
     """
 
     kind: str
-    pointer_size: int
+    machine: Machine
     memory: Memory
     address_space: AddressSpace
     threads: tuple[Thread, ...]
@@ -82,6 +83,11 @@ class Process:
     def own_id(self) -> int | None:
         """The process's own id: its main thread's, though that may have ended."""
         return self.pid if self.leader is None else self.leader
+
+    @property
+    def pointer_size(self) -> int:
+        """8 or 4 bytes."""
+        return self.machine.pointer_size
 
     @property
     def words(self) -> Words:

@@ -8,6 +8,7 @@ import pytest
 
 from gdbheap.glibc.layout import Layout, Located
 from gdbheap.glibc.mmapped import MmappedChunk, find_mmapped
+from gdbheap.machine.x86.machines import X86_64
 from gdbheap.process.address_space import VMA, AddressSpace
 from gdbheap.process.cstruct import CStruct, Field, StructValue
 from gdbheap.process.memory import ImageMemory
@@ -29,7 +30,7 @@ def find(size, headers, count, total, overhead=0, cuts=()):
     space = AddressSpace(
         VMA(START + low, START + high, "r--p" if index % 2 else "rw-p") for index, (low, high) in enumerate(ends)
     )
-    process = Process("live", 8, ImageMemory([(START, bytes(image))]), space, ())
+    process = Process("live", X86_64, ImageMemory([(START, bytes(image))]), space, ())
     layout = Layout(8, 16, NOTHING, NOTHING, Located(0, "symbol"), mmapped_overhead=overhead)
     parameters = StructValue(PARAMETERS, 0, struct.pack("<IQ", count, total))
     return find_mmapped(process, layout, parameters, [])

@@ -10,6 +10,7 @@ from gdbheap.glibc.layout import Layout, Located, ThreadMalloc
 from gdbheap.glibc.locate import builtin_structs as built_in
 from gdbheap.glibc.read_heap import read_heap
 from gdbheap.glibc.walk import walk
+from gdbheap.machine.machines import machine_of_size
 from gdbheap.model.image import Image, image, new_process
 from gdbheap.model.process import Process as Model
 from gdbheap.model.traits import NAMES
@@ -25,7 +26,9 @@ LOCATED = "symbol"
 def process_of(picture: Image) -> Process:
     """What gdb would offer of such a process."""
     vmas = [VMA(start, end, "rw-p", path=name if name.startswith("[") else "") for start, end, name in picture.mappings]
-    return Process("core", picture.pointer_size, ImageMemory(list(picture.segments)), AddressSpace(vmas), ())
+    return Process(
+        "core", machine_of_size(picture.pointer_size), ImageMemory(list(picture.segments)), AddressSpace(vmas), ()
+    )
 
 
 def layout_of(picture: Image) -> Layout:

@@ -9,6 +9,7 @@ import pytest
 
 from gdbheap.analysis.mappings.accesses import UNKNOWN, accesses
 from gdbheap.analysis.mappings.explain import page_state
+from gdbheap.machine.machines import machine_of_size
 from gdbheap.process.live.proc_maps import read_maps
 from gdbheap.process.memory import ImageMemory
 from gdbheap.process.process import Process
@@ -43,7 +44,7 @@ def test_each_access_ends_as_was_foretold(tmp_path, word):
     seen: Counter[str] = Counter()
     with mappings(tmp_path, *(["-m32"] if word == 4 else []), mode="touch") as program:
         space = read_maps(program.pid)
-        process = Process("live", word, ImageMemory([]), space, (), program.pid)
+        process = Process("live", machine_of_size(word), ImageMemory([]), space, (), program.pid)
         runnable = program.facts["return_at_once"][0]
         for address in sorted({runnable, *places(space, word)}):
             for access in accesses(process, address, page_state(process, address)):

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from gdbheap.elf.core_file import open_core
+from gdbheap.machine.x86.machines import X86_64
 from gdbheap.process.images.auxv import parse_auxv
 from gdbheap.process.images.initial_stack import initial_stack
 from gdbheap.process.live.live_memory import LiveMemory
@@ -43,7 +44,7 @@ def test_the_first_stack_of_programs_that_nobody_here_wrote(name, tmp_path):
         space = read_maps(program.pid)
         memory = LiveMemory(program.pid, ImageMemory([]), space)
         auxv = parse_auxv(Path(f"/proc/{program.pid}/auxv").read_bytes(), 8)
-        found = initial_stack(Process("live", 8, memory, space, (), program.pid, auxv=auxv))
+        found = initial_stack(Process("live", X86_64, memory, space, (), program.pid, auxv=auxv))
         told = parse_stat(Path(f"/proc/{program.pid}/stat").read_text())
     # nginx writes its title over all its texts, and moves the environment elsewhere.
     known = ("start_stack", "arg_start", "env_end") if name.startswith("nginx") else FIRST_STACK

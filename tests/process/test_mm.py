@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from gdbheap.errors import HeapError, NoProcess
+from gdbheap.machine.x86.machines import X86_64
 from gdbheap.process.address_space import VMA, AddressSpace
 from gdbheap.process.images.auxv import parse_auxv
 from gdbheap.process.live.proc_maps import read_maps
@@ -39,7 +40,7 @@ MAIN = Module(
 
 
 def process(kind="core", space=(), **more) -> Process:
-    return Process(kind, 8, ImageMemory([]), AddressSpace(space), (), **more)
+    return Process(kind, X86_64, ImageMemory([]), AddressSpace(space), (), **more)
 
 
 def stat_line(command: str, **fields: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gdbheap.elf.core_memory import CoreMemory, CoreSegment
+from gdbheap.machine.x86.machines import X86_64
 from gdbheap.process.address_space import VMA, AddressSpace
 from gdbheap.process.live.touched import out_of_reach, touched_spans
 from gdbheap.process.process import Process
@@ -13,7 +14,7 @@ START, GIB, PAGE = 0x7F00_0000_0000, 1 << 30, 4096
 
 
 def process_of(kind: str, size: int, memory: object = None) -> Process:
-    return Process(kind, 8, memory, AddressSpace([VMA(START, START + size, "rw-p")]), ())
+    return Process(kind, X86_64, memory, AddressSpace([VMA(START, START + size, "rw-p")]), ())
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ import numpy as np
 from gdbheap.glibc.chunk_table import MMAPPED_ARENA, ChunkTable, State
 from gdbheap.glibc.heap_view import Arena, HeapView, Region
 from gdbheap.glibc.layout import SYMBOL, Layout, Located
+from gdbheap.machine.x86.machines import X86_64
 from gdbheap.process.address_space import VMA, AddressSpace
 from gdbheap.process.cstruct import CStruct, StructValue
 from gdbheap.process.memory import ImageMemory
@@ -73,7 +74,7 @@ def made_process(vmas=VMAS, second_stack=(STACK, 0x9000, 0x1000), source="maps")
         ]
     )
     threads = (thread(1, MAIN_STACK + 0x20000, TLS + 0x1740), thread(2, STACK + 0x7000, STACK + 0x8000))
-    return Process("live", 8, memory, AddressSpace(vmas, source), threads, modules=(MAIN,), main=MAIN)
+    return Process("live", X86_64, memory, AddressSpace(vmas, source), threads, modules=(MAIN,), main=MAIN)
 
 
 def made_heap() -> HeapView:

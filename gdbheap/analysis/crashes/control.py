@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from gdbheap.analysis.crashes.pointers import by_value
 from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, SIGBUS, SIGSEGV, CrashContext, Verdict
-from gdbheap.analysis.mappings.zones import NULL_ZONE, VSYSCALL
+from gdbheap.analysis.mappings.zones import NULL_ZONE
 from gdbheap.machine.x86.operand import decode
 from gdbheap.process.memory import PAGE
 from gdbheap.process.signal_info import SI_KERNEL
@@ -68,7 +68,7 @@ def bad_targets(crash: CrashContext) -> Iterator[Verdict]:
     if signal is None or signal.signal not in (SIGSEGV, SIGBUS) or signal.code != SI_KERNEL:
         return
     instruction, counter = crash.instruction, crash.stop.thread.program_counter
-    if crash.pointer_size == 8 and VSYSCALL <= counter < VSYSCALL + PAGE:
+    if crash.is_vsyscall(counter):
         # mirrors emulate_vsyscall(): SIGSEGV, and no address
         summary = "the program jumped into the vsyscall page, which may only be called at its three entries"
         came = _came_by(crash)
@@ -257,7 +257,7 @@ def _calls(crash: CrashContext, counter: int) -> bool:
 def _slot(crash: CrashContext, counter: int) -> Iterator[str]:
     """Yield which word of memory the call took its target from, where it took it from memory: the registers are still the caller's, and
     the source may name it."""
-    name = "rsp" if crash.pointer_size == 8 else "esp"
+    name = crash.process.machine.stack_pointer
     registers = dict(crash.stop.thread.registers)
     registers[name] = registers.get(name, 0) + crash.pointer_size
     target = decode(crash.stop.caller_instruction, registers, crash.pointer_size).target

@@ -8,7 +8,7 @@ from gdbheap.analysis.crashes.stacks import is_guard_inside, stack_overflows
 from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, POSSIBLE, SIGSEGV, CrashContext, Verdict
 from gdbheap.analysis.mappings.accesses import ALLOWED, accesses
 from gdbheap.analysis.mappings.freed_mapping import freed_mapping
-from gdbheap.analysis.mappings.zones import NULL_ZONE, VSYSCALL
+from gdbheap.analysis.mappings.zones import NULL_ZONE
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import State
 from gdbheap.machine.x86.operand import READ, WRITE
@@ -30,7 +30,7 @@ def page_faults(crash: CrashContext) -> Iterator[Verdict]:
     if signal is None or address is None or signal.signal != SIGSEGV or crash.is_fetch:
         return
     vma = crash.vma(address)
-    if crash.pointer_size == 8 and VSYSCALL <= address < VSYSCALL + PAGE:
+    if crash.is_vsyscall(address):
         summary = "the vsyscall page may only be called, at its three entries"
         yield Verdict("no_access", CERTAIN, address, summary, _evidence(crash, address), ("info registers",))
     elif signal.code == SEGV_PKUERR:

@@ -281,7 +281,7 @@ def _truncated(crash: CrashContext, value: int, how: str, address: int) -> Itera
 
 def _bit_flip(crash: CrashContext, value: int, how: str, address: int) -> Iterator[Verdict]:
     """One bit away from the start of a block in use: broken memory, or a flag left in a tagged pointer."""
-    for bit in range(47 if crash.pointer_size == 8 else 32, 0, -1):
+    for bit in range(crash.process.machine.address_bits, 0, -1):
         near = value ^ 1 << bit
         chunk = crash.chunk(near)
         if (

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from gdbheap.analysis.invariants.arena_locks import ArenaLock
-from gdbheap.analysis.mappings.zones import VSYSCALL, is_canonical, is_kernels
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import Chunk
 from gdbheap.glibc.heap_view import HeapView
@@ -22,35 +21,7 @@ SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS = 4, 5, 6, 7, 8, 11, 3
 CERTAIN, LIKELY, POSSIBLE = "certain", "likely", "possible"
 _MOST_EXPRESSIONS = 2
 _LONGEST_INSTRUCTION = 15
-_NO_POINTERS = frozenset(
-    [
-        "rsp",
-        "esp",
-        "rip",
-        "eip",
-        "eflags",
-        "cs",
-        "ss",
-        "ds",
-        "es",
-        "fs",
-        "gs",
-        "fs_base",
-        "gs_base",
-        "k0",
-        "k1",
-        "k2",
-        "k3",
-        "k4",
-        "k5",
-        "k6",
-        "k7",
-        "mxcsr",
-    ]
-)
 _BRANCHES = ("call", "jmp", "ret")
-# The order in which registers are told: a core lists them otherwise.
-_REGISTERS = ("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "eax", "ebx", "ecx", "edx", "esi", "edi", "ebp")
 _ORDER = {CERTAIN: 0, LIKELY: 1, POSSIBLE: 2}
 
 
@@ -161,7 +132,7 @@ class CrashContext:
         if signal is None or signal.signal not in (SIGSEGV, SIGBUS) or signal.code <= 0:
             return ""
         counter = self.stop.thread.program_counter
-        if self.is_fetch or (self.pointer_size == 8 and VSYSCALL <= counter < VSYSCALL + PAGE):
+        if self.is_fetch or self.is_vsyscall(counter):
             return EXECUTE
         accesses = self.accesses
         if signal.code == SI_KERNEL:
@@ -175,11 +146,16 @@ class CrashContext:
 
     def is_canonical(self, address: int) -> bool:
         """Whether the address can exist at all on this machine."""
-        return is_canonical(address, self.pointer_size)
+        return self.process.machine.is_canonical(address)
 
     def is_kernels(self, address: int) -> bool:
         """Whether the address is in the kernel's half."""
-        return is_kernels(address, self.pointer_size)
+        return self.process.machine.is_kernels(address)
+
+    def is_vsyscall(self, address: int) -> bool:
+        """Whether the address is in the page of old system calls."""
+        start = self.process.machine.vsyscall
+        return start is not None and start <= address < start + PAGE
 
     def vma(self, address: int) -> VMA | None:
         return self.process.address_space.find(address)
@@ -238,12 +214,15 @@ class CrashContext:
 
     def heap_pointers(self) -> Iterator[tuple[str, int, Chunk]]:
         """Yield each general register, and each pointer that the source names, that points into a chunk, with its value and the chunk."""
-        order = {name: place for place, name in enumerate(_REGISTERS)}
+        machine = self.process.machine
+        order = {name: place for place, name in enumerate(machine.general)}
         registers = sorted(self.stop.thread.registers.items(), key=lambda each: (order.get(each[0], 99), each[0]))
         named = [(each.text, each.value) for each in self.stop.expressions]
         seen = set()
+        # No pointers of the program's: those that say where it runs, and what holds none.
+        without = {machine.stack_pointer, machine.program_counter, machine.thread_base, *machine.special}
         for name, value in (*registers, *named):
-            chunk = None if name in _NO_POINTERS or value in seen else self.chunk(value)
+            chunk = None if name in without or value in seen else self.chunk(value)
             if chunk is not None:
                 seen.add(value)
                 yield name, value, chunk

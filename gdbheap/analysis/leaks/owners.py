@@ -176,7 +176,7 @@ def _in_block(process: Process, held: PointerGraph, source: int, target: int) ->
     """Yield the words of one block that point into another."""
     low, high = int(held.blocks.start[target]), int(held.blocks.end[target])
     start, end = int(held.blocks.start[source]), int(held.blocks.end[source])
-    kind = np.dtype(np.uint64 if process.pointer_size == 8 else np.uint32)
+    kind = np.dtype(f"u{process.pointer_size}")
     for address, data in readable_pieces(process.memory, start, end):
         words = np.frombuffer(data, kind, len(data) // process.pointer_size)
         for index in np.flatnonzero((words >= kind.type(low)) & (words < kind.type(high))).tolist():

@@ -6,7 +6,6 @@ import os
 from dataclasses import dataclass
 
 from gdbheap.analysis.mappings.mapping_names import SHARED_ANONYMOUS, SHARED_FILE, sharing_of
-from gdbheap.analysis.mappings.zones import is_canonical, is_kernels
 from gdbheap.errors import HeapError
 from gdbheap.model.mapping import EXECUTE, READ, WRITE, File, Limits, Mapping
 from gdbheap.model.mappings import Mappings
@@ -109,7 +108,7 @@ def _beyond(process: Process, address: int, access: int) -> tuple[str, str] | No
     """Answer for what is no address of the process's at all."""
     if process.pointer_size == 4:
         return (UNKNOWN, "a 32-bit process cannot name it") if address >= 1 << 32 else None
-    if not is_canonical(address, process.pointer_size):
+    if not process.machine.is_canonical(address):
         return "SIGSEGV SI_KERNEL", "a general protection fault: the signal tells no address (si_addr is 0)"
     vma = process.address_space.find(address)
     if vma is not None and vma.path == "[vsyscall]":
@@ -121,7 +120,7 @@ def _beyond(process: Process, address: int, access: int) -> tuple[str, str] | No
         if not (access == READ and vma.readable):
             return "SIGSEGV SEGV_MAPERR", "the vsyscall page may only be called at its three entries"
         return ALLOWED, "the kernel's page"
-    if is_kernels(address, process.pointer_size):
+    if process.machine.is_kernels(address):
         return "SIGSEGV SEGV_MAPERR", "the kernel's half of the address space is closed to programs"
     return None
 

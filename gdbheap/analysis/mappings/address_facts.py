@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gdbheap.analysis.mappings.annotate import AnnotatedPart, AnnotatedVMA
-from gdbheap.analysis.mappings.zones import NULL_ZONE, is_canonical, is_kernels
+from gdbheap.analysis.mappings.zones import NULL_ZONE
 from gdbheap.glibc.heap_view import HeapView
+from gdbheap.machine.machine import Machine
 from gdbheap.process.process import Process, Thread
 
 
@@ -16,10 +17,10 @@ def facts_at(process: Process, annotated: AnnotatedVMA, address: int, heap: Heap
 
 
 def facts_between(
-    below: AnnotatedVMA | None, above: AnnotatedVMA | None, address: int, pointer_size: int
+    below: AnnotatedVMA | None, above: AnnotatedVMA | None, address: int, machine: Machine
 ) -> tuple[str, ...]:
     """Return a line for each thing that is known about an address in no mapping: what lies on both sides, and how far."""
-    lines = [f"{address:#x} is in no mapping{_why(address, pointer_size)}"]
+    lines = [f"{address:#x} is in no mapping{_why(address, machine)}"]
     if below is not None:
         past = address - below.vma.end
         where = f"{past:#x} bytes past the end of" if past else "just past the end of"
@@ -71,12 +72,12 @@ def _side(annotated: AnnotatedVMA, part: AnnotatedPart) -> str:
     return f"{part.text} ({path})" if path and path not in part.text else part.text
 
 
-def _why(address: int, pointer_size: int) -> str:
+def _why(address: int, machine: Machine) -> str:
     """Return what the number itself tells: the kernel's half, no address at all, the pages around NULL."""
     if address < NULL_ZONE:
         return ", near NULL" if address else ": it is NULL"
-    if pointer_size == 4:
-        return ", beyond 32 bits" if address >= 1 << 32 else ""
-    if not is_canonical(address, pointer_size):
+    if address > machine.mask:
+        return f", beyond {8 * machine.pointer_size} bits"
+    if not machine.is_canonical(address):
         return ": it is not canonical (no x86-64 address with 48 bits)"
-    return ": it is the kernel's half" if is_kernels(address, pointer_size) else ""
+    return ": it is the kernel's half" if machine.is_kernels(address) else ""

@@ -14,8 +14,9 @@ from gdbheap.analysis.mappings.annotate import AnnotatedPart, AnnotatedVMA, anno
 from gdbheap.analysis.mappings.explain_chunk import chunk_facts
 from gdbheap.analysis.mappings.fact import Fact
 from gdbheap.analysis.mappings.freed_mapping import freed_mapping
-from gdbheap.analysis.mappings.zones import NULL_ZONE, is_canonical, is_kernels
+from gdbheap.analysis.mappings.zones import NULL_ZONE
 from gdbheap.glibc.heap_view import HeapView
+from gdbheap.machine.machine import Machine
 from gdbheap.process.address_space import VMA
 from gdbheap.process.live.pages import PageState, read_pages
 from gdbheap.process.memory import PAGE
@@ -30,7 +31,6 @@ PAGE_WORDS = {
     PageState.GUARD: "a guard page: any access is SIGSEGV",
 }
 # The bytes below the stack pointer that signal handlers leave alone (the x86-64 ABI).
-_RED_ZONE = 128
 
 
 @dataclass(frozen=True)
@@ -111,7 +111,7 @@ def _stack(process: Process, here: AnnotatedVMA, part: AnnotatedPart, address: i
         on_it = pointer in here.vma and part_at(here, pointer) == part
         if str(thread.number) == owner or (owner is None and on_it):
             if on_it and address < pointer:
-                red = process.pointer_size == 8 and pointer - address <= _RED_ZONE
+                red = pointer - address <= process.machine.red_zone
                 use = "in the red zone, which a function that calls none may use" if red else "not in use"
                 place = f"{pointer - address:#x} bytes below the stack pointer: {use}"
             elif on_it:
@@ -125,7 +125,7 @@ def _stack(process: Process, here: AnnotatedVMA, part: AnnotatedPart, address: i
 def _unmapped(
     process: Process, mappings: tuple[AnnotatedVMA, ...], heap: HeapView | None, address: int
 ) -> Iterator[Fact]:
-    number = _number(address, process.pointer_size)
+    number = _number(address, process.machine)
     place = "in no mapping" if process.address_space.known else "in a mapping or not: they are not known"
     yield Fact("address", f"{address:#x}", f"{place}{': ' if number else ''}{number}")
     below = next((each for each in reversed(mappings) if each.vma.end <= address), None)
@@ -144,20 +144,20 @@ def _unmapped(
         yield from _freed_mmapped_chunk(heap, address)
 
 
-def _number(address: int, pointer_size: int) -> str:
+def _number(address: int, machine: Machine) -> str:
     """Return what the number alone tells."""
     if address == 0:
         return "it is NULL"
     if address < NULL_ZONE:
         return f"NULL + {address:#x}, as of a member of a struct at NULL, or an element of an array there"
-    top = 1 << 8 * pointer_size
+    top = machine.mask + 1
     if address > top:
         return "beyond 32 bits"
     if top - address <= 4096:
         return f"{address - top}: a small negative number, as of an error (-errno, MAP_FAILED) or a difference"
-    if not is_canonical(address, pointer_size):
+    if not machine.is_canonical(address):
         return "it is not canonical: no address of 48 bits, so a value that is no pointer, or a broken one"
-    return "the kernel's half of the address space" if is_kernels(address, pointer_size) else ""
+    return "the kernel's half of the address space" if machine.is_kernels(address) else ""
 
 
 def _is_for_mappings(below: AnnotatedVMA | None, above: AnnotatedVMA | None, address: int) -> bool:

@@ -10,6 +10,7 @@ from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import Chunk, State
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.glibc.naming import arena_name, list_name
+from gdbheap.process.memory import WORD_FORMATS
 from gdbheap.process.process import Process
 from gdbheap.process.symbols import SymbolAt
 
@@ -93,7 +94,7 @@ def _remains(process: Process, view: HeapView, chunk: Chunk, address: int, symbo
 
 
 def _words(data: bytes, pointer_size: int, where: str, symbol_at: SymbolAt) -> tuple[str, str]:
-    words = memoryview(data).cast("Q" if pointer_size == 8 else "I").tolist()[:_REMAINS_WORDS]
+    words = memoryview(data).cast(WORD_FORMATS[pointer_size]).tolist()[:_REMAINS_WORDS]
     symbols = [symbol_at(each) if each > 0xFFFF else "" for each in words]
     shown = " ".join(f"{each:#x} <{symbol}>" if symbol else f"{each:#x}" for each, symbol in zip(words, symbols))
     tables = (symbol for symbol in symbols if symbol.startswith("vtable for "))

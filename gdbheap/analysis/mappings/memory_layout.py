@@ -8,6 +8,7 @@ from itertools import groupby
 
 from gdbheap.analysis.mappings.annotate import AnnotatedPart, AnnotatedVMA
 from gdbheap.analysis.mappings.mapping_names import PRIVATE_ANONYMOUS, PRIVATE_FILE, SHARED_ANONYMOUS, SHARED_FILE
+from gdbheap.machine.machine import Machine
 from gdbheap.process.live.proc_maps import MappingUsage
 from gdbheap.process.mm import MM
 
@@ -19,7 +20,6 @@ UNKNOWN = "unknown"
 
 _KERNELS = frozenset({"vdso", "vvar", "vsyscall"})
 # TASK_SIZE of x86-64 (four levels of page tables), of i386 on it, and of i386 alone.
-_TASK_SIZES = {8: (0x7FFFFFFFF000,), 4: (0xC0000000, 0xFFFFE000)}
 
 
 @dataclass(frozen=True)
@@ -72,10 +72,10 @@ def find_areas(mappings: Iterable[AnnotatedVMA], mm: MM) -> list[Area]:
     return areas[::-1]
 
 
-def user_end(areas: Sequence[Area], pointer_size: int) -> int | None:
+def user_end(areas: Sequence[Area], machine: Machine) -> int | None:
     """Return where the process's part of the address space ends; None where it has mappings beyond what we know of."""
     end = max((part.end for area in areas for part in area.parts if part.kind != "vsyscall"), default=0)
-    return next((size for size in _TASK_SIZES[pointer_size] if end <= size), None)
+    return next((size for size in machine.user_ends if end <= size), None)
 
 
 def sum_by_sharing(mappings: Iterable[AnnotatedVMA], usages: Sequence[MappingUsage] | None) -> dict[str, Sums]:

@@ -6,7 +6,7 @@ from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import Chunk, State
 from gdbheap.glibc.layout import Layout
 from gdbheap.glibc.walk.links import demangle
-from gdbheap.process.memory import Memory, Words
+from gdbheap.process.memory import WORD_FORMATS, Memory, Words
 from gdbheap.process.symbols import SymbolAt
 
 _TEXT_BYTES = 48
@@ -41,7 +41,7 @@ def _contents(memory: Memory, layout: Layout, chunk: Chunk, symbol_at: SymbolAt)
     text = leading_text(data)
     if text:
         return text
-    words = memoryview(data).cast("Q" if layout.pointer_size == 8 else "I").tolist()
+    words = memoryview(data).cast(WORD_FORMATS[layout.pointer_size]).tolist()
     if not any(words):
         return "zeros"
     shown = []

@@ -141,7 +141,7 @@ def _within(inner: Bounds, outer: Bounds) -> bool:
 
 def unread_graph(blocks: Blocks, pointer_size: int) -> PointerEdges:
     """Return the graph of which nothing was read, for Ctrl-C came first."""
-    head = np.zeros((len(blocks), HEAD // pointer_size), np.uint64 if pointer_size == 8 else np.uint32)
+    head = np.zeros((len(blocks), HEAD // pointer_size), np.dtype(f"u{pointer_size}"))
     unread = sum(end - start for start, end in blocks.ranges())
     source, target, offset = _Found(np.int32, np.int32, np.uint32).columns()
     return PointerEdges(source, target, offset, head, unread, True)
@@ -169,7 +169,7 @@ def read_heads(
     memory: Memory, blocks: Blocks, pointer_size: int, progress: ReadProgress | None = None
 ) -> NDArray[np.uint64]:
     """Return the first 16 bytes of each block as words (zeros where they cannot be read), without looking for pointers."""
-    kind = np.dtype(np.uint64 if pointer_size == 8 else np.uint32)
+    kind = np.dtype(f"u{pointer_size}")
     head = np.zeros((len(blocks), HEAD // pointer_size), kind)
     for start, end in blocks.ranges():
         for address, data in readable_pieces(memory, start, end, _BUFFER):

@@ -34,7 +34,7 @@ def holders(
             if start <= value < end and name not in ("rip", "eip") and len(found) < most:
                 found.append(PointerPlace(0, value, f"register {name} of thread {thread.number}"))
     low, span = np.uint64(start), np.uint64(end - start)
-    word_type = np.dtype(np.uint64 if process.pointer_size == 8 else np.uint32)
+    word_type = np.dtype(f"u{process.pointer_size}")
     private = ((vma.start, vma.end) for vma in process.address_space if vma.writable and not vma.shared)
     for low_end, high_end in touched_spans(process, private):
         for address, data in readable_pieces(process.memory, low_end, high_end):

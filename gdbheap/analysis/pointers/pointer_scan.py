@@ -26,7 +26,7 @@ class Bounds:
 
     def __init__(self, pointer_size: int, low: int, high: int) -> None:
         """`word` is the process's size of one; nothing longer than BLOCK is looked at at once."""
-        self.type = np.dtype(np.uint64 if pointer_size == 8 else np.uint32)
+        self.type = np.dtype(f"u{pointer_size}")
         self.low, self.high = low, high
         self._from = self.type.type(low)
         # (What lies higher than programs' addresses do has no bits left for tags.)

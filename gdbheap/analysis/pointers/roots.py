@@ -6,7 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from gdbheap.analysis.pointers.stack_blocks import RED_ZONE, unused_parts
+from gdbheap.analysis.pointers.stack_blocks import unused_parts
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import MMAPPED_ARENA, PREV_INUSE, State
 from gdbheap.glibc.heap_view import HeapView
@@ -19,7 +19,6 @@ from gdbheap.process.threads.thread_stacks import StackBlock, stack_blocks
 _PAGE = 4096
 _MOST_UNTOLD = 16 << 20
 # Registers that hold no pointer of the program's.
-_NO_POINTERS = frozenset({"eflags", "cs", "ss", "ds", "es", "fs", "gs"})
 
 DATA = "data"
 STACK = "stack"
@@ -194,14 +193,14 @@ def _stacks_in_heaps(process: Process, view: HeapView) -> Iterator[RootRange]:
     for thread in process.threads:
         chunk = view.chunk_at(thread.stack_pointer)
         if chunk is not None and chunk.state is State.IN_USE:
-            start = max(thread.stack_pointer - RED_ZONE[process.pointer_size], chunk.address)
+            start = max(thread.stack_pointer - process.machine.red_zone, chunk.address)
             yield RootRange(start, chunk.end, STACK, f"thread {thread.number}")
 
 
 def _registers(process: Process, pointers: dict[int, int]) -> Iterator[RootRegister]:
     for thread in process.threads:
         for name, value in thread.registers.items():
-            if name not in _NO_POINTERS:
+            if name not in process.machine.without_pointers:
                 yield RootRegister(f"{name} of thread {thread.number}", value)
     for thread in process.threads:
         control = pointers.get(thread.lwp)

@@ -5,9 +5,6 @@ from __future__ import annotations
 from gdbheap.process.process import Process, Thread
 from gdbheap.process.threads.thread_stacks import StackBlock
 
-# The x86-64 ABI lets a leaf function use this much below its stack pointer; i386's has no such zone.
-RED_ZONE = {8: 128, 4: 0}
-
 
 def unused_parts(process: Process, blocks: list[StackBlock]) -> list[tuple[int, int]]:
     """Return the [start, end) of stack memory that holds nothing: below each thread's stack pointer and its red zone, and what ended
@@ -16,7 +13,7 @@ def unused_parts(process: Process, blocks: list[StackBlock]) -> list[tuple[int, 
     for thread in process.threads:
         start = _stack_start(process, thread, blocks)
         if start is not None:
-            unused.append((start, max(thread.stack_pointer - RED_ZONE[process.pointer_size], start)))
+            unused.append((start, max(thread.stack_pointer - process.machine.red_zone, start)))
     return unused
 
 

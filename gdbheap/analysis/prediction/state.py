@@ -128,7 +128,7 @@ def _memory(process: Process) -> Memory:
 
 
 def _kernel(process: Process, view: HeapView, memory: Memory, limits: KernelLimits) -> Kernel:
-    limit = 0x7FFFFFFFF000 if process.pointer_size == 8 else 0xFFFFE000
+    limit = process.machine.user_ends[-1]
     vmas = [vma for vma in process.address_space if vma.start < limit]
     stack = next((vma.start for vma in vmas if vma.path == "[stack]"), limit)
     top = max((vma.end for vma in vmas if vma.end <= stack), default=limit)

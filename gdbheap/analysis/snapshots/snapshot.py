@@ -55,9 +55,7 @@ def take_snapshot(
     """Return the snapshot; `started` is the time.monotonic() since which the process has had to stand still for it. What `first_words` has
     is not read again."""
     blocks = live_blocks(view)
-    head = np.zeros(
-        (len(blocks), HEAD // view.layout.pointer_size), np.uint64 if view.layout.pointer_size == 8 else np.uint32
-    )
+    head = np.zeros((len(blocks), HEAD // view.layout.pointer_size), np.dtype(f"u{view.layout.pointer_size}"))
     rest = ~first_words.give(blocks.start, head)
     others = Blocks(blocks.start[rest], blocks.end[rest], blocks.size[rest], blocks.row[rest])
     head[rest] = read_heads(process.memory, others, view.layout.pointer_size, progress)

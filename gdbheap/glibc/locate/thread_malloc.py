@@ -11,7 +11,7 @@ from gdbheap.glibc.layout import SIGNATURE, SYMBOL, Located, ThreadMalloc
 from gdbheap.glibc.locate.find_libc import Libc, holds
 from gdbheap.glibc.locate.tcache_signature import tcache_struct_at
 from gdbheap.glibc.locate.thread_tls import ThreadBlock, find_block, tls_place
-from gdbheap.process.memory import readable_pieces
+from gdbheap.process.memory import WORD_FORMATS, readable_pieces
 from gdbheap.process.process import Process
 from gdbheap.process.threads.thread_pointers import names_itself
 
@@ -188,6 +188,6 @@ def _words(process: Process, block: ThreadBlock) -> dict[int, int]:
     start = -(-block.start // process.pointer_size) * process.pointer_size
     for address, piece in readable_pieces(process.memory, start, block.end):
         size = len(piece) - len(piece) % process.pointer_size
-        words = piece[:size].cast("Q" if process.pointer_size == 8 else "I")
+        words = piece[:size].cast(WORD_FORMATS[process.pointer_size])
         found.update({address - origin + index * process.pointer_size: value for index, value in enumerate(words)})
     return found

@@ -49,7 +49,7 @@ def blame(memory: Memory, layout: Layout, walk: Walk, resumed: int) -> tuple[Wal
 
 def _headers_leading_to(memory: Memory, layout: Layout, start: int, goal: int) -> NDArray[np.int64]:
     """Return, ascending, the places in [start, goal) from where plausible sizes lead exactly to `goal`."""
-    word_type = np.dtype(np.uint64 if layout.pointer_size == 8 else np.uint32)
+    word_type = np.dtype(f"u{layout.pointer_size}")
     reached = {goal}
     pieces = []
     for address, data in readable_pieces(memory, start, goal):

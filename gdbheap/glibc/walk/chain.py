@@ -31,7 +31,7 @@ class Chain:
         self._misaligned = (layout.alignment - 1) & ~7
         self._unit = layout.alignment // layout.pointer_size
         self._shift = layout.alignment.bit_length() - 1
-        self._type = np.dtype(np.uint64 if layout.pointer_size == 8 else np.uint32)
+        self._type = np.dtype(f"u{layout.pointer_size}")
         slots = most_words // self._unit + 1
         self._above = np.empty(slots, self._type)
         self._possible = np.empty(slots, np.bool_)

@@ -175,7 +175,7 @@ def find_trail(walker: Walker, memory: Memory, layout: Layout, start: int, limit
 
 def _plausible_headers(memory: Memory, layout: Layout, start: int, limit: int, step: int) -> Iterator[int]:
     """Yield, in order, the addresses start + n * step whose size word could be a chunk's that ends by `limit`."""
-    word_type = np.dtype(np.uint64 if layout.pointer_size == 8 else np.uint32)
+    word_type = np.dtype(f"u{layout.pointer_size}")
     for address, data in readable_pieces(memory, start, limit):
         usable = len(data) // layout.pointer_size * layout.pointer_size
         first = -(address - start) % step

@@ -92,7 +92,7 @@ class Walker:
         self._progress = progress
         self._onlooker = observer
         self._buffer = memoryview(bytearray(BLOCK))
-        self._type = np.dtype(np.uint64 if layout.pointer_size == 8 else np.uint32)
+        self._type = np.dtype(f"u{layout.pointer_size}")
         self._chain = Chain(layout, BLOCK // layout.pointer_size)
         self._close_chunks = False
         self.stopped = False

@@ -31,7 +31,7 @@ def gather_words(
         except MemoryFault:
             _one_by_one(memory, pointer_size, addresses, count, found, range(start, end))
             continue
-        words = np.frombuffer(buffer, np.uint64 if pointer_size == 8 else np.uint32, size // pointer_size)
+        words = np.frombuffer(buffer, np.dtype(f"u{pointer_size}"), size // pointer_size)
         rows = (here - np.uint64(base)).astype(np.int64)
         aligned = rows % pointer_size == 0
         found[start:end][aligned] = words[rows[aligned, None] // pointer_size + np.arange(count)]
@@ -63,4 +63,4 @@ def _one_by_one(
         except MemoryFault:
             continue
         if int(addresses[row]) % pointer_size == 0:
-            found[row] = np.frombuffer(data, np.uint64 if pointer_size == 8 else np.uint32)
+            found[row] = np.frombuffer(data, np.dtype(f"u{pointer_size}"))

@@ -22,7 +22,7 @@ def windows(
 
     Ranges start at word boundaries. The words are widened to 64 bits in a 32-bit process.
     """
-    word_type = np.dtype(np.uint64 if process.pointer_size == 8 else np.uint32)
+    word_type = np.dtype(f"u{process.pointer_size}")
     for start, end in ranges:
         kept, kept_at = b"", start
         for address, piece in readable_pieces(process.memory, start, end, BLOCK):

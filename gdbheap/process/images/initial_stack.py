@@ -13,6 +13,7 @@ from collections.abc import Sequence
 
 from gdbheap.errors import MemoryFault
 from gdbheap.process.images.auxv import AT_EXECFN, AT_RANDOM
+from gdbheap.process.memory import WORD_FORMATS
 from gdbheap.process.process import Process
 
 # The vector ends where AT_RANDOM's bytes begin, but for some padding; it has less than 40 entries.
@@ -46,7 +47,7 @@ def initial_stack(process: Process) -> dict[str, int]:
 
 def _find_vector(process: Process, start: int, end: int) -> int | None:
     """Return where in [start, end) the auxiliary vector lies, by its own words; raise MemoryFault."""
-    letter = "Q" if process.pointer_size == 8 else "I"
+    letter = WORD_FORMATS[process.pointer_size]
     wanted = b"".join(struct.pack(f"<2{letter}", *pair) for pair in process.auxv.items())
     at = process.memory.read(start, end - start).rfind(wanted)
     return start + at if wanted and at >= 0 else None

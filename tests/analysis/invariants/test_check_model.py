@@ -14,6 +14,7 @@ from gdbheap.glibc.chunk_table import State
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.glibc.read_heap import read_heap
 from gdbheap.glibc.sizes import min_large_size
+from gdbheap.machine.machines import machine_of_size
 from gdbheap.model.image import image, new_process
 from gdbheap.process.memory import ImageMemory
 from gdbheap.process.process import Process
@@ -153,7 +154,9 @@ def test_what_malloc_relies_on_cannot_break_unseen(name, word):
         new, way = broken(old, target.size, choose)
         if new == old:
             continue
-        process = Process("core", word, Overlaid(whole.memory, target.where, new), whole.address_space, ())
+        process = Process(
+            "core", machine_of_size(word), Overlaid(whole.memory, target.where, new), whole.address_space, ()
+        )
         seen = seen_at(read_heap(process, layout), target, process)
         if not seen and leads_to_another_header(sound, target, new):
             seen = "undetectable: the size leads to another header"

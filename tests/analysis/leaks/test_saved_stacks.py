@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from gdbheap.analysis.leaks.saved_stacks import SavedStacks
+from gdbheap.machine.x86.machines import X86_64
 from gdbheap.process.address_space import VMA, AddressSpace
 from gdbheap.process.memory import ImageMemory
 from gdbheap.process.process import Process
@@ -41,7 +42,7 @@ def saved(words: dict[int, int], ending: bytes = b"", offset: int = SAVED, code_
     code[0x100 - len(ending) : 0x100] = ending
     pieces = [(BASE, bytes(stack))] + ([(CODE, bytes(code))] if code_is_readable else [])
     space = AddressSpace([VMA(CODE, CODE + 0x1000, "r-xp"), VMA(BASE, BASE + STACK, "rw-p")])
-    process = Process("live", 8, ImageMemory(pieces), space, ())
+    process = Process("live", X86_64, ImageMemory(pieces), space, ())
     stacks = SavedStacks(process, blocks_of([(0, STACK)]))
     return bool(stacks.saved(np.array([0], np.int32), np.array([offset], np.uint64))[0])
 

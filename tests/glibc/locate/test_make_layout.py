@@ -13,6 +13,7 @@ from gdbheap.errors import HeapError, NoHeap, NoSymbols
 from gdbheap.glibc.layout import SIGNATURE, Located
 from gdbheap.glibc.locate import builtin_structs as built_in
 from gdbheap.glibc.locate.make_layout import make_layout
+from gdbheap.machine.x86.machines import X86_64
 from gdbheap.process.process import Module, Process
 from gdbheap.process.symbols import ModuleSymbols
 from support.made_libc import ARENA, DATA, HEAP, HEAP_END, LIBC, MP, POINTER, TLS, TOP, MadeProcess
@@ -142,7 +143,7 @@ def test_a_malloc_that_was_never_used_is_told_from_one_that_is_overwritten():
 )
 def test_without_glibc_one_line_tells(path, error):
     process = MODERN.process()
-    other = Process(process.kind, 8, process.memory, process.address_space, (), modules=(Module(path, None, 0),))
+    other = Process(process.kind, X86_64, process.memory, process.address_space, (), modules=(Module(path, None, 0),))
     with pytest.raises(NoHeap) as raised:
         make_layout(other, nothing)
     assert str(raised.value) == error
