@@ -6,6 +6,7 @@ import os
 import random
 import struct
 
+from gdbheap.machine.x86.machines import X86_64
 from gdbheap.process.address_space import VMA, AddressSpace
 from gdbheap.process.images.elf_headers import PT_DYNAMIC, PT_INTERP, PT_LOAD, PT_TLS
 from gdbheap.process.images.elf_image import ElfImage, Segment, read_dynamic, read_image
@@ -73,7 +74,7 @@ class Made:
         modules = tuple(Module(path, None, start) for start, path in FILES.items())
         return Process(
             kind="core",
-            pointer_size=8,
+            machine=X86_64,
             memory=ImageMemory([(start, bytes(data)) for start, data in self.bytes.items()]),
             address_space=AddressSpace(
                 VMA(s, s + len(d), "rw-p", path=FILES.get(s, "")) for s, d in self.bytes.items()

@@ -7,6 +7,7 @@ import struct
 
 import pytest
 
+from gdbheap.machine.machines import machine_of_size
 from gdbheap.process.address_space import VMA, AddressSpace
 from gdbheap.process.images.auxv import AT_EXECFN, AT_RANDOM
 from gdbheap.process.images.initial_stack import initial_stack
@@ -54,7 +55,12 @@ class Stack:
         self.put(self.start - 64, bytes([7]) * 64)
         space = AddressSpace([VMA(START, END, "rw-p", path="[stack]")])
         process = Process(
-            "core", self.pointer_size, ImageMemory([(START, bytes(self.data))]), space, (), auxv=self.auxv
+            "core",
+            machine_of_size(self.pointer_size),
+            ImageMemory([(START, bytes(self.data))]),
+            space,
+            (),
+            auxv=self.auxv,
         )
         return initial_stack(process)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import struct
 from dataclasses import dataclass
 
+from gdbheap.machine.machines import machine_of_size
 from gdbheap.process.address_space import VMA, AddressSpace
 from gdbheap.process.cstruct import CStruct
 from gdbheap.process.memory import ImageMemory
@@ -89,7 +90,7 @@ class MadeProcess:
         ]
         return Process(
             kind="core",
-            pointer_size=self.pointer_size,
+            machine=machine_of_size(self.pointer_size),
             memory=ImageMemory([(start, bytes(data)) for start, data, *_ in mappings]),
             address_space=AddressSpace(
                 VMA(start, start + len(data), permissions, path=path) for start, data, permissions, path in mappings
