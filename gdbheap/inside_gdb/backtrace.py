@@ -18,7 +18,6 @@ from gdbheap.process.frame import Frame
 from gdbheap.process.process import Process
 
 
-
 def frames(lwp: int | None, process: Process, most: int) -> tuple[Frame, ...]:
     """Return the innermost `most` frames of a thread (None: the selected one); () where gdb cannot unwind it.
 
