@@ -29,7 +29,7 @@ _COLUMNS = (
     Column("access"),
     Column("summary"),
     Column("evidence", "texts"),
-    Column("next", "texts"),
+    Column("next", "texts", "command"),
 )
 
 

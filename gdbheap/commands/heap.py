@@ -105,14 +105,23 @@ def _shown_tcaches(view: HeapView, rows: list[tuple[Any, ...]]) -> list[Line]:
     return lines
 
 
-def _after(view: HeapView) -> tuple[str, ...]:
+def _after(view: HeapView) -> tuple[str | Line, ...]:
     layout = view.layout
     libc = f"glibc {layout.glibc_version}" if layout.glibc_version else "glibc, version not known"
     known = f"main_arena by {layout.main_arena.source}, structs by {layout.sources.get('malloc_state', 'built-in')}"
     lines = [f"{libc}; {known}"]
     if not view.complete:
         lines.append("the walk was interrupted: what follows the last chunk read is not counted")
-    return (*lines, "next: heap chunks, heap bins, heap sizes, heap vis; vmmap for the address space")
+    return (*lines, Line(tuple(_next())))
+
+
+def _next() -> Iterator[tuple[str, str]]:
+    yield "", "next: "
+    for name in ("heap chunks", "heap bins", "heap sizes", "heap vis"):
+        yield "command", name
+        yield "", "; " if name == "heap vis" else ", "
+    yield "command", "vmmap"
+    yield "", " for the address space"
 
 
 COMMAND = Command(

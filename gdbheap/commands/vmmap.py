@@ -80,7 +80,7 @@ def vmmap(target: Target, arguments: Mapping[str, Any]) -> Report:
             return _report(answer, matching)
         raise UsageError(f"no mapping matches {text!r}, and it is no address: {error}") from error
     if matching and not _EXPRESSION.match(text):
-        note = f"{text} is also an expression, {address:#x}: vmmap ({text}) is about that address"
+        note = f"{text} is also an expression, {address:#x}: `vmmap ({text})` is about that address"
         return _report(replace(answer, notes=(*answer.notes, note)), matching)
     return _at_address(answer, address, target.symbol_at(address))
 

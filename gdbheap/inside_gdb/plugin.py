@@ -15,6 +15,8 @@ from gdbheap.commands import COMMANDS
 from gdbheap.errors import HeapError, NoHeap, UsageError
 from gdbheap.inside_gdb import expressions as gdb_expressions
 from gdbheap.inside_gdb import process as gdb_process
+from gdbheap.inside_gdb.auto_fault import AutoFault
+from gdbheap.inside_gdb.names import BareNames
 from gdbheap.inside_gdb.stop import LastStop
 from gdbheap.inside_gdb.target import GdbTarget
 from gdbheap.inside_gdb.text import host_charset, output_of
@@ -23,18 +25,17 @@ from gdbheap.interface.command import Command
 from gdbheap.interface.completion import EXPRESSION, PATH, complete, current_word
 from gdbheap.interface.manual import manual
 from gdbheap.interface.settings import SETTINGS, Setting
+from gdbheap.interface.spelling import AS_NAMED, PREFIX, Spelling
 from gdbheap.report.charset import in_charset
 from gdbheap.report.deliver import to_file, to_screen
 from gdbheap.report.pipes import pipes_held
 from gdbheap.report.printable import pointed_at, printable
 from gdbheap.report.progress import Progress
 
-PREFIX = "gdbheap"
 _EVENTS = (
     "stop cont exited new_objfile clear_objfiles free_objfile inferior_call memory_changed register_changed "
     "new_inferior inferior_deleted executable_changed corefile_changed"
 )
-_FATAL = frozenset({"SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT", "SIGSYS", "SIGTRAP"})
 _COMPLETERS = {EXPRESSION: gdb.COMPLETE_EXPRESSION, PATH: gdb.COMPLETE_FILENAME}
 
 
@@ -51,33 +52,32 @@ def register_all() -> None:
     gdb.events.stop.connect(LastStop.note)
     gdb.events.cont.connect(LastStop.forget)
     gdb.events.exited.connect(LastStop.forget)
-    gdb.events.stop.connect(_explain_fatal)
+    AutoFault(lambda: gdb.parameter(f"{PREFIX} auto-fault"), _explain_stop).connect()
     missing = packages.missing()
     if missing:
         _write(packages.advice(missing) + "\n")
 
 
-def _explain_fatal(event: gdb.StopEvent) -> None:
-    """Run `fault` at a fatal signal, where `set gdbheap auto-fault on` asks for it; an error is one line, as after the command."""
-    if not isinstance(event, gdb.SignalEvent) or event.stop_signal not in _FATAL:
-        return
-    if gdb.parameter(f"{PREFIX} auto-fault"):
-        try:
-            gdb.execute(f"{PREFIX} fault", _is_terminal())
-        except gdb.error as error:
-            _write(f"{error}\n")
+def _explain_stop() -> None:
+    """Run `fault`; an error is one line, as after the command."""
+    try:
+        gdb.execute(f"{PREFIX} fault", _is_terminal())
+    except gdb.error as error:
+        _write(f"{error}\n")
 
 
 class GdbCommand(gdb.Command):
     """A Command under one of its names in gdb."""
 
-    def __init__(self, name: str, command: Command, below: tuple[str, ...]) -> None:
-        self.__doc__ = _spelled(manual(command))
+    def __init__(self, name: str, command: Command, below: tuple[str, ...], spelling: Spelling = AS_NAMED) -> None:
+        self.__doc__ = _spelled(manual(command, spelling))
         self._command = command
         self._below = below
         super().__init__(name, gdb.COMMAND_DATA, prefix=bool(below))
 
     def invoke(self, line: str, from_tty: bool) -> None:
+        if _names.are_being_hidden:
+            return
         with _clear_errors(self._command.name):
             on_terminal = from_tty and _is_terminal()
             _target.begin(Progress(_write_at_once) if on_terminal else None)
@@ -86,12 +86,14 @@ class GdbCommand(gdb.Command):
             report = self._command.run(_target, arguments)
             if end := _target.end:
                 report = replace(report, notes=(*report.notes, end))
+            report = _names.spelling().report(report)
             if arguments["output"] is not None and OUTPUT in all_arguments(self._command):
                 _write(to_file(report, arguments["output"], arguments["json"]))
                 return
             width = gdb.parameter("width") if on_terminal else None
             colour = on_terminal and gdb.parameter("style enabled")
-            to_screen(report, _write, arguments["json"], width, colour)
+            with _quit_at_pager():
+                to_screen(report, _write, arguments["json"], width, colour)
 
     def _refuse_subcommand(self, line: str) -> None:
         """gdb hands a prefix the words that are none of its commands: say so, rather than take one for an argument."""
@@ -161,6 +163,15 @@ class GdbFunction(gdb.Function):
             return self._answer(gdb_expressions.address_of(pointers[0], "its argument"))
 
 
+@contextmanager
+def _quit_at_pager() -> Iterator[None]:
+    """`q` at gdb's pager, or Ctrl-C in a long answer: nothing that needs words."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise gdb.GdbError("Quit") from None
+
+
 def _write_at_once(text: str) -> None:
     """Write a line that has no end: it would be kept until one comes."""
     _write(text)
@@ -174,9 +185,11 @@ def _clear_errors(name: str) -> Iterator[None]:
         yield
     except UsageError as error:
         place = f"\n{pointed_at(error.line, *error.span)}" if error.line else ""
-        raise gdb.GdbError(_spelled(f"{name}: {printable(str(error))}{place}")) from None
+        spelling = _names.spelling()
+        text = f"{spelling.line(name)}: {printable(spelling.sentence(str(error)))}{place}"
+        raise gdb.GdbError(_spelled(text)) from None
     except HeapError as error:
-        raise gdb.GdbError(_spelled(printable(str(error)))) from None
+        raise gdb.GdbError(_spelled(printable(_names.spelling().sentence(str(error))))) from None
     except KeyboardInterrupt:
         kept = "; what it had read is kept for the next command of this stop" if _target.has_read else ""
         raise gdb.GdbError(f"Quit: {name} was stopped before it had anything to show{kept}") from None
@@ -230,6 +243,7 @@ _FUNCTIONS = (
 
 _registered: list[gdb.Command | gdb.Parameter | gdb.Function] = []
 _pipes_at_start = pipes_held()
+_names = BareNames(lambda text: _write(text))
 _target = GdbTarget(lambda name: gdb.parameter(f"{PREFIX} {name}"))
 
 
@@ -246,14 +260,22 @@ def _register_commands() -> None:
     # A prefix comes before what is below it; `gdbheap` is the prefix of all.
     names = sorted({*by_name, *prefixes}, key=lambda name: (name.count(" "), name != PREFIX, name))
     taken = {name for name in names if " " not in name and name != PREFIX and _is_taken(name)}
+    beneath = Spelling(frozenset(name.split()[0] for name in by_name) - {PREFIX})
     for name in names:
         below = tuple(each.rpartition(" ")[2] for each in names if _parent(each) == name)
         own = [] if name.split()[0] in taken else [name]
         for spelled in own if name == PREFIX else [*own, f"{PREFIX} {name}"]:
             if name in by_name:
-                _registered.append(GdbCommand(spelled, by_name[name], below))
+                spelling = AS_NAMED if spelled == name else beneath
+                _registered.append(GdbCommand(spelled, by_name[name], below, spelling))
             else:
                 _registered.append(GdbPrefix(spelled, f"Commands of gdbheap: {name}."))
+    for name in by_name:
+        if " " not in name and name != PREFIX and name not in taken:
+            _names.take(name, by_name[name].summary)
+    for name in taken:
+        _names.leave(name)
+    _names.hide()
     if taken:
         spelled_out = ", ".join(f"{PREFIX} {name}" for name in sorted(taken))
         _write(f"gdbheap: left to others what they have defined; type {spelled_out}\n")

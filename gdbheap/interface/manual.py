@@ -6,6 +6,7 @@ from textwrap import fill
 
 from gdbheap.interface.arguments import all_arguments
 from gdbheap.interface.command import Argument, Command
+from gdbheap.interface.spelling import AS_NAMED, Spelling
 
 _WIDTH = 80
 
@@ -17,19 +18,21 @@ _VALUE = {
 }
 
 
-def manual(command: Command) -> str:
-    """Return the text: summary, usage, description, arguments with units, examples."""
-    parts = [command.summary, f"Usage: {usage(command)}"]
-    parts += [fill(paragraph, _WIDTH) for paragraph in command.description.split("\n") if paragraph]
+def manual(command: Command, spelling: Spelling = AS_NAMED) -> str:
+    """Return the text: summary, usage, description, arguments with units, examples; commands in it as `spelling` has them."""
+    parts = [command.summary, f"Usage: {usage(command, spelling)}"]
+    description = spelling.sentence(command.description)
+    parts += [fill(paragraph, _WIDTH) for paragraph in description.split("\n") if paragraph]
     parts.append(_arguments(all_arguments(command)))
     if command.examples:
-        parts.append("Examples:\n" + "\n".join(f"  {line}\n      {shows}" for line, shows in command.examples))
+        examples = (f"  {spelling.line(line)}\n      {shows}" for line, shows in command.examples)
+        parts.append("Examples:\n" + "\n".join(examples))
     return "\n\n".join(parts)
 
 
-def usage(command: Command) -> str:
+def usage(command: Command, spelling: Spelling = AS_NAMED) -> str:
     """Return what shows all that may follow the name: one line, or more for a command of many words."""
-    words = [command.name]
+    words = [spelling.line(command.name)]
     for each in all_arguments(command):
         # Blanks within one argument's brackets are no place to break the line.
         words.append((_spelled(each) if each.required else f"[{_spelled(each)}]").replace(" ", "\0"))

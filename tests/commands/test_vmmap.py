@@ -85,7 +85,7 @@ def test_a_filter_takes_any_word_of_a_row():
 
 
 def test_a_filter_that_is_also_an_expression_says_so():
-    assert say("heap").endswith("note: heap is also an expression, 0x1234: vmmap (heap) is about that address\n")
+    assert say("heap").endswith("note: heap is also an expression, 0x1234: `vmmap (heap)` is about that address\n")
 
 
 def test_an_address_in_a_chunk():

@@ -211,6 +211,7 @@ def test_no_colours_where_they_are_not_wanted(commands):
 def test_the_pager_may_be_left_early():
     text = typed("gdbheap", "print 6 * 7", height=3)
     assert "process" not in text.partition("--Type <RET>")[2].partition("$1")[0]
+    assert "Quit" in text and "was stopped" not in text
     assert re.search(r"\$1\S* = 42", text)
     assert not any(word in text for word in TELL_TALES)
 

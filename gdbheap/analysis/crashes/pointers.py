@@ -245,7 +245,13 @@ def _ascii(crash: CrashContext, value: int, how: str, address: int) -> Iterator[
     # The bytes of many an address are letters too: 0x5555... is "UU".
     confidence = LIKELY if looks_it and not _is_near_mappings(crash, value) else POSSIBLE
     summary = f"the pointer is text, {data.decode('ascii')!r}: a string was written over it"
-    yield Verdict("ascii_as_pointer", confidence, address, summary, (how,), (f"heap search {data.decode('ascii')!r}",))
+    yield Verdict("ascii_as_pointer", confidence, address, summary, (how,), (f"heap search {_quoted(data)}",))
+
+
+def _quoted(data: bytes) -> str:
+    """Return ASCII text as `heap search` takes it, in double quotes."""
+    text = data.decode("ascii").replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{text}"'
 
 
 def _is_near_mappings(crash: CrashContext, value: int) -> bool:
