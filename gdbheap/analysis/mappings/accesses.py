@@ -11,7 +11,7 @@ from gdbheap.model.mapping import EXECUTE, READ, WRITE, File, Limits, Mapping
 from gdbheap.model.mappings import Mappings
 from gdbheap.model.touch import ANONYMOUS, FILE, SIGBUS, SIGSEGV, ZERO, Outcome, Pages, allows
 from gdbheap.process.address_space import VMA
-from gdbheap.process.live.mapped_file import may_be_regular_file, open_mapped_file
+from gdbheap.process.live.mapped_file import may_be_device, may_be_regular_file, open_mapped_file
 from gdbheap.process.live.pages import PageState
 from gdbheap.process.live.proc_maps import read_protection_key
 from gdbheap.process.memory import PAGE
@@ -85,7 +85,7 @@ def _result(process: Process, address: int, access: int, page: PageState | None,
 
 
 def _is_devices(vma: VMA) -> bool:
-    return vma.path.startswith("[vvar") or (vma.path.startswith("/dev/") and not may_be_regular_file(vma))
+    return vma.path.startswith("[vvar") or may_be_device(vma)
 
 
 def _by_key(vma: VMA, access: int, key: int | None) -> tuple[str, str] | None:

@@ -6,6 +6,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from gdbheap.analysis.pointers.scanned import scanned
 from gdbheap.analysis.pointers.stack_blocks import unused_parts
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import MMAPPED_ARENA, PREV_INUSE, State
@@ -17,8 +18,8 @@ from gdbheap.process.threads.thread_pointers import find_thread_pointers
 from gdbheap.process.threads.thread_stacks import StackBlock, stack_blocks
 
 _PAGE = 4096
-_MOST_UNTOLD = 16 << 20
-# Registers that hold no pointer of the program's.
+# As large are the reserves of arenas at least: HEAP_MAX_SIZE, by the size of a pointer.
+_ARENA_HEAP = {8: 64 << 20, 4: 1 << 20}
 
 DATA = "data"
 STACK = "stack"
@@ -64,59 +65,12 @@ def find_roots(process: Process, view: HeapView) -> Roots:
     blocks = stack_blocks(process, pointers)
     closed = _joined([*_of_malloc(view), *unused_parts(process, blocks)])
     ranges: list[RootRange] = []
-    for vma in _scanned(process):
-        for start, end in without(vma.start, vma.end, closed):
+    for vma, low, high in scanned(process):
+        for start, end in without(low, high, closed):
             ranges += _named(process, vma, start, end, blocks)
     ranges += [RootRange(start, end, LOST_TRAIL, "") for start, end in _lost_trails(view)]
     ranges += _stacks_in_heaps(process, view)
     return Roots(tuple(sorted(ranges, key=lambda each: each.start)), tuple(_registers(process, pointers)))
-
-
-def _scanned(process: Process) -> Iterator[VMA]:
-    """Yield the VMAs that may hold pointers: the writable ones, and those that have been: what a module made read-only after relocation, and
-    the program's own (anonymous memory is made to be written)."""
-    vmas = process.address_space.vmas
-    for index, vma in enumerate(vmas):
-        following = vmas[index + 1] if index + 1 < len(vmas) else None
-        relro = following is not None and _is_relro(vma, following)
-        if (vma.readable and not _is_device(vma) and (vma.writable or relro)) or _is_closed(process, vma):
-            yield vma
-
-
-def _is_device(vma: VMA) -> bool:
-    """Reading a device may do things."""
-    return vma.path.startswith("/dev/") and not vma.path.startswith(("/dev/zero", "/dev/shm/"))
-
-
-def _is_closed(process: Process, vma: VMA) -> bool:
-    """Whether this is anonymous memory of this process alone that may no longer be written. (The kernel's own mappings have names.)
-
-    A core that gdb has made does not tell it from memory that may not be read, of which there may be much: the reserves of arenas. Nor do cores
-    name the kernel's mappings, but they do not hold them either.
-    """
-    readable = vma.readable or (vma.permissions[0] == "?" and vma.size <= _MOST_UNTOLD)
-    own = not vma.is_file and not vma.shared and (not vma.path or vma.path.startswith("[anon"))
-    return readable and own and not vma.writable and (process.kind != "core" or _is_held(process, vma))
-
-
-def _is_held(process: Process, vma: VMA) -> bool:
-    """Whether the core has the mapping's bytes."""
-    try:
-        process.words.read(vma.start)
-    except MemoryFault:
-        return False
-    return True
-
-
-def _is_relro(vma: VMA, following: VMA) -> bool:
-    """PT_GNU_RELRO: the front of a module's data segment, which ld.so and static start-up code write before they close it."""
-    return (
-        not vma.executable
-        and vma.is_file
-        and following.path == vma.path
-        and following.writable
-        and following.start == vma.end
-    )
 
 
 def _named(process: Process, vma: VMA, start: int, end: int, blocks: list[StackBlock]) -> Iterator[RootRange]:
@@ -165,7 +119,9 @@ def _of_malloc(view: HeapView) -> Iterator[tuple[int, int]]:
     layout, table = view.layout, view.table
     for arena in view.arenas:
         for region in arena.regions:
-            yield (region.start if arena.is_main else region.mapping), region.end
+            reserve = _ARENA_HEAP[layout.pointer_size]
+            end = region.end if arena.is_main else (region.mapping & -reserve) + reserve
+            yield (region.start if arena.is_main else region.mapping), max(end, region.end)
     mapped = np.flatnonzero(table.arena == MMAPPED_ARENA)
     for address, size in zip(table.address[mapped].tolist(), table.size[mapped].tolist()):
         yield address & -_PAGE, -(-(address + size) // _PAGE) * _PAGE

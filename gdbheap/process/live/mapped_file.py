@@ -3,33 +3,69 @@
 from __future__ import annotations
 
 import os
+import stat
+from collections.abc import Iterator
 from io import FileIO
 
+from gdbheap.errors import NoProcess
 from gdbheap.files import open_regular
 from gdbheap.process.address_space import VMA
+from gdbheap.process.live.proc_maps import read_smaps
 from gdbheap.process.memory import PAGE
 
 # shmem's files without a name (shared anonymous memory), and those of tmpfs; all else below /dev may be a device.
 _NOT_DEVICES = ("/dev/zero (deleted)", "/dev/shm/")
+# VmFlags of mappings whose pages are no memory: VM_IO and VM_PFNMAP.
+_DEVICES_PAGES = frozenset({"io", "pf"})
+
+
+def may_be_device(vma: VMA) -> bool:
+    """Whether the mapping, by its name, is of a device, or of a file system that is mounted below /dev (hugetlbfs)."""
+    return vma.path.startswith("/dev/") and not vma.path.startswith(_NOT_DEVICES)
+
+
+def is_device(pid: int | None, vma: VMA) -> bool:
+    """Whether the mapping is of a device, by what the file is, or else by what its pages are; by its name where nobody tells (`pid` None)."""
+    if not may_be_device(vma) or pid is None:
+        return may_be_device(vma)
+    modes = [status.st_mode for _, status in _statuses(pid, vma)]
+    if modes:
+        return not stat.S_ISREG(modes[0])
+    try:
+        usage = next((each for each in read_smaps(pid) if each.vma.start == vma.start), None)
+    except NoProcess:
+        usage = None
+    return usage is None or not usage.flags or bool(usage.flags & _DEVICES_PAGES)
 
 
 def may_be_regular_file(vma: VMA) -> bool:
-    """Whether the mapping is of a file that may be opened."""
-    return vma.is_file and (not vma.path.startswith("/dev/") or vma.path.startswith(_NOT_DEVICES))
+    """Whether the mapping may be of a file that may be opened: open_mapped_file() opens no other."""
+    return vma.is_file and vma.path.startswith("/")
+
+
+def _statuses(pid: int, vma: VMA) -> Iterator[tuple[str, os.stat_result]]:
+    """Yield the paths by which the very file that is mapped can be opened, and its status: by the kernel's own link (a privilege), by its name
+    if it still has that one."""
+    link = f"/proc/{pid}/map_files/{vma.start:x}-{vma.end:x}"
+    for path in (link, f"/proc/{pid}/root{vma.path}"):
+        try:
+            status = os.stat(path)
+        except (OSError, ValueError):
+            continue
+        device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}"
+        if path == link or (status.st_ino, device) == (vma.inode, vma.device):
+            yield path, status
 
 
 def open_mapped_file(pid: int, vma: VMA) -> FileIO | None:
     """Return the very file that is mapped, opened: by the kernel's own link (a privilege), else by its name if it still has that one.
     None where it cannot be opened, or is no regular file."""
-    link = f"/proc/{pid}/map_files/{vma.start:x}-{vma.end:x}"
-    for path in (link, f"/proc/{pid}/root{vma.path}"):
+    for path, status in _statuses(pid, vma):
         try:
             file = open_regular(path)
         except OSError:
             continue
-        status = os.fstat(file.fileno())
-        device = f"{os.major(status.st_dev):02x}:{os.minor(status.st_dev):02x}"
-        if path == link or (status.st_ino, device) == (vma.inode, vma.device):
+        if os.path.samestat(os.fstat(file.fileno()), status):
             return file
         file.close()
     return None
