@@ -33,7 +33,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     from gdbheap.analysis.leaks.entries import NO_ENTRY
     from gdbheap.analysis.leaks.groups import group_leaks, tallies, tally_of
 
-    leaks = judged_blocks(target, _heuristics(arguments))
+    leaks = judged_blocks(target, _heuristics(arguments), arguments["ignore_missing"])
     view = target.heap()
     if arguments["why"] is not None:
         return _why(target, leaks, arguments["why"], arguments["count"])
@@ -162,6 +162,11 @@ COMMAND = Command(
             "--doubtful",
             "flag",
             "Only the blocks that are still reachable by words that may be old (whatever --kind says).",
+        ),
+        Argument(
+            "--ignore-missing",
+            "flag",
+            "Judge as if the memory that is missing from a core (or out of reach) held nothing.",
         ),
         Argument("--blocks", "flag", "A row for each block instead of groups."),
         Argument("--count", "count", "Show at most this many rows of each kind; 0 shows all."),

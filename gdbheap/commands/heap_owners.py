@@ -14,8 +14,9 @@ from gdbheap.session.pointer_graph import judged_blocks, notes_on, pointer_graph
 
 if TYPE_CHECKING:
     # What these bring is kept out of gdb's start: the functions below import it when they are called.
-    from gdbheap.analysis.leaks.leaks import Leaks, PointerGraph
+    from gdbheap.analysis.leaks.leaks import Leaks
     from gdbheap.analysis.leaks.owners import Holder
+    from gdbheap.analysis.pointers.pointer_graph import PointerGraph
 
 HOLDER_COLUMNS = (
     Column("place", "address", "address"),
@@ -86,9 +87,9 @@ def holder_rows(target: Target, leaks: Leaks, holders: Iterable[Holder]) -> list
 
 def holder_name(target: Target, held: PointerGraph, holder: Holder) -> str:
     """Return what people call the place: symbol + offset, a thread's frame and local, a register, block + offset."""
-    from gdbheap.analysis.leaks.owners import BLOCK, REGISTER
+    from gdbheap.analysis.leaks.owners import BLOCK
 
-    if holder.kind == REGISTER or holder.place is None:
+    if holder.place is None:
         return holder.name
     if holder.kind == BLOCK and holder.block is not None:
         start = int(held.blocks.start[holder.block])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from gdbheap.inside_gdb import expressions as gdb_expressions
 from gdbheap.inside_gdb import frames as gdb_frames
 from gdbheap.inside_gdb import process as gdb_process
 from gdbheap.inside_gdb import stop as gdb_stop
+from gdbheap.inside_gdb.vectors import vector_words
 from gdbheap.process.frame import Frame, is_of_libc
 from gdbheap.process.process import Module, Process
 from gdbheap.process.stop import Stop
@@ -168,6 +169,9 @@ class GdbTarget:
     def stop(self) -> Stop:
         stop = gdb_stop.read_stop(self.process)
         return replace(stop, frames=self._near_malloc(stop.frames))
+
+    def vector_registers(self) -> Iterator[tuple[int, str, int]]:
+        return vector_words(self.process.pointer_size)
 
     def abort_message(self) -> str:
         from gdbheap.glibc.abort_message import find_abort_message, read_abort_message

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -97,6 +97,9 @@ class Target(Protocol):
 
     def stop(self) -> Stop:
         """Return why and where the selected thread stopped."""
+
+    def vector_registers(self) -> Iterator[tuple[int, str, int]]:
+        """Yield (gdb's number of the thread, register, word) of the words in vector registers that could be pointers."""
 
     def abort_message(self) -> str:
         """Return what glibc or assert wrote before it aborted (__abort_msg), "" where there is none, or libc cannot be found."""

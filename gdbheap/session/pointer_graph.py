@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gdbheap.counted import counted
@@ -11,29 +12,43 @@ from gdbheap.report.printable import human_size
 from gdbheap.session.assumed_zeros import note_on_zeros
 
 if TYPE_CHECKING:
-    from gdbheap.analysis.leaks.leaks import Leaks, PointerGraph
+    from gdbheap.analysis.leaks.leaks import Leaks
+    from gdbheap.analysis.pointers.pointer_graph import PointerGraph
+    from gdbheap.process.memory import ReadProgress
+
+# So many missing ranges are named.
+_MOST_RANGES = 4
 
 
 def pointer_graph(target: Target) -> PointerGraph:
     """Return the pointer graph of this stop: read once, kept until the process runs on."""
-    from gdbheap.analysis.leaks.leaks import read_pointer_graph  # kept out of gdb's start
+    from gdbheap.analysis.pointers.pointer_graph import read_pointer_graph  # kept out of gdb's start
     from gdbheap.analysis.pointers.pointer_scan import PointerScan
+    from gdbheap.analysis.pointers.roots import RootRegister
 
     sieve = PointerScan.of_space(target.process.pointer_size, target.process.address_space)
     view = target.heap(sieve)
-    held: PointerGraph = target.keep("held", lambda progress: read_pointer_graph(target.process, view, progress, sieve))
+
+    def read(progress: ReadProgress | None) -> PointerGraph:
+        vectors = [RootRegister(f"{name} of thread {number}", word) for number, name, word in target.vector_registers()]
+        return read_pointer_graph(target.process, view, progress, sieve, vectors)
+
+    held: PointerGraph = target.keep("held", read)
     return held
 
 
-def judged_blocks(target: Target, heuristics: Sequence[str] | None = None) -> Leaks:
-    """Return the verdicts of this stop by these heuristics (None: by all), reached once."""
+def judged_blocks(target: Target, heuristics: Sequence[str] | None = None, ignore_missing: bool = False) -> Leaks:
+    """Return the verdicts of this stop by these heuristics (None: by all), reached once. `ignore_missing`: as if what is missing held nothing."""
     from gdbheap.analysis.leaks.heuristics import HEURISTICS
     from gdbheap.analysis.leaks.leaks import find_leaks
 
     held = pointer_graph(target)
+    if ignore_missing and not held.interrupted:
+        held = replace(held, blind=False)
     chosen = HEURISTICS if heuristics is None else tuple(heuristics)
     leaks: Leaks = target.keep(
-        f"leaks {chosen}", lambda progress: find_leaks(target.process, target.heap(), held, chosen, progress)
+        f"leaks {chosen} {held.blind}",
+        lambda progress: find_leaks(target.process, target.heap(), held, chosen, progress),
     )
     return leaks
 
@@ -47,10 +62,18 @@ def notes_on(target: Target, held: PointerGraph) -> Iterator[str]:
             f"stopped by Ctrl-C, with {human_size(unread)} of what is known of the heap not read: only what is held by what was read is certain, "
             "and no block is called lost (undecided). The next command reads anew"
         )
-    elif held.blind:
+    elif unread and (held.blind or held.missing):
         what = (
             f"{counted(unread, 'byte')} of the core's memory are missing"
             if target.process.kind == "core"
             else f"memory of the remote process too large for the connection was not read ({human_size(unread)}; gdb on that machine can)"
         )
-        yield f"{what}: who is held from there is not known, so no block is called lost (undecided)"
+        ranges = ", ".join(f"{start:#x}-{end:#x}" for start, end in held.missing[:_MOST_RANGES])
+        more = len(held.missing) - _MOST_RANGES
+        rest = f", and {counted(more, 'more range')}" if more > 0 else ""
+        where = f" ({ranges}{rest})" if ranges else ""
+        yield f"{what}{where}: " + (
+            "the undecided blocks are lost, unless that memory holds them; `heap leaks --ignore-missing` judges as if it held nothing"
+            if held.blind
+            else "the lost blocks are lost only if that memory holds none of them"
+        )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from support.gdb_runs import ask, kernel_core
@@ -38,7 +40,11 @@ def test_a_kernels_core_too(tmp_path):
     assert dead["rows"] == live["rows"]
 
 
-def test_a_core_cut_short_calls_nothing_lost(tmp_path):
+def lost(answer):
+    return {row["example"] for row in answer["rows"] if row["kind"] in ("definitely_lost", "indirectly_lost")}
+
+
+def test_a_core_cut_short_calls_nothing_lost_but_says_what_is_unless_the_missing_ranges_hold_it(tmp_path):
     program = str(build("leaks"))
     with running(build("leaks"), directory=tmp_path) as process:
         whole = ask(["-p", str(process.pid)], (COMMAND,))[COMMAND]
@@ -46,9 +52,18 @@ def test_a_core_cut_short_calls_nothing_lost(tmp_path):
     with open(core, "r+b") as file:
         # The end of a core is the top of the address space: the main thread's stack is lost.
         file.truncate(core.stat().st_size - (64 << 10))
-    answer = ask([program, str(core)], (COMMAND,))[COMMAND]
+    judged = f"{COMMAND} --ignore-missing"
+    answers = ask([program, str(core)], (COMMAND, judged))
+    answer = answers[COMMAND]
     kinds = {row["kind"] for row in answer["rows"]}
     assert "undecided" in kinds
     assert not kinds & {"definitely_lost", "indirectly_lost"}
     assert len(answer["rows"]) == len(whole["rows"])
     assert any("bytes of the core's memory are missing" in note for note in answer["notes"])
+    undecided = {row["example"] for row in answer["rows"] if row["kind"] == "undecided"}
+    assert lost(answers[judged]) == undecided >= lost(whole)
+    (note,) = (note for note in answer["notes"] if "--ignore-missing" in note)
+    assert re.search(
+        r"missing \(0x[0-9a-f]+-0x[0-9a-f]+\): the undecided blocks are lost, unless that memory holds them", note
+    )
+    assert any("lost only if that memory holds none of them" in note for note in answers[judged]["notes"])

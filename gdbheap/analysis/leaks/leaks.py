@@ -17,16 +17,12 @@ from gdbheap.analysis.leaks.reasons import Reason, find_reasons
 from gdbheap.analysis.leaks.remains import held_by_remains, unwritten
 from gdbheap.analysis.leaks.saved_stacks import SavedStacks
 from gdbheap.analysis.pointers.adjacency import Adjacency
-from gdbheap.analysis.pointers.blocks import Blocks, live_blocks
-from gdbheap.analysis.pointers.graph import PointerEdges, Pointers, read_graph, read_pointers, unread_graph
-from gdbheap.analysis.pointers.hidden import Hidden
-from gdbheap.analysis.pointers.pointer_scan import PointerScan
+from gdbheap.analysis.pointers.pointer_graph import PointerGraph
 from gdbheap.analysis.pointers.reach import UNSEEN, find_heads
-from gdbheap.analysis.pointers.roots import STACK, Roots, find_roots
-from gdbheap.analysis.pointers.thread_vectors import find_thread_vectors
+from gdbheap.analysis.pointers.roots import REGISTER, STACK
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.lazy import np
-from gdbheap.process.live.touched import out_of_reach, touched_spans
+from gdbheap.process.live.touched import touched_spans
 from gdbheap.process.memory import ReadProgress
 from gdbheap.process.process import Process
 
@@ -52,28 +48,6 @@ class LeakKind(enum.IntEnum):
     def label(self) -> str:
         """The name in text and JSON: "definitely_lost", ..."""
         return self.name.lower()
-
-
-@dataclass(frozen=True)
-class PointerGraph:
-    """All live blocks, who points at whom, and from where in the roots: the common ground of leaks, owners and search.
-
-    `from_roots` are the words of root ranges, `registers` (index in roots.registers, target, offset) those of registers.
-    `unread` is how many bytes of roots could not be read. `blind`: what was not read may hold pointers (it is missing from a core, too large to
-    be read from a remote process, or Ctrl-C cut the reading short, `interrupted`; what a live process does not let us read holds none: guard pages). `thread_vectors` are the blocks
-    that are a thread's dtv. `hidden_in_roots` are the roots' words that may be encoded pointers (the graph has those of blocks).
-    """
-
-    blocks: Blocks
-    graph: PointerEdges
-    roots: Roots
-    from_roots: Pointers
-    registers: tuple[tuple[int, int, int], ...]
-    unread: int
-    blind: bool
-    thread_vectors: NDArray[np.int32]
-    interrupted: bool = False
-    hidden_in_roots: Hidden | None = None
 
 
 @dataclass(frozen=True)
@@ -105,38 +79,6 @@ class Leaks:
         return self.held.interrupted
 
 
-def read_pointer_graph(
-    process: Process, view: HeapView, progress: ReadProgress | None = None, sieve: PointerScan | None = None
-) -> PointerGraph:
-    """Read all roots and all live blocks, once; not what has gone through the `sieve` as the heap was walked. After a Ctrl-C (in that walk, or
-    here) nothing more is read."""
-    blocks = live_blocks(view)
-    roots = find_roots(process, view)
-    pointer_size = view.layout.pointer_size
-    ranges = [(each.start, each.end) for each in roots.ranges]
-    spans = touched_spans(process, ranges) if view.complete else ()
-    hidden = Hidden(pointer_size, blocks.ranges())
-    from_roots, unread = read_pointers(process.memory, blocks, pointer_size, spans, progress, hidden)
-    too_far = out_of_reach(process, ranges)
-    unread += too_far
-    interrupted = from_roots.interrupted or not view.complete
-    graph = (
-        unread_graph(blocks, pointer_size)
-        if interrupted
-        else read_graph(process.memory, blocks, pointer_size, progress, sieve)
-    )
-    interrupted |= graph.interrupted
-    registers = []
-    for index, register in enumerate(roots.registers):
-        target = blocks.find(register.value)
-        if target is not None:
-            registers.append((index, target, register.value - int(blocks.start[target])))
-    missing = process.kind == "core" and bool(unread or graph.unread)
-    blind = missing or interrupted or too_far > 0
-    vectors = find_thread_vectors(process.memory, graph.head, from_roots, pointer_size)
-    return PointerGraph(blocks, graph, roots, from_roots, tuple(registers), unread, blind, vectors, interrupted, hidden)
-
-
 def find_leaks(
     process: Process,
     view: HeapView,
@@ -154,7 +96,7 @@ def find_leaks(
 
     def hidden(lost: NDArray[np.bool_]) -> list[Encoded]:
         in_roots, in_blocks = held.hidden_in_roots, held.graph.hidden
-        if ENCODED_POINTERS not in heuristics or held.blind or in_roots is None or in_blocks is None:
+        if ENCODED_POINTERS not in heuristics or held.interrupted or in_roots is None or in_blocks is None:
             return []
         spans = touched_spans(process, ((each.start, each.end) for each in held.roots.ranges))
         memory, space, size = process.memory, process.address_space, view.layout.pointer_size
@@ -233,6 +175,7 @@ def _on_stacks(held: PointerGraph) -> NDArray[np.bool_]:
     """Return which of the pointers from roots, and after them those of registers, lie on stacks or in registers."""
     count = len(held.from_roots)
     found = np.ones(count + len(held.registers), np.bool_)
+    found[count:] = [held.roots.registers[index].kind == REGISTER for index, _, _ in held.registers]
     ranges = held.roots.ranges
     if ranges:
         is_stack = np.array([each.kind == STACK for each in ranges], np.bool_)

@@ -6,9 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gdbheap.analysis.leaks.leaks import LeakKind, Leaks, PointerGraph
+from gdbheap.analysis.leaks.leaks import LeakKind, Leaks
 from gdbheap.analysis.pointers.adjacency import Adjacency
-from gdbheap.analysis.pointers.roots import DATA, MAPPING, STACK
+from gdbheap.analysis.pointers.pointer_graph import PointerGraph
+from gdbheap.analysis.pointers.roots import DATA, KERNEL, MAPPING, REGISTER, STACK
 from gdbheap.counted import counted
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.lazy import np
@@ -18,18 +19,17 @@ from gdbheap.process.process import Process
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-REGISTER = "register"
 BLOCK = "block"
 # As many ways of one length are compared.
 _MOST_COMPARED = 64
-_TELLING = {kind: index for index, kind in enumerate((DATA, MAPPING, STACK, REGISTER))}
+_TELLING = {kind: index for index, kind in enumerate((DATA, MAPPING, KERNEL, STACK, REGISTER))}
 
 
 @dataclass(frozen=True)
 class Holder:
     """A word that points into a block, `offset` bytes from its start.
 
-    `kind` is REGISTER, BLOCK or that of a root range; `place` the word's address (None: a register). `block` is the index of the block
+    `kind` is REGISTER, KERNEL, BLOCK or that of a root range; `place` the word's address (None: a register). `block` is the index of the block
     that the word lies in (None: in none), `name` the root range's or the register's.
     """
 
@@ -50,11 +50,7 @@ class Explanation:
 
 def holders_of(process: Process, held: PointerGraph, block: int) -> list[Holder]:
     """Return every word that points into the block: registers, roots in order of address, then blocks."""
-    found = [
-        Holder(REGISTER, None, offset, held.roots.registers[index].name)
-        for index, target, offset in held.registers
-        if target == block
-    ]
+    found = [_in_register(held, index, offset) for index, target, offset in held.registers if target == block]
     for row in np.flatnonzero(held.from_roots.target == block).tolist():
         place = int(held.from_roots.place[row])
         found.append(_in_root(held, place, int(held.from_roots.offset[row])))
@@ -103,7 +99,9 @@ def explain_verdict(process: Process, view: HeapView, leaks: Leaks, block: int) 
     elif verdict is LeakKind.POSSIBLY_LOST:
         lines.append(_why_possibly(leaks, block))
     elif verdict is LeakKind.UNDECIDED:
-        lines.append("because nothing that could be read leads to it, but not all could be read")
+        lines.append(
+            "because nothing that could be read leads to it: it is lost, unless what could not be read holds it"
+        )
     elif leaks.by_remains[block]:
         lines.append(
             "but every way to it from a root goes over a block that begins with what malloc's free lists left there: the program may never have "
@@ -159,6 +157,11 @@ def _doubt(holder: Holder) -> str:
     return "one word alone holds it"
 
 
+def _in_register(held: PointerGraph, index: int, offset: int) -> Holder:
+    register = held.roots.registers[index]
+    return Holder(register.kind, None, offset, register.name)
+
+
 def _in_root(held: PointerGraph, place: int, offset: int) -> Holder:
     root = held.roots.find(place)
     return Holder("mapping" if root is None else root.kind, place, offset, "" if root is None else root.name)
@@ -167,7 +170,7 @@ def _in_root(held: PointerGraph, place: int, offset: int) -> Holder:
 def _root_words(held: PointerGraph, block: int) -> Iterator[Holder]:
     for index, target, offset in held.registers:
         if target == block:
-            yield Holder(REGISTER, None, offset, held.roots.registers[index].name)
+            yield _in_register(held, index, offset)
     for row in np.flatnonzero(held.from_roots.target == block).tolist():
         yield _in_root(held, int(held.from_roots.place[row]), int(held.from_roots.offset[row]))
 

@@ -13,6 +13,7 @@ from gdbheap.glibc.chunk_table import MMAPPED_ARENA, PREV_INUSE, State
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.lazy import np
 from gdbheap.process.address_space import VMA, without
+from gdbheap.process.live.in_kernel import read_in_kernel
 from gdbheap.process.process import Process
 from gdbheap.process.threads.thread_pointers import find_thread_pointers
 from gdbheap.process.threads.thread_stacks import StackBlock, stack_blocks
@@ -25,6 +26,8 @@ DATA = "data"
 STACK = "stack"
 MAPPING = "mapping"
 LOST_TRAIL = "heap"
+REGISTER = "register"
+KERNEL = "kernel"
 
 
 @dataclass(frozen=True)
@@ -40,10 +43,12 @@ class RootRange:
 
 @dataclass(frozen=True)
 class RootRegister:
-    """A register, or another word that holds a pointer without lying in a root range: `name` is "rax of thread 2"."""
+    """A register, or another word that holds a pointer without lying in a root range: `name` is "rax of thread 2". `kind` is REGISTER or KERNEL
+    (what the kernel alone keeps for the process: "epoll 3 for descriptor 5")."""
 
     name: str
     value: int
+    kind: str = REGISTER
 
 
 @dataclass(frozen=True)
@@ -59,8 +64,9 @@ class Roots:
         return self.ranges[index] if index >= 0 and address < self.ranges[index].end else None
 
 
-def find_roots(process: Process, view: HeapView) -> Roots:
-    """Return the roots of the process. What is malloc's own (heaps, main_arena, mp_) holds nothing alive."""
+def find_roots(process: Process, view: HeapView, vectors: Iterable[RootRegister] = ()) -> Roots:
+    """Return the roots of the process, the words of its `vectors` (vector registers) among them. What is malloc's own (heaps, main_arena, mp_)
+    holds nothing alive."""
     pointers = find_thread_pointers(process)
     blocks = stack_blocks(process, pointers)
     closed = _joined([*_of_malloc(view), *unused_parts(process, blocks)])
@@ -70,7 +76,10 @@ def find_roots(process: Process, view: HeapView) -> Roots:
             ranges += _named(process, vma, start, end, blocks)
     ranges += [RootRange(start, end, LOST_TRAIL, "") for start, end in _lost_trails(view)]
     ranges += _stacks_in_heaps(process, view)
-    return Roots(tuple(sorted(ranges, key=lambda each: each.start)), tuple(_registers(process, pointers)))
+    return Roots(
+        tuple(sorted(ranges, key=lambda each: each.start)),
+        (*_registers(process, pointers), *vectors, *_in_kernel(process)),
+    )
 
 
 def _named(process: Process, vma: VMA, start: int, end: int, blocks: list[StackBlock]) -> Iterator[RootRange]:
@@ -168,6 +177,12 @@ def _registers(process: Process, pointers: dict[int, int]) -> Iterator[RootRegis
             continue
         # The control block points to the second entry of the dynamic thread vector, which is as good as a pointer to its block.
         yield RootRegister(f"dtv of thread {thread.number}", vector - 2 * process.pointer_size)
+
+
+def _in_kernel(process: Process) -> Iterator[RootRegister]:
+    if process.kind == "live" and process.pid is not None:
+        for name, value in read_in_kernel(process.pid).words:
+            yield RootRegister(name, value, KERNEL)
 
 
 def _joined(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:

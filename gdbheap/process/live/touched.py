@@ -32,7 +32,7 @@ def touched_spans(process: Process, spans: Iterable[tuple[int, int]]) -> Iterato
             yield start, end
         elif process.kind == "core" and isinstance(process.memory, SparseMemory):
             yield from process.memory.data_spans(start, end)
-        elif _is_out_of_reach(process, start, end):
+        elif is_out_of_reach(process, start, end):
             continue
         elif process.pid is None or vma is None or end > vma.end:
             yield start, end
@@ -46,10 +46,11 @@ def touched_spans(process: Process, spans: Iterable[tuple[int, int]]) -> Iterato
 
 def out_of_reach(process: Process, spans: Iterable[tuple[int, int]]) -> int:
     """Return how many bytes of the spans touched_spans() leaves out unseen: those of a remote process that are too large."""
-    return sum(end - start for start, end in spans if _is_out_of_reach(process, start, end))
+    return sum(end - start for start, end in spans if is_out_of_reach(process, start, end))
 
 
-def _is_out_of_reach(process: Process, start: int, end: int) -> bool:
+def is_out_of_reach(process: Process, start: int, end: int) -> bool:
+    """Whether touched_spans() leaves the span out unseen."""
     return process.kind == "remote" and end - start > _MOST_REMOTE
 
 

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from gdbheap.analysis.leaks.leaks import LeakKind, Leaks, PointerGraph, judge
+from gdbheap.analysis.leaks.leaks import LeakKind, Leaks, judge
 from gdbheap.analysis.pointers.blocks import Blocks
 from gdbheap.analysis.pointers.graph import PointerEdges, Pointers
+from gdbheap.analysis.pointers.pointer_graph import PointerGraph
 from gdbheap.analysis.pointers.roots import Roots
 
 Pointer = tuple[int, int, int]

@@ -1,0 +1,86 @@
+"""The pointer graph of a stopped process, read once: the common ground of leaks, owners and search."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gdbheap.analysis.pointers.blocks import Blocks, live_blocks
+from gdbheap.analysis.pointers.graph import PointerEdges, Pointers, read_graph, read_pointers, unread_graph
+from gdbheap.analysis.pointers.hidden import Hidden
+from gdbheap.analysis.pointers.missing import missing_parts
+from gdbheap.analysis.pointers.pointer_scan import PointerScan
+from gdbheap.analysis.pointers.roots import RootRegister, Roots, find_roots
+from gdbheap.analysis.pointers.thread_vectors import find_thread_vectors
+from gdbheap.glibc.heap_view import HeapView
+from gdbheap.lazy import np
+from gdbheap.process.live.touched import out_of_reach, touched_spans
+from gdbheap.process.memory import ReadProgress
+from gdbheap.process.process import Process
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class PointerGraph:
+    """All live blocks, who points at whom, and from where in the roots: the common ground of leaks, owners and search.
+
+    `from_roots` are the words of root ranges, `registers` (index in roots.registers, target, offset) those of registers.
+    `unread` is how many bytes of roots could not be read. `blind`: what was not read may hold pointers (it is missing from a core, too large to
+    be read from a remote process, or Ctrl-C cut the reading short, `interrupted`; what a live process does not let us read holds none: guard pages). `thread_vectors` are the blocks
+    that are a thread's dtv. `hidden_in_roots` are the roots' words that may be encoded pointers (the graph has those of blocks). `missing`
+    are the [start, end) that make it blind (of what Ctrl-C left out nothing is told).
+    """
+
+    blocks: Blocks
+    graph: PointerEdges
+    roots: Roots
+    from_roots: Pointers
+    registers: tuple[tuple[int, int, int], ...]
+    unread: int
+    blind: bool
+    thread_vectors: NDArray[np.int32]
+    interrupted: bool = False
+    hidden_in_roots: Hidden | None = None
+    missing: tuple[tuple[int, int], ...] = ()
+
+
+def read_pointer_graph(
+    process: Process,
+    view: HeapView,
+    progress: ReadProgress | None = None,
+    sieve: PointerScan | None = None,
+    vectors: Sequence[RootRegister] = (),
+) -> PointerGraph:
+    """Read all roots (the `vectors` registers are given) and all live blocks, once; not what has gone through the `sieve` as the heap was
+    walked. After a Ctrl-C (in that walk, or here) nothing more is read."""
+    blocks = live_blocks(view)
+    roots = find_roots(process, view, vectors)
+    pointer_size = view.layout.pointer_size
+    ranges = [(each.start, each.end) for each in roots.ranges]
+    spans = touched_spans(process, ranges) if view.complete else ()
+    hidden = Hidden(pointer_size, blocks.ranges())
+    from_roots, unread = read_pointers(process.memory, blocks, pointer_size, spans, progress, hidden)
+    too_far = out_of_reach(process, ranges)
+    unread += too_far
+    interrupted = from_roots.interrupted or not view.complete
+    graph = (
+        unread_graph(blocks, pointer_size)
+        if interrupted
+        else read_graph(process.memory, blocks, pointer_size, progress, sieve)
+    )
+    interrupted |= graph.interrupted
+    registers = []
+    for index, register in enumerate(roots.registers):
+        target = blocks.find(register.value)
+        if target is not None:
+            registers.append((index, target, register.value - int(blocks.start[target])))
+    missing = process.kind == "core" and bool(unread or graph.unread)
+    blind = missing or interrupted or too_far > 0
+    dtvs = find_thread_vectors(process.memory, graph.head, from_roots, pointer_size)
+    gone = missing_parts(process, [*ranges, *(blocks.ranges() if graph.unread else [])]) if blind else ()
+    return PointerGraph(
+        blocks, graph, roots, from_roots, tuple(registers), unread, blind, dtvs, interrupted, hidden, gone
+    )

@@ -1,0 +1,46 @@
+"""The vector registers of all threads, word by word: optimised code moves pointers through them, two and more at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import gdb
+
+from gdbheap.inside_gdb.selection import selection_kept
+
+# The widest that a processor has holds the others.
+_FAMILIES = (("zmm", 512), ("ymm", 256), ("xmm", 128))
+# No address is smaller.
+_LEAST = 1 << 12
+
+
+def vector_words(pointer_size: int) -> Iterator[tuple[int, str, int]]:
+    """Yield (gdb's number of the thread, register, word) of the words that could be pointers. The user's thread and frame are put back."""
+    with selection_kept():
+        threads = sorted(gdb.selected_inferior().threads(), key=lambda each: each.num)
+        for thread in threads:
+            if thread.is_running():
+                continue
+            if len(threads) > 1:
+                thread.switch()
+            try:
+                for name, word in _words_of(gdb.newest_frame(), pointer_size):
+                    yield thread.num, name, word
+            except gdb.error:
+                continue  # it has no registers, or gdb does not know them
+
+
+def _words_of(frame: gdb.Frame, pointer_size: int) -> Iterator[tuple[str, int]]:
+    names = {each.name for each in frame.architecture().registers()}
+    family, bits = next(((name, bits) for name, bits in _FAMILIES if f"{name}0" in names), ("", 0))
+    count = bits // 8 // pointer_size
+    mask = (1 << 8 * pointer_size) - 1
+    index = 0
+    while f"{family}{index}" in names:
+        words = frame.read_register(f"{family}{index}")[f"v{count}_int{8 * pointer_size}"]
+        for at in range(count):
+            word = int(words[at]) & mask
+            if word >= _LEAST:
+                # (The lowest 16 bytes are the register that has them for its own.)
+                yield f"{family if at * pointer_size >= 16 else 'xmm'}{index}", word
+        index += 1
