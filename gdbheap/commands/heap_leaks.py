@@ -14,6 +14,7 @@ from gdbheap.errors import UsageError
 from gdbheap.interface.command import Argument, Command, Target
 from gdbheap.lazy import np
 from gdbheap.report.report import Line, Report
+from gdbheap.session.kernel_notes import notes_on_kernel
 from gdbheap.session.object_names import object_names
 from gdbheap.session.pointer_graph import judged_blocks, notes_on
 
@@ -50,6 +51,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     tally["doubtful"] = tally_of(leaks, leaks.by_remains)
     tally["from_stacks_alone"] = tally_of(leaks, leaks.by_stacks)
     tally["encoded"] = tally_of(leaks, leaks.by_encoding)
+    tally["signal_stack"] = tally_of(leaks, np.isin(np.arange(len(leaks.verdict)), leaks.signal_stacks))
     tally[ENTRIES] = tally_of(leaks, leaks.entry_offset != NO_ENTRY)
     tally["by_heuristic"] = tally_of(leaks, leaks.by_heuristic)
     totals: dict[str, Any] = {}
@@ -67,7 +69,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         after=tuple(summary(tally, leaks.reasons)),
         totals=totals,
         totals_shown=False,
-        notes=(*view.notes, *notes_on(target, leaks.held), *_notes_on_keys(leaks)),
+        notes=(*view.notes, *notes_on(target, leaks.held), *_notes_on_keys(leaks), *_notes_on_kernel(target, leaks)),
         faults=view.faults,
     )
 
@@ -105,6 +107,11 @@ def _notes_on_keys(leaks: Leaks) -> Iterator[str]:
         )
 
 
+def _notes_on_kernel(target: Target, leaks: Leaks) -> Iterator[str]:
+    if np.isin(leaks.verdict, (LeakKind.DEFINITELY_LOST, LeakKind.UNDECIDED)).any():
+        yield from notes_on_kernel(target.process)
+
+
 def _why(target: Target, leaks: Leaks, address: int, count: int | None) -> Report:
     from gdbheap.analysis.leaks.owners import explain_verdict
 
@@ -132,8 +139,9 @@ COMMAND = Command(
     name="heap leaks",
     summary="Find the blocks that nothing points to any more, by Valgrind's rules.",
     description=(
-        "Roots are every thread's registers, its stack from the stack pointer up, thread-local storage, the modules' data and all other "
-        "memory that is not malloc's and may be written, or was (what mprotect() has closed: to Valgrind it holds nothing). A block is still reachable if pointers to starts of blocks lead to it from a root, and "
+        "Roots are every thread's registers (vector registers too), its stack from the stack pointer up, thread-local storage, the modules' data and "
+        "all other memory that is not malloc's and may be written, or was (what mprotect() has closed, also to reading: to Valgrind it holds nothing); "
+        "of a live process also what the kernel tells that epoll and timers hold. A block is still reachable if pointers to starts of blocks lead to it from a root, and "
         "possibly lost if only a chain with a pointer to the inside of a block in it does. Heuristics take some of these for pointers to the "
         "start: memcheck's four; header, where many blocks are all pointed to at one and the same offset (an allocator of the program's own "
         "keeps something in front of them); stack, where the word is the saved stack pointer of a fibre. "

@@ -40,6 +40,7 @@ _OF_WHICH = {
     LeakKind.POSSIBLY_LOST: (
         (ENTRIES, "are pointed into by what is held; the others hang on them"),
         ("encoded", "by words that look like encoded pointers alone"),
+        ("signal_stack", "as large as a signal's stack (sigaltstack), which the kernel alone would know of"),
     ),
     LeakKind.STILL_REACHABLE: (
         ("by_heuristic", "by heuristics alone"),

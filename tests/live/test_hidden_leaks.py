@@ -23,7 +23,7 @@ OF_WORDS = (
     "tagged_alone",
 )
 OF_MEMORY = ("closed_pages", "closed_shared", "in_hugepages", "in_xmm")
-OF_KERNEL = ("in_kernel",)
+OF_KERNEL = ("in_kernel", "signal_stacks", "in_uring")
 ALL = (*OF_WORDS, *OF_MEMORY, *OF_KERNEL)
 # What gdb writes into a core of its own: the registers, and memory whatever its permissions.
 IN_CORES = ("tagged_chain", "closed_pages", "closed_shared", "in_xmm")
@@ -70,3 +70,16 @@ def test_every_block_has_the_verdict_that_the_program_notes(kind, answers, direc
 @pytest.mark.parametrize("kind", IN_CORES)
 def test_a_core_of_the_same_moment_says_the_same(kind, answers, directory):
     assert wrong(directory / f"{kind}.notes", answers[f"core {kind}"]) == {}
+
+
+def test_operations_of_io_uring_in_flight_are_told_beside_what_looks_lost(answers, directory):
+    # (Where the kernel has no io_uring for us, nothing is lost, and nothing is said.)
+    notes = [note for note in answers["in_uring"]["notes"] if "io_uring" in note]
+    here = "no io_uring" not in (directory / "in_uring.notes").read_text()
+    assert len(notes) == here
+    assert not here or "8 operations in flight" in notes[0]
+
+
+def test_a_signals_stack_is_told_as_what_it_may_be(answers):
+    (row,) = {row["doubt"] for row in answers["signal_stacks"]["rows"] if row["kind"] == "possibly_lost"}
+    assert row == "signal_stack"

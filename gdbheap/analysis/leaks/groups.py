@@ -18,13 +18,14 @@ if TYPE_CHECKING:
 
 
 # Why a block that is not lost may be all the same; published names. Its pointers: only to the inside, taken by a heuristic, in memory that
-# the program may never have written, or pointers only if they are decoded.
-NO_DOUBT, INTERIOR, HEURISTIC, REMAINS, ENCODED = DOUBTS = (
+# the program may never have written, or pointers only if they are decoded; or the kernel's.
+NO_DOUBT, INTERIOR, HEURISTIC, REMAINS, ENCODED, SIGNAL_STACK = DOUBTS = (
     "",
     "interior_pointer",
     "heuristic",
     "unwritten_memory",
     "encoded_pointer",
+    "signal_stack",
 )
 # Chunks have multiples of this as sizes, and none is larger than what a process can map.
 _UNIT = 8
@@ -86,6 +87,7 @@ def doubts(leaks: Leaks) -> NDArray[np.uint8]:
     found[leaks.by_remains] = DOUBTS.index(REMAINS)
     found[leaks.verdict == LeakKind.POSSIBLY_LOST] = DOUBTS.index(INTERIOR)
     found[leaks.by_encoding] = DOUBTS.index(ENCODED)
+    found[leaks.signal_stacks] = DOUBTS.index(SIGNAL_STACK)
     return found
 
 

@@ -16,6 +16,7 @@ from gdbheap.analysis.leaks.reaching import Accept, edges, reach, reach_by_heuri
 from gdbheap.analysis.leaks.reasons import Reason, find_reasons
 from gdbheap.analysis.leaks.remains import held_by_remains, unwritten
 from gdbheap.analysis.leaks.saved_stacks import SavedStacks
+from gdbheap.analysis.leaks.signal_stacks import find_signal_stacks
 from gdbheap.analysis.pointers.adjacency import Adjacency
 from gdbheap.analysis.pointers.pointer_graph import PointerGraph
 from gdbheap.analysis.pointers.reach import UNSEEN, find_heads
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 FindHidden = Callable[["NDArray[np.bool_]"], Sequence[Encoded]]
+FindBlocks = Callable[["NDArray[np.bool_]"], "NDArray[np.int32]"]
 
 
 class LeakKind(enum.IntEnum):
@@ -58,7 +60,8 @@ class Leaks:
     `by_heuristic` marks the blocks that are still reachable only because a heuristic took an interior pointer for one to the start,
     `by_remains` those that are only because of words in blocks that the program may never have written (remains.py), `by_stacks` those to
     which pointers to starts lead from registers and stacks (where thread-local storage lies too) alone. `by_encoding` marks the possibly
-    lost ones that only words lead to which are pointers if they are decoded; `encoded` are those words (encoded.py). `reasons` are the
+    lost ones that only words lead to which are pointers if they are decoded; `encoded` are those words (encoded.py). `signal_stacks` are possibly lost
+    because they are as large as one (signal_stacks.py). `reasons` are the
     heuristics behind `by_heuristic`.
     """
 
@@ -71,6 +74,7 @@ class Leaks:
     by_stacks: NDArray[np.bool_]
     by_encoding: NDArray[np.bool_]
     encoded: tuple[Encoded, ...]
+    signal_stacks: NDArray[np.int32]
     reasons: tuple[Reason, ...] = ()
 
     @property
@@ -105,19 +109,27 @@ def find_leaks(
     untouched = unwritten(view, held.blocks, held.graph.head)
     if STACK_POINTER in heuristics:
         untouched[stacks.among(outer, untouched)] = False
-    leaks = judge(held, lambda pointers: taken(pointers, heuristics), untouched, hidden)
+
+    def stacks_of_signals(lost: NDArray[np.bool_]) -> NDArray[np.int32]:
+        return find_signal_stacks(process, held.blocks, lost)
+
+    leaks = judge(held, lambda pointers: taken(pointers, heuristics), untouched, hidden, stacks_of_signals)
     reasons = find_reasons(outer, leaks.by_heuristic, heuristics, lambda pointers, name: taken(pointers, (name,)))
     return replace(leaks, reasons=tuple(reasons))
 
 
 def judge(
-    held: PointerGraph, accepted: Accept, untouched: NDArray[np.bool_], hidden: FindHidden = lambda _: ()
+    held: PointerGraph,
+    accepted: Accept,
+    untouched: NDArray[np.bool_],
+    hidden: FindHidden = lambda _: (),
+    stacks_of_signals: FindBlocks = lambda _: np.empty(0, np.int32),
 ) -> Leaks:
     """Return every block's verdict; `accepted` says which interior pointers are as good as one to the start, `untouched` which blocks begin
-    with what malloc left there, `hidden` which words are encoded pointers to blocks that look lost.
+    with what malloc left there, `hidden` which words are encoded pointers to blocks that look lost, `stacks_of_signals` which of these are.
 
     A block is still reachable if a chain of pointers to starts leads to it from a root, possibly lost if only a chain with an interior
-    or an encoded pointer in it does. Of the others, those that no other lost block leads to are definitely lost, and the rest hangs on them.
+    or an encoded pointer in it does, or one from a signal's stack. Of the others, those that no other lost block leads to are definitely lost, and the rest hangs on them.
     """
     count = len(held.blocks)
     graph = held.graph
@@ -141,18 +153,29 @@ def judge(
     everything = Adjacency(count, graph.source, graph.target)
     beyond = graph.target[reachable[graph.source] & ~reachable[graph.target]]
     reach(everything, np.concatenate((target, beyond)), owner)
+    signal_stacks = stacks_of_signals(owner == UNSEEN)
+    reach(everything, signal_stacks, owner)
     lost = owner == UNSEEN
     encoded = reach_encoded(graph, tuple(hidden(lost)), lost, owner)
     by_encoding = lost & (owner != UNSEEN)
     verdict = np.full(count, LeakKind.POSSIBLY_LOST, np.uint8)
     verdict[reachable] = LeakKind.STILL_REACHABLE
     _judge_lost(held, everything, owner, verdict)
-    words = np.concatenate([np.empty(0, np.int32), *(each.target for each in encoded)])
+    words = np.concatenate([signal_stacks, *(each.target for each in encoded)])
     possible = verdict == LeakKind.POSSIBLY_LOST
     entry, entry_offset = find_entries(graph, everything, roots, words, reachable, possible)
     head = np.where(possible, entry, owner)
     return Leaks(
-        held, verdict, head, entry_offset, reachable & ~direct, by_remains, direct & ~anchored, by_encoding, encoded
+        held,
+        verdict,
+        head,
+        entry_offset,
+        reachable & ~direct,
+        by_remains,
+        direct & ~anchored,
+        by_encoding,
+        encoded,
+        signal_stacks,
     )
 
 

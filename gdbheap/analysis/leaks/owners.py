@@ -128,6 +128,12 @@ def explain_verdict(process: Process, view: HeapView, leaks: Leaks, block: int) 
 def _why_possibly(leaks: Leaks, block: int) -> str:
     """Return what a possibly lost block hangs on, and where that is pointed into."""
     entry = int(leaks.head[block])
+    if entry in leaks.signal_stacks:
+        return (
+            "because nothing points to it, but it is as large as a signal's stack (sigaltstack), of which the kernel alone would know"
+            if entry == block
+            else f"because it hangs on the block at {int(leaks.held.blocks.start[entry]):#x}, which is as large as a signal's stack"
+        )
     where = "it" if entry == block else f"the block at {int(leaks.held.blocks.start[entry]):#x}, on which it hangs"
     return (
         f"because what is held points to the inside of {where} (+{int(leaks.entry_offset[entry]):#x}), and nothing that is held to its start: "

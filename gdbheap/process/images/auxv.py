@@ -11,6 +11,7 @@ AT_ENTRY = 9
 AT_RANDOM = 25
 AT_EXECFN = 31
 AT_SYSINFO_EHDR = 33
+AT_MINSIGSTKSZ = 51
 
 
 def parse_auxv(data: bytes, pointer_size: int) -> dict[int, int]:
