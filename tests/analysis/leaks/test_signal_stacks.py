@@ -7,6 +7,7 @@ import pytest
 
 from gdbheap.analysis.leaks.signal_stacks import find_signal_stacks
 from gdbheap.analysis.pointers.blocks import Blocks
+from gdbheap.machine.x86.machines import X86_64
 from gdbheap.process.address_space import AddressSpace
 from gdbheap.process.images.auxv import AT_MINSIGSTKSZ
 from gdbheap.process.memory import ImageMemory
@@ -19,7 +20,7 @@ def found(usable: list[int], threads: int, auxv: dict[int, int]) -> list[int]:
     start = np.arange(len(usable), dtype=np.uint64) * np.uint64(1 << 20) + np.uint64(1 << 20)
     blocks = Blocks(start, start + np.array(usable, np.uint64), np.array(usable, np.uint64), np.arange(len(usable)))
     running = tuple(Thread(number + 1, number, "", {}, 0, 0, None) for number in range(threads))
-    process = Process("core", 8, ImageMemory([]), AddressSpace(()), running, auxv=auxv)
+    process = Process("core", X86_64, ImageMemory([]), AddressSpace(()), running, auxv=auxv)
     return find_signal_stacks(process, blocks, np.ones(len(usable), np.bool_)).tolist()
 
 
