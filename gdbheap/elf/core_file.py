@@ -72,6 +72,7 @@ class CoreFile:
     by_gdb: bool
     missing: tuple[tuple[int, int], ...]
     unwritten: tuple[tuple[int, int], ...]
+    holds_written: bool
     notes: tuple[str, ...]
 
     def modules(self) -> tuple[Module, ...]:
@@ -92,6 +93,7 @@ class CoreFile:
             auxv=self.auxv,
             notes=self.notes,
             assumed_zeros=tuple(without_bss(self.unwritten, modules)),
+            holds_written=self.holds_written,
         )
 
 
@@ -133,9 +135,11 @@ def open_core(path: str, locate: Callable[[str], str] = lambda path: path) -> Co
         by_gdb=notes.by_gdb,
         missing=missing,
         unwritten=tuple((each.start, each.end) for each in segments if each.unwritten),
+        holds_written=dumped,
         notes=(
             *_remarks(header, claimed, notes, machine is not None),
             *_remarks_on_missing(sum(segment.stored for segment in segments), cut_off, missing),
+            *_remarks_on_filter(memory, dumped),
         ),
     )
 
@@ -338,4 +342,14 @@ def _remarks_on_missing(total: int, cut_off: _Ranges, missing: _Ranges) -> Itera
         yield (
             f"{lost:,} bytes of memory are missing: gdb could not read them when it made this core (threads' stacks since glibc 2.42, before "
             f"gdb 18), in {counted(len(unread), 'range')} between {unread[0][0]:#x} and {unread[-1][1]:#x}"
+        )
+
+
+def _remarks_on_filter(memory: CoreMemory, dumped: bool) -> Iterator[str]:
+    if not dumped:
+        yield "the core holds no memory that the process wrote (bit 0 of coredump_filter is clear)"
+    elif memory.lacks_headers:
+        yield (
+            "the core has no ELF headers (bit 4 of coredump_filter is clear): a file on this machine is taken for the one that ran if its layout "
+            "and its dynamic section are the same"
         )

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from io import FileIO
 
 from gdbheap.elf.elf_facts import ElfFacts, read_elf_facts
+from gdbheap.elf.same_file import is_same_file
 from gdbheap.errors import MemoryFault
 from gdbheap.files import open_regular
 from gdbheap.process.file_holes import with_data
@@ -46,7 +47,7 @@ class CoreMemory:
     """Memory out of a core file, which it keeps open, through one file descriptor: nothing is mapped, so a core that shrinks under us is a MemoryFault.
 
     What is mapped from a file and not in the core (program text) is read from that file, if it is there and has the build-id that the
-    core holds; unwritten segments are zeros. `locate` turns a path of the core into one of this machine.
+    core holds (where that has no ELF headers, if it is laid out as the one that was mapped); unwritten segments are zeros. `locate` turns a path of the core into one of this machine.
     """
 
     def __init__(
@@ -120,6 +121,11 @@ class CoreMemory:
             self._facts[path] = read_elf_facts(lambda offset, size: self._stored(start + offset, size))
         return self._facts[path]
 
+    @property
+    def lacks_headers(self) -> bool:
+        """Whether files were mapped, and the core has the ELF header of none."""
+        return bool(self._file_headers) and not any(self._stored(each, 4) for each in self._file_headers.values())
+
     def header_of(self, path: str) -> int | None:
         """Return where the first byte of a mapped file is (None: not mapped)."""
         return self._file_headers.get(path)
@@ -191,9 +197,20 @@ class CoreMemory:
 
     def _backing(self, path: str) -> _BackingFile | None:
         if path not in self._opened:
+            self._opened[path] = None
             build_id = self.elf_facts(path).build_id
-            self._opened[path] = _open_backing(self._locate(path), build_id) if build_id else None
+            start = self.header_of(path)
+            if build_id or (start is not None and not self._stored(start, 1)):
+                found = _open_backing(self._locate(path))
+                is_same = found is not None and (
+                    found.facts().build_id == build_id if build_id else self._is_laid_out_as(found, path)
+                )
+                self._opened[path] = found if is_same else None
         return self._opened[path]
+
+    def _is_laid_out_as(self, backing: _BackingFile, path: str) -> bool:
+        mapped = [(each.start, each.end, each.offset) for each in self._files if each.path == path]
+        return is_same_file(backing.read, self._stored, mapped)
 
     def _stored(self, address: int, size: int) -> bytes:
         """Return up to `size` bytes at `address` out of the core alone."""
@@ -214,14 +231,23 @@ class _BackingFile:
         self.descriptor = self._file.fileno()
         self.size = os.fstat(self.descriptor).st_size
 
+    def read(self, offset: int, size: int) -> bytes:
+        """Return up to `size` bytes."""
+        try:
+            return os.pread(self.descriptor, size, offset)
+        except (OSError, OverflowError):
+            return b""
 
-def _open_backing(path: str, build_id: str) -> _BackingFile | None:
+    def facts(self) -> ElfFacts:
+        """Return what the file tells of itself."""
+        return read_elf_facts(self.read)
+
+
+def _open_backing(path: str) -> _BackingFile | None:
     try:
-        backing = _BackingFile(path)
-        found = read_elf_facts(lambda offset, size: os.pread(backing.descriptor, size, offset)).build_id
+        return _BackingFile(path)
     except (OSError, OverflowError):
         return None
-    return backing if found == build_id else None
 
 
 def _pread_into(descriptor: int, buffer: memoryview, offset: int) -> int:

@@ -63,6 +63,7 @@ class Process:
     thread's id alone: `pid` is that, and `leader` the process's own. `unheld` are the lwps of threads that gdb was not attached to. `main` is the executable, `auxv` the
     auxiliary vector by type ({} not known). `assumed_zeros` are the [start, end) of a core that read as zeros, for the process had never
     written there, unless it had asked for them to be left out (madvise(MADV_DONTDUMP)): the core does not tell the two apart.
+    `holds_written` is False for a core from which a filter has left out all memory that the process wrote.
     """
 
     kind: str
@@ -78,6 +79,7 @@ class Process:
     auxv: Mapping[int, int] = field(default_factory=dict)
     notes: tuple[str, ...] = field(default=())
     assumed_zeros: tuple[tuple[int, int], ...] = ()
+    holds_written: bool = True
 
     @property
     def own_id(self) -> int | None:

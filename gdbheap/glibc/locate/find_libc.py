@@ -44,6 +44,10 @@ class Libc:
 
 def find_libcs(process: Process, symbols_of: SymbolsOf) -> list[Libc]:
     """Return the modules that may hold the process's malloc, the likeliest first; raise NoHeap where there is none."""
+    if not process.holds_written:
+        raise NoHeap(
+            "nothing of the heap is in this core: it holds no memory that the process wrote (bit 0 of coredump_filter is clear)"
+        )
     modules = [(_file_name(each), each) for each in process.modules]
     debug = [each for name, each in modules if _MALLOC_DEBUG.fullmatch(name)]
     shared = [each for name, each in modules if _GLIBC.fullmatch(name)] or renamed_libcs(process)
