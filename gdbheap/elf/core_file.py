@@ -9,12 +9,12 @@ from __future__ import annotations
 import os
 import struct
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
-from gdbheap.counted import counted
 from gdbheap.elf.core_memory import CoreMemory, CoreSegment, MappedFile
-from gdbheap.elf.core_notes import MAX_THREADS, Notes, read_notes
+from gdbheap.elf.core_notes import Notes, read_notes
+from gdbheap.elf.core_remarks import MAX_HEADERS, remarks, remarks_on_filter, remarks_on_missing
 from gdbheap.elf.modules import find_modules, main_module
 from gdbheap.elf.unread_stacks import without_unread
 from gdbheap.elf.unwritten import mark_unwritten, without_bss
@@ -42,8 +42,6 @@ from gdbheap.process.process import Module, Process, Thread
 from gdbheap.process.signal_info import SignalInfo
 
 _PN_XNUM = 0xFFFF
-# A process may have a million mappings where the administrator allows it (vm.max_map_count).
-_MAX_HEADERS = 1 << 20
 _PIECE = 1 << 20
 
 # How far above the executable the kernel may put the start of brk: arch_randomize_brk() of x86-64 since Linux 5.18 (32 MiB before).
@@ -137,9 +135,9 @@ def open_core(path: str, locate: Callable[[str], str] = lambda path: path) -> Co
         unwritten=tuple((each.start, each.end) for each in segments if each.unwritten),
         holds_written=dumped,
         notes=(
-            *_remarks(header, claimed, notes, machine is not None),
-            *_remarks_on_missing(sum(segment.stored for segment in segments), cut_off, missing),
-            *_remarks_on_filter(memory, dumped),
+            *remarks(header, claimed, notes, machine is not None),
+            *remarks_on_missing(sum(segment.stored for segment in segments), cut_off, missing),
+            *remarks_on_filter(memory, dumped),
         ),
     )
 
@@ -160,7 +158,7 @@ def _read_header(core: int, size: int, path: str) -> tuple[ElfHeader, int]:
     if header is None or not header.entry or header.table >= size:
         raise HeapError(f"{path} holds no program headers")
     claimed = header.count if header.count != _PN_XNUM else _extended_count(core, header)
-    return replace(header, count=min(claimed, (size - header.table) // header.entry, _MAX_HEADERS)), claimed
+    return replace(header, count=min(claimed, (size - header.table) // header.entry, MAX_HEADERS)), claimed
 
 
 def _extended_count(core: int, header: ElfHeader) -> int:
@@ -311,45 +309,3 @@ def _missing(segments: list[CoreSegment]) -> Iterator[tuple[int, int]]:
     for segment in segments:
         if segment.present < segment.stored:
             yield segment.start + segment.present, segment.start + segment.stored
-
-
-def _remarks(header: ElfHeader, claimed: int, notes: Notes, machine_known: bool) -> Iterator[str]:
-    if not machine_known:
-        name = machine_name(header.machine, header.pointer_size)
-        yield f"the core is of another machine, {name}: its memory is read, its registers are not (only x86-64 and i386)"
-    elif not notes.threads:
-        yield "the core has no thread notes: no registers"
-    if header.count < claimed:
-        why = "claims more headers than are read" if header.count == _MAX_HEADERS else "is cut off within its headers"
-        yield f"the core {why}: {claimed - header.count} of {claimed} segments are unknown"
-    if len(notes.threads) == MAX_THREADS:
-        yield f"the core has more threads than are read: the first {MAX_THREADS:,} are shown"
-
-
-_Ranges = Sequence[tuple[int, int]]
-
-
-def _remarks_on_missing(total: int, cut_off: _Ranges, missing: _Ranges) -> Iterator[str]:
-    if cut_off:
-        lost = sum(end - start for start, end in cut_off)
-        yield (
-            f"the core is truncated: {lost:,} of {total:,} bytes of memory are missing, in {counted(len(cut_off), 'range')} "
-            f"between {cut_off[0][0]:#x} and {cut_off[-1][1]:#x}"
-        )
-    unread = [each for each in missing if each not in cut_off]
-    if unread:
-        lost = sum(end - start for start, end in unread)
-        yield (
-            f"{lost:,} bytes of memory are missing: gdb could not read them when it made this core (threads' stacks since glibc 2.42, before "
-            f"gdb 18), in {counted(len(unread), 'range')} between {unread[0][0]:#x} and {unread[-1][1]:#x}"
-        )
-
-
-def _remarks_on_filter(memory: CoreMemory, dumped: bool) -> Iterator[str]:
-    if not dumped:
-        yield "the core holds no memory that the process wrote (bit 0 of coredump_filter is clear)"
-    elif memory.lacks_headers:
-        yield (
-            "the core has no ELF headers (bit 4 of coredump_filter is clear): a file on this machine is taken for the one that ran if its layout "
-            "and its dynamic section are the same"
-        )
