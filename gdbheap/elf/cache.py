@@ -20,7 +20,7 @@ from gdbheap.process.cstruct import MAX_STRUCT, CStruct, Field
 from gdbheap.process.symbols import ModuleSymbols, Symbol
 
 # Raise it whenever what is read out of the files, or the form it is kept in, changes.
-VERSION = 6
+VERSION = 7
 MAX_ENTRIES = 64
 MAX_ENTRY_SIZE = 1 << 18
 MAX_ITEMS = 2_000

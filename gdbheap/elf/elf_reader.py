@@ -55,8 +55,8 @@ WANTED_STRUCTS = frozenset(
 )
 # Functions in whose compilation unit these are defined; the first that a file has is asked.
 FUNCTIONS = ("_int_malloc", "_int_free", "__libc_malloc", "malloc", "malloc_check")
-# Texts that tell what the code does: safe-linking came with the first (2.32).
-WANTED_TEXTS = ("malloc(): unaligned fastbin chunk detected",)
+# Texts that tell what the code does: safe-linking came with the first (2.32); of a malloc with tcaches each release from 2.29 on has the second.
+WANTED_TEXTS = ("malloc(): unaligned fastbin chunk detected", "free(): double free detected in tcache 2")
 _BANNER = re.compile(rb"(?:stable|development) release version (\d+\.\d+)")
 
 

@@ -127,7 +127,7 @@ def _sort_unsorted(m: Machine, arena: int, size: int) -> int:
     """Put the unsorted chunks where they belong; return the mem of one that fits exactly, or of a piece of last_remainder, or 0."""
     unsorted = m.bin_at(arena, 1)
     small = m.sizes.is_small(size)
-    caching = tcache.stashes(m, size)
+    caching = m.traits.caches_unsorted and tcache.stashes(m, size)
     index = tcache.bin_of(m, size)
     cached = False
     sorted_chunks = placed = 0
@@ -144,7 +144,8 @@ def _sort_unsorted(m: Machine, arena: int, size: int) -> int:
         m.store(before + m.FD, unsorted)
         if found == size:
             mem = bins.hand_out(m, arena, chunk, size)
-            make_tcache_late(m, arena)
+            if m.traits.caches_unsorted:
+                make_tcache_late(m, arena)
             if caching and tcache.room(m, index):
                 tcache.put(m, chunk, index)
                 m.step("unsorted to tcache", chunk)
@@ -191,10 +192,12 @@ def _from_bins(m: Machine, arena: int, size: int) -> int:
 def make_tcache(m: Machine, arena: int = 0) -> None:
     """Give the thread a tcache (tcache_init), unless it has one or shall have none: a chunk of `arena`, or (0) of the thread's arena."""
     thread = m.thread
-    if thread.tcache or thread.no_tcache:
+    if thread.tcache or thread.no_tcache or not m.traits.has_tcache:
         return
     size = m.traits.tcache_size
-    if not m.traits.tcache_lazy:
+    if m.traits.tcache_on_request:
+        mem = from_thread_arena(m, size)
+    elif not m.traits.tcache_lazy:
         # by arena_get, whether there are other threads or not
         arena = arenas.get(m, size)
         mem = int_malloc(m, arena, size)
@@ -205,8 +208,8 @@ def make_tcache(m: Machine, arena: int = 0) -> None:
         thread.no_tcache = True
         if not m.parameter("tcache_count"):
             return
-        # into an arena that is locked already goes the chunk size as if it were the request
-        mem = int_malloc(m, arena, m.sizes.chunk_size(size) or 0) if arena else from_thread_arena(m, size)
+        asked = (m.sizes.chunk_size(size) or 0) if m.traits.tcache_size_as_request else size
+        mem = int_malloc(m, arena, asked) if arena else from_thread_arena(m, size)
         thread.no_tcache = not mem
     if not mem:
         return
@@ -215,12 +218,18 @@ def make_tcache(m: Machine, arena: int = 0) -> None:
     thread.tcache = mem
     if m.traits.tcache_counts_slots:
         for index in range(m.traits.tcache_bins):
-            m.memory.store16(mem + 2 * index, m.parameter("tcache_count"))
+            tcache.set_count(m, mem, index, m.parameter("tcache_count"))
 
 
 def make_tcache_early(m: Machine) -> None:
     """Give the thread a tcache where its first call does that (MAYBE_INIT_TCACHE, to 2.41)."""
-    if not m.traits.tcache_lazy:
+    if not (m.traits.tcache_lazy or m.traits.tcache_on_request):
+        make_tcache(m)
+
+
+def make_tcache_for(m: Machine, size: int) -> None:
+    """Give the thread a tcache where its first request of a chunk of `size` does that (tcache_malloc_init, in 2.42)."""
+    if m.traits.tcache_on_request and tcache.caches(m, size):
         make_tcache(m)
 
 

@@ -13,6 +13,7 @@ def calloc(m: Machine, request: int) -> int:
     if size is None:
         return allocate.refuse(m, lambda: allocate.from_thread_arena(m, request))
     allocate.make_tcache_early(m)
+    allocate.make_tcache_for(m, size)
     if m.traits.calloc_uses_tcache:
         mem = tcache.take(m, size)
         if mem:

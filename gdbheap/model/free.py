@@ -23,14 +23,16 @@ def _free_late_checks(m: Machine, chunk: int) -> bool:
     # mirrors __libc_free() from 2.42: the tcache first, the size check after it, the mapping last
     m.check(not m.misaligned(chunk), "free(): invalid pointer")
     size = m.size_of(chunk)
-    if size < m.parameter("tcache_max_bytes"):
+    mapped = m.load(chunk + m.SIZE) & IS_MMAPPED
+    if tcache.caches(m, size) and (m.thread.tcache or m.traits.tcache_lazy):
         if m.load(chunk + m.header + m.pointer_size) == m.tcache_key:
             tcache.verify_not_cached(m, chunk + m.header, size)
             # a chance value: the word is cleared and all is done once more
             m.store(chunk + m.header + m.pointer_size, 0)
             return _free_late_checks(m, chunk)
         index = tcache.bin_of(m, size)
-        if (index < tcache.SMALL_BINS or size >= m.min_size) and tcache.room(m, index):
+        may = size >= m.min_size and (m.traits.tcache_large_mmapped or not mapped)
+        if (index < tcache.SMALL_BINS or may) and tcache.room(m, index):
             (tcache.put if index < tcache.SMALL_BINS else tcache.put_large)(m, chunk, index)
             m.step("to tcache", index)
             return True
@@ -38,11 +40,9 @@ def _free_late_checks(m: Machine, chunk: int) -> bool:
             return False
     m.check(size >= m.min_size and chunk + size - m.min_size <= m.mask, "free(): invalid size")
     arena = m.arena_of(chunk)
-    if m.load(chunk + m.SIZE) & IS_MMAPPED:
+    if mapped:
         mmapped.adjust_threshold(m, chunk)
-        mmapped.free(m, chunk)
-    else:
-        merge(m, arena, chunk, size)
+    past_tcache(m, arena, chunk, size, locked=False)
     return True
 
 
@@ -53,7 +53,7 @@ def in_arena(m: Machine, arena: int, chunk: int, locked: bool) -> None:
     m.check(size >= m.min_size and not size & (m.align - 1), "free(): invalid size")
     index = tcache.bin_of(m, size)
     if m.thread.tcache and index < m.parameter("tcache_bins"):
-        if m.load(chunk + m.header + m.pointer_size) == tcache.key(m):
+        if m.traits.tcache_key and m.load(chunk + m.header + m.pointer_size) == tcache.key(m):
             tcache.verify_not_cached(m, chunk + m.header, size)
         if tcache.room(m, index):
             tcache.put(m, chunk, index)

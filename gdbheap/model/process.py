@@ -158,6 +158,7 @@ class Process:
         if size is None:
             return allocate.refuse(m, lambda: allocate.from_thread_arena(m, request))
         allocate.make_tcache_early(m)
+        allocate.make_tcache_for(m, size)
         return tcache.take(m, size) or allocate.from_thread_arena(m, request)
 
     def _free(self, m: Machine, mem: int) -> None:
@@ -213,6 +214,7 @@ class Process:
         if m.traits.memalign_uses_tcache:
             if size is None:
                 return allocate.refuse(m, lambda: memalign.from_thread_arena(m, alignment, request))
+            allocate.make_tcache_for(m, size)
             mem = tcache.take(m, size, alignment)
             if mem:
                 return mem

@@ -42,10 +42,11 @@ def initialise(m: Machine, tunables: Mapping[str, int]) -> None:
         m.set_parameter(name, 128 << 10)
     m.set_parameter("n_mmaps_max", 1 << 16)
     m.set_parameter("arena_test", 8 if m.pointer_size == 8 else 2)
-    m.set_parameter("tcache_bins", tcache.SMALL_BINS)
-    m.set_parameter("tcache_count", m.traits.tcache_count)
-    largest = _largest_cached(m)
-    m.set_parameter("tcache_max_bytes", largest + 1 if m.traits.tcache_max_past else largest - m.pointer_size)
+    if m.traits.has_tcache:
+        m.set_parameter("tcache_bins", tcache.SMALL_BINS)
+        m.set_parameter("tcache_count", m.traits.tcache_count)
+        largest = _largest_cached(m)
+        m.set_parameter("tcache_max_bytes", largest + 1 if m.traits.tcache_max_past else largest - m.pointer_size)
     m.global_max_fast = fastbins.default(m) if m.traits.has_fastbins else 0
     for name, value in tunables.items():
         _apply(m, name, value)
@@ -78,7 +79,7 @@ def _apply(m: Machine, name: str, value: int) -> None:
     elif name in _TUNABLES:
         m.set_parameter(_TUNABLES[name], value)
         m.set_parameter("no_dyn_threshold", 1)
-    elif name in ("arena_max", "arena_test", "tcache_unsorted_limit"):
+    elif name in ("arena_max", "arena_test") or (name == "tcache_unsorted_limit" and m.traits.caches_unsorted):
         m.set_parameter(name, value)
 
 

@@ -24,6 +24,8 @@ def bin_of(m: Machine, size: int) -> int:
 
 def caches(m: Machine, size: int) -> bool:
     """Return whether chunks of `size` may be cached at all, large bins included."""
+    if not m.traits.has_tcache:
+        return False
     if m.traits.tcache_max_past:
         return size < m.parameter("tcache_max_bytes")
     return bin_of(m, size) < m.parameter("tcache_bins")
@@ -31,7 +33,9 @@ def caches(m: Machine, size: int) -> bool:
 
 def stashes(m: Machine, size: int) -> bool:
     """Return whether malloc puts spare chunks of `size` into the tcache as it passes: small bins only."""
-    if m.traits.tcache_counts_slots:
+    if not m.traits.has_tcache:
+        return False
+    if m.traits.tcache_lazy:
         return ((size - m.min_size) & m.mask) // m.align < m.parameter("tcache_bins")
     return m.thread.tcache != 0 and bin_of(m, size) < m.parameter("tcache_bins")
 
@@ -41,7 +45,7 @@ def room(m: Machine, index: int) -> bool:
     table = m.thread.tcache
     if not table:
         return False
-    count = m.memory.load16(table + 2 * index)
+    count = _count(m, table, index)
     return count != 0 if m.traits.tcache_counts_slots else count < m.parameter("tcache_count")
 
 
@@ -52,7 +56,21 @@ def holds(m: Machine, index: int) -> bool:
         return False
     if m.traits.tcache_counts_slots:
         return m.load(head_of(m, index)) != 0
-    return m.memory.load16(table + 2 * index) > 0
+    return _count(m, table, index) > 0
+
+
+def set_count(m: Machine, table: int, index: int, count: int) -> None:
+    """Set the counter of bin `index` of a tcache."""
+    if m.traits.tcache_counts_bytes:
+        m.memory.write(table + index, bytes([count & 0xFF]))
+    else:
+        m.memory.store16(table + 2 * index, count)
+
+
+def _count(m: Machine, table: int, index: int) -> int:
+    if m.traits.tcache_counts_bytes:
+        return m.memory.read(table + index, 1)[0]
+    return m.memory.load16(table + 2 * index)
 
 
 def head_of(m: Machine, index: int) -> int:
@@ -86,8 +104,9 @@ def take(m: Machine, size: int, alignment: int = 1) -> int:
     index = bin_of(m, size)
     if not caches(m, size) or not holds(m, index):
         return 0
-    large = m.traits.tcache_counts_slots and (index >= SMALL_BINS or alignment > 1)
-    if large:
+    if m.traits.tcache_large_fit and index >= SMALL_BINS and alignment == 1:
+        at, mangled, mem = _seek_fit(m, index, size)
+    elif m.traits.tcache_counts_slots and (index >= SMALL_BINS or alignment > 1):
         at, mangled, mem = _seek(m, index, size, alignment)
     elif alignment > 1:
         at, mangled, mem = _seek_aligned(m, index, alignment)
@@ -127,6 +146,14 @@ def _seek(m: Machine, index: int, size: int, alignment: int = 1) -> tuple[int, b
     raise Endless(f"tcache bin {index} does not end")
 
 
+def _seek_fit(m: Machine, index: int, size: int) -> tuple[int, bool, int]:
+    """Return what _seek() does, of the first chunk of `size` or more; the list is in order of size."""
+    for at, mem in entries(m, index):
+        if m.size_of(mem - m.header) >= size:
+            return at, at != head_of(m, index), mem
+    return 0, False, 0
+
+
 def _seek_aligned(m: Machine, index: int, alignment: int) -> tuple[int, bool, int]:
     for at, mem in entries(m, index):
         if not mem & (alignment - 1):
@@ -135,14 +162,15 @@ def _seek_aligned(m: Machine, index: int, alignment: int) -> tuple[int, bool, in
 
 
 def _link(m: Machine, mem: int, index: int, at: int, mangled: bool) -> None:
-    counter = m.thread.tcache + 2 * index
-    slots = m.memory.load16(counter)
-    m.store(mem + m.pointer_size, key(m))
+    table = m.thread.tcache
+    slots = _count(m, table, index)
+    if m.traits.tcache_key:
+        m.store(mem + m.pointer_size, key(m))
     following = m.protect(at, m.load(at)) if mangled else m.load(at)
     m.store(mem, m.protect(mem, following))
     m.store(at, m.protect(at, mem) if mangled else mem)
     # which of the two is read before the links are written matters where a broken heap has the tcache itself freed
-    m.memory.store16(counter, slots - 1 if m.traits.tcache_counts_slots else m.memory.load16(counter) + 1)
+    set_count(m, table, index, slots - 1 if m.traits.tcache_counts_slots else _count(m, table, index) + 1)
 
 
 def _unlink(m: Machine, index: int, at: int, mangled: bool) -> int:
@@ -151,9 +179,10 @@ def _unlink(m: Machine, index: int, at: int, mangled: bool) -> int:
         raise Abort("malloc(): unaligned tcache chunk detected")
     following = m.protect(mem, m.load(mem))
     m.store(at, m.protect(at, following) if mangled else following)
-    counter = m.thread.tcache + 2 * index
-    m.memory.store16(counter, m.memory.load16(counter) + (1 if m.traits.tcache_counts_slots else -1))
-    m.store(mem + m.pointer_size, 0)
+    table = m.thread.tcache
+    set_count(m, table, index, _count(m, table, index) + (1 if m.traits.tcache_counts_slots else -1))
+    if m.traits.tcache_key:
+        m.store(mem + m.pointer_size, 0)
     return mem
 
 

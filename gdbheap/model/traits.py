@@ -13,15 +13,8 @@ _MP_INTS = {"n_mmaps", "n_mmaps_max", "max_n_mmaps", "no_dyn_threshold"}
 _MP_HEAD = ("trim_threshold", "top_pad", "mmap_threshold", "arena_test", "arena_max")
 _MP_HUGE = ("thp_pagesize", "hp_pagesize", "hp_flags")
 _MP_COUNTS = ("n_mmaps", "n_mmaps_max", "max_n_mmaps", "no_dyn_threshold")
-_MP_TAIL = (
-    "mmapped_mem",
-    "max_mmapped_mem",
-    "sbrk_base",
-    "tcache_bins",
-    "tcache_max_bytes",
-    "tcache_count",
-    "tcache_unsorted_limit",
-)
+_MP_TAIL = ("mmapped_mem", "max_mmapped_mem", "sbrk_base")
+_MP_TCACHE = ("tcache_bins", "tcache_max_bytes", "tcache_count", "tcache_unsorted_limit")
 _MP_NARROW = _MP_INTS | {"hp_flags", "thp_mode"}
 
 
@@ -39,6 +32,8 @@ class Traits:
     """fd of tcache and fastbin chunks is XORed with its own address >> 12, and misaligned links abort (2.32)."""
     random_tcache_key: bool = False
     """A cached chunk's key is a number drawn at start (2.34), not the address of its tcache."""
+    has_tcache: bool = True
+    """(Any release may be built without: --disable-experimental-malloc.)"""
     tcache_walk_limit: bool = False
     """The double-free walk aborts when a list is longer than tcache_count (2.33)."""
     tcache_walks_all_bins: bool = False
@@ -49,8 +44,22 @@ class Traits:
     """Chunks a tcache bin holds (16 from 2.43)."""
     tcache_counts_slots: bool = False
     """The counters hold the free slots (2.42), not the cached chunks."""
+    tcache_counts_bytes: bool = False
+    """The counters are single bytes (to 2.29; backports of 2.28 and 2.29 have the 16 bits of 2.30)."""
+    tcache_key: bool = True
+    """A cached chunk carries a key by which a second free of it is seen (2.29, and backports of 2.27 and 2.28)."""
+    tcache_on_request: bool = False
+    """A tcache is made at the first request that it could serve (2.42), not at the thread's first call."""
     tcache_lazy: bool = False
-    """A tcache is made when a chunk is first put in it (2.43), not at the thread's first call."""
+    """A tcache is made when a chunk is first put in it (2.43)."""
+    tcache_size_as_request: bool = False
+    """A tcache made while the arena is locked is asked for by its chunk's size, and so becomes larger (2.43)."""
+    caches_unsorted: bool = True
+    """Unsorted chunks that fit exactly go to the tcache first, as many as mp_.tcache_unsorted_limit has malloc look at (to 2.43)."""
+    tcache_large_fit: bool = False
+    """A request that a large tcache bin may serve gets the first chunk that is large enough (2.42), not only one of just its size."""
+    tcache_large_mmapped: bool = False
+    """Large tcache bins take mmapped chunks too (2.43)."""
     calloc_uses_tcache: bool = False
     """(2.41)"""
     calloc_clears_request: bool = False
@@ -69,9 +78,9 @@ class Traits:
     memalign_small_tail: bool = False
     """memalign gives back a tail too small for a chunk where the chunk behind it is free (2.39 to 2.42)."""
     refuses_early: bool = True
-    """malloc, calloc, and memalign with a tcache, refuse what is too large at once (to 2.41), not after asking a second arena, which may have to be made."""
+    """malloc, calloc, and memalign with a tcache, refuse what is too large at once (to 2.42), not after asking a second arena, which may have to be made."""
     memalign_asserts: bool = True
-    """memalign asserts that it cut no more off the front than there was, and compares before it cuts the tail off (to 2.41)."""
+    """memalign asserts that it cut no more off the front than there was, and compares before it cuts the tail off (to 2.42)."""
     largebin_tail_check: bool = False
     """Putting the smallest chunk of a large bin checks the nextsize link of the largest (2.43)."""
 
@@ -123,8 +132,8 @@ class Traits:
 
     @property
     def tcache_entries(self) -> int:
-        """The offset of entries in the tcache struct; the 16-bit counters come before it."""
-        return -(-2 * self.tcache_bins // self.pointer_size) * self.pointer_size
+        """The offset of entries in the tcache struct; the counters come before it."""
+        return -(-(1 if self.tcache_counts_bytes else 2) * self.tcache_bins // self.pointer_size) * self.pointer_size
 
     @property
     def tcache_size(self) -> int:
@@ -164,6 +173,7 @@ class Traits:
             *(_MP_HUGE if self.mp_huge_pages else ()),
             *_MP_COUNTS,
             *_MP_TAIL,
+            *(_MP_TCACHE[: None if self.caches_unsorted else -1] if self.has_tcache else ()),
         )
         offset = 0
         members = {}
@@ -176,12 +186,16 @@ class Traits:
 
     def mp_size(self) -> int:
         """Return sizeof (struct malloc_par)."""
-        offset, size = self.mp_members()[_MP_TAIL[-1]]
+        offset, size = list(self.mp_members().values())[-1]
         return (offset + size + self.pointer_size - 1) & -self.pointer_size
 
 
-# What each release changed, from what 2.31 does. 2.42 is left out: it is half of each side, and nobody has checked a model of it.
+# What each release changed, in order. Of 2.27 to 2.29 these are the stable branches, which distributions have.
 _CHANGES: dict[str, dict[str, bool | int]] = {
+    "2.27": {"tcache_counts_bytes": True},
+    "2.28": {"tcache_counts_bytes": False},
+    "2.29": {},
+    "2.30": {},
     "2.31": {},
     "2.32": {"safe_linking": True},
     "2.33": {"tcache_walk_limit": True},
@@ -198,28 +212,43 @@ _CHANGES: dict[str, dict[str, bool | int]] = {
     "2.39": {"memalign_merges": True, "memalign_small_tail": True, "morecore_swapped": False},
     "2.40": {},
     "2.41": {"calloc_uses_tcache": True, "small_free_to_smallbin": True},
-    "2.43": {
+    "2.42": {
         "tcache_walks_all_bins": True,
         "tcache_large_bins": 12,
-        "tcache_count": 16,
         "tcache_counts_slots": True,
         "tcache_max_past": True,
-        "tcache_lazy": True,
+        "tcache_on_request": True,
+        "tcache_large_fit": True,
         "calloc_clears_request": True,
-        "has_fastbins": False,
         "leftovers_to_tcache": False,
+        "free_size_wraps": True,
+    },
+    "2.43": {
+        "tcache_count": 16,
+        "tcache_on_request": False,
+        "tcache_lazy": True,
+        "tcache_size_as_request": True,
+        "tcache_large_fit": False,
+        "tcache_large_mmapped": True,
+        "has_fastbins": False,
         "memalign_small_tail": False,
         "memalign_asserts": False,
         "refuses_early": False,
         "largebin_tail_check": True,
         "mmapped_overhead_words": 2,
         "realloc_mmapped_slack": False,
-        "free_size_wraps": True,
         "morecore_whole": True,
         "mp_thp_mode": True,
     },
+    "2.44": {"caches_unsorted": False, "tcache_size_as_request": False},
 }
-NAMES = ("2.31", "2.36", "2.41", "2.43")
+# What is different in releases as they were published, before their stable branches changed it.
+_FIRST: dict[str, dict[str, bool | int]] = {
+    "2.27": {"tcache_key": False},
+    "2.28": {"tcache_counts_bytes": True, "tcache_key": False},
+    "2.29": {"tcache_counts_bytes": True},
+}
+NAMES = ("2.31", "2.36", "2.41", "2.43", "2.44")
 """The releases that the model was held against, call by call."""
 KNOWN = tuple(_CHANGES)
 """The releases that it has traits for."""
@@ -227,6 +256,11 @@ KNOWN = tuple(_CHANGES)
 
 def traits(name: str, pointer_size: int = 8) -> Traits:
     """Return the traits of glibc `name` (one of KNOWN) for `word` 8 or 4; KeyError for another name."""
+    return variants(name, pointer_size)[0]
+
+
+def variants(name: str, pointer_size: int = 8) -> list[Traits]:
+    """Return the traits of each malloc that calls itself glibc `name`: of its stable branch, then of its first release where that differs."""
     if name not in _CHANGES:
         raise KeyError(name)
     changes: dict[str, Any] = {}
@@ -234,4 +268,7 @@ def traits(name: str, pointer_size: int = 8) -> Traits:
         changes.update(changed)
         if release == name:
             break
-    return Traits(name, pointer_size, **changes)
+    found = [Traits(name, pointer_size, **changes)]
+    if name in _FIRST:
+        found.append(Traits(f"{name}.0", pointer_size, **{**changes, **_FIRST[name]}))
+    return found

@@ -33,8 +33,8 @@ def process_of(picture: Image) -> Process:
 
 def layout_of(picture: Image) -> Layout:
     """What libc's debug file would tell of such a process."""
-    pointer_size, fastbins = picture.pointer_size, picture.name != "2.43"
-    late = picture.name == "2.43"
+    late = picture.name in ("2.43", "2.44")
+    pointer_size, fastbins = picture.pointer_size, not late
     return Layout(
         pointer_size=pointer_size,
         alignment=16,

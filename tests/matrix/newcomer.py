@@ -35,7 +35,7 @@ def run_newcomer(
     try:
         with open(log_path, "w") as log:
             say(f"{name}: making a fresh system with only python3 and git")
-            roots.make_root(suite, PACKAGES, ["amd64"], root, log)
+            roots.make_root([suite], PACKAGES, ["amd64"], root, log)
             clone = ["git", "clone", "--quiet", "--no-local", str(checkout), f"{root}{CHECKOUT}"]
             subprocess.run(clone, check=True, stdout=log, stderr=log)
             for step in (_first_run, _second_run, _installed_run):

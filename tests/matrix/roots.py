@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple
 
+from gdbheap.errors import HeapError
 from matrix.archive import KEYRING, apt_options, debian_archive
 from matrix.environment import cache_directory, local_files
 
@@ -50,14 +51,24 @@ fcntl.ioctl(socket.socket(), 0x8914, struct.pack("16sh22x", b"lo", 0x41))
 """
 
 
+# apt's preferences that take glibc, on both architectures, from a suite of which apt takes nothing by itself.
+GLIBC_FROM = """\
+Package: src:glibc:any
+Pin: release a={suite}
+Pin-Priority: 990
+"""
+
+
 class System(NamedTuple):
-    """A Debian suite and what it brings."""
+    """A Debian suite, with glibc from the suite `glibc_from` if that is another, and what they bring."""
 
     name: str
     glibc: str
     gdb: str
     python: str
     nginx: str = "nginx-light"
+    suite: str = ""
+    glibc_from: str = ""
 
     @property
     def root(self) -> Path:
@@ -73,6 +84,7 @@ SYSTEMS = (
     System("bookworm", "2.36", "13.1", "3.11"),
     System("trixie", "2.41", "16.3", "3.13"),
     System("sid", "2.43", "18.1", "3.14", nginx="nginx"),
+    System("experimental", "2.44", "18.1", "3.14", nginx="nginx", suite="sid", glibc_from="experimental"),
 )
 
 
@@ -81,18 +93,27 @@ def prepare(
 ) -> None:
     """Make `system`'s root if there is none of this list of packages yet, and install `requirements` in its /opt/py."""
     stamp = system.root / "etc" / "gdbheap-root"
-    wanted = " ".join(system.packages) + "\n"
+    wanted = " ".join([*system.packages, *([f"glibc/{system.glibc_from}"] if system.glibc_from else [])]) + "\n"
     with _locked(system.root):
         if not stamp.exists() or stamp.read_text() != wanted:
             say(f"{system.name}: making its root directory (about a minute, 0.9 GB, kept in {system.root})")
-            make_root(system.name, system.packages, ["amd64", "i386"], system.root, log, stamp=wanted)
+            suites = [system.suite or system.name, *([system.glibc_from] if system.glibc_from else [])]
+            make_root(suites, system.packages, ["amd64", "i386"], system.root, log, stamp=wanted)
         _install_requirements(system, requirements, pip, log, say)
 
 
 def make_root(
-    suite: str, packages: Sequence[str], architectures: Sequence[str], root: Path, log: IO[str], stamp: str = ""
+    suites: Sequence[str],
+    packages: Sequence[str],
+    architectures: Sequence[str],
+    root: Path,
+    log: IO[str],
+    stamp: str = "",
 ) -> None:
-    """Make a Debian system at `root`, whole or not at all. CalledProcessError if mmdebstrap fails; `log` has its words."""
+    """Make a Debian system at `root`, whole or not at all, of the first of `suites`, with glibc from the second, if any.
+
+    CalledProcessError if mmdebstrap fails (`log` has its words), HeapError if no archive is known that has the second suite.
+    """
     root.parent.mkdir(parents=True, exist_ok=True)
     new = Path(tempfile.mkdtemp(prefix=f".{root.name}.", dir=root.parent))
     try:
@@ -101,8 +122,7 @@ def make_root(
         command += [f"--include={','.join(packages)}", f"--keyring={KEYRING}"]
         # A suite's release file can be past its date on a mirror that stands still.
         command += ['--aptopt=Acquire::Check-Valid-Until "false"', *(f"--aptopt={line}" for line in apt_options())]
-        archive = debian_archive()
-        command += [suite, str(new), *([archive] if archive else [])]
+        command += [*_preferences(*suites[1:]), suites[0], str(new), *_mirrors(suites)]
         subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
         if stamp:
             (new / "etc" / "gdbheap-root").write_text(stamp)
@@ -112,6 +132,24 @@ def make_root(
     finally:
         if new.exists():
             remove(new)
+
+
+def _preferences(*glibc_from: str) -> list[str]:
+    """Return the option that has apt take glibc from that suite."""
+    return [
+        f'--setup-hook=printf %s {shlex.quote(GLIBC_FROM.format(suite=suite))} > "$1/etc/apt/preferences.d/glibc"'
+        for suite in glibc_from
+    ]
+
+
+def _mirrors(suites: Sequence[str]) -> list[str]:
+    """Return where mmdebstrap gets `suites`: this machine's archive; of one suite it knows a place by itself."""
+    archive = debian_archive()
+    if archive is None and len(suites) > 1:
+        raise HeapError(f"apt's configuration here names no Debian archive to get the suite {suites[1]} from")
+    if len(suites) == 1:
+        return [archive] if archive else []
+    return [f"deb {archive} {suite} main" for suite in suites]
 
 
 def remove(root: Path) -> None:

@@ -13,6 +13,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 
+from gdbheap.errors import HeapError
 from gdbheap.launch import debian
 from matrix import roots
 from matrix.archive import KEYRING
@@ -70,6 +71,8 @@ def matrix(run: Run, names: Sequence[str] | None) -> list[Outcome]:
             make(system)
         except subprocess.CalledProcessError as error:
             return Outcome(system.name, trouble=f"could not be made: {error.cmd[0]} gave code {error.returncode}")
+        except HeapError as error:
+            return Outcome(system.name, trouble=f"could not be made: {error}")
         return _in_system(run, system)
 
     with kernel_cores_in_place(), ThreadPoolExecutor(AT_ONCE) as pool:

@@ -27,6 +27,7 @@ WORDS = (8, 4)
 IMPOSSIBLE = {
     ("has_fastbins", False): {"fastbin", "to fastbin", "consolidate"},
     ("realloc_slack", False): {"as it is"},
+    ("caches_unsorted", False): {"unsorted to tcache"},
     # a page of slack is looked at before the pages are counted
     ("realloc_mmapped_slack", True): {"same pages"},
 }
@@ -35,6 +36,9 @@ ONLY_WITH = {
     "calloc_clears_request": "calloc_uses_tcache",
     "memalign_small_tail": "memalign_merges",
     "realloc_mmapped_slack": "realloc_slack",
+    "tcache_large_fit": "tcache_large_bins",
+    "tcache_large_mmapped": "tcache_large_bins",
+    "tcache_size_as_request": "tcache_lazy",
 }
 # What a trait that is no yes or no is changed to, to see whether that shows.
 OTHER_NUMBER = {"tcache_large_bins": (12, 0), "tcache_count": (16, 7), "mmapped_overhead_words": (2, 0)}
@@ -114,4 +118,4 @@ def test_every_trait_shows(word, name):
     shape = traits(libc_version(), word)
     other = changed(shape, name)
     shows = any(play(other, tunables, trace)[0] != end for tunables, trace, end in sheet(word)[0])
-    assert shows is getattr(shape, ONLY_WITH.get(name, ""), True)
+    assert shows is bool(getattr(shape, ONLY_WITH.get(name, ""), True))

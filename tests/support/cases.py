@@ -20,11 +20,12 @@ def tunable_sets(traits: Traits) -> list[dict[str, int]]:
         {"tcache_count": 2},
         {"mxfast": 0},
         {"tcache_max": 100},
-        {"tcache_unsorted_limit": 3},
         {"arena_max": 2},
     ]
+    if traits.caches_unsorted:
+        sets.append({"tcache_unsorted_limit": 3})
     if traits.tcache_large_bins:
-        sets += [{"tcache_max": 4194304}, {"tcache_max": 4194304, "tcache_count": 3}]
+        sets += [{"tcache_max": 4000000}, {"tcache_max": 4000000, "tcache_count": 3}]
     return sets
 
 

@@ -48,6 +48,14 @@ _SMALL_TAIL_VALUES = {
 }
 PATHS = {
     "too large for anything": Path("m 1 -1\nc 2 -1 1\nr 3 1 24\nk\nr 4 3 -1\na 5 64 -1\nc 6 3 100\nk\n"),
+    "the first use of a tcache while a small bin serves": Path(
+        "m 1 400\nm 2 24\nr 1 1 200\nk\nm 3 200\nk\nm 4 24\nf 3\nk\n"
+    ),
+    "an unsorted chunk of just the size": Path("m 1 1200\nm 2 24\nf 1\nm 3 900\nk\nm 4 296\nk\n"),
+    "large tcache bins": Path(
+        "m 1 5000\nm 2 24\nm 3 300000\nf 1\nf 3\nk\nm 4 4500\nk\nc 5 1 4500\na 6 64 4500\nm 7 280000\nk\nf 5\nf 4\nm 8 4600\nm 9 5000\nk\n",
+        (("tcache_max", 4000000),),
+    ),
     "too large, with another thread": Path("n\nk\nv 1 -15\nm 2 24\nk\nT 1\na 3 64 -1\nm 4 24\nT 0\nc 5 2 -9\nk\n"),
     "calloc of too much, with another thread": Path("n\nk\nc 1 2 -9\nk\nc 2 1 -9\nk\n"),
     "free of NULL before all else": Path("f 1\nk\nm 2 24\nk\n"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import PurePath
 
 from gdbheap.errors import HeapError, MemoryFault, NoSymbols
@@ -11,7 +13,7 @@ from gdbheap.model import process as modelled
 from gdbheap.model.kernel import Kernel
 from gdbheap.model.machine import Machine, Thread
 from gdbheap.model.memory import PAGE, Memory
-from gdbheap.model.traits import KNOWN, NAMES, Traits, traits
+from gdbheap.model.traits import KNOWN, NAMES, Traits, traits, variants
 from gdbheap.process.live.kernel_limits import KernelLimits, kernel_limits
 from gdbheap.process.mm import MM, NO_HEAP, STAT, read_mm
 from gdbheap.process.process import Process
@@ -26,8 +28,8 @@ _MULTIPLE_THREADS = 3
 def models_of(process: Process, view: HeapView, lwp: int | None) -> tuple[list[modelled.Process], list[str]]:
     """Return the model in the state of a stopped process, thread `lwp` current (None: the first), and notes on what had to be assumed.
 
-    There is one for each release of glibc that it may be, several only where libc does not say which it is. Raises HeapError where something
-    that every call needs is not known, or is not modelled.
+    There is one for each release of glibc that it may be, several only where libc does not say which it is, or what of it. Raises HeapError
+    where something that every call needs is not known, or is not modelled.
     """
     layout = view.layout
     notes = list(view.notes)
@@ -76,20 +78,28 @@ def _shapes(layout: Layout, notes: list[str]) -> list[Traits]:
     if version and version not in KNOWN:
         raise HeapError(f"cannot predict for glibc {version}: the model knows {', '.join(KNOWN)}")
     names = (version,) if version else KNOWN
-    shapes = [shape for shape in (traits(name, layout.pointer_size) for name in names) if _fits(shape, layout)]
+    tcache = layout.malloc_par is None or "tcache_count" in layout.malloc_par
+    every = [replace(shape, has_tcache=tcache) for name in names for shape in variants(name, layout.pointer_size)]
+    shapes = [shape for shape in every if _fits(shape, layout)]
     if not shapes:
         raise HeapError(
             f"cannot predict: the malloc of glibc {version or '?'} is laid out like none that the model knows"
         )
-    if version and version not in NAMES:
-        notes.append(
-            f"the model was held against glibc {', '.join(NAMES)}; of {version} it knows what the release changed"
-        )
-    if len(shapes) > 1:
-        notes.append(
-            f"which release of glibc this is is not known: what is told holds for each of {', '.join(each.name for each in shapes)}"
-        )
+    notes += _confidence(version, tcache, [shape.name for shape in shapes])
     return shapes
+
+
+def _confidence(version: str, tcache: bool, names: list[str]) -> Iterator[str]:
+    """Yield what a reader must know to judge predictions that hold for each of the releases `names`."""
+    if len(names) > 1:
+        unknown = f"which build of glibc {version} this is is unknown" if version else "glibc release unknown"
+        yield f"{unknown}: predictions are shown only where {', '.join(names[:-1])} and {names[-1]} agree"
+    elif not version:
+        yield f"glibc release unknown: {names[0]} is a guess, the only release the model knows with this layout"
+    elif version not in NAMES:
+        yield f"glibc {version} is modelled from its changes; only {', '.join(NAMES)} were compared call by call"
+    if not tcache:
+        yield "this malloc was built without tcache: that is modelled, but was not compared call by call"
 
 
 def _version(layout: Layout) -> str:
@@ -208,8 +218,10 @@ def _set_threads(machine: Machine, layout: Layout, lwp: int | None) -> None:
         Thread(arena=machine.main_arena)
     ]
     current = next((index for index, each in enumerate(threads) if each.lwp == lwp), 0)
-    if threads and not threads[current].is_known:
-        raise NoSymbols(f"cannot predict without the thread's tcache: {threads[current].reason}")
+    # Without tcaches all that is to be known of a process's only thread is its arena, and that is the main one.
+    enough = machine.single_threaded and not machine.traits.has_tcache
+    if threads and not threads[current].is_known and not enough:
+        raise NoSymbols(f"cannot predict without the thread's tcache and arena: {threads[current].reason}")
     machine.thread = machine.threads[current]
 
 

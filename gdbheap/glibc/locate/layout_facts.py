@@ -25,6 +25,8 @@ from gdbheap.process.process import Process
 
 # In libc_malloc_debug.so, too, which has no tcaches.
 SAFE_LINKING_TEXT = "malloc(): unaligned fastbin chunk detected"
+# In every malloc with tcaches since 2.29; a libc can be built without them (--disable-experimental-malloc).
+TCACHE_TEXT = "free(): double free detected in tcache 2"
 NONCONTIGUOUS = 2
 
 
@@ -52,7 +54,7 @@ class Facts:
 def find_mp(facts: Facts, chosen: ChosenArena) -> tuple[Located | None, CStruct | None]:
     """Return mp_ and its struct, or None for both."""
     address = facts.libc.address("mp_")
-    generations = builtin_structs.malloc_pars(facts.process.pointer_size, facts.fastbins, not facts.libc.debug)
+    generations = _generations(facts)
     if address is not None:
         struct = facts.libc.symbols.structs.get("malloc_par")
         if struct is not None and "sbrk_base" in struct and "n_mmaps" in struct:
@@ -77,6 +79,19 @@ def find_mp(facts: Facts, chosen: ChosenArena) -> tuple[Located | None, CStruct 
         f"{f'several places look like mp_: {places}' if found else 'nothing in its data looks like mp_'}; {INSTALL}",
     )
     return None, None
+
+
+def _generations(facts: Facts) -> list[CStruct]:
+    """Return the generations of struct malloc_par that this malloc's may be, the likeliest first: of one without tcaches, what its code says."""
+    pointer_size, fastbins = facts.process.pointer_size, facts.fastbins
+    without = list(builtin_structs.malloc_pars(pointer_size, fastbins, tcache=False))
+    if facts.libc.debug:
+        return without
+    every = [each for each in builtin_structs.malloc_pars(pointer_size, fastbins) if each not in without]
+    if holds_text(facts.process, facts.libc, TCACHE_TEXT) is False:
+        # Before 2.35, when hp_pagesize came, there were tcaches without the text.
+        every = [each for each in every if "hp_pagesize" not in each]
+    return every + without
 
 
 def _heap_bounds(process: Process, chosen: ChosenArena) -> tuple[int, int] | None:
@@ -166,9 +181,6 @@ def find_safe_linking(facts: Facts, chosen: ChosenArena, arenas: list[int], head
         # tcache_key came in 2.34, fastbins went in 2.43; safe-linking is older than both (2.32).
         facts.learn("safe_linking", BUILT_IN)
         return True
-    if facts.libc.symbols.texts is not None:
-        facts.learn("safe_linking", SIGNATURE)
-        return SAFE_LINKING_TEXT in facts.libc.symbols.texts
     found = holds_text(facts.process, facts.libc, SAFE_LINKING_TEXT)
     if found is not None:
         facts.learn("safe_linking", SIGNATURE)

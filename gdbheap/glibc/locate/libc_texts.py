@@ -1,4 +1,4 @@
-"""Texts in a libc's code as it is in memory, for a libc whose file cannot be opened."""
+"""Texts in a libc's code: as its file has them, or for a libc whose file cannot be opened as it is in memory."""
 
 from __future__ import annotations
 
@@ -16,7 +16,10 @@ MAX_SEGMENT = 64 << 20
 
 
 def holds_text(process: Process, libc: Libc, text: str) -> bool | None:
-    """Return whether the module holds a text of malloc's; None where malloc's texts cannot be read (a core leaves them out)."""
+    """Return whether the module holds one of the texts that its file is searched for; None where neither the file nor the memory with malloc's
+    texts can be read (a core leaves it out)."""
+    if libc.symbols.texts is not None:
+        return text in libc.symbols.texts
     readable = False
     for piece in _read_only(process, libc):
         if text.encode() in piece:
