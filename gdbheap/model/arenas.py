@@ -150,8 +150,8 @@ def _get2(m: Machine, size: int) -> int:
         most = m.parameter("arena_max")
         if most:
             m.narenas_limit = most
-        elif m.narenas > m.parameter("arena_test"):
-            m.narenas_limit = known(m.cores, "the number of processors") * (8 if m.pointer_size == 8 else 2)
+        else:
+            m.narenas_limit = _limit_by_processors(m)
     if not m.narenas_limit or m.narenas <= m.narenas_limit - 1:
         m.narenas += 1
         arena = _make(m, size)
@@ -159,6 +159,14 @@ def _get2(m: Machine, size: int) -> int:
             m.narenas -= 1
         return arena
     return _reuse(m)
+
+
+def _limit_by_processors(m: Machine) -> int:
+    """Return how many arenas there may be, and 0 while that does not matter yet."""
+    test, what = m.parameter("arena_test"), "the number of processors"
+    if m.traits.arena_per_processor:
+        return max(known(m.cores, what), test) if m.narenas >= test else 0
+    return known(m.cores, what) * (8 if m.pointer_size == 8 else 2) if m.narenas > test else 0
 
 
 def _make(m: Machine, size: int) -> int:

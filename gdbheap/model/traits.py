@@ -101,6 +101,8 @@ class Traits:
     mmap_threshold_bounded: bool = True
     """mallopt refuses an M_MMAP_THRESHOLD above half of HEAP_MAX_SIZE (to 2.34)."""
 
+    arena_per_processor: bool = False
+    """There may be as many arenas as processors, or arena_test if that is more (2.44), not a multiple of the processors."""
     heap_info_pagesize: bool = False
     """heap_info has a member pagesize (2.35)."""
     mp_huge_pages: bool = False
@@ -240,7 +242,7 @@ _CHANGES: dict[str, dict[str, bool | int]] = {
         "morecore_whole": True,
         "mp_thp_mode": True,
     },
-    "2.44": {"caches_unsorted": False, "tcache_size_as_request": False},
+    "2.44": {"caches_unsorted": False, "tcache_size_as_request": False, "arena_per_processor": True},
 }
 # What is different in releases as they were published, before their stable branches changed it.
 _FIRST: dict[str, dict[str, bool | int]] = {

@@ -51,6 +51,9 @@ PATHS = {
     "the first use of a tcache while a small bin serves": Path(
         "m 1 400\nm 2 24\nr 1 1 200\nk\nm 3 200\nk\nm 4 24\nf 3\nk\n"
     ),
+    "more threads than arenas": Path(
+        "m 1 24\n" + "n\n" * 10 + "k\n" + "".join(f"T {each}\nm {each + 1} 24\n" for each in range(1, 11)) + "k\n"
+    ),
     "an unsorted chunk of just the size": Path("m 1 1200\nm 2 24\nf 1\nm 3 900\nk\nm 4 296\nk\n"),
     "large tcache bins": Path(
         "m 1 5000\nm 2 24\nm 3 300000\nf 1\nf 3\nk\nm 4 4500\nk\nc 5 1 4500\na 6 64 4500\nm 7 280000\nk\nf 5\nf 4\nm 8 4600\nm 9 5000\nk\n",
