@@ -40,7 +40,7 @@ def frames(lwp: int | None, process: Process, most: int) -> tuple[Frame, ...]:
 
 def _unwind(machine: Machine, most: int) -> Iterator[Frame]:
     try:
-        frame = gdb.newest_frame()
+        frame: gdb.Frame | None = gdb.newest_frame()
         for level in range(most):
             if frame is None:
                 return
@@ -85,7 +85,7 @@ def _register(frame: gdb.Frame, name: str, machine: Machine) -> int | None:
 def _arguments(frame: gdb.Frame) -> Iterator[tuple[str, int]]:
     """Yield the arguments that are words and not optimised out, where there is debug info."""
     try:
-        block = frame.block()
+        block: gdb.Block | None = frame.block()
         while block is not None and block.function is None:
             block = block.superblock
     except RuntimeError:

@@ -93,7 +93,7 @@ def symbol_at(address: int) -> str:
     if match is None:
         return ""
     offset = f"+{match['offset']}" if match["offset"] else ""
-    file = match["file"] or text_of(lambda: gdb.current_progspace().filename) or ""
+    file = match["file"] or text_of(lambda: gdb.selected_inferior().progspace.filename) or ""
     return f"{match['name']}{offset} in {os.path.basename(file)}"
 
 

@@ -39,7 +39,7 @@ def _place(address: int) -> str:
     # handed over to a function lies at the end of its caller's.
     holding = [(newest, 0)]
     pointer = bottom
-    frame = newest
+    frame: gdb.Frame | None = newest
     for level in range(_MOST_FRAMES):
         if frame is None or _stack_pointer(frame) > address:
             break
@@ -74,7 +74,7 @@ def _stack_pointer(frame: gdb.Frame) -> int:
 def _variables_at(frame: gdb.Frame, address: int) -> Iterator[str]:
     """Yield the frame's variable that the address is in, with the offset in it, if gdb knows one."""
     try:
-        block = frame.block()
+        block: gdb.Block | None = frame.block()
     except (gdb.error, RuntimeError):
         return
     while block is not None:

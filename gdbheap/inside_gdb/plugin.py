@@ -91,9 +91,10 @@ class GdbCommand(gdb.Command):
                 _write(to_file(report, arguments["output"], arguments["json"]))
                 return
             width = gdb.parameter("width") if on_terminal else None
-            colour = on_terminal and gdb.parameter("style enabled")
+            columns = width if isinstance(width, int) else None
+            colour = on_terminal and bool(gdb.parameter("style enabled"))
             with _quit_at_pager():
-                to_screen(report, _write, arguments["json"], width, colour)
+                to_screen(report, _write, arguments["json"], columns, colour)
 
     def _refuse_subcommand(self, line: str) -> None:
         """gdb hands a prefix the words that are none of its commands: say so, rather than take one for an argument."""

@@ -121,7 +121,7 @@ def gather() -> Process:
 
 def debug_directories() -> tuple[str, ...]:
     """Return where separate debug files are looked for: gdb's debug-file-directory."""
-    return tuple(each for each in (gdb.parameter("debug-file-directory") or "").split(":") if each)
+    return tuple(each for each in str(gdb.parameter("debug-file-directory") or "").split(":") if each)
 
 
 def selected_lwp() -> int | None:

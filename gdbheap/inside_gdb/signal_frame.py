@@ -43,7 +43,7 @@ def handled_signals(process: Process, thread: Thread, most: int) -> list[Handled
     found: list[Handled] = []
     inner: gdb.Frame | None = None
     try:
-        frame = gdb.newest_frame()
+        frame: gdb.Frame | None = gdb.newest_frame()
         for level in range(most):
             if frame is None:
                 break

@@ -98,11 +98,12 @@ def _expression(text: str, value: gdb.Value) -> Expression:
 def _members(record: gdb.Type, offset: int, prefix: str, depth: int) -> Iterator[tuple[int, int, str]]:
     """Yield a struct's members, each before what is inside it; a base class's and an unnamed struct's as its own."""
     for field in record.fields():
-        if not hasattr(field, "bitpos"):
-            continue  # static
-        start, kind = offset + field.bitpos // 8, field.type.strip_typedefs()
+        place = getattr(field, "bitpos", None)
+        if place is None or field.type is None:
+            continue  # static, or an enumerator
+        start, kind = offset + place // 8, field.type.strip_typedefs()
         unnamed = field.is_base_class or not field.name
-        name = prefix if unnamed else f"{prefix}.{field.name}" if prefix else field.name
+        name = prefix if unnamed else f"{prefix}.{field.name}" if prefix else str(field.name)
         if not unnamed:
             yield start, kind.sizeof, name
         if kind.code in _RECORDS and depth < _DEEPEST:
