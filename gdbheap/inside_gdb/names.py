@@ -48,7 +48,7 @@ class BareNames:
         """Return how commands must be spelled now."""
         return Spelling(frozenset(self._left | {name for name in self._summaries if not self._is_ours(name)}))
 
-    def _at_prompt(self) -> None:
+    def _at_prompt(self, _event: None = None) -> None:
         lost = sorted(name for name in self._summaries if not self._is_ours(name))
         for name in lost:
             del self._summaries[name]

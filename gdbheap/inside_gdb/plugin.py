@@ -52,7 +52,7 @@ def register_all() -> None:
     gdb.events.stop.connect(LastStop.note)
     gdb.events.cont.connect(LastStop.forget)
     gdb.events.exited.connect(LastStop.forget)
-    AutoFault(lambda: gdb.parameter(f"{PREFIX} auto-fault"), _explain_stop).connect()
+    AutoFault(lambda: bool(gdb.parameter(f"{PREFIX} auto-fault")), _explain_stop).connect()
     missing = packages.missing()
     if missing:
         _write(packages.advice(missing) + "\n")
