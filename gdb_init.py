@@ -16,7 +16,7 @@ def _load():
     finally:
         sys.path.remove(root)
     own = packages.directory_name()
-    if own not in sys.path:
+    if os.path.isabs(own) and own not in sys.path:  # where nobody knows the home directory, it is none
         sys.path.append(own)
     plugin.register_all()
 

@@ -18,6 +18,9 @@ from gdbheap.launch import debian
 from gdbheap.launch.debugger import Debugger, dotted
 from gdbheap.packages import REQUIRED, SETUP_COMMAND
 
+# Python takes modules from the current directory first: in this one there are none of somebody else's.
+_NEUTRAL = "/"
+
 IMPORTS = """
 import importlib, sys
 sys.path.append({directory!r})
@@ -53,7 +56,7 @@ def install(gdb: Debugger, directory: Path) -> None:
         command = [*pip, *_pip_words(pip[0], version), "--target", str(new), *sorted(REQUIRED.values())]
         # What a user may have set for pip's ordinary work and what does not go together with --target.
         environment = {**os.environ, "PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0"}
-        if subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, check=False).returncode:
+        if subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, cwd=_NEUTRAL, check=False).returncode:
             raise debian.NotInstalled(
                 f"pip could not fetch them, for the reason above; that mended, run: {SETUP_COMMAND}"
             )
@@ -99,16 +102,15 @@ def _find_pip(version: tuple[int, int], scratch: Path) -> list[str]:
 
 def _version_of(python: str) -> tuple[int, int] | None:
     code = "import sys; print(*sys.version_info[:2])"
-    result = subprocess.run([python, "-c", code], stdout=subprocess.PIPE, text=True, check=False)
+    result = subprocess.run([python, "-c", code], stdout=subprocess.PIPE, text=True, cwd=_NEUTRAL, check=False)
     words = result.stdout.split()
     return (int(words[0]), int(words[1])) if len(words) == 2 else None
 
 
 def _runs(command: list[str]) -> bool:
     try:
-        return (
-            subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False).returncode == 0
-        )
+        quiet = subprocess.DEVNULL
+        return subprocess.run(command, stdout=quiet, stderr=quiet, cwd=_NEUTRAL, check=False).returncode == 0
     except OSError:
         return False
 
