@@ -9,8 +9,8 @@ from io import BufferedReader, BytesIO, FileIO
 
 from elftools.common.exceptions import ELFError
 
-# The largest of glibc, with its debug info, takes a thirtieth of it.
-MOST_STEPS = 1_000_000
+# The largest of glibc, with its debug info, takes a fourteenth of it.
+MOST_STEPS = 500_000
 # Fields, names and notes are short; sections are read whole, and have bounds of their own.
 _MOST_READ = 1 << 20
 

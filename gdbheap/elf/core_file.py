@@ -11,6 +11,7 @@ import struct
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
+from itertools import zip_longest
 
 from gdbheap.elf.core_memory import CoreMemory, CoreSegment, MappedFile
 from gdbheap.elf.core_notes import Notes, read_notes
@@ -43,6 +44,8 @@ from gdbheap.process.signal_info import SignalInfo
 
 _PN_XNUM = 0xFFFF
 _PIECE = 1 << 20
+# Beyond it, with five levels of page tables, there is only the kernel's; and vsyscall.
+_USER_END = 1 << 56
 
 # How far above the executable the kernel may put the start of brk: arch_randomize_brk() of x86-64 since Linux 5.18 (32 MiB before).
 _BRK_GAP = 1 << 30
@@ -183,7 +186,8 @@ def _program_headers(core: int, size: int, header: ElfHeader) -> tuple[list[Core
         if each.kind == PT_NOTE and present:
             notes.append((each.offset, present))
         elif each.kind == PT_LOAD:
-            start, end = each.address, min(each.address + max(each.size, each.file_size), top)
+            start = each.address
+            end = min(start + max(each.size, each.file_size), top if start >= _USER_END else min(top, _USER_END))
             if start < end:
                 stored = min(each.file_size, end - start)
                 flags = each.flags & (PF_R | PF_W | PF_X)
@@ -203,7 +207,7 @@ def _table(core: int, header: ElfHeader) -> Iterator[ProgramHeader]:
 
 def _address_space(segments: list[CoreSegment], notes: Notes, memory: CoreMemory, vsyscall: int | None) -> AddressSpace:
     vmas = [_with_file_permissions(vma, memory) for vma in _vmas(segments, notes)]
-    vmas.sort(key=lambda vma: vma.start)
+    vmas = list(_apart(sorted(vmas, key=lambda vma: vma.start)))
     inferred = _inferred_names(vmas, notes)
     names = {**inferred, **({vsyscall: "[vsyscall]"} if vsyscall is not None else {})}
     return AddressSpace(
@@ -211,6 +215,14 @@ def _address_space(segments: list[CoreSegment], notes: Notes, memory: CoreMemory
         source="core",
         inferred=inferred,
     )
+
+
+def _apart(vmas: list[VMA]) -> Iterator[VMA]:
+    """Yield the mappings, each at most to where the next begins: no process has two at one place, whatever a core claims."""
+    for vma, following in zip_longest(vmas, vmas[1:]):
+        end = vma.end if following is None else min(vma.end, following.start)
+        if vma.start < end:
+            yield vma if end == vma.end else replace(vma, end=end)
 
 
 def _vmas(segments: list[CoreSegment], notes: Notes) -> Iterator[VMA]:

@@ -6,6 +6,7 @@ import itertools
 from collections.abc import Collection, Iterator
 from typing import Any
 
+from gdbheap.elf.budget import Budget
 from gdbheap.process.cstruct import MAX_STRUCT, CStruct, Field
 
 # Bounds against hostile or broken debug info: nothing real comes near.
@@ -13,7 +14,6 @@ MAX_TYPE_DEPTH = 16
 MAX_NESTING = 4
 MAX_UNITS = 4_000
 MAX_IMPORTS = 500
-MAX_DIES = 200_000
 MAX_MEMBERS = 1_000
 MAX_DIMENSIONS = 8
 
@@ -24,6 +24,7 @@ _TRANSPARENT = {
     "DW_TAG_atomic_type",
     "DW_TAG_restrict_type",
 }
+_WITHIN_UNIT = ("DW_FORM_ref1", "DW_FORM_ref2", "DW_FORM_ref4", "DW_FORM_ref8", "DW_FORM_ref_udata")
 _AGGREGATES = ("DW_TAG_structure_type", "DW_TAG_union_type")
 
 
@@ -43,25 +44,25 @@ def unit_of_source(dwarf: Any, source: str) -> Any | None:
     return None
 
 
-def read_structs(unit: Any, wanted: Collection[str]) -> dict[str, CStruct]:
-    """Return the wanted structs that `unit` defines, by their tag without leading "_"."""
+def read_structs(unit: Any, wanted: Collection[str], budget: Budget) -> dict[str, CStruct]:
+    """Return the wanted structs that `unit` defines, by their tag without leading "_"; ELFError where that is beyond the budget."""
     found: dict[str, CStruct] = {}
-    for die in itertools.islice(_top_level(unit, set()), MAX_DIES):
+    for die in _top_level(unit, set(), budget):
         if die.tag not in _AGGREGATES or "DW_AT_declaration" in die.attributes:
             continue
         name = _name(die).lstrip("_")
         if name in wanted and name not in found and "DW_AT_byte_size" in die.attributes:
-            struct = _struct(die, name)
+            struct = _struct(die, name, budget)
             if 0 < struct.size <= MAX_STRUCT:
                 found[name] = struct
     return found
 
 
-def _top_level(unit: Any, seen: set[tuple[int, int]]) -> Iterator[Any]:
+def _top_level(unit: Any, seen: set[tuple[int, int]], budget: Budget) -> Iterator[Any]:
     """Yield the DIEs at the top of `unit`, and after them those of the partial units (dwz) that it imports, from another file perhaps."""
     seen.add(_place(unit))
     imports = []
-    for die in unit.get_top_DIE().iter_children():
+    for die in _children(unit.get_top_DIE(), budget):
         if die.tag == "DW_TAG_imported_unit":
             imports.append(die)
         else:
@@ -69,49 +70,72 @@ def _top_level(unit: Any, seen: set[tuple[int, int]]) -> Iterator[Any]:
     for die in imports:
         imported = _referred(die, "DW_AT_import")
         if imported is not None and _place(imported.cu) not in seen and len(seen) < MAX_IMPORTS:
-            yield from _top_level(imported.cu, seen)
+            yield from _top_level(imported.cu, seen, budget)
 
 
 def _place(unit: Any) -> tuple[int, int]:
     return id(unit.dwarfinfo), unit.cu_offset
 
 
-def _struct(die: Any, name: str) -> CStruct:
-    members = itertools.islice(_members(die, 0, 0), MAX_MEMBERS)
+def _children(die: Any, budget: Budget) -> Iterator[Any]:
+    """Yield the children of a DIE. The way leads forward only, where pyelftools' own may go round and round between siblings."""
+    unit, offset, depth = die.cu, die.offset + die.size, 0
+    while die.has_children and offset < unit.cu_offset + unit.size:
+        budget.spend()
+        child = unit.get_DIE_from_refaddr(offset)
+        if child.is_null():
+            if depth == 0:
+                return
+            depth -= 1
+        elif depth == 0:
+            yield child
+        sibling = _sibling(child) if child.has_children else 0
+        depth += bool(child.has_children) and sibling <= offset
+        offset = max(sibling, offset + child.size)
+
+
+def _sibling(die: Any) -> int:
+    """Return the offset of the next sibling as the DIE has it, 0 for none."""
+    attribute = die.attributes.get("DW_AT_sibling")
+    return die.cu.cu_offset + attribute.value if attribute is not None and attribute.form in _WITHIN_UNIT else 0
+
+
+def _struct(die: Any, name: str, budget: Budget) -> CStruct:
+    members = itertools.islice(_members(die, 0, 0, budget), MAX_MEMBERS)
     size = _constant(die, "DW_AT_byte_size")
     inside = (each for each in members if each.offset >= 0 and each.offset + each.size <= size)
     return CStruct(name, size, {each.name: each for each in inside})
 
 
-def _members(die: Any, base: int, depth: int) -> Iterator[Field]:
+def _members(die: Any, base: int, depth: int, budget: Budget) -> Iterator[Field]:
     """Yield the members, those of anonymous structs and unions as if they were the outer one's own. Bit fields are left out."""
-    for member in itertools.islice(die.iter_children(), MAX_MEMBERS):
+    for member in _children(die, budget):
         if member.tag != "DW_TAG_member" or "DW_AT_bit_size" in member.attributes:
             continue
         offset = base + _constant(member, "DW_AT_data_member_location")
         name = _name(member)
         if name:
-            size, count = _size(member, 0)
+            size, count = _size(member, 0, budget)
             # Padding of no elements (char pad[0]) and flexible arrays hold nothing to read; a type in a missing file (dwz) has no size.
             if size > 0 and count > 0:
                 yield Field(name, offset, size * count, count)
         elif depth < MAX_NESTING:
             inner = _type(member)
             if inner is not None and inner.tag in _AGGREGATES:
-                yield from _members(inner, offset, depth + 1)
+                yield from _members(inner, offset, depth + 1, budget)
 
 
-def _size(die: Any, depth: int) -> tuple[int, int]:
+def _size(die: Any, depth: int, budget: Budget) -> tuple[int, int]:
     """Return the size of one element of the type of `die`, and how many there are (1: no array)."""
     target = _type(die)
     if target is None or depth > MAX_TYPE_DEPTH:
         return 0, 1
     if target.tag in _TRANSPARENT:
-        return _size(target, depth + 1)
+        return _size(target, depth + 1, budget)
     if target.tag == "DW_TAG_array_type":
-        size, inner = _size(target, depth + 1)
+        size, inner = _size(target, depth + 1, budget)
         count = inner
-        for subrange in itertools.islice(target.iter_children(), MAX_DIMENSIONS):
+        for subrange in itertools.islice(_children(target, budget), MAX_DIMENSIONS):
             # An enumeration as an index type may be a child as well.
             count *= _length(subrange) if subrange.tag == "DW_TAG_subrange_type" else 1
         return size, count

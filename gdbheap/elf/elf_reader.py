@@ -183,7 +183,7 @@ def _read_all_structs(
         dwarf = _dwarf_of(elf, budget)
         problem = _join_alternate(elf, dwarf, path, search, budget)
         for unit in _units(dwarf, symbols):
-            found = read_structs(unit, WANTED_STRUCTS)
+            found = read_structs(unit, WANTED_STRUCTS, budget)
             if "malloc_state" in found:
                 break
     except UNPARSABLE as error:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.layout import Layout
 from gdbheap.glibc.sizes import align_up
+from gdbheap.process.address_space import VMA
 from gdbheap.process.cstruct import StructValue
 from gdbheap.process.fault import Fault
+from gdbheap.process.memory import SparseMemory
 from gdbheap.process.process import Process
 
 # glibc makes 8 arenas a core unless told otherwise (arena_max); a ring longer than this is not one.
@@ -135,7 +138,7 @@ def heaps_of(process: Process, layout: Layout, arena: int | None = None) -> list
     for vma in process.address_space:
         if not vma.writable or vma.is_file:
             continue
-        for heap in range(-(-vma.start // layout.heap_max) * layout.heap_max, vma.end, layout.heap_max):
+        for heap in _places_of_heaps(process, vma, layout.heap_max):
             try:
                 owner = layout.heap_info.read(process.memory, heap)["ar_ptr"]
             except MemoryFault:
@@ -145,6 +148,15 @@ def heaps_of(process: Process, layout: Layout, arena: int | None = None) -> list
             if len(found) >= _MOST_HEAPS:
                 return found
     return found
+
+
+def _places_of_heaps(process: Process, vma: VMA, heap_max: int) -> Iterator[int]:
+    """Yield the multiples of `heap_max` in a mapping at which something may be: of a core's, what it holds nothing of is passed over."""
+    memory, spans = process.memory, [(vma.start, vma.end)]
+    if isinstance(memory, SparseMemory):
+        spans = [each for held in memory.held_spans(vma.start, vma.end) for each in memory.data_spans(*held)]
+    for start, end in spans:
+        yield from range(-(-start // heap_max) * heap_max, end, heap_max)
 
 
 def read_heaps(process: Process, layout: Layout, arena: StructValue) -> tuple[list[Heap], list[Fault]]:

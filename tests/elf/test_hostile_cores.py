@@ -119,3 +119,9 @@ def test_a_table_of_headers_over_a_hole_is_not_read_whole(tmp_path):
     opened = open_core(str(tmp_path / "core"))
     assert len(opened.address_space) == 1
     assert opened.notes[-1].startswith("the core claims more headers than are read: 2146435071 of 2147483647 segments")
+
+
+def test_mappings_are_apart_and_of_a_process_whatever_a_core_claims(core):
+    loads = [Load(0x10000, b"a" * PAGE, 1 << 60), Load(0x20000, b"b" * PAGE), Load(0x30000, b"c" * PAGE, 2**64 - 1)]
+    space = core(make_core(loads)).address_space
+    assert [(vma.start, vma.end) for vma in space] == [(0x10000, 0x20000), (0x20000, 0x21000), (0x30000, 1 << 56)]
