@@ -42,7 +42,8 @@ class BareNames:
                 gdb.execute(name, to_string=True)  # gdb warns of a deprecated command once: not to the user
         finally:
             self.are_being_hidden = False
-        gdb.events.before_prompt.connect(self._at_prompt)
+        # gdb calls it without the argument that its types claim.
+        gdb.events.before_prompt.connect(lambda *_: self._at_prompt())
 
     def spelling(self) -> Spelling:
         """Return how commands must be spelled now."""
