@@ -16,6 +16,8 @@ from gdbheap.process.signal_info import SignalInfo, parse_siginfo
 
 # sizeof(siginfo_t).
 _SIGINFO = 128
+# sizeof(kernel_siginfo_t).
+_SIGINFO_USED = 48
 _SIGNALS = range(1, 65)
 _SI_KERNEL = 0x80
 # struct rt_sigframe of x86-64 (arch/x86/include/asm/sigframe.h): the ucontext (uc_flags, uc_link, uc_stack, then the sigcontext), and siginfo.
@@ -103,7 +105,8 @@ def _is_siginfo(data: bytes, pointer_size: int) -> bool:
         return False
     number, error, code, padding = struct.unpack_from("<iiii", data)
     plausible = number in _SIGNALS and error == 0 and -64 <= code <= _SI_KERNEL
-    return plausible and (pointer_size == 4 or padding == 0)
+    # The kernel clears what it has no use for (copy_siginfo_to_user, since Linux 4.20).
+    return plausible and (pointer_size == 4 or padding == 0) and not any(data[_SIGINFO_USED:])
 
 
 def _page_fault(context: bytes, there: Thread, pointer_size: int) -> SignalInfo | None:

@@ -121,12 +121,12 @@ def _stop_of(process: Process, thread: Thread, signal: SignalInfo | None) -> Sto
     own = _own_pid(process)
     raised_again = outer is not None and (signal is None or signal.code <= 0 or signal.signal not in FATAL)
     if outer is not None and outer.signal is not None and outer.signal.code > 0 and raised_again:
-        return _stop_at(process, outer.frame, outer.thread, outer.signal, own, outer)
+        return _stop_at(process, outer.frame, outer.thread, outer.signal, own, outer, handled)
     try:
         newest = gdb.newest_frame()
     except gdb.error:
         newest = None
-    return _stop_at(process, newest, thread, signal, own, None)
+    return _stop_at(process, newest, thread, signal, own, None, handled)
 
 
 def _stop_at(
@@ -136,6 +136,7 @@ def _stop_at(
     signal: SignalInfo | None,
     own_pid: int | None,
     handled: Handled | None,
+    all_handled: list[Handled],
 ) -> Stop:
     lines = _disassemble(frame, thread.program_counter, 2)
     unwound = frames(None, process, _MOST_FRAMES)
@@ -151,7 +152,10 @@ def _stop_at(
         source=source,
         own_pid=own_pid,
         handler="" if handled is None else handled.handler,
-        handlers=tuple(_handlers(process, frame, 0 if handled is None else handled.level)),
+        handlers=tuple(
+            replace(each, info=next((known.signal for known in all_handled if known.level == each.level + 1), None))
+            for each in _handlers(process, frame, 0 if handled is None else handled.level)
+        ),
         expressions=named,
         system_call=_system_call(process.machine, signal),
     )

@@ -15,7 +15,7 @@ class Handler:
     `interrupted` that of what it interrupted ("" unknown), `level` the number of the frame that the kernel made for it.
 
     `stack_pointer` is in that frame, `interrupted_pointer` in the next outer one; `alternate` the bounds of the alternate stack that was set
-    up (None: none, or not told).
+    up (None: none, or not told). `info` is the kernel's word on the signal (None: the handler has not asked for it, or it cannot be read).
     """
 
     level: int
@@ -25,6 +25,7 @@ class Handler:
     stack_pointer: int
     interrupted_pointer: int
     alternate: tuple[int, int] | None = None
+    info: SignalInfo | None = None
 
 
 @dataclass(frozen=True)

@@ -143,7 +143,7 @@ def _no_memory(crash: CrashContext, kind: str, address: int, evidence: tuple[str
         facts.insert(0, f"new was asked for {size:#x} bytes ({size:,}), as far as the frame that threw tells")
         if size >= _ABSURD[crash.pointer_size]:
             why = "the size is absurd (a negative number, or a product that overflowed)"
-        elif crash.memory_limit is not None and _mapped(crash) + size + _ROOM > crash.memory_limit:
+        elif crash.memory_limit is not None and mapped_bytes(crash) + size + _ROOM > crash.memory_limit:
             why = "the limit on the address space is reached (ulimit -v)"
         elif crash.data_limit is not None and crash.data_limit[1] + size + _ROOM > crash.data_limit[0]:
             why = "the limit on the data is reached (ulimit -d)"
@@ -167,7 +167,7 @@ def _asked(crash: CrashContext) -> int | None:
 def memory_facts(crash: CrashContext) -> Iterator[str]:
     """Yield what may have kept the process from getting memory."""
     space = crash.process.address_space
-    yield f"the process has {len(space)} mappings of {_mapped(crash):#x} bytes"
+    yield f"the process has {len(space)} mappings of {mapped_bytes(crash):#x} bytes"
     if len(space) >= _MOST_MAPPINGS - 16:
         yield f"that is as many mappings as the kernel usually allows ({_MOST_MAPPINGS}, vm.max_map_count)"
     if crash.memory_limit is not None:
@@ -177,5 +177,6 @@ def memory_facts(crash: CrashContext) -> Iterator[str]:
         yield f"the limit on its data is {limit:#x} bytes (RLIMIT_DATA), of which {used:#x} are taken"
 
 
-def _mapped(crash: CrashContext) -> int:
+def mapped_bytes(crash: CrashContext) -> int:
+    """Return how much address space the process has, in bytes."""
     return sum(vma.size for vma in crash.process.address_space if not vma.path.startswith("[vsyscall"))

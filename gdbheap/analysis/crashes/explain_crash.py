@@ -10,9 +10,11 @@ from gdbheap.analysis.crashes.in_malloc import crashes_in_malloc
 from gdbheap.analysis.crashes.instructions import instructions, refused
 from gdbheap.analysis.crashes.locks import deadlocks
 from gdbheap.analysis.crashes.mappings import page_faults
+from gdbheap.analysis.crashes.no_memory import null_from_malloc
 from gdbheap.analysis.crashes.pointers import bad_values
 from gdbheap.analysis.crashes.signals import arithmetic, non_canonical, others, system_calls
 from gdbheap.analysis.crashes.stacks import wild_stack_pointers
+from gdbheap.analysis.crashes.unloaded import unloaded_code
 from gdbheap.analysis.crashes.verdict import POSSIBLE, CrashContext, Detector, Verdict, best_first
 from gdbheap.process.signal_info import FATAL
 
@@ -29,6 +31,8 @@ _RECOGNISERS: tuple[Detector, ...] = (
     bad_targets,
     wild_stack_pointers,
     freed_sources,
+    unloaded_code,
+    null_from_malloc,
     lambda crash: bad_values(crash) if _is_data_fault(crash) else iter(()),
     non_canonical,
     bus_errors,
@@ -42,6 +46,9 @@ def explain_stop(crash: CrashContext) -> list[Verdict]:
     found = [verdict for recognise in _RECOGNISERS for verdict in recognise(crash)]
     # Who is asked to stop because he hangs, hangs before he is asked.
     found = [*found, *deadlocks(crash)] if _is_by_instruction(crash) else [*deadlocks(crash), *found]
+    if any(verdict.name == "unloaded_code" for verdict in found):
+        # What ld.so has freed with a library holds the library's addresses.
+        found = [each for each in found if (each.name, each.confidence) != ("freed_chunk", POSSIBLE)]
     if all(verdict.confidence == POSSIBLE for verdict in found):
         found += [each for each in (refused(crash),) if each is not None]
     return best_first(found) or [_unknown(crash)]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from itertools import islice
 
@@ -30,13 +31,19 @@ def objects(crash: CrashContext) -> Iterator[Verdict]:
     for name, value, chunk in crash.heap_pointers():
         origin = _origin(crash, value, chunk, bases)
         led = led or origin is not None
-        # Half of all registers are left over from something else.
-        if origin is not None or chunk.state.is_free or value in bases:
+        # Half of all registers are left over from something else, and point into freed blocks all the time.
+        if origin is not None or value in bases or (chunk.state.is_free and _takes_part(crash, name)):
             yield from _object(crash, name, value, chunk, origin)
     yield from _indexed(crash)
     if not led:
         for value in sorted(each for each in bases if each >= _LEAST_TELLING):
             yield from _only_in_freed(crash, value)
+
+
+def _takes_part(crash: CrashContext, name: str) -> bool:
+    """Whether the instruction (or the call that led to a bad address) uses the register, or the source line names the pointer."""
+    used = crash.stop.caller_instruction if crash.is_fetch else crash.stop.instruction
+    return re.search(rf"%{re.escape(name)}\b", used) is not None or name in crash.stop.source
 
 
 def freed_sources(crash: CrashContext) -> Iterator[Verdict]:

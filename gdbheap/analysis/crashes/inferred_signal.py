@@ -48,7 +48,8 @@ def infer_signal(
             return SignalInfo(number, code, 0, address=0 if number == SIGSEGV else counter)
     if number not in (SIGILL, SIGFPE, SIGTRAP, SIGSYS, SIGSEGV, SIGBUS, SIGABRT):
         return None
-    if number == SIGABRT or _sends(frames):
+    # Where no name tells, who aborts has most often done it himself.
+    if _sends(frames) or (number == SIGABRT and not any(frame.function for frame in frames[:_SENDER_FRAMES])):
         return SignalInfo(number, _SI_TKILL, 0, sender=own_pid)
     return SignalInfo(number, _SI_USER, 0)
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from gdbheap.analysis.crashes.stacks import is_guard_inside, stack_overflows
 from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, POSSIBLE, SIGSEGV, CrashContext, Verdict
 from gdbheap.analysis.mappings.accesses import ALLOWED, accesses
-from gdbheap.analysis.mappings.freed_mapping import freed_mapping
+from gdbheap.analysis.mappings.freed_mapping import freed_mapping, moved_mapping
 from gdbheap.analysis.mappings.zones import NULL_ZONE
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import State
@@ -225,8 +225,14 @@ def _was_mmapped(crash: CrashContext, address: int, evidence: tuple[str, ...]) -
     """A pointer to a chunk whose mapping went when it was freed."""
     bases = [each.base_value for each in crash.accesses if each.base] or [address]
     bases += [each.value for each in crash.stop.expressions if 0 <= address - each.value < _LARGEST_OBJECT]
-    freed = freed_mapping(crash.heap, (base for base in bases if crash.vma(base) is None))
+    bases = [base for base in bases if crash.vma(base) is None]
+    freed = freed_mapping(crash.heap, bases)
     if freed is None:
+        moved = moved_mapping(crash.heap, bases)
+        if moved is not None:
+            summary = "perhaps a large block was here, with a mapping of its own, and realloc has moved it elsewhere: a pointer from before"
+            facts = (*evidence, *moved)
+            yield Verdict("freed_mmapped_chunk", POSSIBLE, address, summary, facts, ("up", "info locals"))
         return
     typical, facts = freed
     summary = "the block that was here had a mapping of its own, which free has given back: a use after free"

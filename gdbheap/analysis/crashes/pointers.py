@@ -7,6 +7,7 @@ import os
 from collections.abc import Iterator
 from dataclasses import replace
 
+from gdbheap.analysis.crashes.fills import is_fill, poison
 from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, POSSIBLE, CrashContext, Verdict
 from gdbheap.analysis.mappings.zones import NULL_ZONE
 from gdbheap.glibc.chunk_table import State
@@ -17,27 +18,6 @@ from gdbheap.machine.x86.operand import MemoryOperand
 _LAST_ERRNO = 4095
 _KNOWN_ERRNO = 133
 _SHORTEST_TEXT = 4
-
-# Words that allocators, debuggers and programmers leave behind on purpose, by their repeating unit.
-_POISONS = {
-    0xDEADBEEF: "0xdeadbeef, a programmer's mark",
-    0xBAADF00D: "0xbaadf00d, uninitialised memory of a debug allocator",
-    0xFEEEFEEE: "0xfeeefeee, freed memory of a debug allocator",
-    0xDEADC0DE: "0xdeadc0de, a programmer's mark",
-    0xCAFEBABE: "0xcafebabe, a programmer's mark",
-    0xABADCAFE: "0xabadcafe, a programmer's mark",
-}
-_POISON_BYTES = {
-    0xCD: "0xcd, uninitialised memory of a debug allocator",
-    0xDD: "0xdd, freed memory of a debug allocator",
-    0xFD: "0xfd, a debug allocator's fence",
-    0xA5: "0xa5, fresh memory of jemalloc's junk filling",
-    0x5A: "0x5a, freed memory of jemalloc's junk filling",
-    0x6B: "0x6b, a freed-object fill",
-    0xCC: "0xcc, uninitialised memory of a debug build",
-    0xAA: "0xaa, a fill pattern",
-    0x55: "0x55, a fill pattern",
-}
 
 
 def bad_values(crash: CrashContext) -> Iterator[Verdict]:
@@ -153,7 +133,7 @@ def _value(crash: CrashContext, value: int, how: str, address: int) -> Iterator[
         return
     known = [*_mangled(crash, value, how, address), *_key(crash, value, how, address)]
     yield from known
-    for guess in () if known else (_poison, _ascii, _truncated):
+    for guess in () if known else (poison, _ascii, _truncated):
         yield from guess(crash, value, how, address)
     # With five-level page tables more addresses can be: then the kernel names the one that failed.
     if not crash.is_canonical(address) and crash.fault_address is None:
@@ -206,36 +186,6 @@ def _key(crash: CrashContext, value: int, how: str, address: int) -> Iterator[Ve
         )
 
 
-def _poison(crash: CrashContext, value: int, how: str, address: int) -> Iterator[Verdict]:
-    data = value.to_bytes(crash.pointer_size, "little")
-    words = {int.from_bytes(data[at : at + 4], "little") for at in range(0, crash.pointer_size, 4)}
-    if len(words) == 1:
-        word = words.pop()
-        if word in _POISONS:
-            yield Verdict(
-                "poison_fill", CERTAIN, address, f"the pointer is {_POISONS[word]}", (how,), ("info registers",)
-            )
-            return
-    byte = data[0]
-    if set(data) == {byte} and byte not in (0, 0xFF) and not 0x20 <= byte < 0x7F | (byte in _POISON_BYTES):
-        known = _POISON_BYTES.get(
-            byte, f"{byte:#04x} in every byte, as MALLOC_PERTURB_={byte} (freed) or {byte ^ 0xFF} (fresh) fills memory"
-        )
-        yield Verdict(
-            "poison_fill",
-            LIKELY,
-            address,
-            f"the pointer is a fill: {known}",
-            (how,),
-            ("show environment MALLOC_PERTURB_",),
-        )
-    elif crash.pointer_size == 8 and int.from_bytes(data[:4], "little") in _POISONS:
-        known = _POISONS[int.from_bytes(data[:4], "little")]
-        yield Verdict(
-            "poison_fill", LIKELY, address, f"the pointer's lower half is {known}", (how,), ("info registers",)
-        )
-
-
 def _ascii(crash: CrashContext, value: int, how: str, address: int) -> Iterator[Verdict]:
     data = value.to_bytes(crash.pointer_size, "little").rstrip(b"\0")
     if len(data) < _SHORTEST_TEXT or not all(0x20 <= byte < 0x7F or byte in b"\t\n\r" for byte in data):
@@ -243,7 +193,8 @@ def _ascii(crash: CrashContext, value: int, how: str, address: int) -> Iterator[
     letters = sum(chr(byte).isalnum() or byte == 0x20 for byte in data)
     looks_it = len(data) >= 3 * crash.pointer_size // 4 and 4 * letters >= 3 * len(data)
     # The bytes of many an address are letters too: 0x5555... is "UU".
-    confidence = LIKELY if looks_it and not _is_near_mappings(crash, value) else POSSIBLE
+    sure = looks_it and not _is_near_mappings(crash, value) and not is_fill(crash, value)
+    confidence = LIKELY if sure else POSSIBLE
     summary = f"the pointer is text, {data.decode('ascii')!r}: a string was written over it"
     yield Verdict("ascii_as_pointer", confidence, address, summary, (how,), (f"heap search {_quoted(data)}",))
 

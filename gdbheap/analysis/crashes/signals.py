@@ -6,7 +6,17 @@ import re
 from collections.abc import Iterator
 
 from gdbheap.analysis.crashes.pointers import by_operand
-from gdbheap.analysis.crashes.verdict import CERTAIN, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS, CrashContext, Verdict
+from gdbheap.analysis.crashes.verdict import (
+    CERTAIN,
+    LIKELY,
+    SIGABRT,
+    SIGBUS,
+    SIGFPE,
+    SIGSEGV,
+    SIGSYS,
+    CrashContext,
+    Verdict,
+)
 from gdbheap.process.signal_info import SI_KERNEL
 
 FPE_INTDIV = 1
@@ -136,7 +146,8 @@ def others(crash: CrashContext) -> Iterator[Verdict]:
         )
         summary = f"{who} sent {crash.stop.signal_name} (by {how}): nothing in this program caused it"
     evidence = (f"si_code is {signal.code}, si_pid {signal.sender}, this process is {own}",)
-    yield Verdict("external_signal", CERTAIN, None, summary, evidence, ("bt",))
+    sure = CERTAIN if signal.sender is not None else LIKELY
+    yield Verdict("external_signal", sure, None, summary, evidence, ("bt",))
 
 
 def non_canonical(crash: CrashContext) -> Iterator[Verdict]:

@@ -13,7 +13,7 @@ from gdbheap.analysis.mappings.address_facts import part_at
 from gdbheap.analysis.mappings.annotate import AnnotatedPart, AnnotatedVMA, annotate
 from gdbheap.analysis.mappings.explain_chunk import chunk_facts
 from gdbheap.analysis.mappings.fact import Fact
-from gdbheap.analysis.mappings.freed_mapping import freed_mapping
+from gdbheap.analysis.mappings.freed_mapping import freed_mapping, moved_mapping
 from gdbheap.analysis.mappings.zones import NULL_ZONE
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.machine.machine import Machine
@@ -173,6 +173,9 @@ def _freed_mmapped_chunk(heap: HeapView, address: int) -> Iterator[Fact]:
     freed = freed_mapping(heap, [address])
     if freed is not None:
         yield Fact("freed", "perhaps an mmapped chunk was here", f"{'; '.join(freed[1])}; free unmaps such a chunk")
+    moved = moved_mapping(heap, [address]) if freed is None else None
+    if moved is not None:
+        yield Fact("moved", "perhaps an mmapped chunk was here", "; ".join(moved))
 
 
 def _range(annotated: AnnotatedVMA) -> str:
