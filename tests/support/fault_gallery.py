@@ -172,6 +172,7 @@ _WORDS = (
     (re.compile(r"/\S*/libc[-.]\S*so\S*?(?=,? )"), "LIBC"),
     (re.compile(r"[\d,]+(?= mappings| deep)|\d+(?= bytes of stack)|(?<=ulimit -s )\d+|(?<=bytes \()[\d,]+"), "N"),
     (re.compile(r"\blong int\b"), "long"),
+    (re.compile(r"\blibanl\.[\w.]*"), "LIBRARY"),
     (re.compile(r"\b(ping -> pong|pong -> ping)\b"), "ping and pong"),
     (re.compile(r"(?<=interrupted )(__pthread_kill\w*|(__GI_)?raise|__kernel_vsyscall)"), "LIBC"),
     (

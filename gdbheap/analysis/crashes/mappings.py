@@ -228,7 +228,9 @@ def _was_mmapped(crash: CrashContext, address: int, evidence: tuple[str, ...]) -
     bases = [base for base in bases if crash.vma(base) is None]
     freed = freed_mapping(crash.heap, bases)
     if freed is None:
-        moved = moved_mapping(crash.heap, bases)
+        below = crash.process.address_space.around(address)[0]
+        is_past_end = below is not None and address - below.end < PAGE
+        moved = None if is_past_end else moved_mapping(crash.heap, bases)
         if moved is not None:
             summary = "perhaps a large block was here, with a mapping of its own, and realloc has moved it elsewhere: a pointer from before"
             facts = (*evidence, *moved)
