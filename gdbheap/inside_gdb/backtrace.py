@@ -11,7 +11,7 @@ import gdb
 
 from gdbheap.errors import HeapError
 from gdbheap.inside_gdb.expressions import address_of
-from gdbheap.inside_gdb.selection import selection_kept
+from gdbheap.inside_gdb.selection import select, selection_kept
 from gdbheap.inside_gdb.text import text_of
 from gdbheap.machine.machine import Machine
 from gdbheap.process.frame import Frame
@@ -30,7 +30,7 @@ def frames(lwp: int | None, process: Process, most: int) -> tuple[Frame, ...]:
             thread = next((each for each in gdb.selected_inferior().threads() if lwp in each.ptid), None)
             if thread is None:
                 return ()
-            thread.switch()
+            select(thread)
         found = tuple(_unwind(process.machine, most))
     from gdbheap.glibc.locate.find_libc import renamed_libcs  # kept out of gdb's start
 

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import gdb
 
-from gdbheap.inside_gdb.selection import selection_kept
+from gdbheap.inside_gdb.selection import select, selection_kept
 from gdbheap.inside_gdb.text import output_of, text_of
 
 # Further up a stack, places are told by their distance from the stack pointer alone.
@@ -26,7 +26,7 @@ def stack_place(thread: int, address: int) -> str:
             return f"{address:#x}"
         try:
             if wanted.num != selected.num:
-                wanted.switch()
+                select(wanted)
             return _place(address)
         except gdb.error:
             return f"{address:#x}"

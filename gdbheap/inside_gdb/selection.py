@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import gdb
+
+from gdbheap.inside_gdb.text import output_of
 
 
 @contextmanager
@@ -23,6 +25,14 @@ def selection_kept() -> Iterator[gdb.InferiorThread | None]:
                 thread.switch()
             if frame is not None and frame.is_valid() and _frame() != frame:
                 frame.select()
+
+
+def select(thread: gdb.InferiorThread) -> None:
+    """Select the thread, and have its registers read here, without a word: gdb reads them once for each, and of a core's may complain
+    ("Unexpected size of section `.reg-xstate'": an older gdb on a newer processor)."""
+    thread.switch()
+    with suppress(gdb.error):  # it runs
+        output_of("output $pc")
 
 
 def _frame() -> gdb.Frame | None:

@@ -18,7 +18,7 @@ import gdb
 from gdbheap.errors import NoProcess
 from gdbheap.files import kernel_text, read_regular
 from gdbheap.inside_gdb.backtrace import frames
-from gdbheap.inside_gdb.selection import selection_kept
+from gdbheap.inside_gdb.selection import select, selection_kept
 from gdbheap.inside_gdb.signal_frame import Handled, first_argument, handled_signals
 from gdbheap.inside_gdb.text import text_of
 from gdbheap.inside_gdb.variables import expressions
@@ -108,7 +108,7 @@ def _switch(thread: Thread) -> bool:
     if found is None or found.is_running():
         return False
     try:
-        found.switch()
+        select(found)
     except gdb.error:
         return False
     return True
