@@ -23,11 +23,12 @@ from gdbheap.glibc.naming import arena_name
 from gdbheap.interface.command import Command, Target
 from gdbheap.process.live.proc_maps import ResidentBytes, read_resident
 from gdbheap.report.report import ABSENT, Column, Report
+from gdbheap.session.assumed_zeros import note_on_zeros
 
 if TYPE_CHECKING:
     # What these bring is kept out of gdb's start: the functions below import it when they are called.
     from gdbheap.analysis.memory_use.largest import LargeMapping
-    from gdbheap.analysis.memory_use.residency import Top
+    from gdbheap.analysis.memory_use.residency import ResidentPart, Top
     from gdbheap.process.process import Process
 
 _MOST_MAPPINGS = 5
@@ -37,6 +38,13 @@ _COLUMNS = (
     Column("count", "count", heading="chunks"),
     Column("size", "bytes"),
     Column("resident", "bytes"),
+    Column("in_core", "bytes", shown=False),
+)
+# A core does not tell what was resident, but what had been written.
+_OF_A_CORE = (
+    *_COLUMNS[:-2],
+    Column("resident", "bytes", shown=False),
+    Column("in_core", "bytes", heading="in the core"),
 )
 _WORDS = {
     "in_use": "blocks in use",
@@ -65,7 +73,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     from gdbheap.analysis.memory_use.largest import largest_mappings
     from gdbheap.analysis.memory_use.memory_verdict import judge_memory
     from gdbheap.analysis.memory_use.other_allocators import other_allocators
-    from gdbheap.analysis.memory_use.residency import read_residency
+    from gdbheap.analysis.memory_use.residency import read_residency, stored_in_core
     from gdbheap.process.threads.thread_stacks import find_stacks
     from gdbheap.process.threads.unjoined import unjoined
 
@@ -83,14 +91,17 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     waiting = unjoined(target.process, find_stacks(target.process)[1])
     largest = [] if held is None else largest_mappings(annotate(target.process, view), held, _MOST_MAPPINGS)
     threshold = _trim_threshold(target, view)
-    rows = [_row(part) for part in residency.parts if part.size or part.resident]
+    stored = stored_in_core(target.process, view)
+    rows = [_row(part, stored) for part in residency.parts if part.size or part.resident]
+    if stored is not None:
+        notes += note_on_zeros(target.process)
     if allocators:
         notes.append(f"{' and '.join(allocators)} in this process: {share(residency)}")
     total = sum(part.resident or 0 for part in residency.parts)
     known = residency.kernel is not None
     return Report(
         command="heap rss",
-        columns=_COLUMNS,
+        columns=_COLUMNS if stored is None else _OF_A_CORE,
         rows=rows,
         after=(
             *kernel_line(residency, total),
@@ -177,8 +188,10 @@ def _is_defined(target: Target, name: str) -> bool:
         return False
 
 
-def _row(part: Any) -> tuple[Any, ...]:
-    return part.name, _WORDS[part.name], ABSENT if part.count is None else part.count, part.size, part.resident
+def _row(part: ResidentPart, stored: Mapping[str, int] | None) -> tuple[Any, ...]:
+    count = ABSENT if part.count is None else part.count
+    in_core = ABSENT if stored is None else stored.get(part.name, 0)
+    return part.name, _WORDS[part.name], count, part.size, part.resident, in_core
 
 
 def _largest_json(mapping: LargeMapping) -> dict[str, Any]:
@@ -214,7 +227,8 @@ COMMAND = Command(
     description=(
         "Each resident page is counted where it belongs: blocks in use, free chunks by their bins, top, stacks, data, files, and what is not "
         "malloc's. A page that several chunks share is divided among them. For each arena: what malloc_trim(0) would return, and the chunk "
-        "right below top that keeps what is below from going back to the system."
+        "right below top that keeps what is below from going back to the system.\n"
+        "Of a core only sizes are known, and what is in the core: pages with anything but zeros, in memory or swapped out when it was made."
     ),
     run=run,
     arguments=(),

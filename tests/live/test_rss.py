@@ -8,8 +8,8 @@ import subprocess
 
 import pytest
 
-from support.gdb_runs import ask
-from support.programs import build
+from support.gdb_runs import ask, kernel_core
+from support.programs import build, running
 from support.real_programs import waiting
 
 PAGE = 4096
@@ -114,6 +114,22 @@ def test_a_core_tells_no_residency_and_says_what_to_do(tmp_path):
     rows = {row["part"]: row for row in answers["heap rss"]["rows"]}
     assert rows["in_use"]["resident"] is None
     assert rows["in_use"]["size"] > 48 << 20
+    assert 0.9 * rows["in_use"]["size"] < rows["in_use"]["in_core"] <= rows["in_use"]["size"]
+
+
+@pytest.mark.parametrize("flags", [(), ("-m32",)], ids=["x86-64", "i386"])
+def test_of_a_core_what_was_written_is_known(flags, tmp_path):
+    program = build("untouched", *flags)
+    with running(program, directory=tmp_path) as process:
+        live = ask(["-p", str(process.pid)], ("heap rss",))["heap rss"]
+        core = kernel_core(process, tmp_path)
+    dead = ask([str(program), str(core)], ("heap rss",))["heap rss"]
+    were, are = ({row["part"]: row for row in answer["rows"]} for answer in (live, dead))
+    assert are["anonymous"]["size"] >= 1 << 20 and are["module_data"]["size"] >= 1 << 20
+    for part in ("in_use", "anonymous", "module_data", "stacks"):
+        assert were[part]["in_core"] is None and are[part]["resident"] is None
+        assert 0 <= are[part]["in_core"] <= were[part]["resident"]
+    assert are["in_use"]["in_core"] == were["in_use"]["resident"]
 
 
 def test_jemalloc_in_mallocs_place_is_named_with_what_glibc_still_has(tmp_path):

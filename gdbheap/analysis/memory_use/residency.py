@@ -12,8 +12,9 @@ from gdbheap.glibc.chunk_table import FREE_STATES, MMAPPED_ARENA, Chunk, ChunkTa
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.glibc.layout import Layout
 from gdbheap.lazy import np
+from gdbheap.process.address_space import VMA
 from gdbheap.process.live.pages import PageState, read_pages
-from gdbheap.process.memory import PAGE
+from gdbheap.process.memory import PAGE, SparseMemory, readable_pieces
 from gdbheap.process.process import Process
 
 if TYPE_CHECKING:
@@ -121,6 +122,25 @@ def read_residency(process: Process, view: HeapView | None) -> Residency:
     parts = [*_chunk_parts(view, pages), *_other_parts(process, view, pages)]
     tops = tuple(_tops(view, pages)) if view is not None else ()
     return Residency(tuple(parts), tops, _kernel_count(process))
+
+
+def stored_in_core(process: Process, view: HeapView | None) -> dict[str, int] | None:
+    """Return, by part, the bytes of pages that a core has with anything but zeros in them: what was written, in memory or swapped out when the
+    core was made. None where this is no core."""
+    if process.kind != "core" or not isinstance(process.memory, SparseMemory):
+        return None
+    pages = ResidentPages(run for vma in process.address_space if vma.writable for run in _written(process.memory, vma))
+    parts = [*_chunk_parts(view, pages), *_other_parts(process, view, pages)]
+    return {part.name: part.resident or 0 for part in parts}
+
+
+def _written(memory: SparseMemory, vma: VMA) -> Iterator[tuple[int, int]]:
+    """Yield the runs of the mapping's pages that hold anything but zeros."""
+    for start, end in memory.data_spans(vma.start, vma.end):
+        for address, data in readable_pieces(memory, start, end):
+            pages = np.frombuffer(data, np.uint8, len(data) // PAGE * PAGE).reshape(-1, PAGE)
+            edges = np.flatnonzero(np.diff(np.concatenate(([False], pages.any(axis=1), [False])))) * PAGE + address
+            yield from zip(edges[::2].tolist(), edges[1::2].tolist())
 
 
 def _read(process: Process) -> ResidentPages | None:
