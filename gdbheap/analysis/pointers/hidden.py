@@ -24,11 +24,9 @@ ADDRESS_MASK = (1 << ADDRESS_BITS) - 1
 
 # Where blocks may lie is known in pieces of 4 GiB.
 _PIECE_BITS = 32
-# Of so many words all samples are kept, of more one of each _CELL, and of those below all tags one of each _CELL * _SPARSER.
+# Of so many words all are kept, of more one of each _STEP (odd: not in step with what the program does with every so many).
 _ALL = (6 << 20) // 8
-_CELL = 32
-_SPARSER = 2
-_LARGEST = (1 << 20) // 4
+_STEP = 31
 # So many samples are sifted together: of words that share their upper bits and their lowest, fewer than _FEWEST tell nothing, and of more
 # than _MOST enough is known.
 _BATCH = 1 << 18
@@ -57,9 +55,6 @@ class Hidden:
         self._tagged: list[Words] = []
         self._samples: list[Words] = []
         self._pending = self._seen = 0
-        dice = np.random.default_rng(1)
-        self._first = np.arange(0, _LARGEST, _CELL)
-        self._within = dice.integers(0, _CELL, 2 * len(self._first))
 
     def take(self, address: int, words: Words, places: Places, within: Words) -> tuple[Places, Words]:
         """Look at the words, which lie from `address` on; `within` are those at the `places` that Bounds has found. Return both without the
@@ -91,23 +86,12 @@ class Hidden:
         return hidden
 
     def _sample(self, words: Words) -> None:
-        """Keep some of the words, but not in step with what the program does with every so many."""
-        least = words.dtype.type(self._least)
-        if self._seen < _ALL:
-            chosen = words[words >= least]
-        else:
-            count = len(words) // _CELL
-            turn = self._seen // _CELL * 7919 % len(self._first)
-            chosen = words.take(self._first[:count] + self._within[turn : turn + count])
+        """Keep some of the words."""
+        chosen = words if self._seen < _ALL else words[self._seen % _STEP :: _STEP]
+        chosen = chosen[chosen >= words.dtype.type(self._least)]
+        if self._seen >= _ALL:
             # (What all of a stretch was set to is one word.)
-            chosen = chosen[np.diff(chosen, prepend=~chosen[:1]) != 0]
-            if self._pointer_size == 8:
-                has_tag = chosen > np.uint64(ADDRESS_MASK)
-                others = chosen[::_SPARSER]
-                others = others[(others >= least) & (others <= np.uint64(ADDRESS_MASK))]
-                chosen = np.concatenate((chosen[has_tag], others))
-            else:
-                chosen = chosen[chosen >= least]
+            chosen = chosen[np.flatnonzero(chosen[1:] != chosen[:-1])]
         self._seen += len(words)
         if len(chosen):
             self._samples.append(chosen.astype(np.uint64))
