@@ -119,15 +119,21 @@ class Graph:
                     self.strong.setdefault(source, set()).add(target)
 
     def _find_headers(self, pointers: list[tuple[int, int, int]]) -> set[tuple[int | None, int]]:
-        """Return (None, offset) where a quarter of all blocks to whose start nobody else points, and (usable size, offset) where half of those
-        of this size, have their nearest pointer there; 16 and more of them."""
+        """Return (None, offset) where a quarter of all blocks to whose start nobody else points, or half of what these leave, and (usable size,
+        offset) where half of those of this size, have their nearest pointer there; 16 and more of them."""
         nearest: dict[int, int] = {}
         for source, target, offset in pointers:
             if source != target:
                 nearest[target] = min(nearest.get(target, offset), offset)
         inside = {target: offset for target, offset in nearest.items() if offset}
         whole = {target: offset for target, offset in inside.items() if offset % self._pointer_size == 0}
-        of_all = {offset for offset, count in Counter(whole.values()).items() if count >= max(16, len(inside) / 4)}
+        counts = Counter(whole.values())
+        of_all: set[int] = set()
+        fresh = {offset for offset, count in counts.items() if count >= max(16, len(inside) / 4)}
+        while fresh:
+            of_all |= fresh
+            rest = len(inside) - sum(counts[offset] for offset in of_all)
+            fresh = {offset for offset, count in counts.items() if count >= max(16, rest / 2)} - of_all
         sizes = Counter(self.blocks[target].usable for target in inside)
         kinds = Counter(
             (self.blocks[target].usable, offset)

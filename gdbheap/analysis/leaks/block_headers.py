@@ -20,9 +20,11 @@ if TYPE_CHECKING:
     Offsets = NDArray[np.uint64]
     Mask = NDArray[np.bool_]
 
-# So many blocks tell of a header, and such a part of those that no pointer to the start leads to: of all, or of those of one size.
+# So many blocks tell of a header, and such a part of those that no pointer to the start leads to: of all, of what is left when these are told
+# (a program may have more than one such allocator), or of those of one size.
 FEWEST = 16
 _PART_OF_ALL = 1 / 4
+_PART_OF_REST = 1 / 2
 _PART_OF_SIZE = 1 / 2
 # A size and an offset go into one number.
 _OFFSET_BITS = 20
@@ -69,7 +71,7 @@ def find_headers(
     first, size = offset[nearest], chunk_size[target[nearest]]
     could_be = (first % np.uint64(pointer_size) == 0) & (first < np.uint64(1 << _OFFSET_BITS))
     offsets, counts = np.unique(first[could_be], return_counts=True)
-    common = (counts >= FEWEST) & (counts >= len(first) * _PART_OF_ALL)
+    common = _common(counts, len(first))
     found = [Header(each, None) for each in offsets[common].tolist()]
     sizes, of_size = np.unique(size, return_counts=True)
     left = could_be & ~np.isin(first, offsets[common]) & (first <= size // np.uint64(2))
@@ -79,6 +81,18 @@ def find_headers(
     mask = (1 << _OFFSET_BITS) - 1
     found += [Header(each & mask, each >> _OFFSET_BITS) for each in kinds[common].tolist()]
     return Headers(tuple(found))
+
+
+def _common(counts: NDArray[np.intp], total: int) -> Mask:
+    """Return which of the offsets are a header's of blocks of any size, that have so many blocks each of all `total`."""
+    common = np.zeros(len(counts), np.bool_)
+    rest, part = total, _PART_OF_ALL
+    while True:
+        fresh = (counts >= FEWEST) & (counts >= rest * part) & ~common
+        if not fresh.any():
+            return common
+        common |= fresh
+        rest, part = rest - int(counts[fresh].sum()), _PART_OF_REST
 
 
 def _together(chunk_size: NDArray[np.uint64], offset: Offsets) -> NDArray[np.uint64]:

@@ -40,3 +40,12 @@ def test_where_the_header_grows_with_the_block_it_is_found_by_the_size():
     assert found(pointers[:150], sizes) == (Header(0x20, 0x100), Header(0x80, 0x400))
     assert found([(150 + index, 0x20) for index in range(30)] + pointers[30:150], sizes) == (Header(0x80, 0x400),)
     assert found([(index, 17) for index in range(30)], sizes) == ()
+
+
+def test_a_second_header_is_found_among_what_the_first_leaves():
+    sizes = [0x40 + 0x10 * index for index in range(340)]
+    pointers = [(index, 16) for index in range(300)] + [(300 + index, 32) for index in range(20)]
+    strays = [(320 + index, 8 * index + 40) for index in range(20)]
+    assert found([*pointers, *strays], sizes) == (Header(16, None), Header(32, None))
+    more = [(320 + index, 8 * index + 40) for index in range(41)]
+    assert found([*pointers, *more], [*sizes, *range(0x10000, 0x10000 + 21 * 16, 16)]) == (Header(16, None),)
