@@ -2,7 +2,7 @@
 lies behind. No pointer leads to the start of such a block then, and all lead to one and the same offset.
 
 One such block proves nothing, many do: an offset at which many blocks are pointed to, and none of them nearer to its start, is where a header
-ends. Where the header grows with the block (zend's hash tables), it is the same for all blocks of one size.
+ends. Where the header grows with the block (zend's hash tables), it is the same for all blocks of one size, and the same part of all.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gdbheap.lazy import np
+from gdbheap.process.memory import PAGE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,6 +27,12 @@ FEWEST = 16
 _PART_OF_ALL = 1 / 4
 _PART_OF_REST = 1 / 2
 _PART_OF_SIZE = 1 / 2
+# A header that is the same part of blocks of all sizes has been seen at so many offsets. malloc rounds what was asked for up by less than
+# _ROUNDED, and a mapping of its own by less than a page; of an offset that is not _TIMES as large most are some part of their block by chance.
+_FEWEST_OFFSETS = 3
+_TIMES = 4
+_SAME_PART = 1 / 16
+_ROUNDED = 16
 # A size and an offset go into one number.
 _OFFSET_BITS = 20
 
@@ -40,9 +47,11 @@ class Header:
 
 @dataclass(frozen=True)
 class Headers:
-    """The headers that were found."""
+    """The headers that were found. `parts`: one part in so many of a block is a header, whatever its size; `pointer_size` is the process's."""
 
-    found: tuple[Header, ...] = ()
+    found: tuple[Header, ...]
+    parts: tuple[int, ...]
+    pointer_size: int
 
     def end_at(self, offset: Offsets, chunk_size: NDArray[np.uint64]) -> Mask:
         """Return which offsets, of blocks with chunks of these sizes, are where a header ends."""
@@ -55,6 +64,8 @@ class Headers:
         if len(of_size):
             near = offset < np.uint64(1 << _OFFSET_BITS)
             ends |= near & np.isin(_together(chunk_size, offset), of_size)
+        if self.parts:
+            ends |= np.isin(_parts(offset, chunk_size, self.pointer_size), self.parts)
         return ends
 
 
@@ -80,7 +91,28 @@ def find_headers(
     common = (counts >= FEWEST) & (counts >= alike * _PART_OF_SIZE)
     mask = (1 << _OFFSET_BITS) - 1
     found += [Header(each & mask, each >> _OFFSET_BITS) for each in kinds[common].tolist()]
-    return Headers(tuple(found))
+    parts = _common_parts(first[could_be], size[could_be], pointer_size)
+    return Headers(tuple(found), parts, pointer_size)
+
+
+def _common_parts(offset: Offsets, size: NDArray[np.uint64], pointer_size: int) -> tuple[int, ...]:
+    """Return in how many parts a block falls of which the first is a header, where many blocks of several sizes tell the same."""
+    part = _parts(offset, size, pointer_size)
+    values, counts = np.unique(part, return_counts=True)
+    common = (values > 2) & (counts >= FEWEST) & (counts >= len(offset) * _SAME_PART)
+    return tuple(value for value in values[common].tolist() if len(np.unique(offset[part == value])) >= _FEWEST_OFFSETS)
+
+
+def _parts(offset: Offsets, size: NDArray[np.uint64], pointer_size: int) -> NDArray[np.uint64]:
+    """Return how many times the offset goes into what was asked for, where it does so just as it is; 0 for others."""
+    room = size - np.uint64(pointer_size)
+    times = room // np.maximum(offset, np.uint64(1))
+    left = room - times * offset
+    mapped = (size % np.uint64(PAGE) < np.uint64(2 * _ROUNDED)) & (size > np.uint64(PAGE))
+    fits = (offset >= np.uint64(_TIMES * _ROUNDED)) & (left < np.uint64(_ROUNDED))
+    fits |= (offset >= np.uint64(_TIMES * PAGE)) & (left < np.uint64(PAGE)) & mapped
+    parts: NDArray[np.uint64] = np.where(fits, times, np.uint64(0))
+    return parts
 
 
 def _common(counts: NDArray[np.intp], total: int) -> Mask:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import numpy as np
 
-from gdbheap.analysis.leaks.block_headers import FEWEST, Header, find_headers
+from gdbheap.analysis.leaks.block_headers import FEWEST, Header, Headers, find_headers
 from gdbheap.analysis.leaks.interior import InteriorPointers
 
 
-def found(pointers: list[tuple[int, int]], sizes: list[int], to_start: tuple[int, ...] = ()) -> tuple[Header, ...]:
+def headers(pointers: list[tuple[int, int]], sizes: list[int], to_start: tuple[int, ...] = ()) -> Headers:
     """Return the headers that pointers (block, offset) tell of."""
     target, offset = zip(*pointers)
     inside = InteriorPointers(np.array(target, np.int32), np.array(offset, np.uint32))
-    return find_headers(inside, np.isin(np.arange(len(sizes)), to_start), np.array(sizes, np.uint64), 8).found
+    return find_headers(inside, np.isin(np.arange(len(sizes)), to_start), np.array(sizes, np.uint64), 8)
+
+
+def found(pointers: list[tuple[int, int]], sizes: list[int], to_start: tuple[int, ...] = ()) -> tuple[Header, ...]:
+    """Return those at one offset."""
+    return headers(pointers, sizes, to_start).found
 
 
 def test_many_blocks_that_all_pointers_lead_to_one_offset_of():
@@ -49,3 +54,16 @@ def test_a_second_header_is_found_among_what_the_first_leaves():
     assert found([*pointers, *strays], sizes) == (Header(16, None), Header(32, None))
     more = [(320 + index, 8 * index + 40) for index in range(41)]
     assert found([*pointers, *more], [*sizes, *range(0x10000, 0x10000 + 21 * 16, 16)]) == (Header(16, None),)
+
+
+def test_a_header_that_is_the_same_part_of_blocks_of_all_sizes_is_found():
+    # Elements of 32 bytes behind 8 bytes of hashes for each (malloc adds a word, and rounds up to 16).
+    counts = [8] * 10 + [16] * 8 + [64] * 3 + [1024]
+    sizes = [(40 * count + 8 + 15) // 16 * 16 for count in counts]
+    made = headers([(index, 8 * count) for index, count in enumerate(counts)], sizes)
+    assert made.parts == (5,)
+    larger = np.array([40 * 4096 + 16, 40 * 4096 + 0x1000, 40 * 4096 + 64], np.uint64)
+    assert made.end_at(np.full(3, 8 * 4096, np.uint64), larger).tolist() == [True, True, False]
+    # Pointers to the ends of blocks, and of blocks of two sizes, tell nothing.
+    assert headers([(index, 40 * count) for index, count in enumerate(counts)], sizes).parts == ()
+    assert headers([(index, 8 * count) for index, count in enumerate(counts[:18])], sizes[:18]).parts == ()
