@@ -2,24 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 
 from gdbheap.errors import MemoryFault
 from gdbheap.process.process import Process
-from gdbheap.process.threads.thread_pointers import thread_id
+from gdbheap.process.threads.thread_pointers import TID, find_thread_pointers, thread_id
 from gdbheap.process.threads.thread_stacks import StackBlock
 
 # tcbhead_t holds its own address in its first words; struct pthread has ended after so many bytes (to glibc 2.44).
 _HEAD = 3
 _SIZE = 0x900
+_MOST_IN_LIST = 1 << 16
 
 
 def unjoined(process: Process, ended: Iterable[StackBlock]) -> list[StackBlock]:
     """Return those of the blocks that threads have left which wait for pthread_join().
 
-    pthread_join() writes -1 as the id of a thread. One that is detached is its own joinid: a pointer to its struct pthread itself.
+    To glibc 2.42 pthread_join() writes -1 as the id of a thread, and one that is detached is its own joinid: a pointer to its struct pthread
+    itself. From 2.43 on neither is so, but the stacks that are kept for new threads are in a list of their own.
     """
-    return [each for each in ended if thread_id(process, each.control) == 0 and not _is_detached(process, each.control)]
+    waiting = [
+        each for each in ended if thread_id(process, each.control) == 0 and not _is_detached(process, each.control)
+    ]
+    kept = _kept_for_new_threads(process) if waiting else frozenset()
+    return [each for each in waiting if each.control not in kept]
 
 
 def _is_detached(process: Process, control: int) -> bool:
@@ -28,3 +34,37 @@ def _is_detached(process: Process, control: int) -> bool:
     except MemoryFault:
         return True
     return control in list(words)[_HEAD:]
+
+
+def _kept_for_new_threads(process: Process) -> frozenset[int]:
+    """Return the struct pthreads in _dl_stack_cache, as glibc has it since 2.34: the head of that list comes right after the head of the one
+    that the main thread alone is in, _dl_stack_user (struct rtld_global; before that libpthread has lists of its own)."""
+    if any(module.path.rpartition("/")[2].startswith("libpthread") for module in process.modules):
+        return frozenset()
+    main = find_thread_pointers(process).get(process.threads[0].lwp) if process.threads else None
+    if main is None:
+        return frozenset()
+    node = _list_of(process, main)
+    user = next(_followed(process, node), None)
+    if user is None or list(_followed(process, user))[:1] != [node]:
+        return frozenset()
+    cache = user + 2 * process.pointer_size
+    return frozenset(each - _list_of(process, 0) for each in _followed(process, cache))
+
+
+def _list_of(process: Process, control: int) -> int:
+    """Return where struct pthread has its links: right before its tid."""
+    return control + TID[process.pointer_size] - 2 * process.pointer_size
+
+
+def _followed(process: Process, head: int) -> Iterator[int]:
+    """Yield the nodes of a list, its head not among them, as far as it can be followed."""
+    node = head
+    for _ in range(_MOST_IN_LIST):
+        try:
+            node = process.words.read(node)
+        except (MemoryFault, OverflowError):
+            return
+        if node == head:
+            return
+        yield node
