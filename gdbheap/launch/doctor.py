@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+import os
 import platform
+import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 from gdbheap import __version__
-from gdbheap.files import kernel_text
+from gdbheap.files import kernel_text, read_regular
 from gdbheap.launch import places, python_packages, setup
 from gdbheap.launch.debugger import Debugger, NoDebugger, dotted, find_debugger
 from gdbheap.launch.launcher import attach_advice
@@ -25,6 +27,11 @@ def has(question):
         return False
 answer([gdb.objfiles()[0].build_id, has(lambda: gdb.lookup_type("struct malloc_state")), has(lambda: gdb.parse_and_eval("&main_arena"))])
 """
+
+
+_LONGEST_INIT = 1 << 20
+# A line of a start-up file that loads one: "source ~/pwndbg/gdbinit.py", "source ~/.gdbinit-gef.py".
+_PLUGIN = re.compile(r"^\s*source\s.*\b(pwndbg|gef)\b", re.M)
 
 
 class Check(NamedTuple):
@@ -68,6 +75,7 @@ def checks(gdb_path: str) -> Iterator[Check]:
     yield from _packages(gdb, directory(version))
     yield _c_library(gdb)
     yield _starts_programs(gdb)
+    yield _other_plugins()
     advice = attach_advice()
     yield Check("attaching", "only as root" if advice else "allowed", True, advice)
     good = setup.compiles()
@@ -98,6 +106,25 @@ def _c_library(gdb: Debugger) -> Check:
         return Check("C library", f"{name}, with debug symbols")
     what = "symbols but no types" if symbols else "no debug symbols: gdbheap finds the heap by its shape"
     return Check("C library", f"{name}, {what}", True, "apt install libc6-dbg makes it certain")
+
+
+def _other_plugins() -> Check:
+    """Say which plugins with commands of the same names gdb's start-up files load, and what that means."""
+    home = Path.home()
+    config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
+    found = []
+    for path in (Path("/etc/gdb/gdbinit"), config / "gdb" / "gdbinit", home / ".gdbinit"):
+        try:
+            text = read_regular(str(path), _LONGEST_INIT).decode(errors="replace")
+        except OSError:
+            continue
+        found += [f"{name} in {path}" for name in sorted(set(_PLUGIN.findall(text)))]
+    if not found:
+        return Check("other plugins", "none in gdb's start-up files (pwndbg and GEF have a heap and a vmmap too)")
+    advice = (
+        "they keep heap and vmmap: type gdbheap heap, gdbheap vmmap; load them before gdb's first prompt, gdbheap last"
+    )
+    return Check("other plugins", ", ".join(found), True, advice)
 
 
 def _own_libc() -> str | None:

@@ -85,7 +85,8 @@ def _from_readme() -> Iterator[tuple[str, str]]:
     text = (ROOT / "README.md").read_text()
     for line in re.findall(r"^ +(?:next|catch|try)  +(.*)$", text, re.M):
         yield "README.md", line
-    names = "|".join(sorted({command.name.split()[0] for command in COMMANDS}))
+    spoken_of = {command.name for command in COMMANDS}
+    names = "|".join(sorted({name.split()[0] for name in spoken_of}))
     for line in _TYPED.findall(re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)):
-        if re.match(rf"(?:{names})\b", line):
+        if re.match(rf"(?:{names})\b", line) and line not in spoken_of:
             yield "README.md", line.replace(", ...", "")
