@@ -57,14 +57,17 @@ def _is_outermost(frame: gdb.Frame) -> bool:
 
 
 def _frame(frame: gdb.Frame, level: int, machine: Machine, is_outermost: bool) -> Frame:
-    registers = {name: value for name in machine.general if (value := _register(frame, name, machine)) is not None}
+    # Where the frame is and what it runs are no values that its function works on.
+    places = (machine.stack_pointer, machine.program_counter)
+    names = [name for name in machine.general if name not in places]
+    registers = {name: value for name in names if (value := _register(frame, name, machine)) is not None}
     line = frame.find_sal()
     symtab = line.symtab
     place = f"{text_of(lambda: symtab.filename)}:{line.line}" if symtab is not None and line.line else ""
     return Frame(
         level,
         frame.pc(),
-        registers.get(machine.stack_pointer, 0),
+        _register(frame, machine.stack_pointer, machine) or 0,
         text_of(frame.name) or "",
         os.path.basename(text_of(lambda: gdb.solib_name(frame.pc())) or ""),
         dict(_arguments(frame)),
