@@ -21,6 +21,7 @@ from gdbheap.session.threads_inside import taken_locks
 if TYPE_CHECKING:
     from gdbheap.analysis.crashes.verdict import CrashContext, Verdict
     from gdbheap.machine.x86.operand import Instruction
+    from gdbheap.process.frame import Frame
 
 _COLUMNS = (
     Column("verdict", token="heading"),
@@ -65,6 +66,7 @@ def make_scene(target: Target) -> tuple[CrashContext, tuple[str, ...]]:
     heap: HeapView | None = None
     instruction = decode(stop.instruction, stop.thread.registers, process.pointer_size)
     stop, notes = _with_signal(process, stop, instruction)
+    stop = replace(stop, frames=_with_passed(target, stop))
     try:
         layout = target.layout()
         heap = target.heap()
@@ -87,6 +89,15 @@ def make_scene(target: Target) -> tuple[CrashContext, tuple[str, ...]]:
         locks=taken_locks(target) if heap is not None else (),
     )
     return crash, (*notes, *_remarks(stop), *context(crash))
+
+
+def _with_passed(target: Target, stop: Stop) -> tuple[Frame, ...]:
+    """Return the stop's frames, with what free or realloc was given where the thread died in one of them."""
+    from gdbheap.analysis.malloc_aborts.dying_call import dying_part
+    from gdbheap.analysis.malloc_aborts.passed_first import with_passed
+
+    dying = dying_part(stop.frames)
+    return (*stop.frames[: len(stop.frames) - len(dying)], *with_passed(target, stop.thread.lwp, dying))
 
 
 def _with_signal(process: Process, stop: Stop, instruction: Instruction) -> tuple[Stop, tuple[str, ...]]:

@@ -63,10 +63,13 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     from gdbheap.analysis.invariants.checked_heap import CheckedHeap
     from gdbheap.analysis.malloc_aborts.abort_message import last_words
     from gdbheap.analysis.malloc_aborts.malloc_abort import explain_abort
-    from gdbheap.analysis.suspects.suspected_writer import SuspectedWriter, probable_writer, recipe
+    from gdbheap.analysis.malloc_aborts.passed_first import with_passed
+    from gdbheap.analysis.suspects.recipe import recipe
+    from gdbheap.analysis.suspects.suspected_writer import SuspectedWriter, probable_writer
 
     view = target.heap()
     dying, frames = dying_thread(target)
+    frames = with_passed(target, dying, frames)
     said = last_words(target.process, target.abort_message(), frames, dying is not None)
     found = check(target.process, view, threads_inside(target), said is not None)
     heap = CheckedHeap(target.process, view)

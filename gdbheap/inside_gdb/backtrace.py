@@ -64,17 +64,19 @@ def _frame(frame: gdb.Frame, level: int, machine: Machine, is_outermost: bool) -
     line = frame.find_sal()
     symtab = line.symtab
     place = f"{text_of(lambda: symtab.filename)}:{line.line}" if symtab is not None and line.line else ""
+    arguments = {name: (value, is_pointer) for name, value, is_pointer in _arguments(frame)}
     return Frame(
         level,
         frame.pc(),
         _register(frame, machine.stack_pointer, machine) or 0,
         text_of(frame.name) or "",
         os.path.basename(text_of(lambda: gdb.solib_name(frame.pc())) or ""),
-        dict(_arguments(frame)),
+        {name: value for name, (value, _) in arguments.items()},
         registers,
         place,
         frame.type() == gdb.SIGTRAMP_FRAME,
         is_outermost,
+        pointers=frozenset(name for name, (_, is_pointer) in arguments.items() if is_pointer),
     )
 
 
@@ -85,8 +87,8 @@ def _register(frame: gdb.Frame, name: str, machine: Machine) -> int | None:
         return None  # not saved anywhere
 
 
-def _arguments(frame: gdb.Frame) -> Iterator[tuple[str, int]]:
-    """Yield the arguments that are words and not optimised out, where there is debug info."""
+def _arguments(frame: gdb.Frame) -> Iterator[tuple[str, int, bool]]:
+    """Yield the arguments that are words and not optimised out, where there is debug info, and whether each is a pointer by its type."""
     try:
         block: gdb.Block | None = frame.block()
         while block is not None and block.function is None:
@@ -98,6 +100,7 @@ def _arguments(frame: gdb.Frame) -> Iterator[tuple[str, int]]:
             continue
         try:
             name = text_of(functools.partial(getattr, symbol, "name"))
-            yield name, address_of(symbol.value(frame), name)
+            value = symbol.value(frame)
+            yield name, address_of(value, name), value.type.strip_typedefs().code == gdb.TYPE_CODE_PTR
         except (gdb.error, HeapError):
             continue

@@ -264,12 +264,17 @@ def _file_name(place: gdb.Symtab_and_line) -> str:
 
 
 def _line(path: str, wanted: int) -> str:
-    """Return a line of the file that gdb has found for the one that debug info names: that may be a device as well, or of any size."""
+    return next(iter(source_lines(path, wanted, 1)), "")
+
+
+def source_lines(path: str, first: int, count: int) -> list[str]:
+    """Return lines of the file that gdb has found for the one that debug info names: that may be a device as well, or of any size."""
     try:
         lines = BytesIO(read_regular(path, _MOST_SOURCE))
     except OSError:
-        return ""
-    return next(islice(lines, wanted - 1, wanted), b"")[:_MOST_LINE].decode("utf-8", "replace").strip()
+        return []
+    wanted = islice(lines, first - 1, first - 1 + count)
+    return [each[:_MOST_LINE].decode("utf-8", "replace").strip() for each in wanted]
 
 
 def _handlers(process: Process, frame: gdb.Frame | None, level: int) -> Iterator[Handler]:

@@ -10,6 +10,8 @@ from gdbheap.errors import HeapError
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.glibc.layout import Layout
 from gdbheap.inside_gdb import backtrace as gdb_backtrace
+from gdbheap.inside_gdb import call_source
+from gdbheap.inside_gdb import code as gdb_code
 from gdbheap.inside_gdb import expressions as gdb_expressions
 from gdbheap.inside_gdb import frames as gdb_frames
 from gdbheap.inside_gdb import process as gdb_process
@@ -165,6 +167,15 @@ class GdbTarget:
             return malloc_code(find_libcs(self.process, self._symbols_of()))
         except HeapError:
             return ()
+
+    def code_at(self, address: int) -> tuple[tuple[int, str], ...]:
+        return gdb_code.code_at(self.process, address)
+
+    def call_source(self, lwp: int | None, level: int) -> str:
+        return call_source.call_source(lwp, level)
+
+    def evaluate_in_frame(self, lwp: int | None, level: int, expression: str) -> int | None:
+        return call_source.evaluate_in_frame(lwp, level, expression)
 
     def stop(self) -> Stop:
         stop = gdb_stop.read_stop(self.process)

@@ -95,6 +95,16 @@ class Target(Protocol):
     def frames(self, lwp: int | None = None, most: int = 64) -> tuple[Frame, ...]:
         """Return the innermost `most` frames of a thread (None: the selected one), the innermost first; () where it has none."""
 
+    def code_at(self, address: int) -> tuple[tuple[int, str], ...]:
+        """Return (address, text in AT&T's syntax) of each instruction of the function that the address lies in; () where its bounds are not
+        known."""
+
+    def call_source(self, lwp: int | None, level: int) -> str:
+        """Return the source line of a thread's frame and some lines behind it, "" where it cannot be read. lwp None: the selected thread."""
+
+    def evaluate_in_frame(self, lwp: int | None, level: int, expression: str) -> int | None:
+        """Return an expression's value in a thread's frame, without calling or changing anything; None where it is no address."""
+
     def stop(self) -> Stop:
         """Return why and where the selected thread stopped."""
 

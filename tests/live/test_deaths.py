@@ -21,6 +21,7 @@ CAUSES = {
     "big_twice_deleted": TWICE,
     "array_deleted_in_the_middle": WRONG,
     "array_deleted_as_one": WRONG,
+    "literal_freed_by_destructor": WRONG,
     "global_freed": WRONG,
     "stack_freed": WRONG,
     "overrun_then_new": OVERRUN,
@@ -44,7 +45,12 @@ OTHERS = {
     "fortified": "fortify_overflow",
     "survived": "program_abort",
 }
-CALLERS = {"thread": "in_thread", "while_unwinding": "Twice::~Twice", "terminating": "free_and_end"}
+CALLERS = {
+    "literal_freed_by_destructor": "Option::~Option",
+    "thread": "in_thread",
+    "while_unwinding": "Twice::~Twice",
+    "terminating": "free_and_end",
+}
 # These go on after the first SIGABRT: to their handler.
 HANDLED = ("handled", "survived")
 BUILDS = {
@@ -167,6 +173,12 @@ def test_a_python_that_frees_wrongly_is_told_so(cause, tmp_path):
         assert f": {cause}" in first["summary"]
         assert f"{block + 32 if cause == WRONG else block:#x} " in first["summary"]
     assert bool(answers["heap check"]["faults"]) is (cause == OVERRUN)
+
+
+@pytest.mark.parametrize("kind", ["64", "32"])
+def test_delete_of_what_new_for_an_array_returned_is_told_as_that(kind, directory):
+    first = deaths(kind, directory[kind])["array_deleted_as_one"].fault["rows"][0]
+    assert "keeps the number of the elements in front (4): delete[] must free it" in first["summary"]
 
 
 def test_through_gdbserver_and_with_another_thread_selected_the_same_is_told(tmp_path):

@@ -16,7 +16,7 @@ from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.malloc_aborts.abort_message import AbortMessage, called_abort, last_words
 from gdbheap.analysis.malloc_aborts.dying_call import calling_frame, dying_part, is_library_code, is_machinery
 from gdbheap.analysis.malloc_aborts.malloc_abort import MallocAbort, cause, explain_abort, how_to_catch
-from gdbheap.analysis.malloc_aborts.passed_pointer import what_was_passed
+from gdbheap.analysis.malloc_aborts.passed_pointer import PassedPointer, outside_heaps, what_was_passed
 from gdbheap.machine.x86.call_argument import first_argument
 from gdbheap.process.frame import Frame, is_of_libc
 
@@ -147,8 +147,8 @@ def _by_malloc(crash: CrashContext, said: AbortMessage, where: tuple[str, ...]) 
     )
     quoted = (*where, f"{source} {message!r}")
     summary = f"malloc found the heap corrupt: {message}"
-    sure = CERTAIN if said.certain else LIKELY
     died = _explained(crash, said)
+    sure = CERTAIN if said.certain and not (died is not None and died.is_guess) else LIKELY
     if died is None:
         yield Verdict("malloc_abort", sure, None, summary, quoted, ("heap check", "bt"))
         return
@@ -158,34 +158,61 @@ def _by_malloc(crash: CrashContext, said: AbortMessage, where: tuple[str, ...]) 
         yield Verdict("malloc_abort", sure, died.chunk, summary, quoted, ("heap check", "bt"))
         return
     heap = CheckedHeap(crash.process, crash.heap) if crash.heap is not None else None
+    told = _passed(crash, heap, died)
+    is_wrong = told.is_no_block if told is not None else _INVALID_FREE.search(message) is not None
     why = cause(heap, died, crash.symbol_at) if heap is not None else ""
+    if heap is None and told is not None:
+        why = f"a pointer that malloc did not return: {died.pointer:#x} {told.words}"
     if why:
         summary = f"{message}: {why}"
-    facts = [f"{died.function} checks: {died.condition}"]
-    if not why:
-        facts.append(f"that means: {died.implies}")
+    elif is_wrong and died.is_sound:
+        summary = f"{message}: the pointer is wrong (which one it was is not known); the heap itself is sound"
+    facts = (*quoted, *_facts(died, bool(why), is_wrong and died.is_sound))
+    catch = how_to_catch(heap, died, crash.symbol_at) if heap is not None else ""
+    look = "" if died.chunk is None else f"heap chunk {died.chunk:#x}"
+    if told is not None and told.is_no_block:
+        look = f"explain {died.pointer:#x}"
+    commands = tuple(filter(None, (look, "heap check", "bt", catch)))
+    yield Verdict("malloc_abort", sure, died.chunk, summary, facts, commands)
+    yield from _invalid_free(died, told, where)
+
+
+def _passed(crash: CrashContext, heap: CheckedHeap | None, died: MallocAbort) -> PassedPointer | None:
+    if died.pointer is None:
+        return None
+    if heap is None:
+        return outside_heaps(crash.process, died.pointer, crash.symbol_at)
+    return what_was_passed(heap, died.pointer, crash.symbol_at)
+
+
+def _facts(died: MallocAbort, is_explained: bool, is_sound: bool) -> Iterator[str]:
+    """Yield what speaks for the verdict; `is_explained`: the cause is told already, `is_sound`: so it is to be said that the heap is."""
+    yield f"{died.function} checks: {died.condition}"
+    if not is_explained and not is_sound:
+        yield f"that means: {died.implies}"
     if died.chunk is not None:
         passed = f", which the caller passed as {died.pointer:#x}" if died.pointer is not None else ""
-        facts.append(f"the chunk is {died.chunk:#x}{passed}: {died.how}")
+        yield f"the chunk is {died.chunk:#x}{passed}: {died.how}"
+    elif died.pointer is not None:
+        yield f"the caller passed {died.pointer:#x}: {died.how}"
     elif died.how:
-        facts.append(f"the chunk is not known: {died.how}")
-    if died.evidence not in [each.detail for each in died.findings]:
-        facts.append(died.evidence)
+        yield f"the chunk is not known: {died.how}"
+    if died.evidence and died.evidence not in [each.detail for each in died.findings]:
+        yield died.evidence
     if died.pointer is None and died.wants_pointer:
-        facts.append("the pointer that the caller passed is in no argument, register or stack word that is left")
-    facts += [
-        f"heap check: {each.message} at {each.address:#x}: {each.detail}" for each in died.findings[:_MOST_FINDINGS]
-    ]
-    catch = how_to_catch(heap, died, crash.symbol_at) if heap is not None else ""
-    look = f"heap chunk {died.chunk:#x}" if died.chunk is not None else ""
-    commands = tuple(filter(None, (look, "heap check", "bt", catch)))
-    yield Verdict("malloc_abort", sure, died.chunk, summary, (*quoted, *filter(None, facts)), commands)
-    told = (
-        what_was_passed(heap, died.pointer, crash.symbol_at) if heap is not None and died.pointer is not None else None
-    )
-    foreign = told is not None and told.kind != "block"
+        yield "the pointer that the caller passed is in no argument, register or stack word that is left"
+    if is_sound:
+        yield "the heap itself is sound: `heap check` finds no fault in it"
+    for each in died.findings[:_MOST_FINDINGS]:
+        yield f"heap check: {each.message} at {each.address:#x}: {each.detail}"
+
+
+def _invalid_free(died: MallocAbort, told: PassedPointer | None, where: tuple[str, ...]) -> Iterator[Verdict]:
+    """Yield that the pointer was wrong, where it was, or may have been."""
+    foreign = told is not None and told.kind not in ("block", "damaged")
     # From 2.42 on a pointer that is none of malloc's fails the check of the size, where a block whose size was overwritten fails too.
-    if (foreign and _INVALID_SIZE.search(message)) or (_INVALID_FREE.search(message) and (told is None or foreign)):
+    is_pointer = _INVALID_FREE.search(died.message) is not None and (told is None or foreign)
+    if is_pointer or (foreign and _INVALID_SIZE.search(died.message)):
         wrong = "free was given a pointer that malloc did not return"
         facts = [f"{died.pointer:#x} {told.words}"] if told is not None and died.pointer is not None else []
         yield Verdict("invalid_free", LIKELY, died.pointer, wrong, (*facts, *where), ("up", "info locals"))

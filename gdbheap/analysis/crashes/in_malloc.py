@@ -7,13 +7,14 @@ from collections.abc import Iterator
 
 from gdbheap.analysis.call_stacks.in_progress_call import function_inside, is_of_malloc, parts
 from gdbheap.analysis.crashes.reentry import reentered
-from gdbheap.analysis.crashes.verdict import CERTAIN, POSSIBLE, CrashContext, Verdict
+from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, POSSIBLE, CrashContext, Verdict
 from gdbheap.analysis.invariants.calls import entered_again
 from gdbheap.analysis.invariants.check import check
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding
-from gdbheap.analysis.malloc_aborts.dying_call import calling_frame, candidates
-from gdbheap.analysis.malloc_aborts.passed_pointer import what_was_passed
+from gdbheap.analysis.malloc_aborts.dying_call import OF_CALL, OF_MALLOC, calling_frame, candidates
+from gdbheap.analysis.malloc_aborts.passed_pointer import outside_heaps, what_was_passed
+from gdbheap.analysis.malloc_aborts.passed_subject import told_by_the_call
 from gdbheap.analysis.suspects.suspected_writer import probable_writer
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import NON_MAIN_ARENA
@@ -44,10 +45,13 @@ def crashes_in_malloc(crash: CrashContext) -> Iterator[Verdict]:
     where = (f"called from {caller.words}",) if caller is not None else ()
     unreadable = list(_unreadable(crash, inside, where))
     yield from unreadable
-    # Where malloc's own memory may not be accessed, that is the fault, and not what malloc has left unfinished there.
-    in_heap = crash.fault_address is not None and crash.chunk(crash.fault_address) is not None
-    if unreadable or crash.heap is None or in_heap:
+    if unreadable:
         return
+    if crash.heap is None:
+        yield from _without_heap(crash, where)
+        return
+    if crash.fault_address is not None and crash.chunk(crash.fault_address) is not None:
+        return  # where malloc's own memory may not be accessed, that is the fault, and not what malloc has left unfinished there
     heap = CheckedHeap(crash.process, crash.heap)
     wrong = list(_no_block(crash, heap, where))
     yield from wrong or _followed(crash, heap, where, inside)
@@ -73,6 +77,16 @@ def _unreadable(crash: CrashContext, inside: str, where: tuple[str, ...]) -> Ite
             return
 
 
+def _without_heap(crash: CrashContext, where: tuple[str, ...]) -> Iterator[Verdict]:
+    """Whether free was given what can be no block, though nothing is known of the heap: before malloc was ever used, perhaps."""
+    given = told_by_the_call(crash.stop.frames)
+    told = outside_heaps(crash.process, given.pointer, crash.symbol_at) if given is not None and given.pointer else None
+    if given is not None and told is not None:
+        summary = f"free was given a pointer that malloc did not return: {given.pointer:#x} {told.words}"
+        fact = f"{given.pointer:#x} was passed: {given.how}"
+        yield Verdict("invalid_free", CERTAIN, given.pointer, summary, (*where, fact), ("up", "info locals"))
+
+
 def is_of_internals(frame: Frame) -> bool:
     """Whether the frame is in a function that works on chunks already, and no more on what the program has passed."""
     return frame.function.startswith(("_int_", "malloc_consolidate", "unlink_chunk", "systrim", "tcache_"))
@@ -83,7 +97,8 @@ def _no_block(crash: CrashContext, heap: CheckedHeap, where: tuple[str, ...]) ->
     at, layout = crash.fault_address, heap.layout
     if at is None or at % layout.heap_max >= _REACH:
         return
-    for chunk, how in candidates(heap, crash.stop.frames):
+    for each in candidates(heap, crash.stop.frames):
+        chunk, is_told = each.chunk, each.source in (OF_MALLOC, OF_CALL)
         try:
             raw = heap.words.read(chunk + layout.pointer_size)
         except (MemoryFault, OverflowError):
@@ -92,16 +107,19 @@ def _no_block(crash: CrashContext, heap: CheckedHeap, where: tuple[str, ...]) ->
         if not raw & NON_MAIN_ARENA or chunk & ~(layout.heap_max - 1) != at & ~(layout.heap_max - 1):
             continue
         told = what_was_passed(heap, pointer, crash.symbol_at)
-        if told.kind == "block" or (
-            told.kind == "inside" and "argument" not in how and pointer % layout.alignment == 0
-        ):
+        if is_told and told.kind in ("block", "damaged"):
+            return  # the size field of a block was overwritten
+        if not told.is_no_block and not told.is_freed_twice:
+            continue
+        if told.kind == "inside" and not is_told and pointer % layout.alignment == 0:
             continue
         facts = (
-            f"{pointer:#x} was passed: {how}",
+            f"{pointer:#x} was passed: {each.how}",
             f"the word before it, {raw:#x}, is taken for a size field: NON_MAIN_ARENA is set, so that a heap should begin at {at:#x}",
         )
         summary = f"free was given a pointer that malloc did not return: {pointer:#x} {told.words}"
-        yield Verdict("invalid_free", CERTAIN, pointer, summary, (*where, *facts), ("up", "info locals", "heap check"))
+        sure = CERTAIN if is_told else LIKELY
+        yield Verdict("invalid_free", sure, pointer, summary, (*where, *facts), ("up", "info locals", "heap check"))
         return
 
 

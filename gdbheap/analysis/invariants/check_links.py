@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from gdbheap.analysis.invariants.check_tcache import tcache_address
 from gdbheap.analysis.invariants.checked_heap import MOST_FINDINGS, CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding, finding
+from gdbheap.analysis.invariants.listed_wrongly import listed_wrongly
 from gdbheap.counted import counted
 from gdbheap.errors import MemoryFault
+from gdbheap.glibc.chunk_table import State
 from gdbheap.glibc.heap_view import Bin
 from gdbheap.glibc.naming import list_name
 from gdbheap.glibc.walk.links import demangle
@@ -86,7 +89,9 @@ def _single(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
     inside = heap.view.chunk_at(chunk)
     suspects = () if inside is None or inside.address == chunk else (inside.address,)
     expected = f"the {'mangled ' if layout.safe_linking and last is not None else ''}address of a free chunk{size}, or the list's end"
-    yield finding(address, message, name, field, stored, expected, call, each.arena, each.thread, suspects, why)
+    found = finding(address, message, name, field, stored, expected, call, each.arena, each.thread, suspects, why)
+    listed = listed_wrongly(heap, each, chunk, last is None) if chunk % layout.pointer_size == 0 else None
+    yield replace(found, listed=listed, suspects=suspects if listed is None else ())
 
 
 def _double(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
@@ -96,7 +101,17 @@ def _double(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
     header = (
         arena.address + layout.malloc_state.offset("bins") - layout.header + 2 * layout.pointer_size * (each.index - 1)
     )
-    nodes = [header, *each.chunks, header]
+    taken = _taken_with_wrong_bk(heap, header)
+    if taken is not None:
+        where = header + layout.header + layout.pointer_size
+        held = heap.words.read(where)
+        wrong = _bad_link(heap, each, header, "bk", where, held, header, header)
+        why = f"malloc itself put it there: it took the chunk {taken:#x} from this bin, whose bk had been overwritten"
+        yield replace(wrong, detail=f"{wrong.detail}; {why}")
+        return
+    # A walk by bk that leaves the heap is not to be believed: the chunk that led out of it has the wrong link.
+    believed = [chunk for chunk in each.chunks if heap.view.chunk_at(chunk) is not None]
+    nodes = [header, *believed, header]
     found = 0
     for node, following in zip(nodes, nodes[1:]):
         for owner, field, offset, target in (
@@ -111,8 +126,21 @@ def _double(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
             if held != target and found < MOST_FINDINGS:
                 found += 1
                 yield _bad_link(heap, each, owner, field, where, held, target, header)
-    for chunk in [chunk for chunk, size in zip(each.chunks, heap.view.sizes_of(each.chunks).tolist()) if not size][:4]:
+    stray = [chunk for chunk, size in zip(each.chunks, heap.view.sizes_of(each.chunks).tolist()) if not size]
+    for chunk in [chunk for chunk in stray if not found or heap.view.chunk_at(chunk) is not None][:4]:
         yield _no_chunk(heap, each, chunk)
+
+
+def _taken_with_wrong_bk(heap: CheckedHeap, header: int) -> int | None:
+    """Return the chunk that a bin's fd still leads to though it is in use by now, where the bin's bk leads out of the heap: malloc takes from the
+    bk end, and leaves the bin's fd to the chunk that it believes to be the next."""
+    try:
+        fd, bk = heap.words.read_many(header + heap.layout.header, 2)
+    except MemoryFault:
+        return None
+    row = heap.table.row_of(fd)
+    taken = row is not None and heap.table.state[row] in (State.IN_USE, State.TCACHE)
+    return fd if taken and heap.view.chunk_at(bk) is None and bk != header else None
 
 
 def _bad_link(

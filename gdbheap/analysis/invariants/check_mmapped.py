@@ -110,7 +110,10 @@ def _unaccounted(
 ) -> Iterator[Finding]:
     """Tell which of the counters or headers is wrong, where the chunks that are there are not those of mp_."""
     call = "none: the counters are for mallinfo, and for the limit on mmapped chunks"
-    if not lacking:
+    over = _over_others(heap, known, missing, lacking) if missing > 0 else None
+    if over is not None:
+        yield over
+    elif not lacking:
         why = "those that are there have all the bytes of mmapped_mem"
         yield of_mp(heap, mp, "n_mmaps", f"{len(known)}", call, why)
     elif missing == 0:
@@ -120,8 +123,6 @@ def _unaccounted(
         else:
             total = mp["mmapped_mem"] - lacking
             yield of_mp(heap, mp, "mmapped_mem", f"{total:#x}", call, f"the {len(known)} mmapped chunks have so much")
-    elif missing > 0 and (over := _over_others(heap, known, missing, lacking)) is not None:
-        yield over
     elif missing == 1 and lacking >= PAGE and lacking % PAGE == 0:
         found = _overwritten(heap, known, lacking)
         if found is not None:

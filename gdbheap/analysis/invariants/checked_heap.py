@@ -6,7 +6,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.abort_texts.table import Texts
-from gdbheap.glibc.chunk_table import FLAG_MASK, MMAPPED_ARENA, State
+from gdbheap.glibc.chunk_table import FLAG_MASK, MMAPPED_ARENA, Chunk, State
 from gdbheap.glibc.heap_view import Bin, HeapView
 from gdbheap.lazy import np
 from gdbheap.process.columns.gather import gather_words
@@ -61,6 +61,12 @@ class CheckedHeap:
         ends = table.address[:-1] + table.size[:-1]
         joined[:-1] = (ends == table.address[1:]) & (table.arena[:-1] == table.arena[1:]) & self.in_arena[:-1]
         return joined
+
+    def gap_at(self, address: int) -> Chunk | None:
+        """Return the row that an address lies in where that is no chunk but a stretch which could not be read as chunks; else None."""
+        chunk = self.view.chunk_at(address)
+        row = self.table.row_of(chunk.address) if chunk is not None else None
+        return chunk if row is not None and self.gap[row] else None
 
     def has_state(self, *states: State) -> NDArray[np.bool_]:
         """Return the mask of the rows in any of these states."""

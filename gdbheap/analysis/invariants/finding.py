@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gdbheap.analysis.invariants.listed_wrongly import Listed
 from gdbheap.process.fault import Fault
 
 
@@ -15,6 +16,7 @@ class Finding(Fault):
     holds (None: not one word), `expected` what it must hold, in words. `call` tells which call trips over it, and how.
     `arena` is the index of the arena it belongs to, `thread` the lwp whose tcache it is in (None: neither).
     `suspects` are chunks whose size field may be the wrong one instead. `transient` where a call that is under way may have caused it.
+    `listed` is how a list came to a block that it must not hold, where free itself wrote the link to it.
     """
 
     field: str = ""
@@ -26,6 +28,7 @@ class Finding(Fault):
     thread: int | None = None
     suspects: tuple[int, ...] = ()
     transient: bool = False
+    listed: Listed | None = None
 
 
 def finding(

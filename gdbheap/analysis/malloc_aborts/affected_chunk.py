@@ -9,12 +9,11 @@ from dataclasses import replace
 from gdbheap.analysis.invariants.check_links import head_slot
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding
-from gdbheap.analysis.invariants.free_check import FreeOutcome, arena_for, what_free_says
-from gdbheap.analysis.malloc_aborts.dying_call import candidates
 from gdbheap.analysis.malloc_aborts.emptied_lists import of_emptied_list
+from gdbheap.analysis.malloc_aborts.passed_subject import is_named, passed_subject, verdict_on
 from gdbheap.analysis.malloc_aborts.subject import AffectedChunk
 from gdbheap.errors import MemoryFault
-from gdbheap.glibc.chunk_table import FLAG_MASK, State
+from gdbheap.glibc.chunk_table import State
 from gdbheap.glibc.heap_view import Bin
 from gdbheap.glibc.walk.links import demangle
 from gdbheap.lazy import np
@@ -62,13 +61,15 @@ def find_subject(
     gone = of_emptied_list(heap, text) or _under_debugging(heap, frames)
     if gone is not None:
         return gone
-    passed = _passed(heap, text, frames)
+    passed = passed_subject(heap, text, frames)
     broken = _handed_out_before(heap, text) or _by_findings(heap, text, findings)
     if passed is not None and _says_of_the_pointer(text):
         return passed
     if broken is not None:
-        return replace(broken, pointer=passed.pointer if passed else broken.pointer)
-    return passed or _by_place(heap, text)
+        if passed is None:
+            return broken
+        return replace(broken, pointer=passed.pointer, is_guess=passed.is_guess)
+    return passed if passed is not None and passed.evidence else _by_place(heap, text)
 
 
 def _under_debugging(heap: CheckedHeap, frames: Sequence[Frame]) -> AffectedChunk | None:
@@ -88,70 +89,12 @@ def _under_debugging(heap: CheckedHeap, frames: Sequence[Frame]) -> AffectedChun
     return None
 
 
-def _is_named(text: str, message: str) -> bool:
-    """Whether a message, which may be "A or B" where glibcs differ, names the text. (Some texts have an "or" themselves.)"""
-    return message == text or message.startswith(f"{text} or ") or message.endswith(f" or {text}")
-
-
 def _says_of_the_pointer(text: str) -> bool:
     """Whether the check is one of the chunk that was passed to free or realloc, not of one met in a list."""
     return text.startswith(("free(): invalid", "double free", "munmap", "mremap", "realloc()")) or text in (
         "free(): double free detected in tcache 2",
         "corrupted size vs. prev_size while consolidating",
     )
-
-
-def _passed(heap: CheckedHeap, text: str, frames: Sequence[Frame]) -> AffectedChunk | None:
-    """Return the first value in the frames' arguments, registers and stack for which free (or realloc) dies with this text. One that is no chunk's
-    and was not an argument must be the only such value, of the registers or else of the stack: any pointer into a block may look so."""
-    in_registers: dict[int, AffectedChunk] = {}
-    on_stack: dict[int, AffectedChunk] = {}
-    for chunk, how in candidates(heap, frames):
-        verdict = _verdict(heap, text, chunk)
-        if verdict is None or not _is_named(text, verdict[0]):
-            continue
-        if how.startswith("the stack") and (chunk + heap.layout.header) % heap.layout.alignment:
-            continue  # anything on the stack may be misaligned
-        subject = AffectedChunk(chunk, chunk + heap.layout.header, how, verdict[1])
-        if heap.table.row_of(chunk) is not None or "argument" in how:
-            return subject
-        if heap.view.chunk_at(chunk) is not None:
-            (in_registers if how.startswith("register") else on_stack).setdefault(chunk, subject)
-    others = in_registers or on_stack
-    return next(iter(others.values())) if len(others) == 1 else None
-
-
-def _verdict(heap: CheckedHeap, text: str, chunk: int) -> FreeOutcome | None:
-    """Return what the call that says such texts says of the chunk."""
-    if text.startswith("realloc()"):
-        return _what_realloc_says(heap, chunk)
-    verdict = what_free_says(heap, chunk)
-    if verdict is not None and text.startswith("mremap_chunk") and verdict[0].startswith("munmap_chunk"):
-        return text, verdict[1]
-    return verdict
-
-
-def _what_realloc_says(heap: CheckedHeap, chunk: int) -> FreeOutcome | None:
-    """Mirrors __libc_realloc and _int_realloc."""
-    layout = heap.layout
-    if (chunk + layout.header) % layout.alignment:
-        return "realloc(): invalid pointer", f"{chunk + layout.header:#x} is not a multiple of {layout.alignment}"
-    try:
-        raw = heap.words.read(chunk + layout.pointer_size)
-        size = raw & ~FLAG_MASK
-        if size == 0 and heap.texts.newest < (2, 42):
-            return "realloc(): invalid pointer", "size is 0"
-        arena = arena_for(heap, chunk)
-        if arena is None:
-            return None
-        if raw <= layout.header or size >= arena.system_mem:
-            return "realloc(): invalid old size", f"size field is {raw:#x}"
-        behind = heap.words.read(chunk + size + layout.pointer_size)
-    except (MemoryFault, OverflowError):
-        return None
-    if behind <= layout.header or behind & ~FLAG_MASK >= arena.system_mem:
-        return "realloc(): invalid next size", f"the header behind, at {chunk + size:#x}, has size field {behind:#x}"
-    return None
 
 
 def _handed_out_before(heap: CheckedHeap, text: str) -> AffectedChunk | None:
@@ -184,7 +127,7 @@ def _last_taken(heap: CheckedHeap, each: Bin) -> int | None:
 
 def _by_findings(heap: CheckedHeap, text: str, findings: Sequence[Finding]) -> AffectedChunk | None:
     """Return the subject of the finding that explains the text: one in the same words, else one about the same thing."""
-    exact = [each for each in findings if _is_named(text, each.message)]
+    exact = [each for each in findings if is_named(text, each.message)]
     related = []
     for pattern, message, field in _RELATED:
         if re.search(pattern, text):
@@ -202,8 +145,8 @@ def _by_findings(heap: CheckedHeap, text: str, findings: Sequence[Finding]) -> A
         if "next size" in text and below is not None:
             # The broken header is the one behind the block that was passed.
             chunk = int(heap.table.address[below])
-            verdict = _verdict(heap, text, chunk)
-            if verdict is not None and _is_named(text, verdict[0]):
+            verdict = verdict_on(heap, text, chunk)
+            if verdict is not None and is_named(text, verdict[0]):
                 return AffectedChunk(chunk, chunk + heap.layout.header, "the header behind it is broken", verdict[1])
         if heap.table.row_of(each.address) is None and heap.view.chunk_at(each.address) is None:
             return AffectedChunk(None, None, "the check is of an arena or a heap, not of one chunk", each.detail, each)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 from gdbheap.analysis.call_stacks.in_progress_call import is_named_as_mallocs, is_of_malloc
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.errors import MemoryFault
-from gdbheap.machine.x86.call_argument import first_argument
-from gdbheap.process.frame import Frame, is_of_libc
+from gdbheap.machine.x86.call_reader import OPERATORS
+from gdbheap.process.frame import Frame, Passed, is_of_libc
 
 # What lies between the check that failed and the kernel, under the names that symbol tables give it.
 _MACHINERY = re.compile(
@@ -17,17 +18,28 @@ _MACHINERY = re.compile(
     r"|fortify_fail\w*|stack_chk_fail\w*|chk_fail|kernel_vsyscall)(\.\w+)*"
 )
 ABORT = ("abort", "__GI_abort")
-# C++ hands its pointers on: who called malloc is who called these.
-_OPERATORS = ("operator new", "operator delete", "_Zn", "_Zd")
 # What C++'s own library and headers do for the program: whose code it is stands in a frame further out.
 _LIBRARY_CODE = ("std::", "__gnu_cxx::", "__cxxabiv1::", "__cxa_")
 _LIBRARY_PLACES = ("/usr/include/", "/usr/lib/gcc/")
 # Names that malloc's functions give to chunks, and to what the user has.
 _CHUNKS = ("p", "oldp", "victim", "nextchunk", "chunk")
 _MEMS = ("mem", "oldmem", "ptr", "e", "tmp")
+# Those of them that call a chunk `ptr`.
+_TAKE_CHUNKS = ("arena_for_chunk", "heap_for_ptr")
+# Where a candidate was found: in malloc's own arguments, in the call itself, and where anything may be.
+OF_MALLOC, OF_CALL, OF_CALLER, OF_REGISTER, OF_STACK = "malloc", "call", "caller", "register", "stack"
 # Frames from the abort outwards that are malloc's, and how much of their stack is looked through.
 _MOST_FRAMES = 16
 _MOST_STACK = 4096
+
+
+@dataclass(frozen=True)
+class Candidate:
+    """A chunk that the dying call may be about. `source` is one of OF_; `how` says for people where it was found."""
+
+    chunk: int
+    source: str
+    how: str
 
 
 def is_machinery(frame: Frame) -> bool:
@@ -54,7 +66,7 @@ def outside(frames: Sequence[Frame]) -> int | None:
         if has_printed and not frame.library and is_named_as_mallocs(frame):
             continue  # in a program that libc is linked into, right behind malloc's own
         known = frame.function or frame.library or in_libc
-        if known and not (is_machinery(frame) or is_of_malloc(frame) or frame.function.startswith(_OPERATORS)):
+        if known and not (is_machinery(frame) or is_of_malloc(frame) or frame.function.startswith(OPERATORS)):
             return index
     return None
 
@@ -72,38 +84,62 @@ def is_library_code(frame: Frame) -> bool:
     return frame.function.startswith(_LIBRARY_CODE) or frame.place.startswith(_LIBRARY_PLACES)
 
 
-def candidates(heap: CheckedHeap, frames: Sequence[Frame]) -> Iterator[tuple[int, str]]:
-    """Yield (chunk address, where it was found): the surest first. A value may be a chunk's address or a mem."""
+def passing_frame(frames: Sequence[Frame]) -> int | None:
+    """Return the index of the frame that called malloc's function or C++'s operator itself: libc's own code may stand between it and the
+    program's. None where no name tells."""
+    index = outside(frames)
+    if index is None:
+        return None
+    inner = (
+        at for at in range(index - 1, -1, -1) if is_of_malloc(frames[at]) or frames[at].function.startswith(OPERATORS)
+    )
+    return next(inner, index - 1) + 1
+
+
+def candidates(heap: CheckedHeap, frames: Sequence[Frame]) -> Iterator[Candidate]:
+    """Yield what the call may be about, the surest first. A value may be a chunk's address or a mem."""
     header = heap.layout.header
     ours = list(frames[:_MOST_FRAMES])
     index = outside(ours)
     inner = ours[:index]
-    for frame in inner:
-        for name, value in frame.arguments.items():
-            if name in _MEMS:
-                yield value - header, f"the argument {name} of {frame.function}"
-            elif name in _CHUNKS:
-                yield value, f"the argument {name} of {frame.function}"
+    passing = passing_frame(ours)
+    caller = ours[passing] if passing is not None and passing < len(ours) else None
+    for each in caller.passed if caller is not None else ():
+        yield Candidate(each.value - header, OF_CALL, how_passed(caller, each))
+    yield from _of_malloc(inner, header)
     calling = calling_frame(ours)
-    for caller in () if index is None or calling is None else ours[index : ours.index(calling) + 1]:
-        for name, value in caller.arguments.items():
-            yield value - header, f"the argument {name} of {caller.function}"
-    passed = first_argument(heap.process, ours[index]) if index is not None else None
-    if passed is not None and index is not None:
-        name = ours[index].function or f"{ours[index].program_counter:#x}"
-        yield passed - header, f"the argument that the code of {name} passes"
+    for frame in () if index is None or calling is None else ours[index : ours.index(calling) + 1]:
+        for name in sorted(frame.pointers):
+            yield Candidate(frame.arguments[name] - header, OF_CALLER, f"the argument {name} of {frame.function}")
     seen: set[int] = set()
     for frame in ours[: len(ours) if index is None else index + 1]:
         for name, value in frame.registers.items():
             if value not in seen and value > header:
                 seen.add(value)
                 where = f"register {name} of frame {frame.level}{f' {frame.function}' if frame.function else ''}"
-                yield value - header, where
-                yield value, where
+                yield Candidate(value - header, OF_REGISTER, where)
+                yield Candidate(value, OF_REGISTER, where)
     yield from _on_the_stack(heap, inner, seen)
 
 
-def _on_the_stack(heap: CheckedHeap, frames: Sequence[Frame], seen: set[int]) -> Iterator[tuple[int, str]]:
+def how_passed(caller: Frame | None, passed: Passed) -> str:
+    """Return where a call's argument was found, for people."""
+    name = "" if caller is None else caller.function or f"the function at {caller.program_counter:#x}"
+    what = f"`{passed.expression}`, which {name} passes" if passed.expression else f"what {name} passes"
+    return f"{what}, by the {'code before the call' if passed.by_code else 'source line'}"
+
+
+def _of_malloc(frames: Sequence[Frame], header: int) -> Iterator[Candidate]:
+    """Yield the chunks that malloc's own functions were given, where debug information tells."""
+    for frame in frames:
+        for name, value in frame.arguments.items():
+            is_chunk = name in _CHUNKS or (name in _MEMS and frame.function.startswith(_TAKE_CHUNKS))
+            if is_chunk or name in _MEMS:
+                how = f"the argument {name} of {frame.function}"
+                yield Candidate(value - (0 if is_chunk else header), OF_MALLOC, how)
+
+
+def _on_the_stack(heap: CheckedHeap, frames: Sequence[Frame], seen: set[int]) -> Iterator[Candidate]:
     if not frames:
         return
     # The frames next to the caller's are those that had the pointer; what lies further in is printing and aborting.
@@ -117,5 +153,5 @@ def _on_the_stack(heap: CheckedHeap, frames: Sequence[Frame], seen: set[int]) ->
         if value not in seen and heap.view.chunk_at(value) is not None:
             seen.add(value)
             where = f"the stack of the dying call, at {start + index * heap.layout.pointer_size:#x}"
-            yield value - heap.layout.header, where
-            yield value, where
+            yield Candidate(value - heap.layout.header, OF_STACK, where)
+            yield Candidate(value, OF_STACK, where)

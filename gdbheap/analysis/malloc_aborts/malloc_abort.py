@@ -14,8 +14,11 @@ from gdbheap.analysis.malloc_aborts.abort_message import AbortMessage, in_older_
 from gdbheap.analysis.malloc_aborts.affected_chunk import find_subject
 from gdbheap.analysis.malloc_aborts.dying_call import calling_frame
 from gdbheap.analysis.malloc_aborts.passed_pointer import what_was_passed
+from gdbheap.analysis.malloc_aborts.passed_subject import told_by_the_call
 from gdbheap.analysis.malloc_aborts.subject import AffectedChunk
-from gdbheap.analysis.suspects.suspected_writer import break_at_free, probable_writer, recipe
+from gdbheap.analysis.suspects.recipe import break_at_free, recipe
+from gdbheap.analysis.suspects.run_over import overflowed_stack
+from gdbheap.analysis.suspects.suspected_writer import in_some_words, probable_writer
 from gdbheap.process.frame import Frame
 
 
@@ -26,7 +29,8 @@ class MallocAbort:
     `message` is what it said; `text` the entry of the table (None for an assertion, whose `expression` is told); `function` said it, in a
     call of `call`; `condition` is the check that failed, `implies` what that means for the program. `chunk` is the chunk that failed it, `pointer` what
     the caller passed (None: not found, or none), `how` tells how they were found, `evidence` is the check in this chunk's own numbers. `caller` is the
-    innermost frame outside libc. `findings` are what `heap check` says of the chunk, and of what touches it.
+    innermost frame outside libc. `findings` are what `heap check` says of the chunk, and of what touches it. `is_guess`: the pointer only fits
+    what was said, and was found where any other value may be. `is_sound`: `heap check` finds nothing wrong with the heap.
     """
 
     message: str
@@ -43,6 +47,8 @@ class MallocAbort:
     caller: Frame | None
     findings: tuple[Finding, ...]
     certain: bool = True
+    is_guess: bool = False
+    is_sound: bool = False
 
     @property
     def wants_pointer(self) -> bool:
@@ -61,7 +67,7 @@ def explain_abort(
     """Return the abort explained; None where the message is none of malloc's.
 
     `frames` are the aborting thread's, the innermost first (() where they are not known); `findings` what check() found. Without a heap the
-    check is named, and no chunk.
+    check is named, and the pointer, where the call tells it.
     """
     message = said.message
     text, assertion = find_text(message) or in_older_words(message), find_assertion(message)
@@ -73,7 +79,10 @@ def explain_abort(
         condition, implies = f"assert ({expression})", known.implies if known else "the heap is corrupt"
     else:
         return None
-    subject = find_subject(heap, text.text if text else expression, frames, findings) if heap is not None else None
+    if heap is not None:
+        subject = find_subject(heap, text.text if text else expression, frames, findings)
+    else:
+        subject = told_by_the_call(frames)
     if subject is None:
         subject = AffectedChunk(None, None, "", "")
     return MallocAbort(
@@ -91,21 +100,29 @@ def explain_abort(
         calling_frame(frames),
         tuple(each for each in findings if heap is not None and concerns(heap, each, subject)),
         said.certain,
+        subject.is_guess,
+        heap is not None and not findings,
     )
 
 
 def cause(heap: CheckedHeap, died: MallocAbort, symbol_at: Callable[[int], str]) -> str:
     """Return what the program probably did, in one sentence: freed a block twice, freed what is no block, overran one; "" where nothing tells."""
     passed = what_was_passed(heap, died.pointer, symbol_at) if died.pointer is not None else None
+    perhaps = "perhaps " if died.is_guess else ""
     if passed is not None and passed.is_freed_twice:
-        return f"a double free: {died.pointer:#x} {passed.words}"
-    if passed is not None and passed.kind != "block":
-        perhaps = "perhaps " if died.how.startswith(("register", "the stack")) else ""
+        return f"{perhaps}a double free: {died.pointer:#x} {passed.words}"
+    if passed is not None and passed.is_no_block:
         return f"{perhaps}a pointer that malloc did not return: {died.pointer:#x} {passed.words}"
+    returns = overflowed_stack(heap, died.pointer) if died.pointer is not None and died.findings else ()
+    if returns and died.pointer is not None:
+        lies = f"{in_some_words(returns)} lie in it and below its start, over its header"
+        return f"{perhaps}a stack that overflowed: the block {died.pointer:#x} is used as one: {lies}"
     for each in died.findings:
         writer = probable_writer(heap, each)
         if writer.kind == "overrun":
             return f"a write past a block's end: {writer.sentence}"
+        if writer.kind in ("underrun", "stack"):
+            return f"a write over a block's header from above: {writer.sentence}"
         if writer.kind == "dangling":
             return f"a write after free: {writer.sentence}"
     return ""
@@ -130,5 +147,8 @@ def concerns(heap: CheckedHeap, each: Finding, subject: AffectedChunk) -> bool:
     if chunk is None:
         return False
     row = heap.table.row_of(chunk)
+    around = heap.gap_at(chunk)
+    if around is not None and each.address == around.address:
+        return True  # the first broken header of the stretch that the chunk lies in
     end = chunk + (int(heap.table.size[row]) if row is not None else 0) + heap.layout.header
     return chunk in (each.address, *each.suspects) or chunk <= each.where < end

@@ -1,4 +1,4 @@
-"""Who probably broke a field: the block below that was overrun, or a write through a dangling pointer; and how to catch it next time."""
+"""Who probably broke a field: the block below that was overrun, a write through a dangling pointer, a free of what must not be freed."""
 
 from __future__ import annotations
 
@@ -7,29 +7,25 @@ from dataclasses import dataclass
 
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding
+from gdbheap.analysis.invariants.listed_wrongly import Listed
+from gdbheap.analysis.suspects.run_over import below_start, run_across, stack_from_above
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import MMAPPED_ARENA, Chunk, State
 
-# How much of the block below is read to see what ran over its end.
-_TAIL = 256
-_LINKS = frozenset(("next", "fd", "bk", "fd_nextsize", "bk_nextsize", "key"))
+LINKS = frozenset(("next", "fd", "bk", "fd_nextsize", "bk_nextsize", "key"))
 _SHORTEST_TEXT = 4
-# So much of a text is shown on either side of the block's end.
-_SHOWN = 60
+# An overrun by fewer bytes is nothing else: a block's last string or item, one too long.
+_MANY_BYTES = 4
+# So many return addresses of a stack are shown.
+_MOST_RETURNS = 3
 # What a field must hold, where that is one word.
 _EXPECTED = re.compile(r"(?:the size of a chunk, such as )?(0x[0-9a-f]+)\b")
-# Fields that are no whole words.
-_NARROW = {
-    "num_slots": "unsigned short",
-    "counts": "unsigned short",
-    "binmap": "unsigned int",
-    "n_mmaps": "unsigned int",
-}
 
 
 @dataclass(frozen=True)
 class SuspectedWriter:
-    """`kind`: "overrun" (of the block `chunk` below), "dangling" (a write into the freed `chunk`), "double_free", or "unknown".
+    """`kind`: "overrun" (of the block `chunk` below), "underrun" (a write below the start of `chunk` itself), "stack" (that grew down over it),
+    "dangling" (a write into the freed `chunk`), "double_free" or "invalid_free" (of `chunk`), or "unknown".
 
     `overrun` is by how many bytes at least (0: not an overrun); `bytes` what was written, in words; `sentence` all of it for people.
     """
@@ -48,13 +44,21 @@ def probable_writer(heap: CheckedHeap, found: Finding) -> SuspectedWriter:
             "double_free", found.address, 0, "", "a second free of this block, while it was in a list already"
         )
     held = _in_words(heap, found)
-    if found.field in _LINKS:
+    if found.listed is not None:
+        return _by_free(heap, found.listed, held)
+    if found.field == "n_mmaps" and (found.held or 0) > _expected_number(found):
+        sentence = "perhaps nobody: the free of a mmapped block whose size was overwritten unmaps blocks behind it too, and counts one"
+        return SuspectedWriter("unknown", None, 0, held, sentence)
+    if found.field in LINKS:
         return _dangling(heap, found, held)
     if heap.table.row_of(found.address) is None and heap.view.chunk_at(found.where) is None:
         return SuspectedWriter(
             "unknown", None, 0, held, held and f"it is no block's memory; the field now reads {held}"
         )
     if found.field in ("size", "prev_size"):
+        from_above = _from_above(heap, found, held)
+        if from_above is not None:
+            return from_above
         below = _block_below(heap, found.where)
         if below is not None and below.state in (State.IN_USE, State.UNKNOWN):
             return _overrun(heap, found, below, held)
@@ -67,38 +71,31 @@ def probable_writer(heap: CheckedHeap, found: Finding) -> SuspectedWriter:
     return SuspectedWriter("unknown", None, 0, held, held and f"nothing below it to blame; the field now reads {held}")
 
 
-def recipe(heap: CheckedHeap, found: Finding, writer: SuspectedWriter) -> tuple[str, str, str]:
-    """Return the gdb commands that catch the write in a rerun: the watchpoint, the breakpoint at which to set it ("" for what is no chunk's), and
-    the way back with rr."""
-    where = found.where
-    word = next((kind for name, kind in _NARROW.items() if found.field.startswith(name)), "unsigned long")
-    watch = f"watch -l *({word} *){where:#x}"
-    if found.held is not None:
-        watch += f" if *({word} *){where:#x} == {found.held:#x}"
-    argument = _argument(heap)
-    if writer.kind in ("dangling", "double_free") or found.field in _LINKS:
-        stop = break_at_free(heap, (writer.chunk or found.address) + heap.layout.header)
-    elif writer.kind == "overrun" and writer.chunk is not None:
-        chunk = heap.view.chunk_at(writer.chunk)
-        high = (0 if chunk is None else chunk.size) - heap.layout.pointer_size
-        low = high - heap.layout.alignment + 1
-        stop = f"break malloc if {argument} >= {max(low, 0):#x} && {argument} <= {high:#x}"
-    elif heap.view.chunk_at(where) is not None:
-        stop = break_at_free(heap, found.address + heap.layout.header)
+def _expected_number(found: Finding) -> int:
+    return int(found.expected) if found.expected.isdigit() else 0
+
+
+def _by_free(heap: CheckedHeap, listed: Listed, held: str) -> SuspectedWriter:
+    """No write broke the list: free was given what it must not be given."""
+    mem, around = listed.mem, listed.around
+    vma = heap.process.address_space.find(mem)
+    if around is None:
+        where = f"an address in {vma.path or 'an anonymous mapping'}" if vma is not None else "where nothing is mapped"
     else:
-        stop = ""
-    rr = f"rr record PROGRAM; rr replay; continue to the end; watch -l *({word} *){where:#x}; reverse-continue"
-    return watch, stop, rr
-
-
-def break_at_free(heap: CheckedHeap, mem: int) -> str:
-    """Return the gdb command that stops at each free of the block."""
-    return f"break free if {_argument(heap)} == {mem:#x}"
-
-
-def _argument(heap: CheckedHeap) -> str:
-    """Return the first argument of a function that was just called, as a gdb expression."""
-    return "$rdi" if heap.layout.pointer_size == 8 else "*(unsigned int *)($esp + 4)"
+        where = f"in the {around.state.label} chunk at {around.address:#x} of {around.size:#x} bytes"
+    chunk = mem - heap.layout.header
+    if listed.kind == "moved":
+        sentence = (
+            f"malloc moved {mem:#x}, {where}, to this tcache from a fastbin or small bin whose links were overwritten"
+        )
+        return SuspectedWriter("unknown", None, 0, held, sentence)
+    if listed.kind == "invalid_free":
+        sentence = f"free was given {mem:#x}, {where}: malloc never returned it"
+    elif around is not None and around.address != chunk:
+        sentence = f"a double free: {mem:#x} lies {where}: the block was freed, merged into that, and freed again"
+    else:
+        sentence = f"a double free: {mem:#x} was freed again while it was in the list"
+    return SuspectedWriter(listed.kind, chunk, 0, held, sentence)
 
 
 def _block_below(heap: CheckedHeap, where: int) -> Chunk | None:
@@ -120,14 +117,49 @@ def _overrun(heap: CheckedHeap, found: Finding, below: Chunk, held: str) -> Susp
     if found.field == "prev_size" or over <= 0:
         sentence = f"the block below, {mem:#x} of {below.size:#x}, may write there itself"
         return SuspectedWriter("unknown", below.address, 0, held, sentence)
-    text, length = _text_across(heap, mem, end)
-    over = max(over, length)
+    run = run_across(heap, mem, end)
+    over = max(over, run.length if run is not None else 0)
+    text = run.text + (" and its NUL" if run.is_whole else "") if run is not None and run.text else ""
     what = f", with the text {text}" if text else f"; the field now reads {held}" if held else ""
+    if run is not None and run.fill is not None:
+        what = f", with bytes of {run.fill:#x}"
+    elif run is None and over >= _MANY_BYTES and not _same_before(heap, found):
+        what = f", or the one behind it, mem {end + layout.pointer_size:#x}, below its start{what}"
     by = "1 byte" if over == 1 else f"{over} bytes" if text.endswith("NUL") else f"at least {over} bytes"
     sentence = (
         f"the block in use below, mem {mem:#x} of {end - mem:#x} usable bytes, was written {by} past its end{what}"
     )
     return SuspectedWriter("overrun", below.address, over, text or held, sentence)
+
+
+def _from_above(heap: CheckedHeap, found: Finding, held: str) -> SuspectedWriter | None:
+    """Return who wrote over the header from above: a stack that grew down, or the user of the block itself; None where nothing shows that."""
+    header = found.where - (found.where + heap.layout.header) % heap.layout.alignment
+    returns = stack_from_above(heap, header)
+    if returns:
+        sentence = f"a stack that grew down over it, out of a block above: {in_some_words(returns)} lie there"
+        return SuspectedWriter("stack", None, 0, held, sentence)
+    start = below_start(heap, header)
+    if start is None:
+        return None
+    mem = header + heap.layout.header
+    sentence = (
+        f"the block itself, mem {mem:#x}, was written {mem - start} bytes below its start; the field now reads {held}"
+    )
+    return SuspectedWriter("underrun", header, 0, held, sentence)
+
+
+def _same_before(heap: CheckedHeap, found: Finding) -> bool:
+    """Whether the last word of the block below holds what the field holds: items of an array, written one too many."""
+    try:
+        return heap.words.read(found.where - heap.layout.pointer_size) == found.held
+    except MemoryFault:
+        return False
+
+
+def in_some_words(returns: tuple[int, ...]) -> str:
+    """Return return addresses for people, the first of them."""
+    return f"return addresses ({', '.join(f'{each:#x}' for each in returns[:_MOST_RETURNS])})"
 
 
 def _changed_bytes(heap: CheckedHeap, found: Finding) -> int:
@@ -183,31 +215,3 @@ def _printable_run(raw: bytes) -> str:
         len(text) >= _SHORTEST_TEXT and all(0x20 <= byte < 0x7F for byte in text) and not raw[len(text) :].strip(b"\0")
     )
     return text.decode("ascii") if good else ""
-
-
-def _text_across(heap: CheckedHeap, mem: int, end: int) -> tuple[str, int]:
-    """Return the text that runs from inside the block over its end, quoted, and how many bytes of it (its NUL included) lie behind that; "" and 0
-    where what crosses the end is no text."""
-    start = max(mem, end - _TAIL)
-    data = b""
-    for last in (end + _TAIL, end + heap.layout.pointer_size):
-        try:
-            data = heap.process.memory.read(start, last - start)
-            break
-        except MemoryFault:
-            continue
-    if not data:
-        return "", 0
-    edge = end - start
-    first, after = edge, edge
-    while first > 0 and 0x20 <= data[first - 1] < 0x7F:
-        first -= 1
-    while after < len(data) and 0x20 <= data[after] < 0x7F:
-        after += 1
-    if edge - first < _SHORTEST_TEXT:
-        return "", 0
-    shown = data[max(first, edge - _SHOWN) : min(after, edge + _SHOWN)].decode("ascii")
-    before = "…" if first < edge - _SHOWN or (first == 0 and start > mem) else ""
-    is_closed = after < len(data) and data[after] == 0
-    closed = "…" if after > edge + _SHOWN else ""
-    return f'"{before}{shown}{closed}"{" and its NUL" if is_closed else ""}', after - edge + is_closed

@@ -1,0 +1,78 @@
+"""What the dying call was given, found in the code before the call and in the source line, and put into the frame that made it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import replace
+from typing import Protocol
+
+from gdbheap.analysis.call_stacks.in_progress_call import is_of_malloc
+from gdbheap.analysis.malloc_aborts.dying_call import passing_frame
+from gdbheap.analysis.malloc_aborts.freed_expressions import freed_expressions
+from gdbheap.machine.x86.call_reader import CallReader
+from gdbheap.machine.x86.code_steps import Code
+from gdbheap.process.frame import Frame, Passed
+from gdbheap.process.process import Process
+
+# What is given a size, or nothing.
+_TAKES_NO_BLOCK = re.compile(r"(malloc|calloc|memalign|valloc|aligned_alloc|mallopt)\d?$|trim|operator new|_Zn")
+
+
+class Source(Protocol):
+    """What tells of calls: gdb (commands/command.py's Target says what each returns)."""
+
+    @property
+    def process(self) -> Process: ...
+
+    def code_at(self, address: int) -> Code: ...
+
+    def symbol_at(self, address: int) -> str: ...
+
+    def call_source(self, lwp: int | None, level: int) -> str: ...
+
+    def evaluate_in_frame(self, lwp: int | None, level: int, expression: str) -> int | None: ...
+
+
+def with_passed(source: Source, lwp: int | None, frames: Sequence[Frame]) -> tuple[Frame, ...]:
+    """Return the frames of a thread that is in a call of malloc's, with what the caller passed in the frame that made the call."""
+    index = passing_frame(frames)
+    if not index or index >= len(frames) or _is_of_another(frames[index - 1]):
+        return tuple(frames)
+    reader = CallReader(source.process, source.code_at, source.symbol_at)
+    by_code = reader.first_argument(frames, index)
+    level = frames[index].level
+
+    def value(expression: str) -> int | None:
+        return source.evaluate_in_frame(lwp, level, expression)
+
+    if reader.process.pointer_size == 4 and by_code is not None and not _agrees(by_code, source, lwp, frames[index]):
+        by_code = None
+    passed = tuple(_passed(by_code, freed_expressions(source.call_source(lwp, level)), value))
+    return (*frames[:index], replace(frames[index], passed=passed), *frames[index + 1 :])
+
+
+def _agrees(by_code: int, source: Source, lwp: int | None, frame: Frame) -> bool:
+    """Whether no expression of the source line speaks against what i386's code tells: what it passes lies where others may write."""
+    values = {
+        source.evaluate_in_frame(lwp, frame.level, each)
+        for each in freed_expressions(source.call_source(lwp, frame.level))
+    } - {None}
+    return not values or by_code in values
+
+
+def _is_of_another(frame: Frame) -> bool:
+    """Whether it was another function of malloc's that was called. One that left by a jump has no frame, and the call alone tells its name."""
+    return is_of_malloc(frame) and _TAKES_NO_BLOCK.search(frame.function) is not None
+
+
+def _passed(by_code: int | None, expressions: Sequence[str], value: Callable[[str], int | None]) -> Iterator[Passed]:
+    values = {each: value(each) for each in expressions}
+    if by_code is not None:
+        same = next((each for each in expressions if values[each] == by_code), "")
+        yield Passed(by_code, same, True)
+        return
+    # Of several calls in the line nobody knows which it is that died.
+    known = [(each, held) for each, held in values.items() if held is not None]
+    if len(expressions) == 1 and known:
+        yield Passed(known[0][1], known[0][0])

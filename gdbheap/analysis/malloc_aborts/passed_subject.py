@@ -1,0 +1,99 @@
+"""What the call that died was given, as the subject of its abort: malloc's checks are made again on whatever it may have been."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from gdbheap.analysis.invariants.checked_heap import CheckedHeap
+from gdbheap.analysis.invariants.free_check import FreeOutcome, arena_for, what_free_says
+from gdbheap.analysis.malloc_aborts.dying_call import (
+    OF_CALL,
+    OF_CALLER,
+    OF_MALLOC,
+    OF_REGISTER,
+    OF_STACK,
+    candidates,
+    how_passed,
+    passing_frame,
+)
+from gdbheap.analysis.malloc_aborts.subject import AffectedChunk
+from gdbheap.errors import MemoryFault
+from gdbheap.glibc.chunk_table import FLAG_MASK
+from gdbheap.process.frame import Frame
+
+
+def told_by_the_call(frames: Sequence[Frame]) -> AffectedChunk | None:
+    """Return what the call was given where nothing is known of the heap; None where its code and its source do not tell."""
+    index = passing_frame(frames)
+    caller = frames[index] if index is not None and index < len(frames) else None
+    if caller is None or not caller.passed:
+        return None
+    return AffectedChunk(None, caller.passed[0].value, how_passed(caller, caller.passed[0]), "")
+
+
+def passed_subject(heap: CheckedHeap, text: str, frames: Sequence[Frame]) -> AffectedChunk | None:
+    """Return what the call was given, as malloc's own arguments or the call itself tell; else the first value in the caller's pointers, the
+    registers and the stack for which free (or realloc) dies with this text: a guess. One that is no chunk's must be the only such value, of
+    the registers or else of the stack: any pointer into a block may look so."""
+    told: AffectedChunk | None = None
+    guesses: dict[str, dict[int, AffectedChunk]] = {OF_REGISTER: {}, OF_STACK: {}}
+    for each in candidates(heap, frames):
+        is_guess = each.source not in (OF_MALLOC, OF_CALL)
+        if is_guess and told is not None:
+            return told
+        verdict = verdict_on(heap, text, each.chunk)
+        pointer = each.chunk + heap.layout.header
+        fits = verdict is not None and is_named(text, verdict[0])
+        subject = AffectedChunk(
+            each.chunk, pointer, each.how, verdict[1] if verdict and fits else "", is_guess=is_guess
+        )
+        if not fits:
+            told = subject if each.source == OF_CALL else told
+        elif not is_guess or each.source == OF_CALLER:
+            return subject
+        elif each.source == OF_STACK and pointer % heap.layout.alignment:
+            continue  # anything on the stack may be misaligned
+        elif heap.table.row_of(each.chunk) is not None:
+            return subject
+        elif heap.view.chunk_at(each.chunk) is not None:
+            guesses[each.source].setdefault(each.chunk, subject)
+    others = guesses[OF_REGISTER] or guesses[OF_STACK]
+    return told or (next(iter(others.values())) if len(others) == 1 else None)
+
+
+def is_named(text: str, message: str) -> bool:
+    """Whether a message, which may be "A or B" where glibcs differ, names the text. (Some texts have an "or" themselves.)"""
+    return message == text or message.startswith(f"{text} or ") or message.endswith(f" or {text}")
+
+
+def verdict_on(heap: CheckedHeap, text: str, chunk: int) -> FreeOutcome | None:
+    """Return what the call that says such texts says of the chunk."""
+    if text.startswith("realloc()"):
+        return _what_realloc_says(heap, chunk)
+    verdict = what_free_says(heap, chunk)
+    if verdict is not None and text.startswith("mremap_chunk") and verdict[0].startswith("munmap_chunk"):
+        return text, verdict[1]
+    return verdict
+
+
+def _what_realloc_says(heap: CheckedHeap, chunk: int) -> FreeOutcome | None:
+    """Mirrors __libc_realloc and _int_realloc."""
+    layout = heap.layout
+    if (chunk + layout.header) % layout.alignment:
+        return "realloc(): invalid pointer", f"{chunk + layout.header:#x} is not a multiple of {layout.alignment}"
+    try:
+        raw = heap.words.read(chunk + layout.pointer_size)
+        size = raw & ~FLAG_MASK
+        if size == 0 and heap.texts.newest < (2, 42):
+            return "realloc(): invalid pointer", "size is 0"
+        arena = arena_for(heap, chunk)
+        if arena is None:
+            return None
+        if raw <= layout.header or size >= arena.system_mem:
+            return "realloc(): invalid old size", f"size field is {raw:#x}"
+        behind = heap.words.read(chunk + size + layout.pointer_size)
+    except (MemoryFault, OverflowError):
+        return None
+    if behind <= layout.header or behind & ~FLAG_MASK >= arena.system_mem:
+        return "realloc(): invalid next size", f"the header behind, at {chunk + size:#x}, has size field {behind:#x}"
+    return None

@@ -1,0 +1,139 @@
+"""What registers hold at a call, as expressions of what they held before, and the numbers that these come to."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Union
+
+from gdbheap.errors import MemoryFault
+from gdbheap.process.memory import Memory
+
+# ("unknown", place, register); ("number", n); ("sum", base, displacement); ("add", a, b); ("times", a, n); ("load", address, size, serial);
+# ("low", a): its low 32 bits, ("signed", a): these, sign-extended.
+Value = tuple[Union[str, int, "Value"], ...]
+
+# The place of what registers held when the function was called.
+ENTRY = -1
+_MOST_DEPTH = 64
+
+
+@dataclass
+class Registers:
+    """What each register holds at some place in the code, by its 64-bit name; `word` is 4 for 32-bit code. `lost` are the loads whose memory has been written since; `stored` is what words of
+    memory hold that was written there, by the address. `is_sure` is False where a jump may lead to anywhere in the code, so that other ways to
+    the place are not known."""
+
+    word: int = 8
+    at: int = ENTRY
+    values: dict[str, Value] = field(default_factory=dict)
+    loads: dict[int, tuple[Value, int, int]] = field(default_factory=dict)
+    lost: set[int] = field(default_factory=set)
+    stored: dict[tuple[Value, int], Value] = field(default_factory=dict)
+    is_sure: bool = True
+
+    def __getitem__(self, name: str) -> Value:
+        return self.values.setdefault(name, ("unknown", self.at, name))
+
+    def __setitem__(self, name: str, value: Value) -> None:
+        self.values[name] = value
+
+    def forget(self, at: int) -> None:
+        """Other code may have come to this place: nothing is known any more."""
+        self.at, self.values, self.stored = at, {}, {}
+
+    def load(self, address: Value, size: int) -> Value:
+        """Return what is in memory there, now."""
+        serial = len(self.loads)
+        base, displacement = _split(address)
+        self.loads[serial] = base, displacement, size
+        return "load", address, size, serial
+
+    def held_at(self, address: Value) -> Value | None:
+        """Return the value of the word that the code has stored there, None where it has not."""
+        return self.stored.get(_split(address))
+
+    def store(self, address: Value, size: int, value: Value | None = None) -> None:
+        """Memory is written there, with a whole word of this value where that is known: what was loaded from it is no more to be found."""
+        base, displacement = _split(address)
+        for other, start in list(self.stored):
+            if other == base and start < displacement + size and displacement < start + self.word:
+                del self.stored[other, start]
+        if value is not None and size == self.word:
+            self.stored[base, displacement] = value
+        for serial, (other, start, length) in self.loads.items():
+            if other == base and start < displacement + size and displacement < start + length:
+                self.lost.add(serial)
+
+
+def plus(value: Value, displacement: int) -> Value:
+    """Return the value and a number, added."""
+    base, before = _split(value)
+    total = before + displacement
+    if base == ():
+        return "number", total
+    return ("sum", base, total) if total else base
+
+
+def _split(value: Value) -> tuple[Value, int]:
+    if value[0] == "number":
+        return (), int(value[1])  # type: ignore[arg-type]
+    if value[0] == "sum":
+        return value[1], int(value[2])  # type: ignore[arg-type, return-value]
+    return value, 0
+
+
+class Evaluation:
+    """Values as numbers, from what the `known` registers hold at the same place and from memory as it is now. `outer` tells what a register
+    held at the function's start, None where that is not known."""
+
+    def __init__(
+        self, registers: Registers, known: Mapping[str, int], memory: Memory, outer: Callable[[str], int | None]
+    ) -> None:
+        self._registers, self._memory, self._outer = registers, memory, outer
+        self._mask = (1 << 8 * registers.word) - 1
+        self._solved: dict[Value, int] = {}
+        for name, held in known.items():
+            self._solve(registers[name], held)
+        for (base, displacement), value in registers.stored.items():
+            at = self._solved.get(base)
+            held_there = None if at is None else self._loaded(at + displacement & self._mask, registers.word)
+            if held_there is not None:
+                self._solve(value, held_there)
+
+    def _solve(self, value: Value, held: int) -> None:
+        base, displacement = _split(value)
+        self._solved.setdefault(value, held)
+        self._solved.setdefault(base, held - displacement & self._mask)
+
+    def of(self, value: Value, depth: int = 0) -> int | None:
+        """Return what the value comes to; None where that is not known."""
+        kind = value[0]
+        if value in self._solved or depth > _MOST_DEPTH:
+            return self._solved.get(value)
+        if kind == "number":
+            return int(value[1]) & self._mask  # type: ignore[arg-type]
+        if kind == "unknown":
+            return self._outer(str(value[2])) if value[1] == ENTRY else None
+        parts = [self.of(each, depth + 1) for each in value[1:] if isinstance(each, tuple)]
+        return None if None in parts else self._made(value, [each or 0 for each in parts])
+
+    def _made(self, value: Value, parts: list[int]) -> int | None:
+        kind, first = value[0], parts[0]
+        if kind == "load":
+            is_lost = value[3] in self._registers.lost
+            return None if is_lost else self._loaded(first, int(value[2]))  # type: ignore[arg-type]
+        if kind == "sum":
+            return first + int(value[2]) & self._mask  # type: ignore[arg-type]
+        if kind == "add":
+            return first + parts[1] & self._mask
+        if kind == "times":
+            return first * int(value[2]) & self._mask  # type: ignore[arg-type]
+        low = first & 0xFFFF_FFFF
+        return low if kind == "low" or low < 1 << 31 else low | 0xFFFF_FFFF_0000_0000
+
+    def _loaded(self, address: int, size: int) -> int | None:
+        try:
+            return int.from_bytes(self._memory.read(address, size), "little")
+        except (MemoryFault, OverflowError):
+            return None

@@ -1,0 +1,125 @@
+"""Deaths in free whose cause public reports had to find by hand: the pointer that free was given is told by the call, the source and the types, and never
+an argument that only happens to fit; headers that a long write went over are the overrun's, not a wrong pointer's."""
+
+from __future__ import annotations
+
+import functools
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from support.gdb_runs import ROOT, kept_symbols, run_gdb
+from support.programs import build
+
+WRONG = "a pointer that malloc did not return: "
+PAST, BELOW, STACK = (
+    "a write past a block's end: ",
+    "a write over a block's header from above: ",
+    "a stack that overflowed: ",
+)
+# What each did, and what the source calls the pointer.
+POINTERS = {
+    "member_of_literal": "option->value",
+    "member_of_argument": "connection->buffer",
+    "misaligned": "text",
+    "dropped_by_a_jump": "option->value",
+    "element_of_table": "table[index].text",
+    "member_of_global": "settings.list[1].value",
+    "through_a_pointer": "*place",
+    "grown_from_the_middle": "connection->buffer",
+}
+HEADERS = {
+    "overrun_with_text": PAST,
+    "overrun_with_ones": PAST,
+    "overrun_with_zeros": PAST,
+    "overrun_with_flags": PAST,
+    "written_below": BELOW,
+    "stack_overflowed": STACK,
+}
+READ_ONLY = ("member_of_literal", "element_of_table")
+BUILDS = {
+    "-O0": ("-O0",),
+    "-O2": ("-O2",),
+    "32": ("-O2", "-m32"),
+    "stripped": ("-O2", "-s"),
+}
+
+
+@dataclass(frozen=True)
+class Death:
+    """`told` is what the program wrote of the pointer before it died; `fault` live and `core` from the core."""
+
+    told: int
+    fault: dict[str, Any]
+    core: dict[str, Any]
+
+
+@functools.cache
+def deaths(kind: str, directory: Path) -> dict[str, Death]:
+    """Let every case die in one run of gdb."""
+    program = build("freed_wrongly", *BUILDS[kind])
+    lines = ["set confirm off", f"source {ROOT / 'gdb_init.py'}", *kept_symbols(program)]
+    for case in (*POINTERS, *HEADERS):
+        where = directory / case
+        lines += [f"run {case} > {where}.told 2>&1", f"fault --json --output {where}.fault"]
+        lines += [f"generate-core-file {where}.core", f"core-file {where}.core"] if kind == "-O2" else []
+        lines.append(f"fault --json --output {where}.last")
+    words = ["gdb", "-nx", "-q", "-batch"]
+    for line in lines:
+        words += ["-ex", line]
+    run_gdb([*words, str(program)], patience=300)
+    for core in directory.glob("*.core"):
+        core.unlink()
+    return {case: _death(directory / case) for case in (*POINTERS, *HEADERS)}
+
+
+def _death(where: Path) -> Death:
+    told = where.with_suffix(".told").read_text().split("\n")[0]
+    answers = [json.loads(where.with_suffix(suffix).read_text()) for suffix in (".fault", ".last")]
+    return Death(int(told, 16), *answers)
+
+
+@pytest.fixture(scope="module")
+def directory(tmp_path_factory):
+    return {kind: tmp_path_factory.mktemp("freed") for kind in BUILDS}
+
+
+@pytest.mark.parametrize("kind", BUILDS)
+@pytest.mark.parametrize("case", POINTERS)
+def test_the_pointer_is_the_one_that_was_passed_and_the_heap_is_sound(case, kind, directory):
+    """free_misaligned_argc, free_member_other_argument, free_member_not_found, and more of their kind."""
+    death = deaths(kind, directory[kind])[case]
+    for answer in (death.fault, death.core):
+        first = answer["rows"][0]
+        assert (first["verdict"], first["confidence"]) in (("malloc_abort", "certain"), ("invalid_free", "certain"))
+        assert f"a pointer that malloc did not return: {death.told:#x} " in first["summary"]
+        evidence = "\n".join(first["evidence"])
+        if first["verdict"] == "malloc_abort":
+            assert "the heap itself is sound" in evidence or case == "member_of_literal"
+        if kind == "-O0":
+            assert f"`{POINTERS[case]}`" in evidence
+        if case in READ_ONLY:
+            assert "in memory that is read-only" in first["summary"]
+            assert '"a default value"' in first["summary"]
+
+
+@pytest.mark.parametrize("kind", BUILDS)
+@pytest.mark.parametrize("case", HEADERS)
+def test_an_overwritten_header_is_no_wrong_pointer(case, kind, directory):
+    """overrun_several_headers, coroutine_stack_in_malloc."""
+    death = deaths(kind, directory[kind])[case]
+    for answer in (death.fault, death.core):
+        assert "invalid_free" not in [row["verdict"] for row in answer["rows"]]
+        first = answer["rows"][0]
+        text = "\n".join((first["summary"], *first["evidence"]))
+        assert "malloc did not return" not in text
+        assert f"{death.told:#x}" in text
+        if first["verdict"] == "malloc_abort":
+            assert f": {HEADERS[case]}" in first["summary"]
+        else:
+            assert first["verdict"] == "heap_corruption"
+            whose = "the block itself" if case == "written_below" else "the block in use below"
+            assert f"probably {whose}, mem {death.told:#x}" in text
