@@ -24,8 +24,9 @@ COLUMNS = (
 )
 
 _ALL_ONES = (1 << 32) - 1, (1 << 64) - 1
-# enum malloc_thp_mode_t, glibc 2.43.
-_THP_MODES = ("always", "madvise", "never", "not supported")
+# enum malloc_thp_mode_t of glibc 2.43, and enum thp_mode_t of 2.44; each with the mode that malloc begins with.
+_THP_MODES = (("always", "madvise", "never", "not supported"), 3)
+_THP_MODES_OF_2_44 = (("unknown", "not supported", "always", "madvise", "never"), 0)
 
 
 @dataclass(frozen=True)
@@ -50,7 +51,7 @@ PARAMETERS = {
     ),
     "arena_test": Parameter("count", "arenas made before malloc looks how many cores there are", None, "arena_test"),
     "arena_max": Parameter("count", "arenas at most (0: by the number of cores)", 0, "arena_max"),
-    "thp_mode": Parameter("mode", "transparent huge pages, as the system sets them", 3),
+    "thp_mode": Parameter("mode", "transparent huge pages, as the system sets them"),
     "thp_pagesize": Parameter("bytes", "huge page that the heap is advised to use (0: none)", 0, "hugetlb"),
     "hp_pagesize": Parameter("bytes", "huge page that mappings are made of (0: none)", 0, "hugetlb"),
     "hp_flags": Parameter("count", "flags of mmap for such mappings", 0, "hugetlb"),
@@ -100,8 +101,8 @@ def _row(layout: Layout, name: str, value: int) -> tuple[Any, ...]:
         published,
         default,
         parameter.unit,
-        _shown(parameter.unit, value),
-        _shown(parameter.unit, default) if changed and default is not None else "",
+        _shown(layout, parameter.unit, value),
+        _shown(layout, parameter.unit, default) if changed and default is not None else "",
         _meaning(layout, name, parameter),
         f"glibc.malloc.{parameter.tunable}" if parameter.tunable else "",
     )
@@ -123,16 +124,25 @@ def _default(layout: Layout, name: str, parameter: Parameter) -> int | None:
         return 0x408 if layout.pointer_size == 8 else 0x3FC
     if name == "global_max_fast":
         return 16 * layout.pointer_size
+    if name == "thp_mode":
+        return _thp_modes(layout)[1]
     return parameter.default
 
 
-def _shown(unit: str, value: int) -> str:
+def _thp_modes(layout: Layout) -> tuple[tuple[str, ...], int]:
+    # The release that changed the modes took away tcache_unsorted_limit.
+    older = layout.malloc_par is not None and "tcache_unsorted_limit" in layout.malloc_par
+    return _THP_MODES if older else _THP_MODES_OF_2_44
+
+
+def _shown(layout: Layout, unit: str, value: int) -> str:
     if unit == "address":
         return f"{value:#x}"
     if unit == "flag":
         return "yes" if value else "no"
     if unit == "mode":
-        return _THP_MODES[value] if value < len(_THP_MODES) else str(value)
+        modes, _ = _thp_modes(layout)
+        return modes[value] if value < len(modes) else str(value)
     if value in _ALL_ONES:
         return "no limit"
     if unit == "bytes" and value >= 1024:

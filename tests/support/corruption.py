@@ -25,7 +25,7 @@ class Case:
     text: str
     said: str
     first: Release = (2, 31)
-    last: Release = (2, 43)
+    last: Release = (2, 99)
     tcache: bool = True
     program: str = "corrupt"
     variables: tuple[tuple[str, str], ...] = ()

@@ -12,8 +12,8 @@ from gdbheap.process.cstruct import StructValue
 # TCACHE_SMALL_BINS (TCACHE_MAX_BINS before glibc 2.42), and the most that the tunable for the chunks in each allows (UINT16_MAX).
 _TCACHE_BINS = 64
 _MOST_CACHED = 0xFFFF
-# The last of enum malloc_thp_mode_t (glibc 2.43).
-_LAST_THP_MODE = 3
+# The last of enum malloc_thp_mode_t (glibc 2.43) and of enum thp_mode_t (2.44, which took away tcache_unsorted_limit).
+_LAST_THP_MODE, _LAST_THP_MODE_OF_2_44 = 3, 4
 
 
 def check_parameters(heap: CheckedHeap) -> Iterator[Finding]:
@@ -39,8 +39,9 @@ def _impossible(heap: CheckedHeap, mp: StructValue) -> Iterator[tuple[str, str, 
     """Yield the settings that nobody can have made: (member, what it must be, the call that acts wrongly)."""
     if mp["no_dyn_threshold"] > 1:
         yield "no_dyn_threshold", "0 or 1", "none: it counts as 1"
-    if mp.get("thp_mode") is not None and mp["thp_mode"] > _LAST_THP_MODE:
-        yield "thp_mode", f"at most {_LAST_THP_MODE}", "none: it counts as another mode"
+    last = _LAST_THP_MODE if "tcache_unsorted_limit" in mp.struct else _LAST_THP_MODE_OF_2_44
+    if mp.get("thp_mode") is not None and mp["thp_mode"] > last:
+        yield "thp_mode", f"at most {last}", "none: it counts as another mode"
     for field in ("thp_pagesize", "hp_pagesize"):
         size = mp.get(field) or 0
         if size & (size - 1) or 0 < size < 4096:
