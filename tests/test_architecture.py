@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import re
+import textwrap
 from pathlib import Path
 
 import pytest
@@ -141,6 +143,31 @@ def test_imports_point_along_the_arrows(path):
     assert rooms_imported(path) - {room} <= ARROWS.get(room, BASE | {"packages"})
 
 
+CONTRIBUTING = ROOT / ".github" / "CONTRIBUTING.md"
+_FENCE = re.compile(r"(```picture\n)(.*?)(```)", re.DOTALL)
+
+
+def picture() -> str:
+    """Draw the rooms: a line for each with what it holds, and the rooms that its files import."""
+    rooms = sorted({room_of(path) for path in SOURCES} - {""} - {path.stem for path in PACKAGE.glob("*.py")})
+    lines = []
+    for room in rooms:
+        own = [path for path in SOURCES if room_of(path) == room]
+        imported = set().union(*map(rooms_imported, own)) - {room} - BASE
+        docstring = ast.get_docstring(ast.parse((PACKAGE / room.replace(".", "/") / "__init__.py").read_text())) or ""
+        what = " ".join(docstring.split("\n\n")[0].split())
+        lines += textwrap.wrap(f"{room.replace('.', '/') + '/':24}  {what}", 110, subsequent_indent=" " * 26)
+        arrows = f"-> {' '.join(sorted(imported))}" if imported else ""
+        lines += textwrap.wrap(arrows, 110, initial_indent=" " * 28, subsequent_indent=" " * 31)
+    return "\n".join(lines) + "\n"
+
+
+def test_contributing_shows_the_house_as_it_is():
+    match = _FENCE.search(CONTRIBUTING.read_text())
+    assert match is not None
+    assert match[2] == picture(), "python3 -m tests.test_architecture draws it again"
+
+
 def test_no_file_imports_itself_by_way_of_others():
     files = {".".join(path.relative_to(ROOT).with_suffix("").parts): path for path in SOURCES}
     left = {name: imports_of(path) & set(files) for name, path in files.items()}
@@ -210,3 +237,7 @@ def test_the_modules_that_help_tests_have_names_of_their_own():
         path.stem for path in (ROOT / "tests").rglob("*.py") if not path.name.startswith(("test_", "conftest", "__"))
     ]
     assert sorted(names) == sorted(set(names))
+
+
+if __name__ == "__main__":
+    CONTRIBUTING.write_text(_FENCE.sub(lambda match: match[1] + picture() + match[3], CONTRIBUTING.read_text()))

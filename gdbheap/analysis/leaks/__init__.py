@@ -1,1 +1,1 @@
-"""Who holds which chunk: the graph of pointers, its roots, what is lost, and what a lost block is."""
+"""What is lost: the verdict on each block, the heuristics and doubts behind it, and the groups that are shown."""
