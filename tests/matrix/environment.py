@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import ast
+import contextlib
+import fcntl
 import hashlib
 import json
 import os
@@ -10,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 from gdbheap.launch import debian
@@ -38,13 +41,23 @@ def virtual_environment(checkout: Path) -> Path:
     stamp = "\n".join([sys.version, *needed, *testing])
     place = cache_directory() / "venv" / hashlib.sha256(stamp.encode()).hexdigest()[:12]
     complete = place / "complete"
-    if not complete.exists():
-        shutil.rmtree(place, ignore_errors=True)
-        _make_venv(place)
-        command = [str(place / "bin" / "python"), "-m", "pip", "install", "--quiet", "--quiet", *needed, *testing]
-        subprocess.run(command, check=True)
-        complete.write_text(stamp)
+    with locked(place):  # two runs may begin at once
+        if not complete.exists():
+            shutil.rmtree(place, ignore_errors=True)
+            _make_venv(place)
+            command = [str(place / "bin" / "python"), "-m", "pip", "install", "--quiet", "--quiet", *needed, *testing]
+            subprocess.run(command, check=True)
+            complete.write_text(stamp)
     return place / "bin"
+
+
+@contextlib.contextmanager
+def locked(directory: Path) -> Iterator[None]:
+    """Hold `directory` against another run that would make it at the same time."""
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with open(directory.with_name(f".{directory.name}.lock"), "w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
 
 
 def pip_settings(python: Path | str) -> dict[str, str]:

@@ -2,20 +2,18 @@
 
 from __future__ import annotations
 
-import contextlib
-import fcntl
 import os
 import shlex
 import shutil
 import subprocess
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple
 
 from gdbheap.errors import HeapError
 from matrix.archive import KEYRING, apt_options, debian_archive
-from matrix.environment import cache_directory, local_files
+from matrix.environment import cache_directory, local_files, locked
 
 TEST_PACKAGES = (
     "gdb gdbserver libc6-dbg gcc g++ libc6-dev gcc-multilib g++-multilib libc6:i386 libc6-dbg:i386 "
@@ -94,7 +92,7 @@ def prepare(
     """Make `system`'s root if there is none of this list of packages yet, and install `requirements` in its /opt/py."""
     stamp = system.root / "etc" / "gdbheap-root"
     wanted = " ".join([*system.packages, *([f"glibc/{system.glibc_from}"] if system.glibc_from else [])]) + "\n"
-    with _locked(system.root):
+    with locked(system.root):
         if not stamp.exists() or stamp.read_text() != wanted:
             say(f"{system.name}: making its root directory (about a minute, 0.9 GB, kept in {system.root})")
             suites = [system.suite or system.name, *([system.glibc_from] if system.glibc_from else [])]
@@ -206,15 +204,6 @@ def run_in(root: Path, command: Sequence[str], settings: Mapping[str, str], log:
     spaces = ["--mount", "--pid", "--fork", "--kill-child", *([] if network else ["--net"])]
     enter = ["unshare", *spaces, "sh", "-c", "\n".join(script), "inside", str(root), *_environment(settings)]
     subprocess.run([*enter, *command], check=True, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
-
-
-@contextlib.contextmanager
-def _locked(root: Path) -> Iterator[None]:
-    """Hold `root` against another run that would make it at the same time."""
-    root.parent.mkdir(parents=True, exist_ok=True)
-    with open(root.with_name(f".{root.name}.lock"), "w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
-        yield
 
 
 def can_enter_roots() -> bool:
