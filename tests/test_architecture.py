@@ -10,6 +10,8 @@ from pathlib import Path
 import pytest
 
 from gdbheap.commands import COMMANDS, MODULES
+from gdbheap.interface.command import Target
+from support.core_target import CoreTarget
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "gdbheap"
@@ -237,6 +239,12 @@ def test_the_modules_that_help_tests_have_names_of_their_own():
         path.stem for path in (ROOT / "tests").rglob("*.py") if not path.name.startswith(("test_", "conftest", "__"))
     ]
     assert sorted(names) == sorted(set(names))
+
+
+def test_the_core_of_the_fuzzer_is_a_whole_target():
+    """Land runs no fuzzer: what a command may ask for and the fuzzer's target has not shows here."""
+    asked = {name for name, value in vars(Target).items() if not name.startswith("_") and callable(value)}
+    assert asked <= {name for name in vars(CoreTarget) if not name.startswith("_")}
 
 
 if __name__ == "__main__":

@@ -84,6 +84,9 @@ class CoreTarget:
         signal = self._core.signals.get(thread.lwp)
         return Stop(thread, signal, "" if signal is None else signal_name(signal.signal))
 
+    def vector_registers(self) -> tuple[()]:
+        return ()
+
     def abort_message(self) -> str:
         return find_abort_message(self.process)
 
