@@ -77,6 +77,15 @@ class CoreTarget:
     def frames(self, lwp: int | None = None, most: int = 64) -> tuple[()]:
         return ()
 
+    def code_at(self, address: int) -> tuple[()]:
+        return ()
+
+    def call_source(self, lwp: int | None, level: int) -> str:
+        return ""
+
+    def evaluate_in_frame(self, lwp: int | None, level: int, expression: str) -> int | None:
+        return None
+
     def stop(self) -> Stop:
         if not self.process.threads:
             raise NoProcess("no threads")
