@@ -29,8 +29,8 @@ class NoSymbols(HeapError):
 
 
 class UsageError(HeapError):
-    """The command's words are off; the text says which, and what would be right. `line` and `span` (from, to) are for those of a long
-    argument, where the words that are off are pointed at; "" for the rest."""
+    """The command's words are off; the text says which, and what would be right. `line` and `span` (from, to) are
+    for those of a long argument, where the words that are off are pointed at; "" for the rest."""
 
     def __init__(self, text: str, line: str = "", span: tuple[int, int] = (0, 0)) -> None:
         super().__init__(text)

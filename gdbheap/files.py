@@ -1,7 +1,8 @@
 """The one door to files: no other module opens one (tests/test_architecture.py).
 
-Names come from a process, a core, debug info, a link in a library: such a name may be a device that never ends, a pipe without a writer, or
-lead there by a link. Only regular files are read (the kernel's own in /proc are regular), and only as far as the caller has a use for.
+Names come from a process, a core, debug info, a link in a library: such a name may be a device that never ends, a
+pipe without a writer, or lead there by a link. Only regular files are read (the kernel's own in /proc are regular),
+and only as far as the caller has a use for.
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ _MOST_OF_KERNEL = 1 << 32
 
 
 def open_regular(path: str) -> FileIO:
-    """Return the regular file of that name, opened for reading, unbuffered; OSError where there is none, or it is anything else."""
+    """Return the regular file of that name, opened for reading, unbuffered; OSError where there is none, or it is
+    anything else."""
     try:
         # Looked at before it is opened, for opening alone can do something: a tape rewinds, a pipe's writer wakes.
         _refuse_all_but_regular(os.stat(path).st_mode, path)
@@ -33,7 +35,8 @@ def open_regular(path: str) -> FileIO:
 
 
 def read_regular(path: str, most: int) -> bytes:
-    """Return what the regular file holds; OSError where open_regular() raises it, or where that is more than `most` bytes."""
+    """Return what the regular file holds; OSError where open_regular() raises it, or where that is more than `most`
+    bytes."""
     with open_regular(path) as file:
         data = bytearray()
         while len(data) <= most and (piece := file.read(min(most + 1 - len(data), 1 << 20))):
@@ -44,7 +47,8 @@ def read_regular(path: str, most: int) -> bytes:
 
 
 def kernel_text(path: str) -> str:
-    """Return the text of a file of the kernel's own, in /proc, as Python keeps file names: what is no text survives; OSError."""
+    """Return the text of a file of the kernel's own, in /proc, as Python keeps file names: what is no text survives;
+    OSError."""
     return os.fsdecode(read_regular(path, _MOST_OF_KERNEL))
 
 
@@ -56,8 +60,8 @@ def open_new(path: str) -> FileIO:
 def open_output(path: str) -> FileIO:
     """Return the file that the user has named for an answer, opened for writing, what it held gone; OSError.
 
-    In a directory where everybody may put files (/tmp), another user's link is not followed and another user's file not written: what the
-    kernel does where fs.protected_symlinks and fs.protected_regular are 1.
+    In a directory where everybody may put files (/tmp), another user's link is not followed and another user's file
+    not written: what the kernel does where fs.protected_symlinks and fs.protected_regular are 1.
     """
     found = _lstat(path)
     if found is not None and _is_planted(path, found):
@@ -85,8 +89,8 @@ def _lstat(path: str) -> os.stat_result | None:
 
 
 def _is_planted(path: str, found: os.stat_result) -> bool:
-    """Whether another user may have put there what is found: neither ours nor the directory's owner's, in a sticky directory that all may write.
-    (mirrors may_follow_link() and may_create_in_sticky() in fs/namei.c)"""
+    """Whether another user may have put there what is found: neither ours nor the directory's owner's, in a sticky
+    directory that all may write. (mirrors may_follow_link() and may_create_in_sticky() in fs/namei.c)"""
     directory = os.stat(os.path.dirname(path) or ".")
     open_to_all = directory.st_mode & stat.S_ISVTX and directory.st_mode & stat.S_IWOTH
     return bool(open_to_all) and found.st_uid not in (os.geteuid(), directory.st_uid)

@@ -26,16 +26,17 @@ class _LazyModule:
         return value
 
 
-# How many threads numpy's BLAS makes when it is loaded, unless somebody has said so: gdbheap multiplies no matrices, and they cost a third of
-# the import.
+# How many threads numpy's BLAS makes when it is loaded, unless somebody has said so: gdbheap multiplies no matrices,
+# and they cost a third of the import.
 _THREADS = "OPENBLAS_NUM_THREADS"
 
 
 def _import_with_deaf_threads(name: str) -> ModuleType:
     """Import the module with as few threads as it can be had with, and so that those it starts take no signals.
 
-    gdb waits for SIGCHLD in sigsuspend(), and blocks it elsewhere. If another thread takes a SIGCHLD that comes between, gdb never wakes:
-    `run`, `continue` and `kill` then hang now and then. A thread inherits the mask of the one that starts it.
+    gdb waits for SIGCHLD in sigsuspend(), and blocks it elsewhere. If another thread takes a SIGCHLD that comes
+    between, gdb never wakes: `run`, `continue` and `kill` then hang now and then. A thread inherits the mask of the
+    one that starts it.
     """
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     told = _THREADS in os.environ

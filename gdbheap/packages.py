@@ -1,6 +1,7 @@
 """The third-party packages that gdbheap needs, and where those of gdb's own Python live.
 
-gdb's Python may be another version than the python3 of the command line, so its packages have a directory of their own, per version.
+gdb's Python may be another version than the python3 of the command line, so its packages have a directory of their
+own, per version.
 """
 
 from __future__ import annotations
@@ -19,7 +20,8 @@ SETUP_COMMAND = "python3 -m gdbheap setup"
 
 
 def directory(version: tuple[int, int] = sys.version_info[:2]) -> Path:
-    """Return where the packages for this version of Python live (it need not exist): $XDG_DATA_HOME/gdbheap/python3.11."""
+    """Return where the packages for this version of Python live (it need not exist):
+    $XDG_DATA_HOME/gdbheap/python3.11."""
     from pathlib import Path  # pathlib is slow to import, and gdb's start does without
 
     return Path(directory_name(version))

@@ -17,8 +17,9 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "gdbheap"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
-# What each room may import beside itself and BASE. A sub-room ("analysis.leaks") has arrows of its own, and a name without a dot
-# stands for the room with all below it, but for "process", "glibc" and "analysis", which stand for their own files alone.
+# What each room may import beside itself and BASE. A sub-room ("analysis.leaks") has arrows of its own, and a name
+# without a dot stands for the room with all below it, but for "process", "glibc" and "analysis", which stand for their
+# own files alone.
 BASE = {"", "counted", "errors", "files", "lazy"}
 PROCESS = {"process", "process.columns", "process.images", "process.live", "process.threads"}
 GLIBC = {"glibc", "glibc.walk", "glibc.repair", "glibc.locate"}
@@ -199,7 +200,8 @@ OPENING = {
 
 @pytest.mark.parametrize("path", [*SOURCES, ROOT / "gdb_init.py"], ids=lambda path: str(path.relative_to(ROOT)))
 def test_files_are_opened_by_one_door(path):
-    """Names come from the target: a device, a pipe, a link. gdbheap/files.py knows what may be opened and how; nobody else opens."""
+    """Names come from the target: a device, a pipe, a link. gdbheap/files.py knows what may be opened and how;
+    nobody else opens."""
     if path == PACKAGE / "files.py":
         return
     calls = [node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]

@@ -1,4 +1,5 @@
-"""The door to files: what is no regular file is not opened, however its name came about; nothing is written through a planted link."""
+"""The door to files: what is no regular file is not opened, however its name came about; nothing is written through
+a planted link."""
 
 from __future__ import annotations
 

@@ -35,7 +35,8 @@ def test_diff_needs_numpy_and_nothing_else(monkeypatch, capsys):
     assert main(["diff", "a", "b"]) == 1
     version = ".".join(map(str, sys.version_info[:2]))
     assert capsys.readouterr().err == (
-        f"gdbheap: diff needs numpy, which this Python {version} has not: apt install python3-numpy (or pip install numpy)\n"
+        f"gdbheap: diff needs numpy, which this Python {version} has not: apt install python3-numpy (or pip install "
+        "numpy)\n"
     )
     monkeypatch.setattr(packages, "missing", lambda: ("pyelftools", "pygments"))
     assert main(["diff", "/", "b"]) == 1

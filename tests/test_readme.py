@@ -1,7 +1,7 @@
 """The README shows what gdb says: its commands are run in the real gdb, and their whole answers compared.
 
-The answers are those of the system that the README names beside them; on another system, whose heap is another, the commands must
-begin their answers alike. `tests/run --readme` writes the answers anew.
+The answers are those of the system that the README names beside them; on another system, whose heap is another, the
+commands must begin their answers alike. `tests/run --readme` writes the answers anew.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 README = ROOT / "README.md"
-# The programs of fixtures/programs that the README's blocks are about ("```gdb" the tour's, "```gdb NAME" the others), and where each stops: one
-# runs to its end, until it is told how to die, one runs when it is told to.
+# The programs of fixtures/programs that the README's blocks are about ("```gdb" the tour's, "```gdb NAME" the others),
+# and where each stops: one runs to its end, until it is told how to die, one runs when it is told to.
 STOPS = {
     "demo": ("tbreak look_here", "run"),
     "guests": (),
@@ -83,8 +83,9 @@ def regenerated(readme: str) -> str:
 
 
 def without_chance(text: str) -> str:
-    """Return `text` with what differs from run to run replaced: addresses, the numbers of processes, names of files made for the while,
-    how deep a stack is (the environment lies on it too), and how much of the libraries is in memory (the kernel maps what is near and cached)."""
+    """Return `text` with what differs from run to run replaced: addresses, the numbers of processes, names of files
+    made for the while, how deep a stack is (the environment lies on it too), and how much of the libraries is in
+    memory (the kernel maps what is near and cached)."""
     text = re.sub(r"0x[0-9a-f]{5,}", lambda match: "0x" + "?" * (len(match.group()) - 2), text)
     text = re.sub(r"0x[0-9a-f]+ bytes (before|into it)", r"0x? bytes \1", text)
     text = re.sub(r"experiments-file-\w+", "experiments-file-?", text)

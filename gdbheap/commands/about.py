@@ -76,7 +76,8 @@ COMMAND = Command(
     summary="Show what gdbheap is, what it found in this process and how it knew.",
     run=about,
     description=(
-        "symbol and dwarf are from libc's own tables and debug info; signature is found by the shape of the data, built-in is what this libc is "
+        "symbol and dwarf are from libc's own tables and debug info; signature is found by the shape of the data, "
+        "built-in is what this libc is "
         "known to have. What is not known says why, and what would mend it."
     ),
     examples=(("gdbheap", "the version, the process, its libc, and where malloc's state was found"),),

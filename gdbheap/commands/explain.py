@@ -114,7 +114,8 @@ def _holders(target: Target, heap: HeapView, chunk: Chunk) -> list[str]:
 
 
 def _dangling(target: Target, heap: HeapView, chunk: Chunk) -> list[str]:
-    """Return the names of the registers and words in use that point into a free chunk; malloc's own links are none of them."""
+    """Return the names of the registers and words in use that point into a free chunk; malloc's own links are none
+    of them."""
     from gdbheap.analysis.pointers.search import find_words, searched_ranges
 
     process = target.process
@@ -153,8 +154,10 @@ COMMAND = Command(
     name="explain",
     summary="Tell everything known about one address, and what a read, a write and an execute there would do.",
     description=(
-        "The mapping and its kind, the page, the symbol, the stack and frame, the chunk with its state and contents, who points there; for "
-        "an address in no mapping the gap and what lies on both sides. read, write and execute say what the kernel would do, by a model "
+        "The mapping and its kind, the page, the symbol, the stack and frame, the chunk with its state and contents, "
+        "who points there; for "
+        "an address in no mapping the gap and what lies on both sides. read, write and execute say what the kernel "
+        "would do, by a model "
         "of its page faults: nothing in the process is touched."
     ),
     run=run,

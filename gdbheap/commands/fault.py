@@ -110,7 +110,10 @@ def _with_signal(process: Process, stop: Stop, instruction: Instruction) -> tupl
         return stop, ()
     name = signal_name(stop.thread.signal)
     signal = infer_signal(process, stop.thread, instruction, stop.frames, stop.own_pid)
-    note = f"the core does not hold what the kernel said of {name} (no NT_SIGINFO): it is concluded from the instruction and the mappings"
+    note = (
+        f"the core does not hold what the kernel said of {name} (no NT_SIGINFO): it is concluded from the "
+        "instruction and the mappings"
+    )
     if signal is None and stop.thread.signal == _SIGTRAP:
         return stop, ()
     signal = signal or SignalInfo(stop.thread.signal, 0, 0)
@@ -118,8 +121,8 @@ def _with_signal(process: Process, stop: Stop, instruction: Instruction) -> tupl
 
 
 def _raised_again(process: Process, stop: Stop, instruction: Instruction) -> tuple[Stop, tuple[str, ...]]:
-    """Return the stop with the signal that the instruction brings, where the program has sent itself the very same: so ends a handler that
-    puts the default back and raises what it was called for."""
+    """Return the stop with the signal that the instruction brings, where the program has sent itself the very same:
+    so ends a handler that puts the default back and raises what it was called for."""
     from gdbheap.analysis.crashes.inferred_signal import infer_signal
 
     signal = stop.signal
@@ -133,9 +136,15 @@ def _raised_again(process: Process, stop: Stop, instruction: Instruction) -> tup
         return stop, ()
     if undelivered:
         # mirrors signal_setup_done(): force_sigsegv() where the handler's frame cannot be written
-        note = f"the kernel could not start the program's handler of {stop.signal_name} (its stack is used up, or its address is wild): what the instruction itself brought is explained"
+        note = (
+            f"the kernel could not start the program's handler of {stop.signal_name} (its stack is used up, or "
+            "its address is wild): what the instruction itself brought is explained"
+        )
         return replace(stop, signal=found), (note,)
-    note = f"the program sent itself this {stop.signal_name}, as a handler does that gives up: what the instruction itself brings is explained"
+    note = (
+        f"the program sent itself this {stop.signal_name}, as a handler does that gives up: what the instruction "
+        "itself brings is explained"
+    )
     return replace(stop, signal=found), (note,)
 
 
@@ -146,7 +155,10 @@ def _is_of_data(signal: SignalInfo, stop: Stop) -> bool:
 def _remarks(stop: Stop) -> Iterator[str]:
     """Yield what must be said of where the signal was: on another thread, in a handler."""
     if not stop.is_selected:
-        yield f"another thread is selected: the signal came to thread {stop.thread.number} (`thread {stop.thread.number}` selects it)"
+        yield (
+            f"another thread is selected: the signal came to thread {stop.thread.number} (`thread "
+            f"{stop.thread.number}` selects it)"
+        )
     if stop.handler:
         yield f"{stop.handler} handles the signal by now (`bt` shows it): all of this is as it was when the signal came"
 
@@ -198,7 +210,8 @@ COMMAND = Command(
     name="fault",
     summary="Explain the signal that stopped the program: what happened, why, and what to type next.",
     description=(
-        "Verdicts come best first, each with its confidence (certain: the evidence leaves no other way; likely; possible) and the facts that it "
+        "Verdicts come best first, each with its confidence (certain: the evidence leaves no other way; likely; "
+        "possible) and the facts that it "
         "rests on. Works on a live process and on a core."
     ),
     run=run,

@@ -64,7 +64,8 @@ COMMAND = Command(
     name="heap arenas",
     summary="List the arenas, in ring order, main first.",
     description=(
-        "heaps counts the arena's stretches of memory: heap_info heaps for the others; for main more than one only where somebody else moved "
+        "heaps counts the arena's stretches of memory: heap_info heaps for the others; for main more than one only "
+        "where somebody else moved "
         "brk, or brk failed. threads is what malloc counts as attached. free does not count top."
     ),
     run=run,

@@ -105,7 +105,8 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
 
 
 def dying_thread(target: Target) -> tuple[int | None, Sequence[Frame]]:
-    """Return the thread (lwp) that aborts, and its frames from there on: the one that stopped, else any; (None, that one's frames) for none."""
+    """Return the thread (lwp) that aborts, and its frames from there on: the one that stopped, else any; (None, that
+    one's frames) for none."""
     from gdbheap.analysis.malloc_aborts.dying_call import ABORT, dying_part
 
     stop = target.stop()
@@ -288,7 +289,10 @@ def _notes(target: Target, found: CheckResult) -> Iterator[str]:
     for lwp, function in busy.inside.items():
         if lwp in stuck:
             continue
-        yield f"in mid-operation: thread {numbers.get(lwp, 0)} (LWP {lwp}) is inside {function}; `finish` it, and check again to be sure"
+        yield (
+            f"in mid-operation: thread {numbers.get(lwp, 0)} (LWP {lwp}) is inside {function}; `finish` it, and "
+            "check again to be sure"
+        )
     yield from lock_notes(target, locks)
 
 
@@ -296,11 +300,16 @@ COMMAND = Command(
     name="heap check",
     summary="Check every invariant of malloc's; tell what is broken, and who probably broke it.",
     description=(
-        "Every chunk, free list, tcache, arena and heap is checked, and each fault told with the field that is wrong, what it holds and what "
-        "it must hold, the call of malloc's that will die of it (and its words), who probably wrote there, and the commands that catch the "
-        "write in a rerun. It goes on behind a broken header where chunks can be recognised again, and says where it could not. "
-        "While a thread is inside malloc, what that call may be changing is marked as transient, and is not counted as a fault.\n"
-        "The addresses in the commands hold in a rerun under gdb, which loads everything at the same place again: `start`, give the breakpoint, and at "
+        "Every chunk, free list, tcache, arena and heap is checked, and each fault told with the field that is "
+        "wrong, what it holds and what "
+        "it must hold, the call of malloc's that will die of it (and its words), who probably wrote there, and the "
+        "commands that catch the "
+        "write in a rerun. It goes on behind a broken header where chunks can be recognised again, and says where it "
+        "could not. "
+        "While a thread is inside malloc, what that call may be changing is marked as transient, and is not counted "
+        "as a fault.\n"
+        "The addresses in the commands hold in a rerun under gdb, which loads everything at the same place again: "
+        "`start`, give the breakpoint, and at "
         "it the watchpoint.\n"
         "What no check can notice, and why: " + "; ".join(f"{field} ({why})" for field, why in UNDETECTABLE) + "."
     ),

@@ -111,7 +111,8 @@ class _ChunkRows(Sequence[Sequence[Any]]):
             yield from self._rows(start, min(start + _BLOCK, len(self)), 1)
 
     def _rows(self, start: int, stop: int, step: int) -> Iterator[Sequence[Any]]:
-        """Yield rows out of columns turned into lists at once: an element of an array alone costs as much as the rest of a row."""
+        """Yield rows out of columns turned into lists at once: an element of an array alone costs as much as the
+        rest of a row."""
         table, here = self.table, slice(start, stop, step)
         columns = (table.address[here], table.size[here], table.flags[here], table.state[here], table.arena[here])
         header = self.view.layout.header
@@ -193,9 +194,11 @@ COMMAND = Command(
     name="heap chunks",
     summary="List the chunks of the heap, with their state and what they hold.",
     description=(
-        "Chunks come in address order, each arena's heaps and the mmapped ones. Chunks of one size and state in a row are folded, and the "
+        "Chunks come in address order, each arena's heaps and the mmapped ones. Chunks of one size and state in a "
+        "row are folded, and the "
         "list is cut at `set gdbheap limit`; totals are always of all that pass the filters.\n"
-        "address is the chunk's header, mem the pointer that malloc returned. flags: A NON_MAIN_ARENA, M IS_MMAPPED, P PREV_INUSE. "
+        "address is the chunk's header, mem the pointer that malloc returned. flags: A NON_MAIN_ARENA, M IS_MMAPPED, "
+        "P PREV_INUSE. "
         "place: the free list, and the position in it (1 is what malloc takes next)."
     ),
     run=run,

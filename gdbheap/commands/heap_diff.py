@@ -34,7 +34,8 @@ _THREE = (
 
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
-    """Compare snapshots by name or path; one alone with the heap as it is now. With two or three no process is needed."""
+    """Compare snapshots by name or path; one alone with the heap as it is now. With two or three no process is
+    needed."""
     names = [arguments[key] for key in ("a", "b", "c") if arguments[key]]
     limit = target.setting("limit") if arguments["count"] is None else arguments["count"]
     if len(names) > 1:
@@ -44,7 +45,8 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
 
 
 def diff_report(names: Sequence[str], limit: int | None) -> Report:
-    """Return the differences of two or three snapshots, named or given by path; `limit` cuts the rows for people (0 or None: none)."""
+    """Return the differences of two or three snapshots, named or given by path; `limit` cuts the rows for people (0
+    or None: none)."""
     if not 2 <= len(names) <= 3:
         raise UsageError(f"heap diff takes two or three snapshots, not {len(names)}")
     return _report(names, load_all(names), limit)
@@ -116,10 +118,13 @@ COMMAND = Command(
     name="heap diff",
     summary="Show what came, went and grew between two snapshots, or three, or since one.",
     description=(
-        "Blocks of one size that begin alike are one row, as in `heap leaks`. A block that is in both snapshots at the same address, of the "
+        "Blocks of one size that begin alike are one row, as in `heap leaks`. A block that is in both snapshots at "
+        "the same address, of the "
         "same size, counts as the same one, in the row of what it is now, unless it is of another C++ class.\n"
-        "With three snapshots: of the blocks in the last, how many were in all (old), came between the first two and are still there "
-        "(born first), or came between the last two (born second). What came and stayed in both intervals is steady growth; what came in "
+        "With three snapshots: of the blocks in the last, how many were in all (old), came between the first two and "
+        "are still there "
+        "(born first), or came between the last two (born second). What came and stayed in both intervals is steady "
+        "growth; what came in "
         "the first alone is likely to be warming up."
     ),
     run=run,

@@ -1,4 +1,5 @@
-"""`heap params`: malloc's settings (mp_): what each is, what it means, and what it would be if nobody had changed it."""
+"""`heap params`: malloc's settings (mp_): what each is, what it means, and what it would be if nobody had changed
+it."""
 
 from __future__ import annotations
 
@@ -31,8 +32,9 @@ _THP_MODES_OF_2_44 = (("unknown", "not supported", "always", "madvise", "never")
 
 @dataclass(frozen=True)
 class Parameter:
-    """What a member of malloc_par means. `unit`: "bytes", "count", "address", "flag" or "mode"; `default` None where it differs among
-    glibcs that the struct does not tell apart, or there is none (a counter). `tunable` is its name below glibc.malloc."""
+    """What a member of malloc_par means. `unit`: "bytes", "count", "address", "flag" or "mode"; `default` None where
+    it differs among glibcs that the struct does not tell apart, or there is none (a counter). `tunable` is its
+    name below glibc.malloc."""
 
     unit: str
     meaning: str
@@ -155,8 +157,10 @@ COMMAND = Command(
     summary="Show malloc's parameters: what each is, what it means and its default.",
     run=params,
     description=(
-        "These are the members of mp_, which mallopt() and the tunables of glibc set. The default is shown where the value differs from it; "
-        "mmap_threshold and trim_threshold also grow by themselves when a mapped block is freed (unless no_dyn_threshold is set). A tunable is set in the environment: GLIBC_TUNABLES=NAME=VALUE."
+        "These are the members of mp_, which mallopt() and the tunables of glibc set. The default is shown where the "
+        "value differs from it; "
+        "mmap_threshold and trim_threshold also grow by themselves when a mapped block is freed (unless "
+        "no_dyn_threshold is set). A tunable is set in the environment: GLIBC_TUNABLES=NAME=VALUE."
     ),
     examples=(
         ("heap params", "every parameter"),

@@ -50,11 +50,16 @@ COMMAND = Command(
     name="heap predict",
     summary="Tell what calls of malloc, free, realloc, ... would do next.",
     description=(
-        "The calls are performed by a model of this glibc's malloc on copies of the process's pages, as the selected thread; nothing in the "
-        "process changes. A row tells what a call returns, where the block comes from or goes to, and what it fails or aborts with.\n"
-        "Calls are separated by semicolons, with or without quotes around them all: malloc SIZE, calloc COUNT SIZE, realloc ADDRESS SIZE, "
-        "free ADDRESS, memalign, aligned_alloc and posix_memalign ALIGNMENT SIZE, valloc SIZE, pvalloc SIZE, malloc_trim PAD, mallopt "
-        "PARAMETER VALUE. Each is a gdb expression, or a number with k, M or G; where there are two, they have no blanks within, or stand "
+        "The calls are performed by a model of this glibc's malloc on copies of the process's pages, as the selected "
+        "thread; nothing in the "
+        "process changes. A row tells what a call returns, where the block comes from or goes to, and what it fails "
+        "or aborts with.\n"
+        "Calls are separated by semicolons, with or without quotes around them all: malloc SIZE, calloc COUNT SIZE, "
+        "realloc ADDRESS SIZE, "
+        "free ADDRESS, memalign, aligned_alloc and posix_memalign ALIGNMENT SIZE, valloc SIZE, pvalloc SIZE, "
+        "malloc_trim PAD, mallopt "
+        "PARAMETER VALUE. Each is a gdb expression, or a number with k, M or G; where there are two, they have no "
+        "blanks within, or stand "
         "between parentheses and commas as in C. @1 is what the first call returned."
     ),
     run=run,

@@ -45,7 +45,8 @@ _COLUMNS = (
 
 @dataclass(frozen=True)
 class _Wanted:
-    """Either bytes, or words of `width` bytes from `low` to `high`, both included, at multiples of their width or (`unaligned`) anywhere."""
+    """Either bytes, or words of `width` bytes from `low` to `high`, both included, at multiples of their width or
+    (`unaligned`) anywhere."""
 
     octets: bytes = b""
     width: int = 0
@@ -56,7 +57,8 @@ class _Wanted:
 
 @dataclass(frozen=True)
 class _Hits:
-    """(address, value) of what was found, the value ABSENT for a text. `more`: there are more; `interrupted`: Ctrl-C ended the search."""
+    """(address, value) of what was found, the value ABSENT for a text. `more`: there are more; `interrupted`: Ctrl-C
+    ended the search."""
 
     found: tuple[tuple[int, Any], ...]
     more: bool
@@ -83,7 +85,8 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     far = out_of_reach(target.process, ranges)
     if far:
         notes.append(
-            f"memory of the remote process too large for the connection was not searched ({human_size(far)}; gdb on that machine can)"
+            f"memory of the remote process too large for the connection was not searched ({human_size(far)}; gdb on "
+            "that machine can)"
         )
     notes += note_on_zeros(target.process)
     if hits.interrupted:
@@ -248,9 +251,11 @@ COMMAND = Command(
     name="heap search",
     summary="Find where a value, a text or a pointer into a range occurs.",
     description=(
-        "All that is readable and writable is searched (--all: all that is readable). Values are aligned words (--unaligned: words "
+        "All that is readable and writable is searched (--all: all that is readable). Values are aligned words "
+        "(--unaligned: words "
         "anywhere): a pointer's size, or --width bytes. A text in double "
-        'quotes is found wherever it lies (\\n, \\t, \\0, \\xNN, \\" and \\\\ are known). LOW-HIGH finds words that point into [LOW, HIGH). '
+        'quotes is found wherever it lies (\\n, \\t, \\0, \\xNN, \\" and \\\\ are known). LOW-HIGH finds words that '
+        "point into [LOW, HIGH). "
         "mem and offset say which chunk a hit is in, whatever its state; place, what it is outside of the heap."
     ),
     run=run,

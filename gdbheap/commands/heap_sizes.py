@@ -41,7 +41,8 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
 
 
 def _people(classes: Sequence[SizeClass], rows: Sequence[Sequence[Any]], limit: int) -> list[Sequence[Any] | Line]:
-    """Return the sizes with the most bytes, in order of size, each with its bar; the others are counted in a last line."""
+    """Return the sizes with the most bytes, in order of size, each with its bar; the others are counted in a last
+    line."""
     weights = [each.in_use_bytes + each.free_bytes for each in classes]
     by_weight = sorted(range(len(classes)), key=lambda index: -weights[index])
     shown = sorted(by_weight[:limit] if limit else by_weight)
@@ -49,7 +50,10 @@ def _people(classes: Sequence[SizeClass], rows: Sequence[Sequence[Any]], limit: 
     people: list[Sequence[Any] | Line] = [(*rows[index], _bar(classes[index], most)) for index in shown]
     if len(shown) < len(classes):
         left = sum(weights) - sum(weights[index] for index in shown)
-        text = f"… {counted(len(classes) - len(shown), 'more size')} with {counted(left, 'byte')} in all: --count 0 shows all"
+        text = (
+            f"… {counted(len(classes) - len(shown), 'more size')} with {counted(left, 'byte')} in all: --count 0 "
+            "shows all"
+        )
         people.append(Line.plain(text, "dim"))
     return people
 
@@ -63,7 +67,8 @@ def _bar(each: SizeClass, most: int) -> str:
 COMMAND = Command(
     name="heap sizes",
     summary="Show a histogram of chunk sizes, live and free.",
-    description="Sizes are those of chunks, headers included; in use are malloc's own (each thread's tcache) too, as in `heap`. Where there are more sizes than the limit, those with the most bytes are shown.",
+    description="Sizes are those of chunks, headers included; in use are malloc's own (each thread's tcache) too, as "
+    "in `heap`. Where there are more sizes than the limit, those with the most bytes are shown.",
     run=run,
     arguments=(
         Argument("--size", "range", "Only chunks of these sizes, in bytes."),

@@ -72,8 +72,10 @@ COMMAND = Command(
     name="heap snapshot",
     summary="Keep what the heap holds now, for `heap diff`.",
     description=(
-        "Every block in use is kept: its address, its size and what it is (as in `heap leaks`), but not its contents. The file is read by "
-        "`heap diff` in any gdb, and by `python3 -m gdbheap diff` without one. How long the process had to stand still is printed; gdb holds it "
+        "Every block in use is kept: its address, its size and what it is (as in `heap leaks`), but not its "
+        "contents. The file is read by "
+        "`heap diff` in any gdb, and by `python3 -m gdbheap diff` without one. How long the process had to stand "
+        "still is printed; gdb holds it "
         "on until it is continued, or with --detach until it is read."
     ),
     run=run,

@@ -55,8 +55,8 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
 
 
 class _Dump:
-    """Lines of two words each. A chunk's colour runs from its size field to the next chunk's: the word between, prev_size, is the data
-    of the chunk before while that is in use."""
+    """Lines of two words each. A chunk's colour runs from its size field to the next chunk's: the word between,
+    prev_size, is the data of the chunk before while that is in use."""
 
     def __init__(self, view: HeapView, memory: Memory, whole: bool) -> None:
         self.rows: list[tuple[Any, ...]] = []
@@ -132,7 +132,8 @@ COMMAND = Command(
     name="heap vis",
     summary="Dump chunks in hexadecimal, each in its own colour, with headers and links explained.",
     description=(
-        "Each line is two words: in a chunk's first line prev_size (the data of the chunk before while that is in use) and size. "
+        "Each line is two words: in a chunk's first line prev_size (the data of the chunk before while that is in "
+        "use) and size. "
         "Flags: A NON_MAIN_ARENA, M IS_MMAPPED, P PREV_INUSE."
     ),
     run=run,

@@ -129,7 +129,8 @@ def summary(tally: Mapping[str, tuple[int, int]], reasons: Sequence[Reason]) -> 
 
 
 def _reason(reason: Reason) -> str:
-    """Return a heuristic, how many blocks it holds and, where all blocks have the same few, at which offsets it takes pointers to be good."""
+    """Return a heuristic, how many blocks it holds and, where all blocks have the same few, at which offsets it
+    takes pointers to be good."""
     where = ""
     if reason.heuristic == HEADER:
         where = " at " + ", ".join(f"+{offset:#x}" for offset in reason.offsets[:_MOST_OFFSETS])

@@ -21,14 +21,19 @@ DEFAULT_TRIM_THRESHOLD = 128 << 10
 # Where so much of all that is resident lies in huge pages, it is said.
 _MUCH_HUGE = 1 / 10
 _TRY = {
-    MemoryVerdict.LIVE: "the program holds it: `heap leaks` shows what nobody points to, `heap snapshot` and `heap diff` what grows",
-    MemoryVerdict.RETENTION: "call malloc_trim(0) now and then, or set M_TRIM_THRESHOLD (GLIBC_TUNABLES=glibc.malloc.trim_threshold=...)",
+    MemoryVerdict.LIVE: "the program holds it: `heap leaks` shows what nobody points to, `heap snapshot` and `heap "
+    "diff` what grows",
+    MemoryVerdict.RETENTION: "call malloc_trim(0) now and then, or set M_TRIM_THRESHOLD "
+    "(GLIBC_TUNABLES=glibc.malloc.trim_threshold=...)",
     MemoryVerdict.FRAGMENTATION: (
-        "free chunks lie between blocks in use, and share their pages: take long-lived and short-lived blocks from different pools, or fewer "
+        "free chunks lie between blocks in use, and share their pages: take long-lived and short-lived blocks from "
+        "different pools, or fewer "
         "sizes; `heap sizes` shows which"
     ),
-    MemoryVerdict.TOO_MANY_ARENAS: "set MALLOC_ARENA_MAX=2 (or GLIBC_TUNABLES=glibc.malloc.arena_max=2), so that threads share",
-    MemoryVerdict.NOT_MALLOC: "look for mmap, thread stacks, shared memory or another allocator; `vmmap` has the resident size of every mapping",
+    MemoryVerdict.TOO_MANY_ARENAS: "set MALLOC_ARENA_MAX=2 (or GLIBC_TUNABLES=glibc.malloc.arena_max=2), so that "
+    "threads share",
+    MemoryVerdict.NOT_MALLOC: "look for mmap, thread stacks, shared memory or another allocator; `vmmap` has the "
+    "resident size of every mapping",
     MemoryVerdict.UNKNOWN: "this target does not tell which pages are resident: attach to the live process",
 }
 
@@ -41,11 +46,15 @@ _OWN_STATISTICS = {
 
 # What programs bring along on top of malloc, and how each block becomes malloc's own, to be seen by the other commands.
 _EMBEDDED = {
-    "GSlice": "GLib's slices serve small objects out of larger blocks of malloc's: run with G_SLICE=always-malloc to see each",
-    "pymalloc": "Python's pymalloc serves objects up to 512 bytes from arenas of its own: run with PYTHONMALLOC=malloc to see each",
-    "zend": "PHP's allocator (zend) serves a request from chunks of 2 MiB of its own: run with USE_ZEND_ALLOC=0 to see each block",
+    "GSlice": "GLib's slices serve small objects out of larger blocks of malloc's: run with G_SLICE=always-malloc to "
+    "see each",
+    "pymalloc": "Python's pymalloc serves objects up to 512 bytes from arenas of its own: run with "
+    "PYTHONMALLOC=malloc to see each",
+    "zend": "PHP's allocator (zend) serves a request from chunks of 2 MiB of its own: run with USE_ZEND_ALLOC=0 to "
+    "see each block",
     "APR pools": (
-        "APR's pools hand out pieces of larger blocks and keep what is cleared: MaxMemFree limits that in httpd; an APR built with "
+        "APR's pools hand out pieces of larger blocks and keep what is cleared: MaxMemFree limits that in httpd; an "
+        "APR built with "
         "--enable-pool-debug takes each from malloc"
     ),
     "JVM": (
@@ -66,7 +75,8 @@ def share(residency: Residency) -> str:
     sizes = {part.name: part.size for part in residency.parts}
     of_malloc = sum(sizes.get(name, 0) for name in MALLOC)
     return (
-        f"glibc has mapped only {100 * of_malloc / max(of_malloc + sizes.get(ANONYMOUS, 0), 1):.0f} % of the anonymous memory here "
+        f"glibc has mapped only {100 * of_malloc / max(of_malloc + sizes.get(ANONYMOUS, 0), 1):.0f} % of the "
+        "anonymous memory here "
         "(what of it was resident is not known)"
     )
 
@@ -94,7 +104,8 @@ def top_lines(residency: Residency) -> Iterator[Line]:
             address, size, state = top.pin
             below = f"right below it {human_size(top.free_below)} are free, " if top.free_below else ""
             yield Line.plain(
-                f"  top is pinned by the chunk at {address:#x} ({size:#x} bytes, {state.label}); {below}{human_size(top.free)} "
+                f"  top is pinned by the chunk at {address:#x} ({size:#x} bytes, {state.label}); "
+                f"{below}{human_size(top.free)} "
                 "in free chunks in all",
                 "dim",
             )
@@ -108,8 +119,10 @@ def unjoined_lines(waiting: Sequence[StackBlock]) -> Iterator[Line]:
         size = human_size(sum(each.end - each.start for each in waiting))
         many = len(waiting) > 1
         yield Line.plain(
-            f"{counted(len(waiting), 'thread')} {'have' if many else 'has'} ended and {'were' if many else 'was'} never joined: glibc keeps "
-            f"{'their stacks' if many else 'its stack'} ({size} of address space) until pthread_join(), or pthread_detach() beforehand"
+            f"{counted(len(waiting), 'thread')} {'have' if many else 'has'} ended and {'were' if many else 'was'} "
+            "never joined: glibc keeps "
+            f"{'their stacks' if many else 'its stack'} ({size} of address space) until pthread_join(), or "
+            "pthread_detach() beforehand"
         )
 
 
@@ -117,8 +130,10 @@ def huge_lines(huge: int | None, residency: Residency) -> Iterator[Line]:
     """Yield how much lies in huge pages, where that is much."""
     if huge and huge >= (residency.kernel or 0) * _MUCH_HUGE:
         yield Line.plain(
-            f"in huge pages: {human_size(huge)}: one byte that is touched makes 2 MiB of them resident, untouched parts of blocks too (`vmmap` has "
-            "them by mapping; madvise(MADV_NOHUGEPAGE), or never in /sys/kernel/mm/transparent_hugepage/enabled, goes without)"
+            f"in huge pages: {human_size(huge)}: one byte that is touched makes 2 MiB of them resident, untouched "
+            "parts of blocks too (`vmmap` has "
+            "them by mapping; madvise(MADV_NOHUGEPAGE), or never in /sys/kernel/mm/transparent_hugepage/enabled, "
+            "goes without)"
         )
 
 
@@ -155,9 +170,15 @@ def _about_kept_tops(threshold: int | None) -> str:
     if threshold is None:
         why = "free() keeps the top of a thread's arena as long as it is smaller than trim_threshold"
     else:
-        why = f"free() keeps the top of a thread's arena as long as it is smaller than trim_threshold, {human_size(threshold)} here"
+        why = (
+            "free() keeps the top of a thread's arena as long as it is smaller than trim_threshold, "
+            f"{human_size(threshold)} here"
+        )
     if threshold is not None and threshold > DEFAULT_TRIM_THRESHOLD:
-        why += f" ({human_size(DEFAULT_TRIM_THRESHOLD)} by default: it was set, or freeing a large mapped block has raised it)"
+        why += (
+            f" ({human_size(DEFAULT_TRIM_THRESHOLD)} by default: it was set, or freeing a large mapped block has "
+            "raised it)"
+        )
     elif threshold is not None:
         return f"{why}, and malloc_trim() leaves it: fewer arenas (MALLOC_ARENA_MAX=2) keep less"
     return f"{why}, and malloc_trim() leaves it: a fixed threshold ({default}, or M_TRIM_THRESHOLD) gives it back"
@@ -178,6 +199,7 @@ def _why(residency: Residency, verdict: MemoryVerdict) -> str:
     trimmable = sum(top.trimmable or 0 for top in residency.tops)
     kept = f"; {human_size(residency.kept)} are the tops of threads' arenas" if residency.kept > trimmable else ""
     return (
-        f": {human_size(free)} of malloc's {human_size(of_malloc)} are free and resident{kept}; malloc_trim could return "
+        f": {human_size(free)} of malloc's {human_size(of_malloc)} are free and resident{kept}; malloc_trim could "
+        "return "
         f"{human_size(trimmable)}"
     )

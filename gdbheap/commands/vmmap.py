@@ -25,7 +25,8 @@ from gdbheap.report.report import Column, Line, Report
 ARGUMENT = Argument(
     "ADDRESS|FILTER",
     "text",
-    "An address (any gdb expression; in parentheses where it is also a mapping's name), or a text that a mapping's path, kind or "
+    "An address (any gdb expression; in parentheses where it is also a mapping's name), or a text that a mapping's "
+    "path, kind or "
     "permissions hold (in double quotes it is never taken for an expression).",
     choices=("anonymous", "arena", "file", "guard", "heap", "libc", "mmapped", "program", "rw-p", "stack", "vdso"),
 )
@@ -40,18 +41,22 @@ _EXPRESSION = re.compile(r"[\d$&*(]|.{1,2}$")
 
 _KINDS_SHOWN = 8
 _STRIP = 32
-_LEGEND = "pages: A anonymous, F of a file or shared, Z the shared zero page, S swapped, G guard, . never touched; small where not all are"
+_LEGEND = (
+    "pages: A anonymous, F of a file or shared, Z the shared zero page, S swapped, G guard, . never touched; "
+    "small where not all are"
+)
 
 _SUMS_ALONE = (
-    "the kernel lets nobody here read pagemap: the numbers are those of smaps, which does not tell where the pages are, "
+    "the kernel lets nobody here read pagemap: the numbers are those of smaps, which does not tell where the pages "
+    "are, "
     "and counts the zero page and guards with what was never touched"
 )
 
 
 @dataclass(frozen=True)
 class Answer:
-    """All mappings, what was asked of them, and what must be said beside them. `resident` is what is in memory by start (None: unknown);
-    `with_pages` that every page's state is to be told."""
+    """All mappings, what was asked of them, and what must be said beside them. `resident` is what is in memory by
+    start (None: unknown); `with_pages` that every page's state is to be told."""
 
     process: Process
     mappings: tuple[AnnotatedVMA, ...]
@@ -248,7 +253,8 @@ def _largest(sizes: Mapping[str, int]) -> str:
 
 
 def _at_address(answer: Answer, address: int, symbol: str) -> Report:
-    """Return the row of the mapping that holds the address (none: no row), for people with its neighbours and what is known."""
+    """Return the row of the mapping that holds the address (none: no row), for people with its neighbours and what
+    is known."""
     from gdbheap.analysis.mappings.explain import PAGE_WORDS, page_state
 
     mappings = answer.mappings
@@ -277,8 +283,10 @@ COMMAND = Command(
     summary="Show the process's mappings and what each one is.",
     run=vmmap,
     description=(
-        "Every mapping with its permissions, size and file, and what it is: a part of the program or of a library, an arena's heap or its "
-        "reserve, mmapped chunks, a thread's stack and its guard, TLS, the kernel's own. It needs no libc. On a core, sharing is not "
+        "Every mapping with its permissions, size and file, and what it is: a part of the program or of a library, "
+        "an arena's heap or its "
+        "reserve, mmapped chunks, a thread's stack and its guard, TLS, the kernel's own. It needs no libc. On a "
+        "core, sharing is not "
         "known, and names like [heap] are concluded from the auxiliary vector (inferred)."
     ),
     arguments=(ARGUMENT, PAGES),

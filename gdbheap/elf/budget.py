@@ -1,4 +1,5 @@
-"""What one ELF file may cost: pyelftools follows every count and link of a file, also of one that was made to keep it busy."""
+"""What one ELF file may cost: pyelftools follows every count and link of a file, also of one that was made to keep
+it busy."""
 
 from __future__ import annotations
 

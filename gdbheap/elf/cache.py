@@ -1,7 +1,8 @@
 """What was read out of a module's files, kept on disk, so that the next gdb does not parse again.
 
-One JSON file for each module, named by build-id (or by path, size and time where there is none). An entry is good only for the very
-files it was read from. What does not read back as a sound entry is treated as absent: the directory may hold anything.
+One JSON file for each module, named by build-id (or by path, size and time where there is none). An entry is good
+only for the very files it was read from. What does not read back as a sound entry is treated as absent: the
+directory may hold anything.
 """
 
 from __future__ import annotations
@@ -74,7 +75,8 @@ class SymbolCache:
             return None
 
     def store(self, name: str, module: ModuleSymbols, about: Mapping[str, Any]) -> None:
-        """Keep `module`; readers see the old entry or the whole new one, never a part. The oldest entries beyond the bound go."""
+        """Keep `module`; readers see the old entry or the whole new one, never a part. The oldest entries beyond the
+        bound go."""
         data = json.dumps({"version": VERSION, "about": dict(about), "module": _encode(module)}).encode()
         if len(data) > MAX_ENTRY_SIZE:
             return
@@ -121,7 +123,8 @@ def _encode(module: ModuleSymbols) -> dict[str, Any]:
 
 
 def _decode(entry: Any) -> ModuleSymbols:
-    """Return the module's symbols; raise ValueError, KeyError or TypeError if anything is not as _encode() writes it."""
+    """Return the module's symbols; raise ValueError, KeyError or TypeError if anything is not as _encode() writes
+    it."""
     symbols = {
         _text(name): Symbol(_number(value), _number(size), tls is True)
         for name, (value, size, tls) in _items(entry["symbols"])

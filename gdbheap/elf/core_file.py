@@ -1,7 +1,7 @@
 """A core file without gdb: its memory, mappings, threads, signals and auxiliary vector, from plain structs.
 
-Written for the kernel's cores (fs/binfmt_elf.c) and for those of gdb's generate-core-file, which differ: gdb writes page offsets in
-bytes, leaves unmodified file mappings out, and marks every segment readable.
+Written for the kernel's cores (fs/binfmt_elf.c) and for those of gdb's generate-core-file, which differ: gdb writes
+page offsets in bytes, leaves unmodified file mappings out, and marks every segment readable.
 """
 
 from __future__ import annotations
@@ -47,15 +47,16 @@ _PIECE = 1 << 20
 # Beyond it, with five levels of page tables, there is only the kernel's; and vsyscall.
 _USER_END = 1 << 56
 
-# How far above the executable the kernel may put the start of brk: arch_randomize_brk() of x86-64 since Linux 5.18 (32 MiB before).
+# How far above the executable the kernel may put the start of brk: arch_randomize_brk() of x86-64 since Linux 5.18 (32
+# MiB before).
 _BRK_GAP = 1 << 30
 
 
 @dataclass(frozen=True)
 class CoreFile:
-    """An opened core. `machine` is the machine's name, `known` its value where gdbheap knows it (else its threads are not read). `signals`
-    are by lwp, the first thread's is why the process died. `missing` are the ranges that a truncated core, or gdb, has lost, `unwritten` those
-    that are taken for zeros because the process never
+    """An opened core. `machine` is the machine's name, `known` its value where gdbheap knows it (else its threads are
+    not read). `signals` are by lwp, the first thread's is why the process died. `missing` are the ranges that a
+    truncated core, or gdb, has lost, `unwritten` those that are taken for zeros because the process never
     wrote there, `notes` what a reader must know about all of this."""
 
     path: str
@@ -99,7 +100,8 @@ class CoreFile:
 
 
 def open_core(path: str, locate: Callable[[str], str] = lambda path: path) -> CoreFile:
-    """Return the core at `path`; `locate` turns a file's path in the core into one here. Raise HeapError where it is no core."""
+    """Return the core at `path`; `locate` turns a file's path in the core into one here. Raise HeapError where it is
+    no core."""
     try:
         file = open_regular(path)  # stays open as long as its memory is used
         size = os.fstat(file.fileno()).st_size
@@ -146,8 +148,8 @@ def open_core(path: str, locate: Callable[[str], str] = lambda path: path) -> Co
 
 
 def _read_header(core: int, size: int, path: str) -> tuple[ElfHeader, int]:
-    """Return the ELF header, its `count` of program headers corrected (PN_XNUM, a table that the file's end cuts off), and the count that
-    the core claims; raise HeapError."""
+    """Return the ELF header, its `count` of program headers corrected (PN_XNUM, a table that the file's end cuts
+    off), and the count that the core claims; raise HeapError."""
     data = os.pread(core, HEADER_SIZE, 0)
     if len(data) < 52 or data[:4] != b"\x7fELF" or data[4] not in (1, 2):
         raise HeapError(f"{path} is no core file (it does not begin as an ELF file does)")
@@ -165,8 +167,9 @@ def _read_header(core: int, size: int, path: str) -> tuple[ElfHeader, int]:
 
 
 def _extended_count(core: int, header: ElfHeader) -> int:
-    """Return the number of program headers of a core that has more than 65534: sh_info of section 0, which stands at the file's very
-    end; else, in a truncated core, from where the first segment (the notes, right after the table) begins."""
+    """Return the number of program headers of a core that has more than 65534: sh_info of section 0, which stands at
+    the file's very end; else, in a truncated core, from where the first segment (the notes, right after the
+    table) begins."""
     wide = header.pointer_size == 8
     try:
         data = os.pread(core, 64 if wide else 40, header.sections)
@@ -196,7 +199,8 @@ def _program_headers(core: int, size: int, header: ElfHeader) -> tuple[list[Core
 
 
 def _table(core: int, header: ElfHeader) -> Iterator[ProgramHeader]:
-    """Yield the program headers; a sparse file may claim a table that would fill all memory, so it is read piece by piece."""
+    """Yield the program headers; a sparse file may claim a table that would fill all memory, so it is read piece by
+    piece."""
     step = _PIECE // header.entry
     for first in range(0, header.count, step):
         count = min(step, header.count - first)
@@ -218,7 +222,8 @@ def _address_space(segments: list[CoreSegment], notes: Notes, memory: CoreMemory
 
 
 def _apart(vmas: list[VMA]) -> Iterator[VMA]:
-    """Yield the mappings, each at most to where the next begins: no process has two at one place, whatever a core claims."""
+    """Yield the mappings, each at most to where the next begins: no process has two at one place, whatever a core
+    claims."""
     for vma, following in zip_longest(vmas, vmas[1:]):
         end = vma.end if following is None else min(vma.end, following.start)
         if vma.start < end:
@@ -226,7 +231,8 @@ def _apart(vmas: list[VMA]) -> Iterator[VMA]:
 
 
 def _vmas(segments: list[CoreSegment], notes: Notes) -> Iterator[VMA]:
-    """Yield a VMA for each segment, with the file that NT_FILE names for it, and for each file mapping that is in no segment."""
+    """Yield a VMA for each segment, with the file that NT_FILE names for it, and for each file mapping that is in no
+    segment."""
     files = sorted(notes.files, key=lambda file: file.start)
     starts = [file.start for file in files]
     for segment in segments:
@@ -253,8 +259,8 @@ def _permissions(segment: CoreSegment, by_gdb: bool) -> str:
 
 
 def _with_file_permissions(vma: VMA, memory: CoreMemory) -> VMA:
-    """Return the VMA with the permissions that its ELF file asks for, where the core tells none: gdb leaves out only what the process
-    has not changed."""
+    """Return the VMA with the permissions that its ELF file asks for, where the core tells none: gdb leaves out only
+    what the process has not changed."""
     header = memory.header_of(vma.path)
     if vma.permissions != "????" or header is None:
         return vma
@@ -288,9 +294,11 @@ def _inferred_names(vmas: list[VMA], notes: Notes) -> dict[int, str]:
 
 
 def _heap(vmas: list[VMA], executable: str) -> VMA | None:
-    """Return the first anonymous mapping that stands apart above the executable, within the kernel's brk offset: its brk area.
+    """Return the first anonymous mapping that stands apart above the executable, within the kernel's brk offset: its
+    brk area.
 
-    With ASLR off brk follows the bss without a gap and cannot be told from it: None. So it is for a program run through its loader.
+    With ASLR off brk follows the bss without a gap and cannot be told from it: None. So it is for a program run
+    through its loader.
     """
     ends = [vma.end for vma in vmas if executable and vma.path == executable]
     if not ends:

@@ -1,4 +1,5 @@
-"""A core's memory: the segments that are in the file, and behind them the mapped files where they are still the same ones."""
+"""A core's memory: the segments that are in the file, and behind them the mapped files where they are still the same
+ones."""
 
 from __future__ import annotations
 
@@ -21,8 +22,9 @@ _ZEROS = -1
 
 @dataclass(frozen=True)
 class CoreSegment:
-    """A PT_LOAD: [start, end) of memory; its first `stored` bytes should be in the core at `offset`, and `present` of them are
-    (a truncated core has fewer). `flags` are PF_R, PF_W, PF_X. `unwritten`: none is stored because the process never wrote there: zeros."""
+    """A PT_LOAD: [start, end) of memory; its first `stored` bytes should be in the core at `offset`, and `present`
+    of them are (a truncated core has fewer). `flags` are PF_R, PF_W, PF_X. `unwritten`: none is stored because
+    the process never wrote there: zeros."""
 
     start: int
     end: int
@@ -44,10 +46,12 @@ class MappedFile:
 
 
 class CoreMemory:
-    """Memory out of a core file, which it keeps open, through one file descriptor: nothing is mapped, so a core that shrinks under us is a MemoryFault.
+    """Memory out of a core file, which it keeps open, through one file descriptor: nothing is mapped, so a core that
+    shrinks under us is a MemoryFault.
 
-    What is mapped from a file and not in the core (program text) is read from that file, if it is there and has the build-id that the
-    core holds (where that has no ELF headers, if it is laid out as the one that was mapped); unwritten segments are zeros. `locate` turns a path of the core into one of this machine.
+    What is mapped from a file and not in the core (program text) is read from that file, if it is there and has the
+    build-id that the core holds (where that has no ELF headers, if it is laid out as the one that was mapped);
+    unwritten segments are zeros. `locate` turns a path of the core into one of this machine.
     """
 
     def __init__(
@@ -93,7 +97,8 @@ class CoreMemory:
             done += count
 
     def data_spans(self, start: int, end: int) -> Iterator[tuple[int, int]]:
-        """Yield, in order, the parts of [start, end) that are no holes of the core nor unwritten, and those that are not in it."""
+        """Yield, in order, the parts of [start, end) that are no holes of the core nor unwritten, and those that are
+        not in it."""
         for low, high, source in self._parts(start, end):
             if source is not None and source[0] == self._core:
                 yield from with_data(self._file, low - source[1], low, high)
@@ -145,7 +150,8 @@ class CoreMemory:
         return self._files[index] if index >= 0 and address < self._files[index].end else None
 
     def _source(self, address: int, size: int) -> tuple[int, int, int] | None:
-        """Return (file descriptor or _ZEROS, offset, count) for the front of a range, as far as one source goes; None where nothing holds it."""
+        """Return (file descriptor or _ZEROS, offset, count) for the front of a range, as far as one source goes;
+        None where nothing holds it."""
         segment = self.segment_at(address)
         end = address + size
         if segment is not None:
@@ -171,7 +177,8 @@ class CoreMemory:
         return (backing.descriptor, offset, count) if count > 0 else None
 
     def _parts(self, start: int, end: int) -> Iterator[tuple[int, int, tuple[int, int, int] | None]]:
-        """Yield (start, end, source) of one part of a range after the other; one that nothing holds is whole, however large."""
+        """Yield (start, end, source) of one part of a range after the other; one that nothing holds is whole,
+        however large."""
         while start < end:
             source = self._source(start, end - start)
             stop = start + source[2] if source is not None else self._next_edge(start, end)

@@ -38,8 +38,8 @@ _MAX_FILES = 1 << 20
 
 @dataclass
 class Notes:
-    """All that the notes tell. `signals` are by lwp (the kernel writes one, for the thread that died; gdb one for each thread).
-    `by_gdb` says that gdb wrote the core."""
+    """All that the notes tell. `signals` are by lwp (the kernel writes one, for the thread that died; gdb one for
+    each thread). `by_gdb` says that gdb wrote the core."""
 
     threads: list[Thread] = field(default_factory=list)
     command: str = ""
@@ -51,7 +51,8 @@ class Notes:
 
 
 def read_notes(core: int, ranges: list[tuple[int, int]], machine: Machine | None, pointer_size: int) -> Notes:
-    """Return what the notes at `ranges` (offset, size) of the open core file tell; what is cut off or nonsense is left out."""
+    """Return what the notes at `ranges` (offset, size) of the open core file tell; what is cut off or nonsense is
+    left out."""
     notes = Notes()
     thread: _ThreadNote | None = None
     files = b""
@@ -83,7 +84,8 @@ def read_notes(core: int, ranges: list[tuple[int, int]], machine: Machine | None
 
 
 def _disjoint(ranges: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Yield the ranges (offset, size) in order, without what an earlier one had: a core may name one note ten thousand times."""
+    """Yield the ranges (offset, size) in order, without what an earlier one had: a core may name one note ten
+    thousand times."""
     done = 0
     for offset, size in sorted(ranges):
         if offset >= done:
@@ -157,7 +159,8 @@ def _page_size(body: bytes, pointer_size: int) -> int:
 
 
 def _mapped_files(body: bytes, pointer_size: int) -> Iterator[MappedFile]:
-    """Yield the entries of NT_FILE (fill_files_note() in fs/binfmt_elf.c): count, page size, triples, then the names."""
+    """Yield the entries of NT_FILE (fill_files_note() in fs/binfmt_elf.c): count, page size, triples, then the
+    names."""
     words = memoryview(body[: len(body) - len(body) % pointer_size]).cast(WORD_FORMATS[pointer_size])
     if len(words) < 2:
         return

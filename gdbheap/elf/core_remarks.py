@@ -20,7 +20,9 @@ def remarks(header: ElfHeader, claimed: int, notes: Notes, machine_known: bool) 
     """Yield what the headers and notes do not tell; `claimed` is how many headers the core says that it has."""
     if not machine_known:
         name = machine_name(header.machine, header.pointer_size)
-        yield f"the core is of another machine, {name}: its memory is read, its registers are not (only x86-64 and i386)"
+        yield (
+            f"the core is of another machine, {name}: its memory is read, its registers are not (only x86-64 and i386)"
+        )
     elif not notes.threads:
         yield "the core has no thread notes: no registers"
     if header.count < claimed:
@@ -35,14 +37,16 @@ def remarks_on_missing(total: int, cut_off: _Ranges, missing: _Ranges) -> Iterat
     if cut_off:
         lost = sum(end - start for start, end in cut_off)
         yield (
-            f"the core is truncated: {lost:,} of {total:,} bytes of memory are missing, in {counted(len(cut_off), 'range')} "
+            f"the core is truncated: {lost:,} of {total:,} bytes of memory are missing, in "
+            f"{counted(len(cut_off), 'range')} "
             f"between {cut_off[0][0]:#x} and {cut_off[-1][1]:#x}"
         )
     unread = [each for each in missing if each not in cut_off]
     if unread:
         lost = sum(end - start for start, end in unread)
         yield (
-            f"{lost:,} bytes of memory are missing: gdb could not read them when it made this core (threads' stacks since glibc 2.42, before "
+            f"{lost:,} bytes of memory are missing: gdb could not read them when it made this core (threads' stacks "
+            "since glibc 2.42, before "
             f"gdb 18), in {counted(len(unread), 'range')} between {unread[0][0]:#x} and {unread[-1][1]:#x}"
         )
 
@@ -53,6 +57,7 @@ def remarks_on_filter(memory: CoreMemory, dumped: bool) -> Iterator[str]:
         yield "the core holds no memory that the process wrote (bit 0 of coredump_filter is clear)"
     elif memory.lacks_headers:
         yield (
-            "the core has no ELF headers (bit 4 of coredump_filter is clear): a file on this machine is taken for the one that ran if its layout "
+            "the core has no ELF headers (bit 4 of coredump_filter is clear): a file on this machine is taken for "
+            "the one that ran if its layout "
             "and its dynamic section are the same"
         )

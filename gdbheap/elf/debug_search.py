@@ -1,4 +1,5 @@
-"""Where a module's separate debug file may lie on this machine. Nothing is opened here, and the network is never asked."""
+"""Where a module's separate debug file may lie on this machine. Nothing is opened here, and the network is never
+asked."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ class DebugSearch:
         return _first_file(paths)
 
     def by_link(self, library: str, link: str) -> Iterator[str]:
-        """Yield the files that a .gnu_debuglink of `link` in the file `library` may mean, gdb's order; the caller checks the CRC."""
+        """Yield the files that a .gnu_debuglink of `link` in the file `library` may mean, gdb's order; the caller
+        checks the CRC."""
         link = os.path.basename(link)
         if not link:
             return

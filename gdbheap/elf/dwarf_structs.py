@@ -45,7 +45,8 @@ def unit_of_source(dwarf: Any, source: str) -> Any | None:
 
 
 def read_structs(unit: Any, wanted: Collection[str], budget: Budget) -> dict[str, CStruct]:
-    """Return the wanted structs that `unit` defines, by their tag without leading "_"; ELFError where that is beyond the budget."""
+    """Return the wanted structs that `unit` defines, by their tag without leading "_"; ELFError where that is beyond
+    the budget."""
     found: dict[str, CStruct] = {}
     for die in _top_level(unit, set(), budget):
         if die.tag not in _AGGREGATES or "DW_AT_declaration" in die.attributes:
@@ -59,7 +60,8 @@ def read_structs(unit: Any, wanted: Collection[str], budget: Budget) -> dict[str
 
 
 def _top_level(unit: Any, seen: set[tuple[int, int]], budget: Budget) -> Iterator[Any]:
-    """Yield the DIEs at the top of `unit`, and after them those of the partial units (dwz) that it imports, from another file perhaps."""
+    """Yield the DIEs at the top of `unit`, and after them those of the partial units (dwz) that it imports, from
+    another file perhaps."""
     seen.add(_place(unit))
     imports = []
     for die in _children(unit.get_top_DIE(), budget):
@@ -78,7 +80,8 @@ def _place(unit: Any) -> tuple[int, int]:
 
 
 def _children(die: Any, budget: Budget) -> Iterator[Any]:
-    """Yield the children of a DIE. The way leads forward only, where pyelftools' own may go round and round between siblings."""
+    """Yield the children of a DIE. The way leads forward only, where pyelftools' own may go round and round between
+    siblings."""
     unit, offset, depth = die.cu, die.offset + die.size, 0
     while die.has_children and offset < unit.cu_offset + unit.size:
         budget.spend()
@@ -108,7 +111,8 @@ def _struct(die: Any, name: str, budget: Budget) -> CStruct:
 
 
 def _members(die: Any, base: int, depth: int, budget: Budget) -> Iterator[Field]:
-    """Yield the members, those of anonymous structs and unions as if they were the outer one's own. Bit fields are left out."""
+    """Yield the members, those of anonymous structs and unions as if they were the outer one's own. Bit fields are
+    left out."""
     for member in _children(die, budget):
         if member.tag != "DW_TAG_member" or "DW_AT_bit_size" in member.attributes:
             continue
@@ -116,7 +120,8 @@ def _members(die: Any, base: int, depth: int, budget: Budget) -> Iterator[Field]
         name = _name(member)
         if name:
             size, count = _size(member, 0, budget)
-            # Padding of no elements (char pad[0]) and flexible arrays hold nothing to read; a type in a missing file (dwz) has no size.
+            # Padding of no elements (char pad[0]) and flexible arrays hold nothing to read; a type in a missing file
+            # (dwz) has no size.
             if size > 0 and count > 0:
                 yield Field(name, offset, size * count, count)
         elif depth < MAX_NESTING:

@@ -24,8 +24,8 @@ _MAX_BUILD_ID = 64
 
 @dataclass(frozen=True)
 class ElfFacts:
-    """What the first page of an ELF file tells: the build-id in hex ("" none), the page-aligned address of its first PT_LOAD,
-    the PT_LOADs as (address, file size, memory size, flags), PT_GNU_RELRO as (address, memory size)."""
+    """What the first page of an ELF file tells: the build-id in hex ("" none), the page-aligned address of its first
+    PT_LOAD, the PT_LOADs as (address, file size, memory size, flags), PT_GNU_RELRO as (address, memory size)."""
 
     build_id: str = ""
     first_address: int = 0
@@ -34,7 +34,8 @@ class ElfFacts:
 
 
 def read_elf_facts(read: Callable[[int, int], bytes]) -> ElfFacts:
-    """Return the facts of the ELF file of which `read(offset, size)` gives bytes, fewer or none where it has no more."""
+    """Return the facts of the ELF file of which `read(offset, size)` gives bytes, fewer or none where it has no
+    more."""
     header = parse_elf_header(read(0, HEADER_SIZE))
     if header is None or header.count > _MAX_HEADERS:
         return ElfFacts()

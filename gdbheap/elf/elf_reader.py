@@ -1,4 +1,5 @@
-"""One ELF file: what it says itself (build-id, link to a debug file, glibc's banner), its wanted symbols and structs."""
+"""One ELF file: what it says itself (build-id, link to a debug file, glibc's banner), its wanted symbols and
+structs."""
 
 from __future__ import annotations
 
@@ -55,13 +56,14 @@ WANTED_STRUCTS = frozenset(
 )
 # Functions in whose compilation unit these are defined; the first that a file has is asked.
 FUNCTIONS = ("_int_malloc", "_int_free", "__libc_malloc", "malloc", "malloc_check")
-# Texts that tell what the code does: safe-linking came with the first (2.32); of a malloc with tcaches each release from 2.29 on has the second.
+# Texts that tell what the code does: safe-linking came with the first (2.32); of a malloc with tcaches each release
+# from 2.29 on has the second.
 WANTED_TEXTS = ("malloc(): unaligned fastbin chunk detected", "free(): double free detected in tcache 2")
 _BANNER = re.compile(rb"(?:stable|development) release version (\d+\.\d+)")
 
 
-# Debug info larger than this is not read (a static program's own, say): symbols and their sizes have to do. Together with what goes with it
-# (texts, lines, ranges) it may be more.
+# Debug info larger than this is not read (a static program's own, say): symbols and their sizes have to do. Together
+# with what goes with it (texts, lines, ranges) it may be more.
 MAX_DEBUG_INFO = 128 << 20
 _MAX_DEBUG_SECTIONS = 512 << 20
 _READ_WITH_DWARF = (".debug_", ".zdebug_", ".eh_frame", ".gnu_debugaltlink")
@@ -106,7 +108,8 @@ class ElfContents:
 
 
 def read_elf(path: str, search: DebugSearch, expected_build_id: str = "") -> ElfContents:
-    """Return what the file says; `problem` tells if it, or a part of it, could not be read, or has another build-id than expected."""
+    """Return what the file says; `problem` tells if it, or a part of it, could not be read, or has another build-id
+    than expected."""
     try:
         with open_elf(path) as file:
             elf = ELFFile(file)
@@ -170,7 +173,8 @@ def _texts(file: Any) -> tuple[str, frozenset[str]]:
 def _read_all_structs(
     elf: Any, path: str, symbols: Mapping[str, Symbol], search: DebugSearch
 ) -> tuple[dict[str, CStruct], str]:
-    """Return the wanted structs, and what stood in the way ("" nothing). Symbols are worth having even where DWARF is broken."""
+    """Return the wanted structs, and what stood in the way ("" nothing). Symbols are worth having even where DWARF
+    is broken."""
     section = elf.get_section_by_name(".debug_info")
     if section is None or section["sh_type"] == "SHT_NOBITS":
         return {}, ""
@@ -192,7 +196,8 @@ def _read_all_structs(
 
 
 def _dwarf_of(elf: Any, budget: Budget) -> Any:
-    """Return pyelftools' DWARFInfo, its sections within the budget; ELFError where they are larger than is read, also when inflated."""
+    """Return pyelftools' DWARFInfo, its sections within the budget; ELFError where they are larger than is read,
+    also when inflated."""
     sections = [each for each in elf.iter_sections() if each.name.startswith(_READ_WITH_DWARF)]
     if any(each.name.startswith(".z") for each in sections):
         raise ELFError("its debug info is compressed in a way of before 2013")
@@ -208,7 +213,8 @@ def _dwarf_of(elf: Any, budget: Budget) -> Any:
 
 
 def _units(dwarf: Any, symbols: Mapping[str, Symbol]) -> Iterator[Any]:
-    """Yield the compilation units that may define malloc's structs: those with its functions' code, at last the one named malloc.c."""
+    """Yield the compilation units that may define malloc's structs: those with its functions' code, at last the one
+    named malloc.c."""
     for name in FUNCTIONS:
         unit = unit_of_address(dwarf, symbols[name].value) if name in symbols else None
         if unit is not None:
@@ -219,7 +225,8 @@ def _units(dwarf: Any, symbols: Mapping[str, Symbol]) -> Iterator[Any]:
 
 
 def _join_alternate(elf: Any, dwarf: Any, path: str, search: DebugSearch, budget: Budget) -> str:
-    """Give `dwarf` the file that dwz moved shared parts to, if it names one; return "", or that this file is not here."""
+    """Give `dwarf` the file that dwz moved shared parts to, if it names one; return "", or that this file is not
+    here."""
     section = elf.get_section_by_name(".gnu_debugaltlink")
     if section is None:
         return ""

@@ -1,4 +1,5 @@
-"""The ELF files that a process has mapped, found in its own memory: no linker list is needed, so it works before ld.so has run."""
+"""The ELF files that a process has mapped, found in its own memory: no linker list is needed, so it works before
+ld.so has run."""
 
 from __future__ import annotations
 

@@ -18,7 +18,8 @@ def open_elf(path: str) -> BudgetedFile:
 
 
 def data_of(section: Any, most: int = _MOST_DATA) -> bytes:
-    """Return what a section of such a file holds; ELFError where that is more than `most` bytes, as it is or inflated."""
+    """Return what a section of such a file holds; ELFError where that is more than `most` bytes, as it is or
+    inflated."""
     if size_of(section) > most:
         raise ELFError(f"its {section.name} takes {section.data_size} bytes")
     with section.stream.unbounded():

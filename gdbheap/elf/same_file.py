@@ -1,4 +1,5 @@
-"""Whether a file of this machine is the one that a core's process had mapped, where the core has no ELF header (and no build-id) to tell."""
+"""Whether a file of this machine is the one that a core's process had mapped, where the core has no ELF header (and
+no build-id) to tell."""
 
 from __future__ import annotations
 
@@ -25,10 +26,12 @@ _DT_DEBUG = 21
 
 
 def is_same_file(read_file: Read, read_core: Read, mapped: Sequence[Mapped]) -> bool:
-    """Whether the file lies in memory as the `mapped` entries of its name say, and its dynamic section is what the core has there.
+    """Whether the file lies in memory as the `mapped` entries of its name say, and its dynamic section is what the core
+    has there.
 
-    The addresses and sizes of all tables of the dynamic linker's are in that section, which hardly any two builds share. The dynamic linker
-    has added the load base to some of them. `read_core(address, size)` gives what the core holds itself.
+    The addresses and sizes of all tables of the dynamic linker's are in that section, which hardly any two builds
+    share. The dynamic linker has added the load base to some of them. `read_core(address, size)` gives what the core
+    holds itself.
     """
     header = parse_elf_header(read_file(0, HEADER_SIZE))
     if header is None or header.count > _MAX_HEADERS:

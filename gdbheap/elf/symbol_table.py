@@ -21,7 +21,8 @@ SHN_UNDEF, SHN_ABS = 0, 0xFFF1
 
 
 def read_symbols(elf: Any, wanted: Collection[str]) -> dict[str, Symbol]:
-    """Return the wanted symbols that `elf` (an ELFFile) defines; .symtab's come before .dynsym's, a default version before an old one."""
+    """Return the wanted symbols that `elf` (an ELFFile) defines; .symtab's come before .dynsym's, a default version
+    before an old one."""
     found: dict[str, Symbol] = {}
     for table in (".dynsym", ".symtab"):
         section = elf.get_section_by_name(table)
@@ -52,8 +53,8 @@ def _read_table(elf: Any, section: Any, wanted: set[bytes]) -> dict[str, Symbol]
 
 
 def _entries(elf: Any, section: Any) -> Iterator[tuple[int, int, int, int, int]]:
-    """Yield (offset of the name, value, size, info, section's index) of each symbol. pyelftools makes an object of each of 10,000 (0.3 s);
-    one struct.iter_unpack takes a few ms."""
+    """Yield (offset of the name, value, size, info, section's index) of each symbol. pyelftools makes an object of
+    each of 10,000 (0.3 s); one struct.iter_unpack takes a few ms."""
     entry = "IBBHQQ" if elf.elfclass == 64 else "IIIBBH"
     unpack = struct.Struct(("<" if elf.little_endian else ">") + entry)
     data = data_of(section, _MAX_TABLE)

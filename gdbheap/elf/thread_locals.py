@@ -17,7 +17,8 @@ _MOST = 10_000
 
 
 def thread_locals(module: Module, search: DebugSearch) -> list[tuple[int, int, str]]:
-    """Return (offset in the module's TLS block, size, name as it is linked) of each, in order; [] where no file tells."""
+    """Return (offset in the module's TLS block, size, name as it is linked) of each, in order; [] where no file
+    tells."""
     debug_file = search.by_build_id(module.build_id)
     found: dict[tuple[int, int], str] = {}
     for path in (module.file, debug_file):

@@ -1,9 +1,9 @@
 """Memory that gdb failed to read when it made a core: zeros stand in its place, from there to the end of the mapping.
 
 gdb copies a mapping by the MiB, and gives the rest of it up where one of them cannot be read (gcore_copy_callback() in
-gcore.c). Before gdb 18 one guard page is enough, and since glibc 2.42 the stacks of threads have theirs inside the mapping
-(MADV_GUARD_INSTALL, Linux 6.13). What shows it is that a thread's control block, which begins with its own address, is
-zeros, or all that its stack pointer points to.
+gcore.c). Before gdb 18 one guard page is enough, and since glibc 2.42 the stacks of threads have theirs inside the
+mapping (MADV_GUARD_INSTALL, Linux 6.13). What shows it is that a thread's control block, which begins with its own
+address, is zeros, or all that its stack pointer points to.
 """
 
 from __future__ import annotations

@@ -1,7 +1,8 @@
 """Memory that a process never wrote: the kernel leaves it out of its cores, for it is nothing but zeros.
 
-mirrors vma_dump_size() in fs/coredump.c: of a private mapping without a file the kernel writes nothing where no page of it was ever written
-(it has no anon_vma), and all of it else. Nothing is written, either, of what madvise(MADV_DONTDUMP) asks to leave out.
+mirrors vma_dump_size() in fs/coredump.c: of a private mapping without a file the kernel writes nothing where no page
+of it was ever written (it has no anon_vma), and all of it else. Nothing is written, either, of what
+madvise(MADV_DONTDUMP) asks to leave out.
 """
 
 from __future__ import annotations
@@ -19,10 +20,11 @@ from gdbheap.process.process import Module
 
 
 def mark_unwritten(segments: list[CoreSegment], notes: Notes) -> list[CoreSegment]:
-    """Return the segments, those marked that are anonymous, writable and have nothing in the core though others like them have.
+    """Return the segments, those marked that are anonymous, writable and have nothing in the core though others like
+    them have.
 
-    Where none has anything, a filter left out all of them. gdb writes whole segments, or none. Without the list of file mappings nobody
-    knows what is anonymous.
+    Where none has anything, a filter left out all of them. gdb writes whole segments, or none. Without the list of
+    file mappings nobody knows what is anonymous.
     """
     if notes.by_gdb or not notes.files:
         return segments
@@ -39,7 +41,8 @@ def mark_unwritten(segments: list[CoreSegment], notes: Notes) -> list[CoreSegmen
 
 
 def without_bss(ranges: Iterable[tuple[int, int]], modules: Iterable[Module]) -> Iterator[tuple[int, int]]:
-    """Yield what of the ranges is not a module's bss: that is zeros for certain until it is written, and nobody asks for it to be left out."""
+    """Yield what of the ranges is not a module's bss: that is zeros for certain until it is written, and nobody asks
+    for it to be left out."""
     bss = sorted(
         (segment.file_end & -PAGE, -(-segment.end // PAGE) * PAGE)
         for module in modules

@@ -19,8 +19,8 @@ _LAST_WORDS = re.compile(
 
 
 def read_abort_message(process: Process, address: int | None) -> str:
-    """Return the text, "" where there is none. `address` is that of __abort_msg (None: not known), which points to a struct abort_msg_s: a 32-bit
-    size of its mapping, and the text, NUL-terminated."""
+    """Return the text, "" where there is none. `address` is that of __abort_msg (None: not known), which points to a
+    struct abort_msg_s: a 32-bit size of its mapping, and the text, NUL-terminated."""
     if address is None:
         return ""
     try:
@@ -31,7 +31,8 @@ def read_abort_message(process: Process, address: int | None) -> str:
 
 
 def find_abort_message(process: Process) -> str:
-    """Return the text where __abort_msg cannot be found, as in a stripped program with libc linked in; "" where there is none.
+    """Return the text where __abort_msg cannot be found, as in a stripped program with libc linked in; "" where there
+    is none.
 
     The struct has a mapping of its own (__libc_message(), __assert_fail_base()): its size, in whole pages, comes first.
     """

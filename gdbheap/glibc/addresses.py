@@ -12,7 +12,8 @@ if TYPE_CHECKING:
 
 
 class Addresses(Sequence[int]):
-    """A sequence of addresses, eight bytes each: as ints a list of a million would take forty, and be slow to make. numpy takes `array` as it is."""
+    """A sequence of addresses, eight bytes each: as ints a list of a million would take forty, and be slow to make.
+    numpy takes `array` as it is."""
 
     __hash__ = None  # type: ignore[assignment]
 

@@ -24,7 +24,8 @@ _MOST_HEAPS = 1 << 16
 
 @dataclass(frozen=True)
 class Heap:
-    """A non-main heap: `address` of its heap_info, `first_chunk`, `end` of the part in use, `reserved_end` of what was made writable."""
+    """A non-main heap: `address` of its heap_info, `first_chunk`, `end` of the part in use, `reserved_end` of what
+    was made writable."""
 
     address: int
     first_chunk: int
@@ -33,8 +34,8 @@ class Heap:
 
 
 def read_ring(process: Process, layout: Layout) -> tuple[list[StructValue], list[Fault]]:
-    """Return every arena's malloc_state in ring order, main first, and Faults where the ring is broken: then the arenas that threads use, and
-    those that their links lead to, come behind the ones that were met.
+    """Return every arena's malloc_state in ring order, main first, and Faults where the ring is broken: then the arenas
+    that threads use, and those that their links lead to, come behind the ones that were met.
 
     Raises MemoryFault where main_arena itself cannot be read.
     """
@@ -55,7 +56,8 @@ def read_ring(process: Process, layout: Layout) -> tuple[list[StructValue], list
 
 
 def _left_out(process: Process, layout: Layout, met: set[int]) -> list[StructValue]:
-    """Return the arenas that the ring does not lead to: those that threads use, and that heaps name; their own links lead back into it."""
+    """Return the arenas that the ring does not lead to: those that threads use, and that heaps name; their own links
+    lead back into it."""
     used = {each.arena.value for each in layout.threads if each.arena is not None}
     used |= {heap + layout.heap_info.size for heap in heaps_of(process, layout)}
     found: dict[int, StructValue] = {}
@@ -74,7 +76,8 @@ def _left_out(process: Process, layout: Layout, met: set[int]) -> list[StructVal
 
 
 def _follow_ring(process: Process, layout: Layout, arenas: list[StructValue], main: int) -> Fault | None:
-    """Add the arenas that follow the last by next, up to main_arena, or return the Fault of a link that leads to none."""
+    """Add the arenas that follow the last by next, up to main_arena, or return the Fault of a link that leads to
+    none."""
     seen = {each.address for each in arenas}
     while (following := arenas[-1]["next"]) != main:
         here = arenas[-1].address
@@ -105,8 +108,9 @@ def _is_writable(process: Process, address: int) -> bool:
 
 
 def _not_an_arena(value: StructValue, layout: Layout, process: Process) -> Fault | None:
-    """Return the Fault of what the ring calls an arena and is none: every non-main arena lies in its own first heap, whose heap_info names it
-    (or is followed by it, with a top that has room in a heap: then ar_ptr alone is wrong, which read_heaps tells)."""
+    """Return the Fault of what the ring calls an arena and is none: every non-main arena lies in its own first heap,
+    whose heap_info names it (or is followed by it, with a top that has room in a heap: then ar_ptr alone is
+    wrong, which read_heaps tells)."""
     heap = value.address & ~(layout.heap_max - 1)
     try:
         owner = layout.heap_info.read(process.memory, heap)["ar_ptr"]
@@ -122,12 +126,14 @@ def _not_an_arena(value: StructValue, layout: Layout, process: Process) -> Fault
 
 
 def first_chunk_after(address: int, layout: Layout) -> int:
-    """Return where the first chunk begins in memory that is free from `address` on: its mem is aligned, not its header."""
+    """Return where the first chunk begins in memory that is free from `address` on: its mem is aligned, not its
+    header."""
     return align_up(address + layout.header, layout.alignment) - layout.header
 
 
 def first_chunk_of(heap: int, arena: int, layout: Layout) -> int:
-    """Return where the first chunk of a non-main heap begins: behind its heap_info, or behind the arena that follows it."""
+    """Return where the first chunk of a non-main heap begins: behind its heap_info, or behind the arena that follows
+    it."""
     holds_arena = heap <= arena < heap + layout.heap_max
     return first_chunk_after(arena + layout.malloc_state.size if holds_arena else heap + layout.heap_info.size, layout)
 
@@ -151,7 +157,8 @@ def heaps_of(process: Process, layout: Layout, arena: int | None = None) -> list
 
 
 def _places_of_heaps(process: Process, vma: VMA, heap_max: int) -> Iterator[int]:
-    """Yield the multiples of `heap_max` in a mapping at which something may be: of a core's, what it holds nothing of is passed over."""
+    """Yield the multiples of `heap_max` in a mapping at which something may be: of a core's, what it holds nothing
+    of is passed over."""
     memory, spans = process.memory, [(vma.start, vma.end)]
     if isinstance(memory, SparseMemory):
         spans = [each for held in memory.held_spans(vma.start, vma.end) for each in memory.data_spans(*held)]

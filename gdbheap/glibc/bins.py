@@ -77,14 +77,17 @@ def _follow_bin(
 ) -> tuple[list[int], Fault | None]:
     """Follow a list from both ends as far as its links hold in both directions.
 
-    Where it is broken the chunks of the fd end come behind those of the bk end: what lies on either side of one bad link is still known. So is a
-    chunk that both its neighbours lead to, whatever its own links hold.
+    Where it is broken the chunks of the fd end come behind those of the bk end: what lies on either side of one bad
+    link is still known. So is a chunk that both its neighbours lead to, whatever its own links hold.
     """
     chunks, fault, stopped = _follow_one_way(words, layout, header, last, most, "bk")
     if fault is None and first == (chunks[-1] if chunks else header):
         return chunks, None
     if fault is None:
-        detail = f"the bin's fd is {first:#x}, but the last chunk met from the bk end is {chunks[-1] if chunks else header:#x}"
+        detail = (
+            f"the bin's fd is {first:#x}, but the last chunk met from the bk end is "
+            f"{chunks[-1] if chunks else header:#x}"
+        )
         return chunks, Fault(header, "corrupted double-linked list", detail)
     others, _, also = _follow_one_way(words, layout, header, first, most, "fd")
     if stopped is not None and stopped == also:

@@ -51,7 +51,8 @@ FREE_STATES = frozenset({State.TCACHE, State.FASTBIN, State.UNSORTED, State.SMAL
 
 @dataclass(frozen=True)
 class Chunk:
-    """One row: `address` is the header's, `size` without flags, `arena` an index into HeapView.arenas or MMAPPED_ARENA."""
+    """One row: `address` is the header's, `size` without flags, `arena` an index into HeapView.arenas or
+    MMAPPED_ARENA."""
 
     address: int
     size: int

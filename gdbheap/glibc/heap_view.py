@@ -23,9 +23,11 @@ NONCONTIGUOUS = 2
 
 @dataclass(frozen=True)
 class Region:
-    """A stretch that holds chunks without a hole, [start, end): `start` is the first chunk's address, `end` where its last chunk ends.
+    """A stretch that holds chunks without a hole, [start, end): `start` is the first chunk's address, `end` where its
+    last chunk ends.
 
-    `mapping` is the address where the heap itself starts (the heap_info of a non-main heap; `start` rounded down to a page in main).
+    `mapping` is the address where the heap itself starts (the heap_info of a non-main heap; `start` rounded down to
+    a page in main).
     """
 
     arena: int
@@ -36,8 +38,8 @@ class Region:
 
 @dataclass(frozen=True)
 class Arena:
-    """An arena: `index` its place in the ring (0 is main), `value` its malloc_state as read. `top` is what its heaps lead to where what
-    the field holds can be none."""
+    """An arena: `index` its place in the ring (0 is main), `value` its malloc_state as read. `top` is what its heaps
+    lead to where what the field holds can be none."""
 
     index: int
     address: int
@@ -65,11 +67,13 @@ class Arena:
 class Bin:
     """One free list.
 
-    `kind` is "tcache", "fastbin", "unsorted", "small" or "large"; `index` counts as glibc does (tcache and fastbin from 0, the others 1..126).
-    `arena` is the arena's index (None for a tcache bin), `thread` the lwp and `thread_number` gdb's (None for the others).
-    `min_size`..`max_size` are the chunk sizes that belong there, both included (max_size None: no bound).
-    `chunks` are chunk addresses in list order: from the head for tcache and fastbin; from the side where malloc takes for the others (bk first).
-    `count` is the count that malloc keeps (tcache only, in cached chunks), else None. `fault` ends the list early (of a list linked both ways, the chunks from its other end follow).
+    `kind` is "tcache", "fastbin", "unsorted", "small" or "large"; `index` counts as glibc does (tcache and fastbin
+    from 0, the others 1..126). `arena` is the arena's index (None for a tcache bin), `thread` the lwp and
+    `thread_number` gdb's (None for the others). `min_size`..`max_size` are the chunk sizes that belong there, both
+    included (max_size None: no bound). `chunks` are chunk addresses in list order: from the head for tcache and
+    fastbin; from the side where malloc takes for the others (bk first). `count` is the count that malloc keeps
+    (tcache only, in cached chunks), else None. `fault` ends the list early (of a list linked both ways, the chunks
+    from its other end follow).
     """
 
     kind: str
@@ -94,7 +98,8 @@ class Place:
 
 @dataclass(frozen=True)
 class HeapView:
-    """What read_heap returns. `complete` is False where a walk was cut short (Ctrl-C); `notes` say what could not be known."""
+    """What read_heap returns. `complete` is False where a walk was cut short (Ctrl-C); `notes` say what could not be
+    known."""
 
     layout: Layout
     arenas: tuple[Arena, ...]
@@ -113,8 +118,8 @@ class HeapView:
         return None if row is None else self.table[row]
 
     def user_of(self, address: int) -> Chunk | None:
-        """Return the chunk whose memory the address is in, as its user sees it: the word of prev_size is the previous chunk's last while
-        that one is in use (or in a tcache or fastbin). Else as chunk_at()."""
+        """Return the chunk whose memory the address is in, as its user sees it: the word of prev_size is the
+        previous chunk's last while that one is in use (or in a tcache or fastbin). Else as chunk_at()."""
         chunk = self.chunk_at(address)
         if chunk is None or not chunk.prev_inuse or address >= chunk.address + self.layout.pointer_size:
             return chunk
@@ -141,7 +146,8 @@ class HeapView:
         return Place(self.bins[index], number - self._starts[index])
 
     def _number_all(self) -> None:
-        """Number the chunks of all lists one after another: a million Places would take a second to make, and few are asked for."""
+        """Number the chunks of all lists one after another: a million Places would take a second to make, and few
+        are asked for."""
         start = 0
         for each in self.bins:
             self._starts.append(start)

@@ -24,9 +24,10 @@ class Located:
 
 @dataclass(frozen=True)
 class ThreadMalloc:
-    """What one thread keeps for malloc: the addresses of its tcache struct and of its arena. They are None where the thread has none (yet) or where
-    it is not known; `reason` says which of the two, and why ("" when both are there), and `is_known` is False where it is not known.
-    `wild_tcache` is where the thread's pointer to its tcache is and what it holds, where a symbol tells the place and no tcache can be there."""
+    """What one thread keeps for malloc: the addresses of its tcache struct and of its arena. They are None where the
+    thread has none (yet) or where it is not known; `reason` says which of the two, and why ("" when both are
+    there), and `is_known` is False where it is not known. `wild_tcache` is where the thread's pointer to its
+    tcache is and what it holds, where a symbol tells the place and no tcache can be there."""
 
     number: int
     lwp: int
@@ -41,7 +42,8 @@ class ThreadMalloc:
 class Layout:
     """Everything the decoders need to know. All sizes in bytes.
 
-    `main_arena`, `mp` and `abort_msg` (where libc keeps the pointer to its last words) are addresses; `brk` is the program break itself, as sbrk(0) would return it.
+    `main_arena`, `mp` and `abort_msg` (where libc keeps the pointer to its last words) are addresses; `brk` is the
+    program break itself, as sbrk(0) would return it.
 
     `safe_linking`, `mmapped_overhead` and `tcache_key` are None where this could not be told from symbols or real data.
     `mmapped_overhead` is what an mmapped chunk's size leaves out of its mapping: 0 to glibc 2.42, 2 words from 2.43.

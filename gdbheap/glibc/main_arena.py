@@ -1,4 +1,5 @@
-"""The main arena's stretches: the brk heap, what follows a foreign sbrk, and the mappings it goes on in where brk fails."""
+"""The main arena's stretches: the brk heap, what follows a foreign sbrk, and the mappings it goes on in where brk
+fails."""
 
 from __future__ import annotations
 
@@ -29,7 +30,8 @@ def walk_main(
     walker: Walker,
     claimed: list[tuple[int, int]],
 ) -> list[HeapSegment]:
-    """Return the main arena's stretches; none where it has never had memory. `claimed` are the [start, end) of the other arenas' heaps."""
+    """Return the main arena's stretches; none where it has never had memory. `claimed` are the [start, end) of the
+    other arenas' heaps."""
     top = arena["top"]
     if top in (0, initial_top(layout, arena)):
         return []
@@ -57,7 +59,8 @@ def initial_top(layout: Layout, arena: StructValue) -> int:
 
 
 def mapped_end(process: Process, address: int) -> int:
-    """Return the end of what is mapped and writable without a hole from `address` on (several VMAs: an mprotect splits [heap])."""
+    """Return the end of what is mapped and writable without a hole from `address` on (several VMAs: an mprotect
+    splits [heap])."""
     vma = process.address_space.find(address)
     end = address
     while vma is not None and (vma.writable or vma.path == "[heap]"):
@@ -67,7 +70,8 @@ def mapped_end(process: Process, address: int) -> int:
 
 
 def add_top(process: Process, layout: Layout, stretch: HeapSegment, top: int, arena: StructValue, limit: int) -> None:
-    """Add top's mark to the stretch that ends at it; a size that leaves [top, limit) or exceeds system_mem is a Fault."""
+    """Add top's mark to the stretch that ends at it; a size that leaves [top, limit) or exceeds system_mem is a
+    Fault."""
     try:
         raw = process.words.read(top + layout.pointer_size)
     except MemoryFault:
@@ -88,7 +92,8 @@ def add_top(process: Process, layout: Layout, stretch: HeapSegment, top: int, ar
 
 
 def first_chunk(process: Process, layout: Layout, arena: StructValue, parameters: StructValue | None) -> int | None:
-    """Return where the first chunk lies: by mp_.sbrk_base (which may be neither page-aligned nor the start of [heap]), else by [heap].
+    """Return where the first chunk lies: by mp_.sbrk_base (which may be neither page-aligned nor the start of [heap]),
+    else by [heap].
 
     An sbrk_base that is out of [heap], or does not fit system_mem where the start of [heap] does, is not believed.
     """
@@ -101,7 +106,8 @@ def first_chunk(process: Process, layout: Layout, arena: StructValue, parameters
     if not base:
         return first_chunk_after(heap.start, layout)
     start = _start_by_size(process, layout, arena)
-    # where two say so, the mapping that a core's reader takes for [heap] (a bss that stands apart) says nothing against it
+    # where two say so, the mapping that a core's reader takes for [heap] (a bss that stands apart) says nothing against
+    # it
     if base & -PAGE == heap.start or heap.path != "[heap]" or start == base:
         return first_chunk_after(base, layout)
     if start is not None and start != base and start & -PAGE == heap.start:
@@ -110,7 +116,8 @@ def first_chunk(process: Process, layout: Layout, arena: StructValue, parameters
 
 
 def _start_by_size(process: Process, layout: Layout, arena: StructValue) -> int | None:
-    """Return where a contiguous arena of system_mem bytes begins if it ends where top does; None where top cannot be read."""
+    """Return where a contiguous arena of system_mem bytes begins if it ends where top does; None where top cannot be
+    read."""
     try:
         size = process.words.read(arena["top"] + layout.pointer_size) & ~FLAG_MASK
     except (MemoryFault, OverflowError):
@@ -119,8 +126,8 @@ def _start_by_size(process: Process, layout: Layout, arena: StructValue) -> int 
 
 
 def _brk_end(process: Process, arena: StructValue, start: int, top: int) -> int:
-    """Return how far the heap that brk gave reaches from `start`: as far as memory is mapped without a hole, or to top's mapping where a
-    contiguous arena has had pages unmapped or protected in between."""
+    """Return how far the heap that brk gave reaches from `start`: as far as memory is mapped without a hole, or to
+    top's mapping where a contiguous arena has had pages unmapped or protected in between."""
     end = mapped_end(process, start)
     if not start <= top < end and not arena["flags"] & NONCONTIGUOUS:
         vmas = [each for each in process.address_space if start < each.end and each.start <= top]
@@ -146,7 +153,8 @@ def _walk_brk(
 
 
 def _walk_towards_top(process: Process, layout: Layout, walker: Walker, stretches: list[HeapSegment], top: int) -> None:
-    """Walk the mapping that top lies in: brk failed, and the arena went on by mmap (at a page, but a merged VMA may begin before)."""
+    """Walk the mapping that top lies in: brk failed, and the arena went on by mmap (at a page, but a merged VMA may
+    begin before)."""
     vma = process.address_space.find(top)
     if vma is None or not vma.writable:
         fault = Fault(top, "malloc(): corrupted top size", f"top is {top:#x}, where no heap is mapped")
@@ -168,7 +176,8 @@ def _walk_older_mappings(
     arena: StructValue,
     claimed: list[tuple[int, int]],
 ) -> None:
-    """Find the mappings the main arena used before top's: they end in fenceposts, and may lie side by side in one VMA, with top's too.
+    """Find the mappings the main arena used before top's: they end in fenceposts, and may lie side by side in one VMA,
+    with top's too.
 
     Looked for only while system_mem is not accounted for. The first `by_brk` stretches are those that brk gave.
     """
@@ -196,6 +205,7 @@ def _walk_older_mapping(
 
 
 def _extent(stretches: list[HeapSegment], by_brk: int) -> int:
-    """Return the bytes of the stretches as system_mem counts them: what others took by sbrk between two of them is in it."""
+    """Return the bytes of the stretches as system_mem counts them: what others took by sbrk between two of them is
+    in it."""
     brk = stretches[by_brk - 1].end - stretches[0].start if by_brk else 0
     return brk + sum(each.end - each.start for each in stretches[by_brk:])

@@ -53,7 +53,8 @@ def find_mmapped(
                 found += here
         found.sort(key=lambda each: each.address)
         all_found = len(found) == count and total is not None and 0 <= _excess(layout, found, total) < PAGE
-        # Those that begin a range are found without reading it; only if they are not all that mp_ counts are the others looked for.
+        # Those that begin a range are found without reading it; only if they are not all that mp_ counts are the others
+        # looked for.
         if all_found or (search is not _at_the_start and (count is None or len(found) >= count)):
             break
     if total is not None and not 0 <= _excess(layout, found, total) < PAGE:
@@ -61,10 +62,14 @@ def find_mmapped(
     length = sum(each.end - each.start for each in found)
     if count is None:
         return found, (
-            f"{counted(len(found), 'mmapped chunk')} found by their headers; mp_ is not known, so none of them is certain",
+            f"{counted(len(found), 'mmapped chunk')} found by their headers; mp_ is not known, so none of them is "
+            "certain",
         )
     if len(found) != count or total is None or _excess(layout, found, total) < 0:
-        note = f"{counted(len(found), 'mmapped chunk')} of {length:#x} bytes found by their headers, but mp_ counts {count} of {total:#x}"
+        note = (
+            f"{counted(len(found), 'mmapped chunk')} of {length:#x} bytes found by their headers, but mp_ counts "
+            f"{count} of {total:#x}"
+        )
         return found, (note,)
     return found, ()
 
@@ -72,7 +77,8 @@ def find_mmapped(
 def _excess(layout: Layout, found: list[MmappedChunk], total: int) -> int:
     """Return by how much mp_.mmapped_mem exceeds what was found; negative where it cannot be the sum of these mappings.
 
-    From glibc 2.43 on each mremap adds two words too many to it (seen on live processes), so that only whole pages tell.
+    From glibc 2.43 on each mremap adds two words too many to it (seen on live processes), so that only whole pages
+    tell.
     """
     excess = total - sum(each.end - each.start for each in found)
     drift = layout.mmapped_overhead
@@ -82,8 +88,8 @@ def _excess(layout: Layout, found: list[MmappedChunk], total: int) -> int:
 def _look_inside(
     process: Process, layout: Layout, claimed: list[tuple[int, int]], found: list[MmappedChunk]
 ) -> list[MmappedChunk]:
-    """Return the chunks with those replaced whose header at the start of the mapping is a left-over: memalign made the true one for an
-    alignment of pages, and mremap has since moved or resized it."""
+    """Return the chunks with those replaced whose header at the start of the mapping is a left-over: memalign made
+    the true one for an alignment of pages, and mremap has since moved or resized it."""
     chunks = []
     for stretch in unclaimed_stretches(process, claimed):
         here = [each for each in found if stretch.start <= each.start < stretch.end]
@@ -145,10 +151,11 @@ def _chunk_at(process: Process, layout: Layout, mapping: int, end: int) -> Mmapp
 
 
 def _aligned_inside(process: Process, layout: Layout, outer: MmappedChunk, end: int) -> MmappedChunk | None:
-    """Return the chunk that memalign made of the one at the start of its mapping, or None: the first header stays there as it was.
+    """Return the chunk that memalign made of the one at the start of its mapping, or None: the first header stays there
+    as it was.
 
-    Mirrors _int_memalign: the aligned mem for which at least MINSIZE lies before the chunk (since glibc 2.43: whatever lies before); its
-    prev_size tells how much.
+    Mirrors _int_memalign: the aligned mem for which at least MINSIZE lies before the chunk (since glibc 2.43:
+    whatever lies before); its prev_size tells how much.
     """
     alignment = 2 * layout.alignment
     while alignment < end - outer.start:
@@ -173,7 +180,8 @@ def _shifted(process: Process, layout: Layout, outer: MmappedChunk, address: int
 
 
 def _decode(layout: Layout, address: int, prev_size: int, raw: int, start: int, end: int) -> MmappedChunk | None:
-    """Return the chunk if its header is one of a chunk whose mapping lies in [start, end) (mirrors munmap_chunk's checks)."""
+    """Return the chunk if its header is one of a chunk whose mapping lies in [start, end) (mirrors munmap_chunk's
+    checks)."""
     size, before = raw & ~FLAG_MASK, prev_size & ~1
     if raw & FLAG_MASK != IS_MMAPPED or size < layout.min_size or size % layout.header:
         return None

@@ -15,7 +15,8 @@ def arena_name(arena: int) -> str:
 
 
 def flag_letters(flags: int) -> str:
-    """Return the size field's flags as letters: A (NON_MAIN_ARENA), M (IS_MMAPPED), P (PREV_INUSE); "-" for a clear one."""
+    """Return the size field's flags as letters: A (NON_MAIN_ARENA), M (IS_MMAPPED), P (PREV_INUSE); "-" for a clear
+    one."""
     return _FLAGS[flags & FLAG_MASK]
 
 

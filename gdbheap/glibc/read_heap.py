@@ -53,10 +53,11 @@ def read_heap(
 ) -> HeapView:
     """Read every arena, chunk and free list.
 
-    Heaps are walked first, with fd and bk of every chunk taken along, so that lists of a million chunks are then followed without a read
-    each; states join by address at the end. `progress` is called with each address reached, about once a MiB; a KeyboardInterrupt
-    cuts the walk short and leaves `complete` False. `observer`, if given, sees what is read of the arenas' chunks. Raises MemoryFault where
-    main_arena cannot be read, NoHeap where malloc has not been used yet.
+    Heaps are walked first, with fd and bk of every chunk taken along, so that lists of a million chunks are then
+    followed without a read each; states join by address at the end. `progress` is called with each address reached,
+    about once a MiB; a KeyboardInterrupt cuts the walk short and leaves `complete` False. `observer`, if given, sees
+    what is read of the arenas' chunks. Raises MemoryFault where main_arena cannot be read, NoHeap where malloc has
+    not been used yet.
     """
     parameters = None
     if layout.mp is not None and layout.malloc_par is not None:
@@ -139,7 +140,8 @@ def _notes(process: Process, layout: Layout, stretches: list[list[HeapSegment]])
     ]
     if process.unheld:
         notes.append(
-            f"gdb does not hold {counted(len(process.unheld), 'thread')} of this process: what their tcaches hold counts as in use"
+            f"gdb does not hold {counted(len(process.unheld), 'thread')} of this process: what their tcaches hold "
+            "counts as in use"
         )
     return notes
 
@@ -241,7 +243,8 @@ def _set_malloc_owned(layout: Layout, table: ChunkTable) -> None:
 
 
 def _set_free_at_once(table: ChunkTable, bins: list[Bin]) -> bool:
-    """Give the chunks of all lists their state if each is a chunk, and in one list; else change nothing and return False."""
+    """Give the chunks of all lists their state if each is a chunk, and in one list; else change nothing and return
+    False."""
     addresses = np.concatenate([np.empty(0, np.uint64), *(np.asarray(each.chunks, np.uint64) for each in bins)])
     rows = np.minimum(np.searchsorted(table.address, addresses), max(len(table) - 1, 0))
     if not len(table) or not (table.address[rows] == addresses).all():
@@ -258,7 +261,8 @@ def _set_free_at_once(table: ChunkTable, bins: list[Bin]) -> bool:
 def _set_free(table: ChunkTable, bins: list[Bin], faults: list[Fault]) -> None:
     """Give the chunks of each list their state; a list that names no chunk, or one that another list has, is a Fault.
 
-    A tcache or fastbin list ends (in `bins`) before the first address where no chunk begins: what follows it is anybody's data.
+    A tcache or fastbin list ends (in `bins`) before the first address where no chunk begins: what follows it is
+    anybody's data.
     """
     free = [int(state) for state in FREE_STATES]
     for index, each in enumerate(bins):

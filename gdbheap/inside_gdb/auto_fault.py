@@ -56,7 +56,8 @@ class AutoFault:
 
 
 def _is_batch() -> bool:
-    """Whether this gdb ends without a prompt. (No gdb tells Python so; its own words do, up to those for the program.)"""
+    """Whether this gdb ends without a prompt. (No gdb tells Python so; its own words do, up to those for the
+    program.)"""
     try:
         words = kernel_text("/proc/self/cmdline").split("\0")
     except OSError:

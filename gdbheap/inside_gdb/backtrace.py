@@ -21,7 +21,8 @@ from gdbheap.process.process import Process
 def frames(lwp: int | None, process: Process, most: int) -> tuple[Frame, ...]:
     """Return the innermost `most` frames of a thread (None: the selected one); () where gdb cannot unwind it.
 
-    gdb unwinds its selected thread only, so another is selected for the while, and the user's thread and frame are put back.
+    gdb unwinds its selected thread only, so another is selected for the while, and the user's thread and frame are
+    put back.
     """
     with selection_kept() as selected:
         if selected is None:
@@ -52,7 +53,8 @@ def _unwind(machine: Machine, most: int) -> Iterator[Frame]:
 
 
 def _is_outermost(frame: gdb.Frame) -> bool:
-    """Whether the stack begins here (the frame's unwind information says so, or gdb's habit of ending in main), and gdb did not just get lost."""
+    """Whether the stack begins here (the frame's unwind information says so, or gdb's habit of ending in main), and
+    gdb did not just get lost."""
     return frame.unwind_stop_reason() == gdb.FRAME_UNWIND_OUTERMOST or text_of(frame.name) == "main"
 
 
@@ -88,7 +90,8 @@ def _register(frame: gdb.Frame, name: str, machine: Machine) -> int | None:
 
 
 def _arguments(frame: gdb.Frame) -> Iterator[tuple[str, int, bool]]:
-    """Yield the arguments that are words and not optimised out, where there is debug info, and whether each is a pointer by its type."""
+    """Yield the arguments that are words and not optimised out, where there is debug info, and whether each is a
+    pointer by its type."""
     try:
         block: gdb.Block | None = frame.block()
         while block is not None and block.function is None:

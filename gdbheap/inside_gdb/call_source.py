@@ -25,7 +25,8 @@ def call_source(lwp: int | None, level: int) -> str:
 
 
 def evaluate_in_frame(lwp: int | None, level: int, expression: str) -> int | None:
-    """Return an expression's value in a thread's frame, without calling or changing anything; None where it has none that is an address."""
+    """Return an expression's value in a thread's frame, without calling or changing anything; None where it has none
+    that is an address."""
     with selection_kept():
         frame = _frame(lwp, level)
         if frame is None:

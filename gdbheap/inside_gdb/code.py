@@ -12,8 +12,8 @@ _FLAVOR = "disassembly-flavor"
 
 
 def code_at(process: Process, address: int) -> tuple[tuple[int, str], ...]:
-    """Return (address, text in AT&T's syntax) of each instruction of the function that the address lies in; () where its bounds are not known,
-    or are too far apart. The user's choice of syntax is put back."""
+    """Return (address, text in AT&T's syntax) of each instruction of the function that the address lies in; () where
+    its bounds are not known, or are too far apart. The user's choice of syntax is put back."""
     bounds = function_bounds(process, address) or _by_debug_info(address)
     if bounds is None or bounds[1] - bounds[0] > _LONGEST:
         return ()

@@ -37,7 +37,8 @@ def evaluate(expression: str) -> int:
 
 
 def address_of(value: gdb.Value, expression: str) -> int:
-    """Return a pointer's or integer's value as an unsigned word; of an array or a function, its address; else UsageError."""
+    """Return a pointer's or integer's value as an unsigned word; of an array or a function, its address; else
+    UsageError."""
     return _looked_at(expression, lambda: _word(value, expression))
 
 

@@ -16,7 +16,8 @@ _MOST_FRAMES = 512
 
 
 def stack_place(thread: int, address: int) -> str:
-    """Return what lies at an address of the stack of gdb's thread of that number: "frame 2 main, local p", or "sp+0x48".
+    """Return what lies at an address of the stack of gdb's thread of that number: "frame 2 main, local p", or
+    "sp+0x48".
 
     The user's thread and frame are put back.
     """
@@ -35,8 +36,8 @@ def stack_place(thread: int, address: int) -> str:
 def _place(address: int) -> str:
     newest = gdb.newest_frame()
     bottom = _stack_pointer(newest)
-    # The frames that the address may be in, and their levels: functions that were inlined share the one of their caller, and what is
-    # handed over to a function lies at the end of its caller's.
+    # The frames that the address may be in, and their levels: functions that were inlined share the one of their
+    # caller, and what is handed over to a function lies at the end of its caller's.
     holding = [(newest, 0)]
     pointer = bottom
     frame: gdb.Frame | None = newest
@@ -54,7 +55,8 @@ def _place(address: int) -> str:
         local = next(_variables_at(each, address), "")
         if local:
             return f"frame {level} {text_of(each.name) or '?'}, local {local}"
-    # gdb tells in words alone where the outermost frame that it shows ends: what started the program or the thread lies above it.
+    # gdb tells in words alone where the outermost frame that it shows ends: what started the program or the thread lies
+    # above it.
     outermost, level = holding[-1]
     above = frame is None and address >= _frame_end(outermost)
     return f"{'above ' if above else ''}frame {level} {text_of(outermost.name) or '?'}, sp{address - bottom:+#x}"

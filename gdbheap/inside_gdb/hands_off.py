@@ -1,4 +1,5 @@
-"""gdb with its hands off the process: no call of its functions, no write to its memory or registers, while something is evaluated."""
+"""gdb with its hands off the process: no call of its functions, no write to its memory or registers, while something
+is evaluated."""
 
 from __future__ import annotations
 
@@ -12,10 +13,12 @@ _Value = TypeVar("_Value")
 
 
 def hands_off(compute: Callable[[], _Value]) -> _Value:
-    """Return compute(), with gdb's permissions to change the process switched off for so long; gdb.error where it needs one of them.
+    """Return compute(), with gdb's permissions to change the process switched off for so long; gdb.error where it needs
+    one of them.
 
-    The switches that were on are on again afterwards, whatever happens, Ctrl-C included; breakpoints are let be. Some gdbs (10 and
-    13 do) refuse to switch registers while there is a process: find_assignment() is what keeps those.
+    The switches that were on are on again afterwards, whatever happens, Ctrl-C included; breakpoints are let be.
+    Some gdbs (10 and 13 do) refuse to switch registers while there is a process: find_assignment() is what keeps
+    those.
     """
     switches = [name for name in _SWITCHES if gdb.parameter(name)]
     try:

@@ -1,8 +1,8 @@
 """The commands' bare names (`heap`, `vmmap`) beside other plugins: which are gdbheap's, and when they are listed.
 
-pwndbg ends gdb where a name that it wants is in `help all` as it is loaded; GEF takes any name without a word. So that gdbheap may be loaded
-before either, its bare names work at once but are not listed until gdb's first prompt (gdb lists no command that is deprecated), and at each
-prompt it is looked at whose they are.
+pwndbg ends gdb where a name that it wants is in `help all` as it is loaded; GEF takes any name without a word. So
+that gdbheap may be loaded before either, its bare names work at once but are not listed until gdb's first prompt
+(gdb lists no command that is deprecated), and at each prompt it is looked at whose they are.
 """
 
 from __future__ import annotations

@@ -181,7 +181,8 @@ def _write_at_once(text: str) -> None:
 
 @contextmanager
 def _clear_errors(name: str) -> Iterator[None]:
-    """Make one clear line of what stops a command or function of this name (and show the place that is off); a bug keeps its traceback."""
+    """Make one clear line of what stops a command or function of this name (and show the place that is off); a bug
+    keeps its traceback."""
     try:
         yield
     except UsageError as error:
@@ -223,7 +224,8 @@ def _heap_state(pointer: int) -> str:
 _FUNCTIONS = (
     (
         "chunk",
-        "Return the chunk that belongs to the pointer (a void *).\n\nUsage: $chunk(POINTER)\n\nPOINTER is what malloc returned; nothing is read.",
+        "Return the chunk that belongs to the pointer (a void *).\n\nUsage: $chunk(POINTER)\n\nPOINTER is what "
+        "malloc returned; nothing is read.",
         _chunk,
     ),
     (
@@ -234,9 +236,11 @@ _FUNCTIONS = (
     ),
     (
         "heap_state",
-        "Return the state of the chunk that the pointer points into, as a string: in_use, tcache, top, ...; none outside of the heap.\n\n"
+        "Return the state of the chunk that the pointer points into, as a string: in_use, tcache, top, ...; none "
+        "outside of the heap.\n\n"
         "Usage: $heap_state(POINTER)\n\n"
-        'In a condition compare with $_streq($heap_state(p), "tcache"): to compare with ==, gdb would call malloc in the process.\n'
+        'In a condition compare with $_streq($heap_state(p), "tcache"): to compare with ==, gdb would call malloc in '
+        "the process.\n"
         "The whole heap is read, once per stop; in a breakpoint's condition, each time that it is reached.",
         _heap_state,
     ),

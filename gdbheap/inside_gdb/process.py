@@ -62,8 +62,9 @@ def stop_key() -> tuple[object, ...]:
 
 
 def inserted_breakpoints() -> frozenset[int]:
-    """Return the addresses of gdb's breakpoints, its internal ones too, where they may stand in the process's memory now: gdb takes them
-    out at a stop, unless told otherwise (`set breakpoint always-inserted on`) or a thread runs on."""
+    """Return the addresses of gdb's breakpoints, its internal ones too, where they may stand in the process's memory
+    now: gdb takes them out at a stop, unless told otherwise (`set breakpoint always-inserted on`) or a thread
+    runs on."""
     if not (gdb.parameter("breakpoint always-inserted") or runs_on()):
         return frozenset()
     text = output_of("maint info breakpoints")
@@ -71,8 +72,8 @@ def inserted_breakpoints() -> frozenset[int]:
 
 
 def runs_on() -> bool:
-    """Whether what is known may be outdated with no event to tell: threads run on (non-stop mode), or gdb is just deciding whether to
-    stop (a breakpoint's condition), when all threads count as running."""
+    """Whether what is known may be outdated with no event to tell: threads run on (non-stop mode), or gdb is just
+    deciding whether to stop (a breakpoint's condition), when all threads count as running."""
     return any(thread.is_running() for thread in gdb.selected_inferior().threads())
 
 
@@ -131,7 +132,8 @@ def selected_lwp() -> int | None:
 
 
 def read_word(address: int) -> int:
-    """Return the unsigned word at `address` as it is this moment, whatever is kept of the stop; raise MemoryFault or NoProcess."""
+    """Return the unsigned word at `address` as it is this moment, whatever is kept of the stop; raise MemoryFault or
+    NoProcess."""
     inferior = _inferior()
     return int.from_bytes(GdbMemory(inferior).read(address, _machine(inferior).pointer_size), "little")
 
@@ -173,8 +175,9 @@ def _machine(inferior: gdb.Inferior) -> Machine:
 
 
 def _gather_core(inferior: gdb.Inferior, machine: Machine) -> Process:
-    """Return the process of the core that gdb has loaded, read from the file itself; threads get gdb's numbers. HeapError where the core is of
-    another machine than gdb takes it for: a gdb that does not know the machine takes it for i386."""
+    """Return the process of the core that gdb has loaded, read from the file itself; threads get gdb's numbers.
+    HeapError where the core is of another machine than gdb takes it for: a gdb that does not know the machine
+    takes it for i386."""
     from gdbheap.elf.core_file import open_core  # kept out of gdb's start, and for cores alone
 
     match = re.search(r"^Local core dump file:\n\s+`(.*)', file type", output_of("info files"), re.MULTILINE)
@@ -183,11 +186,13 @@ def _gather_core(inferior: gdb.Inferior, machine: Machine) -> Process:
     core = open_core(match[1], _locate_file)
     if core.known is None:
         raise HeapError(
-            f"this core is of another machine, {core.machine}: gdbheap reads x86-64 and i386 (gdb-multiarch can show its backtrace)"
+            f"this core is of another machine, {core.machine}: gdbheap reads x86-64 and i386 (gdb-multiarch can show "
+            "its backtrace)"
         )
     if core.known != machine:
         raise HeapError(
-            f"this core is of an {core.machine} process, but gdb's architecture is set to {inferior.architecture().name()}: "
+            f"this core is of an {core.machine} process, but gdb's architecture is set to "
+            f"{inferior.architecture().name()}: "
             "`set architecture auto`, and load the program that left it"
         )
     process = core.process()
@@ -197,7 +202,8 @@ def _gather_core(inferior: gdb.Inferior, machine: Machine) -> Process:
 
 
 def _locate_file(path: str) -> str:
-    """Return where a core's mapped file may be found here: where gdb found it, if gdb did. (Build-ids tell whether it is the one.)"""
+    """Return where a core's mapped file may be found here: where gdb found it, if gdb did. (Build-ids tell whether
+    it is the one.)"""
     known = [name for each in gdb.objfiles() if each.owner is None and (name := _file_of(each))]
     whole = next((each for each in known if each.endswith(path)), None)
     if whole is not None or os.path.exists(path):
@@ -224,7 +230,8 @@ def _remote_maps(notes: list[str]) -> AddressSpace:
 
 
 def _auxv(pid: int | None, pointer_size: int) -> dict[int, int]:
-    """Return the auxiliary vector, {} where the target does not tell it. gdb prints an entry as "25   AT_RANDOM   Address of ...   0x7ff..."."""
+    """Return the auxiliary vector, {} where the target does not tell it. gdb prints an entry as "25   AT_RANDOM
+    Address of ...   0x7ff..."."""
     if pid is not None:
         try:
             return parse_auxv(read_regular(f"/proc/{pid}/auxv", _MOST_AUXV), pointer_size)
@@ -263,8 +270,8 @@ def _same_directory(one: str, other: str) -> bool:
 def _threads(machine: Machine, notes: list[str]) -> tuple[Thread, ...]:
     """Return every thread that has stopped, by number; raise NoProcess where none has.
 
-    gdb reads registers of its selected thread only, so each is selected in turn, without a word to the user or to observers, and the
-    user's thread and frame are put back.
+    gdb reads registers of its selected thread only, so each is selected in turn, without a word to the user or to
+    observers, and the user's thread and frame are put back.
     """
     found, running = [], []
     with selection_kept() as selected:

@@ -1,4 +1,5 @@
-"""The user's selection in gdb, kept while another thread is asked: gdb tells registers and frames of its selected thread only."""
+"""The user's selection in gdb, kept while another thread is asked: gdb tells registers and frames of its selected
+thread only."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from gdbheap.inside_gdb.text import output_of
 
 @contextmanager
 def selection_kept() -> Iterator[gdb.InferiorThread | None]:
-    """Give the selected thread (None: there is none); whatever the body selects, it and its frame are selected again after it.
+    """Give the selected thread (None: there is none); whatever the body selects, it and its frame are selected again
+    after it.
 
     Where the body switches to no other thread, nothing is selected anew, and no observer hears of it.
     """
@@ -28,8 +30,8 @@ def selection_kept() -> Iterator[gdb.InferiorThread | None]:
 
 
 def select(thread: gdb.InferiorThread) -> None:
-    """Select the thread, and have its registers read here, without a word: gdb reads them once for each, and of a core's may complain
-    ("Unexpected size of section `.reg-xstate'": an older gdb on a newer processor)."""
+    """Select the thread, and have its registers read here, without a word: gdb reads them once for each, and of a
+    core's may complain ("Unexpected size of section `.reg-xstate'": an older gdb on a newer processor)."""
     thread.switch()
     with suppress(gdb.error):  # it runs
         output_of("output $pc")

@@ -1,4 +1,5 @@
-"""The signals whose handlers a thread is in: what the kernel put on the stack, and where the thread was when each came."""
+"""The signals whose handlers a thread is in: what the kernel put on the stack, and where the thread was when each
+came."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ _SIGINFO = 128
 _SIGINFO_USED = 48
 _SIGNALS = range(1, 65)
 _SI_KERNEL = 0x80
-# struct rt_sigframe of x86-64 (arch/x86/include/asm/sigframe.h): the ucontext (uc_flags, uc_link, uc_stack, then the sigcontext), and siginfo.
+# struct rt_sigframe of x86-64 (arch/x86/include/asm/sigframe.h): the ucontext (uc_flags, uc_link, uc_stack, then the
+# sigcontext), and siginfo.
 _UCONTEXT, _MCONTEXT, _MCONTEXT_32 = 304, 40, 20
 # struct sigcontext: trapno, err and cr2 (arch/x86/include/uapi/asm/sigcontext.h), by the size of a word.
 _SIGCONTEXT = 192
@@ -30,8 +32,8 @@ _PAGE_FAULT = 14
 
 @dataclass(frozen=True)
 class Handled:
-    """A signal that a handler runs for. `frame`, `level` and `thread` (its registers) are where it came, `handler` is the function that
-    runs; `signal` is None where the frame does not tell which it was."""
+    """A signal that a handler runs for. `frame`, `level` and `thread` (its registers) are where it came, `handler`
+    is the function that runs; `signal` is None where the frame does not tell which it was."""
 
     frame: gdb.Frame
     level: int
@@ -61,8 +63,9 @@ def handled_signals(process: Process, thread: Thread, most: int) -> list[Handled
 
 
 def _signal(process: Process, trampoline: gdb.Frame, there: Thread, handler: gdb.Frame | None) -> SignalInfo | None:
-    """Return the signal that the kernel left for the handler, which lies above the return address to the trampoline: the siginfo, if the
-    handler asked for one (SA_SIGINFO), or a page fault by the registers of the processor that were saved."""
+    """Return the signal that the kernel left for the handler, which lies above the return address to the trampoline:
+    the siginfo, if the handler asked for one (SA_SIGINFO), or a page fault by the registers of the processor that
+    were saved."""
     pointer_size = process.pointer_size
     memory = gdb.selected_inferior()
 
@@ -110,8 +113,8 @@ def _is_siginfo(data: bytes, pointer_size: int) -> bool:
 
 
 def _page_fault(context: bytes, there: Thread, pointer_size: int) -> SignalInfo | None:
-    """Return the page fault that a struct sigcontext tells of; None where it tells of none, or of one that its registers do not explain (it
-    may be of an earlier signal: the kernel keeps the last trap)."""
+    """Return the page fault that a struct sigcontext tells of; None where it tells of none, or of one that its
+    registers do not explain (it may be of an earlier signal: the kernel keeps the last trap)."""
     trap, error, address = (int.from_bytes(context[at : at + pointer_size], "little") for at in _TRAP[pointer_size])
     near = any(abs(address - value) < PAGE for value in there.registers.values())
     if trap != _PAGE_FAULT or not near:

@@ -50,7 +50,8 @@ _TRAPS = (b"\xcc", b"\xf1", b"\xcd\x03")
 
 
 class LastStop:
-    """What gdb's events told of the stop that lasts: `at_breakpoint` whether a breakpoint of gdb's made it (None: they told nothing)."""
+    """What gdb's events told of the stop that lasts: `at_breakpoint` whether a breakpoint of gdb's made it (None:
+    they told nothing)."""
 
     at_breakpoint: bool | None = None
 
@@ -66,7 +67,8 @@ class LastStop:
 
 
 def read_stop(process: Process) -> Stop:
-    """Return why and where the selected thread stopped, or another one where a fault stopped that alone; NoProcess where none is selected.
+    """Return why and where the selected thread stopped, or another one where a fault stopped that alone; NoProcess
+    where none is selected.
 
     The user's thread and frame are put back.
     """
@@ -162,8 +164,9 @@ def _stop_at(
 
 
 def _stopped(process: Process, thread: Thread) -> tuple[Thread, SignalInfo | None]:
-    """Return the selected thread and what the kernel told of its stop; None for a breakpoint or a step of gdb's, which it reports as traps
-    too. Where it told anything, a core's bare number of the signal is dropped from the thread."""
+    """Return the selected thread and what the kernel told of its stop; None for a breakpoint or a step of gdb's,
+    which it reports as traps too. Where it told anything, a core's bare number of the signal is dropped from the
+    thread."""
     signal = _siginfo(process.pointer_size)
     if signal is None:
         return thread, None
@@ -197,8 +200,9 @@ def _siginfo(pointer_size: int) -> SignalInfo | None:
 
 
 def _is_own_trap(signal: SignalInfo, thread: Thread) -> bool:
-    """Whether the selected thread ran into a trap of the program's: the byte before the program counter is one, and it is no breakpoint of
-    gdb's that stopped the thread (gdb does not show its own in memory, but code may be padded with traps)."""
+    """Whether the selected thread ran into a trap of the program's: the byte before the program counter is one, and
+    it is no breakpoint of gdb's that stopped the thread (gdb does not show its own in memory, but code may be
+    padded with traps)."""
     if LastStop.at_breakpoint or signal.code not in _INT3_CODES:
         return False
     if LastStop.at_breakpoint is None and any(thread.program_counter in _places(each) for each in gdb.breakpoints()):
@@ -243,8 +247,8 @@ def _call_before(process: Process, frame: gdb.Frame | None, stack_pointer: int) 
 
 
 def _source(frame: gdb.Frame | None) -> tuple[str, tuple[Expression, ...]]:
-    """Return "FILE:LINE: text" of the innermost frame from here whose source line can be read, and the pointers that it names; ("", ())
-    for none."""
+    """Return "FILE:LINE: text" of the innermost frame from here whose source line can be read, and the pointers that
+    it names; ("", ()) for none."""
     try:
         for _ in range(_MOST_LIBRARY_FRAMES):
             if frame is None:
@@ -268,7 +272,8 @@ def _line(path: str, wanted: int) -> str:
 
 
 def source_lines(path: str, first: int, count: int) -> list[str]:
-    """Return lines of the file that gdb has found for the one that debug info names: that may be a device as well, or of any size."""
+    """Return lines of the file that gdb has found for the one that debug info names: that may be a device as well,
+    or of any size."""
     try:
         lines = BytesIO(read_regular(path, _MOST_SOURCE))
     except OSError:
@@ -278,7 +283,8 @@ def source_lines(path: str, first: int, count: int) -> list[str]:
 
 
 def _handlers(process: Process, frame: gdb.Frame | None, level: int) -> Iterator[Handler]:
-    """Yield the signal handlers that the selected thread is in, from this frame (of this level) outwards, the innermost first."""
+    """Yield the signal handlers that the selected thread is in, from this frame (of this level) outwards, the
+    innermost first."""
     inner = None
     try:
         while frame is not None and level < _MOST_UNWOUND:

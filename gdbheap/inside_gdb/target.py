@@ -1,4 +1,5 @@
-"""The stopped process as commands see it: everything is computed once per stop, and dropped when the process may have changed."""
+"""The stopped process as commands see it: everything is computed once per stop, and dropped when the process may
+have changed."""
 
 from __future__ import annotations
 
@@ -42,7 +43,8 @@ class GdbTarget:
         self._kept: dict[str, Any] = {}
 
     def begin(self, progress: Progress | None = None) -> None:
-        """Make ready for one command: keep what is known only if this is certainly still the same stop. `progress` tells of long walks."""
+        """Make ready for one command: keep what is known only if this is certainly still the same stop. `progress`
+        tells of long walks."""
         self._progress = progress
         key = gdb_process.stop_key()
         if key != self._key or gdb_process.runs_on():
@@ -59,7 +61,8 @@ class GdbTarget:
 
     @property
     def end(self) -> str:
-        """What is to be said where the process has ended and gdb has not noticed; "" for one that is there, or is no live one."""
+        """What is to be said where the process has ended and gdb has not noticed; "" for one that is there, or is no
+        live one."""
         pid = None if self._process is None else self._process.pid
         if pid is None or not has_ended(pid):
             return ""

@@ -1,5 +1,5 @@
-"""gdb's texts whatever the locale. gdb decodes what it hands to Python, and encodes what it is handed, strictly in its host character set
-(ASCII in a container without a locale); a file's name is bytes, of no set at all."""
+"""gdb's texts whatever the locale. gdb decodes what it hands to Python, and encodes what it is handed, strictly in
+its host character set (ASCII in a container without a locale); a file's name is bytes, of no set at all."""
 
 from __future__ import annotations
 

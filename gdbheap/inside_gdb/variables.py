@@ -1,4 +1,5 @@
-"""The pointers that a frame's source names: those of its line ("p->next"), then its own variables; read without calling anything."""
+"""The pointers that a frame's source names: those of its line ("p->next"), then its own variables; read without
+calling anything."""
 
 from __future__ import annotations
 

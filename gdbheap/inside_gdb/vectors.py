@@ -1,4 +1,5 @@
-"""The vector registers of all threads, word by word: optimised code moves pointers through them, two and more at a time."""
+"""The vector registers of all threads, word by word: optimised code moves pointers through them, two and more at a
+time."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ _LEAST = 1 << 12
 
 
 def vector_words(pointer_size: int) -> Iterator[tuple[int, str, int]]:
-    """Yield (gdb's number of the thread, register, word) of the words that could be pointers. The user's thread and frame are put back."""
+    """Yield (gdb's number of the thread, register, word) of the words that could be pointers. The user's thread and
+    frame are put back."""
     with selection_kept():
         threads = sorted(gdb.selected_inferior().threads(), key=lambda each: each.num)
         for thread in threads:

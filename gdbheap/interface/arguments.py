@@ -1,7 +1,7 @@
 """A command's words: options start with `--`; what remains is kept as it was typed, for gdb to evaluate.
 
-Blanks separate words, but not within quotes or brackets. The last positional argument takes the rest of the line, so that
-`heap chunk (char *)p + 8` needs no quotes. A lone `--` ends the options.
+Blanks separate words, but not within quotes or brackets. The last positional argument takes the rest of the line, so
+that `heap chunk (char *)p + 8` needs no quotes. A lone `--` ends the options.
 """
 
 from __future__ import annotations
@@ -43,7 +43,8 @@ class Word:
 
 
 def split_words(line: str) -> list[Word]:
-    """Return the words of a line. An open quote or bracket runs to the end of the line (gdb then says what is wrong with it)."""
+    """Return the words of a line. An open quote or bracket runs to the end of the line (gdb then says what is wrong
+    with it)."""
     words = []
     at = 0
     while at < len(line):

@@ -1,4 +1,5 @@
-"""What in an expression changes something: gdb would carry out `x = 1` or `p++` in the process, where gdbheap only looks."""
+"""What in an expression changes something: gdb would carry out `x = 1` or `p++` in the process, where gdbheap only
+looks."""
 
 from __future__ import annotations
 
@@ -28,7 +29,8 @@ _WITHOUT_STEPS = frozenset({"ada", "fortran", "modula-2", "rust"})
 def find_assignment(expression: str, language: Callable[[], str], is_register: Callable[[str], bool]) -> str:
     """Return the first operator that assigns to something of the process ("=", "+=", "++"), or "" where none does.
 
-    A convenience variable ("$mine = p") is gdb's own. `language` returns gdb's current one, `is_register` whether "$rsp" is a register.
+    A convenience variable ("$mine = p") is gdb's own. `language` returns gdb's current one, `is_register` whether
+    "$rsp" is a register.
     """
     tokens = [match for match in _TOKEN.finditer(expression) if match.lastgroup != "text"]
     for index, token in enumerate(tokens):

@@ -20,10 +20,10 @@ if TYPE_CHECKING:
 class Argument:
     """One argument. `name` "--state" makes an option, "ADDRESS" a positional.
 
-    `kind`: "expression" (a gdb expression; comes as int), "size" (an expression in bytes; int), "range" (MIN-MAX, MIN-, -MAX or one size;
-    comes as (min | None, max | None)), "count" (int >= 0), "choice" (one of `choices`, or several with commas: a tuple of str),
-    "flag" (bool), "text" (the rest of the line as it is; its `choices` are offered, then expressions), "path", "snapshot" (a path, or the
-    name of a snapshot), "calls" (the rest of the
+    `kind`: "expression" (a gdb expression; comes as int), "size" (an expression in bytes; int), "range" (MIN-MAX,
+    MIN-, -MAX or one size; comes as (min | None, max | None)), "count" (int >= 0), "choice" (one of `choices`, or
+    several with commas: a tuple of str), "flag" (bool), "text" (the rest of the line as it is; its `choices` are
+    offered, then expressions), "path", "snapshot" (a path, or the name of a snapshot), "calls" (the rest of the
     line, without quotes around it: calls of the functions that are its `choices`, with semicolons between; str).
     """
 
@@ -42,8 +42,9 @@ class Argument:
 
 @dataclass(frozen=True)
 class Command:
-    """`name` as typed ("heap chunks"), a one-line `summary` (ends with a full stop), a `description` of a few sentences,
-    `arguments`, and `examples` as (line, what it shows). `run(target, arguments)` returns the whole answer."""
+    """`name` as typed ("heap chunks"), a one-line `summary` (ends with a full stop), a `description` of a few
+    sentences, `arguments`, and `examples` as (line, what it shows). `run(target, arguments)` returns the whole
+    answer."""
 
     name: str
     summary: str
@@ -54,7 +55,8 @@ class Command:
 
 
 class Target(Protocol):
-    """The stopped process as a command sees it. Everything is computed once per stop and kept until the process runs on.
+    """The stopped process as a command sees it. Everything is computed once per stop and kept until the process runs
+    on.
 
     Every method raises HeapError kinds: NoProcess, NoHeap, NoSymbols, MemoryFault, UsageError.
     """
@@ -80,39 +82,46 @@ class Target(Protocol):
         """Return the value of `set gdbheap NAME`."""
 
     def stack_place(self, thread: int, address: int) -> str:
-        """Return what an address on the stack of gdb's thread of that number is: "frame 2 main, local p", else "sp+0x48"."""
+        """Return what an address on the stack of gdb's thread of that number is: "frame 2 main, local p", else
+        "sp+0x48"."""
 
     def thread_local_at(self, module: Module, offset: int) -> str:
-        """Return "variable+offset" for an offset in a module's block of thread-local storage, or "" where no file of it tells."""
+        """Return "variable+offset" for an offset in a module's block of thread-local storage, or "" where no file of
+        it tells."""
 
     def detach(self) -> None:
         """Let the process run on without gdb: the user has asked for it."""
 
     def keep(self, name: str, compute: Callable[[Callable[[int], None] | None], Any]) -> Any:
-        """Return compute(progress), which is called once and kept under `name` until the process runs on. `progress`, if any, is to be
-        called with each address reached, about once per MiB read."""
+        """Return compute(progress), which is called once and kept under `name` until the process runs on.
+        `progress`, if any, is to be called with each address reached, about once per MiB read."""
 
     def frames(self, lwp: int | None = None, most: int = 64) -> tuple[Frame, ...]:
-        """Return the innermost `most` frames of a thread (None: the selected one), the innermost first; () where it has none."""
+        """Return the innermost `most` frames of a thread (None: the selected one), the innermost first; () where it
+        has none."""
 
     def code_at(self, address: int) -> tuple[tuple[int, str], ...]:
-        """Return (address, text in AT&T's syntax) of each instruction of the function that the address lies in; () where its bounds are not
-        known."""
+        """Return (address, text in AT&T's syntax) of each instruction of the function that the address lies in; ()
+        where its bounds are not known."""
 
     def call_source(self, lwp: int | None, level: int) -> str:
-        """Return the source line of a thread's frame and some lines behind it, "" where it cannot be read. lwp None: the selected thread."""
+        """Return the source line of a thread's frame and some lines behind it, "" where it cannot be read. lwp None:
+        the selected thread."""
 
     def evaluate_in_frame(self, lwp: int | None, level: int, expression: str) -> int | None:
-        """Return an expression's value in a thread's frame, without calling or changing anything; None where it is no address."""
+        """Return an expression's value in a thread's frame, without calling or changing anything; None where it is
+        no address."""
 
     def stop(self) -> Stop:
         """Return why and where the selected thread stopped."""
 
     def vector_registers(self) -> Iterator[tuple[int, str, int]]:
-        """Yield (gdb's number of the thread, register, word) of the words in vector registers that could be pointers."""
+        """Yield (gdb's number of the thread, register, word) of the words in vector registers that could be
+        pointers."""
 
     def abort_message(self) -> str:
-        """Return what glibc or assert wrote before it aborted (__abort_msg), "" where there is none, or libc cannot be found."""
+        """Return what glibc or assert wrote before it aborted (__abort_msg), "" where there is none, or libc cannot
+        be found."""
 
     @property
     def selected_thread(self) -> int | None:

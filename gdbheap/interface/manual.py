@@ -19,7 +19,8 @@ _VALUE = {
 
 
 def manual(command: Command, spelling: Spelling = AS_NAMED) -> str:
-    """Return the text: summary, usage, description, arguments with units, examples; commands in it as `spelling` has them."""
+    """Return the text: summary, usage, description, arguments with units, examples; commands in it as `spelling` has
+    them."""
     parts = [command.summary, f"Usage: {usage(command, spelling)}"]
     description = spelling.sentence(command.description)
     parts += [fill(paragraph, _WIDTH) for paragraph in description.split("\n") if paragraph]

@@ -30,13 +30,15 @@ SETTINGS = (
         "flag",
         True,
         "whether lists of chunks show what is in each",
-        "A preview is text where the chunk holds text, the symbol where its first word is an address of one, else its first words.",
+        "A preview is text where the chunk holds text, the symbol where its first word is an address of one, else "
+        "its first words.",
     ),
     Setting(
         "auto-fault",
         "flag",
         False,
         "whether each fatal signal is explained at once",
-        "When on, the program's stop by SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP or SIGSYS is followed by what `fault` says of it.",
+        "When on, the program's stop by SIGSEGV, SIGBUS, SIGILL, SIGFPE, SIGABRT, SIGTRAP or SIGSYS is followed by "
+        "what `fault` says of it.",
     ),
 )

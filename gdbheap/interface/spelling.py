@@ -1,6 +1,8 @@
-"""How gdbheap spells its commands in what it says: `heap chunks`, or `gdbheap heap chunks` where another plugin has the name `heap`.
+"""How gdbheap spells its commands in what it says: `heap chunks`, or `gdbheap heap chunks` where another plugin has the
+name `heap`.
 
-In sentences, backticks enclose what can be typed as it stands; in reports, pieces and columns with the token "command" are such lines.
+In sentences, backticks enclose what can be typed as it stands; in reports, pieces and columns with the token
+"command" are such lines.
 """
 
 from __future__ import annotations
@@ -31,7 +33,8 @@ class Spelling:
         return _TYPED.sub(lambda match: f"`{self.line(match[1])}`", text) if self.taken else text
 
     def report(self, report: Report) -> Report:
-        """Return the report with every command in it as it works. Rows that are made as they are asked for hold none."""
+        """Return the report with every command in it as it works. Rows that are made as they are asked for hold
+        none."""
         if not self.taken:
             return report
         return replace(

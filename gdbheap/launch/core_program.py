@@ -9,7 +9,8 @@ from gdbheap.process.images.auxv import AT_ENTRY
 
 
 def program_of(core: Path) -> str:
-    """Return the name of the program that was running when `core` was made, "" where its notes do not tell; raise HeapError where it is no core.
+    """Return the name of the program that was running when `core` was made, "" where its notes do not tell; raise
+    HeapError where it is no core.
 
     The name is whatever the core says: nobody has looked whether there is such a file.
     """

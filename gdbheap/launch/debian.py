@@ -23,7 +23,8 @@ def missing(names: Sequence[str]) -> list[str]:
 
 
 def install(names: Sequence[str]) -> None:
-    """Install `names` with apt-get, through sudo where this user is not root; NotInstalled with the command if it cannot."""
+    """Install `names` with apt-get, through sudo where this user is not root; NotInstalled with the command if it
+    cannot."""
     command = ["apt-get", "install", "--yes", "--no-install-recommends", *names]
     if not shutil.which("apt-get"):
         raise NotInstalled(

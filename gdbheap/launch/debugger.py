@@ -22,14 +22,16 @@ class NoDebugger(HeapError):
 
 @dataclass(frozen=True)
 class Debugger:
-    """`path` of gdb, its `version` as it prints it ("13.1"), and its `python` (3, 11), or None if it was built without."""
+    """`path` of gdb, its `version` as it prints it ("13.1"), and its `python` (3, 11), or None if it was built
+    without."""
 
     path: str
     version: str = "unknown"
     python: tuple[int, int] | None = None
 
     def run(self, commands: Sequence[str], *words: str, timeout: float = 60) -> str:
-        """Return all that gdb prints for `commands`, started on `words` without any .gdbinit; NoDebugger if it hangs."""
+        """Return all that gdb prints for `commands`, started on `words` without any .gdbinit; NoDebugger if it
+        hangs."""
         line = [self.path, "-nx", "-q", "-batch", *(word for command in commands for word in ("-ex", command)), *words]
         try:
             result = subprocess.run(

@@ -75,7 +75,8 @@ def build(source: Path, program: Path) -> Path:
 
 
 def _script(finished: Path) -> list[str]:
-    """Return the lines of a gdb script; it ends at the first command that fails, and makes `finished` only at its end."""
+    """Return the lines of a gdb script; it ends at the first command that fails, and makes `finished` only at its
+    end."""
     lines = ["set confirm off", "set print thread-events off"]
     if _in_colour():
         lines.append("set style enabled on")  # gdb switches it off for -batch

@@ -25,7 +25,8 @@ def has(question):
         return bool(question())
     except gdb.error:
         return False
-answer([gdb.objfiles()[0].build_id, has(lambda: gdb.lookup_type("struct malloc_state")), has(lambda: gdb.parse_and_eval("&main_arena"))])
+answer([gdb.objfiles()[0].build_id, has(lambda: gdb.lookup_type("struct malloc_state")),
+has(lambda: gdb.parse_and_eval("&main_arena"))])
 """
 
 

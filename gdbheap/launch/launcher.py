@@ -27,7 +27,8 @@ class Launch:
         self.options = list(options)
 
     def run(self, program: str, arguments: Sequence[str]) -> list[str]:
-        """Return gdb's words for debugging `program`, to be started with `arguments`; UsageError if it is no program."""
+        """Return gdb's words for debugging `program`, to be started with `arguments`; UsageError if it is no
+        program."""
         found = shutil.which(program)
         if not found:
             raise UsageError(f"{program} is {'no program that can be run' if Path(program).exists() else 'not there'}")
@@ -56,7 +57,8 @@ class Launch:
         elif reason := _unreadable(chosen):
             told = cut_middle(printable(chosen), _LONGEST_NAME)
             print(
-                f"gdbheap: the program that left {core} cannot be read ({told}: {reason}); name a copy of it after the core",
+                f"gdbheap: the program that left {core} cannot be read ({told}: {reason}); name a copy of it after "
+                "the core",
                 file=sys.stderr,
             )
             chosen = ""

@@ -8,7 +8,8 @@ PACKAGE = Path(__file__).resolve().parent.parent
 
 
 def root() -> Path:
-    """Return the directory that holds gdb_init.py and fixtures/: the package's own when installed by pip, else the checkout."""
+    """Return the directory that holds gdb_init.py and fixtures/: the package's own when installed by pip, else the
+    checkout."""
     return PACKAGE if (PACKAGE / "gdb_init.py").is_file() else PACKAGE.parent
 
 

@@ -47,7 +47,8 @@ def lacking(gdb: Debugger, directory: Path) -> list[str]:
 
 
 def install(gdb: Debugger, directory: Path) -> None:
-    """Make `directory` with all that gdbheap needs; a half-made one is never seen there. NotInstalled says what to do."""
+    """Make `directory` with all that gdbheap needs; a half-made one is never seen there. NotInstalled says what to
+    do."""
     version = gdb.usable_python()
     directory.parent.mkdir(parents=True, exist_ok=True)
     with _locked(directory), _scratch(directory) as scratch:

@@ -17,7 +17,8 @@ SYMBOLS = ("libc6-dbg",)
 
 
 def set_up(gdb_path: str = "gdb", compiler: bool = False) -> Debugger:
-    """Install what is missing of gdb, libc's debug symbols, the Python packages for gdb and, if asked for, a C compiler.
+    """Install what is missing of gdb, libc's debug symbols, the Python packages for gdb and, if asked for, a C
+    compiler.
 
     Returns the gdb that is there then. Raises NoDebugger or NotInstalled, whose text says what to do.
     """
@@ -41,7 +42,8 @@ def set_up(gdb_path: str = "gdb", compiler: bool = False) -> Debugger:
         python_packages.install(gdb, place)
     if not (wanted or symbols or lacking):
         print(
-            f"Nothing to install: gdb {gdb.version} with Python {dotted(gdb.usable_python())} has all that gdbheap needs."
+            f"Nothing to install: gdb {gdb.version} with Python {dotted(gdb.usable_python())} has all that gdbheap "
+            "needs."
         )
     return gdb
 

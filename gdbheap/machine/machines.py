@@ -9,7 +9,8 @@ MACHINES = (X86_64, I386)
 
 # Other values of e_machine (elf.h), by the names that their users know.
 _OTHER_MACHINES = {
-    8: "MIPS", 20: "PowerPC", 21: "PowerPC 64", 22: "s390", 40: "ARM", 62: "x32", 183: "AArch64", 243: "RISC-V", 258: "LoongArch",
+    8: "MIPS", 20: "PowerPC", 21: "PowerPC 64", 22: "s390", 40: "ARM", 62: "x32", 183: "AArch64", 243: "RISC-V",
+    258: "LoongArch",
 }  # fmt: skip
 
 
@@ -19,7 +20,8 @@ def machine_of_elf(elf: int, pointer_size: int) -> Machine | None:
 
 
 def machine_name(elf: int, pointer_size: int) -> str:
-    """Return the name of a machine that is not one of MACHINES: "AArch64", "x32", else by its number, "ELF machine 4711"."""
+    """Return the name of a machine that is not one of MACHINES: "AArch64", "x32", else by its number, "ELF machine
+    4711"."""
     name = _OTHER_MACHINES.get(elf)
     return name if name is not None else f"ELF machine {elf} ({8 * pointer_size} bits)"
 

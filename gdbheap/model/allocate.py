@@ -13,7 +13,8 @@ _MOST_SORTED = 10000
 
 
 def from_thread_arena(m: Machine, request: int) -> int:
-    """Return the mem of a block for `request` bytes from the thread's arena, or from another if that fails; 0 if none can."""
+    """Return the mem of a block for `request` bytes from the thread's arena, or from another if that fails; 0 if
+    none can."""
     if m.single_threaded:
         mem = int_malloc(m, m.main_arena, request)
         return check_arena(m, m.main_arena, mem, "victim", "&main_arena")
@@ -32,7 +33,8 @@ def refuse(m: Machine, ask: Callable[[], int]) -> int:
 
 
 def check_arena(m: Machine, arena: int, mem: int, name: str, arena_name: str) -> int:
-    """Return `mem`, after asserting as glibc does that a chunk is of the arena it was asked of; the names are those of the assertion's text."""
+    """Return `mem`, after asserting as glibc does that a chunk is of the arena it was asked of; the names are those
+    of the assertion's text."""
     if mem and not m.load(mem - m.pointer_size) & IS_MMAPPED:
         m.assert_that(
             m.arena_of(mem - m.header) == arena,
@@ -124,7 +126,8 @@ def _from_smallbin(m: Machine, arena: int, size: int) -> int:
 
 
 def _sort_unsorted(m: Machine, arena: int, size: int) -> int:
-    """Put the unsorted chunks where they belong; return the mem of one that fits exactly, or of a piece of last_remainder, or 0."""
+    """Put the unsorted chunks where they belong; return the mem of one that fits exactly, or of a piece of
+    last_remainder, or 0."""
     unsorted = m.bin_at(arena, 1)
     small = m.sizes.is_small(size)
     caching = m.traits.caches_unsorted and tcache.stashes(m, size)
@@ -190,7 +193,8 @@ def _from_bins(m: Machine, arena: int, size: int) -> int:
 
 
 def make_tcache(m: Machine, arena: int = 0) -> None:
-    """Give the thread a tcache (tcache_init), unless it has one or shall have none: a chunk of `arena`, or (0) of the thread's arena."""
+    """Give the thread a tcache (tcache_init), unless it has one or shall have none: a chunk of `arena`, or (0) of
+    the thread's arena."""
     thread = m.thread
     if thread.tcache or thread.no_tcache or not m.traits.has_tcache:
         return

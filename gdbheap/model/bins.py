@@ -68,7 +68,8 @@ def hand_out(m: Machine, arena: int, chunk: int, size: int) -> int:
 
 
 def split(m: Machine, arena: int, chunk: int, size: int, wanted: int, message: str) -> int:
-    """Cut `wanted` bytes off the front of an unlinked free chunk and put the rest on the unsorted list; return the mem of the front."""
+    """Cut `wanted` bytes off the front of an unlinked free chunk and put the rest on the unsorted list; return the
+    mem of the front."""
     rest = chunk + wanted
     unsorted = m.bin_at(arena, 1)
     first = m.load(unsorted + m.FD)
@@ -133,7 +134,8 @@ def place(m: Machine, arena: int, chunk: int, size: int) -> None:
 
 
 def _large_place(m: Machine, head: int, first: int, chunk: int, raw: int) -> tuple[int, int]:
-    """Return (before, behind) for a chunk in a large bin that is not empty, largest first; link it in the nextsize ring if it is the first of its size."""
+    """Return (before, behind) for a chunk in a large bin that is not empty, largest first; link it in the nextsize
+    ring if it is the first of its size."""
     load, store = m.load, m.store
     last = load(head + m.BK)
     m.assert_that(not load(last + m.SIZE) & 4, "chunk_main_arena (bck->bk)")
@@ -172,7 +174,8 @@ def _large_place(m: Machine, head: int, first: int, chunk: int, raw: int) -> tup
 
 
 def best_large(m: Machine, arena: int, index: int, wanted: int) -> tuple[int, int]:
-    """Return (chunk, size) of the smallest chunk in large bin `index` that `wanted` fits in, (0, 0) if there is none. Not yet unlinked."""
+    """Return (chunk, size) of the smallest chunk in large bin `index` that `wanted` fits in, (0, 0) if there is
+    none. Not yet unlinked."""
     load = m.load
     head = m.bin_at(arena, index)
     chunk = load(head + m.FD)
@@ -192,7 +195,8 @@ def best_large(m: Machine, arena: int, index: int, wanted: int) -> tuple[int, in
 
 
 def larger_bin(m: Machine, arena: int, index: int) -> int:
-    """Return the first bin from `index` on that has a chunk, by the binmap (whose stale bits are cleared on the way), or 0."""
+    """Return the first bin from `index` on that has a chunk, by the binmap (whose stale bits are cleared on the
+    way), or 0."""
     load32 = m.memory.load32
     block, bit = index >> 5, index & 31
     while block < 4:

@@ -1,4 +1,5 @@
-"""How a call can end other than by returning: what the modelled process would die of, and what a trace's text gets wrong."""
+"""How a call can end other than by returning: what the modelled process would die of, and what a trace's text gets
+wrong."""
 
 from __future__ import annotations
 
@@ -8,7 +9,8 @@ class ModelError(Exception):
 
 
 class Abort(ModelError):
-    """malloc found its heap broken and aborts: `message` in its own words. For an assertion (`assertion` true) the message is the asserted expression."""
+    """malloc found its heap broken and aborts: `message` in its own words. For an assertion (`assertion` true) the
+    message is the asserted expression."""
 
     def __init__(self, message: str, assertion: bool = False) -> None:
         super().__init__(message)
@@ -29,8 +31,8 @@ class Endless(ModelError):
 
 
 class Unknown(ModelError):
-    """What happens next cannot be told: it rests on something that is not known, or is not malloc's to say (a length that wraps, given to
-    memset). The text says on what."""
+    """What happens next cannot be told: it rests on something that is not known, or is not malloc's to say (a length
+    that wraps, given to memset). The text says on what."""
 
 
 def known(value: int | None, what: str) -> int:
@@ -41,8 +43,8 @@ def known(value: int | None, what: str) -> int:
 
 
 class TraceError(ModelError):
-    """A trace says what cannot be: `text` is line `number` (from 1), `position` the column (from 0) of what is wrong in it. As text it shows
-    the line with a caret under the place."""
+    """A trace says what cannot be: `text` is line `number` (from 1), `position` the column (from 0) of what is wrong
+    in it. As text it shows the line with a caret under the place."""
 
     def __init__(self, reason: str, number: int, text: str, position: int) -> None:
         super().__init__(f"line {number}: {reason}\n  {text}\n  {' ' * position}^")

@@ -103,7 +103,8 @@ def merge(m: Machine, arena: int, chunk: int, size: int) -> None:
 
 
 def make_free(m: Machine, arena: int, chunk: int, size: int, behind: int, behind_size: int) -> int:
-    """Make a free chunk of [chunk, chunk + size) and, if that is free, the chunk `behind`; return its size (_int_free_create_chunk)."""
+    """Make a free chunk of [chunk, chunk + size) and, if that is free, the chunk `behind`; return its size
+    (_int_free_create_chunk)."""
     load, store = m.load, m.store
     if behind == load(arena + m.TOP):
         size += behind_size

@@ -24,7 +24,8 @@ from gdbheap.model.traits import Traits, traits
 
 @dataclass(frozen=True)
 class Place:
-    """Where a made-up process keeps things: libc's data, where the break starts, and the end of the region for mappings."""
+    """Where a made-up process keeps things: libc's data, where the break starts, and the end of the region for
+    mappings."""
 
     data: int
     brk: int
@@ -41,8 +42,8 @@ _KEY = 0xC0FFEE5EED1E5577
 
 @dataclass(frozen=True)
 class Image:
-    """`segments` are (address, bytes) of all that is accessible, in order; `mappings` (start, end, name) of all that is mapped, the
-    inaccessible too: "[heap]" for what came from the break, "libc" for libc's data, "" for the rest.
+    """`segments` are (address, bytes) of all that is accessible, in order; `mappings` (start, end, name) of all that is
+    mapped, the inaccessible too: "[heap]" for what came from the break, "libc" for libc's data, "" for the rest.
 
     `tcaches` and `arenas` hold an address for each thread (0: none). All addresses are the process's.
     """
@@ -63,7 +64,8 @@ class Image:
 def new_process(
     name: str, pointer_size: int = 8, tunables: Mapping[str, int] | None = None, brk: int | None = None
 ) -> Process:
-    """Return a process of glibc `name` (traits.NAMES) with an untouched heap, at made-up addresses; `brk` moves the start of the heap."""
+    """Return a process of glibc `name` (traits.NAMES) with an untouched heap, at made-up addresses; `brk` moves the
+    start of the heap."""
     return process_of(traits(name, pointer_size), tunables, brk)
 
 

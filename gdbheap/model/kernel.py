@@ -14,10 +14,11 @@ from gdbheap.model.ranges import Ranges
 class Kernel:
     """What is mapped, and where new mappings go: top-down, into the highest hole below `mmap_base` that fits.
 
-    `huge_alignment`: whether anonymous mappings of whole multiples of 2 MiB are put at such a multiple (64-bit processes on Linux 6.7 and later).
-    `taken` holds every mapping, the inaccessible too; `limit` is the first address past the process's own half. `most` is the most that is
-    granted at once (vm.overcommit_memory), `room` what all mappings together may still grow by (RLIMIT_AS), both in bytes (None: any).
-    The break, `mmap_base` and `huge_alignment` are None where they are not known: what rests on them raises Unknown.
+    `huge_alignment`: whether anonymous mappings of whole multiples of 2 MiB are put at such a multiple (64-bit
+    processes on Linux 6.7 and later). `taken` holds every mapping, the inaccessible too; `limit` is the first
+    address past the process's own half. `most` is the most that is granted at once (vm.overcommit_memory), `room`
+    what all mappings together may still grow by (RLIMIT_AS), both in bytes (None: any). The break, `mmap_base` and
+    `huge_alignment` are None where they are not known: what rests on them raises Unknown.
     """
 
     memory: Memory
@@ -93,7 +94,8 @@ class Kernel:
         return target
 
     def _place(self, size: int, offset: int | None) -> int | None:
-        """Find a hole. `offset` is what the mapping counts its pages from, for the alignment; None: there was a hint, and nothing is aligned."""
+        """Find a hole. `offset` is what the mapping counts its pages from, for the alignment; None: there was a
+        hint, and nothing is aligned."""
         high = known(self.mmap_base, "where the kernel puts mappings")
         plain = place_mapping(self.taken.downwards, size, self.low, high)
         if self.huge_alignment is False or offset is None or size % HUGE_PAGE:

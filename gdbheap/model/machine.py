@@ -1,4 +1,5 @@
-"""Machine: the state of one process's malloc (memory, parameters, arenas, threads) and the small reads and writes all parts share."""
+"""Machine: the state of one process's malloc (memory, parameters, arenas, threads) and the small reads and writes
+all parts share."""
 
 from __future__ import annotations
 
@@ -25,7 +26,8 @@ Step = tuple[Union[str, int], ...]
 
 @dataclass
 class Thread:
-    """What malloc keeps for a thread: addresses of its tcache struct and arena (0: none yet). `no_tcache`: there will be none (any more)."""
+    """What malloc keeps for a thread: addresses of its tcache struct and arena (0: none yet). `no_tcache`: there
+    will be none (any more)."""
 
     tcache: int = 0
     arena: int = 0
@@ -35,8 +37,8 @@ class Thread:
 
 
 class Machine:
-    """The malloc of one process. Everything that glibc keeps in memory is in `memory`, laid out as glibc lays it out; TLS and the
-    static variables that no struct holds are attributes.
+    """The malloc of one process. Everything that glibc keeps in memory is in `memory`, laid out as glibc lays it out;
+    TLS and the static variables that no struct holds are attributes.
 
     `steps` collects what decided the current call, for those who explain it.
     """

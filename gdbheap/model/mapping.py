@@ -11,7 +11,8 @@ READ, WRITE, EXECUTE = 4, 2, 1
 
 @dataclass(frozen=True)
 class File:
-    """What a mapping is of: `identity` tells files apart, `size` in bytes. A shared anonymous mapping is of a file of its own."""
+    """What a mapping is of: `identity` tells files apart, `size` in bytes. A shared anonymous mapping is of a file
+    of its own."""
 
     identity: str
     size: int
@@ -21,10 +22,10 @@ class File:
 class Mapping:
     """One VMA, [start, end).
 
-    `offset` is into `file`; without one it is the address that the mapping began at, which decides what may merge (vm_pgoff).
-    `accounted`: charged to the commit limit (VM_ACCOUNT). `anonymous_family`: None until the mapping has a page of its own (no anon_vma);
-    two mappings of different families never merge. `name` marks what the model was given and does not merge ("[stack]", a library).
-    `key` is its protection key.
+    `offset` is into `file`; without one it is the address that the mapping began at, which decides what may merge
+    (vm_pgoff). `accounted`: charged to the commit limit (VM_ACCOUNT). `anonymous_family`: None until the mapping has
+    a page of its own (no anon_vma); two mappings of different families never merge. `name` marks what the model was
+    given and does not merge ("[stack]", a library). `key` is its protection key.
     """
 
     start: int
@@ -54,8 +55,9 @@ class Mapping:
 class Limits:
     """What bounds the address space, in bytes.
 
-    `lowest` is vm.mmap_min_addr, `guard_gap` what stays free below a mapping that grows down (stack_guard_gap), `stack` RLIMIT_STACK.
-    `huge_alignment`: anonymous mappings of whole multiples of 2 MiB are put at such a multiple (64-bit processes, Linux 6.7 and later).
+    `lowest` is vm.mmap_min_addr, `guard_gap` what stays free below a mapping that grows down (stack_guard_gap),
+    `stack` RLIMIT_STACK. `huge_alignment`: anonymous mappings of whole multiples of 2 MiB are put at such a multiple
+    (64-bit processes, Linux 6.7 and later).
     """
 
     mmap_base: int
@@ -73,7 +75,8 @@ def mergeable(before: Mapping, after: Mapping) -> bool:
 
 
 def continues(before: Mapping, after: Mapping) -> bool:
-    """Whether `after` goes on where `before` ends, in memory and in what is mapped; their access may differ (anon_vma_compatible)."""
+    """Whether `after` goes on where `before` ends, in memory and in what is mapped; their access may differ
+    (anon_vma_compatible)."""
     kinds = (before.shared, before.file, before.grows_down, before.name) == (
         after.shared,
         after.file,

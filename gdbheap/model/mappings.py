@@ -1,4 +1,5 @@
-"""The pure model of an address space: mmap, munmap, mprotect and brk over a list of mappings, as Linux on x86 does them.
+"""The pure model of an address space: mmap, munmap, mprotect and brk over a list of mappings, as Linux on x86 does
+them.
 
 Addresses and sizes are bytes. Nothing here touches a process. A refused call returns the errno's name, as a value.
 """
@@ -62,11 +63,13 @@ class Mappings:
         noreplace: bool = False,
         grows_down: bool = False,
     ) -> int | str:
-        """Map `length` bytes; return where, or the errno. Without `fixed` the address is a hint, taken where it is free."""
+        """Map `length` bytes; return where, or the errno. Without `fixed` the address is a hint, taken where it is
+        free."""
         if length <= 0 or offset % PAGE:
             return "EINVAL"
         size = page_up(length)
-        # Before a place is looked for: a call that then fails has taken the key of execute-only memory all the same (do_mmap(), seen on 6.18).
+        # Before a place is looked for: a call that then fails has taken the key of execute-only memory all the same
+        # (do_mmap(), seen on 6.18).
         key = self.keys.key_for(access)
         place = self._choose(size, address, fixed or noreplace, anonymous=file is None and not shared)
         if isinstance(place, str):
@@ -99,8 +102,8 @@ class Mappings:
         return 0
 
     def mprotect(self, address: int, length: int, access: int, key: int | None = None) -> int | str:
-        """Change the access of the range, and with `key` (pkey_mprotect) its protection key. Up to the first hole it is changed even where
-        the answer is ENOMEM, as in the kernel."""
+        """Change the access of the range, and with `key` (pkey_mprotect) its protection key. Up to the first hole it
+        is changed even where the answer is ENOMEM, as in the kernel."""
         refused = "" if key is None else self.keys.refuses(key)
         if refused or address % PAGE:
             return refused or "EINVAL"
@@ -124,7 +127,8 @@ class Mappings:
         if new < old:
             self._cut(new, old)
         elif new > old:
-            # mirrors the kernel's brk(): a page stays free below the next mapping, and the guard gap below one that grows down
+            # mirrors the kernel's brk(): a page stays free below the next mapping, and the guard gap below one that
+            # grows down
             following = self.above(old)
             if following is not None and new + PAGE > self._start_with_gap(following):
                 return self.brk_address
@@ -142,8 +146,8 @@ class Mappings:
         self.mappings[index] = replace(mapping, start=start, offset=mapping.offset - (mapping.start - start))
 
     def give_family(self, mapping: Mapping) -> Mapping:
-        """The mapping gets its first page of its own: join a neighbour's family where that is allowed (anon_vma_prepare). Return it as it
-        is then."""
+        """The mapping gets its first page of its own: join a neighbour's family where that is allowed
+        (anon_vma_prepare). Return it as it is then."""
         if mapping.anonymous_family is not None:
             return mapping
         index = self.mappings.index(mapping)
@@ -208,13 +212,15 @@ class Mappings:
         self.mappings = kept
 
     def _insert(self, new: Mapping, merge_next: bool) -> None:
-        """Put a mapping into its hole, merged with its neighbours where they continue each other (vma_merge_new_range)."""
+        """Put a mapping into its hole, merged with its neighbours where they continue each other
+        (vma_merge_new_range)."""
         index = self._index(new.start) + 1
         self.mappings.insert(index, new)
         self._merge(index, with_next=merge_next)
 
     def _merge(self, index: int, with_next: bool) -> None:
-        """Merge the mapping at `index` with the one before and the one after; where these two are of different families, only before."""
+        """Merge the mapping at `index` with the one before and the one after; where these two are of different
+        families, only before."""
         mapping = self.mappings[index]
         before = self.mappings[index - 1] if index else None
         after = self.mappings[index + 1] if with_next and index + 1 < len(self.mappings) else None

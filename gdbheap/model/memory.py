@@ -14,7 +14,8 @@ PAGE = 4096
 class Memory:
     """Little-endian words of `word` (4 or 8) bytes in the stretches that `accessible` holds; all else is SIGSEGV.
 
-    A page never written is zero, or what `source(page_address)` gives (PAGE bytes; None: zero, or Segv where it is not accessible either).
+    A page never written is zero, or what `source(page_address)` gives (PAGE bytes; None: zero, or Segv where it is
+    not accessible either).
     """
 
     def __init__(self, pointer_size: int, source: Callable[[int], bytes | None] | None = None) -> None:
@@ -112,7 +113,8 @@ class Memory:
             source, target, size = source + length, target + length, size - length
 
     def drop(self, start: int, end: int) -> None:
-        """Forget whole pages: what the kernel does with pages given back. They read as zero where they are (or become) accessible."""
+        """Forget whole pages: what the kernel does with pages given back. They read as zero where they are (or
+        become) accessible."""
         first, last = start >> 12, end >> 12
         if last - first > len(self._pages):
             for number in [each for each in self._pages if first <= each < last]:

@@ -24,12 +24,14 @@ def overhead(m: Machine) -> int:
 
 
 def usable_tail(m: Machine) -> int:
-    """Return how much of the size is not usable: where the mapping ends with the chunk, no word of a next chunk can be lent."""
+    """Return how much of the size is not usable: where the mapping ends with the chunk, no word of a next chunk can
+    be lent."""
     return m.pointer_size if overhead(m) else m.header
 
 
 def offset_of(m: Machine, chunk: int) -> int:
-    """Return how far into its mapping a chunk starts. Bit 0 of the field tells of huge pages where the mapping has an overhead."""
+    """Return how far into its mapping a chunk starts. Bit 0 of the field tells of huge pages where the mapping has
+    an overhead."""
     return m.load(chunk) & ~1 if overhead(m) else m.load(chunk)
 
 
@@ -83,7 +85,8 @@ def free(m: Machine, chunk: int) -> None:
 
 
 def adjust_threshold(m: Machine, chunk: int) -> None:
-    """Raise the mmap threshold to the size of a chunk about to be freed, where that is dynamic and the chunk is larger."""
+    """Raise the mmap threshold to the size of a chunk about to be freed, where that is dynamic and the chunk is
+    larger."""
     raw = m.load(chunk + m.SIZE)
     if m.parameter("no_dyn_threshold") or not m.parameter("mmap_threshold") < raw <= m.traits.mmap_threshold_max:
         return

@@ -1,4 +1,5 @@
-"""Where Linux on x86 puts a new mapping that nobody gave a place: the one rule for both models, malloc's kernel and the address space."""
+"""Where Linux on x86 puts a new mapping that nobody gave a place: the one rule for both models, malloc's kernel and
+the address space."""
 
 from __future__ import annotations
 
@@ -28,7 +29,8 @@ def place_mapping(
     aligned_from: int | None = None,
     guards: Mapping[int, int] = _NO_GUARDS,
 ) -> int | None:
-    """Return where a mapping of `size` bytes goes: top-down, into the highest hole of [low, high) that fits; None where none does.
+    """Return where a mapping of `size` bytes goes: top-down, into the highest hole of [low, high) that fits; None where
+    none does.
 
     `aligned_from`: whole multiples of 2 MiB are put so that this address and theirs are as far past such a multiple
     (mirrors __thp_get_unmapped_area(): a hole that is 2 MiB larger, then up to the boundary). None: nothing is aligned.
@@ -46,8 +48,8 @@ def highest_gap(
 ) -> int | None:
     """Return the start of the highest hole of `size` bytes in [low, high), at its upper end.
 
-    Mirrors unmapped_area_topdown(): a hole that fits, but for the guard gap of the mapping above it, makes the search go on below that gap,
-    past holes that lie inside of it; one that is too small in any case does not.
+    Mirrors unmapped_area_topdown(): a hole that fits, but for the guard gap of the mapping above it, makes the
+    search go on below that gap, past holes that lie inside of it; one that is too small in any case does not.
     """
     above = high
     for start, end in chain(taken, ((low, low),)):

@@ -14,9 +14,11 @@ _DTV_ENTRIES = 16
 
 
 class Process:
-    """Every call returns what glibc's would (an address, 0 for NULL) or raises Abort, Segv or Endless: what the process dies of.
+    """Every call returns what glibc's would (an address, 0 for NULL) or raises Abort, Segv or Endless: what the process
+    dies of.
 
-    Calls are made by the current thread; `switch` changes it. `machine.steps` says afterwards what decided the last call.
+    Calls are made by the current thread; `switch` changes it. `machine.steps` says afterwards what decided the last
+    call.
     """
 
     def __init__(self, machine: Machine, tunables: Mapping[str, int] | None = None) -> None:
@@ -32,7 +34,8 @@ class Process:
 
     def calloc(self, count: int, size: int) -> int:
         """calloc (count, size)."""
-        # the product is an object's size, to 2.41 one that a ptrdiff_t holds: what overflows is refused before anything is initialised
+        # the product is an object's size, to 2.41 one that a ptrdiff_t holds: what overflows is refused before anything
+        # is initialised
         m = self.machine
         if count * size > (m.sizes.limit if m.traits.refuses_early else m.mask):
             m.steps[:] = [("too large",)]
@@ -99,7 +102,8 @@ class Process:
     # threads
 
     def create_thread(self) -> int:
-        """Start a thread with a stack of its own making; return its index. Its TLS vector is a block of the creating thread's."""
+        """Start a thread with a stack of its own making; return its index. Its TLS vector is a block of the creating
+        thread's."""
         m = self._begin()
         m.single_threaded = False
         thread = Thread(descriptor=calloc.calloc(m, (_DTV_ENTRIES + 1) * m.header))
@@ -135,7 +139,8 @@ class Process:
         return self.machine.kernel.sbrk(increment)
 
     def map_above_break(self, distance: int) -> int:
-        """Map a page that nobody may touch `distance` bytes above the break, or elsewhere where that is taken; return where."""
+        """Map a page that nobody may touch `distance` bytes above the break, or elsewhere where that is taken;
+        return where."""
         kernel = self.machine.kernel
         return kernel.mmap(PAGE, page_up(kernel.brk) + distance, accessible=False) or 0
 

@@ -1,6 +1,8 @@
-"""The pure model of x86's memory protection keys, as Linux hands them out: each mapping has one of 16, and each thread its rights for each.
+"""The pure model of x86's memory protection keys, as Linux hands them out: each mapping has one of 16, and each thread
+its rights for each.
 
-mirrors arch/x86/mm/pkeys.c and mm/mprotect.c. Where there are none (`available`) every mapping has key 0, which denies nothing.
+mirrors arch/x86/mm/pkeys.c and mm/mprotect.c. Where there are none (`available`) every mapping has key 0, which
+denies nothing.
 """
 
 from __future__ import annotations
@@ -15,9 +17,10 @@ DISABLE_ACCESS, DISABLE_WRITE = 1, 2
 
 @dataclass
 class ProtectionKeys:
-    """`denied` are a thread's rights by key (the register PKRU): DISABLE_ACCESS, DISABLE_WRITE. A thread begins with key 0 alone, and so
-    does a signal handler. `execute_only` is the key that the kernel took for PROT_EXEC alone (None: not yet). `refusal` is the errno of
-    calls where keys are not available: EINVAL of a processor without them, ENOSYS of a kernel that was built without them."""
+    """`denied` are a thread's rights by key (the register PKRU): DISABLE_ACCESS, DISABLE_WRITE. A thread begins with
+    key 0 alone, and so does a signal handler. `execute_only` is the key that the kernel took for PROT_EXEC alone
+    (None: not yet). `refusal` is the errno of calls where keys are not available: EINVAL of a processor without
+    them, ENOSYS of a kernel that was built without them."""
 
     available: bool = False
     refusal: str = "EINVAL"
@@ -29,7 +32,8 @@ class ProtectionKeys:
     def allocate(self, rights: int) -> int | str:
         """pkey_alloc (0, rights): return the key, or the errno."""
         if not self.available:
-            # The kernel takes key 0, cannot set its rights, and cannot give it back: the second call finds none left (seen on 6.18).
+            # The kernel takes key 0, cannot set its rights, and cannot give it back: the second call finds none left
+            # (seen on 6.18).
             again, self.refused = self.refused, True
             return "ENOSPC" if again and self.refusal == "EINVAL" else self.refusal
         free = [key for key in range(1, KEYS) if key not in self.allocated]
@@ -48,7 +52,8 @@ class ProtectionKeys:
         return 0
 
     def refuses(self, key: int) -> str:
-        """Return the errno of a call with a key that the program has not allocated (mm_pkey_is_allocated), and "" for one that it has."""
+        """Return the errno of a call with a key that the program has not allocated (mm_pkey_is_allocated), and ""
+        for one that it has."""
         if not self.available:
             return self.refusal
         return "" if key in self.allocated and key != self.execute_only else "EINVAL"

@@ -12,7 +12,8 @@ _MMAP_AS_MORECORE = 1 << 20
 
 
 def sysmalloc(m: Machine, arena: int, size: int) -> int:
-    """Return the mem of a chunk of `size` made of new memory, or 0. `arena` 0: there is none, only a mapping can serve."""
+    """Return the mem of a chunk of `size` made of new memory, or 0. `arena` 0: there is none, only a mapping can
+    serve."""
     m.expect_small_pages()
     tried_mmap = False
     if not arena or mmapped.wanted(m, size):
@@ -25,7 +26,8 @@ def sysmalloc(m: Machine, arena: int, size: int) -> int:
     m.assert_that(
         (top == m.bin_at(arena, 1) and not top_size)
         or (top_size >= m.min_size and bool(m.load(top + m.SIZE) & PREV_INUSE) and not (top + top_size) & (PAGE - 1)),
-        "(old_top == initial_top (av) && old_size == 0) || ((unsigned long) (old_size) >= MINSIZE && prev_inuse (old_top) && ((unsigned long) old_end & (pagesize - 1)) == 0)",
+        "(old_top == initial_top (av) && old_size == 0) || ((unsigned long) (old_size) >= MINSIZE && prev_inuse "
+        "(old_top) && ((unsigned long) old_end & (pagesize - 1)) == 0)",
     )
     m.assert_that(top_size < size + m.min_size, "(unsigned long) (old_size) < (unsigned long) (nb + MINSIZE)")
     if arena == m.main_arena:
@@ -123,7 +125,8 @@ def _grow_main(m: Machine, top: int, top_size: int, size: int) -> None:
 
 
 def _mapping_instead(m: Machine, request: int, wanted: int, top_size: int) -> int:
-    """Return how much to map where the break cannot move: `request` is all that is needed, `wanted` what the break was to grow."""
+    """Return how much to map where the break cannot move: `request` is all that is needed, `wanted` what the break
+    was to grow."""
     if m.traits.morecore_whole:
         wanted = page_up(request)
     elif arenas.contiguous(m, m.main_arena):
@@ -134,7 +137,8 @@ def _mapping_instead(m: Machine, request: int, wanted: int, top_size: int) -> in
 
 
 def _new_main_stretch(m: Machine, top: int, top_size: int, start: int, size: int, end: int) -> None:
-    """Put top into memory that does not follow the old top: [start, start + size), or up to the break where `end` is 0."""
+    """Put top into memory that does not follow the old top: [start, start + size), or up to the break where `end` is
+    0."""
     arena = m.main_arena
     lead = -(start + m.header) & (m.align - 1)
     correction = 0

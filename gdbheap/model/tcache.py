@@ -12,7 +12,8 @@ _ENDLESS = 1 << 20
 
 
 def bin_of(m: Machine, size: int) -> int:
-    """Return the tcache bin of a chunk size (csize2tidx, and from 2.42 large_csize2tidx). It may be past the last bin."""
+    """Return the tcache bin of a chunk size (csize2tidx, and from 2.42 large_csize2tidx). It may be past the last
+    bin."""
     if not m.traits.tcache_counts_slots:
         return ((size - m.min_size + m.align - 1) & m.mask) // m.align
     index = ((size - m.min_size) & m.mask) // m.align
@@ -132,7 +133,8 @@ def entries(m: Machine, index: int) -> Iterator[tuple[int, int]]:
 
 
 def _seek(m: Machine, index: int, size: int, alignment: int = 1) -> tuple[int, bool, int]:
-    """Return (link, link is mangled, mem) of the first chunk of exactly `size`; with mem 0, the link where a chunk of `size` belongs."""
+    """Return (link, link is mangled, mem) of the first chunk of exactly `size`; with mem 0, the link where a chunk
+    of `size` belongs."""
     at = head_of(m, index)
     mem = m.load(at)
     mangled = False
@@ -204,7 +206,8 @@ def verify_not_cached(m: Machine, mem: int, size: int) -> None:
 
 
 def shut_down(m: Machine, thread: Thread) -> Iterator[int]:
-    """Take a dying thread's tcache away and yield the mems to be freed: all that is cached, then the struct (tcache_thread_shutdown)."""
+    """Take a dying thread's tcache away and yield the mems to be freed: all that is cached, then the struct
+    (tcache_thread_shutdown)."""
     table = thread.tcache
     thread.tcache = 0
     thread.no_tcache = True

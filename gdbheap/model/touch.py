@@ -1,6 +1,8 @@
-"""The pure model of a page fault: what reading, writing or executing an address does to a page, or which signal it brings.
+"""The pure model of a page fault: what reading, writing or executing an address does to a page, or which signal it
+brings.
 
-The order of decisions is the kernel's: find the mapping at or above the address; let a stack grow; check the access; then the page itself.
+The order of decisions is the kernel's: find the mapping at or above the address; let a stack grow; check the access;
+then the page itself.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ FAULT_AROUND = 16 * PAGE
 
 @dataclass(frozen=True)
 class Outcome:
-    """What an access did. `page` is the page's kind after it, "" where a signal came; `step` names what the kernel did, in words."""
+    """What an access did. `page` is the page's kind after it, "" where a signal came; `step` names what the kernel
+    did, in words."""
 
     step: str
     page: str = ""
@@ -35,7 +38,8 @@ class Outcome:
 
 @dataclass
 class Pages:
-    """The pages of a modelled address space: `present` maps page addresses to kinds, `cached` holds (file, offset) in the page cache."""
+    """The pages of a modelled address space: `present` maps page addresses to kinds, `cached` holds (file, offset)
+    in the page cache."""
 
     mappings: Mappings
     present: dict[int, str] = field(default_factory=dict)
@@ -88,8 +92,9 @@ class Pages:
     def _refuse(self, mapping: Mapping, page: int, access: int) -> Outcome:
         """Answer an access that the mapping does not allow.
 
-        An x86 fetches an absent page as if to read it, and only the second fault shows that the page may not be executed (access_error looks
-        at X86_PF_WRITE and X86_PF_PROT alone): so the page is there afterwards, and beyond the file's end the signal is SIGBUS.
+        An x86 fetches an absent page as if to read it, and only the second fault shows that the page may not be
+        executed (access_error looks at X86_PF_WRITE and X86_PF_PROT alone): so the page is there afterwards, and
+        beyond the file's end the signal is SIGBUS.
         """
         if access == EXECUTE and allows(mapping, READ):
             outcome = self._fault_in(mapping, page, READ)
@@ -141,7 +146,8 @@ class Pages:
 
 
 def allows(mapping: Mapping, access: int) -> bool:
-    """Whether the mapping's permissions let the access through. On x86 what can be written or executed can be read (access_error)."""
+    """Whether the mapping's permissions let the access through. On x86 what can be written or executed can be read
+    (access_error)."""
     if access == READ:
         return bool(mapping.access & (READ | WRITE | EXECUTE))
     return bool(mapping.access & access)

@@ -2,13 +2,15 @@
 
 One operation a line; SLOT names a variable that keeps an address, also after its block was freed:
 
-    m SLOT SIZE             malloc              v SLOT SIZE     valloc        w SLOT OFFSET VALUE   store a word at SLOT + OFFSET
-    c SLOT COUNT SIZE       calloc              q SLOT SIZE     pvalloc       s SLOT BYTE           fill the block
-    r SLOT FROM SIZE        realloc FROM        f SLOT          free          b BYTES               sbrk, by the program itself
-    a SLOT ALIGNMENT SIZE   memalign            t PAD           malloc_trim   B PAGES               map a page, so far above the break
-    l SLOT ALIGNMENT SIZE   aligned_alloc       o PARAM VALUE   mallopt       n                     start a thread
-    p SLOT ALIGNMENT SIZE   posix_memalign      k               checkpoint    T THREAD              let thread THREAD go on (0: the first)
-                                                                              x THREAD              thread THREAD ends and is joined
+    m SLOT SIZE             malloc              v SLOT SIZE     valloc        w SLOT OFFSET VALUE   store a word at
+    SLOT + OFFSET c SLOT COUNT SIZE       calloc              q SLOT SIZE     pvalloc       s SLOT BYTE
+    fill the block r SLOT FROM SIZE        realloc FROM        f SLOT          free          b BYTES
+    sbrk, by the program itself a SLOT ALIGNMENT SIZE   memalign            t PAD           malloc_trim   B PAGES
+    map a page, so far above the break l SLOT ALIGNMENT SIZE   aligned_alloc       o PARAM VALUE   mallopt       n
+    start a thread p SLOT ALIGNMENT SIZE   posix_memalign      k               checkpoint    T THREAD
+    let thread THREAD go on (0: the first)
+                                                                              x THREAD              thread THREAD
+                                                                              ends and is joined
 """
 
 from __future__ import annotations

@@ -1,6 +1,8 @@
-"""Traits: how the allocators of the matrix differ, as data. The algorithms ask for a trait by name, never for a version.
+"""Traits: how the allocators of the matrix differ, as data. The algorithms ask for a trait by name, never for a
+version.
 
-The releases that changed each trait are in its comment; the values were checked against real processes of each release, 64 and 32 bit.
+The releases that changed each trait are in its comment; the values were checked against real processes of each
+release, 64 and 32 bit.
 """
 
 from __future__ import annotations
@@ -26,8 +28,8 @@ class Traits:
     pointer_size: int
 
     has_hooks: bool = True
-    """A program may put functions of its own in malloc's place: __malloc_hook, __free_hook (to 2.33). There the first call initialises malloc
-    by way of a hook, posix_memalign only with an alignment that it takes."""
+    """A program may put functions of its own in malloc's place: __malloc_hook, __free_hook (to 2.33). There the
+    first call initialises malloc by way of a hook, posix_memalign only with an alignment that it takes."""
     safe_linking: bool = False
     """fd of tcache and fastbin chunks is XORed with its own address >> 12, and misaligned links abort (2.32)."""
     random_tcache_key: bool = False
@@ -55,9 +57,11 @@ class Traits:
     tcache_size_as_request: bool = False
     """A tcache made while the arena is locked is asked for by its chunk's size, and so becomes larger (2.43)."""
     caches_unsorted: bool = True
-    """Unsorted chunks that fit exactly go to the tcache first, as many as mp_.tcache_unsorted_limit has malloc look at (to 2.43)."""
+    """Unsorted chunks that fit exactly go to the tcache first, as many as mp_.tcache_unsorted_limit has malloc look
+    at (to 2.43)."""
     tcache_large_fit: bool = False
-    """A request that a large tcache bin may serve gets the first chunk that is large enough (2.42), not only one of just its size."""
+    """A request that a large tcache bin may serve gets the first chunk that is large enough (2.42), not only one of
+    just its size."""
     tcache_large_mmapped: bool = False
     """Large tcache bins take mmapped chunks too (2.43)."""
     calloc_uses_tcache: bool = False
@@ -78,9 +82,11 @@ class Traits:
     memalign_small_tail: bool = False
     """memalign gives back a tail too small for a chunk where the chunk behind it is free (2.39 to 2.42)."""
     refuses_early: bool = True
-    """malloc, calloc, and memalign with a tcache, refuse what is too large at once (to 2.42), not after asking a second arena, which may have to be made."""
+    """malloc, calloc, and memalign with a tcache, refuse what is too large at once (to 2.42), not after asking a
+    second arena, which may have to be made."""
     memalign_asserts: bool = True
-    """memalign asserts that it cut no more off the front than there was, and compares before it cuts the tail off (to 2.42)."""
+    """memalign asserts that it cut no more off the front than there was, and compares before it cuts the tail off
+    (to 2.42)."""
     largebin_tail_check: bool = False
     """Putting the smallest chunk of a large bin checks the nextsize link of the largest (2.43)."""
 
@@ -95,14 +101,16 @@ class Traits:
     free_size_wraps: bool = False
     """free's size check is only that the chunk does not end past the address space, and not below MINSIZE (2.42)."""
     morecore_swapped: bool = False
-    """Where brk fails, the unit and the least size of the mapping made instead are mixed up: whole MiB, at least a page (2.35 to 2.38)."""
+    """Where brk fails, the unit and the least size of the mapping made instead are mixed up: whole MiB, at least a
+    page (2.35 to 2.38)."""
     morecore_whole: bool = False
     """That mapping's size is computed afresh, not from what the break was to grow (2.43)."""
     mmap_threshold_bounded: bool = True
     """mallopt refuses an M_MMAP_THRESHOLD above half of HEAP_MAX_SIZE (to 2.34)."""
 
     arena_per_processor: bool = False
-    """There may be as many arenas as processors, or arena_test if that is more (2.44), not a multiple of the processors."""
+    """There may be as many arenas as processors, or arena_test if that is more (2.44), not a multiple of the
+    processors."""
     heap_info_pagesize: bool = False
     """heap_info has a member pagesize (2.35)."""
     mp_huge_pages: bool = False
@@ -262,7 +270,8 @@ def traits(name: str, pointer_size: int = 8) -> Traits:
 
 
 def variants(name: str, pointer_size: int = 8) -> list[Traits]:
-    """Return the traits of each malloc that calls itself glibc `name`: of its stable branch, then of its first release where that differs."""
+    """Return the traits of each malloc that calls itself glibc `name`: of its stable branch, then of its first
+    release where that differs."""
     if name not in _CHANGES:
         raise KeyError(name)
     changes: dict[str, Any] = {}

@@ -36,8 +36,8 @@ def main(m: Machine, pad: int) -> bool:
     arena = m.main_arena
     top = m.load(arena + m.TOP)
     size = m.size_of(top)
-    # mirrors systrim(), which compares unsigned and calculates in longs: a top of MINSIZE has an area of -1, and the "trimmed" break goes
-    # up; so it would for more than 2 GiB in 32 bit, but there is no room for it
+    # mirrors systrim(), which compares unsigned and calculates in longs: a top of MINSIZE has an area of -1, and the
+    # "trimmed" break goes up; so it would for more than 2 GiB in 32 bit, but there is no room for it
     area = (size - m.min_size - 1) & m.mask
     extra = 0 if area <= pad else (area - pad) & -PAGE
     move = m.signed(-extra)
@@ -71,7 +71,8 @@ def _heap(m: Machine, heap: int, pad: int) -> None:
 
 
 def _delete(m: Machine, arena: int, heap: int, pad: int) -> tuple[int, int] | None:
-    """Delete an empty heap, making what ends the previous one top again; return (previous heap, top), or None where too little would be left."""
+    """Delete an empty heap, making what ends the previous one top again; return (previous heap, top), or None where
+    too little would be left."""
     load, store = m.load, m.store
     previous = load(heap + m.pointer_size)
     previous_size = arenas.heap_size(m, previous)

@@ -1,4 +1,5 @@
-"""What a modelled process's malloc holds: every chunk with its state, every free list in order. The answer sheet for those who read heaps."""
+"""What a modelled process's malloc holds: every chunk with its state, every free list in order. The answer sheet for
+those who read heaps."""
 
 from __future__ import annotations
 
@@ -16,8 +17,8 @@ _ENDLESS = 1 << 22
 
 @dataclass(frozen=True)
 class Chunk:
-    """`size` without flags; `state` one of in_use, tcache, fastbin, unsorted, small, large, top, fencepost, malloc_owned; `arena` counts
-    along the ring of arenas (0: main), MMAPPED for none."""
+    """`size` without flags; `state` one of in_use, tcache, fastbin, unsorted, small, large, top, fencepost,
+    malloc_owned; `arena` counts along the ring of arenas (0: main), MMAPPED for none."""
 
     address: int
     size: int
@@ -28,8 +29,9 @@ class Chunk:
 
 @dataclass(frozen=True)
 class FreeList:
-    """`kind`: tcache, fastbin, unsorted, small or large; `owner`: a thread's index for a tcache, else an arena's. `chunks` in the order in
-    which malloc takes them: from the head of single lists, from the bk side of the others."""
+    """`kind`: tcache, fastbin, unsorted, small or large; `owner`: a thread's index for a tcache, else an arena's.
+    `chunks` in the order in which malloc takes them: from the head of single lists, from the bk side of the
+    others."""
 
     kind: str
     index: int

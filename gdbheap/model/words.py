@@ -9,14 +9,16 @@ from gdbheap.model.machine import Step
 # mirrors NSMALLBINS
 _FIRST_LARGE = 64
 
-# Every step that a call can take, and what it says in full. {0}, {1}, ... are the step's numbers, {bin} is the bin's name.
+# Every step that a call can take, and what it says in full. {0}, {1}, ... are the step's numbers, {bin} is the bin's
+# name.
 STEPS = {
     "tcache": "the thread's tcache[{0}] has a block of this size: its first, {1:#x}, is taken",
     "fastbin": "no tcache block fits; fastbin[{0}] has one: chunk {1:#x} is taken, and others of it fill the tcache",
     "small bin": "small[{0}] has chunks of exactly this size: the oldest, {1:#x}, is taken, and others fill the tcache",
     "last_remainder": "the only unsorted chunk, {0:#x}, is what the last split left: it is split again",
     "unsorted": "the unsorted chunk {0:#x} has exactly this size",
-    "unsorted to tcache": "the unsorted chunk {0:#x} has exactly this size: it goes to the tcache first, and the last that does is taken",
+    "unsorted to tcache": "the unsorted chunk {0:#x} has exactly this size: it goes to the tcache first, and the "
+    "last that does is taken",
     "bin": "the best fit is chunk {1:#x} of {bin}; {2:#x} bytes of it are left over (0: it is taken whole)",
     "top": "cut from top, at {0:#x}",
     "brk": "top is too small: the break goes up by {0:#x}",

@@ -1,4 +1,5 @@
-"""The address space drawn from high addresses to low: areas as boxes with the kernel's bounds in them, gaps, and which way each grows."""
+"""The address space drawn from high addresses to low: areas as boxes with the kernel's bounds in them, gaps, and
+which way each grows."""
 
 from __future__ import annotations
 
@@ -24,8 +25,8 @@ _KINDS_SHOWN = 6
 
 @dataclass(frozen=True)
 class Drawing:
-    """What is drawn: the areas from high to low, `end` of user space (None: not known), the bounds' names by address ("brk"), the
-    program's path."""
+    """What is drawn: the areas from high to low, `end` of user space (None: not known), the bounds' names by address
+    ("brk"), the program's path."""
 
     areas: Sequence[Area]
     end: int | None

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 class VMA:
     """One mapping, [start, end).
 
-    `permissions` is as in /proc/PID/maps ("rw-p"), with "?" in each place that the source does not tell: a core does not tell private
-    from shared. What is "?" counts as not permitted.
+    `permissions` is as in /proc/PID/maps ("rw-p"), with "?" in each place that the source does not tell: a core does
+    not tell private from shared. What is "?" counts as not permitted.
     `path` is the file, a kernel name such as "[heap]", or "" (anonymous).
     """
 
@@ -59,7 +59,8 @@ class AddressSpace:
     """VMAs sorted by address. `source` says where they are from: "maps", "core" or "remote".
 
     Without any VMA (`known` is False) nothing was told: every process has some.
-    `inferred` holds the starts of those VMAs whose bracketed name ("[heap]") was worked out here and not told by the source.
+    `inferred` holds the starts of those VMAs whose bracketed name ("[heap]") was worked out here and not told by the
+    source.
     """
 
     def __init__(self, vmas: Iterable[VMA], source: str = "maps", inferred: Iterable[int] = ()) -> None:

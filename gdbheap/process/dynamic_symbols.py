@@ -1,6 +1,8 @@
-"""What a loaded module says of itself to the dynamic linker: its name (DT_SONAME), and whether it defines a symbol. Read from memory.
+"""What a loaded module says of itself to the dynamic linker: its name (DT_SONAME), and whether it defines a symbol.
+Read from memory.
 
-A look into the hash table takes a few words, as the dynamic linker's own does (do_lookup_x() in elf/dl-lookup.c); no symbol table is read through.
+A look into the hash table takes a few words, as the dynamic linker's own does (do_lookup_x() in elf/dl-lookup.c); no
+symbol table is read through.
 """
 
 from __future__ import annotations
@@ -43,7 +45,8 @@ class DynamicSymbols:
             return False
 
     def _table(self, tag: int) -> int:
-        """Return where a table is, 0 for none: the dynamic linker has made an address of the entry, unless it has yet to run."""
+        """Return where a table is, 0 for none: the dynamic linker has made an address of the entry, unless it has
+        yet to run."""
         value = self._entries.get(tag, 0)
         return value if not value or self._image.holds(value) else value + self._image.load_base
 

@@ -11,7 +11,8 @@ from gdbheap.process.memory import PAGE
 
 
 def with_data(file: FileIO, base: int, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """Yield the parts of [start, end) that are no hole of the file, in whole pages; the file's first byte is at the address `base`."""
+    """Yield the parts of [start, end) that are no hole of the file, in whole pages; the file's first byte is at the
+    address `base`."""
     at = start
     try:
         while at < end:

@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 
 @dataclass(frozen=True)
 class Passed:
-    """What a frame passed first to the function that it has called. `expression` is what the source line calls it, "" where no source tells;
-    `by_code`: the code before the call tells it, not the source line alone."""
+    """What a frame passed first to the function that it has called. `expression` is what the source line calls it,
+    "" where no source tells; `by_code`: the code before the call tells it, not the source line alone."""
 
     value: int
     expression: str = ""
@@ -18,15 +18,16 @@ class Passed:
 
 @dataclass(frozen=True)
 class Frame:
-    """`level` 0 is the innermost. `function` is "" where nobody knows its name; `library` the file name of the module it is in ("" unknown;
-    "libc.so.6" for glibc's libc whatever its file is called).
+    """`level` 0 is the innermost. `function` is "" where nobody knows its name; `library` the file name of the module
+    it is in ("" unknown; "libc.so.6" for glibc's libc whatever its file is called).
 
-    `arguments` are those that can be read as words, by name; `registers` the words that the unwinder restored for this frame.
-    `place` is "file:line" of the call, "" without line information. `is_signal`: the kernel made the frame, to run a signal handler in the next
-    inner one; the next outer one is what the signal interrupted. `is_outermost`: the stack is known to begin here.
-    `is_near_malloc`: nobody knows its name, and its code lies where malloc's does.
-    `pointers` names the arguments that are pointers by their type.
-    `passed` is what was found of the call's first argument, the surest first: looked for in frames that called malloc alone.
+    `arguments` are those that can be read as words, by name; `registers` the words that the unwinder restored for
+    this frame. `place` is "file:line" of the call, "" without line information. `is_signal`: the kernel made the
+    frame, to run a signal handler in the next inner one; the next outer one is what the signal interrupted.
+    `is_outermost`: the stack is known to begin here. `is_near_malloc`: nobody knows its name, and its code lies
+    where malloc's does. `pointers` names the arguments that are pointers by their type.
+    `passed` is what was found of the call's first argument, the surest first: looked for in frames that called
+    malloc alone.
     """
 
     level: int

@@ -104,8 +104,9 @@ def text_at(memory: Memory, address: int, longest: int) -> bytes:
 def readable_pieces(memory: Memory, start: int, end: int, block: int = BLOCK) -> Iterator[tuple[int, memoryview]]:
     """Yield (address, bytes) for all that can be read of [start, end), in order, at most `block` bytes at a time.
 
-    Unreadable pages are left out (guard pages inside a mapping are: glibc 2.42+ on Linux 6.13+), so a gap between two pieces is what
-    could not be read. Each view is good only until the next is asked for: one buffer serves them all.
+    Unreadable pages are left out (guard pages inside a mapping are: glibc 2.42+ on Linux 6.13+), so a gap between
+    two pieces is what could not be read. Each view is good only until the next is asked for: one buffer serves them
+    all.
     """
     buffer = memoryview(bytearray(min(block, max(end - start, 0))))
     for low, high in memory.held_spans(start, end) if isinstance(memory, SparseMemory) else ((start, end),):

@@ -1,4 +1,5 @@
-"""The bounds that the kernel keeps of a process's memory (struct mm_struct), and its stack limit, each with how it is known."""
+"""The bounds that the kernel keeps of a process's memory (struct mm_struct), and its stack limit, each with how it
+is known."""
 
 from __future__ import annotations
 
@@ -47,12 +48,14 @@ _ADDR_COMPAT_LAYOUT = 0x0200000
 
 @dataclass(frozen=True)
 class MM:
-    """`bounds` by the kernel's names (start_code, ..., brk), those of NAMES that are known; `sources` tells how each was learnt.
+    """`bounds` by the kernel's names (start_code, ..., brk), those of NAMES that are known; `sources` tells how each
+    was learnt.
 
-    `brk` from HEAP_MAPPING or BEHIND_BSS is the break rounded up to a page; where nothing is mapped for it, NO_HEAP, it is still within start_brk's page.
-    `mmap_top` is where the highest mapping below the stack ends that is neither the program's nor brk's: mmap_base is there or somewhat
-    above. Where `bottom_up` (the kernel places mappings upwards, its legacy layout; None: not known), it is at `mmap_bottom`, the start of
-    the lowest, or somewhat below. `stack_limit` is the soft limit in bytes (UNLIMITED; None: not known).
+    `brk` from HEAP_MAPPING or BEHIND_BSS is the break rounded up to a page; where nothing is mapped for it, NO_HEAP,
+    it is still within start_brk's page. `mmap_top` is where the highest mapping below the stack ends that is neither
+    the program's nor brk's: mmap_base is there or somewhat above. Where `bottom_up` (the kernel places mappings
+    upwards, its legacy layout; None: not known), it is at `mmap_bottom`, the start of the lowest, or somewhat below.
+    `stack_limit` is the soft limit in bytes (UNLIMITED; None: not known).
     """
 
     bounds: Mapping[str, int]
@@ -66,7 +69,8 @@ class MM:
 
 
 def read_mm(process: Process, brk: int | None = None) -> MM:
-    """Return what can be known of the process: of a live one on this machine all, of others what its mappings and headers tell.
+    """Return what can be known of the process: of a live one on this machine all, of others what its mappings and
+    headers tell.
 
     `brk` is the break as libc knows it, if it does. A live process that is gone raises NoProcess.
     """
@@ -92,7 +96,8 @@ def read_mm(process: Process, brk: int | None = None) -> MM:
 
 
 def parse_stat(text: str) -> dict[str, int]:
-    """Return the bounds of /proc/PID/stat by name; without those that the kernel hides from us. Raise HeapError where it is no stat."""
+    """Return the bounds of /proc/PID/stat by name; without those that the kernel hides from us. Raise HeapError
+    where it is no stat."""
     # The command may hold blanks and parentheses: the last one ends it, and the next field is number 3.
     fields = text.rpartition(")")[2].split()
     if len(fields) < 50:
@@ -111,7 +116,8 @@ def parse_stack_limit(text: str) -> int | None:
 
 
 def address_space_limit(process: Process) -> int | None:
-    """Return the soft limit on the bytes of all mappings (RLIMIT_AS); None where there is none, or nobody here can tell."""
+    """Return the soft limit on the bytes of all mappings (RLIMIT_AS); None where there is none, or nobody here can
+    tell."""
     if process.kind != "live" or process.pid is None:
         return None
     limit = _parse_limit(_read(process.pid, "limits"), ["Max", "address", "space"])
@@ -119,8 +125,8 @@ def address_space_limit(process: Process) -> int | None:
 
 
 def data_limit(process: Process) -> tuple[int, int] | None:
-    """Return the soft limit on the bytes of private writable memory (RLIMIT_DATA) and how many of them are taken (VmData); None where there is no
-    limit, or nobody here can tell."""
+    """Return the soft limit on the bytes of private writable memory (RLIMIT_DATA) and how many of them are taken
+    (VmData); None where there is no limit, or nobody here can tell."""
     if process.kind != "live" or process.pid is None:
         return None
     limit = _parse_limit(_read(process.pid, "limits"), ["Max", "data", "size"])
@@ -137,8 +143,9 @@ def _parse_limit(text: str, name: list[str]) -> int | None:
 
 
 def code_bounds(main: Module) -> dict[str, int]:
-    """Return start_code, end_code, start_data and end_data as the kernel works them out (mirrors load_elf_binary() in fs/binfmt_elf.c:
-    code is what may be executed, "data" begins at the highest segment and ends where the file's last byte is)."""
+    """Return start_code, end_code, start_data and end_data as the kernel works them out (mirrors load_elf_binary()
+    in fs/binfmt_elf.c: code is what may be executed, "data" begins at the highest segment and ends where the
+    file's last byte is)."""
     code = [segment for segment in main.segments if "x" in segment.permissions]
     bounds = {}
     if code:
@@ -158,8 +165,8 @@ def _heap_bounds(space: AddressSpace) -> Iterator[tuple[str, int]]:
 
 
 def _heap_behind_bss(process: Process, main: Module) -> Iterator[tuple[str, int]]:
-    """Yield what can be told where no mapping is called the heap, as in a core of a process whose addresses were not randomized: then brk
-    begins at the page behind the program's bss, and its mapping may be one with the bss."""
+    """Yield what can be told where no mapping is called the heap, as in a core of a process whose addresses were not
+    randomized: then brk begins at the page behind the program's bss, and its mapping may be one with the bss."""
     start = -(-max((segment.end for segment in main.segments), default=0) // PAGE) * PAGE
     vma = process.address_space.find(start)
     if start and vma is not None and vma.writable and not vma.path:
@@ -187,8 +194,8 @@ def _mmap_end(process: Process, bottom_up: bool) -> Iterator[tuple[str, int]]:
 
 
 def _is_bottom_up(pid: int) -> bool | None:
-    """Whether the kernel places mappings upwards (mirrors mmap_is_legacy() in arch/x86/mm/mmap.c; the sysctl may have changed since the
-    process began); None where it does not tell us."""
+    """Whether the kernel places mappings upwards (mirrors mmap_is_legacy() in arch/x86/mm/mmap.c; the sysctl may
+    have changed since the process began); None where it does not tell us."""
     try:
         personality = int(_read(pid, "personality"), 16)
         return bool(personality & _ADDR_COMPAT_LAYOUT) or kernel_text("/proc/sys/vm/legacy_va_layout").strip() == "1"

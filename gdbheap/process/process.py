@@ -14,8 +14,8 @@ from gdbheap.process.memory import Memory, Words
 class Thread:
     """A thread. `number` is gdb's, `lwp` the kernel's; `registers` maps names (rax, fs_base, ...) to unsigned ints.
 
-    `thread_pointer` is None where the target does not tell (an i386 process under most gdbs). `signal` is set for the thread that a core
-    is of: what it died of, 0 where the core does not say.
+    `thread_pointer` is None where the target does not tell (an i386 process under most gdbs). `signal` is set for
+    the thread that a core is of: what it died of, 0 where the core does not say.
     """
 
     number: int
@@ -30,8 +30,8 @@ class Thread:
 
 @dataclass(frozen=True)
 class ModuleSegment:
-    """A PT_LOAD in memory, [start, end): the file has bytes up to `file_end`, what follows is bss. `permissions` as the file asks for
-    them ("r-x")."""
+    """A PT_LOAD in memory, [start, end): the file has bytes up to `file_end`, what follows is bss. `permissions` as
+    the file asks for them ("r-x")."""
 
     start: int
     file_end: int
@@ -59,11 +59,12 @@ class Module:
 class Process:
     """`kind` is "live" (a process on this machine), "remote" or "core"; `word` 8 or 4 bytes.
 
-    `pid` is the process's in /proc, None where it means nothing on this machine; where the main thread has ended, /proc serves under another
-    thread's id alone: `pid` is that, and `leader` the process's own. `unheld` are the lwps of threads that gdb was not attached to. `main` is the executable, `auxv` the
-    auxiliary vector by type ({} not known). `assumed_zeros` are the [start, end) of a core that read as zeros, for the process had never
-    written there, unless it had asked for them to be left out (madvise(MADV_DONTDUMP)): the core does not tell the two apart.
-    `holds_written` is False for a core from which a filter has left out all memory that the process wrote.
+    `pid` is the process's in /proc, None where it means nothing on this machine; where the main thread has ended,
+    /proc serves under another thread's id alone: `pid` is that, and `leader` the process's own. `unheld` are the
+    lwps of threads that gdb was not attached to. `main` is the executable, `auxv` the auxiliary vector by type ({}
+    not known). `assumed_zeros` are the [start, end) of a core that read as zeros, for the process had never written
+    there, unless it had asked for them to be left out (madvise(MADV_DONTDUMP)): the core does not tell the two
+    apart. `holds_written` is False for a core from which a filter has left out all memory that the process wrote.
     """
 
     kind: str

@@ -8,7 +8,8 @@ from gdbheap.process.memory import PAGE, Memory
 
 
 class ShadowedMemory:
-    """`memory`, but the pages of these `addresses` are read by `debugger`, which knows what its breakpoints stand on."""
+    """`memory`, but the pages of these `addresses` are read by `debugger`, which knows what its breakpoints stand
+    on."""
 
     def __init__(self, memory: Memory, debugger: Memory, addresses: Iterable[int]) -> None:
         self._memory = memory

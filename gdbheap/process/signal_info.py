@@ -23,7 +23,8 @@ _SYS_SECCOMP = 1
 
 @dataclass(frozen=True)
 class SignalInfo:
-    """`address` is si_addr where the kernel raised the signal for one, `sender` si_pid where a process sent it, else None.
+    """`address` is si_addr where the kernel raised the signal for one, `sender` si_pid where a process sent it, else
+    None.
 
     `protection_key` is si_pkey of a protection key's denial, `system_call` si_syscall of a filter's.
     """
@@ -46,7 +47,8 @@ def signal_name(number: int) -> str:
 
 
 def parse_siginfo(data: bytes, pointer_size: int) -> SignalInfo | None:
-    """Return the siginfo in `data`, of a process with `word` bytes to a pointer; None where `data` is too short to hold one."""
+    """Return the siginfo in `data`, of a process with `word` bytes to a pointer; None where `data` is too short to
+    hold one."""
     # include/uapi/asm-generic/siginfo.h: three ints, then a union aligned to a pointer.
     union = union_offset(pointer_size)
     if len(data) < union + 2 * pointer_size + 16:

@@ -1,4 +1,5 @@
-"""What an ELF file's symbol tables and debug info say about one module: plain values that elf/ fills in and malloc/ reads."""
+"""What an ELF file's symbol tables and debug info say about one module: plain values that elf/ fills in and malloc/
+reads."""
 
 from __future__ import annotations
 
@@ -11,7 +12,8 @@ from gdbheap.process.process import Module
 
 @dataclass(frozen=True)
 class Symbol:
-    """`value` as in the file: to be added to the module's load base, or (`tls`) an offset in its TLS block. `size` in bytes."""
+    """`value` as in the file: to be added to the module's load base, or (`tls`) an offset in its TLS block. `size`
+    in bytes."""
 
     value: int
     size: int
@@ -22,8 +24,8 @@ class Symbol:
 class ModuleSymbols:
     """The wanted symbols and structs of one module, and the files they are from ("" where there was none).
 
-    `version` is the glibc version its banner names ("2.36", "" unknown), `texts` those of the wanted texts that the file holds,
-    None where it could not be read. `missing` tells in one line each what could not be had.
+    `version` is the glibc version its banner names ("2.36", "" unknown), `texts` those of the wanted texts that the
+    file holds, None where it could not be read. `missing` tells in one line each what could not be had.
     """
 
     build_id: str = ""
@@ -36,7 +38,8 @@ class ModuleSymbols:
     missing: tuple[str, ...] = ()
 
 
-# Whoever can open files (elf/) gives this to whoever asks for a module's symbols (malloc/). It does not raise: what is missing is a value.
+# Whoever can open files (elf/) gives this to whoever asks for a module's symbols (malloc/). It does not raise: what is
+# missing is a value.
 SymbolsOf = Callable[[Module], ModuleSymbols]
 
 # Gives the symbol that an address is in, "symbol+offset in module", or "".

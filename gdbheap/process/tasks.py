@@ -1,4 +1,5 @@
-"""The tasks (threads) of a process on this machine: once the main thread has ended, /proc serves under another's id alone."""
+"""The tasks (threads) of a process on this machine: once the main thread has ended, /proc serves under another's id
+alone."""
 
 from __future__ import annotations
 
@@ -9,15 +10,16 @@ from gdbheap.files import open_regular
 
 
 def living_task(pid: int) -> int:
-    """Return the process's id, or where its main thread has ended (it is a zombie then, whose /proc/PID tells no mapping) that of a thread
-    which has not."""
+    """Return the process's id, or where its main thread has ended (it is a zombie then, whose /proc/PID tells no
+    mapping) that of a thread which has not."""
     if _has_memory(pid):
         return pid
     return next((task for task in sorted(_tasks(pid)) if _has_memory(task)), pid)
 
 
 def has_ended(pid: int) -> bool:
-    """Whether nothing of a process whose mappings could be seen is left: it was killed, and its debugger has not waited for it yet."""
+    """Whether nothing of a process whose mappings could be seen is left: it was killed, and its debugger has not
+    waited for it yet."""
     return not _has_memory(living_task(pid))
 
 

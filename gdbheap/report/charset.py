@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-# What is drawn and written beyond ASCII, and what stands for it. (A sign and its space are two columns, as the pair is.)
+# What is drawn and written beyond ASCII, and what stands for it. (A sign and its space are two columns, as the pair
+# is.)
 _STAND_INS = (
     ("≥ ", ">="),
     ("≤ ", "<="),
@@ -26,8 +27,8 @@ _STAND_INS = (
 
 
 def in_charset(text: str, charset: str) -> str:
-    """Return the text such that it can be encoded in this character set: signs that it lacks are drawn in ASCII, other characters escaped
-    (\\xe9, \\u20ac). A set that Python does not know counts as ASCII."""
+    """Return the text such that it can be encoded in this character set: signs that it lacks are drawn in ASCII,
+    other characters escaped (\\xe9, \\u20ac). A set that Python does not know counts as ASCII."""
     if text.isascii():
         return text
     try:

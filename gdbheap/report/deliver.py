@@ -27,7 +27,8 @@ def to_screen(report: Report, write: Write, as_json: bool, width: int | None, co
 
 
 def to_file(report: Report, path: str, as_json: bool) -> str:
-    """Write the report to the file, in place of what it held; return a line that says so. UsageError where it cannot be written."""
+    """Write the report to the file, in place of what it held; return a line that says so. UsageError where it cannot
+    be written."""
     try:
         with TextIOWrapper(BufferedWriter(open_output(path)), encoding="utf-8") as file:
             file.writelines(json_lines(report) if as_json else text_lines(report))

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import unicodedata
 
-# Controls, formats (bidi overrides among them), surrogates (bytes that are no UTF-8), private and unassigned characters, line separators.
+# Controls, formats (bidi overrides among them), surrogates (bytes that are no UTF-8), private and unassigned
+# characters, line separators.
 _UNSAFE = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 # How much of a line is shown before, at and behind the place that is pointed at, in columns.
 _POINTED = 30
@@ -12,7 +13,8 @@ _NAMED = {"\n": "\\n", "\t": "\\t", "\r": "\\r", "\0": "\\0"}
 
 
 def printable(text: str) -> str:
-    """Return the text with every character that could move the cursor, change colours or reorder the line escaped (\\x1b, \\u202e).
+    """Return the text with every character that could move the cursor, change colours or reorder the line escaped
+    (\\x1b, \\u202e).
 
     A byte that was no UTF-8 (kept by surrogateescape) comes out as \\xNN.
     """
@@ -29,7 +31,8 @@ def display_width(text: str) -> int:
 
 
 def cut_middle(text: str, width: int) -> str:
-    """Return the text within `width` columns, its middle replaced by "…" where it is longer: both ends of a path tell most."""
+    """Return the text within `width` columns, its middle replaced by "…" where it is longer: both ends of a path
+    tell most."""
     if display_width(text) <= width or width < 3:
         return text
     tail = _fitting(text[::-1], (width - 1) * 2 // 3)[::-1]
@@ -42,7 +45,8 @@ def cut_end(text: str, width: int) -> str:
 
 
 def pointed_at(line: str, start: int, end: int) -> str:
-    """Return what shows line[start:end] in its line: the line, printable and cut around the place where it is long, and a line of marks below."""
+    """Return what shows line[start:end] in its line: the line, printable and cut around the place where it is long,
+    and a line of marks below."""
     before, marked, behind = printable(line[:start]), printable(line[start:end]), printable(line[end:])
     if display_width(before) > _POINTED:
         before = "…" + _fitting(before[::-1], _POINTED - 1)[::-1]

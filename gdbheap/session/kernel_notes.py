@@ -8,7 +8,8 @@ from gdbheap.counted import counted
 from gdbheap.process.live.in_kernel import read_in_kernel
 from gdbheap.process.process import Process
 
-# epoll_wait, epoll_pwait, epoll_pwait2 (asm/unistd_64.h, asm/unistd_32.h), by the register that keeps a system call's number.
+# epoll_wait, epoll_pwait, epoll_pwait2 (asm/unistd_64.h, asm/unistd_32.h), by the register that keeps a system call's
+# number.
 _EPOLL = {"orig_rax": {232, 281, 441}, "orig_eax": {256, 319, 441}}
 _URING = "[io_uring]"
 
@@ -21,7 +22,8 @@ def notes_on_kernel(process: Process) -> Iterator[str]:
         kernel = read_in_kernel(process.pid)
         if kernel.operations:
             yield (
-                f"io_uring has {counted(kernel.operations, 'operation')} in flight: what their user_data points to is known to the kernel alone, "
+                f"io_uring has {counted(kernel.operations, 'operation')} in flight: what their user_data points to "
+                "is known to the kernel alone, "
                 "so blocks that look lost may be held there"
             )
 
@@ -40,5 +42,6 @@ def _notes_on_core(process: Process) -> Iterator[str]:
         )
     if any(_URING in vma.path for vma in process.address_space):
         yield (
-            "the process had an io_uring: what operations in flight point to is in no core, so blocks that look lost may be held there"
+            "the process had an io_uring: what operations in flight point to is in no core, so blocks that look lost "
+            "may be held there"
         )

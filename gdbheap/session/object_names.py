@@ -1,4 +1,5 @@
-"""What a word at the front of a block points to: a symbol, or in a program without symbols the vtable that its type info tells of."""
+"""What a word at the front of a block points to: a symbol, or in a program without symbols the vtable that its type
+info tells of."""
 
 from __future__ import annotations
 

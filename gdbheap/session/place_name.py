@@ -1,5 +1,5 @@
-"""What people call an address outside of the heap: a symbol, a thread's frame and local variable, a thread-local one, a mapping and the
-offset in it."""
+"""What people call an address outside of the heap: a symbol, a thread's frame and local variable, a thread-local
+one, a mapping and the offset in it."""
 
 from __future__ import annotations
 
@@ -40,7 +40,8 @@ def place_name(target: Target, roots: Roots, address: int) -> str:
 
 
 def thread_local_name(target: Target, address: int) -> tuple[int, str] | None:
-    """Return the number of the thread whose thread-local storage the address is in, and what is there; None where it is in none."""
+    """Return the number of the thread whose thread-local storage the address is in, and what is there; None where it
+    is in none."""
     storage: tuple[ThreadStorage, ...] = target.keep("thread storage", lambda _: find_thread_storage(target.process))
     each = next((each for each in storage if each.start <= address < each.end), None)
     return None if each is None else (each.number, _thread_local(target, each.module, address - each.start))

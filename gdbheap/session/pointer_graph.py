@@ -1,4 +1,5 @@
-"""The pointer graph of this stop, as the commands share it, and what is to be said where not all of it could be read."""
+"""The pointer graph of this stop, as the commands share it, and what is to be said where not all of it could be
+read."""
 
 from __future__ import annotations
 
@@ -38,7 +39,8 @@ def pointer_graph(target: Target) -> PointerGraph:
 
 
 def judged_blocks(target: Target, heuristics: Sequence[str] | None = None, ignore_missing: bool = False) -> Leaks:
-    """Return the verdicts of this stop by these heuristics (None: by all), reached once. `ignore_missing`: as if what is missing held nothing."""
+    """Return the verdicts of this stop by these heuristics (None: by all), reached once. `ignore_missing`: as if
+    what is missing held nothing."""
     from gdbheap.analysis.leaks.heuristics import HEURISTICS
     from gdbheap.analysis.leaks.leaks import find_leaks
 
@@ -59,21 +61,24 @@ def notes_on(target: Target, held: PointerGraph) -> Iterator[str]:
     yield from note_on_zeros(target.process)
     if held.interrupted:
         yield (
-            f"stopped by Ctrl-C, with {human_size(unread)} of what is known of the heap not read: only what is held by what was read is certain, "
+            f"stopped by Ctrl-C, with {human_size(unread)} of what is known of the heap not read: only what is held "
+            "by what was read is certain, "
             "and no block is called lost (undecided). The next command reads anew"
         )
     elif unread and (held.blind or held.missing):
         what = (
             f"{counted(unread, 'byte')} of the core's memory are missing"
             if target.process.kind == "core"
-            else f"memory of the remote process too large for the connection was not read ({human_size(unread)}; gdb on that machine can)"
+            else f"memory of the remote process too large for the connection was not read ({human_size(unread)}; gdb "
+            "on that machine can)"
         )
         ranges = ", ".join(f"{start:#x}-{end:#x}" for start, end in held.missing[:_MOST_RANGES])
         more = len(held.missing) - _MOST_RANGES
         rest = f", and {counted(more, 'more range')}" if more > 0 else ""
         where = f" ({ranges}{rest})" if ranges else ""
         yield f"{what}{where}: " + (
-            "the undecided blocks are lost, unless that memory holds them; `heap leaks --ignore-missing` judges as if it held nothing"
+            "the undecided blocks are lost, unless that memory holds them; `heap leaks --ignore-missing` judges as "
+            "if it held nothing"
             if held.blind
             else "the lost blocks are lost only if that memory holds none of them"
         )

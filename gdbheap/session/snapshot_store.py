@@ -18,7 +18,8 @@ _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}")
 
 
 def directory() -> str:
-    """Return the directory of named snapshots, which need not exist; UsageError where there is no home to have one in."""
+    """Return the directory of named snapshots, which need not exist; UsageError where there is no home to have one
+    in."""
     base = os.environ.get("XDG_STATE_HOME", "")
     if not os.path.isabs(base):
         home = os.path.expanduser("~")
@@ -39,7 +40,8 @@ def make_directory() -> None:
 
 
 def path_of(name: str) -> str:
-    """Return the file of a snapshot: `name` itself where it is a path (it has a "/"), else a file of that name in directory()."""
+    """Return the file of a snapshot: `name` itself where it is a path (it has a "/"), else a file of that name in
+    directory()."""
     if "/" in name:
         return os.path.expanduser(name)
     if not _NAME.fullmatch(name):
@@ -64,7 +66,8 @@ def snapshot_now(target: Target, started: float) -> Snapshot:
 
 
 def load_all(names: Sequence[str]) -> list[Snapshot]:
-    """Return the snapshots of these names or paths; HeapError where one is missing or cannot be read, or all together are too large."""
+    """Return the snapshots of these names or paths; HeapError where one is missing or cannot be read, or all
+    together are too large."""
     found: list[Snapshot] = []
     for name in names:
         found.append(_load(name, MOST_BLOCKS - sum(map(len, found))))

@@ -1,4 +1,5 @@
-"""Which threads were stopped in a call of malloc's, and which wait for an arena's mutex: meanwhile the heap may be between two states."""
+"""Which threads were stopped in a call of malloc's, and which wait for an arena's mutex: meanwhile the heap may be
+between two states."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ _FRAMES = 24
 
 
 def threads_inside(target: Target) -> dict[int, str]:
-    """Return the threads (by lwp) that are in a call of malloc's which may be changing the heap, and the call's name."""
+    """Return the threads (by lwp) that are in a call of malloc's which may be changing the heap, and the call's
+    name."""
     # kept out of gdb's start
     from gdbheap.analysis.call_stacks.in_progress_call import function_inside
 

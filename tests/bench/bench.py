@@ -1,7 +1,9 @@
-"""How fast gdbheap is, in ratios measured in one run: `python3 tests/bench/bench.py [COUNT...]`, on this system's own gdb.
+"""How fast gdbheap is, in ratios measured in one run: `python3 tests/bench/bench.py [COUNT...]`, on this system's own
+gdb.
 
-Every time is processor time (on an idle machine that is the time that passes), the best of a few; gdb's own start and attaching is measured without gdbheap and taken off. The physical baseline is one read of
-the heap's bytes through /proc/PID/mem into a reused buffer, and a walk in C from header to header over them.
+Every time is processor time (on an idle machine that is the time that passes), the best of a few; gdb's own start
+and attaching is measured without gdbheap and taken off. The physical baseline is one read of the heap's bytes
+through /proc/PID/mem into a reused buffer, and a walk in C from header to header over them.
 """
 
 from __future__ import annotations
@@ -127,7 +129,8 @@ def bench_heap(program: Running, count: int, cache: str, directory: str) -> None
     beyond = summary.seconds - bare.seconds
     memory = (summary.peak - bare.peak) * 1024
     print(
-        f"{count:>11,} {(end - start) / 1e6:>8.1f} {read:>8.4f} {walk:>8.4f} {beyond:>9.3f} {beyond / walk:>7.1f} {beyond / count * 1e9:>9.0f}"
+        f"{count:>11,} {(end - start) / 1e6:>8.1f} {read:>8.4f} {walk:>8.4f} {beyond:>9.3f} {beyond / walk:>7.1f} "
+        f"{beyond / count * 1e9:>9.0f}"
         f" {chunk.seconds - bare.seconds:>9.3f} {again:>9.4f} {memory / 1e6:>8.0f} {memory / (count * ROW):>7.1f}",
         flush=True,
     )
@@ -139,7 +142,8 @@ def bench_start(directory: str) -> None:
     bare = best(10, lambda: run_gdb(directory, [], [], source=False)).seconds
     loaded = best(10, lambda: run_gdb(directory, [], [])).seconds
     print(
-        f"gdb's start {bare:.3f} s; with gdbheap {loaded:.3f} s, {loaded / bare:.2f} times; it adds {loaded - bare:.3f} s"
+        f"gdb's start {bare:.3f} s; with gdbheap {loaded:.3f} s, {loaded / bare:.2f} times; it adds "
+        f"{loaded - bare:.3f} s"
     )
     with running(build("many_sizes")) as program:
         target = ["-p", str(program.pid)]

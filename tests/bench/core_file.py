@@ -1,4 +1,5 @@
-"""A core of a gigabyte: how long it takes to open, and how fast it is read, against memcpy and a bare read, in the same run.
+"""A core of a gigabyte: how long it takes to open, and how fast it is read, against memcpy and a bare read, in the same
+run.
 
 python3 tests/bench/core_file.py
 """
@@ -58,7 +59,8 @@ def main() -> None:
         small = best(lambda: [memory.read(START + at * 4096, 16) for at in range(50_000)] and None)
         print(f"open: {opening * 1e3:.1f} ms")
         print(
-            f"read: {SIZE / wide / 1e9:.1f} GB/s, bare preadv {SIZE / plain / 1e9:.1f} GB/s (ratio {plain / wide:.2f}), "
+            f"read: {SIZE / wide / 1e9:.1f} GB/s, bare preadv {SIZE / plain / 1e9:.1f} GB/s (ratio "
+            f"{plain / wide:.2f}), "
             f"memcpy {SIZE / copied / 1e9:.1f} GB/s (ratio {copied / wide:.2f})"
         )
         print(f"16 bytes: {small / 50_000 * 1e6:.2f} µs")

@@ -1,4 +1,5 @@
-"""Recall and precision of `heap leaks` for each kind of pointer, beside Valgrind's and LeakSanitizer's on the same program (leaks_made.c).
+"""Recall and precision of `heap leaks` for each kind of pointer, beside Valgrind's and LeakSanitizer's on the same
+program (leaks_made.c).
 
 python3 tests/bench/leak_scores.py [COUNT...]      (10000, 100000 and 1000000 blocks)
 """

@@ -1,5 +1,6 @@
-"""heap leaks on a million blocks of eight threads, live and in a core, against reading that memory once and against LeakSanitizer's own check of
-the same program; a lost list against a lost array; and how long a snapshot makes a process of twice that size stand still, against copying its memory once.
+"""heap leaks on a million blocks of eight threads, live and in a core, against reading that memory once and against
+LeakSanitizer's own check of the same program; a lost list against a lost array; and how long a snapshot makes a
+process of twice that size stand still, against copying its memory once.
 
 python3 tests/bench/leaks.py [BLOCKS]
 """
@@ -83,7 +84,8 @@ def stop_of_a_snapshot(count: int) -> None:
         size, seconds = read_once(pid)
         copying = copy_once(pid, size)
         print(
-            f"snapshot of {count:,} blocks, {size >> 20:,} MiB: read after {float(found[1]):.2f} s; reading that through one buffer takes "
+            f"snapshot of {count:,} blocks, {size >> 20:,} MiB: read after {float(found[1]):.2f} s; reading that "
+            "through one buffer takes "
             f"{seconds:.2f} s (ratio {float(found[1]) / seconds:.1f}), copying it to new memory {copying:.2f} s "
             f"(ratio {float(found[1]) / copying:.1f})"
         )
@@ -164,7 +166,8 @@ def measure(what: str, target: list[str], directory: str, sessions: Sequence[tup
 
 
 def list_against_array(count: int) -> None:
-    """Print what judging a lost list of `count` blocks costs, in order and shuffled, beside as many lost blocks with no pointers."""
+    """Print what judging a lost list of `count` blocks costs, in order and shuffled, beside as many lost blocks with
+    no pointers."""
     shuffled = np.random.default_rng(1).permutation(count)
     none = np.empty(0, np.int32)
     shapes = {

@@ -51,7 +51,8 @@ def test_the_whole_answer():
                 ↓ the stack grows down
                 ┊ 824 GiB
 0x7f3000005000  ┌ mappings: 64 MiB in 7 mappings, and 192 GiB of gaps  ← mmap_base (at least)
-                │ arena reserve 64 MiB, arena heap 132 KiB, thread stack 32 KiB, mmapped chunk 16 KiB, tls 12 KiB, thread guard 4 KiB, \
+                │ arena reserve 64 MiB, arena heap 132 KiB, thread stack 32 KiB, mmapped chunk 16 KiB, \
+tls 12 KiB, thread guard 4 KiB, \
 2 other kinds 8 KiB
 0x7f0000000000  └
                 ↓ new mappings are placed below

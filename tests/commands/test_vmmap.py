@@ -66,7 +66,8 @@ def test_all_mappings():
 0x7f3000004000  0x7f3000005000  r--p    4 KiB     0x0  file, deleted                 /data/a file (deleted)
 0x7ffe00000000  0x7ffe00021000  rw-p  132 KiB     0x0  main stack                    [stack]
 0x7fff00000000  0x7fff00002000  r-xp    8 KiB     0x0  vdso                          [vdso]
-by kind: arena reserve 64 MiB, main heap 132 KiB, arena heap 132 KiB, main stack 132 KiB, thread stack 32 KiB, mmapped chunk 16 KiB, \
+by kind: arena reserve 64 MiB, main heap 132 KiB, arena heap 132 KiB, main stack 132 KiB, \
+thread stack 32 KiB, mmapped chunk 16 KiB, \
 tls 12 KiB, program text 8 KiB, 8 other kinds 44 KiB
 by sharing: private anonymous 64 MiB, private file 28 KiB
 total: mappings 15, bytes 67,493,888 (64 MiB), resident bytes unknown

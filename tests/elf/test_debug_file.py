@@ -116,7 +116,8 @@ def test_debug_info_whose_shared_part_dwz_has_moved_to_another_file(tmp_path):
 
 
 def test_a_file_that_has_been_replaced_since_the_process_started(tmp_path):
-    """An upgraded libc: the file has another build-id than what runs; the debug file of what runs may still be there."""
+    """An upgraded libc: the file has another build-id than what runs; the debug file of what runs may still be
+    there."""
     old, new = tmp_path / "old", tmp_path / "new"
     old.mkdir(), new.mkdir()
     was = build(old)
@@ -173,7 +174,8 @@ from gdbheap.elf.cache import SymbolCache
 from gdbheap.elf.debug_file import DebugFiles
 from gdbheap.elf.debug_search import DebugSearch
 from gdbheap.process.process import Module
-found = DebugFiles(DebugSearch(()), SymbolCache({cache.directory!r})).symbols_of(Module({str(library)!r}, {str(library)!r}, 0))
+found = DebugFiles(DebugSearch(()), SymbolCache({cache.directory!r})).symbols_of(
+Module({str(library)!r}, {str(library)!r}, 0))
 print(found, "elftools" in sys.modules)
 """
     told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)

@@ -1,4 +1,5 @@
-"""ELF files and debug info that were made to keep their reader busy, or to fill its memory: what is read of them is bounded.
+"""ELF files and debug info that were made to keep their reader busy, or to fill its memory: what is read of them is
+bounded.
 
 elfbomb: a section of 4 GiB of zeros, compressed; the others go round in circles, or claim what no file has.
 """
@@ -47,7 +48,8 @@ def compressed(claimed: int, zeros: int) -> bytes:
 
 
 def make_elf(sections, *, count: int | None = None, size: int = 64, names: int | None = None) -> bytes:
-    """Return an ELF64 file of these sections: (name, type, flags, data, link, size of an entry); the rest is what its header claims."""
+    """Return an ELF64 file of these sections: (name, type, flags, data, link, size of an entry); the rest is what
+    its header claims."""
     sections = [("", 0, 0, b"", 0, 0), *sections, (".shstrtab", 3, 0, b"", 0, 0)]
     texts, places = b"\0", []
     for name, *_ in sections:
@@ -141,7 +143,7 @@ main_arena: .quad 0
 .uleb128 11, 0x3d; .byte 0; .uleb128 0x18, 0x10, 0, 0  # imported_unit: import, by DW_FORM_ref_addr
 .uleb128 12, 0x13; .byte 0
 .rept 20000
-.uleb128 0x2000 + (. - .debug_abbrev), 0x21; .sleb128 1  # some attribute, in the abbreviation itself (DW_FORM_implicit_const)
+.uleb128 0x2000 + (. - .debug_abbrev), 0x21; .sleb128 1  # in the abbreviation itself (DW_FORM_implicit_const)
 .endr
 .uleb128 0, 0
 .byte 0
@@ -154,16 +156,20 @@ main_arena: .quad 0
 2:
 """
 DIES = {
-    "sound": '.uleb128 2; .string "malloc_state"; .byte 8; .uleb128 4; .string "flags"; .long 3f - 0b; .byte 0; .byte 0; 3: .uleb128 10; .byte 4',
-    "nested in itself": '3: .uleb128 2; .string "malloc_state"; .byte 8\n.rept 300\n.uleb128 3; .long 3b - 0b; .byte 0\n.endr\n.byte 0',
-    "a typedef of itself": '.uleb128 2; .string "malloc_state"; .byte 8; .uleb128 4; .string "flags"; .long 3f - 0b; .byte 0; .byte 0\n'
+    "sound": '.uleb128 2; .string "malloc_state"; .byte 8; .uleb128 4; .string "flags"; .long 3f - 0b; .byte 0; '
+    ".byte 0; 3: .uleb128 10; .byte 4",
+    "nested in itself": '3: .uleb128 2; .string "malloc_state"; .byte 8\n.rept 300\n.uleb128 3; .long 3b - 0b; .byte '
+    "0\n.endr\n.byte 0",
+    "a typedef of itself": '.uleb128 2; .string "malloc_state"; .byte 8; .uleb128 4; .string "flags"; .long 3f - 0b; '
+    ".byte 0; .byte 0\n"
     "3: .uleb128 5; .long 3b - 0b",
     "siblings in a circle": "3: .uleb128 6; .long 4f - 0b\n.byte 0\n4: .uleb128 6; .long 3b - 0b\n.byte 0",
     "siblings in a circle below": '.uleb128 2; .string "outer"; .byte 8\n3: .uleb128 6; .long 4f - 0b; .byte 0\n'
     '4: .uleb128 6; .long 3b - 0b; .byte 0\n.byte 0\n.uleb128 2; .string "malloc_state"; .byte 8; .byte 0',
     "a sibling beyond the end": ".uleb128 6; .long 0x7fffffff\n.byte 0",
     "a struct of 2^62 bytes": '.uleb128 7; .string "malloc_state"; .quad 1 << 62; .byte 0',
-    "arrays of arrays": '.uleb128 2; .string "malloc_state"; .byte 8; .uleb128 4; .string "flags"; .long 3f - 0b; .byte 0; .byte 0\n'
+    "arrays of arrays": '.uleb128 2; .string "malloc_state"; .byte 8; .uleb128 4; .string "flags"; .long 3f - 0b; '
+    ".byte 0; .byte 0\n"
     "3: .uleb128 8; .long 3b - 0b\n.rept 8\n.uleb128 9; .quad (1 << 63) - 1\n.endr\n.byte 0",
     "an import of itself": ".uleb128 11; .long 0",
     "deep": ".rept 20000\n.uleb128 6; .long 0\n.endr\n.rept 20000\n.byte 0\n.endr",

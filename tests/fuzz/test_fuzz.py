@@ -1,7 +1,8 @@
-"""Damaged cores, ELF files, debug info, snapshots and cache entries: never a traceback, 20 seconds of processor time or 2 GB of memory.
+"""Damaged cores, ELF files, debug info, snapshots and cache entries: never a traceback, 20 seconds of processor time or
+2 GB of memory.
 
-GDBHEAP_DEEP=N reads N times as many, from the seed in GDBHEAP_SEED or a fresh one. Each turn is made of the seed, the kind and its number alone: what
-fails prints the words with which support/fuzz_child.py does that turn again.
+GDBHEAP_DEEP=N reads N times as many, from the seed in GDBHEAP_SEED or a fresh one. Each turn is made of the seed,
+the kind and its number alone: what fails prints the words with which support/fuzz_child.py does that turn again.
 """
 
 from __future__ import annotations
@@ -34,8 +35,8 @@ TURNS = {"core": 25, "elf": 120, "dwarf": 60, "snapshot": 150, "cache": 25}
 
 @pytest.fixture(scope="module")
 def place(tmp_path_factory):
-    """A directory with what is to be damaged: a core of the kernel's and one of gdb's, a library with debug info, plain and compressed, a
-    snapshot, and a cache."""
+    """A directory with what is to be damaged: a core of the kernel's and one of gdb's, a library with debug info,
+    plain and compressed, a snapshot, and a cache."""
     place = tmp_path_factory.mktemp("fuzz")
     for name in ("cores", "libraries", "spans", "run"):
         (place / name).mkdir()

@@ -1,4 +1,5 @@
-"""Chains of headers found all at once: the same as one by one, whatever the memory holds; and both as a plain loop over the bytes has it."""
+"""Chains of headers found all at once: the same as one by one, whatever the memory holds; and both as a plain loop
+over the bytes has it."""
 
 from __future__ import annotations
 
@@ -20,7 +21,8 @@ NEVER, ALWAYS = 0, 1 << 60
 # (word, alignment): x86-64; i386 since glibc 2.26; 32-bit ARM
 SHAPES = ((8, 16), (4, 16), (4, 8))
 
-# Words as a heap and the data in it may have them: sizes that fit, in plenty, with all flags; sizes that do not; anything.
+# Words as a heap and the data in it may have them: sizes that fit, in plenty, with all flags; sizes that do not;
+# anything.
 words = st.lists(
     st.one_of(
         st.builds(lambda units, flags: units * 16 | flags, st.integers(1, 12), st.sampled_from((0, 1, 1, 1, 4, 5))),
@@ -44,7 +46,8 @@ def layout(pointer_size: int, alignment: int) -> Any:
 
 
 def plainly(data: bytes, shape: Any, limit: int) -> tuple[list[tuple[int, int]], str, int]:
-    """Return the (address, size word) of each chunk from BASE to `limit`, why that ended, and where the next header would be."""
+    """Return the (address, size word) of each chunk from BASE to `limit`, why that ended, and where the next header
+    would be."""
     code = "<Q" if shape.pointer_size == 8 else "<I"
     chunks, at = [], 0
     while at < limit - BASE:
@@ -77,7 +80,8 @@ def check(data: bytes, shape: Any, limit: int, block: int) -> None:
         links = [following.unpack_from(data, address - BASE + 2 * shape.pointer_size) for address, _ in chunks]
         listed = walk.listed.tolist()
         assert list(zip(walk.fd.tolist(), walk.bk.tolist())) == [links[row] for row in listed]
-        # A list may hold what the next header calls free, and of a fastbin's size whatever ends a list or leads to where a chunk may be.
+        # A list may hold what the next header calls free, and of a fastbin's size whatever ends a list or leads to
+        # where a chunk may be.
         header = 2 * shape.pointer_size
         for row, ((_, raw), (fd, _)) in enumerate(zip(chunks, links)):
             is_free = row + 1 < len(chunks) and not chunks[row + 1][1] & 1
@@ -100,7 +104,8 @@ def test_whatever_the_words_are(word, alignment, content, block, cut):
 @pytest.mark.parametrize(("word", "alignment"), SHAPES)
 @pytest.mark.parametrize("seed", range(8))
 def test_heaps_whose_blocks_are_full_of_older_headers(word, alignment, seed):
-    """Merged chunks keep the headers of those that they were made of: chains as long as they like, which lead back into the heap or not."""
+    """Merged chunks keep the headers of those that they were made of: chains as long as they like, which lead back
+    into the heap or not."""
     choose = random.Random(seed)
     shape = layout(word, alignment)
     code = "<Q" if word == 8 else "<I"

@@ -21,8 +21,8 @@ NOTHING = CStruct("nothing", 0, {})
 
 
 def find(size, headers, count, total, overhead=0, cuts=()):
-    """Return what find_mmapped finds in one mapping of `size` bytes with {offset: (prev_size, size word)}, which the kernel has made
-    several of at these `cuts`: each second one is read-only."""
+    """Return what find_mmapped finds in one mapping of `size` bytes with {offset: (prev_size, size word)}, which the
+    kernel has made several of at these `cuts`: each second one is read-only."""
     image = bytearray(size)
     for offset, words in headers.items():
         struct.pack_into("<QQ", image, offset, *words)

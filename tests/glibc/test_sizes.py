@@ -1,4 +1,5 @@
-"""Sizes and bins, against glibc's own macros as published in malloc.c (values worked out by hand from them, not by this code)."""
+"""Sizes and bins, against glibc's own macros as published in malloc.c (values worked out by hand from them, not by
+this code)."""
 
 from __future__ import annotations
 

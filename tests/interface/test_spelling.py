@@ -1,4 +1,5 @@
-"""Commands in what gdbheap says are spelled as they work: behind `gdbheap` where another plugin has their first word."""
+"""Commands in what gdbheap says are spelled as they work: behind `gdbheap` where another plugin has their first
+word."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ TAKEN = Spelling(frozenset({"heap"}))
 
 
 def test_only_what_is_taken_gets_the_prefix():
-    assert [TAKEN.line(each) for each in ("heap", "heap chunk 0x1", "heaps", "vmmap 1", "gdbheap heap", "help heap")] == [
+    assert [TAKEN.line(each) for each in ("heap", "heap chunk 0x1", "heaps", "vmmap 1", "gdbheap heap",
+    "help heap")] == [
         "gdbheap heap", "gdbheap heap chunk 0x1", "heaps", "vmmap 1", "gdbheap heap", "help heap",
     ]  # fmt: skip
 

@@ -108,7 +108,10 @@ def test_another_users_program_is_one_line(tmp_path: Path) -> None:
         if path != Path("/"):
             path.chmod(path.stat().st_mode | 0o055)
     # Where this user may not enter the checkout either, its files have been looked for before.
-    code = "import os, sys; from gdbheap.launch.launcher import Launch, places; places.gdb_init = places.gdb_init().__str__\n"
+    code = (
+        "import os, sys; from gdbheap.launch.launcher import Launch, places; places.gdb_init = "
+        "places.gdb_init().__str__\n"
+    )
     code += "if os.geteuid() == 0: os.setgroups([]); os.setgid(65534); os.setuid(65534)\n"
     code += "print(Launch('gdb').core(sys.argv[1], None)[-1])"
     words = [sys.executable, "-c", code, str(core)]

@@ -1,7 +1,9 @@
-"""Beside other plugins that want the same names, in either order: nobody's gdb ends, and what gdbheap says to type works as it stands.
+"""Beside other plugins that want the same names, in either order: nobody's gdb ends, and what gdbheap says to type
+works as it stands.
 
-The others are played: one refuses to load where a name that it wants is in `help all`, as pwndbg does, and shows its context when it is asked
-for the prompt; one takes what it wants and shows its context when it hears of a stop, as GEF does.
+The others are played: one refuses to load where a name that it wants is in `help all`, as pwndbg does, and shows its
+context when it is asked for the prompt; one takes what it wants and shows its context when it hears of a stop, as
+GEF does.
 """
 
 from __future__ import annotations
@@ -56,7 +58,8 @@ def source(tmp_path):
 
 
 def session(*lines, program=None, options=()):
-    """Return what a gdb says that comes to its prompt (unless the options keep it from one), and finds no more to read there."""
+    """Return what a gdb says that comes to its prompt (unless the options keep it from one), and finds no more to
+    read there."""
     words = ["gdb", "-nx", "-q", *options, "-iex", "set confirm off"]
     for line in lines:
         words += ["-ex", line]
@@ -99,7 +102,8 @@ def test_what_is_said_of_a_fatal_signal_comes_below_the_peers_context(source, pe
 
 def test_suggestions_help_and_errors_are_spelled_as_they_work(gdb, source):
     said = gdb(
-        build("typed"), OURS, "break look_here", "run", "gdbheap heap", "gdbheap heap chunk 3", "help gdbheap heap owners",
+        build("typed"), OURS, "break look_here", "run", "gdbheap heap", "gdbheap heap chunk 3",
+        "help gdbheap heap owners",
         "gdbheap heap owners p --json", "gdbheap fault", before=[source(RUTHLESS)], source=False,
     )  # fmt: skip
     chunk = "gdbheap heap chunk: 0x3 is in no chunk of the heap; `gdbheap vmmap 0x3` tells what is there\n"

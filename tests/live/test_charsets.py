@@ -1,4 +1,5 @@
-"""gdbheap where the locale has no characters but ASCII (a container without one), and where files' names are no text in it."""
+"""gdbheap where the locale has no characters but ASCII (a container without one), and where files' names are no text
+in it."""
 
 from __future__ import annotations
 

@@ -43,7 +43,8 @@ def answers(flags: tuple[str, ...], directory: Path) -> dict[str, tuple[int, dic
         lines += [f"set environment {name} {value}" for name, value in case.environment.items()]
         lines += [
             f"run {case.name} > /dev/null 2>&1",
-            f"python open({str(directory / case.name)!r}, 'w').write(str(int(gdb.parse_and_eval('(unsigned long)chunk'))))",
+            f"python open({str(directory / case.name)!r}, 'w').write(str(int(gdb.parse_and_eval('(unsigned "
+            "long)chunk'))))",
             f"heap check --json --output {directory / case.name}.json",
         ]
     words = ["gdb", "-nx", "-q", "-batch"]

@@ -106,5 +106,6 @@ def test_a_mapping_that_looks_like_a_chunk_is_told_of():
 
 
 def unused_start(word):
-    """Return the bytes before the first chunk of a heap: in a 32-bit process mem is aligned to 16, and its header is 8."""
+    """Return the bytes before the first chunk of a heap: in a 32-bit process mem is aligned to 16, and its header is
+    8."""
     return 8 if word == 4 else 0

@@ -54,8 +54,8 @@ def case(request, tmp_path_factory):
 
 
 def dumped_pages(vmas, undumped):
-    """Return the first and last page of each mapping that every maker of cores dumps: not of a file that others share, nor of what the
-    process wants left out (libc's getrandom state is so)."""
+    """Return the first and last page of each mapping that every maker of cores dumps: not of a file that others
+    share, nor of what the process wants left out (libc's getrandom state is so)."""
     dumped = [vma for vma in vmas if vma.writable and not (vma.shared and "mappings-file" in vma.path)]
     return [address for vma in dumped if vma.start not in undumped for address in (vma.start, vma.end - PAGE)]
 
@@ -76,7 +76,8 @@ def live_pages(pid, addresses):
 
 
 def test_mappings_are_those_of_proc_maps(case):
-    # gdb leaves out what the process wants left out ([vvar] is so), and writes a mapping without any access as readable.
+    # gdb leaves out what the process wants left out ([vvar] is so), and writes a mapping without any access as
+    # readable.
     left_out = case.undumped if case.maker == "gdb" else set()
     expected = [vma for vma in case.vmas if vma.start not in left_out]
     found = list(case.core.address_space)

@@ -1,5 +1,5 @@
-"""C++ programs as they die of malloc's checks, optimised, stripped, static, of 32 bits, through gdbserver and as a core: the cause, the pointer and the
-caller are told; and a death that is none of malloc's is not called one."""
+"""C++ programs as they die of malloc's checks, optimised, stripped, static, of 32 bits, through gdbserver and as a
+core: the cause, the pointer and the caller are told; and a death that is none of malloc's is not called one."""
 
 from __future__ import annotations
 
@@ -63,7 +63,8 @@ BUILDS = {
 
 @dataclass(frozen=True)
 class Death:
-    """What the program wrote before it died (the pointer), and the answers: `fault`, `heap check`, and from the core."""
+    """What the program wrote before it died (the pointer), and the answers: `fault`, `heap check`, and from the
+    core."""
 
     pointer: int
     fault: dict[str, Any]
@@ -168,7 +169,8 @@ def test_a_python_that_frees_wrongly_is_told_so(cause, tmp_path):
     first = answers["fault"]["rows"][0]
     block = int((tmp_path / "told").read_text(), 16)
     assert first["verdict"] == "malloc_abort"
-    # What libffi handed on it keeps nowhere: a pointer that is no chunk's may not be found, but none is named for sure that was not passed.
+    # What libffi handed on it keeps nowhere: a pointer that is no chunk's may not be found, but none is named for sure
+    # that was not passed.
     if cause != WRONG or f": {cause}" in first["summary"]:
         assert f": {cause}" in first["summary"]
         assert f"{block + 32 if cause == WRONG else block:#x} " in first["summary"]

@@ -114,7 +114,8 @@ def program_of(said, command):
 def test_after_an_exec_it_is_the_new_program(gdb, program):
     shell = Path("/bin/sh").resolve()
     said = gdb(
-        shell, f"set args -c 'exec {program}'", "tbreak main", "catch exec", "run", "gdbheap --json", "tbreak stop_here",
+        shell, f"set args -c 'exec {program}'", "tbreak main", "catch exec", "run", "gdbheap --json",
+        "tbreak stop_here",
         "continue", "gdbheap  --json",
     )  # fmt: skip
     assert program_of(said, "gdbheap  --json") == str(program)

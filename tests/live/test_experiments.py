@@ -1,4 +1,5 @@
-"""The experiments of the texts on memory, in a real gdb: fixtures/programs/experiments.c does each, and gdbheap's commands show what came of it."""
+"""The experiments of the texts on memory, in a real gdb: fixtures/programs/experiments.c does each, and gdbheap's
+commands show what came of it."""
 
 from __future__ import annotations
 
@@ -45,7 +46,8 @@ _START = "int(__import__('json').load(open('{}'))['rows'][0]['start'], 16)"
 
 
 class Experiments:
-    """What each command said at each stop: `fields[stop, command]` are explain's rows by field; `rows` those of any command."""
+    """What each command said at each stop: `fields[stop, command]` are explain's rows by field; `rows` those of any
+    command."""
 
     def __init__(self, directory: Path, flags: tuple[str, ...]) -> None:
         program = build("experiments", *flags)

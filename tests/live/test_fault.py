@@ -1,4 +1,5 @@
-"""`fault` on the galleries: every way to die that fixtures/programs/faults_* know, live and on its core, 64 and 32 bits: the whole answer."""
+"""`fault` on the galleries: every way to die that fixtures/programs/faults_* know, live and on its core, 64 and 32
+bits: the whole answer."""
 
 from __future__ import annotations
 

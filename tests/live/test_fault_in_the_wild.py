@@ -1,5 +1,5 @@
-"""`fault` where less is known, or where the program did not die in its own code: other builds, gdbserver, poor cores, libc, handlers, threads, real
-programs; and never at an ordinary stop."""
+"""`fault` where less is known, or where the program did not die in its own code: other builds, gdbserver, poor
+cores, libc, handlers, threads, real programs; and never at an ordinary stop."""
 
 from __future__ import annotations
 
@@ -54,7 +54,8 @@ def wrong_ones(answers):
 
 
 def live(programs, directory, first=(), then=()):
-    """Let the programs (by case) die in one gdb, and say the `then` lines ("{}" is the name); return the answers by name."""
+    """Let the programs (by case) die in one gdb, and say the `then` lines ("{}" is the name); return the answers by
+    name."""
     words = [*GDB, *(word for line in first for word in ("-ex", line))]
     for name, program in programs.items():
         lines = (
@@ -320,7 +321,10 @@ def test_redis_debug_segfault(tmp_path):
         with socket.socket(socket.AF_UNIX) as connection:
             connection.connect(f"{directory}/socket")
             # Queued while gdb holds it, or answered at once: either way it dies in gdb's hands only.
-            connect = f"python import socket; c = socket.socket(socket.AF_UNIX); c.connect('{directory}/socket'); c.sendall(b'DEBUG SEGFAULT\\r\\n')"
+            connect = (
+                f"python import socket; c = socket.socket(socket.AF_UNIX); c.connect('{directory}/socket'); "
+                "c.sendall(b'DEBUG SEGFAULT\\r\\n')"
+            )
             answer = ask(["-p", str(redis.pid)], ["fault"], get_there=[connect, "continue"])["fault"]
     finally:
         redis.kill()

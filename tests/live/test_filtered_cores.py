@@ -54,5 +54,8 @@ def test_a_core_without_memory_says_so(bits, tmp_path):
     with running(program, directory=tmp_path) as process:
         core = filtered_core(process, tmp_path, bits)
     text = ask([str(program), str(core)], ["heap chunks", "heap leaks"]).text
-    refusal = "nothing of the heap is in this core: it holds no memory that the process wrote (bit 0 of coredump_filter is clear)\n"
+    refusal = (
+        "nothing of the heap is in this core: it holds no memory that the process wrote (bit 0 of "
+        "coredump_filter is clear)\n"
+    )
     assert text.count(refusal) == 2

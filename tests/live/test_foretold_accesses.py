@@ -1,4 +1,5 @@
-"""What `explain` foretells of reads, writes and executes, and what then becomes of them: children of the program do each, and die or not."""
+"""What `explain` foretells of reads, writes and executes, and what then becomes of them: children of the program do
+each, and die or not."""
 
 from __future__ import annotations
 

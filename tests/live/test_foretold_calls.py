@@ -1,6 +1,8 @@
-"""heap predict at many states of random programs, and what the inferior then really does: results, reasons, and how it dies.
+"""heap predict at many states of random programs, and what the inferior then really does: results, reasons, and how it
+dies.
 
-One gdb for each word size; in it replay.c performs trace after trace, stops before some of its calls, gdb asks, and the calls are made.
+One gdb for each word size; in it replay.c performs trace after trace, stops before some of its calls, gdb asks, and
+the calls are made.
 """
 
 from __future__ import annotations
@@ -55,8 +57,9 @@ _ALIGNED = ("memalign", "aligned_alloc", "posix_memalign", "valloc", "pvalloc")
 
 @dataclass(frozen=True)
 class Round:
-    """Calls that are foretold: `thread` makes them (its index in replay.c), they are operations `first` and on; `watched` where a checkpoint
-    follows, so that one can see what the one call did, with the block in slot `given` (-1: none)."""
+    """Calls that are foretold: `thread` makes them (its index in replay.c), they are operations `first` and on;
+    `watched` where a checkpoint follows, so that one can see what the one call did, with the block in slot
+    `given` (-1: none)."""
 
     thread: int
     ops: str
@@ -67,8 +70,8 @@ class Round:
 
 
 def rounds_of(trace: list[Operation], end: list[Operation]) -> tuple[list[Operation], list[Round]]:
-    """Return the trace with a checkpoint before each round, and the rounds: six calls, then one, and so on, with six operations between. The
-    last round is what the trace ends with, by thread 0."""
+    """Return the trace with a checkpoint before each round, and the rounds: six calls, then one, and so on, with six
+    operations between. The last round is what the trace ends with, by thread 0."""
     cut: list[Operation] = []
     rounds: list[Round] = []
     done = current = index = 0
@@ -157,7 +160,8 @@ def foretell(round):
     told["alive"] = waits()
     if gdb.selected_thread() is not None:
         done = int(gdb.parse_and_eval("operations"))
-        told["facts"] = [int(gdb.parse_and_eval("results[%d].value" % (first + index))) for index in range(min(count, done - first))]
+        told["facts"] = [int(gdb.parse_and_eval("results[%d].value" % (first + index))) for
+        index in range(min(count, done - first))]
     if answer:
         told.update(rows=answer["rows"], notes=answer["notes"])
     if watched and told["alive"]:
@@ -216,7 +220,10 @@ def test_what_is_foretold_comes_true(gdb, tmp_path, word):
     counts: Counter[str] = Counter()
     for (tunables, path, rounds), answers in zip(plan, json.loads(told_file.read_text())):
         for each, answer in zip(rounds, answers):
-            where = f"seed {_SEED}, {path}, tunables {tunables!r}, calls from {each.first} by thread {each.thread}: {each.ops}"
+            where = (
+                f"seed {_SEED}, {path}, tunables {tunables!r}, calls from {each.first} by thread {each.thread}: "
+                f"{each.ops}"
+            )
             judge(answer, Path(path + ".said").read_text().strip(), where, word, counts)
     assert counts["states"] >= 100
     assert counts["ends"] >= 3
@@ -239,7 +246,10 @@ def judge(answer: dict, dying_words: str, where: str, pointer_size: int, counts:
         row for row in rows if row["result"] is not None or (row["call"].startswith("free ") and not row["message"])
     ]
     foretold = [int(row["result"] or "0", 16) for row in returned]
-    shown = f"{where}\n{json.dumps(rows, indent=1)}\nfacts {[hex(fact) for fact in facts]}, alive {answer['alive']}, {dying_words!r}"
+    shown = (
+        f"{where}\n{json.dumps(rows, indent=1)}\nfacts {[hex(fact) for fact in facts]}, alive {answer['alive']}, "
+        f"{dying_words!r}"
+    )
     assert foretold == facts[: len(foretold)], shown
     assert answer["notes"] == [] or not answer["alive"], shown
     if len(returned) == len(rows):

@@ -1,5 +1,6 @@
-"""Deaths in free whose cause public reports had to find by hand: the pointer that free was given is told by the call, the source and the types, and never
-an argument that only happens to fit; headers that a long write went over are the overrun's, not a wrong pointer's."""
+"""Deaths in free whose cause public reports had to find by hand: the pointer that free was given is told by the
+call, the source and the types, and never an argument that only happens to fit; headers that a long write went
+over are the overrun's, not a wrong pointer's."""
 
 from __future__ import annotations
 

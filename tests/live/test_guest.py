@@ -1,4 +1,5 @@
-"""gdbheap as a guest in gdb: others' commands keep working, settings and the process stay as they were, Ctrl-C works, pipes get no colour."""
+"""gdbheap as a guest in gdb: others' commands keep working, settings and the process stay as they were, Ctrl-C
+works, pipes get no colour."""
 
 from __future__ import annotations
 
@@ -87,7 +88,8 @@ def script(tmp_path):
 
 
 def every_command():
-    """Every command as it is typed with no arguments, or where it must have one with the address of a variable, or a call to predict."""
+    """Every command as it is typed with no arguments, or where it must have one with the address of a variable, or a
+    call to predict."""
     lines = []
     for command in COMMANDS:
         needed = [each for each in command.arguments if each.required]
@@ -159,7 +161,8 @@ def test_control_c_ends_a_command(gdb, script):
 
 
 def typed(*commands, height=0):
-    """Return what gdb prints on a terminal of so many lines (0: unlimited) when these are typed; gdb's pager is told to quit."""
+    """Return what gdb prints on a terminal of so many lines (0: unlimited) when these are typed; gdb's pager is told
+    to quit."""
     words = ["gdb", "-nx", "-q", "-iex", "set height 0", "-ex", INIT, "-ex", f"set height {height}"]
     for command in (*commands, "set height 0", "quit"):
         words += ["-ex", command]
@@ -246,7 +249,8 @@ class Interrupt:
 
 _target.begin(Interrupt())
 view = _target.heap()
-print(view.complete, len(view.table) > 1000, bool((view.table.address[1:] > view.table.address[:-1]).all()), Interrupt.calls)
+print(view.complete, len(view.table) > 1000, bool((view.table.address[1:] > view.table.address[:-1]).all()),
+Interrupt.calls)
 """
 
 
@@ -284,7 +288,10 @@ def test_control_c_while_pointers_are_looked_for_calls_nothing_lost_and_the_next
 
 def test_control_c_in_a_long_walk_leaves_what_was_read_and_the_next_command_reads_on(gdb, script):
     walk = script(INTERRUPTED_WALK)
-    whole = "python from gdbheap.inside_gdb.plugin import _target; print(_target.heap().complete, len(_target.heap().table) > 200000)"
+    whole = (
+        "python from gdbheap.inside_gdb.plugin import _target; print(_target.heap().complete, "
+        "len(_target.heap().table) > 200000)"
+    )
     said = gdb(build("big"), *STOPPED[:1], "run 200000 < /dev/null > /dev/null", walk, "heap chunks --summary", whole)
     assert said[walk] == "False True True 1\n"
     assert said[whole] == "True True\n"

@@ -1,4 +1,5 @@
-"""heap leaks on blocks that are held by pointers to their inside alone: behind headers, by saved stack pointers, or by chance."""
+"""heap leaks on blocks that are held by pointers to their inside alone: behind headers, by saved stack pointers, or
+by chance."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ NO_STACKS = "heap leaks --kind all --blocks --heuristics header"
 
 @pytest.fixture(scope="module", params=BUILDS.values(), ids=BUILDS)
 def said(request, tmp_path_factory):
-    """The size of a word, the program's notes {address: (verdict, name)}, and the answers of the live process and of its core."""
+    """The size of a word, the program's notes {address: (verdict, name)}, and the answers of the live process and of
+    its core."""
     core = tmp_path_factory.mktemp("held-inside") / "core"
     commands = (ALL, NONE, NO_STACKS, ROWS)
     program = str(build("held_inside", *request.param))

@@ -1,5 +1,5 @@
-"""Blocks that are held where no plain scan of open memory sees it (fixtures/programs/leaks_hidden.c): one gdb runs the program once for each kind,
-and every block must have the verdict that the program itself notes."""
+"""Blocks that are held where no plain scan of open memory sees it (fixtures/programs/leaks_hidden.c): one gdb runs
+the program once for each kind, and every block must have the verdict that the program itself notes."""
 
 from __future__ import annotations
 

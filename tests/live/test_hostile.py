@@ -1,4 +1,5 @@
-"""A heap that has been written over: what can be read is read, the rest is a Fault; no traceback, no hang, nothing made worse.
+"""A heap that has been written over: what can be read is read, the rest is a Fault; no traceback, no hang, nothing made
+worse.
 
 The test writes into a waiting process through gdb (gdbheap never does), asks, and puts back what was there.
 """
@@ -254,7 +255,10 @@ def test_a_truncated_core_is_read_up_to_where_it_ends(tmp_path, part):
     answers = ask([str(build("many_sizes")), str(core)], COMMANDS)
     assert "vmmap" in answers.json
     # How much is missing is said.
-    said = r"^the core does not tell where libc is, and so nothing of its heap: the core is truncated: ([\d,]+) of [\d,]+ bytes of memory are missing"
+    said = (
+        r"^the core does not tell where libc is, and so nothing of its heap: the core is truncated: ([\d,]+) of "
+        r"[\d,]+ bytes of memory are missing"
+    )
     unanswered = re.findall(said, answers.text, re.MULTILINE)
     assert len(answers.json) + len(unanswered) == len(COMMANDS)
     size = sum(int(size.replace(",", "")) for size in unanswered[:1])

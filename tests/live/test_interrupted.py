@@ -1,5 +1,5 @@
-"""malloc that a signal interrupted half-way: who waits for whose mutex, a malloc that was entered again, and that nobody else is blamed. (Public
-reports: handler_malloc_deadlock, handler_malloc_corrupts, fork_child_mutex.)"""
+"""malloc that a signal interrupted half-way: who waits for whose mutex, a malloc that was entered again, and that
+nobody else is blamed. (Public reports: handler_malloc_deadlock, handler_malloc_corrupts, fork_child_mutex.)"""
 
 from __future__ import annotations
 
@@ -25,7 +25,8 @@ COMMANDS = ("fault", "heap", "heap check")
 NOBODY = "can hold it: it will wait forever"
 # What happened, and how the sentence on it must go, with the handler's name where anybody can know it.
 WAITS = {
-    "own": r"thread 1 waits for the mutex of arena main, which it holds itself, since (the signal handler on_enter|a signal handler) interrupted ",
+    "own": r"thread 1 waits for the mutex of arena main, which it holds itself, since (the signal handler on_enter|a "
+    r"signal handler) interrupted ",
     "left": rf"thread 1 waits for the mutex of arena main, and no thread of this process {NOBODY}$",
     "forked": rf"thread 1, the only one, waits for the mutex of arena main, and no thread of this process {NOBODY}$",
 }
@@ -116,7 +117,8 @@ def test_a_malloc_that_was_entered_again_is_told_and_no_block_is_blamed(bits, tm
                 "malloc_abort",
             )
             assert re.match(
-                r"malloc was entered again in the middle of its work: the signal handler on_enter interrupted _int_malloc\S*, which malloc had called "
+                r"malloc was entered again in the middle of its work: the signal handler on_enter interrupted "
+                r"_int_malloc\S*, which malloc had called "
                 rf"\(frame \d+\), and called {call} \(frame \d+\)",
                 first["summary"],
             ), first["summary"]

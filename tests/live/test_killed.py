@@ -1,4 +1,5 @@
-"""A process that is killed while gdb holds it: gdb does not notice, and what is answered from the stop's cache says so."""
+"""A process that is killed while gdb holds it: gdb does not notice, and what is answered from the stop's cache says
+so."""
 
 from __future__ import annotations
 

@@ -138,7 +138,8 @@ def test_struct_layouts_are_those_of_gdb_also_when_built_in(gdb, flags):
         # gdb gives flexible padding (char pad[0]) a line of no bytes
         assert debug == {member: place for member, place in expected.items() if place[1]}
         if name == "malloc_par":
-            # The newest glibcs differ in a last member that memory does not tell of; nor does it tell what 2.42 calls tcache_bins.
+            # The newest glibcs differ in a last member that memory does not tell of; nor does it tell what 2.42 calls
+            # tcache_bins.
             built_in = {
                 "tcache_bins" if member == "tcache_small_bins" else member: built_in[member] for member in built_in
             }
@@ -225,7 +226,8 @@ def test_with_the_tcache_switched_off(gdb):
 
 
 def test_a_preloaded_malloc_in_place_of_libcs(gdb):
-    """Since 2.34 MALLOC_CHECK_ works only with libc_malloc_debug.so, which has an arena of its own; before, in libc itself."""
+    """Since 2.34 MALLOC_CHECK_ works only with libc_malloc_debug.so, which has an arena of its own; before, in libc
+    itself."""
     preload = ("set environment MALLOC_CHECK_ 3", "set environment LD_PRELOAD libc_malloc_debug.so.0", *STOPPED)
     told, _ = look(gdb, build("mixed"), "info symbol 0", get_there=preload)
     debug = "libc_malloc_debug" in " ".join(told["debug"]["notes"])

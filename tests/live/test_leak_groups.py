@@ -1,4 +1,5 @@
-"""What a person reads of heap leaks: a long list, a ring and a class of many sizes are one line each, texts one for each size."""
+"""What a person reads of heap leaks: a long list, a ring and a class of many sizes are one line each, texts one for
+each size."""
 
 from __future__ import annotations
 
@@ -10,7 +11,8 @@ import pytest
 from support.gdb_runs import ask
 from support.programs import build, running
 
-# The list, what is linked both ways (a cycle between any two of its nodes) and the ring have nodes of 20, 50 and 100 bytes.
+# The list, what is linked both ways (a cycle between any two of its nodes) and the ring have nodes of 20, 50 and 100
+# bytes.
 EXPECTED = """\
 count bytes hanging hanging bytes chunk size example what
 definitely lost
@@ -55,7 +57,8 @@ def test_json_has_the_sizes_apart_and_its_rows_add_up():
         assert sum(row["bytes"] for row in rows) == answer["totals"][f"{kind}_bytes"]
 
 
-# Of reports/text_rows.c's kind. On one of the smallest texts more hangs than on all others, and it begins as no other does.
+# Of reports/text_rows.c's kind. On one of the smallest texts more hangs than on all others, and it begins as no other
+# does.
 TEXT_ROWS = """\
 5,001 156 KiB 1 4.9 KiB 0x20 ADDRESS text: "host-0.example.o…"
 300 61 KiB 0 0 B 0xd0 ADDRESS text: "record of custom…"

@@ -1,4 +1,5 @@
-"""heap leaks against what the programs know of themselves, and against Valgrind and LeakSanitizer on the same programs."""
+"""heap leaks against what the programs know of themselves, and against Valgrind and LeakSanitizer on the same
+programs."""
 
 from __future__ import annotations
 
@@ -23,8 +24,8 @@ def test_every_block_of_the_gallery_has_its_verdict(program, flags):
     assert differences(verdicts, expected(text)) == {}
 
 
-# Blocks of a MiB, and what they hold: under Valgrind, where memory lies low, some number may point to the inside of one (in 32 bits with glibc 2.41
-# it is a word of Valgrind's own preloaded library, says its who_points_at).
+# Blocks of a MiB, and what they hold: under Valgrind, where memory lies low, some number may point to the inside of one
+# (in 32 bits with glibc 2.41 it is a word of Valgrind's own preloaded library, says its who_points_at).
 LARGE = {"mmapped", "mmapped-holder", "held-by-lost-mmapped"}
 # Memory that may not be written any more is no root to Valgrind. (ours, Valgrind's)
 CLOSED = {"leaks": {"held-by-closed-mapping": ({"reachable"}, {"definitely"})}, "leaks_cxx": {}}
@@ -40,8 +41,9 @@ def test_valgrind_agrees(program, build):
     assert said == CLOSED[program]
 
 
-# (ours, LeakSanitizer's). It knows no "possibly": any pointer holds. What a lost block points to is indirect to it, also in a cycle that
-# nothing else reaches: each member of one (the C++ library's trees, lists and tables are such: their nodes point back) and the first too.
+# (ours, LeakSanitizer's). It knows no "possibly": any pointer holds. What a lost block points to is indirect to it,
+# also in a cycle that nothing else reaches: each member of one (the C++ library's trees, lists and tables are such:
+# their nodes point back) and the first too.
 CYCLE = ({"definitely", "indirectly"}, {"indirectly"})
 LSAN_DIFFERS = {
     "leaks": {
@@ -55,7 +57,8 @@ LSAN_DIFFERS = {
         "tagged": ({"possibly"}, {"reachable"}),
     },
     "leaks_cxx": {
-        # Its allocator puts blocks end to end: the lost vector's end of storage is the array's start. (glibc's have a header in between.)
+        # Its allocator puts blocks end to end: the lost vector's end of storage is the array's start. (glibc's have a
+        # header in between.)
         "array": ({"definitely"}, {"indirectly"}),
         "list": CYCLE,
         "map": CYCLE,
@@ -70,7 +73,8 @@ def test_leaksanitizer_agrees_but_for_what_it_does_not_distinguish(program, buil
     _, verdicts = gdbheap_says(program, *BUILDS[build])
     differ, said = dict(LSAN_DIFFERS[program]), differences(verdicts, lsan_says(program, *BUILDS[build]))
     if build == "32-bit":
-        # AddressSanitizer's allocator puts red zones between blocks; and its 32-bit one of gcc 16 does see what mappings hold.
+        # AddressSanitizer's allocator puts red zones between blocks; and its 32-bit one of gcc 16 does see what
+        # mappings hold.
         differ.pop("array", None)
         for name in ("held-by-mapping", "held-by-closed-mapping"):
             assert said.pop(name, None) in (None, differ.pop(name, None))

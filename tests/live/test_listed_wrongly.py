@@ -1,5 +1,5 @@
-"""Free lists that hold what they must not, long before malloc notices: `heap check` tells a double free, a free of what is no block, or the field that was
-overwritten, and how to catch that and nothing else."""
+"""Free lists that hold what they must not, long before malloc notices: `heap check` tells a double free, a free of
+what is no block, or the field that was overwritten, and how to catch that and nothing else."""
 
 from __future__ import annotations
 

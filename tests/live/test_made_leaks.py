@@ -1,4 +1,5 @@
-"""Thousands of blocks of every kind of pointer, against the generator's own records, beside Valgrind and LeakSanitizer."""
+"""Thousands of blocks of every kind of pointer, against the generator's own records, beside Valgrind and
+LeakSanitizer."""
 
 from __future__ import annotations
 
@@ -9,8 +10,8 @@ import pytest
 from support.leak_oracles import gdbheap_doubts, gdbheap_kinds, lsan_kinds, stopped, valgrind_kinds
 from support.made_leaks import score
 
-# What each kind is called, all blocks of it alike. A lost block to which an old pointer lies in memory that is in use looks held to all that
-# cannot tell whether memory was initialised (Valgrind can).
+# What each kind is called, all blocks of it alike. A lost block to which an old pointer lies in memory that is in use
+# looks held to all that cannot tell whether memory was initialised (Valgrind can).
 EXPECTED = {
     "global": {"reachable"},
     "interior": {"possibly"},
@@ -51,7 +52,8 @@ def test_what_only_unwritten_memory_holds_is_called_doubtful_and_nothing_else_is
 def test_precision_is_above_valgrinds_and_recall_is_its_own_but_for_old_pointers():
     ours = score(*gdbheap_kinds("leaks_made"))
     valgrind = score(*valgrind_kinds("leaks_made"))
-    # Nothing is wrongly called lost; Valgrind calls so what encoded pointers hold. What is missed is what old pointers hold.
+    # Nothing is wrongly called lost; Valgrind calls so what encoded pointers hold. What is missed is what old pointers
+    # hold.
     assert ours.wrong == set()
     assert valgrind.wrongly_lost == {"xored"}
     assert ours.precision() == 1 > valgrind.precision()

@@ -1,4 +1,5 @@
-"""Three witnesses at checkpoints of random traces: the model, gdbheap's own reading in gdb, and the driver's ledger, agreeing in every field.
+"""Three witnesses at checkpoints of random traces: the model, gdbheap's own reading in gdb, and the driver's ledger,
+agreeing in every field.
 
 One gdb for each word size; in it replay.c performs trace after trace, each under its own tunables.
 """
@@ -30,7 +31,8 @@ _FLAGS = {8: (), 4: ("-m32",)}
 # What is written over is another matter: broken heaps have tests of their own.
 _FLAVOURS = [each for each in FLAVOURS if "broken" not in each.name]
 
-# Run inside gdb: what the process is before its first call, and then at each checkpoint what gdbheap reads and what the ledger says.
+# Run inside gdb: what the process is before its first call, and then at each checkpoint what gdbheap reads and what the
+# ledger says.
 _SCRIPT = """
 python
 import json
@@ -57,14 +59,16 @@ def stop():
     count = int(gdb.parse_and_eval("operations"))
     start = int(gdb.parse_and_eval("results"))
     said = dict(
-        chunks=ask("heap chunks"), bins=ask("heap bins"), params=ask("heap params")["rows"], check=ask("heap check")["rows"],
+        chunks=ask("heap chunks"), bins=ask("heap bins"), params=ask("heap params")["rows"],
+        check=ask("heap check")["rows"],
         threads=lwps(),
         ledger=bytes(inferior().read_memory(start, 16 * count)).hex(),
     )
     view = gdb_plugin._target.heap()
     layout = view.layout
     return dict(
-        said, arenas=[dict(members(each.value), address=each.address) for each in view.arenas], brk=layout.brk.value, statics=layout.statics,
+        said, arenas=[dict(members(each.value), address=each.address) for each in view.arenas], brk=layout.brk.value,
+        statics=layout.statics,
         tcaches={each.lwp: each.tcache.value if each.tcache else 0 for each in layout.threads},
         attached={each.lwp: each.arena.value if each.arena else 0 for each in layout.threads},
     )

@@ -1,5 +1,5 @@
-"""What an instruction accesses, by AT&T's text as gdb writes it: the size beside the one that Intel's syntax names, over all of this system's libc,
-in both word sizes; and by what died."""
+"""What an instruction accesses, by AT&T's text as gdb writes it: the size beside the one that Intel's syntax names,
+over all of this system's libc, in both word sizes; and by what died."""
 
 from __future__ import annotations
 
@@ -11,7 +11,8 @@ import pytest
 from gdbheap.machine.x86.operand import decode
 from support.programs import build
 
-# Each flavour's text of an instruction by its address, once for each form: numbers and the choice of a register tell nothing new.
+# Each flavour's text of an instruction by its address, once for each form: numbers and the choice of a register tell
+# nothing new.
 _NUMBERS = re.compile(r"-?0x[0-9a-f]+|\d+|<.*|#.*")
 _GENERAL = re.compile(r"%([re]?)(?:[a-d]x|[sd]i|bp)\b")
 

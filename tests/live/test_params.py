@@ -1,4 +1,5 @@
-"""`heap params` against what gdb itself prints of mp_ with libc's debug info, and bare `gdbheap` with and without it."""
+"""`heap params` against what gdb itself prints of mp_ with libc's debug info, and bare `gdbheap` with and without
+it."""
 
 from __future__ import annotations
 

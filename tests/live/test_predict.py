@@ -1,4 +1,5 @@
-"""heap predict as a user sees it: how calls are written, what a mistake says, what an answer looks like. (Whether it is true: test_foretold_calls.py.)"""
+"""heap predict as a user sees it: how calls are written, what a mistake says, what an answer looks like. (Whether it
+is true: test_foretold_calls.py.)"""
 
 from __future__ import annotations
 
@@ -63,7 +64,8 @@ _MISTAKES = {
         '0x5555zz: Invalid number "0x5555zz"\n  malloc 3; free 0x5555zz\n                 ^~~~~~~~\n'
     ),
     "'malloc 3": "quotes go around all the calls, or around none\n  'malloc 3\n  ^~~~~~~~~\n",
-    "'malloc 3'; free 0": "quotes go around all the calls, or around none\n  'malloc 3'; free 0\n  ^~~~~~~~~~~~~~~~~~\n",
+    "'malloc 3'; free 0": "quotes go around all the calls, or around none\n  'malloc 3'; free 0\n  "
+    "^~~~~~~~~~~~~~~~~~\n",
 }
 
 
@@ -89,7 +91,8 @@ def test_all_ways_to_write_calls_mean_the_same(gdb, tmp_path):
         "'malloc 48; free (char *)slots + 2 == 0 ? 0 : slots[2]; malloc 0x18; malloc 0x38'",
     ]
     asked = [
-        f"python print(json.loads(gdb.execute({('heap predict --json ' + way)!r}.replace('{{p}}', p), to_string=True))['rows'])"
+        f"python print(json.loads(gdb.execute({('heap predict --json ' + way)!r}.replace('{{p}}', p), "
+        "to_string=True))['rows'])"
         for way in ways
     ]
     said = gdb(
@@ -142,8 +145,10 @@ import json
 answer = json.loads(gdb.execute("heap predict --json OPS", to_string=True))
 first = int(gdb.parse_and_eval("operations"))
 gdb.execute("continue", to_string=True)
-facts = [int(gdb.parse_and_eval("results[%d].value" % each)) for each in range(first, int(gdb.parse_and_eval("operations")))]
-print(json.dumps([[row["result"] and int(row["result"], 16) for row in answer["rows"]], facts, [row["message"] for row in answer["rows"]], answer["notes"]]))
+facts = [int(gdb.parse_and_eval("results[%d].value" % each)) for each in range(first,
+int(gdb.parse_and_eval("operations")))]
+print(json.dumps([[row["result"] and int(row["result"], 16) for row in answer["rows"]], facts,
+[row["message"] for row in answer["rows"]], answer["notes"]]))
 end
 """
 

@@ -26,7 +26,8 @@ SEE_THREADS = """
 seen = {}
 for thread in gdb.selected_inferior().threads():
     thread.switch()
-    seen[thread.num] = [thread.ptid[1], thread.name, *(int(gdb.parse_and_eval(f"(unsigned long)${name}")) for name in ("sp", "pc"))]
+    seen[thread.num] = [thread.ptid[1], thread.name,
+    *(int(gdb.parse_and_eval(f"(unsigned long)${name}")) for name in ("sp", "pc"))]
 print(seen == {t.number: [t.lwp, t.name, t.stack_pointer, t.program_counter] for t in process.threads}, len(seen))
 """
 
@@ -113,7 +114,8 @@ def test_modules_are_where_the_symbols_say(gdb, flags):
     program = build("mixed", *flags)
     entry = "info files"
     show = (
-        "python import json; print(json.dumps([process.pointer_size, hex(process.main.load_base), process.main.path, process.main.file, "
+        "python import json; print(json.dumps([process.pointer_size, hex(process.main.load_base), process.main.path, "
+        "process.main.file, "
         "process.main.build_id, [m.path for m in process.modules]]))"
     )
     ids = "python print(gdb.objfiles()[0].build_id)"

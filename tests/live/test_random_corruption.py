@@ -1,7 +1,8 @@
-"""Random bytes over every field of malloc's, in the memory of a real process: what malloc relies on is told at its place, nothing breaks.
+"""Random bytes over every field of malloc's, in the memory of a real process: what malloc relies on is told at its
+place, nothing breaks.
 
-GDBHEAP_DEEP=1 breaks thousands of fields where CI breaks a few hundred, from the seed in GDBHEAP_SEED or a fresh one; both print the seed
-and how many of each kind were told.
+GDBHEAP_DEEP=1 breaks thousands of fields where CI breaks a few hundred, from the seed in GDBHEAP_SEED or a fresh
+one; both print the seed and how many of each kind were told.
 """
 
 from __future__ import annotations
@@ -123,7 +124,8 @@ def broken(view: HeapView, old: int, size: int, choose: random.Random) -> int:
 
 
 def damages(victim: Victim, choose: random.Random) -> Iterator[Damage]:
-    """Yield one field after another overwritten, for ever. What malloc relies on comes three times as often as what may hold anything."""
+    """Yield one field after another overwritten, for ever. What malloc relies on comes three times as often as what
+    may hold anything."""
     kinds = [kind for kind in sorted(victim.kinds) for _ in range(1 if is_setting(kind) else 3)]
     choose.shuffle(kinds)
     # Every kind in its turn: random choice alone would hardly ever meet the few of an arena among the many of its bins.
@@ -167,7 +169,8 @@ def test_what_malloc_relies_on_cannot_break_unseen(victim):
 
 
 def test_several_at_once_are_told_as_each_alone(victim):
-    """One fault does not hide the others: what is told of a field that is broken alone is told beside one to four others that are."""
+    """One fault does not hide the others: what is told of a field that is broken alone is told beside one to four
+    others that are."""
     choose = random.Random(SEED + 100 + victim.process.pointer_size)
     endless = damages(victim, choose)
     alone = together = 0
@@ -180,7 +183,8 @@ def test_several_at_once_are_told_as_each_alone(victim):
         together += sum(is_told(each, places) for each in found)
         hidden += [(str(each), [str(other) for other in several]) for each in found if not is_told(each, places)]
     print(
-        f"GDBHEAP_SEED={SEED}: glibc {GLIBC}, {8 * victim.process.pointer_size} bit: {together} of {alone} told beside others"
+        f"GDBHEAP_SEED={SEED}: glibc {GLIBC}, {8 * victim.process.pointer_size} bit: {together} of {alone} told "
+        "beside others"
     )
     print(*hidden, sep="\n")
     assert together / alone >= 0.9

@@ -1,6 +1,8 @@
-"""heap leaks on random graphs of blocks: every verdict against what follows from the program's own record, and Valgrind's against the same.
+"""heap leaks on random graphs of blocks: every verdict against what follows from the program's own record, and
+Valgrind's against the same.
 
-GDBHEAP_DEEP=1 makes hundreds of graphs where CI makes a few dozen, from the seed in GDBHEAP_SEED or a fresh one; both print the seeds.
+GDBHEAP_DEEP=1 makes hundreds of graphs where CI makes a few dozen, from the seed in GDBHEAP_SEED or a fresh one;
+both print the seeds.
 """
 
 from __future__ import annotations
@@ -35,7 +37,8 @@ ORDER = ("definitely", "indirectly", "possibly", "reachable")
 
 @dataclass(frozen=True)
 class Asked:
-    """A graph, what heap leaks says of it by the heuristics of its seed (a row for each block), and what follows from the record."""
+    """A graph, what heap leaks says of it by the heuristics of its seed (a row for each block), and what follows
+    from the record."""
 
     round: Round
     answer: dict[str, Any]
@@ -79,15 +82,17 @@ def word_of(flags: tuple[str, ...]) -> int:
 
 
 def differences(graph: Graph, heads: set[int], said: dict[int, str]) -> dict[int, tuple[str, str]]:
-    """Return {block's number: (what is said, by the block's address; what follows from the record)} where they differ."""
+    """Return {block's number: (what is said, by the block's address; what follows from the record)} where they
+    differ."""
     expected = graph.verdicts(heads)
     verdicts = {block.number: said.get(block.start, "no block") for block in graph.blocks}
     return {number: (one, expected[number]) for number, one in verdicts.items() if one != expected[number]}
 
 
 def are_chance(found: dict[int, dict[int, tuple[str, str]]]) -> bool:
-    """Whether all of the differences, by seeds, are blocks that are less lost than expected, in few of the graphs: of a million words of the
-    libraries', some look like addresses of blocks, where addresses are small numbers (in 32 bits, and under Valgrind)."""
+    """Whether all of the differences, by seeds, are blocks that are less lost than expected, in few of the graphs:
+    of a million words of the libraries', some look like addresses of blocks, where addresses are small numbers
+    (in 32 bits, and under Valgrind)."""
     fewer = all(
         said in ORDER and ORDER.index(said) > ORDER.index(expected)
         for each in found.values()
@@ -153,6 +158,7 @@ def test_valgrind_says_the_same_but_for_cycles_that_it_comes_to_by_their_inside(
     for each, report in zip(rounds, reports[2::2]):
         graph = Graph(each, True, heuristics_of(each.seed))
         found[each.seed] = differences(graph, graph.memchecks_heads, kinds_in_report(report))
-        # It counts a cycle's first block as a leak though another lost block leads to the cycle, if that block comes later.
+        # It counts a cycle's first block as a leak though another lost block leads to the cycle, if that block comes
+        # later.
         assert graph.heads <= graph.memchecks_heads, each.seed
     assert are_chance(found), found

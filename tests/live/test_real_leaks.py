@@ -1,4 +1,5 @@
-"""Real programs where they end: what is lost in them, by gdbheap and by Valgrind, and a leak put into one of their scripts."""
+"""Real programs where they end: what is lost in them, by gdbheap and by Valgrind, and a leak put into one of their
+scripts."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ import pytest
 
 from support.gdb_runs import ask
 
-# Perl leaks what refers to itself; GNU sort does not free its last line's buffer in some versions; the others lose nothing.
+# Perl leaks what refers to itself; GNU sort does not free its last line's buffer in some versions; the others lose
+# nothing.
 PROGRAMS = {
     "sqlite3": [
         "/usr/bin/sqlite3",
@@ -84,8 +86,9 @@ def test_what_is_lost_when_a_real_program_ends_is_what_valgrind_says(name, surro
     ours, _ = gdbheap_counts(PROGRAMS[name], surroundings)
     theirs = valgrind_counts(PROGRAMS[name])
     lost, really = (each["definitely"] + each["indirectly"] for each in (ours, theirs))
-    # Nothing is called lost that Valgrind does not call so. Old pointers in memory that was never initialised hide a few blocks (3 of 44 in
-    # Debian 11's perl), and make some lost ones hang on others: Valgrind alone knows what is initialised.
+    # Nothing is called lost that Valgrind does not call so. Old pointers in memory that was never initialised hide a
+    # few blocks (3 of 44 in Debian 11's perl), and make some lost ones hang on others: Valgrind alone knows what is
+    # initialised.
     assert 0.9 * really <= lost <= really
     assert ours["definitely"] <= theirs["definitely"]
     # In all, the blocks are the same but for the few that depend on the environment and the debugger.
@@ -130,6 +133,7 @@ def test_a_leak_put_into_a_script_is_found(surroundings):
     sound, _ = gdbheap_counts(["/usr/bin/perl", "-e", "1"], surroundings)
     leaking, rows = gdbheap_counts(["/usr/bin/perl", "-e", LEAKING], surroundings)
     lost = [sum(counts[kind] for kind in ("definitely", "indirectly", "possibly")) for counts in (sound, leaking)]
-    # Each of the 50 has a block of its own for the elements at least; where the arrays and the texts are kept differs with perl's release.
+    # Each of the 50 has a block of its own for the elements at least; where the arrays and the texts are kept differs
+    # with perl's release.
     assert lost[1] - lost[0] >= 50
     assert any(row["count"] >= 50 and row["kind"] != "still_reachable" for row in rows)

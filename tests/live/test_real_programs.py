@@ -1,4 +1,5 @@
-"""Programs that nobody here wrote: the heap walks without a fault, adds up to what malloc_stats() says, and is the same in a core."""
+"""Programs that nobody here wrote: the heap walks without a fault, adds up to what malloc_stats() says, and is the
+same in a core."""
 
 from __future__ import annotations
 
@@ -37,7 +38,8 @@ def test_the_heap_of_a_program_is_whole_and_the_same_in_its_core(name, tmp_path)
 
 
 def counted(answers):
-    """Return, by arena, the bytes in use and from the system as malloc_stats counts them: what is in a tcache is in use to it."""
+    """Return, by arena, the bytes in use and from the system as malloc_stats counts them: what is in a tcache is in
+    use to it."""
     found = {}
     for arena in answers["heap arenas"]["rows"]:
         rows = [row for row in answers["heap chunks"]["rows"] if row["arena"] == arena["arena"]]

@@ -1,5 +1,6 @@
-"""`fault` on deaths that public reports tell of (perturb_fill, malloc_returned_null, realloc_moved_mapping, tsd_of_closed_library, crash handlers that
-abort): what the address's value does not tell, live and on the core, and nothing of it where it is not so."""
+"""`fault` on deaths that public reports tell of (perturb_fill, malloc_returned_null, realloc_moved_mapping,
+tsd_of_closed_library, crash handlers that abort): what the address's value does not tell, live and on the core,
+and nothing of it where it is not so."""
 
 from __future__ import annotations
 

@@ -53,9 +53,12 @@ def test_the_verdict_names_the_reason_the_parts_add_up_to_the_kernels_count_and_
 
 
 KEPT = (
-    r"verdict: retention: .* MiB are free and resident; .* MiB are the tops of threads' arenas; malloc_trim could return 0 B\n"
-    r"  try: free\(\) keeps the top of a thread's arena as long as it is smaller than trim_threshold, 40 MiB here \(128 KiB by default: .*\), "
-    r"and malloc_trim\(\) leaves it: a fixed threshold \(GLIBC_TUNABLES=glibc.malloc.trim_threshold=131072, or M_TRIM_THRESHOLD\) gives it back\n"
+    r"verdict: retention: .* MiB are free and resident; .* MiB are the tops of threads' arenas; malloc_trim could "
+    r"return 0 B\n"
+    r"  try: free\(\) keeps the top of a thread's arena as long as it is smaller than trim_threshold, 40 MiB here "
+    r"\(128 KiB by default: .*\), "
+    r"and malloc_trim\(\) leaves it: a fixed threshold \(GLIBC_TUNABLES=glibc.malloc.trim_threshold=131072, or "
+    r"M_TRIM_THRESHOLD\) gives it back\n"
 )
 
 
@@ -65,7 +68,8 @@ def test_a_top_that_a_raised_threshold_keeps_is_no_fragmentation(gdb):
 
 
 COUNT_HUGE = (
-    "python sizes = [each.split() for each in open(f'/proc/{gdb.selected_inferior().pid}/smaps') if each.startswith('AnonHugePages:')]",
+    "python sizes = [each.split() for each in open(f'/proc/{gdb.selected_inferior().pid}/smaps') if "
+    "each.startswith('AnonHugePages:')]",
     "python print(sum(int(each[1]) << 10 for each in sizes))",
 )
 

@@ -1,4 +1,5 @@
-"""heap search on a real process: all that is there is found, where gdb says that it is, and named by chunk, symbol and local variable."""
+"""heap search on a real process: all that is there is found, where gdb says that it is, and named by chunk, symbol
+and local variable."""
 
 from __future__ import annotations
 
@@ -54,11 +55,13 @@ def test_all_that_is_there_is_found_where_it_is(flags, gdb):
 
 # What is not found, and where it may be all the same.
 NOT_FOUND = {
-    'heap search "only ever read, and searched for"': r"total: found 0\nnote: .* of read-only memory were not searched \(code, constants\): --all does\n",
+    'heap search "only ever read, and searched for"': r"total: found 0\nnote: .* of read-only memory were not "
+    r"searched \(code, constants\): --all does\n",
     'heap search --all "neither here nor there"': r"total: found 0\n",
     'heap search --in-use "only ever read, and searched for"': r"total: found 0\n",
     "heap search 0x123456789 --width 8": (
-        r"total: found 0\nnote: .* of read-only memory were not searched .*\nnote: values were looked for at multiples of 8: "
+        r"total: found 0\nnote: .* of read-only memory were not searched .*\nnote: values were looked for at "
+        r"multiples of 8: "
         r"--unaligned finds them anywhere\n"
     ),
 }
@@ -75,7 +78,8 @@ def test_what_was_not_searched_is_told_where_nothing_is_found(gdb):
 WRONG = {
     "heap search 0x1ff --width 1": "0x1ff is 0x1ff, more than 1 byte hold: --width 2 searches for it",
     "heap search -129 --width 1": "-129 is 0xffffffffffffff7f, more than 1 byte hold: --width 8 searches for it",
-    "heap search hello": 'hello: No symbol "hello" in current context. (a text is searched for in double quotes: "hello")',
+    "heap search hello": 'hello: No symbol "hello" in current context. (a text is searched for in double quotes: '
+    '"hello")',
     'heap search ""': "an empty text is everywhere",
     "heap search 1 --width 3": "--width takes 1, 2, 4 or 8 bytes, not 3",
     "heap search --hex 7f 4": "7f 4 is no row of bytes: --hex takes two hex digits for each, 7f 45 4c 46",

@@ -1,4 +1,5 @@
-"""Real programs in the middle of their work: what is lost in them, by gdbheap and by Valgrind in the same state, and leaks put into servers."""
+"""Real programs in the middle of their work: what is lost in them, by gdbheap and by Valgrind in the same state, and
+leaks put into servers."""
 
 from __future__ import annotations
 
@@ -13,8 +14,9 @@ from support.real_programs import waiting
 
 KINDS = ("definitely", "indirectly", "possibly", "still")
 STATES = ["python3 http.server", "sqlite3 in a query", "git log", "nginx worker"]
-# Debian's redis takes jemalloc, in which heap leaks has no say (test_rss.py), but can be given libc's malloc. (From release 8 on it does not live with
-# that: for Lua it takes memory of jemalloc's mallocx() and asks malloc_usable_size() about it.)
+# Debian's redis takes jemalloc, in which heap leaks has no say (test_rss.py), but can be given libc's malloc. (From
+# release 8 on it does not live with that: for Lua it takes memory of jemalloc's mallocx() and asks malloc_usable_size()
+# about it.)
 LIBC_FIRST = {"redis-server": ("env", "LD_PRELOAD=libc.so.6")}
 if int(re.search(r"v=(\d+)", subprocess.check_output(["redis-server", "--version"], text=True))[1]) < 8:
     STATES.append("redis-server")
@@ -77,8 +79,9 @@ def valgrind_counts(name, directory):
 def test_what_is_lost_in_a_program_at_work_is_what_valgrind_says(name, tmp_path):
     ours, theirs = gdbheap_counts(name, tmp_path / "a"), valgrind_counts(name, tmp_path / "b")
     lost, really = (each["definitely"] + each["indirectly"] for each in (ours, theirs))
-    # Nothing is called lost that Valgrind does not call so. (Which of the others are held by their start, and which by their inside alone,
-    # is decided by old words as well, of which Valgrind knows; Python holds its objects by their insides.)
+    # Nothing is called lost that Valgrind does not call so. (Which of the others are held by their start, and which by
+    # their inside alone, is decided by old words as well, of which Valgrind knows; Python holds its objects by their
+    # insides.)
     assert 0.9 * really <= lost <= really
     # Two runs of a server do not hold the same number of blocks: up to 3 % apart were seen.
     assert abs(sum(ours.values()) - sum(theirs.values())) <= 0.06 * sum(theirs.values()) + 8

@@ -74,12 +74,14 @@ def test_with_detach_the_process_runs_on_before_the_file_is_written(tmp_path, gd
 # What it is told wrongly, and the line that it says.
 WRONG = {
     "heap diff nowhere": "there is no snapshot nowhere ({home}/gdbheap/snapshots/nowhere.heap); there are: before",
-    "heap diff before nowhere": "there is no snapshot nowhere ({home}/gdbheap/snapshots/nowhere.heap); there are: before",
+    "heap diff before nowhere": "there is no snapshot nowhere ({home}/gdbheap/snapshots/nowhere.heap); there are: "
+    "before",
     "heap diff": "heap diff: A is missing: The first snapshot: a name, or a path (with a /).",
     "heap diff before /": "/ is no snapshot that can be read: it is no regular file",
     "heap diff before /dev/null": "/dev/null is no snapshot that can be read: it is no regular file",
     "heap diff before ../..": "../.. is no snapshot that can be read: it is no regular file",
-    "heap snapshot before": "heap snapshot: {home}/gdbheap/snapshots/before.heap exists already: --replace puts the new snapshot in its place",
+    "heap snapshot before": "heap snapshot: {home}/gdbheap/snapshots/before.heap exists already: --replace puts the "
+    "new snapshot in its place",
     "heap snapshot --output /dev/full --replace": "heap snapshot: /dev/full is no regular file",
     "heap snapshot a/b/c": "heap snapshot: cannot write a/b/c: No such file or directory",
 }

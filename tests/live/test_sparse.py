@@ -15,7 +15,8 @@ def search(bits: int) -> str:
 
 
 def is_found(answers: Answers, bits: int) -> bool:
-    """Whether the one pointer was found. (malloc's own copies of it, in registers and dead stack, may be found as well.)"""
+    """Whether the one pointer was found. (malloc's own copies of it, in registers and dead stack, may be found as
+    well.)"""
     return any(f"+ {8 << bits - 4:#x}" in row["place"] for row in answers[search(bits)]["rows"])
 
 

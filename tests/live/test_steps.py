@@ -1,4 +1,5 @@
-"""A heap stopped inside malloc or free, after every few instructions, never has a fault: what is unfinished is told as such."""
+"""A heap stopped inside malloc or free, after every few instructions, never has a fault: what is unfinished is told
+as such."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ CALLS = (
     *("realloc_grow", "realloc_shrink", "realloc_mapped"),
     *("calloc_bin", "calloc_top", "memalign", "trim"),
 )
-# How many stops at most in one call, and instructions from one to the next: odd, and each call has its own, so that they do not stop at the same.
+# How many stops at most in one call, and instructions from one to the next: odd, and each call has its own, so that
+# they do not stop at the same.
 STOPS, STRIDES = 22, (5, 7, 9, 13, 17)
 
 STEPPING = """
@@ -32,7 +34,8 @@ for index, call in enumerate({calls}):
             break
         gdb.execute("heap check --json --output {output}.one", to_string=True)
         answer = json.load(open("{output}.one"))
-        stops.append([frame.name() or "", len(answer["faults"]), answer["totals"]["transient"], any("mid-operation" in note for note in answer["notes"])])
+        stops.append([frame.name() or "", len(answer["faults"]), answer["totals"]["transient"],
+        any("mid-operation" in note for note in answer["notes"])])
         gdb.execute(f"stepi {{ {strides}[index % {cycle}] }}", to_string=True)
 json.dump(told, open("{output}", "w"))
 """

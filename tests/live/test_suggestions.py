@@ -1,4 +1,5 @@
-"""All that gdbheap tells a user to type is something that can be typed: gdbheap's own argument parser takes it, and gdb's parser the rest."""
+"""All that gdbheap tells a user to type is something that can be typed: gdbheap's own argument parser takes it,
+and gdb's parser the rest."""
 
 from __future__ import annotations
 
@@ -12,7 +13,10 @@ from support.programs import build
 from support.suggestions import PACKAGE, suggestions
 
 # What a parser says, and not the process: a symbol, a thread or a byte that is not there here is there for the user.
-WRONG = r"syntax error|[Ii]nvalid|[Uu]ndefined|[Uu]nmatched|junk|no option|unexpected|no place|unknown option|is missing|does not know|takes "
+WRONG = (
+    r"syntax error|[Ii]nvalid|[Uu]ndefined|[Uu]nmatched|junk|no option|unexpected|no place|unknown option|is "
+    r"missing|does not know|takes "
+)
 
 TRY = r"""
 import json, re
@@ -24,8 +28,10 @@ from gdbheap.commands.heap_search import _wanted
 from gdbheap.analysis.prediction.calls import parse_calls
 
 BY_NAME = {command.name: command for command in COMMANDS}
-# What would let the process run on, start another program or shell, or ask something: that gdb has the command is enough.
-NOT_RUN = {"continue", "finish", "start", "run", "shell", "rr", "help", "kill", "detach", "interrupt", "file", "next", "step", "reverse-continue"}
+# What would let the process run on, start another program or shell, or ask something: that gdb has the command
+# is enough.
+NOT_RUN = {"continue", "finish", "start", "run", "shell", "rr", "help", "kill", "detach", "interrupt", "file",
+"next", "step", "reverse-continue"}
 
 def known(text):
     try:
@@ -82,7 +88,8 @@ def test_every_line_that_is_suggested_can_be_typed(tmp_path):
     (tmp_path / "try.py").write_text(f"import gdb\nWRONG = {WRONG!r}\n{TRY}")
     words = ["gdb", "-nx", "-q", "-batch"]
     for line in (
-        "set confirm off", f"source {ROOT / 'gdb_init.py'}", f"source {tmp_path / 'try.py'}", "break look_here", "run", "up",
+        "set confirm off", f"source {ROOT / 'gdb_init.py'}", f"source {tmp_path / 'try.py'}", "break look_here",
+        "run", "up",
         f"python try_all({[*lines, *wrong]!r}, {str(tmp_path / 'answer')!r})",
     ):  # fmt: skip
         words += ["-ex", line]

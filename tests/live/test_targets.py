@@ -70,7 +70,8 @@ def test_a_gdbserver_target_tells_what_the_process_told(flags):
         server = f"target remote | gdbserver --once --attach stdio {process.pid}"
         remote = ask([str(build("mixed", *flags))], COMMANDS, get_there=[server])
     if "A problem internal to GDBserver" in remote.text:
-        # gdbserver 10 on a CPU with AVX-512 breaks off with any 32-bit process, gdbheap or not: what is left is no process.
+        # gdbserver 10 on a CPU with AVX-512 breaks off with any 32-bit process, gdbheap or not: what is left is no
+        # process.
         assert remote.text.count(NO_PROCESS) == len(COMMANDS)
         return
     assert remote["heap chunks"]["faults"] == []

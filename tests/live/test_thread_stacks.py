@@ -17,14 +17,16 @@ from gdbheap.process.threads.thread_stacks import stack_blocks
 process = gdb_process.gather()
 pointers = find_thread_pointers(process)
 lwps = {pointer: lwp for lwp, pointer in pointers.items()}
-told = {lwps[block.control]: [block.start, block.end - block.start, block.guard] for block in stack_blocks(process, pointers)}
+told = {lwps[block.control]: [block.start, block.end - block.start, block.guard] for block in stack_blocks(process,
+pointers)}
 expected = {}
 for lwp, pointer in pointers.items():
     members = [f"((struct pthread *){pointer})->{name}" for name in ("stackblock", "stackblock_size", "guardsize")]
     values = [int(gdb.parse_and_eval(f"(unsigned long)({each})")) for each in members]
     if values[0]:
         expected[lwp] = values
-print("told", json.dumps([len(process.threads), len(pointers), told == expected, len(told), sorted({v[2] for v in told.values()})]))
+print("told", json.dumps([len(process.threads), len(pointers), told == expected, len(told),
+sorted({v[2] for v in told.values()})]))
 """
 
 

@@ -1,4 +1,5 @@
-"""The vectors that libc allocates for threads are told from the program's blocks: each thread notes where its own is."""
+"""The vectors that libc allocates for threads are told from the program's blocks: each thread notes where its own
+is."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ PLACES = {
 }
 NOTED = (
     "python noted = [gdb.parse_and_eval(f'events[{row}]') for row in range(int(gdb.parse_and_eval('event_count')))]",
-    "python open('{file}', 'w').write(' '.join(str(int(each['pointer'])) for each in noted if int(each['what']) == ord('s')))",
+    "python open('{file}', 'w').write(' '.join(str(int(each['pointer'])) for each in noted if int(each['what']) == "
+    "ord('s')))",
 )
 
 

@@ -1,4 +1,5 @@
-"""The totals of gdbheap against those that the same process prints of itself: mallinfo (mallinfo2), and malloc_info by arena."""
+"""The totals of gdbheap against those that the same process prints of itself: mallinfo (mallinfo2), and malloc_info
+by arena."""
 
 from __future__ import annotations
 

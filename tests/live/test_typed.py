@@ -1,6 +1,8 @@
-"""gdbheap changes nothing in the process, whatever is typed: no byte of its writable memory, no register, none of gdb's settings.
+"""gdbheap changes nothing in the process, whatever is typed: no byte of its writable memory, no register, none of gdb's
+settings.
 
-The bytes are read behind gdb's back, from /proc/PID/mem; the registers from the kernel, gdb's own copies thrown away before.
+The bytes are read behind gdb's back, from /proc/PID/mem; the registers from the kernel, gdb's own copies thrown away
+before.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ CALLS = (
     "x+malloc(1)",
 )
 ASSIGNMENTS = (
-    "x=1", "x+=1", "x<<=1", "x^=1", "p++", "(++x)", "(x)=1", "x?x=1:0", "*(int*)p=3", "p[0]='Z'", "kept=5", "kept++", "$1=5",
+    "x=1", "x+=1", "x<<=1", "x^=1", "p++", "(++x)", "(x)=1", "x?x=1:0", "*(int*)p=3", "p[0]='Z'", "kept=5", "kept++",
+    "$1=5",
     "$rsp=0", "$pc=0", "++$rsp", "$eflags|=1", "$xmm0.uint128=0", "$_siginfo.si_signo=3",
 )  # fmt: skip
 TEXT = '"text"'

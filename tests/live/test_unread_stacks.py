@@ -1,4 +1,5 @@
-"""A core in which gdb has put zeros in place of threads' stacks, because it could not read a guard page within their mapping."""
+"""A core in which gdb has put zeros in place of threads' stacks, because it could not read a guard page within their
+mapping."""
 
 from __future__ import annotations
 
@@ -34,7 +35,8 @@ def test_the_tcaches_of_such_threads_are_not_known_and_nothing_is_called_lost(fl
 
 
 def blot_out_stacks(core):
-    """Zero, as gdb does, the mappings of the core's threads but for the first one, from their very start; return where they are."""
+    """Zero, as gdb does, the mappings of the core's threads but for the first one, from their very start; return
+    where they are."""
     opened = open_core(str(core))
     with open(core, "r+b") as file:
         places = sorted({segment_of(opened, thread.stack_pointer) for thread in opened.threads} - {main_stack(opened)})

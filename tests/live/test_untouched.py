@@ -1,4 +1,5 @@
-"""Memory that was never written is not in the kernel's cores: it counts as zeros, so that what was lost in the process is lost in its core."""
+"""Memory that was never written is not in the kernel's cores: it counts as zeros, so that what was lost in the
+process is lost in its core."""
 
 from __future__ import annotations
 

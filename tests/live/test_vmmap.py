@@ -1,4 +1,5 @@
-"""`vmmap` on real processes and their cores, against the kernel's maps, gdb's own list and what the program says of itself."""
+"""`vmmap` on real processes and their cores, against the kernel's maps, gdb's own list and what the program says of
+itself."""
 
 from __future__ import annotations
 
@@ -171,7 +172,8 @@ def test_a_core_tells_the_same_kinds(tmp_path, build_name, maker):
     kinds = {row["start"]: (row["kind"], in_common(row["what"])) for row in answer["rows"]}
     assert len(kinds) == len(answer["rows"])
     expected = {row["start"]: (row["kind"], in_common(row["what"])) for row in live["rows"]}
-    # The kernel's own pages have no names in a core. gdb makes no access readable, and up to gdb 17 knows of no TLS in an i386 core.
+    # The kernel's own pages have no names in a core. gdb makes no access readable, and up to gdb 17 knows of no TLS in
+    # an i386 core.
     unknown = {"kernel": ("vvar", "vsyscall"), "gdb": ("vvar", "vsyscall", "no_access", "thread_guard", "tls")}[maker]
     nameless = {row["start"] for row in live["rows"] if row["kind"] in unknown}
     same = [start for start in expected if start in kinds and start not in nameless]

@@ -59,5 +59,8 @@ def assert_served_by(name, *all_answers):
             assert [row for row in answers["heap chunks"]["rows"] if row["state"] == "in_use"] == []
             assert all(note in answers[command]["notes"] for command in ("heap chunks", "heap leaks"))
         else:
-            refusal = f"glibc's malloc has not been used: {name} defines malloc, and serves it in its place (a later stop shows"
+            refusal = (
+                f"glibc's malloc has not been used: {name} defines malloc, and serves it in its place (a later "
+                "stop shows"
+            )
             assert answers.text.count(refusal) == len(COMMANDS)

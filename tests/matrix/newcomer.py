@@ -1,4 +1,5 @@
-"""A newcomer's machine: a fresh Debian with nothing but python3 and git, on which the demo must run as the README says."""
+"""A newcomer's machine: a fresh Debian with nothing but python3 and git, on which the demo must run as the README
+says."""
 
 from __future__ import annotations
 

@@ -9,7 +9,8 @@ from typing import NamedTuple
 
 
 class Outcome(NamedTuple):
-    """The tests of one system: how many passed, failed and were skipped, in `seconds`; `trouble` says what else failed."""
+    """The tests of one system: how many passed, failed and were skipped, in `seconds`; `trouble` says what else
+    failed."""
 
     name: str
     passed: int = 0
@@ -20,7 +21,8 @@ class Outcome(NamedTuple):
 
     @property
     def bad(self) -> int:
-        """What counts as failed: a skipped test is a row of the matrix that nobody saw, and trouble is one failure more."""
+        """What counts as failed: a skipped test is a row of the matrix that nobody saw, and trouble is one failure
+        more."""
         return self.failed + self.skipped + bool(self.trouble)
 
 

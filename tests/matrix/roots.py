@@ -108,9 +108,11 @@ def make_root(
     log: IO[str],
     stamp: str = "",
 ) -> None:
-    """Make a Debian system at `root`, whole or not at all, of the first of `suites`, with glibc from the second, if any.
+    """Make a Debian system at `root`, whole or not at all, of the first of `suites`, with glibc from the second, if
+    any.
 
-    CalledProcessError if mmdebstrap fails (`log` has its words), HeapError if no archive is known that has the second suite.
+    CalledProcessError if mmdebstrap fails (`log` has its words), HeapError if no archive is known that has the
+    second suite.
     """
     root.parent.mkdir(parents=True, exist_ok=True)
     new = Path(tempfile.mkdtemp(prefix=f".{root.name}.", dir=root.parent))

@@ -168,7 +168,8 @@ def _in_system(run: Run, system: roots.System) -> Outcome:
 
 @contextlib.contextmanager
 def kernel_cores_in_place() -> Iterator[None]:
-    """Have the kernel write cores where their processes ran, while this lasts; a program that collects them hides them."""
+    """Have the kernel write cores where their processes ran, while this lasts; a program that collects them hides
+    them."""
     pattern = CORE_PATTERN.read_text()
     if not pattern.startswith("|"):
         yield

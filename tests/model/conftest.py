@@ -18,7 +18,8 @@ steps: set[str] = set()
 
 @pytest.fixture(scope="session")
 def compare(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Compare]:
-    """Perform a trace on this system's malloc and on the model, with this word size and these tunables; Disagreement if they differ."""
+    """Perform a trace on this system's malloc and on the model, with this word size and these tunables; Disagreement
+    if they differ."""
     directory: Path = tmp_path_factory.mktemp("replay")
     programs: dict[int, Path] = {}
     servers: dict[tuple[int, tuple[tuple[str, int], ...]], Server] = {}

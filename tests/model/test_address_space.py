@@ -1,4 +1,5 @@
-"""The model of the address space against the kernel: the same random calls and accesses, and then the same mappings, pages and signals."""
+"""The model of the address space against the kernel: the same random calls and accesses, and then the same mappings,
+pages and signals."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The fixed traces of every ordinary run (test_real_malloc.py) go every step that this glibc's malloc can go, and show every trait of it.
+"""The fixed traces of every ordinary run (test_real_malloc.py) go every step that this glibc's malloc can go, and show
+every trait of it.
 
 Here the model plays them alone; that it is right about each, test_real_malloc.py sees.
 """
@@ -58,7 +59,8 @@ def fixed_traces(shape: Traits) -> Iterator[tuple[str, dict[str, int], list[Oper
 
 
 def play(shape: Traits, tunables: dict[str, int], trace: list[Operation]) -> tuple[object, set[str]]:
-    """Return all that can be seen of a trace's end (results, break, memory, how it ended), and the steps that were taken."""
+    """Return all that can be seen of a trace's end (results, break, memory, how it ended), and the steps that were
+    taken."""
     player = Player(process_of(shape, tunables))
     machine = player.process.machine
     steps: set[str] = set()

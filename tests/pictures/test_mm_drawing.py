@@ -1,4 +1,5 @@
-"""The drawing of an address space, whole: as on x86-64, as on i386, and in the layouts that put the mappings elsewhere."""
+"""The drawing of an address space, whole: as on x86-64, as on i386, and in the layouts that put the mappings
+elsewhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The stack that the kernel makes for a program's start, laid out by hand, and what a program may have done to it since."""
+"""The stack that the kernel makes for a program's start, laid out by hand, and what a program may have done to it
+since."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The ways to ask for pages agree: PAGEMAP_SCAN, pagemap, the sums of smaps; for an unprivileged user too; swapped and huge pages."""
+"""The ways to ask for pages agree: PAGEMAP_SCAN, pagemap, the sums of smaps; for an unprivileged user too; swapped
+and huge pages."""
 
 from __future__ import annotations
 
@@ -121,7 +122,8 @@ def test_swapped_pages_by_the_bits_that_the_kernel_documents(tmp_path):
     (usage,) = parse_smaps(SWAPPED)
     (summed,) = sum_pages([usage], [usage.vma])
     assert +summed.counts() == {PageState.ANONYMOUS: 3, PageState.SWAPPED: 2, PageState.UNTOUCHED: 3}
-    # Documentation/admin-guide/mm/pagemap.rst: bit 63 present, 62 swapped (with type and offset below), 61 file, 56 exclusive.
+    # Documentation/admin-guide/mm/pagemap.rst: bit 63 present, 62 swapped (with type and offset below), 61 file, 56
+    # exclusive.
     present, swapped, exclusive = 1 << 63, 1 << 62, 1 << 56
     entries = [
         0,

@@ -1,4 +1,5 @@
-"""Of huge mappings only what may hold something is read: a core's holes are not, nor what is too large for a remote connection."""
+"""Of huge mappings only what may hold something is read: a core's holes are not, nor what is too large for a remote
+connection."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ def process_of(kind: str, size: int, memory: object = None) -> Process:
 
 @pytest.fixture
 def sparse_core(tmp_path):
-    """A core whose one segment, of 64 GiB, begins at its second page and holds three bytes that are no zeros; a quarter of it is cut off."""
+    """A core whose one segment, of 64 GiB, begins at its second page and holds three bytes that are no zeros; a
+    quarter of it is cut off."""
     size, cut = 64 * GIB, 48 * GIB
     with open(tmp_path / "core", "w+b", buffering=0) as file:
         file.truncate(PAGE + cut)

@@ -1,4 +1,5 @@
-"""What is said of a core whose blocks the kernel may have held: where a thread waits for epoll, or an io_uring is mapped, and nowhere else."""
+"""What is said of a core whose blocks the kernel may have held: where a thread waits for epoll, or an io_uring is
+mapped, and nowhere else."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""The other side of fixtures/programs/address_space.c: requests to a real process, and what the kernel then says of it."""
+"""The other side of fixtures/programs/address_space.c: requests to a real process, and what the kernel then says of
+it."""
 
 from __future__ import annotations
 
@@ -50,7 +51,8 @@ def program(pointer_size: int) -> Path:
 
 
 class Driver:
-    """A running driver process, of words of 8 or 4 bytes; without `keys` it plays a processor that has no protection keys."""
+    """A running driver process, of words of 8 or 4 bytes; without `keys` it plays a processor that has no protection
+    keys."""
 
     def __init__(self, pointer_size: int = 8, keys: bool | None = None) -> None:
         self.pointer_size = pointer_size

@@ -1,4 +1,5 @@
-"""The cases of fixtures/programs/assertions.c: the assertion, or the text of a debugging mode, that each dies with, where glibc has it."""
+"""The cases of fixtures/programs/assertions.c: the assertion, or the text of a debugging mode, that each dies with,
+where glibc has it."""
 
 from __future__ import annotations
 
@@ -51,5 +52,6 @@ ASSERTIONS = (
     _mcheck("mcheck_behind", "memory clobbered past end of allocated block"),
     _mcheck("mcheck_twice", "block freed twice"),
 )
-# The alignment of memory that is asked of the kernel is asserted where malloc's own is the least possible, which i386's is not.
+# The alignment of memory that is asked of the kernel is asserted where malloc's own is the least possible, which i386's
+# is not.
 ONLY_64 = ("misaligned_break",)

@@ -1,4 +1,5 @@
-"""A real process before its first allocator call, as a model: its mappings, its break, and where its libc keeps malloc's variables.
+"""A real process before its first allocator call, as a model: its mappings, its break, and where its libc keeps
+malloc's variables.
 
 Nothing of gdbheap but the model is used here, so that no bug can sit on both sides.
 """
@@ -57,7 +58,8 @@ def libc_symbols(path: str) -> Symbols:
 
 
 class Before:
-    """`maps` is the text of /proc/PID/maps, `brk` the break; `readable` is what could be read then, the heap not counted."""
+    """`maps` is the text of /proc/PID/maps, `brk` the break; `readable` is what could be read then, the heap not
+    counted."""
 
     def __init__(self, pointer_size: int, maps: str, brk: int) -> None:
         self.pointer_size = pointer_size
@@ -79,7 +81,8 @@ class Before:
         assert symbols.sizes["mp_"] == self.traits.mp_size()
 
     def player(self, page_of: Callable[[int], bytes | None], tunables: Mapping[str, int] | None = None) -> Player:
-        """Return a model of the process. `page_of` gives the bytes of pages that were there before (None: of no other)."""
+        """Return a model of the process. `page_of` gives the bytes of pages that were there before (None: of no
+        other)."""
         memory = Memory(self.pointer_size, page_of)
         limit = 0x7FFFFFFFF000 if self.pointer_size == 8 else 0xFFFFE000
         release = tuple(int(part) for part in platform.release().split(".")[:2])

@@ -8,13 +8,15 @@ from pathlib import Path
 SOURCE = """
 #include <stddef.h>
 typedef unsigned long word;
-struct malloc_state { int mutex; int flags; union { void *top; word as_word; }; void *bins[254]; unsigned binmap[4]; const volatile char pad[0]; };
+struct malloc_state { int mutex; int flags; union { void *top; word as_word; }; void *bins[254]; unsigned binmap[4];
+const volatile char pad[0]; };
 struct tcache_perthread_struct { unsigned short counts[64]; struct tcache_entry *entries[2][32]; };
 typedef struct _heap_info { struct malloc_state *ar_ptr; struct _heap_info *prev; char rest[]; } heap_info;
 static struct malloc_state main_arena = { .mutex = 1 };
 static __thread struct tcache_perthread_struct *volatile tcache;
 static __thread struct malloc_state *volatile thread_arena;
-const char banner[] = "GNU C Library (Nobody's) stable release version 2.99.\\nmalloc(): unaligned fastbin chunk detected";
+const char banner[] = "GNU C Library (Nobody's) stable release version 2.99.\\n"
+"malloc(): unaligned fastbin chunk detected";
 __attribute__((noinline)) void *_int_malloc(struct malloc_state *arena, word size) {
   static heap_info *heap;
   return heap && tcache ? (void *)tcache->entries[0][size] : thread_arena ? (void *)arena : &main_arena;
@@ -42,7 +44,8 @@ def build(directory: Path, *flags: str, name: str = "libc.so.6") -> Path:
 
 
 def split(library: Path, debug_file: Path, link: bool = True) -> None:
-    """Move the debug info and .symtab of a library into a file of their own, and leave (or not) a .gnu_debuglink to it."""
+    """Move the debug info and .symtab of a library into a file of their own, and leave (or not) a .gnu_debuglink to
+    it."""
     debug_file.parent.mkdir(parents=True, exist_ok=True)
     run("objcopy", "--only-keep-debug", library, debug_file)
     run("strip", "--strip-all", library)

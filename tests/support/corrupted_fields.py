@@ -1,7 +1,8 @@
 """Every field that malloc keeps in a process's memory, and which wrong values of it nobody can tell from right ones.
 
-This is the oracle of the random corruption. fields() says where each field is, from a heap known to be whole; excuse() says why a value
-cannot be noticed. No excuse means that malloc relies on the field, so that `heap check` must tell.
+This is the oracle of the random corruption. fields() says where each field is, from a heap known to be whole;
+excuse() says why a value cannot be noticed. No excuse means that malloc relies on the field, so that `heap check`
+must tell.
 """
 
 from __future__ import annotations
@@ -43,8 +44,8 @@ MAXIMA = frozenset(("max_system_mem", "max_n_mmaps", "max_mmapped_mem"))
 
 @dataclass(frozen=True)
 class Field:
-    """`size` bytes at `where` of the chunk, arena, heap, tcache or mp_ at `owner`: `kind` names it for the table, `member` for the code;
-    `index` is its place in an array."""
+    """`size` bytes at `where` of the chunk, arena, heap, tcache or mp_ at `owner`: `kind` names it for the table,
+    `member` for the code; `index` is its place in an array."""
 
     kind: str
     member: str

@@ -1,4 +1,5 @@
-"""The cases of fixtures/programs/corrupt.c: the text that each dies with, where glibc has it, and what `heap check` must say before."""
+"""The cases of fixtures/programs/corrupt.c: the text that each dies with, where glibc has it, and what `heap check`
+must say before."""
 
 from __future__ import annotations
 
@@ -18,8 +19,9 @@ _NOT_SMALL = "corrupted double-linked list (not small)"
 
 @dataclass(frozen=True)
 class Case:
-    """`text` is what malloc dies with in the releases from `first` to `last`. `said` is what `heap check` says of the guilty chunk before;
-    "" where nothing is wrong yet (a pointer that is about to be freed wrongly). `program` has the case; `variables` are more of its environment."""
+    """`text` is what malloc dies with in the releases from `first` to `last`. `said` is what `heap check` says of
+    the guilty chunk before; "" where nothing is wrong yet (a pointer that is about to be freed wrongly).
+    `program` has the case; `variables` are more of its environment."""
 
     name: str
     text: str

@@ -1,4 +1,5 @@
-"""What a ledger says the chunks must be, and what gdbheap's JSON says they are, in the same words, so that a test can compare wholes."""
+"""What a ledger says the chunks must be, and what gdbheap's JSON says they are, in the same words, so that a test
+can compare wholes."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ def shown(answer: dict[str, Any]) -> Chunks:
 
 
 def rows_of(answers: Answers) -> dict[str, list[dict[str, Any]]]:
-    """Return the rows of every answer, those of `heap bins` by owner: gdb numbers the threads of a core in another order."""
+    """Return the rows of every answer, those of `heap bins` by owner: gdb numbers the threads of a core in another
+    order."""
     found = {command: list(answer["rows"]) for command, answer in answers.json.items()}
     for bins in (found[command] for command in found if command == "heap bins"):
         bins.sort(key=lambda row: (row["thread"] or 0, row["arena"] or "", row["index"]))

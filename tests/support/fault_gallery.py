@@ -1,8 +1,10 @@
-"""The galleries of fixtures/programs/faults_*: every case run in one gdb, its core read in another, and what `fault` says made comparable.
+"""The galleries of fixtures/programs/faults_*: every case run in one gdb, its core read in another, and what `fault`
+says made comparable.
 
-What differs between compilers, systems and runs is written as a word: registers R (SP the stack pointer), an instruction's operand MEM, a
-mapping MAPPING, a number that nobody foretold N. What the program itself has told of before it died is {name}, so that an address that
-stands where it should not shows. fixtures/faults/*.txt hold the answers in that form.
+What differs between compilers, systems and runs is written as a word: registers R (SP the stack pointer), an
+instruction's operand MEM, a mapping MAPPING, a number that nobody foretold N. What the program itself has told of
+before it died is {name}, so that an address that stands where it should not shows. fixtures/faults/*.txt hold the
+answers in that form.
 """
 
 from __future__ import annotations
@@ -94,8 +96,8 @@ def _death(name: str, place: Path, text: str) -> Death:
 def expected(name: str, bits: str, kind: str) -> list[str]:
     """Return what the case must say on this system, live or from its core.
 
-    A section of the files begins with "== CASE" and the words for which it holds: a kind of machine, "live" or "core", glibc's versions
-    (a version that is not among them goes by the one before it).
+    A section of the files begins with "== CASE" and the words for which it holds: a kind of machine, "live" or
+    "core", glibc's versions (a version that is not among them goes by the one before it).
     """
     if name in _lucky():
         return ["note it lived"]

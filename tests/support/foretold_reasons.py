@@ -1,4 +1,5 @@
-"""Whether the reason that heap predict gives for one call is borne out: by the free lists and tops before and behind it, and by the kernel's mappings."""
+"""Whether the reason that heap predict gives for one call is borne out: by the free lists and tops before and behind
+it, and by the kernel's mappings."""
 
 from __future__ import annotations
 
@@ -8,8 +9,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Scene:
-    """One call: what there was before and behind it, the chunk that it returned, and the chunk that it was given (-2 words: none). Of an
-    `aligned` one the chunk that is returned may begin within the one that was found."""
+    """One call: what there was before and behind it, the chunk that it returned, and the chunk that it was given (-2
+    words: none). Of an `aligned` one the chunk that is returned may begin within the one that was found."""
 
     before: dict
     after: dict
@@ -67,7 +68,8 @@ def from_bin(scene: Scene, index: str, chunk: str) -> bool:
 
 
 def freed_since(scene: Scene) -> bool:
-    """Whether there were fastbin chunks, which malloc may have merged, or a block to be given back first (realloc's)."""
+    """Whether there were fastbin chunks, which malloc may have merged, or a block to be given back first
+    (realloc's)."""
     return any(row["kind"] == "fastbin" for row in scene.before["bins"])
 
 
@@ -138,7 +140,8 @@ def reason_holds(row: dict, scene: Scene, shown: str) -> bool:
         match = re.fullmatch(pattern, source)
         if match is not None:
             assert holds(scene, *match.groups()), (
-                f"{source}: {scene.returned:#x}, {scene.given:#x}\n{scene.before['bins']}\n{scene.after['bins']}\n{shown}"
+                f"{source}: {scene.returned:#x}, "
+                f"{scene.given:#x}\n{scene.before['bins']}\n{scene.after['bins']}\n{shown}"
             )
             return True
     assert not source or source.startswith(("top, after", "unsorted, by way")), shown

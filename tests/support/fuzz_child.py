@@ -1,7 +1,7 @@
 """The fuzzer's child: reads damaged files, within 2 GB of memory and 20 seconds of processor time for each.
 
-argv: KIND DIRECTORY SEED TURNS. The directory holds what is damaged (see fuzz/test_fuzz.py). What was being read is in DIRECTORY/turn when this
-dies; a turn alone is done again with KIND DIRECTORY SEED TURN-TURN.
+argv: KIND DIRECTORY SEED TURNS. The directory holds what is damaged (see fuzz/test_fuzz.py). What was being read is
+in DIRECTORY/turn when this dies; a turn alone is done again with KIND DIRECTORY SEED TURN-TURN.
 """
 
 from __future__ import annotations

@@ -19,8 +19,8 @@ ROOT = Path(__file__).parents[2]
 TELL_TALES = ("Traceback (most recent call last)", "Python Exception", "internal-error", "Error occurred in Python")
 
 _home = tempfile.TemporaryDirectory(prefix="gdbheap-home-")
-# gdb reads all of libc's debug information anew for each program that is run or core that is loaded (0.1 s of processor time), except what
-# its own cache of indexes holds. Before gdb 12 that has another name.
+# gdb reads all of libc's debug information anew for each program that is run or core that is loaded (0.1 s of processor
+# time), except what its own cache of indexes holds. Before gdb 12 that has another name.
 _QUICKLY = "python gdb.execute('set index-cache ' + ('on' if int(gdb.VERSION.split('.')[0]) < 12 else 'enabled on'))"
 
 
@@ -46,7 +46,8 @@ def ask(
     environment: dict[str, str] | None = None,
     patience: float = PATIENCE,
 ) -> Answers:
-    """Run gdb on `target` (its command-line words), say the `first` lines before the target is loaded, then `get_there`, then each command with
+    """Run gdb on `target` (its command-line words), say the `first` lines before the target is loaded, then
+    `get_there`, then each command with
     --json --output, and then the last lines. Fail on a traceback, a crash, or no end within `patience` seconds."""
     with tempfile.TemporaryDirectory() as directory:
         words = ["gdb", "-nx", "-q", "-batch"]
@@ -94,8 +95,9 @@ def run_gdb(words: Sequence[str | bytes], environment: dict[str, str] | None = N
 
 
 def kept_symbols(program: Path) -> list[str]:
-    """Return lines that keep a second process of the program stopped in main. While it is there, gdb reads the debug information of libc once,
-    and not anew for each run of the program or core of it: a run costs a fifth of what it did."""
+    """Return lines that keep a second process of the program stopped in main. While it is there, gdb reads the debug
+    information of libc once, and not anew for each run of the program or core of it: a run costs a fifth of what
+    it did."""
     return [f"add-inferior -exec {program}", "inferior 2", "tbreak main", "run > /dev/null 2>&1", "inferior 1"]
 
 

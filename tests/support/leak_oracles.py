@@ -1,7 +1,9 @@
-"""What the programs of fixtures/programs/leaks*.c* say of their own blocks, and what gdbheap, Valgrind and LeakSanitizer say of them at the same moment.
+"""What the programs of fixtures/programs/leaks*.c* say of their own blocks, and what gdbheap, Valgrind and
+LeakSanitizer say of them at the same moment.
 
-Each answer is {(name, number): verdict}: the verdicts are "definitely", "indirectly", "possibly" and "reachable". LeakSanitizer has only
-"definitely" (direct) and "indirectly"; what it does not name is "reachable". The answers are kept: nobody may change them.
+Each answer is {(name, number): verdict}: the verdicts are "definitely", "indirectly", "possibly" and "reachable".
+LeakSanitizer has only "definitely" (direct) and "indirectly"; what it does not name is "reachable". The answers are
+kept: nobody may change them.
 """
 
 from __future__ import annotations
@@ -57,7 +59,8 @@ def gdbheap_kinds(
 
 
 def gdbheap_doubts(name: str, *flags: str, patience: float = PATIENCE) -> tuple[bytes, Kinds]:
-    """Return the same with "doubtful" for what is still reachable by memory alone that the program may never have written."""
+    """Return the same with "doubtful" for what is still reachable by memory alone that the program may never have
+    written."""
     output, rows = _gdbheap_rows(name, *flags, options="", get_there=(), patience=patience)
     doubtful = {int(row["example"], 16): "doubtful" for row in rows if row["doubt"] == "unwritten_memory"}
     return output, {int(row["example"], 16): KINDS[row["kind"]] for row in rows} | doubtful
@@ -93,7 +96,8 @@ def valgrind_says(name: str, *flags: str) -> Verdicts:
 
 @functools.cache
 def valgrind_kinds(name: str, *flags: str, patience: float = 2 * PATIENCE) -> tuple[bytes, Kinds]:
-    """Return the program's output and memcheck's verdict of every block; the program asks for it by monitor commands."""
+    """Return the program's output and memcheck's verdict of every block; the program asks for it by monitor
+    commands."""
     with tempfile.TemporaryDirectory() as directory:
         log = Path(directory) / "log"
         program = build(name, *flags, "-DWITH_VALGRIND")
@@ -124,7 +128,8 @@ def lsan_says(name: str, *flags: str) -> Verdicts:
 
 
 def lsan_kinds(name: str, *flags: str, patience: float = 2 * PATIENCE) -> tuple[bytes, Kinds]:
-    """Return the program's output and LeakSanitizer's verdict of the blocks that it names; its own allocator takes malloc's place.
+    """Return the program's output and LeakSanitizer's verdict of the blocks that it names; its own allocator takes
+    malloc's place.
 
     (gcc has it for 32 bits as a part of AddressSanitizer alone.)
     """
@@ -144,10 +149,11 @@ def lsan_kinds(name: str, *flags: str, patience: float = 2 * PATIENCE) -> tuple[
 
 
 def differences(ours: Verdicts, theirs: Verdicts) -> dict[str, tuple[set[str], set[str]]]:
-    """Return, for each name with a block that they judge differently, the verdicts of both over all blocks of that name."""
+    """Return, for each name with a block that they judge differently, the verdicts of both over all blocks of that
+    name."""
     names = {name for (name, number), verdict in ours.items() if theirs.get((name, number)) != verdict}
     return {
-        name: tuple({verdict for (each, _), verdict in side.items() if each == name} for side in (ours, theirs))  # type: ignore[misc]
+        name: tuple({verdict for (each, _), verdict in side.items() if each == name} for side in (ours, theirs))
         for name in sorted(names)
     }
 

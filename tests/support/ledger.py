@@ -1,7 +1,8 @@
 """The ledger that a program of fixtures/programs writes, read back: the oracle of the live tests.
 
-It knows nothing of gdbheap, and of malloc only what its events say and a few sentences of the manual: what a thread frees goes to that
-thread's tcache while the list for that size has room, then (small, to glibc 2.42) to a fastbin, both last in first out.
+It knows nothing of gdbheap, and of malloc only what its events say and a few sentences of the manual: what a thread
+frees goes to that thread's tcache while the list for that size has room, then (small, to glibc 2.42) to a fastbin,
+both last in first out.
 """
 
 from __future__ import annotations
@@ -49,7 +50,8 @@ class Block:
 
 @dataclass
 class Ledger:
-    """`live`, `freed` and `system` are by pointer; `freed` holds what was not handed out again, in the order of the frees."""
+    """`live`, `freed` and `system` are by pointer; `freed` holds what was not handed out again, in the order of the
+    frees."""
 
     glibc: tuple[int, int] = (0, 0)
     pid: int = 0
@@ -74,7 +76,8 @@ class Ledger:
 
 @dataclass
 class FreeLists:
-    """What the frees alone predict, heads first: tcache by (thread, chunk size), fastbins by chunk size, and the rest as it was freed."""
+    """What the frees alone predict, heads first: tcache by (thread, chunk size), fastbins by chunk size, and the
+    rest as it was freed."""
 
     tcache: dict[tuple[int, int], list[int]]
     fastbins: dict[int, list[int]]

@@ -1,4 +1,5 @@
-"""Core files made by hand, byte for byte, for what no real process gives: hostile headers, odd notes, cut-off tables."""
+"""Core files made by hand, byte for byte, for what no real process gives: hostile headers, odd notes, cut-off
+tables."""
 
 from __future__ import annotations
 
@@ -56,7 +57,8 @@ def make_core(
     machine: int | None = None,
     extended: bool = False,
 ) -> bytes:
-    """Return a whole core file; `extended` puts the number of segments into section 0, at the end, as for more than 65534."""
+    """Return a whole core file; `extended` puts the number of segments into section 0, at the end, as for more than
+    65534."""
     wide = pointer_size == 8
     machine = (62 if wide else 3) if machine is None else machine
     header, entry = (64, 56) if wide else (52, 32)
@@ -85,7 +87,8 @@ def make_core(
 
 
 def make_elf(build_id: bytes, body: bytes = b"", size: int = 0x3000) -> bytes:
-    """Return an ELF64 shared object of three pages with that build-id: r--, r-x, rw-, each page at its own offset; `body` at 0x1000."""
+    """Return an ELF64 shared object of three pages with that build-id: r--, r-x, rw-, each page at its own offset;
+    `body` at 0x1000."""
     gnu = note(3, build_id, b"GNU")
     table = b"".join(
         struct.pack("<IIQQQQQQ", *fields)

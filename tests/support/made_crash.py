@@ -13,7 +13,8 @@ CODE, STACK_POINTER = 0x401234, 0x7FFE00020000
 
 
 def made_crash(instruction: str, signal: SignalInfo, registers: dict[str, int], **more) -> CrashContext:
-    """Return the scene of a thread that the signal stopped at this instruction; `more` are fields of CrashContext's or of Stop's."""
+    """Return the scene of a thread that the signal stopped at this instruction; `more` are fields of CrashContext's
+    or of Stop's."""
     process = more.pop("process", None) or made_process()
     thread = Thread(
         1, 101, "", {"rip": CODE, "rsp": STACK_POINTER, "eflags": 0x202, **registers}, STACK_POINTER, CODE, None

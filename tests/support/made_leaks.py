@@ -30,8 +30,8 @@ _RECORD = np.dtype([("complement", "<u8"), ("size", "<u4"), ("kind", "<u4")])
 
 @dataclass(frozen=True)
 class Score:
-    """How a tool did: `verdicts` are, for each kind of block, {verdict: how many}, `wrong` the numbers of the records that it calls lost and
-    that are not. Blocks that a tool does not name have `default`."""
+    """How a tool did: `verdicts` are, for each kind of block, {verdict: how many}, `wrong` the numbers of the
+    records that it calls lost and that are not. Blocks that a tool does not name have `default`."""
 
     verdicts: dict[str, dict[str, int]]
     wrong: frozenset[int]

@@ -1,4 +1,5 @@
-"""A process made of bytes: libc's data with main_arena and mp_, a heap with a tcache in it, one thread; of any glibc generation."""
+"""A process made of bytes: libc's data with main_arena and mp_, a heap with a tcache in it, one thread; of any glibc
+generation."""
 
 from __future__ import annotations
 

@@ -57,14 +57,16 @@ def thread(number: int, stack_pointer: int, thread_pointer: int | None) -> Threa
 
 
 def pthread(stack: tuple[int, int, int]) -> bytes:
-    """Return a page with a struct pthread at its start, as far as a stack is known by it (offset as in glibc 2.31 to 2.43)."""
+    """Return a page with a struct pthread at its start, as far as a stack is known by it (offset as in glibc 2.31 to
+    2.43)."""
     data = bytearray(0x1000)
     struct.pack_into("<3Q", data, 0x690, *stack)
     return bytes(data)
 
 
 def made_process(vmas=VMAS, second_stack=(STACK, 0x9000, 0x1000), source="maps") -> Process:
-    """Return the process; `second_stack` is what the second thread's struct pthread says of its block (start, size, guard)."""
+    """Return the process; `second_stack` is what the second thread's struct pthread says of its block (start, size,
+    guard)."""
     memory = ImageMemory(
         [
             (STACK + 0x8000, pthread(second_stack)),

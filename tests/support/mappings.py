@@ -26,7 +26,8 @@ class Mappings:
     facts: Mapping[str, tuple[int, int]]
 
     def touch(self, access: str, address: int) -> tuple[int, int]:
-        """Have a child of the program read ("r"), write ("w") or execute ("x") the byte; return the signal and its si_code (0, 0: none)."""
+        """Have a child of the program read ("r"), write ("w") or execute ("x") the byte; return the signal and its
+        si_code (0, 0: none)."""
         assert self.process.stdin is not None and self.process.stdout is not None
         self.process.stdin.write(b"%s %x\n" % (access.encode(), address))
         self.process.stdin.flush()

@@ -16,7 +16,8 @@ JSON_JUNK = (None, True, "", "x" * 5000, "\0\x1b[31m\u202e", [], {}, [[]], -1, 1
 
 
 def damaged(chance: random.Random, data: bytes, spans: list[tuple[int, int]]) -> bytes:
-    """Return the data with a few bytes, words or runs in these spans [start, end) changed; now and then it ends early, or goes on."""
+    """Return the data with a few bytes, words or runs in these spans [start, end) changed; now and then it ends
+    early, or goes on."""
     result = bytearray(data)
     for _ in range(chance.choice((1, 1, 2, 4, 16))):
         start, end = chance.choice(spans)

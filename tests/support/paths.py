@@ -1,7 +1,8 @@
-"""Traces made by hand for paths of malloc's that random calls seldom take: together with those they go every step, and each trait shows.
+"""Traces made by hand for paths of malloc's that random calls seldom take: together with those they go every step, and
+each trait shows.
 
-In a text, {w} stands for the size of a word in bytes: at -{w} of a block is the chunk's size, at {w} the second word, tcache's key; {large} for a
-block of which a thread's heap has room for three.
+In a text, {w} stands for the size of a word in bytes: at -{w} of a block is the chunk's size, at {w} the second
+word, tcache's key; {large} for a block of which a thread's heap has room for three.
 """
 
 from __future__ import annotations
@@ -56,7 +57,8 @@ PATHS = {
     ),
     "an unsorted chunk of just the size": Path("m 1 1200\nm 2 24\nf 1\nm 3 900\nk\nm 4 296\nk\n"),
     "large tcache bins": Path(
-        "m 1 5000\nm 2 24\nm 3 300000\nf 1\nf 3\nk\nm 4 4500\nk\nc 5 1 4500\na 6 64 4500\nm 7 280000\nk\nf 5\nf 4\nm 8 4600\nm 9 5000\nk\n",
+        "m 1 5000\nm 2 24\nm 3 300000\nf 1\nf 3\nk\nm 4 4500\nk\nc 5 1 4500\na 6 64 4500\nm 7 280000\nk\nf 5\nf 4\nm "
+        "8 4600\nm 9 5000\nk\n",
         (("tcache_max", 4000000),),
     ),
     "too large, with another thread": Path("n\nk\nv 1 -15\nm 2 24\nk\nT 1\na 3 64 -1\nm 4 24\nT 0\nc 5 2 -9\nk\n"),
@@ -74,12 +76,14 @@ PATHS = {
     "calloc of too much before all else": Path("c 1 1 -9\nk\nm 2 24\nk\n"),
     "calloc that overflows before all else": Path("c 1 3 -9\nk\nm 2 24\nk\n"),
     "what mallopt takes": Path(
-        "m 1 24\no 2 5\no 3 5\no 0 5\no -5 1\no -9 1\no -7 3\no -7 0\no -8 2\no -8 -1\no 1 177\no 1 -1\nk\nn\nn\nT 1\nm 2 24\nT 2\nm 3 24\nk\n"
+        "m 1 24\no 2 5\no 3 5\no 0 5\no -5 1\no -9 1\no -7 3\no -7 0\no -8 2\no -8 -1\no 1 177\no 1 -1\nk\nn\nn\nT "
+        "1\nm 2 24\nT 2\nm 3 24\nk\n"
     ),
     "alignments that are none": Path("l 1 24 100\np 2 24 100\np 3 0 100\na 4 24 100\nl 5 0 100\na 6 -1 24\n"),
     # a thread's heap is full, a new one is made, and goes away when it is empty
     "a second heap and back": Path(
-        "o -3 {threshold}\nn\nT 1\nm 1 {large}\nm 2 {large}\nk\nm 3 {large}\nm 4 {large}\nm 5 24\nk\nf 4\nf 3\nf 5\nk\nf 2\nf 1\nm 6 100\n"
+        "o -3 {threshold}\nn\nT 1\nm 1 {large}\nm 2 {large}\nk\nm 3 {large}\nm 4 {large}\nm 5 24\nk\nf 4\nf 3\nf "
+        "5\nk\nf 2\nf 1\nm 6 100\n"
     ),
     "a thread ends, and its arena serves the next": Path(
         "n\nk\nT 1\nm 1 40\nm 2 3000\nf 2\nm 3 40\nT 0\nx 1\nf 1\nn\nk\nT 1\nm 4 40\nk\nf 3\nf 4\nx 1\n"
@@ -147,4 +151,7 @@ LONG = {
     ],
 }
 # Five threads where there may be fewer arenas.
-ARENAS = "n\nn\nn\nn\nn\nT 1\nm 1 40\nT 2\nm 2 40\nT 3\nm 3 40\nk\nT 4\nm 4 40\nT 5\nm 5 40\nk\nT 0\nf 1\nf 3\nx 2\nx 4\nn\nT 2\nm 6 40\nk\nT 1\nf 2\nf 4\n"
+ARENAS = (
+    "n\nn\nn\nn\nn\nT 1\nm 1 40\nT 2\nm 2 40\nT 3\nm 3 40\nk\nT 4\nm 4 40\nT 5\nm 5 40\nk\nT 0\nf 1\nf 3\nx "
+    "2\nx 4\nn\nT 2\nm 6 40\nk\nT 1\nf 2\nf 4\n"
+)

@@ -1,4 +1,5 @@
-"""What this system's libc can abort with, read from its code: every text that is loaded for a call of the function that prints such texts."""
+"""What this system's libc can abort with, read from its code: every text that is loaded for a call of the function
+that prints such texts."""
 
 from __future__ import annotations
 

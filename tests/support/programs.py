@@ -1,4 +1,5 @@
-"""The programs of fixtures/programs: built with the system's own gcc, started, waited for without sleeping, and ended."""
+"""The programs of fixtures/programs: built with the system's own gcc, started, waited for without sleeping, and
+ended."""
 
 from __future__ import annotations
 
@@ -59,7 +60,8 @@ class Running:
 
 
 def read_until(stream: IO[bytes], mark: bytes) -> bytes:
-    """Return what the pipe says up to and with `mark`, and what came along behind it; fail if it ends before, or in too long a time."""
+    """Return what the pipe says up to and with `mark`, and what came along behind it; fail if it ends before, or in
+    too long a time."""
     text, end = b"", time.monotonic() + PATIENCE
     with selectors.DefaultSelector() as selector:
         selector.register(stream, selectors.EVENT_READ)
@@ -75,7 +77,8 @@ def read_until(stream: IO[bytes], mark: bytes) -> bytes:
 def running(
     program: Path, *arguments: str, environment: dict[str, str] | None = None, directory: Path | None = None
 ) -> Iterator[Running]:
-    """Start the program (in `directory`, if given) and yield it at its stop; kill it (and its children) at the end, whatever happens."""
+    """Start the program (in `directory`, if given) and yield it at its stop; kill it (and its children) at the end,
+    whatever happens."""
     process = subprocess.Popen(
         [str(program), *arguments],
         stdin=subprocess.PIPE,

@@ -1,7 +1,9 @@
-"""What fixtures/programs/leaks_random.cc records of its graphs of blocks, and the verdicts that follow from it, by plain searches.
+"""What fixtures/programs/leaks_random.cc records of its graphs of blocks, and the verdicts that follow from it, by
+plain searches.
 
-Valgrind's rules (its manual, "Memory leak detection"): still reachable is what pointers to starts lead to from a root (or pointers to an inside
-that a heuristic takes), possibly lost what only a chain with another pointer to an inside in it leads to, and the rest is lost.
+Valgrind's rules (its manual, "Memory leak detection"): still reachable is what pointers to starts lead to from a
+root (or pointers to an inside that a heuristic takes), possibly lost what only a chain with another pointer to an
+inside in it leads to, and the rest is lost.
 """
 
 from __future__ import annotations
@@ -42,7 +44,8 @@ class Block:
 
 @dataclass(frozen=True)
 class Round:
-    """One graph: the blocks that are not freed, in order of address, and the words (place, value), where place 0 is a root's.
+    """One graph: the blocks that are not freed, in order of address, and the words (place, value), where place 0 is a
+    root's.
 
     `written` are the words that the program wrote, `found` those that it found in blocks which it has not written.
     """
@@ -87,8 +90,9 @@ def _shown(values: np.ndarray, pointer_size: int) -> list[int]:
 
 
 class Graph:
-    """The pointers of a round among its blocks, which are `exact`ly as large as was asked for (so Valgrind sees them) or as malloc made them.
-    Blocks are told by their place in order of address. `with_unwritten`: words in blocks that the program left as malloc gave them count."""
+    """The pointers of a round among its blocks, which are `exact`ly as large as was asked for (so Valgrind sees
+    them) or as malloc made them. Blocks are told by their place in order of address. `with_unwritten`: words in
+    blocks that the program left as malloc gave them count."""
 
     def __init__(self, round_: Round, exact: bool, heuristics: str, with_unwritten: bool = True) -> None:
         self.blocks = round_.blocks
@@ -119,8 +123,9 @@ class Graph:
                     self.strong.setdefault(source, set()).add(target)
 
     def _find_headers(self, pointers: list[tuple[int, int, int]]) -> set[tuple[int | None, int]]:
-        """Return (None, offset) where a quarter of all blocks to whose start nobody else points, or half of what these leave, and (usable size,
-        offset) where half of those of this size, have their nearest pointer there; 16 and more of them."""
+        """Return (None, offset) where a quarter of all blocks to whose start nobody else points, or half of what
+        these leave, and (usable size, offset) where half of those of this size, have their nearest pointer there;
+        16 and more of them."""
         nearest: dict[int, int] = {}
         for source, target, offset in pointers:
             if source != target:
@@ -177,10 +182,12 @@ class Graph:
 
     @cached_property
     def heads(self) -> set[int]:
-        """The lost blocks that are leaks of their own: of each strongly connected component that no other lost block leads to, the first."""
+        """The lost blocks that are leaks of their own: of each strongly connected component that no other lost block
+        leads to, the first."""
         heads = set()
         led: set[int] = set()
-        # In the order in which a depth-first search ends with nodes, backwards, each node that nobody before leads to is in such a component.
+        # In the order in which a depth-first search ends with nodes, backwards, each node that nobody before leads to
+        # is in such a component.
         for node in reversed(_finished(self.any, self.lost)):
             if node not in led:
                 led |= _reached(self.any, {node}, within=self.lost)
@@ -190,8 +197,9 @@ class Graph:
 
     @cached_property
     def memchecks_heads(self) -> set[int]:
-        """The lost blocks that memcheck calls definitely lost: in order of address each takes with it what it leads to, unless that is taken;
-        a cycle that was taken from its inside stays with the first to come, though another lost block leads to it (mc_leakcheck.c)."""
+        """The lost blocks that memcheck calls definitely lost: in order of address each takes with it what it leads
+        to, unless that is taken; a cycle that was taken from its inside stays with the first to come, though
+        another lost block leads to it (mc_leakcheck.c)."""
         taken: set[int] = set()
         heads = set()
         for node in sorted(self.lost):

@@ -1,4 +1,5 @@
-"""Programs that nobody here wrote, brought to a state in which they hold a heap and wait: each over pipes or a Unix socket in a directory of its own."""
+"""Programs that nobody here wrote, brought to a state in which they hold a heap and wait: each over pipes or a Unix
+socket in a directory of its own."""
 
 from __future__ import annotations
 
@@ -49,7 +50,8 @@ print "ready\\n";
 """
 _SQL = """
 create table t(x, y);
-with recursive n(i) as (select 1 union all select i + 1 from n where i < 20000) insert into t select i, hex(i * 1000003) from n;
+with recursive n(i) as (select 1 union all select i + 1 from n where i < 20000) insert into t select i, hex(i *
+1000003) from n;
 create index t_y on t(y);
 delete from t where x % 3 = 0;
 .shell echo ready
@@ -74,7 +76,8 @@ malloc.argtypes, malloc.restype = [ctypes.c_size_t], ctypes.c_void_p
 def leak():
     ctypes.memmove(malloc(1200), b"leak of a handler's" + bytes(1000), 1000)
 """
-# (sqlite3_create_function() is the 46th of the routines that an extension is given: sqlite3ext.h's order never changes.)
+# (sqlite3_create_function() is the 46th of the routines that an extension is given: sqlite3ext.h's order never
+# changes.)
 _LEAKING_EXTENSION = """
 #include <stdlib.h>
 #include <string.h>
@@ -92,7 +95,8 @@ _NGINX = """
 daemon off; user root; master_process on; worker_processes 1; pid {0}/nginx.pid; error_log stderr notice;
 events {{ worker_connections 64; }}
 http {{
-  access_log off; client_body_temp_path {0}; proxy_temp_path {0}; fastcgi_temp_path {0}; uwsgi_temp_path {0}; scgi_temp_path {0};
+  access_log off; client_body_temp_path {0}; proxy_temp_path {0}; fastcgi_temp_path {0}; uwsgi_temp_path {0};
+  scgi_temp_path {0};
   server {{ listen unix:{0}/nginx.socket; location / {{ return 200 "ready"; }} }}
 }}
 """
@@ -249,8 +253,8 @@ SMALL: dict[str, Callable[[Path], tuple[list[str], bytes, bytes]]] = {
 
 @contextmanager
 def waiting(name: str, directory: Path, under: Sequence[str] = (), requests: int = 1) -> Iterator[Waiting]:
-    """Start the program (`under` another one, such as Valgrind), wait until it has done its work (a server: answered `requests`), and yield
-    it; kill it and its children at the end."""
+    """Start the program (`under` another one, such as Valgrind), wait until it has done its work (a server: answered
+    `requests`), and yield it; kill it and its children at the end."""
     words, told, mark = {**PROGRAMS, **AT_WORK, **SMALL}[name](directory)
     process = subprocess.Popen(
         [*under, *words],

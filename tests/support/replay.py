@@ -99,7 +99,8 @@ class Server:
         return os.pread(self._memory, PAGE, page) if known else None
 
     def compare(self, trace: list[Operation]) -> Outcome:
-        """Perform `trace` (checkpoints included) in the model and in reality; return how it ended. Raises Disagreement."""
+        """Perform `trace` (checkpoints included) in the model and in reality; return how it ended. Raises
+        Disagreement."""
         text = unparse(trace).encode()
         assert self._driver.stdin
         self._driver.stdin.write(b"%d\n%s" % (len(text), text))
@@ -146,7 +147,8 @@ class _Replay:
         """Return the disagreement, with the trace as far as it went."""
         s = self.server
         return Disagreement(
-            f"glibc {s.version}, {8 * s.pointer_size} bit, tunables {s.tunables}: {text}\n{unparse(self.trace[: self.position])}"
+            f"glibc {s.version}, {8 * s.pointer_size} bit, tunables {s.tunables}: "
+            f"{text}\n{unparse(self.trace[: self.position])}"
         )
 
     def _advance(self, until: int) -> None:
@@ -197,7 +199,8 @@ class _Replay:
             self._compare_memory(read)
 
     def _copy_descriptors(self, read) -> None:
-        """Take over what libc has written into new threads' TLS vectors: the one thing in the heap that is neither malloc's nor the trace's."""
+        """Take over what libc has written into new threads' TLS vectors: the one thing in the heap that is neither
+        malloc's nor the trace's."""
         assert self.player
         m = self.player.process.machine
         for thread in m.threads:
@@ -256,7 +259,8 @@ class _Replay:
             address = start + offset
             if theirs != mine:
                 found.append(
-                    f"  {what} {address:#x} (+{offset:#x}): model {int.from_bytes(mine, 'little'):#x}, real {int.from_bytes(theirs, 'little'):#x}"
+                    f"  {what} {address:#x} (+{offset:#x}): model {int.from_bytes(mine, 'little'):#x}, real "
+                    f"{int.from_bytes(theirs, 'little'):#x}"
                 )
         if found:
             raise self.fail(f"after operation {self.done - 1}:\n" + "\n".join(found[:24]) + "\n")

@@ -1,4 +1,5 @@
-"""A child process with a large mapping of which it has touched some pages, to read from outside; run as a program it is that child."""
+"""A child process with a large mapping of which it has touched some pages, to read from outside; run as a program it
+is that child."""
 
 from __future__ import annotations
 
@@ -37,7 +38,8 @@ class Child:
 
 @contextmanager
 def sparse_process(size: int, step: int, file: Path | None = None, sharing: str = "private") -> Iterator[Child]:
-    """Run a child with a mapping of `size` bytes, of `file` if there is one, every `step`th page written (step 0: none); yield it."""
+    """Run a child with a mapping of `size` bytes, of `file` if there is one, every `step`th page written (step 0:
+    none); yield it."""
     child = subprocess.Popen(
         [sys.executable, __file__, str(size), str(step), str(file or ""), sharing],
         stdin=subprocess.PIPE,

@@ -1,4 +1,5 @@
-"""Every line that gdbheap ever tells a user to type: out of its sources, its help, the answers kept in fixtures/faults, and the README."""
+"""Every line that gdbheap ever tells a user to type: out of its sources, its help, the answers kept in
+fixtures/faults, and the README."""
 
 from __future__ import annotations
 
@@ -48,7 +49,8 @@ def _steps(verdict: ast.Call) -> Iterator[str]:
 
 
 def _text(node: ast.AST) -> str:
-    """Return a string as it may come out: an address in each place that is written as one, else a number; "" for what is none."""
+    """Return a string as it may come out: an address in each place that is written as one, else a number; "" for
+    what is none."""
     if isinstance(node, ast.Constant):
         return node.value if isinstance(node.value, str) else ""
     if not isinstance(node, ast.JoinedStr):

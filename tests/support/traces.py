@@ -91,7 +91,8 @@ class Builder:
         self._current = 0
 
     def build(self, triples: list[Triple]) -> list[Operation]:
-        """Return a trace with one operation for a triple, and a checkpoint behind the first block (it tells what tcache_key is) and each new thread."""
+        """Return a trace with one operation for a triple, and a checkpoint behind the first block (it tells what
+        tcache_key is) and each new thread."""
         trace: list[Operation] = list(self._flavour.first)
         for triple in triples:
             trace.append(self._operation(*triple))

@@ -6,15 +6,16 @@ import re
 from dataclasses import dataclass
 
 _ASSERTION = re.compile(
-    r"Fatal glibc error: (?:malloc assertion failure in (?P<old>\w+): |(?:\S+/)?(?:malloc|arena)\.c:\d+ \((?P<new>\w+)\): assertion failed: )"
+    r"Fatal glibc error: (?:malloc assertion failure in (?P<old>\w+): |(?:\S+/)?(?:malloc|arena)\.c:\d+ "
+    r"\((?P<new>\w+)\): assertion failed: )"
     r"(?P<text>.*)"
 )
 
 
 @dataclass(frozen=True)
 class Assertion:
-    """An assertion of malloc's: `words` occur in its text. `race` where an earlier check of the same call keeps it from failing, unless
-    another thread writes in between."""
+    """An assertion of malloc's: `words` occur in its text. `race` where an earlier check of the same call keeps it
+    from failing, unless another thread writes in between."""
 
     words: str
     function: str
@@ -23,8 +24,14 @@ class Assertion:
     race: bool = False
 
 
-_MEANWHILE = "something has changed between two looks of one call: another thread writes to the heap's structures without malloc's lock"
-_FENCEPOST = "the fenceposts at the end of the arena's previous heap are overwritten: a write past the end of that heap's last block"
+_MEANWHILE = (
+    "something has changed between two looks of one call: another thread writes to the heap's structures "
+    "without malloc's lock"
+)
+_FENCEPOST = (
+    "the fenceposts at the end of the arena's previous heap are overwritten: a write past the end of that "
+    "heap's last block"
+)
 _COUNT = "the arena's malloc_state is overwritten: its count of threads is wrong"
 _BINNED = (
     "a chunk in a bin is smaller than its bin's sizes: its size field, or the link that leads to it, is overwritten"
@@ -35,14 +42,16 @@ ASSERTIONS: tuple[Assertion, ...] = (
         "(old_top == initial_top (av) && old_size == 0)",
         "sysmalloc",
         "malloc",
-        "top's size field is overwritten with a value that is too small or does not end at a page: a write past the end of the last block",
+        "top's size field is overwritten with a value that is too small or does not end at a page: a write past the "
+        "end of the last block",
     ),
     Assertion("(unsigned long) (old_size) < (unsigned long) (nb + MINSIZE)", "sysmalloc", "malloc", _MEANWHILE, True),
     Assertion(
         "((unsigned long) chunk2mem (brk) & MALLOC_ALIGN_MASK) == 0",
         "sysmalloc",
         "malloc",
-        "somebody else has moved brk (sbrk) by a size that is no multiple of malloc's alignment, in an arena that is not contiguous any more",
+        "somebody else has moved brk (sbrk) by a size that is no multiple of malloc's alignment, in an arena that is "
+        "not contiguous any more",
     ),
     Assertion("correction >= 0", "sysmalloc", "malloc", _MEANWHILE, True),
     Assertion(
@@ -64,7 +73,8 @@ ASSERTIONS: tuple[Assertion, ...] = (
         "arena_for_chunk",
         "malloc, calloc, realloc or memalign",
         "malloc, calloc, realloc or memalign",
-        "NON_MAIN_ARENA of the chunk to be handed out, or the header of its heap, is wrong: a free list leads to a chunk that is none of this arena's",
+        "NON_MAIN_ARENA of the chunk to be handed out, or the header of its heap, is wrong: a free list leads to a "
+        "chunk that is none of this arena's",
     ),
     Assertion("nclears >= 3", "calloc", "calloc", _BINNED),
     Assertion("newsize >= nb && (((unsigned long)", "_int_memalign", "memalign", _BINNED),
@@ -77,7 +87,8 @@ ASSERTIONS: tuple[Assertion, ...] = (
         "(char *) p + size > paligned_mem",
         "mtrim",
         "malloc_trim",
-        "the size field of a free chunk is overwritten with a value so large that the chunk would end behind the address space",
+        "the size field of a free chunk is overwritten with a value so large that the chunk would end behind the "
+        "address space",
     ),
     Assertion("<= paligned_mem", "mtrim", "malloc_trim", "a free chunk lies at the end of the address space", True),
     Assertion(
@@ -99,7 +110,8 @@ ASSERTIONS: tuple[Assertion, ...] = (
 
 
 def find_assertion(message: str) -> tuple[str, str, Assertion | None] | None:
-    """Return (function, asserted expression, what is known of it) where the message is one of malloc's own assertions, else None.
+    """Return (function, asserted expression, what is known of it) where the message is one of malloc's own assertions,
+    else None.
 
     The assertions of a program are in other words, even where its file is called malloc.c.
     """

@@ -1,4 +1,5 @@
-"""The texts of malloc's debugging modes, MALLOC_CHECK_ and mcheck(): in libc to glibc 2.33, from then on in libc_malloc_debug."""
+"""The texts of malloc's debugging modes, MALLOC_CHECK_ and mcheck(): in libc to glibc 2.33, from then on in
+libc_malloc_debug."""
 
 from __future__ import annotations
 
@@ -27,7 +28,8 @@ DEBUGGING_TEXTS: tuple[AbortText, ...] = (
         _MCHECK,
         "checkhdr",
         "the header that mcheck keeps before the block is not as it was written",
-        "a write before the start of the block, or past the end of the one below it; or the pointer never came from malloc",
+        "a write before the start of the block, or past the end of the one below it; or the pointer never came from "
+        "malloc",
     ),
     AbortText(
         "memory clobbered past end of allocated block",

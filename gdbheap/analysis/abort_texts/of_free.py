@@ -1,4 +1,5 @@
-"""The texts that free, realloc and the ends of free lists abort with, from glibc 2.31 to 2.43, written from the behaviour of each release.
+"""The texts that free, realloc and the ends of free lists abort with, from glibc 2.31 to 2.43, written from the
+behaviour of each release.
 
 "size" is a chunk's size field without flags, "raw" with them; P is the word, A the alignment.
 """
@@ -12,14 +13,16 @@ FREE_TEXTS: tuple[AbortText, ...] = (
         "free(): invalid pointer",
         "free",
         "_int_free",
-        "the chunk is not aligned to A, or (to 2.41) chunk + size wraps around the address space, as it also does for size 0",
+        "the chunk is not aligned to A, or (to 2.41) chunk + size wraps around the address space, as it also does "
+        "for size 0",
         "the pointer never came from malloc, points into the middle of a block, or the block's header is overwritten",
     ),
     AbortText(
         "free(): invalid size",
         "free",
         "_int_free",
-        "size is less than the smallest chunk, or (to 2.41) not a multiple of A, or (from 2.42) chunk + size wraps around",
+        "size is less than the smallest chunk, or (to 2.41) not a multiple of A, or (from 2.42) chunk + size wraps "
+        "around",
         f"the size field of the block is overwritten: {OVERRUN}; or the pointer never came from malloc",
     ),
     AbortText(
@@ -75,7 +78,8 @@ FREE_TEXTS: tuple[AbortText, ...] = (
         "free",
         "_int_free",
         "raw of the chunk behind is at most 2P, or its size is at least the arena's system_mem",
-        "a write past the end of the freed block has overwritten the header behind it, or the block's own size field is wrong",
+        "a write past the end of the freed block has overwritten the header behind it, or the block's own size field "
+        "is wrong",
         last=(2, 42),
     ),
     AbortText(
@@ -111,7 +115,8 @@ FREE_TEXTS: tuple[AbortText, ...] = (
         "free",
         "_int_free_merge_chunk",
         "PREV_INUSE is clear, and the size of the chunk prev_size bytes below is not prev_size",
-        "the end of the block below was overrun: its write has set prev_size and cleared PREV_INUSE; or the header of the free block below is overwritten",
+        "the end of the block below was overrun: its write has set prev_size and cleared PREV_INUSE; or the header "
+        "of the free block below is overwritten",
         (2, 29),
     ),
     AbortText(
@@ -155,15 +160,19 @@ FREE_TEXTS: tuple[AbortText, ...] = (
         "munmap_chunk(): invalid pointer",
         "free",
         "munmap_chunk",
-        "IS_MMAPPED is set, and the mapping that the header tells of is not made of whole pages, or the block is at no power of two in its page",
-        "the block's header is overwritten, so that IS_MMAPPED is set or its size is wrong; or the pointer never came from malloc",
+        "IS_MMAPPED is set, and the mapping that the header tells of is not made of whole pages, or the block is at "
+        "no power of two in its page",
+        "the block's header is overwritten, so that IS_MMAPPED is set or its size is wrong; or the pointer never "
+        "came from malloc",
     ),
     AbortText(
         "mremap_chunk(): invalid pointer",
         "realloc",
         "mremap_chunk",
-        "IS_MMAPPED is set, and the mapping that the header tells of is not made of whole pages, or the block is at no power of two in its page",
-        "the block's header is overwritten, so that IS_MMAPPED is set or its size is wrong; or the pointer never came from malloc",
+        "IS_MMAPPED is set, and the mapping that the header tells of is not made of whole pages, or the block is at "
+        "no power of two in its page",
+        "the block's header is overwritten, so that IS_MMAPPED is set or its size is wrong; or the pointer never "
+        "came from malloc",
         (2, 29),
     ),
     AbortText(

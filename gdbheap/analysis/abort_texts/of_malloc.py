@@ -1,4 +1,5 @@
-"""The texts that malloc, and the calls that look over the whole heap, abort with, from glibc 2.31 to 2.43, written from the behaviour of each release.
+"""The texts that malloc, and the calls that look over the whole heap, abort with, from glibc 2.31 to 2.43, written from
+the behaviour of each release.
 
 "size" is a chunk's size field without flags, "raw" with them; P is the word, A the alignment.
 """
@@ -13,7 +14,8 @@ MALLOC_TEXTS: tuple[AbortText, ...] = (
         "malloc",
         "tcache_get",
         "the head of the tcache list is not aligned to A",
-        f"the first word of the block that was handed out before from this list was overwritten while it was free: {DANGLING}",
+        "the first word of the block that was handed out before from this list was overwritten while it was free: "
+        f"{DANGLING}",
         (2, 32),
     ),
     AbortText(
@@ -60,14 +62,16 @@ MALLOC_TEXTS: tuple[AbortText, ...] = (
         "malloc(): corrupted unsorted chunks",
         "malloc",
         "_int_malloc",
-        "bk of the first chunk of the unsorted bin is not the bin's header, when the rest of a large chunk is put there",
+        "bk of the first chunk of the unsorted bin is not the bin's header, when the rest of a large chunk is put "
+        "there",
         f"bk of a freed block is overwritten: {DANGLING}",
     ),
     AbortText(
         "malloc(): corrupted unsorted chunks 2",
         "malloc",
         "_int_malloc",
-        "bk of the first chunk of the unsorted bin is not the bin's header, when the rest of a chunk from a larger bin is put there",
+        "bk of the first chunk of the unsorted bin is not the bin's header, when the rest of a chunk from a larger "
+        "bin is put there",
         f"bk of a freed block is overwritten: {DANGLING}",
     ),
     AbortText(

@@ -32,7 +32,8 @@ class Texts:
         return True if entry.first <= self.oldest and entry.last >= self.newest else None
 
     def choose(self, *texts: str, otherwise: str) -> str:
-        """Return the first text that this glibc has; where the structs leave it open, it and the next one that is certain, "A or B"."""
+        """Return the first text that this glibc has; where the structs leave it open, it and the next one that is
+        certain, "A or B"."""
         open_ones: list[str] = []
         for text in texts:
             known = self.has(text)
@@ -44,7 +45,8 @@ class Texts:
 
 
 def releases(layout: Layout) -> tuple[Release, Release]:
-    """Return the oldest and the newest release whose structs are like these: each release that changed one is a bound."""
+    """Return the oldest and the newest release whose structs are like these: each release that changed one is a
+    bound."""
     tcache, parameters = layout.tcache_struct, layout.malloc_par
     counts_down = tcache is not None and "num_slots" in tcache
     bounds: list[tuple[bool | None, Release, Release]] = [

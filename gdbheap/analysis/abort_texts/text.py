@@ -15,8 +15,9 @@ DANGLING = "a write through a dangling pointer into a freed block, or a write pa
 
 @dataclass(frozen=True)
 class AbortText:
-    """One text. `call` is the call that dies of it; `function` the part of malloc that says it; `condition` is the check that failed;
-    `implies` what has happened to the program; `first` and `last` the releases that have it, both included."""
+    """One text. `call` is the call that dies of it; `function` the part of malloc that says it; `condition` is the
+    check that failed; `implies` what has happened to the program; `first` and `last` the releases that have it,
+    both included."""
 
     text: str
     call: str

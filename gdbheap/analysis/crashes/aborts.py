@@ -67,7 +67,10 @@ def aborts(crash: CrashContext) -> Iterator[Verdict]:
             ("up", "list"),
         )
     elif len(crash.stop.frames) <= 1 and not message:
-        summary = "the program gave itself up (abort(), in whoever's name): its stack, which would tell why, cannot be unwound"
+        summary = (
+            "the program gave itself up (abort(), in whoever's name): its stack, which would tell why, cannot "
+            "be unwound"
+        )
         yield Verdict("program_abort", LIKELY, None, summary, (), ("bt", "heap check"))
     elif (handled := aborted_in_handler(crash)) is not None:
         yield handled
@@ -116,7 +119,8 @@ def _by_message(crash: CrashContext, message: str, where: tuple[str, ...]) -> It
 
 
 def _mutex(crash: CrashContext) -> int | None:
-    """Return the mutex that a function of pthread_mutex_*() was given whose assertion failed; None where that is not known."""
+    """Return the mutex that a function of pthread_mutex_*() was given whose assertion failed; None where that is not
+    known."""
     frames = crash.stop.frames
     at = next((index for index, each in enumerate(frames) if "pthread_mutex_" in each.function), None)
     while at is not None and at + 1 < len(frames) and "pthread_mutex_" in frames[at + 1].function:
@@ -186,7 +190,8 @@ def _passed(crash: CrashContext, heap: CheckedHeap | None, died: MallocAbort) ->
 
 
 def _facts(died: MallocAbort, is_explained: bool, is_sound: bool) -> Iterator[str]:
-    """Yield what speaks for the verdict; `is_explained`: the cause is told already, `is_sound`: so it is to be said that the heap is."""
+    """Yield what speaks for the verdict; `is_explained`: the cause is told already, `is_sound`: so it is to be said
+    that the heap is."""
     yield f"{died.function} checks: {died.condition}"
     if not is_explained and not is_sound:
         yield f"that means: {died.implies}"
@@ -210,7 +215,8 @@ def _facts(died: MallocAbort, is_explained: bool, is_sound: bool) -> Iterator[st
 def _invalid_free(died: MallocAbort, told: PassedPointer | None, where: tuple[str, ...]) -> Iterator[Verdict]:
     """Yield that the pointer was wrong, where it was, or may have been."""
     foreign = told is not None and told.kind not in ("block", "damaged")
-    # From 2.42 on a pointer that is none of malloc's fails the check of the size, where a block whose size was overwritten fails too.
+    # From 2.42 on a pointer that is none of malloc's fails the check of the size, where a block whose size was
+    # overwritten fails too.
     is_pointer = _INVALID_FREE.search(died.message) is not None and (told is None or foreign)
     if is_pointer or (foreign and _INVALID_SIZE.search(died.message)):
         wrong = "free was given a pointer that malloc did not return"

@@ -1,4 +1,5 @@
-"""What stands beside a fault and matters to whoever reads its verdicts: the signal handler that it happened in, a heap in mid-operation."""
+"""What stands beside a fault and matters to whoever reads its verdicts: the signal handler that it happened in, a
+heap in mid-operation."""
 
 from __future__ import annotations
 
@@ -42,7 +43,10 @@ def _left_stack(crash: CrashContext) -> Iterator[str]:
     if handler is not None and handler.alternate is not None and alternate_stack(crash) == handler.alternate:
         start = handler.alternate[0]
         if pointer < start:
-            yield f"the stack pointer {pointer:#x} is {start - pointer:#x} bytes below the alternate stack: it has overflowed"
+            yield (
+                f"the stack pointer {pointer:#x} is {start - pointer:#x} bytes below the alternate stack: it has "
+                "overflowed"
+            )
 
 
 def _mutexes(crash: CrashContext) -> Iterator[str]:

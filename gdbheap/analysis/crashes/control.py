@@ -1,4 +1,5 @@
-"""What a wild program counter tells: a call through NULL, a smashed return address, a bad vtable, code where none can run."""
+"""What a wild program counter tells: a call through NULL, a smashed return address, a bad vtable, code where none
+can run."""
 
 from __future__ import annotations
 
@@ -63,7 +64,8 @@ def wild_jumps(crash: CrashContext) -> Iterator[Verdict]:
 
 
 def bad_targets(crash: CrashContext) -> Iterator[Verdict]:
-    """Yield what is known where a `ret`, or an indirect jump or call, has a target that cannot exist: the kernel then names no address."""
+    """Yield what is known where a `ret`, or an indirect jump or call, has a target that cannot exist: the kernel
+    then names no address."""
     signal = crash.stop.signal
     if signal is None or signal.signal not in (SIGSEGV, SIGBUS) or signal.code != SI_KERNEL:
         return
@@ -96,9 +98,11 @@ def bad_targets(crash: CrashContext) -> Iterator[Verdict]:
 
 
 def wild_vtables(crash: CrashContext) -> Iterator[Verdict]:
-    """Yield a virtual call on an object whose vtable pointer is none: the load of the pointer's slot, or the call itself, has died.
+    """Yield a virtual call on an object whose vtable pointer is none: the load of the pointer's slot, or the call
+    itself, has died.
 
-    A C++ compiler calls a virtual function by loading the object's first word and calling through a slot of what it points to.
+    A C++ compiler calls a virtual function by loading the object's first word and calling through a slot of what it
+    points to.
     """
     for owner, value in _possible_objects(crash):
         first = crash.word_at(owner)
@@ -129,8 +133,8 @@ def wild_vtables(crash: CrashContext) -> Iterator[Verdict]:
 
 
 def _possible_objects(crash: CrashContext) -> Iterator[tuple[int, str]]:
-    """Yield (address, name) of what may be the object of a virtual call that died: a register (`this` is in rdi, on i386 on the stack), or
-    a pointer that the source names."""
+    """Yield (address, name) of what may be the object of a virtual call that died: a register (`this` is in rdi, on
+    i386 on the stack), or a pointer that the source names."""
     bases = {each.base_value for each in crash.instruction.memory if each.base}
     counter = crash.stop.thread.program_counter
     jumped = crash.is_fetch
@@ -141,8 +145,8 @@ def _possible_objects(crash: CrashContext) -> Iterator[tuple[int, str]]:
         first = crash.word_at(value)
         if first is None or 0 < first < NULL_ZONE or (not first and not has_table and not _is_freed(crash, value)):
             continue
-        # The table pointer is what the died load or call went through (with the slot's offset, where that is added first), or its slot held
-        # what was jumped to.
+        # The table pointer is what the died load or call went through (with the slot's offset, where that is added
+        # first), or its slot held what was jumped to.
         through = first in bases if not has_table else any(0 <= base - first < _LARGEST_TABLE for base in bases)
         if (through and (is_call or has_table)) or (jumped and _is_slot_of(crash, first, counter)):
             yield value, name
@@ -201,8 +205,8 @@ class _Came:
 
 
 def _ran_on(crash: CrashContext, counter: int) -> _Came | None:
-    """Return that the program came here step by step, where the last instruction in front of the address can be executed; None where it
-    has jumped: what called leads here."""
+    """Return that the program came here step by step, where the last instruction in front of the address can be
+    executed; None where it has jumped: what called leads here."""
     if counter % PAGE:
         return None
     before = crash.vma(counter - 1)
@@ -216,7 +220,8 @@ def _ran_on(crash: CrashContext, counter: int) -> _Came | None:
 
 
 def _came_by(crash: CrashContext) -> _Came:
-    """Tell a call from a return: a call leaves its return address at the stack pointer, a return leaves itself just below it."""
+    """Tell a call from a return: a call leaves its return address at the stack pointer, a return leaves itself just
+    below it."""
     counter, pointer = crash.stop.thread.program_counter, crash.stop.thread.stack_pointer
     pushed, popped = crash.word_at(pointer), crash.word_at(pointer - crash.pointer_size)
     if "call" in crash.stop.caller_instruction.split()[:2] and (
@@ -241,13 +246,15 @@ def _came_by(crash: CrashContext) -> _Came:
 
 
 def _direct(crash: CrashContext) -> int | None:
-    """Return where the call before the address at the stack pointer leads, if that stands in the call itself; None where it is indirect."""
+    """Return where the call before the address at the stack pointer leads, if that stands in the call itself; None
+    where it is indirect."""
     match = re.search(r"call[lqw]?\s+(0x[0-9a-f]+)\b", crash.stop.caller_instruction)
     return int(match[1], 16) if match is not None else None
 
 
 def _calls(crash: CrashContext, counter: int) -> bool:
-    """Whether the call before the address at the stack pointer leads to the program counter, by what the registers hold now."""
+    """Whether the call before the address at the stack pointer leads to the program counter, by what the registers
+    hold now."""
     call = decode(crash.stop.caller_instruction, crash.stop.thread.registers, crash.pointer_size)
     if call.target is not None:
         return crash.word_at(call.target.address) == counter
@@ -255,8 +262,8 @@ def _calls(crash: CrashContext, counter: int) -> bool:
 
 
 def _slot(crash: CrashContext, counter: int) -> Iterator[str]:
-    """Yield which word of memory the call took its target from, where it took it from memory: the registers are still the caller's, and
-    the source may name it."""
+    """Yield which word of memory the call took its target from, where it took it from memory: the registers are
+    still the caller's, and the source may name it."""
     name = crash.process.machine.stack_pointer
     registers = dict(crash.stop.thread.registers)
     registers[name] = registers.get(name, 0) + crash.pointer_size

@@ -1,4 +1,5 @@
-"""C++ programs that end themselves: an exception that nobody caught, memory that new could not get, a pure virtual function, std::terminate."""
+"""C++ programs that end themselves: an exception that nobody caught, memory that new could not get, a pure virtual
+function, std::terminate."""
 
 from __future__ import annotations
 
@@ -58,7 +59,8 @@ def terminated(crash: CrashContext, where: tuple[str, ...]) -> Iterator[Verdict]
 
 
 def is_nameless_end(crash: CrashContext) -> bool:
-    """Whether the registers of frames without names hold an exception: so ends a stripped program that libstdc++ is linked into."""
+    """Whether the registers of frames without names hold an exception: so ends a stripped program that libstdc++ is
+    linked into."""
     if any(os.path.basename(module.path).startswith("libstdc++") for module in crash.process.modules):
         return False  # then terminate's frames are in that library
     named = any(frame.function for frame in crash.stop.frames if not is_of_libc(frame))
@@ -72,7 +74,8 @@ def _held(crash: CrashContext, flying: list[Thrown]) -> list[Thrown]:
 
 
 def _current(crash: CrashContext, flying: list[Thrown]) -> tuple[Thrown, str]:
-    """Return the exception that ended the program, and how sure that is: others may be handled just then, here or in another thread."""
+    """Return the exception that ended the program, and how sure that is: others may be handled just then, here or in
+    another thread."""
     chained = {each.chained for each in flying}
     latest = [each for each in flying if each.header not in chained] or flying
     found = _held(crash, latest) or latest
@@ -112,7 +115,8 @@ def _without_exception(crash: CrashContext, where: tuple[str, ...]) -> Verdict:
 
 
 def _pure(crash: CrashContext, where: tuple[str, ...]) -> Verdict:
-    """A slot of a vtable that no function is in: the vtable of a base class, which an object has while it is made and unmade."""
+    """A slot of a vtable that no function is in: the vtable of a base class, which an object has while it is made
+    and unmade."""
     frames = crash.stop.frames
     index = next(number for number, each in enumerate(frames) if each.function.partition("(")[0] in _PURE)
     evidence, address = list(where), None
@@ -124,7 +128,8 @@ def _pure(crash: CrashContext, where: tuple[str, ...]) -> Verdict:
         evidence.append(f"this of {caller.function} is {address:#x}; its vtable pointer is {table or first}")
     what = "deleted" if frames[index].function.startswith(_PURE[1]) else "pure virtual"
     summary = (
-        f"a {what} function was called: the object is still being constructed, or is being (or has been) destroyed, so that it has "
+        f"a {what} function was called: the object is still being constructed, or is being (or has been) destroyed, "
+        "so that it has "
         "its base class's vtable"
     )
     next_steps = ("up", "bt") if address is None else (f"explain {address:#x}", "up")
@@ -154,7 +159,8 @@ def _no_memory(crash: CrashContext, kind: str, address: int, evidence: tuple[str
 def _asked(crash: CrashContext) -> int | None:
     """Return the size that operator new was called with, in bytes; None where its frame does not tell.
 
-    libstdc++'s operator new keeps its argument in rbx across the call of malloc; on i386 it is on the stack, above the return address.
+    libstdc++'s operator new keeps its argument in rbx across the call of malloc; on i386 it is on the stack, above
+    the return address.
     """
     frames, at = crash.stop.frames, _thrower(crash)
     if at is None or at + 1 >= len(frames) or not frames[at].library.startswith("libstdc++"):

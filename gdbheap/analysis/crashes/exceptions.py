@@ -1,4 +1,5 @@
-"""The C++ exception that nobody caught: found by the mark that the Itanium C++ ABI puts into every exception object's header."""
+"""The C++ exception that nobody caught: found by the mark that the Itanium C++ ABI puts into every exception
+object's header."""
 
 from __future__ import annotations
 
@@ -14,17 +15,20 @@ from gdbheap.process.memory import text_at
 
 # exception_class of GNU C++ ("GNUCC++" and 0, or 1 for a dependent exception), as it lies in memory.
 _CLASS = int.from_bytes(b"GNUCC++\0", "big")
-# sizeof struct __cxa_exception without its _Unwind_Exception, by the size of a word: so far before the mark stands the type_info.
+# sizeof struct __cxa_exception without its _Unwind_Exception, by the size of a word: so far before the mark stands the
+# type_info.
 _BEFORE_MARK = {8: 80, 4: 48}
 # From the mark back to the type, and on to the thrown object: at most this many bytes.
 _HEADER = 128
 _MOST_CHUNKS = 1 << 16
 _LARGEST = 1 << 14
 _LONGEST_TEXT = 200
-# The standard classes that keep their text in a string whose pointer is their second word; what is derived from them begins as they do.
+# The standard classes that keep their text in a string whose pointer is their second word; what is derived from them
+# begins as they do.
 _WITH_TEXT = frozenset({"std::runtime_error", "std::logic_error"})
 _MOST_BASES = 16
-# type_info of the Itanium C++ ABI: a vtable pointer, the name, and of a class with one base (__si_class_type_info) that one's type_info.
+# type_info of the Itanium C++ ABI: a vtable pointer, the name, and of a class with one base (__si_class_type_info) that
+# one's type_info.
 _ONE_BASE = "__si_class_type_info"
 # Plain types: their size in bytes (0: a word) and whether they have a sign; and those whose first word points to text.
 _INTEGERS = {"int": (4, True), "unsigned int": (4, False), "long": (0, True), "unsigned long": (0, False)}
@@ -33,8 +37,9 @@ _TEXTS = ("char const*", "char*", "std::__cxx11::basic_string<char, std::char_tr
 
 @dataclass(frozen=True)
 class Thrown:
-    """An exception: its type's name ("std::runtime_error"), where the object is, and what(), or the value itself of a plain type, where that
-    can be read ("" not). `header` is where its header begins, `chained` that of the exception that was caught before it (0: none)."""
+    """An exception: its type's name ("std::runtime_error"), where the object is, and what(), or the value itself of
+    a plain type, where that can be read ("" not). `header` is where its header begins, `chained` that of the
+    exception that was caught before it (0: none)."""
 
     type: str
     address: int
@@ -64,7 +69,8 @@ def thrown(crash: CrashContext) -> Iterator[Thrown]:
 
 
 def _decode(crash: CrashContext, start: int, at: int, data: bytes) -> Iterator[Thrown]:
-    """The header begins with the type_info; _Unwind_Exception, whose first member is the mark, is its last 32 bytes (64-bit; 16-aligned)."""
+    """The header begins with the type_info; _Unwind_Exception, whose first member is the mark, is its last 32 bytes
+    (64-bit; 16-aligned)."""
     pointer_size, usual = crash.pointer_size, at - _BEFORE_MARK[crash.pointer_size]
     named = (offset for offset in range(0, at, pointer_size) if type_name(crash, _word(data, offset, pointer_size)))
     offset = next(named, usual)
@@ -73,7 +79,8 @@ def _decode(crash: CrashContext, start: int, at: int, data: bytes) -> Iterator[T
     info = _word(data, offset, pointer_size)
     name = type_name(crash, info) or name_without_symbol(crash, info)
     if name:
-        # struct __cxa_exception: exceptionType, exceptionDestructor, unexpectedHandler, terminateHandler, nextException, ...
+        # struct __cxa_exception: exceptionType, exceptionDestructor, unexpectedHandler, terminateHandler,
+        # nextException, ...
         thing = start + at + 32
         yield Thrown(
             name,
@@ -89,7 +96,8 @@ def _word(data: bytes, offset: int, pointer_size: int) -> int:
 
 
 def _has_text(crash: CrashContext, name: str, info: int) -> bool:
-    """Whether the class keeps its text as std::runtime_error does, or is derived from one that does, as its first and only base."""
+    """Whether the class keeps its text as std::runtime_error does, or is derived from one that does, as its first
+    and only base."""
     for _ in range(_MOST_BASES):
         if name in _WITH_TEXT:
             return True

@@ -42,7 +42,8 @@ _RECOGNISERS: tuple[Detector, ...] = (
 
 
 def explain_stop(crash: CrashContext) -> list[Verdict]:
-    """Return the verdicts on a stop by a signal, the best first; never empty. An ordinary stop is for the caller to recognise (is_fault)."""
+    """Return the verdicts on a stop by a signal, the best first; never empty. An ordinary stop is for the caller to
+    recognise (is_fault)."""
     found = [verdict for recognise in _RECOGNISERS for verdict in recognise(crash)]
     # Who is asked to stop because he hangs, hangs before he is asked.
     found = [*found, *deadlocks(crash)] if _is_by_instruction(crash) else [*deadlocks(crash), *found]

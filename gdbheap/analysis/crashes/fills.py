@@ -1,4 +1,5 @@
-"""Bytes that memory is filled with on purpose: by free and malloc themselves (glibc.malloc.perturb), by other allocators, by programmers."""
+"""Bytes that memory is filled with on purpose: by free and malloc themselves (glibc.malloc.perturb), by other
+allocators, by programmers."""
 
 from __future__ import annotations
 
@@ -88,7 +89,8 @@ def _perturb(crash: CrashContext) -> tuple[int | None, str]:
 
 
 def _environment(crash: CrashContext) -> bytes:
-    """Return the strings that the process was started with, as they lie in front of the name of its program; b"" where this is not known."""
+    """Return the strings that the process was started with, as they lie in front of the name of its program; b""
+    where this is not known."""
     end = crash.process.auxv.get(_EXECFN)
     stack = crash.vma(end) if end else None
     if end is None or stack is None:

@@ -1,4 +1,5 @@
-"""What the heap tells: the object that the instruction works on, or whose content it followed, is freed, in top, or in a header."""
+"""What the heap tells: the object that the instruction works on, or whose content it followed, is freed, in top, or
+in a header."""
 
 from __future__ import annotations
 
@@ -19,7 +20,8 @@ _MOST_SEARCHED = 256 << 20
 
 
 def objects(crash: CrashContext) -> Iterator[Verdict]:
-    """Yield the state of each chunk that a register or a variable points into, where that state explains a bad value."""
+    """Yield the state of each chunk that a register or a variable points into, where that state explains a bad
+    value."""
     signal = crash.stop.signal
     if signal is None or signal.code <= 0 or signal.signal not in (SIGILL, SIGBUS, SIGSEGV):
         return
@@ -41,14 +43,15 @@ def objects(crash: CrashContext) -> Iterator[Verdict]:
 
 
 def _takes_part(crash: CrashContext, name: str) -> bool:
-    """Whether the instruction (or the call that led to a bad address) uses the register, or the source line names the pointer."""
+    """Whether the instruction (or the call that led to a bad address) uses the register, or the source line names
+    the pointer."""
     used = crash.stop.caller_instruction if crash.is_fetch else crash.stop.instruction
     return re.search(rf"%{re.escape(name)}\b", used) is not None or name in crash.stop.source
 
 
 def freed_sources(crash: CrashContext) -> Iterator[Verdict]:
-    """Yield that the source names where NULL or a small number was read from, and that this is in a freed block. (What greater values tell,
-    objects() finds without the source.)"""
+    """Yield that the source names where NULL or a small number was read from, and that this is in a freed block.
+    (What greater values tell, objects() finds without the source.)"""
     signal = crash.stop.signal
     if signal is None or signal.code <= 0 or signal.signal not in (SIGBUS, SIGSEGV):
         return
@@ -104,7 +107,8 @@ def _element(access: MemoryOperand, pointer_size: int) -> str:
 
 
 def _only_in_freed(crash: CrashContext, value: int) -> Iterator[Verdict]:
-    """Yield that a bad value stands in freed blocks and nowhere else in the heap: the register that led there holds something else by now."""
+    """Yield that a bad value stands in freed blocks and nowhere else in the heap: the register that led there holds
+    something else by now."""
     heap = crash.heap
     if heap is None or crash.chunk(value) is not None:
         return
@@ -121,16 +125,19 @@ def _only_in_freed(crash: CrashContext, value: int) -> Iterator[Verdict]:
         "freed_chunk",
         POSSIBLE,
         places[0],
-        "the bad value stands in a block that has been freed: if it was read from there after the free, this is a use after free",
+        "the bad value stands in a block that has been freed: if it was read from there after the free, this is a "
+        "use after free",
         (
-            f"{value:#x} stands at {places[0]:#x}, in the {crash.chunk_words(freed[0])}, and nowhere else in the heap but in freed blocks",
+            f"{value:#x} stands at {places[0]:#x}, in the {crash.chunk_words(freed[0])}, and nowhere else in the "
+            "heap but in freed blocks",
         ),
         (f"heap chunk {places[0]:#x}", f"heap owners {places[0]:#x}"),
     )
 
 
 def _origin(crash: CrashContext, value: int, chunk: Chunk, bases: set[int]) -> int | None:
-    """Return where, near what the register points to, a word is the bad value itself: it was loaded from there. None where none is."""
+    """Return where, near what the register points to, a word is the bad value itself: it was loaded from there. None
+    where none is."""
     assert crash.heap is not None
     # The header of the next chunk too: an index past the end reads it.
     start, end = max(value - 64, chunk.address), min(value + 256, chunk.end + crash.heap.layout.header)

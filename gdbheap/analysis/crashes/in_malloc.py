@@ -51,7 +51,8 @@ def crashes_in_malloc(crash: CrashContext) -> Iterator[Verdict]:
         yield from _without_heap(crash, where)
         return
     if crash.fault_address is not None and crash.chunk(crash.fault_address) is not None:
-        return  # where malloc's own memory may not be accessed, that is the fault, and not what malloc has left unfinished there
+        # Where malloc's own memory may not be accessed, that is the fault, not what malloc has left unfinished there.
+        return
     heap = CheckedHeap(crash.process, crash.heap)
     wrong = list(_no_block(crash, heap, where))
     yield from wrong or _followed(crash, heap, where, inside)
@@ -78,7 +79,8 @@ def _unreadable(crash: CrashContext, inside: str, where: tuple[str, ...]) -> Ite
 
 
 def _without_heap(crash: CrashContext, where: tuple[str, ...]) -> Iterator[Verdict]:
-    """Whether free was given what can be no block, though nothing is known of the heap: before malloc was ever used, perhaps."""
+    """Whether free was given what can be no block, though nothing is known of the heap: before malloc was ever used,
+    perhaps."""
     given = told_by_the_call(crash.stop.frames)
     told = outside_heaps(crash.process, given.pointer, crash.symbol_at) if given is not None and given.pointer else None
     if given is not None and told is not None:
@@ -93,7 +95,8 @@ def is_of_internals(frame: Frame) -> bool:
 
 
 def _no_block(crash: CrashContext, heap: CheckedHeap, where: tuple[str, ...]) -> Iterator[Verdict]:
-    """Whether the address is where the heap of a chunk would begin, if its size field were right about NON_MAIN_ARENA (arena_for_chunk)."""
+    """Whether the address is where the heap of a chunk would begin, if its size field were right about
+    NON_MAIN_ARENA (arena_for_chunk)."""
     at, layout = crash.fault_address, heap.layout
     if at is None or at % layout.heap_max >= _REACH:
         return
@@ -115,7 +118,8 @@ def _no_block(crash: CrashContext, heap: CheckedHeap, where: tuple[str, ...]) ->
             continue
         facts = (
             f"{pointer:#x} was passed: {each.how}",
-            f"the word before it, {raw:#x}, is taken for a size field: NON_MAIN_ARENA is set, so that a heap should begin at {at:#x}",
+            f"the word before it, {raw:#x}, is taken for a size field: NON_MAIN_ARENA is set, so that a heap should "
+            f"begin at {at:#x}",
         )
         summary = f"free was given a pointer that malloc did not return: {pointer:#x} {told.words}"
         sure = CERTAIN if is_told else LIKELY
@@ -135,12 +139,16 @@ def _followed(crash: CrashContext, heap: CheckedHeap, where: tuple[str, ...], in
             facts.append(f"probably {writer.sentence}")
         sure = CERTAIN if followed else POSSIBLE
         name = _NAMES.search(inside)
-        summary = f"{name[0] if name else inside} crashed on a corrupt heap: {each.field or each.message} at {each.where:#x} is overwritten"
+        summary = (
+            f"{name[0] if name else inside} crashed on a corrupt heap: {each.field or each.message} at "
+            f"{each.where:#x} is overwritten"
+        )
         yield Verdict("heap_corruption", sure, each.address, summary, (*where, *facts), ("heap check", "bt"))
 
 
 def _is_taken_for_threads(crash: CrashContext, each: Finding) -> bool:
-    """Whether the crash is where the heap of the chunk would begin, if its size field were right about NON_MAIN_ARENA (heap_for_ptr)."""
+    """Whether the crash is where the heap of the chunk would begin, if its size field were right about
+    NON_MAIN_ARENA (heap_for_ptr)."""
     assert crash.heap is not None
     if each.field != "size" or not (each.held or 0) & NON_MAIN_ARENA or crash.fault_address is None:
         return False

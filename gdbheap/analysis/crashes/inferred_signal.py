@@ -1,5 +1,5 @@
-"""What the kernel must have said of a signal, where a core holds its number alone (no NT_SIGINFO): concluded from the instruction, the
-registers and the mappings, by the model of the address space."""
+"""What the kernel must have said of a signal, where a core holds its number alone (no NT_SIGINFO): concluded from
+the instruction, the registers and the mappings, by the model of the address space."""
 
 from __future__ import annotations
 
@@ -31,8 +31,8 @@ _BRANCHES = ("call", "jmp", "ret")
 def infer_signal(
     process: Process, thread: Thread, instruction: Instruction, frames: Sequence[Frame], own_pid: int | None
 ) -> SignalInfo | None:
-    """Return the siginfo that fits the thread's signal; None where it has no fatal one. What it cannot tell it takes for a signal that
-    was sent."""
+    """Return the siginfo that fits the thread's signal; None where it has no fatal one. What it cannot tell it takes
+    for a signal that was sent."""
     number = thread.signal
     if number in (SIGSEGV, SIGBUS):
         found = _access(process, thread, instruction, number)
@@ -79,12 +79,14 @@ def _access(process: Process, thread: Thread, instruction: Instruction, number: 
         missing = next(
             (address for address, _ in _touched(process, thread, instruction) if in_guard(process, address)), None
         )
-    # The stack would have grown there, but for a limit that nobody here knows; or it is a guard that the mappings do not show.
+    # The stack would have grown there, but for a limit that nobody here knows; or it is a guard that the mappings do
+    # not show.
     return SignalInfo(number, _MAPERR, 0, address=missing) if number == SIGSEGV and missing is not None else None
 
 
 def _touched(process: Process, thread: Thread, instruction: Instruction) -> Iterator[tuple[int, str]]:
-    """Yield (address, access) of all that the instruction touches, in the order that the processor does: at most one in each page."""
+    """Yield (address, access) of all that the instruction touches, in the order that the processor does: at most one
+    in each page."""
     mask = (1 << 8 * process.pointer_size) - 1
     yield thread.program_counter, EXECUTE
     for operand in instruction.memory:

@@ -1,4 +1,5 @@
-"""What SIGILL, SIGTRAP and the general protection faults of single instructions are about: traps, privileges, alignment, refused operands."""
+"""What SIGILL, SIGTRAP and the general protection faults of single instructions are about: traps, privileges,
+alignment, refused operands."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ from gdbheap.process.signal_info import SI_KERNEL
 
 # A general protection fault outside the kernel (Intel's manual, volume 2, "Protected Mode Exceptions").
 _PRIVILEGED = re.compile(
-    r"(hlt|cli|sti|lgdt|lidt|lldt|ltr|lmsw|clts|invd|wbinvd|wbnoinvd|invlpg|invpcid|rdmsr|wrmsr|rdpmc|xsetbv|swapgs|sys(ret|exit)[lq]?)$"
+    r"(hlt|cli|sti|lgdt|lidt|lldt|ltr|lmsw|clts|invd|wbinvd|wbnoinvd|invlpg|invpcid|"
+    r"rdmsr|wrmsr|rdpmc|xsetbv|swapgs|sys(ret|exit)[lq]?)$"
 )
 _CONTROL_REGISTER = re.compile(r"%?(cr|db|dr)\d+")
 _PORTS = re.compile(r"(in|out|ins|outs)[bwld]?$")
@@ -47,7 +49,8 @@ def instructions(crash: CrashContext) -> Iterator[Verdict]:
 
 
 def refused(crash: CrashContext) -> Verdict | None:
-    """Return that the processor refused an instruction for what its operands hold, where nothing else is known of a general protection fault."""
+    """Return that the processor refused an instruction for what its operands hold, where nothing else is known of a
+    general protection fault."""
     signal, instruction = crash.stop.signal, crash.instruction
     if signal is None or signal.signal != SIGSEGV or signal.code != SI_KERNEL or not instruction.mnemonic:
         return None
@@ -76,7 +79,10 @@ def _illegal(crash: CrashContext) -> Verdict:
     counter, text, mnemonic = crash.stop.thread.program_counter, crash.instruction.text, crash.instruction.mnemonic
     quoted = f"the instruction is `{text}`"
     if mnemonic.startswith("ud"):
-        summary = "the program ran into a trap that the compiler put there (__builtin_trap, unreachable code, or a sanitizer's check)"
+        summary = (
+            "the program ran into a trap that the compiler put there (__builtin_trap, unreachable code, or a "
+            "sanitizer's check)"
+        )
         return Verdict("trap_instruction", CERTAIN, counter, summary, (quoted,), ("up", "list"))
     if _OF_SYSTEMS.match(mnemonic):
         summary = f"{mnemonic} may be executed by the kernel or a hypervisor only"
@@ -88,7 +94,10 @@ def _illegal(crash: CrashContext) -> Verdict:
         summary = f"{mnemonic} allows no lock prefix: what is run was hardly meant as code"
     else:
         sure = LIKELY
-        summary = f"this processor does not know the instruction {mnemonic}: the code was built for another, or what is run is no code"
+        summary = (
+            f"this processor does not know the instruction {mnemonic}: the code was built for another, or what "
+            "is run is no code"
+        )
     evidence = (quoted, *crash.surroundings(counter))
     return Verdict("illegal_instruction", sure, counter, summary, evidence, ("x/8i $pc", "info symbol $pc"))
 
@@ -152,7 +161,8 @@ def _misaligned(crash: CrashContext) -> Iterator[Verdict]:
 
 
 def _why_misaligned(crash: CrashContext, access: MemoryOperand) -> str:
-    """Compilers count on the stack's alignment where they name its registers; other registers hold what the program made of them."""
+    """Compilers count on the stack's alignment where they name its registers; other registers hold what the program
+    made of them."""
     near = abs(access.address - crash.stop.thread.stack_pointer) < 1 << 16
     if near and access.base in _OF_STACK:
         return "the stack is not aligned to 16 bytes: a call from assembly, or a wrong calling convention"

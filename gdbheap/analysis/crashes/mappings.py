@@ -69,9 +69,11 @@ def _keyed(crash: CrashContext, address: int, vma: VMA | None, key: int | None) 
 
 
 def _untold(crash: CrashContext, address: int) -> Verdict:
-    """si_code says that a mapping denied the access, but nothing tells of one: cores leave out vvar and device memory."""
+    """si_code says that a mapping denied the access, but nothing tells of one: cores leave out vvar and device
+    memory."""
     summary = (
-        "a mapping denied the access, and it is one that is not told here (cores leave out vvar and devices; gdb's own ones also memory of no "
+        "a mapping denied the access, and it is one that is not told here (cores leave out vvar and devices; gdb's "
+        "own ones also memory of no "
         "file that may only be read)"
     )
     evidence = ("si_code is SEGV_ACCERR, but no mapping at the address is known", *_evidence(crash, address))
@@ -88,7 +90,8 @@ def _is_allowed(crash: CrashContext, address: int) -> bool:
 
 def _allowed_now(crash: CrashContext, address: int, vma: VMA) -> Verdict:
     summary = (
-        f"the mapping allows the access now ({vma.permissions}): it has been changed since, by another thread or a signal handler, "
+        f"the mapping allows the access now ({vma.permissions}): it has been changed since, by another thread or a "
+        "signal handler, "
         "or the signal was made up"
     )
     kinds = {each.access for each in crash.accesses} or {READ}
@@ -126,7 +129,8 @@ def _denied(crash: CrashContext, address: int, vma: VMA) -> Iterator[Verdict]:
 
 
 def _read_only_thing(crash: CrashContext, address: int, vma: VMA) -> str:
-    """Return what it is that may only be read, with a comma behind it; "" where nothing more is known than the mapping."""
+    """Return what it is that may only be read, with a comma behind it; "" where nothing more is known than the
+    mapping."""
     symbol = crash.symbol_at(address)
     named = f"{symbol}, " if symbol else ""
     relro = any(each.relro and each.relro[0] <= address < each.relro[1] for each in crash.process.modules)
@@ -232,7 +236,10 @@ def _was_mmapped(crash: CrashContext, address: int, evidence: tuple[str, ...]) -
         is_past_end = below is not None and address - below.end < PAGE
         moved = None if is_past_end else moved_mapping(crash.heap, bases)
         if moved is not None:
-            summary = "perhaps a large block was here, with a mapping of its own, and realloc has moved it elsewhere: a pointer from before"
+            summary = (
+                "perhaps a large block was here, with a mapping of its own, and realloc has moved it "
+                "elsewhere: a pointer from before"
+            )
             facts = (*evidence, *moved)
             yield Verdict("freed_mmapped_chunk", POSSIBLE, address, summary, facts, ("up", "info locals"))
         return

@@ -17,7 +17,8 @@ _MOST_MAPPINGS = 65530 - 16
 
 
 def null_from_malloc(crash: CrashContext) -> Iterator[Verdict]:
-    """Yield that a NULL pointer probably came from malloc, where a limit leaves no room for a block as large as the program's others."""
+    """Yield that a NULL pointer probably came from malloc, where a limit leaves no room for a block as large as the
+    program's others."""
     signal, address = crash.stop.signal, crash.fault_address
     if signal is None or signal.signal not in (SIGBUS, SIGSEGV) or signal.code <= 0 or crash.is_fetch:
         return

@@ -21,7 +21,8 @@ _SHORTEST_TEXT = 4
 
 
 def bad_values(crash: CrashContext) -> Iterator[Verdict]:
-    """Yield what the values say that the faulting address was made from: the operand's base register first, then the address itself."""
+    """Yield what the values say that the faulting address was made from: the operand's base register first, then the
+    address itself."""
     for access in crash.accesses:
         yield from by_operand(crash, access)
     if not crash.accesses and crash.fault_address is not None:
@@ -101,7 +102,8 @@ def _small(crash: CrashContext, access: MemoryOperand) -> Iterator[Verdict]:
 
 
 def _base(access: MemoryOperand) -> int:
-    """Return the value of the pointer that the operand went through: where no register holds it, the compiler knew that it is NULL."""
+    """Return the value of the pointer that the operand went through: where no register holds it, the compiler knew
+    that it is NULL."""
     return access.base_value if access.base else 0 if access.address < NULL_ZONE else access.address
 
 
@@ -161,7 +163,8 @@ def _mangled(crash: CrashContext, value: int, how: str, address: int) -> Iterato
                 continue
             evidence = (
                 how,
-                f"the word at {mem:#x}, a freed block in {short_name(each)}, is the same; it stands for {demangle(mem, value, layout):#x}",
+                f"the word at {mem:#x}, a freed block in {short_name(each)}, is the same; it stands for "
+                f"{demangle(mem, value, layout):#x}",
             )
             summary = (
                 "the pointer is the mangled link that malloc keeps in a freed block: the block was used after free"
@@ -175,7 +178,10 @@ _MOST_LOOKED_AT = 1 << 12
 
 def _key(crash: CrashContext, value: int, how: str, address: int) -> Iterator[Verdict]:
     if crash.tcache_key and value == crash.tcache_key:
-        summary = "the pointer is the key that malloc writes into the second word of a cached block: the block was used after free"
+        summary = (
+            "the pointer is the key that malloc writes into the second word of a cached block: the block was "
+            "used after free"
+        )
         yield Verdict(
             "tcache_key_as_pointer",
             CERTAIN,
@@ -228,7 +234,10 @@ def _truncated(crash: CrashContext, value: int, how: str, address: int) -> Itera
             evidence = [how, f"{whole:#x} would lie in {crash.vma_line(vma)}"]
             if chunk is not None:
                 evidence.append(f"the {crash.chunk_words(chunk)} is there")
-            summary = f"the pointer is the lower 32 bits{sign} of {whole:#x}: a function that returns a pointer was called without its declaration"
+            summary = (
+                f"the pointer is the lower 32 bits{sign} of {whole:#x}: a function that returns a pointer was "
+                "called without its declaration"
+            )
             sure = chunk is not None and chunk.state is State.IN_USE
             yield Verdict(
                 "truncated_pointer", LIKELY if sure else POSSIBLE, address, summary, tuple(evidence), ("up", "list")

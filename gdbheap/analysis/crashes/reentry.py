@@ -1,4 +1,5 @@
-"""malloc that a signal handler has entered again, while a call of it was under way: it finds its own half of a change, and dies of it."""
+"""malloc that a signal handler has entered again, while a call of it was under way: it finds its own half of a
+change, and dies of it."""
 
 from __future__ import annotations
 

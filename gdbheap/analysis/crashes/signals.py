@@ -72,7 +72,8 @@ def _floating_point(crash: CrashContext, counter: int, code: int) -> Verdict:
         evidence.append(
             "the x87 unit reports at its next instruction: the one that failed is the last of its own before this"
         )
-        # The 64-bit formats of fxsave and xsave hold the address in two halves, which gdb names as the old formats' selector and offset.
+        # The 64-bit formats of fxsave and xsave hold the address in two halves, which gdb names as the old formats'
+        # selector and offset.
         failed = "((unsigned long)$fiseg << 32 | (unsigned)$fioff)" if crash.pointer_size == 8 else "(unsigned)$fioff"
         next_steps = ("info float", f"x/i {failed}")
     summary = f"{what}, with its exception unmasked (feenableexcept, or a compiler's -ffpe-trap)"
@@ -98,7 +99,8 @@ def _divisor(crash: CrashContext) -> int | None:
 
 
 _NAMES = re.compile(
-    r"(?P<wide>r(?:[a-d]x|[sd]i|[sb]p|\d+))|(?P<long>e(?:[a-d]x|[sd]i|[sb]p)|r\d+d)|(?P<short>[a-d]x|[sd]i|[sb]p|r\d+w)|(?P<byte>[a-d]l|[sd]il|r\d+b)"
+    r"(?P<wide>r(?:[a-d]x|[sd]i|[sb]p|\d+))|(?P<long>e(?:[a-d]x|[sd]i|[sb]p)|r\d+d)|"
+    r"(?P<short>[a-d]x|[sd]i|[sb]p|r\d+w)|(?P<byte>[a-d]l|[sd]il|r\d+b)"
 )
 
 
@@ -151,7 +153,8 @@ def others(crash: CrashContext) -> Iterator[Verdict]:
 
 
 def non_canonical(crash: CrashContext) -> Iterator[Verdict]:
-    """Yield the operands of a general protection fault that have no possible address (si_addr is 0 then, and says nothing)."""
+    """Yield the operands of a general protection fault that have no possible address (si_addr is 0 then, and says
+    nothing)."""
     signal = crash.stop.signal
     if signal is None or signal.signal not in (SIGSEGV, SIGBUS) or signal.code != SI_KERNEL:
         return

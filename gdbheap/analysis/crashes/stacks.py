@@ -1,4 +1,5 @@
-"""Stacks that are used up: the first thread's at its limit, a thread's at its guard, a signal handler's alternate one; and who recursed."""
+"""Stacks that are used up: the first thread's at its limit, a thread's at its guard, a signal handler's alternate
+one; and who recursed."""
 
 from __future__ import annotations
 
@@ -9,7 +10,8 @@ from gdbheap.process.address_space import VMA
 from gdbheap.process.memory import PAGE
 from gdbheap.process.threads.thread_stacks import ThreadStack, find_stacks, in_guard
 
-# The kernel keeps this free below a stack (stack_guard_gap, 256 pages); a frame larger than the rest of the stack lands as far below.
+# The kernel keeps this free below a stack (stack_guard_gap, 256 pages); a frame larger than the rest of the stack lands
+# as far below.
 _NEAR_STACK = 64 << 20
 _GUARD = 1 << 20
 # mirrors the kernel before 5.0 (do_user_addr_fault: enter may touch 64 KiB below the stack pointer)
@@ -20,7 +22,8 @@ _NEXT = ("bt 20", "bt -5")
 def stack_overflows(crash: CrashContext, address: int) -> Iterator[Verdict]:
     """Yield a stack overflow: the address is at or below the end of the thread's stack, and near its stack pointer."""
     pointer = crash.stop.thread.stack_pointer
-    # Below the stack pointer no code reaches further than a frame's first page or a probe; what does is an index or a pointer gone wrong.
+    # Below the stack pointer no code reaches further than a frame's first page or a probe; what does is an index or a
+    # pointer gone wrong.
     if not -_FARTHEST_BELOW <= address - pointer <= _NEAR_STACK:
         return
     alternate = alternate_stack(crash)
@@ -42,7 +45,8 @@ def stack_overflows(crash: CrashContext, address: int) -> Iterator[Verdict]:
 
 
 def wild_stack_pointers(crash: CrashContext) -> Iterator[Verdict]:
-    """Yield that the stack pointer, by which the instruction went to memory, is in no mapping at all, and that no overflow brought it there."""
+    """Yield that the stack pointer, by which the instruction went to memory, is in no mapping at all, and that no
+    overflow brought it there."""
     pointer, signal = crash.stop.thread.stack_pointer, crash.stop.signal
     by_stack = any(each.base in ("rsp", "esp") for each in crash.accesses)
     if signal is None or signal.code <= 0 or not by_stack or crash.is_fetch or crash.vma(pointer) is not None:
@@ -50,7 +54,10 @@ def wild_stack_pointers(crash: CrashContext) -> Iterator[Verdict]:
     address = crash.fault_address
     if address is not None and any(stack_overflows(crash, address)):
         return
-    summary = f"the stack pointer is {pointer:#x}, where there is no stack: it, or a frame pointer that it was taken from, was overwritten"
+    summary = (
+        f"the stack pointer is {pointer:#x}, where there is no stack: it, or a frame pointer that it was taken "
+        "from, was overwritten"
+    )
     evidence = (*crash.surroundings(pointer), f"the instruction is `{crash.stop.instruction}`")
     yield Verdict("wild_stack_pointer", LIKELY, pointer, summary, evidence, ("info registers", "x/8i $pc"))
 
@@ -75,20 +82,25 @@ def _thread_overflow(crash: CrashContext, address: int, end: int) -> Verdict:
     elif end - address < PAGE:
         where = "the address is just below it, and it has no guard"
     else:
-        where = f"the address is {end - address:#x} bytes below it: a frame, or an array in it, that is larger than the rest of the stack"
+        where = (
+            f"the address is {end - address:#x} bytes below it: a frame, or an array in it, that is larger than "
+            "the rest of the stack"
+        )
     summary = f"thread {crash.stop.thread.number} has used up its stack: {where}"
     return Verdict("thread_stack_overflow", CERTAIN if again else LIKELY, address, summary, tuple(evidence), _NEXT)
 
 
 def alternate_stack(crash: CrashContext) -> tuple[int, int] | None:
-    """Return the bounds of the alternate stack that the thread's innermost signal handler runs on; None where it runs on none."""
+    """Return the bounds of the alternate stack that the thread's innermost signal handler runs on; None where it
+    runs on none."""
     handler = next(iter(crash.stop.handlers), None)
     if handler is None:
         return None
     if handler.alternate is not None:
         start, end = handler.alternate
         return handler.alternate if start <= handler.stack_pointer < end else None
-    # i386's short frame does not tell the stack: what the handler's frame lies in, where the interrupted one lies elsewhere.
+    # i386's short frame does not tell the stack: what the handler's frame lies in, where the interrupted one lies
+    # elsewhere.
     here, there = crash.vma(handler.stack_pointer), crash.vma(handler.interrupted_pointer)
     return (here.start, here.end) if here is not None and here != there else None
 
@@ -114,7 +126,8 @@ def _is_just_below(crash: CrashContext, address: int, stack: VMA) -> bool:
 
 
 def _stack_of(crash: CrashContext, pointer: int) -> VMA | None:
-    """Return the mapping of the stack that the pointer is on: the pointer itself may already be in the guard, below it."""
+    """Return the mapping of the stack that the pointer is on: the pointer itself may already be in the guard, below
+    it."""
     here = crash.vma(pointer)
     if here is None or not here.writable:
         here = crash.process.address_space.around(pointer)[1]
@@ -122,8 +135,8 @@ def _stack_of(crash: CrashContext, pointer: int) -> VMA | None:
 
 
 def is_guard_inside(crash: CrashContext, address: int) -> bool:
-    """Whether there is a guard inside a mapping that may be read (glibc 2.42 and later on Linux 6.13 and later): its pages cannot be read. (A core
-    that gdb makes holds zeros for them: there the thread's own word counts.)"""
+    """Whether there is a guard inside a mapping that may be read (glibc 2.42 and later on Linux 6.13 and later): its
+    pages cannot be read. (A core that gdb makes holds zeros for them: there the thread's own word counts.)"""
     vma = crash.vma(address)
     if vma is None or not (vma.readable and vma.writable):
         return False
@@ -131,7 +144,8 @@ def is_guard_inside(crash: CrashContext, address: int) -> bool:
 
 
 def _is_main_stack(crash: CrashContext, stack: VMA) -> bool:
-    """Whether this is the first thread's stack: in a core no name says so, but nothing but the vdso and vsyscall lies above."""
+    """Whether this is the first thread's stack: in a core no name says so, but nothing but the vdso and vsyscall
+    lies above."""
     return crash.process.kind == "core" and not any(
         vma.start >= stack.end and vma.writable for vma in crash.process.address_space
     )
@@ -154,7 +168,8 @@ def _main_overflow(crash: CrashContext, address: int, stack: VMA) -> Verdict:
 
 
 def recursion(crash: CrashContext) -> tuple[str, ...]:
-    """Return a line that names the function that calls itself, and about how deep, where the innermost frames repeat."""
+    """Return a line that names the function that calls itself, and about how deep, where the innermost frames
+    repeat."""
     frames = [each for each in crash.stop.frames if each.function]
     for period in range(1, 9):
         repeats = frames[period : 4 * period]
@@ -172,7 +187,8 @@ def recursion(crash: CrashContext) -> tuple[str, ...]:
 
 
 def _stack_end(crash: CrashContext, pointer: int) -> int:
-    """Return the end of the stack that the pointer is on (or just below), the pointer itself where that is not known."""
+    """Return the end of the stack that the pointer is on (or just below), the pointer itself where that is not
+    known."""
     alternate = alternate_stack(crash)
     if alternate is not None:
         return alternate[1]

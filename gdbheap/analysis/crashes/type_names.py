@@ -16,8 +16,8 @@ def type_name(crash: CrashContext, info: int) -> str:
 
 
 def name_without_symbol(crash: CrashContext, info: int) -> str:
-    """Return the name that the type_info at the address has itself, as it is written in C++ (mangled, where gdb cannot tell); "" where it
-    cannot be one."""
+    """Return the name that the type_info at the address has itself, as it is written in C++ (mangled, where gdb
+    cannot tell); "" where it cannot be one."""
     mangled = type_info.type_name(crash.process, info)
     if not mangled:
         return ""

@@ -1,4 +1,5 @@
-"""Code and data of a library that dlclose has unloaded: what ld.so knew of it may still lie in a freed block, and libc's callers tell."""
+"""Code and data of a library that dlclose has unloaded: what ld.so knew of it may still lie in a freed block, and
+libc's callers tell."""
 
 from __future__ import annotations
 
@@ -58,8 +59,8 @@ def _called(crash: CrashContext) -> str:
 
 
 def _remains(crash: CrashContext, address: int) -> Iterator[tuple[str, int, int, int]]:
-    """Yield (name, start, end, where that was found) of a library that held the address, by the link_map in a block that ld.so has freed:
-    l_map_start and l_map_end lie side by side."""
+    """Yield (name, start, end, where that was found) of a library that held the address, by the link_map in a block
+    that ld.so has freed: l_map_start and l_map_end lie side by side."""
     heap = crash.heap
     if heap is None:
         return
@@ -81,7 +82,8 @@ def _is_freed(chunk: Chunk) -> bool:
 
 
 def _name(crash: CrashContext, chunk: Chunk, place: int) -> str:
-    """Return the name that ld.so loaded the library by, which it keeps at the end of the same block; "" where it is gone."""
+    """Return the name that ld.so loaded the library by, which it keeps at the end of the same block; "" where it is
+    gone."""
     try:
         data = crash.process.memory.read(place, min(_MOST_BLOCK, chunk.end - place))
     except MemoryFault:

@@ -1,4 +1,5 @@
-"""Verdict: one answer to "why did it die?", with what speaks for it; CrashContext: all that the recognisers may look at."""
+"""Verdict: one answer to "why did it die?", with what speaks for it; CrashContext: all that the recognisers may look
+at."""
 
 from __future__ import annotations
 
@@ -27,7 +28,8 @@ _ORDER = {CERTAIN: 0, LIKELY: 1, POSSIBLE: 2}
 
 @dataclass(frozen=True)
 class Verdict:
-    """`name` is one of FAULTS' published names; `address` what it is about (None: nothing); `evidence` are quoted facts; `next` commands."""
+    """`name` is one of FAULTS' published names; `address` what it is about (None: nothing); `evidence` are quoted
+    facts; `next` commands."""
 
     name: str
     confidence: str
@@ -37,7 +39,8 @@ class Verdict:
     next: tuple[str, ...] = ()
 
 
-# What the bad address looks like, rather than how it came about: a likely cause goes before them, however certain they are.
+# What the bad address looks like, rather than how it came about: a likely cause goes before them, however certain they
+# are.
 _SYMPTOMS = frozenset({"unmapped", "non_canonical", "no_access", "kernel_address", "jump_to_unmapped"})
 # What NULL, a small number or a wild target looks like, where another verdict tells how it came about.
 _SHAPES = frozenset({"null_pointer", "null_plus_offset", "jump_to_null", "jump_to_non_executable"})
@@ -54,7 +57,8 @@ _CAUSES = frozenset(
 
 
 def best_first(verdicts: list[Verdict]) -> list[Verdict]:
-    """Return the verdicts by confidence, causes before symptoms, the order they were found in kept; one for each name."""
+    """Return the verdicts by confidence, causes before symptoms, the order they were found in kept; one for each
+    name."""
     caused = any(each.name in _CAUSES and each.confidence != POSSIBLE for each in verdicts)
     symptoms = _SYMPTOMS | _SHAPES if caused else _SYMPTOMS
     ordered = sorted(
@@ -70,9 +74,10 @@ def best_first(verdicts: list[Verdict]) -> list[Verdict]:
 class CrashContext:
     """The stop and the process around it. `heap` is None where it cannot be read.
 
-    `symbol_at` gives "name+offset in module" or "", `demangled` a linked name as C++ writes it. `abort_message` is glibc's own (__abort_msg), ""
-    where there is none. `memory_limit` is RLIMIT_AS in bytes, None where there is none, or nobody can tell; `data_limit` is RLIMIT_DATA and
-    how much of it is taken. `locks` are the mutexes of arenas that are taken.
+    `symbol_at` gives "name+offset in module" or "", `demangled` a linked name as C++ writes it. `abort_message` is
+    glibc's own (__abort_msg), "" where there is none. `memory_limit` is RLIMIT_AS in bytes, None where there is
+    none, or nobody can tell; `data_limit` is RLIMIT_DATA and how much of it is taken. `locks` are the mutexes of
+    arenas that are taken.
     """
 
     stop: Stop
@@ -96,7 +101,8 @@ class CrashContext:
     def fault_address(self) -> int | None:
         """The address that the kernel names, where it names the true one (page faults); None for the rest."""
         signal = self.stop.signal
-        # A general protection fault has si_code SI_KERNEL and si_addr 0, which says nothing; an alignment check has 0 as well.
+        # A general protection fault has si_code SI_KERNEL and si_addr 0, which says nothing; an alignment check has 0
+        # as well.
         if signal is None or signal.address is None or signal.code == SI_KERNEL:
             return None
         if (signal.signal, signal.code) == (SIGBUS, BUS_ADRALN) and not signal.address:
@@ -105,8 +111,8 @@ class CrashContext:
 
     @property
     def is_fetch(self) -> bool:
-        """Whether it was an instruction that could not be fetched: the address is the program counter, or the next page, into which the
-        instruction reaches."""
+        """Whether it was an instruction that could not be fetched: the address is the program counter, or the next
+        page, into which the instruction reaches."""
         address, counter = self.fault_address, self.stop.thread.program_counter
         if address is None or address == counter:
             return address == counter
@@ -197,12 +203,14 @@ class CrashContext:
             return None
 
     def null_array(self) -> Expression | None:
-        """Return a pointer that is NULL and that the source line indexes, or None: the index may already be in the operand's register."""
+        """Return a pointer that is NULL and that the source line indexes, or None: the index may already be in the
+        operand's register."""
         source = self.stop.source
         return next((each for each in self.stop.expressions if not each.value and f"{each.text}[" in source), None)
 
     def expressions(self, value: int, address: int) -> Iterator[str]:
-        """Yield what the source calls a pointer of this value, and the member at `address` of what it points to: at most a few."""
+        """Yield what the source calls a pointer of this value, and the member at `address` of what it points to: at
+        most a few."""
         source = self.stop.source
         found = [each for each in self.stop.expressions if each.value == value]
         # The pointer whose member the source line names comes first; a line may name several that are NULL.
@@ -213,7 +221,8 @@ class CrashContext:
             yield f"{each.text} ({each.type}) is {value:#x}{where}"
 
     def heap_pointers(self) -> Iterator[tuple[str, int, Chunk]]:
-        """Yield each general register, and each pointer that the source names, that points into a chunk, with its value and the chunk."""
+        """Yield each general register, and each pointer that the source names, that points into a chunk, with its
+        value and the chunk."""
         machine = self.process.machine
         order = {name: place for place, name in enumerate(machine.general)}
         registers = sorted(self.stop.thread.registers.items(), key=lambda each: (order.get(each[0], 99), each[0]))

@@ -23,7 +23,8 @@ _WAITING_FRAMES = 3
 
 @dataclass(frozen=True)
 class Busy:
-    """A thread that waits for an arena's mutex, or may hold one: its `calls` of malloc's under way, the innermost first."""
+    """A thread that waits for an arena's mutex, or may hold one: its `calls` of malloc's under way, the innermost
+    first."""
 
     lwp: int
     calls: tuple[Call, ...]
@@ -31,9 +32,9 @@ class Busy:
 
 @dataclass(frozen=True)
 class ArenaLock:
-    """The mutex of arena `arena` (its index), at `address`, is taken. `waiters` wait for it; `holders` have a call of malloc's under way that may
-    hold it: those of a waiter's are the calls beyond the one that waits. `all_seen`: every thread's stack is known to its beginning, so that
-    nobody else can hold it."""
+    """The mutex of arena `arena` (its index), at `address`, is taken. `waiters` wait for it; `holders` have a call
+    of malloc's under way that may hold it: those of a waiter's are the calls beyond the one that waits.
+    `all_seen`: every thread's stack is known to its beginning, so that nobody else can hold it."""
 
     arena: int
     address: int
@@ -60,7 +61,8 @@ class ArenaLock:
 
 
 def arena_locks(process: Process, view: HeapView, frames_of: Callable[[int], Sequence[Frame]]) -> tuple[ArenaLock, ...]:
-    """Return the mutexes that are taken; `frames_of` unwinds a thread (by lwp), and is asked only where there is one."""
+    """Return the mutexes that are taken; `frames_of` unwinds a thread (by lwp), and is asked only where there is
+    one."""
     taken = {arena.address: arena.index for arena in view.arenas if arena.value["mutex"] in LOCKED}
     if not taken:
         return ()
@@ -87,7 +89,8 @@ def arena_locks(process: Process, view: HeapView, frames_of: Callable[[int], Seq
 
 
 def _interrupted(frames: Sequence[Frame]) -> tuple[Call, ...]:
-    """Return the wait of a thread's, and what the innermost signal handler interrupted, as calls of malloc's that nobody names."""
+    """Return the wait of a thread's, and what the innermost signal handler interrupted, as calls of malloc's that
+    nobody names."""
     at = next((index for index, frame in enumerate(frames[:-1]) if frame.is_signal), None)
     if at is None:
         return ()

@@ -1,4 +1,5 @@
-"""The calls of malloc's that are under way on a thread's stack: one below the other where a signal's handler, or malloc itself, entered it again."""
+"""The calls of malloc's that are under way on a thread's stack: one below the other where a signal's handler, or
+malloc itself, entered it again."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ from gdbheap.analysis.call_stacks.in_progress_call import (
 )
 from gdbheap.process.frame import Frame, is_of_libc
 
-# What takes an arena's mutex beside those that change the heap: what sums it up, and fork, which holds every mutex while it copies the process.
+# What takes an arena's mutex beside those that change the heap: what sums it up, and fork, which holds every mutex
+# while it copies the process.
 _ALSO_TAKES_MUTEXES = re.compile(
     r"(__|__libc_|__GI_|_)*(malloc_stats|malloc_info|mallinfo2?|fork|arch_fork)|__malloc_fork_\w+"
 )
@@ -26,12 +28,12 @@ _INNER_NAMES = re.compile(r"^(__GI_)?(__libc_|__(?=malloc_stats|malloc_info|mall
 
 @dataclass(frozen=True)
 class Call:
-    """A call of malloc's. `function` is what was called ("malloc"), in frame `level`; `inner` the innermost of its functions ("_int_malloc"), in
-    frame `inner_level`. `waits`: it waits there for a mutex of libc's.
+    """A call of malloc's. `function` is what was called ("malloc"), in frame `level`; `inner` the innermost of its
+    functions ("_int_malloc"), in frame `inner_level`. `waits`: it waits there for a mutex of libc's.
 
-    `handler` is the function that handles the signal that interrupted it, "" where none did or its name is not known; `signal_level` is the frame
-    that the kernel made for that one (None: no signal interrupted it). `changes`: it is one that changes the heap. `aborts`: it has found the heap
-    corrupt, and is in abort().
+    `handler` is the function that handles the signal that interrupted it, "" where none did or its name is not
+    known; `signal_level` is the frame that the kernel made for that one (None: no signal interrupted it). `changes`:
+    it is one that changes the heap. `aborts`: it has found the heap corrupt, and is in abort().
     """
 
     function: str
@@ -58,8 +60,8 @@ def calls_under_way(frames: Iterable[Frame]) -> tuple[Call, ...]:
 
 
 def _calls(part: Sequence[Frame], handler: str, signal_level: int | None) -> Iterator[Call]:
-    """Yield the calls of one part. What libc calls in between has another name: malloc that stands further out has then been entered again, from a
-    hook of its own or from what writes to a stream."""
+    """Yield the calls of one part. What libc calls in between has another name: malloc that stands further out has
+    then been entered again, from a hook of its own or from what writes to a stream."""
     run: list[Frame] = []
     waits = aborts = False
     for frame in part:
@@ -93,8 +95,9 @@ def public_name(name: str) -> str:
 
 
 def entered_again(frames: Iterable[Frame]) -> tuple[Call, Call] | None:
-    """Return the call of malloc's that the thread is in, and the one that was being changed by when a signal's handler made it: malloc is not to be
-    called from there, and works on a heap between two states. None where it is not so."""
+    """Return the call of malloc's that the thread is in, and the one that was being changed by when a signal's
+    handler made it: malloc is not to be called from there, and works on a heap between two states. None where it
+    is not so."""
     first, *outer = calls_under_way(frames) or (None,)
     if first is None or first.signal_level is not None or not first.changes:
         return None
@@ -111,6 +114,7 @@ def entry_words(inner: Call, outer: Call) -> str:
     handler = f"the signal handler {outer.handler}" if outer.handler else "a signal handler"
     done = outer.inner if outer.inner == outer.function else f"{outer.inner}, which {outer.function} had called"
     return (
-        f"malloc was entered again in the middle of its work: {handler} interrupted {done} (frame {outer.inner_level}), and called"
+        f"malloc was entered again in the middle of its work: {handler} interrupted {done} (frame "
+        f"{outer.inner_level}), and called"
         f" {inner.function} (frame {inner.level})"
     )

@@ -24,7 +24,8 @@ from gdbheap.process.process import Process
 
 @dataclass(frozen=True)
 class Coverage:
-    """How much was checked. `arena` is an index, MMAPPED_ARENA for the chunks with mappings of their own, None for the tcaches."""
+    """How much was checked. `arena` is an index, MMAPPED_ARENA for the chunks with mappings of their own, None for
+    the tcaches."""
 
     arena: int | None
     chunks: int
@@ -34,7 +35,8 @@ class Coverage:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What check() returns: `findings` in the order of the broken fields' addresses, `checked` by arena, and whether a call is under way."""
+    """What check() returns: `findings` in the order of the broken fields' addresses, `checked` by arena, and whether
+    a call is under way."""
 
     findings: tuple[Finding, ...]
     checked: tuple[Coverage, ...]
@@ -49,8 +51,8 @@ class CheckResult:
 def check(
     process: Process, view: HeapView, inside: Mapping[int, str] | None = None, dying: bool = False
 ) -> CheckResult:
-    """Check every invariant; `inside` are the threads that are in a call of malloc's (lwp -> its name), where that is known; `dying` where a
-    thread has found the heap corrupt itself, and is in an abort of malloc's."""
+    """Check every invariant; `inside` are the threads that are in a call of malloc's (lwp -> its name), where that
+    is known; `dying` where a thread has found the heap corrupt itself, and is in an abort of malloc's."""
     heap = CheckedHeap(process, view)
     findings: dict[tuple[int, str], Finding] = {}
     for each in (

@@ -1,4 +1,5 @@
-"""Checks of what an arena says of itself: mutex, flags, have_fastchunks, last_remainder, and the threads that use it."""
+"""Checks of what an arena says of itself: mutex, flags, have_fastchunks, last_remainder, and the threads that use
+it."""
 
 from __future__ import annotations
 
@@ -50,7 +51,8 @@ def _check_mutex(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
 
 
 def _check_flags(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
-    """NONCONTIGUOUS is all there is. It is set in every non-main arena, and in main from the first memory on that brk did not give."""
+    """NONCONTIGUOUS is all there is. It is set in every non-main arena, and in main from the first memory on that
+    brk did not give."""
     flags = arena.value["flags"]
     layout, parameters = heap.layout, heap.view.parameters
     expected, why = flags & NONCONTIGUOUS, f"no bit but NONCONTIGUOUS, {NONCONTIGUOUS}, is used"
@@ -109,7 +111,8 @@ def _check_last_remainder(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
 
 
 def _check_binmap(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
-    """The first and the last bit have no bin, and the unsorted bin's is never set (mark_bin is for small and large bins)."""
+    """The first and the last bit have no bin, and the unsorted bin's is never set (mark_bin is for small and large
+    bins)."""
     words = arena.value.array("binmap")
     for index, good in ((0, words[0] & ~0b11), (len(words) - 1, words[-1] & ~(1 << 31))):
         if words[index] != good:
@@ -128,7 +131,8 @@ def _users(heap: CheckedHeap) -> Counter[int] | None:
 
 
 def _check_attached_threads(heap: CheckedHeap) -> Iterator[Finding]:
-    """No fewer than the threads that use the arena. More there may be: a fork without fork() leaves the counts as they were."""
+    """No fewer than the threads that use the arena. More there may be: a fork without fork() leaves the counts as
+    they were."""
     users = _users(heap)
     for arena in heap.view.arenas:
         count = arena.value["attached_threads"]
@@ -150,8 +154,8 @@ def _check_attached_threads(heap: CheckedHeap) -> Iterator[Finding]:
 
 
 def _check_free_list(heap: CheckedHeap) -> Iterator[Finding]:
-    """The arenas that no thread uses make a list by next_free. One may be on none (detach_arena() puts it on none), and next_free is then left over,
-    as it is in the others: which are on it is known where free_list is."""
+    """The arenas that no thread uses make a list by next_free. One may be on none (detach_arena() puts it on none),
+    and next_free is then left over, as it is in the others: which are on it is known where free_list is."""
     if any(fault.message.startswith("arena ring") for fault in heap.view.faults):
         return
     arenas = {each.address: each for each in heap.view.arenas}

@@ -17,7 +17,8 @@ from gdbheap.process.memory import PAGE
 
 
 def check_arenas(heap: CheckedHeap) -> Iterator[Finding]:
-    """Yield what is wrong with arenas and heap_infos; the ring and the chains of heaps are checked by whoever reads them."""
+    """Yield what is wrong with arenas and heap_infos; the ring and the chains of heaps are checked by whoever reads
+    them."""
     for arena in heap.view.arenas:
         if arena.top == initial_top(heap.layout, arena.value):
             continue
@@ -28,7 +29,8 @@ def check_arenas(heap: CheckedHeap) -> Iterator[Finding]:
 
 
 def _check_top(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
-    """Top ends where the heap does: at a page; in a contiguous main arena, at sbrk_base + system_mem; in another, where its heap ends."""
+    """Top ends where the heap does: at a page; in a contiguous main arena, at sbrk_base + system_mem; in another,
+    where its heap ends."""
     if not arena.top_size:
         return
     pointer_size = heap.layout.pointer_size
@@ -106,7 +108,8 @@ def _heap_end(heap: CheckedHeap, arena: Arena) -> tuple[int | None, str]:
 
 
 def _not_top(heap: CheckedHeap, arena: Arena, end: int) -> Finding | None:
-    """Return the Finding of sbrk_base or system_mem where top ends at the program break, so that one of those is wrong, else None."""
+    """Return the Finding of sbrk_base or system_mem where top ends at the program break, so that one of those is
+    wrong, else None."""
     mp, brk = heap.view.parameters, heap.layout.brk
     if not arena.is_main or arena.value["flags"] & NONCONTIGUOUS or mp is None or brk is None or end != brk.value:
         return None
@@ -146,8 +149,8 @@ def _check_system_mem(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
 
 
 def outvoted_size(heap: CheckedHeap, arena: Arena) -> int | None:
-    """Return the size that the newest heap of a non-main arena must have, where system_mem and the end of top agree on another than its
-    heap_info tells; None where they do not."""
+    """Return the size that the newest heap of a non-main arena must have, where system_mem and the end of top agree
+    on another than its heap_info tells; None where they do not."""
     newest = arena.top & ~(heap.layout.heap_max - 1)
     total = None if arena.is_main else _in_heaps(heap, arena)
     try:
@@ -212,7 +215,8 @@ def _check_heaps(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
 
 
 def _check_pagesize(heap: CheckedHeap, arena: Arena, mapping: int, info: StructValue) -> Iterator[Finding]:
-    """From glibc 2.35 on a heap keeps the size of its pages: the system's, or that of mp_'s huge ones (from 2.43 the transparent ones', too)."""
+    """From glibc 2.35 on a heap keeps the size of its pages: the system's, or that of mp_'s huge ones (from 2.43 the
+    transparent ones', too)."""
     held, parameters = info.get("pagesize"), heap.view.parameters
     huge: dict[str, int] = {}
     if parameters is not None:
@@ -226,7 +230,8 @@ def _check_pagesize(heap: CheckedHeap, arena: Arena, mapping: int, info: StructV
 
 
 def _writable_from(heap: CheckedHeap, mapping: int) -> int:
-    """Return how many bytes from the start of a heap are writable, up to the last that is, in the room that a heap has."""
+    """Return how many bytes from the start of a heap are writable, up to the last that is, in the room that a heap
+    has."""
     end = mapping
     for vma in heap.process.address_space:
         if vma.start < mapping + heap.layout.heap_max and vma.end > mapping and vma.writable:

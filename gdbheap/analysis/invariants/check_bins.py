@@ -19,7 +19,8 @@ if TYPE_CHECKING:
 
 
 def check_bins(heap: CheckedHeap) -> Iterator[Finding]:
-    """Yield what is wrong with fastbins, unsorted, small and large bins, their links aside (whoever reads the lists checks those)."""
+    """Yield what is wrong with fastbins, unsorted, small and large bins, their links aside (whoever reads the lists
+    checks those)."""
     for each in heap.view.bins:
         if each.kind == "tcache":
             continue
@@ -101,8 +102,8 @@ def _check_order(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
 
 
 def _check_ring(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
-    """The first chunk of each size (from the fd end) is in a ring: fd_nextsize leads to the next smaller size's, bk_nextsize back.
-    In the others both are 0."""
+    """The first chunk of each size (from the fd end) is in a ring: fd_nextsize leads to the next smaller size's,
+    bk_nextsize back. In the others both are 0."""
     if each.fault is not None:
         return
     chunks = np.array(each.chunks[::-1], np.uint64)

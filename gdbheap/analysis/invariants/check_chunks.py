@@ -127,7 +127,8 @@ def _set_over_free(heap: CheckedHeap, row: int) -> Finding:
 
 
 def _clear_over_used(heap: CheckedHeap, row: int) -> Finding | None:
-    """No list holds the chunk, but the header behind calls it free: a cleared bit, unless its list is known to be broken."""
+    """No list holds the chunk, but the header behind calls it free: a cleared bit, unless its list is known to be
+    broken."""
     table = heap.table
     size, arena = int(table.size[row]), int(table.arena[row])
     prev_size = int(heap.prev_sizes_behind(np.array([row]))[0])

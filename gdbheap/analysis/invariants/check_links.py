@@ -88,14 +88,18 @@ def _single(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
     size = f" of {each.min_size:#x} bytes" if each.min_size == each.max_size else ""
     inside = heap.view.chunk_at(chunk)
     suspects = () if inside is None or inside.address == chunk else (inside.address,)
-    expected = f"the {'mangled ' if layout.safe_linking and last is not None else ''}address of a free chunk{size}, or the list's end"
+    expected = (
+        f"the {'mangled ' if layout.safe_linking and last is not None else ''}address of a free chunk{size}, "
+        "or the list's end"
+    )
     found = finding(address, message, name, field, stored, expected, call, each.arena, each.thread, suspects, why)
     listed = listed_wrongly(heap, each, chunk, last is None) if chunk % layout.pointer_size == 0 else None
     yield replace(found, listed=listed, suspects=suspects if listed is None else ())
 
 
 def _double(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
-    """Every neighbour in a list linked both ways must know the other. In list order, from the bk end: header, chunks, header."""
+    """Every neighbour in a list linked both ways must know the other. In list order, from the bk end: header,
+    chunks, header."""
     layout = heap.layout
     arena = heap.view.arenas[each.arena or 0]
     header = (
@@ -132,8 +136,8 @@ def _double(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
 
 
 def _taken_with_wrong_bk(heap: CheckedHeap, header: int) -> int | None:
-    """Return the chunk that a bin's fd still leads to though it is in use by now, where the bin's bk leads out of the heap: malloc takes from the
-    bk end, and leaves the bin's fd to the chunk that it believes to be the next."""
+    """Return the chunk that a bin's fd still leads to though it is in use by now, where the bin's bk leads out of
+    the heap: malloc takes from the bk end, and leaves the bin's fd to the chunk that it believes to be the next."""
     try:
         fd, bk = heap.words.read_many(header + heap.layout.header, 2)
     except MemoryFault:
@@ -193,7 +197,8 @@ def _no_chunk(heap: CheckedHeap, each: Bin, chunk: int) -> Finding:
     why = f"{list_name(each)} holds a chunk at {chunk:#x}, in the middle of this one"
     return finding(
         around.address, "chunks overlap", "size", where, around.size | around.flags, expected,
-        "none at once: the block that is handed out or freed as too long overlaps the next", each.arena, None, (chunk,), why,
+        "none at once: the block that is handed out or freed as too long overlaps the next", each.arena, None,
+        (chunk,), why,
     )  # fmt: skip
 
 

@@ -61,7 +61,8 @@ def _mappings(heap: CheckedHeap) -> list[_Mapping]:
 
 
 def _check_huge_flag(heap: CheckedHeap, each: _Mapping) -> Iterator[Finding]:
-    """Bit 0 of prev_size says that the chunk has huge pages (glibc 2.43): there are none unless mp_ says how large they are."""
+    """Bit 0 of prev_size says that the chunk has huge pages (glibc 2.43): there are none unless mp_ says how large
+    they are."""
     mp = heap.view.parameters
     held = heap.words.read(each.address)
     if held & 1 and mp is not None and not mp.get("hp_pagesize"):
@@ -74,7 +75,8 @@ def _check_huge_flag(heap: CheckedHeap, each: _Mapping) -> Iterator[Finding]:
 
 
 def _check_aligned(heap: CheckedHeap, outer: _Mapping) -> Iterator[Finding]:
-    """memalign leaves the header at the start of the mapping as it was; the chunk that it made further in may have only one good word left."""
+    """memalign leaves the header at the start of the mapping as it was; the chunk that it made further in may have
+    only one good word left."""
     layout = heap.layout
     if outer.address != first_chunk_after(outer.start, layout):
         return
@@ -181,8 +183,8 @@ def _chain(heap: CheckedHeap, page: int, most: int) -> list[tuple[int, int]]:
 
 
 def _overwritten(heap: CheckedHeap, known: list[_Mapping], length: int) -> Finding | None:
-    """Return the Finding of the chunk with a mapping of `length` bytes whose header is not one: of all pages where it has room, the one that
-    most looks like it."""
+    """Return the Finding of the chunk with a mapping of `length` bytes whose header is not one: of all pages where
+    it has room, the one that most looks like it."""
     layout = heap.layout
     claimed = [(region.mapping, region.end) for arena in heap.view.arenas for region in arena.regions]
     claimed += [(each.start, each.end) for each in known]
@@ -229,8 +231,8 @@ def _likeness(heap: CheckedHeap, page: int, length: int) -> int:
 
 
 def _all_readable(heap: CheckedHeap) -> bool:
-    """Whether every mapping that could hold an mmapped chunk can be read and was looked at: no core that left memory out, no block that the
-    program has made read-only."""
+    """Whether every mapping that could hold an mmapped chunk can be read and was looked at: no core that left memory
+    out, no block that the program has made read-only."""
     for vma in heap.process.address_space:
         if vma.is_file or vma.shared or (vma.path.startswith("[") and not vma.path.startswith("[anon:")):
             continue

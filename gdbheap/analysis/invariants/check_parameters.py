@@ -9,7 +9,8 @@ from gdbheap.analysis.invariants.finding import Finding, finding
 from gdbheap.glibc.sizes import request_to_size
 from gdbheap.process.cstruct import StructValue
 
-# TCACHE_SMALL_BINS (TCACHE_MAX_BINS before glibc 2.42), and the most that the tunable for the chunks in each allows (UINT16_MAX).
+# TCACHE_SMALL_BINS (TCACHE_MAX_BINS before glibc 2.42), and the most that the tunable for the chunks in each allows
+# (UINT16_MAX).
 _TCACHE_BINS = 64
 _MOST_CACHED = 0xFFFF
 # The last of enum malloc_thp_mode_t (glibc 2.43) and of enum thp_mode_t (2.44, which took away tcache_unsorted_limit).

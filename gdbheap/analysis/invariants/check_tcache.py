@@ -55,7 +55,8 @@ def tcache_address(heap: CheckedHeap, thread: int | None) -> int:
 
 
 def _full(heap: CheckedHeap, bins: list[Bin]) -> int | None:
-    """Return how many chunks a tcache bin may hold: mp_.tcache_count, unless the bins that count free slots agree on another number."""
+    """Return how many chunks a tcache bin may hold: mp_.tcache_count, unless the bins that count free slots agree on
+    another number."""
     parameters = heap.view.parameters
     setting = parameters.get("tcache_count") if parameters is not None else None
     if setting is None:
@@ -71,7 +72,8 @@ def _full(heap: CheckedHeap, bins: list[Bin]) -> int | None:
 
 
 def _slots(heap: CheckedHeap) -> Iterator[tuple[int, int, list[int]]]:
-    """Yield (lwp, address of the tcache, free slots of its bins), from glibc 2.42 on, which counts those and not the chunks."""
+    """Yield (lwp, address of the tcache, free slots of its bins), from glibc 2.42 on, which counts those and not the
+    chunks."""
     struct = heap.layout.tcache_struct
     for thread in heap.layout.threads:
         if thread.tcache is None or struct is None or "num_slots" not in struct:
@@ -151,7 +153,10 @@ def _check_sizes(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
         row = heap.table.row_of(each.chunks[index])
         if row is not None and not heap.gap[row]:
             size = int(sizes[index])
-            call = f"none at once: malloc({each.min_size - heap.layout.pointer_size:#x}) hands the block out, its free takes it for one of {size:#x}"
+            call = (
+                f"none at once: malloc({each.min_size - heap.layout.pointer_size:#x}) hands the block out, its "
+                f"free takes it for one of {size:#x}"
+            )
             yield wrong_size_in_list(heap, each, row, "chunk of the wrong size in a tcache list", call)
 
 
@@ -179,7 +184,8 @@ def _check_keys(heap: CheckedHeap, bins: list[Bin]) -> Iterator[Finding]:
             "none: but a second free of this block is not noticed, and puts it in a list twice",
             None,
             owner.thread,
-            why=f"the chunk is in {list_name(owner)}; either the block was written after its free, or the link that leads to it is wrong",
+            why=f"the chunk is in {list_name(owner)}; either the block was written after its free, or the link that "
+            "leads to it is wrong",
         )
 
 
@@ -188,7 +194,8 @@ def _expected_keys(
 ) -> NDArray[np.uint64] | None:
     """Return the key that each cached chunk must have; None where this glibc has none, or it cannot be told.
 
-    From 2.34 it is one random word for the process; from 2.29 to 2.33 the address of the owner's tcache; before, there is none.
+    From 2.34 it is one random word for the process; from 2.29 to 2.33 the address of the owner's tcache; before,
+    there is none.
     """
     if heap.layout.tcache_key is not None:
         return np.full(len(held), heap.layout.tcache_key, np.uint64)

@@ -1,4 +1,5 @@
-"""What every check of the heap starts from: the view, its chunks as masks, and the words of memory that the view leaves out."""
+"""What every check of the heap starts from: the view, its chunks as masks, and the words of memory that the view
+leaves out."""
 
 from __future__ import annotations
 
@@ -63,7 +64,8 @@ class CheckedHeap:
         return joined
 
     def gap_at(self, address: int) -> Chunk | None:
-        """Return the row that an address lies in where that is no chunk but a stretch which could not be read as chunks; else None."""
+        """Return the row that an address lies in where that is no chunk but a stretch which could not be read as
+        chunks; else None."""
         chunk = self.view.chunk_at(address)
         row = self.table.row_of(chunk.address) if chunk is not None else None
         return chunk if row is not None and self.gap[row] else None
@@ -81,8 +83,9 @@ class CheckedHeap:
         return gather_words(self.process.memory, self.layout.pointer_size, ends)[:, 0]
 
     def believed(self, each: Bin) -> int:
-        """Return how many chunks of a tcache or fastbin list, from its head, are of it: where the list breaks, those before the first chunk
-        of a wrong size, behind which the links lead nowhere. That chunk is somebody's block, and the link to it is wrong."""
+        """Return how many chunks of a tcache or fastbin list, from its head, are of it: where the list breaks, those
+        before the first chunk of a wrong size, behind which the links lead nowhere. That chunk is somebody's
+        block, and the link to it is wrong."""
         if each.fault is None or each.max_size is None:
             return len(each.chunks)
         sizes = self.view.sizes_of(each.chunks)

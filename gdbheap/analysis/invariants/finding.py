@@ -12,11 +12,12 @@ from gdbheap.process.fault import Fault
 class Finding(Fault):
     """A broken invariant, field by field.
 
-    `address` is the chunk (or arena, tcache, heap_info) concerned. `field` is the wrong field's name, `where` its address, `held` what it
-    holds (None: not one word), `expected` what it must hold, in words. `call` tells which call trips over it, and how.
-    `arena` is the index of the arena it belongs to, `thread` the lwp whose tcache it is in (None: neither).
-    `suspects` are chunks whose size field may be the wrong one instead. `transient` where a call that is under way may have caused it.
-    `listed` is how a list came to a block that it must not hold, where free itself wrote the link to it.
+    `address` is the chunk (or arena, tcache, heap_info) concerned. `field` is the wrong field's name, `where` its
+    address, `held` what it holds (None: not one word), `expected` what it must hold, in words. `call` tells which
+    call trips over it, and how. `arena` is the index of the arena it belongs to, `thread` the lwp whose tcache it is
+    in (None: neither). `suspects` are chunks whose size field may be the wrong one instead. `transient` where a call
+    that is under way may have caused it. `listed` is how a list came to a block that it must not hold, where free
+    itself wrote the link to it.
     """
 
     field: str = ""

@@ -17,8 +17,8 @@ FreeOutcome = tuple[str, str]
 def what_free_says(heap: CheckedHeap, chunk: int) -> FreeOutcome | None:
     """Return what free(mem) of the chunk at this address aborts with, or None where it passes the checks.
 
-    Mirrors __libc_free and _int_free up to where something changes; that the tcache may take the block before the later checks is left
-    aside. A text that not every glibc with these structs has comes as "A or B".
+    Mirrors __libc_free and _int_free up to where something changes; that the tcache may take the block before the
+    later checks is left aside. A text that not every glibc with these structs has comes as "A or B".
     """
     layout = heap.layout
     try:
@@ -110,7 +110,8 @@ def _top(heap: CheckedHeap, arena: Arena, chunk: int, size: int) -> FreeOutcome 
 
 
 def _merge(heap: CheckedHeap, chunk: int, prev_size: int, raw: int) -> FreeOutcome | None:
-    """The free chunk below, and the one behind (mirrors _int_free_merge_chunk; chunks that a fastbin takes are not merged)."""
+    """The free chunk below, and the one behind (mirrors _int_free_merge_chunk; chunks that a fastbin takes are not
+    merged)."""
     layout = heap.layout
     size = raw & ~FLAG_MASK
     if layout.has_fastbins and size <= (layout.global_max_fast or 16 * layout.pointer_size):
@@ -165,7 +166,8 @@ def _size(heap: CheckedHeap, chunk: int) -> int:
 
 
 def arena_for(heap: CheckedHeap, chunk: int) -> Arena | None:
-    """Return the arena that malloc takes the chunk for one of, by its size field (mirrors arena_for_chunk); None where that leads to none."""
+    """Return the arena that malloc takes the chunk for one of, by its size field (mirrors arena_for_chunk); None
+    where that leads to none."""
     try:
         if not heap.words.read(chunk + heap.layout.pointer_size) & NON_MAIN_ARENA:
             return heap.view.arenas[0]

@@ -1,7 +1,8 @@
-"""How a tcache or fastbin came to a block that it must not hold: a block freed twice, one merged before, or a free of what is none of malloc's.
+"""How a tcache or fastbin came to a block that it must not hold: a block freed twice, one merged before, or a free of
+what is none of malloc's.
 
-A link that free itself wrote is rightly mangled, and the block that it leads to has what free leaves there: the key of the tcache, a size that is of
-this list. Where these are missing the link was overwritten.
+A link that free itself wrote is rightly mangled, and the block that it leads to has what free leaves there: the key
+of the tcache, a size that is of this list. Where these are missing the link was overwritten.
 """
 
 from __future__ import annotations
@@ -17,8 +18,8 @@ from gdbheap.glibc.walk.links import demangle
 
 @dataclass(frozen=True)
 class Listed:
-    """`kind`: "double_free" or "invalid_free" of `mem`, or "moved" (malloc itself put it there, from a bin whose links were overwritten).
-    `around` is the chunk that mem lies in, None outside every heap."""
+    """`kind`: "double_free" or "invalid_free" of `mem`, or "moved" (malloc itself put it there, from a bin whose
+    links were overwritten). `around` is the chunk that mem lies in, None outside every heap."""
 
     kind: str
     mem: int
@@ -26,8 +27,8 @@ class Listed:
 
 
 def listed_wrongly(heap: CheckedHeap, each: Bin, chunk: int, is_head: bool) -> Listed | None:
-    """Return how a list came to `chunk`, to which its head (`is_head`) or another link leads and where no chunk of it can be; None where the link
-    was overwritten, or nothing tells."""
+    """Return how a list came to `chunk`, to which its head (`is_head`) or another link leads and where no chunk of
+    it can be; None where the link was overwritten, or nothing tells."""
     mem = chunk + heap.layout.header
     if chunk in each.chunks:
         return Listed("double_free", mem, heap.view.chunk_at(mem))

@@ -44,7 +44,10 @@ def _guess(lock: ArenaLock) -> str:
     left = "a signal handler that left malloc by longjmp, or a thread that was ended inside malloc"
     if lock.threads > 1:
         return f"how that came about is a guess: {left}"
-    fork = "a fork that bypassed libc's (a bare fork or clone system call) while another thread of the parent was in malloc"
+    fork = (
+        "a fork that bypassed libc's (a bare fork or clone system call) while another thread of the parent was in "
+        "malloc"
+    )
     return f"how that came about is a guess: {fork}; else {left}"
 
 

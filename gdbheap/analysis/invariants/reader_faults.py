@@ -1,4 +1,5 @@
-"""What the reader of the heap found broken on its way, as Findings: which field it was, what it must hold, which call trips over it."""
+"""What the reader of the heap found broken on its way, as Findings: which field it was, what it must hold, which
+call trips over it."""
 
 from __future__ import annotations
 
@@ -156,7 +157,10 @@ def _ring(heap: CheckedHeap, fault: Fault) -> Finding:
     """An arena's next leads to none."""
     arena = next(each for each in heap.view.arenas if each.address == fault.address)
     call = "the next new thread, when it looks for an arena; malloc_trim, mallinfo and fork go round the ring too"
-    why = f"{fault.detail}; {counted(len(heap.view.arenas), 'arena')} known, by the links before it and by what the threads use"
+    why = (
+        f"{fault.detail}; {counted(len(heap.view.arenas), 'arena')} known, by the links before it and by what the "
+        "threads use"
+    )
     return of_arena(heap, arena, fault.message, "next", "the next arena of the ring, or main_arena", call, why)
 
 

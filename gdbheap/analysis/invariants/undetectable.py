@@ -1,5 +1,5 @@
-"""What `heap check` cannot notice, because nothing in memory tells a right value from a wrong one; the random corruption of the tests leaves nothing
-else unseen."""
+"""What `heap check` cannot notice, because nothing in memory tells a right value from a wrong one; the random
+corruption of the tests leaves nothing else unseen."""
 
 from __future__ import annotations
 

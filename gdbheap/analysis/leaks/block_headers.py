@@ -1,8 +1,10 @@
-"""Blocks with a header of the program's own in front: its allocator (my_malloc, PyObject_GC_New) keeps a size or links there, and hands out what
-lies behind. No pointer leads to the start of such a block then, and all lead to one and the same offset.
+"""Blocks with a header of the program's own in front: its allocator (my_malloc, PyObject_GC_New) keeps a size or links
+there, and hands out what lies behind. No pointer leads to the start of such a block then, and all lead to one and
+the same offset.
 
-One such block proves nothing, many do: an offset at which many blocks are pointed to, and none of them nearer to its start, is where a header
-ends. Where the header grows with the block (zend's hash tables), it is the same for all blocks of one size, and the same part of all.
+One such block proves nothing, many do: an offset at which many blocks are pointed to, and none of them nearer to its
+start, is where a header ends. Where the header grows with the block (zend's hash tables), it is the same for all
+blocks of one size, and the same part of all.
 """
 
 from __future__ import annotations
@@ -21,14 +23,15 @@ if TYPE_CHECKING:
     Offsets = NDArray[np.uint64]
     Mask = NDArray[np.bool_]
 
-# So many blocks tell of a header, and such a part of those that no pointer to the start leads to: of all, of what is left when these are told
-# (a program may have more than one such allocator), or of those of one size.
+# So many blocks tell of a header, and such a part of those that no pointer to the start leads to: of all, of what is
+# left when these are told (a program may have more than one such allocator), or of those of one size.
 FEWEST = 16
 _PART_OF_ALL = 1 / 4
 _PART_OF_REST = 1 / 2
 _PART_OF_SIZE = 1 / 2
-# A header that is the same part of blocks of all sizes has been seen at so many offsets. malloc rounds what was asked for up by less than
-# _ROUNDED, and a mapping of its own by less than a page; of an offset that is not _TIMES as large most are some part of their block by chance.
+# A header that is the same part of blocks of all sizes has been seen at so many offsets. malloc rounds what was asked
+# for up by less than _ROUNDED, and a mapping of its own by less than a page; of an offset that is not _TIMES as large
+# most are some part of their block by chance.
 _FEWEST_OFFSETS = 3
 _TIMES = 4
 _SAME_PART = 1 / 16
@@ -47,7 +50,8 @@ class Header:
 
 @dataclass(frozen=True)
 class Headers:
-    """The headers that were found. `parts`: one part in so many of a block is a header, whatever its size; `pointer_size` is the process's."""
+    """The headers that were found. `parts`: one part in so many of a block is a header, whatever its size;
+    `pointer_size` is the process's."""
 
     found: tuple[Header, ...]
     parts: tuple[int, ...]
@@ -72,7 +76,8 @@ class Headers:
 def find_headers(
     pointers: InteriorPointers, to_start: Mask, chunk_size: NDArray[np.uint64], pointer_size: int
 ) -> Headers:
-    """Return the headers that all `pointers` from elsewhere to the inside of blocks tell of; `to_start` says to which starts any lead."""
+    """Return the headers that all `pointers` from elsewhere to the inside of blocks tell of; `to_start` says to
+    which starts any lead."""
     inside = np.flatnonzero(~to_start[pointers.target])
     target, offset = pointers.target[inside], pointers.offset[inside].astype(np.uint64)
     order = np.lexsort((offset, target))
@@ -96,7 +101,8 @@ def find_headers(
 
 
 def _common_parts(offset: Offsets, size: NDArray[np.uint64], pointer_size: int) -> tuple[int, ...]:
-    """Return in how many parts a block falls of which the first is a header, where many blocks of several sizes tell the same."""
+    """Return in how many parts a block falls of which the first is a header, where many blocks of several sizes tell
+    the same."""
     part = _parts(offset, size, pointer_size)
     values, counts = np.unique(part, return_counts=True)
     common = (values > 2) & (counts >= FEWEST) & (counts >= len(offset) * _SAME_PART)
@@ -116,7 +122,8 @@ def _parts(offset: Offsets, size: NDArray[np.uint64], pointer_size: int) -> NDAr
 
 
 def _common(counts: NDArray[np.intp], total: int) -> Mask:
-    """Return which of the offsets are a header's of blocks of any size, that have so many blocks each of all `total`."""
+    """Return which of the offsets are a header's of blocks of any size, that have so many blocks each of all
+    `total`."""
     common = np.zeros(len(counts), np.bool_)
     rest, part = total, _PART_OF_ALL
     while True:

@@ -1,10 +1,11 @@
-"""Encoded pointers: words that become the starts of blocks when all are XORed with one key (~pointer, obfuscation), or without their upper bits
-(tags.py).
+"""Encoded pointers: words that become the starts of blocks when all are XORed with one key (~pointer, obfuscation), or
+without their upper bits (tags.py).
 
-No scan for pointers sees them, Valgrind's neither, so what they alone hold looks lost. One such word proves nothing; but many words whose
-upper bits are alike, and that one key turns into the starts of just those blocks that look lost, are no chance. How much of a chance it
-would be is reckoned, so that rows of regular numbers against rows of regular blocks are not taken for pointers. Where the same key also
-gives blocks that are held otherwise, somebody keeps a ledger of blocks in hiding (a leak checker's own), which holds none of them.
+No scan for pointers sees them, Valgrind's neither, so what they alone hold looks lost. One such word proves nothing;
+but many words whose upper bits are alike, and that one key turns into the starts of just those blocks that look
+lost, are no chance. How much of a chance it would be is reckoned, so that rows of regular numbers against rows of
+regular blocks are not taken for pointers. Where the same key also gives blocks that are held otherwise, somebody
+keeps a ledger of blocks in hiding (a leak checker's own), which holds none of them.
 """
 
 from __future__ import annotations
@@ -35,8 +36,9 @@ _PIECE = 1 << 20
 
 @dataclass(frozen=True)
 class Encoded:
-    """Words that lead to lost blocks once they are XORed with `key` (None: without their upper bits): where each lies (`place`), the index of
-    the block in use that it lies in (`source`; ROOT: in a root), and that of the block it leads to (`target`)."""
+    """Words that lead to lost blocks once they are XORed with `key` (None: without their upper bits): where each
+    lies (`place`), the index of the block in use that it lies in (`source`; ROOT: in a root), and that of the
+    block it leads to (`target`)."""
 
     key: int | None
     place: Words
@@ -55,8 +57,8 @@ class Encoded:
 
 @dataclass(frozen=True)
 class Searched:
-    """Where encoded pointers are looked for: the memory of the process, the blocks in use and the `roots`' [start, end), and what was kept of
-    both as they were read."""
+    """Where encoded pointers are looked for: the memory of the process, the blocks in use and the `roots`' [start,
+    end), and what was kept of both as they were read."""
 
     memory: Memory
     space: AddressSpace
@@ -68,8 +70,8 @@ class Searched:
 
 
 def find_encoded(searched: Searched, lost: Mask, progress: ReadProgress | None = None) -> list[Encoded]:
-    """Return the encoded pointers to `lost` blocks in the roots and in the blocks in use, those that are lost themselves too, for each key
-    that was found."""
+    """Return the encoded pointers to `lost` blocks in the roots and in the blocks in use, those that are lost
+    themselves too, for each key that was found."""
     if not lost.any():
         return []
     found = [_tagged(searched, lost)]
@@ -106,7 +108,8 @@ def _tagged(searched: Searched, lost: Mask) -> Encoded:
 
 
 def _sources(blocks: Blocks, place: Words) -> tuple[NDArray[np.int32], Mask]:
-    """Return the index of the block that lies at or before each place, and whether the place lies in it: what lies in free chunks holds nothing."""
+    """Return the index of the block that lies at or before each place, and whether the place lies in it: what lies
+    in free chunks holds nothing."""
     source = np.maximum(np.searchsorted(blocks.start, place, side="right") - 1, 0).astype(np.int32)
     held: Mask = (place >= blocks.start[source]) & (place < blocks.end[source])
     return source, held
@@ -120,7 +123,8 @@ def _decode(
     spans: list[tuple[int, int, bool]],
     progress: ReadProgress | None,
 ) -> Encoded:
-    """Return all that the key turns into pointers to the starts of lost blocks in the `spans`: [start, end), and whether it is of blocks."""
+    """Return all that the key turns into pointers to the starts of lost blocks in the `spans`: [start, end), and
+    whether it is of blocks."""
     size = finder.pointer_size
     found = Encoded(key, np.empty(0, np.uint64), np.empty(0, np.int32), np.empty(0, np.int32))
     pieces = [found]

@@ -1,5 +1,5 @@
-"""Entries: of the possibly lost blocks those into which something that is held points. All others hang on them, as indirectly lost blocks do on
-definitely lost ones."""
+"""Entries: of the possibly lost blocks those into which something that is held points. All others hang on them, as
+indirectly lost blocks do on definitely lost ones."""
 
 from __future__ import annotations
 
@@ -29,8 +29,9 @@ def find_entries(
     held: Mask,
     possible: Mask,
 ) -> tuple[NDArray[np.int32], NDArray[np.uint32]]:
-    """Return for each `possible` block the entry that it hangs on (itself, if it is one; -1 for all others), and for each entry the nearest
-    to its start that a root or a `held` block points (0 for what `encoded` words lead to), NO_ENTRY for all others."""
+    """Return for each `possible` block the entry that it hangs on (itself, if it is one; -1 for all others), and for
+    each entry the nearest to its start that a root or a `held` block points (0 for what `encoded` words lead to),
+    NO_ENTRY for all others."""
     count = len(possible)
     offset = np.full(count, NO_ENTRY, np.uint32)
     owner = np.full(count, -1, np.int32)

@@ -17,8 +17,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 
-# Why a block that is not lost may be all the same; published names. Its pointers: only to the inside, taken by a heuristic, in memory that
-# the program may never have written, or pointers only if they are decoded; or the kernel's.
+# Why a block that is not lost may be all the same; published names. Its pointers: only to the inside, taken by a
+# heuristic, in memory that the program may never have written, or pointers only if they are decoded; or the kernel's.
 NO_DOUBT, INTERIOR, HEURISTIC, REMAINS, ENCODED, SIGNAL_STACK = DOUBTS = (
     "",
     "interior_pointer",
@@ -38,14 +38,14 @@ THREAD_VECTOR = "a thread's dtv (libc's own)"
 
 @dataclass(frozen=True)
 class LeakGroup:
-    """`count` blocks of one verdict and `doubt`, alike in their first bytes (`what`); `example` is the mem of a typical one: of a text that
-    begins as most do, and with neither more nor less hanging on it than on most.
+    """`count` blocks of one verdict and `doubt`, alike in their first bytes (`what`); `example` is the mem of a typical
+    one: of a text that begins as most do, and with neither more nor less hanging on it than on most.
 
-    `hanging_count` and `hanging_bytes` are the indirectly lost blocks that hang on these definitely lost ones, or the possibly lost ones that
-    hang on these entries. `offsets` are the least and the greatest at which something that is held points into these, if they are entries
-    (None: they are not). Their chunks are of
-    `chunk_size`; of groups merged by what they are, that is the smallest and `largest` the largest. `named`: what is a name, not a shape.
-    `text` is what the example holds, where what is text.
+    `hanging_count` and `hanging_bytes` are the indirectly lost blocks that hang on these definitely lost ones, or
+    the possibly lost ones that hang on these entries. `offsets` are the least and the greatest at which something
+    that is held points into these, if they are entries (None: they are not). Their chunks are of
+    `chunk_size`; of groups merged by what they are, that is the smallest and `largest` the largest. `named`: what is
+    a name, not a shape. `text` is what the example holds, where what is text.
     """
 
     verdict: LeakKind
@@ -92,7 +92,8 @@ def doubts(leaks: Leaks) -> NDArray[np.uint8]:
 
 
 def merge_sizes(groups: Iterable[LeakGroup]) -> list[LeakGroup]:
-    """Return the groups with those of one name made one, whatever their size (a class and its arrays), the largest first."""
+    """Return the groups with those of one name made one, whatever their size (a class and its arrays), the largest
+    first."""
     merged: dict[object, LeakGroup] = {}
     for group in groups:
         key = (group.verdict, group.hangs, group.doubt, group.what, None if group.named else group.chunk_size)
@@ -128,7 +129,8 @@ def _largest_first(group: LeakGroup) -> tuple[LeakKind, bool, int, int]:
 def group_leaks(
     leaks: Leaks, chosen: NDArray[np.bool_], space: AddressSpace, symbol_at: SymbolAt, one_by_one: bool = False
 ) -> list[LeakGroup]:
-    """Return the chosen blocks in groups (`one_by_one`: each for itself), by verdict, and in each the largest first, what hangs on it counted."""
+    """Return the chosen blocks in groups (`one_by_one`: each for itself), by verdict, and in each the largest first,
+    what hangs on it counted."""
     blocks = leaks.held.blocks
     rows = np.flatnonzero(chosen)
     if not len(rows):
@@ -176,8 +178,8 @@ def group_leaks(
 
 
 def _typical(place: NDArray[np.intp], hanging: NDArray[np.uint64], begin: NDArray[np.uint64]) -> NDArray[np.intp]:
-    """Return a member of each group (`place`, all of 0 up to the last): of those whose `begin` has the group's most frequent letters, the
-    first with as much hanging on it as the one in the middle."""
+    """Return a member of each group (`place`, all of 0 up to the last): of those whose `begin` has the group's most
+    frequent letters, the first with as much hanging on it as the one in the middle."""
     letters = begin.astype(np.uint64) & np.uint64(_FIRST_LETTERS)
     kinds, which, times = np.unique(
         place.astype(np.uint64) << np.uint64(32) | letters, return_inverse=True, return_counts=True

@@ -1,5 +1,6 @@
-"""Interior pointers that are as good as a pointer to the start, by what compilers and libraries do: memcheck's --leak-check-heuristics, and
-two more, for blocks with a header in front (block_headers.py) and for fibres' stacks (saved_stacks.py)."""
+"""Interior pointers that are as good as a pointer to the start, by what compilers and libraries do: memcheck's
+--leak-check-heuristics, and two more, for blocks with a header in front (block_headers.py) and for fibres' stacks
+(saved_stacks.py)."""
 
 from __future__ import annotations
 
@@ -81,8 +82,9 @@ class _Sizes:
 
     def __init__(self, layout: Layout, blocks: Blocks, target: NDArray[np.int32]) -> None:
         self.usable = blocks.end[target] - blocks.start[target]
-        # A chunk of the smallest size may have been asked for with less; an mmapped one is rounded up to a page. Any other is rounded up to
-        # the alignment, and what a free chunk has more than that goes with it where it is less than a chunk (_int_malloc: remainder_size < MINSIZE).
+        # A chunk of the smallest size may have been asked for with less; an mmapped one is rounded up to a page. Any
+        # other is rounded up to the alignment, and what a free chunk has more than that goes with it where it is less
+        # than a chunk (_int_malloc: remainder_size < MINSIZE).
         smallest = blocks.size[target] <= np.uint64(layout.min_size)
         mapped = blocks.size[target] % np.uint64(_PAGE) < np.uint64(2 * layout.header)
         self.slack = np.where(smallest, self.usable, np.where(mapped, np.uint64(_PAGE), np.uint64(layout.min_size)))
@@ -95,7 +97,8 @@ class _Sizes:
 
 
 def _is_old_string(layout: Layout, head: Words, sizes: _Sizes) -> NDArray[np.bool_]:
-    """std::string before C++11: length, capacity and reference count lie before the characters (_Rep of basic_string.h)."""
+    """std::string before C++11: length, capacity and reference count lie before the characters (_Rep of
+    basic_string.h)."""
     length, capacity = head[:, 0].astype(np.uint64), head[:, 1].astype(np.uint64)
     could_be = sizes.could_be(capacity, np.uint64(3 * layout.pointer_size + 1))
     old_string: NDArray[np.bool_] = (length <= capacity) & could_be

@@ -1,4 +1,5 @@
-"""Pointers to the inside of blocks, as far as they come from elsewhere: a block that points into itself holds nothing by that."""
+"""Pointers to the inside of blocks, as far as they come from elsewhere: a block that points into itself holds
+nothing by that."""
 
 from __future__ import annotations
 
@@ -30,8 +31,8 @@ class InteriorPointers:
 def from_elsewhere(
     graph: PointerEdges, from_roots: Pointers, of_registers: list[tuple[int, int]]
 ) -> tuple[InteriorPointers, Mask]:
-    """Return all pointers to the inside of blocks that roots, registers (target, offset) and other blocks hold, and to the start of which
-    blocks they hold any."""
+    """Return all pointers to the inside of blocks that roots, registers (target, offset) and other blocks hold, and
+    to the start of which blocks they hold any."""
     other = graph.source != graph.target
     registers = np.array(of_registers, np.int64).reshape(-1, 2)
     target, offset = registers[:, 0].astype(np.int32), np.minimum(registers[:, 1], 0xFFFF_FFFF).astype(np.uint32)

@@ -1,4 +1,5 @@
-"""Keys: which numbers turn words into the starts of lost blocks when they are XORed with them, too often for a chance."""
+"""Keys: which numbers turn words into the starts of lost blocks when they are XORed with them, too often for a
+chance."""
 
 from __future__ import annotations
 
@@ -43,7 +44,8 @@ def are_among(words: Words, starts: Words) -> Mask:
 
 
 def find_keys(hidden: Words, starts: Starts, everything: Words, pointer_size: int) -> list[int]:
-    """Return the keys that turn hidden words into `starts` too often for a chance, and hardly ever into others of `everything`."""
+    """Return the keys that turn hidden words into `starts` too often for a chance, and hardly ever into others of
+    `everything`."""
     if len(starts) < _FEWEST:
         return []
     values = np.unique(hidden)
@@ -70,7 +72,8 @@ def find_keys(hidden: Words, starts: Starts, everything: Words, pointer_size: in
 
 
 def _is_ledger(decoded: Words, starts: Starts, everything: Words) -> bool:
-    """Whether the words lead to blocks that are held otherwise as well: to more than a few, or to the same part of those as of the lost ones."""
+    """Whether the words lead to blocks that are held otherwise as well: to more than a few, or to the same part of
+    those as of the lost ones."""
     hits = int(np.count_nonzero(starts.holds(decoded)))
     others = len(everything) - len(starts)
     elsewhere = int(np.count_nonzero(are_among(decoded, everything))) - hits
@@ -99,7 +102,8 @@ def _key_of_group(words: Words, starts: Starts) -> int:
 
 
 class Starts:
-    """Addresses, ascending, and which words are among them: a table by some bits of the address leaves few to be searched for."""
+    """Addresses, ascending, and which words are among them: a table by some bits of the address leaves few to be
+    searched for."""
 
     def __init__(self, address: Words) -> None:
         self.address = address
@@ -128,7 +132,8 @@ class Starts:
 def _evidence(decoded: Words, starts: Starts) -> float:
     """Return in bits how much likelier these words are as pointers than as numbers that lie where the blocks lie.
 
-    A number meets a start as often as starts are dense among the places where blocks could be: multiples of what divides all their distances.
+    A number meets a start as often as starts are dense among the places where blocks could be: multiples of what
+    divides all their distances.
     """
     hit = starts.holds(decoded)
     hits, misses = int(hit.sum()), int((~hit).sum())

@@ -54,13 +54,15 @@ class LeakKind(enum.IntEnum):
 
 @dataclass(frozen=True)
 class Leaks:
-    """A verdict for each block. `head` is, for a lost block, the definitely lost block that it hangs on (itself, if it is one), for a possibly
-    lost one the entry (entries.py), whose `entry_offset` is where a root or a held block points into it; else -1 and NO_ENTRY.
+    """A verdict for each block. `head` is, for a lost block, the definitely lost block that it hangs on (itself, if it
+    is one), for a possibly lost one the entry (entries.py), whose `entry_offset` is where a root or a held block
+    points into it; else -1 and NO_ENTRY.
 
-    `by_heuristic` marks the blocks that are still reachable only because a heuristic took an interior pointer for one to the start,
-    `by_remains` those that are only because of words in blocks that the program may never have written (remains.py), `by_stacks` those to
-    which pointers to starts lead from registers and stacks (where thread-local storage lies too) alone. `by_encoding` marks the possibly
-    lost ones that only words lead to which are pointers if they are decoded; `encoded` are those words (encoded.py). `signal_stacks` are possibly lost
+    `by_heuristic` marks the blocks that are still reachable only because a heuristic took an interior pointer for
+    one to the start, `by_remains` those that are only because of words in blocks that the program may never have
+    written (remains.py), `by_stacks` those to which pointers to starts lead from registers and stacks (where
+    thread-local storage lies too) alone. `by_encoding` marks the possibly lost ones that only words lead to which
+    are pointers if they are decoded; `encoded` are those words (encoded.py). `signal_stacks` are possibly lost
     because they are as large as one (signal_stacks.py). `reasons` are the
     heuristics behind `by_heuristic`.
     """
@@ -125,11 +127,13 @@ def judge(
     hidden: FindHidden = lambda _: (),
     stacks_of_signals: FindBlocks = lambda _: np.empty(0, np.int32),
 ) -> Leaks:
-    """Return every block's verdict; `accepted` says which interior pointers are as good as one to the start, `untouched` which blocks begin
-    with what malloc left there, `hidden` which words are encoded pointers to blocks that look lost, `stacks_of_signals` which of these are.
+    """Return every block's verdict; `accepted` says which interior pointers are as good as one to the start,
+    `untouched` which blocks begin with what malloc left there, `hidden` which words are encoded pointers to blocks
+    that look lost, `stacks_of_signals` which of these are.
 
-    A block is still reachable if a chain of pointers to starts leads to it from a root, possibly lost if only a chain with an interior
-    or an encoded pointer in it does, or one from a signal's stack. Of the others, those that no other lost block leads to are definitely lost, and the rest hangs on them.
+    A block is still reachable if a chain of pointers to starts leads to it from a root, possibly lost if only a
+    chain with an interior or an encoded pointer in it does, or one from a signal's stack. Of the others, those that
+    no other lost block leads to are definitely lost, and the rest hangs on them.
     """
     count = len(held.blocks)
     graph = held.graph

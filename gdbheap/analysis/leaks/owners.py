@@ -29,8 +29,8 @@ _TELLING = {kind: index for index, kind in enumerate((DATA, MAPPING, KERNEL, STA
 class Holder:
     """A word that points into a block, `offset` bytes from its start.
 
-    `kind` is REGISTER, KERNEL, BLOCK or that of a root range; `place` the word's address (None: a register). `block` is the index of the block
-    that the word lies in (None: in none), `name` the root range's or the register's.
+    `kind` is REGISTER, KERNEL, BLOCK or that of a root range; `place` the word's address (None: a register). `block`
+    is the index of the block that the word lies in (None: in none), `name` the root range's or the register's.
     """
 
     kind: str
@@ -60,8 +60,8 @@ def holders_of(process: Process, held: PointerGraph, block: int) -> list[Holder]
 
 
 def shortest_path(process: Process, held: PointerGraph, block: int) -> list[Holder]:
-    """Return the holders along the shortest way from a root to the block, the root's word first (a variable's rather than a register); []
-    where no way leads to it.
+    """Return the holders along the shortest way from a root to the block, the root's word first (a variable's rather
+    than a register); [] where no way leads to it.
 
     Holder n + 1 lies in the block that holder n points to. Pointers to the inside count as all others.
     """
@@ -89,7 +89,8 @@ def explain_verdict(process: Process, view: HeapView, leaks: Leaks, block: int) 
             lines.append("because no root and no other block in use points into it")
         else:
             lines.append(
-                "because only blocks that hang on it point to it: it is the first of a cycle, and nothing outside leads to them"
+                "because only blocks that hang on it point to it: it is the first of a cycle, and nothing outside "
+                "leads to them"
             )
     elif verdict is LeakKind.INDIRECTLY_LOST:
         head = int(held.blocks.start[int(leaks.head[block])])
@@ -104,13 +105,16 @@ def explain_verdict(process: Process, view: HeapView, leaks: Leaks, block: int) 
         )
     elif leaks.by_remains[block]:
         lines.append(
-            "but every way to it from a root goes over a block that begins with what malloc's free lists left there: the program may never have "
-            "written that one, and if the word in it is as old, the block is lost (Valgrind, which knows what was written, would tell)"
+            "but every way to it from a root goes over a block that begins with what malloc's free lists left there: "
+            "the program may never have "
+            "written that one, and if the word in it is as old, the block is lost (Valgrind, which knows what was "
+            "written, would tell)"
         )
     elif leaks.by_heuristic[block]:
         names = " or ".join(reason.heuristic for reason in leaks.reasons)
         lines.append(
-            f"because a heuristic ({names}) takes a pointer to the inside of a block, on the way to it, for one to its start"
+            f"because a heuristic ({names}) takes a pointer to the inside of a block, on the way to it, for one to "
+            "its start"
         )
     else:
         lines.append("because pointers to starts of blocks lead to it from a root")
@@ -119,7 +123,8 @@ def explain_verdict(process: Process, view: HeapView, leaks: Leaks, block: int) 
         lines.append(_doubt(others[0]))
     if block in held.thread_vectors:
         lines.append(
-            "it is the dtv that libc has allocated for a thread, its pointers to thread-local storage; of a thread that has ended, libc keeps it "
+            "it is the dtv that libc has allocated for a thread, its pointers to thread-local storage; of a thread "
+            "that has ended, libc keeps it "
             "with the stack for the next one: no leak of the program's"
         )
     return Explanation(tuple(lines), holders)
@@ -130,13 +135,16 @@ def _why_possibly(leaks: Leaks, block: int) -> str:
     entry = int(leaks.head[block])
     if entry in leaks.signal_stacks:
         return (
-            "because nothing points to it, but it is as large as a signal's stack (sigaltstack), of which the kernel alone would know"
+            "because nothing points to it, but it is as large as a signal's stack (sigaltstack), of which the kernel "
+            "alone would know"
             if entry == block
-            else f"because it hangs on the block at {int(leaks.held.blocks.start[entry]):#x}, which is as large as a signal's stack"
+            else f"because it hangs on the block at {int(leaks.held.blocks.start[entry]):#x}, which is as large as a "
+            "signal's stack"
         )
     where = "it" if entry == block else f"the block at {int(leaks.held.blocks.start[entry]):#x}, on which it hangs"
     return (
-        f"because what is held points to the inside of {where} (+{int(leaks.entry_offset[entry]):#x}), and nothing that is held to its start: "
+        f"because what is held points to the inside of {where} (+{int(leaks.entry_offset[entry]):#x}), and nothing "
+        "that is held to its start: "
         "the pointer may be there by chance"
     )
 
@@ -146,7 +154,8 @@ def _why_encoded(leaks: Leaks, block: int) -> str:
         rows = np.flatnonzero(each.target == block)
         if len(rows):
             return (
-                f"because only a word that looks like an encoded pointer leads to it: the one at {int(each.place[rows[0]]):#x} {each.how} "
+                "because only a word that looks like an encoded pointer leads to it: the one at "
+                f"{int(each.place[rows[0]]):#x} {each.how} "
                 f"({counted(len(each.place), 'word')} of the kind in all)"
             )
     return "because it hangs on blocks that only words lead to which look like encoded pointers"
@@ -159,7 +168,10 @@ def _doubt(holder: Holder) -> str:
             "one word alone holds it: if that word is a rest in a buffer that was never initialised, the block is lost"
         )
     if holder.kind == STACK:
-        return "one word alone holds it: if that word is a rest in a variable that was never initialised, the block is lost"
+        return (
+            "one word alone holds it: if that word is a rest in a variable that was never initialised, the block "
+            "is lost"
+        )
     return "one word alone holds it"
 
 
@@ -198,8 +210,8 @@ def _telling(holder: Holder) -> int:
 
 
 def _backwards(held: PointerGraph, block: int, goal: NDArray[np.bool_]) -> list[int]:
-    """Return the shortest chain of blocks from one that is a goal to `block`, itself included; [] for none. Of several, one that the most
-    telling root holds."""
+    """Return the shortest chain of blocks from one that is a goal to `block`, itself included; [] for none. Of
+    several, one that the most telling root holds."""
     graph = Adjacency.unsorted(len(held.blocks), held.graph.target, held.graph.source)
     begin, source = graph.begin.data, graph.target.data
     towards = {block: block}

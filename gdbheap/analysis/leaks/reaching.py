@@ -1,4 +1,5 @@
-"""Going on from what is held to all that it leads to: over pointers to starts, those that heuristics accept, and encoded ones."""
+"""Going on from what is held to all that it leads to: over pointers to starts, those that heuristics accept, and
+encoded ones."""
 
 from __future__ import annotations
 
@@ -35,8 +36,8 @@ def reach(graph: Adjacency, seeds: NDArray[np.int32], owner: NDArray[np.int32]) 
 def reach_encoded(
     graph: PointerEdges, encoded: tuple[Encoded, ...], lost: NDArray[np.bool_], owner: NDArray[np.int32]
 ) -> tuple[Encoded, ...]:
-    """Go on over encoded pointers, and over those that are none, to what roots and blocks that are held reach by them; return the words that
-    take part: what lies in a block that is lost after all holds nothing."""
+    """Go on over encoded pointers, and over those that are none, to what roots and blocks that are held reach by
+    them; return the words that take part: what lies in a block that is lost after all holds nothing."""
     if not encoded:
         return ()
     source, target = (np.concatenate([getattr(each, name) for each in encoded]) for name in ("source", "target"))

@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Reason:
-    """A heuristic takes pointers to the inside of `blocks` blocks, at these `offsets` (the most frequent first), for pointers to their starts."""
+    """A heuristic takes pointers to the inside of `blocks` blocks, at these `offsets` (the most frequent first), for
+    pointers to their starts."""
 
     heuristic: str
     blocks: int
@@ -30,7 +31,8 @@ def find_reasons(
     names: Iterable[str],
     accepted: Callable[[InteriorPointers, str], Mask],
 ) -> Iterator[Reason]:
-    """Yield the reason for each heuristic that holds any of the blocks `by_heuristic`; `accepted` says what one of them takes."""
+    """Yield the reason for each heuristic that holds any of the blocks `by_heuristic`; `accepted` says what one of
+    them takes."""
     open_ones = pointers.at(by_heuristic[pointers.target])
     if not len(open_ones.target):
         return

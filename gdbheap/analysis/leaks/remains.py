@@ -1,8 +1,10 @@
-"""Remains: old words in buffers that the program has taken and not written, which look like pointers and hold what nobody holds.
+"""Remains: old words in buffers that the program has taken and not written, which look like pointers and hold what
+nobody holds.
 
-memcheck knows which words were written; from outside only this is seen: malloc leaves its links in the first words of a block that was free
-before, and where they still stand, nobody has written there. (calloc clears them. The rest of such a block may be written all the same: a
-std::deque's map of blocks is filled from the middle. So this is a doubt, and no verdict.)
+memcheck knows which words were written; from outside only this is seen: malloc leaves its links in the first words
+of a block that was free before, and where they still stand, nobody has written there. (calloc clears them. The rest
+of such a block may be written all the same: a std::deque's map of blocks is filled from the middle. So this is a
+doubt, and no verdict.)
 """
 
 from __future__ import annotations
@@ -26,9 +28,11 @@ if TYPE_CHECKING:
 
 
 def unwritten(view: HeapView, blocks: Blocks, head: Words) -> Mask:
-    """Return which blocks begin with the words that malloc leaves in a free chunk; `head` has the first words of every block.
+    """Return which blocks begin with the words that malloc leaves in a free chunk; `head` has the first words of every
+    block.
 
-    Before glibc 2.32 a tcache's links are plain pointers, like the program's own: they are not told apart, and no block is marked by them.
+    Before glibc 2.32 a tcache's links are plain pointers, like the program's own: they are not told apart, and no
+    block is marked by them.
     """
     first, second = head[:, 0].astype(np.uint64, copy=False), head[:, 1].astype(np.uint64, copy=False)
     marked = _left_by_bins(view, first, second)
@@ -38,7 +42,8 @@ def unwritten(view: HeapView, blocks: Blocks, head: Words) -> Mask:
 
 
 def _left_by_tcache(view: HeapView, blocks: Blocks, first: Words, second: Words) -> Mask:
-    """tcache_get() leaves the mangled link in the first word (PROTECT_PTR: glibc 2.32) and clears the key, the second."""
+    """tcache_get() leaves the mangled link in the first word (PROTECT_PTR: glibc 2.32) and clears the key, the
+    second."""
     link = first ^ blocks.start >> np.uint64(12)  # PROTECT_PTR shifts by a page
     marked: Mask = (second == 0) & (first != 0)
     places = np.flatnonzero(marked & (link != 0))
@@ -82,7 +87,8 @@ def held_by_remains(
 ) -> Mask:
     """Return which of the reachable blocks would not be so without the words of blocks that begin unwritten.
 
-    `starts` are the graph's pointers to starts, `roots` those of the roots (with offset 0 too), `accepted` as in judge().
+    `starts` are the graph's pointers to starts, `roots` those of the roots (with offset 0 too), `accepted` as in
+    judge().
     """
     count = len(reachable)
     old = source_unwritten[graph.source] & reachable[graph.source]

@@ -1,6 +1,7 @@
-"""Stacks that the program has made of malloc's memory, for fibres that wait their turn: what holds such a block is the stack pointer that was
-saved when the fibre was left (boost.context, swapcontext(), a switch of the program's own). It leads to the inside of the block, and a
-return address lies near above it, or right below (swapcontext() has returned already).
+"""Stacks that the program has made of malloc's memory, for fibres that wait their turn: what holds such a block is the
+stack pointer that was saved when the fibre was left (boost.context, swapcontext(), a switch of the program's own).
+It leads to the inside of the block, and a return address lies near above it, or right below (swapcontext() has
+returned already).
 
 A stack is filled from its end: what its first words hold says nothing of the rest.
 """
@@ -23,7 +24,8 @@ if TYPE_CHECKING:
 
 # No stack is smaller.
 _SMALLEST = 1 << 10
-# As many words from the one below the stack pointer on are looked at, and as many places of one block, the lowest, and in all.
+# As many words from the one below the stack pointer on are looked at, and as many places of one block, the lowest, and
+# in all.
 _WINDOW = 40
 _MOST_OF_BLOCK = 64
 _MOST = 1 << 15
@@ -110,7 +112,8 @@ class SavedStacks:
 
 
 def _ends_with_call(code: bytes) -> bool:
-    """Whether a call's instruction may end these bytes: e8 with a distance, or ff with 2 in the middle of its ModRM byte."""
+    """Whether a call's instruction may end these bytes: e8 with a distance, or ff with 2 in the middle of its ModRM
+    byte."""
     if code[-5] == 0xE8:
         return True
     return any(_is_indirect_call(code[-length:]) for length in _CALL_LENGTHS)

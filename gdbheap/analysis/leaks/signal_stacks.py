@@ -1,5 +1,6 @@
-"""Stacks for signals (sigaltstack) of malloc'ed memory: only the kernel knows where they are, and it does not tell. Their size gives them away: programs
-ask for a multiple of what a signal's frame may need, which the kernel tells, and which no other size is by chance."""
+"""Stacks for signals (sigaltstack) of malloc'ed memory: only the kernel knows where they are, and it does not tell.
+Their size gives them away: programs ask for a multiple of what a signal's frame may need, which the kernel tells,
+and which no other size is by chance."""
 
 from __future__ import annotations
 

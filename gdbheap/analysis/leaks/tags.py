@@ -1,8 +1,10 @@
-"""Tags in the upper bits: words that point to blocks but for bits above all addresses (NaN boxing, counters against ABA, colours).
+"""Tags in the upper bits: words that point to blocks but for bits above all addresses (NaN boxing, counters against
+ABA, colours).
 
-Addresses of x86-64 programs have 47 bits. A word with more, whose lower 47 are just the start of a block, is hardly ever a number: one alone tells.
-Numbers that lie where the blocks lie would mostly meet their insides, and those anywhere: where many words with tags meet one and the same
-offset (a mark in the lowest bit, a member), these are pointers too.
+Addresses of x86-64 programs have 47 bits. A word with more, whose lower 47 are just the start of a block, is hardly
+ever a number: one alone tells. Numbers that lie where the blocks lie would mostly meet their insides, and those
+anywhere: where many words with tags meet one and the same offset (a mark in the lowest bit, a member), these are
+pointers too.
 """
 
 from __future__ import annotations
@@ -19,12 +21,14 @@ if TYPE_CHECKING:
     Words = NDArray[np.uint64]
     Mask = NDArray[np.bool_]
 
-# So many words at one offset inside of blocks tell that it is no chance, if they are more than twice what chance would give.
+# So many words at one offset inside of blocks tell that it is no chance, if they are more than twice what chance would
+# give.
 _FEWEST = 8
 
 
 def find_tagged(words: Words, blocks: Blocks) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """Return the places among these words (of 64 bits, with tags) of those that are pointers to blocks, and the index of each one's block."""
+    """Return the places among these words (of 64 bits, with tags) of those that are pointers to blocks, and the
+    index of each one's block."""
     address = words & np.uint64(ADDRESS_MASK)
     target = np.searchsorted(blocks.start, address, side="right") - 1
     # (Below the first block the offset wraps round: no block is so long.)
@@ -39,11 +43,13 @@ def find_tagged(words: Words, blocks: Blocks) -> tuple[NDArray[np.intp], NDArray
 
 
 def _regular(offset: Words, size: Words) -> Mask:
-    """Return which of the words, each at an `offset` in a block of its own `size`, are no numbers that lie there by chance."""
+    """Return which of the words, each at an `offset` in a block of its own `size`, are no numbers that lie there by
+    chance."""
     values, which, count = np.unique(offset, return_inverse=True, return_counts=True)
     # Numbers would be multiples of what divides all offsets.
     step = float(np.gcd.reduce(offset)) if len(offset) else 0.0
-    # By chance each word meets any one offset in its block alike, so as many meet one as there are words in blocks that reach so far.
+    # By chance each word meets any one offset in its block alike, so as many meet one as there are words in blocks that
+    # reach so far.
     order = np.argsort(size, kind="stable")
     likely = np.cumsum((step / size[order])[::-1])[::-1]
     reaching = np.searchsorted(size[order], values, side="right")

@@ -1,4 +1,5 @@
-"""What malloc said when it aborted: from __abort_msg, else from the frames' arguments, else from what the dying thread's stack points to."""
+"""What malloc said when it aborted: from __abort_msg, else from the frames' arguments, else from what the dying
+thread's stack points to."""
 
 from __future__ import annotations
 
@@ -30,7 +31,8 @@ _LONGEST = 256
 
 @dataclass(frozen=True)
 class AbortMessage:
-    """`message` is what was said, in the words of the newer releases; `certain` is False where it was found on the stack, and may be old."""
+    """`message` is what was said, in the words of the newer releases; `certain` is False where it was found on the
+    stack, and may be old."""
 
     message: str
     certain: bool
@@ -39,8 +41,9 @@ class AbortMessage:
 def last_words(process: Process, message: str, frames: Sequence[Frame], dying: bool) -> AbortMessage | None:
     """Return what malloc said before the thread with these frames aborted, or None where it is not malloc that gave up.
 
-    `message` is __abort_msg's text ("" where there is none): glibc to 2.35 does not write malloc's assertions there, and no glibc writes anything
-    where it gets no memory for it. `dying` where SIGABRT stopped the thread: its stack is only looked through then.
+    `message` is __abort_msg's text ("" where there is none): glibc to 2.35 does not write malloc's assertions there,
+    and no glibc writes anything where it gets no memory for it. `dying` where SIGABRT stopped the thread: its stack
+    is only looked through then.
     """
     if called_abort(frames):
         return None
@@ -59,7 +62,8 @@ def last_words(process: Process, message: str, frames: Sequence[Frame], dying: b
 
 
 def called_abort(frames: Sequence[Frame]) -> bool:
-    """Whether the program (or a library other than libc) called abort() itself. What __abort_msg holds then is an older story."""
+    """Whether the program (or a library other than libc) called abort() itself. What __abort_msg holds then is an
+    older story."""
     for frame, caller in zip(frames, frames[1:]):
         if frame.function in ABORT:
             return not is_machinery(caller) and bool(caller.function or caller.library)
@@ -94,7 +98,9 @@ def _in_frames(process: Process, frames: Sequence[Frame]) -> str:
 
 def _as_assertion(expression: str, function: str = "") -> str:
     """Return an assertion in the words of glibc 2.36; before, they went to standard error alone."""
-    return f"Fatal glibc error: malloc assertion failure in {function or known_assertion(expression).function}: {expression}"  # type: ignore[union-attr]
+    known = known_assertion(expression)
+    name = function or (known.function if known is not None else "")
+    return f"Fatal glibc error: malloc assertion failure in {name}: {expression}"
 
 
 def _argument(frame: Frame, name: str, process: Process) -> str:

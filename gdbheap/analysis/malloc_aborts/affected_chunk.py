@@ -1,4 +1,5 @@
-"""Which chunk malloc died of: its checks look before anything is changed, so that the check can be made again on every candidate."""
+"""Which chunk malloc died of: its checks look before anything is changed, so that the check can be made again on
+every candidate."""
 
 from __future__ import annotations
 
@@ -20,8 +21,8 @@ from gdbheap.lazy import np
 from gdbheap.process.columns.gather import gather_words
 from gdbheap.process.frame import Frame
 
-# What the findings that explain a text are about: a pattern of their message, or of their field. For texts that malloc says of a
-# chunk in a list, and not of the pointer that it was given.
+# What the findings that explain a text are about: a pattern of their message, or of their field. For texts that malloc
+# says of a chunk in a list, and not of the pointer that it was given.
 _RELATED = (
     (r"unaligned tcache|in tcache", r"tcache", r"next|entries.*"),
     (r"unsorted", r"unsorted|corrupted size vs", r"(fd|bk)$"),
@@ -73,7 +74,8 @@ def find_subject(
 
 
 def _under_debugging(heap: CheckedHeap, frames: Sequence[Frame]) -> AffectedChunk | None:
-    """Return the block that MALLOC_CHECK_ or mcheck() looked at: their checks are of their own bytes around it, which no other check tells."""
+    """Return the block that MALLOC_CHECK_ or mcheck() looked at: their checks are of their own bytes around it,
+    which no other check tells."""
     for frame in frames:
         if frame.function not in _DEBUGGING:
             continue
@@ -126,7 +128,8 @@ def _last_taken(heap: CheckedHeap, each: Bin) -> int | None:
 
 
 def _by_findings(heap: CheckedHeap, text: str, findings: Sequence[Finding]) -> AffectedChunk | None:
-    """Return the subject of the finding that explains the text: one in the same words, else one about the same thing."""
+    """Return the subject of the finding that explains the text: one in the same words, else one about the same
+    thing."""
     exact = [each for each in findings if is_named(text, each.message)]
     related = []
     for pattern, message, field in _RELATED:
@@ -135,7 +138,8 @@ def _by_findings(heap: CheckedHeap, text: str, findings: Sequence[Finding]) -> A
             break
     for each in (*exact, *related, *(findings[:1] if len(findings) == 1 else ())):
         if "not small" in text and "(!prev)" in each.message:
-            # unlink_chunk has taken the chunk out of its list before it looks at the nextsize links: no list has it now.
+            # unlink_chunk has taken the chunk out of its list before it looks at the nextsize links: no list has it
+            # now.
             row = heap.table.row_at(each.address - 1)
             if row is not None:
                 return AffectedChunk(

@@ -1,4 +1,5 @@
-"""The call that died: which frames of the dying thread are malloc's, which one called it, and the values that these still hold."""
+"""The call that died: which frames of the dying thread are malloc's, which one called it, and the values that these
+still hold."""
 
 from __future__ import annotations
 
@@ -14,7 +15,8 @@ from gdbheap.process.frame import Frame, Passed, is_of_libc
 
 # What lies between the check that failed and the kernel, under the names that symbol tables give it.
 _MACHINERY = re.compile(
-    r"_*(GI_+)?(raise|gsignal|pthread_kill\w*|abort|libc_message\w*|libc_fatal|libc_assert_fail\w*|assert_fail\w*|malloc_assert|malloc_printerr\w*"
+    r"_*(GI_+)?(raise|gsignal|pthread_kill\w*|abort|libc_message\w*|libc_fatal|"
+    r"libc_assert_fail\w*|assert_fail\w*|malloc_assert|malloc_printerr\w*"
     r"|fortify_fail\w*|stack_chk_fail\w*|chk_fail|kernel_vsyscall)(\.\w+)*"
 )
 ABORT = ("abort", "__GI_abort")
@@ -48,8 +50,8 @@ def is_machinery(frame: Frame) -> bool:
 
 
 def dying_part(frames: Sequence[Frame]) -> Sequence[Frame]:
-    """Return the frames from the abort() on that libc itself called: a handler of SIGABRT that aborts once more lies further in. All frames where
-    there is no such call."""
+    """Return the frames from the abort() on that libc itself called: a handler of SIGABRT that aborts once more lies
+    further in. All frames where there is no such call."""
     for index, (frame, caller) in enumerate(zip(frames, frames[1:])):
         if frame.function in ABORT and is_machinery(caller):
             return frames[index:]
@@ -57,7 +59,8 @@ def dying_part(frames: Sequence[Frame]) -> Sequence[Frame]:
 
 
 def outside(frames: Sequence[Frame]) -> int | None:
-    """Return the index of the frame that called malloc (or free, ...): the first beyond libc's and C++'s operators; None where no name tells."""
+    """Return the index of the frame that called malloc (or free, ...): the first beyond libc's and C++'s operators;
+    None where no name tells."""
     in_libc = has_printed = False
     for index, frame in enumerate(frames):
         # Where libc is a library, what is in no library is the program, though nothing may be named there.
@@ -72,7 +75,8 @@ def outside(frames: Sequence[Frame]) -> int | None:
 
 
 def calling_frame(frames: Sequence[Frame]) -> Frame | None:
-    """Return the frame of the program's that called malloc (through C++'s library, perhaps), or None where no name tells."""
+    """Return the frame of the program's that called malloc (through C++'s library, perhaps), or None where no name
+    tells."""
     index = outside(frames)
     if index is None:
         return None
@@ -85,8 +89,8 @@ def is_library_code(frame: Frame) -> bool:
 
 
 def passing_frame(frames: Sequence[Frame]) -> int | None:
-    """Return the index of the frame that called malloc's function or C++'s operator itself: libc's own code may stand between it and the
-    program's. None where no name tells."""
+    """Return the index of the frame that called malloc's function or C++'s operator itself: libc's own code may
+    stand between it and the program's. None where no name tells."""
     index = outside(frames)
     if index is None:
         return None

@@ -1,6 +1,8 @@
-"""Aborts over a link of a list that malloc has already taken apart: an ending thread's tcache, and the fastbins in malloc_consolidate.
+"""Aborts over a link of a list that malloc has already taken apart: an ending thread's tcache, and the fastbins in
+malloc_consolidate.
 
-The block whose first word was overwritten is in no such list any more: it was freed anew, or merged, right before its link was looked at.
+The block whose first word was overwritten is in no such list any more: it was freed anew, or merged, right before
+its link was looked at.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ if TYPE_CHECKING:
 
 
 def of_emptied_list(heap: CheckedHeap, text: str) -> AffectedChunk | None:
-    """Return the block whose link was overwritten, where the text is about a list that is gone; None for other texts, or where it is not found."""
+    """Return the block whose link was overwritten, where the text is about a list that is gone; None for other
+    texts, or where it is not found."""
     if text == "tcache_thread_shutdown(): unaligned tcache chunk detected":
         return _of_ended_tcache(heap)
     if text == "malloc_consolidate(): unaligned fastbin chunk detected":
@@ -32,7 +35,8 @@ def of_emptied_list(heap: CheckedHeap, text: str) -> AffectedChunk | None:
 
 
 def _of_ended_tcache(heap: CheckedHeap) -> AffectedChunk | None:
-    """Mirrors tcache_thread_shutdown(): the thread has given up its pointer to the tcache, and frees what is in it, bin by bin."""
+    """Mirrors tcache_thread_shutdown(): the thread has given up its pointer to the tcache, and frees what is in it,
+    bin by bin."""
     struct = heap.layout.tcache_struct
     if struct is None:
         return None
@@ -51,13 +55,17 @@ def _of_ended_tcache(heap: CheckedHeap) -> AffectedChunk | None:
             continue  # no tcache: a block of the program's that is as large
         slot = mem + struct["entries"].offset + index * heap.layout.pointer_size
         low, high = tcache_range(index, heap.layout)
-        evidence = f"tcache entries[{index}] at {slot:#x} is {entries[index]:#x}, must be a multiple of {heap.layout.alignment}"
+        evidence = (
+            f"tcache entries[{index}] at {slot:#x} is {entries[index]:#x}, must be a multiple of "
+            f"{heap.layout.alignment}"
+        )
         return _freed_before(heap, mem, entries[index], low, high, evidence)
     return None
 
 
 def _freed_before(heap: CheckedHeap, tcache: int, head: int, low: int, high: int, evidence: str) -> AffectedChunk:
-    """Return the block that the misaligned entry came from: one that was handed out with the link still in it, or the one just freed."""
+    """Return the block that the misaligned entry came from: one that was handed out with the link still in it, or
+    the one just freed."""
     table = heap.table
     rows = np.flatnonzero(
         (table.state == State.IN_USE) & (table.size >= np.uint64(low)) & (table.size <= np.uint64(high))
@@ -86,7 +94,8 @@ def _freed_before(heap: CheckedHeap, tcache: int, head: int, low: int, high: int
 
 
 def _of_consolidated(heap: CheckedHeap) -> AffectedChunk | None:
-    """Mirrors malloc_consolidate(): what comes off a fastbin is merged, and goes to the head of the unsorted bin, or into top."""
+    """Mirrors malloc_consolidate(): what comes off a fastbin is merged, and goes to the head of the unsorted bin, or
+    into top."""
     busy = [arena for arena in heap.view.arenas if arena.value["mutex"]] or list(heap.view.arenas[:1])
     if len(busy) != 1 or (len(heap.view.arenas) > 1 and not busy[0].value["mutex"]):
         return None

@@ -15,8 +15,8 @@ _LONGEST = 200
 
 
 def freed_expressions(source: str) -> tuple[str, ...]:
-    """Return the first arguments of the calls of free and its like that begin in the first line of the source text, and what its deletes
-    delete; those left out whose value cannot be asked for without changing something."""
+    """Return the first arguments of the calls of free and its like that begin in the first line of the source text,
+    and what its deletes delete; those left out whose value cannot be asked for without changing something."""
     text = _QUOTED.sub(lambda match: " " * len(match[0]) if match[0][0] == "/" else match[0], source)
     first_line = text.partition("\n")[0]
     found = dict.fromkeys(each for each in _found(text, first_line) if each and not _REFUSED.search(each))
@@ -31,7 +31,8 @@ def _found(text: str, first_line: str) -> Iterator[str]:
 
 
 def _up_to(text: str, ends: str) -> str:
-    """Return the text up to the first of these characters outside brackets, its blanks made single; "" where there is none."""
+    """Return the text up to the first of these characters outside brackets, its blanks made single; "" where there
+    is none."""
     closing: list[str] = []
     for index, char in enumerate(text):
         if not closing and char in ends:

@@ -1,4 +1,5 @@
-"""Why malloc aborted: from its message and the frames to the check that failed, the chunk that failed it, and the pointer that was passed."""
+"""Why malloc aborted: from its message and the frames to the check that failed, the chunk that failed it, and the
+pointer that was passed."""
 
 from __future__ import annotations
 
@@ -26,11 +27,13 @@ from gdbheap.process.frame import Frame
 class MallocAbort:
     """An abort of malloc's own, explained.
 
-    `message` is what it said; `text` the entry of the table (None for an assertion, whose `expression` is told); `function` said it, in a
-    call of `call`; `condition` is the check that failed, `implies` what that means for the program. `chunk` is the chunk that failed it, `pointer` what
-    the caller passed (None: not found, or none), `how` tells how they were found, `evidence` is the check in this chunk's own numbers. `caller` is the
-    innermost frame outside libc. `findings` are what `heap check` says of the chunk, and of what touches it. `is_guess`: the pointer only fits
-    what was said, and was found where any other value may be. `is_sound`: `heap check` finds nothing wrong with the heap.
+    `message` is what it said; `text` the entry of the table (None for an assertion, whose `expression` is told);
+    `function` said it, in a call of `call`; `condition` is the check that failed, `implies` what that means for the
+    program. `chunk` is the chunk that failed it, `pointer` what the caller passed (None: not found, or none), `how`
+    tells how they were found, `evidence` is the check in this chunk's own numbers. `caller` is the innermost frame
+    outside libc. `findings` are what `heap check` says of the chunk, and of what touches it. `is_guess`: the pointer
+    only fits what was said, and was found where any other value may be. `is_sound`: `heap check` finds nothing wrong
+    with the heap.
     """
 
     message: str
@@ -66,8 +69,8 @@ def explain_abort(
 ) -> MallocAbort | None:
     """Return the abort explained; None where the message is none of malloc's.
 
-    `frames` are the aborting thread's, the innermost first (() where they are not known); `findings` what check() found. Without a heap the
-    check is named, and the pointer, where the call tells it.
+    `frames` are the aborting thread's, the innermost first (() where they are not known); `findings` what check()
+    found. Without a heap the check is named, and the pointer, where the call tells it.
     """
     message = said.message
     text, assertion = find_text(message) or in_older_words(message), find_assertion(message)
@@ -106,7 +109,8 @@ def explain_abort(
 
 
 def cause(heap: CheckedHeap, died: MallocAbort, symbol_at: Callable[[int], str]) -> str:
-    """Return what the program probably did, in one sentence: freed a block twice, freed what is no block, overran one; "" where nothing tells."""
+    """Return what the program probably did, in one sentence: freed a block twice, freed what is no block, overran
+    one; "" where nothing tells."""
     passed = what_was_passed(heap, died.pointer, symbol_at) if died.pointer is not None else None
     perhaps = "perhaps " if died.is_guess else ""
     if passed is not None and passed.is_freed_twice:
@@ -129,7 +133,8 @@ def cause(heap: CheckedHeap, died: MallocAbort, symbol_at: Callable[[int], str])
 
 
 def how_to_catch(heap: CheckedHeap, died: MallocAbort, symbol_at: Callable[[int], str]) -> str:
-    """Return the gdb command that stops a rerun where the bug is: at the free before the second one, or at the write; "" where nothing tells."""
+    """Return the gdb command that stops a rerun where the bug is: at the free before the second one, or at the
+    write; "" where nothing tells."""
     if died.pointer is not None and what_was_passed(heap, died.pointer, symbol_at).is_freed_twice:
         return break_at_free(heap, died.pointer)
     for each in died.findings:

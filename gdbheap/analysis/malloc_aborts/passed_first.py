@@ -1,4 +1,5 @@
-"""What the dying call was given, found in the code before the call and in the source line, and put into the frame that made it."""
+"""What the dying call was given, found in the code before the call and in the source line, and put into the frame
+that made it."""
 
 from __future__ import annotations
 
@@ -35,7 +36,8 @@ class Source(Protocol):
 
 
 def with_passed(source: Source, lwp: int | None, frames: Sequence[Frame]) -> tuple[Frame, ...]:
-    """Return the frames of a thread that is in a call of malloc's, with what the caller passed in the frame that made the call."""
+    """Return the frames of a thread that is in a call of malloc's, with what the caller passed in the frame that
+    made the call."""
     index = passing_frame(frames)
     if not index or index >= len(frames) or _is_of_another(frames[index - 1]):
         return tuple(frames)
@@ -53,7 +55,8 @@ def with_passed(source: Source, lwp: int | None, frames: Sequence[Frame]) -> tup
 
 
 def _agrees(by_code: int, source: Source, lwp: int | None, frame: Frame) -> bool:
-    """Whether no expression of the source line speaks against what i386's code tells: what it passes lies where others may write."""
+    """Whether no expression of the source line speaks against what i386's code tells: what it passes lies where
+    others may write."""
     values = {
         source.evaluate_in_frame(lwp, frame.level, each)
         for each in freed_expressions(source.call_source(lwp, frame.level))
@@ -62,7 +65,8 @@ def _agrees(by_code: int, source: Source, lwp: int | None, frame: Frame) -> bool
 
 
 def _is_of_another(frame: Frame) -> bool:
-    """Whether it was another function of malloc's that was called. One that left by a jump has no frame, and the call alone tells its name."""
+    """Whether it was another function of malloc's that was called. One that left by a jump has no frame, and the
+    call alone tells its name."""
     return is_of_malloc(frame) and _TAKES_NO_BLOCK.search(frame.function) is not None
 
 

@@ -1,4 +1,5 @@
-"""What the pointer is that a dying free or realloc was given: a block in use, one that is free already, the middle of one, or none of malloc's."""
+"""What the pointer is that a dying free or realloc was given: a block in use, one that is free already, the middle
+of one, or none of malloc's."""
 
 from __future__ import annotations
 
@@ -24,9 +25,9 @@ _KEEPS_BLOCKS = (State.TCACHE, State.FASTBIN)
 
 @dataclass(frozen=True)
 class PassedPointer:
-    """`kind`: "block" (of the program's, in use), "freed" (a block that is free), "merged" (inside free memory: what was there is gone), "inside"
-    (not the start of a block), "foreign" (no heap's), "damaged" (where the headers are overwritten: nobody can tell whether a block began there).
-    `words` say so for people."""
+    """`kind`: "block" (of the program's, in use), "freed" (a block that is free), "merged" (inside free memory: what
+    was there is gone), "inside" (not the start of a block), "foreign" (no heap's), "damaged" (where the headers
+    are overwritten: nobody can tell whether a block began there). `words` say so for people."""
 
     kind: str
     words: str
@@ -67,7 +68,10 @@ def what_was_passed(heap: CheckedHeap, pointer: int, symbol_at: Callable[[int], 
     if chunk.state.is_free and offset == 0:
         return PassedPointer("freed", f"is free already: in {_list(heap, chunk)}")
     if chunk.state.is_free and chunk.state not in _KEEPS_BLOCKS:
-        where = f"lies {offset:#x} bytes into the free chunk {chunk.address:#x} of {chunk.size:#x} bytes, in {_list(heap, chunk)}"
+        where = (
+            f"lies {offset:#x} bytes into the free chunk {chunk.address:#x} of {chunk.size:#x} bytes, in "
+            f"{_list(heap, chunk)}"
+        )
         return PassedPointer("merged", f"{where}: the block was freed and merged into that, or never was one")
     if offset > 0:
         freed = (
@@ -82,7 +86,8 @@ def what_was_passed(heap: CheckedHeap, pointer: int, symbol_at: Callable[[int], 
 
 
 def _cookie(heap: CheckedHeap, chunk: Chunk, offset: int) -> str:
-    """Return that delete and delete[] were confused, where the pointer is off by the word in which new[] keeps the number of the elements."""
+    """Return that delete and delete[] were confused, where the pointer is off by the word in which new[] keeps the
+    number of the elements."""
     word = heap.layout.pointer_size
     if abs(offset) != word or not any("libstdc++" in module.path for module in heap.process.modules):
         return ""
@@ -106,7 +111,8 @@ def _list(heap: CheckedHeap, chunk: Chunk) -> str:
 
 
 def outside_heaps(process: Process, pointer: int, symbol_at: Callable[[int], str]) -> PassedPointer | None:
-    """Return what a pointer is where the heap is not known: foreign if it leads into a file's mapping, a stack or to nothing; else None."""
+    """Return what a pointer is where the heap is not known: foreign if it leads into a file's mapping, a stack or to
+    nothing; else None."""
     vma = process.address_space.find(pointer)
     if vma is not None and not vma.is_file and not vma.path.startswith("[stack"):
         return None

@@ -1,4 +1,5 @@
-"""What the call that died was given, as the subject of its abort: malloc's checks are made again on whatever it may have been."""
+"""What the call that died was given, as the subject of its abort: malloc's checks are made again on whatever it may
+have been."""
 
 from __future__ import annotations
 
@@ -23,7 +24,8 @@ from gdbheap.process.frame import Frame
 
 
 def told_by_the_call(frames: Sequence[Frame]) -> AffectedChunk | None:
-    """Return what the call was given where nothing is known of the heap; None where its code and its source do not tell."""
+    """Return what the call was given where nothing is known of the heap; None where its code and its source do not
+    tell."""
     index = passing_frame(frames)
     caller = frames[index] if index is not None and index < len(frames) else None
     if caller is None or not caller.passed:
@@ -32,9 +34,10 @@ def told_by_the_call(frames: Sequence[Frame]) -> AffectedChunk | None:
 
 
 def passed_subject(heap: CheckedHeap, text: str, frames: Sequence[Frame]) -> AffectedChunk | None:
-    """Return what the call was given, as malloc's own arguments or the call itself tell; else the first value in the caller's pointers, the
-    registers and the stack for which free (or realloc) dies with this text: a guess. One that is no chunk's must be the only such value, of
-    the registers or else of the stack: any pointer into a block may look so."""
+    """Return what the call was given, as malloc's own arguments or the call itself tell; else the first value in the
+    caller's pointers, the registers and the stack for which free (or realloc) dies with this text: a guess. One
+    that is no chunk's must be the only such value, of the registers or else of the stack: any pointer into a
+    block may look so."""
     told: AffectedChunk | None = None
     guesses: dict[str, dict[int, AffectedChunk]] = {OF_REGISTER: {}, OF_STACK: {}}
     for each in candidates(heap, frames):
@@ -62,7 +65,8 @@ def passed_subject(heap: CheckedHeap, text: str, frames: Sequence[Frame]) -> Aff
 
 
 def is_named(text: str, message: str) -> bool:
-    """Whether a message, which may be "A or B" where glibcs differ, names the text. (Some texts have an "or" themselves.)"""
+    """Whether a message, which may be "A or B" where glibcs differ, names the text. (Some texts have an "or"
+    themselves.)"""
     return message == text or message.startswith(f"{text} or ") or message.endswith(f" or {text}")
 
 

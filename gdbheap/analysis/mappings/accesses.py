@@ -1,4 +1,5 @@
-"""What a read, a write and an execute at an address would do: the model of the address space, asked about a stopped process."""
+"""What a read, a write and an execute at an address would do: the model of the address space, asked about a stopped
+process."""
 
 from __future__ import annotations
 
@@ -34,7 +35,8 @@ _VSYSCALL_ENTRIES = (0x000, 0x400, 0x800)
 
 @dataclass(frozen=True)
 class Access:
-    """`name` is "read", "write" or "execute"; `result` ALLOWED, UNKNOWN or the signal ("SIGSEGV SEGV_ACCERR"); `meaning` what the kernel does."""
+    """`name` is "read", "write" or "execute"; `result` ALLOWED, UNKNOWN or the signal ("SIGSEGV SEGV_ACCERR");
+    `meaning` what the kernel does."""
 
     name: str
     result: str
@@ -70,7 +72,8 @@ def _result(process: Process, address: int, access: int, page: PageState | None,
     if page is PageState.GUARD:
         return "SIGSEGV SEGV_MAPERR", "a guard page (MADV_GUARD_INSTALL) refuses every access"
     if _is_devices(vma) and (access != WRITE or vma.writable):
-        # Not all of vvar's pages are there: an access to one that is not brings SIGBUS, a fetch of an instruction too (see Pages._refuse).
+        # Not all of vvar's pages are there: an access to one that is not brings SIGBUS, a fetch of an instruction too
+        # (see Pages._refuse).
         return UNKNOWN, "what comes is up to the kernel or the device behind it"
     if not allows(_mapping(process, vma), access):
         return _words(_touch(process, address, access, page))

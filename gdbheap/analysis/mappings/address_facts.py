@@ -19,7 +19,8 @@ def facts_at(process: Process, annotated: AnnotatedVMA, address: int, heap: Heap
 def facts_between(
     below: AnnotatedVMA | None, above: AnnotatedVMA | None, address: int, machine: Machine
 ) -> tuple[str, ...]:
-    """Return a line for each thing that is known about an address in no mapping: what lies on both sides, and how far."""
+    """Return a line for each thing that is known about an address in no mapping: what lies on both sides, and how
+    far."""
     lines = [f"{address:#x} is in no mapping{_why(address, machine)}"]
     if below is not None:
         past = address - below.vma.end
@@ -40,7 +41,10 @@ def part_at(annotated: AnnotatedVMA, address: int) -> AnnotatedPart:
 
 def _facts(process: Process, annotated: AnnotatedVMA, address: int, heap: HeapView | None) -> Iterator[str]:
     vma, part = annotated.vma, part_at(annotated, address)
-    yield f"{address:#x} is {address - vma.start:#x} bytes into its mapping, {vma.end - address:#x} before its end: {part.text}"
+    yield (
+        f"{address:#x} is {address - vma.start:#x} bytes into its mapping, {vma.end - address:#x} before its end: "
+        f"{part.text}"
+    )
     if vma.is_file:
         yield f"offset {vma.offset + address - vma.start:#x} of {vma.path}"
     module = next((m for m in process.modules if any(s.start <= address < s.end for s in m.segments)), None)

@@ -1,7 +1,7 @@
 """What each mapping is: the program's and its libraries' parts, heaps, mmapped chunks, stacks, the kernel's own.
 
-The kernel merges neighbours, so one mapping may be several things: it has a AnnotatedPart for each, and what no part covers is named after
-the mapping itself. Nothing here needs a libc; what a HeapView adds is more parts.
+The kernel merges neighbours, so one mapping may be several things: it has a AnnotatedPart for each, and what no part
+covers is named after the mapping itself. Nothing here needs a libc; what a HeapView adds is more parts.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ _TLS_BELOW = 2 * PAGE
 
 @dataclass(frozen=True)
 class AnnotatedPart:
-    """[start, end) is `what` for people ("heap"), of the published `kind` ("arena_heap"); `owner` is whose it is ("arena", "1"), if anyone's.
+    """[start, end) is `what` for people ("heap"), of the published `kind` ("arena_heap"); `owner` is whose it is
+    ("arena", "1"), if anyone's.
 
     `inferred`: this was concluded, not told by the process or the kernel.
     """
@@ -53,7 +54,8 @@ class AnnotatedPart:
 
 @dataclass(frozen=True)
 class AnnotatedVMA:
-    """A mapping, its parts in order of address, and its `sharing`: "private_anonymous", "shared_file", ... (None: not told)."""
+    """A mapping, its parts in order of address, and its `sharing`: "private_anonymous", "shared_file", ... (None:
+    not told)."""
 
     vma: VMA
     parts: tuple[AnnotatedPart, ...]
@@ -82,7 +84,8 @@ class AnnotatedVMA:
 
 
 def words_for(parts: Sequence[AnnotatedPart]) -> str:
-    """Return parts that are the same thing in words: "stack of thread 2", "stacks of threads 2, 3", "3 mmapped chunks"."""
+    """Return parts that are the same thing in words: "stack of thread 2", "stacks of threads 2, 3", "3 mmapped
+    chunks"."""
     what = parts[0].what
     owners = dict.fromkeys(part.owner for part in parts if part.owner is not None)
     if owners:
@@ -126,8 +129,8 @@ def _claims(process: Process, heap: HeapView | None) -> Iterator[_Claim]:
 
 
 def _module_claims(module: Module, is_main: bool) -> Iterator[_Claim]:
-    """Yield a claim for each stretch of a module by its program headers, in whole pages. (A hostile header can claim no more than
-    mappings of its own file, and anonymous ones that nothing else claims earlier.)"""
+    """Yield a claim for each stretch of a module by its program headers, in whole pages. (A hostile header can claim
+    no more than mappings of its own file, and anonymous ones that nothing else claims earlier.)"""
     owner = "program" if is_main else "library"
     name = "program" if is_main else module.path.rpartition("/")[2]
     own, bss = frozenset({module.path}), frozenset({"", "[heap]"})
@@ -145,8 +148,8 @@ def _module_claims(module: Module, is_main: bool) -> Iterator[_Claim]:
 
 
 def _stack_parts(process: Process) -> Iterator[AnnotatedPart]:
-    """Yield each thread's stack and guard, those that ended threads have left, and the pages around a TCB that is on no such stack (the
-    first thread's)."""
+    """Yield each thread's stack and guard, those that ended threads have left, and the pages around a TCB that is on
+    no such stack (the first thread's)."""
     stacks, left = find_stacks(process)
     for block in left:
         yield AnnotatedPart(block.start, block.start + block.guard, "thread_guard", "guard of an ended thread")
@@ -179,12 +182,14 @@ def _heap_parts(process: Process, heap: HeapView) -> Iterator[AnnotatedPart]:
     for row in np.flatnonzero(heap.table.arena == MMAPPED_ARENA):
         chunk = heap.table[int(row)]
         start = _mapping_start(process, chunk)
-        # The header of 2.43's chunks leaves two words out at the end of the mapping: whole pages are right in all versions.
+        # The header of 2.43's chunks leaves two words out at the end of the mapping: whole pages are right in all
+        # versions.
         yield AnnotatedPart(start, _page_up(chunk.end), "mmapped_chunk", "mmapped chunk")
 
 
 def _mapping_start(process: Process, chunk: Chunk) -> int:
-    """Return where an mmapped chunk's mapping starts: prev_size bytes before it (memalign leaves many), if the header says so."""
+    """Return where an mmapped chunk's mapping starts: prev_size bytes before it (memalign leaves many), if the
+    header says so."""
     try:
         start = chunk.address - (process.words.read(chunk.address) & ~1)
     except MemoryFault:
@@ -194,7 +199,8 @@ def _mapping_start(process: Process, chunk: Chunk) -> int:
 
 
 def _arena_parts(process: Process, heap: HeapView, index: int, mapping: int) -> Iterator[AnnotatedPart]:
-    """Yield the readable part of a non-main heap and its reserve: [mapping, mapping + heap_max) as far as it is mapped."""
+    """Yield the readable part of a non-main heap and its reserve: [mapping, mapping + heap_max) as far as it is
+    mapped."""
     end = mapping + heap.layout.heap_max
     owner = ("arena", str(index))
     vma = process.address_space.find(mapping)

@@ -1,6 +1,8 @@
-"""Everything known about one address: its number, its mapping and page, its place in a file, on a stack or in a chunk, and what accesses do.
+"""Everything known about one address: its number, its mapping and page, its place in a file, on a stack or in a chunk,
+and what accesses do.
 
-For an address in no mapping: the gap, what lies on both sides and how far, and whether an mmapped chunk may have been there.
+For an address in no mapping: the gap, what lies on both sides and how far, and whether an mmapped chunk may have
+been there.
 """
 
 from __future__ import annotations

@@ -1,4 +1,5 @@
-"""What malloc knows of an address: its chunk, in use or free, in which list, what it holds, and what a freed block still shows of its past."""
+"""What malloc knows of an address: its chunk, in use or free, in which list, what it holds, and what a freed block
+still shows of its past."""
 
 from __future__ import annotations
 

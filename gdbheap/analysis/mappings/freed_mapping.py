@@ -13,7 +13,8 @@ _THRESHOLD = 128 << 10
 
 
 def moved_mapping(heap: HeapView | None, pointers: Iterable[int]) -> tuple[str, ...] | None:
-    """Return what speaks for an mmapped chunk that realloc has moved elsewhere (mremap_chunk: it is counted as it was); None where nothing does."""
+    """Return what speaks for an mmapped chunk that realloc has moved elsewhere (mremap_chunk: it is counted as it
+    was); None where nothing does."""
     if heap is None or heap.parameters is None or not heap.parameters["n_mmaps"]:
         return None
     first_mem = align_up(heap.layout.header, heap.layout.alignment)
@@ -26,8 +27,8 @@ def moved_mapping(heap: HeapView | None, pointers: Iterable[int]) -> tuple[str, 
 
 
 def freed_mapping(heap: HeapView | None, pointers: Iterable[int]) -> tuple[bool, tuple[str, ...]] | None:
-    """Return whether one of `pointers`, which no mapping holds, ends as malloc's pointers to mmapped chunks do, and what mp_ tells of such
-    chunks that have been freed (munmap_chunk); None where it tells of none."""
+    """Return whether one of `pointers`, which no mapping holds, ends as malloc's pointers to mmapped chunks do, and
+    what mp_ tells of such chunks that have been freed (munmap_chunk); None where it tells of none."""
     if heap is None or heap.parameters is None:
         return None
     parameters = heap.parameters

@@ -1,4 +1,5 @@
-"""The address space in a few areas (stack, mappings, brk's heap, program), and how much memory of each of the four sorts there is."""
+"""The address space in a few areas (stack, mappings, brk's heap, program), and how much memory of each of the four
+sorts there is."""
 
 from __future__ import annotations
 
@@ -24,8 +25,8 @@ _KERNELS = frozenset({"vdso", "vvar", "vsyscall"})
 
 @dataclass(frozen=True)
 class Area:
-    """Neighbours of one kind ("stack", "mappings", "heap", "program", "kernel") with no other kind between them: `parts` by address, of
-    `count` mappings."""
+    """Neighbours of one kind ("stack", "mappings", "heap", "program", "kernel") with no other kind between them:
+    `parts` by address, of `count` mappings."""
 
     kind: str
     parts: tuple[AnnotatedPart, ...]
@@ -79,8 +80,9 @@ def user_end(areas: Sequence[Area], machine: Machine) -> int | None:
 
 
 def sum_by_sharing(mappings: Iterable[AnnotatedVMA], usages: Sequence[MappingUsage] | None) -> dict[str, Sums]:
-    """Return the sums of each sort that there is ("unknown": a core does not tell who shares a file's pages), vsyscall left out, which
-    the kernel does not count (VmSize) either. `usages`: what smaps says (None: nobody here can ask)."""
+    """Return the sums of each sort that there is ("unknown": a core does not tell who shares a file's pages),
+    vsyscall left out, which the kernel does not count (VmSize) either. `usages`: what smaps says (None: nobody
+    here can ask)."""
     known = None if usages is None else {usage.vma.start: usage.sizes for usage in usages}
     groups: dict[str, list[AnnotatedVMA]] = {sharing: [] for sharing in (*SHARINGS, UNKNOWN)}
     for each in mappings:
@@ -108,8 +110,8 @@ def _label(annotated: AnnotatedVMA, part: AnnotatedPart, mm: MM, stack: int) -> 
         return KERNEL
     if part.kind.startswith("program_"):
         return PROGRAM
-    # Not all that brk made is malloc's (a static program's TLS is not), and the main arena also goes on in mappings of its own, where brk
-    # cannot grow.
+    # Not all that brk made is malloc's (a static program's TLS is not), and the main arena also goes on in mappings of
+    # its own, where brk cannot grow.
     start, brk = mm.get("start_brk"), mm.get("brk")
     from_brk = start is not None and brk is not None and start <= part.start < brk and not annotated.vma.path
     return HEAP if annotated.vma.path == "[heap]" or from_brk else MAPPINGS

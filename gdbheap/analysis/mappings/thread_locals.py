@@ -17,7 +17,8 @@ _THREAD_RECORD = {4: 0x480, 8: 0x900}
 
 @dataclass(frozen=True)
 class ThreadStorage:
-    """[start, end): the thread-local variables of a module (None: libc's own record of the thread, struct pthread) in thread `number`."""
+    """[start, end): the thread-local variables of a module (None: libc's own record of the thread, struct pthread)
+    in thread `number`."""
 
     start: int
     end: int
@@ -49,7 +50,8 @@ def _place(process: Process, module: Module) -> TlsPlace | None:
         return None
     place = find_tls(process, image)
     if place is None and module == process.main and not any(link_maps(process)):
-        # mirrors __libc_setup_tls(): a static program's block ends at the thread pointer, its size rounded up to its alignment
+        # mirrors __libc_setup_tls(): a static program's block ends at the thread pointer, its size rounded up to its
+        # alignment
         alignment = max(segment.alignment, 1)
         return TlsPlace(-(-segment.size // alignment) * alignment, 1, segment.size)
     return place

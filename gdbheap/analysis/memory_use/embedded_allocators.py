@@ -1,5 +1,5 @@
-"""Allocators that programs bring along on top of malloc, or beside it: what they hold is one large block, or none, to malloc. Known by the files
-and the symbols of a process."""
+"""Allocators that programs bring along on top of malloc, or beside it: what they hold is one large block, or none,
+to malloc. Known by the files and the symbols of a process."""
 
 from __future__ import annotations
 
@@ -32,8 +32,8 @@ def embedded_allocators(
     value_of: Callable[[str], int | None],
     environment: Mapping[str, str],
 ) -> list[str]:
-    """Return the names of those found and not switched off by the `environment` that the process was started with; `is_defined(symbol)` says
-    whether a module defines it, `value_of(symbol)` what an int of that name holds."""
+    """Return the names of those found and not switched off by the `environment` that the process was started with;
+    `is_defined(symbol)` says whether a module defines it, `value_of(symbol)` what an int of that name holds."""
     files = [module.path.rpartition("/")[2] for module in process.modules]
     found = []
     for name, pattern, symbol in _KNOWN:

@@ -1,4 +1,5 @@
-"""What a process's resident memory comes to: growth of what is in use, memory that is kept though free, or nothing of malloc's."""
+"""What a process's resident memory comes to: growth of what is in use, memory that is kept though free, or nothing
+of malloc's."""
 
 from __future__ import annotations
 

@@ -16,7 +16,8 @@ _KNOWN = (
 
 
 def other_allocators(process: Process, is_defined: Callable[[str], bool]) -> list[str]:
-    """Return the names of the allocators found; `is_defined(symbol)` says whether a module of the process defines it."""
+    """Return the names of the allocators found; `is_defined(symbol)` says whether a module of the process defines
+    it."""
     files = [module.path.rpartition("/")[2] for module in process.modules]
     return [
         name

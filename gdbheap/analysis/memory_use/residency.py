@@ -44,7 +44,8 @@ AROUND, STACKS, DATA, FILES, ANONYMOUS, SHARED, OTHER = (
 
 @dataclass(frozen=True)
 class ResidentPart:
-    """A kind of memory: `size` bytes of it, of which `resident` are in memory (None: not known); `count` chunks (None: not chunks)."""
+    """A kind of memory: `size` bytes of it, of which `resident` are in memory (None: not known); `count` chunks
+    (None: not chunks)."""
 
     name: str
     size: int
@@ -54,11 +55,13 @@ class ResidentPart:
 
 @dataclass(frozen=True)
 class Top:
-    """An arena's top and what keeps it from going down: `pin` is the chunk right below it (address, size, state), None where there is none.
+    """An arena's top and what keeps it from going down: `pin` is the chunk right below it (address, size, state), None
+    where there is none.
 
-    `free_below` are the bytes of the free chunks right below the pin, which would join top if it were freed; `resident` is top's own part,
-    `free` and `free_resident` all
-    free chunks of the arena, `trimmable` what malloc_trim(0) would give back of them and of top, in bytes of resident pages.
+    `free_below` are the bytes of the free chunks right below the pin, which would join top if it were freed;
+    `resident` is top's own part, `free` and `free_resident` all
+    free chunks of the arena, `trimmable` what malloc_trim(0) would give back of them and of top, in bytes of
+    resident pages.
     """
 
     arena: int
@@ -82,8 +85,8 @@ class Residency:
 
     @property
     def kept(self) -> int:
-        """The resident bytes of the tops of all arenas but the main one: malloc_trim() leaves them, free() gives them back from
-        trim_threshold on (heap_trim() of glibc's arena.c)."""
+        """The resident bytes of the tops of all arenas but the main one: malloc_trim() leaves them, free() gives
+        them back from trim_threshold on (heap_trim() of glibc's arena.c)."""
         return sum(top.resident or 0 for top in self.tops if top.arena)
 
     def resident(self, *names: str) -> int:
@@ -116,8 +119,8 @@ class ResidentPages:
 
 
 def read_residency(process: Process, view: HeapView | None) -> Residency:
-    """Return where the resident memory is; without a `view`, malloc's memory is what its mappings are. Sizes alone where the pages of the
-    process cannot be asked for (a core, another machine)."""
+    """Return where the resident memory is; without a `view`, malloc's memory is what its mappings are. Sizes alone
+    where the pages of the process cannot be asked for (a core, another machine)."""
     pages = _read(process)
     parts = [*_chunk_parts(view, pages), *_other_parts(process, view, pages)]
     tops = tuple(_tops(view, pages)) if view is not None else ()
@@ -125,8 +128,8 @@ def read_residency(process: Process, view: HeapView | None) -> Residency:
 
 
 def stored_in_core(process: Process, view: HeapView | None) -> dict[str, int] | None:
-    """Return, by part, the bytes of pages that a core has with anything but zeros in them: what was written, in memory or swapped out when the
-    core was made. None where this is no core."""
+    """Return, by part, the bytes of pages that a core has with anything but zeros in them: what was written, in
+    memory or swapped out when the core was made. None where this is no core."""
     if process.kind != "core" or not isinstance(process.memory, SparseMemory):
         return None
     pages = ResidentPages(run for vma in process.address_space if vma.writable for run in _written(process.memory, vma))
@@ -156,7 +159,8 @@ def _read(process: Process) -> ResidentPages | None:
 
 
 def _kernel_count(process: Process) -> int | None:
-    """Return the sum of Rss over all mappings: counted from the page tables, where VmRSS of /proc/PID/status may lag behind."""
+    """Return the sum of Rss over all mappings: counted from the page tables, where VmRSS of /proc/PID/status may lag
+    behind."""
     if process.pid is None:
         return None
     try:
@@ -248,8 +252,8 @@ def _tops(view: HeapView, pages: ResidentPages | None) -> Iterator[Top]:
 def _pin(
     table: ChunkTable, joining: NDArray[np.bool_], free: NDArray[np.bool_], first: int, top: int
 ) -> tuple[tuple[int, int, State] | None, int]:
-    """Return the chunk right below top, once malloc_consolidate() has joined to top what it does, and the bytes of the free ones right
-    below that."""
+    """Return the chunk right below top, once malloc_consolidate() has joined to top what it does, and the bytes of
+    the free ones right below that."""
     at = top - 1
     while at >= first and joining[at] and _touches(table, at):
         at -= 1
@@ -267,11 +271,12 @@ def _touches(table: ChunkTable, row: int) -> bool:
 
 
 def _trimmable(chunks: ChunkTable, is_main: bool, top: Chunk, layout: Layout, pages: ResidentPages) -> int:
-    """Return the resident bytes that malloc_trim(0) gives back of an arena's free `chunks` (what lies in tcaches stays) and top.
+    """Return the resident bytes that malloc_trim(0) gives back of an arena's free `chunks` (what lies in tcaches stays)
+    and top.
 
-    Mirrors mtrim(): after malloc_consolidate() has joined the fastbins' chunks to their neighbours, the whole pages of each free chunk of a
-    page and more, from behind the six words of struct malloc_chunk on. And systrim(0), for the main arena: whole pages from the end of
-    top, MINSIZE and a byte kept.
+    Mirrors mtrim(): after malloc_consolidate() has joined the fastbins' chunks to their neighbours, the whole pages
+    of each free chunk of a page and more, from behind the six words of struct malloc_chunk on. And systrim(0), for
+    the main arena: whole pages from the end of top, MINSIZE and a byte kept.
     """
     start, end = _joined(chunks.address, chunks.address + chunks.size)
     at_top = end == np.uint64(top.address)

@@ -25,7 +25,8 @@ class Tally:
 
 @dataclass(frozen=True)
 class HeapUsage:
-    """The chunks of a part of the heap, by state. Malloc's own chunks count as in use; top and fenceposts are neither in use nor free."""
+    """The chunks of a part of the heap, by state. Malloc's own chunks count as in use; top and fenceposts are
+    neither in use nor free."""
 
     by_state: Mapping[State, Tally]
 

@@ -32,7 +32,8 @@ _WORDS = ("number", "0", "block pointer", "static pointer", "pointer", "data")
 
 @dataclass(frozen=True)
 class Contents:
-    """What each of some blocks is: `names[kind[i]]`. Kinds below `shapes` are shapes of words; the others name a class, a symbol or text."""
+    """What each of some blocks is: `names[kind[i]]`. Kinds below `shapes` are shapes of words; the others name a
+    class, a symbol or text."""
 
     kind: NDArray[np.int32]
     names: tuple[str, ...]
@@ -80,7 +81,8 @@ class _Looked:
         self.words.append(word[rows])
 
     def name(self, kind: NDArray[np.int32], names: list[str], name_of: Callable[[int], str], most: int) -> None:
-        """Set the kind of those that have a name, and append the names; at most so many words are looked up, the most frequent first."""
+        """Set the kind of those that have a name, and append the names; at most so many words are looked up, the
+        most frequent first."""
         if not self.places:
             return
         places = np.concatenate(self.places)
@@ -109,7 +111,8 @@ def _shape(one: int, two: int) -> str:
 
 
 def _object_name(symbol: str) -> str:
-    """Return the class whose vtable the symbol is, or what the block's first word points to; "" where there is no symbol."""
+    """Return the class whose vtable the symbol is, or what the block's first word points to; "" where there is no
+    symbol."""
     vtable = _VTABLE.fullmatch(symbol)
     if vtable is not None:
         return vtable["name"]
@@ -118,8 +121,9 @@ def _object_name(symbol: str) -> str:
 
 
 def _second_name(symbol: str) -> str:
-    """Return what a block is called whose second word points to the symbol: new[] puts the number of objects in front of them, where they have
-    destructors; other objects count their references before they name their type. "" where there is no symbol."""
+    """Return what a block is called whose second word points to the symbol: new[] puts the number of objects in
+    front of them, where they have destructors; other objects count their references before they name their type.
+    "" where there is no symbol."""
     vtable = _VTABLE.fullmatch(symbol)
     if vtable is not None:
         return f"{vtable['name']}[]"
@@ -128,8 +132,8 @@ def _second_name(symbol: str) -> str:
 
 
 def _start_of(symbol: str) -> str:
-    """Return the symbol's name where the pointer leads to its very start: what malloc leaves in a free chunk points behind that of main_arena,
-    and in a stripped program an address is behind some symbol always."""
+    """Return the symbol's name where the pointer leads to its very start: what malloc leaves in a free chunk points
+    behind that of main_arena, and in a stripped program an address is behind some symbol always."""
     found = _SYMBOL.fullmatch(symbol)
     return found["name"] if found is not None and not found["offset"] else ""
 

@@ -15,7 +15,8 @@ _WORDS = 3
 
 
 def preview(memory: Memory, layout: Layout, chunk: Chunk, symbol_at: SymbolAt) -> str:
-    """Return a short text for the chunk's contents; "" where there is nothing to say of it, "unreadable" where it cannot be read."""
+    """Return a short text for the chunk's contents; "" where there is nothing to say of it, "unreadable" where it
+    cannot be read."""
     if chunk.state in (State.TOP, State.FENCEPOST, State.UNKNOWN):
         return ""
     try:
@@ -52,7 +53,8 @@ def _contents(memory: Memory, layout: Layout, chunk: Chunk, symbol_at: SymbolAt)
 
 
 def leading_text(data: bytes) -> str:
-    """Return the printable ASCII that `data` begins with, quoted, "…" behind it where it goes on; "" where it is too short to be text."""
+    """Return the printable ASCII that `data` begins with, quoted, "…" behind it where it goes on; "" where it is too
+    short to be text."""
     end = 0
     while end < len(data) and 0x20 <= data[end] < 0x7F:
         end += 1

@@ -1,4 +1,5 @@
-"""C++ type information in memory: the second word of a std::type_info leads to the type's name, mangled (Itanium C++ ABI, 2.9.4)."""
+"""C++ type information in memory: the second word of a std::type_info leads to the type's name, mangled (Itanium C++
+ABI, 2.9.4)."""
 
 from __future__ import annotations
 
@@ -24,8 +25,8 @@ def type_name(process: Process, info: int) -> str:
 
 
 def class_of_vtable(process: Process, vtable: int) -> str:
-    """Return the linked name ("_ZTV3Car") of the vtable that an object's first word points to, as the type info in front of it tells; ""
-    where there is none."""
+    """Return the linked name ("_ZTV3Car") of the vtable that an object's first word points to, as the type info in
+    front of it tells; "" where there is none."""
     pointer_size = process.pointer_size
     try:
         # offset to top (0 in what begins an object), type info; in that, its own vtable and its name

@@ -16,8 +16,8 @@ NONE, MORE = -1, -2
 
 
 class Adjacency:
-    """Who points to whom, by source: the targets of node n are `target[begin[n]:begin[n + 1]]`; `leads[n]` says if there are any.
-    `source` and `target` are the edges."""
+    """Who points to whom, by source: the targets of node n are `target[begin[n]:begin[n + 1]]`; `leads[n]` says if
+    there are any. `source` and `target` are the edges."""
 
     def __init__(self, count: int, source: Indices, target: Indices) -> None:
         """`source` ascends."""
@@ -36,7 +36,8 @@ class Adjacency:
         return cls(count, source[order], target[order])
 
     def rows(self, owner: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Return a row for each node: its first two targets (NONE for none; the second MORE where there are more), its owner, nothing."""
+        """Return a row for each node: its first two targets (NONE for none; the second MORE where there are more),
+        its owner, nothing."""
         rows = np.full((self.count, 4), NONE, np.int32)
         degree = np.diff(self.begin)
         for column in range(2):

@@ -18,7 +18,8 @@ _NEAR = 1 << 16
 
 @dataclass(frozen=True)
 class Blocks:
-    """The blocks in use, in address order: the user's bytes are [start, end); `row` is the chunk's in the table, `size` the chunk's.
+    """The blocks in use, in address order: the user's bytes are [start, end); `row` is the chunk's in the table, `size`
+    the chunk's.
 
     `end` is where the usable bytes end: a heap chunk's reach into the next one's prev_size.
     """
@@ -39,7 +40,8 @@ class Blocks:
         return index if index >= 0 and address < int(self.end[index]) else None
 
     def ranges(self) -> list[tuple[int, int]]:
-        """Return the [start, end) to read so that every block is read, in order; what lies between near blocks is read with them."""
+        """Return the [start, end) to read so that every block is read, in order; what lies between near blocks is
+        read with them."""
         if not len(self):
             return []
         breaks = np.flatnonzero(self.start[1:] > self.end[:-1] + np.uint64(_NEAR)) + 1
@@ -53,7 +55,8 @@ def live_blocks(view: HeapView) -> Blocks:
     table, layout = view.table, view.layout
     row = np.flatnonzero(table.state == State.IN_USE)
     address, size = table.address[row], table.size[row]
-    # mirrors memsize(): the next chunk's prev_size is the block's, but an mmapped chunk has no next one (to glibc 2.42; see usable_size)
+    # mirrors memsize(): the next chunk's prev_size is the block's, but an mmapped chunk has no next one (to glibc 2.42;
+    # see usable_size)
     has_next = ((table.flags[row] & IS_MMAPPED) == 0) | bool(layout.mmapped_overhead)
     shared = np.where(has_next, np.uint64(layout.pointer_size), np.uint64(0))
     start = address + np.uint64(layout.header)

@@ -1,4 +1,5 @@
-"""Long chains made short: a list of a million nodes, wherever they lie, is gone through from thousands of places at the same time."""
+"""Long chains made short: a list of a million nodes, wherever they lie, is gone through from thousands of places at
+the same time."""
 
 from __future__ import annotations
 
@@ -17,18 +18,22 @@ if TYPE_CHECKING:
 
 # Fewer nodes than this in chains are not worth it.
 _FEWEST = 1 << 14
-# How long a piece of a chain is on average, and how many steps are made at most: the longest of a million pieces is not 20 times as long.
+# How long a piece of a chain is on average, and how many steps are made at most: the longest of a million pieces is not
+# 20 times as long.
 _LENGTH = 64
 _MOST_STEPS = 32 * _LENGTH
-# 2**32 divided by the golden ratio: what multiples of it leave over is spread evenly (Knuth, The Art of Computer Programming 3, 6.4).
+# 2**32 divided by the golden ratio: what multiples of it leave over is spread evenly (Knuth, The Art of Computer
+# Programming 3, 6.4).
 _FIBONACCI = 2654435769
 
 
 def shortened(graph: Adjacency, front: Indices, unseen: Mask) -> tuple[Adjacency, Nodes] | None:
-    """Return a graph in which what can be reached from `front` through `unseen` nodes is found in fewer steps, or None where it would not be.
+    """Return a graph in which what can be reached from `front` through `unseen` nodes is found in fewer steps, or None
+    where it would not be.
 
-    In it pieces of chains are one node each. Also returned is for each node the one that stands for it: the first of its piece, or itself.
-    In a chain each node leads to the next alone, and nobody else that is still to be left leads there.
+    In it pieces of chains are one node each. Also returned is for each node the one that stands for it: the first of
+    its piece, or itself. In a chain each node leads to the next alone, and nobody else that is still to be left
+    leads there.
     """
     leaving = unseen.copy()
     leaving[front] = True
@@ -51,7 +56,8 @@ def shortened(graph: Adjacency, front: Indices, unseen: Mask) -> tuple[Adjacency
 
 
 def _starts(count: int, source: Nodes, target: Nodes) -> Mask:
-    """Return where pieces begin: where chains do, and at some of their other nodes, evenly scattered however the nodes are numbered."""
+    """Return where pieces begin: where chains do, and at some of their other nodes, evenly scattered however the
+    nodes are numbered."""
     begins = np.zeros(count, np.bool_)
     begins[source] = True
     scattered: NDArray[np.uint32] = target.astype(np.uint32) * np.uint32(_FIBONACCI)
@@ -60,8 +66,8 @@ def _starts(count: int, source: Nodes, target: Nodes) -> Mask:
 
 
 def _pieces(following: Nodes, begins: Mask) -> tuple[Nodes, Nodes]:
-    """Return for each node the first of its piece (itself where it is in none), and the last nodes of all pieces; all pieces are gone through
-    side by side."""
+    """Return for each node the first of its piece (itself where it is in none), and the last nodes of all pieces;
+    all pieces are gone through side by side."""
     start = np.arange(len(following), dtype=np.int32)
     first = at = np.flatnonzero(begins).astype(np.int32)
     ends = []

@@ -1,7 +1,7 @@
 """The pointer graph: every aligned word, of the live blocks and of the roots, that points into a live block.
 
-Memory goes through one small buffer, once (and not at all where the walk of the heap has just read it: sieve.py); what is kept is the edges
-and the first bytes of each block.
+Memory goes through one small buffer, once (and not at all where the walk of the heap has just read it: sieve.py);
+what is kept is the edges and the first bytes of each block.
 """
 
 from __future__ import annotations
@@ -30,8 +30,8 @@ _BUFFER = BLOCK
 
 @dataclass(frozen=True)
 class Pointers:
-    """Words that point into blocks: where each lies (`place`, an address), the `target` block's index, and the `offset` in that block
-    (0: its start; held to 32 bits). `interrupted`: Ctrl-C cut the reading short."""
+    """Words that point into blocks: where each lies (`place`, an address), the `target` block's index, and the
+    `offset` in that block (0: its start; held to 32 bits). `interrupted`: Ctrl-C cut the reading short."""
 
     place: NDArray[np.uint64]
     target: NDArray[np.int32]
@@ -46,8 +46,8 @@ class Pointers:
 class PointerEdges:
     """Edges from block to block (`source`, `target`, `offset`, in order of the source), and the `head` of each block.
 
-    `head` has the first 16 bytes of each block as words. `unread` is how many bytes of blocks could not be read, or were not (`interrupted`:
-    Ctrl-C cut the reading short). `hidden` has the words that may be hidden pointers.
+    `head` has the first 16 bytes of each block as words. `unread` is how many bytes of blocks could not be read, or
+    were not (`interrupted`: Ctrl-C cut the reading short). `hidden` has the words that may be hidden pointers.
     """
 
     source: NDArray[np.int32]
@@ -94,8 +94,8 @@ def read_graph(
     progress: ReadProgress | None = None,
     sieve: PointerScan | None = None,
 ) -> PointerEdges:
-    """Read all blocks once, except what has gone through the `sieve`. `progress` is called with each address reached, once per MiB. Ctrl-C
-    keeps what is read."""
+    """Read all blocks once, except what has gone through the `sieve`. `progress` is called with each address
+    reached, once per MiB. Ctrl-C keeps what is read."""
     finder = PointerFilter(blocks, pointer_size)
     head = np.zeros((len(blocks), HEAD // pointer_size), finder.type)
     found = _Found(np.int32, np.int32, np.uint32)
@@ -150,7 +150,8 @@ def unread_graph(blocks: Blocks, pointer_size: int) -> PointerEdges:
 def _edges(
     finder: PointerFilter, blocks: Blocks, address: int, size: int, place: Places, words: NDArray[np.uint64]
 ) -> tuple[NDArray[Any], ...]:
-    """Return source, target and offset of each pointer among these words, which lie at these places from `address` on."""
+    """Return source, target and offset of each pointer among these words, which lie at these places from `address`
+    on."""
     # Only the blocks that reach into this piece can be the words' own: a small search instead of a large one.
     first, last = np.searchsorted(blocks.start, np.array([address, address + size], np.uint64)).tolist()
     near = slice(max(first - 1, 0), last)
@@ -168,7 +169,8 @@ def _edges(
 def read_heads(
     memory: Memory, blocks: Blocks, pointer_size: int, progress: ReadProgress | None = None
 ) -> NDArray[np.uint64]:
-    """Return the first 16 bytes of each block as words (zeros where they cannot be read), without looking for pointers."""
+    """Return the first 16 bytes of each block as words (zeros where they cannot be read), without looking for
+    pointers."""
     kind = np.dtype(f"u{pointer_size}")
     head = np.zeros((len(blocks), HEAD // pointer_size), kind)
     for start, end in blocks.ranges():
@@ -188,8 +190,8 @@ def read_pointers(
     progress: ReadProgress | None = None,
     hidden: Hidden | None = None,
 ) -> tuple[Pointers, int]:
-    """Return the words in these ranges that point into blocks, in order of address, and how many bytes could not be read, or were not.
-    `hidden` sees what is read. Ctrl-C keeps what is read."""
+    """Return the words in these ranges that point into blocks, in order of address, and how many bytes could not be
+    read, or were not. `hidden` sees what is read. Ctrl-C keeps what is read."""
     finder = PointerFilter(blocks, pointer_size)
     hidden = hidden or Hidden(pointer_size, blocks.ranges())
     found = _Found(np.uint64, np.int32, np.uint32)

@@ -1,5 +1,6 @@
-"""Words that are no pointers as they stand, but may be hidden ones, kept as memory passes by: all that point to where blocks may lie once their
-upper 17 bits are cleared (tags.py), and samples of all others that are no addresses (encoded.py).
+"""Words that are no pointers as they stand, but may be hidden ones, kept as memory passes by: all that point to where
+blocks may lie once their upper 17 bits are cleared (tags.py), and samples of all others that are no addresses
+(encoded.py).
 
 Of the first bytes all words are kept, then one of each few: an array of a thousand words is seen wherever it lies.
 """
@@ -24,11 +25,12 @@ ADDRESS_MASK = (1 << ADDRESS_BITS) - 1
 
 # Where blocks may lie is known in pieces of 4 GiB.
 _PIECE_BITS = 32
-# Of so many words all are kept, of more one of each _STEP (odd: not in step with what the program does with every so many).
+# Of so many words all are kept, of more one of each _STEP (odd: not in step with what the program does with every so
+# many).
 _ALL = (6 << 20) // 8
 _STEP = 31
-# So many samples are sifted together: of words that share their upper bits and their lowest, fewer than _FEWEST tell nothing, and of more
-# than _MOST enough is known.
+# So many samples are sifted together: of words that share their upper bits and their lowest, fewer than _FEWEST tell
+# nothing, and of more than _MOST enough is known.
 _BATCH = 1 << 18
 _FEWEST = 4
 _MOST = 256
@@ -57,8 +59,8 @@ class Hidden:
         self._pending = self._seen = 0
 
     def take(self, address: int, words: Words, places: Places, within: Words) -> tuple[Places, Words]:
-        """Look at the words, which lie from `address` on; `within` are those at the `places` that Bounds has found. Return both without the
-        words that have tags."""
+        """Look at the words, which lie from `address` on; `within` are those at the `places` that Bounds has found.
+        Return both without the words that have tags."""
         self._sample(words)
         if not self._may_have_tags or not len(within) or int(within.max()) <= ADDRESS_MASK:
             return places, within
@@ -101,7 +103,8 @@ class Hidden:
                 self._pending = len(self._samples[0]) // 2
 
     def _sifted(self, words: Words) -> Words:
-        """Return what may tell of a key: words of which several are alike in their upper bits and in their lowest, and not too many of those."""
+        """Return what may tell of a key: words of which several are alike in their upper bits and in their lowest,
+        and not too many of those."""
         kind = alike(words, self._pointer_size)
         order = np.argsort(kind, kind="stable")
         kind = kind[order]
@@ -114,6 +117,7 @@ class Hidden:
 
 
 def alike(words: Words, pointer_size: int) -> Words:
-    """Return a number for each word that is the same for those which share their upper bits, and the lowest three: blocks are aligned."""
+    """Return a number for each word that is the same for those which share their upper bits, and the lowest three:
+    blocks are aligned."""
     shared: Words = words >> np.uint64(upper_bits(pointer_size)) << np.uint64(3) | words & np.uint64(7)
     return shared

@@ -26,8 +26,8 @@ class PointerPlace:
 def holders(
     process: Process, view: HeapView, symbol_at: SymbolAt, start: int, end: int, most: int = 8
 ) -> list[PointerPlace]:
-    """Return the first `most` words of writable memory (and the registers) that hold an address in [start, end). Links that malloc keeps
-    itself, in free chunks, arenas and tcaches, are left out."""
+    """Return the first `most` words of writable memory (and the registers) that hold an address in [start, end).
+    Links that malloc keeps itself, in free chunks, arenas and tcaches, are left out."""
     found: list[PointerPlace] = []
     for thread in process.threads:
         for name, value in thread.registers.items():
@@ -69,7 +69,8 @@ def _place(process: Process, view: HeapView, symbol_at: SymbolAt, where: int) ->
             return (
                 None
                 if below
-                else f"the stack of thread {thread.number}, {where - thread.stack_pointer:#x} bytes above its stack pointer"
+                else f"the stack of thread {thread.number}, {where - thread.stack_pointer:#x} bytes above its stack "
+                "pointer"
             )
     symbol = symbol_at(where)
     if symbol:

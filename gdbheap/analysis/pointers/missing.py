@@ -1,4 +1,5 @@
-"""Which memory that may hold pointers is not there to be read: missing from a core, or too large for the connection to a remote process."""
+"""Which memory that may hold pointers is not there to be read: missing from a core, or too large for the connection
+to a remote process."""
 
 from __future__ import annotations
 
@@ -11,8 +12,8 @@ from gdbheap.process.process import Process
 
 
 def missing_parts(process: Process, spans: Iterable[tuple[int, int]]) -> tuple[tuple[int, int], ...]:
-    """Return the missing parts of these [start, end), in order, those that touch made one. (What a live process does not let us read holds nothing:
-    guard pages.)"""
+    """Return the missing parts of these [start, end), in order, those that touch made one. (What a live process does
+    not let us read holds nothing: guard pages.)"""
     found: list[tuple[int, int]] = []
     for low, high in sorted(each for span in spans for each in _missing(process, *span)):
         if found and low <= found[-1][1]:

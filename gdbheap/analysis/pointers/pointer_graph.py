@@ -27,11 +27,12 @@ if TYPE_CHECKING:
 class PointerGraph:
     """All live blocks, who points at whom, and from where in the roots: the common ground of leaks, owners and search.
 
-    `from_roots` are the words of root ranges, `registers` (index in roots.registers, target, offset) those of registers.
-    `unread` is how many bytes of roots could not be read. `blind`: what was not read may hold pointers (it is missing from a core, too large to
-    be read from a remote process, or Ctrl-C cut the reading short, `interrupted`; what a live process does not let us read holds none: guard pages). `thread_vectors` are the blocks
-    that are a thread's dtv. `hidden_in_roots` are the roots' words that may be encoded pointers (the graph has those of blocks). `missing`
-    are the [start, end) that make it blind (of what Ctrl-C left out nothing is told).
+    `from_roots` are the words of root ranges, `registers` (index in roots.registers, target, offset) those of
+    registers. `unread` is how many bytes of roots could not be read. `blind`: what was not read may hold pointers
+    (it is missing from a core, too large to be read from a remote process, or Ctrl-C cut the reading short,
+    `interrupted`; what a live process does not let us read holds none: guard pages). `thread_vectors` are the blocks
+    that are a thread's dtv. `hidden_in_roots` are the roots' words that may be encoded pointers (the graph has those
+    of blocks). `missing` are the [start, end) that make it blind (of what Ctrl-C left out nothing is told).
     """
 
     blocks: Blocks
@@ -54,8 +55,8 @@ def read_pointer_graph(
     sieve: PointerScan | None = None,
     vectors: Sequence[RootRegister] = (),
 ) -> PointerGraph:
-    """Read all roots (the `vectors` registers are given) and all live blocks, once; not what has gone through the `sieve` as the heap was
-    walked. After a Ctrl-C (in that walk, or here) nothing more is read."""
+    """Read all roots (the `vectors` registers are given) and all live blocks, once; not what has gone through the
+    `sieve` as the heap was walked. After a Ctrl-C (in that walk, or here) nothing more is read."""
     blocks = live_blocks(view)
     roots = find_roots(process, view, vectors)
     pointer_size = view.layout.pointer_size

@@ -1,4 +1,5 @@
-"""What the walk of a heap reads, sieved as it passes: the words that could be pointers into blocks, so that no byte is read twice for them."""
+"""What the walk of a heap reads, sieved as it passes: the words that could be pointers into blocks, so that no byte
+is read twice for them."""
 
 from __future__ import annotations
 
@@ -21,8 +22,8 @@ if TYPE_CHECKING:
 
 
 class Bounds:
-    """The words within [low, high), those of 64 bits without what they have above an address's bits (tags.py): what no more than this is known of
-    could be a pointer. It holds the working space of a scan."""
+    """The words within [low, high), those of 64 bits without what they have above an address's bits (tags.py): what
+    no more than this is known of could be a pointer. It holds the working space of a scan."""
 
     def __init__(self, pointer_size: int, low: int, high: int) -> None:
         """`word` is the process's size of one; nothing longer than BLOCK is looked at at once."""
@@ -47,7 +48,8 @@ class Bounds:
 
 
 class PointerScan:
-    """An Onlooker (malloc/walk.py) that keeps what a pointer graph needs: possible pointers, also hidden ones, and the first words of each chunk."""
+    """An Onlooker (malloc/walk.py) that keeps what a pointer graph needs: possible pointers, also hidden ones, and
+    the first words of each chunk."""
 
     def __init__(self, pointer_size: int, spans: Sequence[tuple[int, int]]) -> None:
         """All blocks must lie in these [start, end), which are in order."""
@@ -108,8 +110,8 @@ class PointerScan:
             self._end.insert(index, end)
 
     def pieces(self) -> Iterator[Piece]:
-        """Yield what was kept in order of address, and let go of each: where a read began, how many bytes long it was, the places of the words
-        that were kept, and those words."""
+        """Yield what was kept in order of address, and let go of each: where a read began, how many bytes long it
+        was, the places of the words that were kept, and those words."""
         self._pieces.sort(key=lambda each: -each[0])
         while self._pieces:
             yield self._pieces.pop()

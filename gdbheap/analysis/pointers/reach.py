@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 UNSEEN = -1
 # A numpy step costs about what this many nodes cost in the plain loop.
 _WIDE = 256
-# After so many nodes one by one, and a sixteenth of all, the chains that are left are made short; where there are none, a table is made with all
-# that a node needs side by side: in a list that is scattered over memory, each array that is looked into is a miss of the cache.
+# After so many nodes one by one, and a sixteenth of all, the chains that are left are made short; where there are none,
+# a table is made with all that a node needs side by side: in a list that is scattered over memory, each array that is
+# looked into is a miss of the cache.
 _LONG = 1 << 14
 # Cycles are first tried one by one, for this many; if each held fewer nodes than _LARGE, all are then tried at once.
 _TRIALS = 256
@@ -75,7 +76,8 @@ def _wide_step(graph: Adjacency, front: Indices, owner: NDArray[np.int32]) -> ND
 
 
 def _narrow(graph: Adjacency, front: Indices, owners: NDArray[np.int32]) -> tuple[NDArray[np.int32], bool]:
-    """Go on node by node until all is reached, or the front is wide again, or it has been _LONG; return that front, and if it has been."""
+    """Go on node by node until all is reached, or the front is wide again, or it has been _LONG; return that front,
+    and if it has been."""
     begin, targets, owner = graph.begin.data, graph.target.data, owners.data
     queue: list[int] = front.tolist()
     walked, long = 0, max(_LONG, graph.count >> 4)
@@ -105,7 +107,8 @@ def _narrow(graph: Adjacency, front: Indices, owners: NDArray[np.int32]) -> tupl
 
 
 def _narrow_and_long(graph: Adjacency, front: Indices, owners: NDArray[np.int32]) -> NDArray[np.int32]:
-    """Go on as _narrow() to the end or to a wide front, with a table that holds what is known of a node in one place."""
+    """Go on as _narrow() to the end or to a wide front, with a table that holds what is known of a node in one
+    place."""
     queue: list[int] = front.tolist()
     table = graph.rows(owners)
     row = table.reshape(-1).data
@@ -144,10 +147,12 @@ def _narrow_and_long(graph: Adjacency, front: Indices, owners: NDArray[np.int32]
 
 
 def find_heads(graph: Adjacency, source: Indices, target: Indices, owner: NDArray[np.int32]) -> None:
-    """Give every UNSEEN node an owner: a head, from which it is reached and which no other head reaches; a head owns itself.
+    """Give every UNSEEN node an owner: a head, from which it is reached and which no other head reaches; a head owns
+    itself.
 
-    Heads are the nodes that nothing points to, and of each cycle (strongly connected component) that nothing outside points to the node
-    of the lowest index. `source` and `target` are the graph's edges among UNSEEN nodes. Owners of other nodes must be >= `graph.count`.
+    Heads are the nodes that nothing points to, and of each cycle (strongly connected component) that nothing outside
+    points to the node of the lowest index. `source` and `target` are the graph's edges among UNSEEN nodes. Owners of
+    other nodes must be >= `graph.count`.
     """
     proper = source != target
     source, target = source[proper], target[proper]

@@ -1,4 +1,5 @@
-"""Roots: all that holds a block alive without being one: registers, stacks, TLS, modules' data, other writable memory."""
+"""Roots: all that holds a block alive without being one: registers, stacks, TLS, modules' data, other writable
+memory."""
 
 from __future__ import annotations
 
@@ -32,8 +33,8 @@ KERNEL = "kernel"
 
 @dataclass(frozen=True)
 class RootRange:
-    """[start, end) of memory. `kind` is DATA (a module's), STACK, MAPPING (any other) or LOST_TRAIL (a part of the heap that could not be
-    read as chunks); `name` is a path, "thread 2", ..."""
+    """[start, end) of memory. `kind` is DATA (a module's), STACK, MAPPING (any other) or LOST_TRAIL (a part of the
+    heap that could not be read as chunks); `name` is a path, "thread 2", ..."""
 
     start: int
     end: int
@@ -43,8 +44,8 @@ class RootRange:
 
 @dataclass(frozen=True)
 class RootRegister:
-    """A register, or another word that holds a pointer without lying in a root range: `name` is "rax of thread 2". `kind` is REGISTER or KERNEL
-    (what the kernel alone keeps for the process: "epoll 3 for descriptor 5")."""
+    """A register, or another word that holds a pointer without lying in a root range: `name` is "rax of thread 2".
+    `kind` is REGISTER or KERNEL (what the kernel alone keeps for the process: "epoll 3 for descriptor 5")."""
 
     name: str
     value: int
@@ -65,8 +66,8 @@ class Roots:
 
 
 def find_roots(process: Process, view: HeapView, vectors: Iterable[RootRegister] = ()) -> Roots:
-    """Return the roots of the process, the words of its `vectors` (vector registers) among them. What is malloc's own (heaps, main_arena, mp_)
-    holds nothing alive."""
+    """Return the roots of the process, the words of its `vectors` (vector registers) among them. What is malloc's
+    own (heaps, main_arena, mp_) holds nothing alive."""
     pointers = find_thread_pointers(process)
     blocks = stack_blocks(process, pointers)
     closed = _joined([*_of_malloc(view), *unused_parts(process, blocks)])
@@ -104,8 +105,8 @@ def _named(process: Process, vma: VMA, start: int, end: int, blocks: list[StackB
 
 
 def _module_of(process: Process, vma: VMA) -> tuple[str, int]:
-    """Return the path of the file whose data the VMA is, and where they end: mapped from it, or (.bss) right behind what is; ("", 0) for
-    none. (The kernel joins other memory to .bss, where that lies right behind it.)"""
+    """Return the path of the file whose data the VMA is, and where they end: mapped from it, or (.bss) right behind
+    what is; ("", 0) for none. (The kernel joins other memory to .bss, where that lies right behind it.)"""
     if vma.is_file:
         is_other = vma.shared or vma.path.startswith(("/dev/", "/memfd:", "/SYSV"))
         return ("", 0) if is_other else (vma.path, vma.end)
@@ -140,8 +141,8 @@ def _of_malloc(view: HeapView) -> Iterator[tuple[int, int]]:
 
 
 def _lost_trails(view: HeapView) -> list[tuple[int, int]]:
-    """Return the parts of heaps that the walk could not read as chunks. (A free chunk in no list is UNKNOWN as well, but the next header
-    calls it free.)"""
+    """Return the parts of heaps that the walk could not read as chunks. (A free chunk in no list is UNKNOWN as well,
+    but the next header calls it free.)"""
     table = view.table
     found = []
     for row in np.flatnonzero(table.state == State.UNKNOWN).tolist():
@@ -175,7 +176,8 @@ def _registers(process: Process, pointers: dict[int, int]) -> Iterator[RootRegis
             vector = process.words.read(control + process.pointer_size)
         except MemoryFault:
             continue
-        # The control block points to the second entry of the dynamic thread vector, which is as good as a pointer to its block.
+        # The control block points to the second entry of the dynamic thread vector, which is as good as a pointer to
+        # its block.
         yield RootRegister(f"dtv of thread {thread.number}", vector - 2 * process.pointer_size)
 
 

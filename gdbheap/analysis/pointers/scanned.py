@@ -16,8 +16,9 @@ _SHARED_ANONYMOUS = ("/dev/zero (deleted)", "/SYSV")
 
 
 def scanned(process: Process) -> Iterator[tuple[VMA, int, int]]:
-    """Yield [start, end) of the VMAs that may hold pointers: the writable ones, and those that have been: what a module made read-only after
-    relocation, and the program's own (anonymous memory is made to be written), whether it may still be read or not."""
+    """Yield [start, end) of the VMAs that may hold pointers: the writable ones, and those that have been: what a
+    module made read-only after relocation, and the program's own (anonymous memory is made to be written),
+    whether it may still be read or not."""
     vmas = process.address_space.vmas
     closed = []
     for index, vma in enumerate(vmas):
@@ -39,14 +40,15 @@ def _is_device(process: Process, vma: VMA) -> bool:
 
 
 def _is_closed(vma: VMA) -> bool:
-    """Whether this is anonymous memory that may no longer be written. (The kernel's own mappings have names; cores do not name them, but do not
-    hold them either.)"""
+    """Whether this is anonymous memory that may no longer be written. (The kernel's own mappings have names; cores
+    do not name them, but do not hold them either.)"""
     own = not vma.is_file and not vma.shared and (not vma.path or vma.path.startswith("[anon"))
     return not vma.writable and (own or vma.path.startswith(_SHARED_ANONYMOUS))
 
 
 def _with_contents(process: Process, closed: list[VMA]) -> Iterator[tuple[VMA, int, int]]:
-    """Yield the parts of closed mappings that hold anything: most are reserves and guards, which nobody has ever written."""
+    """Yield the parts of closed mappings that hold anything: most are reserves and guards, which nobody has ever
+    written."""
     if process.kind == "core":
         for vma in closed:
             for start, end in _held(process, vma):
@@ -58,7 +60,8 @@ def _with_contents(process: Process, closed: list[VMA]) -> Iterator[tuple[VMA, i
     else:
         try:
             for pages in read_pages(process.pid, closed):
-                # (Elsewhere than in PAGEMAP_SCAN a page that is shared with a forked process looks like the page of zeros.)
+                # (Elsewhere than in PAGEMAP_SCAN a page that is shared with a forked process looks like the page of
+                # zeros.)
                 empty = {PageState.UNTOUCHED, PageState.GUARD}
                 empty |= set() if pages.source == PAGEMAP else {PageState.ZERO}
                 for run in pages.runs:
@@ -81,7 +84,8 @@ def _held(process: Process, vma: VMA) -> Iterator[tuple[int, int]]:
 
 
 def _is_relro(vma: VMA, following: VMA) -> bool:
-    """PT_GNU_RELRO: the front of a module's data segment, which ld.so and static start-up code write before they close it."""
+    """PT_GNU_RELRO: the front of a module's data segment, which ld.so and static start-up code write before they
+    close it."""
     return (
         not vma.executable
         and vma.is_file

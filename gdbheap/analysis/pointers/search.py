@@ -19,8 +19,8 @@ Chosen = Callable[["NDArray[np.uint64]"], "NDArray[np.bool_]"]
 
 
 def searched_ranges(space: AddressSpace, read_only: bool = False) -> Iterator[tuple[int, int]]:
-    """Yield what a search goes through: all that is readable and writable (`read_only`: all that is readable), devices left out (reading one may
-    do things)."""
+    """Yield what a search goes through: all that is readable and writable (`read_only`: all that is readable),
+    devices left out (reading one may do things)."""
     for vma in space:
         device = vma.path.startswith("/dev/") and not vma.path.startswith(("/dev/zero", "/dev/shm/"))
         if vma.readable and (vma.writable or read_only) and not device:
@@ -36,8 +36,8 @@ def find_words(
     chosen: Chosen | None = None,
     progress: ReadProgress | None = None,
 ) -> Iterator[tuple[int, int]]:
-    """Yield (address, value) of the aligned words of `width` bytes (1, 2, 4, 8) with low <= value <= high, of those at `chosen` addresses.
-    `progress` is called with each address reached."""
+    """Yield (address, value) of the aligned words of `width` bytes (1, 2, 4, 8) with low <= value <= high, of those
+    at `chosen` addresses. `progress` is called with each address reached."""
     kind = np.dtype(f"<u{width}")
     for start, end in ranges:
         for address, data in readable_pieces(memory, -(-start // width) * width, end, _BUFFER):
@@ -87,7 +87,8 @@ def find_bytes(
     chosen: Chosen | None = None,
     progress: ReadProgress | None = None,
 ) -> Iterator[int]:
-    """Yield the addresses where these bytes lie (one occurrence may overlap the next, or lie in two ranges side by side), as find_words()."""
+    """Yield the addresses where these bytes lie (one occurrence may overlap the next, or lie in two ranges side by
+    side), as find_words()."""
     tail, reached = b"", 0
     for start, end in ranges:
         for address, data in readable_pieces(memory, start, end, _BUFFER):
@@ -107,8 +108,8 @@ def find_bytes(
 
 
 def _places(data: bytes, wanted: bytes) -> Iterator[int]:
-    """Yield where the bytes lie. (bytes.find() looks for the first ones at the speed of memory; a regular expression that lets occurrences
-    overlap tries every place, 25 times as slowly.)"""
+    """Yield where the bytes lie. (bytes.find() looks for the first ones at the speed of memory; a regular expression
+    that lets occurrences overlap tries every place, 25 times as slowly.)"""
     place = data.find(wanted)
     while place >= 0:
         yield place

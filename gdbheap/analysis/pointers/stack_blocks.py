@@ -7,8 +7,9 @@ from gdbheap.process.threads.thread_stacks import StackBlock
 
 
 def unused_parts(process: Process, blocks: list[StackBlock]) -> list[tuple[int, int]]:
-    """Return the [start, end) of stack memory that holds nothing: below each thread's stack pointer and its red zone, and what ended
-    threads have left, their struct pthread not included (it may hold a result that somebody joins for)."""
+    """Return the [start, end) of stack memory that holds nothing: below each thread's stack pointer and its red
+    zone, and what ended threads have left, their struct pthread not included (it may hold a result that somebody
+    joins for)."""
     unused = [(block.start, block.control) for block in blocks if block.is_free]
     for thread in process.threads:
         start = _stack_start(process, thread, blocks)
@@ -18,7 +19,8 @@ def unused_parts(process: Process, blocks: list[StackBlock]) -> list[tuple[int, 
 
 
 def _stack_start(process: Process, thread: Thread, blocks: list[StackBlock]) -> int | None:
-    """Return where the stack that the thread is on begins; None where it is none that we know (a coroutine's, a signal's)."""
+    """Return where the stack that the thread is on begins; None where it is none that we know (a coroutine's, a
+    signal's)."""
     for block in blocks:
         if block.start <= thread.stack_pointer < block.end:
             return block.start

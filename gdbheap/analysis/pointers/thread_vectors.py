@@ -1,8 +1,9 @@
 """The blocks that libc itself allocates for each thread: its dtv, the vector of pointers to its thread-local storage.
 
-Its control block (tcbhead_t at the thread pointer) holds, in a row: its own address (tcb), the dtv, its own address (self). The dtv pointer leads
-one element into the block (nptl's allocate_dtv): the element before counts the slots, at least DTV_SURPLUS, 14. Of a thread that has ended, libc
-keeps both with the stack, for the next thread. (glibc 2.23 to 2.43: sysdeps/x86_64/nptl/tls.h, sysdeps/i386/nptl/tls.h, elf/dl-tls.c)
+Its control block (tcbhead_t at the thread pointer) holds, in a row: its own address (tcb), the dtv, its own address
+(self). The dtv pointer leads one element into the block (nptl's allocate_dtv): the element before counts the slots,
+at least DTV_SURPLUS, 14. Of a thread that has ended, libc keeps both with the stack, for the next thread. (glibc
+2.23 to 2.43: sysdeps/x86_64/nptl/tls.h, sysdeps/i386/nptl/tls.h, elf/dl-tls.c)
 """
 
 from __future__ import annotations

@@ -48,7 +48,8 @@ class Call:
 
 
 def parse_calls(line: str, evaluate: Callable[[str], int]) -> list[Call]:
-    """Return the calls of a line. Numbers are expressions for `evaluate`. Raises UsageError that points at the mistake."""
+    """Return the calls of a line. Numbers are expressions for `evaluate`. Raises UsageError that points at the
+    mistake."""
     if line[:1] in _QUOTES:
         raise _mistake(line, 0, len(line), "quotes go around all the calls, or around none")
     calls: list[Call] = []
@@ -78,8 +79,8 @@ def _parse_call(line: str, start: int, text: str, done: int, evaluate: Callable[
 
 
 def _arguments(text: str, start: int, one: bool) -> Iterator[tuple[int, str]]:
-    """Yield (offset, word) of what follows a function's name: in parentheses with commas, or with blanks between; all of it where only
-    `one` is wanted."""
+    """Yield (offset, word) of what follows a function's name: in parentheses with commas, or with blanks between;
+    all of it where only `one` is wanted."""
     rest = text[start:].strip()
     if rest.startswith("(") and rest.endswith(")") and _matching(rest) == len(rest) - 1:
         inner = text.index("(", start) + 1

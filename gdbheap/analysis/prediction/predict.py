@@ -1,4 +1,5 @@
-"""What the next allocator calls of a stopped process would do: its memory under the model, which writes to copies of pages."""
+"""What the next allocator calls of a stopped process would do: its memory under the model, which writes to copies of
+pages."""
 
 from __future__ import annotations
 
@@ -22,9 +23,10 @@ _BLOCKS = frozenset({"malloc", "calloc", "realloc", "memalign", "aligned_alloc",
 
 @dataclass(frozen=True)
 class Prediction:
-    """What a call does: `result` is what it returns (None: nothing, or it does not return, or what it returns is not known), `source` where
-    the block comes from or goes to, `message` what it fails or aborts with, or why nothing is known ("" for none of these), `steps` the way
-    there, a sentence each. `last`: no more can be told behind it."""
+    """What a call does: `result` is what it returns (None: nothing, or it does not return, or what it returns is not
+    known), `source` where the block comes from or goes to, `message` what it fails or aborts with, or why nothing
+    is known ("" for none of these), `steps` the way there, a sentence each. `last`: no more can be told behind
+    it."""
 
     call: Call
     result: int | None
@@ -37,10 +39,11 @@ class Prediction:
 def predict(
     process: Process, view: HeapView, lwp: int | None, inside: Mapping[int, str], calls: Iterable[Call]
 ) -> tuple[list[Prediction], list[str]]:
-    """Return a prediction for each call that thread `lwp` would make, up to one that ends the process, and notes on what they rest on.
+    """Return a prediction for each call that thread `lwp` would make, up to one that ends the process, and notes on
+    what they rest on.
 
-    `inside` are the threads that are in a call of malloc's, by lwp. Raises HeapError where the heap is broken, or something that the model
-    must know is not known.
+    `inside` are the threads that are in a call of malloc's, by lwp. Raises HeapError where the heap is broken, or
+    something that the model must know is not known.
     """
     refuse_other_mallocs(view.layout)
     if view.faults:

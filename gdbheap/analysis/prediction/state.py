@@ -26,10 +26,11 @@ _MULTIPLE_THREADS = 3
 
 
 def models_of(process: Process, view: HeapView, lwp: int | None) -> tuple[list[modelled.Process], list[str]]:
-    """Return the model in the state of a stopped process, thread `lwp` current (None: the first), and notes on what had to be assumed.
+    """Return the model in the state of a stopped process, thread `lwp` current (None: the first), and notes on what had
+    to be assumed.
 
-    There is one for each release of glibc that it may be, several only where libc does not say which it is, or what of it. Raises HeapError
-    where something that every call needs is not known, or is not modelled.
+    There is one for each release of glibc that it may be, several only where libc does not say which it is, or what
+    of it. Raises HeapError where something that every call needs is not known, or is not modelled.
     """
     layout = view.layout
     notes = list(view.notes)
@@ -73,7 +74,8 @@ def _model(process: Process, view: HeapView, lwp: int | None, shape: Traits, lim
 
 
 def _shapes(layout: Layout, notes: list[str]) -> list[Traits]:
-    """Return the traits of the release that libc says it is; where it does not say, of all that are laid out like it."""
+    """Return the traits of the release that libc says it is; where it does not say, of all that are laid out like
+    it."""
     version = _version(layout)
     if version and version not in KNOWN:
         raise HeapError(f"cannot predict for glibc {version}: the model knows {', '.join(KNOWN)}")
@@ -158,8 +160,9 @@ def _kernel(process: Process, view: HeapView, memory: Memory, limits: KernelLimi
 
 
 def _brk(view: HeapView, mm: MM) -> int | None:
-    """Return the break where it is certain: by its symbol, or where the heap's mapping ends at the end of top, past which it cannot be; where
-    libc has not asked for it yet (0) and there is no such mapping, it is where it began."""
+    """Return the break where it is certain: by its symbol, or where the heap's mapping ends at the end of top, past
+    which it cannot be; where libc has not asked for it yet (0) and there is no such mapping, it is where it
+    began."""
     brk, main = view.layout.brk, view.arenas[0]
     if brk is None or not brk.value:
         untouched = (mm.sources.get("brk"), mm.sources.get("start_brk")) == (NO_HEAP, STAT)
@@ -205,7 +208,8 @@ def _set_arenas(machine: Machine, view: HeapView, limits: KernelLimits) -> None:
     # 0: not computed yet; what it is computed from does not change
     machine.narenas_limit = statics.get("narenas_limit", 0)
     machine.cores = limits.processors
-    # without its symbol: an arena that no thread uses may be in the list or not (a thread that turned to another arena left it)
+    # without its symbol: an arena that no thread uses may be in the list or not (a thread that turned to another arena
+    # left it)
     idle = any(not each.value["attached_threads"] for each in view.arenas)
     machine.free_arenas = statics.get("free_list", None if idle else 0)
     machine.next_to_use = statics.get("next_to_use")

@@ -30,8 +30,8 @@ _MOST_GROUPS = 1 << 21
 class Snapshot:
     """Blocks in order of address: `address` is the mem, `size` the chunk's, `names[kind]` what it is.
 
-    `facts` are plain JSON values: program, pid, kind, time (seconds since 1970), in_use_bytes, free_bytes, top_bytes, blocks, complete,
-    read_seconds (how long the process had to stand still).
+    `facts` are plain JSON values: program, pid, kind, time (seconds since 1970), in_use_bytes, free_bytes,
+    top_bytes, blocks, complete, read_seconds (how long the process had to stand still).
     """
 
     facts: dict[str, Any]
@@ -52,8 +52,8 @@ def take_snapshot(
     started: float,
     progress: ReadProgress | None = None,
 ) -> Snapshot:
-    """Return the snapshot; `started` is the time.monotonic() since which the process has had to stand still for it. What `first_words` has
-    is not read again."""
+    """Return the snapshot; `started` is the time.monotonic() since which the process has had to stand still for it.
+    What `first_words` has is not read again."""
     blocks = live_blocks(view)
     head = np.zeros((len(blocks), HEAD // view.layout.pointer_size), np.dtype(f"u{view.layout.pointer_size}"))
     rest = ~first_words.give(blocks.start, head)
@@ -81,8 +81,8 @@ def take_snapshot(
 
 @dataclass(frozen=True)
 class GroupDifference:
-    """The blocks of one size and kind in two snapshots. What is in both is at the same address, of the same size: it may have been given
-    back and taken again in between."""
+    """The blocks of one size and kind in two snapshots. What is in both is at the same address, of the same size: it
+    may have been given back and taken again in between."""
 
     what: str
     chunk_size: int
@@ -100,7 +100,8 @@ class GroupDifference:
 class GroupSurvivors:
     """The blocks of one size and kind that are in the last of three snapshots, by the interval in which they came.
 
-    `born_first` came between the first two and are still there, `born_second` between the last two; `old` were in the first.
+    `born_first` came between the first two and are still there, `born_second` between the last two; `old` were in
+    the first.
     """
 
     what: str
@@ -111,7 +112,8 @@ class GroupSurvivors:
 
     @property
     def steady_bytes(self) -> int:
-        """Bytes that came, and stayed, in each of the intervals: what grows steadily, and not only while it warms up."""
+        """Bytes that came, and stayed, in each of the intervals: what grows steadily, and not only while it warms
+        up."""
         return min(self.born_first, self.born_second) * self.chunk_size
 
 
@@ -130,7 +132,8 @@ def compare(before: Snapshot, after: Snapshot) -> list[GroupDifference]:
 
 
 def survivors(first: Snapshot, second: Snapshot, third: Snapshot) -> list[GroupSurvivors]:
-    """Return the groups of the third snapshot by the interval in which their blocks came, the steadiest growth first."""
+    """Return the groups of the third snapshot by the interval in which their blocks came, the steadiest growth
+    first."""
     names = _common_names(first, second, third)
     in_second = _also_in(third, second, names)
     old = _also_in(third, first, names) & in_second
@@ -147,8 +150,8 @@ def _common_names(*snapshots: Snapshot) -> list[str]:
 
 
 def _also_in(here: Snapshot, there: Snapshot, names: list[str]) -> NDArray[np.bool_]:
-    """Return which blocks of `here` are in `there`, at the same address and of the same size, and not of another class. (Other kinds say no
-    more than what the program has written into a block by then.)"""
+    """Return which blocks of `here` are in `there`, at the same address and of the same size, and not of another
+    class. (Other kinds say no more than what the program has written into a block by then.)"""
     found = np.zeros(len(here), np.bool_)
     of_class = np.array([is_class(name) for name in names], np.bool_)
     kinds_here, kinds_there = _places(here, names), _places(there, names)
@@ -174,7 +177,8 @@ def _slices(count: int) -> Iterator[slice]:
 def _count_groups(
     names: list[str], parts: list[tuple[Snapshot, NDArray[np.bool_] | None]]
 ) -> tuple[list[tuple[int, int]], NDArray[np.int64]]:
-    """Return the (name, size) of all blocks in the parts, and how many of each every part has; HeapError where no heap has so many."""
+    """Return the (name, size) of all blocks in the parts, and how many of each every part has; HeapError where no
+    heap has so many."""
     found: dict[tuple[int, int], list[int]] = {}
     for index, (snapshot, chosen) in enumerate(parts):
         places = _places(snapshot, names)

@@ -38,7 +38,8 @@ class _Damaged(Exception):
 
 
 def write_snapshot(snapshot: Snapshot, path: str) -> None:
-    """Write the snapshot; UsageError where the file cannot be written. A file that was there stays as it was until the new one is whole."""
+    """Write the snapshot; UsageError where the file cannot be written. A file that was there stays as it was until
+    the new one is whole."""
     pieces, columns = [], []
     for name, kind in _COLUMNS.items():
         column = _to_stored(name, getattr(snapshot, name)).astype(kind)

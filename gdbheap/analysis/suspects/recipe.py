@@ -17,8 +17,8 @@ _NARROW = {
 
 
 def recipe(heap: CheckedHeap, found: Finding, writer: SuspectedWriter) -> tuple[str, str, str]:
-    """Return the gdb commands that catch the write in a rerun: the watchpoint, the breakpoint at which to set it ("" for what is no chunk's), and
-    the way back with rr."""
+    """Return the gdb commands that catch the write in a rerun: the watchpoint, the breakpoint at which to set it (""
+    for what is no chunk's), and the way back with rr."""
     if found.listed is not None and found.listed.kind != "moved":
         stop = break_at_free(heap, found.listed.mem)
         return "", stop, f"rr record PROGRAM; rr replay; continue to the end; {stop}; reverse-continue"

@@ -1,4 +1,5 @@
-"""How far a block was written past its end, by the text or the fill that runs over it; and whether it was a stack that came down from above."""
+"""How far a block was written past its end, by the text or the fill that runs over it; and whether it was a stack
+that came down from above."""
 
 from __future__ import annotations
 
@@ -24,8 +25,8 @@ _STACK_WINDOW, _FEWEST_RETURNS = 2048, 2
 
 @dataclass(frozen=True)
 class Run:
-    """What runs over a block's end: `text` in quotes, "" where it is a fill; `fill` the byte, None where it is a text; `length` of it lies behind
-    the end; `is_whole`: it ends there in a NUL, or the fill ends."""
+    """What runs over a block's end: `text` in quotes, "" where it is a fill; `fill` the byte, None where it is a
+    text; `length` of it lies behind the end; `is_whole`: it ends there in a NUL, or the fill ends."""
 
     text: str
     fill: int | None
@@ -53,8 +54,8 @@ def run_across(heap: CheckedHeap, mem: int, end: int) -> Run | None:
 
 
 def below_start(heap: CheckedHeap, header: int) -> int | None:
-    """Return where a text or fill begins that covers the header's size field and goes on in its own block, and that the block below knows
-    nothing of; None where there is none."""
+    """Return where a text or fill begins that covers the header's size field and goes on in its own block, and that
+    the block below knows nothing of; None where there is none."""
     word = heap.layout.pointer_size
     mem = header + heap.layout.header
     try:
@@ -106,15 +107,15 @@ def _readable(heap: CheckedHeap, start: int, end: int) -> bytes:
 
 
 def stack_from_above(heap: CheckedHeap, header: int) -> tuple[int, ...]:
-    """Return the return addresses in the words from a broken header on, where they are so many that a stack must have come down over it; ()
-    where it looks like none."""
+    """Return the return addresses in the words from a broken header on, where they are so many that a stack must
+    have come down over it; () where it looks like none."""
     found = _return_addresses(heap, header, header + _STACK_WINDOW)
     return tuple(dict.fromkeys(found)) if len(found) >= _FEWEST_RETURNS else ()
 
 
 def overflowed_stack(heap: CheckedHeap, mem: int) -> tuple[int, ...]:
-    """Return the return addresses that lie in the block at `mem` and on below its start, where both are; () where it is no stack that
-    overflowed."""
+    """Return the return addresses that lie in the block at `mem` and on below its start, where both are; () where it
+    is no stack that overflowed."""
     inside = _return_addresses(heap, mem, mem + _STACK_WINDOW)
     below = _return_addresses(heap, mem - _STACK_WINDOW, mem - heap.layout.header)
     return tuple(dict.fromkeys((*inside, *below))) if inside and below else ()

@@ -1,4 +1,5 @@
-"""Who probably broke a field: the block below that was overrun, a write through a dangling pointer, a free of what must not be freed."""
+"""Who probably broke a field: the block below that was overrun, a write through a dangling pointer, a free of what
+must not be freed."""
 
 from __future__ import annotations
 
@@ -24,10 +25,12 @@ _EXPECTED = re.compile(r"(?:the size of a chunk, such as )?(0x[0-9a-f]+)\b")
 
 @dataclass(frozen=True)
 class SuspectedWriter:
-    """`kind`: "overrun" (of the block `chunk` below), "underrun" (a write below the start of `chunk` itself), "stack" (that grew down over it),
-    "dangling" (a write into the freed `chunk`), "double_free" or "invalid_free" (of `chunk`), or "unknown".
+    """`kind`: "overrun" (of the block `chunk` below), "underrun" (a write below the start of `chunk` itself), "stack"
+    (that grew down over it), "dangling" (a write into the freed `chunk`), "double_free" or "invalid_free" (of
+    `chunk`), or "unknown".
 
-    `overrun` is by how many bytes at least (0: not an overrun); `bytes` what was written, in words; `sentence` all of it for people.
+    `overrun` is by how many bytes at least (0: not an overrun); `bytes` what was written, in words; `sentence` all
+    of it for people.
     """
 
     kind: str
@@ -47,7 +50,10 @@ def probable_writer(heap: CheckedHeap, found: Finding) -> SuspectedWriter:
     if found.listed is not None:
         return _by_free(heap, found.listed, held)
     if found.field == "n_mmaps" and (found.held or 0) > _expected_number(found):
-        sentence = "perhaps nobody: the free of a mmapped block whose size was overwritten unmaps blocks behind it too, and counts one"
+        sentence = (
+            "perhaps nobody: the free of a mmapped block whose size was overwritten unmaps blocks behind it "
+            "too, and counts one"
+        )
         return SuspectedWriter("unknown", None, 0, held, sentence)
     if found.field in LINKS:
         return _dangling(heap, found, held)
@@ -64,7 +70,10 @@ def probable_writer(heap: CheckedHeap, found: Finding) -> SuspectedWriter:
             return _overrun(heap, found, below, held)
         if below is not None and below.state.is_free:
             mem = below.address + heap.layout.header
-            sentence = f"a write through a dangling pointer to the freed block below, {mem:#x} of {below.size:#x}, past its end"
+            sentence = (
+                f"a write through a dangling pointer to the freed block below, {mem:#x} of {below.size:#x}, "
+                "past its end"
+            )
             return SuspectedWriter(
                 "dangling", below.address, 0, held, f"{sentence}{held and f'; the field now reads {held}'}"
             )
@@ -133,7 +142,8 @@ def _overrun(heap: CheckedHeap, found: Finding, below: Chunk, held: str) -> Susp
 
 
 def _from_above(heap: CheckedHeap, found: Finding, held: str) -> SuspectedWriter | None:
-    """Return who wrote over the header from above: a stack that grew down, or the user of the block itself; None where nothing shows that."""
+    """Return who wrote over the header from above: a stack that grew down, or the user of the block itself; None
+    where nothing shows that."""
     header = found.where - (found.where + heap.layout.header) % heap.layout.alignment
     returns = stack_from_above(heap, header)
     if returns:
@@ -163,7 +173,8 @@ def in_some_words(returns: tuple[int, ...]) -> str:
 
 
 def _changed_bytes(heap: CheckedHeap, found: Finding) -> int:
-    """Return how many bytes from the field's first on were written at least: all up to the last that is not what it must be."""
+    """Return how many bytes from the field's first on were written at least: all up to the last that is not what it
+    must be."""
     if found.held is None:
         return heap.layout.pointer_size
     good = _EXPECTED.match(found.expected)

@@ -1,7 +1,8 @@
-"""glibc malloc's structs of every generation from 2.23 on, built from their member lists, for a libc without debug info.
+"""glibc malloc's structs of every generation from 2.23 on, built from their member lists, for a libc without debug
+info.
 
-Only members, their C types and counts are written down here; offsets follow from the word size as a C compiler lays members out.
-What differs between releases is a parameter named by its trait, never a version number.
+Only members, their C types and counts are written down here; offsets follow from the word size as a C compiler lays
+members out. What differs between releases is a parameter named by its trait, never a version number.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ def word_and_alignments() -> Iterator[tuple[int, int]]:
 
 @cache
 def malloc_state(pointer_size: int, alignment: int, fastbins: bool, have_fastchunks: bool) -> CStruct:
-    """Return struct malloc_state. `fastbins`: to 2.42; `have_fastchunks`: a member of its own from 2.26's stable branch to 2.42."""
+    """Return struct malloc_state. `fastbins`: to 2.42; `have_fastchunks`: a member of its own from 2.26's stable
+    branch to 2.42."""
     members: list[Member] = [("mutex", "int", 1), ("flags", "int", 1)]
     if have_fastchunks:
         members.append(("have_fastchunks", "int", 1))
@@ -65,8 +67,9 @@ def malloc_par(
 ) -> CStruct:
     """Return struct malloc_par (of mp_).
 
-    `tcache` is how the member that counts tcache bins is called: "tcache_bins" (2.26), "tcache_small_bins" (2.42), "" (to 2.25: no tcache).
-    `hugetlb`: 2.35 on; `thp_mode`: 2.43 on; `max_total_mem`: 2.23; `unsorted_limit`: 2.26 to 2.43.
+    `tcache` is how the member that counts tcache bins is called: "tcache_bins" (2.26), "tcache_small_bins" (2.42),
+    "" (to 2.25: no tcache). `hugetlb`: 2.35 on; `thp_mode`: 2.43 on; `max_total_mem`: 2.23; `unsorted_limit`: 2.26
+    to 2.43.
     """
     names = ["trim_threshold", "top_pad", "mmap_threshold", "arena_test", "arena_max"]
     members: list[Member] = [(name, "word", 1) for name in names]
@@ -86,7 +89,8 @@ def malloc_par(
 
 
 def malloc_pars(pointer_size: int, fastbins: bool, tcache: bool = True) -> tuple[CStruct, ...]:
-    """Return the generations of struct malloc_par that go with arenas with fastbins (2.42 down to 2.23) or without (2.44, 2.43).
+    """Return the generations of struct malloc_par that go with arenas with fastbins (2.42 down to 2.23) or without
+    (2.44, 2.43).
 
     Without `tcache`, those of libc_malloc_debug.so (2.34 on), whose malloc is libc's but for the tcache.
     """
@@ -110,7 +114,8 @@ def malloc_pars(pointer_size: int, fastbins: bool, tcache: bool = True) -> tuple
 
 @cache
 def tcache_perthread_struct(pointer_size: int, count_type: str) -> CStruct:
-    """Return struct tcache_perthread_struct. `count_type` is "char" (counts, 2.26), "u16" (counts, 2.30) or "slots" (num_slots, 2.42)."""
+    """Return struct tcache_perthread_struct. `count_type` is "char" (counts, 2.26), "u16" (counts, 2.30) or "slots"
+    (num_slots, 2.42)."""
     if count_type == "slots":
         bins = TCACHE_BINS + TCACHE_WIDE_BINS
         members: list[Member] = [("num_slots", "u16", bins), ("entries", "word", bins)]

@@ -1,4 +1,5 @@
-"""Which main_arena is the one in use: by symbol where there is one, else by its shape; libc's own, or that of a malloc put before it."""
+"""Which main_arena is the one in use: by symbol where there is one, else by its shape; libc's own, or that of a
+malloc put before it."""
 
 from __future__ import annotations
 
@@ -20,8 +21,8 @@ NOT_USED_YET = "malloc has not been used yet: main_arena is empty. Stop later, a
 
 @dataclass(frozen=True)
 class ChosenArena:
-    """A main_arena and the libc it belongs to. `blank`: as before malloc's first use; `erased`: as it never is, all zeros; `used`: memory has been
-    taken from the system for it; `on_brk`: by brk."""
+    """A main_arena and the libc it belongs to. `blank`: as before malloc's first use; `erased`: as it never is, all
+    zeros; `used`: memory has been taken from the system for it; `on_brk`: by brk."""
 
     libc: Libc
     main_arena: Located
@@ -41,15 +42,19 @@ class ChosenArena:
 
 
 def choose_arena(process: Process, libcs: list[Libc]) -> ChosenArena:
-    """Return the main_arena in use; raise NoHeap where none has been used yet, NoSymbols where none is found or several may be it."""
+    """Return the main_arena in use; raise NoHeap where none has been used yet, NoSymbols where none is found or
+    several may be it."""
     found = [arena for libc in libcs for arena in _arenas_of(process, libc)]
-    # dlmopen's second libc takes its memory by mmap alone: brk serves the program's own (__libc_initial, glibc malloc/arena.c)
+    # dlmopen's second libc takes its memory by mmap alone: brk serves the program's own (__libc_initial, glibc
+    # malloc/arena.c)
     used = sorted((each for each in found if each.used), key=lambda each: not each.on_brk)
-    # A preloaded libc_malloc_debug.so comes first, but serves only those who switch it on; until then libc's malloc is used.
+    # A preloaded libc_malloc_debug.so comes first, but serves only those who switch it on; until then libc's malloc is
+    # used.
     for chosen in (*used, *(each for each in found if not each.libc.debug)):
         if chosen.erased:
             raise HeapError(
-                f"main_arena at {chosen.address:#x} is zeros: it has been overwritten (before malloc's first use it is not)"
+                f"main_arena at {chosen.address:#x} is zeros: it has been overwritten (before malloc's first use it "
+                "is not)"
             )
         if chosen.blank:
             raise NoHeap(_not_used_yet(process))
@@ -85,7 +90,8 @@ def ring(process: Process, main_arena: int, struct: CStruct) -> list[int]:
 
 
 def _arenas_of(process: Process, libc: Libc) -> Iterator[ChosenArena]:
-    """Yield the module's main_arena: at most one by symbol; by its shape all that fit, or raise NoSymbols where they are several."""
+    """Yield the module's main_arena: at most one by symbol; by its shape all that fit, or raise NoSymbols where they
+    are several."""
     address = libc.address("main_arena")
     if address is not None:
         struct, source = _struct_by_symbol(process, libc)
@@ -106,7 +112,8 @@ def _arenas_of(process: Process, libc: Libc) -> Iterator[ChosenArena]:
 
 
 def _struct_by_symbol(process: Process, libc: Libc) -> tuple[CStruct | None, str]:
-    """Return struct malloc_state from DWARF, or the built-in generation that is as large as main_arena's symbol says."""
+    """Return struct malloc_state from DWARF, or the built-in generation that is as large as main_arena's symbol
+    says."""
     struct = libc.symbols.structs.get("malloc_state")
     if struct is not None and _is_whole(struct):
         return struct, DWARF
@@ -147,7 +154,8 @@ def _not_used_yet(process: Process) -> str:
     others = other_mallocs(process)
     if others:
         return (
-            f"glibc's malloc has not been used: {' and '.join(others)} defines malloc, and serves it in its place (a later stop shows a heap "
+            f"glibc's malloc has not been used: {' and '.join(others)} defines malloc, and serves it in its place (a "
+            "later stop shows a heap "
             "here only if it takes memory from libc)"
         )
     return NOT_USED_YET
@@ -164,7 +172,8 @@ def _not_found(process: Process, libcs: list[Libc]) -> NoHeap | NoSymbols:
                 return NoHeap(_not_used_yet(process))
     if libc.static:
         return NoHeap(
-            f"no libc is loaded, and {libc.module.path} has no glibc malloc in its data that can be recognised (or has not used it yet)"
+            f"no libc is loaded, and {libc.module.path} has no glibc malloc in its data that can be recognised (or "
+            "has not used it yet)"
         )
     reason = "; ".join(libc.symbols.missing)
     return NoSymbols(

@@ -27,8 +27,9 @@ _OTHER_MALLOC = re.compile(r"lib(jemalloc|tcmalloc|mimalloc|hoard|snmalloc|rpmal
 
 @dataclass(frozen=True)
 class Libc:
-    """A module that may hold malloc. `image` is None where its ELF header cannot be read in memory; `static` for a program
-    that has libc linked in; `debug` for libc_malloc_debug.so, whose malloc replaces libc's when it is preloaded."""
+    """A module that may hold malloc. `image` is None where its ELF header cannot be read in memory; `static` for a
+    program that has libc linked in; `debug` for libc_malloc_debug.so, whose malloc replaces libc's when it is
+    preloaded."""
 
     module: Module
     image: ElfImage | None
@@ -46,7 +47,8 @@ def find_libcs(process: Process, symbols_of: SymbolsOf) -> list[Libc]:
     """Return the modules that may hold the process's malloc, the likeliest first; raise NoHeap where there is none."""
     if not process.holds_written:
         raise NoHeap(
-            "nothing of the heap is in this core: it holds no memory that the process wrote (bit 0 of coredump_filter is clear)"
+            "nothing of the heap is in this core: it holds no memory that the process wrote (bit 0 of "
+            "coredump_filter is clear)"
         )
     modules = [(_file_name(each), each) for each in process.modules]
     debug = [each for name, each in modules if _MALLOC_DEBUG.fullmatch(name)]
@@ -62,15 +64,16 @@ def find_libcs(process: Process, symbols_of: SymbolsOf) -> list[Libc]:
 
 
 def renamed_libcs(process: Process) -> list[Module]:
-    """Return what is glibc's libc under a file name of its own (handed out with a program, and preloaded), where there is none under the usual ones."""
+    """Return what is glibc's libc under a file name of its own (handed out with a program, and preloaded), where
+    there is none under the usual ones."""
     if any(_GLIBC.fullmatch(_file_name(each)) for each in process.modules):
         return []
     return [each for each in process.modules if _is_glibc(process, each)]
 
 
 def other_mallocs(process: Process) -> list[str]:
-    """Return the names of the modules that serve malloc in glibc's place: those before libc, in the order that the dynamic linker looks
-    through, that define it; as far as names tell where that order is not known."""
+    """Return the names of the modules that serve malloc in glibc's place: those before libc, in the order that the
+    dynamic linker looks through, that define it; as far as names tell where that order is not known."""
     order = list(_in_search_order(process))
     if not order:
         return sorted({name for name in map(_file_name, process.modules) if _OTHER_MALLOC.fullmatch(name)})
@@ -79,8 +82,8 @@ def other_mallocs(process: Process) -> list[str]:
 
 
 def _in_search_order(process: Process) -> Iterator[Module]:
-    """Yield the modules that a symbol is looked for in before libc: the program, what is preloaded, what they need. None where the dynamic linker
-    has not run, or libc is not among what it knows. Its own malloc is for itself."""
+    """Yield the modules that a symbol is looked for in before libc: the program, what is preloaded, what they need.
+    None where the dynamic linker has not run, or libc is not among what it knows. Its own malloc is for itself."""
     by_base = {module.load_base: module for module in process.modules if module.load_base != process.auxv.get(AT_BASE)}
     found: list[Module] = []
     for at in link_maps(process):

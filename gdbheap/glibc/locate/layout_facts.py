@@ -1,4 +1,5 @@
-"""What a Layout tells beside main_arena: each found the surest way there is, with its source, or missing with the reason."""
+"""What a Layout tells beside main_arena: each found the surest way there is, with its source, or missing with the
+reason."""
 
 from __future__ import annotations
 
@@ -82,7 +83,8 @@ def find_mp(facts: Facts, chosen: ChosenArena) -> tuple[Located | None, CStruct 
 
 
 def _generations(facts: Facts) -> list[CStruct]:
-    """Return the generations of struct malloc_par that this malloc's may be, the likeliest first: of one without tcaches, what its code says."""
+    """Return the generations of struct malloc_par that this malloc's may be, the likeliest first: of one without
+    tcaches, what its code says."""
     pointer_size, fastbins = facts.process.pointer_size, facts.fastbins
     without = list(builtin_structs.malloc_pars(pointer_size, fastbins, tcache=False))
     if facts.libc.debug:
@@ -109,7 +111,8 @@ def _heap_bounds(process: Process, chosen: ChosenArena) -> tuple[int, int] | Non
 
 
 def find_heap_info(facts: Facts, malloc_par: CStruct | None, others: list[int]) -> CStruct:
-    """Return struct heap_info: from DWARF, else the generation whose size is where the other arenas start in their heaps, else by mp_'s."""
+    """Return struct heap_info: from DWARF, else the generation whose size is where the other arenas start in their
+    heaps, else by mp_'s."""
     struct = facts.libc.symbols.structs.get("heap_info")
     if struct is not None and "ar_ptr" in struct and "mprotect_size" in struct:
         facts.learn("heap_info", DWARF)
@@ -128,7 +131,8 @@ def find_heap_info(facts: Facts, malloc_par: CStruct | None, others: list[int]) 
 
 
 def find_tcache_struct(facts: Facts, has_tcache: bool, tcaches: list[int]) -> CStruct | None:
-    """Return struct tcache_perthread_struct: from DWARF, else the generation that the tcaches' own chunks have the size of."""
+    """Return struct tcache_perthread_struct: from DWARF, else the generation that the tcaches' own chunks have the
+    size of."""
     if not has_tcache:
         facts.lack("tcache_struct", "this malloc has no tcaches")
         return None
@@ -157,7 +161,8 @@ def settle_malloc_par(facts: Facts, malloc_par: CStruct | None, tcache_struct: C
 
 
 def find_brk(facts: Facts, chosen: ChosenArena) -> Located | None:
-    """Return the program break: libc's own __curbrk (ld.so has another, of no use), else the end of the [heap] mapping, or of main_arena's top."""
+    """Return the program break: libc's own __curbrk (ld.so has another, of no use), else the end of the [heap]
+    mapping, or of main_arena's top."""
     address = facts.libc.address("__curbrk")
     if address is not None:
         try:
@@ -176,7 +181,8 @@ def find_brk(facts: Facts, chosen: ChosenArena) -> Located | None:
 
 
 def find_safe_linking(facts: Facts, chosen: ChosenArena, arenas: list[int], heads: list[int]) -> bool | None:
-    """Return whether links of tcaches and fastbins are mangled: libc's code says it of itself, else real lists tell (unless they are broken)."""
+    """Return whether links of tcaches and fastbins are mangled: libc's code says it of itself, else real lists tell
+    (unless they are broken)."""
     if "tcache_key" in facts.libc.symbols.symbols or not facts.fastbins:
         # tcache_key came in 2.34, fastbins went in 2.43; safe-linking is older than both (2.32).
         facts.learn("safe_linking", BUILT_IN)
@@ -198,7 +204,8 @@ def find_safe_linking(facts: Facts, chosen: ChosenArena, arenas: list[int], head
 
 
 def find_mmapped_overhead(facts: Facts) -> int:
-    """Return what an mmapped chunk's size leaves out: real chunks tell, else the release in which fastbins went (2.43) changed it."""
+    """Return what an mmapped chunk's size leaves out: real chunks tell, else the release in which fastbins went
+    (2.43) changed it."""
     probed = probe_mmapped_overhead(facts.process, facts.alignment)
     facts.learn("mmapped_overhead", BUILT_IN if probed is None else SIGNATURE)
     if probed is not None:

@@ -16,8 +16,8 @@ MAX_SEGMENT = 64 << 20
 
 
 def holds_text(process: Process, libc: Libc, text: str) -> bool | None:
-    """Return whether the module holds one of the texts that its file is searched for; None where neither the file nor the memory with malloc's
-    texts can be read (a core leaves it out)."""
+    """Return whether the module holds one of the texts that its file is searched for; None where neither the file
+    nor the memory with malloc's texts can be read (a core leaves it out)."""
     if libc.symbols.texts is not None:
         return text in libc.symbols.texts
     readable = False

@@ -1,7 +1,8 @@
 """main_arena without a symbol: by the shape of its bins, and by the ring that its arenas form.
 
-An arena's bins are 127 pairs of links; each empty one points to two words before itself, a shape that nothing else has been seen to take.
-Which generation of struct malloc_state it is follows from how far before the bins the struct must start for `next` to lead back to it.
+An arena's bins are 127 pairs of links; each empty one points to two words before itself, a shape that nothing else
+has been seen to take. Which generation of struct malloc_state it is follows from how far before the bins the struct
+must start for `next` to lead back to it.
 """
 
 from __future__ import annotations

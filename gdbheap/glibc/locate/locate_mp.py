@@ -1,4 +1,5 @@
-"""mp_ without a symbol: by the values that its members have from the start, or by where it must say that the heap begins."""
+"""mp_ without a symbol: by the values that its members have from the start, or by where it must say that the heap
+begins."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ from gdbheap.process.process import Process
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# mirrors the initialiser of mp_: DEFAULT_TOP_PAD, DEFAULT_MMAP_THRESHOLD and DEFAULT_TRIM_THRESHOLD, DEFAULT_MMAP_MAX, NARENAS_FROM_NCORES(1)
+# mirrors the initialiser of mp_: DEFAULT_TOP_PAD, DEFAULT_MMAP_THRESHOLD and DEFAULT_TRIM_THRESHOLD, DEFAULT_MMAP_MAX,
+# NARENAS_FROM_NCORES(1)
 _DEFAULT_SIZE = 0x20000
 _DEFAULT_MMAPS = 0x10000
 _ARENA_TEST = {8: 8, 4: 2}
@@ -25,7 +27,8 @@ _MOST_CACHED = 0xFFFF
 
 @dataclass(frozen=True)
 class FoundMp:
-    """A mp_: its address and struct, how many of its members are as expected, and whether malloc has not been used yet."""
+    """A mp_: its address and struct, how many of its members are as expected, and whether malloc has not been used
+    yet."""
 
     address: int
     malloc_par: CStruct
@@ -36,9 +39,11 @@ class FoundMp:
 def find_mps(
     process: Process, ranges: Iterable[tuple[int, int]], structs: Sequence[CStruct], heap_start: int | None
 ) -> list[FoundMp]:
-    """Return every place in the ranges that looks like mp_: those whose members are the most as expected, and no others.
+    """Return every place in the ranges that looks like mp_: those whose members are the most as expected, and no
+    others.
 
-    `structs` are the generations that come into question, the newest first; `heap_start` is where sbrk_base must point, if that is known.
+    `structs` are the generations that come into question, the newest first; `heap_start` is where sbrk_base must
+    point, if that is known.
     """
     ranges = list(ranges)
     for looks_right in (_has_defaults, _has_heap_start):
@@ -62,7 +67,8 @@ _Hits = Iterator[tuple[int, CStruct]]
 
 
 def _has_defaults(pointer_size: int, words: NDArray[np.uint64], structs: Sequence[CStruct], _: int | None) -> _Hits:
-    """Yield (index, struct) where top_pad, arena_test, arena_max and n_mmaps_max are what they are unless someone tunes them."""
+    """Yield (index, struct) where top_pad, arena_test, arena_max and n_mmaps_max are what they are unless someone
+    tunes them."""
     if len(words) < 32:
         return
     fits = (words[1:-4] == _DEFAULT_SIZE) & (words[3:-2] == _ARENA_TEST[pointer_size]) & (words[4:-1] == 0)

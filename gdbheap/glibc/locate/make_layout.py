@@ -1,4 +1,5 @@
-"""make_layout: from a stopped process, and whoever knows its files' symbols, to a Layout that says how sure each thing is."""
+"""make_layout: from a stopped process, and whoever knows its files' symbols, to a Layout that says how sure each
+thing is."""
 
 from __future__ import annotations
 
@@ -18,8 +19,8 @@ from gdbheap.process.threads.thread_pointers import find_thread_pointers
 def make_layout(process: Process, symbols_of: SymbolsOf) -> Layout:
     """Return where malloc keeps its things.
 
-    Raise NoHeap where there is no glibc malloc in the process, or it has not been used yet; NoSymbols where it cannot be found, or
-    several candidates fit.
+    Raise NoHeap where there is no glibc malloc in the process, or it has not been used yet; NoSymbols where it
+    cannot be found, or several candidates fit.
     """
     libcs = find_libcs(process, symbols_of)
     chosen = choose_arena(process, libcs)

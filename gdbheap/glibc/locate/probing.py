@@ -1,4 +1,5 @@
-"""What no struct member tells, told by real data: safe-linking, the tcache key, the mmapped header, the size of heaps."""
+"""What no struct member tells, told by real data: safe-linking, the tcache key, the mmapped header, the size of
+heaps."""
 
 from __future__ import annotations
 
@@ -33,8 +34,8 @@ def list_heads(process: Process, struct: CStruct, member: str, addresses: Iterab
 def probe_safe_linking(process: Process, links: Iterable[int]) -> bool | None:
     """Return whether links are mangled, from the first node of each list; None where no list tells, or they disagree.
 
-    `links` are the addresses of the first nodes' `next` or `fd` fields. A plain link is 0 or another such address; a mangled one is that
-    after XOR with the address >> 12, which is never 0, so that one link cannot well be both.
+    `links` are the addresses of the first nodes' `next` or `fd` fields. A plain link is 0 or another such address; a
+    mangled one is that after XOR with the address >> 12, which is never 0, so that one link cannot well be both.
     """
     votes: Counter[bool] = Counter()
     for at in itertools.islice(links, MAX_LISTS):
@@ -59,7 +60,8 @@ def _may_link(process: Process, at: int, target: int) -> bool:
 
 
 def probe_tcache_key(process: Process, tcaches: Sequence[int], heads: Iterable[int]) -> int | None:
-    """Return the random key (2.34+) that free tcache chunks carry in their second word, if all the lists' heads agree on one.
+    """Return the random key (2.34+) that free tcache chunks carry in their second word, if all the lists' heads agree
+    on one.
 
     None as well where the key is the owner's tcache address (2.29 to 2.33) or there is none.
     """
@@ -74,9 +76,11 @@ def probe_tcache_key(process: Process, tcaches: Sequence[int], heads: Iterable[i
 
 
 def probe_mmapped_overhead(process: Process, alignment: int) -> int | None:
-    """Return what the size of mmapped chunks leaves out of their mappings, from headers at the start of anonymous mappings.
+    """Return what the size of mmapped chunks leaves out of their mappings, from headers at the start of anonymous
+    mappings.
 
-    Whole pages only add up one way: prev_size + size (to 2.42), or that and two words (2.43). None where no mapping tells.
+    Whole pages only add up one way: prev_size + size (to 2.42), or that and two words (2.43). None where no mapping
+    tells.
     """
     votes: Counter[int] = Counter()
     pointer_size = process.pointer_size

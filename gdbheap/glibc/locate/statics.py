@@ -6,7 +6,8 @@ from gdbheap.errors import MemoryFault
 from gdbheap.glibc.locate.find_libc import Libc
 from gdbheap.process.process import Process
 
-# next_to_use and narenas_limit are static within functions: their symbols have a number behind the name (next_to_use.5).
+# next_to_use and narenas_limit are static within functions: their symbols have a number behind the name
+# (next_to_use.5).
 NAMES = (
     *("narenas", "narenas_limit", "next_to_use", "free_list", "aligned_heap_area", "perturb_byte"),
     *("__libc_single_threaded", "__malloc_hook", "__free_hook"),

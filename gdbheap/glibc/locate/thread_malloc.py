@@ -1,4 +1,5 @@
-"""Every thread's tcache and arena, from its TLS. No call in the inferior, no libthread_db, and not only the selected thread."""
+"""Every thread's tcache and arena, from its TLS. No call in the inferior, no libthread_db, and not only the selected
+thread."""
 
 from __future__ import annotations
 
@@ -15,13 +16,15 @@ from gdbheap.process.memory import WORD_FORMATS, readable_pieces
 from gdbheap.process.process import Process
 from gdbheap.process.threads.thread_pointers import names_itself
 
-# From thread_arena down to tcache, in words: glibc to 2.42 and since 2.43, as the linker has laid libc's TLS out in the builds looked at.
+# From thread_arena down to tcache, in words: glibc to 2.42 and since 2.43, as the linker has laid libc's TLS out in the
+# builds looked at.
 _USUAL_DISTANCE = {True: 2, False: 6}
 
 
 @dataclass(frozen=True)
 class Slot:
-    """Where a thread-local variable is: `offset` bytes from the block's start where blocks are exact, else from the thread pointer."""
+    """Where a thread-local variable is: `offset` bytes from the block's start where blocks are exact, else from the
+    thread pointer."""
 
     offset: int
     source: str
@@ -29,8 +32,8 @@ class Slot:
 
 @dataclass(frozen=True)
 class _Answer:
-    """A variable's value, or why there is none; `is_known` False where there may well be one. `wild`: where it surely is, and what it holds that
-    it cannot."""
+    """A variable's value, or why there is none; `is_known` False where there may well be one. `wild`: where it
+    surely is, and what it holds that it cannot."""
 
     located: Located | None
     reason: str = ""
@@ -106,7 +109,8 @@ def _read_tcache(process: Process, libc: Libc, block: ThreadBlock, slot: Slot | 
     if value == 0:
         return _Answer(None, "it has no tcache: not made yet, given back at the thread's end, or switched off")
     if holds(process, libc, value):
-        # Since 2.43 an unused tcache is a read-only dummy of libc's, or the word after its start where tcaches are switched off.
+        # Since 2.43 an unused tcache is a read-only dummy of libc's, or the word after its start where tcaches are
+        # switched off.
         dummy = libc.address("__tcache_dummy")
         if dummy is None:
             return _Answer(None, "it has no tcache: not made yet, given back at the thread's end, or switched off")
@@ -135,7 +139,8 @@ def _place(block: ThreadBlock, slot: Slot) -> int:
 def _find_slots(
     process: Process, libc: Libc, blocks: list[ThreadBlock], arenas: set[int], fastbins: bool
 ) -> dict[str, Slot]:
-    """Return the slots of "tcache" and "thread_arena", as far as symbols or what lies in the threads' blocks tell them."""
+    """Return the slots of "tcache" and "thread_arena", as far as symbols or what lies in the threads' blocks tell
+    them."""
     symbols = libc.symbols.symbols
     offsets = {
         name: symbols[name].value for name in ("tcache", "thread_arena") if name in symbols and symbols[name].tls
@@ -161,7 +166,8 @@ def _find_slots(
 def _find_tcache_slot(
     process: Process, libc: Libc, words: list[dict[int, int]], usual: int, fastbins: bool
 ) -> int | None:
-    """Return the offset of `tcache`: where most tcaches are; or the `usual` one if no thread has a tcache, and says so there."""
+    """Return the offset of `tcache`: where most tcaches are; or the `usual` one if no thread has a tcache, and says
+    so there."""
     hits = _hits(words, lambda value: tcache_struct_at(process, value) is not None)
     if hits:
         return max(hits, key=lambda offset: (hits[offset], offset == usual, offset))

@@ -53,7 +53,8 @@ def tls_place(process: Process, libc: Libc) -> TlsPlace | None:
 
 
 def _from_vector(process: Process, pointer: int, module_id: int) -> int | None:
-    """Return the block that the thread's DTV (entries of two words, the pointer first) names for a module; None: not allocated."""
+    """Return the block that the thread's DTV (entries of two words, the pointer first) names for a module; None: not
+    allocated."""
     words, pointer_size = process.words, process.pointer_size
     try:
         vector = words.read(pointer + pointer_size)

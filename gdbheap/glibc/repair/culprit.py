@@ -1,7 +1,8 @@
 """Whose size field led a walk astray: the header that cannot be one is where it ended, not always where it went wrong.
 
-A size that is too large leads over some headers into the middle of a block; the walk then stops there, or a few imagined chunks later. But
-the headers that it stepped over still lead from one to the next, up to where the chunks go on: they are found backwards from there.
+A size that is too large leads over some headers into the middle of a block; the walk then stops there, or a few
+imagined chunks later. But the headers that it stepped over still lead from one to the next, up to where the chunks
+go on: they are found backwards from there.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ from gdbheap.process.memory import Memory, readable_pieces
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# So many chunks before the place where a walk ended are suspects, and so many bytes are searched for the headers that it missed.
+# So many chunks before the place where a walk ended are suspects, and so many bytes are searched for the headers that
+# it missed.
 _SUSPECTS = 64
 _SEARCHED = 4 << 20
 
@@ -25,10 +27,11 @@ _SIZE_MASK = 0xFFFF_FFFF_FFFF_FFF8
 
 
 def blame(memory: Memory, layout: Layout, walk: Walk, resumed: int) -> tuple[Walk, int]:
-    """Return the walk as it must be cut, so that it ends at the chunk whose size field is wrong, and where the chunks go on behind that.
+    """Return the walk as it must be cut, so that it ends at the chunk whose size field is wrong, and where the chunks
+    go on behind that.
 
-    A size that is too small leads into its own block: then the header that cannot be one is told, and the one before it may be at fault.
-    `walk` ended with BAD_SIZE, and the chunks are known to go on at `resumed` (or to end there).
+    A size that is too small leads into its own block: then the header that cannot be one is told, and the one before
+    it may be at fault. `walk` ended with BAD_SIZE, and the chunks are known to go on at `resumed` (or to end there).
     """
     count = len(walk.raw)
     if not count:
@@ -69,7 +72,8 @@ def _headers_leading_to(memory: Memory, layout: Layout, start: int, goal: int) -
 
 
 def _likeliest(chunk: int, raw: int, places: list[int]) -> int:
-    """Return where the chunk most likely ends: where one flipped bit explains its size, else at the first header that it stepped over."""
+    """Return where the chunk most likely ends: where one flipped bit explains its size, else at the first header
+    that it stepped over."""
     return next((place for place in places if _one_bit_off(place - chunk, raw)), places[0])
 
 

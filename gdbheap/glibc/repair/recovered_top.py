@@ -1,4 +1,5 @@
-"""The top that an arena has, where its top field is overwritten: the last chunk of a heap that is walked from its start to its end."""
+"""The top that an arena has, where its top field is overwritten: the last chunk of a heap that is walked from its
+start to its end."""
 
 from __future__ import annotations
 
@@ -24,7 +25,8 @@ def with_true_top(
 ) -> tuple[StructValue, Fault | None]:
     """Return the arena with a top that is its heap's last chunk, and the Fault of the field if it is not what it holds.
 
-    The arena comes as it is where its top could be one, where only top's size is wrong, or where no heap leads to another top.
+    The arena comes as it is where its top could be one, where only top's size is wrong, or where no heap leads to
+    another top.
     """
     top = arena["top"]
     is_main = arena.address == layout.main_arena.value
@@ -57,7 +59,8 @@ def _could_be_top(process: Process, layout: Layout, top: int) -> bool:
 
 
 def _last(walk: Walk, end: int) -> int | None:
-    """Return the last chunk of a walk if it ends just at `end`, else None; in a 32-bit heap a top's size need be no multiple of 16."""
+    """Return the last chunk of a walk if it ends just at `end`, else None; in a 32-bit heap a top's size need be no
+    multiple of 16."""
     if walk.why == AT_LIMIT:
         return int(walk.address[-1]) if len(walk.raw) and walk.end == end else None
     ends_there = walk.why == BAD_SIZE and walk.end + (walk.raw_at_end & ~FLAG_MASK) == end

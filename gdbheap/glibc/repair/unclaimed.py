@@ -12,10 +12,11 @@ from gdbheap.process.process import Process
 
 @dataclass(frozen=True)
 class UnclaimedRange:
-    """A writable range, [start, end), in one mapping; what begins in it may reach on through the mappings behind it, up to `limit`.
+    """A writable range, [start, end), in one mapping; what begins in it may reach on through the mappings behind it, up
+    to `limit`.
 
-    The kernel makes several mappings of one where the program asks something special of a part: madvise() for huge pages, as numpy does
-    for each large array, or to leave it out of cores; mprotect().
+    The kernel makes several mappings of one where the program asks something special of a part: madvise() for huge
+    pages, as numpy does for each large array, or to leave it out of cores; mprotect().
     """
 
     start: int

@@ -1,8 +1,10 @@
-"""The chain of chunk headers in a buffer: each size word leads to the next. Taken one by one, or all at once where chunks lie close.
+"""The chain of chunk headers in a buffer: each size word leads to the next. Taken one by one, or all at once where
+chunks lie close.
 
-All at once: of the places where a header could be, most hold no possible size, and those that do but that no other leads to are user data
-or left-overs of chunks that malloc has since merged. What is left is sorted, and each leads to the one behind it: that is the chain, and
-the proof of it. Where it is not so plain (long left-over chains), the runs that hold together are followed from end to end.
+All at once: of the places where a header could be, most hold no possible size, and those that do but that no other
+leads to are user data or left-overs of chunks that malloc has since merged. What is left is sorted, and each leads
+to the one behind it: that is the chain, and the proof of it. Where it is not so plain (long left-over chains), the
+runs that hold together are followed from end to end.
 """
 
 from __future__ import annotations
@@ -23,7 +25,8 @@ _ROUNDS = 2
 
 
 class Chain:
-    """Finds the size words of one chunk after another in a buffer of words. It holds the working space: one for each walk."""
+    """Finds the size words of one chunk after another in a buffer of words. It holds the working space: one for each
+    walk."""
 
     def __init__(self, layout: Layout, most_words: int) -> None:
         self._pointer_size = layout.pointer_size
@@ -40,7 +43,8 @@ class Chain:
     def step(self, words: memoryview, position: int, bound: int) -> tuple[list[int], int]:
         """Follow the chain from the size word at index `position` one by one.
 
-        Return the indices of the size words of chunks before `bound`, and where the next one lies: at or past `bound`, or no chunk's.
+        Return the indices of the size words of chunks before `bound`, and where the next one lies: at or past
+        `bound`, or no chunk's.
         """
         found: list[int] = []
         append = found.append
@@ -54,9 +58,11 @@ class Chain:
         return found, position
 
     def leap(self, words: NDArray[np.uint64], bound: int, limit: int) -> tuple[Places, int]:
-        """Follow the chain from the size word at index 1, all at once, as far as it can be proved so; no chunk reaches past word `limit`.
+        """Follow the chain from the size word at index 1, all at once, as far as it can be proved so; no chunk reaches
+        past word `limit`.
 
-        Return the indices of the size words of chunks before `bound`, and where the next one lies: from there it is for step() to go on.
+        Return the indices of the size words of chunks before `bound`, and where the next one lies: from there it is
+        for step() to go on.
         """
         slots, onward = self._candidates(words, bound, limit // self._unit)
         if not len(slots) or slots[0]:
@@ -74,8 +80,8 @@ class Chain:
         return 1 + slots * self._unit, 1 + int(onward[last]) * self._unit
 
     def _candidates(self, words: NDArray[np.uint64], bound: int, limit: int) -> tuple[Places, Places]:
-        """Return the slots (the places where a header could be, numbered from the first) that hold the size of a chunk of an arena, and the
-        slots where those chunks end, none past `limit`."""
+        """Return the slots (the places where a header could be, numbered from the first) that hold the size of a
+        chunk of an arena, and the slots where those chunks end, none past `limit`."""
         sizes = words[1 : bound : self._unit]
         kind = self._type.type
         least = self._min_size

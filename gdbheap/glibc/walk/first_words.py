@@ -21,7 +21,8 @@ class FirstWords:
         self._pieces: list[tuple[int, NDArray[np.uint32], NDArray[np.uint64]]] = []
 
     def see(self, base: int, words: NDArray[np.uint64], mem: NDArray[np.intp]) -> None:
-        """Take the first words of the chunks whose user parts begin at the places `mem`; zeros for those behind the last word."""
+        """Take the first words of the chunks whose user parts begin at the places `mem`; zeros for those behind the
+        last word."""
         if not len(mem):
             return
         head = np.zeros((len(mem), HEAD // words.itemsize), words.dtype)
@@ -32,8 +33,8 @@ class FirstWords:
         self._pieces.append((base, mem.astype(np.uint32), head))
 
     def give(self, start: NDArray[np.uint64], head: NDArray[np.uint64]) -> NDArray[np.bool_]:
-        """Put the first words of the chunks whose mems are `start` (which ascend) into the rows of `head`, and let go of all that was taken.
-        Return which rows were known."""
+        """Put the first words of the chunks whose mems are `start` (which ascend) into the rows of `head`, and let
+        go of all that was taken. Return which rows were known."""
         known = np.zeros(len(start), np.bool_)
         while self._pieces:
             base, places, words = self._pieces.pop()

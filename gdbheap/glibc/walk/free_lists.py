@@ -1,7 +1,7 @@
 """Following long free lists in the columns that the walks have read.
 
-A list that holds together is followed without a read for each chunk; where anything is off, the caller follows it again, slowly, in
-memory, to say what.
+A list that holds together is followed without a read for each chunk; where anything is off, the caller follows it
+again, slowly, in memory, to say what.
 """
 
 from __future__ import annotations
@@ -31,7 +31,8 @@ class FreeLists:
         self._fast: _Fast | None = None
 
     def follow_bin(self, header: int, first: int, last: int) -> Column | None:
-        """Return the chunks of a doubly linked list from its bk end, or None where a link does not hold in both directions."""
+        """Return the chunks of a doubly linked list from its bk end, or None where a link does not hold in both
+        directions."""
         if self._binned is None:
             self._binned = _Binned(self._walks)
         return self._binned.follow(header, first, last)
@@ -72,7 +73,8 @@ class _Binned:
 
 
 class _Fast:
-    """The chunks that may be in fastbins, by address; each with the row that its fd leads to, if that is one of the same size."""
+    """The chunks that may be in fastbins, by address; each with the row that its fd leads to, if that is one of the
+    same size."""
 
     def __init__(self, layout: Layout, walks: list[Walk]) -> None:
         mask = np.uint64(_SIZE_MASK)

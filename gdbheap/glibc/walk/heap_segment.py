@@ -24,7 +24,8 @@ INVALID_SIZE = "invalid chunk size"
 
 BAD_FENCEPOST = "fencepost is overwritten"
 
-# How many places a lost trail is tried from, and how many chunks in a row make one believable that does not reach its end.
+# How many places a lost trail is tried from, and how many chunks in a row make one believable that does not reach its
+# end.
 _MOST_TRIALS = 256
 _BELIEVABLE = 16
 
@@ -61,7 +62,8 @@ class HeapSegment:
 def walk_stretch(
     walker: Walker, memory: Memory, layout: Layout, mapping: int, start: int, limit: int, closed: bool = False
 ) -> HeapSegment:
-    """Walk from the chunk at `start` to `limit` (top, or the heap's end), over corrupt headers where the trail can be found again.
+    """Walk from the chunk at `start` to `limit` (top, or the heap's end), over corrupt headers where the trail can be
+    found again.
 
     `closed`: the heap is known to end with fenceposts at `limit`, as non-main heaps do that malloc has left.
     """
@@ -122,7 +124,8 @@ def _tell(stretch: HeapSegment, walk: Walk, layout: Layout, resumed: int | None,
 
 
 def _close(stretch: HeapSegment, memory: Memory, layout: Layout, limit: int, closed: bool) -> bool:
-    """Sentinel the two fenceposts that sysmalloc leaves behind; False where the second is missing: then it was a corrupt size."""
+    """Sentinel the two fenceposts that sysmalloc leaves behind; False where the second is missing: then it was a
+    corrupt size."""
     first = stretch.end
     words = Words(memory, layout.pointer_size)
     try:
@@ -139,7 +142,8 @@ def _close(stretch: HeapSegment, memory: Memory, layout: Layout, limit: int, clo
 
 
 def last_fencepost(layout: Layout, end: int) -> int:
-    """Return the address of the second fencepost of a non-main heap that ends at `end` (mirrors sysmalloc: both are aligned as chunks)."""
+    """Return the address of the second fencepost of a non-main heap that ends at `end` (mirrors sysmalloc: both are
+    aligned as chunks)."""
     return (end - layout.header) & -layout.alignment
 
 
@@ -161,8 +165,9 @@ def _resume(walker: Walker, memory: Memory, layout: Layout, lost: int, limit: in
 
 
 def find_trail(walker: Walker, memory: Memory, layout: Layout, start: int, limit: int, step: int) -> int | None:
-    """Return the first address from `start` on, by `step`, whose chunks lead exactly to `limit`, or to fenceposts; failing that, the first
-    that leads over at least 16 chunks. None where there is none in the first few hundred plausible ones."""
+    """Return the first address from `start` on, by `step`, whose chunks lead exactly to `limit`, or to fenceposts;
+    failing that, the first that leads over at least 16 chunks. None where there is none in the first few hundred
+    plausible ones."""
     believable = None
     for candidate in islice(_plausible_headers(memory, layout, start, limit, step), _MOST_TRIALS):
         walk = walker.walk(candidate, limit)

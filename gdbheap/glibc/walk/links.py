@@ -23,7 +23,8 @@ _LAST_ADDRESS = 1 << 47
 def demangle(field: int, stored: int, layout: Layout) -> int:
     """Return the pointer that the link at address `field` stores (REVEAL_PTR; plain before glibc 2.32).
 
-    Where safe-linking is not known (no list had a second chunk or an end to tell by), 0 and the mangled 0 both end the list.
+    Where safe-linking is not known (no list had a second chunk or an end to tell by), 0 and the mangled 0 both end
+    the list.
     """
     if layout.safe_linking:
         return stored ^ field >> 12
@@ -33,8 +34,9 @@ def demangle(field: int, stored: int, layout: Layout) -> int:
 
 
 def may_be_listed(layout: Layout, address: Column, raw: Column, fd: Column) -> NDArray[np.int64]:
-    """Return the rows of the chunks, each behind the other, that an arena's lists may hold: those that the next header calls free (the last
-    is kept, its next is not here), and those of a fastbin's size whose fd could be a link. Most of a heap is neither."""
+    """Return the rows of the chunks, each behind the other, that an arena's lists may hold: those that the next
+    header calls free (the last is kept, its next is not here), and those of a fastbin's size whose fd could be a
+    link. Most of a heap is neither."""
     kept = np.ones(len(raw), np.bool_)
     np.equal(raw[1:] & np.uint64(PREV_INUSE), np.uint64(0), out=kept[:-1])
     if layout.has_fastbins:

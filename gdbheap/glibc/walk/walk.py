@@ -24,7 +24,8 @@ FENCEPOST = "fencepost"
 UNREADABLE = "unreadable"
 INTERRUPTED = "interrupted"
 
-# Where a chunk takes less than this many bytes of the block before, the next block's are found all at once; larger ones are sooner stepped over.
+# Where a chunk takes less than this many bytes of the block before, the next block's are found all at once; larger ones
+# are sooner stepped over.
 _CLOSE = 700
 
 # So many chunks are looked at together for what a free list may hold.
@@ -35,9 +36,10 @@ _MANY = 1 << 15
 class Walk:
     """Chunks in address order: the headers' addresses and their size words (flags in), columns of one length.
 
-    `listed` are the rows of those that a free list may hold (may_be_listed), in order; `fd` and `bk` are their links (where such a chunk
-    is in use after all, the user's data). `end` is where the next header would be; `why` one of AT_LIMIT, BAD_SIZE, FENCEPOST, UNREADABLE, INTERRUPTED; `raw` is the size word
-    that ended it (0 where there is none).
+    `listed` are the rows of those that a free list may hold (may_be_listed), in order; `fd` and `bk` are their links
+    (where such a chunk is in use after all, the user's data). `end` is where the next header would be; `why` one of
+    AT_LIMIT, BAD_SIZE, FENCEPOST, UNREADABLE, INTERRUPTED; `raw` is the size word that ended it (0 where there is
+    none).
     """
 
     address: NDArray[np.uint64]
@@ -50,7 +52,8 @@ class Walk:
     raw_at_end: int = 0
 
     def free_rows(self) -> NDArray[np.intp]:
-        """Return the rows of the chunks that the next header calls free (its PREV_INUSE is clear). Before top no chunk is."""
+        """Return the rows of the chunks that the next header calls free (its PREV_INUSE is clear). Before top no
+        chunk is."""
         rows = np.flatnonzero((self.raw[1:] & np.uint64(1)) == 0)
         if self.why == FENCEPOST and len(self.raw) and not self.raw_at_end & 1:
             rows = np.append(rows, len(self.raw) - 1)
@@ -75,13 +78,14 @@ class Observer(Protocol):
     """Sees all that walks read, so that none of it has to be read again."""
 
     def see(self, base: int, words: NDArray[np.uint64], mem: NDArray[np.intp]) -> None:
-        """Take what was read from address `base` on: words of the process's size, good for this call alone (copy what is to stay). `mem` are
-        the places among them where the user's parts of chunks begin. What was seen may be seen again."""
+        """Take what was read from address `base` on: words of the process's size, good for this call alone (copy
+        what is to stay). `mem` are the places among them where the user's parts of chunks begin. What was seen
+        may be seen again."""
 
 
 class Walker:
-    """Walks with one reused buffer. `progress`, if given, is called with each address reached, about once per MiB read; `observer`, if given,
-    sees all that is read. `stopped`: Ctrl-C has ended a walk."""
+    """Walks with one reused buffer. `progress`, if given, is called with each address reached, about once per MiB
+    read; `observer`, if given, sees all that is read. `stopped`: Ctrl-C has ended a walk."""
 
     def __init__(
         self, memory: Memory, layout: Layout, progress: ReadProgress | None = None, observer: Observer | None = None
@@ -98,9 +102,11 @@ class Walker:
         self.stopped = False
 
     def walk(self, start: int, limit: int) -> Walk:
-        """Walk from the header at `start` until one would begin at or past `limit`. After a Ctrl-C no walk goes anywhere.
+        """Walk from the header at `start` until one would begin at or past `limit`. After a Ctrl-C no walk goes
+        anywhere.
 
-        A chunk that reaches past `limit` is a bad size, not a chunk. Never raises MemoryFault: an unreadable page ends the walk.
+        A chunk that reaches past `limit` is a bad size, not a chunk. Never raises MemoryFault: an unreadable page
+        ends the walk.
         """
         pieces = _Pieces(self._layout)
         at = start
@@ -119,7 +125,8 @@ class Walker:
         return pieces.joined(at, why, raw)
 
     def _fill(self, at: int, limit: int) -> int:
-        """Read a block from `at`, or what of it lies before the next unreadable page; return the bytes read, 0 for none."""
+        """Read a block from `at`, or what of it lies before the next unreadable page; return the bytes read, 0 for
+        none."""
         want = min(len(self._buffer), limit - at)
         # A header with fd and bk; before `limit` there may be room for the header alone.
         least = max(min(4 * self._pointer_size, want), 2 * self._pointer_size)
@@ -135,7 +142,8 @@ class Walker:
         return 0
 
     def _walk_block(self, base: int, size: int, limit: int, pieces: _Pieces) -> tuple[int, str, int]:
-        """Walk what the buffer holds, into `pieces`; return the next header's address, why it ended, the size word there."""
+        """Walk what the buffer holds, into `pieces`; return the next header's address, why it ended, the size word
+        there."""
         words = np.frombuffer(self._buffer, self._type, size // self._pointer_size)
         rows, position, why, last = self._chase(words, (limit - base) // self._pointer_size)
         self._close_chunks = len(rows) * _CLOSE > size
@@ -148,7 +156,8 @@ class Walker:
         return base + (position - 1) * self._pointer_size, why, last
 
     def _chase(self, words: NDArray[np.uint64], limit: int) -> tuple[NDArray[np.intp], int, str, int]:
-        """Return the index of each chunk's size word, the index where the next would be, why the chase ended there, and the size word."""
+        """Return the index of each chunk's size word, the index where the next would be, why the chase ended there,
+        and the size word."""
         count, end = len(words), limit + 1
         # A header in the last words is left to the next block, so that fd and bk are read with it.
         bound = min(count if count >= limit else count - 2, end)

@@ -1,4 +1,5 @@
-"""The first argument of a call that has not returned: compilers keep it nowhere, but the code before the call still tells how it was made."""
+"""The first argument of a call that has not returned: compilers keep it nowhere, but the code before the call still
+tells how it was made."""
 
 from __future__ import annotations
 
@@ -18,19 +19,22 @@ _SECOND = re.compile(rb"\xbe.{4}\Z", re.DOTALL)
 # mov %REG,%rdi for the registers that calls preserve.
 _MOVE_RAX = b"\x48\x89\xc7"
 _MOVES = {
-    b"\x48\x89\xdf": "rbx", b"\x48\x89\xef": "rbp", b"\x4c\x89\xe7": "r12", b"\x4c\x89\xef": "r13", b"\x4c\x89\xf7": "r14",
+    b"\x48\x89\xdf": "rbx", b"\x48\x89\xef": "rbp", b"\x4c\x89\xe7": "r12", b"\x4c\x89\xef": "r13",
+    b"\x4c\x89\xf7": "r14",
     b"\x4c\x89\xff": "r15", b"\x48\x89\xe7": "rsp",
 }  # fmt: skip
-# The base register of lea and mov DISPLACEMENT(REG),%rdi, by prefix and the bytes that name it, without those of the displacement's size.
+# The base register of lea and mov DISPLACEMENT(REG),%rdi, by prefix and the bytes that name it, without those of the
+# displacement's size.
 _BASES = {
-    (b"\x48", b"\x3b"): "rbx", (b"\x48", b"\x3d"): "rbp", (b"\x49", b"\x3c\x24"): "r12", (b"\x49", b"\x3d"): "r13", (b"\x49", b"\x3e"): "r14",
+    (b"\x48", b"\x3b"): "rbx", (b"\x48", b"\x3d"): "rbp", (b"\x49", b"\x3c\x24"): "r12", (b"\x49", b"\x3d"): "r13",
+    (b"\x49", b"\x3e"): "r14",
     (b"\x49", b"\x3f"): "r15", (b"\x48", b"\x3c\x24"): "rsp",
 }  # fmt: skip
 
 
 def first_argument(process: Process, caller: Frame) -> int | None:
-    """Return the first argument of the call that the frame is in, read from its code and the registers that calls preserve; None where these do
-    not tell."""
+    """Return the first argument of the call that the frame is in, read from its code and the registers that calls
+    preserve; None where these do not tell."""
     try:
         if process.pointer_size == 4:
             return process.words.read(caller.stack_pointer)  # i386 passes on the stack
@@ -56,7 +60,8 @@ def first_argument(process: Process, caller: Frame) -> int | None:
 
 
 def _made(process: Process, code: bytes, end: int, registers: dict[str, int], less: int) -> int | None:
-    """Return what the last instruction of the code puts into %rdi (with `less` 0x38: into %rax), None where it is none of the usual ones."""
+    """Return what the last instruction of the code puts into %rdi (with `less` 0x38: into %rax), None where it is
+    none of the usual ones."""
     for move, register in _MOVES.items():
         if not less and code.endswith(move):
             return registers.get(register)

@@ -1,6 +1,8 @@
-"""The first argument of a call that has not returned: compilers keep it nowhere, but the code before the call still tells how it was made.
+"""The first argument of a call that has not returned: compilers keep it nowhere, but the code before the call still
+tells how it was made.
 
-A function may have left by a jump (a tail call): then the code before the call is that of its caller, and its own is followed from its start on.
+A function may have left by a jump (a tail call): then the code before the call is that of its caller, and its own is
+followed from its start on.
 """
 
 from __future__ import annotations
@@ -51,16 +53,16 @@ class _Place:
 
 @dataclass(frozen=True)
 class CallReader:
-    """Reads calls. `code_at` gives the instructions of the function that an address lies in, () where its bounds are not known; `symbol_at`
-    "name+offset in module" or ""."""
+    """Reads calls. `code_at` gives the instructions of the function that an address lies in, () where its bounds are
+    not known; `symbol_at` "name+offset in module" or ""."""
 
     process: Process
     code_at: Callable[[int], Code]
     symbol_at: Callable[[int], str]
 
     def first_argument(self, frames: Sequence[Frame], index: int) -> int | None:
-        """Return what frame `index`, which has called free, realloc or one of C++'s delete operators, passed to it; None where no code tells for
-        sure."""
+        """Return what frame `index`, which has called free, realloc or one of C++'s delete operators, passed to it;
+        None where no code tells for sure."""
         inner = _without_inlined(frames[:index])
         is_entered = bool(inner) and _TAKE_BLOCKS.match(inner[-1].function) is not None
         received = self._received(inner, "rdi") if is_entered and self.process.pointer_size == 8 else None
@@ -73,14 +75,16 @@ class CallReader:
         return self._at_top_of_stack(frames[index]) if is_entered and self.process.pointer_size == 4 else None
 
     def _at_top_of_stack(self, frame: Frame) -> int | None:
-        """Return what is where i386 passes the first argument. The place belongs to the function that was called: it may have overwritten it."""
+        """Return what is where i386 passes the first argument. The place belongs to the function that was called: it
+        may have overwritten it."""
         try:
             return self.process.words.read(frame.stack_pointer) or None
         except MemoryFault:
             return None
 
     def _received(self, frames: Sequence[Frame], name: str) -> int | None:
-        """Return what a register held when the outermost of these frames was entered, where it or one that it called has kept it."""
+        """Return what a register held when the outermost of these frames was entered, where it or one that it called
+        has kept it."""
         if not frames:
             return None
         frame = frames[-1]
@@ -112,7 +116,8 @@ class CallReader:
     def _argument(
         self, frames: Sequence[Frame], index: int, name: str, is_callee: Callable[[int], bool], depth: int
     ) -> int | None:
-        """Return a register at frame `index`'s call of what `is_callee` knows, direct or by way of functions that left by a jump."""
+        """Return a register at frame `index`'s call of what `is_callee` knows, direct or by way of functions that
+        left by a jump."""
         if index >= len(frames) or depth > _MOST_STEPS:
             return None
         frame = frames[index]
@@ -131,7 +136,8 @@ class CallReader:
         return self._passed(place, name, is_callee, depth)
 
     def _known(self, frame: Frame, text: str) -> dict[str, int]:
-        """Return what registers hold at the frame's call: those that calls preserve, and before a call the stack pointer."""
+        """Return what registers hold at the frame's call: those that calls preserve, and before a call the stack
+        pointer."""
         names = {each: each for each in _PRESERVED} if self.process.pointer_size == 8 else _PRESERVED_IN_32
         known = {ours: frame.registers[its] for ours, its in names.items() if its in frame.registers}
         return {**known, "rsp": frame.stack_pointer} if "call" in text else known
@@ -146,7 +152,8 @@ class CallReader:
     def _through(
         self, start: int, came_from: _Place, name: str, is_callee: Callable[[int], bool], depth: int
     ) -> int | None:
-        """Return the register at the jumps by which the function at `start` leaves for the callee, where all of them tell the same."""
+        """Return the register at the jumps by which the function at `start` leaves for the callee, where all of them
+        tell the same."""
         code = self.code_at(start)
         if depth > _MOST_STEPS or not code or code[0][0] != start:
             return None

@@ -60,7 +60,8 @@ def follow(code: Code, at: int, word: int = 8) -> Registers:
 
 
 def operand_value(registers: Registers, operand: str) -> Value | None:
-    """Return the value of the operand of an indirect call or jump ("*%rax", "*0x8(%rbx)"), None where it cannot be followed."""
+    """Return the value of the operand of an indirect call or jump ("*%rax", "*0x8(%rbx)"), None where it cannot be
+    followed."""
     text, _, comment = operand.partition("#")
     named = _COMMENT.match(comment)
     return _read(registers, text.strip().lstrip("*"), registers.word, int(named[1], 16) if named is not None else None)

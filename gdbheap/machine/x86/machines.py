@@ -28,7 +28,8 @@ X86_64 = Machine(
     arguments=("rdi", "rsi", "rdx", "rcx", "r8", "r9"),
     result="rax",
     thread_base="fs_base",
-    # Four-level page tables: with five of them a program has more only if it asks for it (Documentation/arch/x86/x86_64/5level-paging.rst).
+    # Four-level page tables: with five of them a program has more only if it asks for it
+    # (Documentation/arch/x86/x86_64/5level-paging.rst).
     address_bits=47,
     user_ends=(0x7FFF_FFFF_F000,),
     kernel_start=(1 << 64) - (1 << 47),

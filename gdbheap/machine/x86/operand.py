@@ -1,4 +1,5 @@
-"""What an instruction does to memory: its operands out of gdb's disassembly, AT&T or Intel, evaluated from the registers."""
+"""What an instruction does to memory: its operands out of gdb's disassembly, AT&T or Intel, evaluated from the
+registers."""
 
 from __future__ import annotations
 
@@ -12,7 +13,8 @@ READ, WRITE, EXECUTE = "read", "write", "execute"
 
 # Instructions whose memory operand is only read, though it stands where others have their destination.
 _ONLY_READ = re.compile(
-    r"(cmp(?!xchg)|test|bt[lqw]?$|push|v?u?comis|v?p?test|i?mul|i?div|jmp|call|prefetch|v?ldmxcsr|xrstor|bound|ver[rw]|invlpg|clflush|clwb|cldemote"
+    r"(cmp(?!xchg)|test|bt[lqw]?$|push|v?u?comis|v?p?test|i?mul|i?div|jmp|call|prefetch|v?ldmxcsr|xrstor|bound|"
+    r"ver[rw]|invlpg|clflush|clwb|cldemote"
     r"|l[gil]dt|ltr|lmsw|f(x?rstor|ld|add|sub|mul|div|com|ucom|i(ld|add|sub|mul|div|com)|bld))"
 )
 _NO_ACCESS = re.compile(r"(lea[wlq]?|in[bwl]?|out[bwl]?|f?nop[wlq]?|bnd\w+|endbr\d+)$")
@@ -43,7 +45,8 @@ _INTEL_SIZE = {
     "YMMWORD": 32,
     "ZMMWORD": 64,
 }
-# AVX's moves that fault where the address is no multiple of the operand's size; of the older instructions those do not that are named here.
+# AVX's moves that fault where the address is no multiple of the operand's size; of the older instructions those do not
+# that are named here.
 _ALIGNED = re.compile(r"vmov(ap[sd]|dqa(32|64)?|nt\w+)$")
 _UNALIGNED = re.compile(r"(movup[sd]|movdqu|lddqu|pcmp[ei]str[im]q?)$")
 # What must be aligned to another size than its own.
@@ -72,10 +75,12 @@ _PREFIXES = re.compile(r"rep(n?[ez])?|lock|data16|addr32|notrack|bnd|xacquire|xr
 
 @dataclass(frozen=True)
 class MemoryOperand:
-    """A memory operand: `text` as gdb writes it, `address` evaluated, `access` READ or WRITE, `size` in bytes (0 unknown).
+    """A memory operand: `text` as gdb writes it, `address` evaluated, `access` READ or WRITE, `size` in bytes (0
+    unknown).
 
-    `base` and `index` are register names ("" none) with their values, `scale` and `displacement` what they are combined with.
-    `is_vector`: the index is a vector of indices (a gather or scatter); `address` is without them, and each element is `size` bytes.
+    `base` and `index` are register names ("" none) with their values, `scale` and `displacement` what they are
+    combined with. `is_vector`: the index is a vector of indices (a gather or scatter); `address` is without them,
+    and each element is `size` bytes.
     """
 
     text: str
@@ -96,8 +101,9 @@ class MemoryOperand:
 class Instruction:
     """A decoded instruction: its mnemonic without prefixes, its operands as texts, and the memory that it accesses.
 
-    `alignment`: it faults where its operand is no multiple of so many bytes (0: anywhere is fine). `string` is the kind of string instruction ("movs", ...) or "".
-    `target` is the memory operand that an indirect call or jump takes its destination from, or None; `target_register` the register.
+    `alignment`: it faults where its operand is no multiple of so many bytes (0: anywhere is fine). `string` is the
+    kind of string instruction ("movs", ...) or "". `target` is the memory operand that an indirect call or jump
+    takes its destination from, or None; `target_register` the register.
     """
 
     text: str
@@ -152,7 +158,8 @@ def _alignment(mnemonic: str, operands: tuple[str, ...], memory: tuple[MemoryOpe
 
 
 def _relative(operand: MemoryOperand, comment: str) -> MemoryOperand:
-    """Return an operand that counts from the next instruction with the address that gdb has worked out ("# 0x555555558088 <name>")."""
+    """Return an operand that counts from the next instruction with the address that gdb has worked out ("#
+    0x555555558088 <name>")."""
     match = _COMMENT.match(comment)
     if operand.base not in ("rip", "eip") or match is None:
         return operand

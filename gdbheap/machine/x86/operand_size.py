@@ -1,4 +1,5 @@
-"""How many bytes an instruction's memory operand has, where AT&T's text does not name it: by the mnemonic and the registers beside it."""
+"""How many bytes an instruction's memory operand has, where AT&T's text does not name it: by the mnemonic and the
+registers beside it."""
 
 from __future__ import annotations
 
@@ -15,7 +16,8 @@ _FIXED = tuple(
         (r"set\w+|prefetch\w*|clflush\w*|clwb|cldemote|xlatb?|f?nop\b.*|invlpg", 1),
         (r"movs?zb\w|movsb[wlq]|movzb[wlq]|pextrb|pinsrb|pbroadcastb|kmovb", 1),
         (
-            r"movsw[lq]|movzw[lq]|pextrw|pinsrw|pbroadcastw|kmovw|fn?st[cs]w|fldcw|f?i\w+s|s[il]dtw|l?msw|smsw|str|verr|verw|ltr|lldt",
+            r"movsw[lq]|movzw[lq]|pextrw|pinsrw|pbroadcastw|kmovw|fn?st[cs]w|fldcw|f?i\w+s|"
+            r"s[il]dtw|l?msw|smsw|str|verr|verw|ltr|lldt",
             2,
         ),
         (r"movslq|movd|movss|pextrd|pinsrd|extractps|insertps|pbroadcastd|broadcastss|kmovd|(ld|st)mxcsr", 4),
@@ -49,7 +51,8 @@ _VSIB = re.compile(r"p?(gather|scatter)\w*?([dq]|p[sd])")
 
 
 def operand_size(mnemonic: str, operands: Sequence[str], pointer_size: int) -> int:
-    """Return the size in bytes of the memory operand among AT&T `operands`, 0 where it is not known; `word` is the process's."""
+    """Return the size in bytes of the memory operand among AT&T `operands`, 0 where it is not known; `word` is the
+    process's."""
     name = mnemonic[1:] if mnemonic.startswith("v") and mnemonic not in ("verr", "verw") else mnemonic
     vector = _widest_vector(operands)
     if any(_ELEMENT.search(each) for each in operands):

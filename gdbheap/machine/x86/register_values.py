@@ -9,8 +9,8 @@ from typing import Union
 from gdbheap.errors import MemoryFault
 from gdbheap.process.memory import Memory
 
-# ("unknown", place, register); ("number", n); ("sum", base, displacement); ("add", a, b); ("times", a, n); ("load", address, size, serial);
-# ("low", a): its low 32 bits, ("signed", a): these, sign-extended.
+# ("unknown", place, register); ("number", n); ("sum", base, displacement); ("add", a, b); ("times", a, n); ("load",
+# address, size, serial); ("low", a): its low 32 bits, ("signed", a): these, sign-extended.
 Value = tuple[Union[str, int, "Value"], ...]
 
 # The place of what registers held when the function was called.
@@ -20,8 +20,9 @@ _MOST_DEPTH = 64
 
 @dataclass
 class Registers:
-    """What each register holds at some place in the code, by its 64-bit name; `word` is 4 for 32-bit code. `lost` are the loads whose memory has been written since; `stored` is what words of
-    memory hold that was written there, by the address. `is_sure` is False where a jump may lead to anywhere in the code, so that other ways to
+    """What each register holds at some place in the code, by its 64-bit name; `word` is 4 for 32-bit code. `lost`
+    are the loads whose memory has been written since; `stored` is what words of memory hold that was written
+    there, by the address. `is_sure` is False where a jump may lead to anywhere in the code, so that other ways to
     the place are not known."""
 
     word: int = 8
@@ -54,7 +55,8 @@ class Registers:
         return self.stored.get(_split(address))
 
     def store(self, address: Value, size: int, value: Value | None = None) -> None:
-        """Memory is written there, with a whole word of this value where that is known: what was loaded from it is no more to be found."""
+        """Memory is written there, with a whole word of this value where that is known: what was loaded from it is
+        no more to be found."""
         base, displacement = _split(address)
         for other, start in list(self.stored):
             if other == base and start < displacement + size and displacement < start + self.word:
@@ -84,8 +86,8 @@ def _split(value: Value) -> tuple[Value, int]:
 
 
 class Evaluation:
-    """Values as numbers, from what the `known` registers hold at the same place and from memory as it is now. `outer` tells what a register
-    held at the function's start, None where that is not known."""
+    """Values as numbers, from what the `known` registers hold at the same place and from memory as it is now.
+    `outer` tells what a register held at the function's start, None where that is not known."""
 
     def __init__(
         self, registers: Registers, known: Mapping[str, int], memory: Memory, outer: Callable[[str], int | None]

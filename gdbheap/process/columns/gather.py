@@ -18,8 +18,8 @@ _GAP = 16 << 10
 def gather_words(
     memory: Memory, pointer_size: int, addresses: NDArray[np.uint64], count: int = 1
 ) -> NDArray[np.uint64]:
-    """Return `count` consecutive words from each address, as rows of an array; an address whose words cannot all be read gives a row of
-    zeros, and so does one that is no multiple of `word`. `addresses` must ascend."""
+    """Return `count` consecutive words from each address, as rows of an array; an address whose words cannot all be
+    read gives a row of zeros, and so does one that is no multiple of `word`. `addresses` must ascend."""
     found = np.zeros((len(addresses), count), np.uint64)
     buffer = memoryview(bytearray(BLOCK))
     for start, end in _groups(addresses, BLOCK - count * pointer_size):

@@ -18,7 +18,8 @@ BLOCK = 1 << 20
 def windows(
     process: Process, ranges: Iterable[tuple[int, int]], overlap: int
 ) -> Iterator[tuple[int, NDArray[np.uint64]]]:
-    """Yield (address, words) over what can be read of the ranges; anything of up to `overlap` bytes lies whole in one of them.
+    """Yield (address, words) over what can be read of the ranges; anything of up to `overlap` bytes lies whole in one
+    of them.
 
     Ranges start at word boundaries. The words are widened to 64 bits in a 32-bit process.
     """

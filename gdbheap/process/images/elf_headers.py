@@ -1,4 +1,5 @@
-"""ELF's own header and program headers, decoded from bytes wherever these are from: a file, a core, a process's memory."""
+"""ELF's own header and program headers, decoded from bytes wherever these are from: a file, a core, a process's
+memory."""
 
 from __future__ import annotations
 
@@ -20,8 +21,8 @@ _PROGRAM_HEADERS = {4: struct.Struct("<IIIIIIII"), 8: struct.Struct("<IIQQQQQQ")
 
 @dataclass(frozen=True)
 class ElfHeader:
-    """`word` is 4 or 8 bytes; `kind` e_type, `machine` e_machine. The program headers are `count` entries of `entry` bytes each, from
-    `table` on, the section headers begin at `sections`; these are as the file claims them."""
+    """`word` is 4 or 8 bytes; `kind` e_type, `machine` e_machine. The program headers are `count` entries of `entry`
+    bytes each, from `table` on, the section headers begin at `sections`; these are as the file claims them."""
 
     pointer_size: int
     kind: int
@@ -34,7 +35,8 @@ class ElfHeader:
 
 @dataclass(frozen=True)
 class ProgramHeader:
-    """`kind` is a PT_, `flags` are PF_R, PF_W, PF_X; `offset` and `file_size` in the file, `address` and `size` in memory."""
+    """`kind` is a PT_, `flags` are PF_R, PF_W, PF_X; `offset` and `file_size` in the file, `address` and `size` in
+    memory."""
 
     kind: int
     flags: int
@@ -56,7 +58,8 @@ def parse_elf_header(data: bytes) -> ElfHeader | None:
 
 
 def parse_program_headers(header: ElfHeader, table: bytes) -> Iterator[ProgramHeader]:
-    """Yield the entries of the bytes of a table, as far as they are whole. An entry may be longer than what is known of it."""
+    """Yield the entries of the bytes of a table, as far as they are whole. An entry may be longer than what is known
+    of it."""
     layout = _PROGRAM_HEADERS[header.pointer_size]
     for at in range(0, len(table) - layout.size + 1, max(header.entry, layout.size)):
         fields = layout.unpack_from(table, at)

@@ -56,7 +56,8 @@ class ElfImage:
 
 
 def read_image(process: Process, module: Module) -> ElfImage | None:
-    """Return the module's segments as its ELF header in memory tells them, or None where that cannot be read or makes no sense."""
+    """Return the module's segments as its ELF header in memory tells them, or None where that cannot be read or
+    makes no sense."""
     for header in _headers(process, module):
         try:
             segments = _segments(process, header, module.load_base)
@@ -86,7 +87,8 @@ def read_dynamic(process: Process, image: ElfImage) -> dict[int, int]:
 
 
 def _headers(process: Process, module: Module) -> Iterator[int]:
-    """Yield where the ELF header may lie: at the load base, or at the file's first mapping (an executable that is not PIE)."""
+    """Yield where the ELF header may lie: at the load base, or at the file's first mapping (an executable that is
+    not PIE)."""
     if module.load_base:
         yield module.load_base
     for vma in process.address_space:

@@ -1,4 +1,5 @@
-"""Where the function that an address lies in begins and ends, by the table for unwinders (.eh_frame_hdr): stripped programs have it too."""
+"""Where the function that an address lies in begins and ends, by the table for unwinders (.eh_frame_hdr): stripped
+programs have it too."""
 
 from __future__ import annotations
 

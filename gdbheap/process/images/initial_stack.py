@@ -1,9 +1,9 @@
-"""The main stack as the kernel laid it out for the program's start: the texts of the arguments and the environment, and below them
-argc, the pointers to these texts, and the auxiliary vector.
+"""The main stack as the kernel laid it out for the program's start: the texts of the arguments and the environment, and
+below them argc, the pointers to these texts, and the auxiliary vector.
 
-mirrors create_elf_tables() in fs/binfmt_elf.c. From low addresses to high: argc (start_stack), argv, NULL, envp, NULL, the auxiliary
-vector, AT_RANDOM's bytes, AT_PLATFORM's text; then the arguments' texts, the environment's, and AT_EXECFN's. The program may have changed
-any of these since: what no longer fits together is left out.
+mirrors create_elf_tables() in fs/binfmt_elf.c. From low addresses to high: argc (start_stack), argv, NULL, envp,
+NULL, the auxiliary vector, AT_RANDOM's bytes, AT_PLATFORM's text; then the arguments' texts, the environment's, and
+AT_EXECFN's. The program may have changed any of these since: what no longer fits together is left out.
 """
 
 from __future__ import annotations
@@ -18,7 +18,8 @@ from gdbheap.process.process import Process
 
 # The vector ends where AT_RANDOM's bytes begin, but for some padding; it has less than 40 entries.
 _NEAR = 4096
-# ARG_MAX lets a program have a quarter of its stack's limit, and never more than 6 MiB (bprm_stack_limits() in fs/exec.c).
+# ARG_MAX lets a program have a quarter of its stack's limit, and never more than 6 MiB (bprm_stack_limits() in
+# fs/exec.c).
 _MOST_TEXT = 6 << 20
 _MOST_WORDS = 1 << 20
 _BLOCK = 1 << 12
@@ -74,9 +75,11 @@ def _words_below(process: Process, end: int, lowest: int) -> list[int] | None:
 def _text_bounds(
     process: Process, low: int, end: int, arguments: Sequence[int], environment: Sequence[int]
 ) -> dict[str, int]:
-    """Return the bounds of the texts, which end at `end`, out of the pointers to them and their number; raise MemoryFault.
+    """Return the bounds of the texts, which end at `end`, out of the pointers to them and their number; raise
+    MemoryFault.
 
-    A program may have moved or taken out pointers (setenv, unsetenv), or written over the texts (setproctitle): one of the two must be whole.
+    A program may have moved or taken out pointers (setenv, unsetenv), or written over the texts (setproctitle): one
+    of the two must be whole.
     """
     low = max(low, end - _MOST_TEXT)
     texts = process.memory.read(low, end - low).split(b"\0")[:-1]

@@ -19,8 +19,8 @@ MAX_LINK_MAP = 0x800
 
 @dataclass(frozen=True)
 class TlsPlace:
-    """Where a module's TLS block is: `offset` below the thread pointer in every thread (x86; None: not in static TLS), `module_id` its
-    index in every thread's DTV, `size` in bytes."""
+    """Where a module's TLS block is: `offset` below the thread pointer in every thread (x86; None: not in static
+    TLS), `module_id` its index in every thread's DTV, `size` in bytes."""
 
     offset: int | None
     module_id: int
@@ -28,7 +28,8 @@ class TlsPlace:
 
 
 def link_maps(process: Process) -> Iterator[int]:
-    """Yield the addresses of the struct link_maps, in load order; none where the dynamic linker has not run or is not there."""
+    """Yield the addresses of the struct link_maps, in load order; none where the dynamic linker has not run or is
+    not there."""
     image = read_image(process, process.main) if process.main is not None else None
     debug = read_dynamic(process, image).get(DT_DEBUG, 0) if image is not None else 0
     if not debug:
@@ -50,8 +51,8 @@ def link_maps(process: Process) -> Iterator[int]:
 def find_tls(process: Process, image: ElfImage) -> TlsPlace | None:
     """Return where a loaded module's TLS block is, from its link_map; None where that cannot be found.
 
-    The members from l_tls_initimage to l_tls_modid have kept their order since glibc 2.3: the first four are what the module's PT_TLS
-    says, so that they are found without knowing where in the struct they are.
+    The members from l_tls_initimage to l_tls_modid have kept their order since glibc 2.3: the first four are what
+    the module's PT_TLS says, so that they are found without knowing where in the struct they are.
     """
     tls, dynamic = image.find(PT_TLS), image.find(PT_DYNAMIC)
     if tls is None or dynamic is None:

@@ -1,4 +1,5 @@
-"""What the kernel alone holds of a live process's pointers, as far as /proc tells: epoll's data, timers' values, and that io_uring has work."""
+"""What the kernel alone holds of a live process's pointers, as far as /proc tells: epoll's data, timers' values, and
+that io_uring has work."""
 
 from __future__ import annotations
 
@@ -20,8 +21,8 @@ _LONGEST = 16 << 20
 
 @dataclass(frozen=True)
 class InKernel:
-    """`words` are (what holds it, value): "epoll 3 for descriptor 5". `rings` counts the io_urings, `operations` what they have taken and not
-    completed (their user_data is told by nobody)."""
+    """`words` are (what holds it, value): "epoll 3 for descriptor 5". `rings` counts the io_urings, `operations`
+    what they have taken and not completed (their user_data is told by nobody)."""
 
     words: tuple[tuple[str, int], ...] = ()
     rings: int = 0

@@ -15,9 +15,9 @@ _HEURISTIC, _STRICT = 0, 2
 
 @dataclass(frozen=True)
 class KernelLimits:
-    """`most` is the most that a mapping may take at once, `room` what all mappings together may still grow by, in bytes (None: any).
-    `aligns_large`: whether mappings of whole multiples of 2 MiB are put at such a multiple; `processors` that the process may run on
-    (None: not known). `reasons` say what else may be refused."""
+    """`most` is the most that a mapping may take at once, `room` what all mappings together may still grow by, in
+    bytes (None: any). `aligns_large`: whether mappings of whole multiples of 2 MiB are put at such a multiple;
+    `processors` that the process may run on (None: not known). `reasons` say what else may be refused."""
 
     aligns_large: bool | None = None
     most: int | None = None
@@ -27,7 +27,8 @@ class KernelLimits:
 
 
 def kernel_limits(process: Process) -> KernelLimits:
-    """Return the limits of a live process on this machine; of any other process, that nothing is known. Raises NoProcess where it is gone."""
+    """Return the limits of a live process on this machine; of any other process, that nothing is known. Raises
+    NoProcess where it is gone."""
     if process.kind != "live" or process.pid is None:
         return KernelLimits(False if process.pointer_size == 4 else None)
     try:

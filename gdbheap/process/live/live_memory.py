@@ -1,9 +1,9 @@
 """The memory of a live process on this machine, read wide through /proc/PID/mem, without a trace in the process.
 
-Reading a page that the process has never touched makes the kernel map one there: the shared zero page (do_anonymous_page() in
-mm/memory.c), a page of the file, for shared anonymous memory even a new one. The process's page tables grow, and what was "never
-touched" no longer is. So /proc/PID/pagemap is asked first. Such pages of private anonymous memory are given as the zeros that they
-are, those of a regular file as read from the file.
+Reading a page that the process has never touched makes the kernel map one there: the shared zero page
+(do_anonymous_page() in mm/memory.c), a page of the file, for shared anonymous memory even a new one. The process's
+page tables grow, and what was "never touched" no longer is. So /proc/PID/pagemap is asked first. Such pages of
+private anonymous memory are given as the zeros that they are, those of a regular file as read from the file.
 """
 
 from __future__ import annotations
@@ -30,7 +30,8 @@ _BLOCK_ENTRIES = _BLOCK // _PAGE
 # 32,768 blocks are 64 GiB of process and 18 MB here.
 _MOST_BLOCKS = 1 << 15
 
-# The top byte of an entry: bit 63 "present", bit 62 "swapped", which is also set for a guard page (Documentation/admin-guide/mm/pagemap.rst).
+# The top byte of an entry: bit 63 "present", bit 62 "swapped", which is also set for a guard page
+# (Documentation/admin-guide/mm/pagemap.rst).
 _TOUCHED = bytes(1 if top & 0xC0 else 0 for top in range(256))
 
 
@@ -38,8 +39,8 @@ class LiveMemory:
     """Memory of process `pid`. Where the kernel does not open it for us, `fallback` (the debugger's own reads) serves.
 
     Untouched pages are known by `space`; without it, or where pagemap is closed to us, they are read like all others.
-    It belongs to one stop: the file to the address space that the process had when this was made (after an exec, make another), and
-    what pagemap said is kept.
+    It belongs to one stop: the file to the address space that the process had when this was made (after an exec,
+    make another), and what pagemap said is kept.
     """
 
     def __init__(self, pid: int, fallback: Memory, space: AddressSpace | None = None) -> None:
@@ -80,8 +81,8 @@ class LiveMemory:
             raise MemoryFault(address, size) from error
 
     def _read_piece(self, address: int, buffer: memoryview) -> int:
-        """Fill the front of `buffer`, at most to the end of one mapping, of one block of pagemap, of pages of one kind; return how many
-        bytes; raise OSError."""
+        """Fill the front of `buffer`, at most to the end of one mapping, of one block of pagemap, of pages of one
+        kind; return how many bytes; raise OSError."""
         if not self._vma.start <= address < self._vma.end:
             self._find_mapping(address)
         size = min(len(buffer), self._vma.end - address)
@@ -105,7 +106,8 @@ class LiveMemory:
         self._sparse = vma is not None and (is_private_anonymous(vma) or may_be_regular_file(vma))
 
     def _read_behind(self, address: int, buffer: memoryview) -> int:
-        """Fill `buffer` with what untouched pages of the noted mapping hold; return its length; raise OSError beyond a file's last page."""
+        """Fill `buffer` with what untouched pages of the noted mapping hold; return its length; raise OSError beyond
+        a file's last page."""
         vma = self._vma
         if not vma.is_file:
             buffer[:] = bytes(len(buffer))
@@ -118,7 +120,8 @@ class LiveMemory:
         return read_mapped_file(file, vma.offset + address - vma.start, buffer)
 
     def _load(self, index: int) -> bytes:
-        """Return, and keep, a byte for each page of a block: 1 where the process has touched it. Unknown counts as touched."""
+        """Return, and keep, a byte for each page of a block: 1 where the process has touched it. Unknown counts as
+        touched."""
         data = b""
         if self._pagemap is not None:
             try:
@@ -155,15 +158,17 @@ class LiveMemory:
         return done
 
     def _gone(self) -> NoProcess:
-        """Return the error for a file that has an end: what cannot be read is EIO, and there is an end only where there is no memory any more
-        (mem_rw() in fs/proc/base.c)."""
+        """Return the error for a file that has an end: what cannot be read is EIO, and there is an end only where
+        there is no memory any more (mem_rw() in fs/proc/base.c)."""
         return NoProcess(
-            f"process {self._pid} was killed, or runs another program by now: its memory is gone, and was not read before"
+            f"process {self._pid} was killed, or runs another program by now: its memory is gone, and was not read "
+            "before"
         )
 
 
 def is_private_anonymous(vma: VMA) -> bool:
-    """Whether the mapping's pages, until they are written, are zeros of nobody else's: a page that was never touched needs no reading."""
+    """Whether the mapping's pages, until they are written, are zeros of nobody else's: a page that was never touched
+    needs no reading."""
     named = vma.path in ("", "[heap]", "[stack]") or vma.path.startswith("[anon:")
     return named and not vma.is_file and vma.shared is False
 

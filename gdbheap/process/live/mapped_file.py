@@ -25,7 +25,8 @@ def may_be_device(vma: VMA) -> bool:
 
 
 def is_device(pid: int | None, vma: VMA) -> bool:
-    """Whether the mapping is of a device, by what the file is, or else by what its pages are; by its name where nobody tells (`pid` None)."""
+    """Whether the mapping is of a device, by what the file is, or else by what its pages are; by its name where
+    nobody tells (`pid` None)."""
     if not may_be_device(vma) or pid is None:
         return may_be_device(vma)
     modes = [status.st_mode for _, status in _statuses(pid, vma)]
@@ -44,8 +45,8 @@ def may_be_regular_file(vma: VMA) -> bool:
 
 
 def _statuses(pid: int, vma: VMA) -> Iterator[tuple[str, os.stat_result]]:
-    """Yield the paths by which the very file that is mapped can be opened, and its status: by the kernel's own link (a privilege), by its name
-    if it still has that one."""
+    """Yield the paths by which the very file that is mapped can be opened, and its status: by the kernel's own link
+    (a privilege), by its name if it still has that one."""
     link = f"/proc/{pid}/map_files/{vma.start:x}-{vma.end:x}"
     for path in (link, f"/proc/{pid}/root{vma.path}"):
         try:
@@ -58,8 +59,8 @@ def _statuses(pid: int, vma: VMA) -> Iterator[tuple[str, os.stat_result]]:
 
 
 def open_mapped_file(pid: int, vma: VMA) -> FileIO | None:
-    """Return the very file that is mapped, opened: by the kernel's own link (a privilege), else by its name if it still has that one.
-    None where it cannot be opened, or is no regular file."""
+    """Return the very file that is mapped, opened: by the kernel's own link (a privilege), else by its name if it
+    still has that one. None where it cannot be opened, or is no regular file."""
     for path, status in _statuses(pid, vma):
         try:
             file = open_regular(path)

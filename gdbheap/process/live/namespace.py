@@ -4,8 +4,8 @@ from __future__ import annotations
 
 
 def pid_in_namespace(status: str) -> int | None:
-    """Return it from the text of /proc/PID/status, whose NStgid tells the process's ids from our namespace inwards (a thread's,
-    too); None where it is not there."""
+    """Return it from the text of /proc/PID/status, whose NStgid tells the process's ids from our namespace inwards
+    (a thread's, too); None where it is not there."""
     for line in status.splitlines():
         if line.startswith("NStgid:"):
             numbers = line.split()[1:]

@@ -1,4 +1,5 @@
-"""How many pages of each state a mapping has, by the sums of smaps alone: for where the kernel lets nobody read pagemap."""
+"""How many pages of each state a mapping has, by the sums of smaps alone: for where the kernel lets nobody read
+pagemap."""
 
 from __future__ import annotations
 
@@ -16,7 +17,8 @@ _HUGE = ("AnonHugePages", "ShmemPmdMapped", "FilePmdMapped")
 
 @dataclass(frozen=True)
 class PageSums:
-    """A mapping's pages by state; where each is, nobody tells. The zero page and guards count as untouched. `huge`: bytes in huge pages."""
+    """A mapping's pages by state; where each is, nobody tells. The zero page and guards count as untouched. `huge`:
+    bytes in huge pages."""
 
     vma: VMA
     numbers: Counter[PageState]

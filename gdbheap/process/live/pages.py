@@ -1,4 +1,5 @@
-"""Which pages of a live process's mappings exist, and as what: from PAGEMAP_SCAN where the kernel has it, else from pagemap.
+"""Which pages of a live process's mappings exist, and as what: from PAGEMAP_SCAN where the kernel has it, else from
+pagemap.
 
 Asking touches nothing. What neither tells on some kernel is said by `Pages.source`.
 """
@@ -57,7 +58,8 @@ class Run:
 
 @dataclass(frozen=True)
 class Pages:
-    """The runs of a mapping, in order and without a gap. With `source` PAGEMAP, "zero" may also be a page shared with a forked process."""
+    """The runs of a mapping, in order and without a gap. With `source` PAGEMAP, "zero" may also be a page shared
+    with a forked process."""
 
     vma: VMA
     runs: tuple[Run, ...]
@@ -82,7 +84,8 @@ class Pages:
         return sum(run.end - run.start for run in self.runs if run.huge)
 
     def strip(self, width: int) -> str:
-        """Return at most `width` glyphs, each for an equal number of pages: what most of those that exist are; a capital where all are."""
+        """Return at most `width` glyphs, each for an equal number of pages: what most of those that exist are; a
+        capital where all are."""
         step = -(-(self.vma.size // PAGE) // width) * PAGE
         groups: list[Counter[PageState]] = [Counter() for _ in range(-(-self.vma.size // step))]
         for run in self.runs:
@@ -159,7 +162,8 @@ class _Scan:
             for index in range(0, 3 * count, 3):
                 start, end, categories = self._regions[index : index + 3]
                 yield Run(start, end, _scanned_state(categories), bool(categories & _HUGE))
-            # With all regions used the kernel may say that it walked less far than the last of them reaches (seen on Linux 6.18).
+            # With all regions used the kernel may say that it walked less far than the last of them reaches (seen on
+            # Linux 6.18).
             walked = max(walked, self._regions[3 * count - 2] if count else 0)
             if walked <= at:
                 return
@@ -224,8 +228,9 @@ def _merged(runs: Iterable[Run]) -> Iterator[Run]:
 
 
 def _pagemap_state(top: int) -> PageState:
-    """Return the state by the top byte of a pagemap entry (Documentation/admin-guide/mm/pagemap.rst): bit 63 present, 62 swapped,
-    61 file or shared, 58 guard, 56 exclusively mapped. The zero page is mapped by many and is no file's."""
+    """Return the state by the top byte of a pagemap entry (Documentation/admin-guide/mm/pagemap.rst): bit 63
+    present, 62 swapped, 61 file or shared, 58 guard, 56 exclusively mapped. The zero page is mapped by many and
+    is no file's."""
     if top & 0x04:
         return PageState.GUARD
     if top & 0x40:

@@ -1,6 +1,7 @@
 """/proc/PID/maps and smaps: the kernel's text about a process's mappings -> VMAs.
 
-The layout is that of show_map_vma() in fs/proc/task_mmu.c. The only byte that the kernel escapes in a path is the newline (as \\012).
+The layout is that of show_map_vma() in fs/proc/task_mmu.c. The only byte that the kernel escapes in a path is the
+newline (as \\012).
 """
 
 from __future__ import annotations
@@ -16,7 +17,8 @@ from gdbheap.process.address_space import VMA, AddressSpace
 
 # Only "\n" ends a line: a file's name may hold any other byte, so splitlines() would cut it.
 _LINE = re.compile(
-    r"^([0-9a-f]{1,16})-([0-9a-f]{1,16}) ([-r][-w][-x][ps]) ([0-9a-f]{1,16}) ([0-9a-f]+:[0-9a-f]+) ([0-9]{1,20})(?: +(.*))?$"
+    r"^([0-9a-f]{1,16})-([0-9a-f]{1,16}) ([-r][-w][-x][ps]) ([0-9a-f]{1,16}) ([0-9a-f]+:[0-9a-f]+) ([0-9]{1,20})(?: "
+    r"+(.*))?$"
 )
 _START = re.compile(r"^([0-9a-f]+)-[0-9a-f]+ [-r][-w]", re.MULTILINE)
 _RSS = re.compile(r"^Rss: +([0-9]+) kB$", re.MULTILINE)
@@ -28,8 +30,8 @@ _FIELD = re.compile(r"^([A-Za-z_]+):(?: *([0-9]+) kB$)?")
 
 @dataclass(frozen=True)
 class MappingUsage:
-    """What smaps tells of one mapping: `sizes` in bytes by the kernel's names (Rss, Private_Dirty, Anonymous, Swap, ...), `flags` as
-    the two letters of VmFlags (empty where the kernel prints none)."""
+    """What smaps tells of one mapping: `sizes` in bytes by the kernel's names (Rss, Private_Dirty, Anonymous, Swap,
+    ...), `flags` as the two letters of VmFlags (empty where the kernel prints none)."""
 
     vma: VMA
     sizes: Mapping[str, int]
@@ -37,12 +39,14 @@ class MappingUsage:
 
 
 def parse_maps(text: str) -> AddressSpace:
-    """Return the address space that the text of /proc/PID/maps describes; raise HeapError at a line that is none of it."""
+    """Return the address space that the text of /proc/PID/maps describes; raise HeapError at a line that is none of
+    it."""
     return AddressSpace(_vma(line, number) for number, line in enumerate(text.split("\n"), 1) if line)
 
 
 def parse_smaps(text: str) -> list[MappingUsage]:
-    """Return one MappingUsage per mapping of the text of /proc/PID/smaps; raise HeapError at a line that is none of it."""
+    """Return one MappingUsage per mapping of the text of /proc/PID/smaps; raise HeapError at a line that is none of
+    it."""
     return list(_usages(text))
 
 
@@ -65,7 +69,8 @@ class ResidentBytes:
 
 
 def read_resident(pid: int) -> dict[int, ResidentBytes]:
-    """Return what is in memory of each mapping by its start, and nothing else of smaps: for tens of thousands of mappings.
+    """Return what is in memory of each mapping by its start, and nothing else of smaps: for tens of thousands of
+    mappings.
 
     Raise NoProcess where smaps cannot be read.
     """

@@ -1,6 +1,8 @@
-"""Leaving out, of huge mappings, what the process has never touched, and a file's holes: a reserved terabyte is not read.
+"""Leaving out, of huge mappings, what the process has never touched, and a file's holes: a reserved terabyte is not
+read.
 
-Of a remote process nobody tells what it has touched: there what is too large to be read through the connection is left out as it is.
+Of a remote process nobody tells what it has touched: there what is too large to be read through the connection is
+left out as it is.
 """
 
 from __future__ import annotations
@@ -25,7 +27,8 @@ _EMPTY = (PageState.UNTOUCHED, PageState.ZERO, PageState.GUARD)
 
 
 def touched_spans(process: Process, spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
-    """Yield the parts of the [start, end) spans that may hold anything but zeros, but for those out_of_reach(). Each span lies in one mapping."""
+    """Yield the parts of the [start, end) spans that may hold anything but zeros, but for those out_of_reach(). Each
+    span lies in one mapping."""
     for start, end in spans:
         vma = process.address_space.find(start)
         if end - start < _LARGE:
@@ -45,7 +48,8 @@ def touched_spans(process: Process, spans: Iterable[tuple[int, int]]) -> Iterato
 
 
 def out_of_reach(process: Process, spans: Iterable[tuple[int, int]]) -> int:
-    """Return how many bytes of the spans touched_spans() leaves out unseen: those of a remote process that are too large."""
+    """Return how many bytes of the spans touched_spans() leaves out unseen: those of a remote process that are too
+    large."""
     return sum(end - start for start, end in spans if is_out_of_reach(process, start, end))
 
 
@@ -67,8 +71,8 @@ def _asked(pid: int, vma: VMA, start: int, end: int, fresh: tuple[PageState, ...
 
 
 def _of_file(pid: int, vma: VMA, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """Yield where the file has data, or a private mapping pages of its own. Of a file that cannot be opened, what this process has touched
-    (to touch the rest would fill the file)."""
+    """Yield where the file has data, or a private mapping pages of its own. Of a file that cannot be opened, what
+    this process has touched (to touch the rest would fill the file)."""
     file = open_mapped_file(pid, vma)
     if file is None:
         yield from _asked(pid, vma, start, end, fresh=_EMPTY)

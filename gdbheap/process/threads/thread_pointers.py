@@ -1,7 +1,7 @@
 """Each thread's thread pointer: what the target tells, else found by the shape of the thread's control block.
 
-gdb does not show gs_base for an i386 process. The block that the thread pointer points to (tcbhead_t, the start of struct pthread) holds
-its own address twice, as `tcb` and as `self`, and further on the thread's id.
+gdb does not show gs_base for an i386 process. The block that the thread pointer points to (tcbhead_t, the start of
+struct pthread) holds its own address twice, as `tcb` and as `self`, and further on the thread's id.
 """
 
 from __future__ import annotations
@@ -28,7 +28,8 @@ def find_thread_pointers(process: Process) -> dict[int, int]:
 
 
 def names_itself(process: Process, control: int) -> bool:
-    """Whether a thread's control block begins with its own address (tcb), as all do from before libc's first instruction in the thread on."""
+    """Whether a thread's control block begins with its own address (tcb), as all do from before libc's first
+    instruction in the thread on."""
     try:
         return process.words.read(control) == control
     except (MemoryFault, OverflowError):
@@ -36,8 +37,9 @@ def names_itself(process: Process, control: int) -> bool:
 
 
 def thread_id(process: Process, control: int) -> int | None:
-    """Return the thread's id out of its struct pthread, 0 where the thread has ended (the kernel clears it: CLONE_CHILD_CLEARTID), -1 where
-    it was also joined (pthread_join() writes that; nptl's FREE_P() takes both for free); None where it cannot be read."""
+    """Return the thread's id out of its struct pthread, 0 where the thread has ended (the kernel clears it:
+    CLONE_CHILD_CLEARTID), -1 where it was also joined (pthread_join() writes that; nptl's FREE_P() takes both for
+    free); None where it cannot be read."""
     try:
         return int.from_bytes(process.memory.read(control + TID[process.pointer_size], 4), "little", signed=True)
     except MemoryFault:
@@ -74,7 +76,8 @@ def _self_pointing(process: Process, vma: VMA) -> list[int]:
 
 
 def _match_by_stack(process: Process, wanted: set[int], blocks: list[int], found: dict[int, int]) -> None:
-    """Where ids do not match (another pid namespace): a thread's block is in its stack's mapping, the first above its stack pointer."""
+    """Where ids do not match (another pid namespace): a thread's block is in its stack's mapping, the first above
+    its stack pointer."""
     for thread in process.threads:
         vma = process.address_space.find(thread.stack_pointer)
         if thread.lwp not in wanted or vma is None:

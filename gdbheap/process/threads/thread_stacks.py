@@ -1,5 +1,5 @@
-"""Threads' stacks: the memory that glibc gave each thread, guard and all, told by its own struct pthread without knowing that struct's
-layout; and what it keeps of threads that have ended."""
+"""Threads' stacks: the memory that glibc gave each thread, guard and all, told by its own struct pthread without
+knowing that struct's layout; and what it keeps of threads that have ended."""
 
 from __future__ import annotations
 
@@ -16,15 +16,16 @@ from gdbheap.process.threads.thread_pointers import find_thread_pointers, thread
 
 # struct pthread is 0x900 to 0x940 bytes (64-bit) in glibc 2.31 to 2.43, and starts at the thread pointer.
 _SIZE = 0xA00
-# allocate_stack() in nptl puts struct pthread at the end of the block: so much of the block is above the thread pointer, at most.
+# allocate_stack() in nptl puts struct pthread at the end of the block: so much of the block is above the thread
+# pointer, at most.
 _MOST_ABOVE = 4 * PAGE
 _MOST_STACKS = 1 << 16
 
 
 @dataclass(frozen=True)
 class StackBlock:
-    """[start, end) of what was allocated for a thread: `guard` bytes that may not be touched, the stack, its TLS, and at `control` its
-    struct pthread.
+    """[start, end) of what was allocated for a thread: `guard` bytes that may not be touched, the stack, its TLS, and
+    at `control` its struct pthread.
 
     `is_free`: the thread has ended, and the block is kept for the next one (or until somebody joins it).
     """
@@ -38,7 +39,8 @@ class StackBlock:
 
 @dataclass(frozen=True)
 class ThreadStack:
-    """The stack of a thread, [start, end), of which [start, guard_end) is its guard; `thread_pointer` where it is known.
+    """The stack of a thread, [start, end), of which [start, guard_end) is its guard; `thread_pointer` where it is
+    known.
 
     `inferred`: only the mapping that holds the stack pointer was known.
     """
@@ -52,7 +54,8 @@ class ThreadStack:
 
 
 def thread_stacks(process: Process, pointers: Mapping[int, int], blocks: Iterable[StackBlock]) -> list[ThreadStack]:
-    """Return the stack of each thread whose stack can be told, in the order of the threads; `pointers` are the thread pointers by lwp."""
+    """Return the stack of each thread whose stack can be told, in the order of the threads; `pointers` are the
+    thread pointers by lwp."""
     by_control = {block.control: block for block in blocks}
     found = []
     for thread in process.threads:
@@ -68,8 +71,8 @@ def thread_stacks(process: Process, pointers: Mapping[int, int], blocks: Iterabl
 
 
 def stack_blocks(process: Process, pointers: Mapping[int, int]) -> list[StackBlock]:
-    """Return the blocks of the threads whose struct pthread tells (`pointers` are their thread pointers, by lwp), and those that threads
-    have left which ended, in order of address.
+    """Return the blocks of the threads whose struct pthread tells (`pointers` are their thread pointers, by lwp), and
+    those that threads have left which ended, in order of address.
 
     The main thread, and those whose stacks the program allocated without telling where they begin, have none.
     """
@@ -91,16 +94,18 @@ def find_stacks(process: Process) -> tuple[list[ThreadStack], list[StackBlock]]:
 
 
 def in_guard(process: Process, address: int) -> bool:
-    """Whether the address is in the guard of a thread's stack (since glibc 2.42 it may lie inside of a mapping that is writable)."""
+    """Whether the address is in the guard of a thread's stack (since glibc 2.42 it may lie inside of a mapping that
+    is writable)."""
     return any(stack.start <= address < stack.guard_end for stack in find_stacks(process)[0])
 
 
 def _live_blocks(process: Process, pointers: Mapping[int, int]) -> tuple[int | None, dict[int, StackBlock]]:
     """Return where in struct pthread the block is told (None: in no thread's), and the threads' blocks by their start.
 
-    In struct pthread the members stackblock, stackblock_size, guardsize follow each other (glibc 2.23 to 2.44). They are the words where
-    [stackblock, +size) is mapped memory of no file and holds struct pthread itself, at its very end or together with the thread's stack
-    pointer (which a signal handler on its own stack has elsewhere), at the same place in every thread.
+    In struct pthread the members stackblock, stackblock_size, guardsize follow each other (glibc 2.23 to 2.44). They
+    are the words where [stackblock, +size) is mapped memory of no file and holds struct pthread itself, at its very
+    end or together with the thread's stack pointer (which a signal handler on its own stack has elsewhere), at the
+    same place in every thread.
     """
     found: list[dict[int, StackBlock]] = []
     for thread in process.threads:
@@ -140,7 +145,8 @@ def _may_be_stack(vma: VMA) -> bool:
 def _blocks_at_the_end(
     process: Process, vma: VMA, known: Mapping[int, StackBlock], place: int | None
 ) -> Iterator[StackBlock]:
-    """Yield the stack blocks that end where the VMA does, one below the other (from glibc 2.42 on no guard divides them)."""
+    """Yield the stack blocks that end where the VMA does, one below the other (from glibc 2.42 on no guard divides
+    them)."""
     by_end = {block.end: block for block in known.values()}
     end = vma.end
     while end > vma.start:

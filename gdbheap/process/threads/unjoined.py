@@ -1,4 +1,5 @@
-"""Threads that have ended and that nobody has joined: glibc keeps the stack of each, which it would give to the next thread otherwise."""
+"""Threads that have ended and that nobody has joined: glibc keeps the stack of each, which it would give to the next
+thread otherwise."""
 
 from __future__ import annotations
 
@@ -18,8 +19,9 @@ _MOST_IN_LIST = 1 << 16
 def unjoined(process: Process, ended: Iterable[StackBlock]) -> list[StackBlock]:
     """Return those of the blocks that threads have left which wait for pthread_join().
 
-    To glibc 2.42 pthread_join() writes -1 as the id of a thread, and one that is detached is its own joinid: a pointer to its struct pthread
-    itself. From 2.43 on neither is so, but the stacks that are kept for new threads are in a list of their own.
+    To glibc 2.42 pthread_join() writes -1 as the id of a thread, and one that is detached is its own joinid: a
+    pointer to its struct pthread itself. From 2.43 on neither is so, but the stacks that are kept for new threads
+    are in a list of their own.
     """
     waiting = [
         each for each in ended if thread_id(process, each.control) == 0 and not _is_detached(process, each.control)
@@ -37,8 +39,9 @@ def _is_detached(process: Process, control: int) -> bool:
 
 
 def _kept_for_new_threads(process: Process) -> frozenset[int]:
-    """Return the struct pthreads in _dl_stack_cache, as glibc has it since 2.34: the head of that list comes right after the head of the one
-    that the main thread alone is in, _dl_stack_user (struct rtld_global; before that libpthread has lists of its own)."""
+    """Return the struct pthreads in _dl_stack_cache, as glibc has it since 2.34: the head of that list comes right
+    after the head of the one that the main thread alone is in, _dl_stack_user (struct rtld_global; before that
+    libpthread has lists of its own)."""
     if any(module.path.rpartition("/")[2].startswith("libpthread") for module in process.modules):
         return frozenset()
     main = find_thread_pointers(process).get(process.threads[0].lwp) if process.threads else None

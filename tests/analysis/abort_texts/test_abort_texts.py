@@ -85,8 +85,10 @@ def test_a_text_that_the_structs_leave_open_is_named_with_what_comes_instead():
 @pytest.mark.parametrize(
     "message",
     [
-        "Fatal glibc error: malloc assertion failure in sysmalloc: (old_top == initial_top (av) && old_size == 0) || x\n",
-        "Fatal glibc error: malloc.c:2599 (sysmalloc): assertion failed: (old_top == initial_top (av) && old_size == 0) || x\n",
+        "Fatal glibc error: malloc assertion failure in sysmalloc: (old_top == initial_top (av) && old_size == 0) || "
+        "x\n",
+        "Fatal glibc error: malloc.c:2599 (sysmalloc): assertion failed: (old_top == initial_top (av) && old_size == "
+        "0) || x\n",
     ],
 )
 def test_assertions_are_known_in_the_words_of_both_generations(message):

@@ -1,4 +1,5 @@
-"""Verdicts on recorded siginfo, registers and mappings: what the machines of the tests cannot be brought to, or not everywhere."""
+"""Verdicts on recorded siginfo, registers and mappings: what the machines of the tests cannot be brought to, or not
+everywhere."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""check() on heaps that the model makes: whole ones have no finding, and a broken byte that malloc relies on is found where it is."""
+"""check() on heaps that the model makes: whole ones have no finding, and a broken byte that malloc relies on is
+found where it is."""
 
 from __future__ import annotations
 
@@ -119,7 +120,8 @@ class Overlaid:
 
 
 def seen_at(view: HeapView, target: Target, process: Process) -> str:
-    """Return "at its place" where a finding names the field or its owner, "elsewhere" where others do, "" for no finding."""
+    """Return "at its place" where a finding names the field or its owner, "elsewhere" where others do, "" for no
+    finding."""
     findings = check(process, view).findings
     if not findings:
         return ""
@@ -129,7 +131,8 @@ def seen_at(view: HeapView, target: Target, process: Process) -> str:
 
 
 def leads_to_another_header(view: HeapView, target: Target, new: bytes) -> bool:
-    """Whether the broken size is that of a longer chunk, which ends where another one begins: the heap is whole then, malloc cannot tell."""
+    """Whether the broken size is that of a longer chunk, which ends where another one begins: the heap is whole
+    then, malloc cannot tell."""
     chunk, end = view.chunk_at(target.owner), target.owner + (int.from_bytes(new, "little") & ~7)
     same_flags = chunk is not None and int.from_bytes(new, "little") & 7 == chunk.flags
     return target.what.startswith("size") and same_flags and view.table.row_of(end) is not None

@@ -1,4 +1,5 @@
-"""Encoded pointers among other words: keys are found where blocks are held by them, and never where numbers are only regular."""
+"""Encoded pointers among other words: keys are found where blocks are held by them, and never where numbers are only
+regular."""
 
 from __future__ import annotations
 
@@ -35,7 +36,8 @@ def irregular_blocks(count: int, seed: int = 1) -> list[tuple[int, int]]:
 def found(
     blocks: list[tuple[int, int]], words: list[int], in_blocks: dict[int, int] | None = None, lost=None
 ) -> list[Encoded]:
-    """Return what is found where `words` are a root and the blocks (all of them lost, unless told) hold zeros but for {address: word}."""
+    """Return what is found where `words` are a root and the blocks (all of them lost, unless told) hold zeros but
+    for {address: word}."""
     start = np.array([each for each, _ in blocks], np.uint64)
     size = np.array([each for _, each in blocks], np.uint64)
     heap = bytearray(int(start[-1] + size[-1]) - HEAP)

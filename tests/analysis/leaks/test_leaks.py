@@ -21,8 +21,8 @@ def judged(
     blind: bool = False,
     untouched: tuple[int, ...] = (),
 ) -> Leaks:
-    """Judge `count` blocks with edges (source, target, offset) and roots (target, offset). Interior pointers with an offset in `accept`
-    count as pointers to the start; the blocks `untouched` begin with what malloc left there."""
+    """Judge `count` blocks with edges (source, target, offset) and roots (target, offset). Interior pointers with an
+    offset in `accept` count as pointers to the start; the blocks `untouched` begin with what malloc left there."""
     start = np.arange(count, dtype=np.uint64) * np.uint64(0x100) + np.uint64(0x1000)
     size = np.full(count, 0x100, np.uint64)
     blocks = Blocks(start, start + np.uint64(0xF8), size, np.arange(count))

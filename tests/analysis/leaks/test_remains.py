@@ -1,4 +1,5 @@
-"""Which blocks begin with what malloc left in them, by the free lists' own encodings (malloc.c: PROTECT_PTR, tcache_get, unlink_chunk)."""
+"""Which blocks begin with what malloc left in them, by the free lists' own encodings (malloc.c: PROTECT_PTR,
+tcache_get, unlink_chunk)."""
 
 from __future__ import annotations
 
@@ -17,7 +18,8 @@ FIRST, SECOND, OTHER = HEAP, HEAP + SIZE, HEAP + 2 * SIZE
 
 
 def marked(words: tuple[int, int], safe_linking: bool = True) -> bool:
-    """Return whether the first of three blocks is marked where it begins with these words; the third is of another size."""
+    """Return whether the first of three blocks is marked where it begins with these words; the third is of another
+    size."""
     made = made_heap()
     state = dataclasses.replace(made.layout.malloc_state, size=0x898)
     layout = dataclasses.replace(made.layout, safe_linking=safe_linking, malloc_state=state)

@@ -34,7 +34,8 @@ ENDINGS = {
 
 
 def saved(words: dict[int, int], ending: bytes = b"", offset: int = SAVED, code_is_readable: bool = True) -> bool:
-    """Return whether a pointer to the offset in a block of STACK bytes that holds these words is a saved stack pointer."""
+    """Return whether a pointer to the offset in a block of STACK bytes that holds these words is a saved stack
+    pointer."""
     stack = bytearray(STACK)
     for place, value in words.items():
         stack[place : place + 8] = value.to_bytes(8, "little")

@@ -1,4 +1,5 @@
-"""Which blocks are taken for signals' stacks: by their size, as malloc may have rounded it, and not more of one size than there are threads."""
+"""Which blocks are taken for signals' stacks: by their size, as malloc may have rounded it, and not more of one size
+than there are threads."""
 
 from __future__ import annotations
 

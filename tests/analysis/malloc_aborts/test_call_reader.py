@@ -1,4 +1,5 @@
-"""What a call was given, by the code before it: code as compilers write it, as gdb disassembles it, against what the instructions do."""
+"""What a call was given, by the code before it: code as compilers write it, as gdb disassembles it, against what the
+instructions do."""
 
 from __future__ import annotations
 
@@ -41,7 +42,8 @@ def listed(start, lines):
 
 
 def first_argument(lines, registers=None, functions=None, callers=()):
-    """Return what the last of these lines, a call of free, passes; `callers` are (lines, registers) of the frames outside it."""
+    """Return what the last of these lines, a call of free, passes; `callers` are (lines, registers) of the frames
+    outside it."""
     codes = {START: listed(START, lines), **{start: listed(start, code) for start, code in (functions or {}).items()}}
     frames = [Frame(0, START + 4 * len(lines), STACK, registers=registers or {})]
     for level, (code, held) in enumerate(callers, 1):

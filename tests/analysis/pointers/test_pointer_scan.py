@@ -1,4 +1,5 @@
-"""What the walk has seen is not read again, and the graph is the same: blocks of it seen in any order, overlapping, once or twice or not."""
+"""What the walk has seen is not read again, and the graph is the same: blocks of it seen in any order, overlapping,
+once or twice or not."""
 
 from __future__ import annotations
 

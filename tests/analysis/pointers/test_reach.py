@@ -46,7 +46,8 @@ def heads_of(count: int, edges: Edges) -> set[int]:
     return heads
 
 
-# Every path through the code, on graphs small enough for the plain answer: the sizes at which it turns from one way to another.
+# Every path through the code, on graphs small enough for the plain answer: the sizes at which it turns from one way to
+# another.
 TURNS = {
     "as it is": {},
     "wide": {"_WIDE": 0},

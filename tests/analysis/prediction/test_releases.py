@@ -1,4 +1,5 @@
-"""heap predict where the release is one of several, unknown, old, or built without tcache: what is predicted, and how sure that is called."""
+"""heap predict where the release is one of several, unknown, old, or built without tcache: what is predicted, and
+how sure that is called."""
 
 from __future__ import annotations
 

@@ -175,7 +175,8 @@ def compared(bytes_of_memory, *paths):
 
 
 def test_a_bomb_is_compared_in_little_more_memory_than_its_blocks_take(tmp_path):
-    """bomb: 0.2 MB that are inflated to 6,000,000 blocks of 20 bytes, twice; to compare them took eight times as much."""
+    """bomb: 0.2 MB that are inflated to 6,000,000 blocks of 20 bytes, twice; to compare them took eight times as
+    much."""
     subprocess.run([sys.executable, "-c", BOMB, "6000000", tmp_path / "bomb"], check=True)
     assert (tmp_path / "bomb").stat().st_size < 200_000
     result = compared(800 << 20, tmp_path / "bomb", tmp_path / "bomb")

@@ -1,4 +1,5 @@
-"""A malloc built without tcache (--disable-experimental-malloc), of which no debug information tells: nothing is taken for its tcache members."""
+"""A malloc built without tcache (--disable-experimental-malloc), of which no debug information tells: nothing is
+taken for its tcache members."""
 
 from __future__ import annotations
 
