@@ -87,7 +87,8 @@ def _diff(options: argparse.Namespace) -> None:
     if "numpy" in packages.missing():
         version = f"{sys.version_info[0]}.{sys.version_info[1]}"
         raise HeapError(
-            f"diff needs numpy, which this Python {version} has not: apt install python3-numpy (or pip install numpy)"
+            f"diff needs numpy, which is not installed for Python {version}: apt install python3-numpy (or pip "
+            "install numpy)"
         )
     report = diff_report(options.snapshots, options.count)
     to_screen(report, _write, options.json, None, sys.stdout.isatty())

@@ -98,4 +98,4 @@ def _is_planted(path: str, found: os.stat_result) -> bool:
 
 def _refuse_all_but_regular(mode: int, path: str) -> None:
     if not stat.S_ISREG(mode):
-        raise OSError(errno.EINVAL, "it is no regular file", path)
+        raise OSError(errno.EINVAL, "it is not a regular file", path)

@@ -55,7 +55,7 @@ def test_what_takes_the_place_of_a_file_is_not_read(tmp_path, monkeypatch):
     os.mkfifo(tmp_path / "pipe")
     regular = os.stat(tmp_path / "file")
     monkeypatch.setattr(files.os, "stat", lambda path: regular)
-    with pytest.raises(OSError, match="it is no regular file"):
+    with pytest.raises(OSError, match="it is not a regular file"):
         open_regular(str(tmp_path / "pipe"))
 
 

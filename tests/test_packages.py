@@ -35,9 +35,9 @@ def test_diff_needs_numpy_and_nothing_else(monkeypatch, capsys):
     assert main(["diff", "a", "b"]) == 1
     version = ".".join(map(str, sys.version_info[:2]))
     assert capsys.readouterr().err == (
-        f"gdbheap: diff needs numpy, which this Python {version} has not: apt install python3-numpy (or pip install "
-        "numpy)\n"
+        f"gdbheap: diff needs numpy, which is not installed for Python {version}: apt install python3-numpy (or pip "
+        "install numpy)\n"
     )
     monkeypatch.setattr(packages, "missing", lambda: ("pyelftools", "pygments"))
     assert main(["diff", "/", "b"]) == 1
-    assert capsys.readouterr().err == "gdbheap: / is no snapshot that can be read: it is no regular file\n"
+    assert capsys.readouterr().err == "gdbheap: cannot read /: it is not a regular file\n"

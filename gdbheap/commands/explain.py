@@ -155,10 +155,8 @@ COMMAND = Command(
     summary="Tell everything known about one address, and what a read, a write and an execute there would do.",
     description=(
         "The mapping and its kind, the page, the symbol, the stack and frame, the chunk with its state and contents, "
-        "who points there; for "
-        "an address in no mapping the gap and what lies on both sides. read, write and execute say what the kernel "
-        "would do, by a model "
-        "of its page faults: nothing in the process is touched."
+        "who points there; for an address in no mapping the gap and what lies on both sides. read, write and execute "
+        "say what the kernel would do, by a model of its page faults: nothing in the process is touched."
     ),
     run=run,
     arguments=(Argument("ADDRESS", "expression", "The address.", required=True),),

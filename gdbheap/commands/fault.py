@@ -137,14 +137,11 @@ def _raised_again(process: Process, stop: Stop, instruction: Instruction) -> tup
     if undelivered:
         # mirrors signal_setup_done(): force_sigsegv() where the handler's frame cannot be written
         note = (
-            f"the kernel could not start the program's handler of {stop.signal_name} (its stack is used up, or "
-            "its address is wild): what the instruction itself brought is explained"
+            f"the kernel could not start the program's handler of {stop.signal_name} (stack exhausted, or an "
+            "invalid handler address): the original fault is explained"
         )
         return replace(stop, signal=found), (note,)
-    note = (
-        f"the program sent itself this {stop.signal_name}, as a handler does that gives up: what the instruction "
-        "itself brings is explained"
-    )
+    note = f"the program raised this {stop.signal_name} again from a handler: the original fault is explained"
     return replace(stop, signal=found), (note,)
 
 
@@ -160,7 +157,7 @@ def _remarks(stop: Stop) -> Iterator[str]:
             f"{stop.thread.number}` selects it)"
         )
     if stop.handler:
-        yield f"{stop.handler} handles the signal by now (`bt` shows it): all of this is as it was when the signal came"
+        yield f"the thread is already in handler {stop.handler} (`bt` shows it); this is the moment of the signal"
 
 
 def _ordinary(stop: Stop) -> str:
@@ -210,9 +207,8 @@ COMMAND = Command(
     name="fault",
     summary="Explain the signal that stopped the program: what happened, why, and what to type next.",
     description=(
-        "Verdicts come best first, each with its confidence (certain: the evidence leaves no other way; likely; "
-        "possible) and the facts that it "
-        "rests on. Works on a live process and on a core."
+        "Verdicts come best first, each with its confidence (certain: the evidence allows nothing else; likely; "
+        "possible) and the facts it rests on. Works on a live process and on a core."
     ),
     run=run,
     examples=(("fault", "why the program died here"),),

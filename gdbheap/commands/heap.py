@@ -128,9 +128,9 @@ COMMAND = Command(
     name="heap",
     summary="Show the heap on one screen: arenas, mmapped chunks, tcaches, totals, faults.",
     description=(
-        "live counts the chunks in use, malloc's own (each thread's tcache) among them, free those in tcaches and "
-        "bins; top is the rest of an arena's memory, never handed out or merged back. "
-        "Chunks in a tcache are counted in the arena that they lie in. Bytes are of whole chunks, headers included."
+        "live: chunks in use, including malloc's own (each thread's tcache); free: chunks in tcaches and bins; top: "
+        "the rest of an arena's memory, which was never handed out or has been merged back. Chunks in a tcache are "
+        "counted in the arena they lie in. Bytes are of whole chunks, headers included."
     ),
     run=run,
     examples=(("heap", "the whole heap at a glance"),),

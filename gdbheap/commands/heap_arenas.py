@@ -64,9 +64,9 @@ COMMAND = Command(
     name="heap arenas",
     summary="List the arenas, in ring order, main first.",
     description=(
-        "heaps counts the arena's stretches of memory: heap_info heaps for the others; for main more than one only "
-        "where somebody else moved "
-        "brk, or brk failed. threads is what malloc counts as attached. free does not count top."
+        "heaps: how many separate stretches of memory the arena has: heap_info heaps for the others; for main, more "
+        "than one only where other code moved brk or brk failed. threads: how many threads malloc counts as attached. "
+        "free does not include top."
     ),
     run=run,
     examples=(("heap arenas", "all arenas"),),

@@ -118,10 +118,8 @@ COMMAND = Command(
     summary="List the free lists: tcaches, fastbins, unsorted, small and large bins.",
     description=(
         "Chunks come in the order in which malloc takes them: tcache and fastbins from the head, the others from the "
-        "bk end. "
-        "Links are demangled where this glibc mangles them (safe-linking, 2.32 and later). In the doubly linked "
-        "lists both directions are "
-        "checked; a list that is broken is shown up to there, with the fault."
+        "bk end. Links are demangled where this glibc mangles them (safe-linking, 2.32 and later). In the doubly "
+        "linked lists both directions are checked; a list that is broken is shown up to there, with the fault."
     ),
     run=run,
     arguments=(

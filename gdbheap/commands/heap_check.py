@@ -300,17 +300,13 @@ COMMAND = Command(
     name="heap check",
     summary="Check every invariant of malloc's; tell what is broken, and who probably broke it.",
     description=(
-        "Every chunk, free list, tcache, arena and heap is checked, and each fault told with the field that is "
-        "wrong, what it holds and what "
-        "it must hold, the call of malloc's that will die of it (and its words), who probably wrote there, and the "
-        "commands that catch the "
-        "write in a rerun. It goes on behind a broken header where chunks can be recognised again, and says where it "
-        "could not. "
-        "While a thread is inside malloc, what that call may be changing is marked as transient, and is not counted "
-        "as a fault.\n"
+        "Every chunk, free list, tcache, arena and heap is checked, and each fault told with the field that is wrong, "
+        "what it holds and what it must hold, the call of malloc's that will die of it (and its words), who probably "
+        "wrote there, and the commands that catch the write in a rerun. After a broken header it resynchronises "
+        "at the next valid chunk, and says if it cannot. While a thread is inside malloc, what that call "
+        "may be changing is marked as transient, and is not counted as a fault.\n"
         "The addresses in the commands hold in a rerun under gdb, which loads everything at the same place again: "
-        "`start`, give the breakpoint, and at "
-        "it the watchpoint.\n"
+        "`start`, give the breakpoint, and at it the watchpoint.\n"
         "What no check can notice, and why: " + "; ".join(f"{field} ({why})" for field, why in UNDETECTABLE) + "."
     ),
     run=run,

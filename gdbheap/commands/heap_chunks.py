@@ -194,12 +194,10 @@ COMMAND = Command(
     name="heap chunks",
     summary="List the chunks of the heap, with their state and what they hold.",
     description=(
-        "Chunks come in address order, each arena's heaps and the mmapped ones. Chunks of one size and state in a "
-        "row are folded, and the "
-        "list is cut at `set gdbheap limit`; totals are always of all that pass the filters.\n"
+        "Chunks come in address order, each arena's heaps and the mmapped ones. Chunks of one size and state in a row "
+        "are folded, and the list is cut at `set gdbheap limit`; totals are always of all that pass the filters.\n"
         "address is the chunk's header, mem the pointer that malloc returned. flags: A NON_MAIN_ARENA, M IS_MMAPPED, "
-        "P PREV_INUSE. "
-        "place: the free list, and the position in it (1 is what malloc takes next)."
+        "P PREV_INUSE. place: the free list, and the position in it (1 is what malloc takes next)."
     ),
     run=run,
     arguments=(

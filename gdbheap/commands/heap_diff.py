@@ -70,7 +70,8 @@ def _report(names: Sequence[str], snapshots: Sequence[Snapshot], limit: int | No
         columns = _THREE
     people: list[Any] = changed[:limit] if limit else changed
     if len(people) < len(changed):
-        people.append(Line.plain(f"… {counted(len(changed) - len(people), 'more group')}: --count 0 shows all", "dim"))
+        more = counted(len(changed) - len(people), "more group")
+        people.append(Line.plain(f"… {more}: --count 0 shows all", "dim"))
     if not changed:
         people.append(Line.plain("nothing has changed"))
     return Report(
@@ -118,14 +119,12 @@ COMMAND = Command(
     name="heap diff",
     summary="Show what came, went and grew between two snapshots, or three, or since one.",
     description=(
-        "Blocks of one size that begin alike are one row, as in `heap leaks`. A block that is in both snapshots at "
-        "the same address, of the "
-        "same size, counts as the same one, in the row of what it is now, unless it is of another C++ class.\n"
-        "With three snapshots: of the blocks in the last, how many were in all (old), came between the first two and "
-        "are still there "
-        "(born first), or came between the last two (born second). What came and stayed in both intervals is steady "
-        "growth; what came in "
-        "the first alone is likely to be warming up."
+        "Blocks of one size that begin alike are one row, as in `heap leaks`. A block at the same address and of the "
+        "same size in both snapshots counts as the same block, in the row of what it is now, unless it is of another "
+        "C++ class.\n\n"
+        "With three snapshots, of the blocks in the last: old were in all three, born first came between the first "
+        "two and are still there, born second came between the last two. What came and stayed in both intervals is "
+        "steady growth; what came only in the first is probably warm-up."
     ),
     run=run,
     arguments=(

@@ -102,9 +102,8 @@ def _notes_on_keys(leaks: Leaks) -> Iterator[str]:
         blocks = counted(len(np.unique(each.target)), "lost block")
         yield (
             f"{counted(len(each.place), 'word')} (the first at {int(each.place[0]):#x}) {each.how} "
-            f"{'lead' if len(each.place) > 1 else 'leads'} to {blocks}: such look like encoded pointers, so what "
-            "they lead to, "
-            "and what hangs on that, is called possibly lost"
+            f"{'lead' if len(each.place) > 1 else 'leads'} to {blocks}: these look like encoded pointers, so "
+            "blocks reached through them are possibly lost"
         )
 
 
@@ -140,35 +139,26 @@ COMMAND = Command(
     name="heap leaks",
     summary="Find the blocks that nothing points to any more, by Valgrind's rules.",
     description=(
-        "Roots are every thread's registers (vector registers too), its stack from the stack pointer up, "
-        "thread-local storage, the modules' data and "
-        "all other memory that is not malloc's and may be written, or was (what mprotect() has closed, also to "
-        "reading: to Valgrind it holds nothing); "
-        "of a live process also what the kernel tells that epoll and timers hold. A block is still reachable if "
-        "pointers to starts of blocks lead to it from a root, and "
-        "possibly lost if only a chain with a pointer to the inside of a block in it does. Heuristics take some of "
-        "these for pointers to the "
-        "start: memcheck's four; header, where many blocks are all pointed to at one and the same offset (an "
-        "allocator of the program's own "
-        "keeps something in front of them); stack, where the word is the saved stack pointer of a fibre. "
-        "Of the others, definitely lost are those that no "
-        "other lost block leads to (of a cycle: the first), and indirectly lost those that hang on them. So it is "
-        "with the possibly lost: shown "
-        "are those that something which is held points into, at which offset, and what hangs on each (--kind "
-        "possibly_lost shows that too).\n"
+        "Roots are every thread's registers (vector registers too), its stack from the stack pointer up, thread-local "
+        "storage, the modules' data and any other writable memory, including memory later closed with mprotect(), "
+        "which Valgrind ignores; for a live process also what the kernel holds for epoll and timers. A block is still "
+        "reachable if pointers to starts of blocks lead to it from a root, and possibly lost if every such chain has "
+        "a pointer into the middle of a block. Heuristics accept some of these as pointers to the start: memcheck's "
+        "four; header, where many blocks are all pointed to at the same offset (the program's own allocator keeps a "
+        "header in front of them); stack, where the word is the saved stack pointer of a fibre. A lost block that no "
+        "other lost block points to is definitely lost (for a cycle, its lowest block); blocks reachable only from it "
+        "are indirectly lost. Possibly lost blocks are shown the same way: the entries, which something reachable "
+        "points into, at which offset, and what is reachable only from each (--kind possibly_lost lists that too).\n\n"
         "Blocks that begin alike are one row: those of one C++ class (by its vtable's symbol or type info; [] marks "
-        "arrays), or whose first or "
-        "second word points to the same symbol, whatever their sizes; and those of one size that begin with text, or "
-        "whose first two words "
-        "have the same shape. The example is a typical one. hanging is what is lost with them. bytes are the "
-        "chunks', headers included. "
-        "Pointers that are not aligned cannot be seen, and encoded ones only where many words XORed with one key are "
-        "the starts of blocks that "
-        "look lost, or a word is one but for tags in its upper 17 bits: those, and what they lead to in turn, are "
-        "then possibly lost. Old values in memory that is in use but not initialised count as pointers: on stacks "
-        "nothing tells them apart (the summary says what stacks alone hold). Doubtful are blocks that are still "
-        "reachable only by words of blocks that begin with what malloc's free lists left there: "
-        "the program may never have written them."
+        "arrays), or whose first or second word points to the same symbol, whatever their sizes; and those of one "
+        "size that begin with text, or whose first two words have the same shape. The example is a typical one. "
+        "hanging: what is lost only because the row's blocks are. Bytes are the chunks', headers included. Pointers "
+        "that are not aligned are not seen. Encoded pointers are seen only where many words, XORed with one key, are "
+        "the starts of blocks that look lost, or where a word is an address but for tags in its upper 17 bits: the "
+        "blocks they reach are then possibly lost. Old values in memory that is in use but not initialised count as "
+        "pointers; on stacks they cannot be told apart (the summary says how much only stacks hold). A block is "
+        "doubtful if it is reachable only through memory that the program may never have initialised: blocks that "
+        "still begin with what malloc's free lists left there."
     ),
     run=run,
     arguments=(
@@ -195,9 +185,8 @@ COMMAND = Command(
         Argument(
             "--heuristics",
             "choice",
-            "Interior pointers that count as pointers to the start, and encoded, for words that look like encoded "
-            "pointers "
-            "(default: all).",
+            "Heuristics to apply (default: all): which pointers into a block count as pointers to its start; encoded "
+            "looks for encoded pointers.",
             choices=(*HEURISTICS, "all", "none"),
         ),
         Argument("--why", "expression", "Tell why the block that holds this address has its verdict."),

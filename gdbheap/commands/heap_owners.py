@@ -63,9 +63,8 @@ def no_block(target: Target, address: int) -> str:
     chunk = target.heap().chunk_at(address)
     if chunk is not None:
         return (
-            f"{address:#x} is in no block in use, but in a chunk that is {chunk.state.label.replace('_', ' ')}; "
-            f"`heap search {chunk.address:#x}-{chunk.end:#x}` finds the pointers to it, `heap chunk {address:#x}` "
-            "tells more"
+            f"{address:#x} is in no block in use, but in a chunk that is {chunk.state.label.replace('_', ' ')}; `heap "
+            f"search {chunk.address:#x}-{chunk.end:#x}` finds the pointers to it, `heap chunk {address:#x}` tells more"
         )
     return (
         f"{address:#x} is in no block in use; `heap search {address:#x}` finds that very pointer, `explain "
@@ -124,10 +123,8 @@ COMMAND = Command(
     summary="Show who points at a block, and the shortest way to it from a root.",
     description=(
         "Every aligned word of a register, a root (see `heap leaks`) or another block in use that points into the "
-        "block is a row: where it "
-        "lies, at which offset of the block it points, and whose it is: a symbol, a thread's frame and local "
-        "variable, or a block, with "
-        "what `heap leaks` says of that one."
+        "block is a row: where it lies, at which offset of the block it points, and whose it is: a symbol, a thread's "
+        "frame and local variable, or a block, with what `heap leaks` says of that one."
     ),
     run=run,
     arguments=(

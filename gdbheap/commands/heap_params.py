@@ -158,9 +158,8 @@ COMMAND = Command(
     run=params,
     description=(
         "These are the members of mp_, which mallopt() and the tunables of glibc set. The default is shown where the "
-        "value differs from it; "
-        "mmap_threshold and trim_threshold also grow by themselves when a mapped block is freed (unless "
-        "no_dyn_threshold is set). A tunable is set in the environment: GLIBC_TUNABLES=NAME=VALUE."
+        "value differs from it; mmap_threshold and trim_threshold also grow by themselves when a mapped block is "
+        "freed (unless no_dyn_threshold is set). A tunable is set in the environment: GLIBC_TUNABLES=NAME=VALUE."
     ),
     examples=(
         ("heap params", "every parameter"),

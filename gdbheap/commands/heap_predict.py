@@ -51,16 +51,13 @@ COMMAND = Command(
     summary="Tell what calls of malloc, free, realloc, ... would do next.",
     description=(
         "The calls are performed by a model of this glibc's malloc on copies of the process's pages, as the selected "
-        "thread; nothing in the "
-        "process changes. A row tells what a call returns, where the block comes from or goes to, and what it fails "
-        "or aborts with.\n"
+        "thread; nothing in the process changes. Each row shows what a call returns, where the block comes from or "
+        "goes to, and how it fails or aborts.\n\n"
         "Calls are separated by semicolons, with or without quotes around them all: malloc SIZE, calloc COUNT SIZE, "
-        "realloc ADDRESS SIZE, "
-        "free ADDRESS, memalign, aligned_alloc and posix_memalign ALIGNMENT SIZE, valloc SIZE, pvalloc SIZE, "
-        "malloc_trim PAD, mallopt "
-        "PARAMETER VALUE. Each is a gdb expression, or a number with k, M or G; where there are two, they have no "
-        "blanks within, or stand "
-        "between parentheses and commas as in C. @1 is what the first call returned."
+        "realloc ADDRESS SIZE, free ADDRESS, memalign, aligned_alloc and posix_memalign ALIGNMENT SIZE, valloc SIZE, "
+        "pvalloc SIZE, malloc_trim PAD, mallopt PARAMETER VALUE. Each argument is a gdb expression, or a number with "
+        "k, M or G; where a call has two, write them without blanks inside, or between parentheses with commas as in "
+        "C. @1 is what the first call returned."
     ),
     run=run,
     arguments=(

@@ -225,13 +225,12 @@ COMMAND = Command(
     name="heap rss",
     summary="Show where the resident memory is, what could be given back, and what to try.",
     description=(
-        "Each resident page is counted where it belongs: blocks in use, free chunks by their bins, top, stacks, "
-        "data, files, and what is not "
-        "malloc's. A page that several chunks share is divided among them. For each arena: what malloc_trim(0) would "
-        "return, and the chunk "
-        "right below top that keeps what is below from going back to the system.\n"
-        "Of a core only sizes are known, and what is in the core: pages with anything but zeros, in memory or "
-        "swapped out when it was made."
+        "Each resident page is counted where it belongs: blocks in use, free chunks by their bins, top, stacks, data, "
+        "files, and what is not malloc's. A page that several chunks share is divided among them. For each arena: "
+        "what malloc_trim(0) would return, and the chunk right below top that keeps what is below from going back to "
+        "the system.\n"
+        "Of a core only sizes are known, and what is in the core: pages with anything but zeros, in memory or swapped "
+        "out when it was made."
     ),
     run=run,
     arguments=(),

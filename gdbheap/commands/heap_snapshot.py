@@ -31,7 +31,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     path = path or path_of(name)
     if os.path.exists(path):
         if not os.path.isfile(path):
-            raise UsageError(f"{path} is no regular file")
+            raise UsageError(f"{path} is not a regular file")
         if not arguments["replace"]:
             raise UsageError(f"{path} exists already: --replace puts the new snapshot in its place")
     if arguments["detach"] and target.process.kind == "core":
@@ -72,11 +72,10 @@ COMMAND = Command(
     name="heap snapshot",
     summary="Keep what the heap holds now, for `heap diff`.",
     description=(
-        "Every block in use is kept: its address, its size and what it is (as in `heap leaks`), but not its "
-        "contents. The file is read by "
-        "`heap diff` in any gdb, and by `python3 -m gdbheap diff` without one. How long the process had to stand "
-        "still is printed; gdb holds it "
-        "on until it is continued, or with --detach until it is read."
+        "Every block in use is kept: its address, its size and what it is (as in `heap leaks`), but not its contents. "
+        "The file is read by `heap diff` in any gdb, and by `python3 -m gdbheap diff` without one. The answer says "
+        "how long the process stood still. It stays stopped until you continue it; with --detach, only while memory "
+        "is read."
     ),
     run=run,
     arguments=(

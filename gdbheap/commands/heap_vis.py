@@ -133,8 +133,7 @@ COMMAND = Command(
     summary="Dump chunks in hexadecimal, each in its own colour, with headers and links explained.",
     description=(
         "Each line is two words: in a chunk's first line prev_size (the data of the chunk before while that is in "
-        "use) and size. "
-        "Flags: A NON_MAIN_ARENA, M IS_MMAPPED, P PREV_INUSE."
+        "use) and size. Flags: A NON_MAIN_ARENA, M IS_MMAPPED, P PREV_INUSE."
     ),
     run=run,
     arguments=(

@@ -129,10 +129,7 @@ def _usages(process: Process) -> list[MappingUsage] | None:
 def _unknown(process: Process, usages: Sequence[MappingUsage] | None) -> Iterator[str]:
     if process.kind != "live" or process.pid is None:
         this = "a core" if process.kind == "core" else f"a {process.kind} process"
-        yield (
-            "the stack's limit, and what is in memory, the kernel tells of a process on this machine only: this is "
-            f"{this}"
-        )
+        yield f"the stack limit and resident sizes are not available for {this}"
     elif usages is None:
         yield f"/proc/{process.pid}/smaps cannot be read: what is in memory is not known"
 
@@ -198,16 +195,11 @@ COMMAND = Command(
     summary="Show the kernel's bounds of the process's memory, drawn as its layout.",
     run=mm,
     description=(
-        "The address space from high addresses to low: the main stack, the mappings, brk's heap and the program, "
-        "each with its size, the "
-        "gaps between them and which way each grows. Then the bounds that the kernel keeps (struct mm_struct), each "
-        "with how it is known; "
-        "≥ and ≤ are at what is known as a limit only. Then what there is of each sort of memory: mapped, "
-        "in memory, "
-        "of that in "
-        "anonymous pages (a private file's are its written copies), and swapped out. On a core or a remote process, "
-        "what is not known is "
-        "shown as ?."
+        "The address space from high addresses to low: the main stack, the mappings, brk's heap and the program, each "
+        "with its size, the gaps between them and which way each grows. Then the bounds that the kernel keeps (struct "
+        "mm_struct), each with how it is known; ≥ and ≤ mark those of which only a limit is known. Then the totals "
+        "of each mapping type: mapped, in memory, of that in anonymous pages (of private files: the pages that were "
+        "written), and swapped out. On a core or a remote process, what is not known is shown as ?."
     ),
     examples=(
         ("mm", "the layout, the bounds and the totals"),

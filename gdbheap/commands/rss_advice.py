@@ -27,8 +27,7 @@ _TRY = {
     "(GLIBC_TUNABLES=glibc.malloc.trim_threshold=...)",
     MemoryVerdict.FRAGMENTATION: (
         "free chunks lie between blocks in use, and share their pages: take long-lived and short-lived blocks from "
-        "different pools, or fewer "
-        "sizes; `heap sizes` shows which"
+        "different pools, or fewer sizes; `heap sizes` shows which"
     ),
     MemoryVerdict.TOO_MANY_ARENAS: "set MALLOC_ARENA_MAX=2 (or GLIBC_TUNABLES=glibc.malloc.arena_max=2), so that "
     "threads share",
@@ -54,8 +53,7 @@ _EMBEDDED = {
     "see each block",
     "APR pools": (
         "APR's pools hand out pieces of larger blocks and keep what is cleared: MaxMemFree limits that in httpd; an "
-        "APR built with "
-        "--enable-pool-debug takes each from malloc"
+        "APR built with --enable-pool-debug takes each from malloc"
     ),
     "JVM": (
         "the Java heap and the JVM's own memory are told by the JVM itself: -XX:NativeMemoryTracking=summary, then "
@@ -75,9 +73,8 @@ def share(residency: Residency) -> str:
     sizes = {part.name: part.size for part in residency.parts}
     of_malloc = sum(sizes.get(name, 0) for name in MALLOC)
     return (
-        f"glibc has mapped only {100 * of_malloc / max(of_malloc + sizes.get(ANONYMOUS, 0), 1):.0f} % of the "
-        "anonymous memory here "
-        "(what of it was resident is not known)"
+        f"glibc has mapped only {100 * of_malloc / max(of_malloc + sizes.get(ANONYMOUS, 0), 1):.0f} % of the anonymous "
+        "memory here (what of it was resident is not known)"
     )
 
 
@@ -105,8 +102,7 @@ def top_lines(residency: Residency) -> Iterator[Line]:
             below = f"right below it {human_size(top.free_below)} are free, " if top.free_below else ""
             yield Line.plain(
                 f"  top is pinned by the chunk at {address:#x} ({size:#x} bytes, {state.label}); "
-                f"{below}{human_size(top.free)} "
-                "in free chunks in all",
+                f"{below}{human_size(top.free)} in free chunks in all",
                 "dim",
             )
     if len(tops) > 8:
@@ -120,9 +116,8 @@ def unjoined_lines(waiting: Sequence[StackBlock]) -> Iterator[Line]:
         many = len(waiting) > 1
         yield Line.plain(
             f"{counted(len(waiting), 'thread')} {'have' if many else 'has'} ended and {'were' if many else 'was'} "
-            "never joined: glibc keeps "
-            f"{'their stacks' if many else 'its stack'} ({size} of address space) until pthread_join(), or "
-            "pthread_detach() beforehand"
+            f"never joined: glibc keeps {'their stacks' if many else 'its stack'} ({size} of address space) until "
+            "pthread_join(), or pthread_detach() beforehand"
         )
 
 
@@ -131,9 +126,8 @@ def huge_lines(huge: int | None, residency: Residency) -> Iterator[Line]:
     if huge and huge >= (residency.kernel or 0) * _MUCH_HUGE:
         yield Line.plain(
             f"in huge pages: {human_size(huge)}: one byte that is touched makes 2 MiB of them resident, untouched "
-            "parts of blocks too (`vmmap` has "
-            "them by mapping; madvise(MADV_NOHUGEPAGE), or never in /sys/kernel/mm/transparent_hugepage/enabled, "
-            "goes without)"
+            "parts of blocks too (`vmmap` has them by mapping; madvise(MADV_NOHUGEPAGE), or never in "
+            "/sys/kernel/mm/transparent_hugepage/enabled, goes without)"
         )
 
 
@@ -200,6 +194,5 @@ def _why(residency: Residency, verdict: MemoryVerdict) -> str:
     kept = f"; {human_size(residency.kept)} are the tops of threads' arenas" if residency.kept > trimmable else ""
     return (
         f": {human_size(free)} of malloc's {human_size(of_malloc)} are free and resident{kept}; malloc_trim could "
-        "return "
-        f"{human_size(trimmable)}"
+        f"return {human_size(trimmable)}"
     )

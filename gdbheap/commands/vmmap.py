@@ -26,8 +26,7 @@ ARGUMENT = Argument(
     "ADDRESS|FILTER",
     "text",
     "An address (any gdb expression; in parentheses where it is also a mapping's name), or a text that a mapping's "
-    "path, kind or "
-    "permissions hold (in double quotes it is never taken for an expression).",
+    "path, kind or permissions hold (in double quotes it is never taken for an expression).",
     choices=("anonymous", "arena", "file", "guard", "heap", "libc", "mmapped", "program", "rw-p", "stack", "vdso"),
 )
 
@@ -48,8 +47,7 @@ _LEGEND = (
 
 _SUMS_ALONE = (
     "the kernel lets nobody here read pagemap: the numbers are those of smaps, which does not tell where the pages "
-    "are, "
-    "and counts the zero page and guards with what was never touched"
+    "are, and counts the zero page and guards with what was never touched"
 )
 
 
@@ -283,11 +281,10 @@ COMMAND = Command(
     summary="Show the process's mappings and what each one is.",
     run=vmmap,
     description=(
-        "Every mapping with its permissions, size and file, and what it is: a part of the program or of a library, "
-        "an arena's heap or its "
-        "reserve, mmapped chunks, a thread's stack and its guard, TLS, the kernel's own. It needs no libc. On a "
-        "core, sharing is not "
-        "known, and names like [heap] are concluded from the auxiliary vector (inferred)."
+        "Every mapping with its permissions, size and file, and what it is: a part of the program or of a library, an "
+        "arena's heap or its reserve, mmapped chunks, a thread's stack and its guard, TLS, the kernel's own. It needs "
+        "no libc. On a core, sharing is not known, and names like [heap] are concluded from the auxiliary vector "
+        "(inferred)."
     ),
     arguments=(ARGUMENT, PAGES),
     examples=(

@@ -38,8 +38,7 @@ def remarks_on_missing(total: int, cut_off: _Ranges, missing: _Ranges) -> Iterat
         lost = sum(end - start for start, end in cut_off)
         yield (
             f"the core is truncated: {lost:,} of {total:,} bytes of memory are missing, in "
-            f"{counted(len(cut_off), 'range')} "
-            f"between {cut_off[0][0]:#x} and {cut_off[-1][1]:#x}"
+            f"{counted(len(cut_off), 'range')} between {cut_off[0][0]:#x} and {cut_off[-1][1]:#x}"
         )
     unread = [each for each in missing if each not in cut_off]
     if unread:
@@ -57,7 +56,6 @@ def remarks_on_filter(memory: CoreMemory, dumped: bool) -> Iterator[str]:
         yield "the core holds no memory that the process wrote (bit 0 of coredump_filter is clear)"
     elif memory.lacks_headers:
         yield (
-            "the core has no ELF headers (bit 4 of coredump_filter is clear): a file on this machine is taken for "
-            "the one that ran if its layout "
-            "and its dynamic section are the same"
+            "the core has no ELF headers (bit 4 of coredump_filter is clear): a file on this machine is taken for the "
+            "one that ran if its layout and its dynamic section are the same"
         )

@@ -192,8 +192,7 @@ def _gather_core(inferior: gdb.Inferior, machine: Machine) -> Process:
     if core.known != machine:
         raise HeapError(
             f"this core is of an {core.machine} process, but gdb's architecture is set to "
-            f"{inferior.architecture().name()}: "
-            "`set architecture auto`, and load the program that left it"
+            f"{inferior.architecture().name()}: `set architecture auto`, and load the program that left it"
         )
     process = core.process()
     numbers = {_lwp(thread): thread.num for thread in inferior.threads()}

@@ -165,7 +165,7 @@ def _take_positionals(rest: str, positionals: Sequence[Argument]) -> dict[str, s
         given[argument.name] = rest[:end]
         rest = rest[end:]
     if rest.strip():
-        raise UsageError(f"there is no place for {rest.strip()!r}")
+        raise UsageError(f"unexpected argument {rest.strip()!r}")
     return given
 
 

@@ -22,9 +22,8 @@ def notes_on_kernel(process: Process) -> Iterator[str]:
         kernel = read_in_kernel(process.pid)
         if kernel.operations:
             yield (
-                f"io_uring has {counted(kernel.operations, 'operation')} in flight: what their user_data points to "
-                "is known to the kernel alone, "
-                "so blocks that look lost may be held there"
+                f"io_uring has {counted(kernel.operations, 'operation')} in flight: what their user_data points to is "
+                "known to the kernel alone, so blocks that look lost may be held there"
             )
 
 

@@ -61,9 +61,8 @@ def notes_on(target: Target, held: PointerGraph) -> Iterator[str]:
     yield from note_on_zeros(target.process)
     if held.interrupted:
         yield (
-            f"stopped by Ctrl-C, with {human_size(unread)} of what is known of the heap not read: only what is held "
-            "by what was read is certain, "
-            "and no block is called lost (undecided). The next command reads anew"
+            f"stopped by Ctrl-C, with {human_size(unread)} of what is known of the heap not read: only what is held by "
+            "what was read is certain, and no block is called lost (undecided). The next command reads anew"
         )
     elif unread and (held.blind or held.missing):
         what = (

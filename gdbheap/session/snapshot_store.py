@@ -45,7 +45,7 @@ def path_of(name: str) -> str:
     if "/" in name:
         return os.path.expanduser(name)
     if not _NAME.fullmatch(name):
-        raise UsageError(f"{name!r} is no name of a snapshot: letters, digits and . _ + - (or a path, with a /)")
+        raise UsageError(f"{name!r} is not a valid snapshot name: letters, digits and . _ + - (or a path, with a /)")
     return os.path.join(directory(), name + SUFFIX)
 
 

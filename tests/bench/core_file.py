@@ -60,8 +60,7 @@ def main() -> None:
         print(f"open: {opening * 1e3:.1f} ms")
         print(
             f"read: {SIZE / wide / 1e9:.1f} GB/s, bare preadv {SIZE / plain / 1e9:.1f} GB/s (ratio "
-            f"{plain / wide:.2f}), "
-            f"memcpy {SIZE / copied / 1e9:.1f} GB/s (ratio {copied / wide:.2f})"
+            f"{plain / wide:.2f}), memcpy {SIZE / copied / 1e9:.1f} GB/s (ratio {copied / wide:.2f})"
         )
         print(f"16 bytes: {small / 50_000 * 1e6:.2f} µs")
 

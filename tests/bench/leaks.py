@@ -85,9 +85,8 @@ def stop_of_a_snapshot(count: int) -> None:
         copying = copy_once(pid, size)
         print(
             f"snapshot of {count:,} blocks, {size >> 20:,} MiB: read after {float(found[1]):.2f} s; reading that "
-            "through one buffer takes "
-            f"{seconds:.2f} s (ratio {float(found[1]) / seconds:.1f}), copying it to new memory {copying:.2f} s "
-            f"(ratio {float(found[1]) / copying:.1f})"
+            f"through one buffer takes {seconds:.2f} s (ratio {float(found[1]) / seconds:.1f}), copying it to new "
+            f"memory {copying:.2f} s (ratio {float(found[1]) / copying:.1f})"
         )
 
 

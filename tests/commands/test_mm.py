@@ -91,7 +91,7 @@ stack_limit  ?                 ?                the most that the main stack may
 private anonymous   64 MiB         ?          ?        ?
 private file        28 KiB         ?          ?        ?
 total: virtual bytes 67,493,888 (64 MiB), resident bytes unknown, anonymous bytes unknown, swapped bytes unknown
-note: the stack's limit, and what is in memory, the kernel tells of a process on this machine only: this is a core
+note: the stack limit and resident sizes are not available for a core
 """
     )
 

@@ -120,4 +120,4 @@ def test_all_but_the_last_positional_take_one_word():
 def test_a_word_too_many_is_named():
     command = Command("heap bins", "List.", COMMAND.run, arguments=(Argument("KIND", "choice", "Which.", ("small",)),))
     assert given("small", command) == {"kind": ("small",)}
-    assert error("small talk", command) == "there is no place for 'talk'"
+    assert error("small talk", command) == "unexpected argument 'talk'"

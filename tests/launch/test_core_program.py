@@ -81,7 +81,7 @@ def names_program(directory: Path, name: str) -> Path:
         ("/" + "A" * 5000, "", "File name too long"),
         ("/tmp/" + "A" * 300, "", "File name too long"),
         ("/nowhere/program", "/nowhere/program", "No such file or directory"),
-        ("/dev/zero", "/dev/zero", "it is no regular file"),
+        ("/dev/zero", "/dev/zero", "it is not a regular file"),
         ("/tmp/a b\x1b[31m\u202e\n", "/tmp/a b\\x1b[31m\\u202e\\n", "No such file or directory"),
     ],
     ids=["longpath", "component", "gone", "device", "escapes"],

@@ -168,16 +168,20 @@ WILD = {
         "null_pointer",
         r"this happened in a handler of (SIGUSR1|a signal), \w+, on the alternate stack 0x\w+-0x\w+: it interrupted ",
     ),
-    "raised_again": (["run raised_again", "continue"], "null_pointer", "the program sent itself this SIGSEGV"),
+    "raised_again": (
+        ["run raised_again", "continue"],
+        "null_pointer",
+        "the program raised this SIGSEGV again from a handler",
+    ),
     "raised_again_info": (
         ["run raised_again_info", "continue"],
         "null_pointer",
-        "raise_again(_info)? handles the signal by now",
+        "the thread is already in handler raise_again(_info)?",
     ),
     "waits_in_handler": (
         ["break handled", "run waits_in_handler", "continue"],
         "null_pointer",
-        "wait_here handles the signal by now",
+        "the thread is already in handler wait_here",
     ),
     "in_thread": (
         ["run in_thread", "thread 1"],

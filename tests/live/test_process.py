@@ -115,8 +115,7 @@ def test_modules_are_where_the_symbols_say(gdb, flags):
     entry = "info files"
     show = (
         "python import json; print(json.dumps([process.pointer_size, hex(process.main.load_base), process.main.path, "
-        "process.main.file, "
-        "process.main.build_id, [m.path for m in process.modules]]))"
+        "process.main.file, process.main.build_id, [m.path for m in process.modules]]))"
     )
     ids = "python print(gdb.objfiles()[0].build_id)"
     said = gdb(program, *STOPPED, show, entry, ids)

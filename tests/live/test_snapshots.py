@@ -77,12 +77,12 @@ WRONG = {
     "heap diff before nowhere": "there is no snapshot nowhere ({home}/gdbheap/snapshots/nowhere.heap); there are: "
     "before",
     "heap diff": "heap diff: A is missing: The first snapshot: a name, or a path (with a /).",
-    "heap diff before /": "/ is no snapshot that can be read: it is no regular file",
-    "heap diff before /dev/null": "/dev/null is no snapshot that can be read: it is no regular file",
-    "heap diff before ../..": "../.. is no snapshot that can be read: it is no regular file",
+    "heap diff before /": "cannot read /: it is not a regular file",
+    "heap diff before /dev/null": "cannot read /dev/null: it is not a regular file",
+    "heap diff before ../..": "cannot read ../..: it is not a regular file",
     "heap snapshot before": "heap snapshot: {home}/gdbheap/snapshots/before.heap exists already: --replace puts the "
     "new snapshot in its place",
-    "heap snapshot --output /dev/full --replace": "heap snapshot: /dev/full is no regular file",
+    "heap snapshot --output /dev/full --replace": "heap snapshot: /dev/full is not a regular file",
     "heap snapshot a/b/c": "heap snapshot: cannot write a/b/c: No such file or directory",
 }
 
@@ -122,4 +122,4 @@ def test_an_unreadable_snapshot_is_one_line(tmp_path, gdb):
     broken = tmp_path / "broken.heap"
     broken.write_text("gdbheap snapshot\n")
     command = f"heap diff {broken} {broken}"
-    assert gdb(None, command)[command] == f"{broken} is no snapshot that can be read: it ends early\n"
+    assert gdb(None, command)[command] == f"{broken} is not a readable snapshot: it ends early\n"

@@ -128,9 +128,8 @@ def _pure(crash: CrashContext, where: tuple[str, ...]) -> Verdict:
         evidence.append(f"this of {caller.function} is {address:#x}; its vtable pointer is {table or first}")
     what = "deleted" if frames[index].function.startswith(_PURE[1]) else "pure virtual"
     summary = (
-        f"a {what} function was called: the object is still being constructed, or is being (or has been) destroyed, "
-        "so that it has "
-        "its base class's vtable"
+        f"a {what} function was called: the object is still being constructed, or is being (or has been) destroyed, so "
+        "that it has its base class's vtable"
     )
     next_steps = ("up", "bt") if address is None else (f"explain {address:#x}", "up")
     return Verdict("wild_vtable", CERTAIN, address, summary, tuple(evidence), next_steps)

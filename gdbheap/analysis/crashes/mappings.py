@@ -73,8 +73,7 @@ def _untold(crash: CrashContext, address: int) -> Verdict:
     memory."""
     summary = (
         "a mapping denied the access, and it is one that is not told here (cores leave out vvar and devices; gdb's "
-        "own ones also memory of no "
-        "file that may only be read)"
+        "own ones also memory of no file that may only be read)"
     )
     evidence = ("si_code is SEGV_ACCERR, but no mapping at the address is known", *_evidence(crash, address))
     return Verdict("no_access", LIKELY, address, summary, evidence, (f"vmmap {address:#x}",))
@@ -91,8 +90,7 @@ def _is_allowed(crash: CrashContext, address: int) -> bool:
 def _allowed_now(crash: CrashContext, address: int, vma: VMA) -> Verdict:
     summary = (
         f"the mapping allows the access now ({vma.permissions}): it has been changed since, by another thread or a "
-        "signal handler, "
-        "or the signal was made up"
+        "signal handler, or the signal was made up"
     )
     kinds = {each.access for each in crash.accesses} or {READ}
     does = tuple(

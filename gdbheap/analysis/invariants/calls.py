@@ -115,6 +115,5 @@ def entry_words(inner: Call, outer: Call) -> str:
     done = outer.inner if outer.inner == outer.function else f"{outer.inner}, which {outer.function} had called"
     return (
         f"malloc was entered again in the middle of its work: {handler} interrupted {done} (frame "
-        f"{outer.inner_level}), and called"
-        f" {inner.function} (frame {inner.level})"
+        f"{outer.inner_level}), and called {inner.function} (frame {inner.level})"
     )

@@ -106,9 +106,8 @@ def explain_verdict(process: Process, view: HeapView, leaks: Leaks, block: int) 
     elif leaks.by_remains[block]:
         lines.append(
             "but every way to it from a root goes over a block that begins with what malloc's free lists left there: "
-            "the program may never have "
-            "written that one, and if the word in it is as old, the block is lost (Valgrind, which knows what was "
-            "written, would tell)"
+            "the program may never have written that one, and if the word in it is as old, the block is lost "
+            "(Valgrind, which knows what was written, would tell)"
         )
     elif leaks.by_heuristic[block]:
         names = " or ".join(reason.heuristic for reason in leaks.reasons)
@@ -124,8 +123,7 @@ def explain_verdict(process: Process, view: HeapView, leaks: Leaks, block: int) 
     if block in held.thread_vectors:
         lines.append(
             "it is the dtv that libc has allocated for a thread, its pointers to thread-local storage; of a thread "
-            "that has ended, libc keeps it "
-            "with the stack for the next one: no leak of the program's"
+            "that has ended, libc keeps it with the stack for the next one: no leak of the program's"
         )
     return Explanation(tuple(lines), holders)
 
@@ -144,8 +142,7 @@ def _why_possibly(leaks: Leaks, block: int) -> str:
     where = "it" if entry == block else f"the block at {int(leaks.held.blocks.start[entry]):#x}, on which it hangs"
     return (
         f"because what is held points to the inside of {where} (+{int(leaks.entry_offset[entry]):#x}), and nothing "
-        "that is held to its start: "
-        "the pointer may be there by chance"
+        "that is held to its start: the pointer may be there by chance"
     )
 
 
@@ -155,8 +152,7 @@ def _why_encoded(leaks: Leaks, block: int) -> str:
         if len(rows):
             return (
                 "because only a word that looks like an encoded pointer leads to it: the one at "
-                f"{int(each.place[rows[0]]):#x} {each.how} "
-                f"({counted(len(each.place), 'word')} of the kind in all)"
+                f"{int(each.place[rows[0]]):#x} {each.how} ({counted(len(each.place), 'word')} of the kind in all)"
             )
     return "because it hangs on blocks that only words lead to which look like encoded pointers"
 

@@ -158,7 +158,7 @@ def _number(address: int, machine: Machine) -> str:
     if top - address <= 4096:
         return f"{address - top}: a small negative number, as of an error (-errno, MAP_FAILED) or a difference"
     if not machine.is_canonical(address):
-        return "it is not canonical: no address of 48 bits, so a value that is no pointer, or a broken one"
+        return "it is not canonical (bits 48 to 63 must equal bit 47): not a pointer, or a corrupted one"
     return "the kernel's half of the address space" if machine.is_kernels(address) else ""
 
 

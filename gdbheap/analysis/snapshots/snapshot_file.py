@@ -88,7 +88,7 @@ def _read(path: str, most: int | None) -> tuple[dict[str, Any], tuple[str, ...],
         raise HeapError(f"cannot read {path}: {error.strerror}") from error
     except (_Damaged, KeyError, TypeError, ValueError, RecursionError, MemoryError, zlib.error) as error:
         what = error if isinstance(error, _Damaged) else f"it is damaged ({type(error).__name__})"
-        raise HeapError(f"{path} is no snapshot that can be read: {what}") from error
+        raise HeapError(f"{path} is not a readable snapshot: {what}") from error
     return header["facts"], names, columns
 
 

@@ -155,8 +155,7 @@ def _not_used_yet(process: Process) -> str:
     if others:
         return (
             f"glibc's malloc has not been used: {' and '.join(others)} defines malloc, and serves it in its place (a "
-            "later stop shows a heap "
-            "here only if it takes memory from libc)"
+            "later stop shows a heap here only if it takes memory from libc)"
         )
     return NOT_USED_YET
 

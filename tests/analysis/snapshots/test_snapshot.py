@@ -101,7 +101,7 @@ def test_every_cut_file_is_one_clear_error(written):
     data = path.read_bytes()
     for length in [*range(700), *range(700, len(data), 97), len(data) - 1]:
         path.write_bytes(data[:length])
-        with pytest.raises(HeapError, match="is no snapshot that can be read: "):
+        with pytest.raises(HeapError, match="is not a readable snapshot: "):
             read_snapshot(str(path))
 
 
@@ -113,14 +113,14 @@ def test_every_changed_byte_is_noticed(written):
     for _ in range(1500):
         at = choose.randrange(len(data))
         path.write_bytes(data[:at] + bytes([data[at] ^ 1 << choose.randrange(8)]) + data[at + 1 :])
-        with pytest.raises(HeapError, match="is no snapshot that can be read: "):
+        with pytest.raises(HeapError, match="is not a readable snapshot: "):
             read_snapshot(str(path))
 
 
 def test_other_files_are_one_clear_error(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     for path in (tmp_path, tmp_path / "pipe", "/dev/zero"):
-        with pytest.raises(HeapError, match="it is no regular file"):
+        with pytest.raises(HeapError, match="it is not a regular file"):
             read_snapshot(str(path))
     with pytest.raises(HeapError, match=r"cannot read .*: No such file or directory"):
         read_snapshot(str(tmp_path / "none"))

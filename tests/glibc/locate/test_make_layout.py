@@ -120,9 +120,8 @@ def test_a_malloc_that_was_never_used_is_told_from_one_that_is_overwritten():
     with pytest.raises(NoSymbols) as overwritten:
         make_layout(image.process(), nothing)
     assert str(overwritten.value) == (
-        f"cannot find main_arena in {LIBC} ({LIBC} cannot be opened here): either malloc has not been used yet, or "
-        "its data is "
-        "overwritten; libc's debug symbols (Debian, Ubuntu: apt install libc6-dbg) make this certain"
+        f"cannot find main_arena in {LIBC} ({LIBC} cannot be opened here): either malloc has not been used yet, or its "
+        "data is overwritten; libc's debug symbols (Debian, Ubuntu: apt install libc6-dbg) make this certain"
     )
     image.put_member(image.data, MP - DATA, image.par, "sbrk_base", 0)
     with pytest.raises(NoHeap, match=r"^malloc has not been used yet"):
