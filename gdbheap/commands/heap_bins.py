@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
+from gdbheap.counted import counted
 from gdbheap.glibc.heap_view import Bin, HeapView
 from gdbheap.glibc.naming import arena_name, owner_name, short_name
 from gdbheap.interface.command import Argument, Command, Target
@@ -81,7 +82,14 @@ def _people(view: HeapView, bins: Sequence[Bin], kinds: Sequence[str], limit: in
 
 
 def _why_none(view: HeapView, kind: str) -> str:
-    if kind == "tcache" and not any(thread.tcache for thread in view.layout.threads):
+    if kind != "tcache":
+        return "empty"
+    unknown, known = view.layout.unknown_tcaches, any(thread.tcache for thread in view.layout.threads)
+    if unknown:
+        numbers = ", ".join(str(each.number) for each in unknown)
+        rest = f"{counted(len(unknown), 'thread')} whose tcaches are not known: {numbers}"
+        return f"empty, but for {rest}" if known else rest
+    if not known:
         return view.layout.missing.get("tcache", "no thread has one")
     return "empty"
 

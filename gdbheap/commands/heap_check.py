@@ -265,7 +265,8 @@ def _indented(name: str, text: str) -> Line:
 def _checked(each: Coverage) -> str:
     lists = f"{counted(each.listed, 'chunk')} in {counted(each.lists, 'list')}" if each.lists else ""
     if each.arena is None:
-        return f"tcaches: {lists or 'empty'}"
+        rest = f"those of {counted(each.unknown, 'thread')} are not known" if each.unknown else ""
+        return f"tcaches: {', '.join(filter(None, (lists, rest))) or 'empty'}"
     where = "mmapped" if arena_name(each.arena) == "mmapped" else f"arena {arena_name(each.arena)}"
     return f"{where}: {counted(each.chunks, 'chunk')}{lists and f', {lists}'}"
 

@@ -86,6 +86,11 @@ class Layout:
         return 2 * self.pointer_size
 
     @property
+    def unknown_tcaches(self) -> tuple[ThreadMalloc, ...]:
+        """The threads that may well have a tcache, of which it is not known where."""
+        return tuple(each for each in self.threads if each.tcache is None and not each.is_known)
+
+    @property
     def has_fastbins(self) -> bool:
         """Whether arenas keep fastbins (to glibc 2.42)."""
         return "fastbinsY" in self.malloc_state

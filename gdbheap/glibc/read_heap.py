@@ -133,10 +133,9 @@ def _arena(index: int, value: StructValue, top: int, stretches: list[HeapSegment
 
 def _notes(process: Process, layout: Layout, stretches: list[list[HeapSegment]]) -> list[str]:
     notes = [*layout.notes, *(note for arena in stretches for each in arena for note in each.notes)]
-    unknown = [each for each in layout.threads if each.tcache is None and not each.is_known]
     notes += [
         f"the tcache of thread {each.number} is not known ({each.reason}): what it holds counts as in use"
-        for each in unknown
+        for each in layout.unknown_tcaches
     ]
     if process.unheld:
         notes.append(

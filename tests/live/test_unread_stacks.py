@@ -24,13 +24,15 @@ def test_the_tcaches_of_such_threads_are_not_known_and_nothing_is_called_lost(fl
     assert opened.missing == tuple(stacks)
     (remark,) = (each for each in opened.notes if "gdb could not read them" in each)
     assert remark.startswith(f"{sum(end - start for start, end in stacks):,} bytes of memory are missing: ")
-    dead = ask([str(program), str(core)], COMMANDS)
+    dead = ask([str(program), str(core)], COMMANDS, then=["heap check"])
     notes = [note for note in dead[CHUNKS]["notes"] if "what it holds counts as in use" in note]
     assert [note.split()[:5] for note in notes] == [["the", "tcache", "of", "thread", str(n)] for n in (2, 3, 4)]
     for command in COMMANDS:
         assert set(notes) <= set(dead[command]["notes"])
         assert dead[command]["faults"] == []
     assert cached(live) > cached(dead)
+    (coverage,) = (line for line in dead.text.splitlines() if line.startswith("tcaches: "))
+    assert coverage.endswith(", those of 3 threads are not known")
     assert dead[LEAKS]["totals"]["definitely_lost_blocks"] == 0
 
 

@@ -25,12 +25,13 @@ from gdbheap.process.process import Process
 @dataclass(frozen=True)
 class Coverage:
     """How much was checked. `arena` is an index, MMAPPED_ARENA for the chunks with mappings of their own, None for
-    the tcaches."""
+    the tcaches; `unknown` are the threads whose tcaches are not known."""
 
     arena: int | None
     chunks: int
     lists: int
     listed: int
+    unknown: int = 0
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def check(
     ordered = sorted(findings.values(), key=lambda each: each.where)
     return CheckResult(
         tuple(replace(each, transient=_may_be_transient(each, busy)) for each in ordered),
-        tuple(_checked(view)),
+        tuple(_checked(process, view)),
         busy,
     )
 
@@ -83,11 +84,12 @@ def _may_be_transient(each: Finding, busy: InProgressCall) -> bool:
     return each.arena in busy.arenas
 
 
-def _checked(view: HeapView) -> Iterator[Coverage]:
+def _checked(process: Process, view: HeapView) -> Iterator[Coverage]:
     arenas, counts = np.unique(view.table.arena, return_counts=True)
     chunks = dict(zip(arenas.tolist(), counts.tolist()))
     for arena in sorted({*chunks, *(each.index for each in view.arenas)}):
         lists = [each for each in view.bins if each.arena == arena]
         yield Coverage(arena, chunks.get(arena, 0), len(lists), sum(len(each.chunks) for each in lists))
     lists = [each for each in view.bins if each.arena is None]
-    yield Coverage(None, 0, len(lists), sum(len(each.chunks) for each in lists))
+    unknown = len(view.layout.unknown_tcaches) + len(process.unheld)
+    yield Coverage(None, 0, len(lists), sum(len(each.chunks) for each in lists), unknown)
