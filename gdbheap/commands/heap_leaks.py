@@ -38,6 +38,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     view = target.heap()
     if arguments["why"] is not None:
         return _why(target, leaks, arguments["why"], arguments["count"])
+    any_lost = bool((leaks.verdict != LeakKind.STILL_REACHABLE).any())
     groups = group_leaks(
         leaks,
         _chosen(leaks, arguments),
@@ -69,7 +70,12 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         after=tuple(summary(tally, leaks.reasons)),
         totals=totals,
         totals_shown=False,
-        notes=(*view.notes, *notes_on(target, leaks.held), *_notes_on_keys(leaks), *_notes_on_kernel(target, leaks)),
+        notes=(
+            *view.notes,
+            *notes_on(target, leaks.held, any_lost),
+            *_notes_on_keys(leaks),
+            *_notes_on_kernel(target, leaks),
+        ),
         faults=view.faults,
     )
 
@@ -131,7 +137,7 @@ def _why(target: Target, leaks: Leaks, address: int, count: int | None) -> Repor
         before=explanation.lines,
         after=(Line.plain(rest, "dim"),) if cut else (),
         totals={"kind": LeakKind(int(leaks.verdict[block])).label, "pointers": len(explanation.holders)},
-        notes=tuple(notes_on(target, leaks.held)),
+        notes=tuple(notes_on(target, leaks.held, leaks.verdict[block] != LeakKind.STILL_REACHABLE)),
     )
 
 

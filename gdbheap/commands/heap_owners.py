@@ -44,6 +44,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     limit = target.setting("limit") if arguments["count"] is None else arguments["count"]
     people = rows[:limit] if limit and len(rows) > limit else None
     start, size = int(held.blocks.start[block]), int(held.blocks.size[block])
+    verdict = LeakKind(int(leaks.verdict[block]))
     return Report(
         command="heap owners",
         columns=HOLDER_COLUMNS,
@@ -52,8 +53,8 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         before=(f"the block at {start:#x}, of chunk size {size:#x}:",),
         after=_after(path, len(rows), limit, held.blind),
         totals_shown=False,
-        totals={"pointers": len(rows), "kind": LeakKind(int(leaks.verdict[block])).label, "path": path},
-        notes=(*target.heap().notes, *notes_on(target, held)),
+        totals={"pointers": len(rows), "kind": verdict.label, "path": path},
+        notes=(*target.heap().notes, *notes_on(target, held, verdict is not LeakKind.STILL_REACHABLE)),
         faults=target.heap().faults,
     )
 

@@ -88,11 +88,10 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
             f"memory of the remote process too large for the connection was not searched ({human_size(far)}; gdb on "
             "that machine can)"
         )
-    notes += note_on_zeros(target.process)
     if hits.interrupted:
         notes.append("stopped by Ctrl-C: what was found until then is given")
     elif not hits.found:
-        notes += _not_searched(target, wanted, arguments)
+        notes += [*note_on_zeros(target.process), *_not_searched(target, wanted, arguments)]
     rows = [_row(target, view, roots, address, value) for address, value in hits.found]
     limit = target.setting("limit") if arguments["count"] is None else arguments["count"]
     cut = bool(limit) and len(rows) > limit

@@ -1,4 +1,5 @@
-"""What is to be said where a core's memory was taken for zeros without the core's word for it."""
+"""What is to be said where an answer rests on a core's memory that was taken for zeros without the core's word for
+it: something is called lost, or nothing was found."""
 
 from __future__ import annotations
 

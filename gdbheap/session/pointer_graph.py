@@ -55,10 +55,12 @@ def judged_blocks(target: Target, heuristics: Sequence[str] | None = None, ignor
     return leaks
 
 
-def notes_on(target: Target, held: PointerGraph) -> Iterator[str]:
-    """Yield what the reader must know about what was not read."""
+def notes_on(target: Target, held: PointerGraph, lost: bool) -> Iterator[str]:
+    """Yield what the reader must know about what was not read; `lost`: the answer calls something lost, which what
+    was taken for zeros might hold."""
     unread = held.graph.unread + held.unread
-    yield from note_on_zeros(target.process)
+    if lost:
+        yield from note_on_zeros(target.process)
     if held.interrupted:
         yield (
             f"stopped by Ctrl-C, with {human_size(unread)} of what is known of the heap not read: only what is held by "

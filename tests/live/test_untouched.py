@@ -25,9 +25,24 @@ def test_what_was_lost_in_the_process_is_lost_in_its_kernels_core(tmp_path, flag
     assert dead[LEAKS]["rows"] == live[LEAKS]["rows"]
     assert dead[LEAKS]["totals"]["definitely_lost_blocks"] in (10, 11)  # what was lost last may lie in a register
     assert dead[search]["rows"] == live[search]["rows"]
-    for command in (LEAKS, search):
-        (note,) = (note for note in dead[command]["notes"] if "MADV_DONTDUMP" in note)
-        assert note.endswith("the core does not tell the two apart")
+    (note,) = (note for note in dead[LEAKS]["notes"] if "MADV_DONTDUMP" in note)
+    assert note.endswith("the core does not tell the two apart")
+
+
+def test_what_is_assumed_is_told_where_an_answer_rests_on_it_alone(tmp_path):
+    program = build("untouched")
+    with running(program, directory=tmp_path) as process:
+        core = kernel_core(process, tmp_path)
+    lost = next(row["example"] for row in ask([str(program), str(core)], (LEAKS,))[LEAKS]["rows"] if is_lost(row))
+    resting = (f"heap leaks --why {lost}", f"heap owners {lost}", "heap search 0x5ea2c4")
+    others = ("heap leaks --why held", "heap owners held", "heap search held")
+    answers = ask([str(program), str(core)], (*resting, *others))
+    told = [each for each in (*resting, *others) if any("MADV_DONTDUMP" in note for note in answers[each]["notes"])]
+    assert told == list(resting)
+
+
+def is_lost(row):
+    return row["kind"] == "definitely_lost"
 
 
 def test_a_modules_bss_is_zeros_for_certain_and_what_else_is_missing_is_assumed_to_be(tmp_path):
