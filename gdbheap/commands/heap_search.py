@@ -88,6 +88,8 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
             f"memory of the remote process too large for the connection was not searched ({human_size(far)}; gdb on "
             "that machine can)"
         )
+    if not target.process.address_space.known:
+        notes.append("this target does not tell its mappings: the memory that was found was searched, no more")
     if hits.interrupted:
         notes.append("stopped by Ctrl-C: what was found until then is given")
     elif not hits.found:

@@ -137,6 +137,11 @@ def _notes(process: Process, layout: Layout, stretches: list[list[HeapSegment]])
         f"the tcache of thread {each.number} is not known ({each.reason}): what it holds counts as in use"
         for each in layout.unknown_tcaches
     ]
+    if not process.address_space.known:
+        notes.append(
+            "this target does not tell its mappings: memory was found by the pointers to it, and an mmapped chunk that "
+            "none leads to is not here"
+        )
     if process.unheld:
         notes.append(
             f"gdb does not hold {counted(len(process.unheld), 'thread')} of this process: what their tcaches hold "

@@ -21,6 +21,7 @@ from gdbheap.inside_gdb.text import output_of, text_of
 from gdbheap.machine.machine import Machine
 from gdbheap.machine.machines import MACHINES
 from gdbheap.process.address_space import AddressSpace
+from gdbheap.process.found_space import find_space
 from gdbheap.process.images.auxv import AT_ENTRY, parse_auxv
 from gdbheap.process.live.live_memory import LiveMemory
 from gdbheap.process.live.proc_maps import parse_maps, read_maps
@@ -87,18 +88,20 @@ def gather() -> Process:
     notes: list[str] = []
     memory: Memory = GdbMemory(inferior)
     pid = living_task(inferior.pid) if kind == "live" else None
-    space = read_maps(pid) if pid is not None else _remote_maps(notes)
+    space = read_maps(pid) if pid is not None else AddressSpace(())
     if pid is not None and not len(space):
         raise NoProcess(f"process {pid} has been killed, which gdb has not noticed: `kill` ends the session")
-    if pid is not None:
+    auxv = _auxv(pid, machine.pointer_size)
+    threads = _threads(machine, notes)
+    if pid is None:
+        space = _remote_maps(Process(kind, machine, memory, space, threads, auxv=auxv), notes)
+    else:
         memory = LiveMemory(pid, memory, space)
         if inserted := inserted_breakpoints():
             memory = ShadowedMemory(memory, GdbMemory(inferior), inserted)
     from gdbheap.elf.modules import find_modules, main_module  # kept out of gdb's start, as all of elf/ is
 
     modules = find_modules(memory, space, _opener(pid))
-    auxv = _auxv(pid, machine.pointer_size)
-    threads = _threads(machine, notes)
     unheld = () if pid is None or runs_on() else others(pid, {thread.lwp for thread in threads})
     if unheld:
         notes.append(
@@ -214,8 +217,9 @@ def _file_of(objfile: gdb.Objfile) -> str | None:
     return text_of(lambda: objfile.filename)
 
 
-def _remote_maps(notes: list[str]) -> AddressSpace:
-    """Return /proc/PID/maps, fetched through gdb's own remote file I/O."""
+def _remote_maps(process: Process, notes: list[str]) -> AddressSpace:
+    """Return /proc/PID/maps, fetched through gdb's own remote file I/O; what can be found without it where the target
+    has none."""
     import tempfile  # slow to import, and only remote targets need it
 
     with tempfile.TemporaryDirectory() as directory:
@@ -224,8 +228,16 @@ def _remote_maps(notes: list[str]) -> AddressSpace:
             gdb.execute(f"remote get /proc/{gdb.selected_inferior().pid}/maps {copy}", to_string=True)
             return AddressSpace(parse_maps(os.fsdecode(read_regular(copy, _MOST_MAPS))), "remote")
         except (gdb.error, OSError) as error:
-            notes.append(f"the target does not tell its mappings ({error})")
-            return AddressSpace((), "remote")
+            space = find_space(process, text_of(lambda: gdb.selected_inferior().progspace.filename) or "")
+            found = (
+                "here are those of the modules that the dynamic linker tells, and the memory that pointers lead to, "
+                "taken to be writable; there may be more"
+            )
+            notes.append(
+                f"the target does not tell its mappings ({error}; qemu-user does from version 8.1 on): "
+                f"{found if len(space) else 'none is known'}"
+            )
+            return space
 
 
 def _auxv(pid: int | None, pointer_size: int) -> dict[int, int]:

@@ -6,6 +6,9 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
+# The source of mappings that nobody told: they were found (found_space.py).
+FOUND = "found"
+
 
 @dataclass(frozen=True)
 class VMA:
@@ -56,9 +59,10 @@ class VMA:
 
 
 class AddressSpace:
-    """VMAs sorted by address. `source` says where they are from: "maps", "core" or "remote".
+    """VMAs sorted by address. `source` says where they are from: "maps", "core", "remote" or FOUND.
 
-    Without any VMA (`known` is False) nothing was told: every process has some.
+    Without any VMA nothing was told: every process has some. Those that were FOUND may not be all. Either way the
+    mappings are not `known`: where none is here, there may be one.
     `inferred` holds the starts of those VMAs whose bracketed name ("[heap]") was worked out here and not told by the
     source.
     """
@@ -71,8 +75,8 @@ class AddressSpace:
 
     @property
     def known(self) -> bool:
-        """Whether the source told anything."""
-        return bool(self.vmas)
+        """Whether the source told the mappings, all of them."""
+        return bool(self.vmas) and self.source != FOUND
 
     def __iter__(self) -> Iterator[VMA]:
         return iter(self.vmas)

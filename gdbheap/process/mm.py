@@ -177,7 +177,7 @@ def _heap_behind_bss(process: Process, main: Module) -> Iterator[tuple[str, int]
 def _mmap_end(process: Process, bottom_up: bool) -> Iterator[tuple[str, int]]:
     """Yield the end of the mmap area that is next to mmap_base: its top, or in the legacy layout its bottom."""
     stack = next((vma for vma in process.address_space if vma.path == "[stack]"), None)
-    if stack is None:
+    if stack is None or not process.address_space.known:
         return
     segments = process.main.segments if process.main is not None else ()
     program = (min(each.start for each in segments) & -PAGE, max(each.end for each in segments)) if segments else (0, 0)

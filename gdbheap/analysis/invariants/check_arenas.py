@@ -199,7 +199,7 @@ def _check_heaps(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
             expected = f"whole pages, at most {heap.layout.heap_max:#x}"
             message = "heap_info has a wrong mprotect_size"
             yield finding(region.mapping, message, "mprotect_size", where, readable, expected, call, arena.index)
-        elif (made := _writable_from(heap, region.mapping)) != readable and size <= readable:
+        elif (made := _writable_from(heap, region.mapping, readable)) != readable and size <= readable:
             where = region.mapping + struct.offset("mprotect_size")
             why = f"the heap is writable up to {region.mapping + made:#x}"
             message = "heap_info has a wrong mprotect_size"
@@ -229,9 +229,11 @@ def _check_pagesize(heap: CheckedHeap, arena: Arena, mapping: int, info: StructV
     yield finding(mapping, "heap_info has a wrong pagesize", "pagesize", where, held, expected, call, arena.index)
 
 
-def _writable_from(heap: CheckedHeap, mapping: int) -> int:
+def _writable_from(heap: CheckedHeap, mapping: int, told: int) -> int:
     """Return how many bytes from the start of a heap are writable, up to the last that is, in the room that a heap
-    has."""
+    has; what malloc has `told` where the mappings do not tell."""
+    if not heap.process.address_space.known:
+        return told
     end = mapping
     for vma in heap.process.address_space:
         if vma.start < mapping + heap.layout.heap_max and vma.end > mapping and vma.writable:

@@ -231,8 +231,10 @@ def _likeness(heap: CheckedHeap, page: int, length: int) -> int:
 
 
 def _all_readable(heap: CheckedHeap) -> bool:
-    """Whether every mapping that could hold an mmapped chunk can be read and was looked at: no core that left memory
-    out, no block that the program has made read-only."""
+    """Whether every mapping that could hold an mmapped chunk is known, can be read and was looked at: no core that
+    left memory out, no block that the program has made read-only."""
+    if not heap.process.address_space.known:
+        return False
     for vma in heap.process.address_space:
         if vma.is_file or vma.shared or (vma.path.startswith("[") and not vma.path.startswith("[anon:")):
             continue

@@ -29,10 +29,11 @@ class PointerGraph:
 
     `from_roots` are the words of root ranges, `registers` (index in roots.registers, target, offset) those of
     registers. `unread` is how many bytes of roots could not be read. `blind`: what was not read may hold pointers
-    (it is missing from a core, too large to be read from a remote process, or Ctrl-C cut the reading short,
-    `interrupted`; what a live process does not let us read holds none: guard pages). `thread_vectors` are the blocks
-    that are a thread's dtv. `hidden_in_roots` are the roots' words that may be encoded pointers (the graph has those
-    of blocks). `missing` are the [start, end) that make it blind (of what Ctrl-C left out nothing is told).
+    (it is missing from a core, too large to be read from a remote process, in mappings that the target does not tell,
+    or Ctrl-C cut the reading short, `interrupted`; what a live process does not let us read holds none: guard pages).
+    `thread_vectors` are the blocks that are a thread's dtv. `hidden_in_roots` are the roots' words that may be encoded
+    pointers (the graph has those of blocks). `missing` are the [start, end) that make it blind (of what Ctrl-C left
+    out, and of what the target does not tell, nothing is told).
     """
 
     blocks: Blocks
@@ -79,7 +80,7 @@ def read_pointer_graph(
         if target is not None:
             registers.append((index, target, register.value - int(blocks.start[target])))
     missing = process.kind == "core" and bool(unread or graph.unread)
-    blind = missing or interrupted or too_far > 0
+    blind = missing or interrupted or too_far > 0 or not process.address_space.known
     dtvs = find_thread_vectors(process.memory, graph.head, from_roots, pointer_size)
     gone = missing_parts(process, [*ranges, *(blocks.ranges() if graph.unread else [])]) if blind else ()
     return PointerGraph(

@@ -147,7 +147,7 @@ def _static_program(process: Process, names: list[str]) -> Module:
     other = next((name for name in names if _OTHER_LIBC.fullmatch(name)), None)
     if other is not None:
         raise NoHeap(f"this process uses {other}, not glibc: gdbheap reads glibc's malloc only")
-    if not process.address_space.known:
+    if not process.address_space.vmas:
         raise NoHeap("the mappings of this process are not known, and so not where its libc is")
     main = process.main
     if main is None:

@@ -1,0 +1,63 @@
+"""A target that gives no files, and so not /proc/PID/maps (qemu-user's before 8.1): the heap is found all the same."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from support.gdb_runs import ask
+from support.programs import build, running
+
+CHUNKS, CHECK, VMMAP = "heap chunks", "heap check", "vmmap"
+LEAKS, IGNORING = "heap leaks --kind all", "heap leaks --kind all --ignore-missing"
+COMMANDS = (CHUNKS, CHECK, LEAKS, IGNORING, VMMAP)
+
+
+def ask_without_files(program, pid):
+    """Return gdbserver's answers, which may not open files there."""
+    server = f"target remote | gdbserver --once --attach stdio {pid}"
+    return ask([str(program)], COMMANDS, get_there=[server, "set remote hostio-open-packet off"])
+
+
+@pytest.mark.parametrize(
+    ("name", "flags", "arguments"),
+    [("mixed", (), ()), ("mixed", ("-static",), ()), ("mixed", ("-no-pie",), ()), ("threads", (), ("5",))],
+    ids=["mixed", "static", "not-pie", "threads"],
+)
+def test_the_heap_is_found_by_the_pointers_to_it(name, flags, arguments):
+    program = build(name, *flags)
+    with running(program, *arguments) as process:
+        live = ask(["-p", str(process.pid)], COMMANDS)
+        before = maps(process.pid)
+        remote = ask_without_files(program, process.pid)
+        assert maps(process.pid) == before  # (to read below a stack is to make it grow)
+    assert remote[CHUNKS]["rows"] == live[CHUNKS]["rows"]
+    assert remote[CHECK]["totals"] == live[CHECK]["totals"]
+    assert [remote[each]["faults"] for each in COMMANDS] == [[], [], [], [], []]
+    assert remote[LEAKS]["totals"]["definitely_lost_blocks"] == 0
+    lost = live[LEAKS]["totals"]["definitely_lost_blocks"]
+    assert remote[IGNORING]["totals"]["definitely_lost_blocks"] == lost
+    for command in COMMANDS:
+        assert any("does not tell its mappings" in note for note in remote[command]["notes"])
+    told, found = spans(live), spans(remote)
+    assert all(any(low <= start and end <= high for low, high in joined(told)) for start, end in found)
+
+
+def maps(pid):
+    return Path(f"/proc/{pid}/maps").read_text()
+
+
+def spans(answers):
+    return [(int(row["start"], 16), int(row["end"], 16)) for row in answers[VMMAP]["rows"]]
+
+
+def joined(ranges):
+    """Return the ranges with those that touch made one."""
+    whole = []
+    for start, end in sorted(ranges):
+        if whole and start <= whole[-1][1]:
+            whole[-1] = (whole[-1][0], max(whole[-1][1], end))
+        else:
+            whole.append((start, end))
+    return whole
