@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 
 from gdbheap.analysis.call_stacks.in_progress_call import InProgressCall, mid_operation
@@ -68,12 +68,22 @@ def check(
     ):
         findings.setdefault((each.where, each.field), each)
     busy = mid_operation(view, inside or {}, len(process.threads), dying)
-    ordered = sorted(findings.values(), key=lambda each: each.where)
+    ordered = sorted(_with_what_lists_wrote(heap, findings.values()), key=lambda each: each.where)
     return CheckResult(
         tuple(replace(each, transient=_may_be_transient(each, busy)) for each in ordered),
         tuple(_checked(process, view)),
         busy,
     )
+
+
+def _with_what_lists_wrote(heap: CheckedHeap, findings: Iterable[Finding]) -> Iterator[Finding]:
+    """Yield the Findings; those of the words where a list keeps its link and its key, in what is no block, as what
+    the list did."""
+    found = list(findings)
+    listed = {each.listed.mem: each.listed for each in found if each.listed is not None and each.thread is not None}
+    for each in found:
+        by = listed.get(each.where) or listed.get(each.where - heap.layout.pointer_size)
+        yield each if by is None or each.listed is not None else replace(each, listed=by)
 
 
 def _may_be_transient(each: Finding, busy: InProgressCall) -> bool:

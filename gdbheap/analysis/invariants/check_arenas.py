@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from gdbheap.analysis.invariants.check_arena_state import of_arena
 from gdbheap.analysis.invariants.check_parameters import of_mp
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
+from gdbheap.analysis.invariants.closed_tops import check_closed_tops, closed_early
 from gdbheap.analysis.invariants.finding import Finding, finding
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import IS_MMAPPED, NON_MAIN_ARENA
@@ -23,6 +24,7 @@ def check_arenas(heap: CheckedHeap) -> Iterator[Finding]:
         if arena.top == initial_top(heap.layout, arena.value):
             continue
         yield from _check_top(heap, arena)
+        yield from check_closed_tops(heap, arena)
         yield from _check_system_mem(heap, arena)
         if not arena.is_main:
             yield from _check_heaps(heap, arena)
@@ -103,8 +105,11 @@ def _heap_end(heap: CheckedHeap, arena: Arena) -> tuple[int | None, str]:
     base = heap.view.parameters["sbrk_base"] if heap.view.parameters is not None else 0
     if arena.value["flags"] & NONCONTIGUOUS or not base:
         return None, ""
-    end = base + arena.system_mem
-    return end, f"sbrk_base {base:#x} and system_mem {arena.system_mem:#x} make it end at {end:#x}"
+    twice = sum(after - before for before, after in closed_early(heap, arena))
+    end = base + arena.system_mem - twice
+    return end, f"sbrk_base {base:#x} and system_mem {arena.system_mem:#x} make it end at {end:#x}" + (
+        f" ({twice:#x} of it are counted twice)" if twice else ""
+    )
 
 
 def _not_top(heap: CheckedHeap, arena: Arena, end: int) -> Finding | None:

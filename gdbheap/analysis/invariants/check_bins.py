@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.invariants.checked_heap import MOST_FINDINGS, CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding, finding
+from gdbheap.analysis.invariants.followed import ring_link_copied
 from gdbheap.counted import counted
 from gdbheap.glibc.heap_view import Bin
 from gdbheap.glibc.naming import list_name
@@ -116,7 +118,25 @@ def _check_ring(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
     ring = chunks[leader]
     expected[leader, 0] = np.roll(ring, -1)
     expected[leader, 1] = np.roll(ring, 1)
-    yield from _compare_ring(heap, each, chunks, expected)
+    found = list(_compare_ring(heap, each, chunks, expected))
+    yield from _as_copied(heap, found, ring.tolist()) if found else ()
+
+
+def _as_copied(heap: CheckedHeap, found: list[Finding], ring: list[int]) -> Iterator[Finding]:
+    """Yield the Findings of a ring; what malloc itself made of an overwritten link as that."""
+    copied = ring_link_copied(heap, ring)
+    passed_over = {before for before, _ in copied.values()}
+    for each in found:
+        if each.field == "fd_nextsize" and each.address in passed_over:
+            continue  # malloc wrote it where the overwritten link led to
+        if each.field == "bk_nextsize" and each.address in copied:
+            link = copied[each.address][1]
+            why = (
+                f"malloc itself has followed an overwritten link: it copied this from bk_nextsize of the chunk "
+                f"{link.owner:#x}, at {link.where:#x}, when it sorted this one in before that"
+            )
+            each = replace(each, detail=f"{each.detail}; {why}", followed=link)
+        yield each
 
 
 def _check_no_ring(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.invariants.checked_heap import MOST_FINDINGS, CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding, finding
+from gdbheap.analysis.invariants.followed import Followed, ends_a_listed_chunk, has_links_of_a_list
 from gdbheap.glibc.chunk_table import IS_MMAPPED, NON_MAIN_ARENA, PREV_INUSE, State
 from gdbheap.glibc.walk.heap_segment import BAD_FENCEPOST
 from gdbheap.lazy import np
@@ -132,9 +134,14 @@ def _clear_over_used(heap: CheckedHeap, row: int) -> Finding | None:
     table = heap.table
     size, arena = int(table.size[row]), int(table.arena[row])
     prev_size = int(heap.prev_sizes_behind(np.array([row]))[0])
-    broken = any(each.fault is not None and each.arena == arena for each in heap.view.bins)
+    broken = any(
+        each.arena == arena and (each.fault is not None or (each.chunks and not heap.view.sizes_of(each.chunks).all()))
+        for each in heap.view.bins
+    )
     if prev_size == size and broken:
         return None  # lost from that list, not the header's fault
+    if ends_a_listed_chunk(heap, int(table.address[row + 1]), prev_size):
+        return None  # that one lies in another, and is told
     call = "a free of this block dies of it; " if prev_size == size else ""
     below = (
         "prev_size agrees with it" if prev_size == size else f"prev_size is {prev_size:#x}, the chunk is of {size:#x}"
@@ -146,7 +153,7 @@ def _clear_over_used(heap: CheckedHeap, row: int) -> Finding | None:
         call = f'a free of the chunk behind merges downwards: "{consolidating}"; a free of this block: '
     swallowed = heap.view.place_of(int(table.address[row + 1]) - prev_size)
     suspects = (int(table.address[row]),) if swallowed is not None else ()
-    return _behind(
+    found = _behind(
         heap,
         row,
         "double free or corruption (!prev)",
@@ -155,6 +162,8 @@ def _clear_over_used(heap: CheckedHeap, row: int) -> Finding | None:
         f"the chunk before it, at {int(table.address[row]):#x}, is in no bin; {below}",
         suspects,
     )
+    lost = prev_size == size and has_links_of_a_list(heap, int(table.address[row]), arena)
+    return replace(found, followed=Followed("list", int(table.address[row]), found.where)) if lost else found
 
 
 def _behind(

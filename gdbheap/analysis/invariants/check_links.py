@@ -8,7 +8,10 @@ from dataclasses import replace
 from gdbheap.analysis.invariants.check_tcache import tcache_address
 from gdbheap.analysis.invariants.checked_heap import MOST_FINDINGS, CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding, finding
-from gdbheap.analysis.invariants.listed_wrongly import listed_wrongly
+from gdbheap.analysis.invariants.followed import head_taken_from
+from gdbheap.analysis.invariants.inside_a_block import inside_a_block
+from gdbheap.analysis.invariants.listed_wrongly import Listed, left_by_a_list, listed_wrongly
+from gdbheap.analysis.invariants.lost_chunks import lost_from_list
 from gdbheap.counted import counted
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import State
@@ -52,6 +55,10 @@ def _single(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
     except MemoryFault:
         return
     target = stored if last is None else demangle(field, stored, layout)
+    taken = None if last is not None else _head_from(heap, each, target)
+    if taken is not None:
+        yield taken
+        return
     chunk = target - layout.header if each.kind == "tcache" else target
     what = f"{each.kind} link leads to no chunk"
     if each.kind == "tcache":
@@ -94,7 +101,31 @@ def _single(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
     )
     found = finding(address, message, name, field, stored, expected, call, each.arena, each.thread, suspects, why)
     listed = listed_wrongly(heap, each, chunk, last is None) if chunk % layout.pointer_size == 0 else None
+    if listed is None and last is None and left_by_a_list(heap, field, stored):
+        listed = Listed("left", field, heap.view.chunk_at(field))
     yield replace(found, listed=listed, suspects=suspects if listed is None else ())
+
+
+def _head_from(heap: CheckedHeap, each: Bin, head: int) -> Finding | None:
+    """Return the Finding of the link that malloc has made the head of a list, where that leads out of all chunks."""
+    chunk = head - heap.layout.header if each.kind == "tcache" else head
+    if heap.table.row_of(chunk) is not None or heap.gap_at(chunk) is not None:
+        return None
+    followed = head_taken_from(heap, each, head)
+    if followed is None:
+        return None
+    first = demangle(followed.where, followed.value or 0, heap.layout)
+    expected = "the link of a free chunk, as long as a list held the block"
+    why = f"it leads to {first:#x}; malloc has handed the block out since, and followed the link: the head of "
+    why += f"{list_name(each)} is {head:#x} now, where no chunk begins"
+    call = f"malloc({each.min_size - heap.layout.pointer_size:#x}) hands out what the link leads to"
+    field, message = ("next" if each.kind == "tcache" else "fd"), f"{each.kind} link leads to no chunk"
+    if (chunk + heap.layout.header) % heap.layout.alignment:
+        message = heap.texts.choose(f"malloc(): unaligned {each.kind} chunk detected", otherwise=message)
+    found = finding(
+        followed.owner, message, field, followed.where, followed.value, expected, call, each.arena, each.thread, (), why
+    )
+    return replace(found, followed=followed)
 
 
 def _double(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
@@ -115,6 +146,14 @@ def _double(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
         return
     # A walk by bk that leaves the heap is not to be believed: the chunk that led out of it has the wrong link.
     believed = [chunk for chunk in each.chunks if heap.view.chunk_at(chunk) is not None]
+    lost = lost_from_list(heap, believed)
+    if lost is not None:
+        for owner, field, offset in ((lost.before, "fd", 0), (lost.behind, "bk", layout.pointer_size)):
+            where = owner + layout.header + offset
+            held = heap.words.read(where)
+            if held != lost.chunk:
+                yield _bad_link(heap, each, owner, field, where, held, lost.chunk, header)
+        return
     nodes = [header, *believed, header]
     found = 0
     for node, following in zip(nodes, nodes[1:]):
@@ -192,14 +231,7 @@ def _no_chunk(heap: CheckedHeap, each: Bin, chunk: int) -> Finding:
             each.arena,
             why=why,
         )
-    where = around.address + heap.layout.pointer_size
-    expected = f"at most {chunk - around.address:#x} (flags aside)"
-    why = f"{list_name(each)} holds a chunk at {chunk:#x}, in the middle of this one"
-    return finding(
-        around.address, "chunks overlap", "size", where, around.size | around.flags, expected,
-        "none at once: the block that is handed out or freed as too long overlaps the next", each.arena, None,
-        (chunk,), why,
-    )  # fmt: skip
+    return inside_a_block(heap, around, chunk, held or 0, f"{list_name(each)} holds a chunk at {chunk:#x}")
 
 
 def _listed_twice(heap: CheckedHeap) -> Iterator[Finding]:

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.invariants.check_bins import wrong_size_in_list
 from gdbheap.analysis.invariants.check_parameters import of_mp
 from gdbheap.analysis.invariants.checked_heap import MOST_FINDINGS, CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding, finding
+from gdbheap.analysis.invariants.listed_wrongly import Listed, left_by_a_list
 from gdbheap.counted import counted
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.heap_view import Bin
 from gdbheap.glibc.naming import list_name
 from gdbheap.lazy import np
 from gdbheap.process.columns.gather import gather_words
+from gdbheap.process.cstruct import CStruct
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -103,7 +106,7 @@ def _check_count(heap: CheckedHeap, each: Bin, full: int | None) -> Iterator[Fin
         call = (
             "a malloc of this size: it takes from a list that has less, or leaves chunks in one that it believes empty"
         )
-        yield finding(
+        found = finding(
             tcache_address(heap, each.thread),
             "tcache count is not the length of the list",
             f"{name}[{each.index}]",
@@ -115,6 +118,7 @@ def _check_count(heap: CheckedHeap, each: Bin, full: int | None) -> Iterator[Fin
             each.thread,
             why=f"{list_name(each)} holds {counted(length, 'chunk')}",
         )
+        yield replace(found, listed=_left_over_the_head(heap, each, struct))
     elif full is not None and length > full:
         message = heap.texts.choose("free(): too many chunks detected in tcache", otherwise="tcache list is too long")
         call = "a free of a block that looks freed already"
@@ -129,6 +133,14 @@ def _check_count(heap: CheckedHeap, each: Bin, full: int | None) -> Iterator[Fin
             None,
             each.thread,
         )
+
+
+def _left_over_the_head(heap: CheckedHeap, each: Bin, struct: CStruct) -> Listed | None:
+    """Return the link that a list left before the head of this one, with whose key it wrote over the head."""
+    word = heap.layout.pointer_size
+    slot = tcache_address(heap, each.thread) + struct.offset("entries") + (each.index - 1) * word
+    is_left = each.index > 0 and left_by_a_list(heap, slot, heap.words.read(slot))
+    return Listed("left", slot, heap.view.chunk_at(slot)) if is_left else None
 
 
 def _check_free_slots(heap: CheckedHeap, full: int | None) -> Iterator[Finding]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gdbheap.analysis.invariants.followed import Followed
 from gdbheap.analysis.invariants.listed_wrongly import Listed
 from gdbheap.process.fault import Fault
 
@@ -17,7 +18,7 @@ class Finding(Fault):
     call trips over it, and how. `arena` is the index of the arena it belongs to, `thread` the lwp whose tcache it is
     in (None: neither). `suspects` are chunks whose size field may be the wrong one instead. `transient` where a call
     that is under way may have caused it. `listed` is how a list came to a block that it must not hold, where free
-    itself wrote the link to it.
+    itself wrote the link to it. `followed` is the field that was overwritten, where malloc has followed it since.
     """
 
     field: str = ""
@@ -30,6 +31,7 @@ class Finding(Fault):
     suspects: tuple[int, ...] = ()
     transient: bool = False
     listed: Listed | None = None
+    followed: Followed | None = None
 
 
 def finding(

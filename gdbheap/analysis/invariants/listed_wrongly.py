@@ -18,8 +18,9 @@ from gdbheap.glibc.walk.links import demangle
 
 @dataclass(frozen=True)
 class Listed:
-    """`kind`: "double_free" or "invalid_free" of `mem`, or "moved" (malloc itself put it there, from a bin whose
-    links were overwritten). `around` is the chunk that mem lies in, None outside every heap."""
+    """`kind`: "double_free" or "invalid_free" of `mem`, "moved" (malloc itself put it there, from a bin whose links
+    were overwritten), or "left" (the words at mem are what a list left there that held it). `around` is the chunk
+    that mem lies in, None outside every heap."""
 
     kind: str
     mem: int
@@ -33,22 +34,32 @@ def listed_wrongly(heap: CheckedHeap, each: Bin, chunk: int, is_head: bool) -> L
     if chunk in each.chunks:
         return Listed("double_free", mem, heap.view.chunk_at(mem))
     around = heap.view.chunk_at(mem)
-    if heap.gap_at(mem) is not None or (around is not None and around.address == chunk and not around.state.is_free):
+    key = _has_key(heap, each, mem) if each.kind == "tcache" else None
+    if heap.gap_at(mem) is not None and not key:
+        return None
+    if around is not None and around.address == chunk and not around.state.is_free:
         return None
     has_size = _has_size(heap, each, chunk)
-    if each.kind == "tcache":
-        key = _has_key(heap, each, mem)
-        if key is False or (key is None and not has_size):
+    if each.kind != "tcache" or (key is False and has_size):
+        # without the key, which may have been overwritten since, the link must be one that free wrote
+        if not has_size or not _goes_on(heap, each, mem, is_head):
             return None
-        if not has_size:
-            return Listed("moved", mem, around) if around is None or not around.state.is_free else _twice(mem, around)
-    elif not has_size or not _goes_on(heap, each, mem, is_head):
+    elif not key and not has_size:
         return None
-    return _twice(mem, around) if around is not None and around.state.is_free else Listed("invalid_free", mem, around)
+    elif not has_size:
+        return _twice(chunk, mem, around) or Listed("moved", mem, around)
+    return _twice(chunk, mem, around) or Listed("invalid_free", mem, around)
 
 
-def _twice(mem: int, around: Chunk) -> Listed:
-    """What lies in a free chunk, or top, was freed and merged into that."""
+def left_by_a_list(heap: CheckedHeap, field: int, stored: int) -> bool:
+    """Whether the word is the link at the end of a list, as one leaves it in a block that it held."""
+    return bool(heap.layout.safe_linking) and stored == field >> 12
+
+
+def _twice(chunk: int, mem: int, around: Chunk | None) -> Listed | None:
+    """What lies in a free chunk, or top, with its header, was freed and merged into that."""
+    if around is None or not around.state.is_free or chunk < around.address:
+        return None
     return Listed("double_free", mem, around)
 
 
@@ -85,5 +96,5 @@ def _goes_on(heap: CheckedHeap, each: Bin, mem: int, is_head: bool) -> bool:
         return False
     if link == 0:
         return is_head or bool(heap.layout.safe_linking)
-    row = heap.table.row_of(link)
+    row = heap.table.row_of(link - heap.layout.header if each.kind == "tcache" else link)
     return row is not None and each.min_size == int(heap.table.size[row]) and heap.table.state[row] != State.TOP

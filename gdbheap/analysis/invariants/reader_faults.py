@@ -11,6 +11,7 @@ from gdbheap.analysis.invariants.check_links import check_links
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding, finding
 from gdbheap.analysis.invariants.free_check import what_free_says
+from gdbheap.analysis.invariants.inside_a_block import forged_header
 from gdbheap.counted import counted
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.arena import WRONG_ARENA
@@ -65,6 +66,9 @@ def _invalid_size(heap: CheckedHeap, fault: Fault) -> Finding:
         held = 0
     row = heap.table.row_of(fault.address)
     gap = heap.table[row] if row is not None else None
+    forged = _top_inside(heap, fault.address, held, arena)
+    if forged is not None:
+        return forged
     expected = "the size of a chunk: a multiple of the alignment, within the heap"
     before = heap.table.row_at(fault.address - 1)
     if gap is not None:
@@ -76,6 +80,15 @@ def _invalid_size(heap: CheckedHeap, fault: Fault) -> Finding:
     message, call = _size_words(heap, fault.address, suspects)
     why = fault.detail.partition(", ")[2]  # what the field holds is told by the finding
     return finding(fault.address, message, "size", where, held, expected, call, arena, None, suspects, why)
+
+
+def _top_inside(heap: CheckedHeap, address: int, size: int, index: int | None) -> Finding | None:
+    """Return the Finding of the forged header that merged top with what lies inside the block at `address`; None where
+    that is not so."""
+    for arena in heap.view.arenas:
+        if arena.index == index and address < arena.top < address + (size & ~FLAG_MASK):
+            return forged_header(heap, address, index, arena.top, arena.top_size, f"top is at {arena.top:#x} now")
+    return None
 
 
 def _size_words(heap: CheckedHeap, address: int, suspects: tuple[int, ...]) -> tuple[str, str]:

@@ -10,15 +10,13 @@ from dataclasses import replace
 from gdbheap.analysis.invariants.check_links import head_slot
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding
+from gdbheap.analysis.invariants.followed import head_taken_from
 from gdbheap.analysis.malloc_aborts.emptied_lists import of_emptied_list
 from gdbheap.analysis.malloc_aborts.passed_subject import is_named, passed_subject, verdict_on
 from gdbheap.analysis.malloc_aborts.subject import AffectedChunk
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import State
 from gdbheap.glibc.heap_view import Bin
-from gdbheap.glibc.walk.links import demangle
-from gdbheap.lazy import np
-from gdbheap.process.columns.gather import gather_words
 from gdbheap.process.frame import Frame
 
 # What the findings that explain a text are about: a pattern of their message, or of their field. For texts that malloc
@@ -114,17 +112,11 @@ def _handed_out_before(heap: CheckedHeap, text: str) -> AffectedChunk | None:
 
 def _last_taken(heap: CheckedHeap, each: Bin) -> int | None:
     """Return the block in use, of the list's size, whose first word leads to where the list's head leads."""
-    table, header = heap.table, heap.layout.header
     try:
-        head = heap.words.read(head_slot(heap, each))
+        taken = head_taken_from(heap, each, heap.words.read(head_slot(heap, each)))
     except MemoryFault:
         return None
-    rows = np.flatnonzero((table.state == State.IN_USE) & (table.size == np.uint64(each.min_size)))
-    links = gather_words(heap.process.memory, heap.layout.pointer_size, table.address[rows] + np.uint64(header))[:, 0]
-    for address, stored in zip(table.address[rows].tolist(), links.tolist()):
-        if stored and demangle(address + header, stored, heap.layout) == head:
-            return int(address)
-    return None
+    return None if taken is None else taken.owner
 
 
 def _by_findings(heap: CheckedHeap, text: str, findings: Sequence[Finding]) -> AffectedChunk | None:

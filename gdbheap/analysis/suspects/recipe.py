@@ -19,10 +19,10 @@ _NARROW = {
 def recipe(heap: CheckedHeap, found: Finding, writer: SuspectedWriter) -> tuple[str, str, str]:
     """Return the gdb commands that catch the write in a rerun: the watchpoint, the breakpoint at which to set it (""
     for what is no chunk's), and the way back with rr."""
-    if found.listed is not None and found.listed.kind != "moved":
+    if found.listed is not None and found.listed.kind not in ("moved", "left"):
         stop = break_at_free(heap, found.listed.mem)
         return "", stop, f"rr record PROGRAM; rr replay; continue to the end; {stop}; reverse-continue"
-    where = found.where
+    where = found.where if found.followed is None else found.followed.where
     word = next((kind for name, kind in _NARROW.items() if found.field.startswith(name)), "unsigned long")
     watch = f"watch -l *({word} *){where:#x}"
     if found.held is not None:
@@ -32,9 +32,14 @@ def recipe(heap: CheckedHeap, found: Finding, writer: SuspectedWriter) -> tuple[
         stop = break_at_free(heap, (writer.chunk or found.address) + heap.layout.header)
     elif writer.kind == "overrun" and writer.chunk is not None:
         chunk = heap.view.chunk_at(writer.chunk)
-        high = (0 if chunk is None else chunk.size) - heap.layout.pointer_size
+        size = 0 if chunk is None else chunk.size
+        if found.followed is not None:
+            size = found.followed.end - found.followed.owner
+        high = size - heap.layout.pointer_size
         low = high - heap.layout.alignment + 1
         stop = f"break malloc if {argument} >= {max(low, 0):#x} && {argument} <= {high:#x}"
+    elif found.followed is not None and found.followed.kind == "top":
+        stop = ""
     elif writer.kind not in ("underrun", "stack") and _is_programs(heap, where):
         stop = break_at_free(heap, found.address + heap.layout.header)
     else:

@@ -4,10 +4,11 @@ must not be freed."""
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding
+from gdbheap.analysis.invariants.followed import Followed
 from gdbheap.analysis.invariants.listed_wrongly import Listed
 from gdbheap.analysis.suspects.run_over import below_start, run_across, stack_from_above
 from gdbheap.errors import MemoryFault
@@ -49,6 +50,8 @@ def probable_writer(heap: CheckedHeap, found: Finding) -> SuspectedWriter:
     held = _in_words(heap, found)
     if found.listed is not None:
         return _by_free(heap, found.listed, held)
+    if found.followed is not None:
+        return _before_it_was_followed(heap, found, found.followed, held)
     if found.field == "n_mmaps" and (found.held or 0) > _expected_number(found):
         sentence = (
             "perhaps nobody: the free of a mmapped block whose size was overwritten unmaps blocks behind it "
@@ -71,8 +74,8 @@ def probable_writer(heap: CheckedHeap, found: Finding) -> SuspectedWriter:
         if below is not None and below.state.is_free:
             mem = below.address + heap.layout.header
             sentence = (
-                f"a write through a dangling pointer to the freed block below, {mem:#x} of {below.size:#x}, "
-                "past its end"
+                f"a write past the end of the block below, {mem:#x} of {below.size:#x}, which is free by now: before "
+                "its free, or through a dangling pointer"
             )
             return SuspectedWriter(
                 "dangling", below.address, 0, held, f"{sentence}{held and f'; the field now reads {held}'}"
@@ -93,6 +96,12 @@ def _by_free(heap: CheckedHeap, listed: Listed, held: str) -> SuspectedWriter:
     else:
         where = f"in the {around.state.label} chunk at {around.address:#x} of {around.size:#x} bytes"
     chunk = mem - heap.layout.header
+    if listed.kind == "left":
+        sentence = (
+            f"malloc itself: a list held {mem:#x}, {where}, as if it were a block, and its link and key lay here; how "
+            "it came to the list is not to be seen any more"
+        )
+        return SuspectedWriter("unknown", None, 0, held, sentence)
     if listed.kind == "moved":
         sentence = (
             f"malloc moved {mem:#x}, {where}, to this tcache from a fastbin or small bin whose links were overwritten"
@@ -105,6 +114,29 @@ def _by_free(heap: CheckedHeap, listed: Listed, held: str) -> SuspectedWriter:
     else:
         sentence = f"a double free: {mem:#x} was freed again while it was in the list"
     return SuspectedWriter(listed.kind, chunk, 0, held, sentence)
+
+
+def _before_it_was_followed(heap: CheckedHeap, found: Finding, followed: Followed, held: str) -> SuspectedWriter:
+    """Who wrote what malloc has followed since."""
+    if followed.kind == "top":
+        sentence = "whoever wrote over the header of the top that was there: most often the user of the block below it"
+        return SuspectedWriter("unknown", None, 0, held, sentence)
+    mem = followed.owner + heap.layout.header
+    if followed.kind == "list":
+        sentence = (
+            f"perhaps nobody: {mem:#x}, the block below, still has the links of a free list, which has lost it if a "
+            "link that led to it was overwritten; else it was written past its end"
+        )
+        return SuspectedWriter("unknown", followed.owner, 0, held, sentence)
+    if followed.kind == "link":
+        sentence = f"a write through a dangling pointer into the block {mem:#x}, while a list held it"
+        copied = "" if followed.where == found.where else "; malloc itself copied it from there"
+        return SuspectedWriter("dangling", followed.owner, 0, held, sentence + copied)
+    around = heap.view.chunk_at(followed.owner)
+    if around is None:
+        return SuspectedWriter("unknown", None, 0, held, "")
+    below = replace(around, address=followed.owner, size=followed.end - followed.owner)
+    return _overrun(heap, found, below, held)
 
 
 def _block_below(heap: CheckedHeap, where: int) -> Chunk | None:

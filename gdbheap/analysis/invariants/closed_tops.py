@@ -1,0 +1,69 @@
+"""Tops that malloc closed too early: their size had been overwritten with a smaller one.
+
+When such a top cannot serve a request, malloc finds the break farther up than where top ends, takes that for memory
+of somebody else, closes the top with fenceposts, and counts all up to the break once more in system_mem.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from itertools import combinations
+
+from gdbheap.analysis.invariants.checked_heap import CheckedHeap
+from gdbheap.analysis.invariants.finding import Finding
+from gdbheap.analysis.invariants.followed import Followed
+from gdbheap.glibc.heap_view import NONCONTIGUOUS, Arena
+from gdbheap.glibc.sizes import align_up
+from gdbheap.process.memory import PAGE
+
+# Among so many places where the memory of the main arena is not malloc's it is tried which are counted twice.
+_MOST_GAPS = 10
+
+Gap = tuple[int, int]
+
+
+def closed_early(heap: CheckedHeap, arena: Arena) -> tuple[Gap, ...]:
+    """Return the stretches [start, end) behind fenceposts of the main arena that system_mem counts twice."""
+    parameters = heap.view.parameters
+    base = parameters["sbrk_base"] if parameters is not None else 0
+    end = end_of_break(heap, arena)
+    if not arena.is_main or arena.value["flags"] & NONCONTIGUOUS or not base or end is None:
+        return ()
+    excess = base + arena.system_mem - end
+    ends = [(align_up(before.end, PAGE), after.mapping) for before, after in zip(arena.regions, arena.regions[1:])]
+    gaps = [each for each in ends if each[0] < each[1]]
+    if excess <= 0 or len(gaps) > _MOST_GAPS:
+        return ()
+    for count in range(len(gaps), 0, -1):
+        for chosen in combinations(gaps, count):
+            if sum(after - before for before, after in chosen) == excess:
+                return chosen
+    return ()
+
+
+def end_of_break(heap: CheckedHeap, arena: Arena) -> int | None:
+    """Return the program break; where it is not known, the end of top, if its mapping ends there, too."""
+    if heap.layout.brk is not None:
+        return heap.layout.brk.value
+    end = arena.top + arena.top_size
+    vma = heap.process.address_space.find(arena.top)
+    return end if vma is not None and vma.end == end else None
+
+
+def check_closed_tops(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
+    """Yield each top that was closed before its end."""
+    for start, end in closed_early(heap, arena):
+        first = start - 2 * heap.layout.header
+        row = heap.table.row_at(first - 1)
+        chunk = int(heap.table.address[row]) if row is not None else first
+        detail = (
+            f"the fenceposts before {start:#x} close a top that went on to {end:#x}: its size had been overwritten "
+            f"with a smaller one, and malloc itself has followed that, and counts {end - start:#x} bytes twice in "
+            f"system_mem; the size is not to be seen any more, and was at {chunk + heap.layout.pointer_size:#x} if the "
+            "chunk there is all that top had"
+        )
+        call = "none at once: the memory up to there is lost"
+        where = chunk + heap.layout.pointer_size
+        found = Finding(chunk, "top was closed before its end", detail, "", where, call=call, arena=arena.index)
+        yield replace(found, followed=Followed("top", chunk, where))

@@ -1,0 +1,61 @@
+"""A free chunk, or top, that begins inside another block: the header that led malloc there, or the size of the block
+around it; or that neither is to be seen any more."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from gdbheap.analysis.invariants.checked_heap import CheckedHeap
+from gdbheap.analysis.invariants.finding import Finding, finding
+from gdbheap.analysis.invariants.followed import merged_at
+from gdbheap.glibc.chunk_table import FLAG_MASK, PREV_INUSE, Chunk
+
+
+def inside_a_block(heap: CheckedHeap, around: Chunk, chunk: int, size: int, what: str) -> Finding:
+    """Return the Finding of the free chunk (or top) at `chunk`, of this size word, which begins inside `around`;
+    `what` says who leads to it."""
+    found = forged_header(heap, around.address, around.arena, chunk, size, what)
+    if found is not None:
+        return found
+    if chunk - around.address < heap.layout.min_size:
+        why = (
+            f"the block around it, at {around.address:#x}, cannot end there, so malloc followed a header or a link "
+            "that was forged; who wrote that is not to be seen any more"
+        )
+        call = "none at once: the memory belongs to two blocks"
+        detail = f"{what}, inside the block at {around.address:#x} of {around.size:#x} bytes; {why}"
+        return Finding(
+            chunk, "a free chunk lies inside another block", detail, "", chunk, call=call, arena=around.arena
+        )
+    where = around.address + heap.layout.pointer_size
+    expected = f"at most {chunk - around.address:#x} (flags aside)"
+    call = "none at once: the block that is handed out or freed as too long overlaps the next"
+    why = f"{what}, in the middle of this one"
+    held = around.size | around.flags
+    return finding(
+        around.address, "chunks overlap", "size", where, held, expected, call, around.arena, None, (chunk,), why
+    )
+
+
+def forged_header(
+    heap: CheckedHeap, around: int, arena: int | None, chunk: int, size: int, what: str
+) -> Finding | None:
+    """Return the Finding of the header whose free merged it with what its prev_size made up inside the block at
+    `around`; None where there is none such."""
+    followed = merged_at(heap, around, chunk, chunk + (size & ~FLAG_MASK))
+    if followed is None:
+        return None
+    message = heap.texts.choose(
+        "corrupted size vs. prev_size while consolidating", "corrupted size vs. prev_size", otherwise="forged header"
+    )
+    held = followed.value or 0
+    why = (
+        f"malloc itself has followed this forged header: the free of {followed.end:#x} merged it with what its "
+        f"prev_size led to, and {what}, inside the block at {around:#x}"
+    )
+    call = "none at once: the memory belongs to two blocks"
+    suspects = (around,) if chunk - around >= heap.layout.min_size else ()
+    found = finding(
+        followed.end, message, "size", followed.where, held, f"{held | PREV_INUSE:#x}", call, arena, None, suspects, why
+    )
+    return replace(found, followed=followed)
