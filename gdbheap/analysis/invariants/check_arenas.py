@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from gdbheap.analysis.invariants.check_arena_state import of_arena
 from gdbheap.analysis.invariants.check_parameters import of_mp
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
-from gdbheap.analysis.invariants.closed_tops import check_closed_tops, closed_early
+from gdbheap.analysis.invariants.closed_tops import bytes_of, check_closed_tops, closed_early
 from gdbheap.analysis.invariants.finding import Finding, finding
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import IS_MMAPPED, NON_MAIN_ARENA
@@ -105,7 +105,7 @@ def _heap_end(heap: CheckedHeap, arena: Arena) -> tuple[int | None, str]:
     base = heap.view.parameters["sbrk_base"] if heap.view.parameters is not None else 0
     if arena.value["flags"] & NONCONTIGUOUS or not base:
         return None, ""
-    twice = sum(after - before for before, after in closed_early(heap, arena))
+    twice = sum(map(bytes_of, closed_early(heap, arena)))
     end = base + arena.system_mem - twice
     return end, f"sbrk_base {base:#x} and system_mem {arena.system_mem:#x} make it end at {end:#x}" + (
         f" ({twice:#x} of it are counted twice)" if twice else ""

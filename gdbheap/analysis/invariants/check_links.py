@@ -146,7 +146,7 @@ def _double(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
         return
     # A walk by bk that leaves the heap is not to be believed: the chunk that led out of it has the wrong link.
     believed = [chunk for chunk in each.chunks if heap.view.chunk_at(chunk) is not None]
-    lost = lost_from_list(heap, believed)
+    lost = lost_from_list(heap, each.chunks)
     if lost is not None:
         for owner, field, offset in ((lost.before, "fd", 0), (lost.behind, "bk", layout.pointer_size)):
             where = owner + layout.header + offset

@@ -31,15 +31,20 @@ def closed_early(heap: CheckedHeap, arena: Arena) -> tuple[Gap, ...]:
     if not arena.is_main or arena.value["flags"] & NONCONTIGUOUS or not base or end is None:
         return ()
     excess = base + arena.system_mem - end
-    ends = [(align_up(before.end, PAGE), after.mapping) for before, after in zip(arena.regions, arena.regions[1:])]
-    gaps = [each for each in ends if each[0] < each[1]]
+    ends = [(before.end, after.mapping) for before, after in zip(arena.regions, arena.regions[1:])]
+    gaps = [each for each in ends if bytes_of(each) > 0]
     if excess <= 0 or len(gaps) > _MOST_GAPS:
         return ()
     for count in range(len(gaps), 0, -1):
         for chosen in combinations(gaps, count):
-            if sum(after - before for before, after in chosen) == excess:
+            if sum(map(bytes_of, chosen)) == excess:
                 return chosen
     return ()
+
+
+def bytes_of(gap: Gap) -> int:
+    """Return how many bytes of a gap are counted: a top ends at a page."""
+    return gap[1] - align_up(gap[0], PAGE)
 
 
 def end_of_break(heap: CheckedHeap, arena: Arena) -> int | None:
@@ -53,13 +58,14 @@ def end_of_break(heap: CheckedHeap, arena: Arena) -> int | None:
 
 def check_closed_tops(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
     """Yield each top that was closed before its end."""
-    for start, end in closed_early(heap, arena):
+    for gap in closed_early(heap, arena):
+        start, end = gap
         first = start - 2 * heap.layout.header
         row = heap.table.row_at(first - 1)
         chunk = int(heap.table.address[row]) if row is not None else first
         detail = (
             f"the fenceposts before {start:#x} close a top that went on to {end:#x}: its size had been overwritten "
-            f"with a smaller one, and malloc itself has followed that, and counts {end - start:#x} bytes twice in "
+            f"with a smaller one, and malloc itself has followed that, and counts {bytes_of(gap):#x} bytes twice in "
             f"system_mem; the size is not to be seen any more, and was at {chunk + heap.layout.pointer_size:#x} if the "
             "chunk there is all that top had"
         )
