@@ -60,6 +60,12 @@ def probable_writer(heap: CheckedHeap, found: Finding) -> SuspectedWriter:
         return SuspectedWriter("unknown", None, 0, held, sentence)
     if found.field in LINKS:
         return _dangling(heap, found, held)
+    if found.field.startswith(("entries[", "fastbinsY[")):
+        sentence = (
+            "whoever wrote over this head of a list; or over the link of a block that malloc has handed out since, and "
+            "made the head: that link is not to be seen any more"
+        )
+        return SuspectedWriter("unknown", None, 0, held, sentence + (held and f"; the field now reads {held}"))
     if heap.table.row_of(found.address) is None and heap.view.chunk_at(found.where) is None:
         return SuspectedWriter(
             "unknown", None, 0, held, held and f"it is no block's memory; the field now reads {held}"
