@@ -110,11 +110,14 @@ def _with_signal(process: Process, stop: Stop, instruction: Instruction) -> tupl
         return stop, ()
     name = signal_name(stop.thread.signal)
     signal = infer_signal(process, stop.thread, instruction, stop.frames, stop.own_pid)
-    note = (
-        f"the core does not hold what the kernel said of {name} (no NT_SIGINFO): it is concluded from the "
-        "instruction and the mappings"
+    lacking = (
+        f"the core does not hold what the kernel said of {name} (no NT_SIGINFO)"
+        if process.kind == "core"
+        else f"this target does not tell what the kernel said of {name} (siginfo)"
     )
-    if signal is None and stop.thread.signal == _SIGTRAP:
+    note = f"{lacking}: it is concluded from the instruction and the mappings"
+    untold = not process.address_space.known and stop.thread.signal in _OF_ACCESSES
+    if signal is None and (untold or stop.thread.signal == _SIGTRAP):
         return stop, ()
     signal = signal or SignalInfo(stop.thread.signal, 0, 0)
     return replace(stop, signal=signal, signal_name=name), (note,)
@@ -161,6 +164,12 @@ def _remarks(stop: Stop) -> Iterator[str]:
 
 
 def _ordinary(stop: Stop) -> str:
+    if stop.signal is None and stop.thread.signal in _OF_ACCESSES:
+        return (
+            f"{signal_name(stop.thread.signal)} stopped this thread, and why is not known: this target tells neither "
+            "what the kernel said of it (siginfo) nor its mappings. `x/i $pc` and `info registers` show the access, "
+            "`heap check` whether the heap is whole"
+        )
     if stop.signal is None:
         return "no signal stopped this thread: there is no fault to explain. `explain ADDRESS` tells about an address"
     sender = (

@@ -16,8 +16,8 @@ from gdbheap.errors import HeapError, NoHeap, UsageError
 from gdbheap.inside_gdb import expressions as gdb_expressions
 from gdbheap.inside_gdb import process as gdb_process
 from gdbheap.inside_gdb.auto_fault import AutoFault
+from gdbheap.inside_gdb.last_stop import LastStop
 from gdbheap.inside_gdb.names import BareNames
-from gdbheap.inside_gdb.stop import LastStop
 from gdbheap.inside_gdb.target import GdbTarget
 from gdbheap.inside_gdb.text import host_charset, output_of
 from gdbheap.interface.arguments import OUTPUT, all_arguments, parse, suggest

@@ -18,6 +18,7 @@ import gdb
 from gdbheap.errors import NoProcess
 from gdbheap.files import kernel_text, read_regular
 from gdbheap.inside_gdb.backtrace import frames
+from gdbheap.inside_gdb.last_stop import LastStop
 from gdbheap.inside_gdb.selection import select, selection_kept
 from gdbheap.inside_gdb.signal_frame import Handled, first_argument, handled_signals
 from gdbheap.inside_gdb.text import text_of
@@ -47,23 +48,6 @@ _MOST_LIBRARY_FRAMES = 16
 _INT3_CODES = (0x80, 1)
 # int3, int1 and the long form of int3, as they end before the program counter.
 _TRAPS = (b"\xcc", b"\xf1", b"\xcd\x03")
-
-
-class LastStop:
-    """What gdb's events told of the stop that lasts: `at_breakpoint` whether a breakpoint of gdb's made it (None:
-    they told nothing)."""
-
-    at_breakpoint: bool | None = None
-
-    @classmethod
-    def note(cls, event: gdb.StopEvent) -> None:
-        """Keep what a stop's event tells."""
-        cls.at_breakpoint = isinstance(event, gdb.BreakpointEvent)
-
-    @classmethod
-    def forget(cls, _: object) -> None:
-        """The process goes on, or is gone."""
-        cls.at_breakpoint = None
 
 
 def read_stop(process: Process) -> Stop:
@@ -166,8 +150,10 @@ def _stop_at(
 def _stopped(process: Process, thread: Thread) -> tuple[Thread, SignalInfo | None]:
     """Return the selected thread and what the kernel told of its stop; None for a breakpoint or a step of gdb's,
     which it reports as traps too. Where it told anything, a core's bare number of the signal is dropped from the
-    thread."""
+    thread; a remote target that tells nothing has at least that number."""
     signal = _siginfo(process.pointer_size)
+    if signal is None and process.kind == "remote":
+        return replace(thread, signal=LastStop.signal_of(gdb.selected_thread())), None
     if signal is None:
         return thread, None
     if signal.system_call == 0 and process.pointer_size == 4:

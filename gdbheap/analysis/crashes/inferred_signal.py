@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from gdbheap.analysis.mappings.accesses import ALLOWED, UNKNOWN, accesses
+from gdbheap.analysis.mappings.zones import NULL_ZONE
 from gdbheap.machine.x86.operand import EXECUTE, Instruction
 from gdbheap.process.frame import Frame
 from gdbheap.process.memory import PAGE
@@ -31,12 +32,12 @@ _BRANCHES = ("call", "jmp", "ret")
 def infer_signal(
     process: Process, thread: Thread, instruction: Instruction, frames: Sequence[Frame], own_pid: int | None
 ) -> SignalInfo | None:
-    """Return the siginfo that fits the thread's signal; None where it has no fatal one. What it cannot tell it takes
-    for a signal that was sent."""
+    """Return the siginfo that fits the thread's signal; None where it has no fatal one, or an access brought it and
+    the mappings are not known. What it cannot tell else it takes for a signal that was sent."""
     number = thread.signal
     if number in (SIGSEGV, SIGBUS):
         found = _access(process, thread, instruction, number)
-        if found is not None:
+        if found is not None or not process.address_space.known:
             return found
     counter = thread.program_counter
     if number == SIGTRAP and not is_behind(process.memory, counter, _INT3):
@@ -73,7 +74,8 @@ def _access(process: Process, thread: Thread, instruction: Instruction, number: 
                 return SignalInfo(number, _ADRERR, 0, address=address)
             if thread.registers.get("eflags", 0) & _ALIGNMENT_CHECK:
                 return SignalInfo(number, _ADRALN, 0, address=0)
-        if missing is None and process.address_space.find(address) is None:
+        may_be_mapped = not process.address_space.known and address >= NULL_ZONE
+        if missing is None and process.address_space.find(address) is None and not may_be_mapped:
             missing = address
     if number == SIGSEGV and missing is None:
         missing = next(

@@ -1,0 +1,34 @@
+"""What gdb's own events told of the stop that lasts, and nothing tells later."""
+
+from __future__ import annotations
+
+import signal as signals
+
+import gdb
+
+
+class LastStop:
+    """What gdb's events told of the stop that lasts: `at_breakpoint` whether a breakpoint of gdb's made it (None:
+    they told nothing), `signal` which signal did, and to which thread it came (gdb's global number)."""
+
+    at_breakpoint: bool | None = None
+    signal: tuple[int, int] | None = None
+
+    @classmethod
+    def note(cls, event: gdb.StopEvent) -> None:
+        """Keep what a stop's event tells."""
+        cls.at_breakpoint = isinstance(event, gdb.BreakpointEvent)
+        thread = gdb.selected_thread() if isinstance(event, gdb.SignalEvent) else None
+        number = getattr(signals, event.stop_signal, None) if isinstance(event, gdb.SignalEvent) else None
+        cls.signal = None if thread is None or number is None else (int(number), thread.global_num)
+
+    @classmethod
+    def signal_of(cls, thread: gdb.InferiorThread | None) -> int:
+        """Return which signal stopped the thread, 0 for none."""
+        number, stopped = cls.signal or (0, 0)
+        return number if thread is not None and thread.global_num == stopped else 0
+
+    @classmethod
+    def forget(cls, _: object) -> None:
+        """The process goes on, or is gone."""
+        cls.at_breakpoint = cls.signal = None
