@@ -194,8 +194,8 @@ def _gather_core(inferior: gdb.Inferior, machine: Machine) -> Process:
         )
     if core.known != machine:
         raise HeapError(
-            f"this core is of an {core.machine} process, but gdb's architecture is set to "
-            f"{inferior.architecture().name()}: `set architecture auto`, and load the program that left it"
+            f"this core is of an {core.machine} process, but gdb takes it for {inferior.architecture().name()}, as the "
+            "program that is loaded is: load the one that left it (`file PROGRAM`)"
         )
     process = core.process()
     numbers = {_lwp(thread): thread.num for thread in inferior.threads()}

@@ -78,6 +78,20 @@ def test_a_gdbserver_target_tells_what_the_process_told(flags):
     assert rows_of(remote) == rows_of(live)
 
 
+def test_a_core_beside_a_program_of_the_other_machine_is_refused_until_its_own_is_loaded(tmp_path):
+    own, other = build("mixed"), build("mixed", "-m32")
+    with running(own, directory=tmp_path) as process:
+        core = generated_core(process.pid, tmp_path)
+    get_there = [f"file {other}", f"core-file {core}", "heap chunks", f"file {own}"]
+    answers = ask([], ["heap chunks"], get_there=get_there)
+    refusal = (
+        "this core is of an x86-64 process, but gdb takes it for i386, as the program that is loaded is: "
+        "load the one that left it (`file PROGRAM`)"
+    )
+    assert answers.text.count(refusal) == 1
+    assert rows_of(answers) == rows_of(ask([str(own), str(core)], ["heap chunks"]))
+
+
 def test_a_gdbserver_target_with_threads_has_every_threads_tcache():
     with running(build("threads"), "5") as process:
         live = ask(["-p", str(process.pid)], COMMANDS)
