@@ -140,3 +140,13 @@ def _word(heap: CheckedHeap, address: int) -> int | None:
         return heap.words.read(address)
     except (MemoryFault, OverflowError):
         return None
+
+
+def bins_behind_the_tcache(heap: CheckedHeap, where: int) -> int:
+    """Return mp_.tcache_bins where that is more than a tcache has, and free writes to `where` by it; else 0."""
+    parameters, struct = heap.view.parameters, heap.layout.tcache_struct
+    bins = parameters.get("tcache_bins") if parameters is not None else None
+    if bins is None or struct is None or bins <= struct["entries"].count:
+        return 0
+    starts = [thread.tcache.value + struct.offset("entries") for thread in heap.layout.threads if thread.tcache]
+    return bins if any(start <= where < start + bins * heap.layout.pointer_size for start in starts) else 0

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding
-from gdbheap.analysis.invariants.followed import Followed
+from gdbheap.analysis.invariants.followed import Followed, bins_behind_the_tcache
 from gdbheap.analysis.invariants.listed_wrongly import Listed
 from gdbheap.analysis.suspects.run_over import below_start, run_across, stack_from_above
 from gdbheap.errors import MemoryFault
@@ -52,6 +52,13 @@ def probable_writer(heap: CheckedHeap, found: Finding) -> SuspectedWriter:
         return _by_free(heap, found.listed, held)
     if found.followed is not None:
         return _before_it_was_followed(heap, found, found.followed, held)
+    bins = bins_behind_the_tcache(heap, found.where)
+    if bins:
+        sentence = (
+            f"perhaps free itself: as mp_.tcache_bins is {bins:#x}, it keeps the counts and links of large blocks "
+            "behind the tcache"
+        )
+        return SuspectedWriter("unknown", None, 0, held, sentence)
     if found.field == "n_mmaps" and (found.held or 0) > _expected_number(found):
         sentence = (
             "perhaps nobody: the free of a mmapped block whose size was overwritten unmaps blocks behind it "
