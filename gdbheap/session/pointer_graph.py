@@ -66,7 +66,7 @@ def notes_on(target: Target, held: PointerGraph, lost: bool) -> Iterator[str]:
             f"stopped by Ctrl-C, with {human_size(unread)} of what is known of the heap not read: only what is held by "
             "what was read is certain, and no block is called lost (undecided). The next command reads anew"
         )
-    elif not target.process.address_space.known:
+    elif lost and not target.process.address_space.known:
         yield (
             "this target does not tell its mappings: "
             "the undecided blocks are lost, unless a mapping that was not found holds them; `heap leaks "
