@@ -58,6 +58,7 @@ def make_scene(target: Target) -> tuple[CrashContext, tuple[str, ...]]:
     """Return all that the recognisers look at, and notes on what could not be had."""
     from gdbheap.analysis.crashes.context import context
     from gdbheap.analysis.crashes.verdict import CrashContext
+    from gdbheap.analysis.malloc_aborts.interrupted_before import interrupted_before
     from gdbheap.machine.x86.operand import decode
 
     process = target.process
@@ -87,6 +88,7 @@ def make_scene(target: Target) -> tuple[CrashContext, tuple[str, ...]]:
         memory_limit=address_space_limit(process),
         data_limit=data_limit(process),
         locks=taken_locks(target) if heap is not None else (),
+        interrupted=interrupted_before(target, stop.frames),
     )
     return crash, (*notes, *_remarks(stop), *context(crash))
 
@@ -97,7 +99,10 @@ def _with_passed(target: Target, stop: Stop) -> tuple[Frame, ...]:
     from gdbheap.analysis.malloc_aborts.passed_first import with_passed
 
     dying = dying_part(stop.frames)
-    return (*stop.frames[: len(stop.frames) - len(dying)], *with_passed(target, stop.thread.lwp, dying))
+    return (
+        *stop.frames[: len(stop.frames) - len(dying)],
+        *with_passed(target, stop.thread.lwp, dying),
+    )
 
 
 def _with_signal(process: Process, stop: Stop, instruction: Instruction) -> tuple[Stop, tuple[str, ...]]:

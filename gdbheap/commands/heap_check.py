@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from gdbheap.analysis.invariants.check import CheckResult, Coverage
     from gdbheap.analysis.invariants.checked_heap import CheckedHeap
     from gdbheap.analysis.invariants.finding import Finding
+    from gdbheap.analysis.malloc_aborts.interrupted_before import InterruptedBefore
     from gdbheap.analysis.malloc_aborts.malloc_abort import MallocAbort
     from gdbheap.analysis.suspects.suspected_writer import SuspectedWriter
     from gdbheap.process.frame import Frame
@@ -62,6 +63,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     from gdbheap.analysis.invariants.check import check
     from gdbheap.analysis.invariants.checked_heap import CheckedHeap
     from gdbheap.analysis.malloc_aborts.abort_message import last_words
+    from gdbheap.analysis.malloc_aborts.interrupted_before import interrupted_before
     from gdbheap.analysis.malloc_aborts.malloc_abort import explain_abort
     from gdbheap.analysis.malloc_aborts.passed_first import with_passed
     from gdbheap.analysis.suspects.recipe import recipe
@@ -74,9 +76,13 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     found = check(target.process, view, threads_inside(target), said is not None)
     heap = CheckedHeap(target.process, view)
     again = entered_again(frames)
-    # What a call under way may have written, nobody else has to be looked for.
+    before = interrupted_before(target, frames) if said is not None or found.certain else None
+    # What a call may have written that is under way, or that a handler made in the middle of another, nobody else has
+    # to be looked for.
     own = SuspectedWriter("unknown", None, 0, "", "")
+    is_handlers = before is not None and before.has_entered_again
     writers = [own if each.transient else probable_writer(heap, each) for each in found.findings]
+    writers = [each if each.is_run or not is_handlers else own for each in writers]
     recipes = [
         ("", "", "") if each.transient else recipe(heap, each, writer) for each, writer in zip(found.findings, writers)
     ]
@@ -95,7 +101,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         columns=_COLUMNS,
         rows=rows,
         people=people,
-        before=(_headline(found), *_abort_lines(target, heap, died, again)),
+        before=(_headline(found), *_abort_lines(target, heap, died, again, before)),
         after=tuple(_checked(each) for each in found.checked),
         totals={**_totals(found), **_abort_totals(died)},
         notes=(*view.notes, *_notes(target, found), *(_other_thread(target, dying) if died is not None else ())),
@@ -143,23 +149,31 @@ def _headline(found: CheckResult) -> Line:
 
 
 def _abort_lines(
-    target: Target, heap: CheckedHeap, died: MallocAbort | None, again: tuple[Call, Call] | None
+    target: Target,
+    heap: CheckedHeap,
+    died: MallocAbort | None,
+    again: tuple[Call, Call] | None,
+    before: InterruptedBefore | None,
 ) -> Iterator[Line]:
     from gdbheap.analysis.invariants.calls import entry_words
+    from gdbheap.analysis.malloc_aborts.interrupted_before import words_before
     from gdbheap.analysis.malloc_aborts.malloc_abort import cause, how_to_catch
 
+    earlier = (_indented("perhaps", words_before(before)),) if before is not None else ()
     if died is None:
+        yield from earlier
         return
     yield Line((("", f"{died.call} aborted: "), ("fault", died.message)))
-    why = entry_words(*again) if again is not None else cause(heap, died, target.symbol_at)
+    why = entry_words(*again) if again is not None else cause(heap, died, target.symbol_at, before)
     if why:
         yield _indented("cause", why)
+    yield from earlier
     if died.caller is not None:
         yield _indented("caller", died.caller_words)
     yield _indented("check", f"{died.function}: {died.condition}")
     if again is not None:
         return  # what is broken tells of that call, and of no chunk's user
-    if not why:
+    if not why and (before is None or not before.has_entered_again):
         yield _indented("means", died.implies)
     if died.chunk is not None:
         pointer = f", which the caller passed as {died.pointer:#x}" if died.pointer is not None else ""

@@ -10,7 +10,7 @@ from dataclasses import replace
 import gdb
 
 from gdbheap.errors import HeapError
-from gdbheap.inside_gdb.expressions import address_of
+from gdbheap.inside_gdb.expressions import address_of, symbol_at
 from gdbheap.inside_gdb.selection import select, selection_kept
 from gdbheap.inside_gdb.text import text_of
 from gdbheap.machine.machine import Machine
@@ -33,10 +33,24 @@ def frames(lwp: int | None, process: Process, most: int) -> tuple[Frame, ...]:
                 return ()
             select(thread)
         found = tuple(_unwind(process.machine, most))
+    return _with_libcs_name(process, found)
+
+
+def frame_at(address: int, process: Process) -> Frame:
+    """Return what is known of the function that an address lies in, as a frame without a stack."""
+    name = symbol_at(address).partition(" in ")[0].partition("+")[0]
+    return _with_libcs_name(process, (Frame(0, address, 0, name, _library(address)),))[0]
+
+
+def _with_libcs_name(process: Process, found: tuple[Frame, ...]) -> tuple[Frame, ...]:
     from gdbheap.glibc.locate.find_libc import renamed_libcs  # kept out of gdb's start
 
     renamed = {os.path.basename(each.path) for each in renamed_libcs(process)}
     return tuple(replace(each, library="libc.so.6") if each.library in renamed else each for each in found)
+
+
+def _library(address: int) -> str:
+    return os.path.basename(text_of(lambda: gdb.solib_name(address)) or "")
 
 
 def _unwind(machine: Machine, most: int) -> Iterator[Frame]:
@@ -72,7 +86,7 @@ def _frame(frame: gdb.Frame, level: int, machine: Machine, is_outermost: bool) -
         frame.pc(),
         _register(frame, machine.stack_pointer, machine) or 0,
         text_of(frame.name) or "",
-        os.path.basename(text_of(lambda: gdb.solib_name(frame.pc())) or ""),
+        _library(frame.pc()),
         {name: value for name, (value, _) in arguments.items()},
         registers,
         place,

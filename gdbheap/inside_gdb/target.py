@@ -152,6 +152,9 @@ class GdbTarget:
     def frames(self, lwp: int | None = None, most: int = 64) -> tuple[Frame, ...]:
         return self._near_malloc(gdb_backtrace.frames(lwp, self.process, most))
 
+    def frame_at(self, address: int) -> Frame:
+        return self._near_malloc((gdb_backtrace.frame_at(address, self.process),))[0]
+
     def _near_malloc(self, frames: tuple[Frame, ...]) -> tuple[Frame, ...]:
         """Mark those that have no name and may be malloc's."""
         if all(frame.function or not is_of_libc(frame) for frame in frames):

@@ -100,6 +100,10 @@ class Target(Protocol):
         """Return the innermost `most` frames of a thread (None: the selected one), the innermost first; () where it
         has none."""
 
+    def frame_at(self, address: int) -> Frame:
+        """Return what is known of the function that an address of code lies in, as a frame (of level 0, with no stack
+        pointer): its name and module."""
+
     def code_at(self, address: int) -> tuple[tuple[int, str], ...]:
         """Return (address, text in AT&T's syntax) of each instruction of the function that the address lies in; ()
         where its bounds are not known."""

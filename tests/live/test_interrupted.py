@@ -125,3 +125,66 @@ def test_a_malloc_that_was_entered_again_is_told_and_no_block_is_blamed(bits, tm
             assert "written" not in str(answers["fault"]["rows"])
             assert {row["writer"] for row in answers["heap check"]["rows"]} <= {"unknown"}
             assert answers["heap check"]["faults"] == []
+
+
+# How malloc's functions are called where no debug information names them.
+UNNAMED = "a function of malloc's"
+LATER = {"x86-64": ("-O0",), "i386": ("-m32", "-O0")}
+
+
+@pytest.fixture(scope="module", params=[(kind, hidden) for kind in LATER for hidden in (False, True)], ids=str)
+def broken_later(request, tmp_path_factory):
+    """Return the answers on processes that died after the handler had returned, by (mode, "live" or "core")."""
+    (kind, hidden), place = request.param, tmp_path_factory.mktemp("later")
+    program = built(*LATER[kind])
+    answers = {}
+    for mode in ("before", "counted", "overrun", "apart"):
+        core = place / mode
+        run = ("handle SIGSEGV SIGALRM nostop noprint pass", f"run {mode}")
+        first, then = HIDDEN if hidden else (), [f"generate-core-file {core}"]
+        commands = ("fault", "heap check")
+        answers[mode, "live"] = ask([str(program)], commands, first=first, get_there=run, then=then)
+        if mode in ("before", "apart"):
+            answers[mode, "core"] = ask([str(program), str(core)], commands, first=first)
+        core.unlink()
+    return answers
+
+
+def rows_by_name(answers):
+    return {row["verdict"]: row for row in answers["fault"]["rows"]}
+
+
+def test_a_handler_that_entered_malloc_and_has_returned_is_told_as_likely_and_no_block_is_blamed(broken_later):
+    for kind in ("live", "core"):
+        answers = broken_later["before", kind]
+        rows = rows_by_name(answers)
+        assert rows["reentered_malloc"]["confidence"] == "likely"
+        assert re.match(
+            rf"the signal handler on_free had interrupted (\w*malloc|{UNNAMED}) before, and had itself entered "
+            rf"malloc's code \((\w*free\w*|{UNNAMED})\): such a call breaks a heap that is between two states$",
+            rows["reentered_malloc"]["summary"],
+        ), rows["reentered_malloc"]["summary"]
+        assert "written" not in str(answers["fault"]["rows"])
+        assert {row["writer"] for row in answers["heap check"]["rows"]} <= {"unknown"}
+
+
+def test_a_handler_that_called_nothing_is_no_explanation(broken_later):
+    rows = rows_by_name(broken_later["counted", "live"])
+    # Who wrote past the block may have been the handler, for all that anybody knows.
+    assert rows["malloc_abort"]["confidence"] == "likely"
+    assert "a write past a block's end: " in rows["malloc_abort"]["summary"]
+    assert "reentered_malloc" not in rows
+
+
+def test_a_text_past_a_blocks_end_is_no_handlers_work(broken_later):
+    rows = rows_by_name(broken_later["overrun", "live"])
+    assert "a write past a block's end: " in rows["malloc_abort"]["summary"]
+    assert rows["reentered_malloc"]["confidence"] == "possible"
+
+
+def test_a_handler_that_never_interrupted_malloc_is_not_suspected(broken_later):
+    for kind in ("live", "core"):
+        rows = rows_by_name(broken_later["apart", kind])
+        assert rows["malloc_abort"]["confidence"] == "certain"
+        assert "a write past a block's end: " in rows["malloc_abort"]["summary"]
+        assert "reentered_malloc" not in rows

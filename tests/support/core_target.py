@@ -17,6 +17,7 @@ from gdbheap.glibc.layout import Layout
 from gdbheap.glibc.locate.make_layout import make_layout
 from gdbheap.glibc.read_heap import read_heap
 from gdbheap.interface.settings import SETTINGS
+from gdbheap.process.frame import Frame
 from gdbheap.process.process import Module
 from gdbheap.process.signal_info import signal_name
 from gdbheap.process.stop import Stop
@@ -76,6 +77,9 @@ class CoreTarget:
 
     def frames(self, lwp: int | None = None, most: int = 64) -> tuple[()]:
         return ()
+
+    def frame_at(self, address: int) -> Frame:
+        return Frame(0, address, 0)
 
     def code_at(self, address: int) -> tuple[()]:
         return ()

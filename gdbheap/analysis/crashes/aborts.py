@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from gdbheap.analysis.call_stacks.in_progress_call import function_inside, is_of_malloc
 from gdbheap.analysis.crashes.crash_handlers import aborted_in_handler
 from gdbheap.analysis.crashes.cxx import LIBRARY_ASSERTIONS, TERMINATE, is_nameless_end, terminated
-from gdbheap.analysis.crashes.reentry import reentered
+from gdbheap.analysis.crashes.reentry import reentered, reentered_before
 from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, SIGABRT, CrashContext, Verdict
 from gdbheap.analysis.invariants.calls import entered_again
 from gdbheap.analysis.invariants.check import check
@@ -155,6 +155,7 @@ def _by_malloc(crash: CrashContext, said: AbortMessage, where: tuple[str, ...]) 
     sure = CERTAIN if said.certain and not (died is not None and died.is_guess) else LIKELY
     if died is None:
         yield Verdict("malloc_abort", sure, None, summary, quoted, ("heap check", "bt"))
+        yield from reentered_before(crash, False)
         return
     again = entered_again(dying_part(crash.stop.frames))
     if again is not None:
@@ -164,20 +165,24 @@ def _by_malloc(crash: CrashContext, said: AbortMessage, where: tuple[str, ...]) 
     heap = CheckedHeap(crash.process, crash.heap) if crash.heap is not None else None
     told = _passed(crash, heap, died)
     is_wrong = told.is_no_block if told is not None else _INVALID_FREE.search(message) is not None
-    why = cause(heap, died, crash.symbol_at) if heap is not None else ""
+    why = cause(heap, died, crash.symbol_at, crash.interrupted) if heap is not None else ""
+    is_handlers = crash.interrupted is not None and crash.interrupted.has_entered_again
     if heap is None and told is not None:
         why = f"a pointer that malloc did not return: {died.pointer:#x} {told.words}"
     if why:
         summary = f"{message}: {why}"
+        # What a handler's calls of malloc do to a heap looks like other faults.
+        sure = sure if is_wrong or crash.interrupted is None else LIKELY
     elif is_wrong and died.is_sound:
         summary = f"{message}: the pointer is wrong (which one it was is not known); the heap itself is sound"
-    facts = (*quoted, *_facts(died, bool(why), is_wrong and died.is_sound))
+    facts = (*quoted, *_facts(died, bool(why) or is_handlers, is_wrong and died.is_sound))
     catch = how_to_catch(heap, died, crash.symbol_at) if heap is not None else ""
     look = "" if died.chunk is None else f"heap chunk {died.chunk:#x}"
     if told is not None and told.is_no_block:
         look = f"explain {died.pointer:#x}"
     commands = tuple(filter(None, (look, "heap check", "bt", catch)))
     yield Verdict("malloc_abort", sure, died.chunk, summary, facts, commands)
+    yield from reentered_before(crash, bool(why) or is_wrong)
     yield from _invalid_free(died, told, where)
 
 
@@ -190,7 +195,7 @@ def _passed(crash: CrashContext, heap: CheckedHeap | None, died: MallocAbort) ->
 
 
 def _facts(died: MallocAbort, is_explained: bool, is_sound: bool) -> Iterator[str]:
-    """Yield what speaks for the verdict; `is_explained`: the cause is told already, `is_sound`: so it is to be said
+    """Yield what speaks for the verdict; `is_explained`: the cause is told elsewhere, `is_sound`: so it is to be said
     that the heap is."""
     yield f"{died.function} checks: {died.condition}"
     if not is_explained and not is_sound:

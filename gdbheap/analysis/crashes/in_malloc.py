@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator
 
 from gdbheap.analysis.call_stacks.in_progress_call import function_inside, is_of_malloc, parts
-from gdbheap.analysis.crashes.reentry import reentered
+from gdbheap.analysis.crashes.reentry import reentered, reentered_before
 from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, POSSIBLE, CrashContext, Verdict
 from gdbheap.analysis.invariants.calls import entered_again
 from gdbheap.analysis.invariants.check import check
@@ -54,8 +54,9 @@ def crashes_in_malloc(crash: CrashContext) -> Iterator[Verdict]:
         # Where malloc's own memory may not be accessed, that is the fault, not what malloc has left unfinished there.
         return
     heap = CheckedHeap(crash.process, crash.heap)
-    wrong = list(_no_block(crash, heap, where))
-    yield from wrong or _followed(crash, heap, where, inside)
+    found = list(_no_block(crash, heap, where)) or list(_followed(crash, heap, where, inside))
+    yield from found
+    yield from reentered_before(crash, bool(found))
 
 
 def _unreadable(crash: CrashContext, inside: str, where: tuple[str, ...]) -> Iterator[Verdict]:

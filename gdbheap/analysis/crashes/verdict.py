@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 
 from gdbheap.analysis.invariants.arena_locks import ArenaLock
+from gdbheap.analysis.malloc_aborts.interrupted_before import InterruptedBefore
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import Chunk
 from gdbheap.glibc.heap_view import HeapView
@@ -77,7 +78,7 @@ class CrashContext:
     `symbol_at` gives "name+offset in module" or "", `demangled` a linked name as C++ writes it. `abort_message` is
     glibc's own (__abort_msg), "" where there is none. `memory_limit` is RLIMIT_AS in bytes, None where there is
     none, or nobody can tell; `data_limit` is RLIMIT_DATA and how much of it is taken. `locks` are the mutexes of
-    arenas that are taken.
+    arenas that are taken; `interrupted` is a call of malloc's that a handler had interrupted before.
     """
 
     stop: Stop
@@ -92,6 +93,7 @@ class CrashContext:
     memory_limit: int | None = None
     data_limit: tuple[int, int] | None = None
     locks: tuple[ArenaLock, ...] = ()
+    interrupted: InterruptedBefore | None = None
 
     @property
     def pointer_size(self) -> int:

@@ -24,6 +24,8 @@ _ALSO_TAKES_MUTEXES = re.compile(
 )
 
 _INNER_NAMES = re.compile(r"^(__GI_)?(__libc_|__(?=malloc_stats|malloc_info|mallinfo))?")
+# What malloc and calloc leave for by a jump where the tcache does not serve (from 2.42 on).
+_SECOND_HALVES = {"malloc2": "malloc", "calloc2": "calloc"}
 
 
 @dataclass(frozen=True)
@@ -91,7 +93,8 @@ def _call(run: Sequence[Frame], waits: bool, aborts: bool, handler: str, signal_
 
 def public_name(name: str) -> str:
     """Return the name that programs call a function of libc's by: "malloc" for "__GI___libc_malloc"."""
-    return _INNER_NAMES.sub("", name)
+    plain = _INNER_NAMES.sub("", name)
+    return _SECOND_HALVES.get(plain, plain)
 
 
 def entered_again(frames: Iterable[Frame]) -> tuple[Call, Call] | None:

@@ -14,6 +14,7 @@ from gdbheap.analysis.invariants.finding import Finding
 from gdbheap.analysis.malloc_aborts.abort_message import AbortMessage, in_older_words
 from gdbheap.analysis.malloc_aborts.affected_chunk import find_subject
 from gdbheap.analysis.malloc_aborts.dying_call import calling_frame
+from gdbheap.analysis.malloc_aborts.interrupted_before import InterruptedBefore
 from gdbheap.analysis.malloc_aborts.passed_pointer import what_was_passed
 from gdbheap.analysis.malloc_aborts.passed_subject import told_by_the_call
 from gdbheap.analysis.malloc_aborts.subject import AffectedChunk
@@ -108,21 +109,27 @@ def explain_abort(
     )
 
 
-def cause(heap: CheckedHeap, died: MallocAbort, symbol_at: Callable[[int], str]) -> str:
+def cause(
+    heap: CheckedHeap, died: MallocAbort, symbol_at: Callable[[int], str], before: InterruptedBefore | None
+) -> str:
     """Return what the program probably did, in one sentence: freed a block twice, freed what is no block, overran
-    one; "" where nothing tells."""
+    one; "" where nothing tells. Where a handler had entered malloc in the middle of its work (`before`), that may
+    have done all of it, except what no code of malloc's does."""
     passed = what_was_passed(heap, died.pointer, symbol_at) if died.pointer is not None else None
     perhaps = "perhaps " if died.is_guess else ""
-    if passed is not None and passed.is_freed_twice:
-        return f"{perhaps}a double free: {died.pointer:#x} {passed.words}"
     if passed is not None and passed.is_no_block:
         return f"{perhaps}a pointer that malloc did not return: {died.pointer:#x} {passed.words}"
+    is_handlers = before is not None and before.has_entered_again
+    if passed is not None and passed.is_freed_twice and not is_handlers:
+        return f"{perhaps}a double free: {died.pointer:#x} {passed.words}"
     returns = overflowed_stack(heap, died.pointer) if died.pointer is not None and died.findings else ()
     if returns and died.pointer is not None:
         lies = f"{in_some_words(returns)} lie in it and below its start, over its header"
         return f"{perhaps}a stack that overflowed: the block {died.pointer:#x} is used as one: {lies}"
     for each in died.findings:
         writer = probable_writer(heap, each)
+        if is_handlers and not writer.is_run:
+            continue
         if writer.kind == "overrun":
             return f"a write past a block's end: {writer.sentence}"
         if writer.kind in ("underrun", "stack"):

@@ -99,7 +99,8 @@ def _cookie(heap: CheckedHeap, chunk: Chunk, offset: int) -> str:
         return ""
     fits = 0 < count <= chunk.end - chunk.address - heap.layout.header
     return (
-        f"new[] returns that where it keeps the number of the elements in front ({count:,}): delete[] must free it"
+        f"new[] returns such a pointer where it keeps the number of the elements in front ({count:,}), and delete[] "
+        "must free it"
         if fits
         else ""
     )

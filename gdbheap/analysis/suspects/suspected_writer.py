@@ -31,7 +31,8 @@ class SuspectedWriter:
     `chunk`), or "unknown".
 
     `overrun` is by how many bytes at least (0: not an overrun); `bytes` what was written, in words; `sentence` all
-    of it for people.
+    of it for people. `is_run`: what was written is one text, or one byte over and over, on both sides of the block's
+    end: malloc itself has not written that.
     """
 
     kind: str
@@ -39,6 +40,7 @@ class SuspectedWriter:
     overrun: int
     bytes: str
     sentence: str
+    is_run: bool = False
 
 
 def probable_writer(heap: CheckedHeap, found: Finding) -> SuspectedWriter:
@@ -183,7 +185,8 @@ def _overrun(heap: CheckedHeap, found: Finding, below: Chunk, held: str) -> Susp
     sentence = (
         f"the block in use below, mem {mem:#x} of {end - mem:#x} usable bytes, was written {by} past its end{what}"
     )
-    return SuspectedWriter("overrun", below.address, over, text or held, sentence)
+    is_run = run is not None and bool(text or run.fill)  # zeros malloc writes as well
+    return SuspectedWriter("overrun", below.address, over, text or held, sentence, is_run)
 
 
 def _from_above(heap: CheckedHeap, found: Finding, held: str) -> SuspectedWriter | None:

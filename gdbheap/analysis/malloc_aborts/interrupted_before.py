@@ -1,0 +1,114 @@
+"""A call of malloc's that a signal handler had interrupted before the thread died: the handler has returned, but what
+the kernel left on the stack for it may still be there, and what the handler itself has called below it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import islice
+from typing import Protocol
+
+from gdbheap.analysis.call_stacks.in_progress_call import is_call_of_malloc, parts, plain_name
+from gdbheap.analysis.invariants.calls import entered_again, public_name
+from gdbheap.analysis.malloc_aborts.dying_call import dying_part
+from gdbheap.machine.x86.left_frames import LeftFrame, left_frames, return_addresses
+from gdbheap.process.frame import Frame
+from gdbheap.process.process import Process
+
+# A handler and its call of malloc have left their return addresses so near, and so many are looked at.
+_REACH = 0x400
+_MOST_CALLS = 8
+_MOST_FRAMES = 8
+
+
+class Source(Protocol):
+    """What tells whose code an address is (commands/command.py's Target says what each returns)."""
+
+    @property
+    def process(self) -> Process: ...
+
+    def frame_at(self, address: int) -> Frame: ...
+
+
+@dataclass(frozen=True)
+class InterruptedBefore:
+    """`handler` is the handler of a signal ("" not known), `called` the function of malloc's that it has called (""
+    not known whether any). `left` is the kernel's frame for it, so many bytes `below` the stack pointer, and
+    `function` the one of malloc's that it interrupted; where the thread has died in the handler's own call, which
+    interrupted no other, these are None, 0 and ""."""
+
+    handler: str
+    called: str
+    function: str = ""
+    left: LeftFrame | None = None
+    below: int = 0
+
+    @property
+    def has_entered_again(self) -> bool:
+        """Whether the handler has interrupted malloc, and called it."""
+        return bool(self.function and self.called)
+
+
+def interrupted_before(source: Source, frames: Sequence[Frame]) -> InterruptedBefore | None:
+    """Return what is left of a signal that came within malloc, to a thread that died in it (`frames` are all of its
+    frames); else that it died in a handler's call of malloc. None where there is neither, and where malloc is still
+    entered twice."""
+    frames = dying_part(frames)
+    first, *outer = parts(frames)
+    calls = [each for each in first if is_call_of_malloc(each)]
+    if not calls or entered_again(frames) is not None:
+        return None
+    pointer = frames[0].stack_pointer
+    for left in islice(left_frames(source.process, pointer), _MOST_FRAMES):
+        interrupted = source.frame_at(left.program_counter)
+        if is_call_of_malloc(interrupted):
+            handler, called = _calls(source, left.address)
+            name = public_name(plain_name(interrupted))
+            return InterruptedBefore(handler, called, name, left, pointer - left.address)
+    if outer:
+        return InterruptedBefore(plain_name(first[-1]), public_name(plain_name(calls[-1])))
+    return None
+
+
+def _calls(source: Source, address: int) -> tuple[str, str]:
+    """Return the handler and the function of malloc's that it called, by the return addresses that they have left
+    below the address; "" for both where malloc's is not found."""
+    handler = ""
+    for index, place in enumerate(islice(return_addresses(source.process, address, _REACH), _MOST_CALLS)):
+        # The call may be its function's last instruction.
+        frame = source.frame_at(place - 1)
+        if is_call_of_malloc(frame):
+            return handler, public_name(plain_name(frame))
+        handler = handler or (plain_name(frame) if index == 0 else "")
+    # It may have called nothing at all, and what lies there may be an earlier handler's.
+    return "", ""
+
+
+def words_before(found: InterruptedBefore) -> str:
+    """Return what probably happened, in one sentence."""
+    handler = f"the signal handler {found.handler}" if found.handler else "a signal handler"
+    if found.has_entered_again:
+        return (
+            f"{handler} had interrupted {found.function} before, and had itself entered malloc's code "
+            f"({found.called}): such a call breaks a heap that is between two states"
+        )
+    if found.called:
+        return f"{handler} calls {found.called}: if it interrupted malloc or free before, that may have broken the heap"
+    return (
+        f"{handler} had interrupted {found.function} before: if it called malloc or free, that may have broken the heap"
+    )
+
+
+def facts_before(found: InterruptedBefore) -> tuple[str, ...]:
+    """Return what that rests on."""
+    facts = []
+    if found.left is not None:
+        facts.append(
+            f"the frame that the kernel made for the handler is still at {found.left.address:#x}, {found.below:#x} "
+            f"bytes below the stack pointer: the signal came at {found.left.program_counter:#x}, in {found.function}"
+        )
+        if found.called:
+            within = f"{found.handler} and in " if found.handler else ""
+            facts.append(f"below that frame lie return addresses in {within}{found.called}")
+    facts.append("malloc and free are not async-signal-safe: a handler must not call them")
+    return tuple(facts)

@@ -1,0 +1,106 @@
+"""What the kernel and calls have left below the stack pointer: the frames of signal handlers that have returned, and
+return addresses."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from gdbheap.errors import MemoryFault
+from gdbheap.process.process import Process
+
+# A frame with the largest state of a processor (AMX) has 12 KiB, and what the handler has called lies below it.
+_REACH = 32 << 10
+# What a handler returns to: a call of rt_sigreturn, on i386 of sigreturn too (whose handlers get no siginfo).
+_INFORMED_32 = b"\xb8\xad\0\0\0\xcd\x80"
+_TRAMPOLINES = {8: (b"\x48\xc7\xc0\x0f\0\0\0\x0f\x05",), 4: (b"\x58\xb8\x77\0\0\0\xcd\x80", _INFORMED_32)}
+_LONGEST_TRAMPOLINE = 9
+# struct sigcontext (arch/x86/include/uapi/asm/sigcontext.h) in words: sp, ip, flags and cs, by the size of a word.
+_SAVED = {8: (15, 16, 17, 18), 4: (7, 14, 16, 15)}
+_WORDS = 19
+# __USER_CS and __USER32_CS; the bit of the flags that is always set.
+_SELECTORS = {8: 0x33, 4: 0x23}
+_ALWAYS_SET = 2
+# struct ucontext of x86-64 up to the sigcontext, which lies right behind the return address.
+_CONTEXT_64, _CONTEXT_32 = 40, 20
+# A call of a function by its address, by a pointer in memory, by one in a register.
+_CALL = re.compile(
+    rb"(\xe8.{4}|\xff\x15.{4}|\xff[\x10-\x17\xd0-\xd7]|\xff[\x50-\x57].|\xff[\x90-\x97].{4})\Z", re.DOTALL
+)
+_LONGEST_CALL = 6
+
+
+@dataclass(frozen=True)
+class LeftFrame:
+    """A handler's frame at `address` (its return address, to the trampoline); it was at `program_counter`, with
+    `stack_pointer`, that the signal came."""
+
+    address: int
+    program_counter: int
+    stack_pointer: int
+
+
+def left_frames(process: Process, stack_pointer: int) -> Iterator[LeftFrame]:
+    """Yield the frames of handlers that lie whole enough below the stack pointer, the nearest first."""
+    for at, value in _executable_words(process, stack_pointer - _REACH, stack_pointer):
+        code = _read(process, value, _LONGEST_TRAMPOLINE)
+        if code.startswith(_TRAMPOLINES[process.pointer_size]):
+            found = _frame(process, at, code.startswith(_INFORMED_32))
+            if found is not None:
+                yield found
+
+
+def return_addresses(process: Process, below: int, reach: int) -> Iterator[int]:
+    """Yield the words that point behind a call, from the address downwards, so many bytes of them."""
+    for _, value in _executable_words(process, below - reach, below):
+        if _CALL.search(_read(process, value - _LONGEST_CALL, _LONGEST_CALL)):
+            yield value
+
+
+def _frame(process: Process, at: int, is_informed: bool) -> LeftFrame | None:
+    """Return the frame whose return address lies at `at`, None where what it saved makes no sense: it has been
+    overwritten, or never was one."""
+    size = process.pointer_size
+    try:
+        if size == 8:
+            context = at + size + _CONTEXT_64
+        elif is_informed:  # the handler's arguments: the signal, pointers to siginfo and ucontext
+            context = process.words.read(at + 3 * size) + _CONTEXT_32
+        else:
+            context = at + 2 * size
+        saved = process.words.read_many(context, _WORDS)
+    except (MemoryFault, OverflowError):
+        return None
+    stack_pointer, counter, flags, selectors = (saved[each] for each in _SAVED[size])
+    is_whole = selectors & 0xFFFF == _SELECTORS[size] and flags & _ALWAYS_SET and at < stack_pointer <= at + _REACH
+    return LeftFrame(at, counter, stack_pointer) if is_whole and _is_executable(process, counter) else None
+
+
+def _executable_words(process: Process, start: int, end: int) -> Iterator[tuple[int, int]]:
+    """Yield (address, word) of the words that point to code, the highest first."""
+    size = process.pointer_size
+    end -= end % size
+    vma = process.address_space.find(end - size) if end > size else None
+    if vma is None:
+        return
+    start = max(start - start % size, -(-vma.start // size) * size)
+    try:
+        words = process.words.read_many(start, (end - start) // size)
+    except MemoryFault:
+        return
+    for index in range(len(words) - 1, -1, -1):
+        if _is_executable(process, words[index]):
+            yield start + index * size, words[index]
+
+
+def _is_executable(process: Process, address: int) -> bool:
+    vma = process.address_space.find(address)
+    return vma is not None and vma.executable
+
+
+def _read(process: Process, address: int, size: int) -> bytes:
+    try:
+        return process.memory.read(address, size)
+    except (MemoryFault, OverflowError):
+        return b""
