@@ -94,14 +94,16 @@ def make_scene(target: Target) -> tuple[CrashContext, tuple[str, ...]]:
 
 
 def _with_passed(target: Target, stop: Stop) -> tuple[Frame, ...]:
-    """Return the stop's frames, with what free or realloc was given where the thread died in one of them."""
+    """Return the stop's frames, with what free or realloc, or a function of mutexes, was given where the thread died
+    in one of them."""
+    from gdbheap.analysis.crashes.mutexes import with_mutex
     from gdbheap.analysis.malloc_aborts.dying_call import dying_part
     from gdbheap.analysis.malloc_aborts.passed_first import with_passed
 
     dying = dying_part(stop.frames)
     return (
         *stop.frames[: len(stop.frames) - len(dying)],
-        *with_passed(target, stop.thread.lwp, dying),
+        *with_mutex(target, with_passed(target, stop.thread.lwp, dying)),
     )
 
 

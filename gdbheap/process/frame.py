@@ -27,7 +27,7 @@ class Frame:
     `is_outermost`: the stack is known to begin here. `is_near_malloc`: nobody knows its name, and its code lies
     where malloc's does. `pointers` names the arguments that are pointers by their type.
     `passed` is what was found of the call's first argument, the surest first: looked for in frames that called
-    malloc alone.
+    malloc, or a function of mutexes, alone.
     """
 
     level: int

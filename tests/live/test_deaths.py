@@ -180,7 +180,7 @@ def test_a_python_that_frees_wrongly_is_told_so(cause, tmp_path):
 @pytest.mark.parametrize("kind", ["64", "32"])
 def test_delete_of_what_new_for_an_array_returned_is_told_as_that(kind, directory):
     first = deaths(kind, directory[kind])["array_deleted_as_one"].fault["rows"][0]
-    assert "keeps the number of the elements in front (4): delete[] must free it" in first["summary"]
+    assert "keeps the number of the elements in front (4), and delete[] must free it" in first["summary"]
 
 
 def test_through_gdbserver_and_with_another_thread_selected_the_same_is_told(tmp_path):

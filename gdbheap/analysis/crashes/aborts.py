@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from gdbheap.analysis.call_stacks.in_progress_call import function_inside, is_of_malloc
 from gdbheap.analysis.crashes.crash_handlers import aborted_in_handler
 from gdbheap.analysis.crashes.cxx import LIBRARY_ASSERTIONS, TERMINATE, is_nameless_end, terminated
+from gdbheap.analysis.crashes.mutexes import around_mutex, failed_mutex
 from gdbheap.analysis.crashes.reentry import reentered, reentered_before
 from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, SIGABRT, CrashContext, Verdict
 from gdbheap.analysis.invariants.calls import entered_again
@@ -17,7 +18,6 @@ from gdbheap.analysis.malloc_aborts.abort_message import AbortMessage, called_ab
 from gdbheap.analysis.malloc_aborts.dying_call import calling_frame, dying_part, is_library_code, is_machinery
 from gdbheap.analysis.malloc_aborts.malloc_abort import MallocAbort, cause, explain_abort, how_to_catch
 from gdbheap.analysis.malloc_aborts.passed_pointer import PassedPointer, outside_heaps, what_was_passed
-from gdbheap.machine.x86.call_argument import first_argument
 from gdbheap.process.frame import Frame, is_of_libc
 
 _MOST_FINDINGS = 3
@@ -110,37 +110,12 @@ def _by_message(crash: CrashContext, message: str, where: tuple[str, ...]) -> It
             ("up", "info args"),
         )
     elif _ASSERTION.search(message):
-        mutex = _mutex(crash)
-        facts, look = ((), ()) if mutex is None else (_around_mutex(crash, mutex), (f"explain {mutex:#x}",))
+        mutex = failed_mutex(crash.stop.frames)
+        facts, look = ((), ()) if mutex is None else (around_mutex(crash, mutex), (f"explain {mutex:#x}",))
         summary = f"an assertion failed: {message}"
         yield Verdict("assertion", CERTAIN, mutex, summary, (*quoted, *facts), ("up", "list", *look))
     else:
         yield Verdict("program_abort", LIKELY, None, f"the C library gave up: {message}", quoted, ("bt",))
-
-
-def _mutex(crash: CrashContext) -> int | None:
-    """Return the mutex that a function of pthread_mutex_*() was given whose assertion failed; None where that is not
-    known."""
-    frames = crash.stop.frames
-    at = next((index for index, each in enumerate(frames) if "pthread_mutex_" in each.function), None)
-    while at is not None and at + 1 < len(frames) and "pthread_mutex_" in frames[at + 1].function:
-        at += 1
-    if at is None:
-        return None
-    known = frames[at].arguments.get("mutex")
-    return known if known or at + 1 >= len(frames) else first_argument(crash.process, frames[at + 1])
-
-
-def _around_mutex(crash: CrashContext, mutex: int) -> tuple[str, ...]:
-    chunk, symbol = crash.chunk(mutex), crash.symbol_at(mutex)
-    if chunk is None or crash.heap is None:
-        return (
-            f"the mutex is at {mutex:#x}{f': {symbol}' if symbol else ''}",
-            *crash.surroundings(mutex)[: not symbol],
-        )
-    offset = mutex - chunk.address - crash.heap.layout.header
-    freed = ": it has been freed" if chunk.state.is_free else ""
-    return (f"the mutex is at {mutex:#x}, {offset:#x} bytes into the {crash.chunk_words(chunk)}{freed}",)
 
 
 def _by_malloc(crash: CrashContext, said: AbortMessage, where: tuple[str, ...]) -> Iterator[Verdict]:

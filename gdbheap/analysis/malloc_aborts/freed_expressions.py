@@ -23,6 +23,15 @@ def freed_expressions(source: str) -> tuple[str, ...]:
     return tuple(each for each in found if len(each) <= _LONGEST)
 
 
+def is_of_array(source: str, expression: str) -> bool:
+    """Whether the first line takes the expression with delete[], which frees what lies one word before it where new[]
+    keeps the number of the elements there."""
+    found = (
+        _up_to(source[match.end() :], ",);") for match in _DELETE.finditer(source.partition("\n")[0]) if "[" in match[0]
+    )
+    return expression in found
+
+
 def _found(text: str, first_line: str) -> Iterator[str]:
     for match in _CALL.finditer(first_line):
         yield _up_to(text[match.end() :], ",)")

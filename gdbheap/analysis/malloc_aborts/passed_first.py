@@ -10,7 +10,7 @@ from typing import Protocol
 
 from gdbheap.analysis.call_stacks.in_progress_call import is_of_malloc
 from gdbheap.analysis.malloc_aborts.dying_call import passing_frame
-from gdbheap.analysis.malloc_aborts.freed_expressions import freed_expressions
+from gdbheap.analysis.malloc_aborts.freed_expressions import freed_expressions, is_of_array
 from gdbheap.machine.x86.call_reader import CallReader
 from gdbheap.machine.x86.code_steps import Code
 from gdbheap.process.frame import Frame, Passed
@@ -50,7 +50,11 @@ def with_passed(source: Source, lwp: int | None, frames: Sequence[Frame]) -> tup
 
     if reader.process.pointer_size == 4 and by_code is not None and not _agrees(by_code, source, lwp, frames[index]):
         by_code = None
-    passed = tuple(_passed(by_code, freed_expressions(source.call_source(lwp, level)), value))
+    line = source.call_source(lwp, level)
+    passed = tuple(_passed(by_code, freed_expressions(line), value))
+    if by_code is None and len(passed) == 1 and is_of_array(line, passed[0].expression):
+        size = reader.process.pointer_size
+        passed += (Passed(passed[0].value - size, f"(char *)({passed[0].expression}) - {size}"),)
     return (*frames[:index], replace(frames[index], passed=passed), *frames[index + 1 :])
 
 

@@ -21,7 +21,7 @@ _ARGUMENTS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
 _PRESERVED = ("rbx", "rbp", "r12", "r13", "r14", "r15")
 _PRESERVED_IN_32 = {"rbx": "ebx", "rbp": "ebp", "rsi": "esi", "rdi": "edi"}
 # Functions whose first argument is a block that is taken back, under the names that symbol tables give them.
-_TAKE_BLOCKS = re.compile(r"((_*(GI_+)?(libc_)?(c?free|realloc(array)?))(@|$)|operator delete|_Zd[al]P)")
+TAKE_BLOCKS = re.compile(r"((_*(GI_+)?(libc_)?(c?free|realloc(array)?))(@|$)|operator delete|_Zd[al]P)")
 # C++ hands its pointers on: who called malloc is who called these.
 OPERATORS = ("operator new", "operator delete", "_Zn", "_Zd")
 _TRANSFER = re.compile(r"(?:(?:bnd|notrack|data16|rex\.\w+|addr32)\s+)*(?P<kind>call|jmp)q?\s+(?P<target>.+)")
@@ -54,24 +54,26 @@ class _Place:
 @dataclass(frozen=True)
 class CallReader:
     """Reads calls. `code_at` gives the instructions of the function that an address lies in, () where its bounds are
-    not known; `symbol_at` "name+offset in module" or ""."""
+    not known; `symbol_at` "name+offset in module" or "". `callees` are the names of the functions whose calls are
+    read."""
 
     process: Process
     code_at: Callable[[int], Code]
     symbol_at: Callable[[int], str]
+    callees: re.Pattern[str] = TAKE_BLOCKS
 
     def first_argument(self, frames: Sequence[Frame], index: int) -> int | None:
-        """Return what frame `index`, which has called free, realloc or one of C++'s delete operators, passed to it;
-        None where no code tells for sure."""
+        """Return what frame `index`, which has called one of the callees, passed to it; None where no code tells for
+        sure."""
         inner = _without_inlined(frames[:index])
-        is_entered = bool(inner) and _TAKE_BLOCKS.match(inner[-1].function) is not None
+        is_entered = bool(inner) and self.callees.match(inner[-1].function) is not None
         received = self._received(inner, "rdi") if is_entered and self.process.pointer_size == 8 else None
         if received is not None:
             return received
-        made = self._argument(frames, index, "rdi", self._takes_blocks, 0)
+        made = self._argument(frames, index, "rdi", self._is_callee, 0)
         if made:
             return made
-        # What was passed is not NULL: free would not have died of it.
+        # What was passed is not NULL: no callee would have come to what it died of.
         return self._at_top_of_stack(frames[index]) if is_entered and self.process.pointer_size == 4 else None
 
     def _at_top_of_stack(self, frame: Frame) -> int | None:
@@ -110,8 +112,8 @@ class CallReader:
         code = self.code_at(frame.program_counter - 1)
         return direct is not None and bool(code) and code[0][0] == int(direct["address"], 16)
 
-    def _takes_blocks(self, target: int) -> bool:
-        return _TAKE_BLOCKS.match(self.symbol_at(target).partition(" in ")[0]) is not None
+    def _is_callee(self, target: int) -> bool:
+        return self.callees.match(self.symbol_at(target).partition(" in ")[0]) is not None
 
     def _argument(
         self, frames: Sequence[Frame], index: int, name: str, is_callee: Callable[[int], bool], depth: int
