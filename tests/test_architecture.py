@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import functools
 import re
 import textwrap
 from pathlib import Path
@@ -110,13 +111,19 @@ def room_named(parts: tuple[str, ...]) -> str:
     return ".".join(parts[:2]) if inner else parts[0]
 
 
+@functools.cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
+@functools.cache
 def imports_of(path: Path, typing_too: bool = True) -> set[str]:
     """The dotted names that a file imports; without `typing_too`, not those under `if TYPE_CHECKING`."""
-    tree = ast.parse(path.read_text())
+    tree = tree_of(path)
     typing_only = {
         id(inner)
         for node in ast.walk(tree)
-        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        if isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING"
         for part in node.body
         for inner in ast.walk(part)
     }
@@ -204,7 +211,7 @@ def test_files_are_opened_by_one_door(path):
     nobody else opens."""
     if path == PACKAGE / "files.py":
         return
-    calls = [node.func for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Call)]
+    calls = [node.func for node in ast.walk(tree_of(path)) if isinstance(node, ast.Call)]
     opening = {ast.unparse(call) for call in calls} & OPENING
     opening |= {call.attr for call in calls if isinstance(call, ast.Attribute)} & (OPENING - {"open"})
     opening |= {ast.unparse(call) for call in calls if isinstance(call, ast.Attribute) and call.attr == "open"}
@@ -227,7 +234,7 @@ def test_each_command_module_is_listed_once_and_each_command_has_its_own_name():
 def defines_command(path: Path) -> bool:
     return any(
         isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["COMMAND"]
-        for node in ast.parse(path.read_text()).body
+        for node in tree_of(path).body
     )
 
 

@@ -13,10 +13,8 @@ from gdbheap.inside_gdb.hands_off import hands_off
 from gdbheap.inside_gdb.text import output_of, text_of
 from gdbheap.interface.assignments import find_assignment, holds_text
 
-_ADDRESS_CODES = tuple(
-    getattr(gdb, f"TYPE_CODE_{name}")
-    for name in ("INT", "CHAR", "BOOL", "ENUM", "PTR", "FLAGS", "FUNC", "METHOD", "ARRAY")
-)
+_SCALARS = tuple(getattr(gdb, f"TYPE_CODE_{name}") for name in ("INT", "CHAR", "BOOL", "ENUM", "PTR", "FLAGS"))
+_ADDRESS_CODES = (*_SCALARS, gdb.TYPE_CODE_FUNC, gdb.TYPE_CODE_METHOD, gdb.TYPE_CODE_ARRAY)
 _REFERENCES = (gdb.TYPE_CODE_REF, getattr(gdb, "TYPE_CODE_RVALUE_REF", gdb.TYPE_CODE_REF))
 # The current source language is "auto; currently c++".
 _LANGUAGE = re.compile(r'"(?:auto; currently |local; currently )?([^"]+)"')
@@ -39,6 +37,13 @@ def evaluate(expression: str) -> int:
 def address_of(value: gdb.Value, expression: str) -> int:
     """Return a pointer's or integer's value as an unsigned word; of an array or a function, its address; else
     UsageError."""
+    if value.type.strip_typedefs().code in _SCALARS:
+        # Such a value needs nothing of the process but a read, and the switches may not be thrown where gdb decides
+        # whether to stop at a breakpoint (gdb 10 then takes the thread for running).
+        try:
+            return _word(value, expression)
+        except gdb.error as error:
+            raise UsageError(f"{expression}: {error}") from error
     return _looked_at(expression, lambda: _word(value, expression))
 
 

@@ -188,7 +188,7 @@ class GdbTarget:
         return replace(stop, frames=self._near_malloc(stop.frames))
 
     def vector_registers(self) -> Iterator[tuple[int, str, int]]:
-        return vector_words(self.process.pointer_size)
+        return vector_words(self.process.machine)
 
     def abort_message(self) -> str:
         from gdbheap.glibc.abort_message import find_abort_message, read_abort_message

@@ -8,6 +8,8 @@ from collections.abc import Iterator
 import gdb
 
 from gdbheap.inside_gdb.selection import selection_kept
+from gdbheap.inside_gdb.text import text_of
+from gdbheap.machine.machine import Machine
 
 # The widest that a processor has holds the others.
 _FAMILIES = (("zmm", 512), ("ymm", 256), ("xmm", 128))
@@ -15,9 +17,9 @@ _FAMILIES = (("zmm", 512), ("ymm", 256), ("xmm", 128))
 _LEAST = 1 << 12
 
 
-def vector_words(pointer_size: int) -> Iterator[tuple[int, str, int]]:
-    """Yield (gdb's number of the thread, register, word) of the words that could be pointers. The user's thread and
-    frame are put back."""
+def vector_words(machine: Machine) -> Iterator[tuple[int, str, int]]:
+    """Yield (gdb's number of the thread, register, word) of the words that could be pointers, of threads that do not
+    wait in the kernel. The user's thread and frame are put back."""
     with selection_kept():
         threads = sorted(gdb.selected_inferior().threads(), key=lambda each: each.num)
         for thread in threads:
@@ -26,10 +28,23 @@ def vector_words(pointer_size: int) -> Iterator[tuple[int, str, int]]:
             if len(threads) > 1:
                 thread.switch()
             try:
-                for name, word in _words_of(gdb.newest_frame(), pointer_size):
+                frame = gdb.newest_frame()
+                if _in_system_call(frame, machine):
+                    continue
+                for name, word in _words_of(frame, machine.pointer_size):
                     yield thread.num, name, word
             except gdb.error:
                 continue  # it has no registers, or gdb does not know them
+
+
+def _in_system_call(frame: gdb.Frame, machine: Machine) -> bool:
+    """Whether the thread waits in the kernel. No call preserves a vector register, so libc's calls of the kernel leave
+    only old values in them; and a new thread begins with those of the thread that made it."""
+    try:
+        before = bytes(gdb.selected_inferior().read_memory(frame.pc() - 2, 2))
+    except gdb.error:
+        return False
+    return before in machine.system_calls or text_of(frame.name) == "__kernel_vsyscall"
 
 
 def _words_of(frame: gdb.Frame, pointer_size: int) -> Iterator[tuple[str, int]]:

@@ -32,7 +32,8 @@ class Machine:
     Addresses of programs have `address_bits` bits. `user_ends` are the ends of a program's address space that
     kernels make, the lowest first; from `kernel_start` on all addresses are the kernel's (None: a program has every
     one). `vsyscall` is the page of old system calls that the kernel has at one address in every process, None where
-    there is none. `red_zone` are the bytes below the stack pointer that a function may use.
+    there is none; `system_calls` are the instructions that call the kernel. `red_zone` are the bytes below the stack
+    pointer that a function may use.
     """
 
     name: str
@@ -55,6 +56,7 @@ class Machine:
     user_ends: tuple[int, ...]
     kernel_start: int | None
     vsyscall: int | None
+    system_calls: tuple[bytes, ...]
     red_zone: int
     core: CoreNotes
 

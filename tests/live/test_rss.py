@@ -141,7 +141,7 @@ def test_jemalloc_in_mallocs_place_is_named_with_what_glibc_still_has(tmp_path):
         said = ask(["-p", str(program.pid)], ("heap rss",))["heap rss"]
     assert said["totals"]["other_allocators"] == ["jemalloc"]
     assert said["totals"]["verdict"] == "not_malloc"
-    assert any("libjemalloc.so.2 is loaded" in note for note in said["notes"])
+    assert any("libjemalloc.so.2 defines malloc" in note for note in said["notes"])
     assert "jemalloc in this process: glibc holds only 0 % of the anonymous memory here" in said["notes"]
 
 

@@ -48,6 +48,7 @@ _SMALL_TAIL_VALUES = {
     4: {"aligned": 172, "tail": 112 + 8 + 1, "behind": 112 + 4, "least": 17},
 }
 PATHS = {
+    "a size that is no multiple of the alignment": Path("m 1 5000\nm 2 24\nk\nw 1 -{w} 5017\nf 1\nk\n"),
     "too large for anything": Path("m 1 -1\nc 2 -1 1\nr 3 1 24\nk\nr 4 3 -1\na 5 64 -1\nc 6 3 100\nk\n"),
     "the first use of a tcache while a small bin serves": Path(
         "m 1 400\nm 2 24\nr 1 1 200\nk\nm 3 200\nk\nm 4 24\nf 3\nk\n"

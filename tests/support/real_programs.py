@@ -115,7 +115,11 @@ class Waiting:
 
     def wait(self) -> None:
         """Wait for the process's end (it need not be a child of ours)."""
-        with open(os.pidfd_open(self.pid), "rb") as end:
+        try:
+            ended = os.pidfd_open(self.pid)
+        except ProcessLookupError:  # it has been waited for by its parent already
+            return
+        with open(ended, "rb") as end:
             assert select.select([end], [], [], PATIENCE)[0], f"process {self.pid} lives on"
 
     def complaint(self, mark: bytes) -> str:

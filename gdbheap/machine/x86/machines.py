@@ -34,6 +34,7 @@ X86_64 = Machine(
     user_ends=(0x7FFF_FFFF_F000,),
     kernel_start=(1 << 64) - (1 << 47),
     vsyscall=0xFFFF_FFFF_FF60_0000,
+    system_calls=(b"\x0f\x05",),
     red_zone=128,
     core=CoreNotes(
         _names(
@@ -69,6 +70,7 @@ I386 = Machine(
     user_ends=(0xC000_0000, 0xFFFF_E000),
     kernel_start=None,
     vsyscall=None,
+    system_calls=(b"\xcd\x80", b"\x0f\x34"),
     red_zone=0,
     core=CoreNotes(
         _names("ebx ecx edx esi edi ebp eax ds es fs gs orig_eax eip cs eflags esp ss"),
