@@ -26,6 +26,7 @@ TOLD = {
     "top_closed": [("", "pointer", "unknown")],
     "link_taken": [("next", "pointer", "dangling")],
     "link_taken_twice": [("next", "pointer", "dangling")],
+    "link_to_a_block_in_use": [("next", "pointer", "dangling")],
     "lost_from_list": [("bk", "second", "dangling"), ("fd", "pointer", "dangling")],
 }
 GLIBC = tuple(int(part) for part in platform.libc_ver()[1].split(".")[:2])

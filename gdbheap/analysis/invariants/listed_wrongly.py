@@ -31,7 +31,7 @@ def listed_wrongly(heap: CheckedHeap, each: Bin, chunk: int, is_head: bool) -> L
     """Return how a list came to `chunk`, to which its head (`is_head`) or another link leads and where no chunk of
     it can be; None where the link was overwritten, or nothing tells."""
     mem = chunk + heap.layout.header
-    if chunk in each.chunks:
+    if chunk in each.chunks[: heap.believed(each)]:
         return Listed("double_free", mem, heap.view.chunk_at(mem))
     around = heap.view.chunk_at(mem)
     key = _has_key(heap, each, mem) if each.kind == "tcache" else None
