@@ -42,7 +42,7 @@ _SIGTRAP = 5
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Explain the selected thread's stop."""
-    # Kept out of gdb's start: the recognisers are many, and most sessions never die.
+    # Kept out of gdb's start: the detectors are many, and most sessions never die.
     from gdbheap.analysis.crashes.explain_crash import explain_stop, is_fault
     from gdbheap.analysis.crashes.locks import deadlocks
 
@@ -51,11 +51,11 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     if not verdicts:
         return Report("fault", _COLUMNS, [], before=(_ordinary(crash.stop),))
     rows = [_row(each, crash.access_kind) for each in verdicts]
-    return Report("fault", _COLUMNS, rows, people=list(_people(crash, verdicts)), notes=notes)
+    return Report("fault", _COLUMNS, rows, display_rows=list(_display_rows(crash, verdicts)), notes=notes)
 
 
 def make_scene(target: Target) -> tuple[CrashContext, tuple[str, ...]]:
-    """Return all that the recognisers look at, and notes on what could not be had."""
+    """Return all that the detectors look at, and notes on what could not be had."""
     from gdbheap.analysis.crashes.context import context
     from gdbheap.analysis.crashes.verdict import CrashContext
     from gdbheap.analysis.malloc_aborts.interrupted_before import interrupted_before
@@ -190,7 +190,7 @@ def _row(verdict: Verdict, access: str) -> tuple[Any, ...]:
     return verdict.name, verdict.confidence, address, access or ABSENT, verdict.summary, verdict.evidence, verdict.next
 
 
-def _people(crash: CrashContext, verdicts: list[Verdict]) -> Iterator[Line]:
+def _display_rows(crash: CrashContext, verdicts: list[Verdict]) -> Iterator[Line]:
     """Yield what happened, then each verdict: what, why it is thought so, and what to type next."""
     stop = crash.stop
     yield Line((("fault", f"{stop.signal_name or 'stopped'}"), ("", _where(stop))))

@@ -44,7 +44,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         "heap",
         _COLUMNS,
         rows=[*parts, *tcaches],
-        people=[*_shown_parts(parts), *_shown_tcaches(view, tcaches)],
+        display_rows=[*_shown_parts(parts), *_shown_tcaches(view, tcaches)],
         totals={
             "chunks": len(view.table),
             "in_use": everything.in_use.count,

@@ -40,7 +40,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         command="heap bins",
         columns=_COLUMNS,
         rows=rows,
-        people=list(_people(view, bins, kinds, limit)),
+        display_rows=list(_display_rows(view, bins, kinds, limit)),
         totals={"bins": len(bins), "chunks": sum(len(each.chunks) for each in bins), "free_bytes": sum(sizes)},
         notes=view.notes,
         faults=view.faults,
@@ -68,7 +68,7 @@ def _sizes(view: HeapView, bins: Sequence[Bin]) -> list[int]:
     return [int(view.sizes_of(each.chunks).sum()) for each in bins]
 
 
-def _people(view: HeapView, bins: Sequence[Bin], kinds: Sequence[str], limit: int | None) -> Iterator[Line]:
+def _display_rows(view: HeapView, bins: Sequence[Bin], kinds: Sequence[str], limit: int | None) -> Iterator[Line]:
     for kind in KINDS:
         if kind not in kinds:
             continue

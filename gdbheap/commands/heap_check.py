@@ -90,23 +90,23 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     limit = target.setting("limit") if arguments["count"] is None else arguments["count"]
     shown = list(zip(found.findings, writers, recipes))[: limit or None]
     died = explain_abort(heap, said, frames, found.findings) if said is not None else None
-    people: list[Any] = []
+    display_rows: list[Any] = []
     for number, each in enumerate(shown):
         same = number > 0 and each[0].address == shown[number - 1][0].address
-        people += _same_chunk(each[0]) if same else _people(target, heap, number, *each)
+        display_rows += _same_chunk(each[0]) if same else _display_rows(target, heap, number, *each)
     if len(shown) < len(rows):
-        people.append(Line.plain(f"… {len(rows) - len(shown):,} more: --count 0 shows all", "dim"))
+        display_rows.append(Line.plain(f"… {len(rows) - len(shown):,} more: --count 0 shows all", "dim"))
     return Report(
         command="heap check",
         columns=_COLUMNS,
         rows=rows,
-        people=people,
+        display_rows=display_rows,
         before=(_headline(found), *_abort_lines(target, heap, died, again, before)),
         after=tuple(_checked(each) for each in found.checked),
         totals={**_totals(found), **_abort_totals(died)},
         notes=(*view.notes, *_notes(target, found), *(_other_thread(target, dying) if died is not None else ())),
         faults=found.certain,
-        faults_in_people=True,
+        faults_displayed=True,
     )
 
 
@@ -228,7 +228,7 @@ def _row(each: Finding, writer: SuspectedWriter, lines: tuple[str, ...]) -> tupl
     )
 
 
-def _people(
+def _display_rows(
     target: Target, heap: CheckedHeap, number: int, each: Finding, writer: SuspectedWriter, lines: tuple[str, ...]
 ) -> Iterator[Line]:
     from gdbheap.analysis.pointers.holders import holders

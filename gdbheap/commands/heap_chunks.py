@@ -50,7 +50,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         command="heap chunks",
         columns=_COLUMNS,
         rows=rows,
-        people=list(_people(target, rows, arguments)),
+        display_rows=list(_display_rows(target, rows, arguments)),
         totals=_totals(table),
         notes=view.notes,
         faults=view.faults,
@@ -122,7 +122,7 @@ class _ChunkRows(Sequence[Sequence[Any]]):
             yield address, address + header, size, label, arena_name(arena), bool(flags & PREV_INUSE), letters, place
 
 
-def _people(target: Target, rows: _ChunkRows, arguments: Mapping[str, Any]) -> Iterator[Sequence[Any] | Line]:
+def _display_rows(target: Target, rows: _ChunkRows, arguments: Mapping[str, Any]) -> Iterator[Sequence[Any] | Line]:
     """Yield the rows for people: like chunks in a row folded, and cut at the limit."""
     limit = target.setting("limit") if arguments["count"] is None else arguments["count"]
     shown, used = 0, 0

@@ -68,17 +68,17 @@ def _report(names: Sequence[str], snapshots: Sequence[Snapshot], limit: int | No
         changed = [row for row in rows if row[2] or row[3]]
         totals = {"steady_bytes": sum(row[0] for row in rows)}
         columns = _THREE
-    people: list[Any] = changed[:limit] if limit else changed
-    if len(people) < len(changed):
-        more = counted(len(changed) - len(people), "more group")
-        people.append(Line.plain(f"… {more}: --count 0 shows all", "dim"))
+    display_rows: list[Any] = changed[:limit] if limit else changed
+    if len(display_rows) < len(changed):
+        more = counted(len(changed) - len(display_rows), "more group")
+        display_rows.append(Line.plain(f"… {more}: --count 0 shows all", "dim"))
     if not changed:
-        people.append(Line.plain("nothing has changed"))
+        display_rows.append(Line.plain("nothing has changed"))
     return Report(
         command="heap diff",
         columns=columns,
         rows=rows,
-        people=people,
+        display_rows=display_rows,
         before=before,
         totals=totals,
         notes=tuple(_notes(names, snapshots)),

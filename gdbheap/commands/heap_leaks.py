@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gdbheap.analysis.leaks.heuristics import HEURISTICS
 from gdbheap.analysis.leaks.leaks import LeakKind
 from gdbheap.commands.heap_owners import HOLDER_COLUMNS, holder_rows, no_block
-from gdbheap.commands.leak_rows import ENTRIES, columns, people_rows, row, summary
+from gdbheap.commands.leak_rows import ENTRIES, columns, row, rows_for_display, summary
 from gdbheap.counted import counted
 from gdbheap.errors import UsageError
 from gdbheap.interface.command import Argument, Command, Target
@@ -66,7 +66,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         command="heap leaks",
         columns=columns(groups),
         rows=[row(group) for group in groups],
-        people=people_rows(groups, arguments, _limit(target, arguments["count"])),
+        display_rows=rows_for_display(groups, arguments, _limit(target, arguments["count"])),
         after=tuple(summary(tally, leaks.reasons)),
         totals=totals,
         totals_shown=False,
@@ -133,7 +133,7 @@ def _why(target: Target, leaks: Leaks, address: int, count: int | None) -> Repor
         command="heap leaks",
         columns=HOLDER_COLUMNS,
         rows=rows,
-        people=rows[:limit] if cut else None,
+        display_rows=rows[:limit] if cut else None,
         before=explanation.lines,
         after=(Line.plain(rest, "dim"),) if cut else (),
         totals={"kind": LeakKind(int(leaks.verdict[block])).label, "pointers": len(explanation.holders)},

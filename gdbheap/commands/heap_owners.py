@@ -42,14 +42,14 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     rows = holder_rows(target, leaks, holders)
     path = _path(target, held, shortest_path(target.process, held, block), block)
     limit = target.setting("limit") if arguments["count"] is None else arguments["count"]
-    people = rows[:limit] if limit and len(rows) > limit else None
+    display_rows = rows[:limit] if limit and len(rows) > limit else None
     start, size = int(held.blocks.start[block]), int(held.blocks.size[block])
     verdict = LeakKind(int(leaks.verdict[block]))
     return Report(
         command="heap owners",
         columns=HOLDER_COLUMNS,
         rows=rows,
-        people=people,
+        display_rows=display_rows,
         before=(f"the block at {start:#x}, of chunk size {size:#x}:",),
         after=_after(path, len(rows), limit, held.blind),
         totals_shown=False,

@@ -31,8 +31,8 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     calls = parse_calls(arguments["ops"], lambda text: read_size(text, target.evaluate))
     predictions, notes = predict(target.process, target.heap(), target.selected_thread, threads_inside(target), calls)
     rows = [_row(each) for each in predictions]
-    people = list(_explained(predictions, rows)) if arguments["explain"] else None
-    return Report("heap predict", _COLUMNS, rows, notes=tuple(notes), people=people)
+    display_rows = list(_explained(predictions, rows)) if arguments["explain"] else None
+    return Report("heap predict", _COLUMNS, rows, notes=tuple(notes), display_rows=display_rows)
 
 
 def _row(prediction: Prediction) -> tuple[Any, ...]:

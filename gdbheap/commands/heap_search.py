@@ -101,7 +101,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         command="heap search",
         columns=_COLUMNS,
         rows=rows,
-        people=rows[:limit] if cut else None,
+        display_rows=rows[:limit] if cut else None,
         after=(Line.plain(f"… {len(rows) - limit:,} more: --count 0 shows all", "dim"),) if cut else (),
         totals={"found": len(rows)},
         notes=tuple(notes),

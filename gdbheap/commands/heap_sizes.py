@@ -36,26 +36,28 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         "free": sum(each.free for each in classes),
         "free_bytes": sum(each.free_bytes for each in classes),
     }
-    people = _people(classes, rows, limit)
-    return Report("heap sizes", _COLUMNS, rows, totals, notes=view.notes, faults=view.faults, people=people)
+    display_rows = _display_rows(classes, rows, limit)
+    return Report("heap sizes", _COLUMNS, rows, totals, notes=view.notes, faults=view.faults, display_rows=display_rows)
 
 
-def _people(classes: Sequence[SizeClass], rows: Sequence[Sequence[Any]], limit: int) -> list[Sequence[Any] | Line]:
+def _display_rows(
+    classes: Sequence[SizeClass], rows: Sequence[Sequence[Any]], limit: int
+) -> list[Sequence[Any] | Line]:
     """Return the sizes with the most bytes, in order of size, each with its bar; the others are counted in a last
     line."""
     weights = [each.in_use_bytes + each.free_bytes for each in classes]
     by_weight = sorted(range(len(classes)), key=lambda index: -weights[index])
     shown = sorted(by_weight[:limit] if limit else by_weight)
     most = max(weights, default=1)
-    people: list[Sequence[Any] | Line] = [(*rows[index], _bar(classes[index], most)) for index in shown]
+    display_rows: list[Sequence[Any] | Line] = [(*rows[index], _bar(classes[index], most)) for index in shown]
     if len(shown) < len(classes):
         left = sum(weights) - sum(weights[index] for index in shown)
         text = (
             f"… {counted(len(classes) - len(shown), 'more size')} with {counted(left, 'byte')} in all: --count 0 "
             "shows all"
         )
-        people.append(Line.plain(text, "dim"))
-    return people
+        display_rows.append(Line.plain(text, "dim"))
+    return display_rows
 
 
 def _bar(each: SizeClass, most: int) -> str:

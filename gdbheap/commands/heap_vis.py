@@ -48,9 +48,17 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     for index in range(row, end):
         dump.add(view.table[index], index)
     if end < len(view.table):
-        dump.people.append(Line.plain(f"… {counted(len(view.table) - end, 'more chunk')}: --count N shows N", "dim"))
+        dump.display_rows.append(
+            Line.plain(f"… {counted(len(view.table) - end, 'more chunk')}: --count N shows N", "dim")
+        )
     return Report(
-        "heap vis", _COLUMNS, dump.rows, {"chunks": end - row}, notes=view.notes, faults=view.faults, people=dump.people
+        "heap vis",
+        _COLUMNS,
+        dump.rows,
+        {"chunks": end - row},
+        notes=view.notes,
+        faults=view.faults,
+        display_rows=dump.display_rows,
     )
 
 
@@ -60,7 +68,7 @@ class _Dump:
 
     def __init__(self, view: HeapView, memory: Memory, whole: bool) -> None:
         self.rows: list[tuple[Any, ...]] = []
-        self.people: list[Line] = []
+        self.display_rows: list[Line] = []
         self._view = view
         self._memory = memory
         self._whole = whole
@@ -74,7 +82,7 @@ class _Dump:
         for line in self._shown(lines):
             if line is None:
                 left = (lines - _LINES) * step
-                self.people.append(Line.plain(f"{'':>18}  … {left:#x} bytes more: --whole shows them", "dim"))
+                self.display_rows.append(Line.plain(f"{'':>18}  … {left:#x} bytes more: --whole shows them", "dim"))
             else:
                 self._add_line(chunk, index, chunk.address + line * step, first=line == 0)
 
@@ -91,7 +99,7 @@ class _Dump:
         try:
             data = self._memory.read(address, 2 * self._pointer_size)
         except MemoryFault:
-            self.people.append(Line((("address", f"{address:#18x}"), ("fault", "  unreadable"))))
+            self.display_rows.append(Line((("address", f"{address:#18x}"), ("fault", "  unreadable"))))
             self.rows.append((address, None, None, None, chunk.address, "unreadable"))
             return
         words = [
@@ -103,7 +111,7 @@ class _Dump:
         self.rows.append((address, words[0], words[1], text, chunk.address, note))
         colour, before = f"chunk.{index % _COLOURS}", f"chunk.{(index - 1) % _COLOURS}"
         digits = 2 + 2 * self._pointer_size
-        self.people.append(
+        self.display_rows.append(
             Line(
                 (
                     ("address", f"{address:#18x}  "),

@@ -86,7 +86,7 @@ def _row_for_people(group: LeakGroup) -> tuple[Any, ...]:
     return tuple(cells)
 
 
-def people_rows(groups: list[LeakGroup], arguments: Mapping[str, Any], limit: int) -> list[Sequence[Any] | Line]:
+def rows_for_display(groups: list[LeakGroup], arguments: Mapping[str, Any], limit: int) -> list[Sequence[Any] | Line]:
     """Return the rows under a heading for each verdict, those of one name merged, each cut at the limit."""
     from gdbheap.analysis.leaks.groups import merge_sizes
 

@@ -273,7 +273,7 @@ def _at_address(answer: Answer, address: int, symbol: str) -> Report:
     rows = _rows(answer, around, _pages(answer.process, around) if answer.with_pages else {})
     mark = Line.plain(f"  ^ {address:#x}" if here else f"  - {address:#x} -", "heading")
     place = bool(below) + bool(here)
-    return _report(answer, here, before=lines, people=[*rows[:place], mark, *rows[place:]], after=())
+    return _report(answer, here, before=lines, display_rows=[*rows[:place], mark, *rows[place:]], after=())
 
 
 COMMAND = Command(

@@ -40,7 +40,7 @@ class Spelling:
         return replace(
             report,
             rows=self._rows(report.columns, report.rows),
-            people=None if report.people is None else self._rows(report.columns, report.people),
+            display_rows=None if report.display_rows is None else self._rows(report.columns, report.display_rows),
             notes=tuple(map(self.sentence, report.notes)),
             before=tuple(map(self._line, report.before)),
             after=tuple(map(self._line, report.after)),

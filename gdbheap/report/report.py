@@ -25,12 +25,12 @@ class Column:
     """`name` is the JSON key (published: never renamed) and, with blanks for underscores, the heading.
 
     `format` is how a cell looks in text and what it is in JSON:
-    "address" (hex; a hex string in JSON), "size" (hex bytes; int in JSON; among `people` rows also the least and the
-    largest as a tuple), "bytes" (decimal with unit; int), "count" (decimal, by thousands; int), "number" (decimal;
-    int), "value" (an int or a text, as it is in each row), "text", "flag" (yes/no; bool), "list" (of addresses),
-    "texts" (a list of text), "strip" (text kept as it is). `token` is the kind of thing for the palette: "address",
-    "mem", "size", "state", "path", "permissions", "preview", "symbol", "". `shown` False: JSON only. `published`
-    False: text only; where such columns come last, `rows` (not `people`) may go without them.
+    "address" (hex; a hex string in JSON), "size" (hex bytes; int in JSON; among `display_rows` rows also the least
+    and the largest as a tuple), "bytes" (decimal with unit; int), "count" (decimal, by thousands; int), "number"
+    (decimal; int), "value" (an int or a text, as it is in each row), "text", "flag" (yes/no; bool), "list" (of
+    addresses), "texts" (a list of text), "strip" (text kept as it is). `token` is the kind of thing for the palette:
+    "address", "mem", "size", "state", "path", "permissions", "preview", "symbol", "". `shown` False: JSON only.
+    `published` False: text only; where such columns come last, `rows` (not `display_rows`) may go without them.
     """
 
     name: str
@@ -46,10 +46,10 @@ class Report:
     """One command's whole answer.
 
     `rows` hold one cell per column; any Sequence will do, so that a million rows can be made as they are asked for.
-    `people` are the rows for people, where those are not simply `rows` (folded, cut): a row of it may be a `Line`.
-    `before` and `after` are lines around the table (text only). `totals` are named ints or strings (`totals_shown`
-    False: in JSON only, for `after` says them); `notes` what the reader must know; `faults_in_people`: the rows for
-    people tell of the faults, which text then does not list again.
+    `display_rows` are the rows for people, where those are not simply `rows` (folded, cut): a row of it may be a
+    `Line`. `before` and `after` are lines around the table (text only). `totals` are named ints or strings
+    (`totals_shown` False: in JSON only, for `after` says them); `notes` what the reader must know;
+    `faults_displayed`: the rows for people tell of the faults, which text then does not list again.
     """
 
     command: str
@@ -58,11 +58,11 @@ class Report:
     totals: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
     faults: tuple[Fault, ...] = ()
-    people: Sequence[Sequence[Any] | Line] | None = None
+    display_rows: Sequence[Sequence[Any] | Line] | None = None
     before: tuple[str | Line, ...] = ()
     after: tuple[str | Line, ...] = ()
     totals_shown: bool = True
-    faults_in_people: bool = False
+    faults_displayed: bool = False
 
 
 @dataclass(frozen=True)

@@ -96,14 +96,14 @@ def text_lines(report: Report, width: int | None = None, paint: Paint = plain) -
         yield _line(line, paint)
     if report.totals and report.totals_shown:
         yield _totals(report, paint)
-    for fault in () if report.faults_in_people else report.faults:
+    for fault in () if report.faults_displayed else report.faults:
         yield _fault(fault, paint)
     for note in report.notes:
         yield paint("note", f"note: {printable(note)}") + "\n"
 
 
 def _table(report: Report, width: int | None, paint: Paint) -> Iterator[str]:
-    rows = report.rows if report.people is None else report.people
+    rows = report.rows if report.display_rows is None else report.display_rows
     if not len(rows):
         return
     shown = [(index, column) for index, column in enumerate(report.columns) if column.shown]

@@ -68,9 +68,8 @@ def notes_on(target: Target, held: PointerGraph, lost: bool) -> Iterator[str]:
         )
     elif lost and not target.process.address_space.known:
         yield (
-            "this target does not tell its mappings: "
-            "the undecided blocks are lost, unless a mapping that was not found holds them; `heap leaks "
-            "--ignore-missing` judges as if there were none"
+            "this target does not tell its mappings: the undecided blocks are lost, unless a mapping that was not "
+            "found holds them; `heap leaks --ignore-missing` judges as if there were none"
             if held.blind
             else "this target does not tell its mappings: the lost blocks are lost only if none that was not found "
             "holds them"

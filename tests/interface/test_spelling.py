@@ -26,12 +26,12 @@ def test_a_report_is_spelled_whole():
         "fault",
         (Column("next", "texts", "command"), Column("summary"), Column("count", "count")),
         [(("heap check", "bt"), "see `heap`", 3)],
-        people=[Line((("", "next "), ("command", "heap check")))],
+        display_rows=[Line((("", "next "), ("command", "heap check")))],
         notes=("`heap leaks`",),
         before=("`heap`",),
     )
     spelled = TAKEN.report(report)
     assert list(spelled.rows) == [(("gdbheap heap check", "bt"), "see `gdbheap heap`", 3)]
-    assert spelled.people == [Line((("", "next "), ("command", "gdbheap heap check")))]
+    assert spelled.display_rows == [Line((("", "next "), ("command", "gdbheap heap check")))]
     assert (spelled.notes, spelled.before) == (("`gdbheap heap leaks`",), ("`gdbheap heap`",))
     assert Spelling().report(report) is report

@@ -58,7 +58,7 @@ def test_the_whole_schema():
 
 
 def test_rows_for_people_do_not_change_the_rows():
-    report = Report("x", (Column("size", "size"),), [(1,), (2,)], people=[(1,)])
+    report = Report("x", (Column("size", "size"),), [(1,), (2,)], display_rows=[(1,)])
     assert json.loads("".join(json_lines(report)))["rows"] == [{"size": 1}, {"size": 2}]
 
 

@@ -77,9 +77,9 @@ def test_a_preview_gives_way_before_a_path_does():
 
 def test_folded_rows_are_lines_among_the_others():
     columns = (Column("size", "size"), Column("state"))
-    people = [(0x20, "in_use"), Line.plain("... 990 more"), (0x123456, "top")]
+    display_rows = [(0x20, "in_use"), Line.plain("... 990 more"), (0x123456, "top")]
     assert (
-        text(Report("heap chunks", columns, [], people=people))
+        text(Report("heap chunks", columns, [], display_rows=display_rows))
         == """\
     size  state
     0x20  in_use

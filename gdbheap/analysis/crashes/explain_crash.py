@@ -1,4 +1,4 @@
-"""Why did it die? Every recogniser is asked, and the verdicts come best first."""
+"""Why did it die? Every detector is asked, and the verdicts come best first."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from gdbheap.analysis.crashes.verdict import POSSIBLE, CrashContext, Detector, V
 from gdbheap.process.signal_info import FATAL
 
 # Within one confidence, the earlier one names the cause and the later what it looked like.
-_RECOGNISERS: tuple[Detector, ...] = (
+_DETECTORS: tuple[Detector, ...] = (
     others,
     aborts,
     crashes_in_malloc,
@@ -44,7 +44,7 @@ _RECOGNISERS: tuple[Detector, ...] = (
 def explain_stop(crash: CrashContext) -> list[Verdict]:
     """Return the verdicts on a stop by a signal, the best first; never empty. An ordinary stop is for the caller to
     recognise (is_fault)."""
-    found = [verdict for recognise in _RECOGNISERS for verdict in recognise(crash)]
+    found = [verdict for detect in _DETECTORS for verdict in detect(crash)]
     # Who is asked to stop because he hangs, hangs before he is asked.
     found = [*found, *deadlocks(crash)] if _is_by_instruction(crash) else [*deadlocks(crash), *found]
     if any(verdict.name == "unloaded_code" for verdict in found):

@@ -34,9 +34,9 @@ def by_operand(crash: CrashContext, access: MemoryOperand) -> Iterator[Verdict]:
     yield from _small(crash, access)
     for value, how in _values(access):
         # The last link of a list in a heap at a low address (no PIE, no randomization) is a small number.
-        recognise = _mangled if _is_small(access.address, crash.pointer_size) else _value
+        detect = _mangled if _is_small(access.address, crash.pointer_size) else _value
         named = tuple(crash.expressions(value, access.address))
-        for each in recognise(crash, value, how, access.address):
+        for each in detect(crash, value, how, access.address):
             yield replace(each, evidence=(*each.evidence, *named))
 
 

@@ -1,4 +1,4 @@
-"""Verdict: one answer to "why did it die?", with what speaks for it; CrashContext: all that the recognisers may look
+"""Verdict: one answer to "why did it die?", with what speaks for it; CrashContext: all that the detectors may look
 at."""
 
 from __future__ import annotations
