@@ -94,7 +94,9 @@ class Graph:
     them) or as malloc made them. Blocks are told by their place in order of address. `with_unwritten`: words in
     blocks that the program left as malloc gave them count."""
 
-    def __init__(self, round_: Round, exact: bool, heuristics: str, with_unwritten: bool = True) -> None:
+    def __init__(
+        self, round_: Round, exact: bool, heuristics: str, with_unwritten: bool = True, others: int = 0
+    ) -> None:
         self.blocks = round_.blocks
         self._pointer_size = round_.pointer_size
         self._chosen = HEURISTICS[2:] if heuristics == "all" else (heuristics,)
@@ -115,17 +117,17 @@ class Graph:
             if target is not None:
                 pointers.append((source, target, value - self._starts[target]))
         if heuristics == "all" and not exact:
-            self._headers = self._find_headers(pointers)
+            self._headers = self._find_headers(pointers, others)
         for source, target, offset in pointers:
             if with_unwritten or source == _ROOT or self.blocks[source].shape != _UNWRITTEN:
                 self.any.setdefault(source, set()).add(target)
                 if self._is_strong(target, offset):
                     self.strong.setdefault(source, set()).add(target)
 
-    def _find_headers(self, pointers: list[tuple[int, int, int]]) -> set[tuple[int | None, int]]:
+    def _find_headers(self, pointers: list[tuple[int, int, int]], others: int) -> set[tuple[int | None, int]]:
         """Return (None, offset) where a quarter of all blocks to whose start nobody else points, or half of what
         these leave, and (usable size, offset) where half of those of this size, have their nearest pointer there;
-        16 and more of them."""
+        16 and more of them, `others` among them that are not the program's own (libc's and libstdc++'s)."""
         nearest: dict[int, int] = {}
         for source, target, offset in pointers:
             if source != target:
@@ -133,6 +135,7 @@ class Graph:
         inside = {target: offset for target, offset in nearest.items() if offset}
         whole = {target: offset for target, offset in inside.items() if offset % self._pointer_size == 0}
         counts = Counter(whole.values())
+        counts.update(dict.fromkeys(counts, others))
         of_all: set[int] = set()
         fresh = {offset for offset, count in counts.items() if count >= max(16, len(inside) / 4)}
         while fresh:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 
 from gdbheap.analysis.call_stacks.in_progress_call import parts
@@ -12,7 +13,7 @@ from gdbheap.process.signal_info import signal_name
 from gdbheap.process.stop import Handler
 
 # What sends a signal to the process itself, by the names of the frames that the signal interrupted.
-_RAISES = ("raise", "gsignal", "pthread_kill", "kill", "abort", "tgkill", "sigqueue", "pthread_sigqueue")
+_RAISES = re.compile(r"raise|gsignal|abort|t?g?kill|(pthread_)?sigqueue|pthread_kill(_\w+)?")
 _SENDER_FRAMES = 6
 
 
@@ -51,4 +52,4 @@ def _is_own(crash: CrashContext, handler: Handler, interrupted: Sequence[Frame])
     if handler.info is not None and handler.info.code <= 0 and handler.info.sender == crash.stop.own_pid:
         return True
     names = [each.function.partition("@")[0].replace("__GI_", "").lstrip("_") for each in interrupted[:_SENDER_FRAMES]]
-    return any(name.startswith(_RAISES) for name in names)
+    return any(_RAISES.fullmatch(name) is not None for name in names)

@@ -34,7 +34,8 @@ _PART_OF_SIZE = 1 / 2
 # most are some part of their block by chance.
 _FEWEST_OFFSETS = 3
 _TIMES = 4
-_SAME_PART = 1 / 16
+# So many times as often as chance would have it.
+_OFTENER = 5
 _ROUNDED = 16
 # A size and an offset go into one number.
 _OFFSET_BITS = 20
@@ -96,7 +97,10 @@ def find_headers(
     common = (counts >= FEWEST) & (counts >= alike * _PART_OF_SIZE)
     mask = (1 << _OFFSET_BITS) - 1
     found += [Header(each & mask, each >> _OFFSET_BITS) for each in kinds[common].tolist()]
-    parts = _common_parts(first[could_be], size[could_be], pointer_size)
+    unexplained = could_be & ~np.isin(
+        first, np.array([each.offset for each in found if each.chunk_size is None], np.uint64)
+    )
+    parts = _common_parts(first[unexplained], size[unexplained], pointer_size)
     return Headers(tuple(found), parts, pointer_size)
 
 
@@ -105,8 +109,16 @@ def _common_parts(offset: Offsets, size: NDArray[np.uint64], pointer_size: int) 
     the same."""
     part = _parts(offset, size, pointer_size)
     values, counts = np.unique(part, return_counts=True)
-    common = (values > 2) & (counts >= FEWEST) & (counts >= len(offset) * _SAME_PART)
-    return tuple(value for value in values[common].tolist() if len(np.unique(offset[part == value])) >= _FEWEST_OFFSETS)
+    room = size - np.uint64(pointer_size)
+    found = []
+    for value, count in zip(values.tolist(), counts.tolist()):
+        if value <= 2 or count < FEWEST or len(np.unique(offset[part == value])) < _FEWEST_OFFSETS:
+            continue
+        # Of the words of a block about one lies at such a part of it: pointers to anywhere meet it as often as this.
+        large = room[room // np.uint64(value) >= np.uint64(_TIMES * _ROUNDED)]
+        if count >= _OFTENER * float((pointer_size / large).sum()):
+            found.append(value)
+    return tuple(found)
 
 
 def _parts(offset: Offsets, size: NDArray[np.uint64], pointer_size: int) -> NDArray[np.uint64]:

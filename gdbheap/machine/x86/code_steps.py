@@ -39,6 +39,8 @@ _READS = re.compile(r"(cmp(?!xchg)|test|nop|endbr|j|bt[wlq]?$|u?comis|v?u?comis|
 _HIDDEN = re.compile(
     r"(i?mul|i?div|cq?to|cltd|cw|cpuid|rdtsc|xchg|cmpxchg|xadd|syscall|(movs|stos|scas|lods|cmps)[bwlq]?$)"
 )
+_COUNTER_THUNK = re.compile(r"<__x86\.get_pc_thunk\.(?P<register>\w\w)>")
+_ADDED = re.compile(r"addl?\s+\$0x[0-9a-f]+,%e(?P<register>\w\w)$")
 _SIZES = {"b": 1, "w": 2, "l": 4, "q": 8}
 _VECTOR = {"%x": 16, "%y": 32, "%z": 64}
 
@@ -55,6 +57,7 @@ def follow(code: Code, at: int, word: int = 8) -> Registers:
             registers.forget(place)
         if index < at:
             _step(registers, place, text)
+            _ask_for_counter(registers, text, texts[index + 1])
         behind_end = _ENDS.match(text) is not None
     return registers
 
@@ -79,6 +82,19 @@ def _step(registers: Registers, place: int, text: str) -> None:
                 registers[name] = ("unknown", place, name)
     elif not _moves(registers, mnemonic, operands, relative) and not _stacks(registers, mnemonic, operands, relative):
         _others(registers, place, mnemonic, operands, relative)
+
+
+def _ask_for_counter(registers: Registers, text: str, behind: tuple[int, str]) -> None:
+    """Follow i386's way to learn the program counter: a call of a function that returns its return address, in a
+    register that functions else keep, and to which what lies behind the call adds a number."""
+    if registers.word != 4 or not text.startswith("call"):
+        return
+    place, after = behind
+    thunk, added = _COUNTER_THUNK.search(text), _ADDED.match(after)
+    if thunk is not None:
+        registers[f"r{thunk['register']}"] = ("number", place)
+    elif added is not None and added["register"] != "sp":
+        registers[f"r{added['register']}"] = ("unknown", place, added["register"])
 
 
 def _operands(text: str) -> list[str]:

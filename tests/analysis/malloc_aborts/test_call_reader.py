@@ -7,6 +7,7 @@ import pytest
 
 from gdbheap.analysis.malloc_aborts.freed_expressions import freed_expressions
 from gdbheap.machine.x86.call_reader import CallReader
+from gdbheap.machine.x86.code_steps import follow
 from gdbheap.machine.x86.machines import X86_64
 from gdbheap.process.address_space import AddressSpace
 from gdbheap.process.frame import Frame
@@ -115,6 +116,18 @@ UNKNOWN = {
 def test_what_the_code_does_not_tell_is_not_guessed(name):
     lines, registers = UNKNOWN[name]
     assert first_argument(lines, registers) is None
+
+
+def test_what_asks_for_the_program_counter_on_i386_is_no_kept_register():
+    code = [
+        "push   %ebx",
+        "call   0x500 <__x86.get_pc_thunk.bx>",
+        "add    $0x2fd8,%ebx",
+        "call   0x600 <_ZdlPv@plt>",
+    ]
+    assert follow(listed(START, code), 3, 4)["rbx"] == ("number", START + 8 + 0x2FD8)
+    code[1] = "call   0x500"
+    assert "unknown" in str(follow(listed(START, code), 3, 4)["rbx"])
 
 
 def test_a_function_that_left_by_a_jump_is_followed():
