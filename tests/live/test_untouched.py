@@ -23,7 +23,8 @@ def test_what_was_lost_in_the_process_is_lost_in_its_kernels_core(tmp_path, flag
         core = kernel_core(process, tmp_path)
     dead = ask([str(program), str(core)], (LEAKS, search))
     assert dead[LEAKS]["rows"] == live[LEAKS]["rows"]
-    assert dead[LEAKS]["totals"]["definitely_lost_blocks"] in (10, 11)  # what was lost last may lie in a register
+    # What was lost last may lie in a register, and in 32 bits a number may look like the address of another.
+    assert dead[LEAKS]["totals"]["definitely_lost_blocks"] in ((9, 10, 11) if "-m32" in flags else (10, 11))
     assert dead[search]["rows"] == live[search]["rows"]
     (note,) = (note for note in dead[LEAKS]["notes"] if "MADV_DONTDUMP" in note)
     assert note.endswith("the core does not tell the two apart")
