@@ -78,7 +78,10 @@ def asked(flags, directory) -> list[Asked]:
 def graph_of(round_: Round, answer: dict[str, Any]) -> Graph:
     """Return the graph of a round. Where a header is told, or not, by a block or two, the blocks of libc and libstdc++
     decide, which the program does not know: then the graph with these."""
-    graphs = [Graph(round_, False, heuristics_of(round_.seed), others=others) for others in range(3)]
+    # (A block may be as large as a signal's stack by chance: of the large ones one in some dozens.)
+    doubted = {int(row["example"], 16) for row in answer["rows"] if row["doubt"] == "signal_stack"}
+    assert all(block.size > 1 << 10 for block in round_.blocks if block.start in doubted)
+    graphs = [Graph(round_, False, heuristics_of(round_.seed), others=others, doubted=doubted) for others in range(3)]
     return next((each for each in graphs if not differences(each, each.heads, said_kinds(answer))), graphs[0])
 
 

@@ -95,10 +95,18 @@ class Graph:
     blocks that the program left as malloc gave them count."""
 
     def __init__(
-        self, round_: Round, exact: bool, heuristics: str, with_unwritten: bool = True, others: int = 0
+        self,
+        round_: Round,
+        exact: bool,
+        heuristics: str,
+        with_unwritten: bool = True,
+        others: int = 0,
+        doubted: Collection[int] = (),
     ) -> None:
         self.blocks = round_.blocks
         self._pointer_size = round_.pointer_size
+        # Blocks, by address, that may be stacks for signals.
+        self._doubted = [number for number, block in enumerate(round_.blocks) if block.start in doubted]
         self._chosen = HEURISTICS[2:] if heuristics == "all" else (heuristics,)
         # gdbheap's own, which Valgrind has not.
         self._headers: set[tuple[int | None, int]] = set()
@@ -176,7 +184,7 @@ class Graph:
     @cached_property
     def possible(self) -> set[int]:
         """What is possibly lost."""
-        return _reached(self.any, {_ROOT, *self.reachable}) - {_ROOT} - self.reachable
+        return _reached(self.any, {_ROOT, *self.reachable, *self._doubted}) - {_ROOT} - self.reachable
 
     @cached_property
     def lost(self) -> set[int]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # As many times the smallest: sysconf(_SC_SIGSTKSZ) is four times it, and erlang takes four times that.
-_TIMES = (1, 2, 3, 4, 5, 6, 8, 10, 12, 16, 20, 24, 32)
+_TIMES = (1, 2, 4, 8, 16)
 # So much larger than what was asked for a block may be: by malloc's rounding, or by a page where it is mmapped.
 _ROUNDED = 32
 _MMAPPED = 128 << 10
