@@ -50,6 +50,8 @@ _USER_END = 1 << 56
 # How far above the executable the kernel may put the start of brk: arch_randomize_brk() of x86-64 since Linux 5.18 (32
 # MiB before).
 _BRK_GAP = 1 << 30
+# Whatever lies so near below the vdso is one of the mappings: the kernel puts programs further away.
+_AMONG_MAPPINGS = 1 << 28
 
 
 @dataclass(frozen=True)
@@ -287,23 +289,25 @@ def _inferred_names(vmas: list[VMA], notes: Notes) -> dict[int, str]:
     stack = space.find(notes.auxv.get(AT_RANDOM, 0))
     if stack is not None and not stack.path:
         names[stack.start] = "[stack]"
-    heap = _heap(vmas, _executable(tuple(notes.files), notes.auxv))
+    heap = _heap(vmas, _executable(tuple(notes.files), notes.auxv), notes.auxv.get(AT_SYSINFO_EHDR, 0))
     if heap is not None and heap.start not in names:
         names[heap.start] = "[heap]"
     return names
 
 
-def _heap(vmas: list[VMA], executable: str) -> VMA | None:
+def _heap(vmas: list[VMA], executable: str, vdso: int) -> VMA | None:
     """Return the first anonymous mapping that stands apart above the executable, within the kernel's brk offset: its
     brk area.
 
     With ASLR off brk follows the bss without a gap and cannot be told from it: None. So it is for a program run
-    through its loader.
+    through its loader, and for a static PIE: these lie among the mappings, below the vdso, and their brk elsewhere.
     """
     ends = [vma.end for vma in vmas if executable and vma.path == executable]
     if not ends:
         return None
     end = max(ends)
+    if 0 <= vdso - end < _AMONG_MAPPINGS:
+        return None
     for vma in vmas:
         if vma.start < end:
             continue

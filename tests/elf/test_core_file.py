@@ -179,7 +179,7 @@ def test_file_names_and_offsets_come_from_nt_file(core, page):
 
 def test_vdso_stack_and_heap_are_named_and_marked_as_inferred(core):
     notes = note(0x46494C45, nt_file([(0x10000, 0x12000, 0, "/bin/prog")])) + auxv(
-        phdr=0x10040, random=0x7FFF0010, vdso=0x70000
+        phdr=0x10040, random=0x7FFF0010, vdso=0x70000000
     )
     loads = [
         Load(0x10000, b"e" * PAGE, flags=5),
@@ -187,7 +187,7 @@ def test_vdso_stack_and_heap_are_named_and_marked_as_inferred(core):
         Load(0x12000, b"b" * PAGE),
         Load(0x20000, b"h" * PAGE),
         Load(0x21000, b"o" * PAGE),
-        Load(0x70000, b"v" * PAGE, flags=5),
+        Load(0x70000000, b"v" * PAGE, flags=5),
         Load(0x7FFF0000, b"s" * PAGE),
     ]
     space = core(make_core(loads, notes)).address_space
@@ -198,10 +198,25 @@ def test_vdso_stack_and_heap_are_named_and_marked_as_inferred(core):
         0x12000: "",
         0x20000: "[heap]",
         0x21000: "",
-        0x70000: "[vdso]",
+        0x70000000: "[vdso]",
         0x7FFF0000: "[stack]",
     }
-    assert space.inferred == {0x20000, 0x70000, 0x7FFF0000}
+    assert space.inferred == {0x20000, 0x70000000, 0x7FFF0000}
+
+
+def test_no_heap_is_inferred_for_a_program_among_the_mappings(core):
+    """A static PIE: the kernel puts its brk elsewhere, and what stands apart above it is another mapping."""
+    notes = note(0x46494C45, nt_file([(0x6FF10000, 0x6FF12000, 0, "/bin/prog")])) + auxv(
+        phdr=0x6FF10040, random=0x7FFF0010, vdso=0x70000000
+    )
+    loads = [
+        Load(0x6FF10000, b"e" * PAGE, flags=5),
+        Load(0x6FF11000, b"d" * PAGE),
+        Load(0x6FF20000, b"m" * PAGE),
+        Load(0x70000000, b"v" * PAGE, flags=5),
+        Load(0x7FFF0000, b"s" * PAGE),
+    ]
+    assert "[heap]" not in {vma.path for vma in core(make_core(loads, notes)).address_space}
 
 
 def test_no_heap_is_inferred_where_there_may_be_none(core):
