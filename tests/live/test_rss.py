@@ -83,6 +83,7 @@ def test_what_lies_in_huge_pages_is_told_in_all_and_by_mapping(gdb):
     assert sum(row["huge"] for row in json.loads(said["vmmap --json"])["rows"] if row["huge"]) == counted
 
 
+# Of reports/resident_option's kind.
 def test_the_largest_mappings_are_named_where_memory_is_not_mallocs(gdb):
     said = gdb(build("resident", "-DMODE=NOT_MALLOC"), "break inspected", "run", "heap rss", "heap rss --json")
     largest = json.loads(said["heap rss --json"])["totals"]["largest"]

@@ -1,4 +1,7 @@
-"""A target that gives no files, and so not /proc/PID/maps (qemu-user's before 8.1): the heap is found all the same."""
+"""A target that gives no files, and so not /proc/PID/maps (qemu-user's before 8.1): the heap is found all the same.
+
+Of the kind of reports/qemu_user; gdbserver without files stands for qemu here.
+"""
 
 from __future__ import annotations
 

@@ -23,7 +23,8 @@ _FIXED = tuple(
         (r"movslq|movd|movss|pextrd|pinsrd|extractps|insertps|pbroadcastd|broadcastss|kmovd|(ld|st)mxcsr", 4),
         (r"cvtt?ss2\w+|cvtu?si2s[sdh]l?|fi\w+[^l]l|f(ld|st|stp|add|sub|subr|mul|div|divr|com|comp)s", 4),
         (
-            r"movq|movsd|mov[hl]p[sd]|pextrq|pinsrq|pbroadcastq|broadcastsd|broadcast[if]32x2|kmovq|cmpxchg8b|rstorssp|clrssbsy",
+            r"movq|movsd|mov[hl]p[sd]|pextrq|pinsrq|pbroadcastq|broadcastsd|broadcast[if]32x2|kmovq|cmpxchg8b|"
+            r"rstorssp|clrssbsy",
             8,
         ),
         (r"cvtt?sd2\w+|cvtu?si2s[sdh]q|fi\w+(ll|q)|f(ld|st|stp|add|sub|subr|mul|div|divr|com|comp)l|cvtt?p[sd]2pi", 8),
