@@ -43,6 +43,7 @@ ANALYSIS = {
         "prediction",
         "snapshots",
         "suspects",
+        "types",
     ]
 }
 ARROWS = {
@@ -63,13 +64,14 @@ ARROWS = {
     "glibc.walk": BASE | PROCESS | {"glibc", "glibc.repair"},
     "glibc.repair": BASE | PROCESS | {"glibc", "glibc.walk"},
     "glibc.locate": BASE | PROCESS | {"glibc", "machine"},
-    "elf": BASE | PROCESS | {"machine"},
+    "elf": BASE | PROCESS | {"machine", "types"},
     "analysis.abort_texts": GROUND,
     "analysis.call_stacks": GROUND,
     "analysis.pointers": GROUND,
     "analysis.objects": GROUND | {"analysis.pointers"},
     "analysis.mappings": POINTERS | {"model"},
-    "analysis.leaks": POINTERS,
+    "analysis.leaks": POINTERS | {"analysis.types"},
+    "analysis.types": POINTERS | {"types"},
     "analysis.memory_use": MAPPINGS,
     "analysis.snapshots": POINTERS | {"analysis.memory_use"},
     "analysis.prediction": GROUND | {"analysis.call_stacks", "model"},
@@ -81,12 +83,13 @@ ARROWS = {
     | {"analysis.call_stacks", "analysis.invariants", "analysis.malloc_aborts", "analysis.suspects"},
     "report": BASE | {"process"},
     "pictures": BASE | {"process", "analysis.mappings", "report"},
-    "session": GROUND | ANALYSIS | {"interface", "report"},
-    "interface": GROUND | {"report", "session"},
-    "commands": GROUND | ANALYSIS | {"interface", "model", "packages", "pictures", "report", "session"},
+    "types": BASE,
+    "session": GROUND | ANALYSIS | {"interface", "report", "types"},
+    "interface": GROUND | {"report", "session", "types"},
+    "commands": GROUND | ANALYSIS | {"interface", "model", "packages", "pictures", "report", "session", "types"},
     "launch": BASE | PROCESS | {"elf", "packages", "report"},
     "__main__": BASE | {"commands", "launch", "packages", "report"},
-    "inside_gdb": GROUND | {"commands", "elf", "interface", "packages", "report"},
+    "inside_gdb": GROUND | {"commands", "elf", "interface", "packages", "report", "types"},
 }
 
 # Who alone may import these: paths from gdbheap/, a directory for all in it.
