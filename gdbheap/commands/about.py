@@ -10,8 +10,9 @@ import gdbheap
 from gdbheap import packages
 from gdbheap.errors import HeapError
 from gdbheap.glibc.layout import BUILT_IN, DWARF, SIGNATURE, SYMBOL, Layout
-from gdbheap.interface.command import Command, Target
+from gdbheap.interface.command import Command
 from gdbheap.report.report import Column, Report
+from gdbheap.session.target import Target
 
 COLUMNS = (Column("what", token="heading", heading=""), Column("found", heading=""))
 

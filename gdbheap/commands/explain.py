@@ -10,12 +10,13 @@ from gdbheap.commands.heap_owners import holder_name
 from gdbheap.errors import HeapError
 from gdbheap.glibc.chunk_table import Chunk, State
 from gdbheap.glibc.heap_view import HeapView
-from gdbheap.interface.command import Argument, Command, Target
+from gdbheap.interface.command import Argument, Command
 from gdbheap.process.live.touched import touched_spans
 from gdbheap.process.process import Process
 from gdbheap.report.report import Column, Report
 from gdbheap.session.place_name import place_name, thread_local_name
 from gdbheap.session.pointer_graph import pointer_graph
+from gdbheap.session.target import Target
 
 if TYPE_CHECKING:
     # What these bring is kept out of gdb's start: the functions below import it when they are called.

@@ -10,12 +10,13 @@ from gdbheap.counted import counted
 from gdbheap.errors import HeapError, NoHeap
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.glibc.layout import Layout
-from gdbheap.interface.command import Command, Target
+from gdbheap.interface.command import Command
 from gdbheap.process.mm import address_space_limit, data_limit, read_mm
 from gdbheap.process.process import Process
 from gdbheap.process.signal_info import SI_KERNEL, SignalInfo, signal_name
 from gdbheap.process.stop import Stop
 from gdbheap.report.report import ABSENT, Column, Line, Report
+from gdbheap.session.target import Target
 from gdbheap.session.threads_inside import taken_locks
 
 if TYPE_CHECKING:

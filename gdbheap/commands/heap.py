@@ -10,8 +10,9 @@ from gdbheap.counted import counted
 from gdbheap.glibc.chunk_table import MMAPPED_ARENA
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.glibc.naming import arena_name
-from gdbheap.interface.command import Command, Target
+from gdbheap.interface.command import Command
 from gdbheap.report.report import ABSENT, Column, Line, Report
+from gdbheap.session.target import Target
 from gdbheap.session.threads_inside import lock_notes, taken_locks
 
 # On one screen: the arenas with the most, and the tcaches of this many threads.

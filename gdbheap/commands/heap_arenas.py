@@ -7,8 +7,9 @@ from typing import Any
 
 from gdbheap.analysis.memory_use.usage import HeapUsage, usage_by_arena
 from gdbheap.glibc.heap_view import NONCONTIGUOUS
-from gdbheap.interface.command import Command, Target
+from gdbheap.interface.command import Command
 from gdbheap.report.report import Column, Report
+from gdbheap.session.target import Target
 
 _COLUMNS = (
     Column("arena", "text"),

@@ -8,8 +8,9 @@ from typing import Any
 from gdbheap.counted import counted
 from gdbheap.glibc.heap_view import Bin, HeapView
 from gdbheap.glibc.naming import arena_name, owner_name, short_name
-from gdbheap.interface.command import Argument, Command, Target
+from gdbheap.interface.command import Argument, Command
 from gdbheap.report.report import ABSENT, Column, Line, Report
+from gdbheap.session.target import Target
 
 KINDS = ("tcache", "fastbin", "unsorted", "small", "large")
 

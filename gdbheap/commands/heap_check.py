@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 from gdbheap.analysis.invariants.undetectable import UNDETECTABLE
 from gdbheap.counted import counted
 from gdbheap.glibc.naming import arena_name
-from gdbheap.interface.command import Argument, Command, Target
+from gdbheap.interface.command import Argument, Command
 from gdbheap.report.report import ABSENT, Column, Line, Report
+from gdbheap.session.target import Target
 from gdbheap.session.threads_inside import lock_notes, taken_locks, threads_inside
 
 if TYPE_CHECKING:

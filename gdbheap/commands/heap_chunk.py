@@ -12,9 +12,10 @@ from gdbheap.glibc.heap_view import HeapView
 from gdbheap.glibc.naming import arena_name, place_of
 from gdbheap.glibc.sizes import usable_size
 from gdbheap.glibc.walk.links import demangle
-from gdbheap.interface.command import Argument, Command, Target
+from gdbheap.interface.command import Argument, Command
 from gdbheap.process.memory import Words
 from gdbheap.report.report import Column, Report
+from gdbheap.session.target import Target
 
 _COLUMNS = (Column("field", "text", "heading"), Column("value", "text", "address"), Column("meaning", "text"))
 

@@ -12,9 +12,10 @@ from gdbheap.errors import UsageError
 from gdbheap.glibc.chunk_table import FREE_STATES, MMAPPED_ARENA, PREV_INUSE, ChunkTable, State
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.glibc.naming import arena_name, flag_letters, place_at
-from gdbheap.interface.command import Argument, Command, Target
+from gdbheap.interface.command import Argument, Command
 from gdbheap.lazy import np
 from gdbheap.report.report import Column, Line, Report
+from gdbheap.session.target import Target
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

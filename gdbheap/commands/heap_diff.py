@@ -9,10 +9,11 @@ from typing import Any
 from gdbheap.analysis.snapshots.snapshot import GroupDifference, GroupSurvivors, Snapshot, compare, survivors
 from gdbheap.counted import counted
 from gdbheap.errors import UsageError
-from gdbheap.interface.command import Argument, Command, Target
+from gdbheap.interface.command import Argument, Command
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import Column, Line, Report
 from gdbheap.session.snapshot_store import load_all, snapshot_now
+from gdbheap.session.target import Target
 
 _TWO = (
     Column("grown_bytes", "bytes", heading="grown by"),

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 from gdbheap.counted import counted
 from gdbheap.errors import UsageError
-from gdbheap.interface.command import Argument, Command, Target
+from gdbheap.interface.command import Argument, Command
 from gdbheap.report.report import Column, Line, Report
 from gdbheap.session.place_name import place_name
 from gdbheap.session.pointer_graph import judged_blocks, notes_on, pointer_graph
+from gdbheap.session.target import Target
 
 if TYPE_CHECKING:
     # What these bring is kept out of gdb's start: the functions below import it when they are called.

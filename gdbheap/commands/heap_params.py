@@ -9,9 +9,10 @@ from typing import Any
 
 from gdbheap.errors import NoSymbols
 from gdbheap.glibc.layout import Layout
-from gdbheap.interface.command import Command, Target
+from gdbheap.interface.command import Command
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import Column, Report
+from gdbheap.session.target import Target
 
 COLUMNS = (
     Column("name", token="symbol"),

@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from gdbheap.analysis.prediction.calls import FUNCTIONS, parse_calls
 from gdbheap.interface.arguments import read_size
-from gdbheap.interface.command import Argument, Command, Target
+from gdbheap.interface.command import Argument, Command
 from gdbheap.report.report import ABSENT, Column, Line, Report
+from gdbheap.session.target import Target
 from gdbheap.session.threads_inside import threads_inside
 
 if TYPE_CHECKING:

@@ -20,10 +20,11 @@ from gdbheap.errors import HeapError, NoHeap, NoProcess, NoSymbols, UsageError
 from gdbheap.files import kernel_text
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.glibc.naming import arena_name
-from gdbheap.interface.command import Command, Target
+from gdbheap.interface.command import Command
 from gdbheap.process.live.proc_maps import ResidentBytes, read_resident
 from gdbheap.report.report import ABSENT, Column, Report
 from gdbheap.session.assumed_zeros import note_on_zeros
+from gdbheap.session.target import Target
 
 if TYPE_CHECKING:
     # What these bring is kept out of gdb's start: the functions below import it when they are called.

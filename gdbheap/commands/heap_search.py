@@ -12,13 +12,14 @@ from gdbheap.counted import counted
 from gdbheap.errors import HeapError, UsageError
 from gdbheap.glibc.chunk_table import PREV_INUSE, State
 from gdbheap.glibc.heap_view import HeapView
-from gdbheap.interface.command import Argument, Command, Target
+from gdbheap.interface.command import Argument, Command
 from gdbheap.lazy import np
 from gdbheap.process.live.touched import out_of_reach, touched_spans
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import ABSENT, Column, Line, Report
 from gdbheap.session.assumed_zeros import note_on_zeros
 from gdbheap.session.place_name import place_name
+from gdbheap.session.target import Key, Target
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -76,8 +77,9 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     if arguments["in_use"] and view is None:
         raise UsageError(f"--in-use needs chunks to search: {notes[0]}")
     ranges = list(searched_ranges(target.process.address_space, arguments["all"]))
-    hits: _Hits = target.keep(
-        f"{wanted} {within is None} {arguments['all']}",
+    key: Key[_Hits] = Key(("search", wanted, within is None, arguments["all"]))
+    hits = target.keep(
+        key,
         lambda progress: _search(target, wanted, ranges, within, progress),
     )
     if hits.more:
@@ -234,8 +236,8 @@ def _heap(target: Target, notes: list[str]) -> tuple[HeapView | None, Roots]:
     except HeapError as error:
         notes.append(f"no chunks: {error}")
         return None, Roots((), ())
-    roots: Roots = target.keep("roots", lambda _: find_roots(target.process, view))
-    return view, roots
+    roots: Key[Roots] = Key("roots")
+    return view, target.keep(roots, lambda _: find_roots(target.process, view))
 
 
 def _row(target: Target, view: HeapView | None, roots: Roots, address: int, value: Any) -> tuple[Any, ...]:

@@ -7,8 +7,9 @@ from typing import Any
 
 from gdbheap.analysis.memory_use.usage import SizeClass, size_classes
 from gdbheap.counted import counted
-from gdbheap.interface.command import Argument, Command, Target
+from gdbheap.interface.command import Argument, Command
 from gdbheap.report.report import Column, Line, Report
+from gdbheap.session.target import Target
 
 _BAR = 40
 

@@ -9,9 +9,10 @@ from typing import Any
 
 from gdbheap.analysis.snapshots.snapshot_file import write_snapshot
 from gdbheap.errors import UsageError
-from gdbheap.interface.command import Argument, Command, Target
+from gdbheap.interface.command import Argument, Command
 from gdbheap.report.report import Column, Line, Report
 from gdbheap.session.snapshot_store import make_directory, path_of, snapshot_now
+from gdbheap.session.target import Target
 
 _COLUMNS = (
     Column("name", "text"),

@@ -8,9 +8,10 @@ from typing import Any
 
 from gdbheap.analysis.snapshots.snapshot_file import read_facts
 from gdbheap.errors import HeapError
-from gdbheap.interface.command import Command, Target
+from gdbheap.interface.command import Command
 from gdbheap.report.report import Column, Line, Report
 from gdbheap.session.snapshot_store import named_snapshots, path_of
+from gdbheap.session.target import Target
 
 _COLUMNS = (
     Column("name", "text"),

@@ -11,9 +11,10 @@ from gdbheap.glibc.chunk_table import Chunk, State
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.glibc.naming import flag_letters, place_of
 from gdbheap.glibc.walk.links import demangle
-from gdbheap.interface.command import Argument, Command, Target
+from gdbheap.interface.command import Argument, Command
 from gdbheap.process.memory import Memory
 from gdbheap.report.report import Column, Line, Report
+from gdbheap.session.target import Target
 
 _COLOURS = 4
 # Of a chunk longer than this many lines the middle is left out.

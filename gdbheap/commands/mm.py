@@ -12,7 +12,7 @@ from gdbheap.analysis.mappings.memory_layout import Sums, find_areas, sum_by_sha
 from gdbheap.errors import HeapError
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.glibc.layout import SYMBOL
-from gdbheap.interface.command import Command, Target
+from gdbheap.interface.command import Command
 from gdbheap.pictures.mm_drawing import Drawing
 from gdbheap.process.live.proc_maps import MappingUsage, read_smaps
 from gdbheap.process.memory import PAGE
@@ -20,6 +20,7 @@ from gdbheap.process.mm import BEHIND_BSS, HEAP_MAPPING, MM, NO_HEAP, UNLIMITED,
 from gdbheap.process.process import Process
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import Column, Line, Report
+from gdbheap.session.target import Target
 
 COLUMNS = (
     Column("name", token="symbol"),

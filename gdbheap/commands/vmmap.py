@@ -14,13 +14,14 @@ from gdbheap.analysis.mappings.annotate import AnnotatedVMA, annotate
 from gdbheap.counted import counted
 from gdbheap.errors import HeapError, UsageError
 from gdbheap.glibc.heap_view import HeapView
-from gdbheap.interface.command import Argument, Command, Target
+from gdbheap.interface.command import Argument, Command
 from gdbheap.process.live.page_sums import PageSums, sum_pages
 from gdbheap.process.live.pages import Pages, PageState, read_pages
 from gdbheap.process.live.proc_maps import ResidentBytes, read_resident, read_smaps
 from gdbheap.process.process import Process
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import Column, Line, Report
+from gdbheap.session.target import Target
 
 ARGUMENT = Argument(
     "ADDRESS|FILTER",

@@ -16,9 +16,9 @@ from gdbheap.errors import HeapError, NoHeap, UsageError
 from gdbheap.inside_gdb import expressions as gdb_expressions
 from gdbheap.inside_gdb import process as gdb_process
 from gdbheap.inside_gdb.auto_fault import AutoFault
+from gdbheap.inside_gdb.debugger import GdbDebugger
 from gdbheap.inside_gdb.last_stop import LastStop
 from gdbheap.inside_gdb.names import BareNames
-from gdbheap.inside_gdb.target import GdbTarget
 from gdbheap.inside_gdb.text import host_charset, output_of
 from gdbheap.interface.arguments import OUTPUT, all_arguments, parse, suggest
 from gdbheap.interface.command import Command
@@ -31,6 +31,7 @@ from gdbheap.report.deliver import to_file, to_screen
 from gdbheap.report.pipes import pipes_held
 from gdbheap.report.printable import pointed_at, printable
 from gdbheap.report.progress import Progress
+from gdbheap.session.target import Target
 
 _EVENTS = (
     "stop cont exited new_objfile clear_objfiles free_objfile inferior_call memory_changed register_changed "
@@ -249,7 +250,7 @@ _FUNCTIONS = (
 _registered: list[gdb.Command | gdb.Parameter | gdb.Function] = []
 _pipes_at_start = pipes_held()
 _names = BareNames(lambda text: _write(text))
-_target = GdbTarget(lambda name: gdb.parameter(f"{PREFIX} {name}"))
+_target = Target(GdbDebugger(lambda name: gdb.parameter(f"{PREFIX} {name}")))
 
 
 def _register_settings() -> None:

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from gdbheap.analysis.objects.type_info import class_of_vtable
-from gdbheap.interface.command import Target
+from gdbheap.session.target import Target
 
 
 def object_names(target: Target) -> Callable[[int], str]:

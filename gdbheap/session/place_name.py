@@ -5,9 +5,9 @@ from __future__ import annotations
 
 from gdbheap.analysis.mappings.thread_locals import ThreadStorage, find_thread_storage
 from gdbheap.analysis.pointers.roots import STACK, Roots
-from gdbheap.interface.command import Target
 from gdbheap.process.mm import MM, read_mm
 from gdbheap.process.process import Module
+from gdbheap.session.target import Key, Target
 
 # What the kernel put at the top of the main stack, and its bounds.
 _AT_START = (
@@ -16,13 +16,16 @@ _AT_START = (
     ("argv, envp and the auxiliary vector", "start_stack", "arg_start"),
 )
 
+_MM: Key[MM] = Key("mm")
+_STORAGE: Key[tuple[ThreadStorage, ...]] = Key("thread storage")
+
 
 def place_name(target: Target, roots: Roots, address: int) -> str:
     """Return the name; "" where nothing is known of the address but the number."""
     local = thread_local_name(target, address)
     if local is not None:
         return f"thread {local[0]}: {local[1]}"
-    mm: MM = target.keep("mm", lambda _: read_mm(target.process))
+    mm = target.keep(_MM, lambda _: read_mm(target.process))
     for name, first, last in _AT_START:
         start, end = mm.get(first), mm.get(last)
         if start is not None and end is not None and start <= address < end:
@@ -42,7 +45,7 @@ def place_name(target: Target, roots: Roots, address: int) -> str:
 def thread_local_name(target: Target, address: int) -> tuple[int, str] | None:
     """Return the number of the thread whose thread-local storage the address is in, and what is there; None where it
     is in none."""
-    storage: tuple[ThreadStorage, ...] = target.keep("thread storage", lambda _: find_thread_storage(target.process))
+    storage = target.keep(_STORAGE, lambda _: find_thread_storage(target.process))
     each = next((each for each in storage if each.start <= address < each.end), None)
     return None if each is None else (each.number, _thread_local(target, each.module, address - each.start))
 

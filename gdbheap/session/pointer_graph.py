@@ -8,9 +8,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gdbheap.counted import counted
-from gdbheap.interface.command import Target
 from gdbheap.report.printable import human_size
 from gdbheap.session.assumed_zeros import note_on_zeros
+from gdbheap.session.target import Key, Target
 
 if TYPE_CHECKING:
     from gdbheap.analysis.leaks.leaks import Leaks
@@ -19,6 +19,8 @@ if TYPE_CHECKING:
 
 # So many missing ranges are named.
 _MOST_RANGES = 4
+
+_GRAPH: Key[PointerGraph] = Key("pointer graph")
 
 
 def pointer_graph(target: Target) -> PointerGraph:
@@ -34,8 +36,7 @@ def pointer_graph(target: Target) -> PointerGraph:
         vectors = [RootRegister(f"{name} of thread {number}", word) for number, name, word in target.vector_registers()]
         return read_pointer_graph(target.process, view, progress, sieve, vectors)
 
-    held: PointerGraph = target.keep("held", read)
-    return held
+    return target.keep(_GRAPH, read)
 
 
 def judged_blocks(target: Target, heuristics: Sequence[str] | None = None, ignore_missing: bool = False) -> Leaks:
@@ -48,11 +49,8 @@ def judged_blocks(target: Target, heuristics: Sequence[str] | None = None, ignor
     if ignore_missing and not held.interrupted:
         held = replace(held, blind=False)
     chosen = HEURISTICS if heuristics is None else tuple(heuristics)
-    leaks: Leaks = target.keep(
-        f"leaks {chosen} {held.blind}",
-        lambda progress: find_leaks(target.process, target.heap(), held, chosen, progress),
-    )
-    return leaks
+    verdicts: Key[Leaks] = Key(("leaks", chosen, held.blind))
+    return target.keep(verdicts, lambda progress: find_leaks(target.process, target.heap(), held, chosen, progress))
 
 
 def notes_on(target: Target, held: PointerGraph, lost: bool) -> Iterator[str]:

@@ -10,8 +10,8 @@ from gdbheap.analysis.snapshots.snapshot import Snapshot, take_snapshot
 from gdbheap.analysis.snapshots.snapshot_file import MOST_BLOCKS, read_snapshot
 from gdbheap.errors import HeapError, UsageError
 from gdbheap.glibc.walk.first_words import FirstWords
-from gdbheap.interface.command import Target
 from gdbheap.session.object_names import object_names
+from gdbheap.session.target import Target
 
 SUFFIX = ".heap"
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}")

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gdbheap.interface.command import Target
+from gdbheap.session.target import Target
 
 if TYPE_CHECKING:
     from gdbheap.analysis.invariants.arena_locks import ArenaLock

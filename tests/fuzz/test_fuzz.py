@@ -22,7 +22,7 @@ from gdbheap.analysis.snapshots.snapshot_file import write_snapshot
 from gdbheap.elf.debug_search import DebugSearch
 from gdbheap.glibc.walk.first_words import FirstWords
 from support.built_library import build as build_library
-from support.core_target import CoreTarget
+from support.core_debugger import core_target
 from support.gdb_runs import generated_core, kernel_core
 from support.programs import build, running
 
@@ -48,7 +48,7 @@ def place(tmp_path_factory):
         library = build_library(place / "run", *flags, name=f"{index}.so")
         library.rename(place / "libraries" / library.name)
         (place / "spans" / library.name).write_text(json.dumps(debug_spans(place / "libraries" / library.name)))
-    target = CoreTarget(str(place / "cores" / "kernel"), str(place / "cache"), DebugSearch())
+    target = core_target(str(place / "cores" / "kernel"), str(place / "cache"), DebugSearch())
     snapshot = take_snapshot(target.process, target.heap(), FirstWords(), target.symbol_at, 0.0)
     write_snapshot(snapshot, str(place / "snapshot"))
     return place

@@ -30,7 +30,8 @@ from gdbheap.process.process import Module  # noqa: E402
 from gdbheap.report.json import json_lines  # noqa: E402
 from gdbheap.report.report import Report  # noqa: E402
 from gdbheap.report.text import text_lines  # noqa: E402
-from support.core_target import CoreTarget  # noqa: E402
+from gdbheap.session.target import Target  # noqa: E402
+from support.core_debugger import core_target  # noqa: E402
 from support.mutations import damaged, damaged_json, damaged_snapshot  # noqa: E402
 
 MEMORY, SECONDS = 2 << 30, 20
@@ -68,7 +69,7 @@ def show(report: Report) -> None:
         pass
 
 
-def ask(target: CoreTarget, chance: random.Random, count: int) -> None:
+def ask(target: Target, chance: random.Random, count: int) -> None:
     """Ask a few commands of the target."""
     pointers = [0, 1 << 63, *(vma.start + 0x2A0 for vma in target.process.address_space.vmas[:50])]
     for line in chance.sample(LINES, count):
@@ -91,7 +92,7 @@ def fuzz_core(place: Path, chance: random.Random) -> None:
     headers = [(0, 64), (table, table + 56 * 40), (notes[0], notes[0] + notes[1])]
     spans = chance.choice((headers, [*headers, (notes[0], len(data))], [(notes[0] + notes[1], len(data))]))
     (place / "input").write_bytes(damaged(chance, data, spans))
-    ask(CoreTarget(str(place / "input"), str(place / "cache"), SEARCH), chance, 3)
+    ask(core_target(str(place / "input"), str(place / "cache"), SEARCH), chance, 3)
 
 
 def fuzz_elf(place: Path, chance: random.Random) -> None:
@@ -140,7 +141,7 @@ def fuzz_cache(place: Path, chance: random.Random) -> None:
         (cache / entry.name).write_bytes(damaged(chance, text, [(0, len(text))]) if chance.random() < 0.1 else text)
         (cache / entry.name).chmod(0o600)
     core = chance.choice(sorted((place / "cores").iterdir()))
-    ask(CoreTarget(str(core), str(cache), SEARCH), chance, 3)
+    ask(core_target(str(core), str(cache), SEARCH), chance, 3)
 
 
 KINDS: dict[str, Callable[[Path, random.Random], None]] = {

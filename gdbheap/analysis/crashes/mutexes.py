@@ -19,7 +19,7 @@ _TAKE_MUTEXES = re.compile(r"_*(GI_+)?pthread_mutex_\w+")
 
 
 class Source(Protocol):
-    """What tells of calls: gdb (commands/command.py's Target says what each returns)."""
+    """What tells of calls: gdb (session/target.py says what each returns)."""
 
     @property
     def process(self) -> Process: ...

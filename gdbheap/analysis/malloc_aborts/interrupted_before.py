@@ -22,7 +22,7 @@ _MOST_FRAMES = 8
 
 
 class Source(Protocol):
-    """What tells whose code an address is (commands/command.py's Target says what each returns)."""
+    """What tells whose code an address is (session/target.py says what each returns)."""
 
     @property
     def process(self) -> Process: ...

@@ -21,7 +21,7 @@ _TAKES_NO_BLOCK = re.compile(r"(malloc|calloc|memalign|valloc|aligned_alloc|mall
 
 
 class Source(Protocol):
-    """What tells of calls: gdb (commands/command.py's Target says what each returns)."""
+    """What tells of calls: gdb (session/target.py says what each returns)."""
 
     @property
     def process(self) -> Process: ...

@@ -1,1 +1,1 @@
-"""What type each block of the heap has: names carried from variables along typed pointers, each with how it is known."""
+"""What type each block of the heap has: names carried from variables along typed pointers."""

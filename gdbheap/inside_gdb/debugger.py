@@ -1,0 +1,63 @@
+"""gdb as a Debugger: every question goes to the file that knows gdb's answer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import TYPE_CHECKING, Any
+
+from gdbheap.inside_gdb import backtrace, code, expressions, frames
+from gdbheap.inside_gdb import process as gdb_process
+from gdbheap.inside_gdb import stop as gdb_stop
+from gdbheap.inside_gdb.call_source import call_source, evaluate_in_frame
+from gdbheap.inside_gdb.vectors import vector_words
+from gdbheap.process.frame import Frame
+from gdbheap.process.process import Process
+
+if TYPE_CHECKING:
+    from gdbheap.elf.cache import SymbolCache
+    from gdbheap.elf.debug_search import DebugSearch
+
+
+class GdbDebugger:
+    """A Debugger (session/debugger.py) on gdb's selected inferior."""
+
+    evaluate = staticmethod(expressions.evaluate)
+    symbol_at = staticmethod(expressions.symbol_at)
+    demangled = staticmethod(expressions.demangled)
+    stack_place = staticmethod(frames.stack_place)
+    call_source = staticmethod(call_source)
+    evaluate_in_frame = staticmethod(evaluate_in_frame)
+    gather = staticmethod(gdb_process.gather)
+    stop = staticmethod(gdb_stop.read_stop)
+    selected_thread = staticmethod(gdb_process.selected_lwp)
+    detach = staticmethod(gdb_process.detach)
+
+    def __init__(self, setting: Callable[[str], Any]) -> None:
+        self.setting = setting
+
+    def stop_key(self) -> object | None:
+        key = gdb_process.stop_key()
+        return None if gdb_process.runs_on() else key
+
+    def debug_search(self) -> DebugSearch:
+        from gdbheap.elf.debug_search import DebugSearch, debuginfod_cache
+
+        return DebugSearch(gdb_process.debug_directories(), debuginfod_cache())
+
+    def symbol_cache(self) -> SymbolCache | None:
+        from gdbheap.elf.cache import SymbolCache, cache_directory
+
+        directory = cache_directory()
+        return SymbolCache(directory) if directory else None
+
+    def frames(self, process: Process, lwp: int | None, most: int) -> tuple[Frame, ...]:
+        return backtrace.frames(lwp, process, most)
+
+    def frame_at(self, process: Process, address: int) -> Frame:
+        return backtrace.frame_at(address, process)
+
+    def code_at(self, process: Process, address: int) -> tuple[tuple[int, str], ...]:
+        return code.code_at(process, address)
+
+    def vector_registers(self, process: Process) -> Iterator[tuple[int, str, int]]:
+        return vector_words(process.machine)

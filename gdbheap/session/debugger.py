@@ -1,0 +1,84 @@
+"""Debugger: what only the front end can answer of the stopped process. gdb is one (inside_gdb/); a reader of cores
+alone is another, and answers "not known" where it takes a debugger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from gdbheap.elf.cache import SymbolCache
+    from gdbheap.elf.debug_search import DebugSearch
+    from gdbheap.process.frame import Frame
+    from gdbheap.process.process import Process
+    from gdbheap.process.stop import Stop
+
+
+class Debugger(Protocol):
+    """Nothing is kept here: session/target.py asks each question once per stop. No answer changes the process.
+
+    Every method may raise HeapError kinds: NoProcess, MemoryFault, UsageError.
+    """
+
+    def stop_key(self) -> object | None:
+        """Return what is equal only as long as this is certainly still the same stop; None where it is not known to
+        be stopped."""
+
+    def gather(self) -> Process:
+        """Return the process as values, read anew."""
+
+    def debug_search(self) -> DebugSearch:
+        """Return where the files with debug information are."""
+
+    def symbol_cache(self) -> SymbolCache | None:
+        """Return where what was read out of files is kept for the next time, if anywhere."""
+
+    def setting(self, name: str) -> Any:
+        """Return the value of `set gdbheap NAME`."""
+
+    def evaluate(self, expression: str) -> int:
+        """Return the value of an expression as an unsigned word; UsageError with the debugger's words if it has
+        none."""
+
+    def symbol_at(self, address: int) -> str:
+        """Return "symbol+offset in module", or "" where none is known."""
+
+    def demangled(self, name: str) -> str:
+        """Return a linked name ("_ZTV3Car") as C++ writes it; the name itself where it is none of C++'s."""
+
+    def stack_place(self, thread: int, address: int) -> str:
+        """Return what an address on the stack of the debugger's thread of that number is: "frame 2 main, local p",
+        else "sp+0x48"."""
+
+    def frames(self, process: Process, lwp: int | None, most: int) -> tuple[Frame, ...]:
+        """Return the innermost `most` frames of a thread (None: the selected one), the innermost first; () where it
+        has none."""
+
+    def frame_at(self, process: Process, address: int) -> Frame:
+        """Return what is known of the function that an address of code lies in, as a frame (of level 0, with no stack
+        pointer): its name and module."""
+
+    def code_at(self, process: Process, address: int) -> tuple[tuple[int, str], ...]:
+        """Return (address, text in AT&T's syntax) of each instruction of the function that the address lies in; ()
+        where its bounds are not known."""
+
+    def call_source(self, lwp: int | None, level: int) -> str:
+        """Return the source line of a thread's frame and some lines behind it, "" where it cannot be read. lwp None:
+        the selected thread."""
+
+    def evaluate_in_frame(self, lwp: int | None, level: int, expression: str) -> int | None:
+        """Return an expression's value in a thread's frame, without calling or changing anything; None where it is
+        no address."""
+
+    def stop(self, process: Process) -> Stop:
+        """Return why and where the selected thread stopped."""
+
+    def vector_registers(self, process: Process) -> Iterator[tuple[int, str, int]]:
+        """Yield (the debugger's number of the thread, register, word) of the words in vector registers that could be
+        pointers."""
+
+    def selected_thread(self) -> int | None:
+        """Return the lwp of the selected thread, or None."""
+
+    def detach(self) -> None:
+        """Let the process run on without the debugger: the user has asked for it."""

@@ -1,0 +1,219 @@
+"""Target: the stopped process as commands see it. Everything is computed once per stop, kept until the process may
+have changed, and then dropped."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable, Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
+
+from gdbheap.errors import HeapError
+from gdbheap.process.frame import Frame, is_of_libc
+from gdbheap.process.tasks import has_ended
+
+if TYPE_CHECKING:
+    from gdbheap.elf.debug_search import DebugSearch
+    from gdbheap.glibc.heap_view import HeapView
+    from gdbheap.glibc.layout import Layout
+    from gdbheap.glibc.walk.walk import Observer
+    from gdbheap.process.memory import ReadProgress
+    from gdbheap.process.process import Module, Process
+    from gdbheap.process.stop import Stop
+    from gdbheap.process.symbols import SymbolsOf
+    from gdbheap.report.progress import Progress
+    from gdbheap.session.debugger import Debugger
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Key(Generic[T]):
+    """The name that a value of type T is kept under: `KEPT: Key[PointerGraph] = Key("pointer graph")`."""
+
+    name: Hashable
+
+
+_MALLOC_CODE: Key[tuple[range, ...]] = Key("malloc's code")
+
+
+class Target:
+    """The stopped process, by what its debugger can answer. Every method may raise HeapError kinds: NoProcess, NoHeap,
+    NoSymbols, MemoryFault, UsageError."""
+
+    def __init__(self, debugger: Debugger) -> None:
+        self._debugger = debugger
+        self._stop_key: object | None = None
+        self._process: Process | None = None
+        self._layout: Layout | None = None
+        self._heap: HeapView | None = None
+        self._progress: Progress | None = None
+        self._kept: dict[Key[Any], Any] = {}
+        # What nothing is kept of, for it depends on what the user selects or sets, or on the question alone.
+        self.setting = debugger.setting
+        self.evaluate = debugger.evaluate
+        self.symbol_at = debugger.symbol_at
+        self.demangled = debugger.demangled
+        self.stack_place = debugger.stack_place
+        self.call_source = debugger.call_source
+        self.evaluate_in_frame = debugger.evaluate_in_frame
+        self.detach = debugger.detach
+
+    def begin(self, progress: Progress | None = None) -> None:
+        """Make ready for one command: keep what is known only if this is certainly still the same stop. `progress`
+        tells of long walks."""
+        self._progress = progress
+        key = self._debugger.stop_key()
+        if key is None or key != self._stop_key:
+            self.forget()
+        elif self._heap is not None and not self._heap.complete:
+            self._heap = None  # Ctrl-C cut it short: the next command tries again
+            self._kept.clear()
+        self._stop_key = key
+
+    def forget(self, *_: object) -> None:
+        """Drop all that is known; the debugger's events call this."""
+        self._process = self._layout = self._heap = None
+        self._kept.clear()
+
+    @property
+    def end(self) -> str:
+        """What is to be said where the process has ended and the debugger has not noticed; "" for one that is there,
+        or is no live one."""
+        pid = None if self._process is None else self._process.pid
+        if pid is None or not has_ended(pid):
+            return ""
+        return (
+            f"process {pid} has been killed, which gdb has not noticed: this was read before (`kill` ends the session)"
+        )
+
+    @property
+    def has_read(self) -> bool:
+        """Whether what takes long to read is known by now: all of the heap."""
+        return self._heap is not None and self._heap.complete
+
+    def keep(self, key: Key[T], compute: Callable[[ReadProgress | None], T]) -> T:
+        """Return compute(progress), which is called once and kept under `key` until the process runs on. `progress`,
+        if any, is to be called with each address reached, about once per MiB read. What Ctrl-C cut short (a value
+        with `interrupted` set) is computed anew for the next command."""
+        if key in self._kept:
+            return cast(T, self._kept[key])
+        try:
+            value = compute(self._progress)
+        finally:
+            if self._progress is not None:
+                self._progress.finish()
+        if not getattr(value, "interrupted", False):
+            self._kept[key] = value
+        return value
+
+    @property
+    def process(self) -> Process:
+        if self._process is None:
+            self._process = self._debugger.gather()
+        return self._process
+
+    def layout(self) -> Layout:
+        """Return where malloc's structures are, and how that is known."""
+        if self._layout is None:
+            # What hunts for malloc without symbols is a third of gdbheap: kept out of gdb's start.
+            from gdbheap.glibc.locate.make_layout import make_layout
+
+            self._layout = make_layout(self.process, self._symbols_of())
+        return self._layout
+
+    def heap(self, observer: Observer | None = None) -> HeapView:
+        """Return the heap of this stop; `observer`, if given, sees what is read of it if it has to be read for
+        this."""
+        if self._heap is None:
+            from gdbheap.glibc.read_heap import read_heap  # kept out of gdb's start as well
+
+            try:
+                self._heap = read_heap(self.process, self.layout(), self._progress, observer)
+            finally:
+                if self._progress is not None:
+                    self._progress.finish()
+        return self._heap
+
+    def _symbols_of(self) -> SymbolsOf:
+        from gdbheap.elf.debug_file import DebugFiles
+
+        return DebugFiles(self.debug_search(), self._debugger.symbol_cache()).symbols_of
+
+    def debug_search(self) -> DebugSearch:
+        """Return where the files with debug information are looked for."""
+        return self._debugger.debug_search()
+
+    def thread_local_at(self, module: Module, offset: int) -> str:
+        """Return "variable+offset" for an offset in a module's block of thread-local storage, or "" where no file of
+        it tells."""
+        from gdbheap.elf.thread_locals import thread_locals  # brings pyelftools
+
+        kept: Key[list[tuple[int, int, str]]] = Key(("thread locals", module.path))
+        for start, size, name in self.keep(kept, lambda _: thread_locals(module, self.debug_search())):
+            if start <= offset < start + size:
+                return self.demangled(name) + (f"+{offset - start}" if offset > start else "")
+        return ""
+
+    def frames(self, lwp: int | None = None, most: int = 64) -> tuple[Frame, ...]:
+        """Return the innermost `most` frames of a thread (None: the selected one), the innermost first; () where it
+        has none."""
+        return self._near_malloc(self._debugger.frames(self.process, lwp, most))
+
+    def frame_at(self, address: int) -> Frame:
+        """Return what is known of the function that an address of code lies in, as a frame (of level 0, with no stack
+        pointer): its name and module."""
+        return self._near_malloc((self._debugger.frame_at(self.process, address),))[0]
+
+    def _near_malloc(self, frames: tuple[Frame, ...]) -> tuple[Frame, ...]:
+        """Mark those that have no name and may be malloc's."""
+        if all(frame.function or not is_of_libc(frame) for frame in frames):
+            return frames
+        code = self.keep(_MALLOC_CODE, lambda _: self._malloc_code())
+        return tuple(
+            replace(frame, is_near_malloc=not frame.function and any(frame.program_counter in each for each in code))
+            for frame in frames
+        )
+
+    def _malloc_code(self) -> tuple[range, ...]:
+        from gdbheap.glibc.locate.find_libc import find_libcs
+        from gdbheap.glibc.locate.malloc_code import malloc_code
+
+        try:
+            return malloc_code(find_libcs(self.process, self._symbols_of()))
+        except HeapError:
+            return ()
+
+    def code_at(self, address: int) -> tuple[tuple[int, str], ...]:
+        """Return (address, text in AT&T's syntax) of each instruction of the function that the address lies in; ()
+        where its bounds are not known."""
+        return self._debugger.code_at(self.process, address)
+
+    def stop(self) -> Stop:
+        """Return why and where the selected thread stopped."""
+        stop = self._debugger.stop(self.process)
+        return replace(stop, frames=self._near_malloc(stop.frames))
+
+    def vector_registers(self) -> Iterator[tuple[int, str, int]]:
+        """Yield (the debugger's number of the thread, register, word) of the words in vector registers that could be
+        pointers."""
+        return self._debugger.vector_registers(self.process)
+
+    def abort_message(self) -> str:
+        """Return what glibc or assert wrote before it aborted (__abort_msg), "" where there is none, or libc cannot
+        be found."""
+        from gdbheap.glibc.abort_message import find_abort_message, read_abort_message
+        from gdbheap.glibc.locate.find_libc import find_libcs
+
+        try:
+            libcs = find_libcs(self.process, self._symbols_of())
+        except HeapError:
+            return ""
+        places = [libc.address("__abort_msg") for libc in libcs]
+        if not any(places):
+            return find_abort_message(self.process)
+        return next(filter(None, (read_abort_message(self.process, each) for each in places)), "")
+
+    @property
+    def selected_thread(self) -> int | None:
+        """The lwp of the debugger's selected thread, or None."""
+        return self._debugger.selected_thread()
