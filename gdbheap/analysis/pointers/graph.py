@@ -44,13 +44,16 @@ class Pointers:
 
 @dataclass(frozen=True)
 class PointerEdges:
-    """Edges from block to block (`source`, `target`, `offset`, in order of the source), and the `head` of each block.
+    """Edges from block to block (`source`, `place`, `target`, `offset`, in order of source and place), and the `head`
+    of each block.
 
-    `head` has the first 16 bytes of each block as words. `unread` is how many bytes of blocks could not be read, or
-    were not (`interrupted`: Ctrl-C cut the reading short). `hidden` has the words that may be hidden pointers.
+    `place` is where in its source block the word lies, in bytes, `offset` where in the target it leads (both held to
+    32 bits). `head` has the first 16 bytes of each block as words. `unread` is how many bytes of blocks could not be
+    read, or were not (`interrupted`: Ctrl-C cut the reading short). `hidden` has the words that may be hidden pointers.
     """
 
     source: NDArray[np.int32]
+    place: NDArray[np.uint32]
     target: NDArray[np.int32]
     offset: NDArray[np.uint32]
     head: NDArray[np.uint64]
@@ -98,7 +101,7 @@ def read_graph(
     reached, once per MiB. Ctrl-C keeps what is read."""
     finder = PointerFilter(blocks, pointer_size)
     head = np.zeros((len(blocks), HEAD // pointer_size), finder.type)
-    found = _Found(np.int32, np.int32, np.uint32)
+    found = _Found(np.int32, np.uint32, np.int32, np.uint32)
     if sieve is None or not _within(finder.bounds, sieve.bounds):
         sieve = PointerScan(pointer_size, blocks.ranges())
     hidden = sieve.hidden
@@ -122,9 +125,9 @@ def read_graph(
             found.add(*_edges(finder, blocks, *piece))
     except KeyboardInterrupt:
         interrupted = True
-    source, target, offset = found.columns()
+    source, place, target, offset = found.columns()
     unread = sum(_bytes_of_blocks(blocks, *hole) for gap in gaps for hole in without(*gap, done))
-    return PointerEdges(source, target, offset, head, unread, interrupted, hidden)
+    return PointerEdges(source, place, target, offset, head, unread, interrupted, hidden)
 
 
 def _bytes_of_blocks(blocks: Blocks, start: int, end: int) -> int:
@@ -143,27 +146,27 @@ def unread_graph(blocks: Blocks, pointer_size: int) -> PointerEdges:
     """Return the graph of which nothing was read, for Ctrl-C came first."""
     head = np.zeros((len(blocks), HEAD // pointer_size), np.dtype(f"u{pointer_size}"))
     unread = sum(end - start for start, end in blocks.ranges())
-    source, target, offset = _Found(np.int32, np.int32, np.uint32).columns()
-    return PointerEdges(source, target, offset, head, unread, True)
+    source, place, target, offset = _Found(np.int32, np.uint32, np.int32, np.uint32).columns()
+    return PointerEdges(source, place, target, offset, head, unread, True)
 
 
 def _edges(
     finder: PointerFilter, blocks: Blocks, address: int, size: int, place: Places, words: NDArray[np.uint64]
 ) -> tuple[NDArray[Any], ...]:
-    """Return source, target and offset of each pointer among these words, which lie at these places from `address`
-    on."""
+    """Return source, place in it, target and offset of each pointer among these words, which lie at these places from
+    `address` on."""
     # Only the blocks that reach into this piece can be the words' own: a small search instead of a large one.
     first, last = np.searchsorted(blocks.start, np.array([address, address + size], np.uint64)).tolist()
     near = slice(max(first - 1, 0), last)
     if near.start == near.stop:
-        return np.empty(0), np.empty(0), np.empty(0)
+        return np.empty(0), np.empty(0), np.empty(0), np.empty(0)
     place, target, offset = finder.aim(place, words)
     where = np.uint64(address) + place.astype(np.uint64) * np.uint64(finder.pointer_size)
     source = near.start - 1 + np.searchsorted(blocks.start[near], where, side="right")
     alive = (where >= blocks.start[source]) & (where < blocks.end[source])
     if not alive.all():
-        source, target, offset = source[alive], target[alive], offset[alive]
-    return source, target, _held(offset)
+        source, where, target, offset = source[alive], where[alive], target[alive], offset[alive]
+    return source, _held(where - blocks.start[source]), target, _held(offset)
 
 
 def read_heads(

@@ -29,6 +29,7 @@ def judged(
     source, target, offset = zip(*sorted(edges)) if edges else ((), (), ())
     graph = PointerEdges(
         np.array(source, np.int32),
+        np.zeros(len(edges), np.uint32),
         np.array(target, np.int32),
         np.array(offset, np.uint32),
         np.zeros((count, 2), np.uint64),

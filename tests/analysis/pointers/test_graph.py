@@ -34,6 +34,7 @@ def test_words_that_point_into_a_block_are_edges_and_no_others(word):
     }
     graph = read_graph(ImageMemory([(BASE, image(words, 1, word))]), blocks_of(spans), word)
     assert edges(graph) == {(0, 1, 0), (0, 1, 0x17), (1, 1, 0), (2, 2, 0x10)}
+    assert graph.place.tolist() == [0x0, 0x8, 0x0, 0x8]
     assert graph.unread == 0
 
 

@@ -1,0 +1,218 @@
+"""What is known of the type of every block: the engine's answer, for commands to show and for leaks to rely on."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from gdbheap.lazy import np
+from gdbheap.types.catalogue import NONE, Catalogue
+from gdbheap.types.type_names import member_name, member_path, size_of, type_name
+from gdbheap.types.typed_root import TypedRoot
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# So long a chain is told; whoever prints one folds its repetitions.
+_LONGEST_CHAIN = 1 << 16
+
+
+class Confidence(enum.IntEnum):
+    """How far a block's type may be relied on. CERTAIN: the chain of evidence leaves no other type that the debug
+    information has; LIKELY: other types are conceivable and nothing speaks for them; POSSIBLE: several are as good."""
+
+    NONE = 0
+    POSSIBLE = 1
+    LIKELY = 2
+    CERTAIN = 3
+
+    @property
+    def label(self) -> str:
+        """The name in text and JSON: "certain", ..."""
+        return self.name.lower()
+
+
+class How(enum.IntEnum):
+    """How a block's type is known."""
+
+    UNKNOWN = 0
+    VARIABLE = 1
+    """A variable points to it."""
+    MEMBER = 2
+    """A pointer member of a typed block, or of a variable that is a struct, points to it."""
+    PART = 3
+    """Such a pointer leads to a part of it: a base class, a first member, a list head."""
+    ARRAY = 4
+    """Such a pointer leads to it, and it has room for several."""
+    VTABLE = 5
+    CONTAINER = 6
+    """It belongs to a container of the C++ library, whose template arguments tell."""
+    SIBLING_ROLE = 7
+    """The same void * member of other blocks leads to blocks of this type."""
+    POINTS_TO = 8
+    """It points where this type's members point, and has its size."""
+    SAME_CALL = 9
+    """Blocks of the same size and shape, with the same targets, have this type."""
+    CONTENTS = 10
+    """Its bytes tell."""
+
+    @property
+    def label(self) -> str:
+        """The name in JSON: "variable", ..."""
+        return self.name.lower()
+
+
+@dataclass(frozen=True)
+class Role:
+    """What is known of a block by who points to it: the member at `offset` of `type` (a variable's type where a
+    variable does: then `name` is the variable's)."""
+
+    type: int
+    offset: int
+    name: str = ""
+
+
+@dataclass(frozen=True)
+class Step:
+    """A word on the way from a root to a block: its address, the block it lies in (-1: in none, but in a variable),
+    the variable or member it is ("server.sessions", "dictEntry.next"), and the block it leads to."""
+
+    place: int
+    holder: int
+    member: str
+    target: int
+
+
+@dataclass(frozen=True)
+class Misfit:
+    """A block that is not what the pointer at `place`, in block `holder` (-1: a variable), says it is: it `expected`
+    that type at `offset` in the block; `reason` is "too small", "not a pointer" (a member that should be one holds
+    none: `member_offset`), or "another type"."""
+
+    block: int
+    holder: int
+    place: int
+    expected: int
+    offset: int
+    reason: str
+    member_offset: int = 0
+
+
+@dataclass(frozen=True)
+class BlockTypes:
+    """What is known of each block (index as in PointerGraph.blocks).
+
+    `type` is a number of the catalogue's (-1: not known); `count` the elements where the block is an array of it (0:
+    it is one object); `part` the offset in the block at which the object begins (behind a header of the program's
+    own); `confidence` and `how` as above. `parent` is the block whose word at address `parent_place` led here (-1:
+    a variable's word; no word: `parent_place` 0). `role` is an index in `roles`, `label` one in `labels`, names that
+    are known without debug information ("Python dict"); -1 for none. `alternatives` are the types that are as good,
+    where there are several. For each edge of the graph: `firm`, the word is a pointer member of a typed block, and
+    `dead`, it lies where the type has nothing. `firm_roots`: the same as `firm` for each word of
+    PointerGraph.from_roots. `start` are the blocks' first addresses. `interrupted`: Ctrl-C cut it short.
+    """
+
+    catalogue: Catalogue
+    start: NDArray[np.uint64]
+    type: NDArray[np.int32]
+    count: NDArray[np.int32]
+    part: NDArray[np.uint32]
+    confidence: NDArray[np.uint8]
+    how: NDArray[np.uint8]
+    parent: NDArray[np.int32]
+    parent_place: NDArray[np.uint64]
+    role: NDArray[np.int32]
+    label: NDArray[np.int32]
+    firm: NDArray[np.bool_]
+    dead: NDArray[np.bool_]
+    firm_roots: NDArray[np.bool_]
+    roles: tuple[Role, ...] = ()
+    labels: tuple[str, ...] = ()
+    alternatives: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    misfits: tuple[Misfit, ...] = ()
+    roots: tuple[TypedRoot, ...] = ()
+    interrupted: bool = False
+
+    def __len__(self) -> int:
+        return len(self.type)
+
+    def name(self, block: int) -> str:
+        """Return what the block is: "struct order", "Shape[17]", a label; "" where that is not known."""
+        number = int(self.type[block])
+        if number != NONE:
+            count = int(self.count[block])
+            return type_name(self.catalogue, number) + (f"[{count}]" if count else "")
+        label = int(self.label[block])
+        return self.labels[label] if label >= 0 else ""
+
+    def role_name(self, block: int) -> str:
+        """Return who points to the block: "dictEntry.key", "server.backlog"; "" where nobody known does."""
+        index = int(self.role[block])
+        if index < 0:
+            return ""
+        role = self.roles[index]
+        if role.name:
+            return role.name + member_path(self.catalogue, role.type, role.offset)
+        return member_name(self.catalogue, role.type, role.offset)
+
+    def member_at(self, block: int, offset: int) -> str:
+        """Return what lies at the offset in a typed block: "Shape::id", "Shape[3]::id"; "" where that is not known."""
+        number, inside = int(self.type[block]), offset - int(self.part[block])
+        if number == NONE or inside < 0:
+            return ""
+        size = size_of(self.catalogue, number)
+        if not int(self.count[block]) or not size:
+            return member_name(self.catalogue, number, inside)
+        index, inside = divmod(inside, size)
+        path = member_path(self.catalogue, number, inside)
+        return f"{type_name(self.catalogue, number)}[{index}]{path}"
+
+    def chain(self, block: int) -> tuple[Step, ...]:
+        """Return the words that lead from a variable to the block, the variable's first; () where none is known."""
+        steps: list[Step] = []
+        seen: set[int] = set()
+        while block >= 0 and block not in seen and len(steps) < _LONGEST_CHAIN:
+            seen.add(block)
+            place = int(self.parent_place[block])
+            if not place and int(self.parent[block]) < 0:
+                break
+            holder = int(self.parent[block])
+            member = self.member_at(holder, place - int(self.start[holder])) if holder >= 0 else self.root_at(place)
+            steps.append(Step(place, holder, member, block))
+            block = holder
+        return tuple(reversed(steps))
+
+    def root_at(self, address: int) -> str:
+        """Return the variable's part that lies at the address: "server.sessions"; "" for none."""
+        for root in self.roots:
+            inside = address - root.address
+            if inside == 0 or 0 < inside < size_of(self.catalogue, root.type):
+                return root.name + member_path(self.catalogue, root.type, inside)
+        return ""
+
+
+def no_types(start: NDArray[np.uint64], edges: int, roots: int, catalogue: Catalogue | None = None) -> BlockTypes:
+    """Return what is known where there is no debug information: nothing."""
+    count = len(start)
+
+    def column(fill: int, kind: Any) -> Any:
+        return np.full(count, fill, kind)
+
+    return BlockTypes(
+        catalogue or Catalogue(),
+        start,
+        column(NONE, np.int32),
+        column(0, np.int32),
+        column(0, np.uint32),
+        column(0, np.uint8),
+        column(0, np.uint8),
+        column(-1, np.int32),
+        column(0, np.uint64),
+        column(-1, np.int32),
+        column(-1, np.int32),
+        np.zeros(edges, np.bool_),
+        np.zeros(edges, np.bool_),
+        np.zeros(roots, np.bool_),
+    )

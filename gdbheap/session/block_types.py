@@ -1,0 +1,21 @@
+"""What every block of this stop is, as the commands share it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gdbheap.session.pointer_graph import pointer_graph
+from gdbheap.session.target import Key, Target
+
+if TYPE_CHECKING:
+    from gdbheap.analysis.types.block_types import BlockTypes
+
+_TYPES: Key[BlockTypes] = Key("block types")
+
+
+def block_types(target: Target) -> BlockTypes:
+    """Return the types of this stop's blocks: found once, kept until the process runs on."""
+    from gdbheap.analysis.types.block_types import no_types  # kept out of gdb's start
+
+    held = pointer_graph(target)
+    return target.keep(_TYPES, lambda _: no_types(held.blocks.start, len(held.graph.source), len(held.from_roots)))
