@@ -1,0 +1,82 @@
+"""What is known of the blocks' types so far: the columns that the passes fill."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gdbheap.analysis.pointers.pointer_graph import PointerGraph
+from gdbheap.analysis.types.claims import Claims
+from gdbheap.analysis.types.slots import Layouts
+from gdbheap.lazy import np
+from gdbheap.process.process import Process
+from gdbheap.types.type_book import TypeBook
+from gdbheap.types.typed_root import TypedRoot
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Blocks = NDArray[np.int32] | NDArray[np.intp]
+
+
+class TypingState:
+    """The columns by block: as in BlockTypes, and `trust`, how sure it is that an object of `type` begins at `part`,
+    whatever the block is as a whole (a base class, a struct's first member), and `whole`, that it is all that the
+    block was made for. `begin`: the edges of block n are [begin[n], begin[n + 1]). `room` is each block's usable
+    bytes."""
+
+    def __init__(
+        self, process: Process, held: PointerGraph, book: TypeBook, layouts: Layouts, roots: tuple[TypedRoot, ...]
+    ) -> None:
+        self.process = process
+        self.held = held
+        self.graph = held.graph
+        self.book = book
+        self.layouts = layouts
+        self.roots = roots
+        count = len(held.blocks)
+        self.room = (held.blocks.end - held.blocks.start).astype(np.int64)
+        self.type = np.full(count, -1, np.int32)
+        self.count = np.zeros(count, np.int32)
+        self.part = np.zeros(count, np.uint32)
+        self.confidence = np.zeros(count, np.uint8)
+        self.trust = np.zeros(count, np.uint8)
+        self.whole = np.zeros(count, np.bool_)
+        self.how = np.zeros(count, np.uint8)
+        self.parent = np.full(count, -1, np.int32)
+        self.parent_place = np.zeros(count, np.uint64)
+        self.role = np.full(count, -1, np.int32)
+        self.alternatives: dict[int, tuple[int, ...]] = {}
+        degree = np.bincount(self.graph.source, minlength=count)
+        self.begin = np.zeros(count + 1, np.int64)
+        np.cumsum(degree, out=self.begin[1:])
+
+    def __len__(self) -> int:
+        return len(self.type)
+
+    def take(self, claims: Claims) -> NDArray[np.int32]:
+        """Believe the claims of blocks whose type is not known yet, of several of one block the first; return these
+        blocks."""
+        unknown = np.flatnonzero(self.type[claims.block] < 0)
+        _, first = np.unique(claims.block[unknown], return_index=True)
+        claims = claims.at(unknown[np.sort(first)])
+        block = claims.block
+        self.type[block], self.count[block], self.part[block] = claims.type, claims.count, claims.part
+        self.confidence[block], self.trust[block], self.how[block] = claims.confidence, claims.confidence, claims.how
+        self.parent[block], self.parent_place[block] = claims.parent, claims.parent_place
+        self.whole[block] = claims.whole
+        return block
+
+    def forget(self, blocks: Blocks) -> None:
+        """Take back what was believed of these blocks."""
+        self.type[blocks] = -1
+        for column in (self.count, self.part, self.confidence, self.trust, self.whole, self.how, self.parent_place):
+            column[blocks] = 0
+        self.parent[blocks] = -1
+
+    def edges_of(self, blocks: Blocks) -> NDArray[np.int64]:
+        """Return the numbers of the edges of these blocks, block by block."""
+        begin = self.begin[blocks]
+        count = self.begin[np.asarray(blocks, np.int64) + 1] - begin
+        before = np.cumsum(count) - count
+        edges: NDArray[np.int64] = np.repeat(begin - before, count) + np.arange(int(count.sum()), dtype=np.int64)
+        return edges

@@ -1,0 +1,73 @@
+"""A catalogue that can be added to: what rules make up (a container's node, say) has a number like any other type."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import overload
+
+from gdbheap.types.catalogue import NONE, Catalogue, TypeInfo
+from gdbheap.types.type_names import size_of, stripped
+
+
+class TypeBook:
+    """A catalogue's types, and some more."""
+
+    def __init__(self, catalogue: Catalogue) -> None:
+        self._types = _Extended(catalogue.types)
+        self.catalogue = replace(catalogue, types=self._types)
+        self._known: dict[int, int] = {}
+
+    def __len__(self) -> int:
+        return len(self._types)
+
+    def info(self, number: int) -> TypeInfo:
+        """Return a type (not NONE)."""
+        return self._types[number]
+
+    def add(self, info: TypeInfo) -> int:
+        """Return the number of a new type."""
+        self._types.more.append(info)
+        return len(self._types) - 1
+
+    def stripped(self, number: int) -> int:
+        """Return the type behind typedefs, NONE for none."""
+        known = self._known.get(number)
+        if known is None:
+            known = self._known[number] = stripped(self.catalogue, number)
+        return known
+
+    def size(self, number: int) -> int:
+        """Return the size of a type in bytes, 0 unknown."""
+        return size_of(self.catalogue, number)
+
+    def named(self, name: str) -> int:
+        """Return the first defined type of this name, NONE for none."""
+        for number in self.catalogue.by_name.get(name, ()):
+            behind = self.stripped(number)
+            if behind != NONE and self.info(behind).size:
+                return behind
+        return NONE
+
+
+class _Extended(Sequence[TypeInfo]):
+    """A sequence with more behind it."""
+
+    def __init__(self, first: Sequence[TypeInfo]) -> None:
+        self._first = first
+        self._count = len(first)
+        self.more: list[TypeInfo] = []
+
+    def __len__(self) -> int:
+        return self._count + len(self.more)
+
+    @overload
+    def __getitem__(self, index: int) -> TypeInfo: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[TypeInfo]: ...
+
+    def __getitem__(self, index: int | slice) -> TypeInfo | Sequence[TypeInfo]:
+        if isinstance(index, slice):
+            return [self[each] for each in range(*index.indices(len(self)))]
+        return self._first[index] if index < self._count else self.more[index - self._count]
