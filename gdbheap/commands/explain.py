@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from gdbheap.commands.heap_owners import holder_name
 from gdbheap.errors import HeapError
 from gdbheap.glibc.chunk_table import Chunk, State
 from gdbheap.glibc.heap_view import HeapView
@@ -14,7 +13,7 @@ from gdbheap.interface.command import Argument, Command
 from gdbheap.process.live.touched import touched_spans
 from gdbheap.process.process import Process
 from gdbheap.report.report import Column, Report
-from gdbheap.session.place_name import place_name, thread_local_name
+from gdbheap.session.place_name import holder_place, place_name, thread_local_name
 from gdbheap.session.pointer_graph import pointer_graph
 from gdbheap.session.target import Target
 
@@ -58,7 +57,7 @@ def _thread_local(target: Target, address: int) -> Iterator[Fact]:
 
     local = thread_local_name(target, address)
     if local is not None:
-        yield Fact("tls", f"thread {local[0]}", local[1])
+        yield Fact("tls", f"thread {local.thread}", local.what)
 
 
 def _pointers(target: Target, heap: HeapView | None, address: int) -> Iterator[Fact]:
@@ -110,7 +109,9 @@ def _holders(target: Target, heap: HeapView, chunk: Chunk) -> list[str]:
     held = pointer_graph(target)
     block = held.blocks.find(chunk.address + heap.layout.header)
     return (
-        [] if block is None else [holder_name(target, held, each) for each in holders_of(target.process, held, block)]
+        []
+        if block is None
+        else [str(holder_place(target, held, each)) for each in holders_of(target.process, held, block)]
     )
 
 
@@ -130,7 +131,7 @@ def _dangling(target: Target, heap: HeapView, chunk: Chunk) -> list[str]:
             mem = block.address + heap.layout.header
             names.append(f"block {mem:#x} + {place - mem:#x}")
         elif block is None and held.roots.find(place) is not None:
-            names.append(place_name(target, held.roots, place))
+            names.append(str(place_name(target, held.roots, place)))
     return names
 
 

@@ -7,13 +7,13 @@ from typing import TYPE_CHECKING, Any
 
 from gdbheap.analysis.leaks.heuristics import HEURISTICS
 from gdbheap.analysis.leaks.leaks import LeakKind
-from gdbheap.commands.heap_owners import HOLDER_COLUMNS, holder_rows, no_block
 from gdbheap.commands.leak_rows import ENTRIES, columns, row, rows_for_display, summary
 from gdbheap.counted import counted
 from gdbheap.errors import UsageError
 from gdbheap.interface.command import Argument, Command
 from gdbheap.lazy import np
 from gdbheap.report.report import Line, Report
+from gdbheap.session.holder_rows import HOLDER_COLUMNS, holder_rows, no_block
 from gdbheap.session.kernel_notes import notes_on_kernel
 from gdbheap.session.object_names import object_names
 from gdbheap.session.pointer_graph import judged_blocks, notes_on

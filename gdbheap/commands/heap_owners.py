@@ -2,30 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import Any
 
 from gdbheap.counted import counted
 from gdbheap.errors import UsageError
 from gdbheap.interface.command import Argument, Command
-from gdbheap.report.report import Column, Line, Report
-from gdbheap.session.place_name import place_name
+from gdbheap.report.report import Line, Report
+from gdbheap.session.holder_rows import HOLDER_COLUMNS, holder_rows, no_block, place_facts, steps_to
+from gdbheap.session.named_place import NamedPlace
 from gdbheap.session.pointer_graph import judged_blocks, notes_on, pointer_graph
 from gdbheap.session.target import Target
-
-if TYPE_CHECKING:
-    # What these bring is kept out of gdb's start: the functions below import it when they are called.
-    from gdbheap.analysis.leaks.leaks import Leaks
-    from gdbheap.analysis.leaks.owners import Holder
-    from gdbheap.analysis.pointers.pointer_graph import PointerGraph
-
-HOLDER_COLUMNS = (
-    Column("place", "address", "address"),
-    Column("kind", "text"),
-    Column("points_to", "size", heading="at offset"),
-    Column("holder", "text", "symbol"),
-    Column("verdict", "text", heading="which is"),
-)
 
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
@@ -41,7 +28,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     leaks = judged_blocks(target)
     holders = holders_of(target.process, held, block)
     rows = holder_rows(target, leaks, holders)
-    path = _path(target, held, shortest_path(target.process, held, block), block)
+    steps = steps_to(target, held, shortest_path(target.process, held, block), block)
     limit = target.setting("limit") if arguments["count"] is None else arguments["count"]
     display_rows = rows[:limit] if limit and len(rows) > limit else None
     start, size = int(held.blocks.start[block]), int(held.blocks.size[block])
@@ -52,64 +39,20 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         rows=rows,
         display_rows=display_rows,
         before=(f"the block at {start:#x}, of chunk size {size:#x}:",),
-        after=_after(path, len(rows), limit, held.blind),
+        after=_after(steps, len(rows), limit, held.blind),
         totals_shown=False,
-        totals={"pointers": len(rows), "kind": verdict.label, "path": path},
+        totals={
+            "pointers": len(rows),
+            "kind": verdict.label,
+            "path": [str(each) for each in steps],
+            "steps": list(map(place_facts, steps)),
+        },
         notes=(*target.heap().notes, *notes_on(target, held, verdict is not LeakKind.STILL_REACHABLE)),
         faults=target.heap().faults,
     )
 
 
-def no_block(target: Target, address: int) -> str:
-    """Return what to say of an address that is in no block in use, and who tells more."""
-    chunk = target.heap().chunk_at(address)
-    if chunk is not None:
-        return (
-            f"{address:#x} is in no block in use, but in a chunk that is {chunk.state.label.replace('_', ' ')}; `heap "
-            f"search {chunk.address:#x}-{chunk.end:#x}` finds the pointers to it, `heap chunk {address:#x}` tells more"
-        )
-    return (
-        f"{address:#x} is in no block in use; `heap search {address:#x}` finds that very pointer, `explain "
-        f"{address:#x}` tells what is there"
-    )
-
-
-def holder_rows(target: Target, leaks: Leaks, holders: Iterable[Holder]) -> list[tuple[Any, ...]]:
-    """Return a row of HOLDER_COLUMNS for each holder."""
-    from gdbheap.analysis.leaks.leaks import LeakKind
-
-    return [
-        (
-            each.place,
-            each.kind,
-            each.offset,
-            holder_name(target, leaks.held, each),
-            "" if each.block is None else LeakKind(int(leaks.verdict[each.block])).label.replace("_", " "),
-        )
-        for each in holders
-    ]
-
-
-def holder_name(target: Target, held: PointerGraph, holder: Holder) -> str:
-    """Return what people call the place: symbol + offset, a thread's frame and local, a register, block + offset."""
-    from gdbheap.analysis.leaks.owners import BLOCK
-
-    if holder.place is None:
-        return holder.name
-    if holder.kind == BLOCK and holder.block is not None:
-        start = int(held.blocks.start[holder.block])
-        return f"block {start:#x} + {holder.place - start:#x}"
-    return place_name(target, held.roots, holder.place)
-
-
-def _path(target: Target, held: PointerGraph, path: list[Holder], block: int) -> list[str]:
-    """Return the steps as text: each holder, and at last the block."""
-    if not path:
-        return []
-    return [*(holder_name(target, held, each) for each in path), f"block {int(held.blocks.start[block]):#x}"]
-
-
-def _after(path: list[str], count: int, limit: int, blind: bool) -> tuple[str | Line, ...]:
+def _after(path: list[NamedPlace], count: int, limit: int, blind: bool) -> tuple[str | Line, ...]:
     lines: list[str | Line] = []
     if limit and count > limit:
         lines.append(Line.plain(f"… {counted(count - limit, 'more pointer')}: --count 0 shows all", "dim"))

@@ -243,7 +243,7 @@ def _heap(target: Target, notes: list[str]) -> tuple[HeapView | None, Roots]:
 def _row(target: Target, view: HeapView | None, roots: Roots, address: int, value: Any) -> tuple[Any, ...]:
     chunk = None if view is None else view.user_of(address)
     if view is None or chunk is None:
-        return address, value, ABSENT, ABSENT, ABSENT, place_name(target, roots, address)
+        return address, value, ABSENT, ABSENT, ABSENT, str(place_name(target, roots, address))
     mem = chunk.address + view.layout.header
     if address < mem:
         return address, value, mem, ABSENT, chunk.state.label, "chunk header"

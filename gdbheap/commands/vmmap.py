@@ -18,6 +18,7 @@ from gdbheap.interface.command import Argument, Command
 from gdbheap.process.live.page_sums import PageSums, sum_pages
 from gdbheap.process.live.pages import Pages, PageState, read_pages
 from gdbheap.process.live.proc_maps import ResidentBytes, read_resident, read_smaps
+from gdbheap.process.named_address import NamedAddress
 from gdbheap.process.process import Process
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import Column, Line, Report
@@ -251,7 +252,7 @@ def _largest(sizes: Mapping[str, int]) -> str:
     return ", ".join(words) + (f", {counted(len(sizes) - len(shown), 'other kind')} {human_size(rest)}" if rest else "")
 
 
-def _at_address(answer: Answer, address: int, symbol: str) -> Report:
+def _at_address(answer: Answer, address: int, symbol: NamedAddress | None) -> Report:
     """Return the row of the mapping that holds the address (none: no row), for people with its neighbours and what
     is known."""
     from gdbheap.analysis.mappings.explain import PAGE_WORDS, page_state
@@ -269,7 +270,7 @@ def _at_address(answer: Answer, address: int, symbol: str) -> Report:
     if state is not None:
         lines = (*lines, f"its page: {PAGE_WORDS[state]}")
     if symbol:
-        lines = (*lines, symbol)
+        lines = (*lines, str(symbol))
     around = [*([below] if below else []), *here, *([above] if above else [])]
     rows = _rows(answer, around, _pages(answer.process, around) if answer.with_pages else {})
     mark = Line.plain(f"  ^ {address:#x}" if here else f"  - {address:#x} -", "heading")

@@ -38,7 +38,8 @@ def frames(lwp: int | None, process: Process, most: int) -> tuple[Frame, ...]:
 
 def frame_at(address: int, process: Process) -> Frame:
     """Return what is known of the function that an address lies in, as a frame without a stack."""
-    name = symbol_at(address).partition(" in ")[0].partition("+")[0]
+    symbol = symbol_at(address)
+    name = "" if symbol is None else symbol.name
     return _with_libcs_name(process, (Frame(0, address, 0, name, _library(address)),))[0]
 
 

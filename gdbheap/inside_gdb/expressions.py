@@ -12,6 +12,7 @@ from gdbheap.errors import UsageError
 from gdbheap.inside_gdb.hands_off import hands_off
 from gdbheap.inside_gdb.text import output_of, text_of
 from gdbheap.interface.assignments import find_assignment, holds_text
+from gdbheap.process.named_address import NamedAddress
 
 _SCALARS = tuple(getattr(gdb, f"TYPE_CODE_{name}") for name in ("INT", "CHAR", "BOOL", "ENUM", "PTR", "FLAGS"))
 _ADDRESS_CODES = (*_SCALARS, gdb.TYPE_CODE_FUNC, gdb.TYPE_CODE_METHOD, gdb.TYPE_CODE_ARRAY)
@@ -89,18 +90,17 @@ def _is_register(name: str) -> bool:
     return True
 
 
-def symbol_at(address: int) -> str:
-    """Return "symbol+offset in module", or "" where gdb knows none."""
+def symbol_at(address: int) -> NamedAddress | None:
+    """Return the symbol that the address is in, None where gdb knows none."""
     try:
         text = output_of(f"info symbol {address:#x}")
     except gdb.error:
-        return ""
+        return None
     match = _SYMBOL.fullmatch(text.split("\n", 1)[0])
     if match is None:
-        return ""
-    offset = f"+{match['offset']}" if match["offset"] else ""
+        return None
     file = match["file"] or text_of(lambda: gdb.selected_inferior().progspace.filename) or ""
-    return f"{match['name']}{offset} in {os.path.basename(file)}"
+    return NamedAddress(match["name"], int(match["offset"] or 0), os.path.basename(file))
 
 
 def demangled(name: str) -> str:

@@ -10,30 +10,30 @@ import gdb
 
 from gdbheap.inside_gdb.selection import select, selection_kept
 from gdbheap.inside_gdb.text import output_of, text_of
+from gdbheap.process.named_address import StackPlace
 
 # Further up a stack, places are told by their distance from the stack pointer alone.
 _MOST_FRAMES = 512
 
 
-def stack_place(thread: int, address: int) -> str:
-    """Return what lies at an address of the stack of gdb's thread of that number: "frame 2 main, local p", or
-    "sp+0x48".
+def stack_place(thread: int, address: int) -> StackPlace | None:
+    """Return what lies at an address of the stack of gdb's thread of that number; None where gdb cannot unwind it.
 
     The user's thread and frame are put back.
     """
     wanted = next((each for each in gdb.selected_inferior().threads() if each.num == thread), None)
     with selection_kept() as selected:
         if wanted is None or selected is None:
-            return f"{address:#x}"
+            return None
         try:
             if wanted.num != selected.num:
                 select(wanted)
             return _place(address)
         except gdb.error:
-            return f"{address:#x}"
+            return None
 
 
-def _place(address: int) -> str:
+def _place(address: int) -> StackPlace:
     newest = gdb.newest_frame()
     bottom = _stack_pointer(newest)
     # The frames that the address may be in, and their levels: functions that were inlined share the one of their
@@ -50,16 +50,16 @@ def _place(address: int) -> str:
         holding.append((frame, level))
         frame = frame.older()
     else:
-        return f"sp+{address - bottom:#x}"
+        return StackPlace(address - bottom)
     for each, level in holding:
-        local = next(_variables_at(each, address), "")
-        if local:
-            return f"frame {level} {text_of(each.name) or '?'}, local {local}"
+        local = next(_variables_at(each, address), None)
+        if local is not None:
+            return StackPlace(address - bottom, level, text_of(each.name) or "", *local)
     # gdb tells in words alone where the outermost frame that it shows ends: what started the program or the thread lies
     # above it.
     outermost, level = holding[-1]
     above = frame is None and address >= _frame_end(outermost)
-    return f"{'above ' if above else ''}frame {level} {text_of(outermost.name) or '?'}, sp{address - bottom:+#x}"
+    return StackPlace(address - bottom, level, text_of(outermost.name) or "", is_above=above)
 
 
 def _frame_end(frame: gdb.Frame) -> int:
@@ -73,8 +73,8 @@ def _stack_pointer(frame: gdb.Frame) -> int:
     return int(frame.read_register("sp")) & ((1 << 64) - 1)
 
 
-def _variables_at(frame: gdb.Frame, address: int) -> Iterator[str]:
-    """Yield the frame's variable that the address is in, with the offset in it, if gdb knows one."""
+def _variables_at(frame: gdb.Frame, address: int) -> Iterator[tuple[str, int]]:
+    """Yield the frame's variable that the address is in and the offset in it, if gdb knows one."""
     try:
         block: gdb.Block | None = frame.block()
     except (gdb.error, RuntimeError):
@@ -88,9 +88,7 @@ def _variables_at(frame: gdb.Frame, address: int) -> Iterator[str]:
                 except gdb.error:
                     continue
                 if start is not None and start <= address < start + value.type.sizeof:
-                    offset = address - start
-                    name = text_of(functools.partial(getattr, symbol, "name"))
-                    yield f"{name}+{offset:#x}" if offset else name
+                    yield text_of(functools.partial(getattr, symbol, "name")) or "?", address - start
         if block.function:
             return
         block = block.superblock

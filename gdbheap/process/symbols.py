@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from typing import Optional
 
 from gdbheap.process.cstruct import CStruct
+from gdbheap.process.named_address import NamedAddress
 from gdbheap.process.process import Module
 
 
@@ -42,5 +44,5 @@ class ModuleSymbols:
 # missing is a value.
 SymbolsOf = Callable[[Module], ModuleSymbols]
 
-# Gives the symbol that an address is in, "symbol+offset in module", or "".
-SymbolAt = Callable[[int], str]
+# Gives the symbol that an address is in; None where it is in none that is known.
+SymbolAt = Callable[[int], Optional[NamedAddress]]

@@ -47,6 +47,7 @@ _FORMATS: dict[str, Callable[[Any], str]] = {
     "number": str,
     "value": _value,
     "text": _text,
+    "label": lambda value: _text(value).replace("_", " "),
     "strip": _text,
     "flag": lambda value: "yes" if value else "no",
     "list": _list,

@@ -77,6 +77,7 @@ _CONVERTERS: dict[str, Callable[[Any], str]] = {
     "number": _integer,
     "value": lambda value: _text(value) if isinstance(value, str) else _integer(value),
     "text": _text,
+    "label": _text,
     "strip": _text,
     "flag": lambda value: "true" if value else "false",
     "list": lambda values: f"[{', '.join(map(_address, values))}]",

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from gdbheap.elf.cache import SymbolCache
     from gdbheap.elf.debug_search import DebugSearch
     from gdbheap.process.frame import Frame
+    from gdbheap.process.named_address import NamedAddress, StackPlace
     from gdbheap.process.process import Process
     from gdbheap.process.stop import Stop
 
@@ -40,15 +41,15 @@ class Debugger(Protocol):
         """Return the value of an expression as an unsigned word; UsageError with the debugger's words if it has
         none."""
 
-    def symbol_at(self, address: int) -> str:
-        """Return "symbol+offset in module", or "" where none is known."""
+    def symbol_at(self, address: int) -> NamedAddress | None:
+        """Return the symbol that the address is in, None where none is known."""
 
     def demangled(self, name: str) -> str:
         """Return a linked name ("_ZTV3Car") as C++ writes it; the name itself where it is none of C++'s."""
 
-    def stack_place(self, thread: int, address: int) -> str:
-        """Return what an address on the stack of the debugger's thread of that number is: "frame 2 main, local p",
-        else "sp+0x48"."""
+    def stack_place(self, thread: int, address: int) -> StackPlace | None:
+        """Return what an address on the stack of the debugger's thread of that number is; None where that stack
+        cannot be read."""
 
     def frames(self, process: Process, lwp: int | None, most: int) -> tuple[Frame, ...]:
         """Return the innermost `most` frames of a thread (None: the selected one), the innermost first; () where it

@@ -3,20 +3,20 @@ info tells of."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 from gdbheap.analysis.objects.type_info import class_of_vtable
+from gdbheap.process.named_address import NamedAddress
+from gdbheap.process.symbols import SymbolAt
 from gdbheap.session.target import Target
 
 
-def object_names(target: Target) -> Callable[[int], str]:
-    """Return a function that gives such names of addresses, as Target.symbol_at does: "vtable for Car+16 in cars"."""
+def object_names(target: Target) -> SymbolAt:
+    """Return a function that gives such names of addresses, as Target.symbol_at does."""
 
-    def name(address: int) -> str:
+    def name(address: int) -> NamedAddress | None:
         symbol = target.symbol_at(address)
-        if "vtable for " in symbol:
+        if symbol is not None and symbol.class_name:
             return symbol
         vtable = class_of_vtable(target.process, address)
-        return f"{target.demangled(vtable)} in memory" if vtable else symbol
+        return NamedAddress(target.demangled(vtable), 0, "memory") if vtable else symbol
 
     return name

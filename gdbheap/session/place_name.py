@@ -1,13 +1,20 @@
-"""What people call an address outside of the heap: a symbol, a thread's frame and local variable, a thread-local
-one, a mapping and the offset in it."""
+"""What an address outside of the heap is called: a symbol, a thread's frame and local variable, a thread-local one, a
+mapping and the offset in it."""
 
 from __future__ import annotations
 
+import os
+from typing import TYPE_CHECKING
+
 from gdbheap.analysis.mappings.thread_locals import ThreadStorage, find_thread_storage
-from gdbheap.analysis.pointers.roots import STACK, Roots
+from gdbheap.analysis.pointers.roots import Roots
 from gdbheap.process.mm import MM, read_mm
-from gdbheap.process.process import Module
+from gdbheap.session.named_place import NamedPlace
 from gdbheap.session.target import Key, Target
+
+if TYPE_CHECKING:
+    from gdbheap.analysis.leaks.owners import Holder
+    from gdbheap.analysis.pointers.pointer_graph import PointerGraph
 
 # What the kernel put at the top of the main stack, and its bounds.
 _AT_START = (
@@ -20,39 +27,50 @@ _MM: Key[MM] = Key("mm")
 _STORAGE: Key[tuple[ThreadStorage, ...]] = Key("thread storage")
 
 
-def place_name(target: Target, roots: Roots, address: int) -> str:
-    """Return the name; "" where nothing is known of the address but the number."""
+def holder_place(target: Target, held: PointerGraph, holder: Holder) -> NamedPlace:
+    """Return what the place of a holder is called."""
+    if holder.place is None:
+        return NamedPlace(holder.register, holder.thread)
+    if holder.block is not None:
+        start = int(held.blocks.start[holder.block])
+        return NamedPlace(block=start, offset=holder.place - start, address=holder.place)
+    return place_name(target, held.roots, holder.place)
+
+
+def place_name(target: Target, roots: Roots, address: int) -> NamedPlace:
+    """Return what is there; an empty one where nothing is known of the address but the number."""
     local = thread_local_name(target, address)
     if local is not None:
-        return f"thread {local[0]}: {local[1]}"
+        return local
     mm = target.keep(_MM, lambda _: read_mm(target.process))
     for name, first, last in _AT_START:
         start, end = mm.get(first), mm.get(last)
         if start is not None and end is not None and start <= address < end:
-            return f"{name} + {address - start:#x}"
+            return NamedPlace(area=name, offset=address - start, address=address)
     root = roots.find(address)
-    if root is not None and root.kind == STACK:
-        return f"{root.name}: {target.stack_place(int(root.name.rpartition(' ')[2]), address)}"
+    if root is not None and root.thread is not None:
+        return NamedPlace(thread=root.thread, stack=target.stack_place(root.thread, address), address=address)
     symbol = target.symbol_at(address)
-    if symbol:
-        return symbol
-    if root is not None:
-        return f"{root.name or 'mapping'} at {root.start:#x} + {address - root.start:#x}"
-    vma = target.process.address_space.find(address)
-    return "" if vma is None else f"{vma.path or 'mapping'} at {vma.start:#x} + {address - vma.start:#x}"
+    if symbol is not None:
+        return NamedPlace(symbol=symbol, offset=symbol.offset, address=address)
+    vma = target.process.address_space.find(address) if root is None else None
+    path, start = (root.name, root.start) if root is not None else (vma.path, vma.start) if vma is not None else ("", 0)
+    if root is None and vma is None:
+        return NamedPlace(address=address)
+    return NamedPlace(area=path or "mapping", start=start, offset=address - start, address=address)
 
 
-def thread_local_name(target: Target, address: int) -> tuple[int, str] | None:
-    """Return the number of the thread whose thread-local storage the address is in, and what is there; None where it
-    is in none."""
+def thread_local_name(target: Target, address: int) -> NamedPlace | None:
+    """Return whose thread-local storage the address is in, and what is there; None where it is in none."""
     storage = target.keep(_STORAGE, lambda _: find_thread_storage(target.process))
     each = next((each for each in storage if each.start <= address < each.end), None)
-    return None if each is None else (each.number, _thread_local(target, each.module, address - each.start))
-
-
-def _thread_local(target: Target, module: Module | None, offset: int) -> str:
+    if each is None:
+        return None
+    offset, module = address - each.start, each.module
     if module is None:
-        return f"libc's struct pthread + {offset:#x}"
+        return NamedPlace(thread=each.number, area="libc's struct pthread", offset=offset, address=address)
     name = target.thread_local_at(module, offset)
-    file = module.path.rpartition("/")[2]
-    return f"thread-local {name} in {file}" if name else f"thread-local storage of {file} + {offset:#x}"
+    if name is None:
+        area = f"thread-local storage of {os.path.basename(module.path)}"
+        return NamedPlace(thread=each.number, area=area, offset=offset, address=address)
+    return NamedPlace(thread=each.number, thread_local=name, offset=name.offset, address=address)

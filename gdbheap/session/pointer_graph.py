@@ -33,7 +33,7 @@ def pointer_graph(target: Target) -> PointerGraph:
     view = target.heap(sieve)
 
     def read(progress: ReadProgress | None) -> PointerGraph:
-        vectors = [RootRegister(f"{name} of thread {number}", word) for number, name, word in target.vector_registers()]
+        vectors = [RootRegister(name, word, thread=number) for number, name, word in target.vector_registers()]
         return read_pointer_graph(target.process, view, progress, sieve, vectors)
 
     return target.keep(_GRAPH, read)

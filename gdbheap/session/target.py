@@ -3,12 +3,14 @@ have changed, and then dropped."""
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Hashable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from gdbheap.errors import HeapError
 from gdbheap.process.frame import Frame, is_of_libc
+from gdbheap.process.named_address import NamedAddress
 from gdbheap.process.tasks import has_ended
 
 if TYPE_CHECKING:
@@ -143,16 +145,16 @@ class Target:
         """Return where the files with debug information are looked for."""
         return self._debugger.debug_search()
 
-    def thread_local_at(self, module: Module, offset: int) -> str:
-        """Return "variable+offset" for an offset in a module's block of thread-local storage, or "" where no file of
-        it tells."""
+    def thread_local_at(self, module: Module, offset: int) -> NamedAddress | None:
+        """Return the variable at an offset in a module's block of thread-local storage, None where no file of it
+        tells."""
         from gdbheap.elf.thread_locals import thread_locals  # brings pyelftools
 
         kept: Key[list[tuple[int, int, str]]] = Key(("thread locals", module.path))
         for start, size, name in self.keep(kept, lambda _: thread_locals(module, self.debug_search())):
             if start <= offset < start + size:
-                return self.demangled(name) + (f"+{offset - start}" if offset > start else "")
-        return ""
+                return NamedAddress(self.demangled(name), offset - start, os.path.basename(module.path))
+        return None
 
     def frames(self, lwp: int | None = None, most: int = 64) -> tuple[Frame, ...]:
         """Return the innermost `most` frames of a thread (None: the selected one), the innermost first; () where it

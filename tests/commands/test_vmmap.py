@@ -9,6 +9,7 @@ import pytest
 
 from gdbheap.commands.vmmap import COMMAND
 from gdbheap.errors import NoHeap, UsageError
+from gdbheap.process.named_address import NamedAddress
 from gdbheap.report.json import json_lines
 from gdbheap.report.text import text_lines
 from support.made_process import HEAP, STACK, made_heap, made_process
@@ -36,7 +37,7 @@ class Stop:
             raise UsageError(f'{expression}: No symbol "{expression}" in current context.') from None
 
     def symbol_at(self, address):
-        return "greeting+4 in server" if address == 0x404104 else ""
+        return NamedAddress("greeting", 4, "server") if address == 0x404104 else None
 
 
 def say(what=None, process=None, heap=True, pages=False):

@@ -93,8 +93,8 @@ def test_a_syntax_error_is_gdbs_own_words(gdb, program):
     [
         ("(long)&stop_here + 4", "stop_here+4 in expressions"),
         ("(long)&numbers[1]", "numbers+4 in expressions"),
-        ("(long)$sp", ""),
-        ("0", ""),
+        ("(long)$sp", "None"),
+        ("0", "None"),
     ],
 )
 def test_an_address_has_its_symbols_name(gdb, program, address, name):

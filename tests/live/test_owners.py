@@ -28,11 +28,36 @@ def test_holders_are_symbols_locals_mappings_and_blocks():
     )
     assert holders(by_symbol) == ["held in leaks"]
     assert holders(second) == ["block ADDRESS + 0x0"]
-    assert second["rows"][0]["verdict"] == "still reachable"
+    assert second["rows"][0]["verdict"] == second["totals"]["kind"] == "still_reachable"
     assert "thread 1: frame 2 main, local local" in holders(by_local)
     assert holders(by_mapping) == ["mapping at ADDRESS + 0x320"]
     assert [row["points_to"] for row in inside["rows"]] == [50]
     assert (inside["totals"]["pointers"], inside["totals"]["kind"]) == (1, "possibly_lost")
+
+
+def facts(row: dict) -> dict:
+    """Return what a row says of the place beside its text: all that applies."""
+    published = ("place", "kind", "points_to", "holder", "verdict")
+    return {name: cell for name, cell in row.items() if name not in published and cell is not None}
+
+
+def test_a_program_is_told_the_same_in_facts():
+    by_symbol, second, by_local, by_mapping = owners_of(
+        "held", "((struct node *)held_list)->left", "local", "mapped[100]"
+    )
+    assert facts(by_symbol["rows"][0]) == {"symbol": "held", "symbol_offset": 0, "module": "leaks"}
+    (block,) = second["rows"]
+    assert facts(block) == {"block": block["place"], "block_offset": 0}
+    in_frame = next(facts(row) for row in by_local["rows"] if row["kind"] == "stack" and row["local"])
+    above = in_frame.pop("stack_offset")
+    assert above > 0
+    assert in_frame == {"thread": 1, "frame": 2, "function": "main", "local": "local", "local_offset": 0}
+    (mapped,) = by_mapping["rows"]
+    start = int(mapped["place"], 16) - 0x320
+    assert facts(mapped) == {"area": "mapping", "area_start": f"{start:#x}", "area_offset": 0x320}
+    steps = second["totals"]["steps"]
+    first = {"symbol": "held_list", "symbol_offset": 0, "module": "leaks"}
+    assert steps == [first, facts(block), {"block": steps[-1]["block"]}]
 
 
 def test_the_way_from_a_root_is_the_shortest():

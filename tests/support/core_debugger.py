@@ -46,14 +46,14 @@ class CoreDebugger:
         except ValueError:
             raise UsageError(f"{expression} is no number") from None
 
-    def symbol_at(self, address: int) -> str:
-        return ""
+    def symbol_at(self, address: int) -> None:
+        return None
 
     def demangled(self, name: str) -> str:
         return name
 
-    def stack_place(self, thread: int, address: int) -> str:
-        return f"{address:#x}"
+    def stack_place(self, thread: int, address: int) -> None:
+        return None
 
     def frames(self, process: Process, lwp: int | None, most: int) -> tuple[()]:
         return ()

@@ -108,8 +108,8 @@ def wild_vtables(crash: CrashContext) -> Iterator[Verdict]:
         first = crash.word_at(owner)
         if first is None:
             continue
-        table = crash.vma(first)
-        if table is not None and not table.writable and crash.symbol_at(first).startswith(("vtable for ", "_ZTV")):
+        table, symbol = crash.vma(first), crash.symbol_at(first)
+        if table is not None and not table.writable and symbol is not None and symbol.is_vtable:
             continue
         chunk = crash.chunk(owner)
         evidence = [f"{value} is {owner:#x}, and the word there, where a vtable pointer belongs, is {first:#x}"]
@@ -227,7 +227,7 @@ def _came_by(crash: CrashContext) -> _Came:
     if "call" in crash.stop.caller_instruction.split()[:2] and (
         popped != counter or _calls(crash, counter) or (counter < NULL_ZONE and _direct(crash) is not None)
     ):
-        where = crash.symbol_at(pushed - 1) if pushed else ""
+        where = crash.symbol_at(pushed - 1) if pushed else None
         evidence = [f"the return address at the stack pointer is {pushed:#x}" + (f" ({where})" if where else "")]
         evidence.append(f"the call there is `{crash.stop.caller_instruction}`")
         callee = _direct(crash)
@@ -273,7 +273,7 @@ def _slot(crash: CrashContext, counter: int) -> Iterator[str]:
     if slot is None or crash.word_at(slot) != counter:
         return
     chunk, symbol = crash.chunk(slot), crash.symbol_at(slot)
-    place = symbol or ("on the stack" if _is_on_stack(crash, slot) else "")
+    place = str(symbol) if symbol else "on the stack" if _is_on_stack(crash, slot) else ""
     if chunk is not None and crash.heap is not None:
         place = f"{slot - chunk.address - crash.heap.layout.header:#x} bytes into the {crash.chunk_words(chunk)}"
     yield f"the target was read from {slot:#x}{f': {place}' if place else ''}"

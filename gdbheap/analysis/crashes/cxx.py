@@ -124,7 +124,7 @@ def _pure(crash: CrashContext, where: tuple[str, ...]) -> Verdict:
     if caller is not None and "this" in caller.arguments:
         address = caller.arguments["this"]
         first = crash.word_at(address)
-        table = crash.symbol_at(first) if first is not None else ""
+        table = crash.symbol_at(first) if first is not None else None
         evidence.append(f"this of {caller.function} is {address:#x}; its vtable pointer is {table or first}")
     what = "deleted" if frames[index].function.startswith(_PURE[1]) else "pure virtual"
     summary = (

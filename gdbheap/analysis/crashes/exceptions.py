@@ -102,7 +102,8 @@ def _has_text(crash: CrashContext, name: str, info: int) -> bool:
         if name in _WITH_TEXT:
             return True
         kind, base = crash.word_at(info), crash.word_at(info + 2 * crash.pointer_size)
-        if kind is None or base is None or _ONE_BASE not in crash.symbol_at(kind):
+        table = crash.symbol_at(kind) if kind else None
+        if table is None or base is None or _ONE_BASE not in table.name:
             return False
         info, name = base, type_name(crash, base)
     return False

@@ -13,6 +13,7 @@ from gdbheap.machine.x86.call_reader import CallReader
 from gdbheap.machine.x86.code_steps import Code
 from gdbheap.process.frame import Frame, Passed
 from gdbheap.process.process import Process
+from gdbheap.process.symbols import SymbolAt
 
 # Under the names that symbol tables give them; pthread_cond_wait() takes its mutex again by one of its own.
 _TAKE_MUTEXES = re.compile(r"_*(GI_+)?pthread_mutex_\w+")
@@ -28,7 +29,7 @@ class Source(Protocol):
     def code_at(self) -> Callable[[int], Code]: ...
 
     @property
-    def symbol_at(self) -> Callable[[int], str]: ...
+    def symbol_at(self) -> SymbolAt: ...
 
 
 def with_mutex(source: Source, frames: Sequence[Frame]) -> tuple[Frame, ...]:

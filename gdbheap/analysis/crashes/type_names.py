@@ -10,9 +10,8 @@ _LINKED, _TOLD = "_ZTI", "typeinfo for "
 
 def type_name(crash: CrashContext, info: int) -> str:
     """Return the name of the type whose type_info is at the address by its symbol, "" where none says that one is."""
-    symbol = crash.symbol_at(info) if info else ""
-    # gdb names a versioned symbol with its version.
-    return symbol[len(_TOLD) :].partition(" in ")[0].partition("@")[0] if symbol.startswith(_TOLD) else ""
+    symbol = crash.symbol_at(info) if info else None
+    return "" if symbol is None else symbol.type_name
 
 
 def name_without_symbol(crash: CrashContext, info: int) -> str:

@@ -18,6 +18,7 @@ from gdbheap.process.memory import PAGE
 from gdbheap.process.process import Process
 from gdbheap.process.signal_info import BUS_ADRALN, SI_KERNEL
 from gdbheap.process.stop import Expression, Stop
+from gdbheap.process.symbols import SymbolAt
 
 SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS = 4, 5, 6, 7, 8, 11, 31
 CERTAIN, LIKELY, POSSIBLE = "certain", "likely", "possible"
@@ -75,7 +76,7 @@ def best_first(verdicts: list[Verdict]) -> list[Verdict]:
 class CrashContext:
     """The stop and the process around it. `heap` is None where it cannot be read.
 
-    `symbol_at` gives "name+offset in module" or "", `demangled` a linked name as C++ writes it. `abort_message` is
+    `symbol_at` gives the symbol that an address is in, `demangled` a linked name as C++ writes it. `abort_message` is
     glibc's own (__abort_msg), "" where there is none. `memory_limit` is RLIMIT_AS in bytes, None where there is
     none, or nobody can tell; `data_limit` is RLIMIT_DATA and how much of it is taken. `locks` are the mutexes of
     arenas that are taken; `interrupted` is a call of malloc's that a handler had interrupted before.
@@ -85,7 +86,7 @@ class CrashContext:
     process: Process
     instruction: Instruction
     heap: HeapView | None
-    symbol_at: Callable[[int], str]
+    symbol_at: SymbolAt
     demangled: Callable[[str], str]
     abort_message: str = ""
     tcache_key: int | None = None

@@ -29,15 +29,17 @@ _TELLING = {kind: index for index, kind in enumerate((DATA, MAPPING, KERNEL, STA
 class Holder:
     """A word that points into a block, `offset` bytes from its start.
 
-    `kind` is REGISTER, KERNEL, BLOCK or that of a root range; `place` the word's address (None: a register). `block`
-    is the index of the block that the word lies in (None: in none), `name` the root range's or the register's.
+    `kind` is REGISTER, KERNEL, BLOCK or that of a root range; `place` the word's address (None: a register, or what the
+    kernel keeps, which `register` names). `block` is the index of the block that the word lies in (None: in none),
+    `thread` the debugger's number of the thread whose register or stack it is.
     """
 
     kind: str
     place: int | None
     offset: int
-    name: str = ""
     block: int | None = None
+    register: str = ""
+    thread: int | None = None
 
 
 @dataclass(frozen=True)
@@ -173,12 +175,12 @@ def _doubt(holder: Holder) -> str:
 
 def _in_register(held: PointerGraph, index: int, offset: int) -> Holder:
     register = held.roots.registers[index]
-    return Holder(register.kind, None, offset, register.name)
+    return Holder(register.kind, None, offset, register=register.register, thread=register.thread)
 
 
 def _in_root(held: PointerGraph, place: int, offset: int) -> Holder:
     root = held.roots.find(place)
-    return Holder("mapping" if root is None else root.kind, place, offset, "" if root is None else root.name)
+    return Holder(MAPPING, place, offset) if root is None else Holder(root.kind, place, offset, thread=root.thread)
 
 
 def _root_words(held: PointerGraph, block: int) -> Iterator[Holder]:
@@ -197,7 +199,7 @@ def _in_block(process: Process, held: PointerGraph, source: int, target: int) ->
     for address, data in readable_pieces(process.memory, start, end):
         words = np.frombuffer(data, kind, len(data) // process.pointer_size)
         for index in np.flatnonzero((words >= kind.type(low)) & (words < kind.type(high))).tolist():
-            yield Holder(BLOCK, address + index * process.pointer_size, int(words[index]) - low, "", source)
+            yield Holder(BLOCK, address + index * process.pointer_size, int(words[index]) - low, source)
 
 
 def _telling(holder: Holder) -> int:

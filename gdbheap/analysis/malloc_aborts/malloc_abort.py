@@ -3,7 +3,7 @@ pointer that was passed."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from gdbheap.analysis.abort_texts.assertions import find_assertion
@@ -22,6 +22,7 @@ from gdbheap.analysis.suspects.recipe import break_at_free, recipe
 from gdbheap.analysis.suspects.run_over import overflowed_stack
 from gdbheap.analysis.suspects.suspected_writer import in_some_words, probable_writer
 from gdbheap.process.frame import Frame
+from gdbheap.process.symbols import SymbolAt
 
 
 @dataclass(frozen=True)
@@ -109,9 +110,7 @@ def explain_abort(
     )
 
 
-def cause(
-    heap: CheckedHeap, died: MallocAbort, symbol_at: Callable[[int], str], before: InterruptedBefore | None
-) -> str:
+def cause(heap: CheckedHeap, died: MallocAbort, symbol_at: SymbolAt, before: InterruptedBefore | None) -> str:
     """Return what the program probably did, in one sentence: freed a block twice, freed what is no block, overran
     one; "" where nothing tells. Where a handler had entered malloc in the middle of its work (`before`), that may
     have done all of it, except what no code of malloc's does."""
@@ -139,7 +138,7 @@ def cause(
     return ""
 
 
-def how_to_catch(heap: CheckedHeap, died: MallocAbort, symbol_at: Callable[[int], str]) -> str:
+def how_to_catch(heap: CheckedHeap, died: MallocAbort, symbol_at: SymbolAt) -> str:
     """Return the gdb command that stops a rerun where the bug is: at the free before the second one, or at the
     write; "" where nothing tells."""
     if died.pointer is not None and what_was_passed(heap, died.pointer, symbol_at).is_freed_twice:

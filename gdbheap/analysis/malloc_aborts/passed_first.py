@@ -14,6 +14,7 @@ from gdbheap.analysis.malloc_aborts.freed_expressions import freed_expressions, 
 from gdbheap.machine.x86.call_reader import CallReader
 from gdbheap.machine.x86.code_steps import Code
 from gdbheap.process.frame import Frame, Passed
+from gdbheap.process.named_address import NamedAddress
 from gdbheap.process.process import Process
 
 # What is given a size, or nothing.
@@ -28,7 +29,7 @@ class Source(Protocol):
 
     def code_at(self, address: int) -> Code: ...
 
-    def symbol_at(self, address: int) -> str: ...
+    def symbol_at(self, address: int) -> NamedAddress | None: ...
 
     def call_source(self, lwp: int | None, level: int) -> str: ...
 

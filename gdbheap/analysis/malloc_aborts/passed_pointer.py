@@ -3,7 +3,6 @@ of one, or none of malloc's."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
@@ -15,6 +14,7 @@ from gdbheap.glibc.heap_view import HeapView
 from gdbheap.glibc.naming import owner_name, place_of
 from gdbheap.process.memory import text_at
 from gdbheap.process.process import Process
+from gdbheap.process.symbols import SymbolAt
 
 # So much of a text is shown.
 _SHOWN = 48
@@ -42,7 +42,7 @@ class PassedPointer:
         return self.kind in ("inside", "foreign")
 
 
-def what_was_passed(heap: CheckedHeap, pointer: int, symbol_at: Callable[[int], str]) -> PassedPointer:
+def what_was_passed(heap: CheckedHeap, pointer: int, symbol_at: SymbolAt) -> PassedPointer:
     """Return what a pointer that free or realloc was given is."""
     chunk = heap.view.chunk_at(pointer)
     if chunk is None:
@@ -111,7 +111,7 @@ def _list(heap: CheckedHeap, chunk: Chunk) -> str:
     return f"{place_of(heap.view, chunk)} of {owner_name(place.bin)}" if place is not None else "a free list"
 
 
-def outside_heaps(process: Process, pointer: int, symbol_at: Callable[[int], str]) -> PassedPointer | None:
+def outside_heaps(process: Process, pointer: int, symbol_at: SymbolAt) -> PassedPointer | None:
     """Return what a pointer is where the heap is not known: foreign if it leads into a file's mapping, a stack or to
     nothing; else None."""
     vma = process.address_space.find(pointer)
@@ -120,13 +120,13 @@ def outside_heaps(process: Process, pointer: int, symbol_at: Callable[[int], str
     return PassedPointer("foreign", _elsewhere(process, None, pointer, symbol_at))
 
 
-def _elsewhere(process: Process, view: HeapView | None, pointer: int, symbol_at: Callable[[int], str]) -> str:
+def _elsewhere(process: Process, view: HeapView | None, pointer: int, symbol_at: SymbolAt) -> str:
     here = next((each for each in annotate(process, view) if pointer in each.vma), None)
     if here is None:
         return "points to where nothing is mapped"
     symbol = symbol_at(pointer)
     text = part_at(here, pointer).text
-    what = f"{symbol}, in {text}" if symbol and symbol not in text else text
+    what = text if symbol is None or str(symbol) in text else f"{symbol}, in {text}"
     if here.vma.writable:
         return f"lies outside every heap ({what})"
     quoted = _quoted(text_at(process.memory, pointer, _SHOWN))

@@ -22,7 +22,9 @@ from gdbheap.machine.machine import Machine
 from gdbheap.process.address_space import VMA
 from gdbheap.process.live.pages import PageState, read_pages
 from gdbheap.process.memory import PAGE
+from gdbheap.process.named_address import StackPlace
 from gdbheap.process.process import Process
+from gdbheap.process.symbols import SymbolAt
 
 PAGE_WORDS = {
     PageState.UNTOUCHED: "never touched",
@@ -37,10 +39,10 @@ PAGE_WORDS = {
 
 @dataclass(frozen=True)
 class Names:
-    """What the debugger can name: `symbol_at(address)` ("" where it knows none), `stack_place(thread, address)`."""
+    """What the debugger can name: `symbol_at(address)`, `stack_place(thread, address)`; None where it knows none."""
 
-    symbol_at: Callable[[int], str]
-    stack_place: Callable[[int, int], str]
+    symbol_at: SymbolAt
+    stack_place: Callable[[int, int], StackPlace | None]
 
 
 def explain(process: Process, heap: HeapView | None, address: int, names: Names) -> list[Fact]:
@@ -92,7 +94,7 @@ def _mapped(process: Process, here: AnnotatedVMA, address: int, page: PageState 
 def _symbol(address: int, names: Names) -> Iterator[Fact]:
     symbol = names.symbol_at(address)
     if symbol:
-        yield Fact("symbol", symbol)
+        yield Fact("symbol", str(symbol))
 
 
 def _place_in_file(process: Process, vma: VMA, part: AnnotatedPart, address: int) -> str:
@@ -117,7 +119,7 @@ def _stack(process: Process, here: AnnotatedVMA, part: AnnotatedPart, address: i
                 use = "in the red zone, which a function that calls none may use" if red else "not in use"
                 place = f"{pointer - address:#x} bytes below the stack pointer: {use}"
             elif on_it:
-                place = names.stack_place(thread.number, address)
+                place = str(names.stack_place(thread.number, address) or f"{address:#x}")
             else:
                 place = "the thread's stack pointer is elsewhere"
             yield Fact("stack", f"thread {thread.number}", place)

@@ -96,8 +96,7 @@ def _remains(process: Process, view: HeapView, chunk: Chunk, address: int, symbo
 
 def _words(data: bytes, pointer_size: int, where: str, symbol_at: SymbolAt) -> tuple[str, str]:
     words = memoryview(data).cast(WORD_FORMATS[pointer_size]).tolist()[:_REMAINS_WORDS]
-    symbols = [symbol_at(each) if each > 0xFFFF else "" for each in words]
+    symbols = [symbol_at(each) if each > 0xFFFF else None for each in words]
     shown = " ".join(f"{each:#x} <{symbol}>" if symbol else f"{each:#x}" for each, symbol in zip(words, symbols))
-    tables = (symbol for symbol in symbols if symbol.startswith("vtable for "))
-    table = next((symbol[len("vtable for ") :].partition(" in ")[0].rpartition("+")[0] for symbol in tables), "")
+    table = next((symbol.class_name for symbol in symbols if symbol and symbol.class_name), "")
     return shown, f"{where}: " + (f"an object of class {table}, freed" if table else "as the program left it")

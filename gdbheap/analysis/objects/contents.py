@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from gdbheap.analysis.pointers.blocks import Blocks
 from gdbheap.lazy import np
 from gdbheap.process.address_space import AddressSpace
+from gdbheap.process.named_address import NamedAddress
 from gdbheap.process.symbols import SymbolAt
 
 if TYPE_CHECKING:
@@ -22,8 +23,6 @@ _SHORTEST_TEXT = 4
 TEXT = "text"
 _SMALL = 1 << 16
 _SLICE = 1 << 17
-_VTABLE = re.compile(r"(?:vtable|construction vtable) for (?P<name>.+?)(?:\+\d+)? in [^ ]*")
-_SYMBOL = re.compile(r"(?P<name>.+?)(?P<offset>\+\d+)? in [^ ]*")
 
 # The kinds of a word, and what each is called in a shape.
 _NUMBER, _ZERO, _BLOCK, _STATIC, _OTHER, _DATA = range(6)
@@ -110,32 +109,29 @@ def _shape(one: int, two: int) -> str:
     return "zeros" if (one, two) == (_ZERO, _ZERO) else f"[{_WORDS[one]}, {_WORDS[two]}]"
 
 
-def _object_name(symbol: str) -> str:
+def _object_name(symbol: NamedAddress | None) -> str:
     """Return the class whose vtable the symbol is, or what the block's first word points to; "" where there is no
     symbol."""
-    vtable = _VTABLE.fullmatch(symbol)
-    if vtable is not None:
-        return vtable["name"]
+    if symbol is not None and symbol.class_name:
+        return symbol.class_name
     other = _start_of(symbol)
     return f"[&{other}, ...]" if other else ""
 
 
-def _second_name(symbol: str) -> str:
+def _second_name(symbol: NamedAddress | None) -> str:
     """Return what a block is called whose second word points to the symbol: new[] puts the number of objects in
     front of them, where they have destructors; other objects count their references before they name their type.
     "" where there is no symbol."""
-    vtable = _VTABLE.fullmatch(symbol)
-    if vtable is not None:
-        return f"{vtable['name']}[]"
+    if symbol is not None and symbol.class_name:
+        return f"{symbol.class_name}[]"
     other = _start_of(symbol)
     return f"[..., &{other}]" if other else ""
 
 
-def _start_of(symbol: str) -> str:
+def _start_of(symbol: NamedAddress | None) -> str:
     """Return the symbol's name where the pointer leads to its very start: what malloc leaves in a free chunk points
     behind that of main_arena, and in a stripped program an address is behind some symbol always."""
-    found = _SYMBOL.fullmatch(symbol)
-    return found["name"] if found is not None and not found["offset"] else ""
+    return symbol.name if symbol is not None and not symbol.offset else ""
 
 
 def _word_kinds(words: NDArray[np.uint64], blocks: Blocks, space: AddressSpace) -> NDArray[np.int32]:

@@ -47,7 +47,7 @@ def _contents(memory: Memory, layout: Layout, chunk: Chunk, symbol_at: SymbolAt)
         return "zeros"
     shown = []
     for word in words[:_WORDS]:
-        symbol = symbol_at(word) if word > 0xFFFF else ""
+        symbol = symbol_at(word) if word > 0xFFFF else None
         shown.append(f"{word:#x} <{symbol}>" if symbol else f"{word:#x}")
     return " ".join(shown)
 

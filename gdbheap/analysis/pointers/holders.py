@@ -73,7 +73,7 @@ def _place(process: Process, view: HeapView, symbol_at: SymbolAt, where: int) ->
                 "pointer"
             )
     symbol = symbol_at(where)
-    if symbol:
-        return symbol
+    if symbol is not None:
+        return str(symbol)
     vma = process.address_space.find(where)
     return "" if vma is None else vma.path or "an anonymous mapping"

@@ -34,22 +34,26 @@ KERNEL = "kernel"
 @dataclass(frozen=True)
 class RootRange:
     """[start, end) of memory. `kind` is DATA (a module's), STACK, MAPPING (any other) or LOST_TRAIL (a part of the
-    heap that could not be read as chunks); `name` is a path, "thread 2", ..."""
+    heap that could not be read as chunks); `name` is a path, "thread 2", ...; `thread` the debugger's number of the
+    thread whose stack it is."""
 
     start: int
     end: int
     kind: str
     name: str
+    thread: int | None = None
 
 
 @dataclass(frozen=True)
 class RootRegister:
-    """A register, or another word that holds a pointer without lying in a root range: `name` is "rax of thread 2".
-    `kind` is REGISTER or KERNEL (what the kernel alone keeps for the process: "epoll 3 for descriptor 5")."""
+    """A register, or another word that holds a pointer without lying in a root range: `register` is "rax", "dtv" (the
+    thread's pointer to its vector of thread-local storage), or ("epoll 3 for descriptor 5") what the kernel alone keeps
+    for the process. `kind` is REGISTER or KERNEL; `thread` is the debugger's number of the one whose it is."""
 
-    name: str
+    register: str
     value: int
     kind: str = REGISTER
+    thread: int | None = None
 
 
 @dataclass(frozen=True)
@@ -89,7 +93,7 @@ def _named(process: Process, vma: VMA, start: int, end: int, blocks: list[StackB
     places = {module_end, *(each for block in blocks for each in (block.start, block.end))}
     cuts = sorted(each for each in places if start < each < end)
     for low, high in zip([start, *cuts], [*cuts, end]):
-        kind, name = MAPPING, vma.path
+        kind, name, number = MAPPING, vma.path, None
         if low < module_end:
             kind, name = DATA, module
         else:
@@ -97,11 +101,11 @@ def _named(process: Process, vma: VMA, start: int, end: int, blocks: list[StackB
             for thread in process.threads:
                 sp = thread.stack_pointer
                 if (vma.path == "[stack]" and sp in vma) or any(each.start <= sp < each.end for each in inside):
-                    kind, name = STACK, f"thread {thread.number}"
+                    kind, name, number = STACK, f"thread {thread.number}", thread.number
                     break
             else:
                 name = "stack of an ended thread" if inside and inside[0].is_free else name
-        yield RootRange(low, high, kind, name)
+        yield RootRange(low, high, kind, name, number)
 
 
 def _module_of(process: Process, vma: VMA) -> tuple[str, int]:
@@ -160,14 +164,14 @@ def _stacks_in_heaps(process: Process, view: HeapView) -> Iterator[RootRange]:
         chunk = view.chunk_at(thread.stack_pointer)
         if chunk is not None and chunk.state is State.IN_USE:
             start = max(thread.stack_pointer - process.machine.red_zone, chunk.address)
-            yield RootRange(start, chunk.end, STACK, f"thread {thread.number}")
+            yield RootRange(start, chunk.end, STACK, f"thread {thread.number}", thread.number)
 
 
 def _registers(process: Process, pointers: dict[int, int]) -> Iterator[RootRegister]:
     for thread in process.threads:
         for name, value in thread.registers.items():
             if name not in process.machine.without_pointers:
-                yield RootRegister(f"{name} of thread {thread.number}", value)
+                yield RootRegister(name, value, thread=thread.number)
     for thread in process.threads:
         control = pointers.get(thread.lwp)
         if control is None:
@@ -178,7 +182,7 @@ def _registers(process: Process, pointers: dict[int, int]) -> Iterator[RootRegis
             continue
         # The control block points to the second entry of the dynamic thread vector, which is as good as a pointer to
         # its block.
-        yield RootRegister(f"dtv of thread {thread.number}", vector - 2 * process.pointer_size)
+        yield RootRegister("dtv", vector - 2 * process.pointer_size, thread=thread.number)
 
 
 def _in_kernel(process: Process) -> Iterator[RootRegister]:

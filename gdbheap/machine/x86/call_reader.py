@@ -16,6 +16,7 @@ from gdbheap.machine.x86.code_steps import Code, follow, operand_value
 from gdbheap.machine.x86.register_values import ENTRY, Evaluation, Registers, Value, plus
 from gdbheap.process.frame import Frame
 from gdbheap.process.process import Process
+from gdbheap.process.symbols import SymbolAt
 
 _ARGUMENTS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
 _PRESERVED = ("rbx", "rbp", "r12", "r13", "r14", "r15")
@@ -54,12 +55,12 @@ class _Place:
 @dataclass(frozen=True)
 class CallReader:
     """Reads calls. `code_at` gives the instructions of the function that an address lies in, () where its bounds are
-    not known; `symbol_at` "name+offset in module" or "". `callees` are the names of the functions whose calls are
+    not known; `symbol_at` the symbol that an address is in. `callees` are the names of the functions whose calls are
     read."""
 
     process: Process
     code_at: Callable[[int], Code]
-    symbol_at: Callable[[int], str]
+    symbol_at: SymbolAt
     callees: re.Pattern[str] = TAKE_BLOCKS
 
     def first_argument(self, frames: Sequence[Frame], index: int) -> int | None:
@@ -113,7 +114,10 @@ class CallReader:
         return direct is not None and bool(code) and code[0][0] == int(direct["address"], 16)
 
     def _is_callee(self, target: int) -> bool:
-        return self.callees.match(self.symbol_at(target).partition(" in ")[0]) is not None
+        symbol = self.symbol_at(target)
+        # (A stub is behind its name's start, where its page begins with another: "free@plt+4".)
+        is_start = symbol is not None and (not symbol.offset or "@" in symbol.name)
+        return symbol is not None and is_start and self.callees.match(symbol.name) is not None
 
     def _argument(
         self, frames: Sequence[Frame], index: int, name: str, is_callee: Callable[[int], bool], depth: int

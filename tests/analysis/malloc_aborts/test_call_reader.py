@@ -12,6 +12,7 @@ from gdbheap.machine.x86.machines import X86_64
 from gdbheap.process.address_space import AddressSpace
 from gdbheap.process.frame import Frame
 from gdbheap.process.memory import ImageMemory
+from gdbheap.process.named_address import NamedAddress
 from gdbheap.process.process import Process
 
 START, STACK, DATA, FREE, OTHER = 0x401000, 0x7FFE00001000, 0x404000, 0x7F0000001000, 0x402000
@@ -55,8 +56,8 @@ def first_argument(lines, registers=None, functions=None, callers=()):
     def code_at(address):
         return next((code for code in codes.values() if code[0][0] <= address < code[-1][0] + 4), ())
 
-    symbols = {FREE: "__libc_free in libc.so.6"}
-    return CallReader(process(), code_at, lambda address: symbols.get(address, "")).first_argument(frames, 0)
+    symbols = {FREE: NamedAddress("__libc_free", 0, "libc.so.6")}
+    return CallReader(process(), code_at, symbols.get).first_argument(frames, 0)
 
 
 CALL = f"call   {FREE:#x} <free>"
