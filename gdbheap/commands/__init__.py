@@ -30,6 +30,7 @@ MODULES = (
     "heap_snapshots",
     "heap_diff",
     "heap_rss",
+    "heap_view",
 )
 
 COMMANDS: tuple[Command, ...] = tuple(import_module(f"{__name__}.{module}").COMMAND for module in MODULES)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
-from gdbheap.inside_gdb import backtrace, code, expressions, frames
+from gdbheap.inside_gdb import backtrace, code, expressions, frames, typed_memory
 from gdbheap.inside_gdb import process as gdb_process
 from gdbheap.inside_gdb import stop as gdb_stop
 from gdbheap.inside_gdb.call_source import call_source, evaluate_in_frame
@@ -22,6 +22,8 @@ class GdbDebugger:
     """A Debugger (session/debugger.py) on gdb's selected inferior."""
 
     evaluate = staticmethod(expressions.evaluate)
+    typed = staticmethod(typed_memory.named)
+    pointed_to = staticmethod(typed_memory.pointed_to)
     symbol_at = staticmethod(expressions.symbol_at)
     demangled = staticmethod(expressions.demangled)
     stack_place = staticmethod(frames.stack_place)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable
+from typing import TypeVar
 
 import gdb
 
@@ -14,6 +15,7 @@ from gdbheap.inside_gdb.text import output_of, text_of
 from gdbheap.interface.assignments import find_assignment, holds_text
 from gdbheap.process.named_address import NamedAddress
 
+_Value = TypeVar("_Value")
 _SCALARS = tuple(getattr(gdb, f"TYPE_CODE_{name}") for name in ("INT", "CHAR", "BOOL", "ENUM", "PTR", "FLAGS"))
 _ADDRESS_CODES = (*_SCALARS, gdb.TYPE_CODE_FUNC, gdb.TYPE_CODE_METHOD, gdb.TYPE_CODE_ARRAY)
 _REFERENCES = (gdb.TYPE_CODE_REF, getattr(gdb, "TYPE_CODE_RVALUE_REF", gdb.TYPE_CODE_REF))
@@ -27,12 +29,23 @@ def evaluate(expression: str) -> int:
 
     Nothing is called or written in the process for it: UsageError too where gdb would have to.
     """
+    _refuse_assignment(expression)
+    return _looked_at(expression, lambda: _word(gdb.parse_and_eval(expression), expression))
+
+
+def look_at(expression: str, ask: Callable[[gdb.Value], _Value]) -> _Value:
+    """Return ask() of a gdb expression's value, with nothing called or written, either; UsageError with gdb's words
+    where that fails."""
+    _refuse_assignment(expression)
+    return _looked_at(expression, lambda: ask(gdb.parse_and_eval(expression)))
+
+
+def _refuse_assignment(expression: str) -> None:
     operator = find_assignment(expression, _language, _is_register)
     if operator:
         raise UsageError(
             f"{expression}: `{operator}` assigns, and gdbheap changes nothing in the program (gdb's print does)"
         )
-    return _looked_at(expression, lambda: _word(gdb.parse_and_eval(expression), expression))
 
 
 def address_of(value: gdb.Value, expression: str) -> int:
@@ -48,7 +61,7 @@ def address_of(value: gdb.Value, expression: str) -> int:
     return _looked_at(expression, lambda: _word(value, expression))
 
 
-def _looked_at(expression: str, compute: Callable[[], int]) -> int:
+def _looked_at(expression: str, compute: Callable[[], _Value]) -> _Value:
     try:
         return hands_off(compute)
     except gdb.error as error:

@@ -23,7 +23,7 @@ _BRACKETS = {"(": ")", "[": "]", "{": "}"}
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 _SIZE = re.compile(r"(0x[0-9a-f]+|\d+) ?(?:([kmgt])(?:i?b)?)?", re.IGNORECASE)
 _NUMBER = re.compile(r"0x[0-9a-f]+|\d+", re.IGNORECASE)
-_ONE_WORD = ("choice", "count", "range", "path", "snapshot")
+_ONE_WORD = ("choice", "count", "range", "path", "snapshot", "name")
 
 Evaluate = Callable[[str], int]
 
@@ -174,6 +174,8 @@ def _convert(argument: Argument, text: str, evaluate: Evaluate) -> Any:
         return True
     if argument.kind == "expression":
         return evaluate(text)
+    if argument.kind == "object":
+        return evaluate(text), text
     if argument.kind == "size":
         return read_size(text, evaluate)
     if argument.kind == "range":
@@ -186,6 +188,8 @@ def _convert(argument: Argument, text: str, evaluate: Evaluate) -> Any:
         return tuple(_choice(argument, word) for word in text.split(","))
     if argument.kind in ("path", "snapshot"):
         return os.path.expanduser(_unquote(text))
+    if argument.kind == "name":
+        return _unquote(text)
     if argument.kind == "calls":
         return _unquote(text) if _word_end(text, 0) == len(text) else text
     return text

@@ -74,7 +74,7 @@ def _values(argument: Argument, value: str) -> list[str] | str:
         return PATH
     if argument.kind == "snapshot":
         return [each for each in named_snapshots() if each.startswith(value)]
-    if argument.kind in ("expression", "size"):
+    if argument.kind in ("expression", "object", "size"):
         return EXPRESSION
     # Text that may be a name or an expression: the names while one fits.
     return [each for each in argument.choices if each.startswith(value)] or (EXPRESSION if argument.choices else [])

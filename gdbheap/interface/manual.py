@@ -12,6 +12,7 @@ _WIDTH = 80
 
 _VALUE = {
     "expression": "a gdb expression",
+    "object": "a gdb expression",
     "size": "bytes: a gdb expression, or a number with k, M or G",
     "range": "bytes: MIN-MAX, MIN-, -MAX or one size",
     "count": "a number",
@@ -49,9 +50,14 @@ def _spelled(argument: Argument) -> str:
 
 
 def _placeholder(argument: Argument) -> str:
-    return {"path": "FILE", "choice": "NAME,...", "count": "N", "range": "MIN-MAX", "size": "BYTES"}.get(
-        argument.kind, "EXPRESSION" if argument.kind == "expression" else "TEXT"
-    )
+    return {
+        "path": "FILE",
+        "choice": "NAME,...",
+        "count": "N",
+        "range": "MIN-MAX",
+        "size": "BYTES",
+        "name": "NAME",
+    }.get(argument.kind, "EXPRESSION" if argument.kind == "expression" else "TEXT")
 
 
 def _arguments(arguments: tuple[Argument, ...]) -> str:

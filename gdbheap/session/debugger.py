@@ -13,6 +13,24 @@ if TYPE_CHECKING:
     from gdbheap.process.named_address import NamedAddress, StackPlace
     from gdbheap.process.process import Process
     from gdbheap.process.stop import Stop
+    from gdbheap.types.links import Link
+
+
+class TypedMemory(Protocol):
+    """A type that memory may be shown as."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def size(self) -> int: ...
+
+    def show(self, address: int, count: int = 1, one_line: bool = False) -> str:
+        """Return what lies there as the debugger prints it, without calling or changing anything; of an array of
+        `count` where that is not 1. Where it cannot be printed, what the debugger says of that."""
+
+    def links(self) -> tuple[Link, ...]:
+        """Return the members that point to another of this type."""
 
 
 class Debugger(Protocol):
@@ -40,6 +58,13 @@ class Debugger(Protocol):
     def evaluate(self, expression: str) -> int:
         """Return the value of an expression as an unsigned word; UsageError with the debugger's words if it has
         none."""
+
+    def typed(self, name: str) -> TypedMemory | None:
+        """Return the type of this name, whatever the frame's language; None where none is known."""
+
+    def pointed_to(self, expression: str) -> tuple[int, TypedMemory] | None:
+        """Return what an expression's value points to: the address and type, of an object with a vtable those of the
+        whole object; None where its type does not tell (void *)."""
 
     def symbol_at(self, address: int) -> NamedAddress | None:
         """Return the symbol that the address is in, None where none is known."""

@@ -53,6 +53,8 @@ class Target:
         # What nothing is kept of, for it depends on what the user selects or sets, or on the question alone.
         self.setting = debugger.setting
         self.evaluate = debugger.evaluate
+        self.typed = debugger.typed
+        self.pointed_to = debugger.pointed_to
         self.symbol_at = debugger.symbol_at
         self.demangled = debugger.demangled
         self.stack_place = debugger.stack_place

@@ -34,7 +34,7 @@ ASSIGNMENTS = (
 TEXT = '"text"'
 HARMLESS = ("$mine=p", "$mine+=1", "x==1", "x<=1", "p!=0")
 SWITCHES = ("may-call-functions", "may-write-memory", "may-write-registers", "may-insert-breakpoints", "observer")
-EXPRESSIONS = {"expression", "size", "range", "text", "calls"}
+EXPRESSIONS = {"expression", "object", "size", "range", "text", "calls"}
 
 WATCHER = r"""
 import hashlib, json

@@ -46,6 +46,12 @@ class CoreDebugger:
         except ValueError:
             raise UsageError(f"{expression} is no number") from None
 
+    def typed(self, name: str) -> None:
+        return None
+
+    def pointed_to(self, expression: str) -> None:
+        return None
+
     def symbol_at(self, address: int) -> None:
         return None
 
