@@ -84,9 +84,12 @@ ARROWS = {
     "report": BASE | {"process"},
     "pictures": BASE | {"process", "analysis.mappings", "report"},
     "types": BASE,
+    "sentences": GROUND | ANALYSIS,
     "session": GROUND | ANALYSIS | {"elf", "report", "types"},
     "interface": GROUND | {"report", "session", "types"},
-    "commands": GROUND | ANALYSIS | {"interface", "model", "packages", "pictures", "report", "session", "types"},
+    "commands": GROUND
+    | ANALYSIS
+    | {"interface", "model", "packages", "pictures", "report", "sentences", "session", "types"},
     "launch": BASE | PROCESS | {"elf", "packages", "report"},
     "__main__": BASE | {"commands", "launch", "packages", "report"},
     "inside_gdb": GROUND | {"commands", "elf", "interface", "packages", "report", "session", "types"},

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gdbheap.analysis.leaks.leaks import Leaks
+    from gdbheap.analysis.leaks.why import WhyVerdict
 
 _NAMES: dict[str, tuple[LeakKind, ...]] = {verdict.label: (verdict,) for verdict in LeakKind}
 _NAMES["lost"] = (LeakKind.DEFINITELY_LOST, LeakKind.INDIRECTLY_LOST, LeakKind.POSSIBLY_LOST)
@@ -105,10 +106,12 @@ def _chosen(leaks: Leaks, arguments: Mapping[str, Any]) -> NDArray[np.bool_]:
 
 
 def _notes_on_keys(leaks: Leaks) -> Iterator[str]:
+    from gdbheap.sentences.leak_verdicts import how_decoded
+
     for each in leaks.encoded:
         blocks = counted(len(np.unique(each.target)), "lost block")
         yield (
-            f"{counted(len(each.place), 'word')} (the first at {int(each.place[0]):#x}) {each.how} "
+            f"{counted(len(each.place), 'word')} (the first at {int(each.place[0]):#x}) {how_decoded(each.key)} "
             f"{'lead' if len(each.place) > 1 else 'leads'} to {blocks}: these look like encoded pointers, so "
             "blocks reached through them are possibly lost"
         )
@@ -120,13 +123,14 @@ def _notes_on_kernel(target: Target, leaks: Leaks) -> Iterator[str]:
 
 
 def _why(target: Target, leaks: Leaks, address: int, count: int | None) -> Report:
-    from gdbheap.analysis.leaks.owners import explain_verdict
+    from gdbheap.analysis.leaks.why import why_verdict
+    from gdbheap.sentences.leak_verdicts import verdict_lines
 
     block = leaks.held.blocks.find(address)
     if block is None:
         raise UsageError(no_block(target, address))
-    explanation = explain_verdict(target.process, target.heap(), leaks, block)
-    rows = holder_rows(target, leaks, explanation.holders)
+    why = why_verdict(target.process, leaks, block)
+    rows = holder_rows(target, leaks, why.holders)
     limit = _limit(target, count)
     cut = bool(limit) and len(rows) > limit
     rest = f"… {counted(len(rows) - limit, 'more pointer')}: --count 0 shows all"
@@ -135,11 +139,28 @@ def _why(target: Target, leaks: Leaks, address: int, count: int | None) -> Repor
         columns=HOLDER_COLUMNS,
         rows=rows,
         display_rows=rows[:limit] if cut else None,
-        before=explanation.lines,
+        before=tuple(verdict_lines(why)),
         after=(Line.plain(rest, "dim"),) if cut else (),
-        totals={"kind": LeakKind(int(leaks.verdict[block])).label, "pointers": len(explanation.holders)},
+        totals=_facts(why),
         notes=tuple(notes_on(target, leaks.held, leaks.verdict[block] != LeakKind.STILL_REACHABLE)),
     )
+
+
+def _facts(why: WhyVerdict) -> dict[str, Any]:
+    """Return what --why tells, as JSON has it."""
+    word = why.word
+    return {
+        "kind": why.kind.label,
+        "pointers": len(why.holders),
+        "block": f"{why.start:#x}",
+        "chunk_size": why.size,
+        "because": why.because.value,
+        "via": None if why.via is None else f"{why.via:#x}",
+        "offset": why.offset,
+        "encoded_at": None if word is None else f"{word.place:#x}",
+        "key": None if word is None or word.key is None else f"{word.key:#x}",
+        "heuristics": list(why.heuristics),
+    }
 
 
 COMMAND = Command(

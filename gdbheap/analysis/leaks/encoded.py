@@ -45,11 +45,6 @@ class Encoded:
     source: NDArray[np.int32]
     target: NDArray[np.int32]
 
-    @property
-    def how(self) -> str:
-        """How the words become pointers: to be put behind "the words", or "the word"."""
-        return "with the upper 17 bits cleared" if self.key is None else f"XORed with {self.key:#x}"
-
     def only(self, chosen: Mask) -> Encoded:
         """Return the same with the chosen words alone."""
         return Encoded(self.key, self.place[chosen], self.source[chosen], self.target[chosen])

@@ -1,4 +1,4 @@
-"""Owners: who points at a block, the shortest way to it from a root, and why it is lost or not."""
+"""Owners: who points at a block, and the shortest way to it from a root."""
 
 from __future__ import annotations
 
@@ -6,12 +6,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gdbheap.analysis.leaks.leaks import LeakKind, Leaks
 from gdbheap.analysis.pointers.adjacency import Adjacency
 from gdbheap.analysis.pointers.pointer_graph import PointerGraph
 from gdbheap.analysis.pointers.roots import DATA, KERNEL, MAPPING, REGISTER, STACK
-from gdbheap.counted import counted
-from gdbheap.glibc.heap_view import HeapView
 from gdbheap.lazy import np
 from gdbheap.process.memory import readable_pieces
 from gdbheap.process.process import Process
@@ -42,14 +39,6 @@ class Holder:
     thread: int | None = None
 
 
-@dataclass(frozen=True)
-class Explanation:
-    """`lines` say why a block has its verdict; `holders` are all that points at it."""
-
-    lines: tuple[str, ...]
-    holders: list[Holder]
-
-
 def holders_of(process: Process, held: PointerGraph, block: int) -> list[Holder]:
     """Return every word that points into the block: registers, roots in order of address, then blocks."""
     found = [_in_register(held, index, offset) for index, target, offset in held.registers if target == block]
@@ -76,101 +65,6 @@ def shortest_path(process: Process, held: PointerGraph, block: int) -> list[Hold
     first = min(_root_words(held, chain[0]), key=_telling)
     steps = [next(_in_block(process, held, source, target), None) for source, target in zip(chain, chain[1:])]
     return [first, *(step for step in steps if step is not None)]
-
-
-def explain_verdict(process: Process, view: HeapView, leaks: Leaks, block: int) -> Explanation:
-    """Return why the block has its verdict, in sentences."""
-    held = leaks.held
-    holders = holders_of(process, held, block)
-    verdict = LeakKind(int(leaks.verdict[block]))
-    start, size = int(held.blocks.start[block]), int(held.blocks.size[block])
-    lines = [f"the block at {start:#x} (chunk of {size:#x}) is {verdict.label.replace('_', ' ')}"]
-    others = [each for each in holders if each.block != block]
-    if verdict is LeakKind.DEFINITELY_LOST:
-        if not others:
-            lines.append("because no root and no other block in use points into it")
-        else:
-            lines.append(
-                "because only blocks that hang on it point to it: it is the first of a cycle, and nothing outside "
-                "leads to them"
-            )
-    elif verdict is LeakKind.INDIRECTLY_LOST:
-        head = int(held.blocks.start[int(leaks.head[block])])
-        lines.append(f"because only lost blocks point to it; it hangs on the definitely lost one at {head:#x}")
-    elif leaks.by_encoding[block]:
-        lines.append(_why_encoded(leaks, block))
-    elif verdict is LeakKind.POSSIBLY_LOST:
-        lines.append(_why_possibly(leaks, block))
-    elif verdict is LeakKind.UNDECIDED:
-        lines.append(
-            "because nothing that could be read leads to it: it is lost, unless what could not be read holds it"
-        )
-    elif leaks.by_remains[block]:
-        lines.append(
-            "but every way to it from a root goes over a block that begins with what malloc's free lists left there: "
-            "the program may never have written that one, and if the word in it is as old, the block is lost "
-            "(Valgrind, which knows what was written, would tell)"
-        )
-    elif leaks.by_heuristic[block]:
-        names = " or ".join(reason.heuristic for reason in leaks.reasons)
-        lines.append(
-            f"because a heuristic ({names}) takes a pointer to the inside of a block, on the way to it, for one to "
-            "its start"
-        )
-    else:
-        lines.append("because pointers to starts of blocks lead to it from a root")
-    held_still = verdict in (LeakKind.STILL_REACHABLE, LeakKind.POSSIBLY_LOST) and not leaks.by_encoding[block]
-    if held_still and len(others) == 1 and not leaks.by_remains[block]:
-        lines.append(_doubt(others[0]))
-    if block in held.thread_vectors:
-        lines.append(
-            "it is the dtv that libc has allocated for a thread, its pointers to thread-local storage; of a thread "
-            "that has ended, libc keeps it with the stack for the next one: no leak of the program's"
-        )
-    return Explanation(tuple(lines), holders)
-
-
-def _why_possibly(leaks: Leaks, block: int) -> str:
-    """Return what a possibly lost block hangs on, and where that is pointed into."""
-    entry = int(leaks.head[block])
-    if entry in leaks.signal_stacks:
-        return (
-            "because nothing points to it, but it is as large as a signal's stack (sigaltstack), of which the kernel "
-            "alone would know"
-            if entry == block
-            else f"because it hangs on the block at {int(leaks.held.blocks.start[entry]):#x}, which is as large as a "
-            "signal's stack"
-        )
-    where = "it" if entry == block else f"the block at {int(leaks.held.blocks.start[entry]):#x}, on which it hangs"
-    return (
-        f"because what is held points to the inside of {where} (+{int(leaks.entry_offset[entry]):#x}), and nothing "
-        "that is held to its start: the pointer may be there by chance"
-    )
-
-
-def _why_encoded(leaks: Leaks, block: int) -> str:
-    for each in leaks.encoded:
-        rows = np.flatnonzero(each.target == block)
-        if len(rows):
-            return (
-                "because only a word that looks like an encoded pointer leads to it: the one at "
-                f"{int(each.place[rows[0]]):#x} {each.how} ({counted(len(each.place), 'word')} of the kind in all)"
-            )
-    return "because it hangs on blocks that only words lead to which look like encoded pointers"
-
-
-def _doubt(holder: Holder) -> str:
-    """Return what makes it doubtful that a block with one holder is held at all."""
-    if holder.kind == BLOCK:
-        return (
-            "one word alone holds it: if that word is a rest in a buffer that was never initialised, the block is lost"
-        )
-    if holder.kind == STACK:
-        return (
-            "one word alone holds it: if that word is a rest in a variable that was never initialised, the block "
-            "is lost"
-        )
-    return "one word alone holds it"
 
 
 def _in_register(held: PointerGraph, index: int, offset: int) -> Holder:

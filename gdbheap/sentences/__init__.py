@@ -1,0 +1,1 @@
+"""The English of what analysis found: its values go in, sentences for people come out. Nobody reads one again."""
