@@ -30,6 +30,7 @@ MODULES = (
     "heap_snapshots",
     "heap_diff",
     "heap_rss",
+    "heap_types",
     "heap_view",
 )
 

@@ -244,7 +244,7 @@ COMMAND = Command(
     run=run,
     arguments=(
         Argument("ADDRESS", "object", "A pointer to the block, or any address in it.", required=True),
-        Argument("--as", "name", "Show it as this type (\"struct order\", 'Shape')."),
+        Argument("--as", "type", "Show it as this type (\"struct order\", 'Shape')."),
         Argument("--by", "name", "Follow this member alone; none follows nothing."),
         Argument("--count", "count", "Show at most this many nodes; 0 shows all.", default=20),
     ),

@@ -22,7 +22,7 @@ from gdbheap.inside_gdb.names import BareNames
 from gdbheap.inside_gdb.text import host_charset, output_of
 from gdbheap.interface.arguments import OUTPUT, all_arguments, parse, suggest
 from gdbheap.interface.command import Command
-from gdbheap.interface.completion import EXPRESSION, PATH, complete, current_word
+from gdbheap.interface.completion import EXPRESSION, PATH, SYMBOL, complete, current_word
 from gdbheap.interface.manual import manual
 from gdbheap.interface.settings import SETTINGS, Setting
 from gdbheap.interface.spelling import AS_NAMED, PREFIX, Spelling
@@ -37,7 +37,7 @@ _EVENTS = (
     "stop cont exited new_objfile clear_objfiles free_objfile inferior_call memory_changed register_changed "
     "new_inferior inferior_deleted executable_changed corefile_changed"
 )
-_COMPLETERS = {EXPRESSION: gdb.COMPLETE_EXPRESSION, PATH: gdb.COMPLETE_FILENAME}
+_COMPLETERS = {EXPRESSION: gdb.COMPLETE_EXPRESSION, PATH: gdb.COMPLETE_FILENAME, SYMBOL: gdb.COMPLETE_SYMBOL}
 
 
 def register_all() -> None:

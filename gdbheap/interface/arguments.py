@@ -23,7 +23,7 @@ _BRACKETS = {"(": ")", "[": "]", "{": "}"}
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 _SIZE = re.compile(r"(0x[0-9a-f]+|\d+) ?(?:([kmgt])(?:i?b)?)?", re.IGNORECASE)
 _NUMBER = re.compile(r"0x[0-9a-f]+|\d+", re.IGNORECASE)
-_ONE_WORD = ("choice", "count", "range", "path", "snapshot", "name")
+_ONE_WORD = ("choice", "count", "range", "path", "snapshot", "name", "type")
 
 Evaluate = Callable[[str], int]
 
@@ -188,7 +188,7 @@ def _convert(argument: Argument, text: str, evaluate: Evaluate) -> Any:
         return tuple(_choice(argument, word) for word in text.split(","))
     if argument.kind in ("path", "snapshot"):
         return os.path.expanduser(_unquote(text))
-    if argument.kind == "name":
+    if argument.kind in ("name", "type"):
         return _unquote(text)
     if argument.kind == "calls":
         return _unquote(text) if _word_end(text, 0) == len(text) else text

@@ -8,9 +8,10 @@ from gdbheap.interface.arguments import all_arguments, split_words
 from gdbheap.interface.command import Argument, Command
 from gdbheap.session.snapshot_store import named_snapshots
 
-# Answers that gdb completes itself.
+# Answers that gdb completes itself; a type is one of its symbols.
 EXPRESSION = "expression"
 PATH = "path"
+SYMBOL = "symbol"
 
 
 def current_word(text: str) -> str:
@@ -20,7 +21,7 @@ def current_word(text: str) -> str:
 
 
 def complete(command: Command, text: str) -> list[str] | str:
-    """Return the candidates for the word under the cursor (whole words), or EXPRESSION or PATH."""
+    """Return the candidates for the word under the cursor (whole words), or EXPRESSION, PATH or SYMBOL."""
     current = current_word(text)
     before = [word.text for word in split_words(text[: len(text) - len(current)])]
     arguments = all_arguments(command)
@@ -72,6 +73,8 @@ def _values(argument: Argument, value: str) -> list[str] | str:
         return [f"{done}{comma}{each}" for each in argument.choices if each.startswith(last)]
     if argument.kind == "path" or (argument.kind == "snapshot" and "/" in value):
         return PATH
+    if argument.kind == "type":
+        return SYMBOL
     if argument.kind == "snapshot":
         return [each for each in named_snapshots() if each.startswith(value)]
     if argument.kind in ("expression", "object", "size"):

@@ -34,6 +34,14 @@ SETTINGS = (
         "its first words.",
     ),
     Setting(
+        "types",
+        "flag",
+        True,
+        "whether answers name the types of the blocks that they show",
+        "Names come from debug information, which is read once for each file and kept on disk. When off, only `heap "
+        "types` and `heap view` ask for it.",
+    ),
+    Setting(
         "auto-fault",
         "flag",
         False,

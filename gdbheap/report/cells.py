@@ -11,7 +11,7 @@ from gdbheap.report.report import ABSENT
 UNKNOWN = "?"
 
 # Formats whose cells line up at the right.
-RIGHT = frozenset({"address", "size", "bytes", "count", "number"})
+RIGHT = frozenset({"address", "size", "bytes", "count", "number", "share"})
 
 
 def cell_text(value: Any, format: str) -> str:
@@ -39,12 +39,18 @@ def _value(value: Any) -> str:
     return _text(value) if isinstance(value, str) else f"{value:,}"
 
 
+def _share(value: Any) -> str:
+    percent = 100 * value
+    return f"{percent:.1f} %" if percent >= 0.05 or not value else "<0.1 %"
+
+
 _FORMATS: dict[str, Callable[[Any], str]] = {
     "address": lambda value: f"{value:#x}",
     "size": _size,
     "bytes": human_size,
     "count": lambda value: f"{value:,}",
     "number": str,
+    "share": _share,
     "value": _value,
     "text": _text,
     "label": lambda value: _text(value).replace("_", " "),

@@ -75,6 +75,7 @@ _CONVERTERS: dict[str, Callable[[Any], str]] = {
     "bytes": _integer,
     "count": _integer,
     "number": _integer,
+    "share": lambda value: f"{value:.6f}",
     "value": lambda value: _text(value) if isinstance(value, str) else _integer(value),
     "text": _text,
     "label": _text,

@@ -27,10 +27,10 @@ class Column:
     `format` is how a cell looks in text and what it is in JSON:
     "address" (hex; a hex string in JSON), "size" (hex bytes; int in JSON; among `display_rows` rows also the least
     and the largest as a tuple), "bytes" (decimal with unit; int), "count" (decimal, by thousands; int), "number"
-    (decimal; int), "value" (an int or a text, as it is in each row), "text", "label" (a published name,
-    "still_reachable": in text with blanks), "flag" (yes/no; bool), "list" (of addresses), "texts" (a list of text),
-    "strip" (text kept as it is). `token` is the kind of thing for the palette: "address", "mem", "size", "state",
-    "path", "permissions", "preview", "symbol", "". `shown` False: JSON only.
+    (decimal; int), "share" (per cent; of 0 to 1 in JSON), "value" (an int or a text, as it is in each row), "text",
+    "label" (a published name, "still_reachable": in text with blanks), "flag" (yes/no; bool), "list" (of addresses),
+    "texts" (a list of text), "strip" (text kept as it is). `token` is the kind of thing for the palette: "address",
+    "mem", "size", "state", "path", "permissions", "preview", "symbol", "type", "". `shown` False: JSON only.
     `published` False: text only; where such columns come last, `rows` (not `display_rows`) may go without them.
     """
 

@@ -18,7 +18,7 @@ Paint = Callable[[str, str], str]
 _GAP = "  "
 
 # Columns that give way on a narrow terminal, the first first: how each is cut, and what it keeps.
-_CUT = {"preview": (cut_end, 16), "path": (cut_middle, 12)}
+_CUT = {"preview": (cut_end, 16), "path": (cut_middle, 12), "type": (cut_middle, 24)}
 
 # The one palette: each kind of thing, in pygments' style words. Colours are the terminal's own sixteen.
 PALETTE = {
@@ -41,6 +41,7 @@ PALETTE = {
     "permissions": "ansiyellow",
     "preview": "ansibrightblack",
     "symbol": "ansiyellow",
+    "type": "ansigreen",
     "command": "bold",
     "dim": "ansibrightblack",
     "total": "bold",

@@ -1,0 +1,227 @@
+"""heap types: what the heap holds, by type."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from gdbheap.commands.type_rows import (
+    BLOCK_COLUMNS,
+    TYPE_COLUMNS,
+    BlockRows,
+    display_block,
+    display_group,
+    group_row,
+    sums,
+)
+from gdbheap.counted import counted
+from gdbheap.errors import UsageError
+from gdbheap.interface.command import Argument, Command
+from gdbheap.lazy import np
+from gdbheap.report.printable import human_size
+from gdbheap.report.report import Line, Report
+from gdbheap.sentences.block_names import BlockNames
+from gdbheap.sentences.type_reasons import chain_lines, reason
+from gdbheap.session.block_types import block_types
+from gdbheap.session.holder_rows import no_block
+from gdbheap.session.pointer_graph import judged_blocks, notes_on
+from gdbheap.session.target import Target
+from gdbheap.types.short_names import short_name
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    # What these bring is kept out of gdb's start: the functions below import it when they are called.
+    from gdbheap.analysis.leaks.leaks import Leaks
+    from gdbheap.analysis.types.block_types import BlockTypes
+    from gdbheap.analysis.types.by_type import TypeGroup
+
+
+@dataclass(frozen=True)
+class _Typed:
+    """What is known of every block; `lost` are those of any kind that `heap leaks` calls lost."""
+
+    types: BlockTypes
+    leaks: Leaks
+    reachable: NDArray[np.bool_]
+    lost: NDArray[np.bool_]
+    groups: list[TypeGroup]
+
+
+def run(target: Target, arguments: Mapping[str, Any]) -> Report:
+    """Count the blocks by type, list those of one, or tell how one's type is known."""
+    typed = _typed(target)
+    if arguments["why"] is not None:
+        return _why(target, typed, arguments["why"])
+    wanted = arguments["type"]
+    if wanted or arguments["blocks"]:
+        return _blocks(target, typed, wanted, arguments)
+    limit = target.setting("limit") if arguments["count"] is None else arguments["count"]
+    total = sum(group.bytes for group in typed.groups)
+    shown = typed.groups[:limit] if limit else typed.groups
+    lines: list[Sequence[Any] | Line] = [display_group(typed.types, typed.leaks, each, total) for each in shown]
+    if len(shown) < len(typed.groups):
+        rest = typed.groups[len(shown) :]
+        size = human_size(sum(group.bytes for group in rest))
+        lines.append(Line.plain(f"… {counted(len(rest), 'more type')} of {size}: --count 0 shows all", "dim"))
+    return Report(
+        command="heap types",
+        columns=TYPE_COLUMNS,
+        rows=[group_row(typed.leaks, each, total) for each in typed.groups],
+        display_rows=lines,
+        after=tuple(_summary(typed)),
+        totals=sums(typed.types, typed.leaks),
+        totals_shown=False,
+        notes=_notes(target, typed),
+        faults=target.heap().faults,
+    )
+
+
+def _typed(target: Target) -> _Typed:
+    from gdbheap.analysis.leaks.leaks import LeakKind
+    from gdbheap.analysis.types.by_type import groups_by_type
+
+    types, leaks = block_types(target), judged_blocks(target)
+    reachable = leaks.verdict == LeakKind.STILL_REACHABLE
+    lost = ~reachable & (leaks.verdict != LeakKind.UNDECIDED)
+    return _Typed(types, leaks, reachable, lost, groups_by_type(types, leaks.held.blocks, reachable, lost))
+
+
+def _summary(typed: _Typed) -> Iterator[Line]:
+    """Yield how much of the heap is named, and how surely."""
+    facts = sums(typed.types, typed.leaks)
+    blocks, size = facts["blocks"], facts["bytes"]
+    yield Line.plain(f"{counted(blocks, 'block')}, {human_size(size)}", "total")
+    for name, words in (
+        ("certain", "named for certain"),
+        ("likely", "likely so"),
+        ("possible", "perhaps so"),
+        ("by_role", "known by their role alone"),
+        ("unknown", "not known"),
+    ):
+        count, part = facts[f"{name}_blocks"], facts[f"{name}_bytes"]
+        if count:
+            share = f"{100 * count / blocks:.1f} %"
+            yield Line.plain(f"  {share:>7} {words}: {counted(count, 'block')}, {human_size(part)}", "dim")
+
+
+def _notes(target: Target, typed: _Typed) -> tuple[str, ...]:
+    return (
+        *target.heap().notes,
+        *notes_on(target, typed.leaks.held, bool(typed.lost.any())),
+        *_notes_on_types(target, typed.types),
+    )
+
+
+def _notes_on_types(target: Target, types: BlockTypes) -> Iterator[str]:
+    """Yield what could not be known of types, and why."""
+    if not types.catalogue.types:
+        main = target.process.main
+        program = main.path.rpartition("/")[2] if main is not None else "the program"
+        yield (
+            f"no debug information for {program}: only what needs none is named. Compile it with -g, or install its "
+            "debug symbols (on Debian the package PROGRAM-dbgsym; elsewhere debuginfod serves them)"
+        )
+    if types.interrupted:
+        yield "stopped by Ctrl-C: types are those found until then; the next command goes on"
+    yield from types.catalogue.problems
+
+
+def _blocks(target: Target, typed: _Typed, wanted: str | None, arguments: Mapping[str, Any]) -> Report:
+    """List blocks, of the `wanted` type or all."""
+    from gdbheap.analysis.types.by_type import blocks_of_kinds, named_like
+
+    chosen = np.arange(len(typed.types))
+    if wanted:
+        kinds = set(named_like(typed.groups, wanted))
+        if not kinds:
+            raise UsageError(f"no live block has a type or role called {wanted!r}; `heap types` lists those there are")
+        chosen = blocks_of_kinds(typed.types, kinds)
+    limit = target.setting("limit") if arguments["count"] is None else arguments["count"]
+    rows = BlockRows(typed.types, typed.leaks, chosen)
+    lines: list[Sequence[Any] | Line] = [display_block(typed.types, row) for row in rows[: limit or len(rows)]]
+    if len(lines) < len(rows):
+        lines.append(Line.plain(f"… {counted(len(rows) - len(lines), 'more block')}: --count 0 shows all", "dim"))
+    size = int(typed.leaks.held.blocks.size[chosen].sum())
+    return Report(
+        command="heap types",
+        columns=BLOCK_COLUMNS,
+        rows=rows,
+        display_rows=lines,
+        after=(Line.plain(f"{counted(len(rows), 'block')}, {human_size(size)}", "total"),),
+        totals={"blocks": len(rows), "bytes": size},
+        totals_shown=False,
+        notes=_notes(target, typed),
+        faults=target.heap().faults,
+    )
+
+
+def _why(target: Target, typed: _Typed, address: int) -> Report:
+    """Tell how the type of the block is known."""
+    blocks = typed.leaks.held.blocks
+    block = blocks.find(address)
+    if block is None:
+        raise UsageError(no_block(target, address))
+    names = BlockNames(typed.types, blocks)
+    name, why = names.of(block), reason(typed.types, block)
+    start = int(blocks.start[block])
+    lines = [f"{start:#x} is {name}" if name else f"what the block at {start:#x} is, is not known"]
+    if name and why:
+        lines.append(f"because {why}")
+    member = names.member_at(address)
+    if member and address != start:
+        lines.append(f"{address:#x} is its member {member}")
+    chain = tuple(chain_lines(names, block))
+    rows = BlockRows(typed.types, typed.leaks, np.array([block]))
+    return Report(
+        command="heap types",
+        columns=BLOCK_COLUMNS,
+        rows=rows,
+        display_rows=[],
+        before=(*lines, *((Line.plain("the way to it from a variable:", "heading"),) if chain else ()), *chain),
+        totals={"chain": [_step(typed.types, step) for step in typed.types.chain(block)]},
+        totals_shown=False,
+        notes=_notes(target, typed),
+    )
+
+
+def _step(types: BlockTypes, step: Any) -> dict[str, Any]:
+    """Return a step of a chain as JSON has it."""
+    return {
+        "place": f"{step.place:#x}",
+        "holder": None if step.holder < 0 else f"{int(types.start[step.holder]):#x}",
+        "member": short_name(step.member),
+        "target": f"{int(types.start[step.target]):#x}",
+    }
+
+
+COMMAND = Command(
+    name="heap types",
+    summary="Show what the heap holds, by type.",
+    description=(
+        "Every block in use is named by what leads to it: a variable whose type the debug information tells, then "
+        "along typed pointers from block to block; by the vtable of a C++ object; by the containers of the C++ "
+        "library. Lost blocks are named by what they point to and by blocks like them. A name is certain unless it "
+        "says otherwise: likely, or perhaps one of several. Blocks without a type are named by their role (what "
+        "dictEntry.key points to), the rest is unknown. [] marks arrays. Bytes are the chunks', headers included.\n"
+        "reachable and lost are blocks, by the rules of `heap leaks`."
+    ),
+    run=run,
+    arguments=(
+        Argument(
+            "--type",
+            "type",
+            "List the blocks of this type: its name, with or without struct, namespace and template arguments, or a "
+            "part of a name.",
+        ),
+        Argument("--blocks", "flag", "A row for each block instead of each type."),
+        Argument("--why", "expression", "Tell how the type of the block that holds this address is known."),
+        Argument("--count", "count", "Show at most this many rows; 0 shows all."),
+    ),
+    examples=(
+        ("heap types", "what the heap holds, the most bytes first"),
+        ("heap types --type order", "every block that is a struct order"),
+        ("heap types --why p", "what the block is that p points to, and how that is known"),
+    ),
+)

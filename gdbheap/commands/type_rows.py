@@ -1,0 +1,154 @@
+"""The rows of heap types: a row a type, or a row a block, for JSON and for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from gdbheap.lazy import np
+from gdbheap.report.report import ABSENT, Column
+from gdbheap.sentences.block_names import with_confidence
+from gdbheap.sentences.type_reasons import reason
+from gdbheap.types.short_names import short_name
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from gdbheap.analysis.leaks.leaks import Leaks
+    from gdbheap.analysis.types.block_types import BlockTypes
+    from gdbheap.analysis.types.by_type import TypeGroup
+
+TYPE_COLUMNS = (
+    Column("count", "count"),
+    Column("bytes", "bytes"),
+    Column("share", "share"),
+    Column("reachable", "count"),
+    Column("lost", "count"),
+    Column("example", "address", "mem"),
+    Column("type", "text", "type"),
+    Column("role", "text", shown=False),
+    Column("elements", "count", shown=False),
+    Column("certain", "count", shown=False),
+    Column("likely", "count", shown=False),
+    Column("possible", "count", shown=False),
+    Column("alternatives", "texts", shown=False),
+)
+BLOCK_COLUMNS = (
+    Column("mem", "address", "mem"),
+    Column("size", "size", "size"),
+    Column("reachable", "flag"),
+    Column("type", "text", "type"),
+    Column("confidence", "text", shown=False),
+    Column("role", "text", shown=False),
+    Column("why", "text"),
+    Column("verdict", "label", shown=False),
+    Column("alternatives", "texts", shown=False),
+)
+_UNKNOWN = "unknown"
+
+
+def group_row(leaks: Leaks, group: TypeGroup, total: int) -> tuple[Any, ...]:
+    """Return the row of a type; `total` is the bytes of all live blocks."""
+    kind, (_, possible, likely, certain) = group.kind, group.by_confidence
+    return (
+        group.count,
+        group.bytes,
+        group.bytes / total if total else 0.0,
+        group.reachable,
+        group.lost,
+        int(leaks.held.blocks.start[group.example]),
+        kind.name or None,
+        kind.role or ABSENT,
+        group.elements,
+        certain,
+        likely,
+        possible,
+        kind.others,
+    )
+
+
+def display_group(types: BlockTypes, leaks: Leaks, group: TypeGroup, total: int) -> tuple[Any, ...]:
+    """Return the row for people: the name says how sure it is."""
+    row = list(group_row(leaks, group, total))
+    row[6] = _said(group)
+    return tuple(row)
+
+
+def _said(group: TypeGroup) -> str:
+    kind, (_, possible, likely, certain) = group.kind, group.by_confidence
+    if not kind.name:
+        return f"what {short_name(kind.role)} points to" if kind.role else _UNKNOWN
+    if possible == group.count:
+        return with_confidence(kind.name, "possible", list(kind.others))
+    if likely == group.count:
+        return with_confidence(kind.name, "likely", [])
+    parts = [f"{count:,} {words}" for count, words in ((likely, "likely"), (possible, "perhaps")) if count]
+    return short_name(kind.name) + (f" ({', '.join(parts)})" if parts and certain + likely + possible else "")
+
+
+def sums(types: BlockTypes, leaks: Leaks) -> dict[str, int]:
+    """Return how many blocks and bytes are named, by confidence, by role alone, and not at all."""
+    from gdbheap.analysis.types.block_types import Confidence
+
+    size = leaks.held.blocks.size
+    named = (types.type >= 0) | (types.label >= 0)
+    level = np.where(named, np.maximum(types.confidence, Confidence.POSSIBLE), Confidence.NONE)
+    role = ~named & (types.role >= 0)
+    masks = {each.label: level == each for each in reversed(Confidence) if each}
+    masks.update({"by_role": role, "unknown": ~named & ~role})
+    found = {"blocks": len(size), "bytes": int(size.sum())}
+    for name, mask in masks.items():
+        found[f"{name}_blocks"] = int(mask.sum())
+        found[f"{name}_bytes"] = int(size[mask].sum())
+    return found
+
+
+class BlockRows(Sequence[Sequence[Any]]):
+    """The published rows of the chosen blocks, each made when it is asked for."""
+
+    def __init__(self, types: BlockTypes, leaks: Leaks, chosen: NDArray[np.intp]) -> None:
+        self._types = types
+        self._leaks = leaks
+        self._chosen = chosen
+
+    def __len__(self) -> int:
+        return len(self._chosen)
+
+    def __getitem__(self, row: Any) -> Any:
+        if isinstance(row, slice):
+            return [self._row(block) for block in self._chosen[row].tolist()]
+        return self._row(int(self._chosen[row]))
+
+    def __iter__(self) -> Iterator[Sequence[Any]]:
+        for block in self._chosen.tolist():
+            yield self._row(block)
+
+    def _row(self, block: int) -> tuple[Any, ...]:
+        from gdbheap.analysis.leaks.leaks import LeakKind
+        from gdbheap.analysis.types.block_types import Confidence
+        from gdbheap.analysis.types.by_type import kind_of
+
+        types, leaks = self._types, self._leaks
+        verdict = LeakKind(int(leaks.verdict[block]))
+        name = types.name(block)
+        return (
+            int(leaks.held.blocks.start[block]),
+            int(leaks.held.blocks.size[block]),
+            None if verdict is LeakKind.UNDECIDED else verdict is LeakKind.STILL_REACHABLE,
+            name or None,
+            Confidence(int(types.confidence[block])).label if name else None,
+            types.role_name(block) or ABSENT,
+            reason(types, block),
+            verdict.label,
+            kind_of(types, block).others,
+        )
+
+
+def display_block(types: BlockTypes, row: Sequence[Any]) -> tuple[Any, ...]:
+    """Return a row of BlockRows for people: the name says how sure it is."""
+    mem, size, reachable, name, confidence, role, why, verdict, others = row
+    if name is not None:
+        name = with_confidence(name, confidence, list(others))
+    elif role is not ABSENT:
+        name = f"what {short_name(role)} points to"
+    return mem, size, reachable, name or _UNKNOWN, confidence, role, why, verdict, others

@@ -1,0 +1,80 @@
+"""How a block's type is known, in words: in one phrase, and as the way from a variable."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from gdbheap.counted import counted
+from gdbheap.types.short_names import short_name
+from gdbheap.types.type_names import type_name
+
+if TYPE_CHECKING:
+    from gdbheap.analysis.types.block_types import BlockTypes, Step
+    from gdbheap.sentences.block_names import BlockNames
+
+# Steps of a chain that are told; the middle of a longer one is left out.
+_MOST_STEPS = 24
+
+
+def reason(types: BlockTypes, block: int) -> str:
+    """Return how the block's name is known, in a phrase: "dictEntry.key points to it", "its vtable"; "" where it has
+    none."""
+    from gdbheap.analysis.types.block_types import How
+
+    role = types.role_name(block)
+    if int(types.type[block]) < 0:
+        return "its contents" if types.label[block] >= 0 else f"{role} points to it" if role else ""
+    how = How(int(types.how[block]))
+    leads = _leading(types, block)
+    return {
+        How.VARIABLE: f"{leads} points to it",
+        How.MEMBER: f"{leads} points to it",
+        How.PART: f"{leads} points to a part of it",
+        How.ARRAY: f"{leads} points to it, and it has room for several",
+        How.VTABLE: "its vtable",
+        How.CONTAINER: f"it belongs to a container of the C++ library ({leads})",
+        How.SIBLING_ROLE: f"{role or leads} points to it, and elsewhere to such blocks",
+        How.POINTS_TO: "it points where this type's members point, and has its size",
+        How.SAME_CALL: "blocks of its size and shape, which point where it does, are of this type",
+        How.CONTENTS: "its contents",
+    }.get(how, how.label.replace("_", " "))
+
+
+def _leading(types: BlockTypes, block: int) -> str:
+    """Return the member or variable whose word led to the block."""
+    holder, place = int(types.parent[block]), int(types.parent_place[block])
+    if holder >= 0:
+        return short_name(types.member_at(holder, place - int(types.start[holder]))) or "a block"
+    return short_name(types.root_at(place)) or "a variable"
+
+
+def chain_lines(names: BlockNames, block: int) -> Iterator[str]:
+    """Yield the way from a variable to the block, a line a step; steps that repeat (along a list) are one line."""
+    steps = list(_folded(names.types.chain(block)))
+    for index, (step, times) in enumerate(steps):
+        if len(steps) > _MOST_STEPS and _MOST_STEPS // 2 <= index < len(steps) - _MOST_STEPS // 2:
+            if index == _MOST_STEPS // 2:
+                yield f"    … {counted(len(steps) - _MOST_STEPS, 'more step')}"
+            continue
+        repeated = f" (and so on, {times:,} times)" if times > 1 else ""
+        member = short_name(step.member) or f"{step.place:#x}"
+        where = f" at {step.place:#x}" if step.place else ""
+        target = int(names.types.start[step.target])
+        yield f"  {'→ ' if index else '  '}{member}{where}{repeated} → {target:#x} {names.of(step.target)}".rstrip()
+
+
+def _folded(steps: Sequence[Step]) -> Iterator[tuple[Step, int]]:
+    """Yield each step with how often it comes in a row: the last of those."""
+    at = 0
+    while at < len(steps):
+        end = at + 1
+        while end < len(steps) and steps[end].member == steps[at].member:
+            end += 1
+        yield steps[end - 1], end - at
+        at = end
+
+
+def misfit_words(types: BlockTypes, expected: int) -> str:
+    """Return the name of a type that something else was found in the place of."""
+    return short_name(type_name(types.catalogue, expected))
