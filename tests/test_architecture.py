@@ -19,8 +19,8 @@ PACKAGE = ROOT / "gdbheap"
 SOURCES = sorted(PACKAGE.rglob("*.py"))
 
 # What each room may import beside itself and BASE. A sub-room ("analysis.leaks") has arrows of its own, and a name
-# without a dot stands for the room with all below it, but for "process", "glibc" and "analysis", which stand for their
-# own files alone.
+# without a dot stands for the room with all below it, but for "process", "glibc", "elf" and "analysis", which stand for
+# their own files alone.
 BASE = {"", "counted", "errors", "files", "lazy"}
 PROCESS = {"process", "process.columns", "process.images", "process.live", "process.threads"}
 GLIBC = {"glibc", "glibc.walk", "glibc.repair", "glibc.locate"}
@@ -64,7 +64,8 @@ ARROWS = {
     "glibc.walk": BASE | PROCESS | {"glibc", "glibc.repair"},
     "glibc.repair": BASE | PROCESS | {"glibc", "glibc.walk"},
     "glibc.locate": BASE | PROCESS | {"glibc", "machine"},
-    "elf": BASE | PROCESS | {"machine", "types"},
+    "elf": BASE | PROCESS | {"machine"},
+    "elf.types": BASE | PROCESS | {"elf", "types"},
     "analysis.abort_texts": GROUND,
     "analysis.call_stacks": GROUND,
     "analysis.pointers": GROUND,
@@ -85,7 +86,7 @@ ARROWS = {
     "pictures": BASE | {"process", "analysis.mappings", "report"},
     "types": BASE,
     "sentences": GROUND | ANALYSIS | {"types"},
-    "session": GROUND | ANALYSIS | {"elf", "report", "sentences", "types"},
+    "session": GROUND | ANALYSIS | {"elf", "elf.types", "report", "sentences", "types"},
     "interface": GROUND | {"report", "session", "types"},
     "commands": GROUND
     | ANALYSIS
@@ -113,7 +114,11 @@ def room_named(parts: tuple[str, ...]) -> str:
     """The room of a module by the parts of its name below gdbheap."""
     if not parts or parts[0] == "__init__":
         return ""
-    inner = len(parts) > 1 and parts[0] in ("analysis", "glibc", "process") and (PACKAGE / parts[0] / parts[1]).is_dir()
+    inner = (
+        len(parts) > 1
+        and parts[0] in ("analysis", "elf", "glibc", "process")
+        and (PACKAGE / parts[0] / parts[1]).is_dir()
+    )
     return ".".join(parts[:2]) if inner else parts[0]
 
 

@@ -49,6 +49,9 @@ class MemberKind(enum.IntEnum):
     BIT_FIELD = 2
     VTABLE = 3
     """The compiler's vtable pointer."""
+    VIRTUAL_BASE = 4
+    """A virtual base class's part: at the offset that the object's vtable holds, `offset` bytes (negative) from where
+    its vtable pointer points to."""
 
 
 @dataclass(frozen=True)
@@ -109,3 +112,5 @@ class Catalogue:
     problems: tuple[str, ...] = ()
     by_name: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     """The numbers of the structs, unions, typedefs and scalars of each name: several where modules disagree."""
+    interrupted: bool = False
+    """Ctrl-C stopped it: there is more than this."""

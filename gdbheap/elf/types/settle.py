@@ -1,0 +1,215 @@
+"""Rows made into types and variables: references become numbers of types, and what says the same becomes one."""
+
+from __future__ import annotations
+
+from array import array
+from dataclasses import replace
+from typing import TYPE_CHECKING, NamedTuple
+
+from gdbheap.elf.types.rows import NO_PLACE, TRANSPARENT, Rows
+from gdbheap.lazy import np
+from gdbheap.types.catalogue import NONE, MemberKind, Storage, TypeKind, Variable
+from gdbheap.types.columns import TypeColumns, no_types
+from gdbheap.types.merge import chosen, merged, renumbered
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# 2^6 steps of const and volatile, and as many arrays of arrays, are followed.
+_DOUBLINGS, _LONGEST_CHAIN = 6, 64
+_MOST_SIZE = 1 << 31
+_BASES = (MemberKind.BASE, MemberKind.VIRTUAL_BASE)
+# A definition that refers to what was inlined, and that to the declaration in the class.
+_LONGEST_ORIGIN = 3
+
+
+class Settled(NamedTuple):
+    types: TypeColumns
+    variables: tuple[Variable, ...]
+
+
+def settled(rows: Rows) -> Settled:
+    """Return what the rows say."""
+    types = _table(rows.types, rows.TYPE)
+    if not len(types):
+        return Settled(no_types(), ())
+    places = _Places(types[:, 0], rows.signed())
+    types = types[places.order]
+    kind, target = types[:, 1].copy(), places.numbers(types[:, 4])
+    kind[(kind == TypeKind.OPAQUE) & (target >= 0)] = TRANSPARENT
+    link = _behind_qualifiers(kind, target)
+    target = renumbered(target, link)
+    target[kind == TypeKind.OPAQUE] = NONE
+    size = _sizes(kind, target, types[:, 3], types[:, 5])
+    name = _named_by_typedefs(kind, target, types[:, 2].astype(np.int32))
+    owners, members = _members(rows, places, link, size)
+    argument_owners, arguments = _arguments(rows, places, link)
+    columns = TypeColumns(
+        names=rows.names,
+        kind=kind.astype(np.int8),
+        name=name,
+        size=size,
+        target=target,
+        count=types[:, 5].copy(),
+        language=types[:, 6].astype(np.int8),
+        members=np.searchsorted(owners, np.arange(len(kind) + 1)),
+        member_name=members[:, 1].astype(np.int32),
+        member_offset=members[:, 2].copy(),
+        member_type=members[:, 3].astype(np.int32),
+        member_kind=members[:, 4].astype(np.int8),
+        arguments=np.searchsorted(argument_owners, np.arange(len(kind) + 1)),
+        argument_type=arguments,
+    )
+    found, numbers = _without_qualifiers(columns)
+    return Settled(found, _variables(rows, places, renumbered(link, numbers)))
+
+
+def unread_functions(rows: Rows) -> NDArray[np.int64]:
+    """Return the rows of the skipped functions in which something is that others refer to."""
+    skipped = _table(rows.skipped, rows.SKIPPED)
+    types, variables = _table(rows.types, rows.TYPE), _table(rows.variables, rows.VARIABLE)
+    if not len(skipped) or not len(types):
+        return skipped[:0]
+    wanted = np.unique(
+        np.concatenate(
+            [
+                types[:, 4],
+                _table(rows.members, rows.MEMBER)[:, 3],
+                _table(rows.arguments, rows.ARGUMENT)[:, 1],
+                variables[:, 2],
+                variables[variables[:, 3] != NONE, 6],
+                rows.signed(),
+            ]
+        )
+    )
+    wanted = wanted[~np.isin(wanted, types[:, 0]) & ~np.isin(wanted, variables[:, 0])]
+    skipped = skipped[np.argsort(skipped[:, 0], kind="stable")]
+    at = np.searchsorted(skipped[:, 0], wanted, side="right") - 1
+    inside = (at >= 0) & (wanted < skipped[np.maximum(at, 0), 1])
+    found: NDArray[np.int64] = skipped[np.unique(at[inside])]
+    return found
+
+
+def _table(rows: array[int], width: int) -> NDArray[np.int64]:
+    return np.array(rows, np.int64).reshape(-1, width)
+
+
+class _Places:
+    """Types by the places of their entries. `order` sorts their rows by place: a type's number is its index in that."""
+
+    def __init__(self, places: NDArray[np.int64], signed: list[int]) -> None:
+        self.order = np.argsort(places, kind="stable")
+        self._sorted = places[self.order]
+        self._signed = np.array([*signed, NO_PLACE], np.int64)
+        self.rank = np.empty(len(places), np.int64)
+        self.rank[self.order] = np.arange(len(places))
+
+    def numbers(self, places: NDArray[np.int64]) -> NDArray[np.int32]:
+        """Return the numbers of the types at these places, NONE where there is none."""
+        signed = self._signed[np.clip(-2 - places, 0, len(self._signed) - 1)]
+        places = np.where(places < NO_PLACE, signed, places)
+        at = np.minimum(np.searchsorted(self._sorted, places), len(self._sorted) - 1)
+        return np.where(self._sorted[at] == places, at, NONE).astype(np.int32)
+
+
+def _behind_qualifiers(kind: NDArray[np.int64], target: NDArray[np.int32]) -> NDArray[np.int32]:
+    """Return for each type its own number, or that of the type that it is a const, volatile, ... form of."""
+    transparent = kind == TRANSPARENT
+    link = np.where(transparent, target, np.arange(len(kind), dtype=np.int32))
+    for _ in range(_DOUBLINGS):
+        link = renumbered(link, link)
+    return np.where((link >= 0) & transparent[link], np.int32(NONE), link)
+
+
+def _sizes(
+    kind: NDArray[np.int64], target: NDArray[np.int32], own: NDArray[np.int64], count: NDArray[np.int64]
+) -> NDArray[np.int64]:
+    """Return the sizes, those of typedefs and arrays by what they are of."""
+    size: NDArray[np.int64] = own.copy()
+    size[kind == TypeKind.OPAQUE] = 0
+    derived = np.flatnonzero(((kind == TypeKind.TYPEDEF) | (kind == TypeKind.ARRAY)) & (target >= 0))
+    times = np.where(kind[derived] == TypeKind.ARRAY, np.maximum(count[derived], 0), 1)
+    for _ in range(_LONGEST_CHAIN):
+        new = size[target[derived]] * times
+        new[new >= _MOST_SIZE] = 0
+        if (new == size[derived]).all():
+            break
+        size[derived] = new
+    return size
+
+
+def _named_by_typedefs(
+    kind: NDArray[np.int64], target: NDArray[np.int32], name: NDArray[np.int32]
+) -> NDArray[np.int32]:
+    """Return the names, an unnamed struct having that of the first typedef of it."""
+    typedefs = np.flatnonzero((kind == TypeKind.TYPEDEF) & (target >= 0) & (name > 0))[::-1]
+    unnamed = np.isin(kind[target[typedefs]], (TypeKind.STRUCT, TypeKind.UNION, TypeKind.SCALAR))
+    typedefs = typedefs[unnamed & (name[target[typedefs]] == 0)]
+    name[target[typedefs]] = name[typedefs]
+    return name
+
+
+def _members(
+    rows: Rows, places: _Places, link: NDArray[np.int32], size: NDArray[np.int64]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the owners, in order, and the rows of the members, those that lie inside their owner."""
+    members = _table(rows.members, rows.MEMBER)
+    members[:, 3] = renumbered(places.numbers(members[:, 3]), link)
+    owners = places.rank[members[:, 0]]
+    order = np.argsort(owners, kind="stable")
+    owners, members = owners[order], members[order]
+    offset, kind = members[:, 2], members[:, 4]
+    own = np.append(size, 0)[members[:, 3]]
+    # A base class's size counts its virtual bases, which lie elsewhere in what is derived from it.
+    own[np.isin(kind, (*_BASES, MemberKind.BIT_FIELD))] = 0
+    inside = (offset >= 0) & (offset + own <= size[owners]) | (kind == MemberKind.VIRTUAL_BASE)
+    return owners[inside], members[inside]
+
+
+def _arguments(rows: Rows, places: _Places, link: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
+    arguments = _table(rows.arguments, rows.ARGUMENT)
+    owners = places.rank[arguments[:, 0]]
+    order = np.argsort(owners, kind="stable")
+    return owners[order], renumbered(places.numbers(arguments[order, 1]), link)
+
+
+def _without_qualifiers(columns: TypeColumns) -> tuple[TypeColumns, NDArray[np.int32]]:
+    """Return the types, each once, and for each old number the new one."""
+    found, numbers = merged(columns)
+    left = np.flatnonzero(found.kind != TRANSPARENT)
+    new = np.full(len(found), NONE, np.int32)
+    new[left] = np.arange(len(left), dtype=np.int32)
+    kept = chosen(found, left)
+    kept = replace(
+        kept,
+        target=renumbered(kept.target, new),
+        member_type=renumbered(kept.member_type, new),
+        argument_type=renumbered(kept.argument_type, new),
+    )
+    return kept, renumbered(numbers, new)
+
+
+def _variables(rows: Rows, places: _Places, numbers: NDArray[np.int32]) -> tuple[Variable, ...]:
+    table = _table(rows.variables, rows.VARIABLE)
+    types = renumbered(places.numbers(table[:, 2]), numbers)
+    order = np.argsort(table[:, 0], kind="stable")
+    sorted_places = table[order, 0]
+    names, functions, origins = table[:, 1].copy(), table[:, 5].copy(), table[:, 6].copy()
+    for _ in range(_LONGEST_ORIGIN):
+        at = np.minimum(np.searchsorted(sorted_places, origins), max(len(order) - 1, 0))
+        there = np.flatnonzero(sorted_places[at] == origins)
+        origin = order[at[there]]
+        names[there] = np.where(names[origin] > 0, names[origin], names[there])
+        types[there] = np.where(types[there] >= 0, types[there], types[origin])
+        functions[there] = np.where(functions[there] > 0, functions[there], functions[origin])
+        origins[there] = np.where(table[origin, 6] == origins[there], NO_PLACE, table[origin, 6])
+    # The definition with a type first: several units may have an inline variable.
+    functions = np.maximum(functions, 0)
+    placed = np.flatnonzero(table[:, 3] != NONE)
+    placed = placed[np.lexsort((types[placed] < 0, table[placed, 4], table[placed, 3]))]
+    found: dict[tuple[int, int], Variable] = {}
+    for row in placed.tolist():
+        storage, place = Storage(int(table[row, 3])), int(table[row, 4])
+        name, function = rows.names[int(names[row])], rows.names[int(functions[row])]
+        found.setdefault((storage, place), Variable(name, int(types[row]), storage, place, function))
+    return tuple(found.values())

@@ -1,0 +1,112 @@
+"""What the debug information of all modules of the stopped process says, as one catalogue, and its variables where
+they lie now."""
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+from gdbheap.session.target import Key, Target
+from gdbheap.types.catalogue import NONE, Catalogue, Storage, Variable
+from gdbheap.types.typed_root import RootKind, TypedRoot
+
+if TYPE_CHECKING:
+    from gdbheap.process.memory import ReadProgress
+    from gdbheap.process.process import Module
+
+# The libraries of glibc and of the compilers: a program's own debug information has those of their types that it uses.
+_OF_THE_SYSTEM = re.compile(r"(ld-linux.*|ld|lib(c|m|pthread|dl|rt|resolv|util|anl|nss_\w+|gcc_s|stdc\+\+))([-.].*)?")
+
+
+def joined_catalogue(target: Target) -> Catalogue:
+    """Return the types of all modules, each once, and the variables that every thread shares, at the addresses at
+    which they lie in the process: scanned once, kept until the process runs on."""
+    return _joined(target).catalogue
+
+
+def typed_roots(target: Target) -> tuple[TypedRoot, ...]:
+    """Return the variables whose types are known, each where it lies: those of all threads, and each thread's own."""
+    return target.keep(_ROOTS, lambda _: tuple(_roots(target)))
+
+
+@dataclass(frozen=True)
+class _Joined:
+    """The catalogue, and of each module the thread-local variables, their types numbered as in that."""
+
+    catalogue: Catalogue
+    thread_locals: list[tuple[Module, list[Variable]]]
+
+    @property
+    def interrupted(self) -> bool:
+        return self.catalogue.interrupted
+
+
+_CATALOGUE: Key[_Joined] = Key("catalogue")
+_ROOTS: Key[tuple[TypedRoot, ...]] = Key("typed roots")
+
+
+def _joined(target: Target) -> _Joined:
+    return target.keep(_CATALOGUE, lambda progress: _join(target, progress))
+
+
+def _join(target: Target, progress: ReadProgress | None) -> _Joined:
+    from gdbheap.elf.types.scan import catalogue_of  # brings pyelftools
+    from gdbheap.types.columns import ColumnTypes, NumbersByName, TypeColumns, no_types  # numpy: kept out of start
+    from gdbheap.types.merge import joined
+
+    parts: list[tuple[Module, Catalogue]] = []
+    for module in _modules(target):
+        parts.append((module, catalogue_of(module, target.debug_search(), progress)))
+        if parts[-1][1].interrupted:
+            break
+    columns: list[TypeColumns] = [
+        each.types.columns if isinstance(each.types, ColumnTypes) else no_types() for _, each in parts
+    ]
+    types, numbers = joined(columns) if columns else (no_types(), [])
+    statics: list[Variable] = []
+    locals_: list[tuple[Module, list[Variable]]] = []
+    for (module, part), new in zip(parts, numbers):
+        variables = [replace(each, type=int(new[each.type]) if each.type != NONE else NONE) for each in part.variables]
+        statics += [
+            replace(each, place=each.place + module.load_base) for each in variables if each.storage == Storage.STATIC
+        ]
+        locals_.append((module, [each for each in variables if each.storage == Storage.THREAD_LOCAL]))
+    problems = tuple(problem for _, part in parts for problem in part.problems)
+    interrupted = any(part.interrupted for _, part in parts)
+    statics.sort(key=lambda each: each.place)
+    return _Joined(Catalogue(ColumnTypes(types), statics, problems, NumbersByName(types), interrupted), locals_)
+
+
+def _modules(target: Target) -> Iterator[Module]:
+    """Yield the modules that are scanned: the program, and the libraries that are not the system's own."""
+    process = target.process
+    if process.main is not None:
+        yield process.main
+    for module in process.modules:
+        name = os.path.basename(module.path)
+        if module != process.main and not _OF_THE_SYSTEM.fullmatch(name):
+            yield module
+
+
+def _roots(target: Target) -> Iterator[TypedRoot]:
+    known = _joined(target)
+    for each in known.catalogue.variables:
+        if each.type != NONE:
+            yield TypedRoot(_name(each), each.type, each.place, RootKind.STATIC)
+    by_module = {module.path: variables for module, variables in known.thread_locals if variables}
+    if not by_module:
+        return
+    from gdbheap.analysis.mappings.thread_locals import find_thread_storage  # kept out of gdb's start
+
+    for block in find_thread_storage(target.process):
+        for each in by_module.get(block.module.path, ()) if block.module is not None else ():
+            address = block.start + each.place
+            if each.type != NONE and address < block.end:
+                yield TypedRoot(f"{_name(each)} of thread {block.number}", each.type, address, RootKind.THREAD_LOCAL)
+
+
+def _name(variable: Variable) -> str:
+    return f"{variable.name} in {variable.function}()" if variable.function else variable.name

@@ -1,0 +1,121 @@
+"""What the scanner reads of types and variables, against what the compiled program itself says: offsetof, sizeof, the
+addresses in its symbol table."""
+
+from __future__ import annotations
+
+import subprocess
+
+import pytest
+
+from gdbheap.elf.types.scan import scan_files
+from gdbheap.types.catalogue import MemberKind, Storage, TypeKind
+
+SOURCE = r"""
+#include <stddef.h>
+#include <stdio.h>
+struct opaque;
+typedef struct node {
+    struct node *next;
+    char name[10];
+    union { long number; void *data; };
+    double matrix[2][3];
+} node;
+typedef struct { node *head; struct opaque *hidden; int (*call)(void); volatile const char *text; char tail[]; } list;
+struct wide { char first; struct { short a; int b; } inner; };
+list *lists[4];
+static node *file_static;
+static __thread node *own;
+enum colour { RED } colour;
+#define MEMBER(type, name) printf("%s %s %zu %zu\n", #type, #name, offsetof(type, name), sizeof(type))
+#define TAGGED(tag, name) printf("%s %s %zu %zu\n", #tag, #name, offsetof(struct tag, name), sizeof(struct tag))
+int main(void) {
+    static node *kept;
+    { static struct wide deep[3]; deep[1].first = 1; }
+    MEMBER(node, next); MEMBER(node, name); MEMBER(node, matrix);
+    MEMBER(list, head); MEMBER(list, hidden); MEMBER(list, call); MEMBER(list, text); MEMBER(list, tail);
+    TAGGED(wide, first); TAGGED(wide, inner);
+    kept = file_static = own = 0;
+    return lists[0] != 0 || colour != RED;
+}
+"""
+FLAGS = [("-O0",), ("-O2",), ("-gdwarf-4",), ("-gdwarf-5",), ("-flto",), ("-static-pie",)]
+
+
+@pytest.fixture(scope="module", params=FLAGS, ids=" ".join)
+def program(request, tmp_path_factory):
+    """A program's path, and what it says: the offset of each member, the size of its struct."""
+    directory = tmp_path_factory.mktemp("types")
+    source, target = directory / "types.c", directory / "types"
+    source.write_text(SOURCE)
+    subprocess.run(["gcc", "-g", *request.param, "-pthread", str(source), "-o", str(target)], check=True)
+    lines = subprocess.run([str(target)], check=True, capture_output=True, text=True).stdout.split("\n")
+    return target, [line.split() for line in lines if line]
+
+
+def only(catalogue, name, kinds=(TypeKind.STRUCT, TypeKind.UNION)):
+    (found,) = [catalogue.types[each] for each in catalogue.by_name[name] if catalogue.types[each].kind in kinds]
+    return found
+
+
+def spelled(catalogue, number):
+    """A type as C writes it, near enough."""
+    if number < 0:
+        return "void"
+    each = catalogue.types[number]
+    if each.kind == TypeKind.POINTER:
+        return spelled(catalogue, each.target) + "*"
+    if each.kind == TypeKind.ARRAY:
+        return f"{spelled(catalogue, each.target)}[{each.count}]"
+    return each.name or each.kind.name
+
+
+def test_members_lie_where_the_program_says(program):
+    path, told = program
+    catalogue = scan_files([str(path)])
+    assert catalogue.problems == ()
+    for struct, member, offset, size in told:
+        found = only(catalogue, struct)
+        assert found.size == int(size), struct
+        assert [each.offset for each in found.members if each.name == member] == [int(offset)], (struct, member)
+
+
+def test_members_have_their_types(program):
+    catalogue = scan_files([str(program[0])])
+    node, names = only(catalogue, "node"), only(catalogue, "list")
+    assert [(each.name, spelled(catalogue, each.type)) for each in node.members] == [
+        ("next", "node*"),
+        ("name", "char[10]"),
+        ("", "UNION"),
+        ("matrix", "double[3][2]"),
+    ]
+    assert [(each.name, spelled(catalogue, each.type)) for each in names.members] == [
+        ("head", "node*"),
+        ("hidden", "opaque*"),
+        ("call", "FUNCTION*"),
+        ("text", "char*"),
+        ("tail", "char[-1]"),
+    ]
+    assert all(each.kind == MemberKind.FIELD for each in (*node.members, *names.members))
+
+
+def test_variables_lie_where_the_symbol_table_says(program):
+    path, _ = program
+    catalogue = scan_files([str(path)])
+    found = {each.name: each for each in catalogue.variables}
+    lines = subprocess.run(["nm", str(path)], check=True, capture_output=True, text=True).stdout.split("\n")
+    symbols = {words[2].split(".")[0]: int(words[0], 16) for words in map(str.split, lines) if len(words) == 3}
+    for name, type_, function in [
+        ("lists", "list*[4]", ""),
+        ("file_static", "node*", ""),
+        ("colour", "colour", ""),
+        ("kept", "node*", "main"),
+        ("deep", "wide[3]", "main"),
+    ]:
+        if name not in symbols:
+            continue  # optimized out
+        assert found[name].storage == Storage.STATIC
+        assert (found[name].place, spelled(catalogue, found[name].type)) == (symbols[name], type_), name
+        assert found[name].function == function
+    if "own" in symbols:
+        assert found["own"].storage == Storage.THREAD_LOCAL
+        assert spelled(catalogue, found["own"].type) == "node*"
