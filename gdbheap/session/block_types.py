@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gdbheap.session.catalogues import joined_catalogue, typed_roots
 from gdbheap.session.pointer_graph import pointer_graph
 from gdbheap.session.target import Key, Target
 
@@ -15,7 +16,8 @@ _TYPES: Key[BlockTypes] = Key("block types")
 
 def block_types(target: Target) -> BlockTypes:
     """Return the types of this stop's blocks: found once, kept until the process runs on."""
-    from gdbheap.analysis.types.block_types import no_types  # kept out of gdb's start
+    from gdbheap.analysis.types.find_types import find_types  # kept out of gdb's start
 
     held = pointer_graph(target)
-    return target.keep(_TYPES, lambda _: no_types(held.blocks.start, len(held.graph.source), len(held.from_roots)))
+    catalogue, roots = joined_catalogue(target), typed_roots(target)
+    return target.keep(_TYPES, lambda _: find_types(target.process, held, catalogue, roots))

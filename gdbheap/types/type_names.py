@@ -68,6 +68,8 @@ def member_path(catalogue: Catalogue, number: int, offset: int, depth: int = 0) 
     if info.kind not in (TypeKind.STRUCT, TypeKind.UNION):
         return rest
     for member in reversed(info.members):
+        if member.kind is MemberKind.VIRTUAL_BASE:
+            continue
         length = size_of(catalogue, member.type)
         within = member.offset <= offset < member.offset + max(length, 1)
         if within or (offset >= member.offset and _is_flexible(catalogue, member.type)):

@@ -59,7 +59,8 @@ class Layout:
 
 class Layouts:
     """The layouts of the types that occur; `table`, `many`: all of them; by local number: `base` (where in the table),
-    `size`, `words`, and of the flexible array `flexible`, `stride`, `flexible_base`, `flexible_words`."""
+    `size`, `words`, and of the flexible array `flexible`, `stride`, `flexible_base`, `flexible_words`, then `kind`
+    (a TypeKind)."""
 
     def __init__(self, book: TypeBook, pointer_size: int, rules: tuple[LayoutRule, ...] = ()) -> None:
         self.book = book
@@ -68,25 +69,36 @@ class Layouts:
         self._rules = rules
         self._known: dict[int, Layout] = {}
         self._open: set[int] = set()
-        self._number = np.full(len(book) + 1, -1, np.int32)
-        self._rows: list[tuple[int, ...]] = []
+        self._number = np.zeros(len(book) + 1, np.int32)
+        # Row 0 is nobody's: what has no type finds nothing there.
+        self._rows: list[tuple[int, ...]] = [(NONE, 0, 0, 0, -1, 0, 0, 0, 0)]
         self._codes: list[Codes] = []
         self._many: list[NDArray[np.bool_]] = []
         self._words = 0
         self._stale = True
 
     def local(self, types: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Return the local numbers of these types (NONE gives -1), laid out if they were not."""
+        """Return the local numbers of these types (NONE gives 0, nobody's), laid out if they were not."""
         if len(self._number) <= len(self.book):
-            self._number = np.append(self._number, np.full(len(self.book) + 1 - len(self._number), -1, np.int32))
+            self._number = np.append(self._number, np.zeros(len(self.book) + 1 - len(self._number), np.int32))
         numbers = self._number[types]
-        missing = (numbers < 0) & (types >= 0)
+        missing = (numbers == 0) & (types >= 0)
         if missing.any():
             for number in np.unique(types[missing]).tolist():
                 self._place(number)
             numbers = self._number[types]
         self._join()
         return numbers
+
+    def owner(self, slot: int) -> tuple[int, int]:
+        """Return the type that a place in the table belongs to (a flexible array's: its element) and the word in it."""
+        row = int(np.searchsorted(self.base, slot, side="right")) - 1
+        while row > 0 and not self.words[row] + self.flexible_words[row]:
+            row -= 1
+        number, word = int(self.numbers[row]), slot - int(self.base[row])
+        if word >= self.words[row]:
+            return self.of(number).element, word - int(self.words[row])
+        return number, word
 
     def of(self, number: int) -> Layout:
         """Return the layout of a type."""
@@ -100,9 +112,10 @@ class Layouts:
         if self._words + len(codes) > _MOST_IN_ALL:
             codes, many, flexible = codes[:0], many[:0], None
         count = len(layout.codes) if len(codes) else 0
+        kind = self.book.info(self.book.stripped(number)).kind if self.book.stripped(number) != NONE else 0
         row = (number, self._words, layout.size, count, layout.flexible, layout.stride, self._words + count)
         self._number[number] = len(self._rows)
-        self._rows.append((*row, len(codes) - count))
+        self._rows.append((*row, len(codes) - count, int(kind)))
         self._codes.append(codes)
         self._many.append(many)
         self._words += len(codes)
@@ -114,9 +127,9 @@ class Layouts:
         self._stale = False
         self.table = np.concatenate([np.empty(0, np.int32), *self._codes])
         self.many = np.concatenate([np.empty(0, np.bool_), *self._many])
-        rows = np.array(self._rows, np.int64).reshape(-1, 8).T
+        rows = np.array(self._rows, np.int64).reshape(-1, 9).T
         self.numbers, self.base, self.size, self.words = rows[:4]
-        self.flexible, self.stride, self.flexible_base, self.flexible_words = rows[4:]
+        self.flexible, self.stride, self.flexible_base, self.flexible_words, self.kind = rows[4:]
 
     def _of(self, number: int, depth: int) -> Layout:
         number = self.book.stripped(number)
@@ -176,6 +189,8 @@ class Layouts:
         for member in info.members:
             if member.kind is MemberKind.VTABLE:
                 self._put(number, codes, member.offset // self.pointer_size, np.array([VTABLE], np.int32), False)
+                continue
+            if member.kind is MemberKind.VIRTUAL_BASE:
                 continue
             inner = self._of(member.type, depth + 1)
             at = member.offset // self.pointer_size

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.pointers.pointer_graph import PointerGraph
@@ -16,6 +17,22 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Blocks = NDArray[np.int32] | NDArray[np.intp]
+
+
+class Ranges:
+    """[start, end) of memory, in order and apart."""
+
+    def __init__(self, ranges: list[tuple[int, int]]) -> None:
+        self._start = np.array([start for start, _ in ranges], np.uint64)
+        self._end = np.array([end for _, end in ranges], np.uint64)
+
+    def hold(self, addresses: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        """Return which of the addresses lie in one."""
+        if not len(self._start):
+            return np.zeros(addresses.shape, np.bool_)
+        index = np.searchsorted(self._start, addresses, side="right") - 1
+        inside: NDArray[np.bool_] = (index >= 0) & (addresses < self._end[index])
+        return inside
 
 
 class TypingState:
@@ -52,6 +69,16 @@ class TypingState:
 
     def __len__(self) -> int:
         return len(self.type)
+
+    @functools.cached_property
+    def mapped(self) -> Ranges:
+        """All memory that is mapped."""
+        return Ranges([(vma.start, vma.end) for vma in self.process.address_space])
+
+    @functools.cached_property
+    def code(self) -> Ranges:
+        """All memory that can be executed."""
+        return Ranges([(vma.start, vma.end) for vma in self.process.address_space if vma.executable])
 
     def take(self, claims: Claims) -> NDArray[np.int32]:
         """Believe the claims of blocks whose type is not known yet, of several of one block the first; return these

@@ -1,0 +1,59 @@
+"""Blocks of data: text, raw memory, and numbers, which pointers to characters and to numbers lead to."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gdbheap.analysis.types.block_types import Confidence, How
+from gdbheap.analysis.types.claims import Claims, claims
+from gdbheap.analysis.types.texts import is_text
+from gdbheap.analysis.types.typing_state import TypingState
+from gdbheap.analysis.types.words import TypedWords
+from gdbheap.lazy import np
+from gdbheap.types.catalogue import TypeKind
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# A header in front of text (a length, say) is not longer.
+_LONGEST_HEADER = 64
+
+
+def data_blocks(state: TypingState, waiting: TypedWords) -> Claims:
+    """Return claims of the blocks that hold characters or numbers. Whatever holds pointers to other blocks, and is no
+    text, is something else that goes by such a pointer."""
+    kind = state.layouts.kind[state.layouts.local(np.maximum(waiting.code, -1).astype(np.int32))]
+    is_data = (waiting.code >= 0) & np.isin(kind, (int(TypeKind.CHARACTER), int(TypeKind.SCALAR)))
+    is_data &= (waiting.offset == 0) | ((kind == TypeKind.CHARACTER) & (waiting.offset <= _LONGEST_HEADER))
+    chosen = np.flatnonzero(is_data)
+    order = chosen[np.lexsort((waiting.offset[chosen], waiting.target[chosen]))]
+    words = waiting.at(order[np.unique(waiting.target[order], return_index=True)[1]])
+    pointing = _pointing(state)
+    is_character = state.layouts.kind[state.layouts.local(words.code)] == TypeKind.CHARACTER
+    text = is_character & is_text(state, words.target, words.offset)
+    text &= ~pointing[words.target]
+    plain = ~pointing[words.target] & (words.offset == 0)
+    confidence = np.where(text & (words.offset == 0), words.trust, np.minimum(words.trust, int(Confidence.LIKELY)))
+    good = text | plain
+    words, confidence = words.at(good), confidence[good]
+    size = state.layouts.size[state.layouts.local(words.code)]
+    count = (state.room[words.target] - words.offset) // np.maximum(size, 1)
+    found = claims(
+        words.target,
+        words.code,
+        How.MEMBER,
+        count=count.astype(np.int32),
+        part=words.offset,
+        parent=words.parent,
+        parent_place=words.place,
+    )
+    found.confidence[:] = confidence
+    return found
+
+
+def _pointing(state: TypingState) -> NDArray[np.bool_]:
+    """Return which blocks hold pointers to the starts of others."""
+    graph = state.graph
+    found = np.zeros(len(state), np.bool_)
+    found[graph.source[(graph.offset == 0) & (graph.source != graph.target)]] = True
+    return found

@@ -1,0 +1,72 @@
+"""Which types have which others in them, and where: a base class, a first member, a list's links."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+
+from gdbheap.types.catalogue import NONE, MemberKind, TypeInfo, TypeKind
+from gdbheap.types.type_book import TypeBook
+
+# So many structs that hold one type are known, so deep, and so many elements of an array.
+_MOST = 4096
+_DEEPEST = 6
+_MOST_ELEMENTS = 16
+
+
+class Embedded:
+    """Finds the structs that hold a type. All types are gone through at the first question."""
+
+    def __init__(self, book: TypeBook) -> None:
+        self._book = book
+        self._direct: dict[int, list[tuple[int, int]]] | None = None
+        self._known: dict[int, tuple[tuple[int, int], ...]] = {}
+
+    def holders(self, number: int) -> tuple[tuple[int, int], ...]:
+        """Return (struct, offset in it) of all that hold the type, however deep."""
+        if number not in self._known:
+            self._known[number] = self._found(number)
+        return self._known[number]
+
+    def begins_with(self, number: int, other: int) -> bool:
+        """Whether objects of type `number` begin with one of `other`."""
+        return number == other or any(holder == number and not offset for holder, offset in self.holders(other))
+
+    def _found(self, number: int) -> tuple[tuple[int, int], ...]:
+        if self._direct is None:
+            self._direct = self._all_direct()
+        found: dict[tuple[int, int], None] = {}
+        front = [(number, 0)]
+        for _ in range(_DEEPEST):
+            following = []
+            for inner, offset in front:
+                for holder, place in self._direct.get(inner, ()):
+                    entry = holder, place + offset
+                    if entry not in found and len(found) < _MOST:
+                        found[entry] = None
+                        following.append(entry)
+            front = following
+        return tuple(found)
+
+    def _all_direct(self) -> dict[int, list[tuple[int, int]]]:
+        direct: dict[int, list[tuple[int, int]]] = defaultdict(list)
+        for number in range(len(self._book)):
+            info = self._book.info(number)
+            if info.kind in (TypeKind.STRUCT, TypeKind.UNION) and info.size:
+                for inner, offset in self._parts(info):
+                    direct[inner].append((number, offset))
+        return direct
+
+    def _parts(self, info: TypeInfo) -> list[tuple[int, int]]:
+        """Return (type, offset) of the structs among the members, those in arrays one by one."""
+        found = []
+        for member in info.members:
+            if member.kind is MemberKind.VIRTUAL_BASE:
+                continue
+            number, count = self._book.stripped(member.type), 1
+            if number != NONE and self._book.info(number).kind is TypeKind.ARRAY:
+                count = min(max(self._book.info(number).count, 0), _MOST_ELEMENTS)
+                number = self._book.stripped(self._book.info(number).target)
+            if number != NONE and self._book.info(number).kind in (TypeKind.STRUCT, TypeKind.UNION):
+                size = self._book.info(number).size
+                found += [(number, member.offset + index * size) for index in range(count)]
+        return found

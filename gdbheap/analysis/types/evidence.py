@@ -1,0 +1,108 @@
+"""What the bytes of blocks say for a type, and against it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gdbheap.analysis.types.fits import fits
+from gdbheap.analysis.types.slots import CODE, PLAIN, VOID, VTABLE
+from gdbheap.analysis.types.typing_state import TypingState
+from gdbheap.lazy import np
+from gdbheap.process.columns.gather import gather_words
+from gdbheap.types.catalogue import TypeKind
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Counts = NDArray[np.int32]
+    Blocks = NDArray[np.int32]
+
+# As many words of a block are looked at, and so many blocks at once.
+_MOST_WORDS = 64
+_SLICE = 1 << 14
+# What a word counts for that points to a block of just the type that it should.
+_AGREES = 2
+
+
+def evidence(
+    state: TypingState, number: int, blocks: Blocks, part: int = 0, many: bool = False
+) -> tuple[Counts, Counts]:
+    """Return for each of the blocks, which ascend, how much speaks for it that at `part` begins an object of the type
+    (`many`: several, to the block's end), and how much against it."""
+    codes = _codes(state, number, many, int(state.room[blocks].max(initial=0)) - part)
+    good, bad = np.zeros(len(blocks), np.int32), np.zeros(len(blocks), np.int32)
+    for start in range(0, len(blocks) if len(codes) else 0, _SLICE):
+        here = slice(start, start + _SLICE)
+        good[here], bad[here] = _judge(state, blocks[here], part, codes)
+    return good, bad
+
+
+def _codes(state: TypingState, number: int, many: bool, room: int) -> NDArray[np.int32]:
+    layout = state.layouts.of(number)
+    most = max(min(room // state.layouts.pointer_size, _MOST_WORDS), 0)
+    codes = layout.codes
+    if many and len(codes) and layout.size % state.layouts.pointer_size == 0:
+        codes = np.tile(codes, -(-most // len(codes)))
+    return codes[:most]
+
+
+def _judge(state: TypingState, blocks: Blocks, part: int, codes: NDArray[np.int32]) -> tuple[Counts, Counts]:
+    size = state.layouts.pointer_size
+    address = state.held.blocks.start[blocks] + np.uint64(part)
+    words = gather_words(state.process.memory, size, address, len(codes))
+    # (What lies behind a block's end is not its own.)
+    room = (state.room[blocks] - part) // size
+    words[np.arange(len(codes))[None, :] >= room[:, None]] = 0
+    good, bad = np.zeros(len(blocks), np.int32), np.zeros(len(blocks), np.int32)
+    for code in np.unique(codes).tolist():
+        columns = words[:, codes == code]
+        used = columns != 0
+        if not used.any():
+            continue
+        value = np.zeros(columns.shape, np.int32)
+        value[used] = _value(state, code, columns[used])
+        good += np.maximum(value, 0).sum(axis=1, dtype=np.int32)
+        bad -= np.minimum(value, 0).sum(axis=1, dtype=np.int32)
+    return good, bad
+
+
+def _value(state: TypingState, code: int, words: NDArray[np.uint64]) -> NDArray[np.int32]:
+    """Return what these words, none of them 0, say where `code` should be: above 0 for it, below 0 against it."""
+    if code == CODE:
+        return np.where(state.code.hold(words), 1, -1).astype(np.int32)
+    if code == PLAIN:
+        target, offset = _aimed(state, words)
+        return np.where((target >= 0) & (offset == 0), -1, 0).astype(np.int32)
+    if code in (VOID, VTABLE) or code >= 0:
+        value = np.where(state.mapped.hold(words), 0, -1).astype(np.int32)
+        if code >= 0:
+            target, offset = _aimed(state, words)
+            value[target >= 0] = _agreement(state, code, target[target >= 0], offset[target >= 0])
+        return value
+    return np.zeros(len(words), np.int32)
+
+
+def _agreement(
+    state: TypingState, code: int, target: NDArray[np.int64], offset: NDArray[np.uint64]
+) -> NDArray[np.int32]:
+    """Return how well blocks go with pointers to this type: 2 they have it, 1 they are as large, 0 not known."""
+    info = state.book.info(code)
+    if info.kind not in (TypeKind.STRUCT, TypeKind.UNION):
+        return np.zeros(len(target), np.int32)
+    known = state.type[target]
+    room = state.room[target] - offset.astype(np.int64)
+    fitting = (offset == 0) & (known < 0) & fits(room, np.full(len(room), info.size), state.layouts.pointer_size)
+    value = np.where(fitting, 1, 0)
+    value[known == code] = _AGREES
+    value[room < info.size] = -1
+    return value.astype(np.int32)
+
+
+def _aimed(state: TypingState, words: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:
+    """Return (block, offset in it) that each word points to; block -1 for none."""
+    blocks = state.held.blocks
+    if not len(blocks):
+        return np.full(len(words), -1, np.int64), words
+    target = np.searchsorted(blocks.start, words, side="right").astype(np.int64) - 1
+    inside = (target >= 0) & (words < blocks.end[target])
+    return np.where(inside, target, -1), np.where(inside, words - blocks.start[target], 0).astype(np.uint64)

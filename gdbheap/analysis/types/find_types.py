@@ -1,0 +1,74 @@
+"""What type each block has: all passes, one after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from gdbheap.analysis.pointers.pointer_graph import PointerGraph
+from gdbheap.analysis.types.block_types import BlockTypes, no_types
+from gdbheap.analysis.types.claims import Claims, joined
+from gdbheap.analysis.types.data_blocks import data_blocks
+from gdbheap.analysis.types.embedded import Embedded
+from gdbheap.analysis.types.outcome import outcome
+from gdbheap.analysis.types.parts import parts
+from gdbheap.analysis.types.pointer_arrays import pointer_arrays
+from gdbheap.analysis.types.propagation import Propagation
+from gdbheap.analysis.types.root_words import covering_roots, register_words, root_words
+from gdbheap.analysis.types.rules import FIRST_CLAIMS, LATER_CLAIMS, LAYOUT_RULES
+from gdbheap.analysis.types.slots import Layouts
+from gdbheap.analysis.types.typing_state import TypingState
+from gdbheap.analysis.types.unions import unions
+from gdbheap.analysis.types.words import TypedWords
+from gdbheap.process.process import Process
+from gdbheap.types.catalogue import Catalogue
+from gdbheap.types.type_book import TypeBook
+from gdbheap.types.typed_root import RootKind, TypedRoot
+
+# A pass that looks at the words whose targets are not known yet.
+Pass = Callable[[TypedWords], Claims]
+# So often passes are gone through: each round but the last finds something new.
+_MOST_ROUNDS = 4096
+
+
+def find_types(process: Process, held: PointerGraph, catalogue: Catalogue, roots: Sequence[TypedRoot]) -> BlockTypes:
+    """Return what is known of every block. Ctrl-C keeps what is known by then."""
+    if not len(catalogue.types) or not len(held.blocks):
+        return no_types(held.blocks.start, len(held.graph.source), len(held.from_roots), catalogue)
+    book = TypeBook(catalogue)
+    state = TypingState(process, held, book, Layouts(book, process.pointer_size, LAYOUT_RULES), tuple(roots))
+    interrupted = held.interrupted
+    try:
+        _fill(state)
+    except KeyboardInterrupt:
+        interrupted = True
+    return outcome(state, interrupted)
+
+
+def _fill(state: TypingState) -> None:
+    propagation, embedded = Propagation(state), Embedded(state.book)
+    passes: list[Pass] = [
+        lambda words: pointer_arrays(state, words),
+        lambda words: unions(state, words),
+        lambda words: parts(state, embedded, words),
+    ]
+    for rule in FIRST_CLAIMS:
+        propagation.believe(joined(list(rule(state))))
+    # What lasts comes first: a local variable may hold what was there before it.
+    for local in (False, True):
+        roots = [root for root in state.roots if (root.kind is RootKind.LOCAL) == local and root.word is None]
+        propagation.follow(root_words(state, roots, covering_roots(state, roots)))
+        propagation.follow(register_words(state, [r for r in state.roots if local and r.word is not None]))
+        _settle(state, propagation, passes)
+    words = propagation.waiting()
+    if words is not None:
+        propagation.believe(data_blocks(state, words))
+
+
+def _settle(state: TypingState, propagation: Propagation, passes: list[Pass]) -> None:
+    """Go through the passes until none finds anything new; the first that does begins anew."""
+    for _ in range(_MOST_ROUNDS):
+        words = propagation.waiting()
+        if words is not None and any(propagation.believe(each(words)) for each in passes):
+            continue
+        if not any(propagation.believe(joined(list(rule(state)))) for rule in LATER_CLAIMS):
+            return

@@ -1,0 +1,96 @@
+"""From the columns of the passes to the answer: roles, and which pointers mean something."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gdbheap.analysis.types.block_types import BlockTypes, Confidence, Role
+from gdbheap.analysis.types.root_words import covering_roots, root_words
+from gdbheap.analysis.types.rules import DEAD_RULES
+from gdbheap.analysis.types.slots import MIXED, PADDING, VOID
+from gdbheap.analysis.types.typing_state import TypingState
+from gdbheap.analysis.types.words import NO_SLOT, TypedWords, words_of
+from gdbheap.lazy import np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Mask = NDArray[np.bool_]
+
+# So many different roles are told.
+_MOST_ROLES = 1 << 16
+
+
+def outcome(state: TypingState, interrupted: bool) -> BlockTypes:
+    """Return the answer."""
+    graph = state.graph
+    typed = np.flatnonzero((state.type >= 0)[graph.source])
+    words = words_of(state, typed)
+    firm, dead = np.zeros(len(graph.source), np.bool_), np.zeros(len(graph.source), np.bool_)
+    firm[typed] = _are_pointers(words) & (words.trust >= Confidence.LIKELY)
+    sure = (state.confidence == Confidence.CERTAIN) & state.whole
+    dead[typed] = (words.code == PADDING) & sure[words.parent]
+    for rule in DEAD_RULES:
+        dead |= rule(state)
+    covering = covering_roots(state, state.roots)
+    from_roots = root_words(state, state.roots, covering)
+    firm_roots = np.zeros(len(covering), np.bool_)
+    places = np.searchsorted(state.held.from_roots.place, from_roots.place)
+    firm_roots[places] = _are_pointers(from_roots)
+    roles = _fill_roles(state, words, from_roots)
+    return BlockTypes(
+        state.book.catalogue,
+        state.held.blocks.start,
+        state.type,
+        state.count,
+        state.part,
+        state.confidence,
+        state.how,
+        state.parent,
+        state.parent_place,
+        state.role,
+        np.full(len(state), -1, np.int32),
+        firm,
+        dead & ~firm,
+        firm_roots,
+        roles,
+        alternatives={block: types for block, types in state.alternatives.items() if state.type[block] >= 0},
+        roots=state.roots,
+        interrupted=interrupted,
+    )
+
+
+def _are_pointers(words: TypedWords) -> Mask:
+    pointers: Mask = (words.code >= 0) | (words.code == VOID) | (words.code == MIXED)
+    return pointers
+
+
+def _fill_roles(state: TypingState, words: TypedWords, from_roots: TypedWords) -> tuple[Role, ...]:
+    """Set the role of each block that a typed pointer leads to: of several the variable's, or the first."""
+    roles: list[Role] = []
+    for each in (from_roots, words):
+        each = each.at(_are_pointers(each) & (state.role[each.target] < 0))
+        if not len(each):
+            continue
+        is_variable = each.parent < 0
+        key = np.where(is_variable, -1 - each.place.astype(np.int64), each.slot)
+        values, first, which = np.unique(key, return_index=True, return_inverse=True)
+        numbers = np.full(len(values), -1, np.int32)
+        for index, at in enumerate(first.tolist()[: _MOST_ROLES - len(roles)]):
+            numbers[index] = len(roles)
+            roles.append(_role(state, each, at))
+        state.role[each.target[::-1]] = numbers[which.reshape(-1)][::-1]
+    return tuple(roles)
+
+
+def _role(state: TypingState, words: TypedWords, at: int) -> Role:
+    parent, slot = int(words.parent[at]), int(words.slot[at])
+    if parent < 0:
+        root = next(
+            each for each in state.roots if 0 <= int(words.place[at]) - each.address < state.book.size(each.type)
+        )
+        return Role(root.type, int(words.place[at]) - root.address, root.name)
+    if slot == NO_SLOT:
+        return Role(int(state.type[parent]), 0)
+    number, word = state.layouts.owner(slot)
+    return Role(number, word * state.layouts.pointer_size)

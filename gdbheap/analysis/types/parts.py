@@ -1,0 +1,171 @@
+"""Pointers to what is not just as large as their type: several objects, one behind the other, or a part of a larger
+one: its base class, its first member, its links of a list."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gdbheap.analysis.types.block_types import Confidence, How
+from gdbheap.analysis.types.claims import Claims, claims, joined
+from gdbheap.analysis.types.counts import counted_beside
+from gdbheap.analysis.types.embedded import Embedded
+from gdbheap.analysis.types.evidence import evidence
+from gdbheap.analysis.types.fits import fits, fits_loosely
+from gdbheap.analysis.types.typing_state import TypingState
+from gdbheap.analysis.types.words import TypedWords
+from gdbheap.lazy import np
+from gdbheap.types.catalogue import TypeKind
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Order = NDArray[np.intp]
+
+# So many kinds of block (one type at one offset in one size) are looked at, the most frequent first, and so many types
+# are tried for each.
+_MOST_GROUPS = 4096
+_MOST_HOLDERS = 64
+# What is no multiple of a type's size by more than malloc's rounding is no array of it.
+_ROUNDED = 16
+
+
+@dataclass(frozen=True)
+class _Guess:
+    """That a block is `type` (`count` of them, if above 0), which begins at `part`. The lowest `rank` that nothing
+    speaks against is believed; `sure` needs no more than one word that speaks for it."""
+
+    type: int
+    part: int
+    count: int
+    how: How
+    rank: int
+    whole: bool = True
+
+
+def parts(state: TypingState, embedded: Embedded, waiting: TypedWords) -> Claims:
+    """Return claims of the blocks that these words point to."""
+    words = _first_of_each(state, waiting)
+    key = np.stack((words.code.astype(np.int64), words.offset.astype(np.int64), state.room[words.target]))
+    _, which, count = np.unique(key, axis=1, return_inverse=True, return_counts=True)
+    which = which.reshape(-1)
+    order = np.argsort(which, kind="stable")
+    begin = np.concatenate(([0], np.cumsum(count)))
+    found: list[Claims] = []
+    for group in np.argsort(-count, kind="stable")[:_MOST_GROUPS].tolist():
+        found += list(_of_group(state, embedded, words.at(order[begin[group] : begin[group + 1]])))
+    return joined(found)
+
+
+def _first_of_each(state: TypingState, waiting: TypedWords) -> TypedWords:
+    """Return one word for each block, of those that point to structs: the one that leads farthest to the front, and of
+    these the one to the largest type."""
+    local = state.layouts.local(np.maximum(waiting.code, -1).astype(np.int32))
+    kind, size = state.layouts.kind[local], state.layouts.size[local]
+    is_struct = (waiting.code >= 0) & ((kind == TypeKind.STRUCT) | (kind == TypeKind.UNION)) & (size > 0)
+    room = state.room[waiting.target] - waiting.offset
+    chosen = np.flatnonzero(is_struct & (size <= room))
+    order = chosen[np.lexsort((-size[chosen], waiting.offset[chosen], waiting.target[chosen]))]
+    _, first = np.unique(waiting.target[order], return_index=True)
+    return waiting.at(order[first])
+
+
+def _of_group(state: TypingState, embedded: Embedded, words: TypedWords) -> Iterator[Claims]:
+    """Yield claims of the blocks of one size that one type is said to lie in at one offset."""
+    number, offset, room = int(words.code[0]), int(words.offset[0]), int(state.room[words.target[0]])
+    if not offset:
+        counted = _counted(state, number, words)
+        yield counted
+        words = words.at(~np.isin(words.target, counted.block))
+        if not len(words):
+            return
+    guesses = _guesses(state, embedded, number, offset, room)
+    blocks = words.target
+    good = np.zeros((len(guesses), len(blocks)), np.int32)
+    bad = np.zeros((len(guesses), len(blocks)), np.int32)
+    for row, guess in enumerate(guesses):
+        good[row], bad[row] = evidence(state, guess.type, blocks, guess.part, guess.count > 0)
+    left = np.ones(len(blocks), np.bool_)
+    for rank in sorted({guess.rank for guess in guesses}):
+        rows = [row for row, guess in enumerate(guesses) if guess.rank == rank]
+        fine = np.where(bad[rows] == 0, good[rows], -1)
+        best = fine.argmax(axis=0)
+        chosen = left & (fine.max(axis=0) >= 0)
+        ties = (fine == fine.max(axis=0)).sum(axis=0) > 1
+        for at, row in enumerate(rows):
+            here = np.flatnonzero(chosen & (best == at))
+            if len(here):
+                yield _claimed(state, guesses[row], words.at(here), fine[at, here], ties[here])
+                if ties[here].any():
+                    _keep_alternatives(state, guesses, rows, fine[:, here], blocks[here])
+        left &= ~chosen
+
+
+def _counted(state: TypingState, number: int, words: TypedWords) -> Claims:
+    """Return claims of the blocks that hold as many objects as a number beside the pointer says."""
+    size, room = state.book.info(number).size, int(state.room[words.target[0]])
+    told = counted_beside(state, words, room // size, size)
+    told[told > 0] *= evidence(state, number, words.target[told > 0], 0, True)[1] == 0
+    words, count = words.at(told > 1), told[told > 1].astype(np.int32)
+    found = claims(words.target, number, How.ARRAY, count=count, parent=words.parent, parent_place=words.place)
+    found.confidence[:] = words.trust
+    return found
+
+
+def _keep_alternatives(
+    state: TypingState, guesses: list[_Guess], rows: list[int], fine: NDArray[np.int32], blocks: NDArray[np.int32]
+) -> None:
+    for place in np.flatnonzero((fine == fine.max(axis=0)).sum(axis=0) > 1).tolist():
+        equal = [guesses[row].type for at, row in enumerate(rows) if fine[at, place] == fine[:, place].max()]
+        state.alternatives[int(blocks[place])] = tuple(dict.fromkeys(equal))
+
+
+def _claimed(
+    state: TypingState, guess: _Guess, words: TypedWords, good: NDArray[np.int32], ties: NDArray[np.bool_]
+) -> Claims:
+    confidence = np.minimum(words.trust, int(Confidence.LIKELY)).astype(np.uint8)
+    if not guess.count and guess.part == 0 and int(words.offset[0]) and guess.whole:
+        # The type, its place and the size of the whole agree, and so does what lies in it.
+        confidence[good > 0] = words.trust[good > 0]
+    confidence[ties] = np.minimum(confidence[ties], int(Confidence.POSSIBLE))
+    found = claims(
+        words.target,
+        guess.type,
+        guess.how,
+        count=guess.count,
+        part=guess.part,
+        parent=words.parent,
+        parent_place=words.place,
+        whole=guess.whole,
+    )
+    found.confidence[:] = confidence
+    return found
+
+
+def _guesses(state: TypingState, embedded: Embedded, number: int, offset: int, room: int) -> list[_Guess]:
+    layouts, size = state.layouts, state.book.info(number).size
+
+    def exact(asked: int, behind: int = 0) -> bool:
+        return bool(fits(np.array([room - behind]), np.array([asked]), layouts.pointer_size)[0])
+
+    found: list[_Guess] = []
+    for holder, place in embedded.holders(number):
+        info = state.book.info(holder)
+        if place == offset and info.kind is TypeKind.STRUCT and exact(info.size) and len(found) < _MOST_HOLDERS:
+            found.append(_Guess(holder, 0, 0, How.PART, 0))
+    if offset:
+        if exact(offset + size):
+            found.append(_Guess(number, offset, 0, How.PART, 1))
+        return found
+    if fits_loosely(np.array([room]), np.array([size]), layouts.pointer_size)[0]:
+        found.append(_Guess(number, 0, 0, How.MEMBER, 1))
+    count = room // size
+    if count > 1 and room - count * size < _ROUNDED:
+        found.append(_Guess(number, 0, count, How.ARRAY, 2))
+    found += [
+        _Guess(holder, 0, 0, How.PART, 3)
+        for holder, place in embedded.holders(number)[:_MOST_HOLDERS]
+        if place == 0 and 0 <= layouts.of(holder).flexible <= room and state.book.info(holder).kind is TypeKind.STRUCT
+    ]
+    return [*found, _Guess(number, 0, 0, How.PART, 4, whole=False)]

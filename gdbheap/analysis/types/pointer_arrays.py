@@ -1,0 +1,61 @@
+"""Arrays of pointers: what a pointer to a pointer leads to, if its words go with that."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gdbheap.analysis.types.block_types import Confidence, How
+from gdbheap.analysis.types.claims import Claims, claims
+from gdbheap.analysis.types.fits import fits
+from gdbheap.analysis.types.typing_state import TypingState
+from gdbheap.analysis.types.words import TypedWords
+from gdbheap.lazy import np
+from gdbheap.types.catalogue import TypeKind
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# So many of the words that point into blocks must go with the type, in parts of four.
+_FITTING = 3
+
+
+def pointer_arrays(state: TypingState, waiting: TypedWords) -> Claims:
+    """Return claims of the blocks that are arrays of pointers. A block that another pointer calls a struct is left
+    alone: the pointer leads to its first member, perhaps."""
+    kind = state.layouts.kind[state.layouts.local(np.maximum(waiting.code, -1).astype(np.int32))]
+    kind[waiting.code < 0] = 0
+    structs = np.zeros(len(state), np.bool_)
+    structs[waiting.target[np.isin(kind, (int(TypeKind.STRUCT), int(TypeKind.UNION)))]] = True
+    words = waiting.at((kind == TypeKind.POINTER) & (waiting.offset == 0) & ~structs[waiting.target])
+    words = words.at(np.unique(words.target, return_index=True)[1])
+    total, fitting = _fitting(state, words)
+    good = 4 * fitting >= _FITTING * total
+    sure = (fitting == total) & (total >= 2)
+    confidence = np.where(sure, words.trust, np.minimum(words.trust, int(Confidence.LIKELY))).astype(np.uint8)
+    words, confidence = words.at(good), confidence[good]
+    count = (state.room[words.target] // state.layouts.pointer_size).astype(np.int32)
+    found = claims(words.target, words.code, How.ARRAY, count=count, parent=words.parent, parent_place=words.place)
+    found.confidence[:] = confidence
+    return found
+
+
+def _fitting(state: TypingState, words: TypedWords) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return for each word's target how many of its own words point into blocks, and how many of these to what the
+    word's type says they point to, as far as size and type tell."""
+    total = np.diff(state.begin)[words.target]
+    edges = state.edges_of(words.target)
+    which = np.repeat(np.arange(len(words)), total)
+    pointee = np.array([_pointee(state, code) for code in words.code.tolist()], np.int32)[which]
+    local = state.layouts.local(pointee)
+    kind, size = state.layouts.kind[local], state.layouts.size[local]
+    target, offset = state.graph.target[edges], state.graph.offset[edges]
+    is_struct = (kind == TypeKind.STRUCT) | (kind == TypeKind.UNION)
+    known = state.type[target]
+    whole = (offset == 0) & ((known == pointee) | ((known < 0) & (state.room[target] >= size)))
+    exact = whole & ((known >= 0) | fits(state.room[target], size, state.layouts.pointer_size) | (kind == 0))
+    fitting = np.where(is_struct, exact | (whole & (size > 0)), True)
+    return total, np.bincount(which, fitting, len(words)).astype(np.int64)
+
+
+def _pointee(state: TypingState, number: int) -> int:
+    return state.book.stripped(state.book.info(number).target)

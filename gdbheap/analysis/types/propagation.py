@@ -1,0 +1,83 @@
+"""Names carried along typed pointers: front by front, as long as what is pointed to is just as large as the pointer's
+type."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gdbheap.analysis.types.block_types import How
+from gdbheap.analysis.types.claims import Claims, claims
+from gdbheap.analysis.types.fits import fits
+from gdbheap.analysis.types.slots import MIXED
+from gdbheap.analysis.types.typing_state import TypingState
+from gdbheap.analysis.types.words import TypedWords, joined_words, words_of
+from gdbheap.lazy import np
+from gdbheap.types.catalogue import TypeKind
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+class Propagation:
+    """Carries on from what is typed, and keeps the words whose targets are not so plain (`waiting`)."""
+
+    def __init__(self, state: TypingState) -> None:
+        self.state = state
+        self._waiting: list[TypedWords] = []
+
+    def believe(self, claimed: Claims) -> int:
+        """Take claims, and go on from their blocks; return how many were new."""
+        fresh = self.state.take(claimed)
+        self.follow(self._words(fresh))
+        return len(fresh)
+
+    def follow(self, words: TypedWords) -> None:
+        """Go on from these words to all that typed pointers lead to."""
+        state = self.state
+        while len(words):
+            words = words.at(state.type[words.target] < 0)
+            claimed, rest = self._plain(words)
+            if len(rest):
+                self._waiting.append(rest)
+            words = self._words(state.take(claimed))
+
+    def waiting(self) -> TypedWords | None:
+        """Return the words whose targets have no type yet, None where there are none."""
+        if not self._waiting:
+            return None
+        words = joined_words(self._waiting)
+        words = words.at(self.state.type[words.target] < 0)
+        self._waiting = [words] if len(words) else []
+        return words if len(words) else None
+
+    def _words(self, blocks: NDArray[np.int32]) -> TypedWords:
+        words = words_of(self.state, self.state.edges_of(blocks))
+        return words.at((words.code >= 0) | (words.code == MIXED))
+
+    def _plain(self, words: TypedWords) -> tuple[Claims, TypedWords]:
+        """Return what the words claim that point to the start of a block with just the room for their struct, or
+        with room for it and the flexible array behind it; and the other words."""
+        state, layouts = self.state, self.state.layouts
+        local = layouts.local(np.where(words.code >= 0, words.code, -1).astype(np.int32))
+        typed = words.code >= 0
+        size, kind = layouts.size[local], layouts.kind[local]
+        room = state.room[words.target]
+        is_struct = typed & ((kind == TypeKind.STRUCT) | (kind == TypeKind.UNION)) & (size > 0)
+        at_start = is_struct & (words.offset == 0)
+        flexible = at_start & (layouts.flexible[local] >= 0) & (room >= layouts.flexible[local])
+        several = at_start & words.many & (room >= size)
+        plain = several | flexible | (at_start & fits(room, size, layouts.pointer_size))
+        count = np.where(several, room // np.maximum(size, 1), 0)
+        chosen = words.at(plain)
+        how = np.where(chosen.parent < 0, int(How.VARIABLE), int(How.MEMBER)).astype(np.uint8)
+        claimed = claims(
+            chosen.target,
+            chosen.code,
+            How.MEMBER,
+            count=count[plain].astype(np.int32),
+            parent=chosen.parent,
+            parent_place=chosen.place,
+        )
+        claimed.confidence[:] = chosen.trust
+        claimed.how[:] = how
+        return claimed, words.at(~plain)

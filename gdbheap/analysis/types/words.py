@@ -1,0 +1,100 @@
+"""The words of typed memory that point into blocks: what each is by its type, and what it says of its target."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, fields
+from typing import TYPE_CHECKING
+
+from gdbheap.analysis.types.slots import BYTES, PADDING
+from gdbheap.analysis.types.typing_state import TypingState
+from gdbheap.lazy import np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Numbers = NDArray[np.int64]
+
+# A word that is not in the table of slots.
+NO_SLOT = -1
+
+
+@dataclass(frozen=True)
+class TypedWords:
+    """Words that point to `offset` in block `target`: their `code` (slots.py), their place in the table of all slots
+    (`slot`), `many` as there; the block `parent` (-1: a variable) and the address at which each lies; `trust` in what
+    it says."""
+
+    target: NDArray[np.int32]
+    offset: NDArray[np.uint32]
+    code: NDArray[np.int32]
+    slot: Numbers
+    many: NDArray[np.bool_]
+    parent: NDArray[np.int32]
+    place: NDArray[np.uint64]
+    trust: NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        return len(self.target)
+
+    def at(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> TypedWords:
+        """Return the chosen ones."""
+        return TypedWords(*(getattr(self, each.name)[chosen] for each in fields(self)))
+
+
+def joined_words(pieces: Sequence[TypedWords]) -> TypedWords:
+    """Return all as one; there is at least one piece."""
+    return TypedWords(*(np.concatenate([getattr(each, field.name) for each in pieces]) for field in fields(TypedWords)))
+
+
+def words_of(state: TypingState, edges: Numbers) -> TypedWords:
+    """Return what these edges are, all of typed blocks."""
+    graph, blocks = state.graph, state.held.blocks
+    source = graph.source[edges]
+    place = graph.place[edges]
+    slot, code = slots_at(
+        state,
+        state.type[source],
+        place.astype(np.int64) - state.part[source],
+        state.count[source] > 0,
+        state.whole[source],
+    )
+    many = state.layouts.many[slot] if len(state.layouts.many) else np.zeros(len(slot), np.bool_)
+    return TypedWords(
+        graph.target[edges],
+        graph.offset[edges],
+        code,
+        slot,
+        many & (slot != NO_SLOT),
+        source,
+        blocks.start[source] + place.astype(np.uint64),
+        state.trust[source],
+    )
+
+
+def slots_at(
+    state: TypingState,
+    types: NDArray[np.int32],
+    inside: Numbers,
+    is_array: NDArray[np.bool_],
+    whole: NDArray[np.bool_],
+) -> tuple[Numbers, NDArray[np.int32]]:
+    """Return (place in the table, code) of what lies so far `inside` objects of these types; NO_SLOT and PADDING
+    behind the end of what is whole, NO_SLOT and BYTES where nothing is known."""
+    layouts = state.layouts
+    local = layouts.local(types)
+    size, base, words = layouts.size[local], layouts.base[local], layouts.words[local]
+    inside = np.where(is_array & (size > 0) & (inside >= 0), inside % np.maximum(size, 1), inside)
+    index = inside // layouts.pointer_size
+    slot = np.where((inside >= 0) & (index < words), base + index, NO_SLOT)
+    flexible, stride = layouts.flexible[local], layouts.stride[local]
+    behind = (flexible >= 0) & (inside >= flexible)
+    if behind.any():
+        within = (inside - flexible) % np.maximum(stride, 1) // layouts.pointer_size
+        known = within < layouts.flexible_words[local]
+        slot = np.where(behind, np.where(known, layouts.flexible_base[local] + within, NO_SLOT), slot)
+    unknown = (inside < 0) | behind | (inside < size) | ~whole
+    code = np.where(unknown, BYTES, PADDING).astype(np.int32)
+    found = slot != NO_SLOT
+    code[found] = layouts.table[slot[found]]
+    return slot, code
