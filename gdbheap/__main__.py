@@ -10,9 +10,12 @@ from typing import Optional
 from gdbheap import __version__, packages
 from gdbheap.commands.heap_diff import diff_report
 from gdbheap.errors import HeapError
-from gdbheap.launch import demo, doctor, launcher, places, setup
+from gdbheap.launch import demo, doctor, launcher, leak_gate, places, setup
+from gdbheap.launch.suppressions import read_suppressions
 from gdbheap.report.charset import in_charset
-from gdbheap.report.deliver import to_screen
+from gdbheap.report.deliver import to_file, to_screen
+
+_SUPPRESSIONS = "a file of leaks that are known: gdbheap's own form, Valgrind's or LeakSanitizer's; may be repeated"
 
 Act = Callable[[argparse.Namespace], Optional[int]]
 
@@ -70,11 +73,53 @@ def _parser() -> argparse.ArgumentParser:
     command("demo", "install what is missing and show gdbheap at work on a small program", _demo)
     command("setup", "install what is missing", _set_up)
     command("doctor", "say what is found, what is missing, and what mends it", lambda o: doctor.report(o.gdb))
+    leaks = command("leaks", "run a program to its end and say what it leaked (exit status 1), for CI", _leaks)
+    leaks.add_argument("--suppressions", action="append", default=[], metavar="FILE", help=_SUPPRESSIONS)
+    leaks.add_argument(
+        "--errors-for-leak-kinds",
+        type=_leak_kinds,
+        default=leak_gate.DEFAULT_KINDS,
+        metavar="KINDS",
+        help=f"what counts as a leak, with commas: {', '.join(leak_gate.KINDS)}, all, none (definite,possible)",
+    )
+    leaks.add_argument("--follow-children", action="store_true", help="watch the processes that it forks as well")
+    leaks.add_argument("--json", action="store_true", help="answer in JSON")
+    leaks.add_argument("--output", metavar="FILE", help="write the answer there (otherwise to standard error)")
+    leaks.add_argument("program", metavar="PROGRAM")
+    leaks.add_argument("arguments", metavar="ARGUMENT", nargs=argparse.REMAINDER, help="arguments of PROGRAM")
     diff = command("diff", "say what grew between two or three snapshots of `heap snapshot`", _diff)
     diff.add_argument("snapshots", metavar="SNAPSHOT", nargs="+", help="a name, or a path with a /")
     diff.add_argument("--count", type=_count, default=50, metavar="N", help="show at most N rows (50); 0 shows all")
     diff.add_argument("--json", action="store_true", help="answer in JSON: every row")
     return parser
+
+
+def _leak_kinds(text: str) -> tuple[str, ...]:
+    names = text.split(",")
+    if unknown := [each for each in names if each not in (*leak_gate.KINDS, "all", "none")]:
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(leak_gate.KINDS)}, all, none")
+    return leak_gate.KINDS if "all" in names else tuple(each for each in names if each != "none")
+
+
+def _leaks(options: argparse.Namespace) -> int:
+    gate = leak_gate.Gate(
+        launcher.Launch(options.gdb),
+        options.program,
+        options.arguments,
+        options.errors_for_leak_kinds,
+        options.follow_children,
+        read_suppressions(options.suppressions),
+    )
+    try:
+        report, status = leak_gate.run_gate(gate)
+    except HeapError as error:
+        print(f"gdbheap: {error}", file=sys.stderr)
+        return leak_gate.TROUBLE
+    if options.output:
+        to_file(report, options.output, options.json)
+    else:
+        to_screen(report, sys.stderr.write, options.json, None, sys.stderr.isatty())
+    return status
 
 
 def _count(text: str) -> int:

@@ -1,0 +1,237 @@
+"""`python3 -m gdbheap leaks PROGRAM`: run a program to its end at its own speed, say what it leaked, and answer with
+an exit status, for CI."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import shlex
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from gdbheap.counted import counted
+from gdbheap.errors import HeapError
+from gdbheap.files import open_new, open_regular, read_regular
+from gdbheap.launch.launcher import Launch
+from gdbheap.launch.suppressions import Suppression, Suppressions
+from gdbheap.process.fault import Fault
+from gdbheap.report.printable import human_size
+from gdbheap.report.report import ABSENT, Column, Line, Report
+
+KINDS = ("definite", "indirect", "possible", "reachable")
+DEFAULT_KINDS = ("definite", "possible")
+NO_LEAKS, LEAKS, TROUBLE = 0, 1, 2
+
+_LABELS = {
+    "definite": "definitely_lost",
+    "indirect": "indirectly_lost",
+    "possible": "possibly_lost",
+    "reachable": "still_reachable",
+}
+_COLUMNS = (
+    Column("pid", "number"),
+    Column("kind"),
+    Column("count", "count"),
+    Column("bytes", "bytes"),
+    Column("hanging_count", "count", heading="hanging"),
+    Column("hanging_bytes", "bytes", heading=""),
+    Column("chunk_size", "size", "size"),
+    Column("what", "text", "symbol"),
+    Column("example", "address", "mem", shown=False),
+    Column("text", "text", shown=False),
+    Column("suppressed_by", "text", shown=False),
+)
+_MOST_ANSWER = 1 << 30
+# As far as the kernel reads (BINPRM_BUF_SIZE).
+_LONGEST_FIRST_LINE = 256
+
+
+@dataclass(frozen=True)
+class Gate:
+    """What was asked: `kinds` (of KINDS) are those that count as leaks."""
+
+    launch: Launch
+    program: str
+    arguments: Sequence[str]
+    kinds: Sequence[str] = DEFAULT_KINDS
+    follow_children: bool = False
+    suppressions: Suppressions = field(default_factory=Suppressions)
+
+
+def run_gate(gate: Gate) -> tuple[Report, int]:
+    """Run the program; return the answer and the exit status (NO_LEAKS, LEAKS, TROUBLE). HeapError if it cannot be
+    run."""
+    processes = _processes(gate)
+    wanted = {_LABELS[each] for each in gate.kinds}
+    rows: list[tuple[Any, ...]] = []
+    used: dict[Suppression, list[int]] = {}
+    totals: dict[str, Any] = {"processes": []}
+    faults: list[Fault] = []
+    notes: list[str] = []
+    for process in processes:
+        leaks = process["leaks"] or {"rows": [], "totals": {}, "notes": [], "faults": []}
+        for row in leaks["rows"]:
+            if row["kind"] not in wanted or (row["kind"] == "indirectly_lost" and "definite" in gate.kinds):
+                continue  # what hangs on a lost block is counted with that
+            by = gate.suppressions.match(row)
+            if by is not None:
+                tally = used.setdefault(by, [0, 0])
+                tally[0] += row["count"] + row["hanging_count"]
+                tally[1] += row["bytes"] + row["hanging_bytes"]
+            rows.append(_row(process["pid"], row, by))
+        notes += [each for each in leaks["notes"] if each not in notes]
+        faults += [Fault(int(each["address"], 16), each["message"], each["detail"]) for each in leaks["faults"]]
+        totals["processes"].append({**process, "leaks": leaks["totals"]})
+    leaked = [row for row in rows if row[-1] is ABSENT]
+    blind = any(each["trouble"] and each["end"]["kind"] != "exec" for each in processes) or not processes
+    totals |= {
+        "is_complete": not blind,
+        "leaked_blocks": sum(row[2] + row[4] for row in leaked),
+        "leaked_bytes": sum(row[3] + row[5] for row in leaked),
+        "suppressions": [{"name": by.name, "blocks": count, "bytes": size} for by, (count, size) in used.items()],
+        "suppressions_not_applied": [each.name for each in gate.suppressions.by_stack],
+    }
+    report = Report(
+        command="leaks",
+        columns=_COLUMNS,
+        rows=rows,
+        display_rows=leaked,
+        before=tuple(_ends(processes)),
+        after=tuple(_summary(gate, totals, used)),
+        totals=totals,
+        totals_shown=False,
+        notes=tuple(notes),
+        faults=tuple(faults),
+    )
+    return report, LEAKS if leaked else TROUBLE if blind else NO_LEAKS
+
+
+def _row(pid: int, row: dict[str, Any], by: Suppression | None) -> tuple[Any, ...]:
+    what = f'text: "{row["text"]}"' if row["text"] else row["what"]
+    size = row["chunk_size"]
+    cells = (pid, row["kind"], row["count"], row["bytes"], row["hanging_count"], row["hanging_bytes"], size, what)
+    return (*cells, int(row["example"], 16), row["text"] or ABSENT, ABSENT if by is None else by.name)
+
+
+def _ends(processes: Sequence[dict[str, Any]]) -> Iterator[Line]:
+    """Yield a line for each process: how it ended, and what could not be seen."""
+    for each in processes:
+        name = os.path.basename(each["program"]) or "the program"
+        yield Line.plain(f"{name} (process {each['pid']}) {_end(each['end'])}", "heading")
+        if each["trouble"]:
+            yield Line.plain(f"  its leaks are not known: {each['trouble']}")
+    if not processes:
+        yield Line.plain("the program was not seen to end", "heading")
+
+
+def _end(end: dict[str, Any]) -> str:
+    if end["kind"] == "exec":
+        return f"became {end.get('program') or 'another program'} by exec"
+    if end["kind"] == "signal":
+        return f"was ended by {end.get('signal') or 'a signal'}"
+    return f"exited with status {end.get('status', 'unknown')}"
+
+
+def _summary(gate: Gate, totals: dict[str, Any], used: dict[Suppression, list[int]]) -> Iterator[Line]:
+    count, size = totals["leaked_blocks"], totals["leaked_bytes"]
+    if count:
+        yield Line.plain(f"leaked: {counted(count, 'block')}, {human_size(size)} (chunk headers included)", "total")
+    else:
+        yield Line.plain("no leaks" if totals["is_complete"] else "no leaks are known", "total")
+    for by, (blocks, octets) in used.items():
+        yield Line.plain(f"suppressed by {by.name}: {counted(blocks, 'block')}, {human_size(octets)}", "dim")
+    if gate.suppressions.by_stack:
+        names = ", ".join(each.name for each in gate.suppressions.by_stack[:5])
+        more = len(gate.suppressions.by_stack) - 5
+        rest = f" and {more} more" if more > 0 else ""
+        yield Line.plain(f"not applied, for they match call stacks, which nothing recorded here: {names}{rest}", "dim")
+
+
+def _processes(gate: Gate) -> list[dict[str, Any]]:
+    """Run the program in gdb to its end; return what was seen of each process."""
+    program, arguments = _interpreted(gate.program, gate.arguments)
+    with tempfile.TemporaryDirectory(prefix="gdbheap-leaks-") as place, _streams() as streams:
+        starter, answer, log = (os.path.join(place, name) for name in ("start", "answer", "log"))
+        with open_new(starter) as file:
+            file.write(_starter(arguments, streams).encode("utf-8", "surrogateescape"))
+        call = f"run_gate({starter!r}, {answer!r}, {gate.follow_children})"
+        words = gate.launch.run(program, ())
+        words[1:1] = ["-nx", "-q", "-batch", "-iex", "set debuginfod enabled off"]
+        at = words.index("--args")
+        words[at:at] = ["-ex", f"python from gdbheap.inside_gdb.leak_gate import run_gate; {call}"]
+        with open(log, "wb") as output:
+            subprocess.run(
+                words,
+                stdin=None if os.isatty(0) else subprocess.DEVNULL,
+                stdout=output,
+                stderr=output,
+                env={**os.environ, "SHELL": "/bin/sh"},
+                pass_fds=streams,
+                check=False,
+            )
+        try:
+            found = json.loads(read_regular(answer, _MOST_ANSWER))
+        except (OSError, ValueError):
+            found = {"processes": [], "error": _last_line(log)}
+    processes: list[dict[str, Any]] = found["processes"]
+    if found["error"] and not processes:
+        raise HeapError(f"gdb could not run {gate.program}: {found['error']}")
+    return processes
+
+
+def _last_line(log: str) -> str:
+    said = Path(log).read_text(errors="replace").split("\n")
+    return next((line.strip() for line in reversed(said) if line.strip()), "it said nothing")
+
+
+def _interpreted(program: str, arguments: Sequence[str]) -> tuple[str, Sequence[str]]:
+    """Return what the kernel would run: of a script, its interpreter, with the script as its argument."""
+    found = shutil.which(program)
+    try:
+        with open_regular(found or program) as file:
+            first = file.read(_LONGEST_FIRST_LINE).split(b"\n")[0]
+    except OSError:
+        return program, arguments
+    if found is None or not first.startswith(b"#!"):
+        return program, arguments
+    words = os.fsdecode(first[2:]).split(maxsplit=1)
+    return words[0], (*words[1:], found, *arguments)
+
+
+def _starter(arguments: Sequence[str], streams: Sequence[int]) -> str:
+    """Return the shell script that becomes the program that gdb names, with its own arguments, standard streams and
+    environment: gdb has others."""
+    lines = []
+    for name in ("LINES", "COLUMNS"):  # gdb sets them
+        lines.append(f"export {name}={shlex.quote(os.environ[name])}" if name in os.environ else f"unset {name}")
+    shell = os.environ.get("SHELL")
+    lines.append("unset SHELL" if shell is None else f"export SHELL={shlex.quote(shell)}")
+    given, output, errors = streams
+    own = f"<&{given} >&{output} 2>&{errors} {given}<&- {output}>&- {errors}>&-"
+    lines.append(" ".join(['exec "$@"', *map(shlex.quote, arguments), own]))
+    return "\n".join(lines) + "\n"
+
+
+@contextmanager
+def _streams() -> Iterator[tuple[int, int, int]]:
+    """Yield copies of our standard streams, for the program: gdb's own go elsewhere. They have one digit, for the
+    shell."""
+    sys.stdout.flush()
+    copies: list[int] = []
+    try:
+        for stream in (0, 1, 2):
+            copies.append(fcntl.fcntl(stream, fcntl.F_DUPFD, 3))
+        if max(copies) > 9:
+            raise HeapError("too many files are open here to start a program")
+        yield copies[0], copies[1], copies[2]
+    finally:
+        for each in copies:
+            os.close(each)

@@ -1,0 +1,157 @@
+"""`python3 -m gdbheap leaks PROGRAM` on a program that leaks one block and ends in every way there is."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from support.gdb_runs import ROOT
+from support.programs import PATIENCE, build
+
+# What the program's source says: a leaked block of 1,000 bytes is a chunk of 1,008.
+TEXT = "leaked on purpos"
+
+
+def gate(*words, program="ways_out", **keywords):
+    """Return the answer, the exit status, and what the program wrote: (standard output, standard error)."""
+    return run_gate([], [str(build(program)), *words], **keywords)
+
+
+def run_gate(options, words, given="", environment=None):
+    result = subprocess.run(
+        [sys.executable, "-m", "gdbheap", "leaks", "--json", *options, *words],
+        input=given,
+        capture_output=True,
+        text=True,
+        timeout=2 * PATIENCE,
+        check=False,
+        cwd=ROOT,
+        env={**os.environ, **(environment or {})},
+    )
+    text, brace, answer = result.stderr.partition('{"schema"')
+    assert brace, result.stderr
+    return json.loads(brace + answer), result.returncode, (result.stdout, text)
+
+
+def ends(answer):
+    return [each["end"] for each in answer["totals"]["processes"]]
+
+
+def leaks(answer):
+    return [(row["count"], row["text"]) for row in answer["rows"] if row["chunk_size"] > 1000]
+
+
+WAYS = {
+    "none": (0, {"kind": "exit", "status": 0}),
+    "return": (1, {"kind": "exit", "status": 0}),
+    "exit": (1, {"kind": "exit", "status": 3}),
+    "_exit": (1, {"kind": "exit", "status": 4}),
+    "quick_exit": (1, {"kind": "exit", "status": 5}),
+    "raw": (2, {"kind": "exit", "status": 6}),
+    "abort": (1, {"kind": "signal", "signal": "SIGABRT"}),
+    "segv": (1, {"kind": "signal", "signal": "SIGSEGV"}),
+    "term": (1, {"kind": "signal", "signal": "SIGTERM"}),
+    "alarm": (1, {"kind": "signal", "signal": "SIGALRM"}),
+    "killed": (2, {"kind": "signal", "signal": "SIGKILL"}),
+    "handled": (1, {"kind": "exit", "status": 7}),
+    "thread": (1, {"kind": "exit", "status": 8}),
+    "main_thread": (1, {"kind": "exit", "status": 0}),
+    "failed_exec": (1, {"kind": "exit", "status": 9}),
+    "system": (1, {"kind": "exit", "status": 12}),
+    "detached": (1, {"kind": "exit", "status": 13}),
+}
+
+
+@pytest.mark.parametrize("way", WAYS)
+def test_each_way_out_is_told_with_what_leaked_before_it(way):
+    status, end = WAYS[way]
+    answer, given, _ = gate(way)
+    assert given == status
+    assert ends(answer) == [end]
+    assert leaks(answer) == ([(1, TEXT)] if status == 1 else [])
+    assert answer["totals"]["is_complete"] == (status != 2)
+
+
+def test_what_leaks_before_exec_is_told_and_the_new_program_is_watched():
+    answer, status, (output, _) = gate("exec")
+    assert status == 1
+    assert [each["kind"] for each in ends(answer)] == ["exec", "exit"]
+    assert leaks(answer) == [(1, TEXT)]
+    assert "word: after exec\n" in output
+
+
+def test_children_are_watched_where_that_is_asked_for():
+    program = str(build("ways_out"))
+    answer, status, _ = run_gate(["--follow-children"], [program, "fork"])
+    assert status == 1
+    assert sorted(each["status"] for each in ends(answer)) == [10, 11]
+    assert sum(count for count, _ in leaks(answer)) == 3  # the child's own, and the one that it has from its parent
+    alone, _, _ = gate("fork")
+    assert ends(alone) == [{"kind": "exit", "status": 11}]
+    assert leaks(alone) == [(1, TEXT)]
+
+
+def test_the_programs_words_streams_and_environment_are_its_own():
+    words = ["two words", "new\nline", "it's", "$HOME `date`", ""]
+    _, _, (output, errors) = run_gate([], [str(build("ways_out")), "none", *words], given="a\nb\n")
+    assert output == "".join(f"word: {word}\n" for word in words) + "input: a\ninput: b\n"
+    assert errors == "errors\n"
+    shown = run_gate([], ["/usr/bin/env"], environment={"SHELL": "/bin/odd", "COLUMNS": "77"})[2][0].splitlines()
+    assert "SHELL=/bin/odd" in shown
+    assert "COLUMNS=77" in shown
+    assert not any(line.startswith("LINES=") for line in shown)
+
+
+def test_a_plugin_that_leaks_and_is_closed(tmp_path):
+    source = tmp_path / "plugin.c"
+    source.write_text(
+        "#include <stdlib.h>\n#include <string.h>\nvoid plugin(void)\n{\n"
+        '    char *volatile block = malloc(1000);\n    strcpy(block, "leaked on purpose");\n    block = 0;\n}\n'
+    )
+    library = tmp_path / "plugin.so"
+    subprocess.run(["gcc", "-shared", "-fPIC", str(source), "-o", str(library)], check=True, timeout=PATIENCE)
+    answer, status, _ = gate("plugin", str(library))
+    assert status == 1
+    assert ends(answer) == [{"kind": "exit", "status": 14}]
+    assert leaks(answer) == [(1, TEXT)]
+
+
+def test_what_is_suppressed_is_no_leak(tmp_path):
+    known = tmp_path / "known"
+    known.write_text("{\n on purpose\n gdbheap:Leak\n text: leaked on*\n}\nleak:some_function\n")
+    answer, status, _ = run_gate(["--suppressions", str(known)], [str(build("ways_out")), "exit"])
+    assert status == 0
+    assert [row["suppressed_by"] for row in answer["rows"]] == ["on purpose"]
+    assert answer["totals"]["leaked_blocks"] == 0
+    assert answer["totals"]["suppressions_not_applied"] == ["leak:some_function"]
+
+
+def test_the_kinds_that_count_can_be_chosen():
+    _, status, _ = run_gate(["--errors-for-leak-kinds", "none"], [str(build("ways_out")), "exit"])
+    assert status == 0
+
+
+def test_a_script_is_run_by_its_interpreter(tmp_path):
+    script = tmp_path / "script"
+    script.write_text("#!/bin/sh\necho script $1\nexit 5\n")
+    script.chmod(0o755)
+    answer, _, (output, _) = run_gate([], [str(script), "word"])
+    assert output == "script word\n"
+    assert ends(answer)[-1] == {"kind": "exit", "status": 5}
+
+
+def test_what_cannot_be_run_is_trouble():
+    result = subprocess.run(
+        [sys.executable, "-m", "gdbheap", "leaks", "/nowhere/at/all"],
+        capture_output=True,
+        text=True,
+        timeout=PATIENCE,
+        check=False,
+        cwd=ROOT,
+    )
+    assert result.returncode == 2
+    assert "/nowhere/at/all is not there" in result.stderr
