@@ -39,7 +39,7 @@ _UNSEEN = ("SIGALRM", "SIGVTALRM", "SIGPROF", "SIGIO")
 
 def run_gate(starter: str, answer: str, follow_children: bool) -> None:
     """Run gdb's program by the shell script `starter`, and write what was seen of each process to the new file
-    `answer`, as JSON: {"processes": [{pid, program, end, leaks, trouble}, ...], "error": gdb's, where it went wrong}."""
+    `answer`, as JSON: {"processes": [{pid, program, end, leaks, trouble}, ...], "error": gdb's words, "" for none}."""
     gate = _Gate(starter, follow_children)
     error = ""
     try:

@@ -22,6 +22,8 @@ _WORD = np.dtype([("place", "<u8"), ("value", "<u8"), ("found", "<u8")])
 # As in the program.
 _UNWRITTEN, _STRING, _LENGTH, _ARRAY, _BASES, _FREED = 1, 2, 3, 4, 5, 7
 _ROOT = -1
+# MALLOC_ALIGNMENT, in 32 bits too (from glibc 2.26 on).
+_ALIGNMENT = 16
 # By turns, as the program itself asks Valgrind.
 HEURISTICS = ("all", "none", "stdstring", "length64", "newarray", "multipleinheritance")
 
@@ -110,6 +112,7 @@ class Graph:
         self._chosen = HEURISTICS[2:] if heuristics == "all" else (heuristics,)
         # gdbheap's own, which Valgrind has not.
         self._headers: set[tuple[int | None, int]] = set()
+        self._kept_starts: set[tuple[int, int]] = set()
         self._starts = [block.start for block in round_.blocks]
         self._ends = [block.start + (max(block.size, 1) if exact else block.usable) for block in round_.blocks]
         self.strong: dict[int, set[int]] = {}
@@ -124,8 +127,12 @@ class Graph:
             assert source is not None
             if target is not None:
                 pointers.append((source, target, value - self._starts[target]))
+                if source == target and value == self._starts[target]:
+                    self._kept_starts.add((target, place - value))
         if heuristics == "all" and not exact:
             self._headers = self._find_headers(pointers, others)
+        else:
+            self._kept_starts.clear()
         for source, target, offset in pointers:
             if with_unwritten or source == _ROOT or self.blocks[source].shape != _UNWRITTEN:
                 self.any.setdefault(source, set()).add(target)
@@ -173,6 +180,12 @@ class Graph:
             "multipleinheritance": shape == _BASES and offset == 2 * word,
         }
         if offset == 0 or any(accepted[each] for each in self._chosen if each in accepted):
+            return True
+        # Aligned by hand, to more than malloc does: the block's start is kept in the word before, or the second one.
+        alignment = 2 * _ALIGNMENT
+        if (self._starts[target] + offset) % alignment == 0 and any(
+            place >= 2 * word and (target, place) in self._kept_starts for place in (offset - word, offset + word)
+        ):
             return True
         return (None, offset) in self._headers or (self.blocks[target].usable, offset) in self._headers
 

@@ -1,12 +1,13 @@
 """Interior pointers that are as good as a pointer to the start, by what compilers and libraries do: memcheck's
---leak-check-heuristics, and two more, for blocks with a header in front (block_headers.py) and for fibres' stacks
-(saved_stacks.py)."""
+--leak-check-heuristics, and three more, for blocks with a header in front (block_headers.py), for memory that was
+aligned by hand (aligned_inside.py) and for fibres' stacks (saved_stacks.py)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from gdbheap.analysis.leaks.aligned_inside import AlignedInside
 from gdbheap.analysis.leaks.block_headers import Headers
 from gdbheap.analysis.leaks.interior import InteriorPointers
 from gdbheap.analysis.leaks.saved_stacks import SavedStacks
@@ -27,10 +28,11 @@ NEWARRAY = "newarray"
 MULTIPLE_INHERITANCE = "multipleinheritance"
 # Not memcheck's.
 HEADER = "header"
+ALIGNED = "aligned"
 STACK_POINTER = "stack"
 # Not about interior pointers: encoded.py.
 ENCODED_POINTERS = "encoded"
-HEURISTICS = (STDSTRING, LENGTH64, NEWARRAY, MULTIPLE_INHERITANCE, HEADER, STACK_POINTER, ENCODED_POINTERS)
+HEURISTICS = (STDSTRING, LENGTH64, NEWARRAY, MULTIPLE_INHERITANCE, HEADER, ALIGNED, STACK_POINTER, ENCODED_POINTERS)
 
 _PAGE = 4096
 # How far into a vtable a function is looked for among zeros (memcheck looks at 20 entries as well).
@@ -45,6 +47,7 @@ def accept(
     pointers: InteriorPointers,
     chosen: Sequence[str],
     headers: Headers,
+    aligned: AlignedInside,
     stacks: SavedStacks,
 ) -> NDArray[np.bool_]:
     """Return which of the pointers one of the `chosen` heuristics takes for a pointer to the block's start."""
@@ -64,6 +67,8 @@ def accept(
         accepted |= (offset == word) & _is_counted_array(first, word, sizes)
     if HEADER in chosen:
         accepted |= headers.end_at(offset, blocks.size[target])
+    if ALIGNED in chosen:
+        accepted |= aligned.at(target, offset)
     if STACK_POINTER in chosen:
         others = np.flatnonzero(~accepted)
         accepted[others] = stacks.saved(target[others], offset[others])

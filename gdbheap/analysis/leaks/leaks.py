@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from gdbheap.analysis.leaks.aligned_inside import AlignedInside
 from gdbheap.analysis.leaks.block_headers import find_headers
 from gdbheap.analysis.leaks.encoded import Encoded, Searched, find_encoded
 from gdbheap.analysis.leaks.entries import find_entries
@@ -95,10 +96,11 @@ def find_leaks(
     """Return every block's verdict."""
     outer, to_start = from_elsewhere(held.graph, held.from_roots, [each[1:] for each in held.registers])
     headers = find_headers(outer, to_start, held.blocks.size, view.layout.pointer_size)
+    aligned = AlignedInside(view.layout, held.blocks, held.graph)
     stacks = SavedStacks(process, held.blocks)
 
     def taken(pointers: InteriorPointers, by: Sequence[str]) -> NDArray[np.bool_]:
-        return accept(process, view.layout, held.blocks, held.graph.head, pointers, by, headers, stacks)
+        return accept(process, view.layout, held.blocks, held.graph.head, pointers, by, headers, aligned, stacks)
 
     def hidden(lost: NDArray[np.bool_]) -> list[Encoded]:
         in_roots, in_blocks = held.hidden_in_roots, held.graph.hidden
