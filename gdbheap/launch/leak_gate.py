@@ -14,7 +14,6 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from gdbheap.counted import counted
@@ -167,7 +166,7 @@ def _processes(gate: Gate) -> list[dict[str, Any]]:
         words[1:1] = ["-nx", "-q", "-batch", "-iex", "set debuginfod enabled off"]
         at = words.index("--args")
         words[at:at] = ["-ex", f"python from gdbheap.inside_gdb.leak_gate import run_gate; {call}"]
-        with open(log, "wb") as output:
+        with open_new(log) as output:
             subprocess.run(
                 words,
                 stdin=None if os.isatty(0) else subprocess.DEVNULL,
@@ -188,7 +187,7 @@ def _processes(gate: Gate) -> list[dict[str, Any]]:
 
 
 def _last_line(log: str) -> str:
-    said = Path(log).read_text(errors="replace").split("\n")
+    said = read_regular(log, _MOST_ANSWER).decode(errors="replace").split("\n")
     return next((line.strip() for line in reversed(said) if line.strip()), "it said nothing")
 
 
