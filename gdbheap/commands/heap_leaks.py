@@ -15,7 +15,7 @@ from gdbheap.lazy import np
 from gdbheap.report.report import Line, Report
 from gdbheap.session.holder_rows import HOLDER_COLUMNS, holder_rows, no_block
 from gdbheap.session.kernel_notes import notes_on_kernel
-from gdbheap.session.object_names import object_names
+from gdbheap.session.object_names import lookup
 from gdbheap.session.pointer_graph import judged_blocks, notes_on
 from gdbheap.session.target import Target
 
@@ -44,8 +44,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     groups = group_leaks(
         leaks,
         _chosen(leaks, arguments),
-        target.process.address_space,
-        object_names(target),
+        lookup(target),
         one_by_one=arguments["blocks"],
     )
     if arguments["what"]:

@@ -3,10 +3,13 @@ info tells of."""
 
 from __future__ import annotations
 
+from gdbheap.analysis.objects.lookup import Lookup
 from gdbheap.analysis.objects.type_info import class_of_vtable
 from gdbheap.process.named_address import NamedAddress
 from gdbheap.process.symbols import SymbolAt
-from gdbheap.session.target import Target
+from gdbheap.session.target import Key, Target
+
+_LOOKUP: Key[Lookup] = Key("lookup")
 
 
 def object_names(target: Target) -> SymbolAt:
@@ -20,3 +23,10 @@ def object_names(target: Target) -> SymbolAt:
         return NamedAddress(target.demangled(vtable), 0, "memory") if vtable else symbol
 
     return name
+
+
+def lookup(target: Target) -> Lookup:
+    """Return what namers of blocks ask of this stop."""
+    return target.keep(
+        _LOOKUP, lambda _: Lookup(target.process, object_names(target), target.demangled, target.code_at)
+    )

@@ -10,7 +10,7 @@ from gdbheap.analysis.snapshots.snapshot import Snapshot, take_snapshot
 from gdbheap.analysis.snapshots.snapshot_file import MOST_BLOCKS, read_snapshot
 from gdbheap.errors import HeapError, UsageError
 from gdbheap.glibc.walk.first_words import FirstWords
-from gdbheap.session.object_names import object_names
+from gdbheap.session.object_names import lookup
 from gdbheap.session.target import Target
 
 SUFFIX = ".heap"
@@ -62,7 +62,7 @@ def snapshot_now(target: Target, started: float) -> Snapshot:
     """Return a snapshot of the heap as it is, read once; `started` as in take_snapshot()."""
     first_words = FirstWords()
     view = target.heap(first_words)
-    return take_snapshot(target.process, view, first_words, object_names(target), started)
+    return take_snapshot(target.process, view, first_words, lookup(target), started)
 
 
 def load_all(names: Sequence[str]) -> list[Snapshot]:

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import pytest
 
+from gdbheap.analysis.objects.lookup import Lookup
 from gdbheap.analysis.snapshots.snapshot import take_snapshot
 from gdbheap.analysis.snapshots.snapshot_file import write_snapshot
 from gdbheap.elf.debug_search import DebugSearch
@@ -49,7 +50,7 @@ def place(tmp_path_factory):
         library.rename(place / "libraries" / library.name)
         (place / "spans" / library.name).write_text(json.dumps(debug_spans(place / "libraries" / library.name)))
     target = core_target(str(place / "cores" / "kernel"), str(place / "cache"), DebugSearch())
-    snapshot = take_snapshot(target.process, target.heap(), FirstWords(), target.symbol_at, 0.0)
+    snapshot = take_snapshot(target.process, target.heap(), FirstWords(), Lookup(target.process, target.symbol_at), 0.0)
     write_snapshot(snapshot, str(place / "snapshot"))
     return place
 

@@ -8,10 +8,9 @@ from typing import TYPE_CHECKING
 
 from gdbheap.analysis.leaks.entries import NO_ENTRY
 from gdbheap.analysis.leaks.leaks import LeakKind, Leaks
-from gdbheap.analysis.objects.contents import TEXT, describe, text_of
+from gdbheap.analysis.objects.contents import TEXT, describe, is_text, text_of
+from gdbheap.analysis.objects.lookup import Lookup
 from gdbheap.lazy import np
-from gdbheap.process.address_space import AddressSpace
-from gdbheap.process.symbols import SymbolAt
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -126,16 +125,14 @@ def _largest_first(group: LeakGroup) -> tuple[LeakKind, bool, int, int]:
     return group.verdict, group.hangs, -group.bytes - group.hanging_bytes, group.example
 
 
-def group_leaks(
-    leaks: Leaks, chosen: NDArray[np.bool_], space: AddressSpace, symbol_at: SymbolAt, one_by_one: bool = False
-) -> list[LeakGroup]:
+def group_leaks(leaks: Leaks, chosen: NDArray[np.bool_], lookup: Lookup, one_by_one: bool = False) -> list[LeakGroup]:
     """Return the chosen blocks in groups (`one_by_one`: each for itself), by verdict, and in each the largest first,
     what hangs on it counted."""
     blocks = leaks.held.blocks
     rows = np.flatnonzero(chosen)
     if not len(rows):
         return []
-    contents = describe(blocks, leaks.held.graph.head, rows, space, symbol_at)
+    contents = describe(blocks, leaks.held.graph.head, rows, lookup)
     contents = contents.named(np.isin(rows, leaks.held.thread_vectors), THREAD_VECTOR)
     hanging_count, hanging_bytes = _hanging(leaks)
     doubt = doubts(leaks)[rows]
@@ -168,7 +165,7 @@ def group_leaks(
                 chunk_size=int(blocks.size[row]),
                 largest=int(blocks.size[row]),
                 what=what,
-                named=kind >= contents.shapes and what != TEXT,
+                named=kind >= contents.shapes and not is_text(what),
                 example=int(blocks.start[row]),
                 text=text_of(leaks.held.graph.head[row]) if what == TEXT else "",
                 offsets=None if nearest[index] == NO_ENTRY else (int(nearest[index]), int(farthest[index])),

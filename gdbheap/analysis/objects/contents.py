@@ -7,11 +7,14 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from gdbheap.analysis.objects.labels import NO_LABEL, Labels
+from gdbheap.analysis.objects.lookup import Lookup
+from gdbheap.analysis.objects.name_objects import name_objects
 from gdbheap.analysis.pointers.blocks import Blocks
 from gdbheap.lazy import np
 from gdbheap.process.address_space import AddressSpace
 from gdbheap.process.named_address import NamedAddress
-from gdbheap.process.symbols import SymbolAt
+from gdbheap.types.confidence import Confidence
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,9 +47,12 @@ class Contents:
 
 
 def describe(
-    blocks: Blocks, head: NDArray[np.uint64], chosen: NDArray[np.intp], space: AddressSpace, symbol_at: SymbolAt
+    blocks: Blocks, head: NDArray[np.uint64], chosen: NDArray[np.intp], lookup: Lookup, labels: Labels | None = None
 ) -> Contents:
-    """Return what the `chosen` blocks are; `head` has the first words of every block."""
+    """Return what the `chosen` blocks are; `head` has the first words of every block. `labels` are the names of all
+    blocks, where they are known already."""
+    space, symbol_at = lookup.process.address_space, lookup.symbol
+    labels = name_objects(blocks, chosen, lookup) if labels is None else labels
     kind = np.empty(len(chosen), np.int32)
     names = [_shape(one, two) for one in range(len(_WORDS)) for two in range(len(_WORDS))]
     shapes = len(names)
@@ -63,7 +69,11 @@ def describe(
         second.add(at, (kinds[:, 0] != _STATIC) & (kinds[:, 1] == _STATIC) & ~text, words[:, 1])
     static.name(kind, names, lambda value: _object_name(symbol_at(value)), _MOST_SYMBOLS)
     second.name(kind, names, lambda value: _second_name(symbol_at(value)), _MOST_SECOND)
-    return Contents(kind, tuple(names), shapes)
+    label = labels.label[chosen]
+    text = kind == shapes
+    named = (label != NO_LABEL) & (~text | (labels.confidence[chosen] == Confidence.CERTAIN))
+    kind[named] = label[named] + len(names)
+    return Contents(kind, (*names, *labels.names), shapes)
 
 
 @dataclass(frozen=True)
@@ -97,7 +107,12 @@ class _Looked:
 
 def is_class(name: str) -> bool:
     """Whether what a block is is the name of a C++ class."""
-    return name not in (TEXT, "zeros") and not name.startswith("[")
+    return name != "zeros" and not name.startswith("[") and not is_text(name)
+
+
+def is_text(name: str) -> bool:
+    """Whether what a block is is text, from its start or behind a length: contents, and no name."""
+    return name == TEXT or name.startswith(("text at ", "UTF-16 text at "))
 
 
 def text_of(head: NDArray[np.uint64]) -> str:
@@ -110,20 +125,14 @@ def _shape(one: int, two: int) -> str:
 
 
 def _object_name(symbol: NamedAddress | None) -> str:
-    """Return the class whose vtable the symbol is, or what the block's first word points to; "" where there is no
-    symbol."""
-    if symbol is not None and symbol.class_name:
-        return symbol.class_name
+    """Return what a block is called whose first word points to the symbol; "" where there is none."""
     other = _start_of(symbol)
     return f"[&{other}, ...]" if other else ""
 
 
 def _second_name(symbol: NamedAddress | None) -> str:
-    """Return what a block is called whose second word points to the symbol: new[] puts the number of objects in
-    front of them, where they have destructors; other objects count their references before they name their type.
-    "" where there is no symbol."""
-    if symbol is not None and symbol.class_name:
-        return f"{symbol.class_name}[]"
+    """Return what a block is called whose second word points to the symbol: objects may count their references before
+    they name their type. "" where there is no symbol."""
     other = _start_of(symbol)
     return f"[..., &{other}]" if other else ""
 

@@ -10,6 +10,8 @@ from gdbheap.process.memory import text_at
 from gdbheap.process.process import Process
 
 _LONGEST = 512
+# No part of an object lies further from its start.
+_LARGEST = 1 << 24
 # "3Car", "N3app3CarE", "PKc", "i"; "*..." where it is compared by address.
 _NAME = re.compile(r"\*?(?P<name>[A-Za-z0-9_$.]+)")
 
@@ -25,13 +27,18 @@ def type_name(process: Process, info: int) -> str:
 
 
 def class_of_vtable(process: Process, vtable: int) -> str:
-    """Return the linked name ("_ZTV3Car") of the vtable that an object's first word points to, as the type info in
-    front of it tells; "" where there is none."""
+    """Return the linked name ("_ZTV3Car") of the vtable that a word of an object points to, as the type info in front
+    of it tells; "" where there is none."""
     pointer_size = process.pointer_size
     try:
-        # offset to top (0 in what begins an object), type info; in that, its own vtable and its name
+        # offset to top (0 in what begins an object, below in a part of it), type info; in that, its own vtable and
+        # its name
         top, info = process.words.read_many(vtable - 2 * pointer_size, 2)
-        if top or info % pointer_size or not _are_static(process, info, *process.words.read_many(info, 2)):
+        if (
+            -top % (1 << 8 * pointer_size) > _LARGEST
+            or info % pointer_size
+            or not _are_static(process, info, *process.words.read_many(info, 2))
+        ):
             return ""
     except (MemoryFault, OverflowError):
         return ""

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gdbheap.analysis.memory_use.usage import usage
 from gdbheap.analysis.objects.contents import describe, is_class
+from gdbheap.analysis.objects.lookup import Lookup
 from gdbheap.analysis.pointers.blocks import Blocks, live_blocks
 from gdbheap.analysis.pointers.graph import read_heads
 from gdbheap.errors import HeapError
@@ -17,7 +18,6 @@ from gdbheap.glibc.walk.first_words import HEAD, FirstWords
 from gdbheap.lazy import np
 from gdbheap.process.memory import ReadProgress
 from gdbheap.process.process import Process
-from gdbheap.process.symbols import SymbolAt
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -48,7 +48,7 @@ def take_snapshot(
     process: Process,
     view: HeapView,
     first_words: FirstWords,
-    symbol_at: SymbolAt,
+    lookup: Lookup,
     started: float,
     progress: ReadProgress | None = None,
 ) -> Snapshot:
@@ -60,7 +60,7 @@ def take_snapshot(
     others = Blocks(blocks.start[rest], blocks.end[rest], blocks.size[rest], blocks.row[rest])
     head[rest] = read_heads(process.memory, others, view.layout.pointer_size, progress)
     stood_still = time.monotonic() - started
-    contents = describe(blocks, head, np.arange(len(blocks)), process.address_space, symbol_at)
+    contents = describe(blocks, head, np.arange(len(blocks)), lookup)
     used, kind = np.unique(contents.kind, return_inverse=True)
     tally = usage(view.table)
     facts = {

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from gdbheap.lazy import np
 from gdbheap.types.catalogue import NONE, Catalogue
+from gdbheap.types.confidence import Confidence as Confidence
 from gdbheap.types.type_names import member_name, member_path, size_of, type_name
 from gdbheap.types.typed_root import TypedRoot
 
@@ -17,21 +18,6 @@ if TYPE_CHECKING:
 
 # So long a chain is told; whoever prints one folds its repetitions.
 _LONGEST_CHAIN = 1 << 16
-
-
-class Confidence(enum.IntEnum):
-    """How far a block's type may be relied on. CERTAIN: the chain of evidence leaves no other type that the debug
-    information has; LIKELY: other types are conceivable and nothing speaks for them; POSSIBLE: several are as good."""
-
-    NONE = 0
-    POSSIBLE = 1
-    LIKELY = 2
-    CERTAIN = 3
-
-    @property
-    def label(self) -> str:
-        """The name in text and JSON: "certain", ..."""
-        return self.name.lower()
 
 
 class How(enum.IntEnum):

@@ -1,0 +1,77 @@
+"""Text behind its length: strings of runtimes and libraries that keep a header in front of the letters (sds, the
+old std::string, Qt's, PHP's, LLVM's)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from gdbheap.analysis.objects.block_words import BlockWords
+from gdbheap.analysis.objects.labels import Labels
+from gdbheap.lazy import np
+from gdbheap.types.confidence import Confidence
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# Where the letters may begin: behind a whole number of words, or behind sds's headers.
+_OFFSETS = (8, 16, 24, 4, 12, 3, 1, 5, 9, 17)
+_WIDE_OFFSETS = (8, 16, 24)
+_SHORTEST = 4
+# What a block may have beyond twice its text.
+_ROOM = 32
+# The widths of a length.
+_WIDTHS = (8, 4, 2, 1)
+
+
+def name_prefixed_text(given: BlockWords, labels: Labels) -> None:
+    """Name "text at +0x10" the blocks that are text behind a number that is its length, in letters of one byte or of
+    two."""
+    octets = np.ascontiguousarray(given.words.astype(np.dtype(f"u{given.pointer_size}"))).view(np.uint8)
+    octets = octets.reshape(len(given.rows), -1)
+    graphic = ((octets >= 0x20) & (octets < 0x7F)) | (octets >= 0xC2)
+    wide = np.zeros(octets.shape, np.bool_)
+    wide[:, :-1] = (octets[:, :-1] >= 0x20) & (octets[:, :-1] < 0x7F) & (octets[:, 1:] == 0)
+    # Plain text has letters in place of numbers.
+    plain = graphic[:, :_SHORTEST].all(axis=1)
+    for offset in _OFFSETS:
+        begins = graphic[:, offset : offset + _SHORTEST].all(axis=1)
+        rows = np.flatnonzero(begins & ~plain)
+        rows = rows[_is_told(octets[rows], graphic[rows, offset:], given.size[rows], offset, 1)]
+        labels.put(given.rows[rows], f"text at +{offset:#x}", Confidence.LIKELY)
+    for offset in _WIDE_OFFSETS:
+        rows = np.flatnonzero(wide[:, offset : offset + 2 * _SHORTEST : 2].all(axis=1))
+        rows = rows[_is_told(octets[rows], wide[rows, offset::2], given.size[rows], offset, 2)]
+        labels.put(given.rows[rows], f"UTF-16 text at +{offset:#x}", Confidence.LIKELY)
+
+
+def _is_told(
+    octets: NDArray[np.uint8], graphic: NDArray[np.bool_], size: NDArray[np.uint64], offset: int, letter: int
+) -> NDArray[np.bool_]:
+    """Return for which a number in front of the text is its length (with the zero, or without) and the text fills
+    the block, or half of it: strings that grow have room."""
+    whole = graphic.all(axis=1)
+    length = np.where(whole, graphic.shape[1], np.argmin(graphic, axis=1)).astype(np.uint64)
+    room = (size - np.minimum(size, np.uint64(offset))) // np.uint64(letter)
+    zero = octets[np.arange(len(octets)), np.minimum(offset + length * letter, octets.shape[1] - 1).astype(np.intp)]
+    found = np.zeros(len(octets), np.bool_)
+    for number in _numbers(octets, offset):
+        # Of a long text the end is not seen.
+        fits = np.where(whole, (number >= length) & (number <= room), (number - length <= 1) & (zero == 0))
+        found |= fits & (number * np.uint64(2) + np.uint64(_ROOM) >= room)
+    return found
+
+
+def _numbers(octets: NDArray[np.uint8], offset: int) -> Iterator[NDArray[np.uint64]]:
+    """Yield what may be a length in front of the offset."""
+    for width in _WIDTHS:
+        for at in range(offset - width, -1, -width):
+            number = np.zeros(len(octets), np.uint64)
+            for octet in range(width):
+                number |= octets[:, at + octet].astype(np.uint64) << np.uint64(8 * octet)
+            yield number
+            if offset % width:
+                break
+    if offset == 1:
+        # sdshdr5: the length is in the upper bits of the flags.
+        yield octets[:, 0].astype(np.uint64) >> np.uint64(3)
