@@ -10,6 +10,7 @@ from gdbheap.analysis.leaks.entries import NO_ENTRY
 from gdbheap.analysis.leaks.leaks import LeakKind, Leaks
 from gdbheap.analysis.objects.contents import TEXT, describe, is_text, text_of
 from gdbheap.analysis.objects.lookup import Lookup
+from gdbheap.analysis.objects.name_objects import name_objects
 from gdbheap.lazy import np
 
 if TYPE_CHECKING:
@@ -132,7 +133,10 @@ def group_leaks(leaks: Leaks, chosen: NDArray[np.bool_], lookup: Lookup, one_by_
     rows = np.flatnonzero(chosen)
     if not len(rows):
         return []
-    contents = describe(blocks, leaks.held.graph.head, rows, lookup)
+    # What is lost may be named by others that are, which were not asked for.
+    looked_at = np.flatnonzero(chosen | (leaks.verdict != LeakKind.STILL_REACHABLE))
+    labels = name_objects(blocks, looked_at, lookup)
+    contents = describe(blocks, leaks.held.graph.head, rows, lookup, labels)
     contents = contents.named(np.isin(rows, leaks.held.thread_vectors), THREAD_VECTOR)
     hanging_count, hanging_bytes = _hanging(leaks)
     doubt = doubts(leaks)[rows]

@@ -19,7 +19,8 @@ _MANAGER = re.compile(
     r"(?:std::_Function_handler<(?P<handler>.*)>|std::_Function_base::_Base_manager<(?P<base>.*)>)::_M_manager\(.*"
 )
 _CALLED = re.compile(r"\b(?:call|jmp)\w*\s+0x(?P<address>[0-9a-f]+)(?: <(?P<name>.*)>)?")
-_NEW = re.compile(r"_Znw[mj]|operator new\(")
+# (Not the one that is given a place.)
+_NEW = re.compile(r"\b_Znw[mj](?!\w)|operator new\(unsigned (?:long|int)\)")
 _OF_MANAGERS = ("_Base_manager<", "_Function_handler<")
 _DEEPEST = 4
 _MOST_FUNCTIONS = 16

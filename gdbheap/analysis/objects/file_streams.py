@@ -10,7 +10,7 @@ from gdbheap.lazy import np
 from gdbheap.types.confidence import Confidence
 
 # The upper half of a stream's flags.
-_MAGIC = np.uint64(0xFBAD)
+_MAGIC = 0xFBAD
 # Where the vtable pointer lies, and the start of the buffer, by the size of a pointer.
 _VTABLE = {8: 0xD8, 4: 0x94}
 _BUFFER = {8: 0x38, 4: 0x1C}
@@ -28,7 +28,7 @@ class FileStreams:
         """Name "FILE" and "a FILE's buffer"."""
         size = given.pointer_size
         flags = given.column(0)
-        marked = (flags >> np.uint64(16) & np.uint64(0xFFFF) == _MAGIC) & (flags >> np.uint64(32) == 0)
+        marked = (flags >> np.uint64(16) & np.uint64(0xFFFF) == np.uint64(_MAGIC)) & (flags >> np.uint64(32) == 0)
         for row in np.flatnonzero(marked & (given.size >= np.uint64(_VTABLE[size] + size)))[:_MOST].tolist():
             block = int(given.rows[row])
             try:

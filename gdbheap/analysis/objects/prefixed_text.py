@@ -18,6 +18,10 @@ if TYPE_CHECKING:
 _OFFSETS = (8, 16, 24, 4, 12, 3, 1, 5, 9, 17)
 _WIDE_OFFSETS = (8, 16, 24)
 _SHORTEST = 4
+# The bytes of a block that are looked at.
+_SEEN = 64
+_WIDE_ZEROS = 0xFF80_FF80_FF80_FF80
+_WIDE_LETTERS = 0x0060_0060_0060_0060
 # What a block may have beyond twice its text.
 _ROOM = 32
 # The widths of a length.
@@ -27,22 +31,48 @@ _WIDTHS = (8, 4, 2, 1)
 def name_prefixed_text(given: BlockWords, labels: Labels) -> None:
     """Name "text at +0x10" the blocks that are text behind a number that is its length, in letters of one byte or of
     two."""
-    octets = np.ascontiguousarray(given.words.astype(np.dtype(f"u{given.pointer_size}"))).view(np.uint8)
-    octets = octets.reshape(len(given.rows), -1)
-    graphic = ((octets >= 0x20) & (octets < 0x7F)) | (octets >= 0xC2)
-    wide = np.zeros(octets.shape, np.bool_)
-    wide[:, :-1] = (octets[:, :-1] >= 0x20) & (octets[:, :-1] < 0x7F) & (octets[:, 1:] == 0)
+    packed = np.ascontiguousarray(given.words.astype(np.dtype(f"u{given.pointer_size}"))).view(np.uint64)
     # Plain text has letters in place of numbers.
-    plain = graphic[:, :_SHORTEST].all(axis=1)
+    maybe = np.flatnonzero(~_four_letters(packed, 0))
     for offset in _OFFSETS:
-        begins = graphic[:, offset : offset + _SHORTEST].all(axis=1)
-        rows = np.flatnonzero(begins & ~plain)
-        rows = rows[_is_told(octets[rows], graphic[rows, offset:], given.size[rows], offset, 1)]
+        rows = maybe[_four_letters(packed[maybe], offset)]
+        octets = _octets(given, rows)
+        graphic = ((octets >= 0x20) & (octets < 0x7F)) | (octets >= 0xC2)
+        rows = rows[_is_told(octets, graphic[:, offset:], given.size[rows], offset, 1)]
         labels.put(given.rows[rows], f"text at +{offset:#x}", Confidence.LIKELY)
     for offset in _WIDE_OFFSETS:
-        rows = np.flatnonzero(wide[:, offset : offset + 2 * _SHORTEST : 2].all(axis=1))
-        rows = rows[_is_told(octets[rows], wide[rows, offset::2], given.size[rows], offset, 2)]
+        rows = maybe[packed[maybe, offset // 8] & np.uint64(_WIDE_ZEROS) == 0]
+        rows = rows[packed[rows, offset // 8] & np.uint64(_WIDE_LETTERS) != 0]
+        octets = _octets(given, rows)
+        wide = (octets[:, offset::2] >= 0x20) & (octets[:, offset::2] < 0x7F) & (octets[:, offset + 1 :: 2] == 0)
+        rows = rows[_is_told(octets, wide, given.size[rows], offset, 2)]
         labels.put(given.rows[rows], f"UTF-16 text at +{offset:#x}", Confidence.LIKELY)
+
+
+def _four_letters(packed: NDArray[np.uint64], offset: int) -> NDArray[np.bool_]:
+    """Return where ASCII begins at the offset: no byte of four has its upper bit set, or would have if 0x20 were taken
+    from it, and the byte before is no letter (sds's flags may look like one)."""
+    column, shift = divmod(offset * 8, 64)
+    letters = packed[:, column] >> np.uint64(shift)
+    if shift > 32:
+        letters |= packed[:, column + 1] << np.uint64(64 - shift)
+    letters &= np.uint64(0xFFFF_FFFF)
+    found: NDArray[np.bool_] = (letters | (letters - np.uint64(0x2020_2020))) & np.uint64(0x8080_8080) == 0
+    if offset > 1:
+        before = packed[:, (offset - 1) // 8] >> np.uint64((offset - 1) % 8 * 8) & np.uint64(0xFF)
+        found &= (before < np.uint64(0x20)) | (before > np.uint64(0x7E))
+    return found
+
+
+def _octets(given: BlockWords, rows: NDArray[np.intp]) -> NDArray[np.uint8]:
+    """Return the bytes of these; an address's may look like letters, and count as none."""
+    low, high = (int(given.blocks.start[0]), int(given.blocks.end[-1])) if len(given.blocks) else (1, 0)
+    seen = _SEEN // given.pointer_size
+    words = given.words[rows, :seen]
+    addresses = given.static[rows, :seen] | (words >= np.uint64(low)) & (words < np.uint64(high))
+    words = np.where(addresses, np.uint64(0x0101_0101_0101_0101), words)
+    octets = np.ascontiguousarray(words.astype(np.dtype(f"u{given.pointer_size}"))).view(np.uint8)
+    return octets.reshape(len(rows), _SEEN)
 
 
 def _is_told(
@@ -57,7 +87,9 @@ def _is_told(
     found = np.zeros(len(octets), np.bool_)
     for number in _numbers(octets, offset):
         # Of a long text the end is not seen.
-        fits = np.where(whole, (number >= length) & (number <= room), (number - length <= 1) & (zero == 0))
+        fits = np.where(
+            whole, (number >= length) & (number <= room), (number - length <= 1) & (zero == 0) & (length >= _SHORTEST)
+        )
         found |= fits & (number * np.uint64(2) + np.uint64(_ROOM) >= room)
     return found
 

@@ -27,6 +27,8 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.<>-]{0,199}")
 # A type's type's type ... is `type`.
 _MOST_METACLASSES = 6
 _LARGEST = 1 << 20
+_MOST_COUNTED = 0x40_0000
+_FOR_EVER = 0x3F00_0000
 # A str has its characters right behind a part of its struct, in place of the rest of it.
 _SHORTER = {"str": 5}
 # Where the words that are of interest lie: in a list its items, in a dict its keys (then its values).
@@ -63,7 +65,12 @@ class PythonObjects:
         """Name objects, whatever lies in front of them."""
         for header in _HEADERS:
             count, kind = given.words[:, header], given.words[:, header + 1]
-            likely = np.flatnonzero(_may_be_count(count, given.pointer_size) & (kind % np.uint64(8) == 0) & (kind != 0))
+            likely = np.flatnonzero(
+                _may_be_count(count, given.pointer_size)
+                & ~given.static[:, header]
+                & (kind % np.uint64(8) == 0)
+                & (kind != 0)
+            )
             for address, rows in values_of(kind, likely):
                 found = self.type_at(address)
                 if found is not None:
@@ -114,12 +121,12 @@ class PythonObjects:
 
 
 def _may_be_count(words: NDArray[np.uint64], pointer_size: int) -> NDArray[np.bool_]:
-    """Return which words may count references: from 3.12 on some bits mark what lives for ever, from 3.14 on there
-    are flags in the upper 16."""
-    if pointer_size == 4:
-        return np.not_equal(words, 0)
-    middle = words >> np.uint64(32) & np.uint64(0xFFFF)
-    some: NDArray[np.bool_] = (words & np.uint64(0xFFFF_FFFF) != 0) & (middle == 0)
+    """Return which words may count references: from 3.12 on a large number marks what lives for ever, from 3.14 on
+    there are flags in the upper 16 bits. No program lies below _MOST_COUNTED: such a number is no address."""
+    low = words & np.uint64(0xFFFF_FFFF)
+    some: NDArray[np.bool_] = (low != 0) & (low < np.uint64(_MOST_COUNTED)) | (low >= np.uint64(_FOR_EVER))
+    if pointer_size == 8:
+        some &= words >> np.uint64(32) & np.uint64(0xFFFF) == 0
     return some
 
 

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 # Words of the header, then those of name and size, of old headers and of new ones: in these the flags come first.
 _HEADER = 12
 _PLACES = ((7, 8), (6, 7))
-_FLAGS = np.uint64(0xFFFF_FFF0)
+_FLAGS = 0xFFFF_FFF0
 _LONGEST = 200
 _SHORTEST = 2
 
@@ -48,7 +48,9 @@ class TallocChunks:
     def _has_magic(self, given: BlockWords, place: int) -> NDArray[np.bool_]:
         """Return which have a magic number, not a pointer or nothing, in their flags."""
         flags = given.words[:, place]
-        magic: NDArray[np.bool_] = (flags & _FLAGS != 0) & (flags >> np.uint64(32) == 0) & (flags >= np.uint64(1 << 16))
+        magic: NDArray[np.bool_] = (
+            (flags & np.uint64(_FLAGS) != 0) & (flags >> np.uint64(32) == 0) & (flags >= np.uint64(1 << 16))
+        )
         return magic
 
     def _text(self, address: int) -> str:
