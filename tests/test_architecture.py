@@ -53,14 +53,14 @@ ARROWS = {
     "lazy": set(),
     "packages": set(),
     "model": set(),
-    # Its code in x86/ reads memory and frames; a process knows its machine as a value.
-    "machine": BASE | {"process"},
+    # A process knows its machine as a value; what a machine's own code sees of a process are protocols.
+    "machine": BASE,
     "process": BASE | PROCESS | {"machine"},
     "process.columns": BASE | {"process"},
     "process.images": BASE | {"process"},
-    "process.live": BASE | {"process"},
+    "process.live": BASE | {"process", "machine"},
     "process.threads": BASE | {"process", "process.columns"},
-    "glibc": BASE | PROCESS | GLIBC,
+    "glibc": BASE | PROCESS | GLIBC | {"machine"},
     "glibc.walk": BASE | PROCESS | {"glibc", "glibc.repair"},
     "glibc.repair": BASE | PROCESS | {"glibc", "glibc.walk"},
     "glibc.locate": BASE | PROCESS | {"glibc", "machine"},

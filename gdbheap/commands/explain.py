@@ -34,7 +34,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     from gdbheap.analysis.mappings.explain import Names, explain
 
     process, address = target.process, arguments["address"]
-    if process.pointer_size == 4 and address >= (1 << 64) - (1 << 31):
+    if address > process.machine.mask and address >= (1 << 64) - (1 << 31):
         address &= (1 << 32) - 1  # a negative number of gdb's, which has 64 bits
     heap, notes = _heap(target)
     facts = explain(process, heap, address, Names(target.symbol_at, target.stack_place))

@@ -21,7 +21,7 @@ from gdbheap.session.threads_inside import taken_locks
 
 if TYPE_CHECKING:
     from gdbheap.analysis.crashes.verdict import CrashContext, Verdict
-    from gdbheap.machine.x86.operand import Instruction
+    from gdbheap.machine.instruction import Instruction
     from gdbheap.process.frame import Frame
 
 _COLUMNS = (
@@ -60,13 +60,12 @@ def make_scene(target: Target) -> tuple[CrashContext, tuple[str, ...]]:
     from gdbheap.analysis.crashes.context import context
     from gdbheap.analysis.crashes.verdict import CrashContext
     from gdbheap.analysis.malloc_aborts.interrupted_before import interrupted_before
-    from gdbheap.machine.x86.operand import decode
 
     process = target.process
     stop = target.stop()
     layout: Layout | None = None
     heap: HeapView | None = None
-    instruction = decode(stop.instruction, stop.thread.registers, process.pointer_size)
+    instruction = process.machine.code.decode(stop.instruction, stop.thread.registers)
     stop, notes = _with_signal(process, stop, instruction)
     stop = replace(stop, frames=_with_passed(target, stop))
     try:

@@ -9,6 +9,7 @@ from typing import Any
 
 from gdbheap.errors import NoSymbols
 from gdbheap.glibc.layout import Layout
+from gdbheap.glibc.sizes import tcache_range
 from gdbheap.interface.command import Command
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import Column, Report
@@ -25,6 +26,7 @@ COLUMNS = (
     Column("tunable", token="dim"),
 )
 
+_LAST_TCACHE_BIN = 63
 _ALL_ONES = (1 << 32) - 1, (1 << 64) - 1
 # enum malloc_thp_mode_t of glibc 2.43, and enum thp_mode_t of 2.44; each with the mode that malloc begins with.
 _THP_MODES = (("always", "madvise", "never", "not supported"), 3)
@@ -119,12 +121,12 @@ def _meaning(layout: Layout, name: str, parameter: Parameter) -> str:
 
 def _default(layout: Layout, name: str, parameter: Parameter) -> int | None:
     if name == "arena_test":
-        return 8 if layout.pointer_size == 8 else 2
+        return layout.machine.malloc.arenas_per_processor
     if name == "tcache_count":
         return 7 if layout.has_fastbins else 16
     if name == "tcache_max_bytes" and layout.malloc_par is not None and "tcache_bins" in layout.malloc_par:
         # The request that just fits the last of the 64 bins (MAX_TCACHE_SIZE, to 2.41).
-        return 0x408 if layout.pointer_size == 8 else 0x3FC
+        return tcache_range(_LAST_TCACHE_BIN, layout)[1] - layout.pointer_size
     if name == "global_max_fast":
         return 16 * layout.pointer_size
     if name == "thp_mode":

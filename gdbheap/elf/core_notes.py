@@ -18,12 +18,11 @@ from gdbheap.process.signal_info import SignalInfo, parse_siginfo
 NT_PRSTATUS = 1
 NT_PRPSINFO = 3
 NT_AUXV = 6
-NT_386_TLS = 0x200
 NT_SIGINFO = 0x53494749
 NT_FILE = 0x46494C45
 NT_GDB_TDESC = 0xFF000000
 
-_WANTED = frozenset({NT_PRSTATUS, NT_PRPSINFO, NT_AUXV, NT_386_TLS, NT_SIGINFO, NT_FILE, NT_GDB_TDESC})
+_WANTED = frozenset({NT_PRSTATUS, NT_PRPSINFO, NT_AUXV, NT_SIGINFO, NT_FILE, NT_GDB_TDESC})
 
 # pr_cursig of elf_prstatus, behind the three ints of elf_siginfo (linux/elfcore.h).
 _CURRENT_SIGNAL = 12
@@ -56,14 +55,15 @@ def read_notes(core: int, ranges: list[tuple[int, int]], machine: Machine | None
     notes = Notes()
     thread: _ThreadNote | None = None
     files = b""
-    for kind, body in _bodies(core, _disjoint(ranges)):
+    segments = 0 if machine is None else machine.core.segments
+    for kind, body in _bodies(core, _disjoint(ranges), _WANTED | {segments}):
         if kind == NT_PRSTATUS and machine is not None and len(notes.threads) < MAX_THREADS:
             thread = _ThreadNote.parse(body, machine)
             if thread is not None:
                 notes.threads.append(thread.as_thread(machine, len(notes.threads) + 1))
-        elif kind == NT_386_TLS and thread is not None and notes.threads and machine is not None:
+        elif machine is not None and kind == segments and thread is not None and notes.threads:
             notes.threads[-1] = thread.as_thread(
-                machine, len(notes.threads), _tls_base(body, thread.registers.get("gs", 0))
+                machine, len(notes.threads), _tls_base(body, thread.registers.get(machine.core.selector, 0))
             )
         elif kind == NT_SIGINFO and thread is not None:
             signal = parse_siginfo(body, pointer_size)
@@ -125,7 +125,7 @@ class _ThreadNote:
         )
 
 
-def _bodies(core: int, ranges: Iterable[tuple[int, int]]) -> Iterator[tuple[int, bytes]]:
+def _bodies(core: int, ranges: Iterable[tuple[int, int]], wanted: frozenset[int]) -> Iterator[tuple[int, bytes]]:
     """Yield (type, bytes) of each note that matters and is whole."""
     budget = _MAX_NOTES
     for start, length in ranges:
@@ -138,7 +138,7 @@ def _bodies(core: int, ranges: Iterable[tuple[int, int]]) -> Iterator[tuple[int,
             name_size, size, kind = struct.unpack("<III", header)
             body = at + 12 + (name_size + 3 & ~3)
             at = body + (size + 3 & ~3)
-            if kind in _WANTED and size <= _MAX_BODY and body + size <= end:
+            if kind in wanted and size <= _MAX_BODY and body + size <= end:
                 data = os.pread(core, size, body)
                 if len(data) == size:
                     yield kind, data

@@ -14,6 +14,7 @@ from gdbheap.process.images.elf_headers import (
     parse_elf_header,
     parse_program_headers,
 )
+from gdbheap.process.memory import WORD_FORMATS
 
 Read = Callable[[int, int], bytes]
 # [start, end) of memory is the file from an offset on.
@@ -68,4 +69,4 @@ def _is_same_section(header: ElfHeader, section: ProgramHeader, base: int, read_
 
 
 def _words(data: bytes, size: int) -> memoryview:
-    return memoryview(data).cast("Q" if size == 8 else "I")
+    return memoryview(data).cast(WORD_FORMATS[size])

@@ -56,7 +56,7 @@ def read_bins(words: Words, layout: Layout, arena: StructValue, index: int, list
     """Return an arena's non-empty unsorted, small and large bins. No list may be longer than `most`."""
     slots = arena.array("bins")
     first_header = arena.address + layout.malloc_state.offset("bins") - layout.header
-    ranges = bin_ranges(layout.pointer_size, layout.alignment)
+    ranges = bin_ranges(layout.machine, layout.alignment)
     large = min_large_size(layout.pointer_size, layout.alignment)
     bins = []
     for number in range(1, NBINS):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from gdbheap.machine.machine import Machine
 from gdbheap.process.cstruct import CStruct
 
 # How a fact was learnt, the surest first.
@@ -52,7 +53,7 @@ class Layout:
     `missing` tells, for each thing that is None, why and what would mend it.
     """
 
-    pointer_size: int
+    machine: Machine
     alignment: int
     malloc_state: CStruct
     heap_info: CStruct
@@ -74,6 +75,11 @@ class Layout:
     sources: Mapping[str, str] = field(default_factory=dict)
     missing: Mapping[str, str] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
+
+    @property
+    def pointer_size(self) -> int:
+        """8 or 4 bytes."""
+        return self.machine.pointer_size
 
     @property
     def min_size(self) -> int:

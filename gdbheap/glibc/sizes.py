@@ -5,15 +5,17 @@ from __future__ import annotations
 from functools import cache
 
 from gdbheap.glibc.layout import Layout
+from gdbheap.machine.machine import Machine
 
 NBINS = 128
 UNSORTED_BIN = 1
 _TCACHE_SMALL_BINS = 64
 
-# Large bins: (shift, last value of size >> shift that still belongs here, index of value 0); the first match wins.
-# The first row depends on the word size and the alignment. Mirrors largebin_index_64, _32_big and _32.
-_LARGE_TAIL = ((9, 20, 91), (12, 10, 110), (15, 4, 119), (18, 2, 124))
-_LARGE_FIRST = {(8, 16): (6, 48, 48), (4, 16): (6, 45, 49), (4, 8): (6, 38, 56)}
+# Large bins behind the narrow ones: (shift, last value of size >> shift that still belongs here, index of value 0); the
+# first match wins. Mirrors largebin_index_64, _32_big and _32, which differ in the narrow ones alone.
+_WIDE_BINS = ((9, 20, 91), (12, 10, 110), (15, 4, 119), (18, 2, 124))
+_NARROW_SHIFT = 6
+_FIRST_LARGE_BIN = 64
 
 
 def align_up(value: int, alignment: int) -> int:
@@ -38,30 +40,37 @@ def min_large_size(pointer_size: int, alignment: int) -> int:
     return (64 - correction) * alignment
 
 
-def bin_index(size: int, pointer_size: int, alignment: int) -> int:
+def _large_rows(machine: Machine, alignment: int) -> tuple[tuple[int, int, int], ...]:
+    """Return the rows of all large bins, as _WIDE_BINS has them."""
+    first = _FIRST_LARGE_BIN - (min_large_size(machine.pointer_size, alignment) >> _NARROW_SHIFT)
+    return (_NARROW_SHIFT, machine.malloc.last_narrow_bin - first, first), *_WIDE_BINS
+
+
+def bin_index(size: int, machine: Machine, alignment: int) -> int:
     """Return the small or large bin (2..126) of a chunk size (bin_index)."""
-    if size < min_large_size(pointer_size, alignment):
-        correction = 1 if alignment > 2 * pointer_size else 0
+    if size < min_large_size(machine.pointer_size, alignment):
+        correction = 1 if alignment > 2 * machine.pointer_size else 0
         return size // alignment + correction
-    for shift, last, first_index in (_LARGE_FIRST[pointer_size, alignment], *_LARGE_TAIL):
+    for shift, last, first_index in _large_rows(machine, alignment):
         if size >> shift <= last:
             return first_index + (size >> shift)
     return 126
 
 
 @cache
-def bin_ranges(pointer_size: int, alignment: int) -> tuple[tuple[int, int | None], ...]:
+def bin_ranges(machine: Machine, alignment: int) -> tuple[tuple[int, int | None], ...]:
     """Return (smallest, largest) chunk size of every bin 0..127; largest None means no bound, (0, 0) an unused bin.
 
     Bin 1 (unsorted) takes every size.
     """
     ranges: list[tuple[int, int | None]] = [(0, 0)] * NBINS
+    pointer_size = machine.pointer_size
     ranges[UNSORTED_BIN] = (4 * pointer_size, None)
     large = min_large_size(pointer_size, alignment)
     for size in range(4 * pointer_size, large, alignment):
-        ranges[bin_index(size, pointer_size, alignment)] = (size, size)
+        ranges[bin_index(size, machine, alignment)] = (size, size)
     start = large
-    for shift, last, first_index in (_LARGE_FIRST[pointer_size, alignment], *_LARGE_TAIL):
+    for shift, last, first_index in _large_rows(machine, alignment):
         for value in range(start >> shift, last + 1):
             # Bin 120 is the last of one row and the first of the next.
             low = ranges[first_index + value][0] or max(start, value << shift)
@@ -73,7 +82,7 @@ def bin_ranges(pointer_size: int, alignment: int) -> tuple[tuple[int, int | None
 
 def fastbin_size(index: int, layout: Layout) -> int:
     """Return the chunk size that fastbin `index` holds; an i386 with 16-byte alignment leaves the odd ones empty."""
-    return (index + 2) << (4 if layout.pointer_size == 8 else 3)
+    return (index + 2) * 2 * layout.pointer_size
 
 
 def tcache_range(index: int, layout: Layout) -> tuple[int, int]:

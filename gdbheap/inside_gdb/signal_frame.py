@@ -9,25 +9,22 @@ from dataclasses import dataclass, replace
 
 import gdb
 
+from gdbheap.errors import MemoryFault
+from gdbheap.inside_gdb.process import GdbMemory
 from gdbheap.inside_gdb.text import text_of
 from gdbheap.machine.machine import Machine
-from gdbheap.process.memory import PAGE
 from gdbheap.process.process import Process, Thread
-from gdbheap.process.signal_info import SignalInfo, parse_siginfo
+from gdbheap.process.signal_info import SignalInfo, parse_siginfo, union_offset
 
 # sizeof(siginfo_t).
 _SIGINFO = 128
-# sizeof(kernel_siginfo_t).
+# sizeof(kernel_siginfo_t), and of its first three members, behind which a 64-bit one has padding.
 _SIGINFO_USED = 48
+_INTS = 12
 _SIGNALS = range(1, 65)
 _SI_KERNEL = 0x80
-# struct rt_sigframe of x86-64 (arch/x86/include/asm/sigframe.h): the ucontext (uc_flags, uc_link, uc_stack, then the
-# sigcontext), and siginfo.
-_UCONTEXT, _MCONTEXT, _MCONTEXT_32 = 304, 40, 20
-# struct sigcontext: trapno, err and cr2 (arch/x86/include/uapi/asm/sigcontext.h), by the size of a word.
-_SIGCONTEXT = 192
-_TRAP = {8: (160, 152, 176), 4: (48, 52, 84)}
-_PAGE_FAULT = 14
+# A fault's address is so near to what some register holds.
+_NEAR = 4096
 
 
 @dataclass(frozen=True)
@@ -66,29 +63,23 @@ def _signal(process: Process, trampoline: gdb.Frame, there: Thread, handler: gdb
     """Return the signal that the kernel left for the handler, which lies above the return address to the trampoline:
     the siginfo, if the handler asked for one (SA_SIGINFO), or a page fault by the registers of the processor that
     were saved."""
-    pointer_size = process.pointer_size
-    memory = gdb.selected_inferior()
-
-    def read(address: int, size: int) -> bytes:
-        return bytes(memory.read_memory(address, size))
-
+    memory, code = GdbMemory(gdb.selected_inferior()), process.machine.code
     try:
-        above = int(trampoline.read_register("sp")) & ((1 << 8 * pointer_size) - 1)
-        if pointer_size == 8:
-            place, context = above + _UCONTEXT, above + _MCONTEXT
-        elif (text_of(trampoline.name) or "").endswith(("rt_sigreturn", "restore_rt")):
-            # struct rt_sigframe_ia32: the signal, then pointers to siginfo and ucontext.
-            place, context = (int.from_bytes(read(above + at, 4), "little") for at in (4, 8))
-            context += _MCONTEXT_32
-        else:
-            place, context = 0, above + 4  # struct sigframe_ia32: the signal, then the sigcontext
+        above = int(trampoline.read_register(process.machine.stack_pointer)) & process.machine.mask
+        kept = code.kept_signal(memory, above, text_of(trampoline.name) or "")
         # The kernel keeps the last trap: where the handler was given another signal, that trap is an older story.
         is_of_another = first_argument(handler) not in (None, signal.SIGSEGV, signal.SIGBUS)
-        fault = None if is_of_another else _page_fault(read(context, _SIGCONTEXT), there, pointer_size)
-        data = read(place, _SIGINFO) if place else b""
-        return fault if fault is not None or not _is_siginfo(data, pointer_size) else parse_siginfo(data, pointer_size)
-    except (gdb.error, OverflowError):
+        if not is_of_another and _explains(there, kept.fault):
+            return SignalInfo(signal.SIGSEGV, 2 if kept.is_mapped else 1, 0, address=kept.fault)
+        data = memory.read(kept.info, _SIGINFO) if kept.info else b""
+        return parse_siginfo(data, process.pointer_size) if _is_siginfo(data, process.pointer_size) else None
+    except (gdb.error, MemoryFault, OverflowError):
         return None
+
+
+def _explains(there: Thread, fault: int | None) -> bool:
+    """Whether the registers explain a fault at the address: else it may be of an earlier signal."""
+    return fault is not None and any(abs(fault - value) < _NEAR for value in there.registers.values())
 
 
 def first_argument(frame: gdb.Frame | None) -> int | None:
@@ -106,20 +97,10 @@ def _is_siginfo(data: bytes, pointer_size: int) -> bool:
     """Whether this may be a siginfo: where the handler has asked for none, it is what the stack held before."""
     if len(data) < _SIGINFO:
         return False
-    number, error, code, padding = struct.unpack_from("<iiii", data)
+    number, error, code = struct.unpack_from("<iii", data)
     plausible = number in _SIGNALS and error == 0 and -64 <= code <= _SI_KERNEL
     # The kernel clears what it has no use for (copy_siginfo_to_user, since Linux 4.20).
-    return plausible and (pointer_size == 4 or padding == 0) and not any(data[_SIGINFO_USED:])
-
-
-def _page_fault(context: bytes, there: Thread, pointer_size: int) -> SignalInfo | None:
-    """Return the page fault that a struct sigcontext tells of; None where it tells of none, or of one that its
-    registers do not explain (it may be of an earlier signal: the kernel keeps the last trap)."""
-    trap, error, address = (int.from_bytes(context[at : at + pointer_size], "little") for at in _TRAP[pointer_size])
-    near = any(abs(address - value) < PAGE for value in there.registers.values())
-    if trap != _PAGE_FAULT or not near:
-        return None
-    return SignalInfo(signal.SIGSEGV, 2 if error & 1 else 1, 0, address=address)
+    return plausible and not any(data[_INTS : union_offset(pointer_size)]) and not any(data[_SIGINFO_USED:])
 
 
 def _thread_at(frame: gdb.Frame, thread: Thread, machine: Machine) -> Thread:

@@ -24,7 +24,6 @@ from gdbheap.inside_gdb.signal_frame import Handled, first_argument, handled_sig
 from gdbheap.inside_gdb.text import text_of
 from gdbheap.inside_gdb.variables import expressions
 from gdbheap.machine.machine import Machine
-from gdbheap.machine.x86.signal_frame import read_signal_frame
 from gdbheap.process.live.namespace import pid_in_namespace
 from gdbheap.process.process import Process, Thread
 from gdbheap.process.signal_info import FATAL, SignalInfo, parse_siginfo, signal_name, union_offset
@@ -32,8 +31,6 @@ from gdbheap.process.stop import Expression, Handler, Stop
 
 _MOST_FRAMES = 64
 _MOST_THREADS = 1 << 12
-# The longest call instruction, and the shortest.
-_CALL_LENGTHS = range(7, 1, -1)
 _SIGTRAP = 5
 # The longest source is SQLite's in one file: 9 MB.
 _MOST_SOURCE = 32 << 20
@@ -46,8 +43,6 @@ _MOST_UNWOUND = 4096
 _MOST_LIBRARY_FRAMES = 16
 # How int3 comes: SI_KERNEL; TRAP_BRKPT from some virtual machines. A step is TRAP_TRACE, a watchpoint TRAP_HWBKPT.
 _INT3_CODES = (0x80, 1)
-# int3, int1 and the long form of int3, as they end before the program counter.
-_TRAPS = (b"\xcc", b"\xf1", b"\xcd\x03")
 
 
 def read_stop(process: Process) -> Stop:
@@ -156,15 +151,15 @@ def _stopped(process: Process, thread: Thread) -> tuple[Thread, SignalInfo | Non
         return replace(thread, signal=LastStop.signal_of(gdb.selected_thread())), None
     if signal is None:
         return thread, None
-    if signal.system_call == 0 and process.pointer_size == 4:
+    if signal.system_call == 0:
         # gdb's siginfo of a 32-bit process has no si_syscall; the kernel has put the number back where it was.
-        signal = replace(signal, system_call=thread.registers.get("eax"))
+        signal = replace(signal, system_call=thread.registers.get(process.machine.result))
     thread = replace(thread, signal=0)
     if signal.signal != _SIGTRAP:
         return thread, signal
     if signal.code == 0 and signal.sender == _own_pid(process):
         return thread, None  # what exec sends a process that is traced
-    return thread, signal if signal.code <= 0 or _is_own_trap(signal, thread) else None
+    return thread, signal if signal.code <= 0 or _is_own_trap(signal, thread, process.machine) else None
 
 
 def _siginfo(pointer_size: int) -> SignalInfo | None:
@@ -185,7 +180,7 @@ def _siginfo(pointer_size: int) -> SignalInfo | None:
     return parse_siginfo(data, pointer_size) if head[0] else None
 
 
-def _is_own_trap(signal: SignalInfo, thread: Thread) -> bool:
+def _is_own_trap(signal: SignalInfo, thread: Thread, machine: Machine) -> bool:
     """Whether the selected thread ran into a trap of the program's: the byte before the program counter is one, and
     it is no breakpoint of gdb's that stopped the thread (gdb does not show its own in memory, but code may be
     padded with traps)."""
@@ -194,7 +189,7 @@ def _is_own_trap(signal: SignalInfo, thread: Thread) -> bool:
     if LastStop.at_breakpoint is None and any(thread.program_counter in _places(each) for each in gdb.breakpoints()):
         return False
     try:
-        return bytes(gdb.selected_inferior().read_memory(thread.program_counter - 2, 2)).endswith(_TRAPS)
+        return bytes(gdb.selected_inferior().read_memory(thread.program_counter - 2, 2)).endswith(machine.traps)
     except (gdb.error, OverflowError):
         return False
 
@@ -221,7 +216,7 @@ def _call_before(process: Process, frame: gdb.Frame | None, stack_pointer: int) 
         architecture = frame.architecture()
     except gdb.error:
         return ""
-    for length in _CALL_LENGTHS:
+    for length in process.machine.calls:
         try:
             line = architecture.disassemble(back - length, count=1)[0]
         except (gdb.error, OverflowError):
@@ -277,10 +272,10 @@ def _handlers(process: Process, frame: gdb.Frame | None, level: int) -> Iterator
             outer = frame.older()
             if frame.type() == gdb.SIGTRAMP_FRAME:
                 pointer = _stack_pointer(frame, process.machine)
-                number, alternate = read_signal_frame(process.words, process.pointer_size, pointer)
+                kernels = process.machine.code.handler_frame(process.words, pointer)
                 beyond = _stack_pointer(outer, process.machine) if outer is not None else 0
-                number = number or first_argument(inner)
-                yield Handler(level, number, _name(inner), _name(outer), pointer, beyond, alternate)
+                number = kernels.number or first_argument(inner)
+                yield Handler(level, number, _name(inner), _name(outer), pointer, beyond, kernels.alternate)
             frame, inner, level = outer, frame, level + 1
     except gdb.error:
         return
@@ -298,7 +293,7 @@ def _system_call(machine: Machine, signal: SignalInfo | None) -> str:
     """Return the name of the system call that a filter refused, from gdb's own table of them."""
     if signal is None or signal.system_call is None:
         return ""
-    table = machine.gdb_system_calls
+    table = machine.system_calls.table
     try:
         text = read_regular(os.path.join(os.path.dirname(gdb.PYTHONDIR), "syscalls", table), _MOST_SOURCE)
     except OSError:

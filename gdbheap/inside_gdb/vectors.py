@@ -11,8 +11,6 @@ from gdbheap.inside_gdb.selection import selection_kept
 from gdbheap.inside_gdb.text import text_of
 from gdbheap.machine.machine import Machine
 
-# The widest that a processor has holds the others.
-_FAMILIES = (("zmm", 512), ("ymm", 256), ("xmm", 128))
 # No address is smaller.
 _LEAST = 1 << 12
 
@@ -31,7 +29,7 @@ def vector_words(machine: Machine) -> Iterator[tuple[int, str, int]]:
                 frame = gdb.newest_frame()
                 if _in_system_call(frame, machine):
                     continue
-                for name, word in _words_of(frame, machine.pointer_size):
+                for name, word in _words_of(frame, machine):
                     yield thread.num, name, word
             except gdb.error:
                 continue  # it has no registers, or gdb does not know them
@@ -44,20 +42,20 @@ def _in_system_call(frame: gdb.Frame, machine: Machine) -> bool:
         before = bytes(gdb.selected_inferior().read_memory(frame.pc() - 2, 2))
     except gdb.error:
         return False
-    return before in machine.system_calls or text_of(frame.name) == "__kernel_vsyscall"
+    return before in machine.system_calls.instructions or text_of(frame.name) == "__kernel_vsyscall"
 
 
-def _words_of(frame: gdb.Frame, pointer_size: int) -> Iterator[tuple[str, int]]:
+def _words_of(frame: gdb.Frame, machine: Machine) -> Iterator[tuple[str, int]]:
+    pointer_size, (narrowest, least) = machine.pointer_size, machine.vectors[-1]
     names = {each.name for each in frame.architecture().registers()}
-    family, bits = next(((name, bits) for name, bits in _FAMILIES if f"{name}0" in names), ("", 0))
+    family, bits = next(((name, bits) for name, bits in machine.vectors if f"{name}0" in names), ("", 0))
     count = bits // 8 // pointer_size
-    mask = (1 << 8 * pointer_size) - 1
     index = 0
     while f"{family}{index}" in names:
         words = frame.read_register(f"{family}{index}")[f"v{count}_int{8 * pointer_size}"]
         for at in range(count):
-            word = int(words[at]) & mask
+            word = int(words[at]) & machine.mask
             if word >= _LEAST:
-                # (The lowest 16 bytes are the register that has them for its own.)
-                yield f"{family if at * pointer_size >= 16 else 'xmm'}{index}", word
+                # (The lowest bytes are the register that has them for its own.)
+                yield f"{family if 8 * at * pointer_size >= least else narrowest}{index}", word
         index += 1

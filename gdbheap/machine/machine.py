@@ -3,47 +3,86 @@ a room beside x86/."""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
+
+from gdbheap.machine.code import MachineCode
 
 
 @dataclass(frozen=True)
 class CoreNotes:
     """Where a core's notes keep what: offsets in elf_prstatus and elf_prpsinfo (linux/elfcore.h), and the order of
-    user_regs_struct."""
+    user_regs_struct. `segments` is the note with a thread's segments, `selector` the register that selects the one
+    that its thread pointer is the base of (0, "": the machine has none)."""
 
     registers: tuple[str, ...]
     pid: int
     register_block: int
     command: int
     arguments: int
+    segments: int = 0
+    selector: str = ""
+
+
+@dataclass(frozen=True)
+class SystemCalls:
+    """How programs call the kernel: the `instructions` that do it, the registers that keep the call's `number` and its
+    `arguments`. `table` is the name of gdb's file of their names; `epoll` are the numbers of epoll_wait(),
+    epoll_pwait() and epoll_pwait2()."""
+
+    instructions: tuple[bytes, ...]
+    number: str
+    arguments: tuple[str, ...]
+    table: str
+    epoll: frozenset[int]
+
+
+@dataclass(frozen=True)
+class MallocConstants:
+    """What is fixed when glibc's malloc is compiled: HEAP_MAX_SIZE; how many arenas it makes for each processor
+    (NARENAS_FROM_NCORES); and the last of the large bins that are 64 bytes wide (largebin_index)."""
+
+    heap_max: int
+    arenas_per_processor: int
+    last_narrow_bin: int
 
 
 @dataclass(frozen=True)
 class Machine:
-    """`name` as its users know it; `elf` its e_machine; `gdb` what gdb calls it (`show architecture`),
-    `gdb_system_calls` the name of gdb's table of its system calls.
+    """`name` as its users know it; `elf` its e_machine; `gdb` what gdb calls it (`show architecture`).
 
     Registers go by gdb's names, by their role: `general` may hold pointers (in the order in which they are told),
-    `special` are the others that are read, `without_pointers` those of them that hold no address; `preserved` are
+    `special` are the others that are read, `without_pointers` those of them that hold no address; `vectors` are the
+    families of wide ones (name, bits), of which one that a processor has holds those that follow. `preserved` are
     those that a call leaves as they were; `arguments` are those that a call passes its first arguments in (() where
-    they are on the stack) and `result` is where it returns a value. `thread_base` is the register that holds the
-    thread pointer, "" where none that a debugger shows does.
+    they are on the stack) and `result` is where it returns a value. Compilers have an object in one of `objects`, the
+    likeliest first, and libstdc++'s operator new its size in `size_of_new` while it calls malloc ("": on the stack).
+    `thread_base` is the register that holds the thread pointer, "" where none that a debugger shows does.
 
-    Addresses of programs have `address_bits` bits. `user_ends` are the ends of a program's address space that
-    kernels make, the lowest first; from `kernel_start` on all addresses are the kernel's (None: a program has every
-    one). `vsyscall` is the page of old system calls that the kernel has at one address in every process, None where
-    there is none; `system_calls` are the instructions that call the kernel. `red_zone` are the bytes below the stack
-    pointer that a function may use.
+    `page_size` is the smallest that kernels have: of a process that does not tell its own (AT_PAGESZ). Addresses of
+    programs have `address_bits` bits. `user_ends` are the ends of a program's address space that kernels make, the
+    lowest first; from `kernel_start` on all addresses are the kernel's (None: a program has every one). `vsyscall` is
+    the page of old system calls that the kernel has at one address in every process, None where there is none.
+    `heap_bits` are the bits in which the addresses of one heap may differ, and an address gone wrong by an offset is
+    within `stray` bytes of a mapping. `aligns_large` tells whether kernels put large mappings at multiples of a huge
+    page (__thp_get_unmapped_area()).
+
+    `red_zone` are the bytes below the stack pointer that a function may use; `calls` the lengths of call instructions
+    in bytes, the longest first; `traps` the instructions that stop a program behind them. `alignment_check` is the
+    bit of the flags that makes every access be checked (0: there is none).
+
+    `thread_id` is offsetof(struct pthread, tid) from the thread pointer, `thread_record` at least sizeof(struct
+    pthread), in glibc 2.31 to 2.44.
     """
 
     name: str
     elf: int
     gdb: str
-    gdb_system_calls: str
     pointer_size: int
     general: tuple[str, ...]
     special: tuple[str, ...]
     without_pointers: tuple[str, ...]
+    vectors: tuple[tuple[str, int], ...]
     stack_pointer: str
     frame_pointer: str
     program_counter: str
@@ -51,19 +90,49 @@ class Machine:
     preserved: tuple[str, ...]
     arguments: tuple[str, ...]
     result: str
+    objects: tuple[str, ...]
+    size_of_new: str
     thread_base: str
+    page_size: int
     address_bits: int
     user_ends: tuple[int, ...]
     kernel_start: int | None
     vsyscall: int | None
-    system_calls: tuple[bytes, ...]
+    heap_bits: int
+    stray: int
+    aligns_large: bool
     red_zone: int
+    calls: tuple[int, ...]
+    traps: tuple[bytes, ...]
+    alignment_check: int
+    thread_id: int
+    thread_record: int
+    system_calls: SystemCalls
+    malloc: MallocConstants
     core: CoreNotes
+    load_code: Callable[[], MachineCode]
+
+    @property
+    def code(self) -> MachineCode:
+        """What only the machine's own code can tell. (It is loaded when it is needed.)"""
+        return self.load_code()
 
     @property
     def mask(self) -> int:
         """The largest value of a pointer."""
         return (1 << 8 * self.pointer_size) - 1
+
+    @property
+    def spare_bits(self) -> int:
+        """How many bits a pointer has above all addresses of programs: room for tags."""
+        return 8 * self.pointer_size - self.address_bits
+
+    @property
+    def first_argument(self) -> str:
+        """The first argument of a function that was just called, as a gdb expression."""
+        if self.arguments:
+            return f"${self.arguments[0]}"
+        return f"*(unsigned int *)(${self.stack_pointer} + {self.pointer_size})"
 
     def is_canonical(self, address: int) -> bool:
         """Whether the address can exist at all."""

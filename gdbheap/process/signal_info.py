@@ -19,6 +19,8 @@ SI_KERNEL = 0x80
 SEGV_MAPERR, SEGV_ACCERR, SEGV_PKUERR = 1, 2, 4
 BUS_ADRALN, BUS_ADRERR, BUS_OBJERR, BUS_MCEERR_AR, BUS_MCEERR_AO = 1, 2, 3, 4, 5
 _SYS_SECCOMP = 1
+# Three ints begin it; the union behind them is aligned to a pointer.
+_INTS = 12
 
 
 @dataclass(frozen=True)
@@ -47,8 +49,8 @@ def signal_name(number: int) -> str:
 
 
 def parse_siginfo(data: bytes, pointer_size: int) -> SignalInfo | None:
-    """Return the siginfo in `data`, of a process with `word` bytes to a pointer; None where `data` is too short to
-    hold one."""
+    """Return the siginfo in `data`, of a process with pointers of `pointer_size` bytes; None where `data` is too
+    short to hold one."""
     # include/uapi/asm-generic/siginfo.h: three ints, then a union aligned to a pointer.
     union = union_offset(pointer_size)
     if len(data) < union + 2 * pointer_size + 16:
@@ -68,4 +70,4 @@ def parse_siginfo(data: bytes, pointer_size: int) -> SignalInfo | None:
 
 def union_offset(pointer_size: int) -> int:
     """Return how far into a siginfo_t the members begin that depend on the signal, in bytes."""
-    return 16 if pointer_size == 8 else 12
+    return -(-_INTS // pointer_size) * pointer_size

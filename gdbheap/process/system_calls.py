@@ -4,14 +4,13 @@ from __future__ import annotations
 
 from gdbheap.errors import MemoryFault
 from gdbheap.process.memory import Memory
-
-# syscall, sysenter and int $0x80: what a signal is delivered behind that came while the thread was in the kernel.
-_SYSTEM_CALLS = (b"\x0f\x05", b"\x0f\x34", b"\xcd\x80")
+from gdbheap.process.process import Process
 
 
-def is_behind_system_call(memory: Memory, counter: int) -> bool:
-    """Whether an instruction that calls the kernel ends before the program counter."""
-    return is_behind(memory, counter, *_SYSTEM_CALLS)
+def is_behind_system_call(process: Process, counter: int) -> bool:
+    """Whether an instruction that calls the kernel ends before the program counter: a signal that came while the thread
+    was in the kernel is delivered behind it."""
+    return is_behind(process.memory, counter, *process.machine.system_calls.instructions)
 
 
 def is_behind(memory: Memory, counter: int, *codes: bytes) -> bool:

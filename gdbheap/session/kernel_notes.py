@@ -8,9 +8,6 @@ from gdbheap.counted import counted
 from gdbheap.process.live.in_kernel import read_in_kernel
 from gdbheap.process.process import Process
 
-# epoll_wait, epoll_pwait, epoll_pwait2 (asm/unistd_64.h, asm/unistd_32.h), by the register that keeps a system call's
-# number.
-_EPOLL = {"orig_rax": {232, 281, 441}, "orig_eax": {256, 319, 441}}
 _URING = "[io_uring]"
 
 
@@ -28,11 +25,8 @@ def notes_on_kernel(process: Process) -> Iterator[str]:
 
 
 def _notes_on_core(process: Process) -> Iterator[str]:
-    waiting = [
-        thread.number
-        for thread in process.threads
-        if any(thread.registers.get(name) in numbers for name, numbers in _EPOLL.items())
-    ]
+    calls = process.machine.system_calls
+    waiting = [each.number for each in process.threads if each.registers.get(calls.number) in calls.epoll]
     if waiting:
         who = f"thread {waiting[0]} waits" if len(waiting) == 1 else f"{len(waiting)} threads wait"
         yield (

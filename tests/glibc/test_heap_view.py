@@ -6,6 +6,7 @@ from gdbheap.glibc.chunk_table import ChunkTable
 from gdbheap.glibc.heap_view import Bin, HeapView, Place
 from gdbheap.glibc.layout import Layout, Located
 from gdbheap.lazy import np
+from gdbheap.machine.x86.machines import X86_64
 from gdbheap.process.cstruct import CStruct
 
 
@@ -16,7 +17,7 @@ def test_a_chunk_has_the_place_of_the_first_list_that_holds_it():
     bins = (make("tcache"), make("tcache", 0x10, 0x20), make("fastbin"), make("unsorted", 0x30, 0x20), make("large"))
     struct = CStruct("nothing", 0, {})
     nothing = ChunkTable(*(np.empty(0, kind) for kind in (np.uint64, np.uint64, np.uint8, np.uint8, np.uint16)))
-    view = HeapView(Layout(8, 16, struct, struct, Located(0, "symbol")), (), nothing, bins, ())
+    view = HeapView(Layout(X86_64, 16, struct, struct, Located(0, "symbol")), (), nothing, bins, ())
     assert [view.place_of(address) for address in (0x10, 0x20, 0x30, 0x40)] == [
         Place(bins[1], 0),
         Place(bins[1], 1),

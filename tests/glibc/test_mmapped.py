@@ -31,7 +31,7 @@ def find(size, headers, count, total, overhead=0, cuts=()):
         VMA(START + low, START + high, "r--p" if index % 2 else "rw-p") for index, (low, high) in enumerate(ends)
     )
     process = Process("live", X86_64, ImageMemory([(START, bytes(image))]), space, ())
-    layout = Layout(8, 16, NOTHING, NOTHING, Located(0, "symbol"), mmapped_overhead=overhead)
+    layout = Layout(X86_64, 16, NOTHING, NOTHING, Located(0, "symbol"), mmapped_overhead=overhead)
     parameters = StructValue(PARAMETERS, 0, struct.pack("<IQ", count, total))
     return find_mmapped(process, layout, parameters, [])
 

@@ -36,7 +36,7 @@ def layout_of(picture: Image) -> Layout:
     late = picture.name in ("2.43", "2.44")
     pointer_size, fastbins = picture.pointer_size, not late
     return Layout(
-        pointer_size=pointer_size,
+        machine=machine_of_size(pointer_size),
         alignment=16,
         malloc_state=built_in.malloc_state(pointer_size, 16, fastbins, fastbins),
         heap_info=built_in.heap_info(pointer_size, 16, picture.name != "2.31"),

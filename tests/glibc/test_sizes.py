@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 from gdbheap.glibc.sizes import bin_index, bin_ranges, min_large_size
+from gdbheap.machine.machines import machine_of_size
 
 # (word, alignment, size, index): both sides of every boundary between the kinds of large bin.
 KNOWN_INDICES = [
@@ -33,14 +34,14 @@ KNOWN_INDICES = [
 
 @pytest.mark.parametrize(("word", "alignment", "size", "index"), KNOWN_INDICES)
 def test_a_size_goes_to_the_bin_that_glibc_names(word: int, alignment: int, size: int, index: int) -> None:
-    assert bin_index(size, word, alignment) == index
+    assert bin_index(size, machine_of_size(word), alignment) == index
 
 
 @pytest.mark.parametrize(("word", "alignment"), [(8, 16), (4, 16), (4, 8)])
 def test_every_size_lies_in_its_bins_range_and_the_ranges_leave_no_hole(word: int, alignment: int) -> None:
-    ranges = bin_ranges(word, alignment)
+    ranges = bin_ranges(machine_of_size(word), alignment)
     for size in [*range(4 * word, 0x100000, alignment), 1 << 30]:
-        low, high = ranges[bin_index(size, word, alignment)]
+        low, high = ranges[bin_index(size, machine_of_size(word), alignment)]
         assert low <= size and (high is None or size <= high)
     bounded = [(low, high) for low, high in ranges[2:127] if low]
     assert all(high is not None and high + alignment == low for (_, high), (low, _) in zip(bounded, bounded[1:]))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from gdbheap.analysis.crashes.verdict import CrashContext
-from gdbheap.machine.x86.operand import decode
 from gdbheap.process.process import Thread
 from gdbheap.process.signal_info import SignalInfo
 from gdbheap.process.stop import Stop
@@ -26,7 +25,7 @@ def made_crash(instruction: str, signal: SignalInfo, registers: dict[str, int], 
     return CrashContext(
         stop,
         process,
-        decode(instruction, thread.registers, process.pointer_size),
+        process.machine.code.decode(instruction, thread.registers),
         heap,
         lambda address: symbols.get(address, ""),
         lambda name: name,

@@ -82,7 +82,7 @@ def made_process(vmas=VMAS, second_stack=(STACK, 0x9000, 0x1000), source="maps")
 def made_heap() -> HeapView:
     """Return a heap of two arenas and two mmapped chunks in one mapping."""
     empty = CStruct("malloc_state", 8, {})
-    layout = Layout(8, 16, empty, empty, Located(0x404100, SYMBOL))
+    layout = Layout(X86_64, 16, empty, empty, Located(0x404100, SYMBOL))
     value = StructValue(empty, 0, bytes(8))
     arenas = (
         Arena(0, 0x404100, value, (Region(0, HEAP, HEAP, HEAP + 0x21000),), HEAP + 0x300, 0x20D00),

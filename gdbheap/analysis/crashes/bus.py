@@ -31,9 +31,11 @@ def bus_errors(crash: CrashContext) -> Iterator[Verdict]:
 
 def _misaligned(crash: CrashContext) -> Iterator[Verdict]:
     """An alignment check (the AC flag is set, or a split lock): the kernel tells no address, the operand does."""
-    flags = crash.stop.thread.registers.get("eflags", 0)
-    why = ("the AC flag of eflags is set: the processor checks every access",) if flags >> 18 & 1 else ()
-    next_steps = ("info registers eflags", "up")
+    machine = crash.process.machine
+    flags = crash.stop.thread.registers.get(machine.flags, 0)
+    is_checked = flags & machine.alignment_check
+    why = (f"the AC flag of {machine.flags} is set: the processor checks every access",) if is_checked else ()
+    next_steps = (f"info registers {machine.flags}", "up")
     for access in crash.accesses:
         past = access.address % access.size if access.size else 0
         if past:

@@ -4,13 +4,13 @@ can run."""
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from gdbheap.analysis.crashes.pointers import by_value
 from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, SIGBUS, SIGSEGV, CrashContext, Verdict
 from gdbheap.analysis.mappings.zones import NULL_ZONE
-from gdbheap.machine.x86.operand import decode
+from gdbheap.machine.instruction import Instruction
 from gdbheap.process.memory import PAGE
 from gdbheap.process.signal_info import SI_KERNEL
 
@@ -133,8 +133,8 @@ def wild_vtables(crash: CrashContext) -> Iterator[Verdict]:
 
 
 def _possible_objects(crash: CrashContext) -> Iterator[tuple[int, str]]:
-    """Yield (address, name) of what may be the object of a virtual call that died: a register (`this` is in rdi, on
-    i386 on the stack), or a pointer that the source names."""
+    """Yield (address, name) of what may be the object of a virtual call that died: a register (`this` is an
+    argument), or a pointer that the source names."""
     bases = {each.base_value for each in crash.instruction.memory if each.base}
     counter = crash.stop.thread.program_counter
     jumped = crash.is_fetch
@@ -156,7 +156,7 @@ def _is_slot_of(crash: CrashContext, table: int, counter: int) -> bool:
     """Whether the program got to the counter through a slot of this table, by the call that is still to be seen."""
     if crash.vma(table) is None:
         return False
-    call = decode(crash.stop.caller_instruction, crash.stop.thread.registers, crash.pointer_size)
+    call = _call(crash, crash.stop.thread.registers)
     if call.target is not None and call.target.base:
         return call.target.base_value == table and crash.word_at(call.target.address) == counter
     # Without optimisation the slot is loaded first; NULL stands in too many places to tell anything.
@@ -167,7 +167,7 @@ def _is_slot_of(crash: CrashContext, table: int, counter: int) -> bool:
 def _pointers(crash: CrashContext) -> Iterator[tuple[str, int, bool]]:
     """Yield (name, value, whether its class is known to have virtual functions) of what may point to an object."""
     registers, pointer = crash.stop.thread.registers, crash.stop.thread.stack_pointer
-    for name in ("rdi", "rbx", "rax", "rdx", "rbp", "r12", "eax", "ecx", "ebx", "edx", "esi", "edi"):
+    for name in crash.process.machine.objects:
         value = registers.get(name, 0)
         if not value >= pointer > value - (1 << 16):
             yield name, value, False
@@ -245,6 +245,11 @@ def _came_by(crash: CrashContext) -> _Came:
     return _Came("it is not known how", (f"the stack pointer is {pointer:#x}",), ("bt",))
 
 
+def _call(crash: CrashContext, registers: Mapping[str, int]) -> Instruction:
+    """Return the call before the address at the stack pointer, with what the registers hold."""
+    return crash.process.machine.code.decode(crash.stop.caller_instruction, registers)
+
+
 def _direct(crash: CrashContext) -> int | None:
     """Return where the call before the address at the stack pointer leads, if that stands in the call itself; None
     where it is indirect."""
@@ -255,7 +260,7 @@ def _direct(crash: CrashContext) -> int | None:
 def _calls(crash: CrashContext, counter: int) -> bool:
     """Whether the call before the address at the stack pointer leads to the program counter, by what the registers
     hold now."""
-    call = decode(crash.stop.caller_instruction, crash.stop.thread.registers, crash.pointer_size)
+    call = _call(crash, crash.stop.thread.registers)
     if call.target is not None:
         return crash.word_at(call.target.address) == counter
     return counter in (crash.stop.thread.registers.get(call.target_register), _direct(crash))
@@ -267,7 +272,7 @@ def _slot(crash: CrashContext, counter: int) -> Iterator[str]:
     name = crash.process.machine.stack_pointer
     registers = dict(crash.stop.thread.registers)
     registers[name] = registers.get(name, 0) + crash.pointer_size
-    target = decode(crash.stop.caller_instruction, registers, crash.pointer_size).target
+    target = _call(crash, registers).target
     named = (each.place for each in crash.stop.expressions if each.value == counter and each.place is not None)
     slot = target.address if target is not None else next(named, None)
     if slot is None or crash.word_at(slot) != counter:

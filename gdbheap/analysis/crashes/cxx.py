@@ -33,8 +33,6 @@ _MOST_MAPPINGS = 65530
 _MOST_THROWING = 16
 # What malloc asks the kernel for beyond the size: rounding, and the top of a heap.
 _ROOM = 1 << 20
-# What no machine of today has: a size as of a negative number, or of an overflowed product.
-_ABSURD = {8: 1 << 46, 4: 3 << 29}
 
 
 def terminated(crash: CrashContext, where: tuple[str, ...]) -> Iterator[Verdict]:
@@ -145,7 +143,8 @@ def _no_memory(crash: CrashContext, kind: str, address: int, evidence: tuple[str
     facts = list(memory_facts(crash))
     if size is not None:
         facts.insert(0, f"new was asked for {size:#x} bytes ({size:,}), as far as the frame that threw tells")
-        if size >= _ABSURD[crash.pointer_size]:
+        # Half of all that a program could have: a size as of a negative number, or of an overflowed product.
+        if size >= crash.process.machine.user_ends[0] // 2:
             why = "the size is absurd (a negative number, or a product that overflowed)"
         elif crash.memory_limit is not None and mapped_bytes(crash) + size + _ROOM > crash.memory_limit:
             why = "the limit on the address space is reached (ulimit -v)"
@@ -158,14 +157,14 @@ def _no_memory(crash: CrashContext, kind: str, address: int, evidence: tuple[str
 def _asked(crash: CrashContext) -> int | None:
     """Return the size that operator new was called with, in bytes; None where its frame does not tell.
 
-    libstdc++'s operator new keeps its argument in rbx across the call of malloc; on i386 it is on the stack, above
-    the return address.
+    libstdc++'s operator new keeps its argument in a register across the call of malloc; where arguments are on the
+    stack it is there, above the return address.
     """
     frames, at = crash.stop.frames, _thrower(crash)
     if at is None or at + 1 >= len(frames) or not frames[at].library.startswith("libstdc++"):
         return None
-    if crash.pointer_size == 8:
-        return frames[at].registers.get("rbx")
+    if crash.process.machine.size_of_new:
+        return frames[at].registers.get(crash.process.machine.size_of_new)
     return crash.word_at(frames[at + 1].stack_pointer)
 
 

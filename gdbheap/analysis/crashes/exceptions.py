@@ -15,9 +15,9 @@ from gdbheap.process.memory import text_at
 
 # exception_class of GNU C++ ("GNUCC++" and 0, or 1 for a dependent exception), as it lies in memory.
 _CLASS = int.from_bytes(b"GNUCC++\0", "big")
-# sizeof struct __cxa_exception without its _Unwind_Exception, by the size of a word: so far before the mark stands the
-# type_info.
-_BEFORE_MARK = {8: 80, 4: 48}
+# struct __cxa_exception without its _Unwind_Exception, which is aligned to 16 bytes and begins with the mark: so many
+# pointers, the type_info first, and two ints.
+_POINTERS, _INTS, _ALIGNMENT = 9, 2 * 4, 16
 # From the mark back to the type, and on to the thrown object: at most this many bytes.
 _HEADER = 128
 _MOST_CHUNKS = 1 << 16
@@ -71,7 +71,8 @@ def thrown(crash: CrashContext) -> Iterator[Thrown]:
 def _decode(crash: CrashContext, start: int, at: int, data: bytes) -> Iterator[Thrown]:
     """The header begins with the type_info; _Unwind_Exception, whose first member is the mark, is its last 32 bytes
     (64-bit; 16-aligned)."""
-    pointer_size, usual = crash.pointer_size, at - _BEFORE_MARK[crash.pointer_size]
+    pointer_size = crash.pointer_size
+    usual = at - -(-(_POINTERS * pointer_size + _INTS) // _ALIGNMENT) * _ALIGNMENT
     named = (offset for offset in range(0, at, pointer_size) if type_name(crash, _word(data, offset, pointer_size)))
     offset = next(named, usual)
     if not 0 <= offset < at:

@@ -11,7 +11,7 @@ from gdbheap.analysis.call_stacks.in_progress_call import is_of_malloc
 from gdbheap.analysis.crashes.verdict import LIKELY, POSSIBLE, SIGBUS, SIGILL, SIGSEGV, CrashContext, Verdict
 from gdbheap.analysis.pointers.search import find_words
 from gdbheap.glibc.chunk_table import Chunk, State
-from gdbheap.machine.x86.operand import MemoryOperand
+from gdbheap.machine.instruction import MemoryOperand
 
 # A smaller number stands in too many places to tell anything.
 _LEAST_TELLING = 1 << 20

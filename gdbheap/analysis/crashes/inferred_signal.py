@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from gdbheap.analysis.mappings.accesses import ALLOWED, UNKNOWN, accesses
 from gdbheap.analysis.mappings.zones import NULL_ZONE
-from gdbheap.machine.x86.operand import EXECUTE, Instruction
+from gdbheap.machine.instruction import EXECUTE, Instruction
 from gdbheap.process.frame import Frame
 from gdbheap.process.memory import PAGE
 from gdbheap.process.process import Process, Thread
@@ -19,12 +19,10 @@ SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS = 4, 5, 6, 7, 8, 11, 3
 _SI_KERNEL, _SI_USER, _SI_TKILL = 0x80, 0, -6
 _MAPERR, _ACCERR = 1, 2
 _ADRALN, _ADRERR = 1, 2
-_ALIGNMENT_CHECK = 1 << 18
 _CODES = {"SIGSEGV SEGV_MAPERR": _MAPERR, "SIGSEGV SEGV_ACCERR": _ACCERR}
 # Functions that send a signal to their own process (glibc's names, and what they are called inside).
 _RAISES = ("raise", "gsignal", "pthread_kill", "__pthread_kill", "kill", "abort", "tgkill", "__GI_raise", "__GI_abort")
 _SENDER_FRAMES = 6
-_INT3 = b"\xcc"
 # Instructions that go elsewhere: to where no address can be is a general protection fault.
 _BRANCHES = ("call", "jmp", "ret")
 
@@ -40,9 +38,9 @@ def infer_signal(
         if found is not None or not process.address_space.known:
             return found
     counter = thread.program_counter
-    if number == SIGTRAP and not is_behind(process.memory, counter, _INT3):
+    if number == SIGTRAP and not is_behind(process.memory, counter, process.machine.traps[0]):
         return None  # gdb's own breakpoint or step
-    sent = _sends(frames) or (number != SIGSYS and is_behind_system_call(process.memory, counter))
+    sent = _sends(frames) or (number != SIGSYS and is_behind_system_call(process, counter))
     if number in (SIGILL, SIGFPE, SIGTRAP, SIGSYS, SIGSEGV) and not sent:
         code = {SIGILL: 2, SIGFPE: 1 if "div" in instruction.mnemonic else 14, SIGSYS: 1}.get(number, _SI_KERNEL)
         if number != SIGSEGV or _is_protected(process, instruction):
@@ -72,7 +70,7 @@ def _access(process: Process, thread: Thread, instruction: Instruction, number: 
             vma = process.address_space.find(address)
             if vma is not None and vma.is_file:
                 return SignalInfo(number, _ADRERR, 0, address=address)
-            if thread.registers.get("eflags", 0) & _ALIGNMENT_CHECK:
+            if thread.registers.get(process.machine.flags, 0) & process.machine.alignment_check:
                 return SignalInfo(number, _ADRALN, 0, address=0)
         may_be_mapped = not process.address_space.known and address >= NULL_ZONE
         if missing is None and process.address_space.find(address) is None and not may_be_mapped:
@@ -89,11 +87,10 @@ def _access(process: Process, thread: Thread, instruction: Instruction, number: 
 def _touched(process: Process, thread: Thread, instruction: Instruction) -> Iterator[tuple[int, str]]:
     """Yield (address, access) of all that the instruction touches, in the order that the processor does: at most one
     in each page."""
-    mask = (1 << 8 * process.pointer_size) - 1
     yield thread.program_counter, EXECUTE
     for operand in instruction.memory:
         yield operand.address, operand.access
-        last = (operand.address + max(operand.size, 1) - 1) & mask
+        last = (operand.address + max(operand.size, 1) - 1) & process.machine.mask
         if last // PAGE != operand.address // PAGE:
             yield last & -PAGE, operand.access
 

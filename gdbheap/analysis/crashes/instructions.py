@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, SIGBUS, SIGILL, SIGSEGV, SIGTRAP, CrashContext, Verdict
 from gdbheap.errors import MemoryFault
-from gdbheap.machine.x86.operand import MemoryOperand
+from gdbheap.machine.instruction import MemoryOperand
 from gdbheap.process.signal_info import SI_KERNEL
 
 # A general protection fault outside the kernel (Intel's manual, volume 2, "Protected Mode Exceptions").
@@ -26,7 +26,6 @@ _FORBIDDEN = {"rdtsc": "prctl PR_SET_TSC", "rdtscp": "prctl PR_SET_TSC", "cpuid"
 _LOADS_STATE = re.compile(r"(v?ldmxcsr|xrstor\w*|fxrstor(64)?)$")
 _SELECTORS = re.compile(r"(lret|ljmp|lcall|iret|retf)[lqw]?$")
 _SEGMENT = re.compile(r"%?[c-gs]s")
-_OF_STACK = ("rsp", "rbp", "esp", "ebp")
 _TRAPS = {
     b"\xcc": "the byte before the program counter is 0xcc, and not gdb's",
     b"\xf1": "the byte before the program counter is 0xf1 (int1)",
@@ -163,7 +162,8 @@ def _misaligned(crash: CrashContext) -> Iterator[Verdict]:
 def _why_misaligned(crash: CrashContext, access: MemoryOperand) -> str:
     """Compilers count on the stack's alignment where they name its registers; other registers hold what the program
     made of them."""
+    machine = crash.process.machine
     near = abs(access.address - crash.stop.thread.stack_pointer) < 1 << 16
-    if near and access.base in _OF_STACK:
+    if near and access.base in (machine.stack_pointer, machine.frame_pointer):
         return "the stack is not aligned to 16 bytes: a call from assembly, or a wrong calling convention"
     return "the data is not aligned" + (" (it is on the stack)" if near else "")

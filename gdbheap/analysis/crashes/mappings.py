@@ -11,7 +11,7 @@ from gdbheap.analysis.mappings.freed_mapping import freed_mapping, moved_mapping
 from gdbheap.analysis.mappings.zones import NULL_ZONE
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import State
-from gdbheap.machine.x86.operand import READ, WRITE
+from gdbheap.machine.instruction import READ, WRITE
 from gdbheap.process.address_space import VMA
 from gdbheap.process.live.proc_maps import read_protection_key
 from gdbheap.process.memory import PAGE
@@ -213,10 +213,10 @@ def _string_overrun(crash: CrashContext, address: int, evidence: tuple[str, ...]
     what = "memory"
     if access is not None:
         what = "its destination" if access.access == WRITE else "its source"
-    register = "rcx" if crash.pointer_size == 8 else "ecx"
+    register = crash.instruction.counter
     left = crash.stop.thread.registers.get(register)
     more: tuple[str, ...] = ()
-    if left is not None and crash.instruction.repeats and access is not None:
+    if left is not None and access is not None:
         size = max(access.size, 1)
         more = (f"{register} is {left:#x}: {left * size:#x} bytes were left to go, {size} at a time",)
     summary = f"a string instruction ({kind}) ran past the end of the mapping that {what} is in"

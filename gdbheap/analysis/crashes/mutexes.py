@@ -9,8 +9,7 @@ from dataclasses import replace
 from typing import Protocol
 
 from gdbheap.analysis.crashes.verdict import CrashContext
-from gdbheap.machine.x86.call_reader import CallReader
-from gdbheap.machine.x86.code_steps import Code
+from gdbheap.machine.stopped import CodeLines
 from gdbheap.process.frame import Frame, Passed
 from gdbheap.process.process import Process
 from gdbheap.process.symbols import SymbolAt
@@ -26,7 +25,7 @@ class Source(Protocol):
     def process(self) -> Process: ...
 
     @property
-    def code_at(self) -> Callable[[int], Code]: ...
+    def code_at(self) -> Callable[[int], CodeLines]: ...
 
     @property
     def symbol_at(self) -> SymbolAt: ...
@@ -38,7 +37,8 @@ def with_mutex(source: Source, frames: Sequence[Frame]) -> tuple[Frame, ...]:
     at = _passing(frames)
     if at is None or at >= len(frames):
         return tuple(frames)
-    reader = CallReader(source.process, source.code_at, source.symbol_at, _TAKE_MUTEXES)
+    code = source.process.machine.code
+    reader = code.call_reader(source.process, source.code_at, source.symbol_at, _TAKE_MUTEXES)
     mutex = reader.first_argument(frames, at)
     passed = () if mutex is None else (Passed(mutex, by_code=True),)
     return (*frames[:at], replace(frames[at], passed=passed), *frames[at + 1 :])

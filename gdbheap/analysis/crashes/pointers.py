@@ -13,11 +13,13 @@ from gdbheap.analysis.mappings.zones import NULL_ZONE
 from gdbheap.glibc.chunk_table import State
 from gdbheap.glibc.naming import short_name
 from gdbheap.glibc.walk.links import demangle
-from gdbheap.machine.x86.operand import MemoryOperand
+from gdbheap.machine.instruction import MemoryOperand
 
 _LAST_ERRNO = 4095
 _KNOWN_ERRNO = 133
 _SHORTEST_TEXT = 4
+# sizeof(int): what a function without a declaration is taken to return.
+_INT = 4
 
 
 def bad_values(crash: CrashContext) -> Iterator[Verdict]:
@@ -32,7 +34,7 @@ def bad_values(crash: CrashContext) -> Iterator[Verdict]:
 def by_operand(crash: CrashContext, access: MemoryOperand) -> Iterator[Verdict]:
     """Yield what the registers tell that an operand's address was made from."""
     yield from _small(crash, access)
-    for value, how in _values(access):
+    for value, how in _values(crash, access):
         # The last link of a list in a heap at a low address (no PIE, no randomization) is a small number.
         detect = _mangled if _is_small(access.address, crash.pointer_size) else _value
         named = tuple(crash.expressions(value, access.address))
@@ -48,8 +50,8 @@ def by_value(crash: CrashContext, address: int, how: str) -> Iterator[Verdict]:
         yield from _value(crash, address, how, address)
 
 
-def _values(access: MemoryOperand) -> Iterator[tuple[int, str]]:
-    if access.base and access.base not in ("rip", "eip"):
+def _values(crash: CrashContext, access: MemoryOperand) -> Iterator[tuple[int, str]]:
+    if access.base and access.base != crash.process.machine.program_counter:
         yield access.base_value, f"{access.base} is {access.base_value:#x}"
     if not access.base or access.index:
         yield access.address, f"the address {access.text} is {access.address:#x}"
@@ -75,7 +77,7 @@ def _made_of(access: MemoryOperand) -> str:
 
 def _small(crash: CrashContext, access: MemoryOperand) -> Iterator[Verdict]:
     """Addresses near 0, from either side, and those that were made from a NULL base."""
-    if access.base in ("rsp", "esp"):
+    if access.base == crash.process.machine.stack_pointer:
         return  # no pointer of the program's
     address, top = access.address, 1 << 8 * crash.pointer_size
     array = crash.null_array()
@@ -139,8 +141,10 @@ def _value(crash: CrashContext, value: int, how: str, address: int) -> Iterator[
         yield from guess(crash, value, how, address)
     # With five-level page tables more addresses can be: then the kernel names the one that failed.
     if not crash.is_canonical(address) and crash.fault_address is None:
+        machine = crash.process.machine.name
         summary = (
-            f"{address:#x} is not canonical: no x86-64 address has these upper bits; the kernel reports 0 instead of it"
+            f"{address:#x} is not canonical: no {machine} address has these upper bits; the kernel reports 0 instead "
+            "of it"
         )
         yield Verdict("non_canonical", CERTAIN, address, summary, (how,), ("info registers", "up"))
     elif crash.is_kernels(address):
@@ -213,7 +217,7 @@ def _quoted(data: bytes) -> str:
 
 def _is_near_mappings(crash: CrashContext, value: int) -> bool:
     """Whether the value may as well be an address gone wrong by an offset."""
-    reach = 1 << 36 if crash.pointer_size == 8 else 1 << 24
+    reach = crash.process.machine.stray
     below, above = crash.process.address_space.around(value)
     return (below is not None and value - below.end < reach) or (above is not None and above.start - value < reach)
 
@@ -221,7 +225,7 @@ def _is_near_mappings(crash: CrashContext, value: int) -> bool:
 def _truncated(crash: CrashContext, value: int, how: str, address: int) -> Iterator[Verdict]:
     """32 bits of a 64-bit address: the caller did not know that the function returns a pointer."""
     high = value >> 32
-    if crash.pointer_size != 8 or high not in (0, 0xFFFF_FFFF) or not value & 0xFFFF_FFFF:
+    if crash.pointer_size <= _INT or high not in (0, 0xFFFF_FFFF) or not value & 0xFFFF_FFFF:
         return
     low = value & 0xFFFF_FFFF
     for vma in crash.process.address_space:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from gdbheap.analysis.crashes.pointers import by_operand
@@ -48,7 +47,8 @@ def arithmetic(crash: CrashContext) -> Iterator[Verdict]:
     if signal.code != FPE_INTDIV:
         yield _floating_point(crash, counter, signal.code)
         return
-    divisor = _divisor(crash)
+    machine = crash.process.machine
+    divisor = machine.code.divisor(crash.instruction, crash.stop.thread.registers, crash.word_at)
     evidence = [f"the instruction is `{crash.instruction.text}`"]
     if divisor is not None:
         evidence.append(f"the divisor is {divisor}")
@@ -67,55 +67,10 @@ def arithmetic(crash: CrashContext) -> Iterator[Verdict]:
 
 def _floating_point(crash: CrashContext, counter: int, code: int) -> Verdict:
     what = _FPE.get(code, f"si_code {code}")
-    evidence, next_steps = [f"the instruction is `{crash.instruction.text}`"], ("p $mxcsr", "info float")
-    if crash.instruction.mnemonic.startswith("f"):
-        evidence.append(
-            "the x87 unit reports at its next instruction: the one that failed is the last of its own before this"
-        )
-        # The 64-bit formats of fxsave and xsave hold the address in two halves, which gdb names as the old formats'
-        # selector and offset.
-        failed = "((unsigned long)$fiseg << 32 | (unsigned)$fioff)" if crash.pointer_size == 8 else "(unsigned)$fioff"
-        next_steps = ("info float", f"x/i {failed}")
+    found = crash.process.machine.code.floating_point(crash.instruction)
+    evidence = [f"the instruction is `{crash.instruction.text}`", *([found.fact] if found.fact else [])]
     summary = f"{what}, with its exception unmasked (feenableexcept, or a compiler's -ffpe-trap)"
-    return Verdict("fp_exception", CERTAIN, counter, summary, tuple(evidence), next_steps)
-
-
-def _divisor(crash: CrashContext) -> int | None:
-    """Return the value of a div's operand, signed, or None where it cannot be had."""
-    instruction = crash.instruction
-    if not instruction.operands:
-        return None
-    if instruction.memory:
-        size = instruction.memory[0].size or {"l": 4, "q": 8, "w": 2, "b": 1}.get(
-            instruction.mnemonic[-1:], crash.pointer_size
-        )
-        word = crash.word_at(instruction.memory[0].address)
-        value = None if word is None else word & ((1 << 8 * size) - 1)
-    else:
-        size, value = _register_value(crash, instruction.operands[0].lstrip("%"))
-    if value is None:
-        return None
-    return value - (1 << 8 * size) if value >> (8 * size - 1) and instruction.mnemonic.startswith("i") else value
-
-
-_NAMES = re.compile(
-    r"(?P<wide>r(?:[a-d]x|[sd]i|[sb]p|\d+))|(?P<long>e(?:[a-d]x|[sd]i|[sb]p)|r\d+d)|"
-    r"(?P<short>[a-d]x|[sd]i|[sb]p|r\d+w)|(?P<byte>[a-d]l|[sd]il|r\d+b)"
-)
-
-
-def _register_value(crash: CrashContext, name: str) -> tuple[int, int | None]:
-    """Return a register's size in bytes and its value; (word, None) for one that is not known."""
-    match = _NAMES.fullmatch(name)
-    if match is None:
-        return crash.pointer_size, None
-    kind = match.lastgroup
-    size = {"wide": 8, "long": 4, "short": 2, "byte": 1}[kind or "wide"]
-    letters = re.sub(r"^r(\d+)[dwb]?$", r"r\1", name) if name.startswith("r") and name[1:2].isdigit() else ""
-    core = letters or {"byte": name.rstrip("l") + ("x" if len(name) == 2 else "")}.get(kind or "", name.lstrip("re"))
-    full = letters or ("r" if crash.pointer_size == 8 else "e") + core
-    value = crash.stop.thread.registers.get(full)
-    return size, None if value is None else value & ((1 << 8 * size) - 1)
+    return Verdict("fp_exception", CERTAIN, counter, summary, tuple(evidence), found.next)
 
 
 def system_calls(crash: CrashContext) -> Iterator[Verdict]:

@@ -48,7 +48,7 @@ def wild_stack_pointers(crash: CrashContext) -> Iterator[Verdict]:
     """Yield that the stack pointer, by which the instruction went to memory, is in no mapping at all, and that no
     overflow brought it there."""
     pointer, signal = crash.stop.thread.stack_pointer, crash.stop.signal
-    by_stack = any(each.base in ("rsp", "esp") for each in crash.accesses)
+    by_stack = any(each.base == crash.process.machine.stack_pointer for each in crash.accesses)
     if signal is None or signal.code <= 0 or not by_stack or crash.is_fetch or crash.vma(pointer) is not None:
         return
     address = crash.fault_address

@@ -12,7 +12,7 @@ from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import Chunk
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.glibc.naming import place_of
-from gdbheap.machine.x86.operand import EXECUTE, READ, WRITE, Instruction, MemoryOperand
+from gdbheap.machine.instruction import EXECUTE, READ, WRITE, Instruction, MemoryOperand
 from gdbheap.process.address_space import VMA
 from gdbheap.process.memory import PAGE
 from gdbheap.process.process import Process

@@ -15,8 +15,6 @@ from gdbheap.process.system_calls import is_behind_system_call
 # So many threads are unwound, and so many frames of each.
 _THREADS = 256
 FRAMES = 64
-# Where the kernel finds the futex, by the size of a word.
-_FUTEX = {8: "rdi", 4: "ebx"}
 # The frames next to the kernel that belong to the wait.
 _WAITING_FRAMES = 3
 
@@ -116,8 +114,8 @@ def _waits_for(process: Process, frames: Sequence[Frame], mutexes: dict[int, int
         first = next(iter(part), None)
         if first is None:
             continue
-        value = first.registers.get(_FUTEX[process.pointer_size])
-        if value in mutexes and is_behind_system_call(process.memory, first.program_counter):
+        value = first.registers.get(process.machine.system_calls.arguments[0])  # the futex
+        if value in mutexes and is_behind_system_call(process, first.program_counter):
             return value
         for frame in part[:_WAITING_FRAMES]:
             named = [each for each in frame.arguments.values() if each in mutexes] if is_wait(frame) else []

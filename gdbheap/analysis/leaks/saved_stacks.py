@@ -31,9 +31,6 @@ _MOST_OF_BLOCK = 64
 _MOST = 1 << 15
 # A context that was never entered lies so near to the end of its stack, and is all addresses of functions.
 _FRESH = 1 << 10
-# The lengths of x86's indirect calls (ff /2, with and without a prefix, an index and a displacement).
-_CALL_LENGTHS = (2, 3, 4, 6, 7)
-_LONGEST_CALL = 7
 
 
 class SavedStacks:
@@ -45,6 +42,7 @@ class SavedStacks:
         code = [vma for vma in process.address_space if vma.executable]
         self._start = np.array([vma.start for vma in code], np.uint64)
         self._end = np.array([vma.end for vma in code], np.uint64)
+        self._longest_call = max(process.machine.calls)
         self._known: dict[int, bool] = {}
         self._returns: dict[int, bool] = {}
 
@@ -104,28 +102,8 @@ class SavedStacks:
         """Whether a call ends at the address (or its code cannot be read)."""
         if address not in self._returns:
             try:
-                code = self._process.memory.read(address - _LONGEST_CALL, _LONGEST_CALL)
-                self._returns[address] = _ends_with_call(code)
+                code = self._process.memory.read(address - self._longest_call, self._longest_call)
+                self._returns[address] = self._process.machine.code.ends_with_call(code)
             except MemoryFault:
                 self._returns[address] = True
         return self._returns[address]
-
-
-def _ends_with_call(code: bytes) -> bool:
-    """Whether a call's instruction may end these bytes: e8 with a distance, or ff with 2 in the middle of its ModRM
-    byte."""
-    if code[-5] == 0xE8:
-        return True
-    return any(_is_indirect_call(code[-length:]) for length in _CALL_LENGTHS)
-
-
-def _is_indirect_call(code: bytes) -> bool:
-    """Whether the bytes are ff /2 and just as long as its operand makes it."""
-    if code[0] != 0xFF or code[1] >> 3 & 7 != 2:
-        return False
-    mode, base = code[1] >> 6, code[1] & 7
-    if mode == 3:
-        return len(code) == 2
-    index = 1 if base == 4 else 0
-    displacement = {0: 4 if base == 5 else 0, 1: 1, 2: 4}[mode]
-    return len(code) == 2 + index + displacement

@@ -10,9 +10,10 @@ from dataclasses import dataclass
 from gdbheap.analysis.call_stacks.in_progress_call import is_named_as_mallocs, is_of_malloc
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.errors import MemoryFault
-from gdbheap.machine.x86.call_reader import OPERATORS
 from gdbheap.process.frame import Frame, Passed, is_of_libc
 
+# C++ hands its pointers on: who called malloc is who called these.
+_OPERATORS = ("operator new", "operator delete", "_Zn", "_Zd")
 # What lies between the check that failed and the kernel, under the names that symbol tables give it.
 _MACHINERY = re.compile(
     r"_*(GI_+)?(raise|gsignal|pthread_kill\w*|abort|libc_message\w*|libc_fatal|"
@@ -69,7 +70,7 @@ def outside(frames: Sequence[Frame]) -> int | None:
         if has_printed and not frame.library and is_named_as_mallocs(frame):
             continue  # in a program that libc is linked into, right behind malloc's own
         known = frame.function or frame.library or in_libc
-        if known and not (is_machinery(frame) or is_of_malloc(frame) or frame.function.startswith(OPERATORS)):
+        if known and not (is_machinery(frame) or is_of_malloc(frame) or frame.function.startswith(_OPERATORS)):
             return index
     return None
 
@@ -95,7 +96,7 @@ def passing_frame(frames: Sequence[Frame]) -> int | None:
     if index is None:
         return None
     inner = (
-        at for at in range(index - 1, -1, -1) if is_of_malloc(frames[at]) or frames[at].function.startswith(OPERATORS)
+        at for at in range(index - 1, -1, -1) if is_of_malloc(frames[at]) or frames[at].function.startswith(_OPERATORS)
     )
     return next(inner, index - 1) + 1
 

@@ -11,7 +11,7 @@ from typing import Protocol
 from gdbheap.analysis.call_stacks.in_progress_call import is_call_of_malloc, parts, plain_name
 from gdbheap.analysis.invariants.calls import entered_again, public_name
 from gdbheap.analysis.malloc_aborts.dying_call import dying_part
-from gdbheap.machine.x86.left_frames import LeftFrame, left_frames, return_addresses
+from gdbheap.machine.code import LeftFrame
 from gdbheap.process.frame import Frame
 from gdbheap.process.process import Process
 
@@ -58,8 +58,8 @@ def interrupted_before(source: Source, frames: Sequence[Frame]) -> InterruptedBe
     calls = [each for each in first if is_call_of_malloc(each)]
     if not calls or entered_again(frames) is not None:
         return None
-    pointer = frames[0].stack_pointer
-    for left in islice(left_frames(source.process, pointer), _MOST_FRAMES):
+    code, pointer = source.process.machine.code, frames[0].stack_pointer
+    for left in islice(code.left_frames(source.process, pointer), _MOST_FRAMES):
         interrupted = source.frame_at(left.program_counter)
         if is_call_of_malloc(interrupted):
             handler, called = _calls(source, left.address)
@@ -74,7 +74,8 @@ def _calls(source: Source, address: int) -> tuple[str, str]:
     """Return the handler and the function of malloc's that it called, by the return addresses that they have left
     below the address; "" for both where malloc's is not found."""
     handler = ""
-    for index, place in enumerate(islice(return_addresses(source.process, address, _REACH), _MOST_CALLS)):
+    places = source.process.machine.code.return_addresses(source.process, address, _REACH)
+    for index, place in enumerate(islice(places, _MOST_CALLS)):
         # The call may be its function's last instruction.
         frame = source.frame_at(place - 1)
         if is_call_of_malloc(frame):

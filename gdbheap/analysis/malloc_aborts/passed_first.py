@@ -11,12 +11,13 @@ from typing import Protocol
 from gdbheap.analysis.call_stacks.in_progress_call import is_of_malloc
 from gdbheap.analysis.malloc_aborts.dying_call import passing_frame
 from gdbheap.analysis.malloc_aborts.freed_expressions import freed_expressions, is_of_array
-from gdbheap.machine.x86.call_reader import CallReader
-from gdbheap.machine.x86.code_steps import Code
+from gdbheap.machine.stopped import CodeLines
 from gdbheap.process.frame import Frame, Passed
 from gdbheap.process.named_address import NamedAddress
 from gdbheap.process.process import Process
 
+# Functions whose first argument is a block that is taken back, under the names that symbol tables give them.
+_TAKE_BLOCKS = re.compile(r"((_*(GI_+)?(libc_)?(c?free|realloc(array)?))(@|$)|operator delete|_Zd[al]P)")
 # What is given a size, or nothing.
 _TAKES_NO_BLOCK = re.compile(r"(malloc|calloc|memalign|valloc|aligned_alloc|mallopt)\d?$|trim|operator new|_Zn")
 
@@ -27,7 +28,7 @@ class Source(Protocol):
     @property
     def process(self) -> Process: ...
 
-    def code_at(self, address: int) -> Code: ...
+    def code_at(self, address: int) -> CodeLines: ...
 
     def symbol_at(self, address: int) -> NamedAddress | None: ...
 
@@ -42,26 +43,28 @@ def with_passed(source: Source, lwp: int | None, frames: Sequence[Frame]) -> tup
     index = passing_frame(frames)
     if not index or index >= len(frames) or _is_of_another(frames[index - 1]):
         return tuple(frames)
-    reader = CallReader(source.process, source.code_at, source.symbol_at)
+    process = source.process
+    reader = process.machine.code.call_reader(process, source.code_at, source.symbol_at, _TAKE_BLOCKS)
     by_code = reader.first_argument(frames, index)
     level = frames[index].level
 
     def value(expression: str) -> int | None:
         return source.evaluate_in_frame(lwp, level, expression)
 
-    if reader.process.pointer_size == 4 and by_code is not None and not _agrees(by_code, source, lwp, frames[index]):
+    on_stack = not process.machine.arguments
+    if on_stack and by_code is not None and not _agrees(by_code, source, lwp, frames[index]):
         by_code = None
     line = source.call_source(lwp, level)
     passed = tuple(_passed(by_code, freed_expressions(line), value))
     if by_code is None and len(passed) == 1 and is_of_array(line, passed[0].expression):
-        size = reader.process.pointer_size
+        size = process.pointer_size
         passed += (Passed(passed[0].value - size, f"(char *)({passed[0].expression}) - {size}"),)
     return (*frames[:index], replace(frames[index], passed=passed), *frames[index + 1 :])
 
 
 def _agrees(by_code: int, source: Source, lwp: int | None, frame: Frame) -> bool:
-    """Whether no expression of the source line speaks against what i386's code tells: what it passes lies where
-    others may write."""
+    """Whether no expression of the source line speaks against what the code tells: what is passed on the stack lies
+    where others may write."""
     values = {
         source.evaluate_in_frame(lwp, frame.level, each)
         for each in freed_expressions(source.call_source(lwp, frame.level))

@@ -109,8 +109,8 @@ def _by_key(vma: VMA, access: int, key: int | None) -> tuple[str, str] | None:
 
 def _beyond(process: Process, address: int, access: int) -> tuple[str, str] | None:
     """Answer for what is no address of the process's at all."""
-    if process.pointer_size == 4:
-        return (UNKNOWN, "a 32-bit process cannot name it") if address >= 1 << 32 else None
+    if address > process.machine.mask:
+        return UNKNOWN, f"a {8 * process.pointer_size}-bit process cannot name it"
     if not process.machine.is_canonical(address):
         return "SIGSEGV SI_KERNEL", "a general protection fault: the signal tells no address (si_addr is 0)"
     vma = process.address_space.find(address)

@@ -11,9 +11,6 @@ from gdbheap.process.images.link_map import TlsPlace, find_tls, link_maps
 from gdbheap.process.process import Module, Process
 from gdbheap.process.threads.thread_pointers import find_thread_pointers
 
-# sizeof(struct pthread), at the least, glibc 2.31 to 2.43: it lies at the thread pointer.
-_THREAD_RECORD = {4: 0x480, 8: 0x900}
-
 
 @dataclass(frozen=True)
 class ThreadStorage:
@@ -35,7 +32,7 @@ def find_thread_storage(process: Process) -> tuple[ThreadStorage, ...]:
         pointer = pointers.get(thread.lwp)
         if pointer is None:
             continue
-        found.append(ThreadStorage(pointer, pointer + _THREAD_RECORD[process.pointer_size], thread.number, None))
+        found.append(ThreadStorage(pointer, pointer + process.machine.thread_record, thread.number, None))
         for module, place in places:
             block = find_block(process, thread, pointer, place)
             if block is not None:

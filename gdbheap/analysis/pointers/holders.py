@@ -31,7 +31,7 @@ def holders(
     found: list[PointerPlace] = []
     for thread in process.threads:
         for name, value in thread.registers.items():
-            if start <= value < end and name not in ("rip", "eip") and len(found) < most:
+            if start <= value < end and name != process.machine.program_counter and len(found) < most:
                 found.append(PointerPlace(0, value, f"register {name} of thread {thread.number}"))
     low, span = np.uint64(start), np.uint64(end - start)
     word_type = np.dtype(f"u{process.pointer_size}")

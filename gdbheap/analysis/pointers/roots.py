@@ -20,8 +20,6 @@ from gdbheap.process.threads.thread_pointers import find_thread_pointers
 from gdbheap.process.threads.thread_stacks import StackBlock, stack_blocks
 
 _PAGE = 4096
-# As large are the reserves of arenas at least: HEAP_MAX_SIZE, by the size of a pointer.
-_ARENA_HEAP = {8: 64 << 20, 4: 1 << 20}
 
 DATA = "data"
 STACK = "stack"
@@ -133,7 +131,8 @@ def _of_malloc(view: HeapView) -> Iterator[tuple[int, int]]:
     layout, table = view.layout, view.table
     for arena in view.arenas:
         for region in arena.regions:
-            reserve = _ARENA_HEAP[layout.pointer_size]
+            # As large is an arena's reserve at least.
+            reserve = layout.machine.malloc.heap_max
             end = region.end if arena.is_main else (region.mapping & -reserve) + reserve
             yield (region.start if arena.is_main else region.mapping), max(end, region.end)
     mapped = np.flatnonzero(table.arena == MMAPPED_ARENA)

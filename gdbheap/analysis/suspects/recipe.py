@@ -61,4 +61,4 @@ def break_at_free(heap: CheckedHeap, mem: int) -> str:
 
 def _argument(heap: CheckedHeap) -> str:
     """Return the first argument of a function that was just called, as a gdb expression."""
-    return "$rdi" if heap.layout.pointer_size == 8 else "*(unsigned int *)($esp + 4)"
+    return heap.process.machine.first_argument

@@ -34,7 +34,7 @@ def malloc_state(pointer_size: int, alignment: int, fastbins: bool, have_fastchu
     if have_fastchunks:
         members.append(("have_fastchunks", "int", 1))
     if fastbins:
-        members.append(("fastbinsY", "word", _fastbin_count(pointer_size, alignment)))
+        members.append(("fastbinsY", "word", fastbin_count(pointer_size, alignment)))
     members += [
         ("top", "word", 1),
         ("last_remainder", "word", 1),
@@ -148,10 +148,10 @@ def malloc_chunk(pointer_size: int) -> CStruct:
     return _struct("malloc_chunk", pointer_size, [(name, "word", 1) for name in names])
 
 
-def _fastbin_count(pointer_size: int, alignment: int) -> int:
+def fastbin_count(pointer_size: int, alignment: int) -> int:
     """Return NFASTBINS: enough for a request of MAX_FAST_SIZE (80 * SIZE_SZ / 4)."""
     size = (80 * pointer_size // 4 + pointer_size + alignment - 1) & ~(alignment - 1)
-    return (size >> (4 if pointer_size == 8 else 3)) - 2 + 1
+    return size // (2 * pointer_size) - 2 + 1
 
 
 def _struct(name: str, pointer_size: int, members: Iterable[Member]) -> CStruct:

@@ -18,6 +18,9 @@ from gdbheap.process.process import Process
 INSTALL = "libc's debug symbols (Debian, Ubuntu: apt install libc6-dbg) make this certain"
 NOT_USED_YET = "malloc has not been used yet: main_arena is empty. Stop later, after the first malloc"
 
+# MALLOC_ALIGNMENT of all machines of today (i386 had 8 to glibc 2.25).
+_USUAL_ALIGNMENT = 16
+
 
 @dataclass(frozen=True)
 class ChosenArena:
@@ -132,8 +135,14 @@ def _is_whole(struct: CStruct) -> bool:
 
 
 def _alignment(struct: CStruct, pointer_size: int) -> int:
-    """Return MALLOC_ALIGNMENT: on i386 the number of fastbins tells; without fastbins (2.43) it is 16 on all x86."""
-    return 8 if pointer_size == 4 and "fastbinsY" in struct and struct["fastbinsY"].count == 10 else 16
+    """Return MALLOC_ALIGNMENT: the number of fastbins tells; without fastbins (2.43) it is 16 everywhere."""
+    count = struct["fastbinsY"].count if "fastbinsY" in struct else 0
+    fitting = (
+        alignment
+        for size, alignment in builtin_structs.word_and_alignments()
+        if size == pointer_size and builtin_structs.fastbin_count(size, alignment) == count
+    )
+    return next(fitting, _USUAL_ALIGNMENT)
 
 
 def _chosen(process: Process, libc: Libc, where: Located, struct: CStruct, source: str, alignment: int) -> ChosenArena:

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gdbheap.lazy import np
+from gdbheap.machine.machine import Machine
 from gdbheap.process.columns.word_windows import windows
 from gdbheap.process.cstruct import CStruct, StructValue
 from gdbheap.process.memory import PAGE
@@ -20,7 +21,6 @@ if TYPE_CHECKING:
 # NARENAS_FROM_NCORES(1)
 _DEFAULT_SIZE = 0x20000
 _DEFAULT_MMAPS = 0x10000
-_ARENA_TEST = {8: 8, 4: 2}
 _TCACHE_BINS = 64
 _MOST_CACHED = 0xFFFF
 
@@ -49,11 +49,11 @@ def find_mps(
     for looks_right in (_has_defaults, _has_heap_start):
         found: dict[int, FoundMp] = {}
         for start, words in windows(process, ranges, max(each.size for each in structs)):
-            for index, struct in looks_right(process.pointer_size, words, structs, heap_start):
+            for index, struct in looks_right(process.machine, words, structs, heap_start):
                 value = StructValue(
                     struct, start + index * process.pointer_size, _bytes(words, index, struct, process.pointer_size)
                 )
-                score = _score(value, process.pointer_size, heap_start)
+                score = _score(value, process, heap_start)
                 if score > (found[value.address].score if value.address in found else 0):
                     untouched = not value["sbrk_base"] and not value["max_n_mmaps"]
                     found[value.address] = FoundMp(value.address, struct, score, untouched)
@@ -66,34 +66,34 @@ def find_mps(
 _Hits = Iterator[tuple[int, CStruct]]
 
 
-def _has_defaults(pointer_size: int, words: NDArray[np.uint64], structs: Sequence[CStruct], _: int | None) -> _Hits:
+def _has_defaults(machine: Machine, words: NDArray[np.uint64], structs: Sequence[CStruct], _: int | None) -> _Hits:
     """Yield (index, struct) where top_pad, arena_test, arena_max and n_mmaps_max are what they are unless someone
     tunes them."""
     if len(words) < 32:
         return
-    fits = (words[1:-4] == _DEFAULT_SIZE) & (words[3:-2] == _ARENA_TEST[pointer_size]) & (words[4:-1] == 0)
+    fits = (words[1:-4] == _DEFAULT_SIZE) & (words[3:-2] == machine.malloc.arenas_per_processor) & (words[4:-1] == 0)
     fits &= (words[:-5] >= _DEFAULT_SIZE) & (words[2:-3] >= _DEFAULT_SIZE)
     for index in np.flatnonzero(fits).tolist():
         for struct in structs:
-            data = _bytes(words, index, struct, pointer_size)
+            data = _bytes(words, index, struct, machine.pointer_size)
             if len(data) == struct.size and StructValue(struct, 0, data)["n_mmaps_max"] == _DEFAULT_MMAPS:
                 yield index, struct
 
 
 def _has_heap_start(
-    pointer_size: int, words: NDArray[np.uint64], structs: Sequence[CStruct], heap_start: int | None
+    machine: Machine, words: NDArray[np.uint64], structs: Sequence[CStruct], heap_start: int | None
 ) -> _Hits:
     """Yield (index, struct) where sbrk_base is the heap's start, whatever the tunables are."""
     if not heap_start:
         return
     for place in np.flatnonzero(words == np.uint64(heap_start)).tolist():
         for struct in structs:
-            index = place - struct.offset("sbrk_base") // pointer_size
-            if index >= 0 and len(_bytes(words, index, struct, pointer_size)) == struct.size:
+            index = place - struct.offset("sbrk_base") // machine.pointer_size
+            if index >= 0 and len(_bytes(words, index, struct, machine.pointer_size)) == struct.size:
                 yield index, struct
 
 
-def _score(value: StructValue, pointer_size: int, heap_start: int | None) -> int:
+def _score(value: StructValue, process: Process, heap_start: int | None) -> int:
     """Return how many members are as they are in most processes; 0 if they contradict each other or what is known."""
     base = value["sbrk_base"]
     if value["n_mmaps"] > value["max_n_mmaps"] or value["mmapped_mem"] > value["max_mmapped_mem"]:
@@ -107,7 +107,7 @@ def _score(value: StructValue, pointer_size: int, heap_start: int | None) -> int
         value["top_pad"] == _DEFAULT_SIZE,
         value["mmap_threshold"] >= _DEFAULT_SIZE,
         value["trim_threshold"] >= _DEFAULT_SIZE,
-        value["arena_test"] == _ARENA_TEST[pointer_size],
+        value["arena_test"] == process.machine.malloc.arenas_per_processor,
         value["n_mmaps_max"] == _DEFAULT_MMAPS,
         value["mmapped_mem"] % PAGE == 0,
     ]
@@ -121,4 +121,4 @@ def _score(value: StructValue, pointer_size: int, heap_start: int | None) -> int
 
 def _bytes(words: NDArray[np.uint64], index: int, struct: CStruct, pointer_size: int) -> bytes:
     part = words[index : index + struct.size // pointer_size]
-    return (part if pointer_size == 8 else part.astype(np.uint32)).tobytes()
+    return part.astype(f"u{pointer_size}").tobytes()

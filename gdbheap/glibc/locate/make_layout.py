@@ -38,7 +38,7 @@ def make_layout(process: Process, symbols_of: SymbolsOf) -> Layout:
     malloc_par = find.settle_malloc_par(facts, malloc_par, tcache_struct)
     heads = [] if tcache_struct is None else list(list_heads(process, tcache_struct, "entries", tcaches))
     return Layout(
-        pointer_size=process.pointer_size,
+        machine=process.machine,
         alignment=chosen.alignment,
         malloc_state=chosen.malloc_state,
         heap_info=heap_info,

@@ -17,8 +17,6 @@ from gdbheap.process.process import Process
 # Enough to tell.
 MAX_LISTS = 512
 MAX_VMAS = 4_096
-# HEAP_MAX_SIZE = 2 * DEFAULT_MMAP_THRESHOLD_MAX
-HEAP_MAX = {8: 64 << 20, 4: 1 << 20}
 
 
 def list_heads(process: Process, struct: CStruct, member: str, addresses: Iterable[int]) -> Iterator[int]:
@@ -110,7 +108,7 @@ def probe_heap_max(process: Process, heap_info: CStruct, arenas: Iterable[int], 
 
     2.35 to 2.41 made it four huge pages where malloc was told to use them; that is tried first, and the arenas decide.
     """
-    usual = HEAP_MAX[process.pointer_size]
+    usual = process.machine.malloc.heap_max
     arenas = list(arenas)
     unusual = 4 * hp_pagesize
     sizes = [usual]

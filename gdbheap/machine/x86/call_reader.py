@@ -12,19 +12,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gdbheap.errors import MemoryFault
-from gdbheap.machine.x86.code_steps import Code, follow, operand_value
+from gdbheap.machine.stopped import CodeLines, NamedPlace, StackFrame, StoppedProcess
+from gdbheap.machine.x86.code_steps import follow, operand_value
 from gdbheap.machine.x86.register_values import ENTRY, Evaluation, Registers, Value, plus
-from gdbheap.process.frame import Frame
-from gdbheap.process.process import Process
-from gdbheap.process.symbols import SymbolAt
 
 _ARGUMENTS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
 _PRESERVED = ("rbx", "rbp", "r12", "r13", "r14", "r15")
 _PRESERVED_IN_32 = {"rbx": "ebx", "rbp": "ebp", "rsi": "esi", "rdi": "edi"}
-# Functions whose first argument is a block that is taken back, under the names that symbol tables give them.
-TAKE_BLOCKS = re.compile(r"((_*(GI_+)?(libc_)?(c?free|realloc(array)?))(@|$)|operator delete|_Zd[al]P)")
-# C++ hands its pointers on: who called malloc is who called these.
-OPERATORS = ("operator new", "operator delete", "_Zn", "_Zd")
 _TRANSFER = re.compile(r"(?:(?:bnd|notrack|data16|rex\.\w+|addr32)\s+)*(?P<kind>call|jmp)q?\s+(?P<target>.+)")
 _DIRECT = re.compile(r"(?:0x)?(?P<address>[0-9a-f]+)\b")
 # jmp *DISPLACEMENT(%rip), as all entries of a PLT have it: behind endbr64, a bnd before it.
@@ -53,17 +47,17 @@ class _Place:
 
 
 @dataclass(frozen=True)
-class CallReader:
+class X86CallReader:
     """Reads calls. `code_at` gives the instructions of the function that an address lies in, () where its bounds are
     not known; `symbol_at` the symbol that an address is in. `callees` are the names of the functions whose calls are
     read."""
 
-    process: Process
-    code_at: Callable[[int], Code]
-    symbol_at: SymbolAt
-    callees: re.Pattern[str] = TAKE_BLOCKS
+    process: StoppedProcess
+    code_at: Callable[[int], CodeLines]
+    symbol_at: Callable[[int], NamedPlace | None]
+    callees: re.Pattern[str]
 
-    def first_argument(self, frames: Sequence[Frame], index: int) -> int | None:
+    def first_argument(self, frames: Sequence[StackFrame], index: int) -> int | None:
         """Return what frame `index`, which has called one of the callees, passed to it; None where no code tells for
         sure."""
         inner = _without_inlined(frames[:index])
@@ -77,7 +71,7 @@ class CallReader:
         # What was passed is not NULL: no callee would have come to what it died of.
         return self._at_top_of_stack(frames[index]) if is_entered and self.process.pointer_size == 4 else None
 
-    def _at_top_of_stack(self, frame: Frame) -> int | None:
+    def _at_top_of_stack(self, frame: StackFrame) -> int | None:
         """Return what is where i386 passes the first argument. The place belongs to the function that was called: it
         may have overwritten it."""
         try:
@@ -85,7 +79,7 @@ class CallReader:
         except MemoryFault:
             return None
 
-    def _received(self, frames: Sequence[Frame], name: str) -> int | None:
+    def _received(self, frames: Sequence[StackFrame], name: str) -> int | None:
         """Return what a register held when the outermost of these frames was entered, where it or one that it called
         has kept it."""
         if not frames:
@@ -106,7 +100,7 @@ class CallReader:
                 return Evaluation(registers, {each: held}, self.process.memory, _nobody).of(wanted)
         return found if registers.is_sure else None
 
-    def _calls(self, text: str, frame: Frame) -> bool:
+    def _calls(self, text: str, frame: StackFrame) -> bool:
         """Whether the call goes straight to the function that the frame is in."""
         match = _TRANSFER.match(text.strip())
         direct = _DIRECT.match(match["target"]) if match is not None else None
@@ -120,7 +114,7 @@ class CallReader:
         return symbol is not None and is_start and self.callees.match(symbol.name) is not None
 
     def _argument(
-        self, frames: Sequence[Frame], index: int, name: str, is_callee: Callable[[int], bool], depth: int
+        self, frames: Sequence[StackFrame], index: int, name: str, is_callee: Callable[[int], bool], depth: int
     ) -> int | None:
         """Return a register at frame `index`'s call of what `is_callee` knows, direct or by way of functions that
         left by a jump."""
@@ -141,7 +135,7 @@ class CallReader:
         place = self._place(code, at, self._known(frame, code[at][1]), outer)
         return self._passed(place, name, is_callee, depth)
 
-    def _known(self, frame: Frame, text: str) -> dict[str, int]:
+    def _known(self, frame: StackFrame, text: str) -> dict[str, int]:
         """Return what registers hold at the frame's call: those that calls preserve, and before a call the stack
         pointer."""
         names = {each: each for each in _PRESERVED} if self.process.pointer_size == 8 else _PRESERVED_IN_32
@@ -188,7 +182,7 @@ class CallReader:
         wanted = operand_value(place.registers, match["target"])
         return None if wanted is None else place.values.of(wanted)
 
-    def _place(self, code: Code, at: int, known: Mapping[str, int], outer: Callable[[str], int | None]) -> _Place:
+    def _place(self, code: CodeLines, at: int, known: Mapping[str, int], outer: Callable[[str], int | None]) -> _Place:
         registers = follow(code, at, self.process.pointer_size)
         return _Place(code[at][1], registers, known, Evaluation(registers, known, self.process.memory, outer))
 
@@ -212,7 +206,7 @@ def _begins_with(value: Value, wanted: Value) -> bool:
     return value == wanted or (value[0] == "sum" and value[1] == wanted)
 
 
-def _without_inlined(frames: Sequence[Frame]) -> list[Frame]:
+def _without_inlined(frames: Sequence[StackFrame]) -> list[StackFrame]:
     """Return the frames with those left out whose code is part of the next one's."""
     return [
         frame
@@ -221,7 +215,7 @@ def _without_inlined(frames: Sequence[Frame]) -> list[Frame]:
     ]
 
 
-def _before(code: Code, end: int) -> int | None:
+def _before(code: CodeLines, end: int) -> int | None:
     """Return the index of the call (or jump) that ends at the address, None where none does."""
     at = next((index for index, (place, _) in enumerate(code) if place >= end), len(code)) - 1
     is_last = at == len(code) - 1

@@ -6,12 +6,9 @@ The instructions are gdb's, in AT&T's syntax. What is not understood makes a reg
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
 
+from gdbheap.machine.stopped import CodeLines
 from gdbheap.machine.x86.register_values import Registers, Value, plus
-
-# (address, gdb's text), in order.
-Code = Sequence[tuple[int, str]]
 
 _NAMES = ("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", *(f"r{number}" for number in range(8, 16)))
 _KEPT = frozenset(("rbx", "rbp", "rsp", "r12", "r13", "r14", "r15"))
@@ -45,7 +42,7 @@ _SIZES = {"b": 1, "w": 2, "l": 4, "q": 8}
 _VECTOR = {"%x": 16, "%y": 32, "%z": 64}
 
 
-def follow(code: Code, at: int, word: int = 8) -> Registers:
+def follow(code: CodeLines, at: int, word: int = 8) -> Registers:
     """Return the registers as they are before instruction `at` of a function's code, which comes whole."""
     registers = Registers(word)
     texts = [(place, _PREFIX.sub("", text.strip())) for place, text in code]

@@ -3,12 +3,12 @@ return addresses."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from gdbheap.errors import MemoryFault
-from gdbheap.process.process import Process
+from gdbheap.machine.code import LeftFrame
+from gdbheap.machine.stopped import StoppedProcess
+from gdbheap.machine.x86.call_code import LONGEST_CALL, ends_with_call
 
 # A frame with the largest state of a processor (AMX) has 12 KiB, and what the handler has called lies below it.
 _REACH = 32 << 10
@@ -24,24 +24,9 @@ _SELECTORS = {8: 0x33, 4: 0x23}
 _ALWAYS_SET = 2
 # struct ucontext of x86-64 up to the sigcontext, which lies right behind the return address.
 _CONTEXT_64, _CONTEXT_32 = 40, 20
-# A call of a function by its address, by a pointer in memory, by one in a register.
-_CALL = re.compile(
-    rb"(\xe8.{4}|\xff\x15.{4}|\xff[\x10-\x17\xd0-\xd7]|\xff[\x50-\x57].|\xff[\x90-\x97].{4})\Z", re.DOTALL
-)
-_LONGEST_CALL = 6
 
 
-@dataclass(frozen=True)
-class LeftFrame:
-    """A handler's frame at `address` (its return address, to the trampoline); it was at `program_counter`, with
-    `stack_pointer`, that the signal came."""
-
-    address: int
-    program_counter: int
-    stack_pointer: int
-
-
-def left_frames(process: Process, stack_pointer: int) -> Iterator[LeftFrame]:
+def left_frames(process: StoppedProcess, stack_pointer: int) -> Iterator[LeftFrame]:
     """Yield the frames of handlers that lie whole enough below the stack pointer, the nearest first."""
     for at, value in _executable_words(process, stack_pointer - _REACH, stack_pointer):
         code = _read(process, value, _LONGEST_TRAMPOLINE)
@@ -51,14 +36,15 @@ def left_frames(process: Process, stack_pointer: int) -> Iterator[LeftFrame]:
                 yield found
 
 
-def return_addresses(process: Process, below: int, reach: int) -> Iterator[int]:
+def return_addresses(process: StoppedProcess, below: int, reach: int) -> Iterator[int]:
     """Yield the words that point behind a call, from the address downwards, so many bytes of them."""
     for _, value in _executable_words(process, below - reach, below):
-        if _CALL.search(_read(process, value - _LONGEST_CALL, _LONGEST_CALL)):
+        code = _read(process, value - LONGEST_CALL, LONGEST_CALL)
+        if len(code) == LONGEST_CALL and ends_with_call(code):
             yield value
 
 
-def _frame(process: Process, at: int, is_informed: bool) -> LeftFrame | None:
+def _frame(process: StoppedProcess, at: int, is_informed: bool) -> LeftFrame | None:
     """Return the frame whose return address lies at `at`, None where what it saved makes no sense: it has been
     overwritten, or never was one."""
     size = process.pointer_size
@@ -77,7 +63,7 @@ def _frame(process: Process, at: int, is_informed: bool) -> LeftFrame | None:
     return LeftFrame(at, counter, stack_pointer) if is_whole and _is_executable(process, counter) else None
 
 
-def _executable_words(process: Process, start: int, end: int) -> Iterator[tuple[int, int]]:
+def _executable_words(process: StoppedProcess, start: int, end: int) -> Iterator[tuple[int, int]]:
     """Yield (address, word) of the words that point to code, the highest first."""
     size = process.pointer_size
     end -= end % size
@@ -94,12 +80,12 @@ def _executable_words(process: Process, start: int, end: int) -> Iterator[tuple[
             yield start + index * size, words[index]
 
 
-def _is_executable(process: Process, address: int) -> bool:
+def _is_executable(process: StoppedProcess, address: int) -> bool:
     vma = process.address_space.find(address)
     return vma is not None and vma.executable
 
 
-def _read(process: Process, address: int, size: int) -> bytes:
+def _read(process: StoppedProcess, address: int, size: int) -> bytes:
     try:
         return process.memory.read(address, size)
     except (MemoryFault, OverflowError):

@@ -2,24 +2,45 @@
 
 from __future__ import annotations
 
-from gdbheap.machine.machine import CoreNotes, Machine
+from gdbheap.machine.code import MachineCode
+from gdbheap.machine.machine import CoreNotes, Machine, MallocConstants, SystemCalls
 
 
 def _names(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
+def _code_64() -> MachineCode:
+    from gdbheap.machine.x86.code import CODE_64  # kept out of gdb's start
+
+    return CODE_64
+
+
+def _code_32() -> MachineCode:
+    from gdbheap.machine.x86.code import CODE_32  # kept out of gdb's start
+
+    return CODE_32
+
+
+_PAGE = 4096
+# int3, int1 and the long form of int3.
+_TRAPS = (b"\xcc", b"\xf1", b"\xcd\x03")
+# syscall, sysenter and int $0x80: a 32-bit program may run the first on some processors, a 64-bit one the last.
+_SYSTEM_CALLS = (b"\x0f\x05", b"\x0f\x34", b"\xcd\x80")
+_CALLS = (7, 6, 5, 4, 3, 2)
+_ALIGNMENT_CHECK = 1 << 18
+_VECTORS = (("zmm", 512), ("ymm", 256), ("xmm", 128))
 _SELECTORS = ("cs", "ss", "ds", "es", "fs", "gs")
 
 X86_64 = Machine(
     name="x86-64",
     elf=62,
     gdb="i386:x86-64",
-    gdb_system_calls="amd64-linux.xml",
     pointer_size=8,
     general=_names("rax rbx rcx rdx rsi rdi rbp rsp r8 r9 r10 r11 r12 r13 r14 r15 rip"),
     special=("eflags", *_SELECTORS, "fs_base", "gs_base"),
     without_pointers=("eflags", *_SELECTORS),
+    vectors=_VECTORS,
     stack_pointer="rsp",
     frame_pointer="rbp",
     program_counter="rip",
@@ -27,15 +48,33 @@ X86_64 = Machine(
     preserved=("rbx", "rbp", "r12", "r13", "r14", "r15"),
     arguments=("rdi", "rsi", "rdx", "rcx", "r8", "r9"),
     result="rax",
+    objects=("rdi", "rbx", "rax", "rdx", "rbp", "r12"),
+    size_of_new="rbx",
     thread_base="fs_base",
+    page_size=_PAGE,
     # Four-level page tables: with five of them a program has more only if it asks for it
     # (Documentation/arch/x86/x86_64/5level-paging.rst).
     address_bits=47,
     user_ends=(0x7FFF_FFFF_F000,),
     kernel_start=(1 << 64) - (1 << 47),
     vsyscall=0xFFFF_FFFF_FF60_0000,
-    system_calls=(b"\x0f\x05",),
+    heap_bits=40,
+    stray=1 << 36,
+    aligns_large=True,
     red_zone=128,
+    calls=_CALLS,
+    traps=_TRAPS,
+    alignment_check=_ALIGNMENT_CHECK,
+    thread_id=0x2D0,
+    thread_record=0x900,
+    system_calls=SystemCalls(
+        instructions=_SYSTEM_CALLS,
+        number="orig_rax",
+        arguments=("rdi", "rsi", "rdx", "r10", "r8", "r9"),
+        table="amd64-linux.xml",
+        epoll=frozenset({232, 281, 441}),  # asm/unistd_64.h
+    ),
+    malloc=MallocConstants(heap_max=64 << 20, arenas_per_processor=8, last_narrow_bin=96),
     core=CoreNotes(
         _names(
             "r15 r14 r13 r12 rbp rbx r11 r10 r9 r8 rax rcx rdx rsi rdi orig_rax rip cs eflags rsp ss fs_base gs_base"
@@ -46,17 +85,18 @@ X86_64 = Machine(
         command=40,
         arguments=56,
     ),
+    load_code=_code_64,
 )
 
 I386 = Machine(
     name="i386",
     elf=3,
     gdb="i386",
-    gdb_system_calls="i386-linux.xml",
     pointer_size=4,
     general=_names("eax ebx ecx edx esi edi ebp esp eip"),
     special=("eflags", *_SELECTORS),
     without_pointers=("eflags", *_SELECTORS),
+    vectors=_VECTORS,
     stack_pointer="esp",
     frame_pointer="ebp",
     program_counter="eip",
@@ -64,19 +104,40 @@ I386 = Machine(
     preserved=("ebx", "ebp", "esi", "edi"),
     arguments=(),
     result="eax",
+    objects=("eax", "ecx", "ebx", "edx", "esi", "edi"),
+    size_of_new="",
     thread_base="",
+    page_size=_PAGE,
     address_bits=32,
     # On a 64-bit kernel nearly all 4 GiB are the program's; on a 32-bit one three of them.
     user_ends=(0xC000_0000, 0xFFFF_E000),
     kernel_start=None,
     vsyscall=None,
-    system_calls=(b"\xcd\x80", b"\x0f\x34"),
+    heap_bits=24,
+    stray=1 << 24,
+    aligns_large=False,
     red_zone=0,
+    calls=_CALLS,
+    traps=_TRAPS,
+    alignment_check=_ALIGNMENT_CHECK,
+    thread_id=0x68,
+    thread_record=0x480,
+    system_calls=SystemCalls(
+        instructions=_SYSTEM_CALLS,
+        number="orig_eax",
+        arguments=("ebx", "ecx", "edx", "esi", "edi", "ebp"),
+        table="i386-linux.xml",
+        epoll=frozenset({256, 319, 441}),  # asm/unistd_32.h
+    ),
+    malloc=MallocConstants(heap_max=1 << 20, arenas_per_processor=2, last_narrow_bin=94),
     core=CoreNotes(
         _names("ebx ecx edx esi edi ebp eax ds es fs gs orig_eax eip cs eflags esp ss"),
         pid=24,
         register_block=72,
         command=28,
         arguments=44,
+        segments=0x200,  # NT_386_TLS
+        selector="gs",
     ),
+    load_code=_code_32,
 )

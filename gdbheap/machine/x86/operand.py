@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
+from gdbheap.machine.instruction import READ, WRITE, Instruction, MemoryOperand
 from gdbheap.machine.x86.operand_size import operand_size
-
-READ, WRITE, EXECUTE = "read", "write", "execute"
 
 # Instructions whose memory operand is only read, though it stands where others have their destination.
 _ONLY_READ = re.compile(
@@ -73,50 +72,6 @@ _STACK = re.compile(r"(?P<kind>pushf?|popf?|call|ret|leave|enter)(?P<suffix>[wlq
 _PREFIXES = re.compile(r"rep(n?[ez])?|lock|data16|addr32|notrack|bnd|xacquire|xrelease|[c-gs]s|rex(\.\w+)?|\{\w+\}")
 
 
-@dataclass(frozen=True)
-class MemoryOperand:
-    """A memory operand: `text` as gdb writes it, `address` evaluated, `access` READ or WRITE, `size` in bytes (0
-    unknown).
-
-    `base` and `index` are register names ("" none) with their values, `scale` and `displacement` what they are
-    combined with. `is_vector`: the index is a vector of indices (a gather or scatter); `address` is without them,
-    and each element is `size` bytes.
-    """
-
-    text: str
-    address: int
-    access: str
-    size: int
-    base: str = ""
-    base_value: int = 0
-    index: str = ""
-    index_value: int = 0
-    scale: int = 1
-    displacement: int = 0
-    segment: str = ""
-    is_vector: bool = False
-
-
-@dataclass(frozen=True)
-class Instruction:
-    """A decoded instruction: its mnemonic without prefixes, its operands as texts, and the memory that it accesses.
-
-    `alignment`: it faults where its operand is no multiple of so many bytes (0: anywhere is fine). `string` is the
-    kind of string instruction ("movs", ...) or "". `target` is the memory operand that an indirect call or jump
-    takes its destination from, or None; `target_register` the register.
-    """
-
-    text: str
-    mnemonic: str
-    operands: tuple[str, ...] = ()
-    memory: tuple[MemoryOperand, ...] = ()
-    alignment: int = 0
-    string: str = ""
-    repeats: bool = False
-    target: MemoryOperand | None = None
-    target_register: str = ""
-
-
 def decode(text: str, registers: Mapping[str, int], pointer_size: int) -> Instruction:
     """Decode one line of gdb's disassembly (without the address). What it does not know has no memory operands."""
     code, _, comment = text.partition("#")
@@ -133,7 +88,8 @@ def decode(text: str, registers: Mapping[str, int], pointer_size: int) -> Instru
     string = _string_kind(mnemonic, operands)
     if string:
         memory = tuple(_string_operands(string, mnemonic, operands, registers, pointer_size))
-        return Instruction(text, mnemonic, operands, memory, string=string, repeats=repeats)
+        counter = ("rcx" if pointer_size == 8 else "ecx") if repeats else ""
+        return Instruction(text, mnemonic, operands, memory, string=string, counter=counter)
     intel = not any("%" in each or "$" in each for each in operands)
     memory = tuple(_relative(each, comment) for each in _operands(mnemonic, operands, registers, pointer_size, intel))
     target, register = _target(mnemonic, operands, memory)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Union
 
 from gdbheap.errors import MemoryFault
-from gdbheap.process.memory import Memory
+from gdbheap.machine.stopped import Bytes
 
 # ("unknown", place, register); ("number", n); ("sum", base, displacement); ("add", a, b); ("times", a, n); ("load",
 # address, size, serial); ("low", a): its low 32 bits, ("signed", a): these, sign-extended.
@@ -90,7 +90,7 @@ class Evaluation:
     `outer` tells what a register held at the function's start, None where that is not known."""
 
     def __init__(
-        self, registers: Registers, known: Mapping[str, int], memory: Memory, outer: Callable[[str], int | None]
+        self, registers: Registers, known: Mapping[str, int], memory: Bytes, outer: Callable[[str], int | None]
     ) -> None:
         self._registers, self._memory, self._outer = registers, memory, outer
         self._mask = (1 << 8 * registers.word) - 1

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from gdbheap.errors import NoProcess
 from gdbheap.files import kernel_text
+from gdbheap.machine.machine import Machine
 from gdbheap.process.process import Process
 
 # vm.overcommit_memory
@@ -30,7 +31,7 @@ def kernel_limits(process: Process) -> KernelLimits:
     """Return the limits of a live process on this machine; of any other process, that nothing is known. Raises
     NoProcess where it is gone."""
     if process.kind != "live" or process.pid is None:
-        return KernelLimits(False if process.pointer_size == 4 else None)
+        return KernelLimits(None if process.machine.aligns_large else False)
     try:
         limits = kernel_text(f"/proc/{process.pid}/limits")
         status = kernel_text(f"/proc/{process.pid}/status")
@@ -38,7 +39,7 @@ def kernel_limits(process: Process) -> KernelLimits:
     except (FileNotFoundError, ProcessLookupError) as error:
         raise NoProcess(f"process {process.pid} is gone") from error
     except OSError:
-        return KernelLimits(_aligns_large(process.pointer_size))
+        return KernelLimits(_aligns_large(process.machine))
     overcommit = int(_text("/proc/sys/vm/overcommit_memory").strip() or _HEURISTIC)
     reasons = []
     if overcommit == _STRICT:
@@ -47,7 +48,7 @@ def kernel_limits(process: Process) -> KernelLimits:
         reasons.append("RLIMIT_DATA bounds what the heap may grow to")
     space, used = _soft_limit(limits, "Max address space"), _kibibytes(status, "VmSize")
     return KernelLimits(
-        _aligns_large(process.pointer_size),
+        _aligns_large(process.machine),
         _all_memory() if overcommit == _HEURISTIC else None,
         max(space - used, 0) if space is not None and used is not None else None,
         # which of the two counts was changed in 2.34 and 2.35
@@ -56,10 +57,10 @@ def kernel_limits(process: Process) -> KernelLimits:
     )
 
 
-def _aligns_large(pointer_size: int) -> bool:
+def _aligns_large(machine: Machine) -> bool:
     """Mirrors __thp_get_unmapped_area(), which Linux 6.7 uses for all large anonymous mappings of 64-bit processes."""
     parts = os.uname().release.split(".")
-    return pointer_size == 8 and tuple(int(part) for part in parts[:2] if part.isdecimal()) >= (6, 7)
+    return machine.aligns_large and tuple(int(part) for part in parts[:2] if part.isdecimal()) >= (6, 7)
 
 
 def _all_memory() -> int | None:

@@ -12,8 +12,6 @@ from gdbheap.process.address_space import VMA
 from gdbheap.process.columns.word_windows import windows
 from gdbheap.process.process import Process
 
-# offsetof(struct pthread, tid), i386 and x86-64, the same in glibc 2.31 to 2.43
-TID = {4: 0x68, 8: 0x2D0}
 _MOST_BYTES = 1 << 30
 _MOST_FOUND = 1 << 14
 
@@ -41,7 +39,7 @@ def thread_id(process: Process, control: int) -> int | None:
     CLONE_CHILD_CLEARTID), -1 where it was also joined (pthread_join() writes that; nptl's FREE_P() takes both for
     free); None where it cannot be read."""
     try:
-        return int.from_bytes(process.memory.read(control + TID[process.pointer_size], 4), "little", signed=True)
+        return int.from_bytes(process.memory.read(control + process.machine.thread_id, 4), "little", signed=True)
     except MemoryFault:
         return None
 

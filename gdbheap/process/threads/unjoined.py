@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from gdbheap.errors import MemoryFault
 from gdbheap.process.process import Process
-from gdbheap.process.threads.thread_pointers import TID, find_thread_pointers, thread_id
+from gdbheap.process.threads.thread_pointers import find_thread_pointers, thread_id
 from gdbheap.process.threads.thread_stacks import StackBlock
 
 # tcbhead_t holds its own address in its first words; struct pthread has ended after so many bytes (to glibc 2.44).
@@ -57,7 +57,7 @@ def _kept_for_new_threads(process: Process) -> frozenset[int]:
 
 def _list_of(process: Process, control: int) -> int:
     """Return where struct pthread has its links: right before its tid."""
-    return control + TID[process.pointer_size] - 2 * process.pointer_size
+    return control + process.machine.thread_id - 2 * process.pointer_size
 
 
 def _followed(process: Process, head: int) -> Iterator[int]:

@@ -15,6 +15,7 @@ from gdbheap.analysis.abort_texts.of_malloc import MALLOC_TEXTS
 from gdbheap.analysis.abort_texts.table import TEXTS, Texts, find_text, releases
 from gdbheap.glibc.layout import SYMBOL, Layout, Located
 from gdbheap.glibc.locate import builtin_structs
+from gdbheap.machine.x86.machines import X86_64
 from support.printed_by_libc import libc, texts_beside
 
 GLIBC = tuple(int(part) for part in platform.libc_ver()[1].split(".")[:2])
@@ -31,7 +32,7 @@ ASSERTED = "chunk_main_arena (fwd)", "heap->ar_ptr == av"
 
 def layout(*, fastbins: bool, counts: str, hugetlb: bool, safe_linking: bool | None) -> Layout:
     return Layout(
-        8,
+        X86_64,
         16,
         builtin_structs.malloc_state(8, 16, fastbins, fastbins),
         builtin_structs.heap_info(8, 16, hugetlb),

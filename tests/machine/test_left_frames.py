@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from gdbheap.machine.x86.left_frames import LeftFrame, left_frames, return_addresses
+from gdbheap.machine.code import LeftFrame
+from gdbheap.machine.x86.left_frames import left_frames, return_addresses
 from gdbheap.machine.x86.machines import I386, X86_64
 from gdbheap.process.address_space import VMA, AddressSpace
 from gdbheap.process.memory import ImageMemory

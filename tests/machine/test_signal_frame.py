@@ -39,4 +39,5 @@ def frame_32(number, stack, size, asked_for_info):
     ],
 )
 def test_the_frame_tells_the_signal_and_the_alternate_stack(word, data, wanted):
-    assert read_signal_frame(Words(ImageMemory([(AT, data)]), word), word, AT) == wanted
+    found = read_signal_frame(Words(ImageMemory([(AT, data)]), word), word, AT)
+    assert (found.number, found.alternate) == wanted

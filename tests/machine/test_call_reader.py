@@ -3,10 +3,12 @@ instructions do."""
 
 from __future__ import annotations
 
+import re
+
 import pytest
 
 from gdbheap.analysis.malloc_aborts.freed_expressions import freed_expressions
-from gdbheap.machine.x86.call_reader import CallReader
+from gdbheap.machine.x86.call_reader import X86CallReader
 from gdbheap.machine.x86.code_steps import follow
 from gdbheap.machine.x86.machines import X86_64
 from gdbheap.process.address_space import AddressSpace
@@ -16,6 +18,7 @@ from gdbheap.process.named_address import NamedAddress
 from gdbheap.process.process import Process
 
 START, STACK, DATA, FREE, OTHER = 0x401000, 0x7FFE00001000, 0x404000, 0x7F0000001000, 0x402000
+TAKES = re.compile("__libc_free")
 # What memory holds: a struct whose second member is the pointer, a table of pointers, the stack's locals.
 POINTER, STRUCT, TABLE = 0x4052A0, DATA + 0x10, DATA + 0x40
 WORDS = {
@@ -57,7 +60,8 @@ def first_argument(lines, registers=None, functions=None, callers=()):
         return next((code for code in codes.values() if code[0][0] <= address < code[-1][0] + 4), ())
 
     symbols = {FREE: NamedAddress("__libc_free", 0, "libc.so.6")}
-    return CallReader(process(), code_at, symbols.get).first_argument(frames, 0)
+    reader = X86CallReader(process(), code_at, symbols.get, TAKES)
+    return reader.first_argument(frames, 0)
 
 
 CALL = f"call   {FREE:#x} <free>"

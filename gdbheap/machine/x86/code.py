@@ -1,0 +1,61 @@
+"""The MachineCode of x86-64 and i386."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+
+from gdbheap.machine.code import CallReader, FloatingPoint, HandlerFrame, KeptSignal, LeftFrame
+from gdbheap.machine.instruction import Instruction
+from gdbheap.machine.stopped import Bytes, CodeLines, NamedPlace, PointerWords, StoppedProcess
+from gdbheap.machine.x86.arithmetic import divisor, floating_point
+from gdbheap.machine.x86.call_code import ends_with_call
+from gdbheap.machine.x86.call_reader import X86CallReader
+from gdbheap.machine.x86.left_frames import left_frames, return_addresses
+from gdbheap.machine.x86.operand import decode
+from gdbheap.machine.x86.signal_frame import kept_signal, read_signal_frame
+
+
+class X86Code:
+    """See MachineCode; `pointer_size` is 8 or 4 bytes."""
+
+    def __init__(self, pointer_size: int) -> None:
+        self._pointer_size = pointer_size
+
+    def decode(self, text: str, registers: Mapping[str, int]) -> Instruction:
+        return decode(text, registers, self._pointer_size)
+
+    def divisor(
+        self, instruction: Instruction, registers: Mapping[str, int], word_at: Callable[[int], int | None]
+    ) -> int | None:
+        return divisor(instruction, registers, word_at, self._pointer_size)
+
+    def floating_point(self, instruction: Instruction) -> FloatingPoint:
+        return floating_point(instruction, self._pointer_size)
+
+    def call_reader(
+        self,
+        process: StoppedProcess,
+        code_at: Callable[[int], CodeLines],
+        symbol_at: Callable[[int], NamedPlace | None],
+        callees: re.Pattern[str],
+    ) -> CallReader:
+        return X86CallReader(process, code_at, symbol_at, callees)
+
+    def ends_with_call(self, code: bytes) -> bool:
+        return ends_with_call(code)
+
+    def handler_frame(self, words: PointerWords, pointer: int) -> HandlerFrame:
+        return read_signal_frame(words, self._pointer_size, pointer)
+
+    def kept_signal(self, memory: Bytes, pointer: int, trampoline: str) -> KeptSignal:
+        return kept_signal(memory, self._pointer_size, pointer, trampoline)
+
+    def left_frames(self, process: StoppedProcess, stack_pointer: int) -> Iterator[LeftFrame]:
+        return left_frames(process, stack_pointer)
+
+    def return_addresses(self, process: StoppedProcess, below: int, reach: int) -> Iterator[int]:
+        return return_addresses(process, below, reach)
+
+
+CODE_64, CODE_32 = X86Code(8), X86Code(4)
