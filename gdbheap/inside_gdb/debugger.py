@@ -16,6 +16,7 @@ from gdbheap.process.process import Process
 if TYPE_CHECKING:
     from gdbheap.elf.cache import SymbolCache
     from gdbheap.elf.debug_search import DebugSearch
+    from gdbheap.types.local_variable import LocalVariable
 
 
 class GdbDebugger:
@@ -51,6 +52,11 @@ class GdbDebugger:
 
         directory = cache_directory()
         return SymbolCache(directory) if directory else None
+
+    def local_variables(self, process: Process) -> tuple[LocalVariable, ...]:
+        from gdbheap.inside_gdb.local_variables import local_variables  # kept out of gdb's start
+
+        return local_variables(process)
 
     def frames(self, process: Process, lwp: int | None, most: int) -> tuple[Frame, ...]:
         return backtrace.frames(lwp, process, most)

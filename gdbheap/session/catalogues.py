@@ -23,13 +23,26 @@ _OF_THE_SYSTEM = re.compile(r"(ld-linux.*|ld|lib(c|m|pthread|dl|rt|resolv|util|a
 
 def joined_catalogue(target: Target) -> Catalogue:
     """Return the types of all modules, each once, and the variables that every thread shares, at the addresses at
-    which they lie in the process: scanned once, kept until the process runs on."""
-    return _joined(target).catalogue
+    which they lie in the process: found once, kept until the process runs on."""
+    return _typed(target).catalogue
 
 
 def typed_roots(target: Target) -> tuple[TypedRoot, ...]:
-    """Return the variables whose types are known, each where it lies: those of all threads, and each thread's own."""
-    return target.keep(_ROOTS, lambda _: tuple(_roots(target)))
+    """Return the variables whose types are known, each where it lies: those of all threads, each thread's own, and
+    those of the threads' frames. Their types have the numbers of joined_catalogue()."""
+    return _typed(target).roots
+
+
+@dataclass(frozen=True)
+class _Typed:
+    """The catalogue, with types made up for local variables behind those of the modules, and all roots."""
+
+    catalogue: Catalogue
+    roots: tuple[TypedRoot, ...]
+
+    @property
+    def interrupted(self) -> bool:
+        return self.catalogue.interrupted
 
 
 @dataclass(frozen=True)
@@ -39,17 +52,29 @@ class _Joined:
     catalogue: Catalogue
     thread_locals: list[tuple[Module, list[Variable]]]
 
-    @property
-    def interrupted(self) -> bool:
-        return self.catalogue.interrupted
+
+_TYPED: Key[_Typed] = Key("types and typed roots")
 
 
-_CATALOGUE: Key[_Joined] = Key("catalogue")
-_ROOTS: Key[tuple[TypedRoot, ...]] = Key("typed roots")
+def _typed(target: Target) -> _Typed:
+    return target.keep(_TYPED, lambda progress: _find(target, progress))
 
 
-def _joined(target: Target) -> _Joined:
-    return target.keep(_CATALOGUE, lambda progress: _join(target, progress))
+def _find(target: Target, progress: ReadProgress | None) -> _Typed:
+    from gdbheap.session.local_types import ToldTypes, local_roots
+    from gdbheap.types.columns import ColumnTypes, NumbersByName  # numpy: kept out of gdb's start
+    from gdbheap.types.derived import DerivedTypes
+
+    known = _join(target, progress)
+    roots = list(_roots(target, known))
+    catalogue = known.catalogue
+    if len(catalogue.types):
+        assert isinstance(catalogue.types, ColumnTypes)
+        derived = DerivedTypes(catalogue.types.columns, target.process.pointer_size)
+        roots += local_roots(ToldTypes(catalogue, derived), target.local_variables())
+        columns = derived.columns()
+        catalogue = replace(catalogue, types=ColumnTypes(columns), by_name=NumbersByName(columns))
+    return _Typed(catalogue, tuple(roots))
 
 
 def _join(target: Target, progress: ReadProgress | None) -> _Joined:
@@ -91,8 +116,7 @@ def _modules(target: Target) -> Iterator[Module]:
             yield module
 
 
-def _roots(target: Target) -> Iterator[TypedRoot]:
-    known = _joined(target)
+def _roots(target: Target, known: _Joined) -> Iterator[TypedRoot]:
     for each in known.catalogue.variables:
         if each.type != NONE:
             yield TypedRoot(_name(each), each.type, each.place, RootKind.STATIC)

@@ -14,6 +14,7 @@ if TYPE_CHECKING:
     from gdbheap.process.process import Process
     from gdbheap.process.stop import Stop
     from gdbheap.types.links import Link
+    from gdbheap.types.local_variable import LocalVariable
 
 
 class TypedMemory(Protocol):
@@ -75,6 +76,9 @@ class Debugger(Protocol):
     def stack_place(self, thread: int, address: int) -> StackPlace | None:
         """Return what an address on the stack of the debugger's thread of that number is; None where that stack
         cannot be read."""
+
+    def local_variables(self, process: Process) -> tuple[LocalVariable, ...]:
+        """Return the variables and arguments of all threads' frames (the innermost of each) that may hold pointers."""
 
     def frames(self, process: Process, lwp: int | None, most: int) -> tuple[Frame, ...]:
         """Return the innermost `most` frames of a thread (None: the selected one), the innermost first; () where it

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from gdbheap.process.symbols import SymbolsOf
     from gdbheap.report.progress import Progress
     from gdbheap.session.debugger import Debugger
+    from gdbheap.types.local_variable import LocalVariable
 
 T = TypeVar("T")
 
@@ -162,6 +163,10 @@ class Target:
         """Return the innermost `most` frames of a thread (None: the selected one), the innermost first; () where it
         has none."""
         return self._near_malloc(self._debugger.frames(self.process, lwp, most))
+
+    def local_variables(self) -> tuple[LocalVariable, ...]:
+        """Return the variables and arguments of all threads' frames (the innermost of each) that may hold pointers."""
+        return self._debugger.local_variables(self.process)
 
     def frame_at(self, address: int) -> Frame:
         """Return what is known of the function that an address of code lies in, as a frame (of level 0, with no stack

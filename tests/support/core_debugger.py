@@ -61,6 +61,9 @@ class CoreDebugger:
     def stack_place(self, thread: int, address: int) -> None:
         return None
 
+    def local_variables(self, process: Process) -> tuple[()]:
+        return ()
+
     def frames(self, process: Process, lwp: int | None, most: int) -> tuple[()]:
         return ()
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from array import array
 from dataclasses import replace
 from typing import TYPE_CHECKING, NamedTuple
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
 # 2^6 steps of const and volatile, and as many arrays of arrays, are followed.
 _DOUBLINGS, _LONGEST_CHAIN = 6, 64
 _MOST_SIZE = 1 << 31
+_MOVED = re.compile(r"std::remove_reference<(.*?)&*>::type")
 _BASES = (MemberKind.BASE, MemberKind.VIRTUAL_BASE)
 # A definition that refers to what was inlined, and that to the declaration in the class.
 _LONGEST_ORIGIN = 3
@@ -41,7 +43,7 @@ def settled(rows: Rows) -> Settled:
     target = renumbered(target, link)
     target[kind == TypeKind.OPAQUE] = NONE
     size = _sizes(kind, target, types[:, 3], types[:, 5])
-    name = _named_by_typedefs(kind, target, types[:, 2].astype(np.int32))
+    name = _named_by_typedefs(kind, target, types[:, 2].astype(np.int32), rows)
     owners, members = _members(rows, places, link, size)
     argument_owners, arguments = _arguments(rows, places, link)
     columns = TypeColumns(
@@ -139,13 +141,17 @@ def _sizes(
 
 
 def _named_by_typedefs(
-    kind: NDArray[np.int64], target: NDArray[np.int32], name: NDArray[np.int32]
+    kind: NDArray[np.int64], target: NDArray[np.int32], name: NDArray[np.int32], rows: Rows
 ) -> NDArray[np.int32]:
-    """Return the names, an unnamed struct having that of the first typedef of it."""
+    """Return the names, an unnamed struct having that of the first typedef of it. Of a template's typedefs only one
+    tells: GNU compilers give closures no name, but where one is moved this has it."""
     typedefs = np.flatnonzero((kind == TypeKind.TYPEDEF) & (target >= 0) & (name > 0))[::-1]
     unnamed = np.isin(kind[target[typedefs]], (TypeKind.STRUCT, TypeKind.UNION, TypeKind.SCALAR))
-    typedefs = typedefs[unnamed & (name[target[typedefs]] == 0)]
-    name[target[typedefs]] = name[typedefs]
+    for row in typedefs[unnamed & (name[target[typedefs]] == 0)].tolist():
+        text = rows.names[int(name[row])]
+        moved = _MOVED.fullmatch(text) if "<" in text else None
+        if moved or "<" not in text:
+            name[target[row]] = rows.name(moved[1]) if moved else name[row]
     return name
 
 
