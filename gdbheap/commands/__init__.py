@@ -25,6 +25,7 @@ MODULES = (
     "explain",
     "heap_leaks",
     "heap_owners",
+    "heap_retained",
     "heap_search",
     "heap_snapshot",
     "heap_snapshots",

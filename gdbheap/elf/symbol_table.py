@@ -14,9 +14,9 @@ from gdbheap.process.symbols import Symbol
 _END = re.compile(rb"(?:\.\d+)?\0")
 STT_OBJECT, STT_TLS = 1, 6
 # Chromium's table of names has 300 MB; a name of ours stands in a hundred thousand longer ones.
-_MAX_TABLE = 384 << 20
+MAX_TABLE = 384 << 20
 _MOST_PLACES = 200_000
-_LONGEST_NAME = 4096
+LONGEST_NAME = 4096
 SHN_UNDEF, SHN_ABS = 0, 0xFFF1
 
 
@@ -36,14 +36,14 @@ def thread_local_symbols(elf: Any) -> Iterator[tuple[bytes, int, int]]:
     for table in (".dynsym", ".symtab"):
         section = elf.get_section_by_name(table)
         if section is not None and section["sh_type"] != "SHT_NOBITS":
-            names = data_of(elf.get_section(section["sh_link"]), _MAX_TABLE)
+            names = data_of(elf.get_section(section["sh_link"]), MAX_TABLE)
             for offset, value, size, info, index in _entries(elf, section):
                 if index not in (SHN_UNDEF, SHN_ABS) and info & 15 == STT_TLS:
-                    yield names[offset : offset + _LONGEST_NAME].partition(b"\0")[0], value, size
+                    yield names[offset : offset + LONGEST_NAME].partition(b"\0")[0], value, size
 
 
 def _read_table(elf: Any, section: Any, wanted: set[bytes]) -> dict[str, Symbol]:
-    offsets = _offsets(data_of(elf.get_section(section["sh_link"]), _MAX_TABLE), wanted)
+    offsets = _offsets(data_of(elf.get_section(section["sh_link"]), MAX_TABLE), wanted)
     found = {}
     for offset, value, size, info, index in _entries(elf, section):
         name = offsets.get(offset)
@@ -57,7 +57,7 @@ def _entries(elf: Any, section: Any) -> Iterator[tuple[int, int, int, int, int]]
     each of 10,000 (0.3 s); one struct.iter_unpack takes a few ms."""
     entry = "IBBHQQ" if elf.elfclass == 64 else "IIIBBH"
     unpack = struct.Struct(("<" if elf.little_endian else ">") + entry)
-    data = data_of(section, _MAX_TABLE)
+    data = data_of(section, MAX_TABLE)
     for fields in unpack.iter_unpack(data[: len(data) - len(data) % unpack.size]):
         if elf.elfclass == 64:
             name, info, _, index, value, size = fields

@@ -44,6 +44,11 @@ class Running:
         self.ledger = read_ledger(self._text)
 
     @property
+    def text(self) -> str:
+        """All that it has said up to its stop."""
+        return self._text
+
+    @property
     def pid(self) -> int:
         """The process that told the ledger (a forked child is not the one that was started)."""
         return self.ledger.pid or self._process.pid

@@ -41,7 +41,7 @@ class CommonAncestors:
     def find(self, one: Places, other: Places) -> Places:
         """Return the nearest common ancestor of each pair; a node is its own ancestor."""
         low, high = np.minimum(one, other), np.maximum(one, other)
-        found = low.copy()
+        found: Places = low.copy()
         apart = np.flatnonzero(low != high)
         first, last = low[apart] + 1, high[apart]
         near = first // _PIECE == last // _PIECE

@@ -60,7 +60,7 @@ def groups_by_type(
     """Return the groups, those with the most bytes first; `reachable` and `lost` tell of each block."""
     if not len(types):
         return []
-    _, first, which = np.unique(_codes(types), return_index=True, return_inverse=True)
+    _, first, which = np.unique(kind_codes(types), return_index=True, return_inverse=True)
     length = len(first)
 
     def tally(values: NDArray[np.generic]) -> NDArray[np.int64]:
@@ -101,7 +101,7 @@ def _together(one: TypeGroup, other: TypeGroup) -> TypeGroup:
     )
 
 
-def _codes(types: BlockTypes) -> NDArray[np.int64]:
+def kind_codes(types: BlockTypes) -> NDArray[np.int64]:
     """Return a number for each block that is the same for those called alike."""
     number = types.type.astype(np.int64)
     label, role = types.label.astype(np.int64), types.role.astype(np.int64)
@@ -141,7 +141,7 @@ def named_like(groups: list[TypeGroup], wanted: str) -> Iterator[Kind]:
 
 def blocks_of_kinds(types: BlockTypes, kinds: set[Kind]) -> NDArray[np.intp]:
     """Return the blocks that are called one of these, in order of address."""
-    _, first, which = np.unique(_codes(types), return_index=True, return_inverse=True)
+    _, first, which = np.unique(kind_codes(types), return_index=True, return_inverse=True)
     wanted = np.array([kind_of(types, at) in kinds for at in first.tolist()], np.bool_)
     return np.flatnonzero(wanted[which])
 

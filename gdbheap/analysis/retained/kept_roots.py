@@ -1,0 +1,83 @@
+"""Which root words count as holders: a word on a stack or in a register robs no variable of what it holds.
+
+What the modules' data lead to is theirs. Other mappings hold what is left of it, then stacks, at last registers. On a
+stack what a caller holds is not shared with the functions that it has handed it to: of one thread's words the named
+variables come first, then the outer frames. What two threads hold they share.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gdbheap.analysis.pointers.adjacency import Adjacency
+from gdbheap.analysis.pointers.pointer_graph import PointerGraph
+from gdbheap.analysis.pointers.reach import UNSEEN, spread
+from gdbheap.analysis.pointers.roots import DATA, KERNEL, LOST_TRAIL, MAPPING, STACK
+from gdbheap.analysis.retained.root_groups import GLOBAL, LOCAL, STATIC, THREAD_LOCAL, RootGroups
+from gdbheap.lazy import np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Rows = NDArray[np.intp]
+
+# Whose a block is, as far as it matters: of the data's, of a mapping's, of the stack of thread n (n + _STACKS).
+_DATA, _MAPPING, _REGISTER, _STACKS = 0, 1, 2, 3
+
+
+def register_targets(held: PointerGraph) -> NDArray[np.int32]:
+    """Return the block that each of PointerGraph.registers points to."""
+    return np.array([target for _, target, _ in held.registers], np.int32)
+
+
+def kept_roots(held: PointerGraph, groups: RootGroups, graph: Adjacency) -> tuple[Rows, Rows]:
+    """Return the rows of PointerGraph.from_roots and of PointerGraph.registers that hold something of their own."""
+    owner = np.full(graph.count, UNSEEN, np.int32)
+    target = held.from_roots.target
+    registers = register_targets(held)
+    in_kernel = np.array([held.roots.registers[index].kind == KERNEL for index, _, _ in held.registers], np.bool_)
+    data = np.flatnonzero(groups.kind_of_words(GLOBAL, STATIC, THREAD_LOCAL, DATA))
+    _give(graph, owner, np.concatenate((target[data], registers[in_kernel])), _DATA)
+    mapped = np.flatnonzero(groups.kind_of_words(MAPPING, LOST_TRAIL))
+    mapped = mapped[owner[target[mapped]] == UNSEEN]
+    _give(graph, owner, target[mapped], _MAPPING)
+    stacks = _one_by_one(graph, owner, target, *_on_stacks(held, groups))
+    others = np.flatnonzero(~in_kernel)
+    last = _one_by_one(graph, owner, registers, others, np.full(len(others), _REGISTER))
+    return np.concatenate((data, mapped, stacks)), np.concatenate((np.flatnonzero(in_kernel), last))
+
+
+def _give(graph: Adjacency, owner: NDArray[np.int32], target: NDArray[np.int32], whose: int) -> None:
+    front = np.unique(target[owner[target] == UNSEEN]).astype(np.int32)
+    owner[front] = whose
+    spread(graph, front, owner)
+
+
+def _on_stacks(held: PointerGraph, groups: RootGroups) -> tuple[Rows, NDArray[np.intp]]:
+    """Return the rows of words on stacks, and whose each is: the named variables' first, of each the outermost
+    first."""
+    named, others = (np.flatnonzero(groups.kind_of_words(kind))[::-1] for kind in (LOCAL, STACK))
+    rows = np.concatenate((named, others))
+    starts = np.array([each.start for each in held.roots.ranges], np.uint64)
+    threads = np.array([each.thread or 0 for each in held.roots.ranges], np.intp)
+    if not len(rows):
+        return rows, rows
+    ranges = np.searchsorted(starts, held.from_roots.place[rows], side="right") - 1
+    return rows, threads[np.maximum(ranges, 0)] + _STACKS
+
+
+def _one_by_one(
+    graph: Adjacency, owner: NDArray[np.int32], target: NDArray[np.int32], rows: Rows, whose: NDArray[np.intp]
+) -> Rows:
+    """Return which of these words keep what they point to: the first ones, and those of another thread's stack."""
+    fresh = owner[target[rows]] == UNSEEN
+    kept = []
+    for row, block, mine in zip(rows[fresh].tolist(), target[rows[fresh]].tolist(), whose[fresh].tolist()):
+        theirs = owner[block]
+        if theirs == UNSEEN:
+            owner[block] = mine
+            if graph.leads[block]:
+                spread(graph, np.array([block], np.int32), owner)
+        if theirs == UNSEEN or (theirs >= _STACKS and mine >= _STACKS and theirs != mine):
+            kept.append(row)
+    return np.array(kept, np.intp)

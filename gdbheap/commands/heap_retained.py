@@ -1,0 +1,138 @@
+"""heap retained: what each variable, and each block, keeps alive."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from gdbheap.commands.retained_rows import HOLDER_COLUMNS, KIND_COLUMNS, MOST_ROWS, RetainedRows
+from gdbheap.counted import counted
+from gdbheap.errors import UsageError
+from gdbheap.interface.command import Argument, Command
+from gdbheap.lazy import np
+from gdbheap.report.printable import human_size
+from gdbheap.report.report import Column, Line, Report
+from gdbheap.session.holder_rows import no_block
+from gdbheap.session.pointer_graph import notes_on
+from gdbheap.session.target import Target
+
+
+def run(target: Target, arguments: Mapping[str, Any]) -> Report:
+    """List the holders, or what is right below one, or the types."""
+    rows = RetainedRows(target)
+    limit = target.setting("limit") if arguments["count"] is None else arguments["count"]
+    most = MOST_ROWS if arguments["json"] or not limit else limit
+    text = arguments["holder"]
+    node = _node(rows, text) if text else None
+    if arguments["by_type"]:
+        found = rows.by_type(node)
+        return _report(rows, KIND_COLUMNS, found, len(found), limit)
+    if node is None:
+        found, count = rows.top(most), _holders(rows)
+        after = _next(found)
+        return _report(rows, HOLDER_COLUMNS, found, count, limit, tuple(rows.suspects()), after)
+    found, count = rows.below(node, most), len(rows.found.children(node))
+    return _report(rows, HOLDER_COLUMNS, found, count, limit, (rows.sentence(node), "right below it:" if found else ""))
+
+
+def _holders(rows: RetainedRows) -> int:
+    """Return how many holders retain anything."""
+    found = rows.found
+    return int(np.count_nonzero(found.bytes[found.blocks : found.root] > 0))
+
+
+def _report(
+    rows: RetainedRows,
+    columns: tuple[Column, ...],
+    found: Sequence[tuple[Any, ...]],
+    count: int,
+    limit: int,
+    before: tuple[str, ...] = (),
+    after: tuple[Line, ...] = (),
+) -> Report:
+    target, held = rows.target, rows.found.held
+    display: list[Sequence[Any] | Line] = list(found[:limit] if limit else found)
+    if len(display) < max(count, len(found)):
+        more = max(count, len(found)) - len(display)
+        display.append(Line.plain(f"… {counted(more, 'more row')}: --count 0 shows all", "dim"))
+    if not found:
+        display.append(Line.plain("nothing is held"))
+    return Report(
+        command="heap retained",
+        columns=columns,
+        rows=found,
+        display_rows=display,
+        before=tuple(filter(None, before)),
+        after=(
+            Line.plain(
+                f"held in all: {human_size(rows.total)} in "
+                f"{counted(int(rows.found.count[rows.found.root]), 'block')} (chunks, headers included)",
+                "total",
+            ),
+            *after,
+        ),
+        totals={"bytes": rows.total, "blocks": int(rows.found.count[rows.found.root]), "holders": _holders(rows)},
+        totals_shown=False,
+        notes=(*target.heap().notes, *notes_on(target, held, False)),
+        faults=target.heap().faults,
+    )
+
+
+def _next(found: Sequence[tuple[Any, ...]]) -> tuple[Line, ...]:
+    """Return the command that leads on from the first row."""
+    if not found:
+        return ()
+    example = next((row[6] for row in found if isinstance(row[6], int)), None)
+    return () if example is None else (Line.plain(f"`heap retained {example:#x}` goes one level down", "dim"),)
+
+
+def _node(rows: RetainedRows, text: str) -> int:
+    """Return the node that the user means: a holder by its name, or the block or variable at an address."""
+    found = rows.found
+    for number in range(len(found.groups)):
+        span = found.groups[number].span
+        if span is not None and span.name == text:
+            return found.blocks + number
+    address = rows.target.evaluate(text)
+    block = found.held.blocks.find(address)
+    if block is not None:
+        if not found.tree.count[block]:
+            raise UsageError(
+                f"nothing that counts as a holder leads to the block at {int(found.held.blocks.start[block]):#x}; "
+                f"`heap leaks --why {address:#x}` tells more"
+            )
+        return block
+    for number in range(len(found.groups)):
+        group = found.groups[number]
+        end = group.start + rows.target.process.pointer_size if group.span is None else group.span.end
+        if group.register is None and group.start <= address < end:
+            return found.blocks + number
+    raise UsageError(no_block(rows.target, address))
+
+
+COMMAND = Command(
+    name="heap retained",
+    summary="Show what each variable, and each block, keeps alive: who holds the memory.",
+    description=(
+        "What a holder retains are the blocks that nothing would lead to without it: it itself, and all that is "
+        "reached over it alone (its part of the dominator tree). Holders are variables (global, static, thread-local, "
+        "local), words of the program's data or of stacks that have no name, mappings, registers, and what the kernel "
+        "keeps; blocks that several of them lead to, none of which holds them alone, are rows of the kind shared. A "
+        "word on a stack counts only for what no data lead to, one in a register only for what nothing else does: an "
+        "old word there robs no variable. Bytes are the chunks', headers included.\n\n"
+        "With a holder's name, or the address of a block, one level down: what is right below it, held by nothing "
+        "further down alone. --by-type counts by what the blocks are: retained is what the topmost blocks of each "
+        "type hold, with all below them."
+    ),
+    run=run,
+    arguments=(
+        Argument("HOLDER", "text", "A holder's name as shown, or an address in a block."),
+        Argument("--by-type", "flag", "A row for each type of block, of all or of what the holder retains."),
+        Argument("--count", "count", "Show at most this many rows; 0 shows all."),
+    ),
+    examples=(
+        ("heap retained", "which variables hold the memory"),
+        ("heap retained server", "what is right below the variable server"),
+        ("heap retained --by-type", "which types hold it"),
+    ),
+)

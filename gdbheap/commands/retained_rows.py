@@ -1,0 +1,154 @@
+"""The rows of heap retained: what a node of the dominator tree is called, and what it retains."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from gdbheap.counted import counted
+from gdbheap.report.printable import human_size
+from gdbheap.report.report import ABSENT, Column
+from gdbheap.session.block_kinds import BlockKinds, block_kinds
+from gdbheap.session.retained import HolderName, holder_name, retained
+from gdbheap.session.target import Target
+
+if TYPE_CHECKING:
+    from gdbheap.analysis.retained.by_kind import KindRow
+    from gdbheap.analysis.retained.retained import Retained
+    from gdbheap.analysis.retained.shared import SharedGroup
+
+SHARED, BLOCK = "shared", "block"
+HOLDER_COLUMNS = (
+    Column("bytes", "bytes", heading="retains"),
+    Column("share", "share"),
+    Column("blocks", "count"),
+    Column("kind", "label"),
+    Column("holder", "text", "symbol"),
+    Column("type", "text", "type"),
+    Column("example", "address", "mem"),
+    Column("holders", "texts", shown=False),
+)
+KIND_COLUMNS = (
+    Column("bytes", "bytes", heading="retains"),
+    Column("share", "share"),
+    Column("count", "count"),
+    Column("own_bytes", "bytes", heading="own"),
+    Column("type", "text", "type"),
+    Column("example", "address", "mem"),
+)
+# As many suspects are told in a sentence, of those that retain at least so much of all.
+_MOST_SUSPECTS = 3
+_SUSPECT = 0.1
+# So many of the holders of what is shared are named.
+_MOST_NAMED = 3
+# More rows than these are not made: a name may take gdb a millisecond.
+MOST_ROWS = 10_000
+# What holds less than this part of the most is not named in its place.
+_NEARLY = 4
+
+
+class RetainedRows:
+    """One question's facts, and the words for them."""
+
+    def __init__(self, target: Target) -> None:
+        self.target = target
+        self.found: Retained = retained(target)
+        self.kinds: BlockKinds = block_kinds(target)
+        self.total = int(self.found.bytes[self.found.root])
+
+    def share(self, size: int) -> float:
+        return size / self.total if self.total else 0.0
+
+    def name(self, node: int) -> HolderName:
+        """Return what a node is called."""
+        if node >= self.found.blocks:
+            return holder_name(self.target, self.found, node)
+        start = int(self.found.held.blocks.start[node])
+        return HolderName(BLOCK, f"block {start:#x}", self.kinds.name(node), start)
+
+    def row(self, node: int) -> tuple[Any, ...]:
+        """Return the row of HOLDER_COLUMNS of a node; the example is the block right below that retains most."""
+        name, size = self.name(node), int(self.found.bytes[node])
+        example = node if node < self.found.blocks else next(iter(self.found.children(node).tolist()), None)
+        address = ABSENT if example is None else int(self.found.held.blocks.start[example])
+        return size, self.share(size), int(self.found.count[node]), name.kind, name.name, name.type or None, address, []
+
+    def shared_row(self, group: SharedGroup) -> tuple[Any, ...]:
+        """Return the row of what several holders share."""
+        names = [self.name(each).name for each in group.holders]
+        told = [*names[:_MOST_NAMED], *(["others"] if group.others or len(names) > _MOST_NAMED else [])]
+        text = " and ".join([", ".join(told[:-1]), told[-1]] if len(told) > 1 else told)
+        example = int(group.nodes[0])
+        start = int(self.found.held.blocks.start[example])
+        what = self.kinds.name(example)
+        return group.bytes, self.share(group.bytes), group.count, SHARED, text, what, start, names
+
+    def top(self, most: int) -> list[tuple[Any, ...]]:
+        """Return a row for each holder, and for each set of holders that share something; at most so many."""
+        from gdbheap.analysis.retained.shared import shared_groups  # kept out of gdb's start
+
+        found = self.found
+        holders = found.children(found.root)
+        holders = holders[(holders >= found.blocks) & (found.bytes[holders] > 0)]
+        rows = [self.row(node) for node in holders[:most].tolist()]
+        rows += [self.shared_row(group) for group in shared_groups(found)[:most]]
+        return sorted(rows, key=lambda row: -row[0])
+
+    def below(self, node: int, most: int) -> list[tuple[Any, ...]]:
+        """Return a row for each block right below a node; at most so many."""
+        return [self.row(each) for each in self.found.children(node)[:most].tolist()]
+
+    def by_type(self, node: int | None) -> list[tuple[Any, ...]]:
+        """Return a row of KIND_COLUMNS for each kind of block, of all or of those below a node."""
+        from gdbheap.analysis.retained.by_kind import by_kind  # kept out of gdb's start
+
+        blocks = self.found.held.blocks
+        return [
+            (
+                each.retained,
+                self.share(each.retained),
+                each.count,
+                each.bytes,
+                self.kinds.name(each.example),
+                int(blocks.start[each.example]),
+            )
+            for each in by_kind(self.found, self.kinds.code, node)
+        ]
+
+    def suspects(self) -> Iterator[str]:
+        """Yield a sentence for each holder that retains a large part of all."""
+        found = self.found
+        for node in found.children(found.root)[:_MOST_SUSPECTS].tolist():
+            if node >= found.blocks and self.share(int(found.bytes[node])) >= _SUSPECT:
+                yield self.sentence(node)
+
+    def sentence(self, node: int) -> str:
+        """Return what a node retains, in which blocks, and by way of what."""
+        from gdbheap.analysis.retained.by_kind import by_kind, gathering  # kept out of gdb's start
+
+        found, name = self.found, self.name(node)
+        size = int(found.bytes[node])
+        text = (
+            f"{name.name} ({name.kind.replace('_', ' ')}) retains {human_size(size)}, {self.share(size):.1%} of what "
+        )
+        text += f"is held, in {counted(int(found.count[node]), 'block')}"
+        place = gathering(found, self.kinds.code, node)
+        last = place.path[-1]
+        rows = by_kind(found, self.kinds.code, last, place.is_list)
+        chosen = self._most_telling([row for row in rows if row.count > 1])
+        if chosen is None:
+            return text
+        text += f": {chosen.count:,} {self.kinds.name(chosen.example)}"
+        if last != node and last < found.blocks and not place.is_list:
+            start = int(found.held.blocks.start[last])
+            text += f", by way of the block at {start:#x} ({self.kinds.name(last)})"
+        return text
+
+    def _most_telling(self, rows: list[KindRow]) -> KindRow | None:
+        """Return the row that says best what is held: a type that is not the C++ library's own before others, if it
+        holds nearly as much; None for no rows."""
+        for is_good in (self.kinds.is_own, self.kinds.is_named):
+            for row in rows:
+                if row.retained * _NEARLY >= rows[0].retained and is_good(row.example):
+                    return row
+        return rows[0] if rows else None

@@ -1,0 +1,72 @@
+"""What this stop's roots and blocks retain, as commands share it, and what holders are called."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gdbheap.session.block_types import block_types
+from gdbheap.session.place_name import place_name
+from gdbheap.session.pointer_graph import pointer_graph
+from gdbheap.session.root_spans import root_groups
+from gdbheap.session.target import Key, Target
+from gdbheap.types.short_names import short_name
+from gdbheap.types.type_names import type_name
+
+if TYPE_CHECKING:
+    from gdbheap.analysis.retained.retained import Retained
+    from gdbheap.process.memory import ReadProgress
+
+_RETAINED: Key[Retained] = Key("retained")
+
+
+@dataclass(frozen=True)
+class HolderName:
+    """What a holder is called: its `kind` ("global", "block", ...), its `name`, its `type` ("" unknown) and its address
+    (None: a register, or what the kernel keeps)."""
+
+    kind: str
+    name: str
+    type: str = ""
+    address: int | None = None
+
+
+def retained(target: Target) -> Retained:
+    """Return what everything retains: computed once, kept until the process runs on."""
+    from gdbheap.analysis.retained.retained import retain  # kept out of gdb's start
+
+    held, groups, types = pointer_graph(target), root_groups(target), block_types(target)
+
+    def compute(progress: ReadProgress | None) -> Retained:
+        return retain(held, groups, types.dead, progress)
+
+    return target.keep(_RETAINED, compute)
+
+
+def holder_name(target: Target, found: Retained, node: int) -> HolderName:
+    """Return what a root group (a node of the tree) is called."""
+    from gdbheap.analysis.pointers.roots import STACK
+    from gdbheap.analysis.retained.root_groups import LOCAL
+
+    group = found.groups[node - found.blocks]
+    if group.register is not None:
+        register = found.held.roots.registers[group.register]
+        thread = "" if register.thread is None else f" of thread {register.thread}"
+        return HolderName(group.kind, register.register + thread)
+    if group.span is not None:
+        kind = type_name(block_types(target).catalogue, group.span.type) if group.span.type >= 0 else ""
+        thread = "" if group.span.thread is None else f" of thread {group.span.thread}"
+        return HolderName(group.kind, short_name(group.span.name) + thread, short_name(kind), group.start)
+    place = place_name(target, found.held.roots, group.start)
+    is_local = group.kind == STACK and place.stack is not None and bool(place.stack.local)
+    name = (place.symbol is None and _in_module(target, group.start)) or str(place) or f"{group.start:#x}"
+    return HolderName(LOCAL if is_local else group.kind, name, "", group.start)
+
+
+def _in_module(target: Target, address: int) -> str:
+    """Return where in a module's file a word without a symbol lies: "libfoo.so.1 + 0x4010"; "" where in none."""
+    for module in target.process.modules:
+        if any(each.start <= address < each.end for each in module.segments):
+            return f"{os.path.basename(module.path)} + {address - module.load_base:#x}"
+    return ""
