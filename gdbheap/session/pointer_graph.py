@@ -29,7 +29,7 @@ def pointer_graph(target: Target) -> PointerGraph:
     from gdbheap.analysis.pointers.pointer_scan import PointerScan
     from gdbheap.analysis.pointers.roots import RootRegister
 
-    sieve = PointerScan.of_space(target.process.pointer_size, target.process.address_space)
+    sieve = PointerScan.of_space(target.process.machine, target.process.address_space)
     view = target.heap(sieve)
 
     def read(progress: ReadProgress | None) -> PointerGraph:

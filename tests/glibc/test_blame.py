@@ -11,12 +11,13 @@ import pytest
 from gdbheap.glibc.chunk_table import State
 from gdbheap.glibc.walk.heap_segment import INVALID_SIZE, HeapSegment, walk_stretch
 from gdbheap.glibc.walk.walk import Walker
+from gdbheap.machine.x86.machines import X86_64
 from gdbheap.process.memory import ImageMemory
 
 START = 0x10000
 SIZES = [0x20, 0x40, 0x50, 0x20, 0x30, 0x60, 0x20]
 LAYOUT: Any = SimpleNamespace(
-    pointer_size=8, alignment=16, min_size=32, header=16, has_fastbins=True, safe_linking=True
+    machine=X86_64, pointer_size=8, alignment=16, min_size=32, header=16, has_fastbins=True, safe_linking=True
 )
 
 

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from gdbheap.glibc.walk import walk as walks
 from gdbheap.glibc.walk.walk import AT_LIMIT, BAD_SIZE, FENCEPOST, Walk, Walker
+from gdbheap.machine.machines import machine_of_size
 from gdbheap.process.memory import ImageMemory
 
 BASE = 0x10000
@@ -36,6 +37,7 @@ words = st.lists(
 
 def layout(pointer_size: int, alignment: int) -> Any:
     return SimpleNamespace(
+        machine=machine_of_size(pointer_size),
         pointer_size=pointer_size,
         alignment=alignment,
         min_size=max(4 * pointer_size, alignment),

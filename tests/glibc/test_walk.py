@@ -11,6 +11,7 @@ import pytest
 from gdbheap.glibc.chunk_table import State
 from gdbheap.glibc.walk.heap_segment import HeapSegment, walk_stretch
 from gdbheap.glibc.walk.walk import AT_LIMIT, BAD_SIZE, FENCEPOST, UNREADABLE, Walker
+from gdbheap.machine.machines import machine_of_size
 from gdbheap.process.memory import BLOCK, ImageMemory
 
 BASE = 0x10000
@@ -18,6 +19,7 @@ BASE = 0x10000
 
 def layout(pointer_size: int) -> Any:
     return SimpleNamespace(
+        machine=machine_of_size(pointer_size),
         pointer_size=pointer_size,
         alignment=16,
         min_size=4 * pointer_size,

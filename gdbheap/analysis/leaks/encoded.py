@@ -18,8 +18,9 @@ from gdbheap.analysis.leaks.keys import Starts, are_among, find_keys
 from gdbheap.analysis.leaks.tags import find_tagged
 from gdbheap.analysis.pointers.blocks import Blocks
 from gdbheap.analysis.pointers.graph import PointerFilter
-from gdbheap.analysis.pointers.hidden import ADDRESS_MASK, Hidden
+from gdbheap.analysis.pointers.hidden import Hidden
 from gdbheap.lazy import np
+from gdbheap.machine.machine import Machine
 from gdbheap.process.address_space import AddressSpace
 from gdbheap.process.memory import Memory, ReadProgress, readable_pieces
 
@@ -58,7 +59,7 @@ class Searched:
     memory: Memory
     space: AddressSpace
     blocks: Blocks
-    pointer_size: int
+    machine: Machine
     roots: Iterable[tuple[int, int]]
     in_roots: Hidden
     in_blocks: Hidden
@@ -73,10 +74,11 @@ def find_encoded(searched: Searched, lost: Mask, progress: ReadProgress | None =
     samples = [each.samples(searched.space) for each in (searched.in_roots, searched.in_blocks)]
     words = np.concatenate(samples)
     if len(found[0].target):
-        words = words[~(are_among(words & np.uint64(ADDRESS_MASK), searched.blocks.start) & (words > ADDRESS_MASK))]
+        address = np.uint64((1 << searched.machine.address_bits) - 1)
+        words = words[~(are_among(words & address, searched.blocks.start) & (words > address))]
     starts = Starts(searched.blocks.start[lost])
-    keys = find_keys(words, starts, searched.blocks.start, searched.pointer_size)
-    finder = PointerFilter(searched.blocks, searched.pointer_size)
+    keys = find_keys(words, starts, searched.blocks.start, searched.machine)
+    finder = PointerFilter(searched.blocks, searched.machine)
     roots, within = list(searched.roots), searched.blocks.ranges()
     for key in keys:
         # Where no word of the sample is one, reading all is not worth its time.
@@ -96,7 +98,7 @@ def _tagged(searched: Searched, lost: Mask) -> Encoded:
     place = np.concatenate((in_roots[0], in_blocks[0][held]))
     words = np.concatenate((in_roots[1], in_blocks[1][held]))
     source = np.concatenate((np.full(len(in_roots[0]), ROOT, np.int32), source[held]))
-    chosen, target = find_tagged(words, searched.blocks)
+    chosen, target = find_tagged(words, searched.blocks, searched.machine)
     to_lost = lost[target]
     chosen = chosen[to_lost]
     return Encoded(None, place[chosen], source[chosen], target[to_lost].astype(np.int32))

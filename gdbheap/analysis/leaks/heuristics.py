@@ -61,7 +61,7 @@ def accept(
     if STDSTRING in chosen:
         accepted |= (offset == 3 * word) & _is_old_string(layout, head[target], sizes)
     if LENGTH64 in chosen:
-        length = first if layout.pointer_size == 8 else first | head[target, 1].astype(np.uint64) << np.uint64(32)
+        length = np.ascontiguousarray(head[target, : 8 // layout.pointer_size]).view(np.uint64)[:, 0]
         accepted |= (offset == np.uint64(8)) & (length > 0) & sizes.could_be(length, np.uint64(8))
     if NEWARRAY in chosen:
         accepted |= (offset == word) & _is_counted_array(first, word, sizes)

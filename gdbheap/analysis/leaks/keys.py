@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from gdbheap.analysis.pointers.hidden import alike
 from gdbheap.lazy import np
+from gdbheap.machine.machine import Machine
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -43,14 +44,14 @@ def are_among(words: Words, starts: Words) -> Mask:
     return found
 
 
-def find_keys(hidden: Words, starts: Starts, everything: Words, pointer_size: int) -> list[int]:
+def find_keys(hidden: Words, starts: Starts, everything: Words, machine: Machine) -> list[int]:
     """Return the keys that turn hidden words into `starts` too often for a chance, and hardly ever into others of
     `everything`."""
     if len(starts) < _FEWEST:
         return []
     values = np.unique(hidden)
     # Blocks are aligned: their encoded pointers differ in no low bit.
-    kind = alike(values, pointer_size)
+    kind = alike(values, machine)
     values, kind = (each[np.argsort(kind, kind="stable")] for each in (values, kind))
     first = np.flatnonzero(np.diff(kind, prepend=~kind[:1]) != 0)
     count = np.diff(first, append=len(values))

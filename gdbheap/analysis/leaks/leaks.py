@@ -107,8 +107,8 @@ def find_leaks(
         if ENCODED_POINTERS not in heuristics or held.interrupted or in_roots is None or in_blocks is None:
             return []
         spans = touched_spans(process, ((each.start, each.end) for each in held.roots.ranges))
-        memory, space, size = process.memory, process.address_space, view.layout.pointer_size
-        return find_encoded(Searched(memory, space, held.blocks, size, spans, in_roots, in_blocks), lost, progress)
+        memory, space, machine = process.memory, process.address_space, process.machine
+        return find_encoded(Searched(memory, space, held.blocks, machine, spans, in_roots, in_blocks), lost, progress)
 
     untouched = unwritten(view, held.blocks, held.graph.head)
     if STACK_POINTER in heuristics:

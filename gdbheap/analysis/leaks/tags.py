@@ -1,10 +1,10 @@
 """Tags in the upper bits: words that point to blocks but for bits above all addresses (NaN boxing, counters against
 ABA, colours).
 
-Addresses of x86-64 programs have 47 bits. A word with more, whose lower 47 are just the start of a block, is hardly
-ever a number: one alone tells. Numbers that lie where the blocks lie would mostly meet their insides, and those
-anywhere: where many words with tags meet one and the same offset (a mark in the lowest bit, a member), these are
-pointers too.
+Addresses have fewer bits than words (x86-64 programs' have 47). A word with more, whose lower bits are just the start
+of a block, is hardly ever a number: one alone tells. Numbers that lie where the blocks lie would mostly meet their
+insides, and those anywhere: where many words with tags meet one and the same offset (a mark in the lowest bit, a
+member), these are pointers too.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.pointers.blocks import Blocks
-from gdbheap.analysis.pointers.hidden import ADDRESS_MASK
 from gdbheap.lazy import np
+from gdbheap.machine.machine import Machine
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -26,10 +26,10 @@ if TYPE_CHECKING:
 _FEWEST = 8
 
 
-def find_tagged(words: Words, blocks: Blocks) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+def find_tagged(words: Words, blocks: Blocks, machine: Machine) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
     """Return the places among these words (of 64 bits, with tags) of those that are pointers to blocks, and the
     index of each one's block."""
-    address = words & np.uint64(ADDRESS_MASK)
+    address = words & np.uint64((1 << machine.address_bits) - 1)
     target = np.searchsorted(blocks.start, address, side="right") - 1
     # (Below the first block the offset wraps round: no block is so long.)
     offset = address - blocks.start[target]

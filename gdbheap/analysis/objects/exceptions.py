@@ -12,6 +12,8 @@ from gdbheap.types.confidence import Confidence
 
 # "GNUCC++" and "CLNGC++" without the last letter, which is 1 of a copy (std::exception_ptr).
 _CLASSES = tuple(int.from_bytes(each, "big") >> 8 for each in (b"GNUCC++\0", b"CLNGC++\0"))
+# exception_class has so many bytes, wherever pointers have fewer.
+_MARK = 8
 _TYPEINFO = "typeinfo for "
 _MOST = 4096
 
@@ -24,7 +26,7 @@ class Exceptions:
 
     def name(self, given: BlockWords, labels: Labels) -> None:
         """Name "thrown std::runtime_error"."""
-        if given.pointer_size != 8:
+        if given.pointer_size < _MARK:
             marked = np.zeros(len(given.rows), np.bool_)
             for column in range(WORDS - 1):
                 both = given.words[:, column] | given.words[:, column + 1] << np.uint64(32)

@@ -11,9 +11,9 @@ from gdbheap.types.confidence import Confidence
 
 # The upper half of a stream's flags.
 _MAGIC = 0xFBAD
-# Where the vtable pointer lies, and the start of the buffer, by the size of a pointer.
-_VTABLE = {8: 0xD8, 4: 0x94}
-_BUFFER = {8: 0x38, 4: 0x1C}
+# struct _IO_FILE: behind the flags and six pointers that of the buffer's start; in all 17 words and 80 bytes that are
+# none, and behind it the pointer to the vtable.
+_BUFFER, _WORDS, _OTHERS = 7, 17, 80
 # So many are looked at: a process has few.
 _MOST = 4096
 
@@ -29,16 +29,17 @@ class FileStreams:
         size = given.pointer_size
         flags = given.column(0)
         marked = (flags >> np.uint64(16) & np.uint64(0xFFFF) == np.uint64(_MAGIC)) & (flags >> np.uint64(32) == 0)
-        for row in np.flatnonzero(marked & (given.size >= np.uint64(_VTABLE[size] + size)))[:_MOST].tolist():
+        place = _WORDS * size + _OTHERS
+        for row in np.flatnonzero(marked & (given.size >= np.uint64(place + size)))[:_MOST].tolist():
             block = int(given.rows[row])
             try:
-                vtable = self._lookup.process.words.read(int(given.blocks.start[block]) + _VTABLE[size])
+                vtable = self._lookup.process.words.read(int(given.blocks.start[block]) + place)
             except MemoryFault:
                 continue
             if vtable % size or not self._lookup.is_static(vtable) or self._lookup.is_code(vtable):
                 continue
             labels.put([block], "FILE", Confidence.CERTAIN)
-            buffer = int(given.column(_BUFFER[size])[row])
+            buffer = int(given.column(_BUFFER * size)[row])
             owned = given.blocks.find(buffer)
             if owned is not None and int(given.blocks.start[owned]) == buffer:
                 labels.put([owned], "a FILE's buffer", Confidence.CERTAIN)

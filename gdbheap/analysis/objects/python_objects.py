@@ -27,6 +27,8 @@ _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.<>-]{0,199}")
 # A type's type's type ... is `type`.
 _MOST_METACLASSES = 6
 _LARGEST = 1 << 20
+# A count has so many bytes, also where a word has more.
+_COUNT = 4
 _MOST_COUNTED = 0x40_0000
 _FOR_EVER = 0x3F00_0000
 # A str has its characters right behind a part of its struct, in place of the rest of it.
@@ -125,7 +127,7 @@ def _may_be_count(words: NDArray[np.uint64], pointer_size: int) -> NDArray[np.bo
     there are flags in the upper 16 bits. No program lies below _MOST_COUNTED: such a number is no address."""
     low = words & np.uint64(0xFFFF_FFFF)
     some: NDArray[np.bool_] = (low != 0) & (low < np.uint64(_MOST_COUNTED)) | (low >= np.uint64(_FOR_EVER))
-    if pointer_size == 8:
+    if pointer_size > _COUNT:
         some &= words >> np.uint64(32) & np.uint64(0xFFFF) == 0
     return some
 

@@ -17,6 +17,7 @@ from gdbheap.analysis.pointers.hidden import Hidden
 from gdbheap.analysis.pointers.pointer_scan import Bounds, PointerScan
 from gdbheap.glibc.walk.first_words import HEAD
 from gdbheap.lazy import np
+from gdbheap.machine.machine import Machine
 from gdbheap.process.address_space import without
 from gdbheap.process.memory import BLOCK, Memory, ReadProgress, readable_pieces
 
@@ -65,12 +66,12 @@ class PointerEdges:
 class PointerFilter:
     """Finds the words that point into blocks. One for each scan: it holds the working space."""
 
-    def __init__(self, blocks: Blocks, pointer_size: int) -> None:
+    def __init__(self, blocks: Blocks, machine: Machine) -> None:
         self._blocks = blocks
-        self.pointer_size = pointer_size
+        self.pointer_size = machine.pointer_size
         ends = (int(blocks.start[0]), int(blocks.end.max())) if len(blocks) else (0, 0)
         self._size = blocks.end - blocks.start
-        self.bounds = Bounds(pointer_size, *ends)
+        self.bounds = Bounds(machine, *ends)
         self.type = self.bounds.type
 
     def find(self, words: NDArray[np.uint64]) -> tuple[Places, NDArray[np.intp], NDArray[np.uint64]]:
@@ -93,17 +94,17 @@ class PointerFilter:
 def read_graph(
     memory: Memory,
     blocks: Blocks,
-    pointer_size: int,
+    machine: Machine,
     progress: ReadProgress | None = None,
     sieve: PointerScan | None = None,
 ) -> PointerEdges:
     """Read all blocks once, except what has gone through the `sieve`. `progress` is called with each address
     reached, once per MiB. Ctrl-C keeps what is read."""
-    finder = PointerFilter(blocks, pointer_size)
+    finder, pointer_size = PointerFilter(blocks, machine), machine.pointer_size
     head = np.zeros((len(blocks), HEAD // pointer_size), finder.type)
     found = _Found(np.int32, np.uint32, np.int32, np.uint32)
     if sieve is None or not _within(finder.bounds, sieve.bounds):
-        sieve = PointerScan(pointer_size, blocks.ranges())
+        sieve = PointerScan(machine, blocks.ranges())
     hidden = sieve.hidden
     sieve.first_words.give(blocks.start, head)
     gaps = [gap for span in blocks.ranges() for gap in sieve.gaps(*span)]
@@ -188,15 +189,15 @@ def read_heads(
 def read_pointers(
     memory: Memory,
     blocks: Blocks,
-    pointer_size: int,
+    machine: Machine,
     ranges: Iterable[tuple[int, int]],
     progress: ReadProgress | None = None,
     hidden: Hidden | None = None,
 ) -> tuple[Pointers, int]:
     """Return the words in these ranges that point into blocks, in order of address, and how many bytes could not be
     read, or were not. `hidden` sees what is read. Ctrl-C keeps what is read."""
-    finder = PointerFilter(blocks, pointer_size)
-    hidden = hidden or Hidden(pointer_size, blocks.ranges())
+    finder, pointer_size = PointerFilter(blocks, machine), machine.pointer_size
+    hidden = hidden or Hidden(machine, blocks.ranges())
     found = _Found(np.uint64, np.int32, np.uint32)
     spans = [(-(-start // pointer_size) * pointer_size, end) for start, end in ranges]
     unread = sum(max(end - start, 0) for start, end in spans)

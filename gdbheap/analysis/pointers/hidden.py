@@ -1,5 +1,5 @@
 """Words that are no pointers as they stand, but may be hidden ones, kept as memory passes by: all that point to where
-blocks may lie once their upper 17 bits are cleared (tags.py), and samples of all others that are no addresses
+blocks may lie once the bits above all addresses are cleared (tags.py), and samples of all others that are no addresses
 (encoded.py).
 
 Of the first bytes all words are kept, then one of each few: an array of a thousand words is seen wherever it lies.
@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from typing import TYPE_CHECKING
 
 from gdbheap.lazy import np
+from gdbheap.machine.machine import Machine
 from gdbheap.process.address_space import AddressSpace
 
 if TYPE_CHECKING:
@@ -18,10 +19,6 @@ if TYPE_CHECKING:
 
     Words = NDArray[np.uint64]
     Places = NDArray[np.intp] | NDArray[np.uint32]
-
-# x86-64 programs have addresses of 47 bits.
-ADDRESS_BITS = 47
-ADDRESS_MASK = (1 << ADDRESS_BITS) - 1
 
 # Where blocks may lie is known in pieces of 4 GiB.
 _PIECE_BITS = 32
@@ -36,22 +33,19 @@ _FEWEST = 4
 _MOST = 256
 
 
-def upper_bits(pointer_size: int) -> int:
-    """Return the shift that leaves the bits which all blocks of one heap share."""
-    return 40 if pointer_size == 8 else 24
-
-
 class Hidden:
     """Takes pieces of memory, and keeps of each the words that may be hidden pointers."""
 
-    def __init__(self, pointer_size: int, spans: Iterable[tuple[int, int]]) -> None:
+    def __init__(self, machine: Machine, spans: Iterable[tuple[int, int]]) -> None:
         """Blocks may lie in the [start, end) `spans`."""
-        self._pointer_size = pointer_size
-        self._may_have_tags = pointer_size == 8
-        self._least = 1 << upper_bits(pointer_size)
-        self._pieces = np.zeros(1 << ADDRESS_BITS - _PIECE_BITS, np.bool_)
+        self._machine = machine
+        self._pointer_size = machine.pointer_size
+        self._address = np.uint64((1 << machine.address_bits) - 1)
+        self._may_have_tags = machine.spare_bits > 0
+        self._least = 1 << machine.heap_bits
+        self._pieces = np.zeros(1 << machine.address_bits - _PIECE_BITS, np.bool_)
         for start, end in spans:
-            self._may_have_tags &= end <= 1 << ADDRESS_BITS
+            self._may_have_tags &= end <= 1 << machine.address_bits
             self._pieces[start >> _PIECE_BITS : (end - 1 >> _PIECE_BITS) + 1] = True
         self._places: list[Words] = []
         self._tagged: list[Words] = []
@@ -62,11 +56,11 @@ class Hidden:
         """Look at the words, which lie from `address` on; `within` are those at the `places` that Bounds has found.
         Return both without the words that have tags."""
         self._sample(words)
-        if not self._may_have_tags or not len(within) or int(within.max()) <= ADDRESS_MASK:
+        if not self._may_have_tags or not len(within) or within.max() <= self._address:
             return places, within
-        has_tag = within > np.uint64(ADDRESS_MASK)
+        has_tag = within > self._address
         rows = np.flatnonzero(has_tag)
-        piece = (within[rows] & np.uint64(ADDRESS_MASK)) >> np.uint64(_PIECE_BITS)
+        piece = (within[rows] & self._address) >> np.uint64(_PIECE_BITS)
         rows = rows[self._pieces[piece.astype(np.intp)]]
         if len(rows):
             self._places.append(np.uint64(address) + places[rows].astype(np.uint64) * np.uint64(self._pointer_size))
@@ -105,7 +99,7 @@ class Hidden:
     def _sifted(self, words: Words) -> Words:
         """Return what may tell of a key: words of which several are alike in their upper bits and in their lowest,
         and not too many of those."""
-        kind = alike(words, self._pointer_size)
+        kind = alike(words, self._machine)
         order = np.argsort(kind, kind="stable")
         kind = kind[order]
         first = np.flatnonzero(np.diff(kind, prepend=~kind[:1]) != 0)
@@ -116,8 +110,8 @@ class Hidden:
         return told
 
 
-def alike(words: Words, pointer_size: int) -> Words:
+def alike(words: Words, machine: Machine) -> Words:
     """Return a number for each word that is the same for those which share their upper bits, and the lowest three:
     blocks are aligned."""
-    shared: Words = words >> np.uint64(upper_bits(pointer_size)) << np.uint64(3) | words & np.uint64(7)
+    shared: Words = words >> np.uint64(machine.heap_bits) << np.uint64(3) | words & np.uint64(7)
     return shared

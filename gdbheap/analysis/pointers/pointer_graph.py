@@ -60,18 +60,18 @@ def read_pointer_graph(
     `sieve` as the heap was walked. After a Ctrl-C (in that walk, or here) nothing more is read."""
     blocks = live_blocks(view)
     roots = find_roots(process, view, vectors)
-    pointer_size = view.layout.pointer_size
+    machine = process.machine
     ranges = [(each.start, each.end) for each in roots.ranges]
     spans = touched_spans(process, ranges) if view.complete else ()
-    hidden = Hidden(pointer_size, blocks.ranges())
-    from_roots, unread = read_pointers(process.memory, blocks, pointer_size, spans, progress, hidden)
+    hidden = Hidden(machine, blocks.ranges())
+    from_roots, unread = read_pointers(process.memory, blocks, machine, spans, progress, hidden)
     too_far = out_of_reach(process, ranges)
     unread += too_far
     interrupted = from_roots.interrupted or not view.complete
     graph = (
-        unread_graph(blocks, pointer_size)
+        unread_graph(blocks, machine.pointer_size)
         if interrupted
-        else read_graph(process.memory, blocks, pointer_size, progress, sieve)
+        else read_graph(process.memory, blocks, machine, progress, sieve)
     )
     interrupted |= graph.interrupted
     registers = []
@@ -81,7 +81,7 @@ def read_pointer_graph(
             registers.append((index, target, register.value - int(blocks.start[target])))
     missing = process.kind == "core" and bool(unread or graph.unread)
     blind = missing or interrupted or too_far > 0 or not process.address_space.known
-    dtvs = find_thread_vectors(process.memory, graph.head, from_roots, pointer_size)
+    dtvs = find_thread_vectors(process.memory, graph.head, from_roots, machine.pointer_size)
     gone = missing_parts(process, [*ranges, *(blocks.ranges() if graph.unread else [])]) if blind else ()
     return PointerGraph(
         blocks, graph, roots, from_roots, tuple(registers), unread, blind, dtvs, interrupted, hidden, gone

@@ -7,9 +7,10 @@ from bisect import bisect_right
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
-from gdbheap.analysis.pointers.hidden import ADDRESS_BITS, Hidden
+from gdbheap.analysis.pointers.hidden import Hidden
 from gdbheap.glibc.walk.first_words import FirstWords
 from gdbheap.lazy import np
+from gdbheap.machine.machine import Machine
 from gdbheap.process.address_space import AddressSpace
 from gdbheap.process.memory import BLOCK
 
@@ -25,17 +26,17 @@ class Bounds:
     """The words within [low, high), those of 64 bits without what they have above an address's bits (tags.py): what
     no more than this is known of could be a pointer. It holds the working space of a scan."""
 
-    def __init__(self, pointer_size: int, low: int, high: int) -> None:
-        """`word` is the process's size of one; nothing longer than BLOCK is looked at at once."""
-        self.type = np.dtype(f"u{pointer_size}")
+    def __init__(self, machine: Machine, low: int, high: int) -> None:
+        """Nothing longer than BLOCK is looked at at once."""
+        self.type = np.dtype(f"u{machine.pointer_size}")
         self.low, self.high = low, high
         self._from = self.type.type(low)
         # (What lies higher than programs' addresses do has no bits left for tags.)
-        shift = 64 - ADDRESS_BITS if pointer_size == 8 and high < 1 << ADDRESS_BITS else 0
+        shift = machine.spare_bits if high < 1 << machine.address_bits else 0
         self._shift = self.type.type(shift)
         self._span = self.type.type(max(high - low, 0) << shift)
-        self._distance = np.empty(BLOCK // pointer_size, self.type)
-        self._inside = np.empty(BLOCK // pointer_size, np.bool_)
+        self._distance = np.empty(BLOCK // machine.pointer_size, self.type)
+        self._inside = np.empty(BLOCK // machine.pointer_size, np.bool_)
 
     def places(self, words: Words) -> Places:
         """Return the places of those among these words that lie within."""
@@ -51,21 +52,21 @@ class PointerScan:
     """An Onlooker (malloc/walk.py) that keeps what a pointer graph needs: possible pointers, also hidden ones, and
     the first words of each chunk."""
 
-    def __init__(self, pointer_size: int, spans: Sequence[tuple[int, int]]) -> None:
+    def __init__(self, machine: Machine, spans: Sequence[tuple[int, int]]) -> None:
         """All blocks must lie in these [start, end), which are in order."""
-        self.bounds = Bounds(pointer_size, spans[0][0] if spans else 0, spans[-1][1] if spans else 0)
-        self.hidden = Hidden(pointer_size, spans)
+        self.bounds = Bounds(machine, spans[0][0] if spans else 0, spans[-1][1] if spans else 0)
+        self.hidden = Hidden(machine, spans)
         self.first_words = FirstWords()
-        self._pointer_size = pointer_size
+        self._pointer_size = machine.pointer_size
         self._pieces: list[Piece] = []
         # What was seen, in order, apart from each other.
         self._start: list[int] = []
         self._end: list[int] = []
 
     @classmethod
-    def of_space(cls, pointer_size: int, space: AddressSpace) -> PointerScan:
+    def of_space(cls, machine: Machine, space: AddressSpace) -> PointerScan:
         """Return one for blocks that lie in writable mappings."""
-        return cls(pointer_size, [(vma.start, vma.end) for vma in space if vma.writable])
+        return cls(machine, [(vma.start, vma.end) for vma in space if vma.writable])
 
     def see(self, base: int, words: Words, mem: NDArray[np.intp]) -> None:
         """Take what was not seen before."""

@@ -16,8 +16,6 @@ if TYPE_CHECKING:
 
 # NFASTBINS is 10, on an i386 with 16-byte alignment 11.
 _LAST_FASTBIN = 10
-# Beyond it nothing of a process lies that has not asked for addresses of 57 bits; malloc does not.
-_LAST_ADDRESS = 1 << 47
 
 
 def demangle(field: int, stored: int, layout: Layout) -> int:
@@ -42,8 +40,10 @@ def may_be_listed(layout: Layout, address: Column, raw: Column, fd: Column) -> N
     if layout.has_fastbins:
         small = np.flatnonzero(fits_fastbins(layout, raw))
         link = fast_links(layout, address[small], fd[small])
+        # (malloc asks for no addresses beyond those that every program has.)
+        last = np.uint64(layout.machine.mask >> layout.machine.spare_bits)
         aligned = (link + np.uint64(layout.header)) & np.uint64(layout.alignment - 1) == 0
-        kept[small[(link == 0) | (aligned & (link < np.uint64(_LAST_ADDRESS)))]] = True
+        kept[small[(link == 0) | (aligned & (link <= last))]] = True
     return np.flatnonzero(kept)
 
 

@@ -6,6 +6,8 @@ import pytest
 
 from gdbheap.analysis.pointers import graph as graphs
 from gdbheap.analysis.pointers.graph import read_graph, read_pointers
+from gdbheap.machine.machines import machine_of_size
+from gdbheap.machine.x86.machines import X86_64
 from gdbheap.process.memory import ImageMemory
 from support.made_graph import BASE, PAGE, blocks_of, edges
 
@@ -32,7 +34,7 @@ def test_words_that_point_into_a_block_are_edges_and_no_others(word):
         0x200: BASE - 8,
         0x208: BASE + 0x500,
     }
-    graph = read_graph(ImageMemory([(BASE, image(words, 1, word))]), blocks_of(spans), word)
+    graph = read_graph(ImageMemory([(BASE, image(words, 1, word))]), blocks_of(spans), machine_of_size(word))
     assert edges(graph) == {(0, 1, 0), (0, 1, 0x17), (1, 1, 0), (2, 2, 0x10)}
     assert graph.place.tolist() == [0x0, 0x8, 0x0, 0x8]
     assert graph.unread == 0
@@ -42,7 +44,7 @@ def test_heads_are_the_first_sixteen_bytes_even_where_a_buffer_ends(monkeypatch)
     monkeypatch.setattr(graphs, "_BUFFER", PAGE)
     spans = [(0x10, 0x20), (PAGE - 8, 0x100), (3 * PAGE - 0x20, 0x18)]
     words = {0x10: 1, 0x18: 2, PAGE - 8: 3, 3 * PAGE - 0x20: 5, 3 * PAGE - 0x18: 6}
-    graph = read_graph(ImageMemory([(BASE, image(words, 4))]), blocks_of(spans), 8)
+    graph = read_graph(ImageMemory([(BASE, image(words, 4))]), blocks_of(spans), X86_64)
     assert graph.head.tolist() == [[1, 2], [3, 0], [5, 6]]
 
 
@@ -50,7 +52,7 @@ def test_pointers_are_found_on_both_sides_of_a_buffers_end(monkeypatch):
     monkeypatch.setattr(graphs, "_BUFFER", PAGE)
     spans = [(0x10, 3 * PAGE)]
     words = {PAGE - 8: BASE + 0x10, PAGE: BASE + 0x18, 2 * PAGE + 8: BASE + 0x20}
-    graph = read_graph(ImageMemory([(BASE, image(words, 4))]), blocks_of(spans), 8)
+    graph = read_graph(ImageMemory([(BASE, image(words, 4))]), blocks_of(spans), X86_64)
     assert edges(graph) == {(0, 0, 0), (0, 0, 8), (0, 0, 16)}
 
 
@@ -58,18 +60,18 @@ def test_unreadable_pages_are_left_out_and_counted():
     data = image({0x10: BASE + 0x10, 2 * PAGE: BASE + 0x10}, 3)
     memory = ImageMemory([(BASE, data[:PAGE]), (BASE + 2 * PAGE, data[2 * PAGE :])])
     blocks = blocks_of([(0x10, 3 * PAGE - 0x10)])
-    assert read_graph(memory, blocks, 8).unread == PAGE
-    pointers, unread = read_pointers(memory, blocks, 8, [(BASE, BASE + 3 * PAGE)])
+    assert read_graph(memory, blocks, X86_64).unread == PAGE
+    pointers, unread = read_pointers(memory, blocks, X86_64, [(BASE, BASE + 3 * PAGE)])
     assert (pointers.place.tolist(), unread) == ([BASE + 0x10, BASE + 2 * PAGE], PAGE)
 
 
 def test_a_root_that_begins_or_ends_within_a_word_gives_whole_words_alone():
     memory = ImageMemory([(BASE, image({0x40: BASE + 0x80, 0x48: BASE + 0x80, 0x50: BASE + 0x80}, 1))])
-    pointers, _ = read_pointers(memory, blocks_of([(0x80, 0x10)]), 8, [(BASE + 0x41, BASE + 0x57)])
+    pointers, _ = read_pointers(memory, blocks_of([(0x80, 0x10)]), X86_64, [(BASE + 0x41, BASE + 0x57)])
     assert pointers.place.tolist() == [BASE + 0x48]
 
 
 def test_no_blocks_have_no_pointers():
     memory = ImageMemory([(BASE, image({0x10: BASE}, 1))])
-    assert len(read_graph(memory, blocks_of([]), 8).source) == 0
-    assert len(read_pointers(memory, blocks_of([]), 8, [(BASE, BASE + PAGE)])[0]) == 0
+    assert len(read_graph(memory, blocks_of([]), X86_64).source) == 0
+    assert len(read_pointers(memory, blocks_of([]), X86_64, [(BASE, BASE + PAGE)])[0]) == 0

@@ -10,6 +10,8 @@ import pytest
 
 from gdbheap.analysis.pointers.graph import read_graph
 from gdbheap.analysis.pointers.pointer_scan import PointerScan
+from gdbheap.machine.machines import machine_of_size
+from gdbheap.machine.x86.machines import I386, X86_64
 from gdbheap.process.address_space import VMA, AddressSpace
 from gdbheap.process.memory import ImageMemory
 from support.made_graph import BASE, PAGE, blocks_of, edges
@@ -55,8 +57,8 @@ def test_a_graph_is_the_same_whatever_was_seen_before(seed, word):
     spans = random_blocks(dice, word)
     data = random_data(dice, spans, word)
     memory, blocks = CountedMemory([(BASE, data)]), blocks_of(spans)
-    plain = read_graph(memory, blocks, word)
-    sieve = PointerScan.of_space(word, SPACE)
+    plain = read_graph(memory, blocks, machine_of_size(word))
+    sieve = PointerScan.of_space(machine_of_size(word), SPACE)
     words = np.frombuffer(data, np.uint64 if word == 8 else np.uint32)
     seen = np.zeros(len(words), np.bool_)
     told = set()
@@ -72,7 +74,7 @@ def test_a_graph_is_the_same_whatever_was_seen_before(seed, word):
         sieve.see(BASE + first * word, block, inside - first)
         block[:] = 0
     memory.count = 0
-    graph = read_graph(memory, blocks, word, None, sieve)
+    graph = read_graph(memory, blocks, machine_of_size(word), None, sieve)
     assert edges(graph) == edges(plain)
     assert np.all(np.diff(graph.source) >= 0)
     needed = np.zeros(len(words), np.bool_)
@@ -87,14 +89,14 @@ def test_a_graph_is_the_same_whatever_was_seen_before(seed, word):
 def test_every_chunk_that_was_told_of_has_its_first_words():
     data = np.arange(1, PAGE // 8 + 1, dtype=np.uint64)
     spans = [(0x10, 0x28), (0x40, 0x18), (0x60, 0x18)]
-    sieve = PointerScan.of_space(8, SPACE)
+    sieve = PointerScan.of_space(X86_64, SPACE)
     sieve.see(BASE, data, np.array([2, 12, 20]))
-    head = read_graph(ImageMemory([(BASE, bytes(PAGE))]), blocks_of(spans), 8, None, sieve).head
+    head = read_graph(ImageMemory([(BASE, bytes(PAGE))]), blocks_of(spans), X86_64, None, sieve).head
     assert head.tolist() == [[3, 4], [0, 0], [13, 14]]
 
 
 def test_what_is_behind_the_last_word_counts_as_zeros():
-    sieve = PointerScan.of_space(4, SPACE)
+    sieve = PointerScan.of_space(I386, SPACE)
     sieve.see(BASE, np.array([1, 2, 3, 4, 5], np.uint32), np.array([0, 3]))
     head = np.full((2, 4), 9, np.uint32)
     known = sieve.first_words.give(np.array([BASE, BASE + 12], np.uint64), head)
@@ -104,8 +106,8 @@ def test_what_is_behind_the_last_word_counts_as_zeros():
 
 def test_a_sieve_too_narrow_for_the_blocks_is_not_used():
     data = np.full(PAGE // 8, BASE + 0x40, np.uint64)
-    sieve = PointerScan.of_space(8, AddressSpace([VMA(BASE + 0x1000, BASE + 0x2000, "rw-p")]))
+    sieve = PointerScan.of_space(X86_64, AddressSpace([VMA(BASE + 0x1000, BASE + 0x2000, "rw-p")]))
     sieve.see(BASE, data, np.array([2]))
     spans = [(0x10, 0x28), (0x40, 0x18)]
     memory = ImageMemory([(BASE, data.tobytes())])
-    assert edges(read_graph(memory, blocks_of(spans), 8, None, sieve)) == {(0, 1, 0), (1, 1, 0)}
+    assert edges(read_graph(memory, blocks_of(spans), X86_64, None, sieve)) == {(0, 1, 0), (1, 1, 0)}
