@@ -9,6 +9,7 @@ from gdbheap.analysis.invariants.undetectable import UNDETECTABLE
 from gdbheap.counted import counted
 from gdbheap.glibc.naming import arena_name
 from gdbheap.interface.command import Argument, Command
+from gdbheap.process.fault import Fault
 from gdbheap.report.report import ABSENT, Column, Line, Report
 from gdbheap.session.target import Target
 from gdbheap.session.threads_inside import lock_notes, taken_locks, threads_inside
@@ -44,6 +45,9 @@ _COLUMNS = (
     Column("watch", "text", "command"),
     Column("breakpoint", "text", "command"),
     Column("rr", "text", "command"),
+    Column("invariant", "text"),
+    Column("expected_value", "address"),
+    Column("why", "text"),
 )
 
 _SIGABRT = 6
@@ -106,7 +110,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         after=tuple(_checked(each) for each in found.checked),
         totals={**_totals(found), **_abort_totals(died)},
         notes=(*view.notes, *_notes(target, found), *(_other_thread(target, dying) if died is not None else ())),
-        faults=found.certain,
+        faults=tuple(Fault(each.address, each.message, each.detail, each.invariant) for each in found.certain),
         faults_displayed=True,
     )
 
@@ -214,7 +218,7 @@ def _row(each: Finding, writer: SuspectedWriter, lines: tuple[str, ...]) -> tupl
         each.field,
         each.where,
         each.held,
-        each.expected,
+        each.must.words,
         each.call,
         ABSENT if each.arena is None else arena_name(each.arena),
         ABSENT if each.thread is None else each.thread,
@@ -226,6 +230,9 @@ def _row(each: Finding, writer: SuspectedWriter, lines: tuple[str, ...]) -> tupl
         writer.bytes,
         each.detail,
         *lines,
+        each.invariant.value,
+        ABSENT if each.must.value is None else each.must.value,
+        each.why,
     )
 
 
@@ -259,13 +266,13 @@ def _display_rows(
 
 def _what(each: Finding) -> Iterator[Line]:
     """Yield what the field holds, what it must hold, and why."""
-    holds, must, rest = each.detail.partition(", must be ")
-    yield _indented("field", holds)
-    if must:
-        why = rest[len(each.expected) + 2 :] if rest.startswith(each.expected) else ""
-        yield _indented("must be", each.expected if rest.startswith(each.expected) else rest)
-        if why:
-            yield _indented("why", why)
+    if not each.field:
+        yield _indented("field", each.why)
+        return
+    yield _indented("field", each.holds)
+    yield _indented("must be", each.must.words)
+    if each.why:
+        yield _indented("why", each.why)
 
 
 def _same_chunk(each: Finding) -> Iterator[Line]:

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from gdbheap.errors import MemoryFault
+from gdbheap.glibc.invariant import Invariant
 from gdbheap.glibc.layout import Layout
 from gdbheap.glibc.sizes import align_up
 from gdbheap.process.address_space import VMA
@@ -16,7 +17,7 @@ from gdbheap.process.process import Process
 
 # glibc makes 8 arenas a core unless told otherwise (arena_max); a ring longer than this is not one.
 _MOST_ARENAS = 1 << 16
-WRONG_ARENA = "heap_info names the wrong arena"
+_WRONG_ARENA = "heap_info names the wrong arena"
 
 # A 64-bit heap is 64 MiB: this is 4 TiB of one arena.
 _MOST_HEAPS = 1 << 16
@@ -51,7 +52,7 @@ def read_ring(process: Process, layout: Layout) -> tuple[list[StructValue], list
         onward = {each["next"] for each in left_out} - {each.address for each in left_out}
         skips = next((each for each in arenas if each["next"] in onward), arenas[0])
         detail = f"next is {skips['next']:#x}, past the arena at {left_out[0].address:#x}, which is in use"
-        fault = Fault(skips.address, "arena ring leaves out arenas", detail)
+        fault = Fault(skips.address, "arena ring leaves out arenas", detail, Invariant.ARENA_RING)
     return [*arenas, *left_out], [] if fault is None else [fault]
 
 
@@ -82,10 +83,15 @@ def _follow_ring(process: Process, layout: Layout, arenas: list[StructValue], ma
     while (following := arenas[-1]["next"]) != main:
         here = arenas[-1].address
         if following in seen or len(arenas) >= _MOST_ARENAS:
-            return Fault(here, "arena ring does not close", f"next is {following:#x}, which was met before main_arena")
+            return Fault(
+                here,
+                "arena ring does not close",
+                f"next is {following:#x}, which was met before main_arena",
+                Invariant.ARENA_RING,
+            )
         found = _read_arena(process, layout, following)
         if isinstance(found, Fault):
-            return Fault(here, found.message, f"next is {following:#x}, {found.detail}")
+            return Fault(here, found.message, f"next is {following:#x}, {found.detail}", Invariant.ARENA_RING)
         seen.add(following)
         arenas.append(found)
     return None
@@ -94,11 +100,11 @@ def _follow_ring(process: Process, layout: Layout, arenas: list[StructValue], ma
 def _read_arena(process: Process, layout: Layout, address: int) -> StructValue | Fault:
     """Return the malloc_state at `address`, or why there can be none."""
     if address % layout.pointer_size or not _is_writable(process, address):
-        return Fault(address, "arena ring is broken", "where no arena can be")
+        return Fault(address, "arena ring is broken", "where no arena can be", Invariant.ARENA_RING)
     try:
         value = layout.malloc_state.read(process.memory, address)
     except MemoryFault as error:
-        return Fault(address, "arena ring is broken", str(error))
+        return Fault(address, "arena ring is broken", str(error), Invariant.ARENA_RING)
     return _not_an_arena(value, layout, process) or value
 
 
@@ -122,7 +128,12 @@ def _not_an_arena(value: StructValue, layout: Layout, process: Process) -> Fault
     if owner is not None and follows and value["system_mem"] and _is_writable(process, value["top"]):
         return None
     found = "nothing readable" if owner is None else f"{owner:#x}"
-    return Fault(value.address, "arena ring is broken", f"whose heap at {heap:#x} names {found} as its arena")
+    return Fault(
+        value.address,
+        "arena ring is broken",
+        f"whose heap at {heap:#x} names {found} as its arena",
+        Invariant.ARENA_RING,
+    )
 
 
 def first_chunk_after(address: int, layout: Layout) -> int:
@@ -175,16 +186,22 @@ def read_heaps(process: Process, layout: Layout, arena: StructValue) -> tuple[li
     seen: set[int] = set()
     while address:
         if address in seen or len(heaps) >= _MOST_HEAPS:
-            return heaps[::-1], [*faults, Fault(came_from, "heap_info chain loops", f"prev leads back to {address:#x}")]
+            return heaps[::-1], [
+                *faults,
+                Fault(came_from, "heap_info chain loops", f"prev leads back to {address:#x}", Invariant.HEAP_CHAIN),
+            ]
         seen.add(address)
         try:
             info = layout.heap_info.read(process.memory, address)
         except MemoryFault as error:
             detail = f"prev is {address:#x}: {error}" if came_from else str(error)
-            return heaps[::-1], [*faults, Fault(came_from or address, "heap_info chain is broken", detail)]
+            return heaps[::-1], [
+                *faults,
+                Fault(came_from or address, "heap_info chain is broken", detail, Invariant.HEAP_CHAIN),
+            ]
         fault, holds_arena = "", address <= arena.address < address + layout.heap_max
         if info["ar_ptr"] != arena.address and holds_arena:
-            faults.append(Fault(address, WRONG_ARENA, _wrong_arena(info, arena)))
+            faults.append(Fault(address, _WRONG_ARENA, _wrong_arena(info, arena), Invariant.HEAP_ARENA))
         if info["ar_ptr"] != arena.address and not holds_arena:
             fault = _wrong_arena(info, arena)
         elif not 0 < info["size"] <= layout.heap_max:
@@ -192,7 +209,7 @@ def read_heaps(process: Process, layout: Layout, arena: StructValue) -> tuple[li
         elif info["prev"] % layout.heap_max:
             fault = f"prev is {info['prev']:#x}, heaps lie at multiples of {layout.heap_max:#x}"
         if fault:
-            return heaps[::-1], [*faults, Fault(address, "heap_info is corrupt", fault)]
+            return heaps[::-1], [*faults, Fault(address, "heap_info is corrupt", fault, Invariant.HEAP_INFO)]
         reserved = max(info["mprotect_size"], info["size"])
         first = first_chunk_of(address, arena.address, layout)
         heaps.append(Heap(address, first, address + info["size"], address + reserved))

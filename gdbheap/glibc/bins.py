@@ -6,6 +6,7 @@ from gdbheap.counted import counted
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.addresses import Addresses
 from gdbheap.glibc.heap_view import Bin
+from gdbheap.glibc.invariant import Invariant
 from gdbheap.glibc.layout import Layout
 from gdbheap.glibc.sizes import NBINS, UNSORTED_BIN, bin_ranges, fastbin_size, min_large_size
 from gdbheap.glibc.walk.free_lists import FreeLists
@@ -39,13 +40,20 @@ def _follow_fastbin(words: Words, layout: Layout, head: int, most: int) -> tuple
     while chunk:
         where = f"after {counted(len(chunks), 'chunk')} of the list"
         if (chunk + layout.header) % layout.alignment:
-            return chunks, Fault(chunk, "malloc(): unaligned fastbin chunk detected", f"link {chunk:#x} {where}")
+            return chunks, Fault(
+                chunk, "malloc(): unaligned fastbin chunk detected", f"link {chunk:#x} {where}", Invariant.FASTBIN_LINK
+            )
         if chunk in seen or len(chunks) > most:
-            return chunks, Fault(chunk, "fastbin list loops", f"{chunk:#x} comes again {where}")
+            return chunks, Fault(chunk, "fastbin list loops", f"{chunk:#x} comes again {where}", Invariant.FASTBIN_LINK)
         try:
             stored = words.read(chunk + layout.header)
         except MemoryFault:
-            return chunks, Fault(chunk, "fastbin link leaves the heap", f"nothing is mapped at {chunk:#x}, {where}")
+            return chunks, Fault(
+                chunk,
+                "fastbin link leaves the heap",
+                f"nothing is mapped at {chunk:#x}, {where}",
+                Invariant.FASTBIN_LINK,
+            )
         seen.add(chunk)
         chunks.append(chunk)
         chunk = demangle(chunk + layout.header, stored, layout)
@@ -88,7 +96,7 @@ def _follow_bin(
             f"the bin's fd is {first:#x}, but the last chunk met from the bk end is "
             f"{chunks[-1] if chunks else header:#x}"
         )
-        return chunks, Fault(header, "corrupted double-linked list", detail)
+        return chunks, Fault(header, "corrupted double-linked list", detail, Invariant.DOUBLE_LINK)
     others, _, also = _follow_one_way(words, layout, header, first, most, "fd")
     if stopped is not None and stopped == also:
         chunks.append(stopped)
@@ -112,20 +120,34 @@ def _follow_one_way(
         if chunk % layout.pointer_size or (chunk + layout.header) % layout.alignment:
             return (
                 chunks,
-                Fault(came_from, "corrupted double-linked list", f"{link} is {chunk:#x}, misaligned, {where}"),
+                Fault(
+                    came_from,
+                    "corrupted double-linked list",
+                    f"{link} is {chunk:#x}, misaligned, {where}",
+                    Invariant.DOUBLE_LINK,
+                ),
                 None,
             )
         if chunk in seen or len(chunks) > most:
-            return chunks, Fault(chunk, "corrupted double-linked list", f"{chunk:#x} comes again {where}: a loop"), None
+            return (
+                chunks,
+                Fault(
+                    chunk,
+                    "corrupted double-linked list",
+                    f"{chunk:#x} comes again {where}: a loop",
+                    Invariant.DOUBLE_LINK,
+                ),
+                None,
+            )
         try:
             fd, bk = words.read_many(chunk + layout.header, 2)
         except MemoryFault:
             detail = f"{link} is {chunk:#x}, where nothing is mapped, {where}"
-            return chunks, Fault(came_from, "corrupted double-linked list", detail), None
+            return chunks, Fault(came_from, "corrupted double-linked list", detail, Invariant.DOUBLE_LINK), None
         onward, backward = (bk, fd) if link == "bk" else (fd, bk)
         if backward != came_from:
             detail = f"{back} is {backward:#x}, but its {link} neighbour is reached from {came_from:#x}, {where}"
-            return chunks, Fault(chunk, "corrupted double-linked list", detail), chunk
+            return chunks, Fault(chunk, "corrupted double-linked list", detail, Invariant.DOUBLE_LINK), chunk
         seen.add(chunk)
         chunks.append(chunk)
         came_from, chunk = chunk, onward

@@ -7,6 +7,7 @@ from gdbheap.errors import MemoryFault
 from gdbheap.glibc.arena import first_chunk_after
 from gdbheap.glibc.chunk_table import FLAG_MASK, State
 from gdbheap.glibc.heap_view import NONCONTIGUOUS
+from gdbheap.glibc.invariant import Invariant
 from gdbheap.glibc.layout import Layout
 from gdbheap.glibc.repair.unclaimed import unclaimed_ranges
 from gdbheap.glibc.walk.heap_segment import HeapSegment, Sentinel, find_trail, walk_stretch
@@ -75,17 +76,19 @@ def add_top(process: Process, layout: Layout, stretch: HeapSegment, top: int, ar
     try:
         raw = process.words.read(top + layout.pointer_size)
     except MemoryFault:
-        stretch.faults.append(Fault(top, "top cannot be read", f"arena {arena.address:#x} has top {top:#x}"))
+        stretch.faults.append(
+            Fault(top, "top cannot be read", f"arena {arena.address:#x} has top {top:#x}", Invariant.TOP_SIZE)
+        )
         return
     size = raw & ~FLAG_MASK
     room = max(limit - top, 0)
     if size > arena["system_mem"]:
         detail = f"size field of top is {raw:#x}, system_mem is {arena['system_mem']:#x}"
-        stretch.faults.append(Fault(top, "malloc(): corrupted top size", detail))
+        stretch.faults.append(Fault(top, "malloc(): corrupted top size", detail, Invariant.TOP_SIZE))
     elif size > room or size < layout.min_size or (top + size) % PAGE:
         # sysmalloc asserts the same: at least MINSIZE, and up to the end of a page.
         detail = f"size field of top is {raw:#x}, there are {room:#x} bytes to the end of the heap"
-        stretch.faults.append(Fault(top, "malloc(): corrupted top size", detail))
+        stretch.faults.append(Fault(top, "malloc(): corrupted top size", detail, Invariant.TOP_SIZE))
     kept = size if layout.header <= size <= room else room
     stretch.marks.append(Sentinel(top, kept, raw & FLAG_MASK, State.TOP))
     stretch.end = top + kept
@@ -157,7 +160,9 @@ def _walk_towards_top(process: Process, layout: Layout, walker: Walker, stretche
     begin before)."""
     vma = process.address_space.find(top)
     if vma is None or not vma.writable:
-        fault = Fault(top, "malloc(): corrupted top size", f"top is {top:#x}, where no heap is mapped")
+        fault = Fault(
+            top, "malloc(): corrupted top size", f"top is {top:#x}, where no heap is mapped", Invariant.TOP_SIZE
+        )
         stretches.append(HeapSegment(top, top, top, faults=[fault]))
         return
     first = first_chunk_after(vma.start, layout)

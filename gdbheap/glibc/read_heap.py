@@ -11,6 +11,7 @@ from gdbheap.glibc.arena import read_heaps, read_ring
 from gdbheap.glibc.bins import read_bins, read_fastbins
 from gdbheap.glibc.chunk_table import FLAG_MASK, FREE_STATES, IS_MMAPPED, MMAPPED_ARENA, ChunkTable, State
 from gdbheap.glibc.heap_view import Arena, Bin, HeapView, Region
+from gdbheap.glibc.invariant import Invariant
 from gdbheap.glibc.layout import Layout
 from gdbheap.glibc.main_arena import add_top, walk_main
 from gdbheap.glibc.mmapped import MmappedChunk, find_mmapped
@@ -33,8 +34,8 @@ _Columns = tuple[
     "NDArray[np.uint64]", "NDArray[np.uint64]", "NDArray[np.uint8]", "NDArray[np.uint8]", "NDArray[np.uint16]"
 ]
 
-LEAVES_HEAP = "free list leaves the heap"
-IN_TWO_LISTS = "chunk is in two free lists"
+_LEAVES_HEAP = "free list leaves the heap"
+_IN_TWO_LISTS = "chunk is in two free lists"
 
 # Of one kind in one list; more say nothing new.
 _MOST_FAULTS = 16
@@ -276,7 +277,12 @@ def _set_free(table: ChunkTable, bins: list[Bin], faults: list[Fault]) -> None:
         if not known.all():
             stray = addresses[~known].tolist()
             left = [
-                Fault(address, LEAVES_HEAP, f"{list_name(each)} holds {address:#x}, where no chunk begins")
+                Fault(
+                    address,
+                    _LEAVES_HEAP,
+                    f"{list_name(each)} holds {address:#x}, where no chunk begins",
+                    Invariant.LIST_IN_HEAP,
+                )
                 for address in stray[:_MOST_FAULTS]
             ]
             if each.kind in ("tcache", "fastbin"):
@@ -287,5 +293,5 @@ def _set_free(table: ChunkTable, bins: list[Bin], faults: list[Fault]) -> None:
             faults += left
         taken = np.isin(table.state[rows], free) & known if len(table) else known
         for address in addresses[taken][:_MOST_FAULTS].tolist():
-            faults.append(Fault(address, IN_TWO_LISTS, f"{list_name(each)} holds it too"))
+            faults.append(Fault(address, _IN_TWO_LISTS, f"{list_name(each)} holds it too", Invariant.LISTED_ONCE))
         table.state[rows[known & ~taken]] = _STATE_OF_KIND[each.kind]

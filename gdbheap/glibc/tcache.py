@@ -6,6 +6,7 @@ from gdbheap.counted import counted
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.addresses import Addresses
 from gdbheap.glibc.heap_view import Bin
+from gdbheap.glibc.invariant import Invariant
 from gdbheap.glibc.layout import Layout, ThreadMalloc
 from gdbheap.glibc.sizes import tcache_range
 from gdbheap.glibc.walk.links import demangle
@@ -29,7 +30,7 @@ def read_tcache(
     try:
         value = struct.read(process.memory, thread.tcache.value)
     except MemoryFault as error:
-        return [], [Fault(thread.tcache.value, "tcache is unreadable", str(error))]
+        return [], [Fault(thread.tcache.value, "tcache is unreadable", str(error), Invariant.TCACHE_READABLE)]
     bins = []
     counts = _counts(value, parameters)
     for index, head in enumerate(value.array("entries")):
@@ -61,14 +62,24 @@ def _follow(process: Process, layout: Layout, head: int) -> tuple[list[int], Fau
     mem = head
     while mem:
         if mem % layout.alignment:
-            return chunks, Fault(mem, "malloc(): unaligned tcache chunk detected", f"link {mem:#x} {_after(chunks)}")
+            return chunks, Fault(
+                mem,
+                "malloc(): unaligned tcache chunk detected",
+                f"link {mem:#x} {_after(chunks)}",
+                Invariant.TCACHE_LINK,
+            )
         if mem in seen or len(chunks) >= _MOST_CHUNKS:
-            return chunks, Fault(mem - layout.header, "tcache list loops", f"{mem:#x} comes again {_after(chunks)}")
+            return chunks, Fault(
+                mem - layout.header,
+                "tcache list loops",
+                f"{mem:#x} comes again {_after(chunks)}",
+                Invariant.TCACHE_LINK,
+            )
         try:
             stored = words.read(mem)
         except MemoryFault:
             detail = f"nothing is mapped at {mem:#x}, {_after(chunks)}"
-            return chunks, Fault(mem, "tcache link leaves the heap", detail)
+            return chunks, Fault(mem, "tcache link leaves the heap", detail, Invariant.TCACHE_LINK)
         seen.add(mem)
         chunks.append(mem - layout.header)
         mem = demangle(mem, stored, layout)

@@ -8,8 +8,9 @@ from collections.abc import Iterator
 
 from gdbheap.analysis.call_stacks.in_progress_call import LOCKED
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
-from gdbheap.analysis.invariants.finding import Finding, finding
+from gdbheap.analysis.invariants.finding import Finding, Must, Violation, WrongField, exactly, number
 from gdbheap.glibc.heap_view import NONCONTIGUOUS, Arena
+from gdbheap.glibc.invariant import Invariant
 
 # No Linux has more threads (PID_MAX_LIMIT).
 _MOST_THREADS = 1 << 22
@@ -27,27 +28,20 @@ def check_arena_states(heap: CheckedHeap) -> Iterator[Finding]:
     yield from users or _check_free_list(heap)
 
 
-def of_arena(
-    heap: CheckedHeap,
-    arena: Arena,
-    message: str,
-    field: str,
-    expected: str,
-    call: str,
-    why: str = "",
-    suspects: tuple[int, ...] = (),
-) -> Finding:
+def of_arena(heap: CheckedHeap, arena: Arena, field: str, violation: Violation) -> Finding:
     """Return the Finding of a wrong member of malloc_state."""
     where = arena.address + heap.layout.malloc_state.offset(field)
     held = arena.value[field]
-    return finding(arena.address, message, field, where, held, expected, call, arena.index, None, suspects, why)
+    return violation.at(arena.address, WrongField(field, where, held), arena.index)
 
 
 def _check_mutex(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
     if arena.value["mutex"] not in (0, *LOCKED):
         expected = "0 (free), 1 (taken) or 2 (taken, and others wait)"
         call = "the next malloc or free in this arena waits for ever, once the process has two threads"
-        yield of_arena(heap, arena, "arena mutex is overwritten", "mutex", expected, call)
+        yield of_arena(
+            heap, arena, "mutex", Violation(Invariant.ARENA_MUTEX, "arena mutex is overwritten", Must(expected), call)
+        )
 
 
 def _check_flags(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
@@ -72,7 +66,8 @@ def _check_flags(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
             expected, why = flags & known & ~NONCONTIGUOUS, "NONCONTIGUOUS is set, yet brk gave all that the arena has"
             call = "none: free no longer sees that a block ends above the heap"
     if flags != expected:
-        yield of_arena(heap, arena, "arena flags are overwritten", "flags", f"{expected:#x}", call, why)
+        wrong = Violation(Invariant.ARENA_FLAGS, "arena flags are overwritten", exactly(expected), call, why)
+        yield of_arena(heap, arena, "flags", wrong)
 
 
 def _check_have_fastchunks(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
@@ -84,10 +79,13 @@ def _check_have_fastchunks(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]
     holds = any(each.kind == "fastbin" and each.arena == arena.index and each.chunks for each in heap.view.bins)
     if held > 1:
         call = "none: it counts as 1"
-        yield of_arena(heap, arena, message, "have_fastchunks", "0 or 1", call)
+        wrong = Violation(Invariant.HAVE_FASTCHUNKS, message, Must("0 or 1"), call)
+        yield of_arena(heap, arena, "have_fastchunks", wrong)
     elif holds and not held:
         call = "none: malloc does not consolidate the fast chunks when it needs large ones, and grows the heap instead"
-        yield of_arena(heap, arena, message, "have_fastchunks", "1", call, "fastbins of the arena hold chunks")
+        why = "fastbins of the arena hold chunks"
+        wrong = Violation(Invariant.HAVE_FASTCHUNKS, message, number(1), call, why)
+        yield of_arena(heap, arena, "have_fastchunks", wrong)
 
 
 def _check_last_remainder(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
@@ -107,7 +105,8 @@ def _check_last_remainder(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
             expected = f"0 or what was a chunk of this heap, from {base:#x} to {end:#x}"
     if expected:
         call = "none: malloc only compares it with the address of a chunk"
-        yield of_arena(heap, arena, "last_remainder is overwritten", "last_remainder", expected, call)
+        wrong = Violation(Invariant.LAST_REMAINDER, "last_remainder is overwritten", Must(expected), call)
+        yield of_arena(heap, arena, "last_remainder", wrong)
 
 
 def _check_binmap(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
@@ -118,8 +117,9 @@ def _check_binmap(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
         if words[index] != good:
             where = arena.address + heap.layout.malloc_state.offset("binmap") + 4 * index
             message, call = "binmap has a bit for no bin", "none: malloc clears it when it comes to it"
-            expected = f"{good:#x}"
-            yield finding(arena.address, message, f"binmap[{index}]", where, words[index], expected, call, arena.index)
+            yield Violation(Invariant.BINMAP, message, exactly(good), call).at(
+                arena.address, WrongField(f"binmap[{index}]", where, words[index]), arena.index
+            )
 
 
 def _users(heap: CheckedHeap) -> Counter[int] | None:
@@ -140,23 +140,19 @@ def _check_attached_threads(heap: CheckedHeap) -> Iterator[Finding]:
         if least <= count <= _MOST_THREADS:
             continue
         why = f"{least} threads have it as their thread_arena" if users is not None else ""
-        yield of_arena(
-            heap,
-            arena,
-            "attached_threads is overwritten",
-            "attached_threads",
-            f"{least}",
+        call = (
             'the end of these threads: the assertion "a->attached_threads > 0" of the last'
             if count < least
-            else "none: the arena is never free for a new thread",
-            why,
+            else "none: the arena is never free for a new thread"
         )
+        wrong = Violation(Invariant.ATTACHED_THREADS, "attached_threads is overwritten", number(least), call, why)
+        yield of_arena(heap, arena, "attached_threads", wrong)
 
 
 def _check_free_list(heap: CheckedHeap) -> Iterator[Finding]:
     """The arenas that no thread uses make a list by next_free. One may be on none (detach_arena() puts it on none),
     and next_free is then left over, as it is in the others: which are on it is known where free_list is."""
-    if any(fault.message.startswith("arena ring") for fault in heap.view.faults):
+    if any(fault.invariant is Invariant.ARENA_RING for fault in heap.view.faults):
         return
     arenas = {each.address: each for each in heap.view.arenas}
     seen: dict[int, Arena] = {}
@@ -181,7 +177,9 @@ def _check_free_list(heap: CheckedHeap) -> Iterator[Finding]:
 
 
 def _off_the_list(heap: CheckedHeap, arena: Arena, why: str, other: Arena | None = None) -> Finding:
-    expected = "0 or another arena that no thread uses"
+    expected = Must("0 or another arena that no thread uses")
     call = 'the next new thread that takes it from the list: the assertion "result->attached_threads == 0" or a SIGSEGV'
     suspects = () if other is None else (other.address,)
-    return of_arena(heap, arena, "list of free arenas is broken", "next_free", expected, call, why, suspects)
+    message = "list of free arenas is broken"
+    wrong = Violation(Invariant.FREE_ARENAS, message, expected, call, why, suspects)
+    return of_arena(heap, arena, "next_free", wrong)

@@ -8,13 +8,17 @@ from gdbheap.analysis.invariants.check_arena_state import of_arena
 from gdbheap.analysis.invariants.check_parameters import of_mp
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.invariants.closed_tops import bytes_of, check_closed_tops, closed_early
-from gdbheap.analysis.invariants.finding import Finding, finding
+from gdbheap.analysis.invariants.finding import Finding, Must, Violation, WrongField, exactly
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import IS_MMAPPED, NON_MAIN_ARENA
 from gdbheap.glibc.heap_view import NONCONTIGUOUS, Arena
+from gdbheap.glibc.invariant import Invariant
 from gdbheap.glibc.main_arena import initial_top
 from gdbheap.process.cstruct import StructValue
 from gdbheap.process.memory import PAGE
+
+# What a chain of heaps is not followed beyond.
+_OF_CHAIN = (Invariant.HEAP_CHAIN, Invariant.HEAP_INFO, Invariant.HEAP_ARENA)
 
 
 def check_arenas(heap: CheckedHeap) -> Iterator[Finding]:
@@ -45,13 +49,13 @@ def _check_top(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
     call = "the next malloc that top cannot serve: the assertion on old_top in sysmalloc"
     if raw & (IS_MMAPPED | NON_MAIN_ARENA):
         why = "top never has IS_MMAPPED or NON_MAIN_ARENA"
-        good = f"{raw & ~(IS_MMAPPED | NON_MAIN_ARENA):#x}"
+        good = exactly(raw & ~(IS_MMAPPED | NON_MAIN_ARENA))
     elif expected is not None and end != expected:
         other = _not_top(heap, arena, end)
         if other is not None:
             yield other
             return
-        good = f"{expected - arena.top | raw & 7:#x}"
+        good = exactly(expected - arena.top | raw & 7)
     elif expected is None and (other := _not_top(heap, arena, end)) is not None:
         yield other
         return
@@ -59,14 +63,16 @@ def _check_top(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
         yield break_adjusted(heap, arena, end)
         return
     elif expected is None and end % PAGE:
-        good, why = "such that top ends at a page", f"top would end at {end:#x}"
+        good, why = Must("such that top ends at a page"), f"top would end at {end:#x}"
     else:
         return
     message = "top has a wrong size"
     if raw & ~7 > arena.system_mem:
         message = heap.texts.choose("malloc(): corrupted top size", otherwise=message)
         call = "the next malloc that no free chunk serves"
-    yield finding(arena.top, message, "size", arena.top + pointer_size, raw, good, call, arena.index, why=why)
+    yield Violation(Invariant.TOP_SIZE, message, good, call, why).at(
+        arena.top, WrongField("size", arena.top + pointer_size, raw), arena.index
+    )
 
 
 def ends_right(heap: CheckedHeap, arena: Arena, end: int) -> bool:
@@ -89,7 +95,9 @@ def break_adjusted(heap: CheckedHeap, arena: Arena, end: int) -> Finding:
     call = "the next malloc for which the heap must grow; or a SIGSEGV, when top is written to behind the break"
     why = "top does not end there: somebody else has moved the break down"
     message = "break adjusted to free malloc space"
-    return finding(arena.top, message, "brk", arena.top, brk.value, f"at least {end:#x}", call, arena.index, why=why)
+    return Violation(Invariant.PROGRAM_BREAK, message, Must(f"at least {end:#x}"), call, why).at(
+        arena.top, WrongField("brk", arena.top, brk.value), arena.index
+    )
 
 
 def _heap_end(heap: CheckedHeap, arena: Arena) -> tuple[int | None, str]:
@@ -125,7 +133,7 @@ def _not_top(heap: CheckedHeap, arena: Arena, end: int) -> Finding | None:
     if vma is None or base not in vma or start == vma.start or (begins and base & -PAGE != vma.start):
         why = f"top ends at the program break, {end:#x}, and system_mem is {arena.system_mem:#x}"
         call = "none: malloc only sets it at its first sbrk"
-        return of_mp(heap, mp, "sbrk_base", f"{start:#x}" if begins else "where the heap begins", call, why)
+        return of_mp(mp, "sbrk_base", exactly(start) if begins else Must("where the heap begins"), call, why)
     return _system_mem(heap, arena, end - base, f"sbrk_base is {base:#x}, and top ends at the program break, {end:#x}")
 
 
@@ -135,7 +143,8 @@ def _system_mem(heap: CheckedHeap, arena: Arena, good: int, why: str) -> Finding
     if arena.system_mem < arena.top_size:
         message = heap.texts.choose("malloc(): corrupted top size", otherwise=message)
         call = "the next malloc that no free chunk serves"
-    return of_arena(heap, arena, message, "system_mem", f"{good:#x}", call, why)
+    wrong = Violation(Invariant.SYSTEM_MEM, message, exactly(good), call, why)
+    return of_arena(heap, arena, "system_mem", wrong)
 
 
 def _check_system_mem(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
@@ -148,9 +157,10 @@ def _check_system_mem(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
         heaps = "its heap has so much" if len(arena.regions) == 1 else f"its {len(arena.regions)} heaps have so much"
         yield _system_mem(heap, arena, have, heaps)
     elif arena.system_mem > most:
-        expected = f"at least system_mem, {arena.system_mem:#x}"
+        expected = Must(f"at least system_mem, {arena.system_mem:#x}")
         call = "none: it is for malloc_info and malloc_stats"
-        yield of_arena(heap, arena, "max_system_mem is less than system_mem", "max_system_mem", expected, call)
+        wrong = Violation(Invariant.MAX_SYSTEM_MEM, "max_system_mem is less than system_mem", expected, call)
+        yield of_arena(heap, arena, "max_system_mem", wrong)
 
 
 def outvoted_size(heap: CheckedHeap, arena: Arena) -> int | None:
@@ -176,7 +186,7 @@ def _in_heaps(heap: CheckedHeap, arena: Arena) -> int | None:
 
 
 def _chain_is_broken(heap: CheckedHeap) -> bool:
-    return any(fault.message.startswith("heap_info") for fault in heap.view.faults)
+    return any(fault.invariant in _OF_CHAIN for fault in heap.view.faults)
 
 
 def _check_heaps(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
@@ -194,16 +204,22 @@ def _check_heaps(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
         if right is not None:
             why = f"top ends there, and system_mem, {arena.system_mem:#x}, fits"
             message = "heap_info has a wrong size"
-            yield finding(region.mapping, message, "size", where, size, f"{right:#x}", call, arena.index, why=why)
+            yield Violation(Invariant.HEAP_SIZE, message, exactly(right), call, why).at(
+                region.mapping, WrongField("size", where, size), arena.index
+            )
         elif size % PAGE or size > readable:
             expected = f"whole pages, at most mprotect_size, {readable:#x}"
             message = "heap_info has a wrong size"
-            yield finding(region.mapping, message, "size", where, size, expected, call, arena.index)
+            yield Violation(Invariant.HEAP_SIZE, message, Must(expected), call).at(
+                region.mapping, WrongField("size", where, size), arena.index
+            )
         if readable % PAGE or readable > heap.layout.heap_max:
             where = region.mapping + struct.offset("mprotect_size")
             expected = f"whole pages, at most {heap.layout.heap_max:#x}"
             message = "heap_info has a wrong mprotect_size"
-            yield finding(region.mapping, message, "mprotect_size", where, readable, expected, call, arena.index)
+            yield Violation(Invariant.HEAP_MPROTECT_SIZE, message, Must(expected), call).at(
+                region.mapping, WrongField("mprotect_size", where, readable), arena.index
+            )
         elif (made := _writable_from(heap, region.mapping, readable)) != readable and size <= readable:
             where = region.mapping + struct.offset("mprotect_size")
             why = f"the heap is writable up to {region.mapping + made:#x}"
@@ -213,8 +229,8 @@ def _check_heaps(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
                 if made < readable
                 else "none: the heap is mprotected again"
             )
-            yield finding(
-                region.mapping, message, "mprotect_size", where, readable, f"{made:#x}", call, arena.index, why=why
+            yield Violation(Invariant.HEAP_MPROTECT_SIZE, message, exactly(made), call, why).at(
+                region.mapping, WrongField("mprotect_size", where, readable), arena.index
             )
         yield from _check_pagesize(heap, arena, region.mapping, info)
 
@@ -231,7 +247,9 @@ def _check_pagesize(heap: CheckedHeap, arena: Arena, mapping: int, info: StructV
     where = mapping + heap.layout.heap_info.offset("pagesize")
     expected = " or ".join([f"{PAGE:#x}", *(f"{size:#x}, mp_.{name}" for name, size in huge.items())])
     call = "the next malloc or free that grows or shrinks this heap: by pages of that size"
-    yield finding(mapping, "heap_info has a wrong pagesize", "pagesize", where, held, expected, call, arena.index)
+    yield Violation(Invariant.HEAP_PAGESIZE, "heap_info has a wrong pagesize", Must(expected), call).at(
+        mapping, WrongField("pagesize", where, held), arena.index
+    )
 
 
 def _writable_from(heap: CheckedHeap, mapping: int, told: int) -> int:

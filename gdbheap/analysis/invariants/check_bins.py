@@ -7,10 +7,11 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.invariants.checked_heap import MOST_FINDINGS, CheckedHeap
-from gdbheap.analysis.invariants.finding import Finding, finding
+from gdbheap.analysis.invariants.finding import Finding, Must, Violation, WrongField, exactly, number
 from gdbheap.analysis.invariants.followed import ring_link_copied
 from gdbheap.counted import counted
 from gdbheap.glibc.heap_view import Bin
+from gdbheap.glibc.invariant import Invariant
 from gdbheap.glibc.naming import list_name
 from gdbheap.glibc.sizes import min_large_size
 from gdbheap.lazy import np
@@ -42,18 +43,13 @@ def wrong_size_in_list(heap: CheckedHeap, each: Bin, row: int, message: str, cal
     expected = (
         f"{each.min_size:#x}" if each.max_size == each.min_size else f"{each.min_size:#x} to {each.max_size or 0:#x}"
     )
-    return finding(
-        address,
+    return Violation(
+        Invariant.LISTED_SIZE,
         message,
-        "size",
-        address + heap.layout.pointer_size,
-        held,
-        f"{expected} (flags aside)",
+        Must(f"{expected} (flags aside)", example=each.min_size),
         call,
-        each.arena,
-        each.thread,
-        why=f"the chunk is in {list_name(each)}; either its size field or the link that leads to it is wrong",
-    )
+        f"the chunk is in {list_name(each)}; either its size field or the link that leads to it is wrong",
+    ).at(address, WrongField("size", address + heap.layout.pointer_size, held), each.arena, each.thread)
 
 
 def _check_sizes(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
@@ -90,17 +86,13 @@ def _check_order(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
     sizes = heap.view.sizes_of(each.chunks)
     for index in np.flatnonzero((sizes[1:] < sizes[:-1]) & (sizes[1:] != 0))[:MOST_FINDINGS].tolist():
         address, before = each.chunks[index + 1], each.chunks[index]
-        yield finding(
-            address,
+        yield Violation(
+            Invariant.BIN_ORDER,
             "large bin is out of order",
-            "size",
-            address + heap.layout.pointer_size,
-            int(sizes[index + 1]),
-            f"at least {int(sizes[index]):#x}, the size of the chunk before it from the bk end, {before:#x}",
+            Must(f"at least {int(sizes[index]):#x}, the size of the chunk before it from the bk end, {before:#x}"),
             "a malloc of a large block may get one that is too small",
-            each.arena,
             suspects=(before,),
-        )
+        ).at(address, WrongField("size", address + heap.layout.pointer_size, int(sizes[index + 1])), each.arena)
 
 
 def _check_ring(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
@@ -135,7 +127,7 @@ def _as_copied(heap: CheckedHeap, found: list[Finding], ring: list[int]) -> Iter
                 f"malloc itself has followed an overwritten link: it copied this from bk_nextsize of the chunk "
                 f"{link.owner:#x}, at {link.where:#x}, when it sorted this one in before that"
             )
-            each = replace(each, detail=f"{each.detail}; {why}", followed=link)
+            each = replace(each, why=why, followed=link)
         yield each
 
 
@@ -158,15 +150,17 @@ def _compare_ring(
     for index, side in np.argwhere(held != expected[order])[:MOST_FINDINGS].tolist():
         address = int(chunks[order][index])
         value = int(expected[order][index, side])
-        yield finding(
-            address,
+        yield Violation(
+            Invariant.SIZE_RING,
             message,
-            ("fd_nextsize", "bk_nextsize")[side],
-            address + offset + side * pointer_size,
-            int(held[index, side]),
-            f"{value:#x}" if value else "0: the chunk is not in the ring of sizes",
+            exactly(value) if value else number(0, ": the chunk is not in the ring of sizes"),
             "a malloc or free that takes the chunk or a neighbour of the ring out of the bin; "
             'or one that sorts another in: "malloc(): largebin double linked list corrupted (nextsize)"',
+        ).at(
+            address,
+            WrongField(
+                ("fd_nextsize", "bk_nextsize")[side], address + offset + side * pointer_size, int(held[index, side])
+            ),
             each.arena,
         )
 
@@ -177,14 +171,10 @@ def _check_binmap(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
     word = arena.value.array("binmap")[each.index // 32]
     if each.chunks and not word >> each.index % 32 & 1:
         where = arena.address + heap.layout.malloc_state.offset("binmap") + each.index // 32 * 4
-        yield finding(
-            arena.address,
+        yield Violation(
+            Invariant.BINMAP,
             "binmap has no bit for a bin that holds chunks",
-            f"binmap[{each.index // 32}]",
-            where,
-            word,
-            f"{word | 1 << each.index % 32:#x}",
+            exactly(word | 1 << each.index % 32),
             "none: malloc does not find these chunks for smaller requests",
-            arena.index,
-            why=f"{list_name(each)} holds {counted(len(each.chunks), 'chunk')}",
-        )
+            f"{list_name(each)} holds {counted(len(each.chunks), 'chunk')}",
+        ).at(arena.address, WrongField(f"binmap[{each.index // 32}]", where, word), arena.index)

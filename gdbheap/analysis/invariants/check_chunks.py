@@ -7,9 +7,10 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.invariants.checked_heap import MOST_FINDINGS, CheckedHeap
-from gdbheap.analysis.invariants.finding import Finding, finding
+from gdbheap.analysis.invariants.finding import Finding, Must, Violation, WrongField, exactly
 from gdbheap.analysis.invariants.followed import Followed, ends_a_listed_chunk, has_links_of_a_list
 from gdbheap.glibc.chunk_table import IS_MMAPPED, NON_MAIN_ARENA, PREV_INUSE, State
+from gdbheap.glibc.invariant import Invariant
 from gdbheap.glibc.walk.heap_segment import BAD_FENCEPOST
 from gdbheap.lazy import np
 
@@ -37,17 +38,13 @@ def _check_flags(heap: CheckedHeap) -> Iterator[Finding]:
     mmapped = heap.in_arena & (flags & IS_MMAPPED != 0) & ~heap.has_state(State.FENCEPOST) & ~heap.gap
     message = heap.texts.choose("munmap_chunk(): invalid pointer", otherwise="")
     for row in _first(mmapped):
-        yield _flag(
-            heap,
-            row,
-            message,
-            heap.size_word(row) & ~IS_MMAPPED,
-            "IS_MMAPPED",
-            "free(mem) takes it for a mapping of its own",
-        )
+        call = "free(mem) takes it for a mapping of its own"
+        good = exactly(heap.size_word(row) & ~IS_MMAPPED)
+        yield _flag(heap, row, "IS_MMAPPED", Violation(Invariant.IS_MMAPPED, message, good, call))
     for row in _first(heap.has_state(State.FENCEPOST) & (flags & (IS_MMAPPED | NON_MAIN_ARENA) != 0)):
-        good = heap.size_word(row) & ~(IS_MMAPPED | NON_MAIN_ARENA)
-        yield _flag(heap, row, BAD_FENCEPOST, good, "IS_MMAPPED or NON_MAIN_ARENA", "none at once")
+        good = exactly(heap.size_word(row) & ~(IS_MMAPPED | NON_MAIN_ARENA))
+        wrong_one = Violation(Invariant.FENCEPOST, BAD_FENCEPOST, good, "none at once")
+        yield _flag(heap, row, "IS_MMAPPED or NON_MAIN_ARENA", wrong_one)
     handed_out = heap.has_state(*_HANDED_OUT)
     expected = handed_out & (arena != 0)
     wrong = heap.in_arena & (handed_out | heap.has_state(*_KEPT)) & ((flags & NON_MAIN_ARENA != 0) != expected)
@@ -57,25 +54,16 @@ def _check_flags(heap: CheckedHeap) -> Iterator[Finding]:
             if handed_out[row]
             else "malloc hands it out as another arena's"
         )
-        yield _flag(
-            heap, row, "chunk names the wrong arena", heap.size_word(row) ^ NON_MAIN_ARENA, "NON_MAIN_ARENA", call
-        )
+        good = exactly(heap.size_word(row) ^ NON_MAIN_ARENA)
+        wrong_one = Violation(Invariant.NON_MAIN_ARENA, "chunk names the wrong arena", good, call)
+        yield _flag(heap, row, "NON_MAIN_ARENA", wrong_one)
 
 
-def _flag(heap: CheckedHeap, row: int, message: str, expected: int, flag: str, call: str) -> Finding:
+def _flag(heap: CheckedHeap, row: int, flag: str, violation: Violation) -> Finding:
     address, held = int(heap.table.address[row]), heap.size_word(row)
-    state = "set" if held & ~expected else "clear"
-    return finding(
-        address,
-        message,
-        "size",
-        address + heap.layout.pointer_size,
-        held,
-        f"{expected:#x}",
-        call,
-        int(heap.table.arena[row]),
-        why=f"{flag} is {state}",
-    )
+    state = "set" if held & ~(violation.must.value or 0) else "clear"
+    field = WrongField("size", address + heap.layout.pointer_size, held)
+    return replace(violation, why=f"{flag} is {state}").at(address, field, int(heap.table.arena[row]))
 
 
 def _check_first_chunks(heap: CheckedHeap) -> Iterator[Finding]:
@@ -86,16 +74,12 @@ def _check_first_chunks(heap: CheckedHeap) -> Iterator[Finding]:
             if row is None or heap.gap[row] or heap.table.flags[row] & PREV_INUSE:
                 continue
             held = heap.size_word(row)
-            yield finding(
-                region.start,
+            yield Violation(
+                Invariant.FIRST_CHUNK,
                 "the first chunk of a heap has no PREV_INUSE",
-                "size",
-                region.start + heap.layout.pointer_size,
-                held,
-                f"{held | PREV_INUSE:#x}",
+                exactly(held | PREV_INUSE),
                 "free(mem) merges it with what is no chunk",
-                arena.index,
-            )
+            ).at(region.start, WrongField("size", region.start + heap.layout.pointer_size, held), arena.index)
 
 
 def _check_prev_inuse(heap: CheckedHeap) -> Iterator[Finding]:
@@ -125,7 +109,8 @@ def _set_over_free(heap: CheckedHeap, row: int) -> Finding:
     if unsorted:
         message = heap.texts.choose("malloc(): invalid next->prev_inuse (unsorted)", otherwise=message)
         call = "the next malloc that sorts the unsorted bin"
-    return _behind(heap, row, message, heap.size_word(row + 1) & ~PREV_INUSE, call, "a free list holds it")
+    good = exactly(heap.size_word(row + 1) & ~PREV_INUSE)
+    return _behind(heap, row, Violation(Invariant.PREV_INUSE, message, good, call, "a free list holds it"))
 
 
 def _clear_over_used(heap: CheckedHeap, row: int) -> Finding | None:
@@ -153,27 +138,25 @@ def _clear_over_used(heap: CheckedHeap, row: int) -> Finding | None:
         call = f'a free of the chunk behind merges downwards: "{consolidating}"; a free of this block: '
     swallowed = heap.view.place_of(int(table.address[row + 1]) - prev_size)
     suspects = (int(table.address[row]),) if swallowed is not None else ()
-    found = _behind(
-        heap,
-        row,
+    wrong = Violation(
+        Invariant.PREV_INUSE,
         "double free or corruption (!prev)",
-        heap.size_word(row + 1) | PREV_INUSE,
+        exactly(heap.size_word(row + 1) | PREV_INUSE),
         call + '"double free or corruption (!prev)"',
         f"the chunk before it, at {int(table.address[row]):#x}, is in no bin; {below}",
         suspects,
     )
+    found = _behind(heap, row, wrong)
     lost = prev_size == size and has_links_of_a_list(heap, int(table.address[row]), arena)
     return replace(found, followed=Followed("list", int(table.address[row]), found.where)) if lost else found
 
 
-def _behind(
-    heap: CheckedHeap, row: int, message: str, expected: int, call: str, why: str, suspects: tuple[int, ...] = ()
-) -> Finding:
+def _behind(heap: CheckedHeap, row: int, violation: Violation) -> Finding:
     """Return the Finding of a wrong size word in the chunk behind the row."""
     address, held = int(heap.table.address[row + 1]), heap.size_word(row + 1)
     arena = int(heap.table.arena[row])
     where = address + heap.layout.pointer_size
-    return finding(address, message, "size", where, held, f"{expected:#x}", call, arena, None, suspects, why)
+    return violation.at(address, WrongField("size", where, held), arena)
 
 
 def _top_without_prev_inuse(heap: CheckedHeap, row: int) -> Finding:
@@ -182,8 +165,8 @@ def _top_without_prev_inuse(heap: CheckedHeap, row: int) -> Finding:
     why = "a free chunk before top would have become part of it"
     where = address + heap.layout.pointer_size
     message = "top has no PREV_INUSE"
-    return finding(
-        address, message, "size", where, held, f"{held | PREV_INUSE:#x}", call, int(heap.table.arena[row]), why=why
+    return Violation(Invariant.PREV_INUSE_OF_TOP, message, exactly(held | PREV_INUSE), call, why).at(
+        address, WrongField("size", where, held), int(heap.table.arena[row])
     )
 
 
@@ -201,19 +184,14 @@ def _check_prev_size(heap: CheckedHeap) -> Iterator[Finding]:
         if heap.table.state[row] == State.UNSORTED:
             message = heap.texts.choose("malloc(): mismatching next->prev_size (unsorted)", otherwise=message)
             call = "the next malloc that sorts the unsorted bin"
-        yield finding(
-            address + size,
+        yield Violation(
+            Invariant.PREV_SIZE,
             message,
-            "prev_size",
-            address + size,
-            int(held[index]),
-            f"{size:#x}",
+            exactly(size),
             call,
-            int(heap.table.arena[row]),
-            None,
-            (address,),
-            f"the free chunk at {address:#x} has that size",
-        )
+            why=f"the free chunk at {address:#x} has that size",
+            suspects=(address,),
+        ).at(address + size, WrongField("prev_size", address + size, int(held[index])), int(heap.table.arena[row]))
 
 
 def _check_touching(heap: CheckedHeap) -> Iterator[Finding]:
@@ -224,18 +202,17 @@ def _check_touching(heap: CheckedHeap) -> Iterator[Finding]:
     for row in _first(heap.joined & heap.binned & free_behind):
         address, behind = int(table.address[row]), int(table.address[row + 1])
         what = table[row + 1].state.label
-        yield finding(
-            address,
+        yield Violation(
+            Invariant.FREE_CHUNKS_APART,
             "free chunks touch without being merged",
-            "size",
-            behind + heap.layout.pointer_size,
-            heap.size_word(row + 1),
-            f"that of a chunk that is not free: the one before, at {address:#x}, is",
+            Must(f"that of a chunk that is not free: the one before, at {address:#x}, is"),
             "none dies of it at once; the block may be in a list though it is in use",
+            why=f"a {table[row].state.label} chunk is followed by a {what} one",
+            suspects=(address,),
+        ).at(
+            address,
+            WrongField("size", behind + heap.layout.pointer_size, heap.size_word(row + 1)),
             int(table.arena[row]),
-            None,
-            (address,),
-            f"a {table[row].state.label} chunk is followed by a {what} one",
         )
 
 

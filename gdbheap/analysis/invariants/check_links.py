@@ -7,7 +7,7 @@ from dataclasses import replace
 
 from gdbheap.analysis.invariants.check_tcache import tcache_address
 from gdbheap.analysis.invariants.checked_heap import MOST_FINDINGS, CheckedHeap
-from gdbheap.analysis.invariants.finding import Finding, finding
+from gdbheap.analysis.invariants.finding import Finding, Must, Violation, WrongField, exactly
 from gdbheap.analysis.invariants.followed import head_taken_from
 from gdbheap.analysis.invariants.inside_a_block import inside_a_block
 from gdbheap.analysis.invariants.listed_wrongly import Listed, left_by_a_list, listed_wrongly
@@ -16,9 +16,12 @@ from gdbheap.counted import counted
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import State
 from gdbheap.glibc.heap_view import Bin
+from gdbheap.glibc.invariant import Invariant
 from gdbheap.glibc.naming import list_name
 from gdbheap.glibc.walk.links import demangle
 from gdbheap.lazy import np
+
+_LINKS = {"tcache": Invariant.TCACHE_LINK, "fastbin": Invariant.FASTBIN_LINK}
 
 
 def check_links(heap: CheckedHeap) -> Iterator[Finding]:
@@ -99,7 +102,9 @@ def _single(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
         f"the {'mangled ' if layout.safe_linking and last is not None else ''}address of a free chunk{size}, "
         "or the list's end"
     )
-    found = finding(address, message, name, field, stored, expected, call, each.arena, each.thread, suspects, why)
+    found = Violation(_LINKS[each.kind], message, Must(expected), call, why, suspects).at(
+        address, WrongField(name, field, stored), each.arena, each.thread
+    )
     listed = listed_wrongly(heap, each, chunk, last is None) if chunk % layout.pointer_size == 0 else None
     if listed is None and last is None and left_by_a_list(heap, field, stored):
         listed = Listed("left", field, heap.view.chunk_at(field))
@@ -122,8 +127,8 @@ def _head_from(heap: CheckedHeap, each: Bin, head: int) -> Finding | None:
     field, message = ("next" if each.kind == "tcache" else "fd"), f"{each.kind} link leads to no chunk"
     if (chunk + heap.layout.header) % heap.layout.alignment:
         message = heap.texts.choose(f"malloc(): unaligned {each.kind} chunk detected", otherwise=message)
-    found = finding(
-        followed.owner, message, field, followed.where, followed.value, expected, call, each.arena, each.thread, (), why
+    found = Violation(_LINKS[each.kind], message, Must(expected), call, why).at(
+        followed.owner, WrongField(field, followed.where, followed.value), each.arena, each.thread
     )
     return replace(found, followed=followed)
 
@@ -142,7 +147,7 @@ def _double(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
         held = heap.words.read(where)
         wrong = _bad_link(heap, each, header, "bk", where, held, header, header)
         why = f"malloc itself put it there: it took the chunk {taken:#x} from this bin, whose bk had been overwritten"
-        yield replace(wrong, detail=f"{wrong.detail}; {why}")
+        yield replace(wrong, why=f"{wrong.why}; {why}")
         return
     # A walk by bk that leaves the heap is not to be believed: the chunk that led out of it has the wrong link.
     believed = [chunk for chunk in each.chunks if heap.view.chunk_at(chunk) is not None]
@@ -204,9 +209,11 @@ def _bad_link(
     is_header = owner == header
     name = f"bins[{2 * each.index - (2 if field == 'fd' else 1)}]" if is_header else field
     address = heap.view.arenas[each.arena or 0].address if is_header else owner
-    good = f"{target:#x}" + (", the bin itself" if target == header else "")
+    good = exactly(target, ", the bin itself" if target == header else "")
     why = f"{field} of {'the bin' if is_header else 'a chunk'} in {list_name(each)}"
-    return finding(address, message, name, where, held, good, call, each.arena, None, why=why)
+    return Violation(Invariant.DOUBLE_LINK, message, good, call, why).at(
+        address, WrongField(name, where, held), each.arena
+    )
 
 
 def _no_chunk(heap: CheckedHeap, each: Bin, chunk: int) -> Finding:
@@ -220,17 +227,9 @@ def _no_chunk(heap: CheckedHeap, each: Bin, chunk: int) -> Finding:
     if around is None:
         address, where, field, expected = chunk, chunk + heap.layout.pointer_size, "size", "that of a chunk in the heap"
         why = f"{list_name(each)} leads to {chunk:#x}, which is in no heap"
-        return finding(
-            address,
-            "free list leaves the heap",
-            field,
-            where,
-            held,
-            expected,
-            "the malloc that takes it",
-            each.arena,
-            why=why,
-        )
+        return Violation(
+            Invariant.LIST_IN_HEAP, "free list leaves the heap", Must(expected), "the malloc that takes it", why
+        ).at(address, WrongField(field, where, held), each.arena)
     return inside_a_block(heap, around, chunk, held or 0, f"{list_name(each)} holds a chunk at {chunk:#x}")
 
 
@@ -245,15 +244,10 @@ def _listed_twice(heap: CheckedHeap) -> Iterator[Finding]:
         places = [lists[index] for index in owner[chunks == np.uint64(chunk)].tolist()]
         where = chunk + heap.layout.header
         names = " and ".join(list_name(each) for each in places[:3])
-        yield finding(
-            chunk,
+        yield Violation(
+            Invariant.LISTED_ONCE,
             "chunk is in two free lists",
-            "fd",
-            where,
-            None,
-            "the link of one list only",
+            Must("the link of one list only"),
             "none at once: malloc hands the block out twice",
-            places[0].arena,
-            places[0].thread,
-            why=f"{names} hold it: it was freed twice, or a link was overwritten with its address",
-        )
+            f"{names} hold it: it was freed twice, or a link was overwritten with its address",
+        ).at(chunk, WrongField("fd", where, None), places[0].arena, places[0].thread)

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 
 from gdbheap.analysis.invariants.check_parameters import of_mp
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
-from gdbheap.analysis.invariants.finding import Finding, finding
+from gdbheap.analysis.invariants.finding import Finding, Violation, WrongField, exactly, number
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.arena import first_chunk_after
 from gdbheap.glibc.chunk_table import FLAG_MASK, IS_MMAPPED, MMAPPED_ARENA
+from gdbheap.glibc.invariant import Invariant
 from gdbheap.glibc.repair.unclaimed import unclaimed_ranges
 from gdbheap.lazy import np
 from gdbheap.process.cstruct import StructValue
@@ -69,8 +70,8 @@ def _check_huge_flag(heap: CheckedHeap, each: _Mapping) -> Iterator[Finding]:
         call = "its free or realloc takes it for one of huge pages"
         why = "bit 0 says that it is of huge pages, and mp_.hp_pagesize is 0"
         message = "mmapped chunk has a wrong prev_size"
-        yield finding(
-            each.address, message, "prev_size", each.address, held, f"{held & ~1:#x}", call, MMAPPED_ARENA, why=why
+        yield Violation(Invariant.MMAPPED_HEADER, message, exactly(held & ~1), call, why).at(
+            each.address, WrongField("prev_size", each.address, held), MMAPPED_ARENA
         )
 
 
@@ -104,7 +105,9 @@ def _header(heap: CheckedHeap, address: int, field: str, held: int, good: int) -
     where = address + (heap.layout.pointer_size if field == "size" else 0)
     why = "the chunk was aligned in its mapping, and the other word of its header is whole"
     message = "munmap_chunk(): invalid pointer"
-    return finding(address, message, field, where, held, f"{good:#x}", _CALL, MMAPPED_ARENA, why=why)
+    return Violation(Invariant.MMAPPED_HEADER, message, exactly(good), _CALL, why).at(
+        address, WrongField(field, where, held), MMAPPED_ARENA
+    )
 
 
 def _unaccounted(
@@ -117,14 +120,14 @@ def _unaccounted(
         yield over
     elif not lacking:
         why = "those that are there have all the bytes of mmapped_mem"
-        yield of_mp(heap, mp, "n_mmaps", f"{len(known)}", call, why)
+        yield of_mp(mp, "n_mmaps", number(len(known)), call, why)
     elif missing == 0:
         wrong = _wrong_length(heap, known, lacking)
         if wrong is not None:
             yield wrong
         else:
             total = mp["mmapped_mem"] - lacking
-            yield of_mp(heap, mp, "mmapped_mem", f"{total:#x}", call, f"the {len(known)} mmapped chunks have so much")
+            yield of_mp(mp, "mmapped_mem", exactly(total), call, f"the {len(known)} mmapped chunks have so much")
     elif missing == 1 and lacking >= PAGE and lacking % PAGE == 0:
         found = _overwritten(heap, known, lacking)
         if found is not None:
@@ -145,7 +148,9 @@ def _wrong_length(heap: CheckedHeap, known: list[_Mapping], lacking: int) -> Fin
             why = f"the mapping goes on to {limit:#x}, and mp_.mmapped_mem counts as much"
             where, message = each.address + heap.layout.pointer_size, "mmapped chunk has a wrong size"
             call = "its free or realloc unmaps too little or too much"
-            return finding(each.address, message, "size", where, raw, f"{good:#x}", call, MMAPPED_ARENA, why=why)
+            return Violation(Invariant.MMAPPED_SIZE, message, exactly(good), call, why).at(
+                each.address, WrongField("size", where, raw), MMAPPED_ARENA
+            )
     return None
 
 
@@ -160,8 +165,10 @@ def _over_others(heap: CheckedHeap, known: list[_Mapping], missing: int, lacking
                 where, raw = each.address + layout.pointer_size, heap.words.read(each.address + layout.pointer_size)
                 why = f"an mmapped chunk begins at {page:#x}, and with it all are there that mp_ counts"
                 message, call = "mmapped chunk has a wrong size", "its free or realloc unmaps the blocks behind it too"
-                good = f"{raw - (each.end - page):#x}"
-                return finding(each.address, message, "size", where, raw, good, call, MMAPPED_ARENA, why=why)
+                good = exactly(raw - (each.end - page))
+                return Violation(Invariant.MMAPPED_SIZE, message, good, call, why).at(
+                    each.address, WrongField("size", where, raw), MMAPPED_ARENA
+                )
     return None
 
 
@@ -212,7 +219,9 @@ def _overwritten(heap: CheckedHeap, known: list[_Mapping], length: int) -> Findi
     message = "munmap_chunk(): invalid pointer"
     flags = raw & FLAG_MASK
     call = _CALL if field == "prev_size" or flags == IS_MMAPPED else "free(mem) takes it for a chunk of an arena"
-    return finding(address, message, field, where, held, f"{good:#x}", call, MMAPPED_ARENA, why=why)
+    return Violation(Invariant.MMAPPED_HEADER, message, exactly(good), call, why).at(
+        address, WrongField(field, where, held), MMAPPED_ARENA
+    )
 
 
 def _likeness(heap: CheckedHeap, page: int, length: int) -> int:

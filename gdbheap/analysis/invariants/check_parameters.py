@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
-from gdbheap.analysis.invariants.finding import Finding, finding
+from gdbheap.analysis.invariants.finding import Finding, Must, Violation, WrongField, number
+from gdbheap.glibc.invariant import Invariant
 from gdbheap.glibc.sizes import request_to_size
 from gdbheap.process.cstruct import StructValue
 
@@ -22,46 +23,47 @@ def check_parameters(heap: CheckedHeap) -> Iterator[Finding]:
     mp = heap.view.parameters
     if mp is None:
         return
-    for field, expected, call in _impossible(heap, mp):
-        yield of_mp(heap, mp, field, expected, call)
+    for field, must, call in _impossible(heap, mp):
+        yield of_mp(mp, field, must, call)
     for field, maximum in (("n_mmaps", "max_n_mmaps"), ("mmapped_mem", "max_mmapped_mem")):
         if mp[field] > mp[maximum]:
             call = "none: the counters are for mallinfo, and for the limit on mmapped chunks"
-            yield of_mp(heap, mp, field, f"at most {maximum}, {mp[maximum]:#x}", call)
+            yield of_mp(mp, field, Must(f"at most {maximum}, {mp[maximum]:#x}"), call)
 
 
-def of_mp(heap: CheckedHeap, mp: StructValue, field: str, expected: str, call: str, why: str = "") -> Finding:
+def of_mp(mp: StructValue, field: str, must: Must, call: str, why: str = "") -> Finding:
     """Return the Finding of a wrong member of mp_."""
     where = mp.address + mp.struct.offset(field)
-    return finding(mp.address, f"mp_.{field} is wrong", field, where, mp[field], expected, call, why=why)
+    wrong = Violation(Invariant.PARAMETER, f"mp_.{field} is wrong", must, call, why)
+    return wrong.at(mp.address, WrongField(field, where, mp[field]))
 
 
-def _impossible(heap: CheckedHeap, mp: StructValue) -> Iterator[tuple[str, str, str]]:
+def _impossible(heap: CheckedHeap, mp: StructValue) -> Iterator[tuple[str, Must, str]]:
     """Yield the settings that nobody can have made: (member, what it must be, the call that acts wrongly)."""
     if mp["no_dyn_threshold"] > 1:
-        yield "no_dyn_threshold", "0 or 1", "none: it counts as 1"
+        yield "no_dyn_threshold", Must("0 or 1"), "none: it counts as 1"
     last = _LAST_THP_MODE if "tcache_unsorted_limit" in mp.struct else _LAST_THP_MODE_OF_2_44
     if mp.get("thp_mode") is not None and mp["thp_mode"] > last:
-        yield "thp_mode", f"at most {last}", "none: it counts as another mode"
+        yield "thp_mode", Must(f"at most {last}"), "none: it counts as another mode"
     for field in ("thp_pagesize", "hp_pagesize"):
         size = mp.get(field) or 0
         if size & (size - 1) or 0 < size < 4096:
-            yield field, "0 or the size of a huge page", "the next malloc that asks the system for memory"
+            yield field, Must("0 or the size of a huge page"), "the next malloc that asks the system for memory"
     if mp.get("hp_flags") and not mp["hp_pagesize"]:
-        yield "hp_flags", "0, as hp_pagesize is", "none: the flags are used with huge pages only"
+        yield "hp_flags", number(0, ", as hp_pagesize is"), "none: the flags are used with huge pages only"
     bins = mp.get("tcache_small_bins")
     if bins is not None and bins > _TCACHE_BINS:
-        yield "tcache_small_bins", f"at most {_TCACHE_BINS}", "a malloc or free of a size that has no tcache bin"
+        yield "tcache_small_bins", Must(f"at most {_TCACHE_BINS}"), "a malloc or free of a size that has no tcache bin"
     if mp.get("tcache_bins") is not None:
         count = _bins_for(heap, mp["tcache_max_bytes"])
         if mp["tcache_bins"] != count:
-            expected = f"{count}, as tcache_max_bytes, {mp['tcache_max_bytes']:#x}, makes it"
+            must = number(count, f", as tcache_max_bytes, {mp['tcache_max_bytes']:#x}, makes it")
             call = (
                 "a free of a size beyond the last bin writes behind the tcache" if mp["tcache_bins"] > count else "none"
             )
-            yield "tcache_bins", expected, call
+            yield "tcache_bins", must, call
     if (mp.get("tcache_count") or 0) > _MOST_CACHED:
-        yield "tcache_count", f"at most {_MOST_CACHED}", "none: no tcache list is ever full"
+        yield "tcache_count", Must(f"at most {_MOST_CACHED}"), "none: no tcache list is ever full"
 
 
 def _bins_for(heap: CheckedHeap, largest: int) -> int:

@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING
 from gdbheap.analysis.invariants.check_bins import wrong_size_in_list
 from gdbheap.analysis.invariants.check_parameters import of_mp
 from gdbheap.analysis.invariants.checked_heap import MOST_FINDINGS, CheckedHeap
-from gdbheap.analysis.invariants.finding import Finding, finding
+from gdbheap.analysis.invariants.finding import Finding, Must, Violation, WrongField, exactly, number
 from gdbheap.analysis.invariants.listed_wrongly import Listed, left_by_a_list
 from gdbheap.counted import counted
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.heap_view import Bin
+from gdbheap.glibc.invariant import Invariant
 from gdbheap.glibc.naming import list_name
 from gdbheap.lazy import np
 from gdbheap.process.columns.gather import gather_words
@@ -33,7 +34,7 @@ def check_tcaches(heap: CheckedHeap) -> Iterator[Finding]:
     if full != setting and heap.view.parameters is not None and full is not None:
         why = "in nearly every tcache bin the free slots and the chunks of the list make so many"
         call = "none at once: every tcache list is taken for longer or shorter than it is"
-        yield of_mp(heap, heap.view.parameters, "tcache_count", f"{full}", call, why)
+        yield of_mp(heap.view.parameters, "tcache_count", number(full), call, why)
     for each in bins:
         yield from _check_count(heap, each, full)
         yield from _check_sizes(heap, each)
@@ -48,7 +49,9 @@ def _wild_pointers(heap: CheckedHeap) -> Iterator[Finding]:
             place, value = thread.wild_tcache
             must = "the address of the thread's tcache, in a heap, or 0"
             call = f"the next malloc or free of a small block in thread {thread.number}, by a segmentation fault"
-            yield finding(place, "tcache pointer leads nowhere", "tcache", place, value, must, call, thread=thread.lwp)
+            yield Violation(Invariant.TCACHE_POINTER, "tcache pointer leads nowhere", Must(must), call).at(
+                place, WrongField("tcache", place, value), thread=thread.lwp
+            )
 
 
 def tcache_address(heap: CheckedHeap, thread: int | None) -> int:
@@ -96,42 +99,31 @@ def _check_count(heap: CheckedHeap, each: Bin, full: int | None) -> Iterator[Fin
     length = len(each.chunks)
     field = struct[name]
     where = tcache_address(heap, each.thread) + field.offset + each.index * field.item_size
-    held, expected = each.count, str(length)
+    held, expected = each.count, number(length)
     if name == "num_slots":
         held = int.from_bytes(heap.process.memory.read(where, field.item_size), "little")
     wrong = held + length != full if name == "num_slots" else held != length
     if wrong and (name != "num_slots" or full is None or held <= full):
         if name == "num_slots" and full is not None:
-            expected = f"{full - length} ({full} less the {counted(length, 'chunk')} of the list)"
+            expected = number(full - length, f" ({full} less the {counted(length, 'chunk')} of the list)")
         call = (
             "a malloc of this size: it takes from a list that has less, or leaves chunks in one that it believes empty"
         )
-        found = finding(
-            tcache_address(heap, each.thread),
+        found = Violation(
+            Invariant.TCACHE_COUNT,
             "tcache count is not the length of the list",
-            f"{name}[{each.index}]",
-            where,
-            held,
             expected,
             call,
-            None,
-            each.thread,
-            why=f"{list_name(each)} holds {counted(length, 'chunk')}",
-        )
+            f"{list_name(each)} holds {counted(length, 'chunk')}",
+        ).at(tcache_address(heap, each.thread), WrongField(f"{name}[{each.index}]", where, held), thread=each.thread)
         yield replace(found, listed=_left_over_the_head(heap, each, struct))
     elif full is not None and length > full:
         message = heap.texts.choose("free(): too many chunks detected in tcache", otherwise="tcache list is too long")
         call = "a free of a block that looks freed already"
-        yield finding(
+        yield Violation(Invariant.TCACHE_LENGTH, message, Must(f"at most {full}"), call).at(
             tcache_address(heap, each.thread),
-            message,
-            f"{name}[{each.index}]",
-            where,
-            each.count,
-            f"at most {full}",
-            call,
-            None,
-            each.thread,
+            WrongField(f"{name}[{each.index}]", where, each.count),
+            thread=each.thread,
         )
 
 
@@ -155,7 +147,9 @@ def _check_free_slots(heap: CheckedHeap, full: int | None) -> Iterator[Finding]:
                 message = "tcache bin has more free slots than there are"
                 expected, call = f"at most mp_.tcache_count, {full}", "none: the list grows longer than it may"
                 name = f"num_slots[{index}]"
-                yield finding(tcache, message, name, where, held, expected, call, None, lwp)
+                yield Violation(Invariant.TCACHE_SLOTS, message, Must(expected), call).at(
+                    tcache, WrongField(name, where, held), thread=lwp
+                )
 
 
 def _check_sizes(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
@@ -186,19 +180,14 @@ def _check_keys(heap: CheckedHeap, bins: list[Bin]) -> Iterator[Finding]:
         return
     for index in np.flatnonzero(held != expected)[:MOST_FINDINGS].tolist():
         address, owner = int(chunks[order][index]), owners[int(order[index])]
-        yield finding(
-            address,
+        yield Violation(
+            Invariant.TCACHE_KEY,
             "tcache key is overwritten",
-            "key",
-            address + offset,
-            int(held[index]),
-            f"{int(expected[index]):#x}",
+            exactly(int(expected[index])),
             "none: but a second free of this block is not noticed, and puts it in a list twice",
-            None,
-            owner.thread,
-            why=f"the chunk is in {list_name(owner)}; either the block was written after its free, or the link that "
+            f"the chunk is in {list_name(owner)}; either the block was written after its free, or the link that "
             "leads to it is wrong",
-        )
+        ).at(address, WrongField("key", address + offset, int(held[index])), thread=owner.thread)
 
 
 def _expected_keys(

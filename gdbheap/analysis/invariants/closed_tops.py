@@ -11,9 +11,10 @@ from dataclasses import replace
 from itertools import combinations
 
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
-from gdbheap.analysis.invariants.finding import Finding
+from gdbheap.analysis.invariants.finding import Finding, Must, Violation, WrongField
 from gdbheap.analysis.invariants.followed import Followed
 from gdbheap.glibc.heap_view import NONCONTIGUOUS, Arena
+from gdbheap.glibc.invariant import Invariant
 from gdbheap.glibc.sizes import align_up
 from gdbheap.process.memory import PAGE
 
@@ -63,7 +64,7 @@ def check_closed_tops(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
         first = start - 2 * heap.layout.header
         row = heap.table.row_at(first - 1)
         chunk = int(heap.table.address[row]) if row is not None else first
-        detail = (
+        why = (
             f"the fenceposts before {start:#x} close a top that went on to {end:#x}: its size had been overwritten "
             f"with a smaller one, and malloc itself has followed that, and counts {bytes_of(gap):#x} bytes twice in "
             f"system_mem; the size is not to be seen any more, and was at {chunk + heap.layout.pointer_size:#x} if the "
@@ -71,5 +72,6 @@ def check_closed_tops(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
         )
         call = "none at once: the memory up to there is lost"
         where = chunk + heap.layout.pointer_size
-        found = Finding(chunk, "top was closed before its end", detail, "", where, call=call, arena=arena.index)
+        wrong = Violation(Invariant.TOP_CLOSED, "top was closed before its end", Must(), call, why)
+        found = wrong.at(chunk, WrongField("", where, None), arena.index)
         yield replace(found, followed=Followed("top", chunk, where))

@@ -1,4 +1,4 @@
-"""Finding: a Fault with all that `heap check` knows of it."""
+"""Finding: a broken invariant with all that `heap check` knows of it."""
 
 from __future__ import annotations
 
@@ -6,48 +6,101 @@ from dataclasses import dataclass
 
 from gdbheap.analysis.invariants.followed import Followed
 from gdbheap.analysis.invariants.listed_wrongly import Listed
-from gdbheap.process.fault import Fault
+from gdbheap.glibc.invariant import Invariant
 
 
 @dataclass(frozen=True)
-class Finding(Fault):
-    """A broken invariant, field by field.
+class Must:
+    """What a field must hold, in `words`: `value`, where it can be that one word alone; `example`, where it is one of
+    several."""
 
-    `address` is the chunk (or arena, tcache, heap_info) concerned. `field` is the wrong field's name, `where` its
-    address, `held` what it holds (None: not one word), `expected` what it must hold, in words. `call` tells which
-    call trips over it, and how. `arena` is the index of the arena it belongs to, `thread` the lwp whose tcache it is
-    in (None: neither). `suspects` are chunks whose size field may be the wrong one instead. `transient` where a call
-    that is under way may have caused it. `listed` is how a list came to a block that it must not hold, where free
-    itself wrote the link to it. `followed` is the field that was overwritten, where malloc has followed it since.
+    words: str = ""
+    value: int | None = None
+    example: int | None = None
+
+
+def exactly(value: int, more: str = "") -> Must:
+    """Return that it must be this word, in hex; `more` is said behind it."""
+    return Must(f"{value:#x}{more}", value)
+
+
+def number(value: int, more: str = "") -> Must:
+    """Return that it must be this number, in decimals; `more` is said behind it."""
+    return Must(f"{value}{more}", value)
+
+
+@dataclass(frozen=True)
+class WrongField:
+    """A field by its name, at `where`, which holds `held` (None: not one word)."""
+
+    name: str
+    where: int
+    held: int | None
+
+
+@dataclass(frozen=True)
+class Violation:
+    """Which invariant is broken, and how that shows.
+
+    `message` is in the words that malloc aborts with, where it has any. `must` is what the field must hold, `why`
+    how that is known. `call` tells which call trips over it, and how. `suspects` are chunks whose size field may be
+    the wrong one instead.
     """
 
+    invariant: Invariant
+    message: str
+    must: Must
+    call: str = ""
+    why: str = ""
+    suspects: tuple[int, ...] = ()
+
+    def at(self, address: int, field: WrongField, arena: int | None = None, thread: int | None = None) -> Finding:
+        """Return the Finding of this violation in a field of the chunk (or arena, ...) at the address."""
+        return Finding(
+            self.invariant,
+            self.message,
+            self.must,
+            self.call,
+            self.why,
+            self.suspects,
+            address,
+            field.name,
+            field.where,
+            field.held,
+            arena,
+            thread,
+        )
+
+
+@dataclass(frozen=True)
+class Finding(Violation):
+    """A violation in its place.
+
+    `address` is the chunk (or arena, tcache, heap_info) concerned. `field` is the wrong field's name ("": it is not to
+    be seen any more, and `why` says all), `where` its address, `held` what it holds (None: not one word). `arena` is
+    the index of the arena it belongs to, `thread` the lwp whose tcache it is in (None: neither). `transient` where a
+    call that is under way may have caused it. `listed` is how a list came to a block that it must not hold, where
+    free itself wrote the link to it. `followed` is the field that was overwritten, where malloc has followed it since.
+    """
+
+    address: int = 0
     field: str = ""
     where: int = 0
     held: int | None = None
-    expected: str = ""
-    call: str = ""
     arena: int | None = None
     thread: int | None = None
-    suspects: tuple[int, ...] = ()
     transient: bool = False
     listed: Listed | None = None
     followed: Followed | None = None
 
+    @property
+    def holds(self) -> str:
+        """The field and what it holds, for people; "" where it is not to be seen any more."""
+        return (
+            f"{self.field} at {self.where:#x}{'' if self.held is None else f' is {self.held:#x}'}" if self.field else ""
+        )
 
-def finding(
-    address: int,
-    message: str,
-    field: str,
-    where: int,
-    held: int | None,
-    expected: str,
-    call: str = "",
-    arena: int | None = None,
-    thread: int | None = None,
-    suspects: tuple[int, ...] = (),
-    why: str = "",
-) -> Finding:
-    """Make a Finding whose `detail` says what the field holds and what it must hold (and `why`)."""
-    holds = f"{field} at {where:#x}" + ("" if held is None else f" is {held:#x}")
-    detail = "; ".join(part for part in (f"{holds}, must be {expected}", why) if part)
-    return Finding(address, message, detail, field, where, held, expected, call, arena, thread, suspects)
+    @property
+    def detail(self) -> str:
+        """What the field holds, what it must hold, and why, in one line for people."""
+        return "; ".join(filter(None, (f"{self.holds}, must be {self.must.words}" if self.field else "", self.why)))

@@ -6,9 +6,10 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
-from gdbheap.analysis.invariants.finding import Finding, finding
+from gdbheap.analysis.invariants.finding import Finding, Must, Violation, WrongField, exactly
 from gdbheap.analysis.invariants.followed import merged_at
 from gdbheap.glibc.chunk_table import FLAG_MASK, PREV_INUSE, Chunk
+from gdbheap.glibc.invariant import Invariant
 
 
 def inside_a_block(heap: CheckedHeap, around: Chunk, chunk: int, size: int, what: str) -> Finding:
@@ -23,17 +24,18 @@ def inside_a_block(heap: CheckedHeap, around: Chunk, chunk: int, size: int, what
             "that was forged; who wrote that is not to be seen any more"
         )
         call = "none at once: the memory belongs to two blocks"
-        detail = f"{what}, inside the block at {around.address:#x} of {around.size:#x} bytes; {why}"
-        return Finding(
-            chunk, "a free chunk lies inside another block", detail, "", chunk, call=call, arena=around.arena
+        why = f"{what}, inside the block at {around.address:#x} of {around.size:#x} bytes; {why}"
+        message = "a free chunk lies inside another block"
+        return Violation(Invariant.NO_OVERLAP, message, Must(), call, why).at(
+            chunk, WrongField("", chunk, None), around.arena
         )
     where = around.address + heap.layout.pointer_size
     expected = f"at most {chunk - around.address:#x} (flags aside)"
     call = "none at once: the block that is handed out or freed as too long overlaps the next"
     why = f"{what}, in the middle of this one"
     held = around.size | around.flags
-    return finding(
-        around.address, "chunks overlap", "size", where, held, expected, call, around.arena, None, (chunk,), why
+    return Violation(Invariant.NO_OVERLAP, "chunks overlap", Must(expected), call, why, (chunk,)).at(
+        around.address, WrongField("size", where, held), around.arena
     )
 
 
@@ -55,7 +57,7 @@ def forged_header(
     )
     call = "none at once: the memory belongs to two blocks"
     suspects = (around,) if chunk - around >= heap.layout.min_size else ()
-    found = finding(
-        followed.end, message, "size", followed.where, held, f"{held | PREV_INUSE:#x}", call, arena, None, suspects, why
+    found = Violation(Invariant.PREV_INUSE, message, exactly(held | PREV_INUSE), call, why, suspects).at(
+        followed.end, WrongField("size", followed.where, held), arena
     )
     return replace(found, followed=followed)

@@ -3,22 +3,20 @@ call trips over it."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from gdbheap.analysis.invariants.check_arena_state import of_arena
 from gdbheap.analysis.invariants.check_arenas import break_adjusted, ends_right, is_past_brk, outvoted_size
 from gdbheap.analysis.invariants.check_links import check_links
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
-from gdbheap.analysis.invariants.finding import Finding, finding
+from gdbheap.analysis.invariants.finding import Finding, Must, Violation, WrongField, exactly
 from gdbheap.analysis.invariants.free_check import what_free_says
 from gdbheap.analysis.invariants.inside_a_block import forged_header
 from gdbheap.counted import counted
 from gdbheap.errors import MemoryFault
-from gdbheap.glibc.arena import WRONG_ARENA
 from gdbheap.glibc.chunk_table import FLAG_MASK, PREV_INUSE
-from gdbheap.glibc.read_heap import IN_TWO_LISTS, LEAVES_HEAP
-from gdbheap.glibc.repair.recovered_top import WRONG_TOP
-from gdbheap.glibc.walk.heap_segment import BAD_FENCEPOST, INVALID_SIZE, last_fencepost
+from gdbheap.glibc.invariant import Invariant
+from gdbheap.glibc.walk.heap_segment import INVALID_SIZE, last_fencepost
 from gdbheap.process.fault import Fault
 
 # The text that dies of a wrong size, and the call, by the kind of list that the chunk is in.
@@ -29,25 +27,22 @@ _WHEN_LISTED = {
     "large": ("corrupted size vs. prev_size", "the free of a neighbour, or the malloc that takes it"),
 }
 
+# What a wrong member of heap_info breaks.
+_OF_HEAP_INFO = {
+    "prev": Invariant.HEAP_CHAIN,
+    "size": Invariant.HEAP_SIZE,
+    "ar_ptr": Invariant.HEAP_ARENA,
+}
+
 
 def told_by_the_reader(heap: CheckedHeap) -> Iterator[Finding]:
     """Yield a Finding for each of the view's faults; those of free lists are looked at again, link by link."""
     of_lists = {id(each.fault) for each in heap.view.bins if each.fault is not None}
     for fault in heap.view.faults:
-        if id(fault) in of_lists or fault.message in (LEAVES_HEAP, IN_TWO_LISTS):
+        if id(fault) in of_lists or fault.invariant in (Invariant.LIST_IN_HEAP, Invariant.LISTED_ONCE):
             continue
-        if fault.message == INVALID_SIZE:
-            yield _invalid_size(heap, fault)
-        elif fault.message == WRONG_ARENA:
-            yield _wrong_arena(heap, fault)
-        elif fault.message == WRONG_TOP:
-            yield _wrong_top(heap, fault)
-        elif fault.message == BAD_FENCEPOST:
-            yield _fencepost(heap, fault)
-        elif fault.message.startswith("heap_info"):
-            yield _heap_info(heap, fault)
-        elif fault.message.startswith("arena ring"):
-            yield _ring(heap, fault)
+        if isinstance(fault.invariant, Invariant) and fault.invariant in _BY_INVARIANT:
+            yield _BY_INVARIANT[fault.invariant](heap, fault)
         elif any(fault.address == arena.top for arena in heap.view.arenas):
             yield from _top(heap, fault)
         else:
@@ -69,17 +64,20 @@ def _invalid_size(heap: CheckedHeap, fault: Fault) -> Finding:
     forged = _top_inside(heap, fault.address, held, arena)
     if forged is not None:
         return forged
-    expected = "the size of a chunk: a multiple of the alignment, within the heap"
+    must = Must("the size of a chunk: a multiple of the alignment, within the heap")
     before = heap.table.row_at(fault.address - 1)
     if gap is not None:
         in_use_below = 0 if before is not None and heap.binned[before] else PREV_INUSE
-        expected = f"the size of a chunk, such as {gap.size | in_use_below:#x}: the chunks go on {gap.size:#x} bytes on"
+        example = gap.size | in_use_below
+        words = f"the size of a chunk, such as {example:#x}: the chunks go on {gap.size:#x} bytes on"
+        must = Must(words, example=example)
     suspects = () if before is None else (int(heap.table.address[before]),)
     if gap is not None and held & ~FLAG_MASK > gap.size:
         suspects = ()  # it led over headers that are whole: its own size is the wrong one
     message, call = _size_words(heap, fault.address, suspects)
-    why = fault.detail.partition(", ")[2]  # what the field holds is told by the finding
-    return finding(fault.address, message, "size", where, held, expected, call, arena, None, suspects, why)
+    return Violation(Invariant.CHUNK_SIZE, message, must, call, fault.why, suspects).at(
+        fault.address, WrongField("size", where, held), arena
+    )
 
 
 def _top_inside(heap: CheckedHeap, address: int, size: int, index: int | None) -> Finding | None:
@@ -121,9 +119,11 @@ def _wrong_arena(heap: CheckedHeap, fault: Fault) -> Finding:
         (each for each in heap.view.arenas if each.address & ~(heap.layout.heap_max - 1) == fault.address), None
     )
     call = "any free of a block of this heap: it goes to what ar_ptr leads to, mostly a SIGSEGV"
-    expected = f"{arena.address:#x}" if arena is not None else "the arena behind it"
+    must = exactly(arena.address) if arena is not None else Must("the arena behind it")
     index = None if arena is None else arena.index
-    return finding(fault.address, fault.message, "ar_ptr", where, heap.words.read(where), expected, call, index)
+    return Violation(Invariant.HEAP_ARENA, fault.message, must, call).at(
+        fault.address, WrongField("ar_ptr", where, heap.words.read(where)), index
+    )
 
 
 def _wrong_top(heap: CheckedHeap, fault: Fault) -> Finding:
@@ -133,7 +133,8 @@ def _wrong_top(heap: CheckedHeap, fault: Fault) -> Finding:
     call = (
         f"the next malloc that no free chunk serves, by what is in memory where top leads to: {message!r} or a SIGSEGV"
     )
-    return of_arena(heap, arena, fault.message, "top", f"{arena.top:#x}", call, fault.detail)
+    wrong = Violation(Invariant.TOP, fault.message, exactly(arena.top), call, fault.detail)
+    return of_arena(heap, arena, "top", wrong)
 
 
 def _fencepost(heap: CheckedHeap, fault: Fault) -> Finding:
@@ -142,9 +143,11 @@ def _fencepost(heap: CheckedHeap, fault: Fault) -> Finding:
     ends = [each.end for arena in heap.view.arenas for each in arena.regions]
     arena = _arena_at(heap, fault.address)
     is_last = any(fault.address == last_fencepost(heap.layout, end) for end in ends)
-    expected = "0x1" if is_last else f"{heap.layout.header | 1:#x}, the first of the heap's two fenceposts"
+    must = exactly(1) if is_last else exactly(heap.layout.header | 1, ", the first of the heap's two fenceposts")
     call = "the free that gives back the heap behind this one: an assertion of heap_trim; a free of the block below"
-    return finding(fault.address, fault.message, "size", where, heap.words.read(where), expected, call, arena)
+    return Violation(Invariant.FENCEPOST, fault.message, must, call).at(
+        fault.address, WrongField("size", where, heap.words.read(where)), arena
+    )
 
 
 def _heap_info(heap: CheckedHeap, fault: Fault) -> Finding:
@@ -156,14 +159,16 @@ def _heap_info(heap: CheckedHeap, fault: Fault) -> Finding:
     except MemoryFault:
         return _plain(fault)
     arena = _arena_at(heap, fault.address + struct.size)
-    if fault.message != "heap_info is corrupt" or info["prev"] % heap.layout.heap_max:
+    if fault.invariant is not Invariant.HEAP_INFO or info["prev"] % heap.layout.heap_max:
         field, expected = "prev", "0 or the heap_info of the heap before"
     elif not 0 < info["size"] <= heap.layout.heap_max:
         field, expected = "size", f"whole pages, at most mprotect_size, {info['mprotect_size']:#x}"
     else:
         field, expected, call = "ar_ptr", "the arena whose heap it is", "any free of a block of this heap"
     where = fault.address + struct.offset(field)
-    return finding(fault.address, fault.message, field, where, info[field], expected, call, arena, why=fault.detail)
+    return Violation(_OF_HEAP_INFO[field], fault.message, Must(expected), call, fault.detail).at(
+        fault.address, WrongField(field, where, info[field]), arena
+    )
 
 
 def _ring(heap: CheckedHeap, fault: Fault) -> Finding:
@@ -174,7 +179,8 @@ def _ring(heap: CheckedHeap, fault: Fault) -> Finding:
         f"{fault.detail}; {counted(len(heap.view.arenas), 'arena')} known, by the links before it and by what the "
         "threads use"
     )
-    return of_arena(heap, arena, fault.message, "next", "the next arena of the ring, or main_arena", call, why)
+    must = Must("the next arena of the ring, or main_arena")
+    return of_arena(heap, arena, "next", Violation(Invariant.ARENA_RING, fault.message, must, call, why))
 
 
 def _top(heap: CheckedHeap, fault: Fault) -> Iterator[Finding]:
@@ -185,8 +191,8 @@ def _top(heap: CheckedHeap, fault: Fault) -> Iterator[Finding]:
     try:
         held = heap.words.read(arena.top + pointer_size)
     except MemoryFault:
-        expected = "the address of the last chunk of the heap"
-        yield of_arena(heap, arena, fault.message, "top", expected, call, fault.detail)
+        must = Must("the address of the last chunk of the heap")
+        yield of_arena(heap, arena, "top", Violation(Invariant.TOP, fault.message, must, call, fault.detail))
         return
     end = arena.top + (held & ~FLAG_MASK)
     if ends_right(heap, arena, end) and (end - arena.top > arena.system_mem or outvoted_size(heap, arena)):
@@ -198,13 +204,15 @@ def _top(heap: CheckedHeap, fault: Fault) -> Iterator[Finding]:
         message = "top has a wrong size"
         call = "the next malloc that top cannot serve: the assertion on old_top in sysmalloc"
     expected = f"at most system_mem, {arena.system_mem:#x}, and such that top ends where the heap does"
-    yield finding(
-        arena.top, message, "size", arena.top + pointer_size, held, expected, call, arena.index, why=fault.detail
+    yield Violation(Invariant.TOP_SIZE, message, Must(expected), call, fault.detail).at(
+        arena.top, WrongField("size", arena.top + pointer_size, held), arena.index
     )
 
 
 def _plain(fault: Fault) -> Finding:
-    return Finding(fault.address, fault.message, fault.detail, "", fault.address)
+    assert isinstance(fault.invariant, Invariant), fault.message
+    wrong = Violation(fault.invariant, fault.message, Must(), why=fault.detail)
+    return wrong.at(fault.address, WrongField("", fault.address, None))
 
 
 def _arena_at(heap: CheckedHeap, address: int) -> int | None:
@@ -212,3 +220,14 @@ def _arena_at(heap: CheckedHeap, address: int) -> int | None:
         if any(region.start <= address < region.end for region in arena.regions):
             return arena.index
     return None
+
+
+_BY_INVARIANT: dict[Invariant, Callable[[CheckedHeap, Fault], Finding]] = {
+    Invariant.CHUNK_SIZE: _invalid_size,
+    Invariant.HEAP_ARENA: _wrong_arena,
+    Invariant.TOP: _wrong_top,
+    Invariant.FENCEPOST: _fencepost,
+    Invariant.HEAP_INFO: _heap_info,
+    Invariant.HEAP_CHAIN: _heap_info,
+    Invariant.ARENA_RING: _ring,
+}

@@ -3,7 +3,6 @@ must not be freed."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass, replace
 
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
@@ -13,6 +12,7 @@ from gdbheap.analysis.invariants.listed_wrongly import Listed
 from gdbheap.analysis.suspects.run_over import below_start, run_across, stack_from_above
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import MMAPPED_ARENA, Chunk, State
+from gdbheap.glibc.invariant import Invariant
 
 LINKS = frozenset(("next", "fd", "bk", "fd_nextsize", "bk_nextsize", "key"))
 _SHORTEST_TEXT = 4
@@ -20,8 +20,6 @@ _SHORTEST_TEXT = 4
 _MANY_BYTES = 4
 # So many return addresses of a stack are shown.
 _MOST_RETURNS = 3
-# What a field must hold, where that is one word.
-_EXPECTED = re.compile(r"(?:the size of a chunk, such as )?(0x[0-9a-f]+)\b")
 
 
 @dataclass(frozen=True)
@@ -45,7 +43,7 @@ class SuspectedWriter:
 
 def probable_writer(heap: CheckedHeap, found: Finding) -> SuspectedWriter:
     """Return who most probably broke the field, judged by what lies below it and by what it holds now."""
-    if found.message == "chunk is in two free lists":
+    if found.invariant is Invariant.LISTED_ONCE:
         return SuspectedWriter(
             "double_free", found.address, 0, "", "a second free of this block, while it was in a list already"
         )
@@ -61,7 +59,7 @@ def probable_writer(heap: CheckedHeap, found: Finding) -> SuspectedWriter:
             "behind the tcache"
         )
         return SuspectedWriter("unknown", None, 0, held, sentence)
-    if found.field == "n_mmaps" and (found.held or 0) > _expected_number(found):
+    if found.field == "n_mmaps" and (found.held or 0) > (found.must.value or 0):
         sentence = (
             "perhaps nobody: the free of a mmapped block whose size was overwritten unmaps blocks behind it "
             "too, and counts one"
@@ -96,10 +94,6 @@ def probable_writer(heap: CheckedHeap, found: Finding) -> SuspectedWriter:
                 "dangling", below.address, 0, held, f"{sentence}{held and f'; the field now reads {held}'}"
             )
     return SuspectedWriter("unknown", None, 0, held, held and f"nothing below it to blame; the field now reads {held}")
-
-
-def _expected_number(found: Finding) -> int:
-    return int(found.expected) if found.expected.isdigit() else 0
 
 
 def _by_free(heap: CheckedHeap, listed: Listed, held: str) -> SuspectedWriter:
@@ -225,10 +219,10 @@ def _changed_bytes(heap: CheckedHeap, found: Finding) -> int:
     must be."""
     if found.held is None:
         return heap.layout.pointer_size
-    good = _EXPECTED.match(found.expected)
+    good = found.must.example if found.must.value is None else found.must.value
     if good is None:
         return max((found.held.bit_length() + 7) // 8, 1)
-    return ((int(good[1], 16) ^ found.held).bit_length() + 7) // 8
+    return ((good ^ found.held).bit_length() + 7) // 8
 
 
 def _dangling(heap: CheckedHeap, found: Finding, held: str) -> SuspectedWriter:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.arena import first_chunk_of, heaps_of
 from gdbheap.glibc.chunk_table import FLAG_MASK, PREV_INUSE
+from gdbheap.glibc.invariant import Invariant
 from gdbheap.glibc.layout import Layout
 from gdbheap.glibc.main_arena import first_chunk, initial_top, mapped_end
 from gdbheap.glibc.walk.walk import AT_LIMIT, BAD_SIZE, Walk, Walker
@@ -17,7 +18,7 @@ from gdbheap.process.fault import Fault
 from gdbheap.process.memory import PAGE
 from gdbheap.process.process import Process
 
-WRONG_TOP = "top is no chunk"
+_WRONG_TOP = "top is no chunk"
 
 
 def with_true_top(
@@ -41,7 +42,7 @@ def with_true_top(
         if found is None:
             continue
         detail = f"top is {top:#x}, but the chunks from {start:#x} on lead to {found:#x}, the last of the heap"
-        return _with(arena, "top", found), Fault(arena.address, WRONG_TOP, detail)
+        return _with(arena, "top", found), Fault(arena.address, _WRONG_TOP, detail, Invariant.TOP)
     return arena, None
 
 

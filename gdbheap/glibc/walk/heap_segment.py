@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import FLAG_MASK, IS_MMAPPED, State
+from gdbheap.glibc.invariant import Invariant
 from gdbheap.glibc.layout import Layout
 from gdbheap.glibc.repair.culprit import blame
 from gdbheap.glibc.walk.walk import AT_LIMIT, BAD_SIZE, FENCEPOST, INTERRUPTED, UNREADABLE, Walk, Walker
@@ -77,7 +78,7 @@ def walk_stretch(
             first = last_fencepost(layout, limit) - layout.header
             if closed and len(walk.raw) and int(walk.address[-1]) >= first:
                 detail = f"size field is {int(walk.raw[-1]):#x}, the heap must end in fenceposts from {first:#x} on"
-                stretch.faults.append(Fault(int(walk.address[-1]), BAD_FENCEPOST, detail))
+                stretch.faults.append(Fault(int(walk.address[-1]), BAD_FENCEPOST, detail, Invariant.FENCEPOST))
             return stretch
         if walk.why == INTERRUPTED:
             stretch.interrupted = True
@@ -120,7 +121,9 @@ def _tell(stretch: HeapSegment, walk: Walk, layout: Layout, resumed: int | None,
         why = f"which leads to {walk.end + size:#x}, into the middle of another chunk or out of the heap"
     else:
         why = f"and the chunk would end at {walk.end + size:#x}, past the heap's last"
-    stretch.faults.append(Fault(walk.end, INVALID_SIZE, f"size field is {walk.raw_at_end:#x}, {why}; {went_on}"))
+    why = f"{why}; {went_on}"
+    detail = f"size field is {walk.raw_at_end:#x}, {why}"
+    stretch.faults.append(Fault(walk.end, INVALID_SIZE, detail, Invariant.CHUNK_SIZE, why))
 
 
 def _close(stretch: HeapSegment, memory: Memory, layout: Layout, limit: int, closed: bool) -> bool:
@@ -154,7 +157,7 @@ def _close_anyway(stretch: HeapSegment, memory: Memory, layout: Layout) -> None:
         raw = words.read(address + layout.pointer_size)
         if raw & ~FLAG_MASK != right or (not right and raw != 1):
             detail = f"size field is {raw:#x}, the heap's fenceposts are {layout.header:#x} and 0 bytes"
-            stretch.faults.append(Fault(address, BAD_FENCEPOST, detail))
+            stretch.faults.append(Fault(address, BAD_FENCEPOST, detail, Invariant.FENCEPOST))
         stretch.marks.append(Sentinel(address, layout.header, raw & FLAG_MASK, State.FENCEPOST))
     stretch.end += 2 * layout.header
 
