@@ -110,7 +110,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         after=tuple(_checked(each) for each in found.checked),
         totals={**_totals(found), **_abort_totals(died)},
         notes=(*view.notes, *_notes(target, found), *(_other_thread(target, dying) if died is not None else ())),
-        faults=tuple(Fault(each.address, each.message, each.detail, each.invariant) for each in found.certain),
+        faults=tuple(Fault(each.address, str(each.message), each.detail, each.invariant) for each in found.certain),
         faults_displayed=True,
     )
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gdbheap.analysis.abort_texts.of_debugging import DEBUGGING_TEXTS
 from gdbheap.analysis.abort_texts.of_free import FREE_TEXTS
 from gdbheap.analysis.abort_texts.of_malloc import MALLOC_TEXTS
-from gdbheap.analysis.abort_texts.text import NEWEST, OLDEST, AbortText, Release
+from gdbheap.analysis.abort_texts.text import NEWEST, OLDEST, AbortText, Message, Release, Words
 from gdbheap.glibc.layout import Layout
 
 TEXTS = FREE_TEXTS + MALLOC_TEXTS + DEBUGGING_TEXTS
@@ -31,17 +31,18 @@ class Texts:
             return False
         return True if entry.first <= self.oldest and entry.last >= self.newest else None
 
-    def choose(self, *texts: str, otherwise: str) -> str:
+    def choose(self, *texts: str, otherwise: Words) -> Message:
         """Return the first text that this glibc has; where the structs leave it open, it and the next one that is
-        certain, "A or B"."""
+        certain."""
         open_ones: list[str] = []
         for text in texts:
             known = self.has(text)
             if known:
-                return " or ".join([*open_ones, text])
+                return Message((*open_ones, text))
             if known is None:
                 open_ones.append(text)
-        return " or ".join([*open_ones, otherwise])
+        last = otherwise.texts if isinstance(otherwise, Message) else (otherwise,)
+        return Message((*open_ones, *last))
 
 
 def releases(layout: Layout) -> tuple[Release, Release]:

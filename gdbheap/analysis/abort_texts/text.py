@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Union
 
 Release = tuple[int, int]
 
@@ -11,6 +12,20 @@ NEWEST: Release = (2, 99)
 
 OVERRUN = "a write past the end of the block below, or through a pointer that is off"
 DANGLING = "a write through a dangling pointer into a freed block, or a write past the end of the block below it"
+
+
+@dataclass(frozen=True)
+class Message:
+    """What malloc says of a fault: one of these texts, where it is not known which glibc this is."""
+
+    texts: tuple[str, ...]
+
+    def __str__(self) -> str:
+        return " or ".join(self.texts)
+
+
+# What a fault is called: one text, or what malloc may say of it.
+Words = Union[str, Message]
 
 
 @dataclass(frozen=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
+from gdbheap.analysis.abort_texts.topic import Topic, topic_of
 from gdbheap.analysis.call_stacks.in_progress_call import function_inside, is_of_malloc
 from gdbheap.analysis.crashes.crash_handlers import aborted_in_handler
 from gdbheap.analysis.crashes.cxx import LIBRARY_ASSERTIONS, TERMINATE, is_nameless_end, terminated
@@ -22,8 +23,6 @@ from gdbheap.process.frame import Frame, is_of_libc
 
 _MOST_FINDINGS = 3
 _ASSERTION = re.compile(r"Assertion .*failed|assertion failed")
-_INVALID_FREE = re.compile(r"(free|munmap_chunk|realloc)\(\): invalid pointer")
-_INVALID_SIZE = re.compile(r"free\(\): invalid size")
 _LIBC = re.compile(r"(libc[.-]|libpthread|ld-linux|libstdc\+\+|libgcc_s|libasan|vdso)")
 
 
@@ -139,7 +138,7 @@ def _by_malloc(crash: CrashContext, said: AbortMessage, where: tuple[str, ...]) 
         return
     heap = CheckedHeap(crash.process, crash.heap) if crash.heap is not None else None
     told = _passed(crash, heap, died)
-    is_wrong = told.is_no_block if told is not None else _INVALID_FREE.search(message) is not None
+    is_wrong = told.is_no_block if told is not None else Topic.INVALID_POINTER in topic_of(message)
     why = cause(heap, died, crash.symbol_at, crash.interrupted) if heap is not None else ""
     is_handlers = crash.interrupted is not None and crash.interrupted.has_entered_again
     if heap is None and told is not None:
@@ -197,8 +196,8 @@ def _invalid_free(died: MallocAbort, told: PassedPointer | None, where: tuple[st
     foreign = told is not None and told.kind not in ("block", "damaged")
     # From 2.42 on a pointer that is none of malloc's fails the check of the size, where a block whose size was
     # overwritten fails too.
-    is_pointer = _INVALID_FREE.search(died.message) is not None and (told is None or foreign)
-    if is_pointer or (foreign and _INVALID_SIZE.search(died.message)):
+    is_pointer = Topic.INVALID_POINTER in topic_of(died.message) and (told is None or foreign)
+    if is_pointer or (foreign and Topic.INVALID_SIZE in topic_of(died.message)):
         wrong = "free was given a pointer that malloc did not return"
         facts = [f"{died.pointer:#x} {told.words}"] if told is not None and died.pointer is not None else []
         yield Verdict("invalid_free", LIKELY, died.pointer, wrong, (*facts, *where), ("up", "info locals"))

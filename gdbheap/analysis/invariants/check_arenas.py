@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gdbheap.analysis.abort_texts.text import Words
 from gdbheap.analysis.invariants.check_arena_state import of_arena
 from gdbheap.analysis.invariants.check_parameters import of_mp
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
@@ -66,7 +67,7 @@ def _check_top(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
         good, why = Must("such that top ends at a page"), f"top would end at {end:#x}"
     else:
         return
-    message = "top has a wrong size"
+    message: Words = "top has a wrong size"
     if raw & ~7 > arena.system_mem:
         message = heap.texts.choose("malloc(): corrupted top size", otherwise=message)
         call = "the next malloc that no free chunk serves"
@@ -139,7 +140,8 @@ def _not_top(heap: CheckedHeap, arena: Arena, end: int) -> Finding | None:
 
 def _system_mem(heap: CheckedHeap, arena: Arena, good: int, why: str) -> Finding:
     """Return the Finding of a system_mem that must be `good`."""
-    message, call = "system_mem is wrong", "none at once: the checks of malloc and free measure sizes by it"
+    message: Words = "system_mem is wrong"
+    call = "none at once: the checks of malloc and free measure sizes by it"
     if arena.system_mem < arena.top_size:
         message = heap.texts.choose("malloc(): corrupted top size", otherwise=message)
         call = "the next malloc that no free chunk serves"

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from gdbheap.analysis.abort_texts.text import Words
 from gdbheap.analysis.invariants.checked_heap import MOST_FINDINGS, CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding, Must, Violation, WrongField, exactly, number
 from gdbheap.analysis.invariants.followed import ring_link_copied
@@ -19,6 +20,8 @@ from gdbheap.process.columns.gather import gather_words
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+_SIZES = {"tcache": Invariant.TCACHE_SIZE, "fastbin": Invariant.FASTBIN_SIZE}
 
 
 def check_bins(heap: CheckedHeap) -> Iterator[Finding]:
@@ -37,14 +40,14 @@ def check_bins(heap: CheckedHeap) -> Iterator[Finding]:
             yield from _check_binmap(heap, each)
 
 
-def wrong_size_in_list(heap: CheckedHeap, each: Bin, row: int, message: str, call: str) -> Finding:
+def wrong_size_in_list(heap: CheckedHeap, each: Bin, row: int, message: Words, call: str) -> Finding:
     """Return the Finding of a listed chunk whose size is none of its list's."""
     address, held = int(heap.table.address[row]), heap.size_word(row)
     expected = (
         f"{each.min_size:#x}" if each.max_size == each.min_size else f"{each.min_size:#x} to {each.max_size or 0:#x}"
     )
     return Violation(
-        Invariant.LISTED_SIZE,
+        _SIZES.get(each.kind, Invariant.BIN_SIZE),
         message,
         Must(f"{expected} (flags aside)", example=each.min_size),
         call,
@@ -65,7 +68,7 @@ def _check_sizes(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
             yield wrong_size_in_list(heap, each, row, message, call)
 
 
-def _size_words(heap: CheckedHeap, each: Bin, index: int) -> tuple[str, str]:
+def _size_words(heap: CheckedHeap, each: Bin, index: int) -> tuple[Words, str]:
     """Return the text that malloc dies with of a chunk of the wrong size, and in which call."""
     if each.kind == "fastbin":
         message = heap.texts.choose(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from gdbheap.analysis.abort_texts.text import Words
 from gdbheap.analysis.invariants.checked_heap import MOST_FINDINGS, CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding, Must, Violation, WrongField, exactly
 from gdbheap.analysis.invariants.followed import Followed, ends_a_listed_chunk, has_links_of_a_list
@@ -104,7 +105,7 @@ def _check_prev_inuse(heap: CheckedHeap) -> Iterator[Finding]:
 
 def _set_over_free(heap: CheckedHeap, row: int) -> Finding:
     unsorted = heap.table.state[row] == State.UNSORTED
-    message = "PREV_INUSE is set behind a free chunk"
+    message: Words = "PREV_INUSE is set behind a free chunk"
     call = "a free(mem) of the chunk behind does not merge the two"
     if unsorted:
         message = heap.texts.choose("malloc(): invalid next->prev_inuse (unsorted)", otherwise=message)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
+from gdbheap.analysis.abort_texts.text import Words
 from gdbheap.analysis.invariants.check_tcache import tcache_address
 from gdbheap.analysis.invariants.checked_heap import MOST_FINDINGS, CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding, Must, Violation, WrongField, exactly
@@ -71,6 +72,7 @@ def _single(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
         text = f"malloc(): unaligned fastbin chunk detected{' 2' if last is None else ''}"
         what = "malloc(): memory corruption (fast)"
         name = "fd" if last is not None else f"fastbinsY[{each.index}]"
+    message: Words
     take = f"malloc({each.min_size - layout.pointer_size:#x})"
     after = len(chunks) + 1
     if (chunk + layout.header) % layout.alignment:
@@ -124,7 +126,8 @@ def _head_from(heap: CheckedHeap, each: Bin, head: int) -> Finding | None:
     why = f"it leads to {first:#x}; malloc has handed the block out since, and followed the link: the head of "
     why += f"{list_name(each)} is {head:#x} now, where no chunk begins"
     call = f"malloc({each.min_size - heap.layout.pointer_size:#x}) hands out what the link leads to"
-    field, message = ("next" if each.kind == "tcache" else "fd"), f"{each.kind} link leads to no chunk"
+    field = "next" if each.kind == "tcache" else "fd"
+    message: Words = f"{each.kind} link leads to no chunk"
     if (chunk + heap.layout.header) % heap.layout.alignment:
         message = heap.texts.choose(f"malloc(): unaligned {each.kind} chunk detected", otherwise=message)
     found = Violation(_LINKS[each.kind], message, Must(expected), call, why).at(
@@ -145,7 +148,7 @@ def _double(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
     if taken is not None:
         where = header + layout.header + layout.pointer_size
         held = heap.words.read(where)
-        wrong = _bad_link(heap, each, header, "bk", where, held, header, header)
+        wrong = _bad_link(heap, each, _Link(header, "bk", where, held, header), header)
         why = f"malloc itself put it there: it took the chunk {taken:#x} from this bin, whose bk had been overwritten"
         yield replace(wrong, why=f"{wrong.why}; {why}")
         return
@@ -157,7 +160,7 @@ def _double(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
             where = owner + layout.header + offset
             held = heap.words.read(where)
             if held != lost.chunk:
-                yield _bad_link(heap, each, owner, field, where, held, lost.chunk, header)
+                yield _bad_link(heap, each, _Link(owner, field, where, held, lost.chunk), header)
         return
     nodes = [header, *believed, header]
     found = 0
@@ -173,7 +176,7 @@ def _double(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
                 continue
             if held != target and found < MOST_FINDINGS:
                 found += 1
-                yield _bad_link(heap, each, owner, field, where, held, target, header)
+                yield _bad_link(heap, each, _Link(owner, field, where, held, target), header)
     stray = [chunk for chunk, size in zip(each.chunks, heap.view.sizes_of(each.chunks).tolist()) if not size]
     for chunk in [chunk for chunk in stray if not found or heap.view.chunk_at(chunk) is not None][:4]:
         yield _no_chunk(heap, each, chunk)
@@ -191,11 +194,22 @@ def _taken_with_wrong_bk(heap: CheckedHeap, header: int) -> int | None:
     return fd if taken and heap.view.chunk_at(bk) is None and bk != header else None
 
 
-def _bad_link(
-    heap: CheckedHeap, each: Bin, owner: int, field: str, where: int, held: int, target: int, header: int
-) -> Finding:
-    texts = heap.texts
-    message, call = "corrupted double-linked list", "the malloc or free that takes the chunk out of its list"
+@dataclass(frozen=True)
+class _Link:
+    """`field` ("fd" or "bk") of the chunk, or the bin's header, `owner`: at `where` it holds `held`, and must hold
+    `target`."""
+
+    owner: int
+    field: str
+    where: int
+    held: int
+    target: int
+
+
+def _bad_link(heap: CheckedHeap, each: Bin, link: _Link, header: int) -> Finding:
+    texts, field = heap.texts, link.field
+    message: Words = "corrupted double-linked list"
+    call = "the malloc or free that takes the chunk out of its list"
     if each.kind == "unsorted":
         message = texts.choose("malloc(): unsorted double linked list corrupted", otherwise=message)
         call = (
@@ -206,13 +220,13 @@ def _bad_link(
     elif each.kind == "small" and field == "fd":
         message = "malloc(): smallbin double linked list corrupted"
         call = 'the malloc of this size that comes to it; a free of a neighbour: "corrupted double-linked list"'
-    is_header = owner == header
+    is_header = link.owner == header
     name = f"bins[{2 * each.index - (2 if field == 'fd' else 1)}]" if is_header else field
-    address = heap.view.arenas[each.arena or 0].address if is_header else owner
-    good = exactly(target, ", the bin itself" if target == header else "")
+    address = heap.view.arenas[each.arena or 0].address if is_header else link.owner
+    good = exactly(link.target, ", the bin itself" if link.target == header else "")
     why = f"{field} of {'the bin' if is_header else 'a chunk'} in {list_name(each)}"
     return Violation(Invariant.DOUBLE_LINK, message, good, call, why).at(
-        address, WrongField(name, where, held), each.arena
+        address, WrongField(name, link.where, link.held), each.arena
     )
 
 

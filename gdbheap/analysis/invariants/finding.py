@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gdbheap.analysis.abort_texts.text import Message, Words
 from gdbheap.analysis.invariants.followed import Followed
 from gdbheap.analysis.invariants.listed_wrongly import Listed
 from gdbheap.glibc.invariant import Invariant
@@ -48,11 +49,15 @@ class Violation:
     """
 
     invariant: Invariant
-    message: str
+    message: Words
     must: Must
     call: str = ""
     why: str = ""
     suspects: tuple[int, ...] = ()
+
+    def says(self, text: str) -> bool:
+        """Whether malloc may die of it with this text."""
+        return text in self.message.texts if isinstance(self.message, Message) else text == self.message
 
     def at(self, address: int, field: WrongField, arena: int | None = None, thread: int | None = None) -> Finding:
         """Return the Finding of this violation in a field of the chunk (or arena, ...) at the address."""

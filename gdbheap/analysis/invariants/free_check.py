@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gdbheap.analysis.abort_texts.text import Words
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import FLAG_MASK, IS_MMAPPED, NON_MAIN_ARENA, PREV_INUSE, State
@@ -11,7 +12,9 @@ from gdbheap.glibc.sizes import tcache_range
 from gdbheap.process.memory import PAGE
 
 # (the text, the reason in this chunk's own numbers)
-FreeOutcome = tuple[str, str]
+FreeOutcome = tuple[Words, str]
+
+MUNMAP = "munmap_chunk(): invalid pointer"
 
 
 def what_free_says(heap: CheckedHeap, chunk: int) -> FreeOutcome | None:
@@ -41,7 +44,7 @@ def _munmap(heap: CheckedHeap, chunk: int, prev_size: int, size: int) -> FreeOut
     start, length = chunk - (prev_size & ~1) & mask, (prev_size & ~1) + size + overhead & mask
     offset = (chunk + heap.layout.header) % PAGE
     if start % PAGE or length % PAGE or offset & (offset - 1):
-        return "munmap_chunk(): invalid pointer", f"the header tells of a mapping at {start:#x} of {length:#x} bytes"
+        return MUNMAP, f"the header tells of a mapping at {start:#x} of {length:#x} bytes"
     return None
 
 

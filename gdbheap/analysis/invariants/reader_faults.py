@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from gdbheap.analysis.abort_texts.text import Words
 from gdbheap.analysis.invariants.check_arena_state import of_arena
 from gdbheap.analysis.invariants.check_arenas import break_adjusted, ends_right, is_past_brk, outvoted_size
 from gdbheap.analysis.invariants.check_links import check_links
@@ -89,7 +90,7 @@ def _top_inside(heap: CheckedHeap, address: int, size: int, index: int | None) -
     return None
 
 
-def _size_words(heap: CheckedHeap, address: int, suspects: tuple[int, ...]) -> tuple[str, str]:
+def _size_words(heap: CheckedHeap, address: int, suspects: tuple[int, ...]) -> tuple[Words, str]:
     """Return the text that a chunk of an impossible size makes malloc die with, and in which calls."""
     below = heap.view.place_of(suspects[0]) if suspects else None
     place = heap.view.place_of(address)
@@ -186,7 +187,7 @@ def _ring(heap: CheckedHeap, fault: Fault) -> Finding:
 def _top(heap: CheckedHeap, fault: Fault) -> Iterator[Finding]:
     arena = next(each for each in heap.view.arenas if each.top == fault.address)
     pointer_size = heap.layout.pointer_size
-    message = heap.texts.choose("malloc(): corrupted top size", otherwise="top has a wrong size")
+    message: Words = heap.texts.choose("malloc(): corrupted top size", otherwise="top has a wrong size")
     call = "the next malloc that no free chunk serves"
     try:
         held = heap.words.read(arena.top + pointer_size)

@@ -3,10 +3,10 @@ every candidate."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from dataclasses import replace
 
+from gdbheap.analysis.abort_texts.topic import Topic, related_to, topic_of
 from gdbheap.analysis.invariants.check_links import head_slot
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding
@@ -17,23 +17,8 @@ from gdbheap.analysis.malloc_aborts.subject import AffectedChunk
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import State
 from gdbheap.glibc.heap_view import Bin
+from gdbheap.glibc.invariant import Invariant
 from gdbheap.process.frame import Frame
-
-# What the findings that explain a text are about: a pattern of their message, or of their field. For texts that malloc
-# says of a chunk in a list, and not of the pointer that it was given.
-_RELATED = (
-    (r"unaligned tcache|in tcache", r"tcache", r"next|entries.*"),
-    (r"unsorted", r"unsorted|corrupted size vs", r"(fd|bk)$"),
-    (r"double-linked list \(not small\)|nextsize", r"not small", r".*_nextsize"),
-    (r"double-linked list|double linked list|smallbin", r"linked list", r"(fd|bk)$"),
-    (r"corrupted size vs. prev_size", r"prev_size|prev|invalid (old )?size", r"prev_size|size"),
-    (r"fastbin|\(fast\)|malloc_consolidate", r"fast|prev", r"fd|fastbinsY.*"),
-    (r"top|break adjusted", r"top|break", r"brk"),
-    (r"chunk_main_arena|arena_for_chunk", r"arena", r"-"),
-    (r"\(nb\)|>= nb|nclears|paligned_mem|attached|ar_ptr", r"size|ar_ptr|attached", r"size"),
-    (r"new_size|PREV_INUSE\)", r"fencepost", r"-"),
-)
-
 
 # The doors of the debugging modes, to glibc 2.33 hooks, and what they call the pointer that they are given.
 _DEBUGGING = (
@@ -49,8 +34,6 @@ _DEBUGGING = (
     *("__debug_free", "__debug_realloc"),
 )
 _PASSED = ("mem", "ptr", "oldmem")
-# Assertions that the size of a chunk from a bin fails.
-_SIZES = re.compile(r"\(newsize\) >=|newsize >= nb|nclears")
 
 
 def find_subject(
@@ -62,7 +45,7 @@ def find_subject(
         return gone
     passed = passed_subject(heap, text, frames)
     broken = _handed_out_before(heap, text) or _by_findings(heap, text, findings)
-    if passed is not None and _says_of_the_pointer(text):
+    if passed is not None and Topic.PASSED_CHUNK in topic_of(text):
         return passed
     if broken is not None:
         if passed is None:
@@ -89,17 +72,9 @@ def _under_debugging(heap: CheckedHeap, frames: Sequence[Frame]) -> AffectedChun
     return None
 
 
-def _says_of_the_pointer(text: str) -> bool:
-    """Whether the check is one of the chunk that was passed to free or realloc, not of one met in a list."""
-    return text.startswith(("free(): invalid", "double free", "munmap", "mremap", "realloc()")) or text in (
-        "free(): double free detected in tcache 2",
-        "corrupted size vs. prev_size while consolidating",
-    )
-
-
 def _handed_out_before(heap: CheckedHeap, text: str) -> AffectedChunk | None:
     """A misaligned head of a list: the link came from the block that was handed out before, where it still stands."""
-    if not re.search(r"malloc\(\): unaligned (tcache|fastbin) chunk detected( [23])?$", text):
+    if Topic.UNALIGNED_HEAD not in topic_of(text):
         return None
     for each in heap.view.bins:
         if each.kind in ("tcache", "fastbin") and each.fault is not None and not each.chunks:
@@ -122,14 +97,11 @@ def _last_taken(heap: CheckedHeap, each: Bin) -> int | None:
 def _by_findings(heap: CheckedHeap, text: str, findings: Sequence[Finding]) -> AffectedChunk | None:
     """Return the subject of the finding that explains the text: one in the same words, else one about the same
     thing."""
-    exact = [each for each in findings if is_named(text, each.message)]
-    related = []
-    for pattern, message, field in _RELATED:
-        if re.search(pattern, text):
-            related = [each for each in findings if re.search(message, each.message) or re.match(field, each.field)]
-            break
+    exact = [each for each in findings if each.says(text)]
+    related = [each for each in findings if each.invariant in related_to(text)]
+    topic = topic_of(text)
     for each in (*exact, *related, *(findings[:1] if len(findings) == 1 else ())):
-        if "not small" in text and "(!prev)" in each.message:
+        if Topic.SIZE_RING in topic and each.invariant is Invariant.PREV_INUSE:
             # unlink_chunk has taken the chunk out of its list before it looks at the nextsize links: no list has it
             # now.
             row = heap.table.row_at(each.address - 1)
@@ -138,7 +110,7 @@ def _by_findings(heap: CheckedHeap, text: str, findings: Sequence[Finding]) -> A
                     int(heap.table.address[row]), None, "it is free, and in no list any more", each.detail
                 )
         below = heap.table.row_at(each.address - 1)
-        if "next size" in text and below is not None:
+        if Topic.NEXT_SIZE in topic and below is not None:
             # The broken header is the one behind the block that was passed.
             chunk = int(heap.table.address[below])
             verdict = verdict_on(heap, text, chunk)
@@ -146,10 +118,10 @@ def _by_findings(heap: CheckedHeap, text: str, findings: Sequence[Finding]) -> A
                 return AffectedChunk(chunk, chunk + heap.layout.header, "the header behind it is broken", verdict[1])
         if heap.table.row_of(each.address) is None and heap.view.chunk_at(each.address) is None:
             return AffectedChunk(None, None, "the check is of an arena or a heap, not of one chunk", each.detail, each)
-        if _SIZES.search(text):
+        if Topic.TOO_SMALL in topic:
             # The chunk that lies about its size is the one below what no chunk begins at.
             return _too_small(heap, each)
-        pointer = each.address + heap.layout.header if _says_of_the_pointer(text) else None
+        pointer = each.address + heap.layout.header if Topic.PASSED_CHUNK in topic else None
         return AffectedChunk(each.address, pointer, "`heap check` finds it broken", each.detail, each)
     return None
 
@@ -166,10 +138,11 @@ def _too_small(heap: CheckedHeap, each: Finding) -> AffectedChunk:
 
 def _by_place(heap: CheckedHeap, text: str) -> AffectedChunk | None:
     """Return the subject that needs no search: top, or the first of the only fastbin."""
-    if text == "double free or corruption (top)" and len(heap.view.arenas) == 1:
+    topic = topic_of(text)
+    if Topic.IS_TOP in topic and len(heap.view.arenas) == 1:
         top = heap.view.arenas[0].top
         return AffectedChunk(top, top + heap.layout.header, "it is top of the only arena", "the chunk is top")
-    if text == "double free or corruption (fasttop)":
+    if Topic.IS_FASTTOP in topic:
         heads = [each.chunks[0] for each in heap.view.bins if each.kind == "fastbin" and each.chunks]
         if len(heads) == 1:
             return AffectedChunk(

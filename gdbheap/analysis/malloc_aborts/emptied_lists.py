@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
+from gdbheap.analysis.abort_texts.topic import Topic, topic_of
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.malloc_aborts.subject import AffectedChunk
 from gdbheap.errors import MemoryFault
@@ -27,9 +28,10 @@ if TYPE_CHECKING:
 def of_emptied_list(heap: CheckedHeap, text: str) -> AffectedChunk | None:
     """Return the block whose link was overwritten, where the text is about a list that is gone; None for other
     texts, or where it is not found."""
-    if text == "tcache_thread_shutdown(): unaligned tcache chunk detected":
+    topic = topic_of(text)
+    if Topic.ENDED_TCACHE in topic:
         return _of_ended_tcache(heap)
-    if text == "malloc_consolidate(): unaligned fastbin chunk detected":
+    if Topic.CONSOLIDATED in topic:
         return _of_consolidated(heap)
     return None
 

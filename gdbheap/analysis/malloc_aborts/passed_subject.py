@@ -5,8 +5,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from gdbheap.analysis.abort_texts.text import Message, Words
+from gdbheap.analysis.abort_texts.topic import Topic, topic_of
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
-from gdbheap.analysis.invariants.free_check import FreeOutcome, arena_for, what_free_says
+from gdbheap.analysis.invariants.free_check import MUNMAP, FreeOutcome, arena_for, what_free_says
 from gdbheap.analysis.malloc_aborts.dying_call import (
     OF_CALL,
     OF_CALLER,
@@ -64,18 +66,18 @@ def passed_subject(heap: CheckedHeap, text: str, frames: Sequence[Frame]) -> Aff
     return told or (next(iter(others.values())) if len(others) == 1 else None)
 
 
-def is_named(text: str, message: str) -> bool:
-    """Whether a message, which may be "A or B" where glibcs differ, names the text. (Some texts have an "or"
-    themselves.)"""
-    return message == text or message.startswith(f"{text} or ") or message.endswith(f" or {text}")
+def is_named(text: str, message: Words) -> bool:
+    """Whether a message, which may be one of several where glibcs differ, is the text."""
+    return text in message.texts if isinstance(message, Message) else text == message
 
 
 def verdict_on(heap: CheckedHeap, text: str, chunk: int) -> FreeOutcome | None:
     """Return what the call that says such texts says of the chunk."""
-    if text.startswith("realloc()"):
+    topic = topic_of(text)
+    if Topic.REALLOC in topic:
         return _what_realloc_says(heap, chunk)
     verdict = what_free_says(heap, chunk)
-    if verdict is not None and text.startswith("mremap_chunk") and verdict[0].startswith("munmap_chunk"):
+    if verdict is not None and Topic.MREMAP in topic and verdict[0] == MUNMAP:
         return text, verdict[1]
     return verdict
 

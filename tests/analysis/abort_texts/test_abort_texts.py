@@ -78,8 +78,10 @@ def test_structs_tell_the_releases():
 def test_a_text_that_the_structs_leave_open_is_named_with_what_comes_instead():
     texts = Texts(layout(**OF_2_36))
     assert texts.has("free(): chunks in smallbin corrupted") is None
-    both = "free(): chunks in smallbin corrupted or corrupted double-linked list"
-    assert texts.choose("free(): chunks in smallbin corrupted", "corrupted double-linked list", otherwise="") == both
+    both = ("free(): chunks in smallbin corrupted", "corrupted double-linked list")
+    assert (
+        texts.choose("free(): chunks in smallbin corrupted", "corrupted double-linked list", otherwise="").texts == both
+    )
     assert Texts(layout(**OF_2_31)).has("malloc(): unaligned tcache chunk detected") is False
 
 
