@@ -23,7 +23,7 @@ def recipe(heap: CheckedHeap, found: Finding, writer: SuspectedWriter) -> tuple[
         stop = break_at_free(heap, found.listed.mem)
         return "", stop, f"rr record PROGRAM; rr replay; continue to the end; {stop}; reverse-continue"
     where = found.where if found.followed is None else found.followed.where
-    word = next((kind for name, kind in _NARROW.items() if found.field.startswith(name)), "unsigned long")
+    word = _NARROW.get(found.field.partition("[")[0], "unsigned long")
     watch = f"watch -l *({word} *){where:#x}"
     if found.held is not None:
         watch += f" if *({word} *){where:#x} == {found.held:#x}"

@@ -67,7 +67,7 @@ def probable_writer(heap: CheckedHeap, found: Finding) -> SuspectedWriter:
         return SuspectedWriter("unknown", None, 0, held, sentence)
     if found.field in LINKS:
         return _dangling(heap, found, held)
-    if found.field.startswith(("entries[", "fastbinsY[")):
+    if found.invariant in (Invariant.TCACHE_LINK, Invariant.FASTBIN_LINK):
         sentence = (
             "whoever wrote over this head of a list; or over the link of a block that malloc has handed out since, and "
             "made the head: that link is not to be seen any more"
@@ -169,13 +169,14 @@ def _overrun(heap: CheckedHeap, found: Finding, below: Chunk, held: str) -> Susp
         return SuspectedWriter("unknown", below.address, 0, held, sentence)
     run = run_across(heap, mem, end)
     over = max(over, run.length if run is not None else 0)
-    text = run.text + (" and its NUL" if run.is_whole else "") if run is not None and run.text else ""
+    is_whole = run is not None and bool(run.text) and run.is_whole
+    text = run.text + (" and its NUL" if is_whole else "") if run is not None else ""
     what = f", with the text {text}" if text else f"; the field now reads {held}" if held else ""
     if run is not None and run.fill is not None:
         what = f", with bytes of {run.fill:#x}"
     elif run is None and over >= _MANY_BYTES and not _same_before(heap, found):
         what = f", or the one behind it, mem {end + layout.pointer_size:#x}, below its start{what}"
-    by = "1 byte" if over == 1 else f"{over} bytes" if text.endswith("NUL") else f"at least {over} bytes"
+    by = "1 byte" if over == 1 else f"{over} bytes" if is_whole else f"at least {over} bytes"
     sentence = (
         f"the block in use below, mem {mem:#x} of {end - mem:#x} usable bytes, was written {by} past its end{what}"
     )
