@@ -83,7 +83,13 @@ ARROWS = {
     "analysis.malloc_aborts": MAPPINGS
     | {"analysis.abort_texts", "analysis.call_stacks", "analysis.invariants", "analysis.suspects"},
     "analysis.crashes": MAPPINGS
-    | {"analysis.call_stacks", "analysis.invariants", "analysis.malloc_aborts", "analysis.suspects"},
+    | {
+        "analysis.abort_texts",
+        "analysis.call_stacks",
+        "analysis.invariants",
+        "analysis.malloc_aborts",
+        "analysis.suspects",
+    },
     "report": BASE | {"process"},
     "pictures": BASE | {"process", "analysis.mappings", "report"},
     "types": BASE,

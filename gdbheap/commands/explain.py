@@ -12,7 +12,9 @@ from gdbheap.glibc.heap_view import HeapView
 from gdbheap.interface.command import Argument, Command
 from gdbheap.process.live.touched import touched_spans
 from gdbheap.process.process import Process
-from gdbheap.report.report import Column, Report
+from gdbheap.report.report import FACTS, Column, Report
+from gdbheap.session.holder_rows import place_facts
+from gdbheap.session.named_place import NamedPlace
 from gdbheap.session.place_name import holder_place, place_name, thread_local_name
 from gdbheap.session.pointer_graph import pointer_graph
 from gdbheap.session.target import Target
@@ -21,7 +23,7 @@ if TYPE_CHECKING:
     # What these bring is kept out of gdb's start: the functions below import it when they are called.
     from gdbheap.analysis.mappings.fact import Fact
 
-_COLUMNS = (Column("field", "text", "heading"), Column("value", "text", "address"), Column("meaning", "text"))
+_COLUMNS = (Column("field", "text", "heading"), Column("value", "text", "address"), Column("meaning", "text"), FACTS)
 
 # Registers that hold no pointer of the program's.
 _NAMED = 3
@@ -39,7 +41,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     heap, notes = _heap(target)
     facts = explain(process, heap, address, Names(target.symbol_at, target.stack_place))
     facts[-_ACCESSES:-_ACCESSES] = [*_thread_local(target, address), *_pointers(target, heap, address)]
-    rows = [(each.field, each.value, each.meaning) for each in facts]
+    rows = [(each.field, each.value, each.meaning, each.facts) for each in facts]
     return Report("explain", _COLUMNS, rows, notes=(*process.notes, *notes))
 
 
@@ -57,7 +59,7 @@ def _thread_local(target: Target, address: int) -> Iterator[Fact]:
 
     local = thread_local_name(target, address)
     if local is not None:
-        yield Fact("tls", f"thread {local.thread}", local.what)
+        yield Fact("tls", f"thread {local.thread}", local.what, place_facts(local))
 
 
 def _pointers(target: Target, heap: HeapView | None, address: int) -> Iterator[Fact]:
@@ -70,9 +72,8 @@ def _pointers(target: Target, heap: HeapView | None, address: int) -> Iterator[F
         # Half of all registers hold a small number.
         registers = _registers(target.process, address, address + 1) if address >= NULL_ZONE else []
         if registers:
-            yield Fact(
-                "pointers", _count(registers), f"{_some(registers)} (of memory, `heap search {address:#x}` tells)"
-            )
+            words = f"{_some(registers)} (of memory, `heap search {address:#x}` tells)"
+            yield Fact("pointers", _count(registers), words, _facts(registers))
         return
     yield (
         _holders_fact(target, heap, chunk, address)
@@ -86,11 +87,10 @@ def _holders_fact(target: Target, heap: HeapView, chunk: Chunk, address: int) ->
 
     holders = _holders(target, heap, chunk)
     if not holders:
-        return Fact(
-            "pointers", "none", "nothing that could be read points into it; `heap leaks` tells whether it is lost"
-        )
+        words = "nothing that could be read points into it; `heap leaks` tells whether it is lost"
+        return Fact("pointers", "none", words, _facts(holders))
     more = f"; `heap owners {address:#x}` lists all" if len(holders) > _NAMED else ""
-    return Fact("pointers", _count(holders), _some(holders) + more)
+    return Fact("pointers", _count(holders), _some(holders) + more, _facts(holders))
 
 
 def _dangling_fact(target: Target, heap: HeapView, chunk: Chunk) -> Fact:
@@ -98,57 +98,59 @@ def _dangling_fact(target: Target, heap: HeapView, chunk: Chunk) -> Fact:
 
     dangling = _dangling(target, heap, chunk)
     if not dangling:
-        return Fact("pointers", "none", "nothing that is in use points into it")
-    return Fact("pointers", _count(dangling), f"dangling: {_some(dangling)}")
+        return Fact("pointers", "none", "nothing that is in use points into it", _facts(dangling))
+    return Fact("pointers", _count(dangling), f"dangling: {_some(dangling)}", _facts(dangling))
 
 
-def _holders(target: Target, heap: HeapView, chunk: Chunk) -> list[str]:
-    """Return the names of those that point into a block in use, as `heap owners` has them."""
+def _holders(target: Target, heap: HeapView, chunk: Chunk) -> list[NamedPlace]:
+    """Return the places of those that point into a block in use, as `heap owners` has them."""
     from gdbheap.analysis.leaks.owners import holders_of
 
     held = pointer_graph(target)
     block = held.blocks.find(chunk.address + heap.layout.header)
-    return (
-        []
-        if block is None
-        else [str(holder_place(target, held, each)) for each in holders_of(target.process, held, block)]
-    )
+    holders = [] if block is None else holders_of(target.process, held, block)
+    return [holder_place(target, held, each) for each in holders]
 
 
-def _dangling(target: Target, heap: HeapView, chunk: Chunk) -> list[str]:
-    """Return the names of the registers and words in use that point into a free chunk; malloc's own links are none
+def _dangling(target: Target, heap: HeapView, chunk: Chunk) -> list[NamedPlace]:
+    """Return the places: the registers and words in use that point into a free chunk; malloc's own links are none
     of them."""
     from gdbheap.analysis.pointers.search import find_words, searched_ranges
 
     process = target.process
     low, high = chunk.address + heap.layout.header, chunk.end
     held = pointer_graph(target)
-    names = _registers(process, low, high)
+    places = _registers(process, low, high)
     ranges = touched_spans(process, searched_ranges(process.address_space))
     for place, _ in islice(find_words(process.memory, ranges, process.pointer_size, low, high - 1), _MOST_WORDS):
         block = heap.user_of(place)
         if block is not None and block.state is State.IN_USE and place >= block.address + heap.layout.header:
             mem = block.address + heap.layout.header
-            names.append(f"block {mem:#x} + {place - mem:#x}")
+            places.append(NamedPlace(block=mem, offset=place - mem, address=place))
         elif block is None and held.roots.find(place) is not None:
-            names.append(str(place_name(target, held.roots, place)))
-    return names
+            places.append(place_name(target, held.roots, place))
+    return places
 
 
-def _registers(process: Process, low: int, high: int) -> list[str]:
+def _registers(process: Process, low: int, high: int) -> list[NamedPlace]:
     return [
-        f"{name} of thread {thread.number}"
+        NamedPlace(name, thread.number)
         for thread in process.threads
         for name, value in thread.registers.items()
         if low <= value < high and name not in process.machine.without_pointers
     ]
 
 
-def _count(names: list[str]) -> str:
-    return str(len(names))
+def _count(places: list[NamedPlace]) -> str:
+    return str(len(places))
 
 
-def _some(names: list[str]) -> str:
+def _facts(places: list[NamedPlace]) -> dict[str, Any]:
+    return {"count": len(places), "holders": [place_facts(each) for each in places]}
+
+
+def _some(places: list[NamedPlace]) -> str:
+    names = [str(each) for each in places]
     return ", ".join(names[:_NAMED]) + (f" and {len(names) - _NAMED:,} more" if len(names) > _NAMED else "")
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
+from gdbheap.analysis.mappings.explain_chunk import state_facts
+from gdbheap.analysis.mappings.fact import Fact
 from gdbheap.analysis.objects.preview import preview
 from gdbheap.errors import MemoryFault, UsageError
 from gdbheap.glibc.chunk_table import FLAG_MASK, IS_MMAPPED, NON_MAIN_ARENA, PREV_INUSE, Chunk, State
@@ -13,13 +15,20 @@ from gdbheap.glibc.naming import arena_name, place_of
 from gdbheap.glibc.sizes import usable_size
 from gdbheap.glibc.walk.links import demangle
 from gdbheap.interface.command import Argument, Command
+from gdbheap.process.address import Address
 from gdbheap.process.memory import Words
-from gdbheap.report.report import Column, Report
+from gdbheap.report.report import FACTS, Column, Report
 from gdbheap.session.target import Target
 
-_COLUMNS = (Column("field", "text", "heading"), Column("value", "text", "address"), Column("meaning", "text"))
-
-_Row = tuple[str, Any, str]
+_COLUMNS = (
+    Column("shown", "text", "heading", published=False, heading="field"),
+    Column("value", "text", "address"),
+    Column("meaning", "text"),
+    Column("field", "text", shown=False),
+    FACTS,
+)
+# The bits of a size field, by the column's name: they are shown below it.
+_BITS = {"prev_inuse": "bit 0 PREV_INUSE", "is_mmapped": "bit 1 IS_MMAPPED", "non_main_arena": "bit 2 NON_MAIN_ARENA"}
 
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
@@ -36,13 +45,18 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         rows += _header(view, chunk, words)
         rows += _links(view, chunk, words)
     except MemoryFault as error:
-        rows.append(("header", None, str(error)))
+        rows.append(Fact("header", None, str(error)))
     rows += _neighbours(view, row)
     faults = tuple(fault for fault in view.faults if chunk.address <= fault.address < chunk.end)
-    return Report("heap chunk", _COLUMNS, rows, faults=faults)
+    return Report("heap chunk", _COLUMNS, [_row(each) for each in rows], faults=faults)
 
 
-def _describe(target: Target, view: HeapView, chunk: Chunk, address: int) -> Iterator[_Row]:
+def _row(fact: Fact) -> tuple[Any, ...]:
+    name = f"  {_BITS[fact.field]}" if fact.field in _BITS else fact.field
+    return name, fact.value, fact.meaning, fact.field, fact.facts
+
+
+def _describe(target: Target, view: HeapView, chunk: Chunk, address: int) -> Iterator[Fact]:
     mem = chunk.address + view.layout.header
     offset = address - mem
     where = (
@@ -50,27 +64,32 @@ def _describe(target: Target, view: HeapView, chunk: Chunk, address: int) -> Ite
     )
     if address == mem:
         where = "the pointer that malloc returned"
-    yield "address asked for", f"{address:#x}", where
-    yield "chunk", f"{chunk.address:#x}", f"its header; the chunk ends at {chunk.end:#x}"
-    yield "mem", f"{mem:#x}", "what malloc returns for it"
+    yield Fact("address asked for", f"{address:#x}", where, {"address": Address(address), "offset": offset})
+    bounds = {"address": Address(chunk.address), "end": Address(chunk.end)}
+    yield Fact("chunk", f"{chunk.address:#x}", f"its header; the chunk ends at {chunk.end:#x}", bounds)
+    yield Fact("mem", f"{mem:#x}", "what malloc returns for it", {"mem": Address(mem)})
     place = place_of(view, chunk)
-    yield "state", chunk.state.label, place and f"{place} (1 is what malloc takes next)"
-    yield "arena", arena_name(chunk.arena), _arena_words(view, chunk)
+    words = place and f"{place} (1 is what malloc takes next)"
+    yield Fact("state", chunk.state.label, words, state_facts(view, chunk))
+    yield _arena(view, chunk)
     if chunk.state is State.IN_USE or chunk.state.is_free:
         usable = usable_size(chunk.size, chunk.is_mmapped, view.layout)
-        yield "usable", f"{usable:#x}", f"{usable} bytes for the user (malloc_usable_size)"
+        words = f"{usable} bytes for the user (malloc_usable_size)"
+        yield Fact("usable", f"{usable:#x}", words, {"usable": usable})
     contents = preview(target.process.memory, view.layout, chunk, target.symbol_at)
     if contents:
-        yield "contents", contents, ""
+        yield Fact("contents", contents)
 
 
-def _arena_words(view: HeapView, chunk: Chunk) -> str:
+def _arena(view: HeapView, chunk: Chunk) -> Fact:
+    name = arena_name(chunk.arena)
     if chunk.is_mmapped:
-        return "a mapping of its own"
-    return f"malloc_state at {view.arenas[chunk.arena].address:#x}"
+        return Fact("arena", name, "a mapping of its own", {"arena": name})
+    address = view.arenas[chunk.arena].address
+    return Fact("arena", name, f"malloc_state at {address:#x}", {"arena": name, "address": Address(address)})
 
 
-def _header(view: HeapView, chunk: Chunk, words: Words) -> Iterator[_Row]:
+def _header(view: HeapView, chunk: Chunk, words: Words) -> Iterator[Fact]:
     """Yield the two words of the header, the flags each on a line."""
     prev_size, raw = words.read_many(chunk.address, 2)
     layout = view.layout
@@ -80,25 +99,30 @@ def _header(view: HeapView, chunk: Chunk, words: Words) -> Iterator[_Row]:
         meaning = "the previous chunk's data: it is in use"
     else:
         meaning = f"size of the free chunk before, at {chunk.address - prev_size:#x}"
-    yield "prev_size", f"{prev_size:#x}", meaning
-    yield "size", f"{raw:#x}", f"{raw & ~FLAG_MASK:#x} ({raw & ~FLAG_MASK} bytes) and the flags"
+    yield Fact("prev_size", f"{prev_size:#x}", meaning, {"prev_size": prev_size})
+    size = raw & ~FLAG_MASK
+    yield Fact("size", f"{raw:#x}", f"{size:#x} ({size} bytes) and the flags", {"raw": Address(raw), "size": size})
     inuse = (
         "the previous chunk is in use (or in a tcache or fastbin)" if raw & PREV_INUSE else "the previous chunk is free"
     )
     if chunk.is_mmapped:
         inuse = "never set in an mmapped chunk"
-    yield "  bit 0 PREV_INUSE", str(raw & PREV_INUSE), inuse
+    yield _bit("prev_inuse", raw & PREV_INUSE, inuse)
     mapped = "it has a mapping of its own; free unmaps it" if raw & IS_MMAPPED else "it lies in an arena's heap"
-    yield "  bit 1 IS_MMAPPED", str(int(bool(raw & IS_MMAPPED))), mapped
+    yield _bit("is_mmapped", raw & IS_MMAPPED, mapped)
     heap = chunk.address & ~(layout.heap_max - 1)
     owner = f"of the arena that the heap_info at {heap:#x} names" if raw & NON_MAIN_ARENA else "of the main arena"
     binned = chunk.state in (State.UNSORTED, State.SMALL, State.LARGE, State.TOP)
     if binned and chunk.arena and not raw & NON_MAIN_ARENA:
         owner = "clear in binned chunks and top of every arena"
-    yield "  bit 2 NON_MAIN_ARENA", str(int(bool(raw & NON_MAIN_ARENA))), owner
+    yield _bit("non_main_arena", raw & NON_MAIN_ARENA, owner)
 
 
-def _links(view: HeapView, chunk: Chunk, words: Words) -> Iterator[_Row]:
+def _bit(name: str, bit: int, meaning: str) -> Fact:
+    return Fact(name, str(int(bool(bit))), meaning, {name: bool(bit)})
+
+
+def _links(view: HeapView, chunk: Chunk, words: Words) -> Iterator[Fact]:
     """Yield the links that a free chunk keeps in the user's part."""
     layout = view.layout
     mem = chunk.address + layout.header
@@ -107,14 +131,16 @@ def _links(view: HeapView, chunk: Chunk, words: Words) -> Iterator[_Row]:
         following = demangle(mem, stored, layout)
         how = f"= {following:#x}: stored xor ({mem:#x} >> 12)" if layout.safe_linking else f"= {following:#x}"
         name = "next" if chunk.state is State.TCACHE else "fd"
-        yield name, f"{stored:#x}", how if following else f"{how}; the last of its list"
+        meaning = how if following else f"{how}; the last of its list"
+        yield Fact(name, f"{stored:#x}", meaning, {"stored": Address(stored), "leads_to": Address(following)})
     if chunk.state is State.TCACHE:
         key = words.read(mem + layout.pointer_size)
-        yield "key", f"{key:#x}", "marks the block as cached, to catch a double free"
+        meaning = "marks the block as cached, to catch a double free"
+        yield Fact("key", f"{key:#x}", meaning, {"key": Address(key)})
     if chunk.state in (State.UNSORTED, State.SMALL, State.LARGE):
         names = ("fd", "bk", "fd_nextsize", "bk_nextsize")[: 4 if chunk.state is State.LARGE else 2]
         for name, value in zip(names, words.read_many(mem, len(names))):
-            yield name, f"{value:#x}", _link_words(view, value)
+            yield Fact(name, f"{value:#x}", _link_words(view, value), {"leads_to": Address(value)})
 
 
 def _link_words(view: HeapView, link: int) -> str:
@@ -127,18 +153,20 @@ def _link_words(view: HeapView, link: int) -> str:
     return f"the bin's header in arena {arena.name}" if arena else "no chunk of the heap"
 
 
-def _neighbours(view: HeapView, row: int) -> Iterator[_Row]:
+def _neighbours(view: HeapView, row: int) -> Iterator[Fact]:
     """Yield the chunks that touch this one on either side."""
     chunk = view.table[row]
     if row and view.table[row - 1].end == chunk.address:
-        yield "before", f"{view.table[row - 1].address:#x}", _neighbour_words(view, view.table[row - 1])
+        yield _neighbour(view, "before", view.table[row - 1])
     if row + 1 < len(view.table) and view.table[row + 1].address == chunk.end:
-        yield "after", f"{view.table[row + 1].address:#x}", _neighbour_words(view, view.table[row + 1])
+        yield _neighbour(view, "after", view.table[row + 1])
 
 
-def _neighbour_words(view: HeapView, chunk: Chunk) -> str:
+def _neighbour(view: HeapView, side: str, chunk: Chunk) -> Fact:
     place = place_of(view, chunk)
-    return f"{chunk.state.label} chunk of {chunk.size:#x}" + (f", {place}" if place else "")
+    words = f"{chunk.state.label} chunk of {chunk.size:#x}" + (f", {place}" if place else "")
+    facts = {"address": Address(chunk.address), "size": chunk.size, **state_facts(view, chunk)}
+    return Fact(side, f"{chunk.address:#x}", words, facts)
 
 
 COMMAND = Command(

@@ -57,5 +57,6 @@ _FORMATS: dict[str, Callable[[Any], str]] = {
     "strip": _text,
     "flag": lambda value: "yes" if value else "no",
     "list": _list,
+    "facts": str,
     "texts": lambda values: "; ".join(map(_text, values)),
 }

@@ -6,9 +6,10 @@ Addresses are hex strings (JSON numbers lose them), sizes and counts ints, unkno
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from gdbheap.process.address import Address
 from gdbheap.process.fault import Fault
 from gdbheap.report.printable import printable
 from gdbheap.report.report import ABSENT, Report
@@ -49,12 +50,14 @@ def _fault(fault: Fault) -> dict[str, str]:
 
 
 def _plain(value: Any) -> Any:
-    """Return a total as JSON has it: numpy's ints as ints, text made safe."""
-    if isinstance(value, str):
-        return printable(value)
-    if value is None or isinstance(value, (bool, float, list, dict)):
-        return value
-    return int(value)
+    """Return a total as JSON has it: numpy's ints as ints, addresses in hex, text made safe."""
+    if isinstance(value, (str, Address)):
+        return printable(str(value))
+    if isinstance(value, Mapping):
+        return {name: _plain(each) for name, each in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [_plain(each) for each in value]
+    return value if value is None or isinstance(value, (bool, float)) else int(value)
 
 
 def _address(value: Any) -> str:
@@ -82,5 +85,6 @@ _CONVERTERS: dict[str, Callable[[Any], str]] = {
     "strip": _text,
     "flag": lambda value: "true" if value else "false",
     "list": lambda values: f"[{', '.join(map(_address, values))}]",
+    "facts": lambda values: json.dumps(_plain(values)),
     "texts": lambda values: f"[{', '.join(map(_text, values))}]",
 }

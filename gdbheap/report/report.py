@@ -29,7 +29,8 @@ class Column:
     and the largest as a tuple), "bytes" (decimal with unit; int), "count" (decimal, by thousands; int), "number"
     (decimal; int), "share" (per cent; of 0 to 1 in JSON), "value" (an int or a text, as it is in each row), "text",
     "label" (a published name, "still_reachable": in text with blanks), "flag" (yes/no; bool), "list" (of addresses),
-    "texts" (a list of text), "strip" (text kept as it is). `token` is the kind of thing for the palette: "address",
+    "texts" (a list of text), "facts" (an object, by
+    published names: JSON only), "strip" (text kept as it is). `token` is the kind of thing for the palette: "address",
     "mem", "size", "state", "path", "permissions", "preview", "symbol", "type", "". `shown` False: JSON only.
     `published` False: text only; where such columns come last, `rows` (not `display_rows`) may go without them.
     """
@@ -40,6 +41,10 @@ class Column:
     shown: bool = True
     published: bool = True
     heading: str | None = None
+
+
+# What a row tells, as a program needs it.
+FACTS = Column("facts", "facts", shown=False)
 
 
 @dataclass(frozen=True)

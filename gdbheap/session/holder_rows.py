@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
+from gdbheap.process.address import Address
 from gdbheap.report.report import ABSENT, Column
 from gdbheap.session.named_place import NamedPlace
 from gdbheap.session.place_name import holder_place
@@ -70,10 +71,10 @@ def steps_to(target: Target, held: PointerGraph, path: list[Holder], block: int)
 
 
 def place_facts(place: NamedPlace) -> dict[str, Any]:
-    """Return the facts of a place that are known, as JSON has them."""
+    """Return the facts of a place that are known, by their published names."""
     cells = zip(_PLACE_COLUMNS, _cells(place))
     return {
-        column.name: f"{cell:#x}" if column.format == "address" else cell
+        column.name: Address(cell) if column.format == "address" else cell
         for column, cell in cells
         if cell is not ABSENT
     }

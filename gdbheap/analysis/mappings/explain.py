@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from gdbheap.analysis.mappings.accesses import accesses
 from gdbheap.analysis.mappings.address_facts import part_at
@@ -19,6 +20,7 @@ from gdbheap.analysis.mappings.freed_mapping import freed_mapping, moved_mapping
 from gdbheap.analysis.mappings.zones import NULL_ZONE
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.machine.machine import Machine
+from gdbheap.process.address import Address
 from gdbheap.process.address_space import VMA
 from gdbheap.process.live.pages import PageState, read_pages
 from gdbheap.process.memory import PAGE
@@ -58,7 +60,8 @@ def explain(process: Process, heap: HeapView | None, address: int, names: Names)
         facts = [*_unmapped(process, mappings, heap, address)]
         if not process.address_space.known:
             facts += _symbol(address, names)
-    return [*facts, *(Fact(each.name, each.result, each.meaning) for each in accesses(process, address, page))]
+    outcomes = accesses(process, address, page)
+    return [*facts, *(Fact(each.name, each.result, each.meaning, {"result": each.result}) for each in outcomes)]
 
 
 def page_state(process: Process, address: int) -> PageState | None:
@@ -76,33 +79,43 @@ def page_state(process: Process, address: int) -> PageState | None:
 
 def _mapped(process: Process, here: AnnotatedVMA, address: int, page: PageState | None, names: Names) -> Iterator[Fact]:
     vma, part = here.vma, part_at(here, address)
-    yield Fact("address", f"{address:#x}", part.text)
+    yield Fact("address", f"{address:#x}", part.text, {"address": Address(address), "mapped": True})
     place = f"{address - vma.start:#x} bytes into it, {vma.end - address:#x} before its end"
-    yield Fact("mapping", f"{vma.start:#x}-{vma.end:#x} {vma.permissions}", place)
+    facts = {**_mapping_facts(here), "offset": address - vma.start}
+    yield Fact("mapping", f"{vma.start:#x}-{vma.end:#x} {vma.permissions}", place, facts)
     sharing = here.sharing.replace("_", " ") if here.sharing else "private or shared is not told"
-    yield Fact("kind", part.kind, sharing)
+    yield Fact("kind", part.kind, sharing, {"kind": part.kind, "sharing": here.sharing})
     if vma.is_file:
-        yield Fact("file", vma.path, _place_in_file(process, vma, part, address))
+        yield _file(process, vma, part, address)
     if page is None:
         yield Fact("page", None, f"not known of a {process.kind} process" if process.kind != "live" else "not known")
     else:
-        yield Fact("page", page.label, PAGE_WORDS[page])
+        yield Fact("page", page.label, PAGE_WORDS[page], {"state": page.label})
     yield from _symbol(address, names)
     yield from _stack(process, here, part, address, names)
 
 
 def _symbol(address: int, names: Names) -> Iterator[Fact]:
     symbol = names.symbol_at(address)
-    if symbol:
-        yield Fact("symbol", str(symbol))
+    if symbol is not None:
+        facts = {"symbol": symbol.name, "symbol_offset": symbol.offset, "module": symbol.module}
+        yield Fact("symbol", str(symbol), "", facts)
 
 
-def _place_in_file(process: Process, vma: VMA, part: AnnotatedPart, address: int) -> str:
-    text = f"offset {vma.offset + address - vma.start:#x}"
+def _mapping_facts(annotated: AnnotatedVMA) -> dict[str, Any]:
+    vma = annotated.vma
+    return {"start": Address(vma.start), "end": Address(vma.end), "permissions": vma.permissions, "path": vma.path}
+
+
+def _file(process: Process, vma: VMA, part: AnnotatedPart, address: int) -> Fact:
+    """Return which file's bytes are there."""
+    offset = vma.offset + address - vma.start
+    text, facts = f"offset {offset:#x}", {"path": vma.path, "offset": offset}
     module = next((m for m in process.modules if any(s.start <= address < s.end for s in m.segments)), None)
     if module is not None and (vma.path == module.path or part.kind.endswith("_bss")):
         text += f"; ELF address {address - module.load_base:#x}"
-    return text
+        facts["elf_address"] = Address(address - module.load_base)
+    return Fact("file", vma.path, text, facts)
 
 
 def _stack(process: Process, here: AnnotatedVMA, part: AnnotatedPart, address: int, names: Names) -> Iterator[Fact]:
@@ -114,16 +127,28 @@ def _stack(process: Process, here: AnnotatedVMA, part: AnnotatedPart, address: i
         pointer = thread.stack_pointer
         on_it = pointer in here.vma and part_at(here, pointer) == part
         if str(thread.number) == owner or (owner is None and on_it):
+            facts: dict[str, Any] = {"thread": thread.number}
+            if on_it:
+                facts["stack_offset"] = address - pointer
             if on_it and address < pointer:
                 red = pointer - address <= process.machine.red_zone
                 use = "in the red zone, which a function that calls none may use" if red else "not in use"
                 place = f"{pointer - address:#x} bytes below the stack pointer: {use}"
             elif on_it:
-                place = str(names.stack_place(thread.number, address) or f"{address:#x}")
+                found = names.stack_place(thread.number, address)
+                place = str(found or f"{address:#x}")
+                facts.update(_frame_facts(found) if found is not None else {})
             else:
                 place = "the thread's stack pointer is elsewhere"
-            yield Fact("stack", f"thread {thread.number}", place)
+            yield Fact("stack", f"thread {thread.number}", place, facts)
             return
+
+
+def _frame_facts(place: StackPlace) -> dict[str, Any]:
+    if place.frame is None:
+        return {}
+    facts: dict[str, Any] = {"frame": place.frame, "function": place.function or None}
+    return {**facts, "local": place.local, "local_offset": place.local_offset} if place.local else facts
 
 
 def _unmapped(
@@ -131,21 +156,33 @@ def _unmapped(
 ) -> Iterator[Fact]:
     number = _number(address, process.machine)
     place = "in no mapping" if process.address_space.known else "in a mapping or not: they are not known"
-    yield Fact("address", f"{address:#x}", f"{place}{': ' if number else ''}{number}")
+    yield Fact(
+        "address", f"{address:#x}", f"{place}{': ' if number else ''}{number}", _unmapped_facts(process, address)
+    )
     below = next((each for each in reversed(mappings) if each.vma.end <= address), None)
     above = next((each for each in mappings if each.vma.start > address), None)
     if below is not None and above is not None:
         size = above.vma.start - below.vma.end
-        yield Fact("gap", f"{below.vma.end:#x}-{above.vma.start:#x}", f"{size:#x} bytes in which nothing is mapped")
+        bounds = {"start": Address(below.vma.end), "end": Address(above.vma.start)}
+        gap = f"{below.vma.end:#x}-{above.vma.start:#x}"
+        yield Fact("gap", gap, f"{size:#x} bytes in which nothing is mapped", bounds)
     if below is not None:
         past = address - below.vma.end
         how_far = f"the address is {past:#x} bytes past its end" if past else "the address is just past its end"
-        yield Fact("below", _range(below), f"{_side(below, below.parts[-1])}; {how_far}")
+        facts = {**_mapping_facts(below), "kind": below.parts[-1].kind, "distance": past}
+        yield Fact("below", _range(below), f"{_side(below, below.parts[-1])}; {how_far}", facts)
     if above is not None:
         distance = above.vma.start - address
-        yield Fact("above", _range(above), f"{_side(above, above.parts[0])}; the address is {distance:#x} bytes before")
+        facts = {**_mapping_facts(above), "kind": above.parts[0].kind, "distance": distance}
+        words = f"{_side(above, above.parts[0])}; the address is {distance:#x} bytes before"
+        yield Fact("above", _range(above), words, facts)
     if heap is not None and not number and _is_for_mappings(below, above, address):
         yield from _freed_mmapped_chunk(heap, address)
+
+
+def _unmapped_facts(process: Process, address: int) -> dict[str, Any]:
+    facts = {"address": Address(address), "mapped": False if process.address_space.known else None}
+    return {**facts, "canonical": process.machine.is_canonical(address)}
 
 
 def _number(address: int, machine: Machine) -> str:

@@ -4,13 +4,15 @@ still shows of its past."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from gdbheap.analysis.mappings.fact import Fact
 from gdbheap.analysis.objects.preview import leading_text, preview
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import Chunk, State
 from gdbheap.glibc.heap_view import HeapView
-from gdbheap.glibc.naming import arena_name, list_name
+from gdbheap.glibc.naming import arena_name, list_name, short_name
+from gdbheap.process.address import Address
 from gdbheap.process.memory import WORD_FORMATS
 from gdbheap.process.process import Process
 from gdbheap.process.symbols import SymbolAt
@@ -27,13 +29,13 @@ def chunk_facts(process: Process, view: HeapView, address: int, symbol_at: Symbo
     if chunk is None:
         regions = (region for arena in view.arenas for region in arena.regions)
         if any(region.start <= address < region.end for region in regions):
-            yield Fact(
-                "chunk", None, "in a heap, but in a part that could not be read as chunks; `heap check` tells why"
-            )
+            words = "in a heap, but in a part that could not be read as chunks; `heap check` tells why"
+            yield Fact("chunk", None, words)
         return
     arena = "a mapping of its own" if chunk.is_mmapped else f"arena {arena_name(chunk.arena)}"
-    yield Fact("chunk", f"{chunk.address:#x}", f"{chunk.size:#x} bytes, in {arena}; {_offset(view, chunk, address)}")
-    yield Fact("state", chunk.state.label, _state_words(view, chunk))
+    words = f"{chunk.size:#x} bytes, in {arena}; {_offset(view, chunk, address)}"
+    yield Fact("chunk", f"{chunk.address:#x}", words, _of_chunk(view, chunk, address))
+    yield Fact("state", chunk.state.label, _state_words(view, chunk), state_facts(view, chunk))
     contents = preview(process.memory, view.layout, chunk, symbol_at)
     if contents:
         yield Fact("contents", contents)
@@ -41,7 +43,29 @@ def chunk_facts(process: Process, view: HeapView, address: int, symbol_at: Symbo
         yield from _remains(process, view, chunk, address, symbol_at)
     for fault in view.faults:
         if chunk.address <= fault.address < chunk.end:
-            yield Fact("fault", fault.message, fault.detail)
+            name = None if fault.invariant is None else fault.invariant.value
+            facts = {"address": Address(fault.address), "invariant": name}
+            yield Fact("fault", fault.message, fault.detail, facts)
+
+
+def _of_chunk(view: HeapView, chunk: Chunk, address: int) -> dict[str, Any]:
+    mem = chunk.address + view.layout.header
+    return {
+        "chunk": Address(chunk.address),
+        "mem": Address(mem),
+        "size": chunk.size,
+        "arena": arena_name(chunk.arena),
+        "offset": address - mem,
+    }
+
+
+def state_facts(view: HeapView, chunk: Chunk) -> dict[str, Any]:
+    """Return the state, and of a chunk in a free list which and where in it."""
+    place, state = view.place_of(chunk.address), {"state": chunk.state.label}
+    if place is None:
+        return state
+    each = place.bin
+    return {**state, "bin": short_name(each), "position": place.position + 1, "of": len(each.chunks)}
 
 
 def _offset(view: HeapView, chunk: Chunk, address: int) -> str:
