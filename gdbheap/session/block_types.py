@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gdbheap.session.catalogues import joined_catalogue, typed_roots
+from gdbheap.session.object_names import lookup
 from gdbheap.session.pointer_graph import pointer_graph
 from gdbheap.session.target import Key, Target
 
@@ -20,4 +21,4 @@ def block_types(target: Target) -> BlockTypes:
 
     held = pointer_graph(target)
     catalogue, roots = joined_catalogue(target), typed_roots(target)
-    return target.keep(_TYPES, lambda _: find_types(target.process, held, catalogue, roots))
+    return target.keep(_TYPES, lambda _: find_types(target.process, held, catalogue, roots, lookup(target)))

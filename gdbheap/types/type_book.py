@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from dataclasses import replace
 from typing import overload
 
-from gdbheap.types.catalogue import NONE, Catalogue, TypeInfo
+from gdbheap.types.catalogue import NONE, Catalogue, TypeInfo, TypeKind
 from gdbheap.types.type_names import size_of, stripped
 
 
@@ -17,6 +18,8 @@ class TypeBook:
         self._types = _Extended(catalogue.types)
         self.catalogue = replace(catalogue, types=self._types)
         self._known: dict[int, int] = {}
+        self.made: dict[str, int] = {}
+        """The numbers of types that rules have added, by names of their own."""
 
     def __len__(self) -> int:
         return len(self._types)
@@ -29,6 +32,15 @@ class TypeBook:
         """Return the number of a new type."""
         self._types.more.append(info)
         return len(self._types) - 1
+
+    @functools.cached_property
+    def pointer_size(self) -> int:
+        """The size of a pointer, as the types have it; 8 where none is one."""
+        return next((each.size for each in self._types if each.kind is TypeKind.POINTER and each.size), 8)
+
+    def change(self, number: int, info: TypeInfo) -> None:
+        """Have a type told otherwise than the catalogue does."""
+        self._types.changed[number] = info
 
     def stripped(self, number: int) -> int:
         """Return the type behind typedefs, NONE for none."""
@@ -57,6 +69,7 @@ class _Extended(Sequence[TypeInfo]):
         self._first = first
         self._count = len(first)
         self.more: list[TypeInfo] = []
+        self.changed: dict[int, TypeInfo] = {}
 
     def __len__(self) -> int:
         return self._count + len(self.more)
@@ -70,4 +83,6 @@ class _Extended(Sequence[TypeInfo]):
     def __getitem__(self, index: int | slice) -> TypeInfo | Sequence[TypeInfo]:
         if isinstance(index, slice):
             return [self[each] for each in range(*index.indices(len(self)))]
+        if index in self.changed:
+            return self.changed[index]
         return self._first[index] if index < self._count else self.more[index - self._count]

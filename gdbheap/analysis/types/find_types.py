@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from gdbheap.analysis.objects.lookup import Lookup
 from gdbheap.analysis.pointers.pointer_graph import PointerGraph
 from gdbheap.analysis.types.block_types import BlockTypes, no_types
 from gdbheap.analysis.types.claims import Claims, joined
 from gdbheap.analysis.types.data_blocks import data_blocks
 from gdbheap.analysis.types.embedded import Embedded
+from gdbheap.analysis.types.libstdcxx import lay_out_buffers
 from gdbheap.analysis.types.outcome import outcome
 from gdbheap.analysis.types.parts import parts
 from gdbheap.analysis.types.pointer_arrays import pointer_arrays
@@ -30,12 +32,19 @@ Pass = Callable[[TypedWords], Claims]
 _MOST_ROUNDS = 4096
 
 
-def find_types(process: Process, held: PointerGraph, catalogue: Catalogue, roots: Sequence[TypedRoot]) -> BlockTypes:
-    """Return what is known of every block. Ctrl-C keeps what is known by then."""
+def find_types(
+    process: Process,
+    held: PointerGraph,
+    catalogue: Catalogue,
+    roots: Sequence[TypedRoot],
+    lookup: Lookup | None = None,
+) -> BlockTypes:
+    """Return what is known of every block; `lookup` tells symbols' names. Ctrl-C keeps what is known by then."""
     if not len(catalogue.types) or not len(held.blocks):
         return no_types(held.blocks.start, len(held.graph.source), len(held.from_roots), catalogue)
     book = TypeBook(catalogue)
-    state = TypingState(process, held, book, Layouts(book, process.pointer_size, LAYOUT_RULES), tuple(roots))
+    lay_out_buffers(book)
+    state = TypingState(process, held, book, Layouts(book, process.pointer_size, LAYOUT_RULES), tuple(roots), lookup)
     interrupted = held.interrupted
     try:
         _fill(state)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from typing import TYPE_CHECKING
 
+from gdbheap.analysis.objects.lookup import Lookup
 from gdbheap.analysis.pointers.pointer_graph import PointerGraph
 from gdbheap.analysis.types.claims import Claims
 from gdbheap.analysis.types.slots import Layouts
@@ -39,10 +40,16 @@ class TypingState:
     """The columns by block: as in BlockTypes, and `trust`, how sure it is that an object of `type` begins at `part`,
     whatever the block is as a whole (a base class, a struct's first member), and `whole`, that it is all that the
     block was made for. `begin`: the edges of block n are [begin[n], begin[n + 1]). `room` is each block's usable
-    bytes."""
+    bytes. `lookup` tells symbols' names and classes (None: nobody does)."""
 
     def __init__(
-        self, process: Process, held: PointerGraph, book: TypeBook, layouts: Layouts, roots: tuple[TypedRoot, ...]
+        self,
+        process: Process,
+        held: PointerGraph,
+        book: TypeBook,
+        layouts: Layouts,
+        roots: tuple[TypedRoot, ...],
+        lookup: Lookup | None = None,
     ) -> None:
         self.process = process
         self.held = held
@@ -50,6 +57,9 @@ class TypingState:
         self.book = book
         self.layouts = layouts
         self.roots = roots
+        self.lookup = lookup
+        # Classes, and the same with their virtual bases where they lie in whole objects (virtual_bases.py).
+        self.completed: dict[int, int] = {}
         count = len(held.blocks)
         self.room = (held.blocks.end - held.blocks.start).astype(np.int64)
         self.type = np.full(count, -1, np.int32)

@@ -1,0 +1,141 @@
+"""The containers of libstdc++: what their pointers, typed by base classes of all nodes alike, lead to, by the
+container's template arguments.
+
+Nodes have their value as raw bytes of its size (__aligned_membuf<T>): they are laid out as T.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+
+from gdbheap.analysis.objects.closures import template_arguments
+from gdbheap.analysis.types.slots import Target
+from gdbheap.types.catalogue import NONE, Member, TypeInfo, TypeKind
+from gdbheap.types.type_book import TypeBook
+
+_BUFFERS = ("__gnu_cxx::__aligned_membuf<", "__gnu_cxx::__aligned_buffer<")
+_LISTS = ("std::__cxx11::list<", "std::list<")
+
+Targets = Mapping[int, Target]
+
+
+def lay_out_buffers(book: TypeBook) -> None:
+    """Have the library's buffers of raw bytes laid out as what they are for."""
+    for name, numbers in list(book.catalogue.by_name.items()):
+        if not name.startswith(_BUFFERS):
+            continue
+        for number in numbers:
+            info = book.info(number)
+            value = info.arguments[0] if info.arguments else NONE
+            if info.kind is TypeKind.STRUCT and value != NONE and 0 < book.size(value) <= info.size:
+                book.change(number, replace(info, members=(Member("", 0, value),)))
+
+
+def container_targets(book: TypeBook, number: int) -> Targets | None:
+    """A LayoutRule: what the words of the library's containers and nodes lead to."""
+    info = book.info(number)
+    if not info.name.startswith("std::"):
+        return None
+    found = next((rule for prefix, rule in _RULES if info.name.startswith(prefix)), None)
+    return None if found is None else found(book, info)
+
+
+def _node(book: TypeBook, template: str, *arguments: str) -> int:
+    """Return the type of a container's node; NONE where the debug information has none."""
+    text = ", ".join(arguments)
+    for name in (f"{template}<{text}>", f"{template}<{text} >"):
+        number = book.named(name)
+        if number != NONE:
+            return number
+    return NONE
+
+
+def _first_arguments(info: TypeInfo) -> list[str]:
+    return template_arguments(info.name.partition("<")[2].rpartition(">")[0])
+
+
+def _vector(book: TypeBook, info: TypeInfo) -> Targets | None:
+    """_M_start, _M_finish, _M_end_of_storage: only the first leads to the start."""
+    value = info.arguments[0] if info.arguments else NONE
+    if value == NONE or info.name.startswith("std::vector<bool"):
+        return None
+    return {0: Target(book.stripped(value), many=True)}
+
+
+def _list_node(book: TypeBook, info: TypeInfo) -> Targets | None:
+    """A node's links, and so those of the list's own node, which its object has."""
+    arguments = _first_arguments(info)
+    node = _node(book, "std::_List_node", arguments[0]) if arguments else NONE
+    if node == NONE:
+        return None
+    size = book.pointer_size
+    return {0: Target(node), size: Target(node)}
+
+
+def _forward_node(book: TypeBook, info: TypeInfo) -> Targets | None:
+    arguments = _first_arguments(info)
+    node = _node(book, "std::_Fwd_list_node", arguments[0]) if arguments else NONE
+    return None if node == NONE else {0: Target(node)}
+
+
+def _tree(book: TypeBook, info: TypeInfo) -> Targets | None:
+    """The header of a tree: root, leftmost and rightmost node, behind the comparison and the colour."""
+    arguments = _first_arguments(info)
+    node = _node(book, "std::_Rb_tree_node", arguments[1]) if len(arguments) > 1 else NONE
+    if node == NONE:
+        return None
+    size = book.pointer_size
+    # What compares comes first; the header's four words and the number of nodes are last.
+    header = info.size - 5 * size
+    return {header + place * size: Target(node) for place in (1, 2, 3)}
+
+
+def _tree_node(book: TypeBook, info: TypeInfo) -> Targets | None:
+    number = book.named(info.name)
+    size = book.pointer_size
+    return {place * size: Target(number) for place in (1, 2, 3)}
+
+
+def _hash_table(book: TypeBook, info: TypeInfo) -> Targets | None:
+    """Buckets, and the first node."""
+    arguments = _first_arguments(info)
+    if len(arguments) < 10:
+        return None
+    is_cached = "true" if "_Hashtable_traits<true" in arguments[-1].replace(" ", "") else "false"
+    node = _node(book, "std::__detail::_Hash_node", arguments[1], is_cached)
+    if node == NONE:
+        return None
+    size = book.pointer_size
+    bucket = _bucket(book, node, size)
+    # Empty function objects take no room, others come first; then buckets, their number, the first node, the number
+    # of nodes, when to grow (a float and a number), and the bucket of a table that has one.
+    buckets = info.size - 7 * size
+    return {buckets: Target(bucket, many=True), buckets + 2 * size: Target(node)}
+
+
+def _bucket(book: TypeBook, node: int, size: int) -> int:
+    """Return the type of a bucket: what the library calls a pointer to any node, which leads to one of these."""
+    name = "std::__detail::_Hash_node_base *"
+    key = f"{name} to {node}"
+    if key not in book.made:
+        pointer = book.add(TypeInfo("", TypeKind.POINTER, size, target=node, language="c++"))
+        book.made[key] = book.add(TypeInfo(name, TypeKind.TYPEDEF, size, target=pointer, language="c++"))
+    return book.made[key]
+
+
+def _hash_node(book: TypeBook, info: TypeInfo) -> Targets | None:
+    return {0: Target(book.named(info.name))}
+
+
+_RULES: tuple[tuple[str, Callable[[TypeBook, TypeInfo], Targets | None]], ...] = (
+    ("std::vector<", _vector),
+    *((each, _list_node) for each in _LISTS),
+    ("std::_List_node<", _list_node),
+    ("std::forward_list<", _forward_node),
+    ("std::_Fwd_list_node<", _forward_node),
+    ("std::_Rb_tree<", _tree),
+    ("std::_Rb_tree_node<", _tree_node),
+    ("std::_Hashtable<", _hash_table),
+    ("std::__detail::_Hash_node<", _hash_node),
+)
