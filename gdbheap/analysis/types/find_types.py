@@ -54,7 +54,8 @@ def find_types(
 
 
 def _fill(state: TypingState) -> None:
-    propagation, embedded = Propagation(state), Embedded(state.book)
+    embedded = Embedded(state.book)
+    propagation = Propagation(state, embedded)
     passes: list[Pass] = [
         lambda words: pointer_arrays(state, words),
         lambda words: unions(state, words),

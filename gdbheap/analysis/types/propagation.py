@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gdbheap.analysis.types.block_types import How
+from gdbheap.analysis.types.block_types import Confidence, How
 from gdbheap.analysis.types.claims import Claims, claims
+from gdbheap.analysis.types.embedded import Embedded
 from gdbheap.analysis.types.fits import fits
 from gdbheap.analysis.types.slots import MIXED
 from gdbheap.analysis.types.typing_state import TypingState
@@ -21,8 +22,10 @@ if TYPE_CHECKING:
 class Propagation:
     """Carries on from what is typed, and keeps the words whose targets are not so plain (`waiting`)."""
 
-    def __init__(self, state: TypingState) -> None:
+    def __init__(self, state: TypingState, embedded: Embedded) -> None:
         self.state = state
+        self._embedded = embedded
+        self._doubts: dict[tuple[int, int], bool] = {}
         self._waiting: list[TypedWords] = []
 
     def believe(self, claimed: Claims) -> int:
@@ -78,6 +81,25 @@ class Propagation:
             parent=chosen.parent,
             parent_place=chosen.place,
         )
-        claimed.confidence[:] = chosen.trust
+        claimed.confidence[:] = np.where(
+            self._may_be_part(chosen), np.minimum(chosen.trust, int(Confidence.LIKELY)), chosen.trust
+        )
         claimed.how[:] = how
         return claimed, words.at(~plain)
+
+    def _may_be_part(self, words: TypedWords) -> NDArray[np.bool_]:
+        """Return which of the words lead to what may be the first part of another struct (a base class), for which
+        malloc would give the same room. (A container's array is just of what it says.)"""
+        room = self.state.room[words.target]
+        pairs, which = np.unique(np.stack((words.code.astype(np.int64), room)), axis=1, return_inverse=True)
+        doubts = np.array([self._has_larger(*pair) for pair in pairs.T.tolist()], np.bool_)
+        found: NDArray[np.bool_] = doubts[which.reshape(-1)] & ~words.many
+        return found
+
+    def _has_larger(self, number: int, room: int) -> bool:
+        if (number, room) not in self._doubts:
+            holders = [holder for holder, place in self._embedded.holders(number) if not place]
+            sizes = np.array([self.state.book.info(holder).size for holder in holders], np.int64)
+            rooms = np.full(len(sizes), room)
+            self._doubts[number, room] = bool(fits(rooms, sizes, self.state.layouts.pointer_size).any())
+        return self._doubts[number, room]
