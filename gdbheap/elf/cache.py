@@ -7,16 +7,13 @@ directory may hold anything.
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
 import json
 import os
-import stat
-import time
 from collections.abc import Mapping
 from typing import Any
 
-from gdbheap.files import open_new, open_regular
+from gdbheap.elf.kept_files import KeptFiles
 from gdbheap.process.cstruct import MAX_STRUCT, CStruct, Field
 from gdbheap.process.symbols import ModuleSymbols, Symbol
 
@@ -25,7 +22,6 @@ VERSION = 7
 MAX_ENTRIES = 64
 MAX_ENTRY_SIZE = 1 << 18
 MAX_ITEMS = 2_000
-_OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
 
 
 def cache_directory() -> str | None:
@@ -48,10 +44,10 @@ def file_stamp(path: str) -> list[Any]:
     return [path, status.st_size, status.st_mtime_ns]
 
 
-def entry_name(build_id: str, file: str | None) -> str:
+def entry_name(build_id: str, file: str | None, suffix: str = ".json") -> str:
     """Return the file name of a module's entry: by build-id, else by the file's path and stamp."""
     text = build_id or json.dumps(file_stamp(file or ""))
-    return hashlib.sha256(f"{text}\0{file or ''}".encode("utf-8", "surrogateescape")).hexdigest()[:40] + ".json"
+    return hashlib.sha256(f"{text}\0{file or ''}".encode("utf-8", "surrogateescape")).hexdigest()[:40] + suffix
 
 
 class SymbolCache:
@@ -59,51 +55,25 @@ class SymbolCache:
 
     def __init__(self, directory: str) -> None:
         self.directory = directory
+        self._files = KeptFiles(directory, ".json", MAX_ENTRIES, MAX_ENTRY_SIZE)
 
     def load(self, name: str) -> tuple[ModuleSymbols, dict[str, Any]] | None:
         """Return the entry and the `about` it was stored with, or None."""
+        data = self._files.read(name)
+        if data is None:
+            return None
         try:
-            with open_regular(os.path.join(self.directory, name)) as file:
-                status = os.fstat(file.fileno())
-                if status.st_uid != os.geteuid() or status.st_mode & _OTHERS_WRITE or status.st_size > MAX_ENTRY_SIZE:
-                    return None
-                entry = json.loads(file.read(MAX_ENTRY_SIZE))
+            entry = json.loads(data)
             if entry["version"] != VERSION or not isinstance(entry["about"], dict):
                 return None
             return _decode(entry["module"]), entry["about"]
-        except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
             return None
 
     def store(self, name: str, module: ModuleSymbols, about: Mapping[str, Any]) -> None:
-        """Keep `module`; readers see the old entry or the whole new one, never a part. The oldest entries beyond the
-        bound go."""
+        """Keep `module`. The oldest entries beyond the bound go."""
         data = json.dumps({"version": VERSION, "about": dict(about), "module": _encode(module)}).encode()
-        if len(data) > MAX_ENTRY_SIZE:
-            return
-        with contextlib.suppress(OSError):
-            os.makedirs(self.directory, mode=0o700, exist_ok=True)
-            temporary = os.path.join(self.directory, f".new-{os.getpid()}-{time.monotonic_ns()}")
-            raw = open_new(temporary)
-            try:
-                with raw as file:
-                    file.write(data)
-                os.replace(temporary, os.path.join(self.directory, name))
-            except OSError:
-                os.unlink(temporary)
-                raise
-            self._evict()
-
-    def _evict(self) -> None:
-        """Remove the oldest files beyond MAX_ENTRIES, left-over temporary ones among them."""
-        with os.scandir(self.directory) as entries:
-            files = sorted((each.stat(follow_symlinks=False).st_mtime_ns, each.path) for each in entries if _ours(each))
-        for _, path in files[: max(len(files) - MAX_ENTRIES, 0)]:
-            with contextlib.suppress(OSError):
-                os.unlink(path)
-
-
-def _ours(entry: os.DirEntry[str]) -> bool:
-    return (entry.is_file(follow_symlinks=False) and entry.name.endswith(".json")) or entry.name.startswith(".new-")
+        self._files.write(name, data)
 
 
 def _encode(module: ModuleSymbols) -> dict[str, Any]:

@@ -78,13 +78,12 @@ def _find(target: Target, progress: ReadProgress | None) -> _Typed:
 
 
 def _join(target: Target, progress: ReadProgress | None) -> _Joined:
-    from gdbheap.elf.types.scan import catalogue_of  # brings pyelftools
     from gdbheap.types.columns import ColumnTypes, NumbersByName, TypeColumns, no_types  # numpy: kept out of start
     from gdbheap.types.merge import joined
 
     parts: list[tuple[Module, Catalogue]] = []
     for module in _modules(target):
-        parts.append((module, catalogue_of(module, target.debug_search(), progress)))
+        parts.append((module, target.catalogue_of(module, progress)))
         if parts[-1][1].interrupted:
             break
     columns: list[TypeColumns] = [

@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from gdbheap.process.symbols import SymbolsOf
     from gdbheap.report.progress import Progress
     from gdbheap.session.debugger import Debugger
+    from gdbheap.types.catalogue import Catalogue
     from gdbheap.types.local_variable import LocalVariable
 
 T = TypeVar("T")
@@ -147,6 +148,15 @@ class Target:
     def debug_search(self) -> DebugSearch:
         """Return where the files with debug information are looked for."""
         return self._debugger.debug_search()
+
+    def catalogue_of(self, module: Module, progress: ReadProgress | None) -> Catalogue:
+        """Return the types and variables that a module's debug information tells of: read out of its files, or kept
+        from the last time."""
+        from gdbheap.elf.types.kept_catalogues import catalogue_of, kept_files
+
+        symbols = self._debugger.symbol_cache()
+        kept = None if symbols is None else kept_files(os.path.join(os.path.dirname(symbols.directory), "types"))
+        return catalogue_of(module, self.debug_search(), kept, progress)
 
     def thread_local_at(self, module: Module, offset: int) -> NamedAddress | None:
         """Return the variable at an offset in a module's block of thread-local storage, None where no file of it

@@ -71,7 +71,7 @@ def spelled(catalogue, number):
 
 def test_members_lie_where_the_program_says(program):
     path, told = program
-    catalogue = scan_files([str(path)])
+    catalogue = scan_files([str(path)])[0]
     assert catalogue.problems == ()
     for struct, member, offset, size in told:
         found = only(catalogue, struct)
@@ -80,7 +80,7 @@ def test_members_lie_where_the_program_says(program):
 
 
 def test_members_have_their_types(program):
-    catalogue = scan_files([str(program[0])])
+    catalogue = scan_files([str(program[0])])[0]
     node, names = only(catalogue, "node"), only(catalogue, "list")
     assert [(each.name, spelled(catalogue, each.type)) for each in node.members] == [
         ("next", "node*"),
@@ -100,7 +100,7 @@ def test_members_have_their_types(program):
 
 def test_variables_lie_where_the_symbol_table_says(program):
     path, _ = program
-    catalogue = scan_files([str(path)])
+    catalogue = scan_files([str(path)])[0]
     found = {each.name: each for each in catalogue.variables}
     lines = subprocess.run(["nm", str(path)], check=True, capture_output=True, text=True).stdout.split("\n")
     symbols = {words[2].split(".")[0]: int(words[0], 16) for words in map(str.split, lines) if len(words) == 3}

@@ -12,10 +12,10 @@ NO_PLACE = -1
 FILE_SHIFT = 40
 """A place is an entry's offset in its section, and above it the section's number among those that are read."""
 
-# More than this is no program's: 130 MB of types, 120 MB of members.
-MOST_TYPES = 2_500_000
-MOST_MEMBERS = 3_500_000
-MOST_VARIABLES = 1_000_000
+# More is not read: 100 MB of types, 100 MB of members. A program with 45 MB of debug information has a sixth of it.
+MOST_TYPES = 1_800_000
+MOST_MEMBERS = 2_500_000
+MOST_VARIABLES = 500_000
 MOST_NAMES = 160 << 20
 
 # Kinds of rows beside TypeKind's.

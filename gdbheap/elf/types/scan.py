@@ -9,19 +9,16 @@ from typing import Any
 from elftools.common.exceptions import DWARFError, ELFError
 from elftools.elf.elffile import ELFFile
 
-from gdbheap.elf.debug_search import DebugSearch
 from gdbheap.elf.elf_reader import UNPARSABLE
 from gdbheap.elf.opened_elf import open_elf, size_of
 from gdbheap.elf.types.abbreviations import Abbreviations
 from gdbheap.elf.types.entries import Entries
 from gdbheap.elf.types.expressions import Expressions
-from gdbheap.elf.types.module_files import debug_files
 from gdbheap.elf.types.rows import FILE_SHIFT, Rows
 from gdbheap.elf.types.settle import settled, unread_functions
 from gdbheap.elf.types.texts import UnitTexts
 from gdbheap.elf.types.units import Unit, units_of
 from gdbheap.elf.types.walk import UnitWalk
-from gdbheap.process.process import Module
 from gdbheap.types.catalogue import Catalogue
 from gdbheap.types.columns import ColumnTypes, NumbersByName
 
@@ -53,32 +50,32 @@ class DebugSections:
     data: tuple[tuple[int, int], ...]
 
 
-def catalogue_of(module: Module, search: DebugSearch, progress: Callable[[int], None] | None = None) -> Catalogue:
-    """Return what the debug information of a module says; an empty one where none is at hand. Does not raise."""
-    return scan_files(debug_files(module, search), progress)
-
-
-def scan_files(paths: Iterable[str], progress: Callable[[int], None] | None = None) -> Catalogue:
-    """Return what the first of the files says that has debug information. Does not raise."""
+def scan_files(
+    paths: Iterable[str], progress: Callable[[int], None] | None = None
+) -> tuple[Catalogue, tuple[str, ...]]:
+    """Return what the first of the files says that has debug information, and which files were read. Does not
+    raise."""
     problems = []
     for path in paths:
         try:
-            with open_elf(path) as file:
-                elf: Any = ELFFile(file)
-                if has_debug_info(elf):
-                    return _Scan(read_sections(elf, path), progress).catalogue()
+            source = read_file(path)
+            if source is not None:
+                return _Scan(source, progress).catalogue(), (path,)
         except UNPARSABLE as error:
             problems.append(f"the types in {path} cannot be read: {error}"[:300])
-    return Catalogue(problems=tuple(problems))
+    return Catalogue(problems=tuple(problems)), ()
 
 
-def has_debug_info(elf: Any) -> bool:
-    section = elf.get_section_by_name(".debug_info")
-    return section is not None and section["sh_type"] != "SHT_NOBITS"
+def read_file(path: str) -> DebugSections | None:
+    """Return the debug information of a file, None for none; ELFError and its like where it cannot be read, or is
+    larger than is read."""
+    with open_elf(path) as file:
+        elf: Any = ELFFile(file)
+        section = elf.get_section_by_name(".debug_info")
+        return None if section is None or section["sh_type"] == "SHT_NOBITS" else _sections(elf, path)
 
 
-def read_sections(elf: Any, path: str) -> DebugSections:
-    """Return the sections; ELFError where they are larger than is read."""
+def _sections(elf: Any, path: str) -> DebugSections:
     found = {}
     left = _MOST_SECTIONS
     for section in elf.iter_sections():

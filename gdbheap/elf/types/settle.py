@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from array import array
 from dataclasses import replace
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gdbheap.elf.types.rows import NO_PLACE, TRANSPARENT, Rows
 from gdbheap.lazy import np
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 _DOUBLINGS, _LONGEST_CHAIN = 6, 64
 _MOST_SIZE = 1 << 31
 _MOVED = re.compile(r"std::remove_reference<(.*?)&*>::type")
-_BASES = (MemberKind.BASE, MemberKind.VIRTUAL_BASE)
 # A definition that refers to what was inlined, and that to the declaration in the class.
 _LONGEST_ORIGIN = 3
 
@@ -36,29 +35,26 @@ def settled(rows: Rows) -> Settled:
     if not len(types):
         return Settled(no_types(), ())
     places = _Places(types[:, 0], rows.signed())
-    types = types[places.order]
-    kind, target = types[:, 1].copy(), places.numbers(types[:, 4])
+    order = places.order
+    kind, target = types[order, 1].astype(np.int8), places.numbers(types[order, 4])
     kind[(kind == TypeKind.OPAQUE) & (target >= 0)] = TRANSPARENT
     link = _behind_qualifiers(kind, target)
     target = renumbered(target, link)
     target[kind == TypeKind.OPAQUE] = NONE
-    size = _sizes(kind, target, types[:, 3], types[:, 5])
-    name = _named_by_typedefs(kind, target, types[:, 2].astype(np.int32), rows)
+    size = _sizes(kind, target, types[order, 3], types[order, 5])
+    name = _named_by_typedefs(kind, target, types[order, 2].astype(np.int32), rows)
     owners, members = _members(rows, places, link, size)
     argument_owners, arguments = _arguments(rows, places, link)
     columns = TypeColumns(
         names=rows.names,
-        kind=kind.astype(np.int8),
+        kind=kind,
         name=name,
         size=size,
         target=target,
-        count=types[:, 5].copy(),
-        language=types[:, 6].astype(np.int8),
+        count=types[order, 5],
+        language=types[order, 6].astype(np.int8),
         members=np.searchsorted(owners, np.arange(len(kind) + 1)),
-        member_name=members[:, 1].astype(np.int32),
-        member_offset=members[:, 2].copy(),
-        member_type=members[:, 3].astype(np.int32),
-        member_kind=members[:, 4].astype(np.int8),
+        **members,
         arguments=np.searchsorted(argument_owners, np.arange(len(kind) + 1)),
         argument_type=arguments,
     )
@@ -93,7 +89,8 @@ def unread_functions(rows: Rows) -> NDArray[np.int64]:
 
 
 def _table(rows: array[int], width: int) -> NDArray[np.int64]:
-    return np.array(rows, np.int64).reshape(-1, width)
+    """Return rows as a table, which is no copy of them."""
+    return (np.frombuffer(rows, np.int64) if rows else np.empty(0, np.int64)).reshape(-1, width)
 
 
 class _Places:
@@ -114,7 +111,7 @@ class _Places:
         return np.where(self._sorted[at] == places, at, NONE).astype(np.int32)
 
 
-def _behind_qualifiers(kind: NDArray[np.int64], target: NDArray[np.int32]) -> NDArray[np.int32]:
+def _behind_qualifiers(kind: NDArray[np.int8], target: NDArray[np.int32]) -> NDArray[np.int32]:
     """Return for each type its own number, or that of the type that it is a const, volatile, ... form of."""
     transparent = kind == TRANSPARENT
     link = np.where(transparent, target, np.arange(len(kind), dtype=np.int32))
@@ -124,7 +121,7 @@ def _behind_qualifiers(kind: NDArray[np.int64], target: NDArray[np.int32]) -> ND
 
 
 def _sizes(
-    kind: NDArray[np.int64], target: NDArray[np.int32], own: NDArray[np.int64], count: NDArray[np.int64]
+    kind: NDArray[np.int8], target: NDArray[np.int32], own: NDArray[np.int64], count: NDArray[np.int64]
 ) -> NDArray[np.int64]:
     """Return the sizes, those of typedefs and arrays by what they are of."""
     size: NDArray[np.int64] = own.copy()
@@ -141,7 +138,7 @@ def _sizes(
 
 
 def _named_by_typedefs(
-    kind: NDArray[np.int64], target: NDArray[np.int32], name: NDArray[np.int32], rows: Rows
+    kind: NDArray[np.int8], target: NDArray[np.int32], name: NDArray[np.int32], rows: Rows
 ) -> NDArray[np.int32]:
     """Return the names, an unnamed struct having that of the first typedef of it. Of a template's typedefs only one
     tells: GNU compilers give closures no name, but where one is moved this has it."""
@@ -157,19 +154,24 @@ def _named_by_typedefs(
 
 def _members(
     rows: Rows, places: _Places, link: NDArray[np.int32], size: NDArray[np.int64]
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Return the owners, in order, and the rows of the members, those that lie inside their owner."""
+) -> tuple[NDArray[np.int64], dict[str, NDArray[Any]]]:
+    """Return the owners, in order, and the columns of the members, of those that lie inside their owner."""
     members = _table(rows.members, rows.MEMBER)
-    members[:, 3] = renumbered(places.numbers(members[:, 3]), link)
     owners = places.rank[members[:, 0]]
     order = np.argsort(owners, kind="stable")
-    owners, members = owners[order], members[order]
+    type_ = renumbered(places.numbers(members[:, 3]), link)
+    own = np.append(size, 0)[type_]
     offset, kind = members[:, 2], members[:, 4]
-    own = np.append(size, 0)[members[:, 3]]
     # A base class's size counts its virtual bases, which lie elsewhere in what is derived from it.
-    own[np.isin(kind, (*_BASES, MemberKind.BIT_FIELD))] = 0
+    own[(kind == MemberKind.BASE) | (kind == MemberKind.BIT_FIELD)] = 0
     inside = (offset >= 0) & (offset + own <= size[owners]) | (kind == MemberKind.VIRTUAL_BASE)
-    return owners[inside], members[inside]
+    order = order[inside[order]]
+    return owners[order], {
+        "member_name": members[order, 1].astype(np.int32),
+        "member_offset": offset[order],
+        "member_type": type_[order],
+        "member_kind": kind[order].astype(np.int8),
+    }
 
 
 def _arguments(rows: Rows, places: _Places, link: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
@@ -192,7 +194,18 @@ def _without_qualifiers(columns: TypeColumns) -> tuple[TypeColumns, NDArray[np.i
         member_type=renumbered(kept.member_type, new),
         argument_type=renumbered(kept.argument_type, new),
     )
-    return kept, renumbered(numbers, new)
+    return _with_used_names(kept), renumbered(numbers, new)
+
+
+def _with_used_names(types: TypeColumns) -> TypeColumns:
+    """Return the types with no names but their own and their members'."""
+    used = np.unique(np.concatenate([np.zeros(1, np.int32), types.name, types.member_name]))
+    return replace(
+        types,
+        names=[types.names[each] for each in used.tolist()],
+        name=np.searchsorted(used, types.name).astype(np.int32),
+        member_name=np.searchsorted(used, types.member_name).astype(np.int32),
+    )
 
 
 def _variables(rows: Rows, places: _Places, numbers: NDArray[np.int32]) -> tuple[Variable, ...]:
