@@ -14,6 +14,15 @@ OVERRUN = "a write past the end of the block below, or through a pointer that is
 DANGLING = "a write through a dangling pointer into a freed block, or a write past the end of the block below it"
 
 
+# The calls, as the table has them, that are given a pointer.
+TAKE_POINTER = frozenset(
+    (
+        *("free", "realloc", "free or realloc", "malloc or free", "malloc or free of a large block"),
+        "malloc, calloc, realloc or memalign",
+    )
+)
+
+
 @dataclass(frozen=True)
 class Message:
     """What malloc says of a fault: one of these texts, where it is not known which glibc this is."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from gdbheap.analysis.abort_texts.assertions import find_assertion
 from gdbheap.analysis.abort_texts.table import find_text
-from gdbheap.analysis.abort_texts.text import AbortText
+from gdbheap.analysis.abort_texts.text import TAKE_POINTER, AbortText
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding
 from gdbheap.analysis.malloc_aborts.abort_message import AbortMessage, in_older_words
@@ -58,7 +58,7 @@ class MallocAbort:
     @property
     def wants_pointer(self) -> bool:
         """Whether the call was given a pointer."""
-        return "free" in self.call or "realloc" in self.call
+        return self.call in TAKE_POINTER
 
     @property
     def caller_words(self) -> str:
@@ -91,22 +91,22 @@ def explain_abort(
     if subject is None:
         subject = AffectedChunk(None, None, "", "")
     return MallocAbort(
-        message,
-        text,
-        expression,
-        function,
-        call,
-        condition,
-        implies,
-        subject.chunk,
-        subject.pointer,
-        subject.how,
-        subject.evidence,
-        calling_frame(frames),
-        tuple(each for each in findings if heap is not None and concerns(heap, each, subject)),
-        said.certain,
-        subject.is_guess,
-        heap is not None and not findings,
+        message=message,
+        text=text,
+        expression=expression,
+        function=function,
+        call=call,
+        condition=condition,
+        implies=implies,
+        chunk=subject.chunk,
+        pointer=subject.pointer,
+        how=subject.how,
+        evidence=subject.evidence,
+        caller=calling_frame(frames),
+        findings=tuple(each for each in findings if heap is not None and concerns(heap, each, subject)),
+        certain=said.certain,
+        is_guess=subject.is_guess,
+        is_sound=heap is not None and not findings,
     )
 
 

@@ -29,7 +29,7 @@ _TLS_BELOW = 2 * PAGE
 @dataclass(frozen=True)
 class AnnotatedPart:
     """[start, end) is `what` for people ("heap"), of the published `kind` ("arena_heap"); `owner` is whose it is
-    ("arena", "1"), if anyone's.
+    ("arena", 1), if anyone's.
 
     `inferred`: this was concluded, not told by the process or the kernel.
     """
@@ -39,7 +39,7 @@ class AnnotatedPart:
     kind: str
     what: str
     inferred: bool = False
-    owner: tuple[str, str] | None = None
+    owner: tuple[str, int] | None = None
 
     @property
     def size(self) -> int:
@@ -90,7 +90,7 @@ def words_for(parts: Sequence[AnnotatedPart]) -> str:
     owners = dict.fromkeys(part.owner for part in parts if part.owner is not None)
     if owners:
         noun = next(iter(owners))[0]
-        names = sorted((name for _, name in owners), key=int)
+        names = [str(number) for number in sorted(number for _, number in owners)]
         if len(names) == 1:
             what = f"{what} of {noun} {names[0]}"
         else:
@@ -155,7 +155,7 @@ def _stack_parts(process: Process) -> Iterator[AnnotatedPart]:
         yield AnnotatedPart(block.start, block.start + block.guard, "thread_guard", "guard of an ended thread")
         yield AnnotatedPart(block.start + block.guard, block.end, "ended_stack", "stack of an ended thread")
     for stack in stacks:
-        owner = ("thread", str(stack.thread.number))
+        owner = ("thread", stack.thread.number)
         vma = process.address_space.find(stack.start)
         yield AnnotatedPart(stack.start, stack.guard_end, "thread_guard", "guard", owner=owner)
         if vma is not None and vma.path == "[stack]":
@@ -169,7 +169,7 @@ def _stack_parts(process: Process) -> Iterator[AnnotatedPart]:
             # The TLS blocks lie right below the TCB (TLS variant II); how many pages they take, only ld.so knows.
             page = pointer & -PAGE
             start, end = max(page - _TLS_BELOW, vma.start), min(page + 2 * PAGE, vma.end)
-            yield AnnotatedPart(start, end, "tls", "TLS", owner=("thread", str(stack.thread.number)))
+            yield AnnotatedPart(start, end, "tls", "TLS", owner=("thread", stack.thread.number))
 
 
 def _heap_parts(process: Process, heap: HeapView) -> Iterator[AnnotatedPart]:
@@ -202,7 +202,7 @@ def _arena_parts(process: Process, heap: HeapView, index: int, mapping: int) -> 
     """Yield the readable part of a non-main heap and its reserve: [mapping, mapping + heap_max) as far as it is
     mapped."""
     end = mapping + heap.layout.heap_max
-    owner = ("arena", str(index))
+    owner = ("arena", index)
     vma = process.address_space.find(mapping)
     while vma is not None and vma.start < end:
         stop = min(vma.end, end)

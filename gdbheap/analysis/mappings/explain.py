@@ -126,7 +126,7 @@ def _stack(process: Process, here: AnnotatedVMA, part: AnnotatedPart, address: i
     for thread in process.threads:
         pointer = thread.stack_pointer
         on_it = pointer in here.vma and part_at(here, pointer) == part
-        if str(thread.number) == owner or (owner is None and on_it):
+        if thread.number == owner or (owner is None and on_it):
             facts: dict[str, Any] = {"thread": thread.number}
             if on_it:
                 facts["stack_offset"] = address - pointer
