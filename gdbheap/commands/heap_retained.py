@@ -28,11 +28,11 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         found = rows.by_type(node)
         return _report(rows, KIND_COLUMNS, found, len(found), limit)
     if node is None:
-        found, count = rows.top(most), _holders(rows)
+        found, count = rows.top(most), 0
         after = _next(found)
         return _report(rows, HOLDER_COLUMNS, found, count, limit, tuple(rows.suspects()), after)
-    found, count = rows.below(node, most), len(rows.found.children(node))
-    return _report(rows, HOLDER_COLUMNS, found, count, limit, (rows.sentence(node), "right below it:" if found else ""))
+    found = rows.below(node, most) if arguments["json"] else rows.below_by_type(node)
+    return _report(rows, HOLDER_COLUMNS, found, len(found), limit, (rows.sentence(node), "below it:" if found else ""))
 
 
 def _holders(rows: RetainedRows) -> int:
@@ -52,8 +52,8 @@ def _report(
 ) -> Report:
     target, held = rows.target, rows.found.held
     display: list[Sequence[Any] | Line] = list(found[:limit] if limit else found)
-    if len(display) < max(count, len(found)):
-        more = max(count, len(found)) - len(display)
+    if len(display) < len(found):
+        more = len(found) - len(display)
         display.append(Line.plain(f"… {counted(more, 'more row')}: --count 0 shows all", "dim"))
     if not found:
         display.append(Line.plain("nothing is held"))
@@ -88,26 +88,21 @@ def _next(found: Sequence[tuple[Any, ...]]) -> tuple[Line, ...]:
 
 def _node(rows: RetainedRows, text: str) -> int:
     """Return the node that the user means: a holder by its name, or the block or variable at an address."""
+    named = rows.named(text)
+    if named is not None:
+        return named
     found = rows.found
-    for number in range(len(found.groups)):
-        span = found.groups[number].span
-        if span is not None and span.name == text:
-            return found.blocks + number
     address = rows.target.evaluate(text)
     block = found.held.blocks.find(address)
-    if block is not None:
-        if not found.tree.count[block]:
-            raise UsageError(
-                f"nothing that counts as a holder leads to the block at {int(found.held.blocks.start[block]):#x}; "
-                f"`heap leaks --why {address:#x}` tells more"
-            )
-        return block
-    for number in range(len(found.groups)):
-        group = found.groups[number]
-        end = group.start + rows.target.process.pointer_size if group.span is None else group.span.end
-        if group.register is None and group.start <= address < end:
-            return found.blocks + number
-    raise UsageError(no_block(rows.target, address))
+    if block is None:
+        group = found.groups.find(address)
+        if group is None:
+            raise UsageError(no_block(rows.target, address))
+        return found.blocks + group
+    if not found.tree.count[block]:
+        start = int(found.held.blocks.start[block])
+        raise UsageError(f"no holder leads to the block at {start:#x}; `heap leaks --why {address:#x}` tells more")
+    return block
 
 
 COMMAND = Command(

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.counted import counted
+from gdbheap.lazy import np
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import ABSENT, Column
 from gdbheap.session.block_kinds import BlockKinds, block_kinds
@@ -27,6 +28,7 @@ HOLDER_COLUMNS = (
     Column("type", "text", "type"),
     Column("example", "address", "mem"),
     Column("holders", "texts", shown=False),
+    Column("within", "text", shown=False),
 )
 KIND_COLUMNS = (
     Column("bytes", "bytes", heading="retains"),
@@ -39,6 +41,13 @@ KIND_COLUMNS = (
 # As many suspects are told in a sentence, of those that retain at least so much of all.
 _MOST_SUSPECTS = 3
 _SUSPECT = 0.1
+# Members are told with their owner if they retain so much of all, and so deep.
+_LARGE = 0.01
+_DEEPEST = 4
+# So many blocks below a node are rows of their own.
+_FEW = 12
+# So many of the largest holders may be meant by a name.
+_MOST_LOOKED_AT = 2_000
 # So many of the holders of what is shared are named.
 _MOST_NAMED = 3
 # More rows than these are not made: a name may take gdb a millisecond.
@@ -66,37 +75,99 @@ class RetainedRows:
         start = int(self.found.held.blocks.start[node])
         return HolderName(BLOCK, f"block {start:#x}", self.kinds.name(node), start)
 
-    def row(self, node: int) -> tuple[Any, ...]:
-        """Return the row of HOLDER_COLUMNS of a node; the example is the block right below that retains most."""
-        name, size = self.name(node), int(self.found.bytes[node])
-        example = node if node < self.found.blocks else next(iter(self.found.children(node).tolist()), None)
-        address = ABSENT if example is None else int(self.found.held.blocks.start[example])
-        return size, self.share(size), int(self.found.count[node]), name.kind, name.name, name.type or None, address, []
+    def named(self, text: str) -> int | None:
+        """Return the variable of that name, with or without its thread, or the member; None where there is none. Of
+        several the one that retains most."""
+        found = self.found
+        for first, end in ((found.blocks, found.holders), (found.holders, found.root)):
+            by_size = first + np.argsort(-found.bytes[first:end], kind="stable")[:_MOST_LOOKED_AT]
+            for node in map(int, by_size):
+                name = self.name(node).name
+                if name == text or name.startswith((f"{text} in ", f"{text} of thread ")):
+                    return node
+        return None
 
-    def shared_row(self, group: SharedGroup) -> tuple[Any, ...]:
+    def row(self, node: int, within: str = "") -> tuple[Any, ...]:
+        """Return the row of HOLDER_COLUMNS of a node; the example is the first block below it, of those that retain
+        most. `within` is the holder that it is a part of."""
+        name, size = self.name(node), int(self.found.bytes[node])
+        example = self._first_block(node)
+        address = ABSENT if example is None else int(self.found.held.blocks.start[example])
+        cells = (size, self.share(size), int(self.found.count[node]), name.kind, name.name, name.type or None)
+        return *cells, address, [], within or ABSENT
+
+    def _first_block(self, node: int) -> int | None:
+        while node >= self.found.blocks:
+            below = self.found.children(node)
+            if not len(below):
+                return None
+            node = int(below[0])
+        return node
+
+    def shared_row(self, group: SharedGroup, within: str = "") -> tuple[Any, ...]:
         """Return the row of what several holders share."""
         names = [self.name(each).name for each in group.holders]
         told = [*names[:_MOST_NAMED], *(["others"] if group.others or len(names) > _MOST_NAMED else [])]
         text = " and ".join([", ".join(told[:-1]), told[-1]] if len(told) > 1 else told)
         example = int(group.nodes[0])
-        start = int(self.found.held.blocks.start[example])
-        what = self.kinds.name(example)
-        return group.bytes, self.share(group.bytes), group.count, SHARED, text, what, start, names
+        start, what = int(self.found.held.blocks.start[example]), self.kinds.name(example)
+        cells = (group.bytes, self.share(group.bytes), group.count, SHARED, text, what)
+        return *cells, start, names, within or ABSENT
 
     def top(self, most: int) -> list[tuple[Any, ...]]:
-        """Return a row for each holder, and for each set of holders that share something; at most so many."""
+        """Return a row for each holder, its large members behind it, and for each set of holders that share something;
+        at most so many of each."""
         from gdbheap.analysis.retained.shared import shared_groups  # kept out of gdb's start
 
         found = self.found
         holders = found.children(found.root)
         holders = holders[(holders >= found.blocks) & (found.bytes[holders] > 0)]
-        rows = [self.row(node) for node in holders[:most].tolist()]
-        rows += [self.shared_row(group) for group in shared_groups(found)[:most]]
-        return sorted(rows, key=lambda row: -row[0])
+        rows = [[self.row(node), *self._members(node)] for node in holders[:most].tolist()]
+        rows += [[self.shared_row(group)] for group in shared_groups(found, found.root)[:most]]
+        return [row for several in sorted(rows, key=lambda several: -several[0][0]) for row in several]
+
+    def _members(self, node: int, depth: int = 0) -> list[tuple[Any, ...]]:
+        """Return the rows of a node's members that retain a good part of all, each with its own behind it."""
+        opened = self.found.opened(node)
+        if opened is None or depth > _DEEPEST or self.share(int(self.found.bytes[node])) < _LARGE:
+            return []
+        name = self.name(node).name
+        rows = []
+        for part in self.found.children(opened).tolist():
+            if part >= self.found.holders and self.share(int(self.found.bytes[part])) >= _LARGE:
+                rows += [self.row(part, name), *self._members(part, depth + 1)]
+        return rows
 
     def below(self, node: int, most: int) -> list[tuple[Any, ...]]:
-        """Return a row for each block right below a node; at most so many."""
-        return [self.row(each) for each in self.found.children(node)[:most].tolist()]
+        """Return a row for each member of a node, for what they share, or else for each block right below it; at most
+        so many."""
+        from gdbheap.analysis.retained.shared import shared_groups  # kept out of gdb's start
+
+        found, name = self.found, self.name(node).name
+        opened = found.opened(node)
+        children = found.children(node if opened is None else opened)
+        if opened is None:
+            return [self.row(each, name) for each in children[:most].tolist()]
+        parts = children[(children >= found.holders) & (found.bytes[children] > 0)][:most].tolist()
+        rows = [self.row(each, name) for each in parts]
+        rows += [self.shared_row(group, name) for group in shared_groups(found, opened)[:most]]
+        return sorted(rows, key=lambda row: -row[0])
+
+    def below_by_type(self, node: int) -> list[tuple[Any, ...]]:
+        """Return the same for people: of many blocks a row for each type."""
+        found = self.found
+        children = found.children(node)
+        if found.opened(node) is not None or len(children) <= _FEW:
+            return self.below(node, MOST_ROWS)
+        _, which, counts = np.unique(self.kinds.code[children], return_inverse=True, return_counts=True)
+        rows = []
+        for index, count in enumerate(counts.tolist()):
+            alike = children[which == index]
+            row = self.row(int(alike[0]), self.name(node).name)
+            size, blocks = int(found.bytes[alike].sum()), int(found.count[alike].sum())
+            holder = row[4] if count == 1 else counted(count, "block")
+            rows.append((size, self.share(size), blocks, BLOCK, holder, *row[5:]))
+        return sorted(rows, key=lambda row: -row[0])
 
     def by_type(self, node: int | None) -> list[tuple[Any, ...]]:
         """Return a row of KIND_COLUMNS for each kind of block, of all or of those below a node."""
@@ -116,11 +187,15 @@ class RetainedRows:
         ]
 
     def suspects(self) -> Iterator[str]:
-        """Yield a sentence for each holder that retains a large part of all."""
+        """Yield a sentence for each holder that retains a large part of all: for its member where that has most of
+        it."""
+        from gdbheap.analysis.retained.by_kind import gathering  # kept out of gdb's start
+
         found = self.found
         for node in found.children(found.root)[:_MOST_SUSPECTS].tolist():
             if node >= found.blocks and self.share(int(found.bytes[node])) >= _SUSPECT:
-                yield self.sentence(node)
+                path = gathering(found, self.kinds.code, node).path
+                yield self.sentence([each for each in path if each >= found.blocks][-1])
 
     def sentence(self, node: int) -> str:
         """Return what a node retains, in which blocks, and by way of what."""
@@ -128,10 +203,9 @@ class RetainedRows:
 
         found, name = self.found, self.name(node)
         size = int(found.bytes[node])
-        text = (
-            f"{name.name} ({name.kind.replace('_', ' ')}) retains {human_size(size)}, {self.share(size):.1%} of what "
-        )
-        text += f"is held, in {counted(int(found.count[node]), 'block')}"
+        kind = name.type or name.kind.replace("_", " ")
+        text = f"{name.name} ({kind}) retains {human_size(size)}, {self.share(size):.1%} of what is held, in "
+        text += counted(int(found.count[node]), "block")
         place = gathering(found, self.kinds.code, node)
         last = place.path[-1]
         rows = by_kind(found, self.kinds.code, last, place.is_list)

@@ -6,18 +6,24 @@ import os
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gdbheap.analysis.pointers.roots import STACK
+from gdbheap.analysis.retained.root_groups import LOCAL
 from gdbheap.session.block_types import block_types
 from gdbheap.session.place_name import place_name
 from gdbheap.session.pointer_graph import pointer_graph
 from gdbheap.session.root_spans import root_groups
 from gdbheap.session.target import Key, Target
+from gdbheap.types.catalogue import NONE
 from gdbheap.types.short_names import short_name
 from gdbheap.types.type_names import type_name
 
 if TYPE_CHECKING:
+    from gdbheap.analysis.retained.parts import Part
     from gdbheap.analysis.retained.retained import Retained
+    from gdbheap.analysis.types.block_types import BlockTypes
     from gdbheap.process.memory import ReadProgress
 
+MEMBER = "member"
 _RETAINED: Key[Retained] = Key("retained")
 
 
@@ -39,16 +45,15 @@ def retained(target: Target) -> Retained:
     held, groups, types = pointer_graph(target), root_groups(target), block_types(target)
 
     def compute(progress: ReadProgress | None) -> Retained:
-        return retain(held, groups, types.dead, progress)
+        return retain(held, groups, types, progress)
 
     return target.keep(_RETAINED, compute)
 
 
 def holder_name(target: Target, found: Retained, node: int) -> HolderName:
-    """Return what a root group (a node of the tree) is called."""
-    from gdbheap.analysis.pointers.roots import STACK
-    from gdbheap.analysis.retained.root_groups import LOCAL
-
+    """Return what a root group or a part (a node of the tree) is called."""
+    if node >= found.holders:
+        return _part_name(target, found, node)
     group = found.groups[node - found.blocks]
     if group.register is not None:
         register = found.held.roots.registers[group.register]
@@ -62,6 +67,38 @@ def holder_name(target: Target, found: Retained, node: int) -> HolderName:
     is_local = group.kind == STACK and place.stack is not None and bool(place.stack.local)
     name = (place.symbol is None and _in_module(target, group.start)) or str(place) or f"{group.start:#x}"
     return HolderName(LOCAL if is_local else group.kind, name, "", group.start)
+
+
+def _part_name(target: Target, found: Retained, node: int) -> HolderName:
+    """Return "server.sessions" for a variable's part, "server->sessions" for one of a block that a variable holds
+    alone, "Server::sessions" for one of any other block."""
+    types = block_types(target)
+    owner, start = int(found.parts.owner[node - found.holders]), int(found.parts.start[node - found.holders])
+    if owner >= found.blocks:
+        variable, whole = holder_name(target, found, owner), found.groups[owner - found.blocks]
+        part = _part(types, NONE if whole.span is None else whole.span.type, start)
+        return HolderName(MEMBER, variable.name + part.way, _type_of(types, part), whole.start + start)
+    part = _part(types, int(types.type[owner]), start)
+    inside, above = start + int(types.part[owner]), int(found.tree.parent[owner])
+    address = int(found.held.blocks.start[owner]) + inside
+    if part.type != NONE and above >= found.blocks and above != found.root:
+        name = f"{holder_name(target, found, above).name}->{part.way[1:]}"
+    elif part.type != NONE:
+        name = short_name(types.name(owner)) + part.way.replace(".", "::", 1)
+    else:
+        name = f"block {address - inside:#x}{part.way}"
+    return HolderName(MEMBER, name, _type_of(types, part), address)
+
+
+def _part(types: BlockTypes, number: int, start: int) -> Part:
+    from gdbheap.analysis.retained.parts import Part, part_at  # kept out of gdb's start
+
+    part = part_at(types.catalogue, number, start)
+    return part if part.way else Part(start, f"+{start:#x}", NONE)
+
+
+def _type_of(types: BlockTypes, part: Part) -> str:
+    return "" if part.type == NONE else short_name(type_name(types.catalogue, part.type))
 
 
 def _in_module(target: Target, address: int) -> str:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # A node below that retains so much of what the one above does leads on to where it gathers.
-_NEARLY_ALL = 0.8
+_NEARLY_ALL = 0.6
 _MOST_STEPS = 64
 
 
@@ -79,7 +79,7 @@ def gathering(retained: Retained, kind: NDArray[np.int64], node: int) -> Gatheri
         if not len(below) or retained.bytes[below[0]] < _NEARLY_ALL * retained.bytes[path[-1]]:
             return Gathering(tuple(path), len(below), False)
         following = int(below[0])
-        if path[-1] < retained.blocks and kind[following] == kind[path[-1]]:
+        if max(path[-1], following) < retained.blocks and kind[following] == kind[path[-1]]:
             return Gathering(tuple(path), len(below), True)
         path.append(following)
     return Gathering(tuple(path), len(retained.children(path[-1])), False)

@@ -10,7 +10,9 @@ from gdbheap.analysis.pointers.adjacency import Adjacency
 from gdbheap.analysis.pointers.pointer_graph import PointerGraph
 from gdbheap.analysis.retained.dominators import DominatorTree, dominator_tree
 from gdbheap.analysis.retained.kept_roots import kept_roots, register_targets
+from gdbheap.analysis.retained.parts import Parts, find_parts
 from gdbheap.analysis.retained.root_groups import RootGroups
+from gdbheap.analysis.types.block_types import BlockTypes
 from gdbheap.lazy import np
 
 if TYPE_CHECKING:
@@ -18,21 +20,25 @@ if TYPE_CHECKING:
 
     Nodes = NDArray[np.int32]
 
+# A block that retains so much of what its holder does stands for that.
+_NEARLY_ALL = 0.9
+_MOST_STEPS = 8
 Step = Callable[[int], None]
 
 
 @dataclass(frozen=True)
 class Retained:
     """The dominator tree over the blocks (nodes 0 to `blocks` - 1, as in PointerGraph.blocks), the root groups (behind
-    them) and a root above all (the last).
+    them, to `holders` - 1), the parts of both (to `root` - 1), and a root above all.
 
     `bytes` and `count` of each node: the chunks, headers included, and the blocks that would be lost without it, itself
-    among them. What only several groups together hold lies right below the root. `source` and `target` are all edges
-    but those from the root to the groups.
+    among them. What only several groups together hold lies right below the root, what only several parts hold below
+    their owner. `source` and `target` are all edges but those from the root.
     """
 
     held: PointerGraph
     groups: RootGroups
+    parts: Parts
     tree: DominatorTree
     bytes: NDArray[np.int64]
     count: NDArray[np.int64]
@@ -45,6 +51,10 @@ class Retained:
         return len(self.held.blocks)
 
     @property
+    def holders(self) -> int:
+        return self.blocks + len(self.groups)
+
+    @property
     def root(self) -> int:
         return self.tree.root
 
@@ -54,19 +64,51 @@ class Retained:
         order: Nodes = below[np.lexsort((below, -self.bytes[below]))].astype(np.int32)
         return order
 
+    def opened(self, node: int) -> int | None:
+        """Return whose parts share out what the node retains: its own, or those of the block that nearly all of it
+        hangs on; None where nothing of it is taken apart."""
+        for _ in range(_MOST_STEPS):
+            below = self.children(node)
+            if (below >= self.holders).any():
+                return node
+            if not len(below) or self.bytes[below[0]] < _NEARLY_ALL * self.bytes[node]:
+                return None
+            node = int(below[0])
+        return None
 
-def retain(held: PointerGraph, groups: RootGroups, dead: NDArray[np.bool_], step: Step | None = None) -> Retained:
-    """Return what everything retains. Edges that are `dead` hold nothing."""
-    count, root = len(held.blocks), len(held.blocks) + len(groups)
-    source, target = held.graph.source, held.graph.target
-    if dead.any():
-        source, target = source[~dead], target[~dead]
+
+def retain(held: PointerGraph, groups: RootGroups, types: BlockTypes, step: Step | None = None) -> Retained:
+    """Return what everything retains. Words that lie where a block's type has nothing hold nothing."""
+    count, holders = len(held.blocks), len(held.blocks) + len(groups)
+    parts = find_parts(held, groups, types)
+    root = holders + len(parts)
+    alive = np.flatnonzero(~types.dead)
+    source, target = held.graph.source[alive], held.graph.target[alive]
     words, registers = kept_roots(held, groups, Adjacency(count, source, target))
-    source = np.concatenate((source, count + groups.of_word[words], count + groups.of_register[registers]))
-    target = np.concatenate((target, held.from_roots.target[words], register_targets(held)[registers]))
-    holders = np.arange(count, root, dtype=np.int32)
-    top = np.full(len(holders), root, np.int32)
-    tree = dominator_tree(root + 1, np.concatenate((source, top)), np.concatenate((target, holders)), root, step)
+    # Owner to part, part (or the whole) to block.
+    source = np.concatenate(
+        (
+            _from(source, parts.of_edge[alive], holders),
+            _from(count + groups.of_word[words], parts.of_word[words], holders),
+            count + groups.of_register[registers],
+            parts.owner,
+        )
+    )
+    part = np.arange(holders, root, dtype=np.int32)
+    target = np.concatenate((target, held.from_roots.target[words], register_targets(held)[registers], part))
+    top = np.arange(count, holders, dtype=np.int32)
+    tree = dominator_tree(
+        root + 1,
+        np.concatenate((source, np.full(len(top), root, np.int32))),
+        np.concatenate((target, top)),
+        root,
+        step,
+    )
     size, one = np.zeros(root + 1, np.int64), np.zeros(root + 1, np.int64)
     size[:count], one[:count] = held.blocks.size, 1
-    return Retained(held, groups, tree, tree.below(size), tree.below(one), source, target)
+    return Retained(held, groups, parts, tree, tree.below(size), tree.below(one), source, target)
+
+
+def _from(whole: Nodes, part: Nodes, first: int) -> Nodes:
+    """Return the node that each edge comes from: the part, where there is one."""
+    return np.where(part >= 0, np.int32(first) + part, whole).astype(np.int32)

@@ -72,6 +72,11 @@ class RootGroups:
         self._start, self._kind_of_word = start, kind
         self.of_word = (np.cumsum(new) - 1).astype(np.int32)
         registers = len(held.registers)
+        #: Where each group of words begins, and the type of the variable that it is.
+        self.starts = start[self._first]
+        spans_of = self._span_of[self._first]
+        types = np.array([*(each.type for each in spans), -1], np.int32)
+        self.types = types[spans_of]
         self.of_register = np.arange(len(self._first), len(self._first) + registers, dtype=np.int32)
 
     def __len__(self) -> int:
@@ -85,6 +90,16 @@ class RootGroups:
         span = int(self._span_of[row])
         kind = KINDS[int(self._kind_of_word[row])]
         return RootGroup(kind, int(self._start[row]), self._spans[span] if span >= 0 else None)
+
+    def find(self, address: int) -> int | None:
+        """Return the number of the group of words that the address lies in, or None."""
+        number = int(np.searchsorted(self.starts, np.uint64(address), side="right")) - 1
+        if number < 0:
+            return None
+        group = self[number]
+        if group.span is not None:
+            return number if address < group.span.end else None
+        return number if group.kind in _WHOLE or address == group.start else None
 
     def kind_of_words(self, *kinds: str) -> NDArray[np.bool_]:
         """Return which words are of one of these kinds."""

@@ -21,7 +21,7 @@ MOST_TOLD = 12
 
 @dataclass(frozen=True)
 class SharedGroup:
-    """Blocks right below the root that the same `holders` (nodes of the tree) lead to, and, `others`, some that are not
+    """Blocks right below a node that the same `holders` (nodes of the tree) lead to, and, `others`, some that are not
     told apart: `nodes`, those that retain most first."""
 
     holders: tuple[int, ...]
@@ -31,18 +31,18 @@ class SharedGroup:
     count: int
 
 
-def shared_groups(retained: Retained) -> list[SharedGroup]:
-    """Return all that is shared at the top, the largest group first."""
-    count = retained.blocks
-    tops = retained.children(retained.root)
-    shared = np.sort(tops[tops < count])
-    if not len(shared):
+def shared_groups(retained: Retained, node: int) -> list[SharedGroup]:
+    """Return what the holders right below a node (below the root: variables; else parts of the node) share, the largest
+    group first."""
+    tops = retained.children(node)
+    shared = np.sort(tops[tops < retained.blocks])
+    if not len(shared) or len(shared) == len(tops):
         return []
     source, target = _edges_between(retained, tops, shared)
-    from_holder = source >= count
-    weight = np.bincount(source[from_holder] - count, retained.bytes[shared][target[from_holder]], len(retained.groups))
+    from_holder = source >= retained.blocks
+    weight = np.bincount(source[from_holder], retained.bytes[shared][target[from_holder]], retained.root)
     told = np.argsort(-weight, kind="stable")[:MOST_TOLD]
-    told = (told[weight[told] > 0] + count).tolist()
+    told = told[weight[told] > 0].tolist()
     among = ~from_holder
     graph = Adjacency.unsorted(len(shared), np.searchsorted(shared, source[among]), target[among])
     mask = np.zeros(len(shared), np.int64)
@@ -64,14 +64,17 @@ def shared_groups(retained: Retained) -> list[SharedGroup]:
 
 
 def _edges_between(retained: Retained, tops: Nodes, shared: Nodes) -> tuple[Nodes, NDArray[np.intp]]:
-    """Return the edges to shared blocks: from whose part (the node right below the root) each comes, and the index of
+    """Return the edges to shared blocks: from whose part of the tree (which of the `tops`) each comes, and the index of
     its target in `shared`, which ascends."""
     tree = retained.tree
     index = np.full(retained.root, -1, np.int32)
     index[shared] = np.arange(len(shared), dtype=np.int32)
-    led = (index[retained.target] >= 0) & (tree.count[retained.source] > 0)
-    source, target = retained.source[led], index[retained.target[led]]
     in_order = tops[np.argsort(tree.position[tops])]
+    first = int(tree.position[in_order[0]])
+    end = int(tree.position[in_order[-1]]) + int(tree.count[in_order[-1]])
+    place = tree.position[retained.source]
+    led = (index[retained.target] >= 0) & (tree.count[retained.source] > 0) & (place >= first) & (place < end)
+    source, target = retained.source[led], index[retained.target[led]]
     part = in_order[np.searchsorted(tree.position[in_order], tree.position[source], side="right") - 1]
     apart = part != shared[target]
     return part[apart], target[apart].astype(np.intp)
