@@ -48,7 +48,9 @@ def kept_roots(held: PointerGraph, groups: RootGroups, graph: Adjacency) -> tupl
 
 
 def _give(graph: Adjacency, owner: NDArray[np.int32], target: NDArray[np.int32], whose: int) -> None:
-    front = np.unique(target[owner[target] == UNSEEN]).astype(np.int32)
+    fresh = np.zeros(graph.count, np.bool_)
+    fresh[target] = True
+    front = np.flatnonzero(fresh & (owner == UNSEEN)).astype(np.int32)
     owner[front] = whose
     spread(graph, front, owner)
 

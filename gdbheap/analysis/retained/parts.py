@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 # Blocks of a type are taken apart if there are no more of them than this.
 _FEW = 16
+# Longer arrays stay whole.
+_SHORT = 64
 _DEEPEST = 16
 _LIBRARY = "std::"
 
@@ -59,12 +61,11 @@ def part_at(catalogue: Catalogue, number: int, offset: int, depth: int = 0) -> P
     if info is None or depth > _DEEPEST or info.name.startswith(_LIBRARY):
         return whole
     if info.kind is TypeKind.ARRAY:
-        inner, size = stripped(catalogue, info.target), size_of(catalogue, info.target)
-        # Of pointers and numbers it is the whole array.
-        if inner == NONE or not size or catalogue.types[inner].kind not in (TypeKind.STRUCT, TypeKind.ARRAY):
+        size = size_of(catalogue, info.target)
+        if not size or not _is_divided(catalogue, number):
             return whole
         index, within = divmod(offset, size)
-        part = part_at(catalogue, inner, within, depth + 1)
+        part = part_at(catalogue, info.target, within, depth + 1)
         return Part(index * size + part.start, f"[{index}]{part.way}", part.type)
     if info.kind is TypeKind.STRUCT:
         for member in reversed(info.members):
@@ -73,6 +74,17 @@ def part_at(catalogue: Catalogue, number: int, offset: int, depth: int = 0) -> P
                 name = f".{member.name}" if member.name else ""
                 return Part(member.offset + part.start, name + part.way, part.type)
     return whole
+
+
+def _is_divided(catalogue: Catalogue, number: int) -> bool:
+    """Whether an object of the type has parts: a struct, and an array of a few; not of pointers and numbers."""
+    for _ in range(_DEEPEST):
+        number = stripped(catalogue, number)
+        info = catalogue.types[number] if number != NONE else None
+        if info is None or info.kind is not TypeKind.ARRAY or not 0 < info.count <= _SHORT:
+            return info is not None and info.kind is TypeKind.STRUCT and not info.name.startswith(_LIBRARY)
+        number = info.target
+    return False
 
 
 def find_parts(held: PointerGraph, groups: RootGroups, types: BlockTypes) -> Parts:
@@ -115,7 +127,10 @@ def _taken_apart(held: PointerGraph, groups: RootGroups, types: BlockTypes) -> N
 def _starts(catalogue: Catalogue, kind: NDArray[np.int32], offset: NDArray[np.int64]) -> NDArray[np.int64]:
     """Return where the part begins that each offset in a type is in; without a type each word is one."""
     starts = offset & 0xFFFF_FFFF
-    typed = np.flatnonzero((kind != NONE) & (offset >= 0))
+    starts[kind != NONE] = 0
+    numbers = np.unique(kind).tolist()
+    divided = [number for number in numbers if number != NONE and _is_divided(catalogue, number)]
+    typed = np.flatnonzero(np.isin(kind, divided) & (offset >= 0))
     pairs, which = np.unique(_packed(kind[typed], offset[typed]), return_inverse=True)
     found = [part_at(catalogue, pair >> 32, pair & 0xFFFF_FFFF).start for pair in pairs.tolist()]
     starts[typed] = np.array(found, np.int64)[which]

@@ -22,7 +22,11 @@ def is_text(state: TypingState, blocks: NDArray[np.int32], offset: NDArray[np.ui
     address = state.held.blocks.start[blocks] + np.asarray(offset, np.uint64)
     shift = (address % np.uint64(size)).astype(np.int64)
     words = gather_words(state.process.memory, size, address - shift.astype(np.uint64), _BYTES // size)
-    octets = np.ascontiguousarray(words.astype(np.dtype(f"u{size}"))).view(np.uint8).reshape(len(blocks), -1)
+    octets = (
+        np.ascontiguousarray(words.astype(np.dtype(f"u{size}")))
+        .view(np.uint8)
+        .reshape(len(blocks), words.shape[1] * size)
+    )
     columns = np.arange(octets.shape[1])[None, :]
     before = columns < shift[:, None]
     room = state.room[blocks] - np.asarray(offset, np.int64)
