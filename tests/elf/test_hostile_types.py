@@ -12,8 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from gdbheap.elf.types import scan
-from gdbheap.elf.types.scan import DebugSections
+from gdbheap.elf.debug_search import DebugSearch
+from gdbheap.elf.types.scan import Scan
+from gdbheap.elf.types.sections import DebugSections, read_sections
 from gdbheap.types.catalogue import NONE, MemberKind, TypeKind
 
 ROOT = Path(__file__).parents[2]
@@ -32,7 +33,7 @@ int main() { static std::vector<n::Box<long>> kept; return kept.size() + boxes.s
 
 
 def scanned(sections: dict[str, bytes], data=((0x1000, 0x100000),)):
-    return scan._Scan(DebugSections("made", sections, 8, tuple(data)), None).catalogue()
+    return Scan(DebugSections("made", sections, 8, tuple(data)), DebugSearch(())).catalogue()
 
 
 def check(catalogue) -> None:
@@ -55,7 +56,7 @@ def real(tmp_path_factory):
     directory = tmp_path_factory.mktemp("hostile")
     (directory / "real.cc").write_text(SOURCE)
     subprocess.run(["g++", "-g", str(directory / "real.cc"), "-o", str(directory / "real")], check=True)
-    return scan.read_file(str(directory / "real"))
+    return read_sections(str(directory / "real"))
 
 
 def test_flipped_bytes_are_survived(real):
@@ -64,7 +65,7 @@ def test_flipped_bytes_are_survived(real):
     for turn in range(60):
         sections = dict(real.sections)
         for _ in range(seed.choice([1, 3, 30])):
-            name = seed.choice([".debug_info", ".debug_info", ".debug_abbrev", ".debug_str"])
+            name = seed.choice(["info", "info", "abbrev", "str"])
             if name in sections:
                 changed = bytearray(sections[name])
                 changed[seed.randrange(len(changed))] = seed.randrange(256)
@@ -110,7 +111,7 @@ def table() -> bytes:
 
 def unit(entries: bytes) -> dict[str, bytes]:
     body = struct.pack("<HBBI", 5, 1, 8, 0) + bytes([UNIT, 0x0C]) + entries + b"\0"
-    return {".debug_info": struct.pack("<I", len(body)) + body, ".debug_abbrev": table()}
+    return {"info": struct.pack("<I", len(body)) + body, "abbrev": table()}
 
 
 def ref(place: int) -> bytes:
@@ -146,7 +147,7 @@ def test_sizes_and_offsets_beyond_all_bounds_are_no_sizes():
 def test_entries_deep_in_one_another_are_said():
     catalogue = scanned(unit((bytes([NAMESPACE]) + b"n\0") * 5000))
     assert catalogue.problems == (
-        "the unit at 0x0 of .debug_info in made cannot be read to its end: its entries lie too deep in one another",
+        "the unit at 0x0 in made cannot be read to its end: its entries lie too deep in one another",
     )
 
 
@@ -180,6 +181,6 @@ def test_texts_without_an_end_are_not_looked_for_far():
     start = time.process_time()
     entries = b"".join(bytes([9]) + b"n\0" for _ in range(10))
     sections = unit(entries)
-    sections[".debug_str"] = b"x" * (8 << 20)
+    sections["str"] = b"x" * (8 << 20)
     scanned(sections)
     assert time.process_time() - start < 20

@@ -3,11 +3,16 @@ addresses in its symbol table."""
 
 from __future__ import annotations
 
+import shutil
 import subprocess
 
 import pytest
 
+from gdbheap.elf.debug_search import DebugSearch
+from gdbheap.elf.types.kept_catalogues import catalogue_of
 from gdbheap.elf.types.scan import scan_files
+from gdbheap.elf.types.sections import read_sections
+from gdbheap.process.process import Module
 from gdbheap.types.catalogue import MemberKind, Storage, TypeKind
 
 SOURCE = r"""
@@ -38,16 +43,40 @@ int main(void) {
     return lists[0] != 0 || colour != RED;
 }
 """
-FLAGS = [("-O0",), ("-O2",), ("-gdwarf-4",), ("-gdwarf-5",), ("-flto",), ("-static-pie",)]
+NOWHERE = DebugSearch(())
+FLAGS = [
+    "-O0",
+    "-O2",
+    "-gdwarf-4",
+    "-gdwarf-5",
+    "-flto",
+    "-static-pie",
+    "-gz",
+    "-gz=zlib-gnu",
+    "-m32",
+    "-gdwarf-4 -fdebug-types-section",
+    "-gdwarf-5 -fdebug-types-section",
+    "-gdwarf-4 -gsplit-dwarf",
+    "-gdwarf-5 -gsplit-dwarf",
+    "-gdwarf-4 -gsplit-dwarf -fdebug-types-section",
+    "-gdwarf-5 -gsplit-dwarf -fdebug-types-section",
+]
+# dwp is not in every binutils, and packs no DWARF 5.
+PACKED = ["-gdwarf-4 -gsplit-dwarf packed", "-gdwarf-4 -gsplit-dwarf -fdebug-types-section packed"]
 
 
-@pytest.fixture(scope="module", params=FLAGS, ids=" ".join)
+@pytest.fixture(scope="module", params=FLAGS + (PACKED if shutil.which("dwp") else []))
 def program(request, tmp_path_factory):
     """A program's path, and what it says: the offset of each member, the size of its struct."""
     directory = tmp_path_factory.mktemp("types")
-    source, target = directory / "types.c", directory / "types"
-    source.write_text(SOURCE)
-    subprocess.run(["gcc", "-g", *request.param, "-pthread", str(source), "-o", str(target)], check=True)
+    (directory / "types.c").write_text(SOURCE)
+    flags = [flag for flag in request.param.split() if flag != "packed"]
+    for words in (["-c", "types.c"], ["types.o", "-o", "types"]):
+        subprocess.run(["gcc", "-g", "-pthread", *flags, *words], check=True, cwd=directory)
+    if "packed" in request.param:
+        subprocess.run(["dwp", "-e", "types"], check=True, cwd=directory)
+        (directory / "types.dwo").unlink()
+    target = directory / "types"
     lines = subprocess.run([str(target)], check=True, capture_output=True, text=True).stdout.split("\n")
     return target, [line.split() for line in lines if line]
 
@@ -71,7 +100,7 @@ def spelled(catalogue, number):
 
 def test_members_lie_where_the_program_says(program):
     path, told = program
-    catalogue = scan_files([str(path)])[0]
+    catalogue = scan_files([str(path)], NOWHERE)[0]
     assert catalogue.problems == ()
     for struct, member, offset, size in told:
         found = only(catalogue, struct)
@@ -80,7 +109,7 @@ def test_members_lie_where_the_program_says(program):
 
 
 def test_members_have_their_types(program):
-    catalogue = scan_files([str(program[0])])[0]
+    catalogue = scan_files([str(program[0])], NOWHERE)[0]
     node, names = only(catalogue, "node"), only(catalogue, "list")
     assert [(each.name, spelled(catalogue, each.type)) for each in node.members] == [
         ("next", "node*"),
@@ -100,7 +129,7 @@ def test_members_have_their_types(program):
 
 def test_variables_lie_where_the_symbol_table_says(program):
     path, _ = program
-    catalogue = scan_files([str(path)])[0]
+    catalogue = scan_files([str(path)], NOWHERE)[0]
     found = {each.name: each for each in catalogue.variables}
     lines = subprocess.run(["nm", str(path)], check=True, capture_output=True, text=True).stdout.split("\n")
     symbols = {words[2].split(".")[0]: int(words[0], 16) for words in map(str.split, lines) if len(words) == 3}
@@ -119,3 +148,27 @@ def test_variables_lie_where_the_symbol_table_says(program):
     if "own" in symbols:
         assert found["own"].storage == Storage.THREAD_LOCAL
         assert spelled(catalogue, found["own"].type) == "node*"
+
+
+def test_a_stripped_file_is_read_by_its_debug_file(tmp_path):
+    """Found by the build-id, and by the link in it."""
+    (tmp_path / "types.c").write_text(SOURCE)
+    commands = [
+        "gcc -g -pthread -Wl,--build-id types.c -o types",
+        "objcopy --only-keep-debug types types.debug",
+        "cp types.debug linked.debug",
+        "strip types",
+    ]
+    for command in commands:
+        subprocess.run(command.split(), check=True, cwd=tmp_path)
+    assert scan_files([str(tmp_path / "types")], NOWHERE)[0].types == ()
+    build_id = read_sections(str(tmp_path / "types.debug")).build_id
+    module = Module("/types", str(tmp_path / "types"), 0, build_id)
+    place = tmp_path / "debug" / ".build-id" / build_id[:2]
+    place.mkdir(parents=True)
+    (tmp_path / "types.debug").rename(place / f"{build_id[2:]}.debug")
+    assert only(catalogue_of(module, DebugSearch([str(tmp_path / "debug")])), "node").size
+    subprocess.run(["objcopy", "--add-gnu-debuglink=linked.debug", "types"], check=True, cwd=tmp_path)
+    assert only(catalogue_of(module, NOWHERE), "node").size
+    (tmp_path / "linked.debug").write_bytes(b"of another program")
+    assert catalogue_of(module, NOWHERE).types == ()

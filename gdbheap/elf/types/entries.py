@@ -11,6 +11,7 @@ from gdbheap.elf.types.abbreviations import Plan
 from gdbheap.elf.types.expressions import Expressions, constant_place
 from gdbheap.elf.types.forms import Form
 from gdbheap.elf.types.rows import FILE_SHIFT, MOST_MEMBERS, MOST_TYPES, MOST_VARIABLES, NO_PLACE, TRANSPARENT, Rows
+from gdbheap.elf.types.sources import Skeleton
 from gdbheap.elf.types.texts import UnitTexts
 from gdbheap.elf.types.units import Unit
 from gdbheap.types.catalogue import NONE, MemberKind, TypeKind
@@ -50,6 +51,8 @@ class Entries:
         self._base = self._file + unit.offset
         self._index = index
         self._language = 0
+        # The unit's entries are in another file, if this tells of one.
+        self.skeleton: Skeleton | None = None
         # Whether those are read as well that are only declared: a type may stand in one.
         self.all_functions = False
         self._dimensions = self._last_dimension = 0
@@ -121,6 +124,13 @@ class Entries:
         self._language = _LANGUAGE_OF.get(values[plan.language], 0)
         self._texts.begin(plan, values)
         self._expressions.begin(values[plan.addresses])
+        split = values[plan.split]
+        if split is not None:
+            directory = values[plan.directory]
+            where = "" if directory is None else self._texts.text(plan.forms["directory"], directory)
+            name = self._texts.text(plan.forms["split"], split)
+            own = values[plan.split_id] if self._unit.id is None else self._unit.id
+            self.skeleton = Skeleton(name, where, own or 0, values[plan.addresses] or 0)
         return scope
 
     def _namespace(self, plan: Plan, values: Values, at: int, scope: Scope) -> Scope:

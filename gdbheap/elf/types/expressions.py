@@ -25,18 +25,21 @@ _PIECE = 1 << 22
 
 class Expressions:
     """Reads the expressions of one unit after the other. `addresses` is .debug_addr; `data` are the ranges of
-    addresses, in order, in which a variable may lie."""
+    addresses, in order, in which a variable may lie; `first` is where the part of .debug_addr begins that is of a
+    unit that does not say so."""
 
-    def __init__(self, address_size: int, data: Sequence[tuple[int, int]], addresses: bytes = b"") -> None:
+    def __init__(
+        self, address_size: int, data: Sequence[tuple[int, int]], addresses: bytes = b"", first: int = 0
+    ) -> None:
         self._letter = "<I" if address_size == 4 else "<Q"
         self._size = address_size
         self._data = data
         self._addresses = addresses
-        self._first = 0
+        self._first = self._without = first
 
     def begin(self, first: int | None) -> None:
         """A unit begins, whose part of .debug_addr is at `first`."""
-        self._first = first or 0
+        self._first = self._without if first is None else first
 
     def static_place(self, block: bytes) -> tuple[int, int] | None:
         """Return (Storage, place) of a variable; None where it has no place of its own for good."""

@@ -45,7 +45,7 @@ def catalogue_of(
         from gdbheap.elf.types.module_files import debug_files  # bring pyelftools, which what is kept does not need
         from gdbheap.elf.types.scan import scan_files
 
-        found, files = scan_files(debug_files(module, search), progress)
+        found, files = scan_files(debug_files(module, search), search, progress)
         if kept is not None and files:
             store(kept, module, found, [module.file or "", *files])
     return found

@@ -52,7 +52,7 @@ def settled(rows: Rows) -> Settled:
         size=size,
         target=target,
         count=types[order, 5],
-        language=types[order, 6].astype(np.int8),
+        language=_languages(types[order, 6].astype(np.int8)),
         members=np.searchsorted(owners, np.arange(len(kind) + 1)),
         **members,
         arguments=np.searchsorted(argument_owners, np.arange(len(kind) + 1)),
@@ -60,6 +60,13 @@ def settled(rows: Rows) -> Settled:
     )
     found, numbers = _without_qualifiers(columns)
     return Settled(found, _variables(rows, places, renumbered(link, numbers)))
+
+
+def _languages(told: NDArray[np.int8]) -> NDArray[np.int8]:
+    """Return the languages; units that say none (dwz's, of what several share) have the one of most others."""
+    counts = np.bincount(told, minlength=2)
+    counts[0] = 0
+    return np.where(told == 0, np.int8(counts.argmax() if counts.any() else 0), told)
 
 
 def unread_functions(rows: Rows) -> NDArray[np.int64]:
