@@ -39,13 +39,13 @@ class Closures:
         for column in range(2, WORDS):
             managers = np.flatnonzero(given.static[:, column] & (given.words[:, column - 2] != 0))
             for manager, rows in values_of(given.words[:, column], managers):
-                name = self._functor(manager)
+                name = self.functor(manager)
                 if name:
                     words = given.words[rows, column - 2]
                     place = np.minimum(np.searchsorted(start, words), len(start) - 1)
                     labels.put(np.unique(place[start[place] == words]), f"closure of {name}", Confidence.LIKELY)
 
-    def _functor(self, manager: int) -> str:
+    def functor(self, manager: int) -> str:
         """Return what the manager holds in a block; "" where it is no manager, or holds it elsewhere."""
         if manager not in self._known:
             self._known[manager] = self._read(manager)

@@ -33,8 +33,11 @@ def data_blocks(state: TypingState, waiting: TypedWords) -> Claims:
     text = is_character & is_text(state, words.target, words.offset)
     text &= ~pointing[words.target]
     plain = ~pointing[words.target] & (words.offset == 0)
-    confidence = np.where(text & (words.offset == 0), words.trust, np.minimum(words.trust, int(Confidence.LIKELY)))
-    good = text | plain
+    confidence = np.where(
+        (text | words.many) & (words.offset == 0), words.trust, np.minimum(words.trust, int(Confidence.LIKELY))
+    )
+    # What a container says that it has there is not judged by what has been written yet.
+    good = text | plain | (words.many & (words.offset == 0))
     words, confidence = words.at(good), confidence[good]
     size = state.layouts.size[state.layouts.local(words.code)]
     count = (state.room[words.target] - words.offset) // np.maximum(size, 1)

@@ -8,8 +8,10 @@ from gdbheap.analysis.objects.lookup import Lookup
 from gdbheap.analysis.pointers.pointer_graph import PointerGraph
 from gdbheap.analysis.types.block_types import BlockTypes, no_types
 from gdbheap.analysis.types.claims import Claims, joined
+from gdbheap.analysis.types.cookies import counted_arrays
 from gdbheap.analysis.types.data_blocks import data_blocks
 from gdbheap.analysis.types.embedded import Embedded
+from gdbheap.analysis.types.labelled import labelled
 from gdbheap.analysis.types.libstdcxx import lay_out_buffers
 from gdbheap.analysis.types.outcome import outcome
 from gdbheap.analysis.types.parts import parts
@@ -41,7 +43,8 @@ def find_types(
 ) -> BlockTypes:
     """Return what is known of every block; `lookup` tells symbols' names. Ctrl-C keeps what is known by then."""
     if not len(catalogue.types) or not len(held.blocks):
-        return no_types(held.blocks.start, len(held.graph.source), len(held.from_roots), catalogue)
+        nothing = no_types(held.blocks.start, len(held.graph.source), len(held.from_roots), catalogue)
+        return nothing if lookup is None else labelled(nothing, held, lookup, {})
     book = TypeBook(catalogue)
     lay_out_buffers(book)
     state = TypingState(process, held, book, Layouts(book, process.pointer_size, LAYOUT_RULES), tuple(roots), lookup)
@@ -50,7 +53,8 @@ def find_types(
         _fill(state)
     except KeyboardInterrupt:
         interrupted = True
-    return outcome(state, interrupted)
+    types = outcome(state, interrupted)
+    return types if lookup is None or interrupted else labelled(types, held, lookup, state.names)
 
 
 def _fill(state: TypingState) -> None:
@@ -59,6 +63,7 @@ def _fill(state: TypingState) -> None:
     passes: list[Pass] = [
         lambda words: pointer_arrays(state, words),
         lambda words: unions(state, words),
+        lambda words: counted_arrays(state, words),
         lambda words: parts(state, embedded, words),
     ]
     for rule in FIRST_CLAIMS:

@@ -63,6 +63,12 @@ def _vector(book: TypeBook, info: TypeInfo) -> Targets | None:
     return {0: Target(book.stripped(value), many=True)}
 
 
+def _string(book: TypeBook, info: TypeInfo) -> Targets | None:
+    """Where the text begins: in the object itself, or in a block."""
+    value = info.arguments[0] if info.arguments else NONE
+    return None if value == NONE else {0: Target(book.stripped(value), many=True)}
+
+
 def _list_node(book: TypeBook, info: TypeInfo) -> Targets | None:
     """A node's links, and so those of the list's own node, which its object has."""
     arguments = _first_arguments(info)
@@ -130,6 +136,7 @@ def _hash_node(book: TypeBook, info: TypeInfo) -> Targets | None:
 
 _RULES: tuple[tuple[str, Callable[[TypeBook, TypeInfo], Targets | None]], ...] = (
     ("std::vector<", _vector),
+    ("std::__cxx11::basic_string<", _string),
     *((each, _list_node) for each in _LISTS),
     ("std::_List_node<", _list_node),
     ("std::forward_list<", _forward_node),

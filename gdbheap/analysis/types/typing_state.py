@@ -60,6 +60,8 @@ class TypingState:
         self.lookup = lookup
         # Classes, and the same with their virtual bases where they lie in whole objects (virtual_bases.py).
         self.completed: dict[int, int] = {}
+        # Names of blocks that have no type in the debug information.
+        self.names: dict[int, str] = {}
         count = len(held.blocks)
         self.room = (held.blocks.end - held.blocks.start).astype(np.int64)
         self.type = np.full(count, -1, np.int32)

@@ -1,0 +1,147 @@
+"""What function objects of libstdc++ hold in blocks of their own: a std::function's manager and a std::any's have its
+type in their names, and lie beside the pointer to it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from gdbheap.analysis.objects.closures import Closures, template_arguments
+from gdbheap.analysis.types.block_types import Confidence, How
+from gdbheap.analysis.types.claims import Claims, claims
+from gdbheap.analysis.types.class_names import ClassNames, plain
+from gdbheap.analysis.types.fits import fits
+from gdbheap.analysis.types.static_words import words_into
+from gdbheap.analysis.types.typing_state import TypingState
+from gdbheap.lazy import np
+from gdbheap.process.columns.gather import gather_words
+from gdbheap.types.catalogue import NONE
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Column = NDArray[np.int64]
+    Words = NDArray[np.uint64]
+
+_ANY = re.compile(r"std::any::_Manager_external<(?P<type>.*)>::_S_manage\(.*")
+_HANDLERS = ("std::_Function_handler<", "std::_Function_base::_Base_manager<")
+# So many different functions are asked about, the most frequent first.
+_MOST = 1 << 12
+
+
+def function_claims(state: TypingState) -> Iterator[Claims]:
+    """Yield claims of what std::function and std::any hold; what has no type in the debug information is named in the
+    state."""
+    if state.lookup is None:
+        return
+    size = state.layouts.pointer_size
+    finder = _Held(state)
+    for place, word in (_in_blocks(state), _in_roots(state)):
+        values, which, counts = np.unique(word, return_inverse=True, return_counts=True)
+        for index in np.argsort(-counts, kind="stable")[:_MOST].tolist():
+            found = finder.held_by(int(values[index]))
+            if found is not None:
+                name, types, offset = found
+                owners = place[which == index] - np.int64(offset * size).astype(np.uint64)
+                yield from finder.claimed(name, types, owners)
+
+
+def _in_blocks(state: TypingState) -> tuple[Words, Words]:
+    """Return (address, word) of the words of blocks that point to code."""
+    code = [(vma.start, vma.end) for vma in state.process.address_space if vma.is_file and vma.executable]
+    block, place, word = words_into(state, code)
+    return state.held.blocks.start[block] + place.astype(np.uint64), word
+
+
+def _in_roots(state: TypingState) -> tuple[Words, Words]:
+    """Return the same of the words near those of the roots that point to blocks: two behind, and one in front."""
+    size = np.uint64(state.layouts.pointer_size)
+    pointers = state.held.from_roots.place[state.held.from_roots.offset == 0]
+    places = np.unique(np.concatenate((pointers + np.uint64(2) * size, pointers - size)))
+    words = gather_words(state.process.memory, int(size), places)[:, 0]
+    is_code = state.code.hold(words)
+    return places[is_code], words[is_code]
+
+
+class _Held:
+    """Tells what managers manage."""
+
+    def __init__(self, state: TypingState) -> None:
+        self._state = state
+        self._names = ClassNames(state.book)
+        assert state.lookup is not None
+        self._lookup = state.lookup
+        self._closures = Closures(state.lookup)
+        self._by_functor: dict[str, list[int]] | None = None
+
+    def held_by(self, manager: int) -> tuple[str, tuple[int, ...], int] | None:
+        """Return the name and types of what the manager holds in a block, and how many words behind the pointer to it
+        the manager lies; None where it is none."""
+        symbol = self._lookup.symbol(manager)
+        if symbol is None or symbol.offset:
+            return None
+        match = _ANY.fullmatch(symbol.name)
+        if match is not None:
+            return match["type"], self._names.find(match["type"]), -1
+        functor = self._closures.functor(manager)
+        if not functor:
+            return None
+        types = self._functors(functor)
+        for number in types:
+            info = self._state.book.info(number)
+            if not info.name or "<lambda" in info.name:
+                self._state.book.change(number, replace(info, name=functor))
+        return f"closure of {functor}", types, 2
+
+    def claimed(self, name: str, types: tuple[int, ...], owners: Words) -> Iterator[Claims]:
+        """Yield claims of the blocks to whose start the words at these places point; name those that no type
+        fits."""
+        state, size = self._state, self._state.layouts.pointer_size
+        owners = np.sort(owners)
+        words = gather_words(state.process.memory, size, owners)[:, 0]
+        start = state.held.blocks.start
+        block = np.minimum(np.searchsorted(start, words), len(start) - 1)
+        good = start[block] == words
+        block, owners = block[good], owners[good]
+        for number in types:
+            fitting = fits(state.room[block], np.full(len(block), state.book.info(number).size), size)
+            holder = np.searchsorted(start, owners[fitting], side="right").astype(np.int64) - 1
+            inside = (holder >= 0) & (owners[fitting] < state.held.blocks.end[holder])
+            yield claims(
+                block[fitting],
+                number,
+                How.CONTAINER,
+                Confidence.CERTAIN,
+                parent=np.where(inside, holder, -1).astype(np.int32),
+                parent_place=owners[fitting],
+            )
+            block, owners = block[~fitting], owners[~fitting]
+        state.names.update(dict.fromkeys(block.tolist(), name))
+
+    def _functors(self, name: str) -> tuple[int, ...]:
+        """Return the types of this name, by the library's own types that have them as argument."""
+        if self._by_functor is None:
+            self._by_functor = {}
+            for handler, numbers in self._state.book.catalogue.by_name.items():
+                if handler.startswith(_HANDLERS):
+                    for number in numbers:
+                        self._note(handler, number, self._by_functor)
+        return tuple(dict.fromkeys(self._by_functor.get(_plain_functor(name), ())))
+
+    def _note(self, handler: str, number: int, found: dict[str, list[int]]) -> None:
+        arguments = self._state.book.info(number).arguments
+        names = template_arguments(handler.partition("<")[2].rpartition(">")[0])
+        functor = self._state.book.stripped(arguments[-1]) if arguments else NONE
+        if names and functor != NONE and self._state.book.info(functor).size:
+            found.setdefault(_plain_functor(names[-1]), []).append(functor)
+
+
+_LAMBDA = re.compile(r"\{lambda(?P<parameters>\(.*?\))#\d+\}")
+_CALL = re.compile(r"::operator\(\)\([^()]*\)(?: const)?")
+
+
+def _plain_functor(name: str) -> str:
+    """Return a closure's name as both write it: symbols "f()::{lambda(int)#1}", types "f()::<lambda(int)>"."""
+    return plain(_CALL.sub("", _LAMBDA.sub(r"<lambda\g<parameters>>", name)))
