@@ -12,7 +12,8 @@ from gdbheap.glibc.heap_view import HeapView
 from gdbheap.interface.command import Argument, Command
 from gdbheap.process.live.touched import touched_spans
 from gdbheap.process.process import Process
-from gdbheap.report.report import FACTS, Column, Report
+from gdbheap.report.report import FACTS, Column, Line, Report
+from gdbheap.session.block_names import block_names
 from gdbheap.session.holder_rows import place_facts
 from gdbheap.session.named_place import NamedPlace
 from gdbheap.session.place_name import holder_place, place_name, thread_local_name
@@ -34,15 +35,34 @@ _ACCESSES = 3
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Gather the facts; who points to the address comes before the accesses."""
     from gdbheap.analysis.mappings.explain import Names, explain
+    from gdbheap.sentences.address_in_block import address_line
+    from gdbheap.session.type_facts import type_facts
 
     process, address = target.process, arguments["address"]
     if address > process.machine.mask and address >= (1 << 64) - (1 << 31):
         address &= (1 << 32) - 1  # a negative number of gdb's, which has 64 bits
     heap, notes = _heap(target)
     facts = explain(process, heap, address, Names(target.symbol_at, target.stack_place))
+    live = _is_live(heap, address)
+    names = block_names(target) if live else None
+    if heap is not None and live:
+        facts[-_ACCESSES:-_ACCESSES] = type_facts(names, _mem(heap, address), address)
     facts[-_ACCESSES:-_ACCESSES] = [*_thread_local(target, address), *_pointers(target, heap, address)]
     rows = [(each.field, each.value, each.meaning, each.facts) for each in facts]
-    return Report("explain", _COLUMNS, rows, notes=(*process.notes, *notes))
+    line = address_line(heap, names, address) if heap is not None else ""
+    before = (Line.plain(line, "heading"),) if line else ()
+    return Report("explain", _COLUMNS, rows, before=before, notes=(*process.notes, *notes))
+
+
+def _is_live(heap: HeapView | None, address: int) -> bool:
+    """Whether the address is in a block in use."""
+    chunk = heap.user_of(address) if heap is not None else None
+    return heap is not None and chunk is not None and chunk.state is State.IN_USE and address >= _mem(heap, address)
+
+
+def _mem(heap: HeapView, address: int) -> int:
+    chunk = heap.user_of(address)
+    return address if chunk is None else chunk.address + heap.layout.header
 
 
 def _heap(target: Target) -> tuple[HeapView | None, tuple[str, ...]]:

@@ -18,7 +18,9 @@ from gdbheap.interface.command import Argument, Command
 from gdbheap.process.address import Address
 from gdbheap.process.memory import Words
 from gdbheap.report.report import FACTS, Column, Report
+from gdbheap.session.block_names import block_names
 from gdbheap.session.target import Target
+from gdbheap.session.type_facts import type_facts
 
 _COLUMNS = (
     Column("shown", "text", "heading", published=False, heading="field"),
@@ -79,6 +81,8 @@ def _describe(target: Target, view: HeapView, chunk: Chunk, address: int) -> Ite
     contents = preview(target.process.memory, view.layout, chunk, target.symbol_at)
     if contents:
         yield Fact("contents", contents)
+    if chunk.state is State.IN_USE:
+        yield from type_facts(block_names(target), mem, address)
 
 
 def _arena(view: HeapView, chunk: Chunk) -> Fact:

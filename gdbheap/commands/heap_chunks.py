@@ -14,7 +14,9 @@ from gdbheap.glibc.heap_view import HeapView
 from gdbheap.glibc.naming import arena_name, flag_letters, place_at
 from gdbheap.interface.command import Argument, Command
 from gdbheap.lazy import np
-from gdbheap.report.report import Column, Line, Report
+from gdbheap.report.report import ABSENT, Column, Line, Report
+from gdbheap.sentences.block_names import BlockNames
+from gdbheap.session.block_names import block_names
 from gdbheap.session.target import Target
 
 if TYPE_CHECKING:
@@ -36,6 +38,8 @@ _COLUMNS = (
     Column("prev_inuse", "flag", shown=False),
     Column("flags", "text"),
     Column("bin", "text", heading="place"),
+    Column("type", "text", shown=False),
+    Column("confidence", "text", shown=False),
     Column("preview", "text", "preview", published=False),
 )
 
@@ -46,7 +50,8 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     table = _select(target, view, arguments)
     if arguments["summary"]:
         return _summary(view, table)
-    rows = _ChunkRows(view, table)
+    names = _names(target, arguments)
+    rows = _ChunkRows(view, table, names)
     return Report(
         command="heap chunks",
         columns=_COLUMNS,
@@ -56,6 +61,12 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         notes=view.notes,
         faults=view.faults,
     )
+
+
+def _names(target: Target, arguments: Mapping[str, Any]) -> BlockNames | None:
+    """Return the names of blocks, where the answer shows any."""
+    shown = arguments["json"] or not (arguments["no_preview"] or not target.setting("preview"))
+    return block_names(target) if shown else None
 
 
 def _select(target: Target, view: HeapView, arguments: Mapping[str, Any]) -> ChunkTable:
@@ -93,8 +104,9 @@ def _from_place(target: Target, view: HeapView, place: str) -> NDArray[np.bool_]
 class _ChunkRows(Sequence[Sequence[Any]]):
     """The published rows, each made when it is asked for."""
 
-    def __init__(self, view: HeapView, table: ChunkTable) -> None:
+    def __init__(self, view: HeapView, table: ChunkTable, names: BlockNames | None) -> None:
         self.view = view
+        self.names = names
         self.table = table
 
     def __len__(self) -> int:
@@ -120,14 +132,19 @@ class _ChunkRows(Sequence[Sequence[Any]]):
         for address, size, flags, state, arena in zip(*(column.tolist() for column in columns)):
             place = place_at(self.view, address) if state in _FREE else ""
             label, letters = _STATES[state], flag_letters(flags)
-            yield address, address + header, size, label, arena_name(arena), bool(flags & PREV_INUSE), letters, place
+            cells = address, address + header, size, label, arena_name(arena), bool(flags & PREV_INUSE), letters, place
+            yield (*cells, *(self._type(address + header) if state == State.IN_USE else (ABSENT, ABSENT)))
+
+    def _type(self, mem: int) -> tuple[str | None, str | None]:
+        """Return the type of a block and how sure it is."""
+        return (None, None) if self.names is None else self.names.type_at(mem)
 
 
 def _display_rows(target: Target, rows: _ChunkRows, arguments: Mapping[str, Any]) -> Iterator[Sequence[Any] | Line]:
     """Yield the rows for people: like chunks in a row folded, and cut at the limit."""
     limit = target.setting("limit") if arguments["count"] is None else arguments["count"]
     shown, used = 0, 0
-    for start, end in _runs(rows.table, fold=not arguments["no_fold"]):
+    for start, end in _runs(rows, fold=not arguments["no_fold"]):
         if limit and used >= limit:
             break
         folded = end - start >= _SHORTEST_RUN and not arguments["no_fold"]
@@ -151,21 +168,26 @@ def _display_rows(target: Target, rows: _ChunkRows, arguments: Mapping[str, Any]
 def _preview(target: Target, rows: _ChunkRows, row: int, arguments: Mapping[str, Any]) -> str:
     if arguments["no_preview"] or not target.setting("preview"):
         return ""
-    return preview(target.process.memory, rows.view.layout, rows.table[row], target.symbol_at)
+    chunk = rows.table[row]
+    contents = preview(target.process.memory, rows.view.layout, chunk, target.symbol_at)
+    name = ""
+    if rows.names is not None and chunk.state is State.IN_USE:
+        name = rows.names.at(chunk.address + rows.view.layout.header)
+    return f"{name}  {contents}" if name else contents
 
 
-def _runs(table: ChunkTable, fold: bool) -> Iterator[tuple[int, int]]:
-    """Yield [start, end) of each run of chunks of one size, state and arena."""
+def _runs(rows: _ChunkRows, fold: bool) -> Iterator[tuple[int, int]]:
+    """Yield [start, end) of each run of chunks of one size, state, arena and type."""
+    table = rows.table
     if not len(table):
         return
     if not fold:
         yield 0, len(table)
         return
-    changes = (
-        (table.size[1:] != table.size[:-1])
-        | (table.state[1:] != table.state[:-1])
-        | (table.arena[1:] != table.arena[:-1])
-    )
+    columns: list[NDArray[Any]] = [table.size, table.state, table.arena]
+    if rows.names is not None:
+        columns.append(rows.names.codes_at(table.address + np.uint64(rows.view.layout.header)))
+    changes = np.any([column[1:] != column[:-1] for column in columns], axis=0)
     starts = np.concatenate(([0], np.flatnonzero(changes) + 1, [len(table)]))
     for index in range(len(starts) - 1):
         yield int(starts[index]), int(starts[index + 1])

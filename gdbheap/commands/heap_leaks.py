@@ -13,6 +13,7 @@ from gdbheap.errors import UsageError
 from gdbheap.interface.command import Argument, Command
 from gdbheap.lazy import np
 from gdbheap.report.report import Line, Report
+from gdbheap.session.block_names import block_names
 from gdbheap.session.holder_rows import HOLDER_COLUMNS, holder_rows, no_block
 from gdbheap.session.kernel_notes import notes_on_kernel
 from gdbheap.session.object_names import lookup
@@ -40,12 +41,14 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     view = target.heap()
     if arguments["why"] is not None:
         return _why(target, leaks, arguments["why"], arguments["count"])
+    names = block_names(target, graph_is_read=True)
     any_lost = bool((leaks.verdict != LeakKind.STILL_REACHABLE).any())
     groups = group_leaks(
         leaks,
         _chosen(leaks, arguments),
         lookup(target),
         one_by_one=arguments["blocks"],
+        types_of=None if names is None else names.of_many,
     )
     if arguments["what"]:
         groups = [group for group in groups if arguments["what"].lower() in group.what.lower()]
@@ -177,8 +180,9 @@ COMMAND = Command(
         "other lost block points to is definitely lost (for a cycle, its lowest block); blocks reachable only from it "
         "are indirectly lost. Possibly lost blocks are shown the same way: the entries, which something reachable "
         "points into, at which offset, and what is reachable only from each (--kind possibly_lost lists that too).\n\n"
-        "Blocks that begin alike are one row: those of one C++ class (by its vtable's symbol or type info; [] marks "
-        "arrays), or whose first or second word points to the same symbol, whatever their sizes; and those of one "
+        "Blocks of one type are one row, where the debug information tells it (`heap types`). Of the others, those "
+        "that begin alike are one row: those of one C++ class (by its vtable's symbol or type info; [] marks arrays), "
+        "or whose first or second word points to the same symbol, whatever their sizes; and those of one "
         "size that begin with text, or whose first two words have the same shape. The example is a typical one. "
         "hanging: what is lost only because the row's blocks are. Bytes are the chunks', headers included. Pointers "
         "that are not aligned are not seen. Encoded pointers are seen only where many words, XORed with one key, are "

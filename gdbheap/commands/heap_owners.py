@@ -9,7 +9,15 @@ from gdbheap.counted import counted
 from gdbheap.errors import UsageError
 from gdbheap.interface.command import Argument, Command
 from gdbheap.report.report import Line, Report
-from gdbheap.session.holder_rows import HOLDER_COLUMNS, holder_rows, no_block, place_facts, steps_to
+from gdbheap.session.block_names import block_names
+from gdbheap.session.holder_rows import (
+    HOLDER_COLUMNS,
+    holder_rows,
+    no_block,
+    path_expression,
+    place_facts,
+    steps_to,
+)
 from gdbheap.session.named_place import NamedPlace
 from gdbheap.session.pointer_graph import judged_blocks, notes_on, pointer_graph
 from gdbheap.session.target import Target
@@ -28,7 +36,8 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     leaks = judged_blocks(target)
     holders = holders_of(target.process, held, block)
     rows = holder_rows(target, leaks, holders)
-    steps = steps_to(target, held, shortest_path(target.process, held, block), block)
+    way = shortest_path(target.process, held, block)
+    steps = steps_to(target, held, way, block)
     limit = target.setting("limit") if arguments["count"] is None else arguments["count"]
     display_rows = rows[:limit] if limit and len(rows) > limit else None
     start, size = int(held.blocks.start[block]), int(held.blocks.size[block])
@@ -38,13 +47,14 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         columns=HOLDER_COLUMNS,
         rows=rows,
         display_rows=display_rows,
-        before=(f"the block at {start:#x}, of chunk size {size:#x}:",),
-        after=_after(steps, len(rows), limit, held.blind),
+        before=(f"the block at {start:#x}{_named(target, block)}, of chunk size {size:#x}:",),
+        after=_after(steps, path_expression(target, held, way), len(rows), limit, held.blind),
         totals_shown=False,
         totals={
             "pointers": len(rows),
             "kind": verdict.label,
             "path": [str(each) for each in steps],
+            "expression": path_expression(target, held, way),
             "steps": list(map(place_facts, steps)),
         },
         notes=(*target.heap().notes, *notes_on(target, held, verdict is not LeakKind.STILL_REACHABLE)),
@@ -52,13 +62,20 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     )
 
 
-def _after(path: list[NamedPlace], count: int, limit: int, blind: bool) -> tuple[str | Line, ...]:
+def _named(target: Target, block: int) -> str:
+    """Return ", struct order", where the block has a name."""
+    names = block_names(target, graph_is_read=True)
+    name = "" if names is None else names.of(block)
+    return f", {name}" if name else ""
+
+
+def _after(path: list[NamedPlace], expression: str, count: int, limit: int, blind: bool) -> tuple[str | Line, ...]:
     lines: list[str | Line] = []
     if limit and count > limit:
         lines.append(Line.plain(f"… {counted(count - limit, 'more pointer')}: --count 0 shows all", "dim"))
     if not path:
         return (*lines, Line.plain(f"no root{', of what was read,' if blind else ''} leads to it", "total"))
-    lines.append(Line.plain("the shortest way to it from a root:", "heading"))
+    lines.append(Line.plain(f"the shortest way to it from a root: {expression}".rstrip(), "heading"))
     lines += [Line.plain(f"  {'→ ' if index else '  '}{step}") for index, step in enumerate(path)]
     return tuple(lines)
 

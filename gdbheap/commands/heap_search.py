@@ -18,7 +18,8 @@ from gdbheap.process.live.touched import out_of_reach, touched_spans
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import ABSENT, Column, Line, Report
 from gdbheap.session.assumed_zeros import note_on_zeros
-from gdbheap.session.place_name import place_name
+from gdbheap.session.block_names import block_names
+from gdbheap.session.place_name import place_name, with_member
 from gdbheap.session.target import Key, Target
 
 if TYPE_CHECKING:
@@ -28,6 +29,7 @@ if TYPE_CHECKING:
 
     # What these bring is kept out of gdb's start: the functions below import it when they are called.
     from gdbheap.process.memory import ReadProgress
+    from gdbheap.sentences.block_names import BlockNames
 
 # More say nothing new, and each is a row.
 _MOST = 1 << 14
@@ -41,6 +43,8 @@ _COLUMNS = (
     Column("offset", "size"),
     Column("state", "text", "state"),
     Column("place", "text", "symbol"),
+    Column("type", "text", shown=False),
+    Column("member", "text", shown=False),
 )
 
 
@@ -96,7 +100,8 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         notes.append("stopped by Ctrl-C: what was found until then is given")
     elif not hits.found:
         notes += [*note_on_zeros(target.process), *_not_searched(target, wanted, arguments)]
-    rows = [_row(target, view, roots, address, value) for address, value in hits.found]
+    names = _names(target, view, hits)
+    rows = [_row(target, view, roots, names, address, value) for address, value in hits.found]
     limit = target.setting("limit") if arguments["count"] is None else arguments["count"]
     cut = bool(limit) and len(rows) > limit
     return Report(
@@ -240,14 +245,29 @@ def _heap(target: Target, notes: list[str]) -> tuple[HeapView | None, Roots]:
     return view, target.keep(roots, lambda _: find_roots(target.process, view))
 
 
-def _row(target: Target, view: HeapView | None, roots: Roots, address: int, value: Any) -> tuple[Any, ...]:
+def _names(target: Target, view: HeapView | None, hits: _Hits) -> BlockNames | None:
+    """Return the names of blocks, where something was found in one."""
+    chunks = (view.user_of(address) for address, _ in hits.found) if view is not None else ()
+    in_use = any(chunk is not None and chunk.state is State.IN_USE for chunk in chunks)
+    return block_names(target) if in_use else None
+
+
+def _row(
+    target: Target, view: HeapView | None, roots: Roots, names: BlockNames | None, address: int, value: Any
+) -> tuple[Any, ...]:
     chunk = None if view is None else view.user_of(address)
     if view is None or chunk is None:
-        return address, value, ABSENT, ABSENT, ABSENT, str(place_name(target, roots, address))
+        place = with_member(place_name(target, roots, address), names)
+        return address, value, ABSENT, ABSENT, ABSENT, str(place), ABSENT, place.member or ABSENT
     mem = chunk.address + view.layout.header
     if address < mem:
-        return address, value, mem, ABSENT, chunk.state.label, "chunk header"
-    return address, value, mem, address - mem, chunk.state.label, ""
+        return address, value, mem, ABSENT, chunk.state.label, "chunk header", ABSENT, ABSENT
+    block = None if names is None or chunk.state is not State.IN_USE else names.find(address)
+    if names is None or block is None:
+        return address, value, mem, address - mem, chunk.state.label, "", ABSENT, ABSENT
+    member, kind = names.member_of(block, address - mem), names.types.name(block)
+    place_text = names.sure_member(block, address - mem)
+    return address, value, mem, address - mem, chunk.state.label, place_text, kind or None, member or None
 
 
 COMMAND = Command(
@@ -259,7 +279,8 @@ COMMAND = Command(
         "anywhere): a pointer's size, or --width bytes. A text in double "
         'quotes is found wherever it lies (\\n, \\t, \\0, \\xNN, \\" and \\\\ are known). LOW-HIGH finds words that '
         "point into [LOW, HIGH). "
-        "mem and offset say which chunk a hit is in, whatever its state; place, what it is outside of the heap."
+        "mem and offset say which chunk a hit is in, whatever its state; place, the member of the block, or what it is "
+        "outside of the heap."
     ),
     run=run,
     arguments=(

@@ -22,7 +22,7 @@ from gdbheap.lazy import np
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import Line, Report
 from gdbheap.sentences.block_names import BlockNames
-from gdbheap.sentences.type_reasons import chain_lines, reason
+from gdbheap.sentences.type_reasons import chain_lines, chain_path, reason
 from gdbheap.session.block_types import block_types
 from gdbheap.session.holder_rows import no_block
 from gdbheap.session.pointer_graph import judged_blocks, notes_on
@@ -43,6 +43,7 @@ class _Typed:
     """What is known of every block; `lost` are those of any kind that `heap leaks` calls lost."""
 
     types: BlockTypes
+    names: BlockNames
     leaks: Leaks
     reachable: NDArray[np.bool_]
     lost: NDArray[np.bool_]
@@ -60,7 +61,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     limit = target.setting("limit") if arguments["count"] is None else arguments["count"]
     total = sum(group.bytes for group in typed.groups)
     shown = typed.groups[:limit] if limit else typed.groups
-    lines: list[Sequence[Any] | Line] = [display_group(typed.types, typed.leaks, each, total) for each in shown]
+    lines: list[Sequence[Any] | Line] = [display_group(typed.leaks, each, total) for each in shown]
     if len(shown) < len(typed.groups):
         rest = typed.groups[len(shown) :]
         size = human_size(sum(group.bytes for group in rest))
@@ -85,7 +86,8 @@ def _typed(target: Target) -> _Typed:
     types, leaks = block_types(target), judged_blocks(target)
     reachable = leaks.verdict == LeakKind.STILL_REACHABLE
     lost = ~reachable & (leaks.verdict != LeakKind.UNDECIDED)
-    return _Typed(types, leaks, reachable, lost, groups_by_type(types, leaks.held.blocks, reachable, lost))
+    names = BlockNames(types, leaks.held.blocks)
+    return _Typed(types, names, leaks, reachable, lost, groups_by_type(types, leaks.held.blocks, reachable, lost))
 
 
 def _summary(typed: _Typed) -> Iterator[Line]:
@@ -139,8 +141,8 @@ def _blocks(target: Target, typed: _Typed, wanted: str | None, arguments: Mappin
             raise UsageError(f"no live block has a type or role called {wanted!r}; `heap types` lists those there are")
         chosen = blocks_of_kinds(typed.types, kinds)
     limit = target.setting("limit") if arguments["count"] is None else arguments["count"]
-    rows = BlockRows(typed.types, typed.leaks, chosen)
-    lines: list[Sequence[Any] | Line] = [display_block(typed.types, row) for row in rows[: limit or len(rows)]]
+    rows = BlockRows(typed.names, typed.leaks, chosen)
+    lines: list[Sequence[Any] | Line] = [display_block(row) for row in rows[: limit or len(rows)]]
     if len(lines) < len(rows):
         lines.append(Line.plain(f"… {counted(len(rows) - len(lines), 'more block')}: --count 0 shows all", "dim"))
     size = int(typed.leaks.held.blocks.size[chosen].sum())
@@ -163,8 +165,8 @@ def _why(target: Target, typed: _Typed, address: int) -> Report:
     block = blocks.find(address)
     if block is None:
         raise UsageError(no_block(target, address))
-    names = BlockNames(typed.types, blocks)
-    name, why = names.of(block), reason(typed.types, block)
+    names = typed.names
+    name, why = names.of(block), reason(names, block)
     start = int(blocks.start[block])
     lines = [f"{start:#x} is {name}" if name else f"what the block at {start:#x} is, is not known"]
     if name and why:
@@ -172,14 +174,17 @@ def _why(target: Target, typed: _Typed, address: int) -> Report:
     member = names.member_at(address)
     if member and address != start:
         lines.append(f"{address:#x} is its member {member}")
-    chain = tuple(chain_lines(names, block))
-    rows = BlockRows(typed.types, typed.leaks, np.array([block]))
+    chain: tuple[str | Line, ...]
+    chain, path = tuple(chain_lines(names, block)), chain_path(names, block)
+    if chain:
+        chain = (Line.plain(f"the way to it: {path}" if path else "the way to it:", "heading"), *chain)
+    rows = BlockRows(typed.names, typed.leaks, np.array([block]))
     return Report(
         command="heap types",
         columns=BLOCK_COLUMNS,
         rows=rows,
         display_rows=[],
-        before=(*lines, *((Line.plain("the way to it from a variable:", "heading"),) if chain else ()), *chain),
+        before=(*lines, *chain),
         totals={"chain": [_step(typed.types, step) for step in typed.types.chain(block)]},
         totals_shown=False,
         notes=_notes(target, typed),

@@ -14,6 +14,8 @@ from gdbheap.glibc.walk.links import demangle
 from gdbheap.interface.command import Argument, Command
 from gdbheap.process.memory import Memory
 from gdbheap.report.report import Column, Line, Report
+from gdbheap.sentences.block_names import BlockNames
+from gdbheap.session.block_names import block_names
 from gdbheap.session.target import Target
 
 _COLOURS = 4
@@ -44,7 +46,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
             raise UsageError(f"{address:#x} is in no chunk of the heap; `vmmap {address:#x}` tells what is there")
         row = found
     count = arguments["count"] or len(view.table)
-    dump = _Dump(view, target.process.memory, whole=arguments["whole"])
+    dump = _Dump(view, target.process.memory, block_names(target), whole=arguments["whole"])
     end = min(row + count, len(view.table))
     for index in range(row, end):
         dump.add(view.table[index], index)
@@ -67,11 +69,12 @@ class _Dump:
     """Lines of two words each. A chunk's colour runs from its size field to the next chunk's: the word between,
     prev_size, is the data of the chunk before while that is in use."""
 
-    def __init__(self, view: HeapView, memory: Memory, whole: bool) -> None:
+    def __init__(self, view: HeapView, memory: Memory, names: BlockNames | None, whole: bool) -> None:
         self.rows: list[tuple[Any, ...]] = []
         self.display_rows: list[Line] = []
         self._view = view
         self._memory = memory
+        self._names = names
         self._whole = whole
         self._pointer_size = view.layout.pointer_size
 
@@ -130,11 +133,25 @@ class _Dump:
             place = place_of(self._view, chunk)
             state = f"{chunk.state.label}{', ' + place if place else ''}"
             return f"size {chunk.size:#x} {flag_letters(chunk.flags)} {state}"
+        if chunk.state is State.IN_USE:
+            return self._members(chunk, address)
         if address != chunk.address + layout.header or not chunk.state.is_free:
             return ""
         if chunk.state in (State.TCACHE, State.FASTBIN):
             return f"next {demangle(address, words[0], layout):#x}"
         return f"fd {words[0]:#x}, bk {words[1]:#x}"
+
+    def _members(self, chunk: Chunk, address: int) -> str:
+        """Return what lies in the line by name: the members that begin in each word, the type before the first."""
+        mem = chunk.address + self._view.layout.header
+        block = None if self._names is None else self._names.find(mem)
+        if self._names is None or block is None:
+            return ""
+        size = self._pointer_size
+        words = [self._names.members_in(block, at - mem, size) for at in (address, address + size)]
+        members = "; ".join(words) if all(words) else words[0] or (words[1] and f"…; {words[1]}")
+        kind = self._names.of(block) if address == mem else ""
+        return f"{kind}: {members}" if kind and members else kind or members
 
 
 COMMAND = Command(

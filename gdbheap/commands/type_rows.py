@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gdbheap.lazy import np
 from gdbheap.report.report import ABSENT, Column
-from gdbheap.sentences.block_names import with_confidence
+from gdbheap.sentences.block_names import BlockNames, said_kind, with_confidence
 from gdbheap.sentences.type_reasons import reason
 from gdbheap.types.short_names import short_name
 
@@ -67,7 +67,7 @@ def group_row(leaks: Leaks, group: TypeGroup, total: int) -> tuple[Any, ...]:
     )
 
 
-def display_group(types: BlockTypes, leaks: Leaks, group: TypeGroup, total: int) -> tuple[Any, ...]:
+def display_group(leaks: Leaks, group: TypeGroup, total: int) -> tuple[Any, ...]:
     """Return the row for people: the name says how sure it is."""
     row = list(group_row(leaks, group, total))
     row[6] = _said(group)
@@ -77,7 +77,7 @@ def display_group(types: BlockTypes, leaks: Leaks, group: TypeGroup, total: int)
 def _said(group: TypeGroup) -> str:
     kind, (_, possible, likely, certain) = group.kind, group.by_confidence
     if not kind.name:
-        return f"what {short_name(kind.role)} points to" if kind.role else _UNKNOWN
+        return said_kind(kind, "") or _UNKNOWN
     if possible == group.count:
         return with_confidence(kind.name, "possible", list(kind.others))
     if likely == group.count:
@@ -106,8 +106,8 @@ def sums(types: BlockTypes, leaks: Leaks) -> dict[str, int]:
 class BlockRows(Sequence[Sequence[Any]]):
     """The published rows of the chosen blocks, each made when it is asked for."""
 
-    def __init__(self, types: BlockTypes, leaks: Leaks, chosen: NDArray[np.intp]) -> None:
-        self._types = types
+    def __init__(self, names: BlockNames, leaks: Leaks, chosen: NDArray[np.intp]) -> None:
+        self._names = names
         self._leaks = leaks
         self._chosen = chosen
 
@@ -128,7 +128,7 @@ class BlockRows(Sequence[Sequence[Any]]):
         from gdbheap.analysis.types.block_types import Confidence
         from gdbheap.analysis.types.by_type import kind_of
 
-        types, leaks = self._types, self._leaks
+        types, leaks = self._names.types, self._leaks
         verdict = LeakKind(int(leaks.verdict[block]))
         name = types.name(block)
         return (
@@ -138,17 +138,19 @@ class BlockRows(Sequence[Sequence[Any]]):
             name or None,
             Confidence(int(types.confidence[block])).label if name else None,
             types.role_name(block) or ABSENT,
-            reason(types, block),
+            reason(self._names, block),
             verdict.label,
             kind_of(types, block).others,
         )
 
 
-def display_block(types: BlockTypes, row: Sequence[Any]) -> tuple[Any, ...]:
+def display_block(row: Sequence[Any]) -> tuple[Any, ...]:
     """Return a row of BlockRows for people: the name says how sure it is."""
+    from gdbheap.analysis.types.by_type import Kind
+
     mem, size, reachable, name, confidence, role, why, verdict, others = row
     if name is not None:
         name = with_confidence(name, confidence, list(others))
     elif role is not ABSENT:
-        name = f"what {short_name(role)} points to"
+        name = said_kind(Kind(role=role), "")
     return mem, size, reachable, name or _UNKNOWN, confidence, role, why, verdict, others

@@ -6,27 +6,28 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from gdbheap.counted import counted
+from gdbheap.types.member_paths import plain_member
 from gdbheap.types.short_names import short_name
-from gdbheap.types.type_names import type_name
 
 if TYPE_CHECKING:
-    from gdbheap.analysis.types.block_types import BlockTypes, Step
+    from gdbheap.analysis.types.block_types import Step
     from gdbheap.sentences.block_names import BlockNames
 
 # Steps of a chain that are told; the middle of a longer one is left out.
 _MOST_STEPS = 24
 
 
-def reason(types: BlockTypes, block: int) -> str:
+def reason(names: BlockNames, block: int) -> str:
     """Return how the block's name is known, in a phrase: "dictEntry.key points to it", "its vtable"; "" where it has
     none."""
     from gdbheap.analysis.types.block_types import How
 
-    role = types.role_name(block)
+    types = names.types
+    role = plain_member(short_name(types.role_name(block)))
     if int(types.type[block]) < 0:
         return "its contents" if types.label[block] >= 0 else f"{role} points to it" if role else ""
     how = How(int(types.how[block]))
-    leads = _leading(types, block)
+    leads = _leading(names, block)
     return {
         How.VARIABLE: f"{leads} points to it",
         How.MEMBER: f"{leads} points to it",
@@ -41,12 +42,13 @@ def reason(types: BlockTypes, block: int) -> str:
     }.get(how, how.label.replace("_", " "))
 
 
-def _leading(types: BlockTypes, block: int) -> str:
+def _leading(names: BlockNames, block: int) -> str:
     """Return the member or variable whose word led to the block."""
+    types = names.types
     holder, place = int(types.parent[block]), int(types.parent_place[block])
     if holder >= 0:
-        return short_name(types.member_at(holder, place - int(types.start[holder]))) or "a block"
-    return short_name(types.root_at(place)) or "a variable"
+        return names.member_of(holder, place - int(types.start[holder])) or "a block"
+    return names.way_from(place, ()) or "a variable"
 
 
 def chain_lines(names: BlockNames, block: int) -> Iterator[str]:
@@ -58,10 +60,27 @@ def chain_lines(names: BlockNames, block: int) -> Iterator[str]:
                 yield f"    … {counted(len(steps) - _MOST_STEPS, 'more step')}"
             continue
         repeated = f" (and so on, {times:,} times)" if times > 1 else ""
-        member = short_name(step.member) or f"{step.place:#x}"
         where = f" at {step.place:#x}" if step.place else ""
         target = int(names.types.start[step.target])
-        yield f"  {'→ ' if index else '  '}{member}{where}{repeated} → {target:#x} {names.of(step.target)}".rstrip()
+        name = names.of(step.target)
+        yield f"  {'→ ' if index else '  '}{_step(names, step)}{where}{repeated} → {target:#x} {name}".rstrip()
+
+
+def _step(names: BlockNames, step: Step) -> str:
+    if step.holder < 0:
+        return names.way_from(step.place, ()) or "a variable"
+    return names.member_of(step.holder, step.place - int(names.types.start[step.holder])) or f"{step.place:#x}"
+
+
+def chain_path(names: BlockNames, block: int) -> str:
+    """Return the way from a variable to the block as one expression: "server.sessions->buckets[17]->session"; "" where
+    none is known."""
+    steps = names.types.chain(block)
+    if not steps or steps[0].holder >= 0:
+        return ""
+    start = names.types.start
+    within = [names.path_within(each.holder, each.place - int(start[each.holder])) for each in steps[1:]]
+    return names.way_from(steps[0].place, within)
 
 
 def _folded(steps: Sequence[Step]) -> Iterator[tuple[Step, int]]:
@@ -73,8 +92,3 @@ def _folded(steps: Sequence[Step]) -> Iterator[tuple[Step, int]]:
             end += 1
         yield steps[end - 1], end - at
         at = end
-
-
-def misfit_words(types: BlockTypes, expected: int) -> str:
-    """Return the name of a type that something else was found in the place of."""
-    return short_name(type_name(types.catalogue, expected))

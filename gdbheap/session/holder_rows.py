@@ -7,8 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from gdbheap.process.address import Address
 from gdbheap.report.report import ABSENT, Column
+from gdbheap.session.block_names import block_names
 from gdbheap.session.named_place import NamedPlace
-from gdbheap.session.place_name import holder_place
+from gdbheap.session.place_name import holder_place, place_in_block
 from gdbheap.session.target import Target
 
 if TYPE_CHECKING:
@@ -35,6 +36,8 @@ _PLACE_COLUMNS = (
     Column("area", shown=False),
     Column("area_start", "address", shown=False),
     Column("area_offset", "size", shown=False),
+    Column("type", shown=False),
+    Column("member", shown=False),
 )
 HOLDER_COLUMNS = (
     Column("place", "address", "address"),
@@ -66,8 +69,25 @@ def holder_rows(target: Target, leaks: Leaks, holders: Iterable[Holder]) -> list
 
 def steps_to(target: Target, held: PointerGraph, path: list[Holder], block: int) -> list[NamedPlace]:
     """Return a way to the block as places: each holder's, and at last the block."""
-    last = NamedPlace(block=int(held.blocks.start[block]), offset=None)
-    return [*(holder_place(target, held, each) for each in path), last] if path else []
+    if not path:
+        return []
+    return [*(holder_place(target, held, each) for each in path), place_in_block(target, held, block)]
+
+
+def path_expression(target: Target, held: PointerGraph, path: list[Holder]) -> str:
+    """Return a way to a block as one expression: "server.sessions->buckets[17]->session", "" where the names of a
+    variable and members are not known all along."""
+    names = block_names(target, graph_is_read=True)
+    if names is None or not path:
+        return ""
+    members = []
+    for each in path[1:]:
+        if each.block is None or each.place is None:
+            return ""
+        members.append(names.path_within(each.block, each.place - int(held.blocks.start[each.block])))
+    if any("+0x" in each for each in members) or path[0].place is None:
+        return ""
+    return names.way_from(path[0].place, members)
 
 
 def place_facts(place: NamedPlace) -> dict[str, Any]:
@@ -110,6 +130,8 @@ def _cells(place: NamedPlace) -> tuple[Any, ...]:
         place.area or ABSENT,
         ABSENT if place.start is None else place.start,
         *_if(bool(place.area), place.offset),
+        place.type or ABSENT,
+        place.member or ABSENT,
     )
 
 

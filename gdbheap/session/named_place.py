@@ -15,6 +15,9 @@ class NamedPlace:
     from its start (None: the whole of it): a `block` (its address), a `symbol`, a thread's `stack` or `thread_local`
     variable, an `area` ("the environment", "libc's struct pthread", "thread-local storage of libc.so.6") or, by its
     path, the mapping `area` that begins at `start`.
+
+    Where types are known: `type` is the block's ("struct order"), `member` what of it, or of a variable, is there
+    ("struct order.next", "shop.orders"), and `named` the one of them that people read, with how sure it is.
     """
 
     register: str = ""
@@ -27,6 +30,9 @@ class NamedPlace:
     start: int | None = None
     address: int = 0
     offset: int | None = 0
+    named: str = ""
+    type: str = ""
+    member: str = ""
 
     def __str__(self) -> str:
         """What people call it; "" where nothing is known."""
@@ -37,6 +43,10 @@ class NamedPlace:
     @property
     def what(self) -> str:
         """The same, without whose it is."""
+        return f"{self.named} ({self._where})" if self.named else self._where
+
+    @property
+    def _where(self) -> str:
         if self.register:
             return self.register
         if self.block is not None:

@@ -4,17 +4,20 @@ mapping and the offset in it."""
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.mappings.thread_locals import ThreadStorage, find_thread_storage
 from gdbheap.analysis.pointers.roots import Roots
 from gdbheap.process.mm import MM, read_mm
+from gdbheap.session.block_names import block_names
 from gdbheap.session.named_place import NamedPlace
 from gdbheap.session.target import Key, Target
 
 if TYPE_CHECKING:
     from gdbheap.analysis.leaks.owners import Holder
     from gdbheap.analysis.pointers.pointer_graph import PointerGraph
+    from gdbheap.sentences.block_names import BlockNames
 
 # What the kernel put at the top of the main stack, and its bounds.
 _AT_START = (
@@ -32,9 +35,32 @@ def holder_place(target: Target, held: PointerGraph, holder: Holder) -> NamedPla
     if holder.place is None:
         return NamedPlace(holder.register, holder.thread)
     if holder.block is not None:
-        start = int(held.blocks.start[holder.block])
-        return NamedPlace(block=start, offset=holder.place - start, address=holder.place)
-    return place_name(target, held.roots, holder.place)
+        return place_in_block(target, held, holder.block, holder.place)
+    return with_member(place_name(target, held.roots, holder.place), block_names(target, graph_is_read=True))
+
+
+def place_in_block(target: Target, held: PointerGraph, block: int, address: int | None = None) -> NamedPlace:
+    """Return what an address in a block is called (None: the whole block)."""
+    start = int(held.blocks.start[block])
+    offset = None if address is None else address - start
+    place = NamedPlace(block=start, offset=offset, address=address or start)
+    names = block_names(target, graph_is_read=True)
+    if names is None:
+        return place
+    kind = names.types.name(block)
+    if offset is None:
+        return replace(place, named=names.typed(block), type=kind)
+    member = names.member_of(block, offset)
+    return replace(place, named=names.sure_member(block, offset), type=kind, member=member)
+
+
+def with_member(place: NamedPlace, names: BlockNames | None) -> NamedPlace:
+    """Return the place of a word in a variable with the member that it is."""
+    if names is None or (place.symbol is None and place.thread_local is None):
+        return place
+    member = names.variable_at(place.address)
+    # Of the variable itself, its symbol says as much.
+    return replace(place, member=member, named=member if place.offset or "." in member else "")
 
 
 def place_name(target: Target, roots: Roots, address: int) -> NamedPlace:

@@ -33,6 +33,7 @@ def test_settings_are_shown_and_set(gdb):
     assert said["show gdbheap limit"] == "How many rows a command shows to people: 50.\n"
     assert said["show gdbheap"] == (
         "How many rows a command shows to people: unlimited.\nWhether lists of chunks show what is in each: on.\n"
+        "Whether answers name the types of the blocks that they show: on.\n"
         "Whether each fatal signal is explained at once: off.\n"
     )
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -126,9 +126,19 @@ def _largest_first(group: LeakGroup) -> tuple[LeakKind, bool, int, int]:
     return group.verdict, group.hangs, -group.bytes - group.hanging_bytes, group.example
 
 
-def group_leaks(leaks: Leaks, chosen: NDArray[np.bool_], lookup: Lookup, one_by_one: bool = False) -> list[LeakGroup]:
+# Gives the names of blocks by their types: (names[place] is a block's, -1 for none; the names; which are certain).
+TypesOf = Callable[["NDArray[np.intp]"], "tuple[NDArray[np.int32], Sequence[str], NDArray[np.bool_]]"]
+
+
+def group_leaks(
+    leaks: Leaks,
+    chosen: NDArray[np.bool_],
+    lookup: Lookup,
+    one_by_one: bool = False,
+    types_of: TypesOf | None = None,
+) -> list[LeakGroup]:
     """Return the chosen blocks in groups (`one_by_one`: each for itself), by verdict, and in each the largest first,
-    what hangs on it counted."""
+    what hangs on it counted. Blocks are named by their types where `types_of` knows them, else by their contents."""
     blocks = leaks.held.blocks
     rows = np.flatnonzero(chosen)
     if not len(rows):
@@ -137,6 +147,8 @@ def group_leaks(leaks: Leaks, chosen: NDArray[np.bool_], lookup: Lookup, one_by_
     looked_at = np.flatnonzero(chosen | (leaks.verdict != LeakKind.STILL_REACHABLE))
     labels = name_objects(blocks, looked_at, lookup)
     contents = describe(blocks, leaks.held.graph.head, rows, lookup, labels)
+    if types_of is not None:
+        contents = contents.typed(*types_of(rows))
     contents = contents.named(np.isin(rows, leaks.held.thread_vectors), THREAD_VECTOR)
     hanging_count, hanging_bytes = _hanging(leaks)
     doubt = doubts(leaks)[rows]

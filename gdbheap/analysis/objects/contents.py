@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
@@ -44,6 +44,15 @@ class Contents:
     def named(self, chosen: NDArray[np.bool_], name: str) -> Contents:
         """Return the same with the chosen ones called by this name."""
         return replace(self, kind=np.where(chosen, np.int32(len(self.names)), self.kind), names=(*self.names, name))
+
+    def typed(self, place: NDArray[np.int32], names: Sequence[str], sure: NDArray[np.bool_]) -> Contents:
+        """Return the same with those called by their types that have one (`names[place]`, -1 for none), but for what
+        their contents tell better: text, and a class's vtable where the type is not `sure`."""
+        kept = np.array([not _is_shape(name) for name in self.names], np.bool_)
+        better = np.array([name == TEXT for name in self.names], np.bool_)
+        chosen = (place >= 0) & ~better[self.kind] & (sure | ~kept[self.kind])
+        kind = np.where(chosen, np.int32(len(self.names)) + place, self.kind).astype(np.int32)
+        return replace(self, kind=kind, names=(*self.names, *names))
 
 
 def describe(
@@ -113,6 +122,10 @@ def is_class(name: str) -> bool:
 def is_text(name: str) -> bool:
     """Whether what a block is is text, from its start or behind a length: contents, and no name."""
     return name == TEXT or name.startswith(("text at ", "UTF-16 text at "))
+
+
+def _is_shape(name: str) -> bool:
+    return name.startswith("[") or name == "zeros"
 
 
 def text_of(head: NDArray[np.uint64]) -> str:

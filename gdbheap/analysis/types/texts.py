@@ -18,6 +18,8 @@ _BYTES = 32
 def is_text(state: TypingState, blocks: NDArray[np.int32], offset: NDArray[np.uint32] | int = 0) -> NDArray[np.bool_]:
     """Return which of the blocks, which ascend, hold text from the offset on: printable, in ASCII or UTF-8, to a zero
     or as far as was looked."""
+    if not len(blocks):
+        return np.zeros(0, np.bool_)
     size = state.layouts.pointer_size
     address = state.held.blocks.start[blocks] + np.asarray(offset, np.uint64)
     shift = (address % np.uint64(size)).astype(np.int64)
