@@ -39,14 +39,14 @@ def name_prefixed_text(given: BlockWords, labels: Labels) -> None:
         octets = _octets(given, rows)
         graphic = ((octets >= 0x20) & (octets < 0x7F)) | (octets >= 0xC2)
         rows = rows[_is_told(octets, graphic[:, offset:], given.size[rows], offset, 1)]
-        labels.put(given.rows[rows], f"text at +{offset:#x}", Confidence.LIKELY)
+        labels.put(given.rows[rows], f"text at +{offset:#x}", Confidence.POSSIBLE)
     for offset in _WIDE_OFFSETS:
         rows = maybe[packed[maybe, offset // 8] & np.uint64(_WIDE_ZEROS) == 0]
         rows = rows[packed[rows, offset // 8] & np.uint64(_WIDE_LETTERS) != 0]
         octets = _octets(given, rows)
         wide = (octets[:, offset::2] >= 0x20) & (octets[:, offset::2] < 0x7F) & (octets[:, offset + 1 :: 2] == 0)
         rows = rows[_is_told(octets, wide, given.size[rows], offset, 2)]
-        labels.put(given.rows[rows], f"UTF-16 text at +{offset:#x}", Confidence.LIKELY)
+        labels.put(given.rows[rows], f"UTF-16 text at +{offset:#x}", Confidence.POSSIBLE)
 
 
 def _four_letters(packed: NDArray[np.uint64], offset: int) -> NDArray[np.bool_]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import replace
 
+from gdbheap.analysis.objects.contents import is_class, is_text
 from gdbheap.analysis.objects.lookup import Lookup
 from gdbheap.analysis.objects.name_objects import name_objects
 from gdbheap.analysis.pointers.pointer_graph import PointerGraph
@@ -18,7 +19,10 @@ def labelled(types: BlockTypes, held: PointerGraph, lookup: Lookup, names: Mappi
     labels = name_objects(held.blocks, np.flatnonzero(types.type == NONE), lookup)
     for block, name in names.items():
         labels.label[block], labels.confidence[block] = labels.place(name), Confidence.CERTAIN
-    chosen = (types.type == NONE) & (labels.label != NONE) & (labels.confidence >= Confidence.LIKELY)
+    # Text behind its length may be a part of something else; what lies further on in a block is no name for it.
+    is_name = np.array([is_class(name) or is_text(name) for name in labels.names], np.bool_)
+    chosen = (types.type == NONE) & (labels.label != NONE)
+    chosen[chosen] = is_name[labels.label[chosen]]
     return replace(
         types,
         label=np.where(chosen, labels.label, np.int32(NONE)),
