@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import re
 import sys
 from collections.abc import Callable, Sequence
 from typing import Optional
 
 from gdbheap import __version__, packages
-from gdbheap.commands.heap_diff import diff_report
+from gdbheap.commands.heap_diff import diff_report, growth
 from gdbheap.errors import HeapError
 from gdbheap.launch import demo, doctor, launcher, leak_gate, places, setup
 from gdbheap.launch.suppressions import read_suppressions
@@ -16,6 +17,8 @@ from gdbheap.report.charset import in_charset
 from gdbheap.report.deliver import to_file, to_screen
 
 _SUPPRESSIONS = "a file of leaks that are known: gdbheap's own form, Valgrind's or LeakSanitizer's; may be repeated"
+
+_TROUBLE = 2
 
 Act = Callable[[argparse.Namespace], Optional[int]]
 
@@ -87,11 +90,20 @@ def _parser() -> argparse.ArgumentParser:
     leaks.add_argument("--output", metavar="FILE", help="write the answer there (otherwise to standard error)")
     leaks.add_argument("program", metavar="PROGRAM")
     leaks.add_argument("arguments", metavar="ARGUMENT", nargs=argparse.REMAINDER, help="arguments of PROGRAM")
-    diff = command("diff", "say what grew between two or three snapshots of `heap snapshot`", _diff)
+    diff = command("diff", "say what grew between two or three snapshots (exit status 1: it grew; 2: trouble)", _diff)
     diff.add_argument("snapshots", metavar="SNAPSHOT", nargs="+", help="a name, or a path with a /")
     diff.add_argument("--count", type=_count, default=50, metavar="N", help="show at most N rows (50); 0 shows all")
     diff.add_argument("--json", action="store_true", help="answer in JSON: every row")
+    text = "growth up to this is none: bytes, or with a unit (10M); of three snapshots it is the steady growth (0)"
+    diff.add_argument("--fail-over", type=_size, default=0, metavar="SIZE", help=text)
     return parser
+
+
+def _size(text: str) -> int:
+    match = re.fullmatch(r"(\d+) ?([kmgt]?)(?:i?b)?", text.lower())
+    if match is None:
+        raise argparse.ArgumentTypeError(f"takes bytes, or a size as 10M, not {text!r}")
+    return int(match[1]) << 10 * " kmgt".index(match[2] or " ")
 
 
 def _leak_kinds(text: str) -> tuple[str, ...]:
@@ -128,15 +140,22 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _diff(options: argparse.Namespace) -> None:
-    if "numpy" in packages.missing():
-        version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-        raise HeapError(
-            f"diff needs numpy, which is not installed for Python {version}: apt install python3-numpy (or pip "
-            "install numpy)"
-        )
-    report = diff_report(options.snapshots, options.count)
+def _diff(options: argparse.Namespace) -> int:
+    """Return 0 where nothing grew by more than is let pass, 1 where it did, as diff(1) does; 2 for trouble."""
+    try:
+        if "numpy" in packages.missing():
+            version = f"{sys.version_info[0]}.{sys.version_info[1]}"
+            raise HeapError(
+                f"diff needs numpy, which is not installed for Python {version}: apt install python3-numpy (or pip "
+                "install numpy)"
+            )
+        report = diff_report(options.snapshots, options.count)
+    except (HeapError, MemoryError) as error:
+        what = "there is not enough memory for this" if isinstance(error, MemoryError) else error
+        print(f"gdbheap: {what}", file=sys.stderr)
+        return _TROUBLE
     to_screen(report, _write, options.json, None, sys.stdout.isatty())
+    return int(growth(report) > options.fail_over)
 
 
 def _write(text: str) -> None:

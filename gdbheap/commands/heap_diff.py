@@ -4,16 +4,23 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gdbheap.analysis.snapshots.snapshot import GroupDifference, GroupSurvivors, Snapshot, compare, survivors
+from gdbheap.analysis.snapshots.growth import holder_growth
+from gdbheap.analysis.snapshots.snapshot import GroupDifference, GroupSurvivors, Snapshot, came, compare, survivors
+from gdbheap.commands.diff_places import PLACE_COLUMNS, DiffPlaces, alive_now, for_people, growth_lines, shown
 from gdbheap.counted import counted
 from gdbheap.errors import UsageError
 from gdbheap.interface.command import Argument, Command
 from gdbheap.report.printable import human_size
-from gdbheap.report.report import Column, Line, Report
+from gdbheap.report.report import ABSENT, Column, Line, Report
 from gdbheap.session.snapshot_store import load_all, snapshot_now
 from gdbheap.session.target import Target
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from gdbheap.lazy import np
 
 _TWO = (
     Column("grown_bytes", "bytes", heading="grown by"),
@@ -23,6 +30,7 @@ _TWO = (
     Column("vanished", "count"),
     Column("chunk_size", "size", "size"),
     Column("what", "text", "symbol"),
+    *PLACE_COLUMNS,
 )
 _THREE = (
     Column("steady_bytes", "bytes", heading="steady"),
@@ -31,6 +39,7 @@ _THREE = (
     Column("born_second", "count"),
     Column("chunk_size", "size", "size"),
     Column("what", "text", "symbol"),
+    *PLACE_COLUMNS,
 )
 
 
@@ -39,10 +48,11 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     needed."""
     names = [arguments[key] for key in ("a", "b", "c") if arguments[key]]
     limit = target.setting("limit") if arguments["count"] is None else arguments["count"]
-    if len(names) > 1:
-        return diff_report(names, limit)
-    before = load_all(names)
-    return _report([names[0], "now"], [*before, snapshot_now(target, time.monotonic())], limit)
+    snapshots = load_all(names)
+    if len(names) == 1:
+        holders = snapshots[0].holder is not None
+        return _report([*names, "now"], [*snapshots, snapshot_now(target, time.monotonic(), holders)], limit, None)
+    return _report(names, snapshots, limit, alive_now(target, snapshots[-1]))
 
 
 def diff_report(names: Sequence[str], limit: int | None) -> Report:
@@ -50,13 +60,23 @@ def diff_report(names: Sequence[str], limit: int | None) -> Report:
     or None: none)."""
     if not 2 <= len(names) <= 3:
         raise UsageError(f"heap diff takes two or three snapshots, not {len(names)}")
-    return _report(names, load_all(names), limit)
+    return _report(names, load_all(names), limit, None)
 
 
-def _report(names: Sequence[str], snapshots: Sequence[Snapshot], limit: int | None) -> Report:
+def growth(report: Report) -> int:
+    """Return by how many bytes the heap of a diff_report() grew: steadily, of three snapshots."""
+    return int(report.totals["grown_bytes" if "grown_bytes" in report.totals else "steady_bytes"])
+
+
+def _report(
+    names: Sequence[str], snapshots: Sequence[Snapshot], limit: int | None, alive: NDArray[np.bool_] | None
+) -> Report:
     before = tuple(_line(name, each) for name, each in zip(names, snapshots))
+    last, new = snapshots[-1], came(snapshots[-2], snapshots[-1])
+    grown = holder_growth(snapshots[0], last, new if len(snapshots) == 2 else came(snapshots[0], last))
+    places = DiffPlaces(last, new, alive, grown)
     if len(snapshots) == 2:
-        rows = [_difference_row(group) for group in compare(*snapshots)]
+        rows = [(*_difference_row(group), *places.cells(group.what, group.chunk_size)) for group in compare(*snapshots)]
         changed = [row for row in rows if row[0] or row[3] or row[4]]
         totals = {
             "grown_bytes": sum(row[0] for row in rows),
@@ -65,11 +85,12 @@ def _report(names: Sequence[str], snapshots: Sequence[Snapshot], limit: int | No
         }
         columns: tuple[Column, ...] = _TWO
     else:
-        rows = [_survivor_row(group) for group in survivors(*snapshots)]
+        rows = [(*_survivor_row(group), *places.cells(group.what, group.chunk_size)) for group in survivors(*snapshots)]
         changed = [row for row in rows if row[2] or row[3]]
         totals = {"steady_bytes": sum(row[0] for row in rows)}
         columns = _THREE
-    display_rows: list[Any] = changed[:limit] if limit else changed
+    what = next(index for index, column in enumerate(columns) if column.name == "what")
+    display_rows: list[Any] = [for_people(row, what) for row in (changed[:limit] if limit else changed)]
     if len(display_rows) < len(changed):
         more = counted(len(changed) - len(display_rows), "more group")
         display_rows.append(Line.plain(f"… {more}: --count 0 shows all", "dim"))
@@ -77,10 +98,11 @@ def _report(names: Sequence[str], snapshots: Sequence[Snapshot], limit: int | No
         display_rows.append(Line.plain("nothing has changed"))
     return Report(
         command="heap diff",
-        columns=columns,
+        columns=shown(columns, last),
         rows=rows,
         display_rows=display_rows,
         before=before,
+        after=tuple(growth_lines(grown, next((row[what + 1] for row in changed if row[what + 1] is not ABSENT), None))),
         totals=totals,
         notes=tuple(_notes(names, snapshots)),
     )

@@ -38,7 +38,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     if arguments["detach"] and target.process.kind == "core":
         raise UsageError("a core does not run: --detach is for processes")
     kind = target.process.kind
-    snapshot = snapshot_now(target, started)
+    snapshot = snapshot_now(target, started, not arguments["detach"])
     heap = target.heap()
     if arguments["detach"]:
         target.detach()
@@ -73,10 +73,11 @@ COMMAND = Command(
     name="heap snapshot",
     summary="Keep what the heap holds now, for `heap diff`.",
     description=(
-        "Every block in use is kept: its address, its size and what it is (as in `heap leaks`), but not its contents. "
+        "Every block in use is kept: its address, its size, what it is (its type, as far as that is known), the "
+        "variable or member that holds it (as in `heap retained`) and the first bytes of text, but no other contents. "
         "The file is read by `heap diff` in any gdb, and by `python3 -m gdbheap diff` without one. The answer says "
         "how long the process stood still. It stays stopped until you continue it; with --detach, only while memory "
-        "is read."
+        "is read: then types and holders are left out."
     ),
     run=run,
     arguments=(

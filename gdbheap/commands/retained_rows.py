@@ -10,7 +10,7 @@ from gdbheap.lazy import np
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import ABSENT, Column
 from gdbheap.session.block_kinds import BlockKinds, block_kinds
-from gdbheap.session.retained import HolderName, holder_name, retained
+from gdbheap.session.retained import HolderName, holder_name, retained, shared_name
 from gdbheap.session.target import Target
 
 if TYPE_CHECKING:
@@ -48,8 +48,6 @@ _DEEPEST = 4
 _FEW = 12
 # So many of the largest holders may be meant by a name.
 _MOST_LOOKED_AT = 2_000
-# So many of the holders of what is shared are named.
-_MOST_NAMED = 3
 # More rows than these are not made: a name may take gdb a millisecond.
 MOST_ROWS = 10_000
 # What holds less than this part of the most is not named in its place.
@@ -107,8 +105,7 @@ class RetainedRows:
     def shared_row(self, group: SharedGroup, within: str = "") -> tuple[Any, ...]:
         """Return the row of what several holders share."""
         names = [self.name(each).name for each in group.holders]
-        told = [*names[:_MOST_NAMED], *(["others"] if group.others or len(names) > _MOST_NAMED else [])]
-        text = " and ".join([", ".join(told[:-1]), told[-1]] if len(told) > 1 else told)
+        text = shared_name(self.target, self.found, group)
         example = int(group.nodes[0])
         start, what = int(self.found.held.blocks.start[example]), self.kinds.name(example)
         cells = (group.bytes, self.share(group.bytes), group.count, SHARED, text, what)

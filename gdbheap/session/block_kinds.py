@@ -21,7 +21,9 @@ if TYPE_CHECKING:
     from gdbheap.analysis.types.block_types import BlockTypes
 
 # What the C++ library makes to hold what a program has.
-_LIBRARY = ("std::", "__gnu_cxx::", "what std::")
+_LIBRARY = ("std::", "__gnu_cxx::", "what ", "char")
+# Objects that shared_ptr owns have their type in the name.
+_SHARED = "std::_Sp_counted_ptr"
 
 _KINDS: Key[BlockKinds] = Key("block kinds")
 
@@ -54,7 +56,8 @@ class BlockKinds:
 
     def is_own(self, block: int) -> bool:
         """Whether its name is one of the program's, not the C++ library's."""
-        return self.is_named(block) and not self.name(block).startswith(_LIBRARY)
+        name = self.name(block)
+        return self.is_named(block) and (not name.startswith(_LIBRARY) or name.startswith(_SHARED))
 
 
 def block_kinds(target: Target) -> BlockKinds:
@@ -68,9 +71,11 @@ def _find(target: Target) -> BlockKinds:
 
     held, types = pointer_graph(target), block_types(target)
     code = kind_codes(types)
-    unknown = np.flatnonzero(code < 0)
+    # A variable's name for what it points to is one of its holder: it does not say what the block is.
+    by_variable = np.array([bool(role.name) for role in types.roles] + [False], np.bool_)[types.role]
+    unknown = np.flatnonzero((code < 0) | (by_variable & (types.type < 0) & (types.label < 0)))
     contents = describe(held.blocks, held.graph.head, unknown, lookup(target))
-    code[unknown] = int(code.max(initial=-1)) + 1 + contents.kind
+    code[unknown] = int(code.max(initial=-1)) + 1 + contents.kind.astype(np.int64)
     place = np.full(len(code), -1, np.int32)
     place[unknown] = np.arange(len(unknown), dtype=np.int32)
     return BlockKinds(code, types, contents, place)

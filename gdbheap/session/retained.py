@@ -20,10 +20,13 @@ from gdbheap.types.type_names import type_name
 if TYPE_CHECKING:
     from gdbheap.analysis.retained.parts import Part
     from gdbheap.analysis.retained.retained import Retained
+    from gdbheap.analysis.retained.shared import SharedGroup
     from gdbheap.analysis.types.block_types import BlockTypes
     from gdbheap.process.memory import ReadProgress
 
 MEMBER = "member"
+# So many of the holders of what is shared are named.
+_MOST_NAMED = 3
 _RETAINED: Key[Retained] = Key("retained")
 
 
@@ -99,6 +102,13 @@ def _part(types: BlockTypes, number: int, start: int) -> Part:
 
 def _type_of(types: BlockTypes, part: Part) -> str:
     return "" if part.type == NONE else short_name(type_name(types.catalogue, part.type))
+
+
+def shared_name(target: Target, found: Retained, group: SharedGroup) -> str:
+    """Return the names of those that share something: "a, b and others"."""
+    names = [holder_name(target, found, each).name for each in group.holders[:_MOST_NAMED]]
+    told = [*names, *(["others"] if group.others or len(group.holders) > _MOST_NAMED else [])]
+    return " and ".join([", ".join(told[:-1]), told[-1]] if len(told) > 1 else told)
 
 
 def _in_module(target: Target, address: int) -> str:

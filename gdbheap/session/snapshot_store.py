@@ -58,8 +58,13 @@ def named_snapshots() -> list[str]:
     return sorted(each[: -len(SUFFIX)] for each in files if each.endswith(SUFFIX) and _NAME.fullmatch(each))
 
 
-def snapshot_now(target: Target, started: float) -> Snapshot:
-    """Return a snapshot of the heap as it is, read once; `started` as in take_snapshot()."""
+def snapshot_now(target: Target, started: float, holders: bool = True) -> Snapshot:
+    """Return a snapshot of the heap as it is, read once; `started` as in take_snapshot(). With `holders` it tells of
+    types and of who holds each block, which takes several times as long."""
+    if holders:
+        from gdbheap.session.held_snapshot import held_snapshot  # kept out of gdb's start
+
+        return held_snapshot(target, started)
     first_words = FirstWords()
     view = target.heap(first_words)
     return take_snapshot(target.process, view, first_words, lookup(target), started)

@@ -14,6 +14,7 @@ _DEFAULTS = (
     "std::equal_to<",
     "std::default_delete<",
     "std::pmr::polymorphic_allocator<",
+    "(__gnu_cxx::_Lock_policy)",
 )
 # Inline namespaces of the two libraries.
 _INLINE = re.compile(r"\bstd::(?:__cxx11|__1|__8|__ndk1)::")

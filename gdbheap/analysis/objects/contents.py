@@ -72,7 +72,7 @@ def describe(
         first = head[chosen[at : at + _SLICE]]
         words = first[:, :2].astype(np.uint64)
         kinds = _word_kinds(words, blocks, space)
-        text = _is_text(first) & np.isin(kinds[:, 0], (_NUMBER, _DATA))
+        text = looks_like_text(first) & np.isin(kinds[:, 0], (_NUMBER, _DATA))
         kind[at : at + _SLICE] = np.where(text, shapes, kinds[:, 0] * len(_WORDS) + kinds[:, 1])
         static.add(at, (kinds[:, 0] == _STATIC) & ~text, words[:, 0])
         second.add(at, (kinds[:, 0] != _STATIC) & (kinds[:, 1] == _STATIC) & ~text, words[:, 1])
@@ -179,7 +179,7 @@ def _word_kinds(words: NDArray[np.uint64], blocks: Blocks, space: AddressSpace) 
     return kinds
 
 
-def _is_text(head: NDArray[np.uint64]) -> NDArray[np.bool_]:
+def looks_like_text(head: NDArray[np.uint64]) -> NDArray[np.bool_]:
     """Return which heads begin with printable ASCII, to the end or to a zero or the end of a line."""
     octets = np.ascontiguousarray(head).view(np.uint8).reshape(len(head), -1)
     graphic = (octets >= 0x20) & (octets < 0x7F)

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.analysis.memory_use.usage import usage
-from gdbheap.analysis.objects.contents import describe, is_class
+from gdbheap.analysis.objects.contents import describe, is_class, looks_like_text
 from gdbheap.analysis.objects.lookup import Lookup
 from gdbheap.analysis.pointers.blocks import Blocks, live_blocks
 from gdbheap.analysis.pointers.graph import read_heads
@@ -31,7 +31,9 @@ class Snapshot:
     """Blocks in order of address: `address` is the mem, `size` the chunk's, `names[kind]` what it is.
 
     `facts` are plain JSON values: program, pid, kind, time (seconds since 1970), in_use_bytes, free_bytes,
-    top_bytes, blocks, complete, read_seconds (how long the process had to stand still).
+    top_bytes, blocks, complete, read_seconds (how long the process had to stand still). Where the snapshot tells of
+    holders, `holders[holder]` is the nearest variable or member that each block is held by ("": nothing leads to it);
+    `head` has the first 16 bytes of those that begin with text, in two words, zeros for others.
     """
 
     facts: dict[str, Any]
@@ -39,6 +41,9 @@ class Snapshot:
     address: NDArray[np.uint64]
     size: NDArray[np.uint64]
     kind: NDArray[np.int32]
+    holder: NDArray[np.int32] | None = None
+    holders: tuple[str, ...] = ()
+    head: NDArray[np.uint64] | None = None
 
     def __len__(self) -> int:
         return len(self.address)
@@ -62,8 +67,22 @@ def take_snapshot(
     stood_still = time.monotonic() - started
     contents = describe(blocks, head, np.arange(len(blocks)), lookup)
     used, kind = np.unique(contents.kind, return_inverse=True)
+    names = tuple(contents.names[each] for each in used.tolist())
+    facts = heap_facts(process, view, blocks, stood_still)
+    return Snapshot(facts, names, blocks.start, blocks.size, kind.astype(np.int32), head=text_heads(head))
+
+
+def text_heads(head: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    """Return the first 16 bytes of the blocks that begin with text, as two words of 8 bytes; zeros for the others."""
+    whole = np.ascontiguousarray(head).view(np.uint64).reshape(len(head), HEAD // 8)
+    result: NDArray[np.uint64] = np.where(looks_like_text(head)[:, None], whole, np.uint64(0))
+    return result
+
+
+def heap_facts(process: Process, view: HeapView, blocks: Blocks, stood_still: float) -> dict[str, Any]:
+    """Return a snapshot's facts."""
     tally = usage(view.table)
-    facts = {
+    return {
         "program": "" if process.main is None else process.main.path,
         "pid": process.own_id,
         "kind": process.kind,
@@ -75,8 +94,6 @@ def take_snapshot(
         "complete": view.complete,
         "read_seconds": round(stood_still, 3),
     }
-    names = tuple(contents.names[each] for each in used.tolist())
-    return Snapshot(facts, names, blocks.start, blocks.size, kind.astype(np.int32))
 
 
 @dataclass(frozen=True)
@@ -129,6 +146,11 @@ def compare(before: Snapshot, after: Snapshot) -> list[GroupDifference]:
     return sorted(
         groups, key=lambda each: (-each.grown_bytes, -each.appeared * each.chunk_size, each.what, each.chunk_size)
     )
+
+
+def came(before: Snapshot, after: Snapshot) -> NDArray[np.bool_]:
+    """Return which blocks of `after` were not there before."""
+    return ~_also_in(after, before, _common_names(before, after))
 
 
 def survivors(first: Snapshot, second: Snapshot, third: Snapshot) -> list[GroupSurvivors]:

@@ -10,6 +10,7 @@ import os
 import struct
 import time
 import zlib
+from collections.abc import Iterator
 from io import BufferedReader, BufferedWriter
 from typing import TYPE_CHECKING, Any
 
@@ -26,11 +27,13 @@ _VERSION = 1
 # Behind the magic: version, bytes of the header, their CRC-32.
 _START = struct.Struct("<III")
 _MOST_HEADER = 16 << 20
-# 20 bytes each, once they are inflated: what is compared at once stays within 1.3 GiB.
+# 40 bytes each, once they are inflated: what is compared at once stays within 2.6 GiB.
 MOST_BLOCKS = 1 << 26
 # zlib makes nothing smaller than by this factor.
 _MOST_RATIO = 1100
 _COLUMNS = {"address": "<u8", "size": "<u8", "kind": "<u4"}
+# What a file may have behind these; one of an earlier gdbheap has none.
+_MORE = {"holder": "<u4", "text": "<u8", "more_text": "<u8"}
 
 
 class _Damaged(Exception):
@@ -41,12 +44,17 @@ def write_snapshot(snapshot: Snapshot, path: str) -> None:
     """Write the snapshot; UsageError where the file cannot be written. A file that was there stays as it was until
     the new one is whole."""
     pieces, columns = [], []
-    for name, kind in _COLUMNS.items():
-        column = _to_stored(name, getattr(snapshot, name)).astype(kind)
+    for name, column in _columns_of(snapshot):
         piece = zlib.compress(column.tobytes(), 1)
         columns.append({"name": name, "bytes": len(piece), "crc": zlib.crc32(piece)})
         pieces.append(piece)
-    described = {"facts": snapshot.facts, "names": list(snapshot.names), "blocks": len(snapshot), "columns": columns}
+    described = {
+        "facts": snapshot.facts,
+        "names": list(snapshot.names),
+        "holders": list(snapshot.holders),
+        "blocks": len(snapshot),
+        "columns": columns,
+    }
     header = json.dumps(described, ensure_ascii=True).encode()
     try:
         directory, name = os.path.split(os.path.abspath(path))
@@ -68,31 +76,52 @@ def write_snapshot(snapshot: Snapshot, path: str) -> None:
 
 def read_snapshot(path: str, most: int = MOST_BLOCKS) -> Snapshot:
     """Return the file's snapshot; HeapError where it cannot be read or is none, or has more than `most` blocks."""
-    facts, names, columns = _read(path, most)
-    return Snapshot(facts, names, columns["address"], columns["size"], columns["kind"].view(np.int32))
+    header, columns = _read(path, most)
+    holder, text = columns.get("holder"), columns.get("text")
+    return Snapshot(
+        header["facts"],
+        tuple(header["names"]),
+        columns["address"],
+        columns["size"],
+        columns["kind"].view(np.int32),
+        None if holder is None else holder.view(np.int32),
+        tuple(header.get("holders", ())),
+        None if text is None else np.stack((text, columns["more_text"]), axis=1),
+    )
 
 
 def read_facts(path: str) -> dict[str, Any]:
     """Return the facts of the file's snapshot, without its blocks; HeapError where it cannot be read or is none."""
-    return _read(path, None)[0]
+    facts: dict[str, Any] = _read(path, None)[0]["facts"]
+    return facts
 
 
-def _read(path: str, most: int | None) -> tuple[dict[str, Any], tuple[str, ...], dict[str, NDArray[np.uint64]]]:
+def _columns_of(snapshot: Snapshot) -> Iterator[tuple[str, NDArray[Any]]]:
+    """Yield the columns that are written, as they are stored."""
+    for name, kind in _COLUMNS.items():
+        yield name, _to_stored(name, getattr(snapshot, name)).astype(kind)
+    if snapshot.holder is not None:
+        yield "holder", snapshot.holder.astype(_MORE["holder"])
+    if snapshot.head is not None:
+        yield from zip(("text", "more_text"), snapshot.head.astype(_MORE["text"]).T)
+
+
+def _read(path: str, most: int | None) -> tuple[dict[str, Any], dict[str, NDArray[Any]]]:
     try:
         with BufferedReader(open_regular(path)) as file:
             size = os.fstat(file.fileno()).st_size
             start = file.read(len(_MAGIC) + _START.size)
-            header, names = _decode_header(start, file, size)
-            columns = {} if most is None else _read_columns(file, header, size, len(names), most)
+            header = _decode_header(start, file, size)
+            columns = {} if most is None else _read_columns(file, header, size, most)
     except OSError as error:
         raise HeapError(f"cannot read {path}: {error.strerror}") from error
     except (_Damaged, KeyError, TypeError, ValueError, RecursionError, MemoryError, zlib.error) as error:
         what = error if isinstance(error, _Damaged) else f"it is damaged ({type(error).__name__})"
         raise HeapError(f"{path} is not a readable snapshot: {what}") from error
-    return header["facts"], names, columns
+    return header, columns
 
 
-def _decode_header(start: bytes, file: Any, size: int) -> tuple[dict[str, Any], tuple[str, ...]]:
+def _decode_header(start: bytes, file: Any, size: int) -> dict[str, Any]:
     if not start.startswith(_MAGIC):
         raise _Damaged("it does not begin like one")
     if len(start) < len(_MAGIC) + _START.size:
@@ -107,43 +136,51 @@ def _decode_header(start: bytes, file: Any, size: int) -> tuple[dict[str, Any], 
         raise _Damaged("it ends early")
     if zlib.crc32(text) != crc:
         raise _Damaged("its header has changed since it was written")
-    header = json.loads(text)
-    names = tuple(header["names"])
-    facts = header["facts"]
-    if not isinstance(facts, dict) or not all(isinstance(each, str) for each in names):
+    header: dict[str, Any] = json.loads(text)
+    names = [*header["names"], *header.get("holders", ())]
+    if not isinstance(header["facts"], dict) or not all(isinstance(each, str) for each in names):
         raise _Damaged("its header is of another form")
-    return header, names
+    return header
 
 
-def _read_columns(file: Any, header: dict[str, Any], size: int, names: int, most: int) -> dict[str, NDArray[Any]]:
-    count = header["blocks"]
+def _read_columns(file: Any, header: dict[str, Any], size: int, most: int) -> dict[str, NDArray[Any]]:
+    count, described = header["blocks"], header["columns"]
     if not isinstance(count, int) or count < 0:
         raise _Damaged("it counts an impossible number of blocks")
     if count > most:
         raise _Damaged(f"its {count:,} blocks, and those of what it is compared with, are more than {MOST_BLOCKS:,}")
     columns = {}
-    for described, (name, kind) in zip(header["columns"], _COLUMNS.items()):
-        length = described["bytes"]
-        wanted = count * np.dtype(kind).itemsize
-        longest = min(size, wanted + wanted // 1000 + 64)
-        if described["name"] != name or not 0 <= length <= longest or wanted > length * _MOST_RATIO:
+    for each, name in zip(described, [*_COLUMNS, *(each["name"] for each in described[len(_COLUMNS) :])]):
+        kind = {**_COLUMNS, **_MORE}.get(name)
+        if kind is None or each["name"] != name or name in columns:
             raise _Damaged(f"its column {name} is of another form")
-        piece = file.read(length)
-        if len(piece) != length:
-            raise _Damaged("it ends early")
-        if zlib.crc32(piece) != described["crc"]:
-            raise _Damaged(f"its column {name} has changed since it was written")
-        inflate = zlib.decompressobj()
-        data = inflate.decompress(piece, wanted) if wanted else b""
-        if len(data) != wanted:
-            raise _Damaged(f"its column {name} is too short")
-        columns[name] = _from_stored(name, np.frombuffer(data, kind))
-    if len(columns) != len(_COLUMNS):
+        columns[name] = _from_stored(name, _read_column(file, each, np.dtype(kind), count, size))
+    if not all(name in columns for name in _COLUMNS) or ("text" in columns) != ("more_text" in columns):
         raise _Damaged("columns are missing")
     address = columns["address"]
-    if count and ((address[1:] <= address[:-1]).any() or int(columns["kind"].max()) >= names):
+    if count and ((address[1:] <= address[:-1]).any() or int(columns["kind"].max()) >= len(header["names"])):
         raise _Damaged("its blocks make no sense")
+    if count and "holder" in columns and int(columns["holder"].max()) >= len(header.get("holders", ())):
+        raise _Damaged("its holders make no sense")
     return columns
+
+
+def _read_column(file: Any, described: dict[str, Any], kind: np.dtype[Any], count: int, size: int) -> NDArray[Any]:
+    """Return one column, as it is stored; `size` is the file's."""
+    name, length = described["name"], described["bytes"]
+    wanted = count * kind.itemsize
+    longest = min(size, wanted + wanted // 1000 + 64)
+    if not 0 <= length <= longest or wanted > length * _MOST_RATIO:
+        raise _Damaged(f"its column {name} is of another form")
+    piece = file.read(length)
+    if len(piece) != length:
+        raise _Damaged("it ends early")
+    if zlib.crc32(piece) != described["crc"]:
+        raise _Damaged(f"its column {name} has changed since it was written")
+    data = zlib.decompressobj().decompress(piece, wanted) if wanted else b""
+    if len(data) != wanted:
+        raise _Damaged(f"its column {name} is too short")
+    return np.frombuffer(data, kind)
 
 
 def _to_stored(name: str, column: NDArray[Any]) -> NDArray[np.uint64]:

@@ -6,12 +6,14 @@ import os
 import random
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 
-from gdbheap.analysis.snapshots.snapshot import GroupDifference, GroupSurvivors, Snapshot, compare, survivors
+from gdbheap.analysis.snapshots.growth import Example, HolderGrowth, examples, holder_growth
+from gdbheap.analysis.snapshots.snapshot import GroupDifference, GroupSurvivors, Snapshot, came, compare, survivors
 from gdbheap.analysis.snapshots.snapshot_file import read_facts, read_snapshot, write_snapshot
 from gdbheap.errors import HeapError, UsageError
 
@@ -183,7 +185,7 @@ def test_a_bomb_is_compared_in_little_more_memory_than_its_blocks_take(tmp_path)
     assert (result.returncode, result.stderr) == (0, "")
     assert "6,000,000 blocks" in result.stdout and "nothing has changed" in result.stdout
     result = compared(400 << 20, *3 * [tmp_path / "bomb"])
-    assert (result.returncode, result.stderr.count("\n"), "Traceback" in result.stderr) == (1, 1, False)
+    assert (result.returncode, result.stderr.count("\n"), "Traceback" in result.stderr) == (2, 1, False)
 
 
 def test_more_blocks_than_can_be_compared_are_refused_before_they_are_inflated(tmp_path):
@@ -192,3 +194,84 @@ def test_more_blocks_than_can_be_compared_are_refused_before_they_are_inflated(t
         HeapError, match=r"its 2 blocks, and those of what it is compared with, are more than 67,108,864"
     ):
         read_snapshot(str(tmp_path / "one"), most=1)
+
+
+def held_snapshot(blocks: dict[int, tuple[int, str, str]], **facts) -> Snapshot:
+    """Make one of {address: (size, what, holder)} ("": lost)."""
+    plain = snapshot({address: (size, what) for address, (size, what, _) in blocks.items()}, **facts)
+    holders = tuple(sorted({holder for _, _, holder in blocks.values()}))
+    numbers = [holders.index(blocks[address][2]) for address in plain.address.tolist()]
+    head = np.zeros((len(plain), 2), np.uint64)
+    return replace(plain, holder=np.array(numbers, np.int32), holders=holders, head=head)
+
+
+def test_a_row_has_an_example_that_came_and_its_holder_and_how_much_that_one_grew():
+    before = held_snapshot({0x10: (32, "A", "cache"), 0x30: (32, "A", "")})
+    after = held_snapshot(
+        {0x10: (32, "A", "cache"), 0x50: (32, "A", ""), 0x70: (32, "A", "queue"), 0x90: (32, "A", "queue")}
+    )
+    new = came(before, after)
+    assert examples(after, new) == {("A", 32): Example(0x70, "queue", "")}
+    assert examples(after, np.zeros(len(after), np.bool_))["A", 32].holder == "queue"
+    assert holder_growth(before, after, new) == [HolderGrowth("queue", 64, 2, "A", 2)]
+
+
+def test_a_snapshot_without_holders_has_examples_alone():
+    after = snapshot({0x10: (32, "A")})
+    assert examples(after, np.ones(1, np.bool_)) == {("A", 32): Example(0x10, None, "")}
+    assert holder_growth(after, after, np.zeros(1, np.bool_)) == []
+
+
+def test_holders_and_text_are_kept_in_the_file(tmp_path):
+    path = str(tmp_path / "one.heap")
+    head = np.frombuffer(b"some text that i" + bytes(16), np.uint64).reshape(2, 2)
+    one = replace(held_snapshot({0x10: (32, "text", "log"), 0x30: (32, "A", "")}), head=head)
+    write_snapshot(one, path)
+    back = read_snapshot(path)
+    assert back.holder is not None and back.head is not None
+    assert [back.holders[number] for number in back.holder.tolist()] == ["log", ""]
+    assert examples(back, np.ones(2, np.bool_))["text", 32] == Example(0x10, "log", "some text that i")
+
+
+def test_a_file_of_an_earlier_gdbheap_opens(tmp_path):
+    """It has three columns and no holders."""
+    path = str(tmp_path / "old.heap")
+    write_snapshot(snapshot({0x10: (32, "A"), 0x30: (48, "B")}), path)
+    data = Path(path).read_bytes()
+    assert b'"holders": []' in data and b'"more_text"' not in data
+    assert contents(read_snapshot(path)) == {0x10: (32, "A"), 0x30: (48, "B")}
+    assert read_snapshot(path).holder is None
+
+
+@pytest.mark.parametrize(
+    ("words", "status"),
+    [
+        (["same", "same"], 0),
+        (["before", "after"], 1),
+        (["after", "before"], 0),
+        (["before", "after", "--fail-over", "32"], 0),
+        (["before", "after", "--fail-over", "31"], 1),
+        (["before", "after", "--fail-over", "1k"], 0),
+        (["before", "before", "after"], 0),
+        (["before", "nowhere"], 2),
+        (["before"], 2),
+        (["before", "after", "--fail-over", "much"], 2),
+    ],
+)
+def test_the_exit_status_is_that_of_diff(tmp_path, monkeypatch, words, status):
+    monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
+    place = tmp_path / "gdbheap" / "snapshots"
+    place.mkdir(parents=True)
+    before, after = {0x10: (32, "A")}, {0x10: (32, "A"), 0x30: (32, "A")}
+    for name, blocks in (("same", before), ("before", before), ("after", after)):
+        write_snapshot(snapshot(blocks), str(place / f"{name}.heap"))
+    done = subprocess.run(
+        [sys.executable, "-m", "gdbheap", "diff", *words],
+        cwd=ROOT,
+        env={**os.environ, "PYTHONPATH": ":".join(sys.path)},
+        capture_output=True,
+        text=True,
+        timeout=60,
+    )
+    assert done.returncode == status, done.stderr
+    assert bool(done.stderr) == (status == 2)

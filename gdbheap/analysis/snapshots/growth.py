@@ -1,0 +1,125 @@
+"""Where a heap grows: of each group of blocks an example, who holds it, and how much more each holder has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gdbheap.analysis.objects.contents import is_class, text_of
+from gdbheap.analysis.snapshots.snapshot import Snapshot
+from gdbheap.lazy import np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+LOST = ""
+# Bytes, and what only its holder names; the C++ library's own; objects of shared_ptr, whose name has their type.
+_PLAIN = ("char", "unsigned char", "void", "what ")
+_LIBRARY = ("std::", "__gnu_cxx::")
+_SHARED = "std::_Sp_counted_ptr"
+
+
+@dataclass(frozen=True)
+class Example:
+    """A block of a group: its address, its nearest named `holder` (LOST: nothing leads to it; None: the snapshot does
+    not tell), and the text that it holds, if it is text."""
+
+    address: int
+    holder: str | None
+    text: str
+
+
+@dataclass(frozen=True)
+class HolderGrowth:
+    """How much more a holder (LOST: what nothing leads to) has than before, and what most of that is: `count` blocks
+    of `what` that came."""
+
+    holder: str
+    bytes: int
+    blocks: int
+    what: str
+    count: int
+
+
+def examples(snapshot: Snapshot, preferred: NDArray[np.bool_]) -> dict[tuple[str, int], Example]:
+    """Return an example for each (what, chunk size): a preferred block where there is one, with the holder that most
+    of these have."""
+    sizes, size = np.unique(snapshot.size, return_inverse=True)
+    holder = snapshot.holder if snapshot.holder is not None else np.zeros(len(snapshot), np.int32)
+    group = snapshot.kind.astype(np.int64) * len(sizes) + size
+    rank = (group << 1 | ~preferred) * (int(holder.max(initial=0)) + 1) + holder
+    keys, first, count = np.unique(rank, return_index=True, return_counts=True)
+    both = keys // (int(holder.max(initial=0)) + 1)
+    found: dict[tuple[str, int], Example] = {}
+    # Of each group the preferred first, of these the most frequent holder's.
+    for index in np.lexsort((first, -count, both)).tolist():
+        block = int(first[index])
+        key = (snapshot.names[int(snapshot.kind[block])], int(snapshot.size[block]))
+        if key not in found:
+            found[key] = example_at(snapshot, block)
+    return found
+
+
+def example_at(snapshot: Snapshot, block: int) -> Example:
+    """Return a snapshot's block as an example."""
+    holder = None if snapshot.holder is None else snapshot.holders[int(snapshot.holder[block])]
+    text = "" if snapshot.head is None else text_of(snapshot.head[block])
+    return Example(int(snapshot.address[block]), holder, text)
+
+
+def holder_growth(before: Snapshot, after: Snapshot, came: NDArray[np.bool_]) -> list[HolderGrowth]:
+    """Return the holders that have more than before, those that grew most first; `came` are the blocks of `after` that
+    were not there. [] where a snapshot does not tell of holders."""
+    if before.holder is None or after.holder is None:
+        return []
+    had, has = _sums(before), _sums(after)
+    what = _most_of(after, came)
+    grown = []
+    for name, (size, count) in has.items():
+        size -= had.get(name, (0, 0))[0]
+        count -= had.get(name, (0, 0))[1]
+        if size > 0:
+            grown.append(HolderGrowth(name, size, count, *what.get(name, ("", 0))))
+    return sorted(grown, key=lambda each: (-each.bytes, each.holder))
+
+
+def _sums(snapshot: Snapshot) -> dict[str, tuple[int, int]]:
+    """Return the bytes and blocks of each holder."""
+    assert snapshot.holder is not None
+    order = np.argsort(snapshot.holder, kind="stable")
+    holder = snapshot.holder[order]
+    begin = np.flatnonzero(np.diff(holder, prepend=-1))
+    if not len(begin):
+        return {}
+    sums = np.add.reduceat(snapshot.size[order], begin).tolist()
+    counts = np.diff(np.append(begin, len(holder))).tolist()
+    found: dict[str, tuple[int, int]] = {}
+    for number, size, count in zip(holder[begin].tolist(), sums, counts):
+        name = snapshot.holders[number]
+        before = found.get(name, (0, 0))
+        found[name] = before[0] + int(size), before[1] + count
+    return found
+
+
+def _most_of(snapshot: Snapshot, came: NDArray[np.bool_]) -> dict[str, tuple[str, int]]:
+    """Return for each holder the kind of block with the most bytes among those that came, and how many there are: of
+    those that have a type, where there are such."""
+    assert snapshot.holder is not None
+    kinds = len(snapshot.names)
+    pairs, which, counts = np.unique(
+        snapshot.holder[came].astype(np.int64) * kinds + snapshot.kind[came], return_inverse=True, return_counts=True
+    )
+    sums = np.bincount(which.reshape(-1), snapshot.size[came].astype(np.float64), len(pairs))
+    found: dict[str, tuple[str, int]] = {}
+    rank = np.array([_rank(name) for name in snapshot.names], np.int8)[pairs % kinds]
+    for index in np.lexsort((-sums, rank)).tolist():
+        holder, kind = divmod(int(pairs[index]), kinds)
+        found.setdefault(snapshot.holders[holder], (snapshot.names[kind], int(counts[index])))
+    return found
+
+
+def _rank(name: str) -> int:
+    """Return less for a name that tells more: of the program's own type, of the C++ library's, of none."""
+    if not is_class(name) or name.startswith(_PLAIN):
+        return 2
+    return int(name.startswith(_LIBRARY) and not name.startswith(_SHARED))
