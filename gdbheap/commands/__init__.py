@@ -31,6 +31,7 @@ MODULES = (
     "heap_snapshots",
     "heap_diff",
     "heap_rss",
+    "heap_record",
     "heap_types",
     "heap_view",
 )

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any
 
+import gdb
+
+from gdbheap.errors import UsageError
 from gdbheap.inside_gdb import backtrace, code, expressions, frames, typed_memory
 from gdbheap.inside_gdb import process as gdb_process
 from gdbheap.inside_gdb import stop as gdb_stop
@@ -12,6 +15,7 @@ from gdbheap.inside_gdb.call_source import call_source, evaluate_in_frame
 from gdbheap.inside_gdb.vectors import vector_words
 from gdbheap.process.frame import Frame
 from gdbheap.process.process import Process
+from gdbheap.process.recording import Recording, Sampling
 
 if TYPE_CHECKING:
     from gdbheap.elf.cache import SymbolCache
@@ -60,6 +64,18 @@ class GdbDebugger:
 
     def frames(self, process: Process, lwp: int | None, most: int) -> tuple[Frame, ...]:
         return backtrace.frames(lwp, process, most)
+
+    def say(self, text: str) -> None:
+        gdb.write(text)
+        gdb.flush()
+
+    def record(self, process: Process, sampling: Sampling) -> Recording:
+        from gdbheap.inside_gdb.recorder import record  # for the few who record
+
+        try:
+            return record(process, sampling)
+        except gdb.error as error:
+            raise UsageError(f"gdb cannot let the process run: {error}") from error
 
     def frame_at(self, process: Process, address: int) -> Frame:
         return backtrace.frame_at(address, process)

@@ -8,6 +8,7 @@ symbol table is read through.
 from __future__ import annotations
 
 import struct
+from typing import NamedTuple
 
 from gdbheap.errors import MemoryFault
 from gdbheap.process.images.elf_image import ElfImage, read_dynamic
@@ -19,6 +20,15 @@ DT_HASH, DT_STRTAB, DT_SYMTAB, DT_SONAME, DT_GNU_HASH = 4, 5, 6, 14, 0x6FFFFEF5
 _MOST_CHAINED = 4096
 _LONGEST = 256
 _GLOBAL, _WEAK, _UNIQUE = 1, 2, 10
+
+
+class _Entry(NamedTuple):
+    """An entry of a symbol table: `name` is an offset in the table of strings, `section` 0 where it is not defined."""
+
+    name: int
+    info: int
+    section: int
+    value: int
 
 
 class DynamicSymbols:
@@ -39,10 +49,22 @@ class DynamicSymbols:
 
     def defines(self, name: str) -> bool:
         """Whether the module defines the symbol for others to use."""
+        return self._index(name) != 0
+
+    def address(self, name: str) -> int | None:
+        """Return the address of a symbol that the module defines; None where it does not, or it cannot be read."""
+        index = self._index(name)
         try:
-            return self._is_in_gnu_table(name.encode()) or self._is_in_table(name.encode())
+            return self._entry(index).value + self._image.load_base if index else None
+        except MemoryFault:
+            return None
+
+    def _index(self, name: str) -> int:
+        """Return the symbol's index, 0 where it is not defined here."""
+        try:
+            return self._in_gnu_table(name.encode()) or self._in_table(name.encode())
         except (MemoryFault, OverflowError, ZeroDivisionError):
-            return False
+            return 0
 
     def _table(self, tag: int) -> int:
         """Return where a table is, 0 for none: the dynamic linker has made an address of the entry, unless it has
@@ -50,10 +72,10 @@ class DynamicSymbols:
         value = self._entries.get(tag, 0)
         return value if not value or self._image.holds(value) else value + self._image.load_base
 
-    def _is_in_gnu_table(self, name: bytes) -> bool:
+    def _in_gnu_table(self, name: bytes) -> int:
         table = self._table(DT_GNU_HASH)
         if not table:
-            return False
+            return 0
         code, pointer_size = _gnu_hash(name), self._process.pointer_size
         buckets, first, bloom, _ = struct.unpack("<4I", self._process.memory.read(table, 16))
         bucket = table + 16 + bloom * pointer_size + code % buckets * 4
@@ -61,32 +83,38 @@ class DynamicSymbols:
         for at in range(index, index + _MOST_CHAINED) if index >= first else ():
             found = self._number(table + 16 + bloom * pointer_size + 4 * (buckets + at - first))
             if found | 1 == code | 1 and self._is(at, name):
-                return True
+                return at
             if found & 1:
                 break
-        return False
+        return 0
 
-    def _is_in_table(self, name: bytes) -> bool:
+    def _in_table(self, name: bytes) -> int:
         table = self._table(DT_HASH)
         if not table:
-            return False
+            return 0
         buckets = self._number(table)
         index = self._number(table + 8 + _sysv_hash(name) % buckets * 4)
         for _ in range(_MOST_CHAINED):
             if not index or self._is(index, name):
-                return index != 0
+                return index
             index = self._number(table + 8 + 4 * (buckets + index))
-        return False
+        return 0
 
     def _is(self, index: int, name: bytes) -> bool:
         """Whether the symbol of that index is defined here, and so called."""
-        wide = self._process.pointer_size == 8
-        size = 24 if wide else 16
-        entry = self._process.memory.read(self._table(DT_SYMTAB) + index * size, size)
-        offset, info, section = struct.unpack("<IBxH" if wide else "<I8xBxH", entry[: 8 if wide else 16])
-        if not section or info >> 4 not in (_GLOBAL, _WEAK, _UNIQUE):
+        entry = self._entry(index)
+        if not entry.section or entry.info >> 4 not in (_GLOBAL, _WEAK, _UNIQUE):
             return False
-        return text_at(self._process.memory, self._table(DT_STRTAB) + offset, len(name) + 1) == name
+        return text_at(self._process.memory, self._table(DT_STRTAB) + entry.name, len(name) + 1) == name
+
+    def _entry(self, index: int) -> _Entry:
+        """Return the entry of that index in the symbol table (Elf64_Sym, Elf32_Sym); MemoryFault."""
+        wide = self._process.pointer_size == 8
+        form = struct.Struct("<IBxHQ8x" if wide else "<IIxxxxBxH")
+        data = self._process.memory.read(self._table(DT_SYMTAB) + index * form.size, form.size)
+        name, *rest = form.unpack(data)
+        info, section, value = rest if wide else (rest[1], rest[2], rest[0])
+        return _Entry(name, info, section, value)
 
     def _number(self, address: int) -> int:
         return int.from_bytes(self._process.memory.read(address, 4), "little")

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from gdbheap.process.frame import Frame
     from gdbheap.process.named_address import NamedAddress, StackPlace
     from gdbheap.process.process import Process
+    from gdbheap.process.recording import Recording, Sampling
     from gdbheap.process.stop import Stop
     from gdbheap.types.links import Link
     from gdbheap.types.local_variable import LocalVariable
@@ -35,7 +36,8 @@ class TypedMemory(Protocol):
 
 
 class Debugger(Protocol):
-    """Nothing is kept here: session/target.py asks each question once per stop. No answer changes the process.
+    """Nothing is kept here: session/target.py asks each question once per stop. No answer changes the process,
+    but for record(), which sets breakpoints for a while, and detach().
 
     Every method may raise HeapError kinds: NoProcess, MemoryFault, UsageError.
     """
@@ -112,3 +114,10 @@ class Debugger(Protocol):
 
     def detach(self) -> None:
         """Let the process run on without the debugger: the user has asked for it."""
+
+    def say(self, text: str) -> None:
+        """Show the user a line at once, before something that takes its time."""
+
+    def record(self, process: Process, sampling: Sampling) -> Recording:
+        """Let the process run for a while, and return what was seen of its allocations. Breakpoints are set for it,
+        and are gone afterwards."""

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from gdbheap.glibc.walk.walk import Observer
     from gdbheap.process.memory import ReadProgress
     from gdbheap.process.process import Module, Process
+    from gdbheap.process.recording import AllocationFunction, Recording, Sampling
     from gdbheap.process.stop import Stop
     from gdbheap.process.symbols import SymbolsOf
     from gdbheap.report.progress import Progress
@@ -63,6 +64,7 @@ class Target:
         self.call_source = debugger.call_source
         self.evaluate_in_frame = debugger.evaluate_in_frame
         self.detach = debugger.detach
+        self.say = debugger.say
 
     def begin(self, progress: Progress | None = None) -> None:
         """Make ready for one command: keep what is known only if this is certainly still the same stop. `progress`
@@ -216,6 +218,20 @@ class Target:
         """Yield (the debugger's number of the thread, register, word) of the words in vector registers that could be
         pointers."""
         return self._debugger.vector_registers(self.process)
+
+    def allocation_functions(self) -> tuple[AllocationFunction, ...]:
+        """Return malloc's functions that return memory, and where they begin; () where nothing tells."""
+        from gdbheap.glibc.locate.entry_points import allocation_functions
+        from gdbheap.glibc.locate.find_libc import find_libcs
+
+        return tuple(allocation_functions(self.process, find_libcs(self.process, self._symbols_of())))
+
+    def record(self, sampling: Sampling) -> Recording:
+        """Let the process run and return what is seen of its allocations: see Debugger.record(). What was known of
+        the process is forgotten."""
+        recording = self._debugger.record(self.process, sampling)
+        self.begin(self._progress)
+        return recording
 
     def abort_message(self) -> str:
         """Return what glibc or assert wrote before it aborted (__abort_msg), "" where there is none, or libc cannot

@@ -11,6 +11,7 @@ from gdbheap.errors import NoProcess, UsageError
 from gdbheap.interface.settings import SETTINGS
 from gdbheap.process.frame import Frame
 from gdbheap.process.process import Process
+from gdbheap.process.recording import Recording, Sampling
 from gdbheap.process.signal_info import signal_name
 from gdbheap.process.stop import Stop
 from gdbheap.session.target import Target
@@ -91,6 +92,12 @@ class CoreDebugger:
 
     def selected_thread(self) -> int | None:
         return self._process.threads[0].lwp if self._process.threads else None
+
+    def say(self, text: str) -> None:
+        pass
+
+    def record(self, process: Process, sampling: Sampling) -> Recording:
+        raise UsageError("a core")
 
     def detach(self) -> None:
         raise UsageError("a core")

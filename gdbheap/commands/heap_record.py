@@ -1,0 +1,231 @@
+"""heap record: which code allocates, from now on, what is still there at the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from gdbheap.counted import counted
+from gdbheap.errors import HeapError, NoHeap, UsageError
+from gdbheap.interface.command import Argument, Command
+from gdbheap.process.recording import End, Sampling
+from gdbheap.report.printable import human_size
+from gdbheap.report.report import ABSENT, Column, Line, Report
+from gdbheap.session.block_names import block_names
+from gdbheap.session.target import Target
+
+if TYPE_CHECKING:
+    from gdbheap.analysis.recordings.stack_groups import StackGroup
+    from gdbheap.glibc.heap_view import HeapView
+    from gdbheap.process.recording import AllocationFunction, Caller, Recording
+
+_COLUMNS = (
+    Column("alive", "count"),
+    Column("judged", "count", heading="of"),
+    Column("calls", "count"),
+    Column("chunk_size", "size", "size"),
+    Column("grown", "count", heading="grown by"),
+    Column("grown_bytes", "bytes", heading=""),
+    Column("function", "text", "symbol"),
+    Column("example", "address", "mem"),
+    Column("type", "text", "symbol"),
+    Column("alive_bytes", "bytes", shown=False),
+    Column("largest_size", "size", shown=False),
+    Column("frames", "texts", shown=False),
+)
+_NAMES = [column.name for column in _COLUMNS]
+_FRAMES_SHOWN = 8
+_DEFAULT_SECONDS = 10
+_DEFAULT_SLOWDOWN = 10
+_WHY = {
+    End.TIME: "",
+    End.INTERRUPTED: "stopped by Ctrl-C",
+    End.BREAKPOINT: "ended at breakpoint {}",
+    End.SIGNAL: "ended by {}",
+    End.EXITED: "ended with the process, which has exited: what was still in use then is not known",
+    End.EXECUTED: "ended as the process ran another program: what was still in use then is not known",
+}
+
+
+def run(target: Target, arguments: Mapping[str, Any]) -> Report:
+    """Record, then hold what was seen against the heap."""
+    from gdbheap.analysis.recordings.stack_groups import sizes_in_use, stack_groups  # kept out of gdb's start
+
+    sampling = _sampling(target, arguments)
+    view = target.heap()
+    layout, before = view.layout, sizes_in_use(view)
+    target.say(
+        f"recording for {sampling.seconds:g} s (Ctrl-C ends it): gdb sets breakpoints on malloc's functions for "
+        "moments, and takes them away again\n"
+    )
+    recording = target.record(sampling)
+    after, notes = _heap_after(target)
+    groups = stack_groups(recording.samples, layout, after, before)
+    names = None if after is None else block_names(target)
+    rows = [_row(group, "" if names is None or group.example is None else names.at(group.example)) for group in groups]
+    if arguments["type"]:
+        chosen = [
+            index
+            for index, row in enumerate(rows)
+            if arguments["type"].lower() in str(row[_NAMES.index("type")]).lower()
+        ]
+        groups, rows = [groups[each] for each in chosen], [rows[each] for each in chosen]
+    if arguments["folded"]:
+        notes.append(_write_folded(arguments["folded"], groups))
+    limit = target.setting("limit") if arguments["count"] is None else arguments["count"]
+    return Report(
+        command="heap record",
+        columns=_COLUMNS,
+        rows=rows,
+        display_rows=list(_display_rows(groups, rows, limit)),
+        after=tuple(_summary(recording, sampling, rows)),
+        totals={
+            "samples": len(recording.samples),
+            "calls_of_other_sizes": recording.others,
+            "seconds": recording.seconds,
+            "held_seconds": recording.held,
+            "slowdown": recording.held / recording.seconds if recording.seconds else 0.0,
+            "end": recording.end.value,
+            "end_detail": recording.detail or None,
+        },
+        totals_shown=False,
+        notes=tuple(notes),
+    )
+
+
+def _sampling(target: Target, arguments: Mapping[str, Any]) -> Sampling:
+    process = target.process
+    if process.kind != "live" or process.pid is None:
+        raise UsageError(
+            "a core does not run: nothing can be recorded"
+            if process.kind == "core"
+            else "heap record needs a process on this machine: run gdb there (gdbserver's processes are too far away)"
+        )
+    functions: tuple[AllocationFunction, ...] = target.allocation_functions()
+    if not functions:
+        raise NoHeap("malloc's functions were not found: nothing tells where they begin")
+    least, most = arguments["size"] or (0, None)
+    slowdown = min(max(arguments["slowdown"], 1), 100) / 100
+    return Sampling(functions, float(arguments["seconds"]), slowdown, least or 0, most, max(arguments["depth"], 1))
+
+
+def _heap_after(target: Target) -> tuple[HeapView | None, list[str]]:
+    """Return the heap at the end, None where there is none any more, and what is to be known of it."""
+    try:
+        view = target.heap()
+    except HeapError:
+        return None, []
+    return view, list(view.notes)
+
+
+def _row(group: StackGroup, type_name: str) -> tuple[Any, ...]:
+    return (
+        group.alive,
+        group.judged,
+        group.calls,
+        group.sizes[0],
+        group.grown,
+        group.grown_bytes,
+        group.function,
+        ABSENT if group.example is None else group.example,
+        type_name or ABSENT,
+        group.alive_bytes,
+        group.sizes[1],
+        [_frame(each) for each in group.stack],
+    )
+
+
+def _frame(caller: Caller) -> str:
+    """Return a frame for people: "work at work.c:20", or its module."""
+    where = f" at {caller.place}" if caller.place else f" in {caller.library}" if caller.function else ""
+    return f"{caller.name}{where}"
+
+
+def _display_rows(
+    groups: Sequence[StackGroup], rows: Sequence[tuple[Any, ...]], limit: int
+) -> Iterator[Sequence[Any] | Line]:
+    """Yield each group with its stack below it."""
+    shown = limit or len(groups)
+    for group, row in zip(groups[:shown], rows):
+        cells = list(row)
+        if group.sizes[0] < group.sizes[1]:
+            cells[_NAMES.index("chunk_size")] = group.sizes
+        yield cells
+        for caller in group.stack[:_FRAMES_SHOWN]:
+            yield Line.plain(f"      by {_frame(caller)}", "dim")
+    if len(groups) > shown:
+        yield Line.plain(f"… {counted(len(groups) - shown, 'more stack')}: --count 0 shows all", "dim")
+
+
+def _summary(recording: Recording, sampling: Sampling, rows: Sequence[tuple[Any, ...]]) -> Iterator[Line]:
+    part = recording.held / recording.seconds if recording.seconds else 0.0
+    yield Line.plain(
+        f"{counted(len(recording.samples), 'call')} sampled in {recording.seconds:.1f} s; the process was held for "
+        f"{part:.1%} of the time (at most {sampling.slowdown:.0%} was asked for)",
+        "total",
+    )
+    if why := _WHY[recording.end].format(recording.detail):
+        yield Line.plain(why)
+    if not recording.samples:
+        yield Line.plain("no call was seen: the program did not allocate, or not in these sizes")
+        return
+    alive = sum(row[0] or 0 for row in rows)
+    size = human_size(sum(row[_NAMES.index("alive_bytes")] or 0 for row in rows))
+    if recording.end not in (End.EXITED, End.EXECUTED):
+        yield Line.plain(f"of these, {counted(alive, 'block')} of {size} are still in use, by the heap itself")
+    fewest = 3 / len(recording.samples)
+    if fewest < 1:
+        yield Line.plain(
+            f"code that makes less than {fewest:.1%} of the allocations may have been missed; where every call must be "
+            "seen, heaptrack or Valgrind's massif is the better tool (from the program's start)",
+            "dim",
+        )
+
+
+def _write_folded(path: str, groups: Sequence[StackGroup]) -> str:
+    """Write the stacks as flame graphs take them, weighed by what is still in use (by the calls, where that is not
+    known); return a line that says so."""
+    from gdbheap.report.folded import write_folded
+
+    stacks = [
+        ([each.name for each in reversed(group.stack)] + [group.function], group.alive_bytes or 0) for group in groups
+    ]
+    if all(group.alive is None for group in groups):
+        stacks = [(names, group.calls) for (names, _), group in zip(stacks, groups)]
+    return write_folded(path, stacks)
+
+
+COMMAND = Command(
+    name="heap record",
+    summary="Record which code allocates, and which of its blocks are still in use at the end.",
+    description=(
+        "Lets the process run, and samples its calls of malloc, calloc, realloc and the like (operator new, strdup and "
+        "others call these): for each, the size, the call stack and the block. At the end those blocks that the heap "
+        "still has in use are counted, by stack (alive, of those that were followed long enough to tell); no call of "
+        "free is watched. Stacks come first that the heap's growth is from: grown by is a stack's part of how many "
+        "more blocks of these sizes there are than at the start.\n"
+        "This is the one command of gdbheap's that sets breakpoints: gdb writes them into the program's code, for some "
+        "calls in a row, and takes them away again, whatever ends the recording. Between two such bursts the process "
+        "runs freely for as long as keeps it from being held for more than --slowdown of the time. At the end it is "
+        "stopped again: `continue`, or `detach`."
+    ),
+    run=run,
+    arguments=(
+        Argument("--seconds", "count", "Record for so many seconds.", default=_DEFAULT_SECONDS),
+        Argument("--size", "range", "Only requests of these sizes, in bytes."),
+        Argument("--type", "path", "Only stacks whose example has this in the name of its type."),
+        Argument(
+            "--slowdown",
+            "count",
+            "Hold the process for at most so many percent of the time (1 to 100).",
+            default=_DEFAULT_SLOWDOWN,
+        ),
+        Argument("--depth", "count", "Keep so many frames of each stack.", default=16),
+        Argument("--count", "count", "Show at most this many stacks; 0 shows all."),
+        Argument("--folded", "path", "Write the stacks to this file as well, for flame graphs."),
+    ),
+    examples=(
+        ("heap record", "who allocates in the next ten seconds, those first who make the heap grow"),
+        ("heap record --size 0x100-0x200 --seconds 60", "the same for requests of these sizes, for a minute"),
+    ),
+)

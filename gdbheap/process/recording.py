@@ -1,0 +1,84 @@
+"""Allocations that were seen being made while the process ran: what to look for, and what was seen."""
+
+from __future__ import annotations
+
+import enum
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class AllocationFunction:
+    """A function that returns memory: `address` of its first instruction. What is asked for is the product of the
+    arguments `sizes` (from 0); what it returns is the result, or (`result_at`) stored where that argument points."""
+
+    name: str
+    address: int
+    sizes: tuple[int, ...]
+    result_at: int | None = None
+
+
+@dataclass(frozen=True)
+class Sampling:
+    """What to record: for so many `seconds`, holding the process for at most `slowdown` (0 to 1) of the time, requests
+    of these sizes in bytes (both included; None: no bound), with `depth` frames each."""
+
+    functions: tuple[AllocationFunction, ...]
+    seconds: float
+    slowdown: float
+    least: int = 0
+    most: int | None = None
+    depth: int = 16
+
+
+@dataclass(frozen=True)
+class Caller:
+    """One frame of a call stack: the function's name ("" unknown), the module's file name, the offset in the module,
+    and "file:line" ("" without line information)."""
+
+    function: str
+    library: str
+    offset: int
+    place: str = ""
+
+    @property
+    def name(self) -> str:
+        """What people call it: the function, else module+offset."""
+        return self.function or f"{self.library or '?'}+{self.offset:#x}"
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One allocation: `address` that was returned, `size` asked of `function`, by the thread of that number; `stack`
+    has the innermost caller first. `is_judged`: enough calls were seen after it to tell whether its block was soon
+    handed out anew."""
+
+    address: int
+    size: int
+    function: str
+    thread: int
+    stack: tuple[Caller, ...]
+    is_judged: bool = True
+
+
+class End(enum.Enum):
+    """Why a recording ended."""
+
+    TIME = "time"
+    INTERRUPTED = "interrupted"
+    BREAKPOINT = "breakpoint"
+    SIGNAL = "signal"
+    EXITED = "exited"
+    EXECUTED = "executed another program"
+
+
+@dataclass(frozen=True)
+class Recording:
+    """What was seen: `samples` in order of time, `others` how many calls of other sizes were met. The process was
+    held for `held` of `seconds`. `end`, with a signal's name or a breakpoint's number in `detail`."""
+
+    samples: tuple[Sample, ...]
+    others: int
+    seconds: float
+    held: float
+    end: End
+    detail: str = ""
