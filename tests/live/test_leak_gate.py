@@ -85,7 +85,7 @@ def test_what_leaks_before_exec_is_told_and_the_new_program_is_watched():
 
 
 def test_children_are_watched_where_that_is_asked_for():
-    program = str(build("ways_out"))
+    program = str(build("ways_out", "-Wl,--no-as-needed,-ldl"))
     answer, status, _ = run_gate(["--follow-children"], [program, "fork"])
     assert status == 1
     assert sorted(each["status"] for each in ends(answer)) == [10, 11]
@@ -97,7 +97,9 @@ def test_children_are_watched_where_that_is_asked_for():
 
 def test_the_programs_words_streams_and_environment_are_its_own():
     words = ["two words", "new\nline", "it's", "$HOME `date`", ""]
-    _, _, (output, errors) = run_gate([], [str(build("ways_out")), "none", *words], given="a\nb\n")
+    _, _, (output, errors) = run_gate(
+        [], [str(build("ways_out", "-Wl,--no-as-needed,-ldl")), "none", *words], given="a\nb\n"
+    )
     assert output == "".join(f"word: {word}\n" for word in words) + "input: a\ninput: b\n"
     assert errors == "errors\n"
     shown = run_gate([], ["/usr/bin/env"], environment={"SHELL": "/bin/odd", "COLUMNS": "77"})[2][0].splitlines()
@@ -123,7 +125,9 @@ def test_a_plugin_that_leaks_and_is_closed(tmp_path):
 def test_what_is_suppressed_is_no_leak(tmp_path):
     known = tmp_path / "known"
     known.write_text("{\n on purpose\n gdbheap:Leak\n text: leaked on*\n}\nleak:some_function\n")
-    answer, status, _ = run_gate(["--suppressions", str(known)], [str(build("ways_out")), "exit"])
+    answer, status, _ = run_gate(
+        ["--suppressions", str(known)], [str(build("ways_out", "-Wl,--no-as-needed,-ldl")), "exit"]
+    )
     assert status == 0
     assert [row["suppressed_by"] for row in answer["rows"]] == ["on purpose"]
     assert answer["totals"]["leaked_blocks"] == 0
@@ -131,7 +135,9 @@ def test_what_is_suppressed_is_no_leak(tmp_path):
 
 
 def test_the_kinds_that_count_can_be_chosen():
-    _, status, _ = run_gate(["--errors-for-leak-kinds", "none"], [str(build("ways_out")), "exit"])
+    _, status, _ = run_gate(
+        ["--errors-for-leak-kinds", "none"], [str(build("ways_out", "-Wl,--no-as-needed,-ldl")), "exit"]
+    )
     assert status == 0
 
 

@@ -61,7 +61,7 @@ def test_the_slowdown_is_kept_as_it_was_measured(said):
 def test_nothing_is_left_behind(said):
     before, after = re.findall(r"(?:<malloc.*>:\t.*\n){2}|(?:0x\w+ <.*malloc.*>:.*\n){2}", said.text)
     assert before == after
-    assert "No breakpoints or watchpoints." in said.text
+    assert "No breakpoints" in said.text
     assert re.search(r"SIGSTOP\s+Yes\s+Yes\s+Yes", said.text)
     assert re.search(r"state: \['State:\\t[SRD]", said.text), said.text
 
