@@ -9,7 +9,7 @@ from gdbheap.analysis.leaks.heuristics import HEURISTICS
 from gdbheap.analysis.leaks.leaks import LeakKind
 from gdbheap.commands.leak_rows import ENTRIES, columns, row, rows_for_display, summary
 from gdbheap.counted import counted
-from gdbheap.errors import UsageError
+from gdbheap.errors import NoProcess, UsageError
 from gdbheap.interface.command import Argument, Command
 from gdbheap.lazy import np
 from gdbheap.report.report import Line, Report
@@ -37,7 +37,10 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     from gdbheap.analysis.leaks.entries import NO_ENTRY
     from gdbheap.analysis.leaks.groups import group_leaks, tallies, tally_of
 
-    leaks = judged_blocks(target, _heuristics(arguments), arguments["ignore_missing"])
+    try:
+        leaks = judged_blocks(target, _heuristics(arguments), arguments["ignore_missing"])
+    except NoProcess as error:
+        raise NoProcess(f"{error} (what a program leaks until its end: python3 -m gdbheap leaks PROGRAM)") from None
     view = target.heap()
     if arguments["why"] is not None:
         return _why(target, leaks, arguments["why"], arguments["count"])

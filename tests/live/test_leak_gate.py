@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from support.gdb_runs import ROOT
+from support.gdb_runs import ROOT, ask
 from support.programs import PATIENCE, build
 
 # What the program's source says: a leaked block of 1,000 bytes is a chunk of 1,008.
@@ -148,6 +148,13 @@ def test_a_script_is_run_by_its_interpreter(tmp_path):
     answer, _, (output, _) = run_gate([], [str(script), "word"])
     assert output == "script word\n"
     assert ends(answer)[-1] == {"kind": "exit", "status": 5}
+
+
+def test_after_the_end_heap_leaks_names_the_way():
+    said = ask(
+        [str(build("ways_out", "-Wl,--no-as-needed,-ldl"))], ["heap leaks"], get_there=["run return < /dev/null"]
+    )
+    assert "python3 -m gdbheap leaks PROGRAM" in said.text
 
 
 def test_what_cannot_be_run_is_trouble():
