@@ -57,6 +57,11 @@ def open_new(path: str) -> FileIO:
     return FileIO(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600), "wb")
 
 
+def open_nowhere() -> FileIO:
+    """Return a file that takes all and keeps nothing."""
+    return FileIO(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), "wb")
+
+
 def open_output(path: str) -> FileIO:
     """Return the file that the user has named for an answer, opened for writing, what it held gone; OSError.
 

@@ -22,6 +22,7 @@ from typing import Any
 
 import gdb
 
+from gdbheap.files import open_nowhere
 from gdbheap.inside_gdb.text import text_of
 from gdbheap.machine.machine import Machine
 from gdbheap.process.process import Process
@@ -292,15 +293,14 @@ def _silence() -> Iterator[None]:
     """Have gdb's standard output go nowhere: it tells of every stop, whoever asked for it."""
     gdb.flush()
     kept = os.dup(1)
-    nowhere = os.open(os.devnull, os.O_WRONLY)
-    try:
-        os.dup2(nowhere, 1)
-        yield
-    finally:
-        gdb.flush()
-        os.dup2(kept, 1)
-        os.close(kept)
-        os.close(nowhere)
+    with open_nowhere() as nowhere:
+        try:
+            os.dup2(nowhere.fileno(), 1)
+            yield
+        finally:
+            gdb.flush()
+            os.dup2(kept, 1)
+            os.close(kept)
 
 
 class _Alarm:
