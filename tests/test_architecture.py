@@ -95,7 +95,7 @@ ARROWS = {
     "report": BASE | {"process"},
     "pictures": BASE | {"process", "analysis.mappings", "report"},
     "types": BASE,
-    "sentences": GROUND | ANALYSIS | {"types"},
+    "sentences": GROUND | ANALYSIS | {"report", "types"},
     "session": GROUND | ANALYSIS | {"elf", "elf.types", "report", "sentences", "types"},
     "interface": GROUND | {"report", "session", "types"},
     "commands": GROUND

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, replace
 from typing import Any
 
 from gdbheap.analysis.memory_use.usage import HeapUsage, usage, usage_by_arena
@@ -12,6 +13,7 @@ from gdbheap.glibc.heap_view import HeapView
 from gdbheap.glibc.naming import arena_name
 from gdbheap.interface.command import Command
 from gdbheap.report.report import ABSENT, Column, Line, Report
+from gdbheap.report.rows import row_of
 from gdbheap.session.target import Target
 from gdbheap.session.threads_inside import lock_notes, taken_locks
 
@@ -32,19 +34,34 @@ _COLUMNS = (
 )
 
 
+@dataclass(frozen=True)
+class _Part:
+    """A row: an arena, the mmapped chunks, a tcache. Its members are the columns; Any is an int, None or ABSENT."""
+
+    kind: str
+    part: str
+    address: Any
+    system_bytes: Any = ABSENT
+    in_use: Any = ABSENT
+    in_use_bytes: Any = ABSENT
+    free: Any = ABSENT
+    free_bytes: Any = ABSENT
+    top_bytes: Any = ABSENT
+
+
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Sum up the heap."""
     view = target.heap()
     usages = usage_by_arena(view.table)
-    parts = [_arena_row(view, index, usages.get(index, HeapUsage({}))) for index in range(len(view.arenas))]
+    parts = [_arena(view, index, usages.get(index, HeapUsage({}))) for index in range(len(view.arenas))]
     if MMAPPED_ARENA in usages:
-        parts.append(_mmapped_row(view, usages[MMAPPED_ARENA]))
-    tcaches = list(_tcache_rows(view))
+        parts.append(_mmapped(view, usages[MMAPPED_ARENA]))
+    tcaches = list(_tcaches(view))
     everything = usage(view.table)
     return Report(
         "heap",
         _COLUMNS,
-        rows=[*parts, *tcaches],
+        rows=[row_of(_COLUMNS, each) for each in (*parts, *tcaches)],
         display_rows=[*_shown_parts(parts), *_shown_tcaches(view, tcaches)],
         totals={
             "chunks": len(view.table),
@@ -60,48 +77,52 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     )
 
 
-def _arena_row(view: HeapView, index: int, here: HeapUsage) -> tuple[Any, ...]:
+def _arena(view: HeapView, index: int, here: HeapUsage) -> _Part:
     arena = view.arenas[index]
-    head = ("arena", f"arena {arena_name(index)}", arena.address, arena.system_mem)
-    return (*head, here.in_use.count, here.in_use.bytes, here.free.count, here.free.bytes, here.top.bytes)
+    name = f"arena {arena_name(index)}"
+    return _used(_Part("arena", name, arena.address, arena.system_mem, top_bytes=here.top.bytes), here)
 
 
-def _mmapped_row(view: HeapView, here: HeapUsage) -> tuple[Any, ...]:
+def _mmapped(view: HeapView, here: HeapUsage) -> _Part:
     system = view.parameters["mmapped_mem"] if view.parameters else None
-    head = ("mmapped", "mmapped chunks", ABSENT, system)
-    return (*head, here.in_use.count, here.in_use.bytes, here.free.count, here.free.bytes, ABSENT)
+    return _used(_Part("mmapped", "mmapped chunks", ABSENT, system), here)
 
 
-def _tcache_rows(view: HeapView) -> Iterator[tuple[Any, ...]]:
-    """Yield a row a thread; its chunks are counted in their arenas too."""
+def _used(part: _Part, here: HeapUsage) -> _Part:
+    live, free = here.in_use, here.free
+    return replace(part, in_use=live.count, in_use_bytes=live.bytes, free=free.count, free_bytes=free.bytes)
+
+
+def _tcaches(view: HeapView) -> Iterator[_Part]:
+    """Yield a part a thread; its chunks are counted in their arenas too."""
     for thread in view.layout.threads:
         address = thread.tcache.value if thread.tcache else None
         chunks = [chunk for each in view.bins if each.thread == thread.lwp for chunk in each.chunks]
         size = int(view.sizes_of(chunks).sum())
         free, free_bytes = (len(chunks), size) if thread.tcache else (None, None)
-        yield "tcache", f"tcache of thread {thread.number}", address, ABSENT, ABSENT, ABSENT, free, free_bytes, ABSENT
+        yield _Part("tcache", f"tcache of thread {thread.number}", address, free=free, free_bytes=free_bytes)
 
 
-def _shown_parts(parts: list[tuple[Any, ...]]) -> list[tuple[Any, ...] | Line]:
+def _shown_parts(parts: list[_Part]) -> list[tuple[Any, ...] | Line]:
     """Return the arenas that hold most, in ring order, and a line for the others."""
+    most = sorted(parts, key=lambda part: -(part.system_bytes or 0))[:_ARENAS]
+    shown: list[tuple[Any, ...] | Line] = [row_of(_COLUMNS, part) for part in parts if part in most]
     if len(parts) <= _ARENAS:
-        return list(parts)
-    most = sorted(parts, key=lambda row: -(row[3] or 0))[:_ARENAS]
-    shown: list[tuple[Any, ...] | Line] = [row for row in parts if row in most]
+        return shown
     return [*shown, Line.plain(f"… {counted(len(parts) - _ARENAS, 'smaller arena')}: `heap arenas` lists all", "dim")]
 
 
-def _shown_tcaches(view: HeapView, rows: list[tuple[Any, ...]]) -> list[Line]:
+def _shown_tcaches(view: HeapView, tcaches: list[_Part]) -> list[Line]:
     lines = []
-    for thread, row in list(zip(view.layout.threads, rows))[:_THREADS]:
+    for thread, part in list(zip(view.layout.threads, tcaches))[:_THREADS]:
         if thread.tcache is None:
             text = thread.reason or "none yet"
         else:
-            text = f"{counted(row[6], 'chunk')}, {counted(row[7], 'byte')}, at {row[2]:#x}"
-        lines.append(Line.plain(f"{row[1]}: {text}"))
-    if len(rows) > _THREADS:
+            text = f"{counted(part.free, 'chunk')}, {counted(part.free_bytes, 'byte')}, at {part.address:#x}"
+        lines.append(Line.plain(f"{part.part}: {text}"))
+    if len(tcaches) > _THREADS:
         lines.append(
-            Line.plain(f"… {counted(len(rows) - _THREADS, 'more thread')}: `heap bins tcache` lists all", "dim")
+            Line.plain(f"… {counted(len(tcaches) - _THREADS, 'more thread')}: `heap bins tcache` lists all", "dim")
         )
     return lines
 

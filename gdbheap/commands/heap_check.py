@@ -11,19 +11,17 @@ from gdbheap.glibc.naming import arena_name
 from gdbheap.interface.command import Argument, Command
 from gdbheap.process.fault import Fault
 from gdbheap.report.report import ABSENT, Column, Line, Report
+from gdbheap.report.rows import row_of
+from gdbheap.session.dying_thread import dying_thread
 from gdbheap.session.target import Target
 from gdbheap.session.threads_inside import lock_notes, taken_locks, threads_inside
 
 if TYPE_CHECKING:
     # What these bring is kept out of gdb's start: the functions below import it when they are called.
-    from gdbheap.analysis.invariants.calls import Call
     from gdbheap.analysis.invariants.check import CheckResult, Coverage
     from gdbheap.analysis.invariants.checked_heap import CheckedHeap
-    from gdbheap.analysis.invariants.finding import Finding
-    from gdbheap.analysis.malloc_aborts.interrupted_before import InterruptedBefore
     from gdbheap.analysis.malloc_aborts.malloc_abort import MallocAbort
-    from gdbheap.analysis.suspects.suspected_writer import SuspectedWriter
-    from gdbheap.process.frame import Frame
+    from gdbheap.analysis.suspects.diagnosis import Diagnosis
 
 _COLUMNS = (
     Column("address", "address", "address"),
@@ -50,14 +48,6 @@ _COLUMNS = (
     Column("why", "text"),
 )
 
-_SIGABRT = 6
-# So many frames tell of an abort.
-_FRAMES = 24
-# So many threads are looked at for the one that aborted, where it is not the one that stopped.
-_UNWOUND = 256
-_POINTER_UNKNOWN = (
-    "what the caller passed is in no argument, register or stack word that is left: look in the caller's frame"
-)
 # For so many findings the whole of memory is searched for pointers to the block.
 _SEARCHED = 4
 
@@ -71,8 +61,8 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     from gdbheap.analysis.malloc_aborts.interrupted_before import interrupted_before
     from gdbheap.analysis.malloc_aborts.malloc_abort import explain_abort
     from gdbheap.analysis.malloc_aborts.passed_first import with_passed
-    from gdbheap.analysis.suspects.recipe import recipe
-    from gdbheap.analysis.suspects.suspected_writer import SuspectedWriter, probable_writer
+    from gdbheap.analysis.suspects.diagnosis import diagnose
+    from gdbheap.sentences.malloc_aborts import abort_lines, interrupted_lines
 
     view = target.heap()
     dying, frames = dying_thread(target)
@@ -82,53 +72,26 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     heap = CheckedHeap(target.process, view)
     again = entered_again(frames)
     before = interrupted_before(target, frames) if said is not None or found.certain else None
-    # What a call may have written that is under way, or that a handler made in the middle of another, nobody else has
-    # to be looked for.
-    own = SuspectedWriter("unknown", None, 0, "", "")
-    is_handlers = before is not None and before.has_entered_again
-    writers = [own if each.transient else probable_writer(heap, each) for each in found.findings]
-    writers = [each if each.is_run or not is_handlers else own for each in writers]
-    recipes = [
-        ("", "", "") if each.transient else recipe(heap, each, writer) for each, writer in zip(found.findings, writers)
-    ]
-    rows = [_row(each, writer, lines) for each, writer, lines in zip(found.findings, writers, recipes)]
+    in_handler = before is not None and before.has_entered_again
+    diagnoses = [diagnose(heap, each, in_handler) for each in found.findings]
     limit = target.setting("limit") if arguments["count"] is None else arguments["count"]
-    shown = list(zip(found.findings, writers, recipes))[: limit or None]
     died = explain_abort(heap, said, frames, found.findings) if said is not None else None
-    display_rows: list[Any] = []
-    for number, each in enumerate(shown):
-        same = number > 0 and each[0].address == shown[number - 1][0].address
-        display_rows += _same_chunk(each[0]) if same else _display_rows(target, heap, number, *each)
-    if len(shown) < len(rows):
-        display_rows.append(Line.plain(f"… {len(rows) - len(shown):,} more: --count 0 shows all", "dim"))
+    if died is None:
+        lines = tuple(interrupted_lines(before))
+    else:
+        lines = tuple(abort_lines(heap, died, target.symbol_at, again, before))
     return Report(
         command="heap check",
         columns=_COLUMNS,
-        rows=rows,
-        display_rows=display_rows,
-        before=(_headline(found), *_abort_lines(target, heap, died, again, before)),
+        rows=[_row(each) for each in diagnoses],
+        display_rows=list(_display_rows(target, heap, diagnoses, limit)),
+        before=(_headline(found), *lines),
         after=tuple(_checked(each) for each in found.checked),
         totals={**_totals(found), **_abort_totals(died)},
         notes=(*view.notes, *_notes(target, found), *(_other_thread(target, dying) if died is not None else ())),
         faults=tuple(Fault(each.address, str(each.message), each.detail, each.invariant) for each in found.certain),
         faults_displayed=True,
     )
-
-
-def dying_thread(target: Target) -> tuple[int | None, Sequence[Frame]]:
-    """Return the thread (lwp) that aborts, and its frames from there on: the one that stopped, else any; (None, that
-    one's frames) for none."""
-    from gdbheap.analysis.malloc_aborts.dying_call import ABORT, dying_part
-
-    stop = target.stop()
-    frames = stop.frames[:_FRAMES]
-    if (stop.signal.signal if stop.signal is not None else stop.thread.signal) == _SIGABRT:
-        return stop.thread.lwp, dying_part(frames)
-    for thread in target.process.threads[:_UNWOUND] if target.abort_message() else ():
-        others = target.frames(thread.lwp, _FRAMES)
-        if any(frame.function in ABORT for frame in others):
-            return thread.lwp, dying_part(others)
-    return None, frames
 
 
 def _other_thread(target: Target, dying: int | None) -> Iterator[str]:
@@ -153,54 +116,6 @@ def _headline(found: CheckResult) -> Line:
     return Line.plain(f"no fault: {checked}{perhaps}")
 
 
-def _abort_lines(
-    target: Target,
-    heap: CheckedHeap,
-    died: MallocAbort | None,
-    again: tuple[Call, Call] | None,
-    before: InterruptedBefore | None,
-) -> Iterator[Line]:
-    from gdbheap.analysis.invariants.calls import entry_words
-    from gdbheap.analysis.malloc_aborts.interrupted_before import words_before
-    from gdbheap.analysis.malloc_aborts.malloc_abort import cause, how_to_catch
-
-    earlier = (_indented("perhaps", words_before(before)),) if before is not None else ()
-    if died is None:
-        yield from earlier
-        return
-    yield Line((("", f"{died.call} aborted: "), ("fault", died.message)))
-    why = entry_words(*again) if again is not None else cause(heap, died, target.symbol_at, before)
-    if why:
-        yield _indented("cause", why)
-    yield from earlier
-    if died.caller is not None:
-        yield _indented("caller", died.caller_words)
-    yield _indented("check", f"{died.function}: {died.condition}")
-    if again is not None:
-        return  # what is broken tells of that call, and of no chunk's user
-    if not why and (before is None or not before.has_entered_again):
-        yield _indented("means", died.implies)
-    if died.chunk is not None:
-        pointer = f", which the caller passed as {died.pointer:#x}" if died.pointer is not None else ""
-        chunk = heap.view.chunk_at(died.chunk)
-        what = (
-            f" ({chunk.state.label}, {chunk.size:#x} bytes)"
-            if chunk is not None and chunk.address == died.chunk
-            else ""
-        )
-        yield _indented("chunk", f"{died.chunk:#x}{what}{pointer}: {died.how}")
-        if died.evidence not in [each.detail for each in died.findings]:
-            yield _indented("", died.evidence)
-    elif died.evidence:
-        yield _indented("chunk", f"not known: {died.how}")
-        yield _indented("", died.evidence)
-    if died.pointer is None and died.wants_pointer:
-        yield _indented("pointer", _POINTER_UNKNOWN)
-    catch = how_to_catch(heap, died, target.symbol_at)
-    if catch and not died.findings:
-        yield Line((("dim", f"    {'catch':8}"), ("command", catch)))
-
-
 def _abort_totals(died: MallocAbort | None) -> dict[str, Any]:
     if died is None:
         return {}
@@ -211,77 +126,41 @@ def _abort_totals(died: MallocAbort | None) -> dict[str, Any]:
     return shown
 
 
-def _row(each: Finding, writer: SuspectedWriter, lines: tuple[str, ...]) -> tuple[Any, ...]:
-    return (
-        each.address,
-        each.message,
-        each.field,
-        each.where,
-        each.held,
-        each.must.words,
-        each.call,
-        ABSENT if each.arena is None else arena_name(each.arena),
-        ABSENT if each.thread is None else each.thread,
-        each.transient,
-        each.suspects,
-        writer.kind,
-        writer.chunk,
-        writer.overrun,
-        writer.bytes,
-        each.detail,
-        *lines,
-        each.invariant.value,
-        ABSENT if each.must.value is None else each.must.value,
-        each.why,
-    )
+def _row(diagnosis: Diagnosis) -> tuple[Any, ...]:
+    each, writer = diagnosis.finding, diagnosis.writer
+    cells = {
+        "arena": ABSENT if each.arena is None else arena_name(each.arena),
+        "thread": ABSENT if each.thread is None else each.thread,
+        "expected": each.must.words,
+        "expected_value": ABSENT if each.must.value is None else each.must.value,
+        "invariant": each.invariant.value,
+        "detail": each.detail,
+        "writer": writer.kind,
+        "writer_chunk": writer.chunk,
+        "overrun": writer.overrun,
+        "bytes": writer.bytes,
+        "watch": diagnosis.watch,
+        "breakpoint": diagnosis.breakpoint,
+        "rr": diagnosis.rr,
+    }
+    return row_of(_COLUMNS, each, cells)
 
 
-def _display_rows(
-    target: Target, heap: CheckedHeap, number: int, each: Finding, writer: SuspectedWriter, lines: tuple[str, ...]
-) -> Iterator[Line]:
-    from gdbheap.analysis.pointers.holders import holders
+def _display_rows(target: Target, heap: CheckedHeap, diagnoses: Sequence[Diagnosis], limit: int) -> Iterator[Line]:
+    """Yield the findings for people, those of one chunk together."""
+    from gdbheap.sentences.findings import catching_lines, diagnosis_lines, pointer_lines, same_chunk
 
-    sure = "may be transient: " if each.transient else ""
-    yield Line((("address", f"{each.address:#x}"), ("", "  "), ("fault", f"{sure}{each.message}")))
-    yield from _what(each)
-    if each.call:
-        yield _indented("dies", each.call)
-    if writer.sentence:
-        yield _indented("writer", writer.sentence)
-    if writer.kind == "dangling" and writer.chunk is not None and number < _SEARCHED:
-        chunk = heap.view.chunk_at(writer.chunk)
-        if chunk is not None:
-            for holder in holders(
-                heap.process, heap.view, target.symbol_at, chunk.address + heap.layout.header, chunk.end
-            ):
-                where = f"at {holder.where:#x}, " if holder.where else ""
-                yield _indented("", f"{holder.pointer:#x} is still held {where}in {holder.what}")
-    if each.suspects:
-        yield _indented(
-            "or", "the size field of " + ", ".join(f"{suspect:#x}" for suspect in each.suspects) + " is the wrong one"
-        )
-    for index, line in enumerate(line for line in lines if line):
-        yield Line((("dim", f"    {'' if index else 'catch':8}"), ("command", line)))
-
-
-def _what(each: Finding) -> Iterator[Line]:
-    """Yield what the field holds, what it must hold, and why."""
-    if not each.field:
-        yield _indented("field", each.why)
-        return
-    yield _indented("field", each.holds)
-    yield _indented("must be", each.must.words)
-    if each.why:
-        yield _indented("why", each.why)
-
-
-def _same_chunk(each: Finding) -> Iterator[Line]:
-    """Yield one line for a further field of the same chunk or arena: most often the same write has broken it."""
-    yield _indented("and", each.detail)
-
-
-def _indented(name: str, text: str) -> Line:
-    return Line((("dim", f"    {name:8}"), ("", text)))
+    shown = diagnoses[: limit or None]
+    for number, each in enumerate(shown):
+        if number > 0 and each.finding.address == shown[number - 1].finding.address:
+            yield same_chunk(each.finding)
+            continue
+        yield from diagnosis_lines(each)
+        if number < _SEARCHED:
+            yield from pointer_lines(heap, target.symbol_at, each)
+        yield from catching_lines(each)
+    if len(shown) < len(diagnoses):
+        yield Line.plain(f"… {len(diagnoses) - len(shown):,} more: --count 0 shows all", "dim")
 
 
 def _checked(each: Coverage) -> str:

@@ -1,0 +1,56 @@
+"""What `heap check` found broken, for people."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+from gdbheap.analysis.invariants.checked_heap import CheckedHeap
+from gdbheap.analysis.invariants.finding import Finding
+from gdbheap.analysis.pointers.holders import holders
+from gdbheap.analysis.suspects.diagnosis import Diagnosis
+from gdbheap.process.symbols import SymbolAt
+from gdbheap.report.report import Line
+from gdbheap.sentences.labelled import labelled
+
+
+def diagnosis_lines(diagnosis: Diagnosis) -> Iterator[Line]:
+    """Yield the fault, the field, the call that dies of it, the probable writer."""
+    each, writer = diagnosis.finding, diagnosis.writer
+    sure = "may be transient: " if each.transient else ""
+    yield Line((("address", f"{each.address:#x}"), ("", "  "), ("fault", f"{sure}{each.message}")))
+    if each.field:
+        yield labelled("field", each.holds)
+        yield labelled("must be", each.must.words)
+        if each.why:
+            yield labelled("why", each.why)
+    else:
+        yield labelled("field", each.why)
+    if each.call:
+        yield labelled("dies", each.call)
+    if writer.sentence:
+        yield labelled("writer", writer.sentence)
+
+
+def pointer_lines(heap: CheckedHeap, symbol_at: SymbolAt, diagnosis: Diagnosis) -> Iterator[Line]:
+    """Yield who still points into the freed block that was written to."""
+    writer = diagnosis.writer
+    chunk = heap.view.chunk_at(writer.chunk) if writer.kind == "dangling" and writer.chunk is not None else None
+    if chunk is None:
+        return
+    for each in holders(heap.process, heap.view, symbol_at, chunk.address + heap.layout.header, chunk.end):
+        where = f"at {each.where:#x}, " if each.where else ""
+        yield labelled("", f"{each.pointer:#x} is still held {where}in {each.what}")
+
+
+def catching_lines(diagnosis: Diagnosis) -> Iterator[Line]:
+    """Yield what else may be wrong, and how to catch the write."""
+    if diagnosis.finding.suspects:
+        suspects = ", ".join(f"{suspect:#x}" for suspect in diagnosis.finding.suspects)
+        yield labelled("or", f"the size field of {suspects} is the wrong one")
+    for index, line in enumerate(diagnosis.commands):
+        yield labelled("" if index else "catch", line, "command")
+
+
+def same_chunk(each: Finding) -> Line:
+    """Return one line for a further field of the same chunk or arena: most often the same write has broken it."""
+    return labelled("and", each.detail)
