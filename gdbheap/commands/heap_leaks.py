@@ -147,6 +147,7 @@ def _why(target: Target, leaks: Leaks, address: int, count: int | None) -> Repor
         before=tuple(verdict_lines(why)),
         after=(Line.plain(rest, "dim"),) if cut else (),
         totals=_facts(why),
+        totals_shown=False,
         notes=tuple(notes_on(target, leaks.held, leaks.verdict[block] != LeakKind.STILL_REACHABLE)),
     )
 

@@ -47,6 +47,7 @@ def test_each_reason_is_told_as_a_fact_and_in_a_sentence():
     }
     assert [totals[name]["offset"] for name in (("interior", 0), ("chain", 2), ("single", 0))] == [50, 16, None]
     assert all(each["block"] == blocks[name] for name, each in totals.items())
+    assert "total: kind" not in answers.text
     for name, lines in LINES.items():
         told = "\n".join(lines).format(block=blocks[name], via=totals[name]["via"])
         assert f"\n{told}\n" in answers.text
