@@ -26,6 +26,8 @@ _COLUMNS = (
     Column("stored_count", "count", heading="counted"),
     Column("chunks", "list", "address", heading="chunk addresses, the next one taken first"),
     Column("fault", "text", "fault", shown=False),
+    Column("bin", "text", shown=False),
+    Column("thread_number", "number", shown=False),
 )
 
 
@@ -61,6 +63,8 @@ def _row(each: Bin, size: int) -> Sequence[Any]:
         each.count if each.kind == "tcache" else ABSENT,
         each.chunks,
         each.fault.message if each.fault else ABSENT,
+        short_name(each),
+        ABSENT if each.thread_number is None else each.thread_number,
     )
 
 

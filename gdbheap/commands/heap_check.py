@@ -46,6 +46,7 @@ _COLUMNS = (
     Column("invariant", "text"),
     Column("expected_value", "address"),
     Column("why", "text"),
+    Column("thread_number", "number"),
 )
 
 # For so many findings the whole of memory is searched for pointers to the block.
@@ -80,10 +81,11 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         lines = tuple(interrupted_lines(before))
     else:
         lines = tuple(abort_lines(heap, died, target.symbol_at, again, before))
+    numbers = {thread.lwp: thread.number for thread in target.process.threads}
     return Report(
         command="heap check",
         columns=_COLUMNS,
-        rows=[_row(each) for each in diagnoses],
+        rows=[_row(each, numbers) for each in diagnoses],
         display_rows=list(_display_rows(target, heap, diagnoses, limit)),
         before=(_headline(found), *lines),
         after=tuple(_checked(each) for each in found.checked),
@@ -126,11 +128,12 @@ def _abort_totals(died: MallocAbort | None) -> dict[str, Any]:
     return shown
 
 
-def _row(diagnosis: Diagnosis) -> tuple[Any, ...]:
+def _row(diagnosis: Diagnosis, numbers: Mapping[int, int]) -> tuple[Any, ...]:
     each, writer = diagnosis.finding, diagnosis.writer
     cells = {
         "arena": ABSENT if each.arena is None else arena_name(each.arena),
         "thread": ABSENT if each.thread is None else each.thread,
+        "thread_number": ABSENT if each.thread is None else numbers.get(each.thread),
         "expected": each.must.words,
         "expected_value": ABSENT if each.must.value is None else each.must.value,
         "invariant": each.invariant.value,

@@ -97,5 +97,8 @@ def test_a_child_has_the_lists_of_its_parent_and_what_it_added():
     # The child's only thread goes on with the tcache of the thread that forked.
     listed = sorted(pointer for row in of_kind(answer, "tcache") for pointer in mems(row, 8))
     assert listed == sorted(pointer for pointer, block in ledger.freed.items() if block.size <= 0x410)
+    assert {(row["thread_number"], row["bin"]) for row in of_kind(answer, "tcache")} == {
+        (1, f"tcache[{row['index']}]") for row in of_kind(answer, "tcache")
+    }
     assert {row["thread"] for row in of_kind(answer, "tcache")} == {program.pid}
     assert answer["faults"] == []

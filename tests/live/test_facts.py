@@ -64,7 +64,12 @@ def test_a_symbol_a_stack_and_no_mapping_are_told_in_facts(told):
     symbol = facts(answers["explain &held"])["symbol"]
     assert (symbol["symbol"], symbol["symbol_offset"]) == ("held", 0)
     stack = facts(answers["explain $sp"])["stack"]
-    assert (stack["thread"], stack["stack_offset"], stack["frame"], stack["function"]) == (1, 0, 0, "inspected")
+    assert tuple(stack[name] for name in ("thread_number", "stack_offset", "frame", "function")) == (
+        1,
+        0,
+        0,
+        "inspected",
+    )
     nothing = facts(answers["explain 8"])
     assert nothing["address"] == {"address": "0x8", "mapped": False, "canonical": True}
     assert nothing["write"] == {"result": "SIGSEGV SEGV_MAPERR"}

@@ -51,7 +51,7 @@ def test_a_program_is_told_the_same_in_facts():
     in_frame = next(facts(row) for row in by_local["rows"] if row["kind"] == "stack" and row["local"])
     above = in_frame.pop("stack_offset")
     assert above > 0
-    assert in_frame == {"thread": 1, "frame": 2, "function": "main", "local": "local", "local_offset": 0}
+    assert in_frame == {"thread_number": 1, "frame": 2, "function": "main", "local": "local", "local_offset": 0}
     (mapped,) = by_mapping["rows"]
     start = int(mapped["place"], 16) - 0x320
     assert facts(mapped) == {"area": "mapping", "area_start": f"{start:#x}", "area_offset": 0x320}

@@ -127,7 +127,7 @@ def _stack(process: Process, here: AnnotatedVMA, part: AnnotatedPart, address: i
         pointer = thread.stack_pointer
         on_it = pointer in here.vma and part_at(here, pointer) == part
         if thread.number == owner or (owner is None and on_it):
-            facts: dict[str, Any] = {"thread": thread.number}
+            facts: dict[str, Any] = {"thread_number": thread.number}
             if on_it:
                 facts["stack_offset"] = address - pointer
             if on_it and address < pointer:
