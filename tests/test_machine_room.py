@@ -31,9 +31,11 @@ REGISTERS = {
     for name in names
 } - _EVERYWHERE
 _IN_EXPRESSIONS = re.compile(rf"[$%](?:{'|'.join(sorted(REGISTERS))})\b")
-# 2 ** these bound the addresses of programs of some machine; the sizes that pages have on one.
-ADDRESS_BITS = {machine.address_bits for machine in MACHINES} - {32} | {48}
+# (32 bits are more than a machine's addresses.)
+ADDRESS_BITS = {machine.address_bits for machine in MACHINES} - {32}
 PAGE_SIZES = {0x1000, 0x4000, 0x10000}
+# Where the smallest page stands, by its name.
+PAGES = {"process/memory.py"}
 
 # Who may decide by the size of a pointer, and why.
 FORMATS = {
@@ -107,6 +109,45 @@ def test_no_machine_has_its_code_imported() -> None:
             if isinstance(node, ast.ImportFrom) and re.match(r"gdbheap\.machine\.\w+\.", node.module or "")
         ]
     )
+
+
+def bits(tree: ast.AST) -> Iterator[int]:
+    """Yield the lines that shift by as many bits as addresses have, or hold the end of them."""
+    ends = {1 << count for count in ADDRESS_BITS} | {(1 << count) - 1 for count in ADDRESS_BITS}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.BinOp) and isinstance(node.right, ast.Constant):
+            is_shift = isinstance(node.op, (ast.LShift, ast.RShift, ast.Sub))
+            if is_shift and node.right.value in ADDRESS_BITS:
+                yield node.lineno
+        elif isinstance(node, ast.Constant) and type(node.value) is int and node.value in ends:
+            yield node.lineno
+
+
+def pages(tree: ast.AST) -> Iterator[int]:
+    """Yield the lines that name the size of a page, or round by one."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign) and isinstance(node.value, ast.Constant) and node.value.value in PAGE_SIZES:
+            if any("PAGE" in ast.unparse(each) for each in node.targets):
+                yield node.lineno
+        elif isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Mod, ast.FloorDiv, ast.BitAnd)):
+            size = node.right.operand if isinstance(node.right, ast.UnaryOp) else node.right
+            if isinstance(size, ast.Constant) and size.value in PAGE_SIZES | {each - 1 for each in PAGE_SIZES}:
+                yield node.lineno
+
+
+def test_nobody_knows_how_many_bits_an_address_has() -> None:
+    assert not in_files(lambda tree: list(bits(tree)))
+
+
+def test_nobody_knows_how_large_a_page_is() -> None:
+    """The size of a page is the process's (Process.page_size), or this machine's kernel's (live/kernel_page.py)."""
+    assert in_files(lambda tree: list(pages(tree))).keys() == PAGES
+
+
+def test_bits_and_pages_are_found() -> None:
+    assert [list(bits(ast.parse(text))) for text in ("1 << 47", "0x7FFF_FFFF_FFFF")] == [[1], [1]]
+    texts = "_PAGE = 4096", "x & -4096", "x & ~0xFFF", "x % 16384"
+    assert [list(pages(ast.parse(text))) for text in texts] == [[1]] * 4
 
 
 @pytest.mark.parametrize("machine", MACHINES, ids=lambda machine: machine.name)

@@ -15,7 +15,6 @@ from gdbheap.glibc.layout import SYMBOL
 from gdbheap.interface.command import Command
 from gdbheap.pictures.mm_drawing import Drawing
 from gdbheap.process.live.proc_maps import MappingUsage, read_smaps
-from gdbheap.process.memory import PAGE
 from gdbheap.process.mm import BEHIND_BSS, HEAP_MAPPING, MM, NO_HEAP, UNLIMITED, read_mm
 from gdbheap.process.process import Process
 from gdbheap.report.printable import human_size
@@ -67,7 +66,7 @@ def mm(target: Target, arguments: Mapping[str, Any]) -> Report:
     sums = sum_by_sharing(mappings, usages)
     whole = total(sums.values())
     areas = find_areas(mappings, found)
-    rows = [_row(name, found) for name in MEANINGS]
+    rows = [_row(name, found, target.process) for name in MEANINGS]
     drawing = Drawing(
         areas,
         user_end(areas, process.machine),
@@ -109,7 +108,7 @@ def _libcs_break(target: Target) -> tuple[int | None, tuple[str, ...]]:
     if brk is None or brk.source != SYMBOL or not brk.value:
         return None, ()
     mapped = [vma for vma in target.process.address_space if vma.path == "[heap]"]
-    if mapped and not mapped[-1].end - PAGE < brk.value <= mapped[-1].end:
+    if mapped and not mapped[-1].end - target.process.page_size < brk.value <= mapped[-1].end:
         return None, (
             f"libc's break (__curbrk) is {brk.value:#x}, but the heap mapping ends at {mapped[-1].end:#x}: "
             "somebody else moved it",
@@ -135,7 +134,7 @@ def _unknown(process: Process, usages: Sequence[MappingUsage] | None) -> Iterato
         yield f"/proc/{process.pid}/smaps cannot be read: what is in memory is not known"
 
 
-def _row(name: str, found: MM) -> tuple[Any, ...]:
+def _row(name: str, found: MM, process: Process) -> tuple[Any, ...]:
     """Return the row of a bound; one that is not known has no source either."""
     meaning = MEANINGS[name]
     if name == "stack_limit":
@@ -151,7 +150,7 @@ def _row(name: str, found: MM) -> tuple[Any, ...]:
     if name == "brk" and source in (HEAP_MAPPING, BEHIND_BSS):
         precision, meaning = AT_MOST, f"{meaning}; here rounded up to a page"
     elif name == "brk" and source == NO_HEAP:
-        precision, meaning = AT_LEAST if value % PAGE else EXACT, f"{meaning}; brk has made no heap"
+        precision, meaning = AT_LEAST if value % process.page_size else EXACT, f"{meaning}; brk has made no heap"
     return name, f"{value:#x}", "address", precision, f"{_SIGNS[precision]}{value:#x}", source, meaning
 
 

@@ -24,7 +24,7 @@ from gdbheap.files import open_regular
 from gdbheap.machine.machine import Machine
 from gdbheap.machine.machines import machine_name, machine_of_elf, machine_of_size
 from gdbheap.process.address_space import VMA, AddressSpace
-from gdbheap.process.images.auxv import AT_ENTRY, AT_PHDR, AT_RANDOM, AT_SYSINFO_EHDR
+from gdbheap.process.images.auxv import AT_ENTRY, AT_PHDR, AT_RANDOM, AT_SYSINFO_EHDR, told_page_size
 from gdbheap.process.images.elf_headers import (
     ET_CORE,
     HEADER_SIZE,
@@ -39,6 +39,7 @@ from gdbheap.process.images.elf_headers import (
     parse_program_headers,
     permissions_of,
 )
+from gdbheap.process.memory import SMALLEST_PAGE
 from gdbheap.process.process import Module, Process, Thread
 from gdbheap.process.signal_info import SignalInfo
 
@@ -86,7 +87,7 @@ class CoreFile:
     def process(self) -> Process:
         """Return the process as it was when it died."""
         modules = self.modules()
-        return Process(
+        process = Process(
             kind="core",
             machine=self.known or machine_of_size(self.pointer_size),
             memory=self.memory,
@@ -96,9 +97,9 @@ class CoreFile:
             main=main_module(modules, self.address_space, self.auxv.get(AT_ENTRY)),
             auxv=self.auxv,
             notes=self.notes,
-            assumed_zeros=tuple(without_bss(self.unwritten, modules)),
             holds_written=self.holds_written,
         )
+        return replace(process, assumed_zeros=tuple(without_bss(self.unwritten, process)))
 
 
 def open_core(path: str, locate: Callable[[str], str] = lambda path: path) -> CoreFile:
@@ -212,7 +213,8 @@ def _table(core: int, header: ElfHeader) -> Iterator[ProgramHeader]:
 
 
 def _address_space(segments: list[CoreSegment], notes: Notes, memory: CoreMemory, vsyscall: int | None) -> AddressSpace:
-    vmas = [_with_file_permissions(vma, memory) for vma in _vmas(segments, notes)]
+    page = told_page_size(notes.auxv) or SMALLEST_PAGE
+    vmas = [_with_file_permissions(vma, memory, page) for vma in _vmas(segments, notes)]
     vmas = list(_apart(sorted(vmas, key=lambda vma: vma.start)))
     inferred = _inferred_names(vmas, notes)
     names = {**inferred, **({vsyscall: "[vsyscall]"} if vsyscall is not None else {})}
@@ -260,7 +262,7 @@ def _permissions(segment: CoreSegment, by_gdb: bool) -> str:
     return read + ("w" if segment.flags & PF_W else "-") + ("x" if segment.flags & PF_X else "-") + "?"
 
 
-def _with_file_permissions(vma: VMA, memory: CoreMemory) -> VMA:
+def _with_file_permissions(vma: VMA, memory: CoreMemory, page: int) -> VMA:
     """Return the VMA with the permissions that its ELF file asks for, where the core tells none: gdb leaves out only
     what the process has not changed."""
     header = memory.header_of(vma.path)
@@ -268,12 +270,12 @@ def _with_file_permissions(vma: VMA, memory: CoreMemory) -> VMA:
         return vma
     facts = memory.elf_facts(vma.path)
     base = header - facts.first_address
-    index = bisect_left(facts.loads, (vma.start - base + 0x1000,)) - 1
+    index = bisect_left(facts.loads, (vma.start - base + page,)) - 1
     if index < 0:
         return vma
     address, _, size, flags = facts.loads[index]
     # The loader also maps what lies between two segments, and then takes all access away from it.
-    if vma.end > (base + address + size + 0xFFF) & ~0xFFF:
+    if vma.end > -(-(base + address + size) // page) * page:
         return vma
     return VMA(vma.start, vma.end, permissions_of(flags) + "?", vma.offset, path=vma.path)
 

@@ -14,6 +14,7 @@ from gdbheap.process.images.elf_headers import (
     parse_elf_header,
     parse_program_headers,
 )
+from gdbheap.process.memory import SMALLEST_PAGE
 
 _NT_GNU_BUILD_ID = 3
 # More program headers than this in a *mapped* file, or a longer note, is no honest ELF file.
@@ -43,7 +44,7 @@ def read_elf_facts(read: Callable[[int, int], bytes]) -> ElfFacts:
     for each in parse_program_headers(header, read(header.table, header.entry * header.count)):
         if each.kind == PT_LOAD:
             loads.append((each.address, each.file_size, each.size, each.flags))
-            first = each.address & ~0xFFF if first is None else first
+            first = each.address & -SMALLEST_PAGE if first is None else first
         elif each.kind == PT_GNU_RELRO:
             relro = (each.address, each.size)
         elif each.kind == PT_NOTE and not build_id and each.file_size <= _MAX_NOTE:

@@ -14,13 +14,12 @@ from gdbheap.process.images.elf_headers import (
     parse_elf_header,
     parse_program_headers,
 )
-from gdbheap.process.memory import WORD_FORMATS
+from gdbheap.process.memory import SMALLEST_PAGE, WORD_FORMATS
 
 Read = Callable[[int, int], bytes]
 # [start, end) of memory is the file from an offset on.
 Mapped = tuple[int, int, int]
 
-_PAGE = 4096
 _MAX_HEADERS = 256
 _MAX_DYNAMIC = 1 << 16
 _DT_DEBUG = 21
@@ -42,7 +41,7 @@ def is_same_file(read_file: Read, read_core: Read, mapped: Sequence[Mapped]) -> 
     starts = [start for start, _, offset in mapped if offset == 0]
     if not loads or not starts:
         return False
-    base = min(starts) - (loads[0].address & -_PAGE)
+    base = min(starts) - (loads[0].address & -SMALLEST_PAGE)
     if not all(_lies_there(each, base, mapped) for each in loads if each.file_size):
         return False
     return all(
@@ -51,8 +50,10 @@ def is_same_file(read_file: Read, read_core: Read, mapped: Sequence[Mapped]) -> 
 
 
 def _lies_there(load: ProgramHeader, base: int, mapped: Iterable[Mapped]) -> bool:
-    page = base + load.address & -_PAGE
-    return any(start <= page < end and offset + page - start == load.offset & -_PAGE for start, end, offset in mapped)
+    page = base + load.address & -SMALLEST_PAGE
+    return any(
+        start <= page < end and offset + page - start == load.offset & -SMALLEST_PAGE for start, end, offset in mapped
+    )
 
 
 def _is_same_section(header: ElfHeader, section: ProgramHeader, base: int, read_file: Read, read_core: Read) -> bool:

@@ -15,8 +15,7 @@ from gdbheap.elf.core_memory import CoreSegment
 from gdbheap.elf.core_notes import Notes
 from gdbheap.process.address_space import without
 from gdbheap.process.images.elf_headers import PF_W
-from gdbheap.process.memory import PAGE
-from gdbheap.process.process import Module
+from gdbheap.process.process import Process
 
 
 def mark_unwritten(segments: list[CoreSegment], notes: Notes) -> list[CoreSegment]:
@@ -40,12 +39,12 @@ def mark_unwritten(segments: list[CoreSegment], notes: Notes) -> list[CoreSegmen
     return [replace(each, unwritten=True) if not each.stored and is_anonymous(each) else each for each in segments]
 
 
-def without_bss(ranges: Iterable[tuple[int, int]], modules: Iterable[Module]) -> Iterator[tuple[int, int]]:
+def without_bss(ranges: Iterable[tuple[int, int]], process: Process) -> Iterator[tuple[int, int]]:
     """Yield what of the ranges is not a module's bss: that is zeros for certain until it is written, and nobody asks
     for it to be left out."""
     bss = sorted(
-        (segment.file_end & -PAGE, -(-segment.end // PAGE) * PAGE)
-        for module in modules
+        (process.page_of(segment.file_end), process.page_after(segment.end))
+        for module in process.modules
         for segment in module.segments
         if segment.end > segment.file_end
     )

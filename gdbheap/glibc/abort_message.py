@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 
 from gdbheap.errors import MemoryFault
-from gdbheap.process.memory import PAGE, text_at
+from gdbheap.process.memory import text_at
 from gdbheap.process.process import Process
 
-_LONGEST = 4 * PAGE
+_LONGEST = 1 << 14
 # Where no symbol leads to it: so many pages are looked at, of mappings of their own or merged with neighbours.
 _MOST_PROBES = 1 << 14
 # What glibc begins or ends its last words with: of those of its checks, of assert() and of malloc.
@@ -40,7 +40,7 @@ def find_abort_message(process: Process) -> str:
     for vma in process.address_space:
         if vma.path or not vma.writable or vma.shared:
             continue
-        for page in range(vma.start, vma.end, PAGE):
+        for page in range(vma.start, vma.end, process.page_size):
             probes += 1
             if probes > _MOST_PROBES:
                 return ""
@@ -56,14 +56,11 @@ def _struct_at(process: Process, page: int) -> str:
         size = int.from_bytes(process.memory.read(page, 4), "little")
     except MemoryFault:
         return ""
-    if not PAGE <= size <= _LONGEST or size % PAGE:
+    if not process.page_size <= size <= _LONGEST or size % process.page_size:
         return ""
     text = _text(process, page + 4)
-    return (
-        text.strip()
-        if -(-(len(text.encode()) + 1) // PAGE) * PAGE == size and text.isprintable() | text.endswith("\n")
-        else ""
-    )
+    is_text = text.isprintable() or text.endswith("\n")
+    return text.strip() if is_text and process.page_after(len(text.encode()) + 1) == size else ""
 
 
 def _text(process: Process, address: int) -> str:

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from gdbheap.machine.machine import Machine
 from gdbheap.process.cstruct import CStruct
+from gdbheap.process.memory import SMALLEST_PAGE
 
 # How a fact was learnt, the surest first.
 SYMBOL = "symbol"
@@ -68,6 +69,7 @@ class Layout:
     tcache_key: int | None = None
     global_max_fast: int | None = None
     heap_max: int = 64 << 20
+    page_size: int = SMALLEST_PAGE
     statics: Mapping[str, int] = field(default_factory=dict)
     abort_msg: int | None = None
     libc_path: str = ""

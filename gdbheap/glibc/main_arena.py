@@ -14,7 +14,6 @@ from gdbheap.glibc.walk.heap_segment import HeapSegment, Sentinel, find_trail, w
 from gdbheap.glibc.walk.walk import Walker
 from gdbheap.process.cstruct import StructValue
 from gdbheap.process.fault import Fault
-from gdbheap.process.memory import PAGE
 from gdbheap.process.process import Process
 
 # Foreign sbrks and mapped continuations are rare; this many would be a loop.
@@ -85,7 +84,7 @@ def add_top(process: Process, layout: Layout, stretch: HeapSegment, top: int, ar
     if size > arena["system_mem"]:
         detail = f"size field of top is {raw:#x}, system_mem is {arena['system_mem']:#x}"
         stretch.faults.append(Fault(top, "malloc(): corrupted top size", detail, Invariant.TOP_SIZE))
-    elif size > room or size < layout.min_size or (top + size) % PAGE:
+    elif size > room or size < layout.min_size or (top + size) % process.page_size:
         # sysmalloc asserts the same: at least MINSIZE, and up to the end of a page.
         detail = f"size field of top is {raw:#x}, there are {room:#x} bytes to the end of the heap"
         stretch.faults.append(Fault(top, "malloc(): corrupted top size", detail, Invariant.TOP_SIZE))
@@ -111,9 +110,9 @@ def first_chunk(process: Process, layout: Layout, arena: StructValue, parameters
     start = _start_by_size(process, layout, arena)
     # where two say so, the mapping that a core's reader takes for [heap] (a bss that stands apart) says nothing against
     # it
-    if base & -PAGE == heap.start or heap.path != "[heap]" or start == base:
+    if process.page_of(base) == heap.start or heap.path != "[heap]" or start == base:
         return first_chunk_after(base, layout)
-    if start is not None and start != base and start & -PAGE == heap.start:
+    if start is not None and start != base and process.page_of(start) == heap.start:
         return first_chunk_after(start, layout)
     return first_chunk_after(base if base in heap else heap.start, layout)
 
@@ -146,7 +145,7 @@ def _walk_brk(
     """Walk the brk heap from `start`; after fenceposts (somebody else moved brk) find where malloc's memory goes on."""
     at: int | None = start
     while at is not None and at <= limit and len(stretches) < _MOST_STRETCHES:
-        stretch = walk_stretch(walker, process.memory, layout, at & ~(PAGE - 1), at, limit)
+        stretch = walk_stretch(walker, process.memory, layout, process.page_of(at), at, limit)
         stretches.append(stretch)
         if not stretch.ended_at_fencepost or stretch.end >= limit:
             return
@@ -166,10 +165,10 @@ def _walk_towards_top(process: Process, layout: Layout, walker: Walker, stretche
         stretches.append(HeapSegment(top, top, top, faults=[fault]))
         return
     first = first_chunk_after(vma.start, layout)
-    at = find_trail(walker, process.memory, layout, first, top, PAGE)
+    at = find_trail(walker, process.memory, layout, first, top, process.page_size)
     if at is None:
         at = top
-    stretches.append(walk_stretch(walker, process.memory, layout, at & ~(PAGE - 1), at, top))
+    stretches.append(walk_stretch(walker, process.memory, layout, process.page_of(at), at, top))
 
 
 def _walk_older_mappings(
@@ -190,21 +189,24 @@ def _walk_older_mappings(
     for start, end in unclaimed_ranges(process, [*known, *claimed]):
         at: int | None = start
         while at is not None and at < end:
-            if arena["system_mem"] - _extent(stretches, by_brk) < PAGE or len(stretches) >= _MOST_STRETCHES:
+            if (
+                arena["system_mem"] - _extent(stretches, by_brk) < process.page_size
+                or len(stretches) >= _MOST_STRETCHES
+            ):
                 return
-            at = _walk_older_mapping(process, layout, walker, stretches, -(-at // PAGE) * PAGE, end)
+            at = _walk_older_mapping(process, layout, walker, stretches, process.page_after(at), end)
 
 
 def _walk_older_mapping(
     process: Process, layout: Layout, walker: Walker, stretches: list[HeapSegment], start: int, end: int
 ) -> int | None:
     """Add the first of them in [start, end), and return from where to look on; None where there is none."""
-    first = find_trail(walker, process.memory, layout, first_chunk_after(start, layout), end, PAGE)
+    first = find_trail(walker, process.memory, layout, first_chunk_after(start, layout), end, process.page_size)
     if first is None:
         return None
-    stretch = walk_stretch(walker, process.memory, layout, first & ~(PAGE - 1), first, end)
+    stretch = walk_stretch(walker, process.memory, layout, process.page_of(first), first, end)
     if not stretch.ended_at_fencepost or stretch.faults:
-        return first + PAGE
+        return first + process.page_size
     stretches.append(stretch)
     return stretch.end
 

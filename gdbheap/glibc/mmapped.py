@@ -15,7 +15,7 @@ from gdbheap.glibc.repair.unclaimed import UnclaimedRange, unclaimed_stretches
 from gdbheap.lazy import np
 from gdbheap.process.cstruct import StructValue
 from gdbheap.process.live.touched import touched_spans
-from gdbheap.process.memory import PAGE, readable_pieces
+from gdbheap.process.memory import readable_pieces
 from gdbheap.process.process import Process
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def find_mmapped(
     """
     count = parameters["n_mmaps"] if parameters is not None else None
     total = parameters["mmapped_mem"] if parameters is not None else None
-    if count == 0 and (total or 0) < PAGE:
+    if count == 0 and (total or 0) < process.page_size:
         return [], ()
     found: list[MmappedChunk] = []
     for search in (_at_the_start, _at_page_starts, _anywhere):
@@ -52,12 +52,12 @@ def find_mmapped(
                 reached = here[-1].end if here else reached
                 found += here
         found.sort(key=lambda each: each.address)
-        all_found = len(found) == count and total is not None and 0 <= _excess(layout, found, total) < PAGE
+        all_found = len(found) == count and total is not None and 0 <= _excess(layout, found, total) < process.page_size
         # Those that begin a range are found without reading it; only if they are not all that mp_ counts are the others
         # looked for.
         if all_found or (search is not _at_the_start and (count is None or len(found) >= count)):
             break
-    if total is not None and not 0 <= _excess(layout, found, total) < PAGE:
+    if total is not None and not 0 <= _excess(layout, found, total) < process.page_size:
         found = _look_inside(process, layout, claimed, found)
     length = sum(each.end - each.start for each in found)
     if count is None:
@@ -101,14 +101,14 @@ def _look_inside(
 
 def _at_page_end(process: Process, layout: Layout, outer: MmappedChunk, end: int) -> MmappedChunk | None:
     """Return the chunk of the same mapping whose mem is at the start of a page, or None."""
-    header = (PAGE - layout.header) // layout.pointer_size
+    header = (process.page_size - layout.header) // layout.pointer_size
     for address, words in _pieces(process, layout, outer.start, end):
         prev_sizes, raws = (
-            words[header :: PAGE // layout.pointer_size],
-            words[header + 1 :: PAGE // layout.pointer_size],
+            words[header :: process.page_size // layout.pointer_size],
+            words[header + 1 :: process.page_size // layout.pointer_size],
         )
         for page in np.flatnonzero(raws & FLAG_MASK == IS_MMAPPED).tolist():
-            at = address + page * PAGE + PAGE - layout.header
+            at = address + page * process.page_size + process.page_size - layout.header
             chunk = _decode(layout, at, int(prev_sizes[page]), int(raws[page]), outer.start, end)
             if chunk is not None and chunk.start == outer.start:
                 return chunk
@@ -118,7 +118,7 @@ def _at_page_end(process: Process, layout: Layout, outer: MmappedChunk, end: int
 def _at_the_start(process: Process, layout: Layout, stretch: UnclaimedRange) -> list[MmappedChunk]:
     """Find the chunks that fill the front of the stretch, one after another."""
     found: list[MmappedChunk] = []
-    at = -(-stretch.start // PAGE) * PAGE
+    at = process.page_after(stretch.start)
     while at < stretch.limit and (chunk := _chunk_at(process, layout, at, stretch.limit)) is not None:
         found.append(chunk)
         at = chunk.end
@@ -128,11 +128,11 @@ def _at_the_start(process: Process, layout: Layout, stretch: UnclaimedRange) -> 
 def _at_page_starts(process: Process, layout: Layout, stretch: UnclaimedRange) -> list[MmappedChunk]:
     """Find chunks that begin where their mapping does, one after another; their interior is not read."""
     found = []
-    at = -(-stretch.start // PAGE) * PAGE
+    at = process.page_after(stretch.start)
     while at < stretch.end:
         chunk = _chunk_at(process, layout, at, stretch.limit)
         if chunk is None:
-            at = _next_candidate(process, layout, at + PAGE, stretch.end)
+            at = _next_candidate(process, layout, at + process.page_size, stretch.end)
         else:
             found.append(chunk)
             at = chunk.end
@@ -189,7 +189,12 @@ def _decode(layout: Layout, address: int, prev_size: int, raw: int, start: int, 
     overheads = (0, 2 * layout.pointer_size) if layout.mmapped_overhead is None else (layout.mmapped_overhead,)
     for overhead in overheads:
         length = before + size + overhead
-        if mapping % PAGE == 0 and length % PAGE == 0 and start <= mapping and mapping + length <= end:
+        if (
+            mapping % layout.page_size == 0
+            and length % layout.page_size == 0
+            and start <= mapping
+            and mapping + length <= end
+        ):
             return MmappedChunk(address, size, mapping, mapping + length)
     return None
 
@@ -198,11 +203,11 @@ def _next_candidate(process: Process, layout: Layout, at: int, end: int) -> int:
     """Return the next page from `at` on whose first chunk header has IS_MMAPPED alone, or `end`."""
     offset = first_chunk_after(at, layout) - at + layout.pointer_size
     for address, words in _pieces(process, layout, at, end):
-        first = -address % PAGE + offset
-        flags = words[first // layout.pointer_size :: PAGE // layout.pointer_size] & FLAG_MASK
+        first = -address % process.page_size + offset
+        flags = words[first // layout.pointer_size :: process.page_size // layout.pointer_size] & FLAG_MASK
         hits = np.flatnonzero(flags == IS_MMAPPED)
         if len(hits):
-            return address + -address % PAGE + int(hits[0]) * PAGE
+            return address + -address % process.page_size + int(hits[0]) * process.page_size
     return end
 
 
@@ -217,7 +222,12 @@ def _anywhere(process: Process, layout: Layout, stretch: UnclaimedRange) -> list
         prev_sizes = prev_sizes[: len(raws)]
         where = address + first * layout.pointer_size + np.arange(len(raws), dtype=np.int64) * layout.alignment
         mapping = where - (prev_sizes & ~1)
-        hits = (raws & FLAG_MASK == IS_MMAPPED) & (mapping % PAGE == 0) & (mapping >= stretch.start) & (raws > 0)
+        hits = (
+            (raws & FLAG_MASK == IS_MMAPPED)
+            & (mapping % process.page_size == 0)
+            & (mapping >= stretch.start)
+            & (raws > 0)
+        )
         for row in np.flatnonzero(hits).tolist():
             chunk = _decode(layout, int(where[row]), int(prev_sizes[row]), int(raws[row]), stretch.start, stretch.limit)
             if chunk is not None and (not found or chunk.start >= found[-1].end):

@@ -7,7 +7,7 @@ import os
 from collections.abc import Iterator
 from io import FileIO
 
-from gdbheap.process.memory import PAGE
+from gdbheap.process.memory import SMALLEST_PAGE
 
 
 def with_data(file: FileIO, base: int, start: int, end: int) -> Iterator[tuple[int, int]]:
@@ -19,7 +19,7 @@ def with_data(file: FileIO, base: int, start: int, end: int) -> Iterator[tuple[i
             low = base + os.lseek(file.fileno(), at - base, os.SEEK_DATA)
             high = base + os.lseek(file.fileno(), low - base, os.SEEK_HOLE)
             if low < end:
-                yield max(low & -PAGE, start), min(-(-high // PAGE) * PAGE, end)
+                yield max(low & -SMALLEST_PAGE, start), min(-(-high // SMALLEST_PAGE) * SMALLEST_PAGE, end)
             at = max(high, at + 1)
     except OSError as error:
         # Behind the last data (and the file's end) there is no more.

@@ -20,7 +20,7 @@ from gdbheap.process.images.elf_headers import (
 )
 from gdbheap.process.images.elf_image import MAX_SEGMENTS
 from gdbheap.process.images.link_map import link_maps
-from gdbheap.process.memory import PAGE, WORD_FORMATS, readable_pieces, text_at
+from gdbheap.process.memory import WORD_FORMATS, readable_pieces, text_at
 from gdbheap.process.process import Module, Process
 
 _LONGEST_PATH = 4096
@@ -59,18 +59,18 @@ def find_space(process: Process, program: str) -> AddressSpace:
 
 def _modules(process: Process, program: str) -> list[VMA]:
     """Return the mappings of the program, the dynamic linker and what that has loaded."""
-    header = process.auxv.get(AT_PHDR, 0) & -PAGE
+    header = process.page_of(process.auxv.get(AT_PHDR, 0))
     main = list(_segments(process, header)) if header else []
     if not main:
         return []
-    base = header - _first(main)
-    found = list(_vmas(main, base, program))
+    base = header - _first(process, main)
+    found = list(_vmas(process, main, base, program))
     interpreter = next((each for each in main if each.kind == PT_INTERP), None)
     linker = process.auxv.get(AT_BASE, 0)
     if interpreter is not None and linker:
-        found += _vmas(list(_segments(process, linker)), linker, _text(process, base + interpreter.address))
+        found += _vmas(process, list(_segments(process, linker)), linker, _text(process, base + interpreter.address))
     vdso = process.auxv.get(AT_SYSINFO_EHDR, 0)
-    found += _vmas(list(_segments(process, vdso)), vdso, "[vdso]") if vdso else []
+    found += _vmas(process, list(_segments(process, vdso)), vdso, "[vdso]") if vdso else []
     space = AddressSpace(found, FOUND)
     loaded = replace(process, address_space=space, main=Module(program, None, base))
     for at in link_maps(loaded):
@@ -80,7 +80,7 @@ def _modules(process: Process, program: str) -> list[VMA]:
             break
         path = _text(process, name)
         if start and path.startswith("/") and space.find(start) is None:
-            found += _vmas(list(_segments(process, start)), start, path)
+            found += _vmas(process, list(_segments(process, start)), start, path)
     return _apart(found)
 
 
@@ -94,21 +94,22 @@ def _segments(process: Process, header: int) -> Iterator[ProgramHeader]:
         return
 
 
-def _first(segments: list[ProgramHeader]) -> int:
-    return next((each.address & -PAGE for each in segments if each.kind == PT_LOAD), 0)
+def _first(process: Process, segments: list[ProgramHeader]) -> int:
+    return next((process.page_of(each.address) for each in segments if each.kind == PT_LOAD), 0)
 
 
-def _vmas(segments: list[ProgramHeader], base: int, path: str) -> Iterator[VMA]:
+def _vmas(process: Process, segments: list[ProgramHeader], base: int, path: str) -> Iterator[VMA]:
     """Yield a module's mappings: what is the file's, and the bss behind it."""
     for each in segments:
         start, end = base + each.address, base + each.address + each.size
-        of_file = _page_after(start + each.file_size) if each.file_size else start & -PAGE
+        first = process.page_of(start)
+        of_file = process.page_after(start + each.file_size) if each.file_size else first
         permissions = f"{permissions_of(each.flags)}p"
         if each.kind == PT_LOAD and 0 <= start < end <= 1 << 64:
             if each.file_size:
-                yield VMA(start & -PAGE, of_file, permissions, each.offset & -PAGE, path=path)
-            if of_file < _page_after(end):
-                yield VMA(of_file, _page_after(end), permissions)
+                yield VMA(first, of_file, permissions, process.page_of(each.offset), path=path)
+            if of_file < process.page_after(end):
+                yield VMA(of_file, process.page_after(end), permissions)
 
 
 def _apart(vmas: list[VMA]) -> list[VMA]:
@@ -118,10 +119,6 @@ def _apart(vmas: list[VMA]) -> list[VMA]:
         if not kept or each.start >= kept[-1].end:
             kept.append(each)
     return kept
-
-
-def _page_after(address: int) -> int:
-    return -(-address // PAGE) * PAGE
 
 
 def _text(process: Process, address: int) -> str:
@@ -152,11 +149,11 @@ class _Search:
         below, _ = self._known.around(random)
         pointers = [each.stack_pointer for each in self._process.threads if each.stack_pointer <= random]
         lowest = max((each for each in pointers if below is None or each >= below.end), default=random)
-        start = (lowest - red_zone if lowest < random else random) & -PAGE
+        start = self._process.page_of(lowest - red_zone if lowest < random else random)
         # A module this near tells of an emulator.
         is_kernels = below is None or below.end <= start - _GAP
         self._closed = range(start - (_GAP if is_kernels else _USUAL_STACK), start)
-        self._add(start, random & -PAGE, "[stack]")
+        self._add(start, self._process.page_of(random), "[stack]")
 
     def read_on(self) -> None:
         """Follow the pointers in all that is known, and in what they lead to."""
@@ -172,7 +169,7 @@ class _Search:
         """Find the mappings that these pointers lead to."""
         machine = self._process.machine
         for word in words:
-            page = word & -PAGE
+            page = self._process.page_of(word)
             if word < _LOWEST or page in self._seen or machine.is_kernels(word) or not machine.is_canonical(word):
                 continue
             self._seen.add(page)
@@ -186,14 +183,15 @@ class _Search:
             self._misses += 1
             return
         below, _ = AddressSpace([*self._known, *self.found], FOUND).around(page)
-        self._add(self._edge(page, -PAGE, _LOWEST if below is None else below.end), page, "")
+        self._add(self._edge(page, -self._process.page_size, _LOWEST if below is None else below.end), page, "")
 
     def _add(self, start: int, page: int, path: str) -> None:
         """Add what lies from `start`, over this page, to where no more can be read."""
         _, above = AddressSpace([*self._known, *self.found], FOUND).around(page)
-        last = self._edge(page, PAGE, self._process.machine.mask - PAGE if above is None else above.start - PAGE)
-        self.found.append(VMA(start, last + PAGE, "rw-?", path=path))
-        self._pending.append((start, last + PAGE))
+        size = self._process.page_size
+        last = self._edge(page, size, (self._process.machine.mask if above is None else above.start) - size)
+        self.found.append(VMA(start, last + size, "rw-?", path=path))
+        self._pending.append((start, last + size))
 
     def _edge(self, page: int, step: int, limit: int) -> int:
         """Return the last page in this direction, up to `limit`, that can be read."""

@@ -14,7 +14,8 @@ ReadProgress = Callable[[int], None]
 # What struct and memoryview call an unsigned word, by its size.
 WORD_FORMATS: dict[int, Literal["I", "Q"]] = {4: "I", 8: "Q"}
 
-PAGE = 4096
+# No kernel's pages are smaller, and all are whole multiples: a step of so many bytes passes over no page's end.
+SMALLEST_PAGE = 4096
 BLOCK = 1 << 20
 _ALIGNMENT = 16
 
@@ -92,7 +93,9 @@ def text_at(memory: Memory, address: int, longest: int) -> bytes:
     while len(text) < longest:
         at = address + len(text)
         try:
-            piece, end, _ = memory.read(at, min(PAGE - at % PAGE, longest - len(text))).partition(b"\0")
+            piece, end, _ = memory.read(at, min(SMALLEST_PAGE - at % SMALLEST_PAGE, longest - len(text))).partition(
+                b"\0"
+            )
         except (MemoryFault, OverflowError):
             break
         text += piece
@@ -129,7 +132,7 @@ def _pieces(memory: Memory, start: int, end: int, buffer: memoryview) -> Iterato
 def _page_by_page(memory: Memory, start: int, end: int, buffer: memoryview) -> Iterator[tuple[int, memoryview]]:
     at = start
     while at < end:
-        size = min(PAGE - at % PAGE, end - at)
+        size = min(SMALLEST_PAGE - at % SMALLEST_PAGE, end - at)
         try:
             memory.read_into(at, buffer[:size])
         except MemoryFault:

@@ -11,7 +11,6 @@ from gdbheap.errors import HeapError, NoProcess
 from gdbheap.files import kernel_text
 from gdbheap.process.address_space import AddressSpace
 from gdbheap.process.images.initial_stack import initial_stack
-from gdbheap.process.memory import PAGE
 from gdbheap.process.process import Module, Process
 
 # /proc/PID/stat's fields by number, counted from 1 (Documentation/filesystems/proc.rst).
@@ -167,7 +166,7 @@ def _heap_bounds(space: AddressSpace) -> Iterator[tuple[str, int]]:
 def _heap_behind_bss(process: Process, main: Module) -> Iterator[tuple[str, int]]:
     """Yield what can be told where no mapping is called the heap, as in a core of a process whose addresses were not
     randomized: then brk begins at the page behind the program's bss, and its mapping may be one with the bss."""
-    start = -(-max((segment.end for segment in main.segments), default=0) // PAGE) * PAGE
+    start = process.page_after(max((segment.end for segment in main.segments), default=0))
     vma = process.address_space.find(start)
     if start and vma is not None and vma.writable and not vma.path:
         yield "start_brk", start
@@ -180,12 +179,13 @@ def _mmap_end(process: Process, bottom_up: bool) -> Iterator[tuple[str, int]]:
     if stack is None or not process.address_space.known:
         return
     segments = process.main.segments if process.main is not None else ()
-    program = (min(each.start for each in segments) & -PAGE, max(each.end for each in segments)) if segments else (0, 0)
+    first = process.page_of(min((each.start for each in segments), default=0))
+    last = max((each.end for each in segments), default=0)
     # A huge stack limit puts mmap_base below the program and its brk (mirrors mmap_base() in arch/x86/mm/mmap.c).
     area = [
         vma
         for vma in process.address_space
-        if vma.end <= stack.start and vma.path != "[heap]" and not program[0] <= vma.start < program[1]
+        if vma.end <= stack.start and vma.path != "[heap]" and not first <= vma.start < last
     ]
     if area and bottom_up:
         yield "mmap_bottom", area[0].start

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 
 from gdbheap.machine.machine import Machine
 from gdbheap.process.address_space import AddressSpace
+from gdbheap.process.images.auxv import told_page_size
 from gdbheap.process.memory import Memory, Words
 
 
@@ -91,6 +92,19 @@ class Process:
     def pointer_size(self) -> int:
         """8 or 4 bytes."""
         return self.machine.pointer_size
+
+    @property
+    def page_size(self) -> int:
+        """How many bytes a page has: as the kernel tells the program, else as many as the machine's have at least."""
+        return told_page_size(self.auxv) or self.machine.page_size
+
+    def page_of(self, address: int) -> int:
+        """Return where the address's page begins."""
+        return address & -self.page_size
+
+    def page_after(self, address: int) -> int:
+        """Return the address, rounded up to the start of a page."""
+        return -(-address // self.page_size) * self.page_size
 
     @property
     def words(self) -> Words:

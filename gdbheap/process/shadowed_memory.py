@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gdbheap.process.memory import PAGE, Memory
+from gdbheap.process.memory import SMALLEST_PAGE, Memory
 
 
 class ShadowedMemory:
@@ -14,11 +14,12 @@ class ShadowedMemory:
     def __init__(self, memory: Memory, debugger: Memory, addresses: Iterable[int]) -> None:
         self._memory = memory
         self._debugger = debugger
-        self._pages = frozenset(address & -PAGE for address in addresses)
+        self._pages = frozenset(address & -SMALLEST_PAGE for address in addresses)
 
     def read(self, address: int, size: int) -> bytes:
         # Words and small structs come most often.
-        if size <= PAGE and not self._pages & {address & -PAGE, (address + size - 1) & -PAGE}:
+        near = {address & -SMALLEST_PAGE, (address + size - 1) & -SMALLEST_PAGE}
+        if size <= SMALLEST_PAGE and not self._pages & near:
             return self._memory.read(address, size)
         data = bytearray(size)
         self.read_into(address, memoryview(data))
@@ -27,6 +28,6 @@ class ShadowedMemory:
     def read_into(self, address: int, buffer: memoryview) -> None:
         self._memory.read_into(address, buffer)
         for page in self._pages:
-            start, end = max(page, address), min(page + PAGE, address + len(buffer))
+            start, end = max(page, address), min(page + SMALLEST_PAGE, address + len(buffer))
             if start < end:
                 self._debugger.read_into(start, buffer[start - address : end - address])

@@ -10,7 +10,8 @@ from gdbheap.machine.x86.machines import X86_64
 from gdbheap.process.address_space import AddressSpace
 from gdbheap.process.found_space import find_space
 from gdbheap.process.images.auxv import AT_PHDR, AT_RANDOM
-from gdbheap.process.memory import PAGE, ImageMemory
+from gdbheap.process.memory import SMALLEST_PAGE as PAGE
+from gdbheap.process.memory import ImageMemory
 from gdbheap.process.process import Process, Thread
 
 PROGRAM, DATA, BSS, HEAP, MAPPED = 0x400000, 0x402000, 0x404000, 0x1000000, 0x7F0000000000

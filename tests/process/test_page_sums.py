@@ -18,7 +18,7 @@ from gdbheap.process.live import pages
 from gdbheap.process.live.page_sums import sum_pages
 from gdbheap.process.live.pages import PageState, read_pages
 from gdbheap.process.live.proc_maps import parse_smaps, read_maps, read_smaps
-from gdbheap.process.memory import PAGE
+from gdbheap.process.memory import SMALLEST_PAGE as PAGE
 from support.sparse_process import sparse_process
 
 MIB = 1 << 20

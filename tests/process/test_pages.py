@@ -13,7 +13,8 @@ from gdbheap.process.live import pages
 from gdbheap.process.live.live_memory import LiveMemory
 from gdbheap.process.live.pages import PAGEMAP, PAGEMAP_SCAN, Pages, PageState, Run, read_pages
 from gdbheap.process.live.proc_maps import read_maps, read_smaps
-from gdbheap.process.memory import PAGE, ImageMemory
+from gdbheap.process.memory import SMALLEST_PAGE as PAGE
+from gdbheap.process.memory import ImageMemory
 from support.sparse_process import sparse_process
 
 MIB = 1 << 20

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, SIGBUS, CrashContext, Verdict
 from gdbheap.process.address_space import VMA
 from gdbheap.process.live.mapped_file import open_mapped_file
-from gdbheap.process.memory import PAGE
 from gdbheap.process.signal_info import BUS_ADRALN, BUS_ADRERR, BUS_MCEERR_AO, BUS_MCEERR_AR, BUS_OBJERR
 
 _HARDWARE = (BUS_OBJERR, BUS_MCEERR_AR, BUS_MCEERR_AO)
@@ -61,10 +60,10 @@ def _not_supplied(crash: CrashContext, address: int) -> Iterator[Verdict]:
         return
     name = vma.path or "its name is not known"
     offset = vma.offset + (address - vma.start)
-    facts = [*evidence, f"the page is at offset {offset & -PAGE:#x} of the file"]
+    facts = [*evidence, f"the page is at offset {crash.process.page_of(offset):#x} of the file"]
     size = _file_size(crash, vma)
     sure = CERTAIN
-    if size is not None and size > offset & -PAGE:
+    if size is not None and size > crash.process.page_of(offset):
         sure = LIKELY
         facts.append(f"the file has {size:#x} bytes by now: it has grown since, or the device failed to read it")
     elif size is not None:

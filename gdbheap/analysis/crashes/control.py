@@ -11,10 +11,10 @@ from gdbheap.analysis.crashes.pointers import by_value
 from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, SIGBUS, SIGSEGV, CrashContext, Verdict
 from gdbheap.analysis.mappings.zones import NULL_ZONE
 from gdbheap.machine.instruction import Instruction
-from gdbheap.process.memory import PAGE
 from gdbheap.process.signal_info import SI_KERNEL
 
 _LARGEST_TABLE = 0x400
+_NEAR_STACK = 1 << 18
 # What the value of a vtable pointer may tell beside that it is none.
 _OVERWRITTEN = ("ascii_as_pointer", "poison_fill", "mangled_link", "tcache_key_as_pointer")
 
@@ -207,7 +207,7 @@ class _Came:
 def _ran_on(crash: CrashContext, counter: int) -> _Came | None:
     """Return that the program came here step by step, where the last instruction in front of the address can be
     executed; None where it has jumped: what called leads here."""
-    if counter % PAGE:
+    if counter % crash.page_size:
         return None
     before = crash.vma(counter - 1)
     if before is None or not before.executable or _calls(crash, counter):
@@ -314,5 +314,5 @@ def _place(crash: CrashContext, address: int) -> str:
 
 def _is_on_stack(crash: CrashContext, address: int) -> bool:
     vma = crash.vma(address)
-    near = abs(address - crash.stop.thread.stack_pointer) < 64 * PAGE
+    near = abs(address - crash.stop.thread.stack_pointer) < _NEAR_STACK
     return vma is not None and vma.writable and (vma.path == "[stack]" or near)

@@ -9,7 +9,6 @@ from gdbheap.analysis.mappings.accesses import ALLOWED, UNKNOWN, accesses
 from gdbheap.analysis.mappings.zones import NULL_ZONE
 from gdbheap.machine.instruction import EXECUTE, Instruction
 from gdbheap.process.frame import Frame
-from gdbheap.process.memory import PAGE
 from gdbheap.process.process import Process, Thread
 from gdbheap.process.signal_info import SignalInfo
 from gdbheap.process.system_calls import is_behind, is_behind_system_call
@@ -91,8 +90,8 @@ def _touched(process: Process, thread: Thread, instruction: Instruction) -> Iter
     for operand in instruction.memory:
         yield operand.address, operand.access
         last = (operand.address + max(operand.size, 1) - 1) & process.machine.mask
-        if last // PAGE != operand.address // PAGE:
-            yield last & -PAGE, operand.access
+        if last // process.page_size != operand.address // process.page_size:
+            yield process.page_of(last), operand.access
 
 
 def _result(process: Process, address: int, access: str) -> str:

@@ -14,7 +14,6 @@ from gdbheap.glibc.chunk_table import State
 from gdbheap.machine.instruction import READ, WRITE
 from gdbheap.process.address_space import VMA
 from gdbheap.process.live.proc_maps import read_protection_key
-from gdbheap.process.memory import PAGE
 from gdbheap.process.signal_info import SEGV_ACCERR, SEGV_PKUERR
 
 _GUARD = 1 << 20
@@ -148,10 +147,10 @@ def _read_only_thing(crash: CrashContext, address: int, vma: VMA) -> str:
 
 def _text_around(crash: CrashContext, address: int) -> str:
     """Return the text that the address is in, between two zero bytes; "" where there is none."""
-    start = max(address - _LONGEST_LITERAL, address & -PAGE)
+    start = max(address - _LONGEST_LITERAL, crash.process.page_of(address))
     try:
         before = crash.process.memory.read(start, address - start)
-        after = crash.process.memory.read(address, min(_LONGEST_LITERAL, PAGE - address % PAGE))
+        after = crash.process.memory.read(address, min(_LONGEST_LITERAL, -address % crash.page_size or crash.page_size))
     except MemoryFault:
         return ""
     text = before[before.rfind(b"\0") + 1 :] + after.partition(b"\0")[0]
@@ -171,7 +170,7 @@ def _unmapped(crash: CrashContext, address: int) -> Iterator[Verdict]:
     below, _ = crash.process.address_space.around(address)
     if address < NULL_ZONE or crash.is_kernels(address):
         return
-    if below is not None and address - below.end < PAGE:
+    if below is not None and address - below.end < crash.page_size:
         yield from _past_end(crash, address, below, evidence)
     yield from _was_mmapped(crash, address, evidence)
     yield Verdict("unmapped", CERTAIN, address, "nothing is mapped at the address", evidence, (f"vmmap {address:#x}",))
@@ -231,7 +230,7 @@ def _was_mmapped(crash: CrashContext, address: int, evidence: tuple[str, ...]) -
     freed = freed_mapping(crash.heap, bases)
     if freed is None:
         below = crash.process.address_space.around(address)[0]
-        is_past_end = below is not None and address - below.end < PAGE
+        is_past_end = below is not None and address - below.end < crash.page_size
         moved = None if is_past_end else moved_mapping(crash.heap, bases)
         if moved is not None:
             summary = (

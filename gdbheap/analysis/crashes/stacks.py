@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, CrashContext, Verdict
 from gdbheap.process.address_space import VMA
-from gdbheap.process.memory import PAGE
 from gdbheap.process.threads.thread_stacks import ThreadStack, find_stacks, in_guard
 
 # The kernel keeps this free below a stack (stack_guard_gap, 256 pages); a frame larger than the rest of the stack lands
@@ -28,7 +27,7 @@ def stack_overflows(crash: CrashContext, address: int) -> Iterator[Verdict]:
         return
     alternate = alternate_stack(crash)
     if alternate is not None:
-        if alternate[0] - _GUARD <= address < alternate[0] and pointer < alternate[0] + PAGE:
+        if alternate[0] - _GUARD <= address < alternate[0] and pointer < alternate[0] + crash.page_size:
             yield _handler_overflow(crash, address, alternate)
         return
     own = own_stack(crash)
@@ -36,7 +35,7 @@ def stack_overflows(crash: CrashContext, address: int) -> Iterator[Verdict]:
         yield _thread_overflow(crash, address, own.guard_end)
         return
     stack = _stack_of(crash, pointer)
-    if stack is None or (address >= stack.start + PAGE and not is_guard_inside(crash, address)):
+    if stack is None or (address >= stack.start + crash.page_size and not is_guard_inside(crash, address)):
         return
     if stack.path == "[stack]" or _is_main_stack(crash, stack):
         yield _main_overflow(crash, address, stack)
@@ -79,7 +78,7 @@ def _thread_overflow(crash: CrashContext, address: int, end: int) -> Verdict:
     evidence = [*crash.surroundings(address), f"the stack pointer is {pointer:#x}", *again]
     if is_guard_inside(crash, address) or (vma is not None and vma.end == end and not vma.writable):
         where = "the address is in the guard below it"
-    elif end - address < PAGE:
+    elif end - address < crash.page_size:
         where = "the address is just below it, and it has no guard"
     else:
         where = (
@@ -161,7 +160,7 @@ def _main_overflow(crash: CrashContext, address: int, stack: VMA) -> Verdict:
     near_limit = limit is not None and used > limit - (1 << 20)
     sure = CERTAIN if near_limit or again else LIKELY
     summary = "the stack has grown to its limit"
-    if stack.start - address > PAGE and not again:
+    if stack.start - address > crash.page_size and not again:
         evidence.append(f"the address is {stack.start - address:#x} bytes below what has been used so far")
         summary = "the access lies beyond the stack's limit: a very large local array, or alloca"
     return Verdict("stack_overflow", sure, address, summary, (*evidence, *again), _NEXT)

@@ -10,7 +10,6 @@ from gdbheap.analysis.crashes.verdict import LIKELY, SIGSEGV, CrashContext, Verd
 from gdbheap.analysis.pointers.search import find_words
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import Chunk, State
-from gdbheap.process.memory import PAGE
 
 # struct link_map and the names behind it, in one block of ld.so's.
 _LEAST_BLOCK, _MOST_BLOCK = 0x200, 0x4000
@@ -32,7 +31,7 @@ _CALLERS = {
 def unloaded_code(crash: CrashContext) -> Iterator[Verdict]:
     """Yield that what was called, read or written belonged to a library that is no more."""
     signal, address = crash.stop.signal, crash.fault_address
-    if signal is None or signal.signal != SIGSEGV or signal.code <= 0 or address is None or address < PAGE:
+    if signal is None or signal.signal != SIGSEGV or signal.code <= 0 or address is None or address < crash.page_size:
         return
     if crash.vma(address) is not None or not crash.is_canonical(address) or crash.is_kernels(address):
         return
@@ -68,8 +67,9 @@ def _remains(crash: CrashContext, address: int) -> Iterator[tuple[str, int, int,
     if sum(end - start for start, end in regions) > _MOST_SEARCHED:
         return
     size = crash.pointer_size
-    for place, start in find_words(crash.process.memory, regions, size, max(address - _LARGEST_LIBRARY, PAGE), address):
-        end = crash.word_at(place + size) if start % PAGE == 0 else None
+    lowest = max(address - _LARGEST_LIBRARY, crash.page_size)
+    for place, start in find_words(crash.process.memory, regions, size, lowest, address):
+        end = crash.word_at(place + size) if start % crash.page_size == 0 else None
         if end is None or not address < end <= start + _LARGEST_LIBRARY:
             continue
         chunk = crash.chunk(place)

@@ -14,7 +14,6 @@ from gdbheap.glibc.heap_view import HeapView
 from gdbheap.glibc.naming import place_of
 from gdbheap.machine.instruction import EXECUTE, READ, WRITE, Instruction, MemoryOperand
 from gdbheap.process.address_space import VMA
-from gdbheap.process.memory import PAGE
 from gdbheap.process.process import Process
 from gdbheap.process.signal_info import BUS_ADRALN, SI_KERNEL
 from gdbheap.process.stop import Expression, Stop
@@ -24,6 +23,8 @@ SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS = 4, 5, 6, 7, 8, 11, 3
 CERTAIN, LIKELY, POSSIBLE = "certain", "likely", "possible"
 _MOST_EXPRESSIONS = 2
 _LONGEST_INSTRUCTION = 15
+# So near to the address that failed is what an instruction accesses, where it is not at it.
+_NEAR = 4096
 _BRANCHES = ("call", "jmp", "ret")
 _ORDER = {CERTAIN: 0, LIKELY: 1, POSSIBLE: 2}
 
@@ -101,6 +102,10 @@ class CrashContext:
         return self.process.pointer_size
 
     @property
+    def page_size(self) -> int:
+        return self.process.page_size
+
+    @property
     def fault_address(self) -> int | None:
         """The address that the kernel names, where it names the true one (page faults); None for the rest."""
         signal = self.stop.signal
@@ -119,7 +124,7 @@ class CrashContext:
         address, counter = self.fault_address, self.stop.thread.program_counter
         if address is None or address == counter:
             return address == counter
-        across = 0 < address - counter < _LONGEST_INSTRUCTION and address % PAGE == 0
+        across = 0 < address - counter < _LONGEST_INSTRUCTION and address % self.page_size == 0
         here = self.vma(address) if across else None
         return across and (here is None or not here.executable) and not self.accesses
 
@@ -132,7 +137,7 @@ class CrashContext:
         # Of a gather or scatter the kernel names the element that failed.
         memory = tuple(replace(each, address=address) if each.is_vector else each for each in self.instruction.memory)
         near = tuple(each for each in memory if each.address <= address < each.address + max(each.size, 1))
-        return near or tuple(each for each in memory if abs(each.address - address) < 4096)
+        return near or tuple(each for each in memory if abs(each.address - address) < _NEAR)
 
     @property
     def access_kind(self) -> str:
@@ -164,7 +169,7 @@ class CrashContext:
     def is_vsyscall(self, address: int) -> bool:
         """Whether the address is in the page of old system calls."""
         start = self.process.machine.vsyscall
-        return start is not None and start <= address < start + PAGE
+        return start is not None and start <= address < start + self.page_size
 
     def vma(self, address: int) -> VMA | None:
         return self.process.address_space.find(address)

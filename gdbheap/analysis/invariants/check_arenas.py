@@ -16,7 +16,6 @@ from gdbheap.glibc.heap_view import NONCONTIGUOUS, Arena
 from gdbheap.glibc.invariant import Invariant
 from gdbheap.glibc.main_arena import initial_top
 from gdbheap.process.cstruct import StructValue
-from gdbheap.process.memory import PAGE
 
 # What a chain of heaps is not followed beyond.
 _OF_CHAIN = (Invariant.HEAP_CHAIN, Invariant.HEAP_INFO, Invariant.HEAP_ARENA)
@@ -63,7 +62,7 @@ def _check_top(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
     elif is_past_brk(heap, arena, end):
         yield break_adjusted(heap, arena, end)
         return
-    elif expected is None and end % PAGE:
+    elif expected is None and end % heap.process.page_size:
         good, why = Must("such that top ends at a page"), f"top would end at {end:#x}"
     else:
         return
@@ -114,7 +113,7 @@ def _heap_end(heap: CheckedHeap, arena: Arena) -> tuple[int | None, str]:
     base = heap.view.parameters["sbrk_base"] if heap.view.parameters is not None else 0
     if arena.value["flags"] & NONCONTIGUOUS or not base:
         return None, ""
-    twice = sum(map(bytes_of, closed_early(heap, arena)))
+    twice = sum(bytes_of(heap, each) for each in closed_early(heap, arena))
     end = base + arena.system_mem - twice
     return end, f"sbrk_base {base:#x} and system_mem {arena.system_mem:#x} make it end at {end:#x}" + (
         f" ({twice:#x} of it are counted twice)" if twice else ""
@@ -130,8 +129,8 @@ def _not_top(heap: CheckedHeap, arena: Arena, end: int) -> Finding | None:
     base = mp["sbrk_base"]
     vma = heap.process.address_space.find(arena.top)
     start = end - arena.system_mem
-    begins = vma is not None and start & -PAGE == vma.start
-    if vma is None or base not in vma or start == vma.start or (begins and base & -PAGE != vma.start):
+    begins = vma is not None and heap.process.page_of(start) == vma.start
+    if vma is None or base not in vma or start == vma.start or (begins and heap.process.page_of(base) != vma.start):
         why = f"top ends at the program break, {end:#x}, and system_mem is {arena.system_mem:#x}"
         call = "none: malloc only sets it at its first sbrk"
         return of_mp(mp, "sbrk_base", exactly(start) if begins else Must("where the heap begins"), call, why)
@@ -209,13 +208,13 @@ def _check_heaps(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
             yield Violation(Invariant.HEAP_SIZE, message, exactly(right), call, why).at(
                 region.mapping, WrongField("size", where, size), arena.index
             )
-        elif size % PAGE or size > readable:
+        elif size % heap.process.page_size or size > readable:
             expected = f"whole pages, at most mprotect_size, {readable:#x}"
             message = "heap_info has a wrong size"
             yield Violation(Invariant.HEAP_SIZE, message, Must(expected), call).at(
                 region.mapping, WrongField("size", where, size), arena.index
             )
-        if readable % PAGE or readable > heap.layout.heap_max:
+        if readable % heap.process.page_size or readable > heap.layout.heap_max:
             where = region.mapping + struct.offset("mprotect_size")
             expected = f"whole pages, at most {heap.layout.heap_max:#x}"
             message = "heap_info has a wrong mprotect_size"
@@ -244,10 +243,10 @@ def _check_pagesize(heap: CheckedHeap, arena: Arena, mapping: int, info: StructV
     huge: dict[str, int] = {}
     if parameters is not None:
         huge = {name: parameters[name] for name in ("hp_pagesize", "thp_pagesize") if parameters.get(name)}
-    if held is None or held in (PAGE, *huge.values()):
+    if held is None or held in (heap.process.page_size, *huge.values()):
         return
     where = mapping + heap.layout.heap_info.offset("pagesize")
-    expected = " or ".join([f"{PAGE:#x}", *(f"{size:#x}, mp_.{name}" for name, size in huge.items())])
+    expected = " or ".join([f"{heap.process.page_size:#x}", *(f"{size:#x}, mp_.{name}" for name, size in huge.items())])
     call = "the next malloc or free that grows or shrinks this heap: by pages of that size"
     yield Violation(Invariant.HEAP_PAGESIZE, "heap_info has a wrong pagesize", Must(expected), call).at(
         mapping, WrongField("pagesize", where, held), arena.index

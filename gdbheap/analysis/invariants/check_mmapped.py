@@ -15,7 +15,6 @@ from gdbheap.glibc.invariant import Invariant
 from gdbheap.glibc.repair.unclaimed import unclaimed_ranges
 from gdbheap.lazy import np
 from gdbheap.process.cstruct import StructValue
-from gdbheap.process.memory import PAGE
 
 _CALL = 'the free or realloc of that block: "munmap_chunk(): invalid pointer" or "mremap_chunk(): invalid pointer"'
 # So many pages of unclaimed memory are looked at for the header of a chunk that is missing.
@@ -43,7 +42,7 @@ def check_mmapped(heap: CheckedHeap) -> Iterator[Finding]:
     missing = mp["n_mmaps"] - len(known)
     lacking = mp["mmapped_mem"] - sum(each.end - each.start for each in known)
     drift = heap.layout.mmapped_overhead or 0
-    if drift and 0 <= lacking < PAGE and lacking % drift == 0:
+    if drift and 0 <= lacking < heap.process.page_size and lacking % drift == 0:
         lacking = 0  # from glibc 2.43 each mremap adds two words too many
     if (missing or lacking) and (not lacking or _all_readable(heap)):
         yield from _unaccounted(heap, mp, known, missing, lacking)
@@ -128,7 +127,7 @@ def _unaccounted(
         else:
             total = mp["mmapped_mem"] - lacking
             yield of_mp(mp, "mmapped_mem", exactly(total), call, f"the {len(known)} mmapped chunks have so much")
-    elif missing == 1 and lacking >= PAGE and lacking % PAGE == 0:
+    elif missing == 1 and lacking >= heap.process.page_size and lacking % heap.process.page_size == 0:
         found = _overwritten(heap, known, lacking)
         if found is not None:
             yield found
@@ -156,9 +155,9 @@ def _wrong_length(heap: CheckedHeap, known: list[_Mapping], lacking: int) -> Fin
 
 def _over_others(heap: CheckedHeap, known: list[_Mapping], missing: int, lacking: int) -> Finding | None:
     """Return the Finding of a chunk whose size covers the mmapped chunks behind it, up to what mp_ counts, or None."""
-    layout = heap.layout
+    layout, step = heap.layout, heap.process.page_size
     for each in known:
-        for page in range(each.start + PAGE, min(each.end, each.start + _MOST_PAGES * PAGE), PAGE):
+        for page in range(each.start + step, min(each.end, each.start + _MOST_PAGES * step), step):
             chunks = _chain(heap, page, missing)
             # What the chain has, less what this one claims too much, is what is lacking.
             if len(chunks) == missing and sum(e - s for s, e in chunks) - (each.end - page) == lacking:
@@ -182,7 +181,8 @@ def _chain(heap: CheckedHeap, page: int, most: int) -> list[tuple[int, int]]:
         except MemoryFault:
             break
         end = address + (raw & ~FLAG_MASK) + (heap.layout.mmapped_overhead or 0)
-        if raw & FLAG_MASK != IS_MMAPPED or prev_size & ~1 != address - page or end % PAGE or end <= page:
+        is_one = raw & FLAG_MASK == IS_MMAPPED and prev_size & ~1 == address - page
+        if not is_one or end % heap.process.page_size or end <= page:
             break
         found.append((page, end))
         page = end
@@ -198,7 +198,7 @@ def _overwritten(heap: CheckedHeap, known: list[_Mapping], length: int) -> Findi
     best: tuple[int, int] | None = None
     pages = 0
     for start, end in unclaimed_ranges(heap.process, claimed):
-        for page in range(-(-start // PAGE) * PAGE, end - length + 1, PAGE):
+        for page in range(heap.process.page_after(start), end - length + 1, heap.process.page_size):
             pages += 1
             if pages > _MOST_PAGES:
                 break

@@ -47,7 +47,7 @@ def _impossible(heap: CheckedHeap, mp: StructValue) -> Iterator[tuple[str, Must,
         yield "thp_mode", Must(f"at most {last}"), "none: it counts as another mode"
     for field in ("thp_pagesize", "hp_pagesize"):
         size = mp.get(field) or 0
-        if size & (size - 1) or 0 < size < 4096:
+        if size & (size - 1) or 0 < size < heap.process.page_size:
             yield field, Must("0 or the size of a huge page"), "the next malloc that asks the system for memory"
     if mp.get("hp_flags") and not mp["hp_pagesize"]:
         yield "hp_flags", number(0, ", as hp_pagesize is"), "none: the flags are used with huge pages only"

@@ -15,8 +15,6 @@ from gdbheap.analysis.invariants.finding import Finding, Must, Violation, WrongF
 from gdbheap.analysis.invariants.followed import Followed
 from gdbheap.glibc.heap_view import NONCONTIGUOUS, Arena
 from gdbheap.glibc.invariant import Invariant
-from gdbheap.glibc.sizes import align_up
-from gdbheap.process.memory import PAGE
 
 # Among so many places where the memory of the main arena is not malloc's it is tried which are counted twice.
 _MOST_GAPS = 10
@@ -33,19 +31,19 @@ def closed_early(heap: CheckedHeap, arena: Arena) -> tuple[Gap, ...]:
         return ()
     excess = base + arena.system_mem - end
     ends = [(before.end, after.mapping) for before, after in zip(arena.regions, arena.regions[1:])]
-    gaps = [each for each in ends if bytes_of(each) > 0]
+    gaps = [each for each in ends if bytes_of(heap, each) > 0]
     if excess <= 0 or len(gaps) > _MOST_GAPS:
         return ()
     for count in range(len(gaps), 0, -1):
         for chosen in combinations(gaps, count):
-            if sum(map(bytes_of, chosen)) == excess:
+            if sum(bytes_of(heap, each) for each in chosen) == excess:
                 return chosen
     return ()
 
 
-def bytes_of(gap: Gap) -> int:
+def bytes_of(heap: CheckedHeap, gap: Gap) -> int:
     """Return how many bytes of a gap are counted: a top ends at a page."""
-    return gap[1] - align_up(gap[0], PAGE)
+    return gap[1] - heap.process.page_after(gap[0])
 
 
 def end_of_break(heap: CheckedHeap, arena: Arena) -> int | None:
@@ -66,9 +64,9 @@ def check_closed_tops(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
         chunk = int(heap.table.address[row]) if row is not None else first
         why = (
             f"the fenceposts before {start:#x} close a top that went on to {end:#x}: its size had been overwritten "
-            f"with a smaller one, and malloc itself has followed that, and counts {bytes_of(gap):#x} bytes twice in "
-            f"system_mem; the size is not to be seen any more, and was at {chunk + heap.layout.pointer_size:#x} if the "
-            "chunk there is all that top had"
+            f"with a smaller one, and malloc itself has followed that, and counts {bytes_of(heap, gap):#x} bytes twice "
+            "in system_mem; the size is not to be seen any more, and was at "
+            f"{chunk + heap.layout.pointer_size:#x} if the chunk there is all that top had"
         )
         call = "none at once: the memory up to there is lost"
         where = chunk + heap.layout.pointer_size

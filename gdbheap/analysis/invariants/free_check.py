@@ -9,7 +9,6 @@ from gdbheap.glibc.chunk_table import FLAG_MASK, IS_MMAPPED, NON_MAIN_ARENA, PRE
 from gdbheap.glibc.heap_view import NONCONTIGUOUS, Arena
 from gdbheap.glibc.naming import list_name
 from gdbheap.glibc.sizes import tcache_range
-from gdbheap.process.memory import PAGE
 
 # (the text, the reason in this chunk's own numbers)
 FreeOutcome = tuple[Words, str]
@@ -42,8 +41,8 @@ def _munmap(heap: CheckedHeap, chunk: int, prev_size: int, size: int) -> FreeOut
     overhead = heap.layout.mmapped_overhead or 0
     mask = (1 << 8 * heap.layout.pointer_size) - 1
     start, length = chunk - (prev_size & ~1) & mask, (prev_size & ~1) + size + overhead & mask
-    offset = (chunk + heap.layout.header) % PAGE
-    if start % PAGE or length % PAGE or offset & (offset - 1):
+    offset = (chunk + heap.layout.header) % heap.process.page_size
+    if start % heap.process.page_size or length % heap.process.page_size or offset & (offset - 1):
         return MUNMAP, f"the header tells of a mapping at {start:#x} of {length:#x} bytes"
     return None
 

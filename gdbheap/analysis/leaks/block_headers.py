@@ -13,7 +13,6 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gdbheap.lazy import np
-from gdbheap.process.memory import PAGE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -52,11 +51,12 @@ class Header:
 @dataclass(frozen=True)
 class Headers:
     """The headers that were found. `parts`: one part in so many of a block is a header, whatever its size;
-    `pointer_size` is the process's."""
+    `pointer_size` and `page_size` are the process's."""
 
     found: tuple[Header, ...]
     parts: tuple[int, ...]
     pointer_size: int
+    page_size: int
 
     def end_at(self, offset: Offsets, chunk_size: NDArray[np.uint64]) -> Mask:
         """Return which offsets, of blocks with chunks of these sizes, are where a header ends."""
@@ -70,12 +70,12 @@ class Headers:
             near = offset < np.uint64(1 << _OFFSET_BITS)
             ends |= near & np.isin(_together(chunk_size, offset), of_size)
         if self.parts:
-            ends |= np.isin(_parts(offset, chunk_size, self.pointer_size), self.parts)
+            ends |= np.isin(_parts(offset, chunk_size, self.pointer_size, self.page_size), self.parts)
         return ends
 
 
 def find_headers(
-    pointers: InteriorPointers, to_start: Mask, chunk_size: NDArray[np.uint64], pointer_size: int
+    pointers: InteriorPointers, to_start: Mask, chunk_size: NDArray[np.uint64], pointer_size: int, page_size: int
 ) -> Headers:
     """Return the headers that all `pointers` from elsewhere to the inside of blocks tell of; `to_start` says to
     which starts any lead."""
@@ -100,14 +100,14 @@ def find_headers(
     unexplained = could_be & ~np.isin(
         first, np.array([each.offset for each in found if each.chunk_size is None], np.uint64)
     )
-    parts = _common_parts(first[unexplained], size[unexplained], pointer_size)
-    return Headers(tuple(found), parts, pointer_size)
+    parts = _common_parts(first[unexplained], size[unexplained], pointer_size, page_size)
+    return Headers(tuple(found), parts, pointer_size, page_size)
 
 
-def _common_parts(offset: Offsets, size: NDArray[np.uint64], pointer_size: int) -> tuple[int, ...]:
+def _common_parts(offset: Offsets, size: NDArray[np.uint64], pointer_size: int, page_size: int) -> tuple[int, ...]:
     """Return in how many parts a block falls of which the first is a header, where many blocks of several sizes tell
     the same."""
-    part = _parts(offset, size, pointer_size)
+    part = _parts(offset, size, pointer_size, page_size)
     values, counts = np.unique(part, return_counts=True)
     room = size - np.uint64(pointer_size)
     found = []
@@ -121,14 +121,15 @@ def _common_parts(offset: Offsets, size: NDArray[np.uint64], pointer_size: int) 
     return tuple(found)
 
 
-def _parts(offset: Offsets, size: NDArray[np.uint64], pointer_size: int) -> NDArray[np.uint64]:
+def _parts(offset: Offsets, size: NDArray[np.uint64], pointer_size: int, page_size: int) -> NDArray[np.uint64]:
     """Return how many times the offset goes into what was asked for, where it does so just as it is; 0 for others."""
     room = size - np.uint64(pointer_size)
     times = room // np.maximum(offset, np.uint64(1))
     left = room - times * offset
-    mapped = (size % np.uint64(PAGE) < np.uint64(2 * _ROUNDED)) & (size > np.uint64(PAGE))
+    page = np.uint64(page_size)
+    mapped = (size % page < np.uint64(2 * _ROUNDED)) & (size > page)
     fits = (offset >= np.uint64(_TIMES * _ROUNDED)) & (left < np.uint64(_ROUNDED))
-    fits |= (offset >= np.uint64(_TIMES * PAGE)) & (left < np.uint64(PAGE)) & mapped
+    fits |= (offset >= np.uint64(_TIMES) * page) & (left < page) & mapped
     parts: NDArray[np.uint64] = np.where(fits, times, np.uint64(0))
     return parts
 

@@ -34,7 +34,6 @@ STACK_POINTER = "stack"
 ENCODED_POINTERS = "encoded"
 HEURISTICS = (STDSTRING, LENGTH64, NEWARRAY, MULTIPLE_INHERITANCE, HEADER, ALIGNED, STACK_POINTER, ENCODED_POINTERS)
 
-_PAGE = 4096
 # How far into a vtable a function is looked for among zeros (memcheck looks at 20 entries as well).
 _MOST_ENTRIES = 20
 
@@ -91,8 +90,9 @@ class _Sizes:
         # other is rounded up to the alignment, and what a free chunk has more than that goes with it where it is less
         # than a chunk (_int_malloc: remainder_size < MINSIZE).
         smallest = blocks.size[target] <= np.uint64(layout.min_size)
-        mapped = blocks.size[target] % np.uint64(_PAGE) < np.uint64(2 * layout.header)
-        self.slack = np.where(smallest, self.usable, np.where(mapped, np.uint64(_PAGE), np.uint64(layout.min_size)))
+        page = np.uint64(layout.page_size)
+        mapped = blocks.size[target] % page < np.uint64(2 * layout.header)
+        self.slack = np.where(smallest, self.usable, np.where(mapped, page, np.uint64(layout.min_size)))
 
     def could_be(self, content: Words, extra: np.uint64) -> NDArray[np.bool_]:
         """Return where a request of content + extra bytes leads to just this chunk."""

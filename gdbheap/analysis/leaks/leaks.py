@@ -95,7 +95,7 @@ def find_leaks(
 ) -> Leaks:
     """Return every block's verdict."""
     outer, to_start = from_elsewhere(held.graph, held.from_roots, [each[1:] for each in held.registers])
-    headers = find_headers(outer, to_start, held.blocks.size, view.layout.pointer_size)
+    headers = find_headers(outer, to_start, held.blocks.size, view.layout.pointer_size, view.layout.page_size)
     aligned = AlignedInside(view.layout, held.blocks, held.graph)
     stacks = SavedStacks(process, held.blocks)
 

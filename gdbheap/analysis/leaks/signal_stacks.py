@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING
 from gdbheap.analysis.pointers.blocks import Blocks
 from gdbheap.lazy import np
 from gdbheap.process.images.auxv import AT_MINSIGSTKSZ
-from gdbheap.process.memory import PAGE
 from gdbheap.process.process import Process
 
 if TYPE_CHECKING:
@@ -29,7 +28,7 @@ def find_signal_stacks(process: Process, blocks: Blocks, lost: NDArray[np.bool_]
     usable = blocks.end - blocks.start
     for times in _TIMES if smallest else ():
         size = smallest * times
-        slack = _ROUNDED + (PAGE if size >= _MMAPPED else 0)
+        slack = _ROUNDED + (process.page_size if size >= _MMAPPED else 0)
         alike = np.flatnonzero(lost & (usable - np.uint64(size) < np.uint64(slack)))
         if len(alike) <= len(process.threads):
             found.append(alike.astype(np.int32))

@@ -10,12 +10,12 @@ from gdbheap.analysis.mappings.mapping_names import SHARED_ANONYMOUS, SHARED_FIL
 from gdbheap.errors import HeapError
 from gdbheap.model.mapping import EXECUTE, READ, WRITE, File, Limits, Mapping
 from gdbheap.model.mappings import Mappings
+from gdbheap.model.memory import PAGE
 from gdbheap.model.touch import ANONYMOUS, FILE, SIGBUS, SIGSEGV, ZERO, Outcome, Pages, allows
 from gdbheap.process.address_space import VMA
 from gdbheap.process.live.mapped_file import may_be_device, may_be_regular_file, open_mapped_file
 from gdbheap.process.live.pages import PageState
 from gdbheap.process.live.proc_maps import read_protection_key
-from gdbheap.process.memory import PAGE
 from gdbheap.process.mm import UNLIMITED, read_mm
 from gdbheap.process.process import Process
 

@@ -17,13 +17,11 @@ from gdbheap.glibc.chunk_table import MMAPPED_ARENA, Chunk
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.lazy import np
 from gdbheap.process.address_space import VMA, AddressSpace
-from gdbheap.process.memory import PAGE
 from gdbheap.process.process import Module, Process
 from gdbheap.process.threads.thread_stacks import find_stacks
 
 # With more owners than this, they are counted instead of named.
 _MOST_NAMES = 4
-_TLS_BELOW = 2 * PAGE
 
 
 @dataclass(frozen=True)
@@ -122,25 +120,26 @@ _Claim = tuple[AnnotatedPart, Optional[frozenset[str]]]
 
 def _claims(process: Process, heap: HeapView | None) -> Iterator[_Claim]:
     for module in process.modules:
-        yield from _module_claims(module, module == process.main)
+        yield from _module_claims(process, module)
     yield from ((part, None) for part in _stack_parts(process))
     if heap is not None:
         yield from ((part, None) for part in _heap_parts(process, heap))
 
 
-def _module_claims(module: Module, is_main: bool) -> Iterator[_Claim]:
+def _module_claims(process: Process, module: Module) -> Iterator[_Claim]:
     """Yield a claim for each stretch of a module by its program headers, in whole pages. (A hostile header can claim
     no more than mappings of its own file, and anonymous ones that nothing else claims earlier.)"""
-    owner = "program" if is_main else "library"
-    name = "program" if is_main else module.path.rpartition("/")[2]
+    owner = "program" if module == process.main else "library"
+    name = "program" if module == process.main else module.path.rpartition("/")[2]
     own, bss = frozenset({module.path}), frozenset({"", "[heap]"})
     for segment in module.segments:
-        start, file_end, end = segment.start & -PAGE, _page_up(segment.file_end), _page_up(segment.end)
+        start = process.page_of(segment.start)
+        file_end, end = process.page_after(segment.file_end), process.page_after(segment.end)
         kind = "text" if "x" in segment.permissions else "data" if "w" in segment.permissions else "rodata"
         relro_end = start
         if kind == "data" and module.relro is not None and start <= module.relro[0] < file_end:
             # mirrors _dl_protect_relro(): both ends rounded down
-            relro_end = max(start, min(module.relro[1] & -PAGE, file_end))
+            relro_end = max(start, min(process.page_of(module.relro[1]), file_end))
             yield AnnotatedPart(start, relro_end, f"{owner}_relro", f"{name} relro"), own
         if segment.file_end > segment.start:
             yield AnnotatedPart(relro_end, file_end, f"{owner}_{kind}", f"{name} {kind}"), own
@@ -167,8 +166,8 @@ def _stack_parts(process: Process) -> Iterator[AnnotatedPart]:
         vma = process.address_space.find(pointer) if pointer else None
         if pointer and vma and not any(each.start <= pointer < each.end for each in stacks):
             # The TLS blocks lie right below the TCB (TLS variant II); how many pages they take, only ld.so knows.
-            page = pointer & -PAGE
-            start, end = max(page - _TLS_BELOW, vma.start), min(page + 2 * PAGE, vma.end)
+            page = pointer & -process.page_size
+            start, end = max(page - 2 * process.page_size, vma.start), min(page + 2 * process.page_size, vma.end)
             yield AnnotatedPart(start, end, "tls", "TLS", owner=("thread", stack.thread.number))
 
 
@@ -176,7 +175,9 @@ def _heap_parts(process: Process, heap: HeapView) -> Iterator[AnnotatedPart]:
     for arena in heap.arenas:
         for region in arena.regions:
             if arena.is_main:
-                yield AnnotatedPart(region.mapping, _page_up(region.end), "main_heap", "heap of the main arena")
+                yield AnnotatedPart(
+                    region.mapping, process.page_after(region.end), "main_heap", "heap of the main arena"
+                )
             else:
                 yield from _arena_parts(process, heap, arena.index, region.mapping)
     for row in np.flatnonzero(heap.table.arena == MMAPPED_ARENA):
@@ -184,7 +185,7 @@ def _heap_parts(process: Process, heap: HeapView) -> Iterator[AnnotatedPart]:
         start = _mapping_start(process, chunk)
         # The header of 2.43's chunks leaves two words out at the end of the mapping: whole pages are right in all
         # versions.
-        yield AnnotatedPart(start, _page_up(chunk.end), "mmapped_chunk", "mmapped chunk")
+        yield AnnotatedPart(start, process.page_after(chunk.end), "mmapped_chunk", "mmapped chunk")
 
 
 def _mapping_start(process: Process, chunk: Chunk) -> int:
@@ -195,7 +196,7 @@ def _mapping_start(process: Process, chunk: Chunk) -> int:
     except MemoryFault:
         start = -1
     is_mapped = start >= 0 and process.address_space.find(start) is not None
-    return start if is_mapped and start % PAGE == 0 else chunk.address & -PAGE
+    return start if is_mapped and start % process.page_size == 0 else process.page_of(chunk.address)
 
 
 def _arena_parts(process: Process, heap: HeapView, index: int, mapping: int) -> Iterator[AnnotatedPart]:
@@ -231,7 +232,3 @@ def _fill(vma: VMA, parts: Iterable[AnnotatedPart], space: AddressSpace) -> Iter
         at = end
     if at < vma.end:
         yield AnnotatedPart(at, vma.end, kind, what, inferred)
-
-
-def _page_up(address: int) -> int:
-    return -(-address // PAGE) * PAGE

@@ -23,7 +23,6 @@ from gdbheap.machine.machine import Machine
 from gdbheap.process.address import Address
 from gdbheap.process.address_space import VMA
 from gdbheap.process.live.pages import PageState, read_pages
-from gdbheap.process.memory import PAGE
 from gdbheap.process.named_address import StackPlace
 from gdbheap.process.process import Process
 from gdbheap.process.symbols import SymbolAt
@@ -69,7 +68,8 @@ def page_state(process: Process, address: int) -> PageState | None:
     vma = process.address_space.find(address)
     if vma is None or process.kind != "live" or process.pid is None:
         return None
-    page = VMA(address & -PAGE, (address & -PAGE) + PAGE, "----")
+    start = process.page_of(address)
+    page = VMA(start, start + process.page_size, "----")
     try:
         found = next(read_pages(process.pid, [page]), None)
     except OSError:

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.glibc.sizes import align_up
-from gdbheap.process.memory import PAGE
 
 # mp_.mmap_threshold before the first mmapped chunk is freed (DEFAULT_MMAP_THRESHOLD_MIN).
 _THRESHOLD = 128 << 10
@@ -18,7 +17,7 @@ def moved_mapping(heap: HeapView | None, pointers: Iterable[int]) -> tuple[str, 
     if heap is None or heap.parameters is None or not heap.parameters["n_mmaps"]:
         return None
     first_mem = align_up(heap.layout.header, heap.layout.alignment)
-    if not any(pointer % PAGE == first_mem for pointer in pointers):
+    if not any(pointer % heap.layout.page_size == first_mem for pointer in pointers):
         return None
     return (
         f"the pointer ends in {first_mem:#05x}, as malloc's pointers to mmapped chunks do",
@@ -37,7 +36,7 @@ def freed_mapping(heap: HeapView | None, pointers: Iterable[int]) -> tuple[bool,
     facts = [f"malloc has {parameters['n_mmaps']} mmapped chunks now and had up to {parameters['max_n_mmaps']}"]
     # The first mem in a mapping: an i386 chunk begins 8 bytes into it, so that mem is aligned.
     first_mem = align_up(heap.layout.header, heap.layout.alignment)
-    typical = any(pointer % PAGE == first_mem for pointer in pointers)
+    typical = any(pointer % heap.layout.page_size == first_mem for pointer in pointers)
     if typical:
         facts.append(f"the pointer ends in {first_mem:#05x}, as malloc's pointers to mmapped chunks do")
     if not parameters["no_dyn_threshold"] and parameters["mmap_threshold"] > _THRESHOLD:

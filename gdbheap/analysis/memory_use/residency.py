@@ -14,7 +14,7 @@ from gdbheap.glibc.layout import Layout
 from gdbheap.lazy import np
 from gdbheap.process.address_space import VMA
 from gdbheap.process.live.pages import PageState, read_pages
-from gdbheap.process.memory import PAGE, SparseMemory, readable_pieces
+from gdbheap.process.memory import SparseMemory, readable_pieces
 from gdbheap.process.process import Process
 
 if TYPE_CHECKING:
@@ -132,17 +132,19 @@ def stored_in_core(process: Process, view: HeapView | None) -> dict[str, int] | 
     memory or swapped out when the core was made. None where this is no core."""
     if process.kind != "core" or not isinstance(process.memory, SparseMemory):
         return None
-    pages = ResidentPages(run for vma in process.address_space if vma.writable for run in _written(process.memory, vma))
+    pages = ResidentPages(
+        run for vma in process.address_space if vma.writable for run in _written(process.memory, vma, process.page_size)
+    )
     parts = [*_chunk_parts(view, pages), *_other_parts(process, view, pages)]
     return {part.name: part.resident or 0 for part in parts}
 
 
-def _written(memory: SparseMemory, vma: VMA) -> Iterator[tuple[int, int]]:
-    """Yield the runs of the mapping's pages that hold anything but zeros."""
+def _written(memory: SparseMemory, vma: VMA, size: int) -> Iterator[tuple[int, int]]:
+    """Yield the runs of the mapping's pages (of `size` bytes) that hold anything but zeros."""
     for start, end in memory.data_spans(vma.start, vma.end):
         for address, data in readable_pieces(memory, start, end):
-            pages = np.frombuffer(data, np.uint8, len(data) // PAGE * PAGE).reshape(-1, PAGE)
-            edges = np.flatnonzero(np.diff(np.concatenate(([False], pages.any(axis=1), [False])))) * PAGE + address
+            pages = np.frombuffer(data, np.uint8, len(data) // size * size).reshape(-1, size)
+            edges = np.flatnonzero(np.diff(np.concatenate(([False], pages.any(axis=1), [False])))) * size + address
             yield from zip(edges[::2].tolist(), edges[1::2].tolist())
 
 
@@ -280,14 +282,14 @@ def _trimmable(chunks: ChunkTable, is_main: bool, top: Chunk, layout: Layout, pa
     """
     start, end = _joined(chunks.address, chunks.address + chunks.size)
     at_top = end == np.uint64(top.address)
-    large = (end - start > np.uint64(PAGE - 1 + 6 * layout.pointer_size)) & ~at_top
-    mask = np.uint64(~(PAGE - 1) & (1 << 64) - 1)
-    low = (start[large] + np.uint64(6 * layout.pointer_size + PAGE - 1)) & mask
+    large = (end - start > np.uint64(layout.page_size - 1 + 6 * layout.pointer_size)) & ~at_top
+    mask = np.uint64(~(layout.page_size - 1) & (1 << 64) - 1)
+    low = (start[large] + np.uint64(6 * layout.pointer_size + layout.page_size - 1)) & mask
     high = end[large] & mask
     trimmed = int(pages.within(low, np.maximum(low, high)).sum())
     if is_main:
         size = top.size + int((end - start)[at_top].sum())
-        extra = max(size - layout.min_size - 1, 0) & -PAGE
+        extra = max(size - layout.min_size - 1, 0) & -layout.page_size
         trimmed += int(pages.within(top.end - extra, top.end))
     return trimmed
 

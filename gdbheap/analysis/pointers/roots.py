@@ -19,8 +19,6 @@ from gdbheap.process.process import Process
 from gdbheap.process.threads.thread_pointers import find_thread_pointers
 from gdbheap.process.threads.thread_stacks import StackBlock, stack_blocks
 
-_PAGE = 4096
-
 DATA = "data"
 STACK = "stack"
 MAPPING = "mapping"
@@ -116,7 +114,7 @@ def _module_of(process: Process, vma: VMA) -> tuple[str, int]:
     if vma.path or before is None or before.end != vma.start or not (before.is_file and before.writable):
         return "", 0
     ends = [
-        -(-segment.end // _PAGE) * _PAGE
+        process.page_after(segment.end)
         for module in process.modules
         if module.path == before.path
         for segment in module.segments
@@ -137,7 +135,8 @@ def _of_malloc(view: HeapView) -> Iterator[tuple[int, int]]:
             yield (region.start if arena.is_main else region.mapping), max(end, region.end)
     mapped = np.flatnonzero(table.arena == MMAPPED_ARENA)
     for address, size in zip(table.address[mapped].tolist(), table.size[mapped].tolist()):
-        yield address & -_PAGE, -(-(address + size) // _PAGE) * _PAGE
+        page = layout.page_size
+        yield address & -page, -(-(address + size) // page) * page
     yield layout.main_arena.value, layout.main_arena.value + layout.malloc_state.size
     if layout.mp is not None and layout.malloc_par is not None:
         yield layout.mp.value, layout.mp.value + layout.malloc_par.size

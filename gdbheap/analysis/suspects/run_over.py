@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.errors import MemoryFault
-from gdbheap.process.memory import PAGE
+from gdbheap.process.memory import SMALLEST_PAGE
 
 # How much of the block below is looked at, and how far behind its end a text or a fill is followed.
 _BEFORE, _BEHIND = 256, 1 << 16
@@ -100,7 +100,7 @@ def _readable(heap: CheckedHeap, start: int, end: int) -> bytes:
     while start + len(data) < last:
         at = start + len(data)
         try:
-            data += heap.process.memory.read(at, min(PAGE - at % PAGE, last - at))
+            data += heap.process.memory.read(at, min(-at % SMALLEST_PAGE or SMALLEST_PAGE, last - at))
         except MemoryFault:
             break
     return data

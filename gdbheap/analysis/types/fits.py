@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gdbheap.lazy import np
-from gdbheap.process.memory import PAGE
+from gdbheap.process.memory import SMALLEST_PAGE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,7 +30,7 @@ def least_room(size: Sizes, pointer_size: int) -> Sizes:
 
 def fits(room: Sizes, size: Sizes, pointer_size: int) -> Mask:
     """Return which rooms are just what malloc gives for the size."""
-    large = (room >= _MMAPPED) & (size > 0) & (room >= size) & (room - size < PAGE + 2 * _ALIGNMENT)
+    large = (room >= _MMAPPED) & (size > 0) & (room >= size) & (room - size < SMALLEST_PAGE + 2 * _ALIGNMENT)
     exact: Mask = (room == least_room(size, pointer_size)) | large
     return exact
 

@@ -13,7 +13,6 @@ from gdbheap.process.images.auxv import AT_BASE
 from gdbheap.process.images.elf_headers import PF_W, PT_DYNAMIC, PT_INTERP, PT_LOAD
 from gdbheap.process.images.elf_image import ElfImage, read_image
 from gdbheap.process.images.link_map import link_maps
-from gdbheap.process.memory import PAGE
 from gdbheap.process.process import Module, Process
 from gdbheap.process.symbols import ModuleSymbols, SymbolsOf
 
@@ -120,7 +119,7 @@ def data_ranges(process: Process, libc: Libc) -> list[tuple[int, int]]:
         return sorted(
             part
             for each in loads
-            for part in space.parts(each.address & -PAGE, -(-(each.address + each.file_size) // PAGE) * PAGE)
+            for part in space.parts(process.page_of(each.address), process.page_after(each.address + each.file_size))
         )
     return [(vma.start, vma.end) for vma in _data_mappings(process, libc.module.path)]
 

@@ -11,7 +11,6 @@ from gdbheap.lazy import np
 from gdbheap.machine.machine import Machine
 from gdbheap.process.columns.word_windows import windows
 from gdbheap.process.cstruct import CStruct, StructValue
-from gdbheap.process.memory import PAGE
 from gdbheap.process.process import Process
 
 if TYPE_CHECKING:
@@ -109,7 +108,7 @@ def _score(value: StructValue, process: Process, heap_start: int | None) -> int:
         value["trim_threshold"] >= _DEFAULT_SIZE,
         value["arena_test"] == process.machine.malloc.arenas_per_processor,
         value["n_mmaps_max"] == _DEFAULT_MMAPS,
-        value["mmapped_mem"] % PAGE == 0,
+        value["mmapped_mem"] % process.page_size == 0,
     ]
     bins = value.get("tcache_bins") if "tcache_bins" in value else value.get("tcache_small_bins")
     if bins is not None:

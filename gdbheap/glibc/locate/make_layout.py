@@ -53,6 +53,7 @@ def make_layout(process: Process, symbols_of: SymbolsOf) -> Layout:
         tcache_key=find.find_tcache_key(facts, has_tcache, tcaches, heads),
         global_max_fast=find.find_global_max_fast(facts),
         heap_max=find.find_heap_max(facts, heap_info, arenas[1:], mp, malloc_par),
+        page_size=process.page_size,
         statics=read_statics(process, chosen.libc),
         abort_msg=next((found for each in libcs if (found := each.address("__abort_msg")) is not None), None),
         libc_path=chosen.libc.module.path,

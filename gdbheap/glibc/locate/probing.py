@@ -11,7 +11,6 @@ from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import FLAG_MASK, IS_MMAPPED
 from gdbheap.process.address_space import VMA
 from gdbheap.process.cstruct import CStruct
-from gdbheap.process.memory import PAGE
 from gdbheap.process.process import Process
 
 # Enough to tell.
@@ -93,7 +92,7 @@ def probe_mmapped_overhead(process: Process, alignment: int) -> int | None:
             continue
         length = (prev_size & ~1) + (raw & ~FLAG_MASK)
         for overhead in (0, 2 * pointer_size):
-            if (length + overhead) % PAGE == 0 and 0 < length + overhead <= vma.size:
+            if (length + overhead) % process.page_size == 0 and 0 < length + overhead <= vma.size:
                 votes[overhead] += 1
     (best, count), (_, other) = (*votes.most_common(2), (0, 0), (0, 0))[:2]
     return best if count > other else None

@@ -15,7 +15,6 @@ from gdbheap.glibc.main_arena import first_chunk, initial_top, mapped_end
 from gdbheap.glibc.walk.walk import AT_LIMIT, BAD_SIZE, Walk, Walker
 from gdbheap.process.cstruct import StructValue
 from gdbheap.process.fault import Fault
-from gdbheap.process.memory import PAGE
 from gdbheap.process.process import Process
 
 _WRONG_TOP = "top is no chunk"
@@ -56,7 +55,7 @@ def _could_be_top(process: Process, layout: Layout, top: int) -> bool:
         return False
     size = raw & ~FLAG_MASK
     fits = layout.min_size <= size and top + size <= mapped_end(process, top)
-    return raw & FLAG_MASK == PREV_INUSE and (top + size) % PAGE == 0 and fits
+    return raw & FLAG_MASK == PREV_INUSE and (top + size) % process.page_size == 0 and fits
 
 
 def _last(walk: Walk, end: int) -> int | None:

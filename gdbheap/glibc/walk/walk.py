@@ -10,7 +10,7 @@ from gdbheap.glibc.layout import Layout
 from gdbheap.glibc.walk.chain import Chain
 from gdbheap.glibc.walk.links import may_be_listed
 from gdbheap.lazy import np
-from gdbheap.process.memory import BLOCK, PAGE, Memory, ReadProgress
+from gdbheap.process.memory import BLOCK, SMALLEST_PAGE, Memory, ReadProgress
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -130,7 +130,7 @@ class Walker:
         want = min(len(self._buffer), limit - at)
         # A header with fd and bk; before `limit` there may be room for the header alone.
         least = max(min(4 * self._pointer_size, want), 2 * self._pointer_size)
-        to_page_end = PAGE - at % PAGE
+        to_page_end = SMALLEST_PAGE - at % SMALLEST_PAGE
         for size in (want, to_page_end, least):
             if not least <= size <= want:
                 continue

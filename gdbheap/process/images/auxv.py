@@ -2,16 +2,27 @@
 
 from __future__ import annotations
 
-from gdbheap.process.memory import WORD_FORMATS
+from collections.abc import Mapping
+
+from gdbheap.process.memory import SMALLEST_PAGE, WORD_FORMATS
+
+_LARGEST_PAGE = 1 << 20
 
 # elf.h
 AT_PHDR = 3
+AT_PAGESZ = 6
 AT_BASE = 7
 AT_ENTRY = 9
 AT_RANDOM = 25
 AT_EXECFN = 31
 AT_SYSINFO_EHDR = 33
 AT_MINSIGSTKSZ = 51
+
+
+def told_page_size(auxv: Mapping[int, int]) -> int | None:
+    """Return the size of a page as the kernel told the program; None where it did not, or it is none any more."""
+    told = auxv.get(AT_PAGESZ, 0)
+    return told if SMALLEST_PAGE <= told <= _LARGEST_PAGE and told & (told - 1) == 0 else None
 
 
 def parse_auxv(data: bytes, pointer_size: int) -> dict[int, int]:

@@ -14,18 +14,18 @@ from io import FileIO
 from gdbheap.errors import MemoryFault, NoProcess
 from gdbheap.files import open_regular
 from gdbheap.process.address_space import VMA, AddressSpace
+from gdbheap.process.live.kernel_page import KERNEL_PAGE
 from gdbheap.process.live.mapped_file import may_be_regular_file, open_mapped_file, read_mapped_file
 from gdbheap.process.memory import Memory
 
 # Beyond it no file offset reaches: vsyscall's page alone lies there.
 _LAST_OFFSET = (1 << 63) - 1
 
-_PAGE = 4096
 _ENTRY = 8
 
 # One read of pagemap covers this much: 4 KiB of it, kept as 512 bytes.
-_BLOCK = 512 * _PAGE
-_BLOCK_ENTRIES = _BLOCK // _PAGE
+_BLOCK = 512 * KERNEL_PAGE
+_BLOCK_ENTRIES = _BLOCK // KERNEL_PAGE
 
 # 32,768 blocks are 64 GiB of process and 18 MB here.
 _MOST_BLOCKS = 1 << 15
@@ -62,7 +62,7 @@ class LiveMemory:
         if self._sparse and self._vma.start <= address < self._vma.end - size:
             index, within = divmod(address, _BLOCK)
             touched = self._blocks.get(index)
-            if touched and touched[within // _PAGE] and within % _PAGE + size <= _PAGE:
+            if touched and touched[within // KERNEL_PAGE] and within % KERNEL_PAGE + size <= KERNEL_PAGE:
                 return self._read_words(address, size)
         data = bytearray(size)
         self.read_into(address, memoryview(data))
@@ -90,10 +90,10 @@ class LiveMemory:
             index, within = divmod(address, _BLOCK)
             size = min(size, _BLOCK - within)
             touched = self._blocks.get(index) or self._load(index)
-            first, last = within // _PAGE, (within + size - 1) // _PAGE
+            first, last = within // KERNEL_PAGE, (within + size - 1) // KERNEL_PAGE
             change = touched.find(1 - touched[first], first + 1, last + 1)
             if change > 0:
-                size = change * _PAGE - within
+                size = change * KERNEL_PAGE - within
             if not touched[first]:
                 return self._read_behind(address, buffer[:size])
         return self._pread(address, buffer[:size])
@@ -101,8 +101,8 @@ class LiveMemory:
     def _find_mapping(self, address: int) -> None:
         """Note the mapping that holds the address (a made-up one of a page where the space knows of none)."""
         vma = self._space.find(address) if self._space is not None else None
-        page = address & -_PAGE
-        self._vma = vma or VMA(page, page + _PAGE, "---p")
+        page = address & -KERNEL_PAGE
+        self._vma = vma or VMA(page, page + KERNEL_PAGE, "---p")
         self._sparse = vma is not None and (is_private_anonymous(vma) or may_be_regular_file(vma))
 
     def _read_behind(self, address: int, buffer: memoryview) -> int:

@@ -10,8 +10,8 @@ from io import FileIO
 from gdbheap.errors import NoProcess
 from gdbheap.files import open_regular
 from gdbheap.process.address_space import VMA
+from gdbheap.process.live.kernel_page import KERNEL_PAGE
 from gdbheap.process.live.proc_maps import read_smaps
-from gdbheap.process.memory import PAGE
 
 # shmem's files without a name (shared anonymous memory), and those of tmpfs; all else below /dev may be a device.
 _NOT_DEVICES = ("/dev/zero (deleted)", "/dev/shm/")
@@ -79,7 +79,7 @@ def read_mapped_file(file: FileIO, offset: int, buffer: memoryview) -> int:
     """
     size = len(buffer)
     end = os.fstat(file.fileno()).st_size
-    if offset + size > -(-end // PAGE) * PAGE:
+    if offset + size > -(-end // KERNEL_PAGE) * KERNEL_PAGE:
         raise OSError(f"the file ends at {end:#x}")
     done = 0
     while offset + done < end and done < size:

@@ -8,9 +8,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from gdbheap.process.address_space import VMA
+from gdbheap.process.live.kernel_page import KERNEL_PAGE
 from gdbheap.process.live.pages import PageState
 from gdbheap.process.live.proc_maps import MappingUsage
-from gdbheap.process.memory import PAGE
 
 _HUGE = ("AnonHugePages", "ShmemPmdMapped", "FilePmdMapped")
 
@@ -44,7 +44,7 @@ def sum_pages(usages: Iterable[MappingUsage], chosen: Iterable[VMA]) -> Iterator
 
 def _numbers(usage: MappingUsage) -> Iterator[tuple[PageState, int]]:
     sizes = usage.sizes
-    anonymous, resident, swapped = (sizes.get(name, 0) // PAGE for name in ("Anonymous", "Rss", "Swap"))
+    anonymous, resident, swapped = (sizes.get(name, 0) // KERNEL_PAGE for name in ("Anonymous", "Rss", "Swap"))
     known = ((PageState.ANONYMOUS, anonymous), (PageState.FILE, resident - anonymous), (PageState.SWAPPED, swapped))
     yield from ((state, count) for state, count in known if count > 0)
-    yield PageState.UNTOUCHED, usage.vma.size // PAGE - resident - swapped
+    yield PageState.UNTOUCHED, usage.vma.size // KERNEL_PAGE - resident - swapped

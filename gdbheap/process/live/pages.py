@@ -18,7 +18,7 @@ from dataclasses import dataclass
 
 from gdbheap.files import open_regular
 from gdbheap.process.address_space import VMA
-from gdbheap.process.memory import PAGE
+from gdbheap.process.live.kernel_page import KERNEL_PAGE
 
 
 class PageState(enum.IntEnum):
@@ -69,14 +69,14 @@ class Pages:
         """Return the number of pages of each state."""
         counts: Counter[PageState] = Counter()
         for run in self.runs:
-            counts[run.state] += (run.end - run.start) // PAGE
+            counts[run.state] += (run.end - run.start) // KERNEL_PAGE
         return counts
 
     @property
     def resident(self) -> int:
         """Bytes in memory, as the kernel counts them in Rss: the zero page is nobody's."""
         counts = self.counts()
-        return (counts[PageState.ANONYMOUS] + counts[PageState.FILE]) * PAGE
+        return (counts[PageState.ANONYMOUS] + counts[PageState.FILE]) * KERNEL_PAGE
 
     @property
     def huge(self) -> int:
@@ -86,13 +86,13 @@ class Pages:
     def strip(self, width: int) -> str:
         """Return at most `width` glyphs, each for an equal number of pages: what most of those that exist are; a
         capital where all are."""
-        step = -(-(self.vma.size // PAGE) // width) * PAGE
+        step = -(-(self.vma.size // KERNEL_PAGE) // width) * KERNEL_PAGE
         groups: list[Counter[PageState]] = [Counter() for _ in range(-(-self.vma.size // step))]
         for run in self.runs:
             if run.state is not PageState.UNTOUCHED:
                 _spread(groups, run, self.vma.start, step)
-        last = (self.vma.size - 1) % step // PAGE + 1
-        sizes = [step // PAGE] * (len(groups) - 1) + [last]
+        last = (self.vma.size - 1) % step // KERNEL_PAGE + 1
+        sizes = [step // KERNEL_PAGE] * (len(groups) - 1) + [last]
         return "".join(_glyph(group, size) for group, size in zip(groups, sizes))
 
 
@@ -125,7 +125,7 @@ def _spread(groups: list[Counter[PageState]], run: Run, base: int, step: int) ->
     while at < run.end:
         index = (at - base) // step
         stop = min(run.end, base + (index + 1) * step)
-        groups[index][run.state] += (stop - at) // PAGE
+        groups[index][run.state] += (stop - at) // KERNEL_PAGE
         at = stop
 
 
@@ -149,7 +149,7 @@ class _Scan:
         """Whether the kernel takes the request, with PAGE_IS_GUARD (Linux 6.15) or without."""
         self._guard = guard
         try:
-            self._scan(PAGE, 2 * PAGE)
+            self._scan(KERNEL_PAGE, 2 * KERNEL_PAGE)
         except OSError:
             return False
         return True
@@ -249,9 +249,9 @@ _BLOCK_PAGES = 1 << 16
 
 def _pagemap_runs(pagemap: int, vma: VMA) -> Iterator[Run]:
     """Yield runs, split at the blocks that pagemap is read in; raise OSError."""
-    for start in range(vma.start, vma.end, _BLOCK_PAGES * PAGE):
-        pages = min(_BLOCK_PAGES, (vma.end - start) // PAGE)
-        entries = os.pread(pagemap, 8 * pages, start // PAGE * 8)
+    for start in range(vma.start, vma.end, _BLOCK_PAGES * KERNEL_PAGE):
+        pages = min(_BLOCK_PAGES, (vma.end - start) // KERNEL_PAGE)
+        entries = os.pread(pagemap, 8 * pages, start // KERNEL_PAGE * 8)
         states = entries[7::8].translate(_STATES).ljust(pages, b"\0")
         for match in _SAME.finditer(states):
-            yield Run(start + match.start() * PAGE, start + match.end() * PAGE, PageState(match[1][0]))
+            yield Run(start + match.start() * KERNEL_PAGE, start + match.end() * KERNEL_PAGE, PageState(match[1][0]))

@@ -13,10 +13,11 @@ from heapq import merge
 
 from gdbheap.process.address_space import VMA
 from gdbheap.process.file_holes import with_data
+from gdbheap.process.live.kernel_page import KERNEL_PAGE
 from gdbheap.process.live.live_memory import is_private_anonymous
 from gdbheap.process.live.mapped_file import may_be_regular_file, open_mapped_file
 from gdbheap.process.live.pages import PageState, read_pages
-from gdbheap.process.memory import PAGE, SparseMemory
+from gdbheap.process.memory import SparseMemory
 from gdbheap.process.process import Process
 
 # Reading less than this costs less than asking for its pages.
@@ -61,7 +62,9 @@ def is_out_of_reach(process: Process, start: int, end: int) -> bool:
 def _asked(pid: int, vma: VMA, start: int, end: int, fresh: tuple[PageState, ...]) -> Iterator[tuple[int, int]]:
     """Yield where the pages of this process are in another state than `fresh`."""
     try:
-        pages = next(read_pages(pid, [replace(vma, start=start & -PAGE, end=-(-end // PAGE) * PAGE)]))
+        pages = next(
+            read_pages(pid, [replace(vma, start=start & -KERNEL_PAGE, end=-(-end // KERNEL_PAGE) * KERNEL_PAGE)])
+        )
     except (OSError, StopIteration):
         yield start, end
         return

@@ -10,7 +10,6 @@ from dataclasses import dataclass, replace
 from gdbheap.errors import MemoryFault
 from gdbheap.lazy import np
 from gdbheap.process.address_space import VMA, AddressSpace
-from gdbheap.process.memory import PAGE
 from gdbheap.process.process import Process, Thread
 from gdbheap.process.threads.thread_pointers import find_thread_pointers, thread_id
 
@@ -18,7 +17,7 @@ from gdbheap.process.threads.thread_pointers import find_thread_pointers, thread
 _SIZE = 0xA00
 # allocate_stack() in nptl puts struct pthread at the end of the block: so much of the block is above the thread
 # pointer, at most.
-_MOST_ABOVE = 4 * PAGE
+_MOST_ABOVE = 1 << 14
 _MOST_STACKS = 1 << 16
 
 
@@ -116,13 +115,15 @@ def _live_blocks(process: Process, pointers: Mapping[int, int]) -> tuple[int | N
     if not votes:
         return None, {}
     stacks = {offset: [each[offset] for each in found if offset in each] for offset in votes}
-    place = max(votes, key=lambda offset: (votes[offset], sum(_is_usual(each) for each in stacks[offset]), -offset))
+    place = max(
+        votes, key=lambda offset: (votes[offset], sum(_is_usual(process, each) for each in stacks[offset]), -offset)
+    )
     return place, {block.start: block for block in stacks[place]}
 
 
-def _is_usual(block: StackBlock) -> bool:
+def _is_usual(process: Process, block: StackBlock) -> bool:
     """Whether this is what glibc allocates unless told otherwise: whole pages, with a guard."""
-    return block.start % PAGE == 0 and block.end % PAGE == 0 and block.guard > 0
+    return block.start % process.page_size == 0 and block.end % process.page_size == 0 and block.guard > 0
 
 
 def _candidates(process: Process, control: int, stack_pointer: int) -> dict[int, StackBlock]:
@@ -133,7 +134,8 @@ def _candidates(process: Process, control: int, stack_pointer: int) -> dict[int,
         start, size, guard = words[index : index + 3]
         end = start + size
         inside = start < control < end and (start < stack_pointer < end or end - control <= _MOST_ABOVE)
-        if start and inside and guard < size and guard % PAGE == 0 and _is_mapped(process.address_space, start, end):
+        is_guard = guard < size and guard % process.page_size == 0
+        if start and inside and is_guard and _is_mapped(process.address_space, start, end):
             found[index * process.pointer_size] = StackBlock(start, end, guard, control)
     return found
 
@@ -158,7 +160,7 @@ def _blocks_at_the_end(
 
 
 def _block_that_ends_at(process: Process, end: int, lowest: int, place: int | None) -> StackBlock | None:
-    start, pointer_size = max(end - 2 * PAGE, lowest), process.pointer_size
+    start, pointer_size = max(end - 2 * process.page_size, lowest), process.pointer_size
     try:
         words = np.array(process.words.read_many(start, (end - start) // pointer_size), np.uint64)
     except MemoryFault:
@@ -169,7 +171,7 @@ def _block_that_ends_at(process: Process, end: int, lowest: int, place: int | No
     for index in np.flatnonzero(twice).tolist():
         control = start + index * pointer_size
         for offset, block in _candidates(process, control, 0).items():
-            if block.end == end and block.start % PAGE == 0 and place in (None, offset):
+            if block.end == end and block.start % process.page_size == 0 and place in (None, offset):
                 return replace(block, is_free=thread_id(process, control) in (0, -1))
     return None
 
@@ -185,7 +187,7 @@ def _is_mapped(space: AddressSpace, start: int, end: int) -> bool:
 
 def _words(process: Process, control: int) -> list[int]:
     """Return the words from `control` on, as far as they can be read."""
-    for size in (_SIZE, PAGE - control % PAGE):
+    for size in (_SIZE, process.page_size - control % process.page_size):
         try:
             return list(process.words.read_many(control, size // process.pointer_size))
         except (MemoryFault, OverflowError):

@@ -12,7 +12,7 @@ def headers(pointers: list[tuple[int, int]], sizes: list[int], to_start: tuple[i
     """Return the headers that pointers (block, offset) tell of."""
     target, offset = zip(*pointers)
     inside = InteriorPointers(np.array(target, np.int32), np.array(offset, np.uint32))
-    return find_headers(inside, np.isin(np.arange(len(sizes)), to_start), np.array(sizes, np.uint64), 8)
+    return find_headers(inside, np.isin(np.arange(len(sizes)), to_start), np.array(sizes, np.uint64), 8, 4096)
 
 
 def found(pointers: list[tuple[int, int]], sizes: list[int], to_start: tuple[int, ...] = ()) -> tuple[Header, ...]:
