@@ -131,7 +131,8 @@ def pages(tree: ast.AST) -> Iterator[int]:
                 yield node.lineno
         elif isinstance(node, ast.BinOp) and isinstance(node.op, (ast.Mod, ast.FloorDiv, ast.BitAnd)):
             size = node.right.operand if isinstance(node.right, ast.UnaryOp) else node.right
-            if isinstance(size, ast.Constant) and size.value in PAGE_SIZES | {each - 1 for each in PAGE_SIZES}:
+            # (A mask of 16 bits is most often one of half a word.)
+            if isinstance(size, ast.Constant) and size.value in PAGE_SIZES | {0xFFF, 0x3FFF}:
                 yield node.lineno
 
 

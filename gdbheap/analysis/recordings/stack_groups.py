@@ -12,7 +12,6 @@ from gdbheap.glibc.heap_view import HeapView
 from gdbheap.glibc.layout import Layout
 from gdbheap.glibc.sizes import request_to_size
 from gdbheap.lazy import np
-from gdbheap.process.memory import PAGE
 from gdbheap.process.recording import Caller, Sample
 
 
@@ -96,4 +95,4 @@ def _is_alive(view: HeapView, mem: int, size: int) -> bool:
     chunk = view.chunk_at(mem - view.layout.header)
     if chunk is None or chunk.state is not State.IN_USE or chunk.address + view.layout.header != mem:
         return False
-    return 0 <= chunk.size - size < (2 * PAGE if chunk.is_mmapped else view.layout.min_size)
+    return 0 <= chunk.size - size < (2 * view.layout.page_size if chunk.is_mmapped else view.layout.min_size)
