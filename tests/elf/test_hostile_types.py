@@ -161,9 +161,9 @@ from gdbheap.elf.types import rows
 kind = sys.argv[1]
 member = bytes([MEMBER]) + b"m\\0" + struct.pack("<Q", 0) + ref(0)
 if kind == "members":
-    sections = unit(bytes([STRUCT]) + b"s\\0" + struct.pack("<Q", 16) + member * 2_600_000 + b"\\0")
+    sections = unit(bytes([STRUCT]) + b"s\\0" + struct.pack("<Q", 16) + member * 2_100_000 + b"\\0")
 elif kind == "types":
-    sections = unit((bytes([CONST]) + ref(0)) * 1_900_000)
+    sections = unit((bytes([CONST]) + ref(0)) * 1_600_000)
 catalogue = scanned(sections)
 print(catalogue.problems[0], resource.getrusage(resource.RUSAGE_SELF).ru_maxrss >> 10, len(catalogue.types))
 """

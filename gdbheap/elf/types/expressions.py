@@ -4,10 +4,10 @@ be."""
 from __future__ import annotations
 
 import struct
-from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.elf.types.forms import uleb
+from gdbheap.elf.types.sections import DebugSections
 from gdbheap.lazy import np
 from gdbheap.types.catalogue import Storage
 
@@ -24,17 +24,15 @@ _PIECE = 1 << 22
 
 
 class Expressions:
-    """Reads the expressions of one unit after the other. `addresses` is .debug_addr; `data` are the ranges of
-    addresses, in order, in which a variable may lie; `first` is where the part of .debug_addr begins that is of a
-    unit that does not say so."""
+    """Reads the expressions of one unit after the other, of the module whose main `file` this is; `first` is where the
+    part of .debug_addr begins that is of a unit that does not say so."""
 
-    def __init__(
-        self, address_size: int, data: Sequence[tuple[int, int]], addresses: bytes = b"", first: int = 0
-    ) -> None:
-        self._letter = "<I" if address_size == 4 else "<Q"
-        self._size = address_size
-        self._data = data
-        self._addresses = addresses
+    def __init__(self, file: DebugSections, first: int = 0) -> None:
+        self._letter = "<I" if file.address_size == 4 else "<Q"
+        self._size = file.address_size
+        self._data = file.data
+        self._thread_locals = file.thread_locals
+        self._addresses = file["addr"]
         self._first = self._without = first
 
     def begin(self, first: int | None) -> None:
@@ -55,12 +53,17 @@ class Expressions:
             if operation in _CONSTANT_NUMBERS:
                 number, end = _number(block)
                 if end == len(block) - 1:
-                    return Storage.THREAD_LOCAL, self._address(number)
+                    return Storage.THREAD_LOCAL, self._thread_local(self._address(number))
         return None
 
     def _static(self, address: int) -> tuple[int, int] | None:
         inside = any(start <= address < end for start, end in self._data)
         return (Storage.STATIC, address) if inside else None
+
+    def _thread_local(self, place: int) -> int:
+        # GNU compilers put the variable's address into .debug_addr, where an offset is meant.
+        start, end = self._thread_locals
+        return place - start if end - start <= start <= place < end else place
 
     def _address(self, number: int) -> int:
         place = self._first + number * self._size

@@ -6,7 +6,7 @@ import importlib
 import struct
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from elftools.common.exceptions import ELFError
@@ -20,21 +20,22 @@ MOST_INFO = 256 << 20
 _MOST_SECTIONS = 512 << 20
 _NAMES = ("info", "types", "abbrev", "str", "line_str", "str_offsets", "addr", "cu_index", "tu_index")
 _ZLIB, _ZSTD = 1, 2
-_WRITABLE_OR_READ, _CODE, _THREAD_LOCAL = 0x2, 0x4, 0x400
+_IN_MEMORY, _CODE, _THREAD_LOCAL = 0x2, 0x4, 0x400
 
 
 @dataclass(frozen=True)
 class DebugSections:
     """What one file has of debug information: its sections by name ("info", of a .dwo file too), the `data` ranges of
-    addresses in which variables may lie, and the file that dwz moved shared parts to: its name and build-id."""
+    addresses in which variables may lie, the range of the `thread_locals` as the file has them, and the file that dwz
+    moved shared parts to: its name and build-id."""
 
     path: str
     sections: Mapping[str, bytes]
     address_size: int = 8
     data: tuple[tuple[int, int], ...] = ()
+    thread_locals: tuple[int, int] = (0, 0)
     alternate: tuple[str, str] = ("", "")
     build_id: str = ""
-    problems: tuple[str, ...] = field(default=())
 
     def __getitem__(self, name: str) -> bytes:
         """Return a section, b"" for none."""
@@ -58,10 +59,10 @@ def read_sections(path: str, split: bool = False) -> DebugSections | None:
                 raise ELFError(f"{size >> 20} MiB of {section.name} are more than is read")
             # A .dwo file has one for each of its types, which lie one behind the other where it is packed.
             found.setdefault(name, []).append(_inflated(section, size))
-        data = [(each["sh_addr"], each["sh_addr"] + each["sh_size"]) for each in elf.iter_sections() if _is_data(each)]
+        data, own = _ranges(elf)
         size = 4 if elf.elfclass == 32 else 8
         whole = {name: b"".join(parts) for name, parts in found.items()}
-        return DebugSections(path, whole, size, tuple(data), _alternate(elf), _build_id(elf))
+        return DebugSections(path, whole, size, data, own, _alternate(elf), _build_id(elf))
 
 
 def _wanted(elf: Any, split: bool) -> dict[str, list[Any]]:
@@ -130,10 +131,16 @@ def _zstd(raw: bytes, size: int, name: str) -> bytes:
     return found
 
 
-def _is_data(section: Any) -> bool:
-    """Whether variables lie in a section: it is in memory, is no code and not thread-local."""
-    flags = section["sh_flags"]
-    return bool(flags & _WRITABLE_OR_READ) and not flags & (_CODE | _THREAD_LOCAL)
+def _ranges(elf: Any) -> tuple[tuple[tuple[int, int], ...], tuple[int, int]]:
+    """Return where variables lie: in what is in memory and is no code; and where the initial values of the
+    thread-local ones do."""
+    data: list[tuple[int, int]] = []
+    own: list[tuple[int, int]] = []
+    for section in elf.iter_sections():
+        flags, start = section["sh_flags"], section["sh_addr"]
+        if flags & _IN_MEMORY and not flags & _CODE:
+            (own if flags & _THREAD_LOCAL else data).append((start, start + section["sh_size"]))
+    return tuple(data), (min(own)[0], max(end for _, end in own)) if own else (0, 0)
 
 
 def _alternate(elf: Any) -> tuple[str, str]:

@@ -31,28 +31,27 @@ class Settled(NamedTuple):
 
 def settled(rows: Rows) -> Settled:
     """Return what the rows say."""
-    types = _table(rows.types, rows.TYPE)
-    if not len(types):
+    if not rows.types:
         return Settled(no_types(), ())
-    places = _Places(types[:, 0], rows.signed())
-    order = places.order
-    kind, target = types[order, 1].astype(np.int8), places.numbers(types[order, 4])
+    places = _Places(_column(rows.types, rows.TYPE, 0), rows.signed())
+    kind = _column(rows.types, rows.TYPE, 1)[places.order].astype(np.int8)
+    own, place, count, language = (_column(rows.types, rows.TYPE, each)[places.order] for each in (3, 4, 5, 6))
+    target = places.numbers(place)
     kind[(kind == TypeKind.OPAQUE) & (target >= 0)] = TRANSPARENT
     link = _behind_qualifiers(kind, target)
     target = renumbered(target, link)
     target[kind == TypeKind.OPAQUE] = NONE
-    size = _sizes(kind, target, types[order, 3], types[order, 5])
-    name = _named_by_typedefs(kind, target, types[order, 2].astype(np.int32), rows)
+    size = _sizes(kind, target, own, count)
     owners, members = _members(rows, places, link, size)
     argument_owners, arguments = _arguments(rows, places, link)
     columns = TypeColumns(
         names=rows.names,
         kind=kind,
-        name=name,
+        name=_named_by_typedefs(kind, target, rows, places),
         size=size,
         target=target,
-        count=types[order, 5],
-        language=_languages(types[order, 6].astype(np.int8)),
+        count=count,
+        language=_languages(language.astype(np.int8)),
         members=np.searchsorted(owners, np.arange(len(kind) + 1)),
         **members,
         arguments=np.searchsorted(argument_owners, np.arange(len(kind) + 1)),
@@ -71,23 +70,24 @@ def _languages(told: NDArray[np.int8]) -> NDArray[np.int8]:
 
 def unread_functions(rows: Rows) -> NDArray[np.int64]:
     """Return the rows of the skipped functions in which something is that others refer to."""
-    skipped = _table(rows.skipped, rows.SKIPPED)
-    types, variables = _table(rows.types, rows.TYPE), _table(rows.variables, rows.VARIABLE)
-    if not len(skipped) or not len(types):
+    skipped = np.stack([_column(rows.skipped, rows.SKIPPED, each) for each in range(rows.SKIPPED)], axis=1)
+    places = _column(rows.types, rows.TYPE, 0)
+    variables, origins = _column(rows.variables, rows.VARIABLE, 0), _column(rows.variables, rows.VARIABLE, 6)
+    if not len(skipped) or not len(places):
         return skipped[:0]
     wanted = np.unique(
         np.concatenate(
             [
-                types[:, 4],
-                _table(rows.members, rows.MEMBER)[:, 3],
-                _table(rows.arguments, rows.ARGUMENT)[:, 1],
-                variables[:, 2],
-                variables[variables[:, 3] != NONE, 6],
-                rows.signed(),
+                _column(rows.types, rows.TYPE, 4),
+                _column(rows.members, rows.MEMBER, 3),
+                _column(rows.arguments, rows.ARGUMENT, 1),
+                _column(rows.variables, rows.VARIABLE, 2),
+                origins[_column(rows.variables, rows.VARIABLE, 3) != NONE],
+                np.array(rows.signed(), np.int64),
             ]
         )
     )
-    wanted = wanted[~np.isin(wanted, types[:, 0]) & ~np.isin(wanted, variables[:, 0])]
+    wanted = wanted[~np.isin(wanted, places) & ~np.isin(wanted, variables)]
     skipped = skipped[np.argsort(skipped[:, 0], kind="stable")]
     at = np.searchsorted(skipped[:, 0], wanted, side="right") - 1
     inside = (at >= 0) & (wanted < skipped[np.maximum(at, 0), 1])
@@ -95,9 +95,10 @@ def unread_functions(rows: Rows) -> NDArray[np.int64]:
     return found
 
 
-def _table(rows: array[int], width: int) -> NDArray[np.int64]:
-    """Return rows as a table, which is no copy of them."""
-    return (np.frombuffer(rows, np.int64) if rows else np.empty(0, np.int64)).reshape(-1, width)
+def _column(rows: array[int], width: int, index: int) -> NDArray[np.int64]:
+    """Return a column of the rows: a copy, for an array that is looked at in place cannot grow."""
+    column = rows[index::width]
+    return np.frombuffer(column, np.int64) if column else np.empty(0, np.int64)
 
 
 class _Places:
@@ -145,10 +146,11 @@ def _sizes(
 
 
 def _named_by_typedefs(
-    kind: NDArray[np.int8], target: NDArray[np.int32], name: NDArray[np.int32], rows: Rows
+    kind: NDArray[np.int8], target: NDArray[np.int32], rows: Rows, places: _Places
 ) -> NDArray[np.int32]:
     """Return the names, an unnamed struct having that of the first typedef of it. Of a template's typedefs only one
     tells: GNU compilers give closures no name, but where one is moved this has it."""
+    name: NDArray[np.int32] = _column(rows.types, rows.TYPE, 2)[places.order].astype(np.int32)
     typedefs = np.flatnonzero((kind == TypeKind.TYPEDEF) & (target >= 0) & (name > 0))[::-1]
     unnamed = np.isin(kind[target[typedefs]], (TypeKind.STRUCT, TypeKind.UNION, TypeKind.SCALAR))
     for row in typedefs[unnamed & (name[target[typedefs]] == 0)].tolist():
@@ -163,29 +165,28 @@ def _members(
     rows: Rows, places: _Places, link: NDArray[np.int32], size: NDArray[np.int64]
 ) -> tuple[NDArray[np.int64], dict[str, NDArray[Any]]]:
     """Return the owners, in order, and the columns of the members, of those that lie inside their owner."""
-    members = _table(rows.members, rows.MEMBER)
-    owners = places.rank[members[:, 0]]
+    owner, name, offset, type_, kind = (_column(rows.members, rows.MEMBER, each) for each in range(5))
+    owners = places.rank[owner]
     order = np.argsort(owners, kind="stable")
-    type_ = renumbered(places.numbers(members[:, 3]), link)
-    own = np.append(size, 0)[type_]
-    offset, kind = members[:, 2], members[:, 4]
+    numbers = renumbered(places.numbers(type_), link)
+    own = np.append(size, 0)[numbers]
     # A base class's size counts its virtual bases, which lie elsewhere in what is derived from it.
     own[(kind == MemberKind.BASE) | (kind == MemberKind.BIT_FIELD)] = 0
     inside = (offset >= 0) & (offset + own <= size[owners]) | (kind == MemberKind.VIRTUAL_BASE)
     order = order[inside[order]]
     return owners[order], {
-        "member_name": members[order, 1].astype(np.int32),
+        "member_name": name[order].astype(np.int32),
         "member_offset": offset[order],
-        "member_type": type_[order],
+        "member_type": numbers[order],
         "member_kind": kind[order].astype(np.int8),
     }
 
 
 def _arguments(rows: Rows, places: _Places, link: NDArray[np.int32]) -> tuple[NDArray[np.int64], NDArray[np.int32]]:
-    arguments = _table(rows.arguments, rows.ARGUMENT)
-    owners = places.rank[arguments[:, 0]]
+    owners = places.rank[_column(rows.arguments, rows.ARGUMENT, 0)]
     order = np.argsort(owners, kind="stable")
-    return owners[order], renumbered(places.numbers(arguments[order, 1]), link)
+    types = _column(rows.arguments, rows.ARGUMENT, 1)[order]
+    return owners[order], renumbered(places.numbers(types), link)
 
 
 def _without_qualifiers(columns: TypeColumns) -> tuple[TypeColumns, NDArray[np.int32]]:
@@ -216,26 +217,27 @@ def _with_used_names(types: TypeColumns) -> TypeColumns:
 
 
 def _variables(rows: Rows, places: _Places, numbers: NDArray[np.int32]) -> tuple[Variable, ...]:
-    table = _table(rows.variables, rows.VARIABLE)
-    types = renumbered(places.numbers(table[:, 2]), numbers)
-    order = np.argsort(table[:, 0], kind="stable")
-    sorted_places = table[order, 0]
-    names, functions, origins = table[:, 1].copy(), table[:, 5].copy(), table[:, 6].copy()
+    place, name, type_, storage, address, function, origin = (
+        _column(rows.variables, rows.VARIABLE, each).copy() for each in range(rows.VARIABLE)
+    )
+    types = renumbered(places.numbers(type_), numbers)
+    order = np.argsort(place, kind="stable")
+    sorted_places, told = place[order], origin.copy()
     for _ in range(_LONGEST_ORIGIN):
-        at = np.minimum(np.searchsorted(sorted_places, origins), max(len(order) - 1, 0))
-        there = np.flatnonzero(sorted_places[at] == origins)
-        origin = order[at[there]]
-        names[there] = np.where(names[origin] > 0, names[origin], names[there])
-        types[there] = np.where(types[there] >= 0, types[there], types[origin])
-        functions[there] = np.where(functions[there] > 0, functions[there], functions[origin])
-        origins[there] = np.where(table[origin, 6] == origins[there], NO_PLACE, table[origin, 6])
+        at = np.minimum(np.searchsorted(sorted_places, origin), max(len(order) - 1, 0))
+        there = np.flatnonzero(sorted_places[at] == origin)
+        other = order[at[there]]
+        name[there] = np.where(name[other] > 0, name[other], name[there])
+        types[there] = np.where(types[there] >= 0, types[there], types[other])
+        function[there] = np.where(function[there] > 0, function[there], function[other])
+        origin[there] = np.where(told[other] == origin[there], NO_PLACE, told[other])
+    function = np.maximum(function, 0)
     # The definition with a type first: several units may have an inline variable.
-    functions = np.maximum(functions, 0)
-    placed = np.flatnonzero(table[:, 3] != NONE)
-    placed = placed[np.lexsort((types[placed] < 0, table[placed, 4], table[placed, 3]))]
+    placed = np.flatnonzero(storage != NONE)
+    placed = placed[np.lexsort((types[placed] < 0, address[placed], storage[placed]))]
     found: dict[tuple[int, int], Variable] = {}
-    for row in placed.tolist():
-        storage, place = Storage(int(table[row, 3])), int(table[row, 4])
-        name, function = rows.names[int(names[row])], rows.names[int(functions[row])]
-        found.setdefault((storage, place), Variable(name, int(types[row]), storage, place, function))
+    columns = (name, types, storage, address, function)
+    for text, number, kind, where, inside in zip(*(each[placed].tolist() for each in columns)):
+        variable = Variable(rows.names[text], number, Storage(kind), where, rows.names[inside])
+        found.setdefault((kind, where), variable)
     return tuple(found.values())

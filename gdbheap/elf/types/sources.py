@@ -86,7 +86,7 @@ class Sources:
             name == "types",
             Abbreviations(file["abbrev"]),
             UnitTexts(file["str"], file["line_str"], file["str_offsets"], other, other_file),
-            Expressions(main.address_size, main.data, main["addr"], 0 if skeleton is None else skeleton.addresses),
+            Expressions(main, 0 if skeleton is None else skeleton.addresses),
             skeleton is not None,
         )
         self.made.append(source)
