@@ -16,6 +16,7 @@ from gdbheap.commands.rss_advice import (
     unjoined_lines,
     verdict_lines,
 )
+from gdbheap.commands.rss_culprits import culprit_json, culprit_lines, find_culprits
 from gdbheap.errors import HeapError, NoHeap, NoProcess, NoSymbols, UsageError
 from gdbheap.files import kernel_text
 from gdbheap.glibc.heap_view import HeapView
@@ -29,7 +30,7 @@ from gdbheap.session.target import Target
 if TYPE_CHECKING:
     # What these bring is kept out of gdb's start: the functions below import it when they are called.
     from gdbheap.analysis.memory_use.largest import LargeMapping
-    from gdbheap.analysis.memory_use.residency import ResidentPart, Top
+    from gdbheap.analysis.memory_use.residency import Residency, ResidentPart, Top
     from gdbheap.process.process import Process
 
 _MOST_MAPPINGS = 5
@@ -81,7 +82,11 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     notes: list[str] = []
     view = _heap(target, notes)
     residency = read_residency(target.process, view)
-    verdict = judge_memory(residency)
+    stored = stored_in_core(target.process, view)
+    judged = residency if stored is None else stored
+    verdict = judge_memory(judged)
+    scattered = verdict in (MemoryVerdict.FRAGMENTATION, MemoryVerdict.RETENTION)
+    culprits = find_culprits(target, view) if view is not None and scattered else None
     allocators = other_allocators(target.process, lambda name: _is_defined(target, name))
     environment = _environment(target.process)
     embedded = embedded_allocators(
@@ -92,7 +97,6 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     waiting = unjoined(target.process, find_stacks(target.process)[1])
     largest = [] if held is None else largest_mappings(annotate(target.process, view), held, _MOST_MAPPINGS)
     threshold = _trim_threshold(target, view)
-    stored = stored_in_core(target.process, view)
     rows = [_row(part, stored) for part in residency.parts if part.size or part.resident]
     if stored is not None:
         notes += note_on_zeros(target.process)
@@ -109,7 +113,8 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
             *top_lines(residency),
             *unjoined_lines(waiting),
             *huge_lines(huge, residency),
-            *verdict_lines(residency, verdict, threshold),
+            *verdict_lines(judged, verdict, threshold, stored is not None),
+            *culprit_lines(culprits),
             *(largest_lines(largest) if verdict is MemoryVerdict.NOT_MALLOC else ()),
             *allocator_lines(allocators, embedded),
         ),
@@ -118,6 +123,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
             "resident": total if known else None,
             "kernel_rss": residency.kernel,
             "trimmable": sum(top.trimmable or 0 for top in residency.tops) if known else None,
+            "by_trim_threshold": sum(top.by_threshold or 0 for top in residency.tops) if known else None,
             "kept_by_thread_arenas": residency.kept if known else None,
             "trim_threshold": threshold,
             "huge": huge,
@@ -126,6 +132,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
             "largest": [_largest_json(each) for each in largest],
             "other_allocators": allocators,
             "embedded_allocators": embedded,
+            "culprits": culprit_json(culprits),
             "tops": [_top_json(top) for top in residency.tops],
         },
         totals_shown=False,
@@ -189,9 +196,9 @@ def _is_defined(target: Target, name: str) -> bool:
         return False
 
 
-def _row(part: ResidentPart, stored: Mapping[str, int] | None) -> tuple[Any, ...]:
+def _row(part: ResidentPart, stored: Residency | None) -> tuple[Any, ...]:
     count = ABSENT if part.count is None else part.count
-    in_core = ABSENT if stored is None else stored.get(part.name, 0)
+    in_core = ABSENT if stored is None else stored.resident(part.name)
     return part.name, _WORDS[part.name], count, part.size, part.resident, in_core
 
 
@@ -231,7 +238,8 @@ COMMAND = Command(
         "what malloc_trim(0) would return, and the chunk right below top that keeps what is below from going back to "
         "the system.\n"
         "Of a core only sizes are known, and what is in the core: pages with anything but zeros, in memory or swapped "
-        "out when it was made."
+        "out when it was made; the verdict goes by these. Where free memory lies between live blocks, these are named, "
+        "with what they are and who holds them."
     ),
     run=run,
     arguments=(),

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.memory_use.memory_verdict import MemoryVerdict
+from gdbheap.analysis.memory_use.residency import DEFAULT_TRIM_THRESHOLD
 from gdbheap.counted import counted
 from gdbheap.glibc.naming import arena_name
 from gdbheap.report.printable import human_size, printable
@@ -17,14 +18,11 @@ if TYPE_CHECKING:
     from gdbheap.analysis.memory_use.residency import Residency
     from gdbheap.process.threads.thread_stacks import StackBlock
 
-DEFAULT_TRIM_THRESHOLD = 128 << 10
 # Where so much of all that is resident lies in huge pages, it is said.
 _MUCH_HUGE = 1 / 10
 _TRY = {
     MemoryVerdict.LIVE: "the program holds it: `heap leaks` shows what nobody points to, `heap snapshot` and `heap "
     "diff` what grows",
-    MemoryVerdict.RETENTION: "call malloc_trim(0) now and then, or set M_TRIM_THRESHOLD "
-    "(GLIBC_TUNABLES=glibc.malloc.trim_threshold=...)",
     MemoryVerdict.FRAGMENTATION: (
         "free chunks lie between blocks in use, and share their pages: take long-lived and short-lived blocks from "
         "different pools, or fewer sizes; `heap sizes` shows which"
@@ -148,14 +146,30 @@ def allocator_lines(in_place: Sequence[str], embedded: Sequence[str]) -> Iterato
         yield Line.plain(f"  {_EMBEDDED[name]}")
 
 
-def verdict_lines(residency: Residency, verdict: MemoryVerdict, threshold: int | None) -> Iterator[Line]:
-    """Yield the verdict, why, and what to try; `threshold` is malloc's trim_threshold."""
-    yield Line.plain(f"verdict: {verdict.value.replace('_', ' ')}{_why(residency, verdict)}", "heading")
+def verdict_lines(residency: Residency, verdict: MemoryVerdict, threshold: int | None, of_core: bool) -> Iterator[Line]:
+    """Yield the verdict, why, and what to try; `threshold` is malloc's trim_threshold. `of_core`: what counts as
+    resident is what the core has."""
+    yield Line.plain(f"verdict: {verdict.value.replace('_', ' ')}{_why(residency, verdict, of_core)}", "heading")
     trimmable = sum(top.trimmable or 0 for top in residency.tops)
     if verdict is MemoryVerdict.RETENTION and residency.kept > trimmable:
         yield Line.plain(f"  try: {_about_kept_tops(threshold)}")
+    elif verdict is MemoryVerdict.RETENTION:
+        yield Line.plain(f"  try: {_about_trimming(residency)}")
     else:
+        if verdict is MemoryVerdict.FRAGMENTATION:
+            yield Line.plain(f"  {_about_trimming(residency)}")
         yield Line.plain(f"  try: {_TRY[verdict]}")
+
+
+def _about_trimming(residency: Residency) -> str:
+    """Return what each of the calls would gain."""
+    by_call = sum(top.trimmable or 0 for top in residency.tops)
+    by_threshold = sum(top.by_threshold or 0 for top in residency.tops)
+    return (
+        f"malloc_trim(0) would give back {human_size(by_call)}; a trim threshold (M_TRIM_THRESHOLD, "
+        f"GLIBC_TUNABLES=glibc.malloc.trim_threshold={DEFAULT_TRIM_THRESHOLD}) {human_size(by_threshold)}, for it "
+        "reaches only the tops of the arenas"
+    )
 
 
 def _about_kept_tops(threshold: int | None) -> str:
@@ -178,7 +192,7 @@ def _about_kept_tops(threshold: int | None) -> str:
     return f"{why}, and malloc_trim() leaves it: a fixed threshold ({default}, or M_TRIM_THRESHOLD) gives it back"
 
 
-def _why(residency: Residency, verdict: MemoryVerdict) -> str:
+def _why(residency: Residency, verdict: MemoryVerdict, of_core: bool) -> str:
     from gdbheap.analysis.memory_use.memory_verdict import FREE, LIVE, MALLOC
     from gdbheap.analysis.memory_use.residency import TOP
 
@@ -191,8 +205,9 @@ def _why(residency: Residency, verdict: MemoryVerdict) -> str:
     if verdict is MemoryVerdict.LIVE:
         return f": {human_size(live)} of malloc's {human_size(of_malloc)} are blocks in use"
     trimmable = sum(top.trimmable or 0 for top in residency.tops)
+    where = "in the core" if of_core else "resident"
     kept = f"; {human_size(residency.kept)} are the tops of threads' arenas" if residency.kept > trimmable else ""
     return (
-        f": {human_size(free)} of malloc's {human_size(of_malloc)} are free and resident{kept}; malloc_trim could "
+        f": {human_size(free)} of malloc's {human_size(of_malloc)} are free and {where}{kept}; malloc_trim could "
         f"return {human_size(trimmable)}"
     )

@@ -104,6 +104,17 @@ def _type_of(types: BlockTypes, part: Part) -> str:
     return "" if part.type == NONE else short_name(type_name(types.catalogue, part.type))
 
 
+def nearest_name(target: Target, found: Retained, block: int) -> str:
+    """Return the variable or member that is nearest above a block; "several holders" for what is shared, "" where
+    nothing leads to it."""
+    if not found.tree.count[block]:
+        return ""
+    node = block
+    while node < found.blocks:
+        node = int(found.tree.parent[node])
+    return "several holders" if node == found.root else holder_name(target, found, node).name
+
+
 def shared_name(target: Target, found: Retained, group: SharedGroup) -> str:
     """Return the names of those that share something: "a, b and others"."""
     names = [holder_name(target, found, each).name for each in group.holders[:_MOST_NAMED]]

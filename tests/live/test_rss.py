@@ -22,6 +22,7 @@ VERDICTS = {
     "NOT_MALLOC": "not_malloc",
     "TOP_KEPT": "retention",
     "HUGE_PAGES": "live_growth",
+    "MAIN_KEPT": "retention",
 }
 
 
@@ -48,8 +49,39 @@ def test_the_verdict_names_the_reason_the_parts_add_up_to_the_kernels_count_and_
     assert after["trimmable"] <= 4 * PAGE
     if mode in ("RETENTION", "SMALL", "ARENAS"):
         assert returned > 4 << 20
+        # Free memory between blocks: a threshold would not reach it.
+        assert before["by_trim_threshold"] < 1 << 20
     assert (before["kept_by_thread_arenas"] > 20 << 20) == (mode == "TOP_KEPT")
-    assert (before["trim_threshold"] > 20 << 20) == (mode == "TOP_KEPT")
+    assert (before["trim_threshold"] > 20 << 20) == (mode in ("TOP_KEPT", "MAIN_KEPT"))
+    assert (before["culprits"] is not None) == (mode in ("RETENTION", "SMALL", "FRAGMENTATION"))
+
+
+@pytest.mark.parametrize("mode", ["MAIN_KEPT", "RETENTION"])
+def test_a_trim_threshold_returns_what_was_said(mode, tmp_path):
+    before, after = before_and_after_trim(mode, tmp_path, "-DBY_THRESHOLD")
+    returned = before["resident"] - after["resident"]
+    # (The block that is freed for it takes a little of top, and gives it back.)
+    assert abs(before["by_trim_threshold"] - returned) <= 4 * PAGE + 100_000 * (mode == "RETENTION"), (before, after)
+    assert (returned > 40 << 20) == (mode == "MAIN_KEPT")
+
+
+def test_the_blocks_that_keep_free_memory_apart_are_named_with_their_holder(gdb):
+    command = "heap rss --json"
+    said = gdb(build("resident", "-DMODE=FRAGMENTATION"), "break inspected", "run", "heap rss", command)
+    culprits = json.loads(said[command])["totals"]["culprits"]
+    # Every other of 33,554 blocks of 1,500 bytes.
+    assert (culprits["size"], culprits["holder"]) == (1520, "blocks")
+    assert 16_000 < culprits["size_blocks"] <= culprits["blocks"] < 17_200
+    assert culprits["bytes"] == pytest.approx(24 << 20, rel=0.05)
+    assert culprits["spread"] == pytest.approx(48 << 20, rel=0.05)
+    assert re.search(
+        r"^  16,\d+ live blocks \(2. MiB, mostly of 0x5f0 bytes: 16,\d+, .*\) are spread over 4. MiB$",
+        said["heap rss"],
+        re.MULTILINE,
+    ), said["heap rss"]
+    assert (
+        f"the block at {culprits['example']}, held by blocks: `heap owners {culprits['example']}`" in said["heap rss"]
+    )
 
 
 KEPT = (
@@ -109,13 +141,22 @@ def test_allocators_on_top_of_malloc_are_named_with_the_switch_that_is_not_set_y
     assert said["totals"]["embedded_allocators"] == ["pymalloc"]
 
 
-def test_a_core_tells_no_residency_and_says_what_to_do(tmp_path):
+@pytest.mark.parametrize("mode", ["RETENTION", "FRAGMENTATION", "NOT_MALLOC", "TOP_KEPT"])
+def test_a_core_is_judged_by_what_it_has(mode, tmp_path):
+    core = tmp_path / "core"
+    program = str(build("resident", f"-DMODE={mode}"))
+    ask([program], (), get_there=("break inspected", "run", f"generate-core-file {core}"))
+    totals = ask([program, str(core)], ("heap rss",))["heap rss"]["totals"]
+    assert (totals["verdict"], totals["resident"], totals["trimmable"]) == (VERDICTS[mode], None, None)
+
+
+def test_a_core_tells_no_residency_and_is_judged_by_what_was_written(tmp_path):
     core = tmp_path / "core"
     program = str(build("resident", "-DMODE=LIVE"))
     ask([program], (), get_there=("break inspected", "run", f"generate-core-file {core}"))
     answers = ask([program, str(core)], ("heap rss",))
     totals = answers["heap rss"]["totals"]
-    assert (totals["verdict"], totals["resident"], totals["kernel_rss"]) == ("unknown", None, None)
+    assert (totals["verdict"], totals["resident"], totals["kernel_rss"]) == ("live_growth", None, None)
     rows = {row["part"]: row for row in answers["heap rss"]["rows"]}
     assert rows["in_use"]["resident"] is None
     assert rows["in_use"]["size"] > 48 << 20

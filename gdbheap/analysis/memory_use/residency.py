@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.analysis.mappings.annotate import annotate
+from gdbheap.errors import HeapError
 from gdbheap.files import kernel_text
 from gdbheap.glibc.chunk_table import FREE_STATES, MMAPPED_ARENA, Chunk, ChunkTable, State
 from gdbheap.glibc.heap_view import HeapView
@@ -28,6 +29,9 @@ _STACKS = frozenset({"main_stack", "thread_stack", "ended_stack"})
 _ANONYMOUS = frozenset({"anonymous", "named_anonymous", "brk_heap", "huge_pages"})
 _DATA = ("_data", "_bss", "_relro")
 _SHARED = frozenset({"shm", "memfd", "shared_anonymous"})
+
+# M_TRIM_THRESHOLD's and M_TOP_PAD's, as malloc(3) has them.
+DEFAULT_TRIM_THRESHOLD = DEFAULT_TOP_PAD = 128 << 10
 
 # Published names of the parts.
 IN_USE, TOP, OWN, MMAPPED = "in_use", "top", "malloc_own", "mmapped_in_use"
@@ -59,9 +63,9 @@ class Top:
     where there is none.
 
     `free_below` are the bytes of the free chunks right below the pin, which would join top if it were freed;
-    `resident` is top's own part, `free` and `free_resident` all
-    free chunks of the arena, `trimmable` what malloc_trim(0) would give back of them and of top, in bytes of
-    resident pages.
+    `resident` is top's own part, `free` and `free_resident` all free chunks of the arena. `trimmable` is what
+    malloc_trim(0) would give back of them and of top, `by_threshold` what the next larger free() would of top alone
+    if trim_threshold were the default, both in bytes of resident pages.
     """
 
     arena: int
@@ -73,6 +77,7 @@ class Top:
     free: int
     free_resident: int | None
     trimmable: int | None
+    by_threshold: int | None = None
 
 
 @dataclass(frozen=True)
@@ -123,20 +128,20 @@ def read_residency(process: Process, view: HeapView | None) -> Residency:
     where the pages of the process cannot be asked for (a core, another machine)."""
     pages = _read(process)
     parts = [*_chunk_parts(view, pages), *_other_parts(process, view, pages)]
-    tops = tuple(_tops(view, pages)) if view is not None else ()
+    tops = tuple(_tops(process, view, pages)) if view is not None else ()
     return Residency(tuple(parts), tops, _kernel_count(process))
 
 
-def stored_in_core(process: Process, view: HeapView | None) -> dict[str, int] | None:
-    """Return, by part, the bytes of pages that a core has with anything but zeros in them: what was written, in
-    memory or swapped out when the core was made. None where this is no core."""
+def stored_in_core(process: Process, view: HeapView | None) -> Residency | None:
+    """Return the same of a core, with the pages that it has with anything but zeros in them for those that were
+    resident: what was written, in memory or swapped out when the core was made. None where this is no core."""
     if process.kind != "core" or not isinstance(process.memory, SparseMemory):
         return None
     pages = ResidentPages(
         run for vma in process.address_space if vma.writable for run in _written(process.memory, vma, process.page_size)
     )
     parts = [*_chunk_parts(view, pages), *_other_parts(process, view, pages)]
-    return {part.name: part.resident or 0 for part in parts}
+    return Residency(tuple(parts), tuple(_tops(process, view, pages)) if view is not None else (), None)
 
 
 def _written(memory: SparseMemory, vma: VMA, size: int) -> Iterator[tuple[int, int]]:
@@ -231,8 +236,8 @@ def _other_parts(process: Process, view: HeapView | None, pages: ResidentPages |
             yield ResidentPart(name, sizes[name], None if pages is None else held[name])
 
 
-def _tops(view: HeapView, pages: ResidentPages | None) -> Iterator[Top]:
-    table, layout = view.table, view.layout
+def _tops(process: Process, view: HeapView, pages: ResidentPages | None) -> Iterator[Top]:
+    table, layout, pad = view.table, view.layout, _top_pad(process, view.layout)
     free = np.isin(table.state, [int(state) for state in FREE_STATES])
     joining = np.isin(table.state, _JOINING)
     for row in np.flatnonzero(table.state == State.TOP).tolist():
@@ -248,7 +253,28 @@ def _tops(view: HeapView, pages: ResidentPages | None) -> Iterator[Top]:
         trimmable = (
             None if pages is None else _trimmable(table.take(here & joining), index == 0, table[row], layout, pages)
         )
-        yield Top(index, address, size, pin, below, own, int(chunks.size.sum()), held, trimmable)
+        by_threshold = None if pages is None else _by_threshold(table[row], layout, pad, pages)
+        yield Top(index, address, size, pin, below, own, int(chunks.size.sum()), held, trimmable, by_threshold)
+
+
+def _top_pad(process: Process, layout: Layout) -> int:
+    """Return mp_.top_pad, the default where it is not known."""
+    if layout.mp is None or layout.malloc_par is None:
+        return DEFAULT_TOP_PAD
+    try:
+        pad = layout.malloc_par.read(process.memory, layout.mp.value).get("top_pad")
+    except HeapError:
+        pad = None
+    return DEFAULT_TOP_PAD if pad is None else pad
+
+
+def _by_threshold(top: Chunk, layout: Layout, pad: int, pages: ResidentPages) -> int:
+    """Return the resident bytes of top that systrim() (of a thread's arena heap_trim()) gives back: whole pages from
+    its end, MINSIZE, a byte and top_pad kept, once top is as large as the threshold."""
+    if top.size < DEFAULT_TRIM_THRESHOLD:
+        return 0
+    extra = max(top.size - layout.min_size - 1 - pad, 0) & -layout.page_size
+    return int(pages.within(top.end - extra, top.end))
 
 
 def _pin(
