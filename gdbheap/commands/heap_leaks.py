@@ -15,9 +15,10 @@ from gdbheap.lazy import np
 from gdbheap.report.report import Line, Report
 from gdbheap.session.block_names import block_names
 from gdbheap.session.holder_rows import HOLDER_COLUMNS, holder_rows, no_block
+from gdbheap.session.judged_blocks import judged_blocks
 from gdbheap.session.kernel_notes import notes_on_kernel
 from gdbheap.session.object_names import lookup
-from gdbheap.session.pointer_graph import judged_blocks, notes_on
+from gdbheap.session.pointer_graph import notes_on
 from gdbheap.session.target import Target
 
 if TYPE_CHECKING:

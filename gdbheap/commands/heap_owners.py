@@ -18,8 +18,9 @@ from gdbheap.session.holder_rows import (
     place_facts,
     steps_to,
 )
+from gdbheap.session.judged_blocks import judged_blocks
 from gdbheap.session.named_place import NamedPlace
-from gdbheap.session.pointer_graph import judged_blocks, notes_on, pointer_graph
+from gdbheap.session.pointer_graph import notes_on, pointer_graph
 from gdbheap.session.target import Target
 
 

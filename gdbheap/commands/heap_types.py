@@ -25,7 +25,8 @@ from gdbheap.sentences.block_names import BlockNames
 from gdbheap.sentences.type_reasons import chain_lines, chain_path, reason
 from gdbheap.session.block_types import block_types
 from gdbheap.session.holder_rows import no_block
-from gdbheap.session.pointer_graph import judged_blocks, notes_on
+from gdbheap.session.judged_blocks import judged_blocks
+from gdbheap.session.pointer_graph import notes_on
 from gdbheap.session.target import Target
 from gdbheap.types.short_names import short_name
 

@@ -3,8 +3,7 @@ read."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import replace
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from gdbheap.counted import counted
@@ -13,7 +12,6 @@ from gdbheap.session.assumed_zeros import note_on_zeros
 from gdbheap.session.target import Key, Target
 
 if TYPE_CHECKING:
-    from gdbheap.analysis.leaks.leaks import Leaks
     from gdbheap.analysis.pointers.pointer_graph import PointerGraph
     from gdbheap.process.memory import ReadProgress
 
@@ -37,20 +35,6 @@ def pointer_graph(target: Target) -> PointerGraph:
         return read_pointer_graph(target.process, view, progress, sieve, vectors)
 
     return target.keep(_GRAPH, read)
-
-
-def judged_blocks(target: Target, heuristics: Sequence[str] | None = None, ignore_missing: bool = False) -> Leaks:
-    """Return the verdicts of this stop by these heuristics (None: by all), reached once. `ignore_missing`: as if
-    what is missing held nothing."""
-    from gdbheap.analysis.leaks.heuristics import HEURISTICS
-    from gdbheap.analysis.leaks.leaks import find_leaks
-
-    held = pointer_graph(target)
-    if ignore_missing and not held.interrupted:
-        held = replace(held, blind=False)
-    chosen = HEURISTICS if heuristics is None else tuple(heuristics)
-    verdicts: Key[Leaks] = Key(("leaks", chosen, held.blind))
-    return target.keep(verdicts, lambda progress: find_leaks(target.process, target.heap(), held, chosen, progress))
 
 
 def notes_on(target: Target, held: PointerGraph, lost: bool) -> Iterator[str]:

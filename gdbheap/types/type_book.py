@@ -5,10 +5,15 @@ from __future__ import annotations
 import functools
 from collections.abc import Sequence
 from dataclasses import replace
-from typing import overload
+from typing import TYPE_CHECKING, overload
 
+from gdbheap.lazy import np
 from gdbheap.types.catalogue import NONE, Catalogue, TypeInfo, TypeKind
+from gdbheap.types.columns import ColumnTypes
 from gdbheap.types.type_names import size_of, stripped
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 
 class TypeBook:
@@ -20,6 +25,7 @@ class TypeBook:
         self._known: dict[int, int] = {}
         self.made: dict[str, int] = {}
         """The numbers of types that rules have added, by names of their own."""
+        self._pointers: dict[int, int] | None = None
 
     def __len__(self) -> int:
         return len(self._types)
@@ -53,6 +59,33 @@ class TypeBook:
         """Return the size of a type in bytes, 0 unknown."""
         return size_of(self.catalogue, number)
 
+    def pointer_to(self, number: int, size: int) -> int:
+        """Return the type of pointers to this type: one of the catalogue's, or a new one."""
+        if self._pointers is None:
+            self._pointers = {}
+            kinds, targets = self.kinds_and_targets()
+            for pointer in np.flatnonzero(kinds == TypeKind.POINTER).tolist():
+                self._pointers.setdefault(self.stripped(int(targets[pointer])), pointer)
+        if number not in self._pointers:
+            self._pointers[number] = self.add(TypeInfo("", TypeKind.POINTER, size, number))
+        return self._pointers[number]
+
+    def kinds_and_targets(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the kind and the target of each type of the catalogue."""
+        first = self._types.first
+        if isinstance(first, ColumnTypes):
+            return first.columns.kind.astype(np.int64), first.columns.target.astype(np.int64)
+        columns = np.array([(each.kind, each.target) for each in first], np.int64).reshape(-1, 2)
+        return columns[:, 0], columns[:, 1]
+
+    def kinds_and_sizes(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+        """Return the kind and the size in bytes of each type of the catalogue (what was added is left out)."""
+        first = self._types.first
+        if isinstance(first, ColumnTypes):
+            return first.columns.kind.astype(np.int64), first.columns.size
+        columns = np.array([(each.kind, each.size) for each in first], np.int64).reshape(-1, 2)
+        return columns[:, 0], columns[:, 1]
+
     def named(self, name: str) -> int:
         """Return the first defined type of this name, NONE for none."""
         for number in self.catalogue.by_name.get(name, ()):
@@ -66,7 +99,7 @@ class _Extended(Sequence[TypeInfo]):
     """A sequence with more behind it."""
 
     def __init__(self, first: Sequence[TypeInfo]) -> None:
-        self._first = first
+        self.first = first
         self._count = len(first)
         self.more: list[TypeInfo] = []
         self.changed: dict[int, TypeInfo] = {}
@@ -85,4 +118,4 @@ class _Extended(Sequence[TypeInfo]):
             return [self[each] for each in range(*index.indices(len(self)))]
         if index in self.changed:
             return self.changed[index]
-        return self._first[index] if index < self._count else self.more[index - self._count]
+        return self.first[index] if index < self._count else self.more[index - self._count]

@@ -42,7 +42,7 @@ def made_types():
     shop_pointer = made.pointer(number["shop"])
     blocks = blocks_of([(0x100 * each, 24) for each in range(9)])
     start = blocks.start
-    types = no_types(start, 0, 0, made.catalogue())
+    types = no_types(start, 0, made.catalogue())
     none = -1
     columns = [
         # type, count, confidence, how, parent, offset of the word, role, label

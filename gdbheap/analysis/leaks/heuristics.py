@@ -32,7 +32,19 @@ ALIGNED = "aligned"
 STACK_POINTER = "stack"
 # Not about interior pointers: encoded.py.
 ENCODED_POINTERS = "encoded"
-HEURISTICS = (STDSTRING, LENGTH64, NEWARRAY, MULTIPLE_INHERITANCE, HEADER, ALIGNED, STACK_POINTER, ENCODED_POINTERS)
+# What the types of blocks tell of their pointers: typed_pointers.py.
+TYPES = "types"
+HEURISTICS = (
+    STDSTRING,
+    LENGTH64,
+    NEWARRAY,
+    MULTIPLE_INHERITANCE,
+    HEADER,
+    ALIGNED,
+    STACK_POINTER,
+    ENCODED_POINTERS,
+    TYPES,
+)
 
 # How far into a vtable a function is looked for among zeros (memcheck looks at 20 entries as well).
 _MOST_ENTRIES = 20

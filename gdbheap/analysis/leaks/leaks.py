@@ -18,6 +18,7 @@ from gdbheap.analysis.leaks.reasons import Reason, find_reasons
 from gdbheap.analysis.leaks.remains import held_by_remains, unwritten
 from gdbheap.analysis.leaks.saved_stacks import SavedStacks
 from gdbheap.analysis.leaks.signal_stacks import find_signal_stacks
+from gdbheap.analysis.leaks.typed_pointers import as_typed
 from gdbheap.analysis.pointers.adjacency import Adjacency
 from gdbheap.analysis.pointers.pointer_graph import PointerGraph
 from gdbheap.analysis.pointers.reach import UNSEEN, find_heads
@@ -30,6 +31,8 @@ from gdbheap.process.process import Process
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from gdbheap.analysis.types.block_types import BlockTypes
 
 FindHidden = Callable[["NDArray[np.bool_]"], Sequence[Encoded]]
 FindBlocks = Callable[["NDArray[np.bool_]"], "NDArray[np.int32]"]
@@ -92,8 +95,12 @@ def find_leaks(
     held: PointerGraph,
     heuristics: Sequence[str] = HEURISTICS,
     progress: ReadProgress | None = None,
+    types: BlockTypes | None = None,
 ) -> Leaks:
-    """Return every block's verdict."""
+    """Return every block's verdict; `types` tell of pointers what they mean."""
+    read = held
+    if types is not None:
+        held = as_typed(held, types)
     outer, to_start = from_elsewhere(held.graph, held.from_roots, [each[1:] for each in held.registers])
     headers = find_headers(outer, to_start, held.blocks.size, view.layout.pointer_size, view.layout.page_size)
     aligned = AlignedInside(view.layout, held.blocks, held.graph)
@@ -119,7 +126,7 @@ def find_leaks(
 
     leaks = judge(held, lambda pointers: taken(pointers, heuristics), untouched, hidden, stacks_of_signals)
     reasons = find_reasons(outer, leaks.by_heuristic, heuristics, lambda pointers, name: taken(pointers, (name,)))
-    return replace(leaks, reasons=tuple(reasons))
+    return replace(leaks, held=read, reasons=tuple(reasons))
 
 
 def judge(

@@ -96,8 +96,8 @@ class BlockTypes:
     a variable's word; no word: `parent_place` 0). `role` is an index in `roles`, `label` one in `labels`, names that
     are known without debug information ("Python dict"); -1 for none. `alternatives` are the types that are as good,
     where there are several. For each edge of the graph: `firm`, the word is a pointer member of a typed block, and
-    `dead`, it lies where the type has nothing. `firm_roots`: the same as `firm` for each word of
-    PointerGraph.from_roots. `start` are the blocks' first addresses. `interrupted`: Ctrl-C cut it short.
+    `dead`, it lies where the type has nothing. `start` are the blocks' first addresses. `interrupted`: Ctrl-C cut it
+    short.
     """
 
     catalogue: Catalogue
@@ -113,7 +113,6 @@ class BlockTypes:
     label: NDArray[np.int32]
     firm: NDArray[np.bool_]
     dead: NDArray[np.bool_]
-    firm_roots: NDArray[np.bool_]
     roles: tuple[Role, ...] = ()
     labels: tuple[str, ...] = ()
     alternatives: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
@@ -179,7 +178,7 @@ class BlockTypes:
         return ""
 
 
-def no_types(start: NDArray[np.uint64], edges: int, roots: int, catalogue: Catalogue | None = None) -> BlockTypes:
+def no_types(start: NDArray[np.uint64], edges: int, catalogue: Catalogue | None = None) -> BlockTypes:
     """Return what is known where there is no debug information: nothing."""
     count = len(start)
 
@@ -200,5 +199,4 @@ def no_types(start: NDArray[np.uint64], edges: int, roots: int, catalogue: Catal
         column(-1, np.int32),
         np.zeros(edges, np.bool_),
         np.zeros(edges, np.bool_),
-        np.zeros(roots, np.bool_),
     )

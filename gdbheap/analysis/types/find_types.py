@@ -7,6 +7,8 @@ from collections.abc import Callable, Sequence
 from gdbheap.analysis.objects.lookup import Lookup
 from gdbheap.analysis.pointers.pointer_graph import PointerGraph
 from gdbheap.analysis.types.block_types import BlockTypes, no_types
+from gdbheap.analysis.types.brothers import brothers
+from gdbheap.analysis.types.by_targets import ByTargets
 from gdbheap.analysis.types.claims import Claims, joined
 from gdbheap.analysis.types.cookies import counted_arrays
 from gdbheap.analysis.types.data_blocks import data_blocks
@@ -23,6 +25,7 @@ from gdbheap.analysis.types.slots import Layouts
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.analysis.types.unions import unions
 from gdbheap.analysis.types.words import TypedWords
+from gdbheap.lazy import np
 from gdbheap.process.process import Process
 from gdbheap.types.catalogue import Catalogue
 from gdbheap.types.type_book import TypeBook
@@ -32,6 +35,8 @@ from gdbheap.types.typed_root import RootKind, TypedRoot
 Pass = Callable[[TypedWords], Claims]
 # So often passes are gone through: each round but the last finds something new.
 _MOST_ROUNDS = 4096
+# Guesses lead to new ones, so often at most.
+_MOST_GUESSES = 8
 
 
 def find_types(
@@ -43,7 +48,7 @@ def find_types(
 ) -> BlockTypes:
     """Return what is known of every block; `lookup` tells symbols' names. Ctrl-C keeps what is known by then."""
     if not len(catalogue.types) or not len(held.blocks):
-        nothing = no_types(held.blocks.start, len(held.graph.source), len(held.from_roots), catalogue)
+        nothing = no_types(held.blocks.start, len(held.graph.source), catalogue)
         return nothing if lookup is None else labelled(nothing, held, lookup, {})
     book = TypeBook(catalogue)
     lay_out_buffers(book)
@@ -73,6 +78,15 @@ def _fill(state: TypingState) -> None:
         roots = [root for root in state.roots if (root.kind is RootKind.LOCAL) == local and root.word is None]
         propagation.follow(root_words(state, roots, covering_roots(state, roots)))
         propagation.follow(register_words(state, [r for r in state.roots if local and r.word is not None]))
+        _settle(state, propagation, passes)
+    by_targets = ByTargets(state)
+    for _ in range(_MOST_GUESSES):
+        words = propagation.waiting()
+        told = np.zeros(len(state), np.bool_)
+        if words is not None:
+            told[words.target] = True
+        if not propagation.believe(brothers(state)) + propagation.believe(by_targets.find(told)):
+            break
         _settle(state, propagation, passes)
     words = propagation.waiting()
     if words is not None:

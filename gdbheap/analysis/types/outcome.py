@@ -34,9 +34,6 @@ def outcome(state: TypingState, interrupted: bool) -> BlockTypes:
         dead |= rule(state)
     covering = covering_roots(state, state.roots)
     from_roots = root_words(state, state.roots, covering)
-    firm_roots = np.zeros(len(covering), np.bool_)
-    places = np.searchsorted(state.held.from_roots.place, from_roots.place)
-    firm_roots[places] = _are_pointers(from_roots)
     roles = _fill_roles(state, words, from_roots)
     return BlockTypes(
         state.book.catalogue,
@@ -52,7 +49,6 @@ def outcome(state: TypingState, interrupted: bool) -> BlockTypes:
         np.full(len(state), -1, np.int32),
         firm,
         dead & ~firm,
-        firm_roots,
         roles,
         alternatives={block: types for block, types in state.alternatives.items() if state.type[block] >= 0},
         roots=state.roots,

@@ -96,7 +96,10 @@ def _of_group(state: TypingState, embedded: Embedded, words: TypedWords) -> Iter
         for at, row in enumerate(rows):
             here = np.flatnonzero(chosen & (best == at))
             if len(here):
-                yield _claimed(state, guesses[row], words.at(here), fine[at, here], ties[here])
+                found = _claimed(state, guesses[row], words.at(here), fine[at, here], ties[here])
+                yield found
+                if len(here) == len(blocks) and guesses[row].how is How.PART and guesses[row].part == 0:
+                    state.learned[number, offset, room] = guesses[row].type, int(found.confidence.min())
                 if ties[here].any():
                     _keep_alternatives(state, guesses, rows, fine[:, here], blocks[here])
         left &= ~chosen

@@ -6,9 +6,11 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.types.block_types import Confidence, How
-from gdbheap.analysis.types.claims import Claims, claims
+from gdbheap.analysis.types.claims import Claims, claims, joined
 from gdbheap.analysis.types.embedded import Embedded
+from gdbheap.analysis.types.evidence import evidence
 from gdbheap.analysis.types.fits import fits
+from gdbheap.analysis.types.narrow import PlainLoop, lists_from
 from gdbheap.analysis.types.slots import MIXED
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.analysis.types.words import TypedWords, joined_words, words_of
@@ -17,6 +19,10 @@ from gdbheap.types.catalogue import TypeKind
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+# After so many fronts of so few blocks it is taken for a list.
+_NARROW = 64
+_PATIENCE = 16
 
 
 class Propagation:
@@ -27,6 +33,8 @@ class Propagation:
         self._embedded = embedded
         self._doubts: dict[tuple[int, int], bool] = {}
         self._waiting: list[TypedWords] = []
+        self._tried: set[int] = set()
+        self._plain_loop = PlainLoop(state)
 
     def believe(self, claimed: Claims) -> int:
         """Take claims, and go on from their blocks; return how many were new."""
@@ -37,12 +45,26 @@ class Propagation:
     def follow(self, words: TypedWords) -> None:
         """Go on from these words to all that typed pointers lead to."""
         state = self.state
+        narrow = 0
         while len(words):
             words = words.at(state.type[words.target] < 0)
             claimed, rest = self._plain(words)
+            learned, rest = self._learned(rest)
             if len(rest):
                 self._waiting.append(rest)
-            words = self._words(state.take(claimed))
+            front = state.take(joined([claimed, learned]))
+            narrow = narrow + 1 if 0 < len(front) <= _NARROW else 0
+            words = self._long(front) if narrow > _PATIENCE else self._words(front)
+
+    def _long(self, front: NDArray[np.int32]) -> TypedWords:
+        """Go on from a front that has been narrow for long; return the words that are left to do."""
+        state = self.state
+        listed = state.take(lists_from(state, front, self._tried))
+        if len(listed):
+            return self._words(np.concatenate((front, listed)))
+        front, edges = self._plain_loop.go(front)
+        words = words_of(state, edges)
+        return joined_words([words.at((words.code >= 0) | (words.code == MIXED)), self._words(front)])
 
     def waiting(self) -> TypedWords | None:
         """Return the words whose targets have no type yet, None where there are none."""
@@ -56,6 +78,31 @@ class Propagation:
     def _words(self, blocks: NDArray[np.int32]) -> TypedWords:
         words = words_of(self.state, self.state.edges_of(blocks))
         return words.at((words.code >= 0) | (words.code == MIXED))
+
+    def _learned(self, words: TypedWords) -> tuple[Claims, TypedWords]:
+        """Return what words claim that lead to parts which were seen before, and the other words."""
+        state = self.state
+        if not state.learned or not len(words):
+            return joined([]), words
+        room = state.room[words.target]
+        keys = zip(words.code.tolist(), words.offset.tolist(), room.tolist())
+        known = [state.learned.get(key, (-1, 0)) for key in keys]
+        types, trust = np.array(known, np.int64).T
+        sound = types >= 0
+        for number in np.unique(types[sound]).tolist():
+            here = np.flatnonzero(types == number)
+            order = here[np.argsort(words.target[here], kind="stable")]
+            sound[order] = evidence(state, number, words.target[order])[1] == 0
+        chosen = words.at(sound)
+        found = claims(
+            chosen.target,
+            types[sound].astype(np.int32),
+            How.PART,
+            parent=chosen.parent,
+            parent_place=chosen.place,
+        )
+        found.confidence[:] = np.minimum(chosen.trust, trust[sound])
+        return found, words.at(~sound)
 
     def _plain(self, words: TypedWords) -> tuple[Claims, TypedWords]:
         """Return what the words claim that point to the start of a block with just the room for their struct, or

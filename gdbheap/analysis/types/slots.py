@@ -78,7 +78,8 @@ class Layouts:
         self._stale = True
 
     def local(self, types: NDArray[np.int32]) -> NDArray[np.int32]:
-        """Return the local numbers of these types (NONE gives 0, nobody's), laid out if they were not."""
+        """Return the local numbers of these types (what is no type gives 0, nobody's), laid out if they were not."""
+        types = np.maximum(types, NONE)
         if len(self._number) <= len(self.book):
             self._number = np.append(self._number, np.zeros(len(self.book) + 1 - len(self._number), np.int32))
         numbers = self._number[types]
@@ -166,7 +167,7 @@ class Layouts:
         if info.kind is TypeKind.CHARACTER:
             return BYTES
         if info.kind is TypeKind.SCALAR:
-            return INTEGER if info.size == self.pointer_size and not _is_float(info.name) else PLAIN
+            return INTEGER if info.size == self.pointer_size and not _is_plain(info.name) else PLAIN
         return BYTES if info.kind is TypeKind.MEMBER_POINTER else PADDING
 
     def _array(self, info: TypeInfo, depth: int) -> Layout:
@@ -241,7 +242,7 @@ class Layouts:
             targets = rule(self.book, number)
             for offset, target in (targets or {}).items():
                 place = offset // self.pointer_size
-                if place < len(codes):
+                if 0 <= place < len(codes):
                     codes[place], many[place] = target.type, target.many
             if targets is not None:
                 return True
@@ -265,5 +266,7 @@ def _empty() -> Layout:
     return Layout(np.empty(0, np.int32), np.empty(0, np.bool_), 0)
 
 
-def _is_float(name: str) -> bool:
-    return "float" in name or "double" in name
+def _is_plain(name: str) -> bool:
+    """Whether numbers of this type are never pointers in disguise, whatever their size (int is none of uintptr_t's
+    names)."""
+    return name == "int" or "float" in name or "double" in name

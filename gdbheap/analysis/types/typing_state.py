@@ -74,6 +74,8 @@ class TypingState:
         self.parent = np.full(count, -1, np.int32)
         self.parent_place = np.zeros(count, np.uint64)
         self.role = np.full(count, -1, np.int32)
+        # What a pointer to a type at an offset in a block with so much room leads to: (type, confidence).
+        self.learned: dict[tuple[int, int, int], tuple[int, int]] = {}
         self.alternatives: dict[int, tuple[int, ...]] = {}
         degree = np.bincount(self.graph.source, minlength=count)
         self.begin = np.zeros(count + 1, np.int64)

@@ -1,0 +1,228 @@
+"""Blocks that nothing typed leads to, by what they point to themselves: lost ones, and what void * members hold.
+
+Blocks of one size that point from the same places to the same types are one group. A struct of just that size goes
+with it if each of these places is a pointer of its, to what is there, and no other word speaks against it. What a
+group points to must be known, at least in part, or blocks of the same shape must have been named before: size and
+shape alone never name.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gdbheap.analysis.types.block_types import Confidence, How
+from gdbheap.analysis.types.claims import Claims, claims, joined
+from gdbheap.analysis.types.evidence import evidence
+from gdbheap.analysis.types.fits import fits, least_room
+from gdbheap.analysis.types.slots import BYTES, INTEGER, MIXED, VOID
+from gdbheap.analysis.types.texts import is_text
+from gdbheap.analysis.types.typing_state import TypingState
+from gdbheap.lazy import np
+from gdbheap.types.catalogue import TypeKind
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Numbers = NDArray[np.int64]
+    Mask = NDArray[np.bool_]
+
+# So many groups are looked at, so many blocks of each, so many pointers of each block, so many types for each size.
+_MOST_GROUPS = 2048
+_MOST_BLOCKS = 48
+_MOST_EDGES = 32
+_MOST_TYPES = 512
+# What a pointer counts for: to a block of just the type that it should be, to text, to a block of the right size, to
+# one with room enough; and that blocks of the same size, of the same shape, or even with the same targets have the
+# type. The shape alone decides between no two types.
+_AGREES, _TEXT, _FITS, _ROOM = 2.0, 1.0, 0.5, 0.25
+# Against a type counts a pointer where it has a number.
+_STRAY = 1.0
+_SAME_SIZE, _SAME_SHAPE, _SAME_TARGETS = 0.25, 0.5, 1.5
+# For each pointer, if no other struct has such a size and pointers in these places.
+_ALONE = 0.25
+_ENOUGH, _MARGIN = 2.0, 0.25
+# So many of the best are held against the bytes.
+_MOST_TRIED = 8
+# 2**64 divided by the golden ratio, to mix numbers (Knuth, The Art of Computer Programming 3, 6.4).
+_MIX = 0x9E3779B97F4A7C15
+
+
+@dataclass(frozen=True)
+class _Shapes:
+    """The shape of each block that points anywhere: what its size and the places of its pointers are mixed to, and
+    (`exact`) the types of what they lead to."""
+
+    shape: NDArray[np.uint64]
+    exact: NDArray[np.uint64]
+
+
+class ByTargets:
+    """Names blocks by what they point to. It remembers the types of each size."""
+
+    def __init__(self, state: TypingState) -> None:
+        self._state = state
+        self._types: dict[int, tuple[Numbers, NDArray[np.int32]]] = {}
+
+    def find(self, left_out: Mask) -> Claims:
+        """Return claims of blocks that have no type yet, but for those left out."""
+        state = self._state
+        shapes = _shapes(state)
+        blocks = np.flatnonzero((state.type < 0) & (np.diff(state.begin) > 0) & ~left_out)
+        if not len(blocks):
+            return joined([])
+        brothers = [
+            (_named_shapes(state, each, of_known), each, bonus)
+            for each, bonus, of_known in ((shapes.shape, _SAME_SHAPE, False), (shapes.exact, _SAME_TARGETS, True))
+        ]
+        _, which, count = np.unique(shapes.exact[blocks], return_inverse=True, return_counts=True)
+        order = np.argsort(which.reshape(-1), kind="stable")
+        begin = np.concatenate(([0], np.cumsum(count)))
+        found = []
+        for group in np.argsort(-count, kind="stable")[:_MOST_GROUPS].tolist():
+            members = blocks[order[begin[group] : begin[group + 1]]]
+            bonus = {
+                named[int(shape[members[0]])]: more
+                for named, shape, more in brothers
+                if int(shape[members[0]]) in named
+            }
+            found.append(self._of_group(members, bonus))
+        return joined(found)
+
+    def _of_group(self, blocks: NDArray[np.intp], bonus: dict[int, float]) -> Claims:
+        state = self._state
+        room = int(state.room[blocks[0]])
+        numbers, codes = self._of_room(room)
+        sample = blocks[:: max(len(blocks) // _MOST_BLOCKS, 1)][:_MOST_BLOCKS].astype(np.int32)
+        edges = np.concatenate([np.arange(*state.begin[[b, b + 1]])[:_MOST_EDGES] for b in sample.tolist()])
+        place = state.graph.place[edges].astype(np.int64) // state.layouts.pointer_size
+        here = codes[:, place]
+        score = self._score(here, edges) / len(sample)
+        possible = ((here >= 0) | (here == VOID) | (here == MIXED) | (here == INTEGER)).all(axis=1)
+        occurring = np.isin(numbers, np.unique(state.type[(state.room == room) & state.whole]))
+        score += _SAME_SIZE * occurring
+        more = np.array([bonus.get(number, 0.0) for number in numbers.tolist()])
+        score += np.where(more >= _SAME_TARGETS, more, 0)
+        score[~possible] = -1
+        found = self._best(blocks, sample, numbers, score, more)
+        return found if len(found) else self._pointers(blocks, sample, edges)
+
+    def _best(
+        self,
+        blocks: NDArray[np.intp],
+        sample: NDArray[np.int32],
+        numbers: Numbers,
+        score: NDArray[np.float64],
+        bonus: NDArray[np.float64],
+    ) -> Claims:
+        """Return claims for the best of the types, where its bytes go with it and no other is about as good."""
+        order = np.argsort(-score, kind="stable")[:_MOST_TRIED]
+        sound = [at for at in order.tolist() if score[at] > 0 and self._goes_with(int(numbers[at]), sample)]
+        alone = _ALONE * int(np.diff(self._state.begin)[blocks[0]]) if len(sound) == 1 else 0.0
+        shape = float(bonus[sound[0]]) if sound and bonus[sound[0]] < _SAME_TARGETS else 0.0
+        if not sound or score[sound[0]] + alone + shape < _ENOUGH:
+            return joined([])
+        if len(sound) > 1 and score[sound[0]] - score[sound[1]] < _MARGIN:
+            return joined([])
+        number = int(numbers[sound[0]])
+        every = blocks.astype(np.int32)
+        every = every[evidence(self._state, number, every)[1] == 0]
+        how = How.SAME_CALL if bonus[sound[0]] else How.POINTS_TO
+        return claims(every, number, how, Confidence.LIKELY)
+
+    def _pointers(self, blocks: NDArray[np.intp], sample: NDArray[np.int32], edges: Numbers) -> Claims:
+        """Return claims of arrays of pointers: all words lead to blocks of one type, or nowhere."""
+        state = self._state
+        target = state.graph.target[edges]
+        number = int(state.type[target[0]])
+        alike = (state.type[target] == number) & (state.graph.offset[edges] == 0) & (state.part[target] == 0)
+        if number < 0 or not alike.all() or len(edges) < 2 * len(sample):
+            return joined([])
+        if state.book.info(number).kind not in (TypeKind.STRUCT, TypeKind.UNION):
+            return joined([])
+        pointer = state.book.pointer_to(number, state.layouts.pointer_size)
+        every = blocks.astype(np.int32)
+        good, bad = evidence(state, pointer, every, 0, True)
+        every = every[(bad == 0) & (good > 0)]
+        count = (state.room[every] // state.layouts.pointer_size).astype(np.int32)
+        return claims(every, pointer, How.POINTS_TO, Confidence.LIKELY, count=count)
+
+    def _goes_with(self, number: int, sample: NDArray[np.int32]) -> bool:
+        bad = evidence(self._state, number, sample)[1]
+        return 10 * int(np.count_nonzero(bad)) <= len(sample)
+
+    def _score(self, codes: NDArray[np.int32], edges: Numbers) -> NDArray[np.float64]:
+        """Return for each type (a row of `codes`: what it has where each edge lies) the sum of what the edges say."""
+        state = self._state
+        target, offset = state.graph.target[edges], state.graph.offset[edges]
+        known, room = state.type[target], state.room[target]
+        local = state.layouts.local(np.maximum(codes, -1))
+        kind, size = state.layouts.kind[local], state.layouts.size[local]
+        is_struct = (kind == TypeKind.STRUCT) | (kind == TypeKind.UNION)
+        agrees = (codes == known[None, :]) & (codes >= 0) & (is_struct | (kind == TypeKind.POINTER))
+        fitting = is_struct & (known < 0) & (offset == 0) & fits(room[None, :], size, state.layouts.pointer_size)
+        order = np.argsort(target, kind="stable")
+        text = np.zeros(len(target), np.bool_)
+        text[order] = is_text(state, target[order]) & (offset[order] == 0) & (known[order] < 0)
+        roomy = is_struct & (known < 0)[None, :] & ~fitting & (room[None, :] >= size)
+        text_pointers = (kind == TypeKind.CHARACTER) & text[None, :]
+        other = (((known >= 0) & state.whole[target] & (offset == 0)) | text)[None, :]
+        clash = is_struct & other & ~agrees
+        said = (
+            _AGREES * agrees
+            + _FITS * (fitting & ~clash)
+            + _ROOM * (roomy & ~clash)
+            + _TEXT * text_pointers
+            - _AGREES * clash
+        )
+        total: NDArray[np.float64] = said.sum(axis=1)
+        return total
+
+    def _of_room(self, room: int) -> tuple[Numbers, NDArray[np.int32]]:
+        """Return the structs that malloc gives just so much room for, and their words."""
+        if room not in self._types:
+            state = self._state
+            kinds, sizes = state.book.kinds_and_sizes()
+            is_struct = (kinds == TypeKind.STRUCT) & (sizes > 0)
+            rooms = least_room(sizes, state.layouts.pointer_size)
+            numbers = np.flatnonzero(is_struct & (rooms == room))[:_MOST_TYPES]
+            words = -(-room // state.layouts.pointer_size)
+            codes = np.full((len(numbers), words), BYTES, np.int32)
+            for row, number in enumerate(numbers.tolist()):
+                own = state.layouts.of(number).codes[:words]
+                codes[row, :] = -1
+                codes[row, : len(own)] = own
+            self._types[room] = numbers, codes
+        return self._types[room]
+
+
+def _shapes(state: TypingState) -> _Shapes:
+    """Return the shapes of all blocks (0 where one points nowhere)."""
+    graph = state.graph
+    place = graph.place.astype(np.uint64) * np.uint64(_MIX)
+    known = (state.type[graph.target].astype(np.int64) + 2).astype(np.uint64) * np.uint64(0xD6E8FEB86659FD93)
+    plain = place ^ (place >> np.uint64(29))
+    both = (place ^ known) * np.uint64(0xA0761D6478BD642F)
+    both ^= both >> np.uint64(31)
+    room = state.room.astype(np.uint64) * np.uint64(_MIX)
+    return _Shapes(*(_summed(state, each) + room for each in (plain, both)))
+
+
+def _summed(state: TypingState, values: NDArray[np.uint64]) -> NDArray[np.uint64]:
+    total = np.zeros(len(values) + 1, np.uint64)
+    np.cumsum(values, out=total[1:])
+    found: NDArray[np.uint64] = total[state.begin[1:]] - total[state.begin[:-1]]
+    return found
+
+
+def _named_shapes(state: TypingState, shape: NDArray[np.uint64], of_known: bool) -> dict[int, int]:
+    """Return the type of each shape of two pointers or more that only blocks of one type have (`of_known`: which point
+    to blocks whose types are known)."""
+    chosen = (state.type >= 0) & state.whole & (state.count == 0) & (np.diff(state.begin) > 1)
+    if of_known:
+        chosen &= _summed(state, (state.type[state.graph.target] >= 0).astype(np.uint64)) > 0
+    blocks = np.flatnonzero(chosen)
+    pairs = np.unique(np.stack((shape[blocks], state.type[blocks].astype(np.uint64))), axis=1)
+    values, count = np.unique(pairs[0], return_counts=True)
+    only = np.isin(pairs[0], values[count == 1])
+    return dict(zip(pairs[0][only].tolist(), pairs[1][only].astype(np.int64).tolist()))
