@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from gdbheap.analysis.objects.closures import template_arguments
-from gdbheap.analysis.types.slots import Target
+from gdbheap.analysis.types.slots import BYTES, Target
 from gdbheap.types.catalogue import NONE, Member, TypeInfo, TypeKind
 from gdbheap.types.type_book import TypeBook
 
@@ -66,7 +66,10 @@ def _vector(book: TypeBook, info: TypeInfo) -> Targets | None:
 def _string(book: TypeBook, info: TypeInfo) -> Targets | None:
     """Where the text begins: in the object itself, or in a block."""
     value = info.arguments[0] if info.arguments else NONE
-    return None if value == NONE else {0: Target(book.stripped(value), many=True)}
+    if value == NONE:
+        return None
+    own = {place * book.pointer_size: Target(BYTES) for place in range(2, info.size // book.pointer_size)}
+    return {0: Target(book.stripped(value), many=True), **own}
 
 
 def _list_node(book: TypeBook, info: TypeInfo) -> Targets | None:

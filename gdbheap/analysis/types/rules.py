@@ -11,6 +11,7 @@ from gdbheap.analysis.types.functions import function_claims
 from gdbheap.analysis.types.libstdcxx import container_targets
 from gdbheap.analysis.types.slots import LayoutRule
 from gdbheap.analysis.types.typing_state import TypingState
+from gdbheap.analysis.types.unused_room import unused_room
 from gdbheap.analysis.types.vtables import vtable_claims
 
 if TYPE_CHECKING:
@@ -30,4 +31,4 @@ FIRST_CLAIMS: tuple[ClaimRule, ...] = (vtable_claims, function_claims)
 # When typed pointers have told all: called again as long as it says anything new.
 LATER_CLAIMS: tuple[ClaimRule, ...] = ()
 # At the end.
-DEAD_RULES: tuple[DeadRule, ...] = ()
+DEAD_RULES: tuple[DeadRule, ...] = (unused_room,)

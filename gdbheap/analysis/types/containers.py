@@ -1,0 +1,151 @@
+"""The containers of libstdc++ that lie in typed blocks and variables: where each is, how much it holds, and how much it
+has room for."""
+
+from __future__ import annotations
+
+import enum
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gdbheap.lazy import np
+from gdbheap.process.columns.gather import gather_words
+from gdbheap.process.memory import Memory
+from gdbheap.types.catalogue import NONE, MemberKind, TypeKind
+from gdbheap.types.type_book import TypeBook
+from gdbheap.types.typed_root import TypedRoot
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Words = NDArray[np.uint64]
+
+# Structs in structs so deep, arrays so long, and so many containers in one type are gone through.
+_DEEPEST = 16
+_MOST_ELEMENTS = 64
+_MOST_IN_TYPE = 256
+# So many containers of one type at one place in its holders are looked at.
+_MOST_BLOCKS = 1 << 20
+# The words of a container that are read.
+_WORDS = 10
+
+
+class ContainerKind(enum.IntEnum):
+    """What a container keeps; the label is published."""
+
+    STRING = 0
+    VECTOR = 1
+    LIST = 2
+    TREE = 3
+    HASH_TABLE = 4
+    DEQUE = 5
+
+
+_TEMPLATES = (
+    ("std::__cxx11::basic_string<", ContainerKind.STRING),
+    ("std::vector<", ContainerKind.VECTOR),
+    ("std::__cxx11::list<", ContainerKind.LIST),
+    ("std::map<", ContainerKind.TREE),
+    ("std::multimap<", ContainerKind.TREE),
+    ("std::set<", ContainerKind.TREE),
+    ("std::multiset<", ContainerKind.TREE),
+    ("std::unordered_map<", ContainerKind.HASH_TABLE),
+    ("std::unordered_multimap<", ContainerKind.HASH_TABLE),
+    ("std::unordered_set<", ContainerKind.HASH_TABLE),
+    ("std::unordered_multiset<", ContainerKind.HASH_TABLE),
+    ("std::deque<", ContainerKind.DEQUE),
+)
+
+
+@dataclass(frozen=True)
+class Containers:
+    """Containers of one `type` and kind: their addresses, in order, and the first words of each."""
+
+    type: int
+    kind: ContainerKind
+    address: Words
+    words: Words
+
+
+def container_kind(book: TypeBook, number: int) -> ContainerKind | None:
+    """Return which kind of container a type is, None for none."""
+    name = book.info(number).name
+    if not name.startswith("std::") or name.startswith("std::vector<bool"):
+        return None
+    return next((kind for template, kind in _TEMPLATES if name.startswith(template)), None)
+
+
+def containers_in(book: TypeBook, number: int) -> tuple[tuple[int, int], ...]:
+    """Return (offset, type) of the containers that every object of a type has in it, itself if it is one."""
+    return tuple(_inside(book, number, 0, 0))[:_MOST_IN_TYPE]
+
+
+def _inside(book: TypeBook, number: int, offset: int, depth: int) -> Iterator[tuple[int, int]]:
+    number = book.stripped(number)
+    if number == NONE or depth > _DEEPEST:
+        return
+    info = book.info(number)
+    if info.kind is TypeKind.ARRAY:
+        size = book.size(info.target)
+        for index in range(min(max(info.count, 0), _MOST_ELEMENTS) if size else 0):
+            yield from _inside(book, info.target, offset + index * size, depth + 1)
+    elif info.kind is TypeKind.STRUCT:
+        if container_kind(book, number) is not None:
+            yield offset, number
+            return
+        for member in info.members:
+            if member.kind in (MemberKind.FIELD, MemberKind.BASE):
+                yield from _inside(book, member.type, offset + member.offset, depth + 1)
+
+
+def find_containers(
+    memory: Memory,
+    book: TypeBook,
+    start: Words,
+    types: NDArray[np.int32],
+    part: NDArray[np.uint32],
+    count: NDArray[np.int32],
+    roots: Sequence[TypedRoot],
+) -> Iterator[Containers]:
+    """Yield the containers in the blocks (columns as in BlockTypes) and in the variables, by type. Whoever calls
+    decides which blocks' types are sure enough."""
+    found: dict[int, list[Words]] = {}
+    for number in np.unique(types[types >= 0]).tolist():
+        inside = containers_in(book, number)
+        if inside:
+            first = _elements(book, number, start, types, part, count)
+            for offset, container in inside:
+                found.setdefault(container, []).append(first + np.uint64(offset))
+    for root in roots:
+        if root.word is None:
+            for offset, container in containers_in(book, root.type):
+                found.setdefault(container, []).append(np.array([root.address + offset], np.uint64))
+    for container, addresses in found.items():
+        kind = container_kind(book, container)
+        address = np.unique(np.concatenate(addresses))
+        words = gather_words(memory, book.pointer_size, address, min(_WORDS, _words_of(book, container)))
+        if kind is not None:
+            yield Containers(container, kind, address, words)
+
+
+def _words_of(book: TypeBook, number: int) -> int:
+    return max(book.info(number).size // book.pointer_size, 1)
+
+
+def _elements(
+    book: TypeBook,
+    number: int,
+    start: Words,
+    types: NDArray[np.int32],
+    part: NDArray[np.uint32],
+    count: NDArray[np.int32],
+) -> Words:
+    """Return the addresses of all objects of the type that blocks are, or are arrays of."""
+    blocks = np.flatnonzero(types == number)[:_MOST_BLOCKS]
+    times = np.maximum(count[blocks], 1).astype(np.int64)
+    while int(times.sum()) > _MOST_BLOCKS:
+        blocks, times = blocks[: len(blocks) // 2], times[: len(times) // 2]
+    index = np.arange(int(times.sum()), dtype=np.int64) - np.repeat(np.cumsum(times) - times, times)
+    first = np.repeat(start[blocks] + part[blocks].astype(np.uint64), times)
+    addresses: Words = first + index.astype(np.uint64) * np.uint64(book.size(number))
+    return addresses
