@@ -18,6 +18,7 @@ from gdbheap.process.stop import Stop
 from gdbheap.report.report import ABSENT, Column, Line, Report
 from gdbheap.session.target import Target
 from gdbheap.session.threads_inside import taken_locks
+from gdbheap.session.violations import violations
 
 if TYPE_CHECKING:
     from gdbheap.analysis.crashes.verdict import CrashContext, Verdict
@@ -89,6 +90,7 @@ def make_scene(target: Target) -> tuple[CrashContext, tuple[str, ...]]:
         data_limit=data_limit(process),
         locks=taken_locks(target) if heap is not None else (),
         interrupted=interrupted_before(target, stop.frames),
+        find_violations=lambda: violations(target),
     )
     return crash, (*notes, *_remarks(stop), *context(crash))
 

@@ -15,6 +15,7 @@ from gdbheap.report.rows import row_of
 from gdbheap.session.dying_thread import dying_thread
 from gdbheap.session.target import Target
 from gdbheap.session.threads_inside import lock_notes, taken_locks, threads_inside
+from gdbheap.session.violations import violations
 
 if TYPE_CHECKING:
     # What these bring is kept out of gdb's start: the functions below import it when they are called.
@@ -56,7 +57,7 @@ _SEARCHED = 4
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Check the heap and tell what is wrong with it."""
     from gdbheap.analysis.invariants.calls import entered_again
-    from gdbheap.analysis.invariants.check import check
+    from gdbheap.analysis.invariants.check import judge
     from gdbheap.analysis.invariants.checked_heap import CheckedHeap
     from gdbheap.analysis.malloc_aborts.abort_message import last_words
     from gdbheap.analysis.malloc_aborts.interrupted_before import interrupted_before
@@ -69,7 +70,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     dying, frames = dying_thread(target)
     frames = with_passed(target, dying, frames)
     said = last_words(target.process, target.abort_message(), frames, dying is not None)
-    found = check(target.process, view, threads_inside(target), said is not None)
+    found = judge(violations(target), target.process, view, threads_inside(target), said is not None)
     heap = CheckedHeap(target.process, view)
     again = entered_again(frames)
     before = interrupted_before(target, frames) if said is not None or found.certain else None

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from gdbheap.analysis.invariants.check import check
+from gdbheap.analysis.invariants.check import find_violations
 from gdbheap.analysis.invariants.undetectable import UNDETECTABLE
 from gdbheap.elf.core_file import open_core
 from gdbheap.elf.debug_file import DebugFiles
@@ -55,7 +55,7 @@ def victim(request, tmp_path_factory):
     process = open_core(str(core)).process()
     layout = make_layout(process, DebugFiles(DebugSearch(("/usr/lib/debug",), None), None).symbols_of)
     view = read_heap(process, layout)
-    assert check(process, view).findings == ()
+    assert find_violations(process, view).findings == ()
     kinds: dict[str, list[Field]] = {}
     for field in fields(process, view):
         kinds.setdefault(field.kind, []).append(field)
@@ -140,7 +140,7 @@ def damages(victim: Victim, choose: random.Random) -> Iterator[Damage]:
 def named(victim: Victim, *broken: Damage) -> set[int]:
     """Return the addresses that `heap check` names with these fields overwritten."""
     process = replace(victim.process, memory=Overlaid(victim.process.memory, broken))
-    findings = check(process, read_heap(process, victim.layout)).findings
+    findings = find_violations(process, read_heap(process, victim.layout)).findings
     return {place for each in findings for place in (each.address, each.where, *each.suspects)}
 
 

@@ -13,7 +13,7 @@ from gdbheap.analysis.crashes.mutexes import around_mutex, failed_mutex
 from gdbheap.analysis.crashes.reentry import reentered, reentered_before
 from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, SIGABRT, CrashContext, Verdict
 from gdbheap.analysis.invariants.calls import entered_again
-from gdbheap.analysis.invariants.check import check
+from gdbheap.analysis.invariants.check import judge
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.malloc_aborts.abort_message import AbortMessage, called_abort, last_words
 from gdbheap.analysis.malloc_aborts.dying_call import calling_frame, dying_part, is_library_code, is_machinery
@@ -208,7 +208,9 @@ def _explained(crash: CrashContext, said: AbortMessage) -> MallocAbort | None:
     if crash.heap is None:
         return explain_abort(None, said, frames, ())
     inside = function_inside(frames)
-    found = check(crash.process, crash.heap, {crash.stop.thread.lwp: inside} if inside else {}, True)
+    found = judge(
+        crash.find_violations(), crash.process, crash.heap, {crash.stop.thread.lwp: inside} if inside else {}, True
+    )
     return explain_abort(CheckedHeap(crash.process, crash.heap), said, frames, found.findings)
 
 

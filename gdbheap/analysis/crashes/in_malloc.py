@@ -9,7 +9,7 @@ from gdbheap.analysis.call_stacks.in_progress_call import function_inside, is_of
 from gdbheap.analysis.crashes.reentry import reentered, reentered_before
 from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, POSSIBLE, CrashContext, Verdict
 from gdbheap.analysis.invariants.calls import entered_again
-from gdbheap.analysis.invariants.check import check
+from gdbheap.analysis.invariants.check import judge
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding
 from gdbheap.analysis.malloc_aborts.dying_call import OF_CALL, OF_MALLOC, calling_frame, candidates
@@ -131,7 +131,7 @@ def _no_block(crash: CrashContext, heap: CheckedHeap, where: tuple[str, ...]) ->
 def _followed(crash: CrashContext, heap: CheckedHeap, where: tuple[str, ...], inside: str) -> Iterator[Verdict]:
     """What `heap check` finds broken, the value first that the instruction followed."""
     assert crash.heap is not None
-    found = check(crash.process, crash.heap, {crash.stop.thread.lwp: inside}).findings
+    found = judge(crash.find_violations(), crash.process, crash.heap, {crash.stop.thread.lwp: inside}).findings
     followed = [each for each in found if _is_followed(crash, each) or _is_taken_for_threads(crash, each)]
     for each in (followed or found)[:1]:
         writer = probable_writer(heap, each)

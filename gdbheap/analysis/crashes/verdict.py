@@ -4,9 +4,10 @@ at."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from gdbheap.analysis.invariants.arena_locks import ArenaLock
+from gdbheap.analysis.invariants.check import Violations
 from gdbheap.analysis.malloc_aborts.interrupted_before import InterruptedBefore
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import Chunk
@@ -80,7 +81,8 @@ class CrashContext:
     `symbol_at` gives the symbol that an address is in, `demangled` a linked name as C++ writes it. `abort_message` is
     glibc's own (__abort_msg), "" where there is none. `memory_limit` is RLIMIT_AS in bytes, None where there is
     none, or nobody can tell; `data_limit` is RLIMIT_DATA and how much of it is taken. `locks` are the mutexes of
-    arenas that are taken; `interrupted` is a call of malloc's that a handler had interrupted before.
+    arenas that are taken; `interrupted` is a call of malloc's that a handler had interrupted before. `find_violations`
+    says what is wrong with the heap (it takes long: asked where it matters).
     """
 
     stop: Stop
@@ -96,6 +98,7 @@ class CrashContext:
     data_limit: tuple[int, int] | None = None
     locks: tuple[ArenaLock, ...] = ()
     interrupted: InterruptedBefore | None = None
+    find_violations: Callable[[], Violations] = field(default=lambda: Violations((), ()))
 
     @property
     def pointer_size(self) -> int:

@@ -1,4 +1,4 @@
-"""check: every invariant of malloc's, over a whole HeapView."""
+"""find_violations: every invariant of malloc's, over a whole HeapView."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ class Coverage:
 
 @dataclass(frozen=True)
 class CheckResult:
-    """What check() returns: `findings` in the order of the broken fields' addresses, `checked` by arena, and whether
+    """What judge() returns: `findings` in the order of the broken fields' addresses, `checked` by arena, and whether
     a call is under way."""
 
     findings: tuple[Finding, ...]
@@ -49,11 +49,16 @@ class CheckResult:
         return tuple(each for each in self.findings if not each.transient)
 
 
-def check(
-    process: Process, view: HeapView, inside: Mapping[int, str] | None = None, dying: bool = False
-) -> CheckResult:
-    """Check every invariant; `inside` are the threads that are in a call of malloc's (lwp -> its name), where that
-    is known; `dying` where a thread has found the heap corrupt itself, and is in an abort of malloc's."""
+@dataclass(frozen=True)
+class Violations:
+    """Every invariant held against the heap, whoever may be changing it: CheckResult's `findings` and `checked`."""
+
+    findings: tuple[Finding, ...]
+    checked: tuple[Coverage, ...]
+
+
+def find_violations(process: Process, view: HeapView) -> Violations:
+    """Check every invariant: what takes long, and is the same for everybody who asks at this stop."""
     heap = CheckedHeap(process, view)
     findings: dict[tuple[int, str], Finding] = {}
     for each in (
@@ -67,13 +72,19 @@ def check(
         *check_chunks(heap),
     ):
         findings.setdefault((each.where, each.field), each)
-    busy = mid_operation(view, inside or {}, len(process.threads), dying)
     ordered = sorted(_with_what_lists_wrote(heap, findings.values()), key=lambda each: each.where)
-    return CheckResult(
-        tuple(replace(each, transient=_may_be_transient(each, busy)) for each in ordered),
-        tuple(_checked(process, view)),
-        busy,
-    )
+    return Violations(tuple(ordered), tuple(_checked(process, view)))
+
+
+def judge(
+    found: Violations, process: Process, view: HeapView, inside: Mapping[int, str] | None = None, dying: bool = False
+) -> CheckResult:
+    """Return what was found, and what of it a call under way may explain; `inside` are the threads that are in a call
+    of malloc's (lwp -> its name), where that is known; `dying` where a thread has found the heap corrupt itself, and
+    is in an abort of malloc's."""
+    busy = mid_operation(view, inside or {}, len(process.threads), dying)
+    findings = tuple(replace(each, transient=_may_be_transient(each, busy)) for each in found.findings)
+    return CheckResult(findings, found.checked, busy)
 
 
 def _with_what_lists_wrote(heap: CheckedHeap, findings: Iterable[Finding]) -> Iterator[Finding]:

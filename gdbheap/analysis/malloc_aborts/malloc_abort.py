@@ -71,7 +71,7 @@ def explain_abort(
 ) -> MallocAbort | None:
     """Return the abort explained; None where the message is none of malloc's.
 
-    `frames` are the aborting thread's, the innermost first (() where they are not known); `findings` what check()
+    `frames` are the aborting thread's, the innermost first (() where they are not known); `findings` what judge()
     found. Without a heap the check is named, and the pointer, where the call tells it.
     """
     message = said.message

@@ -1,4 +1,4 @@
-"""check() on heaps that the model makes: whole ones have no finding, and a broken byte that malloc relies on is
+"""find_violations() on heaps that the model makes: whole ones have none, and a broken byte that malloc relies on is
 found where it is."""
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 import pytest
 
-from gdbheap.analysis.invariants.check import check
+from gdbheap.analysis.invariants.check import find_violations
 from gdbheap.glibc.chunk_table import State
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.glibc.read_heap import read_heap
@@ -31,7 +31,7 @@ def test_a_whole_heap_has_no_finding(name, word, seed):
     play(model, random.Random(seed), 700)
     picture = image(model)
     process = process_of(picture)
-    found = check(process, read_heap(process, layout_of(picture)))
+    found = find_violations(process, read_heap(process, layout_of(picture)))
     assert found.findings == ()
 
 
@@ -122,7 +122,7 @@ class Overlaid:
 def seen_at(view: HeapView, target: Target, process: Process) -> str:
     """Return "at its place" where a finding names the field or its owner, "elsewhere" where others do, "" for no
     finding."""
-    findings = check(process, view).findings
+    findings = find_violations(process, view).findings
     if not findings:
         return ""
     near = {target.owner, target.where}
