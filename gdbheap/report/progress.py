@@ -18,10 +18,17 @@ class Progress:
 
     def __call__(self, address: int) -> None:
         self._read += 1
+        self._show(f"reading the heap: {self._read:,} MiB, at {address:#x}")
+
+    def of_types(self, read: int) -> None:
+        """Call it once for each MiB of debug information, with how many bytes of it were read."""
+        self._show(f"reading types, for the first time of this program: {read >> 20:,} MiB of debug information")
+
+    def _show(self, text: str) -> None:
         if self._clock() >= self._next:
             self._next = self._clock() + 0.5
             self._shown = True
-            self._write(f"\rreading the heap: {self._read:,} MiB, at {address:#x} (Ctrl-C stops here) ")
+            self._write(f"\r{text} (Ctrl-C stops here) ")
 
     def finish(self) -> None:
         """Clear the line."""

@@ -14,7 +14,6 @@ from gdbheap.types.catalogue import NONE, Catalogue, Storage, Variable
 from gdbheap.types.typed_root import RootKind, TypedRoot
 
 if TYPE_CHECKING:
-    from gdbheap.process.memory import ReadProgress
     from gdbheap.process.process import Module
 
 # The libraries of glibc and of the compilers: a program's own debug information has those of their types that it uses.
@@ -57,15 +56,15 @@ _TYPED: Key[_Typed] = Key("types and typed roots")
 
 
 def _typed(target: Target) -> _Typed:
-    return target.keep(_TYPED, lambda progress: _find(target, progress))
+    return target.keep(_TYPED, lambda _: _find(target))
 
 
-def _find(target: Target, progress: ReadProgress | None) -> _Typed:
+def _find(target: Target) -> _Typed:
     from gdbheap.session.local_types import ToldTypes, local_roots
     from gdbheap.types.columns import ColumnTypes, NumbersByName  # numpy: kept out of gdb's start
     from gdbheap.types.derived import DerivedTypes
 
-    known = _join(target, progress)
+    known = _join(target)
     roots = list(_roots(target, known))
     catalogue = known.catalogue
     if len(catalogue.types):
@@ -77,18 +76,22 @@ def _find(target: Target, progress: ReadProgress | None) -> _Typed:
     return _Typed(catalogue, tuple(roots))
 
 
-def _join(target: Target, progress: ReadProgress | None) -> _Joined:
+def _join(target: Target) -> _Joined:
     from gdbheap.types.columns import ColumnTypes, NumbersByName, TypeColumns, no_types  # numpy: kept out of start
     from gdbheap.types.merge import joined
 
     parts: list[tuple[Module, Catalogue]] = []
+    columns: list[TypeColumns] = []
+    problems: list[str] = []
     for module in _modules(target):
-        parts.append((module, target.catalogue_of(module, progress)))
-        if parts[-1][1].interrupted:
+        part = target.catalogue_of(module)
+        problems += part.problems
+        if len(part.types):
+            assert isinstance(part.types, ColumnTypes)
+            parts.append((module, part))
+            columns.append(part.types.columns)
+        if part.interrupted:
             break
-    columns: list[TypeColumns] = [
-        each.types.columns if isinstance(each.types, ColumnTypes) else no_types() for _, each in parts
-    ]
     types, numbers = joined(columns) if columns else (no_types(), [])
     statics: list[Variable] = []
     locals_: list[tuple[Module, list[Variable]]] = []
@@ -98,10 +101,9 @@ def _join(target: Target, progress: ReadProgress | None) -> _Joined:
             replace(each, place=each.place + module.load_base) for each in variables if each.storage == Storage.STATIC
         ]
         locals_.append((module, [each for each in variables if each.storage == Storage.THREAD_LOCAL]))
-    problems = tuple(problem for _, part in parts for problem in part.problems)
     interrupted = any(part.interrupted for _, part in parts)
     statics.sort(key=lambda each: each.place)
-    return _Joined(Catalogue(ColumnTypes(types), statics, problems, NumbersByName(types), interrupted), locals_)
+    return _Joined(Catalogue(ColumnTypes(types), statics, tuple(problems), NumbersByName(types), interrupted), locals_)
 
 
 def _modules(target: Target) -> Iterator[Module]:

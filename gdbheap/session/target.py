@@ -151,14 +151,19 @@ class Target:
         """Return where the files with debug information are looked for."""
         return self._debugger.debug_search()
 
-    def catalogue_of(self, module: Module, progress: ReadProgress | None) -> Catalogue:
+    def catalogue_of(self, module: Module) -> Catalogue:
         """Return the types and variables that a module's debug information tells of: read out of its files, or kept
         from the last time."""
         from gdbheap.elf.types.kept_catalogues import catalogue_of, kept_files
 
         symbols = self._debugger.symbol_cache()
         kept = None if symbols is None else kept_files(os.path.join(os.path.dirname(symbols.directory), "types"))
-        return catalogue_of(module, self.debug_search(), kept, progress)
+        progress = self._progress
+        try:
+            return catalogue_of(module, self.debug_search(), kept, None if progress is None else progress.of_types)
+        finally:
+            if progress is not None:
+                progress.finish()
 
     def thread_local_at(self, module: Module, offset: int) -> NamedAddress | None:
         """Return the variable at an offset in a module's block of thread-local storage, None where no file of it

@@ -69,6 +69,8 @@ def chosen(types: TypeColumns, rows: NDArray[np.int64]) -> TypeColumns:
 
 def joined(parts: Sequence[TypeColumns]) -> tuple[TypeColumns, list[NDArray[np.int32]]]:
     """Return the types of several modules as one, and for each module's numbers the new ones."""
+    if len(parts) == 1:  # which has each of its types once
+        return parts[0], [np.arange(len(parts[0]), dtype=np.int32)]
     names: dict[str, int] = {"": 0}
     columns: dict[str, list[NDArray[Any]]] = {}
     types = members = arguments = 0

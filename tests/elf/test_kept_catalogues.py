@@ -11,6 +11,8 @@ from pathlib import Path
 import pytest
 
 from gdbheap.elf.debug_search import DebugSearch
+from gdbheap.elf.section_table import section_places
+from gdbheap.elf.types import scan
 from gdbheap.elf.types.kept_catalogues import _MAGIC, catalogue_of, kept_files, load
 from gdbheap.process.process import Module
 
@@ -53,6 +55,7 @@ def test_what_is_kept_is_what_was_scanned(program, kept):
     assert [each.name for each in first.variables] == ["nodes", "kept"] or len(first.variables) == 2
     assert load(kept, module) is not None
     assert told(load(kept, module)) == told(first)
+    assert {*first.types.columns.names} <= {*load(kept, module).types.columns.names}
     assert os.stat(entry_of(kept)).st_mode & 0o77 == 0
 
 
@@ -101,3 +104,34 @@ def test_numbers_out_of_bounds_are_refused(program, kept):
                 for number in (each.target, *each.arguments, *(member.type for member in each.members)):
                     assert -1 <= number < len(found.types)
             assert all(-1 <= each.type < len(found.types) for each in found.variables)
+
+
+def test_what_ctrl_c_stopped_is_known_in_part_and_not_kept(program, kept, monkeypatch):
+    def stop(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(scan, "_PROGRESS", 0)
+    module = Module(str(program), str(program), 0, "ab12")
+    found = catalogue_of(module, DebugSearch(()), kept, stop)
+    assert found.interrupted
+    assert found.problems == ("stopped by Ctrl-C: only a part of the types is known",)
+    assert [each.name for each in found.types if each.name == "node"] == ["node", "node"]  # the struct, the typedef
+    assert load(kept, module) is None
+    whole = catalogue_of(module, DebugSearch(()), kept)
+    assert not whole.interrupted
+    assert told(load(kept, module)) == told(whole)
+
+
+def test_a_damaged_table_of_sections_is_none_or_one(program, tmp_path):
+    """Whether a file has debug information is asked without pyelftools."""
+    assert section_places(str(program))[".debug_info"].is_there
+    whole, seed = program.read_bytes(), random.Random(13)
+    table = int.from_bytes(whole[40:48], "little")
+    for _ in range(300):
+        damaged = bytearray(whole[: seed.choice([len(whole), seed.randrange(len(whole))])])
+        place = seed.choice([seed.randrange(64), table + seed.randrange(64 * 20)])
+        if place < len(damaged):
+            damaged[place] = seed.randrange(256)
+        (tmp_path / "damaged").write_bytes(damaged)
+        assert isinstance(section_places(str(tmp_path / "damaged")), dict)
+        catalogue_of(Module("x", str(tmp_path / "damaged"), 0), DebugSearch(()))

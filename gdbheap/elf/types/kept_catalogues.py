@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from gdbheap.elf.cache import entry_name, file_stamp
 from gdbheap.elf.debug_search import DebugSearch
 from gdbheap.elf.kept_files import KeptFiles
+from gdbheap.elf.types.module_files import debug_files
 from gdbheap.lazy import np
 from gdbheap.process.process import Module
 from gdbheap.types.catalogue import NONE, Catalogue, MemberKind, Storage, TypeKind, Variable
@@ -41,13 +42,16 @@ def catalogue_of(
     """Return what the debug information of a module says, read anew or kept; an empty one where none is at hand. Does
     not raise."""
     found = load(kept, module) if kept is not None else None
-    if found is None:
-        from gdbheap.elf.types.module_files import debug_files  # bring pyelftools, which what is kept does not need
-        from gdbheap.elf.types.scan import scan_files
+    if found is not None:
+        return found
+    paths = tuple(debug_files(module, search))
+    if not paths:
+        return Catalogue()
+    from gdbheap.elf.types.scan import scan_files  # brings pyelftools, which what is kept does not need
 
-        found, files = scan_files(debug_files(module, search), search, progress)
-        if kept is not None and files:
-            store(kept, module, found, [module.file or "", *files])
+    found, files = scan_files(paths, search, progress)
+    if kept is not None and files:
+        store(kept, module, found, [module.file or "", *files])
     return found
 
 
@@ -184,5 +188,7 @@ class KeptNames(Sequence[str]):
         return len(self._starts) - 1
 
     def __getitem__(self, number: Any) -> Any:
+        if not 0 <= number < len(self):
+            raise IndexError(number)
         first, last = self._starts[number : number + 2]
         return self._texts[first:last].decode("utf-8", "replace")

@@ -1,41 +1,47 @@
-"""The files that may have a module's debug information, in the order in which they are asked."""
+"""The files that have a module's debug information, in the order in which they are asked."""
 
 from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from typing import Any
-
-from elftools.elf.elffile import ELFFile
 
 from gdbheap.elf.debug_search import DebugSearch
-from gdbheap.elf.elf_reader import UNPARSABLE, crc_matches
-from gdbheap.elf.opened_elf import data_of, open_elf
+from gdbheap.elf.section_table import section_places
+from gdbheap.files import open_regular
 from gdbheap.process.process import Module
+
+_LONGEST_LINK = 1 << 12
 
 
 def debug_files(module: Module, search: DebugSearch) -> Iterator[str]:
-    """Yield them: the module's own file, the one of its build-id, those that its .gnu_debuglink means."""
-    if module.file is not None:
+    """Yield them: the module's own file, the one of its build-id, those that its .gnu_debuglink means. Nothing is
+    yielded that has no debug information."""
+    if module.file is not None and _has_debug_info(module.file):
         yield module.file
     found = search.by_build_id(module.build_id)
-    if found is not None:
+    if found is not None and _has_debug_info(found):
         yield found
-    if module.file is None:
-        return
-    link, crc = _debug_link(module.file)
-    if link:
-        yield from (path for path in search.by_link(module.file, link) if crc_matches(path, crc))
+    link, crc = ("", 0) if module.file is None else _debug_link(module.file)
+    if link and module.file is not None:
+        from gdbheap.elf.elf_reader import crc_matches  # brings pyelftools
+
+        for path in search.by_link(module.file, link):
+            if _has_debug_info(path) and crc_matches(path, crc):
+                yield path
+
+
+def _has_debug_info(path: str) -> bool:
+    places = section_places(path)
+    return any(name in places and places[name].is_there for name in (".debug_info", ".zdebug_info"))
 
 
 def _debug_link(path: str) -> tuple[str, int]:
-    try:
-        with open_elf(path) as file:
-            elf: Any = ELFFile(file)
-            section = elf.get_section_by_name(".gnu_debuglink")
-            if section is None:
-                return "", 0
-            name, _, rest = data_of(section).partition(b"\0")
-            return os.fsdecode(name), int.from_bytes(rest[-4:], "little")
-    except UNPARSABLE:
+    place = section_places(path).get(".gnu_debuglink")
+    if place is None or not 8 <= place.size <= _LONGEST_LINK:
         return "", 0
+    try:
+        with open_regular(path) as file:
+            data = os.pread(file.fileno(), place.size, place.offset)
+    except OSError:
+        return "", 0
+    return os.fsdecode(data.partition(b"\0")[0]), int.from_bytes(data[-4:], "little")
