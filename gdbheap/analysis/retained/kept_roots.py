@@ -3,10 +3,14 @@
 What the modules' data lead to is theirs. Other mappings hold what is left of it, then stacks, at last registers. On a
 stack what a caller holds is not shared with the functions that it has handed it to: of one thread's words the named
 variables come first, then the outer frames. What two threads hold they share.
+
+In a block whose type is known, a word that is no pointer by that type (an old one in a string's buffer)
+holds what nothing else does, and no more.
 """
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.pointers.adjacency import Adjacency
@@ -14,7 +18,9 @@ from gdbheap.analysis.pointers.pointer_graph import PointerGraph
 from gdbheap.analysis.pointers.reach import UNSEEN, spread
 from gdbheap.analysis.pointers.roots import DATA, KERNEL, LOST_TRAIL, MAPPING, STACK
 from gdbheap.analysis.retained.root_groups import GLOBAL, LOCAL, STATIC, THREAD_LOCAL, RootGroups
+from gdbheap.analysis.types.block_types import BlockTypes, Confidence
 from gdbheap.lazy import np
+from gdbheap.types.catalogue import NONE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -30,21 +36,49 @@ def register_targets(held: PointerGraph) -> NDArray[np.int32]:
     return np.array([target for _, target, _ in held.registers], np.int32)
 
 
-def kept_roots(held: PointerGraph, groups: RootGroups, graph: Adjacency) -> tuple[Rows, Rows]:
-    """Return the rows of PointerGraph.from_roots and of PointerGraph.registers that hold something of their own."""
-    owner = np.full(graph.count, UNSEEN, np.int32)
-    target = held.from_roots.target
-    registers = register_targets(held)
+@dataclass(frozen=True)
+class Kept:
+    """The rows of PointerGraph's graph, from_roots and registers that hold something of their own."""
+
+    edges: Rows
+    words: Rows
+    registers: Rows
+
+
+def kept_roots(held: PointerGraph, groups: RootGroups, types: BlockTypes) -> Kept:
+    """Return what counts as holding something."""
+    target, registers = held.from_roots.target, register_targets(held)
     in_kernel = np.array([held.roots.registers[index].kind == KERNEL for index, _, _ in held.registers], np.bool_)
     data = np.flatnonzero(groups.kind_of_words(GLOBAL, STATIC, THREAD_LOCAL, DATA))
-    _give(graph, owner, np.concatenate((target[data], registers[in_kernel])), _DATA)
+    first = np.concatenate((target[data], registers[in_kernel]))
+    edges = _edges(held, types, first)
+    graph = Adjacency(len(held.blocks), held.graph.source[edges], held.graph.target[edges])
+    owner = np.full(graph.count, UNSEEN, np.int32)
+    _give(graph, owner, first, _DATA)
     mapped = np.flatnonzero(groups.kind_of_words(MAPPING, LOST_TRAIL))
     mapped = mapped[owner[target[mapped]] == UNSEEN]
     _give(graph, owner, target[mapped], _MAPPING)
     stacks = _one_by_one(graph, owner, target, *_on_stacks(held, groups))
     others = np.flatnonzero(~in_kernel)
     last = _one_by_one(graph, owner, registers, others, np.full(len(others), _REGISTER))
-    return np.concatenate((data, mapped, stacks)), np.concatenate((np.flatnonzero(in_kernel), last))
+    return Kept(
+        edges, np.concatenate((data, mapped, stacks)), np.concatenate((np.flatnonzero(in_kernel), last)).astype(np.intp)
+    )
+
+
+def _edges(held: PointerGraph, types: BlockTypes, first: NDArray[np.int32]) -> Rows:
+    """Return the edges that hold something: those of typed blocks that are no pointers only where `first` (the blocks
+    that data lead to) leads to their targets in no other way."""
+    source, target = held.graph.source, held.graph.target
+    is_weak = (types.type[source] != NONE) & (types.confidence[source] >= Confidence.LIKELY) & ~types.firm
+    alive = ~types.dead
+    if not (is_weak & alive).any():
+        return np.flatnonzero(alive)
+    strong = np.flatnonzero(alive & ~is_weak)
+    graph = Adjacency(len(held.blocks), source[strong], target[strong])
+    owner = np.full(graph.count, UNSEEN, np.int32)
+    _give(graph, owner, first, _DATA)
+    return np.flatnonzero(alive & (~is_weak | (owner[target] == UNSEEN)))
 
 
 def _give(graph: Adjacency, owner: NDArray[np.int32], target: NDArray[np.int32], whose: int) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gdbheap.analysis.pointers.adjacency import Adjacency
 from gdbheap.analysis.pointers.pointer_graph import PointerGraph
 from gdbheap.analysis.retained.dominators import DominatorTree, dominator_tree
 from gdbheap.analysis.retained.kept_roots import kept_roots, register_targets
@@ -82,13 +81,13 @@ def retain(held: PointerGraph, groups: RootGroups, types: BlockTypes, step: Step
     count, holders = len(held.blocks), len(held.blocks) + len(groups)
     parts = find_parts(held, groups, types)
     root = holders + len(parts)
-    alive = np.flatnonzero(~types.dead)
-    source, target = held.graph.source[alive], held.graph.target[alive]
-    words, registers = kept_roots(held, groups, Adjacency(count, source, target))
+    kept = kept_roots(held, groups, types)
+    words, registers = kept.words, kept.registers
+    source, target = held.graph.source[kept.edges], held.graph.target[kept.edges]
     # Owner to part, part (or the whole) to block.
     source = np.concatenate(
         (
-            _from(source, parts.of_edge[alive], holders),
+            _from(source, parts.of_edge[kept.edges], holders),
             _from(count + groups.of_word[words], parts.of_word[words], holders),
             count + groups.of_register[registers],
             parts.owner,
