@@ -9,6 +9,7 @@ from gdbheap.counted import counted
 from gdbheap.glibc.heap_view import Bin, HeapView
 from gdbheap.glibc.naming import arena_name, owner_name, short_name
 from gdbheap.interface.command import Argument, Command
+from gdbheap.interface.limit import count_argument, first_of, limit_of
 from gdbheap.report.report import ABSENT, Column, Line, Report
 from gdbheap.session.target import Target
 
@@ -38,7 +39,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     bins = [each for each in view.bins if each.kind in kinds]
     sizes = _sizes(view, bins)
     rows = [_row(each, size) for each, size in zip(bins, sizes)]
-    limit = target.setting("limit") if arguments["count"] is None else arguments["count"]
+    limit = limit_of(target, arguments)
     return Report(
         command="heap bins",
         columns=_COLUMNS,
@@ -110,7 +111,7 @@ def _bin_lines(view: HeapView, each: Bin, limit: int | None) -> Iterator[Line]:
     head = short_name(each)
     pieces: list[tuple[str, str]] = [(f"state.{each.kind}", f"{head:<14}"), ("", f"{owner:<22} ")]
     pieces += [("size", f"{'' if each.kind == 'unsorted' else sizes:<16}"), ("", f"{_count(each):>7}  ")]
-    shown = each.chunks[:limit] if limit else each.chunks
+    shown = first_of(each.chunks, limit)
     arrow = " → " if each.kind in ("tcache", "fastbin") else " ↔ "
     pieces.append(("address", arrow.join(f"{chunk:#x}" for chunk in shown)))
     if len(shown) < len(each.chunks):
@@ -137,7 +138,7 @@ COMMAND = Command(
     run=run,
     arguments=(
         Argument("KIND", "choice", "Only lists of these kinds.", choices=KINDS),
-        Argument("--count", "count", "Show at most this many chunks of each list; 0 shows all."),
+        count_argument("chunks of each list"),
     ),
     examples=(("heap bins", "every free list that is not empty"), ("heap bins tcache", "each thread's tcache")),
 )

@@ -8,7 +8,8 @@ from typing import TYPE_CHECKING, Any
 from gdbheap.analysis.invariants.undetectable import UNDETECTABLE
 from gdbheap.counted import counted
 from gdbheap.glibc.naming import arena_name
-from gdbheap.interface.command import Argument, Command
+from gdbheap.interface.command import Command
+from gdbheap.interface.limit import count_argument, left_out, limit_of
 from gdbheap.process.fault import Fault
 from gdbheap.report.report import ABSENT, Column, Line, Report
 from gdbheap.report.rows import row_of
@@ -76,7 +77,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     before = interrupted_before(target, frames) if said is not None or found.certain else None
     in_handler = before is not None and before.has_entered_again
     diagnoses = [diagnose(heap, each, in_handler) for each in found.findings]
-    limit = target.setting("limit") if arguments["count"] is None else arguments["count"]
+    limit = limit_of(target, arguments)
     died = explain_abort(heap, said, frames, found.findings) if said is not None else None
     if died is None:
         lines = tuple(interrupted_lines(before))
@@ -164,7 +165,7 @@ def _display_rows(target: Target, heap: CheckedHeap, diagnoses: Sequence[Diagnos
             yield from pointer_lines(heap, target.symbol_at, each)
         yield from catching_lines(each)
     if len(shown) < len(diagnoses):
-        yield Line.plain(f"… {len(diagnoses) - len(shown):,} more: --count 0 shows all", "dim")
+        yield left_out(len(diagnoses) - len(shown), "")
 
 
 def _checked(each: Coverage) -> str:
@@ -216,6 +217,6 @@ COMMAND = Command(
         "What no check can notice, and why: " + "; ".join(f"{field} ({why})" for field, why in UNDETECTABLE) + "."
     ),
     run=run,
-    arguments=(Argument("--count", "count", "Show at most this many faults; 0 shows all."),),
+    arguments=(count_argument("faults"),),
     examples=(("heap check", "whether the heap is whole, and where it is not"),),
 )

@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from gdbheap.analysis.memory_use.usage import usage, usage_by_arena
 from gdbheap.analysis.objects.preview import preview
-from gdbheap.counted import counted
 from gdbheap.errors import UsageError
 from gdbheap.glibc.chunk_table import FREE_STATES, MMAPPED_ARENA, PREV_INUSE, ChunkTable, State
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.glibc.naming import arena_name, flag_letters, place_at
 from gdbheap.interface.command import Argument, Command
+from gdbheap.interface.limit import count_argument, left_out, limit_of
 from gdbheap.lazy import np
 from gdbheap.report.report import ABSENT, Column, Line, Report
 from gdbheap.sentences.block_names import BlockNames
@@ -142,7 +142,7 @@ class _ChunkRows(Sequence[Sequence[Any]]):
 
 def _display_rows(target: Target, rows: _ChunkRows, arguments: Mapping[str, Any]) -> Iterator[Sequence[Any] | Line]:
     """Yield the rows for people: like chunks in a row folded, and cut at the limit."""
-    limit = target.setting("limit") if arguments["count"] is None else arguments["count"]
+    limit = limit_of(target, arguments)
     shown, used = 0, 0
     for start, end in _runs(rows, fold=not arguments["no_fold"]):
         if limit and used >= limit:
@@ -160,9 +160,7 @@ def _display_rows(target: Target, rows: _ChunkRows, arguments: Mapping[str, Any]
             yield Line.plain(text, "dim")
             shown += end - start - 1
     if shown < len(rows):
-        yield Line.plain(
-            f"… {counted(len(rows) - shown, 'more chunk')}: --count 0 shows all, --summary the totals", "dim"
-        )
+        yield left_out(len(rows) - shown, "chunk", also=", --summary the totals")
 
 
 def _preview(target: Target, rows: _ChunkRows, row: int, arguments: Mapping[str, Any]) -> str:
@@ -232,7 +230,7 @@ COMMAND = Command(
         ),
         Argument("--state", "choice", "Only chunks in these states.", choices=_STATES),
         Argument("--size", "range", "Only chunks of these sizes, in bytes: 0x40, 0x40-0x80, 1k- or -64."),
-        Argument("--count", "count", "Show at most this many rows; 0 shows all."),
+        count_argument(),
         Argument("--summary", "flag", "Counts and bytes by arena and state instead of the chunks."),
         Argument("--no-fold", "flag", "Do not fold runs of like chunks."),
         Argument("--no-preview", "flag", "Leave the contents out."),

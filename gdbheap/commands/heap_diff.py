@@ -12,6 +12,7 @@ from gdbheap.commands.diff_places import PLACE_COLUMNS, DiffPlaces, alive_now, f
 from gdbheap.counted import counted
 from gdbheap.errors import UsageError
 from gdbheap.interface.command import Argument, Command
+from gdbheap.interface.limit import count_argument, first_of, left_out, limit_of
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import ABSENT, Column, Line, Report
 from gdbheap.session.snapshot_store import load_all, snapshot_now
@@ -47,7 +48,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Compare snapshots by name or path; one alone with the heap as it is now. With two or three no process is
     needed."""
     names = [arguments[key] for key in ("a", "b", "c") if arguments[key]]
-    limit = target.setting("limit") if arguments["count"] is None else arguments["count"]
+    limit = limit_of(target, arguments)
     snapshots = load_all(names)
     if len(names) == 1:
         holders = snapshots[0].holder is not None
@@ -90,10 +91,9 @@ def _report(
         totals = {"steady_bytes": sum(row[0] for row in rows)}
         columns = _THREE
     what = next(index for index, column in enumerate(columns) if column.name == "what")
-    display_rows: list[Any] = [for_people(row, what) for row in (changed[:limit] if limit else changed)]
+    display_rows: list[Any] = [for_people(row, what) for row in first_of(changed, limit)]
     if len(display_rows) < len(changed):
-        more = counted(len(changed) - len(display_rows), "more group")
-        display_rows.append(Line.plain(f"… {more}: --count 0 shows all", "dim"))
+        display_rows.append(left_out(len(changed) - len(display_rows), "group"))
     if not changed:
         display_rows.append(Line.plain("nothing has changed"))
     return Report(
@@ -154,7 +154,7 @@ COMMAND = Command(
         Argument("A", "snapshot", "The first snapshot: a name, or a path (with a /).", required=True),
         Argument("B", "snapshot", "The second; without it, the heap as it is now."),
         Argument("C", "snapshot", "The third, if any."),
-        Argument("--count", "count", "Show at most this many rows; 0 shows all."),
+        count_argument(),
     ),
     examples=(
         ("heap diff before", "what has grown since before, up to now"),

@@ -11,8 +11,9 @@ from gdbheap.commands.leak_rows import ENTRIES, columns, row, rows_for_display, 
 from gdbheap.counted import counted
 from gdbheap.errors import NoProcess, UsageError
 from gdbheap.interface.command import Argument, Command
+from gdbheap.interface.limit import count_argument, left_out, limit_of
 from gdbheap.lazy import np
-from gdbheap.report.report import Line, Report
+from gdbheap.report.report import Report
 from gdbheap.session.block_names import block_names
 from gdbheap.session.holder_rows import HOLDER_COLUMNS, holder_rows, no_block
 from gdbheap.session.judged_blocks import judged_blocks
@@ -44,7 +45,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         raise NoProcess(f"{error} (what a program leaks until its end: python3 -m gdbheap leaks PROGRAM)") from None
     view = target.heap()
     if arguments["why"] is not None:
-        return _why(target, leaks, arguments["why"], arguments["count"])
+        return _why(target, leaks, arguments["why"], limit_of(target, arguments))
     names = block_names(target, graph_is_read=True)
     any_lost = bool((leaks.verdict != LeakKind.STILL_REACHABLE).any())
     groups = group_leaks(
@@ -74,7 +75,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         command="heap leaks",
         columns=columns(groups),
         rows=[row(group) for group in groups],
-        display_rows=rows_for_display(groups, arguments, _limit(target, arguments["count"])),
+        display_rows=rows_for_display(groups, arguments, limit_of(target, arguments)),
         after=tuple(summary(tally, leaks.reasons)),
         totals=totals,
         totals_shown=False,
@@ -86,10 +87,6 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         ),
         faults=view.faults,
     )
-
-
-def _limit(target: Target, count: int | None) -> int:
-    return target.setting("limit") if count is None else count
 
 
 def _heuristics(arguments: Mapping[str, Any]) -> Sequence[str]:
@@ -128,7 +125,7 @@ def _notes_on_kernel(target: Target, leaks: Leaks) -> Iterator[str]:
         yield from notes_on_kernel(target.process)
 
 
-def _why(target: Target, leaks: Leaks, address: int, count: int | None) -> Report:
+def _why(target: Target, leaks: Leaks, address: int, limit: int) -> Report:
     from gdbheap.analysis.leaks.why import why_verdict
     from gdbheap.sentences.leak_verdicts import verdict_lines
 
@@ -137,16 +134,14 @@ def _why(target: Target, leaks: Leaks, address: int, count: int | None) -> Repor
         raise UsageError(no_block(target, address))
     why = why_verdict(target.process, leaks, block)
     rows = holder_rows(target, leaks, why.holders)
-    limit = _limit(target, count)
     cut = bool(limit) and len(rows) > limit
-    rest = f"… {counted(len(rows) - limit, 'more pointer')}: --count 0 shows all"
     return Report(
         command="heap leaks",
         columns=HOLDER_COLUMNS,
         rows=rows,
         display_rows=rows[:limit] if cut else None,
         before=tuple(verdict_lines(why)),
-        after=(Line.plain(rest, "dim"),) if cut else (),
+        after=(left_out(len(rows) - limit, "pointer"),) if cut else (),
         totals=_facts(why),
         totals_shown=False,
         notes=tuple(notes_on(target, leaks.held, leaks.verdict[block] != LeakKind.STILL_REACHABLE)),
@@ -218,7 +213,7 @@ COMMAND = Command(
             "Judge as if the memory that is missing from a core (or out of reach) held nothing.",
         ),
         Argument("--blocks", "flag", "A row for each block instead of groups."),
-        Argument("--count", "count", "Show at most this many rows of each kind; 0 shows all."),
+        count_argument("rows of each kind"),
         Argument(
             "--heuristics",
             "choice",

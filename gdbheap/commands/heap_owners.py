@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gdbheap.counted import counted
 from gdbheap.errors import UsageError
 from gdbheap.interface.command import Argument, Command
+from gdbheap.interface.limit import count_argument, left_out, limit_of
 from gdbheap.report.report import Line, Report
 from gdbheap.session.block_names import block_names
 from gdbheap.session.holder_rows import (
@@ -39,7 +39,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     rows = holder_rows(target, leaks, holders)
     way = shortest_path(target.process, held, block)
     steps = steps_to(target, held, way, block)
-    limit = target.setting("limit") if arguments["count"] is None else arguments["count"]
+    limit = limit_of(target, arguments)
     display_rows = rows[:limit] if limit and len(rows) > limit else None
     start, size = int(held.blocks.start[block]), int(held.blocks.size[block])
     verdict = LeakKind(int(leaks.verdict[block]))
@@ -73,7 +73,7 @@ def _named(target: Target, block: int) -> str:
 def _after(path: list[NamedPlace], expression: str, count: int, limit: int, blind: bool) -> tuple[str | Line, ...]:
     lines: list[str | Line] = []
     if limit and count > limit:
-        lines.append(Line.plain(f"… {counted(count - limit, 'more pointer')}: --count 0 shows all", "dim"))
+        lines.append(left_out(count - limit, "pointer"))
     if not path:
         return (*lines, Line.plain(f"no root{', of what was read,' if blind else ''} leads to it", "total"))
     lines.append(Line.plain(f"the shortest way to it from a root: {expression}".rstrip(), "heading"))
@@ -92,7 +92,7 @@ COMMAND = Command(
     run=run,
     arguments=(
         Argument("ADDRESS", "expression", "An address anywhere in the block.", required=True),
-        Argument("--count", "count", "Show at most this many pointers; 0 shows all."),
+        count_argument("pointers"),
     ),
     examples=(("heap owners p", "who holds the block that p points to"),),
 )

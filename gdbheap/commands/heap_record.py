@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gdbheap.counted import counted
 from gdbheap.errors import HeapError, NoHeap, UsageError
 from gdbheap.interface.command import Argument, Command
+from gdbheap.interface.limit import count_argument, left_out, limit_of
 from gdbheap.process.recording import End, Sampling
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import ABSENT, Column, Line, Report
@@ -72,7 +73,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         groups, rows = [groups[each] for each in chosen], [rows[each] for each in chosen]
     if arguments["folded"]:
         notes.append(_write_folded(arguments["folded"], groups))
-    limit = target.setting("limit") if arguments["count"] is None else arguments["count"]
+    limit = limit_of(target, arguments)
     return Report(
         command="heap record",
         columns=_COLUMNS,
@@ -154,7 +155,7 @@ def _display_rows(
         for caller in group.stack[:_FRAMES_SHOWN]:
             yield Line.plain(f"      by {_frame(caller)}", "dim")
     if len(groups) > shown:
-        yield Line.plain(f"… {counted(len(groups) - shown, 'more stack')}: --count 0 shows all", "dim")
+        yield left_out(len(groups) - shown, "stack")
 
 
 def _summary(recording: Recording, sampling: Sampling, rows: Sequence[tuple[Any, ...]]) -> Iterator[Line]:
@@ -221,7 +222,7 @@ COMMAND = Command(
             default=_DEFAULT_SLOWDOWN,
         ),
         Argument("--depth", "count", "Keep so many frames of each stack.", default=16),
-        Argument("--count", "count", "Show at most this many stacks; 0 shows all."),
+        count_argument("stacks"),
         Argument("--folded", "path", "Write the stacks to this file as well, for flame graphs."),
     ),
     examples=(

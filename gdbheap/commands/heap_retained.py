@@ -9,6 +9,7 @@ from gdbheap.commands.retained_rows import HOLDER_COLUMNS, KIND_COLUMNS, MOST_RO
 from gdbheap.counted import counted
 from gdbheap.errors import UsageError
 from gdbheap.interface.command import Argument, Command
+from gdbheap.interface.limit import count_argument, first_of, left_out, limit_of
 from gdbheap.lazy import np
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import Column, Line, Report
@@ -20,7 +21,7 @@ from gdbheap.session.target import Target
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """List the holders, or what is right below one, or the types."""
     rows = RetainedRows(target)
-    limit = target.setting("limit") if arguments["count"] is None else arguments["count"]
+    limit = limit_of(target, arguments)
     most = MOST_ROWS if arguments["json"] or not limit else limit
     text = arguments["holder"]
     node = _node(rows, text) if text else None
@@ -51,10 +52,9 @@ def _report(
     after: tuple[Line, ...] = (),
 ) -> Report:
     target, held = rows.target, rows.found.held
-    display: list[Sequence[Any] | Line] = list(found[:limit] if limit else found)
+    display: list[Sequence[Any] | Line] = list(first_of(found, limit))
     if len(display) < len(found):
-        more = len(found) - len(display)
-        display.append(Line.plain(f"… {counted(more, 'more row')}: --count 0 shows all", "dim"))
+        display.append(left_out(len(found) - len(display), "row"))
     if not found:
         display.append(Line.plain("nothing is held"))
     return Report(
@@ -123,7 +123,7 @@ COMMAND = Command(
     arguments=(
         Argument("HOLDER", "text", "A holder's name as shown, or an address in a block."),
         Argument("--by-type", "flag", "A row for each type of block, of all or of what the holder retains."),
-        Argument("--count", "count", "Show at most this many rows; 0 shows all."),
+        count_argument(),
     ),
     examples=(
         ("heap retained", "which variables hold the memory"),

@@ -13,10 +13,11 @@ from gdbheap.errors import HeapError, UsageError
 from gdbheap.glibc.chunk_table import PREV_INUSE, State
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.interface.command import Argument, Command
+from gdbheap.interface.limit import count_argument, left_out, limit_of
 from gdbheap.lazy import np
 from gdbheap.process.live.touched import out_of_reach, touched_spans
 from gdbheap.report.printable import human_size
-from gdbheap.report.report import ABSENT, Column, Line, Report
+from gdbheap.report.report import ABSENT, Column, Report
 from gdbheap.session.assumed_zeros import note_on_zeros
 from gdbheap.session.block_names import block_names
 from gdbheap.session.place_name import place_name, with_member
@@ -102,14 +103,14 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         notes += [*note_on_zeros(target.process), *_not_searched(target, wanted, arguments)]
     names = _names(target, view, hits)
     rows = [_row(target, view, roots, names, address, value) for address, value in hits.found]
-    limit = target.setting("limit") if arguments["count"] is None else arguments["count"]
+    limit = limit_of(target, arguments)
     cut = bool(limit) and len(rows) > limit
     return Report(
         command="heap search",
         columns=_COLUMNS,
         rows=rows,
         display_rows=rows[:limit] if cut else None,
-        after=(Line.plain(f"… {len(rows) - limit:,} more: --count 0 shows all", "dim"),) if cut else (),
+        after=(left_out(len(rows) - limit, ""),) if cut else (),
         totals={"found": len(rows)},
         notes=tuple(notes),
     )
@@ -292,7 +293,7 @@ COMMAND = Command(
         Argument("--unaligned", "flag", "Values at any address, not at multiples of their width alone."),
         Argument("--in-use", "flag", "Only what lies in chunks in use."),
         Argument("--all", "flag", "Search read-only memory too: code, constants, files."),
-        Argument("--count", "count", "Show at most this many rows; 0 shows all."),
+        count_argument(),
     ),
     examples=(
         ("heap search p", "every word that holds the value of p"),

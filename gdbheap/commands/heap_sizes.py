@@ -8,6 +8,7 @@ from typing import Any
 from gdbheap.analysis.memory_use.usage import SizeClass, size_classes
 from gdbheap.counted import counted
 from gdbheap.interface.command import Argument, Command
+from gdbheap.interface.limit import count_argument, left_out, limit_of
 from gdbheap.report.report import Column, Line, Report
 from gdbheap.session.target import Target
 
@@ -29,7 +30,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     low, high = arguments["size"] or (None, None)
     classes = [each for each in size_classes(view) if each.size >= (low or 0) and (high is None or each.size <= high)]
     rows = [(each.size, each.in_use, each.in_use_bytes, each.free, each.free_bytes) for each in classes]
-    limit = target.setting("limit") if arguments["count"] is None else arguments["count"]
+    limit = limit_of(target, arguments)
     totals = {
         "sizes": len(classes),
         "in_use": sum(each.in_use for each in classes),
@@ -53,11 +54,7 @@ def _display_rows(
     display_rows: list[Sequence[Any] | Line] = [(*rows[index], _bar(classes[index], most)) for index in shown]
     if len(shown) < len(classes):
         left = sum(weights) - sum(weights[index] for index in shown)
-        text = (
-            f"… {counted(len(classes) - len(shown), 'more size')} with {counted(left, 'byte')} in all: --count 0 "
-            "shows all"
-        )
-        display_rows.append(Line.plain(text, "dim"))
+        display_rows.append(left_out(len(classes) - len(shown), "size", f"with {counted(left, 'byte')} in all"))
     return display_rows
 
 
@@ -75,7 +72,7 @@ COMMAND = Command(
     run=run,
     arguments=(
         Argument("--size", "range", "Only chunks of these sizes, in bytes."),
-        Argument("--count", "count", "Show at most this many sizes; 0 shows all."),
+        count_argument("sizes"),
     ),
     examples=(("heap sizes", "where the bytes are"), ("heap sizes --size 1k-", "only chunks of 1 KiB and more")),
 )

@@ -18,6 +18,7 @@ from gdbheap.commands.type_rows import (
 from gdbheap.counted import counted
 from gdbheap.errors import UsageError
 from gdbheap.interface.command import Argument, Command
+from gdbheap.interface.limit import count_argument, first_of, left_out, limit_of
 from gdbheap.lazy import np
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import Line, Report
@@ -59,14 +60,14 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     wanted = arguments["type"]
     if wanted or arguments["blocks"]:
         return _blocks(target, typed, wanted, arguments)
-    limit = target.setting("limit") if arguments["count"] is None else arguments["count"]
+    limit = limit_of(target, arguments)
     total = sum(group.bytes for group in typed.groups)
-    shown = typed.groups[:limit] if limit else typed.groups
+    shown = first_of(typed.groups, limit)
     lines: list[Sequence[Any] | Line] = [display_group(typed.leaks, each, total) for each in shown]
     if len(shown) < len(typed.groups):
         rest = typed.groups[len(shown) :]
         size = human_size(sum(group.bytes for group in rest))
-        lines.append(Line.plain(f"… {counted(len(rest), 'more type')} of {size}: --count 0 shows all", "dim"))
+        lines.append(left_out(len(rest), "type", f"of {size}"))
     return Report(
         command="heap types",
         columns=TYPE_COLUMNS,
@@ -141,11 +142,11 @@ def _blocks(target: Target, typed: _Typed, wanted: str | None, arguments: Mappin
         if not kinds:
             raise UsageError(f"no live block has a type or role called {wanted!r}; `heap types` lists those there are")
         chosen = blocks_of_kinds(typed.types, kinds)
-    limit = target.setting("limit") if arguments["count"] is None else arguments["count"]
+    limit = limit_of(target, arguments)
     rows = BlockRows(typed.names, typed.leaks, chosen)
     lines: list[Sequence[Any] | Line] = [display_block(row) for row in rows[: limit or len(rows)]]
     if len(lines) < len(rows):
-        lines.append(Line.plain(f"… {counted(len(rows) - len(lines), 'more block')}: --count 0 shows all", "dim"))
+        lines.append(left_out(len(rows) - len(lines), "block"))
     size = int(typed.leaks.held.blocks.size[chosen].sum())
     return Report(
         command="heap types",
@@ -223,7 +224,7 @@ COMMAND = Command(
         ),
         Argument("--blocks", "flag", "A row for each block instead of each type."),
         Argument("--why", "expression", "Tell how the type of the block that holds this address is known."),
-        Argument("--count", "count", "Show at most this many rows; 0 shows all."),
+        count_argument(),
     ),
     examples=(
         ("heap types", "what the heap holds, the most bytes first"),

@@ -10,6 +10,7 @@ from gdbheap.analysis.leaks.heuristics import HEADER
 from gdbheap.analysis.leaks.leaks import LeakKind
 from gdbheap.counted import counted
 from gdbheap.glibc.walk.first_words import HEAD
+from gdbheap.interface.limit import first_of, left_out
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import ABSENT, Column, Line
 
@@ -103,12 +104,12 @@ def rows_for_display(groups: list[LeakGroup], arguments: Mapping[str, Any], limi
             continue
         what = verdict.label.replace("_", " ") + (", hanging on others that are" if hangs else "")
         lines.append(Line.plain(what + doubt, "heading"))
-        shown = here[:limit] if limit else here
+        shown = first_of(here, limit)
         lines += [_row_for_people(group) for group in shown]
         if len(shown) < len(here):
             rest = here[len(shown) :]
             size = human_size(sum(group.bytes + group.hanging_bytes for group in rest))
-            lines.append(Line.plain(f"… {counted(len(rest), 'more group')} of {size}: --count 0 shows all", "dim"))
+            lines.append(left_out(len(rest), "group", f"of {size}"))
     return lines
 
 
