@@ -6,7 +6,6 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from gdbheap.errors import HeapError
 from gdbheap.glibc.chunk_table import Chunk, State
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.interface.command import Argument, Command
@@ -14,6 +13,7 @@ from gdbheap.process.live.touched import touched_spans
 from gdbheap.process.process import Process
 from gdbheap.report.report import FACTS, Column, Line, Report
 from gdbheap.session.block_names import block_names
+from gdbheap.session.heap_or_note import heap_or_note
 from gdbheap.session.holder_rows import place_facts
 from gdbheap.session.named_place import NamedPlace
 from gdbheap.session.place_name import holder_place, place_name, thread_local_name
@@ -41,7 +41,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     process, address = target.process, arguments["address"]
     if address > process.machine.mask and address >= (1 << 64) - (1 << 31):
         address &= (1 << 32) - 1  # a negative number of gdb's, which has 64 bits
-    heap, notes = _heap(target)
+    heap, notes = heap_or_note(target) if process.address_space.known else (None, ())
     facts = explain(process, heap, address, Names(target.symbol_at, target.stack_place))
     live = _is_live(heap, address)
     names = block_names(target) if live else None
@@ -63,15 +63,6 @@ def _is_live(heap: HeapView | None, address: int) -> bool:
 def _mem(heap: HeapView, address: int) -> int:
     chunk = heap.user_of(address)
     return address if chunk is None else chunk.address + heap.layout.header
-
-
-def _heap(target: Target) -> tuple[HeapView | None, tuple[str, ...]]:
-    if not target.process.address_space.known:
-        return None, ()
-    try:
-        return target.heap(), ()
-    except HeapError as error:
-        return None, (f"without malloc's own word on the heap: {error}",)
 
 
 def _thread_local(target: Target, address: int) -> Iterator[Fact]:

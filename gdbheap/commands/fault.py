@@ -13,7 +13,7 @@ from gdbheap.glibc.layout import Layout
 from gdbheap.interface.command import Command
 from gdbheap.process.mm import address_space_limit, data_limit, read_mm
 from gdbheap.process.process import Process
-from gdbheap.process.signal_info import SI_KERNEL, SignalInfo, signal_name
+from gdbheap.process.signal_info import OF_ACCESSES, SI_KERNEL, SIGSEGV, SIGTRAP, SignalInfo, signal_name
 from gdbheap.process.stop import Stop
 from gdbheap.report.report import ABSENT, Column, Line, Report
 from gdbheap.session.target import Target
@@ -34,12 +34,6 @@ _COLUMNS = (
     Column("evidence", "texts"),
     Column("next", "texts", "command"),
 )
-
-
-# SIGBUS and SIGSEGV: the signals that an instruction's access brings.
-_OF_ACCESSES = (7, 11)
-_SIGSEGV = 11
-_SIGTRAP = 5
 
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
@@ -125,8 +119,8 @@ def _with_signal(process: Process, stop: Stop, instruction: Instruction) -> tupl
         else f"this target does not tell what the kernel said of {name} (siginfo)"
     )
     note = f"{lacking}: it is concluded from the instruction and the mappings"
-    untold = not process.address_space.known and stop.thread.signal in _OF_ACCESSES
-    if signal is None and (untold or stop.thread.signal == _SIGTRAP):
+    untold = not process.address_space.known and stop.thread.signal in OF_ACCESSES
+    if signal is None and (untold or stop.thread.signal == SIGTRAP):
         return stop, ()
     signal = signal or SignalInfo(stop.thread.signal, 0, 0)
     return replace(stop, signal=signal, signal_name=name), (note,)
@@ -138,9 +132,9 @@ def _raised_again(process: Process, stop: Stop, instruction: Instruction) -> tup
     from gdbheap.analysis.crashes.inferred_signal import infer_signal
 
     signal = stop.signal
-    if signal is None or signal.signal not in _OF_ACCESSES:
+    if signal is None or signal.signal not in OF_ACCESSES:
         return stop, ()
-    undelivered = (signal.signal, signal.code) == (_SIGSEGV, SI_KERNEL)
+    undelivered = (signal.signal, signal.code) == (SIGSEGV, SI_KERNEL)
     if not undelivered and (signal.code > 0 or signal.sender != stop.own_pid):
         return stop, ()
     found = infer_signal(process, replace(stop.thread, signal=signal.signal), instruction, stop.frames, stop.own_pid)
@@ -173,7 +167,7 @@ def _remarks(stop: Stop) -> Iterator[str]:
 
 
 def _ordinary(stop: Stop) -> str:
-    if stop.signal is None and stop.thread.signal in _OF_ACCESSES:
+    if stop.signal is None and stop.thread.signal in OF_ACCESSES:
         return (
             f"{signal_name(stop.thread.signal)} stopped this thread, and why is not known: this target tells neither "
             "what the kernel said of it (siginfo) nor its mappings. `x/i $pc` and `info registers` show the access, "

@@ -9,7 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.counted import counted
-from gdbheap.errors import HeapError, UsageError
+from gdbheap.errors import UsageError
 from gdbheap.glibc.chunk_table import PREV_INUSE, State
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.interface.command import Argument, Command
@@ -20,6 +20,7 @@ from gdbheap.report.printable import human_size
 from gdbheap.report.report import ABSENT, Column, Report
 from gdbheap.session.assumed_zeros import note_on_zeros
 from gdbheap.session.block_names import block_names
+from gdbheap.session.heap_or_note import heap_or_note
 from gdbheap.session.place_name import place_name, with_member
 from gdbheap.session.target import Key, Target
 
@@ -237,10 +238,9 @@ def _heap(target: Target, notes: list[str]) -> tuple[HeapView | None, Roots]:
     """Return what there is of malloc: a search works without it as well."""
     from gdbheap.analysis.pointers.roots import Roots, find_roots
 
-    try:
-        view = target.heap()
-    except HeapError as error:
-        notes.append(f"no chunks: {error}")
+    view, without = heap_or_note(target)
+    notes += without
+    if view is None:
         return None, Roots((), ())
     roots: Key[Roots] = Key("roots")
     return view, target.keep(roots, lambda _: find_roots(target.process, view))

@@ -10,7 +10,6 @@ from typing import Any
 from gdbheap.analysis.mappings.annotate import annotate
 from gdbheap.analysis.mappings.memory_layout import Sums, find_areas, sum_by_sharing, total, user_end
 from gdbheap.errors import HeapError
-from gdbheap.glibc.heap_view import HeapView
 from gdbheap.glibc.layout import SYMBOL
 from gdbheap.interface.command import Command
 from gdbheap.pictures.mm_drawing import Drawing
@@ -19,6 +18,7 @@ from gdbheap.process.mm import BEHIND_BSS, HEAP_MAPPING, MM, NO_HEAP, UNLIMITED,
 from gdbheap.process.process import Process
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import Column, Line, Report
+from gdbheap.session.heap_or_note import heap_or_note
 from gdbheap.session.target import Target
 
 COLUMNS = (
@@ -58,7 +58,7 @@ _SUMS = ("virtual", "resident", "anonymous", "swapped")
 def mm(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Return a row for each bound, known or not, drawn for people above the table, and the totals."""
     process = target.process
-    heap, notes = _heap(target)
+    heap, notes = heap_or_note(target)
     mappings = annotate(process, heap)
     brk, doubt = _libcs_break(target)
     found = read_mm(process, brk)
@@ -82,21 +82,10 @@ def mm(target: Target, arguments: Mapping[str, Any]) -> Report:
             **{f"{name}_bytes": getattr(whole, name) for name in _SUMS},
             "by_sharing": {sharing: _bytes(each) for sharing, each in sums.items()},
         },
-        notes=(*notes, *doubt, *_unknown(process, usages)),
+        notes=(*process.notes, *notes, *doubt, *_unknown(process, usages)),
         before=(*drawing.lines(), "") if areas else (),
         after=tuple(_sums_table(sums)),
     )
-
-
-def _heap(target: Target) -> tuple[HeapView | None, tuple[str, ...]]:
-    """Return malloc's heap and what must be said; None where there is none (yet)."""
-    notes = target.process.notes
-    if not target.process.address_space.vmas:
-        return None, notes
-    try:
-        return target.heap(), notes
-    except HeapError as error:
-        return None, (*notes, f"without malloc's own word on what is a heap: {error}")
 
 
 def _libcs_break(target: Target) -> tuple[int | None, tuple[str, ...]]:

@@ -22,6 +22,7 @@ from gdbheap.process.named_address import NamedAddress
 from gdbheap.process.process import Process
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import Column, Line, Report
+from gdbheap.session.heap_or_note import heap_or_note
 from gdbheap.session.target import Target
 
 ARGUMENT = Argument(
@@ -91,14 +92,8 @@ def vmmap(target: Target, arguments: Mapping[str, Any]) -> Report:
 
 
 def _ask(target: Target, with_pages: bool) -> Answer:
-    process = target.process
-    notes = process.notes
-    heap = None
-    if process.address_space.vmas:
-        try:
-            heap = target.heap()
-        except HeapError as error:
-            notes = (*notes, f"without malloc's own word on what is a heap: {error}")
+    process, (heap, notes) = target.process, heap_or_note(target)
+    notes = (*process.notes, *notes)
     return Answer(process, annotate(process, heap), heap, _resident(process), notes, with_pages)
 
 

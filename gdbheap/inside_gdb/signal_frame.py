@@ -3,7 +3,6 @@ came."""
 
 from __future__ import annotations
 
-import signal
 import struct
 from dataclasses import dataclass, replace
 
@@ -14,7 +13,7 @@ from gdbheap.inside_gdb.process import GdbMemory
 from gdbheap.inside_gdb.text import text_of
 from gdbheap.machine.machine import Machine
 from gdbheap.process.process import Process, Thread
-from gdbheap.process.signal_info import SignalInfo, parse_siginfo, union_offset
+from gdbheap.process.signal_info import SI_KERNEL, SIGBUS, SIGSEGV, SignalInfo, parse_siginfo, union_offset
 
 # sizeof(siginfo_t).
 _SIGINFO = 128
@@ -22,7 +21,6 @@ _SIGINFO = 128
 _SIGINFO_USED = 48
 _INTS = 12
 _SIGNALS = range(1, 65)
-_SI_KERNEL = 0x80
 # A fault's address is so near to what some register holds.
 _NEAR = 4096
 
@@ -68,9 +66,9 @@ def _signal(process: Process, trampoline: gdb.Frame, there: Thread, handler: gdb
         above = int(trampoline.read_register(process.machine.stack_pointer)) & process.machine.mask
         kept = code.kept_signal(memory, above, text_of(trampoline.name) or "")
         # The kernel keeps the last trap: where the handler was given another signal, that trap is an older story.
-        is_of_another = first_argument(handler) not in (None, signal.SIGSEGV, signal.SIGBUS)
+        is_of_another = first_argument(handler) not in (None, SIGSEGV, SIGBUS)
         if not is_of_another and _explains(there, kept.fault):
-            return SignalInfo(signal.SIGSEGV, 2 if kept.is_mapped else 1, 0, address=kept.fault)
+            return SignalInfo(SIGSEGV, 2 if kept.is_mapped else 1, 0, address=kept.fault)
         data = memory.read(kept.info, _SIGINFO) if kept.info else b""
         return parse_siginfo(data, process.pointer_size) if _is_siginfo(data, process.pointer_size) else None
     except (gdb.error, MemoryFault, OverflowError):
@@ -98,7 +96,7 @@ def _is_siginfo(data: bytes, pointer_size: int) -> bool:
     if len(data) < _SIGINFO:
         return False
     number, error, code = struct.unpack_from("<iii", data)
-    plausible = number in _SIGNALS and error == 0 and -64 <= code <= _SI_KERNEL
+    plausible = number in _SIGNALS and error == 0 and -64 <= code <= SI_KERNEL
     # The kernel clears what it has no use for (copy_siginfo_to_user, since Linux 4.20).
     return plausible and not any(data[_INTS : union_offset(pointer_size)]) and not any(data[_SIGINFO_USED:])
 

@@ -26,12 +26,11 @@ from gdbheap.inside_gdb.variables import expressions
 from gdbheap.machine.machine import Machine
 from gdbheap.process.live.namespace import pid_in_namespace
 from gdbheap.process.process import Process, Thread
-from gdbheap.process.signal_info import FATAL, SignalInfo, parse_siginfo, signal_name, union_offset
+from gdbheap.process.signal_info import FATAL, SI_KERNEL, SIGTRAP, SignalInfo, parse_siginfo, signal_name, union_offset
 from gdbheap.process.stop import Expression, Handler, Stop
 
 _MOST_FRAMES = 64
 _MOST_THREADS = 1 << 12
-_SIGTRAP = 5
 # The longest source is SQLite's in one file: 9 MB.
 _MOST_SOURCE = 32 << 20
 _MOST_LINE = 1000
@@ -42,7 +41,7 @@ _MOST_UNWOUND = 4096
 # So deep may a program be in libraries without source when it dies of what it handed to them.
 _MOST_LIBRARY_FRAMES = 16
 # How int3 comes: SI_KERNEL; TRAP_BRKPT from some virtual machines. A step is TRAP_TRACE, a watchpoint TRAP_HWBKPT.
-_INT3_CODES = (0x80, 1)
+_INT3_CODES = (SI_KERNEL, 1)
 
 
 def read_stop(process: Process) -> Stop:
@@ -155,7 +154,7 @@ def _stopped(process: Process, thread: Thread) -> tuple[Thread, SignalInfo | Non
         # gdb's siginfo of a 32-bit process has no si_syscall; the kernel has put the number back where it was.
         signal = replace(signal, system_call=thread.registers.get(process.machine.result))
     thread = replace(thread, signal=0)
-    if signal.signal != _SIGTRAP:
+    if signal.signal != SIGTRAP:
         return thread, signal
     if signal.code == 0 and signal.sender == _own_pid(process):
         return thread, None  # what exec sends a process that is traced

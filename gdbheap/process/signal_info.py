@@ -6,16 +6,19 @@ import signal
 import struct
 from dataclasses import dataclass
 
-# Signals whose siginfo holds an address when the kernel itself raised them (si_code > 0).
-_WITH_ADDRESS = frozenset({signal.SIGILL, signal.SIGTRAP, signal.SIGBUS, signal.SIGFPE, signal.SIGSEGV})
+# The signals of the processes that are looked at, which are those of this machine's own.
+SIGILL, SIGTRAP, SIGABRT, SIGBUS = map(int, (signal.SIGILL, signal.SIGTRAP, signal.SIGABRT, signal.SIGBUS))
+SIGFPE, SIGSEGV, SIGSYS = map(int, (signal.SIGFPE, signal.SIGSEGV, signal.SIGSYS))
+# Those that an instruction's access brings.
+OF_ACCESSES = (SIGBUS, SIGSEGV)
+# Those whose siginfo holds an address when the kernel itself raised them (si_code > 0).
+_WITH_ADDRESS = frozenset({SIGILL, SIGTRAP, SIGBUS, SIGFPE, SIGSEGV})
 
 # Those that stop a program for a fault of its own (si_code tells whether they do).
-FATAL = frozenset(
-    {signal.SIGILL, signal.SIGTRAP, signal.SIGABRT, signal.SIGBUS, signal.SIGFPE, signal.SIGSEGV, signal.SIGSYS}
-)
+FATAL = frozenset({SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS})
 
 # si_code, from asm-generic/siginfo.h.
-SI_KERNEL = 0x80
+SI_KERNEL, SI_USER, SI_TKILL = 0x80, 0, -6
 SEGV_MAPERR, SEGV_ACCERR, SEGV_PKUERR = 1, 2, 4
 BUS_ADRALN, BUS_ADRERR, BUS_OBJERR, BUS_MCEERR_AR, BUS_MCEERR_AO = 1, 2, 3, 4, 5
 _SYS_SECCOMP = 1
@@ -59,10 +62,10 @@ def parse_siginfo(data: bytes, pointer_size: int) -> SignalInfo | None:
     if number in _WITH_ADDRESS and code > 0:
         address = int.from_bytes(data[union : union + pointer_size], "little")
         # si_addr_lsb is a short, padded to a pointer; the key follows it.
-        denied = (number, code) == (signal.SIGSEGV, SEGV_PKUERR)
+        denied = (number, code) == (SIGSEGV, SEGV_PKUERR)
         key = struct.unpack_from("<I", data, union + 2 * pointer_size)[0] if denied else None
         return SignalInfo(number, code, errno, address=address, protection_key=key)
-    if (number, code) == (signal.SIGSYS, _SYS_SECCOMP):
+    if (number, code) == (SIGSYS, _SYS_SECCOMP):
         return SignalInfo(number, code, errno, system_call=struct.unpack_from("<i", data, union + pointer_size)[0])
     sender = struct.unpack_from("<i", data, union)[0] if code <= 0 else None
     return SignalInfo(number, code, errno, sender=sender)

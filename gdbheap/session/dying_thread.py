@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+from gdbheap.process.signal_info import SIGABRT
 from gdbheap.session.target import Target
 
 if TYPE_CHECKING:
     from gdbheap.process.frame import Frame
 
-_SIGABRT = 6
 # So many frames tell of an abort.
 _FRAMES = 24
 # So many threads are looked at for the one that aborted, where it is not the one that stopped.
@@ -24,7 +24,7 @@ def dying_thread(target: Target) -> tuple[int | None, Sequence[Frame]]:
 
     stop = target.stop()
     frames = stop.frames[:_FRAMES]
-    if (stop.signal.signal if stop.signal is not None else stop.thread.signal) == _SIGABRT:
+    if (stop.signal.signal if stop.signal is not None else stop.thread.signal) == SIGABRT:
         return stop.thread.lwp, dying_part(frames)
     for thread in target.process.threads[:_UNWOUND] if target.abort_message() else ():
         others = target.frames(thread.lwp, _FRAMES)

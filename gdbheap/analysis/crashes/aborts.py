@@ -11,7 +11,7 @@ from gdbheap.analysis.crashes.crash_handlers import aborted_in_handler
 from gdbheap.analysis.crashes.cxx import LIBRARY_ASSERTIONS, TERMINATE, is_nameless_end, terminated
 from gdbheap.analysis.crashes.mutexes import around_mutex, failed_mutex
 from gdbheap.analysis.crashes.reentry import reentered, reentered_before
-from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, SIGABRT, CrashContext, Verdict
+from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, CrashContext, Verdict
 from gdbheap.analysis.invariants.calls import entered_again
 from gdbheap.analysis.invariants.check import judge
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
@@ -20,6 +20,7 @@ from gdbheap.analysis.malloc_aborts.dying_call import calling_frame, dying_part,
 from gdbheap.analysis.malloc_aborts.malloc_abort import MallocAbort, cause, explain_abort, how_to_catch
 from gdbheap.analysis.malloc_aborts.passed_pointer import PassedPointer, outside_heaps, what_was_passed
 from gdbheap.process.frame import Frame, is_of_libc
+from gdbheap.process.signal_info import SIGABRT
 
 _MOST_FINDINGS = 3
 _ASSERTION = re.compile(r"Assertion .*failed|assertion failed")

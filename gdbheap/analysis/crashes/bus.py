@@ -5,10 +5,10 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, SIGBUS, CrashContext, Verdict
+from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, CrashContext, Verdict
 from gdbheap.process.address_space import VMA
 from gdbheap.process.live.mapped_file import open_mapped_file
-from gdbheap.process.signal_info import BUS_ADRALN, BUS_ADRERR, BUS_MCEERR_AO, BUS_MCEERR_AR, BUS_OBJERR
+from gdbheap.process.signal_info import BUS_ADRALN, BUS_ADRERR, BUS_MCEERR_AO, BUS_MCEERR_AR, BUS_OBJERR, SIGBUS
 
 _HARDWARE = (BUS_OBJERR, BUS_MCEERR_AR, BUS_MCEERR_AO)
 

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
 from gdbheap.analysis.crashes.pointers import by_value
-from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, SIGBUS, SIGSEGV, CrashContext, Verdict
+from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, CrashContext, Verdict
 from gdbheap.analysis.mappings.zones import NULL_ZONE
 from gdbheap.machine.instruction import Instruction
-from gdbheap.process.signal_info import SI_KERNEL
+from gdbheap.process.signal_info import OF_ACCESSES, SI_KERNEL, SIGSEGV
 
 _LARGEST_TABLE = 0x400
 _NEAR_STACK = 1 << 18
@@ -67,7 +67,7 @@ def bad_targets(crash: CrashContext) -> Iterator[Verdict]:
     """Yield what is known where a `ret`, or an indirect jump or call, has a target that cannot exist: the kernel
     then names no address."""
     signal = crash.stop.signal
-    if signal is None or signal.signal not in (SIGSEGV, SIGBUS) or signal.code != SI_KERNEL:
+    if signal is None or signal.signal not in OF_ACCESSES or signal.code != SI_KERNEL:
         return
     instruction, counter = crash.instruction, crash.stop.thread.program_counter
     if crash.is_vsyscall(counter):

@@ -16,7 +16,7 @@ from gdbheap.analysis.crashes.signals import arithmetic, non_canonical, others, 
 from gdbheap.analysis.crashes.stacks import wild_stack_pointers
 from gdbheap.analysis.crashes.unloaded import unloaded_code
 from gdbheap.analysis.crashes.verdict import POSSIBLE, CrashContext, Detector, Verdict, best_first
-from gdbheap.process.signal_info import FATAL
+from gdbheap.process.signal_info import FATAL, OF_ACCESSES
 
 # Within one confidence, the earlier one names the cause and the later what it looked like.
 _DETECTORS: tuple[Detector, ...] = (
@@ -68,7 +68,7 @@ def _is_by_instruction(crash: CrashContext) -> bool:
 def _is_data_fault(crash: CrashContext) -> bool:
     signal = crash.stop.signal
     address = crash.fault_address
-    if signal is None or signal.signal not in (7, 11) or signal.code <= 0 or address is None:
+    if signal is None or signal.signal not in OF_ACCESSES or signal.code <= 0 or address is None:
         return False
     return not crash.is_fetch
 

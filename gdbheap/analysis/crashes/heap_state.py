@@ -8,10 +8,11 @@ from collections.abc import Iterator
 from itertools import islice
 
 from gdbheap.analysis.call_stacks.in_progress_call import is_of_malloc
-from gdbheap.analysis.crashes.verdict import LIKELY, POSSIBLE, SIGBUS, SIGILL, SIGSEGV, CrashContext, Verdict
+from gdbheap.analysis.crashes.verdict import LIKELY, POSSIBLE, CrashContext, Verdict
 from gdbheap.analysis.pointers.search import find_words
 from gdbheap.glibc.chunk_table import Chunk, State
 from gdbheap.machine.instruction import MemoryOperand
+from gdbheap.process.signal_info import OF_ACCESSES, SIGBUS, SIGILL, SIGSEGV
 
 # A smaller number stands in too many places to tell anything.
 _LEAST_TELLING = 1 << 20
@@ -53,7 +54,7 @@ def freed_sources(crash: CrashContext) -> Iterator[Verdict]:
     """Yield that the source names where NULL or a small number was read from, and that this is in a freed block.
     (What greater values tell, objects() finds without the source.)"""
     signal = crash.stop.signal
-    if signal is None or signal.code <= 0 or signal.signal not in (SIGBUS, SIGSEGV):
+    if signal is None or signal.code <= 0 or signal.signal not in OF_ACCESSES:
         return
     bases = {each.base_value if each.base else each.address for each in crash.accesses}
     for each in crash.stop.expressions:

@@ -19,6 +19,7 @@ from gdbheap.analysis.suspects.suspected_writer import probable_writer
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import NON_MAIN_ARENA
 from gdbheap.process.frame import Frame, is_of_libc
+from gdbheap.process.signal_info import OF_ACCESSES
 
 # What the program calls them, whatever libc's own symbols are.
 _NAMES = re.compile(
@@ -32,7 +33,7 @@ _REACH = 0x40
 def crashes_in_malloc(crash: CrashContext) -> Iterator[Verdict]:
     """Yield what a SIGSEGV or SIGBUS inside malloc, free or realloc is about."""
     signal, frames = crash.stop.signal, crash.stop.frames
-    if signal is None or signal.signal not in (7, 11) or not frames:
+    if signal is None or signal.signal not in OF_ACCESSES or not frames:
         return
     inside = function_inside(next(parts(frames)))
     if inside is None or not (is_of_libc(frames[0]) or is_of_malloc(frames[0])):

@@ -10,15 +10,27 @@ from gdbheap.analysis.mappings.zones import NULL_ZONE
 from gdbheap.machine.instruction import EXECUTE, Instruction
 from gdbheap.process.frame import Frame
 from gdbheap.process.process import Process, Thread
-from gdbheap.process.signal_info import SignalInfo
+from gdbheap.process.signal_info import (
+    BUS_ADRALN,
+    BUS_ADRERR,
+    SEGV_ACCERR,
+    SEGV_MAPERR,
+    SI_KERNEL,
+    SI_TKILL,
+    SI_USER,
+    SIGABRT,
+    SIGBUS,
+    SIGFPE,
+    SIGILL,
+    SIGSEGV,
+    SIGSYS,
+    SIGTRAP,
+    SignalInfo,
+)
 from gdbheap.process.system_calls import is_behind, is_behind_system_call
 from gdbheap.process.threads.thread_stacks import in_guard
 
-SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS = 4, 5, 6, 7, 8, 11, 31
-_SI_KERNEL, _SI_USER, _SI_TKILL = 0x80, 0, -6
-_MAPERR, _ACCERR = 1, 2
-_ADRALN, _ADRERR = 1, 2
-_CODES = {"SIGSEGV SEGV_MAPERR": _MAPERR, "SIGSEGV SEGV_ACCERR": _ACCERR}
+_CODES = {"SIGSEGV SEGV_MAPERR": SEGV_MAPERR, "SIGSEGV SEGV_ACCERR": SEGV_ACCERR}
 # Functions that send a signal to their own process (glibc's names, and what they are called inside).
 _RAISES = ("raise", "gsignal", "pthread_kill", "__pthread_kill", "kill", "abort", "tgkill", "__GI_raise", "__GI_abort")
 _SENDER_FRAMES = 6
@@ -41,15 +53,15 @@ def infer_signal(
         return None  # gdb's own breakpoint or step
     sent = _sends(frames) or (number != SIGSYS and is_behind_system_call(process, counter))
     if number in (SIGILL, SIGFPE, SIGTRAP, SIGSYS, SIGSEGV) and not sent:
-        code = {SIGILL: 2, SIGFPE: 1 if "div" in instruction.mnemonic else 14, SIGSYS: 1}.get(number, _SI_KERNEL)
+        code = {SIGILL: 2, SIGFPE: 1 if "div" in instruction.mnemonic else 14, SIGSYS: 1}.get(number, SI_KERNEL)
         if number != SIGSEGV or _is_protected(process, instruction):
             return SignalInfo(number, code, 0, address=0 if number == SIGSEGV else counter)
     if number not in (SIGILL, SIGFPE, SIGTRAP, SIGSYS, SIGSEGV, SIGBUS, SIGABRT):
         return None
     # Where no name tells, who aborts has most often done it himself.
     if _sends(frames) or (number == SIGABRT and not any(frame.function for frame in frames[:_SENDER_FRAMES])):
-        return SignalInfo(number, _SI_TKILL, 0, sender=own_pid)
-    return SignalInfo(number, _SI_USER, 0)
+        return SignalInfo(number, SI_TKILL, 0, sender=own_pid)
+    return SignalInfo(number, SI_USER, 0)
 
 
 def _sends(frames: Sequence[Frame]) -> bool:
@@ -64,13 +76,13 @@ def _access(process: Process, thread: Thread, instruction: Instruction, number: 
         if number == SIGSEGV and result in _CODES:
             return SignalInfo(number, _CODES[result], 0, address=address)
         if number == SIGSEGV and result == "SIGSEGV SI_KERNEL":
-            return SignalInfo(number, _SI_KERNEL, 0, address=0)
+            return SignalInfo(number, SI_KERNEL, 0, address=0)
         if number == SIGBUS and access != EXECUTE and result in (ALLOWED, UNKNOWN):
             vma = process.address_space.find(address)
             if vma is not None and vma.is_file:
-                return SignalInfo(number, _ADRERR, 0, address=address)
+                return SignalInfo(number, BUS_ADRERR, 0, address=address)
             if thread.registers.get(process.machine.flags, 0) & process.machine.alignment_check:
-                return SignalInfo(number, _ADRALN, 0, address=0)
+                return SignalInfo(number, BUS_ADRALN, 0, address=0)
         may_be_mapped = not process.address_space.known and address >= NULL_ZONE
         if missing is None and process.address_space.find(address) is None and not may_be_mapped:
             missing = address
@@ -80,7 +92,7 @@ def _access(process: Process, thread: Thread, instruction: Instruction, number: 
         )
     # The stack would have grown there, but for a limit that nobody here knows; or it is a guard that the mappings do
     # not show.
-    return SignalInfo(number, _MAPERR, 0, address=missing) if number == SIGSEGV and missing is not None else None
+    return SignalInfo(number, SEGV_MAPERR, 0, address=missing) if number == SIGSEGV and missing is not None else None
 
 
 def _touched(process: Process, thread: Thread, instruction: Instruction) -> Iterator[tuple[int, str]]:

@@ -6,10 +6,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, SIGBUS, SIGILL, SIGSEGV, SIGTRAP, CrashContext, Verdict
+from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, CrashContext, Verdict
 from gdbheap.errors import MemoryFault
 from gdbheap.machine.instruction import MemoryOperand
-from gdbheap.process.signal_info import SI_KERNEL
+from gdbheap.process.signal_info import OF_ACCESSES, SI_KERNEL, SIGILL, SIGSEGV, SIGTRAP
 
 # A general protection fault outside the kernel (Intel's manual, volume 2, "Protected Mode Exceptions").
 _PRIVILEGED = re.compile(
@@ -42,7 +42,7 @@ def instructions(crash: CrashContext) -> Iterator[Verdict]:
         yield _illegal(crash)
     elif signal.signal == SIGTRAP:
         yield _trap(crash)
-    elif signal.signal in (SIGSEGV, SIGBUS) and signal.code == SI_KERNEL:
+    elif signal.signal in OF_ACCESSES and signal.code == SI_KERNEL:
         yield from _privileged(crash)
         yield from _misaligned(crash)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gdbheap.analysis.crashes.stacks import is_guard_inside, stack_overflows
-from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, POSSIBLE, SIGSEGV, CrashContext, Verdict
+from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, POSSIBLE, CrashContext, Verdict
 from gdbheap.analysis.mappings.accesses import ALLOWED, accesses
 from gdbheap.analysis.mappings.freed_mapping import freed_mapping, moved_mapping
 from gdbheap.analysis.mappings.zones import NULL_ZONE
@@ -14,7 +14,7 @@ from gdbheap.glibc.chunk_table import State
 from gdbheap.machine.instruction import READ, WRITE
 from gdbheap.process.address_space import VMA
 from gdbheap.process.live.proc_maps import read_protection_key
-from gdbheap.process.signal_info import SEGV_ACCERR, SEGV_PKUERR
+from gdbheap.process.signal_info import SEGV_ACCERR, SEGV_PKUERR, SIGSEGV
 
 _GUARD = 1 << 20
 # As far from a pointer as the member or element may be that it was used for.

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gdbheap.analysis.crashes.cxx import mapped_bytes, memory_facts
-from gdbheap.analysis.crashes.verdict import LIKELY, SIGBUS, SIGSEGV, CrashContext, Verdict
+from gdbheap.analysis.crashes.verdict import LIKELY, CrashContext, Verdict
 from gdbheap.analysis.mappings.zones import NULL_ZONE
 from gdbheap.glibc.chunk_table import State
 from gdbheap.lazy import np
+from gdbheap.process.signal_info import OF_ACCESSES
 
 # mirrors sysmalloc(): where brk cannot grow, at least so much is mapped (MMAP_AS_MORECORE_SIZE).
 _LEAST = 1 << 20
@@ -20,7 +21,7 @@ def null_from_malloc(crash: CrashContext) -> Iterator[Verdict]:
     """Yield that a NULL pointer probably came from malloc, where a limit leaves no room for a block as large as the
     program's others."""
     signal, address = crash.stop.signal, crash.fault_address
-    if signal is None or signal.signal not in (SIGBUS, SIGSEGV) or signal.code <= 0 or crash.is_fetch:
+    if signal is None or signal.signal not in OF_ACCESSES or signal.code <= 0 or crash.is_fetch:
         return
     if address is None or address >= NULL_ZONE or any(each.base_value >= NULL_ZONE for each in crash.accesses):
         return

@@ -5,18 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gdbheap.analysis.crashes.pointers import by_operand
-from gdbheap.analysis.crashes.verdict import (
-    CERTAIN,
-    LIKELY,
-    SIGABRT,
-    SIGBUS,
-    SIGFPE,
-    SIGSEGV,
-    SIGSYS,
-    CrashContext,
-    Verdict,
-)
-from gdbheap.process.signal_info import SI_KERNEL
+from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, CrashContext, Verdict
+from gdbheap.process.signal_info import OF_ACCESSES, SI_KERNEL, SIGABRT, SIGFPE, SIGSYS
 
 FPE_INTDIV = 1
 _FPE = {
@@ -111,7 +101,7 @@ def non_canonical(crash: CrashContext) -> Iterator[Verdict]:
     """Yield the operands of a general protection fault that have no possible address (si_addr is 0 then, and says
     nothing)."""
     signal = crash.stop.signal
-    if signal is None or signal.signal not in (SIGSEGV, SIGBUS) or signal.code != SI_KERNEL:
+    if signal is None or signal.signal not in OF_ACCESSES or signal.code != SI_KERNEL:
         return
     if crash.instruction.mnemonic.startswith(("call", "jmp")) and not crash.instruction.memory:
         return

@@ -6,10 +6,11 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from gdbheap.analysis.crashes.verdict import LIKELY, SIGSEGV, CrashContext, Verdict
+from gdbheap.analysis.crashes.verdict import LIKELY, CrashContext, Verdict
 from gdbheap.analysis.pointers.search import find_words
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import Chunk, State
+from gdbheap.process.signal_info import SIGSEGV
 
 # struct link_map and the names behind it, in one block of ld.so's.
 _LEAST_BLOCK, _MOST_BLOCK = 0x200, 0x4000

@@ -16,11 +16,10 @@ from gdbheap.glibc.naming import place_of
 from gdbheap.machine.instruction import EXECUTE, READ, WRITE, Instruction, MemoryOperand
 from gdbheap.process.address_space import VMA
 from gdbheap.process.process import Process
-from gdbheap.process.signal_info import BUS_ADRALN, SI_KERNEL
+from gdbheap.process.signal_info import BUS_ADRALN, OF_ACCESSES, SI_KERNEL, SIGBUS
 from gdbheap.process.stop import Expression, Stop
 from gdbheap.process.symbols import SymbolAt
 
-SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS = 4, 5, 6, 7, 8, 11, 31
 CERTAIN, LIKELY, POSSIBLE = "certain", "likely", "possible"
 _MOST_EXPRESSIONS = 2
 _LONGEST_INSTRUCTION = 15
@@ -146,7 +145,7 @@ class CrashContext:
     def access_kind(self) -> str:
         """What died: a READ, a WRITE or an EXECUTE; "" where it was no access, or nobody can tell."""
         signal = self.stop.signal
-        if signal is None or signal.signal not in (SIGSEGV, SIGBUS) or signal.code <= 0:
+        if signal is None or signal.signal not in OF_ACCESSES or signal.code <= 0:
             return ""
         counter = self.stop.thread.program_counter
         if self.is_fetch or self.is_vsyscall(counter):

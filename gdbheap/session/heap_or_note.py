@@ -1,0 +1,22 @@
+"""The heap, for what can be answered without it as well."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gdbheap.errors import HeapError
+
+if TYPE_CHECKING:
+    from gdbheap.glibc.heap_view import HeapView
+    from gdbheap.session.target import Target
+
+
+def heap_or_note(target: Target) -> tuple[HeapView | None, tuple[str, ...]]:
+    """Return malloc's heap; where there is none (yet), or it cannot be read, None and a note that says why. No note
+    where no mappings are known: that is said by itself."""
+    if not target.process.address_space.vmas:
+        return None, ()
+    try:
+        return target.heap(), ()
+    except HeapError as error:
+        return None, (f"without malloc's own word on what is a heap: {error}",)
