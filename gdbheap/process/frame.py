@@ -49,11 +49,3 @@ class Frame:
         """The frame for people: "work at work.c:20", or its module where no line is known."""
         where = f" at {self.place}" if self.place else f" in {self.library}" if self.library else ""
         return f"{self.function or hex(self.program_counter)}{where}"
-
-
-_LIBRARIES = ("libc.", "libc-", "libc_malloc_debug", "libpthread", "ld-", "ld.", "linux-")
-
-
-def is_of_libc(frame: Frame) -> bool:
-    """Whether the frame is in libc, or in what libc itself runs on: the loader, the vdso."""
-    return frame.library.startswith(_LIBRARIES) or frame.function.startswith("__kernel_")

@@ -20,7 +20,8 @@ _UNWOUND = 256
 def dying_thread(target: Target) -> tuple[int | None, Sequence[Frame]]:
     """Return the thread (lwp) that aborts, and its frames from there on: the one that stopped, else any; (None, that
     one's frames) for none."""
-    from gdbheap.analysis.malloc_aborts.dying_call import ABORT, dying_part  # kept out of gdb's start
+    from gdbheap.analysis.call_stacks.whose_code import ABORT  # kept out of gdb's start
+    from gdbheap.analysis.malloc_aborts.dying_call import dying_part
 
     stop = target.stop()
     frames = stop.frames[:_FRAMES]

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from gdbheap.errors import HeapError
-from gdbheap.process.frame import Frame, is_of_libc
+from gdbheap.process.frame import Frame
 from gdbheap.process.named_address import NamedAddress
 from gdbheap.process.tasks import has_ended
 
@@ -192,6 +192,8 @@ class Target:
 
     def _near_malloc(self, frames: tuple[Frame, ...]) -> tuple[Frame, ...]:
         """Mark those that have no name and may be malloc's."""
+        from gdbheap.analysis.call_stacks.whose_code import is_of_libc  # kept out of gdb's start
+
         if all(frame.function or not is_of_libc(frame) for frame in frames):
             return frames
         code = self.keep(_MALLOC_CODE, lambda _: self._malloc_code())

@@ -6,7 +6,8 @@ import re
 from collections.abc import Iterator
 
 from gdbheap.analysis.abort_texts.topic import Topic, topic_of
-from gdbheap.analysis.call_stacks.in_progress_call import function_inside, is_of_malloc
+from gdbheap.analysis.call_stacks.in_progress_call import function_inside
+from gdbheap.analysis.call_stacks.whose_code import is_library_code, is_of_libc, is_of_program
 from gdbheap.analysis.crashes.crash_handlers import aborted_in_handler
 from gdbheap.analysis.crashes.cxx import LIBRARY_ASSERTIONS, TERMINATE, is_nameless_end, terminated
 from gdbheap.analysis.crashes.mutexes import around_mutex, failed_mutex
@@ -16,15 +17,14 @@ from gdbheap.analysis.invariants.calls import entered_again
 from gdbheap.analysis.invariants.check import judge
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.malloc_aborts.abort_message import AbortMessage, called_abort, last_words
-from gdbheap.analysis.malloc_aborts.dying_call import calling_frame, dying_part, is_library_code, is_machinery
+from gdbheap.analysis.malloc_aborts.dying_call import calling_frame, dying_part
 from gdbheap.analysis.malloc_aborts.malloc_abort import MallocAbort, cause, explain_abort, how_to_catch
 from gdbheap.analysis.malloc_aborts.passed_pointer import PassedPointer, outside_heaps, what_was_passed
-from gdbheap.process.frame import Frame, is_of_libc
+from gdbheap.process.frame import Frame
 from gdbheap.process.signal_info import SIGABRT
 
 _MOST_FINDINGS = 3
 _ASSERTION = re.compile(r"Assertion .*failed|assertion failed")
-_LIBC = re.compile(r"(libc[.-]|libpthread|ld-linux|libstdc\+\+|libgcc_s|libasan|vdso)")
 
 
 def aborts(crash: CrashContext) -> Iterator[Verdict]:
@@ -218,9 +218,7 @@ def _explained(crash: CrashContext, said: AbortMessage) -> MallocAbort | None:
 def first_of_program(crash: CrashContext) -> Frame | None:
     """Return the innermost frame whose code is not the C or C++ library's, or None."""
     frames = dying_part(crash.stop.frames)
-    own = [
-        each for each in frames if not is_machinery(each) and not _LIBC.search(each.library) and not is_of_malloc(each)
-    ]
+    own = [each for each in frames if is_of_program(each)]
     return next((each for each in own if not is_library_code(each)), own[0] if own else None)
 
 

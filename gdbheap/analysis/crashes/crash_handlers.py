@@ -2,18 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 
 from gdbheap.analysis.call_stacks.in_progress_call import parts
+from gdbheap.analysis.call_stacks.whose_code import is_machinery, sends_signal
 from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, CrashContext, Verdict
-from gdbheap.analysis.malloc_aborts.dying_call import is_machinery
 from gdbheap.process.frame import Frame
 from gdbheap.process.signal_info import signal_name
 from gdbheap.process.stop import Handler
 
-# What sends a signal to the process itself, by the names of the frames that the signal interrupted.
-_RAISES = re.compile(r"raise|gsignal|abort|t?g?kill|(pthread_)?sigqueue|pthread_kill(_\w+)?")
 _SENDER_FRAMES = 6
 
 
@@ -51,5 +48,4 @@ def aborted_in_handler(crash: CrashContext) -> Verdict | None:
 def _is_own(crash: CrashContext, handler: Handler, interrupted: Sequence[Frame]) -> bool:
     if handler.info is not None and handler.info.code <= 0 and handler.info.sender == crash.stop.own_pid:
         return True
-    names = [each.function.partition("@")[0].replace("__GI_", "").lstrip("_") for each in interrupted[:_SENDER_FRAMES]]
-    return any(_RAISES.fullmatch(name) is not None for name in names)
+    return any(map(sends_signal, interrupted[:_SENDER_FRAMES]))

@@ -6,9 +6,9 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
+from gdbheap.analysis.call_stacks.whose_code import is_of_cxx_library, is_of_libc
 from gdbheap.analysis.crashes.exceptions import Thrown, thrown
 from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, CrashContext, Verdict
-from gdbheap.process.frame import is_of_libc
 
 TERMINATE = frozenset(
     {
@@ -94,7 +94,7 @@ def _is_programs_own(crash: CrashContext) -> bool:
     if at is None:
         return False
     frame = crash.stop.frames[at]
-    return not frame.library.startswith("libstdc++") and not frame.function.startswith(("operator new", "std::__throw"))
+    return not is_of_cxx_library(frame) and not frame.function.startswith(("operator new", "std::__throw"))
 
 
 def _without_exception(crash: CrashContext, where: tuple[str, ...]) -> Verdict:
@@ -161,7 +161,7 @@ def _asked(crash: CrashContext) -> int | None:
     stack it is there, above the return address.
     """
     frames, at = crash.stop.frames, _thrower(crash)
-    if at is None or at + 1 >= len(frames) or not frames[at].library.startswith("libstdc++"):
+    if at is None or at + 1 >= len(frames) or not is_of_cxx_library(frames[at]):
         return None
     if crash.process.machine.size_of_new:
         return frames[at].registers.get(crash.process.machine.size_of_new)

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 from itertools import islice
 
-from gdbheap.analysis.call_stacks.in_progress_call import is_of_malloc
+from gdbheap.analysis.call_stacks.whose_code import is_of_malloc
 from gdbheap.analysis.crashes.verdict import LIKELY, POSSIBLE, CrashContext, Verdict
 from gdbheap.analysis.pointers.search import find_words
 from gdbheap.glibc.chunk_table import Chunk, State

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from gdbheap.analysis.call_stacks.in_progress_call import function_inside, is_of_malloc, parts
+from gdbheap.analysis.call_stacks.in_progress_call import function_inside, parts
+from gdbheap.analysis.call_stacks.whose_code import is_of_internals, is_of_libc, is_of_malloc
 from gdbheap.analysis.crashes.reentry import reentered, reentered_before
 from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, POSSIBLE, CrashContext, Verdict
 from gdbheap.analysis.invariants.calls import entered_again
@@ -18,7 +19,6 @@ from gdbheap.analysis.malloc_aborts.passed_subject import told_by_the_call
 from gdbheap.analysis.suspects.suspected_writer import probable_writer
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import NON_MAIN_ARENA
-from gdbheap.process.frame import Frame, is_of_libc
 from gdbheap.process.signal_info import OF_ACCESSES
 
 # What the program calls them, whatever libc's own symbols are.
@@ -89,11 +89,6 @@ def _without_heap(crash: CrashContext, where: tuple[str, ...]) -> Iterator[Verdi
         summary = f"free was given a pointer that malloc did not return: {given.pointer:#x} {told.words}"
         fact = f"{given.pointer:#x} was passed: {given.how}"
         yield Verdict("invalid_free", CERTAIN, given.pointer, summary, (*where, fact), ("up", "info locals"))
-
-
-def is_of_internals(frame: Frame) -> bool:
-    """Whether the frame is in a function that works on chunks already, and no more on what the program has passed."""
-    return frame.function.startswith(("_int_", "malloc_consolidate", "unlink_chunk", "systrim", "tcache_"))
 
 
 def _no_block(crash: CrashContext, heap: CheckedHeap, where: tuple[str, ...]) -> Iterator[Verdict]:

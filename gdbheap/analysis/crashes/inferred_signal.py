@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from gdbheap.analysis.call_stacks.whose_code import sends_signal
 from gdbheap.analysis.mappings.accesses import ALLOWED, UNKNOWN, accesses
 from gdbheap.analysis.mappings.zones import NULL_ZONE
 from gdbheap.machine.instruction import EXECUTE, Instruction
@@ -31,8 +32,6 @@ from gdbheap.process.system_calls import is_behind, is_behind_system_call
 from gdbheap.process.threads.thread_stacks import in_guard
 
 _CODES = {"SIGSEGV SEGV_MAPERR": SEGV_MAPERR, "SIGSEGV SEGV_ACCERR": SEGV_ACCERR}
-# Functions that send a signal to their own process (glibc's names, and what they are called inside).
-_RAISES = ("raise", "gsignal", "pthread_kill", "__pthread_kill", "kill", "abort", "tgkill", "__GI_raise", "__GI_abort")
 _SENDER_FRAMES = 6
 # Instructions that go elsewhere: to where no address can be is a general protection fault.
 _BRANCHES = ("call", "jmp", "ret")
@@ -65,7 +64,7 @@ def infer_signal(
 
 
 def _sends(frames: Sequence[Frame]) -> bool:
-    return any(frame.function.partition("@")[0].startswith(_RAISES) for frame in frames[:_SENDER_FRAMES])
+    return any(map(sends_signal, frames[:_SENDER_FRAMES]))
 
 
 def _access(process: Process, thread: Thread, instruction: Instruction, number: int) -> SignalInfo | None:

@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from gdbheap.analysis.call_stacks.in_progress_call import LOCKED, is_wait, parts
+from gdbheap.analysis.call_stacks.in_progress_call import LOCKED, parts
+from gdbheap.analysis.call_stacks.whose_code import is_of_libc, is_wait
 from gdbheap.analysis.invariants.calls import Call, calls_under_way
 from gdbheap.glibc.heap_view import HeapView
-from gdbheap.process.frame import Frame, is_of_libc
+from gdbheap.process.frame import Frame
 from gdbheap.process.process import Process
 from gdbheap.process.system_calls import is_behind_system_call
 

@@ -7,15 +7,16 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from gdbheap.analysis.call_stacks.in_progress_call import (
+from gdbheap.analysis.call_stacks.in_progress_call import parts
+from gdbheap.analysis.call_stacks.whose_code import (
     is_abort,
     is_call_of_malloc,
+    is_of_libc,
     is_wait,
     may_be_mallocs,
-    parts,
     plain_name,
 )
-from gdbheap.process.frame import Frame, is_of_libc
+from gdbheap.process.frame import Frame
 
 # What takes an arena's mutex beside those that change the heap: what sums it up, and fork, which holds every mutex
 # while it copies the process.

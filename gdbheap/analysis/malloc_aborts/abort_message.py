@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from gdbheap.analysis.abort_texts.assertions import find_assertion, known_assertion
 from gdbheap.analysis.abort_texts.table import TEXTS, find_text
 from gdbheap.analysis.abort_texts.text import AbortText
-from gdbheap.analysis.malloc_aborts.dying_call import ABORT, is_machinery
+from gdbheap.analysis.call_stacks.whose_code import ABORT, is_machinery
 from gdbheap.errors import MemoryFault
 from gdbheap.process.frame import Frame
 from gdbheap.process.memory import text_at

@@ -3,27 +3,22 @@ still hold."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from gdbheap.analysis.call_stacks.in_progress_call import is_named_as_mallocs, is_of_malloc
+from gdbheap.analysis.call_stacks.whose_code import (
+    ABORT,
+    is_library_code,
+    is_machinery,
+    is_named_as_mallocs,
+    is_of_libc,
+    is_of_malloc,
+    is_operator,
+)
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.errors import MemoryFault
-from gdbheap.process.frame import Frame, Passed, is_of_libc
+from gdbheap.process.frame import Frame, Passed
 
-# C++ hands its pointers on: who called malloc is who called these.
-_OPERATORS = ("operator new", "operator delete", "_Zn", "_Zd")
-# What lies between the check that failed and the kernel, under the names that symbol tables give it.
-_MACHINERY = re.compile(
-    r"_*(GI_+)?(raise|gsignal|pthread_kill\w*|abort|libc_message\w*|libc_fatal|"
-    r"libc_assert_fail\w*|assert_fail\w*|malloc_assert|malloc_printerr\w*"
-    r"|fortify_fail\w*|stack_chk_fail\w*|chk_fail|kernel_vsyscall)(\.\w+)*"
-)
-ABORT = ("abort", "__GI_abort")
-# What C++'s own library and headers do for the program: whose code it is stands in a frame further out.
-_LIBRARY_CODE = ("std::", "__gnu_cxx::", "__cxxabiv1::", "__cxa_")
-_LIBRARY_PLACES = ("/usr/include/", "/usr/lib/gcc/")
 # Names that malloc's functions give to chunks, and to what the user has.
 _CHUNKS = ("p", "oldp", "victim", "nextchunk", "chunk")
 _MEMS = ("mem", "oldmem", "ptr", "e", "tmp")
@@ -43,11 +38,6 @@ class Candidate:
     chunk: int
     source: str
     how: str
-
-
-def is_machinery(frame: Frame) -> bool:
-    """Whether the frame is libc's, also in a program that libc is linked into."""
-    return is_of_libc(frame) or _MACHINERY.fullmatch(frame.function) is not None
 
 
 def dying_part(frames: Sequence[Frame]) -> Sequence[Frame]:
@@ -70,7 +60,7 @@ def outside(frames: Sequence[Frame]) -> int | None:
         if has_printed and not frame.library and is_named_as_mallocs(frame):
             continue  # in a program that libc is linked into, right behind malloc's own
         known = frame.function or frame.library or in_libc
-        if known and not (is_machinery(frame) or is_of_malloc(frame) or frame.function.startswith(_OPERATORS)):
+        if known and not (is_machinery(frame) or is_of_malloc(frame) or is_operator(frame)):
             return index
     return None
 
@@ -84,20 +74,13 @@ def calling_frame(frames: Sequence[Frame]) -> Frame | None:
     return next((each for each in frames[index:] if not is_library_code(each)), frames[index])
 
 
-def is_library_code(frame: Frame) -> bool:
-    """Whether the frame is in C++'s library or its headers, which the program's own code has called."""
-    return frame.function.startswith(_LIBRARY_CODE) or frame.place.startswith(_LIBRARY_PLACES)
-
-
 def passing_frame(frames: Sequence[Frame]) -> int | None:
     """Return the index of the frame that called malloc's function or C++'s operator itself: libc's own code may
     stand between it and the program's. None where no name tells."""
     index = outside(frames)
     if index is None:
         return None
-    inner = (
-        at for at in range(index - 1, -1, -1) if is_of_malloc(frames[at]) or frames[at].function.startswith(_OPERATORS)
-    )
+    inner = (at for at in range(index - 1, -1, -1) if is_of_malloc(frames[at]) or is_operator(frames[at]))
     return next(inner, index - 1) + 1
 
 

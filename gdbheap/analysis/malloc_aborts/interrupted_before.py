@@ -8,7 +8,8 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
 
-from gdbheap.analysis.call_stacks.in_progress_call import is_call_of_malloc, parts, plain_name
+from gdbheap.analysis.call_stacks.in_progress_call import parts
+from gdbheap.analysis.call_stacks.whose_code import is_call_of_malloc, plain_name
 from gdbheap.analysis.invariants.calls import entered_again, public_name
 from gdbheap.analysis.malloc_aborts.dying_call import dying_part
 from gdbheap.machine.code import LeftFrame

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from gdbheap.analysis.call_stacks.in_progress_call import is_of_malloc
+from gdbheap.analysis.call_stacks.whose_code import is_of_malloc
 from gdbheap.analysis.malloc_aborts.dying_call import passing_frame
 from gdbheap.analysis.malloc_aborts.freed_expressions import freed_expressions, is_of_array
 from gdbheap.machine.stopped import CodeLines
