@@ -8,12 +8,14 @@ from typing import TYPE_CHECKING, Any
 from gdbheap.analysis.invariants.undetectable import UNDETECTABLE
 from gdbheap.counted import counted
 from gdbheap.glibc.naming import arena_name
-from gdbheap.interface.command import Command
+from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.limit import count_argument, left_out, limit_of
 from gdbheap.process.fault import Fault
 from gdbheap.report.report import ABSENT, Column, Line, Report
 from gdbheap.report.rows import row_of
+from gdbheap.session.block_names import all_names
 from gdbheap.session.dying_thread import dying_thread
+from gdbheap.session.pointer_graph import pointer_graph
 from gdbheap.session.target import Target
 from gdbheap.session.threads_inside import lock_notes, taken_locks, threads_inside
 from gdbheap.session.violations import violations
@@ -84,18 +86,32 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     else:
         lines = tuple(abort_lines(heap, died, target.symbol_at, again, before))
     numbers = {thread.lwp: thread.number for thread in target.process.threads}
+    misfit_lines, misfit_totals = _misfits(target, arguments, limit or 0)
     return Report(
         command="heap check",
         columns=_COLUMNS,
         rows=[_row(each, numbers) for each in diagnoses],
         display_rows=list(_display_rows(target, heap, diagnoses, limit)),
         before=(_headline(found), *lines),
-        after=tuple(_checked(each) for each in found.checked),
-        totals={**_totals(found), **_abort_totals(died)},
+        after=(*(_checked(each) for each in found.checked), *misfit_lines),
+        totals={**_totals(found), **_abort_totals(died), **misfit_totals},
         notes=(*view.notes, *_notes(target, found), *(_other_thread(target, dying) if died is not None else ())),
         faults=tuple(Fault(each.address, str(each.message), each.detail, each.invariant) for each in found.certain),
         faults_displayed=True,
     )
+
+
+def _misfits(target: Target, arguments: Mapping[str, Any], limit: int) -> tuple[tuple[str, ...], dict[str, Any]]:
+    """Return the blocks that are not what a typed pointer says, where they are asked for: lines, and facts."""
+    if not arguments["types"]:
+        return (), {}
+    from gdbheap.analysis.types.misfits import find_misfits  # kept out of gdb's start
+    from gdbheap.sentences.misfits import misfit_facts, misfit_lines
+
+    names = all_names(target)
+    misfits = find_misfits(target.process, pointer_graph(target), names.types)
+    facts = misfit_facts(names, misfits)
+    return tuple(misfit_lines(names, misfits, limit)), {"misfits": {"count": len(facts), "blocks": facts}}
 
 
 def _other_thread(target: Target, dying: int | None) -> Iterator[str]:
@@ -217,6 +233,17 @@ COMMAND = Command(
         "What no check can notice, and why: " + "; ".join(f"{field} ({why})" for field, why in UNDETECTABLE) + "."
     ),
     run=run,
-    arguments=(count_argument("faults"),),
-    examples=(("heap check", "whether the heap is whole, and where it is not"),),
+    arguments=(
+        Argument(
+            "--types",
+            "flag",
+            "Also list the blocks that are not what a typed pointer to them says: no faults of malloc's, and not "
+            "counted as such.",
+        ),
+        count_argument("faults"),
+    ),
+    examples=(
+        ("heap check", "whether the heap is whole, and where it is not"),
+        ("heap check --types", "the same, and which blocks hold something else than what points to them says"),
+    ),
 )

@@ -46,7 +46,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     view = target.heap()
     if arguments["why"] is not None:
         return _why(target, leaks, arguments["why"], limit_of(target, arguments))
-    names = block_names(target, graph_is_read=True)
+    names = block_names(target)
     any_lost = bool((leaks.verdict != LeakKind.STILL_REACHABLE).any())
     groups = group_leaks(
         leaks,

@@ -65,7 +65,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
 
 def _named(target: Target, block: int) -> str:
     """Return ", struct order", where the block has a name."""
-    names = block_names(target, graph_is_read=True)
+    names = block_names(target)
     name = "" if names is None else names.of(block)
     return f", {name}" if name else ""
 

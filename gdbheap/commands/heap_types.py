@@ -24,7 +24,7 @@ from gdbheap.report.printable import human_size
 from gdbheap.report.report import Line, Report
 from gdbheap.sentences.block_names import BlockNames
 from gdbheap.sentences.type_reasons import chain_lines, chain_path, reason
-from gdbheap.session.block_types import block_types
+from gdbheap.session.block_names import all_names
 from gdbheap.session.holder_rows import no_block
 from gdbheap.session.judged_blocks import judged_blocks
 from gdbheap.session.pointer_graph import notes_on
@@ -85,10 +85,10 @@ def _typed(target: Target) -> _Typed:
     from gdbheap.analysis.leaks.leaks import LeakKind
     from gdbheap.analysis.types.by_type import groups_by_type
 
-    types, leaks = block_types(target), judged_blocks(target)
+    names, leaks = all_names(target), judged_blocks(target)
+    types = names.types
     reachable = leaks.verdict == LeakKind.STILL_REACHABLE
     lost = ~reachable & (leaks.verdict != LeakKind.UNDECIDED)
-    names = BlockNames(types, leaks.held.blocks)
     return _Typed(types, names, leaks, reachable, lost, groups_by_type(types, leaks.held.blocks, reachable, lost))
 
 

@@ -7,13 +7,15 @@ from dataclasses import dataclass
 from typing import Any
 
 from gdbheap.counted import counted
-from gdbheap.errors import MemoryFault, UsageError
-from gdbheap.glibc.chunk_table import State
+from gdbheap.errors import UsageError
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.interface.command import Argument, Command
 from gdbheap.report.printable import cut_end, printable
 from gdbheap.report.report import ABSENT, Column, Line, Report
+from gdbheap.sentences.block_names import with_confidence
+from gdbheap.session.block_names import all_names
 from gdbheap.session.debugger import TypedMemory
+from gdbheap.session.node_walk import Node, NodeWalk
 from gdbheap.session.target import Target
 from gdbheap.types.links import Link, links_named, links_to_follow
 from gdbheap.types.short_names import short_name
@@ -40,104 +42,18 @@ _OUTSIDE = "outside"
 _STATES = {"in_use": ("state", "in use"), _OUTSIDE: ("state", "not in the heap")}
 
 
-@dataclass(frozen=True)
-class _Node:
-    """A struct of the list or tree: where it lies, and the link (of node number `of`) that leads to it."""
-
-    address: int
-    of: int
-    link: str
-
-
-@dataclass(frozen=True)
-class _End:
-    """A link that leads to no further node, and why."""
-
-    of: int
-    link: str
-    word: int | None
-    why: str
-
-
-class _Walk:
-    """Nodes in the order of their distance from the first, each once; what ends there is kept."""
-
-    def __init__(self, target: Target, view: HeapView, links: list[Link], most: int) -> None:
-        self.nodes: list[_Node] = []
-        self.ends: list[_End] = []
-        self.cut = False
-        self._target = target
-        self._view = view
-        self._links = links
-        self._most = most
-        self._seen: dict[int, int] = {}
-
-    def from_node(self, address: int) -> None:
-        """Follow the links from this node on."""
-        self._visit(address, 0, "")
-        at = 0
-        while at < len(self.nodes) and not self.cut:
-            node = self.nodes[at]
-            at += 1
-            if at == 1 or is_live(self._view, node.address):
-                for link in self._links:
-                    self._follow(at, node, link)
-
-    def _visit(self, address: int, of: int, link: str) -> None:
-        self.nodes.append(_Node(address, of, link))
-        self._seen[address] = len(self.nodes)
-
-    def _follow(self, of: int, node: _Node, link: Link) -> None:
-        try:
-            word = self._target.process.words.read(node.address + link.offset)
-        except MemoryFault:
-            self.ends.append(_End(of, link.name, None, "cannot be read"))
-            return
-        if not word:
-            return
-        address = word - link.inside
-        if address in self._seen:
-            self.ends.append(_End(of, link.name, word, f"node {self._seen[address]} again"))
-        elif self._view.user_of(word) is None:
-            self.ends.append(_End(of, link.name, word, self._outside(word)))
-        elif not link.sure and not self._alike(node.address, address):
-            # A first node that so leads on is no node, but has the list.
-            if of > 1:
-                self.ends.append(_End(of, link.name, word, "in a block of another kind"))
-        elif len(self.nodes) >= self._most:
-            self.cut = True
-        else:
-            self._visit(address, of, link.name)
-
-    def _alike(self, one: int, other: int) -> bool:
-        """Whether two addresses lie at the same place in chunks of the same size."""
-        chunks = self._view.user_of(one), self._view.user_of(other)
-        if chunks[0] is None or chunks[1] is None or chunks[0].size != chunks[1].size:
-            return False
-        return one - chunks[0].address == other - chunks[1].address
-
-    def _outside(self, word: int) -> str:
-        symbol = self._target.symbol_at(word)
-        return f"{symbol}, which is no heap block" if symbol is not None else "not in the heap"
-
-
-def is_live(view: HeapView, address: int) -> bool:
-    """Whether the address is in the user's part of a block in use."""
-    chunk = view.user_of(address)
-    return chunk is not None and chunk.state is State.IN_USE
-
-
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Show the block; where its type points to more of its kind, follow that."""
     address, text = arguments["address"]
     view = target.heap()
-    address, kind = _what(target, text, arguments["as"], address)
-    links = _links(kind, arguments["by"])
+    what = _what(target, text, arguments["as"], address)
+    kind = what.kind
+    links = _links(kind, arguments["by"]) if what.count == 1 else []
     limit = arguments["count"] or _MOST_NODES
-    walk = _Walk(target, view, links, limit)
-    walk.from_node(address)
+    walk = NodeWalk(target, view, links, limit)
+    walk.from_node(what.address)
     one = len(walk.nodes) == 1
-    rows = [_row(view, kind, number, node, not one) for number, node in enumerate(walk.nodes, 1)]
+    rows = [_row(view, what, number, node, not one) for number, node in enumerate(walk.nodes, 1)]
     return Report(
         command="heap view",
         columns=_COLUMNS,
@@ -151,20 +67,46 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     )
 
 
-def _what(target: Target, text: str, wanted: str | None, address: int) -> tuple[int, TypedMemory]:
-    """Return the address and the type of what is to be shown; UsageError where nothing tells the type."""
+@dataclass(frozen=True)
+class _What:
+    """What is to be shown: `count` objects of a type from the address on. `confidence` is how sure the type is, where
+    it is not the user's own."""
+
+    address: int
+    kind: TypedMemory
+    count: int = 1
+    confidence: str = ""
+
+
+def _what(target: Target, text: str, wanted: str | None, address: int) -> _What:
+    """Return it by the type that the user names, by that of the expression, by what is known of the block; UsageError
+    where nothing tells the type."""
     if wanted:
         kind = target.typed(wanted)
         if kind is None:
             raise UsageError(f"gdb knows no type {wanted!r}")
-        return address, kind
+        return _What(address, kind)
     found = target.pointed_to(text)
-    if found is None:
+    what = _What(*found) if found is not None else _by_block(target, address)
+    if what is None:
         raise UsageError(
             f"nothing tells the type of what lies at {address:#x}: `heap view {text} --as TYPE` shows it as a TYPE, "
             f"`heap vis {address:#x}` as words"
         )
-    return found
+    return what
+
+
+def _by_block(target: Target, address: int) -> _What | None:
+    """Return the object, or the array, that the block which holds the address is known to be."""
+    names = all_names(target)
+    types = names.types
+    block = names.find(address)
+    confidence = names.type_at(address)[1]
+    kind = None if block is None or confidence is None else target.typed(names.element_type(block))
+    if block is None or kind is None:
+        return None
+    start = int(types.start[block]) + int(types.part[block])
+    return _What(start, kind, max(int(types.count[block]), 1), confidence or "")
 
 
 def _links(kind: TypedMemory, by: str | None) -> list[Link]:
@@ -183,20 +125,22 @@ def _links(kind: TypedMemory, by: str | None) -> list[Link]:
     return chosen
 
 
-def _row(view: HeapView, kind: TypedMemory, number: int, node: _Node, one_line: bool) -> tuple[Any, ...]:
+def _row(view: HeapView, what: _What, number: int, node: Node, one_line: bool) -> tuple[Any, ...]:
     chunk = view.user_of(node.address)
     where: tuple[Any, ...] = (ABSENT, ABSENT, ABSENT, _OUTSIDE)
     if chunk is not None:
         mem = chunk.address + view.layout.header
         where = (mem, node.address - mem, chunk.size, chunk.state.label)
     via = f"{node.of}.{node.link}" if node.of else ABSENT
-    value = kind.show(node.address, one_line=True)
+    kind, count = what.kind, what.count
+    value = kind.show(node.address, count, one_line=True)
     if not one_line and len(value) > _SHORT:
-        value = kind.show(node.address)
-    return (number, node.address, *where, kind.name, ABSENT, via, value)
+        value = kind.show(node.address, count)
+    name = kind.name + (f"[{count}]" if count > 1 else "")
+    return (number, node.address, *where, name, what.confidence if number == 1 else ABSENT, via, value)
 
 
-def _display(rows: list[tuple[Any, ...]], walk: _Walk) -> Iterator[Line]:
+def _display(rows: list[tuple[Any, ...]], walk: NodeWalk) -> Iterator[Line]:
     for row in rows:
         yield _headline(row, len(rows) > 1)
         for line in row[9].splitlines():
@@ -208,9 +152,9 @@ def _display(rows: list[tuple[Any, ...]], walk: _Walk) -> Iterator[Line]:
 
 
 def _headline(row: tuple[Any, ...], many: bool) -> Line:
-    number, address, mem, offset, size, state, name, _, via, _ = row
+    number, address, mem, offset, size, state, name, confidence, via, _ = row
     pieces = [("dim", f"{number:>3}  ")] if many else []
-    pieces += [("address", f"{address:#x}"), ("", "  "), ("symbol", printable(short_name(name))), ("", "  ")]
+    pieces += [("address", f"{address:#x}"), ("", "  "), ("symbol", printable(_said(name, confidence))), ("", "  ")]
     pieces.append(_STATES.get(state, ("fault", f"free ({state.replace('_', ' ')})")))
     if mem is not ABSENT:
         inside = f", {offset:#x} bytes into the block at {mem:#x}" if offset else ""
@@ -221,7 +165,11 @@ def _headline(row: tuple[Any, ...], many: bool) -> Line:
     return Line(tuple(pieces))
 
 
-def _after(walk: _Walk, kind: TypedMemory, links: list[Link], limit: int) -> Iterator[Line]:
+def _said(name: str, confidence: Any) -> str:
+    return with_confidence(name, confidence if isinstance(confidence, str) else "", ())
+
+
+def _after(walk: NodeWalk, kind: TypedMemory, links: list[Link], limit: int) -> Iterator[Line]:
     others = [each.name for each in kind.links() if each not in links]
     if walk.cut:
         yield Line.plain(f"… more nodes follow: --count 0 shows up to {_MOST_NODES:,}", "dim")
@@ -236,9 +184,10 @@ COMMAND = Command(
     name="heap view",
     summary="Show a block as its type, and the list or tree that starts there.",
     description=(
-        "The block is printed as gdb prints its type, pretty-printers included, without calling or changing anything "
-        "in the program. Where the type has members that point to the same type (next; left and right; a list_head; "
-        "a std::unique_ptr), they are followed, nearest nodes first, and each node is shown with the state of its "
+        "The type is that of the expression; of a plain address, what `heap types` knows of the block. It is printed "
+        "as gdb prints it, pretty-printers included, without calling or changing anything in the program. Where the "
+        "type has members that point to the same type (next; left and right; a list_head; a std::unique_ptr), they "
+        "are followed, nearest nodes first, and each node is shown with the state of its "
         "chunk: a node that has been freed stands out. A list that goes round in a circle ends where it meets itself."
     ),
     run=run,

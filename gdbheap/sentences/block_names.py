@@ -12,7 +12,7 @@ from gdbheap.lazy import np
 from gdbheap.types.catalogue import NONE, TypeKind
 from gdbheap.types.member_paths import plain_member, pointer_path
 from gdbheap.types.short_names import short_name
-from gdbheap.types.type_names import member_path, size_of
+from gdbheap.types.type_names import member_path, size_of, type_name
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -69,6 +69,12 @@ class BlockNames:
         block = self._blocks.find(address)
         name = "" if block is None else self.types.name(block)
         return (name, Confidence(int(self.types.confidence[block])).label) if name else (None, None)
+
+    def element_type(self, block: int) -> str:
+        """Return the type of the block, of an array that of its elements, by its full name; "" where it is not
+        known."""
+        number = int(self.types.type[block])
+        return "" if number == NONE else type_name(self.types.catalogue, number)
 
     def of(self, block: int) -> str:
         """Return the block's name, with its confidence: "struct order", "likely Shape[3]", "perhaps A or B", "what

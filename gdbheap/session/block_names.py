@@ -15,20 +15,20 @@ if TYPE_CHECKING:
 _NAMES: Key[BlockNames] = Key("block names")
 
 
-def block_names(target: Target, graph_is_read: bool = False) -> BlockNames | None:
-    """Return the names; None where the user wants none, nothing tells of any, or Ctrl-C came meanwhile: the answer then
-    goes without. Unless `graph_is_read`, the pointer graph is not read for what can be named without debug
-    information alone."""
+def all_names(target: Target) -> BlockNames:
+    """Return the names, whatever the user's setting: for answers that are about types."""
     from gdbheap.sentences.block_names import BlockNames
 
+    types, graph = block_types(target), pointer_graph(target)
+    return target.keep(_NAMES, lambda _: BlockNames(types, graph.blocks))
+
+
+def block_names(target: Target) -> BlockNames | None:
+    """Return the names; None where the user wants none, there is no debug information (what can be named without it is
+    not worth that the whole heap is read for it), or Ctrl-C came meanwhile: the answer then goes without."""
     if not target.setting("types"):
         return None
     try:
-        if not graph_is_read and not joined_catalogue(target).types:
-            return None
-        types = block_types(target)
+        return all_names(target) if len(joined_catalogue(target).types) else None
     except KeyboardInterrupt:
         return None
-    if not types.catalogue.types and not types.labels:
-        return None
-    return target.keep(_NAMES, lambda _: BlockNames(types, pointer_graph(target).blocks))

@@ -77,7 +77,7 @@ def steps_to(target: Target, held: PointerGraph, path: list[Holder], block: int)
 def path_expression(target: Target, held: PointerGraph, path: list[Holder]) -> str:
     """Return a way to a block as one expression: "server.sessions->buckets[17]->session", "" where the names of a
     variable and members are not known all along."""
-    names = block_names(target, graph_is_read=True)
+    names = block_names(target)
     if names is None or not path:
         return ""
     members = []

@@ -36,7 +36,7 @@ def holder_place(target: Target, held: PointerGraph, holder: Holder) -> NamedPla
         return NamedPlace(holder.register, holder.thread)
     if holder.block is not None:
         return place_in_block(target, held, holder.block, holder.place)
-    return with_member(place_name(target, held.roots, holder.place), block_names(target, graph_is_read=True))
+    return with_member(place_name(target, held.roots, holder.place), block_names(target))
 
 
 def place_in_block(target: Target, held: PointerGraph, block: int, address: int | None = None) -> NamedPlace:
@@ -44,7 +44,7 @@ def place_in_block(target: Target, held: PointerGraph, block: int, address: int 
     start = int(held.blocks.start[block])
     offset = None if address is None else address - start
     place = NamedPlace(block=start, offset=offset, address=address or start)
-    names = block_names(target, graph_is_read=True)
+    names = block_names(target)
     if names is None:
         return place
     kind = names.types.name(block)

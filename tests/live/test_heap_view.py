@@ -23,8 +23,8 @@ def test_lists_and_trees_of_c(gdb):
     lines = (
         "heap view freed_in_the_middle", "heap view ada->orders", "heap view ada->orders->next --by prev",
         "heap view shop.forest->trees[0]", "heap view ada --by friend_of", "heap view ada --by all.next --count 1",
-        "heap view vague", "heap view vague --as 'struct order' --by none", "heap view vague --as 'struct nothing'",
-        "heap view ada --by number", "heap view &shop",
+        "heap view shop.cookie", "heap view vague --as 'struct order' --by none", "heap view ada --by number",
+        "heap view vague --as 'struct nothing'", "heap view &shop",
     )  # fmt: skip
     said = gdb(build("types_shown", "-O0"), *REACH, *lines)
     assert lettered(said["heap view freed_in_the_middle"]) == (
@@ -70,9 +70,9 @@ def test_lists_and_trees_of_c(gdb):
         "1 node, following all.next; struct customer also has all.prev, friend_of (--by all.prev)\n"
     )
     assert re.fullmatch(
-        "heap view: nothing tells the type of what lies at (0x[0-9a-f]+): `heap view vague --as TYPE` shows it as a "
-        r"TYPE, `heap vis \1` as words\n",
-        said["heap view vague"],
+        "heap view: nothing tells the type of what lies at (0x[0-9a-f]+): `heap view shop.cookie --as TYPE` shows it "
+        r"as a TYPE, `heap vis \1` as words\n",
+        said["heap view shop.cookie"],
     )
     assert lettered(said["heap view vague --as 'struct order' --by none"]) == (
         "A  struct order  in use, chunk of 0x30\n"
@@ -129,3 +129,19 @@ def test_objects_and_nodes_of_cxx(gdb):
         "    {first = 1, second = {user = 1, words = std::__cxx11::list = {"
     )
     assert "following" not in said["heap view &sessions"]
+
+
+def test_a_plain_address_is_shown_as_what_its_block_is(gdb):
+    lines = ("heap view vague", "heap view (long)shop.by_id", "heap view (long)ada->name")
+    said = gdb(build("types_shown", "-O0"), *REACH, *lines)
+    assert lettered(said["heap view vague"]).startswith(
+        "  1  A  struct order  in use, chunk of 0x30\n"
+        '    {id = 2, price = 2.5, next = B, prev = 0x0, note = C "deliver to the back door"}\n'
+        "  2  B  struct order  in use, chunk of 0x30  ← next of 1\n"
+    )
+    assert lettered(said["heap view (long)shop.by_id"]) == (
+        "A  struct order *[3]  in use, chunk of 0x20\n    {B, C, D}\n"
+    )
+    assert lettered(said["heap view (long)ada->name"]) == (
+        "A  char[40]  in use, chunk of 0x30\n    \"Ada Lovelace\", '\\000' <repeats 27 times>\n"
+    )

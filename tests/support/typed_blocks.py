@@ -10,6 +10,7 @@ import numpy as np
 from gdbheap.analysis.leaks.leaks import LeakKind
 from gdbheap.analysis.types.block_types import Confidence, How, Role, no_types
 from gdbheap.interface.settings import SETTINGS
+from gdbheap.sentences.block_names import BlockNames
 from gdbheap.types.catalogue import Catalogue, TypeKind
 from gdbheap.types.typed_root import TypedRoot
 from support.made_graph import blocks_of
@@ -82,7 +83,7 @@ class ShopTarget:
             blocks=blocks, graph=nothing_unread, unread=0, blind=False, missing=(), interrupted=False
         )
         leaks = SimpleNamespace(held=held, verdict=verdict)
-        monkeypatch.setattr(module, "block_types", lambda target: types)
+        monkeypatch.setattr(module, "all_names", lambda target: BlockNames(types, blocks))
         monkeypatch.setattr(module, "judged_blocks", lambda target: leaks)
         self.process = SimpleNamespace(
             main=SimpleNamespace(path="/usr/bin/shop"),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from gdbheap.analysis.leaks.entries import NO_ENTRY
 from gdbheap.analysis.leaks.leaks import LeakKind, Leaks
 from gdbheap.analysis.objects.contents import TEXT, describe, is_text, text_of
+from gdbheap.analysis.objects.labels import Labels
 from gdbheap.analysis.objects.lookup import Lookup
 from gdbheap.analysis.objects.name_objects import name_objects
 from gdbheap.lazy import np
@@ -145,7 +146,8 @@ def group_leaks(
         return []
     # What is lost may be named by others that are, which were not asked for.
     looked_at = np.flatnonzero(chosen | (leaks.verdict != LeakKind.STILL_REACHABLE))
-    labels = name_objects(blocks, looked_at, lookup)
+    # (Who knows types knows these names too.)
+    labels = name_objects(blocks, looked_at, lookup) if types_of is None else Labels(len(blocks))
     contents = describe(blocks, leaks.held.graph.head, rows, lookup, labels)
     if types_of is not None:
         contents = contents.typed(*types_of(rows))
