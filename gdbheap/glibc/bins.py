@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from gdbheap.counted import counted
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.addresses import Addresses
@@ -16,24 +18,32 @@ from gdbheap.process.fault import Fault
 from gdbheap.process.memory import Words
 
 
-def read_fastbins(
-    words: Words, layout: Layout, arena: StructValue, index: int, lists: FreeLists, most: int
-) -> list[Bin]:
-    """Return an arena's non-empty fastbins; heads and links point to chunks. No list may be longer than `most`."""
+@dataclass(frozen=True)
+class Links:
+    """What follows lists link by link, in memory. No list may be longer than `most`."""
+
+    words: Words
+    layout: Layout
+    most: int
+
+
+def read_fastbins(links: Links, arena: StructValue, index: int, lists: FreeLists) -> list[Bin]:
+    """Return an arena's non-empty fastbins; heads and links point to chunks."""
     if "fastbinsY" not in arena:
         return []
     bins = []
     for number, head in enumerate(arena.array("fastbinsY")):
         if head:
-            size = fastbin_size(number, layout)
+            size = fastbin_size(number, links.layout)
             found = lists.follow_fastbin(head, size)
-            chunks, fault = _follow_fastbin(words, layout, head, most) if found is None else (found, None)
+            chunks, fault = _follow_fastbin(links, head) if found is None else (found, None)
             bins.append(Bin("fastbin", number, index, None, size, size, Addresses(chunks), None, fault))
     return bins
 
 
-def _follow_fastbin(words: Words, layout: Layout, head: int, most: int) -> tuple[list[int], Fault | None]:
+def _follow_fastbin(links: Links, head: int) -> tuple[list[int], Fault | None]:
     """Follow a list link by link, up to what is wrong with it."""
+    layout = links.layout
     chunks: list[int] = []
     seen: set[int] = set()
     chunk = head
@@ -43,10 +53,10 @@ def _follow_fastbin(words: Words, layout: Layout, head: int, most: int) -> tuple
             return chunks, Fault(
                 chunk, "malloc(): unaligned fastbin chunk detected", f"link {chunk:#x} {where}", Invariant.FASTBIN_LINK
             )
-        if chunk in seen or len(chunks) > most:
+        if chunk in seen or len(chunks) > links.most:
             return chunks, Fault(chunk, "fastbin list loops", f"{chunk:#x} comes again {where}", Invariant.FASTBIN_LINK)
         try:
-            stored = words.read(chunk + layout.header)
+            stored = links.words.read(chunk + layout.header)
         except MemoryFault:
             return chunks, Fault(
                 chunk,
@@ -60,9 +70,9 @@ def _follow_fastbin(words: Words, layout: Layout, head: int, most: int) -> tuple
     return chunks, None
 
 
-def read_bins(words: Words, layout: Layout, arena: StructValue, index: int, lists: FreeLists, most: int) -> list[Bin]:
-    """Return an arena's non-empty unsorted, small and large bins. No list may be longer than `most`."""
-    slots = arena.array("bins")
+def read_bins(links: Links, arena: StructValue, index: int, lists: FreeLists) -> list[Bin]:
+    """Return an arena's non-empty unsorted, small and large bins."""
+    layout, slots = links.layout, arena.array("bins")
     first_header = arena.address + layout.malloc_state.offset("bins") - layout.header
     ranges = bin_ranges(layout.machine, layout.alignment)
     large = min_large_size(layout.pointer_size, layout.alignment)
@@ -75,20 +85,18 @@ def read_bins(words: Words, layout: Layout, arena: StructValue, index: int, list
         low, high = ranges[number]
         kind = "unsorted" if number == UNSORTED_BIN else "small" if low < large else "large"
         found = lists.follow_bin(header, fd, bk)
-        chunks, fault = _follow_bin(words, layout, header, fd, bk, most) if found is None else (found, None)
+        chunks, fault = _follow_bin(links, header, fd, bk) if found is None else (found, None)
         bins.append(Bin(kind, number, index, None, low, high, Addresses(chunks), None, fault))
     return bins
 
 
-def _follow_bin(
-    words: Words, layout: Layout, header: int, first: int, last: int, most: int
-) -> tuple[list[int], Fault | None]:
+def _follow_bin(links: Links, header: int, first: int, last: int) -> tuple[list[int], Fault | None]:
     """Follow a list from both ends as far as its links hold in both directions.
 
     Where it is broken the chunks of the fd end come behind those of the bk end: what lies on either side of one bad
     link is still known. So is a chunk that both its neighbours lead to, whatever its own links hold.
     """
-    chunks, fault, stopped = _follow_one_way(words, layout, header, last, most, "bk")
+    chunks, fault, stopped = _follow_one_way(links, header, last, "bk")
     if fault is None and first == (chunks[-1] if chunks else header):
         return chunks, None
     if fault is None:
@@ -97,23 +105,21 @@ def _follow_bin(
             f"{chunks[-1] if chunks else header:#x}"
         )
         return chunks, Fault(header, "corrupted double-linked list", detail, Invariant.DOUBLE_LINK)
-    others, _, also = _follow_one_way(words, layout, header, first, most, "fd")
+    others, _, also = _follow_one_way(links, header, first, "fd")
     if stopped is not None and stopped == also:
         chunks.append(stopped)
     known = set(chunks)
     return chunks + [chunk for chunk in others[::-1] if chunk not in known], fault
 
 
-def _follow_one_way(
-    words: Words, layout: Layout, header: int, start: int, most: int, link: str
-) -> tuple[list[int], Fault | None, int | None]:
+def _follow_one_way(links: Links, header: int, start: int, link: str) -> tuple[list[int], Fault | None, int | None]:
     """Follow the links named "bk" or "fd" from `start` to the header, checking that the others point back.
 
     Return the chunks, what ended the list early, and the chunk that is there but does not point back.
     """
     chunks: list[int] = []
     seen: set[int] = set()
-    came_from, chunk = header, start
+    layout, came_from, chunk = links.layout, header, start
     back = "fd" if link == "bk" else "bk"
     while chunk != header:
         where = f"after {counted(len(chunks), 'chunk')} from the {link} end"
@@ -128,7 +134,7 @@ def _follow_one_way(
                 ),
                 None,
             )
-        if chunk in seen or len(chunks) > most:
+        if chunk in seen or len(chunks) > links.most:
             return (
                 chunks,
                 Fault(
@@ -140,7 +146,7 @@ def _follow_one_way(
                 None,
             )
         try:
-            fd, bk = words.read_many(chunk + layout.header, 2)
+            fd, bk = links.words.read_many(chunk + layout.header, 2)
         except MemoryFault:
             detail = f"{link} is {chunk:#x}, where nothing is mapped, {where}"
             return chunks, Fault(came_from, "corrupted double-linked list", detail, Invariant.DOUBLE_LINK), None

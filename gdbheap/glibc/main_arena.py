@@ -3,6 +3,8 @@ fails."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.arena import first_chunk_after
 from gdbheap.glibc.chunk_table import FLAG_MASK, State
@@ -22,9 +24,22 @@ _MOST_STRETCHES = 4096
 _MOST_HOLES = 64 << 20
 
 
+@dataclass(frozen=True)
+class _MainArena:
+    """The walk of the main arena: its `stretches`, as they are found."""
+
+    process: Process
+    walker: Walker
+    arena: StructValue
+    stretches: list[HeapSegment]
+
+    @property
+    def layout(self) -> Layout:
+        return self.walker.layout
+
+
 def walk_main(
     process: Process,
-    layout: Layout,
     arena: StructValue,
     parameters: StructValue | None,
     walker: Walker,
@@ -32,24 +47,25 @@ def walk_main(
 ) -> list[HeapSegment]:
     """Return the main arena's stretches; none where it has never had memory. `claimed` are the [start, end) of the
     other arenas' heaps."""
-    top = arena["top"]
+    layout, top = walker.layout, arena["top"]
     if top in (0, initial_top(layout, arena)):
         return []
     stretches: list[HeapSegment] = []
+    main = _MainArena(process, walker, arena, stretches)
     start = first_chunk(process, layout, arena, parameters)
     if start is not None:
         end = _brk_end(process, arena, start, top)
-        _walk_brk(process, layout, walker, stretches, start, top if start <= top < end else end, top)
+        _walk_brk(main, start, top if start <= top < end else end)
     by_brk = len(stretches)
     if walker.stopped:
         return stretches
     if not any(each.start <= top <= each.end for each in stretches):
-        _walk_towards_top(process, layout, walker, stretches, top)
+        _walk_towards_top(main)
     for each in stretches:
         if each.end == top and each.walks and not each.interrupted:
-            add_top(process, layout, each, top, arena, mapped_end(process, top))
+            add_top(process, layout, each, arena, mapped_end(process, top))
     if arena["flags"] & NONCONTIGUOUS:
-        _walk_older_mappings(process, layout, walker, stretches, by_brk, arena, claimed)
+        _walk_older_mappings(main, by_brk, claimed)
     return stretches
 
 
@@ -69,9 +85,10 @@ def mapped_end(process: Process, address: int) -> int:
     return end
 
 
-def add_top(process: Process, layout: Layout, stretch: HeapSegment, top: int, arena: StructValue, limit: int) -> None:
+def add_top(process: Process, layout: Layout, stretch: HeapSegment, arena: StructValue, limit: int) -> None:
     """Add top's mark to the stretch that ends at it; a size that leaves [top, limit) or exceeds system_mem is a
     Fault."""
+    top = arena["top"]
     try:
         raw = process.words.read(top + layout.pointer_size)
     except MemoryFault:
@@ -139,75 +156,63 @@ def _brk_end(process: Process, arena: StructValue, start: int, top: int) -> int:
     return end
 
 
-def _walk_brk(
-    process: Process, layout: Layout, walker: Walker, stretches: list[HeapSegment], start: int, limit: int, top: int
-) -> None:
+def _walk_brk(main: _MainArena, start: int, limit: int) -> None:
     """Walk the brk heap from `start`; after fenceposts (somebody else moved brk) find where malloc's memory goes on."""
     at: int | None = start
-    while at is not None and at <= limit and len(stretches) < _MOST_STRETCHES:
-        stretch = walk_stretch(walker, process.memory, layout, process.page_of(at), at, limit)
-        stretches.append(stretch)
+    while at is not None and at <= limit and len(main.stretches) < _MOST_STRETCHES:
+        stretch = walk_stretch(main.walker, main.process.page_of(at), at, limit)
+        main.stretches.append(stretch)
         if not stretch.ended_at_fencepost or stretch.end >= limit:
             return
-        at = find_trail(walker, process.memory, layout, stretch.end, limit, layout.alignment)
-        if at is None and limit == top:
-            at = top
+        at = find_trail(main.walker, stretch.end, limit, main.layout.alignment)
+        if at is None and limit == main.arena["top"]:
+            at = limit
 
 
-def _walk_towards_top(process: Process, layout: Layout, walker: Walker, stretches: list[HeapSegment], top: int) -> None:
+def _walk_towards_top(main: _MainArena) -> None:
     """Walk the mapping that top lies in: brk failed, and the arena went on by mmap (at a page, but a merged VMA may
     begin before)."""
-    vma = process.address_space.find(top)
+    top: int = main.arena["top"]
+    vma = main.process.address_space.find(top)
     if vma is None or not vma.writable:
         fault = Fault(
             top, "malloc(): corrupted top size", f"top is {top:#x}, where no heap is mapped", Invariant.TOP_SIZE
         )
-        stretches.append(HeapSegment(top, top, top, faults=[fault]))
+        main.stretches.append(HeapSegment(top, top, top, faults=[fault]))
         return
-    first = first_chunk_after(vma.start, layout)
-    at = find_trail(walker, process.memory, layout, first, top, process.page_size)
+    first = first_chunk_after(vma.start, main.layout)
+    at = find_trail(main.walker, first, top, main.process.page_size)
     if at is None:
         at = top
-    stretches.append(walk_stretch(walker, process.memory, layout, process.page_of(at), at, top))
+    main.stretches.append(walk_stretch(main.walker, main.process.page_of(at), at, top))
 
 
-def _walk_older_mappings(
-    process: Process,
-    layout: Layout,
-    walker: Walker,
-    stretches: list[HeapSegment],
-    by_brk: int,
-    arena: StructValue,
-    claimed: list[tuple[int, int]],
-) -> None:
+def _walk_older_mappings(main: _MainArena, by_brk: int, claimed: list[tuple[int, int]]) -> None:
     """Find the mappings the main arena used before top's: they end in fenceposts, and may lie side by side in one VMA,
     with top's too.
 
     Looked for only while system_mem is not accounted for. The first `by_brk` stretches are those that brk gave.
     """
+    stretches = main.stretches
     known = [(each.mapping, each.end) for each in stretches]
-    for start, end in unclaimed_ranges(process, [*known, *claimed]):
+    for start, end in unclaimed_ranges(main.process, [*known, *claimed]):
         at: int | None = start
         while at is not None and at < end:
-            if (
-                arena["system_mem"] - _extent(stretches, by_brk) < process.page_size
-                or len(stretches) >= _MOST_STRETCHES
-            ):
+            missing = main.arena["system_mem"] - _extent(stretches, by_brk)
+            if missing < main.process.page_size or len(stretches) >= _MOST_STRETCHES:
                 return
-            at = _walk_older_mapping(process, layout, walker, stretches, process.page_after(at), end)
+            at = _walk_older_mapping(main, main.process.page_after(at), end)
 
 
-def _walk_older_mapping(
-    process: Process, layout: Layout, walker: Walker, stretches: list[HeapSegment], start: int, end: int
-) -> int | None:
+def _walk_older_mapping(main: _MainArena, start: int, end: int) -> int | None:
     """Add the first of them in [start, end), and return from where to look on; None where there is none."""
-    first = find_trail(walker, process.memory, layout, first_chunk_after(start, layout), end, process.page_size)
+    first = find_trail(main.walker, first_chunk_after(start, main.layout), end, main.process.page_size)
     if first is None:
         return None
-    stretch = walk_stretch(walker, process.memory, layout, process.page_of(first), first, end)
+    stretch = walk_stretch(main.walker, main.process.page_of(first), first, end)
     if not stretch.ended_at_fencepost or stretch.faults:
-        return first + process.page_size
-    stretches.append(stretch)
+        return first + main.process.page_size
+    main.stretches.append(stretch)
     return stretch.end
 
 

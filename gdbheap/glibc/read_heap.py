@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gdbheap.counted import counted
 from gdbheap.errors import NoHeap
 from gdbheap.glibc.arena import read_heaps, read_ring
-from gdbheap.glibc.bins import read_bins, read_fastbins
+from gdbheap.glibc.bins import Links, read_bins, read_fastbins
 from gdbheap.glibc.chunk_table import FLAG_MASK, FREE_STATES, IS_MMAPPED, MMAPPED_ARENA, ChunkTable, State
 from gdbheap.glibc.heap_view import Arena, Bin, HeapView, Region
 from gdbheap.glibc.invariant import Invariant
@@ -70,10 +70,11 @@ def read_heap(
     tops = [with_true_top(process, layout, arena, parameters, walker) for arena in ring]
     faults += [fault for _, fault in tops if fault is not None]
     trusted = [arena for arena, _ in tops]
-    stretches = _walk_arenas(process, layout, trusted, parameters, walker, faults)
+    stretches = _walk_arenas(process, trusted, parameters, walker, faults)
     claimed = [(each.mapping, each.end) for arena in stretches for each in arena]
     mmapped, mmapped_notes = find_mmapped(process, layout, parameters, claimed)
-    bins = _read_bins(process, layout, ring, parameters, stretches, faults)
+    bins, broken = _read_bins(process, layout, ring, parameters, stretches)
+    faults += broken
     table = _join(layout, stretches, mmapped, bins, faults)
     return HeapView(
         layout=layout,
@@ -89,7 +90,6 @@ def read_heap(
 
 def _walk_arenas(
     process: Process,
-    layout: Layout,
     ring: list[StructValue],
     parameters: StructValue | None,
     walker: Walker,
@@ -98,30 +98,28 @@ def _walk_arenas(
     """Return every arena's stretches, in ring order."""
     others = []
     for arena in ring[1:]:
-        stretches, broken = _walk_heaps(process, layout, arena, walker)
+        stretches, broken = _walk_heaps(process, arena, walker)
         others.append(stretches)
         faults += broken
-    claimed = [(each.mapping, each.mapping + layout.heap_max) for arena in others for each in arena]
-    main = walk_main(process, layout, ring[0], parameters, walker, claimed)
+    claimed = [(each.mapping, each.mapping + walker.layout.heap_max) for arena in others for each in arena]
+    main = walk_main(process, ring[0], parameters, walker, claimed)
     everything = [main, *others]
     faults += [fault for arena in everything for each in arena for fault in each.faults]
     return everything
 
 
-def _walk_heaps(
-    process: Process, layout: Layout, arena: StructValue, walker: Walker
-) -> tuple[list[HeapSegment], list[Fault]]:
+def _walk_heaps(process: Process, arena: StructValue, walker: Walker) -> tuple[list[HeapSegment], list[Fault]]:
     """Walk a non-main arena's heaps; the newest holds top."""
-    heaps, faults = read_heaps(process, layout, arena)
+    heaps, faults = read_heaps(process, walker.layout, arena)
     stretches = []
     for heap in heaps:
         top = arena["top"]
         holds_top = heap.first_chunk <= top < heap.end
         limit = top if holds_top else heap.end
         closed = heap is not heaps[-1]
-        stretch = walk_stretch(walker, process.memory, layout, heap.address, heap.first_chunk, limit, closed)
+        stretch = walk_stretch(walker, heap.address, heap.first_chunk, limit, closed)
         if holds_top and stretch.end == top and not stretch.interrupted:
-            add_top(process, layout, stretch, top, arena, heap.end)
+            add_top(process, walker.layout, stretch, arena, heap.end)
         stretches.append(stretch)
     return stretches, faults
 
@@ -157,24 +155,23 @@ def _read_bins(
     ring: list[StructValue],
     parameters: StructValue | None,
     stretches: list[list[HeapSegment]],
-    faults: list[Fault],
-) -> list[Bin]:
-    """Return every non-empty free list: tcaches by thread, then each arena's."""
+) -> tuple[list[Bin], list[Fault]]:
+    """Return every non-empty free list, tcaches by thread, then each arena's, and what is broken in them."""
     walks = [walk for arena in stretches for each in arena for walk in each.walks]
     lists = FreeLists(layout, walks)
-    most = sum(len(walk.raw) for walk in walks)
+    links = Links(process.words, layout, sum(len(walk.raw) for walk in walks))
     bins: list[Bin] = []
+    faults: list[Fault] = []
     for thread in layout.threads:
         if thread.tcache is not None and layout.tcache_struct is not None:
             found, broken = read_tcache(process, layout, layout.tcache_struct, thread, parameters)
             bins += found
             faults += broken
     for index, arena in enumerate(ring):
-        found = read_fastbins(process.words, layout, arena, index, lists, most)
-        found += read_bins(process.words, layout, arena, index, lists, most)
+        found = read_fastbins(links, arena, index, lists) + read_bins(links, arena, index, lists)
         bins += found
         faults += [each.fault for each in found if each.fault]
-    return bins
+    return bins, faults
 
 
 def _join(

@@ -28,7 +28,7 @@ def walked(wrong: int, size: int, fill: bytes = b"\xee") -> tuple[HeapSegment, l
         addresses.append(START + len(image))
         image += struct.pack("<QQ", 0, (size if index == wrong else good) | 1) + fill * (good - 16)
     memory = ImageMemory([(START, image)])
-    return walk_stretch(Walker(memory, LAYOUT), memory, LAYOUT, START, START, START + len(image)), addresses
+    return walk_stretch(Walker(memory, LAYOUT), START, START, START + len(image)), addresses
 
 
 @pytest.mark.parametrize("size", [0x40, 0x60, 0xA0, 0xF0, 0x10, 0, 0x48, 0x10000, 0x6161616161616160])

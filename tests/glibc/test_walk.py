@@ -49,9 +49,7 @@ def first(pointer_size: int) -> int:
 def stretch_over(pointer_size: int, data: bytes, limit: int | None = None) -> HeapSegment:
     memory = ImageMemory([(first(pointer_size), data)])
     walker = Walker(memory, layout(pointer_size))
-    return walk_stretch(
-        walker, memory, layout(pointer_size), BASE, first(pointer_size), limit or first(pointer_size) + len(data)
-    )
+    return walk_stretch(walker, BASE, first(pointer_size), limit or first(pointer_size) + len(data))
 
 
 @pytest.mark.parametrize("word", [8, 4])

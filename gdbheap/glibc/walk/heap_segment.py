@@ -60,14 +60,13 @@ class HeapSegment:
         return bool(self.walks) and self.walks[-1].why == FENCEPOST
 
 
-def walk_stretch(
-    walker: Walker, memory: Memory, layout: Layout, mapping: int, start: int, limit: int, closed: bool = False
-) -> HeapSegment:
+def walk_stretch(walker: Walker, mapping: int, start: int, limit: int, closed: bool = False) -> HeapSegment:
     """Walk from the chunk at `start` to `limit` (top, or the heap's end), over corrupt headers where the trail can be
     found again.
 
     `closed`: the heap is known to end with fenceposts at `limit`, as non-main heaps do that malloc has left.
     """
+    memory, layout = walker.memory, walker.layout
     stretch = HeapSegment(mapping, start, start)
     at = start
     while True:
@@ -88,7 +87,7 @@ def walk_stretch(
         if closed and walk.why in (BAD_SIZE, FENCEPOST) and walk.end == last_fencepost(layout, limit) - layout.header:
             _close_anyway(stretch, memory, layout)
             return stretch
-        resumed = _resume(walker, memory, layout, walk.end, limit)
+        resumed = _resume(walker, walk.end, limit)
         until = limit if resumed is None else resumed
         if walk.why in (BAD_SIZE, FENCEPOST):
             walk, until = blame(memory, layout, walk, until)
@@ -162,17 +161,18 @@ def _close_anyway(stretch: HeapSegment, memory: Memory, layout: Layout) -> None:
     stretch.end += 2 * layout.header
 
 
-def _resume(walker: Walker, memory: Memory, layout: Layout, lost: int, limit: int) -> int | None:
+def _resume(walker: Walker, lost: int, limit: int) -> int | None:
     """Return where the chunks go on after the corrupt header at `lost`, or None."""
-    return find_trail(walker, memory, layout, lost + layout.alignment, limit, layout.alignment)
+    step = walker.layout.alignment
+    return find_trail(walker, lost + step, limit, step)
 
 
-def find_trail(walker: Walker, memory: Memory, layout: Layout, start: int, limit: int, step: int) -> int | None:
+def find_trail(walker: Walker, start: int, limit: int, step: int) -> int | None:
     """Return the first address from `start` on, by `step`, whose chunks lead exactly to `limit`, or to fenceposts;
     failing that, the first that leads over at least 16 chunks. None where there is none in the first few hundred
     plausible ones."""
     believable = None
-    for candidate in islice(_plausible_headers(memory, layout, start, limit, step), _MOST_TRIALS):
+    for candidate in islice(_plausible_headers(walker, start, limit, step), _MOST_TRIALS):
         walk = walker.walk(candidate, limit)
         if (walk.why == AT_LIMIT and walk.end == limit) or (walk.why == FENCEPOST and len(walk.raw)):
             return candidate
@@ -181,10 +181,11 @@ def find_trail(walker: Walker, memory: Memory, layout: Layout, start: int, limit
     return believable
 
 
-def _plausible_headers(memory: Memory, layout: Layout, start: int, limit: int, step: int) -> Iterator[int]:
+def _plausible_headers(walker: Walker, start: int, limit: int, step: int) -> Iterator[int]:
     """Yield, in order, the addresses start + n * step whose size word could be a chunk's that ends by `limit`."""
+    layout = walker.layout
     word_type = np.dtype(f"u{layout.pointer_size}")
-    for address, data in readable_pieces(memory, start, limit):
+    for address, data in readable_pieces(walker.memory, start, limit):
         usable = len(data) // layout.pointer_size * layout.pointer_size
         first = -(address - start) % step
         words = np.frombuffer(data, word_type, usable // layout.pointer_size)

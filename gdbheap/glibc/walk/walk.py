@@ -84,14 +84,15 @@ class Observer(Protocol):
 
 
 class Walker:
-    """Walks with one reused buffer. `progress`, if given, is called with each address reached, about once per MiB
-    read; `observer`, if given, sees all that is read. `stopped`: Ctrl-C has ended a walk."""
+    """Walks in `memory` by a `layout`, with one reused buffer. `progress`, if given, is called with each address
+    reached, about once per MiB read; `observer`, if given, sees all that is read. `stopped`: Ctrl-C has ended a
+    walk."""
 
     def __init__(
         self, memory: Memory, layout: Layout, progress: ReadProgress | None = None, observer: Observer | None = None
     ) -> None:
-        self._memory = memory
-        self._layout = layout
+        self.memory = memory
+        self.layout = layout
         self._pointer_size = layout.pointer_size
         self._progress = progress
         self._onlooker = observer
@@ -108,7 +109,7 @@ class Walker:
         A chunk that reaches past `limit` is a bad size, not a chunk. Never raises MemoryFault: an unreadable page
         ends the walk.
         """
-        pieces = _Pieces(self._layout)
+        pieces = _Pieces(self.layout)
         at = start
         why, raw = INTERRUPTED if self.stopped else AT_LIMIT, 0
         try:
@@ -135,7 +136,7 @@ class Walker:
             if not least <= size <= want:
                 continue
             try:
-                self._memory.read_into(at, self._buffer[:size])
+                self.memory.read_into(at, self._buffer[:size])
             except MemoryFault:
                 continue
             return size
