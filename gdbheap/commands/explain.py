@@ -126,14 +126,15 @@ def _holders(target: Target, heap: HeapView, chunk: Chunk) -> list[NamedPlace]:
 def _dangling(target: Target, heap: HeapView, chunk: Chunk) -> list[NamedPlace]:
     """Return the places: the registers and words in use that point into a free chunk; malloc's own links are none
     of them."""
-    from gdbheap.analysis.pointers.search import find_words, searched_ranges
+    from gdbheap.analysis.pointers.search import Values, find_words, searched_ranges
 
     process = target.process
     low, high = chunk.address + heap.layout.header, chunk.end
     held = pointer_graph(target)
     places = _registers(process, low, high)
     ranges = touched_spans(process, searched_ranges(process.address_space))
-    for place, _ in islice(find_words(process.memory, ranges, process.pointer_size, low, high - 1), _MOST_WORDS):
+    wanted = Values(process.pointer_size, low, high - 1)
+    for place, _ in islice(find_words(process.memory, ranges, wanted), _MOST_WORDS):
         block = heap.user_of(place)
         if block is not None and block.state is State.IN_USE and place >= block.address + heap.layout.header:
             mem = block.address + heap.layout.header

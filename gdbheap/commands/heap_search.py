@@ -137,7 +137,7 @@ def _search(
     progress: ReadProgress | None,
 ) -> _Hits:
     """Return what is found within these ranges, of that which lies in blocks in use of `view` if there is one."""
-    from gdbheap.analysis.pointers.search import find_bytes, find_unaligned_words, find_words
+    from gdbheap.analysis.pointers.search import Values, find_bytes, find_unaligned_words, find_words
 
     process = target.process
     chosen = None if view is None else partial(_in_use, view)
@@ -147,7 +147,7 @@ def _search(
         hits = ((at, ABSENT) for at in find_bytes(process.memory, ranges, wanted.octets, chosen, progress))
     else:
         find = find_unaligned_words if wanted.unaligned else find_words
-        hits = find(process.memory, ranges, wanted.width, wanted.low, wanted.high, chosen, progress)
+        hits = find(process.memory, ranges, Values(wanted.width, wanted.low, wanted.high), chosen, progress)
     found: list[tuple[int, Any]] = []
     try:
         for address, value in hits:

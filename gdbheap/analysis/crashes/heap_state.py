@@ -9,7 +9,7 @@ from itertools import islice
 
 from gdbheap.analysis.call_stacks.whose_code import is_of_malloc
 from gdbheap.analysis.crashes.verdict import LIKELY, POSSIBLE, CrashContext, Verdict
-from gdbheap.analysis.pointers.search import find_words
+from gdbheap.analysis.pointers.search import Values, find_words
 from gdbheap.glibc.chunk_table import Chunk, State
 from gdbheap.machine.instruction import MemoryOperand
 from gdbheap.process.signal_info import OF_ACCESSES, SIGBUS, SIGILL, SIGSEGV
@@ -116,7 +116,7 @@ def _only_in_freed(crash: CrashContext, value: int) -> Iterator[Verdict]:
     regions = [(region.mapping, region.end) for arena in heap.arenas for region in arena.regions]
     if sum(end - start for start, end in regions) > _MOST_SEARCHED:
         return
-    found = islice(find_words(crash.process.memory, regions, crash.pointer_size, value, value), _MOST_PLACES)
+    found = islice(find_words(crash.process.memory, regions, Values(crash.pointer_size, value, value)), _MOST_PLACES)
     places = [place for place, _ in found]
     chunks = [crash.chunk(place) for place in places]
     freed = [chunk for chunk in chunks if chunk is not None and chunk.state.is_free]

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator
 
 from gdbheap.analysis.crashes.verdict import LIKELY, CrashContext, Verdict
-from gdbheap.analysis.pointers.search import find_words
+from gdbheap.analysis.pointers.search import Values, find_words
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import Chunk, State
 from gdbheap.process.signal_info import SIGSEGV
@@ -69,7 +69,7 @@ def _remains(crash: CrashContext, address: int) -> Iterator[tuple[str, int, int,
         return
     size = crash.pointer_size
     lowest = max(address - _LARGEST_LIBRARY, crash.page_size)
-    for place, start in find_words(crash.process.memory, regions, size, lowest, address):
+    for place, start in find_words(crash.process.memory, regions, Values(size, lowest, address)):
         end = crash.word_at(place + size) if start % crash.page_size == 0 else None
         if end is None or not address < end <= start + _LARGEST_LIBRARY:
             continue

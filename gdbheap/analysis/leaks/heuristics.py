@@ -5,6 +5,7 @@ aligned by hand (aligned_inside.py) and for fibres' stacks (saved_stacks.py)."""
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.leaks.aligned_inside import AlignedInside
@@ -50,18 +51,23 @@ HEURISTICS = (
 _MOST_ENTRIES = 20
 
 
-def accept(
-    process: Process,
-    layout: Layout,
-    blocks: Blocks,
-    head: Words,
-    pointers: InteriorPointers,
-    chosen: Sequence[str],
-    headers: Headers,
-    aligned: AlignedInside,
-    stacks: SavedStacks,
-) -> NDArray[np.bool_]:
+@dataclass(frozen=True)
+class Inside:
+    """What the heuristics go by: the blocks, the first words of each (`head`), and what was found of headers in front
+    of blocks, memory aligned by hand, and stacks of fibres."""
+
+    process: Process
+    layout: Layout
+    blocks: Blocks
+    head: Words
+    headers: Headers
+    aligned: AlignedInside
+    stacks: SavedStacks
+
+
+def accept(inside: Inside, pointers: InteriorPointers, chosen: Sequence[str]) -> NDArray[np.bool_]:
     """Return which of the pointers one of the `chosen` heuristics takes for a pointer to the block's start."""
+    layout, blocks, head = inside.layout, inside.blocks, inside.head
     # All lead to a whole word of the block: most pointers to the inside of one (tagged ones above all) do not.
     to_word = np.flatnonzero(pointers.offset % layout.pointer_size == 0)
     target, offset = pointers.target[to_word], pointers.offset[to_word].astype(np.uint64)
@@ -77,14 +83,14 @@ def accept(
     if NEWARRAY in chosen:
         accepted |= (offset == word) & _is_counted_array(first, word, sizes)
     if HEADER in chosen:
-        accepted |= headers.end_at(offset, blocks.size[target])
+        accepted |= inside.headers.end_at(offset, blocks.size[target])
     if ALIGNED in chosen:
-        accepted |= aligned.at(target, offset)
+        accepted |= inside.aligned.at(target, offset)
     if STACK_POINTER in chosen:
         others = np.flatnonzero(~accepted)
-        accepted[others] = stacks.saved(target[others], offset[others])
+        accepted[others] = inside.stacks.saved(target[others], offset[others])
     if MULTIPLE_INHERITANCE in chosen:
-        vtables = _Vtables(process)
+        vtables = _Vtables(inside.process)
         place = blocks.start[target] + offset
         for index in np.flatnonzero(~accepted & vtables.maybe(first)).tolist():
             accepted[index] = vtables.is_vtable(int(first[index])) and vtables.is_vtable_at(int(place[index]))

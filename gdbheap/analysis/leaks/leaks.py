@@ -11,7 +11,7 @@ from gdbheap.analysis.leaks.aligned_inside import AlignedInside
 from gdbheap.analysis.leaks.block_headers import find_headers
 from gdbheap.analysis.leaks.encoded import Encoded, Searched, find_encoded
 from gdbheap.analysis.leaks.entries import find_entries
-from gdbheap.analysis.leaks.heuristics import ENCODED_POINTERS, HEURISTICS, STACK_POINTER, accept
+from gdbheap.analysis.leaks.heuristics import ENCODED_POINTERS, HEURISTICS, STACK_POINTER, Inside, accept
 from gdbheap.analysis.leaks.interior import InteriorPointers, from_elsewhere
 from gdbheap.analysis.leaks.reaching import Accept, edges, reach, reach_by_heuristic, reach_encoded
 from gdbheap.analysis.leaks.reasons import Reason, find_reasons
@@ -105,9 +105,10 @@ def find_leaks(
     headers = find_headers(outer, to_start, held.blocks.size, view.layout.pointer_size, view.layout.page_size)
     aligned = AlignedInside(view.layout, held.blocks, held.graph)
     stacks = SavedStacks(process, held.blocks)
+    inside = Inside(process, view.layout, held.blocks, held.graph.head, headers, aligned, stacks)
 
     def taken(pointers: InteriorPointers, by: Sequence[str]) -> NDArray[np.bool_]:
-        return accept(process, view.layout, held.blocks, held.graph.head, pointers, by, headers, aligned, stacks)
+        return accept(inside, pointers, by)
 
     def hidden(lost: NDArray[np.bool_]) -> list[Encoded]:
         in_roots, in_blocks = held.hidden_in_roots, held.graph.hidden

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gdbheap.lazy import np
@@ -27,17 +28,25 @@ def searched_ranges(space: AddressSpace, read_only: bool = False) -> Iterator[tu
             yield vma.start, vma.end
 
 
+@dataclass(frozen=True)
+class Values:
+    """The words of `width` bytes (1, 2, 4, 8) with low <= value <= high."""
+
+    width: int
+    low: int
+    high: int
+
+
 def find_words(
     memory: Memory,
     ranges: Iterable[tuple[int, int]],
-    width: int,
-    low: int,
-    high: int,
+    wanted: Values,
     chosen: Chosen | None = None,
     progress: ReadProgress | None = None,
 ) -> Iterator[tuple[int, int]]:
-    """Yield (address, value) of the aligned words of `width` bytes (1, 2, 4, 8) with low <= value <= high, of those
-    at `chosen` addresses. `progress` is called with each address reached."""
+    """Yield (address, value) of the aligned words that are wanted, of those at `chosen` addresses. `progress` is called
+    with each address reached."""
+    width, low, high = wanted.width, wanted.low, wanted.high
     kind = np.dtype(f"<u{width}")
     for start, end in ranges:
         for address, data in readable_pieces(memory, -(-start // width) * width, end, _BUFFER):
@@ -53,13 +62,12 @@ def find_words(
 def find_unaligned_words(
     memory: Memory,
     ranges: Iterable[tuple[int, int]],
-    width: int,
-    low: int,
-    high: int,
+    wanted: Values,
     chosen: Chosen | None = None,
     progress: ReadProgress | None = None,
 ) -> Iterator[tuple[int, int]]:
     """Yield the same as find_words() of words at any address (within one range)."""
+    width, low, high = wanted.width, wanted.low, wanted.high
     kind = np.dtype(f"<u{width}")
     for start, end in ranges:
         tail, reached = b"", start

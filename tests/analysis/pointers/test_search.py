@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gdbheap.analysis.pointers import search
-from gdbheap.analysis.pointers.search import find_bytes, find_unaligned_words, find_words
+from gdbheap.analysis.pointers.search import Values, find_bytes, find_unaligned_words, find_words
 from gdbheap.process.memory import ImageMemory
 
 BASE, PAGE = 0x7000_0000, 0x1000
@@ -52,10 +52,10 @@ def test_words_in_a_range_are_found_with_their_values():
         data[offset : offset + 8] = value.to_bytes(8, "little")
     memory = ImageMemory([(BASE, bytes(data))])
     spans = [(BASE, BASE + 2 * PAGE)]
-    assert list(find_words(memory, spans, 8, 6, 10)) == [(BASE + PAGE - 8, 7), (BASE + PAGE, 10)]
-    assert next(find_words(memory, spans, 8, 6, 11)) == (BASE + PAGE - 8, 7)
-    assert list(find_words(memory, spans, 2, 11, 11)) == [(BASE + 2 * PAGE - 8, 11)]
-    assert list(find_words(memory, [(BASE + 1, BASE + PAGE)], 8, 5, 5)) == []
+    assert list(find_words(memory, spans, Values(8, 6, 10))) == [(BASE + PAGE - 8, 7), (BASE + PAGE, 10)]
+    assert next(find_words(memory, spans, Values(8, 6, 11))) == (BASE + PAGE - 8, 7)
+    assert list(find_words(memory, spans, Values(2, 11, 11))) == [(BASE + 2 * PAGE - 8, 11)]
+    assert list(find_words(memory, [(BASE + 1, BASE + PAGE)], Values(8, 5, 5))) == []
 
 
 @pytest.mark.parametrize("place", [0, 3, PAGE - 7, PAGE - 1, PAGE, 2 * PAGE - 8])
@@ -64,12 +64,12 @@ def test_words_at_any_address_are_found_once(place):
     data[place : place + 8] = (0x1234567890ABCDEF).to_bytes(8, "little")
     memory = ImageMemory([(BASE, bytes(data))])
     spans = [(BASE, BASE + 2 * PAGE)]
-    found = find_unaligned_words(memory, spans, 8, 0x1234567890ABCD00, 0x1234567890ABCDFF)
+    found = find_unaligned_words(memory, spans, Values(8, 0x1234567890ABCD00, 0x1234567890ABCDFF))
     assert list(found) == [(BASE + place, 0x1234567890ABCDEF)]
-    assert list(find_unaligned_words(memory, [(BASE, BASE + 5)], 8, 0, 1)) == []
+    assert list(find_unaligned_words(memory, [(BASE, BASE + 5)], Values(8, 0, 1))) == []
 
 
 def test_words_at_any_address_do_not_join_over_a_hole():
     memory = ImageMemory([(BASE, b"\1" * PAGE), (BASE + 2 * PAGE, b"\1" * PAGE)])
-    found = list(find_unaligned_words(memory, [(BASE, BASE + 3 * PAGE)], 2, 0x101, 0x101))
+    found = list(find_unaligned_words(memory, [(BASE, BASE + 3 * PAGE)], Values(2, 0x101, 0x101)))
     assert len(found) == 2 * (PAGE - 1)
