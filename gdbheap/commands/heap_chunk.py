@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from gdbheap.analysis.mappings.explain_chunk import state_facts
-from gdbheap.analysis.mappings.fact import Fact
+from gdbheap.analysis.mappings.fact import Fact, state_facts
 from gdbheap.analysis.objects.preview import preview
 from gdbheap.errors import MemoryFault, UsageError
 from gdbheap.glibc.chunk_table import FLAG_MASK, IS_MMAPPED, NON_MAIN_ARENA, PREV_INUSE, Chunk, State

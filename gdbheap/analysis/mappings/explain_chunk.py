@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from gdbheap.analysis.mappings.fact import Fact
+from gdbheap.analysis.mappings.fact import Fact, state_facts
 from gdbheap.analysis.objects.preview import leading_text, preview
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import Chunk, State
 from gdbheap.glibc.heap_view import HeapView
-from gdbheap.glibc.naming import arena_name, list_name, short_name
+from gdbheap.glibc.naming import arena_name, list_name
 from gdbheap.process.address import Address
 from gdbheap.process.memory import WORD_FORMATS
 from gdbheap.process.process import Process
@@ -57,15 +57,6 @@ def _of_chunk(view: HeapView, chunk: Chunk, address: int) -> dict[str, Any]:
         "arena": arena_name(chunk.arena),
         "offset": address - mem,
     }
-
-
-def state_facts(view: HeapView, chunk: Chunk) -> dict[str, Any]:
-    """Return the state, and of a chunk in a free list which and where in it."""
-    place, state = view.place_of(chunk.address), {"state": chunk.state.label}
-    if place is None:
-        return state
-    each = place.bin
-    return {**state, "bin": short_name(each), "position": place.position + 1, "of": len(each.chunks)}
 
 
 def _offset(view: HeapView, chunk: Chunk, address: int) -> str:
