@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import random
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import pytest
 
 from gdbheap.analysis.invariants.check import find_violations
+from gdbheap.analysis.invariants.finding import Finding
 from gdbheap.glibc.chunk_table import State
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.glibc.read_heap import read_heap
@@ -119,15 +120,19 @@ class Overlaid:
                 buffer[at] = byte
 
 
-def seen_at(view: HeapView, target: Target, process: Process) -> str:
+def seen_at(findings: Sequence[Finding], target: Target) -> str:
     """Return "at its place" where a finding names the field or its owner, "elsewhere" where others do, "" for no
     finding."""
-    findings = find_violations(process, view).findings
     if not findings:
         return ""
     near = {target.owner, target.where}
     named = {place for each in findings for place in (each.address, each.where, *each.suspects)}
     return "at its place" if near & named else "elsewhere"
+
+
+def told_of(findings: Sequence[Finding], target: Target) -> int | None:
+    """Return the word that the broken field must hold, as it is told; None where that is not told."""
+    return next((each.must.value for each in findings if each.where == target.where and each.field), None)
 
 
 def leads_to_another_header(view: HeapView, target: Target, new: bytes) -> bool:
@@ -150,6 +155,7 @@ def test_what_malloc_relies_on_cannot_break_unseen(name, word):
     for each in targets(sound):
         places.setdefault(each.what, []).append(each)
     results: Counter[str] = Counter()
+    told: Counter[str] = Counter()
     unseen = []
     for _ in range(FLIPS):
         target = choose.choice(places[choose.choice(sorted(places))])
@@ -160,12 +166,17 @@ def test_what_malloc_relies_on_cannot_break_unseen(name, word):
         process = Process(
             "core", machine_of_size(word), Overlaid(whole.memory, target.where, new), whole.address_space, ()
         )
-        seen = seen_at(read_heap(process, layout), target, process)
+        findings = find_violations(process, read_heap(process, layout)).findings
+        seen = seen_at(findings, target)
+        value = told_of(findings, target)
+        if value is not None:
+            told["right" if value == int.from_bytes(old, "little") else "wrong"] += 1
         if not seen and leads_to_another_header(sound, target, new):
             seen = "undetectable: the size leads to another header"
         elif not seen:
             unseen.append((target, way, old.hex(), new.hex()))
         results[seen] += 1
-    print(f"glibc {name}, {8 * word} bit, {sum(results.values())} fields broken: {dict(results)}")
+    print(f"glibc {name}, {8 * word} bit, {sum(results.values())} fields broken: {dict(results)}, told {dict(told)}")
     assert unseen == []
     assert results["at its place"] >= 0.93 * sum(results.values())
+    assert told["right"] >= 0.4 * sum(results.values()) and told["right"] >= 0.97 * sum(told.values())
