@@ -5,9 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from gdbheap.commands.owner_lines import rows_for_people, way_lines
 from gdbheap.errors import UsageError
 from gdbheap.interface.command import Argument, Command
-from gdbheap.interface.limit import count_argument, left_out, limit_of
+from gdbheap.interface.limit import count_argument, limit_of
 from gdbheap.report.report import Line, Report
 from gdbheap.session.block_names import block_names
 from gdbheap.session.holder_rows import (
@@ -40,16 +41,15 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     way = shortest_path(target.process, held, block)
     steps = steps_to(target, held, way, block)
     limit = limit_of(target, arguments)
-    display_rows = rows[:limit] if limit and len(rows) > limit else None
     start, size = int(held.blocks.start[block]), int(held.blocks.size[block])
     verdict = LeakKind(int(leaks.verdict[block]))
     return Report(
         command="heap owners",
         columns=HOLDER_COLUMNS,
         rows=rows,
-        display_rows=display_rows,
+        display_rows=rows_for_people(HOLDER_COLUMNS, rows, limit),
         before=(f"the block at {start:#x}{_named(target, block)}, of chunk size {size:#x}:",),
-        after=_after(steps, path_expression(target, held, way), len(rows), limit, held.blind),
+        after=_after(steps, path_expression(target, held, way), held.blind),
         totals_shown=False,
         totals={
             "pointers": len(rows),
@@ -70,15 +70,13 @@ def _named(target: Target, block: int) -> str:
     return f", {name}" if name else ""
 
 
-def _after(path: list[NamedPlace], expression: str, count: int, limit: int, blind: bool) -> tuple[str | Line, ...]:
-    lines: list[str | Line] = []
-    if limit and count > limit:
-        lines.append(left_out(count - limit, "pointer"))
+def _after(path: list[NamedPlace], expression: str, blind: bool) -> tuple[Line, ...]:
     if not path:
-        return (*lines, Line.plain(f"no root{', of what was read,' if blind else ''} leads to it", "total"))
-    lines.append(Line.plain(f"the shortest way to it from a root: {expression}".rstrip(), "heading"))
-    lines += [Line.plain(f"  {'→ ' if index else '  '}{step}") for index, step in enumerate(path)]
-    return tuple(lines)
+        return (Line.plain(f"no root{', of what was read,' if blind else ''} leads to it", "total"),)
+    return (
+        Line.plain(f"the shortest way to it from a root: {expression}".rstrip(), "heading"),
+        *way_lines(path),
+    )
 
 
 COMMAND = Command(
@@ -87,7 +85,9 @@ COMMAND = Command(
     description=(
         "Every aligned word of a register, a root (see `heap leaks`) or another block in use that points into the "
         "block is a row: where it lies, at which offset of the block it points, and whose it is: a symbol, a thread's "
-        "frame and local variable, or a block, with what `heap leaks` says of that one."
+        "frame and local variable, or a block, with what `heap leaks` says of that one. Of many holders those that are "
+        "the same member of blocks are one row, and steps of the way that repeat are told once (JSON has each). A way "
+        "from a variable that lasts is preferred to a shorter one from a stack or a register."
     ),
     run=run,
     arguments=(

@@ -7,8 +7,9 @@ import re
 
 import pytest
 
+from support.gdb_runs import ROOT, ask, run_gdb
 from support.leak_oracles import stopped
-from support.programs import build
+from support.programs import build, running
 
 
 def owners_of(*expressions: str, flags: tuple[str, ...] = ()) -> list[dict]:
@@ -113,3 +114,18 @@ def test_an_address_in_no_block_is_one_line_that_says_where_to_look(gdb):
     assert {command: said[command] for command in NOWHERE} == {
         command: line.format(sp=pointer) + "\n" for command, line in NOWHERE.items()
     }
+
+
+def test_a_long_list_and_many_holders_are_told_in_short():
+    """The label of 2,000 nodes, and the last node of the list (in fixtures/programs/retained.c)."""
+    with running(build("retained")) as program:
+        label = "heap owners global_list->other"
+        last = "heap owners $last"
+        answers = ask(["-p", str(program.pid)], (label,))
+        attach = ["gdb", "-nx", "-q", "-batch", "-p", str(program.pid), "-ex", f"source {ROOT / 'gdb_init.py'}"]
+        walk = "python [gdb.execute('set $last = $last->next') for _ in range(1999)]"
+        text = run_gdb([*attach, "-ex", "set $last = global_list", "-ex", walk, "-ex", last, "-ex", label])
+    assert answers[label]["totals"]["pointers"] == 2000
+    assert re.search(r"2,000 struct node\.other, the first: ", text), text
+    assert re.search(r"shortest way to it from a root: global_list->next\{1,999 times\}", text), text
+    assert "… that step comes 1,999 times" in text

@@ -19,6 +19,9 @@ if TYPE_CHECKING:
 BLOCK = "block"
 # As many ways of one length are compared.
 _MOST_COMPARED = 64
+# How soon a root of the kind may be gone: what lasts, stacks, registers; no root at all.
+_PASSING = {STACK: 1, REGISTER: 2}
+_NO_ROOT = 3
 _TELLING = {kind: index for index, kind in enumerate((DATA, MAPPING, KERNEL, STACK, REGISTER))}
 
 
@@ -51,15 +54,13 @@ def holders_of(process: Process, held: PointerGraph, block: int) -> list[Holder]
 
 
 def shortest_path(process: Process, held: PointerGraph, block: int) -> list[Holder]:
-    """Return the holders along the shortest way from a root to the block, the root's word first (a variable's rather
-    than a register); [] where no way leads to it.
+    """Return the holders along the shortest way from a root to the block, the root's word first; [] where no way leads
+    to it. A way from what lasts (data, a mapping) is preferred to a shorter one from a stack, that to one from a
+    register.
 
     Holder n + 1 lies in the block that holder n points to. Pointers to the inside count as all others.
     """
-    from_roots = np.zeros(len(held.blocks), np.bool_)
-    from_roots[held.from_roots.target] = True
-    from_roots[[target for _, target, _ in held.registers]] = True
-    chain = _backwards(held, block, from_roots)
+    chain = _backwards(held, block, _passing(held))
     if not chain:
         return []
     first = min(_root_words(held, chain[0]), key=_telling)
@@ -101,20 +102,34 @@ def _telling(holder: Holder) -> int:
     return _TELLING.get(holder.kind, len(_TELLING))
 
 
-def _backwards(held: PointerGraph, block: int, goal: NDArray[np.bool_]) -> list[int]:
-    """Return the shortest chain of blocks from one that is a goal to `block`, itself included; [] for none. Of
-    several, one that the most telling root holds."""
+def _passing(held: PointerGraph) -> NDArray[np.int8]:
+    """Return for each block how soon the root that holds it may be gone, by _PASSING; _NO_ROOT where none does."""
+    found = np.full(len(held.blocks), _NO_ROOT, np.int8)
+    for index, target, _ in held.registers:
+        found[target] = min(int(found[target]), _PASSING.get(held.roots.registers[index].kind, 0))
+    starts = np.array([each.start for each in held.roots.ranges], np.uint64)
+    kinds = np.array([*(_PASSING.get(each.kind, 0) for each in held.roots.ranges), 0], np.int8)
+    ranges = np.searchsorted(starts, held.from_roots.place, side="right") - 1
+    for passing in (1, 0):
+        targets = held.from_roots.target[kinds[ranges] == passing]
+        found[targets] = np.minimum(found[targets], passing)
+    return found
+
+
+def _backwards(held: PointerGraph, block: int, passing: NDArray[np.int8]) -> list[int]:
+    """Return the shortest chain of blocks from one that a root holds to `block`, itself included; [] for none. The root
+    that lasts is preferred, of several the most telling."""
     graph = Adjacency.unsorted(len(held.blocks), held.graph.target, held.graph.source)
-    begin, source = graph.begin.data, graph.target.data
+    begin, source, root = graph.begin.data, graph.target.data, passing.data
     towards = {block: block}
     level = [block]
-    while level:
-        goals = [node for node in level if goal[node]][:_MOST_COMPARED]
-        if goals:
-            chain = [min(goals, key=lambda node: min(map(_telling, _root_words(held, node))))]
-            while chain[-1] != block:
-                chain.append(towards[chain[-1]])
-            return chain
+    first, best = -1, _NO_ROOT
+    while level and best:
+        soonest = min(root[node] for node in level)
+        if soonest < best:
+            best = soonest
+            goals = [node for node in level if root[node] == best][:_MOST_COMPARED]
+            first = min(goals, key=lambda node: min(map(_telling, _root_words(held, node))))
         following = []
         for node in level:
             for place in range(begin[node], begin[node + 1]):
@@ -122,4 +137,9 @@ def _backwards(held: PointerGraph, block: int, goal: NDArray[np.bool_]) -> list[
                     towards[source[place]] = node
                     following.append(source[place])
         level = following
-    return []
+    if first < 0:
+        return []
+    chain = [first]
+    while chain[-1] != block:
+        chain.append(towards[chain[-1]])
+    return chain

@@ -1,0 +1,41 @@
+"""Long ways told in short: steps that repeat are told once, with how often they come."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+from dataclasses import dataclass
+
+# So many steps may repeat together ("->left->data"), and so often they must come to be told once.
+_LONGEST = 3
+_OFTEN = 3
+
+
+@dataclass(frozen=True)
+class Run:
+    """`length` steps from `start` on, which come `times` times one after another."""
+
+    start: int
+    length: int
+    times: int
+
+
+def fold(keys: Sequence[Hashable]) -> list[Run]:
+    """Return the steps (told by their keys) as runs, in order: those that repeat as one, the others one by one."""
+    runs: list[Run] = []
+    at = 0
+    while at < len(keys):
+        runs.append(max((_run(keys, at, length) for length in range(1, _LONGEST + 1)), key=_worth))
+        at += runs[-1].length * runs[-1].times
+    return runs
+
+
+def _worth(run: Run) -> tuple[int, int]:
+    """Return more for a run that leaves less to tell: of two alike the shorter is the better."""
+    return run.length * (run.times - 1), -run.length
+
+
+def _run(keys: Sequence[Hashable], start: int, length: int) -> Run:
+    times, end = 1, start + length
+    while end + length <= len(keys) and all(keys[end + each] == keys[start + each] for each in range(length)):
+        times, end = times + 1, end + length
+    return Run(start, length if times >= _OFTEN else 1, times if times >= _OFTEN else 1)
