@@ -2,36 +2,43 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 from gdbheap.analysis.types.block_types import Confidence, How
 from gdbheap.analysis.types.claims import Claims, claims, joined
 from gdbheap.analysis.types.evidence import evidence
 from gdbheap.analysis.types.slots import VOID
 from gdbheap.analysis.types.typing_state import TypingState
-from gdbheap.analysis.types.words import NO_SLOT, words_of
+from gdbheap.analysis.types.words import NO_SLOT, TypedWords, words_of
 from gdbheap.lazy import np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
 # So many blocks of one type must hang on a member, among them no others of that size.
 _FEWEST = 3
+# A place in the table of slots and the room of a block go into one number.
+_ROOM_BITS = 36
 
 
 def brothers(state: TypingState) -> Claims:
     """Return claims of the blocks that void * members lead to, where all others of that size that the same member
     leads to are of one type."""
-    words = words_of(state, np.flatnonzero((state.type >= 0)[state.graph.source]))
-    words = words.at((words.code == VOID) & (words.offset == 0) & (words.slot != NO_SLOT))
+    typed = (state.type >= 0)[state.graph.source] & (state.graph.offset == 0)
+    undecided = _void_words(state, np.flatnonzero(typed & (state.type[state.graph.target] < 0)))
+    holders = np.isin(state.type, np.unique(state.type[undecided.parent]))
+    words = _void_words(state, np.flatnonzero(typed & holders[state.graph.source]))
+    words = words.at(np.isin(words.slot, np.unique(undecided.slot)))
     types, room = state.type[words.target], state.room[words.target]
-    known = (types >= 0) & state.whole[words.target] & (state.count[words.target] == 0)
-    keys = np.stack((words.slot, room))
-    seen, count = np.unique(
-        np.concatenate((keys[:, known], types[known][None, :].astype(np.int64))),
-        axis=1,
-        return_counts=True,
-    )
-    _, first, kinds = np.unique(seen[:2], axis=1, return_index=True, return_counts=True)
+    known = np.flatnonzero((types >= 0) & state.whole[words.target] & (state.count[words.target] == 0))
+    key = (words.slot << _ROOM_BITS) + np.minimum(room, (1 << _ROOM_BITS) - 1)
+    keys, first, which, count = np.unique(key[known], return_index=True, return_inverse=True, return_counts=True)
+    one = types[known[first]]
+    alike = np.bincount(which, one[which] == types[known], len(keys)) == count
     found = []
-    for at in first[(kinds == 1) & (count[first] >= _FEWEST)].tolist():
-        slot, size, number = seen[:, at].tolist()
-        here = np.flatnonzero((words.slot == slot) & (room == size) & (types < 0))
+    for at in np.flatnonzero(alike & (count >= _FEWEST)).tolist():
+        number = int(one[at])
+        here = np.flatnonzero((key == keys[at]) & (types < 0))
         here = here[np.unique(words.target[here], return_index=True)[1]]
         chosen = words.at(here)
         chosen = chosen.at(evidence(state, number, chosen.target)[1] == 0)
@@ -46,3 +53,9 @@ def brothers(state: TypingState) -> Claims:
             )
         )
     return joined(found)
+
+
+def _void_words(state: TypingState, edges: NDArray[np.intp]) -> TypedWords:
+    """Return those of the edges, all of typed blocks, that are void * members."""
+    words = words_of(state, edges)
+    return words.at((words.code == VOID) & (words.slot != NO_SLOT))

@@ -72,7 +72,7 @@ class ByTargets:
         if not len(blocks):
             return joined([])
         brothers = [
-            (_named_shapes(state, each, of_known), each, bonus)
+            (_named_shapes(state, each, blocks, of_known), each, bonus)
             for each, bonus, of_known in ((shapes.shape, _SAME_SHAPE, False), (shapes.exact, _SAME_TARGETS, True))
         ]
         _, which, count = np.unique(shapes.exact[blocks], return_inverse=True, return_counts=True)
@@ -215,14 +215,23 @@ def _summed(state: TypingState, values: NDArray[np.uint64]) -> NDArray[np.uint64
     return found
 
 
-def _named_shapes(state: TypingState, shape: NDArray[np.uint64], of_known: bool) -> dict[int, int]:
-    """Return the type of each shape of two pointers or more that only blocks of one type have (`of_known`: which point
-    to blocks whose types are known)."""
+def _named_shapes(
+    state: TypingState, shape: NDArray[np.uint64], wanted: NDArray[np.intp], of_known: bool
+) -> dict[int, int]:
+    """Return the type of each shape of two pointers or more that the `wanted` blocks have and only blocks of one type
+    (`of_known`: which point to blocks whose types are known)."""
     chosen = (state.type >= 0) & state.whole & (state.count == 0) & (np.diff(state.begin) > 1)
-    if of_known:
-        chosen &= _summed(state, (state.type[state.graph.target] >= 0).astype(np.uint64)) > 0
     blocks = np.flatnonzero(chosen)
-    pairs = np.unique(np.stack((shape[blocks], state.type[blocks].astype(np.uint64))), axis=1)
-    values, count = np.unique(pairs[0], return_counts=True)
-    only = np.isin(pairs[0], values[count == 1])
-    return dict(zip(pairs[0][only].tolist(), pairs[1][only].astype(np.int64).tolist()))
+    blocks = blocks[np.isin(shape[blocks], np.unique(shape[wanted]))]
+    if of_known and len(blocks):
+        known = (state.type[state.graph.target[state.edges_of(blocks)]] >= 0).astype(np.int64)
+        before = np.concatenate(([0], np.cumsum(known)))
+        end = np.cumsum(np.diff(state.begin)[blocks])
+        blocks = blocks[before[end] - before[end - np.diff(state.begin)[blocks]] > 0]
+    values, which = np.unique(shape[blocks], return_inverse=True)
+    low, high = np.full(len(values), np.iinfo(np.int32).max), np.full(len(values), -1)
+    np.minimum.at(low, which, state.type[blocks])
+    np.maximum.at(high, which, state.type[blocks])
+    return {
+        value: number for value, number, most in zip(values.tolist(), low.tolist(), high.tolist()) if number == most
+    }
