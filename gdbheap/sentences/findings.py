@@ -6,8 +6,9 @@ from collections.abc import Iterator
 
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding
-from gdbheap.analysis.pointers.holders import holders
+from gdbheap.analysis.pointers.holders import PointerPlace, holders
 from gdbheap.analysis.suspects.diagnosis import Diagnosis
+from gdbheap.glibc.naming import place_of
 from gdbheap.process.symbols import SymbolAt
 from gdbheap.report.report import Line
 from gdbheap.sentences.labelled import labelled
@@ -37,9 +38,25 @@ def pointer_lines(heap: CheckedHeap, symbol_at: SymbolAt, diagnosis: Diagnosis) 
     chunk = heap.view.chunk_at(writer.chunk) if writer.kind == "dangling" and writer.chunk is not None else None
     if chunk is None:
         return
-    for each in holders(heap.process, heap.view, symbol_at, chunk.address + heap.layout.header, chunk.end):
+    for each in holders(heap.process, heap.view, chunk.address + heap.layout.header, chunk.end):
         where = f"at {each.where:#x}, " if each.where else ""
-        yield labelled("", f"{each.pointer:#x} is still held {where}in {each.what}")
+        yield labelled("", f"{each.pointer:#x} is still held {where}in {_place(heap, symbol_at, each)}")
+
+
+def _place(heap: CheckedHeap, symbol_at: SymbolAt, place: PointerPlace) -> str:
+    """Return what people call the place."""
+    if place.register:
+        return f"register {place.register} of thread {place.thread}"
+    chunk = place.chunk
+    if chunk is not None and chunk.state.is_free:
+        return f"the free chunk at {chunk.address:#x} ({place_of(heap.view, chunk)})"
+    if chunk is not None:
+        mem = chunk.address + heap.layout.header
+        return f"the block at {mem:#x} of {chunk.size:#x}, {place.where - mem:#x} bytes in"
+    if place.thread is not None:
+        return f"the stack of thread {place.thread}, {place.above_sp:#x} bytes above its stack pointer"
+    symbol, vma = symbol_at(place.where), heap.process.address_space.find(place.where)
+    return str(symbol) if symbol is not None else vma.path if vma is not None and vma.path else "an anonymous mapping"
 
 
 def catching_lines(diagnosis: Diagnosis) -> Iterator[Line]:

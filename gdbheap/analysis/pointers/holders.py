@@ -2,37 +2,45 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 
-from gdbheap.glibc.chunk_table import State
+from gdbheap.glibc.chunk_table import Chunk, State
 from gdbheap.glibc.heap_view import HeapView
-from gdbheap.glibc.naming import place_of
 from gdbheap.lazy import np
 from gdbheap.process.live.touched import touched_spans
 from gdbheap.process.memory import readable_pieces
 from gdbheap.process.process import Process
-from gdbheap.process.symbols import SymbolAt
+
+# So many are named.
+_MOST = 8
 
 
 @dataclass(frozen=True)
 class PointerPlace:
-    """A word at `where` that holds `pointer`; `what` tells in words where that is."""
+    """Where `pointer` is held: in the `register` of `thread`, else in the word at `where`: in `chunk`, on the stack of
+    `thread`, `above_sp` bytes above its stack pointer, or in neither."""
 
-    where: int
     pointer: int
-    what: str
+    register: str = ""
+    where: int = 0
+    thread: int | None = None
+    chunk: Chunk | None = None
+    above_sp: int = 0
 
 
-def holders(
-    process: Process, view: HeapView, symbol_at: SymbolAt, start: int, end: int, most: int = 8
-) -> list[PointerPlace]:
-    """Return the first `most` words of writable memory (and the registers) that hold an address in [start, end).
-    Links that malloc keeps itself, in free chunks, arenas and tcaches, are left out."""
-    found: list[PointerPlace] = []
+def holders(process: Process, view: HeapView, start: int, end: int) -> list[PointerPlace]:
+    """Return the first words of writable memory (and the registers) that hold an address in [start, end). Links that
+    malloc keeps itself, in free chunks, arenas and tcaches, are left out."""
+    return list(islice(_holders(process, view, start, end), _MOST))
+
+
+def _holders(process: Process, view: HeapView, start: int, end: int) -> Iterator[PointerPlace]:
     for thread in process.threads:
         for name, value in thread.registers.items():
-            if start <= value < end and name != process.machine.program_counter and len(found) < most:
-                found.append(PointerPlace(0, value, f"register {name} of thread {thread.number}"))
+            if start <= value < end and name != process.machine.program_counter:
+                yield PointerPlace(value, name, thread=thread.number)
     low, span = np.uint64(start), np.uint64(end - start)
     word_type = np.dtype(f"u{process.pointer_size}")
     private = ((vma.start, vma.end) for vma in process.address_space if vma.writable and not vma.shared)
@@ -41,39 +49,25 @@ def holders(
             words = np.frombuffer(data, word_type, len(data) // process.pointer_size).astype(np.uint64)
             for index in np.flatnonzero(words - low < span).tolist():
                 where = address + index * process.pointer_size
-                what = None if start <= where < end else _place(process, view, symbol_at, where)
-                if what is not None:
-                    found.append(PointerPlace(where, int(words[index]), what))
-                if len(found) >= most:
-                    return found
-    return found
+                if not start <= where < end:
+                    yield from _at(process, view, where, int(words[index]))
 
 
-def _place(process: Process, view: HeapView, symbol_at: SymbolAt, where: int) -> str | None:
-    """Return what lies at `where`, or None where malloc keeps its own links."""
+def _at(process: Process, view: HeapView, where: int, pointer: int) -> Iterator[PointerPlace]:
+    """Yield the place, unless malloc keeps its own links there, or nothing does any more."""
     struct = view.layout.malloc_state
     if any(0 <= where - arena.address < struct.size for arena in view.arenas):
-        return None
+        return
     chunk = view.chunk_at(where)
     if chunk is not None:
-        mem = chunk.address + view.layout.header
-        if chunk.state.is_free and where - mem >= 4 * process.pointer_size:
-            return f"the free chunk at {chunk.address:#x} ({place_of(view, chunk)})"
-        if chunk.state is not State.IN_USE:
-            return None
-        return f"the block at {mem:#x} of {chunk.size:#x}, {where - mem:#x} bytes in"
+        is_left = chunk.state.is_free and where - chunk.address - view.layout.header >= 4 * process.pointer_size
+        if is_left or chunk.state is State.IN_USE:
+            yield PointerPlace(pointer, where=where, chunk=chunk)
+        return
     for thread in process.threads:
         vma = process.address_space.find(thread.stack_pointer)
         if vma is not None and where in vma:
-            below = where < thread.stack_pointer
-            return (
-                None
-                if below
-                else f"the stack of thread {thread.number}, {where - thread.stack_pointer:#x} bytes above its stack "
-                "pointer"
-            )
-    symbol = symbol_at(where)
-    if symbol is not None:
-        return str(symbol)
-    vma = process.address_space.find(where)
-    return "" if vma is None else vma.path or "an anonymous mapping"
+            if where >= thread.stack_pointer:
+                yield PointerPlace(pointer, where=where, thread=thread.number, above_sp=where - thread.stack_pointer)
+            return
+    yield PointerPlace(pointer, where=where)

@@ -1,0 +1,50 @@
+"""What `heap check` says of a finding, whole."""
+
+from __future__ import annotations
+
+from gdbheap.analysis.invariants.finding import Must, Violation, WrongField, exactly
+from gdbheap.analysis.suspects.diagnosis import Diagnosis
+from gdbheap.analysis.suspects.suspected_writer import SuspectedWriter
+from gdbheap.glibc.invariant import Invariant
+from gdbheap.sentences.findings import catching_lines, diagnosis_lines, same_chunk
+
+NOBODY = SuspectedWriter("unknown", None, 0, "", "")
+
+
+def text(lines) -> list[str]:
+    return ["".join(piece for _, piece in line.pieces) for line in lines]
+
+
+def test_a_violation_is_told_with_its_field_what_it_must_hold_and_why():
+    wrong = Violation(
+        Invariant.PREV_SIZE,
+        "corrupted size vs. prev_size",
+        exactly(0x90),
+        "any call that takes or merges the free chunk",
+        "the free chunk at 0x1000 has that size",
+        (0x1000,),
+    )
+    found = wrong.at(0x1090, WrongField("prev_size", 0x1090, 0x41), 0)
+    diagnosis = Diagnosis(found, NOBODY, "watch -l *(unsigned long *)0x1090", "", "rr record PROGRAM")
+    assert text([*diagnosis_lines(diagnosis), *catching_lines(diagnosis)]) == [
+        "0x1090  corrupted size vs. prev_size",
+        "    field   prev_size at 0x1090 is 0x41",
+        "    must be 0x90",
+        "    why     the free chunk at 0x1000 has that size",
+        "    dies    any call that takes or merges the free chunk",
+        "    or      the size field of 0x1000 is the wrong one",
+        "    catch   watch -l *(unsigned long *)0x1090",
+        "            rr record PROGRAM",
+    ]
+    one_line = "prev_size at 0x1090 is 0x41, must be 0x90; the free chunk at 0x1000 has that size"
+    assert (found.detail, text([same_chunk(found)])) == (one_line, [f"    and     {one_line}"])
+
+
+def test_a_field_that_is_not_to_be_seen_any_more_has_its_reason_alone():
+    wrong = Violation(Invariant.TOP_CLOSED, "top was closed before its end", Must(), why="the fenceposts close a top")
+    found = wrong.at(0x1000, WrongField("", 0x1008, None), 0)
+    assert text(diagnosis_lines(Diagnosis(found, NOBODY))) == [
+        "0x1000  top was closed before its end",
+        "    field   the fenceposts close a top",
+    ]
+    assert (found.holds, found.detail) == ("", "the fenceposts close a top")
