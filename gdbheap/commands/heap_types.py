@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from gdbheap.commands.type_containers import containers_report
 from gdbheap.commands.type_rows import (
     BLOCK_COLUMNS,
     TYPE_COLUMNS,
@@ -61,6 +62,8 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     if wanted or arguments["blocks"]:
         return _blocks(target, typed, wanted, arguments)
     limit = limit_of(target, arguments)
+    if arguments["containers"]:
+        return containers_report(target.process, typed.types, typed.leaks.held.blocks, limit, _notes(target, typed))
     total = sum(group.bytes for group in typed.groups)
     shown = first_of(typed.groups, limit)
     lines: list[Sequence[Any] | Line] = [display_group(typed.leaks, each, total) for each in shown]
@@ -223,12 +226,14 @@ COMMAND = Command(
             "part of a name.",
         ),
         Argument("--blocks", "flag", "A row for each block instead of each type."),
+        Argument("--containers", "flag", "How full C++ containers are, by type, and which texts are kept twice."),
         Argument("--why", "expression", "Tell how the type of the block that holds this address is known."),
         count_argument(),
     ),
     examples=(
         ("heap types", "what the heap holds, the most bytes first"),
         ("heap types --type order", "every block that is a struct order"),
+        ("heap types --containers", "how many entries and how much unused room C++ containers have"),
         ("heap types --why p", "what the block is that p points to, and how that is known"),
     ),
 )

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING
 
 from gdbheap.analysis.types.block_types import Confidence, How
 from gdbheap.analysis.types.claims import Claims, claims, joined
+from gdbheap.analysis.types.containers import container_kind
 from gdbheap.analysis.types.evidence import evidence
 from gdbheap.analysis.types.fits import fits, least_room
+from gdbheap.analysis.types.libstdcxx import is_internal
 from gdbheap.analysis.types.slots import BYTES, INTEGER, MIXED, VOID
 from gdbheap.analysis.types.texts import is_text
 from gdbheap.analysis.types.typing_state import TypingState
@@ -186,6 +188,12 @@ class ByTargets:
             is_struct = (kinds == TypeKind.STRUCT) & (sizes > 0)
             rooms = least_room(sizes, state.layouts.pointer_size)
             numbers = np.flatnonzero(is_struct & (rooms == room))[:_MOST_TYPES]
+            # All lists of the library look alike, and all their nodes: lost_objects.py judges these.
+            alike = [
+                container_kind(state.book, each) is not None or is_internal(state.book, each)
+                for each in numbers.tolist()
+            ]
+            numbers = numbers[~np.array(alike, np.bool_)]
             words = -(-room // state.layouts.pointer_size)
             codes = np.full((len(numbers), words), BYTES, np.int32)
             for row, number in enumerate(numbers.tolist()):

@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gdbheap.analysis.types.libstdcxx import instance_of
 from gdbheap.lazy import np
 from gdbheap.process.columns.gather import gather_words
 from gdbheap.process.memory import Memory
@@ -72,7 +73,7 @@ def container_kind(book: TypeBook, number: int) -> ContainerKind | None:
     name = book.info(number).name
     if not name.startswith("std::") or name.startswith("std::vector<bool"):
         return None
-    return next((kind for template, kind in _TEMPLATES if name.startswith(template)), None)
+    return next((kind for template, kind in _TEMPLATES if instance_of(name, template)), None)
 
 
 def containers_in(book: TypeBook, number: int) -> tuple[tuple[int, int], ...]:

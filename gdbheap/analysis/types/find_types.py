@@ -15,6 +15,7 @@ from gdbheap.analysis.types.data_blocks import data_blocks
 from gdbheap.analysis.types.embedded import Embedded
 from gdbheap.analysis.types.labelled import labelled
 from gdbheap.analysis.types.libstdcxx import lay_out_buffers
+from gdbheap.analysis.types.lost_objects import lost_objects
 from gdbheap.analysis.types.outcome import outcome
 from gdbheap.analysis.types.parts import parts
 from gdbheap.analysis.types.pointer_arrays import pointer_arrays
@@ -85,7 +86,8 @@ def _fill(state: TypingState) -> None:
         told = np.zeros(len(state), np.bool_)
         if words is not None:
             told[words.target] = True
-        if not propagation.believe(brothers(state)) + propagation.believe(by_targets.find(told)):
+        found = propagation.believe(joined(list(lost_objects(state))))
+        if not found + propagation.believe(brothers(state)) + propagation.believe(by_targets.find(told)):
             break
         _settle(state, propagation, passes)
     words = propagation.waiting()

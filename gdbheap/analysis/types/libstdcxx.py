@@ -6,6 +6,7 @@ Nodes have their value as raw bytes of its size (__aligned_membuf<T>): they are 
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 
@@ -15,9 +16,60 @@ from gdbheap.types.catalogue import NONE, Member, TypeInfo, TypeKind
 from gdbheap.types.type_book import TypeBook
 
 _BUFFERS = ("__gnu_cxx::__aligned_membuf<", "__gnu_cxx::__aligned_buffer<")
+_INTERNAL = ("std::_", "__gnu_cxx::", "__gnu_debug::", "__cxxabiv1::")
 _LISTS = ("std::__cxx11::list<", "std::list<")
 
 Targets = Mapping[int, Target]
+
+
+def instance_of(name: str, template: str) -> bool:
+    """Whether the name is one of the template's ("std::vector<"), and not of something in its scope."""
+    if not name.startswith(template) or not name.endswith(">"):
+        return False
+    depth = 0
+    for at, letter in enumerate(name[len(template) - 1 :], len(template) - 1):
+        depth += (letter == "<") - (letter == ">" and name[at - 1] != "-")
+        if not depth:
+            return at == len(name) - 1
+    return False
+
+
+class NodeKind(enum.IntEnum):
+    """The containers whose nodes all look alike, whatever is in them."""
+
+    LIST = 0
+    TREE = 1
+    HASH_TABLE = 2
+
+
+_NODES = (
+    ("std::_List_node<", NodeKind.LIST),
+    ("std::_Rb_tree_node<", NodeKind.TREE),
+    ("std::__detail::_Hash_node<", NodeKind.HASH_TABLE),
+    ("std::_Fwd_list_node<", NodeKind.HASH_TABLE),
+)
+
+
+def node_kind(book: TypeBook, number: int) -> NodeKind | None:
+    """Return which kind of node a type is, None for none. (A forward_list's has one link, as a hash table's.)"""
+    name = book.info(number).name
+    return next((kind for template, kind in _NODES if instance_of(name, template)), None)
+
+
+def value_of(book: TypeBook, number: int) -> tuple[int, int]:
+    """Return the type of what a node holds, and where in it that lies; of other types (the type, 0)."""
+    kind = node_kind(book, number)
+    if kind is None:
+        return number, 0
+    arguments = book.info(number).arguments
+    words = {NodeKind.LIST: 2, NodeKind.TREE: 4, NodeKind.HASH_TABLE: 1}[kind]
+    return (book.stripped(arguments[0]) if arguments else NONE), words * book.pointer_size
+
+
+def is_internal(book: TypeBook, number: int) -> bool:
+    """Whether a type is the library's own, which no program allocates by that name, or only as a node."""
+    name = book.info(number).name.replace("std::__cxx11::", "std::", 1)
+    return name.startswith(_INTERNAL) or (name.startswith("std::") and "::_" in name.rpartition(">")[2])
 
 
 def lay_out_buffers(book: TypeBook) -> None:
@@ -37,7 +89,7 @@ def container_targets(book: TypeBook, number: int) -> Targets | None:
     info = book.info(number)
     if not info.name.startswith("std::"):
         return None
-    found = next((rule for prefix, rule in _RULES if info.name.startswith(prefix)), None)
+    found = next((rule for prefix, rule in _RULES if instance_of(info.name, prefix)), None)
     return None if found is None else found(book, info)
 
 

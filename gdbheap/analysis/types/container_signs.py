@@ -1,0 +1,146 @@
+"""How the words of libstdc++'s containers and nodes go with each other, for blocks that may hold some."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gdbheap.analysis.types.containers import ContainerKind, container_kind
+from gdbheap.analysis.types.fits import fits
+from gdbheap.analysis.types.libstdcxx import NodeKind, node_kind
+from gdbheap.analysis.types.typing_state import TypingState
+from gdbheap.lazy import np
+from gdbheap.process.columns.gather import gather_words
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Words = NDArray[np.uint64]
+    Scores = NDArray[np.int32]
+    Mask = NDArray[np.bool_]
+
+# What no accident makes, what may be one, and what says nothing; -1 is against it.
+_STRONG, _WEAK = 3, 1
+_MOST_ENTRIES = 1 << 32
+
+
+class Signs:
+    """Looks at words at any addresses."""
+
+    def __init__(self, state: TypingState) -> None:
+        self._state = state
+        self._size = state.layouts.pointer_size
+        self._mask = np.uint64((1 << 8 * self._size) - 1)
+
+    def of_container(self, number: int, address: Words) -> Scores:
+        """Return what speaks for a container of this type at each address; -1: it is none."""
+        size = self._state.book.info(number).size
+        words = self._read(address, max(size // self._size, 1))
+        kind = container_kind(self._state.book, number)
+        if kind is ContainerKind.STRING:
+            return self._string(address, words)
+        if kind is ContainerKind.VECTOR:
+            return self._vector(number, words)
+        if kind is ContainerKind.LIST:
+            return self._ring(address, words, 0)
+        if kind is ContainerKind.TREE:
+            return self._tree(address, words)
+        if kind is ContainerKind.HASH_TABLE:
+            return self._hash_table(address, words)
+        return np.zeros(len(address), np.int32)
+
+    def of_node(self, number: int, blocks: NDArray[np.int32]) -> Scores:
+        """Return what speaks for it that blocks are nodes of this type; -1: they are none."""
+        address = self._state.held.blocks.start[blocks]
+        kind = node_kind(self._state.book, number)
+        if kind is NodeKind.LIST:
+            return self._ring(address, self._read(address, 2), -1)
+        if kind is NodeKind.TREE:
+            return self._tree_node(address)
+        following = self._read(address, 1)[:, 0]
+        same = self._rooms_at(following) == self._state.room[blocks]
+        said: Scores = np.where(following == 0, 0, np.where(same, _WEAK, -1)).astype(np.int32)
+        return said
+
+    def _string(self, address: Words, words: Words) -> Scores:
+        """It points to its own buffer, or to a block with room for its capacity and a zero, and ends with a zero."""
+        text, length, capacity = words[:, 0], words[:, 1], words[:, 2]
+        own = text == address + np.uint64(2 * self._size)
+        short = own & (length < np.uint64(16))
+        room = self._rooms_at(text)
+        wanted = np.minimum(capacity, np.uint64(1 << 40)).astype(np.int64) + 1
+        long = ~own & (length <= capacity) & (room > 0) & fits(room, wanted, self._size)
+        end = text + np.minimum(length, np.uint64(1 << 40))
+        ended = self._octets(np.where(short | long, end, np.uint64(0))) == 0
+        return np.where((short | long) & ended, _STRONG, -1).astype(np.int32)
+
+    def _vector(self, number: int, words: Words) -> Scores:
+        begin, finish, end = (words[:, each] for each in range(3))
+        arguments = self._state.book.info(number).arguments
+        element = np.uint64(max(self._state.book.size(arguments[0]) if arguments else 1, 1))
+        empty = (begin == 0) & (finish == 0) & (end == 0)
+        ordered = (begin <= finish) & (finish <= end) & (begin < end)
+        whole = ((end - begin) % element == 0) & ((finish - begin) % element == 0)
+        length = np.minimum(end - begin, np.uint64(1 << 40)).astype(np.int64)
+        fitting = fits(self._rooms_at(begin), length, self._size)
+        said: Scores = np.where(empty, 0, np.where(ordered & whole & fitting, _STRONG, -1)).astype(np.int32)
+        return said
+
+    def _ring(self, address: Words, words: Words, place: int) -> Scores:
+        """What is next points back, and what is before points here. A list's own node has the number of nodes."""
+        following, before = words[:, 0], words[:, 1]
+        back = self._read(np.where(following > 0, following, np.uint64(0)), 2)[:, 1] == address
+        forth = self._read(np.where(before > 0, before, np.uint64(0)), 1)[:, 0] == address
+        good = back & forth & (following != 0)
+        if place >= 0:
+            good &= (words[:, 2] < np.uint64(_MOST_ENTRIES)) & ((words[:, 2] == 0) == (following == address))
+        return np.where(good, _STRONG, -1).astype(np.int32)
+
+    def _tree(self, address: Words, words: Words) -> Scores:
+        """Its root's parent is its header, or there is none and the header leads to itself."""
+        last = words.shape[1] - 1
+        header = address + np.uint64((last - 4) * self._size)
+        root, left, right, count = (words[:, last - each] for each in (3, 2, 1, 0))
+        empty = (root == 0) & (left == header) & (right == header) & (count == 0)
+        full = (root != 0) & (count > 0) & (self._read(root, 2)[:, 1] == header)
+        return np.where(empty | full, _STRONG, -1).astype(np.int32)
+
+    def _tree_node(self, address: Words) -> Scores:
+        """Red or black; each child's parent is this one, and this is a child of its parent, or its root."""
+        words = self._read(address, 4)
+        colour, parent, left, right = (words[:, each] for each in range(4))
+        good = (colour & np.uint64(0xFFFF_FFFF)) <= 1
+        for child in (left, right):
+            good &= (child == 0) | (self._read(child, 2)[:, 1] == address)
+        above = self._read(parent, 4)
+        good &= (parent != 0) & (above[:, 1:] == address[:, None]).any(axis=1)
+        return np.where(good, _STRONG, -1).astype(np.int32)
+
+    def _hash_table(self, address: Words, words: Words) -> Scores:
+        """Its buckets are its own one, or a block with room for just so many."""
+        first = words.shape[1] - 7
+        buckets, count, entries = words[:, first], words[:, first + 1], words[:, first + 3]
+        own = (buckets == address + np.uint64((first + 6) * self._size)) & (count == 1)
+        length = np.minimum(count, np.uint64(1 << 32)).astype(np.int64) * self._size
+        block = fits(self._rooms_at(buckets), length, self._size) & (count > 1)
+        good = (own | block) & (entries < np.uint64(_MOST_ENTRIES))
+        return np.where(good, _STRONG, -1).astype(np.int32)
+
+    def _rooms_at(self, address: Words) -> NDArray[np.int64]:
+        """Return the room of the block that begins at each address, 0 where none does."""
+        start = self._state.held.blocks.start
+        block = np.minimum(np.searchsorted(start, address), len(start) - 1)
+        rooms: NDArray[np.int64] = np.where(start[block] == address, self._state.room[block], 0)
+        return rooms
+
+    def _read(self, address: Words, count: int) -> Words:
+        """Return the words at these addresses, in any order; zeros where there are none."""
+        values, which = np.unique(address, return_inverse=True)
+        words: Words = gather_words(self._state.process.memory, self._size, values, count)[which.reshape(-1)]
+        return words
+
+    def _octets(self, address: Words) -> Words:
+        """Return the byte at each address."""
+        size = np.uint64(self._size)
+        words = self._read(address - address % size, 1)[:, 0]
+        octets: Words = words >> (address % size * np.uint64(8)) & np.uint64(0xFF)
+        return octets

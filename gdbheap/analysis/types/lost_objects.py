@@ -1,0 +1,86 @@
+"""C++ objects that nothing typed leads to: known by the containers in them, whose words go with each other in ways that
+hardly anything else does (a std::string that points to its own buffer, a list's node whose next one points back)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from gdbheap.analysis.types.block_types import Confidence, How
+from gdbheap.analysis.types.claims import Claims, claims
+from gdbheap.analysis.types.container_signs import Signs
+from gdbheap.analysis.types.containers import containers_in
+from gdbheap.analysis.types.evidence import evidence
+from gdbheap.analysis.types.fits import least_room
+from gdbheap.analysis.types.libstdcxx import is_internal, node_kind, value_of
+from gdbheap.analysis.types.typing_state import TypingState
+from gdbheap.lazy import np
+from gdbheap.types.catalogue import NONE, TypeKind
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Scores = NDArray[np.int32]
+
+# So many sizes of blocks are looked at, so many blocks of each, and so many types.
+_MOST_ROOMS = 512
+_MOST_BLOCKS = 1 << 16
+_MOST_TYPES = 64
+# What a type must have in its favour, and more than the next best.
+_ENOUGH, _MARGIN = 2, 1
+
+
+def lost_objects(state: TypingState) -> Iterator[Claims]:
+    """Yield claims of blocks without a type: the best type of each size that goes with all its containers."""
+    unknown = np.flatnonzero(state.type < 0)
+    rooms, count = np.unique(state.room[unknown], return_counts=True)
+    kinds, sizes = state.book.kinds_and_sizes()
+    structs = np.flatnonzero((kinds == TypeKind.STRUCT) & (sizes > 0))
+    room_of = least_room(sizes[structs], state.layouts.pointer_size)
+    signs = Signs(state)
+    for room in rooms[np.argsort(-count, kind="stable")][:_MOST_ROOMS].tolist():
+        numbers = [each for each in structs[room_of == room].tolist() if _has_signs(state, each)][:_MOST_TYPES]
+        if numbers:
+            blocks = unknown[state.room[unknown] == room][:_MOST_BLOCKS].astype(np.int32)
+            yield from _best(state, signs, numbers, blocks)
+
+
+def _has_signs(state: TypingState, number: int) -> bool:
+    if node_kind(state.book, number) is not None:
+        return True
+    return not is_internal(state.book, number) and bool(containers_in(state.book, number))
+
+
+def _best(state: TypingState, signs: Signs, numbers: list[int], blocks: NDArray[np.int32]) -> Iterator[Claims]:
+    scores = np.stack([_score(state, signs, number, blocks) for number in numbers])
+    best = scores.argmax(axis=0)
+    most = scores.max(axis=0)
+    second = np.partition(scores, -2, axis=0)[-2] if len(numbers) > 1 else np.full(len(blocks), -1, np.int32)
+    sure = (most >= _ENOUGH) & (most - np.maximum(second, 0) >= _MARGIN)
+    for row in np.unique(best[sure]).tolist():
+        here = blocks[sure & (best == row)]
+        yield claims(here, numbers[row], How.POINTS_TO, Confidence.LIKELY)
+
+
+def _score(state: TypingState, signs: Signs, number: int, blocks: NDArray[np.int32]) -> Scores:
+    """Return what speaks for it that each of the blocks is an object of the type, -1 where anything speaks against
+    it."""
+    address = state.held.blocks.start[blocks]
+    total = np.zeros(len(blocks), np.int32)
+    wrong = np.zeros(len(blocks), np.bool_)
+    for offset, container in containers_in(state.book, number):
+        said = signs.of_container(container, address + np.uint64(offset))
+        wrong |= said < 0
+        total += said
+    if node_kind(state.book, number) is not None:
+        said = signs.of_node(number, blocks)
+        wrong |= said < 0
+        total += said
+    left = np.flatnonzero(~wrong)
+    # (A node's links may lead to the container itself.)
+    inner, part = value_of(state.book, number)
+    if len(left) and inner != NONE:
+        good, bad = evidence(state, inner, blocks[left], part)
+        wrong[left] |= bad > 0
+        total[left] += np.minimum(good, 4)
+    return np.where(wrong, np.int32(-1), total)

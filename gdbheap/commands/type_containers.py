@@ -1,0 +1,80 @@
+"""heap types --containers: how full the C++ containers of the heap are, and what they waste."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gdbheap.counted import counted
+from gdbheap.report.printable import human_size
+from gdbheap.report.report import ABSENT, Column, Line, Report
+from gdbheap.types.short_names import short_name
+from gdbheap.types.type_names import type_name
+
+if TYPE_CHECKING:
+    from gdbheap.analysis.pointers.blocks import Blocks
+    from gdbheap.analysis.types.block_types import BlockTypes
+    from gdbheap.analysis.types.container_use import ContainerUse
+    from gdbheap.process.process import Process
+
+_COLUMNS = (
+    Column("count", "count"),
+    Column("entries", "count"),
+    Column("capacity", "count"),
+    Column("wasted_bytes", "bytes", heading="wasted"),
+    Column("most_entries", "count", heading="fullest has"),
+    Column("fullest", "address", "mem"),
+    Column("type", "text", "type"),
+    Column("kind", "text", shown=False),
+)
+
+
+def containers_report(
+    process: Process, types: BlockTypes, blocks: Blocks, limit: int, notes: tuple[str, ...]
+) -> Report:
+    """Return a row for each type of container, and what texts the heap holds more than once."""
+    from gdbheap.analysis.types.container_use import container_use  # kept out of gdb's start
+    from gdbheap.analysis.types.duplicates import duplicate_texts
+
+    uses = container_use(process.memory, types)
+    twice = duplicate_texts(process.memory, types, blocks, process.pointer_size)
+    rows = [_row(types, each) for each in uses]
+    shown = [*rows[: limit or len(rows)]]
+    after = []
+    if len(shown) < len(rows):
+        after.append(Line.plain(f"… {counted(len(rows) - len(shown), 'more type')}: --count 0 shows all", "dim"))
+    wasted = sum(each.wasted for each in uses)
+    after.append(Line.plain(f"room that containers do not use: {human_size(wasted)}", "total"))
+    after.append(
+        Line.plain(
+            f"texts that are there more than once: {counted(twice.texts, 'text')}, whose "
+            f"{counted(twice.blocks, 'copy', 'copies')} take {human_size(twice.bytes)}"
+        )
+    )
+    return Report(
+        command="heap types",
+        columns=_COLUMNS,
+        rows=rows,
+        display_rows=shown,
+        after=tuple(after),
+        totals={
+            "wasted_bytes": wasted,
+            "duplicate_texts": twice.texts,
+            "duplicate_blocks": twice.blocks,
+            "duplicate_bytes": twice.bytes,
+        },
+        totals_shown=False,
+        notes=notes,
+    )
+
+
+def _row(types: BlockTypes, use: ContainerUse) -> tuple[Any, ...]:
+    return (
+        use.count,
+        use.entries,
+        ABSENT if use.capacity is None else use.capacity,
+        use.wasted,
+        use.most,
+        use.fullest,
+        short_name(type_name(types.catalogue, use.type)),
+        use.kind.name.lower(),
+    )
