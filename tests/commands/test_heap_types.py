@@ -16,7 +16,7 @@ from gdbheap.types.catalogue import Catalogue
 from support.made_graph import BASE
 from support.typed_blocks import FIRST, LOST, NOTE, SECOND, ShopTarget, made_types
 
-NONE = {"type": None, "blocks": False, "why": None, "count": None, "json": False, "output": None}
+NONE = {"type": None, "blocks": False, "containers": False, "why": None, "count": None, "json": False, "output": None}
 
 
 def answer(monkeypatch, made=None, **arguments):
