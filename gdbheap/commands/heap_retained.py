@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gdbheap.commands.retained_rows import HOLDER_COLUMNS, KIND_COLUMNS, MOST_ROWS, RetainedRows
@@ -12,6 +12,7 @@ from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.limit import count_argument, first_of, left_out, limit_of
 from gdbheap.lazy import np
 from gdbheap.report.printable import human_size
+from gdbheap.report.profiles import write_folded, write_pprof
 from gdbheap.report.report import Column, Line, Report
 from gdbheap.session.holder_rows import no_block
 from gdbheap.session.pointer_graph import notes_on
@@ -25,21 +26,38 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     most = MOST_ROWS if arguments["json"] or not limit else limit
     text = arguments["holder"]
     node = _node(rows, text) if text else None
+    files = tuple(_written(rows, arguments))
     if arguments["by_type"]:
         found = rows.by_type(node)
-        return _report(rows, KIND_COLUMNS, found, len(found), limit)
+        return _report(rows, KIND_COLUMNS, found, len(found), limit, after=files)
     if node is None:
-        found, count = rows.top(most), 0
-        after = _next(found)
-        return _report(rows, HOLDER_COLUMNS, found, count, limit, tuple(rows.suspects()), after)
+        found = rows.top(most)
+        left = max(_holders(rows) - most, 0)
+        after = (*_next(found), *files)
+        return _report(rows, HOLDER_COLUMNS, found, len(found) + left, limit, tuple(rows.suspects()), after)
     found = rows.below(node, most) if arguments["json"] else rows.below_by_type(node)
-    return _report(rows, HOLDER_COLUMNS, found, len(found), limit, (rows.sentence(node), "below it:" if found else ""))
+    before = (rows.sentence(node), "below it:" if found else "")
+    return _report(rows, HOLDER_COLUMNS, found, len(found), limit, before, files)
+
+
+def _written(rows: RetainedRows, arguments: Mapping[str, Any]) -> Iterator[Line]:
+    """Write the files that are asked for, and yield a line for each."""
+    if not arguments["folded"] and not arguments["pprof"]:
+        return
+    paths = rows.owner_paths()
+    stacks = [(each.frames, (each.bytes, each.blocks)) for each in paths]
+    if arguments["folded"]:
+        write_folded(arguments["folded"], stacks)
+        yield Line.plain(f"{counted(len(stacks), 'stack')} in {arguments['folded']} (flamegraph.pl, speedscope)", "dim")
+    if arguments["pprof"]:
+        write_pprof(arguments["pprof"], stacks, (("space", "bytes"), ("blocks", "count")))
+        yield Line.plain(f"{counted(len(stacks), 'stack')} in {arguments['pprof']} (pprof -http=: FILE)", "dim")
 
 
 def _holders(rows: RetainedRows) -> int:
-    """Return how many holders retain anything."""
+    """Return how many variables and other roots retain anything."""
     found = rows.found
-    return int(np.count_nonzero(found.bytes[found.blocks : found.root] > 0))
+    return int(np.count_nonzero(found.bytes[found.blocks : found.holders] > 0))
 
 
 def _report(
@@ -53,8 +71,8 @@ def _report(
 ) -> Report:
     target, held = rows.target, rows.found.held
     display: list[Sequence[Any] | Line] = list(first_of(found, limit))
-    if len(display) < len(found):
-        display.append(left_out(len(found) - len(display), "row"))
+    if len(display) < count:
+        display.append(left_out(count - len(display), "row"))
     if not found:
         display.append(Line.plain("nothing is held"))
     return Report(
@@ -123,11 +141,14 @@ COMMAND = Command(
     arguments=(
         Argument("HOLDER", "text", "A holder's name as shown, or an address in a block."),
         Argument("--by-type", "flag", "A row for each type of block, of all or of what the holder retains."),
+        Argument("--folded", "path", "Write the owner paths to this file as folded stacks, with bytes."),
+        Argument("--pprof", "path", "Write them to this file as a profile for pprof, with bytes and blocks."),
         count_argument(),
     ),
     examples=(
         ("heap retained", "which variables hold the memory"),
         ("heap retained server", "what is right below the variable server"),
         ("heap retained --by-type", "which types hold it"),
+        ("heap retained --folded held.txt", "a flame graph of who holds what: flamegraph.pl held.txt"),
     ),
 )

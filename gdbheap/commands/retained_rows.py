@@ -15,6 +15,7 @@ from gdbheap.session.target import Target
 
 if TYPE_CHECKING:
     from gdbheap.analysis.retained.by_kind import KindRow
+    from gdbheap.analysis.retained.owner_paths import OwnerPath
     from gdbheap.analysis.retained.retained import Retained
     from gdbheap.analysis.retained.shared import SharedGroup
 
@@ -182,6 +183,19 @@ class RetainedRows:
             )
             for each in by_kind(self.found, self.kinds.code, node)
         ]
+
+    def owner_paths(self) -> list[OwnerPath]:
+        """Return the dominator tree as stacks."""
+        from gdbheap.analysis.retained.owner_paths import owner_paths  # kept out of gdb's start
+        from gdbheap.analysis.retained.shared import shared_groups
+
+        def name(node: int) -> str:
+            return self.kinds.name(node) if node < self.found.blocks else self.name(node).name
+
+        def shared(group: SharedGroup) -> str:
+            return f"{shared_name(self.target, self.found, group)} (shared)"
+
+        return owner_paths(self.found, self.kinds.code, tuple(shared_groups(self.found, self.found.root)), name, shared)
 
     def suspects(self) -> Iterator[str]:
         """Yield a sentence for each holder that retains a large part of all: for its member where that has most of

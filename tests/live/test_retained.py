@@ -25,9 +25,10 @@ def named(row: dict) -> str:
 
 
 @pytest.mark.parametrize("flags", [(), ("-O0",), ("-m32",), ("-s",)], ids=["O1", "O0", "i386", "stripped"])
-def test_what_variables_retain_is_what_the_program_wrote_down(flags):
+def test_what_variables_retain_is_what_the_program_wrote_down(flags, tmp_path):
+    command = f"heap retained --folded {tmp_path / 'folded'}"
     with running(build("retained", *flags)) as program:
-        answer = ask(["-p", str(program.pid)], ["heap retained"])["heap retained"]
+        answer = ask(["-p", str(program.pid)], [command])[command]
         expected = ledger(program.text)
     if "-s" not in flags:
         rows = {named(row): (row["kind"], row["bytes"], row["blocks"]) for row in answer["rows"]}
@@ -37,5 +38,9 @@ def test_what_variables_retain_is_what_the_program_wrote_down(flags):
         sums = {(row["bytes"], row["blocks"]) for row in answer["rows"]}
         wanted = {name: (size, count) for name, (_, size, count) in expected.items() if name != "table"}
         assert {name for name, pair in wanted.items() if pair not in sums} == set()
+    folded = [line.rpartition(" ") for line in (tmp_path / "folded").read_text().splitlines()]
+    assert sum(int(size) for _, _, size in folded) == answer["totals"]["bytes"]
+    # A list of 2,000 nodes is no deeper than one.
+    assert max(frames.count(";") for frames, _, _ in folded) < 10
     for what in ("bytes", "blocks"):
         assert answer["totals"][what] == sum(row[what] for row in answer["rows"] if row["kind"] != "member")
