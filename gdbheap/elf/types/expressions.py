@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _ADDRESS, _CONST4, _CONST8 = 0x03, 0x0C, 0x0E
-_PLUS, _CONSTU = 0x23, 0x10
+_CONSTU, _CONST1U, _LITERAL_0 = 0x10, 0x08, 0x30
 _ADDRESS_NUMBERS = (0xA1, 0xFB)  # DW_OP_addrx, DW_OP_GNU_addr_index
 _CONSTANT_NUMBERS = (0xA2, 0xFC)  # DW_OP_constx, DW_OP_GNU_const_index
 _THREAD_LOCAL = (0x9B, 0xE0)  # DW_OP_form_tls_address, DW_OP_GNU_push_tls_address
@@ -75,13 +75,18 @@ class Expressions:
         """Return where a vtable holds the offset of a virtual base class, from its address point; None where the
         expression is of another kind.
 
-        As GNU and LLVM compilers write it: dup, deref, constu N, minus, deref, plus.
+        As GNU and LLVM compilers write it: dup, deref, a constant, minus, deref, plus.
         """
-        if isinstance(block, bytes) and block[:3] == b"\x12\x06\x10":
+        if not isinstance(block, bytes) or block[:2] != b"\x12\x06" or len(block) < 6:
+            return None
+        number, end = block[2] - _LITERAL_0, 3
+        if block[2] == _CONSTU:
             number, end = uleb(block, 3)
-            if block[end : end + 3] == b"\x1c\x06\x22":
-                return -number
-        return None
+        elif block[2] == _CONST1U:
+            number, end = block[3], 4
+        elif not 0 <= number < 32:
+            return None
+        return -number if block[end:] == b"\x1c\x06\x22" else None
 
     def candidates(self, data: bytes) -> list[int]:
         """Return all places in a section where an expression may stand that gives a variable a place for good."""
