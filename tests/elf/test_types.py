@@ -172,3 +172,35 @@ def test_a_stripped_file_is_read_by_its_debug_file(tmp_path):
     assert only(catalogue_of(module, NOWHERE), "node").size
     (tmp_path / "linked.debug").write_bytes(b"of another program")
     assert catalogue_of(module, NOWHERE).types == ()
+
+
+METHODS = """
+namespace app {
+struct Cache { int *get(int x); template <class T> T *make(T t); static Cache *only; };
+Cache *Cache::only;
+int *Cache::get(int x) { static int *kept; if (!kept) kept = new int(x); return kept; }
+template <class T> T *Cache::make(T t) { static T *last; last = new T(t); return last; }
+struct In { int *get() { static int *inside; inside = new int; return inside; } };
+int *function() { static int *mine = new int; return mine; }
+}
+int main() {
+  app::Cache c;
+  app::In i;
+  app::Cache::only = &c;
+  return *c.get(3) + *c.make(4L) + *i.get() + *app::function();
+}
+"""
+
+
+@pytest.mark.parametrize("flags", ["-O0", "-O2", "-O2 -flto", "-gdwarf-4"])
+def test_variables_in_functions_name_their_function(tmp_path, flags):
+    (tmp_path / "methods.cc").write_text(METHODS)
+    subprocess.run(["g++", "-g", *flags.split(), "methods.cc", "-o", "methods"], check=True, cwd=tmp_path)
+    found = scan_files([str(tmp_path / "methods")], NOWHERE)[0].variables
+    assert {(each.name, each.function) for each in found} == {
+        ("kept", "app::Cache::get"),
+        ("last", "app::Cache::make<long>"),
+        ("inside", "app::In::get"),
+        ("mine", "app::function"),
+        ("app::Cache::only", ""),
+    }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 from elftools.common.exceptions import DWARFError
 
@@ -11,6 +11,7 @@ from gdbheap.elf.types.abbreviations import Plan
 from gdbheap.elf.types.expressions import Expressions, constant_place
 from gdbheap.elf.types.forms import Form
 from gdbheap.elf.types.rows import FILE_SHIFT, MOST_MEMBERS, MOST_TYPES, MOST_VARIABLES, NO_PLACE, TRANSPARENT, Rows
+from gdbheap.elf.types.scopes import Scope, Scopes
 from gdbheap.elf.types.sources import Skeleton
 from gdbheap.elf.types.texts import UnitTexts
 from gdbheap.elf.types.units import Unit
@@ -29,16 +30,6 @@ _LANGUAGE_OF = {
 Values = tuple["Any", ...]
 
 
-class Scope(NamedTuple):
-    """Whose children are read: the row of a struct or array (-1: neither), what stands before their names, and the
-    number of the name of the function they are in (0: in none, -1: in one whose name is told elsewhere)."""
-
-    row: int = -1
-    prefix: str = ""
-    function: int = 0
-    is_function: bool = False
-
-
 class Entries:
     """The rows that a unit's entries make. Each of `handlers`, by tag, takes an entry's plan, values and place and the
     scope it is in, and returns the scope of its children, None where they are of no use."""
@@ -53,6 +44,9 @@ class Entries:
         self._language = 0
         # The unit's entries are in another file, if this tells of one.
         self.skeleton: Skeleton | None = None
+        self._scopes = Scopes()
+        # Reads the entry at a place of the unit: its plan and values.
+        self.peek: Callable[[int], tuple[Plan, Values]]
         # Whether those are read as well that are only declared: a type may stand in one.
         self.all_functions = False
         self._dimensions = self._last_dimension = 0
@@ -134,13 +128,35 @@ class Entries:
         return scope
 
     def _namespace(self, plan: Plan, values: Values, at: int, scope: Scope) -> Scope:
-        return Scope(-1, f"{scope.prefix}{self._name(plan, values) or '(anonymous namespace)'}::")
+        prefix = f"{scope.prefix}{self._name(plan, values) or '(anonymous namespace)'}::"
+        return Scope(-1, prefix, number=self._number(plan, values, at, prefix, scope))
+
+    def _number(self, plan: Plan, values: Values, at: int, prefix: str, outer: Scope) -> int:
+        """Return the number that a namespace or struct gets."""
+        sibling = values[plan.sibling]
+        end = self._unit.end if sibling is None else sibling + self._unit.offset
+        return self._scopes.add(at, end, prefix, outer)
+
+    def function_number(self, plan: Plan, values: Values) -> int:
+        """Return the number of the name of a function that is declared elsewhere, -1 where that cannot be told."""
+        origin = values[plan.origin]
+        if origin is None or plan.forms["origin"] != Form.IN_UNIT:
+            return -1
+        place = self._unit.offset + origin
+        declared, told = self.peek(place)
+        inlined = told[declared.origin]
+        if inlined is not None and declared.forms["origin"] == Form.IN_UNIT:  # refers to its declaration in turn
+            place = self._unit.offset + inlined
+            declared, told = self.peek(place)
+        name = self._name(declared, told)
+        return self._rows.name(self._scopes.prefix_at(place) + name) if name else -1
 
     def _function(self, plan: Plan, values: Values, at: int, scope: Scope) -> Scope | None:
         if (scope.row >= 0 or values[plan.declared]) and not self.all_functions:
             return None
         name = self._name(plan, values)
-        return Scope(-1, scope.prefix, self._rows.name(scope.prefix + name) if name else -1, True)
+        function = self._rows.name(scope.prefix + name) if name else -1
+        return Scope(-1, scope.prefix, function, True, scope.number)
 
     def _struct(self, plan: Plan, values: Values, at: int, scope: Scope) -> Scope:
         name, size = self._name(plan, values), values[plan.size]
@@ -155,7 +171,8 @@ class Entries:
         kind = TypeKind.OPAQUE if declared else TypeKind.UNION if plan.tag == _UNION else TypeKind.STRUCT
         target = self._place(plan, "origin", origin) if declared else NO_PLACE
         row = self._add(at, kind, name, size, target)
-        return Scope(row, f"{name}::" if name else scope.prefix, scope.function)
+        prefix = f"{name}::" if name else scope.prefix
+        return Scope(row, prefix, scope.function, number=self._number(plan, values, at, prefix, scope))
 
     def _variants(self, plan: Plan, values: Values, at: int, scope: Scope) -> Scope | None:
         """A Rust enum: a struct whose members lie one over the other."""

@@ -9,8 +9,9 @@ from typing import Any
 from elftools.common.exceptions import DWARFError
 
 from gdbheap.elf.types.abbreviations import Plan
-from gdbheap.elf.types.entries import Entries, Scope
+from gdbheap.elf.types.entries import Entries
 from gdbheap.elf.types.forms import uleb
+from gdbheap.elf.types.scopes import Scope
 from gdbheap.elf.types.units import Unit
 
 _MOST_DEPTH = 200
@@ -26,6 +27,7 @@ class UnitWalk:
     ) -> None:
         self._data, self._unit, self._plans = data, unit, plans
         self._entries, self._statics = entries, statics
+        entries.peek = self._peek
 
     def read_all(self) -> None:
         """Read all entries of the unit; DWARFError, LookupError, struct.error where one is broken."""
@@ -33,11 +35,8 @@ class UnitWalk:
 
     def read_function(self, start: int, end: int) -> None:
         """Read the entries of the function that was skipped at `start`, all of them."""
-        place = self._unit.first
-        code, place = uleb(self._data, place)
-        plan = self._plans[code]
-        values, _ = plan.read(self._data, place)
-        self._entries.handlers[plan.tag](plan, values + plan.constants, self._unit.first, Scope())
+        plan, values = self._peek(self._unit.first)
+        self._entries.handlers[plan.tag](plan, values, self._unit.first, Scope())
         self._statics = None
         self._entries.all_functions = True
         self._read(start, end)
@@ -78,10 +77,18 @@ class UnitWalk:
                 if inner is None or not self._look_into(at, behind):
                     place = behind
                     continue
+                if inner.function < 0:
+                    inner = inner._replace(function=self._entries.function_number(plan, values))
             stack.append(scope)
             scope = inner
             if len(stack) > _MOST_DEPTH:
                 raise DWARFError("its entries lie too deep in one another")
+
+    def _peek(self, place: int) -> tuple[Plan, tuple[Any, ...]]:
+        """Return the plan and values of the entry at a place."""
+        code, place = uleb(self._data, place)
+        plan = self._plans[code]
+        return plan, plan.read(self._data, place)[0] + plan.constants
 
     def _look_into(self, start: int, end: int) -> bool:
         """Whether the function may have static variables."""
