@@ -66,24 +66,27 @@ def run(checkout: Path, options: argparse.Namespace, words: list[str]) -> list[O
     seed = options.seed if options.seed is not None else random.randrange(2**32)
     say(f"The random seed is {seed} (--seed {seed} runs the same again).")
     tools = virtual_environment(checkout)
-    outcomes = lint(checkout, tools)
     if options.lint_only:
-        return outcomes
+        return lint(checkout, tools)
     if options.newcomer:
-        return outcomes + newcomers(checkout, tools, options.newcomer)
+        return lint(checkout, tools) + newcomers(checkout, tools, options.newcomer)
     variables = {
         "GDBHEAP_SEED": str(seed),
         "CI": os.environ.get("CI", ""),
         **({"GDBHEAP_DEEP": "1"} if options.deep else {}),
     }
-    tests = Run(checkout, tools, ["-p", "no:cacheprovider", f"--hypothesis-seed={seed}", *words], variables)
+    settings = ["-p", "no:cacheprovider", f"--hypothesis-seed={seed}"]
+    tests = Run(checkout, tools, [*settings, *words], bool(words), variables)
     if options.readme:
+        outcomes = lint(checkout, tools)
         write_readme(tests)
         return outcomes
     if options.own:
-        return outcomes + own_system(tests)
-    outcomes += matrix(tests, options.system)
-    return outcomes if options.system or words else outcomes + newcomers(checkout, tools, [NEWCOMER])
+        return lint(checkout, tools) + own_system(tests)
+    beside = [lambda: lint(checkout, tools)]
+    if not (options.system or words):
+        beside.append(lambda: newcomers(checkout, tools, [NEWCOMER]))
+    return matrix(tests, options.system, beside)
 
 
 def lint(checkout: Path, tools: Path) -> list[Outcome]:

@@ -42,6 +42,18 @@ def read_outcome(name: str, junit: Path, exit_code: int, seconds: float) -> Outc
     return Outcome(name, len(cases) - failed - skipped, failed, skipped, seconds, trouble)
 
 
+def joined(name: str, parts: Sequence[Outcome]) -> Outcome:
+    """Return the outcome of a system whose tests ran in these parts; the trouble of each one counts."""
+    return Outcome(
+        name,
+        sum(part.passed for part in parts),
+        sum(part.failed for part in parts),
+        sum(part.skipped for part in parts),
+        sum(part.seconds for part in parts),
+        "; ".join(dict.fromkeys(part.trouble for part in parts if part.trouble)),
+    )
+
+
 def table(outcomes: Sequence[Outcome]) -> list[str]:
     """Return the lines that show `outcomes`, and last the closing line `N passed, N failed`."""
     width = max(len(outcome.name) for outcome in outcomes)

@@ -7,6 +7,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +20,8 @@ from matrix import roots
 from matrix.archive import KEYRING
 from matrix.environment import cache_directory, pip_settings, requirements
 from matrix.newcomer import run_newcomer
-from matrix.outcome import Outcome, read_outcome
+from matrix.outcome import Outcome, joined, read_outcome
+from matrix.plan import all_test_files, parts_for
 from matrix.progress import say
 
 NOT_IN_ROOTS = ("ruff", "mypy", "types-")  # they check the source, once, outside
@@ -33,11 +35,13 @@ CORE_PATTERN = Path("/proc/sys/kernel/core_pattern")
 
 @dataclass(frozen=True)
 class Run:
-    """One way to run the tests, the same for each system: the `words` for pytest and the environment's `variables`."""
+    """One way to run the tests, the same for each system: the `words` for pytest, whether among them are some by which
+    the user has `chosen` tests, and the environment's `variables`."""
 
     checkout: Path
     tools: Path
     words: Sequence[str]
+    chosen: bool
     variables: Mapping[str, str]
 
     def pytest(
@@ -62,23 +66,26 @@ class Run:
         return outcome
 
 
-def matrix(run: Run, names: Sequence[str] | None) -> list[Outcome]:
-    """Run the tests in every system (those in `names`, if given), two at a time, and show the logs in order."""
-    make = _maker(run)
-
-    def one(system: roots.System) -> Outcome:
-        try:
-            make(system)
-        except subprocess.CalledProcessError as error:
-            return Outcome(system.name, trouble=f"could not be made: {error.cmd[0]} gave code {error.returncode}")
-        except HeapError as error:
-            return Outcome(system.name, trouble=f"could not be made: {error}")
-        return _in_system(run, system)
-
+def matrix(run: Run, names: Sequence[str] | None, beside: Sequence[Callable[[], list[Outcome]]] = ()) -> list[Outcome]:
+    """Run the tests in every system (those in `names`, if given), and what else there is to do `beside` them, two
+    things at a time, and show the logs in order. Where pytest has words of its own, a system's tests are one part."""
+    ready = _Ready(_maker(run))
+    systems = [system for system in roots.SYSTEMS if not names or system.name in names]
+    files = all_test_files(run.checkout)
+    parts: dict[roots.System, list[list[str]]] = {
+        system: [[]] if run.chosen else parts_for(system, files) for system in systems
+    }
     with kernel_cores_in_place(), ThreadPoolExecutor(AT_ONCE) as pool:
-        outcomes = list(pool.map(one, [system for system in roots.SYSTEMS if not names or system.name in names]))
-    for outcome in outcomes:
-        show_log(outcome)
+        others = [pool.submit(each) for each in beside]
+        # The first part of each system before the second of any: roots are made side by side.
+        jobs = [(system, number) for number in range(max(map(len, parts.values()))) for system in systems]
+        found = {job: pool.submit(_part, run, ready, *job, parts[job[0]]) for job in jobs}
+        outcomes = [outcome for each in others for outcome in each.result()]
+        for system in systems:
+            mine = [found[system, number].result() for number in range(len(parts[system]))]
+            for outcome in mine:
+                show_log(outcome)
+            outcomes.append(joined(system.name, mine))
     return outcomes
 
 
@@ -154,7 +161,36 @@ def _maker(run: Run) -> Callable[[roots.System], None]:
     return make
 
 
-def _in_system(run: Run, system: roots.System) -> Outcome:
+class _Ready:
+    """Makes each system once, for whichever of its parts comes first."""
+
+    def __init__(self, make: Callable[[roots.System], None]) -> None:
+        self._make = make
+        self._locks = {system: threading.Lock() for system in roots.SYSTEMS}
+        self._trouble: dict[roots.System, str] = {}
+
+    def trouble(self, system: roots.System) -> str:
+        """Make the system unless that is done; return why it could not be made, "" if it could."""
+        with self._locks[system]:
+            if system not in self._trouble:
+                self._trouble[system] = ""
+                try:
+                    self._make(system)
+                except subprocess.CalledProcessError as error:
+                    self._trouble[system] = f"could not be made: {error.cmd[0]} gave code {error.returncode}"
+                except HeapError as error:
+                    self._trouble[system] = f"could not be made: {error}"
+            return self._trouble[system]
+
+
+def _part(run: Run, ready: _Ready, system: roots.System, number: int, parts: Sequence[Sequence[str]]) -> Outcome:
+    """Run one part of a system's tests."""
+    trouble = ready.trouble(system)
+    if trouble:
+        return Outcome(system.name, trouble=trouble)
+    name = system.name if len(parts) == 1 else f"{system.name}-{number + 1}"
+    if name != system.name:
+        log_path(name).write_text("")
     variables = {
         **run.variables,
         "PYTHONPATH": "/opt/py",
@@ -162,8 +198,9 @@ def _in_system(run: Run, system: roots.System) -> Outcome:
         "HYPOTHESIS_STORAGE_DIRECTORY": "/tmp/hypothesis",
     }
     with tempfile.TemporaryDirectory(prefix="gdbheap-") as results:
-        pytest = roots.inside(system.root, run.checkout, Path(results), ["python3", "-m", "pytest"], **variables)
-        return run.pytest(system.name, pytest, ("/mnt/junit.xml", Path(results) / "junit.xml"), os.environ)
+        command = ["python3", "-m", "pytest", *parts[number]]
+        pytest = roots.inside(system.root, run.checkout, Path(results), command, **variables)
+        return run.pytest(name, pytest, ("/mnt/junit.xml", Path(results) / "junit.xml"), os.environ)
 
 
 @contextlib.contextmanager

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from matrix.outcome import Outcome, read_outcome, table
+from matrix.outcome import Outcome, joined, read_outcome, table
 
 JUNIT = """<?xml version="1.0" encoding="utf-8"?>
 <testsuites><testsuite name="pytest" errors="0" failures="1" skipped="1" tests="4">
@@ -52,3 +52,9 @@ def test_the_table() -> None:
         "",
         "38 passed, 3 failed",
     ]
+
+
+def test_the_trouble_of_one_part_is_the_systems() -> None:
+    parts = [Outcome("sid-1", 5, 1, 0, 2.0), Outcome("sid-2", trouble="pytest ended early, exit code -9")]
+    assert joined("sid", parts) == Outcome("sid", 5, 1, 0, 2.0, "pytest ended early, exit code -9")
+    assert table([joined("sid", parts)])[-1] == "5 passed, 2 failed"

@@ -1,0 +1,48 @@
+"""The plan of a whole run: which test files run in which system, in parts that the processors work off side by side.
+
+Nearly everything runs everywhere. What reads no system, but only values that its own test makes, can fail differently
+by Python alone: it runs where that is the oldest and where it is the newest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from matrix import roots
+
+PURE = (
+    "analysis/",
+    "commands/",
+    "interface/",
+    "matrix/",
+    "model/test_ranges.py",
+    "model/test_recorded_malloc.py",
+    "model/test_trace.py",
+    "pictures/",
+    "report/",
+    "session/",
+    "test_architecture.py",
+)
+PARTS = 2
+
+
+def all_test_files(checkout: Path) -> list[str]:
+    """Return all test files of the checkout, the largest first: size stands for the time that they take."""
+    files = sorted((checkout / "tests").rglob("test_*.py"))
+    return [
+        str(path.relative_to(checkout)) for path in sorted(files, key=lambda path: path.stat().st_size, reverse=True)
+    ]
+
+
+def files_for(system: roots.System, files: Sequence[str]) -> list[str]:
+    """Return those of the test files that run in this system."""
+    pure = tuple(f"tests/{each}" for each in PURE)
+    everything = system in (roots.SYSTEMS[0], roots.SYSTEMS[-1])
+    return [each for each in files if everything or not each.startswith(pure)]
+
+
+def parts_for(system: roots.System, files: Sequence[str]) -> list[list[str]]:
+    """Return them in parts that take about the same time; each file is in one of them."""
+    mine = files_for(system, files)
+    return [mine[number::PARTS] for number in range(PARTS)]
