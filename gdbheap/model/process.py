@@ -34,10 +34,10 @@ class Process:
 
     def calloc(self, count: int, size: int) -> int:
         """calloc (count, size)."""
-        # the product is an object's size, to 2.41 one that a ptrdiff_t holds: what overflows is refused before anything
-        # is initialised
+        # the product is an object's size, from 2.30 to 2.41 one that a ptrdiff_t holds: what overflows is refused
+        # before anything is initialised
         m = self.machine
-        if count * size > (m.sizes.limit if m.traits.refuses_early else m.mask):
+        if count * size > (m.sizes.limit if m.traits.refuses_early and m.traits.requests_bounded else m.mask):
             m.steps[:] = [("too large",)]
             return 0
         return calloc.calloc(self._begin(), count * size)

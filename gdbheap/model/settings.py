@@ -45,8 +45,9 @@ def initialise(m: Machine, tunables: Mapping[str, int]) -> None:
     if m.traits.has_tcache:
         m.set_parameter("tcache_bins", tcache.SMALL_BINS)
         m.set_parameter("tcache_count", m.traits.tcache_count)
-        largest = _largest_cached(m)
-        m.set_parameter("tcache_max_bytes", largest + 1 if m.traits.tcache_max_past else largest - m.pointer_size)
+        largest = tcache.largest_small(m)
+        past = m.traits.tcache_max_past and not m.traits.tcache_max_unmet
+        m.set_parameter("tcache_max_bytes", largest + 1 if past else largest - m.pointer_size)
     m.global_max_fast = fastbins.default(m) if m.traits.has_fastbins else 0
     for name, value in tunables.items():
         _apply(m, name, value)
@@ -70,6 +71,8 @@ def mallopt(m: Machine, parameter: int, value: int) -> int:
 
 
 def _apply(m: Machine, name: str, value: int) -> None:
+    if name.startswith("tcache_") and not m.traits.has_tcache:
+        return
     if name == "tcache_count" and value <= 0xFFFF:
         m.set_parameter("tcache_count", value)
     elif name == "tcache_max":
@@ -83,10 +86,6 @@ def _apply(m: Machine, name: str, value: int) -> None:
         m.set_parameter(name, value)
 
 
-def _largest_cached(m: Machine) -> int:
-    return m.min_size + (tcache.SMALL_BINS - 1) * m.align
-
-
 def _set_tcache_max(m: Machine, value: int) -> None:
     size = m.sizes.chunk_size(value)
     if size is None:
@@ -96,8 +95,8 @@ def _set_tcache_max(m: Machine, value: int) -> None:
         if index < m.traits.tcache_bins:
             if index < tcache.SMALL_BINS:
                 m.set_parameter("tcache_bins", index + 1)
-            m.set_parameter("tcache_max_bytes", size + 1)
-    elif value <= _largest_cached(m) - m.pointer_size:
+            m.set_parameter("tcache_max_bytes", size if m.traits.tcache_max_unmet else size + 1)
+    elif value <= tcache.largest_small(m) - m.pointer_size:
         m.set_parameter("tcache_max_bytes", value)
         m.set_parameter("tcache_bins", tcache.bin_of(m, size) + 1)
 
@@ -106,6 +105,6 @@ def _set_max_fast(m: Machine, value: int) -> int:
     if not m.traits.has_fastbins:
         return 1
     if not 0 <= value <= 80 * m.pointer_size // 4:
-        return 0
+        return int(m.traits.max_fast_unanswered)
     m.global_max_fast = fastbins.max_fast(m, value)
     return 1

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gdbheap.model.errors import Unknown
 from gdbheap.model.traits import Traits
 
 NBINS = 128
@@ -14,6 +15,7 @@ class Sizes:
         self.pointer_size = traits.pointer_size
         self.align = traits.alignment
         self.min_size = 4 * self.pointer_size
+        self._bounded = traits.requests_bounded
         self.limit = (1 << (8 * self.pointer_size - 1)) - 1
         # bins of one size each: SMALLBIN_CORRECTION is 1 where the alignment is more than two words
         self._correction = 1 if self.align > 2 * self.pointer_size else 0
@@ -21,7 +23,10 @@ class Sizes:
         self._large = ((6, 48, 48), (9, 20, 91)) if self.pointer_size == 8 else ((6, 45, 49), (9, 20, 91))
 
     def chunk_size(self, request: int) -> int | None:
-        """Return the chunk size for a request (request2size), or None for one over PTRDIFF_MAX."""
+        """Return the chunk size for a request (request2size), or None for one over PTRDIFF_MAX; raise Unknown where the
+        release would ask arenas and kernel for that."""
+        if request > self.limit and not self._bounded:
+            raise Unknown("what glibc before 2.30 does about more than PTRDIFF_MAX bytes is not modelled")
         if request > self.limit or request < 0:
             return None
         return max(self.min_size, (request + self.pointer_size + self.align - 1) & -self.align)

@@ -19,8 +19,13 @@ def bin_of(m: Machine, size: int) -> int:
     index = ((size - m.min_size) & m.mask) // m.align
     if index < SMALL_BINS or size < m.min_size:
         return index
-    largest_small = m.min_size + (SMALL_BINS - 1) * m.align
-    return SMALL_BINS + size.bit_length() - largest_small.bit_length()
+    largest = largest_small(m) - (m.pointer_size if m.traits.tcache_max_unmet else 0)
+    return SMALL_BINS + size.bit_length() - largest.bit_length()
+
+
+def largest_small(m: Machine) -> int:
+    """Return the size of the chunks in the last small bin."""
+    return m.min_size + (SMALL_BINS - 1) * m.align
 
 
 def caches(m: Machine, size: int) -> bool:

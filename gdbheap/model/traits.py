@@ -81,6 +81,11 @@ class Traits:
     """What memalign frees is merged into its neighbours at once (2.39)."""
     memalign_small_tail: bool = False
     """memalign gives back a tail too small for a chunk where the chunk behind it is free (2.39 to 2.42)."""
+    max_fast_unanswered: bool = False
+    """mallopt says that it has set an M_MXFAST which it refuses (the stable branches of 2.28 to 2.30)."""
+    requests_bounded: bool = False
+    """What is larger than PTRDIFF_MAX is refused (2.30); before that nearly all of the address space may be asked for,
+    and the sums for it wrap around."""
     refuses_early: bool = True
     """malloc, calloc, and memalign with a tcache, refuse what is too large at once (to 2.42), not after asking a
     second arena, which may have to be made."""
@@ -88,7 +93,7 @@ class Traits:
     """memalign asserts that it cut no more off the front than there was, and compares before it cuts the tail off
     (to 2.42)."""
     largebin_tail_check: bool = False
-    """Putting the smallest chunk of a large bin checks the nextsize link of the largest (2.43)."""
+    """Putting the smallest chunk of a large bin checks the nextsize link of the largest (2.42)."""
 
     mmapped_overhead_words: int = 0
     """What an mmapped chunk's size leaves out of its mapping, in words (2.43: 2)."""
@@ -119,6 +124,9 @@ class Traits:
     """malloc_par has thp_mode (2.43)."""
     tcache_max_past: bool = False
     """mp_.tcache_max_bytes is one more than the largest cached chunk (2.42), not the largest cached request."""
+    tcache_max_unmet: bool = False
+    """That bound is the largest chunk's own size, or by default its usable size, so that chunks of it are not cached
+    (2.42 as it came out)."""
 
     @property
     def alignment(self) -> int:
@@ -200,13 +208,13 @@ class Traits:
         return (offset + size + self.pointer_size - 1) & -self.pointer_size
 
 
-# What each release changed, in order. Of 2.27 to 2.29 these are the stable branches, which distributions have.
+# What each release changed, in order. Of 2.27 to 2.30 and 2.42 these are the stable branches, which distributions have.
 _CHANGES: dict[str, dict[str, bool | int]] = {
     "2.27": {"tcache_counts_bytes": True},
-    "2.28": {"tcache_counts_bytes": False},
+    "2.28": {"tcache_counts_bytes": False, "max_fast_unanswered": True},
     "2.29": {},
-    "2.30": {},
-    "2.31": {},
+    "2.30": {"requests_bounded": True},
+    "2.31": {"max_fast_unanswered": False},
     "2.32": {"safe_linking": True},
     "2.33": {"tcache_walk_limit": True},
     "2.34": {"has_hooks": False, "random_tcache_key": True, "mmap_threshold_bounded": False},
@@ -232,6 +240,7 @@ _CHANGES: dict[str, dict[str, bool | int]] = {
         "calloc_clears_request": True,
         "leftovers_to_tcache": False,
         "free_size_wraps": True,
+        "largebin_tail_check": True,
     },
     "2.43": {
         "tcache_count": 16,
@@ -244,7 +253,6 @@ _CHANGES: dict[str, dict[str, bool | int]] = {
         "memalign_small_tail": False,
         "memalign_asserts": False,
         "refuses_early": False,
-        "largebin_tail_check": True,
         "mmapped_overhead_words": 2,
         "realloc_mmapped_slack": False,
         "morecore_whole": True,
@@ -255,11 +263,15 @@ _CHANGES: dict[str, dict[str, bool | int]] = {
 # What is different in releases as they were published, before their stable branches changed it.
 _FIRST: dict[str, dict[str, bool | int]] = {
     "2.27": {"tcache_key": False},
-    "2.28": {"tcache_counts_bytes": True, "tcache_key": False},
-    "2.29": {"tcache_counts_bytes": True},
+    "2.28": {"tcache_counts_bytes": True, "tcache_key": False, "max_fast_unanswered": False},
+    "2.29": {"tcache_counts_bytes": True, "max_fast_unanswered": False},
+    "2.30": {"max_fast_unanswered": False},
+    "2.42": {"tcache_max_unmet": True},
 }
 NAMES = ("2.31", "2.36", "2.41", "2.43", "2.44")
-"""The releases that the model was held against, call by call."""
+"""The releases that the tests' systems have: the model is held against them call by call, in every run."""
+COMPARED = ("2.27", "2.27.0", "2.28", "2.28.0", *NAMES, "2.42", "2.42.0")
+"""With them, the mallocs whose calls are recorded: of 2.27 and 2.28 only what they do with a sound heap, in 64 bit."""
 KNOWN = tuple(_CHANGES)
 """The releases that it has traits for."""
 

@@ -37,6 +37,8 @@ ONLY_WITH = {
     "calloc_clears_request": "calloc_uses_tcache",
     "memalign_small_tail": "memalign_merges",
     "realloc_mmapped_slack": "realloc_slack",
+    "max_fast_unanswered": "has_fastbins",
+    "tcache_max_unmet": "tcache_max_past",
     "tcache_large_fit": "tcache_large_bins",
     "tcache_large_mmapped": "tcache_large_bins",
     "tcache_size_as_request": "tcache_lazy",

@@ -6,10 +6,11 @@ Nothing of gdbheap but the model is used here, so that no bug can sit on both si
 
 from __future__ import annotations
 
+import functools
 import os
 import platform
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from elftools.elf.elffile import ELFFile
 
@@ -40,16 +41,20 @@ class Symbols:
     version: str
 
 
+@functools.cache
 def libc_symbols(path: str) -> Symbols:
-    """Read the addresses of malloc's variables from the debug file of the libc at `path`."""
+    """Read the addresses of malloc's variables from the libc at `path`, or from its debug file if it is stripped."""
     with open(path, "rb") as file:
         elf = ELFFile(file)
-        build_id = elf.get_section_by_name(".note.gnu.build-id").data()[16:].hex()
         text = elf.get_section_by_name(".rodata").data()
+        with_symbols = path
+        if elf.get_section_by_name(".symtab") is None:
+            build_id = elf.get_section_by_name(".note.gnu.build-id").data()[16:].hex()
+            with_symbols = f"/usr/lib/debug/.build-id/{build_id[:2]}/{build_id[2:]}.debug"
     start = text.index(b"stable release version ") + len(b"stable release version ")
     version = text[start : start + 4].decode()
     offsets, sizes = {}, {}
-    with open(f"/usr/lib/debug/.build-id/{build_id[:2]}/{build_id[2:]}.debug", "rb") as file:
+    with open(with_symbols, "rb") as file:
         for symbol in ELFFile(file).get_section_by_name(".symtab").iter_symbols():
             if symbol.name in ("main_arena", "mp_", "tcache_key", "global_max_fast") and symbol["st_size"]:
                 offsets[symbol.name] = symbol["st_value"]
@@ -57,12 +62,34 @@ def libc_symbols(path: str) -> Symbols:
     return Symbols(offsets, sizes, version)
 
 
+def _aligns_huge() -> bool:
+    return tuple(int(part) for part in platform.release().split(".")[:2]) >= (6, 7)
+
+
+@dataclass(frozen=True)
+class Surroundings:
+    """What of the machine malloc goes by: how many processors there are, and whether the kernel puts large mappings at
+    addresses that huge pages could have (6.7)."""
+
+    cores: int = field(default_factory=lambda: len(os.sched_getaffinity(0)))
+    huge_alignment: bool = field(default_factory=_aligns_huge)
+
+
 class Before:
     """`maps` is the text of /proc/PID/maps, `brk` the break; `readable` is what could be read then, the heap not
-    counted."""
+    counted. What is not given is as the libc on disk and this machine have it."""
 
-    def __init__(self, pointer_size: int, maps: str, brk: int) -> None:
+    def __init__(
+        self,
+        pointer_size: int,
+        maps: str,
+        brk: int,
+        symbols: Symbols | None = None,
+        shape: Traits | None = None,
+        surroundings: Surroundings | None = None,
+    ) -> None:
         self.pointer_size = pointer_size
+        self.surroundings = surroundings or Surroundings()
         self.brk = brk
         self.vmas: list[tuple[int, int, str]] = []
         self.readable = Ranges()
@@ -74,21 +101,21 @@ class Before:
             if fields[1].startswith("r") and name not in (*_UNREADABLE, "[heap]"):
                 self.readable.add(start, end)
         libc, base = next((name, start) for start, _, name in self.vmas if "/libc.so" in name or "/libc-2" in name)
-        symbols = libc_symbols(libc)
-        self.traits: Traits = traits(symbols.version, pointer_size)
-        self.addresses = {name: base + offset for name, offset in symbols.offsets.items()}
-        assert symbols.sizes["main_arena"] == self.traits.arena_size
-        assert symbols.sizes["mp_"] == self.traits.mp_size()
+        self.symbols = symbols or libc_symbols(libc)
+        self.traits: Traits = shape or traits(self.symbols.version, pointer_size)
+        self.addresses = {name: base + offset for name, offset in self.symbols.offsets.items()}
+        assert self.symbols.sizes["main_arena"] == self.traits.arena_size
+        assert self.symbols.sizes["mp_"] == self.traits.mp_size()
 
     def player(self, page_of: Callable[[int], bytes | None], tunables: Mapping[str, int] | None = None) -> Player:
         """Return a model of the process. `page_of` gives the bytes of pages that were there before (None: of no
         other)."""
         memory = Memory(self.pointer_size, page_of)
         limit = 0x7FFFFFFFF000 if self.pointer_size == 8 else 0xFFFFE000
-        release = tuple(int(part) for part in platform.release().split(".")[:2])
         stack = next(start for start, _, name in self.vmas if name == "[stack]")
         mmap_base = max(end for _, end, _ in self.vmas if end <= stack)
-        kernel = Kernel(memory, self.brk, mmap_base, limit, huge_alignment=self.pointer_size == 8 and release >= (6, 7))
+        aligns = self.pointer_size == 8 and self.surroundings.huge_alignment
+        kernel = Kernel(memory, self.brk, mmap_base, limit, huge_alignment=aligns)
         for start, end, name in self.vmas:
             if name != "[vsyscall]":
                 kernel.taken.add(start, end)
@@ -99,5 +126,5 @@ class Before:
             memory.accessible.add(self.brk & -PAGE, (self.brk & -PAGE) + PAGE)
         key = _KEY & ((1 << 8 * self.pointer_size) - 1)
         machine = Machine(self.traits, memory, kernel, self.addresses["main_arena"], self.addresses["mp_"], key)
-        machine.cores = len(os.sched_getaffinity(0))
+        machine.cores = self.surroundings.cores
         return Player(Process(machine, tunables))

@@ -8,6 +8,7 @@ from __future__ import annotations
 import os
 import struct
 import subprocess
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from gdbheap.model.errors import Abort, ModelError, Segv, Unknown
 from gdbheap.model.machine import Thread
 from gdbheap.model.memory import PAGE
 from gdbheap.model.trace import RETURNS_BLOCK, Operation, Player, unparse
+from gdbheap.model.traits import Traits
 from support.before import Before
 
 SOURCE = Path(__file__).parents[2] / "fixtures" / "programs" / "replay.c"
@@ -46,9 +48,17 @@ class Outcome:
 
 
 class Server:
-    """A driver process that performs traces on this system's malloc."""
+    """A driver process that performs traces on this system's malloc, or on that of another dynamic `linker` (its
+    command), which may be of another `shape` than its release."""
 
-    def __init__(self, program: Path, pointer_size: int, tunables: dict[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        program: Path,
+        pointer_size: int,
+        tunables: dict[str, int] | None = None,
+        linker: Sequence[str] = (),
+        shape: Traits | None = None,
+    ) -> None:
         self.pointer_size = pointer_size
         self.tunables = tunables or {}
         environment = {"PATH": os.environ["PATH"]}
@@ -56,7 +66,7 @@ class Server:
             environment["GLIBC_TUNABLES"] = ":".join(f"glibc.malloc.{name}={value}" for name, value in tunables.items())
         self._messages, write_end = os.pipe()
         self._driver = subprocess.Popen(
-            [program, "--serve"],
+            [*linker, program, "--serve"],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=write_end,
@@ -67,7 +77,7 @@ class Server:
         os.set_blocking(self._messages, False)
         _, self.pid, self._results, brk = self._record()
         self._memory = os.open(f"/proc/{self.pid}/mem", os.O_RDONLY)
-        self.before = Before(pointer_size, Path(f"/proc/{self.pid}/maps").read_text(), brk)
+        self.before = Before(pointer_size, Path(f"/proc/{self.pid}/maps").read_text(), brk, shape=shape)
         self.version = self.before.traits.name
 
     def close(self) -> None:
@@ -91,9 +101,9 @@ class Server:
 
     def model(self) -> Player:
         """Return a model of the process before its first allocator call."""
-        return self.before.player(self._page_before, self.tunables)
+        return self.before.player(self.page_before, self.tunables)
 
-    def _page_before(self, page: int) -> bytes | None:
+    def page_before(self, page: int) -> bytes | None:
         """Return what the process had in `page` before any trace, or None where nothing was mapped."""
         known = page in self.before.readable or (self.before.brk % PAGE and page == self.before.brk & -PAGE)
         return os.pread(self._memory, PAGE, page) if known else None
@@ -104,7 +114,7 @@ class Server:
         text = unparse(trace).encode()
         assert self._driver.stdin
         self._driver.stdin.write(b"%d\n%s" % (len(text), text))
-        replay = _Replay(self, trace)
+        replay = self.follow(trace)
         while True:
             kind, *rest = self._record()
             if kind == 3:
@@ -118,6 +128,10 @@ class Server:
                 raise
             self._driver.stdin.write(b"g")
 
+    def follow(self, trace: list[Operation]) -> Replay:
+        """Return what follows a trace; a recorder takes more notes."""
+        return Replay(self, trace)
+
     def _said(self) -> str:
         try:
             return os.read(self._messages, 65536).decode(errors="replace").strip()
@@ -130,7 +144,7 @@ class Server:
         return list(struct.iter_unpack("<2Q", data))
 
 
-class _Replay:
+class Replay:
     """One trace, followed in step."""
 
     def __init__(self, server: Server, trace: list[Operation]) -> None:
