@@ -7,6 +7,7 @@ from typing import Any
 
 from gdbheap.analysis.memory_use.usage import HeapUsage, usage_by_arena
 from gdbheap.glibc.heap_view import NONCONTIGUOUS
+from gdbheap.glibc.naming import arena_name
 from gdbheap.interface.command import Command
 from gdbheap.report.report import Column, Report
 from gdbheap.session.target import Target
@@ -40,7 +41,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         lwps = [each.lwp for each in view.layout.threads if each.arena and each.arena.value == arena.address]
         rows.append(
             (
-                arena.name,
+                arena_name(arena.index),
                 arena.address,
                 len(arena.regions),
                 min((each.start for each in arena.regions), default=None),

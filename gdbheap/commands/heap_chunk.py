@@ -153,7 +153,7 @@ def _link_words(view: HeapView, link: int) -> str:
     if chunk is not None and chunk.address == link:
         return f"{chunk.state.label} chunk of {chunk.size:#x}"
     arena = next((each for each in view.arenas if 0 <= link - each.address < view.layout.malloc_state.size), None)
-    return f"the bin's header in arena {arena.name}" if arena else "no chunk of the heap"
+    return f"the bin's header in arena {arena_name(arena.index)}" if arena else "no chunk of the heap"
 
 
 def _neighbours(view: HeapView, row: int) -> Iterator[Fact]:

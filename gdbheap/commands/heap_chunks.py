@@ -90,10 +90,12 @@ def _from_place(target: Target, view: HeapView, place: str) -> NDArray[np.bool_]
     if place == "mmapped":
         return np.asarray(table.arena == MMAPPED_ARENA)
     for arena in view.arenas:
-        if place == arena.name:
+        if place == arena_name(arena.index):
             return np.asarray(table.arena == arena.index)
     if place.isdecimal() and int(place) < 1 << 12:
-        raise UsageError(f"there is no arena {place}: the arenas are {', '.join(each.name for each in view.arenas)}")
+        raise UsageError(
+            f"there is no arena {place}: the arenas are {', '.join(arena_name(each.index) for each in view.arenas)}"
+        )
     address = target.evaluate(place)
     row = table.row_at(address)
     if row is None:

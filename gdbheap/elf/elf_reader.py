@@ -51,9 +51,7 @@ WANTED_SYMBOLS = frozenset(
         ),
     )
 )
-WANTED_STRUCTS = frozenset(
-    ("malloc_state", "malloc_par", "malloc_chunk", "tcache_perthread_struct", "tcache_entry", "heap_info")
-)
+WANTED_STRUCTS = frozenset(("malloc_state", "malloc_par", "tcache_perthread_struct", "heap_info"))
 # Functions in whose compilation unit these are defined; the first that a file has is asked.
 FUNCTIONS = ("_int_malloc", "_int_free", "__libc_malloc", "malloc", "malloc_check")
 # Texts that tell what the code does: safe-linking came with the first (2.32); of a malloc with tcaches each release

@@ -25,13 +25,11 @@ _MOST_HEAPS = 1 << 16
 
 @dataclass(frozen=True)
 class Heap:
-    """A non-main heap: `address` of its heap_info, `first_chunk`, `end` of the part in use, `reserved_end` of what
-    was made writable."""
+    """A non-main heap: `address` of its heap_info, `first_chunk`, `end` of the part in use."""
 
     address: int
     first_chunk: int
     end: int
-    reserved_end: int
 
 
 def read_ring(process: Process, layout: Layout) -> tuple[list[StructValue], list[Fault]]:
@@ -210,9 +208,8 @@ def read_heaps(process: Process, layout: Layout, arena: StructValue) -> tuple[li
             fault = f"prev is {info['prev']:#x}, heaps lie at multiples of {layout.heap_max:#x}"
         if fault:
             return heaps[::-1], [*faults, Fault(address, "heap_info is corrupt", fault, Invariant.HEAP_INFO)]
-        reserved = max(info["mprotect_size"], info["size"])
         first = first_chunk_of(address, arena.address, layout)
-        heaps.append(Heap(address, first, address + info["size"], address + reserved))
+        heaps.append(Heap(address, first, address + info["size"]))
         came_from, address = address, info["prev"]
     return heaps[::-1], faults
 

@@ -72,10 +72,6 @@ class Chunk:
     def is_mmapped(self) -> bool:
         return bool(self.flags & IS_MMAPPED)
 
-    @property
-    def non_main_arena(self) -> bool:
-        return bool(self.flags & NON_MAIN_ARENA)
-
 
 class ChunkTable:
     """Chunks sorted by address. Columns: address u64, size u64 (flags off), flags u8, state u8, arena u16."""

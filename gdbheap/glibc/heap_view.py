@@ -53,11 +53,6 @@ class Arena:
         return self.index == 0
 
     @property
-    def name(self) -> str:
-        """The name that people type: "main", "1", "2", ..."""
-        return "main" if self.is_main else str(self.index)
-
-    @property
     def system_mem(self) -> int:
         """Bytes that the arena has from the system."""
         return self.value["system_mem"]

@@ -44,7 +44,7 @@ class ThreadMalloc:
 class Layout:
     """Everything the decoders need to know. All sizes in bytes.
 
-    `main_arena`, `mp` and `abort_msg` (where libc keeps the pointer to its last words) are addresses; `brk` is the
+    `main_arena` and `mp` are addresses; `brk` is the
     program break itself, as sbrk(0) would return it.
 
     `safe_linking`, `mmapped_overhead` and `tcache_key` are None where this could not be told from symbols or real data.
@@ -71,7 +71,6 @@ class Layout:
     heap_max: int = 64 << 20
     page_size: int = SMALLEST_PAGE
     statics: Mapping[str, int] = field(default_factory=dict)
-    abort_msg: int | None = None
     libc_path: str = ""
     glibc_version: str = ""
     sources: Mapping[str, str] = field(default_factory=dict)

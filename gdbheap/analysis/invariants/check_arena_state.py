@@ -11,6 +11,7 @@ from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding, Must, Violation, WrongField, exactly, number
 from gdbheap.glibc.heap_view import NONCONTIGUOUS, Arena
 from gdbheap.glibc.invariant import Invariant
+from gdbheap.glibc.naming import arena_name
 
 # No Linux has more threads (PID_MAX_LIMIT).
 _MOST_THREADS = 1 << 22
@@ -162,14 +163,16 @@ def _check_free_list(heap: CheckedHeap) -> Iterator[Finding]:
         used = arena.value["attached_threads"]
         if used and before:
             yield _off_the_list(
-                heap, before, f"it leads to arena {arena.name}, whose attached_threads is {used}", arena
+                heap, before, f"it leads to arena {arena_name(arena.index)}, whose attached_threads is {used}", arena
             )
         if used:
             break
         before, address = arena, arena.value["next_free"]
     else:
         if before and address in seen:
-            yield _off_the_list(heap, before, f"it leads back to arena {seen[address].name}", seen[address])
+            yield _off_the_list(
+                heap, before, f"it leads back to arena {arena_name(seen[address].index)}", seen[address]
+            )
     for arena in arenas.values():
         leads = arena.value["next_free"]
         if leads and leads not in arenas and not arena.value["attached_threads"]:

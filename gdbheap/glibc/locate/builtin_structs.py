@@ -141,13 +141,6 @@ def heap_info(pointer_size: int, alignment: int, pagesize: bool) -> CStruct:
     return _struct("heap_info", pointer_size, members)
 
 
-@cache
-def malloc_chunk(pointer_size: int) -> CStruct:
-    """Return struct malloc_chunk, its members named as since 2.25."""
-    names = ("mchunk_prev_size", "mchunk_size", "fd", "bk", "fd_nextsize", "bk_nextsize")
-    return _struct("malloc_chunk", pointer_size, [(name, "word", 1) for name in names])
-
-
 def fastbin_count(pointer_size: int, alignment: int) -> int:
     """Return NFASTBINS: enough for a request of MAX_FAST_SIZE (80 * SIZE_SZ / 4)."""
     size = (80 * pointer_size // 4 + pointer_size + alignment - 1) & ~(alignment - 1)

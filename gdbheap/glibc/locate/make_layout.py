@@ -55,7 +55,6 @@ def make_layout(process: Process, symbols_of: SymbolsOf) -> Layout:
         heap_max=find.find_heap_max(facts, heap_info, arenas[1:], mp, malloc_par),
         page_size=process.page_size,
         statics=read_statics(process, chosen.libc),
-        abort_msg=next((found for each in libcs if (found := each.address("__abort_msg")) is not None), None),
         libc_path=chosen.libc.module.path,
         glibc_version=chosen.libc.symbols.version or read_version(process, chosen.libc),
         sources=facts.sources,
