@@ -14,8 +14,8 @@ if TYPE_CHECKING:
 
 
 def as_typed(held: PointerGraph, types: BlockTypes) -> PointerGraph:
-    """Return the graph without the words that mean nothing, and with the pointer members of blocks as pointers to the
-    start. (A variable that points to the inside of a block stays what it is to Valgrind.)"""
+    """Return the graph without the words that mean nothing, and with the pointer members of blocks, and variables'
+    pointers to structs within typed blocks, as pointers to the start."""
     graph = held.graph
     if types.firm.any() or types.dead.any():
         alive = ~types.dead
@@ -27,4 +27,7 @@ def as_typed(held: PointerGraph, types: BlockTypes) -> PointerGraph:
             target=graph.target[alive],
             offset=offset[alive],
         )
-    return replace(held, graph=graph)
+    roots = held.from_roots
+    if types.firm_roots.any():
+        roots = replace(roots, offset=np.where(types.firm_roots, np.uint32(0), roots.offset))
+    return replace(held, graph=graph, from_roots=roots)

@@ -96,8 +96,9 @@ class BlockTypes:
     a variable's word; no word: `parent_place` 0). `role` is an index in `roles`, `label` one in `labels`, names that
     are known without debug information ("Python dict"); -1 for none. `alternatives` are the types that are as good,
     where there are several. For each edge of the graph: `firm`, the word is a pointer member of a typed block, and
-    `dead`, it lies where the type has nothing. `start` are the blocks' first addresses. `interrupted`: Ctrl-C cut it
-    short.
+    `dead`, it lies where the type has nothing; `firm_roots`, for each of the roots' words: a variable's pointer to a
+    struct that is a part of a typed block, as a list's head has it (no rows where nothing has a type). `start` are the
+    blocks' first addresses. `interrupted`: Ctrl-C cut it short.
     """
 
     catalogue: Catalogue
@@ -113,6 +114,7 @@ class BlockTypes:
     label: NDArray[np.int32]
     firm: NDArray[np.bool_]
     dead: NDArray[np.bool_]
+    firm_roots: NDArray[np.bool_]
     roles: tuple[Role, ...] = ()
     labels: tuple[str, ...] = ()
     alternatives: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
@@ -199,4 +201,5 @@ def no_types(start: NDArray[np.uint64], edges: int, catalogue: Catalogue | None 
         column(-1, np.int32),
         np.zeros(edges, np.bool_),
         np.zeros(edges, np.bool_),
+        np.zeros(0, np.bool_),
     )

@@ -12,6 +12,7 @@ from gdbheap.analysis.types.slots import MIXED, PADDING, VOID
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.analysis.types.words import NO_SLOT, TypedWords, words_of
 from gdbheap.lazy import np
+from gdbheap.types.catalogue import TypeKind
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -51,6 +52,7 @@ def outcome(state: TypingState, interrupted: bool) -> BlockTypes:
         np.full(len(state), -1, np.int32),
         firm,
         dead & ~firm,
+        _firm_roots(state, from_roots),
         roles,
         alternatives={block: types for block, types in state.alternatives.items() if state.type[block] >= 0},
         roots=state.roots,
@@ -61,6 +63,17 @@ def outcome(state: TypingState, interrupted: bool) -> BlockTypes:
 def _are_pointers(words: TypedWords) -> Mask:
     pointers: Mask = (words.code >= 0) | (words.code == VOID) | (words.code == MIXED)
     return pointers
+
+
+def _firm_roots(state: TypingState, words: TypedWords) -> Mask:
+    """Return which of the roots' words are variables' pointers to structs, in blocks that have a type. (A pointer to
+    characters, or to anything, stays what it is to Valgrind: it may be a cursor.)"""
+    kind = state.layouts.kind[state.layouts.local(np.maximum(words.code, -1).astype(np.int32))]
+    is_struct = (words.code >= 0) & ((kind == TypeKind.STRUCT) | (kind == TypeKind.UNION))
+    known = (state.type >= 0)[words.target] & (state.confidence[words.target] >= Confidence.LIKELY)
+    chosen = is_struct & known & (words.trust >= Confidence.LIKELY)
+    firm: Mask = np.isin(state.held.from_roots.place, words.place[chosen])
+    return firm
 
 
 def _fill_roles(state: TypingState, words: TypedWords, from_roots: TypedWords) -> tuple[Role, ...]:

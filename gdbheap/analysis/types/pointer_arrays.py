@@ -28,6 +28,12 @@ def pointer_arrays(state: TypingState, waiting: TypedWords) -> Claims:
     structs[waiting.target[np.isin(kind, (int(TypeKind.STRUCT), int(TypeKind.UNION)))]] = True
     words = waiting.at((kind == TypeKind.POINTER) & (waiting.offset == 0) & ~structs[waiting.target])
     words = words.at(np.unique(words.target, return_index=True)[1])
+    return arrays_of_pointers(state, words)
+
+
+def arrays_of_pointers(state: TypingState, words: TypedWords) -> Claims:
+    """Return claims of the words' targets, each once, that are arrays of pointers, as far as their own words go with
+    that; each word's code is the type of the pointers."""
     total, fitting = _fitting(state, words)
     good = 4 * fitting >= _FITTING * total
     sure = (fitting == total) & (total >= 2)

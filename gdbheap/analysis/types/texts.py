@@ -37,16 +37,35 @@ def is_text(state: TypingState, blocks: NDArray[np.int32], offset: NDArray[np.ui
     end = np.where(ended.any(axis=1), ended.argmax(axis=1), octets.shape[1])
     wrong = ~printable & (columns < end[:, None])
     text: NDArray[np.bool_] = ~wrong.any(axis=1) & (end > shift) & (end - shift <= room)
-    return text & ~_high_only(octets, end)
+    return text & ~_is_broken_utf8(octets, before, end) & ~(_points_at_once(state, blocks, offset) & (end <= size))
 
 
-def _high_only(octets: NDArray[np.uint8], end: NDArray[np.int64]) -> NDArray[np.bool_]:
-    """Bytes above ASCII follow each other in UTF-8: one alone is none."""
-    high = octets >= 0x80
-    alone = high.copy()
-    alone[:, 1:] &= ~high[:, :-1]
-    alone[:, :-1] &= ~high[:, 1:]
-    alone[:, -1] = False
-    inside = np.arange(octets.shape[1])[None, :] < end[:, None]
-    found: NDArray[np.bool_] = (alone & inside).any(axis=1)
+def _points_at_once(
+    state: TypingState, blocks: NDArray[np.int32], offset: NDArray[np.uint32] | int
+) -> NDArray[np.bool_]:
+    """Return which of the blocks begin with a pointer to another's start: its bytes may look like letters."""
+    first = state.begin[blocks]
+    has_any = first < state.begin[np.asarray(blocks, np.int64) + 1]
+    found = np.zeros(len(blocks), np.bool_)
+    edges = first[has_any]
+    found[has_any] = (state.graph.place[edges] == 0) & (state.graph.offset[edges] == 0)
+    at_start: NDArray[np.bool_] = found & (np.asarray(offset) == 0)
+    return at_start
+
+
+def _is_broken_utf8(octets: NDArray[np.uint8], before: NDArray[np.bool_], end: NDArray[np.int64]) -> NDArray[np.bool_]:
+    """Return in which rows bytes above ASCII are no UTF-8: each is one that begins a character, or follows as one of
+    so many as that asks for."""
+    inside = (np.arange(octets.shape[1])[None, :] < end[:, None]) & ~before
+    length = np.select(
+        [(octets >= 0xC2) & (octets <= 0xDF), (octets >= 0xE0) & (octets <= 0xEF), (octets >= 0xF0) & (octets <= 0xF4)],
+        [2, 3, 4],
+        0,
+    )
+    wanted = np.zeros(octets.shape, np.bool_)
+    for step in (1, 2, 3):
+        wanted[:, step:] |= (length > step)[:, :-step] & inside[:, :-step]
+    follows = (octets >= 0x80) & (octets <= 0xBF)
+    wrong = (octets >= 0x80) & (length == 0) & ~follows
+    found: NDArray[np.bool_] = ((wrong | (follows != wanted)) & inside).any(axis=1)
     return found

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.types.block_types import Confidence, How
 from gdbheap.analysis.types.claims import Claims, claims, joined
 from gdbheap.analysis.types.evidence import evidence
 from gdbheap.analysis.types.fits import fits
+from gdbheap.analysis.types.pointer_arrays import arrays_of_pointers
 from gdbheap.analysis.types.slots import MIXED
 from gdbheap.analysis.types.texts import is_text
 from gdbheap.analysis.types.typing_state import TypingState
@@ -38,6 +40,11 @@ def _of_union(state: TypingState, words: TypedWords, kinds: list[int]) -> list[C
             text = is_text(state, words.target)
             found.append(_claims(state, words.at(text), number, Confidence.LIKELY))
             words = words.at(~text)
+    for number in kinds:
+        if state.book.info(number).kind is TypeKind.POINTER:
+            claimed = _arrays(state, words, number)
+            found.append(claimed)
+            words = words.at(~np.isin(words.target, claimed.block))
     structs = [each for each in kinds if state.book.info(each).kind in (TypeKind.STRUCT, TypeKind.UNION)]
     if not structs or not len(words):
         return found
@@ -52,6 +59,16 @@ def _of_union(state: TypingState, words: TypedWords, kinds: list[int]) -> list[C
     for place in np.flatnonzero(fine & ties).tolist():
         equal = tuple(number for row, number in enumerate(structs) if score[row, place] == score[:, place].max())
         state.alternatives[int(words.target[place])] = equal
+    return found
+
+
+def _arrays(state: TypingState, words: TypedWords, number: int) -> Claims:
+    """Return claims of the targets that are arrays of these pointers: the first word, and all others that are not 0,
+    lead to blocks that go with the type."""
+    good, bad = evidence(state, number, words.target, 0, True)
+    words = words.at((bad == 0) & (good > 0) & (np.diff(state.begin)[words.target] > 0))
+    found = arrays_of_pointers(state, replace(words, code=np.full(len(words), number, np.int32)))
+    found.confidence[:] = np.minimum(found.confidence, int(Confidence.LIKELY))
     return found
 
 
