@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from gdbheap.analysis.abort_texts.text import Words
 from gdbheap.analysis.invariants.check_arena_state import of_arena
+from gdbheap.analysis.invariants.check_heap_infos import bytes_in_heaps, check_heap_infos, outvoted_size
 from gdbheap.analysis.invariants.check_parameters import of_mp
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.invariants.closed_tops import bytes_of, check_closed_tops, closed_early
@@ -15,7 +16,6 @@ from gdbheap.glibc.chunk_table import IS_MMAPPED, NON_MAIN_ARENA
 from gdbheap.glibc.heap_view import NONCONTIGUOUS, Arena
 from gdbheap.glibc.invariant import Invariant
 from gdbheap.glibc.main_arena import initial_top
-from gdbheap.process.cstruct import StructValue
 
 # What a chain of heaps is not followed beyond.
 _OF_CHAIN = (Invariant.HEAP_CHAIN, Invariant.HEAP_INFO, Invariant.HEAP_ARENA)
@@ -31,7 +31,7 @@ def check_arenas(heap: CheckedHeap) -> Iterator[Finding]:
         yield from check_closed_tops(heap, arena)
         yield from _check_system_mem(heap, arena)
         if not arena.is_main:
-            yield from _check_heaps(heap, arena)
+            yield from check_heap_infos(heap, arena)
 
 
 def _check_top(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
@@ -151,7 +151,7 @@ def _system_mem(heap: CheckedHeap, arena: Arena, good: int, why: str) -> Finding
 def _check_system_mem(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
     """system_mem is at most max_system_mem, and in a non-main arena what its heaps have."""
     most = arena.value["max_system_mem"]
-    have = None if arena.is_main or _chain_is_broken(heap) else _in_heaps(heap, arena)
+    have = None if arena.is_main or _chain_is_broken(heap) else bytes_in_heaps(heap, arena)
     if outvoted_size(heap, arena):
         have = None
     if have is not None and have != arena.system_mem:
@@ -164,102 +164,5 @@ def _check_system_mem(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
         yield of_arena(heap, arena, "max_system_mem", wrong)
 
 
-def outvoted_size(heap: CheckedHeap, arena: Arena) -> int | None:
-    """Return the size that the newest heap of a non-main arena must have, where system_mem and the end of top agree
-    on another than its heap_info tells; None where they do not."""
-    newest = arena.top & ~(heap.layout.heap_max - 1)
-    total = None if arena.is_main else _in_heaps(heap, arena)
-    try:
-        told = heap.layout.heap_info.read(heap.process.memory, newest)["size"]
-        end = arena.top + (heap.words.read(arena.top + heap.layout.pointer_size) & ~7)
-    except MemoryFault:
-        return None
-    agreed = total is not None and total - told + end - newest == arena.system_mem
-    return end - newest if agreed and end - newest != told else None
-
-
-def _in_heaps(heap: CheckedHeap, arena: Arena) -> int | None:
-    """Return the bytes in use of all heaps of a non-main arena, None where one cannot be read."""
-    try:
-        return sum(heap.layout.heap_info.read(heap.process.memory, each.mapping)["size"] for each in arena.regions)
-    except MemoryFault:
-        return None
-
-
 def _chain_is_broken(heap: CheckedHeap) -> bool:
     return any(fault.invariant in _OF_CHAIN for fault in heap.view.faults)
-
-
-def _check_heaps(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
-    """A heap's part in use is whole pages, no more than what is readable, and that no more than the reserve."""
-    struct = heap.layout.heap_info
-    for region in arena.regions:
-        try:
-            info = struct.read(heap.process.memory, region.mapping)
-        except MemoryFault:
-            continue
-        size, readable = info["size"], info["mprotect_size"]
-        call = "the next malloc or free that grows, shrinks or leaves this heap"
-        where = region.mapping + struct.offset("size")
-        right = outvoted_size(heap, arena) if region is arena.regions[-1] else None
-        if right is not None:
-            why = f"top ends there, and system_mem, {arena.system_mem:#x}, fits"
-            message = "heap_info has a wrong size"
-            yield Violation(Invariant.HEAP_SIZE, message, exactly(right), call, why).at(
-                region.mapping, WrongField("size", where, size), arena.index
-            )
-        elif size % heap.process.page_size or size > readable:
-            expected = f"whole pages, at most mprotect_size, {readable:#x}"
-            message = "heap_info has a wrong size"
-            yield Violation(Invariant.HEAP_SIZE, message, Must(expected), call).at(
-                region.mapping, WrongField("size", where, size), arena.index
-            )
-        if readable % heap.process.page_size or readable > heap.layout.heap_max:
-            where = region.mapping + struct.offset("mprotect_size")
-            expected = f"whole pages, at most {heap.layout.heap_max:#x}"
-            message = "heap_info has a wrong mprotect_size"
-            yield Violation(Invariant.HEAP_MPROTECT_SIZE, message, Must(expected), call).at(
-                region.mapping, WrongField("mprotect_size", where, readable), arena.index
-            )
-        elif (made := _writable_from(heap, region.mapping, readable)) != readable and size <= readable:
-            where = region.mapping + struct.offset("mprotect_size")
-            why = f"the heap is writable up to {region.mapping + made:#x}"
-            message = "heap_info has a wrong mprotect_size"
-            call = (
-                "a malloc for which the heap grows: a SIGSEGV"
-                if made < readable
-                else "none: the heap is mprotected again"
-            )
-            yield Violation(Invariant.HEAP_MPROTECT_SIZE, message, exactly(made), call, why).at(
-                region.mapping, WrongField("mprotect_size", where, readable), arena.index
-            )
-        yield from _check_pagesize(heap, arena, region.mapping, info)
-
-
-def _check_pagesize(heap: CheckedHeap, arena: Arena, mapping: int, info: StructValue) -> Iterator[Finding]:
-    """From glibc 2.35 on a heap keeps the size of its pages: the system's, or that of mp_'s huge ones (from 2.43 the
-    transparent ones', too)."""
-    held, parameters = info.get("pagesize"), heap.view.parameters
-    huge: dict[str, int] = {}
-    if parameters is not None:
-        huge = {name: parameters[name] for name in ("hp_pagesize", "thp_pagesize") if parameters.get(name)}
-    if held is None or held in (heap.process.page_size, *huge.values()):
-        return
-    where = mapping + heap.layout.heap_info.offset("pagesize")
-    expected = " or ".join([f"{heap.process.page_size:#x}", *(f"{size:#x}, mp_.{name}" for name, size in huge.items())])
-    call = "the next malloc or free that grows or shrinks this heap: by pages of that size"
-    yield Violation(Invariant.HEAP_PAGESIZE, "heap_info has a wrong pagesize", Must(expected), call).at(
-        mapping, WrongField("pagesize", where, held), arena.index
-    )
-
-
-def _writable_from(heap: CheckedHeap, mapping: int, told: int) -> int:
-    """Return how many bytes from the start of a heap are writable, up to the last that is, in the room that a heap
-    has; what malloc has `told` where the mappings do not tell."""
-    if not heap.process.address_space.known:
-        return told
-    end = mapping
-    for vma in heap.process.address_space:
-        if vma.start < mapping + heap.layout.heap_max and vma.end > mapping and vma.writable:
-            end = min(vma.end, mapping + heap.layout.heap_max)
-    return end - mapping

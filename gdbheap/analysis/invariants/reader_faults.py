@@ -7,7 +7,8 @@ from collections.abc import Callable, Iterator
 
 from gdbheap.analysis.abort_texts.text import Words
 from gdbheap.analysis.invariants.check_arena_state import of_arena
-from gdbheap.analysis.invariants.check_arenas import break_adjusted, ends_right, is_past_brk, outvoted_size
+from gdbheap.analysis.invariants.check_arenas import break_adjusted, ends_right, is_past_brk
+from gdbheap.analysis.invariants.check_heap_infos import outvoted_size
 from gdbheap.analysis.invariants.check_links import check_links
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding, Must, Violation, WrongField, exactly
