@@ -175,18 +175,20 @@ def test_a_stripped_file_is_read_by_its_debug_file(tmp_path):
 
 
 METHODS = """
+#define KEEP(variable) __asm__ volatile("" ::"r"(&variable) : "memory")
 namespace app {
 struct Cache { int *get(int x); template <class T> T *make(T t); static Cache *only; };
 Cache *Cache::only;
-int *Cache::get(int x) { static int *kept; if (!kept) kept = new int(x); return kept; }
-template <class T> T *Cache::make(T t) { static T *last; last = new T(t); return last; }
-struct In { int *get() { static int *inside; inside = new int; return inside; } };
-int *function() { static int *mine = new int; return mine; }
+int *Cache::get(int x) { static int *kept; kept = new int(x); KEEP(kept); return kept; }
+template <class T> T *Cache::make(T t) { static T *last; last = new T(t); KEEP(last); return last; }
+struct In { int *get() { static int *inside; inside = new int; KEEP(inside); return inside; } };
+int *function() { static int *mine; mine = new int; KEEP(mine); return mine; }
 }
 int main() {
   app::Cache c;
   app::In i;
   app::Cache::only = &c;
+  KEEP(app::Cache::only);
   return *c.get(3) + *c.make(4L) + *i.get() + *app::function();
 }
 """
