@@ -50,7 +50,7 @@ class Call:
 def parse_calls(line: str, evaluate: Callable[[str], int]) -> list[Call]:
     """Return the calls of a line. Numbers are expressions for `evaluate`. Raises UsageError that points at the
     mistake."""
-    if line[:1] in _QUOTES:
+    if line.startswith(tuple(_QUOTES)):
         raise _mistake(line, 0, len(line), "quotes go around all the calls, or around none")
     calls: list[Call] = []
     for start, text in _pieces(line, ";"):
