@@ -21,7 +21,7 @@ SENTENCES = frozenset(
     )
 )
 # Of these names some are numpy's columns, which are cut.
-COLUMNS = ("words", "how")
+COLUMNS = ("words", "how", "holder")
 _LOOK_INTO = frozenset(
     (
         *("startswith", "endswith", "partition", "rpartition", "split", "rsplit", "splitlines", "find", "rfind"),
