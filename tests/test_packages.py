@@ -39,5 +39,5 @@ def test_diff_needs_numpy_and_nothing_else(monkeypatch, capsys):
         "install numpy)\n"
     )
     monkeypatch.setattr(packages, "missing", lambda: ("pyelftools", "pygments"))
-    assert main(["diff", "/", "b"]) == 1
+    assert main(["diff", "/", "b"]) == 2
     assert capsys.readouterr().err == "gdbheap: cannot read /: it is not a regular file\n"
