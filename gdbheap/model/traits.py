@@ -129,6 +129,11 @@ class Traits:
     (2.42 as it came out)."""
 
     @property
+    def is_compared(self) -> bool:
+        """Whether the model was held against this release, at this size of pointers, call by call."""
+        return self.name in (COMPARED if self.pointer_size == 8 else NAMES)
+
+    @property
     def alignment(self) -> int:
         """MALLOC_ALIGNMENT."""
         return 16

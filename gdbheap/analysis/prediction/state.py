@@ -13,7 +13,7 @@ from gdbheap.model import process as modelled
 from gdbheap.model.kernel import Kernel
 from gdbheap.model.machine import Machine, Thread
 from gdbheap.model.memory import PAGE, Memory
-from gdbheap.model.traits import COMPARED, KNOWN, NAMES, Traits, traits, variants
+from gdbheap.model.traits import KNOWN, Traits, traits, variants
 from gdbheap.process.live.kernel_limits import KernelLimits, kernel_limits
 from gdbheap.process.mm import MM, NO_HEAP, STAT, read_mm
 from gdbheap.process.process import Process
@@ -94,13 +94,12 @@ def _shapes(layout: Layout, notes: list[str]) -> list[Traits]:
 def _confidence(version: str, tcache: bool, shapes: list[Traits]) -> Iterator[str]:
     """Yield what a reader must know to judge predictions that hold for each of these releases."""
     names = [shape.name for shape in shapes]
-    compared = COMPARED if shapes[0].pointer_size == 8 else NAMES
     if len(names) > 1:
         unknown = f"which build of glibc {version} this is is unknown" if version else "glibc release unknown"
         yield f"{unknown}: predictions are shown only where {', '.join(names[:-1])} and {names[-1]} agree"
     elif not version:
         yield f"glibc release unknown: {names[0]} is a guess, the only release the model knows with this layout"
-    elif names[0] not in compared:
+    elif not shapes[0].is_compared:
         yield f"glibc {version} is modelled from its changes: it was not compared call by call"
     if not tcache:
         yield "this malloc was built without tcache: that is modelled, but was not compared call by call"
