@@ -13,6 +13,7 @@ import pytest
 from gdbheap.commands import COMMANDS, MODULES
 from gdbheap.session.debugger import Debugger
 from support.core_debugger import CoreDebugger
+from support.machine_rules import FORMATS, PAGES, bits, decisions, in_files, machines_own, named_registers, pages
 
 ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "gdbheap"
@@ -172,6 +173,16 @@ def rooms_imported(path: Path) -> set[str]:
 def test_imports_point_along_the_arrows(path):
     room = room_of(path)
     assert rooms_imported(path) - {room} <= ARROWS.get(room, BASE | {"packages"})
+
+
+def test_what_differs_by_machine_stands_in_its_room_alone():
+    """No register's name, no decision by the size of a pointer, no bits of addresses, no size of a page elsewhere; and
+    a machine's own room is known to machine/ alone. support/machine_rules.py says what counts."""
+    assert in_files(named_registers) == {}
+    assert in_files(decisions).keys() == FORMATS.keys()
+    assert in_files(bits) == {}
+    assert in_files(pages).keys() == PAGES
+    assert in_files(machines_own) == {}
 
 
 CONTRIBUTING = ROOT / ".github" / "CONTRIBUTING.md"
