@@ -46,8 +46,22 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     verdicts = explain_stop(crash) if is_fault(crash) else list(deadlocks(crash))
     if not verdicts:
         return Report("fault", _COLUMNS, [], before=(_ordinary(crash.stop),))
+    verdicts[0] = _with_members(target, crash, verdicts[0])
     rows = [_row(each, crash.access_kind) for each in verdicts]
     return Report("fault", _COLUMNS, rows, display_rows=list(_display_rows(crash, verdicts)), notes=notes)
+
+
+def _with_members(target: Target, crash: CrashContext, verdict: Verdict) -> Verdict:
+    """Return the verdict, with the members that hold the pointer which the instruction used."""
+    from gdbheap.session.bad_pointer import members_with
+
+    held = [
+        f"{each.way or each.member} holds {each.value:#x} ({each.member} at {each.place:#x})"
+        if each.way != each.member
+        else f"{each.member} holds {each.value:#x} (at {each.place:#x})"
+        for each in members_with(target, crash)
+    ]
+    return replace(verdict, evidence=(*verdict.evidence, *held))
 
 
 def make_scene(target: Target) -> tuple[CrashContext, tuple[str, ...]]:

@@ -76,6 +76,10 @@ class BlockNames:
         number = int(self.types.type[block])
         return "" if number == NONE else type_name(self.types.catalogue, number)
 
+    def element_size(self, block: int) -> int:
+        """Return the size in bytes of the block's type, of an array that of its elements; 0 where it is not known."""
+        return size_of(self.types.catalogue, int(self.types.type[block]))
+
     def of(self, block: int) -> str:
         """Return the block's name, with its confidence: "struct order", "likely Shape[3]", "perhaps A or B", "what
         dictEntry.key points to"; "" where nothing is known."""

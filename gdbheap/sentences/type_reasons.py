@@ -72,15 +72,15 @@ def _step(names: BlockNames, step: Step) -> str:
     return names.member_of(step.holder, step.place - int(names.types.start[step.holder])) or f"{step.place:#x}"
 
 
-def chain_path(names: BlockNames, block: int) -> str:
-    """Return the way from a variable to the block as one expression: "server.sessions->buckets[17]->session"; "" where
-    none is known."""
+def chain_path(names: BlockNames, block: int, *further: str) -> str:
+    """Return the way from a variable to the block as one expression: "server.sessions->buckets[17]->session", and
+    `further` along members that path_within() gives; "" where none is known."""
     steps = names.types.chain(block)
     if not steps or steps[0].holder >= 0:
         return ""
     start = names.types.start
     within = [names.path_within(each.holder, each.place - int(start[each.holder])) for each in steps[1:]]
-    return names.way_from(steps[0].place, within)
+    return names.way_from(steps[0].place, [*within, *further])
 
 
 def _folded(steps: Sequence[Step]) -> Iterator[tuple[Step, int]]:
