@@ -27,8 +27,6 @@ _MOST_ELEMENTS = 64
 _MOST_IN_TYPE = 256
 # So many containers of one type at one place in its holders are looked at.
 _MOST_BLOCKS = 1 << 20
-# The words of a container that are read.
-_WORDS = 10
 
 
 class ContainerKind(enum.IntEnum):
@@ -42,6 +40,15 @@ class ContainerKind(enum.IntEnum):
     DEQUE = 5
 
 
+# The words of a container that are read.
+_WORDS = {
+    ContainerKind.STRING: 3,
+    ContainerKind.VECTOR: 3,
+    ContainerKind.LIST: 3,
+    ContainerKind.TREE: 16,
+    ContainerKind.HASH_TABLE: 16,
+    ContainerKind.DEQUE: 10,
+}
 _TEMPLATES = (
     ("std::__cxx11::basic_string<", ContainerKind.STRING),
     ("std::vector<", ContainerKind.VECTOR),
@@ -107,9 +114,10 @@ def find_containers(
     part: NDArray[np.uint32],
     count: NDArray[np.int32],
     roots: Sequence[TypedRoot],
+    kinds: frozenset[ContainerKind] = frozenset(ContainerKind),
 ) -> Iterator[Containers]:
-    """Yield the containers in the blocks (columns as in BlockTypes) and in the variables, by type. Whoever calls
-    decides which blocks' types are sure enough."""
+    """Yield the containers of these kinds in the blocks (columns as in BlockTypes) and in the variables, by type.
+    Whoever calls decides which blocks' types are sure enough."""
     found: dict[int, list[Words]] = {}
     for number in np.unique(types[types >= 0]).tolist():
         inside = containers_in(book, number)
@@ -123,10 +131,12 @@ def find_containers(
                 found.setdefault(container, []).append(np.array([root.address + offset], np.uint64))
     for container, addresses in found.items():
         kind = container_kind(book, container)
-        address = np.unique(np.concatenate(addresses))
-        words = gather_words(memory, book.pointer_size, address, min(_WORDS, _words_of(book, container)))
-        if kind is not None:
-            yield Containers(container, kind, address, words)
+        if kind is None or kind not in kinds:
+            continue
+        address = np.sort(np.concatenate(addresses))
+        address = address[np.flatnonzero(np.diff(address, prepend=np.uint64(0)))]
+        words = gather_words(memory, book.pointer_size, address, min(_WORDS[kind], _words_of(book, container)))
+        yield Containers(container, kind, address, words)
 
 
 def _words_of(book: TypeBook, number: int) -> int:

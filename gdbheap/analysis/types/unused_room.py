@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     Words = NDArray[np.uint64]
 
 
+_KINDS = frozenset((ContainerKind.STRING, ContainerKind.VECTOR))
+
+
 def unused_room(state: TypingState) -> Mask:
     """A DeadRule: which edges lie there."""
     graph, blocks = state.graph, state.held.blocks
@@ -25,7 +28,7 @@ def unused_room(state: TypingState) -> Mask:
     sure = (state.confidence == Confidence.CERTAIN) & state.whole
     types = np.where(sure, state.type, np.int32(-1))
     for each in find_containers(
-        state.process.memory, state.book, blocks.start, types, state.part, state.count, state.roots
+        state.process.memory, state.book, blocks.start, types, state.part, state.count, state.roots, _KINDS
     ):
         if each.kind is ContainerKind.STRING:
             _mark(dead, address, *_behind_text(each, state.layouts.pointer_size))
