@@ -12,6 +12,7 @@ from support.gdb_runs import ask
 from support.programs import build
 
 EVERY = "heap leaks --blocks --kind all"
+UNSAID = r"^(likely |perhaps )?(closure of )?|(?<=\[)\d+(?=\]$)"
 LOST = re.compile(r"^lost (0x[0-9a-f]+) ?(.*)$", re.M)
 
 
@@ -21,11 +22,11 @@ def told(answers):
 
 
 def called(answers):
-    """Return what gdbheap calls each block, by its address."""
-    return {int(row["example"], 16): row["what"] for row in answers[EVERY]["rows"]}
+    """Return what gdbheap calls each block, by its address, however sure, and however many objects it has."""
+    return {int(row["example"], 16): re.sub(UNSAID, "", row["what"]) for row in answers[EVERY]["rows"]}
 
 
-@pytest.mark.parametrize("flags", [(), ("-O0",), ("-O2",)], ids=["", "O0", "O2"])
+@pytest.mark.parametrize("flags", [("-O0",), ("-O2", "-g0")], ids=["O0", "O2-g0"])
 def test_what_a_block_is_is_found_behind_its_first_word(flags):
     answers = ask([str(build("names_beyond", *flags))], (EVERY,), get_there=("break inspected", "run"))
     names, found = told(answers), called(answers)
@@ -33,7 +34,7 @@ def test_what_a_block_is_is_found_behind_its_first_word(flags):
     wrong = {
         hex(address): (name, found.get(address))
         for address, name in names.items()
-        if found.get(address) != name and (name or not found[address].startswith(("[", "zeros")))
+        if (found.get(address) != re.sub(UNSAID, "", name) if name else "lambda" in found[address])
     }
     assert not wrong
 

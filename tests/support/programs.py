@@ -30,7 +30,7 @@ def build(name: str, *flags: str) -> Path:
     target = Path(_built.name) / "-".join([name, *(flag.strip("-").replace("=", "_") for flag in flags)])
     compiler = "gcc" if source.suffix == ".c" else "g++"
     command = [compiler, "-g", "-O1", "-Wall", "-Wextra", "-Werror", "-pthread", *flags]
-    subprocess.run([*command, str(source), "-o", str(target)], check=True, timeout=PATIENCE)
+    subprocess.run([*command, str(source), "-o", str(target)], check=True, timeout=5 * PATIENCE)
     return target
 
 

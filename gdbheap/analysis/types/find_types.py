@@ -13,6 +13,7 @@ from gdbheap.analysis.types.claims import Claims, joined
 from gdbheap.analysis.types.cookies import counted_arrays
 from gdbheap.analysis.types.data_blocks import data_blocks
 from gdbheap.analysis.types.embedded import Embedded
+from gdbheap.analysis.types.held_arrays import held_arrays
 from gdbheap.analysis.types.labelled import labelled
 from gdbheap.analysis.types.libstdcxx import lay_out_buffers
 from gdbheap.analysis.types.lost_objects import lost_objects
@@ -67,6 +68,7 @@ def _fill(state: TypingState) -> None:
     embedded = Embedded(state.book)
     propagation = Propagation(state, embedded)
     passes: list[Pass] = [
+        lambda words: held_arrays(state, words),
         lambda words: pointer_arrays(state, words),
         lambda words: unions(state, words),
         lambda words: counted_arrays(state, words),
