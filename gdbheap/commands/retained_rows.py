@@ -204,9 +204,9 @@ class RetainedRows:
 
         found = self.found
         for node in found.children(found.root)[:_MOST_SUSPECTS].tolist():
-            if node >= found.blocks and self.share(int(found.bytes[node])) >= _SUSPECT:
+            if self.share(int(found.bytes[node])) >= _SUSPECT:
                 path = gathering(found, self.kinds.code, node).path
-                yield self.sentence([each for each in path if each >= found.blocks][-1])
+                yield self.sentence([each for each in path if each >= found.blocks or each == node][-1])
 
     def sentence(self, node: int) -> str:
         """Return what a node retains, in which blocks, and by way of what."""

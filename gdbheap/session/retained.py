@@ -116,9 +116,12 @@ def nearest_name(target: Target, found: Retained, block: int) -> str:
 
 
 def shared_name(target: Target, found: Retained, group: SharedGroup) -> str:
-    """Return the names of those that share something: "a, b and others"."""
-    names = [holder_name(target, found, each).name for each in group.holders[:_MOST_NAMED]]
-    told = [*names, *(["others"] if group.others or len(group.holders) > _MOST_NAMED else [])]
+    """Return the names of those that share something: "a, b and others"; of one block those that point to it first."""
+    first = list(dict.fromkeys([*group.direct, *group.holders]))
+    owners = {int(found.parts.owner[each - found.holders]) for each in group.direct if each >= found.holders}
+    first = [each for each in first if each not in owners]
+    names = [holder_name(target, found, each).name for each in first[:_MOST_NAMED]]
+    told = [*names, *(["others"] if group.others or len(first) > _MOST_NAMED else [])]
     return " and ".join([", ".join(told[:-1]), told[-1]] if len(told) > 1 else told)
 
 

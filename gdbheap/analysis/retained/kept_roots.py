@@ -1,6 +1,7 @@
 """Which root words count as holders: a word on a stack or in a register robs no variable of what it holds.
 
-What the modules' data lead to is theirs. Other mappings hold what is left of it, then stacks, at last registers. On a
+What the modules' data lead to is theirs. Other mappings hold what is left of it, then what the kernel keeps for the
+process (a server's connections, for epoll), then stacks, at last registers. On a
 stack what a caller holds is not shared with the functions that it has handed it to: of one thread's words the named
 variables come first, then the outer frames. What two threads hold they share.
 
@@ -50,7 +51,7 @@ def kept_roots(held: PointerGraph, groups: RootGroups, types: BlockTypes) -> Kep
     target, registers = held.from_roots.target, register_targets(held)
     in_kernel = np.array([held.roots.registers[index].kind == KERNEL for index, _, _ in held.registers], np.bool_)
     data = np.flatnonzero(groups.kind_of_words(GLOBAL, STATIC, THREAD_LOCAL, DATA))
-    first = np.concatenate((target[data], registers[in_kernel]))
+    first = target[data]
     edges = _edges(held, types, first)
     graph = Adjacency(len(held.blocks), held.graph.source[edges], held.graph.target[edges])
     owner = np.full(graph.count, UNSEEN, np.int32)
@@ -58,12 +59,13 @@ def kept_roots(held: PointerGraph, groups: RootGroups, types: BlockTypes) -> Kep
     mapped = np.flatnonzero(groups.kind_of_words(MAPPING, LOST_TRAIL))
     mapped = mapped[owner[target[mapped]] == UNSEEN]
     _give(graph, owner, target[mapped], _MAPPING)
+    kernel = np.flatnonzero(in_kernel)
+    kernel = kernel[owner[registers[kernel]] == UNSEEN]
+    _give(graph, owner, registers[kernel], _MAPPING)
     stacks = _one_by_one(graph, owner, target, *_on_stacks(held, groups))
     others = np.flatnonzero(~in_kernel)
     last = _one_by_one(graph, owner, registers, others, np.full(len(others), _REGISTER))
-    return Kept(
-        edges, np.concatenate((data, mapped, stacks)), np.concatenate((np.flatnonzero(in_kernel), last)).astype(np.intp)
-    )
+    return Kept(edges, np.concatenate((data, mapped, stacks)), np.concatenate((kernel, last)).astype(np.intp))
 
 
 def _edges(held: PointerGraph, types: BlockTypes, first: NDArray[np.int32]) -> Rows:

@@ -17,23 +17,27 @@ if TYPE_CHECKING:
 
 # So many holders are told apart; what others hold is counted as theirs together.
 MOST_TOLD = 12
+# A block that retains so much of all is told apart.
+_LARGE = 0.01
 
 
 @dataclass(frozen=True)
 class SharedGroup:
     """Blocks right below a node that the same `holders` (nodes of the tree) lead to, and, `others`, some that are not
-    told apart: `nodes`, those that retain most first."""
+    told apart: `nodes`, those that retain most first. Of one block alone, large enough to be told apart, `direct` are
+    the holders that point to it, the others lead there over more."""
 
     holders: tuple[int, ...]
     others: bool
     nodes: Nodes
     bytes: int
     count: int
+    direct: tuple[int, ...] = ()
 
 
 def shared_groups(retained: Retained, node: int) -> list[SharedGroup]:
     """Return what the holders right below a node (below the root: variables; else parts of the node) share, the largest
-    group first."""
+    group first; blocks that retain a good part of all are groups of their own."""
     tops = retained.children(node)
     shared = np.sort(tops[tops < retained.blocks])
     if not len(shared) or len(shared) == len(tops):
@@ -53,14 +57,26 @@ def shared_groups(retained: Retained, node: int) -> list[SharedGroup]:
         owner[front] = 0
         spread(graph, front, owner)
         mask |= (owner != UNSEEN).astype(np.int64) << bit
+    large = retained.bytes[shared] >= max(_LARGE * int(retained.bytes[retained.root]), 1)
+    alone = np.where(large, np.arange(len(shared)), -1)
     groups = []
-    for bits in np.unique(mask).tolist():
-        nodes = shared[mask == bits]
+    for bits, one in np.unique(np.stack((mask, alone), axis=1), axis=0).tolist():
+        nodes = shared[(mask == bits) & (alone == one)]
         nodes = nodes[np.argsort(-retained.bytes[nodes], kind="stable")]
         holders = tuple(holder for bit, holder in enumerate(told) if bits >> bit & 1)
-        sums = (int(column[nodes].sum()) for column in (retained.bytes, retained.count))
-        groups.append(SharedGroup(holders, bool(bits >> len(told) & 1), nodes, *sums))
+        size, count = (int(column[nodes].sum()) for column in (retained.bytes, retained.count))
+        direct = _direct(retained, int(nodes[0])) if one >= 0 else ()
+        groups.append(SharedGroup(holders, bool(bits >> len(told) & 1), nodes, size, count, direct))
     return sorted(groups, key=lambda group: -group.bytes)
+
+
+def _direct(retained: Retained, node: int) -> tuple[int, ...]:
+    """Return the variables, and members of such, that point to a block."""
+    sources = np.unique(retained.source[retained.target == node])
+    is_root = sources >= retained.blocks
+    parts = sources >= retained.holders
+    is_root[parts] = retained.parts.owner[sources[parts] - retained.holders] >= retained.blocks
+    return tuple(sources[is_root].tolist())
 
 
 def _edges_between(retained: Retained, tops: Nodes, shared: Nodes) -> tuple[Nodes, NDArray[np.intp]]:
