@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 _COLUMNS = (Column("field", "text", "heading"), Column("value", "text", "address"), Column("meaning", "text"), FACTS)
 
-# Registers that hold no pointer of the program's.
+# So many of those that point to the address are named.
 _NAMED = 3
 _MOST_WORDS = 1 << 12
 _ACCESSES = 3
