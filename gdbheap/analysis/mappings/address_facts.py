@@ -83,5 +83,5 @@ def _why(address: int, machine: Machine) -> str:
     if address > machine.mask:
         return f", beyond {8 * machine.pointer_size} bits"
     if not machine.is_canonical(address):
-        return ": it is not canonical (no x86-64 address with 48 bits)"
+        return f": it is not canonical (no {machine.name} address with {machine.address_bits + 1} bits)"
     return ": it is the kernel's half" if machine.is_kernels(address) else ""

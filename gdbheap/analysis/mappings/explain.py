@@ -193,11 +193,15 @@ def _number(address: int, machine: Machine) -> str:
         return f"NULL + {address:#x}, as of a member of a struct at NULL, or an element of an array there"
     top = machine.mask + 1
     if address > top:
-        return "beyond 32 bits"
+        return f"beyond {8 * machine.pointer_size} bits"
     if top - address <= 4096:
         return f"{address - top}: a small negative number, as of an error (-errno, MAP_FAILED) or a difference"
     if not machine.is_canonical(address):
-        return "it is not canonical (bits 48 to 63 must equal bit 47): not a pointer, or a corrupted one"
+        bits = machine.address_bits
+        last = 8 * machine.pointer_size - 1
+        return (
+            f"it is not canonical (bits {bits + 1} to {last} must equal bit {bits}): not a pointer, or a corrupted one"
+        )
     return "the kernel's half of the address space" if machine.is_kernels(address) else ""
 
 
