@@ -93,17 +93,43 @@ def _join(target: Target) -> _Joined:
         if part.interrupted:
             break
     types, numbers = joined(columns) if columns else (no_types(), [])
+    moved = _moved(target)
     statics: list[Variable] = []
     locals_: list[tuple[Module, list[Variable]]] = []
     for (module, part), new in zip(parts, numbers):
         variables = [replace(each, type=int(new[each.type]) if each.type != NONE else NONE) for each in part.variables]
-        statics += [
+        placed = [
             replace(each, place=each.place + module.load_base) for each in variables if each.storage == Storage.STATIC
         ]
+        statics += [_where_it_lies(each, moved, module, target) for each in placed] if moved else placed
         locals_.append((module, [each for each in variables if each.storage == Storage.THREAD_LOCAL]))
     interrupted = any(part.interrupted for _, part in parts)
     statics.sort(key=lambda each: each.place)
     return _Joined(Catalogue(ColumnTypes(types), statics, tuple(problems), NumbersByName(types), interrupted), locals_)
+
+
+def _moved(target: Target) -> dict[str, tuple[str, int]]:
+    """Return the linked name and the address, by C++'s name, of each variable of a library that lies in the program."""
+    main = target.process.main
+    if main is None or main.file is None:
+        return {}
+    from gdbheap.elf.copied_variables import copied_variables
+
+    copied = copied_variables(main.file)
+    return {target.demangled(name): (name, place + main.load_base) for name, place in copied.items()}
+
+
+def _where_it_lies(variable: Variable, moved: dict[str, tuple[str, int]], module: Module, target: Target) -> Variable:
+    linked, address = moved.get(variable.name, ("", 0))
+    if not linked or variable.function or module == target.process.main:
+        return variable
+    from gdbheap.process.dynamic_symbols import DynamicSymbols
+    from gdbheap.process.images.elf_image import read_image
+
+    # A variable of this name that is the file's own has no symbol for others, or another's.
+    image = read_image(target.process, module)
+    exported = None if image is None else DynamicSymbols(target.process, image).address(linked)
+    return replace(variable, place=address) if exported == variable.place else variable
 
 
 def _modules(target: Target) -> Iterator[Module]:
