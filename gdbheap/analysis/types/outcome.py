@@ -33,8 +33,11 @@ def outcome(state: TypingState, interrupted: bool) -> BlockTypes:
     doubt_contents(state)
     sure = (state.confidence == Confidence.CERTAIN) & state.whole
     dead[typed] = (words.code == PADDING) & sure[words.parent]
+    dead &= ~firm
+    # (A member's type is one thing, whether the member is in use is another.)
     for rule in DEAD_RULES:
         dead |= rule(state)
+    firm &= ~dead
     covering = covering_roots(state, state.roots)
     from_roots = root_words(state, state.roots, covering)
     roles = _fill_roles(state, words, from_roots)
@@ -51,7 +54,7 @@ def outcome(state: TypingState, interrupted: bool) -> BlockTypes:
         state.role,
         np.full(len(state), -1, np.int32),
         firm,
-        dead & ~firm,
+        dead,
         _firm_roots(state, from_roots),
         roles,
         alternatives={block: types for block, types in state.alternatives.items() if state.type[block] >= 0},
