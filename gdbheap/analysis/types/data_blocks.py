@@ -22,14 +22,16 @@ _LONGEST_HEADER = 64
 def data_blocks(state: TypingState, waiting: TypedWords) -> Claims:
     """Return claims of the blocks that hold characters or numbers. Whatever holds pointers to other blocks, and is no
     text, is something else that goes by such a pointer."""
-    kind = state.layouts.kind[state.layouts.local(np.maximum(waiting.code, -1).astype(np.int32))]
+    local = state.layouts.local(np.maximum(waiting.code, -1).astype(np.int32))  # lays out what is not yet
+    kind = state.layouts.kind[local]
     is_data = (waiting.code >= 0) & np.isin(kind, (int(TypeKind.CHARACTER), int(TypeKind.SCALAR)))
     is_data &= (waiting.offset == 0) | ((kind == TypeKind.CHARACTER) & (waiting.offset <= _LONGEST_HEADER))
     chosen = np.flatnonzero(is_data)
     order = chosen[np.lexsort((waiting.offset[chosen], waiting.target[chosen]))]
     words = waiting.at(order[np.unique(waiting.target[order], return_index=True)[1]])
     pointing = _pointing(state)
-    is_character = state.layouts.kind[state.layouts.local(words.code)] == TypeKind.CHARACTER
+    local = state.layouts.local(words.code)  # lays out what is not yet
+    is_character = state.layouts.kind[local] == TypeKind.CHARACTER
     text = is_character & is_text(state, words.target, words.offset)
     text &= ~pointing[words.target]
     plain = ~pointing[words.target] & (words.offset == 0)
@@ -39,7 +41,8 @@ def data_blocks(state: TypingState, waiting: TypedWords) -> Claims:
     # What a container says that it has there is not judged by what has been written yet.
     good = text | plain | (words.many & (words.offset == 0))
     words, confidence = words.at(good), confidence[good]
-    size = state.layouts.size[state.layouts.local(words.code)]
+    local = state.layouts.local(words.code)  # lays out what is not yet
+    size = state.layouts.size[local]
     count = (state.room[words.target] - words.offset) // np.maximum(size, 1)
     found = claims(
         words.target,

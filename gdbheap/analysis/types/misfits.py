@@ -60,8 +60,9 @@ def find_misfits(process: Process, held: PointerGraph, types: BlockTypes) -> tup
 
 
 def _overwritten(process: Process, held: PointerGraph, types: BlockTypes) -> Iterator[Misfit]:
-    """Yield the objects whose type is certain and that have no address at all where the type has a pointer."""
-    single = (types.confidence == Confidence.CERTAIN) & (types.type != NONE) & (types.count == 0)
+    """Yield the objects that a typed pointer leads to and that have no address at all where the type has a pointer."""
+    led = np.isin(types.how, (How.VARIABLE, How.MEMBER, How.PART)) & (types.confidence >= Confidence.LIKELY)
+    single = led & (types.type != NONE) & (types.count == 0)
     for number in np.unique(types.type[single]).tolist():
         if not _is_telling(types, number):
             continue

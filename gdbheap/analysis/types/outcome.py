@@ -71,7 +71,8 @@ def _are_pointers(words: TypedWords) -> Mask:
 def _firm_roots(state: TypingState, words: TypedWords) -> Mask:
     """Return which of the roots' words are variables' pointers to structs, in blocks that have a type. (A pointer to
     characters, or to anything, stays what it is to Valgrind: it may be a cursor.)"""
-    kind = state.layouts.kind[state.layouts.local(np.maximum(words.code, -1).astype(np.int32))]
+    local = state.layouts.local(np.maximum(words.code, -1).astype(np.int32))  # lays out what is not yet
+    kind = state.layouts.kind[local]
     is_struct = (words.code >= 0) & ((kind == TypeKind.STRUCT) | (kind == TypeKind.UNION))
     known = (state.type >= 0)[words.target] & (state.confidence[words.target] >= Confidence.LIKELY)
     chosen = is_struct & known & (words.trust >= Confidence.LIKELY)

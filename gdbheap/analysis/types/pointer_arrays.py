@@ -22,7 +22,8 @@ _FITTING = 3
 def pointer_arrays(state: TypingState, waiting: TypedWords) -> Claims:
     """Return claims of the blocks that are arrays of pointers. A block that another pointer calls a struct is left
     alone: the pointer leads to its first member, perhaps."""
-    kind = state.layouts.kind[state.layouts.local(np.maximum(waiting.code, -1).astype(np.int32))]
+    local = state.layouts.local(np.maximum(waiting.code, -1).astype(np.int32))  # lays out what is not yet
+    kind = state.layouts.kind[local]
     kind[waiting.code < 0] = 0
     structs = np.zeros(len(state), np.bool_)
     structs[waiting.target[np.isin(kind, (int(TypeKind.STRUCT), int(TypeKind.UNION)))]] = True
