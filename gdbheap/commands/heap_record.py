@@ -71,8 +71,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
             if arguments["type"].lower() in str(row[_NAMES.index("type")]).lower()
         ]
         groups, rows = [groups[each] for each in chosen], [rows[each] for each in chosen]
-    if arguments["folded"]:
-        notes.append(_write_folded(arguments["folded"], groups))
+    notes += _written(groups, arguments)
     limit = limit_of(target, arguments)
     return Report(
         command="heap record",
@@ -183,17 +182,26 @@ def _summary(recording: Recording, sampling: Sampling, rows: Sequence[tuple[Any,
         )
 
 
-def _write_folded(path: str, groups: Sequence[StackGroup]) -> str:
-    """Write the stacks as flame graphs take them, weighed by what is still in use (by the calls, where that is not
-    known); return a line that says so."""
-    from gdbheap.report.folded import write_folded
+def _written(groups: Sequence[StackGroup], arguments: Mapping[str, Any]) -> Iterator[str]:
+    """Write the files that are asked for, and yield a line for each: stacks weighed by what is still in use (by the
+    calls, where that is not known)."""
+    from gdbheap.report.profiles import write_folded, write_pprof
 
+    is_known = any(group.alive is not None for group in groups)
     stacks = [
-        ([each.name for each in reversed(group.stack)] + [group.function], group.alive_bytes or 0) for group in groups
+        (
+            [*(each.name for each in reversed(group.stack)), group.function],
+            (group.alive_bytes or 0, group.alive or 0) if is_known else (group.calls, group.calls),
+        )
+        for group in groups
     ]
-    if all(group.alive is None for group in groups):
-        stacks = [(names, group.calls) for (names, _), group in zip(stacks, groups)]
-    return write_folded(path, stacks)
+    stacks = [each for each in stacks if each[1][0]]
+    if arguments["folded"]:
+        write_folded(arguments["folded"], stacks)
+        yield f"{counted(len(stacks), 'stack')} in {arguments['folded']} (flamegraph.pl, speedscope)"
+    if arguments["pprof"]:
+        write_pprof(arguments["pprof"], stacks, (("space", "bytes"), ("blocks", "count")))
+        yield f"{counted(len(stacks), 'stack')} in {arguments['pprof']} (pprof -http=: FILE)"
 
 
 COMMAND = Command(
@@ -223,7 +231,8 @@ COMMAND = Command(
         ),
         Argument("--depth", "count", "Keep so many frames of each stack.", default=16),
         count_argument("stacks"),
-        Argument("--folded", "path", "Write the stacks to this file as well, for flame graphs."),
+        Argument("--folded", "path", "Write the stacks to this file as well, as flame graphs take them."),
+        Argument("--pprof", "path", "Write the stacks to this file as well, as a pprof profile."),
     ),
     examples=(
         ("heap record", "who allocates in the next ten seconds, those first who make the heap grow"),
