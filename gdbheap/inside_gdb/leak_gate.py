@@ -66,10 +66,10 @@ class _Gate:
         for name in _UNSEEN:
             gdb.execute(f"handle {name} stop pass", to_string=True)
         gdb.execute("handle SIGINT stop pass", to_string=True)
-        self._ways_out = [gdb.Breakpoint(f"-qualified {name}", internal=True) for name in _WAYS_OUT]
+        self._ways_out = [_breakpoint(name) for name in _WAYS_OUT]
         # gdb 13 hangs where a child of vfork that it follows comes to a breakpoint in memory that is its parent's too.
         ways_on = () if follow_children else _WAYS_ON
-        self._ways_on = [gdb.Breakpoint(f"-qualified {name}", internal=True) for name in ways_on]
+        self._ways_on = [_breakpoint(name) for name in ways_on]
         gdb.execute("catch exec", to_string=True)
         gdb.events.stop.connect(self._note)
         gdb.events.exited.connect(self._ended)
@@ -148,6 +148,13 @@ class _Gate:
             number = gdb.convenience_variable("_exitsignal")
             seen["end"]["signal"] = "" if number is None else _name_of(int(number))
         self.processes.append(seen)
+
+
+def _breakpoint(function: str) -> gdb.Breakpoint:
+    """Return a breakpoint on libc's function, of which gdb says nothing (gdb 10 may fail at that)."""
+    made = gdb.Breakpoint(f"-qualified {function}", internal=True)
+    made.silent = True
+    return made
 
 
 _UNWATCHED = {
