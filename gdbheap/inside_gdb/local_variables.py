@@ -85,9 +85,10 @@ def _local(
     told: dict[str, ToldType | None],
 ) -> LocalVariable | None:
     try:
-        kind = symbol.type
-        if kind is None:
+        value = symbol.value(frame)
+        if value.is_optimized_out:
             return None
+        kind = value.type  # (of an array of variable length, as long as it is here)
         spelled = f"{kind} {kind.sizeof}"
         if "{...}" in spelled:  # gdb's word for all that have no name
             told.pop(spelled, None)
@@ -95,9 +96,6 @@ def _local(
             told[spelled] = told_type(kind)
         type_ = told[spelled]
         if type_ is None:
-            return None
-        value = symbol.value(frame)
-        if value.is_optimized_out:
             return None
         address, word = _place(value, kind.strip_typedefs().code)
     except (gdb.error, ValueError, TypeError, OverflowError):
@@ -132,6 +130,8 @@ def told_type(kind: gdb.Type) -> ToldType | None:
             steps.append(POINTER_TO)
             name, kind = "", kind.target()
         elif kind.code == gdb.TYPE_CODE_ARRAY:
+            if kind.dynamic:  # gdb 10 fails itself when it is asked for the range
+                return None
             low, high = kind.range()
             if high < low:
                 return None  # of variable length, and not known

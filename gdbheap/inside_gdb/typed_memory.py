@@ -116,6 +116,8 @@ def _members(part: _Part) -> Iterator[tuple[str, int, gdb.Type]]:
         if kind.code != gdb.TYPE_CODE_ARRAY:
             yield name, offset, kind
             continue
+        if kind.dynamic:  # gdb 10 fails itself when it is asked for the range
+            continue
         element = kind.target().strip_typedefs()
         low, high = kind.range()
         if element.code == gdb.TYPE_CODE_PTR:
