@@ -27,6 +27,16 @@ def scores(request, tmp_path_factory):
     return score(truth, "reachable", answers), score(truth, "lost", answers)
 
 
+# Which part of the reachable blocks, and of the lost ones, has a right name at least. (In 32 bits fewer sizes and
+# places differ, so less is told by what a lost block points to.)
+NAMED = {"-O0": (0.95, 0.85), "-O2": (0.95, 0.85), "32-bit": (0.94, 0.6)}
+
+
+def test_most_blocks_have_a_name(scores, request):
+    least = NAMED[request.node.callspec.id]
+    assert [each.named >= part for each, part in zip(scores, least)] == [True, True], [each.named for each in scores]
+
+
 def test_names_are_right_as_far_as_they_say(scores):
     for each in scores:
         assert each.wrong.get("certain", []) == []

@@ -30,7 +30,7 @@ def brothers(state: TypingState) -> Claims:
     words = _void_words(state, np.flatnonzero(typed & holders[state.graph.source]))
     words = words.at(np.isin(words.slot, np.unique(undecided.slot)))
     types, room = state.type[words.target], state.room[words.target]
-    known = np.flatnonzero((types >= 0) & state.whole[words.target] & (state.count[words.target] == 0))
+    known = np.flatnonzero(state.well_named()[words.target])
     key = (words.slot << _ROOM_BITS) + np.minimum(room, (1 << _ROOM_BITS) - 1)
     keys, first, which, count = np.unique(key[known], return_index=True, return_inverse=True, return_counts=True)
     one = types[known[first]]

@@ -17,7 +17,7 @@ from gdbheap.analysis.types.containers import container_kind
 from gdbheap.analysis.types.evidence import evidence
 from gdbheap.analysis.types.fits import fits, least_room
 from gdbheap.analysis.types.libstdcxx import is_internal
-from gdbheap.analysis.types.slots import BYTES, INTEGER, MIXED, VOID
+from gdbheap.analysis.types.slots import BYTES, INTEGER, MIXED, PADDING, VOID
 from gdbheap.analysis.types.texts import is_text
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.lazy import np
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     Mask = NDArray[np.bool_]
 
 # So many groups are looked at, so many blocks of each, so many pointers of each block, so many types for each size.
-_MOST_GROUPS = 2048
+_MOST_GROUPS = 512
 _MOST_BLOCKS = 48
 _MOST_EDGES = 32
 _MOST_TYPES = 512
@@ -39,13 +39,15 @@ _MOST_TYPES = 512
 # type. The shape alone decides between no two types.
 _AGREES, _TEXT, _FITS, _ROOM = 2.0, 1.0, 0.5, 0.25
 # Against a type counts a pointer where it has a number.
-_STRAY = 1.0
-_SAME_SIZE, _SAME_SHAPE, _SAME_TARGETS = 0.25, 0.5, 1.5
-# For each pointer, if no other struct has such a size and pointers in these places.
-_ALONE = 0.25
-_ENOUGH, _MARGIN = 2.0, 0.25
+_STRAY = 2.0
+_SAME_SIZE, _SAME_SHAPE, _SAME_TARGETS = 0.25, 0.5, 2.0
+# No other struct has such a size and pointers in these places.
+_ALONE = 0.5
+_ENOUGH, _MARGIN = 2.0, 0.5
 # So many of the best are held against the bytes.
 _MOST_TRIED = 8
+# Headers of a program's own are not larger.
+_FAR = 64
 # 2**64 divided by the golden ratio, to mix numbers (Knuth, The Art of Computer Programming 3, 6.4).
 _MIX = 0x9E3779B97F4A7C15
 
@@ -65,6 +67,9 @@ class ByTargets:
     def __init__(self, state: TypingState) -> None:
         self._state = state
         self._types: dict[int, tuple[Numbers, NDArray[np.int32]]] = {}
+        self._in_vain: set[int] = set()
+        self._occurring: dict[int, list[int]] = {}
+        self._flexible: list[int] | None = None
 
     def find(self, left_out: Mask) -> Claims:
         """Return claims of blocks that have no type yet, but for those left out."""
@@ -77,11 +82,13 @@ class ByTargets:
             (_named_shapes(state, each, blocks, of_known), each, bonus)
             for each, bonus, of_known in ((shapes.shape, _SAME_SHAPE, False), (shapes.exact, _SAME_TARGETS, True))
         ]
-        _, which, count = np.unique(shapes.exact[blocks], return_inverse=True, return_counts=True)
+        values, which, count = np.unique(shapes.exact[blocks], return_inverse=True, return_counts=True)
         order = np.argsort(which.reshape(-1), kind="stable")
         begin = np.concatenate(([0], np.cumsum(count)))
         found = []
-        for group in np.argsort(-count, kind="stable")[:_MOST_GROUPS].tolist():
+        self._occurring = _types_by_room(state)
+        groups = [group for group, value in enumerate(values.tolist()) if value not in self._in_vain]
+        for group in sorted(groups, key=lambda each: -int(count[each]))[:_MOST_GROUPS]:
             members = blocks[order[begin[group] : begin[group + 1]]]
             bonus = {
                 named[int(shape[members[0]])]: more
@@ -89,6 +96,8 @@ class ByTargets:
                 if int(shape[members[0]]) in named
             }
             found.append(self._of_group(members, bonus))
+            if not len(found[-1]):
+                self._in_vain.add(int(values[group]))
         return joined(found)
 
     def _of_group(self, blocks: NDArray[np.intp], bonus: dict[int, float]) -> Claims:
@@ -99,13 +108,19 @@ class ByTargets:
         edges = np.concatenate([np.arange(*state.begin[[b, b + 1]])[:_MOST_EDGES] for b in sample.tolist()])
         place = state.graph.place[edges].astype(np.int64) // state.layouts.pointer_size
         here = codes[:, place]
-        score = self._score(here, edges) / len(sample)
+        said, agreeing, explained, roomy = self._score(here, edges)
+        score = said / len(sample) + _ROOM * np.minimum(roomy / len(sample), 1)
         possible = ((here >= 0) | (here == VOID) | (here == MIXED) | (here == INTEGER)).all(axis=1)
-        occurring = np.isin(numbers, np.unique(state.type[(state.room == room) & state.whole]))
+        occurring = np.isin(numbers, self._occurring.get(room, []))
         score += _SAME_SIZE * occurring
         more = np.array([bonus.get(number, 0.0) for number in numbers.tolist()])
         score += np.where(more >= _SAME_TARGETS, more, 0)
         score[~possible] = -1
+        # A type that nobody else names must be that of something that its pointers lead to; a void * explains nothing.
+        known = occurring | ((2 * agreeing >= len(sample)) & (explained >= 2 * len(sample)))
+        known &= 2 * explained >= len(edges)
+        known |= more >= _SAME_TARGETS
+        score[~known] = np.minimum(score[~known], _ENOUGH - _ALONE - _SAME_SHAPE - _MARGIN)
         found = self._best(blocks, sample, numbers, score, more)
         return found if len(found) else self._pointers(blocks, sample, edges)
 
@@ -120,7 +135,7 @@ class ByTargets:
         """Return claims for the best of the types, where its bytes go with it and no other is about as good."""
         order = np.argsort(-score, kind="stable")[:_MOST_TRIED]
         sound = [at for at in order.tolist() if score[at] > 0 and self._goes_with(int(numbers[at]), sample)]
-        alone = _ALONE * int(np.diff(self._state.begin)[blocks[0]]) if len(sound) == 1 else 0.0
+        alone = _ALONE if len(sound) == 1 else 0.0
         shape = float(bonus[sound[0]]) if sound and bonus[sound[0]] < _SAME_TARGETS else 0.0
         if not sound or score[sound[0]] + alone + shape < _ENOUGH:
             return joined([])
@@ -153,8 +168,10 @@ class ByTargets:
         bad = evidence(self._state, number, sample)[1]
         return 10 * int(np.count_nonzero(bad)) <= len(sample)
 
-    def _score(self, codes: NDArray[np.int32], edges: Numbers) -> NDArray[np.float64]:
-        """Return for each type (a row of `codes`: what it has where each edge lies) the sum of what the edges say."""
+    def _score(self, codes: NDArray[np.int32], edges: Numbers) -> tuple[NDArray[np.float64], Numbers, Numbers, Numbers]:
+        """Return for each type (a row of `codes`: what it has where each edge lies) the sum of what the edges say, how
+        many lead to just what they should, how many to what they may, and how many to what has room for it at
+        least."""
         state = self._state
         target, offset = state.graph.target[edges], state.graph.offset[edges]
         known, room = state.type[target], state.room[target]
@@ -170,15 +187,11 @@ class ByTargets:
         text_pointers = (kind == TypeKind.CHARACTER) & text[None, :]
         other = (((known >= 0) & state.whole[target] & (offset == 0)) | text)[None, :]
         clash = is_struct & other & ~agrees
-        said = (
-            _AGREES * agrees
-            + _FITS * (fitting & ~clash)
-            + _ROOM * (roomy & ~clash)
-            + _TEXT * text_pointers
-            - _AGREES * clash
-        )
-        total: NDArray[np.float64] = said.sum(axis=1)
-        return total
+        said = _AGREES * agrees + _FITS * (fitting & ~clash) + _TEXT * text_pointers - _AGREES * clash
+        stray = (codes == INTEGER) & (offset == 0)[None, :]
+        total: NDArray[np.float64] = said.sum(axis=1) - _STRAY * stray.sum(axis=1)
+        explained = agrees | fitting | text_pointers | (roomy & ~clash)
+        return total, agrees.sum(axis=1), explained.sum(axis=1), (roomy & ~clash).sum(axis=1)
 
     def _of_room(self, room: int) -> tuple[Numbers, NDArray[np.int32]]:
         """Return the structs that malloc gives just so much room for, and their words."""
@@ -194,14 +207,60 @@ class ByTargets:
                 for each in numbers.tolist()
             ]
             numbers = numbers[~np.array(alike, np.bool_)]
+            growing = [each for each in self._growing() if self._may_grow_to(each, room)]
+            numbers = np.append(numbers, growing).astype(np.int64)
             words = -(-room // state.layouts.pointer_size)
             codes = np.full((len(numbers), words), BYTES, np.int32)
             for row, number in enumerate(numbers.tolist()):
-                own = state.layouts.of(number).codes[:words]
-                codes[row, :] = -1
-                codes[row, : len(own)] = own
+                codes[row, :] = self._words(number, words)
             self._types[room] = numbers, codes
         return self._types[room]
+
+    def _growing(self) -> list[int]:
+        """Return the structs that end with a flexible array."""
+        if self._flexible is None:
+            state = self._state
+            kinds, sizes = state.book.kinds_and_sizes()
+            structs = np.flatnonzero((kinds == TypeKind.STRUCT) & (sizes > 0))
+            ending = [each for each in structs.tolist() if self._ends_with_array(each)]
+            self._flexible = ending[:_MOST_TYPES]
+        return self._flexible
+
+    def _ends_with_array(self, number: int) -> bool:
+        book = self._state.book
+        members = book.info(number).members
+        last = book.stripped(members[-1].type) if members else -1
+        return last >= 0 and book.info(last).kind is TypeKind.ARRAY and book.info(last).count <= 1
+
+    def _may_grow_to(self, number: int, room: int) -> bool:
+        """Whether some elements of the struct's array, one at least, take just so much room."""
+        layout = self._state.layouts.of(number)
+        count = (room - layout.flexible) // max(layout.stride, 1)
+        if layout.flexible < 0 or count < 1 or layout.stride < self._state.layouts.pointer_size:
+            return False
+        asked = np.array([layout.flexible + count * layout.stride])
+        return bool(least_room(asked, self._state.layouts.pointer_size)[0] == room)
+
+    def _words(self, number: int, words: int) -> NDArray[np.int32]:
+        """Return what the first words of an object are, those of its flexible array among them."""
+        layouts, layout = self._state.layouts, self._state.layouts.of(number)
+        codes = np.full(words, PADDING, np.int32)
+        own = layout.codes[:words]
+        codes[: len(own)] = own
+        if layout.flexible >= 0:
+            element, first = layouts.of(layout.element).codes, layout.flexible // layouts.pointer_size
+            more = np.tile(element, -(-words // max(len(element), 1)))
+            codes[first:] = more[: max(words - first, 0)]
+        return codes
+
+
+def _types_by_room(state: TypingState) -> dict[int, list[int]]:
+    """Return the types of the blocks of each size that are well named."""
+    named = state.well_named()
+    found: dict[int, list[int]] = {}
+    for pair in np.unique((state.room[named] << 32) + state.type[named]).tolist():
+        found.setdefault(pair >> 32, []).append(pair & 0xFFFF_FFFF)
+    return found
 
 
 def _shapes(state: TypingState) -> _Shapes:
@@ -209,6 +268,7 @@ def _shapes(state: TypingState) -> _Shapes:
     graph = state.graph
     place = graph.place.astype(np.uint64) * np.uint64(_MIX)
     known = (state.type[graph.target].astype(np.int64) + 2).astype(np.uint64) * np.uint64(0xD6E8FEB86659FD93)
+    known += np.minimum(graph.offset, _FAR).astype(np.uint64) * np.uint64(0x8EBC6AF09C88C6E3)
     plain = place ^ (place >> np.uint64(29))
     both = (place ^ known) * np.uint64(0xA0761D6478BD642F)
     both ^= both >> np.uint64(31)
@@ -227,12 +287,18 @@ def _named_shapes(
     state: TypingState, shape: NDArray[np.uint64], wanted: NDArray[np.intp], of_known: bool
 ) -> dict[int, int]:
     """Return the type of each shape of two pointers or more that the `wanted` blocks have and only blocks of one type
-    (`of_known`: which point to blocks whose types are known)."""
-    chosen = (state.type >= 0) & state.whole & (state.count == 0) & (np.diff(state.begin) > 1)
+    (`of_known`: which point to blocks whose types are known, or behind a header of the program's own; one such
+    pointer is enough)."""
+    least = 1 if of_known else 2
+    chosen = state.well_named() & (np.diff(state.begin) >= least)
     blocks = np.flatnonzero(chosen)
     blocks = blocks[np.isin(shape[blocks], np.unique(shape[wanted]))]
     if of_known and len(blocks):
-        known = (state.type[state.graph.target[state.edges_of(blocks)]] >= 0).astype(np.int64)
+        edges = state.edges_of(blocks)
+        offset = state.graph.offset[edges]
+        degree = np.repeat(np.diff(state.begin)[blocks], np.diff(state.begin)[blocks])
+        behind = (offset > 0) & (offset < _FAR)
+        known = (behind | ((state.type[state.graph.target[edges]] >= 0) & (degree > 1))).astype(np.int64)
         before = np.concatenate(([0], np.cumsum(known)))
         end = np.cumsum(np.diff(state.begin)[blocks])
         blocks = blocks[before[end] - before[end - np.diff(state.begin)[blocks]] > 0]

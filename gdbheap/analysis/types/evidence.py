@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.types.fits import fits
-from gdbheap.analysis.types.slots import CODE, PLAIN, VOID, VTABLE
+from gdbheap.analysis.types.slots import CODE, PLAIN, VTABLE
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.lazy import np
 from gdbheap.process.columns.gather import gather_words
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 # As many words of a block are looked at, and so many blocks at once.
 _MOST_WORDS = 64
 _SLICE = 1 << 14
+# Pointers are no smaller.
+_SMALL = 1 << 12
 # What a word counts for that points to a block of just the type that it should.
 _AGREES = 2
 
@@ -73,8 +75,10 @@ def _value(state: TypingState, code: int, words: NDArray[np.uint64]) -> NDArray[
     if code == PLAIN:
         target, offset = _aimed(state, words)
         return np.where((target >= 0) & (offset == 0), -1, 0).astype(np.int32)
-    if code in (VOID, VTABLE) or code >= 0:
-        value = np.where(state.mapped.hold(words), 0, -1).astype(np.int32)
+    if code == VTABLE or code >= 0:
+        # (Small numbers, and such below 0, stand for something in many programs. In a void * anything does.)
+        marks = (words < np.uint64(_SMALL)) | (words > np.uint64(state.highest - _SMALL))
+        value = np.where(state.mapped.hold(words) | marks, 0, -1).astype(np.int32)
         if code >= 0:
             target, offset = _aimed(state, words)
             value[target >= 0] = _agreement(state, code, target[target >= 0], offset[target >= 0])

@@ -40,7 +40,7 @@ def outcome(state: TypingState, interrupted: bool) -> BlockTypes:
     firm &= ~dead
     covering = covering_roots(state, state.roots)
     from_roots = root_words(state, state.roots, covering)
-    roles = _fill_roles(state, words, from_roots)
+    roles = _fill_roles(state, words, from_roots, covering)
     return BlockTypes(
         state.book.catalogue,
         state.held.blocks.start,
@@ -80,7 +80,9 @@ def _firm_roots(state: TypingState, words: TypedWords) -> Mask:
     return firm
 
 
-def _fill_roles(state: TypingState, words: TypedWords, from_roots: TypedWords) -> tuple[Role, ...]:
+def _fill_roles(
+    state: TypingState, words: TypedWords, from_roots: TypedWords, covering: NDArray[np.int64]
+) -> tuple[Role, ...]:
     """Set the role of each block that a typed pointer leads to: of several the variable's, or the first."""
     roles: list[Role] = []
     for each in (from_roots, words):
@@ -93,17 +95,16 @@ def _fill_roles(state: TypingState, words: TypedWords, from_roots: TypedWords) -
         numbers = np.full(len(values), -1, np.int32)
         for index, at in enumerate(first.tolist()[: _MOST_ROLES - len(roles)]):
             numbers[index] = len(roles)
-            roles.append(_role(state, each, at))
+            roles.append(_role(state, each, at, covering))
         state.role[each.target[::-1]] = numbers[which.reshape(-1)][::-1]
     return tuple(roles)
 
 
-def _role(state: TypingState, words: TypedWords, at: int) -> Role:
+def _role(state: TypingState, words: TypedWords, at: int, covering: NDArray[np.int64]) -> Role:
     parent, slot = int(words.parent[at]), int(words.slot[at])
     if parent < 0:
-        root = next(
-            each for each in state.roots if 0 <= int(words.place[at]) - each.address < state.book.size(each.type)
-        )
+        word = int(np.searchsorted(state.held.from_roots.place, words.place[at]))
+        root = state.roots[int(covering[word])]
         return Role(root.type, int(words.place[at]) - root.address, root.name)
     if slot == NO_SLOT:
         return Role(int(state.type[parent]), 0)

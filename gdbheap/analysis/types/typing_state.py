@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from gdbheap.analysis.objects.lookup import Lookup
 from gdbheap.analysis.pointers.pointer_graph import PointerGraph
+from gdbheap.analysis.types.block_types import How
 from gdbheap.analysis.types.claims import Claims
 from gdbheap.analysis.types.slots import Layouts
 from gdbheap.lazy import np
@@ -63,6 +64,7 @@ class TypingState:
         # Names of blocks that have no type in the debug information.
         self.names: dict[int, str] = {}
         count = len(held.blocks)
+        self.highest = (1 << (8 * process.pointer_size)) - 1
         self.room = (held.blocks.end - held.blocks.start).astype(np.int64)
         self.type = np.full(count, -1, np.int32)
         self.count = np.zeros(count, np.int32)
@@ -106,6 +108,12 @@ class TypingState:
         self.parent[block], self.parent_place[block] = claims.parent, claims.parent_place
         self.whole[block] = claims.whole
         return block
+
+    def well_named(self) -> NDArray[np.bool_]:
+        """Return which blocks are one object whose type others tell: what is only like it may go by that."""
+        guessed = (self.how == How.POINTS_TO) | (self.how == How.SAME_CALL) | (self.how == How.SIBLING_ROLE)
+        found: NDArray[np.bool_] = (self.type >= 0) & self.whole & (self.count == 0) & ~guessed
+        return found
 
     def forget(self, blocks: Blocks) -> None:
         """Take back what was believed of these blocks."""
