@@ -4,6 +4,7 @@ What the modules' data lead to is theirs. Other mappings hold what is left of it
 process (a server's connections, for epoll), then stacks, at last registers. On a
 stack what a caller holds is not shared with the functions that it has handed it to: of one thread's words the named
 variables come first, then the outer frames. What two threads hold they share.
+Blocks that only such roots lead to rob no variable either.
 
 In a block whose type is known, a word that is no pointer by that type (an old one in a string's buffer)
 holds what nothing else does, and no more.
@@ -65,6 +66,9 @@ def kept_roots(held: PointerGraph, groups: RootGroups, types: BlockTypes) -> Kep
     stacks = _one_by_one(graph, owner, target, *_on_stacks(held, groups))
     others = np.flatnonzero(~in_kernel)
     last = _one_by_one(graph, owner, registers, others, np.full(len(others), _REGISTER))
+    # A block that only a later kind of root leads to robs as little as that root itself.
+    rank = np.where(owner >= _STACKS, _STACKS, owner)
+    edges = edges[rank[held.graph.source[edges]] == rank[held.graph.target[edges]]]
     return Kept(edges, np.concatenate((data, mapped, stacks)), np.concatenate((kernel, last)).astype(np.intp))
 
 
