@@ -7,7 +7,7 @@ import random
 import struct
 import subprocess
 import sys
-import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -99,19 +99,20 @@ TABLE = [
     (TYPEDEF, 0x16, 0, [(0x03, 0x08), (0x49, 0x13)]),
     (NAMESPACE, 0x39, 1, [(0x03, 0x08)]),
 ]
+TEXTUAL = 10
 FIRST = 12  # where the first entry of a unit of DWARF 5 is
 
 
-def table() -> bytes:
+def table(abbreviations) -> bytes:
     found = b""
-    for code, tag, children, attributes in TABLE:
+    for code, tag, children, attributes in abbreviations:
         found += bytes([code, tag, children]) + b"".join(bytes(each) for each in attributes) + b"\0\0"
     return found + b"\0"
 
 
 def unit(entries: bytes) -> dict[str, bytes]:
     body = struct.pack("<HBBI", 5, 1, 8, 0) + bytes([UNIT, 0x0C]) + entries + b"\0"
-    return {"info": struct.pack("<I", len(body)) + body, "abbrev": table()}
+    return {"info": struct.pack("<I", len(body)) + body, "abbrev": table(TABLE)}
 
 
 def ref(place: int) -> bytes:
@@ -177,10 +178,15 @@ def test_millions_of_entries_are_bounded_and_said(kind):
     assert f"it has too many {kind}" in result.stdout
 
 
-def test_texts_without_an_end_are_not_looked_for_far():
-    start = time.process_time()
-    entries = b"".join(bytes([9]) + b"n\0" for _ in range(10))
+def test_texts_within_texts_are_bounded_and_said():
+    """Every name begins one byte further on in the same long text."""
+    names = [(TEXTUAL, 0x24, 0, [(0x03, 0x0E)])]
+    entries = b"".join(bytes([TEXTUAL]) + struct.pack("<I", place) for place in range(20_000))
     sections = unit(entries)
-    sections["str"] = b"x" * (8 << 20)
-    scanned(sections)
-    assert time.process_time() - start < 20
+    sections["abbrev"] = table([*TABLE, *names])
+    sections["str"] = b"x" * 65_000 + b"\0"
+    tracemalloc.start()
+    catalogue = scanned(sections)
+    assert tracemalloc.get_traced_memory()[1] < 300 << 20
+    tracemalloc.stop()
+    assert catalogue.problems == ("the unit at 0x0 in made cannot be read to its end: it has too many names",)

@@ -19,7 +19,7 @@ from gdbheap.elf.types.units import Unit
 
 # The columns of a .dwp file's index: what part of which section is a unit's.
 _INDEXED = {1: "info", 2: "types", 3: "abbrev", 6: "str_offsets"}
-_MOST_SLOTS = 1 << 20
+_MOST_SLOTS = 1 << 18
 
 
 @dataclass
@@ -111,7 +111,7 @@ def _indexed(package: DebugSections, index: str) -> Iterator[tuple[int, DebugSec
         return
     try:
         version, columns, units, slots = struct.unpack_from("<IIII", data)
-        if version & 0xFFFF not in (2, 5) or slots > _MOST_SLOTS or columns > 16 or units > slots:
+        if version & 0xFFFF not in (2, 5) or slots > _MOST_SLOTS or columns > 8 or units > slots:
             raise ELFError(f"the index of {package.path} is of another kind")
         ids = struct.unpack_from(f"<{slots}Q", data, 16)
         rows = struct.unpack_from(f"<{slots}I", data, 16 + 8 * slots)

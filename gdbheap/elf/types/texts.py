@@ -23,6 +23,7 @@ _SPELLINGS = {
 _SPELLING = re.compile(rf"\b({'|'.join(_SPELLINGS)})\b")
 # Names of templates of templates are long; a text without an end is not looked for far.
 _LONGEST = 1 << 16
+_MOST_KNOWN = 32 << 20
 
 
 class UnitTexts:
@@ -37,6 +38,7 @@ class UnitTexts:
         self._first = 0
         self._width = 4
         self._known: dict[tuple[Form, int], str] = {}
+        self._size = 0
         self.other_file = other_file
 
     def start(self, width: int, split: bool = False) -> None:
@@ -65,7 +67,12 @@ class UnitTexts:
         if known is None:
             section = self._sections[form]
             end = section.find(b"\0", value, value + _LONGEST)
-            known = self._known[form, value] = _spelled(section[value:end]) if end >= 0 else ""
+            known = _spelled(section[value:end]) if end >= 0 else ""
+            self._size += len(known)
+            if self._size > _MOST_KNOWN:  # texts within texts: no compiler's
+                self._known.clear()
+                self._size = 0
+            self._known[form, value] = known
         return known
 
 
