@@ -57,6 +57,7 @@ def _placeholder(argument: Argument) -> str:
         "range": "MIN-MAX",
         "size": "BYTES",
         "name": "NAME",
+        "type": "TYPE",
     }.get(argument.kind, "EXPRESSION" if argument.kind == "expression" else "TEXT")
 
 
