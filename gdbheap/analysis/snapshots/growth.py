@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gdbheap.analysis.objects.contents import is_class, text_of
+from gdbheap.analysis.objects.contents import is_class, is_text, text_of
 from gdbheap.analysis.snapshots.snapshot import Snapshot
 from gdbheap.lazy import np
 
@@ -63,7 +63,10 @@ def examples(snapshot: Snapshot, preferred: NDArray[np.bool_]) -> dict[tuple[str
 def example_at(snapshot: Snapshot, block: int) -> Example:
     """Return a snapshot's block as an example."""
     holder = None if snapshot.holder is None else snapshot.holders[int(snapshot.holder[block])]
-    text = "" if snapshot.head is None else text_of(snapshot.head[block])
+    name = snapshot.names[int(snapshot.kind[block])]
+    # Of a struct the first bytes are text by chance.
+    may_be_text = snapshot.head is not None and (is_text(name) or name.startswith(_PLAIN))
+    text = text_of(snapshot.head[block]) if may_be_text and snapshot.head is not None else ""
     return Example(int(snapshot.address[block]), holder, text)
 
 
