@@ -21,6 +21,7 @@ from gdbheap.analysis.types.slots import BYTES, INTEGER, MIXED, PADDING, VOID
 from gdbheap.analysis.types.texts import is_text
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.lazy import np
+from gdbheap.process.columns.gather import gather_words
 from gdbheap.types.catalogue import TypeKind
 
 if TYPE_CHECKING:
@@ -160,9 +161,17 @@ class ByTargets:
         pointer = state.book.pointer_to(number, state.layouts.pointer_size)
         every = blocks.astype(np.int32)
         good, bad = evidence(state, pointer, every, 0, True)
-        every = every[(bad == 0) & (good > 0)]
+        every = every[(bad == 0) & (good > 0) & self._points_everywhere(every)]
         count = (state.room[every] // state.layouts.pointer_size).astype(np.int32)
         return claims(every, pointer, How.POINTS_TO, Confidence.LIKELY, count=count)
+
+    def _points_everywhere(self, blocks: NDArray[np.int32]) -> Mask:
+        """Return which of the blocks, all of one size, hold nothing but pointers into blocks, and zeros."""
+        state, size = self._state, self._state.layouts.pointer_size
+        count = int(state.room[blocks].max(initial=0)) // size
+        words = gather_words(state.process.memory, size, state.held.blocks.start[blocks], count)
+        everywhere: Mask = np.count_nonzero(words, axis=1) == np.diff(state.begin)[blocks]
+        return everywhere
 
     def _goes_with(self, number: int, sample: NDArray[np.int32]) -> bool:
         bad = evidence(self._state, number, sample)[1]
