@@ -8,6 +8,7 @@ import re
 
 import pytest
 
+from support.certainty import contradictions
 from support.fault_gallery import BITS, FLAGS, expected, run_gallery, said
 from support.programs import build
 
@@ -41,6 +42,16 @@ def test_what_lies_around_the_address_is_as_far_as_is_said(gallery):
                     assert distance == true[match[2]], (name, fact)
                     looked += 1
     assert looked >= 40
+
+
+def test_nothing_that_the_program_told_or_its_mappings_say_speaks_against_what_is_certain(gallery):
+    bits, deaths = gallery
+    judged, wrong = 0, []
+    for name, death in deaths.items():
+        count, against = contradictions(name, 64 if bits == "x86-64" else 32, death)
+        judged, wrong = judged + count, wrong + against
+    assert not wrong, "\n".join(wrong)
+    assert judged >= 60
 
 
 def test_fatal_signals_are_explained_at_once_where_that_is_asked_for(gdb):

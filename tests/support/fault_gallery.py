@@ -30,17 +30,21 @@ GLIBC = tuple(map(int, os.confstr("CS_GNU_LIBC_VERSION").split()[1].split(".")))
 VERSIONS = ("2.31", "2.36", "2.41", "2.43")
 # What is typed between `run` and `fault`: the first signal of these is caught.
 _THEN = {"overflow_handled": "continue", "undelivered": "continue"}
+# What keeps the kernel's own words on the mappings; nothing where the case lived.
+_MAPS = "python pid = gdb.selected_inferior().pid; pid and __import__('shutil').copyfile(f'/proc/{{pid}}/maps', '{}')"
 # What a case says that has not died.
 _NOTHING = {"rows": [], "notes": ["it lived"]}
 
 
 @dataclass(frozen=True)
 class Death:
-    """What a case told before it died (hex words by name), and what `fault` said, live and on its core."""
+    """What a case told before it died (hex words by name), what `fault` said, live and on its core, and the mappings
+    that the kernel told of when it had died: (start, end, "rwxp")."""
 
     told: dict[str, int]
     live: dict[str, Any]
     core: dict[str, Any]
+    mappings: list[tuple[int, int, str]]
 
 
 def build_family(family: str, *flags: str) -> Path:
@@ -75,6 +79,7 @@ def run_gallery(bits: str, directory: Path) -> dict[str, Death]:
                 f"run {name} aloud",
                 f"fault --json --output {place}.live",
                 f"generate-core-file {place}.core",
+                _MAPS.format(f"{place}.maps"),
                 "kill",
             ]
             lines[1:1] = [_THEN[name]] if name in _THEN else []
@@ -90,7 +95,16 @@ def _death(name: str, place: Path, text: str) -> Death:
     told = re.findall(rf"^told {name} (\w+) (\w+)$", text, re.M)
     files = [Path(f"{place}.{kind}") for kind in ("live", "dead")]
     answers = [json.loads(file.read_text()) if file.exists() else _NOTHING for file in files]
-    return Death({key: int(value, 0) for key, value in told}, *answers)
+    return Death({key: int(value, 0) for key, value in told}, *answers, _mappings(Path(f"{place}.maps")))
+
+
+def _mappings(file: Path) -> list[tuple[int, int, str]]:
+    found = []
+    for line in file.read_text().splitlines() if file.exists() else ():
+        where, rights = line.split()[:2]
+        start, end = (int(each, 16) for each in where.split("-"))
+        found.append((start, end, rights))
+    return found
 
 
 def expected(name: str, bits: str, kind: str) -> list[str]:
