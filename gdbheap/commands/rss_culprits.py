@@ -64,10 +64,15 @@ def culprit_lines(found: Culprits | None) -> Iterator[Line]:
     if found is None:
         return
     held = f"held by {found.holder}" if found.holder else "nothing leads to it"
-    yield Line.plain(
-        f"  {counted(found.blocks, 'live block')} ({human_size(found.bytes)}, mostly of {found.size:#x} bytes: "
-        f"{found.size_blocks:,}, {found.type}) are spread over {human_size(found.spread)}"
-    )
+    spread = human_size(found.spread)
+    if found.blocks == 1:
+        text = f"1 live block of {human_size(found.bytes)} ({found.type}) stands alone in {spread}"
+    else:
+        text = (
+            f"{counted(found.blocks, 'live block')} ({human_size(found.bytes)}, mostly of {found.size:#x} bytes: "
+            f"{found.size_blocks:,}, {found.type}) are spread over {spread}"
+        )
+    yield Line.plain(f"  {text}")
     yield Line.plain(f"  for example the block at {found.example:#x}, {held}: `heap owners {found.example:#x}`")
 
 

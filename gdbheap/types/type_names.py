@@ -52,9 +52,9 @@ def _has_typedef(catalogue: Catalogue, number: int, name: str) -> bool:
     )
 
 
-def member_path(catalogue: Catalogue, number: int, offset: int, depth: int = 0) -> str:
+def member_path(catalogue: Catalogue, number: int, offset: int, depth: int = 0, indices: bool = True) -> str:
     """Return the way from an object of this type to what lies at the offset in it: ".items[3].key"; "" for the object
-    itself, "+0x4" behind what has no members there."""
+    itself, "+0x4" behind what has no members there. Without `indices` it is the way to any element: ".items[].key"."""
     number = stripped(catalogue, number)
     rest = f"+{offset:#x}" if offset else ""
     if number == NONE or depth > _DEEPEST:
@@ -64,7 +64,8 @@ def member_path(catalogue: Catalogue, number: int, offset: int, depth: int = 0) 
         size = size_of(catalogue, info.target)
         if not size:
             return rest
-        return f"[{offset // size}]{member_path(catalogue, info.target, offset % size, depth + 1)}"
+        inner = member_path(catalogue, info.target, offset % size, depth + 1, indices)
+        return f"[{offset // size if indices else ''}]{inner}"
     if info.kind not in (TypeKind.STRUCT, TypeKind.UNION):
         return rest
     for member in reversed(info.members):
@@ -75,14 +76,14 @@ def member_path(catalogue: Catalogue, number: int, offset: int, depth: int = 0) 
         if within or (offset >= member.offset and _is_flexible(catalogue, member.type)):
             if member.kind is MemberKind.VTABLE:
                 return ""
-            inner = member_path(catalogue, member.type, offset - member.offset, depth + 1)
+            inner = member_path(catalogue, member.type, offset - member.offset, depth + 1, indices)
             return f".{member.name}{inner}" if member.name else inner
     return rest
 
 
-def member_name(catalogue: Catalogue, number: int, offset: int) -> str:
+def member_name(catalogue: Catalogue, number: int, offset: int, indices: bool = True) -> str:
     """Return a member with its type in front: "Shape::id", "dictEntry.key" in C; the type's name for the whole."""
-    path = member_path(catalogue, number, offset)
+    path = member_path(catalogue, number, offset, indices=indices)
     behind = stripped(catalogue, number)
     scope = "::" if behind != NONE and catalogue.types[behind].language in ("c++", "rust") else "."
     name = type_name(catalogue, number) if path else ""

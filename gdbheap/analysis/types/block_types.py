@@ -59,6 +59,12 @@ class Role:
     offset: int
     name: str = ""
 
+    def text(self, catalogue: Catalogue) -> str:
+        """Return what people call it: "dictEntry.key", "server.clients[]": the elements of an array are one."""
+        if self.name:
+            return self.name + member_path(catalogue, self.type, self.offset, indices=False)
+        return member_name(catalogue, self.type, self.offset, indices=False)
+
 
 @dataclass(frozen=True)
 class Step:
@@ -139,10 +145,7 @@ class BlockTypes:
         index = int(self.role[block])
         if index < 0:
             return ""
-        role = self.roles[index]
-        if role.name:
-            return role.name + member_path(self.catalogue, role.type, role.offset)
-        return member_name(self.catalogue, role.type, role.offset)
+        return self.roles[index].text(self.catalogue)
 
     def member_at(self, block: int, offset: int) -> str:
         """Return what lies at the offset in a typed block: "Shape::id", "Shape[3]::id"; "" where that is not known."""

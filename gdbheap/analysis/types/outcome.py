@@ -85,6 +85,7 @@ def _fill_roles(
 ) -> tuple[Role, ...]:
     """Set the role of each block that a typed pointer leads to: of several the variable's, or the first."""
     roles: list[Role] = []
+    known: dict[str, int] = {}
     for each in (from_roots, words):
         each = each.at(_are_pointers(each) & (state.role[each.target] < 0))
         if not len(each):
@@ -94,8 +95,10 @@ def _fill_roles(
         values, first, which = np.unique(key, return_index=True, return_inverse=True)
         numbers = np.full(len(values), -1, np.int32)
         for index, at in enumerate(first.tolist()[: _MOST_ROLES - len(roles)]):
-            numbers[index] = len(roles)
-            roles.append(_role(state, each, at, covering))
+            role = _role(state, each, at, covering)
+            numbers[index] = known.setdefault(role.text(state.book.catalogue), len(roles))
+            if numbers[index] == len(roles):
+                roles.append(role)
         state.role[each.target[::-1]] = numbers[which.reshape(-1)][::-1]
     return tuple(roles)
 
