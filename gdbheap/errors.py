@@ -20,6 +20,10 @@ class NoProcess(HeapError):
     """There is nothing to look at: no inferior, or it has exited."""
 
 
+class NothingRuns(NoProcess):
+    """The debugger has no process and no core: none was started, or it has ended."""
+
+
 class NoHeap(HeapError):
     """There is a process, but no glibc heap in it (yet)."""
 

@@ -9,7 +9,7 @@ from gdbheap.analysis.leaks.heuristics import HEURISTICS
 from gdbheap.analysis.leaks.leaks import LeakKind
 from gdbheap.commands.leak_rows import ENTRIES, columns, row, rows_for_display, summary
 from gdbheap.counted import counted
-from gdbheap.errors import NoProcess, UsageError
+from gdbheap.errors import NothingRuns, UsageError
 from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.limit import count_argument, left_out, limit_of
 from gdbheap.lazy import np
@@ -41,8 +41,8 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
 
     try:
         leaks = judged_blocks(target, _heuristics(arguments), arguments["ignore_missing"])
-    except NoProcess as error:
-        raise NoProcess(f"{error} (what a program leaks until its end: python3 -m gdbheap leaks PROGRAM)") from None
+    except NothingRuns as error:
+        raise NothingRuns(f"{error} (what a program leaks until its end: python3 -m gdbheap leaks PROGRAM)") from None
     view = target.heap()
     if arguments["why"] is not None:
         return _why(target, leaks, arguments["why"], limit_of(target, arguments))

@@ -14,7 +14,7 @@ from dataclasses import replace
 import gdb
 
 from gdbheap.counted import counted
-from gdbheap.errors import HeapError, MemoryFault, NoProcess, UsageError
+from gdbheap.errors import HeapError, MemoryFault, NoProcess, NothingRuns, UsageError
 from gdbheap.files import read_regular
 from gdbheap.inside_gdb.selection import selection_kept
 from gdbheap.inside_gdb.text import output_of, text_of
@@ -150,7 +150,7 @@ def below(address: int, words: int) -> int:
 def _inferior() -> gdb.Inferior:
     inferior = gdb.selected_inferior()
     if not inferior.pid:
-        raise NoProcess("there is no process: run a program, attach to one, or load a core")
+        raise NothingRuns("there is no process: run a program, attach to one, or load a core")
     return inferior
 
 

@@ -18,9 +18,12 @@ def shown(answer: dict[str, Any]) -> Chunks:
 
 
 def rows_of(answers: Answers) -> dict[str, list[dict[str, Any]]]:
-    """Return the rows of every answer, those of `heap bins` by owner: gdb numbers the threads of a core in another
-    order."""
-    found = {command: list(answer["rows"]) for command, answer in answers.json.items()}
+    """Return the rows of every answer, those of `heap bins` by owner, without gdb's numbers of threads: those
+    of a core are in another order."""
+    found = {
+        command: [{name: cell for name, cell in row.items() if name != "thread_number"} for row in answer["rows"]]
+        for command, answer in answers.json.items()
+    }
     for bins in (found[command] for command in found if command == "heap bins"):
         bins.sort(key=lambda row: (row["thread"] or 0, row["arena"] or "", row["index"]))
     return found
