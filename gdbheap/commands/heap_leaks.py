@@ -176,6 +176,7 @@ COMMAND = Command(
         "a pointer into the middle of a block. Heuristics accept some of these as pointers to the start: memcheck's "
         "four; header, where many blocks are all pointed to at the same offset (the program's own allocator keeps a "
         "header in front of them); aligned, where memory was aligned by hand (what malloc returned is kept beside it); "
+        "text, where the header in front says how long the text is that the pointer leads to; "
         "stack, where the word is the saved stack pointer of a fibre. A lost block that no "
         "other lost block points to is definitely lost (for a cycle, its lowest block); blocks reachable only from it "
         "are indirectly lost. Possibly lost blocks are shown the same way: the entries, which something reachable "

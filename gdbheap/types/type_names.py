@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gdbheap.types.catalogue import NONE, Catalogue, MemberKind, TypeInfo, TypeKind
+from gdbheap.types.catalogue import NONE, Catalogue, Member, MemberKind, TypeInfo, TypeKind
 
 # So many names of one type, arrays in arrays and structs in structs are gone through: the rest may be a circle.
 _DEEPEST = 16
@@ -68,7 +68,7 @@ def member_path(catalogue: Catalogue, number: int, offset: int, depth: int = 0, 
         return f"[{offset // size if indices else ''}]{inner}"
     if info.kind not in (TypeKind.STRUCT, TypeKind.UNION):
         return rest
-    for member in reversed(info.members):
+    for member in _by_telling(catalogue, info):
         if member.kind is MemberKind.VIRTUAL_BASE:
             continue
         length = size_of(catalogue, member.type)
@@ -79,6 +79,19 @@ def member_path(catalogue: Catalogue, number: int, offset: int, depth: int = 0, 
             inner = member_path(catalogue, member.type, offset - member.offset, depth + 1, indices)
             return f".{member.name}{inner}" if member.name else inner
     return rest
+
+
+def _by_telling(catalogue: Catalogue, info: TypeInfo) -> list[Member]:
+    """Return the members, the last first; of a union, those that are pointers before the others."""
+    members = list(reversed(info.members))
+    if info.kind is TypeKind.UNION:
+        members.sort(key=lambda each: not _is_pointer(catalogue, each.type))
+    return members
+
+
+def _is_pointer(catalogue: Catalogue, number: int) -> bool:
+    number = stripped(catalogue, number)
+    return number != NONE and catalogue.types[number].kind is TypeKind.POINTER
 
 
 def member_name(catalogue: Catalogue, number: int, offset: int, indices: bool = True) -> str:

@@ -46,7 +46,7 @@ def test_without_heuristics_all_of_them_are_possibly_lost(said):
     assert names == {name for _, name in notes.values()} - {"headed-lost"}
     found = verdicts(live[NO_STACKS])
     names = {name for each, (_, name) in notes.items() if found[each] == "possibly"}
-    assert names == {"cursor", "behind-cursor", "stack", "fresh-stack", "held-by-fibre", "aligned"}
+    assert names == {"cursor", "behind-cursor", "stack", "fresh-stack", "held-by-fibre", "aligned", "counted-text"}
 
 
 def test_the_heuristics_are_named_with_what_they_hold_and_where(said):
@@ -56,6 +56,7 @@ def test_the_heuristics_are_named_with_what_they_hold_and_where(said):
         held = totals["heuristics"]
         assert held["stack"]["blocks"] == 8
         assert held["aligned"]["blocks"] == 6
+        assert held["text"]["blocks"] == 9
         headed = [each for each, (_, name) in notes.items() if name.startswith("headed") and name != "headed-lost"]
         tables = [each for each, (_, name) in notes.items() if name.endswith("table")]
         assert held["header"]["blocks"] == len(headed) + len(tables) == 180 + 80

@@ -1,6 +1,7 @@
 """Interior pointers that are as good as a pointer to the start, by what compilers and libraries do: memcheck's
---leak-check-heuristics, and three more, for blocks with a header in front (block_headers.py), for memory that was
-aligned by hand (aligned_inside.py) and for fibres' stacks (saved_stacks.py)."""
+--leak-check-heuristics, and four more, for blocks with a header in front (block_headers.py), for memory that was
+aligned by hand (aligned_inside.py), for text with its length before it (counted_text.py) and for fibres' stacks
+(saved_stacks.py)."""
 
 from __future__ import annotations
 
@@ -10,6 +11,7 @@ from typing import TYPE_CHECKING
 
 from gdbheap.analysis.leaks.aligned_inside import AlignedInside
 from gdbheap.analysis.leaks.block_headers import Headers
+from gdbheap.analysis.leaks.counted_text import leads_to_counted_text
 from gdbheap.analysis.leaks.interior import InteriorPointers
 from gdbheap.analysis.leaks.saved_stacks import SavedStacks
 from gdbheap.analysis.pointers.blocks import Blocks
@@ -30,6 +32,7 @@ MULTIPLE_INHERITANCE = "multipleinheritance"
 # Not memcheck's.
 HEADER = "header"
 ALIGNED = "aligned"
+COUNTED_TEXT = "text"
 STACK_POINTER = "stack"
 # Not about interior pointers: encoded.py.
 ENCODED_POINTERS = "encoded"
@@ -42,6 +45,7 @@ HEURISTICS = (
     MULTIPLE_INHERITANCE,
     HEADER,
     ALIGNED,
+    COUNTED_TEXT,
     STACK_POINTER,
     ENCODED_POINTERS,
     TYPES,
@@ -96,6 +100,10 @@ def accept(inside: Inside, pointers: InteriorPointers, chosen: Sequence[str]) ->
             accepted[index] = vtables.is_vtable(int(first[index])) and vtables.is_vtable_at(int(place[index]))
     of_all = np.zeros(len(pointers.target), np.bool_)
     of_all[to_word] = accepted
+    if COUNTED_TEXT in chosen:
+        others = np.flatnonzero(~of_all)
+        target, offset = pointers.target[others], pointers.offset[others].astype(np.uint64)
+        of_all[others] = leads_to_counted_text(inside.process, blocks, target, offset)
     return of_all
 
 

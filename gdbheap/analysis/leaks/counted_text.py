@@ -1,0 +1,93 @@
+"""Text behind a header that tells its length: a string library's block, whose users have a pointer to the characters
+alone (redis' sds with its headers of 1, 3, 5, 9 and 17 bytes, Pascal strings, BSTR, ...)."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gdbheap.lazy import np
+from gdbheap.process.columns.gather import gather_words
+from gdbheap.process.process import Process
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from gdbheap.analysis.pointers.blocks import Blocks
+
+    Mask = NDArray[np.bool_]
+    Numbers = NDArray[np.int64]
+
+# The longest header, and so many characters must be printable.
+LONGEST = 32
+_LOOKED_AT = 8
+# Where in the header, and in how many bytes, lengths are kept: at its start, or just before the text.
+_WIDTHS = (1, 2, 4, 8)
+
+
+def leads_to_counted_text(
+    process: Process, blocks: Blocks, target: NDArray[np.int32], offset: NDArray[np.uint64]
+) -> Mask:
+    """Return which pointers to these offsets of the targets lead to text that ends with a zero, so many bytes on as
+    the header before it says."""
+    found = np.zeros(len(target), np.bool_)
+    chosen = np.flatnonzero((offset > 0) & (offset <= LONGEST))
+    if not len(chosen):
+        return found
+    order = chosen[np.argsort(target[chosen], kind="stable")]
+    head, at = _heads(process, blocks, target[order]), offset[order].astype(np.int64)
+    room = (blocks.end[target[order]] - blocks.start[target[order]]).astype(np.int64)
+    start = blocks.start[target[order]] + at.astype(np.uint64)
+    rows = np.arange(len(order))
+    first = np.minimum(at[:, None] + np.arange(_LOOKED_AT)[None, :], head.shape[1] - 1)
+    text = head[rows[:, None], first]
+    good = np.zeros(len(order), np.bool_)
+    for length in _lengths(head, at):
+        fits = (length > 0) & (at + length < room) & ~good
+        shown = np.arange(_LOOKED_AT)[None, :] < length[:, None]
+        fits &= (_printable(text) | ~shown).all(axis=1)
+        fits[fits] = _is_zero(process, start[fits] + length[fits].astype(np.uint64))
+        good |= fits
+    found[order] = good
+    return found
+
+
+def _heads(process: Process, blocks: Blocks, target: NDArray[np.int32]) -> NDArray[np.uint8]:
+    """Return the first bytes of the targets, which ascend."""
+    size = process.pointer_size
+    words = gather_words(process.memory, size, blocks.start[target], (LONGEST + _LOOKED_AT) // size)
+    # (What lies behind a block's end is not its own; it is not asked for.)
+    return np.ascontiguousarray(words.astype(np.dtype(f"u{size}"))).view(np.uint8).reshape(len(target), -1)
+
+
+def _lengths(head: NDArray[np.uint8], at: Numbers) -> list[Numbers]:
+    """Return what the headers of so many bytes may say that the length is, 0 where a form does not fit."""
+    rows = np.arange(len(head))
+    # In a header of one byte the length may stand above its three lowest bits (sdshdr5).
+    lengths = [np.where(at == 1, head[:, 0].astype(np.int64) >> 3, 0)]
+    for width in _WIDTHS:
+        for begin in (np.zeros(len(at), np.int64), at - width):
+            value = np.zeros(len(at), np.uint64)
+            inside = (begin >= 0) & (begin + width <= at)
+            for byte in range(width):
+                place = np.clip(begin + byte, 0, head.shape[1] - 1)
+                value |= head[rows, place].astype(np.uint64) << np.uint64(8 * byte)
+            sane = inside & (value < np.uint64(1 << 31))
+            lengths.append(np.where(sane, value, np.uint64(0)).astype(np.int64))
+    return lengths
+
+
+def _printable(octets: NDArray[np.uint8]) -> Mask:
+    printable: Mask = ((octets >= 0x20) & (octets != 0x7F)) | ((octets >= 9) & (octets <= 13))
+    return printable
+
+
+def _is_zero(process: Process, addresses: NDArray[np.uint64]) -> Mask:
+    """Return which of the bytes at the addresses are zero."""
+    size = process.pointer_size
+    order = np.argsort(addresses, kind="stable")
+    ascending = addresses[order]
+    word = ascending - ascending % np.uint64(size)
+    words = gather_words(process.memory, size, word)[:, 0]
+    zero = np.zeros(len(addresses), np.bool_)
+    zero[order] = (words >> (ascending - word) * np.uint64(8)) & np.uint64(0xFF) == 0
+    return zero
