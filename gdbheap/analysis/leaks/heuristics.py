@@ -11,9 +11,9 @@ from typing import TYPE_CHECKING
 
 from gdbheap.analysis.leaks.aligned_inside import AlignedInside
 from gdbheap.analysis.leaks.block_headers import Headers
-from gdbheap.analysis.leaks.counted_text import leads_to_counted_text
 from gdbheap.analysis.leaks.interior import InteriorPointers
 from gdbheap.analysis.leaks.saved_stacks import SavedStacks
+from gdbheap.analysis.objects.counted_text import leads_to_counted_text
 from gdbheap.analysis.pointers.blocks import Blocks
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.layout import Layout

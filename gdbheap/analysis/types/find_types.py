@@ -51,7 +51,7 @@ def find_types(
     """Return what is known of every block; `lookup` tells symbols' names. Ctrl-C keeps what is known by then."""
     if not len(catalogue.types) or not len(held.blocks):
         nothing = no_types(held.blocks.start, len(held.graph.source), catalogue)
-        return nothing if lookup is None else labelled(nothing, held, lookup, {})
+        return nothing if lookup is None else labelled(process, nothing, held, lookup, {})
     book = TypeBook(catalogue)
     lay_out_buffers(book)
     state = TypingState(process, held, book, Layouts(book, process.pointer_size, LAYOUT_RULES), tuple(roots), lookup)
@@ -61,7 +61,7 @@ def find_types(
     except KeyboardInterrupt:
         interrupted = True
     types = outcome(state, interrupted)
-    return types if lookup is None or interrupted else labelled(types, held, lookup, state.names)
+    return types if lookup is None or interrupted else labelled(process, types, held, lookup, state.names)
 
 
 def _fill(state: TypingState) -> None:

@@ -2,21 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from gdbheap.analysis.objects.contents import is_class, is_text
+from gdbheap.analysis.objects.counted_text import LONGEST, leads_to_counted_text
 from gdbheap.analysis.objects.lookup import Lookup
 from gdbheap.analysis.objects.name_objects import name_objects
 from gdbheap.analysis.pointers.pointer_graph import PointerGraph
 from gdbheap.analysis.types.block_types import BlockTypes, Confidence, How
 from gdbheap.lazy import np
+from gdbheap.process.process import Process
 from gdbheap.types.catalogue import NONE
 
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
 
-def labelled(types: BlockTypes, held: PointerGraph, lookup: Lookup, names: Mapping[int, str]) -> BlockTypes:
+
+def labelled(
+    process: Process, types: BlockTypes, held: PointerGraph, lookup: Lookup, names: Mapping[int, str]
+) -> BlockTypes:
     """Return the same with labels; `names` are labels that are known already, by block."""
     labels = name_objects(held.blocks, np.flatnonzero(types.type == NONE), lookup)
+    for block, offset in _counted_texts(process, held, types.type == NONE):
+        labels.label[block], labels.confidence[block] = labels.place(f"text at +{offset:#x}"), Confidence.LIKELY
     for block, name in names.items():
         labels.label[block], labels.confidence[block] = labels.place(name), Confidence.CERTAIN
     # Text behind its length may be a part of something else; what lies further on in a block is no name for it.
@@ -30,3 +40,15 @@ def labelled(types: BlockTypes, held: PointerGraph, lookup: Lookup, names: Mappi
         confidence=np.where(chosen, labels.confidence, types.confidence),
         how=np.where(chosen, np.uint8(How.CONTENTS), types.how),
     )
+
+
+def _counted_texts(process: Process, held: PointerGraph, wanted: NDArray[np.bool_]) -> Iterator[tuple[int, int]]:
+    """Yield the wanted blocks that hold text behind a header which tells its length, and the offset of the text: where
+    somebody points to it."""
+    target = np.concatenate((held.graph.target, held.from_roots.target))
+    offset = np.concatenate((held.graph.offset, held.from_roots.offset)).astype(np.uint64)
+    near = wanted[target] & (offset > 0) & (offset <= LONGEST)
+    pairs = np.unique(np.stack((target[near].astype(np.uint64), offset[near])), axis=1)
+    target, offset = pairs[0].astype(np.int32), pairs[1]
+    good = leads_to_counted_text(process, held.blocks, target, offset)
+    yield from zip(target[good].tolist(), offset[good].tolist())

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from gdbheap.analysis.leaks.counted_text import leads_to_counted_text
+from gdbheap.analysis.objects.counted_text import leads_to_counted_text
 from gdbheap.process.memory import ImageMemory
 
 START, ROOM = 0x10010, 0x400
