@@ -25,11 +25,24 @@ python3 -m venv /srv/venv
 cd /
 /srv/venv/bin/gdbheap demo"""
 
+# As a job of a CI system does it: status 0 where nothing leaks, 1 where something does.
+GATE = """\
+echo '#include <stdlib.h>' >/srv/leaking.c
+echo 'int main(void) { char *volatile p = malloc(1000); p = NULL; return 0; }' >>/srv/leaking.c
+gcc -o /srv/leaking /srv/leaking.c
+for program in /bin/true /srv/leaking
+do
+  status=0
+  /srv/venv/bin/gdbheap leaks $program 2>&1 || status=$?
+  echo "$program: status $status"
+done"""
+
 
 def run_newcomer(
     suite: str, checkout: Path, pip: Mapping[str, str], log_path: Path, say: Callable[[str], None]
 ) -> Outcome:
-    """Make a fresh system, run the demo twice, and once more as installed by pip; the system is deleted afterwards."""
+    """Make a fresh system, run the demo twice, once more as installed by pip, and
+    the gate for leaks; the system is deleted afterwards."""
     name, begun, passed, trouble = f"newcomer {suite}", time.monotonic(), 0, ""
     directory = Path(tempfile.mkdtemp(prefix="newcomer-", dir=cache_directory()))
     root = directory / suite
@@ -39,7 +52,7 @@ def run_newcomer(
             roots.make_root([suite], PACKAGES, ["amd64"], root, log)
             clone = ["git", "clone", "--quiet", "--no-local", str(checkout), f"{root}{CHECKOUT}"]
             subprocess.run(clone, check=True, stdout=log, stderr=log)
-            for step in (_first_run, _second_run, _installed_run):
+            for step in (_first_run, _second_run, _installed_run, _gate_run):
                 say(f"{name}: {(step.__doc__ or '').split(':')[0]}")
                 step(root, pip, log)
                 passed += 1
@@ -75,6 +88,13 @@ def _second_run(root: Path, pip: Mapping[str, str], log: IO[str]) -> None:
 def _installed_run(root: Path, pip: Mapping[str, str], log: IO[str]) -> None:
     """pip install . and gdbheap demo, in a virtual environment: works outside of the checkout."""
     _shows_all(_shell(root, f"set -e; cd {CHECKOUT}\n{INSTALLED}", pip, log, network=True))
+
+
+def _gate_run(root: Path, pip: Mapping[str, str], log: IO[str]) -> None:
+    """gdbheap leaks, as a job of a CI system: says what leaks, in its exit status too."""
+    text = _shell(root, f"set -e; cd /\n{GATE}", {}, log, network=False)
+    assert "no leaks\n/bin/true: status 0\n" in text, "leaks are told where there are none"
+    assert "leaked: 1 block" in text and "/srv/leaking: status 1\n" in text, "a leak is not told"
 
 
 def _shows_all(text: str) -> None:
