@@ -83,8 +83,8 @@ def test_what_is_lost_in_a_program_at_work_is_what_valgrind_says(name, tmp_path)
     # their inside alone, is decided by old words as well, of which Valgrind knows; Python holds its objects by their
     # insides.)
     assert 0.9 * really <= lost <= really
-    # Two runs of a server do not hold the same number of blocks: up to 3 % apart were seen.
-    assert abs(sum(ours.values()) - sum(theirs.values())) <= 0.06 * sum(theirs.values()) + 8
+    # Two runs of a server do not hold the same number of blocks: up to 7 % apart were seen.
+    assert abs(sum(ours.values()) - sum(theirs.values())) <= 0.1 * sum(theirs.values()) + 8
 
 
 def leaked_by(answer, text):
