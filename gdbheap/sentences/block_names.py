@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from collections.abc import Sequence
 from dataclasses import replace
@@ -21,8 +20,6 @@ if TYPE_CHECKING:
     from gdbheap.analysis.types.block_types import BlockTypes
     from gdbheap.analysis.types.by_type import Kind
 
-# "order in take() of thread 1": a variable that is a function's, a thread's, or both.
-_WHOSE = re.compile(r"(?P<name>.+?) (?P<whose>in .+\(\)(?: of thread \d+)?|of thread \d+)")
 # So many of the types that are as good are told.
 _MOST_OTHERS = 2
 
@@ -175,9 +172,7 @@ class BlockNames:
         inside = address - root.address
         if inside and inside >= size_of(self.types.catalogue, root.type):
             return "", ""
-        match = _WHOSE.fullmatch(root.name)
-        name, whose = (match["name"], match["whose"]) if match is not None else (root.name, "")
-        return plain_member(name + member_path(self.types.catalogue, root.type, inside)), whose
+        return plain_member(root.variable + member_path(self.types.catalogue, root.type, inside)), root.whose
 
     def path_within(self, block: int, offset: int) -> str:
         """Return the same without the type: ".id", "[3].id", "" for the start of what has no members."""

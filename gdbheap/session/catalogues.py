@@ -146,7 +146,7 @@ def _modules(target: Target) -> Iterator[Module]:
 def _roots(target: Target, known: _Joined) -> Iterator[TypedRoot]:
     for each in known.catalogue.variables:
         if each.type != NONE:
-            yield TypedRoot(_name(each), each.type, each.place, RootKind.STATIC)
+            yield TypedRoot(each.name, each.type, each.place, RootKind.STATIC, None, each.function)
     by_module = {module.path: variables for module, variables in known.thread_locals if variables}
     if not by_module:
         return
@@ -156,8 +156,5 @@ def _roots(target: Target, known: _Joined) -> Iterator[TypedRoot]:
         for each in by_module.get(block.module.path, ()) if block.module is not None else ():
             address = block.start + each.place
             if each.type != NONE and address < block.end:
-                yield TypedRoot(f"{_name(each)} of thread {block.number}", each.type, address, RootKind.THREAD_LOCAL)
-
-
-def _name(variable: Variable) -> str:
-    return f"{variable.name} in {variable.function}()" if variable.function else variable.name
+                place = (address, RootKind.THREAD_LOCAL, None)
+                yield TypedRoot(each.name, each.type, *place, each.function, block.number)

@@ -93,5 +93,5 @@ def local_roots(types: ToldTypes, variables: Iterable[LocalVariable]) -> Iterato
     for each in variables:
         number = types.number(each.type)
         if number is not None:
-            name = f"{each.name} in {each.function}()" if each.function else each.name
-            yield TypedRoot(f"{name} of thread {each.thread}", number, each.address, RootKind.LOCAL, each.word)
+            place = (each.address, RootKind.LOCAL, each.word)
+            yield TypedRoot(each.name, number, *place, each.function, each.thread)

@@ -108,7 +108,7 @@ def _role(state: TypingState, words: TypedWords, at: int, covering: NDArray[np.i
     if parent < 0:
         word = int(np.searchsorted(state.held.from_roots.place, words.place[at]))
         root = state.roots[int(covering[word])]
-        return Role(root.type, int(words.place[at]) - root.address, root.name)
+        return Role(root.type, int(words.place[at]) - root.address, root.in_any_thread)
     if slot == NO_SLOT:
         return Role(int(state.type[parent]), 0)
     number, word = state.layouts.owner(slot)
