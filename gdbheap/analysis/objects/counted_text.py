@@ -20,15 +20,20 @@ if TYPE_CHECKING:
 # The longest header, and so many characters must be printable.
 LONGEST = 32
 _LOOKED_AT = 8
+# malloc gives at most so much more than is asked for: the smallest chunk's room, and a remainder too small to be one.
+# More room than that means that the header's bytes are no length.
+_ROUNDED_UP = 40
 # Where in the header, and in how many bytes, lengths are kept: at its start, or just before the text.
 _WIDTHS = (1, 2, 4, 8)
+_SURE_ANYWHERE = 4
 
 
 def leads_to_counted_text(
     process: Process, blocks: Blocks, target: NDArray[np.int32], offset: NDArray[np.uint64]
 ) -> Mask:
     """Return which pointers to these offsets of the targets lead to text that ends with a zero, so many bytes on as
-    the header before it says."""
+    the header before it says, in a block that is as large as text of this length needs, or of the capacity that the
+    header has behind the length."""
     found = np.zeros(len(target), np.bool_)
     chosen = np.flatnonzero((offset > 0) & (offset <= LONGEST))
     if not len(chosen):
@@ -41,8 +46,9 @@ def leads_to_counted_text(
     first = np.minimum(at[:, None] + np.arange(_LOOKED_AT)[None, :], head.shape[1] - 1)
     text = head[rows[:, None], first]
     good = np.zeros(len(order), np.bool_)
-    for length in _lengths(head, at):
-        fits = (length > 0) & (at + length < room) & ~good
+    for length, capacity in _lengths(head, at):
+        left = room - at - capacity
+        fits = (length > 0) & (length <= capacity) & (left > 0) & (left <= _ROUNDED_UP) & ~good
         shown = np.arange(_LOOKED_AT)[None, :] < length[:, None]
         fits &= (_printable(text) | ~shown).all(axis=1)
         fits[fits] = _is_zero(process, start[fits] + length[fits].astype(np.uint64))
@@ -59,21 +65,30 @@ def _heads(process: Process, blocks: Blocks, target: NDArray[np.int32]) -> NDArr
     return np.ascontiguousarray(words.astype(np.dtype(f"u{size}"))).view(np.uint8).reshape(len(target), -1)
 
 
-def _lengths(head: NDArray[np.uint8], at: Numbers) -> list[Numbers]:
-    """Return what the headers of so many bytes may say that the length is, 0 where a form does not fit."""
-    rows = np.arange(len(head))
+def _lengths(head: NDArray[np.uint8], at: Numbers) -> list[tuple[Numbers, Numbers]]:
+    """Return what the headers of so many bytes may say that length and capacity are, 0 where a form does not fit."""
     # In a header of one byte the length may stand above its three lowest bits (sdshdr5).
-    lengths = [np.where(at == 1, head[:, 0].astype(np.int64) >> 3, 0)]
+    short = np.where(at == 1, head[:, 0].astype(np.int64) >> 3, 0)
+    forms = [(short, short)]
     for width in _WIDTHS:
-        for begin in (np.zeros(len(at), np.int64), at - width):
-            value = np.zeros(len(at), np.uint64)
-            inside = (begin >= 0) & (begin + width <= at)
-            for byte in range(width):
-                place = np.clip(begin + byte, 0, head.shape[1] - 1)
-                value |= head[rows, place].astype(np.uint64) << np.uint64(8 * byte)
-            sane = inside & (value < np.uint64(1 << 31))
-            lengths.append(np.where(sane, value, np.uint64(0)).astype(np.int64))
-    return lengths
+        before = _number(head, at, at - width, width)
+        first, second = (_number(head, at, np.full(len(at), place), width) for place in (0, width))
+        near = at <= 3 * width
+        # (The bytes of a pointer, its lowest taken for a length, look like text: a narrow length stands near the start.)
+        before = np.where(near | (width >= _SURE_ANYWHERE), before, 0)
+        forms += [(before, before), (np.where(near, first, 0), first), (np.where(near, first, 0), second)]
+    return forms
+
+
+def _number(head: NDArray[np.uint8], at: Numbers, begin: Numbers, width: int) -> Numbers:
+    """Return the numbers that begin at these places of the headers, 0 where one is not inside or is no length."""
+    rows = np.arange(len(head))
+    value = np.zeros(len(at), np.uint64)
+    for byte in range(width):
+        place = np.clip(begin + byte, 0, head.shape[1] - 1)
+        value |= head[rows, place].astype(np.uint64) << np.uint64(8 * byte)
+    sane = (begin >= 0) & (begin + width <= at) & (value < np.uint64(1 << 31))
+    return np.where(sane, value, np.uint64(0)).astype(np.int64)
 
 
 def _printable(octets: NDArray[np.uint8]) -> Mask:

@@ -244,7 +244,8 @@ def _in_words(heap: CheckedHeap, found: Finding) -> str:
     """Return what the bytes of the field look like: text, a fill, a pointer; "" for none of them."""
     if found.held is None:
         return ""
-    raw = found.held.to_bytes(8, "little")[: heap.layout.pointer_size]
+    # (A sum that cannot be may be longer than a word.)
+    raw = found.held.to_bytes(32, "little")[: heap.layout.pointer_size]
     text = _printable_run(raw)
     if text:
         return f'"{text}"'

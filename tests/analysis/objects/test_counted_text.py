@@ -22,7 +22,8 @@ def leads(blocks: list[tuple[bytes, int]], pointer_size: int = 8) -> list[bool]:
     data = b"".join(block.ljust(ROOM, b"\xee") for block, _ in blocks)
     process: Any = SimpleNamespace(memory=ImageMemory([(START, data)]), pointer_size=pointer_size)
     start = START + ROOM * np.arange(len(blocks), dtype=np.uint64)
-    columns: Any = SimpleNamespace(start=start, end=start + np.uint64(ROOM))
+    usable = np.array([max((len(block) + 7) // 16 * 16 + 8, 24) for block, _ in blocks], np.uint64)
+    columns: Any = SimpleNamespace(start=start, end=start + usable)
     offset = np.array([offset for _, offset in blocks], np.uint64)
     found = leads_to_counted_text(process, columns, np.arange(len(blocks), dtype=np.int32), offset)
     return [bool(each) for each in found]
@@ -30,7 +31,7 @@ def leads(blocks: list[tuple[bytes, int]], pointer_size: int = 8) -> list[bool]:
 
 def sds(text: bytes, form: str, flags: int) -> bytes:
     """Return redis' header of this form (the types of length and allocation) and the text."""
-    return struct.pack(f"<{form}{form}B", len(text), len(text) + 10, flags) + text + b"\0"
+    return struct.pack(f"<{form}{form}B", len(text), len(text) + 10, flags) + text + b"\0" + 10 * b"\xee"
 
 
 @pytest.mark.parametrize("pointer_size", [8, 4])
@@ -60,9 +61,12 @@ def test_headers_that_tell_the_length_are_known(block, offset, pointer_size):
         (b"\x03\x01\x02\0", 1),  # no text
         (b"\x00\0", 1),  # nothing
         (b"hello\0", 2),  # text without a header
+        (b"\x05" + bytes(24) + b"hello\0", 25),  # bytes far before it
+        (bytes(16) + struct.pack("<Q", 0x55555569_9C05), 17),  # a pointer
+        (b"\x05hello\0" + bytes(80), 1),  # in a block of another size
         (struct.pack("<Q", ROOM) + b"x" * (ROOM - 8), 8),  # as long as the block, and no end
     ],
-    ids=["longer", "shorter", "inside", "bytes", "empty", "headless", "endless"],
+    ids=["longer", "shorter", "inside", "bytes", "empty", "headless", "far", "pointer", "roomy", "endless"],
 )
 def test_what_only_looks_like_one_is_not(block, offset):
     assert leads([(block, offset)]) == [False]
