@@ -74,7 +74,7 @@ def _lengths(head: NDArray[np.uint8], at: Numbers) -> list[tuple[Numbers, Number
         before = _number(head, at, at - width, width)
         first, second = (_number(head, at, np.full(len(at), place), width) for place in (0, width))
         near = at <= 3 * width
-        # (The bytes of a pointer, its lowest taken for a length, look like text: a narrow length stands near the start.)
+        # (A pointer, its lowest byte taken for a length, looks like text: a narrow length stands near the start.)
         before = np.where(near | (width >= _SURE_ANYWHERE), before, 0)
         forms += [(before, before), (np.where(near, first, 0), first), (np.where(near, first, 0), second)]
     return forms
