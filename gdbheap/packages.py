@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import os
 import sys
-from importlib.util import find_spec
-from typing import TYPE_CHECKING
+from importlib.machinery import PathFinder
 
+TYPE_CHECKING = False  # typing's own would cost gdb's start the import of typing
 if TYPE_CHECKING:
     from pathlib import Path
 
@@ -36,7 +36,13 @@ def directory_name(version: tuple[int, int] = sys.version_info[:2]) -> str:
 
 def missing() -> tuple[str, ...]:
     """Return the packages (pip's names) that this interpreter cannot import, without importing any."""
-    return tuple(package for module, package in REQUIRED.items() if find_spec(module) is None)
+    return tuple(package for module, package in REQUIRED.items() if not _is_there(module))
+
+
+def _is_there(module: str) -> bool:
+    if module in sys.modules:
+        return sys.modules[module] is not None
+    return PathFinder.find_spec(module) is not None
 
 
 def advice(packages: tuple[str, ...]) -> str:

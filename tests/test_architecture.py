@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from gdbheap.commands import COMMANDS, MODULES
+from gdbheap.commands import MODULES, all_commands
 from gdbheap.session.debugger import Debugger
 from support.core_debugger import CoreDebugger
 from support.machine_rules import FORMATS, PAGES, bits, decisions, in_files, machines_own, named_registers, pages
@@ -259,7 +259,7 @@ def test_what_a_user_typed_is_evaluated_in_one_place():
 def test_each_command_module_is_listed_once_and_each_command_has_its_own_name():
     files = [path.stem for path in (PACKAGE / "commands").glob("*.py") if defines_command(path)]
     assert sorted(MODULES) == sorted(files)
-    names = [command.name for command in COMMANDS]
+    names = [command.name for command in all_commands()]
     assert len(set(names)) == len(names)
 
 

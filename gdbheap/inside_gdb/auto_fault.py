@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import gdb
 
 from gdbheap.files import kernel_text
-from gdbheap.process.signal_info import FATAL, signal_name
 
-_NAMES = frozenset(signal_name(number) for number in FATAL)
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 
 class AutoFault:
@@ -31,7 +30,7 @@ class AutoFault:
         gdb.events.stop.connect(self._stopped)
 
     def _stopped(self, event: gdb.StopEvent) -> None:
-        if not isinstance(event, gdb.SignalEvent) or event.stop_signal not in _NAMES or not self._is_on():
+        if not isinstance(event, gdb.SignalEvent) or not self._is_on() or not _is_fatal(event.stop_signal):
             return
         if gdb.prompt_hook is not None and not _is_batch():
             self._explain_at_prompt()
@@ -53,6 +52,12 @@ class AutoFault:
             return answer
 
         gdb.prompt_hook = prompt
+
+
+def _is_fatal(name: str) -> bool:
+    from gdbheap.process.signal_info import FATAL, signal_name  # for those who have switched it on
+
+    return name in map(signal_name, FATAL)
 
 
 def _is_batch() -> bool:

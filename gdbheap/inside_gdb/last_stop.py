@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal as signals
-
 import gdb
 
 
@@ -18,9 +16,12 @@ class LastStop:
     def note(cls, event: gdb.StopEvent) -> None:
         """Keep what a stop's event tells."""
         cls.at_breakpoint = isinstance(event, gdb.BreakpointEvent)
-        thread = gdb.selected_thread() if isinstance(event, gdb.SignalEvent) else None
-        number = getattr(signals, event.stop_signal, None) if isinstance(event, gdb.SignalEvent) else None
-        cls.signal = None if thread is None or number is None else (int(number), thread.global_num)
+        cls.signal = None
+        if isinstance(event, gdb.SignalEvent) and (thread := gdb.selected_thread()) is not None:
+            import signal as signals  # kept out of gdb's start
+
+            number = getattr(signals, event.stop_signal, None)
+            cls.signal = None if number is None else (int(number), thread.global_num)
 
     @classmethod
     def signal_of(cls, thread: gdb.InferiorThread | None) -> int:

@@ -14,7 +14,7 @@ from gdbheap.errors import HeapError, NoHeap
 from gdbheap.files import kernel_text, open_new
 from gdbheap.inside_gdb.debugger import GdbDebugger
 from gdbheap.interface.arguments import parse
-from gdbheap.interface.spelling import PREFIX
+from gdbheap.interface.prefix import PREFIX
 from gdbheap.report.json import json_lines
 from gdbheap.session.target import Target
 

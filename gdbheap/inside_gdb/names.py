@@ -7,19 +7,20 @@ that gdbheap may be loaded before either, its bare names work at once but are no
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import gdb
 
-from gdbheap.inside_gdb.text import output_of
-from gdbheap.interface.spelling import PREFIX, Spelling
+from gdbheap.inside_gdb.text import output_of, write
+from gdbheap.interface.prefix import PREFIX
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from gdbheap.interface.spelling import Spelling
 
 
 class BareNames:
-    """All first words of commands; `write` is for what must be told to the user."""
+    """All first words of commands."""
 
-    def __init__(self, write: Callable[[str], None]) -> None:
-        self._write = write
+    def __init__(self) -> None:
         self._summaries: dict[str, str] = {}
         self._left: set[str] = set()
         self._are_listed = False
@@ -47,6 +48,8 @@ class BareNames:
 
     def spelling(self) -> Spelling:
         """Return how commands must be spelled now."""
+        from gdbheap.interface.spelling import Spelling  # kept out of gdb's start
+
         return Spelling(frozenset(self._left | {name for name in self._summaries if not self._is_ours(name)}))
 
     def _at_prompt(self, _event: None = None) -> None:
@@ -60,10 +63,13 @@ class BareNames:
                 gdb.execute(f"maintenance undeprecate {name}", to_string=True)
         if lost:
             instead = ", ".join(f"{PREFIX} {name}" for name in lost)
-            self._write(f"gdbheap: others have defined {', '.join(lost)} since; type {instead}\n")
+            write(f"gdbheap: others have defined {', '.join(lost)} since; type {instead}\n")
 
     def _is_ours(self, name: str) -> bool:
         try:
             return output_of(f"help {name}").startswith(self._summaries[name])
         except gdb.error:
             return False
+
+
+NAMES = BareNames()

@@ -4,21 +4,23 @@ its host character set (ASCII in a container without a locale); a file's name is
 from __future__ import annotations
 
 import os
-import re
-from collections.abc import Callable
-from typing import TypeVar
 
 import gdb
 
-# The host character set is "auto; currently UTF-8".
-_HOST_CHARSET = re.compile(r'"(?:auto; currently )?([^"]+)"')
-_Text = TypeVar("_Text", str, "str | None")
+TYPE_CHECKING = False  # as gdb's start wants it: without typing
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
+    _Text = TypeVar("_Text", str, "str | None")
 
 
 def host_charset() -> str:
     """Return the set that gdb encodes and decodes in now: the locale's unless one was set."""
-    match = _HOST_CHARSET.search(gdb.execute("show host-charset", to_string=True))
-    return match[1] if match else "ascii"
+    # It is "auto; currently UTF-8", in the quotes too.
+    _, quote, rest = gdb.execute("show host-charset", to_string=True).partition('"')
+    quoted, end, _ = rest.partition('"')
+    return quoted.rpartition("auto; currently ")[2] if quote and end else "ascii"
 
 
 def text_of(read: Callable[[], _Text]) -> _Text:
@@ -32,3 +34,17 @@ def text_of(read: Callable[[], _Text]) -> _Text:
 def output_of(command: str) -> str:
     """Return what the gdb command says; gdb.error where it fails."""
     return text_of(lambda: gdb.execute(command, to_string=True))
+
+
+def spelled(text: str) -> str:
+    """Return the text in the characters that gdb can write."""
+    if text.isascii():
+        return text
+    from gdbheap.report.charset import in_charset  # for the few that need it at gdb's start
+
+    return in_charset(text, host_charset())
+
+
+def write(text: str) -> None:
+    """Write the text where gdb writes."""
+    gdb.write(spelled(text))

@@ -2,19 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Any
+from collections import namedtuple
 
 
-@dataclass(frozen=True)
-class Setting:
+class Setting(namedtuple("_Setting", "name kind default summary description")):
     """`kind` is "count" (int, None where unlimited) or "flag" (bool)."""
 
-    name: str
-    kind: str
-    default: Any
-    summary: str
-    description: str
+    __slots__ = ()
 
 
 SETTINGS = (

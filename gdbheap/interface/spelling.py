@@ -12,9 +12,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from gdbheap.interface.prefix import PREFIX
 from gdbheap.report.report import Column, Line, Report
 
-PREFIX = "gdbheap"
 _TYPED = re.compile(r"`([a-z][^`\n]*)`")
 
 

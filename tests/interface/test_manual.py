@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gdbheap.commands import COMMANDS
+from gdbheap.commands import all_commands
 from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.manual import manual
 
@@ -11,7 +11,7 @@ def test_the_whole_text():
     command = Command(
         name="heap things",
         summary="Show things.",
-        run=COMMANDS[0].run,
+        run=all_commands()[0].run,
         description="A thing is what it is.",
         arguments=(
             Argument("ADDRESS", "expression", "The thing's address.", required=True),
@@ -44,7 +44,7 @@ Examples:
 
 
 def test_every_command_says_what_it_does_and_shows_how():
-    for command in COMMANDS:
+    for command in all_commands():
         assert command.summary.endswith("."), command.name
         assert "\n" not in command.summary, command.name
         assert command.examples, command.name

@@ -7,7 +7,7 @@ import shutil
 
 import pytest
 
-from gdbheap.commands import COMMANDS
+from gdbheap.commands import all_commands
 from gdbheap.report.charset import in_charset
 from support.gdb_runs import run_gdb
 from support.programs import build
@@ -57,9 +57,9 @@ def test_every_command_answers_whatever_the_locale_live_and_on_the_core(tmp_path
 
 
 def test_help_is_drawn_in_ascii_too():
-    documents = {command.name: f"help gdbheap {command.name}" for command in COMMANDS}
+    documents = {command.name: f"help gdbheap {command.name}" for command in all_commands()}
     lines = [word for line in documents.values() for word in ("-ex", line)]
     text = run_gdb([*START, *lines], {"LC_ALL": "C", "LANG": "C"})
     assert text.isascii()
-    for command in COMMANDS:
+    for command in all_commands():
         assert in_charset(command.summary, "ascii") in text

@@ -38,12 +38,12 @@ int main() {
 """
 LOOK = """
 import json
-from gdbheap.inside_gdb.plugin import _target
+from gdbheap.inside_gdb.answering import TARGET
 from gdbheap.session.catalogues import joined_catalogue, typed_roots
 from gdbheap.types.type_names import type_name
-_target.begin()
-catalogue = joined_catalogue(_target)
-print("told", json.dumps([[each.name, each.address, type_name(catalogue, each.type)] for each in typed_roots(_target)]))
+TARGET.begin()
+catalogue = joined_catalogue(TARGET)
+print("told", json.dumps([[each.name, each.address, type_name(catalogue, each.type)] for each in typed_roots(TARGET)]))
 """
 
 

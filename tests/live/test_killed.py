@@ -28,7 +28,7 @@ def test_an_answer_about_a_process_that_was_killed_meanwhile_says_so(tmp_path):
             f"source {tmp_path / 'kill.py'}",
         ),
         *("echo @", "heap", "echo @", "heap leaks", "heap search 0x123456789", "vmmap", "fault"),
-        *("echo @", "python from gdbheap.inside_gdb.plugin import _target; _target.forget()", "vmmap", "heap"),
+        *("echo @", "python from gdbheap.inside_gdb.answering import TARGET; TARGET.forget()", "vmmap", "heap"),
         *("echo @", "kill"),
     )
     words = ["gdb", "-nx", "-q", "-batch", "-x", str(ROOT / "gdb_init.py")]

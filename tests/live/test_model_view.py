@@ -36,7 +36,7 @@ _FLAVOURS = [each for each in FLAVOURS if "broken" not in each.name]
 _SCRIPT = """
 python
 import json
-from gdbheap.inside_gdb import plugin as gdb_plugin
+from gdbheap.inside_gdb import answering
 
 def ask(command):
     return json.loads(gdb.execute(command + " --json", to_string=True))
@@ -64,7 +64,7 @@ def stop():
         threads=lwps(),
         ledger=bytes(inferior().read_memory(start, 16 * count)).hex(),
     )
-    view = gdb_plugin._target.heap()
+    view = answering.TARGET.heap()
     layout = view.layout
     return dict(
         said, arenas=[dict(members(each.value), address=each.address) for each in view.arenas], brk=layout.brk.value,

@@ -9,9 +9,7 @@ import pytest
 
 from support.programs import build, running
 
-GATHER = (
-    "python from gdbheap.inside_gdb import plugin as gdb_plugin, process as gdb_process; process = gdb_process.gather()"
-)
+GATHER = "python from gdbheap.inside_gdb import answering, process as gdb_process; process = gdb_process.gather()"
 STOPPED = ("break inspected", "run", GATHER)
 BUILDS = {
     "plain": (),
@@ -62,7 +60,7 @@ for address in (0, process.address_space.vmas[-1].end, 2 ** 63, 2 ** 64 - 8, 2 *
 """
 
 SEEN_FUNCTION = """
-from gdbheap.inside_gdb import plugin as gdb_plugin
+from gdbheap.inside_gdb import answering
 
 class Seen(gdb.Function):
     def __init__(self):
@@ -70,7 +68,7 @@ class Seen(gdb.Function):
 
     def invoke(self):
         gdb.execute("gdbheap", to_string=True)
-        processes.append(gdb_plugin._target.process)
+        processes.append(answering.TARGET.process)
         return len(processes) == 20
 
 processes = []
@@ -200,7 +198,7 @@ def test_an_attached_process_is_read(gdb):
     ],
 )
 def test_what_is_known_is_kept_until_the_process_may_have_changed(gdb, change, anew):
-    first, second = (f"python {'old' if i == 0 else 'new'} = gdb_plugin._target.process" for i in range(2))
+    first, second = (f"python {'old' if i == 0 else 'new'} = answering.TARGET.process" for i in range(2))
     show = "python print(new is not old)"
     said = gdb(build("mixed"), *STOPPED, "gdbheap", first, change, "gdbheap --json", second, show)
     assert said[show] == f"{anew}\n"
@@ -219,9 +217,9 @@ def test_a_running_process_is_one_line(gdb):
 
 
 def test_threads_that_run_on_are_named_and_nothing_is_kept(gdb):
-    first, second = (f"python {name} = gdb_plugin._target.process" for name in ("old", "new"))
+    first, second = (f"python {name} = answering.TARGET.process" for name in ("old", "new"))
     show = "python print(new is not old)"
-    stops = ("set non-stop on", "break inspected", "run", "python from gdbheap.inside_gdb import plugin as gdb_plugin")
+    stops = ("set non-stop on", "break inspected", "run", "python from gdbheap.inside_gdb import answering")
     said = gdb(build("threads"), *stops, "gdbheap", first, "gdbheap --json", second, show)
     assert summary(said)["note"] == "threads that run on, and may change what is shown: 3, 4, 5, 6"
     assert said[show] == "True\n"
@@ -261,9 +259,9 @@ def test_the_state_of_a_pointer_in_a_condition(gdb):
 
 # What the kernel shows of the function's first byte, and what gdbheap and gdb read there.
 SEE_CODE = """
-from gdbheap.inside_gdb import plugin as gdb_plugin, process as gdb_process
+from gdbheap.inside_gdb import answering, process as gdb_process
 where = int(gdb.parse_and_eval("(unsigned long)&inspected"))
-memory, inferior = gdb_plugin._target.process.memory, gdb.selected_inferior()
+memory, inferior = answering.TARGET.process.memory, gdb.selected_inferior()
 raw = open(f"/proc/{inferior.pid}/mem", "rb")
 raw.seek(where & -4096)
 raw = raw.read(4096)
@@ -280,7 +278,7 @@ def test_breakpoints_that_gdb_leaves_in_memory_are_not_read(gdb, script):
     said = gdb(
         build("mixed"),
         *always,
-        "python gdb_plugin = __import__('gdbheap.inside_gdb.plugin').inside_gdb.plugin; gdb_plugin._target.begin()",
+        "python answering = __import__('gdbheap.inside_gdb.answering').inside_gdb.answering; answering.TARGET.begin()",
         see,
     )
     assert said[see] == "True [True, True, True]\n", said.text

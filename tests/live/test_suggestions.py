@@ -20,14 +20,14 @@ WRONG = (
 
 TRY = r"""
 import json, re
-from gdbheap.commands import COMMANDS
+from gdbheap.commands import all_commands
 from gdbheap.errors import UsageError
 from gdbheap.inside_gdb.expressions import evaluate
 from gdbheap.interface.arguments import parse
 from gdbheap.commands.heap_search import _wanted
 from gdbheap.analysis.prediction.calls import parse_calls
 
-BY_NAME = {command.name: command for command in COMMANDS}
+BY_NAME = {command.name: command for command in all_commands()}
 # What would let the process run on, start another program or shell, or ask something: that gdb has the command
 # is enough.
 NOT_RUN = {"continue", "finish", "start", "run", "shell", "rr", "help", "kill", "detach", "interrupt", "file",

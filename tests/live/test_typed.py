@@ -11,7 +11,7 @@ import json
 
 import pytest
 
-from gdbheap.commands import COMMANDS
+from gdbheap.commands import all_commands
 from gdbheap.interface.arguments import all_arguments
 from support.gdb_runs import ROOT, run_gdb
 from support.programs import PATIENCE, build
@@ -83,7 +83,7 @@ def watch(lines, file):
 
 def lines_for(expression):
     """Return every command of gdbheap's with the expression in each place where it takes one."""
-    for command in COMMANDS:
+    for command in all_commands():
         required = [each for each in command.arguments if each.required and not each.name.startswith("--")]
         for argument in all_arguments(command):
             if argument.kind not in EXPRESSIONS:

@@ -14,15 +14,15 @@ from support.programs import SOURCES
 
 LOOK = """
 import json
-from gdbheap.inside_gdb.plugin import _target
+from gdbheap.inside_gdb.answering import TARGET
 from gdbheap.session.catalogues import joined_catalogue, typed_roots
 from gdbheap.types.type_names import type_name
 language = gdb.parameter("language")
 selected = (gdb.selected_thread().num, gdb.selected_frame().pc())
-_target.begin()
-catalogue = joined_catalogue(_target)
+TARGET.begin()
+catalogue = joined_catalogue(TARGET)
 roots = [[each.name, each.address, each.word, each.kind.name, type_name(catalogue, each.type)]
-         for each in typed_roots(_target)]
+         for each in typed_roots(TARGET)]
 kept = [gdb.parameter("language") == language, (gdb.selected_thread().num, gdb.selected_frame().pc()) == selected]
 print("told", json.dumps([roots, list(catalogue.problems), kept]))
 """

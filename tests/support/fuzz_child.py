@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[2]
 sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
-from gdbheap.commands import COMMANDS  # noqa: E402
+from gdbheap.commands import all_commands  # noqa: E402
 from gdbheap.commands.heap_diff import diff_report  # noqa: E402
 from gdbheap.elf.debug_search import DebugSearch  # noqa: E402
 from gdbheap.elf.elf_reader import read_elf  # noqa: E402
@@ -74,7 +74,7 @@ def ask(target: Target, chance: random.Random, count: int) -> None:
     pointers = [0, 1 << 63, *(vma.start + 0x2A0 for vma in target.process.address_space.vmas[:50])]
     for line in chance.sample(LINES, count):
         line = line.format(chance.choice(pointers))
-        command = max((each for each in COMMANDS if line.startswith(each.name)), key=lambda each: len(each.name))
+        command = max((each for each in all_commands() if line.startswith(each.name)), key=lambda each: len(each.name))
         try:
             show(command.run(target, parse(command, line[len(command.name) :].strip(), target.evaluate)))
         except HeapError:

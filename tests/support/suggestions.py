@@ -7,7 +7,7 @@ import ast
 import re
 from collections.abc import Iterator
 
-from gdbheap.commands import COMMANDS
+from gdbheap.commands import all_commands
 from support.gdb_runs import ROOT
 
 PACKAGE = ROOT / "gdbheap"
@@ -27,7 +27,7 @@ def suggestions() -> dict[str, str]:
 
 
 def _from_sources() -> Iterator[tuple[str, str]]:
-    names = {command.name for command in COMMANDS}  # a command is spoken of, and not all of a line
+    names = {command.name for command in all_commands()}  # a command is spoken of, and not all of a line
     for path in sorted(PACKAGE.rglob("*.py")):
         tree = ast.parse(path.read_text())
         where = str(path.relative_to(ROOT))
@@ -72,7 +72,7 @@ def _text(node: ast.AST) -> str:
 
 
 def _from_help() -> Iterator[tuple[str, str]]:
-    for command in COMMANDS:
+    for command in all_commands():
         yield from ((f"help {command.name}", line) for line, _ in command.examples)
 
 
@@ -87,7 +87,7 @@ def _from_readme() -> Iterator[tuple[str, str]]:
     text = (ROOT / "README.md").read_text()
     for line in re.findall(r"^ +(?:next|catch|try)  +(.*)$", text, re.M):
         yield "README.md", line
-    spoken_of = {command.name for command in COMMANDS}
+    spoken_of = {command.name for command in all_commands()}
     names = "|".join(sorted({name.split()[0] for name in spoken_of}))
     for line in _TYPED.findall(re.sub(r"^```.*?^```$", "", text, flags=re.M | re.S)):
         if re.match(rf"(?:{names})\b", line) and line not in spoken_of:

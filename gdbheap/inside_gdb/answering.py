@@ -1,0 +1,148 @@
+"""What a command, its completion and a convenience function answer in gdb. Imported when the first of them is asked:
+it brings most of gdbheap."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from typing import Any
+
+import gdb
+
+from gdbheap import packages
+from gdbheap.errors import HeapError, NoHeap, UsageError
+from gdbheap.inside_gdb import expressions as gdb_expressions
+from gdbheap.inside_gdb import process as gdb_process
+from gdbheap.inside_gdb.debugger import GdbDebugger
+from gdbheap.inside_gdb.names import NAMES
+from gdbheap.inside_gdb.terminal import is_terminal
+from gdbheap.inside_gdb.text import spelled, write
+from gdbheap.interface.arguments import OUTPUT, all_arguments, parse, suggest
+from gdbheap.interface.command import Command
+from gdbheap.interface.completion import EXPRESSION, PATH, SYMBOL, complete, current_word
+from gdbheap.interface.prefix import PREFIX
+from gdbheap.report.deliver import to_file, to_screen
+from gdbheap.report.printable import pointed_at, printable
+from gdbheap.report.progress import Progress
+from gdbheap.session.target import Target
+
+Find = Callable[[], Command]
+
+_EVENTS = (
+    "stop cont exited new_objfile clear_objfiles free_objfile inferior_call memory_changed register_changed "
+    "new_inferior inferior_deleted executable_changed corefile_changed"
+)
+_COMPLETERS = {EXPRESSION: gdb.COMPLETE_EXPRESSION, PATH: gdb.COMPLETE_FILENAME, SYMBOL: gdb.COMPLETE_SYMBOL}
+
+TARGET = Target(GdbDebugger(lambda name: gdb.parameter(f"{PREFIX} {name}")))
+for _name in _EVENTS.split():
+    if hasattr(gdb.events, _name):
+        getattr(gdb.events, _name).connect(TARGET.forget)
+
+
+def answer(name: str, find: Find, below: tuple[str, ...], line: str, from_tty: bool) -> None:
+    """Write what the command of this name says to `line`; `below` are the last words of commands below it."""
+    with _clear_errors(name):
+        command = find()
+        on_terminal = from_tty and is_terminal()
+        TARGET.begin(Progress(_write_at_once) if on_terminal else None)
+        _refuse_subcommand(name, below, line)
+        arguments = parse(command, line, TARGET.evaluate)
+        report = command.run(TARGET, arguments)
+        if end := TARGET.end:
+            report = replace(report, notes=(*report.notes, end))
+        report = NAMES.spelling().report(report)
+        if arguments["output"] is not None and OUTPUT in all_arguments(command):
+            write(to_file(report, arguments["output"], arguments["json"]))
+            return
+        width = gdb.parameter("width") if on_terminal else None
+        columns = width if isinstance(width, int) else None
+        colour = on_terminal and bool(gdb.parameter("style enabled"))
+        with _quit_at_pager():
+            to_screen(report, write, arguments["json"], columns, colour)
+
+
+def offered(command: Command, text: str, word: str | None) -> Any:
+    """Return what gdb offers after `text`: the candidates for `word`, or which of its own completers has them."""
+    found = complete(command, text)
+    if isinstance(found, str):
+        return _COMPLETERS[found]
+    # gdb's word may begin after ours does (it breaks at "=" and ","): it wants the rest of ours alone.
+    done = len(current_word(text)) - len(word or "")
+    return [each[max(done, 0) :] for each in found]
+
+
+def function_answer(name: str, pointers: tuple[gdb.Value, ...]) -> Any:
+    """Return the value of a convenience function."""
+    with _clear_errors(f"${name}"):
+        if len(pointers) != 1:
+            raise UsageError(f"it takes one pointer, not {len(pointers)}")
+        return _FUNCTIONS[name](gdb_expressions.address_of(pointers[0], "its argument"))
+
+
+def _refuse_subcommand(name: str, below: tuple[str, ...], line: str) -> None:
+    """gdb hands a prefix the words that are none of its commands: say so, rather than take one for an argument."""
+    word = line.split(" ", 1)[0]
+    if below and word and not word.startswith("--"):
+        raise UsageError(f"there is no {name} {word}{suggest(word, below)}")
+
+
+@contextmanager
+def _quit_at_pager() -> Iterator[None]:
+    """`q` at gdb's pager, or Ctrl-C in a long answer: nothing that needs words."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        raise gdb.GdbError("Quit") from None
+
+
+def _write_at_once(text: str) -> None:
+    """Write a line that has no end: it would be kept until one comes."""
+    write(text)
+    gdb.flush()
+
+
+@contextmanager
+def _clear_errors(name: str) -> Iterator[None]:
+    """Make one clear line of what stops a command or function of this name (and show the place that is off); a bug
+    keeps its traceback."""
+    try:
+        yield
+    except UsageError as error:
+        place = f"\n{pointed_at(error.line, *error.span)}" if error.line else ""
+        spelling = NAMES.spelling()
+        text = f"{spelling.line(name)}: {printable(spelling.sentence(str(error)))}{place}"
+        raise gdb.GdbError(spelled(text)) from None
+    except HeapError as error:
+        raise gdb.GdbError(spelled(printable(NAMES.spelling().sentence(str(error))))) from None
+    except KeyboardInterrupt:
+        kept = "; what it had read is kept for the next command of this stop" if TARGET.has_read else ""
+        raise gdb.GdbError(f"Quit: {name} was stopped before it had anything to show{kept}") from None
+    except MemoryError:
+        raise gdb.GdbError(f"{name}: there is not enough memory for this") from None
+    except ModuleNotFoundError as error:
+        missing = packages.missing()
+        if error.name is None or packages.REQUIRED.get(error.name.partition(".")[0]) not in missing:
+            raise
+        raise gdb.GdbError(packages.advice(missing)) from None
+
+
+def _chunk(mem: int) -> gdb.Value:
+    return gdb.Value(gdb_process.below(mem, words=2)).cast(gdb.lookup_type("void").pointer())
+
+
+def _chunk_size(mem: int) -> int:
+    return gdb_process.read_word(gdb_process.below(mem, words=1)) & ~7
+
+
+def _heap_state(pointer: int) -> str:
+    TARGET.begin()
+    try:
+        chunk = TARGET.heap().chunk_at(pointer)
+    except NoHeap:
+        return "none"  # a condition must not stop the program while ld.so still runs without libc
+    return chunk.state.label if chunk else "none"
+
+
+_FUNCTIONS: dict[str, Callable[[int], Any]] = {"chunk": _chunk, "chunk_size": _chunk_size, "heap_state": _heap_state}

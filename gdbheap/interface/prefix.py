@@ -1,0 +1,3 @@
+"""The word before every command of gdbheap's, which it has whatever other plugins are loaded."""
+
+PREFIX = "gdbheap"
