@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from gdbheap.commands.retained_rows import HOLDER_COLUMNS, KIND_COLUMNS, MOST_ROWS, RetainedRows
+from gdbheap.commands.retained_rows import HOLDER_COLUMNS, KIND_COLUMNS, MOST_ROWS, SHARED, RetainedRows
+from gdbheap.commands.retained_sentences import RetainedSentences
 from gdbheap.counted import counted
 from gdbheap.errors import UsageError
 from gdbheap.interface.command import Argument, Command
@@ -22,6 +23,7 @@ from gdbheap.session.target import Target
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """List the holders, or what is right below one, or the types."""
     rows = RetainedRows(target)
+    sentences = RetainedSentences(rows)
     limit = limit_of(target, arguments)
     most = MOST_ROWS if arguments["json"] or not limit else limit
     text = arguments["holder"]
@@ -34,9 +36,9 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         found = rows.top(most)
         left = max(_holders(rows) - most, 0)
         after = (*_next(found), *files)
-        return _report(rows, HOLDER_COLUMNS, found, len(found) + left, limit, tuple(rows.suspects()), after)
+        return _report(rows, HOLDER_COLUMNS, found, len(found) + left, limit, tuple(sentences.suspects()), after)
     found = rows.below(node, most) if arguments["json"] else rows.below_by_type(node)
-    before = (rows.sentence(node), "below it:" if found else "")
+    before = (*sentences.of_asked(node), "below it:" if found else "")
     return _report(rows, HOLDER_COLUMNS, found, len(found), limit, before, files)
 
 
@@ -97,11 +99,13 @@ def _report(
 
 
 def _next(found: Sequence[tuple[Any, ...]]) -> tuple[Line, ...]:
-    """Return the command that leads on from the first row."""
+    """Return the command that leads on from the first row: by its holder's name, or the owner's of what is shared."""
     if not found:
         return ()
-    example = next((row[6] for row in found if isinstance(row[6], int)), None)
-    return () if example is None else (Line.plain(f"`heap retained {example:#x}` goes one level down", "dim"),)
+    row = dict(zip((column.name for column in HOLDER_COLUMNS), found[0]))
+    shared = f"{row['example']:#x}" if isinstance(row["example"], int) else ""
+    name = (row["owner"] or shared) if row["kind"] == SHARED else row["holder"]
+    return (Line.plain(f"`heap retained {name}` goes one level down", "dim"),) if name else ()
 
 
 def _node(rows: RetainedRows, text: str) -> int:
@@ -130,9 +134,11 @@ COMMAND = Command(
         "What a holder retains are the blocks that nothing would lead to without it: it itself, and all that is "
         "reached over it alone (its part of the dominator tree). Holders are variables (global, static, thread-local, "
         "local), words of the program's data or of stacks that have no name, mappings, registers, and what the kernel "
-        "keeps; blocks that several of them lead to, none of which holds them alone, are rows of the kind shared. A "
-        "word on a stack counts only for what no data lead to, one in a register only for what nothing else does: an "
-        "old word there robs no variable. Bytes are the chunks', headers included.\n\n"
+        "keeps; blocks that several of them lead to, none of which holds them alone, are rows of the kind shared, by "
+        "the name of the one that is nearest to them, where one is (`owner` in JSON): the others lead there over it, "
+        "or to the middle. The C library's own variables count only for what no others lead to, a word on a stack "
+        "only for what no data lead to, one in a register only for what nothing else does: an old word there robs no "
+        "variable. Bytes are the chunks', headers included.\n\n"
         "With a holder's name, or the address of a block, one level down: what is right below it, held by nothing "
         "further down alone. --by-type counts by what the blocks are: retained is what the topmost blocks of each "
         "type hold, with all below them."

@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from functools import cached_property
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.counted import counted
 from gdbheap.lazy import np
-from gdbheap.report.printable import human_size
 from gdbheap.report.report import ABSENT, Column
 from gdbheap.session.block_kinds import BlockKinds, block_kinds
-from gdbheap.session.retained import HolderName, holder_name, retained, shared_name
+from gdbheap.session.retained import HolderName, holder_name, owner_name, retained, shared_name
 from gdbheap.session.target import Target
 
 if TYPE_CHECKING:
-    from gdbheap.analysis.retained.by_kind import KindRow
     from gdbheap.analysis.retained.owner_paths import OwnerPath
     from gdbheap.analysis.retained.retained import Retained
     from gdbheap.analysis.retained.shared import SharedGroup
@@ -30,6 +29,7 @@ HOLDER_COLUMNS = (
     Column("example", "address", "mem"),
     Column("holders", "texts", shown=False),
     Column("within", "text", shown=False),
+    Column("owner", "text", shown=False),
 )
 KIND_COLUMNS = (
     Column("bytes", "bytes", heading="retains"),
@@ -39,9 +39,6 @@ KIND_COLUMNS = (
     Column("type", "text", "type"),
     Column("example", "address", "mem"),
 )
-# As many suspects are told in a sentence, of those that retain at least so much of all.
-_MOST_SUSPECTS = 3
-_SUSPECT = 0.1
 # Members are told with their owner if they retain so much of all, and so deep.
 _LARGE = 0.01
 _DEEPEST = 4
@@ -51,8 +48,6 @@ _FEW = 12
 _MOST_LOOKED_AT = 2_000
 # More rows than these are not made: a name may take gdb a millisecond.
 MOST_ROWS = 10_000
-# What holds less than this part of the most is not named in its place.
-_NEARLY = 4
 
 
 class RetainedRows:
@@ -63,6 +58,13 @@ class RetainedRows:
         self.found: Retained = retained(target)
         self.kinds: BlockKinds = block_kinds(target)
         self.total = int(self.found.bytes[self.found.root])
+
+    @cached_property
+    def shared(self) -> list[SharedGroup]:
+        """What several variables hold together."""
+        from gdbheap.analysis.retained.shared import shared_groups  # kept out of gdb's start
+
+        return shared_groups(self.found, self.found.root)
 
     def share(self, size: int) -> float:
         return size / self.total if self.total else 0.0
@@ -78,12 +80,15 @@ class RetainedRows:
         """Return the variable of that name, with or without its thread, or the member; None where there is none. Of
         several the one that retains most."""
         found = self.found
-        for first, end in ((found.blocks, found.holders), (found.holders, found.root)):
-            by_size = first + np.argsort(-found.bytes[first:end], kind="stable")[:_MOST_LOOKED_AT]
-            for node in map(int, by_size):
-                name = self.name(node).name
-                if name == text or name.startswith((f"{text} in ", f"{text} of thread ")):
-                    return node
+        ranges = ((found.blocks, found.holders), (found.holders, found.root))
+        by_size = (
+            first + np.argsort(-found.bytes[first:end], kind="stable")[:_MOST_LOOKED_AT] for first, end in ranges
+        )
+        owners = chain.from_iterable(each.direct for each in self.shared)
+        for node in map(int, chain(*by_size, owners)):
+            name = self.name(node).name
+            if name == text or name.startswith((f"{text} in ", f"{text} of thread ")):
+                return node
         return None
 
     def row(self, node: int, within: str = "") -> tuple[Any, ...]:
@@ -93,7 +98,7 @@ class RetainedRows:
         example = self._first_block(node)
         address = ABSENT if example is None else int(self.found.held.blocks.start[example])
         cells = (size, self.share(size), int(self.found.count[node]), name.kind, name.name, name.type or None)
-        return *cells, address, [], within or ABSENT
+        return *cells, address, [], within or ABSENT, ABSENT
 
     def _first_block(self, node: int) -> int | None:
         while node >= self.found.blocks:
@@ -110,18 +115,16 @@ class RetainedRows:
         example = int(group.nodes[0])
         start, what = int(self.found.held.blocks.start[example]), self.kinds.name(example)
         cells = (group.bytes, self.share(group.bytes), group.count, SHARED, text, what)
-        return *cells, start, names, within or ABSENT
+        return *cells, start, names, within or ABSENT, owner_name(self.target, self.found, group) or None
 
     def top(self, most: int) -> list[tuple[Any, ...]]:
         """Return a row for each holder, its large members behind it, and for each set of holders that share something;
         at most so many of each."""
-        from gdbheap.analysis.retained.shared import shared_groups  # kept out of gdb's start
-
         found = self.found
         holders = found.children(found.root)
         holders = holders[(holders >= found.blocks) & (found.bytes[holders] > 0)]
         rows = [[self.row(node), *self._members(node)] for node in holders[:most].tolist()]
-        rows += [[self.shared_row(group)] for group in shared_groups(found, found.root)[:most]]
+        rows += [[self.shared_row(group)] for group in self.shared[:most]]
         return [row for several in sorted(rows, key=lambda several: -several[0][0]) for row in several]
 
     def _members(self, node: int, depth: int = 0) -> list[tuple[Any, ...]]:
@@ -136,20 +139,29 @@ class RetainedRows:
                 rows += [self.row(part, name), *self._members(part, depth + 1)]
         return rows
 
+    def owned(self, node: int) -> list[SharedGroup]:
+        """Return what a variable, or a member of one, holds that others lead to as well, and is likely the owner of."""
+        found = self.found
+        is_part = node >= found.holders
+        whole = int(found.parts.owner[node - found.holders]) if is_part else node
+        groups = self.shared if whole >= found.blocks else []
+        return [each for each in groups if each.owner == whole and (not is_part or node in each.direct)]
+
     def below(self, node: int, most: int) -> list[tuple[Any, ...]]:
-        """Return a row for each member of a node, for what they share, or else for each block right below it; at most
-        so many."""
+        """Return a row for each member of a node, for what they share, or else for each block right below it, and for
+        what it owns but others lead to; at most so many."""
         from gdbheap.analysis.retained.shared import shared_groups  # kept out of gdb's start
 
         found, name = self.found, self.name(node).name
         opened = found.opened(node)
         children = found.children(node if opened is None else opened)
+        shared = [self.shared_row(group, name) for group in self.owned(node)[:most]]
         if opened is None:
-            return [self.row(each, name) for each in children[:most].tolist()]
+            return sorted([*(self.row(each, name) for each in children[:most].tolist()), *shared], key=_by_size)
         parts = children[(children >= found.holders) & (found.bytes[children] > 0)][:most].tolist()
         rows = [self.row(each, name) for each in parts]
         rows += [self.shared_row(group, name) for group in shared_groups(found, opened)[:most]]
-        return sorted(rows, key=lambda row: -row[0])
+        return sorted([*rows, *shared], key=_by_size)
 
     def below_by_type(self, node: int) -> list[tuple[Any, ...]]:
         """Return the same for people: of many blocks a row for each type."""
@@ -158,14 +170,14 @@ class RetainedRows:
         if found.opened(node) is not None or len(children) <= _FEW:
             return self.below(node, MOST_ROWS)
         _, which, counts = np.unique(self.kinds.code[children], return_inverse=True, return_counts=True)
-        rows = []
+        rows = [self.shared_row(group) for group in self.owned(node)]
         for index, count in enumerate(counts.tolist()):
             alike = children[which == index]
             row = self.row(int(alike[0]), self.name(node).name)
             size, blocks = int(found.bytes[alike].sum()), int(found.count[alike].sum())
             holder = row[4] if count == 1 else counted(count, "block")
             rows.append((size, self.share(size), blocks, BLOCK, holder, *row[5:]))
-        return sorted(rows, key=lambda row: -row[0])
+        return sorted(rows, key=_by_size)
 
     def by_type(self, node: int | None) -> list[tuple[Any, ...]]:
         """Return a row of KIND_COLUMNS for each kind of block, of all or of those below a node."""
@@ -187,7 +199,6 @@ class RetainedRows:
     def owner_paths(self) -> list[OwnerPath]:
         """Return the dominator tree as stacks."""
         from gdbheap.analysis.retained.owner_paths import owner_paths  # kept out of gdb's start
-        from gdbheap.analysis.retained.shared import shared_groups
 
         def name(node: int) -> str:
             return self.kinds.name(node) if node < self.found.blocks else self.name(node).name
@@ -195,45 +206,8 @@ class RetainedRows:
         def shared(group: SharedGroup) -> str:
             return f"{shared_name(self.target, self.found, group)} (shared)"
 
-        return owner_paths(self.found, self.kinds.code, tuple(shared_groups(self.found, self.found.root)), name, shared)
+        return owner_paths(self.found, self.kinds.code, tuple(self.shared), name, shared)
 
-    def suspects(self) -> Iterator[str]:
-        """Yield a sentence for each holder that retains a large part of all: for its member where that has most of
-        it."""
-        from gdbheap.analysis.retained.by_kind import gathering  # kept out of gdb's start
 
-        found = self.found
-        for node in found.children(found.root)[:_MOST_SUSPECTS].tolist():
-            if self.share(int(found.bytes[node])) >= _SUSPECT:
-                path = gathering(found, self.kinds.code, node).path
-                yield self.sentence([each for each in path if each >= found.blocks or each == node][-1])
-
-    def sentence(self, node: int) -> str:
-        """Return what a node retains, in which blocks, and by way of what."""
-        from gdbheap.analysis.retained.by_kind import by_kind, gathering  # kept out of gdb's start
-
-        found, name = self.found, self.name(node)
-        size = int(found.bytes[node])
-        kind = name.type or name.kind.replace("_", " ")
-        text = f"{name.name} ({kind}) retains {human_size(size)}, {self.share(size):.1%} of what is held, in "
-        text += counted(int(found.count[node]), "block")
-        place = gathering(found, self.kinds.code, node)
-        last = place.path[-1]
-        rows = by_kind(found, self.kinds.code, last, place.is_list)
-        chosen = self._most_telling([row for row in rows if row.count > 1])
-        if chosen is None:
-            return text
-        text += f": {chosen.count:,} {self.kinds.name(chosen.example)}"
-        if last != node and last < found.blocks and not place.is_list:
-            start = int(found.held.blocks.start[last])
-            text += f", by way of the block at {start:#x} ({self.kinds.name(last)})"
-        return text
-
-    def _most_telling(self, rows: list[KindRow]) -> KindRow | None:
-        """Return the row that says best what is held: a type that is not the C++ library's own before others, if it
-        holds nearly as much; None for no rows."""
-        for is_good in (self.kinds.is_own, self.kinds.is_named):
-            for row in rows:
-                if row.retained * _NEARLY >= rows[0].retained and is_good(row.example):
-                    return row
-        return rows[0] if rows else None
+def _by_size(row: tuple[Any, ...]) -> int:
+    return -int(row[0])

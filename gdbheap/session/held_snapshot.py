@@ -9,7 +9,7 @@ from gdbheap.analysis.snapshots.snapshot import Snapshot, heap_facts, text_heads
 from gdbheap.lazy import np
 from gdbheap.session.block_kinds import block_kinds
 from gdbheap.session.pointer_graph import pointer_graph
-from gdbheap.session.retained import holder_name, retained, shared_name
+from gdbheap.session.retained import holder_name, owner_name, retained, shared_name
 from gdbheap.session.target import Target
 
 # So many holders are named, those that retain most; each name may take gdb a millisecond.
@@ -47,4 +47,6 @@ def _name(target: Target, nearest: Nearest, node: int) -> str:
         return ""
     if node >= 0:
         return holder_name(target, nearest.retained, node).name
-    return shared_name(target, nearest.retained, nearest.shared[-2 - node])
+    group = nearest.shared[-2 - node]
+    # (Who else leads there may be others each time.)
+    return owner_name(target, nearest.retained, group) or shared_name(target, nearest.retained, group)

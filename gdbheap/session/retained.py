@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from gdbheap.process.memory import ReadProgress
 
 MEMBER = "member"
+# So many parts of blocks one below the other are in a name.
+_DEEPEST = 4
 # So many of the holders of what is shared are named.
 _MOST_NAMED = 3
 _RETAINED: Key[Retained] = Key("retained")
@@ -53,10 +55,10 @@ def retained(target: Target) -> Retained:
     return target.keep(_RETAINED, compute)
 
 
-def holder_name(target: Target, found: Retained, node: int) -> HolderName:
-    """Return what a root group or a part (a node of the tree) is called."""
+def holder_name(target: Target, found: Retained, node: int, depth: int = 0) -> HolderName:
+    """Return what a root group or a part (a node of the tree) is called; `depth`: how many parts further down."""
     if node >= found.holders:
-        return _part_name(target, found, node)
+        return _part_name(target, found, node, depth)
     group = found.groups[node - found.blocks]
     if group.register is not None:
         register = found.held.roots.registers[group.register]
@@ -72,9 +74,9 @@ def holder_name(target: Target, found: Retained, node: int) -> HolderName:
     return HolderName(LOCAL if is_local else group.kind, name, "", group.start)
 
 
-def _part_name(target: Target, found: Retained, node: int) -> HolderName:
+def _part_name(target: Target, found: Retained, node: int, depth: int) -> HolderName:
     """Return "server.sessions" for a variable's part, "server->sessions" for one of a block that a variable holds
-    alone, "Server::sessions" for one of any other block."""
+    alone, "Server::sessions" for one of any other block; "server->+0x10", "block 0x55..+0x10" where no type tells."""
     types = block_types(target)
     owner, start = int(found.parts.owner[node - found.holders]), int(found.parts.start[node - found.holders])
     if owner >= found.blocks:
@@ -85,9 +87,11 @@ def _part_name(target: Target, found: Retained, node: int) -> HolderName:
     inside, above = start + int(types.part[owner]), int(found.tree.parent[owner])
     address = int(found.held.blocks.start[owner]) + inside
     if part.type != NONE and above >= found.blocks and above != found.root:
-        name = f"{holder_name(target, found, above).name}->{part.way[1:]}"
+        name = f"{holder_name(target, found, above, depth + 1).name}->{part.way[1:]}"
     elif part.type != NONE:
         name = short_name(types.name(owner)) + part.way.replace(".", "::", 1)
+    elif found.blocks <= above != found.root and depth < _DEEPEST:
+        name = f"{holder_name(target, found, above, depth + 1).name}->{part.way}"
     else:
         name = f"block {address - inside:#x}{part.way}"
     return HolderName(MEMBER, name, _type_of(types, part), address)
@@ -105,24 +109,53 @@ def _type_of(types: BlockTypes, part: Part) -> str:
 
 
 def nearest_name(target: Target, found: Retained, block: int) -> str:
-    """Return the variable or member that is nearest above a block; "several holders" for what is shared, "" where
-    nothing leads to it."""
+    """Return the variable or member that is nearest above a block, the names of those that share it; "" where nothing
+    leads to it."""
+    from gdbheap.analysis.retained.shared import shared_groups  # kept out of gdb's start
+
     if not found.tree.count[block]:
         return ""
-    node = block
+    node, top = block, block
     while node < found.blocks:
-        node = int(found.tree.parent[node])
-    return "several holders" if node == found.root else holder_name(target, found, node).name
+        node, top = int(found.tree.parent[node]), node
+    if node != found.root:
+        return holder_name(target, found, node).name
+    group = next(each for each in shared_groups(found, node) if top in each.nodes)
+    return shared_name(target, found, group)
+
+
+def owner_name(target: Target, found: Retained, group: SharedGroup) -> str:
+    """Return the name of the likeliest owner of what several share, by its member if that points to it; "" where none
+    is likelier than the others."""
+    if group.owner is None:
+        return ""
+    own = [each for each in group.direct if each >= found.holders]
+    own = [each for each in own if found.parts.owner[each - found.holders] == group.owner]
+    return holder_name(target, found, own[0] if len(own) == 1 else group.owner).name
 
 
 def shared_name(target: Target, found: Retained, group: SharedGroup) -> str:
-    """Return the names of those that share something: "a, b and others"; of one block those that point to it first."""
+    """Return the names of those that share something: "a, b and others"; "a, also reachable from b" where a is likely
+    the owner."""
+    owner, others = owner_name(target, found, group), other_names(target, found, group)
+    return f"{owner}, also reachable from {others}" if owner and others else owner or others
+
+
+def other_names(target: Target, found: Retained, group: SharedGroup) -> str:
+    """Return the names of those that share something but its owner; of one block those that point to it first."""
     first = list(dict.fromkeys([*group.direct, *group.holders]))
     owners = {int(found.parts.owner[each - found.holders]) for each in group.direct if each >= found.holders}
-    first = [each for each in first if each not in owners]
-    names = [holder_name(target, found, each).name for each in first[:_MOST_NAMED]]
-    told = [*names, *(["others"] if group.others or len(first) > _MOST_NAMED else [])]
+    first = [each for each in first if each not in owners and not _is_of(found, group, each)]
+    most = _MOST_NAMED if group.owner is None else _MOST_NAMED - 1
+    told = [holder_name(target, found, each).name for each in first[:most]]
+    told += ["others"] if group.others or len(first) > most else []
     return " and ".join([", ".join(told[:-1]), told[-1]] if len(told) > 1 else told)
+
+
+def _is_of(found: Retained, group: SharedGroup, holder: int) -> bool:
+    """Whether a holder is the owner of what a group shares, or a member of it."""
+    is_member = holder >= found.holders and found.parts.owner[holder - found.holders] == group.owner
+    return holder == group.owner or bool(is_member)
 
 
 def _in_module(target: Target, address: int) -> str:

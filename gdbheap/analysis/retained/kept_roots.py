@@ -1,6 +1,7 @@
 """Which root words count as holders: a word on a stack or in a register robs no variable of what it holds.
 
-What the modules' data lead to is theirs. Other mappings hold what is left of it, then what the kernel keeps for the
+What the modules' data lead to is theirs, before what the C library's own variables do: these keep what they were lent,
+and old words. Other mappings hold what is left of it, then what the kernel keeps for the
 process (a server's connections, for epoll), then stacks, at last registers. On a
 stack what a caller holds is not shared with the functions that it has handed it to: of one thread's words the named
 variables come first, then the outer frames. What two threads hold they share.
@@ -29,8 +30,9 @@ if TYPE_CHECKING:
 
     Rows = NDArray[np.intp]
 
-# Whose a block is, as far as it matters: of the data's, of a mapping's, of the stack of thread n (n + _STACKS).
-_DATA, _MAPPING, _REGISTER, _STACKS = 0, 1, 2, 3
+# Whose a block is, as far as it matters: of the data's, of the C library's, of a mapping's, of the stack of thread n
+# (n + _STACKS).
+_DATA, _C_LIBRARY, _MAPPING, _REGISTER, _STACKS = 0, 1, 2, 3, 4
 
 
 def register_targets(held: PointerGraph) -> NDArray[np.int32]:
@@ -51,12 +53,16 @@ def kept_roots(held: PointerGraph, groups: RootGroups, types: BlockTypes) -> Kep
     """Return what counts as holding something."""
     target, registers = held.from_roots.target, register_targets(held)
     in_kernel = np.array([held.roots.registers[index].kind == KERNEL for index, _, _ in held.registers], np.bool_)
-    data = np.flatnonzero(groups.kind_of_words(GLOBAL, STATIC, THREAD_LOCAL, DATA))
+    in_data = groups.kind_of_words(GLOBAL, STATIC, THREAD_LOCAL, DATA)
+    data = np.flatnonzero(in_data & ~groups.of_c_library)
     first = target[data]
     edges = _edges(held, types, first)
     graph = Adjacency(len(held.blocks), held.graph.source[edges], held.graph.target[edges])
     owner = np.full(graph.count, UNSEEN, np.int32)
     _give(graph, owner, first, _DATA)
+    library = np.flatnonzero(in_data & groups.of_c_library)
+    library = library[owner[target[library]] == UNSEEN]
+    _give(graph, owner, target[library], _C_LIBRARY)
     mapped = np.flatnonzero(groups.kind_of_words(MAPPING, LOST_TRAIL))
     mapped = mapped[owner[target[mapped]] == UNSEEN]
     _give(graph, owner, target[mapped], _MAPPING)
@@ -69,7 +75,7 @@ def kept_roots(held: PointerGraph, groups: RootGroups, types: BlockTypes) -> Kep
     # A block that only a later kind of root leads to robs as little as that root itself.
     rank = np.where(owner >= _STACKS, _STACKS, owner)
     edges = edges[rank[held.graph.source[edges]] == rank[held.graph.target[edges]]]
-    return Kept(edges, np.concatenate((data, mapped, stacks)), np.concatenate((kernel, last)).astype(np.intp))
+    return Kept(edges, np.concatenate((data, library, mapped, stacks)), np.concatenate((kernel, last)).astype(np.intp))
 
 
 def _edges(held: PointerGraph, types: BlockTypes, first: NDArray[np.int32]) -> Rows:

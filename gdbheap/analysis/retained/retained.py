@@ -32,7 +32,8 @@ class Retained:
 
     `bytes` and `count` of each node: the chunks, headers included, and the blocks that would be lost without it, itself
     among them. What only several groups together hold lies right below the root, what only several parts hold below
-    their owner. `source` and `target` are all edges but those from the root.
+    their owner. `source` and `target` are all edges but those from the root, `offset` is where in its target each leads
+    (from an owner to its part: 0).
     """
 
     held: PointerGraph
@@ -43,6 +44,7 @@ class Retained:
     count: NDArray[np.int64]
     source: Nodes
     target: Nodes
+    offset: NDArray[np.uint32]
     interrupted: bool = False
 
     @property
@@ -95,6 +97,10 @@ def retain(held: PointerGraph, groups: RootGroups, types: BlockTypes, step: Step
     )
     part = np.arange(holders, root, dtype=np.int32)
     target = np.concatenate((target, held.from_roots.target[words], register_targets(held)[registers], part))
+    registered = np.array([offset for _, _, offset in held.registers], np.uint32)
+    offset = np.concatenate(
+        (held.graph.offset[kept.edges], held.from_roots.offset[words], registered[registers], np.zeros(len(part), "u4"))
+    )
     top = np.arange(count, holders, dtype=np.int32)
     tree = dominator_tree(
         root + 1,
@@ -105,7 +111,7 @@ def retain(held: PointerGraph, groups: RootGroups, types: BlockTypes, step: Step
     )
     size, one = np.zeros(root + 1, np.int64), np.zeros(root + 1, np.int64)
     size[:count], one[:count] = held.blocks.size, 1
-    return Retained(held, groups, parts, tree, tree.below(size), tree.below(one), source, target)
+    return Retained(held, groups, parts, tree, tree.below(size), tree.below(one), source, target, offset)
 
 
 def _from(whole: Nodes, part: Nodes, first: int) -> Nodes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import re
 from bisect import bisect_left
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -20,6 +22,8 @@ KINDS = (GLOBAL, STATIC, THREAD_LOCAL, DATA, KERNEL, MAPPING, LOST_TRAIL, LOCAL,
 _NUMBER = {kind: number for number, kind in enumerate(KINDS)}
 # No variable of this program's lies there: a mapping is one holder, whatever is in it.
 _WHOLE = (MAPPING, LOST_TRAIL)
+# The C library's own variables hold what it was lent: buffers, arguments of handlers, old words in what it has saved.
+_C_LIBRARY = re.compile(r"(libc|libpthread|ld|ld-linux.*)[-.][^/]*|libc's struct pthread.*")
 
 
 @dataclass(frozen=True)
@@ -71,6 +75,8 @@ class RootGroups:
         self._first = np.flatnonzero(new)
         self._start, self._kind_of_word = start, kind
         self.of_word = (np.cumsum(new) - 1).astype(np.int32)
+        #: Which words are the C library's own, in its data or a thread's storage.
+        self.of_c_library = self._in_c_library()
         registers = len(held.registers)
         #: Where each group of words begins, and the type of the variable that it is.
         self.starts = start[self._first]
@@ -101,6 +107,16 @@ class RootGroups:
             return number if address < group.span.end else None
         return number if group.kind in _WHOLE or address == group.start else None
 
+    def _in_c_library(self) -> NDArray[np.bool_]:
+        ranges = self._held.roots.ranges
+        places = np.searchsorted(
+            np.array([each.start for each in ranges], np.uint64), self._held.from_roots.place, "right"
+        )
+        names = [each.kind == DATA and _is_c_library(os.path.basename(each.name)) for each in ranges]
+        spans = [_is_c_library(each.module or each.name) for each in self._spans]
+        of_span = np.array([*spans, False], np.bool_)[self._span_of]
+        return of_span | np.array([*names, False], np.bool_)[places - 1]
+
     def kind_of_words(self, *kinds: str) -> NDArray[np.bool_]:
         """Return which words are of one of these kinds."""
         return np.isin(self._kind_of_word, [_NUMBER[kind] for kind in kinds])
@@ -119,6 +135,10 @@ def _of_ranges(held: PointerGraph) -> tuple[NDArray[np.uint64], NDArray[np.int8]
     whole = np.isin(kind, [_NUMBER[each] for each in _WHOLE])
     start[whole] = begins[index[whole]]
     return start, kind
+
+
+def _is_c_library(name: str) -> bool:
+    return _C_LIBRARY.fullmatch(name) is not None
 
 
 def apart(preferred: Sequence[Span], others: Sequence[Span]) -> list[Span]:

@@ -1,4 +1,4 @@
-"""What several holders keep alive together, none of them alone: which of them."""
+"""What several holders keep alive together, none of them alone: which of them, and who is the likeliest owner."""
 
 from __future__ import annotations
 
@@ -7,6 +7,8 @@ from typing import TYPE_CHECKING
 
 from gdbheap.analysis.pointers.adjacency import Adjacency
 from gdbheap.analysis.pointers.reach import UNSEEN, spread
+from gdbheap.analysis.retained.likely_owner import likely_owner
+from gdbheap.analysis.retained.nearest_of_several import cost_of, nearest_mask
 from gdbheap.analysis.retained.retained import Retained
 from gdbheap.lazy import np
 
@@ -25,7 +27,9 @@ _LARGE = 0.01
 class SharedGroup:
     """Blocks right below a node that the same `holders` (nodes of the tree) lead to, and, `others`, some that are not
     told apart: `nodes`, those that retain most first. Of one block alone, large enough to be told apart, `direct` are
-    the holders that point to it, the others lead there over more."""
+    the holders that point to it, the others lead there over more. `owner` is the holder that is nearest to most of it
+    (None: no one is).
+    """
 
     holders: tuple[int, ...]
     others: bool
@@ -33,6 +37,7 @@ class SharedGroup:
     bytes: int
     count: int
     direct: tuple[int, ...] = ()
+    owner: int | None = None
 
 
 def shared_groups(retained: Retained, node: int) -> list[SharedGroup]:
@@ -42,32 +47,46 @@ def shared_groups(retained: Retained, node: int) -> list[SharedGroup]:
     shared = np.sort(tops[tops < retained.blocks])
     if not len(shared) or len(shared) == len(tops):
         return []
-    source, target = _edges_between(retained, tops, shared)
-    from_holder = source >= retained.blocks
-    weight = np.bincount(source[from_holder], retained.bytes[shared][target[from_holder]], retained.root)
-    told = np.argsort(-weight, kind="stable")[:MOST_TOLD]
-    told = told[weight[told] > 0].tolist()
-    among = ~from_holder
-    graph = Adjacency.unsorted(len(shared), np.searchsorted(shared, source[among]), target[among])
-    mask = np.zeros(len(shared), np.int64)
-    others = from_holder & ~np.isin(source, told)
-    for bit, chosen in enumerate([*(source == holder for holder in told), others]):
-        owner = np.full(len(shared), UNSEEN, np.int32)
-        front = np.unique(target[chosen]).astype(np.int32)
-        owner[front] = 0
-        spread(graph, front, owner)
-        mask |= (owner != UNSEEN).astype(np.int64) << bit
+    edges = _edges_between(retained, tops, shared)
+    from_holder = edges.source >= retained.blocks
+    weight = np.bincount(edges.source[from_holder], retained.bytes[shared][edges.target[from_holder]], retained.root)
+    most = np.argsort(-weight, kind="stable")[:MOST_TOLD]
+    told = most[weight[most] > 0].tolist()
+    bits = np.full(retained.root, 1 << len(told), np.int64)
+    bits[told] = 1 << np.arange(len(told))
+    among = np.flatnonzero(~from_holder)
+    place = np.searchsorted(shared, edges.source[among])
+    order = np.argsort(place, kind="stable")
+    among = among[order]
+    graph = Adjacency(len(shared), place[order], edges.target[among])
+    first = edges.target[from_holder], bits[edges.source[from_holder]]
+    nearest = nearest_mask((*first, edges.cost[from_holder]), graph, edges.cost[among])
+    mask = _who_leads(graph, *first, len(told))
     large = retained.bytes[shared] >= max(_LARGE * int(retained.bytes[retained.root]), 1)
     alone = np.where(large, np.arange(len(shared)), -1)
     groups = []
-    for bits, one in np.unique(np.stack((mask, alone), axis=1), axis=0).tolist():
-        nodes = shared[(mask == bits) & (alone == one)]
-        nodes = nodes[np.argsort(-retained.bytes[nodes], kind="stable")]
-        holders = tuple(holder for bit, holder in enumerate(told) if bits >> bit & 1)
-        size, count = (int(column[nodes].sum()) for column in (retained.bytes, retained.count))
+    for which, one in np.unique(np.stack((mask, alone), axis=1), axis=0).tolist():
+        chosen = np.flatnonzero((mask == which) & (alone == one))
+        nodes = shared[chosen]
+        holders = tuple(holder for bit, holder in enumerate(told) if which >> bit & 1)
         direct = _direct(retained, int(nodes[0])) if one >= 0 else ()
-        groups.append(SharedGroup(holders, bool(bits >> len(told) & 1), nodes, size, count, direct))
+        owner = likely_owner(retained, holders, nodes, np.where(mask[chosen] == which, nearest[chosen], 0), told)
+        nodes = nodes[np.argsort(-retained.bytes[nodes], kind="stable")]
+        size, count = (int(column[nodes].sum()) for column in (retained.bytes, retained.count))
+        groups.append(SharedGroup(holders, bool(which >> len(told) & 1), nodes, size, count, direct, owner))
     return sorted(groups, key=lambda group: -group.bytes)
+
+
+def _who_leads(graph: Adjacency, target: NDArray[np.intp], bits: NDArray[np.int64], told: int) -> NDArray[np.int64]:
+    """Return for each node of the graph the bits of all holders that lead to it; they begin at these targets."""
+    mask = np.zeros(graph.count, np.int64)
+    for bit in range(told + 1):
+        owner = np.full(graph.count, UNSEEN, np.int32)
+        front = np.unique(target[bits == 1 << bit]).astype(np.int32)
+        owner[front] = 0
+        spread(graph, front, owner)
+        mask |= (owner != UNSEEN).astype(np.int64) << bit
+    return mask
 
 
 def _direct(retained: Retained, node: int) -> tuple[int, ...]:
@@ -79,9 +98,18 @@ def _direct(retained: Retained, node: int) -> tuple[int, ...]:
     return tuple(sources[is_root].tolist())
 
 
-def _edges_between(retained: Retained, tops: Nodes, shared: Nodes) -> tuple[Nodes, NDArray[np.intp]]:
-    """Return the edges to shared blocks: from whose part of the tree (which of the `tops`) each comes, and the index of
-    its target in `shared`, which ascends."""
+@dataclass(frozen=True)
+class _Edges:
+    """Edges to shared blocks: from whose part of the tree (which of the tops) each comes, the index of its target among
+    the shared, and what that step `cost`s."""
+
+    source: Nodes
+    target: NDArray[np.intp]
+    cost: NDArray[np.int8]
+
+
+def _edges_between(retained: Retained, tops: Nodes, shared: Nodes) -> _Edges:
+    """Return the edges between what lies below different ones of the `tops`, to `shared` ones, which ascend."""
     tree = retained.tree
     index = np.full(retained.root, -1, np.int32)
     index[shared] = np.arange(len(shared), dtype=np.int32)
@@ -93,4 +121,8 @@ def _edges_between(retained: Retained, tops: Nodes, shared: Nodes) -> tuple[Node
     source, target = retained.source[led], index[retained.target[led]]
     part = in_order[np.searchsorted(tree.position[in_order], tree.position[source], side="right") - 1]
     apart = part != shared[target]
-    return part[apart], target[apart].astype(np.intp)
+    source, part = source[apart], part[apart]
+    is_own = source == part
+    members = np.flatnonzero(source >= retained.holders)
+    is_own[members] |= retained.parts.owner[source[members] - retained.holders] == part[members]
+    return _Edges(part, target[apart].astype(np.intp), cost_of(retained.offset[led][apart], is_own))
