@@ -111,7 +111,7 @@ ARROWS = {
 OWNERS = {
     "gdb": {"inside_gdb"},
     "elftools": {"elf"},
-    "pygments": {"report/text.py"},
+    "pygments": {"report/paint.py"},
     "numpy": {"lazy.py"},
 }
 

@@ -11,7 +11,7 @@ from gdbheap import packages
 from gdbheap.errors import HeapError
 from gdbheap.glibc.layout import BUILT_IN, DWARF, SIGNATURE, SYMBOL, Layout
 from gdbheap.interface.command import Command
-from gdbheap.report.report import Column, Report
+from gdbheap.report.report import Column, Report, Table
 from gdbheap.session.target import Target
 
 COLUMNS = (Column("what", token="heading", heading=""), Column("found", heading=""))
@@ -19,7 +19,7 @@ COLUMNS = (Column("what", token="heading", heading=""), Column("found", heading=
 
 def about(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Return what was found, a fact for each row; what cannot be found is a row that says why."""
-    return Report("gdbheap", COLUMNS, [*_itself(), *_process(target)])
+    return Report("gdbheap", (Table(COLUMNS, [*_itself(), *_process(target)]),))
 
 
 def _itself() -> Iterator[tuple[str, str]]:

@@ -11,7 +11,7 @@ from gdbheap.glibc.heap_view import HeapView
 from gdbheap.interface.command import Argument, Command
 from gdbheap.process.live.touched import touched_spans
 from gdbheap.process.process import Process
-from gdbheap.report.report import FACTS, Column, Line, Report
+from gdbheap.report.report import FACTS, Column, Line, Prose, Report, Table
 from gdbheap.session.block_names import block_names
 from gdbheap.session.heap_or_note import heap_or_note
 from gdbheap.session.holder_rows import place_facts
@@ -51,7 +51,14 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     rows = [(each.field, each.value, each.meaning, each.facts) for each in facts]
     line = address_line(heap, names, address) if heap is not None else ""
     before = (Line.plain(line, "heading"),) if line else ()
-    return Report("explain", _COLUMNS, rows, before=before, notes=(*process.notes, *notes))
+    return Report(
+        "explain",
+        (
+            Prose(before),
+            Table(_COLUMNS, rows),
+        ),
+        notes=(*process.notes, *notes),
+    )
 
 
 def _is_live(heap: HeapView | None, address: int) -> bool:

@@ -15,7 +15,7 @@ from gdbheap.process.mm import address_space_limit, data_limit, read_mm
 from gdbheap.process.process import Process
 from gdbheap.process.signal_info import OF_ACCESSES, SI_KERNEL, SIGSEGV, SIGTRAP, SignalInfo, signal_name
 from gdbheap.process.stop import Stop
-from gdbheap.report.report import ABSENT, Column, Line, Report
+from gdbheap.report.report import ABSENT, Column, Line, Prose, Report, Table
 from gdbheap.session.target import Target
 from gdbheap.session.threads_inside import taken_locks
 from gdbheap.session.violations import violations
@@ -45,10 +45,16 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     crash, notes = make_scene(target)
     verdicts = explain_stop(crash) if is_fault(crash) else list(deadlocks(crash))
     if not verdicts:
-        return Report("fault", _COLUMNS, [], before=(_ordinary(crash.stop),))
+        return Report(
+            "fault",
+            (
+                Prose((_ordinary(crash.stop),)),
+                Table(_COLUMNS, []),
+            ),
+        )
     verdicts[0] = _with_members(target, crash, verdicts[0])
     rows = [_row(each, crash.access_kind) for each in verdicts]
-    return Report("fault", _COLUMNS, rows, display_rows=list(_display_rows(crash, verdicts)), notes=notes)
+    return Report("fault", (Table(_COLUMNS, rows, list(_display_rows(crash, verdicts))),), notes=notes)
 
 
 def _with_members(target: Target, crash: CrashContext, verdict: Verdict) -> Verdict:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gdbheap.analysis.memory_use.usage import HeapUsage, usage, usage_by_arena
@@ -12,8 +12,8 @@ from gdbheap.glibc.chunk_table import MMAPPED_ARENA
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.glibc.naming import arena_name
 from gdbheap.interface.command import Command
-from gdbheap.report.report import ABSENT, Column, Line, Report
-from gdbheap.report.rows import row_of
+from gdbheap.report.report import ABSENT, Absent, Facts, Faults, Line, Prose, Report, Table
+from gdbheap.report.rows import column, columns_of
 from gdbheap.session.target import Target
 from gdbheap.session.threads_inside import lock_notes, taken_locks
 
@@ -21,32 +21,20 @@ from gdbheap.session.threads_inside import lock_notes, taken_locks
 _ARENAS = 16
 _THREADS = 8
 
-_COLUMNS = (
-    Column("kind", "text", shown=False),
-    Column("part", "text"),
-    Column("address", "address", "address"),
-    Column("system_bytes", "bytes", heading="from the system"),
-    Column("in_use", "count", heading="live"),
-    Column("in_use_bytes", "bytes", heading="live bytes"),
-    Column("free", "count"),
-    Column("free_bytes", "bytes"),
-    Column("top_bytes", "bytes", heading="top"),
-)
-
 
 @dataclass(frozen=True)
 class _Part:
-    """A row: an arena, the mmapped chunks, a tcache. Its members are the columns; Any is an int, None or ABSENT."""
+    """A row: an arena, the mmapped chunks, a tcache."""
 
-    kind: str
-    part: str
-    address: Any
-    system_bytes: Any = ABSENT
-    in_use: Any = ABSENT
-    in_use_bytes: Any = ABSENT
-    free: Any = ABSENT
-    free_bytes: Any = ABSENT
-    top_bytes: Any = ABSENT
+    kind: str = field(metadata=column(shown=False))
+    part: str = field(metadata=column())
+    address: int | Absent | None = field(metadata=column("address", "address"))
+    system_bytes: int | Absent | None = field(default=ABSENT, metadata=column("bytes", heading="from the system"))
+    in_use: int | Absent = field(default=ABSENT, metadata=column("count", heading="live"))
+    in_use_bytes: int | Absent = field(default=ABSENT, metadata=column("bytes", heading="live bytes"))
+    free: int | Absent | None = field(default=ABSENT, metadata=column("count"))
+    free_bytes: int | Absent | None = field(default=ABSENT, metadata=column("bytes"))
+    top_bytes: int | Absent = field(default=ABSENT, metadata=column("bytes", heading="top"))
 
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
@@ -60,20 +48,26 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     everything = usage(view.table)
     return Report(
         "heap",
-        _COLUMNS,
-        rows=[row_of(_COLUMNS, each) for each in (*parts, *tcaches)],
-        display_rows=[*_shown_parts(parts), *_shown_tcaches(view, tcaches)],
-        totals={
-            "chunks": len(view.table),
-            "in_use": everything.in_use.count,
-            "in_use_bytes": everything.in_use.bytes,
-            "free": everything.free.count,
-            "free_bytes": everything.free.bytes,
-            "top_bytes": everything.top.bytes,
-        },
-        after=_after(view),
+        (
+            Table(
+                columns_of(_Part),
+                [*parts, *tcaches],
+                [*_shown_parts(parts), *_shown_tcaches(view, tcaches)],
+            ),
+            Prose(_after(view)),
+            Facts(
+                {
+                    "chunks": len(view.table),
+                    "in_use": everything.in_use.count,
+                    "in_use_bytes": everything.in_use.bytes,
+                    "free": everything.free.count,
+                    "free_bytes": everything.free.bytes,
+                    "top_bytes": everything.top.bytes,
+                }
+            ),
+            Faults(view.faults),
+        ),
         notes=(*view.notes, *lock_notes(target, taken_locks(target))),
-        faults=view.faults,
     )
 
 
@@ -103,10 +97,11 @@ def _tcaches(view: HeapView) -> Iterator[_Part]:
         yield _Part("tcache", f"tcache of thread {thread.number}", address, free=free, free_bytes=free_bytes)
 
 
-def _shown_parts(parts: list[_Part]) -> list[tuple[Any, ...] | Line]:
+def _shown_parts(parts: list[_Part]) -> list[_Part | Line]:
     """Return the arenas that hold most, in ring order, and a line for the others."""
-    most = sorted(parts, key=lambda part: -(part.system_bytes or 0))[:_ARENAS]
-    shown: list[tuple[Any, ...] | Line] = [row_of(_COLUMNS, part) for part in parts if part in most]
+    sizes = [part.system_bytes if isinstance(part.system_bytes, int) else 0 for part in parts]
+    most = sorted(range(len(parts)), key=lambda index: -sizes[index])[:_ARENAS]
+    shown: list[_Part | Line] = [parts[index] for index in sorted(most)]
     if len(parts) <= _ARENAS:
         return shown
     return [*shown, Line.plain(f"… {counted(len(parts) - _ARENAS, 'smaller arena')}: `heap arenas` lists all", "dim")]
@@ -115,9 +110,8 @@ def _shown_parts(parts: list[_Part]) -> list[tuple[Any, ...] | Line]:
 def _shown_tcaches(view: HeapView, tcaches: list[_Part]) -> list[Line]:
     lines = []
     for thread, part in list(zip(view.layout.threads, tcaches))[:_THREADS]:
-        if thread.tcache is None:
-            text = thread.reason or "none yet"
-        else:
+        text = thread.reason or "none yet"
+        if isinstance(part.address, int) and isinstance(part.free, int) and isinstance(part.free_bytes, int):
             text = f"{counted(part.free, 'chunk')}, {counted(part.free_bytes, 'byte')}, at {part.address:#x}"
         lines.append(Line.plain(f"{part.part}: {text}"))
     if len(tcaches) > _THREADS:

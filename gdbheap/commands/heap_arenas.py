@@ -9,7 +9,7 @@ from gdbheap.analysis.memory_use.usage import HeapUsage, usage_by_arena
 from gdbheap.glibc.heap_view import NONCONTIGUOUS
 from gdbheap.glibc.naming import arena_name
 from gdbheap.interface.command import Command
-from gdbheap.report.report import Column, Report
+from gdbheap.report.report import Column, Facts, Faults, Report, Table
 from gdbheap.session.target import Target
 
 _COLUMNS = (
@@ -59,7 +59,15 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
             )
         )
     totals = {"arenas": len(view.arenas), "system_bytes": sum(arena.system_mem for arena in view.arenas)}
-    return Report("heap arenas", _COLUMNS, rows, totals, notes=view.notes, faults=view.faults)
+    return Report(
+        "heap arenas",
+        (
+            Table(_COLUMNS, rows),
+            Facts(totals),
+            Faults(view.faults),
+        ),
+        notes=view.notes,
+    )
 
 
 COMMAND = Command(

@@ -10,7 +10,7 @@ from gdbheap.glibc.heap_view import Bin, HeapView
 from gdbheap.glibc.naming import arena_name, owner_name, short_name
 from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.limit import count_argument, first_of, limit_of
-from gdbheap.report.report import ABSENT, Column, Line, Report
+from gdbheap.report.report import ABSENT, Column, Facts, Faults, Line, Report, Table
 from gdbheap.session.target import Target
 
 KINDS = ("tcache", "fastbin", "unsorted", "small", "large")
@@ -41,13 +41,13 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     rows = [_row(each, size) for each, size in zip(bins, sizes)]
     limit = limit_of(target, arguments)
     return Report(
-        command="heap bins",
-        columns=_COLUMNS,
-        rows=rows,
-        display_rows=list(_display_rows(view, bins, kinds, limit)),
-        totals={"bins": len(bins), "chunks": sum(len(each.chunks) for each in bins), "free_bytes": sum(sizes)},
+        "heap bins",
+        (
+            Table(_COLUMNS, rows, list(_display_rows(view, bins, kinds, limit))),
+            Facts({"bins": len(bins), "chunks": sum(len(each.chunks) for each in bins), "free_bytes": sum(sizes)}),
+            Faults(view.faults),
+        ),
         notes=view.notes,
-        faults=view.faults,
     )
 
 

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from dataclasses import field as member
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.analysis.invariants.undetectable import UNDETECTABLE
@@ -11,8 +13,8 @@ from gdbheap.glibc.naming import arena_name
 from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.limit import count_argument, left_out, limit_of
 from gdbheap.process.fault import Fault
-from gdbheap.report.report import ABSENT, Column, Line, Report
-from gdbheap.report.rows import row_of
+from gdbheap.report.report import ABSENT, Absent, Facts, Faults, Line, Prose, Report, Table
+from gdbheap.report.rows import column, columns_of
 from gdbheap.session.block_names import all_names
 from gdbheap.session.dying_thread import dying_thread
 from gdbheap.session.pointer_graph import pointer_graph
@@ -27,31 +29,35 @@ if TYPE_CHECKING:
     from gdbheap.analysis.malloc_aborts.malloc_abort import MallocAbort
     from gdbheap.analysis.suspects.diagnosis import Diagnosis
 
-_COLUMNS = (
-    Column("address", "address", "address"),
-    Column("message", "text", "fault"),
-    Column("field", "text"),
-    Column("where", "address", "address"),
-    Column("held", "address"),
-    Column("expected", "text"),
-    Column("call", "text"),
-    Column("arena", "text"),
-    Column("thread", "count"),
-    Column("transient", "flag"),
-    Column("suspects", "list", "address"),
-    Column("writer", "text"),
-    Column("writer_chunk", "address", "address"),
-    Column("overrun", "count"),
-    Column("bytes", "text"),
-    Column("detail", "text"),
-    Column("watch", "text", "command"),
-    Column("breakpoint", "text", "command"),
-    Column("rr", "text", "command"),
-    Column("invariant", "text"),
-    Column("expected_value", "address"),
-    Column("why", "text"),
-    Column("thread_number", "number"),
-)
+
+@dataclass(frozen=True)
+class _Row:
+    """A finding, who may have written there, and how to catch it."""
+
+    address: int = member(metadata=column("address", "address"))
+    message: str = member(metadata=column("text", "fault"))
+    field: str = member(metadata=column())
+    where: int = member(metadata=column("address", "address"))
+    held: int | None = member(metadata=column("address"))
+    expected: str = member(metadata=column())
+    call: str = member(metadata=column())
+    arena: str | Absent = member(metadata=column())
+    thread: int | Absent = member(metadata=column("count"))
+    transient: bool = member(metadata=column("flag"))
+    suspects: Sequence[int] = member(metadata=column("list", "address"))
+    writer: str = member(metadata=column())
+    writer_chunk: int | None = member(metadata=column("address", "address"))
+    overrun: int | None = member(metadata=column("count"))
+    bytes: str | None = member(metadata=column())
+    detail: str = member(metadata=column())
+    watch: str = member(metadata=column("text", "command"))
+    breakpoint: str = member(metadata=column("text", "command"))
+    rr: str = member(metadata=column("text", "command"))
+    invariant: str = member(metadata=column())
+    expected_value: int | Absent = member(metadata=column("address"))
+    why: str = member(metadata=column())
+    thread_number: int | Absent | None = member(metadata=column("number"))
+
 
 # For so many findings the whole of memory is searched for pointers to the block.
 _SEARCHED = 4
@@ -88,16 +94,22 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     numbers = {thread.lwp: thread.number for thread in target.process.threads}
     misfit_lines, misfit_totals = _misfits(target, arguments, limit or 0)
     return Report(
-        command="heap check",
-        columns=_COLUMNS,
-        rows=[_row(each, numbers) for each in diagnoses],
-        display_rows=list(_display_rows(target, heap, diagnoses, limit)),
-        before=(_headline(found), *lines),
-        after=(*(_checked(each) for each in found.checked), *misfit_lines),
-        totals={**_totals(found), **_abort_totals(died), **misfit_totals},
+        "heap check",
+        (
+            Prose((_headline(found), *lines)),
+            Table(
+                columns_of(_Row),
+                [_row(each, numbers) for each in diagnoses],
+                list(_display_rows(target, heap, diagnoses, limit)),
+            ),
+            Prose((*(_checked(each) for each in found.checked), *misfit_lines)),
+            Facts({**_totals(found), **_abort_totals(died), **misfit_totals}),
+            Faults(
+                tuple(Fault(each.address, str(each.message), each.detail, each.invariant) for each in found.certain),
+                shown=False,
+            ),
+        ),
         notes=(*view.notes, *_notes(target, found), *(_other_thread(target, dying) if died is not None else ())),
-        faults=tuple(Fault(each.address, str(each.message), each.detail, each.invariant) for each in found.certain),
-        faults_displayed=True,
     )
 
 
@@ -146,25 +158,33 @@ def _abort_totals(died: MallocAbort | None) -> dict[str, Any]:
     return shown
 
 
-def _row(diagnosis: Diagnosis, numbers: Mapping[int, int]) -> tuple[Any, ...]:
+def _row(diagnosis: Diagnosis, numbers: Mapping[int, int]) -> _Row:
     each, writer = diagnosis.finding, diagnosis.writer
-    cells = {
-        "arena": ABSENT if each.arena is None else arena_name(each.arena),
-        "thread": ABSENT if each.thread is None else each.thread,
-        "thread_number": ABSENT if each.thread is None else numbers.get(each.thread),
-        "expected": each.must.words,
-        "expected_value": ABSENT if each.must.value is None else each.must.value,
-        "invariant": each.invariant.value,
-        "detail": each.detail,
-        "writer": writer.kind,
-        "writer_chunk": writer.chunk,
-        "overrun": writer.overrun,
-        "bytes": writer.bytes,
-        "watch": diagnosis.watch,
-        "breakpoint": diagnosis.breakpoint,
-        "rr": diagnosis.rr,
-    }
-    return row_of(_COLUMNS, each, cells)
+    return _Row(
+        address=each.address,
+        message=str(each.message),
+        field=each.field,
+        where=each.where,
+        held=each.held,
+        expected=each.must.words,
+        call=each.call,
+        arena=ABSENT if each.arena is None else arena_name(each.arena),
+        thread=ABSENT if each.thread is None else each.thread,
+        transient=each.transient,
+        suspects=each.suspects,
+        writer=writer.kind,
+        writer_chunk=writer.chunk,
+        overrun=writer.overrun,
+        bytes=writer.bytes,
+        detail=each.detail,
+        watch=diagnosis.watch,
+        breakpoint=diagnosis.breakpoint,
+        rr=diagnosis.rr,
+        invariant=each.invariant.value,
+        expected_value=ABSENT if each.must.value is None else each.must.value,
+        why=each.why,
+        thread_number=ABSENT if each.thread is None else numbers.get(each.thread),
+    )
 
 
 def _display_rows(target: Target, heap: CheckedHeap, diagnoses: Sequence[Diagnosis], limit: int) -> Iterator[Line]:

@@ -16,7 +16,7 @@ from gdbheap.glibc.walk.links import demangle
 from gdbheap.interface.command import Argument, Command
 from gdbheap.process.address import Address
 from gdbheap.process.memory import Words
-from gdbheap.report.report import FACTS, Column, Report
+from gdbheap.report.report import FACTS, Column, Faults, Report, Table
 from gdbheap.session.block_names import block_names
 from gdbheap.session.target import Target
 from gdbheap.session.type_facts import type_facts
@@ -49,7 +49,13 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         rows.append(Fact("header", None, str(error)))
     rows += _neighbours(view, row)
     faults = tuple(fault for fault in view.faults if chunk.address <= fault.address < chunk.end)
-    return Report("heap chunk", _COLUMNS, [_row(each) for each in rows], faults=faults)
+    return Report(
+        "heap chunk",
+        (
+            Table(_COLUMNS, [_row(each) for each in rows]),
+            Faults(faults),
+        ),
+    )
 
 
 def _row(fact: Fact) -> tuple[Any, ...]:

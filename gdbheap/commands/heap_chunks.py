@@ -14,7 +14,8 @@ from gdbheap.glibc.naming import arena_name, flag_letters, place_at
 from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.limit import count_argument, left_out, limit_of
 from gdbheap.lazy import np
-from gdbheap.report.report import ABSENT, Column, Line, Report
+from gdbheap.report.report import ABSENT, Column, Facts, Faults, Line, Report, Table
+from gdbheap.report.rows import PREVIEW
 from gdbheap.sentences.block_names import BlockNames
 from gdbheap.session.block_names import block_names
 from gdbheap.session.target import Target
@@ -40,7 +41,7 @@ _COLUMNS = (
     Column("bin", "text", heading="place"),
     Column("type", "text", shown=False),
     Column("confidence", "text", shown=False),
-    Column("preview", "text", "preview", published=False),
+    Column("preview", "text", "preview", published=False, gives=PREVIEW),
 )
 
 
@@ -53,13 +54,13 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     names = _names(target, arguments)
     rows = _ChunkRows(view, table, names)
     return Report(
-        command="heap chunks",
-        columns=_COLUMNS,
-        rows=rows,
-        display_rows=list(_display_rows(target, rows, arguments)),
-        totals=_totals(table),
+        "heap chunks",
+        (
+            Table(_COLUMNS, rows, list(_display_rows(target, rows, arguments))),
+            Facts(_totals(table)),
+            Faults(view.faults),
+        ),
         notes=view.notes,
-        faults=view.faults,
     )
 
 
@@ -210,7 +211,15 @@ def _summary(view: HeapView, table: ChunkTable) -> Report:
         for state, tally in here.by_state.items()
     ]
     columns = (Column("arena"), Column("state", token="state"), Column("count", "count"), Column("bytes", "bytes"))
-    return Report("heap chunks", columns, rows, _totals(table), notes=view.notes, faults=view.faults)
+    return Report(
+        "heap chunks",
+        (
+            Table(columns, rows),
+            Facts(_totals(table)),
+            Faults(view.faults),
+        ),
+        notes=view.notes,
+    )
 
 
 COMMAND = Command(

@@ -14,7 +14,7 @@ from gdbheap.errors import UsageError
 from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.limit import count_argument, first_of, left_out, limit_of
 from gdbheap.report.printable import human_size
-from gdbheap.report.report import ABSENT, Column, Line, Report
+from gdbheap.report.report import ABSENT, Column, Facts, Line, Prose, Report, Table
 from gdbheap.session.snapshot_store import load_all, snapshot_now
 from gdbheap.session.target import Target
 
@@ -66,7 +66,7 @@ def diff_report(names: Sequence[str], limit: int | None) -> Report:
 
 def growth(report: Report) -> int:
     """Return by how many bytes the heap of a diff_report() grew: steadily, of three snapshots."""
-    return int(report.totals["grown_bytes" if "grown_bytes" in report.totals else "steady_bytes"])
+    return int(report.facts["grown_bytes" if "grown_bytes" in report.facts else "steady_bytes"])
 
 
 def _report(
@@ -97,13 +97,17 @@ def _report(
     if not changed:
         display_rows.append(Line.plain("nothing has changed"))
     return Report(
-        command="heap diff",
-        columns=shown(columns, last),
-        rows=rows,
-        display_rows=display_rows,
-        before=before,
-        after=tuple(growth_lines(grown, next((row[what + 1] for row in changed if row[what + 1] is not ABSENT), None))),
-        totals=totals,
+        "heap diff",
+        (
+            Prose(before),
+            Table(shown(columns, last), rows, display_rows),
+            Prose(
+                tuple(
+                    growth_lines(grown, next((row[what + 1] for row in changed if row[what + 1] is not ABSENT), None))
+                )
+            ),
+            Facts(totals),
+        ),
         notes=tuple(_notes(names, snapshots)),
     )
 

@@ -13,7 +13,7 @@ from gdbheap.errors import NothingRuns, UsageError
 from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.limit import count_argument, left_out, limit_of
 from gdbheap.lazy import np
-from gdbheap.report.report import Report
+from gdbheap.report.report import Facts, Faults, Prose, Report, Table
 from gdbheap.session.block_names import block_names
 from gdbheap.session.holder_rows import HOLDER_COLUMNS, holder_rows, no_block
 from gdbheap.session.judged_blocks import judged_blocks
@@ -72,20 +72,23 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         each.heuristic: {"blocks": each.blocks, "offsets": list(each.offsets)} for each in leaks.reasons
     }
     return Report(
-        command="heap leaks",
-        columns=columns(groups),
-        rows=[row(group) for group in groups],
-        display_rows=rows_for_display(groups, arguments, limit_of(target, arguments)),
-        after=tuple(summary(tally, leaks.reasons)),
-        totals=totals,
-        totals_shown=False,
+        "heap leaks",
+        (
+            Table(
+                columns(groups),
+                [row(group) for group in groups],
+                rows_for_display(groups, arguments, limit_of(target, arguments)),
+            ),
+            Prose(tuple(summary(tally, leaks.reasons))),
+            Facts(totals, shown=False),
+            Faults(view.faults),
+        ),
         notes=(
             *view.notes,
             *notes_on(target, leaks.held, any_lost),
             *_notes_on_keys(leaks),
             *_notes_on_kernel(target, leaks),
         ),
-        faults=view.faults,
     )
 
 
@@ -136,14 +139,13 @@ def _why(target: Target, leaks: Leaks, address: int, limit: int) -> Report:
     rows = holder_rows(target, leaks, why.holders)
     cut = bool(limit) and len(rows) > limit
     return Report(
-        command="heap leaks",
-        columns=HOLDER_COLUMNS,
-        rows=rows,
-        display_rows=rows[:limit] if cut else None,
-        before=tuple(verdict_lines(why)),
-        after=(left_out(len(rows) - limit, "pointer"),) if cut else (),
-        totals=_facts(why),
-        totals_shown=False,
+        "heap leaks",
+        (
+            Prose(tuple(verdict_lines(why))),
+            Table(HOLDER_COLUMNS, rows, rows[:limit] if cut else None),
+            Prose((left_out(len(rows) - limit, "pointer"),) if cut else ()),
+            Facts(_facts(why), shown=False),
+        ),
         notes=tuple(notes_on(target, leaks.held, leaks.verdict[block] != LeakKind.STILL_REACHABLE)),
     )
 

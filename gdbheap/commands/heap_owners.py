@@ -9,7 +9,7 @@ from gdbheap.commands.owner_lines import rows_for_people, way_lines
 from gdbheap.errors import UsageError
 from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.limit import count_argument, limit_of
-from gdbheap.report.report import Line, Report
+from gdbheap.report.report import Facts, Faults, Line, Prose, Report, Table
 from gdbheap.session.block_names import block_names
 from gdbheap.session.holder_rows import (
     HOLDER_COLUMNS,
@@ -44,22 +44,24 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     start, size = int(held.blocks.start[block]), int(held.blocks.size[block])
     verdict = LeakKind(int(leaks.verdict[block]))
     return Report(
-        command="heap owners",
-        columns=HOLDER_COLUMNS,
-        rows=rows,
-        display_rows=rows_for_people(HOLDER_COLUMNS, rows, limit),
-        before=(f"the block at {start:#x}{_named(target, block)}, of chunk size {size:#x}:",),
-        after=_after(steps, path_expression(target, held, way), held.blind),
-        totals_shown=False,
-        totals={
-            "pointers": len(rows),
-            "kind": verdict.label,
-            "path": [str(each) for each in steps],
-            "expression": path_expression(target, held, way),
-            "steps": list(map(place_facts, steps)),
-        },
+        "heap owners",
+        (
+            Prose((f"the block at {start:#x}{_named(target, block)}, of chunk size {size:#x}:",)),
+            Table(HOLDER_COLUMNS, rows, rows_for_people(HOLDER_COLUMNS, rows, limit)),
+            Prose(_after(steps, path_expression(target, held, way), held.blind)),
+            Facts(
+                {
+                    "pointers": len(rows),
+                    "kind": verdict.label,
+                    "path": [str(each) for each in steps],
+                    "expression": path_expression(target, held, way),
+                    "steps": list(map(place_facts, steps)),
+                },
+                shown=False,
+            ),
+            Faults(target.heap().faults),
+        ),
         notes=(*target.heap().notes, *notes_on(target, held, verdict is not LeakKind.STILL_REACHABLE)),
-        faults=target.heap().faults,
     )
 
 

@@ -12,7 +12,7 @@ from gdbheap.glibc.layout import Layout
 from gdbheap.glibc.sizes import tcache_range
 from gdbheap.interface.command import Command
 from gdbheap.report.printable import human_size
-from gdbheap.report.report import Column, Report
+from gdbheap.report.report import Column, Report, Table
 from gdbheap.session.target import Target
 
 COLUMNS = (
@@ -92,7 +92,7 @@ def params(target: Target, arguments: Mapping[str, Any]) -> Report:
     if layout.global_max_fast is not None:
         rows.append(_row(layout, "global_max_fast", layout.global_max_fast))
     return Report(
-        "heap params", COLUMNS, rows, notes=(f"mp_ is at {layout.mp.value:#x} (known by {layout.mp.source})",)
+        "heap params", (Table(COLUMNS, rows),), notes=(f"mp_ is at {layout.mp.value:#x} (known by {layout.mp.source})",)
     )
 
 

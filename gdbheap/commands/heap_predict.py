@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from gdbheap.analysis.prediction.calls import FUNCTIONS, parse_calls
 from gdbheap.interface.arguments import read_size
 from gdbheap.interface.command import Argument, Command
-from gdbheap.report.report import ABSENT, Column, Line, Report
+from gdbheap.report.report import ABSENT, Column, Line, Report, Table
 from gdbheap.session.target import Target
 from gdbheap.session.threads_inside import threads_inside
 
@@ -33,7 +33,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     predictions, notes = predict(target.process, target.heap(), target.selected_thread, threads_inside(target), calls)
     rows = [_row(each) for each in predictions]
     display_rows = list(_explained(predictions, rows)) if arguments["explain"] else None
-    return Report("heap predict", _COLUMNS, rows, notes=tuple(notes), display_rows=display_rows)
+    return Report("heap predict", (Table(_COLUMNS, rows, display_rows),), notes=tuple(notes))
 
 
 def _row(prediction: Prediction) -> tuple[Any, ...]:

@@ -11,7 +11,7 @@ from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.limit import count_argument, left_out, limit_of
 from gdbheap.process.recording import End, Sampling
 from gdbheap.report.printable import human_size
-from gdbheap.report.report import ABSENT, Column, Line, Report
+from gdbheap.report.report import ABSENT, Column, Facts, Line, Prose, Report, Table
 from gdbheap.session.block_names import block_names
 from gdbheap.session.target import Target
 
@@ -74,21 +74,23 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     notes += _written(groups, arguments)
     limit = limit_of(target, arguments)
     return Report(
-        command="heap record",
-        columns=_COLUMNS,
-        rows=rows,
-        display_rows=list(_display_rows(groups, rows, limit)),
-        after=tuple(_summary(recording, sampling, rows)),
-        totals={
-            "samples": len(recording.samples),
-            "calls_of_other_sizes": recording.others,
-            "seconds": recording.seconds,
-            "held_seconds": recording.held,
-            "slowdown": recording.held / recording.seconds if recording.seconds else 0.0,
-            "end": recording.end.value,
-            "end_detail": recording.detail or None,
-        },
-        totals_shown=False,
+        "heap record",
+        (
+            Table(_COLUMNS, rows, list(_display_rows(groups, rows, limit))),
+            Prose(tuple(_summary(recording, sampling, rows))),
+            Facts(
+                {
+                    "samples": len(recording.samples),
+                    "calls_of_other_sizes": recording.others,
+                    "seconds": recording.seconds,
+                    "held_seconds": recording.held,
+                    "slowdown": recording.held / recording.seconds if recording.seconds else 0.0,
+                    "end": recording.end.value,
+                    "end_detail": recording.detail or None,
+                },
+                shown=False,
+            ),
+        ),
         notes=tuple(notes),
     )
 

@@ -14,7 +14,7 @@ from gdbheap.interface.limit import count_argument, first_of, left_out, limit_of
 from gdbheap.lazy import np
 from gdbheap.report.printable import human_size
 from gdbheap.report.profiles import write_folded, write_pprof
-from gdbheap.report.report import Column, Line, Report
+from gdbheap.report.report import Column, Facts, Faults, Line, Prose, Report, Table
 from gdbheap.session.holder_rows import no_block
 from gdbheap.session.pointer_graph import notes_on
 from gdbheap.session.target import Target
@@ -78,23 +78,27 @@ def _report(
     if not found:
         display.append(Line.plain("nothing is held"))
     return Report(
-        command="heap retained",
-        columns=columns,
-        rows=found,
-        display_rows=display,
-        before=tuple(filter(None, before)),
-        after=(
-            Line.plain(
-                f"held in all: {human_size(rows.total)} in "
-                f"{counted(int(rows.found.count[rows.found.root]), 'block')} (chunks, headers included)",
-                "total",
+        "heap retained",
+        (
+            Prose(tuple(filter(None, before))),
+            Table(columns, found, display),
+            Prose(
+                (
+                    Line.plain(
+                        f"held in all: {human_size(rows.total)} in "
+                        f"{counted(int(rows.found.count[rows.found.root]), 'block')} (chunks, headers included)",
+                        "total",
+                    ),
+                    *after,
+                )
             ),
-            *after,
+            Facts(
+                {"bytes": rows.total, "blocks": int(rows.found.count[rows.found.root]), "holders": _holders(rows)},
+                shown=False,
+            ),
+            Faults(target.heap().faults),
         ),
-        totals={"bytes": rows.total, "blocks": int(rows.found.count[rows.found.root]), "holders": _holders(rows)},
-        totals_shown=False,
         notes=(*target.heap().notes, *notes_on(target, held, False)),
-        faults=target.heap().faults,
     )
 
 

@@ -23,7 +23,7 @@ from gdbheap.glibc.heap_view import HeapView
 from gdbheap.glibc.naming import arena_name
 from gdbheap.interface.command import Command
 from gdbheap.process.live.proc_maps import ResidentBytes, read_resident
-from gdbheap.report.report import ABSENT, Column, Report
+from gdbheap.report.report import ABSENT, Column, Facts, Faults, Prose, Report, Table
 from gdbheap.session.assumed_zeros import note_on_zeros
 from gdbheap.session.target import Target
 
@@ -105,39 +105,44 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     total = sum(part.resident or 0 for part in residency.parts)
     known = residency.kernel is not None
     return Report(
-        command="heap rss",
-        columns=_COLUMNS if stored is None else _OF_A_CORE,
-        rows=rows,
-        after=(
-            *kernel_line(residency, total),
-            *top_lines(residency),
-            *unjoined_lines(waiting),
-            *huge_lines(huge, residency),
-            *verdict_lines(judged, verdict, threshold, stored is not None),
-            *culprit_lines(culprits),
-            *(largest_lines(largest) if verdict is MemoryVerdict.NOT_MALLOC else ()),
-            *allocator_lines(allocators, embedded),
+        "heap rss",
+        (
+            Table(_COLUMNS if stored is None else _OF_A_CORE, rows),
+            Prose(
+                (
+                    *kernel_line(residency, total),
+                    *top_lines(residency),
+                    *unjoined_lines(waiting),
+                    *huge_lines(huge, residency),
+                    *verdict_lines(judged, verdict, threshold, stored is not None),
+                    *culprit_lines(culprits),
+                    *(largest_lines(largest) if verdict is MemoryVerdict.NOT_MALLOC else ()),
+                    *allocator_lines(allocators, embedded),
+                )
+            ),
+            Facts(
+                {
+                    "verdict": verdict.value,
+                    "resident": total if known else None,
+                    "kernel_rss": residency.kernel,
+                    "trimmable": sum(top.trimmable or 0 for top in residency.tops) if known else None,
+                    "by_trim_threshold": sum(top.by_threshold or 0 for top in residency.tops) if known else None,
+                    "kept_by_thread_arenas": residency.kept if known else None,
+                    "trim_threshold": threshold,
+                    "huge": huge,
+                    "unjoined_threads": len(waiting),
+                    "unjoined_bytes": sum(each.end - each.start for each in waiting),
+                    "largest": [_largest_json(each) for each in largest],
+                    "other_allocators": allocators,
+                    "embedded_allocators": embedded,
+                    "culprits": culprit_json(culprits),
+                    "tops": [_top_json(top) for top in residency.tops],
+                },
+                shown=False,
+            ),
+            Faults(view.faults if view is not None else ()),
         ),
-        totals={
-            "verdict": verdict.value,
-            "resident": total if known else None,
-            "kernel_rss": residency.kernel,
-            "trimmable": sum(top.trimmable or 0 for top in residency.tops) if known else None,
-            "by_trim_threshold": sum(top.by_threshold or 0 for top in residency.tops) if known else None,
-            "kept_by_thread_arenas": residency.kept if known else None,
-            "trim_threshold": threshold,
-            "huge": huge,
-            "unjoined_threads": len(waiting),
-            "unjoined_bytes": sum(each.end - each.start for each in waiting),
-            "largest": [_largest_json(each) for each in largest],
-            "other_allocators": allocators,
-            "embedded_allocators": embedded,
-            "culprits": culprit_json(culprits),
-            "tops": [_top_json(top) for top in residency.tops],
-        },
-        totals_shown=False,
         notes=(*(view.notes if view is not None else ()), *notes),
-        faults=view.faults if view is not None else (),
     )
 
 

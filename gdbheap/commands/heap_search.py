@@ -17,7 +17,7 @@ from gdbheap.interface.limit import count_argument, left_out, limit_of
 from gdbheap.lazy import np
 from gdbheap.process.live.touched import out_of_reach, touched_spans
 from gdbheap.report.printable import human_size
-from gdbheap.report.report import ABSENT, Column, Report
+from gdbheap.report.report import ABSENT, Column, Facts, Prose, Report, Table
 from gdbheap.session.assumed_zeros import note_on_zeros
 from gdbheap.session.block_names import block_names
 from gdbheap.session.heap_or_note import heap_or_note
@@ -107,12 +107,12 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     limit = limit_of(target, arguments)
     cut = bool(limit) and len(rows) > limit
     return Report(
-        command="heap search",
-        columns=_COLUMNS,
-        rows=rows,
-        display_rows=rows[:limit] if cut else None,
-        after=(left_out(len(rows) - limit, ""),) if cut else (),
-        totals={"found": len(rows)},
+        "heap search",
+        (
+            Table(_COLUMNS, rows, rows[:limit] if cut else None),
+            Prose((left_out(len(rows) - limit, ""),) if cut else ()),
+            Facts({"found": len(rows)}),
+        ),
         notes=tuple(notes),
     )
 

@@ -9,7 +9,8 @@ from gdbheap.analysis.memory_use.usage import SizeClass, size_classes
 from gdbheap.counted import counted
 from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.limit import count_argument, left_out, limit_of
-from gdbheap.report.report import Column, Line, Report
+from gdbheap.report.report import Column, Facts, Faults, Line, Report, Table
+from gdbheap.report.rows import PREVIEW
 from gdbheap.session.target import Target
 
 _BAR = 40
@@ -20,7 +21,7 @@ _COLUMNS = (
     Column("in_use_bytes", "bytes", heading="live bytes"),
     Column("free", "count"),
     Column("free_bytes", "bytes"),
-    Column("bar", "strip", "preview", published=False, heading="live █ free ░"),
+    Column("bar", "strip", "preview", published=False, heading="live █ free ░", gives=PREVIEW),
 )
 
 
@@ -39,7 +40,15 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         "free_bytes": sum(each.free_bytes for each in classes),
     }
     display_rows = _display_rows(classes, rows, limit)
-    return Report("heap sizes", _COLUMNS, rows, totals, notes=view.notes, faults=view.faults, display_rows=display_rows)
+    return Report(
+        "heap sizes",
+        (
+            Table(_COLUMNS, rows, display_rows),
+            Facts(totals),
+            Faults(view.faults),
+        ),
+        notes=view.notes,
+    )
 
 
 def _display_rows(

@@ -10,7 +10,8 @@ from typing import Any
 from gdbheap.analysis.snapshots.snapshot_file import write_snapshot
 from gdbheap.errors import UsageError
 from gdbheap.interface.command import Argument, Command
-from gdbheap.report.report import Column, Line, Report
+from gdbheap.report.report import Column, Facts, Faults, Line, Prose, Report, Table
+from gdbheap.report.rows import PATH
 from gdbheap.session.snapshot_store import make_directory, path_of, snapshot_now
 from gdbheap.session.target import Target
 
@@ -19,7 +20,7 @@ _COLUMNS = (
     Column("blocks", "count"),
     Column("in_use_bytes", "bytes", heading="in use"),
     Column("read_seconds", "text", heading="read in (s)"),
-    Column("file", "text", "path"),
+    Column("file", "text", "path", gives=PATH),
 )
 
 
@@ -49,14 +50,14 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     facts = snapshot.facts
     seconds = f"{facts['read_seconds']:.2f}"
     return Report(
-        command="heap snapshot",
-        columns=_COLUMNS,
-        rows=[(name or os.path.basename(path), len(snapshot), facts["in_use_bytes"], seconds, path)],
-        after=(Line.plain(_time_taken(kind, arguments["detach"], seconds, let_go, started), "dim"),),
-        totals={"read_seconds": facts["read_seconds"]},
-        totals_shown=False,
+        "heap snapshot",
+        (
+            Table(_COLUMNS, [(name or os.path.basename(path), len(snapshot), facts["in_use_bytes"], seconds, path)]),
+            Prose((Line.plain(_time_taken(kind, arguments["detach"], seconds, let_go, started), "dim"),)),
+            Facts({"read_seconds": facts["read_seconds"]}, shown=False),
+            Faults(heap.faults),
+        ),
         notes=heap.notes,
-        faults=heap.faults,
     )
 
 

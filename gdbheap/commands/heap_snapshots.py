@@ -9,14 +9,15 @@ from typing import Any
 from gdbheap.analysis.snapshots.snapshot_file import read_facts
 from gdbheap.errors import HeapError
 from gdbheap.interface.command import Command
-from gdbheap.report.report import Column, Line, Report
+from gdbheap.report.report import Column, Line, Prose, Report, Table
+from gdbheap.report.rows import PATH
 from gdbheap.session.snapshot_store import named_snapshots, path_of
 from gdbheap.session.target import Target
 
 _COLUMNS = (
     Column("name", "text"),
     Column("taken", "text"),
-    Column("program", "text", "path"),
+    Column("program", "text", "path", gives=PATH),
     Column("pid", "number"),
     Column("blocks", "count"),
     Column("in_use_bytes", "bytes", heading="in use"),
@@ -29,7 +30,14 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     notes: list[str] = []
     rows = [row for _, row in sorted(_rows(notes))]
     nothing = () if rows or notes else (Line.plain("no snapshots yet: `heap snapshot NAME` takes one"),)
-    return Report("heap snapshots", _COLUMNS, rows, notes=tuple(notes), after=nothing)
+    return Report(
+        "heap snapshots",
+        (
+            Table(_COLUMNS, rows),
+            Prose(nothing),
+        ),
+        notes=tuple(notes),
+    )
 
 
 def _rows(notes: list[str]) -> Iterator[tuple[float, tuple[Any, ...]]]:

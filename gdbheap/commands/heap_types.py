@@ -22,7 +22,7 @@ from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.limit import count_argument, first_of, left_out, limit_of
 from gdbheap.lazy import np
 from gdbheap.report.printable import human_size
-from gdbheap.report.report import Line, Report
+from gdbheap.report.report import Facts, Faults, Line, Prose, Report, Table
 from gdbheap.sentences.block_names import BlockNames
 from gdbheap.sentences.type_reasons import chain_lines, chain_path, reason
 from gdbheap.session.block_names import all_names
@@ -72,15 +72,14 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         size = human_size(sum(group.bytes for group in rest))
         lines.append(left_out(len(rest), "type", f"of {size}"))
     return Report(
-        command="heap types",
-        columns=TYPE_COLUMNS,
-        rows=[group_row(typed.leaks, each, total) for each in typed.groups],
-        display_rows=lines,
-        after=tuple(_summary(typed)),
-        totals=sums(typed.types, typed.leaks),
-        totals_shown=False,
+        "heap types",
+        (
+            Table(TYPE_COLUMNS, [group_row(typed.leaks, each, total) for each in typed.groups], lines),
+            Prose(tuple(_summary(typed))),
+            Facts(sums(typed.types, typed.leaks), shown=False),
+            Faults(target.heap().faults),
+        ),
         notes=_notes(target, typed),
-        faults=target.heap().faults,
     )
 
 
@@ -152,15 +151,14 @@ def _blocks(target: Target, typed: _Typed, wanted: str | None, arguments: Mappin
         lines.append(left_out(len(rows) - len(lines), "block"))
     size = int(typed.leaks.held.blocks.size[chosen].sum())
     return Report(
-        command="heap types",
-        columns=BLOCK_COLUMNS,
-        rows=rows,
-        display_rows=lines,
-        after=(Line.plain(f"{counted(len(rows), 'block')}, {human_size(size)}", "total"),),
-        totals={"blocks": len(rows), "bytes": size},
-        totals_shown=False,
+        "heap types",
+        (
+            Table(BLOCK_COLUMNS, rows, lines),
+            Prose((Line.plain(f"{counted(len(rows), 'block')}, {human_size(size)}", "total"),)),
+            Facts({"blocks": len(rows), "bytes": size}, shown=False),
+            Faults(target.heap().faults),
+        ),
         notes=_notes(target, typed),
-        faults=target.heap().faults,
     )
 
 
@@ -185,13 +183,12 @@ def _why(target: Target, typed: _Typed, address: int) -> Report:
         chain = (Line.plain(f"the way to it: {path}" if path else "the way to it:", "heading"), *chain)
     rows = BlockRows(typed.names, typed.leaks, np.array([block]))
     return Report(
-        command="heap types",
-        columns=BLOCK_COLUMNS,
-        rows=rows,
-        display_rows=[],
-        before=(*lines, *chain),
-        totals={"chain": [_step(typed.types, step) for step in typed.types.chain(block)]},
-        totals_shown=False,
+        "heap types",
+        (
+            Prose((*lines, *chain)),
+            Table(BLOCK_COLUMNS, rows, []),
+            Facts({"chain": [_step(typed.types, step) for step in typed.types.chain(block)]}, shown=False),
+        ),
         notes=_notes(target, typed),
     )
 

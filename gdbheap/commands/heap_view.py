@@ -11,7 +11,7 @@ from gdbheap.errors import UsageError
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.interface.command import Argument, Command
 from gdbheap.report.printable import cut_end, printable
-from gdbheap.report.report import ABSENT, Column, Line, Report
+from gdbheap.report.report import ABSENT, Column, Facts, Faults, Line, Prose, Report, Table
 from gdbheap.sentences.block_names import with_confidence
 from gdbheap.session.block_names import all_names
 from gdbheap.session.debugger import TypedMemory
@@ -55,15 +55,14 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     one = len(walk.nodes) == 1
     rows = [_row(view, what, number, node, not one) for number, node in enumerate(walk.nodes, 1)]
     return Report(
-        command="heap view",
-        columns=_COLUMNS,
-        rows=rows,
-        display_rows=list(_display(rows, walk)),
-        after=tuple(_after(walk, kind, links, limit)),
-        totals={"nodes": len(rows), "followed": ", ".join(each.name for each in links)},
-        totals_shown=False,
+        "heap view",
+        (
+            Table(_COLUMNS, rows, list(_display(rows, walk))),
+            Prose(tuple(_after(walk, kind, links, limit))),
+            Facts({"nodes": len(rows), "followed": ", ".join(each.name for each in links)}, shown=False),
+            Faults(view.faults),
+        ),
         notes=view.notes,
-        faults=view.faults,
     )
 
 

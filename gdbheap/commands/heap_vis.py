@@ -13,7 +13,7 @@ from gdbheap.glibc.naming import flag_letters, place_of
 from gdbheap.glibc.walk.links import demangle
 from gdbheap.interface.command import Argument, Command
 from gdbheap.process.memory import Memory
-from gdbheap.report.report import Column, Line, Report
+from gdbheap.report.report import Column, Facts, Faults, Line, Report, Table
 from gdbheap.sentences.block_names import BlockNames
 from gdbheap.session.block_names import block_names
 from gdbheap.session.target import Target
@@ -37,7 +37,14 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Dump chunks from the one that holds the address on (without one: from the first)."""
     view = target.heap()
     if not len(view.table):
-        return Report("heap vis", _COLUMNS, [], notes=(*view.notes, "the heap has no chunk yet"), faults=view.faults)
+        return Report(
+            "heap vis",
+            (
+                Table(_COLUMNS, []),
+                Faults(view.faults),
+            ),
+            notes=(*view.notes, "the heap has no chunk yet"),
+        )
     row = 0
     if arguments["address"] is not None:
         found = view.table.row_at(arguments["address"])
@@ -56,12 +63,12 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         )
     return Report(
         "heap vis",
-        _COLUMNS,
-        dump.rows,
-        {"chunks": end - row},
+        (
+            Table(_COLUMNS, dump.rows, dump.display_rows),
+            Facts({"chunks": end - row}),
+            Faults(view.faults),
+        ),
         notes=view.notes,
-        faults=view.faults,
-        display_rows=dump.display_rows,
     )
 
 

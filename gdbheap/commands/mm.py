@@ -17,7 +17,7 @@ from gdbheap.process.live.proc_maps import MappingUsage, read_smaps
 from gdbheap.process.mm import BEHIND_BSS, HEAP_MAPPING, MM, NO_HEAP, UNLIMITED, read_mm
 from gdbheap.process.process import Process
 from gdbheap.report.printable import human_size
-from gdbheap.report.report import Column, Line, Report
+from gdbheap.report.report import Column, Facts, Line, Prose, Report, Table
 from gdbheap.session.heap_or_note import heap_or_note
 from gdbheap.session.target import Target
 
@@ -76,15 +76,18 @@ def mm(target: Target, arguments: Mapping[str, Any]) -> Report:
     )
     return Report(
         "mm",
-        COLUMNS,
-        rows,
-        totals={
-            **{f"{name}_bytes": getattr(whole, name) for name in _SUMS},
-            "by_sharing": {sharing: _bytes(each) for sharing, each in sums.items()},
-        },
+        (
+            Prose((*drawing.lines(), "") if areas else ()),
+            Table(COLUMNS, rows),
+            Prose(tuple(_sums_table(sums))),
+            Facts(
+                {
+                    **{f"{name}_bytes": getattr(whole, name) for name in _SUMS},
+                    "by_sharing": {sharing: _bytes(each) for sharing, each in sums.items()},
+                }
+            ),
+        ),
         notes=(*process.notes, *notes, *doubt, *_unknown(process, usages)),
-        before=(*drawing.lines(), "") if areas else (),
-        after=tuple(_sums_table(sums)),
     )
 
 

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gdbheap.counted import counted
 from gdbheap.lazy import np
 from gdbheap.report.report import ABSENT, Column
+from gdbheap.report.rows import TYPE
 from gdbheap.session.block_kinds import BlockKinds, block_kinds
 from gdbheap.session.retained import HolderName, holder_name, owner_name, retained, shared_name
 from gdbheap.session.target import Target
@@ -25,7 +26,7 @@ HOLDER_COLUMNS = (
     Column("blocks", "count"),
     Column("kind", "label"),
     Column("holder", "text", "symbol"),
-    Column("type", "text", "type"),
+    Column("type", "text", "type", gives=TYPE),
     Column("example", "address", "mem"),
     Column("holders", "texts", shown=False),
     Column("within", "text", shown=False),
@@ -36,7 +37,7 @@ KIND_COLUMNS = (
     Column("share", "share"),
     Column("count", "count"),
     Column("own_bytes", "bytes", heading="own"),
-    Column("type", "text", "type"),
+    Column("type", "text", "type", gives=TYPE),
     Column("example", "address", "mem"),
 )
 # Members are told with their owner if they retain so much of all, and so deep.

@@ -6,7 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from gdbheap.counted import counted
 from gdbheap.report.printable import human_size
-from gdbheap.report.report import ABSENT, Column, Line, Report
+from gdbheap.report.report import ABSENT, Column, Facts, Line, Prose, Report, Table
+from gdbheap.report.rows import TYPE
 from gdbheap.types.short_names import short_name
 from gdbheap.types.type_names import type_name
 
@@ -23,7 +24,7 @@ _COLUMNS = (
     Column("wasted_bytes", "bytes", heading="wasted"),
     Column("most_entries", "count", heading="fullest has"),
     Column("fullest", "address", "mem"),
-    Column("type", "text", "type"),
+    Column("type", "text", "type", gives=TYPE),
     Column("kind", "text", shown=False),
 )
 
@@ -51,18 +52,20 @@ def containers_report(
         )
     )
     return Report(
-        command="heap types",
-        columns=_COLUMNS,
-        rows=rows,
-        display_rows=shown,
-        after=tuple(after),
-        totals={
-            "wasted_bytes": wasted,
-            "duplicate_texts": twice.texts,
-            "duplicate_blocks": twice.blocks,
-            "duplicate_bytes": twice.bytes,
-        },
-        totals_shown=False,
+        "heap types",
+        (
+            Table(_COLUMNS, rows, shown),
+            Prose(tuple(after)),
+            Facts(
+                {
+                    "wasted_bytes": wasted,
+                    "duplicate_texts": twice.texts,
+                    "duplicate_blocks": twice.blocks,
+                    "duplicate_bytes": twice.bytes,
+                },
+                shown=False,
+            ),
+        ),
         notes=notes,
     )
 

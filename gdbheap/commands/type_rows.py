@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from gdbheap.lazy import np
 from gdbheap.report.report import ABSENT, Column
+from gdbheap.report.rows import TYPE
 from gdbheap.sentences.block_names import BlockNames, said_kind, with_confidence
 from gdbheap.sentences.type_reasons import reason
 from gdbheap.types.short_names import short_name
@@ -25,7 +26,7 @@ TYPE_COLUMNS = (
     Column("reachable", "count"),
     Column("lost", "count"),
     Column("example", "address", "mem"),
-    Column("type", "text", "type"),
+    Column("type", "text", "type", gives=TYPE),
     Column("role", "text", shown=False),
     Column("elements", "count", shown=False),
     Column("certain", "count", shown=False),
@@ -37,7 +38,7 @@ BLOCK_COLUMNS = (
     Column("mem", "address", "mem"),
     Column("size", "size", "size"),
     Column("reachable", "flag"),
-    Column("type", "text", "type"),
+    Column("type", "text", "type", gives=TYPE),
     Column("confidence", "text", shown=False),
     Column("role", "text", shown=False),
     Column("why", "text"),

@@ -21,7 +21,8 @@ from gdbheap.process.live.proc_maps import ResidentBytes, read_resident, read_sm
 from gdbheap.process.named_address import NamedAddress
 from gdbheap.process.process import Process
 from gdbheap.report.printable import human_size
-from gdbheap.report.report import Column, Line, Report
+from gdbheap.report.report import Column, Facts, Line, Prose, Report, Table
+from gdbheap.report.rows import PATH
 from gdbheap.session.heap_or_note import heap_or_note
 from gdbheap.session.target import Target
 
@@ -65,6 +66,14 @@ class Answer:
     resident: Mapping[int, ResidentBytes] | None
     notes: tuple[str, ...]
     with_pages: bool = False
+
+
+@dataclass(frozen=True)
+class _Around:
+    """What is shown of an address: what is known of it, and the mappings next to it."""
+
+    lines: tuple[str, ...]
+    rows: Sequence[tuple[Any, ...] | Line]
 
 
 def vmmap(target: Target, arguments: Mapping[str, Any]) -> Report:
@@ -113,7 +122,8 @@ def _matches(annotated: AnnotatedVMA, text: str) -> bool:
     return any(text in word.lower() for word in words)
 
 
-def _report(answer: Answer, chosen: Sequence[AnnotatedVMA], **more: Any) -> Report:
+def _report(answer: Answer, chosen: Sequence[AnnotatedVMA], around: _Around | None = None) -> Report:
+    """Return the rows of the chosen mappings; with `around`, for people what lies around an address."""
     columns = (
         Column("start", "address", "address"),
         Column("end", "address", "address"),
@@ -124,7 +134,7 @@ def _report(answer: Answer, chosen: Sequence[AnnotatedVMA], **more: Any) -> Repo
         Column("offset", "size", shown=not answer.with_pages),
         *([Column("strip", "strip", heading="pages"), Column("pages", heading="")] if answer.with_pages else ()),
         Column("what", token="symbol", heading="what it is"),
-        Column("path", token="path"),
+        Column("path", token="path", gives=PATH),
         Column("kind", shown=False),
         Column("sharing", shown=False),
         Column("inferred", "flag", shown=False),
@@ -132,7 +142,7 @@ def _report(answer: Answer, chosen: Sequence[AnnotatedVMA], **more: Any) -> Repo
     )
     totals = _totals(answer, chosen)
     notes = answer.notes
-    after = more.pop("after", _summary(totals))
+    after = _summary(totals) if around is None else ()
     pages = _pages(answer.process, chosen) if answer.with_pages else {}
     if any(isinstance(each, PageSums) for each in pages.values()):
         notes = (*notes, _SUMS_ALONE)
@@ -143,7 +153,9 @@ def _report(answer: Answer, chosen: Sequence[AnnotatedVMA], **more: Any) -> Repo
             *notes,
             f"what the pages are is known of a process on this machine only, not of a {answer.process.kind} one",
         )
-    return Report("vmmap", columns, _rows(answer, chosen, pages), totals=totals, notes=notes, after=after, **more)
+    rows, before = _rows(answer, chosen, pages), () if around is None else around.lines
+    display = None if around is None else around.rows
+    return Report("vmmap", (Prose(before), Table(columns, rows, display), Prose(after), Facts(totals)), notes)
 
 
 def _any_huge(answer: Answer, chosen: Sequence[AnnotatedVMA]) -> bool:
@@ -270,7 +282,7 @@ def _at_address(answer: Answer, address: int, symbol: NamedAddress | None) -> Re
     rows = _rows(answer, around, _pages(answer.process, around) if answer.with_pages else {})
     mark = Line.plain(f"  ^ {address:#x}" if here else f"  - {address:#x} -", "heading")
     place = bool(below) + bool(here)
-    return _report(answer, here, before=lines, display_rows=[*rows[:place], mark, *rows[place:]], after=())
+    return _report(answer, here, _Around(lines, [*rows[:place], mark, *rows[place:]]))
 
 
 COMMAND = Command(

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gdbheap.interface.prefix import PREFIX
-from gdbheap.report.report import Column, Line, Report
+from gdbheap.report.report import Column, Line, Prose, Report, Section, Table
 
 _TYPED = re.compile(r"`([a-z][^`\n]*)`")
 
@@ -39,17 +39,23 @@ class Spelling:
             return report
         return replace(
             report,
-            rows=self._rows(report.columns, report.rows),
-            display_rows=None if report.display_rows is None else self._rows(report.columns, report.display_rows),
+            sections=tuple(map(self._section, report.sections)),
             notes=tuple(map(self.sentence, report.notes)),
-            before=tuple(map(self._line, report.before)),
-            after=tuple(map(self._line, report.after)),
         )
 
-    def _rows(self, columns: tuple[Column, ...], rows: Sequence[Any]) -> Sequence[Any]:
+    def _section(self, section: Section) -> Section:
+        if isinstance(section, Prose):
+            return Prose(tuple(map(self._line, section.lines)))
+        if isinstance(section, Table):
+            display = None if section.display is None else self._rows(section, section.display)
+            return replace(section, rows=self._rows(section, section.rows), display=display)
+        return section
+
+    def _rows(self, table: Table, rows: Sequence[Any]) -> Sequence[Any]:
         if not isinstance(rows, (list, tuple)):
             return rows
-        return [self._line(row) if isinstance(row, Line) else self._cells(columns, row) for row in rows]
+        cells = table.cells_of()
+        return [self._line(row) if isinstance(row, Line) else self._cells(table.columns, cells(row)) for row in rows]
 
     def _cells(self, columns: tuple[Column, ...], row: Sequence[Any]) -> tuple[Any, ...]:
         return tuple(self._cell(column, value) for column, value in zip(columns, row))

@@ -23,7 +23,7 @@ from gdbheap.launch.launcher import Launch
 from gdbheap.launch.suppressions import Suppression, Suppressions
 from gdbheap.process.fault import Fault
 from gdbheap.report.printable import human_size
-from gdbheap.report.report import ABSENT, Column, Line, Report
+from gdbheap.report.report import ABSENT, Column, Facts, Faults, Line, Prose, Report, Table
 
 KINDS = ("definite", "indirect", "possible", "reachable")
 DEFAULT_KINDS = ("definite", "possible")
@@ -99,16 +99,15 @@ def run_gate(gate: Gate) -> tuple[Report, int]:
         "suppressions_not_applied": [each.name for each in gate.suppressions.by_stack],
     }
     report = Report(
-        command="leaks",
-        columns=_COLUMNS,
-        rows=rows,
-        display_rows=leaked,
-        before=tuple(_ends(processes)),
-        after=tuple(_summary(gate, totals, used)),
-        totals=totals,
-        totals_shown=False,
+        "leaks",
+        (
+            Prose(tuple(_ends(processes))),
+            Table(_COLUMNS, rows, leaked),
+            Prose(tuple(_summary(gate, totals, used))),
+            Facts(totals, shown=False),
+            Faults(tuple(faults)),
+        ),
         notes=tuple(notes),
-        faults=tuple(faults),
     )
     return report, LEAKS if leaked else TROUBLE if blind else NO_LEAKS
 

@@ -1,8 +1,8 @@
-"""How one cell looks in text: its column's format applied."""
+"""How cells look in text: their column's format applied."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 from gdbheap.report.printable import human_size, printable
@@ -14,13 +14,10 @@ UNKNOWN = "?"
 RIGHT = frozenset({"address", "size", "bytes", "count", "number", "share"})
 
 
-def cell_text(value: Any, format: str) -> str:
-    """Return the cell as text, safe to print; None is UNKNOWN, ABSENT is blank."""
-    if value is None:
-        return UNKNOWN
-    if value is ABSENT:
-        return ""
-    return _FORMATS[format](value)
+def cell_texts(format: str, cells: Iterable[Any]) -> list[str]:
+    """Return cells of one format as text, safe to print; None is UNKNOWN, ABSENT is blank."""
+    text = _FORMATS[format]
+    return [UNKNOWN if cell is None else "" if cell is ABSENT else text(cell) for cell in cells]
 
 
 def _size(value: Any) -> str:

@@ -9,9 +9,10 @@ from gdbheap.counted import counted
 from gdbheap.errors import UsageError
 from gdbheap.files import open_output
 from gdbheap.report.json import json_lines
+from gdbheap.report.paint import plain, terminal_paint
 from gdbheap.report.printable import printable
 from gdbheap.report.report import Report
-from gdbheap.report.text import plain, terminal_paint, text_lines
+from gdbheap.report.text import text_lines
 
 # Enough at once that writing costs nothing, little enough that a million rows are never held.
 _PIECE = 1 << 16
@@ -34,7 +35,7 @@ def to_file(report: Report, path: str, as_json: bool) -> str:
             file.writelines(json_lines(report) if as_json else text_lines(report))
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from error
-    return f"{counted(len(report.rows), 'row')} in {printable(path)}\n"
+    return f"{counted(len(report.table.rows), 'row')} in {printable(path)}\n"
 
 
 def _pieces(lines: Iterable[str]) -> Iterator[str]:

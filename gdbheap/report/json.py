@@ -1,4 +1,4 @@
-"""A Report as JSON, one row at a time: a million rows never become one object.
+"""A Report as JSON, some thousand rows at a time: a million rows never become one object.
 
 Addresses are hex strings (JSON numbers lose them), sizes and counts ints, unknown is null.
 """
@@ -6,13 +6,14 @@ Addresses are hex strings (JSON numbers lose them), sizes and counts ints, unkno
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from gdbheap.process.address import Address
 from gdbheap.process.fault import Fault
+from gdbheap.report.blocks import published_blocks
 from gdbheap.report.printable import printable
-from gdbheap.report.report import ABSENT, Report
+from gdbheap.report.report import ABSENT, Report, Table
 
 SCHEMA = "gdbheap/1"
 
@@ -20,25 +21,29 @@ SCHEMA = "gdbheap/1"
 def json_lines(report: Report) -> Iterator[str]:
     """Yield the lines of the report's JSON, one for each row, each with its line end."""
     yield f'{{"schema": "{SCHEMA}", "command": {json.dumps(report.command)},\n"rows": ['
-    columns = [
-        (index, json.dumps(column.name), _CONVERTERS[column.format])
-        for index, column in enumerate(report.columns)
-        if column.published
-    ]
-    separator = "\n"
-    for row in report.rows:
-        cells = (f"{key}: {_cell(row[index], convert)}" for index, key, convert in columns)
-        yield f"{separator}{{{', '.join(cells)}}}"
-        separator = ",\n"
+    yield from _rows(report.table)
     yield "],\n"
-    totals = {name: _plain(value) for name, value in report.totals.items()}
+    totals = {name: _plain(value) for name, value in report.facts.items()}
     notes = [printable(note) for note in report.notes]
     faults = [_fault(fault) for fault in report.faults]
     yield f'"totals": {json.dumps(totals)},\n"notes": {json.dumps(notes)},\n"faults": {json.dumps(faults)}}}\n'
 
 
-def _cell(value: Any, convert: Callable[[Any], str]) -> str:
-    return "null" if value is None or value is ABSENT else convert(value)
+def _rows(table: Table) -> Iterator[str]:
+    """Yield a line for each row, made of the columns of many rows at once."""
+    columns = [column for column in table.columns if column.published]
+    converters = [_CONVERTERS[column.format] for column in columns]
+    row = ", ".join(f"{json.dumps(column.name)}: %s" for column in columns)
+    separator = "\n"
+    for block in published_blocks(table):
+        texts = [_cells(cells, convert) for cells, convert in zip(block, converters)]
+        for line in map(f"{{{row}}}".__mod__, zip(*texts)):
+            yield separator + line
+            separator = ",\n"
+
+
+def _cells(cells: Iterable[Any], convert: Callable[[Any], str]) -> list[str]:
+    return ["null" if cell is None or cell is ABSENT else convert(cell) for cell in cells]
 
 
 def _fault(fault: Fault) -> dict[str, str]:

@@ -39,6 +39,18 @@ def cut_middle(text: str, width: int) -> str:
     return _fitting(text, width - 1 - display_width(tail)) + "…" + tail
 
 
+def cut_path(text: str, width: int) -> str:
+    """Return the path within `width` columns: its directories go first, the outermost first of all."""
+    if display_width(text) <= width:
+        return text
+    place = text.find("/", 1)
+    while 0 <= place < len(text) - 1:
+        if display_width(text[place:]) < width:
+            return "…" + text[place:]
+        place = text.find("/", place + 1)
+    return cut_middle(text, width)
+
+
 def cut_end(text: str, width: int) -> str:
     """Return the text within `width` columns, its end replaced by "…" where it is longer."""
     return text if display_width(text) <= width or width < 3 else _fitting(text, width - 1) + "…"

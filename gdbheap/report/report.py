@@ -1,15 +1,18 @@
-"""Report: an answer before it has a look. Cells stay ints and strings; columns carry the format; None is "unknown"."""
+"""Report: an answer before it has a look, in sections. Cells stay ints and strings; columns carry the format; None is
+"unknown"."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from operator import attrgetter
+from typing import Any, Union
 
 from gdbheap.process.fault import Fault
+from gdbheap.report.printable import cut_end
 
 
-class _Absent:
+class Absent:
     """The type of ABSENT."""
 
     def __repr__(self) -> str:
@@ -17,7 +20,20 @@ class _Absent:
 
 
 # A cell that does not apply in its row: blank in text, null in JSON. (None is "unknown": "?" in text, null in JSON.)
-ABSENT = _Absent()
+ABSENT = Absent()
+
+# Returns a text within a width.
+Cut = Callable[[str, int], str]
+
+
+@dataclass(frozen=True)
+class GivesWay:
+    """How a column makes room where a terminal is too narrow for its table: those of the lowest `order` give way
+    first. It is cut to no less than `least` columns of text; 0: it is left out altogether."""
+
+    order: int
+    least: int = 0
+    cut: Cut = cut_end
 
 
 @dataclass(frozen=True)
@@ -25,14 +41,14 @@ class Column:
     """`name` is the JSON key (published: never renamed) and, with blanks for underscores, the heading.
 
     `format` is how a cell looks in text and what it is in JSON:
-    "address" (hex; a hex string in JSON), "size" (hex bytes; int in JSON; among `display_rows` rows also the least
+    "address" (hex; a hex string in JSON), "size" (hex bytes; int in JSON; among rows for people also the least
     and the largest as a tuple), "bytes" (decimal with unit; int), "count" (decimal, by thousands; int), "number"
     (decimal; int), "share" (per cent; of 0 to 1 in JSON), "value" (an int or a text, as it is in each row), "text",
     "label" (a published name, "still_reachable": in text with blanks), "flag" (yes/no; bool), "list" (of addresses),
     "texts" (a list of text), "facts" (an object, by
     published names: JSON only), "strip" (text kept as it is). `token` is the kind of thing for the palette: "address",
     "mem", "size", "state", "path", "permissions", "preview", "symbol", "type", "". `shown` False: JSON only.
-    `published` False: text only; where such columns come last, `rows` (not `display_rows`) may go without them.
+    `published` False: text only. `gives` says how the column makes room; without it, it never does.
     """
 
     name: str
@@ -41,34 +57,11 @@ class Column:
     shown: bool = True
     published: bool = True
     heading: str | None = None
+    gives: GivesWay | None = None
 
 
 # What a row tells, as a program needs it.
 FACTS = Column("facts", "facts", shown=False)
-
-
-@dataclass(frozen=True)
-class Report:
-    """One command's whole answer.
-
-    `rows` hold one cell per column; any Sequence will do, so that a million rows can be made as they are asked for.
-    `display_rows` are the rows for people, where those are not simply `rows` (folded, cut): a row of it may be a
-    `Line`. `before` and `after` are lines around the table (text only). `totals` are named ints or strings
-    (`totals_shown` False: in JSON only, for `after` says them); `notes` what the reader must know;
-    `faults_displayed`: the rows for people tell of the faults, which text then does not list again.
-    """
-
-    command: str
-    columns: tuple[Column, ...]
-    rows: Sequence[Sequence[Any]]
-    totals: Mapping[str, Any] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
-    faults: tuple[Fault, ...] = ()
-    display_rows: Sequence[Sequence[Any] | Line] | None = None
-    before: tuple[str | Line, ...] = ()
-    after: tuple[str | Line, ...] = ()
-    totals_shown: bool = True
-    faults_displayed: bool = False
 
 
 @dataclass(frozen=True)
@@ -81,3 +74,80 @@ class Line:
     def plain(cls, text: str, token: str = "") -> Line:
         """Make a line of one piece."""
         return cls(((token, text),))
+
+
+@dataclass(frozen=True)
+class Table:
+    """Rows under headings; in JSON the answer's rows.
+
+    A row is a value with a member for each column (see rows.py), or a tuple of its cells; where columns that are not
+    `published` come last, a tuple may go without them. Any Sequence of rows will do, so that a million can be made as
+    they are asked for. `display` are the rows for people, where those are not simply `rows` (folded, cut): one of
+    them may be a `Line`.
+    """
+
+    columns: tuple[Column, ...]
+    rows: Sequence[Any]
+    display: Sequence[Any] | None = None
+
+    @property
+    def displayed(self) -> Sequence[Any]:
+        """The rows for people."""
+        return self.rows if self.display is None else self.display
+
+    def cells_of(self) -> Callable[[Any], tuple[Any, ...]]:
+        """Return the function from a row to its cells, in the order of the columns."""
+        names = [column.name for column in self.columns]
+        members = attrgetter(*names) if len(names) > 1 else lambda row: (getattr(row, names[0]),)
+        return lambda row: row if isinstance(row, tuple) else members(row)
+
+
+@dataclass(frozen=True)
+class Prose:
+    """Lines of text for people, which JSON does not have."""
+
+    lines: tuple[str | Line, ...]
+
+
+@dataclass(frozen=True)
+class Facts:
+    """Named ints, strings, lists and objects: the totals. `shown` False: in JSON only, for prose says them."""
+
+    values: Mapping[str, Any]
+    shown: bool = True
+
+
+@dataclass(frozen=True)
+class Faults:
+    """What is broken. `shown` False: the rows or the prose for people tell of it."""
+
+    found: tuple[Fault, ...]
+    shown: bool = True
+
+
+Section = Union[Table, Prose, Facts, Faults]
+
+
+@dataclass(frozen=True)
+class Report:
+    """One command's whole answer: its sections as people read them (one Table at most), and `notes`, what the reader
+    must know besides. JSON has the rows, all facts, the notes and the faults."""
+
+    command: str
+    sections: tuple[Section, ...] = ()
+    notes: tuple[str, ...] = ()
+
+    @property
+    def table(self) -> Table:
+        """The table; one without columns and rows where there is none."""
+        return next((each for each in self.sections if isinstance(each, Table)), Table((), ()))
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        """All facts by name."""
+        return {name: value for each in self.sections if isinstance(each, Facts) for name, value in each.values.items()}
+
+    @property
+    def faults(self) -> tuple[Fault, ...]:
+        """All faults."""
+        return tuple(fault for each in self.sections if isinstance(each, Faults) for fault in each.found)

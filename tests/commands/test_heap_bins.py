@@ -37,5 +37,5 @@ class Target:
     ],
 )
 def test_tcaches_that_are_not_known_are_not_called_empty(threads, line):
-    (said,) = run(Target(threads), {"kind": ("tcache",), "count": None}).display_rows
+    (said,) = run(Target(threads), {"kind": ("tcache",), "count": None}).table.displayed
     assert "".join(text for _, text in said.pieces) == line

@@ -132,7 +132,7 @@ def test_the_way_from_a_variable_is_told(monkeypatch):
         "  → struct shop.orders at 0x50000000 → 0x50000100 struct order\n"
         "  → struct order.next at 0x50000100 → 0x50000200 struct order\n"
     )
-    assert [each["member"] for each in report.totals["chain"]] == ["shop", "struct shop.orders", "struct order.next"]
+    assert [each["member"] for each in report.facts["chain"]] == ["shop", "struct shop.orders", "struct order.next"]
 
 
 def test_what_is_likely_or_not_known_is_said_so(monkeypatch):

@@ -9,6 +9,7 @@ from gdbheap.commands.mm import COMMAND
 from gdbheap.errors import NoHeap
 from gdbheap.glibc.layout import SIGNATURE, SYMBOL, Located
 from gdbheap.report.json import json_lines
+from gdbheap.report.report import Prose
 from gdbheap.report.text import text_lines
 from support.made_process import HEAP, made_heap, made_process
 
@@ -131,4 +132,4 @@ def test_a_target_that_tells_no_mappings_has_its_headers_bounds():
     nothing = made_process([])
     report = report_of(address_space=nothing.address_space, modules=(), main=None)
     assert {row["value"] for row in rows_of(report).values()} == {None}
-    assert report.before == () and report.totals["virtual_bytes"] == 0
+    assert report.sections[0] == Prose(()) and report.facts["virtual_bytes"] == 0

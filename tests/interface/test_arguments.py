@@ -12,7 +12,7 @@ from gdbheap.report.report import Report
 COMMAND = Command(
     name="heap things",
     summary="Show things.",
-    run=lambda target, arguments: Report("heap things", (), ()),
+    run=lambda target, arguments: Report("heap things"),
     arguments=(
         Argument("ADDRESS", "expression", "The thing's address."),
         Argument("--state", "choice", "Only these states.", choices=("in_use", "tcache", "top")),

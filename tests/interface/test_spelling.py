@@ -4,7 +4,7 @@ word."""
 from __future__ import annotations
 
 from gdbheap.interface.spelling import Spelling
-from gdbheap.report.report import Column, Line, Report
+from gdbheap.report.report import Column, Line, Prose, Report, Table
 
 TAKEN = Spelling(frozenset({"heap"}))
 
@@ -24,14 +24,18 @@ def test_in_sentences_what_stands_in_backticks_is_a_command():
 def test_a_report_is_spelled_whole():
     report = Report(
         "fault",
-        (Column("next", "texts", "command"), Column("summary"), Column("count", "count")),
-        [(("heap check", "bt"), "see `heap`", 3)],
-        display_rows=[Line((("", "next "), ("command", "heap check")))],
+        (
+            Prose(("`heap`",)),
+            Table(
+                (Column("next", "texts", "command"), Column("summary"), Column("count", "count")),
+                [(("heap check", "bt"), "see `heap`", 3)],
+                [Line((("", "next "), ("command", "heap check")))],
+            ),
+        ),
         notes=("`heap leaks`",),
-        before=("`heap`",),
     )
     spelled = TAKEN.report(report)
-    assert list(spelled.rows) == [(("gdbheap heap check", "bt"), "see `gdbheap heap`", 3)]
-    assert spelled.display_rows == [Line((("", "next "), ("command", "gdbheap heap check")))]
-    assert (spelled.notes, spelled.before) == (("`gdbheap heap leaks`",), ("`gdbheap heap`",))
+    assert list(spelled.table.rows) == [(("gdbheap heap check", "bt"), "see `gdbheap heap`", 3)]
+    assert spelled.table.display == [Line((("", "next "), ("command", "gdbheap heap check")))]
+    assert (spelled.notes, spelled.sections[0]) == (("`gdbheap heap leaks`",), Prose(("`gdbheap heap`",)))
     assert Spelling().report(report) is report

@@ -7,7 +7,7 @@ import json
 from gdbheap.lazy import np
 from gdbheap.process.fault import Fault
 from gdbheap.report.json import json_lines
-from gdbheap.report.report import Column, Report
+from gdbheap.report.report import Column, Facts, Faults, Report, Table
 
 COLUMNS = (
     Column("address", "address"),
@@ -22,11 +22,19 @@ COLUMNS = (
 def test_the_whole_schema():
     report = Report(
         "heap things",
-        COLUMNS,
-        [(0x555555559000, 656, "in_use", True, [0x10], 3), (2**64 - 1, None, "x\x1b\udcff", False, [], np.uint64(7))],
-        totals={"chunks": np.int64(2), "live_bytes": None, "held_by": "main"},
+        (
+            Table(
+                COLUMNS,
+                [
+                    (0x555555559000, 656, "in_use", True, [0x10], 3),
+                    (2**64 - 1, None, "x\x1b\udcff", False, [], np.uint64(7)),
+                ],
+            ),
+            Facts({"chunks": np.int64(2), "live_bytes": None}),
+            Facts({"held_by": "main"}, shown=False),
+            Faults((Fault(0x1000, "loop", "at 0x10"),)),
+        ),
         notes=("a note",),
-        faults=(Fault(0x1000, "loop", "at 0x10"),),
     )
     text = "".join(json_lines(report))
     assert text.isascii()
@@ -58,11 +66,11 @@ def test_the_whole_schema():
 
 
 def test_rows_for_people_do_not_change_the_rows():
-    report = Report("x", (Column("size", "size"),), [(1,), (2,)], display_rows=[(1,)])
+    report = Report("x", (Table((Column("size", "size"),), [(1,), (2,)], [(1,)]),))
     assert json.loads("".join(json_lines(report)))["rows"] == [{"size": 1}, {"size": 2}]
 
 
-def test_rows_are_made_one_by_one():
+def test_rows_are_made_some_thousand_at_a_time():
     class Rows:
         """A million rows that exist only as they are asked for."""
 
@@ -77,7 +85,7 @@ def test_rows_are_made_one_by_one():
             Rows.asked = row
             return (row,)
 
-    lines = json_lines(Report("x", (Column("size", "size"),), Rows()))
+    lines = json_lines(Report("x", (Table((Column("size", "size"),), Rows()),)))
     for _ in range(10):
         next(lines)
-    assert Rows.asked < 10
+    assert Rows.asked < 10_000

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from gdbheap.process.fault import Fault
-from gdbheap.report.report import Column, Line, Report
-from gdbheap.report.text import terminal_paint, text_lines
+from gdbheap.report.paint import terminal_paint
+from gdbheap.report.report import Column, Facts, Faults, Line, Prose, Report, Table
+from gdbheap.report.rows import PATH, PREVIEW
+from gdbheap.report.text import text_lines
 
 COLUMNS = (
     Column("address", "address", "address"),
@@ -23,6 +25,10 @@ ROWS = [
 ]
 
 
+def table(columns, rows, display=None):
+    return Report("heap things", (Table(tuple(columns), rows, display),))
+
+
 def text(report, width=None, **options):
     return "".join(text_lines(report, width, **options))
 
@@ -30,13 +36,14 @@ def text(report, width=None, **options):
 def test_a_table_with_everything_around_it():
     report = Report(
         "heap things",
-        COLUMNS,
-        ROWS,
-        totals={"chunks": 1234, "live_bytes": 135168, "top": None, "held_by": "main"},
+        (
+            Prose(("Arena main", Line((("heading", "bold "), ("", "plain"))))),
+            Table(COLUMNS, ROWS),
+            Prose(("that was all",)),
+            Facts({"chunks": 1234, "live_bytes": 135168, "top": None, "held_by": "main"}),
+            Faults((Fault(0x1000, "corrupted size vs. prev_size", "0x20, not 0x30"), Fault(0x2000, "loop"))),
+        ),
         notes=("one thing is not known",),
-        faults=(Fault(0x1000, "corrupted size vs. prev_size", "0x20, not 0x30"), Fault(0x2000, "loop")),
-        before=("Arena main", Line((("heading", "bold "), ("", "plain")))),
-        after=("that was all",),
     )
     assert (
         text(report)
@@ -57,29 +64,29 @@ note: one thing is not known
 
 
 def test_a_path_gives_way_on_a_narrow_terminal():
-    columns = (Column("start", "address"), Column("path", "text", "path"))
+    columns = (Column("start", "address"), Column("path", "text", "path", gives=PATH))
     rows = [(0x1000, "/usr/lib/x86_64-linux-gnu/libc.so.6"), (0x20000, "/bin/cat")]
     assert (
-        text(Report("vmmap", columns, rows), width=30)
+        text(table(columns, rows), width=30)
         == """\
   start  path
- 0x1000  /usr/li…gnu/libc.so.6
+ 0x1000  …/libc.so.6
 0x20000  /bin/cat
 """
     )
 
 
 def test_a_preview_gives_way_before_a_path_does():
-    columns = (Column("preview", "text", "preview"), Column("path", "text", "path"))
+    columns = (Column("preview", "text", "preview", gives=PREVIEW), Column("path", "text", "path", gives=PATH))
     rows = [("0123456789 0123456789", "/usr/lib/x86_64-linux-gnu/libc.so.6")]
-    assert text(Report("x", columns, rows), width=40).split("\n")[1] == "0123456789 0123…  /usr/li…-gnu/libc.so.6"
+    assert text(table(columns, rows), width=40).split("\n")[1] == "0123456789 0123…  …/libc.so.6"
 
 
 def test_folded_rows_are_lines_among_the_others():
     columns = (Column("size", "size"), Column("state"))
     display_rows = [(0x20, "in_use"), Line.plain("... 990 more"), (0x123456, "top")]
     assert (
-        text(Report("heap chunks", columns, [], display_rows=display_rows))
+        text(table(columns, [], display_rows))
         == """\
     size  state
     0x20  in_use
@@ -91,16 +98,14 @@ def test_folded_rows_are_lines_among_the_others():
 
 def test_columns_without_headings_have_no_line_of_headings():
     columns = (Column("what", heading=""), Column("found", heading=""))
-    assert text(Report("gdbheap", columns, [("version", "1"), ("x", "2")])) == "version  1\nx        2\n"
+    assert text(table(columns, [("version", "1"), ("x", "2")])) == "version  1\nx        2\n"
 
 
 def test_nothing_to_show_is_no_table():
-    assert text(Report("heap chunks", COLUMNS, [], totals={"chunks": 0})) == "total: chunks 0\n"
+    assert text(Report("heap chunks", (Table(COLUMNS, []), Facts({"chunks": 0})))) == "total: chunks 0\n"
 
 
 def test_colours_are_in_the_terminal_paint_alone_and_leave_the_columns_in_place():
-    report = Report(
-        "heap things", (Column("address", "address", "address"), Column("state", token="state")), [(1, "top")]
-    )
+    report = table((Column("address", "address", "address"), Column("state", token="state")), [(1, "top")])
     painted = text(report, paint=terminal_paint())
     assert painted == ("\x1b[01maddress\x1b[00m  \x1b[01mstate\x1b[00m\n    \x1b[34m0x1\x1b[39m  \x1b[35mtop\x1b[39m\n")

@@ -1,0 +1,39 @@
+"""Many rows at a time, column by column: what a column's format asks is asked once for thousands of cells."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from itertools import islice
+from typing import Any
+
+from gdbheap.report.report import Line, Table
+
+# Enough at once that a column's cells are cheap, little enough that they take no memory.
+_ROWS = 1 << 12
+
+
+def published_blocks(table: Table) -> Iterator[list[Any]]:
+    """Yield the cells of some thousand rows at a time, a sequence of cells for each column; of published columns
+    only."""
+    places = [place for place, column in enumerate(table.columns) if column.published]
+    rows, cells = iter(table.rows), table.cells_of()
+    while block := list(map(cells, islice(rows, _ROWS))):
+        columns = list(zip(*block))
+        yield [columns[place] for place in places]
+
+
+def displayed_blocks(table: Table) -> Iterator[tuple[list[Any], dict[int, list[Line]]]]:
+    """Yield the cells of some thousand rows for people at a time, a sequence of cells for each column that is shown;
+    and the lines that stand before a row, by its number among these (behind the last: by their count)."""
+    places = [place for place, column in enumerate(table.columns) if column.shown]
+    rows, cells = iter(table.displayed), table.cells_of()
+    while block := list(islice(rows, _ROWS)):
+        lines: dict[int, list[Line]] = {}
+        found: list[tuple[Any, ...]] = []
+        for row in block:
+            if isinstance(row, Line):
+                lines.setdefault(len(found), []).append(row)
+            else:
+                found.append(cells(row))
+        columns: Sequence[Any] = list(zip(*found)) if found else [()] * len(table.columns)
+        yield [columns[place] for place in places], lines

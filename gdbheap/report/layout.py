@@ -1,0 +1,90 @@
+"""Where a table's columns stand on a terminal that may be too narrow for them."""
+
+from __future__ import annotations
+
+import textwrap
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+
+from gdbheap.report.printable import display_width
+from gdbheap.report.report import Column
+
+GAP = "  "
+# What does not fit beside the columns before stands below them, this far in.
+INDENT = "    "
+
+
+@dataclass(frozen=True)
+class Placed:
+    """A column that is shown: its `number` among those of the table that may be, and the width that it has."""
+
+    number: int
+    column: Column
+    width: int
+    is_cut: bool = False
+
+    def heading(self) -> list[str]:
+        """Return the heading, in lines where the column is narrower than it."""
+        return textwrap.wrap(heading_of(self.column), max(self.width, 1), break_long_words=False) or [""]
+
+
+def heading_of(column: Column) -> str:
+    """Return what stands above a column."""
+    return column.name.replace("_", " ") if column.heading is None else column.heading
+
+
+def laid_out(columns: Sequence[Column], widths: Sequence[int], width: int | None) -> list[list[Placed]]:
+    """Return the columns, as wide as what is in them (`widths`) and their headings; where that is more than `width`,
+    they give way in their order, headings are broken into lines, and what still finds no room stands on a line of its
+    own."""
+    placed = [
+        Placed(number, column, max(widths[number], display_width(heading_of(column))))
+        for number, column in enumerate(columns)
+    ]
+    if width is None or _needed(placed) <= width:
+        return [placed]
+    placed = _with_short_headings(_given_way(placed, width), widths, width)
+    return list(_in_lines(placed, width))
+
+
+def _needed(placed: Sequence[Placed]) -> int:
+    return sum(each.width for each in placed) + len(GAP) * (len(placed) - 1)
+
+
+def _given_way(placed: list[Placed], width: int) -> list[Placed]:
+    """Return the columns, those that give way cut or left out as far as is needed."""
+    giving = [each for each in placed if each.column.gives is not None]
+    for each in sorted(giving, key=lambda each: each.column.gives.order if each.column.gives else 0):
+        excess = _needed(placed) - width
+        if excess <= 0 or each.column.gives is None:
+            break
+        least = each.column.gives.least
+        at = placed.index(each)
+        if not least:
+            del placed[at]
+        elif each.width > least:
+            placed[at] = replace(each, width=max(each.width - excess, least), is_cut=True)
+    return placed
+
+
+def _with_short_headings(placed: list[Placed], widths: Sequence[int], width: int) -> list[Placed]:
+    """Return the columns, those narrower whose headings are wider than what is below them: the widest first, as far
+    as is needed."""
+    for each in sorted(placed, key=lambda each: widths[each.number] - each.width):
+        excess = _needed(placed) - width
+        words = max(map(display_width, heading_of(each.column).split()), default=0)
+        least = max(widths[each.number], words)
+        if excess > 0 and not each.is_cut and least < each.width:
+            placed[placed.index(each)] = replace(each, width=max(least, each.width - excess))
+    return placed
+
+
+def _in_lines(placed: list[Placed], width: int) -> Iterator[list[Placed]]:
+    """Yield the columns of each line of a row."""
+    line: list[Placed] = []
+    for each in placed:
+        if line and _needed([*line, each]) > width:
+            yield line
+            line, width = [], max(width - len(INDENT), 1)
+        line.append(each)
+    yield line

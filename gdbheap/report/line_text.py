@@ -1,0 +1,53 @@
+"""A line of prose as text, broken at words where the terminal is narrower than it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+from gdbheap.report.paint import Paint
+from gdbheap.report.printable import display_width, printable
+from gdbheap.report.report import Line
+
+# How far in what goes on stands, beyond the line's own first word.
+_HANGING = 2
+# Where a line may be broken: between words, but within no command (which stands in backticks).
+_PARTS = re.compile(r" +|`[^`]*`[^ `]*|[^ `]+|`")
+
+
+def line_text(line: str | Line, width: int | None, paint: Paint) -> str:
+    """Return a line with its line end; lines, where it is wider than the terminal."""
+    pieces = (
+        [("", printable(line))] if isinstance(line, str) else [(token, printable(text)) for token, text in line.pieces]
+    )
+    text = "".join(text for _, text in pieces)
+    if width is not None and display_width(text) > width:
+        pieces = list(_broken(pieces, text, width))
+    written = "".join(paint(token, text) for token, text in pieces)
+    return (written if isinstance(line, str) else written.rstrip(" ")) + "\n"
+
+
+def _broken(pieces: list[tuple[str, str]], text: str, width: int) -> Iterator[tuple[str, str]]:
+    """Yield the pieces with line ends in them, each before the word that would go beyond the terminal's edge; a word
+    too long for any line stays whole."""
+    indent = min(len(text) - len(text.lstrip(" ")) + _HANGING, width // 2)
+    used, blanks = 0, ""
+    for token, part in _parts(pieces):
+        if part.isspace():
+            blanks = part
+            continue
+        size = display_width(part)
+        if used > indent and used + len(blanks) + size > width:
+            yield "", "\n" + " " * indent
+            used, blanks = indent, ""
+        yield token, blanks + part
+        used += len(blanks) + size
+        blanks = ""
+
+
+def _parts(pieces: list[tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    for token, text in pieces:
+        if token == "command":
+            yield token, text
+        else:
+            yield from ((token, part) for part in _PARTS.findall(text))

@@ -1,0 +1,96 @@
+"""A Table as text: columns as wide as what is in them, numbers at the right."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from gdbheap.report.blocks import displayed_blocks
+from gdbheap.report.cells import RIGHT, cell_texts
+from gdbheap.report.layout import GAP, INDENT, Placed, laid_out
+from gdbheap.report.line_text import line_text
+from gdbheap.report.paint import Paint, plain
+from gdbheap.report.printable import display_width
+from gdbheap.report.report import Column, Table
+
+
+def table_lines(table: Table, width: int | None, paint: Paint) -> Iterator[str]:
+    """Yield the lines of a table, each with its line end; none where it has no rows. Goes over the rows twice, keeping
+    none."""
+    if not len(table.displayed):
+        return
+    columns = [column for column in table.columns if column.shown]
+    widths = _widths(table, columns)
+    layout = laid_out(columns, widths, width) if any(widths) else laid_out(columns, widths, None)
+    if any(widths):
+        yield from _headings(layout, paint)
+    for cells, lines in displayed_blocks(table):
+        row = 0
+        for row, text in enumerate(_rows(layout, cells, paint), 1):
+            yield from (line_text(line, width, paint) for line in lines.get(row - 1, ()))
+            yield text
+        yield from (line_text(line, width, paint) for line in lines.get(row, ()))
+
+
+def _widths(table: Table, columns: Sequence[Column]) -> list[int]:
+    """Return the width of what is in each column; all 0 where every row is a Line."""
+    widths = [0] * len(columns)
+    for cells, _ in displayed_blocks(table):
+        for place, column in enumerate(columns):
+            widths[place] = max(widths[place], _widest(cell_texts(column.format, cells[place])))
+    return widths
+
+
+def _widest(texts: list[str]) -> int:
+    if all(map(str.isascii, texts)):
+        return max(map(len, texts), default=0)
+    return max(map(display_width, texts))
+
+
+def _headings(layout: list[list[Placed]], paint: Paint) -> Iterator[str]:
+    """Yield the lines of headings, each at the foot of what stands above its column; none where no column has one."""
+    for indent, line in zip(_indents(), layout):
+        headings = [each.heading() for each in line]
+        height = max(map(len, headings))
+        cells = [
+            _padded([""] * (height - len(heading)) + heading, each, ["heading"] * height, paint)
+            for each, heading in zip(line, headings)
+        ]
+        if any(map(any, headings)):
+            yield from (f"{indent}{GAP.join(texts).rstrip(' ')}\n" for texts in zip(*cells))
+
+
+def _rows(layout: list[list[Placed]], cells: list[Any], paint: Paint) -> Iterator[str]:
+    """Yield each row, with its line ends."""
+    lines = []
+    for indent, line in zip(_indents(), layout):
+        columns = [_column(each, cells[each.number], paint) for each in line]
+        lines.append([f"{indent}{GAP.join(texts).rstrip(' ')}\n" for texts in zip(*columns)])
+    return iter(lines[0]) if len(lines) == 1 else map("".join, zip(*lines))
+
+
+def _indents() -> Iterator[str]:
+    yield ""
+    while True:
+        yield INDENT
+
+
+def _column(placed: Placed, cells: Sequence[Any], paint: Paint) -> list[str]:
+    """Return the cells of a column as they stand in it."""
+    texts, column = cell_texts(placed.column.format, cells), placed.column
+    if placed.is_cut and column.gives is not None:
+        texts = [column.gives.cut(text, placed.width) for text in texts]
+    tokens = [f"state.{text}" for text in texts] if column.token == "state" else [column.token] * len(texts)
+    return _padded(texts, placed, tokens, paint)
+
+
+def _padded(texts: list[str], placed: Placed, tokens: list[str], paint: Paint) -> list[str]:
+    """Return the texts as wide as their column. Colours go inside the padding, so that the columns stay in place."""
+    width, right = placed.width, placed.column.format in RIGHT
+    if paint is plain and all(map(str.isascii, texts)):
+        return [text.rjust(width) for text in texts] if right else [text.ljust(width) for text in texts]
+    padded = []
+    for text, token in zip(texts, tokens):
+        padding = " " * (width - display_width(text))
+        padded.append(padding + paint(token, text) if right else paint(token, text) + padding)
+    return padded

@@ -1,0 +1,114 @@
+"""Reports on a terminal that is too narrow for them: no word and no number is broken in two."""
+
+from __future__ import annotations
+
+import pytest
+
+from gdbheap.report.paint import terminal_paint
+from gdbheap.report.printable import cut_path
+from gdbheap.report.report import Column, Facts, Fault, Faults, GivesWay, Line, Prose, Report, Table
+from gdbheap.report.rows import PATH, PREVIEW
+from gdbheap.report.text import text_lines
+
+MAPPINGS = Table(
+    (
+        Column("start", "address"),
+        Column("offset", "size", gives=GivesWay(2)),
+        Column("preview", "text", "preview", gives=PREVIEW),
+        Column("path", "text", "path", gives=PATH),
+    ),
+    [(0x1000, 0x2000, '"twenty-two characters', "/usr/lib/libc.so.6")],
+)
+
+
+def text(width, *sections, notes=(), **options):
+    return "".join(text_lines(Report("heap things", sections, notes), width, **options))
+
+
+@pytest.mark.parametrize(
+    ("width", "row"),
+    [
+        (None, '0x1000  0x2000  "twenty-two characters  /usr/lib/libc.so.6'),
+        (58, '0x1000  0x2000  "twenty-two characters  /usr/lib/libc.so.6'),
+        (54, '0x1000  0x2000  "twenty-two chara…  /usr/lib/libc.so.6'),
+        (52, '0x1000  0x2000  "twenty-two cha…  /usr/lib/libc.so.6'),
+        (51, '0x1000  "twenty-two cha…  /usr/lib/libc.so.6'),
+        (42, '0x1000  "twenty-two cha…  …/lib/libc.so.6'),
+        (38, '0x1000  "twenty-two cha…  …/libc.so.6'),
+        (30, '0x1000  "twenty-two cha…'),
+    ],
+)
+def test_columns_give_way_in_their_order_and_only_as_far_as_is_needed(width, row):
+    lines = text(width, MAPPINGS).splitlines()
+    assert row in lines
+    assert width is None or all(len(line) <= width for line in lines)
+
+
+def test_what_still_finds_no_room_stands_below():
+    columns = (Column("address", "address"), Column("size", "size"), Column("end", "address"))
+    rows = [(0x555555559000, 0x290, 0x555555559290), (0x555555559290, 0x20, 0x5555555592B0)]
+    assert text(24, Table(columns, rows)) == (
+        "       address   size\n"
+        "               end\n"
+        "0x555555559000  0x290\n"
+        "    0x555555559290\n"
+        "0x555555559290   0x20\n"
+        "    0x5555555592b0\n"
+    )
+
+
+def test_headings_are_broken_at_words_before_a_row_is():
+    columns = (Column("system", "bytes", heading="from the system"), Column("in_use", "count", heading="live"))
+    assert text(16, Table(columns, [(135168, 12)])) == "  from the\n    system  live\n   132 KiB    12\n"
+
+
+def test_lines_among_the_rows_and_around_them_are_broken_at_words():
+    said = Line((("heading", "in use "), ("", "they are 12 blocks")))
+    table = Table((Column("size", "size"),), [said, (0x20,), said])
+    assert text(15, Prose(("one two three four five",)), table) == (
+        "one two three\n  four five\nsize\nin use they are\n  12 blocks\n0x20\nin use they are\n  12 blocks\n"
+    )
+
+
+def test_what_can_be_typed_stays_whole():
+    note = "it is free: `heap search 0x555555559290` finds the pointers to it"
+    assert text(40, notes=(note,)) == (
+        "note: it is free:\n  `heap search 0x555555559290` finds the\n  pointers to it\n"
+    )
+    assert text(20, Prose((Line((("", "next: "), ("command", "heap check --types"))),))) == (
+        "next:\n  heap check --types\n"
+    )
+
+
+def test_totals_and_faults_are_broken_at_words_too():
+    facts, faults = Facts({"chunks": 1234567, "in_use": 1234567}), Faults((Fault(0x1000, "loop", "at 0x10"),))
+    assert text(24, facts, faults) == (
+        "total: chunks 1,234,567,\n  in use 1,234,567\nfault at 0x1000: loop:\n  at 0x10\n"
+    )
+
+
+def test_indented_lines_go_on_further_in():
+    assert text(20, Prose(("    because the header says so",))) == "    because the\n      header says so\n"
+
+
+def test_a_word_wider_than_the_terminal_stays_whole():
+    assert text(12, Prose(("see /a/very/long/path here",))) == "see\n  /a/very/long/path\n  here\n"
+
+
+def test_colours_take_no_room():
+    painted = text(15, Prose((Line.plain("one two three four five", "total"),)), paint=terminal_paint())
+    assert painted.replace("\x1b[01m", "").replace("\x1b[00m", "") == "one two three\n  four five\n"
+
+
+@pytest.mark.parametrize(
+    ("width", "path"),
+    [
+        (18, "/usr/lib/libc.so.6"),
+        (17, "…/lib/libc.so.6"),
+        (14, "…/libc.so.6"),
+        (10, "/us…c.so.6"),
+        (2, "/usr/lib/libc.so.6"),
+    ],
+)
+def test_the_directories_of_a_path_go_first(width, path):
+    assert cut_path("/usr/lib/libc.so.6", width) == path
