@@ -28,6 +28,10 @@ class NoHeap(HeapError):
     """There is a process, but no glibc heap in it (yet)."""
 
 
+class UnusedHeap(NoHeap):
+    """glibc's malloc is there, and has not been used."""
+
+
 class NoSymbols(HeapError):
     """Something could be found neither by symbol nor by its shape."""
 

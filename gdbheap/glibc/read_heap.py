@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gdbheap.counted import counted
-from gdbheap.errors import NoHeap
+from gdbheap.errors import UnusedHeap
 from gdbheap.glibc.arena import read_heaps, read_ring
 from gdbheap.glibc.bins import Links, read_bins, read_fastbins
 from gdbheap.glibc.chunk_table import FLAG_MASK, FREE_STATES, IS_MMAPPED, MMAPPED_ARENA, ChunkTable, State
@@ -57,7 +57,7 @@ def read_heap(
     Heaps are walked first, with fd and bk of every chunk taken along, so that lists of a million chunks are then
     followed without a read each; states join by address at the end. `progress` is called with each address reached,
     about once a MiB; a KeyboardInterrupt cuts the walk short and leaves `complete` False. `observer`, if given, sees
-    what is read of the arenas' chunks. Raises MemoryFault where main_arena cannot be read, NoHeap where malloc has
+    what is read of the arenas' chunks. Raises MemoryFault where main_arena cannot be read, UnusedHeap where malloc has
     not been used yet.
     """
     parameters = None
@@ -65,7 +65,7 @@ def read_heap(
         parameters = layout.malloc_par.read(process.memory, layout.mp.value)
     ring, faults = read_ring(process, layout)
     if len(ring) == 1 and not ring[0]["top"] and not any(ring[0].array("bins")):
-        raise NoHeap("malloc has not been used yet: main_arena is empty. Stop later, after the first malloc")
+        raise UnusedHeap("malloc has not been used yet: main_arena is empty. Stop later, after the first malloc")
     walker = Walker(process.memory, layout, progress, observer)
     tops = [with_true_top(process, layout, arena, parameters, walker) for arena in ring]
     faults += [fault for _, fault in tops if fault is not None]

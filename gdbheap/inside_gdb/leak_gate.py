@@ -10,17 +10,17 @@ from typing import Any
 import gdb
 
 from gdbheap.commands.heap_leaks import COMMAND as LEAKS
-from gdbheap.errors import HeapError, NoHeap
+from gdbheap.errors import HeapError, NoHeap, UnusedHeap
 from gdbheap.files import kernel_text, open_new
+from gdbheap.glibc.locate.find_libc import other_mallocs
 from gdbheap.inside_gdb.debugger import GdbDebugger
+from gdbheap.inside_gdb.vfork_children import VforkChildren
+from gdbheap.inside_gdb.ways_out import Way, WaysOut
 from gdbheap.interface.arguments import parse
 from gdbheap.interface.prefix import PREFIX
 from gdbheap.report.json import json_lines
 from gdbheap.session.target import Target
 
-# Where a process is about to end: exit() and quick_exit() come to _exit, the family of exec to execve or execveat.
-_WAYS_OUT = ("_exit",)
-_WAYS_ON = ("execve", "execveat", "fexecve")
 _SETTINGS = (
     "pagination off",
     "confirm off",
@@ -37,10 +37,11 @@ _HARMLESS = frozenset(["SIGCHLD", "SIGURG", "SIGWINCH", "SIGCONT", "SIGSTOP", "S
 _UNSEEN = ("SIGALRM", "SIGVTALRM", "SIGPROF", "SIGIO")
 
 
-def run_gate(starter: str, answer: str, follow_children: bool) -> None:
+def run_gate(starter: str, answer: str, follow_children: bool, system_calls: bool) -> None:
     """Run gdb's program by the shell script `starter`, and write what was seen of each process to the new file
-    `answer`, as JSON: {"processes": [{pid, program, end, leaks, trouble}, ...], "error": gdb's words, "" for none}."""
-    gate = _Gate(starter, follow_children)
+    `answer`, as JSON: {"processes": [{pid, program, of_vfork, end, leaks, trouble}, ...], "error": gdb's words, "" for
+    none}. `system_calls`: see WaysOut."""
+    gate = _Gate(starter, follow_children, system_calls)
     error = ""
     try:
         gate.run()
@@ -55,7 +56,7 @@ class _Gate:
     """The processes that have ended are in `processes`; of one that may be about to end, `_seen` has what was found
     at its last stop, by the number of its inferior."""
 
-    def __init__(self, starter: str, follow_children: bool) -> None:
+    def __init__(self, starter: str, follow_children: bool, system_calls: bool) -> None:
         self.processes: list[dict[str, Any]] = []
         self._seen: dict[int, dict[str, Any]] = {}
         self._known: dict[int, tuple[int, str]] = {}
@@ -66,21 +67,18 @@ class _Gate:
         for name in _UNSEEN:
             gdb.execute(f"handle {name} stop pass", to_string=True)
         gdb.execute("handle SIGINT stop pass", to_string=True)
-        self._ways_out = [_breakpoint(name) for name in _WAYS_OUT]
-        # gdb 13 hangs where a child of vfork that it follows comes to a breakpoint in memory that is its parent's too.
-        ways_on = () if follow_children else _WAYS_ON
-        self._ways_on = [_breakpoint(name) for name in ways_on]
-        gdb.execute("catch exec", to_string=True)
+        self._ways_out = WaysOut(system_calls, follow_children)
+        self._vforks = VforkChildren()
         gdb.events.stop.connect(self._note)
         gdb.events.exited.connect(self._ended)
 
     def run(self) -> None:
         """Run the program and all that is followed to their ends."""
-        command = "run"
+        gdb.execute("starti", to_string=True)
+        self._ways_out.began()
         while True:
             self._event = None
-            gdb.execute(command, to_string=True)
-            command = "continue"
+            gdb.execute("continue", to_string=True)
             if self._event is not None:
                 self._stopped(self._event)
             alive = [each for each in gdb.inferiors() if each.pid]
@@ -94,54 +92,54 @@ class _Gate:
 
     def _stopped(self, event: Any) -> None:
         inferior = gdb.selected_inferior()
-        if isinstance(event, gdb.BreakpointEvent):
-            hit = event.breakpoints
-            if any(each in hit for each in self._ways_out):
-                self._look(inferior, "exit")
-            elif any(each in hit for each in self._ways_on):
-                self._look(inferior, "exec")
-            else:
-                self._replaced(inferior)
-        elif isinstance(event, gdb.SignalEvent):
+        if isinstance(event, gdb.SignalEvent):
             if _is_fatal(inferior.pid, event.stop_signal):
                 self._look(inferior, "signal", event.stop_signal)
         else:
-            self._replaced(inferior)
+            way = self._ways_out.way(event)
+            if way is Way.VFORK:
+                self._vforks.began(self._ways_out.breakpoints)
+            elif way is Way.REPLACED:
+                self._replaced(inferior)
+            elif way is not Way.NONE:
+                self._look(inferior, way.value)
         self._known[inferior.num] = (inferior.pid, _program())
 
     def _replaced(self, inferior: gdb.Inferior) -> None:
         """exec has replaced the program of this process: what was seen just before holds."""
-        seen = self._seen.pop(inferior.num, None)
-        if seen is None or seen["end"]["kind"] != "exec":
-            _, program = self._known.get(inferior.num, (0, ""))
-            seen = _process(inferior.pid, program, "exec", _UNWATCHED["exec"])
+        seen = self._seen_of(inferior, "exec")
         seen["end"]["program"] = _program()
         self.processes.append(seen)
 
     def _look(self, inferior: gdb.Inferior, kind: str, signal_name: str = "") -> None:
         """Keep what leaks there are, should this be the process's end."""
+        if self._vforks.depth:
+            return  # the heap is the parent's
         self._target.forget()
         self._target.begin()
         seen = _process(inferior.pid, _program(), kind)
         try:
-            report = LEAKS.run(self._target, parse(LEAKS, "--kind all --json", self._target.evaluate))
-            seen["leaks"] = json.loads("".join(json_lines(report)))
-        except NoHeap:
-            seen["leaks"] = {"rows": [], "totals": {}, "notes": [], "faults": []}
+            seen["leaks"] = self._leaks()
         except HeapError as error:
             seen["trouble"] = str(error)
         if signal_name:
             seen["end"]["signal"] = signal_name
         self._seen[inferior.num] = seen
 
+    def _leaks(self) -> dict[str, Any]:
+        """Return the answer of heap leaks; HeapError where there is none, or the program has a malloc of its own."""
+        try:
+            report = LEAKS.run(self._target, parse(LEAKS, "--kind all --json", self._target.evaluate))
+            found: dict[str, Any] = json.loads("".join(json_lines(report)))
+        except UnusedHeap:
+            found = {"rows": [], "totals": {}, "notes": [], "faults": []}
+        if not found["rows"] and (others := other_mallocs(self._target.process)):
+            raise NoHeap(f"{' and '.join(others)} defines malloc, and gdbheap reads glibc's alone")
+        return found
+
     def _ended(self, event: Any) -> None:
-        inferior = event.inferior
-        seen = self._seen.pop(inferior.num, None)
         status = getattr(event, "exit_code", None)
-        kind = "signal" if status is None else "exit"
-        if seen is None or seen["end"]["kind"] != kind:
-            pid, program = self._known.get(inferior.num, (inferior.pid, _program()))
-            seen = _process(pid, program, kind, _UNWATCHED[kind])
+        seen = self._seen_of(event.inferior, "signal" if status is None else "exit")
         if status is not None:
             seen["end"]["status"] = int(status)
         elif "signal" not in seen["end"]:
@@ -149,23 +147,26 @@ class _Gate:
             seen["end"]["signal"] = "" if number is None else _name_of(int(number))
         self.processes.append(seen)
 
-
-def _breakpoint(function: str) -> gdb.Breakpoint:
-    """Return a breakpoint on libc's function, of which gdb says nothing (gdb 10 may fail at that)."""
-    made = gdb.Breakpoint(f"-qualified {function}", internal=True)
-    made.silent = True
-    return made
+    def _seen_of(self, inferior: gdb.Inferior, kind: str) -> dict[str, Any]:
+        """Return what was seen of a process that has ended in this way, or that nothing was."""
+        seen = self._seen.pop(inferior.num, None)
+        if self._vforks.parted(inferior, self._ways_out.breakpoints):
+            seen = {**_process(inferior.pid, "", kind), "of_vfork": True}
+        elif seen is None or seen["end"]["kind"] != kind:
+            pid, program = self._known.get(inferior.num, (inferior.pid, _program()))
+            seen = _process(pid, program, kind, _UNWATCHED[kind])
+        return seen
 
 
 _UNWATCHED = {
-    "exit": "it ended without a call of libc's _exit (a system call of its own, or another libc)",
-    "exec": "gdb was not stopped before it called exec (with --follow-children it cannot be)",
+    "exit": "it ended without a call of libc's _exit: --system-calls stops at the system call itself",
+    "exec": "it called exec past libc: --system-calls stops at the system call itself",
     "signal": "it was killed from outside, with no time to look (SIGKILL)",
 }
 
 
 def _process(pid: int, program: str, kind: str, trouble: str | None = None) -> dict[str, Any]:
-    return {"pid": pid, "program": program, "end": {"kind": kind}, "leaks": None, "trouble": trouble}
+    return {"pid": pid, "program": program, "of_vfork": False, "end": {"kind": kind}, "leaks": None, "trouble": trouble}
 
 
 def _program() -> str:

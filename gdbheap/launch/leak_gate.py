@@ -62,6 +62,7 @@ class Gate:
     arguments: Sequence[str]
     kinds: Sequence[str] = DEFAULT_KINDS
     follow_children: bool = False
+    system_calls: bool = False
     suppressions: Suppressions = field(default_factory=Suppressions)
 
 
@@ -123,6 +124,8 @@ def _ends(processes: Sequence[dict[str, Any]]) -> Iterator[Line]:
     """Yield a line for each process: how it ended, and what could not be seen."""
     for each in processes:
         name = os.path.basename(each["program"]) or "the program"
+        if each["of_vfork"]:
+            name = "a child of vfork, in its parent's memory"
         yield Line.plain(f"{name} (process {each['pid']}) {_end(each['end'])}", "heading")
         if each["trouble"]:
             yield Line.plain(f"  its leaks are not known: {each['trouble']}")
@@ -160,7 +163,7 @@ def _processes(gate: Gate) -> list[dict[str, Any]]:
         starter, answer, log = (os.path.join(place, name) for name in ("start", "answer", "log"))
         with open_new(starter) as file:
             file.write(_starter(arguments, streams).encode("utf-8", "surrogateescape"))
-        call = f"run_gate({starter!r}, {answer!r}, {gate.follow_children})"
+        call = f"run_gate({starter!r}, {answer!r}, {gate.follow_children}, {gate.system_calls})"
         words = gate.launch.run(program, ())
         words[1:1] = ["-nx", "-q", "-batch", "-iex", "set debuginfod enabled off"]
         at = words.index("--args")

@@ -99,6 +99,58 @@ def test_children_are_watched_where_that_is_asked_for():
     assert leaks(alone) == [(1, TEXT)]
 
 
+def test_children_that_exec_and_those_of_vfork():
+    answer, status, _ = run_gate(["--follow-children"], [str(program()), "children"])
+    assert status == 1
+    assert answer["totals"]["is_complete"]
+    told: dict[int, list[object]] = {}
+    for each in answer["totals"]["processes"]:
+        end = each["end"].get("status", each["end"]["kind"])
+        told.setdefault(each["pid"], []).append((end, "of vfork") if each["of_vfork"] else end)
+    main, *children = sorted(told)
+    # What posix_spawn cannot run, and what it can; vfork; fork.
+    expected = [[(127, "of vfork")], [("exec", "of vfork"), 3], [(21, "of vfork")], ["exec", 3]]
+    assert [told[each] for each in children] == expected
+    assert told[main] == [22]
+    by_process = [sum(row["count"] for row in answer["rows"] if row["pid"] == pid) for pid in children]
+    # The spawned program's one; and of the forked child its own and its parent's, which end with exec, and the new one.
+    assert by_process == [0, 1, 0, 3]
+
+
+def test_past_libc_the_system_call_is_seen_where_that_is_asked_for():
+    answer, status, _ = run_gate(["--system-calls"], [str(program()), "raw"])
+    assert (status, ends(answer)) == (1, [{"kind": "exit", "status": 6}])
+    assert leaks(answer) == [(1, TEXT)]
+
+
+def test_a_program_with_libc_linked_in_and_no_symbols(tmp_path):
+    source, linked = tmp_path / "linked.c", tmp_path / "linked"
+    source.write_text("#include <stdlib.h>\nint main(void) { return malloc(1000) == malloc(2000); }\n")
+    words = ["gcc", "-fno-builtin", "-static", "-s", str(source), "-o", str(linked)]
+    subprocess.run(words, check=True, timeout=PATIENCE)
+    answer, status, _ = run_gate([], [str(linked)])
+    assert (status, ends(answer)) == (1, [{"kind": "exit", "status": 0}])
+    assert [row["count"] for row in answer["rows"] if row["chunk_size"] == 1008] == [1]
+
+
+def test_a_malloc_that_is_not_glibcs_is_no_program_without_leaks(tmp_path):
+    source = tmp_path / "own.c"
+    source.write_text(
+        "#include <stddef.h>\nstatic char room[1 << 16];\nstatic size_t used;\n"
+        "void *malloc(size_t size) { used += (size + 31) & ~15; return room + used - size / 16 * 16 - 16; }\n"
+        "void free(void *block) { (void)block; }\n"
+        "void *calloc(size_t count, size_t size) { return malloc(count * size); }\n"
+        "void *realloc(void *block, size_t size) { (void)block; return malloc(size); }\n"
+        "int main(void) { return malloc(100) == NULL; }\n"
+    )
+    own = tmp_path / "own"
+    subprocess.run(["gcc", "-fno-builtin", str(source), "-o", str(own)], check=True, timeout=PATIENCE)
+    answer, status, _ = run_gate([], [str(own)])
+    assert status == 2
+    assert not answer["totals"]["is_complete"]
+    assert "own) defines malloc" in answer["totals"]["processes"][0]["trouble"]
+
+
 def test_the_programs_words_streams_and_environment_are_its_own():
     words = ["two words", "new\nline", "it's", "$HOME `date`", ""]
     _, _, (output, errors) = run_gate([], [str(program()), "none", *words], given="a\nb\n")

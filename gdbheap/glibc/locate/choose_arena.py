@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
-from gdbheap.errors import HeapError, MemoryFault, NoHeap, NoSymbols
+from gdbheap.errors import HeapError, MemoryFault, NoHeap, NoSymbols, UnusedHeap
 from gdbheap.glibc.layout import BUILT_IN, DWARF, SIGNATURE, SYMBOL, Located
 from gdbheap.glibc.locate import builtin_structs
 from gdbheap.glibc.locate.find_libc import Libc, data_ranges, other_mallocs
@@ -60,7 +60,7 @@ def choose_arena(process: Process, libcs: list[Libc]) -> ChosenArena:
                 "is not)"
             )
         if chosen.blank:
-            raise NoHeap(_not_used_yet(process))
+            raise _not_used_yet(process)
         others = [each for each in used if each is not chosen]
         notes = [f"{chosen.libc.module.path} serves malloc, in place of libc"] if chosen.libc.debug else []
         notes += [
@@ -159,14 +159,14 @@ def _chosen(process: Process, libc: Libc, where: Located, struct: CStruct, sourc
     return ChosenArena(libc, where, struct, source, alignment, blank, erased, used, on_brk)
 
 
-def _not_used_yet(process: Process) -> str:
+def _not_used_yet(process: Process) -> NoHeap:
     others = other_mallocs(process)
     if others:
-        return (
+        return NoHeap(
             f"glibc's malloc has not been used: {' and '.join(others)} defines malloc, and serves it in its place (a "
             "later stop shows a heap here only if it takes memory from libc)"
         )
-    return NOT_USED_YET
+    return UnusedHeap(NOT_USED_YET)
 
 
 def _not_found(process: Process, libcs: list[Libc]) -> NoHeap | NoSymbols:
@@ -177,7 +177,7 @@ def _not_found(process: Process, libcs: list[Libc]) -> NoHeap | NoSymbols:
         for fastbins in (True, False):
             structs = builtin_structs.malloc_pars(process.pointer_size, fastbins)
             if any(mp.untouched for mp in find_mps(process, ranges, structs, None)):
-                return NoHeap(_not_used_yet(process))
+                return _not_used_yet(process)
     if libc.static:
         return NoHeap(
             f"no libc is loaded, and {libc.module.path} has no glibc malloc in its data that can be recognised (or "
