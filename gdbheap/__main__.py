@@ -12,6 +12,7 @@ from gdbheap import __version__, packages
 from gdbheap.commands.heap_diff import diff_report, growth
 from gdbheap.errors import HeapError
 from gdbheap.launch import demo, doctor, launcher, leak_gate, places, setup
+from gdbheap.launch.report import write_report
 from gdbheap.launch.suppressions import read_suppressions
 from gdbheap.report.charset import in_charset
 from gdbheap.report.deliver import to_file, to_screen
@@ -73,6 +74,9 @@ def _parser() -> argparse.ArgumentParser:
     core = gdb_command("core", "look at a core file", lambda o: _start(o, lambda gdb: gdb.core(o.core, o.program)))
     core.add_argument("core", metavar="CORE")
     core.add_argument("program", metavar="PROGRAM", nargs="?", help="the program that left it, if CORE does not tell")
+    report = gdb_command("report", "write one page of HTML with all of a process or a core", _report)
+    report.add_argument("target", metavar="PID|CORE")
+    report.add_argument("file", metavar="FILE", nargs="?", help="the file to write (heap-PID.html, CORE.html)")
     command("demo", "install what is missing and show gdbheap at work on a small program", _demo)
     command("setup", "install what is missing", _set_up)
     command("doctor", "say what is found, what is missing, and what mends it", lambda o: doctor.report(o.gdb))
@@ -167,6 +171,10 @@ def _write(text: str) -> None:
 
 def _start(options: argparse.Namespace, words: Callable[[launcher.Launch], list[str]]) -> None:
     launcher.start(words(launcher.Launch(options.gdb, options.gdb_option)))
+
+
+def _report(options: argparse.Namespace) -> int:
+    return write_report(launcher.Launch(options.gdb, options.gdb_option), options.target, options.file)
 
 
 def _set_up(options: argparse.Namespace) -> None:

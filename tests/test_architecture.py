@@ -94,7 +94,7 @@ ARROWS = {
         "analysis.suspects",
     },
     "report": BASE | {"process"},
-    "pictures": BASE | {"process", "analysis.mappings", "report"},
+    "pictures": BASE | {"process", "analysis.mappings", "analysis.memory_use", "report"},
     "types": BASE,
     "sentences": GROUND | ANALYSIS | {"report", "types"},
     "session": GROUND | ANALYSIS | {"elf", "elf.types", "report", "sentences", "types"},

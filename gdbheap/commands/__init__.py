@@ -37,6 +37,7 @@ MODULES = (
     "heap_diff",
     "heap_rss",
     "heap_record",
+    "heap_report",
     "heap_types",
     "heap_view",
 )

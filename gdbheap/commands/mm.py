@@ -8,7 +8,7 @@ from dataclasses import asdict
 from typing import Any
 
 from gdbheap.analysis.mappings.annotate import annotate
-from gdbheap.analysis.mappings.memory_layout import Sums, find_areas, sum_by_sharing, total, user_end
+from gdbheap.analysis.mappings.memory_layout import Area, Sums, find_areas, sum_by_sharing, total, user_end
 from gdbheap.errors import HeapError
 from gdbheap.glibc.layout import SYMBOL
 from gdbheap.interface.command import Command
@@ -89,6 +89,14 @@ def mm(target: Target, arguments: Mapping[str, Any]) -> Report:
         ),
         notes=(*process.notes, *notes, *doubt, *_unknown(process, usages)),
     )
+
+
+def areas_and_names(target: Target) -> tuple[Sequence[Area], Mapping[int, Sequence[str]]]:
+    """Return the areas of the address space from high to low, and the names of the kernel's bounds by address."""
+    brk, _ = _libcs_break(target)
+    found = read_mm(target.process, brk)
+    mappings = annotate(target.process, heap_or_note(target)[0])
+    return find_areas(mappings, found), _names([_row(name, found, target.process) for name in MEANINGS])
 
 
 def _libcs_break(target: Target) -> tuple[int | None, tuple[str, ...]]:

@@ -126,7 +126,7 @@ class ResidentPages:
 def read_residency(process: Process, view: HeapView | None) -> Residency:
     """Return where the resident memory is; without a `view`, malloc's memory is what its mappings are. Sizes alone
     where the pages of the process cannot be asked for (a core, another machine)."""
-    pages = _read(process)
+    pages = resident_pages(process)
     parts = [*_chunk_parts(view, pages), *_other_parts(process, view, pages)]
     tops = tuple(_tops(process, view, pages)) if view is not None else ()
     return Residency(tuple(parts), tops, _kernel_count(process))
@@ -135,13 +135,21 @@ def read_residency(process: Process, view: HeapView | None) -> Residency:
 def stored_in_core(process: Process, view: HeapView | None) -> Residency | None:
     """Return the same of a core, with the pages that it has with anything but zeros in them for those that were
     resident: what was written, in memory or swapped out when the core was made. None where this is no core."""
-    if process.kind != "core" or not isinstance(process.memory, SparseMemory):
+    pages = pages_in_core(process)
+    if pages is None:
         return None
-    pages = ResidentPages(
-        run for vma in process.address_space if vma.writable for run in _written(process.memory, vma, process.page_size)
-    )
     parts = [*_chunk_parts(view, pages), *_other_parts(process, view, pages)]
     return Residency(tuple(parts), tuple(_tops(process, view, pages)) if view is not None else (), None)
+
+
+def pages_in_core(process: Process) -> ResidentPages | None:
+    """Return the pages of a core that hold anything but zeros; None where this is no core."""
+    if process.kind != "core" or not isinstance(process.memory, SparseMemory):
+        return None
+    memory = process.memory
+    return ResidentPages(
+        run for vma in process.address_space if vma.writable for run in _written(memory, vma, process.page_size)
+    )
 
 
 def _written(memory: SparseMemory, vma: VMA, size: int) -> Iterator[tuple[int, int]]:
@@ -153,7 +161,7 @@ def _written(memory: SparseMemory, vma: VMA, size: int) -> Iterator[tuple[int, i
             yield from zip(edges[::2].tolist(), edges[1::2].tolist())
 
 
-def _read(process: Process) -> ResidentPages | None:
+def resident_pages(process: Process) -> ResidentPages | None:
     """Return the pages that are resident; None where nobody tells."""
     if process.pid is None:
         return None
