@@ -120,7 +120,7 @@ def find_leaks(
 
     untouched = unwritten(view, held.blocks, held.graph.head)
     if STACK_POINTER in heuristics:
-        untouched[stacks.among(outer, untouched)] = False
+        untouched[stacks.among(read, untouched)] = False
 
     def stacks_of_signals(lost: NDArray[np.bool_]) -> NDArray[np.int32]:
         return find_signal_stacks(process, held.blocks, lost)

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gdbheap.analysis.leaks.interior import from_elsewhere
 from gdbheap.analysis.pointers.blocks import Blocks
 from gdbheap.errors import MemoryFault
 from gdbheap.lazy import np
@@ -18,7 +19,7 @@ from gdbheap.process.process import Process
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from gdbheap.analysis.leaks.interior import InteriorPointers
+    from gdbheap.analysis.pointers.pointer_graph import PointerGraph
 
     Mask = NDArray[np.bool_]
 
@@ -64,8 +65,12 @@ class SavedStacks:
         found[places] = answers[which]
         return found
 
-    def among(self, pointers: InteriorPointers, chosen: Mask) -> NDArray[np.int32]:
-        """Return which of the `chosen` blocks are stacks, by these pointers."""
+    def among(self, held: PointerGraph, chosen: Mask) -> NDArray[np.int32]:
+        """Return which of the `chosen` blocks are stacks, by the pointers into them as they are in memory (what types
+        make of these is to the start)."""
+        if not chosen.any():
+            return np.empty(0, np.int32)
+        pointers = from_elsewhere(held.graph, held.from_roots, [each[1:] for each in held.registers])[0]
         here = chosen[pointers.target]
         target, offset = pointers.target[here], pointers.offset[here].astype(np.uint64)
         stacks: NDArray[np.int32] = target[self.saved(target, offset)]
