@@ -8,6 +8,7 @@ symbol table is read through.
 from __future__ import annotations
 
 import struct
+from collections.abc import Sequence
 from typing import NamedTuple
 
 from gdbheap.errors import MemoryFault
@@ -15,10 +16,12 @@ from gdbheap.process.images.elf_image import ElfImage, read_dynamic
 from gdbheap.process.memory import text_at
 from gdbheap.process.process import Process
 
-DT_HASH, DT_STRTAB, DT_SYMTAB, DT_SONAME, DT_GNU_HASH = 4, 5, 6, 14, 0x6FFFFEF5
+DT_HASH, DT_STRTAB, DT_SYMTAB, DT_STRSZ, DT_SONAME, DT_GNU_HASH = 4, 5, 6, 10, 14, 0x6FFFFEF5
 # No honest chain of a hash table is longer, nor an honest name.
 _MOST_CHAINED = 4096
 _LONGEST = 256
+# No more of a table of names is looked through.
+_MOST_NAMES = 16 << 20
 _GLOBAL, _WEAK, _UNIQUE = 1, 2, 10
 
 
@@ -58,6 +61,18 @@ class DynamicSymbols:
             return self._entry(index).value + self._image.load_base if index else None
         except MemoryFault:
             return None
+
+    def wanted(self, names: Sequence[str]) -> list[str]:
+        """Return which of the names the module wants from others: it knows them, and does not define them."""
+        size = min(self._entries.get(DT_STRSZ, 0), _MOST_NAMES)
+        strings = self._table(DT_STRTAB)
+        if not strings or not size:
+            return []
+        try:
+            table = self._process.memory.read(strings, size)
+        except MemoryFault:
+            return []
+        return [name for name in names if b"\0" + name.encode() + b"\0" in table and not self.defines(name)]
 
     def _index(self, name: str) -> int:
         """Return the symbol's index, 0 where it is not defined here."""

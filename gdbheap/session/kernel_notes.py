@@ -5,9 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gdbheap.counted import counted
+from gdbheap.process.dynamic_symbols import DynamicSymbols
+from gdbheap.process.images.elf_image import read_image
 from gdbheap.process.live.in_kernel import read_in_kernel
 from gdbheap.process.process import Process
 
+# By what a program gives the kernel a pointer to keep, and what the kernel calls that.
+_KEPT = {"epoll_ctl": "epoll's events", "timer_create": "timers"}
 _URING = "[io_uring]"
 
 
@@ -33,8 +37,25 @@ def _notes_on_core(process: Process) -> Iterator[str]:
             f"{who} for epoll: what its events point to is known to the kernel alone and in no core, "
             "so blocks that look lost may be held there (of the live process it is read)"
         )
+    wanted = [name for name in _wanted(process) if not waiting or name != "epoll_ctl"]
+    if wanted:
+        yield (
+            f"the program can call {' and '.join(wanted)}: what {' and '.join(_KEPT[name] for name in wanted)} point "
+            "to is known to the kernel alone and in no core, so blocks that look lost may be held there (of the live "
+            "process it is read)"
+        )
     if any(_URING in vma.path for vma in process.address_space):
         yield (
             "the process had an io_uring: what operations in flight point to is in no core, so blocks that look lost "
             "may be held there"
         )
+
+
+def _wanted(process: Process) -> list[str]:
+    """Return the calls that the program or one of its libraries has from libc."""
+    found: set[str] = set()
+    for module in process.modules:
+        image = read_image(process, module)
+        if image is not None:
+            found |= set(DynamicSymbols(process, image).wanted(tuple(_KEPT)))
+    return [name for name in _KEPT if name in found]

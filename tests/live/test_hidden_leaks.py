@@ -27,6 +27,7 @@ OF_KERNEL = ("in_kernel", "signal_stacks", "in_uring")
 ALL = (*OF_WORDS, *OF_MEMORY, *OF_KERNEL)
 # What gdb writes into a core of its own: the registers, and memory whatever its permissions.
 IN_CORES = ("tagged_chain", "closed_pages", "closed_shared", "in_xmm")
+KEPT_AS_CORES = (*IN_CORES, "in_kernel")
 COMMAND = "heap leaks --kind all --blocks"
 
 
@@ -44,12 +45,12 @@ def answers(directory):
     for kind in ALL:
         get_there += [f"set args {kind} {path} < /dev/null > {directory / kind}.notes", "run"]
         get_there += [f"{COMMAND} --json --output {directory / kind}"]
-        get_there += [f"generate-core-file {directory / kind}.core"] if kind in IN_CORES else []
-    for kind in IN_CORES:
-        get_there += ["kill"] if kind == IN_CORES[0] else []
+        get_there += [f"generate-core-file {directory / kind}.core"] if kind in KEPT_AS_CORES else []
+    for kind in KEPT_AS_CORES:
+        get_there += ["kill"] if kind == KEPT_AS_CORES[0] else []
         get_there += [f"core-file {directory / kind}.core", f"{COMMAND} --json --output '{directory}/core {kind}'"]
     said = ask([str(build("leaks_hidden"))], (), get_there=get_there, patience=4 * PATIENCE)
-    names = [*ALL, *(f"core {kind}" for kind in IN_CORES)]
+    names = [*ALL, *(f"core {kind}" for kind in KEPT_AS_CORES)]
     assert not [name for name in names if not (directory / name).exists()], said.text
     return {name: json.loads((directory / name).read_text()) for name in names}
 
@@ -78,6 +79,15 @@ def test_operations_of_io_uring_in_flight_are_told_beside_what_looks_lost(answer
     here = "no io_uring" not in (directory / "in_uring.notes").read_text()
     assert len(notes) == here
     assert not here or "8 operations in flight" in notes[0]
+
+
+def test_a_core_says_that_the_kernel_may_have_held_what_looks_lost(answers):
+    """reports/in_kernel: no thread waits for epoll at that moment."""
+    answer = answers["core in_kernel"]
+    assert answer["totals"]["definitely_lost_blocks"] > 0
+    (note,) = [note for note in answer["notes"] if "known to the kernel alone" in note]
+    assert note.startswith("the program can call epoll_ctl: ")
+    assert not [note for note in answers["core in_xmm"]["notes"] if "kernel" in note]
 
 
 def test_a_signals_stack_is_told_as_what_it_may_be(answers):
