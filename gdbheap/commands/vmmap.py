@@ -20,9 +20,9 @@ from gdbheap.process.live.pages import Pages, PageState, read_pages
 from gdbheap.process.live.proc_maps import ResidentBytes, read_resident, read_smaps
 from gdbheap.process.named_address import NamedAddress
 from gdbheap.process.process import Process
-from gdbheap.report.printable import human_size
-from gdbheap.report.report import Column, Facts, Line, Prose, Report, Table
-from gdbheap.report.rows import PATH
+from gdbheap.report.printable import cut_middle, human_size
+from gdbheap.report.report import Column, Facts, GivesWay, Line, Prose, Report, Table
+from gdbheap.report.rows import PATH, goes
 from gdbheap.session.heap_or_note import heap_or_note
 from gdbheap.session.target import Target
 
@@ -130,11 +130,15 @@ def _report(answer: Answer, chosen: Sequence[AnnotatedVMA], around: _Around | No
         Column("permissions", token="permissions", heading="perm"),
         Column("size", "bytes", "size"),
         Column("resident", "bytes", "size", shown=answer.resident is not None),
-        Column("huge", "bytes", "size", heading="in huge pages", shown=_any_huge(answer, chosen)),
-        Column("offset", "size", shown=not answer.with_pages),
-        *([Column("strip", "strip", heading="pages"), Column("pages", heading="")] if answer.with_pages else ()),
-        Column("what", token="symbol", heading="what it is"),
-        Column("path", token="path", gives=PATH),
+        Column("huge", "bytes", "size", heading="in huge pages", shown=_any_huge(answer, chosen), gives=goes(33)),
+        Column("offset", "size", shown=not answer.with_pages, gives=goes(1)),
+        *(
+            [Column("strip", "strip", heading="pages"), Column("pages", heading="", gives=goes(2))]
+            if answer.with_pages
+            else ()
+        ),
+        Column("what", token="symbol", heading="what it is", gives=(GivesWay(32, 12, cut_middle),)),
+        Column("path", token="path", gives=(*PATH, GivesWay(31))),
         Column("kind", shown=False),
         Column("sharing", shown=False),
         Column("inferred", "flag", shown=False),

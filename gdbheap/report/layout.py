@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from gdbheap.report.printable import display_width
-from gdbheap.report.report import Column
+from gdbheap.report.report import Column, Cut
 
 GAP = "  "
 # What does not fit beside the columns before stands below them, this far in.
@@ -21,7 +21,7 @@ class Placed:
     number: int
     column: Column
     width: int
-    is_cut: bool = False
+    cut: Cut | None = None
 
     def heading(self) -> list[str]:
         """Return the heading, in lines where the column is narrower than it."""
@@ -35,8 +35,8 @@ def heading_of(column: Column) -> str:
 
 def laid_out(columns: Sequence[Column], widths: Sequence[int], width: int | None) -> list[list[Placed]]:
     """Return the columns, as wide as what is in them (`widths`) and their headings; where that is more than `width`,
-    they give way in their order, headings are broken into lines, and what still finds no room stands on a line of its
-    own."""
+    they give way in their order, headings are broken into lines, and what still finds no room stands on further
+    lines."""
     placed = [
         Placed(number, column, max(widths[number], display_width(heading_of(column))))
         for number, column in enumerate(columns)
@@ -53,17 +53,16 @@ def _needed(placed: Sequence[Placed]) -> int:
 
 def _given_way(placed: list[Placed], width: int) -> list[Placed]:
     """Return the columns, those that give way cut or left out as far as is needed."""
-    giving = [each for each in placed if each.column.gives is not None]
-    for each in sorted(giving, key=lambda each: each.column.gives.order if each.column.gives else 0):
+    steps = [(step, each.number) for each in placed for step in each.column.gives]
+    for step, number in sorted(steps, key=lambda each: each[0].order):
         excess = _needed(placed) - width
-        if excess <= 0 or each.column.gives is None:
+        if excess <= 0:
             break
-        least = each.column.gives.least
-        at = placed.index(each)
-        if not least:
+        at = next(index for index, each in enumerate(placed) if each.number == number)
+        if not step.least:
             del placed[at]
-        elif each.width > least:
-            placed[at] = replace(each, width=max(each.width - excess, least), is_cut=True)
+        elif placed[at].width > step.least:
+            placed[at] = replace(placed[at], width=max(placed[at].width - excess, step.least), cut=step.cut)
     return placed
 
 
@@ -74,7 +73,7 @@ def _with_short_headings(placed: list[Placed], widths: Sequence[int], width: int
         excess = _needed(placed) - width
         words = max(map(display_width, heading_of(each.column).split()), default=0)
         least = max(widths[each.number], words)
-        if excess > 0 and not each.is_cut and least < each.width:
+        if excess > 0 and each.cut is None and least < each.width:
             placed[placed.index(each)] = replace(each, width=max(least, each.width - excess))
     return placed
 

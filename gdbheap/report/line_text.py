@@ -11,8 +11,9 @@ from gdbheap.report.report import Line
 
 # How far in what goes on stands, beyond the line's own first word.
 _HANGING = 2
-# Where a line may be broken: between words, but within no command (which stands in backticks).
-_PARTS = re.compile(r" +|`[^`]*`[^ `]*|[^ `]+|`")
+# Where a line may be broken: between words, but within no command (which stands in backticks), and not between a number
+# and its unit.
+_PARTS = re.compile(r" +|[^ `]*`[^`]*`[^ `]*|[^ `]*\d (?:[KMGTPE]i)?B\b[^ `]*|[^ `]+|`")
 
 
 def line_text(line: str | Line, width: int | None, paint: Paint) -> str:
@@ -34,7 +35,7 @@ def _broken(pieces: list[tuple[str, str]], text: str, width: int) -> Iterator[tu
     used, blanks = 0, ""
     for token, part in _parts(pieces):
         if part.isspace():
-            blanks = part
+            blanks += part
             continue
         size = display_width(part)
         if used > indent and used + len(blanks) + size > width:

@@ -28,8 +28,8 @@ Cut = Callable[[str, int], str]
 
 @dataclass(frozen=True)
 class GivesWay:
-    """How a column makes room where a terminal is too narrow for its table: those of the lowest `order` give way
-    first. It is cut to no less than `least` columns of text; 0: it is left out altogether."""
+    """A step in which a column makes room where a terminal is too narrow for its table: those of the lowest `order`
+    come first. The column is cut to no less than `least` columns of text; 0: it is left out."""
 
     order: int
     least: int = 0
@@ -48,7 +48,8 @@ class Column:
     "texts" (a list of text), "facts" (an object, by
     published names: JSON only), "strip" (text kept as it is). `token` is the kind of thing for the palette: "address",
     "mem", "size", "state", "path", "permissions", "preview", "symbol", "type", "". `shown` False: JSON only.
-    `published` False: text only. `gives` says how the column makes room; without it, it never does.
+    `published` False: text only. `gives` are the steps in which the column makes room; without any,
+    it never does.
     """
 
     name: str
@@ -57,7 +58,7 @@ class Column:
     shown: bool = True
     published: bool = True
     heading: str | None = None
-    gives: GivesWay | None = None
+    gives: tuple[GivesWay, ...] = ()
 
 
 # What a row tells, as a program needs it.

@@ -9,11 +9,16 @@ from typing import Any
 from gdbheap.report.printable import cut_middle, cut_path
 from gdbheap.report.report import Column, GivesWay
 
-# How columns make room that hold what can be cut, those first that lose least.
-PREVIEW = GivesWay(1, 16)
-PATH = GivesWay(3, 12, cut_path)
-TYPE = GivesWay(4, 24, cut_middle)
 _KEY = "column"
+# How columns make room whose texts can be cut, those first that lose least.
+PREVIEW = (GivesWay(10, 16),)
+PATH = (GivesWay(30, 12, cut_path),)
+TYPE = (GivesWay(40, 24, cut_middle),)
+
+
+def goes(order: int) -> tuple[GivesWay, ...]:
+    """Return the one step of a column that is left out where there is no room."""
+    return (GivesWay(order),)
 
 
 def column(
@@ -23,7 +28,7 @@ def column(
     shown: bool = True,
     published: bool = True,
     heading: str | None = None,
-    gives: GivesWay | None = None,
+    gives: tuple[GivesWay, ...] = (),
 ) -> Mapping[str, Column]:
     """Return the metadata of a dataclass's field that is a column: the arguments are those of Column, whose name is
     the field's."""

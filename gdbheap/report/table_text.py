@@ -7,11 +7,11 @@ from typing import Any
 
 from gdbheap.report.blocks import displayed_blocks
 from gdbheap.report.cells import RIGHT, cell_texts
-from gdbheap.report.layout import GAP, INDENT, Placed, laid_out
+from gdbheap.report.layout import GAP, INDENT, Placed, heading_of, laid_out
 from gdbheap.report.line_text import line_text
 from gdbheap.report.paint import Paint, plain
 from gdbheap.report.printable import display_width
-from gdbheap.report.report import Column, Table
+from gdbheap.report.report import Column, Line, Table
 
 
 def table_lines(table: Table, width: int | None, paint: Paint) -> Iterator[str]:
@@ -30,6 +30,14 @@ def table_lines(table: Table, width: int | None, paint: Paint) -> Iterator[str]:
             yield from (line_text(line, width, paint) for line in lines.get(row - 1, ()))
             yield text
         yield from (line_text(line, width, paint) for line in lines.get(row, ()))
+    if left := _left_out(columns, layout):
+        yield line_text(Line.plain(f"… no room for {left}: --json has all", "dim"), width, paint)
+
+
+def _left_out(columns: Sequence[Column], layout: list[list[Placed]]) -> str:
+    """Return the headings of the columns that have given way altogether."""
+    there = {each.number for line in layout for each in line}
+    return ", ".join(heading_of(column) for number, column in enumerate(columns) if number not in there)
 
 
 def _widths(table: Table, columns: Sequence[Column]) -> list[int]:
@@ -77,9 +85,9 @@ def _indents() -> Iterator[str]:
 
 def _column(placed: Placed, cells: Sequence[Any], paint: Paint) -> list[str]:
     """Return the cells of a column as they stand in it."""
-    texts, column = cell_texts(placed.column.format, cells), placed.column
-    if placed.is_cut and column.gives is not None:
-        texts = [column.gives.cut(text, placed.width) for text in texts]
+    texts, column, cut = cell_texts(placed.column.format, cells), placed.column, placed.cut
+    if cut is not None:
+        texts = [cut(text, placed.width) for text in texts]
     tokens = [f"state.{text}" for text in texts] if column.token == "state" else [column.token] * len(texts)
     return _padded(texts, placed, tokens, paint)
 

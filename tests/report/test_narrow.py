@@ -6,14 +6,14 @@ import pytest
 
 from gdbheap.report.paint import terminal_paint
 from gdbheap.report.printable import cut_path
-from gdbheap.report.report import Column, Facts, Fault, Faults, GivesWay, Line, Prose, Report, Table
-from gdbheap.report.rows import PATH, PREVIEW
+from gdbheap.report.report import Column, Facts, Fault, Faults, Line, Prose, Report, Table
+from gdbheap.report.rows import PATH, PREVIEW, goes
 from gdbheap.report.text import text_lines
 
 MAPPINGS = Table(
     (
         Column("start", "address"),
-        Column("offset", "size", gives=GivesWay(2)),
+        Column("offset", "size", gives=goes(20)),
         Column("preview", "text", "preview", gives=PREVIEW),
         Column("path", "text", "path", gives=PATH),
     ),
