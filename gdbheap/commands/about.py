@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 import gdbheap
@@ -11,65 +12,72 @@ from gdbheap import packages
 from gdbheap.errors import HeapError
 from gdbheap.glibc.layout import BUILT_IN, DWARF, SIGNATURE, SYMBOL, Layout
 from gdbheap.interface.command import Command
-from gdbheap.report.report import Column, Report, Table
+from gdbheap.report.report import Report, Table
+from gdbheap.report.rows import column, columns_of
 from gdbheap.session.target import Target
 
-COLUMNS = (Column("what", token="heading", heading=""), Column("found", heading=""))
+
+@dataclass(frozen=True)
+class _Row:
+    """A fact: what it is of, and what was found."""
+
+    what: str = field(metadata=column("text", "heading", heading=""))
+    found: str = field(metadata=column("text", heading=""))
 
 
 def about(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Return what was found, a fact for each row; what cannot be found is a row that says why."""
-    return Report("gdbheap", (Table(COLUMNS, [*_itself(), *_process(target)]),))
+    return Report("gdbheap", (Table(columns_of(_Row), [*_itself(), *_process(target)]),))
 
 
-def _itself() -> Iterator[tuple[str, str]]:
-    yield "gdbheap", gdbheap.__version__
+def _itself() -> Iterator[_Row]:
+    yield _Row("gdbheap", gdbheap.__version__)
     missing = packages.missing()
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    yield "python", version + (f", without {', '.join(missing)}: {packages.SETUP_COMMAND}" if missing else "")
+    yield _Row("python", version + (f", without {', '.join(missing)}: {packages.SETUP_COMMAND}" if missing else ""))
 
 
-def _process(target: Target) -> Iterator[tuple[str, str]]:
+def _process(target: Target) -> Iterator[_Row]:
     try:
         process = target.process
     except HeapError as error:
-        yield "process", f"none: {error}"
+        yield _Row("process", f"none: {error}")
         return
     where = f"{process.kind} process {process.own_id}" if process.pid is not None else process.kind
     threads = len(process.threads)
-    yield "process", f"{where}, {8 * process.pointer_size} bits, {threads} thread{'' if threads == 1 else 's'}"
+    yield _Row("process", f"{where}, {8 * process.pointer_size} bits, {threads} thread{'' if threads == 1 else 's'}")
     if process.main is not None:
-        yield "program", process.main.path
-    yield from (("note", note) for note in process.notes)
+        yield _Row("program", process.main.path)
+    yield from (_Row("note", note) for note in process.notes)
     try:
         layout = target.layout()
     except HeapError as error:
-        yield "heap", f"not found: {error}"
+        yield _Row("heap", f"not found: {error}")
         return
     yield from _layout(layout)
 
 
-def _layout(layout: Layout) -> Iterator[tuple[str, str]]:
+def _layout(layout: Layout) -> Iterator[_Row]:
     """Where malloc keeps its things, and by what each was known: the surest first."""
-    yield "libc", f"{layout.libc_path or 'in the program'}, glibc {layout.glibc_version or 'of unknown version'}"
+    yield _Row("libc", f"{layout.libc_path or 'in the program'}, glibc {layout.glibc_version or 'of unknown version'}")
     for name, place in (("main_arena", layout.main_arena), ("mp_", layout.mp), ("brk", layout.brk)):
         if place is not None:
-            yield name, f"{place.value:#x} (by {place.source})"
+            yield _Row(name, f"{place.value:#x} (by {place.source})")
     for source in (SYMBOL, DWARF, SIGNATURE, BUILT_IN):
         names = [name for name, how in layout.sources.items() if how == source]
         if names:
-            yield f"by {source}", ", ".join(names)
+            yield _Row(f"by {source}", ", ".join(names))
     for source in (SYMBOL, DWARF, SIGNATURE, BUILT_IN):
         threads = [
             str(each.number) for each in layout.threads if each.tcache is not None and each.tcache.source == source
         ]
         if threads:
-            yield "tcaches", f"of thread{'' if len(threads) == 1 else 's'} {', '.join(threads)} (by {source})"
+            yield _Row("tcaches", f"of thread{'' if len(threads) == 1 else 's'} {', '.join(threads)} (by {source})")
     for each in layout.threads:
         if each.reason:
-            yield "tcaches", f"thread {each.number}: {each.reason}"
-    yield from (("not known", f"{name}: {reason}") for name, reason in layout.missing.items())
-    yield from (("note", note) for note in layout.notes)
+            yield _Row("tcaches", f"thread {each.number}: {each.reason}")
+    yield from (_Row("not known", f"{name}: {reason}") for name, reason in layout.missing.items())
+    yield from (_Row("note", note) for note in layout.notes)
 
 
 COMMAND = Command(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from dataclasses import field as member
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +13,8 @@ from gdbheap.glibc.heap_view import HeapView
 from gdbheap.interface.command import Argument, Command
 from gdbheap.process.live.touched import touched_spans
 from gdbheap.process.process import Process
-from gdbheap.report.report import FACTS, Column, Line, Prose, Report, Table
+from gdbheap.report.report import Line, Prose, Report, Table
+from gdbheap.report.rows import column, columns_of
 from gdbheap.session.block_names import block_names
 from gdbheap.session.heap_or_note import heap_or_note
 from gdbheap.session.holder_rows import place_facts
@@ -24,7 +27,16 @@ if TYPE_CHECKING:
     # What these bring is kept out of gdb's start: the functions below import it when they are called.
     from gdbheap.analysis.mappings.fact import Fact
 
-_COLUMNS = (Column("field", "text", "heading"), Column("value", "text", "address"), Column("meaning", "text"), FACTS)
+
+@dataclass(frozen=True)
+class _Row:
+    """A fact about the address."""
+
+    field: str = member(metadata=column("text", "heading"))
+    value: str | None = member(metadata=column("text", "address"))
+    meaning: str = member(metadata=column())
+    facts: Mapping[str, Any] = member(metadata=column("facts", shown=False))
+
 
 # So many of those that point to the address are named.
 _NAMED = 3
@@ -48,14 +60,14 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     if heap is not None and live:
         facts[-_ACCESSES:-_ACCESSES] = type_facts(names, _mem(heap, address), address)
     facts[-_ACCESSES:-_ACCESSES] = [*_thread_local(target, address), *_pointers(target, heap, address)]
-    rows = [(each.field, each.value, each.meaning, each.facts) for each in facts]
+    rows = [_Row(each.field, each.value, each.meaning, each.facts) for each in facts]
     line = address_line(heap, names, address) if heap is not None else ""
     before = (Line.plain(line, "heading"),) if line else ()
     return Report(
         "explain",
         (
             Prose(before),
-            Table(_COLUMNS, rows),
+            Table(columns_of(_Row), rows),
         ),
         notes=(*process.notes, *notes),
     )

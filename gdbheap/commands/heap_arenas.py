@@ -3,70 +3,73 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from gdbheap.analysis.memory_use.usage import HeapUsage, usage_by_arena
-from gdbheap.glibc.heap_view import NONCONTIGUOUS
+from gdbheap.glibc.heap_view import NONCONTIGUOUS, Arena, HeapView
 from gdbheap.glibc.naming import arena_name
 from gdbheap.interface.command import Command
-from gdbheap.report.report import Column, Facts, Faults, Report, Table
+from gdbheap.report.report import Facts, Faults, Report, Table
+from gdbheap.report.rows import column, columns_of, goes
 from gdbheap.session.target import Target
 
-_COLUMNS = (
-    Column("arena", "text"),
-    Column("address", "address", "address"),
-    Column("heaps", "count"),
-    Column("start", "address", "address"),
-    Column("end", "address", "address"),
-    Column("system_bytes", "bytes", heading="from the system"),
-    Column("max_system_bytes", "bytes", heading="at most"),
-    Column("in_use_bytes", "bytes", heading="in use"),
-    Column("free_bytes", "bytes", heading="free"),
-    Column("top", "address", "address"),
-    Column("top_bytes", "bytes"),
-    Column("attached_threads", "count", heading="threads"),
-    Column("threads", "list", shown=False),
-    Column("contiguous", "flag"),
-    Column("locked", "flag"),
-)
+
+@dataclass(frozen=True)
+class _Row:
+    """An arena."""
+
+    arena: str = field(metadata=column())
+    address: int = field(metadata=column("address", "address", gives=goes(6)))
+    heaps: int = field(metadata=column("count", gives=goes(5)))
+    start: int | None = field(metadata=column("address", "address"))
+    end: int | None = field(metadata=column("address", "address"))
+    system_bytes: int = field(metadata=column("bytes", heading="from the system"))
+    max_system_bytes: int = field(metadata=column("bytes", heading="at most", gives=goes(2)))
+    in_use_bytes: int = field(metadata=column("bytes", heading="in use"))
+    free_bytes: int = field(metadata=column("bytes", heading="free"))
+    top: int = field(metadata=column("address", "address", gives=goes(3)))
+    top_bytes: int = field(metadata=column("bytes"))
+    attached_threads: int = field(metadata=column("count", heading="threads", gives=goes(7)))
+    threads: list[int] = field(metadata=column("list", shown=False))
+    contiguous: bool = field(metadata=column("flag", gives=goes(1)))
+    locked: bool = field(metadata=column("flag", gives=goes(4)))
 
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """List the arenas."""
     view = target.heap()
     usages = usage_by_arena(view.table)
-    rows = []
-    for arena in view.arenas:
-        here = usages.get(arena.index, HeapUsage({}))
-        lwps = [each.lwp for each in view.layout.threads if each.arena and each.arena.value == arena.address]
-        rows.append(
-            (
-                arena_name(arena.index),
-                arena.address,
-                len(arena.regions),
-                min((each.start for each in arena.regions), default=None),
-                max((each.end for each in arena.regions), default=None),
-                arena.system_mem,
-                arena.value["max_system_mem"],
-                here.in_use.bytes,
-                here.free.bytes,
-                arena.top,
-                arena.top_size,
-                arena.value["attached_threads"],
-                lwps,
-                not arena.value["flags"] & NONCONTIGUOUS,
-                bool(arena.value["mutex"]),
-            )
-        )
+    rows = [_row(view, arena, usages.get(arena.index, HeapUsage({}))) for arena in view.arenas]
     totals = {"arenas": len(view.arenas), "system_bytes": sum(arena.system_mem for arena in view.arenas)}
     return Report(
         "heap arenas",
         (
-            Table(_COLUMNS, rows),
+            Table(columns_of(_Row), rows),
             Facts(totals),
             Faults(view.faults),
         ),
         notes=view.notes,
+    )
+
+
+def _row(view: HeapView, arena: Arena, here: HeapUsage) -> _Row:
+    return _Row(
+        arena=arena_name(arena.index),
+        address=arena.address,
+        heaps=len(arena.regions),
+        start=min((each.start for each in arena.regions), default=None),
+        end=max((each.end for each in arena.regions), default=None),
+        system_bytes=arena.system_mem,
+        max_system_bytes=arena.value["max_system_mem"],
+        in_use_bytes=here.in_use.bytes,
+        free_bytes=here.free.bytes,
+        top=arena.top,
+        top_bytes=arena.top_size,
+        attached_threads=arena.value["attached_threads"],
+        threads=[each.lwp for each in view.layout.threads if each.arena and each.arena.value == arena.address],
+        contiguous=not arena.value["flags"] & NONCONTIGUOUS,
+        locked=bool(arena.value["mutex"]),
     )
 
 

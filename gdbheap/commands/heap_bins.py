@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 from gdbheap.counted import counted
@@ -10,26 +11,31 @@ from gdbheap.glibc.heap_view import Bin, HeapView
 from gdbheap.glibc.naming import arena_name, owner_name, short_name
 from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.limit import count_argument, first_of, limit_of
-from gdbheap.report.report import ABSENT, Column, Facts, Faults, Line, Report, Table
+from gdbheap.report.report import ABSENT, Absent, Facts, Faults, Line, Report, Table
+from gdbheap.report.rows import column, columns_of
 from gdbheap.session.target import Target
 
 KINDS = ("tcache", "fastbin", "unsorted", "small", "large")
+_CHUNKS = "chunk addresses, the next one taken first"
 
-_COLUMNS = (
-    Column("kind", "text", "state"),
-    Column("arena", "text"),
-    Column("thread", "count"),
-    Column("index", "count"),
-    Column("min_size", "size", "size", heading="from"),
-    Column("max_size", "size", "size", heading="to"),
-    Column("count", "count", heading="chunks"),
-    Column("bytes", "bytes"),
-    Column("stored_count", "count", heading="counted"),
-    Column("chunks", "list", "address", heading="chunk addresses, the next one taken first"),
-    Column("fault", "text", "fault", shown=False),
-    Column("bin", "text", shown=False),
-    Column("thread_number", "number", shown=False),
-)
+
+@dataclass(frozen=True)
+class _Row:
+    """A free list."""
+
+    kind: str = field(metadata=column("text", "state"))
+    arena: str | Absent = field(metadata=column())
+    thread: int | Absent = field(metadata=column("count"))
+    index: int = field(metadata=column("count"))
+    min_size: int = field(metadata=column("size", "size", heading="from"))
+    max_size: int | None = field(metadata=column("size", "size", heading="to"))
+    count: int = field(metadata=column("count", heading="chunks"))
+    bytes: int = field(metadata=column("bytes"))
+    stored_count: int | Absent | None = field(metadata=column("count", heading="counted"))
+    chunks: Sequence[int] = field(metadata=column("list", "address", heading=_CHUNKS))
+    fault: str | Absent = field(metadata=column("text", "fault", shown=False))
+    bin: str = field(metadata=column(shown=False))
+    thread_number: int | Absent = field(metadata=column("number", shown=False))
 
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
@@ -43,7 +49,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     return Report(
         "heap bins",
         (
-            Table(_COLUMNS, rows, list(_display_rows(view, bins, kinds, limit))),
+            Table(columns_of(_Row), rows, list(_display_rows(view, bins, kinds, limit))),
             Facts({"bins": len(bins), "chunks": sum(len(each.chunks) for each in bins), "free_bytes": sum(sizes)}),
             Faults(view.faults),
         ),
@@ -51,21 +57,21 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     )
 
 
-def _row(each: Bin, size: int) -> Sequence[Any]:
-    return (
-        each.kind,
-        ABSENT if each.arena is None else arena_name(each.arena),
-        ABSENT if each.thread is None else each.thread,
-        each.index,
-        each.min_size,
-        each.max_size,
-        len(each.chunks),
-        size,
-        each.count if each.kind == "tcache" else ABSENT,
-        each.chunks,
-        each.fault.message if each.fault else ABSENT,
-        short_name(each),
-        ABSENT if each.thread_number is None else each.thread_number,
+def _row(each: Bin, size: int) -> _Row:
+    return _Row(
+        kind=each.kind,
+        arena=ABSENT if each.arena is None else arena_name(each.arena),
+        thread=ABSENT if each.thread is None else each.thread,
+        index=each.index,
+        min_size=each.min_size,
+        max_size=each.max_size,
+        count=len(each.chunks),
+        bytes=size,
+        stored_count=each.count if each.kind == "tcache" else ABSENT,
+        chunks=each.chunks,
+        fault=each.fault.message if each.fault else ABSENT,
+        bin=short_name(each),
+        thread_number=ABSENT if each.thread_number is None else each.thread_number,
     )
 
 

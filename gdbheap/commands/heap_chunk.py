@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from dataclasses import field as member
 from typing import Any
 
 from gdbheap.analysis.mappings.fact import Fact, state_facts
@@ -16,18 +18,24 @@ from gdbheap.glibc.walk.links import demangle
 from gdbheap.interface.command import Argument, Command
 from gdbheap.process.address import Address
 from gdbheap.process.memory import Words
-from gdbheap.report.report import FACTS, Column, Faults, Report, Table
+from gdbheap.report.report import Faults, Report, Table
+from gdbheap.report.rows import column, columns_of
 from gdbheap.session.block_names import block_names
 from gdbheap.session.target import Target
 from gdbheap.session.type_facts import type_facts
 
-_COLUMNS = (
-    Column("shown", "text", "heading", published=False, heading="field"),
-    Column("value", "text", "address"),
-    Column("meaning", "text"),
-    Column("field", "text", shown=False),
-    FACTS,
-)
+
+@dataclass(frozen=True)
+class _Row:
+    """A fact about the chunk; `shown` is how people read the field's name."""
+
+    shown: str = member(metadata=column("text", "heading", published=False, heading="field"))
+    value: str | None = member(metadata=column("text", "address"))
+    meaning: str = member(metadata=column())
+    field: str = member(metadata=column(shown=False))
+    facts: Mapping[str, Any] = member(metadata=column("facts", shown=False))
+
+
 # The bits of a size field, by the column's name: they are shown below it.
 _BITS = {"prev_inuse": "bit 0 PREV_INUSE", "is_mmapped": "bit 1 IS_MMAPPED", "non_main_arena": "bit 2 NON_MAIN_ARENA"}
 
@@ -52,15 +60,15 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     return Report(
         "heap chunk",
         (
-            Table(_COLUMNS, [_row(each) for each in rows]),
+            Table(columns_of(_Row), [_row(each) for each in rows]),
             Faults(faults),
         ),
     )
 
 
-def _row(fact: Fact) -> tuple[Any, ...]:
+def _row(fact: Fact) -> _Row:
     name = f"  {_BITS[fact.field]}" if fact.field in _BITS else fact.field
-    return name, fact.value, fact.meaning, fact.field, fact.facts
+    return _Row(name, fact.value, fact.meaning, fact.field, fact.facts)
 
 
 def _describe(target: Target, view: HeapView, chunk: Chunk, address: int) -> Iterator[Fact]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.analysis.memory_use.usage import usage, usage_by_arena
@@ -14,8 +15,8 @@ from gdbheap.glibc.naming import arena_name, flag_letters, place_at
 from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.limit import count_argument, left_out, limit_of
 from gdbheap.lazy import np
-from gdbheap.report.report import ABSENT, Column, Facts, Faults, Line, Report, Table
-from gdbheap.report.rows import PREVIEW
+from gdbheap.report.report import ABSENT, Absent, Facts, Faults, Line, Report, Table
+from gdbheap.report.rows import PREVIEW, column, columns_of, goes
 from gdbheap.sentences.block_names import BlockNames
 from gdbheap.session.block_names import block_names
 from gdbheap.session.target import Target
@@ -30,19 +31,22 @@ _BLOCK = 1 << 14
 # A run of like chunks shorter than this is shown chunk by chunk.
 _SHORTEST_RUN = 4
 
-_COLUMNS = (
-    Column("address", "address", "address"),
-    Column("mem", "address", "mem"),
-    Column("size", "size", "size"),
-    Column("state", "text", "state"),
-    Column("arena", "text"),
-    Column("prev_inuse", "flag", shown=False),
-    Column("flags", "text"),
-    Column("bin", "text", heading="place"),
-    Column("type", "text", shown=False),
-    Column("confidence", "text", shown=False),
-    Column("preview", "text", "preview", published=False, gives=PREVIEW),
-)
+
+@dataclass(frozen=True)
+class _Row:
+    """A chunk. There may be a million: they come as tuples of these cells."""
+
+    address: int = field(metadata=column("address", "address"))
+    mem: int = field(metadata=column("address", "mem", gives=goes(3)))
+    size: int = field(metadata=column("size", "size"))
+    state: str = field(metadata=column("text", "state"))
+    arena: str = field(metadata=column(gives=goes(2)))
+    prev_inuse: bool = field(metadata=column("flag", shown=False))
+    flags: str = field(metadata=column(gives=goes(1)))
+    bin: str = field(metadata=column(heading="place", gives=goes(11)))
+    type: str | Absent | None = field(metadata=column(shown=False))
+    confidence: str | Absent | None = field(metadata=column(shown=False))
+    preview: str = field(metadata=column("text", "preview", published=False, gives=PREVIEW))
 
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
@@ -56,7 +60,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     return Report(
         "heap chunks",
         (
-            Table(_COLUMNS, rows, list(_display_rows(target, rows, arguments))),
+            Table(columns_of(_Row), rows, list(_display_rows(target, rows, arguments))),
             Facts(_totals(table)),
             Faults(view.faults),
         ),
@@ -132,7 +136,7 @@ class _ChunkRows(Sequence[Sequence[Any]]):
         table, here = self.table, slice(start, stop, step)
         columns = (table.address[here], table.size[here], table.flags[here], table.state[here], table.arena[here])
         header = self.view.layout.header
-        for address, size, flags, state, arena in zip(*(column.tolist() for column in columns)):
+        for address, size, flags, state, arena in zip(*(each.tolist() for each in columns)):
             place = place_at(self.view, address) if state in _FREE else ""
             label, letters = _STATES[state], flag_letters(flags)
             cells = address, address + header, size, label, arena_name(arena), bool(flags & PREV_INUSE), letters, place
@@ -204,22 +208,24 @@ def _totals(table: ChunkTable) -> dict[str, int]:
     }
 
 
+@dataclass(frozen=True)
+class _Tally:
+    """The chunks of an arena in one state."""
+
+    arena: str = field(metadata=column())
+    state: str = field(metadata=column("text", "state"))
+    count: int = field(metadata=column("count"))
+    bytes: int = field(metadata=column("bytes"))
+
+
 def _summary(view: HeapView, table: ChunkTable) -> Report:
     rows = [
-        (arena_name(arena), state.label, tally.count, tally.bytes)
+        _Tally(arena_name(arena), state.label, tally.count, tally.bytes)
         for arena, here in usage_by_arena(table).items()
         for state, tally in here.by_state.items()
     ]
-    columns = (Column("arena"), Column("state", token="state"), Column("count", "count"), Column("bytes", "bytes"))
-    return Report(
-        "heap chunks",
-        (
-            Table(columns, rows),
-            Facts(_totals(table)),
-            Faults(view.faults),
-        ),
-        notes=view.notes,
-    )
+    sections = (Table(columns_of(_Tally), rows), Facts(_totals(table)), Faults(view.faults))
+    return Report("heap chunks", sections, notes=view.notes)
 
 
 COMMAND = Command(

@@ -4,7 +4,7 @@ it."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from gdbheap.errors import NoSymbols
@@ -12,19 +12,24 @@ from gdbheap.glibc.layout import Layout
 from gdbheap.glibc.sizes import tcache_range
 from gdbheap.interface.command import Command
 from gdbheap.report.printable import human_size
-from gdbheap.report.report import Column, Report, Table
+from gdbheap.report.report import Report, Table
+from gdbheap.report.rows import column, columns_of, goes
 from gdbheap.session.target import Target
 
-COLUMNS = (
-    Column("name", token="symbol"),
-    Column("value", "value", shown=False),
-    Column("default", "value", shown=False),
-    Column("unit", shown=False),
-    Column("is", token="size", heading="value", published=False),
-    Column("was", token="dim", heading="default", published=False),
-    Column("meaning"),
-    Column("tunable", token="dim"),
-)
+
+@dataclass(frozen=True)
+class _Row:
+    """A parameter: its value and default for programs, and as people read them."""
+
+    name: str = field(metadata=column("text", "symbol"))
+    value: int | str = field(metadata=column("value", shown=False))
+    default: int | None = field(metadata=column("value", shown=False))
+    unit: str = field(metadata=column(shown=False))
+    said: str = field(metadata=column("text", "size", heading="value", published=False))
+    said_default: str = field(metadata=column("text", "dim", heading="default", published=False))
+    meaning: str = field(metadata=column())
+    tunable: str = field(metadata=column("text", "dim", gives=goes(1)))
+
 
 _LAST_TCACHE_BIN = 63
 _ALL_ONES = (1 << 32) - 1, (1 << 64) - 1
@@ -92,24 +97,26 @@ def params(target: Target, arguments: Mapping[str, Any]) -> Report:
     if layout.global_max_fast is not None:
         rows.append(_row(layout, "global_max_fast", layout.global_max_fast))
     return Report(
-        "heap params", (Table(COLUMNS, rows),), notes=(f"mp_ is at {layout.mp.value:#x} (known by {layout.mp.source})",)
+        "heap params",
+        (Table(columns_of(_Row), rows),),
+        notes=(f"mp_ is at {layout.mp.value:#x} (known by {layout.mp.source})",),
     )
 
 
-def _row(layout: Layout, name: str, value: int) -> tuple[Any, ...]:
+def _row(layout: Layout, name: str, value: int) -> _Row:
     parameter = PARAMETERS.get(name, Parameter("count", ""))
     default = _default(layout, name, parameter)
     changed = default is not None and value != default
     published = f"{value:#x}" if parameter.unit == "address" else value
-    return (
-        name,
-        published,
-        default,
-        parameter.unit,
-        _shown(layout, parameter.unit, value),
-        _shown(layout, parameter.unit, default) if changed and default is not None else "",
-        _meaning(layout, name, parameter),
-        f"glibc.malloc.{parameter.tunable}" if parameter.tunable else "",
+    return _Row(
+        name=name,
+        value=published,
+        default=default,
+        unit=parameter.unit,
+        said=_shown(layout, parameter.unit, value),
+        said_default=_shown(layout, parameter.unit, default) if changed and default is not None else "",
+        meaning=_meaning(layout, name, parameter),
+        tunable=f"glibc.malloc.{parameter.tunable}" if parameter.tunable else "",
     )
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.analysis.prediction.calls import FUNCTIONS, parse_calls
 from gdbheap.interface.arguments import read_size
 from gdbheap.interface.command import Argument, Command
-from gdbheap.report.report import ABSENT, Column, Line, Report, Table
+from gdbheap.report.report import ABSENT, Absent, Line, Report, Table
+from gdbheap.report.rows import column, columns_of
 from gdbheap.session.target import Target
 from gdbheap.session.threads_inside import threads_inside
 
@@ -16,13 +18,16 @@ if TYPE_CHECKING:
     # What these bring is kept out of gdb's start: the functions below import it when they are called.
     from gdbheap.analysis.prediction.predict import Prediction
 
-_COLUMNS = (
-    Column("call", "text", "heading"),
-    Column("result", "address", "mem"),
-    Column("source", "text"),
-    Column("message", "text"),
-    Column("steps", "texts", shown=False),
-)
+
+@dataclass(frozen=True)
+class _Row:
+    """A call."""
+
+    call: str = field(metadata=column("text", "heading"))
+    result: int | Absent = field(metadata=column("address", "mem"))
+    source: str = field(metadata=column())
+    message: str = field(metadata=column())
+    steps: Sequence[str] = field(metadata=column("texts", shown=False))
 
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
@@ -32,19 +37,19 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     calls = parse_calls(arguments["ops"], lambda text: read_size(text, target.evaluate))
     predictions, notes = predict(target.process, target.heap(), target.selected_thread, threads_inside(target), calls)
     rows = [_row(each) for each in predictions]
-    display_rows = list(_explained(predictions, rows)) if arguments["explain"] else None
-    return Report("heap predict", (Table(_COLUMNS, rows, display_rows),), notes=tuple(notes))
+    display_rows = list(_explained(rows)) if arguments["explain"] else None
+    return Report("heap predict", (Table(columns_of(_Row), rows, display_rows),), notes=tuple(notes))
 
 
-def _row(prediction: Prediction) -> tuple[Any, ...]:
+def _row(prediction: Prediction) -> _Row:
     result = ABSENT if prediction.result is None else prediction.result
-    return prediction.call.text, result, prediction.source, prediction.message, list(prediction.steps)
+    return _Row(prediction.call.text, result, prediction.source, prediction.message, list(prediction.steps))
 
 
-def _explained(predictions: list[Prediction], rows: list[tuple[Any, ...]]) -> Iterator[tuple[Any, ...] | Line]:
-    for prediction, row in zip(predictions, rows):
+def _explained(rows: Sequence[_Row]) -> Iterator[_Row | Line]:
+    for row in rows:
         yield row
-        yield from (Line.plain(f"    {step}") for step in prediction.steps)
+        yield from (Line.plain(f"    {step}") for step in row.steps)
 
 
 COMMAND = Command(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.counted import counted
@@ -11,7 +12,8 @@ from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.limit import count_argument, left_out, limit_of
 from gdbheap.process.recording import End, Sampling
 from gdbheap.report.printable import human_size
-from gdbheap.report.report import ABSENT, Column, Facts, Line, Prose, Report, Table
+from gdbheap.report.report import ABSENT, Absent, Facts, Line, Prose, Report, Table
+from gdbheap.report.rows import column, columns_of
 from gdbheap.session.block_names import block_names
 from gdbheap.session.target import Target
 
@@ -20,21 +22,25 @@ if TYPE_CHECKING:
     from gdbheap.glibc.heap_view import HeapView
     from gdbheap.process.recording import AllocationFunction, Caller, Recording
 
-_COLUMNS = (
-    Column("alive", "count"),
-    Column("judged", "count", heading="of"),
-    Column("calls", "count"),
-    Column("chunk_size", "size", "size"),
-    Column("grown", "count", heading="grown by"),
-    Column("grown_bytes", "bytes", heading=""),
-    Column("function", "text", "symbol"),
-    Column("example", "address", "mem"),
-    Column("type", "text", "symbol"),
-    Column("alive_bytes", "bytes", shown=False),
-    Column("largest_size", "size", shown=False),
-    Column("frames", "texts", shown=False),
-)
-_NAMES = [column.name for column in _COLUMNS]
+
+@dataclass(frozen=True)
+class _Row:
+    """A stack, and what it allocated."""
+
+    alive: int | None = field(metadata=column("count"))
+    judged: int = field(metadata=column("count", heading="of"))
+    calls: int = field(metadata=column("count"))
+    chunk_size: int | tuple[int, int] = field(metadata=column("size", "size"))
+    grown: int | None = field(metadata=column("count", heading="grown by"))
+    grown_bytes: int | None = field(metadata=column("bytes", heading=""))
+    function: str = field(metadata=column("text", "symbol"))
+    example: int | Absent = field(metadata=column("address", "mem"))
+    type: str | Absent = field(metadata=column("text", "symbol"))
+    alive_bytes: int | None = field(metadata=column("bytes", shown=False))
+    largest_size: int = field(metadata=column("size", shown=False))
+    frames: Sequence[str] = field(metadata=column("texts", shown=False))
+
+
 _FRAMES_SHOWN = 8
 _DEFAULT_SECONDS = 10
 _DEFAULT_SLOWDOWN = 10
@@ -65,18 +71,15 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     names = None if after is None else block_names(target)
     rows = [_row(group, "" if names is None or group.example is None else names.at(group.example)) for group in groups]
     if arguments["type"]:
-        chosen = [
-            index
-            for index, row in enumerate(rows)
-            if arguments["type"].lower() in str(row[_NAMES.index("type")]).lower()
-        ]
+        wanted = arguments["type"].lower()
+        chosen = [index for index, row in enumerate(rows) if wanted in str(row.type).lower()]
         groups, rows = [groups[each] for each in chosen], [rows[each] for each in chosen]
     notes += _written(groups, arguments)
     limit = limit_of(target, arguments)
     return Report(
         "heap record",
         (
-            Table(_COLUMNS, rows, list(_display_rows(groups, rows, limit))),
+            Table(columns_of(_Row), rows, list(_display_rows(groups, rows, limit))),
             Prose(tuple(_summary(recording, sampling, rows))),
             Facts(
                 {
@@ -120,20 +123,20 @@ def _heap_after(target: Target) -> tuple[HeapView | None, list[str]]:
     return view, list(view.notes)
 
 
-def _row(group: StackGroup, type_name: str) -> tuple[Any, ...]:
-    return (
-        group.alive,
-        group.judged,
-        group.calls,
-        group.sizes[0],
-        group.grown,
-        group.grown_bytes,
-        group.function,
-        ABSENT if group.example is None else group.example,
-        type_name or ABSENT,
-        group.alive_bytes,
-        group.sizes[1],
-        [_frame(each) for each in group.stack],
+def _row(group: StackGroup, type_name: str) -> _Row:
+    return _Row(
+        alive=group.alive,
+        judged=group.judged,
+        calls=group.calls,
+        chunk_size=group.sizes[0],
+        grown=group.grown,
+        grown_bytes=group.grown_bytes,
+        function=group.function,
+        example=ABSENT if group.example is None else group.example,
+        type=type_name or ABSENT,
+        alive_bytes=group.alive_bytes,
+        largest_size=group.sizes[1],
+        frames=[_frame(each) for each in group.stack],
     )
 
 
@@ -143,23 +146,18 @@ def _frame(caller: Caller) -> str:
     return f"{caller.name}{where}"
 
 
-def _display_rows(
-    groups: Sequence[StackGroup], rows: Sequence[tuple[Any, ...]], limit: int
-) -> Iterator[Sequence[Any] | Line]:
+def _display_rows(groups: Sequence[StackGroup], rows: Sequence[_Row], limit: int) -> Iterator[_Row | Line]:
     """Yield each group with its stack below it."""
     shown = limit or len(groups)
     for group, row in zip(groups[:shown], rows):
-        cells = list(row)
-        if group.sizes[0] < group.sizes[1]:
-            cells[_NAMES.index("chunk_size")] = group.sizes
-        yield cells
+        yield replace(row, chunk_size=group.sizes) if group.sizes[0] < group.sizes[1] else row
         for caller in group.stack[:_FRAMES_SHOWN]:
             yield Line.plain(f"      by {_frame(caller)}", "dim")
     if len(groups) > shown:
         yield left_out(len(groups) - shown, "stack")
 
 
-def _summary(recording: Recording, sampling: Sampling, rows: Sequence[tuple[Any, ...]]) -> Iterator[Line]:
+def _summary(recording: Recording, sampling: Sampling, rows: Sequence[_Row]) -> Iterator[Line]:
     part = recording.held / recording.seconds if recording.seconds else 0.0
     yield Line.plain(
         f"{counted(len(recording.samples), 'call')} sampled in {recording.seconds:.1f} s; the process was held for "
@@ -171,8 +169,8 @@ def _summary(recording: Recording, sampling: Sampling, rows: Sequence[tuple[Any,
     if not recording.samples:
         yield Line.plain("no call was seen: the program did not allocate, or not in these sizes")
         return
-    alive = sum(row[0] or 0 for row in rows)
-    size = human_size(sum(row[_NAMES.index("alive_bytes")] or 0 for row in rows))
+    alive = sum(row.alive or 0 for row in rows)
+    size = human_size(sum(row.alive_bytes or 0 for row in rows))
     if recording.end not in (End.EXITED, End.EXECUTED):
         yield Line.plain(f"of these, {counted(alive, 'block')} of {size} are still in use, by the heap itself")
     fewest = 3 / len(recording.samples)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,8 @@ from gdbheap.interface.limit import count_argument, left_out, limit_of
 from gdbheap.lazy import np
 from gdbheap.process.live.touched import out_of_reach, touched_spans
 from gdbheap.report.printable import human_size
-from gdbheap.report.report import ABSENT, Column, Facts, Prose, Report, Table
+from gdbheap.report.report import ABSENT, Absent, Facts, Prose, Report, Table
+from gdbheap.report.rows import column, columns_of
 from gdbheap.session.assumed_zeros import note_on_zeros
 from gdbheap.session.block_names import block_names
 from gdbheap.session.heap_or_note import heap_or_note
@@ -38,16 +39,19 @@ _MOST = 1 << 14
 _TEXT = re.compile(r'"(?P<text>(?:[^"\\]|\\.)*)"')
 _RANGE = re.compile(r"(?P<low>0x[0-9a-f]+|\d+)\s*-\s*(?P<high>0x[0-9a-f]+|\d+)", re.IGNORECASE)
 
-_COLUMNS = (
-    Column("address", "address", "address"),
-    Column("value", "address"),
-    Column("mem", "address", "mem"),
-    Column("offset", "size"),
-    Column("state", "text", "state"),
-    Column("place", "text", "symbol"),
-    Column("type", "text", shown=False),
-    Column("member", "text", shown=False),
-)
+
+@dataclass(frozen=True)
+class _Row:
+    """A hit, and what it lies in."""
+
+    address: int = field(metadata=column("address", "address"))
+    value: int | Absent = field(metadata=column("address"))
+    mem: int | Absent = field(default=ABSENT, metadata=column("address", "mem"))
+    offset: int | Absent = field(default=ABSENT, metadata=column("size"))
+    state: str | Absent = field(default=ABSENT, metadata=column("text", "state"))
+    place: str = field(default="", metadata=column("text", "symbol"))
+    type: str | Absent | None = field(default=ABSENT, metadata=column(shown=False))
+    member: str | Absent | None = field(default=ABSENT, metadata=column(shown=False))
 
 
 @dataclass(frozen=True)
@@ -109,7 +113,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     return Report(
         "heap search",
         (
-            Table(_COLUMNS, rows, rows[:limit] if cut else None),
+            Table(columns_of(_Row), rows, rows[:limit] if cut else None),
             Prose((left_out(len(rows) - limit, ""),) if cut else ()),
             Facts({"found": len(rows)}),
         ),
@@ -255,20 +259,20 @@ def _names(target: Target, view: HeapView | None, hits: _Hits) -> BlockNames | N
 
 def _row(
     target: Target, view: HeapView | None, roots: Roots, names: BlockNames | None, address: int, value: Any
-) -> tuple[Any, ...]:
+) -> _Row:
     chunk = None if view is None else view.user_of(address)
     if view is None or chunk is None:
         place = with_member(place_name(target, roots, address), names)
-        return address, value, ABSENT, ABSENT, ABSENT, str(place), ABSENT, place.member or ABSENT
+        return _Row(address, value, place=str(place), member=place.member or ABSENT)
     mem = chunk.address + view.layout.header
     if address < mem:
-        return address, value, mem, ABSENT, chunk.state.label, "chunk header", ABSENT, ABSENT
+        return _Row(address, value, mem, state=chunk.state.label, place="chunk header")
     block = None if names is None or chunk.state is not State.IN_USE else names.find(address)
     if names is None or block is None:
-        return address, value, mem, address - mem, chunk.state.label, "", ABSENT, ABSENT
+        return _Row(address, value, mem, address - mem, chunk.state.label)
     member, kind = names.member_of(block, address - mem), names.types.name(block)
     place_text = names.sure_member(block, address - mem)
-    return address, value, mem, address - mem, chunk.state.label, place_text, kind or None, member or None
+    return _Row(address, value, mem, address - mem, chunk.state.label, place_text, kind or None, member or None)
 
 
 COMMAND = Command(

@@ -3,26 +3,32 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gdbheap.analysis.memory_use.usage import SizeClass, size_classes
 from gdbheap.counted import counted
 from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.limit import count_argument, left_out, limit_of
-from gdbheap.report.report import Column, Facts, Faults, Line, Report, Table
-from gdbheap.report.rows import PREVIEW
+from gdbheap.report.report import Facts, Faults, Line, Report, Table
+from gdbheap.report.rows import PREVIEW, column, columns_of
 from gdbheap.session.target import Target
 
 _BAR = 40
 
-_COLUMNS = (
-    Column("size", "size", "size"),
-    Column("in_use", "count"),
-    Column("in_use_bytes", "bytes", heading="live bytes"),
-    Column("free", "count"),
-    Column("free_bytes", "bytes"),
-    Column("bar", "strip", "preview", published=False, heading="live █ free ░", gives=PREVIEW),
-)
+
+@dataclass(frozen=True)
+class _Row:
+    """The chunks of one size."""
+
+    size: int = field(metadata=column("size", "size"))
+    in_use: int = field(metadata=column("count"))
+    in_use_bytes: int = field(metadata=column("bytes", heading="live bytes"))
+    free: int = field(metadata=column("count"))
+    free_bytes: int = field(metadata=column("bytes"))
+    bar: str = field(
+        default="", metadata=column("strip", "preview", published=False, heading="live █ free ░", gives=PREVIEW)
+    )
 
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
@@ -30,7 +36,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     view = target.heap()
     low, high = arguments["size"] or (None, None)
     classes = [each for each in size_classes(view) if each.size >= (low or 0) and (high is None or each.size <= high)]
-    rows = [(each.size, each.in_use, each.in_use_bytes, each.free, each.free_bytes) for each in classes]
+    rows = [_Row(each.size, each.in_use, each.in_use_bytes, each.free, each.free_bytes) for each in classes]
     limit = limit_of(target, arguments)
     totals = {
         "sizes": len(classes),
@@ -43,7 +49,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     return Report(
         "heap sizes",
         (
-            Table(_COLUMNS, rows, display_rows),
+            Table(columns_of(_Row), rows, display_rows),
             Facts(totals),
             Faults(view.faults),
         ),
@@ -51,16 +57,14 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     )
 
 
-def _display_rows(
-    classes: Sequence[SizeClass], rows: Sequence[Sequence[Any]], limit: int
-) -> list[Sequence[Any] | Line]:
+def _display_rows(classes: Sequence[SizeClass], rows: Sequence[_Row], limit: int) -> list[_Row | Line]:
     """Return the sizes with the most bytes, in order of size, each with its bar; the others are counted in a last
     line."""
     weights = [each.in_use_bytes + each.free_bytes for each in classes]
     by_weight = sorted(range(len(classes)), key=lambda index: -weights[index])
     shown = sorted(by_weight[:limit] if limit else by_weight)
     most = max(weights, default=1)
-    display_rows: list[Sequence[Any] | Line] = [(*rows[index], _bar(classes[index], most)) for index in shown]
+    display_rows: list[_Row | Line] = [replace(rows[index], bar=_bar(classes[index], most)) for index in shown]
     if len(shown) < len(classes):
         left = sum(weights) - sum(weights[index] for index in shown)
         display_rows.append(left_out(len(classes) - len(shown), "size", f"with {counted(left, 'byte')} in all"))

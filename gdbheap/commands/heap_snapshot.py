@@ -5,23 +5,27 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from gdbheap.analysis.snapshots.snapshot_file import write_snapshot
 from gdbheap.errors import UsageError
 from gdbheap.interface.command import Argument, Command
-from gdbheap.report.report import Column, Facts, Faults, Line, Prose, Report, Table
-from gdbheap.report.rows import PATH
+from gdbheap.report.report import Facts, Faults, Line, Prose, Report, Table
+from gdbheap.report.rows import PATH, column, columns_of
 from gdbheap.session.snapshot_store import make_directory, path_of, snapshot_now
 from gdbheap.session.target import Target
 
-_COLUMNS = (
-    Column("name", "text"),
-    Column("blocks", "count"),
-    Column("in_use_bytes", "bytes", heading="in use"),
-    Column("read_seconds", "text", heading="read in (s)"),
-    Column("file", "text", "path", gives=PATH),
-)
+
+@dataclass(frozen=True)
+class _Row:
+    """The snapshot that was taken."""
+
+    name: str = field(metadata=column())
+    blocks: int = field(metadata=column("count"))
+    in_use_bytes: int = field(metadata=column("bytes", heading="in use"))
+    read_seconds: str = field(metadata=column(heading="read in (s)"))
+    file: str = field(metadata=column("text", "path", gives=PATH))
 
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
@@ -52,7 +56,10 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     return Report(
         "heap snapshot",
         (
-            Table(_COLUMNS, [(name or os.path.basename(path), len(snapshot), facts["in_use_bytes"], seconds, path)]),
+            Table(
+                columns_of(_Row),
+                [_Row(name or os.path.basename(path), len(snapshot), facts["in_use_bytes"], seconds, path)],
+            ),
             Prose((Line.plain(_time_taken(kind, arguments["detach"], seconds, let_go, started), "dim"),)),
             Facts({"read_seconds": facts["read_seconds"]}, shown=False),
             Faults(heap.faults),

@@ -4,44 +4,48 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from gdbheap.analysis.snapshots.snapshot_file import read_facts
 from gdbheap.errors import HeapError
 from gdbheap.interface.command import Command
-from gdbheap.report.report import Column, Line, Prose, Report, Table
-from gdbheap.report.rows import PATH
+from gdbheap.report.report import Line, Prose, Report, Table
+from gdbheap.report.rows import PATH, column, columns_of
 from gdbheap.session.snapshot_store import named_snapshots, path_of
 from gdbheap.session.target import Target
 
-_COLUMNS = (
-    Column("name", "text"),
-    Column("taken", "text"),
-    Column("program", "text", "path", gives=PATH),
-    Column("pid", "number"),
-    Column("blocks", "count"),
-    Column("in_use_bytes", "bytes", heading="in use"),
-    Column("file", "text", shown=False),
-)
+
+@dataclass(frozen=True)
+class _Row:
+    """A snapshot that there is; what its file does not tell is None."""
+
+    name: str = field(metadata=column())
+    taken: str = field(metadata=column())
+    program: str | None = field(metadata=column("text", "path", gives=PATH))
+    pid: int | None = field(metadata=column("number"))
+    blocks: int | None = field(metadata=column("count"))
+    in_use_bytes: int | None = field(metadata=column("bytes", heading="in use"))
+    file: str = field(metadata=column(shown=False))
 
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """List the named snapshots, the oldest first."""
     notes: list[str] = []
-    rows = [row for _, row in sorted(_rows(notes))]
+    rows = [row for _, _, row in sorted(_rows(notes), key=lambda each: each[:2])]
     nothing = () if rows or notes else (Line.plain("no snapshots yet: `heap snapshot NAME` takes one"),)
     return Report(
         "heap snapshots",
         (
-            Table(_COLUMNS, rows),
+            Table(columns_of(_Row), rows),
             Prose(nothing),
         ),
         notes=tuple(notes),
     )
 
 
-def _rows(notes: list[str]) -> Iterator[tuple[float, tuple[Any, ...]]]:
-    """Yield (seconds since 1970, row); a file that cannot be read becomes a note."""
+def _rows(notes: list[str]) -> Iterator[tuple[float, str, _Row]]:
+    """Yield (seconds since 1970, name, row); a file that cannot be read becomes a note."""
     for name in named_snapshots():
         path = path_of(name)
         try:
@@ -51,15 +55,19 @@ def _rows(notes: list[str]) -> Iterator[tuple[float, tuple[Any, ...]]]:
             continue
         program, taken = facts.get("program"), facts.get("time")
         seconds = float(taken) if isinstance(taken, (int, float)) and abs(taken) < 1 << 62 else 0.0
-        numbers = (facts.get(key) for key in ("pid", "blocks", "in_use_bytes"))
-        row = (
-            name,
-            _when(seconds),
-            program if isinstance(program, str) else None,
-            *(each if isinstance(each, int) else None for each in numbers),
-            path,
+        pid, blocks, in_use_bytes = (
+            each if isinstance(each, int) else None for each in map(facts.get, ("pid", "blocks", "in_use_bytes"))
         )
-        yield seconds, row
+        row = _Row(
+            name=name,
+            taken=_when(seconds),
+            program=program if isinstance(program, str) else None,
+            pid=pid,
+            blocks=blocks,
+            in_use_bytes=in_use_bytes,
+            file=path,
+        )
+        yield seconds, name, row
 
 
 def _when(seconds: float) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from gdbheap.counted import counted
@@ -11,7 +11,8 @@ from gdbheap.errors import UsageError
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.interface.command import Argument, Command
 from gdbheap.report.printable import cut_end, printable
-from gdbheap.report.report import ABSENT, Column, Facts, Faults, Line, Prose, Report, Table
+from gdbheap.report.report import ABSENT, Absent, Facts, Faults, Line, Prose, Report, Table
+from gdbheap.report.rows import column, columns_of
 from gdbheap.sentences.block_names import with_confidence
 from gdbheap.session.block_names import all_names
 from gdbheap.session.debugger import TypedMemory
@@ -20,18 +21,23 @@ from gdbheap.session.target import Target
 from gdbheap.types.links import Link, links_named, links_to_follow
 from gdbheap.types.short_names import short_name
 
-_COLUMNS = (
-    Column("number", "count"),
-    Column("address", "address", "address"),
-    Column("mem", "address", "mem"),
-    Column("offset", "size"),
-    Column("size", "size", "size"),
-    Column("state", "text", "state"),
-    Column("type", "text", "symbol"),
-    Column("confidence", "text"),
-    Column("via", "text"),
-    Column("value", "text"),
-)
+
+@dataclass(frozen=True)
+class _Row:
+    """A node."""
+
+    number: int = field(metadata=column("count"))
+    address: int = field(metadata=column("address", "address"))
+    mem: int | Absent = field(metadata=column("address", "mem"))
+    offset: int | Absent = field(metadata=column("size"))
+    size: int | Absent = field(metadata=column("size", "size"))
+    state: str = field(metadata=column("text", "state"))
+    type: str = field(metadata=column("text", "symbol"))
+    confidence: str | Absent = field(metadata=column())
+    via: str | Absent = field(metadata=column())
+    value: str = field(metadata=column())
+
+
 # Nodes of a list are one line each, cut here.
 _LINE = 400
 _MOST_NODES = 1 << 16
@@ -57,7 +63,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     return Report(
         "heap view",
         (
-            Table(_COLUMNS, rows, list(_display(rows, walk))),
+            Table(columns_of(_Row), rows, list(_display(rows, walk))),
             Prose(tuple(_after(walk, kind, links, limit))),
             Facts({"nodes": len(rows), "followed": ", ".join(each.name for each in links)}, shown=False),
             Faults(view.faults),
@@ -124,9 +130,9 @@ def _links(kind: TypedMemory, by: str | None) -> list[Link]:
     return chosen
 
 
-def _row(view: HeapView, what: _What, number: int, node: Node, one_line: bool) -> tuple[Any, ...]:
+def _row(view: HeapView, what: _What, number: int, node: Node, one_line: bool) -> _Row:
     chunk = view.user_of(node.address)
-    where: tuple[Any, ...] = (ABSENT, ABSENT, ABSENT, _OUTSIDE)
+    where: tuple[int | Absent, int | Absent, int | Absent, str] = (ABSENT, ABSENT, ABSENT, _OUTSIDE)
     if chunk is not None:
         mem = chunk.address + view.layout.header
         where = (mem, node.address - mem, chunk.size, chunk.state.label)
@@ -136,36 +142,33 @@ def _row(view: HeapView, what: _What, number: int, node: Node, one_line: bool) -
     if not one_line and len(value) > _SHORT:
         value = kind.show(node.address, count)
     name = kind.name + (f"[{count}]" if count > 1 else "")
-    return (number, node.address, *where, name, what.confidence if number == 1 else ABSENT, via, value)
+    confidence = what.confidence if number == 1 else ABSENT
+    return _Row(number, node.address, *where, name, confidence, via, value)
 
 
-def _display(rows: list[tuple[Any, ...]], walk: NodeWalk) -> Iterator[Line]:
+def _display(rows: list[_Row], walk: NodeWalk) -> Iterator[Line]:
     for row in rows:
         yield _headline(row, len(rows) > 1)
-        for line in row[9].splitlines():
+        for line in row.value.splitlines():
             yield Line.plain(_INDENT + cut_end(printable(line), _LINE))
         for end in walk.ends:
-            if end.of == row[0]:
+            if end.of == row.number:
                 word = "" if end.word is None else f" {end.word:#x}"
                 yield Line.plain(f"{_INDENT}{end.link} →{word}: {printable(end.why)}", "note")
 
 
-def _headline(row: tuple[Any, ...], many: bool) -> Line:
-    number, address, mem, offset, size, state, name, confidence, via, _ = row
-    pieces = [("dim", f"{number:>3}  ")] if many else []
-    pieces += [("address", f"{address:#x}"), ("", "  "), ("symbol", printable(_said(name, confidence))), ("", "  ")]
-    pieces.append(_STATES.get(state, ("fault", f"free ({state.replace('_', ' ')})")))
-    if mem is not ABSENT:
-        inside = f", {offset:#x} bytes into the block at {mem:#x}" if offset else ""
-        pieces.append(("dim", f", chunk of {size:#x}{inside}"))
-    if via is not ABSENT:
-        of, _, link = via.partition(".")
+def _headline(row: _Row, many: bool) -> Line:
+    name = with_confidence(row.type, row.confidence if isinstance(row.confidence, str) else "", ())
+    pieces = [("dim", f"{row.number:>3}  ")] if many else []
+    pieces += [("address", f"{row.address:#x}"), ("", "  "), ("symbol", printable(name)), ("", "  ")]
+    pieces.append(_STATES.get(row.state, ("fault", f"free ({row.state.replace('_', ' ')})")))
+    if isinstance(row.mem, int) and isinstance(row.offset, int):
+        inside = f", {row.offset:#x} bytes into the block at {row.mem:#x}" if row.offset else ""
+        pieces.append(("dim", f", chunk of {row.size:#x}{inside}"))
+    if isinstance(row.via, str):
+        of, _, link = row.via.partition(".")
         pieces.append(("dim", f"  ← {link} of {of}"))
     return Line(tuple(pieces))
-
-
-def _said(name: str, confidence: Any) -> str:
-    return with_confidence(name, confidence if isinstance(confidence, str) else "", ())
 
 
 def _after(walk: NodeWalk, kind: TypedMemory, links: list[Link], limit: int) -> Iterator[Line]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from gdbheap.counted import counted
@@ -13,7 +14,8 @@ from gdbheap.glibc.naming import flag_letters, place_of
 from gdbheap.glibc.walk.links import demangle
 from gdbheap.interface.command import Argument, Command
 from gdbheap.process.memory import Memory
-from gdbheap.report.report import Column, Facts, Faults, Line, Report, Table
+from gdbheap.report.report import Facts, Faults, Line, Report, Table
+from gdbheap.report.rows import column, columns_of
 from gdbheap.sentences.block_names import BlockNames
 from gdbheap.session.block_names import block_names
 from gdbheap.session.target import Target
@@ -23,14 +25,17 @@ _COLOURS = 4
 _LINES = 16
 _TAIL_LINES = 2
 
-_COLUMNS = (
-    Column("address", "address", "address"),
-    Column("first", "address"),
-    Column("second", "address"),
-    Column("text", "text"),
-    Column("chunk", "address", "address"),
-    Column("note", "text"),
-)
+
+@dataclass(frozen=True)
+class _Row:
+    """A line of two words."""
+
+    address: int = field(metadata=column("address", "address"))
+    first: int | None = field(metadata=column("address"))
+    second: int | None = field(metadata=column("address"))
+    text: str | None = field(metadata=column())
+    chunk: int = field(metadata=column("address", "address"))
+    note: str = field(metadata=column())
 
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
@@ -40,7 +45,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         return Report(
             "heap vis",
             (
-                Table(_COLUMNS, []),
+                Table(columns_of(_Row), []),
                 Faults(view.faults),
             ),
             notes=(*view.notes, "the heap has no chunk yet"),
@@ -64,7 +69,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     return Report(
         "heap vis",
         (
-            Table(_COLUMNS, dump.rows, dump.display_rows),
+            Table(columns_of(_Row), dump.rows, dump.display_rows),
             Facts({"chunks": end - row}),
             Faults(view.faults),
         ),
@@ -77,7 +82,7 @@ class _Dump:
     prev_size, is the data of the chunk before while that is in use."""
 
     def __init__(self, view: HeapView, memory: Memory, names: BlockNames | None, whole: bool) -> None:
-        self.rows: list[tuple[Any, ...]] = []
+        self.rows: list[_Row] = []
         self.display_rows: list[Line] = []
         self._view = view
         self._memory = memory
@@ -111,7 +116,7 @@ class _Dump:
             data = self._memory.read(address, 2 * self._pointer_size)
         except MemoryFault:
             self.display_rows.append(Line((("address", f"{address:#18x}"), ("fault", "  unreadable"))))
-            self.rows.append((address, None, None, None, chunk.address, "unreadable"))
+            self.rows.append(_Row(address, None, None, None, chunk.address, "unreadable"))
             return
         words = [
             int.from_bytes(data[: self._pointer_size], "little"),
@@ -119,7 +124,7 @@ class _Dump:
         ]
         text = "".join(chr(byte) if 0x20 <= byte < 0x7F else "." for byte in data)
         note = self._note(chunk, address, words)
-        self.rows.append((address, words[0], words[1], text, chunk.address, note))
+        self.rows.append(_Row(address, words[0], words[1], text, chunk.address, note))
         colour, before = f"chunk.{index % _COLOURS}", f"chunk.{(index - 1) % _COLOURS}"
         digits = 2 + 2 * self._pointer_size
         self.display_rows.append(

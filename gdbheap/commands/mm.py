@@ -4,7 +4,7 @@ there is of it."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from gdbheap.analysis.mappings.annotate import annotate
@@ -17,19 +17,24 @@ from gdbheap.process.live.proc_maps import MappingUsage, read_smaps
 from gdbheap.process.mm import BEHIND_BSS, HEAP_MAPPING, MM, NO_HEAP, UNLIMITED, read_mm
 from gdbheap.process.process import Process
 from gdbheap.report.printable import human_size
-from gdbheap.report.report import Column, Facts, Line, Prose, Report, Table
+from gdbheap.report.report import Facts, Line, Prose, Report, Table
+from gdbheap.report.rows import column, columns_of
 from gdbheap.session.heap_or_note import heap_or_note
 from gdbheap.session.target import Target
 
-COLUMNS = (
-    Column("name", token="symbol"),
-    Column("value", "value", shown=False),
-    Column("unit", shown=False),
-    Column("precision", shown=False),
-    Column("is", token="address", heading="value", published=False),
-    Column("source", heading="known by", token="dim"),
-    Column("meaning"),
-)
+
+@dataclass(frozen=True)
+class _Row:
+    """A bound: for programs its value, in which unit and how exact; for people as it is said."""
+
+    name: str = field(metadata=column("text", "symbol"))
+    value: int | str | None = field(metadata=column("value", shown=False))
+    unit: str = field(metadata=column(shown=False))
+    precision: str | None = field(metadata=column(shown=False))
+    said: str | None = field(metadata=column("text", "address", heading="value", published=False))
+    source: str | None = field(metadata=column("text", "dim", heading="known by"))
+    meaning: str = field(metadata=column())
+
 
 # The rows, in order: the names are struct mm_struct's in the kernel.
 MEANINGS = {
@@ -78,7 +83,7 @@ def mm(target: Target, arguments: Mapping[str, Any]) -> Report:
         "mm",
         (
             Prose((*drawing.lines(), "") if areas else ()),
-            Table(COLUMNS, rows),
+            Table(columns_of(_Row), rows),
             Prose(tuple(_sums_table(sums))),
             Facts(
                 {
@@ -134,7 +139,7 @@ def _unknown(process: Process, usages: Sequence[MappingUsage] | None) -> Iterato
         yield f"/proc/{process.pid}/smaps cannot be read: what is in memory is not known"
 
 
-def _row(name: str, found: MM, process: Process) -> tuple[Any, ...]:
+def _row(name: str, found: MM, process: Process) -> _Row:
     """Return the row of a bound; one that is not known has no source either."""
     meaning = MEANINGS[name]
     if name == "stack_limit":
@@ -145,29 +150,29 @@ def _row(name: str, found: MM, process: Process) -> tuple[Any, ...]:
         meaning = _BOTTOM_UP if found.bottom_up else meaning
     value = found.get(bound)
     if value is None:
-        return name, None, "address", None, None, None, meaning
+        return _Row(name, None, "address", None, None, None, meaning)
     source = found.sources[bound]
     if name == "brk" and source in (HEAP_MAPPING, BEHIND_BSS):
         precision, meaning = AT_MOST, f"{meaning}; here rounded up to a page"
     elif name == "brk" and source == NO_HEAP:
         precision, meaning = AT_LEAST if value % process.page_size else EXACT, f"{meaning}; brk has made no heap"
-    return name, f"{value:#x}", "address", precision, f"{_SIGNS[precision]}{value:#x}", source, meaning
+    return _Row(name, f"{value:#x}", "address", precision, f"{_SIGNS[precision]}{value:#x}", source, meaning)
 
 
-def _limit_row(limit: int | None, meaning: str) -> tuple[Any, ...]:
+def _limit_row(limit: int | None, meaning: str) -> _Row:
     if limit is None:
-        return "stack_limit", None, "bytes", None, None, None, meaning
-    value, shown = ("unlimited", "no limit") if limit == UNLIMITED else (limit, f"{limit:#x} ({human_size(limit)})")
-    return "stack_limit", value, "bytes", EXACT, shown, "limits", meaning
+        return _Row("stack_limit", None, "bytes", None, None, None, meaning)
+    value, said = ("unlimited", "no limit") if limit == UNLIMITED else (limit, f"{limit:#x} ({human_size(limit)})")
+    return _Row("stack_limit", value, "bytes", EXACT, said, "limits", meaning)
 
 
-def _names(rows: Sequence[Sequence[Any]]) -> dict[int, list[str]]:
+def _names(rows: Sequence[_Row]) -> dict[int, list[str]]:
     """Return the names of the bounds by address, as they are drawn."""
     names: dict[int, list[str]] = {}
-    for name, value, unit, precision, *_ in rows:
-        if unit == "address" and value is not None:
-            words = name if precision == EXACT else f"{name} ({precision.replace('_', ' ')})"
-            names.setdefault(int(value, 16), []).append(words)
+    for row in rows:
+        if row.unit == "address" and isinstance(row.value, str) and row.precision is not None:
+            words = row.name if row.precision == EXACT else f"{row.name} ({row.precision.replace('_', ' ')})"
+            names.setdefault(int(row.value, 16), []).append(words)
     return names
 
 

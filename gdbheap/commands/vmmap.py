@@ -6,7 +6,7 @@ import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gdbheap.analysis.mappings.address_facts import facts_at, facts_between
@@ -21,8 +21,8 @@ from gdbheap.process.live.proc_maps import ResidentBytes, read_resident, read_sm
 from gdbheap.process.named_address import NamedAddress
 from gdbheap.process.process import Process
 from gdbheap.report.printable import cut_middle, human_size
-from gdbheap.report.report import Column, Facts, GivesWay, Line, Prose, Report, Table
-from gdbheap.report.rows import PATH, goes
+from gdbheap.report.report import Facts, GivesWay, Line, Prose, Report, Table
+from gdbheap.report.rows import PATH, column, columns_of, goes
 from gdbheap.session.heap_or_note import heap_or_note
 from gdbheap.session.target import Target
 
@@ -69,11 +69,40 @@ class Answer:
 
 
 @dataclass(frozen=True)
+class _Row:
+    """A mapping. `strip`, `pages` and the counts of pages in each state are there with --pages alone."""
+
+    start: int = field(metadata=column("address", "address"))
+    end: int = field(metadata=column("address", "address"))
+    permissions: str = field(metadata=column("text", "permissions", heading="perm"))
+    size: int = field(metadata=column("bytes", "size"))
+    resident: int | None = field(metadata=column("bytes", "size"))
+    huge: int | None = field(metadata=column("bytes", "size", heading="in huge pages", gives=goes(33)))
+    offset: int = field(metadata=column("size", gives=goes(1)))
+    strip: str | None = field(metadata=column("strip", heading="pages"))
+    pages: str | None = field(metadata=column(heading="", gives=goes(2)))
+    what: str = field(metadata=column("text", "symbol", heading="what it is", gives=(GivesWay(32, 12, cut_middle),)))
+    path: str = field(metadata=column("text", "path", gives=(*PATH, GivesWay(31))))
+    kind: str = field(metadata=column(shown=False))
+    sharing: str | None = field(metadata=column(shown=False))
+    inferred: bool = field(metadata=column("flag", shown=False))
+    untouched: int | None = field(metadata=column("count", shown=False))
+    zero: int | None = field(metadata=column("count", shown=False))
+    anonymous: int | None = field(metadata=column("count", shown=False))
+    file: int | None = field(metadata=column("count", shown=False))
+    swapped: int | None = field(metadata=column("count", shown=False))
+    guard: int | None = field(metadata=column("count", shown=False))
+
+
+_OF_PAGES = ("strip", "pages", *(state.label for state in PageState))
+
+
+@dataclass(frozen=True)
 class _Around:
     """What is shown of an address: what is known of it, and the mappings next to it."""
 
     lines: tuple[str, ...]
-    rows: Sequence[tuple[Any, ...] | Line]
+    rows: Sequence[_Row | Line]
 
 
 def vmmap(target: Target, arguments: Mapping[str, Any]) -> Report:
@@ -124,25 +153,12 @@ def _matches(annotated: AnnotatedVMA, text: str) -> bool:
 
 def _report(answer: Answer, chosen: Sequence[AnnotatedVMA], around: _Around | None = None) -> Report:
     """Return the rows of the chosen mappings; with `around`, for people what lies around an address."""
-    columns = (
-        Column("start", "address", "address"),
-        Column("end", "address", "address"),
-        Column("permissions", token="permissions", heading="perm"),
-        Column("size", "bytes", "size"),
-        Column("resident", "bytes", "size", shown=answer.resident is not None),
-        Column("huge", "bytes", "size", heading="in huge pages", shown=_any_huge(answer, chosen), gives=goes(33)),
-        Column("offset", "size", shown=not answer.with_pages, gives=goes(1)),
-        *(
-            [Column("strip", "strip", heading="pages"), Column("pages", heading="", gives=goes(2))]
-            if answer.with_pages
-            else ()
-        ),
-        Column("what", token="symbol", heading="what it is", gives=(GivesWay(32, 12, cut_middle),)),
-        Column("path", token="path", gives=(*PATH, GivesWay(31))),
-        Column("kind", shown=False),
-        Column("sharing", shown=False),
-        Column("inferred", "flag", shown=False),
-        *(Column(state.label, "count", shown=False) for state in PageState if answer.with_pages),
+    columns = columns_of(
+        _Row,
+        () if answer.with_pages else _OF_PAGES,
+        resident=answer.resident is not None,
+        huge=_any_huge(answer, chosen),
+        offset=not answer.with_pages,
     )
     totals = _totals(answer, chosen)
     notes = answer.notes
@@ -167,12 +183,8 @@ def _any_huge(answer: Answer, chosen: Sequence[AnnotatedVMA]) -> bool:
     return any(each.vma.start in held and held[each.vma.start].huge for each in chosen)
 
 
-def _rows(
-    answer: Answer, chosen: Sequence[AnnotatedVMA], pages: Mapping[int, Pages | PageSums]
-) -> list[tuple[Any, ...]]:
-    if not answer.with_pages:
-        return [_row(each, answer.resident) for each in chosen]
-    return [_row(each, answer.resident, _page_cells(pages.get(each.vma.start))) for each in chosen]
+def _rows(answer: Answer, chosen: Sequence[AnnotatedVMA], pages: Mapping[int, Pages | PageSums]) -> list[_Row]:
+    return [_row(each, answer.resident, pages.get(each.vma.start)) for each in chosen]
 
 
 def _may_ask(process: Process) -> bool:
@@ -194,39 +206,35 @@ def _pages(process: Process, chosen: Iterable[AnnotatedVMA]) -> dict[int, Pages 
         return {}
 
 
-def _page_cells(pages: Pages | PageSums | None) -> tuple[Any, ...]:
-    """Return the cells of --pages: the strip, the counts in words, and each count."""
-    if pages is None:
-        return (None, None, *(None for _ in PageState))
+def _row(annotated: AnnotatedVMA, resident: Mapping[int, ResidentBytes] | None, pages: Pages | PageSums | None) -> _Row:
+    vma = annotated.vma
+    held = resident.get(vma.start) if resident is not None else None
+    counts = {} if pages is None else pages.counts()
+    return _Row(
+        start=vma.start,
+        end=vma.end,
+        permissions=vma.permissions,
+        size=vma.size,
+        resident=None if held is None else held.all,
+        huge=None if held is None else held.huge,
+        offset=vma.offset,
+        strip=None if pages is None else pages.strip(_STRIP),
+        pages=None if pages is None else _pages_said(pages),
+        what=annotated.what,
+        path=vma.path,
+        kind=annotated.kind,
+        sharing=annotated.sharing,
+        inferred=any(part.inferred for part in annotated.parts),
+        **{state.label: counts.get(state) for state in PageState},
+    )
+
+
+def _pages_said(pages: Pages | PageSums) -> str:
     counts = pages.counts()
     words = [
         f"{counts[state]:,} {state.label}" for state in PageState if counts[state] and state is not PageState.UNTOUCHED
     ]
-    huge = [f"{human_size(pages.huge)} in huge pages"] if pages.huge else []
-    return (pages.strip(_STRIP), ", ".join(words + huge), *(counts[state] for state in PageState))
-
-
-def _row(
-    annotated: AnnotatedVMA, resident: Mapping[int, ResidentBytes] | None, pages: tuple[Any, ...] = ()
-) -> tuple[Any, ...]:
-    vma = annotated.vma
-    held = resident.get(vma.start) if resident is not None else None
-    return (
-        vma.start,
-        vma.end,
-        vma.permissions,
-        vma.size,
-        None if held is None else held.all,
-        None if held is None else held.huge,
-        vma.offset,
-        *pages[:2],
-        annotated.what,
-        vma.path,
-        annotated.kind,
-        annotated.sharing,
-        any(part.inferred for part in annotated.parts),
-        *pages[2:],
-    )
+    return ", ".join([*words, *([f"{human_size(pages.huge)} in huge pages"] if pages.huge else [])])
 
 
 def _totals(answer: Answer, chosen: Sequence[AnnotatedVMA]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import fields, replace
 from typing import Any
 
@@ -35,10 +35,12 @@ def column(
     return {_KEY: Column("", format, token, shown, published, heading, gives)}
 
 
-def columns_of(row: type[Any], **shown: bool) -> tuple[Column, ...]:
-    """Return the columns of a row's dataclass; `shown` says of some by name whether people see them this time."""
+def columns_of(row: type[Any], without: Collection[str] = (), **shown: bool) -> tuple[Column, ...]:
+    """Return the columns of a row's dataclass, `without` those that this answer does not have; `shown` says of some by
+    name whether people see them this time."""
     found = []
     for each in fields(row):
-        like = each.metadata[_KEY]
-        found.append(replace(like, name=each.name, shown=shown.get(each.name, like.shown)))
+        if each.name not in without:
+            like = each.metadata[_KEY]
+            found.append(replace(like, name=each.name, shown=shown.get(each.name, like.shown)))
     return tuple(found)
