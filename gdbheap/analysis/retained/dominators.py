@@ -1,8 +1,8 @@
 """The dominator tree of a graph of millions of nodes: who must be passed on every way from the root to a node.
 
-Most blocks of most heaps lead nowhere, or to such alone: these are peeled off in layers, in numpy. What is left, the
-core, goes node by node (semi_dominators.py). Then the layers are put back, each node below the nearest common ancestor
-of those that lead to it.
+Most blocks of most heaps lead nowhere, or to such alone, or back to who holds them: these are peeled off in layers, in
+numpy. What is left, the core, has its rows made short (contracted.py), and goes node by node (semi_dominators.py). Then
+the layers are put back, each node below the nearest common ancestor of those that lead to it.
 """
 
 from __future__ import annotations
@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING
 
 from gdbheap.analysis.pointers.adjacency import Adjacency
 from gdbheap.analysis.pointers.reach import UNSEEN, spread
+from gdbheap.analysis.retained.back_edges import BackEdges
 from gdbheap.analysis.retained.common_ancestors import CommonAncestors
-from gdbheap.analysis.retained.semi_dominators import immediate_dominators, number_depth_first
+from gdbheap.analysis.retained.contracted import core_dominators
 from gdbheap.lazy import np
 
 if TYPE_CHECKING:
@@ -62,9 +63,19 @@ class DominatorTree:
         return sums
 
 
-def dominator_tree(count: int, source: Nodes, target: Nodes, root: int, step: Step | None = None) -> DominatorTree:
-    """Return the tree of the graph with these edges, in any order. `step` is called with nodes on the way."""
-    return _Builder(count, root).build(source.astype(np.int32), target.astype(np.int32), step)
+def dominator_tree(
+    count: int,
+    source: Nodes,
+    target: Nodes,
+    root: int,
+    step: Step | None = None,
+    reached: NDArray[np.bool_] | None = None,
+) -> DominatorTree:
+    """Return the tree of the graph with these edges, in any order. `step` is called with nodes on the way; `reached` is
+    which nodes the root leads to, where that is known."""
+    source, target = source.astype(np.int32, copy=False), target.astype(np.int32, copy=False)
+    found = None if reached is None else _Builder(count, root).build(source, target, step, reached)
+    return found or _must(_Builder(count, root).build(source, target, step, _reached(count, source, target, root)))
 
 
 class _Builder:
@@ -75,29 +86,22 @@ class _Builder:
         self._height = np.zeros(count, np.int32)
         self._base = np.arange(count, dtype=np.int32)
 
-    def build(self, source: Nodes, target: Nodes, step: Step | None) -> DominatorTree:
-        source, target = self._reached(source, target)
-        layers, source, target = _peel(len(self._parent), source, target, self._root)
-        graph = Adjacency.unsorted(len(self._parent), source, target)
-        core, found_from = number_depth_first(graph, self._root, step)
-        number = np.zeros(len(self._parent), np.int32)
-        number[core] = np.arange(len(core), dtype=np.int32)
-        dominator = immediate_dominators(found_from, number[source], number[target], step)
+    def build(
+        self, source: Nodes, target: Nodes, step: Step | None, reached: NDArray[np.bool_]
+    ) -> DominatorTree | None:
+        """Return the tree; None where the root does not lead to all that is said to be `reached`."""
+        kept = reached[source] & (source != target) & (target != self._root)
+        # (An object and what counts its owners are often one block: two words side by side lead there.)
+        kept[1:] &= (source[1:] != source[:-1]) | (target[1:] != target[:-1])
+        layers, source, target, left = _peel(len(self._parent), source[kept], target[kept], self._root)
+        core, dominator = core_dominators(len(self._parent), source, target, self._root, step)
+        if len(core) != left:
+            return None
         self._parent[core] = core[dominator]
         if layers:
             self._put_back(layers, core, dominator)
         self._parent[self._root] = NONE
         return self._placed(layers, core, dominator)
-
-    def _reached(self, source: Nodes, target: Nodes) -> tuple[Nodes, Nodes]:
-        """Return the edges that ways from the root go over; none that leads to the root, or to its own source."""
-        order = np.argsort(source, kind="stable") if (source[1:] < source[:-1]).any() else slice(None)
-        source, target = source[order], target[order]
-        owner = np.full(len(self._parent), UNSEEN, np.int32)
-        owner[self._root] = self._root
-        spread(Adjacency(len(owner), source, target), np.array([self._root], np.int32), owner)
-        kept = (owner[source] != UNSEEN) & (source != target) & (target != self._root)
-        return source[kept], target[kept]
 
     def _put_back(self, layers: list[_Layer], core: Nodes, dominator: Nodes) -> None:
         """Set the parents of all layers' nodes: each layer hangs on the core and on layers that were peeled later."""
@@ -179,9 +183,25 @@ class _Builder:
         return DominatorTree(self._root, self._parent, position, count)
 
 
-def _peel(count: int, source: Nodes, target: Nodes, root: int) -> tuple[list[_Layer], Nodes, Nodes]:
-    """Return the layers, and the edges of the core. `source` ascends."""
+def _reached(count: int, source: Nodes, target: Nodes, root: int) -> NDArray[np.bool_]:
+    """Return which nodes the root leads to."""
+    order = np.argsort(source, kind="stable") if (source[1:] < source[:-1]).any() else slice(None)
+    owner = np.full(count, UNSEEN, np.int32)
+    owner[root] = root
+    spread(Adjacency(count, source[order], target[order]), np.array([root], np.int32), owner)
+    reached: NDArray[np.bool_] = owner != UNSEEN
+    return reached
+
+
+def _must(tree: DominatorTree | None) -> DominatorTree:
+    assert tree is not None
+    return tree
+
+
+def _peel(count: int, source: Nodes, target: Nodes, root: int) -> tuple[list[_Layer], Nodes, Nodes, int]:
+    """Return the layers, the edges of the core, and how many nodes it has."""
     layers: list[_Layer] = []
+    back = BackEdges(count)
     present = np.zeros(count, np.bool_)
     present[target] = present[root] = True
     for _ in range(_MOST_LAYERS):
@@ -190,14 +210,18 @@ def _peel(count: int, source: Nodes, target: Nodes, root: int) -> tuple[list[_La
         sinks = present & ~leads
         nodes = np.flatnonzero(sinks).astype(np.int32)
         if not len(nodes) or len(nodes) < np.count_nonzero(present) * _SMALL_LAYER:
-            break
+            onward = ~back.find(source, target)
+            if np.count_nonzero(~onward) <= len(source) * _SMALL_LAYER:
+                break
+            source, target = source[onward], target[onward]
+            continue
         present[nodes] = False
         ends = sinks[target]
         there = target[ends]
         order = np.argsort(there, kind="stable")
         layers.append(_Layer(nodes, source[ends][order], there[order]))
         source, target = source[~ends], target[~ends]
-    return layers, source, target
+    return layers, source, target, int(np.count_nonzero(present))
 
 
 def _preorder(parent: Nodes, weight: Nodes) -> tuple[Nodes, Nodes, Nodes]:

@@ -42,11 +42,13 @@ def register_targets(held: PointerGraph) -> NDArray[np.int32]:
 
 @dataclass(frozen=True)
 class Kept:
-    """The rows of PointerGraph's graph, from_roots and registers that hold something of their own."""
+    """The rows of PointerGraph's graph, from_roots and registers that hold something of their own, and which blocks are
+    `held` by any."""
 
     edges: Rows
     words: Rows
     registers: Rows
+    held: NDArray[np.bool_]
 
 
 def kept_roots(held: PointerGraph, groups: RootGroups, types: BlockTypes) -> Kept:
@@ -75,7 +77,12 @@ def kept_roots(held: PointerGraph, groups: RootGroups, types: BlockTypes) -> Kep
     # A block that only a later kind of root leads to robs as little as that root itself.
     rank = np.where(owner >= _STACKS, _STACKS, owner)
     edges = edges[rank[held.graph.source[edges]] == rank[held.graph.target[edges]]]
-    return Kept(edges, np.concatenate((data, library, mapped, stacks)), np.concatenate((kernel, last)).astype(np.intp))
+    return Kept(
+        edges,
+        np.concatenate((data, library, mapped, stacks)),
+        np.concatenate((kernel, last)).astype(np.intp),
+        owner != UNSEEN,
+    )
 
 
 def _edges(held: PointerGraph, types: BlockTypes, first: NDArray[np.int32]) -> Rows:

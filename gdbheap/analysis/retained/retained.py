@@ -102,12 +102,15 @@ def retain(held: PointerGraph, groups: RootGroups, types: BlockTypes, step: Step
         (held.graph.offset[kept.edges], held.from_roots.offset[words], registered[registers], np.zeros(len(part), "u4"))
     )
     top = np.arange(count, holders, dtype=np.int32)
+    reached = np.concatenate((kept.held, np.ones(root + 1 - count, np.bool_)))
+    reached[part] = reached[parts.owner]
     tree = dominator_tree(
         root + 1,
         np.concatenate((source, np.full(len(top), root, np.int32))),
         np.concatenate((target, top)),
         root,
         step,
+        reached,
     )
     size, one = np.zeros(root + 1, np.int64), np.zeros(root + 1, np.int64)
     size[:count], one[:count] = held.blocks.size, 1

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from gdbheap.analysis.retained import dominators
+from gdbheap.analysis.retained import contracted, dominators
 from gdbheap.analysis.retained.dominators import NONE, DominatorTree, dominator_tree
 
 Edges = list[tuple[int, int]]
@@ -44,13 +44,37 @@ def random_edges(chance: random.Random, count: int) -> Edges:
     return edges
 
 
+def with_rows(chance: random.Random, count: int, edges: Edges) -> tuple[int, Edges]:
+    """Return the number of nodes and the edges of a graph in which some edges are lists: of one or of two ways, open or
+    as a ring."""
+    longer: Edges = []
+    for source, target in edges:
+        size = chance.choice((0, 0, 1, 2, 5))
+        row = [source, *range(count, count + size), chance.choice((source, target, target))]
+        count += size
+        longer += zip(row, row[1:])
+        if size and chance.random() < 0.6:
+            longer += [(after, before) for before, after in zip(row, row[1:]) if chance.random() < 0.95]
+    names = list(range(count))
+    chance.shuffle(names)
+    return count, [(names[source], names[target]) for source, target in longer]
+
+
 @pytest.mark.parametrize("layers", [0, 64])
-def test_what_a_node_retains_is_what_is_lost_when_it_is_taken_out(monkeypatch: pytest.MonkeyPatch, layers: int) -> None:
+@pytest.mark.parametrize("fewest", [0, 1 << 12])
+def test_what_a_node_retains_is_what_is_lost_when_it_is_taken_out(
+    monkeypatch: pytest.MonkeyPatch, layers: int, fewest: int
+) -> None:
     monkeypatch.setattr(dominators, "_MOST_LAYERS", layers)
+    monkeypatch.setattr(contracted, "_FEWEST", fewest)
+    monkeypatch.setattr(contracted, "_SHORTEST", min(fewest, 8))
     for seed in range(250):
         chance = random.Random(seed)
         count = chance.randint(1, 30)
-        edges, root = random_edges(chance, count), chance.randrange(count)
+        edges = random_edges(chance, count)
+        if not fewest:
+            count, edges = with_rows(chance, count // 3 + 1, random_edges(chance, count // 3 + 1))
+        root = chance.randrange(count)
         weight = np.array([chance.randint(1, 1000) for _ in range(count)], np.int64)
         tree = tree_of(count, edges, root)
         sums = tree.below(weight)

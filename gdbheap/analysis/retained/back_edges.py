@@ -1,0 +1,40 @@
+"""Edges back to who must be passed anyhow: of a tree's nodes to their parents, of sessions to their server.
+
+Such an edge makes no new way to anything. Without them most cores fall apart into layers of nodes that lead nowhere.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gdbheap.lazy import np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Nodes = NDArray[np.int32]
+
+# Twice as far up each time; what hangs deeper may be found once what is below is gone.
+_JUMPS = 6
+
+
+class BackEdges:
+    """Finds them, again and again, as the graph gets smaller. One for each graph: it holds the working space."""
+
+    def __init__(self, count: int) -> None:
+        self._count = count
+        self._up = np.arange(count, dtype=np.int32)
+
+    def find(self, source: Nodes, target: Nodes) -> NDArray[np.bool_]:
+        """Return which of the edges lead back to a node that every way to their source goes over: as far as that is
+        plain, since each node on the way up is entered from one node alone."""
+        degree = np.bincount(target, minlength=self._count)
+        only = np.flatnonzero(degree[target] == 1)
+        nodes, up = target[only], self._up
+        up[nodes] = source[only]
+        top = source[only]
+        for _ in range(_JUMPS):
+            up[nodes] = top = up[top]
+        found: NDArray[np.bool_] = (up[source] == target) & (source != target)
+        up[nodes] = nodes
+        return found
