@@ -24,7 +24,7 @@ PURE = (
     "session/",
     "test_architecture.py",
 )
-PARTS = 2
+PARTS = 3
 
 
 def all_test_files(checkout: Path) -> list[str]:

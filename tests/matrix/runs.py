@@ -27,9 +27,11 @@ from matrix.progress import say
 NOT_IN_ROOTS = ("ruff", "mypy", "types-")  # they check the source, once, outside
 SYSTEM_TIMEOUT = 40 * 60  # seconds for the tests of one system, many times what they take
 TEST_TIMEOUT = 10 * 60  # seconds after which pytest says where a test hangs
-AT_ONCE = max(2, (os.cpu_count() or 2) // 2)
+# One more than there are processors, where these are few: tests wait for one another's programs now and then.
+AT_ONCE = max((os.cpu_count() or 2) // 2, min((os.cpu_count() or 2) + 1, 4))
 TOOLS = {"mmdebstrap": Path("/usr/bin/mmdebstrap"), "debian-archive-keyring": KEYRING}
 README_SYSTEM = "bookworm"  # the usual development system, the one that the tour in README.md names
+KEPT = "/var/cache/gdbheap"  # of a system: what one part of its tests leaves for the others, and for the next run
 CORE_PATTERN = Path("/proc/sys/kernel/core_pattern")
 
 
@@ -67,7 +69,7 @@ class Run:
 
 
 def matrix(run: Run, names: Sequence[str] | None, beside: Sequence[Callable[[], list[Outcome]]] = ()) -> list[Outcome]:
-    """Run the tests in every system (those in `names`, if given), and what else there is to do `beside` them, two
+    """Run the tests in every system (those in `names`, if given), and what else there is to do `beside` them, a few
     things at a time, and show the logs in order. Where pytest has words of its own, a system's tests are one part."""
     ready = _Ready(_maker(run))
     systems = [system for system in roots.SYSTEMS if not names or system.name in names]
@@ -123,7 +125,7 @@ def own_system(run: Run) -> list[Outcome]:
 
 
 def newcomers(checkout: Path, tools: Path, suites: Sequence[str]) -> list[Outcome]:
-    """Run the demo as a newcomer would on each of `suites`, two at a time."""
+    """Run the demo as a newcomer would on each of `suites`, a few at a time."""
     _install_tools()
     pip = pip_settings(tools / "python")
     with ThreadPoolExecutor(AT_ONCE) as pool:
@@ -194,7 +196,8 @@ def _part(run: Run, ready: _Ready, system: roots.System, number: int, parts: Seq
     variables = {
         **run.variables,
         "PYTHONPATH": "/opt/py",
-        "PYTHONPYCACHEPREFIX": "/tmp/pycache",
+        "PYTHONPYCACHEPREFIX": f"{KEPT}/pycache",
+        "GDBHEAP_TEST_CACHE": KEPT,
         "HYPOTHESIS_STORAGE_DIRECTORY": "/tmp/hypothesis",
     }
     with tempfile.TemporaryDirectory(prefix="gdbheap-") as results:

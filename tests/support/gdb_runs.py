@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from support.kept import DIRECTORY
 from support.programs import PATIENCE
 
 ROOT = Path(__file__).parents[2]
@@ -21,7 +22,11 @@ TELL_TALES = ("Traceback (most recent call last)", "Python Exception", "internal
 _home = tempfile.TemporaryDirectory(prefix="gdbheap-home-")
 # gdb reads all of libc's debug information anew for each program that is run or core that is loaded (0.1 s of processor
 # time), except what its own cache of indexes holds. Before gdb 12 that has another name.
-_QUICKLY = "python gdb.execute('set index-cache ' + ('on' if int(gdb.VERSION.split('.')[0]) < 12 else 'enabled on'))"
+_QUICKLY = [
+    *(["-iex", f"set index-cache directory {DIRECTORY / 'indexes'}"] if DIRECTORY else []),
+    "-iex",
+    "python gdb.execute('set index-cache ' + ('on' if int(gdb.VERSION.split('.')[0]) < 12 else 'enabled on'))",
+]
 
 
 @dataclass(frozen=True)
@@ -75,7 +80,7 @@ def run_gdb(words: Sequence[str | bytes], environment: dict[str, str] | None = N
         **(environment or {}),
     }
     process = subprocess.Popen(
-        [words[0], "-iex", _QUICKLY, *words[1:]],
+        [words[0], *_QUICKLY, *words[1:]],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

@@ -15,6 +15,7 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO
 
+from support.kept import kept_build
 from support.ledger import Ledger, read_ledger
 
 SOURCES = Path(__file__).parents[2] / "fixtures" / "programs"
@@ -30,7 +31,7 @@ def build(name: str, *flags: str) -> Path:
     target = Path(_built.name) / "-".join([name, *(flag.strip("-").replace("=", "_") for flag in flags)])
     compiler = "gcc" if source.suffix == ".c" else "g++"
     command = [compiler, "-g", "-O1", "-Wall", "-Wextra", "-Werror", "-pthread", *flags]
-    subprocess.run([*command, str(source), "-o", str(target)], check=True, timeout=5 * PATIENCE)
+    kept_build([*command, str(source)], (source, *SOURCES.glob("*.h")), target)
     return target
 
 
