@@ -94,14 +94,16 @@ ARROWS = {
         "analysis.suspects",
     },
     "report": BASE | {"process"},
-    "pictures": BASE | {"process", "analysis.mappings", "analysis.memory_use", "report"},
+    "pictures": GROUND
+    | {"analysis.mappings", "analysis.memory_use", "analysis.retained", "report", "session", "tables", "types"},
     "types": BASE,
     "sentences": GROUND | ANALYSIS | {"report", "types"},
     "session": GROUND | ANALYSIS | {"elf", "elf.types", "report", "sentences", "types"},
     "interface": GROUND | {"report", "session", "types"},
+    "tables": GROUND | ANALYSIS | {"interface", "report", "sentences", "session", "types"},
     "commands": GROUND
     | ANALYSIS
-    | {"interface", "model", "packages", "pictures", "report", "sentences", "session", "types"},
+    | {"interface", "model", "packages", "pictures", "report", "sentences", "session", "tables", "types"},
     "launch": BASE | PROCESS | {"elf", "packages", "report"},
     "__main__": BASE | {"commands", "launch", "packages", "report"},
     "inside_gdb": GROUND | {"commands", "elf", "interface", "packages", "report", "session", "types"},
@@ -256,11 +258,28 @@ def test_what_a_user_typed_is_evaluated_in_one_place():
     assert places == {"inside_gdb/expressions.py", "launch/doctor.py"}
 
 
-def test_each_command_module_is_listed_once_and_each_command_has_its_own_name():
-    files = [path.stem for path in (PACKAGE / "commands").glob("*.py") if defines_command(path)]
-    assert sorted(MODULES) == sorted(files)
+def test_commands_hold_a_file_for_each_command_and_nothing_else():
+    """What a command needs beside its file has a room: rows tables/, English sentences/, drawings pictures/, what is
+    computed once per stop session/, all else analysis/."""
+    files = {path.stem: path for path in (PACKAGE / "commands").glob("*.py") if path.stem != "__init__"}
+    assert sorted(files) == sorted(MODULES)
+    assert [name for name, path in files.items() if not defines_command(path)] == []
     names = [command.name for command in all_commands()]
     assert len(set(names)) == len(names)
+
+
+def test_deleting_a_command_is_deleting_its_file():
+    """Nobody imports a command: who answers with one asks for it by name. (`python3 -m gdbheap diff` is one itself.)"""
+    for path in SOURCES:
+        modules = {f"gdbheap.commands.{name}" for name in MODULES} & imports_of(path)
+        assert modules <= ({"gdbheap.commands.heap_diff"} if path.name == "__main__.py" else set()), path
+        names = {
+            alias.name
+            for node in ast.walk(tree_of(path))
+            if isinstance(node, ast.ImportFrom) and node.module == "gdbheap.commands"
+            for alias in node.names
+        }
+        assert names & set(MODULES) == set(), path
 
 
 def defines_command(path: Path) -> bool:

@@ -17,11 +17,11 @@ from gdbheap.report.report import Line, Prose, Report, Table
 from gdbheap.report.rows import column, columns_of
 from gdbheap.session.block_names import block_names
 from gdbheap.session.heap_or_note import heap_or_note
-from gdbheap.session.holder_rows import place_facts
 from gdbheap.session.named_place import NamedPlace
 from gdbheap.session.place_name import holder_place, place_name, thread_local_name
 from gdbheap.session.pointer_graph import pointer_graph
 from gdbheap.session.target import Target
+from gdbheap.tables.holder_rows import place_facts
 
 if TYPE_CHECKING:
     # What these bring is kept out of gdb's start: the functions below import it when they are called.

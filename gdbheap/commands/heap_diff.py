@@ -8,7 +8,6 @@ from typing import TYPE_CHECKING, Any
 
 from gdbheap.analysis.snapshots.growth import holder_growth
 from gdbheap.analysis.snapshots.snapshot import GroupDifference, GroupSurvivors, Snapshot, came, compare, survivors
-from gdbheap.commands.diff_places import PLACE_COLUMNS, DiffPlaces, alive_now, for_people, growth_lines, shown
 from gdbheap.counted import counted
 from gdbheap.errors import UsageError
 from gdbheap.interface.command import Argument, Command
@@ -17,6 +16,7 @@ from gdbheap.report.printable import human_size
 from gdbheap.report.report import ABSENT, Column, Facts, Line, Prose, Report, Table
 from gdbheap.session.snapshot_store import load_all, snapshot_now
 from gdbheap.session.target import Target
+from gdbheap.tables.growth_places import PLACE_COLUMNS, DiffPlaces, alive_now, for_people, growth_lines, shown
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 
 from gdbheap.analysis.leaks.heuristics import HEURISTICS
 from gdbheap.analysis.leaks.leaks import LeakKind
-from gdbheap.commands.leak_rows import ENTRIES, columns, row, rows_for_display, summary
 from gdbheap.counted import counted
 from gdbheap.errors import NothingRuns, UsageError
 from gdbheap.interface.command import Argument, Command
@@ -15,12 +14,13 @@ from gdbheap.interface.limit import count_argument, left_out, limit_of
 from gdbheap.lazy import np
 from gdbheap.report.report import Facts, Faults, Prose, Report, Table
 from gdbheap.session.block_names import block_names
-from gdbheap.session.holder_rows import HOLDER_COLUMNS, holder_rows, no_block
 from gdbheap.session.judged_blocks import judged_blocks
 from gdbheap.session.kernel_notes import notes_on_kernel
 from gdbheap.session.object_names import lookup
 from gdbheap.session.pointer_graph import notes_on
 from gdbheap.session.target import Target
+from gdbheap.tables.holder_rows import HOLDER_COLUMNS, holder_rows, no_block
+from gdbheap.tables.leak_rows import ENTRIES, columns, row, rows_for_display, summary
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

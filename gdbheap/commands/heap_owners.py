@@ -5,13 +5,16 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from gdbheap.commands.owner_lines import rows_for_people, way_lines
 from gdbheap.errors import UsageError
 from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.limit import count_argument, limit_of
 from gdbheap.report.report import Facts, Faults, Line, Prose, Report, Table
 from gdbheap.session.block_names import block_names
-from gdbheap.session.holder_rows import (
+from gdbheap.session.judged_blocks import judged_blocks
+from gdbheap.session.named_place import NamedPlace
+from gdbheap.session.pointer_graph import notes_on, pointer_graph
+from gdbheap.session.target import Target
+from gdbheap.tables.holder_rows import (
     HOLDER_COLUMNS,
     holder_rows,
     no_block,
@@ -19,10 +22,7 @@ from gdbheap.session.holder_rows import (
     place_facts,
     steps_to,
 )
-from gdbheap.session.judged_blocks import judged_blocks
-from gdbheap.session.named_place import NamedPlace
-from gdbheap.session.pointer_graph import notes_on, pointer_graph
-from gdbheap.session.target import Target
+from gdbheap.tables.owner_rows import rows_for_people, way_lines
 
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:

@@ -8,18 +8,7 @@ from dataclasses import replace
 from io import BufferedWriter, TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
-from gdbheap.commands import (
-    fault,
-    heap,
-    heap_check,
-    heap_diff,
-    heap_leaks,
-    heap_retained,
-    heap_rss,
-    heap_sizes,
-    mm,
-    vmmap,
-)
+from gdbheap.commands import MODULES, command_named, name_of
 from gdbheap.errors import HeapError, UsageError
 from gdbheap.files import open_output
 from gdbheap.interface.arguments import parse
@@ -29,8 +18,8 @@ from gdbheap.report.report import Column, Facts, Line, Prose, Report, Table
 from gdbheap.session.target import Target
 
 if TYPE_CHECKING:
-    from gdbheap.commands.retained_rows import RetainedRows
     from gdbheap.pictures.page import Figure, Section
+    from gdbheap.tables.retained_rows import RetainedRows
 
 # So many rows of each answer are in the page; so many cells have all maps together; so many arenas have a map.
 _MOST_ROWS = 1_000
@@ -77,46 +66,48 @@ class _Made:
 
     def sections(self, snapshots: Sequence[str]) -> Iterator[Section]:
         """Yield the sections, the facts of each kept."""
-        from gdbheap.commands import report_sections as drawn  # kept out of gdb's start
+        from gdbheap.pictures import page_sections as drawn  # kept out of gdb's start
 
         def one(figure: Callable[[Report], Figure | None]) -> Callable[[Report], list[Figure]]:
             return lambda report: [each for each in [figure(report)] if each is not None]
 
-        yield from self._section("fault", "Why it stopped", fault.COMMAND)
-        yield from self._section("heap", "The heap", heap.COMMAND, figures=lambda _: self._maps())
-        yield from self._section("retained", "Who holds the memory", heap_retained.COMMAND, _RETAINED, self._held)
-        yield from self._section("leaks", "What is lost", heap_leaks.COMMAND, "--json", one(drawn.leaks_figure))
+        yield from self._section("fault", "Why it stopped", "fault")
+        yield from self._section("heap", "The heap", "heap", figures=lambda _: self._maps())
+        yield from self._section("retained", "Who holds the memory", "heap retained", _RETAINED, self._held)
+        yield from self._section("leaks", "What is lost", "heap leaks", "--json", one(drawn.leaks_figure))
         if snapshots:
-            yield from self._section(
-                "growth", "What grew", heap_diff.COMMAND, " ".join(snapshots), one(drawn.growth_figure)
-            )
-        yield from self._section("rss", "Resident memory", heap_rss.COMMAND, "", one(drawn.residency_figure))
-        yield from self._section("sizes", "Sizes of chunks", heap_sizes.COMMAND, "", one(drawn.sizes_figure))
+            yield from self._section("growth", "What grew", "heap diff", " ".join(snapshots), one(drawn.growth_figure))
+        yield from self._section("rss", "Resident memory", "heap rss", "", one(drawn.residency_figure))
+        yield from self._section("sizes", "Sizes of chunks", "heap sizes", "", one(drawn.sizes_figure))
         yield from self._section(
             "check",
             "Whether the heap is whole",
-            heap_check.COMMAND,
+            "heap check",
             figures=lambda report: list(drawn.broken_figures(self._target, report)),
         )
-        yield from self._section("space", "Address space", mm.COMMAND, figures=lambda _: [self._space()])
-        yield from self._section("mappings", "Mappings", vmmap.COMMAND)
+        yield from self._section("space", "Address space", "mm", figures=lambda _: [self._space()])
+        yield from self._section("mappings", "Mappings", "vmmap")
 
     def _section(
         self,
         name: str,
         title: str,
-        command: Command,
+        command_name: str,
         line: str = "",
         figures: Callable[[Report], Sequence[Figure]] = lambda _: (),
     ) -> Iterator[Section]:
-        from gdbheap.commands.report_sections import section
+        """Yield the section of a command's answer; none where there is no such command."""
         from gdbheap.pictures.page import Section
+        from gdbheap.pictures.page_sections import section
 
+        if command_name not in map(name_of, MODULES):
+            return
+        command = command_named(command_name)
         try:
             report = command.run(self._target, parse(command, line, self._target.evaluate))
             drawn = figures(report)
             # The address space is drawn already: what text draws of it would be the same again.
-            shown = replace(report, sections=(report.table,)) if command is mm.COMMAND else report
+            shown = replace(report, sections=(report.table,)) if command_name == "mm" else report
             made = section(name, title, shown, drawn)
         except HeapError as error:
             self._answers[command.name] = {"error": printable(str(error))}
@@ -149,7 +140,7 @@ class _Made:
         return page(f"Heap report: {name}", f"{path}, {whose}, {taken}", sections, facts)
 
     def _retained(self) -> RetainedRows | None:
-        from gdbheap.commands.retained_rows import RetainedRows
+        from gdbheap.tables.retained_rows import RetainedRows
 
         try:
             return RetainedRows(self._target)
@@ -158,10 +149,10 @@ class _Made:
 
     def _maps(self) -> list[Figure]:
         """Draw the maps of the largest arenas, and keep their facts."""
-        from gdbheap.commands.report_facts import map_facts
         from gdbheap.glibc.naming import arena_name
         from gdbheap.pictures.heap_map_svg import heap_map_svg
         from gdbheap.pictures.page import Figure
+        from gdbheap.pictures.page_facts import map_facts
         from gdbheap.session.heap_maps import arena_map, largest_arenas
 
         arenas = largest_arenas(self._target)
@@ -181,8 +172,8 @@ class _Made:
         return figures
 
     def _held(self, report: Report) -> list[Figure]:
-        from gdbheap.commands.report_facts import held_tree, owner_facts, owner_graph
         from gdbheap.pictures.page import Figure
+        from gdbheap.pictures.page_facts import held_tree, owner_facts, owner_graph
 
         rows = self._retained()
         if rows is None or not report.table.rows:
@@ -198,8 +189,9 @@ class _Made:
         from gdbheap.analysis.mappings.memory_layout import user_end
         from gdbheap.pictures.page import Figure
         from gdbheap.pictures.space_svg import space_svg
+        from gdbheap.tables.bound_rows import areas_and_names
 
-        areas, names = mm.areas_and_names(self._target)
+        areas, names = areas_and_names(self._target)
         end = user_end(areas, self._target.process.machine)
         return Figure("From high addresses to low; heights are logarithms of sizes.", space_svg(areas, names, end))
 

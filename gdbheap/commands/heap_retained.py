@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from gdbheap.commands.retained_rows import HOLDER_COLUMNS, KIND_COLUMNS, MOST_ROWS, SHARED, RetainedRows
-from gdbheap.commands.retained_sentences import RetainedSentences
 from gdbheap.counted import counted
 from gdbheap.errors import UsageError
 from gdbheap.interface.command import Argument, Command
@@ -15,9 +13,11 @@ from gdbheap.lazy import np
 from gdbheap.report.printable import human_size
 from gdbheap.report.profiles import write_folded, write_pprof
 from gdbheap.report.report import Column, Facts, Faults, Line, Prose, Report, Table
-from gdbheap.session.holder_rows import no_block
 from gdbheap.session.pointer_graph import notes_on
 from gdbheap.session.target import Target
+from gdbheap.tables.holder_rows import no_block
+from gdbheap.tables.retained_rows import HOLDER_COLUMNS, KIND_COLUMNS, MOST_ROWS, SHARED, RetainedRows
+from gdbheap.tables.retained_sentences import RetainedSentences
 
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:

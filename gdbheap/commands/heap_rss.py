@@ -6,7 +6,15 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.analysis.memory_use.memory_verdict import MemoryVerdict
-from gdbheap.commands.rss_advice import (
+from gdbheap.errors import HeapError, NoHeap, NoProcess, NoSymbols, UsageError
+from gdbheap.files import kernel_text
+from gdbheap.glibc.heap_view import HeapView
+from gdbheap.glibc.naming import arena_name
+from gdbheap.interface.command import Command
+from gdbheap.process.live.proc_maps import ResidentBytes, read_resident
+from gdbheap.report.report import ABSENT, Column, Facts, Faults, Prose, Report, Table
+from gdbheap.sentences.culprits import culprit_json, culprit_lines
+from gdbheap.sentences.memory_advice import (
     allocator_lines,
     huge_lines,
     kernel_line,
@@ -16,15 +24,8 @@ from gdbheap.commands.rss_advice import (
     unjoined_lines,
     verdict_lines,
 )
-from gdbheap.commands.rss_culprits import culprit_json, culprit_lines, find_culprits
-from gdbheap.errors import HeapError, NoHeap, NoProcess, NoSymbols, UsageError
-from gdbheap.files import kernel_text
-from gdbheap.glibc.heap_view import HeapView
-from gdbheap.glibc.naming import arena_name
-from gdbheap.interface.command import Command
-from gdbheap.process.live.proc_maps import ResidentBytes, read_resident
-from gdbheap.report.report import ABSENT, Column, Facts, Faults, Prose, Report, Table
 from gdbheap.session.assumed_zeros import note_on_zeros
+from gdbheap.session.culprits import find_culprits
 from gdbheap.session.target import Target
 
 if TYPE_CHECKING:

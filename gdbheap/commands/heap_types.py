@@ -6,16 +6,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gdbheap.commands.type_containers import containers_report
-from gdbheap.commands.type_rows import (
-    BLOCK_COLUMNS,
-    TYPE_COLUMNS,
-    BlockRows,
-    display_block,
-    display_group,
-    group_row,
-    sums,
-)
 from gdbheap.counted import counted
 from gdbheap.errors import UsageError
 from gdbheap.interface.command import Argument, Command
@@ -26,10 +16,20 @@ from gdbheap.report.report import Facts, Faults, Line, Prose, Report, Table
 from gdbheap.sentences.block_names import BlockNames
 from gdbheap.sentences.type_reasons import chain_lines, chain_path, reason
 from gdbheap.session.block_names import all_names
-from gdbheap.session.holder_rows import no_block
 from gdbheap.session.judged_blocks import judged_blocks
 from gdbheap.session.pointer_graph import notes_on
 from gdbheap.session.target import Target
+from gdbheap.tables.container_rows import containers_report
+from gdbheap.tables.holder_rows import no_block
+from gdbheap.tables.type_rows import (
+    BLOCK_COLUMNS,
+    TYPE_COLUMNS,
+    BlockRows,
+    display_block,
+    display_group,
+    group_row,
+    sums,
+)
 from gdbheap.types.short_names import short_name
 
 if TYPE_CHECKING:

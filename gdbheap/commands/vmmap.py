@@ -209,7 +209,7 @@ def _pages(process: Process, chosen: Iterable[AnnotatedVMA]) -> dict[int, Pages 
 def _row(annotated: AnnotatedVMA, resident: Mapping[int, ResidentBytes] | None, pages: Pages | PageSums | None) -> _Row:
     vma = annotated.vma
     held = resident.get(vma.start) if resident is not None else None
-    counts = {} if pages is None else pages.counts()
+    counts = None if pages is None else pages.counts()
     return _Row(
         start=vma.start,
         end=vma.end,
@@ -225,7 +225,7 @@ def _row(annotated: AnnotatedVMA, resident: Mapping[int, ResidentBytes] | None, 
         kind=annotated.kind,
         sharing=annotated.sharing,
         inferred=any(part.inferred for part in annotated.parts),
-        **{state.label: counts.get(state) for state in PageState},
+        **{state.label: None if counts is None else counts[state] for state in PageState},
     )
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import gdb
 
-from gdbheap.commands.heap_leaks import COMMAND as LEAKS
+from gdbheap.commands import command_named
 from gdbheap.errors import HeapError, NoHeap, UnusedHeap
 from gdbheap.files import kernel_text, open_new
 from gdbheap.glibc.locate.find_libc import other_mallocs
@@ -129,7 +129,9 @@ class _Gate:
     def _leaks(self) -> dict[str, Any]:
         """Return the answer of heap leaks; HeapError where there is none, or the program has a malloc of its own."""
         try:
-            report = LEAKS.run(self._target, parse(LEAKS, "--kind all --json", self._target.evaluate))
+            report = command_named("heap leaks").run(
+                self._target, parse(command_named("heap leaks"), "--kind all --json", self._target.evaluate)
+            )
             found: dict[str, Any] = json.loads("".join(json_lines(report)))
         except UnusedHeap:
             found = {"rows": [], "totals": {}, "notes": [], "faults": []}

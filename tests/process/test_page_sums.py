@@ -11,6 +11,7 @@ import struct
 import subprocess
 import sys
 from collections import Counter
+from dataclasses import replace
 from pathlib import Path
 
 from gdbheap.process.address_space import VMA
@@ -148,6 +149,7 @@ def test_swapped_pages_by_the_bits_that_the_kernel_documents(tmp_path):
 
 
 def test_vmmap_pages_by_smaps_where_nobody_may_read_pagemap(monkeypatch):
+    from gdbheap.analysis.mappings.annotate import AnnotatedPart, AnnotatedVMA
     from gdbheap.commands import vmmap
 
     def refuse(pid, vmas):
@@ -161,7 +163,10 @@ def test_vmmap_pages_by_smaps_where_nobody_may_read_pagemap(monkeypatch):
         poorer = vmmap._pages(process, chosen)
     here = child.address
     start = next(each.vma.start for each in chosen if each.vma.start <= here < each.vma.end)
-    strip, words, *counts = vmmap._page_cells(poorer[start])
-    assert strip is None
-    assert words == vmmap._page_cells(told[start])[1]
-    assert counts == list(vmmap._page_cells(told[start])[2:])
+    vma = told[start].vma
+    annotated = AnnotatedVMA(vma, (AnnotatedPart(vma.start, vma.end, "anonymous", "anonymous"),), None)
+    rows = [vmmap._row(annotated, None, found[start]) for found in (poorer, told)]
+    assert rows[0].strip is None
+    assert rows[0] == replace(rows[1], strip=None)
+    # What there is none of is 0, not unknown.
+    assert rows[0].guard == 0 and rows[0].anonymous > 0

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from gdbheap.commands.retained_rows import RetainedRows
 from gdbheap.counted import counted
 from gdbheap.lazy import np
 from gdbheap.report.printable import human_size
 from gdbheap.session.retained import other_names, owner_name, shared_name
+from gdbheap.tables.retained_rows import RetainedRows
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

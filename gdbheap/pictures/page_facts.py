@@ -7,12 +7,12 @@ from typing import TYPE_CHECKING, Any
 
 from gdbheap.analysis.retained.collapsed import CollapsedGraph, CollapsedNode, collapse
 from gdbheap.analysis.retained.nearest import LOST, Nearest, nearest_holders
-from gdbheap.commands.retained_rows import RetainedRows
 from gdbheap.glibc.naming import arena_name
 from gdbheap.lazy import np
 from gdbheap.pictures.heap_map_svg import place_facts, words_of
 from gdbheap.report.printable import printable
 from gdbheap.session.retained import shared_name
+from gdbheap.tables.retained_rows import RetainedRows
 
 if TYPE_CHECKING:
     from gdbheap.analysis.memory_use.heap_map import HeapMap
