@@ -95,7 +95,16 @@ ARROWS = {
     },
     "report": BASE | {"process"},
     "pictures": GROUND
-    | {"analysis.mappings", "analysis.memory_use", "analysis.retained", "report", "session", "tables", "types"},
+    | {
+        "analysis.mappings",
+        "analysis.memory_use",
+        "analysis.retained",
+        "interface",
+        "report",
+        "session",
+        "tables",
+        "types",
+    },
     "types": BASE,
     "sentences": GROUND | ANALYSIS | {"report", "types"},
     "session": GROUND | ANALYSIS | {"elf", "elf.types", "report", "sentences", "types"},

@@ -21,6 +21,7 @@ MODULES = (
     "heap_arenas",
     "heap_sizes",
     "heap_vis",
+    "heap_map",
     "heap_check",
     "fault",
     "heap_params",

@@ -12,6 +12,8 @@ from gdbheap.counted import counted
 from gdbheap.glibc.naming import arena_name
 from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.limit import count_argument, left_out, limit_of
+from gdbheap.pictures.drawn_answers import broken_svgs
+from gdbheap.pictures.drawn_file import SVG, with_svg
 from gdbheap.process.fault import Fault
 from gdbheap.report.report import ABSENT, Absent, Facts, Faults, Line, Prose, Report, Table
 from gdbheap.report.rows import column, columns_of
@@ -93,7 +95,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         lines = tuple(abort_lines(heap, died, target.symbol_at, again, before))
     numbers = {thread.lwp: thread.number for thread in target.process.threads}
     misfit_lines, misfit_totals = _misfits(target, arguments, limit or 0)
-    return Report(
+    report = Report(
         "heap check",
         (
             Prose((_headline(found), *lines)),
@@ -111,6 +113,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         ),
         notes=(*view.notes, *_notes(target, found), *(_other_thread(target, dying) if died is not None else ())),
     )
+    return with_svg(report, arguments, lambda: next(broken_svgs(target, report), None))
 
 
 def _misfits(target: Target, arguments: Mapping[str, Any], limit: int) -> tuple[tuple[str, ...], dict[str, Any]]:
@@ -261,6 +264,7 @@ COMMAND = Command(
             "counted as such.",
         ),
         count_argument("faults"),
+        SVG,
     ),
     examples=(
         ("heap check", "whether the heap is whole, and where it is not"),

@@ -12,6 +12,8 @@ from gdbheap.counted import counted
 from gdbheap.errors import UsageError
 from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.limit import count_argument, first_of, left_out, limit_of
+from gdbheap.pictures.drawn_answers import growth_svg
+from gdbheap.pictures.drawn_file import SVG, with_svg
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import ABSENT, Column, Facts, Line, Prose, Report, Table
 from gdbheap.session.snapshot_store import load_all, snapshot_now
@@ -52,8 +54,11 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     snapshots = load_all(names)
     if len(names) == 1:
         holders = snapshots[0].holder is not None
-        return _report([*names, "now"], [*snapshots, snapshot_now(target, time.monotonic(), holders)], limit, None)
-    return _report(names, snapshots, limit, alive_now(target, snapshots[-1]))
+        now = snapshot_now(target, time.monotonic(), holders)
+        report = _report([*names, "now"], [*snapshots, now], limit, None)
+    else:
+        report = _report(names, snapshots, limit, alive_now(target, snapshots[-1]))
+    return with_svg(report, arguments, lambda: growth_svg(report))
 
 
 def diff_report(names: Sequence[str], limit: int | None) -> Report:
@@ -159,6 +164,7 @@ COMMAND = Command(
         Argument("B", "snapshot", "The second; without it, the heap as it is now."),
         Argument("C", "snapshot", "The third, if any."),
         count_argument(),
+        SVG,
     ),
     examples=(
         ("heap diff before", "what has grown since before, up to now"),

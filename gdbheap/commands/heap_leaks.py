@@ -12,6 +12,8 @@ from gdbheap.errors import NothingRuns, UsageError
 from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.limit import count_argument, left_out, limit_of
 from gdbheap.lazy import np
+from gdbheap.pictures.drawn_answers import leaks_svg
+from gdbheap.pictures.drawn_file import SVG, with_svg
 from gdbheap.report.report import Facts, Faults, Prose, Report, Table
 from gdbheap.session.block_names import block_names
 from gdbheap.session.judged_blocks import judged_blocks
@@ -71,7 +73,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     totals["heuristics"] = {
         each.heuristic: {"blocks": each.blocks, "offsets": list(each.offsets)} for each in leaks.reasons
     }
-    return Report(
+    report = Report(
         "heap leaks",
         (
             Table(
@@ -90,6 +92,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
             *_notes_on_kernel(target, leaks),
         ),
     )
+    return with_svg(report, arguments, lambda: leaks_svg(report))
 
 
 def _heuristics(arguments: Mapping[str, Any]) -> Sequence[str]:
@@ -225,6 +228,7 @@ COMMAND = Command(
             choices=(*HEURISTICS, "all", "none"),
         ),
         Argument("--why", "expression", "Tell why the block that holds this address has its verdict."),
+        SVG,
     ),
     examples=(
         ("heap leaks", "what is lost, the largest first, with what hangs on it"),

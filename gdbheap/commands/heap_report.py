@@ -13,12 +13,14 @@ from gdbheap.errors import HeapError, UsageError
 from gdbheap.files import open_output
 from gdbheap.interface.arguments import parse
 from gdbheap.interface.command import Argument, Command
+from gdbheap.pictures.drawn_answers import broken_svgs, growth_svg, leaks_svg, rss_svg, sizes_svg
 from gdbheap.report.printable import human_size, printable
 from gdbheap.report.report import Column, Facts, Line, Prose, Report, Table
 from gdbheap.session.target import Target
 
 if TYPE_CHECKING:
     from gdbheap.pictures.page import Figure, Section
+    from gdbheap.pictures.svg import Svg
     from gdbheap.tables.retained_rows import RetainedRows
 
 # So many rows of each answer are in the page; so many cells have all maps together; so many arenas have a map.
@@ -66,24 +68,24 @@ class _Made:
 
     def sections(self, snapshots: Sequence[str]) -> Iterator[Section]:
         """Yield the sections, the facts of each kept."""
-        from gdbheap.pictures import page_sections as drawn  # kept out of gdb's start
+        from gdbheap.pictures.page import Figure  # kept out of gdb's start
 
-        def one(figure: Callable[[Report], Figure | None]) -> Callable[[Report], list[Figure]]:
-            return lambda report: [each for each in [figure(report)] if each is not None]
+        def figure(draw: Callable[[Report], Svg | None]) -> Callable[[Report], list[Figure]]:
+            return lambda report: [Figure(each.title, each) for each in [draw(report)] if each is not None]
 
         yield from self._section("fault", "Why it stopped", "fault")
         yield from self._section("heap", "The heap", "heap", figures=lambda _: self._maps())
         yield from self._section("retained", "Who holds the memory", "heap retained", _RETAINED, self._held)
-        yield from self._section("leaks", "What is lost", "heap leaks", "--json", one(drawn.leaks_figure))
+        yield from self._section("leaks", "What is lost", "heap leaks", "--json", figure(leaks_svg))
         if snapshots:
-            yield from self._section("growth", "What grew", "heap diff", " ".join(snapshots), one(drawn.growth_figure))
-        yield from self._section("rss", "Resident memory", "heap rss", "", one(drawn.residency_figure))
-        yield from self._section("sizes", "Sizes of chunks", "heap sizes", "", one(drawn.sizes_figure))
+            yield from self._section("growth", "What grew", "heap diff", " ".join(snapshots), figure(growth_svg))
+        yield from self._section("rss", "Resident memory", "heap rss", "", figure(rss_svg))
+        yield from self._section("sizes", "Sizes of chunks", "heap sizes", "", figure(sizes_svg))
         yield from self._section(
             "check",
             "Whether the heap is whole",
             "heap check",
-            figures=lambda report: list(drawn.broken_figures(self._target, report)),
+            figures=lambda report: [Figure(each.title, each) for each in broken_svgs(self._target, report)],
         )
         yield from self._section("space", "Address space", "mm", figures=lambda _: [self._space()])
         yield from self._section("mappings", "Mappings", "vmmap")

@@ -10,6 +10,8 @@ from gdbheap.errors import UsageError
 from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.limit import count_argument, first_of, left_out, limit_of
 from gdbheap.lazy import np
+from gdbheap.pictures.drawn_file import DOT, write_drawing
+from gdbheap.pictures.page_facts import owner_dot
 from gdbheap.report.printable import human_size
 from gdbheap.report.profiles import write_folded, write_pprof
 from gdbheap.report.report import Column, Facts, Faults, Line, Prose, Report, Table
@@ -44,6 +46,8 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
 
 def _written(rows: RetainedRows, arguments: Mapping[str, Any]) -> Iterator[Line]:
     """Write the files that are asked for, and yield a line for each."""
+    if arguments[DOT.key]:
+        yield write_drawing(arguments[DOT.key], owner_dot(rows), "dot -Tsvg")
     if not arguments["folded"] and not arguments["pprof"]:
         return
     paths = rows.owner_paths()
@@ -153,6 +157,7 @@ COMMAND = Command(
         Argument("--by-type", "flag", "A row for each type of block, of all or of what the holder retains."),
         Argument("--folded", "path", "Write the owner paths to this file as folded stacks, with bytes."),
         Argument("--pprof", "path", "Write them to this file as a profile for pprof, with bytes and blocks."),
+        DOT,
         count_argument(),
     ),
     examples=(

@@ -11,6 +11,9 @@ from gdbheap.files import kernel_text
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.glibc.naming import arena_name
 from gdbheap.interface.command import Command
+from gdbheap.pictures.bar_text import bar_line, letter_of
+from gdbheap.pictures.drawn_file import SVG, with_svg
+from gdbheap.pictures.rss_picture import WORDS, residency_svg
 from gdbheap.process.live.proc_maps import ResidentBytes, read_resident
 from gdbheap.report.report import ABSENT, Column, Facts, Faults, Prose, Report, Table
 from gdbheap.sentences.culprits import culprit_json, culprit_lines
@@ -36,6 +39,7 @@ if TYPE_CHECKING:
 
 _MOST_MAPPINGS = 5
 _COLUMNS = (
+    Column("letter", "text", "dim", published=False, heading=""),
     Column("part", "text", shown=False),
     Column("what", "text", heading="part"),
     Column("count", "count", heading="chunks"),
@@ -49,24 +53,6 @@ _OF_A_CORE = (
     Column("resident", "bytes", shown=False),
     Column("in_core", "bytes", heading="in the core"),
 )
-_WORDS = {
-    "in_use": "blocks in use",
-    "mmapped_in_use": "mmapped blocks in use",
-    "tcache": "free, in tcaches",
-    "fastbin": "free, in fastbins",
-    "unsorted": "free, in unsorted bins",
-    "small": "free, in small bins",
-    "large": "free, in large bins",
-    "top": "top of the arenas",
-    "malloc_own": "malloc's own chunks, fenceposts, gaps",
-    "around": "around the chunks: arenas, ends of pages",
-    "anonymous": "other anonymous memory, not malloc's",
-    "stacks": "stacks",
-    "module_data": "data of the program and its libraries",
-    "files": "files: code and read-only data",
-    "shared": "shared memory",
-    "other": "other",
-}
 
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
@@ -98,16 +84,19 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     waiting = unjoined(target.process, find_stacks(target.process)[1])
     largest = [] if held is None else largest_mappings(annotate(target.process, view), held, _MOST_MAPPINGS)
     threshold = _trim_threshold(target, view)
-    rows = [_row(part, stored) for part in residency.parts if part.size or part.resident]
+    parts = [part for part in residency.parts if part.size or part.resident]
+    rows = [_row(place, part, stored) for place, part in enumerate(parts)]
+    sizes = [(part.resident if stored is None else stored.resident(part.name)) or 0 for part in parts]
     if stored is not None:
         notes += note_on_zeros(target.process)
     if allocators:
         notes.append(f"{' and '.join(allocators)} in this process: {share(residency)}")
     total = sum(part.resident or 0 for part in residency.parts)
     known = residency.kernel is not None
-    return Report(
+    report = Report(
         "heap rss",
         (
+            Prose(tuple(bar_line(sizes))),
             Table(_COLUMNS if stored is None else _OF_A_CORE, rows),
             Prose(
                 (
@@ -145,6 +134,8 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         ),
         notes=(*(view.notes if view is not None else ()), *notes),
     )
+    drawn = list(zip((part.name for part in parts), sizes))
+    return with_svg(report, arguments, lambda: residency_svg(drawn, stored is not None))
 
 
 def _heap(target: Target, notes: list[str]) -> HeapView | None:
@@ -202,10 +193,10 @@ def _is_defined(target: Target, name: str) -> bool:
         return False
 
 
-def _row(part: ResidentPart, stored: Residency | None) -> tuple[Any, ...]:
+def _row(place: int, part: ResidentPart, stored: Residency | None) -> tuple[Any, ...]:
     count = ABSENT if part.count is None else part.count
     in_core = ABSENT if stored is None else stored.resident(part.name)
-    return part.name, _WORDS[part.name], count, part.size, part.resident, in_core
+    return letter_of(place), part.name, WORDS[part.name], count, part.size, part.resident, in_core
 
 
 def _largest_json(mapping: LargeMapping) -> dict[str, Any]:
@@ -248,6 +239,6 @@ COMMAND = Command(
         "with what they are and who holds them."
     ),
     run=run,
-    arguments=(),
+    arguments=(SVG,),
     examples=(("heap rss", "why memory grows though no tool finds a leak"),),
 )

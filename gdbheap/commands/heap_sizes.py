@@ -10,6 +10,8 @@ from gdbheap.analysis.memory_use.usage import SizeClass, size_classes
 from gdbheap.counted import counted
 from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.limit import count_argument, left_out, limit_of
+from gdbheap.pictures.drawn_answers import sizes_svg
+from gdbheap.pictures.drawn_file import SVG, with_svg
 from gdbheap.report.report import Facts, Faults, Line, Report, Table
 from gdbheap.report.rows import PREVIEW, column, columns_of
 from gdbheap.session.target import Target
@@ -46,7 +48,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         "free_bytes": sum(each.free_bytes for each in classes),
     }
     display_rows = _display_rows(classes, rows, limit)
-    return Report(
+    report = Report(
         "heap sizes",
         (
             Table(columns_of(_Row), rows, display_rows),
@@ -55,6 +57,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         ),
         notes=view.notes,
     )
+    return with_svg(report, arguments, lambda: sizes_svg(report))
 
 
 def _display_rows(classes: Sequence[SizeClass], rows: Sequence[_Row], limit: int) -> list[_Row | Line]:
@@ -86,6 +89,7 @@ COMMAND = Command(
     arguments=(
         Argument("--size", "range", "Only chunks of these sizes, in bytes."),
         count_argument("sizes"),
+        SVG,
     ),
     examples=(("heap sizes", "where the bytes are"), ("heap sizes --size 1k-", "only chunks of 1 KiB and more")),
 )

@@ -11,7 +11,9 @@ from gdbheap.analysis.mappings.annotate import annotate
 from gdbheap.analysis.mappings.memory_layout import Sums, find_areas, sum_by_sharing, total, user_end
 from gdbheap.errors import HeapError
 from gdbheap.interface.command import Command
+from gdbheap.pictures.drawn_file import SVG, with_svg
 from gdbheap.pictures.mm_drawing import Drawing
+from gdbheap.pictures.space_svg import space_svg
 from gdbheap.process.live.proc_maps import MappingUsage, read_smaps
 from gdbheap.process.mm import read_mm
 from gdbheap.process.process import Process
@@ -44,7 +46,7 @@ def mm(target: Target, arguments: Mapping[str, Any]) -> Report:
         found,
         process.main.path if process.main is not None else "",
     )
-    return Report(
+    report = Report(
         "mm",
         (
             Prose((*drawing.lines(), "") if areas else ()),
@@ -58,6 +60,9 @@ def mm(target: Target, arguments: Mapping[str, Any]) -> Report:
             ),
         ),
         notes=(*process.notes, *notes, *doubt, *_unknown(process, usages)),
+    )
+    return with_svg(
+        report, arguments, lambda: space_svg(areas, names_by_address(rows), user_end(areas, process.machine))
     )
 
 
@@ -109,6 +114,7 @@ COMMAND = Command(
         "of each mapping type: mapped, in memory, of that in anonymous pages (of private files: the pages that were "
         "written), and swapped out. On a core or a remote process, what is not known is shown as ?."
     ),
+    arguments=(SVG,),
     examples=(
         ("mm", "the layout, the bounds and the totals"),
         ("mm --json", "the same for a program: addresses as hex strings, sizes in bytes"),

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from gdbheap.analysis.retained.collapsed import CollapsedGraph, CollapsedNode, collapse
+from gdbheap.analysis.retained.collapsed import HOLDER, OTHER_HOLDERS, CollapsedGraph, CollapsedNode, collapse
 from gdbheap.analysis.retained.nearest import LOST, Nearest, nearest_holders
+from gdbheap.counted import counted
 from gdbheap.glibc.naming import arena_name
 from gdbheap.lazy import np
+from gdbheap.pictures.dot import DotEdge, DotNode, dot_text
 from gdbheap.pictures.heap_map_svg import place_facts, words_of
-from gdbheap.report.printable import printable
+from gdbheap.report.printable import human_size, printable
 from gdbheap.session.retained import shared_name
 from gdbheap.tables.retained_rows import RetainedRows
 
@@ -137,6 +139,23 @@ def owner_facts(rows: RetainedRows, graph: CollapsedGraph) -> dict[str, Any]:
         ],
         "edges": [{"from": source, "to": target, "pointers": count} for source, target, count in graph.edges],
     }
+
+
+def owner_dot(rows: RetainedRows) -> str:
+    """Return the graph of owners for Graphviz."""
+    graph = owner_graph(rows)
+    nodes = [
+        DotNode(number, (_node_name(rows, each), _size(each)), each.kind == HOLDER)
+        for number, each in enumerate(graph.nodes)
+    ]
+    edges = [DotEdge(source, target, f"{count:,}") for source, target, count in graph.edges]
+    return dot_text(nodes, edges)
+
+
+def _size(node: CollapsedNode) -> str:
+    holds = f"retains {human_size(node.bytes)}"
+    is_holder = node.kind in (HOLDER, OTHER_HOLDERS)
+    return holds if is_holder else f"{human_size(node.bytes)} in {counted(node.blocks, 'block')}"
 
 
 def owner_graph(rows: RetainedRows) -> CollapsedGraph:

@@ -70,7 +70,7 @@ class Svg:
     def inline(self) -> str:
         """Return it as an element of a page that has page/pictures.css."""
         description = f"<desc>{escaped(self._description)}</desc>" if self._description else ""
-        box = f'viewBox="0 0 {self.width:.5g} {self.height:.5g}" width="{self.width:.5g}"'
+        box = f'viewBox="0 0 {self.width:.5g} {self.height:.5g}" width="{self.width:.5g}" height="{self.height:.5g}"'
         start = f'<svg class="picture" role="img" {box}{"".join(self._attributes)}>'
         return f"{start}<title>{escaped(self.title)}</title>{description}{PATTERNS}{''.join(self._pieces)}</svg>"
 

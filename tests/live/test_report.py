@@ -6,13 +6,15 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from xml.etree import ElementTree
 
 from support.gdb_runs import ask
 from support.parsed_html import Parsed
 from support.programs import build, running
 
 NAME = "<img src=x onerror=alert(1)>&'</title>"
-COMMANDS = ["heap", "heap leaks", "heap rss", "heap sizes", "heap check", "mm", "vmmap", "heap retained"]
+COMMANDS = ["heap", "heap leaks", "heap rss", "heap sizes", "heap check", "mm", "vmmap", "heap retained", "heap map"]
+DRAWN = {"map": "heap map", "rss": "heap rss", "sizes": "heap sizes", "mm": "mm"}
 
 
 def test_the_page_says_what_the_commands_say_and_what_the_program_wrote_down(tmp_path):
@@ -20,7 +22,8 @@ def test_the_page_says_what_the_commands_say_and_what_the_program_wrote_down(tmp
     shutil.copy(build("retained"), program)
     page = tmp_path / "page.html"
     with running(program) as started:
-        then = [f"heap report {page}"]
+        then = [f"heap report {page}", f"heap retained --dot {tmp_path}/owners.dot"]
+        then += [f"{command} --svg {tmp_path}/{name}.svg" for name, command in DRAWN.items()]
         answers = ask(["-p", str(started.pid)], COMMANDS, then=then)
         expected = dict(re.findall(r"^holder \w+ (\w+) (\d+ \d+)$", started.text, re.MULTILINE))
     assert page.exists(), answers.text
@@ -28,7 +31,7 @@ def test_the_page_says_what_the_commands_say_and_what_the_program_wrote_down(tmp
     assert parsed.elements["script"] == 2 and parsed.elements["img"] == 0
     assert page.stat().st_size < 2 << 20
     facts = json.loads(parsed.raw["script"][0])
-    for command in COMMANDS:
+    for command in COMMANDS[:-1]:
         told = {**facts["answers"][command]}
         assert told.pop("left_out") == 0
         wanted = answers[command]
@@ -50,6 +53,15 @@ def test_the_page_says_what_the_commands_say_and_what_the_program_wrote_down(tmp
     assert sum(main["totals"].values()) == table["arena main"]["system_bytes"]
     assert main["totals"]["free"] + main["totals"]["given_back"] == table["arena main"]["free_bytes"]
     assert main["totals"]["top"] + main["totals"]["top_untouched"] == table["arena main"]["top_bytes"]
+    drawn = answers["heap map"]
+    assert {kind: drawn["totals"][kind] for kind in main["totals"]} == main["totals"]
+    for kind, size in main["totals"].items():
+        assert sum(row[kind] for row in drawn["rows"]) == size
+    assert "digraph heap {" in (tmp_path / "owners.dot").read_text()
+    assert 'label="global_list' in (tmp_path / "owners.dot").read_text()
+    for name in DRAWN:
+        root = ElementTree.parse(tmp_path / f"{name}.svg").getroot()
+        assert root.tag == "{http://www.w3.org/2000/svg}svg"
     assert len(main["what"]) == sum(cells for _, cells in main["stretches"])
 
 

@@ -1,0 +1,132 @@
+"""heap map: an arena's memory as a picture, cell by cell."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from gdbheap.analysis.memory_use.heap_map import FREE, KINDS, LIVE
+from gdbheap.counted import counted
+from gdbheap.errors import UsageError
+from gdbheap.glibc.heap_view import HeapView
+from gdbheap.glibc.naming import arena_name
+from gdbheap.interface.command import Argument, Command
+from gdbheap.lazy import np
+from gdbheap.pictures.drawn_file import SVG, with_svg
+from gdbheap.pictures.heap_map_svg import COLUMNS, heap_map_svg
+from gdbheap.pictures.map_text import map_lines
+from gdbheap.report.printable import human_size
+from gdbheap.report.report import ABSENT, Column, Facts, Faults, Line, Prose, Report, Table
+from gdbheap.session.heap_maps import arena_map, largest_arenas
+from gdbheap.session.target import Target
+
+if TYPE_CHECKING:
+    from gdbheap.analysis.memory_use.heap_map import HeapMap
+
+_CELLS = 1_536
+# A cell with less than this part in use is held by few.
+_FEW = 0.25
+# So many other arenas are named.
+_NAMED = 6
+
+_COLUMNS = (
+    Column("address", "address", "address"),
+    Column("size", "bytes"),
+    *(Column(kind, "bytes") for kind in KINDS),
+    Column("largest", "address", "mem"),
+)
+
+
+def run(target: Target, arguments: Mapping[str, Any]) -> Report:
+    """Draw the map of an arena."""
+    view = target.heap()
+    index = _index(target, view, arguments["arena"])
+    if index is None:
+        return Report(
+            "heap map", (Table(_COLUMNS, []), Faults(view.faults)), (*view.notes, "the heap has no chunk yet")
+        )
+    found = arena_map(target, index, arguments["cells"] or _CELLS)
+    name = arena_name(index)
+    report = Report(
+        "heap map",
+        (
+            Prose((Line.plain(f"arena {name}: each sign is {human_size(found.cell)}", "heading"),)),
+            Table(_COLUMNS, list(_rows(view, found)), list(map_lines(found, COLUMNS))),
+            Prose((*_survivors(found), *_others(target, index), _NEXT)),
+            Facts({"arena": name, "cell": found.cell, "pages_known": found.pages_known, **found.totals()}, shown=False),
+            Faults(view.faults),
+        ),
+        notes=view.notes,
+    )
+    return with_svg(report, arguments, lambda: heap_map_svg(found, name))
+
+
+def _index(target: Target, view: HeapView, name: str | None) -> int | None:
+    """Return the arena of that name; without one the first in the ring that has any memory; None where none has."""
+    with_memory = sorted(largest_arenas(target))
+    if name is None:
+        return with_memory[0] if with_memory else None
+    for each in view.arenas:
+        if arena_name(each.index) == name:
+            if each.index not in with_memory:
+                raise UsageError(f"arena {name} has no chunk")
+            return each.index
+    raise UsageError(
+        f"there is no arena {name}: the arenas are {', '.join(arena_name(each.index) for each in view.arenas)}"
+    )
+
+
+def _rows(view: HeapView, found: HeapMap) -> Iterator[tuple[Any, ...]]:
+    """Yield a row for each cell."""
+    table, header = view.table, view.layout.header
+    columns = [found.start, found.end - found.start, *(found.bytes[kind] for kind in KINDS), found.largest]
+    for *cells, row in zip(*(column.tolist() for column in columns)):
+        yield *cells, ABSENT if row < 0 else int(table.address[row]) + header
+
+
+def _survivors(found: HeapMap) -> Iterator[Line]:
+    """Yield how much of the arena few blocks keep: cells that are mostly free, and not given back."""
+    size = np.maximum((found.end - found.start).astype(np.float64), 1)
+    live, free = found.bytes[LIVE], found.bytes[FREE]
+    few = (live > 0) & (live < _FEW * size) & (free > 0)
+    if few.any():
+        text = (
+            f"{counted(int(few.sum()), 'cell')} with less than a quarter in use: {human_size(int(live[few].sum()))} in "
+            f"use keep {human_size(int(free[few].sum()))} free memory from going back"
+        )
+        yield Line.plain(text)
+
+
+def _others(target: Target, index: int) -> Iterator[Line]:
+    others = [each for each in largest_arenas(target) if each != index]
+    if others:
+        names = ", ".join(map(arena_name, others[:_NAMED])) + (", …" if len(others) > _NAMED else "")
+        yield Line.plain(f"{counted(len(others), 'other arena')}: {names} (`heap map {arena_name(others[0])}`)", "dim")
+
+
+_NEXT = Line(
+    (("", "next: "), ("command", "heap rss"), ("", " says what keeps it, "), ("command", "heap retained"), ("", " who"))
+)
+
+COMMAND = Command(
+    name="heap map",
+    summary="Draw an arena's memory, cell by cell: in use, free, given back, top.",
+    description=(
+        "Each sign is a piece of the arena, of a size that is a power of two and said above it. A cell with any block "
+        "in use is █ (nearly all of it), ▓ (half and more) or ▒ (less: a survivor among free memory); one without is "
+        "o (free, in memory), · (free, but given back to the system or never touched), ^ or _ (top, in memory or not), "
+        "m (malloc's own, or not known). Rows that are all alike are folded. Of a core, pages with anything but zeros "
+        "stand for those in memory; where pages are not known, free memory is o and top is ^.\n"
+        "JSON has a row for each cell with the bytes of each kind, and the largest block in it."
+    ),
+    run=run,
+    arguments=(
+        Argument("ARENA", "name", "The arena: main, 1, 2, ... (default: main)."),
+        Argument("--cells", "count", "Into about how many cells to divide it (1,536)."),
+        SVG,
+    ),
+    examples=(
+        ("heap map", "the main arena: what is free between what"),
+        ("heap map 1 --svg map.svg", "the next arena, drawn into a file as well"),
+    ),
+)
