@@ -15,35 +15,24 @@ from gdbheap.interface.limit import count_argument, first_of, left_out, limit_of
 from gdbheap.pictures.drawn_answers import growth_svg
 from gdbheap.pictures.drawn_file import SVG, with_svg
 from gdbheap.report.printable import human_size
-from gdbheap.report.report import ABSENT, Column, Facts, Line, Prose, Report, Table
+from gdbheap.report.report import Facts, Line, Prose, Report, Table
 from gdbheap.session.snapshot_store import load_all, snapshot_now
 from gdbheap.session.target import Target
-from gdbheap.tables.growth_places import PLACE_COLUMNS, DiffPlaces, alive_now, for_people, growth_lines, shown
+from gdbheap.tables.growth_places import (
+    DifferenceRow,
+    DiffPlaces,
+    GrowthRow,
+    SurvivorRow,
+    alive_now,
+    for_people,
+    growth_lines,
+)
+from gdbheap.tables.growth_places import columns as growth_columns
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gdbheap.lazy import np
-
-_TWO = (
-    Column("grown_bytes", "bytes", heading="grown by"),
-    Column("count_before", "count", heading="before"),
-    Column("count_after", "count", heading="after"),
-    Column("appeared", "count"),
-    Column("vanished", "count"),
-    Column("chunk_size", "size", "size"),
-    Column("what", "text", "symbol"),
-    *PLACE_COLUMNS,
-)
-_THREE = (
-    Column("steady_bytes", "bytes", heading="steady"),
-    Column("old", "count"),
-    Column("born_first", "count"),
-    Column("born_second", "count"),
-    Column("chunk_size", "size", "size"),
-    Column("what", "text", "symbol"),
-    *PLACE_COLUMNS,
-)
 
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
@@ -81,48 +70,47 @@ def _report(
     last, new = snapshots[-1], came(snapshots[-2], snapshots[-1])
     grown = holder_growth(snapshots[0], last, new if len(snapshots) == 2 else came(snapshots[0], last))
     places = DiffPlaces(last, new, alive, grown)
+    kind: type[GrowthRow] = DifferenceRow if len(snapshots) == 2 else SurvivorRow
+    rows: Sequence[GrowthRow]
+    changed: Sequence[GrowthRow]
     if len(snapshots) == 2:
-        rows = [(*_difference_row(group), *places.cells(group.what, group.chunk_size)) for group in compare(*snapshots)]
-        changed = [row for row in rows if row[0] or row[3] or row[4]]
+        differences = [_difference_row(group, places) for group in compare(*snapshots)]
+        rows, changed = differences, [row for row in differences if row.grown_bytes or row.appeared or row.vanished]
         totals = {
-            "grown_bytes": sum(row[0] for row in rows),
-            "appeared": sum(row[3] for row in rows),
-            "vanished": sum(row[4] for row in rows),
+            "grown_bytes": sum(row.grown_bytes for row in differences),
+            "appeared": sum(row.appeared for row in differences),
+            "vanished": sum(row.vanished for row in differences),
         }
-        columns: tuple[Column, ...] = _TWO
     else:
-        rows = [(*_survivor_row(group), *places.cells(group.what, group.chunk_size)) for group in survivors(*snapshots)]
-        changed = [row for row in rows if row[2] or row[3]]
-        totals = {"steady_bytes": sum(row[0] for row in rows)}
-        columns = _THREE
-    what = next(index for index, column in enumerate(columns) if column.name == "what")
-    display_rows: list[Any] = [for_people(row, what) for row in first_of(changed, limit)]
-    if len(display_rows) < len(changed):
-        display_rows.append(left_out(len(changed) - len(display_rows), "group"))
-    if not changed:
-        display_rows.append(Line.plain("nothing has changed"))
+        survived = [_survivor_row(group, places) for group in survivors(*snapshots)]
+        rows, changed = survived, [row for row in survived if row.born_first or row.born_second]
+        totals = {"steady_bytes": sum(row.steady_bytes for row in survived)}
+    example = next((row.example for row in changed if isinstance(row.example, int)), None)
     return Report(
         "heap diff",
         (
             Prose(before),
-            Table(shown(columns, last), rows, display_rows),
-            Prose(
-                tuple(
-                    growth_lines(grown, next((row[what + 1] for row in changed if row[what + 1] is not ABSENT), None))
-                )
-            ),
+            Table(growth_columns(kind, last), rows, _displayed(changed, limit)),
+            Prose(tuple(growth_lines(grown, example))),
             Facts(totals),
         ),
         notes=tuple(_notes(names, snapshots)),
     )
 
 
+def _displayed(changed: Sequence[GrowthRow], limit: int | None) -> list[GrowthRow | Line]:
+    shown: list[GrowthRow | Line] = [for_people(row) for row in first_of(changed, limit)]
+    if len(shown) < len(changed):
+        shown.append(left_out(len(changed) - len(shown), "group"))
+    return shown or [Line.plain("nothing has changed")]
+
+
 def _line(name: str, snapshot: Snapshot) -> str:
     return f"{name}: {counted(len(snapshot), 'block')}, {human_size(int(snapshot.size.sum()))}"
 
 
-def _difference_row(group: GroupDifference) -> tuple[Any, ...]:
-    return (
+def _difference_row(group: GroupDifference, places: DiffPlaces) -> DifferenceRow:
+    return DifferenceRow(
         group.grown_bytes,
         group.count_before,
         group.count_after,
@@ -130,11 +118,20 @@ def _difference_row(group: GroupDifference) -> tuple[Any, ...]:
         group.vanished,
         group.chunk_size,
         group.what,
+        **vars(places.place(group.what, group.chunk_size)),
     )
 
 
-def _survivor_row(group: GroupSurvivors) -> tuple[Any, ...]:
-    return group.steady_bytes, group.old, group.born_first, group.born_second, group.chunk_size, group.what
+def _survivor_row(group: GroupSurvivors, places: DiffPlaces) -> SurvivorRow:
+    return SurvivorRow(
+        group.steady_bytes,
+        group.old,
+        group.born_first,
+        group.born_second,
+        group.chunk_size,
+        group.what,
+        **vars(places.place(group.what, group.chunk_size)),
+    )
 
 
 def _notes(names: Sequence[str], snapshots: Sequence[Snapshot]) -> list[str]:

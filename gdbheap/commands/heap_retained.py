@@ -14,11 +14,12 @@ from gdbheap.pictures.drawn_file import DOT, write_drawing
 from gdbheap.pictures.page_facts import owner_dot
 from gdbheap.report.printable import human_size
 from gdbheap.report.profiles import write_folded, write_pprof
-from gdbheap.report.report import Column, Facts, Faults, Line, Prose, Report, Table
+from gdbheap.report.report import Facts, Faults, Line, Prose, Report, Table
+from gdbheap.report.rows import columns_of
 from gdbheap.session.pointer_graph import notes_on
 from gdbheap.session.target import Target
 from gdbheap.tables.holder_rows import no_block
-from gdbheap.tables.retained_rows import HOLDER_COLUMNS, KIND_COLUMNS, MOST_ROWS, SHARED, RetainedRows
+from gdbheap.tables.retained_rows import MOST_ROWS, SHARED, HolderRow, KindRow, RetainedRows
 from gdbheap.tables.retained_sentences import RetainedSentences
 
 
@@ -32,16 +33,16 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     node = _node(rows, text) if text else None
     files = tuple(_written(rows, arguments))
     if arguments["by_type"]:
-        found = rows.by_type(node)
-        return _report(rows, KIND_COLUMNS, found, len(found), limit, after=files)
+        kinds = rows.by_type(node)
+        return _report(rows, KindRow, kinds, len(kinds), limit, after=files)
     if node is None:
         found = rows.top(most)
         left = max(_holders(rows) - most, 0)
         after = (*_next(found), *files)
-        return _report(rows, HOLDER_COLUMNS, found, len(found) + left, limit, tuple(sentences.suspects()), after)
+        return _report(rows, HolderRow, found, len(found) + left, limit, tuple(sentences.suspects()), after)
     found = rows.below(node, most) if arguments["json"] else rows.below_by_type(node)
     before = (*sentences.of_asked(node), "below it:" if found else "")
-    return _report(rows, HOLDER_COLUMNS, found, len(found), limit, before, files)
+    return _report(rows, HolderRow, found, len(found), limit, before, files)
 
 
 def _written(rows: RetainedRows, arguments: Mapping[str, Any]) -> Iterator[Line]:
@@ -68,15 +69,15 @@ def _holders(rows: RetainedRows) -> int:
 
 def _report(
     rows: RetainedRows,
-    columns: tuple[Column, ...],
-    found: Sequence[tuple[Any, ...]],
+    kind: type[HolderRow] | type[KindRow],
+    found: Sequence[HolderRow] | Sequence[KindRow],
     count: int,
     limit: int,
     before: tuple[str, ...] = (),
     after: tuple[Line, ...] = (),
 ) -> Report:
     target, held = rows.target, rows.found.held
-    display: list[Sequence[Any] | Line] = list(first_of(found, limit))
+    display: list[HolderRow | KindRow | Line] = list(first_of(found, limit))
     if len(display) < count:
         display.append(left_out(count - len(display), "row"))
     if not found:
@@ -85,7 +86,7 @@ def _report(
         "heap retained",
         (
             Prose(tuple(filter(None, before))),
-            Table(columns, found, display),
+            Table(columns_of(kind), found, display),
             Prose(
                 (
                     Line.plain(
@@ -106,13 +107,13 @@ def _report(
     )
 
 
-def _next(found: Sequence[tuple[Any, ...]]) -> tuple[Line, ...]:
+def _next(found: Sequence[HolderRow]) -> tuple[Line, ...]:
     """Return the command that leads on from the first row: by its holder's name, or the owner's of what is shared."""
     if not found:
         return ()
-    row = dict(zip((column.name for column in HOLDER_COLUMNS), found[0]))
-    shared = f"{row['example']:#x}" if isinstance(row["example"], int) else ""
-    name = (row["owner"] or shared) if row["kind"] == SHARED else row["holder"]
+    row = found[0]
+    shared = f"{row.example:#x}" if isinstance(row.example, int) else ""
+    name = (row.owner or shared) if row.kind == SHARED else row.holder
     return (Line.plain(f"`heap retained {name}` goes one level down", "dim"),) if name else ()
 
 

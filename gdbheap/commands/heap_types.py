@@ -13,6 +13,7 @@ from gdbheap.interface.limit import count_argument, first_of, left_out, limit_of
 from gdbheap.lazy import np
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import Facts, Faults, Line, Prose, Report, Table
+from gdbheap.report.rows import columns_of
 from gdbheap.sentences.block_names import BlockNames
 from gdbheap.sentences.type_reasons import chain_lines, chain_path, reason
 from gdbheap.session.block_names import all_names
@@ -22,9 +23,9 @@ from gdbheap.session.target import Target
 from gdbheap.tables.container_rows import containers_report
 from gdbheap.tables.holder_rows import no_block
 from gdbheap.tables.type_rows import (
-    BLOCK_COLUMNS,
-    TYPE_COLUMNS,
+    BlockRow,
     BlockRows,
+    TypeRow,
     display_block,
     display_group,
     group_row,
@@ -66,7 +67,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         return containers_report(target.process, typed.types, typed.leaks.held.blocks, limit, _notes(target, typed))
     total = sum(group.bytes for group in typed.groups)
     shown = first_of(typed.groups, limit)
-    lines: list[Sequence[Any] | Line] = [display_group(typed.leaks, each, total) for each in shown]
+    lines: list[TypeRow | Line] = [display_group(typed.leaks, each, total) for each in shown]
     if len(shown) < len(typed.groups):
         rest = typed.groups[len(shown) :]
         size = human_size(sum(group.bytes for group in rest))
@@ -74,7 +75,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     return Report(
         "heap types",
         (
-            Table(TYPE_COLUMNS, [group_row(typed.leaks, each, total) for each in typed.groups], lines),
+            Table(columns_of(TypeRow), [group_row(typed.leaks, each, total) for each in typed.groups], lines),
             Prose(tuple(_summary(typed))),
             Facts(sums(typed.types, typed.leaks), shown=False),
             Faults(target.heap().faults),
@@ -153,7 +154,7 @@ def _blocks(target: Target, typed: _Typed, wanted: str | None, arguments: Mappin
     return Report(
         "heap types",
         (
-            Table(BLOCK_COLUMNS, rows, lines),
+            Table(columns_of(BlockRow), rows, lines),
             Prose((Line.plain(f"{counted(len(rows), 'block')}, {human_size(size)}", "total"),)),
             Facts({"blocks": len(rows), "bytes": size}, shown=False),
             Faults(target.heap().faults),
@@ -186,7 +187,7 @@ def _why(target: Target, typed: _Typed, address: int) -> Report:
         "heap types",
         (
             Prose((*lines, *chain)),
-            Table(BLOCK_COLUMNS, rows, []),
+            Table(columns_of(BlockRow), rows, []),
             Facts({"chain": [_step(typed.types, step) for step in typed.types.chain(block)]}, shown=False),
         ),
         notes=_notes(target, typed),

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 from gdbheap.counted import counted
 from gdbheap.report.printable import human_size
-from gdbheap.report.report import ABSENT, Column, Facts, Line, Prose, Report, Table
-from gdbheap.report.rows import TYPE
+from gdbheap.report.report import ABSENT, Absent, Facts, Line, Prose, Report, Table
+from gdbheap.report.rows import TYPE, column, columns_of
 from gdbheap.types.short_names import short_name
 from gdbheap.types.type_names import type_name
 
@@ -17,16 +18,19 @@ if TYPE_CHECKING:
     from gdbheap.analysis.types.container_use import ContainerUse
     from gdbheap.process.process import Process
 
-_COLUMNS = (
-    Column("count", "count"),
-    Column("entries", "count"),
-    Column("capacity", "count"),
-    Column("wasted_bytes", "bytes", heading="wasted"),
-    Column("most_entries", "count", heading="fullest has"),
-    Column("fullest", "address", "mem"),
-    Column("type", "text", "type", gives=TYPE),
-    Column("kind", "text", shown=False),
-)
+
+@dataclass(frozen=True)
+class _Row:
+    """The containers of one type."""
+
+    count: int = field(metadata=column("count"))
+    entries: int = field(metadata=column("count"))
+    capacity: int | Absent = field(metadata=column("count"))
+    wasted_bytes: int = field(metadata=column("bytes", heading="wasted"))
+    most_entries: int = field(metadata=column("count", heading="fullest has"))
+    fullest: int = field(metadata=column("address", "mem"))
+    type: str = field(metadata=column("text", "type", gives=TYPE))
+    kind: str = field(metadata=column(shown=False))
 
 
 def containers_report(
@@ -54,7 +58,7 @@ def containers_report(
     return Report(
         "heap types",
         (
-            Table(_COLUMNS, rows, shown),
+            Table(columns_of(_Row), rows, shown),
             Prose(tuple(after)),
             Facts(
                 {
@@ -70,8 +74,8 @@ def containers_report(
     )
 
 
-def _row(types: BlockTypes, use: ContainerUse) -> tuple[Any, ...]:
-    return (
+def _row(types: BlockTypes, use: ContainerUse) -> _Row:
+    return _Row(
         use.count,
         use.entries,
         ABSENT if use.capacity is None else use.capacity,

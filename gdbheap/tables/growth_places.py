@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field, replace
+from typing import TYPE_CHECKING, Union
 
 from gdbheap.analysis.pointers.blocks import live_blocks
 from gdbheap.analysis.snapshots.growth import LOST, HolderGrowth, examples
@@ -13,22 +14,64 @@ from gdbheap.errors import HeapError
 from gdbheap.glibc.walk.first_words import HEAD
 from gdbheap.lazy import np
 from gdbheap.report.printable import human_size
-from gdbheap.report.report import ABSENT, Column, Line
+from gdbheap.report.report import ABSENT, Absent, Column, Line
+from gdbheap.report.rows import column, columns_of, goes
 from gdbheap.session.target import Target
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-PLACE_COLUMNS = (
-    Column("example", "address", "mem"),
-    Column("state", "label"),
-    Column("holder", "text", "symbol"),
-    Column("holder_grown_bytes", "bytes", heading="which grew by"),
-    Column("holder_grown_blocks", "count", shown=False),
-    Column("text", "text", shown=False),
-)
+
+@dataclass(frozen=True)
+class Place:
+    """An example of blocks that came and are still there, its state and holder, and by how much that one grew: the
+    last columns of a row. ABSENT where there is none; what the snapshot does not tell is None."""
+
+    example: int | Absent = field(default=ABSENT, metadata=column("address", "mem"))
+    state: str | Absent | None = field(default=ABSENT, metadata=column("label"))
+    holder: str | Absent | None = field(default=ABSENT, metadata=column("text", "symbol"))
+    holder_grown_bytes: int | Absent | None = field(
+        default=ABSENT, metadata=column("bytes", heading="which grew by", gives=goes(2))
+    )
+    holder_grown_blocks: int | Absent | None = field(default=ABSENT, metadata=column("count", shown=False))
+    text: str | Absent = field(default=ABSENT, metadata=column(shown=False))
+
+
+@dataclass(frozen=True)
+class _Difference:
+    grown_bytes: int = field(metadata=column("bytes", heading="grown by"))
+    count_before: int = field(metadata=column("count", heading="before"))
+    count_after: int = field(metadata=column("count", heading="after"))
+    appeared: int = field(metadata=column("count"))
+    vanished: int = field(metadata=column("count"))
+    chunk_size: int = field(metadata=column("size", "size"))
+    what: str = field(metadata=column("text", "symbol"))
+
+
+@dataclass(frozen=True)
+class _Survivors:
+    steady_bytes: int = field(metadata=column("bytes", heading="steady"))
+    old: int = field(metadata=column("count"))
+    born_first: int = field(metadata=column("count"))
+    born_second: int = field(metadata=column("count"))
+    chunk_size: int = field(metadata=column("size", "size"))
+    what: str = field(metadata=column("text", "symbol"))
+
+
+# A dataclass's own fields come behind those of its last base, and of those before it.
+@dataclass(frozen=True)
+class DifferenceRow(Place, _Difference):
+    """Blocks that are alike, in two snapshots."""
+
+
+@dataclass(frozen=True)
+class SurvivorRow(Place, _Survivors):
+    """Blocks that are alike, in three snapshots."""
+
+
 _HELD, _LOST = "held", "lost"
 _MOST_HOLDERS = 5
+GrowthRow = Union[DifferenceRow, SurvivorRow]
 # What no debug information, and no holder's name, stands for.
 _NOTHING = "nothing (lost)"
 
@@ -43,37 +86,33 @@ class DiffPlaces:
         self._alive = None if alive is None else set(last.address[alive].tolist())
         self._grown = {each.holder: each for each in grown}
 
-    def cells(self, what: str, size: int) -> tuple[Any, ...]:
-        """Return the cells of PLACE_COLUMNS for the blocks of this kind and size."""
+    def place(self, what: str, size: int) -> Place:
+        """Return the example of the blocks of this kind and size."""
         found = self._examples.get((what, size))
         if found is None or (self._alive is not None and found.address not in self._alive):
-            return (ABSENT,) * len(PLACE_COLUMNS)
+            return Place()
         text = found.text or ABSENT
         if found.holder is None:
-            return found.address, None, None, None, None, text
+            return Place(found.address, None, None, None, None, text)
         if found.holder == LOST:
-            return found.address, _LOST, ABSENT, ABSENT, ABSENT, text
+            return Place(found.address, _LOST, text=text)
         grown = self._grown.get(found.holder)
         figures = (0, 0) if grown is None else (grown.bytes, grown.blocks)
-        return found.address, _HELD, found.holder, *figures, text
+        return Place(found.address, _HELD, found.holder, *figures, text)
 
 
-def shown(columns: Sequence[Column], last: Snapshot) -> tuple[Column, ...]:
+def columns(row: type[GrowthRow], last: Snapshot) -> tuple[Column, ...]:
     """Return the columns for a last snapshot that may tell of no holders."""
-    hidden = () if last.holder is not None else ("state", "holder", "holder_grown_bytes")
-    return tuple(
-        Column(each.name, each.format, each.token, each.shown and each.name not in hidden, each.published, each.heading)
-        for each in columns
-    )
+    told = last.holder is not None
+    return columns_of(row, state=told, holder=told, holder_grown_bytes=told)
 
 
-def for_people(row: tuple[Any, ...], what: int) -> tuple[Any, ...]:
-    """Return a row with the text that its example holds; `what` is the place of that column."""
-    text = row[-1]
-    if text is ABSENT:
+def for_people(row: GrowthRow) -> GrowthRow:
+    """Return a row with the text that its example holds."""
+    if not isinstance(row.text, str):
         return row
-    more = "…" if len(text) >= HEAD else ""
-    return (*row[:what], f'{row[what]}: "{text}{more}"', *row[what + 1 :])
+    more = "…" if len(row.text) >= HEAD else ""
+    return replace(row, what=f'{row.what}: "{row.text}{more}"')
 
 
 def growth_lines(grown: Sequence[HolderGrowth], example: int | None) -> Iterator[Line]:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from itertools import chain
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from gdbheap.counted import counted
 from gdbheap.lazy import np
-from gdbheap.report.report import ABSENT, Column
-from gdbheap.report.rows import TYPE
+from gdbheap.report.report import ABSENT, Absent
+from gdbheap.report.rows import TYPE, column
 from gdbheap.session.block_kinds import BlockKinds, block_kinds
 from gdbheap.session.retained import HolderName, holder_name, owner_name, retained, shared_name
 from gdbheap.session.target import Target
@@ -20,26 +22,6 @@ if TYPE_CHECKING:
     from gdbheap.analysis.retained.shared import SharedGroup
 
 SHARED, BLOCK = "shared", "block"
-HOLDER_COLUMNS = (
-    Column("bytes", "bytes", heading="retains"),
-    Column("share", "share"),
-    Column("blocks", "count"),
-    Column("kind", "label"),
-    Column("holder", "text", "symbol"),
-    Column("type", "text", "type", gives=TYPE),
-    Column("example", "address", "mem"),
-    Column("holders", "texts", shown=False),
-    Column("within", "text", shown=False),
-    Column("owner", "text", shown=False),
-)
-KIND_COLUMNS = (
-    Column("bytes", "bytes", heading="retains"),
-    Column("share", "share"),
-    Column("count", "count"),
-    Column("own_bytes", "bytes", heading="own"),
-    Column("type", "text", "type", gives=TYPE),
-    Column("example", "address", "mem"),
-)
 # Members are told with their owner if they retain so much of all, and so deep.
 _LARGE = 0.01
 _DEEPEST = 4
@@ -49,6 +31,34 @@ _FEW = 12
 _MOST_LOOKED_AT = 2_000
 # More rows than these are not made: a name may take gdb a millisecond.
 MOST_ROWS = 10_000
+
+
+@dataclass(frozen=True)
+class HolderRow:
+    """A holder, a member of one, a block, or what several share: what it retains."""
+
+    bytes: int = field(metadata=column("bytes", heading="retains"))
+    share: float = field(metadata=column("share"))
+    blocks: int = field(metadata=column("count"))
+    kind: str = field(metadata=column("label"))
+    holder: str = field(metadata=column("text", "symbol"))
+    type: str | None = field(metadata=column("text", "type", gives=TYPE))
+    example: int | Absent = field(metadata=column("address", "mem"))
+    holders: Sequence[str] = field(metadata=column("texts", shown=False))
+    within: str | Absent = field(metadata=column(shown=False))
+    owner: str | Absent | None = field(metadata=column(shown=False))
+
+
+@dataclass(frozen=True)
+class KindRow:
+    """A kind of block: what its topmost blocks retain, and what they are themselves."""
+
+    bytes: int = field(metadata=column("bytes", heading="retains"))
+    share: float = field(metadata=column("share"))
+    count: int = field(metadata=column("count"))
+    own_bytes: int = field(metadata=column("bytes", heading="own"))
+    type: str = field(metadata=column("text", "type", gives=TYPE))
+    example: int = field(metadata=column("address", "mem"))
 
 
 class RetainedRows:
@@ -92,14 +102,24 @@ class RetainedRows:
                 return node
         return None
 
-    def row(self, node: int, within: str = "") -> tuple[Any, ...]:
-        """Return the row of HOLDER_COLUMNS of a node; the example is the first block below it, of those that retain
+    def row(self, node: int, within: str = "") -> HolderRow:
+        """Return the row of a node; the example is the first block below it, of those that retain
         most. `within` is the holder that it is a part of."""
         name, size = self.name(node), int(self.found.bytes[node])
         example = self._first_block(node)
         address = ABSENT if example is None else int(self.found.held.blocks.start[example])
-        cells = (size, self.share(size), int(self.found.count[node]), name.kind, name.name, name.type or None)
-        return *cells, address, [], within or ABSENT, ABSENT
+        return HolderRow(
+            bytes=size,
+            share=self.share(size),
+            blocks=int(self.found.count[node]),
+            kind=name.kind,
+            holder=name.name,
+            type=name.type or None,
+            example=address,
+            holders=[],
+            within=within or ABSENT,
+            owner=ABSENT,
+        )
 
     def _first_block(self, node: int) -> int | None:
         while node >= self.found.blocks:
@@ -109,16 +129,26 @@ class RetainedRows:
             node = int(below[0])
         return node
 
-    def shared_row(self, group: SharedGroup, within: str = "") -> tuple[Any, ...]:
+    def shared_row(self, group: SharedGroup, within: str = "") -> HolderRow:
         """Return the row of what several holders share."""
         names = [self.name(each).name for each in group.holders]
         text = shared_name(self.target, self.found, group)
         example = int(group.nodes[0])
         start, what = int(self.found.held.blocks.start[example]), self.kinds.name(example)
-        cells = (group.bytes, self.share(group.bytes), group.count, SHARED, text, what)
-        return *cells, start, names, within or ABSENT, owner_name(self.target, self.found, group) or None
+        return HolderRow(
+            bytes=group.bytes,
+            share=self.share(group.bytes),
+            blocks=group.count,
+            kind=SHARED,
+            holder=text,
+            type=what,
+            example=start,
+            holders=names,
+            within=within or ABSENT,
+            owner=owner_name(self.target, self.found, group) or None,
+        )
 
-    def top(self, most: int) -> list[tuple[Any, ...]]:
+    def top(self, most: int) -> list[HolderRow]:
         """Return a row for each holder, its large members behind it, and for each set of holders that share something;
         at most so many of each."""
         found = self.found
@@ -126,9 +156,9 @@ class RetainedRows:
         holders = holders[(holders >= found.blocks) & (found.bytes[holders] > 0)]
         rows = [[self.row(node), *self._members(node)] for node in holders[:most].tolist()]
         rows += [[self.shared_row(group)] for group in self.shared[:most]]
-        return [row for several in sorted(rows, key=lambda several: -several[0][0]) for row in several]
+        return [row for several in sorted(rows, key=lambda several: -several[0].bytes) for row in several]
 
-    def _members(self, node: int, depth: int = 0) -> list[tuple[Any, ...]]:
+    def _members(self, node: int, depth: int = 0) -> list[HolderRow]:
         """Return the rows of a node's members that retain a good part of all, each with its own behind it."""
         opened = self.found.opened(node)
         if opened is None or depth > _DEEPEST or self.share(int(self.found.bytes[node])) < _LARGE:
@@ -148,7 +178,7 @@ class RetainedRows:
         groups = self.shared if whole >= found.blocks else []
         return [each for each in groups if each.owner == whole and (not is_part or node in each.direct)]
 
-    def below(self, node: int, most: int) -> list[tuple[Any, ...]]:
+    def below(self, node: int, most: int) -> list[HolderRow]:
         """Return a row for each member of a node, for what they share, or else for each block right below it, and for
         what it owns but others lead to; at most so many."""
         from gdbheap.analysis.retained.shared import shared_groups  # kept out of gdb's start
@@ -164,7 +194,7 @@ class RetainedRows:
         rows += [self.shared_row(group, name) for group in shared_groups(found, opened)[:most]]
         return sorted([*rows, *shared], key=_by_size)
 
-    def below_by_type(self, node: int) -> list[tuple[Any, ...]]:
+    def below_by_type(self, node: int) -> list[HolderRow]:
         """Return the same for people: of many blocks a row for each type."""
         found = self.found
         children = found.children(node)
@@ -176,17 +206,17 @@ class RetainedRows:
             alike = children[which == index]
             row = self.row(int(alike[0]), self.name(node).name)
             size, blocks = int(found.bytes[alike].sum()), int(found.count[alike].sum())
-            holder = row[4] if count == 1 else counted(count, "block")
-            rows.append((size, self.share(size), blocks, BLOCK, holder, *row[5:]))
+            holder = row.holder if count == 1 else counted(count, "block")
+            rows.append(replace(row, bytes=size, share=self.share(size), blocks=blocks, kind=BLOCK, holder=holder))
         return sorted(rows, key=_by_size)
 
-    def by_type(self, node: int | None) -> list[tuple[Any, ...]]:
-        """Return a row of KIND_COLUMNS for each kind of block, of all or of those below a node."""
+    def by_type(self, node: int | None) -> list[KindRow]:
+        """Return a row for each kind of block, of all or of those below a node."""
         from gdbheap.analysis.retained.by_kind import by_kind  # kept out of gdb's start
 
         blocks = self.found.held.blocks
         return [
-            (
+            KindRow(
                 each.retained,
                 self.share(each.retained),
                 each.count,
@@ -210,5 +240,5 @@ class RetainedRows:
         return owner_paths(self.found, self.kinds.code, tuple(self.shared), name, shared)
 
 
-def _by_size(row: tuple[Any, ...]) -> int:
-    return -int(row[0])
+def _by_size(row: HolderRow) -> int:
+    return -row.bytes

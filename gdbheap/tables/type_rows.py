@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.lazy import np
-from gdbheap.report.report import ABSENT, Column
-from gdbheap.report.rows import TYPE
+from gdbheap.report.report import ABSENT, Absent
+from gdbheap.report.rows import TYPE, column
 from gdbheap.sentences.block_names import BlockNames, said_kind, with_confidence
 from gdbheap.sentences.type_reasons import reason
 from gdbheap.types.short_names import short_name
@@ -19,60 +20,67 @@ if TYPE_CHECKING:
     from gdbheap.analysis.types.block_types import BlockTypes
     from gdbheap.analysis.types.by_type import TypeGroup
 
-TYPE_COLUMNS = (
-    Column("count", "count"),
-    Column("bytes", "bytes"),
-    Column("share", "share"),
-    Column("reachable", "count"),
-    Column("lost", "count"),
-    Column("example", "address", "mem"),
-    Column("type", "text", "type", gives=TYPE),
-    Column("role", "text", shown=False),
-    Column("elements", "count", shown=False),
-    Column("certain", "count", shown=False),
-    Column("likely", "count", shown=False),
-    Column("possible", "count", shown=False),
-    Column("alternatives", "texts", shown=False),
-)
-BLOCK_COLUMNS = (
-    Column("mem", "address", "mem"),
-    Column("size", "size", "size"),
-    Column("reachable", "flag"),
-    Column("type", "text", "type", gives=TYPE),
-    Column("confidence", "text", shown=False),
-    Column("role", "text", shown=False),
-    Column("why", "text"),
-    Column("verdict", "label", shown=False),
-    Column("alternatives", "texts", shown=False),
-)
+
+@dataclass(frozen=True)
+class TypeRow:
+    """A type, a role, or what has neither."""
+
+    count: int = field(metadata=column("count"))
+    bytes: int = field(metadata=column("bytes"))
+    share: float = field(metadata=column("share"))
+    reachable: int = field(metadata=column("count"))
+    lost: int = field(metadata=column("count"))
+    example: int = field(metadata=column("address", "mem"))
+    type: str | None = field(metadata=column("text", "type", gives=TYPE))
+    role: str | Absent = field(metadata=column(shown=False))
+    elements: int = field(metadata=column("count", shown=False))
+    certain: int = field(metadata=column("count", shown=False))
+    likely: int = field(metadata=column("count", shown=False))
+    possible: int = field(metadata=column("count", shown=False))
+    alternatives: Sequence[str] = field(metadata=column("texts", shown=False))
+
+
+@dataclass(frozen=True)
+class BlockRow:
+    """A block. There may be a million: they come as tuples of these cells."""
+
+    mem: int = field(metadata=column("address", "mem"))
+    size: int = field(metadata=column("size", "size"))
+    reachable: bool | None = field(metadata=column("flag"))
+    type: str | None = field(metadata=column("text", "type", gives=TYPE))
+    confidence: str | None = field(metadata=column(shown=False))
+    role: str | Absent = field(metadata=column(shown=False))
+    why: str = field(metadata=column())
+    verdict: str = field(metadata=column("label", shown=False))
+    alternatives: Sequence[str] = field(metadata=column("texts", shown=False))
+
+
 _UNKNOWN = "unknown"
 
 
-def group_row(leaks: Leaks, group: TypeGroup, total: int) -> tuple[Any, ...]:
+def group_row(leaks: Leaks, group: TypeGroup, total: int) -> TypeRow:
     """Return the row of a type; `total` is the bytes of all live blocks."""
     kind, (_, possible, likely, certain) = group.kind, group.by_confidence
-    return (
-        group.count,
-        group.bytes,
-        group.bytes / total if total else 0.0,
-        group.reachable,
-        group.lost,
-        int(leaks.held.blocks.start[group.example]),
-        kind.name or None,
-        kind.role or ABSENT,
-        group.elements,
-        certain,
-        likely,
-        possible,
-        kind.others,
+    return TypeRow(
+        count=group.count,
+        bytes=group.bytes,
+        share=group.bytes / total if total else 0.0,
+        reachable=group.reachable,
+        lost=group.lost,
+        example=int(leaks.held.blocks.start[group.example]),
+        type=kind.name or None,
+        role=kind.role or ABSENT,
+        elements=group.elements,
+        certain=certain,
+        likely=likely,
+        possible=possible,
+        alternatives=kind.others,
     )
 
 
-def display_group(leaks: Leaks, group: TypeGroup, total: int) -> tuple[Any, ...]:
+def display_group(leaks: Leaks, group: TypeGroup, total: int) -> TypeRow:
     """Return the row for people: the name says how sure it is."""
-    row = list(group_row(leaks, group, total))
-    row[6] = _said(group)
-    return tuple(row)
+    return replace(group_row(leaks, group, total), type=_said(group))
 
 
 def _said(group: TypeGroup) -> str:
