@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.counted import counted
@@ -15,7 +15,8 @@ from gdbheap.process.mm import address_space_limit, data_limit, read_mm
 from gdbheap.process.process import Process
 from gdbheap.process.signal_info import OF_ACCESSES, SI_KERNEL, SIGSEGV, SIGTRAP, SignalInfo, signal_name
 from gdbheap.process.stop import Stop
-from gdbheap.report.report import ABSENT, Column, Line, Prose, Report, Table
+from gdbheap.report.report import ABSENT, Absent, Line, Prose, Report, Table
+from gdbheap.report.rows import column, columns_of
 from gdbheap.session.target import Target
 from gdbheap.session.threads_inside import taken_locks
 from gdbheap.session.violations import violations
@@ -25,15 +26,18 @@ if TYPE_CHECKING:
     from gdbheap.machine.instruction import Instruction
     from gdbheap.process.frame import Frame
 
-_COLUMNS = (
-    Column("verdict", token="heading"),
-    Column("confidence"),
-    Column("address", "address", "address"),
-    Column("access"),
-    Column("summary"),
-    Column("evidence", "texts"),
-    Column("next", "texts", "command"),
-)
+
+@dataclass(frozen=True)
+class _Row:
+    """A verdict."""
+
+    verdict: str = field(metadata=column("text", "heading"))
+    confidence: str = field(metadata=column())
+    address: int | Absent = field(metadata=column("address", "address"))
+    access: str | Absent = field(metadata=column())
+    summary: str = field(metadata=column())
+    evidence: Sequence[str] = field(metadata=column("texts"))
+    next: Sequence[str] = field(metadata=column("texts", "command"))
 
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
@@ -49,12 +53,12 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
             "fault",
             (
                 Prose((_ordinary(crash.stop),)),
-                Table(_COLUMNS, []),
+                Table(columns_of(_Row), []),
             ),
         )
     verdicts[0] = _with_members(target, crash, verdicts[0])
     rows = [_row(each, crash.access_kind) for each in verdicts]
-    return Report("fault", (Table(_COLUMNS, rows, list(_display_rows(crash, verdicts))),), notes=notes)
+    return Report("fault", (Table(columns_of(_Row), rows, list(_display_rows(crash, verdicts))),), notes=notes)
 
 
 def _with_members(target: Target, crash: CrashContext, verdict: Verdict) -> Verdict:
@@ -201,9 +205,11 @@ def _ordinary(stop: Stop) -> str:
     return f"{stop.signal_name} stopped this thread{sender}; it is no fault. `explain ADDRESS` tells about an address"
 
 
-def _row(verdict: Verdict, access: str) -> tuple[Any, ...]:
+def _row(verdict: Verdict, access: str) -> _Row:
     address = ABSENT if verdict.address is None else verdict.address
-    return verdict.name, verdict.confidence, address, access or ABSENT, verdict.summary, verdict.evidence, verdict.next
+    return _Row(
+        verdict.name, verdict.confidence, address, access or ABSENT, verdict.summary, verdict.evidence, verdict.next
+    )
 
 
 def _display_rows(crash: CrashContext, verdicts: list[Verdict]) -> Iterator[Line]:

@@ -15,13 +15,14 @@ from gdbheap.lazy import np
 from gdbheap.pictures.drawn_answers import leaks_svg
 from gdbheap.pictures.drawn_file import SVG, with_svg
 from gdbheap.report.report import Facts, Faults, Prose, Report, Table
+from gdbheap.report.rows import columns_of
 from gdbheap.session.block_names import block_names
 from gdbheap.session.judged_blocks import judged_blocks
 from gdbheap.session.kernel_notes import notes_on_kernel
 from gdbheap.session.object_names import lookup
 from gdbheap.session.pointer_graph import notes_on
 from gdbheap.session.target import Target
-from gdbheap.tables.holder_rows import HOLDER_COLUMNS, holder_rows, no_block
+from gdbheap.tables.holder_rows import HolderRow, holder_rows, no_block
 from gdbheap.tables.leak_rows import ENTRIES, columns, row, rows_for_display, summary
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def _why(target: Target, leaks: Leaks, address: int, limit: int) -> Report:
         "heap leaks",
         (
             Prose(tuple(verdict_lines(why))),
-            Table(HOLDER_COLUMNS, rows, rows[:limit] if cut else None),
+            Table(columns_of(HolderRow), rows, rows[:limit] if cut else None),
             Prose((left_out(len(rows) - limit, "pointer"),) if cut else ()),
             Facts(_facts(why), shown=False),
         ),

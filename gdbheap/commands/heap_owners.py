@@ -9,13 +9,14 @@ from gdbheap.errors import UsageError
 from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.limit import count_argument, limit_of
 from gdbheap.report.report import Facts, Faults, Line, Prose, Report, Table
+from gdbheap.report.rows import columns_of
 from gdbheap.session.block_names import block_names
 from gdbheap.session.judged_blocks import judged_blocks
 from gdbheap.session.named_place import NamedPlace
 from gdbheap.session.pointer_graph import notes_on, pointer_graph
 from gdbheap.session.target import Target
 from gdbheap.tables.holder_rows import (
-    HOLDER_COLUMNS,
+    HolderRow,
     holder_rows,
     no_block,
     path_expression,
@@ -47,7 +48,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         "heap owners",
         (
             Prose((f"the block at {start:#x}{_named(target, block)}, of chunk size {size:#x}:",)),
-            Table(HOLDER_COLUMNS, rows, rows_for_people(HOLDER_COLUMNS, rows, limit)),
+            Table(columns_of(HolderRow), rows, rows_for_people(rows, limit)),
             Prose(_after(steps, path_expression(target, held, way), held.blind)),
             Facts(
                 {

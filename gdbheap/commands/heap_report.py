@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from io import BufferedWriter, TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,8 @@ from gdbheap.interface.arguments import parse
 from gdbheap.interface.command import Argument, Command
 from gdbheap.pictures.drawn_answers import broken_svgs, growth_svg, leaks_svg, rss_svg, sizes_svg
 from gdbheap.report.printable import human_size, printable
-from gdbheap.report.report import Column, Facts, Line, Prose, Report, Table
+from gdbheap.report.report import Facts, Line, Prose, Report, Table
+from gdbheap.report.rows import column, columns_of
 from gdbheap.session.target import Target
 
 if TYPE_CHECKING:
@@ -29,13 +30,16 @@ _MOST_CELLS, _FEWEST_CELLS, _MOST_ARENAS = 6_000, 256, 12
 _MOST_OF_ONE = 2_560
 _RETAINED = "--count 200"
 
-_COLUMNS = (
-    Column("section", "text"),
-    Column("command", "text", "command"),
-    Column("rows", "count"),
-    Column("left_out", "count"),
-    Column("error", "text", shown=False),
-)
+
+@dataclass(frozen=True)
+class _Row:
+    """A section of the page."""
+
+    section: str = field(metadata=column())
+    command: str = field(metadata=column("text", "command"))
+    rows: int | None = field(metadata=column("count"))
+    left_out: int | None = field(metadata=column("count"))
+    error: str | None = field(metadata=column(shown=False))
 
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
@@ -49,11 +53,11 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         "heap report",
         (
             Prose((f"{human_size(size)} in {path}: one page, with nothing to load from elsewhere",)),
-            Table(_COLUMNS, made.rows),
+            Table(columns_of(_Row), made.rows),
             Prose((Line((("", "next: open it in a browser: "), ("command", f"xdg-open {path}"))),)),
             Facts({"bytes": size, "sections": len(sections)}, shown=False),
         ),
-        notes=tuple(f"{row[0]}: {row[4]}" for row in made.rows if row[4]),
+        notes=tuple(f"{row.section}: {row.error}" for row in made.rows if row.error),
     )
 
 
@@ -64,7 +68,7 @@ class _Made:
         self._target = target
         self._answers: dict[str, Any] = {}
         self._facts: dict[str, Any] = {}
-        self.rows: list[tuple[Any, ...]] = []
+        self.rows: list[_Row] = []
 
     def sections(self, snapshots: Sequence[str]) -> Iterator[Section]:
         """Yield the sections, the facts of each kept."""
@@ -113,12 +117,12 @@ class _Made:
             made = section(name, title, shown, drawn)
         except HeapError as error:
             self._answers[command.name] = {"error": printable(str(error))}
-            self.rows.append((title, command.name, None, None, str(error)))
+            self.rows.append(_Row(title, command.name, None, None, str(error)))
             yield Section(name, title, (str(error),))
             return
         left = max(len(report.table.rows) - _MOST_ROWS, 0)
         self._answers[command.name] = {**_json(report), "left_out": left}
-        self.rows.append((title, command.name, len(report.table.rows), left, None))
+        self.rows.append(_Row(title, command.name, len(report.table.rows), left, None))
         yield made
 
     def page(self, sections: Sequence[Section]) -> Iterator[str]:

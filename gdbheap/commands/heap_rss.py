@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.analysis.memory_use.memory_verdict import MemoryVerdict
@@ -15,7 +16,8 @@ from gdbheap.pictures.bar_text import bar_line, letter_of
 from gdbheap.pictures.drawn_file import SVG, with_svg
 from gdbheap.pictures.rss_picture import WORDS, residency_svg
 from gdbheap.process.live.proc_maps import ResidentBytes, read_resident
-from gdbheap.report.report import ABSENT, Column, Facts, Faults, Prose, Report, Table
+from gdbheap.report.report import ABSENT, Absent, Facts, Faults, Prose, Report, Table
+from gdbheap.report.rows import column, columns_of
 from gdbheap.sentences.culprits import culprit_json, culprit_lines
 from gdbheap.sentences.memory_advice import (
     allocator_lines,
@@ -38,21 +40,19 @@ if TYPE_CHECKING:
     from gdbheap.process.process import Process
 
 _MOST_MAPPINGS = 5
-_COLUMNS = (
-    Column("letter", "text", "dim", published=False, heading=""),
-    Column("part", "text", shown=False),
-    Column("what", "text", heading="part"),
-    Column("count", "count", heading="chunks"),
-    Column("size", "bytes"),
-    Column("resident", "bytes"),
-    Column("in_core", "bytes", shown=False),
-)
-# A core does not tell what was resident, but what had been written.
-_OF_A_CORE = (
-    *_COLUMNS[:-2],
-    Column("resident", "bytes", shown=False),
-    Column("in_core", "bytes", heading="in the core"),
-)
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A part of the memory. A core does not tell what was resident, but what had been written."""
+
+    letter: str = field(metadata=column("text", "dim", published=False, heading=""))
+    part: str = field(metadata=column(shown=False))
+    what: str = field(metadata=column(heading="part"))
+    count: int | Absent = field(metadata=column("count", heading="chunks"))
+    size: int = field(metadata=column("bytes"))
+    resident: int | None = field(metadata=column("bytes"))
+    in_core: int | Absent | None = field(metadata=column("bytes", shown=False, heading="in the core"))
 
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
@@ -97,7 +97,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         "heap rss",
         (
             Prose(tuple(bar_line(sizes))),
-            Table(_COLUMNS if stored is None else _OF_A_CORE, rows),
+            Table(columns_of(_Row, resident=stored is None, in_core=stored is not None), rows),
             Prose(
                 (
                     *kernel_line(residency, total),
@@ -193,10 +193,10 @@ def _is_defined(target: Target, name: str) -> bool:
         return False
 
 
-def _row(place: int, part: ResidentPart, stored: Residency | None) -> tuple[Any, ...]:
+def _row(place: int, part: ResidentPart, stored: Residency | None) -> _Row:
     count = ABSENT if part.count is None else part.count
     in_core = ABSENT if stored is None else stored.resident(part.name)
-    return letter_of(place), part.name, WORDS[part.name], count, part.size, part.resident, in_core
+    return _Row(letter_of(place), part.name, WORDS[part.name], count, part.size, part.resident, in_core)
 
 
 def _largest_json(mapping: LargeMapping) -> dict[str, Any]:

@@ -23,7 +23,8 @@ from gdbheap.launch.launcher import Launch
 from gdbheap.launch.suppressions import Suppression, Suppressions
 from gdbheap.process.fault import Fault
 from gdbheap.report.printable import human_size
-from gdbheap.report.report import ABSENT, Column, Facts, Faults, Line, Prose, Report, Table
+from gdbheap.report.report import ABSENT, Absent, Facts, Faults, Line, Prose, Report, Table
+from gdbheap.report.rows import column, columns_of
 
 KINDS = ("definite", "indirect", "possible", "reachable")
 DEFAULT_KINDS = ("definite", "possible")
@@ -35,19 +36,25 @@ _LABELS = {
     "possible": "possibly_lost",
     "reachable": "still_reachable",
 }
-_COLUMNS = (
-    Column("pid", "number"),
-    Column("kind"),
-    Column("count", "count"),
-    Column("bytes", "bytes"),
-    Column("hanging_count", "count", heading="hanging"),
-    Column("hanging_bytes", "bytes", heading=""),
-    Column("chunk_size", "size", "size"),
-    Column("what", "text", "symbol"),
-    Column("example", "address", "mem", shown=False),
-    Column("text", "text", shown=False),
-    Column("suppressed_by", "text", shown=False),
-)
+
+
+@dataclass(frozen=True)
+class _Row:
+    """A group of lost blocks of a process."""
+
+    pid: int = field(metadata=column("number"))
+    kind: str = field(metadata=column())
+    count: int = field(metadata=column("count"))
+    bytes: int = field(metadata=column("bytes"))
+    hanging_count: int = field(metadata=column("count", heading="hanging"))
+    hanging_bytes: int = field(metadata=column("bytes", heading=""))
+    chunk_size: int = field(metadata=column("size", "size"))
+    what: str = field(metadata=column("text", "symbol"))
+    example: int = field(metadata=column("address", "mem", shown=False))
+    text: str | Absent = field(metadata=column(shown=False))
+    suppressed_by: str | Absent = field(metadata=column(shown=False))
+
+
 _MOST_ANSWER = 1 << 30
 # As far as the kernel reads (BINPRM_BUF_SIZE).
 _LONGEST_FIRST_LINE = 256
@@ -71,7 +78,7 @@ def run_gate(gate: Gate) -> tuple[Report, int]:
     run."""
     processes = _processes(gate)
     wanted = {_LABELS[each] for each in gate.kinds}
-    rows: list[tuple[Any, ...]] = []
+    rows: list[_Row] = []
     used: dict[Suppression, list[int]] = {}
     totals: dict[str, Any] = {"processes": []}
     faults: list[Fault] = []
@@ -90,12 +97,12 @@ def run_gate(gate: Gate) -> tuple[Report, int]:
         notes += [each for each in leaks["notes"] if each not in notes]
         faults += [Fault(int(each["address"], 16), each["message"], each["detail"]) for each in leaks["faults"]]
         totals["processes"].append({**process, "leaks": leaks["totals"]})
-    leaked = [row for row in rows if row[-1] is ABSENT]
+    leaked = [row for row in rows if row.suppressed_by is ABSENT]
     blind = any(each["trouble"] and each["end"]["kind"] != "exec" for each in processes) or not processes
     totals |= {
         "is_complete": not blind,
-        "leaked_blocks": sum(row[2] + row[4] for row in leaked),
-        "leaked_bytes": sum(row[3] + row[5] for row in leaked),
+        "leaked_blocks": sum(row.count + row.hanging_count for row in leaked),
+        "leaked_bytes": sum(row.bytes + row.hanging_bytes for row in leaked),
         "suppressions": [{"name": by.name, "blocks": count, "bytes": size} for by, (count, size) in used.items()],
         "suppressions_not_applied": [each.name for each in gate.suppressions.by_stack],
     }
@@ -103,7 +110,7 @@ def run_gate(gate: Gate) -> tuple[Report, int]:
         "leaks",
         (
             Prose(tuple(_ends(processes))),
-            Table(_COLUMNS, rows, leaked),
+            Table(columns_of(_Row), rows, leaked),
             Prose(tuple(_summary(gate, totals, used))),
             Facts(totals, shown=False),
             Faults(tuple(faults)),
@@ -113,11 +120,20 @@ def run_gate(gate: Gate) -> tuple[Report, int]:
     return report, LEAKS if leaked else TROUBLE if blind else NO_LEAKS
 
 
-def _row(pid: int, row: dict[str, Any], by: Suppression | None) -> tuple[Any, ...]:
-    what = f'text: "{row["text"]}"' if row["text"] else row["what"]
-    size = row["chunk_size"]
-    cells = (pid, row["kind"], row["count"], row["bytes"], row["hanging_count"], row["hanging_bytes"], size, what)
-    return (*cells, int(row["example"], 16), row["text"] or ABSENT, ABSENT if by is None else by.name)
+def _row(pid: int, row: dict[str, Any], by: Suppression | None) -> _Row:
+    return _Row(
+        pid=pid,
+        kind=row["kind"],
+        count=row["count"],
+        bytes=row["bytes"],
+        hanging_count=row["hanging_count"],
+        hanging_bytes=row["hanging_bytes"],
+        chunk_size=row["chunk_size"],
+        what=f'text: "{row["text"]}"' if row["text"] else row["what"],
+        example=int(row["example"], 16),
+        text=row["text"] or ABSENT,
+        suppressed_by=ABSENT if by is None else by.name,
+    )
 
 
 def _ends(processes: Sequence[dict[str, Any]]) -> Iterator[Line]:

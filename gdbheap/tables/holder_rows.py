@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from gdbheap.process.address import Address
-from gdbheap.report.report import ABSENT, Column
+from gdbheap.report.report import ABSENT, Absent
+from gdbheap.report.rows import column, columns_of
 from gdbheap.session.block_names import block_names
 from gdbheap.session.named_place import NamedPlace
 from gdbheap.session.place_name import holder_place, place_in_block
@@ -18,49 +20,60 @@ if TYPE_CHECKING:
     from gdbheap.analysis.leaks.owners import Holder
     from gdbheap.analysis.pointers.pointer_graph import PointerGraph
 
-# The facts that the name of a place is made of, in JSON alone.
-_PLACE_COLUMNS = (
-    Column("block", "address", shown=False),
-    Column("block_offset", "size", shown=False),
-    Column("register", shown=False),
-    Column("thread_number", "number", shown=False),
-    Column("symbol", shown=False),
-    Column("symbol_offset", "size", shown=False),
-    Column("module", shown=False),
-    Column("frame", "number", shown=False),
-    Column("function", shown=False),
-    Column("local", shown=False),
-    Column("local_offset", "size", shown=False),
-    Column("stack_offset", "size", shown=False),
-    Column("thread_local", shown=False),
-    Column("area", shown=False),
-    Column("area_start", "address", shown=False),
-    Column("area_offset", "size", shown=False),
-    Column("type", shown=False),
-    Column("member", shown=False),
-)
-HOLDER_COLUMNS = (
-    Column("place", "address", "address"),
-    Column("kind", "text"),
-    Column("points_to", "size", heading="at offset"),
-    Column("holder", "text", "symbol"),
-    Column("verdict", "label", heading="which is"),
-    *_PLACE_COLUMNS,
-)
+Cell = TypeVar("Cell", int, str)
 
 
-def holder_rows(target: Target, leaks: Leaks, holders: Iterable[Holder]) -> list[tuple[Any, ...]]:
-    """Return a row of HOLDER_COLUMNS for each holder."""
+@dataclass(frozen=True)
+class PlaceCells:
+    """The facts that the name of a place is made of, in JSON alone: the last columns of a holder's row."""
+
+    block: int | Absent = field(default=ABSENT, metadata=column("address", shown=False))
+    block_offset: int | Absent = field(default=ABSENT, metadata=column("size", shown=False))
+    register: str | Absent = field(default=ABSENT, metadata=column(shown=False))
+    thread_number: int | Absent = field(default=ABSENT, metadata=column("number", shown=False))
+    symbol: str | Absent = field(default=ABSENT, metadata=column(shown=False))
+    symbol_offset: int | Absent = field(default=ABSENT, metadata=column("size", shown=False))
+    module: str | Absent = field(default=ABSENT, metadata=column(shown=False))
+    frame: int | Absent = field(default=ABSENT, metadata=column("number", shown=False))
+    function: str | Absent = field(default=ABSENT, metadata=column(shown=False))
+    local: str | Absent = field(default=ABSENT, metadata=column(shown=False))
+    local_offset: int | Absent = field(default=ABSENT, metadata=column("size", shown=False))
+    stack_offset: int | Absent | None = field(default=ABSENT, metadata=column("size", shown=False))
+    thread_local: str | Absent = field(default=ABSENT, metadata=column(shown=False))
+    area: str | Absent = field(default=ABSENT, metadata=column(shown=False))
+    area_start: int | Absent = field(default=ABSENT, metadata=column("address", shown=False))
+    area_offset: int | Absent = field(default=ABSENT, metadata=column("size", shown=False))
+    type: str | Absent = field(default=ABSENT, metadata=column(shown=False))
+    member: str | Absent = field(default=ABSENT, metadata=column(shown=False))
+
+
+@dataclass(frozen=True)
+class _Holder:
+    place: int | None = field(metadata=column("address", "address"))
+    kind: str = field(metadata=column())
+    points_to: int = field(metadata=column("size", heading="at offset"))
+    holder: str = field(metadata=column("text", "symbol"))
+    verdict: str | Absent = field(metadata=column("label", heading="which is"))
+
+
+# A dataclass's own fields come behind those of its last base, and of those before it.
+@dataclass(frozen=True)
+class HolderRow(PlaceCells, _Holder):
+    """A word that points into a block: where it lies, and whose it is."""
+
+
+def holder_rows(target: Target, leaks: Leaks, holders: Iterable[Holder]) -> list[HolderRow]:
+    """Return a row for each holder."""
     from gdbheap.analysis.leaks.leaks import LeakKind
 
     return [
-        (
+        HolderRow(
             each.place,
             each.kind,
             each.offset,
             str(place),
             ABSENT if each.block is None else LeakKind(int(leaks.verdict[each.block])).label,
-            *_cells(place),
+            **vars(_cells(place)),
         )
         for each in holders
         for place in [holder_place(target, leaks.held, each)]
@@ -92,11 +105,11 @@ def path_expression(target: Target, held: PointerGraph, path: list[Holder]) -> s
 
 def place_facts(place: NamedPlace) -> dict[str, Any]:
     """Return the facts of a place that are known, by their published names."""
-    cells = zip(_PLACE_COLUMNS, _cells(place))
+    cells = vars(_cells(place))
     return {
-        column.name: Address(cell) if column.format == "address" else cell
-        for column, cell in cells
-        if cell is not ABSENT
+        each.name: Address(cells[each.name]) if each.format == "address" else cells[each.name]
+        for each in columns_of(PlaceCells)
+        if cells[each.name] is not ABSENT
     }
 
 
@@ -114,27 +127,33 @@ def no_block(target: Target, address: int) -> str:
     )
 
 
-def _cells(place: NamedPlace) -> tuple[Any, ...]:
-    """Return the cells of _PLACE_COLUMNS."""
+def _cells(place: NamedPlace) -> PlaceCells:
     stack, symbol, local = place.stack, place.symbol, place.thread_local
-    named = symbol or local
-    return (
-        *_if(place.block is not None, place.block, place.offset),
-        place.register or ABSENT,
-        ABSENT if place.thread is None else place.thread,
-        *_if(named is not None, symbol and symbol.name, named and named.offset, named and named.module),
-        *_if(stack is not None and stack.frame is not None, stack and stack.frame, stack and stack.function),
-        *_if(stack is not None and bool(stack.local), stack and stack.local, stack and stack.local_offset),
-        ABSENT if stack is None else stack.above_sp,
-        ABSENT if local is None else local.name,
-        place.area or ABSENT,
-        ABSENT if place.start is None else place.start,
-        *_if(bool(place.area), place.offset),
-        place.type or ABSENT,
-        place.member or ABSENT,
+    named, area = symbol or local, place.area
+    frame = stack if stack is not None and stack.frame is not None else None
+    variable = stack if stack is not None and stack.local else None
+    return PlaceCells(
+        block=_known(place.block),
+        block_offset=ABSENT if place.block is None else _known(place.offset),
+        register=place.register or ABSENT,
+        thread_number=_known(place.thread),
+        symbol=ABSENT if symbol is None else symbol.name,
+        symbol_offset=ABSENT if named is None else named.offset,
+        module=ABSENT if named is None else _known(named.module),
+        frame=ABSENT if frame is None else _known(frame.frame),
+        function=ABSENT if frame is None else _known(frame.function),
+        local=ABSENT if variable is None else _known(variable.local),
+        local_offset=ABSENT if variable is None else _known(variable.local_offset),
+        stack_offset=ABSENT if stack is None else stack.above_sp,
+        thread_local=ABSENT if local is None else local.name,
+        area=area or ABSENT,
+        area_start=_known(place.start),
+        area_offset=_known(place.offset) if area else ABSENT,
+        type=place.type or ABSENT,
+        member=place.member or ABSENT,
     )
 
 
-def _if(there: bool, *cells: Any) -> tuple[Any, ...]:
-    """Return the cells, or as many that do not apply."""
-    return tuple(cell if there and cell is not None else ABSENT for cell in cells)
+def _known(cell: Cell | None) -> Cell | Absent:
+    """Return the cell; None is one that does not apply."""
+    return ABSENT if cell is None else cell

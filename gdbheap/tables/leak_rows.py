@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.analysis.leaks.heuristics import HEADER
@@ -12,27 +12,32 @@ from gdbheap.counted import counted
 from gdbheap.glibc.walk.first_words import HEAD
 from gdbheap.interface.limit import first_of, left_out
 from gdbheap.report.printable import human_size
-from gdbheap.report.report import ABSENT, Column, Line
+from gdbheap.report.report import ABSENT, Absent, Column, Line
+from gdbheap.report.rows import column, columns_of
 
 if TYPE_CHECKING:
     from gdbheap.analysis.leaks.groups import LeakGroup
     from gdbheap.analysis.leaks.reasons import Reason
 
-_COLUMNS = (
-    Column("kind", heading="", shown=False),
-    Column("count", "count"),
-    Column("bytes", "bytes"),
-    Column("hanging_count", "count", heading="hanging"),
-    Column("hanging_bytes", "bytes"),
-    Column("chunk_size", "size", "size"),
-    Column("example", "address", "mem"),
-    Column("offset", "size", heading="pointed to at", shown=False),
-    Column("what", "text", "symbol"),
-    Column("text", "text", shown=False),
-    Column("doubt", "text", shown=False),
-    Column("largest_offset", "size", shown=False),
-)
-_SIZE, _OFFSET, _WHAT = ([column.name for column in _COLUMNS].index(name) for name in ("chunk_size", "offset", "what"))
+
+@dataclass(frozen=True)
+class LeakRow:
+    """A group of blocks."""
+
+    kind: str = field(metadata=column(heading="", shown=False))
+    count: int = field(metadata=column("count"))
+    bytes: int = field(metadata=column("bytes"))
+    hanging_count: int = field(metadata=column("count", heading="hanging"))
+    hanging_bytes: int = field(metadata=column("bytes"))
+    chunk_size: int | tuple[int, int] = field(metadata=column("size", "size"))
+    example: int = field(metadata=column("address", "mem"))
+    offset: int | tuple[int, int] | Absent = field(metadata=column("size", heading="pointed to at", shown=False))
+    what: str = field(metadata=column("text", "symbol"))
+    text: str | Absent = field(metadata=column(shown=False))
+    doubt: str | Absent = field(metadata=column(shown=False))
+    largest_offset: int | Absent = field(metadata=column("size", shown=False))
+
+
 ENTRIES = "possibly_lost_entries"
 # So many of a heuristic's offsets are told.
 _MOST_OFFSETS = 4
@@ -51,48 +56,47 @@ _OF_WHICH = {
 }
 
 
-def row(group: LeakGroup) -> tuple[Any, ...]:
-    return (
-        group.verdict.label,
-        group.count,
-        group.bytes,
-        group.hanging_count,
-        group.hanging_bytes,
-        group.chunk_size,
-        group.example,
-        ABSENT if group.offsets is None else group.offsets[0],
-        group.what,
-        group.text or ABSENT,
-        group.doubt or ABSENT,
-        ABSENT if group.offsets is None else group.offsets[1],
+def row(group: LeakGroup) -> LeakRow:
+    return LeakRow(
+        kind=group.verdict.label,
+        count=group.count,
+        bytes=group.bytes,
+        hanging_count=group.hanging_count,
+        hanging_bytes=group.hanging_bytes,
+        chunk_size=group.chunk_size,
+        example=group.example,
+        offset=ABSENT if group.offsets is None else group.offsets[0],
+        what=group.what,
+        text=group.text or ABSENT,
+        doubt=group.doubt or ABSENT,
+        largest_offset=ABSENT if group.offsets is None else group.offsets[1],
     )
 
 
 def columns(groups: list[LeakGroup]) -> tuple[Column, ...]:
     """Return the columns: where entries are pointed to is shown if there are any."""
-    entries = any(group.offsets is not None for group in groups)
-    return tuple(replace(each, shown=entries) if each.name == "offset" else each for each in _COLUMNS)
+    return columns_of(LeakRow, offset=any(group.offsets is not None for group in groups))
 
 
-def _row_for_people(group: LeakGroup) -> tuple[Any, ...]:
+def _row_for_people(group: LeakGroup) -> LeakRow:
     """Return the row with the range of sizes, and with the text that is meant by "text"."""
-    cells = list(row(group))
+    shown = row(group)
     if group.largest != group.chunk_size:
-        cells[_SIZE] = (group.chunk_size, group.largest)
+        shown = replace(shown, chunk_size=(group.chunk_size, group.largest))
     if group.offsets is not None and group.offsets[0] != group.offsets[1]:
-        cells[_OFFSET] = group.offsets
+        shown = replace(shown, offset=group.offsets)
     if group.text:
         more = "…" if len(group.text) == HEAD else ""
-        cells[_WHAT] = f'text: "{group.text}{more}"'
-    return tuple(cells)
+        shown = replace(shown, what=f'text: "{group.text}{more}"')
+    return shown
 
 
-def rows_for_display(groups: list[LeakGroup], arguments: Mapping[str, Any], limit: int) -> list[Sequence[Any] | Line]:
+def rows_for_display(groups: list[LeakGroup], arguments: Mapping[str, Any], limit: int) -> list[LeakRow | Line]:
     """Return the rows under a heading for each verdict, those of one name merged, each cut at the limit."""
     from gdbheap.analysis.leaks.groups import merge_sizes
 
     merged = groups if arguments["blocks"] else merge_sizes(groups)
-    lines: list[Sequence[Any] | Line] = []
+    lines: list[LeakRow | Line] = []
     if not groups and arguments["what"]:
         lines.append(Line.plain(f"no group of these kinds has {arguments['what']!r} in its name"))
     doubt = ", by words of blocks that the program may never have written" if arguments["doubtful"] else ""

@@ -3,41 +3,39 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterator, Sequence
-from typing import Any
+from dataclasses import replace
 
 from gdbheap.interface.limit import left_out
-from gdbheap.report.report import ABSENT, Column, Line
+from gdbheap.report.report import ABSENT, Line
 from gdbheap.sentences.folding import fold
 from gdbheap.session.named_place import NamedPlace
+from gdbheap.tables.holder_rows import HolderRow
 
 # So many holders are rows of their own.
 _FEW = 12
 
 
-def rows_for_people(columns: Sequence[Column], rows: Sequence[tuple[Any, ...]], limit: int) -> list[Any]:
+def rows_for_people(rows: Sequence[HolderRow], limit: int) -> list[HolderRow | Line]:
     """Return the rows, of many holders that are the same member of blocks one for all: "12,000 dictEntry.key"; cut at
     the limit."""
-    place = {column.name: index for index, column in enumerate(columns)}
-    alike: dict[Hashable, list[tuple[Any, ...]]] = {}
+    alike: dict[Hashable, list[HolderRow]] = {}
     for number, row in enumerate(rows):
-        member = row[place["member"]]
-        of_block = row[place["block"]] is not ABSENT
-        named = (member if member is not ABSENT else row[place["block_offset"]]) if of_block else number
-        key = (of_block, named, row[place["points_to"]], row[place["verdict"]]) if len(rows) > _FEW else number
+        of_block = row.block is not ABSENT
+        named = (row.member if isinstance(row.member, str) else row.block_offset) if of_block else number
+        key = (of_block, named, row.points_to, row.verdict) if len(rows) > _FEW else number
         alike.setdefault(key, []).append(row)
-    shown: list[Any] = []
-    for several in alike.values():
-        first = several[0]
-        if len(several) > 1:
-            member = first[place["member"]]
-            what = f"+{first[place['block_offset']]:#x} of blocks" if member is ABSENT else member
-            cells = list(first)
-            cells[place["holder"]] = f"{len(several):,} {what}, the first: {first[place['holder']]}"
-            first = tuple(cells)
-        shown.append(first)
+    shown: list[HolderRow | Line] = [_one_for_all(several) for several in alike.values()]
     if limit and len(shown) > limit:
         return [*shown[:limit], left_out(len(shown) - limit, "row")]
     return shown
+
+
+def _one_for_all(several: Sequence[HolderRow]) -> HolderRow:
+    first = several[0]
+    if len(several) == 1:
+        return first
+    what = first.member if isinstance(first.member, str) else f"+{first.block_offset:#x} of blocks"
+    return replace(first, holder=f"{len(several):,} {what}, the first: {first.holder}")
 
 
 def way_lines(path: Sequence[NamedPlace]) -> Iterator[Line]:
