@@ -16,7 +16,7 @@ from gdbheap.analysis.types.claims import Claims, claims, joined
 from gdbheap.analysis.types.containers import container_kind
 from gdbheap.analysis.types.evidence import evidence
 from gdbheap.analysis.types.fits import fits, least_room
-from gdbheap.analysis.types.libstdcxx import is_internal
+from gdbheap.analysis.types.libstdcxx import is_closure, is_internal
 from gdbheap.analysis.types.slots import BYTES, INTEGER, MIXED, PADDING, VOID
 from gdbheap.analysis.types.texts import is_text
 from gdbheap.analysis.types.typing_state import TypingState
@@ -39,6 +39,10 @@ _MOST_TYPES = 512
 # one with room enough; and that blocks of the same size, of the same shape, or even with the same targets have the
 # type. The shape alone decides between no two types.
 _AGREES, _TEXT, _FITS, _ROOM = 2.0, 1.0, 0.5, 0.25
+# More than text: what is in front of it has just the size of the struct's other members.
+_GROWN_TEXT = 0.5
+# Fewer letters may be a small number.
+_LETTERS = 4
 # Against a type counts a pointer where it has a number.
 _STRAY = 2.0
 _SAME_SIZE, _SAME_SHAPE, _SAME_TARGETS = 0.25, 0.5, 2.0
@@ -119,6 +123,9 @@ class ByTargets:
         score[~possible] = -1
         # A type that nobody else names must be that of something that its pointers lead to; a void * explains nothing.
         known = occurring | ((2 * agreeing >= len(sample)) & (explained >= 2 * len(sample)))
+        # (Three pointers that all go with one struct's, and with no other's of that size, are no accident.)
+        rivals = possible & (2 * explained >= len(edges))
+        known |= (np.count_nonzero(rivals) == 1) & (explained >= 3 * len(sample)) & (explained == len(edges))
         known &= 2 * explained >= len(edges)
         known |= more >= _SAME_TARGETS
         score[~known] = np.minimum(score[~known], _ENOUGH - _ALONE - _SAME_SHAPE - _MARGIN)
@@ -191,16 +198,46 @@ class ByTargets:
         fitting = is_struct & (known < 0) & (offset == 0) & fits(room[None, :], size, state.layouts.pointer_size)
         order = np.argsort(target, kind="stable")
         text = np.zeros(len(target), np.bool_)
-        text[order] = is_text(state, target[order]) & (offset[order] == 0) & (known[order] < 0)
+        unknown = (offset[order] == 0) & (known[order] < 0)
+        text[order] = is_text(state, target[order]) & unknown
+        plainly_text = np.zeros(len(target), np.bool_)
+        plainly_text[order] = is_text(state, target[order], 0, _LETTERS) & unknown
         roomy = is_struct & (known < 0)[None, :] & ~fitting & (room[None, :] >= size)
-        text_pointers = (kind == TypeKind.CHARACTER) & text[None, :]
-        other = (((known >= 0) & state.whole[target] & (offset == 0)) | text)[None, :]
+        grown, with_text = self._grown(codes, target, room)
+        fitting |= grown & is_struct & ((known < 0) & (offset == 0))[None, :]
+        text_pointers = ((kind == TypeKind.CHARACTER) & text[None, :]) | (with_text & ~plainly_text[None, :] & fitting)
+        other = (((known >= 0) & state.whole[target] & (offset == 0)) | plainly_text)[None, :]
         clash = is_struct & other & ~agrees
-        said = _AGREES * agrees + _FITS * (fitting & ~clash) + _TEXT * text_pointers - _AGREES * clash
+        said = (
+            _GROWN_TEXT * with_text
+            + _AGREES * agrees
+            + _FITS * (fitting & ~clash)
+            + _TEXT * text_pointers
+            - _AGREES * clash
+        )
         stray = (codes == INTEGER) & (offset == 0)[None, :]
         total: NDArray[np.float64] = said.sum(axis=1) - _STRAY * stray.sum(axis=1)
         explained = agrees | fitting | text_pointers | (roomy & ~clash)
         return total, agrees.sum(axis=1), explained.sum(axis=1), (roomy & ~clash).sum(axis=1)
+
+    def _grown(self, codes: NDArray[np.int32], target: NDArray[np.int32], room: Numbers) -> tuple[Mask, Mask]:
+        """Return where an edge's target has just the room for a struct with a flexible array and some elements of it,
+        and where these are text."""
+        state = self._state
+        grown, with_text = np.zeros(codes.shape, np.bool_), np.zeros(codes.shape, np.bool_)
+        order = np.argsort(target, kind="stable")
+        for number in np.unique(codes[codes >= 0]).tolist():
+            layout = state.layouts.of(number)
+            if layout.flexible < 0 or not layout.stride:
+                continue
+            length = layout.flexible + np.maximum(room - layout.flexible, 0) // layout.stride * layout.stride
+            fits_here = (room >= layout.flexible) & (least_room(length, state.layouts.pointer_size) == room)
+            grown |= (codes == number) & fits_here[None, :]
+            if state.book.info(layout.element).kind is TypeKind.CHARACTER:
+                text = np.zeros(len(target), np.bool_)
+                text[order] = is_text(state, target[order], layout.flexible)
+                with_text |= (codes == number) & (text & fits_here)[None, :]
+        return grown, with_text
 
     def _of_room(self, room: int) -> tuple[Numbers, NDArray[np.int32]]:
         """Return the structs that malloc gives just so much room for, and their words."""
@@ -212,7 +249,9 @@ class ByTargets:
             numbers = np.flatnonzero(is_struct & (rooms == room))[:_MOST_TYPES]
             # All lists of the library look alike, and all their nodes: lost_objects.py judges these.
             alike = [
-                container_kind(state.book, each) is not None or is_internal(state.book, each)
+                container_kind(state.book, each) is not None
+                or is_internal(state.book, each)
+                or is_closure(state.book, each)
                 for each in numbers.tolist()
             ]
             numbers = numbers[~np.array(alike, np.bool_)]
@@ -276,7 +315,11 @@ def _shapes(state: TypingState) -> _Shapes:
     """Return the shapes of all blocks (0 where one points nowhere)."""
     graph = state.graph
     place = graph.place.astype(np.uint64) * np.uint64(_MIX)
-    known = (state.type[graph.target].astype(np.int64) + 2).astype(np.uint64) * np.uint64(0xD6E8FEB86659FD93)
+    kind = state.type.astype(np.int64) + 2
+    # (What is not known yet differs by size, if it is no text.)
+    unknown = np.flatnonzero(state.type < 0)
+    kind[unknown] = np.where(is_text(state, unknown.astype(np.int32)), 0, -2 - state.room[unknown])
+    known = kind[graph.target].astype(np.uint64) * np.uint64(0xD6E8FEB86659FD93)
     known += np.minimum(graph.offset, _FAR).astype(np.uint64) * np.uint64(0x8EBC6AF09C88C6E3)
     plain = place ^ (place >> np.uint64(29))
     both = (place ^ known) * np.uint64(0xA0761D6478BD642F)

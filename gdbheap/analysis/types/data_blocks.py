@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 from gdbheap.analysis.types.block_types import Confidence, How
 from gdbheap.analysis.types.claims import Claims, claims
 from gdbheap.analysis.types.texts import is_text
@@ -11,9 +9,6 @@ from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.analysis.types.words import TypedWords
 from gdbheap.lazy import np
 from gdbheap.types.catalogue import TypeKind
-
-if TYPE_CHECKING:
-    from numpy.typing import NDArray
 
 # A header in front of text (a length, say) is not longer.
 _LONGEST_HEADER = 64
@@ -29,7 +24,7 @@ def data_blocks(state: TypingState, waiting: TypedWords) -> Claims:
     chosen = np.flatnonzero(is_data)
     order = chosen[np.lexsort((waiting.offset[chosen], waiting.target[chosen]))]
     words = waiting.at(order[np.unique(waiting.target[order], return_index=True)[1]])
-    pointing = _pointing(state)
+    pointing = state.pointing
     local = state.layouts.local(words.code)  # lays out what is not yet
     is_character = state.layouts.kind[local] == TypeKind.CHARACTER
     text = is_character & is_text(state, words.target, words.offset)
@@ -54,12 +49,4 @@ def data_blocks(state: TypingState, waiting: TypedWords) -> Claims:
         parent_place=words.place,
     )
     found.confidence[:] = confidence
-    return found
-
-
-def _pointing(state: TypingState) -> NDArray[np.bool_]:
-    """Return which blocks hold pointers to the starts of others."""
-    graph = state.graph
-    found = np.zeros(len(state), np.bool_)
-    found[graph.source[(graph.offset == 0) & (graph.source != graph.target)]] = True
     return found

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections import defaultdict
 
+from gdbheap.analysis.types.fits import least_room
+from gdbheap.lazy import np
 from gdbheap.types.catalogue import NONE, MemberKind, TypeInfo, TypeKind
 from gdbheap.types.type_book import TypeBook
 
@@ -19,6 +21,7 @@ class Embedded:
     def __init__(self, book: TypeBook) -> None:
         self._book = book
         self._direct: dict[int, list[tuple[int, int]]] | None = None
+        self._rooms: dict[int, list[int]] = {}
         self._known: dict[int, tuple[tuple[int, int], ...]] = {}
 
     def holders(self, number: int) -> tuple[tuple[int, int], ...]:
@@ -26,6 +29,15 @@ class Embedded:
         if number not in self._known:
             self._known[number] = self._found(number)
         return self._known[number]
+
+    def rooms(self, number: int, pointer_size: int) -> list[int]:
+        """Return how much room malloc gives for the type, and for the structs that begin with it."""
+        if number not in self._rooms:
+            sizes = {self._book.info(number).size}
+            sizes.update(self._book.info(holder).size for holder, offset in self.holders(number) if not offset)
+            rooms = least_room(np.array(sorted(sizes), np.int64), pointer_size)
+            self._rooms[number] = np.unique(rooms).tolist()
+        return self._rooms[number]
 
     def begins_with(self, number: int, other: int) -> bool:
         """Whether objects of type `number` begin with one of `other`."""

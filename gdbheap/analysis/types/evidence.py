@@ -4,8 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gdbheap.analysis.types.fits import fits
-from gdbheap.analysis.types.slots import CODE, PLAIN, VTABLE
+from gdbheap.analysis.types.slots import CODE, INTEGER, PLAIN, VTABLE
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.lazy import np
 from gdbheap.process.columns.gather import gather_words
@@ -37,6 +36,23 @@ def evidence(
         here = slice(start, start + _SLICE)
         good[here], bad[here] = _judge(state, blocks[here], part, codes)
     return good, bad
+
+
+def oddities(state: TypingState, number: int, blocks: Blocks, many: bool = False) -> Counts:
+    """Return for each of the blocks, which ascend, how many of its words are strange for an object of the type, if not
+    impossible: small numbers where pointers should be, pointers to blocks where numbers should."""
+    size = state.layouts.pointer_size
+    codes = _codes(state, number, many, int(state.room[blocks].max(initial=0)))
+    found = np.zeros(len(blocks), np.int32)
+    pointers, integers = (codes >= 0) | (codes == CODE) | (codes == VTABLE), codes == INTEGER
+    for start in range(0, len(blocks) if len(codes) else 0, _SLICE):
+        here = slice(start, start + _SLICE)
+        words = gather_words(state.process.memory, size, state.held.blocks.start[blocks[here]], len(codes))
+        small = (words != 0) & (words < np.uint64(_SMALL)) & pointers
+        target, offset = _aimed(state, words[:, integers])
+        led = (target >= 0) & (offset == 0)
+        found[here] = small.sum(axis=1) + led.sum(axis=1)
+    return found
 
 
 def _codes(state: TypingState, number: int, many: bool, room: int) -> NDArray[np.int32]:
@@ -95,11 +111,19 @@ def _agreement(
         return np.zeros(len(target), np.int32)
     known = state.type[target]
     room = state.room[target] - offset.astype(np.int64)
-    fitting = (offset == 0) & (known < 0) & fits(room, np.full(len(room), info.size), state.layouts.pointer_size)
+    fitting = (offset == 0) & (known < 0) & np.isin(room, state.embedded.rooms(code, state.layouts.pointer_size))
     value = np.where(fitting, 1, 0)
-    value[known == code] = _AGREES
+    value[_is_kin(state, known, code)] = _AGREES
     value[room < info.size] = -1
     return value.astype(np.int32)
+
+
+def _is_kin(state: TypingState, known: NDArray[np.int32], code: int) -> NDArray[np.bool_]:
+    """Return which of the types are this one, or begin with it."""
+    kinds, which = np.unique(known, return_inverse=True)
+    kin = np.array([each >= 0 and state.embedded.begins_with(each, code) for each in kinds.tolist()], np.bool_)
+    found: NDArray[np.bool_] = kin[which.reshape(-1)] if len(kinds) else np.zeros(len(known), np.bool_)
+    return found
 
 
 def _aimed(state: TypingState, words: NDArray[np.uint64]) -> tuple[NDArray[np.int64], NDArray[np.uint64]]:

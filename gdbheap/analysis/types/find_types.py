@@ -6,13 +6,13 @@ from collections.abc import Callable, Sequence
 
 from gdbheap.analysis.objects.lookup import Lookup
 from gdbheap.analysis.pointers.pointer_graph import PointerGraph
+from gdbheap.analysis.types.bases import bases
 from gdbheap.analysis.types.block_types import BlockTypes, no_types
 from gdbheap.analysis.types.brothers import brothers
 from gdbheap.analysis.types.by_targets import ByTargets
 from gdbheap.analysis.types.claims import Claims, joined
 from gdbheap.analysis.types.cookies import counted_arrays
 from gdbheap.analysis.types.data_blocks import data_blocks
-from gdbheap.analysis.types.embedded import Embedded
 from gdbheap.analysis.types.held_arrays import held_arrays
 from gdbheap.analysis.types.labelled import labelled
 from gdbheap.analysis.types.libstdcxx import lay_out_buffers
@@ -65,13 +65,13 @@ def find_types(
 
 
 def _fill(state: TypingState) -> None:
-    embedded = Embedded(state.book)
+    embedded = state.embedded
     propagation = Propagation(state, embedded)
     passes: list[Pass] = [
         lambda words: held_arrays(state, words),
         lambda words: pointer_arrays(state, words),
-        lambda words: unions(state, words),
         lambda words: counted_arrays(state, words),
+        lambda words: bases(state, embedded, words),
         lambda words: parts(state, embedded, words),
     ]
     for rule in FIRST_CLAIMS:
@@ -102,6 +102,9 @@ def _settle(state: TypingState, propagation: Propagation, passes: list[Pass]) ->
     for _ in range(_MOST_ROUNDS):
         words = propagation.waiting()
         if words is not None and any(propagation.believe(each(words)) for each in passes):
+            continue
+        told = None if words is None else unions(state, words)
+        if told is not None and propagation.retype(told):
             continue
         if not any(propagation.believe(joined(list(rule(state)))) for rule in LATER_CLAIMS):
             return

@@ -105,6 +105,10 @@ class _Held:
         block = np.minimum(np.searchsorted(start, words), len(start) - 1)
         good = start[block] == words
         block, owners = block[good], owners[good]
+        several = sum(fits(state.room[block], np.full(len(block), state.book.info(each).size), size) for each in types)
+        if len(types) > 1 and len(block) and int(np.max(several)) > 1:
+            # Closures of one function have one name: which of those that fit it is, is not known.
+            types = ()
         for number in types:
             fitting = fits(state.room[block], np.full(len(block), state.book.info(number).size), size)
             holder = np.searchsorted(start, owners[fitting], side="right").astype(np.int64) - 1

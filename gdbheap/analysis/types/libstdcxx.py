@@ -72,6 +72,12 @@ def is_internal(book: TypeBook, number: int) -> bool:
     return name.startswith(_INTERNAL) or (name.startswith("std::") and "::_" in name.rpartition(">")[2])
 
 
+def is_closure(book: TypeBook, number: int) -> bool:
+    """Whether a type is a lambda's: no program allocates one by itself, and what holds one names it (functions.py)."""
+    name = book.info(number).name
+    return "<lambda" in name or "{lambda" in name
+
+
 def lay_out_buffers(book: TypeBook) -> None:
     """Have the library's buffers of raw bytes laid out as what they are for."""
     for name, numbers in list(book.catalogue.by_name.items()):

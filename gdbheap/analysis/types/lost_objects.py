@@ -12,7 +12,7 @@ from gdbheap.analysis.types.container_signs import Signs
 from gdbheap.analysis.types.containers import containers_in
 from gdbheap.analysis.types.evidence import evidence
 from gdbheap.analysis.types.fits import least_room
-from gdbheap.analysis.types.libstdcxx import is_internal, node_kind, value_of
+from gdbheap.analysis.types.libstdcxx import is_closure, is_internal, node_kind, value_of
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.lazy import np
 from gdbheap.types.catalogue import NONE, TypeKind
@@ -48,7 +48,11 @@ def lost_objects(state: TypingState) -> Iterator[Claims]:
 def _has_signs(state: TypingState, number: int) -> bool:
     if node_kind(state.book, number) is not None:
         return True
-    return not is_internal(state.book, number) and bool(containers_in(state.book, number))
+    return (
+        not is_internal(state.book, number)
+        and not is_closure(state.book, number)
+        and bool(containers_in(state.book, number))
+    )
 
 
 def _best(state: TypingState, signs: Signs, numbers: list[int], blocks: NDArray[np.int32]) -> Iterator[Claims]:

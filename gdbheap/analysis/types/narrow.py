@@ -3,6 +3,7 @@ own struct is followed through all of the heap at once; other narrow fronts go b
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.types.block_types import How
@@ -25,7 +26,11 @@ _FEWEST = 256
 _MOST_BLOCKS = 1 << 14
 
 
-def lists_from(state: TypingState, front: Blocks, tried: set[int]) -> Claims:
+# Whether a struct that begins with this type may have just so much room.
+HasLarger = Callable[[int, int], bool]
+
+
+def lists_from(state: TypingState, front: Blocks, tried: set[int], has_larger: HasLarger) -> Claims:
     """Return claims of the nodes of long lists that begin in this front, but for lists of the types that were `tried`
     in vain, which are added to."""
     chosen = front[(state.count[front] == 0) & state.whole[front]]
@@ -35,6 +40,11 @@ def lists_from(state: TypingState, front: Blocks, tried: set[int]) -> Claims:
             continue
         starts = chosen[state.type[chosen] == number]
         part = int(state.part[starts[0]])
+        room = int(state.room[starts[0]])
+        if state.learned.get((number, 0, room), (number, 0))[0] != number or (
+            (number, 0, room) not in state.learned and has_larger(number, room)
+        ):
+            continue
         lists = [_list_along(state, starts, number, part + place, offset) for place, offset in _links(state, number)]
         if not any(len(each) for each in lists):
             tried.add(number)
@@ -88,8 +98,9 @@ class PlainLoop:
     """Goes from block to block without numpy, where a struct with just the right room is at hand; what is not so plain
     is left to the caller as edges."""
 
-    def __init__(self, state: TypingState) -> None:
+    def __init__(self, state: TypingState, has_larger: HasLarger) -> None:
         self._state = state
+        self._has_larger = has_larger
         self._rooms: dict[int, tuple[int, int]] = {}
 
     def go(self, front: Blocks) -> tuple[Blocks, NDArray[np.int64]]:
@@ -140,7 +151,7 @@ class PlainLoop:
         if code not in self._rooms:
             info, flexible = self._state.book.info(code), self._state.layouts.of(code).flexible
             least = int(least_room(np.array([info.size]), self._state.layouts.pointer_size)[0])
-            is_struct = info.kind is TypeKind.STRUCT and info.size
+            is_struct = info.kind is TypeKind.STRUCT and info.size and not self._has_larger(code, least)
             self._rooms[code] = (flexible, 1 << 62) if flexible >= 0 else (least, least) if is_struct else (1, 0)
         least, most = self._rooms[code]
         return least <= room <= most

@@ -164,7 +164,7 @@ def _guesses(state: TypingState, embedded: Embedded, number: int, offset: int, r
     if fits_loosely(np.array([room]), np.array([size]), layouts.pointer_size)[0]:
         found.append(_Guess(number, 0, 0, How.MEMBER, 1))
     count = room // size
-    if count > 1 and room - count * size < _ROUNDED:
+    if count > 1 and room - count * size < _ROUNDED and number not in state.tag_rules:
         found.append(_Guess(number, 0, count, How.ARRAY, 2))
     found += [
         _Guess(holder, 0, 0, How.PART, 3)

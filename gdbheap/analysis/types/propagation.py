@@ -34,12 +34,21 @@ class Propagation:
         self._doubts: dict[tuple[int, int], bool] = {}
         self._waiting: list[TypedWords] = []
         self._tried: set[int] = set()
-        self._plain_loop = PlainLoop(state)
+        self._plain_loop = PlainLoop(state, self.has_larger)
+        # The places of words of unions whose type is known.
+        self._retyped = np.empty(0, np.uint64)
 
     def believe(self, claimed: Claims) -> int:
         """Take claims, and go on from their blocks; return how many were new."""
         fresh = self.state.take(claimed)
         self.follow(self._words(fresh))
+        return len(fresh)
+
+    def retype(self, words: TypedWords) -> int:
+        """Go on from words of which is known now what they are; return how many had not been told before."""
+        fresh = np.flatnonzero(~np.isin(words.place, self._retyped))
+        self._retyped = np.concatenate((self._retyped, words.place[fresh]))
+        self.follow(words.at(fresh))
         return len(fresh)
 
     def follow(self, words: TypedWords) -> None:
@@ -59,7 +68,7 @@ class Propagation:
     def _long(self, front: NDArray[np.int32]) -> TypedWords:
         """Go on from a front that has been narrow for long; return the words that are left to do."""
         state = self.state
-        listed = state.take(lists_from(state, front, self._tried))
+        listed = state.take(lists_from(state, front, self._tried, self.has_larger))
         if len(listed):
             return self._words(np.concatenate((front, listed)))
         front, edges = self._plain_loop.go(front)
@@ -116,7 +125,10 @@ class Propagation:
         at_start = is_struct & (words.offset == 0)
         flexible = at_start & (layouts.flexible[local] >= 0) & (room >= layouts.flexible[local])
         several = at_start & words.many & (room >= size)
-        plain = several | flexible | (at_start & fits(room, size, layouts.pointer_size))
+        exact = at_start & fits(room, size, layouts.pointer_size)
+        # (What may be the beginning of something else waits for what speaks for either: bases.py.)
+        exact[exact] = ~self.may_be_part(words.at(exact))
+        plain = several | flexible | exact
         count = np.where(several, room // np.maximum(size, 1), 0)
         chosen = words.at(plain)
         how = np.where(chosen.parent < 0, int(How.VARIABLE), int(How.MEMBER)).astype(np.uint8)
@@ -129,21 +141,24 @@ class Propagation:
             parent_place=chosen.place,
         )
         claimed.confidence[:] = np.where(
-            self._may_be_part(chosen), np.minimum(chosen.trust, int(Confidence.LIKELY)), chosen.trust
+            flexible[plain] & self.may_be_part(chosen),
+            np.minimum(chosen.trust, int(Confidence.LIKELY)),
+            chosen.trust,
         )
         claimed.how[:] = how
         return claimed, words.at(~plain)
 
-    def _may_be_part(self, words: TypedWords) -> NDArray[np.bool_]:
+    def may_be_part(self, words: TypedWords) -> NDArray[np.bool_]:
         """Return which of the words lead to what may be the first part of another struct (a base class), for which
         malloc would give the same room. (A container's array is just of what it says.)"""
         room = self.state.room[words.target]
         pairs, which = np.unique(np.stack((words.code.astype(np.int64), room)), axis=1, return_inverse=True)
-        doubts = np.array([self._has_larger(*pair) for pair in pairs.T.tolist()], np.bool_)
+        doubts = np.array([self.has_larger(*pair) for pair in pairs.T.tolist()], np.bool_)
         found: NDArray[np.bool_] = doubts[which.reshape(-1)] & ~words.many
         return found
 
-    def _has_larger(self, number: int, room: int) -> bool:
+    def has_larger(self, number: int, room: int) -> bool:
+        """Whether a struct that begins with this one may have just so much room."""
         if (number, room) not in self._doubts:
             holders = [holder for holder, place in self._embedded.holders(number) if not place]
             sizes = np.array([self.state.book.info(holder).size for holder in holders], np.int64)

@@ -194,6 +194,9 @@ class Layouts:
             if member.kind is MemberKind.VIRTUAL_BASE:
                 continue
             inner = self._of(member.type, depth + 1)
+            if self._is_letter(member.type):
+                # One alone is no raw memory: what lies in its word is no pointer.
+                inner = Layout(np.array([PLAIN], np.int32), np.zeros(1, np.bool_), 1)
             at = member.offset // self.pointer_size
             is_union = info.kind is TypeKind.UNION
             self._put(number, codes, at, self._aligned(inner, member.offset), is_union)
@@ -203,6 +206,10 @@ class Layouts:
         ruled = self._rule(number, codes, many)
         flexible, element, stride = self._flexible(info, depth)
         return Layout(codes, many, info.size, flexible, element, stride, ruled)
+
+    def _is_letter(self, number: int) -> bool:
+        number = self.book.stripped(number)
+        return number != NONE and self.book.info(number).kind is TypeKind.CHARACTER
 
     def _aligned(self, inner: Layout, offset: int) -> Codes:
         """Return the codes of a member that may begin or end within a word."""

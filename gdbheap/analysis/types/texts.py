@@ -15,9 +15,11 @@ if TYPE_CHECKING:
 _BYTES = 32
 
 
-def is_text(state: TypingState, blocks: NDArray[np.int32], offset: NDArray[np.uint32] | int = 0) -> NDArray[np.bool_]:
-    """Return which of the blocks, which ascend, hold text from the offset on: printable, in ASCII or UTF-8, to a zero
-    or as far as was looked."""
+def is_text(
+    state: TypingState, blocks: NDArray[np.int32], offset: NDArray[np.uint32] | int = 0, least: int = 1
+) -> NDArray[np.bool_]:
+    """Return which of the blocks, which ascend, hold text from the offset on, of so many letters at `least`:
+    printable, in ASCII or UTF-8, to a zero or as far as was looked."""
     if not len(blocks):
         return np.zeros(0, np.bool_)
     size = state.layouts.pointer_size
@@ -36,7 +38,7 @@ def is_text(state: TypingState, blocks: NDArray[np.int32], offset: NDArray[np.ui
     ended = (octets == 0) & ~before
     end = np.where(ended.any(axis=1), ended.argmax(axis=1), octets.shape[1])
     wrong = ~printable & (columns < end[:, None])
-    text: NDArray[np.bool_] = ~wrong.any(axis=1) & (end > shift) & (end - shift <= room)
+    text: NDArray[np.bool_] = ~wrong.any(axis=1) & (end - shift >= least) & (end - shift <= room)
     return text & ~_is_broken_utf8(octets, before, end) & ~(_points_at_once(state, blocks, offset) & (end <= size))
 
 
@@ -63,6 +65,8 @@ def _is_broken_utf8(octets: NDArray[np.uint8], before: NDArray[np.bool_], end: N
         0,
     )
     wanted = np.zeros(octets.shape, np.bool_)
+    # (What goes on behind the end is cut off; what ends with a zero is not.)
+    inside |= np.arange(octets.shape[1])[None, :] == end[:, None]
     for step in (1, 2, 3):
         wanted[:, step:] |= (length > step)[:, :-step] & inside[:, :-step]
     follows = (octets >= 0x80) & (octets <= 0xBF)

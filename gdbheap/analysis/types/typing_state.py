@@ -9,6 +9,7 @@ from gdbheap.analysis.objects.lookup import Lookup
 from gdbheap.analysis.pointers.pointer_graph import PointerGraph
 from gdbheap.analysis.types.block_types import How
 from gdbheap.analysis.types.claims import Claims
+from gdbheap.analysis.types.embedded import Embedded
 from gdbheap.analysis.types.slots import Layouts
 from gdbheap.lazy import np
 from gdbheap.process.process import Process
@@ -17,6 +18,8 @@ from gdbheap.types.typed_root import TypedRoot
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from gdbheap.analysis.types.tags import Pool, Tag
 
     Blocks = NDArray[np.int32] | NDArray[np.intp]
 
@@ -57,6 +60,7 @@ class TypingState:
         self.graph = held.graph
         self.book = book
         self.layouts = layouts
+        self.embedded = Embedded(book)
         self.roots = roots
         self.lookup = lookup
         # Classes, and the same with their virtual bases where they lie in whole objects (virtual_bases.py).
@@ -78,6 +82,9 @@ class TypingState:
         self.role = np.full(count, -1, np.int32)
         # What a pointer to a type at an offset in a block with so much room leads to: (type, confidence).
         self.learned: dict[tuple[int, int, int], tuple[int, int]] = {}
+        # Which type follows a header, by a tag in it: {header: (tag, {value: type})}; and what that was learned from.
+        self.tag_rules: dict[int, tuple[Tag, dict[int, int]]] = {}
+        self.pools: dict[tuple[int, int], Pool] = {}
         self.alternatives: dict[int, tuple[int, ...]] = {}
         degree = np.bincount(self.graph.source, minlength=count)
         self.begin = np.zeros(count + 1, np.int64)
@@ -95,6 +102,25 @@ class TypingState:
     def code(self) -> Ranges:
         """All memory that can be executed."""
         return Ranges([(vma.start, vma.end) for vma in self.process.address_space if vma.executable])
+
+    @functools.cached_property
+    def modules(self) -> Ranges:
+        """All memory that files are mapped for: code and modules' data."""
+        return Ranges([(vma.start, vma.end) for vma in self.process.address_space if vma.is_file])
+
+    @functools.cached_property
+    def pointing(self) -> NDArray[np.bool_]:
+        """Which blocks hold pointers to the starts of others."""
+        found = np.zeros(len(self), np.bool_)
+        graph = self.graph
+        found[graph.source[(graph.offset == 0) & (graph.source != graph.target)]] = True
+        return found
+
+    def starting_at(self, words: NDArray[np.uint64]) -> NDArray[np.int64]:
+        """Return the block that begins at each of these addresses, -1 where none does."""
+        start = self.held.blocks.start
+        block = np.minimum(np.searchsorted(start, words), len(start) - 1).astype(np.int64)
+        return np.where(start[block] == words, block, -1)
 
     def take(self, claims: Claims) -> NDArray[np.int32]:
         """Believe the claims of blocks whose type is not known yet, of several of one block the first; return these

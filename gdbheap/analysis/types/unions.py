@@ -1,88 +1,86 @@
-"""Words of unions: of the pointers that one may be, the one that goes with what it points to."""
+"""Words of unions: of the pointers that one may be, the one that goes with what all words lead to whose tag is the
+same. Which member is the tag nobody says: it is the one that parts the words so that each part goes with one type."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gdbheap.analysis.types.block_types import Confidence, How
-from gdbheap.analysis.types.claims import Claims, claims, joined
-from gdbheap.analysis.types.evidence import evidence
-from gdbheap.analysis.types.fits import fits
-from gdbheap.analysis.types.pointer_arrays import arrays_of_pointers
+from gdbheap.analysis.types.block_types import Confidence
+from gdbheap.analysis.types.readings import reading
 from gdbheap.analysis.types.slots import MIXED
-from gdbheap.analysis.types.texts import is_text
+from gdbheap.analysis.types.tags import Pool, by_tags, tagged_part
 from gdbheap.analysis.types.typing_state import TypingState
-from gdbheap.analysis.types.words import NO_SLOT, TypedWords
+from gdbheap.analysis.types.words import NO_SLOT, TypedWords, joined_words
 from gdbheap.lazy import np
-from gdbheap.types.catalogue import TypeKind
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    Scores = NDArray[np.int64]
 
-def unions(state: TypingState, waiting: TypedWords) -> Claims:
-    """Return claims of the blocks that words of unions point to."""
+# So many unions are looked at, so many words of each, and so many types that each may lead to.
+_MOST_UNIONS = 1024
+_MOST_WORDS = 1 << 14
+_MOST_KINDS = 32
+# So much of all words must be told by a tag, in percent.
+_TOLD = 75
+
+
+def unions(state: TypingState, waiting: TypedWords) -> TypedWords | None:
+    """Return the words of unions again as what they are pointers to, as far as that is known."""
     words = waiting.at((waiting.code == MIXED) & (waiting.offset == 0) & (waiting.slot != NO_SLOT))
-    words = words.at(np.unique(words.target, return_index=True)[1])
-    found = []
+    groups: dict[tuple[int, int], tuple[list[int], list[int]]] = {}
     for slot in np.unique(words.slot).tolist():
-        kinds = state.layouts.mixed.get(state.layouts.owner(slot), ())
-        found += _of_union(state, words.at(words.slot == slot), [each for each in kinds if each >= 0])
-    return joined(found)
-
-
-def _of_union(state: TypingState, words: TypedWords, kinds: list[int]) -> list[Claims]:
-    """Text comes first: it fits into any size, and structs seldom look like it."""
+        owner, word = state.layouts.owner(slot)
+        mixed = state.layouts.mixed.get((owner, word), ())
+        kinds = [each for each in mixed if each >= 0]
+        if kinds:
+            part = tagged_part(state.book, owner, word * state.layouts.pointer_size)
+            slots, known = groups.setdefault(part, ([], []))
+            slots.append(slot)
+            known += [each for each in kinds if each not in known]
     found = []
-    for number in kinds:
-        if state.book.info(number).kind is TypeKind.CHARACTER:
-            text = is_text(state, words.target)
-            found.append(_claims(state, words.at(text), number, Confidence.LIKELY))
-            words = words.at(~text)
-    for number in kinds:
-        if state.book.info(number).kind is TypeKind.POINTER:
-            claimed = _arrays(state, words, number)
-            found.append(claimed)
-            words = words.at(~np.isin(words.target, claimed.block))
-    structs = [each for each in kinds if state.book.info(each).kind in (TypeKind.STRUCT, TypeKind.UNION)]
-    if not structs or not len(words):
-        return found
-    score = np.stack([_score(state, words, number) for number in structs])
-    best = score.argmax(axis=0)
-    ties = (score == score.max(axis=0)).sum(axis=0) > 1
-    fine = score.max(axis=0) >= 0
-    for row, number in enumerate(structs):
-        for tied, confidence in ((False, Confidence.LIKELY), (True, Confidence.POSSIBLE)):
-            here = fine & (best == row) & (ties == tied)
-            found.append(_claims(state, words.at(here), number, confidence))
-    for place in np.flatnonzero(fine & ties).tolist():
-        equal = tuple(number for row, number in enumerate(structs) if score[row, place] == score[:, place].max())
-        state.alternatives[int(words.target[place])] = equal
-    return found
+    for (struct, offset), (slots, kinds) in list(groups.items())[:_MOST_UNIONS]:
+        here = words.at(np.flatnonzero(np.isin(words.slot, slots))[:_MOST_WORDS])
+        found += list(_resolved(state, here, struct, offset, kinds[:_MOST_KINDS]))
+    return joined_words(found) if found else None
 
 
-def _arrays(state: TypingState, words: TypedWords, number: int) -> Claims:
-    """Return claims of the targets that are arrays of these pointers: the first word, and all others that are not 0,
-    lead to blocks that go with the type."""
-    good, bad = evidence(state, number, words.target, 0, True)
-    words = words.at((bad == 0) & (good > 0) & (np.diff(state.begin)[words.target] > 0))
-    found = arrays_of_pointers(state, replace(words, code=np.full(len(words), number, np.int32)))
-    found.confidence[:] = np.minimum(found.confidence, int(Confidence.LIKELY))
-    return found
+def _resolved(
+    state: TypingState, words: TypedWords, struct: int, offset: int, kinds: list[int]
+) -> Iterator[TypedWords]:
+    pool = state.pools.setdefault((struct, offset), Pool())
+    target, address = pool.with_earlier(words.target, words.place - np.uint64(offset))
+    scores = np.stack([reading(state, each, target) for each in kinds])
+    row = _rows(state, scores, address, struct)[: len(words)]
+    for index, number in enumerate(kinds):
+        chosen = words.at(row == index)
+        if len(chosen):
+            code = np.full(len(chosen), number, np.int32)
+            trust = np.minimum(chosen.trust, np.uint8(Confidence.LIKELY))
+            yield replace(chosen, code=code, trust=trust)
 
 
-def _score(state: TypingState, words: TypedWords, number: int) -> NDArray[np.int32]:
-    """Return how much speaks for the type, -1 where anything speaks against it."""
-    good, bad = evidence(state, number, words.target)
-    room = state.room[words.target]
-    size = np.full(len(room), state.book.info(number).size)
-    return np.where((bad == 0) & fits(room, size, state.layouts.pointer_size), good, -1).astype(np.int32)
+def _rows(state: TypingState, scores: Scores, struct: NDArray[np.uint64], number: int) -> NDArray[np.intp]:
+    """Return for each word (a column of `scores`; a row for each type) the row of the type that it leads to, -1
+    unknown: as a tag in the structs of type `number` at these addresses tells it, else by its target alone."""
+    told = by_tags(state, scores, struct, number)
+    alone = _alone(scores)
+    if told is None:
+        return alone
+    known = told.row >= 0
+    if 100 * np.count_nonzero(known) >= _TOLD * len(known):
+        return told.row
+    return np.where(known & (alone != told.row), -1, alone)
 
 
-def _claims(state: TypingState, words: TypedWords, number: int, confidence: Confidence) -> Claims:
-    is_text = state.book.info(number).kind is TypeKind.CHARACTER
-    count = state.room[words.target].astype(np.int32) if is_text else 0
-    found = claims(words.target, number, How.MEMBER, count=count, parent=words.parent, parent_place=words.place)
-    found.confidence[:] = np.minimum(words.trust, int(confidence))
+def _alone(scores: Scores) -> NDArray[np.intp]:
+    """Return the row of the type that each word's target goes with best, -1 where several are as good. Text comes
+    first: it fits into any size, and structs seldom look like it."""
+    best = scores.argmax(axis=0)
+    most = scores.max(axis=0)
+    ties = (scores == most).sum(axis=0) > 1
+    found: NDArray[np.intp] = np.where((most > 0) & ~ties, best, -1)
     return found

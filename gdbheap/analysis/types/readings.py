@@ -1,0 +1,117 @@
+"""How well it goes that a pointer to a block's start is one to a type: what the block's size, type and bytes say."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gdbheap.analysis.types.evidence import evidence, oddities
+from gdbheap.analysis.types.fits import fits, least_room
+from gdbheap.analysis.types.slots import MIXED, VOID
+from gdbheap.analysis.types.texts import is_text
+from gdbheap.analysis.types.typing_state import TypingState
+from gdbheap.lazy import np
+from gdbheap.process.columns.gather import gather_words
+from gdbheap.types.catalogue import TypeKind
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Blocks = NDArray[np.int32]
+    Scores = NDArray[np.int64]
+
+WRONG = -16
+"""What a reading is worth that something speaks against."""
+# Agreement beyond this adds nothing: a large struct is no surer than a small one.
+_MOST = 4
+# So many pointers of a struct are followed.
+_MOST_POINTERS = 8
+_TEXT, _EXACT, _KNOWN = 3, 1, 4
+_ODD = -1
+
+
+def reading(state: TypingState, number: int, blocks: Blocks) -> Scores:
+    """Return how well it goes with each block (in any order) that a pointer to this type leads to its start: WRONG,
+    or a small number."""
+    values, which = np.unique(blocks, return_inverse=True)
+    return _reading(state, number, values)[which.reshape(-1)]
+
+
+def _reading(state: TypingState, number: int, blocks: Blocks) -> Scores:
+    kind = state.book.info(number).kind
+    known = state.type[blocks]
+    if kind in (TypeKind.STRUCT, TypeKind.UNION):
+        said = _of_struct(state, number, blocks)
+    elif kind is TypeKind.POINTER:
+        said = _of_pointers(state, number, blocks)
+    elif kind in (TypeKind.CHARACTER, TypeKind.SCALAR):
+        text = is_text(state, blocks)
+        good, bad = (_TEXT, _ODD) if kind is TypeKind.CHARACTER else (_ODD, 0)
+        said = np.where(state.pointing[blocks] & ~text, WRONG, np.where(text, good, bad)).astype(np.int64)
+    else:
+        said = np.zeros(len(blocks), np.int64)
+    whole = (known >= 0) & state.whole[blocks] & (state.part[blocks] == 0)
+    found: Scores = np.where(whole, np.where(known == number, _KNOWN, WRONG), said)
+    return found
+
+
+def _of_struct(state: TypingState, number: int, blocks: Blocks) -> Scores:
+    layout, size = state.layouts.of(number), state.layouts.pointer_size
+    room, length = state.room[blocks], state.book.info(number).size
+    if not length:
+        return np.zeros(len(blocks), np.int64)
+    exact = fits(room, np.full(len(room), length), size)
+    grown = np.zeros(len(room), np.bool_)
+    if layout.flexible >= 0:
+        count = np.maximum(room - layout.flexible, 0) // max(layout.stride, 1)
+        grown = (room >= layout.flexible) & (least_room(layout.flexible + count * layout.stride, size) == room)
+    several = (room >= 2 * length) & (least_room(room // length * length, size) == room)
+    good, bad = evidence(state, number, blocks)
+    more = _goes_on(state, blocks, length)
+    said = np.minimum(good, _MOST).astype(np.int64) + np.where(exact & (layout.flexible < 0), _EXACT, 0)
+    said += np.where(exact | grown, 0, _ODD) - np.minimum(oddities(state, number, blocks), _MOST)
+    said += np.where(exact & more, _ODD, 0)
+    if layout.flexible >= 0 and state.book.info(layout.element).kind is TypeKind.CHARACTER:
+        said += np.where(is_text(state, blocks, layout.flexible) & grown, _TEXT, 0)
+    wrong = (bad > 0) | ~(exact | grown | several)
+    if layout.flexible >= 0 and state.book.info(layout.element).kind is TypeKind.CHARACTER:
+        wrong |= (
+            state.pointing[blocks] & ~((layout.codes >= 0) | (layout.codes == VOID) | (layout.codes == MIXED)).any()
+        )
+    said += _led_to(state, number, blocks)
+    return np.where(wrong, WRONG, said)
+
+
+def _led_to(state: TypingState, number: int, blocks: Blocks) -> Scores:
+    """Return what the blocks say that the pointers of such objects lead to: as far as these have no type yet."""
+    codes, size = state.layouts.of(number).codes, state.layouts.pointer_size
+    said = np.zeros(len(blocks), np.int64)
+    for word in np.flatnonzero(codes >= 0)[:_MOST_POINTERS].tolist():
+        code = int(codes[word])
+        kind = state.book.info(code).kind
+        if kind not in (TypeKind.POINTER, TypeKind.STRUCT):
+            continue
+        place = state.held.blocks.start[blocks] + np.uint64(word * size)
+        led = state.starting_at(gather_words(state.process.memory, size, place)[:, 0])
+        led[led >= 0] = np.where(state.type[led[led >= 0]] < 0, led[led >= 0], -1)
+        targets, which = np.unique(led[led >= 0], return_inverse=True)
+        many, blocks_led = kind is TypeKind.POINTER, targets.astype(np.int32)
+        good, bad = evidence(state, code, blocks_led, 0, many)
+        bad = bad + (many & (oddities(state, code, blocks_led, many) > 0))
+        said[led >= 0] += np.where(bad > 0, _ODD, np.where(good > 0, 1, 0))[which.reshape(-1)]
+    return said
+
+
+def _of_pointers(state: TypingState, number: int, blocks: Blocks) -> Scores:
+    good, bad = evidence(state, number, blocks, 0, True)
+    bad = bad + (oddities(state, number, blocks, True) > good)
+    empty = np.diff(state.begin)[blocks] == 0
+    return np.where(bad > 0, WRONG, np.where(empty, _ODD, np.minimum(good, _MOST))).astype(np.int64)
+
+
+def _goes_on(state: TypingState, blocks: Blocks, length: int) -> NDArray[np.bool_]:
+    """Return which blocks, which ascend, hold something in the room that malloc gives beyond what was asked for."""
+    size = state.layouts.pointer_size
+    place = state.held.blocks.start[blocks] + np.uint64(-(-length // size) * size)
+    words: NDArray[np.uint64] = gather_words(state.process.memory, size, place)[:, 0]
+    found: NDArray[np.bool_] = (words != 0) & (place + np.uint64(size) <= state.held.blocks.end[blocks])
+    return found
