@@ -75,4 +75,6 @@ class CxxClasses:
             top = 0
         # What is added to a part's address to come to the start of the object: 0 or less.
         offset = -top % (1 << 8 * size)
-        return VTable(symbol.class_name, offset if offset < _LARGEST else 0)
+        # (A symbol of a versioned library may carry its version: "X@GLIBCXX_3.4.28".)
+        name = symbol.class_name.partition("@")[0]
+        return VTable(name, offset if offset < _LARGEST else 0)

@@ -41,6 +41,7 @@ _MOST_TYPES = 512
 _AGREES, _TEXT, _FITS, _ROOM = 2.0, 1.0, 0.5, 0.25
 # More than text: what is in front of it has just the size of the struct's other members.
 _GROWN_TEXT = 0.5
+_MOST_FITS = 1.0
 # Fewer letters may be a small number.
 _LETTERS = 4
 # Against a type counts a pointer where it has a number.
@@ -113,7 +114,7 @@ class ByTargets:
         edges = np.concatenate([np.arange(*state.begin[[b, b + 1]])[:_MOST_EDGES] for b in sample.tolist()])
         place = state.graph.place[edges].astype(np.int64) // state.layouts.pointer_size
         here = codes[:, place]
-        said, agreeing, explained, roomy = self._score(here, edges)
+        said, agreeing, telling, explained, roomy = self._score(here, edges, len(sample))
         score = said / len(sample) + _ROOM * np.minimum(roomy / len(sample), 1)
         possible = ((here >= 0) | (here == VOID) | (here == MIXED) | (here == INTEGER)).all(axis=1)
         occurring = np.isin(numbers, self._occurring.get(room, []))
@@ -123,9 +124,11 @@ class ByTargets:
         score[~possible] = -1
         # A type that nobody else names must be that of something that its pointers lead to; a void * explains nothing.
         known = occurring | ((2 * agreeing >= len(sample)) & (explained >= 2 * len(sample)))
-        # (Three pointers that all go with one struct's, and with no other's of that size, are no accident.)
+        # (Three pointers that all go with one struct's, two of them to text, and with no other's of that size, are no
+        # accident.)
         rivals = possible & (2 * explained >= len(edges))
-        known |= (np.count_nonzero(rivals) == 1) & (explained >= 3 * len(sample)) & (explained == len(edges))
+        alone = (np.count_nonzero(rivals) == 1) & (explained == len(edges))
+        known |= alone & (explained >= 3 * len(sample)) & (telling >= 2 * len(sample))
         known &= 2 * explained >= len(edges)
         known |= more >= _SAME_TARGETS
         score[~known] = np.minimum(score[~known], _ENOUGH - _ALONE - _SAME_SHAPE - _MARGIN)
@@ -184,10 +187,12 @@ class ByTargets:
         bad = evidence(self._state, number, sample)[1]
         return 10 * int(np.count_nonzero(bad)) <= len(sample)
 
-    def _score(self, codes: NDArray[np.int32], edges: Numbers) -> tuple[NDArray[np.float64], Numbers, Numbers, Numbers]:
-        """Return for each type (a row of `codes`: what it has where each edge lies) the sum of what the edges say, how
-        many lead to just what they should, how many to what they may, and how many to what has room for it at
-        least."""
+    def _score(
+        self, codes: NDArray[np.int32], edges: Numbers, count: int
+    ) -> tuple[NDArray[np.float64], Numbers, Numbers, Numbers, Numbers]:
+        """Return for each type (a row of `codes`: what it has where each edge of `count` blocks lies) the sum of what
+        the edges say, how many lead to just what they should, how many to that or to text, how many to what they may,
+        and how many to what has room for it at least."""
         state = self._state
         target, offset = state.graph.target[edges], state.graph.offset[edges]
         known, room = state.type[target], state.room[target]
@@ -208,17 +213,14 @@ class ByTargets:
         text_pointers = ((kind == TypeKind.CHARACTER) & text[None, :]) | (with_text & ~plainly_text[None, :] & fitting)
         other = (((known >= 0) & state.whole[target] & (offset == 0)) | plainly_text)[None, :]
         clash = is_struct & other & ~agrees
-        said = (
-            _GROWN_TEXT * with_text
-            + _AGREES * agrees
-            + _FITS * (fitting & ~clash)
-            + _TEXT * text_pointers
-            - _AGREES * clash
-        )
+        said = _AGREES * agrees + _TEXT * text_pointers - _AGREES * clash + _GROWN_TEXT * with_text
+        # (Blocks of some size are many: that a dozen pointers lead to such says hardly more than that two do.)
+        fit = np.minimum(_FITS * (fitting & ~clash).sum(axis=1), _MOST_FITS * count)
         stray = (codes == INTEGER) & (offset == 0)[None, :]
-        total: NDArray[np.float64] = said.sum(axis=1) - _STRAY * stray.sum(axis=1)
+        total: NDArray[np.float64] = said.sum(axis=1) + fit - _STRAY * stray.sum(axis=1)
         explained = agrees | fitting | text_pointers | (roomy & ~clash)
-        return total, agrees.sum(axis=1), explained.sum(axis=1), (roomy & ~clash).sum(axis=1)
+        telling = agrees | text_pointers
+        return total, agrees.sum(axis=1), telling.sum(axis=1), explained.sum(axis=1), (roomy & ~clash).sum(axis=1)
 
     def _grown(self, codes: NDArray[np.int32], target: NDArray[np.int32], room: Numbers) -> tuple[Mask, Mask]:
         """Return where an edge's target has just the room for a struct with a flexible array and some elements of it,

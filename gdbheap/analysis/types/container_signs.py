@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gdbheap.analysis.types.containers import ContainerKind, container_kind
+from gdbheap.analysis.types.containers import ContainerKind, container_kind, own_place
 from gdbheap.analysis.types.fits import fits
 from gdbheap.analysis.types.libstdcxx import NodeKind, node_kind
 from gdbheap.analysis.types.typing_state import TypingState
@@ -34,8 +34,12 @@ class Signs:
     def of_container(self, number: int, address: Words) -> Scores:
         """Return what speaks for a container of this type at each address; -1: it is none."""
         size = self._state.book.info(number).size
-        words = self._read(address, max(size // self._size, 1))
         kind = container_kind(self._state.book, number)
+        if kind is None:
+            return np.zeros(len(address), np.int32)
+        place = own_place(self._state.book, number, kind)
+        address = address + np.uint64(place)
+        words = self._read(address, max((size - place) // self._size, 1))
         if kind is ContainerKind.STRING:
             return self._string(address, words)
         if kind is ContainerKind.VECTOR:

@@ -80,7 +80,7 @@ def _sizes(book: TypeBook, found: Containers) -> tuple[Counts, Counts | None, in
     element = max(book.size(arguments[0]) if arguments else 0, 1)
     if found.kind is ContainerKind.STRING:
         # Of what fits into the object itself nothing is wasted that a shorter text would spare.
-        own = words[:, 0] == found.address.astype(np.int64) + 2 * size
+        own = words[:, 0] == found.first.astype(np.int64) + 2 * size
         return words[:, 1], np.where(own, words[:, 1], words[:, 2]), element
     if found.kind is ContainerKind.VECTOR:
         return (words[:, 1] - words[:, 0]) // element, (words[:, 2] - words[:, 0]) // element, element

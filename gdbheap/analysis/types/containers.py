@@ -8,7 +8,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gdbheap.analysis.types.libstdcxx import instance_of
+from gdbheap.analysis.types.libstdcxx import OWN_TEXT, instance_of
 from gdbheap.lazy import np
 from gdbheap.process.columns.gather import gather_words
 from gdbheap.process.memory import Memory
@@ -67,11 +67,13 @@ _TEMPLATES = (
 
 @dataclass(frozen=True)
 class Containers:
-    """Containers of one `type` and kind: their addresses, in order, and the first words of each."""
+    """Containers of one `type` and kind: their addresses, in order, and the `words` of each from `first` on: what is
+    in front of that is an allocator's."""
 
     type: int
     kind: ContainerKind
     address: Words
+    first: Words
     words: Words
 
 
@@ -135,8 +137,22 @@ def find_containers(
             continue
         address = np.sort(np.concatenate(addresses))
         address = address[np.flatnonzero(np.diff(address, prepend=np.uint64(0)))]
-        words = gather_words(memory, book.pointer_size, address, min(_WORDS[kind], _words_of(book, container)))
-        yield Containers(container, kind, address, words)
+        first = address + np.uint64(own_place(book, container, kind))
+        words = gather_words(memory, book.pointer_size, first, min(_WORDS[kind], _words_of(book, container)))
+        yield Containers(container, kind, address, first, words)
+
+
+def own_place(book: TypeBook, number: int, kind: ContainerKind) -> int:
+    """Return where in a container its own words begin, behind an allocator that takes room. (What compares or hashes
+    comes first in trees and hash tables: they are read whole.)"""
+    size = book.pointer_size
+    own = {
+        ContainerKind.STRING: 2 * size + OWN_TEXT,
+        ContainerKind.VECTOR: 3 * size,
+        ContainerKind.LIST: 3 * size,
+        ContainerKind.DEQUE: 10 * size,
+    }.get(kind)
+    return max(book.info(number).size - own, 0) if own is not None else 0
 
 
 def _words_of(book: TypeBook, number: int) -> int:

@@ -29,15 +29,15 @@ def counted_beside(state: TypingState, words: TypedWords, most: int, size: int) 
         if number == NONE:
             continue
         begin = words.place[here] - np.uint64(word * state.layouts.pointer_size)
-        for offset, width in _integers(state, number):
-            count = _read(state, begin + np.uint64(offset), width)
+        for offset, width in integers_of(state, number):
+            count = read_integers(state, begin + np.uint64(offset), width)
             sound = (count > 0) & (count <= most)
             sound &= least_room(np.where(sound, count, 0) * size, state.layouts.pointer_size) == room[here]
             told[here] = np.where((told[here] == 0) & sound, count, told[here])
     return told
 
 
-def _integers(state: TypingState, number: int) -> list[tuple[int, int]]:
+def integers_of(state: TypingState, number: int) -> list[tuple[int, int]]:
     """Return (offset, size) of a struct's members that are integers."""
     found = []
     for member in state.book.info(number).members[:_MOST_MEMBERS]:
@@ -50,7 +50,7 @@ def _integers(state: TypingState, number: int) -> list[tuple[int, int]]:
     return found
 
 
-def _read(state: TypingState, addresses: NDArray[np.uint64], width: int) -> NDArray[np.int64]:
+def read_integers(state: TypingState, addresses: NDArray[np.uint64], width: int) -> NDArray[np.int64]:
     """Return the numbers of `width` bytes at these addresses, 0 where they cannot be read or are too large."""
     size = np.uint64(state.layouts.pointer_size)
     aligned = addresses - addresses % size

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gdbheap.analysis.types.block_types import Confidence, How
 from gdbheap.analysis.types.claims import Claims, claims
+from gdbheap.analysis.types.declared import declared_types
 from gdbheap.analysis.types.texts import is_text
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.analysis.types.words import TypedWords
@@ -41,7 +42,7 @@ def data_blocks(state: TypingState, waiting: TypedWords) -> Claims:
     count = (state.room[words.target] - words.offset) // np.maximum(size, 1)
     found = claims(
         words.target,
-        words.code,
+        declared_types(state, words),
         How.MEMBER,
         count=count.astype(np.int32),
         part=words.offset,

@@ -41,13 +41,12 @@ def evidence(
 def oddities(state: TypingState, number: int, blocks: Blocks, many: bool = False) -> Counts:
     """Return for each of the blocks, which ascend, how many of its words are strange for an object of the type, if not
     impossible: small numbers where pointers should be, pointers to blocks where numbers should."""
-    size = state.layouts.pointer_size
     codes = _codes(state, number, many, int(state.room[blocks].max(initial=0)))
     found = np.zeros(len(blocks), np.int32)
     pointers, integers = (codes >= 0) | (codes == CODE) | (codes == VTABLE), codes == INTEGER
     for start in range(0, len(blocks) if len(codes) else 0, _SLICE):
         here = slice(start, start + _SLICE)
-        words = gather_words(state.process.memory, size, state.held.blocks.start[blocks[here]], len(codes))
+        words = _words(state, blocks[here], 0, len(codes))
         small = (words != 0) & (words < np.uint64(_SMALL)) & pointers
         target, offset = _aimed(state, words[:, integers])
         led = (target >= 0) & (offset == 0)
@@ -65,12 +64,7 @@ def _codes(state: TypingState, number: int, many: bool, room: int) -> NDArray[np
 
 
 def _judge(state: TypingState, blocks: Blocks, part: int, codes: NDArray[np.int32]) -> tuple[Counts, Counts]:
-    size = state.layouts.pointer_size
-    address = state.held.blocks.start[blocks] + np.uint64(part)
-    words = gather_words(state.process.memory, size, address, len(codes))
-    # (What lies behind a block's end is not its own.)
-    room = (state.room[blocks] - part) // size
-    words[np.arange(len(codes))[None, :] >= room[:, None]] = 0
+    words = _words(state, blocks, part, len(codes))
     good, bad = np.zeros(len(blocks), np.int32), np.zeros(len(blocks), np.int32)
     for code in np.unique(codes).tolist():
         columns = words[:, codes == code]
@@ -82,6 +76,17 @@ def _judge(state: TypingState, blocks: Blocks, part: int, codes: NDArray[np.int3
         good += np.maximum(value, 0).sum(axis=1, dtype=np.int32)
         bad -= np.minimum(value, 0).sum(axis=1, dtype=np.int32)
     return good, bad
+
+
+def _words(state: TypingState, blocks: Blocks, part: int, count: int) -> NDArray[np.uint64]:
+    """Return so many words of each block from `part` on; what lies behind its end is not its own, and 0."""
+    size = state.layouts.pointer_size
+    words: NDArray[np.uint64] = gather_words(
+        state.process.memory, size, state.held.blocks.start[blocks] + np.uint64(part), count
+    )
+    room = (state.room[blocks] - part) // size
+    words[np.arange(count)[None, :] >= room[:, None]] = 0
+    return words
 
 
 def _value(state: TypingState, code: int, words: NDArray[np.uint64]) -> NDArray[np.int32]:

@@ -17,6 +17,8 @@ from gdbheap.types.type_book import TypeBook
 
 _BUFFERS = ("__gnu_cxx::__aligned_membuf<", "__gnu_cxx::__aligned_buffer<")
 _INTERNAL = ("std::_", "__gnu_cxx::", "__gnu_debug::", "__cxxabiv1::")
+OWN_TEXT = 16
+"""The bytes of a std::string's own buffer."""
 _LISTS = ("std::__cxx11::list<", "std::list<")
 
 Targets = Mapping[int, Target]
@@ -118,7 +120,8 @@ def _vector(book: TypeBook, info: TypeInfo) -> Targets | None:
     value = info.arguments[0] if info.arguments else NONE
     if value == NONE or info.name.startswith("std::vector<bool"):
         return None
-    return {0: Target(book.stripped(value), many=True)}
+    # (An allocator that takes room comes first.)
+    return {info.size - 3 * book.pointer_size: Target(book.stripped(value), many=True)}
 
 
 def _string(book: TypeBook, info: TypeInfo) -> Targets | None:
@@ -126,8 +129,10 @@ def _string(book: TypeBook, info: TypeInfo) -> Targets | None:
     value = info.arguments[0] if info.arguments else NONE
     if value == NONE:
         return None
-    own = {place * book.pointer_size: Target(BYTES) for place in range(2, info.size // book.pointer_size)}
-    return {0: Target(book.stripped(value), many=True), **own}
+    size = book.pointer_size
+    first = info.size - 2 * size - OWN_TEXT
+    own = {place: Target(BYTES) for place in range(first + 2 * size, info.size, size)}
+    return {first: Target(book.stripped(value), many=True), **own}
 
 
 def _list_node(book: TypeBook, info: TypeInfo) -> Targets | None:
@@ -137,13 +142,17 @@ def _list_node(book: TypeBook, info: TypeInfo) -> Targets | None:
     if node == NONE:
         return None
     size = book.pointer_size
-    return {0: Target(node), size: Target(node)}
+    # (A list has its number of nodes behind its own links, and perhaps an allocator in front.)
+    first = info.size - 3 * size if info.name.startswith(_LISTS) else 0
+    return {first: Target(node), first + size: Target(node)}
 
 
 def _forward_node(book: TypeBook, info: TypeInfo) -> Targets | None:
     arguments = _first_arguments(info)
     node = _node(book, "std::_Fwd_list_node", arguments[0]) if arguments else NONE
-    return None if node == NONE else {0: Target(node)}
+    if node == NONE:
+        return None
+    return {info.size - book.pointer_size if info.name.startswith("std::forward_list<") else 0: Target(node)}
 
 
 def _tree(book: TypeBook, info: TypeInfo) -> Targets | None:

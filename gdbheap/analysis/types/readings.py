@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gdbheap.analysis.types.counts import integers_of, read_integers
 from gdbheap.analysis.types.evidence import evidence, oddities
 from gdbheap.analysis.types.fits import fits, least_room
 from gdbheap.analysis.types.slots import MIXED, VOID
@@ -25,8 +26,9 @@ WRONG = -16
 _MOST = 4
 # So many pointers of a struct are followed.
 _MOST_POINTERS = 8
-_TEXT, _EXACT, _KNOWN = 3, 1, 4
+_TEXT, _EXACT, _KNOWN, _COUNTED = 3, 1, 4, 2
 _ODD = -1
+_MOST_COUNT = 1 << 31
 
 
 def reading(state: TypingState, number: int, blocks: Blocks) -> Scores:
@@ -82,23 +84,43 @@ def _of_struct(state: TypingState, number: int, blocks: Blocks) -> Scores:
 
 
 def _led_to(state: TypingState, number: int, blocks: Blocks) -> Scores:
-    """Return what the blocks say that the pointers of such objects lead to: as far as these have no type yet."""
+    """Return what the blocks say that the pointers of such objects lead to, as far as these have no type yet: whether
+    it looks like what it should be, and whether it is just as large as a number beside the pointer says."""
     codes, size = state.layouts.of(number).codes, state.layouts.pointer_size
+    start = state.held.blocks.start[blocks]
+    numbers = [read_integers(state, start + np.uint64(at), width) for at, width in integers_of(state, number)]
     said = np.zeros(len(blocks), np.int64)
     for word in np.flatnonzero(codes >= 0)[:_MOST_POINTERS].tolist():
         code = int(codes[word])
-        kind = state.book.info(code).kind
-        if kind not in (TypeKind.POINTER, TypeKind.STRUCT):
-            continue
-        place = state.held.blocks.start[blocks] + np.uint64(word * size)
-        led = state.starting_at(gather_words(state.process.memory, size, place)[:, 0])
+        led = state.starting_at(gather_words(state.process.memory, size, start + np.uint64(word * size))[:, 0])
         led[led >= 0] = np.where(state.type[led[led >= 0]] < 0, led[led >= 0], -1)
-        targets, which = np.unique(led[led >= 0], return_inverse=True)
-        many, blocks_led = kind is TypeKind.POINTER, targets.astype(np.int32)
-        good, bad = evidence(state, code, blocks_led, 0, many)
-        bad = bad + (many & (oddities(state, code, blocks_led, many) > 0))
-        said[led >= 0] += np.where(bad > 0, _ODD, np.where(good > 0, 1, 0))[which.reshape(-1)]
+        here = np.flatnonzero(led >= 0)
+        if len(here):
+            said[here] += _looks(state, code, led[here])
+            length = max(state.book.info(code).size, 1)
+            said[here] += _COUNTED * _counted([each[here] for each in numbers], length, state.room[led[here]], size)
     return said
+
+
+def _looks(state: TypingState, code: int, led: NDArray[np.int64]) -> Scores:
+    """Return whether blocks look like what a pointer to this type should lead to: 1, _ODD, or 0."""
+    kind = state.book.info(code).kind
+    if kind not in (TypeKind.POINTER, TypeKind.STRUCT):
+        return np.zeros(len(led), np.int64)
+    many = kind is TypeKind.POINTER
+    targets, which = np.unique(led.astype(np.int32), return_inverse=True)
+    good, bad = evidence(state, code, targets, 0, many)
+    odd = oddities(state, code, targets, many) > (0 if many else good)
+    return np.where((bad > 0) | odd, _ODD, np.where(good > 0, 1, 0))[which.reshape(-1)].astype(np.int64)
+
+
+def _counted(numbers: list[Scores], length: int, room: Scores, pointer_size: int) -> NDArray[np.bool_]:
+    """Return where one of the numbers, above 1, is that of objects of this length for which malloc gives the room."""
+    found = np.zeros(len(room), np.bool_)
+    for each in numbers:
+        sound = (each > 1) & (each < _MOST_COUNT)
+        found |= sound & (least_room(np.where(sound, each, 0) * length, pointer_size) == room)
+    return found
 
 
 def _of_pointers(state: TypingState, number: int, blocks: Blocks) -> Scores:

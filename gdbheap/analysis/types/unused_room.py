@@ -39,7 +39,7 @@ def unused_room(state: TypingState) -> Mask:
 
 def _behind_text(strings: Containers, size: int) -> tuple[Words, Words]:
     """Return [start, end) of the buffers of strings as far as they are not used."""
-    buffer = strings.address + np.uint64(2 * size)
+    buffer = strings.first + np.uint64(2 * size)
     length = strings.words[:, 1]
     local = strings.words[:, 0] == buffer
     used = np.where(
