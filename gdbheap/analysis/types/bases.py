@@ -10,7 +10,8 @@ from gdbheap.analysis.types.claims import Claims, claims, joined
 from gdbheap.analysis.types.embedded import Embedded
 from gdbheap.analysis.types.fits import fits
 from gdbheap.analysis.types.readings import WRONG, reading
-from gdbheap.analysis.types.tags import Pool, by_tags
+from gdbheap.analysis.types.tag import Pool
+from gdbheap.analysis.types.tags import by_tags
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.analysis.types.words import TypedWords
 from gdbheap.lazy import np

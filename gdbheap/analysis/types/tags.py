@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.types.readings import WRONG
+from gdbheap.analysis.types.tag import Tag
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.lazy import np
 from gdbheap.process.columns.gather import gather_words
@@ -23,23 +24,11 @@ if TYPE_CHECKING:
 # Structs in structs so deep are gone into, and so many members are tried.
 _DEEPEST = 16
 _MOST_TAGS = 24
-# So many words are kept for the next time.
-_MOST_KEPT = 1 << 12
 # A tag has no more values than this, nor (but for a few) more than one for so many words.
 _MOST_VALUES, _FEW_VALUES, _FEWEST_WORDS = 64, 8, 3
 # What parting the words once more costs, and which part of a group's words may speak against its type.
 _COST = 2
 _ODD_PART = 50
-
-
-@dataclass(frozen=True)
-class Tag:
-    """The bytes of a member: `width` of them at `offset` in a struct. `is_address`: it is a pointer, of which only one
-    to code or a module's data tells a kind."""
-
-    offset: int
-    width: int
-    is_address: bool = False
 
 
 def tagged_part(book: TypeBook, number: int, offset: int) -> tuple[int, int]:
@@ -122,22 +111,6 @@ class Told:
     row: NDArray[np.intp]
     worth: int
     rows: Mapping[int, int]
-
-
-class Pool:
-    """The words that were asked about one header or union before: what they lead to is known better by now."""
-
-    def __init__(self) -> None:
-        self._target = np.empty(0, np.int32)
-        self._struct = np.empty(0, np.uint64)
-
-    def with_earlier(self, target: Blocks, struct: Words) -> tuple[Blocks, Words]:
-        """Return these, and behind them (some of) those of before; keep them for the next time."""
-        new = ~np.isin(self._target, target)
-        both = np.append(target, self._target[new]), np.append(struct, self._struct[new])
-        step = max(len(both[0]) // _MOST_KEPT, 1)
-        self._target, self._struct = both[0][::step], both[1][::step]
-        return both
 
 
 def by_tags(state: TypingState, scores: Scores, struct: Words, number: int) -> Told | None:

@@ -11,6 +11,7 @@ from gdbheap.analysis.types.block_types import How
 from gdbheap.analysis.types.claims import Claims
 from gdbheap.analysis.types.embedded import Embedded
 from gdbheap.analysis.types.slots import Layouts
+from gdbheap.analysis.types.tag import Pool, Tag
 from gdbheap.lazy import np
 from gdbheap.process.process import Process
 from gdbheap.types.type_book import TypeBook
@@ -18,8 +19,6 @@ from gdbheap.types.typed_root import TypedRoot
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
-
-    from gdbheap.analysis.types.tags import Pool, Tag
 
     Blocks = NDArray[np.int32] | NDArray[np.intp]
 

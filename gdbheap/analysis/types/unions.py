@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 from gdbheap.analysis.types.block_types import Confidence
 from gdbheap.analysis.types.readings import reading
 from gdbheap.analysis.types.slots import MIXED
-from gdbheap.analysis.types.tags import Pool, by_tags, tagged_part
+from gdbheap.analysis.types.tag import Pool
+from gdbheap.analysis.types.tags import by_tags, tagged_part
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.analysis.types.words import NO_SLOT, TypedWords, joined_words
 from gdbheap.lazy import np

@@ -8,7 +8,8 @@ import numpy as np
 
 from gdbheap.analysis.types import tags
 from gdbheap.analysis.types.readings import WRONG
-from gdbheap.analysis.types.tags import Tag, by_tags, tagged_part, tags_of
+from gdbheap.analysis.types.tag import Tag
+from gdbheap.analysis.types.tags import by_tags, tagged_part, tags_of
 from gdbheap.types.catalogue import Member, MemberKind, TypeKind
 from gdbheap.types.type_book import TypeBook
 from support.made_types import MadeTypes, field
