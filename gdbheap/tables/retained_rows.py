@@ -165,9 +165,10 @@ class RetainedRows:
             return []
         name = self.name(node).name
         rows = []
-        for part in self.found.children(opened).tolist():
-            if part >= self.found.holders and self.share(int(self.found.bytes[part])) >= _LARGE:
-                rows += [self.row(part, name), *self._members(part, depth + 1)]
+        below = self.found.children(opened)
+        least = max(_LARGE * self.total, 1)
+        for part in below[(below >= self.found.holders) & (self.found.bytes[below] >= least)].tolist():
+            rows += [self.row(part, name), *self._members(part, depth + 1)]
         return rows
 
     def owned(self, node: int) -> list[SharedGroup]:

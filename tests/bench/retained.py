@@ -47,7 +47,7 @@ def main() -> None:
         tree = dominator_tree(count, source.astype(np.int32), target.astype(np.int32), 0)
         tree.below(np.ones(count, np.int64))
         seconds = time.process_time() - begin
-        print(f"  {name:28} {seconds:6.2f} s, {seconds / plain:5.1f} times", flush=True)
+        print(f"  {name:33} {seconds:6.2f} s, {seconds / plain:5.1f} times", flush=True)
 
 
 def in_gdb(count: int) -> None:
@@ -85,6 +85,10 @@ def shapes(count: int) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     first, second, rest = name[1:third], name[third : 2 * third - 1], name[2 * third : 3 * third - 1]
     yield "a list", name[:-1], name[1:]
     yield "a doubly linked ring", np.append(name, np.roll(name, -1)), np.append(np.roll(name, -1), name)
+    ring = np.append(name, np.roll(name, -1)), np.append(np.roll(name, -1), name)
+    yield "a ring with pointers to its head", np.append(ring[0], name), np.append(ring[1], np.full(count, name[0]))
+    table = np.zeros(count, int), name
+    yield "a table with a ring through it", np.append(ring[0], table[0]), np.append(ring[1], table[1])
     yield "a tree", name[(node - 1) // 2], name[node]
     yield "a tree with parent pointers", name[np.append((node - 1) // 2, node)], name[np.append(node, (node - 1) // 2)]
     yield (

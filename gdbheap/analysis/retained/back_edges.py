@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gdbheap.analysis.pointers.adjacency import Adjacency
+from gdbheap.analysis.pointers.reach import UNSEEN, spread
 from gdbheap.lazy import np
 
 if TYPE_CHECKING:
@@ -16,6 +18,9 @@ if TYPE_CHECKING:
 
 # Twice as far up each time; what hangs deeper may be found once what is below is gone.
 _JUMPS = 6
+# What so many of the edges lead to is looked at by itself, as many nodes at most.
+_MUCH = 1 / 16
+_MOST_HUBS = 3
 
 
 class BackEdges:
@@ -37,4 +42,20 @@ class BackEdges:
             up[nodes] = top = up[top]
         found: NDArray[np.bool_] = (up[source] == target) & (source != target)
         up[nodes] = nodes
+        return found
+
+    def find_to_hubs(self, source: Nodes, target: Nodes, root: int) -> NDArray[np.bool_]:
+        """Return which of the edges lead back to one of the nodes that most edges lead to: what cannot be reached
+        without that."""
+        found = np.zeros(len(source), np.bool_)
+        degree = np.bincount(target, minlength=self._count)
+        hubs = np.argsort(degree)[-_MOST_HUBS:]
+        hubs = hubs[degree[hubs] > len(source) * _MUCH]
+        graph = Adjacency.unsorted(self._count, source, target) if len(hubs) else None
+        for hub in hubs.tolist():
+            assert graph is not None
+            owner = np.full(self._count, UNSEEN, np.int32)
+            owner[[root, hub]] = root
+            spread(graph, np.array([root], np.int32), owner)
+            found |= (target == hub) & (owner[source] == UNSEEN)
         return found

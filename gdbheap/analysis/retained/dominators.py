@@ -201,7 +201,7 @@ def _must(tree: DominatorTree | None) -> DominatorTree:
 def _peel(count: int, source: Nodes, target: Nodes, root: int) -> tuple[list[_Layer], Nodes, Nodes, int]:
     """Return the layers, the edges of the core, and how many nodes it has."""
     layers: list[_Layer] = []
-    back = BackEdges(count)
+    back, tried = BackEdges(count), False
     present = np.zeros(count, np.bool_)
     present[target] = present[root] = True
     for _ in range(_MOST_LAYERS):
@@ -211,6 +211,8 @@ def _peel(count: int, source: Nodes, target: Nodes, root: int) -> tuple[list[_La
         nodes = np.flatnonzero(sinks).astype(np.int32)
         if not len(nodes) or len(nodes) < np.count_nonzero(present) * _SMALL_LAYER:
             onward = ~back.find(source, target)
+            if not tried and np.count_nonzero(~onward) <= len(source) * _SMALL_LAYER:
+                onward, tried = ~back.find_to_hubs(source, target, root), True
             if np.count_nonzero(~onward) <= len(source) * _SMALL_LAYER:
                 break
             source, target = source[onward], target[onward]

@@ -168,10 +168,13 @@ def test_a_list_of_half_a_million_nodes_is_a_chain() -> None:
     assert np.array_equal(tree.count[name], np.arange(count, 0, -1))
 
 
-def test_all_nodes_of_a_doubly_linked_ring_are_entered_from_its_head() -> None:
+@pytest.mark.parametrize("to_head", [False, True])
+def test_all_nodes_of_a_doubly_linked_ring_are_entered_from_its_head(to_head: bool) -> None:
     count = 300_000
     name = np.random.default_rng(7).permutation(count).astype(np.int32)
     source, target = np.append(name, np.roll(name, -1)), np.append(np.roll(name, -1), name)
+    if to_head:
+        source, target = np.append(source, name), np.append(target, np.full(count, name[0]))
     tree = dominator_tree(count, source, target, int(name[0]))
     assert np.array_equal(np.delete(tree.parent, name[0]), np.full(count - 1, name[0], np.int32))
 
