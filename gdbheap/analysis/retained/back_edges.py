@@ -1,6 +1,7 @@
-"""Edges back to who must be passed anyhow: of a tree's nodes to their parents, of sessions to their server.
+"""Edges back to who must be passed anyhow: of a tree's nodes to their parents, of sessions to their server; and other
+ways to what such a one points to itself: of the sessions' list through their table.
 
-Such an edge makes no new way to anything. Without them most cores fall apart into layers of nodes that lead nowhere.
+Without them nothing has another dominator, and most cores fall apart into layers of nodes that lead nowhere.
 """
 
 from __future__ import annotations
@@ -44,18 +45,26 @@ class BackEdges:
         up[nodes] = nodes
         return found
 
-    def find_to_hubs(self, source: Nodes, target: Nodes, root: int) -> NDArray[np.bool_]:
-        """Return which of the edges lead back to one of the nodes that most edges lead to: what cannot be reached
-        without that."""
+    def find_by_hubs(self, source: Nodes, target: Nodes, root: int) -> NDArray[np.bool_]:
+        """Return which of the edges are of no account because of one of the nodes that most edges lead to or come from,
+        for what cannot be reached without that: those that lead back to it, and other ways to what it points to."""
         found = np.zeros(len(source), np.bool_)
-        degree = np.bincount(target, minlength=self._count)
-        hubs = np.argsort(degree)[-_MOST_HUBS:]
-        hubs = hubs[degree[hubs] > len(source) * _MUCH]
-        graph = Adjacency.unsorted(self._count, source, target) if len(hubs) else None
-        for hub in hubs.tolist():
+        hubs = self._hubs(source) | self._hubs(target)
+        graph = Adjacency.unsorted(self._count, source, target) if hubs else None
+        for hub in sorted(hubs):
             assert graph is not None
             owner = np.full(self._count, UNSEEN, np.int32)
             owner[[root, hub]] = root
-            spread(graph, np.array([root], np.int32), owner)
-            found |= (target == hub) & (owner[source] == UNSEEN)
+            if hub != root:
+                spread(graph, np.array([root], np.int32), owner)
+            is_below = owner == UNSEEN
+            found |= (target == hub) & is_below[source]
+            is_child = np.zeros(self._count, np.bool_)
+            is_child[target[source == hub]] = True
+            found |= is_child[target] & is_below[target] & (source != hub)
         return found
+
+    def _hubs(self, ends: Nodes) -> set[int]:
+        degree = np.bincount(ends, minlength=self._count)
+        most = np.argsort(degree)[-_MOST_HUBS:]
+        return set(most[degree[most] > len(ends) * _MUCH].tolist())

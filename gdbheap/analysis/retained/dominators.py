@@ -212,7 +212,7 @@ def _peel(count: int, source: Nodes, target: Nodes, root: int) -> tuple[list[_La
         if not len(nodes) or len(nodes) < np.count_nonzero(present) * _SMALL_LAYER:
             onward = ~back.find(source, target)
             if not tried and np.count_nonzero(~onward) <= len(source) * _SMALL_LAYER:
-                onward, tried = ~back.find_to_hubs(source, target, root), True
+                onward, tried = ~back.find_by_hubs(source, target, root), True
             if np.count_nonzero(~onward) <= len(source) * _SMALL_LAYER:
                 break
             source, target = source[onward], target[onward]
