@@ -12,6 +12,7 @@ from gdbheap import __version__, packages
 from gdbheap.commands.heap_diff import diff_report, growth
 from gdbheap.errors import HeapError
 from gdbheap.launch import demo, doctor, launcher, leak_gate, places, setup
+from gdbheap.launch.help import show_page
 from gdbheap.launch.report import write_report
 from gdbheap.launch.suppressions import read_suppressions
 from gdbheap.report.charset import in_charset
@@ -80,6 +81,8 @@ def _parser() -> argparse.ArgumentParser:
     command("demo", "install what is missing and show gdbheap at work on a small program", _demo)
     command("setup", "install what is missing", _set_up)
     command("doctor", "say what is found, what is missing, and what mends it", lambda o: doctor.report(o.gdb))
+    page = command("help", "read a page of the manual: leaks, crashes, memory and more", lambda o: show_page(o.topic))
+    page.add_argument("topic", metavar="TOPIC", nargs="?", help="the page (without: a list of them)")
     leaks = command("leaks", "run a program to its end and say what it leaked (exit status 1), for CI", _leaks)
     leaks.add_argument("--suppressions", action="append", default=[], metavar="FILE", help=_SUPPRESSIONS)
     leaks.add_argument(

@@ -12,16 +12,20 @@ from gdbheap.report.report import Column, Cut
 GAP = "  "
 # What does not fit beside the columns before stands below them, this far in.
 INDENT = "    "
+# Prose in a column of its own wants so much room.
+_ROOM_FOR_PROSE = 24
 
 
 @dataclass(frozen=True)
 class Placed:
-    """A column that is shown: its `number` among those of the table that may be, and the width that it has."""
+    """A column that is shown: its `number` among those of the table that may be, and the width that it has.
+    `is_wrapped`: its cells are broken at words, and go on below themselves."""
 
     number: int
     column: Column
     width: int
     cut: Cut | None = None
+    is_wrapped: bool = False
 
     def heading(self) -> list[str]:
         """Return the heading, in lines where the column is narrower than it."""
@@ -35,8 +39,8 @@ def heading_of(column: Column) -> str:
 
 def laid_out(columns: Sequence[Column], widths: Sequence[int], width: int | None) -> list[list[Placed]]:
     """Return the columns, as wide as what is in them (`widths`) and their headings; where that is more than `width`,
-    they give way in their order, headings are broken into lines, and what still finds no room stands on further
-    lines."""
+    they give way in their order, headings are broken into lines, a last column of text is broken at words, and what
+    still finds no room stands on further lines."""
     placed = [
         Placed(number, column, max(widths[number], display_width(heading_of(column))))
         for number, column in enumerate(columns)
@@ -44,7 +48,7 @@ def laid_out(columns: Sequence[Column], widths: Sequence[int], width: int | None
     if width is None or _needed(placed) <= width:
         return [placed]
     placed = _with_short_headings(_given_way(placed, width), widths, width)
-    return list(_in_lines(placed, width))
+    return list(_in_lines(_with_broken_prose(placed, width), width))
 
 
 def _needed(placed: Sequence[Placed]) -> int:
@@ -76,6 +80,15 @@ def _with_short_headings(placed: list[Placed], widths: Sequence[int], width: int
         if excess > 0 and each.cut is None and least < each.width:
             placed[placed.index(each)] = replace(each, width=max(least, each.width - excess))
     return placed
+
+
+def _with_broken_prose(placed: list[Placed], width: int) -> list[Placed]:
+    """Return the columns, the last one as narrow as fits, if it is of text and has room enough then."""
+    *others, last = placed
+    room = last.width - (_needed(placed) - width)
+    if last.column.format == "text" and last.cut is None and _ROOM_FOR_PROSE <= room < last.width:
+        last = replace(last, width=room, is_wrapped=True)
+    return [*others, last]
 
 
 def _in_lines(placed: list[Placed], width: int) -> Iterator[list[Placed]]:

@@ -28,6 +28,16 @@ def line_text(line: str | Line, width: int | None, paint: Paint) -> str:
     return (written if isinstance(line, str) else written.rstrip(" ")) + "\n"
 
 
+def broken_at_words(text: str, width: int) -> list[str]:
+    """Return the text in lines of at most `width` columns; a word too long for any line stays whole."""
+    lines = [""]
+    for part in _PARTS.findall(text):
+        if lines[-1] and not part.isspace() and display_width(lines[-1] + part) > width:
+            lines.append("")
+        lines[-1] += part if lines[-1] or not part.isspace() else ""
+    return [line.rstrip(" ") for line in lines]
+
+
 def _broken(pieces: list[tuple[str, str]], text: str, width: int) -> Iterator[tuple[str, str]]:
     """Yield the pieces with line ends in them, each before the word that would go beyond the terminal's edge; a word
     too long for any line stays whole."""

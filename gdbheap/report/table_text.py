@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import accumulate
 from typing import Any
 
 from gdbheap.report.blocks import displayed_blocks
 from gdbheap.report.cells import RIGHT, cell_texts
 from gdbheap.report.layout import GAP, INDENT, Placed, heading_of, laid_out
-from gdbheap.report.line_text import line_text
+from gdbheap.report.line_text import broken_at_words, line_text
 from gdbheap.report.paint import Paint, plain
 from gdbheap.report.printable import display_width
 from gdbheap.report.report import Column, Line, Table
@@ -72,7 +73,8 @@ def _rows(layout: list[list[Placed]], cells: list[Any], paint: Paint) -> Iterato
     """Yield each row, with its line ends."""
     lines = []
     for indent, line in zip(_indents(), layout):
-        columns = [_column(each, cells[each.number], paint) for each in line]
+        starts = accumulate((each.width + len(GAP) for each in line), initial=len(indent))
+        columns = [_column(each, cells[each.number], paint, start) for each, start in zip(line, starts)]
         lines.append([f"{indent}{GAP.join(texts).rstrip(' ')}\n" for texts in zip(*columns)])
     return iter(lines[0]) if len(lines) == 1 else map("".join, zip(*lines))
 
@@ -83,13 +85,19 @@ def _indents() -> Iterator[str]:
         yield INDENT
 
 
-def _column(placed: Placed, cells: Sequence[Any], paint: Paint) -> list[str]:
-    """Return the cells of a column as they stand in it."""
+def _column(placed: Placed, cells: Sequence[Any], paint: Paint, start: int) -> list[str]:
+    """Return the cells of a column as they stand in it; those of a wrapped one have line ends, and go on at `start`."""
     texts, column, cut = cell_texts(placed.column.format, cells), placed.column, placed.cut
     if cut is not None:
         texts = [cut(text, placed.width) for text in texts]
     tokens = [f"state.{text}" for text in texts] if column.token == "state" else [column.token] * len(texts)
+    if placed.is_wrapped:
+        return [_wrapped(text, placed.width, token, paint, start) for text, token in zip(texts, tokens)]
     return _padded(texts, placed, tokens, paint)
+
+
+def _wrapped(text: str, width: int, token: str, paint: Paint, start: int) -> str:
+    return ("\n" + " " * start).join(paint(token, line) for line in broken_at_words(text, width))
 
 
 def _padded(texts: list[str], placed: Placed, tokens: list[str], paint: Paint) -> list[str]:

@@ -1,5 +1,5 @@
-"""The help texts that gdb is given at its start are those of the commands: `python3 -m tests.commands.test_manuals`
-writes them again."""
+"""The help texts that gdb is given at its start, and the page of them, are those of the commands: `python3 -m
+tests.commands.test_manuals` writes them again."""
 
 from __future__ import annotations
 
@@ -11,6 +11,13 @@ from gdbheap.interface.prefix import PREFIX
 from gdbheap.interface.spelling import AS_NAMED, Spelling
 
 KEPT = Path(commands.__file__).with_name("manuals.txt")
+PAGE = Path(commands.__file__).parents[1] / "docs" / "commands.md"
+ADVICE = "after a change of a command's help: PYTHONPATH=.:tests python3 -m tests.commands.test_manuals"
+LEAD = """# Every command
+
+What `help` says of each inside gdb. Every one completes its arguments, and takes `--json` and `--output FILE`; behind
+`gdbheap` (`gdbheap heap chunks`) each works beside whoever else has its name.
+"""
 
 
 def made():
@@ -27,8 +34,17 @@ def made():
 
 
 def test_the_kept_texts_are_those_of_the_commands():
-    advice = "after a change of a command's help: PYTHONPATH=.:tests python3 -m tests.commands.test_manuals"
-    assert commands.kept_manuals() == made(), advice
+    assert commands.kept_manuals() == made(), ADVICE
+
+
+def page():
+    """Return the page of all commands."""
+    sections = (f"## {name}\n\n```\n{text}\n```\n" for name, text in made().items() if not name.startswith(f"{PREFIX} "))
+    return "\n".join([LEAD, *sections])
+
+
+def test_the_page_of_commands_is_made_of_them():
+    assert PAGE.read_text() == page(), ADVICE
 
 
 def test_a_module_is_named_after_its_command():
@@ -39,3 +55,4 @@ def test_a_module_is_named_after_its_command():
 
 if __name__ == "__main__":
     KEPT.write_text("\n\n".join(f"=== {name}\n{text}" for name, text in made().items()) + "\n")
+    PAGE.write_text(page())

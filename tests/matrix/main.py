@@ -19,7 +19,7 @@ from matrix import roots
 from matrix.environment import cache_directory, virtual_environment
 from matrix.outcome import Outcome, table
 from matrix.progress import say
-from matrix.runs import Run, matrix, newcomers, own_system, write_readme
+from matrix.runs import Run, matrix, newcomers, own_system, write_pages
 
 NEWCOMER = "bookworm"  # where the demo runs on a fresh system in every whole run
 
@@ -48,7 +48,7 @@ def arguments() -> tuple[argparse.Namespace, list[str]]:
     parser.add_argument("--lint-only", action="store_true", help="only ruff and mypy")
     text = "only the demo, on a fresh system with nothing but python3 and git (may be repeated)"
     parser.add_argument("--newcomer", action="append", choices=names, help=text)
-    text = "only write the answers in README.md anew"
+    text = "only write the answers in README.md and the pages of gdbheap/docs anew"
     parser.add_argument("--readme", action="store_true", help=text)
     parser.add_argument("--deep", action="store_true", help="many more random cases (GDBHEAP_DEEP)")
     parser.add_argument("--seed", type=int, help="the seed of the random cases, as an earlier run printed it")
@@ -79,7 +79,7 @@ def run(checkout: Path, options: argparse.Namespace, words: list[str]) -> list[O
     tests = Run(checkout, tools, [*settings, *words], bool(words), variables)
     if options.readme:
         outcomes = lint(checkout, tools)
-        write_readme(tests)
+        write_pages(tests)
         return outcomes
     if options.own:
         return lint(checkout, tools) + own_system(tests)

@@ -30,7 +30,7 @@ TEST_TIMEOUT = 10 * 60  # seconds after which pytest says where a test hangs
 # One more than there are processors, where these are few: tests wait for one another's programs now and then.
 AT_ONCE = max((os.cpu_count() or 2) // 2, min((os.cpu_count() or 2) + 1, 4))
 TOOLS = {"mmdebstrap": Path("/usr/bin/mmdebstrap"), "debian-archive-keyring": KEYRING}
-README_SYSTEM = "bookworm"  # the usual development system, the one that the tour in README.md names
+PAGES_SYSTEM = "bookworm"  # the usual development system, the one that README.md and the pages name
 KEPT = "/var/cache/gdbheap"  # of a system: what one part of its tests leaves for the others, and for the next run
 CORE_PATTERN = Path("/proc/sys/kernel/core_pattern")
 
@@ -91,19 +91,19 @@ def matrix(run: Run, names: Sequence[str] | None, beside: Sequence[Callable[[], 
     return outcomes
 
 
-def write_readme(run: Run) -> None:
-    """Write the answers of the README's tour anew, as its system gives them."""
-    system = next(system for system in roots.SYSTEMS if system.name == README_SYSTEM)
+def write_pages(run: Run) -> None:
+    """Write the answers in README.md and the pages of gdbheap/docs anew, as their system gives them."""
+    system = next(system for system in roots.SYSTEMS if system.name == PAGES_SYSTEM)
     _maker(run)(system)
     with tempfile.TemporaryDirectory(prefix="gdbheap-") as results:
-        command = ["sh", "-c", "python3 tests/test_readme.py > /mnt/README.md"]
-        inside = roots.inside(system.root, run.checkout, Path(results), command, PYTHONPATH="/opt/py")
+        command = ["python3", "tests/test_pages.py", "/mnt"]
+        inside = roots.inside(system.root, run.checkout, Path(results), command, PYTHONPATH="/opt/py:/src:/src/tests")
         subprocess.run(inside, check=True, stdin=subprocess.DEVNULL)
-        text = (Path(results) / "README.md").read_text()
-    readme = run.checkout / "README.md"
-    same = readme.read_text() == text
-    readme.write_text(text)
-    say(f"README.md is {'as it was' if same else 'written anew: read what changed in it'}")
+        for new in sorted(Path(results).rglob("*.md")):
+            page = run.checkout / new.relative_to(results)
+            if page.read_text() != new.read_text():
+                page.write_text(new.read_text())
+                say(f"{new.relative_to(results)} is written anew: read what changed in it")
 
 
 def own_system(run: Run) -> list[Outcome]:

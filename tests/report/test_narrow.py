@@ -112,3 +112,14 @@ def test_colours_take_no_room():
 )
 def test_the_directories_of_a_path_go_first(width, path):
     assert cut_path("/usr/lib/libc.so.6", width) == path
+
+
+def test_a_last_column_of_prose_is_broken_at_words_and_goes_on_below_itself():
+    columns = (Column("field"), Column("meaning"))
+    prose = "the pointer that malloc returned; `heap owners 0x1000` lists who holds it"
+    assert text(40, Table(columns, [("mem", prose)])) == (
+        "field  meaning\n"
+        "mem    the pointer that malloc returned;\n"
+        "       `heap owners 0x1000` lists who\n"
+        "       holds it\n"
+    )
