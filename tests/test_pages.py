@@ -67,7 +67,13 @@ def answers(name: str, commands: list[str]) -> list[str]:
         words = [compiler, "-g", "-O1", "-pthread", *FLAGS.get(name, ()), "-o", str(program), str(source)]
         subprocess.run(words, check=True, cwd=ROOT)
         words = ["gdb", "-nx", "-q", "-batch", "-x", str(ROOT / "gdb_init.py")]
-        for line in ("set confirm off", "set style enabled off", "set width 100", "set print thread-events off", *STOPS[name]):
+        for line in (
+            "set confirm off",
+            "set style enabled off",
+            "set width 100",
+            "set print thread-events off",
+            *STOPS[name],
+        ):
             words += ["-ex", line]
         for command in commands:
             words += ["-ex", f"echo {MARK}", "-ex", as_by_hand(command)]

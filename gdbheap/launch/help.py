@@ -22,7 +22,9 @@ def show_page(topic: str | None) -> None:
     """Show the page on a topic, by the user's pager in a terminal; the topics where none is named. HeapError: there is
     no such page."""
     if topic is None:
-        print("\n".join(["Pages (gdbheap help TOPIC):", *(f"  {name:<16} {title}" for name, title in topics().items())]))
+        print(
+            "\n".join(["Pages (gdbheap help TOPIC):", *(f"  {name:<16} {title}" for name, title in topics().items())])
+        )
         print("Each command explains itself inside gdb: help gdbheap heap chunks")
         return
     if topic not in topics():

@@ -39,7 +39,9 @@ def test_the_kept_texts_are_those_of_the_commands():
 
 def page():
     """Return the page of all commands."""
-    sections = (f"## {name}\n\n```\n{text}\n```\n" for name, text in made().items() if not name.startswith(f"{PREFIX} "))
+    sections = (
+        f"## {name}\n\n```\n{text}\n```\n" for name, text in made().items() if not name.startswith(f"{PREFIX} ")
+    )
     return "\n".join([LEAD, *sections])
 
 
