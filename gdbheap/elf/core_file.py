@@ -23,7 +23,7 @@ from gdbheap.errors import HeapError
 from gdbheap.files import open_regular
 from gdbheap.machine.machine import Machine
 from gdbheap.machine.machines import machine_name, machine_of_elf, machine_of_size
-from gdbheap.process.address_space import VMA, AddressSpace
+from gdbheap.process.address_space import UNTOLD, VMA, AddressSpace
 from gdbheap.process.images.auxv import AT_ENTRY, AT_PHDR, AT_RANDOM, AT_SYSINFO_EHDR, told_page_size
 from gdbheap.process.images.elf_headers import (
     ET_CORE,
@@ -99,7 +99,17 @@ class CoreFile:
             notes=self.notes,
             holds_written=self.holds_written,
         )
-        return replace(process, assumed_zeros=tuple(without_bss(self.unwritten, process)))
+        return replace(
+            process,
+            assumed_zeros=tuple(without_bss(self.unwritten, process)),
+            stand_ins=tuple((each.start, each.end, each.path) for each in self.memory.stood_in()),
+            left_out=tuple(self._left_out()),
+        )
+
+    def _left_out(self) -> Iterator[tuple[int, int, str]]:
+        for vma in self.address_space:
+            if vma.permissions == UNTOLD and next(self.memory.held_spans(vma.start, vma.end), None) is None:
+                yield vma.start, vma.end, vma.path
 
 
 def open_core(path: str, locate: Callable[[str], str] = lambda path: path) -> CoreFile:
@@ -251,7 +261,7 @@ def _vmas(segments: list[CoreSegment], notes: Notes) -> Iterator[VMA]:
         index = bisect_right(begins, file.start)
         in_segment = (index and ends[index - 1][1] > file.start) or (index < len(begins) and begins[index] < file.end)
         if not in_segment:
-            yield VMA(file.start, file.end, "????", file.offset, path=file.path)
+            yield VMA(file.start, file.end, UNTOLD, file.offset, path=file.path)
 
 
 def _permissions(segment: CoreSegment, by_gdb: bool) -> str:
@@ -266,7 +276,7 @@ def _with_file_permissions(vma: VMA, memory: CoreMemory, page: int) -> VMA:
     """Return the VMA with the permissions that its ELF file asks for, where the core tells none: gdb leaves out only
     what the process has not changed."""
     header = memory.header_of(vma.path)
-    if vma.permissions != "????" or header is None:
+    if vma.permissions != UNTOLD or header is None:
         return vma
     facts = memory.elf_facts(vma.path)
     base = header - facts.first_address

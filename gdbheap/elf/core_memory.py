@@ -9,10 +9,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from io import FileIO
 
+from gdbheap.elf.backing_files import BackingFile, StandIns, open_backing
 from gdbheap.elf.elf_facts import ElfFacts, read_elf_facts
 from gdbheap.elf.same_file import is_same_file
 from gdbheap.errors import MemoryFault
-from gdbheap.files import open_regular
 from gdbheap.process.file_holes import with_data
 from gdbheap.process.images.elf_headers import PF_W
 
@@ -50,8 +50,9 @@ class CoreMemory:
     shrinks under us is a MemoryFault.
 
     What is mapped from a file and not in the core (program text) is read from that file, if it is there and has the
-    build-id that the core holds (where that has no ELF headers, if it is laid out as the one that was mapped);
-    unwritten segments are zeros. `locate` turns a path of the core into one of this machine.
+    build-id that the core holds (where that has no ELF headers, if it is laid out as the one that was mapped); a file
+    of data may stand in for what might have been written (StandIns). Unwritten segments are zeros. `locate` turns a
+    path of the core into one of this machine.
     """
 
     def __init__(
@@ -70,7 +71,8 @@ class CoreMemory:
         # A path may be mapped more than once: the lowest is where its ELF header is.
         self._file_headers = {file.path: file.start for file in reversed(self._files) if file.offset == 0}
         self._locate = locate
-        self._opened: dict[str, _BackingFile | None] = {}
+        self._opened: dict[str, BackingFile | None] = {}
+        self._stand_ins = StandIns(os.fstat(self._core).st_mtime_ns, locate)
         self._facts: dict[str, ElfFacts] = {}
 
     def read(self, address: int, size: int) -> bytes:
@@ -100,9 +102,9 @@ class CoreMemory:
         """Yield, in order, the parts of [start, end) that are no holes of the core nor unwritten, and those that are
         not in it."""
         for low, high, source in self._parts(start, end):
-            if source is not None and source[0] == self._core:
-                yield from with_data(self._file, low - source[1], low, high)
-            elif source is None or source[0] != _ZEROS:
+            if source is not None and source[0] != _ZEROS:
+                yield from with_data(source[0], low - source[1], low, high)
+            elif source is None:
                 yield low, high
 
     def held_spans(self, start: int, end: int) -> Iterator[tuple[int, int]]:
@@ -116,6 +118,14 @@ class CoreMemory:
             low, high = (low if at == high else at), to
         if low < high:
             yield low, high
+
+    def stood_in(self) -> Iterator[MappedFile]:
+        """Yield the mappings for which another file than one known by its build-id stands in."""
+        for file in self._files:
+            source = self._source(file.start, file.end - file.start)
+            found = None if source is None else self._stand_ins.known(file.path)
+            if source and found and source[0] == found.descriptor:
+                yield file
 
     def elf_facts(self, path: str) -> ElfFacts:
         """Return what the core's own bytes tell of a mapped file."""
@@ -160,21 +170,29 @@ class CoreMemory:
                 return self._core, segment.offset + at, min(size, segment.present - at)
             if segment.unwritten:
                 return _ZEROS, 0, min(end, segment.end) - address
-            if at < segment.stored or segment.flags & PF_W:
-                # Cut off, or writable: what the file holds need not be what the memory held.
-                return None
+            if at < segment.stored:
+                return None  # cut off
             end = min(end, segment.end)
         else:
             # gdb leaves unmodified mappings out of the core; the next segment begins where such a gap ends.
             index = bisect_right(self._starts, address)
             end = min(end, self._starts[index]) if index < len(self._starts) else end
         file = self._mapped_file(address)
-        backing = self._backing(file.path) if file is not None else None
+        backing = None if file is None else self._behind(file.path, segment)
         if file is None or backing is None:
             return None
         offset = file.offset + address - file.start
         count = min(min(end, file.end) - address, backing.size - offset)
         return (backing.descriptor, offset, count) if count > 0 else None
+
+    def _behind(self, path: str, segment: CoreSegment | None) -> BackingFile | None:
+        """Return the file that has what is not in the core of a mapping: the kernel leaves out a private mapping that
+        was never written, and what is shared; gdb says nothing of what it leaves out."""
+        if segment is not None and not segment.flags & PF_W:
+            return self._backing(path)
+        if segment is not None and segment.stored:
+            return None  # written, and not all of it is there
+        return self._backing(path) or self._stand_ins.find(path)
 
     def _parts(self, start: int, end: int) -> Iterator[tuple[int, int, tuple[int, int, int] | None]]:
         """Yield (start, end, source) of one part of a range after the other; one that nothing holds is whole,
@@ -202,20 +220,20 @@ class CoreMemory:
         """Whether something holds every byte of a range: asked before a buffer for it is made."""
         return all(source is not None for _, _, source in self._parts(address, address + size))
 
-    def _backing(self, path: str) -> _BackingFile | None:
+    def _backing(self, path: str) -> BackingFile | None:
         if path not in self._opened:
             self._opened[path] = None
             build_id = self.elf_facts(path).build_id
             start = self.header_of(path)
             if build_id or (start is not None and not self._stored(start, 1)):
-                found = _open_backing(self._locate(path))
+                found = open_backing(self._locate(path))
                 is_same = found is not None and (
                     found.facts().build_id == build_id if build_id else self._is_laid_out_as(found, path)
                 )
                 self._opened[path] = found if is_same else None
         return self._opened[path]
 
-    def _is_laid_out_as(self, backing: _BackingFile, path: str) -> bool:
+    def _is_laid_out_as(self, backing: BackingFile, path: str) -> bool:
         mapped = [(each.start, each.end, each.offset) for each in self._files if each.path == path]
         return is_same_file(backing.read, self._stored, mapped)
 
@@ -227,34 +245,6 @@ class CoreMemory:
         at = address - segment.start
         size = min(size, segment.present - at)
         return os.pread(self._core, size, segment.offset + at) if size > 0 else b""
-
-
-class _BackingFile:
-    """A mapped file, open for reading as long as this object lives."""
-
-    def __init__(self, path: str) -> None:
-        self.path = path
-        self._file = open_regular(path)
-        self.descriptor = self._file.fileno()
-        self.size = os.fstat(self.descriptor).st_size
-
-    def read(self, offset: int, size: int) -> bytes:
-        """Return up to `size` bytes."""
-        try:
-            return os.pread(self.descriptor, size, offset)
-        except (OSError, OverflowError):
-            return b""
-
-    def facts(self) -> ElfFacts:
-        """Return what the file tells of itself."""
-        return read_elf_facts(self.read)
-
-
-def _open_backing(path: str) -> _BackingFile | None:
-    try:
-        return _BackingFile(path)
-    except (OSError, OverflowError):
-        return None
 
 
 def _pread_into(descriptor: int, buffer: memoryview, offset: int) -> int:

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 # The source of mappings that nobody told: they were found (found_space.py).
 FOUND = "found"
+# The permissions of a mapping of which none is told.
+UNTOLD = "????"
 
 
 @dataclass(frozen=True)

@@ -5,19 +5,18 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
-from io import FileIO
 
 from gdbheap.process.memory import SMALLEST_PAGE
 
 
-def with_data(file: FileIO, base: int, start: int, end: int) -> Iterator[tuple[int, int]]:
+def with_data(descriptor: int, base: int, start: int, end: int) -> Iterator[tuple[int, int]]:
     """Yield the parts of [start, end) that are no hole of the file, in whole pages; the file's first byte is at the
     address `base`."""
     at = start
     try:
         while at < end:
-            low = base + os.lseek(file.fileno(), at - base, os.SEEK_DATA)
-            high = base + os.lseek(file.fileno(), low - base, os.SEEK_HOLE)
+            low = base + os.lseek(descriptor, at - base, os.SEEK_DATA)
+            high = base + os.lseek(descriptor, low - base, os.SEEK_HOLE)
             if low < end:
                 yield max(low & -SMALLEST_PAGE, start), min(-(-high // SMALLEST_PAGE) * SMALLEST_PAGE, end)
             at = max(high, at + 1)

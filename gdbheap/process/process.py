@@ -65,7 +65,10 @@ class Process:
     lwps of threads that gdb was not attached to. `main` is the executable, `auxv` the auxiliary vector by type ({}
     not known). `assumed_zeros` are the [start, end) of a core that read as zeros, for the process had never written
     there, unless it had asked for them to be left out (madvise(MADV_DONTDUMP)): the core does not tell the two
-    apart. `holds_written` is False for a core from which a filter has left out all memory that the process wrote.
+    apart. `stand_ins` are the (start, end, path) of a core's mappings that are read from a file of this machine, which
+    is taken for the one that was mapped, `left_out` those of files that are nowhere, of which nobody tells whether
+    they could be written. `holds_written` is False for a core from which a filter has left out all memory that the
+    process wrote.
     """
 
     kind: str
@@ -81,6 +84,8 @@ class Process:
     auxv: Mapping[int, int] = field(default_factory=dict)
     notes: tuple[str, ...] = field(default=())
     assumed_zeros: tuple[tuple[int, int], ...] = ()
+    stand_ins: tuple[tuple[int, int, str], ...] = ()
+    left_out: tuple[tuple[int, int, str], ...] = ()
     holds_written: bool = True
 
     @property

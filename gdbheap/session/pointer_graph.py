@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from gdbheap.counted import counted
 from gdbheap.report.printable import human_size
 from gdbheap.session.assumed_zeros import note_on_zeros
+from gdbheap.session.stand_ins import note_on_stand_ins
 from gdbheap.session.target import Key, Target
 
 if TYPE_CHECKING:
@@ -43,6 +44,7 @@ def notes_on(target: Target, held: PointerGraph, lost: bool) -> Iterator[str]:
     unread = held.graph.unread + held.unread
     if lost:
         yield from note_on_zeros(target.process)
+        yield from note_on_stand_ins(target.process)
     if held.interrupted:
         yield (
             f"stopped by Ctrl-C, with {human_size(unread)} of what is known of the heap not read: only what is held by "

@@ -88,6 +88,8 @@ class ShopTarget:
         self.process = SimpleNamespace(
             main=SimpleNamespace(path="/usr/bin/shop"),
             assumed_zeros=(),
+            stand_ins=(),
+            left_out=(),
             address_space=SimpleNamespace(known=True),
         )
 

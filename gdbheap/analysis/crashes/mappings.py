@@ -12,7 +12,7 @@ from gdbheap.analysis.mappings.zones import NULL_ZONE
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import State
 from gdbheap.machine.instruction import READ, WRITE
-from gdbheap.process.address_space import VMA
+from gdbheap.process.address_space import UNTOLD, VMA
 from gdbheap.process.live.proc_maps import read_protection_key
 from gdbheap.process.signal_info import SEGV_ACCERR, SEGV_PKUERR, SIGSEGV
 
@@ -109,6 +109,10 @@ def _denied(crash: CrashContext, address: int, vma: VMA) -> Iterator[Verdict]:
         yield Verdict("write_to_read_only", CERTAIN, address, summary, evidence, (f"info symbol {address:#x}",))
         return
     if vma.readable or vma.writable:
+        return
+    if vma.permissions == UNTOLD:
+        summary = "the mapping does not allow this access; what it does allow, this core does not tell"
+        yield Verdict("no_access", CERTAIN, address, summary, evidence, (f"vmmap {address:#x}",))
         return
     if vma.executable:
         summary = f"the mapping may only be executed ({vma.permissions})"

@@ -25,6 +25,8 @@ NAMES = {READ: "read", WRITE: "write", EXECUTE: "execute"}
 ALLOWED = "allowed"
 UNKNOWN = "unknown"
 
+# Where each stands among the permissions.
+_PLACES = {READ: 0, WRITE: 1, EXECUTE: 2}
 _CODES = {(SIGSEGV, 1): "SEGV_MAPERR", (SIGSEGV, 2): "SEGV_ACCERR", (SIGBUS, 2): "BUS_ADRERR"}
 # The kernel's default limit of the main stack (_STK_LIM), for where the process's own is not known.
 _USUAL_STACK = 8 << 20
@@ -75,6 +77,8 @@ def _result(process: Process, address: int, access: int, page: PageState | None,
         # Not all of vvar's pages are there: an access to one that is not brings SIGBUS, a fetch of an instruction too
         # (see Pages._refuse).
         return UNKNOWN, "what comes is up to the kernel or the device behind it"
+    if vma.permissions[_PLACES[access]] == "?":
+        return UNKNOWN, "nobody tells whether the mapping allows it"
     if not allows(_mapping(process, vma), access):
         return _words(_touch(process, address, access, page))
     if page is PageState.SWAPPED:

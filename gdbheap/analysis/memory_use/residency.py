@@ -147,9 +147,9 @@ def pages_in_core(process: Process) -> ResidentPages | None:
     if process.kind != "core" or not isinstance(process.memory, SparseMemory):
         return None
     memory = process.memory
-    return ResidentPages(
-        run for vma in process.address_space if vma.writable for run in _written(memory, vma, process.page_size)
-    )
+    not_held = {start for start, _, _ in process.stand_ins}
+    vmas = [vma for vma in process.address_space if vma.writable and vma.start not in not_held]
+    return ResidentPages(run for vma in vmas for run in _written(memory, vma, process.page_size))
 
 
 def _written(memory: SparseMemory, vma: VMA, size: int) -> Iterator[tuple[int, int]]:

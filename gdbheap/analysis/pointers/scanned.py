@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gdbheap.process.address_space import VMA
+from gdbheap.process.address_space import UNTOLD, VMA
 from gdbheap.process.live.mapped_file import is_device, may_be_device
 from gdbheap.process.live.pages import PAGEMAP, PageState, read_pages
 from gdbheap.process.memory import SparseMemory
@@ -27,7 +27,7 @@ def scanned(process: Process) -> Iterator[tuple[VMA, int, int]]:
         if vma.readable and (vma.writable or relro):
             if not _is_device(process, vma):
                 yield vma, vma.start, vma.end
-        elif _is_closed(vma):
+        elif _is_closed(vma) or _is_untold(vma):
             closed.append(vma)
     yield from _with_contents(process, closed)
 
@@ -44,6 +44,12 @@ def _is_closed(vma: VMA) -> bool:
     do not name them, but do not hold them either.)"""
     own = not vma.is_file and not vma.shared and (not vma.path or vma.path.startswith("[anon"))
     return not vma.writable and (own or vma.path.startswith(_SHARED_ANONYMOUS))
+
+
+def _is_untold(vma: VMA) -> bool:
+    """Whether nobody tells if a file of data may be written: gdb leaves out of its cores what is shared, whatever was
+    written there."""
+    return vma.permissions == UNTOLD and vma.is_file
 
 
 def _with_contents(process: Process, closed: list[VMA]) -> Iterator[tuple[VMA, int, int]]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gdbheap.lazy import np
-from gdbheap.process.address_space import AddressSpace
+from gdbheap.process.address_space import UNTOLD, AddressSpace
 from gdbheap.process.memory import Memory, ReadProgress, readable_pieces
 
 if TYPE_CHECKING:
@@ -20,11 +20,12 @@ Chosen = Callable[["NDArray[np.uint64]"], "NDArray[np.bool_]"]
 
 
 def searched_ranges(space: AddressSpace, read_only: bool = False) -> Iterator[tuple[int, int]]:
-    """Yield what a search goes through: all that is readable and writable (`read_only`: all that is readable),
-    devices left out (reading one may do things)."""
+    """Yield what a search goes through: all that is readable and writable, as far as told (`read_only`: all that is
+    readable), devices left out (reading one may do things)."""
     for vma in space:
         device = vma.path.startswith("/dev/") and not vma.path.startswith(("/dev/zero", "/dev/shm/"))
-        if vma.readable and (vma.writable or read_only) and not device:
+        untold = vma.permissions == UNTOLD
+        if (untold or (vma.readable and (vma.writable or read_only))) and not device:
             yield vma.start, vma.end
 
 

@@ -82,7 +82,7 @@ def _of_file(pid: int, vma: VMA, start: int, end: int) -> Iterator[tuple[int, in
         return
     own = [] if vma.shared else list(_asked(pid, vma, start, end, fresh=(*_EMPTY, PageState.FILE)))
     with file:
-        yield from _united(merge(own, with_data(file, vma.start - vma.offset, start, end)))
+        yield from _united(merge(own, with_data(file.fileno(), vma.start - vma.offset, start, end)))
 
 
 def _united(spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
