@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -15,16 +15,19 @@ from gdbheap.counted import counted
 from gdbheap.errors import HeapError, UsageError
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.interface.command import Argument, Command
+from gdbheap.interface.limit import count_argument, left_out
 from gdbheap.process.live.page_sums import PageSums, sum_pages
-from gdbheap.process.live.pages import Pages, PageState, read_pages
+from gdbheap.process.live.pages import Pages, read_pages
 from gdbheap.process.live.proc_maps import ResidentBytes, read_resident, read_smaps
 from gdbheap.process.named_address import NamedAddress
-from gdbheap.process.process import Process
-from gdbheap.report.printable import cut_middle, human_size
-from gdbheap.report.report import Facts, GivesWay, Line, Prose, Report, Table
-from gdbheap.report.rows import PATH, column, columns_of, goes
+from gdbheap.process.process import Process, Thread
+from gdbheap.report.printable import human_size
+from gdbheap.report.report import Facts, Line, Prose, Report, Table
+from gdbheap.report.rows import columns_of
 from gdbheap.session.heap_or_note import heap_or_note
 from gdbheap.session.target import Target
+from gdbheap.tables.mapping_folds import MappingSum, folded, gaps_between, sums_of, with_gaps, with_marks
+from gdbheap.tables.mapping_rows import OF_PAGES, MappingRow, kind_token, mapping_row
 
 ARGUMENT = Argument(
     "ADDRESS|FILTER",
@@ -34,6 +37,11 @@ ARGUMENT = Argument(
     choices=("anonymous", "arena", "file", "guard", "heap", "libc", "mmapped", "program", "rw-p", "stack", "vdso"),
 )
 
+COUNT = count_argument("mappings")
+SUMMARY = Argument("--summary", "flag", "Counts and bytes by kind and file instead of the mappings.")
+WRITABLE = Argument("--writable", "flag", "Only what may be written.")
+EXECUTABLE = Argument("--executable", "flag", "Only what may be executed.")
+GAPS = Argument("--gaps", "flag", "Also show what is not mapped between.")
 PAGES = Argument(
     "--pages", "flag", "Show what each mapping's pages are, drawn as a strip, instead of its place in the file."
 )
@@ -43,7 +51,6 @@ _QUOTED = re.compile(r'"([^"]*)"')
 _EXPRESSION = re.compile(r"[\d$&*(]|.{1,2}$")
 
 _KINDS_SHOWN = 8
-_STRIP = 32
 _LEGEND = (
     "pages: A anonymous, F of a file or shared, Z the shared zero page, S swapped, G guard, . never touched; "
     "small where not all are"
@@ -58,43 +65,23 @@ _SUMS_ALONE = (
 @dataclass(frozen=True)
 class Answer:
     """All mappings, what was asked of them, and what must be said beside them. `resident` is what is in memory by
-    start (None: unknown); `with_pages` that every page's state is to be told."""
+    start (None: unknown); `asked` are the user's words; `thread` is the selected one."""
 
     process: Process
     mappings: tuple[AnnotatedVMA, ...]
     heap: HeapView | None
     resident: Mapping[int, ResidentBytes] | None
     notes: tuple[str, ...]
-    with_pages: bool = False
+    asked: Mapping[str, Any] = field(default_factory=dict)
+    thread: Thread | None = None
 
+    @property
+    def with_pages(self) -> bool:
+        """Whether every page's state is to be told."""
+        return bool(self.asked.get(PAGES.key))
 
-@dataclass(frozen=True)
-class _Row:
-    """A mapping. `strip`, `pages` and the counts of pages in each state are there with --pages alone."""
-
-    start: int = field(metadata=column("address", "address"))
-    end: int = field(metadata=column("address", "address"))
-    permissions: str = field(metadata=column("text", "permissions", heading="perm"))
-    size: int = field(metadata=column("bytes", "size"))
-    resident: int | None = field(metadata=column("bytes", "size"))
-    huge: int | None = field(metadata=column("bytes", "size", heading="in huge pages", gives=goes(33)))
-    offset: int = field(metadata=column("size", gives=goes(1)))
-    strip: str | None = field(metadata=column("strip", heading="pages"))
-    pages: str | None = field(metadata=column(heading="", gives=goes(2)))
-    what: str = field(metadata=column("text", "symbol", heading="what it is", gives=(GivesWay(32, 12, cut_middle),)))
-    path: str = field(metadata=column("text", "path", gives=(*PATH, GivesWay(31))))
-    kind: str = field(metadata=column(shown=False))
-    sharing: str | None = field(metadata=column(shown=False))
-    inferred: bool = field(metadata=column("flag", shown=False))
-    untouched: int | None = field(metadata=column("count", shown=False))
-    zero: int | None = field(metadata=column("count", shown=False))
-    anonymous: int | None = field(metadata=column("count", shown=False))
-    file: int | None = field(metadata=column("count", shown=False))
-    swapped: int | None = field(metadata=column("count", shown=False))
-    guard: int | None = field(metadata=column("count", shown=False))
-
-
-_OF_PAGES = ("strip", "pages", *(state.label for state in PageState))
+    def is_asked(self, argument: Argument) -> bool:
+        return bool(self.asked.get(argument.key))
 
 
 @dataclass(frozen=True)
@@ -102,12 +89,12 @@ class _Around:
     """What is shown of an address: what is known of it, and the mappings next to it."""
 
     lines: tuple[str, ...]
-    rows: Sequence[_Row | Line]
+    rows: Sequence[MappingRow | Line]
 
 
 def vmmap(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Return a row for each mapping, for those that match, or for the one that holds the address."""
-    answer = _ask(target, arguments[PAGES.key])
+    answer = _ask(target, arguments)
     text = arguments[ARGUMENT.key]
     if text is None:
         return _report(answer, answer.mappings)
@@ -129,10 +116,11 @@ def vmmap(target: Target, arguments: Mapping[str, Any]) -> Report:
     return _at_address(answer, address, target.symbol_at(address))
 
 
-def _ask(target: Target, with_pages: bool) -> Answer:
+def _ask(target: Target, asked: Mapping[str, Any]) -> Answer:
     process, (heap, notes) = target.process, heap_or_note(target)
     notes = (*process.notes, *notes)
-    return Answer(process, annotate(process, heap), heap, _resident(process), notes, with_pages)
+    thread = next((each for each in process.threads if each.lwp == target.selected_thread), None)
+    return Answer(process, annotate(process, heap), heap, _resident(process), notes, asked, thread)
 
 
 def _resident(process: Process) -> dict[int, ResidentBytes] | None:
@@ -153,16 +141,20 @@ def _matches(annotated: AnnotatedVMA, text: str) -> bool:
 
 def _report(answer: Answer, chosen: Sequence[AnnotatedVMA], around: _Around | None = None) -> Report:
     """Return the rows of the chosen mappings; with `around`, for people what lies around an address."""
+    if around is None:
+        chosen = [each for each in chosen if _is_wanted(answer, each)]
+    if answer.is_asked(SUMMARY):
+        return _sums(answer, chosen)
     columns = columns_of(
-        _Row,
-        () if answer.with_pages else _OF_PAGES,
+        MappingRow,
+        () if answer.with_pages else OF_PAGES,
         resident=answer.resident is not None,
         huge=_any_huge(answer, chosen),
         offset=not answer.with_pages,
     )
     totals = _totals(answer, chosen)
     notes = answer.notes
-    after = _summary(totals) if around is None else ()
+    after: tuple[str | Line, ...] = _summary(totals) if around is None else ()
     pages = _pages(answer.process, chosen) if answer.with_pages else {}
     if any(isinstance(each, PageSums) for each in pages.values()):
         notes = (*notes, _SUMS_ALONE)
@@ -174,8 +166,36 @@ def _report(answer: Answer, chosen: Sequence[AnnotatedVMA], around: _Around | No
             f"what the pages are is known of a process on this machine only, not of a {answer.process.kind} one",
         )
     rows, before = _rows(answer, chosen, pages), () if around is None else around.lines
-    display = None if around is None else around.rows
-    return Report("vmmap", (Prose(before), Table(columns, rows, display), Prose(after), Facts(totals)), notes)
+    display = _displayed(answer, rows) if around is None else around.rows
+    gaps = Facts({"gaps": gaps_between(answer.mappings)} if answer.is_asked(GAPS) else {}, shown=False)
+    return Report("vmmap", (Prose(before), Table(columns, rows, display), Prose(after), Facts(totals), gaps), notes)
+
+
+def _is_wanted(answer: Answer, each: AnnotatedVMA) -> bool:
+    """Whether a mapping passes --writable and --executable."""
+    if answer.is_asked(WRITABLE) and not each.vma.writable:
+        return False
+    return each.vma.executable or not answer.is_asked(EXECUTABLE)
+
+
+def _displayed(answer: Answer, rows: Sequence[MappingRow]) -> Sequence[MappingRow | Line] | None:
+    """Return the rows for people: runs of alike ones folded, but with --count."""
+    count = answer.asked.get(COUNT.key)
+    shown: list[MappingRow | Line] = folded(rows) if count is None and not answer.with_pages else [*rows]
+    if count and len(shown) > count:
+        shown = [*shown[:count], left_out(len(shown) - count, "mapping")]
+    if not rows and answer.mappings:
+        shown.append(Line.plain("there is none of these"))
+    return list(with_marks(list(with_gaps(shown, answer.mappings)) if answer.is_asked(GAPS) else shown))
+
+
+def _sums(answer: Answer, chosen: Sequence[AnnotatedVMA]) -> Report:
+    """Return the answer of --summary."""
+    columns = columns_of(MappingSum, resident=answer.resident is not None)
+    sums = sums_of(chosen, answer.resident)
+    count = answer.asked.get(COUNT.key) or len(sums)
+    shown = [*sums[:count], *([left_out(len(sums) - count, "row")] if len(sums) > count else [])]
+    return Report("vmmap", (Table(columns, sums, shown), Facts(_totals(answer, chosen))), answer.notes)
 
 
 def _any_huge(answer: Answer, chosen: Sequence[AnnotatedVMA]) -> bool:
@@ -183,8 +203,8 @@ def _any_huge(answer: Answer, chosen: Sequence[AnnotatedVMA]) -> bool:
     return any(each.vma.start in held and held[each.vma.start].huge for each in chosen)
 
 
-def _rows(answer: Answer, chosen: Sequence[AnnotatedVMA], pages: Mapping[int, Pages | PageSums]) -> list[_Row]:
-    return [_row(each, answer.resident, pages.get(each.vma.start)) for each in chosen]
+def _rows(answer: Answer, chosen: Sequence[AnnotatedVMA], pages: Mapping[int, Pages | PageSums]) -> list[MappingRow]:
+    return [mapping_row(each, answer.resident, pages.get(each.vma.start), answer.thread) for each in chosen]
 
 
 def _may_ask(process: Process) -> bool:
@@ -204,37 +224,6 @@ def _pages(process: Process, chosen: Iterable[AnnotatedVMA]) -> dict[int, Pages 
         return {sums.vma.start: sums for sums in sum_pages(read_smaps(process.pid), vmas)}
     except HeapError:
         return {}
-
-
-def _row(annotated: AnnotatedVMA, resident: Mapping[int, ResidentBytes] | None, pages: Pages | PageSums | None) -> _Row:
-    vma = annotated.vma
-    held = resident.get(vma.start) if resident is not None else None
-    counts = None if pages is None else pages.counts()
-    return _Row(
-        start=vma.start,
-        end=vma.end,
-        permissions=vma.permissions,
-        size=vma.size,
-        resident=None if held is None else held.all,
-        huge=None if held is None else held.huge,
-        offset=vma.offset,
-        strip=None if pages is None else pages.strip(_STRIP),
-        pages=None if pages is None else _pages_said(pages),
-        what=annotated.what,
-        path=vma.path,
-        kind=annotated.kind,
-        sharing=annotated.sharing,
-        inferred=any(part.inferred for part in annotated.parts),
-        **{state.label: None if counts is None else counts[state] for state in PageState},
-    )
-
-
-def _pages_said(pages: Pages | PageSums) -> str:
-    counts = pages.counts()
-    words = [
-        f"{counts[state]:,} {state.label}" for state in PageState if counts[state] and state is not PageState.UNTOUCHED
-    ]
-    return ", ".join([*words, *([f"{human_size(pages.huge)} in huge pages"] if pages.huge else [])])
 
 
 def _totals(answer: Answer, chosen: Sequence[AnnotatedVMA]) -> dict[str, Any]:
@@ -257,18 +246,23 @@ def _totals(answer: Answer, chosen: Sequence[AnnotatedVMA]) -> dict[str, Any]:
     }
 
 
-def _summary(totals: Mapping[str, Any]) -> tuple[str, ...]:
-    """Return the totals by kind (the largest) and by sharing as lines for people."""
+def _summary(totals: Mapping[str, Any]) -> tuple[Line, ...]:
+    """Return the totals by kind (the largest, each in its colour) and by sharing as lines for people."""
     return tuple(
-        f"{name.replace('_', ' ')}: {_largest(totals[name])}" for name in ("by_kind", "by_sharing") if totals[name]
+        Line((("", f"{name.replace('_', ' ')}: "), *_largest(totals[name], name == "by_kind")))
+        for name in ("by_kind", "by_sharing")
+        if totals[name]
     )
 
 
-def _largest(sizes: Mapping[str, int]) -> str:
+def _largest(sizes: Mapping[str, int], of_kinds: bool) -> Iterator[tuple[str, str]]:
     shown = list(sizes.items())[:_KINDS_SHOWN]
-    rest = sum(sizes.values()) - sum(size for _, size in shown)
-    words = [f"{name.replace('_', ' ')} {human_size(size)}" for name, size in shown]
-    return ", ".join(words) + (f", {counted(len(sizes) - len(shown), 'other kind')} {human_size(rest)}" if rest else "")
+    for number, (name, size) in enumerate(shown):
+        yield "", ", " if number else ""
+        yield kind_token(name) if of_kinds else "", name.replace("_", " ")
+        yield "", f" {human_size(size)}"
+    if rest := sum(sizes.values()) - sum(size for _, size in shown):
+        yield "", f", {counted(len(sizes) - len(shown), 'other kind')} {human_size(rest)}"
 
 
 def _at_address(answer: Answer, address: int, symbol: NamedAddress | None) -> Report:
@@ -304,14 +298,17 @@ COMMAND = Command(
     description=(
         "Every mapping with its permissions, size and file, and what it is: a part of the program or of a library, an "
         "arena's heap or its reserve, mmapped chunks, a thread's stack and its guard, TLS, the kernel's own. It needs "
-        "no libc. On a core, sharing is not known, and names like [heap] are concluded from the auxiliary vector "
-        "(inferred)."
+        "no libc. Runs of mappings that are alike are told once (--count 0 shows each). Below a mapping it says where "
+        "the selected thread's pc and sp are, and what is writable and executable at once. On a core, sharing is not "
+        "known, and names like [heap] are concluded from the auxiliary vector (inferred)."
     ),
-    arguments=(ARGUMENT, PAGES),
+    arguments=(ARGUMENT, COUNT, SUMMARY, WRITABLE, EXECUTABLE, GAPS, PAGES),
     examples=(
         ("vmmap", "all mappings"),
         ("vmmap libc", "the mappings whose path or description holds libc"),
         ("vmmap rw-p", "those that are private and writable"),
+        ("vmmap --writable --executable", "memory that can be written and executed"),
+        ("vmmap --summary", "where the address space goes, by kind and file"),
         ("vmmap $sp", "the mapping that holds the stack pointer, and what is known about that address"),
         ("vmmap --pages heap", "which pages of the heaps exist, and as what"),
     ),

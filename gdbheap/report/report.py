@@ -22,6 +22,19 @@ class Absent:
 # A cell that does not apply in its row: blank in text, null in JSON. (None is "unknown": "?" in text, null in JSON.)
 ABSENT = Absent()
 
+
+class Tokened(str):
+    """The text of a cell that is another kind of thing for the palette than its column: `token` says which."""
+
+    __slots__ = ("token",)
+    token: str
+
+    def __new__(cls, text: str, token: str) -> Tokened:
+        made = super().__new__(cls, text)
+        made.token = token
+        return made
+
+
 # Returns a text within a width.
 Cut = Callable[[str, int], str]
 

@@ -12,7 +12,7 @@ from gdbheap.report.layout import GAP, INDENT, Placed, heading_of, laid_out
 from gdbheap.report.line_text import broken_at_words, line_text
 from gdbheap.report.paint import Paint, plain
 from gdbheap.report.printable import display_width
-from gdbheap.report.report import Column, Line, Table
+from gdbheap.report.report import Column, Line, Table, Tokened
 
 
 def table_lines(table: Table, width: int | None, paint: Paint) -> Iterator[str]:
@@ -90,7 +90,10 @@ def _column(placed: Placed, cells: Sequence[Any], paint: Paint, start: int) -> l
     texts, column, cut = cell_texts(placed.column.format, cells), placed.column, placed.cut
     if cut is not None:
         texts = [cut(text, placed.width) for text in texts]
-    tokens = [f"state.{text}" for text in texts] if column.token == "state" else [column.token] * len(texts)
+    if column.token == "state":
+        tokens = [f"state.{text}" for text in texts]
+    else:
+        tokens = [cell.token if isinstance(cell, Tokened) else column.token for cell in cells]
     if placed.is_wrapped:
         return [_wrapped(text, placed.width, token, paint, start) for text, token in zip(texts, tokens)]
     return _padded(texts, placed, tokens, paint)

@@ -9,6 +9,7 @@ import pytest
 
 from gdbheap.commands.vmmap import COMMAND
 from gdbheap.errors import NoHeap, UsageError
+from gdbheap.process.address_space import VMA
 from gdbheap.process.named_address import NamedAddress
 from gdbheap.report.json import json_lines
 from gdbheap.report.text import text_lines
@@ -17,6 +18,8 @@ from support.made_process import HEAP, STACK, made_heap, made_process
 
 class Stop:
     """A Target on the made process."""
+
+    selected_thread = 2
 
     def __init__(self, process, heap):
         self.process = process
@@ -216,3 +219,42 @@ total: mappings 1, bytes 135,168 (132 KiB), resident bytes unknown
 note: what the pages are is known of a process on this machine only, not of a remote one
 """
     )
+
+
+def asked(process=None, **asked):
+    words = {"address|filter": None, "pages": False, **asked}
+    return "".join(text_lines(COMMAND.run(Stop(process or made_process(), made_heap()), words)))
+
+
+def test_runs_of_mappings_that_are_alike_are_told_once():
+    at = 0x7F5000000000
+    turns = [
+        VMA(at + number * 0x41000 + offset, at + number * 0x41000 + offset + size, flags)
+        for number in range(270)
+        for offset, size, flags in ((0, 0x40000, "rw-p"), (0x40000, 0x1000, "---p"))
+    ]
+    assert asked(made_process(turns)).splitlines()[1:4] == [
+        "0x7f5000000000  0x7f5000040000  rw-p  256 KiB     0x0  anonymous",
+        "0x7f5000040000  0x7f5000041000  ---p    4 KiB     0x0  no access",
+        "  … 538 mappings like these 2, up to 0x7f500448e000, 68 MiB: --count 0 shows all",
+    ]
+    assert len(asked(made_process(turns), count=0).splitlines()) == 1 + 540 + 3
+    assert asked(made_process(turns), count=3).splitlines()[4] == "… 537 more mappings: --count 0 shows all"
+
+
+def test_what_can_be_written_and_executed_is_marked_and_filtered():
+    both = VMA(0x10000, 0x12000, "rwxp")
+    text = VMA(0x20000, 0x21000, "r-xp")
+    data = VMA(0x30000, 0x31000, "rw-p")
+    process = made_process([both, text, data])
+    assert asked(process, writable=True, executable=True).splitlines()[:3] == [
+        "  start      end  perm   size  offset  what it is            path",
+        "0x10000  0x12000  rwxp  8 KiB     0x0  executable anonymous",
+        "    ↑ writable and executable",
+    ]
+    assert "  ┊ 56 KiB not mapped\n0x20000" in asked(process, gaps=True)
+    assert asked(process, summary=True).splitlines()[:2] == [
+        "kind       module  mappings    size  largest",
+        "anonymous                 3  16 KiB    8 KiB",
+    ]
+    assert "there is none of these" in asked(made_process([data]), executable=True)

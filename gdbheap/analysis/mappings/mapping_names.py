@@ -51,7 +51,7 @@ def name_of(vma: VMA) -> tuple[str, str]:
         return "file", "file" + _deleted(path)
     if vma.permissions.startswith("---"):
         return "no_access", "no access"
-    return "anonymous", "anonymous"
+    return "anonymous", "executable anonymous" if vma.executable else "anonymous"
 
 
 def sharing_of(vma: VMA, source: str) -> str | None:
