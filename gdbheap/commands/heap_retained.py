@@ -144,7 +144,7 @@ COMMAND = Command(
         "reached over it alone (its part of the dominator tree). Holders are variables (global, static, thread-local, "
         "local), words of the program's data or of stacks that have no name, mappings, registers, and what the kernel "
         "keeps; blocks that several of them lead to, none of which holds them alone, are rows of the kind shared, by "
-        "the name of the one that is nearest to them, where one is (`owner` in JSON): the others lead there over it, "
+        "the name of the one that is nearest to them, where one is (owner in JSON): the others lead there over it, "
         "or to the middle. The C library's own variables count only for what no others lead to, a word on a stack "
         "only for what no data lead to, one in a register only for what nothing else does: an old word there robs no "
         "variable. Bytes are the chunks', headers included.\n\n"

@@ -178,7 +178,7 @@ found = DebugFiles(DebugSearch(()), SymbolCache({cache.directory!r})).symbols_of
 Module({str(library)!r}, {str(library)!r}, 0))
 print(found, "elftools" in sys.modules)
 """
-    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=60)
+    told = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=240)
     assert told.stdout == f"{DebugFiles(NOWHERE, cache).symbols_of(module(library))} False\n"
     assert DebugFiles(NOWHERE, cache).symbols_of(module(library)) == first
 

@@ -18,7 +18,7 @@ from gdbheap.launch.demo import build
 def gdbheap(*words: str, typed: str = "") -> subprocess.CompletedProcess[str]:
     """Run the launcher with these words and `typed` on its standard input."""
     command = [sys.executable, "-m", "gdbheap", *words]
-    return subprocess.run(command, input=typed, capture_output=True, text=True, timeout=120, cwd=places.root())
+    return subprocess.run(command, input=typed, capture_output=True, text=True, timeout=240, cwd=places.root())
 
 
 @pytest.fixture(scope="module")

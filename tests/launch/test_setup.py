@@ -21,7 +21,7 @@ echo "$@" >> "$(dirname "$0")/said"
 def gdbheap(*words: str, **variables: str) -> subprocess.CompletedProcess[str]:
     environment = {**os.environ, **variables}
     command = [sys.executable, "-m", "gdbheap", *words]
-    return subprocess.run(command, capture_output=True, text=True, timeout=120, cwd=places.root(), env=environment)
+    return subprocess.run(command, capture_output=True, text=True, timeout=240, cwd=places.root(), env=environment)
 
 
 def test_setup_with_nothing_missing_says_so_and_installs_nothing() -> None:

@@ -61,7 +61,7 @@ def deaths(program: str, flags: tuple[str, ...], directory: Path) -> dict[str, D
     words = ["gdb", "-nx", "-q", "-batch"]
     for line in lines:
         words += ["-ex", line]
-    run_gdb([*words, str(build(program, *flags))], patience=300)
+    run_gdb([*words, str(build(program, *flags))], patience=900)
     for core in directory.glob("*.core"):
         core.unlink()
     return {case.name: _death(directory / case.name) for case in cases}

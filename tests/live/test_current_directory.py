@@ -52,7 +52,7 @@ def test_gdb_init_loads_nothing_from_the_current_directory(trap):
     ):
         words += ["-ex", line]
     result = subprocess.run(
-        [*words, str(build("mixed"))], cwd=trap, capture_output=True, text=True, timeout=60, check=False
+        [*words, str(build("mixed"))], cwd=trap, capture_output=True, text=True, timeout=240, check=False
     )
     assert (trap / "answer").read_text().startswith("{"), result.stdout + result.stderr
     assert not (trap / "mark").exists()
@@ -62,7 +62,7 @@ def test_set_up_loads_nothing_from_the_current_directory(trap):
     code = f"import sys; sys.path[:0] = [{str(ROOT)!r}]; from gdbheap.launch import python_packages as packages\n"
     code += "import os; os.chdir(sys.argv[1])\n"
     code += "packages._version_of(sys.executable); packages._runs([sys.executable, '-m', 'pip', '--version'])"
-    subprocess.run([sys.executable, "-c", code, str(trap)], cwd="/", check=True, timeout=60)
+    subprocess.run([sys.executable, "-c", code, str(trap)], cwd="/", check=True, timeout=240)
     assert not (trap / "mark").exists()
 
 
@@ -78,7 +78,7 @@ def test_the_way_to_start_that_readme_names_loads_nothing_from_the_current_direc
             "PYTHONPATH": os.pathsep.join(filter(None, (str(ROOT), os.environ.get("PYTHONPATH")))),
         }
         result = subprocess.run(
-            words, cwd=trap, env=environment, capture_output=True, text=True, timeout=60, check=False
+            words, cwd=trap, env=environment, capture_output=True, text=True, timeout=240, check=False
         )
         assert "usage: gdbheap" in result.stdout, result.stderr
         assert not (trap / "mark").exists()

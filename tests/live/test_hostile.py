@@ -14,6 +14,7 @@ import struct
 import pytest
 
 from support.gdb_runs import ask, kernel_core
+from support.held_gdb import HeldGdb
 from support.programs import build, running
 
 COMMANDS = ["heap", "heap chunks", "heap bins", "heap arenas", "heap sizes", "heap params", "vmmap"]
@@ -26,7 +27,8 @@ class Victim:
     def __init__(self, program):
         self.pid = program.pid
         self.ledger = program.ledger
-        self.sound = ask(["-p", str(self.pid)], COMMANDS, get_there=_addresses())
+        self.gdb = HeldGdb(["-p", str(self.pid)])
+        self.sound = self.gdb.ask(COMMANDS, _addresses())
         self.symbols = dict(line[2:].split() for line in self.sound.text.splitlines() if line.startswith("@ "))
         self.rows = self.sound["heap chunks"]["rows"]
         self.bins = self.sound["heap bins"]["rows"]
@@ -57,7 +59,7 @@ class Victim:
             damage.append(f"python _was.append(({address}, bytes(_inferior.read_memory({address}, {len(data)}))))")
             damage.append(f"python _inferior.write_memory({address}, {data!r})")
         repair = ["python for _address, _bytes in reversed(_was): _inferior.write_memory(_address, _bytes)"]
-        return ask(["-p", str(self.pid)], COMMANDS, get_there=damage, then=repair)
+        return self.gdb.ask(COMMANDS, damage, repair)
 
 
 def _addresses():
@@ -72,13 +74,17 @@ def _addresses():
 @pytest.fixture(scope="module")
 def one():
     with running(build("many_sizes"), "0x100") as program:
-        yield Victim(program)
+        victim = Victim(program)
+        yield victim
+        victim.gdb.close()
 
 
 @pytest.fixture(scope="module")
 def several():
     with running(build("threads"), "4") as program:
-        yield Victim(program)
+        victim = Victim(program)
+        yield victim
+        victim.gdb.close()
 
 
 def messages(answers):

@@ -21,11 +21,11 @@ from gdbheap.model.traits import traits
 from gdbheap.model.view import MMAPPED, chunks, free_lists
 from support.before import Before, libc_version
 from support.cases import tunable_sets
-from support.programs import build
+from support.programs import PATIENCE, build
 from support.traces import FLAVOURS, Builder
 
 _DEEP = int(os.environ.get("GDBHEAP_DEEP", "0"))
-_LENGTH = 3000 if _DEEP else 180
+_LENGTH = 3000 if _DEEP else 120
 _SEED = int(os.environ.get("GDBHEAP_SEED", "0")) if _DEEP else 3
 _FLAGS = {8: (), 4: ("-m32",)}
 # What is written over is another matter: broken heaps have tests of their own.
@@ -139,7 +139,7 @@ def in_gdb(
     plan.write_text(json.dumps(lines))
     script.write_text(_SCRIPT.replace("PLAN", repr(str(plan))).replace("TOLD", repr(str(told))))
     program = build("replay", "-fno-builtin", "-Wl,-z,now", *_FLAGS[pointer_size])
-    said = gdb(program, f"source {script}", patience=60 + 600 * _DEEP)
+    said = gdb(program, f"source {script}", patience=PATIENCE * (1 + 3 * _DEEP))
     assert told.exists(), said.text
     return json.loads(told.read_text())
 

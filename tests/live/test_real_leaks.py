@@ -46,7 +46,7 @@ def surroundings(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("text\n")
     commit = ["-c", "user.name=a", "-c", "user.email=a@b", "commit", "-qm", "one"]
     for words in (["init", "-q"], ["add", "file"], commit):
-        subprocess.run(["git", *words], check=True, timeout=60)
+        subprocess.run(["git", *words], check=True, timeout=240)
     return variables
 
 
@@ -59,7 +59,7 @@ def valgrind_counts(words: list[str]) -> dict[str, int]:
         stdout=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         text=True,
-        timeout=120,
+        timeout=240,
         env=os.environ,
     )
     found = dict(

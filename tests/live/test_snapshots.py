@@ -49,7 +49,7 @@ def test_named_snapshots_are_kept_listed_and_compared_without_gdb(tmp_path):
         env={"PYTHONPATH": ":".join(sys.path), **environment},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
     )
     assert said.stderr == ""
     assert said.stdout.splitlines()[-1] == "total: grown bytes 10,000 (9.8 KiB), appeared 125, vanished 0"

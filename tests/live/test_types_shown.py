@@ -50,7 +50,7 @@ def shop_core(tmp_path_factory):
     """The core of the C program at the same place."""
     core = tmp_path_factory.mktemp("types") / "core"
     words = ["-ex", "break inspected", "-ex", "run", "-ex", f"generate-core-file {core}"]
-    subprocess.run(["gdb", "-nx", "-q", "-batch", *words, build("types_shown", "-O0")], check=True, timeout=60)
+    subprocess.run(["gdb", "-nx", "-q", "-batch", *words, build("types_shown", "-O0")], check=True, timeout=240)
     return core
 
 

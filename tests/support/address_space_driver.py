@@ -21,7 +21,7 @@ from gdbheap.model.protection_keys import ProtectionKeys
 from gdbheap.model.touch import ANONYMOUS, FILE, ZERO
 
 SOURCE = Path(__file__).parents[2] / "fixtures" / "programs" / "address_space.c"
-PATIENCE = 60
+PATIENCE = 240
 
 MMAP, MUNMAP, MPROTECT, BRK, READ_BYTE, WRITE_BYTE, EXECUTE_AT, DONTNEED, MEMFD, KEY_ALLOC, KEY_FREE, KEY_MPROTECT = (
     range(12)

@@ -31,7 +31,7 @@ void *malloc(word size) { return _int_malloc(&main_arena, size); }
 
 
 def run(*command: object) -> None:
-    subprocess.run([str(each) for each in command], check=True, timeout=60)
+    subprocess.run([str(each) for each in command], check=True, timeout=240)
 
 
 def build(directory: Path, *flags: str, name: str = "libc.so.6") -> Path:

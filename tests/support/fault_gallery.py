@@ -86,8 +86,8 @@ def run_gallery(bits: str, directory: Path) -> dict[str, Death]:
             for line in lines:
                 live += ["-ex", line]
             core += ["-ex", f"core-file {place}.core", "-ex", f"fault --json --output {place}.dead"]
-    text = run_gdb(live, patience=400)
-    run_gdb(core, patience=400)
+    text = run_gdb(live, patience=900)
+    run_gdb(core, patience=900)
     return {name: _death(name, directory / name, text) for name in names}
 
 

@@ -72,19 +72,12 @@ def ask(
 
 def run_gdb(words: Sequence[str | bytes], environment: dict[str, str] | None = None, patience: float = PATIENCE) -> str:
     """Run this gdb to its end and return all that it said; fail on a traceback, a signal or too long a time."""
-    variables = {
-        **os.environ,
-        "HOME": _home.name,
-        "XDG_CACHE_HOME": f"{_home.name}/.cache",
-        "LC_ALL": "C.UTF-8",
-        **(environment or {}),
-    }
     process = subprocess.Popen(
-        [words[0], *_QUICKLY, *words[1:]],
+        gdb_words(words),
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        env=variables,
+        env={**variables(), **(environment or {})},
         start_new_session=True,
     )
     try:
@@ -97,6 +90,16 @@ def run_gdb(words: Sequence[str | bytes], environment: dict[str, str] | None = N
     assert process.returncode >= 0, f"gdb died of signal {-process.returncode}:\n{text}"
     assert not any(word in text for word in TELL_TALES), text
     return text
+
+
+def gdb_words(words: Sequence[str | bytes]) -> list[str | bytes]:
+    """Return the words of a gdb that keeps indexes of debug information."""
+    return [words[0], *_QUICKLY, *words[1:]]
+
+
+def variables() -> dict[str, str]:
+    """Return the environment of every gdb: a home of its own."""
+    return {**os.environ, "HOME": _home.name, "XDG_CACHE_HOME": f"{_home.name}/.cache", "LC_ALL": "C.UTF-8"}
 
 
 def kept_symbols(program: Path) -> list[str]:

@@ -28,7 +28,7 @@ def _passed() -> dict[tuple[int, str], set[str]]:
     """Return the texts that are passed, by (function, register)."""
     data = libc().read_bytes()
     lines = subprocess.run(
-        ["objdump", "-d", "--no-show-raw-insn", str(libc())], check=True, capture_output=True, text=True, timeout=120
+        ["objdump", "-d", "--no-show-raw-insn", str(libc())], check=True, capture_output=True, text=True, timeout=240
     ).stdout
     passed: dict[tuple[int, str], set[str]] = defaultdict(set)
     loaded: dict[str, int] = {}

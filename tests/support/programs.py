@@ -19,7 +19,7 @@ from support.kept import kept_build
 from support.ledger import Ledger, read_ledger
 
 SOURCES = Path(__file__).parents[2] / "fixtures" / "programs"
-PATIENCE = 60.0
+PATIENCE = 240.0  # seconds for what takes one or two where nothing else runs
 
 _built = tempfile.TemporaryDirectory(prefix="gdbheap-programs-")
 

@@ -173,7 +173,7 @@ sys.exit(main(["diff", *sys.argv[2:]]))
 
 def compared(bytes_of_memory, *paths):
     words = [sys.executable, "-c", COMPARE, str(bytes_of_memory), *map(str, paths)]
-    return subprocess.run(words, capture_output=True, text=True, cwd=ROOT, timeout=60, check=False)
+    return subprocess.run(words, capture_output=True, text=True, cwd=ROOT, timeout=240, check=False)
 
 
 def test_a_bomb_is_compared_in_little_more_memory_than_its_blocks_take(tmp_path):
@@ -271,7 +271,7 @@ def test_the_exit_status_is_that_of_diff(tmp_path, monkeypatch, words, status):
         env={**os.environ, "PYTHONPATH": ":".join(sys.path)},
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=240,
     )
     assert done.returncode == status, done.stderr
     assert bool(done.stderr) == (status == 2)
