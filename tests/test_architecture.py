@@ -26,7 +26,7 @@ BASE = {"", "counted", "errors", "files", "lazy"}
 PROCESS = {"process", "process.columns", "process.images", "process.live", "process.threads"}
 GLIBC = {"glibc", "glibc.walk", "glibc.repair", "glibc.locate"}
 GROUND = BASE | PROCESS | GLIBC | {"machine"}
-POINTERS = GROUND | {"analysis.pointers", "analysis.objects"}
+POINTERS = GROUND | {"analysis.facts", "analysis.pointers", "analysis.objects"}
 MAPPINGS = POINTERS | {"analysis.mappings"}
 ANALYSIS = {
     f"analysis.{name}"
@@ -34,6 +34,7 @@ ANALYSIS = {
         "abort_texts",
         "call_stacks",
         "crashes",
+        "facts",
         "invariants",
         "leaks",
         "malloc_aborts",
@@ -71,6 +72,8 @@ ARROWS = {
     "elf.types": BASE | PROCESS | {"elf", "types"},
     "analysis.abort_texts": GROUND,
     "analysis.call_stacks": GROUND,
+    # What all of analysis states its findings in.
+    "analysis.facts": GROUND,
     "analysis.pointers": GROUND,
     "analysis.objects": GROUND | {"analysis.pointers", "types"},
     "analysis.mappings": POINTERS | {"model"},
@@ -81,8 +84,8 @@ ARROWS = {
     "analysis.snapshots": POINTERS | {"analysis.memory_use"},
     "analysis.recordings": GROUND,
     "analysis.prediction": GROUND | {"analysis.call_stacks", "model"},
-    "analysis.invariants": GROUND | {"analysis.abort_texts", "analysis.call_stacks"},
-    "analysis.suspects": GROUND | {"analysis.invariants"},
+    "analysis.invariants": GROUND | {"analysis.abort_texts", "analysis.call_stacks", "analysis.facts"},
+    "analysis.suspects": GROUND | {"analysis.facts", "analysis.invariants"},
     "analysis.malloc_aborts": MAPPINGS
     | {"analysis.abort_texts", "analysis.call_stacks", "analysis.invariants", "analysis.suspects"},
     "analysis.crashes": MAPPINGS
@@ -106,7 +109,7 @@ ARROWS = {
         "types",
     },
     "types": BASE,
-    "sentences": GROUND | ANALYSIS | {"report", "types"},
+    "sentences": GROUND | ANALYSIS | {"model", "report", "types"},
     "session": GROUND | ANALYSIS | {"elf", "elf.types", "report", "sentences", "types"},
     "interface": GROUND | {"report", "session", "types"},
     "tables": GROUND | ANALYSIS | {"interface", "report", "sentences", "session", "types"},

@@ -25,7 +25,7 @@ from gdbheap.tables.holder_rows import place_facts
 
 if TYPE_CHECKING:
     # What these bring is kept out of gdb's start: the functions below import it when they are called.
-    from gdbheap.analysis.mappings.fact import Fact
+    from gdbheap.analysis.mappings.fact import AddressFact
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Gather the facts; who points to the address comes before the accesses."""
     from gdbheap.analysis.mappings.explain import Names, explain
     from gdbheap.sentences.address_in_block import address_line
+    from gdbheap.sentences.facts.said import meaning_of
     from gdbheap.session.type_facts import type_facts
 
     process, address = target.process, arguments["address"]
@@ -60,7 +61,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     if heap is not None and live:
         facts[-_ACCESSES:-_ACCESSES] = type_facts(names, _mem(heap, address), address)
     facts[-_ACCESSES:-_ACCESSES] = [*_thread_local(target, address), *_pointers(target, heap, address)]
-    rows = [_Row(each.field, each.value, each.meaning, each.facts) for each in facts]
+    rows = [_Row(each.field, each.value, meaning_of(each), each.facts) for each in facts]
     line = address_line(heap, names, address) if heap is not None else ""
     before = (Line.plain(line, "heading"),) if line else ()
     return Report(
@@ -84,17 +85,17 @@ def _mem(heap: HeapView, address: int) -> int:
     return address if chunk is None else chunk.address + heap.layout.header
 
 
-def _thread_local(target: Target, address: int) -> Iterator[Fact]:
-    from gdbheap.analysis.mappings.fact import Fact
+def _thread_local(target: Target, address: int) -> Iterator[AddressFact]:
+    from gdbheap.analysis.mappings.fact import AddressFact
 
     local = thread_local_name(target, address)
     if local is not None:
-        yield Fact("tls", f"thread {local.thread}", local.what, place_facts(local))
+        yield AddressFact("tls", f"thread {local.thread}", local.what, place_facts(local))
 
 
-def _pointers(target: Target, heap: HeapView | None, address: int) -> Iterator[Fact]:
+def _pointers(target: Target, heap: HeapView | None, address: int) -> Iterator[AddressFact]:
     """Yield who points to the block that holds the address, or (outside of malloc's blocks) which registers hold it."""
-    from gdbheap.analysis.mappings.fact import Fact
+    from gdbheap.analysis.mappings.fact import AddressFact
     from gdbheap.analysis.mappings.zones import NULL_ZONE
 
     chunk = heap.chunk_at(address) if heap is not None else None
@@ -103,7 +104,7 @@ def _pointers(target: Target, heap: HeapView | None, address: int) -> Iterator[F
         registers = _registers(target.process, address, address + 1) if address >= NULL_ZONE else []
         if registers:
             words = f"{_some(registers)} (of memory, `heap search {address:#x}` tells)"
-            yield Fact("pointers", _count(registers), words, _facts(registers))
+            yield AddressFact("pointers", _count(registers), words, _facts(registers))
         return
     yield (
         _holders_fact(target, heap, chunk, address)
@@ -112,24 +113,24 @@ def _pointers(target: Target, heap: HeapView | None, address: int) -> Iterator[F
     )
 
 
-def _holders_fact(target: Target, heap: HeapView, chunk: Chunk, address: int) -> Fact:
-    from gdbheap.analysis.mappings.fact import Fact
+def _holders_fact(target: Target, heap: HeapView, chunk: Chunk, address: int) -> AddressFact:
+    from gdbheap.analysis.mappings.fact import AddressFact
 
     holders = _holders(target, heap, chunk)
     if not holders:
         words = "nothing that could be read points into it; `heap leaks` tells whether it is lost"
-        return Fact("pointers", "none", words, _facts(holders))
+        return AddressFact("pointers", "none", words, _facts(holders))
     more = f"; `heap owners {address:#x}` lists all" if len(holders) > _NAMED else ""
-    return Fact("pointers", _count(holders), _some(holders) + more, _facts(holders))
+    return AddressFact("pointers", _count(holders), _some(holders) + more, _facts(holders))
 
 
-def _dangling_fact(target: Target, heap: HeapView, chunk: Chunk) -> Fact:
-    from gdbheap.analysis.mappings.fact import Fact
+def _dangling_fact(target: Target, heap: HeapView, chunk: Chunk) -> AddressFact:
+    from gdbheap.analysis.mappings.fact import AddressFact
 
     dangling = _dangling(target, heap, chunk)
     if not dangling:
-        return Fact("pointers", "none", "nothing that is in use points into it", _facts(dangling))
-    return Fact("pointers", _count(dangling), f"dangling: {_some(dangling)}", _facts(dangling))
+        return AddressFact("pointers", "none", "nothing that is in use points into it", _facts(dangling))
+    return AddressFact("pointers", _count(dangling), f"dangling: {_some(dangling)}", _facts(dangling))
 
 
 def _holders(target: Target, heap: HeapView, chunk: Chunk) -> list[NamedPlace]:

@@ -22,14 +22,16 @@ from gdbheap.session.threads_inside import taken_locks
 from gdbheap.session.violations import violations
 
 if TYPE_CHECKING:
-    from gdbheap.analysis.crashes.verdict import CrashContext, Verdict
+    from gdbheap.analysis.crashes.crash_context import CrashContext
+    from gdbheap.analysis.crashes.verdict import Verdict
     from gdbheap.machine.instruction import Instruction
     from gdbheap.process.frame import Frame
 
 
 @dataclass(frozen=True)
 class _Row:
-    """A verdict."""
+    """A verdict; `finding` and `facts` are the same as summary and evidence, as facts: a kind, and what belongs to
+    it."""
 
     verdict: str = field(metadata=column("text", "heading"))
     confidence: str = field(metadata=column())
@@ -38,6 +40,8 @@ class _Row:
     summary: str = field(metadata=column())
     evidence: Sequence[str] = field(metadata=column("texts"))
     next: Sequence[str] = field(metadata=column("texts", "command"))
+    finding: Mapping[str, Any] = field(metadata=column("facts", shown=False))
+    facts: Sequence[Mapping[str, Any]] = field(metadata=column("facts", shown=False))
 
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
@@ -65,20 +69,15 @@ def _with_members(target: Target, crash: CrashContext, verdict: Verdict) -> Verd
     """Return the verdict, with the members that hold the pointer which the instruction used."""
     from gdbheap.session.bad_pointer import members_with
 
-    held = [
-        f"{each.way or each.member} holds {each.value:#x} ({each.member} at {each.place:#x})"
-        if each.way != each.member
-        else f"{each.member} holds {each.value:#x} (at {each.place:#x})"
-        for each in members_with(target, crash)
-    ]
-    return replace(verdict, evidence=(*verdict.evidence, *held))
+    return replace(verdict, evidence=(*verdict.evidence, *members_with(target, crash)))
 
 
 def make_scene(target: Target) -> tuple[CrashContext, tuple[str, ...]]:
     """Return all that the detectors look at, and notes on what could not be had."""
     from gdbheap.analysis.crashes.context import context
-    from gdbheap.analysis.crashes.verdict import CrashContext
+    from gdbheap.analysis.crashes.crash_context import CrashContext
     from gdbheap.analysis.malloc_aborts.interrupted_before import interrupted_before
+    from gdbheap.sentences.facts.said import said
 
     process = target.process
     stop = target.stop()
@@ -110,7 +109,7 @@ def make_scene(target: Target) -> tuple[CrashContext, tuple[str, ...]]:
         interrupted=interrupted_before(target, stop.frames),
         find_violations=lambda: violations(target),
     )
-    return crash, (*notes, *_remarks(stop), *context(crash))
+    return crash, (*notes, *_remarks(stop), *map(said, context(crash)))
 
 
 def _with_passed(target: Target, stop: Stop) -> tuple[Frame, ...]:
@@ -206,14 +205,25 @@ def _ordinary(stop: Stop) -> str:
 
 
 def _row(verdict: Verdict, access: str) -> _Row:
-    address = ABSENT if verdict.address is None else verdict.address
+    from gdbheap.sentences.facts.said import said
+
     return _Row(
-        verdict.name, verdict.confidence, address, access or ABSENT, verdict.summary, verdict.evidence, verdict.next
+        verdict.cause.value,
+        verdict.confidence,
+        ABSENT if verdict.address is None else verdict.address,
+        access or ABSENT,
+        said(verdict.finding),
+        tuple(map(said, verdict.evidence)),
+        verdict.next,
+        verdict.finding.record(),
+        [each.record() for each in verdict.evidence],
     )
 
 
 def _display_rows(crash: CrashContext, verdicts: list[Verdict]) -> Iterator[Line]:
     """Yield what happened, then each verdict: what, why it is thought so, and what to type next."""
+    from gdbheap.sentences.facts.said import said
+
     stop = crash.stop
     yield Line((("fault", f"{stop.signal_name or 'stopped'}"), ("", _where(stop))))
     if stop.source:
@@ -224,9 +234,10 @@ def _display_rows(crash: CrashContext, verdicts: list[Verdict]) -> Iterator[Line
         how = f"{access.access}s {counted(access.size, 'byte')} at" if access.size else f"{access.access}s"
         yield Line((("dim", "  operand      "), ("", f"{access.text} {how} "), ("address", f"{access.address:#x}")))
     for number, verdict in enumerate(verdicts):
-        yield Line((("heading", verdict.name), ("dim", f"  ({verdict.confidence})  "), ("", verdict.summary)))
+        summary = said(verdict.finding)
+        yield Line((("heading", verdict.cause.value), ("dim", f"  ({verdict.confidence})  "), ("", summary)))
         for fact in verdict.evidence:
-            yield Line((("dim", "  because  "), ("", fact)))
+            yield Line((("dim", "  because  "), ("", said(fact))))
         if number == 0:
             for command in verdict.next:
                 yield Line((("dim", "  next     "), ("command", command)))

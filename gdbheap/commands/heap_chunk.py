@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from dataclasses import field as member
 from typing import Any
 
-from gdbheap.analysis.mappings.fact import Fact, state_facts
+from gdbheap.analysis.mappings.fact import AddressFact, state_facts
 from gdbheap.analysis.objects.preview import preview
 from gdbheap.errors import MemoryFault, UsageError
 from gdbheap.glibc.chunk_table import FLAG_MASK, IS_MMAPPED, NON_MAIN_ARENA, PREV_INUSE, Chunk, State
@@ -54,7 +54,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         rows += _header(view, chunk, words)
         rows += _links(view, chunk, words)
     except MemoryFault as error:
-        rows.append(Fact("header", None, str(error)))
+        rows.append(AddressFact("header", None, str(error)))
     rows += _neighbours(view, row)
     faults = tuple(fault for fault in view.faults if chunk.address <= fault.address < chunk.end)
     return Report(
@@ -66,12 +66,14 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     )
 
 
-def _row(fact: Fact) -> _Row:
+def _row(fact: AddressFact) -> _Row:
+    from gdbheap.sentences.facts.said import meaning_of  # kept out of gdb's start
+
     name = f"  {_BITS[fact.field]}" if fact.field in _BITS else fact.field
-    return _Row(name, fact.value, fact.meaning, fact.field, fact.facts)
+    return _Row(name, fact.value, meaning_of(fact), fact.field, fact.facts)
 
 
-def _describe(target: Target, view: HeapView, chunk: Chunk, address: int) -> Iterator[Fact]:
+def _describe(target: Target, view: HeapView, chunk: Chunk, address: int) -> Iterator[AddressFact]:
     mem = chunk.address + view.layout.header
     offset = address - mem
     where = (
@@ -79,34 +81,34 @@ def _describe(target: Target, view: HeapView, chunk: Chunk, address: int) -> Ite
     )
     if address == mem:
         where = "the pointer that malloc returned"
-    yield Fact("address asked for", f"{address:#x}", where, {"address": Address(address), "offset": offset})
+    yield AddressFact("address asked for", f"{address:#x}", where, {"address": Address(address), "offset": offset})
     bounds = {"address": Address(chunk.address), "end": Address(chunk.end)}
-    yield Fact("chunk", f"{chunk.address:#x}", f"its header; the chunk ends at {chunk.end:#x}", bounds)
-    yield Fact("mem", f"{mem:#x}", "what malloc returns for it", {"mem": Address(mem)})
+    yield AddressFact("chunk", f"{chunk.address:#x}", f"its header; the chunk ends at {chunk.end:#x}", bounds)
+    yield AddressFact("mem", f"{mem:#x}", "what malloc returns for it", {"mem": Address(mem)})
     place = place_of(view, chunk)
     words = place and f"{place} (1 is what malloc takes next)"
-    yield Fact("state", chunk.state.label, words, state_facts(view, chunk))
+    yield AddressFact("state", chunk.state.label, words, state_facts(view, chunk))
     yield _arena(view, chunk)
     if chunk.state is State.IN_USE or chunk.state.is_free:
         usable = usable_size(chunk.size, chunk.is_mmapped, view.layout)
         words = f"{usable} bytes for the user (malloc_usable_size)"
-        yield Fact("usable", f"{usable:#x}", words, {"usable": usable})
+        yield AddressFact("usable", f"{usable:#x}", words, {"usable": usable})
     contents = preview(target.process.memory, view.layout, chunk, target.symbol_at)
     if contents:
-        yield Fact("contents", contents)
+        yield AddressFact("contents", contents)
     if chunk.state is State.IN_USE:
         yield from type_facts(block_names(target), mem, address)
 
 
-def _arena(view: HeapView, chunk: Chunk) -> Fact:
+def _arena(view: HeapView, chunk: Chunk) -> AddressFact:
     name = arena_name(chunk.arena)
     if chunk.is_mmapped:
-        return Fact("arena", name, "a mapping of its own", {"arena": name})
+        return AddressFact("arena", name, "a mapping of its own", {"arena": name})
     address = view.arenas[chunk.arena].address
-    return Fact("arena", name, f"malloc_state at {address:#x}", {"arena": name, "address": Address(address)})
+    return AddressFact("arena", name, f"malloc_state at {address:#x}", {"arena": name, "address": Address(address)})
 
 
-def _header(view: HeapView, chunk: Chunk, words: Words) -> Iterator[Fact]:
+def _header(view: HeapView, chunk: Chunk, words: Words) -> Iterator[AddressFact]:
     """Yield the two words of the header, the flags each on a line."""
     prev_size, raw = words.read_many(chunk.address, 2)
     layout = view.layout
@@ -116,9 +118,11 @@ def _header(view: HeapView, chunk: Chunk, words: Words) -> Iterator[Fact]:
         meaning = "the previous chunk's data: it is in use"
     else:
         meaning = f"size of the free chunk before, at {chunk.address - prev_size:#x}"
-    yield Fact("prev_size", f"{prev_size:#x}", meaning, {"prev_size": prev_size})
+    yield AddressFact("prev_size", f"{prev_size:#x}", meaning, {"prev_size": prev_size})
     size = raw & ~FLAG_MASK
-    yield Fact("size", f"{raw:#x}", f"{size:#x} ({size} bytes) and the flags", {"raw": Address(raw), "size": size})
+    yield AddressFact(
+        "size", f"{raw:#x}", f"{size:#x} ({size} bytes) and the flags", {"raw": Address(raw), "size": size}
+    )
     inuse = (
         "the previous chunk is in use (or in a tcache or fastbin)" if raw & PREV_INUSE else "the previous chunk is free"
     )
@@ -135,11 +139,11 @@ def _header(view: HeapView, chunk: Chunk, words: Words) -> Iterator[Fact]:
     yield _bit("non_main_arena", raw & NON_MAIN_ARENA, owner)
 
 
-def _bit(name: str, bit: int, meaning: str) -> Fact:
-    return Fact(name, str(int(bool(bit))), meaning, {name: bool(bit)})
+def _bit(name: str, bit: int, meaning: str) -> AddressFact:
+    return AddressFact(name, str(int(bool(bit))), meaning, {name: bool(bit)})
 
 
-def _links(view: HeapView, chunk: Chunk, words: Words) -> Iterator[Fact]:
+def _links(view: HeapView, chunk: Chunk, words: Words) -> Iterator[AddressFact]:
     """Yield the links that a free chunk keeps in the user's part."""
     layout = view.layout
     mem = chunk.address + layout.header
@@ -149,15 +153,15 @@ def _links(view: HeapView, chunk: Chunk, words: Words) -> Iterator[Fact]:
         how = f"= {following:#x}: stored xor ({mem:#x} >> 12)" if layout.safe_linking else f"= {following:#x}"
         name = "next" if chunk.state is State.TCACHE else "fd"
         meaning = how if following else f"{how}; the last of its list"
-        yield Fact(name, f"{stored:#x}", meaning, {"stored": Address(stored), "leads_to": Address(following)})
+        yield AddressFact(name, f"{stored:#x}", meaning, {"stored": Address(stored), "leads_to": Address(following)})
     if chunk.state is State.TCACHE:
         key = words.read(mem + layout.pointer_size)
         meaning = "marks the block as cached, to catch a double free"
-        yield Fact("key", f"{key:#x}", meaning, {"key": Address(key)})
+        yield AddressFact("key", f"{key:#x}", meaning, {"key": Address(key)})
     if chunk.state in (State.UNSORTED, State.SMALL, State.LARGE):
         names = ("fd", "bk", "fd_nextsize", "bk_nextsize")[: 4 if chunk.state is State.LARGE else 2]
         for name, value in zip(names, words.read_many(mem, len(names))):
-            yield Fact(name, f"{value:#x}", _link_words(view, value), {"leads_to": Address(value)})
+            yield AddressFact(name, f"{value:#x}", _link_words(view, value), {"leads_to": Address(value)})
 
 
 def _link_words(view: HeapView, link: int) -> str:
@@ -170,7 +174,7 @@ def _link_words(view: HeapView, link: int) -> str:
     return f"the bin's header in arena {arena_name(arena.index)}" if arena else "no chunk of the heap"
 
 
-def _neighbours(view: HeapView, row: int) -> Iterator[Fact]:
+def _neighbours(view: HeapView, row: int) -> Iterator[AddressFact]:
     """Yield the chunks that touch this one on either side."""
     chunk = view.table[row]
     if row and view.table[row - 1].end == chunk.address:
@@ -179,11 +183,11 @@ def _neighbours(view: HeapView, row: int) -> Iterator[Fact]:
         yield _neighbour(view, "after", view.table[row + 1])
 
 
-def _neighbour(view: HeapView, side: str, chunk: Chunk) -> Fact:
+def _neighbour(view: HeapView, side: str, chunk: Chunk) -> AddressFact:
     place = place_of(view, chunk)
     words = f"{chunk.state.label} chunk of {chunk.size:#x}" + (f", {place}" if place else "")
     facts = {"address": Address(chunk.address), "size": chunk.size, **state_facts(view, chunk)}
-    return Fact(side, f"{chunk.address:#x}", words, facts)
+    return AddressFact(side, f"{chunk.address:#x}", words, facts)
 
 
 COMMAND = Command(

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from gdbheap.machine.instruction import Instruction
+from gdbheap.machine.refusal import Refusal, TrapBytes
 from gdbheap.machine.stopped import Bytes, CodeLines, NamedPlace, PointerWords, StackFrame, StoppedProcess
 
 
@@ -44,10 +45,10 @@ class LeftFrame:
 
 @dataclass(frozen=True)
 class FloatingPoint:
-    """Where to look for the instruction that a floating-point exception is about: a fact to tell ("" none), and gdb's
-    commands."""
+    """Where to look for the instruction that a floating-point exception is about: whether the unit `reports_late`, at
+    its next instruction, and gdb's commands."""
 
-    fact: str
+    reports_late: bool
     next: tuple[str, ...]
 
 
@@ -63,6 +64,15 @@ class MachineCode(Protocol):
 
     def decode(self, text: str, registers: Mapping[str, int]) -> Instruction:
         """Decode one line of gdb's disassembly (without the address). What it does not know has no memory operands."""
+
+    def refusal(self, instruction: Instruction) -> Refusal | None:
+        """Return why the processor refuses the instruction to a program; None where nothing is known that would."""
+
+    def trap_before(self, code: bytes) -> TrapBytes | None:
+        """Return the trap that the two bytes before a program counter are, or end with; None where they are none."""
+
+    def divides_integers(self, instruction: Instruction) -> bool:
+        """Whether the instruction is a division of integers."""
 
     def divisor(
         self, instruction: Instruction, registers: Mapping[str, int], word_at: Callable[[int], int | None]

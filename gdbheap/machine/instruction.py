@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 READ, WRITE, EXECUTE = "read", "write", "execute"
+# How an instruction goes elsewhere, whatever the condition or the target.
+CALL, JUMP, RETURN = "call", "jump", "return"
 
 
 @dataclass(frozen=True)
@@ -37,8 +39,9 @@ class Instruction:
 
     `alignment`: it faults where its operand is no multiple of so many bytes (0: anywhere is fine). `string` is the
     kind of string instruction ("movs", ...) or "", `counter` the register that counts how often it is still to be
-    repeated ("" where it is not). `target` is the memory operand that an indirect call or jump takes its
-    destination from, or None; `target_register` the register.
+    repeated ("" where it is not). `flow` is CALL, JUMP (no condition) or RETURN, or "". `target` is the memory operand
+    that an indirect call or jump takes its destination from, or None; `target_register` the register; `destination`
+    that of a direct one (None: it is indirect, or goes nowhere else).
     """
 
     text: str
@@ -50,3 +53,5 @@ class Instruction:
     counter: str = ""
     target: MemoryOperand | None = None
     target_register: str = ""
+    flow: str = ""
+    destination: int | None = None

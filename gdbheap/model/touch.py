@@ -7,6 +7,7 @@ then the page itself.
 
 from __future__ import annotations
 
+import enum
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
@@ -25,15 +26,36 @@ SEGV_MAPERR, SEGV_ACCERR, SEGV_PKUERR, BUS_ADRERR = 1, 2, 4, 2
 FAULT_AROUND = 16 * PAGE
 
 
+class Step(enum.Enum):
+    """What the kernel does; the value is the published name."""
+
+    NOTHING_ABOVE = "nothing_above"
+    NOTHING_THERE = "nothing_there"
+    BELOW_LOWEST = "below_lowest"
+    TOO_NEAR = "stack_too_near"
+    INTO_MAPPING = "stack_into_mapping"
+    BEYOND_LIMIT = "stack_beyond_limit"
+    KEY_DENIES = "key_denies"
+    MAPPING_DENIES = "mapping_denies"
+    ZERO_PAGE = "zero_page"
+    PAGE_THERE = "page_there"
+    FRESH_PAGE = "fresh_page"
+    FRESH_FOR_ZERO = "fresh_page_for_zero_page"
+    FILE_ENDS = "file_ends"
+    PRIVATE_COPY = "private_copy"
+    FILE_PAGE = "file_page"
+
+
 @dataclass(frozen=True)
 class Outcome:
-    """What an access did. `page` is the page's kind after it, "" where a signal came; `step` names what the kernel
-    did, in words."""
+    """What an access did. `page` is the page's kind after it, "" where a signal came; `stack_grows`: before the step, a
+    stack grew down to the address."""
 
-    step: str
+    step: Step
     page: str = ""
     signal: str = ""
     code: int = 0
+    stack_grows: bool = False
 
 
 @dataclass
@@ -49,15 +71,14 @@ class Pages:
         """Access one byte at `address` (READ, WRITE or EXECUTE); change pages and stacks as the kernel would."""
         mapping = self.mappings.above(address)
         if mapping is None:
-            return Outcome("nothing is mapped at or above the address", signal=SIGSEGV, code=SEGV_MAPERR)
+            return Outcome(Step.NOTHING_ABOVE, signal=SIGSEGV, code=SEGV_MAPERR)
         if address < mapping.start:
             refused = self._grow(mapping, address & -PAGE)
             if refused is not None:
                 return refused
-            outcome = self.touch(address, access)
-            return replace(outcome, step=f"the stack grows: {outcome.step}")
+            return replace(self.touch(address, access), stack_grows=True)
         if self.mappings.keys.denies(mapping.key, access):
-            return Outcome("the protection key does not allow it", signal=SIGSEGV, code=SEGV_PKUERR)
+            return Outcome(Step.KEY_DENIES, signal=SIGSEGV, code=SEGV_PKUERR)
         if not allows(mapping, access):
             return self._refuse(mapping, address & -PAGE, access)
         return self._fault_in(mapping, address & -PAGE, access)
@@ -74,18 +95,18 @@ class Pages:
         """Grow a stack down to `page`, or return why not (expand_downwards)."""
         limits = self.mappings.limits
         if not mapping.grows_down:
-            return Outcome("nothing is mapped there", signal=SIGSEGV, code=SEGV_MAPERR)
+            return Outcome(Step.NOTHING_THERE, signal=SIGSEGV, code=SEGV_MAPERR)
         before = self.mappings.below(mapping.start)
         if page < limits.lowest:
-            return Outcome("below the lowest address that can be mapped", signal=SIGSEGV, code=SEGV_MAPERR)
+            return Outcome(Step.BELOW_LOWEST, signal=SIGSEGV, code=SEGV_MAPERR)
         if before is not None and not before.grows_down and before.access and page - before.end < limits.guard_gap:
-            return Outcome("the stack would come too near to the mapping below", signal=SIGSEGV, code=SEGV_MAPERR)
+            return Outcome(Step.TOO_NEAR, signal=SIGSEGV, code=SEGV_MAPERR)
         if before is not None and page < before.end:
-            return Outcome("the stack would run into the mapping below", signal=SIGSEGV, code=SEGV_MAPERR)
+            return Outcome(Step.INTO_MAPPING, signal=SIGSEGV, code=SEGV_MAPERR)
         # It has an anon_vma from then on, whether it then may grow or not.
         mapping = self.mappings.give_family(mapping)
         if mapping.end - page > limits.stack:
-            return Outcome("the stack would exceed its limit", signal=SIGSEGV, code=SEGV_MAPERR)
+            return Outcome(Step.BEYOND_LIMIT, signal=SIGSEGV, code=SEGV_MAPERR)
         self.mappings.grow(mapping, page)
         return None
 
@@ -100,7 +121,7 @@ class Pages:
             outcome = self._fault_in(mapping, page, READ)
             if outcome.signal:
                 return outcome
-        return Outcome("the mapping does not allow it", signal=SIGSEGV, code=SEGV_ACCERR)
+        return Outcome(Step.MAPPING_DENIES, signal=SIGSEGV, code=SEGV_ACCERR)
 
     def _fault_in(self, mapping: Mapping, page: int, access: int) -> Outcome:
         here = self.present.get(page)
@@ -109,17 +130,17 @@ class Pages:
         if access != WRITE:
             if here is None:
                 self.present[page] = ZERO
-                return Outcome("the shared zero page is mapped", ZERO)
-            return Outcome("the page is there", here)
+                return Outcome(Step.ZERO_PAGE, ZERO)
+            return Outcome(Step.PAGE_THERE, here)
         if here == ANONYMOUS:
-            return Outcome("the page is there", here)
+            return Outcome(Step.PAGE_THERE, here)
         self.mappings.give_family(mapping)
         self.present[page] = ANONYMOUS
-        return Outcome("a fresh page" if here is None else "a fresh page in place of the zero page", ANONYMOUS)
+        return Outcome(Step.FRESH_PAGE if here is None else Step.FRESH_FOR_ZERO, ANONYMOUS)
 
     def _fault_in_file(self, mapping: Mapping, file: File, page: int, access: int, here: str | None) -> Outcome:
         if here == ANONYMOUS or (here is not None and (access != WRITE or mapping.shared)):
-            return Outcome("the page is there", here)
+            return Outcome(Step.PAGE_THERE, here)
         if access != WRITE:
             for near in self._around(mapping, file, page):
                 self.present.setdefault(near, FILE)
@@ -127,13 +148,13 @@ class Pages:
         if access == WRITE and not mapping.shared:
             self.mappings.give_family(mapping)  # before the file is asked, whatever it answers (do_cow_fault())
         if here is None and offset >= file.size:
-            return Outcome("the file ends before the page", signal=SIGBUS, code=BUS_ADRERR)
+            return Outcome(Step.FILE_ENDS, signal=SIGBUS, code=BUS_ADRERR)
         self.cached.add((file.identity, offset))
         if access == WRITE and not mapping.shared:
             self.present[page] = ANONYMOUS
-            return Outcome("a private copy of the file's page", ANONYMOUS)
+            return Outcome(Step.PRIVATE_COPY, ANONYMOUS)
         self.present[page] = FILE
-        return Outcome("the file's page", FILE)
+        return Outcome(Step.FILE_PAGE, FILE)
 
     def _around(self, mapping: Mapping, file: File, page: int) -> Iterator[int]:
         """Yield the pages that a read fault maps beside its own (do_fault_around): those the page cache holds."""

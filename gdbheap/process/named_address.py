@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 _VTABLES = ("vtable for ", "construction vtable for ")
 _LINKED_VTABLE = "_ZTV"
@@ -21,6 +22,10 @@ class NamedAddress:
     def __str__(self) -> str:
         """The way it is written everywhere: "main+4 in server"."""
         return f"{self.name}{f'+{self.offset}' if self.offset else ''} in {self.module}"
+
+    def facts(self) -> dict[str, Any]:
+        """The same by its published names."""
+        return {"symbol": self.name, "symbol_offset": self.offset, "module": self.module}
 
     @property
     def is_vtable(self) -> bool:

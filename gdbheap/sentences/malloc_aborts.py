@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gdbheap.analysis.invariants.calls import Call, entry_words
+from gdbheap.analysis.invariants.calls import Call, how_entered
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
-from gdbheap.analysis.malloc_aborts.interrupted_before import InterruptedBefore, words_before
+from gdbheap.analysis.malloc_aborts.interrupted_before import InterruptedBefore, how_entered_before
 from gdbheap.analysis.malloc_aborts.malloc_abort import MallocAbort, cause, how_to_catch
 from gdbheap.process.symbols import SymbolAt
 from gdbheap.report.report import Line
+from gdbheap.sentences.facts.said import said
 from gdbheap.sentences.labelled import labelled
 
 _POINTER_UNKNOWN = (
@@ -20,7 +21,7 @@ _POINTER_UNKNOWN = (
 def interrupted_lines(before: InterruptedBefore | None) -> Iterator[Line]:
     """Yield what a signal handler may have done to malloc before."""
     if before is not None:
-        yield labelled("perhaps", words_before(before))
+        yield labelled("perhaps", said(how_entered_before(before)))
 
 
 def abort_lines(
@@ -33,7 +34,7 @@ def abort_lines(
     """Yield what malloc said, the cause, the check that failed, the chunk. `again` are the two calls where one was
     entered in the middle of the other."""
     yield Line((("", f"{died.call} aborted: "), ("fault", died.message)))
-    why = entry_words(*again) if again is not None else cause(heap, died, symbol_at, before)
+    why = said(how_entered(*again)) if again is not None else cause(heap, died, symbol_at, before)
     if why:
         yield labelled("cause", why)
     yield from interrupted_lines(before)

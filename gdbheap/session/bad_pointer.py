@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gdbheap.errors import HeapError
@@ -13,7 +12,8 @@ from gdbheap.session.target import Target
 from gdbheap.types.catalogue import NONE
 
 if TYPE_CHECKING:
-    from gdbheap.analysis.crashes.verdict import CrashContext
+    from gdbheap.analysis.crashes.crash_context import CrashContext
+    from gdbheap.analysis.facts.stop import MemberHolds
     from gdbheap.sentences.block_names import BlockNames
 
 # A value that so many words have tells nothing; nor do small numbers.
@@ -22,18 +22,7 @@ _MOST = 3
 _SMALLEST = 1 << 16
 
 
-@dataclass(frozen=True)
-class PointerMember:
-    """A word that is a pointer by its type: `member` ("struct user.greet") at `place`, the `way` to it from a variable
-    ("sessions[2]->user->greet", "" not known), and its `value`."""
-
-    member: str
-    way: str
-    place: int
-    value: int
-
-
-def members_with(target: Target, crash: CrashContext) -> tuple[PointerMember, ...]:
+def members_with(target: Target, crash: CrashContext) -> tuple[MemberHolds, ...]:
     """Return the members of typed blocks, and of variables, that hold the pointer which the instruction used; () where
     none does, or too many do."""
     values = {value for value in _values(crash) if value >= _SMALLEST}
@@ -60,7 +49,8 @@ def _values(crash: CrashContext) -> Iterator[int]:
         yield crash.stop.thread.program_counter
 
 
-def _found(target: Target, names: BlockNames, values: set[int]) -> Iterator[PointerMember]:
+def _found(target: Target, names: BlockNames, values: set[int]) -> Iterator[MemberHolds]:
+    from gdbheap.analysis.facts.stop import MemberHolds
     from gdbheap.analysis.pointers.search import Values, find_words, searched_ranges
     from gdbheap.sentences.type_reasons import chain_path
     from gdbheap.types.pointers import pointers_of
@@ -77,11 +67,11 @@ def _found(target: Target, names: BlockNames, values: set[int]) -> Iterator[Poin
             if block is None:
                 variable = names.variable_at(place)
                 if "." in variable or "[" in variable:  # of a plain one the frame's variables tell
-                    yield PointerMember(variable, variable, place, value)
+                    yield MemberHolds(variable, variable, place, value)
                 continue
             offset = place - int(names.types.start[block])
             number, inside = names.types.type[block], offset - int(names.types.part[block])
             size = names.element_size(block)
             if number != NONE and size and inside % size in pointers_of(names.types.catalogue, int(number)):
                 way = chain_path(names, block, names.path_within(block, offset))
-                yield PointerMember(names.member_of(block, offset), way, place, value)
+                yield MemberHolds(names.member_of(block, offset), way, place, value)

@@ -38,10 +38,11 @@ def taken_locks(target: Target) -> tuple[ArenaLock, ...]:
 
 def lock_notes(target: Target, locks: tuple[ArenaLock, ...]) -> tuple[str, ...]:
     """Return a line for each taken mutex: who waits, who holds it, and whether that ends."""
-    from gdbheap.analysis.invariants.lock_words import lock_sentence
+    from gdbheap.analysis.invariants.lock_state import lock_state
+    from gdbheap.sentences.facts.said import said
 
     numbers = {thread.lwp: thread.number for thread in target.process.threads}
-    return tuple(f"{_kind(lock)}: {lock_sentence(lock, numbers)}" for lock in locks)
+    return tuple(f"{_kind(lock)}: {said(lock_state(lock, numbers))}" for lock in locks)
 
 
 def _kind(lock: ArenaLock) -> str:

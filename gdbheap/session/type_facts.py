@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from gdbheap.analysis.mappings.fact import Fact
+from gdbheap.analysis.mappings.fact import AddressFact
 
 if TYPE_CHECKING:
     from gdbheap.sentences.block_names import BlockNames
 
 
-def type_facts(names: BlockNames | None, mem: int, address: int) -> Iterator[Fact]:
+def type_facts(names: BlockNames | None, mem: int, address: int) -> Iterator[AddressFact]:
     """Yield what the block at `mem` is, how that is known, and which member of it lies at the address; nothing where
     that is not known."""
     from gdbheap.sentences.type_reasons import chain_path, reason
@@ -23,7 +23,7 @@ def type_facts(names: BlockNames | None, mem: int, address: int) -> Iterator[Fac
     kind, confidence = names.type_at(mem)
     role = names.types.role_name(block) or None
     facts = {"type": kind, "confidence": confidence, "role": role, "path": chain_path(names, block) or None}
-    yield Fact("type", name, reason(names, block), facts)
+    yield AddressFact("type", name, reason(names, block), facts)
     member = names.member_of(block, address - mem)
     if member and address > mem:
-        yield Fact("member", member, "what lies at the address", {"member": member})
+        yield AddressFact("member", member, "what lies at the address", {"member": member})

@@ -93,7 +93,7 @@ def test_where_the_stacks_do_not_tell_who_holds_a_mutex_nothing_is_claimed():
     with running(built(*flags), "left", CALLS["left"]) as process:
         answers = ask(["-p", str(process.pid)], COMMANDS, first=first)
     assert deadlocks(answers) == []
-    waits = "in mid-operation: thread 1 waits for the mutex of arena main, and it is not seen by whom it is held"
+    waits = "in mid-operation: thread 1 waits for the mutex of arena main, and who holds it cannot be seen"
     assert answers["heap"]["notes"][-1] == waits
 
 
@@ -161,7 +161,7 @@ def test_a_handler_that_entered_malloc_and_has_returned_is_told_as_likely_and_no
         assert rows["reentered_malloc"]["confidence"] == "likely"
         assert re.match(
             rf"the signal handler on_free had interrupted (\w*malloc|{UNNAMED}) before, and had itself entered "
-            rf"malloc's code \((\w*free\w*|{UNNAMED})\): such a call breaks a heap that is between two states$",
+            rf"malloc's code \((\w*free\w*|{UNNAMED})\): such a call corrupts a heap that is between two states$",
             rows["reentered_malloc"]["summary"],
         ), rows["reentered_malloc"]["summary"]
         assert "written" not in str(answers["fault"]["rows"])

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gdbheap.analysis.crashes.verdict import CrashContext
+from gdbheap.analysis.crashes.crash_context import CrashContext
 from gdbheap.process.process import Thread
 from gdbheap.process.signal_info import SignalInfo
 from gdbheap.process.stop import Stop
@@ -27,7 +27,7 @@ def made_crash(instruction: str, signal: SignalInfo, registers: dict[str, int], 
         process,
         process.machine.code.decode(instruction, thread.registers),
         heap,
-        lambda address: symbols.get(address, ""),
+        symbols.get,
         lambda name: name,
         **more,
     )

@@ -5,7 +5,21 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 
-from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, CrashContext, Verdict
+from gdbheap.analysis.crashes.crash_context import CrashContext
+from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, Cause, Verdict
+from gdbheap.analysis.facts.fact import Fact
+from gdbheap.analysis.facts.memory import (
+    AlignmentChecked,
+    FileEnds,
+    FileSize,
+    HardwareFailed,
+    NoHugePage,
+    NotAMultiple,
+    NotSupplied,
+    OffBy,
+    PageOffset,
+)
+from gdbheap.analysis.facts.stop import SignalCode, TheInstruction
 from gdbheap.process.address_space import VMA
 from gdbheap.process.live.mapped_file import open_mapped_file
 from gdbheap.process.signal_info import BUS_ADRALN, BUS_ADRERR, BUS_MCEERR_AO, BUS_MCEERR_AR, BUS_OBJERR, SIGBUS
@@ -23,55 +37,46 @@ def bus_errors(crash: CrashContext) -> Iterator[Verdict]:
     elif address is not None and signal.code == BUS_ADRERR:
         yield from _not_supplied(crash, address)
     elif address is not None and signal.code in _HARDWARE:
-        summary = "the hardware has reported a memory error in the page: its content is lost"
-        evidence = (f"si_code is {signal.code}", *crash.surroundings(address))
-        yield Verdict("bus_hardware", CERTAIN, address, summary, evidence, ("shell dmesg | tail",))
+        evidence = (SignalCode(signal.code), *crash.surroundings(address))
+        yield Verdict(Cause.BUS_HARDWARE, CERTAIN, address, HardwareFailed(), evidence, ("shell dmesg | tail",))
 
 
 def _misaligned(crash: CrashContext) -> Iterator[Verdict]:
     """An alignment check (the AC flag is set, or a split lock): the kernel tells no address, the operand does."""
     machine = crash.process.machine
     flags = crash.stop.thread.registers.get(machine.flags, 0)
-    is_checked = flags & machine.alignment_check
-    why = (f"the AC flag of {machine.flags} is set: the processor checks every access",) if is_checked else ()
+    why = (AlignmentChecked(machine.flags),) if flags & machine.alignment_check else ()
     next_steps = (f"info registers {machine.flags}", "up")
     for access in crash.accesses:
         past = access.address % access.size if access.size else 0
         if past:
-            summary = f"the {access.access} needs an address that is a multiple of {access.size}"
-            fact = f"{access.text} is {access.address:#x}, {past} past a multiple of {access.size}"
-            yield Verdict("bus_misaligned", CERTAIN, access.address, summary, (fact, *why), next_steps)
+            found = NotAMultiple(access.access, access.size)
+            evidence: tuple[Fact, ...] = (OffBy(access.text, access.address, past, access.size), *why)
+            yield Verdict(Cause.BUS_MISALIGNED, CERTAIN, access.address, found, evidence, next_steps)
             return
-    summary = "the address is not aligned as the access demands"
-    evidence = (f"the instruction is `{crash.instruction.text}`", *why)
-    yield Verdict("bus_misaligned", CERTAIN, crash.fault_address, summary, evidence, next_steps)
+    evidence = (TheInstruction(crash.instruction.text), *why)
+    found = NotAMultiple("", None)
+    yield Verdict(Cause.BUS_MISALIGNED, CERTAIN, crash.fault_address, found, evidence, next_steps)
 
 
 def _not_supplied(crash: CrashContext, address: int) -> Iterator[Verdict]:
-    vma, evidence = crash.vma(address), crash.surroundings(address)
+    vma, evidence, look = crash.vma(address), crash.surroundings(address), (f"vmmap {address:#x}",)
     if vma is None:
-        summary = "the memory could not be supplied, and its mapping is not known"
-        yield Verdict("bus_beyond_eof", LIKELY, address, summary, evidence, (f"vmmap {address:#x}",))
+        yield Verdict(Cause.BUS_BEYOND_EOF, LIKELY, address, NotSupplied(), evidence, look)
         return
     # hugetlbfs: MAP_HUGETLB's files are named so.
     if "anon_hugepage" in vma.path or "/hugepages" in vma.path:
-        summary = "the kernel had no huge page left for the mapping"
-        yield Verdict("bus_huge_page", CERTAIN, address, summary, evidence, ("shell grep Huge /proc/meminfo",))
+        huge = ("shell grep Huge /proc/meminfo",)
+        yield Verdict(Cause.BUS_HUGE_PAGE, CERTAIN, address, NoHugePage(), evidence, huge)
         return
-    name = vma.path or "its name is not known"
-    offset = vma.offset + (address - vma.start)
-    facts = [*evidence, f"the page is at offset {crash.process.page_of(offset):#x} of the file"]
+    offset = crash.process.page_of(vma.offset + (address - vma.start))
     size = _file_size(crash, vma)
-    sure = CERTAIN
-    if size is not None and size > crash.process.page_of(offset):
-        sure = LIKELY
-        facts.append(f"the file has {size:#x} bytes by now: it has grown since, or the device failed to read it")
-    elif size is not None:
-        facts.append(f"the file has {size:#x} bytes")
-    summary = f"the file behind the mapping ends before this page ({name})"
+    # It has grown since, or the device failed to read it.
+    reaches = size is not None and size > offset
+    facts = (*evidence, PageOffset(offset), *(() if size is None else (FileSize(size, reaches),)))
     is_named = vma.path.startswith("/") and not vma.path.endswith(" (deleted)")
-    next_step = f"shell ls -l {vma.path}" if is_named else f"vmmap {address:#x}"
-    yield Verdict("bus_beyond_eof", sure, address, summary, tuple(facts), (next_step,))
+    look = (f"shell ls -l {vma.path}",) if is_named else look
+    yield Verdict(Cause.BUS_BEYOND_EOF, LIKELY if reaches else CERTAIN, address, FileEnds(vma.path), facts, look)
 
 
 def _file_size(crash: CrashContext, vma: VMA) -> int | None:

@@ -6,7 +6,9 @@ from collections.abc import Sequence
 
 from gdbheap.analysis.call_stacks.in_progress_call import parts
 from gdbheap.analysis.call_stacks.whose_code import is_machinery, sends_signal
-from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, CrashContext, Verdict
+from gdbheap.analysis.crashes.crash_context import CrashContext
+from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, Cause, Verdict
+from gdbheap.analysis.facts.signals import SenderIs, SenderNotAsked, SentFrom, SignalCameAt, SignalSent
 from gdbheap.process.frame import Frame
 from gdbheap.process.signal_info import signal_name
 from gdbheap.process.stop import Handler
@@ -20,29 +22,21 @@ def aborted_in_handler(crash: CrashContext) -> Verdict | None:
     inner, *outer = parts(crash.stop.frames)
     if handler is None or not outer or all(map(is_machinery, inner)):
         return None
-    name = "a signal" if handler.signal is None else signal_name(handler.signal)
-    info = handler.info
-    if info is not None:
-        name = signal_name(info.signal)
-    calls = f"{handler.function or 'its handler'} handled it by abort()"
-    came = f"frame {handler.level} is where {name} came" + (
-        f", in {handler.interrupted}" if handler.interrupted else ""
-    )
+    number = handler.signal if handler.info is None else handler.info.signal
+    name = "" if number is None else signal_name(number)
+    info, by = handler.info, handler.function
+    came = SignalCameAt(handler.level, name, handler.interrupted)
     next_steps = ("bt", f"frame {handler.level + 1}")
     if info is not None and info.code <= 0 and info.sender is not None and info.sender != crash.stop.own_pid:
-        who = f"process {info.sender}" if info.sender else "the kernel or a process outside this one's pid namespace"
-        fact = f"si_code is {info.code}, si_pid {info.sender}, this process is {crash.stop.own_pid}"
-        summary = f"{who} sent {name}, and {calls}: the program did not give itself up"
-        return Verdict("external_signal", CERTAIN, None, summary, (fact, came), next_steps)
+        found = SignalSent(name, info.sender, False, None, by)
+        evidence = (SenderIs(info.code, info.sender, crash.stop.own_pid), came)
+        return Verdict(Cause.EXTERNAL_SIGNAL, CERTAIN, None, found, evidence, next_steps)
     if _is_own(crash, handler, outer[0]):
-        by = next((each for each in outer[0] if not is_machinery(each)), None)
-        fact = f"it was sent from {by.words}" if by is not None else "it was sent from the program itself"
-        return Verdict(
-            "program_abort", CERTAIN, None, f"the program sent itself {name}, and {calls}", (fact, came), next_steps
-        )
-    summary = f"{name} came, probably from outside, and {calls}"
-    fact = "who sent it is not known: the handler did not ask for it (SA_SIGINFO)"
-    return Verdict("external_signal", LIKELY, None, summary, (came, fact), next_steps)
+        sender = next((each for each in outer[0] if not is_machinery(each)), None)
+        found = SignalSent(name, crash.stop.own_pid, True, None, by)
+        return Verdict(Cause.PROGRAM_ABORT, CERTAIN, None, found, (SentFrom(sender), came), next_steps)
+    found = SignalSent(name, None, False, None, by)
+    return Verdict(Cause.EXTERNAL_SIGNAL, LIKELY, None, found, (came, SenderNotAsked()), next_steps)
 
 
 def _is_own(crash: CrashContext, handler: Handler, interrupted: Sequence[Frame]) -> bool:

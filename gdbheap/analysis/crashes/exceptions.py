@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from gdbheap.analysis.crashes.crash_context import CrashContext
 from gdbheap.analysis.crashes.type_names import name_without_symbol, type_name
-from gdbheap.analysis.crashes.verdict import CrashContext
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import State
 from gdbheap.lazy import np

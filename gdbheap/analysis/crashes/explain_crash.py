@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from gdbheap.analysis.crashes.aborts import aborts
 from gdbheap.analysis.crashes.bus import bus_errors
-from gdbheap.analysis.crashes.control import bad_targets, wild_jumps, wild_vtables
+from gdbheap.analysis.crashes.control import bad_targets, wild_jumps
+from gdbheap.analysis.crashes.crash_context import CrashContext, Detector
 from gdbheap.analysis.crashes.heap_state import freed_sources, objects
 from gdbheap.analysis.crashes.in_malloc import crashes_in_malloc
 from gdbheap.analysis.crashes.instructions import instructions, refused
@@ -15,7 +16,11 @@ from gdbheap.analysis.crashes.pointers import bad_values
 from gdbheap.analysis.crashes.signals import arithmetic, non_canonical, others, system_calls
 from gdbheap.analysis.crashes.stacks import wild_stack_pointers
 from gdbheap.analysis.crashes.unloaded import unloaded_code
-from gdbheap.analysis.crashes.verdict import POSSIBLE, CrashContext, Detector, Verdict, best_first
+from gdbheap.analysis.crashes.verdict import POSSIBLE, Cause, Verdict, best_first
+from gdbheap.analysis.crashes.vtables import wild_vtables
+from gdbheap.analysis.facts.fact import Fact
+from gdbheap.analysis.facts.signals import NotExplained
+from gdbheap.analysis.facts.stop import NoSignalInformation, SignalAddress, TheInstruction
 from gdbheap.process.signal_info import FATAL, OF_ACCESSES
 
 # Within one confidence, the earlier one names the cause and the later what it looked like.
@@ -47,9 +52,9 @@ def explain_stop(crash: CrashContext) -> list[Verdict]:
     found = [verdict for detect in _DETECTORS for verdict in detect(crash)]
     # Who is asked to stop because he hangs, hangs before he is asked.
     found = [*found, *deadlocks(crash)] if _is_by_instruction(crash) else [*deadlocks(crash), *found]
-    if any(verdict.name == "unloaded_code" for verdict in found):
+    if any(verdict.cause is Cause.UNLOADED_CODE for verdict in found):
         # What ld.so has freed with a library holds the library's addresses.
-        found = [each for each in found if (each.name, each.confidence) != ("freed_chunk", POSSIBLE)]
+        found = [each for each in found if (each.cause, each.confidence) != (Cause.FREED_CHUNK, POSSIBLE)]
     if all(verdict.confidence == POSSIBLE for verdict in found):
         found += [each for each in (refused(crash),) if each is not None]
     return best_first(found) or [_unknown(crash)]
@@ -75,13 +80,7 @@ def _is_data_fault(crash: CrashContext) -> bool:
 
 def _unknown(crash: CrashContext) -> Verdict:
     signal = crash.stop.signal
-    code = f"si_code {signal.code}, si_addr {signal.address}" if signal is not None else "no signal information"
-    summary = f"{crash.stop.signal_name or 'the signal'} for a reason that gdbheap does not know"
-    return Verdict(
-        "unknown",
-        POSSIBLE,
-        crash.fault_address,
-        summary,
-        (f"the instruction is `{crash.stop.instruction}`", code),
-        ("bt", "info registers"),
-    )
+    code: Fact = NoSignalInformation() if signal is None else SignalAddress(signal.code, signal.address)
+    evidence = (TheInstruction(crash.stop.instruction), code)
+    found, next_steps = NotExplained(crash.stop.signal_name), ("bt", "info registers")
+    return Verdict(Cause.UNKNOWN, POSSIBLE, crash.fault_address, found, evidence, next_steps)

@@ -8,7 +8,27 @@ from collections.abc import Iterator
 from itertools import islice
 
 from gdbheap.analysis.call_stacks.whose_code import is_of_malloc
-from gdbheap.analysis.crashes.verdict import LIKELY, POSSIBLE, CrashContext, Verdict
+from gdbheap.analysis.crashes.crash_context import CrashContext
+from gdbheap.analysis.crashes.verdict import LIKELY, POSSIBLE, Cause, Verdict
+from gdbheap.analysis.facts.fact import Fact
+from gdbheap.analysis.facts.heap import (
+    BadValueAt,
+    ChunkField,
+    ElementOutside,
+    ExpressionAt,
+    HeaderUsed,
+    IsIn,
+    OnlyInFreed,
+    OnlyInFreedAt,
+    PointsInto,
+    PointsIntoHeader,
+    PointsIntoTop,
+    ReadAfterFree,
+    ReadPastBlock,
+    ThatChunk,
+    UsedAfterFree,
+)
+from gdbheap.analysis.facts.stop import Holds
 from gdbheap.analysis.pointers.search import Values, find_words
 from gdbheap.glibc.chunk_table import Chunk, State
 from gdbheap.machine.instruction import MemoryOperand
@@ -62,13 +82,10 @@ def freed_sources(crash: CrashContext) -> Iterator[Verdict]:
         chunk = crash.chunk(each.place) if wanted and each.place is not None else None
         if chunk is None or each.place is None or not chunk.state.is_free:
             continue
-        evidence = (
-            f"{each.text} is {each.value:#x}, and it stands at {each.place:#x}: {_member(crash, chunk, each.place)}",
-            f"that is the {crash.chunk_words(chunk)}",
-        )
-        summary = f"{each.text} was read from a block that has been freed: a use after free"
+        member = _member(crash, chunk, each.place)
+        evidence = (ExpressionAt(each.text, each.value, each.place, member), ThatChunk(crash.in_chunk(chunk)))
         next_steps = (f"heap chunk {each.place:#x}", f"heap owners {each.place:#x}")
-        yield Verdict("freed_chunk", LIKELY, each.place, summary, evidence, next_steps)
+        yield Verdict(Cause.FREED_CHUNK, LIKELY, each.place, ReadAfterFree(each.text), evidence, next_steps)
         return
 
 
@@ -81,30 +98,23 @@ def _indexed(crash: CrashContext) -> Iterator[Verdict]:
         mem = chunk.address + crash.heap.layout.header
         if mem <= access.address < chunk.end:
             continue
-        how_far = (
-            f"{access.address - chunk.end:#x} bytes past the end"
-            if access.address >= chunk.end
-            else f"{mem - access.address:#x} bytes before the start"
-        )
-        summary = f"{_element(access, crash.pointer_size)} of an array in a block: {how_far} of that block"
-        evidence = [f"{access.base} is {access.base_value:#x}, in the {crash.chunk_words(chunk)}"]
-        evidence += [] if access.is_vector else [f"{access.index} is {access.index_value:#x}"]
-        yield Verdict(
-            "past_chunk_end",
-            LIKELY,
-            access.address,
-            summary,
-            tuple(evidence),
-            (f"heap chunk {access.base_value:#x}", "up", "info locals"),
-        )
+        base = access.base_value
+        in_block = IsIn(access.base, base, crash.in_chunk(chunk))
+        index = () if access.is_vector else (Holds(access.index, access.index_value),)
+        found, next_steps = _element(access, crash, mem, chunk.end), (f"heap chunk {base:#x}", "up", "info locals")
+        yield Verdict(Cause.PAST_CHUNK_END, LIKELY, access.address, found, (in_block, *index), next_steps)
 
 
-def _element(access: MemoryOperand, pointer_size: int) -> str:
-    if access.is_vector:
-        return f"an element (of {access.size} bytes each)"
-    bits = 8 * pointer_size
+def _element(access: MemoryOperand, crash: CrashContext, mem: int, end: int) -> Fact:
+    bits = 8 * crash.pointer_size
     index = access.index_value - (1 << bits if access.index_value >> (bits - 1) else 0)
-    return f"element {index} (of {access.scale} bytes each)"
+    is_past = access.address >= end
+    return ElementOutside(
+        None if access.is_vector else index,
+        access.size if access.is_vector else access.scale,
+        access.address - end if is_past else None,
+        None if is_past else mem - access.address,
+    )
 
 
 def _only_in_freed(crash: CrashContext, value: int) -> Iterator[Verdict]:
@@ -122,18 +132,9 @@ def _only_in_freed(crash: CrashContext, value: int) -> Iterator[Verdict]:
     freed = [chunk for chunk in chunks if chunk is not None and chunk.state.is_free]
     if not freed or len(freed) < len(chunks):
         return
-    yield Verdict(
-        "freed_chunk",
-        POSSIBLE,
-        places[0],
-        "the bad value stands in a block that has been freed: if it was read from there after the free, this is a "
-        "use after free",
-        (
-            f"{value:#x} stands at {places[0]:#x}, in the {crash.chunk_words(freed[0])}, and nowhere else in the "
-            "heap but in freed blocks",
-        ),
-        (f"heap chunk {places[0]:#x}", f"heap owners {places[0]:#x}"),
-    )
+    evidence = (OnlyInFreedAt(value, places[0], crash.in_chunk(freed[0])),)
+    next_steps = (f"heap chunk {places[0]:#x}", f"heap owners {places[0]:#x}")
+    yield Verdict(Cause.FREED_CHUNK, POSSIBLE, places[0], OnlyInFreed(), evidence, next_steps)
 
 
 def _origin(crash: CrashContext, value: int, chunk: Chunk, bases: set[int]) -> int | None:
@@ -155,53 +156,35 @@ def _origin(crash: CrashContext, value: int, chunk: Chunk, bases: set[int]) -> i
 def _object(crash: CrashContext, name: str, value: int, chunk: Chunk, origin: int | None) -> Iterator[Verdict]:
     assert crash.heap is not None
     pointer_size, mem = crash.pointer_size, chunk.address + crash.heap.layout.header
-    evidence = [f"{name} is {value:#x}, {_distance(value - mem)} the {crash.chunk_words(chunk)}"]
+    evidence: list[Fact] = [PointsInto(name, value, value - mem, crash.in_chunk(chunk))]
     if origin is not None:
-        evidence.append(f"the bad value stands at {origin:#x}, {_member(crash, chunk, origin)}")
-    sure = LIKELY if origin is not None else POSSIBLE
-    next_steps: tuple[str, ...] = (f"heap chunk {value:#x}",)
+        evidence.append(BadValueAt(origin, _member(crash, chunk, origin)))
+    sure, facts = LIKELY if origin is not None else POSSIBLE, tuple(evidence)
+    look: tuple[str, ...] = (f"heap chunk {value:#x}",)
     if chunk.state.is_free:
-        perhaps = "" if origin is not None else "perhaps "
-        summary = f"{name} points into a block that has been freed: {perhaps}a use after free"
-        next_steps = (*next_steps, f"heap owners {value:#x}")
-        yield Verdict("freed_chunk", sure, value, summary, tuple(evidence), next_steps)
+        found = UsedAfterFree(name, origin is None)
+        yield Verdict(Cause.FREED_CHUNK, sure, value, found, facts, (*look, f"heap owners {value:#x}"))
     elif chunk.state is State.TOP:
-        summary = f"{name} points into top: memory that malloc has not handed out, or has taken back"
-        yield Verdict("top_chunk", sure, value, summary, tuple(evidence), next_steps)
+        yield Verdict(Cause.TOP_CHUNK, sure, value, PointsIntoTop(name), facts, look)
     elif chunk.state is State.IN_USE and origin is not None and (origin < mem or origin >= chunk.end + pointer_size):
-        summary = (
-            "what was used as a pointer is a field of malloc's: a chunk's header was read as if it were the program's"
-        )
-        yield Verdict("chunk_metadata", LIKELY, origin, summary, tuple(evidence), next_steps)
+        yield Verdict(Cause.CHUNK_METADATA, LIKELY, origin, HeaderUsed(), facts, look)
         if origin >= chunk.end:
-            over = origin - chunk.end - pointer_size
-            summary = f"a pointer was read {over:#x} bytes past the end of the block that {name} points to"
-            yield Verdict("past_chunk_end", LIKELY, origin, summary, tuple(evidence), next_steps)
+            past = ReadPastBlock(origin - chunk.end - pointer_size, name)
+            yield Verdict(Cause.PAST_CHUNK_END, LIKELY, origin, past, facts, look)
     elif chunk.state is State.IN_USE and value < mem and origin is None:
-        summary = f"{name} points into a chunk's header"
-        yield Verdict("chunk_metadata", sure, value, summary, tuple(evidence), next_steps)
+        yield Verdict(Cause.CHUNK_METADATA, sure, value, PointsIntoHeader(name), facts, look)
 
 
-def _distance(offset: int) -> str:
-    return f"{offset:#x} bytes into" if offset >= 0 else f"{-offset:#x} bytes before the block of"
-
-
-def _member(crash: CrashContext, chunk: Chunk, origin: int) -> str:
+def _member(crash: CrashContext, chunk: Chunk, origin: int) -> ChunkField:
     """Return what malloc keeps, or the program has, at a place in a chunk or in the next one's header."""
     assert crash.heap is not None
     pointer_size, header = crash.pointer_size, crash.heap.layout.header
-    if origin >= chunk.end:
-        field = "size" if origin - chunk.end >= pointer_size else "prev_size"
-        return f"the {field} field of the next chunk, {chunk.end:#x}"
     offset = origin - chunk.address - header
+    if origin >= chunk.end:
+        return ChunkField("size" if origin - chunk.end >= pointer_size else "prev_size", chunk.end, offset)
     if offset < 0:
-        return f"the {'size' if offset >= -pointer_size else 'prev_size'} field of the chunk"
-    if chunk.state is State.TCACHE and offset in (0, pointer_size):
-        return (
-            "where malloc keeps its link to the next cached block"
-            if not offset
-            else "where malloc keeps the tcache key"
-        )
+        return ChunkField("size" if offset >= -pointer_size else "prev_size", None, offset)
     if chunk.state.is_free and offset in (0, pointer_size):
-        return f"where malloc keeps {'fd' if not offset else 'bk'}, its list's link"
-    return f"in that chunk, {offset:#x} bytes into it"
+        names = ("next", "key") if chunk.state is State.TCACHE else ("fd", "bk")
+        return ChunkField(names[offset > 0], None, offset)
+    return ChunkField("", None, offset)

@@ -7,8 +7,21 @@ from collections.abc import Iterator
 
 from gdbheap.analysis.call_stacks.in_progress_call import function_inside, parts
 from gdbheap.analysis.call_stacks.whose_code import is_of_internals, is_of_libc, is_of_malloc
+from gdbheap.analysis.crashes.crash_context import CrashContext
 from gdbheap.analysis.crashes.reentry import reentered, reentered_before
-from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, POSSIBLE, CrashContext, Verdict
+from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, POSSIBLE, Cause, Verdict
+from gdbheap.analysis.facts.aborts import (
+    CrashedOnCorruptHeap,
+    FoundBroken,
+    GivenNoBlock,
+    GivenUnreadable,
+    ProbablyBy,
+    ReadsSizeBefore,
+    TakenForSize,
+    WasPassed,
+)
+from gdbheap.analysis.facts.fact import Fact, InWords
+from gdbheap.analysis.facts.stop import CalledFrom
 from gdbheap.analysis.invariants.calls import entered_again
 from gdbheap.analysis.invariants.check import judge
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
@@ -28,6 +41,7 @@ _NAMES = re.compile(
 _TAKES_A_BLOCK = re.compile(r"free|realloc")
 # How far behind a link malloc reads and writes: the members of a chunk, or of a heap_info.
 _REACH = 0x40
+_LOOK = ("up", "info locals")
 
 
 def crashes_in_malloc(crash: CrashContext) -> Iterator[Verdict]:
@@ -43,7 +57,7 @@ def crashes_in_malloc(crash: CrashContext) -> Iterator[Verdict]:
         yield reentered(*again, ())
         return
     caller = calling_frame(frames)
-    where = (f"called from {caller.words}",) if caller is not None else ()
+    where = (CalledFrom(caller),) if caller is not None else ()
     unreadable = list(_unreadable(crash, inside, where))
     yield from unreadable
     if unreadable:
@@ -60,7 +74,7 @@ def crashes_in_malloc(crash: CrashContext) -> Iterator[Verdict]:
     yield from reentered_before(crash, bool(found))
 
 
-def _unreadable(crash: CrashContext, inside: str, where: tuple[str, ...]) -> Iterator[Verdict]:
+def _unreadable(crash: CrashContext, inside: str, where: tuple[Fact, ...]) -> Iterator[Verdict]:
     """Whether free or realloc died of reading the size field in front of what it was given: where no block can be."""
     if not _TAKES_A_BLOCK.search(inside) or is_of_internals(crash.stop.frames[0]):
         return
@@ -72,26 +86,26 @@ def _unreadable(crash: CrashContext, inside: str, where: tuple[str, ...]) -> Ite
             and access.displacement == -crash.pointer_size
             and crash.vma(pointer) is None
         ):
-            how = "which is no address" if not crash.is_canonical(pointer) else "which is in no mapping"
-            function = "realloc" if "realloc" in inside else "free"
-            summary = f"{function} was given {pointer:#x}, {how}: no block can be there"
-            fact = f"{access.text} reads the size field in front of {pointer:#x}"
-            yield Verdict("invalid_free", CERTAIN, pointer, summary, (*where, fact), ("up", "info locals"))
+            found = GivenUnreadable("realloc" if "realloc" in inside else "free", pointer, crash.is_canonical(pointer))
+            evidence = (*where, ReadsSizeBefore(access.text, pointer))
+            yield Verdict(Cause.INVALID_FREE, CERTAIN, pointer, found, evidence, _LOOK)
             return
 
 
-def _without_heap(crash: CrashContext, where: tuple[str, ...]) -> Iterator[Verdict]:
+def _without_heap(crash: CrashContext, where: tuple[Fact, ...]) -> Iterator[Verdict]:
     """Whether free was given what can be no block, though nothing is known of the heap: before malloc was ever used,
     perhaps."""
     given = told_by_the_call(crash.stop.frames)
     told = outside_heaps(crash.process, given.pointer, crash.symbol_at) if given is not None and given.pointer else None
-    if given is not None and told is not None:
-        summary = f"free was given a pointer that malloc did not return: {given.pointer:#x} {told.words}"
-        fact = f"{given.pointer:#x} was passed: {given.how}"
-        yield Verdict("invalid_free", CERTAIN, given.pointer, summary, (*where, fact), ("up", "info locals"))
+    if given is not None and given.pointer is not None and told is not None:
+        found, evidence = (
+            GivenNoBlock("free", given.pointer, InWords(told.words)),
+            (*where, WasPassed(given.pointer, InWords(given.how))),
+        )
+        yield Verdict(Cause.INVALID_FREE, CERTAIN, given.pointer, found, evidence, _LOOK)
 
 
-def _no_block(crash: CrashContext, heap: CheckedHeap, where: tuple[str, ...]) -> Iterator[Verdict]:
+def _no_block(crash: CrashContext, heap: CheckedHeap, where: tuple[Fact, ...]) -> Iterator[Verdict]:
     """Whether the address is where the heap of a chunk would begin, if its size field were right about
     NON_MAIN_ARENA (arena_for_chunk)."""
     at, layout = crash.fault_address, heap.layout
@@ -113,34 +127,25 @@ def _no_block(crash: CrashContext, heap: CheckedHeap, where: tuple[str, ...]) ->
             continue
         if told.kind == "inside" and not is_told and pointer % layout.alignment == 0:
             continue
-        facts = (
-            f"{pointer:#x} was passed: {each.how}",
-            f"the word before it, {raw:#x}, is taken for a size field: NON_MAIN_ARENA is set, so that a heap should "
-            f"begin at {at:#x}",
-        )
-        summary = f"free was given a pointer that malloc did not return: {pointer:#x} {told.words}"
-        sure = CERTAIN if is_told else LIKELY
-        yield Verdict("invalid_free", sure, pointer, summary, (*where, *facts), ("up", "info locals", "heap check"))
+        evidence = (*where, WasPassed(pointer, InWords(each.how)), TakenForSize(raw, at))
+        found, sure = GivenNoBlock("free", pointer, InWords(told.words)), CERTAIN if is_told else LIKELY
+        yield Verdict(Cause.INVALID_FREE, sure, pointer, found, evidence, (*_LOOK, "heap check"))
         return
 
 
-def _followed(crash: CrashContext, heap: CheckedHeap, where: tuple[str, ...], inside: str) -> Iterator[Verdict]:
+def _followed(crash: CrashContext, heap: CheckedHeap, where: tuple[Fact, ...], inside: str) -> Iterator[Verdict]:
     """What `heap check` finds broken, the value first that the instruction followed."""
     assert crash.heap is not None
     found = judge(crash.find_violations(), crash.process, crash.heap, {crash.stop.thread.lwp: inside}).findings
     followed = [each for each in found if _is_followed(crash, each) or _is_taken_for_threads(crash, each)]
     for each in (followed or found)[:1]:
         writer = probable_writer(heap, each)
-        facts = [f"heap check: {each.message} at {each.address:#x}: {each.detail}"]
-        if writer.sentence:
-            facts.append(f"probably {writer.sentence}")
-        sure = CERTAIN if followed else POSSIBLE
+        by = (ProbablyBy(InWords(writer.sentence)),) if writer.sentence else ()
         name = _NAMES.search(inside)
-        summary = (
-            f"{name[0] if name else inside} crashed on a corrupt heap: {each.field or each.message} at "
-            f"{each.where:#x} is overwritten"
-        )
-        yield Verdict("heap_corruption", sure, each.address, summary, (*where, *facts), ("heap check", "bt"))
+        wrong = CrashedOnCorruptHeap(name[0] if name else inside, each.field, str(each.message), each.where)
+        broken = FoundBroken(each.invariant, str(each.message), each.address, InWords(each.detail))
+        evidence, sure = (*where, broken, *by), CERTAIN if followed else POSSIBLE
+        yield Verdict(Cause.HEAP_CORRUPTION, sure, each.address, wrong, evidence, ("heap check", "bt"))
 
 
 def _is_taken_for_threads(crash: CrashContext, each: Finding) -> bool:

@@ -14,6 +14,7 @@ from gdbheap.process.process import Process, Thread
 from gdbheap.process.signal_info import (
     BUS_ADRALN,
     BUS_ADRERR,
+    FPE_INTDIV,
     SEGV_ACCERR,
     SEGV_MAPERR,
     SI_KERNEL,
@@ -33,8 +34,6 @@ from gdbheap.process.threads.thread_stacks import in_guard
 
 _CODES = {"SIGSEGV SEGV_MAPERR": SEGV_MAPERR, "SIGSEGV SEGV_ACCERR": SEGV_ACCERR}
 _SENDER_FRAMES = 6
-# Instructions that go elsewhere: to where no address can be is a general protection fault.
-_BRANCHES = ("call", "jmp", "ret")
 
 
 def infer_signal(
@@ -52,7 +51,8 @@ def infer_signal(
         return None  # gdb's own breakpoint or step
     sent = _sends(frames) or (number != SIGSYS and is_behind_system_call(process, counter))
     if number in (SIGILL, SIGFPE, SIGTRAP, SIGSYS, SIGSEGV) and not sent:
-        code = {SIGILL: 2, SIGFPE: 1 if "div" in instruction.mnemonic else 14, SIGSYS: 1}.get(number, SI_KERNEL)
+        divides = process.machine.code.divides_integers(instruction)
+        code = {SIGILL: 2, SIGFPE: FPE_INTDIV if divides else 14, SIGSYS: 1}.get(number, SI_KERNEL)
         if number != SIGSEGV or _is_protected(process, instruction):
             return SignalInfo(number, code, 0, address=0 if number == SIGSEGV else counter)
     if number not in (SIGILL, SIGFPE, SIGTRAP, SIGSYS, SIGSEGV, SIGBUS, SIGABRT):
@@ -110,8 +110,8 @@ def _result(process: Process, address: int, access: str) -> str:
 
 
 def _is_protected(process: Process, instruction: Instruction) -> bool:
-    """Whether the instruction can bring a general protection fault: by its alignment, or for want of privilege."""
+    """Whether the instruction can bring a general protection fault: by its alignment, for want of privilege, or by
+    going to where no address can be."""
     alignment = instruction.alignment
     misaligned = alignment and any(each.address % alignment for each in instruction.memory)
-    branches = instruction.mnemonic.startswith(_BRANCHES)
-    return bool(misaligned) or branches or not instruction.memory
+    return bool(misaligned) or bool(instruction.flow) or not instruction.memory

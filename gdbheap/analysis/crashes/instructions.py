@@ -3,34 +3,34 @@ alignment, refused operands."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
-from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, CrashContext, Verdict
+from gdbheap.analysis.crashes.crash_context import CrashContext
+from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, Cause, Verdict
+from gdbheap.analysis.facts.fact import Fact
+from gdbheap.analysis.facts.memory import OffBy
+from gdbheap.analysis.facts.signals import (
+    BreakpointInProgram,
+    CompilerTrap,
+    InstructionNotKnown,
+    InstructionRefused,
+    LockNotAllowed,
+    Misaligned,
+    NoInstruction,
+    NoPageFault,
+    NotForPrograms,
+    OverflowTrap,
+    TrapBehind,
+)
+from gdbheap.analysis.facts.stop import Holds, SignalCode, TheInstruction
 from gdbheap.errors import MemoryFault
 from gdbheap.machine.instruction import MemoryOperand
+from gdbheap.machine.refusal import Refusal, TrapBytes, Why
 from gdbheap.process.signal_info import OF_ACCESSES, SI_KERNEL, SIGILL, SIGSEGV, SIGTRAP
 
-# A general protection fault outside the kernel (Intel's manual, volume 2, "Protected Mode Exceptions").
-_PRIVILEGED = re.compile(
-    r"(hlt|cli|sti|lgdt|lidt|lldt|ltr|lmsw|clts|invd|wbinvd|wbnoinvd|invlpg|invpcid|"
-    r"rdmsr|wrmsr|rdpmc|xsetbv|swapgs|sys(ret|exit)[lq]?)$"
-)
-_CONTROL_REGISTER = re.compile(r"%?(cr|db|dr)\d+")
-_PORTS = re.compile(r"(in|out|ins|outs)[bwld]?$")
-# No instruction at all outside the kernel, or outside a hypervisor: SIGILL.
-_OF_SYSTEMS = re.compile(
-    r"(monitorx?|mwaitx?|vm\w+|getsec|rsm|clac|stac|encl[sv]|enclu|skinit|clgi|stgi|invept|invvpid|tdcall|seam\w+)$"
-)
-_FORBIDDEN = {"rdtsc": "prctl PR_SET_TSC", "rdtscp": "prctl PR_SET_TSC", "cpuid": "arch_prctl ARCH_SET_CPUID"}
-_LOADS_STATE = re.compile(r"(v?ldmxcsr|xrstor\w*|fxrstor(64)?)$")
-_SELECTORS = re.compile(r"(lret|ljmp|lcall|iret|retf)[lqw]?$")
-_SEGMENT = re.compile(r"%?[c-gs]s")
-_TRAPS = {
-    b"\xcc": "the byte before the program counter is 0xcc, and not gdb's",
-    b"\xf1": "the byte before the program counter is 0xf1 (int1)",
-}
-_LONG_INT3, _INT4 = b"\xcd\x03", b"\xcd\x04"
+_PRIVILEGES = (Why.KERNEL_ONLY, Why.KERNEL_REGISTER, Why.INPUT_AND_OUTPUT, Why.INTERRUPT, Why.FORBIDDEN)
+_OPERANDS = (Why.RESERVED_BITS, Why.SELECTOR)
+_NEXT_INSTRUCTIONS = "x/4i $pc"
 
 
 def instructions(crash: CrashContext) -> Iterator[Verdict]:
@@ -41,7 +41,7 @@ def instructions(crash: CrashContext) -> Iterator[Verdict]:
     if signal.signal == SIGILL:
         yield _illegal(crash)
     elif signal.signal == SIGTRAP:
-        yield _trap(crash)
+        yield _trap(crash, signal.code)
     elif signal.signal in OF_ACCESSES and signal.code == SI_KERNEL:
         yield from _privileged(crash)
         yield from _misaligned(crash)
@@ -53,98 +53,63 @@ def refused(crash: CrashContext) -> Verdict | None:
     signal, instruction = crash.stop.signal, crash.instruction
     if signal is None or signal.signal != SIGSEGV or signal.code != SI_KERNEL or not instruction.mnemonic:
         return None
-    why = "what it was given is not allowed (a reserved bit, an index, a selector)"
-    if _LOADS_STATE.match(instruction.mnemonic):
-        why = "bits are set in what it loads that must be zero"
-    elif _SELECTORS.match(instruction.mnemonic) or any(_SEGMENT.fullmatch(each) for each in instruction.operands):
-        why = "a segment selector is not valid"
-    summary = f"the processor refused {instruction.mnemonic} (a general protection fault): {why}"
-    evidence = (
-        f"the instruction is `{instruction.text}`",
-        "si_code is SI_KERNEL and si_addr 0: it was no page fault",
-        *(f"{each.text} is {each.address:#x}" for each in instruction.memory),
-    )
-    return Verdict(
-        "general_protection",
-        LIKELY,
-        crash.stop.thread.program_counter,
-        summary,
-        evidence,
-        ("info registers", "x/4i $pc"),
-    )
+    why = _refusal(crash)
+    found = InstructionRefused(instruction.mnemonic, why.why if why is not None and why.why in _OPERANDS else None)
+    operands = (Holds(each.text, each.address) for each in instruction.memory)
+    evidence = (TheInstruction(instruction.text), NoPageFault(), *operands)
+    counter, next_steps = crash.stop.thread.program_counter, ("info registers", _NEXT_INSTRUCTIONS)
+    return Verdict(Cause.GENERAL_PROTECTION, LIKELY, counter, found, evidence, next_steps)
+
+
+def _refusal(crash: CrashContext) -> Refusal | None:
+    return crash.process.machine.code.refusal(crash.instruction)
 
 
 def _illegal(crash: CrashContext) -> Verdict:
-    counter, text, mnemonic = crash.stop.thread.program_counter, crash.instruction.text, crash.instruction.mnemonic
-    quoted = f"the instruction is `{text}`"
-    if mnemonic.startswith("ud"):
-        summary = (
-            "the program ran into a trap that the compiler put there (__builtin_trap, unreachable code, or a "
-            "sanitizer's check)"
-        )
-        return Verdict("trap_instruction", CERTAIN, counter, summary, (quoted,), ("up", "list"))
-    if _OF_SYSTEMS.match(mnemonic):
-        summary = f"{mnemonic} may be executed by the kernel or a hypervisor only"
-        return Verdict("privileged_instruction", CERTAIN, counter, summary, (quoted,), ("x/4i $pc",))
-    sure = CERTAIN
-    if not mnemonic or "(bad)" in text:
-        summary = "what is run is no instruction: the program went astray, or its code was written over"
-    elif text.startswith("lock "):
-        summary = f"{mnemonic} allows no lock prefix: what is run was hardly meant as code"
-    else:
-        sure = LIKELY
-        summary = (
-            f"this processor does not know the instruction {mnemonic}: the code was built for another, or what "
-            "is run is no code"
-        )
-    evidence = (quoted, *crash.surroundings(counter))
-    return Verdict("illegal_instruction", sure, counter, summary, evidence, ("x/8i $pc", "info symbol $pc"))
+    counter, mnemonic, refusal = crash.stop.thread.program_counter, crash.instruction.mnemonic, _refusal(crash)
+    quoted, why = TheInstruction(crash.instruction.text), None if refusal is None else refusal.why
+    if why is Why.COMPILER_TRAP:
+        return Verdict(Cause.TRAP_INSTRUCTION, CERTAIN, counter, CompilerTrap(), (quoted,), ("up", "list"))
+    if why is Why.KERNEL_OR_HYPERVISOR_ONLY:
+        found: Fact = NotForPrograms(mnemonic, why, "")
+        return Verdict(Cause.PRIVILEGED_INSTRUCTION, CERTAIN, counter, found, (quoted,), (_NEXT_INSTRUCTIONS,))
+    sure, found = LIKELY, InstructionNotKnown(mnemonic)
+    if why is Why.NO_INSTRUCTION:
+        sure, found = CERTAIN, NoInstruction()
+    elif why is Why.LOCK_PREFIX:
+        sure, found = CERTAIN, LockNotAllowed(mnemonic)
+    evidence, next_steps = (quoted, *crash.surroundings(counter)), ("x/8i $pc", "info symbol $pc")
+    return Verdict(Cause.ILLEGAL_INSTRUCTION, sure, counter, found, evidence, next_steps)
 
 
-def _trap(crash: CrashContext) -> Verdict:
-    counter = crash.stop.thread.program_counter
-    before = _bytes(crash, counter - 2)
-    fact = _TRAPS.get(before[1:], f"si_code is {crash.stop.signal.code if crash.stop.signal else 0}")
-    if before == _LONG_INT3:
-        fact = "the bytes before the program counter are 0xcd 0x03 (int $3)"
-    summary = "the program itself holds a breakpoint instruction (int3)"
-    return Verdict("trap_instruction", CERTAIN, counter, summary, (fact,), ("up", "list"))
+def _trap(crash: CrashContext, code: int) -> Verdict:
+    counter, trap = crash.stop.thread.program_counter, _trap_before(crash)
+    fact = SignalCode(code) if trap is None or trap.is_overflow else _behind(trap)
+    return Verdict(Cause.TRAP_INSTRUCTION, CERTAIN, counter, BreakpointInProgram(), (fact,), ("up", "list"))
 
 
-def _bytes(crash: CrashContext, address: int) -> bytes:
+def _behind(trap: TrapBytes) -> Fact:
+    return TrapBehind(tuple(trap.code), trap.name)
+
+
+def _trap_before(crash: CrashContext) -> TrapBytes | None:
     try:
-        return crash.process.memory.read(address, 2)
+        before = crash.process.memory.read(crash.stop.thread.program_counter - 2, 2)
     except (MemoryFault, OverflowError):
-        return b""
+        return None
+    return crash.process.machine.code.trap_before(before)
 
 
 def _privileged(crash: CrashContext) -> Iterator[Verdict]:
-    instruction = crash.instruction
-    mnemonic = instruction.mnemonic
-    if _PRIVILEGED.match(mnemonic) or (
-        mnemonic.startswith("mov") and any(_CONTROL_REGISTER.fullmatch(each) for each in instruction.operands)
-    ):
-        summary = f"{mnemonic} may be executed by the kernel only"
-        if not _PRIVILEGED.match(mnemonic):
-            summary = "control and debug registers belong to the kernel"
-    elif _PORTS.match(mnemonic):
-        summary = f"{mnemonic} needs the right to input and output (ioperm), which the program does not have"
-    elif mnemonic == "int":
-        summary = (
-            f"no program may raise interrupt {instruction.operands[0].lstrip('$') if instruction.operands else ''}"
-        )
-    elif mnemonic in _FORBIDDEN:
-        summary = f"{mnemonic} has been forbidden to the program ({_FORBIDDEN[mnemonic]})"
-    elif _bytes(crash, crash.stop.thread.program_counter - 2) == _INT4:
-        fact = "the bytes before the program counter are 0xcd 0x04"
-        counter, summary = crash.stop.thread.program_counter, "the program raised the overflow trap (int $4)"
-        yield Verdict("trap_instruction", LIKELY, counter, summary, (fact,), ("up", "list"))
+    counter, refusal = crash.stop.thread.program_counter, _refusal(crash)
+    if refusal is not None and refusal.why in _PRIVILEGES:
+        found = NotForPrograms(crash.instruction.mnemonic, refusal.why, refusal.detail)
+        quoted = (TheInstruction(crash.instruction.text),)
+        yield Verdict(Cause.PRIVILEGED_INSTRUCTION, CERTAIN, counter, found, quoted, (_NEXT_INSTRUCTIONS,))
         return
-    else:
-        return
-    quoted = (f"the instruction is `{instruction.text}`",)
-    counter = crash.stop.thread.program_counter
-    yield Verdict("privileged_instruction", CERTAIN, counter, summary, quoted, ("x/4i $pc",))
+    trap = _trap_before(crash)
+    if trap is not None and trap.is_overflow:
+        yield Verdict(Cause.TRAP_INSTRUCTION, LIKELY, counter, OverflowTrap(), (_behind(trap),), ("up", "list"))
 
 
 def _misaligned(crash: CrashContext) -> Iterator[Verdict]:
@@ -152,18 +117,14 @@ def _misaligned(crash: CrashContext) -> Iterator[Verdict]:
     access = next(iter(instruction.memory), None)
     if not alignment or access is None or not crash.is_canonical(access.address) or not access.address % alignment:
         return
-    summary = (
-        f"{instruction.mnemonic} needs an address that is a multiple of {alignment}; {_why_misaligned(crash, access)}"
-    )
-    evidence = (f"{access.text} is {access.address:#x}, {access.address % alignment} past a multiple of {alignment}",)
-    yield Verdict("misaligned_sse", CERTAIN, access.address, summary, evidence, ("info registers", "up"))
+    on_stack = abs(access.address - crash.stop.thread.stack_pointer) < 1 << 16
+    found = Misaligned(instruction.mnemonic, alignment, on_stack and _names_stack(crash, access), on_stack)
+    evidence = (OffBy(access.text, access.address, access.address % alignment, alignment),)
+    yield Verdict(Cause.MISALIGNED_SSE, CERTAIN, access.address, found, evidence, ("info registers", "up"))
 
 
-def _why_misaligned(crash: CrashContext, access: MemoryOperand) -> str:
+def _names_stack(crash: CrashContext, access: MemoryOperand) -> bool:
     """Compilers count on the stack's alignment where they name its registers; other registers hold what the program
     made of them."""
     machine = crash.process.machine
-    near = abs(access.address - crash.stop.thread.stack_pointer) < 1 << 16
-    if near and access.base in (machine.stack_pointer, machine.frame_pointer):
-        return "the stack is not aligned to 16 bytes: a call from assembly, or a wrong calling convention"
-    return "the data is not aligned" + (" (it is on the stack)" if near else "")
+    return access.base in (machine.stack_pointer, machine.frame_pointer)

@@ -4,22 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gdbheap.analysis.crashes.verdict import CERTAIN, CrashContext, Verdict
-from gdbheap.analysis.invariants.lock_words import lock_facts, lock_sentence
+from gdbheap.analysis.crashes.crash_context import CrashContext
+from gdbheap.analysis.crashes.verdict import CERTAIN, Cause, Verdict
+from gdbheap.analysis.invariants.lock_state import lock_facts, lock_state
 
 
 def deadlocks(crash: CrashContext) -> Iterator[Verdict]:
     """Yield each mutex of an arena's that is waited for and can never be given back, whatever stopped the process."""
     numbers = {thread.lwp: thread.number for thread in crash.process.threads}
     for lock in crash.locks:
-        if not lock.is_deadlock:
-            continue
-        first = min(numbers.get(each.lwp, each.lwp) for each in lock.waiters)
-        yield Verdict(
-            "deadlock_in_malloc",
-            CERTAIN,
-            lock.address,
-            lock_sentence(lock, numbers),
-            tuple(lock_facts(lock, numbers)),
-            (f"thread {first}", "bt"),
-        )
+        if lock.is_deadlock:
+            state = lock_state(lock, numbers)
+            evidence, next_steps = tuple(lock_facts(state)), (f"thread {state.waiters[0]}", "bt")
+            yield Verdict(Cause.DEADLOCK_IN_MALLOC, CERTAIN, lock.address, state, evidence, next_steps)

@@ -8,7 +8,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
 
-from gdbheap.analysis.crashes.verdict import CrashContext
+from gdbheap.analysis.crashes.crash_context import CrashContext
+from gdbheap.analysis.facts.aborts import MutexAt
+from gdbheap.analysis.facts.fact import Fact
 from gdbheap.machine.stopped import CodeLines
 from gdbheap.process.frame import Frame, Passed
 from gdbheap.process.process import Process
@@ -64,14 +66,10 @@ def _passing(frames: Sequence[Frame]) -> int | None:
     return is_inside.index(False, first) if False in is_inside[first:] else len(frames)
 
 
-def around_mutex(crash: CrashContext, mutex: int) -> tuple[str, ...]:
+def around_mutex(crash: CrashContext, mutex: int) -> tuple[Fact, ...]:
     """Return where the mutex is: in which block, and whether that has been freed."""
-    chunk, symbol = crash.chunk(mutex), crash.symbol_at(mutex)
+    chunk, symbol = crash.chunk(mutex), crash.symbol_at(mutex) or None
     if chunk is None or crash.heap is None:
-        return (
-            f"the mutex is at {mutex:#x}{f': {symbol}' if symbol else ''}",
-            *crash.surroundings(mutex)[: not symbol],
-        )
+        return (MutexAt(mutex, symbol, None, None, False), *crash.surroundings(mutex)[: not symbol])
     offset = mutex - chunk.address - crash.heap.layout.header
-    freed = ": it has been freed" if chunk.state.is_free else ""
-    return (f"the mutex is at {mutex:#x}, {offset:#x} bytes into the {crash.chunk_words(chunk)}{freed}",)
+    return (MutexAt(mutex, symbol, offset, crash.in_chunk(chunk), chunk.state.is_free),)

@@ -5,19 +5,19 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, POSSIBLE, CrashContext, Verdict
-from gdbheap.analysis.invariants.calls import Call, entry_words
-from gdbheap.analysis.malloc_aborts.interrupted_before import facts_before, words_before
+from gdbheap.analysis.crashes.crash_context import CrashContext
+from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, POSSIBLE, Cause, Verdict
+from gdbheap.analysis.facts.aborts import NotAsyncSignalSafe, Reentered, SignalFrame
+from gdbheap.analysis.facts.fact import Fact
+from gdbheap.analysis.invariants.calls import Call, how_entered
+from gdbheap.analysis.malloc_aborts.interrupted_before import facts_before, how_entered_before
 
 
-def reentered(inner: Call, outer: Call, facts: tuple[str, ...]) -> Verdict:
+def reentered(inner: Call, outer: Call, facts: tuple[Fact, ...]) -> Verdict:
     """Return the verdict on a call of malloc's that died; `facts` are what speaks of its death."""
-    summary = f"{entry_words(inner, outer)}; the heap may then be between two states, which would explain this death"
-    why = "malloc and free are not async-signal-safe: what is broken is no evidence of an overrun, nor of a second free"
-    frames = (f"frame {outer.signal_level} is where the signal came",) if outer.signal_level is not None else ()
-    return Verdict(
-        "reentered_malloc", CERTAIN, None, summary, (*frames, *facts, why), ("bt", f"frame {outer.inner_level}")
-    )
+    signal = (SignalFrame(outer.signal_level),) if outer.signal_level is not None else ()
+    evidence, next_steps = (*signal, *facts, NotAsyncSignalSafe(True)), ("bt", f"frame {outer.inner_level}")
+    return Verdict(Cause.REENTERED_MALLOC, CERTAIN, None, Reentered(how_entered(inner, outer)), evidence, next_steps)
 
 
 def reentered_before(crash: CrashContext, is_explained: bool) -> Iterator[Verdict]:
@@ -28,4 +28,5 @@ def reentered_before(crash: CrashContext, is_explained: bool) -> Iterator[Verdic
         return
     sure = LIKELY if found.has_entered_again and not is_explained else POSSIBLE
     look = (f"break {found.handler}",) if found.handler.isidentifier() else ()
-    yield Verdict("reentered_malloc", sure, None, words_before(found), facts_before(found), (*look, "bt"))
+    evidence = facts_before(found)
+    yield Verdict(Cause.REENTERED_MALLOC, sure, None, how_entered_before(found), evidence, (*look, "bt"))

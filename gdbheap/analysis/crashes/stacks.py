@@ -5,7 +5,25 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, CrashContext, Verdict
+from gdbheap.analysis.crashes.crash_context import CrashContext
+from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, Cause, Verdict
+from gdbheap.analysis.facts.fact import Fact
+from gdbheap.analysis.facts.places import in_mapping
+from gdbheap.analysis.facts.stacks import (
+    AlternateStack,
+    BelowAlternateStack,
+    BelowStackEnd,
+    BelowUsedStack,
+    BeyondStackLimit,
+    HandlerStackUsedUp,
+    Recursion,
+    StackAtLimit,
+    StackIs,
+    StackLimit,
+    ThreadStackUsedUp,
+    WildStackPointer,
+)
+from gdbheap.analysis.facts.stop import StackPointerIs, TheInstruction
 from gdbheap.process.address_space import VMA
 from gdbheap.process.threads.thread_stacks import ThreadStack, find_stacks, in_guard
 
@@ -53,12 +71,9 @@ def wild_stack_pointers(crash: CrashContext) -> Iterator[Verdict]:
     address = crash.fault_address
     if address is not None and any(stack_overflows(crash, address)):
         return
-    summary = (
-        f"the stack pointer is {pointer:#x}, where there is no stack: it, or a frame pointer that it was taken "
-        "from, was overwritten"
-    )
-    evidence = (*crash.surroundings(pointer), f"the instruction is `{crash.stop.instruction}`")
-    yield Verdict("wild_stack_pointer", LIKELY, pointer, summary, evidence, ("info registers", "x/8i $pc"))
+    evidence = (*crash.surroundings(pointer), TheInstruction(crash.stop.instruction))
+    next_steps = ("info registers", "x/8i $pc")
+    yield Verdict(Cause.WILD_STACK_POINTER, LIKELY, pointer, WildStackPointer(pointer), evidence, next_steps)
 
 
 def own_stack(crash: CrashContext) -> ThreadStack | None:
@@ -75,18 +90,12 @@ def _thread_overflow(crash: CrashContext, address: int, end: int) -> Verdict:
     """`end` is where the stack ends, and its guard begins, if it has one."""
     again, pointer = recursion(crash), crash.stop.thread.stack_pointer
     vma = crash.vma(address)
-    evidence = [*crash.surroundings(address), f"the stack pointer is {pointer:#x}", *again]
-    if is_guard_inside(crash, address) or (vma is not None and vma.end == end and not vma.writable):
-        where = "the address is in the guard below it"
-    elif end - address < crash.page_size:
-        where = "the address is just below it, and it has no guard"
-    else:
-        where = (
-            f"the address is {end - address:#x} bytes below it: a frame, or an array in it, that is larger than "
-            "the rest of the stack"
-        )
-    summary = f"thread {crash.stop.thread.number} has used up its stack: {where}"
-    return Verdict("thread_stack_overflow", CERTAIN if again else LIKELY, address, summary, tuple(evidence), _NEXT)
+    in_its_guard = is_guard_inside(crash, address) or (vma is not None and vma.end == end and not vma.writable)
+    below = end - address
+    far = not in_its_guard and below >= crash.page_size
+    found = ThreadStackUsedUp(crash.stop.thread.number, in_its_guard, below, far)
+    evidence = (*crash.surroundings(address), StackPointerIs(pointer), *again)
+    return Verdict(Cause.THREAD_STACK_OVERFLOW, CERTAIN if again else LIKELY, address, found, evidence, _NEXT)
 
 
 def alternate_stack(crash: CrashContext) -> tuple[int, int] | None:
@@ -106,16 +115,11 @@ def alternate_stack(crash: CrashContext) -> tuple[int, int] | None:
 
 def _handler_overflow(crash: CrashContext, address: int, alternate: tuple[int, int]) -> Verdict:
     start, end = alternate
-    evidence = (
-        f"the alternate stack (sigaltstack) is {start:#x}-{end:#x}, {end - start:#x} bytes",
-        f"the address is {start - address:#x} bytes below it",
-        *crash.surroundings(address),
-        *recursion(crash),
-    )
-    summary = "a signal handler has used up the alternate stack that it runs on"
-    return Verdict(
-        "signal_stack_overflow", CERTAIN if recursion(crash) else LIKELY, address, summary, evidence, ("bt 20",)
-    )
+    again = recursion(crash)
+    beside = (AlternateStack(start, end), BelowAlternateStack(start - address))
+    evidence = (*beside, *crash.surroundings(address), *again)
+    sure = CERTAIN if again else LIKELY
+    return Verdict(Cause.SIGNAL_STACK_OVERFLOW, sure, address, HandlerStackUsedUp(), evidence, ("bt 20",))
 
 
 def _is_just_below(crash: CrashContext, address: int, stack: VMA) -> bool:
@@ -153,21 +157,21 @@ def _is_main_stack(crash: CrashContext, stack: VMA) -> bool:
 def _main_overflow(crash: CrashContext, address: int, stack: VMA) -> Verdict:
     used = stack.end - address
     limit = crash.stack_limit
-    evidence = [f"the stack is {crash.vma_line(stack)}", f"the address is {used:#x} bytes below its end"]
+    evidence: list[Fact] = [StackIs(in_mapping(stack)), BelowStackEnd(used)]
     if limit is not None:
-        evidence.append(f"the limit on its size is {limit:#x} bytes (ulimit -s {limit >> 10})")
+        evidence.append(StackLimit(limit))
     again = recursion(crash)
     near_limit = limit is not None and used > limit - (1 << 20)
     sure = CERTAIN if near_limit or again else LIKELY
-    summary = "the stack has grown to its limit"
+    found: Fact = StackAtLimit()
     if stack.start - address > crash.page_size and not again:
-        evidence.append(f"the address is {stack.start - address:#x} bytes below what has been used so far")
-        summary = "the access lies beyond the stack's limit: a very large local array, or alloca"
-    return Verdict("stack_overflow", sure, address, summary, (*evidence, *again), _NEXT)
+        evidence.append(BelowUsedStack(stack.start - address))
+        found = BeyondStackLimit()
+    return Verdict(Cause.STACK_OVERFLOW, sure, address, found, (*evidence, *again), _NEXT)
 
 
-def recursion(crash: CrashContext) -> tuple[str, ...]:
-    """Return a line that names the function that calls itself, and about how deep, where the innermost frames
+def recursion(crash: CrashContext) -> tuple[Fact, ...]:
+    """Return what names the function that calls itself, and about how deep, where the innermost frames
     repeat."""
     frames = [each for each in crash.stop.frames if each.function]
     for period in range(1, 9):
@@ -179,9 +183,7 @@ def recursion(crash: CrashContext) -> tuple[str, ...]:
             continue
         each_size = (frames[3 * period].stack_pointer - frames[0].stack_pointer) // 3
         depth = (_stack_end(crash, frames[0].stack_pointer) - frames[0].stack_pointer) // each_size if each_size else 0
-        cycle = " -> ".join(names)
-        calls = "calls itself" if period == 1 else "call each other"
-        return (f"{cycle} {calls}: about {depth:,} deep, {each_size} bytes of stack each time",) if depth > 0 else ()
+        return (Recursion(tuple(names), depth, each_size),) if depth > 0 else ()
     return ()
 
 

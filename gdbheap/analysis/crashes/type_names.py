@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gdbheap.analysis.crashes.verdict import CrashContext
+from gdbheap.analysis.crashes.crash_context import CrashContext
 from gdbheap.analysis.objects import type_info
 
 _LINKED, _TOLD = "_ZTI", "typeinfo for "

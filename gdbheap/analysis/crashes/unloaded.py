@@ -6,7 +6,10 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from gdbheap.analysis.crashes.verdict import LIKELY, CrashContext, Verdict
+from gdbheap.analysis.crashes.crash_context import CrashContext
+from gdbheap.analysis.crashes.verdict import LIKELY, Cause, Verdict
+from gdbheap.analysis.facts.control import CalledAs, LinkMapLeft, Unloaded
+from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.pointers.search import Values, find_words
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import Chunk, State
@@ -20,12 +23,12 @@ _NAME = re.compile(rb"[\x21-\x7e]{1,200}\.so[\x21-\x7e]{0,32}(?=\0)")
 _START_OF_NAME = re.compile(rb"[\x21-\x7e]{4,200}\Z")
 # Who in libc calls what a library has left behind, and what that is.
 _CALLERS = {
-    "__nptl_deallocate_tsd": "the destructor of a pthread key (pthread_key_create), at the end of the thread",
-    "__GI___nptl_deallocate_tsd": "the destructor of a pthread key (pthread_key_create), at the end of the thread",
-    "__call_tls_dtors": "the destructor of a thread_local object",
-    "__GI___call_tls_dtors": "the destructor of a thread_local object",
-    "__run_exit_handlers": "a function that was registered for the program's end (atexit)",
-    "start_thread": "the function of a thread",
+    "__nptl_deallocate_tsd": "pthread_key_destructor",
+    "__GI___nptl_deallocate_tsd": "pthread_key_destructor",
+    "__call_tls_dtors": "thread_local_destructor",
+    "__GI___call_tls_dtors": "thread_local_destructor",
+    "__run_exit_handlers": "exit_function",
+    "start_thread": "thread_function",
 }
 
 
@@ -41,15 +44,13 @@ def unloaded_code(crash: CrashContext) -> Iterator[Verdict]:
     if remains is None and not called:
         return
     next_steps = ("info sharedlibrary", "bt") if crash.is_fetch else ("info sharedlibrary", "up", "info locals")
-    facts = [f"libc calls it as {called}"] if called else []
-    if remains is None:
-        summary = f"what is called there is {called}: probably of a library that has been unloaded (dlclose)"
-        yield Verdict("unloaded_code", LIKELY, address, summary, tuple(facts), next_steps)
-        return
-    name, start, end, where = remains
-    facts.append(f"what ld.so kept of it is left at {where:#x}, in a freed block: it was at {start:#x}-{end:#x}")
-    summary = f"the address was in a library that has been unloaded (dlclose){f': {name}' if name else ''}"
-    yield Verdict("unloaded_code", LIKELY, address, summary, tuple(facts), next_steps)
+    evidence: list[Fact] = [CalledAs(called)] if called else []
+    name = ""
+    if remains is not None:
+        name, start, end, where = remains
+        evidence.append(LinkMapLeft(where, start, end))
+    found = Unloaded(name, called) if remains is None else Unloaded(name, "")
+    yield Verdict(Cause.UNLOADED_CODE, LIKELY, address, found, tuple(evidence), next_steps)
 
 
 def _called(crash: CrashContext) -> str:

@@ -1,250 +1,130 @@
-"""Verdict: one answer to "why did it die?", with what speaks for it; CrashContext: all that the detectors may look
-at."""
+"""Verdict: one answer to "why did it die?", with what speaks for it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+import enum
+from dataclasses import dataclass
 
-from gdbheap.analysis.invariants.arena_locks import ArenaLock
-from gdbheap.analysis.invariants.check import Violations
-from gdbheap.analysis.malloc_aborts.interrupted_before import InterruptedBefore
-from gdbheap.errors import MemoryFault
-from gdbheap.glibc.chunk_table import Chunk
-from gdbheap.glibc.heap_view import HeapView
-from gdbheap.glibc.naming import place_of
-from gdbheap.machine.instruction import EXECUTE, READ, WRITE, Instruction, MemoryOperand
-from gdbheap.process.address_space import VMA
-from gdbheap.process.process import Process
-from gdbheap.process.signal_info import BUS_ADRALN, OF_ACCESSES, SI_KERNEL, SIGBUS
-from gdbheap.process.stop import Expression, Stop
-from gdbheap.process.symbols import SymbolAt
+from gdbheap.analysis.facts.fact import Fact
 
 CERTAIN, LIKELY, POSSIBLE = "certain", "likely", "possible"
-_MOST_EXPRESSIONS = 2
-_LONGEST_INSTRUCTION = 15
-# So near to the address that failed is what an instruction accesses, where it is not at it.
-_NEAR = 4096
-_BRANCHES = ("call", "jmp", "ret")
 _ORDER = {CERTAIN: 0, LIKELY: 1, POSSIBLE: 2}
+
+
+class Cause(enum.Enum):
+    """Why a program died; the value is the published name."""
+
+    ACCESS_ALLOWED_NOW = "access_allowed_now"
+    ASCII_AS_POINTER = "ascii_as_pointer"
+    ASSERTION = "assertion"
+    BAD_ALLOC = "bad_alloc"
+    BAD_SYSCALL = "bad_syscall"
+    BIT_FLIP = "bit_flip"
+    BUS_BEYOND_EOF = "bus_beyond_eof"
+    BUS_HARDWARE = "bus_hardware"
+    BUS_HUGE_PAGE = "bus_huge_page"
+    BUS_MISALIGNED = "bus_misaligned"
+    CHUNK_METADATA = "chunk_metadata"
+    DEADLOCK_IN_MALLOC = "deadlock_in_malloc"
+    ERRNO_AS_POINTER = "errno_as_pointer"
+    EXTERNAL_SIGNAL = "external_signal"
+    FORTIFY_OVERFLOW = "fortify_overflow"
+    FP_EXCEPTION = "fp_exception"
+    FREED_CHUNK = "freed_chunk"
+    FREED_MMAPPED_CHUNK = "freed_mmapped_chunk"
+    GENERAL_PROTECTION = "general_protection"
+    GUARD_PAGE = "guard_page"
+    HEAP_CORRUPTION = "heap_corruption"
+    HEAP_RESERVE = "heap_reserve"
+    ILLEGAL_INSTRUCTION = "illegal_instruction"
+    INTEGER_DIVIDE = "integer_divide"
+    INVALID_FREE = "invalid_free"
+    JUMP_TO_NON_EXECUTABLE = "jump_to_non_executable"
+    JUMP_TO_NULL = "jump_to_null"
+    JUMP_TO_UNMAPPED = "jump_to_unmapped"
+    KERNEL_ADDRESS = "kernel_address"
+    MALLOC_ABORT = "malloc_abort"
+    MANGLED_LINK = "mangled_link"
+    MISALIGNED_SSE = "misaligned_sse"
+    NEGATIVE_SMALL = "negative_small"
+    NO_ACCESS = "no_access"
+    NON_CANONICAL = "non_canonical"
+    NULL_FROM_MALLOC = "null_from_malloc"
+    NULL_PLUS_OFFSET = "null_plus_offset"
+    NULL_POINTER = "null_pointer"
+    PAST_CHUNK_END = "past_chunk_end"
+    PAST_MAPPING_END = "past_mapping_end"
+    POISON_FILL = "poison_fill"
+    PRIVILEGED_INSTRUCTION = "privileged_instruction"
+    PROGRAM_ABORT = "program_abort"
+    PROTECTION_KEY = "protection_key"
+    REENTERED_MALLOC = "reentered_malloc"
+    RETURN_ADDRESS_OVERWRITTEN = "return_address_overwritten"
+    SIGNAL_STACK_OVERFLOW = "signal_stack_overflow"
+    STACK_OVERFLOW = "stack_overflow"
+    STACK_SMASHING = "stack_smashing"
+    STRING_OVERRUN = "string_overrun"
+    TCACHE_KEY_AS_POINTER = "tcache_key_as_pointer"
+    THREAD_STACK_OVERFLOW = "thread_stack_overflow"
+    TOP_CHUNK = "top_chunk"
+    TRAP_INSTRUCTION = "trap_instruction"
+    TRUNCATED_POINTER = "truncated_pointer"
+    UNCAUGHT_EXCEPTION = "uncaught_exception"
+    UNKNOWN = "unknown"
+    UNLOADED_CODE = "unloaded_code"
+    UNMAPPED = "unmapped"
+    WILD_STACK_POINTER = "wild_stack_pointer"
+    WILD_VTABLE = "wild_vtable"
+    WRITE_TO_READ_ONLY = "write_to_read_only"
 
 
 @dataclass(frozen=True)
 class Verdict:
-    """`name` is one of FAULTS' published names; `address` what it is about (None: nothing); `evidence` are quoted
-    facts; `next` commands."""
+    """`address` is what the verdict is about (None: nothing); `finding` says what happened, `evidence` what speaks for
+    it; `next` are commands."""
 
-    name: str
+    cause: Cause
     confidence: str
     address: int | None
-    summary: str
-    evidence: tuple[str, ...] = ()
+    finding: Fact
+    evidence: tuple[Fact, ...] = ()
     next: tuple[str, ...] = ()
 
 
 # What the bad address looks like, rather than how it came about: a likely cause goes before them, however certain they
 # are.
-_SYMPTOMS = frozenset({"unmapped", "non_canonical", "no_access", "kernel_address", "jump_to_unmapped"})
+_SYMPTOMS = frozenset(
+    {
+        Cause.UNMAPPED,
+        Cause.NON_CANONICAL,
+        Cause.NO_ACCESS,
+        Cause.KERNEL_ADDRESS,
+        Cause.JUMP_TO_UNMAPPED,
+    }
+)
 # What NULL, a small number or a wild target looks like, where another verdict tells how it came about.
-_SHAPES = frozenset({"null_pointer", "null_plus_offset", "jump_to_null", "jump_to_non_executable"})
+_SHAPES = frozenset({Cause.NULL_POINTER, Cause.NULL_PLUS_OFFSET, Cause.JUMP_TO_NULL, Cause.JUMP_TO_NON_EXECUTABLE})
 _CAUSES = frozenset(
     {
-        "freed_chunk",
-        "wild_vtable",
-        "chunk_metadata",
-        "past_chunk_end",
-        "return_address_overwritten",
-        "wild_stack_pointer",
+        Cause.FREED_CHUNK,
+        Cause.WILD_VTABLE,
+        Cause.CHUNK_METADATA,
+        Cause.PAST_CHUNK_END,
+        Cause.RETURN_ADDRESS_OVERWRITTEN,
+        Cause.WILD_STACK_POINTER,
     }
 )
 
 
 def best_first(verdicts: list[Verdict]) -> list[Verdict]:
     """Return the verdicts by confidence, causes before symptoms, the order they were found in kept; one for each
-    name."""
-    caused = any(each.name in _CAUSES and each.confidence != POSSIBLE for each in verdicts)
+    cause."""
+    caused = any(each.cause in _CAUSES and each.confidence != POSSIBLE for each in verdicts)
     symptoms = _SYMPTOMS | _SHAPES if caused else _SYMPTOMS
     ordered = sorted(
-        verdicts, key=lambda each: (each.confidence == POSSIBLE, each.name in symptoms, _ORDER[each.confidence])
+        verdicts, key=lambda each: (each.confidence == POSSIBLE, each.cause in symptoms, _ORDER[each.confidence])
     )
-    best: dict[str, Verdict] = {}
+    best: dict[Cause, Verdict] = {}
     for each in ordered:
-        best.setdefault(each.name, each)
+        best.setdefault(each.cause, each)
     return list(best.values())
-
-
-@dataclass(frozen=True)
-class CrashContext:
-    """The stop and the process around it. `heap` is None where it cannot be read.
-
-    `symbol_at` gives the symbol that an address is in, `demangled` a linked name as C++ writes it. `abort_message` is
-    glibc's own (__abort_msg), "" where there is none. `memory_limit` is RLIMIT_AS in bytes, None where there is
-    none, or nobody can tell; `data_limit` is RLIMIT_DATA and how much of it is taken. `locks` are the mutexes of
-    arenas that are taken; `interrupted` is a call of malloc's that a handler had interrupted before. `find_violations`
-    says what is wrong with the heap (it takes long: asked where it matters).
-    """
-
-    stop: Stop
-    process: Process
-    instruction: Instruction
-    heap: HeapView | None
-    symbol_at: SymbolAt
-    demangled: Callable[[str], str]
-    abort_message: str = ""
-    tcache_key: int | None = None
-    stack_limit: int | None = None
-    memory_limit: int | None = None
-    data_limit: tuple[int, int] | None = None
-    locks: tuple[ArenaLock, ...] = ()
-    interrupted: InterruptedBefore | None = None
-    find_violations: Callable[[], Violations] = field(default=lambda: Violations((), ()))
-
-    @property
-    def pointer_size(self) -> int:
-        return self.process.pointer_size
-
-    @property
-    def page_size(self) -> int:
-        return self.process.page_size
-
-    @property
-    def fault_address(self) -> int | None:
-        """The address that the kernel names, where it names the true one (page faults); None for the rest."""
-        signal = self.stop.signal
-        # A general protection fault has si_code SI_KERNEL and si_addr 0, which says nothing; an alignment check has 0
-        # as well.
-        if signal is None or signal.address is None or signal.code == SI_KERNEL:
-            return None
-        if (signal.signal, signal.code) == (SIGBUS, BUS_ADRALN) and not signal.address:
-            return None
-        return signal.address
-
-    @property
-    def is_fetch(self) -> bool:
-        """Whether it was an instruction that could not be fetched: the address is the program counter, or the next
-        page, into which the instruction reaches."""
-        address, counter = self.fault_address, self.stop.thread.program_counter
-        if address is None or address == counter:
-            return address == counter
-        across = 0 < address - counter < _LONGEST_INSTRUCTION and address % self.page_size == 0
-        here = self.vma(address) if across else None
-        return across and (here is None or not here.executable) and not self.accesses
-
-    @property
-    def accesses(self) -> tuple[MemoryOperand, ...]:
-        """The instruction's memory operands that the fault may be about: the one at the kernel's address, else all."""
-        address = self.fault_address
-        if address is None:
-            return self.instruction.memory
-        # Of a gather or scatter the kernel names the element that failed.
-        memory = tuple(replace(each, address=address) if each.is_vector else each for each in self.instruction.memory)
-        near = tuple(each for each in memory if each.address <= address < each.address + max(each.size, 1))
-        return near or tuple(each for each in memory if abs(each.address - address) < _NEAR)
-
-    @property
-    def access_kind(self) -> str:
-        """What died: a READ, a WRITE or an EXECUTE; "" where it was no access, or nobody can tell."""
-        signal = self.stop.signal
-        if signal is None or signal.signal not in OF_ACCESSES or signal.code <= 0:
-            return ""
-        counter = self.stop.thread.program_counter
-        if self.is_fetch or self.is_vsyscall(counter):
-            return EXECUTE
-        accesses = self.accesses
-        if signal.code == SI_KERNEL:
-            accesses = tuple(each for each in accesses if not self.is_canonical(each.address)) or accesses
-            if self.is_canonical(accesses[0].address if accesses else 0) and self.instruction.mnemonic.startswith(
-                _BRANCHES
-            ):
-                return EXECUTE
-        kinds = {each.access for each in accesses}
-        return WRITE if WRITE in kinds else READ if kinds else ""
-
-    def is_canonical(self, address: int) -> bool:
-        """Whether the address can exist at all on this machine."""
-        return self.process.machine.is_canonical(address)
-
-    def is_kernels(self, address: int) -> bool:
-        """Whether the address is in the kernel's half."""
-        return self.process.machine.is_kernels(address)
-
-    def is_vsyscall(self, address: int) -> bool:
-        """Whether the address is in the page of old system calls."""
-        start = self.process.machine.vsyscall
-        return start is not None and start <= address < start + self.page_size
-
-    def vma(self, address: int) -> VMA | None:
-        return self.process.address_space.find(address)
-
-    def vma_line(self, vma: VMA) -> str:
-        """Return the mapping as /proc/PID/maps writes it."""
-        return f"{vma.start:x}-{vma.end:x} {vma.permissions} {vma.path or '(anonymous)'}"
-
-    def surroundings(self, address: int) -> tuple[str, ...]:
-        """Return what lies at the address, or on both sides of it and how far."""
-        here = self.vma(address)
-        if here is not None:
-            return (f"{address:#x} is {address - here.start:#x} bytes into {self.vma_line(here)}",)
-        below, above = self.process.address_space.around(address)
-        lines = []
-        if below is not None:
-            past = address - below.end
-            lines.append(f"{f'{past:#x} bytes' if past else 'just'} past the end of {self.vma_line(below)}")
-        if above is not None:
-            lines.append(f"{above.start - address:#x} bytes before {self.vma_line(above)}")
-        return tuple(lines)
-
-    def chunk(self, address: int) -> Chunk | None:
-        return None if self.heap is None else self.heap.chunk_at(address)
-
-    def chunk_words(self, chunk: Chunk) -> str:
-        """Return the chunk in words: state, size, place."""
-        assert self.heap is not None
-        place = place_of(self.heap, chunk)
-        return f"{chunk.state.label} chunk {chunk.address:#x} of {chunk.size:#x} bytes" + (
-            f" ({place})" if place else ""
-        )
-
-    def word_at(self, address: int) -> int | None:
-        """Return the word at the address, or None where it cannot be read."""
-        try:
-            return self.process.words.read(address)
-        except MemoryFault:
-            return None
-
-    def null_array(self) -> Expression | None:
-        """Return a pointer that is NULL and that the source line indexes, or None: the index may already be in the
-        operand's register."""
-        source = self.stop.source
-        return next((each for each in self.stop.expressions if not each.value and f"{each.text}[" in source), None)
-
-    def expressions(self, value: int, address: int) -> Iterator[str]:
-        """Yield what the source calls a pointer of this value, and the member at `address` of what it points to: at
-        most a few."""
-        source = self.stop.source
-        found = [each for each in self.stop.expressions if each.value == value]
-        # The pointer whose member the source line names comes first; a line may name several that are NULL.
-        found.sort(key=lambda each: f"{each.text}->{each.member_at(address - value)}" not in source.replace(" ", ""))
-        for each in found[:_MOST_EXPRESSIONS]:
-            member = each.member_at(address - value) if address - value >= 0 else ""
-            where = f"; {address - value:#x} bytes on lies {each.text}->{member}" if member else ""
-            yield f"{each.text} ({each.type}) is {value:#x}{where}"
-
-    def heap_pointers(self) -> Iterator[tuple[str, int, Chunk]]:
-        """Yield each general register, and each pointer that the source names, that points into a chunk, with its
-        value and the chunk."""
-        machine = self.process.machine
-        order = {name: place for place, name in enumerate(machine.general)}
-        registers = sorted(self.stop.thread.registers.items(), key=lambda each: (order.get(each[0], 99), each[0]))
-        named = [(each.text, each.value) for each in self.stop.expressions]
-        seen = set()
-        # No pointers of the program's: those that say where it runs, and what holds none.
-        without = {machine.stack_pointer, machine.program_counter, machine.thread_base, *machine.special}
-        for name, value in (*registers, *named):
-            chunk = None if name in without or value in seen else self.chunk(value)
-            if chunk is not None:
-                seen.add(value)
-                yield name, value, chunk
-
-
-Detector = Callable[[CrashContext], Iterator[Verdict]]

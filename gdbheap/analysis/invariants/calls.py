@@ -16,6 +16,7 @@ from gdbheap.analysis.call_stacks.whose_code import (
     may_be_mallocs,
     plain_name,
 )
+from gdbheap.analysis.facts.aborts import EnteredAgain
 from gdbheap.process.frame import Frame
 
 # What takes an arena's mutex beside those that change the heap: what sums it up, and fork, which holds every mutex
@@ -113,11 +114,6 @@ def _is_half_done(call: Call) -> bool:
     return call.signal_level is not None and call.changes and not call.waits and not call.aborts
 
 
-def entry_words(inner: Call, outer: Call) -> str:
-    """Return how malloc came to be entered again, in one sentence."""
-    handler = f"the signal handler {outer.handler}" if outer.handler else "a signal handler"
-    done = outer.inner if outer.inner == outer.function else f"{outer.inner}, which {outer.function} had called"
-    return (
-        f"malloc was entered again in the middle of its work: {handler} interrupted {done} (frame "
-        f"{outer.inner_level}), and called {inner.function} (frame {inner.level})"
-    )
+def how_entered(inner: Call, outer: Call) -> EnteredAgain:
+    """Return how malloc came to be entered again."""
+    return EnteredAgain(outer.handler, outer.inner, outer.function, outer.inner_level, inner.function, inner.level)

@@ -10,6 +10,8 @@ from typing import Protocol
 
 from gdbheap.analysis.call_stacks.in_progress_call import parts
 from gdbheap.analysis.call_stacks.whose_code import is_call_of_malloc, plain_name
+from gdbheap.analysis.facts.aborts import EnteredBefore, HandlerFrameLeft, NotAsyncSignalSafe, ReturnsLeft
+from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.invariants.calls import entered_again, public_name
 from gdbheap.analysis.malloc_aborts.dying_call import dying_part
 from gdbheap.machine.code import LeftFrame
@@ -86,31 +88,16 @@ def _calls(source: Source, address: int) -> tuple[str, str]:
     return "", ""
 
 
-def words_before(found: InterruptedBefore) -> str:
-    """Return what probably happened, in one sentence."""
-    handler = f"the signal handler {found.handler}" if found.handler else "a signal handler"
-    if found.has_entered_again:
-        return (
-            f"{handler} had interrupted {found.function} before, and had itself entered malloc's code "
-            f"({found.called}): such a call breaks a heap that is between two states"
-        )
-    if found.called:
-        return f"{handler} calls {found.called}: if it interrupted malloc or free before, that may have broken the heap"
-    return (
-        f"{handler} had interrupted {found.function} before: if it called malloc or free, that may have broken the heap"
-    )
+def how_entered_before(found: InterruptedBefore) -> EnteredBefore:
+    """Return what probably happened."""
+    return EnteredBefore(found.handler, found.function, found.called)
 
 
-def facts_before(found: InterruptedBefore) -> tuple[str, ...]:
+def facts_before(found: InterruptedBefore) -> tuple[Fact, ...]:
     """Return what that rests on."""
-    facts = []
+    facts: list[Fact] = []
     if found.left is not None:
-        facts.append(
-            f"the frame that the kernel made for the handler is still at {found.left.address:#x}, {found.below:#x} "
-            f"bytes below the stack pointer: the signal came at {found.left.program_counter:#x}, in {found.function}"
-        )
+        facts.append(HandlerFrameLeft(found.left.address, found.below, found.left.program_counter, found.function))
         if found.called:
-            within = f"{found.handler} and in " if found.handler else ""
-            facts.append(f"below that frame lie return addresses in {within}{found.called}")
-    facts.append("malloc and free are not async-signal-safe: a handler must not call them")
-    return tuple(facts)
+            facts.append(ReturnsLeft(found.handler, found.called))
+    return (*facts, NotAsyncSignalSafe(False))

@@ -3,15 +3,17 @@ process."""
 
 from __future__ import annotations
 
+import enum
 import os
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.mappings.mapping_names import SHARED_ANONYMOUS, SHARED_FILE, sharing_of
 from gdbheap.errors import HeapError
 from gdbheap.model.mapping import EXECUTE, READ, WRITE, File, Limits, Mapping
 from gdbheap.model.mappings import Mappings
 from gdbheap.model.memory import PAGE
-from gdbheap.model.touch import ANONYMOUS, FILE, SIGBUS, SIGSEGV, ZERO, Outcome, Pages, allows
+from gdbheap.model.touch import ANONYMOUS, FILE, SIGBUS, SIGSEGV, ZERO, Outcome, Pages, Step, allows
 from gdbheap.process.address_space import VMA
 from gdbheap.process.live.mapped_file import may_be_device, may_be_regular_file, open_mapped_file
 from gdbheap.process.live.pages import PageState
@@ -35,14 +37,49 @@ _MODELLED = {PageState.ZERO: ZERO, PageState.ANONYMOUS: ANONYMOUS, PageState.FIL
 _VSYSCALL_ENTRIES = (0x000, 0x400, 0x800)
 
 
+class Rule(enum.Enum):
+    """What decides on an access before the mapping does; the value is the published name."""
+
+    MAPPINGS_UNKNOWN = "mappings_unknown"
+    GUARD_PAGE = "guard_page"
+    DEVICE = "device"
+    PERMISSION_UNKNOWN = "permission_unknown"
+    SWAPPED = "swapped"
+    FILE_OR_COPY = "file_or_copy"
+    KEY_KEEPS_EXECUTE_ONLY = "key_keeps_execute_only"
+    EXECUTE_ONLY = "execute_only"
+    KEY_DECIDES = "key_decides"
+    TOO_WIDE = "too_wide"
+    NOT_CANONICAL = "not_canonical"
+    VSYSCALL_ENTRY = "vsyscall_entry"
+    VSYSCALL_ELSEWHERE = "vsyscall_elsewhere"
+    KERNELS_PAGE = "kernels_page"
+    KERNELS_HALF = "kernels_half"
+
+
+@dataclass(frozen=True)
+class Effect(Fact):
+    """What the kernel does: a `step` of the model's, or a `rule`. `stack_grows`: a stack grows first; `if_absent`: it
+    is so if the page is not there yet. `key` is the protection key, `bits` how many a pointer has (None: that is not
+    what matters)."""
+
+    kind = "effect"
+    step: Step | None = None
+    rule: Rule | None = None
+    stack_grows: bool = False
+    if_absent: bool = False
+    key: int | None = None
+    bits: int | None = None
+
+
 @dataclass(frozen=True)
 class Access:
     """`name` is "read", "write" or "execute"; `result` ALLOWED, UNKNOWN or the signal ("SIGSEGV SEGV_ACCERR");
-    `meaning` what the kernel does."""
+    `effect` what the kernel does."""
 
     name: str
     result: str
-    meaning: str
+    effect: Effect
 
 
 def accesses(process: Process, address: int, page: PageState | None) -> tuple[Access, ...]:
@@ -60,75 +97,72 @@ def _key(process: Process, vma: VMA | None) -> int | None:
     return read_protection_key(process.pid, vma)
 
 
-def _result(process: Process, address: int, access: int, page: PageState | None, key: int | None) -> tuple[str, str]:
+def _result(process: Process, address: int, access: int, page: PageState | None, key: int | None) -> tuple[str, Effect]:
     beyond = _beyond(process, address, access)
     if beyond is not None:
         return beyond
     if not process.address_space.known:
-        return UNKNOWN, "the mappings are not known"
+        return UNKNOWN, Effect(rule=Rule.MAPPINGS_UNKNOWN)
     vma = process.address_space.find(address)
     if vma is None:
-        return _words(_touch(process, address, access, None))
+        return _told(_touch(process, address, access, None))
     if access != EXECUTE and (by_key := _by_key(vma, access, key)):
         return by_key
     if page is PageState.GUARD:
-        return "SIGSEGV SEGV_MAPERR", "a guard page (MADV_GUARD_INSTALL) refuses every access"
+        return "SIGSEGV SEGV_MAPERR", Effect(rule=Rule.GUARD_PAGE)
     if _is_devices(vma) and (access != WRITE or vma.writable):
         # Not all of vvar's pages are there: an access to one that is not brings SIGBUS, a fetch of an instruction too
         # (see Pages._refuse).
-        return UNKNOWN, "what comes is up to the kernel or the device behind it"
+        return UNKNOWN, Effect(rule=Rule.DEVICE)
     if vma.permissions[_PLACES[access]] == "?":
-        return UNKNOWN, "nobody tells whether the mapping allows it"
+        return UNKNOWN, Effect(rule=Rule.PERMISSION_UNKNOWN)
     if not allows(_mapping(process, vma), access):
-        return _words(_touch(process, address, access, page))
+        return _told(_touch(process, address, access, page))
     if page is PageState.SWAPPED:
-        return ALLOWED, "the page is read back from swap"
-    result, meaning = _words(_touch(process, address, access, page))
+        return ALLOWED, Effect(rule=Rule.SWAPPED)
+    result, effect = _told(_touch(process, address, access, page))
     if vma.shared is None and vma.is_file and access == WRITE:
-        return result, "a write to the file's page, or to a private copy: a core does not tell which"
+        return result, Effect(rule=Rule.FILE_OR_COPY)
     if page is None and result == ALLOWED:
-        return result, f"if the page is not there yet: {meaning}"
-    return result, meaning
+        return result, replace(effect, if_absent=True)
+    return result, effect
 
 
 def _is_devices(vma: VMA) -> bool:
     return vma.path.startswith("[vvar") or may_be_device(vma)
 
 
-def _by_key(vma: VMA, access: int, key: int | None) -> tuple[str, str] | None:
+def _by_key(vma: VMA, access: int, key: int | None) -> tuple[str, Effect] | None:
     """Answer for memory that a protection key may close; None where it does not."""
     only_executable = vma.executable and not vma.readable and not vma.writable
     if only_executable and key:
         # mirrors execute_only_pkey(): the kernel takes a key that no thread may read or write by
-        return "SIGSEGV SEGV_PKUERR", f"execute-only memory: protection key {key} forbids it"
+        return "SIGSEGV SEGV_PKUERR", Effect(rule=Rule.KEY_KEEPS_EXECUTE_ONLY, key=key)
     if only_executable and access == READ and key is None:
-        return UNKNOWN, "execute-only memory: x86 can read it unless a protection key forbids that"
+        return UNKNOWN, Effect(rule=Rule.EXECUTE_ONLY)
     if key:
-        return (
-            UNKNOWN,
-            f"the mapping has protection key {key}: the thread's rights decide (`print/x $pkru`, two bits a key)",
-        )
+        return UNKNOWN, Effect(rule=Rule.KEY_DECIDES, key=key)
     return None
 
 
-def _beyond(process: Process, address: int, access: int) -> tuple[str, str] | None:
+def _beyond(process: Process, address: int, access: int) -> tuple[str, Effect] | None:
     """Answer for what is no address of the process's at all."""
     if address > process.machine.mask:
-        return UNKNOWN, f"a {8 * process.pointer_size}-bit process cannot name it"
+        return UNKNOWN, Effect(rule=Rule.TOO_WIDE, bits=8 * process.pointer_size)
     if not process.machine.is_canonical(address):
-        return "SIGSEGV SI_KERNEL", "a general protection fault: the signal tells no address (si_addr is 0)"
+        return "SIGSEGV SI_KERNEL", Effect(rule=Rule.NOT_CANONICAL)
     vma = process.address_space.find(address)
     if vma is not None and vma.path == "[vsyscall]":
         if access == EXECUTE and address - vma.start in _VSYSCALL_ENTRIES:
-            return ALLOWED, "the kernel emulates the old system call at this entry"
+            return ALLOWED, Effect(rule=Rule.VSYSCALL_ENTRY)
         if access == EXECUTE:
             # mirrors emulate_vsyscall(): force_sig(SIGSEGV)
-            return "SIGSEGV SI_KERNEL", "the vsyscall page may only be called at its three entries"
+            return "SIGSEGV SI_KERNEL", Effect(rule=Rule.VSYSCALL_ELSEWHERE)
         if not (access == READ and vma.readable):
-            return "SIGSEGV SEGV_MAPERR", "the vsyscall page may only be called at its three entries"
-        return ALLOWED, "the kernel's page"
+            return "SIGSEGV SEGV_MAPERR", Effect(rule=Rule.VSYSCALL_ELSEWHERE)
+        return ALLOWED, Effect(rule=Rule.KERNELS_PAGE)
     if process.machine.is_kernels(address):
-        return "SIGSEGV SEGV_MAPERR", "the kernel's half of the address space is closed to programs"
+        return "SIGSEGV SEGV_MAPERR", Effect(rule=Rule.KERNELS_HALF)
     return None
 
 
@@ -144,11 +178,11 @@ def _touch(process: Process, address: int, access: int, page: PageState | None) 
     return pages.touch(address, access)
 
 
-def _words(outcome: Outcome) -> tuple[str, str]:
+def _told(outcome: Outcome) -> tuple[str, Effect]:
+    effect = Effect(outcome.step, stack_grows=outcome.stack_grows)
     if not outcome.signal:
-        return ALLOWED, outcome.step
-    code = _CODES[outcome.signal, outcome.code]
-    return f"{outcome.signal} {code}", outcome.step
+        return ALLOWED, effect
+    return f"{outcome.signal} {_CODES[outcome.signal, outcome.code]}", effect
 
 
 def _mapping(process: Process, vma: VMA) -> Mapping:

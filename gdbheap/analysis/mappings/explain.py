@@ -11,11 +11,13 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from gdbheap.analysis.facts.fact import Joined
+from gdbheap.analysis.facts.memory import FreeUnmaps
 from gdbheap.analysis.mappings.accesses import accesses
 from gdbheap.analysis.mappings.address_facts import part_at
 from gdbheap.analysis.mappings.annotate import AnnotatedPart, AnnotatedVMA, annotate
 from gdbheap.analysis.mappings.explain_chunk import chunk_facts
-from gdbheap.analysis.mappings.fact import Fact
+from gdbheap.analysis.mappings.fact import AddressFact
 from gdbheap.analysis.mappings.freed_mapping import freed_mapping, moved_mapping
 from gdbheap.analysis.mappings.zones import NULL_ZONE
 from gdbheap.glibc.heap_view import HeapView
@@ -46,7 +48,7 @@ class Names:
     stack_place: Callable[[int, int], StackPlace | None]
 
 
-def explain(process: Process, heap: HeapView | None, address: int, names: Names) -> list[Fact]:
+def explain(process: Process, heap: HeapView | None, address: int, names: Names) -> list[AddressFact]:
     """Return all that is known about the address but who points to it, the widest first; the accesses come last."""
     page = page_state(process, address)
     mappings = annotate(process, heap)
@@ -60,7 +62,7 @@ def explain(process: Process, heap: HeapView | None, address: int, names: Names)
         if not process.address_space.known:
             facts += _symbol(address, names)
     outcomes = accesses(process, address, page)
-    return [*facts, *(Fact(each.name, each.result, each.meaning, {"result": each.result}) for each in outcomes)]
+    return [*facts, *(AddressFact(each.name, each.result, each.effect, {"result": each.result}) for each in outcomes)]
 
 
 def page_state(process: Process, address: int) -> PageState | None:
@@ -77,29 +79,33 @@ def page_state(process: Process, address: int) -> PageState | None:
     return None if found is None else found.runs[0].state
 
 
-def _mapped(process: Process, here: AnnotatedVMA, address: int, page: PageState | None, names: Names) -> Iterator[Fact]:
+def _mapped(
+    process: Process, here: AnnotatedVMA, address: int, page: PageState | None, names: Names
+) -> Iterator[AddressFact]:
     vma, part = here.vma, part_at(here, address)
-    yield Fact("address", f"{address:#x}", part.text, {"address": Address(address), "mapped": True})
+    yield AddressFact("address", f"{address:#x}", part.text, {"address": Address(address), "mapped": True})
     place = f"{address - vma.start:#x} bytes into it, {vma.end - address:#x} before its end"
     facts = {**_mapping_facts(here), "offset": address - vma.start}
-    yield Fact("mapping", f"{vma.start:#x}-{vma.end:#x} {vma.permissions}", place, facts)
+    yield AddressFact("mapping", f"{vma.start:#x}-{vma.end:#x} {vma.permissions}", place, facts)
     sharing = here.sharing.replace("_", " ") if here.sharing else "private or shared is not told"
-    yield Fact("kind", part.kind, sharing, {"kind": part.kind, "sharing": here.sharing})
+    yield AddressFact("kind", part.kind, sharing, {"kind": part.kind, "sharing": here.sharing})
     if vma.is_file:
         yield _file(process, vma, part, address)
     if page is None:
-        yield Fact("page", None, f"not known of a {process.kind} process" if process.kind != "live" else "not known")
+        yield AddressFact(
+            "page", None, f"not known of a {process.kind} process" if process.kind != "live" else "not known"
+        )
     else:
-        yield Fact("page", page.label, PAGE_WORDS[page], {"state": page.label})
+        yield AddressFact("page", page.label, PAGE_WORDS[page], {"state": page.label})
     yield from _symbol(address, names)
     yield from _stack(process, here, part, address, names)
 
 
-def _symbol(address: int, names: Names) -> Iterator[Fact]:
+def _symbol(address: int, names: Names) -> Iterator[AddressFact]:
     symbol = names.symbol_at(address)
     if symbol is not None:
         facts = {"symbol": symbol.name, "symbol_offset": symbol.offset, "module": symbol.module}
-        yield Fact("symbol", str(symbol), "", facts)
+        yield AddressFact("symbol", str(symbol), "", facts)
 
 
 def _mapping_facts(annotated: AnnotatedVMA) -> dict[str, Any]:
@@ -107,7 +113,7 @@ def _mapping_facts(annotated: AnnotatedVMA) -> dict[str, Any]:
     return {"start": Address(vma.start), "end": Address(vma.end), "permissions": vma.permissions, "path": vma.path}
 
 
-def _file(process: Process, vma: VMA, part: AnnotatedPart, address: int) -> Fact:
+def _file(process: Process, vma: VMA, part: AnnotatedPart, address: int) -> AddressFact:
     """Return which file's bytes are there."""
     offset = vma.offset + address - vma.start
     text, facts = f"offset {offset:#x}", {"path": vma.path, "offset": offset}
@@ -115,10 +121,12 @@ def _file(process: Process, vma: VMA, part: AnnotatedPart, address: int) -> Fact
     if module is not None and (vma.path == module.path or part.kind.endswith("_bss")):
         text += f"; ELF address {address - module.load_base:#x}"
         facts["elf_address"] = Address(address - module.load_base)
-    return Fact("file", vma.path, text, facts)
+    return AddressFact("file", vma.path, text, facts)
 
 
-def _stack(process: Process, here: AnnotatedVMA, part: AnnotatedPart, address: int, names: Names) -> Iterator[Fact]:
+def _stack(
+    process: Process, here: AnnotatedVMA, part: AnnotatedPart, address: int, names: Names
+) -> Iterator[AddressFact]:
     """Yield whose stack it is, and what of that stack, in the debugger's words."""
     if part.kind not in ("main_stack", "thread_stack"):
         return
@@ -140,7 +148,7 @@ def _stack(process: Process, here: AnnotatedVMA, part: AnnotatedPart, address: i
                 facts.update(_frame_facts(found) if found is not None else {})
             else:
                 place = "the thread's stack pointer is elsewhere"
-            yield Fact("stack", f"thread {thread.number}", place, facts)
+            yield AddressFact("stack", f"thread {thread.number}", place, facts)
             return
 
 
@@ -153,10 +161,10 @@ def _frame_facts(place: StackPlace) -> dict[str, Any]:
 
 def _unmapped(
     process: Process, mappings: tuple[AnnotatedVMA, ...], heap: HeapView | None, address: int
-) -> Iterator[Fact]:
+) -> Iterator[AddressFact]:
     number = _number(address, process.machine)
     place = "in no mapping" if process.address_space.known else "in a mapping or not: they are not known"
-    yield Fact(
+    yield AddressFact(
         "address", f"{address:#x}", f"{place}{': ' if number else ''}{number}", _unmapped_facts(process, address)
     )
     below = next((each for each in reversed(mappings) if each.vma.end <= address), None)
@@ -165,17 +173,17 @@ def _unmapped(
         size = above.vma.start - below.vma.end
         bounds = {"start": Address(below.vma.end), "end": Address(above.vma.start)}
         gap = f"{below.vma.end:#x}-{above.vma.start:#x}"
-        yield Fact("gap", gap, f"{size:#x} bytes in which nothing is mapped", bounds)
+        yield AddressFact("gap", gap, f"{size:#x} bytes in which nothing is mapped", bounds)
     if below is not None:
         past = address - below.vma.end
         how_far = f"the address is {past:#x} bytes past its end" if past else "the address is just past its end"
         facts = {**_mapping_facts(below), "kind": below.parts[-1].kind, "distance": past}
-        yield Fact("below", _range(below), f"{_side(below, below.parts[-1])}; {how_far}", facts)
+        yield AddressFact("below", _range(below), f"{_side(below, below.parts[-1])}; {how_far}", facts)
     if above is not None:
         distance = above.vma.start - address
         facts = {**_mapping_facts(above), "kind": above.parts[0].kind, "distance": distance}
         words = f"{_side(above, above.parts[0])}; the address is {distance:#x} bytes before"
-        yield Fact("above", _range(above), words, facts)
+        yield AddressFact("above", _range(above), words, facts)
     if heap is not None and not number and _is_for_mappings(below, above, address):
         yield from _freed_mmapped_chunk(heap, address)
 
@@ -213,14 +221,14 @@ def _is_for_mappings(below: AnnotatedVMA | None, above: AnnotatedVMA | None, add
     return not grows or below is None or above is None or address - below.vma.end > above.vma.start - address
 
 
-def _freed_mmapped_chunk(heap: HeapView, address: int) -> Iterator[Fact]:
+def _freed_mmapped_chunk(heap: HeapView, address: int) -> Iterator[AddressFact]:
     """Yield what mp_ remembers of mmapped chunks that have been freed."""
     freed = freed_mapping(heap, [address])
     if freed is not None:
-        yield Fact("freed", "perhaps an mmapped chunk was here", f"{'; '.join(freed[1])}; free unmaps such a chunk")
+        yield AddressFact("freed", "perhaps an mmapped chunk was here", Joined((*freed[1], FreeUnmaps())))
     moved = moved_mapping(heap, [address]) if freed is None else None
     if moved is not None:
-        yield Fact("moved", "perhaps an mmapped chunk was here", "; ".join(moved))
+        yield AddressFact("moved", "perhaps an mmapped chunk was here", Joined(moved))
 
 
 def _range(annotated: AnnotatedVMA) -> str:

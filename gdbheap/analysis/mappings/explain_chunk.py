@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from gdbheap.analysis.mappings.fact import Fact, state_facts
+from gdbheap.analysis.mappings.fact import AddressFact, state_facts
 from gdbheap.analysis.objects.preview import leading_text, preview
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import Chunk, State
@@ -23,29 +23,29 @@ _REMAINS_BYTES = 64
 _REMAINS_WORDS = 3
 
 
-def chunk_facts(process: Process, view: HeapView, address: int, symbol_at: SymbolAt) -> Iterator[Fact]:
+def chunk_facts(process: Process, view: HeapView, address: int, symbol_at: SymbolAt) -> Iterator[AddressFact]:
     """Yield the facts; none where the address is no heap's."""
     chunk = view.chunk_at(address)
     if chunk is None:
         regions = (region for arena in view.arenas for region in arena.regions)
         if any(region.start <= address < region.end for region in regions):
             words = "in a heap, but in a part that could not be read as chunks; `heap check` tells why"
-            yield Fact("chunk", None, words)
+            yield AddressFact("chunk", None, words)
         return
     arena = "a mapping of its own" if chunk.is_mmapped else f"arena {arena_name(chunk.arena)}"
     words = f"{chunk.size:#x} bytes, in {arena}; {_offset(view, chunk, address)}"
-    yield Fact("chunk", f"{chunk.address:#x}", words, _of_chunk(view, chunk, address))
-    yield Fact("state", chunk.state.label, _state_words(view, chunk), state_facts(view, chunk))
+    yield AddressFact("chunk", f"{chunk.address:#x}", words, _of_chunk(view, chunk, address))
+    yield AddressFact("state", chunk.state.label, _state_words(view, chunk), state_facts(view, chunk))
     contents = preview(process.memory, view.layout, chunk, symbol_at)
     if contents:
-        yield Fact("contents", contents)
+        yield AddressFact("contents", contents)
     if chunk.state in _LINKS:
         yield from _remains(process, view, chunk, address, symbol_at)
     for fault in view.faults:
         if chunk.address <= fault.address < chunk.end:
             name = None if fault.invariant is None else fault.invariant.value
             facts = {"address": Address(fault.address), "invariant": name}
-            yield Fact("fault", fault.message, fault.detail, facts)
+            yield AddressFact("fault", fault.message, fault.detail, facts)
 
 
 def _of_chunk(view: HeapView, chunk: Chunk, address: int) -> dict[str, Any]:
@@ -83,7 +83,9 @@ def _state_words(view: HeapView, chunk: Chunk) -> str:
     return "a block of the program's" if chunk.state is State.IN_USE else ""
 
 
-def _remains(process: Process, view: HeapView, chunk: Chunk, address: int, symbol_at: SymbolAt) -> Iterator[Fact]:
+def _remains(
+    process: Process, view: HeapView, chunk: Chunk, address: int, symbol_at: SymbolAt
+) -> Iterator[AddressFact]:
     """Yield what the memory still shows behind malloc's links, from the address on."""
     pointer_size = view.layout.pointer_size
     first = chunk.address + view.layout.header + _LINKS[chunk.state] * pointer_size
@@ -98,15 +100,15 @@ def _remains(process: Process, view: HeapView, chunk: Chunk, address: int, symbo
     where = f"from {start:#x} on"
     text = leading_text(data)
     if text:
-        yield Fact("remains", text, f"{where}: text, as the program left it")
+        yield AddressFact("remains", text, f"{where}: text, as the program left it")
     elif len(set(data)) == 1 and data[0]:
-        yield Fact(
+        yield AddressFact(
             "remains", f"all {data[0]:#04x}", f"{where}: filled, as MALLOC_PERTURB_ or the program's own poison does"
         )
     elif not any(data):
-        yield Fact("remains", "zeros", f"{where}: nothing that looks like an old object")
+        yield AddressFact("remains", "zeros", f"{where}: nothing that looks like an old object")
     else:
-        yield Fact("remains", *_words(data, pointer_size, where, symbol_at))
+        yield AddressFact("remains", *_words(data, pointer_size, where, symbol_at))
 
 
 def _words(data: bytes, pointer_size: int, where: str, symbol_at: SymbolAt) -> tuple[str, str]:

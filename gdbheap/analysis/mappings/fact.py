@@ -7,20 +7,21 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gdbheap.analysis.facts.fact import Fact
 from gdbheap.glibc.chunk_table import Chunk
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.glibc.naming import short_name
 
 
 @dataclass(frozen=True)
-class Fact:
-    """`field` is the published name of what is told, `value` what it is (None: not known), `meaning` what that says,
-    in words. `facts` are the same as a program needs them: ints, Addresses, names, flags, by their published
-    names."""
+class AddressFact:
+    """`field` is the published name of what is told, `value` what it is (None: not known), `meaning` what that says: a
+    fact, or words where people are told. `facts` are the same as a program needs them: ints, Addresses, names, flags,
+    by their published names."""
 
     field: str
     value: str | None
-    meaning: str = ""
+    meaning: Fact | str = ""
     facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
 
 

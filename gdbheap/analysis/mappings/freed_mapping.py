@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from gdbheap.analysis.facts.fact import Fact
+from gdbheap.analysis.facts.memory import EndsAsMapped, MappedChunks, ThresholdHasRisen
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.glibc.sizes import align_up
 
@@ -11,21 +13,18 @@ from gdbheap.glibc.sizes import align_up
 _THRESHOLD = 128 << 10
 
 
-def moved_mapping(heap: HeapView | None, pointers: Iterable[int]) -> tuple[str, ...] | None:
+def moved_mapping(heap: HeapView | None, pointers: Iterable[int]) -> tuple[Fact, ...] | None:
     """Return what speaks for an mmapped chunk that realloc has moved elsewhere (mremap_chunk: it is counted as it
     was); None where nothing does."""
     if heap is None or heap.parameters is None or not heap.parameters["n_mmaps"]:
         return None
-    first_mem = align_up(heap.layout.header, heap.layout.alignment)
+    first_mem = _first_mem(heap)
     if not any(pointer % heap.layout.page_size == first_mem for pointer in pointers):
         return None
-    return (
-        f"the pointer ends in {first_mem:#05x}, as malloc's pointers to mmapped chunks do",
-        f"malloc has {heap.parameters['n_mmaps']} mmapped chunks: realloc may move one, and then counts none as freed",
-    )
+    return EndsAsMapped(first_mem), MappedChunks(heap.parameters["n_mmaps"], None)
 
 
-def freed_mapping(heap: HeapView | None, pointers: Iterable[int]) -> tuple[bool, tuple[str, ...]] | None:
+def freed_mapping(heap: HeapView | None, pointers: Iterable[int]) -> tuple[bool, tuple[Fact, ...]] | None:
     """Return whether one of `pointers`, which no mapping holds, ends as malloc's pointers to mmapped chunks do, and
     what mp_ tells of such chunks that have been freed (munmap_chunk); None where it tells of none."""
     if heap is None or heap.parameters is None:
@@ -33,14 +32,16 @@ def freed_mapping(heap: HeapView | None, pointers: Iterable[int]) -> tuple[bool,
     parameters = heap.parameters
     if parameters["max_n_mmaps"] <= parameters["n_mmaps"]:
         return None
-    facts = [f"malloc has {parameters['n_mmaps']} mmapped chunks now and had up to {parameters['max_n_mmaps']}"]
-    # The first mem in a mapping: an i386 chunk begins 8 bytes into it, so that mem is aligned.
-    first_mem = align_up(heap.layout.header, heap.layout.alignment)
+    facts: list[Fact] = [MappedChunks(parameters["n_mmaps"], parameters["max_n_mmaps"])]
+    first_mem = _first_mem(heap)
     typical = any(pointer % heap.layout.page_size == first_mem for pointer in pointers)
     if typical:
-        facts.append(f"the pointer ends in {first_mem:#05x}, as malloc's pointers to mmapped chunks do")
+        facts.append(EndsAsMapped(first_mem))
     if not parameters["no_dyn_threshold"] and parameters["mmap_threshold"] > _THRESHOLD:
-        facts.append(
-            f"mmap_threshold has risen to {parameters['mmap_threshold']:#x}, as it does when such a block is freed"
-        )
+        facts.append(ThresholdHasRisen(parameters["mmap_threshold"]))
     return typical, tuple(facts)
+
+
+def _first_mem(heap: HeapView) -> int:
+    """Return the first mem in a mapping: an i386 chunk begins 8 bytes into it, so that mem is aligned."""
+    return align_up(heap.layout.header, heap.layout.alignment)

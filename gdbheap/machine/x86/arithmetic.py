@@ -52,9 +52,8 @@ def _register_value(registers: Mapping[str, int], name: str, pointer_size: int) 
 def floating_point(instruction: Instruction, pointer_size: int) -> FloatingPoint:
     """Return where the exception comes from: SSE reports at once, the x87 unit later."""
     if not instruction.mnemonic.startswith("f"):
-        return FloatingPoint("", ("p $mxcsr", "info float"))
+        return FloatingPoint(False, ("p $mxcsr", "info float"))
     # The 64-bit formats of fxsave and xsave hold the address in two halves, which gdb names as the old formats'
     # selector and offset.
     failed = "((unsigned long)$fiseg << 32 | (unsigned)$fioff)" if pointer_size == 8 else "(unsigned)$fioff"
-    fact = "the x87 unit reports at its next instruction: the one that failed is the last of its own before this"
-    return FloatingPoint(fact, ("info float", f"x/i {failed}"))
+    return FloatingPoint(True, ("info float", f"x/i {failed}"))

@@ -7,12 +7,14 @@ from collections.abc import Callable, Iterator, Mapping
 
 from gdbheap.machine.code import CallReader, FloatingPoint, HandlerFrame, KeptSignal, LeftFrame
 from gdbheap.machine.instruction import Instruction
+from gdbheap.machine.refusal import Refusal, TrapBytes
 from gdbheap.machine.stopped import Bytes, CodeLines, NamedPlace, PointerWords, StoppedProcess
 from gdbheap.machine.x86.arithmetic import divisor, floating_point
 from gdbheap.machine.x86.call_code import ends_with_call
 from gdbheap.machine.x86.call_reader import X86CallReader
 from gdbheap.machine.x86.left_frames import left_frames, return_addresses
 from gdbheap.machine.x86.operand import decode
+from gdbheap.machine.x86.refusals import divides_integers, refusal, trap_before
 from gdbheap.machine.x86.signal_frame import kept_signal, read_signal_frame
 
 
@@ -24,6 +26,15 @@ class X86Code:
 
     def decode(self, text: str, registers: Mapping[str, int]) -> Instruction:
         return decode(text, registers, self._pointer_size)
+
+    def refusal(self, instruction: Instruction) -> Refusal | None:
+        return refusal(instruction)
+
+    def trap_before(self, code: bytes) -> TrapBytes | None:
+        return trap_before(code)
+
+    def divides_integers(self, instruction: Instruction) -> bool:
+        return divides_integers(instruction)
 
     def divisor(
         self, instruction: Instruction, registers: Mapping[str, int], word_at: Callable[[int], int | None]

@@ -7,7 +7,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
-from gdbheap.machine.instruction import READ, WRITE, Instruction, MemoryOperand
+from gdbheap.machine.instruction import CALL, JUMP, READ, RETURN, WRITE, Instruction, MemoryOperand
 from gdbheap.machine.x86.operand_size import operand_size
 
 # Instructions whose memory operand is only read, though it stands where others have their destination.
@@ -69,6 +69,8 @@ _DECORATION = re.compile(r"\{[^}]*\}")
 _VECTOR_INDEX = re.compile(r"[xyz]mm\d+")
 _COMMENT = re.compile(r"\s*(0x[0-9a-f]+)")
 _STACK = re.compile(r"(?P<kind>pushf?|popf?|call|ret|leave|enter)(?P<suffix>[wlqd]?)")
+_FLOW = {"call": CALL, "jmp": JUMP, "ret": RETURN}
+_ADDRESS = re.compile(r"0x[0-9a-f]+\b(?![(:])")
 _PREFIXES = re.compile(r"rep(n?[ez])?|lock|data16|addr32|notrack|bnd|xacquire|xrelease|[c-gs]s|rex(\.\w+)?|\{\w+\}")
 
 
@@ -99,7 +101,22 @@ def decode(text: str, registers: Mapping[str, int], pointer_size: int) -> Instru
         *_implied(mnemonic, operands, registers, pointer_size),
         *_on_stack(mnemonic, registers, pointer_size),
     )
-    return Instruction(text, mnemonic, operands, memory, alignment, target=target, target_register=register)
+    return Instruction(
+        text,
+        mnemonic,
+        operands,
+        memory,
+        alignment,
+        target=target,
+        target_register=register,
+        flow=next((flow for start, flow in _FLOW.items() if mnemonic.startswith(start)), ""),
+        destination=_destination(operands[0]) if mnemonic.startswith(("call", "jmp")) and operands else None,
+    )
+
+
+def _destination(operand: str) -> int | None:
+    match = _ADDRESS.match(operand)
+    return None if match is None else int(match[0], 16)
 
 
 def _alignment(mnemonic: str, operands: tuple[str, ...], memory: tuple[MemoryOperand, ...]) -> int:

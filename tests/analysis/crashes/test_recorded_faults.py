@@ -7,12 +7,13 @@ import struct
 
 import pytest
 
-from gdbheap.analysis.crashes.cxx import memory_facts
 from gdbheap.analysis.crashes.explain_crash import explain_stop
+from gdbheap.analysis.crashes.limits import memory_facts
 from gdbheap.process.address_space import VMA
 from gdbheap.process.frame import Frame
 from gdbheap.process.signal_info import SignalInfo, parse_siginfo
 from gdbheap.process.stop import Expression
+from gdbheap.sentences.facts.said import said
 from support.made_crash import CODE, STACK_POINTER, made_crash
 from support.made_process import ARENA, LARGE, STACK, TLS, VMAS, made_process
 
@@ -20,7 +21,10 @@ SEGV, BUS, ABRT = 11, 7, 6
 
 
 def told(scene):
-    return [(each.name, each.confidence, each.address, each.summary, each.evidence) for each in explain_stop(scene)]
+    return [
+        (each.cause.value, each.confidence, each.address, said(each.finding), tuple(map(said, each.evidence)))
+        for each in explain_stop(scene)
+    ]
 
 
 def siginfo(word, number, code, *fields):
@@ -38,7 +42,7 @@ def test_the_denial_of_a_protection_key_recorded_with_pku():
             "protection_key",
             "certain",
             TLS + 16,
-            "protection key 3 denies the access, though the mapping's permissions allow it",
+            "protection key 3 denies the access, though the permissions of the mapping allow it",
             (
                 f"{TLS + 16:#x} is 0x10 bytes into {TLS:x}-{TLS + 0x3000:x} rw-p (anonymous)",
                 f"0x10(%rbx) reads {TLS + 16:#x}",
@@ -51,7 +55,7 @@ def test_execute_only_memory_is_kept_by_a_key():
     process = made_process((*VMAS, VMA(0x10000000, 0x10001000, "--xp")))
     info = SignalInfo(SEGV, 4, 0, address=0x10000010, protection_key=1)
     found = told(made_crash("mov    (%rax),%ecx", info, {"rax": 0x10000010}, process=process))
-    denies = "protection key 1, by which the kernel keeps execute-only memory from being read, denies it"
+    denies = "protection key 1 denies the access: by it the kernel keeps execute-only memory from being read"
     assert {each[:4] for each in found} == {
         ("no_access", "certain", 0x10000010, "the mapping may only be executed (--xp)"),
         ("protection_key", "certain", 0x10000010, denies),
@@ -78,7 +82,7 @@ def test_an_alignment_check_is_about_the_operand_and_not_about_si_addr():
             "the read needs an address that is a multiple of 4",
             (
                 f"0x10(%rbx) is {TLS + 0x13:#x}, 3 past a multiple of 4",
-                "the AC flag of eflags is set: the processor checks every access",
+                "the AC flag of eflags is set: the processor checks the alignment of every access",
             ),
         )
     ]
@@ -132,7 +136,7 @@ def test_a_core_that_leaves_out_a_mapping_says_so():
 def test_new_fails_for_want_of_mappings():
     process = made_process(tuple(VMA(0x10000000 + 0x2000 * n, 0x10001000 + 0x2000 * n, "rw-p") for n in range(65530)))
     scene = made_crash("syscall", SignalInfo(ABRT, -6, 0, sender=4242), {}, process=process)
-    assert list(memory_facts(scene)) == [
+    assert list(map(said, memory_facts(scene))) == [
         "the process has 65530 mappings of 0xfffa000 bytes",
         "that is as many mappings as the kernel usually allows (65530, vm.max_map_count)",
     ]
@@ -146,10 +150,10 @@ def test_the_pointer_and_its_member_are_named():
     )
     ((name, sure, address, summary, evidence),) = told(scene)
     assert (name, sure, address) == ("null_plus_offset", "certain", 8)
-    assert summary == "a member 8 bytes (0x8) into an object at NULL is used to read"
+    assert summary == "a member 8 bytes (0x8) into an object at NULL is read"
     assert evidence == (
         "0x8(%rax) with rax=0x0 is 0x8",
-        "p->next (struct node *) is 0x0; 0x8 bytes on lies p->next->value",
+        "p->next (struct node *) is 0x0; p->next->value is 0x8 bytes into it",
     )
 
 

@@ -8,6 +8,7 @@ import pytest
 
 from gdbheap.analysis.crashes.explain_crash import explain_stop
 from gdbheap.process.signal_info import SI_KERNEL, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP, SignalInfo
+from gdbheap.sentences.facts.said import said
 from support.made_crash import CODE, made_crash
 from support.made_process import HEAP, LARGE, TLS
 
@@ -18,7 +19,7 @@ LOAD, STORE = "mov    (%rax),%rbx", "movb   $0x1,(%rax)"
 
 def first(instruction, info, registers, **more):
     verdict = explain_stop(made_crash(instruction, info, registers, **more))[0]
-    return verdict.name, verdict.confidence
+    return verdict.cause.value, verdict.confidence
 
 
 def unmapped(address):
@@ -91,7 +92,7 @@ def test_a_place_tells_what_was_wrong_with_it(instruction, address, code, name, 
 )
 def test_a_division_tells_its_divisor(instruction, registers, summary):
     found = explain_stop(made_crash(instruction, SignalInfo(SIGFPE, 1, 0, address=CODE), registers))[0]
-    assert (found.name, found.confidence, found.summary) == ("integer_divide", "certain", summary)
+    assert (found.cause.value, found.confidence, said(found.finding)) == ("integer_divide", "certain", summary)
 
 
 @pytest.mark.parametrize(
@@ -99,7 +100,7 @@ def test_a_division_tells_its_divisor(instruction, registers, summary):
 )
 def test_floating_point_is_looked_at_where_it_was_done(instruction, looked_at):
     found = explain_stop(made_crash(instruction, SignalInfo(SIGFPE, 3, 0, address=CODE), {}))[0]
-    assert (found.name, found.next[0]) == ("fp_exception", looked_at)
+    assert (found.cause.value, found.next[0]) == ("fp_exception", looked_at)
 
 
 @pytest.mark.parametrize(
@@ -130,5 +131,5 @@ def test_a_signal_that_was_sent_has_a_sender(sender, name, sure):
 def test_a_refused_system_call_has_its_name():
     info = SignalInfo(SIGSYS, 1, 0, system_call=59)
     found = explain_stop(made_crash("syscall", info, {}, system_call="execve"))[0]
-    assert (found.name, found.confidence) == ("bad_syscall", "certain")
-    assert found.summary == "a filter (seccomp) forbids the system call 59, execve"
+    assert (found.cause.value, found.confidence) == ("bad_syscall", "certain")
+    assert said(found.finding) == "a seccomp filter forbids system call 59 (execve)"

@@ -9,6 +9,7 @@ import pytest
 from gdbheap.analysis.mappings.accesses import accesses
 from gdbheap.process.address_space import VMA, AddressSpace
 from gdbheap.process.live.pages import PageState
+from gdbheap.sentences.facts.said import said
 from support.made_process import ARENA, HEAP, MAIN_STACK, STACK, VDSO, made_process
 
 MAPERR, ACCERR, KERNEL = "SIGSEGV SEGV_MAPERR", "SIGSEGV SEGV_ACCERR", "SIGSEGV SI_KERNEL"
@@ -58,8 +59,8 @@ def test_by_address(address, expected):
     ],
 )
 def test_by_page(page, read, write):
-    said = accesses(replace(made_process(), pid=None), HEAP, page)
-    assert [each.meaning for each in said[:2]] == [read, write]
+    told = accesses(replace(made_process(), pid=None), HEAP, page)
+    assert [said(each.effect) for each in told[:2]] == [read, write]
 
 
 def test_a_guard_page_inside_a_mapping_refuses_all():
