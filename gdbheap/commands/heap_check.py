@@ -59,6 +59,7 @@ class _Row:
     expected_value: int | Absent = member(metadata=column("address"))
     why: str = member(metadata=column())
     thread_number: int | Absent | None = member(metadata=column("number"))
+    writer_facts: Mapping[str, Any] | None = member(metadata=column("facts", shown=False))
 
 
 # For so many findings the whole of memory is searched for pointers to the block.
@@ -75,20 +76,21 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     from gdbheap.analysis.malloc_aborts.malloc_abort import explain_abort
     from gdbheap.analysis.malloc_aborts.passed_first import with_passed
     from gdbheap.analysis.suspects.diagnosis import diagnose
+    from gdbheap.sentences.facts.said import said
     from gdbheap.sentences.malloc_aborts import abort_lines, interrupted_lines
 
     view = target.heap()
     dying, frames = dying_thread(target)
     frames = with_passed(target, dying, frames)
-    said = last_words(target.process, target.abort_message(), frames, dying is not None)
-    found = judge(violations(target), target.process, view, threads_inside(target), said is not None)
+    told = last_words(target.process, target.abort_message(), frames, dying is not None)
+    found = judge(violations(target), target.process, view, threads_inside(target), told is not None)
     heap = CheckedHeap(target.process, view)
     again = entered_again(frames)
-    before = interrupted_before(target, frames) if said is not None or found.certain else None
+    before = interrupted_before(target, frames) if told is not None or found.certain else None
     in_handler = before is not None and before.has_entered_again
     diagnoses = [diagnose(heap, each, in_handler) for each in found.findings]
     limit = limit_of(target, arguments)
-    died = explain_abort(heap, said, frames, found.findings) if said is not None else None
+    died = explain_abort(heap, told, frames, found.findings) if told is not None else None
     if died is None:
         lines = tuple(interrupted_lines(before))
     else:
@@ -107,7 +109,9 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
             Prose((*(_checked(each) for each in found.checked), *misfit_lines)),
             Facts({**_totals(found), **_abort_totals(died), **misfit_totals}),
             Faults(
-                tuple(Fault(each.address, str(each.message), each.detail, each.invariant) for each in found.certain),
+                tuple(
+                    Fault(each.address, str(each.message), said(each.detail), each.invariant) for each in found.certain
+                ),
                 shown=False,
             ),
         ),
@@ -162,6 +166,8 @@ def _abort_totals(died: MallocAbort | None) -> dict[str, Any]:
 
 
 def _row(diagnosis: Diagnosis, numbers: Mapping[int, int]) -> _Row:
+    from gdbheap.sentences.facts.said import said
+
     each, writer = diagnosis.finding, diagnosis.writer
     return _Row(
         address=each.address,
@@ -178,8 +184,8 @@ def _row(diagnosis: Diagnosis, numbers: Mapping[int, int]) -> _Row:
         writer=writer.kind,
         writer_chunk=writer.chunk,
         overrun=writer.overrun,
-        bytes=writer.bytes,
-        detail=each.detail,
+        bytes="" if writer.bytes is None else said(writer.bytes),
+        detail=said(each.detail),
         watch=diagnosis.watch,
         breakpoint=diagnosis.breakpoint,
         rr=diagnosis.rr,
@@ -187,6 +193,7 @@ def _row(diagnosis: Diagnosis, numbers: Mapping[int, int]) -> _Row:
         expected_value=ABSENT if each.must.value is None else each.must.value,
         why=each.why,
         thread_number=ABSENT if each.thread is None else numbers.get(each.thread),
+        writer_facts=None if writer.fact is None else writer.fact.record(),
     )
 
 

@@ -11,6 +11,8 @@ from gdbheap.analysis.suspects.diagnosis import Diagnosis
 from gdbheap.glibc.naming import place_of
 from gdbheap.process.symbols import SymbolAt
 from gdbheap.report.report import Line
+from gdbheap.sentences.facts.aborts import field_holds
+from gdbheap.sentences.facts.said import said
 from gdbheap.sentences.labelled import labelled
 
 
@@ -20,7 +22,7 @@ def diagnosis_lines(diagnosis: Diagnosis) -> Iterator[Line]:
     sure = "may be transient: " if each.transient else ""
     yield Line((("address", f"{each.address:#x}"), ("", "  "), ("fault", f"{sure}{each.message}")))
     if each.field:
-        yield labelled("field", each.holds)
+        yield labelled("field", field_holds(each.detail))
         yield labelled("must be", each.must.words)
         if each.why:
             yield labelled("why", each.why)
@@ -28,8 +30,8 @@ def diagnosis_lines(diagnosis: Diagnosis) -> Iterator[Line]:
         yield labelled("field", each.why)
     if each.call:
         yield labelled("dies", each.call)
-    if writer.sentence:
-        yield labelled("writer", writer.sentence)
+    if writer.fact is not None:
+        yield labelled("writer", said(writer.fact))
 
 
 def pointer_lines(heap: CheckedHeap, symbol_at: SymbolAt, diagnosis: Diagnosis) -> Iterator[Line]:
@@ -70,4 +72,4 @@ def catching_lines(diagnosis: Diagnosis) -> Iterator[Line]:
 
 def same_chunk(each: Finding) -> Line:
     """Return one line for a further field of the same chunk or arena: most often the same write has broken it."""
-    return labelled("and", each.detail)
+    return labelled("and", said(each.detail))

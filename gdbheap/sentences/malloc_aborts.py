@@ -34,16 +34,16 @@ def abort_lines(
     """Yield what malloc said, the cause, the check that failed, the chunk. `again` are the two calls where one was
     entered in the middle of the other."""
     yield Line((("", f"{died.call} aborted: "), ("fault", died.message)))
-    why = said(how_entered(*again)) if again is not None else cause(heap, died, symbol_at, before)
-    if why:
-        yield labelled("cause", why)
+    why = how_entered(*again) if again is not None else cause(heap, died, symbol_at, before)
+    if why is not None:
+        yield labelled("cause", said(why))
     yield from interrupted_lines(before)
     if died.caller is not None:
-        yield labelled("caller", died.caller_words)
+        yield labelled("caller", f"frame {died.caller.level}, {died.caller.words}")
     yield labelled("check", f"{died.function}: {died.condition}")
     if again is not None:
         return  # what is broken tells of that call, and of no chunk's user
-    if not why and (before is None or not before.has_entered_again):
+    if why is None and (before is None or not before.has_entered_again):
         yield labelled("means", died.implies)
     yield from _chunk_lines(heap, died)
     if died.pointer is None and died.wants_pointer:
@@ -55,15 +55,16 @@ def abort_lines(
 
 def _chunk_lines(heap: CheckedHeap, died: MallocAbort) -> Iterator[Line]:
     """Yield the chunk that failed the check."""
+    how = "" if died.how is None else said(died.how)
     if died.chunk is None:
-        if died.evidence:
-            yield labelled("chunk", f"not known: {died.how}")
-            yield labelled("", died.evidence)
+        if died.evidence is not None:
+            yield labelled("chunk", f"not known: {how}")
+            yield labelled("", said(died.evidence))
         return
     pointer = f", which the caller passed as {died.pointer:#x}" if died.pointer is not None else ""
     chunk = heap.view.chunk_at(died.chunk)
     is_whole = chunk is not None and chunk.address == died.chunk
     what = f" ({chunk.state.label}, {chunk.size:#x} bytes)" if chunk is not None and is_whole else ""
-    yield labelled("chunk", f"{died.chunk:#x}{what}{pointer}: {died.how}")
-    if died.evidence not in [each.detail for each in died.findings]:
-        yield labelled("", died.evidence)
+    yield labelled("chunk", f"{died.chunk:#x}{what}{pointer}: {how}")
+    if died.own_evidence is not None:
+        yield labelled("", said(died.own_evidence))

@@ -67,7 +67,7 @@ def named(rows, name):
 def test_a_fill_of_mallocs_own_is_known_by_its_byte_and_is_no_text(deaths, case, came):
     for _, rows in rows_of(deaths, case):
         fill, byte = named(rows, "poison_fill"), "0x5a" if case == "perturb_fill" else "0xa5"
-        assert fill["summary"].startswith(f"the pointer is {byte} in every byte, a fill of malloc's own: it was ")
+        assert fill["summary"].startswith(f"every byte of the pointer is {byte}, malloc's own fill: it was ")
         assert came in fill["summary"]
         text = named(rows, "ascii_as_pointer")
         assert text is None or text["confidence"] == "possible"

@@ -6,9 +6,10 @@ from gdbheap.analysis.invariants.finding import Must, Violation, WrongField, exa
 from gdbheap.analysis.suspects.diagnosis import Diagnosis
 from gdbheap.analysis.suspects.suspected_writer import SuspectedWriter
 from gdbheap.glibc.invariant import Invariant
+from gdbheap.sentences.facts.said import said
 from gdbheap.sentences.findings import catching_lines, diagnosis_lines, same_chunk
 
-NOBODY = SuspectedWriter("unknown", None, 0, "", "")
+NOBODY = SuspectedWriter("unknown")
 
 
 def text(lines) -> list[str]:
@@ -37,7 +38,7 @@ def test_a_violation_is_told_with_its_field_what_it_must_hold_and_why():
         "            rr record PROGRAM",
     ]
     one_line = "prev_size at 0x1090 is 0x41, must be 0x90; the free chunk at 0x1000 has that size"
-    assert (found.detail, text([same_chunk(found)])) == (one_line, [f"    and     {one_line}"])
+    assert (said(found.detail), text([same_chunk(found)])) == (one_line, [f"    and     {one_line}"])
 
 
 def test_a_field_that_is_not_to_be_seen_any_more_has_its_reason_alone():
@@ -47,4 +48,4 @@ def test_a_field_that_is_not_to_be_seen_any_more_has_its_reason_alone():
         "0x1000  top was closed before its end",
         "    field   the fenceposts close a top",
     ]
-    assert (found.holds, found.detail) == ("", "the fenceposts close a top")
+    assert said(found.detail) == "the fenceposts close a top"

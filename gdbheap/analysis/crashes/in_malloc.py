@@ -12,7 +12,6 @@ from gdbheap.analysis.crashes.reentry import reentered, reentered_before
 from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, POSSIBLE, Cause, Verdict
 from gdbheap.analysis.facts.aborts import (
     CrashedOnCorruptHeap,
-    FoundBroken,
     GivenNoBlock,
     GivenUnreadable,
     ProbablyBy,
@@ -20,7 +19,7 @@ from gdbheap.analysis.facts.aborts import (
     TakenForSize,
     WasPassed,
 )
-from gdbheap.analysis.facts.fact import Fact, InWords
+from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.facts.stop import CalledFrom
 from gdbheap.analysis.invariants.calls import entered_again
 from gdbheap.analysis.invariants.check import judge
@@ -97,12 +96,10 @@ def _without_heap(crash: CrashContext, where: tuple[Fact, ...]) -> Iterator[Verd
     perhaps."""
     given = told_by_the_call(crash.stop.frames)
     told = outside_heaps(crash.process, given.pointer, crash.symbol_at) if given is not None and given.pointer else None
-    if given is not None and given.pointer is not None and told is not None:
-        found, evidence = (
-            GivenNoBlock("free", given.pointer, InWords(told.words)),
-            (*where, WasPassed(given.pointer, InWords(given.how))),
-        )
-        yield Verdict(Cause.INVALID_FREE, CERTAIN, given.pointer, found, evidence, _LOOK)
+    if given is None or given.pointer is None or given.how is None or told is None:
+        return
+    found, evidence = GivenNoBlock("free", given.pointer, told.fact), (*where, WasPassed(given.pointer, given.how))
+    yield Verdict(Cause.INVALID_FREE, CERTAIN, given.pointer, found, evidence, _LOOK)
 
 
 def _no_block(crash: CrashContext, heap: CheckedHeap, where: tuple[Fact, ...]) -> Iterator[Verdict]:
@@ -127,8 +124,8 @@ def _no_block(crash: CrashContext, heap: CheckedHeap, where: tuple[Fact, ...]) -
             continue
         if told.kind == "inside" and not is_told and pointer % layout.alignment == 0:
             continue
-        evidence = (*where, WasPassed(pointer, InWords(each.how)), TakenForSize(raw, at))
-        found, sure = GivenNoBlock("free", pointer, InWords(told.words)), CERTAIN if is_told else LIKELY
+        evidence = (*where, WasPassed(pointer, each.how), TakenForSize(raw, at))
+        found, sure = GivenNoBlock("free", pointer, told.fact), CERTAIN if is_told else LIKELY
         yield Verdict(Cause.INVALID_FREE, sure, pointer, found, evidence, (*_LOOK, "heap check"))
         return
 
@@ -140,11 +137,10 @@ def _followed(crash: CrashContext, heap: CheckedHeap, where: tuple[Fact, ...], i
     followed = [each for each in found if _is_followed(crash, each) or _is_taken_for_threads(crash, each)]
     for each in (followed or found)[:1]:
         writer = probable_writer(heap, each)
-        by = (ProbablyBy(InWords(writer.sentence)),) if writer.sentence else ()
+        by = (ProbablyBy(writer.fact),) if writer.fact is not None else ()
         name = _NAMES.search(inside)
         wrong = CrashedOnCorruptHeap(name[0] if name else inside, each.field, str(each.message), each.where)
-        broken = FoundBroken(each.invariant, str(each.message), each.address, InWords(each.detail))
-        evidence, sure = (*where, broken, *by), CERTAIN if followed else POSSIBLE
+        evidence, sure = (*where, each.fact, *by), CERTAIN if followed else POSSIBLE
         yield Verdict(Cause.HEAP_CORRUPTION, sure, each.address, wrong, evidence, ("heap check", "bt"))
 
 

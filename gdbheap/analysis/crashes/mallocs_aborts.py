@@ -14,7 +14,6 @@ from gdbheap.analysis.facts.aborts import (
     AbortMessageIs,
     CheckIs,
     ChunkThatFailed,
-    FoundBroken,
     GivenNoBlock,
     HeapFoundCorrupt,
     HeapSound,
@@ -59,10 +58,10 @@ def _judged(crash: CrashContext, died: MallocAbort, sure: str, quoted: tuple[Fac
     heap = CheckedHeap(crash.process, crash.heap) if crash.heap is not None else None
     told = _passed(crash, heap, died)
     is_wrong = told.is_no_block if told is not None else Topic.INVALID_POINTER in topic_of(died.message)
-    why = _words(cause(heap, died, crash.symbol_at, crash.interrupted)) if heap is not None else None
+    why = cause(heap, died, crash.symbol_at, crash.interrupted) if heap is not None else None
     is_handlers = crash.interrupted is not None and crash.interrupted.has_entered_again
     if heap is None and told is not None:
-        why = GivenNoBlock("", died.pointer, InWords(told.words))
+        why = GivenNoBlock("", died.pointer, told.fact)
     found: Fact = HeapFoundCorrupt(died.message)
     if why is not None:
         found = AbortExplained(died.message, why)
@@ -74,10 +73,6 @@ def _judged(crash: CrashContext, died: MallocAbort, sure: str, quoted: tuple[Fac
     yield Verdict(Cause.MALLOC_ABORT, sure, died.chunk, found, facts, _commands(crash, heap, died, told))
     yield from reentered_before(crash, why is not None or is_wrong)
     yield from _invalid_free(died, told, quoted[:-1])
-
-
-def _words(text: str) -> Fact | None:
-    return InWords(text) if text else None
 
 
 def _commands(
@@ -104,16 +99,16 @@ def _facts(died: MallocAbort, is_explained: bool, is_sound: bool) -> Iterator[Fa
     yield CheckIs(died.function, died.condition)
     if not is_explained and not is_sound:
         yield Means(InWords(died.implies))
-    if died.how:
-        yield ChunkThatFailed(died.chunk, died.pointer, InWords(died.how))
-    if died.evidence and died.evidence not in [each.detail for each in died.findings]:
-        yield InWords(died.evidence)
+    if died.how is not None:
+        yield ChunkThatFailed(died.chunk, died.pointer, died.how)
+    if died.own_evidence is not None:
+        yield died.own_evidence
     if died.pointer is None and died.wants_pointer:
         yield PointerNotFound()
     if is_sound:
         yield HeapSound()
     for each in died.findings[:_MOST_FINDINGS]:
-        yield FoundBroken(each.invariant, str(each.message), each.address, InWords(each.detail))
+        yield each.fact
 
 
 def _invalid_free(died: MallocAbort, told: PassedPointer | None, where: tuple[Fact, ...]) -> Iterator[Verdict]:
@@ -123,7 +118,7 @@ def _invalid_free(died: MallocAbort, told: PassedPointer | None, where: tuple[Fa
     # overwritten fails too.
     is_pointer = Topic.INVALID_POINTER in topic_of(died.message) and (told is None or foreign)
     if is_pointer or (foreign and Topic.INVALID_SIZE in topic_of(died.message)):
-        facts = (PointerIs(died.pointer, InWords(told.words)),) if told is not None and died.pointer is not None else ()
+        facts = (PointerIs(died.pointer, told.fact),) if told is not None and died.pointer is not None else ()
         found = GivenNoBlock("free", None, None)
         evidence = (*facts, *where)
         yield Verdict(Cause.INVALID_FREE, LIKELY, died.pointer, found, evidence, ("up", "info locals"))

@@ -219,12 +219,13 @@ class ReturnsLeft(Fact):
 @dataclass(frozen=True)
 class GivenNoBlock(Fact):
     """`function` was given a pointer that malloc did not return; `pointer` None: it is not known, or told elsewhere;
-    `what` it is instead (None: told elsewhere)."""
+    `what` it is instead (None: told elsewhere). `perhaps`: the pointer only fits."""
 
     kind = "given_no_block"
     function: str
     pointer: Hex | None
     what: Fact | None
+    perhaps: bool = False
 
 
 @dataclass(frozen=True)
@@ -294,6 +295,19 @@ class ProbablyBy(Fact):
 
 
 @dataclass(frozen=True)
+class FieldIsWrong(Fact):
+    """A field that holds what it must not (None: not one word); "": it is not to be seen any more, and `why` says
+    all."""
+
+    kind = "wrong_field"
+    field: str
+    where: Hex
+    held: Hex | None
+    must: str
+    why: str
+
+
+@dataclass(frozen=True)
 class FoundBroken(Fact):
     """What `heap check` finds broken: which invariant, what it is called, at which chunk (or arena, ...), how that
     shows."""
@@ -302,4 +316,4 @@ class FoundBroken(Fact):
     invariant: Invariant
     message: str
     address: Hex
-    detail: Fact
+    detail: FieldIsWrong

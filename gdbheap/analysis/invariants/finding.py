@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from gdbheap.analysis.abort_texts.text import Message, Words
+from gdbheap.analysis.facts.aborts import FieldIsWrong, FoundBroken
 from gdbheap.analysis.invariants.followed import Followed
 from gdbheap.analysis.invariants.listed_wrongly import Listed
 from gdbheap.glibc.invariant import Invariant
@@ -99,13 +100,11 @@ class Finding(Violation):
     followed: Followed | None = None
 
     @property
-    def holds(self) -> str:
-        """The field and what it holds, for people; "" where it is not to be seen any more."""
-        return (
-            f"{self.field} at {self.where:#x}{'' if self.held is None else f' is {self.held:#x}'}" if self.field else ""
-        )
+    def detail(self) -> FieldIsWrong:
+        """What the field holds, what it must hold, and why."""
+        return FieldIsWrong(self.field, self.where, self.held, self.must.words, self.why)
 
     @property
-    def detail(self) -> str:
-        """What the field holds, what it must hold, and why, in one line for people."""
-        return "; ".join(filter(None, (f"{self.holds}, must be {self.must.words}" if self.field else "", self.why)))
+    def fact(self) -> FoundBroken:
+        """The finding as a fact."""
+        return FoundBroken(self.invariant, str(self.message), self.address, self.detail)

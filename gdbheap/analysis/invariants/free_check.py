@@ -3,6 +3,20 @@
 from __future__ import annotations
 
 from gdbheap.analysis.abort_texts.text import Words
+from gdbheap.analysis.facts.fact import Fact
+from gdbheap.analysis.facts.free_checks import (
+    EndsBeyondTop,
+    HeaderTellsMapping,
+    InList,
+    IsTop,
+    LinksDiffer,
+    NextHeader,
+    NotAligned,
+    PrevSizeMisleads,
+    SizeImpossible,
+    SizesDiffer,
+    SizeWraps,
+)
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import FLAG_MASK, IS_MMAPPED, NON_MAIN_ARENA, PREV_INUSE, State
@@ -11,7 +25,7 @@ from gdbheap.glibc.naming import list_name
 from gdbheap.glibc.sizes import tcache_range
 
 # (the text, the reason in this chunk's own numbers)
-FreeOutcome = tuple[Words, str]
+FreeOutcome = tuple[Words, Fact]
 
 MUNMAP = "munmap_chunk(): invalid pointer"
 
@@ -43,7 +57,7 @@ def _munmap(heap: CheckedHeap, chunk: int, prev_size: int, size: int) -> FreeOut
     start, length = chunk - (prev_size & ~1) & mask, (prev_size & ~1) + size + overhead & mask
     offset = (chunk + heap.layout.header) % heap.process.page_size
     if start % heap.process.page_size or length % heap.process.page_size or offset & (offset - 1):
-        return MUNMAP, f"the header tells of a mapping at {start:#x} of {length:#x} bytes"
+        return MUNMAP, HeaderTellsMapping(start, length)
     return None
 
 
@@ -52,13 +66,13 @@ def _pointer(heap: CheckedHeap, chunk: int, size: int) -> FreeOutcome | None:
     wraps = chunk + size > 1 << 8 * layout.pointer_size or size == 0
     misaligned = (chunk + layout.header) % layout.alignment != 0
     if misaligned:
-        return "free(): invalid pointer", f"{chunk + layout.header:#x} is not a multiple of {layout.alignment}"
+        return "free(): invalid pointer", NotAligned(chunk + layout.header, layout.alignment)
     strict = heap.texts.newest < (2, 42)
     if wraps:
         text = "free(): invalid pointer" if strict else "free(): invalid size"
-        return text, f"size {size:#x} makes the chunk end outside the address space"
+        return text, SizeWraps(size)
     if size < layout.min_size or (strict and size % layout.alignment):
-        return "free(): invalid size", f"size {size:#x} is none that a chunk can have"
+        return "free(): invalid size", SizeImpossible(size)
     return None
 
 
@@ -68,10 +82,7 @@ def _tcache(heap: CheckedHeap, chunk: int, size: int) -> FreeOutcome | None:
         return None
     if size > tcache_range(63, heap.layout)[1]:
         return None
-    return (
-        "free(): double free detected in tcache 2",
-        f"it is number {place.position + 1} of {list_name(place.bin)}",
-    )
+    return "free(): double free detected in tcache 2", InList(place.position + 1, list_name(place.bin))
 
 
 def _next(heap: CheckedHeap, chunk: int, size: int) -> FreeOutcome | None:
@@ -89,25 +100,23 @@ def _next(heap: CheckedHeap, chunk: int, size: int) -> FreeOutcome | None:
     except MemoryFault:
         return None
     if not fast and not raw & PREV_INUSE:
-        return "double free or corruption (!prev)", f"the header behind, at {chunk + size:#x}, has PREV_INUSE clear"
+        return "double free or corruption (!prev)", NextHeader(chunk + size, None)
     if raw <= heap.layout.header or raw & ~FLAG_MASK >= arena.system_mem:
         text = f"free(): invalid next size ({'fast' if fast else 'normal'})"
-        return text, f"the header behind, at {chunk + size:#x}, has size field {raw:#x}"
+        return text, NextHeader(chunk + size, raw)
     place = heap.view.place_of(chunk)
     if fast and place is not None and place.bin.kind == "fastbin" and place.position == 0:
-        return "double free or corruption (fasttop)", f"it is the first of {list_name(place.bin)}"
+        return "double free or corruption (fasttop)", InList(1, list_name(place.bin))
     return None
 
 
 def _top(heap: CheckedHeap, arena: Arena, chunk: int, size: int) -> FreeOutcome | None:
     if chunk == arena.top:
-        return "double free or corruption (top)", "it is top"
+        return "double free or corruption (top)", IsTop()
     end = arena.top + _size(heap, arena.top)
     if not arena.value["flags"] & NONCONTIGUOUS and chunk + size >= end:
-        of_main = "; NON_MAIN_ARENA is clear, as in a free chunk, so that free takes it for one of the main arena"
         elsewhere = arena.is_main and arena_of(heap, chunk) not in (None, arena)
-        why = f"it would end at {chunk + size:#x}, and top does at {end:#x}{of_main if elsewhere else ''}"
-        return "double free or corruption (out)", why
+        return "double free or corruption (out)", EndsBeyondTop(chunk + size, end, elsewhere)
     return None
 
 
@@ -124,10 +133,7 @@ def _merge(heap: CheckedHeap, chunk: int, prev_size: int, raw: int) -> FreeOutco
             text = heap.texts.choose(
                 "corrupted size vs. prev_size while consolidating", otherwise="corrupted size vs. prev_size"
             )
-            return (
-                text,
-                f"prev_size is {prev_size:#x}, the chunk there, at {below:#x}, has size {_size(heap, below):#x}",
-            )
+            return text, PrevSizeMisleads(prev_size, below, _size(heap, below))
         found = _unlink(heap, below)
         if found:
             return found
@@ -148,15 +154,9 @@ def _unlink(heap: CheckedHeap, chunk: int) -> FreeOutcome | None:
     except (MemoryFault, OverflowError):
         return None  # a SIGSEGV, not an abort
     if behind != size:
-        return (
-            "corrupted size vs. prev_size",
-            f"the free chunk at {chunk:#x} has size {size:#x}, prev_size behind it is {behind:#x}",
-        )
+        return "corrupted size vs. prev_size", SizesDiffer(chunk, size, behind)
     if back != chunk or forth != chunk:
-        return (
-            "corrupted double-linked list",
-            f"fd {fd:#x} or bk {bk:#x} of the free chunk at {chunk:#x} does not lead back",
-        )
+        return "corrupted double-linked list", LinksDiffer(fd, bk, chunk)
     return None
 
 

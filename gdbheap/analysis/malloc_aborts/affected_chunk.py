@@ -7,6 +7,9 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from gdbheap.analysis.abort_texts.topic import Topic, related_to, topic_of
+from gdbheap.analysis.facts.fact import InWords
+from gdbheap.analysis.facts.free_checks import IsTop
+from gdbheap.analysis.facts.passed import ArgumentOf, DebuggingBytes, FoundBy, Way
 from gdbheap.analysis.invariants.check_links import head_slot
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding
@@ -65,10 +68,7 @@ def _under_debugging(heap: CheckedHeap, frames: Sequence[Frame]) -> AffectedChun
             pointer = frame.arguments["p"] + heap.layout.header
         chunk = heap.view.chunk_at(pointer) if pointer else None
         if chunk is not None:
-            how = f"the argument of {frame.function}"
-            return AffectedChunk(
-                chunk.address, pointer, how, f"it has {chunk.size:#x} bytes, and the debugging mode's own bytes in them"
-            )
+            return AffectedChunk(chunk.address, pointer, ArgumentOf("", frame.function), DebuggingBytes(chunk.size))
     return None
 
 
@@ -80,8 +80,7 @@ def _handed_out_before(heap: CheckedHeap, text: str) -> AffectedChunk | None:
         if each.kind in ("tcache", "fastbin") and each.fault is not None and not each.chunks:
             chunk = _last_taken(heap, each)
             if chunk is not None:
-                how = "its first word is still the link that became the head of the list"
-                return AffectedChunk(chunk, None, how, each.fault.detail)
+                return AffectedChunk(chunk, None, FoundBy(Way.BECAME_HEAD), InWords(each.fault.detail))
     return None
 
 
@@ -106,23 +105,21 @@ def _by_findings(heap: CheckedHeap, text: str, findings: Sequence[Finding]) -> A
             # now.
             row = heap.table.row_at(each.address - 1)
             if row is not None:
-                return AffectedChunk(
-                    int(heap.table.address[row]), None, "it is free, and in no list any more", each.detail
-                )
+                return AffectedChunk(int(heap.table.address[row]), None, FoundBy(Way.IN_NO_LIST), each.detail)
         below = heap.table.row_at(each.address - 1)
         if Topic.NEXT_SIZE in topic and below is not None:
             # The broken header is the one behind the block that was passed.
             chunk = int(heap.table.address[below])
             verdict = verdict_on(heap, text, chunk)
             if verdict is not None and is_named(text, verdict[0]):
-                return AffectedChunk(chunk, chunk + heap.layout.header, "the header behind it is broken", verdict[1])
+                return AffectedChunk(chunk, chunk + heap.layout.header, FoundBy(Way.NEXT_HEADER), verdict[1])
         if heap.table.row_of(each.address) is None and heap.view.chunk_at(each.address) is None:
-            return AffectedChunk(None, None, "the check is of an arena or a heap, not of one chunk", each.detail, each)
+            return AffectedChunk(None, None, FoundBy(Way.OF_ARENA), each.detail, each)
         if Topic.TOO_SMALL in topic:
             # The chunk that lies about its size is the one below what no chunk begins at.
             return _too_small(heap, each)
         pointer = each.address + heap.layout.header if Topic.PASSED_CHUNK in topic else None
-        return AffectedChunk(each.address, pointer, "`heap check` finds it broken", each.detail, each)
+        return AffectedChunk(each.address, pointer, FoundBy(Way.BY_CHECK), each.detail, each)
     return None
 
 
@@ -130,10 +127,9 @@ def _too_small(heap: CheckedHeap, each: Finding) -> AffectedChunk:
     """Return the chunk whose size is less than its bin's, which the finding is about, or ends right before."""
     below = heap.table.row_at(each.address - 1)
     if below is None or "size" not in each.field or heap.table.state[below] != State.IN_USE:
-        return AffectedChunk(each.address, None, "`heap check` finds it broken", each.detail, each)
+        return AffectedChunk(each.address, None, FoundBy(Way.BY_CHECK), each.detail, each)
     chunk = int(heap.table.address[below])
-    how = "it was taken from a bin of larger chunks, and the chunks do not go on where its size says"
-    return AffectedChunk(chunk, None, how, each.detail, each)
+    return AffectedChunk(chunk, None, FoundBy(Way.OF_LARGER_BIN), each.detail, each)
 
 
 def _by_place(heap: CheckedHeap, text: str) -> AffectedChunk | None:
@@ -141,14 +137,10 @@ def _by_place(heap: CheckedHeap, text: str) -> AffectedChunk | None:
     topic = topic_of(text)
     if Topic.IS_TOP in topic and len(heap.view.arenas) == 1:
         top = heap.view.arenas[0].top
-        return AffectedChunk(top, top + heap.layout.header, "it is top of the only arena", "the chunk is top")
+        return AffectedChunk(top, top + heap.layout.header, FoundBy(Way.TOP_OF_ONLY_ARENA), IsTop())
     if Topic.IS_FASTTOP in topic:
         heads = [each.chunks[0] for each in heap.view.bins if each.kind == "fastbin" and each.chunks]
         if len(heads) == 1:
-            return AffectedChunk(
-                heads[0],
-                heads[0] + heap.layout.header,
-                "it is the first of the only fastbin",
-                "it is the first of its fastbin",
-            )
+            mem = heads[0] + heap.layout.header
+            return AffectedChunk(heads[0], mem, FoundBy(Way.FIRST_OF_FASTBIN), None)
     return None

@@ -15,6 +15,8 @@ from gdbheap.analysis.call_stacks.whose_code import (
     is_of_malloc,
     is_operator,
 )
+from gdbheap.analysis.facts.fact import Fact
+from gdbheap.analysis.facts.passed import ArgumentOf, ByTheCall, OnDyingStack, RegisterOf
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.errors import MemoryFault
 from gdbheap.process.frame import Frame, Passed
@@ -33,11 +35,11 @@ _MOST_STACK = 4096
 
 @dataclass(frozen=True)
 class Candidate:
-    """A chunk that the dying call may be about. `source` is one of OF_; `how` says for people where it was found."""
+    """A chunk that the dying call may be about. `source` is one of OF_; `how` says where it was found."""
 
     chunk: int
     source: str
-    how: str
+    how: Fact
 
 
 def dying_part(frames: Sequence[Frame]) -> Sequence[Frame]:
@@ -92,29 +94,30 @@ def candidates(heap: CheckedHeap, frames: Sequence[Frame]) -> Iterator[Candidate
     inner = ours[:index]
     passing = passing_frame(ours)
     caller = ours[passing] if passing is not None and passing < len(ours) else None
-    for each in caller.passed if caller is not None else ():
-        yield Candidate(each.value - header, OF_CALL, how_passed(caller, each))
+    if caller is not None:
+        for each in caller.passed:
+            yield Candidate(each.value - header, OF_CALL, how_passed(caller, each))
     yield from _of_malloc(inner, header)
     calling = calling_frame(ours)
     for frame in () if index is None or calling is None else ours[index : ours.index(calling) + 1]:
         for name in sorted(frame.pointers):
-            yield Candidate(frame.arguments[name] - header, OF_CALLER, f"the argument {name} of {frame.function}")
+            yield Candidate(frame.arguments[name] - header, OF_CALLER, ArgumentOf(name, frame.function))
     seen: set[int] = set()
     for frame in ours[: len(ours) if index is None else index + 1]:
         for name, value in frame.registers.items():
             if value not in seen and value > header:
                 seen.add(value)
-                where = f"register {name} of frame {frame.level}{f' {frame.function}' if frame.function else ''}"
+                where = RegisterOf(name, frame.level, frame.function)
                 yield Candidate(value - header, OF_REGISTER, where)
                 yield Candidate(value, OF_REGISTER, where)
     yield from _on_the_stack(heap, inner, seen)
 
 
-def how_passed(caller: Frame | None, passed: Passed) -> str:
-    """Return where a call's argument was found, for people."""
-    name = "" if caller is None else caller.function or f"the function at {caller.program_counter:#x}"
-    what = f"`{passed.expression}`, which {name} passes" if passed.expression else f"what {name} passes"
-    return f"{what}, by the {'code before the call' if passed.by_code else 'source line'}"
+def how_passed(caller: Frame, passed: Passed) -> Fact:
+    """Return where a call's argument was found."""
+    return ByTheCall(
+        caller.function, None if caller.function else caller.program_counter, passed.expression, passed.by_code
+    )
 
 
 def _of_malloc(frames: Sequence[Frame], header: int) -> Iterator[Candidate]:
@@ -123,7 +126,7 @@ def _of_malloc(frames: Sequence[Frame], header: int) -> Iterator[Candidate]:
         for name, value in frame.arguments.items():
             is_chunk = name in _CHUNKS or (name in _MEMS and frame.function.startswith(_TAKE_CHUNKS))
             if is_chunk or name in _MEMS:
-                how = f"the argument {name} of {frame.function}"
+                how = ArgumentOf(name, frame.function)
                 yield Candidate(value - (0 if is_chunk else header), OF_MALLOC, how)
 
 
@@ -140,6 +143,6 @@ def _on_the_stack(heap: CheckedHeap, frames: Sequence[Frame], seen: set[int]) ->
     for index, value in enumerate(words):
         if value not in seen and heap.view.chunk_at(value) is not None:
             seen.add(value)
-            where = f"the stack of the dying call, at {start + index * heap.layout.pointer_size:#x}"
+            where = OnDyingStack(start + index * heap.layout.pointer_size)
             yield Candidate(value - heap.layout.header, OF_STACK, where)
             yield Candidate(value, OF_STACK, where)

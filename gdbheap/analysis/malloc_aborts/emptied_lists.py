@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.abort_texts.topic import Topic, topic_of
+from gdbheap.analysis.facts.fact import Fact
+from gdbheap.analysis.facts.passed import EntryMisaligned, FoundBy, LinkLeadsTo, UnsortedBin, Way
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.malloc_aborts.subject import AffectedChunk
 from gdbheap.errors import MemoryFault
@@ -57,15 +59,12 @@ def _of_ended_tcache(heap: CheckedHeap) -> AffectedChunk | None:
             continue  # no tcache: a block of the program's that is as large
         slot = mem + struct["entries"].offset + index * heap.layout.pointer_size
         low, high = tcache_range(index, heap.layout)
-        evidence = (
-            f"tcache entries[{index}] at {slot:#x} is {entries[index]:#x}, must be a multiple of "
-            f"{heap.layout.alignment}"
-        )
+        evidence = EntryMisaligned(index, slot, entries[index], heap.layout.alignment)
         return _freed_before(heap, mem, entries[index], low, high, evidence)
     return None
 
 
-def _freed_before(heap: CheckedHeap, tcache: int, head: int, low: int, high: int, evidence: str) -> AffectedChunk:
+def _freed_before(heap: CheckedHeap, tcache: int, head: int, low: int, high: int, evidence: Fact) -> AffectedChunk:
     """Return the block that the misaligned entry came from: one that was handed out with the link still in it, or
     the one just freed."""
     table = heap.table
@@ -74,9 +73,7 @@ def _freed_before(heap: CheckedHeap, tcache: int, head: int, low: int, high: int
     )
     for address, link in _links(heap, rows):
         if link == head:
-            return AffectedChunk(
-                address, None, "its first word is still the link that became the head of the list", evidence
-            )
+            return AffectedChunk(address, None, FoundBy(Way.BECAME_HEAD), evidence)
     arena = next((each for each in heap.view.arenas if any(r.start <= tcache < r.end for r in each.regions)), None)
     freed = [
         each
@@ -88,11 +85,8 @@ def _freed_before(heap: CheckedHeap, tcache: int, head: int, low: int, high: int
         if low <= _size(heap, each) <= high
     ]
     if not freed:
-        how = "the block that held this link was freed just before, and has been merged with its neighbours since"
-        return AffectedChunk(None, None, how, evidence)
-    return AffectedChunk(
-        freed[0], None, "the ending thread freed it just before, and read this link from its first word", evidence
-    )
+        return AffectedChunk(None, None, FoundBy(Way.MERGED_SINCE), evidence)
+    return AffectedChunk(freed[0], None, FoundBy(Way.ENDING_THREAD), evidence)
 
 
 def _of_consolidated(heap: CheckedHeap) -> AffectedChunk | None:
@@ -115,15 +109,12 @@ def _of_consolidated(heap: CheckedHeap) -> AffectedChunk | None:
     ]
     if len(off) == 1:
         address, link = off[0]
-        return AffectedChunk(address, None, "its first word is still the link to it", f"the link leads to {link:#x}")
+        return AffectedChunk(address, None, FoundBy(Way.STILL_THE_LINK), LinkLeadsTo(link))
     newest = list(_newest(heap, "unsorted", arena))
     if newest:
-        how = "malloc_consolidate took it from its fastbin just before, and read the link from its first word"
-        if _size(heap, newest[0]) > most:
-            how = "malloc_consolidate has merged it just before: it is the block whose link was read, or holds it"
-        return AffectedChunk(newest[0], None, how, "it is the newest chunk of the unsorted bin")
-    how = "malloc_consolidate has merged the block whose link was read into top"
-    return AffectedChunk(arena.top, None, how, "the unsorted bin is empty")
+        way = Way.CONSOLIDATED_AND_MERGED if _size(heap, newest[0]) > most else Way.CONSOLIDATED
+        return AffectedChunk(newest[0], None, FoundBy(way), UnsortedBin(False))
+    return AffectedChunk(arena.top, None, FoundBy(Way.CONSOLIDATED_INTO_TOP), UnsortedBin(True))
 
 
 def _newest(heap: CheckedHeap, kind: str, arena: Arena | None) -> Iterator[int]:

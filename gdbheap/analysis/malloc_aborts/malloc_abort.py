@@ -9,6 +9,9 @@ from dataclasses import dataclass
 from gdbheap.analysis.abort_texts.assertions import find_assertion
 from gdbheap.analysis.abort_texts.table import find_text
 from gdbheap.analysis.abort_texts.text import TAKE_POINTER, AbortText
+from gdbheap.analysis.facts.aborts import GivenNoBlock
+from gdbheap.analysis.facts.fact import Fact
+from gdbheap.analysis.facts.writers import AfterFree, DoubleFree, FromAbove, PastEnd, UsedAsStack
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding
 from gdbheap.analysis.malloc_aborts.abort_message import AbortMessage, in_older_words
@@ -20,7 +23,7 @@ from gdbheap.analysis.malloc_aborts.passed_subject import told_by_the_call
 from gdbheap.analysis.malloc_aborts.subject import AffectedChunk
 from gdbheap.analysis.suspects.recipe import break_at_free, recipe
 from gdbheap.analysis.suspects.run_over import overflowed_stack
-from gdbheap.analysis.suspects.suspected_writer import in_some_words, probable_writer
+from gdbheap.analysis.suspects.suspected_writer import MOST_RETURNS, probable_writer
 from gdbheap.process.frame import Frame
 from gdbheap.process.symbols import SymbolAt
 
@@ -47,8 +50,8 @@ class MallocAbort:
     implies: str
     chunk: int | None
     pointer: int | None
-    how: str
-    evidence: str
+    how: Fact | None
+    evidence: Fact | None
     caller: Frame | None
     findings: tuple[Finding, ...]
     certain: bool = True
@@ -61,9 +64,9 @@ class MallocAbort:
         return self.call in TAKE_POINTER
 
     @property
-    def caller_words(self) -> str:
-        """The caller for people: "frame 9, work at work.c:20"; "" where it is not known."""
-        return "" if self.caller is None else f"frame {self.caller.level}, {self.caller.words}"
+    def own_evidence(self) -> Fact | None:
+        """The evidence; None where a finding tells it as well."""
+        return None if self.evidence in [each.detail for each in self.findings] else self.evidence
 
 
 def explain_abort(
@@ -89,7 +92,7 @@ def explain_abort(
     else:
         subject = told_by_the_call(frames)
     if subject is None:
-        subject = AffectedChunk(None, None, "", "")
+        subject = AffectedChunk(None, None, None, None)
     return MallocAbort(
         message=message,
         text=text,
@@ -110,32 +113,35 @@ def explain_abort(
     )
 
 
-def cause(heap: CheckedHeap, died: MallocAbort, symbol_at: SymbolAt, before: InterruptedBefore | None) -> str:
-    """Return what the program probably did, in one sentence: freed a block twice, freed what is no block, overran
-    one; "" where nothing tells. Where a handler had entered malloc in the middle of its work (`before`), that may
-    have done all of it, except what no code of malloc's does."""
+def cause(heap: CheckedHeap, died: MallocAbort, symbol_at: SymbolAt, before: InterruptedBefore | None) -> Fact | None:
+    """Return what the program probably did: freed a block twice, freed what is no block, overran one; None where
+    nothing tells. Where a handler had entered malloc in the middle of its work (`before`), that may have done all of
+    it, except what no code of malloc's does."""
     passed = what_was_passed(heap, died.pointer, symbol_at) if died.pointer is not None else None
-    perhaps = "perhaps " if died.is_guess else ""
-    if passed is not None and passed.is_no_block:
-        return f"{perhaps}a pointer that malloc did not return: {died.pointer:#x} {passed.words}"
     is_handlers = before is not None and before.has_entered_again
-    if passed is not None and passed.is_freed_twice and not is_handlers:
-        return f"{perhaps}a double free: {died.pointer:#x} {passed.words}"
-    returns = overflowed_stack(heap, died.pointer) if died.pointer is not None and died.findings else ()
-    if returns and died.pointer is not None:
-        lies = f"{in_some_words(returns)} lie in it and below its start, over its header"
-        return f"{perhaps}a stack that overflowed: the block {died.pointer:#x} is used as one: {lies}"
+    if died.pointer is not None and passed is not None:
+        if passed.is_no_block:
+            return GivenNoBlock("", died.pointer, passed.fact, died.is_guess)
+        if passed.is_freed_twice and not is_handlers:
+            return DoubleFree(died.pointer, passed.fact, died.is_guess)
+        returns = overflowed_stack(heap, died.pointer) if died.findings else ()
+        if returns:
+            return UsedAsStack(died.pointer, returns[:MOST_RETURNS], died.is_guess)
+    return _by_writer(heap, died, is_handlers)
+
+
+def _by_writer(heap: CheckedHeap, died: MallocAbort, is_handlers: bool) -> Fact | None:
     for each in died.findings:
         writer = probable_writer(heap, each)
-        if is_handlers and not writer.is_run:
+        if (is_handlers and not writer.is_run) or writer.fact is None:
             continue
         if writer.kind == "overrun":
-            return f"a write past a block's end: {writer.sentence}"
+            return PastEnd(writer.fact)
         if writer.kind in ("underrun", "stack"):
-            return f"a write over a block's header from above: {writer.sentence}"
+            return FromAbove(writer.fact)
         if writer.kind == "dangling":
-            return f"a write after free: {writer.sentence}"
-    return ""
+            return AfterFree(writer.fact)
+    return None
 
 
 def how_to_catch(heap: CheckedHeap, died: MallocAbort, symbol_at: SymbolAt) -> str:

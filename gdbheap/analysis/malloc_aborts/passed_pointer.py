@@ -5,6 +5,18 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from gdbheap.analysis.facts.fact import Fact
+from gdbheap.analysis.facts.passed import (
+    BlockInUse,
+    FreeAlready,
+    InsideBlock,
+    InsideFreeChunk,
+    OutsideHeaps,
+    PointsInsideTop,
+    PointsMisaligned,
+    PointsNowhere,
+    WhereDamaged,
+)
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.mappings.address_facts import part_at
 from gdbheap.analysis.mappings.annotate import annotate
@@ -18,7 +30,6 @@ from gdbheap.process.symbols import SymbolAt
 
 # So much of a text is shown.
 _SHOWN = 48
-_MISALIGNED = "it is not aligned as blocks are"
 # Lists whose chunks keep their size and place, so that their blocks are still those that were freed.
 _KEEPS_BLOCKS = (State.TCACHE, State.FASTBIN)
 
@@ -27,10 +38,10 @@ _KEEPS_BLOCKS = (State.TCACHE, State.FASTBIN)
 class PassedPointer:
     """`kind`: "block" (of the program's, in use), "freed" (a block that is free), "merged" (inside free memory: what
     was there is gone), "inside" (not the start of a block), "foreign" (no heap's), "damaged" (where the headers
-    are overwritten: nobody can tell whether a block began there). `words` say so for people."""
+    are overwritten: nobody can tell whether a block began there). `fact` says all that is known of it."""
 
     kind: str
-    words: str
+    fact: Fact
 
     @property
     def is_freed_twice(self) -> bool:
@@ -49,66 +60,44 @@ def what_was_passed(heap: CheckedHeap, pointer: int, symbol_at: SymbolAt) -> Pas
         return PassedPointer("foreign", _elsewhere(heap.process, heap.view, pointer, symbol_at))
     mem = chunk.address + heap.layout.header
     offset = pointer - mem
+    usable = chunk.end - mem + heap.layout.pointer_size
     if heap.gap_at(pointer) is not None and pointer % heap.layout.alignment == 0:
-        words = f"lies between {chunk.address:#x} and {chunk.end:#x}, where the headers of the blocks are overwritten"
-        return PassedPointer("damaged", words)
-    usable = f"{chunk.end - mem + heap.layout.pointer_size:#x} usable bytes"
+        return PassedPointer("damaged", WhereDamaged(chunk.address, chunk.end))
     if pointer % heap.layout.alignment:
-        far = f"{offset:#x} bytes into" if offset > 0 else f"{-offset:#x} bytes before the start of"
-        what = (
-            f"block {mem:#x} of {usable}"
-            if chunk.state is State.IN_USE
-            else f"{chunk.state.label} chunk {chunk.address:#x}"
-        )
-        return PassedPointer("inside", f"points {far} the {what}: {_cookie(heap, chunk, offset) or _MISALIGNED}")
+        confused, count = _cookie(heap, chunk, offset)
+        state = chunk.state.label
+        return PassedPointer("inside", PointsMisaligned(offset, mem, usable, state, chunk.address, confused, count))
     if chunk.state is State.TOP:
-        return PassedPointer(
-            "merged", f"lies in top, {offset:#x} bytes into it: memory that was given back, or never handed out"
-        )
+        return PassedPointer("merged", PointsInsideTop(offset))
     if chunk.state.is_free and offset == 0:
-        return PassedPointer("freed", f"is free already: in {_list(heap, chunk)}")
+        return PassedPointer("freed", FreeAlready(_list(heap, chunk)))
     if chunk.state.is_free and chunk.state not in _KEEPS_BLOCKS:
-        where = (
-            f"lies {offset:#x} bytes into the free chunk {chunk.address:#x} of {chunk.size:#x} bytes, in "
-            f"{_list(heap, chunk)}"
-        )
-        return PassedPointer("merged", f"{where}: the block was freed and merged into that, or never was one")
-    if offset > 0:
-        freed = (
-            f"freed block {mem:#x}, in {_list(heap, chunk)}" if chunk.state.is_free else f"block {mem:#x} of {usable}"
-        )
-        return PassedPointer("inside", f"points {offset:#x} bytes into the {freed}, not to its start")
-    if offset < 0:
-        return PassedPointer(
-            "inside", f"points into the header of the block {mem:#x} of {usable}, {-offset:#x} bytes before its start"
-        )
-    return PassedPointer("block", f"is a block in use of {usable}")
+        return PassedPointer("merged", InsideFreeChunk(offset, chunk.address, chunk.size, _list(heap, chunk)))
+    if offset:
+        place = _list(heap, chunk) if chunk.state.is_free else ""
+        return PassedPointer("inside", InsideBlock(offset, mem, usable, chunk.state.is_free, place))
+    return PassedPointer("block", BlockInUse(usable))
 
 
-def _cookie(heap: CheckedHeap, chunk: Chunk, offset: int) -> str:
-    """Return that delete and delete[] were confused, where the pointer is off by the word in which new[] keeps the
-    number of the elements."""
+def _cookie(heap: CheckedHeap, chunk: Chunk, offset: int) -> tuple[str, int]:
+    """Return which of delete and delete[] must have been taken for the other, where the pointer is off by the word in
+    which new[] keeps the number of the elements, and that number; ("", 0) for neither."""
     word = heap.layout.pointer_size
     if abs(offset) != word or not any("libstdc++" in module.path for module in heap.process.modules):
-        return ""
+        return "", 0
     if offset < 0:
-        return "so does delete[] of what new returned"
+        return "delete", 0
     try:
         count = heap.words.read(chunk.address + heap.layout.header)
     except MemoryFault:
-        return ""
+        return "", 0
     fits = 0 < count <= chunk.end - chunk.address - heap.layout.header
-    return (
-        f"new[] returns such a pointer where it keeps the number of the elements in front ({count:,}), and delete[] "
-        "must free it"
-        if fits
-        else ""
-    )
+    return ("delete_array", count) if fits else ("", 0)
 
 
 def _list(heap: CheckedHeap, chunk: Chunk) -> str:
     place = heap.view.place_of(chunk.address)
-    return f"{place_of(heap.view, chunk)} of {owner_name(place.bin)}" if place is not None else "a free list"
+    return f"{place_of(heap.view, chunk)} of {owner_name(place.bin)}" if place is not None else ""
 
 
 def outside_heaps(process: Process, pointer: int, symbol_at: SymbolAt) -> PassedPointer | None:
@@ -120,20 +109,13 @@ def outside_heaps(process: Process, pointer: int, symbol_at: SymbolAt) -> Passed
     return PassedPointer("foreign", _elsewhere(process, None, pointer, symbol_at))
 
 
-def _elsewhere(process: Process, view: HeapView | None, pointer: int, symbol_at: SymbolAt) -> str:
+def _elsewhere(process: Process, view: HeapView | None, pointer: int, symbol_at: SymbolAt) -> Fact:
     here = next((each for each in annotate(process, view) if pointer in each.vma), None)
     if here is None:
-        return "points to where nothing is mapped"
-    symbol = symbol_at(pointer)
-    text = part_at(here, pointer).text
-    what = text if symbol is None or str(symbol) in text else f"{symbol}, in {text}"
-    if here.vma.writable:
-        return f"lies outside every heap ({what})"
-    quoted = _quoted(text_at(process.memory, pointer, _SHOWN))
-    return f"lies outside every heap, in memory that is read-only ({what}){quoted and f': the text {quoted}'}"
-
-
-def _quoted(text: bytes) -> str:
-    if not text or not all(0x20 <= byte < 0x7F for byte in text):
-        return ""
-    return f'"{text.decode("ascii")}"' + ("…" if len(text) == _SHOWN else "")
+        return PointsNowhere()
+    part = part_at(here, pointer)
+    text = b"" if here.vma.writable else text_at(process.memory, pointer, _SHOWN)
+    shown = text.decode("ascii") if all(0x20 <= byte < 0x7F for byte in text) else ""
+    return OutsideHeaps(
+        symbol_at(pointer) or None, part.kind, part.text, here.vma.writable, shown, len(shown) == _SHOWN
+    )

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from gdbheap.analysis.abort_texts.text import Message, Words
 from gdbheap.analysis.abort_texts.topic import Topic, topic_of
+from gdbheap.analysis.facts.free_checks import NextHeader, NotAligned, SizeIs
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.invariants.free_check import MUNMAP, FreeOutcome, arena_for, what_free_says
 from gdbheap.analysis.malloc_aborts.dying_call import (
@@ -32,7 +33,7 @@ def told_by_the_call(frames: Sequence[Frame]) -> AffectedChunk | None:
     caller = frames[index] if index is not None and index < len(frames) else None
     if caller is None or not caller.passed:
         return None
-    return AffectedChunk(None, caller.passed[0].value, how_passed(caller, caller.passed[0]), "")
+    return AffectedChunk(None, caller.passed[0].value, how_passed(caller, caller.passed[0]), None)
 
 
 def passed_subject(heap: CheckedHeap, text: str, frames: Sequence[Frame]) -> AffectedChunk | None:
@@ -50,7 +51,7 @@ def passed_subject(heap: CheckedHeap, text: str, frames: Sequence[Frame]) -> Aff
         pointer = each.chunk + heap.layout.header
         fits = verdict is not None and is_named(text, verdict[0])
         subject = AffectedChunk(
-            each.chunk, pointer, each.how, verdict[1] if verdict and fits else "", is_guess=is_guess
+            each.chunk, pointer, each.how, verdict[1] if verdict and fits else None, is_guess=is_guess
         )
         if not fits:
             told = subject if each.source == OF_CALL else told
@@ -86,20 +87,20 @@ def _what_realloc_says(heap: CheckedHeap, chunk: int) -> FreeOutcome | None:
     """Mirrors __libc_realloc and _int_realloc."""
     layout = heap.layout
     if (chunk + layout.header) % layout.alignment:
-        return "realloc(): invalid pointer", f"{chunk + layout.header:#x} is not a multiple of {layout.alignment}"
+        return "realloc(): invalid pointer", NotAligned(chunk + layout.header, layout.alignment)
     try:
         raw = heap.words.read(chunk + layout.pointer_size)
         size = raw & ~FLAG_MASK
         if size == 0 and heap.texts.newest < (2, 42):
-            return "realloc(): invalid pointer", "size is 0"
+            return "realloc(): invalid pointer", SizeIs(0, False)
         arena = arena_for(heap, chunk)
         if arena is None:
             return None
         if raw <= layout.header or size >= arena.system_mem:
-            return "realloc(): invalid old size", f"size field is {raw:#x}"
+            return "realloc(): invalid old size", SizeIs(raw, True)
         behind = heap.words.read(chunk + size + layout.pointer_size)
     except (MemoryFault, OverflowError):
         return None
     if behind <= layout.header or behind & ~FLAG_MASK >= arena.system_mem:
-        return "realloc(): invalid next size", f"the header behind, at {chunk + size:#x}, has size field {behind:#x}"
+        return "realloc(): invalid next size", NextHeader(chunk + size, behind)
     return None

@@ -9,7 +9,7 @@ from gdbheap.analysis.invariants.finding import Finding
 from gdbheap.analysis.suspects.recipe import recipe
 from gdbheap.analysis.suspects.suspected_writer import SuspectedWriter, probable_writer
 
-_NOBODY = SuspectedWriter("unknown", None, 0, "", "")
+_NOBODY = SuspectedWriter("unknown")
 
 
 @dataclass(frozen=True)

@@ -13,6 +13,7 @@ from gdbheap.analysis.facts.aborts import (
     CrashedOnCorruptHeap,
     EnteredAgain,
     EnteredBefore,
+    FieldIsWrong,
     FoundBroken,
     GaveItselfUp,
     GivenNoBlock,
@@ -114,8 +115,19 @@ def _unreadable(fact: GivenUnreadable) -> str:
     return f"{fact.function} was given {fact.pointer:#x}, {how}: no block can be there"
 
 
+def field_holds(fact: FieldIsWrong) -> str:
+    """Return the field and what it holds."""
+    return f"{fact.field} at {fact.where:#x}{'' if fact.held is None else f' is {fact.held:#x}'}"
+
+
+def _wrong_field(fact: FieldIsWrong) -> str:
+    field = f"{field_holds(fact)}, must be {fact.must}" if fact.field else ""
+    return "; ".join(filter(None, (field, fact.why)))
+
+
 def _given(fact: GivenNoBlock) -> str:
-    given = f"{fact.function} was given a" if fact.function else "a"
+    perhaps = "perhaps " if fact.perhaps else ""
+    given = f"{fact.function} was given a" if fact.function else f"{perhaps}a"
     what = "" if fact.pointer is None or fact.what is None else ": {pointer} {what}"
     return f"{given} pointer that malloc did not return{what}"
 
@@ -167,5 +179,6 @@ PHRASES: Phrases = {
         "the word before it, {word}, is taken for a size field: NON_MAIN_ARENA is set, so a heap should begin at {heap}"
     ),
     ProbablyBy: "probably {writer}",
+    FieldIsWrong: _wrong_field,
     FoundBroken: "heap check: {message} at {address}: {detail}",
 }

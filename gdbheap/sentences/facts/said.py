@@ -12,14 +12,17 @@ from gdbheap.sentences.facts import (
     accesses,
     control,
     cxx,
+    free_checks,
     heap,
     locks,
     memory,
+    passed,
     places,
     pointers,
     signals,
     stacks,
     stop,
+    writers,
 )
 from gdbheap.sentences.facts.phrases import Phrase, Template
 
@@ -27,7 +30,11 @@ PHRASES: dict[type[Fact], Phrase] = {
     InWords: "{text}",
     Joined: lambda fact: "; ".join(map(said, fact.facts)),
 }
-for _module in (aborts, accesses, control, cxx, heap, locks, memory, places, pointers, signals, stacks, stop):
+_MODULES = (
+    *(aborts, accesses, control, cxx, free_checks, heap, locks, memory, passed),
+    *(places, pointers, signals, stacks, stop, writers),
+)
+for _module in _MODULES:
     PHRASES.update(_module.PHRASES)
 
 
