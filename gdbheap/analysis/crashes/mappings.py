@@ -12,6 +12,7 @@ from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.facts.memory import (
     AllowedNow,
     DeniedByUnknown,
+    DeniedByUntold,
     InGuard,
     InHeapReserve,
     KeyDenies,
@@ -110,8 +111,7 @@ def _denied(crash: CrashContext, address: int, vma: VMA) -> Iterator[Verdict]:
     if vma.readable or vma.writable:
         return
     if vma.permissions == UNTOLD:
-        summary = "the mapping does not allow this access; what it does allow, this core does not tell"
-        yield Verdict("no_access", CERTAIN, address, summary, evidence, (f"vmmap {address:#x}",))
+        yield Verdict(Cause.NO_ACCESS, CERTAIN, address, DeniedByUntold(), evidence, look)
         return
     if vma.executable:
         yield Verdict(Cause.NO_ACCESS, CERTAIN, address, OnlyExecutable(vma.permissions), evidence, look)

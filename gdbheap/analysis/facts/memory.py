@@ -43,6 +43,13 @@ class DeniedByUnknown(Fact):
 
 
 @dataclass(frozen=True)
+class DeniedByUntold(Fact):
+    """The mapping does not allow this access; what it does allow is not told."""
+
+    kind = "denied_by_untold_permissions"
+
+
+@dataclass(frozen=True)
 class NoMappingKnown(Fact):
     """si_code is SEGV_ACCERR, but no mapping is known there."""
 

@@ -7,6 +7,7 @@ from gdbheap.analysis.facts.memory import (
     AllowedNow,
     BytesLeft,
     DeniedByUnknown,
+    DeniedByUntold,
     EndsAsMapped,
     FileEnds,
     FileSize,
@@ -93,6 +94,7 @@ PHRASES: Phrases = {
         "a mapping denied the access, but it is not known here (cores leave out vvar and devices; gdb's own cores also "
         "leave out anonymous memory that is read-only)"
     ),
+    DeniedByUntold: "the mapping does not allow this access; this core does not show what it does allow",
     NoMappingKnown: "si_code is SEGV_ACCERR, but no mapping at the address is known",
     AllowedNow: (
         "the mapping allows the access now ({permissions}): it was changed since, by another thread or a signal "
