@@ -16,17 +16,21 @@ from gdbheap.inside_gdb import expressions as gdb_expressions
 from gdbheap.inside_gdb import process as gdb_process
 from gdbheap.inside_gdb.debugger import GdbDebugger
 from gdbheap.inside_gdb.names import NAMES
-from gdbheap.inside_gdb.terminal import is_terminal
+from gdbheap.inside_gdb.terminal import is_terminal, takes_colour
 from gdbheap.inside_gdb.text import spelled, write
 from gdbheap.interface.arguments import OUTPUT, all_arguments, parse, suggest
 from gdbheap.interface.command import Command
 from gdbheap.interface.completion import EXPRESSION, PATH, SYMBOL, complete, current_word
+from gdbheap.interface.manual import manual
 from gdbheap.interface.prefix import PREFIX
 from gdbheap.report.deliver import to_file, to_screen
+from gdbheap.report.example import example_of
 from gdbheap.report.printable import pointed_at, printable
 from gdbheap.report.progress import Progress
+from gdbheap.report.report import Report
 from gdbheap.session.target import Target
 
+_HELP = ("-h", "-help", "--help")
 Find = Callable[[], Command]
 
 _EVENTS = (
@@ -48,17 +52,21 @@ def answer(name: str, find: Find, below: tuple[str, ...], line: str, from_tty: b
         on_terminal = from_tty and is_terminal()
         TARGET.begin(Progress(_write_at_once) if on_terminal else None)
         _refuse_subcommand(name, below, line)
+        if line.split(" ", 1)[0] in _HELP:
+            write(manual(command, NAMES.spelling()) + "\n")
+            return
         arguments = parse(command, line, TARGET.evaluate)
         report = command.run(TARGET, arguments)
         if end := TARGET.end:
             report = replace(report, notes=(*report.notes, end))
         report = NAMES.spelling().report(report)
+        _keep_example(report)
         if arguments["output"] is not None and OUTPUT in all_arguments(command):
             write(to_file(report, arguments["output"], arguments["json"]))
             return
         width = gdb.parameter("width") if on_terminal else None
         columns = width if isinstance(width, int) else None
-        colour = on_terminal and bool(gdb.parameter("style enabled"))
+        colour = on_terminal and takes_colour() and bool(gdb.parameter("style enabled"))
         with _quit_at_pager():
             to_screen(report, write, arguments["json"], columns, colour)
 
@@ -84,8 +92,21 @@ def function_answer(name: str, pointers: tuple[gdb.Value, ...]) -> Any:
 def _refuse_subcommand(name: str, below: tuple[str, ...], line: str) -> None:
     """gdb hands a prefix the words that are none of its commands: say so, rather than take one for an argument."""
     word = line.split(" ", 1)[0]
-    if below and word and not word.startswith("--"):
-        raise UsageError(f"there is no {name} {word}{suggest(word, below)}")
+    if below and word and not word.startswith("-"):
+        raise UsageError(f"there is no {name} {word}{suggest(word, below)}; there are {', '.join(below)}")
+
+
+def _keep_example(report: Report) -> None:
+    """Put the answer's first example into $_ and $heap_example, for the next command."""
+    address = example_of(report)
+    if address is None:
+        return
+    try:
+        value = gdb.Value(address).cast(gdb.lookup_type("void").pointer())
+        for name in ("_", "heap_example"):
+            gdb.set_convenience_variable(name, value)
+    except gdb.error:
+        return  # a program of a language without void *, or of an address that is too large for it
 
 
 @contextmanager

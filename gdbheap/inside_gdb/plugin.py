@@ -7,12 +7,12 @@ from __future__ import annotations
 
 import gdb
 
-from gdbheap import packages
+from gdbheap import __version__, packages
 from gdbheap.commands import MODULES, command_named, kept_manuals, name_of
 from gdbheap.inside_gdb.auto_fault import AutoFault
 from gdbheap.inside_gdb.last_stop import LastStop
 from gdbheap.inside_gdb.names import NAMES
-from gdbheap.inside_gdb.terminal import is_terminal
+from gdbheap.inside_gdb.terminal import is_interactive, is_terminal
 from gdbheap.inside_gdb.text import output_of, spelled, write
 from gdbheap.interface.prefix import PREFIX
 from gdbheap.interface.settings import SETTINGS, Setting
@@ -61,6 +61,8 @@ def register_all() -> None:
     missing = packages.missing()
     if missing:
         write(packages.advice(missing) + "\n")
+    elif is_interactive():
+        write(f"gdbheap {__version__}: heap, vmmap, fault, explain and more: `help {PREFIX}`\n")
 
 
 def _answering() -> ModuleType:
@@ -115,8 +117,17 @@ class GdbShow(GdbPrefix):
     def invoke(self, line: str, from_tty: bool) -> None:
         if line:
             raise gdb.GdbError(f"gdbheap has no setting {line!r}: {', '.join(each.name for each in SETTINGS)}")
+        width = max(len(each.name) for each in SETTINGS)
         for each in SETTINGS:
-            gdb.execute(f"show {PREFIX} {each.name}", from_tty)
+            value = _shown(gdb.parameter(f"{PREFIX} {each.name}"))
+            write(f"{PREFIX} {each.name:<{width}}  {value:<9}  {each.summary}\n")
+
+
+def _shown(value: object) -> str:
+    """Return a setting's value as `set` takes it."""
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    return "unlimited" if value is None else str(value)
 
 
 class GdbSetting(gdb.Parameter):
@@ -129,10 +140,15 @@ class GdbSetting(gdb.Parameter):
         kind = gdb.PARAM_BOOLEAN if setting.kind == "flag" else gdb.PARAM_UINTEGER
         super().__init__(f"{PREFIX} {setting.name}", gdb.COMMAND_DATA, kind)
         self.value = setting.default
+        self._name = setting.name
         self._summary = setting.summary
 
     def get_set_string(self) -> str:
-        return ""
+        if self._name != "aliases":
+            return ""
+        from gdbheap.inside_gdb.aliases import set_aliases  # kept out of gdb's start
+
+        return set_aliases(bool(self.value))
 
     def get_show_string(self, value: str) -> str:
         return f"{self._summary[0].upper()}{self._summary[1:]}: {value}."

@@ -1,7 +1,8 @@
 """A command's words: options start with `--`; what remains is kept as it was typed, for gdb to evaluate.
 
-Blanks separate words, but not within quotes or brackets. The last positional argument takes the rest of the line, so
-that `heap chunk (char *)p + 8` needs no quotes. A lone `--` ends the options.
+An option may be typed with one dash, as gdb's own are. Blanks separate words, but not within quotes or brackets. The
+last positional argument takes the rest of the line, so that `heap chunk (char *)p + 8` needs no quotes. A lone `--`
+ends the options.
 """
 
 from __future__ import annotations
@@ -129,9 +130,11 @@ def _take_options(command: str, line: str, options: dict[str, Argument]) -> tupl
         index += 1
         if word.text == "--":
             return given, _blank(rest, word.start, word.end)
-        if not word.is_option:
-            continue
         name, equals, value = word.text.partition("=")
+        if f"-{name}" in options:  # as gdb's own commands have them
+            name = f"-{name}"
+        elif not word.is_option:
+            continue
         if name not in options:
             raise UsageError(f"there is no option {name}{suggest(name, options) or f'; see `help {command}`'}")
         if name in given:
@@ -141,7 +144,7 @@ def _take_options(command: str, line: str, options: dict[str, Argument]) -> tupl
             if equals:
                 raise UsageError(f"{name} takes no value")
         elif not equals:
-            if index == len(words) or words[index].is_option:
+            if index == len(words) or words[index].is_option or f"-{words[index].text}" in options:
                 raise UsageError(f"{name} needs a value: {options[name].help}")
             value, end = words[index].text, words[index].end
             index += 1

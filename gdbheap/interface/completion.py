@@ -37,7 +37,8 @@ def complete(command: Command, text: str) -> list[str] | str:
         return _values(options[before[-1]], current)
     if current.startswith("-"):
         used = {word.partition("=")[0] for word in before}
-        return [each for each in options if each.startswith(current) and each not in used]
+        typed = list(options) if current.startswith("--") or current == "-" else [each[1:] for each in options]
+        return [each for each in typed if each.startswith(current) and not {each, f"-{each}"} & used]
     return _positional(command, before, options, current)
 
 

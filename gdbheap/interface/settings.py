@@ -36,6 +36,14 @@ SETTINGS = (
         "types` and `heap view` ask for it.",
     ),
     Setting(
+        "aliases",
+        "flag",
+        False,
+        "whether pwndbg's and GEF's names stand for gdbheap's commands",
+        "When on: bins, arenas, fastbins, tcachebins, unsortedbin, smallbins, largebins, malloc_chunk, mp, leakfind, "
+        "vis, vis_heap_chunks and xinfo, as far as no other plugin has them. They stay until gdb ends.",
+    ),
+    Setting(
         "auto-fault",
         "flag",
         False,

@@ -113,7 +113,7 @@ def rows_for_display(groups: list[LeakGroup], arguments: Mapping[str, Any], limi
         if len(shown) < len(here):
             rest = here[len(shown) :]
             size = human_size(sum(group.bytes + group.hanging_bytes for group in rest))
-            lines.append(left_out(len(rest), "group", f"of {size}"))
+            lines.append(left_out(len(rest), "block" if arguments["blocks"] else "group", f"of {size}"))
     return lines
 
 

@@ -16,6 +16,7 @@ from gdbheap.commands import all_commands
 from support.gdb_runs import ROOT, TELL_TALES
 from support.programs import PATIENCE, build
 
+LOADED = ": heap, vmmap, fault, explain and more: `help gdbheap`"
 STOPPED = ("break inspected", "run")
 INIT = f"source {ROOT / 'gdb_init.py'}"
 
@@ -108,7 +109,8 @@ def every_command(address="&event_count", but=()):
         if command.name in but:
             continue
         needed = [each for each in command.arguments if each.required]
-        lines.append(" ".join([command.name, *("malloc 24" if each.name == "OPS" else address for each in needed)]))
+        given = {"OPS": "malloc 24", "FILE": "/dev/null"}
+        lines.append(" ".join([command.name, *(given.get(each.name, address) for each in needed)]))
     return lines
 
 
@@ -176,14 +178,14 @@ def test_control_c_ends_a_command(gdb, script):
     assert said["print 1 + 1"] == "$1 = 2\n"
 
 
-def typed(*commands, height=0):
+def typed(*commands, height=0, more=(), **variables):
     """Return what gdb prints on a terminal of so many lines (0: unlimited) when these are typed; gdb's pager is told
     to quit."""
-    words = ["gdb", "-nx", "-q", "-iex", "set height 0", "-ex", INIT, "-ex", f"set height {height}"]
+    words = ["gdb", "-nx", "-q", *more, "-iex", "set height 0", "-ex", INIT, "-ex", f"set height {height}"]
     for command in (*commands, "set height 0", "quit"):
         words += ["-ex", command]
     ours, theirs = pty.openpty()
-    environment = {**os.environ, "TERM": "xterm", "LC_ALL": "C.UTF-8"}
+    environment = {**os.environ, "TERM": "xterm", "LC_ALL": "C.UTF-8", **variables}
     with subprocess.Popen(
         words, stdin=theirs, stdout=theirs, stderr=theirs, env=environment, start_new_session=True
     ) as process:
@@ -211,6 +213,18 @@ def read_terminal(terminal):
 
 def test_a_terminal_gets_colours():
     assert re.search(r"\x1b\[[\d;]*mgdbheap\x1b\[[\d;]*m  ", typed("gdbheap"))
+
+
+@pytest.mark.parametrize("variables", [{"NO_COLOR": "1"}, {"TERM": "dumb"}], ids=["NO_COLOR", "dumb"])
+def test_a_terminal_that_wants_no_colours_gets_none(variables):
+    text = typed("gdbheap", **variables)
+    assert [line for line in text.split("\n") if line.startswith("gdbheap  ")]
+    assert LOADED in text
+
+
+def test_a_session_that_ends_by_itself_is_told_nothing_as_gdbheap_is_loaded():
+    assert LOADED in typed("print 1")
+    assert LOADED not in typed("print 1", more=["-batch"])
 
 
 @pytest.mark.parametrize(

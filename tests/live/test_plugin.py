@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 from support.gdb_runs import ROOT
 from support.programs import build
@@ -32,10 +33,37 @@ def test_settings_are_shown_and_set(gdb):
     said = gdb(None, "show gdbheap limit", "set gdbheap limit unlimited", "show gdbheap")
     assert said["show gdbheap limit"] == "How many rows a command shows to people: 50.\n"
     assert said["show gdbheap"] == (
-        "How many rows a command shows to people: unlimited.\nWhether lists of chunks show what is in each: on.\n"
-        "Whether answers name the types of the blocks that they show: on.\n"
-        "Whether each fatal signal is explained at once: off.\n"
+        "gdbheap limit       unlimited  how many rows a command shows to people\n"
+        "gdbheap preview     on         whether lists of chunks show what is in each\n"
+        "gdbheap types       on         whether answers name the types of the blocks that they show\n"
+        "gdbheap aliases     off        whether pwndbg's and GEF's names stand for gdbheap's commands\n"
+        "gdbheap auto-fault  off        whether each fatal signal is explained at once\n"
     )
+
+
+def test_gdbs_habits_are_gdbheaps(gdb):
+    """One dash will do, help is asked for as anywhere, a wrong word shows the right ones, other plugins' names are
+    there for who wants them, and the next command goes on from the last answer's example."""
+    lines = ["show gdbheap aliases", "set gdbheap aliases on", "malloc_chunk $heap_example", "tcachebins --json"]
+    said = gdb(
+        build("mixed"),
+        *STOPPED,
+        "heap chunks -state in_use -count 1",
+        "print $heap_example == $_",
+        "heap sizes -help",
+        "heap frob",
+        "complete heap leaks -ki",
+        "alias mp = print",
+        *lines,
+    )
+    assert said["print $heap_example == $_"].endswith(" = 1\n")
+    assert said["heap sizes -help"].startswith("Show a histogram of chunk sizes, live and free.\n\nUsage: heap sizes ")
+    assert said["heap frob"].startswith("heap: there is no heap frob; there are arenas, bins, check, chunk, chunks, ")
+    assert said["complete heap leaks -ki"] == "heap leaks -kind\n"
+    assert said["set gdbheap aliases on"].startswith("aliases: arenas, bins, fastbins, ")
+    assert said["set gdbheap aliases on"].endswith("; left to others: mp\n")
+    assert re.search(r"^state +in_use", said["malloc_chunk $heap_example"], re.MULTILINE)
+    assert {row["kind"] for row in json.loads(said["tcachebins --json"])["rows"]} <= {"tcache"}
 
 
 def test_sourcing_twice_changes_nothing(gdb):
