@@ -25,13 +25,17 @@ SOURCES = sorted(PACKAGE.rglob("*.py"))
 BASE = {"", "counted", "errors", "files", "lazy"}
 PROCESS = {"process", "process.columns", "process.images", "process.live", "process.threads"}
 GLIBC = {"glibc", "glibc.walk", "glibc.repair", "glibc.locate"}
-GROUND = BASE | PROCESS | GLIBC | {"machine"}
-POINTERS = GROUND | {"analysis.facts", "analysis.pointers", "analysis.objects"}
-MAPPINGS = POINTERS | {"analysis.mappings"}
+GROUND = BASE | PROCESS | GLIBC | {"allocators", "machine"}
+# What asks about blocks knows no allocator: it sees a heap as allocators/heap.py has it.
+NEUTRAL = BASE | PROCESS | {"allocators", "machine"}
+POINTERS = NEUTRAL | {"analysis.pointers", "analysis.objects"}
+MAPPINGS = POINTERS | {"analysis.facts", "analysis.mappings"}
+ADDRESSES = GROUND | MAPPINGS | {"analysis.addresses"}
 ANALYSIS = {
     f"analysis.{name}"
     for name in [
         "abort_texts",
+        "addresses",
         "call_stacks",
         "crashes",
         "facts",
@@ -64,7 +68,8 @@ ARROWS = {
     "process.images": BASE | {"process"},
     "process.live": BASE | {"process", "machine"},
     "process.threads": BASE | {"process", "process.columns"},
-    "glibc": BASE | PROCESS | GLIBC | {"machine"},
+    "allocators": BASE | PROCESS,
+    "glibc": BASE | PROCESS | GLIBC | {"allocators", "machine"},
     "glibc.walk": BASE | PROCESS | {"glibc", "glibc.repair"},
     "glibc.repair": BASE | PROCESS | {"glibc", "glibc.walk"},
     "glibc.locate": BASE | PROCESS | {"glibc", "machine"},
@@ -74,21 +79,23 @@ ARROWS = {
     "analysis.call_stacks": GROUND,
     # What all of analysis states its findings in.
     "analysis.facts": GROUND,
-    "analysis.pointers": GROUND,
-    "analysis.objects": GROUND | {"analysis.pointers", "types"},
-    "analysis.mappings": POINTERS | {"model"},
+    "analysis.pointers": NEUTRAL,
+    "analysis.objects": NEUTRAL | {"analysis.pointers", "types"},
+    "analysis.mappings": POINTERS | {"analysis.facts", "model"},
+    "analysis.addresses": GROUND | MAPPINGS,
     "analysis.leaks": POINTERS | {"analysis.types", "types"},
     "analysis.types": POINTERS | {"types"},
     "analysis.retained": POINTERS | {"analysis.types", "types"},
-    "analysis.memory_use": MAPPINGS,
-    "analysis.snapshots": POINTERS | {"analysis.memory_use"},
+    "analysis.memory_use": GROUND | MAPPINGS,
+    "analysis.snapshots": POINTERS,
     "analysis.recordings": GROUND,
     "analysis.prediction": GROUND | {"analysis.call_stacks", "model"},
     "analysis.invariants": GROUND | {"analysis.abort_texts", "analysis.call_stacks", "analysis.facts"},
     "analysis.suspects": GROUND | {"analysis.facts", "analysis.invariants"},
-    "analysis.malloc_aborts": MAPPINGS
+    "analysis.malloc_aborts": GROUND
+    | MAPPINGS
     | {"analysis.abort_texts", "analysis.call_stacks", "analysis.invariants", "analysis.suspects"},
-    "analysis.crashes": MAPPINGS
+    "analysis.crashes": ADDRESSES
     | {
         "analysis.abort_texts",
         "analysis.call_stacks",

@@ -25,7 +25,7 @@ from gdbheap.tables.holder_rows import place_facts
 
 if TYPE_CHECKING:
     # What these bring is kept out of gdb's start: the functions below import it when they are called.
-    from gdbheap.analysis.mappings.fact import AddressFact
+    from gdbheap.analysis.addresses.address_fact import AddressFact
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ _ACCESSES = 3
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Gather the facts; who points to the address comes before the accesses."""
-    from gdbheap.analysis.mappings.explain import Names, explain
+    from gdbheap.analysis.addresses.explain import Names, explain
     from gdbheap.sentences.address_in_block import address_line
     from gdbheap.sentences.facts.said import meaning_of
     from gdbheap.session.type_facts import type_facts
@@ -86,7 +86,7 @@ def _mem(heap: HeapView, address: int) -> int:
 
 
 def _thread_local(target: Target, address: int) -> Iterator[AddressFact]:
-    from gdbheap.analysis.mappings.fact import AddressFact
+    from gdbheap.analysis.addresses.address_fact import AddressFact
 
     local = thread_local_name(target, address)
     if local is not None:
@@ -95,7 +95,7 @@ def _thread_local(target: Target, address: int) -> Iterator[AddressFact]:
 
 def _pointers(target: Target, heap: HeapView | None, address: int) -> Iterator[AddressFact]:
     """Yield who points to the block that holds the address, or (outside of malloc's blocks) which registers hold it."""
-    from gdbheap.analysis.mappings.fact import AddressFact
+    from gdbheap.analysis.addresses.address_fact import AddressFact
     from gdbheap.analysis.mappings.zones import NULL_ZONE
 
     chunk = heap.chunk_at(address) if heap is not None else None
@@ -114,7 +114,7 @@ def _pointers(target: Target, heap: HeapView | None, address: int) -> Iterator[A
 
 
 def _holders_fact(target: Target, heap: HeapView, chunk: Chunk, address: int) -> AddressFact:
-    from gdbheap.analysis.mappings.fact import AddressFact
+    from gdbheap.analysis.addresses.address_fact import AddressFact
 
     holders = _holders(target, heap, chunk)
     if not holders:
@@ -125,7 +125,7 @@ def _holders_fact(target: Target, heap: HeapView, chunk: Chunk, address: int) ->
 
 
 def _dangling_fact(target: Target, heap: HeapView, chunk: Chunk) -> AddressFact:
-    from gdbheap.analysis.mappings.fact import AddressFact
+    from gdbheap.analysis.addresses.address_fact import AddressFact
 
     dangling = _dangling(target, heap, chunk)
     if not dangling:

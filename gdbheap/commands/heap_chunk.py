@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from dataclasses import field as member
 from typing import Any
 
-from gdbheap.analysis.mappings.fact import AddressFact, state_facts
-from gdbheap.analysis.objects.preview import preview
+from gdbheap.analysis.addresses.address_fact import AddressFact
+from gdbheap.analysis.addresses.explain_chunk import state_facts
+from gdbheap.analysis.addresses.preview import preview
 from gdbheap.errors import MemoryFault, UsageError
 from gdbheap.glibc.chunk_table import FLAG_MASK, IS_MMAPPED, NON_MAIN_ARENA, PREV_INUSE, Chunk, State
 from gdbheap.glibc.heap_view import HeapView

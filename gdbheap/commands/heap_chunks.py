@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from gdbheap.analysis.addresses.preview import preview
 from gdbheap.analysis.memory_use.usage import usage, usage_by_arena
-from gdbheap.analysis.objects.preview import preview
 from gdbheap.errors import UsageError
 from gdbheap.glibc.chunk_table import FREE_STATES, MMAPPED_ARENA, PREV_INUSE, ChunkTable, State
 from gdbheap.glibc.heap_view import HeapView

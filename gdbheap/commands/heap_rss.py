@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gdbheap.analysis.memory_use.memory_verdict import MemoryVerdict
 from gdbheap.errors import HeapError, NoHeap, NoProcess, NoSymbols, UsageError
 from gdbheap.files import kernel_text
-from gdbheap.glibc.heap_view import HeapView
+from gdbheap.glibc.glibc_heap import GlibcHeap
 from gdbheap.glibc.naming import arena_name
 from gdbheap.interface.command import Command
 from gdbheap.pictures.bar_text import bar_line, letter_of
@@ -138,7 +138,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     return with_svg(report, arguments, lambda: residency_svg(drawn, stored is not None))
 
 
-def _heap(target: Target, notes: list[str]) -> HeapView | None:
+def _heap(target: Target, notes: list[str]) -> GlibcHeap | None:
     try:
         return target.heap()
     except (NoHeap, NoSymbols) as error:
@@ -167,7 +167,7 @@ def _resident(process: Process) -> dict[int, ResidentBytes] | None:
         return None
 
 
-def _trim_threshold(target: Target, view: HeapView | None) -> int | None:
+def _trim_threshold(target: Target, view: GlibcHeap | None) -> int | None:
     """Return mp_.trim_threshold; None where it is not known."""
     if view is None or view.layout.mp is None or view.layout.malloc_par is None:
         return None

@@ -5,16 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.counted import counted
 from gdbheap.errors import UsageError
-from gdbheap.glibc.chunk_table import PREV_INUSE, State
-from gdbheap.glibc.heap_view import HeapView
+from gdbheap.glibc.chunk_table import State
+from gdbheap.glibc.glibc_heap import GlibcHeap
 from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.limit import count_argument, left_out, limit_of
-from gdbheap.lazy import np
 from gdbheap.process.live.touched import out_of_reach, touched_spans
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import ABSENT, Absent, Facts, Prose, Report, Table
@@ -26,8 +24,6 @@ from gdbheap.session.place_name import place_name, with_member
 from gdbheap.session.target import Key, Target
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from gdbheap.analysis.pointers.roots import Roots
 
     # What these bring is kept out of gdb's start: the functions below import it when they are called.
@@ -137,14 +133,14 @@ def _search(
     target: Target,
     wanted: _Wanted,
     within: list[tuple[int, int]],
-    view: HeapView | None,
+    view: GlibcHeap | None,
     progress: ReadProgress | None,
 ) -> _Hits:
     """Return what is found within these ranges, of that which lies in blocks in use of `view` if there is one."""
     from gdbheap.analysis.pointers.search import Values, find_bytes, find_unaligned_words, find_words
 
     process = target.process
-    chosen = None if view is None else partial(_in_use, view)
+    chosen = None if view is None else view.in_use
     ranges = touched_spans(process, within)
     hits: Iterator[tuple[int, Any]]
     if wanted.octets:
@@ -161,19 +157,6 @@ def _search(
     except KeyboardInterrupt:
         return _Hits(tuple(found), more=False, interrupted=True)
     return _Hits(tuple(found), more=False, interrupted=False)
-
-
-def _in_use(view: HeapView, addresses: NDArray[np.uint64]) -> NDArray[np.bool_]:
-    """Return which addresses lie in the memory of blocks in use (mirrors HeapView.user_of(), for many at once)."""
-    table = view.table
-    row = np.maximum(np.searchsorted(table.address, addresses, side="right") - 1, 0)
-    within = addresses - table.address[row]
-    inside = (addresses >= table.address[row]) & (within < table.size[row])
-    of_previous = (within < np.uint64(view.layout.pointer_size)) & (table.flags[row] & PREV_INUSE != 0) & (row > 0)
-    before = np.maximum(row - 1, 0)
-    touching = table.address[before] + table.size[before] == table.address[row]
-    in_use: NDArray[np.bool_] = inside & (table.state[np.where(of_previous & touching, before, row)] == State.IN_USE)
-    return in_use
 
 
 def _wanted_bytes(text: str) -> _Wanted:
@@ -238,7 +221,7 @@ def _unescape(text: str) -> bytes:
     return octets
 
 
-def _heap(target: Target, notes: list[str]) -> tuple[HeapView | None, Roots]:
+def _heap(target: Target, notes: list[str]) -> tuple[GlibcHeap | None, Roots]:
     """Return what there is of malloc: a search works without it as well."""
     from gdbheap.analysis.pointers.roots import Roots, find_roots
 
@@ -250,7 +233,7 @@ def _heap(target: Target, notes: list[str]) -> tuple[HeapView | None, Roots]:
     return view, target.keep(roots, lambda _: find_roots(target.process, view))
 
 
-def _names(target: Target, view: HeapView | None, hits: _Hits) -> BlockNames | None:
+def _names(target: Target, view: GlibcHeap | None, hits: _Hits) -> BlockNames | None:
     """Return the names of blocks, where something was found in one."""
     chunks = (view.user_of(address) for address, _ in hits.found) if view is not None else ()
     in_use = any(chunk is not None and chunk.state is State.IN_USE for chunk in chunks)
@@ -258,7 +241,7 @@ def _names(target: Target, view: HeapView | None, hits: _Hits) -> BlockNames | N
 
 
 def _row(
-    target: Target, view: HeapView | None, roots: Roots, names: BlockNames | None, address: int, value: Any
+    target: Target, view: GlibcHeap | None, roots: Roots, names: BlockNames | None, address: int, value: Any
 ) -> _Row:
     chunk = None if view is None else view.user_of(address)
     if view is None or chunk is None:

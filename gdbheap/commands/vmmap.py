@@ -13,7 +13,7 @@ from gdbheap.analysis.mappings.address_facts import facts_at, facts_between
 from gdbheap.analysis.mappings.annotate import AnnotatedVMA, annotate
 from gdbheap.counted import counted
 from gdbheap.errors import HeapError, UsageError
-from gdbheap.glibc.heap_view import HeapView
+from gdbheap.glibc.glibc_heap import GlibcHeap
 from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.limit import count_argument, left_out
 from gdbheap.process.live.page_sums import PageSums, sum_pages
@@ -69,7 +69,7 @@ class Answer:
 
     process: Process
     mappings: tuple[AnnotatedVMA, ...]
-    heap: HeapView | None
+    heap: GlibcHeap | None
     resident: Mapping[int, ResidentBytes] | None
     notes: tuple[str, ...]
     asked: Mapping[str, Any] = field(default_factory=dict)
@@ -268,7 +268,7 @@ def _largest(sizes: Mapping[str, int], of_kinds: bool) -> Iterator[tuple[str, st
 def _at_address(answer: Answer, address: int, symbol: NamedAddress | None) -> Report:
     """Return the row of the mapping that holds the address (none: no row), for people with its neighbours and what
     is known."""
-    from gdbheap.analysis.mappings.explain import PAGE_WORDS, page_state
+    from gdbheap.analysis.addresses.explain import PAGE_WORDS, page_state
 
     mappings = answer.mappings
     index = bisect_right([each.vma.start for each in mappings], address) - 1

@@ -10,7 +10,8 @@ from gdbheap.errors import UnusedHeap
 from gdbheap.glibc.arena import read_heaps, read_ring
 from gdbheap.glibc.bins import Links, read_bins, read_fastbins
 from gdbheap.glibc.chunk_table import FLAG_MASK, FREE_STATES, IS_MMAPPED, MMAPPED_ARENA, ChunkTable, State
-from gdbheap.glibc.heap_view import Arena, Bin, HeapView, Region
+from gdbheap.glibc.glibc_heap import GlibcHeap
+from gdbheap.glibc.heap_view import Arena, Bin, Region
 from gdbheap.glibc.invariant import Invariant
 from gdbheap.glibc.layout import Layout
 from gdbheap.glibc.main_arena import add_top, walk_main
@@ -51,7 +52,7 @@ _STATE_OF_KIND = {
 
 def read_heap(
     process: Process, layout: Layout, progress: ReadProgress | None = None, observer: Observer | None = None
-) -> HeapView:
+) -> GlibcHeap:
     """Read every arena, chunk and free list.
 
     Heaps are walked first, with fd and bk of every chunk taken along, so that lists of a million chunks are then
@@ -76,7 +77,7 @@ def read_heap(
     bins, broken = _read_bins(process, layout, ring, parameters, stretches)
     faults += broken
     table = _join(layout, stretches, mmapped, bins, faults)
-    return HeapView(
+    return GlibcHeap(
         layout=layout,
         arenas=tuple(_arena(index, value, trusted[index]["top"], stretches[index]) for index, value in enumerate(ring)),
         table=table,

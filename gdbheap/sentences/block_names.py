@@ -16,7 +16,7 @@ from gdbheap.types.type_names import member_path, size_of, type_name
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from gdbheap.analysis.pointers.blocks import Blocks
+    from gdbheap.allocators.blocks import Blocks
     from gdbheap.analysis.types.block_types import BlockTypes
     from gdbheap.analysis.types.by_type import Kind
 

@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding
-from gdbheap.analysis.pointers.holders import PointerPlace, holders
 from gdbheap.analysis.suspects.diagnosis import Diagnosis
+from gdbheap.analysis.suspects.pointer_places import PointerPlace, holders
 from gdbheap.glibc.naming import place_of
 from gdbheap.process.symbols import SymbolAt
 from gdbheap.report.report import Line

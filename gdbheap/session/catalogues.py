@@ -150,7 +150,7 @@ def _roots(target: Target, known: _Joined) -> Iterator[TypedRoot]:
     by_module = {module.path: variables for module, variables in known.thread_locals if variables}
     if not by_module:
         return
-    from gdbheap.analysis.mappings.thread_locals import find_thread_storage  # kept out of gdb's start
+    from gdbheap.analysis.addresses.thread_locals import find_thread_storage  # kept out of gdb's start
 
     for block in find_thread_storage(target.process):
         for each in by_module.get(block.module.path, ()) if block.module is not None else ():

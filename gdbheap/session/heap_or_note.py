@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 from gdbheap.errors import HeapError
 
 if TYPE_CHECKING:
-    from gdbheap.glibc.heap_view import HeapView
+    from gdbheap.glibc.glibc_heap import GlibcHeap
     from gdbheap.session.target import Target
 
 
-def heap_or_note(target: Target) -> tuple[HeapView | None, tuple[str, ...]]:
+def heap_or_note(target: Target) -> tuple[GlibcHeap | None, tuple[str, ...]]:
     """Return malloc's heap; where there is none (yet), or it cannot be read, None and a note that says why. No note
     where no mappings are known: that is said by itself."""
     if not target.process.address_space.vmas:

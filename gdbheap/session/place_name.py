@@ -7,7 +7,7 @@ import os
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gdbheap.analysis.mappings.thread_locals import ThreadStorage, find_thread_storage
+from gdbheap.analysis.addresses.thread_locals import ThreadStorage, find_thread_storage
 from gdbheap.analysis.pointers.roots import Roots
 from gdbheap.process.mm import MM, read_mm
 from gdbheap.session.block_names import block_names

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gdbheap.analysis.mappings.thread_locals import ThreadStorage, find_thread_storage
+from gdbheap.analysis.addresses.thread_locals import ThreadStorage, find_thread_storage
 from gdbheap.lazy import np
 from gdbheap.session.block_types import block_types
 from gdbheap.session.pointer_graph import pointer_graph

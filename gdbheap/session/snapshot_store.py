@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from gdbheap.analysis.snapshots.snapshot import Snapshot, take_snapshot
 from gdbheap.analysis.snapshots.snapshot_file import MOST_BLOCKS, read_snapshot
 from gdbheap.errors import HeapError, UsageError
-from gdbheap.glibc.walk.first_words import FirstWords
+from gdbheap.process.columns.first_words import FirstWords
 from gdbheap.session.object_names import lookup
 from gdbheap.session.target import Target
 

@@ -15,7 +15,7 @@ from gdbheap.process.tasks import has_ended
 
 if TYPE_CHECKING:
     from gdbheap.elf.debug_search import DebugSearch
-    from gdbheap.glibc.heap_view import HeapView
+    from gdbheap.glibc.glibc_heap import GlibcHeap
     from gdbheap.glibc.layout import Layout
     from gdbheap.glibc.walk.walk import Observer
     from gdbheap.process.memory import ReadProgress
@@ -50,7 +50,7 @@ class Target:
         self._stop_key: object | None = None
         self._process: Process | None = None
         self._layout: Layout | None = None
-        self._heap: HeapView | None = None
+        self._heap: GlibcHeap | None = None
         self._progress: Progress | None = None
         self._kept: dict[Key[Any], Any] = {}
         # What nothing is kept of, for it depends on what the user selects or sets, or on the question alone.
@@ -129,7 +129,7 @@ class Target:
             self._layout = make_layout(self.process, self._symbols_of())
         return self._layout
 
-    def heap(self, observer: Observer | None = None) -> HeapView:
+    def heap(self, observer: Observer | None = None) -> GlibcHeap:
         """Return the heap of this stop; `observer`, if given, sees what is read of it if it has to be read for
         this."""
         if self._heap is None:

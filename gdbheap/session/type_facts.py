@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from gdbheap.analysis.mappings.fact import AddressFact
+from gdbheap.analysis.addresses.address_fact import AddressFact
 
 if TYPE_CHECKING:
     from gdbheap.sentences.block_names import BlockNames

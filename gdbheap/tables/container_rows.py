@@ -13,7 +13,7 @@ from gdbheap.types.short_names import short_name
 from gdbheap.types.type_names import type_name
 
 if TYPE_CHECKING:
-    from gdbheap.analysis.pointers.blocks import Blocks
+    from gdbheap.allocators.blocks import Blocks
     from gdbheap.analysis.types.block_types import BlockTypes
     from gdbheap.analysis.types.container_use import ContainerUse
     from gdbheap.process.process import Process

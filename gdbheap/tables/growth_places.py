@@ -6,13 +6,12 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Union
 
-from gdbheap.analysis.pointers.blocks import live_blocks
 from gdbheap.analysis.snapshots.growth import LOST, HolderGrowth, examples
 from gdbheap.analysis.snapshots.snapshot import Snapshot
 from gdbheap.counted import counted
 from gdbheap.errors import HeapError
-from gdbheap.glibc.walk.first_words import HEAD
 from gdbheap.lazy import np
+from gdbheap.process.columns.first_words import HEAD
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import ABSENT, Absent, Column, Line
 from gdbheap.report.rows import column, columns_of, goes
@@ -134,7 +133,7 @@ def alive_now(target: Target, last: Snapshot) -> NDArray[np.bool_] | None:
     try:
         if not last.facts.get("pid") or target.process.own_id != last.facts["pid"]:
             return None
-        blocks = live_blocks(target.heap())
+        blocks = target.heap().blocks()
     except HeapError:
         return None
     if not len(blocks):

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 from gdbheap.analysis.leaks.heuristics import HEADER
 from gdbheap.analysis.leaks.leaks import LeakKind
 from gdbheap.counted import counted
-from gdbheap.glibc.walk.first_words import HEAD
 from gdbheap.interface.limit import first_of, left_out
+from gdbheap.process.columns.first_words import HEAD
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import ABSENT, Absent, Column, Line
 from gdbheap.report.rows import column, columns_of

@@ -21,7 +21,7 @@ from gdbheap.analysis.objects.lookup import Lookup
 from gdbheap.analysis.snapshots.snapshot import take_snapshot
 from gdbheap.analysis.snapshots.snapshot_file import write_snapshot
 from gdbheap.elf.debug_search import DebugSearch
-from gdbheap.glibc.walk.first_words import FirstWords
+from gdbheap.process.columns.first_words import FirstWords
 from support.built_library import build as build_library
 from support.core_debugger import core_target
 from support.gdb_runs import generated_core, kernel_core

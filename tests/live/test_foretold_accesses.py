@@ -8,8 +8,8 @@ from collections import Counter
 
 import pytest
 
+from gdbheap.analysis.addresses.explain import page_state
 from gdbheap.analysis.mappings.accesses import UNKNOWN, accesses
-from gdbheap.analysis.mappings.explain import page_state
 from gdbheap.machine.machines import machine_of_size
 from gdbheap.process.live.proc_maps import read_maps
 from gdbheap.process.memory import ImageMemory

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gdbheap.analysis.pointers.blocks import Blocks
+from gdbheap.allocators.blocks import Blocks
 from gdbheap.analysis.pointers.graph import PointerEdges
 
 BASE = 0x5000_0000

@@ -7,7 +7,8 @@ import struct
 import numpy as np
 
 from gdbheap.glibc.chunk_table import MMAPPED_ARENA, ChunkTable, State
-from gdbheap.glibc.heap_view import Arena, HeapView, Region
+from gdbheap.glibc.glibc_heap import GlibcHeap
+from gdbheap.glibc.heap_view import Arena, Region
 from gdbheap.glibc.layout import SYMBOL, Layout, Located
 from gdbheap.machine.x86.machines import X86_64
 from gdbheap.process.address_space import VMA, AddressSpace
@@ -79,7 +80,7 @@ def made_process(vmas=VMAS, second_stack=(STACK, 0x9000, 0x1000), source="maps")
     return Process("live", X86_64, memory, AddressSpace(vmas, source), threads, modules=(MAIN,), main=MAIN)
 
 
-def made_heap() -> HeapView:
+def made_heap() -> GlibcHeap:
     """Return a heap of two arenas and two mmapped chunks in one mapping."""
     empty = CStruct("malloc_state", 8, {})
     layout = Layout(X86_64, 16, empty, empty, Located(0x404100, SYMBOL))
@@ -96,4 +97,4 @@ def made_heap() -> HeapView:
     ]
     types = (np.uint64, np.uint64, np.uint8, np.uint8, np.uint16)
     table = ChunkTable(*(np.array(column, dtype) for column, dtype in zip(zip(*rows), types)))
-    return HeapView(layout, arenas, table, (), ())
+    return GlibcHeap(layout, arenas, table, (), ())

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from gdbheap.analysis.pointers.blocks import Blocks
+from gdbheap.allocators.blocks import Blocks
 from gdbheap.analysis.pointers.graph import PointerEdges, Pointers
 from gdbheap.analysis.pointers.pointer_graph import PointerGraph
 from gdbheap.analysis.pointers.roots import DATA, MAPPING, STACK, RootRange, Roots

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gdbheap.analysis.addresses.freed_mapping import freed_mapping, moved_mapping
 from gdbheap.analysis.crashes.crash_context import CrashContext
 from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, POSSIBLE, Cause, Verdict
 from gdbheap.analysis.facts.fact import Fact
@@ -18,7 +19,6 @@ from gdbheap.analysis.facts.memory import (
     StringOverrun,
     TheChunk,
 )
-from gdbheap.analysis.mappings.freed_mapping import freed_mapping, moved_mapping
 from gdbheap.analysis.mappings.zones import NULL_ZONE
 from gdbheap.glibc.chunk_table import State
 from gdbheap.machine.instruction import WRITE

@@ -6,13 +6,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gdbheap.glibc.layout import Layout
+from gdbheap.allocators.heap import Sizing
 from gdbheap.lazy import np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from gdbheap.analysis.pointers.blocks import Blocks
+    from gdbheap.allocators.blocks import Blocks
     from gdbheap.analysis.pointers.graph import PointerEdges
 
 
@@ -21,7 +21,7 @@ class AlignedInside:
     one, is the block's own start. The first two words of a block count only where other blocks have shown what is
     done here: an empty list's head points to itself as well."""
 
-    def __init__(self, layout: Layout, blocks: Blocks, graph: PointerEdges) -> None:
+    def __init__(self, layout: Sizing, blocks: Blocks, graph: PointerEdges) -> None:
         self._blocks = blocks
         self._word = np.uint64(layout.pointer_size)
         self._alignment = np.uint64(2 * layout.alignment)

@@ -14,9 +14,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from gdbheap.allocators.blocks import Blocks
 from gdbheap.analysis.leaks.keys import Starts, are_among, find_keys
 from gdbheap.analysis.leaks.tags import find_tagged
-from gdbheap.analysis.pointers.blocks import Blocks
 from gdbheap.analysis.pointers.graph import PointerFilter
 from gdbheap.analysis.pointers.hidden import Hidden
 from gdbheap.lazy import np

@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from gdbheap.allocators.blocks import Blocks
+from gdbheap.allocators.heap import Sizing
 from gdbheap.analysis.leaks.aligned_inside import AlignedInside
 from gdbheap.analysis.leaks.block_headers import Headers
 from gdbheap.analysis.leaks.interior import InteriorPointers
 from gdbheap.analysis.leaks.saved_stacks import SavedStacks
 from gdbheap.analysis.objects.counted_text import leads_to_counted_text
-from gdbheap.analysis.pointers.blocks import Blocks
 from gdbheap.errors import MemoryFault
-from gdbheap.glibc.layout import Layout
 from gdbheap.lazy import np
 from gdbheap.process.process import Process
 
@@ -61,7 +61,7 @@ class Inside:
     of blocks, memory aligned by hand, and stacks of fibres."""
 
     process: Process
-    layout: Layout
+    layout: Sizing
     blocks: Blocks
     head: Words
     headers: Headers
@@ -110,7 +110,7 @@ def accept(inside: Inside, pointers: InteriorPointers, chosen: Sequence[str]) ->
 class _Sizes:
     """What may have been asked for, for each target: malloc keeps the chunk's size alone."""
 
-    def __init__(self, layout: Layout, blocks: Blocks, target: NDArray[np.int32]) -> None:
+    def __init__(self, layout: Sizing, blocks: Blocks, target: NDArray[np.int32]) -> None:
         self.usable = blocks.end[target] - blocks.start[target]
         # A chunk of the smallest size may have been asked for with less; an mmapped one is rounded up to a page. Any
         # other is rounded up to the alignment, and what a free chunk has more than that goes with it where it is less
@@ -127,7 +127,7 @@ class _Sizes:
         return fits
 
 
-def _is_old_string(layout: Layout, head: Words, sizes: _Sizes) -> NDArray[np.bool_]:
+def _is_old_string(layout: Sizing, head: Words, sizes: _Sizes) -> NDArray[np.bool_]:
     """std::string before C++11: length, capacity and reference count lie before the characters (_Rep of
     basic_string.h)."""
     length, capacity = head[:, 0].astype(np.uint64), head[:, 1].astype(np.uint64)

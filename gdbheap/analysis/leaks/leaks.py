@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from gdbheap.allocators.heap import Heap
 from gdbheap.analysis.leaks.aligned_inside import AlignedInside
 from gdbheap.analysis.leaks.block_headers import find_headers
 from gdbheap.analysis.leaks.encoded import Encoded, Searched, find_encoded
@@ -15,7 +16,7 @@ from gdbheap.analysis.leaks.heuristics import ENCODED_POINTERS, HEURISTICS, STAC
 from gdbheap.analysis.leaks.interior import InteriorPointers, from_elsewhere
 from gdbheap.analysis.leaks.reaching import Accept, edges, reach, reach_by_heuristic, reach_encoded
 from gdbheap.analysis.leaks.reasons import Reason, find_reasons
-from gdbheap.analysis.leaks.remains import held_by_remains, unwritten
+from gdbheap.analysis.leaks.remains import held_by_remains
 from gdbheap.analysis.leaks.saved_stacks import SavedStacks
 from gdbheap.analysis.leaks.signal_stacks import find_signal_stacks
 from gdbheap.analysis.leaks.typed_pointers import as_typed
@@ -23,7 +24,6 @@ from gdbheap.analysis.pointers.adjacency import Adjacency
 from gdbheap.analysis.pointers.pointer_graph import PointerGraph
 from gdbheap.analysis.pointers.reach import UNSEEN, find_heads
 from gdbheap.analysis.pointers.roots import REGISTER, STACK
-from gdbheap.glibc.heap_view import HeapView
 from gdbheap.lazy import np
 from gdbheap.process.live.touched import touched_spans
 from gdbheap.process.memory import ReadProgress
@@ -91,7 +91,7 @@ class Leaks:
 
 def find_leaks(
     process: Process,
-    view: HeapView,
+    heap: Heap,
     held: PointerGraph,
     heuristics: Sequence[str] = HEURISTICS,
     progress: ReadProgress | None = None,
@@ -102,10 +102,10 @@ def find_leaks(
     if types is not None:
         held = as_typed(held, types)
     outer, to_start = from_elsewhere(held.graph, held.from_roots, [each[1:] for each in held.registers])
-    headers = find_headers(outer, to_start, held.blocks.size, view.layout.pointer_size, view.layout.page_size)
-    aligned = AlignedInside(view.layout, held.blocks, held.graph)
+    headers = find_headers(outer, to_start, held.blocks.size, heap.layout.pointer_size, heap.layout.page_size)
+    aligned = AlignedInside(heap.layout, held.blocks, held.graph)
     stacks = SavedStacks(process, held.blocks)
-    inside = Inside(process, view.layout, held.blocks, held.graph.head, headers, aligned, stacks)
+    inside = Inside(process, heap.layout, held.blocks, held.graph.head, headers, aligned, stacks)
 
     def taken(pointers: InteriorPointers, by: Sequence[str]) -> NDArray[np.bool_]:
         return accept(inside, pointers, by)
@@ -118,7 +118,7 @@ def find_leaks(
         memory, space, machine = process.memory, process.address_space, process.machine
         return find_encoded(Searched(memory, space, held.blocks, machine, spans, in_roots, in_blocks), lost, progress)
 
-    untouched = unwritten(view, held.blocks, held.graph.head)
+    untouched = heap.unwritten(held.blocks, held.graph.head)
     if STACK_POINTER in heuristics:
         untouched[stacks.among(read, untouched)] = False
 

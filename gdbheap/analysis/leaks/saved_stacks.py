@@ -10,8 +10,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gdbheap.allocators.blocks import Blocks
 from gdbheap.analysis.leaks.interior import from_elsewhere
-from gdbheap.analysis.pointers.blocks import Blocks
 from gdbheap.errors import MemoryFault
 from gdbheap.lazy import np
 from gdbheap.process.process import Process

@@ -6,7 +6,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gdbheap.analysis.pointers.blocks import Blocks
+from gdbheap.allocators.blocks import Blocks
 from gdbheap.lazy import np
 from gdbheap.process.images.auxv import AT_MINSIGSTKSZ
 from gdbheap.process.process import Process

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gdbheap.analysis.pointers.blocks import Blocks
+from gdbheap.allocators.blocks import Blocks
 from gdbheap.lazy import np
 from gdbheap.machine.machine import Machine
 

@@ -22,6 +22,7 @@ from gdbheap.analysis.mappings.address_facts import part_at
 from gdbheap.analysis.mappings.annotate import annotate
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import Chunk, State
+from gdbheap.glibc.glibc_heap import GlibcHeap
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.glibc.naming import owner_name, place_of
 from gdbheap.process.memory import text_at
@@ -110,7 +111,8 @@ def outside_heaps(process: Process, pointer: int, symbol_at: SymbolAt) -> Passed
 
 
 def _elsewhere(process: Process, view: HeapView | None, pointer: int, symbol_at: SymbolAt) -> Fact:
-    here = next((each for each in annotate(process, view) if pointer in each.vma), None)
+    heap = None if view is None else GlibcHeap.of(view)
+    here = next((each for each in annotate(process, heap) if pointer in each.vma), None)
     if here is None:
         return PointsNowhere()
     part = part_at(here, pointer)

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gdbheap.allocators.heap import Heap
 from gdbheap.analysis.mappings.annotate import AnnotatedPart, AnnotatedVMA
 from gdbheap.analysis.mappings.zones import NULL_ZONE
-from gdbheap.glibc.heap_view import HeapView
 from gdbheap.machine.machine import Machine
 from gdbheap.process.process import Process, Thread
 
 
-def facts_at(process: Process, annotated: AnnotatedVMA, address: int, heap: HeapView | None = None) -> tuple[str, ...]:
+def facts_at(process: Process, annotated: AnnotatedVMA, address: int, heap: Heap | None = None) -> tuple[str, ...]:
     """Return a line for each thing that is known about an address in a mapping, the widest first."""
     return tuple(_facts(process, annotated, address, heap))
 
@@ -39,7 +39,7 @@ def part_at(annotated: AnnotatedVMA, address: int) -> AnnotatedPart:
     return next(part for part in annotated.parts if part.start <= address < part.end)
 
 
-def _facts(process: Process, annotated: AnnotatedVMA, address: int, heap: HeapView | None) -> Iterator[str]:
+def _facts(process: Process, annotated: AnnotatedVMA, address: int, heap: Heap | None) -> Iterator[str]:
     vma, part = annotated.vma, part_at(annotated, address)
     yield (
         f"{address:#x} is {address - vma.start:#x} bytes into its mapping, {vma.end - address:#x} before its end: "
@@ -55,13 +55,12 @@ def _facts(process: Process, annotated: AnnotatedVMA, address: int, heap: HeapVi
         yield from _stack_facts(thread, annotated, address)
 
 
-def _heap_facts(heap: HeapView | None, address: int) -> Iterator[str]:
-    chunk = heap.chunk_at(address) if heap is not None else None
-    if heap is None or chunk is None:
+def _heap_facts(heap: Heap | None, address: int) -> Iterator[str]:
+    piece = heap.piece_at(address) if heap is not None else None
+    if piece is None:
         return
-    mem = chunk.address + heap.layout.header
-    place = f"{address - mem:#x} bytes into its mem" if address >= mem else "in its header"
-    yield f"in the chunk at {chunk.address:#x} ({chunk.size:#x} bytes, {chunk.state.label}), {place}"
+    inside = f"{address - piece.mem:#x} bytes into its mem" if address >= piece.mem else "in its header"
+    yield f"in the chunk at {piece.start:#x} ({piece.end - piece.start:#x} bytes, {piece.state}), {inside}"
 
 
 def _stack_facts(thread: Thread, annotated: AnnotatedVMA, address: int) -> Iterator[str]:

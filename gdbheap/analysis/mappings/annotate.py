@@ -11,11 +11,8 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Optional
 
+from gdbheap.allocators.heap import Heap
 from gdbheap.analysis.mappings.mapping_names import name_of, sharing_of
-from gdbheap.errors import MemoryFault
-from gdbheap.glibc.chunk_table import MMAPPED_ARENA, Chunk
-from gdbheap.glibc.heap_view import HeapView
-from gdbheap.lazy import np
 from gdbheap.process.address_space import VMA, AddressSpace
 from gdbheap.process.process import Module, Process
 from gdbheap.process.threads.thread_stacks import find_stacks
@@ -100,7 +97,7 @@ def words_for(parts: Sequence[AnnotatedPart]) -> str:
     return what + (" (inferred)" if parts[0].inferred else "")
 
 
-def annotate(process: Process, heap: HeapView | None = None) -> tuple[AnnotatedVMA, ...]:
+def annotate(process: Process, heap: Heap | None = None) -> tuple[AnnotatedVMA, ...]:
     """Return every mapping of the process in order of address, with what it is."""
     space = process.address_space
     parts: dict[int, list[AnnotatedPart]] = {}
@@ -118,12 +115,13 @@ def annotate(process: Process, heap: HeapView | None = None) -> tuple[AnnotatedV
 _Claim = tuple[AnnotatedPart, Optional[frozenset[str]]]
 
 
-def _claims(process: Process, heap: HeapView | None) -> Iterator[_Claim]:
+def _claims(process: Process, heap: Heap | None) -> Iterator[_Claim]:
     for module in process.modules:
         yield from _module_claims(process, module)
     yield from ((part, None) for part in _stack_parts(process))
     if heap is not None:
-        yield from ((part, None) for part in _heap_parts(process, heap))
+        for area in heap.areas(process):
+            yield AnnotatedPart(area.start, area.end, area.kind, area.what, owner=area.owner), None
 
 
 def _module_claims(process: Process, module: Module) -> Iterator[_Claim]:
@@ -169,49 +167,6 @@ def _stack_parts(process: Process) -> Iterator[AnnotatedPart]:
             page = pointer & -process.page_size
             start, end = max(page - 2 * process.page_size, vma.start), min(page + 2 * process.page_size, vma.end)
             yield AnnotatedPart(start, end, "tls", "TLS", owner=("thread", stack.thread.number))
-
-
-def _heap_parts(process: Process, heap: HeapView) -> Iterator[AnnotatedPart]:
-    for arena in heap.arenas:
-        for region in arena.regions:
-            if arena.is_main:
-                yield AnnotatedPart(
-                    region.mapping, process.page_after(region.end), "main_heap", "heap of the main arena"
-                )
-            else:
-                yield from _arena_parts(process, heap, arena.index, region.mapping)
-    for row in np.flatnonzero(heap.table.arena == MMAPPED_ARENA):
-        chunk = heap.table[int(row)]
-        start = _mapping_start(process, chunk)
-        # The header of 2.43's chunks leaves two words out at the end of the mapping: whole pages are right in all
-        # versions.
-        yield AnnotatedPart(start, process.page_after(chunk.end), "mmapped_chunk", "mmapped chunk")
-
-
-def _mapping_start(process: Process, chunk: Chunk) -> int:
-    """Return where an mmapped chunk's mapping starts: prev_size bytes before it (memalign leaves many), if the
-    header says so."""
-    try:
-        start = chunk.address - (process.words.read(chunk.address) & ~1)
-    except MemoryFault:
-        start = -1
-    is_mapped = start >= 0 and process.address_space.find(start) is not None
-    return start if is_mapped and start % process.page_size == 0 else process.page_of(chunk.address)
-
-
-def _arena_parts(process: Process, heap: HeapView, index: int, mapping: int) -> Iterator[AnnotatedPart]:
-    """Yield the readable part of a non-main heap and its reserve: [mapping, mapping + heap_max) as far as it is
-    mapped."""
-    end = mapping + heap.layout.heap_max
-    owner = ("arena", index)
-    vma = process.address_space.find(mapping)
-    while vma is not None and vma.start < end:
-        stop = min(vma.end, end)
-        if vma.writable:
-            yield AnnotatedPart(max(vma.start, mapping), stop, "arena_heap", "heap", owner=owner)
-        else:
-            yield AnnotatedPart(vma.start, stop, "arena_reserve", "reserve", owner=owner)
-        vma = process.address_space.find(vma.end)
 
 
 def _fill(vma: VMA, parts: Iterable[AnnotatedPart], space: AddressSpace) -> Iterator[AnnotatedPart]:

@@ -10,7 +10,7 @@ from gdbheap.analysis.mappings.annotate import annotate
 from gdbheap.errors import HeapError
 from gdbheap.files import kernel_text
 from gdbheap.glibc.chunk_table import FREE_STATES, MMAPPED_ARENA, Chunk, ChunkTable, State
-from gdbheap.glibc.heap_view import HeapView
+from gdbheap.glibc.glibc_heap import GlibcHeap
 from gdbheap.glibc.layout import Layout
 from gdbheap.lazy import np
 from gdbheap.process.address_space import VMA
@@ -123,7 +123,7 @@ class ResidentPages:
         return below
 
 
-def read_residency(process: Process, view: HeapView | None) -> Residency:
+def read_residency(process: Process, view: GlibcHeap | None) -> Residency:
     """Return where the resident memory is; without a `view`, malloc's memory is what its mappings are. Sizes alone
     where the pages of the process cannot be asked for (a core, another machine)."""
     pages = resident_pages(process)
@@ -132,7 +132,7 @@ def read_residency(process: Process, view: HeapView | None) -> Residency:
     return Residency(tuple(parts), tops, _kernel_count(process))
 
 
-def stored_in_core(process: Process, view: HeapView | None) -> Residency | None:
+def stored_in_core(process: Process, view: GlibcHeap | None) -> Residency | None:
     """Return the same of a core, with the pages that it has with anything but zeros in them for those that were
     resident: what was written, in memory or swapped out when the core was made. None where this is no core."""
     pages = pages_in_core(process)
@@ -186,7 +186,7 @@ def _kernel_count(process: Process) -> int | None:
         return None
 
 
-def _chunk_parts(view: HeapView | None, pages: ResidentPages | None) -> Iterator[ResidentPart]:
+def _chunk_parts(view: GlibcHeap | None, pages: ResidentPages | None) -> Iterator[ResidentPart]:
     """Yield malloc's parts: a part for each state that occurs, mmapped chunks apart, and what is around the chunks."""
     if view is None:
         return
@@ -207,7 +207,7 @@ def _chunk_parts(view: HeapView | None, pages: ResidentPages | None) -> Iterator
     yield part(OWN, own)
 
 
-def _other_parts(process: Process, view: HeapView | None, pages: ResidentPages | None) -> Iterator[ResidentPart]:
+def _other_parts(process: Process, view: GlibcHeap | None, pages: ResidentPages | None) -> Iterator[ResidentPart]:
     """Yield what is no chunk: by what the address space says of it."""
     sizes: dict[str, int] = {}
     held: dict[str, int] = {}
@@ -244,7 +244,7 @@ def _other_parts(process: Process, view: HeapView | None, pages: ResidentPages |
             yield ResidentPart(name, sizes[name], None if pages is None else held[name])
 
 
-def _tops(process: Process, view: HeapView, pages: ResidentPages | None) -> Iterator[Top]:
+def _tops(process: Process, view: GlibcHeap, pages: ResidentPages | None) -> Iterator[Top]:
     table, layout, pad = view.table, view.layout, _top_pad(process, view.layout)
     free = np.isin(table.state, [int(state) for state in FREE_STATES])
     joining = np.isin(table.state, _JOINING)

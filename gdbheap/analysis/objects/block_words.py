@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gdbheap.analysis.pointers.blocks import Blocks
+from gdbheap.allocators.blocks import Blocks
 from gdbheap.lazy import np
 from gdbheap.process.address_space import AddressSpace
 from gdbheap.process.memory import BLOCK, Memory, readable_pieces

@@ -7,10 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
+from gdbheap.allocators.blocks import Blocks
 from gdbheap.analysis.objects.labels import NO_LABEL, Labels
 from gdbheap.analysis.objects.lookup import Lookup
 from gdbheap.analysis.objects.name_objects import name_objects
-from gdbheap.analysis.pointers.blocks import Blocks
 from gdbheap.lazy import np
 from gdbheap.process.address_space import AddressSpace
 from gdbheap.process.named_address import NamedAddress

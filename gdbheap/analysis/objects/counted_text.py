@@ -12,7 +12,7 @@ from gdbheap.process.process import Process
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from gdbheap.analysis.pointers.blocks import Blocks
+    from gdbheap.allocators.blocks import Blocks
 
     Mask = NDArray[np.bool_]
     Numbers = NDArray[np.int64]

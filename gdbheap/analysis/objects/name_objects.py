@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
+from gdbheap.allocators.blocks import Blocks
 from gdbheap.analysis.objects.block_words import BlockWords, read_block_words
 from gdbheap.analysis.objects.closures import Closures
 from gdbheap.analysis.objects.coroutines import Coroutines
@@ -18,7 +19,6 @@ from gdbheap.analysis.objects.prefixed_text import name_prefixed_text
 from gdbheap.analysis.objects.python_objects import PythonObjects
 from gdbheap.analysis.objects.shared_pointers import SharedPointers
 from gdbheap.analysis.objects.talloc_chunks import TallocChunks
-from gdbheap.analysis.pointers.blocks import Blocks
 from gdbheap.lazy import np
 
 if TYPE_CHECKING:

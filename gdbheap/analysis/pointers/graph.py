@@ -12,13 +12,13 @@ from heapq import merge
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
 
-from gdbheap.analysis.pointers.blocks import Blocks
+from gdbheap.allocators.blocks import Blocks
 from gdbheap.analysis.pointers.hidden import Hidden
 from gdbheap.analysis.pointers.pointer_scan import Bounds, PointerScan
-from gdbheap.glibc.walk.first_words import HEAD
 from gdbheap.lazy import np
 from gdbheap.machine.machine import Machine
 from gdbheap.process.address_space import without
+from gdbheap.process.columns.first_words import HEAD
 from gdbheap.process.memory import BLOCK, Memory, ReadProgress, readable_pieces
 
 if TYPE_CHECKING:

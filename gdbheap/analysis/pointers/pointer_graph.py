@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gdbheap.analysis.pointers.blocks import Blocks, live_blocks
+from gdbheap.allocators.blocks import Blocks
+from gdbheap.allocators.heap import Heap
 from gdbheap.analysis.pointers.graph import PointerEdges, Pointers, read_graph, read_pointers, unread_graph
 from gdbheap.analysis.pointers.hidden import Hidden
 from gdbheap.analysis.pointers.missing import missing_parts
 from gdbheap.analysis.pointers.pointer_scan import PointerScan
 from gdbheap.analysis.pointers.roots import RootRegister, Roots, find_roots
 from gdbheap.analysis.pointers.thread_vectors import find_thread_vectors
-from gdbheap.glibc.heap_view import HeapView
 from gdbheap.lazy import np
 from gdbheap.process.live.touched import out_of_reach, touched_spans
 from gdbheap.process.memory import ReadProgress
@@ -51,23 +51,23 @@ class PointerGraph:
 
 def read_pointer_graph(
     process: Process,
-    view: HeapView,
+    heap: Heap,
     progress: ReadProgress | None = None,
     sieve: PointerScan | None = None,
     vectors: Sequence[RootRegister] = (),
 ) -> PointerGraph:
     """Read all roots (the `vectors` registers are given) and all live blocks, once; not what has gone through the
     `sieve` as the heap was walked. After a Ctrl-C (in that walk, or here) nothing more is read."""
-    blocks = live_blocks(view)
-    roots = find_roots(process, view, vectors)
+    blocks = heap.blocks()
+    roots = find_roots(process, heap, vectors)
     machine = process.machine
     ranges = [(each.start, each.end) for each in roots.ranges]
-    spans = touched_spans(process, ranges) if view.complete else ()
+    spans = touched_spans(process, ranges) if heap.complete else ()
     hidden = Hidden(machine, blocks.ranges())
     from_roots, unread = read_pointers(process.memory, blocks, machine, spans, progress, hidden)
     too_far = out_of_reach(process, ranges)
     unread += too_far
-    interrupted = from_roots.interrupted or not view.complete
+    interrupted = from_roots.interrupted or not heap.complete
     graph = (
         unread_graph(blocks, machine.pointer_size)
         if interrupted

@@ -8,10 +8,10 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.pointers.hidden import Hidden
-from gdbheap.glibc.walk.first_words import FirstWords
 from gdbheap.lazy import np
 from gdbheap.machine.machine import Machine
 from gdbheap.process.address_space import AddressSpace
+from gdbheap.process.columns.first_words import FirstWords
 from gdbheap.process.memory import BLOCK
 
 if TYPE_CHECKING:

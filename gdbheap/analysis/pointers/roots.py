@@ -7,12 +7,10 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from gdbheap.allocators.heap import IN_USE, Heap
 from gdbheap.analysis.pointers.scanned import scanned
 from gdbheap.analysis.pointers.stack_blocks import unused_parts
 from gdbheap.errors import MemoryFault
-from gdbheap.glibc.chunk_table import MMAPPED_ARENA, PREV_INUSE, State
-from gdbheap.glibc.heap_view import HeapView
-from gdbheap.lazy import np
 from gdbheap.process.address_space import VMA, without
 from gdbheap.process.live.in_kernel import read_in_kernel
 from gdbheap.process.process import Process
@@ -65,18 +63,18 @@ class Roots:
         return self.ranges[index] if index >= 0 and address < self.ranges[index].end else None
 
 
-def find_roots(process: Process, view: HeapView, vectors: Iterable[RootRegister] = ()) -> Roots:
-    """Return the roots of the process, the words of its `vectors` (vector registers) among them. What is malloc's
-    own (heaps, main_arena, mp_) holds nothing alive."""
+def find_roots(process: Process, heap: Heap, vectors: Iterable[RootRegister] = ()) -> Roots:
+    """Return the roots of the process, the words of its `vectors` (vector registers) among them. What is the
+    allocator's own holds nothing alive."""
     pointers = find_thread_pointers(process)
     blocks = stack_blocks(process, pointers)
-    closed = _joined([*_of_malloc(view), *unused_parts(process, blocks)])
+    closed = _joined([*heap.own_ranges(), *unused_parts(process, blocks)])
     ranges: list[RootRange] = []
     for vma, low, high in scanned(process):
         for start, end in without(low, high, closed):
             ranges += _named(process, vma, start, end, blocks)
-    ranges += [RootRange(start, end, LOST_TRAIL, "") for start, end in _lost_trails(view)]
-    ranges += _stacks_in_heaps(process, view)
+    ranges += [RootRange(start, end, LOST_TRAIL, "") for start, end in heap.unread_ranges()]
+    ranges += _stacks_in_heaps(process, heap)
     return Roots(
         tuple(sorted(ranges, key=lambda each: each.start)),
         (*_registers(process, pointers), *vectors, *_in_kernel(process)),
@@ -124,45 +122,13 @@ def _module_of(process: Process, vma: VMA) -> tuple[str, int]:
     return (before.path, end) if end > vma.start else ("", 0)
 
 
-def _of_malloc(view: HeapView) -> Iterator[tuple[int, int]]:
-    """Yield what is malloc's: its heaps, mmapped chunks with their mappings, main_arena and mp_."""
-    layout, table = view.layout, view.table
-    for arena in view.arenas:
-        for region in arena.regions:
-            # As large is an arena's reserve at least.
-            reserve = layout.machine.malloc.heap_max
-            end = region.end if arena.is_main else (region.mapping & -reserve) + reserve
-            yield (region.start if arena.is_main else region.mapping), max(end, region.end)
-    mapped = np.flatnonzero(table.arena == MMAPPED_ARENA)
-    for address, size in zip(table.address[mapped].tolist(), table.size[mapped].tolist()):
-        page = layout.page_size
-        yield address & -page, -(-(address + size) // page) * page
-    yield layout.main_arena.value, layout.main_arena.value + layout.malloc_state.size
-    if layout.mp is not None and layout.malloc_par is not None:
-        yield layout.mp.value, layout.mp.value + layout.malloc_par.size
-
-
-def _lost_trails(view: HeapView) -> list[tuple[int, int]]:
-    """Return the parts of heaps that the walk could not read as chunks. (A free chunk in no list is UNKNOWN as well,
-    but the next header calls it free.)"""
-    table = view.table
-    found = []
-    for row in np.flatnonzero(table.state == State.UNKNOWN).tolist():
-        following = row + 1
-        is_free = following < len(table) and not int(table.flags[following]) & PREV_INUSE
-        if not is_free:
-            start = int(table.address[row])
-            found.append((start, start + int(table.size[row])))
-    return found
-
-
-def _stacks_in_heaps(process: Process, view: HeapView) -> Iterator[RootRange]:
-    """Yield the used part of the stacks that the program made of malloc's memory."""
+def _stacks_in_heaps(process: Process, heap: Heap) -> Iterator[RootRange]:
+    """Yield the used part of the stacks that the program made of the allocator's memory."""
     for thread in process.threads:
-        chunk = view.chunk_at(thread.stack_pointer)
-        if chunk is not None and chunk.state is State.IN_USE:
-            start = max(thread.stack_pointer - process.machine.red_zone, chunk.address)
-            yield RootRange(start, chunk.end, STACK, f"thread {thread.number}", thread.number)
+        piece = heap.piece_at(thread.stack_pointer)
+        if piece is not None and piece.state == IN_USE:
+            start = max(thread.stack_pointer - process.machine.red_zone, piece.start)
+            yield RootRange(start, piece.end, STACK, f"thread {thread.number}", thread.number)
 
 
 def _registers(process: Process, pointers: dict[int, int]) -> Iterator[RootRegister]:

@@ -7,15 +7,14 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from gdbheap.analysis.memory_use.usage import usage
+from gdbheap.allocators.blocks import Blocks
+from gdbheap.allocators.heap import Heap
 from gdbheap.analysis.objects.contents import describe, is_class, looks_like_text
 from gdbheap.analysis.objects.lookup import Lookup
-from gdbheap.analysis.pointers.blocks import Blocks, live_blocks
 from gdbheap.analysis.pointers.graph import read_heads
 from gdbheap.errors import HeapError
-from gdbheap.glibc.heap_view import HeapView
-from gdbheap.glibc.walk.first_words import HEAD, FirstWords
 from gdbheap.lazy import np
+from gdbheap.process.columns.first_words import HEAD, FirstWords
 from gdbheap.process.memory import ReadProgress
 from gdbheap.process.process import Process
 
@@ -51,7 +50,7 @@ class Snapshot:
 
 def take_snapshot(
     process: Process,
-    view: HeapView,
+    heap: Heap,
     first_words: FirstWords,
     lookup: Lookup,
     started: float,
@@ -59,16 +58,16 @@ def take_snapshot(
 ) -> Snapshot:
     """Return the snapshot; `started` is the time.monotonic() since which the process has had to stand still for it.
     What `first_words` has is not read again."""
-    blocks = live_blocks(view)
-    head = np.zeros((len(blocks), HEAD // view.layout.pointer_size), np.dtype(f"u{view.layout.pointer_size}"))
+    blocks = heap.blocks()
+    head = np.zeros((len(blocks), HEAD // heap.layout.pointer_size), np.dtype(f"u{heap.layout.pointer_size}"))
     rest = ~first_words.give(blocks.start, head)
     others = Blocks(blocks.start[rest], blocks.end[rest], blocks.size[rest], blocks.row[rest])
-    head[rest] = read_heads(process.memory, others, view.layout.pointer_size, progress)
+    head[rest] = read_heads(process.memory, others, heap.layout.pointer_size, progress)
     stood_still = time.monotonic() - started
     contents = describe(blocks, head, np.arange(len(blocks)), lookup)
     used, kind = np.unique(contents.kind, return_inverse=True)
     names = tuple(contents.names[each] for each in used.tolist())
-    facts = heap_facts(process, view, blocks, stood_still)
+    facts = heap_facts(process, heap, blocks, stood_still)
     return Snapshot(facts, names, blocks.start, blocks.size, kind.astype(np.int32), head=text_heads(head))
 
 
@@ -79,9 +78,8 @@ def text_heads(head: NDArray[np.uint64]) -> NDArray[np.uint64]:
     return result
 
 
-def heap_facts(process: Process, view: HeapView, blocks: Blocks, stood_still: float) -> dict[str, Any]:
+def heap_facts(process: Process, heap: Heap, blocks: Blocks, stood_still: float) -> dict[str, Any]:
     """Return a snapshot's facts."""
-    tally = usage(view.table)
     return {
         "program": "" if process.main is None else process.main.path,
         "pid": process.own_id,
@@ -89,9 +87,8 @@ def heap_facts(process: Process, view: HeapView, blocks: Blocks, stood_still: fl
         "time": round(time.time(), 3),
         "blocks": len(blocks),
         "in_use_bytes": int(blocks.size.sum()),
-        "free_bytes": tally.free.bytes,
-        "top_bytes": tally.top.bytes,
-        "complete": view.complete,
+        **heap.not_in_use(),
+        "complete": heap.complete,
         "read_seconds": round(stood_still, 3),
     }
 

@@ -14,7 +14,7 @@ from gdbheap.types.type_names import type_name
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from gdbheap.analysis.pointers.blocks import Blocks
+    from gdbheap.allocators.blocks import Blocks
 
 
 @dataclass(frozen=True)

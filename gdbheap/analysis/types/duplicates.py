@@ -15,7 +15,7 @@ from gdbheap.types.type_names import stripped
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from gdbheap.analysis.pointers.blocks import Blocks
+    from gdbheap.allocators.blocks import Blocks
 
 # Longer blocks are not compared, nor more than so many bytes in all.
 _LONGEST = 1 << 10

@@ -5,8 +5,8 @@ from __future__ import annotations
 import string
 from typing import Any
 
+from gdbheap.analysis.addresses.address_fact import AddressFact
 from gdbheap.analysis.facts.fact import Fact, InWords, Joined
-from gdbheap.analysis.mappings.fact import AddressFact
 from gdbheap.sentences.facts import (
     aborts,
     accesses,

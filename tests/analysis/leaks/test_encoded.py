@@ -8,8 +8,8 @@ import random
 import numpy as np
 import pytest
 
+from gdbheap.allocators.blocks import Blocks
 from gdbheap.analysis.leaks.encoded import ROOT, Encoded, Searched, find_encoded
-from gdbheap.analysis.pointers.blocks import Blocks
 from gdbheap.analysis.pointers.graph import read_graph, read_pointers
 from gdbheap.analysis.pointers.hidden import Hidden
 from gdbheap.machine.x86.machines import X86_64

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from gdbheap.allocators.blocks import Blocks
 from gdbheap.analysis.leaks.leaks import LeakKind, Leaks, judge
-from gdbheap.analysis.pointers.blocks import Blocks
 from gdbheap.analysis.pointers.graph import PointerEdges, Pointers
 from gdbheap.analysis.pointers.pointer_graph import PointerGraph
 from gdbheap.analysis.pointers.roots import Roots

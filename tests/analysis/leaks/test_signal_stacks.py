@@ -6,8 +6,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from gdbheap.allocators.blocks import Blocks
 from gdbheap.analysis.leaks.signal_stacks import find_signal_stacks
-from gdbheap.analysis.pointers.blocks import Blocks
 from gdbheap.machine.x86.machines import X86_64
 from gdbheap.process.address_space import AddressSpace
 from gdbheap.process.images.auxv import AT_MINSIGSTKSZ

@@ -6,9 +6,9 @@ from dataclasses import replace
 
 import numpy as np
 
+from gdbheap.allocators.blocks import Blocks
 from gdbheap.analysis.leaks.leaks import LeakKind, judge
 from gdbheap.analysis.leaks.typed_pointers import as_typed
-from gdbheap.analysis.pointers.blocks import Blocks
 from gdbheap.analysis.pointers.graph import PointerEdges, Pointers
 from gdbheap.analysis.pointers.pointer_graph import PointerGraph
 from gdbheap.analysis.pointers.roots import Roots

@@ -6,12 +6,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import Any
 
-from gdbheap.analysis.mappings.fact import AddressFact, state_facts
-from gdbheap.analysis.objects.preview import leading_text, preview
+from gdbheap.analysis.addresses.address_fact import AddressFact
+from gdbheap.analysis.addresses.preview import leading_text, preview
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import Chunk, State
 from gdbheap.glibc.heap_view import HeapView
-from gdbheap.glibc.naming import arena_name, list_name
+from gdbheap.glibc.naming import arena_name, list_name, short_name
 from gdbheap.process.address import Address
 from gdbheap.process.memory import WORD_FORMATS
 from gdbheap.process.process import Process
@@ -117,3 +117,12 @@ def _words(data: bytes, pointer_size: int, where: str, symbol_at: SymbolAt) -> t
     shown = " ".join(f"{each:#x} <{symbol}>" if symbol else f"{each:#x}" for each, symbol in zip(words, symbols))
     table = next((symbol.class_name for symbol in symbols if symbol and symbol.class_name), "")
     return shown, f"{where}: " + (f"an object of class {table}, freed" if table else "as the program left it")
+
+
+def state_facts(view: HeapView, chunk: Chunk) -> dict[str, Any]:
+    """Return the state, and of a chunk in a free list which and where in it."""
+    place, state = view.place_of(chunk.address), {"state": chunk.state.label}
+    if place is None:
+        return state
+    each = place.bin
+    return {**state, "bin": short_name(each), "position": place.position + 1, "of": len(each.chunks)}

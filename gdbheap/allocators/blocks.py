@@ -1,12 +1,10 @@
-"""Blocks: what the program has from malloc and has not given back, as columns for the pointer graph."""
+"""Blocks: what the program has from its allocator and has not given back, as columns."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gdbheap.glibc.chunk_table import IS_MMAPPED, State
-from gdbheap.glibc.heap_view import HeapView
 from gdbheap.lazy import np
 
 if TYPE_CHECKING:
@@ -18,10 +16,10 @@ _NEAR = 1 << 16
 
 @dataclass(frozen=True)
 class Blocks:
-    """The blocks in use, in address order: the user's bytes are [start, end); `row` is the chunk's in the table, `size`
-    the chunk's.
+    """The blocks in use, in address order: the user's bytes are [start, end); `size` is what each takes of the
+    allocator's memory, `row` its number there (glibc: the chunk's row in the table).
 
-    `end` is where the usable bytes end: a heap chunk's reach into the next one's prev_size.
+    `end` is where the usable bytes end (glibc: a heap chunk's reach into the next one's prev_size).
     """
 
     start: NDArray[np.uint64]
@@ -48,16 +46,3 @@ class Blocks:
         first = np.concatenate(([0], breaks))
         last = np.concatenate((breaks, [len(self)])) - 1
         return list(zip(self.start[first].tolist(), self.end[last].tolist()))
-
-
-def live_blocks(view: HeapView) -> Blocks:
-    """Return the blocks of the chunks in use. Malloc's own chunks (a tcache's struct) are none of the program's."""
-    table, layout = view.table, view.layout
-    row = np.flatnonzero(table.state == State.IN_USE)
-    address, size = table.address[row], table.size[row]
-    # mirrors memsize(): the next chunk's prev_size is the block's, but an mmapped chunk has no next one (to glibc 2.42;
-    # see usable_size)
-    has_next = ((table.flags[row] & IS_MMAPPED) == 0) | bool(layout.mmapped_overhead)
-    shared = np.where(has_next, np.uint64(layout.pointer_size), np.uint64(0))
-    start = address + np.uint64(layout.header)
-    return Blocks(start, np.maximum(address + size + shared, start), size, row)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import random
 from dataclasses import replace
 
-from gdbheap.analysis.pointers.holders import PointerPlace, holders
+from gdbheap.analysis.suspects.pointer_places import PointerPlace, holders
 from gdbheap.glibc.chunk_table import State
 from gdbheap.glibc.read_heap import read_heap
 from gdbheap.model.image import image, new_process

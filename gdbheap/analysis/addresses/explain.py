@@ -11,16 +11,16 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
+from gdbheap.analysis.addresses.address_fact import AddressFact
+from gdbheap.analysis.addresses.explain_chunk import chunk_facts
+from gdbheap.analysis.addresses.freed_mapping import freed_mapping, moved_mapping
 from gdbheap.analysis.facts.fact import Joined
 from gdbheap.analysis.facts.memory import FreeUnmaps
 from gdbheap.analysis.mappings.accesses import accesses
 from gdbheap.analysis.mappings.address_facts import part_at
 from gdbheap.analysis.mappings.annotate import AnnotatedPart, AnnotatedVMA, annotate
-from gdbheap.analysis.mappings.explain_chunk import chunk_facts
-from gdbheap.analysis.mappings.fact import AddressFact
-from gdbheap.analysis.mappings.freed_mapping import freed_mapping, moved_mapping
 from gdbheap.analysis.mappings.zones import NULL_ZONE
-from gdbheap.glibc.heap_view import HeapView
+from gdbheap.glibc.glibc_heap import GlibcHeap
 from gdbheap.machine.machine import Machine
 from gdbheap.process.address import Address
 from gdbheap.process.address_space import VMA
@@ -48,7 +48,7 @@ class Names:
     stack_place: Callable[[int, int], StackPlace | None]
 
 
-def explain(process: Process, heap: HeapView | None, address: int, names: Names) -> list[AddressFact]:
+def explain(process: Process, heap: GlibcHeap | None, address: int, names: Names) -> list[AddressFact]:
     """Return all that is known about the address but who points to it, the widest first; the accesses come last."""
     page = page_state(process, address)
     mappings = annotate(process, heap)
@@ -160,7 +160,7 @@ def _frame_facts(place: StackPlace) -> dict[str, Any]:
 
 
 def _unmapped(
-    process: Process, mappings: tuple[AnnotatedVMA, ...], heap: HeapView | None, address: int
+    process: Process, mappings: tuple[AnnotatedVMA, ...], heap: GlibcHeap | None, address: int
 ) -> Iterator[AddressFact]:
     number = _number(address, process.machine)
     place = "in no mapping" if process.address_space.known else "in a mapping or not: they are not known"
@@ -221,7 +221,7 @@ def _is_for_mappings(below: AnnotatedVMA | None, above: AnnotatedVMA | None, add
     return not grows or below is None or above is None or address - below.vma.end > above.vma.start - address
 
 
-def _freed_mmapped_chunk(heap: HeapView, address: int) -> Iterator[AddressFact]:
+def _freed_mmapped_chunk(heap: GlibcHeap, address: int) -> Iterator[AddressFact]:
     """Yield what mp_ remembers of mmapped chunks that have been freed."""
     freed = freed_mapping(heap, [address])
     if freed is not None:

@@ -1,4 +1,4 @@
-"""A fact about an address, and what is one of a chunk's state."""
+"""A fact about an address."""
 
 from __future__ import annotations
 
@@ -8,9 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from gdbheap.analysis.facts.fact import Fact
-from gdbheap.glibc.chunk_table import Chunk
-from gdbheap.glibc.heap_view import HeapView
-from gdbheap.glibc.naming import short_name
 
 
 @dataclass(frozen=True)
@@ -23,12 +20,3 @@ class AddressFact:
     value: str | None
     meaning: Fact | str = ""
     facts: Mapping[str, Any] = dataclasses.field(default_factory=dict)
-
-
-def state_facts(view: HeapView, chunk: Chunk) -> dict[str, Any]:
-    """Return the state, and of a chunk in a free list which and where in it."""
-    place, state = view.place_of(chunk.address), {"state": chunk.state.label}
-    if place is None:
-        return state
-    each = place.bin
-    return {**state, "bin": short_name(each), "position": place.position + 1, "of": len(each.chunks)}

@@ -8,9 +8,8 @@ import dataclasses
 import numpy as np
 import pytest
 
-from gdbheap.analysis.leaks.remains import unwritten
-from gdbheap.analysis.pointers.blocks import live_blocks
 from gdbheap.glibc.chunk_table import ChunkTable, State
+from gdbheap.glibc.unwritten import unwritten
 from support.made_process import HEAP, made_heap
 
 SIZE = 0x40
@@ -28,7 +27,7 @@ def marked(words: tuple[int, int], safe_linking: bool = True) -> bool:
     table = ChunkTable(*(np.array(column, dtype) for column, dtype in zip(zip(*rows), types)))
     view = dataclasses.replace(made, layout=layout, table=table)
     head = np.array([words, (1, 1), (1, 1)], np.uint64)
-    found = unwritten(view, live_blocks(view), head).tolist()
+    found = unwritten(view, view.blocks(), head).tolist()
     assert found[1:] == [False, False]
     return found[0]
 

@@ -1,0 +1,80 @@
+"""GlibcHeap: malloc's heap, as a Heap that does not tell whose it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from gdbheap.allocators.blocks import Blocks
+from gdbheap.allocators.heap import HeapArea, Piece
+from gdbheap.glibc.areas import areas, own_ranges, unread_ranges
+from gdbheap.glibc.chunk_table import FREE_STATES, IS_MMAPPED, PREV_INUSE, State
+from gdbheap.glibc.heap_view import HeapView
+from gdbheap.glibc.unwritten import unwritten
+from gdbheap.lazy import np
+from gdbheap.process.process import Process
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+
+@dataclass(frozen=True)
+class GlibcHeap(HeapView):
+    """What malloc has, and (allocators/heap.py says what each is) how those see it who ask about blocks."""
+
+    @classmethod
+    def of(cls, view: HeapView) -> GlibcHeap:
+        """Return the same heap as one."""
+        return view if isinstance(view, GlibcHeap) else cls(**vars(view))
+
+    def blocks(self) -> Blocks:
+        table, layout = self.table, self.layout
+        row = np.flatnonzero(table.state == State.IN_USE)
+        address, size = table.address[row], table.size[row]
+        # mirrors memsize(): the next chunk's prev_size is the block's, but an mmapped chunk has no next one (to glibc
+        # 2.42; see usable_size)
+        has_next = ((table.flags[row] & IS_MMAPPED) == 0) | bool(layout.mmapped_overhead)
+        shared = np.where(has_next, np.uint64(layout.pointer_size), np.uint64(0))
+        start = address + np.uint64(layout.header)
+        return Blocks(start, np.maximum(address + size + shared, start), size, row)
+
+    def own_ranges(self) -> Iterable[tuple[int, int]]:
+        return own_ranges(self)
+
+    def unread_ranges(self) -> Iterable[tuple[int, int]]:
+        return unread_ranges(self)
+
+    def areas(self, process: Process) -> Iterable[HeapArea]:
+        return areas(process, self)
+
+    def piece_at(self, address: int) -> Piece | None:
+        chunk = self.chunk_at(address)
+        if chunk is None:
+            return None
+        return Piece(chunk.address, chunk.end, chunk.address + self.layout.header, chunk.state.label)
+
+    def in_use(self, addresses: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        # mirrors user_of(), for many at once
+        table = self.table
+        row = np.maximum(np.searchsorted(table.address, addresses, side="right") - 1, 0)
+        within = addresses - table.address[row]
+        inside = (addresses >= table.address[row]) & (within < table.size[row])
+        of_previous = (within < np.uint64(self.layout.pointer_size)) & (table.flags[row] & PREV_INUSE != 0) & (row > 0)
+        before = np.maximum(row - 1, 0)
+        touching = table.address[before] + table.size[before] == table.address[row]
+        in_use: NDArray[np.bool_] = inside & (
+            table.state[np.where(of_previous & touching, before, row)] == State.IN_USE
+        )
+        return in_use
+
+    def unwritten(self, blocks: Blocks, head: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        return unwritten(self, blocks, head)
+
+    def not_in_use(self) -> Mapping[str, int]:
+        table = self.table
+        free = np.isin(table.state, [int(state) for state in FREE_STATES])
+        return {
+            "free_bytes": int(table.size[free].sum()),
+            "top_bytes": int(table.size[table.state == State.TOP].sum()),
+        }

@@ -1,0 +1,74 @@
+"""An allocator that is not glibc's, as a Heap: slots of one size in one mapping, a bit for each that is in use. It has
+no headers, no free lists and no arenas."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+
+import numpy as np
+
+from gdbheap.allocators.blocks import Blocks
+from gdbheap.allocators.heap import IN_USE, HeapArea, Piece
+from gdbheap.process.fault import Fault
+
+
+@dataclass(frozen=True)
+class SlabLayout:
+    pointer_size: int = 8
+    page_size: int = 0x1000
+    alignment: int = 64
+    header: int = 0
+    min_size: int = 64
+
+
+@dataclass(frozen=True)
+class SlabHeap:
+    """`used` has a flag for each slot of the mapping from `start` on."""
+
+    start: int
+    used: tuple[bool, ...]
+    layout: SlabLayout = field(default_factory=SlabLayout)
+    complete: bool = True
+    notes: tuple[str, ...] = ()
+    faults: tuple[Fault, ...] = ()
+
+    @property
+    def slot(self) -> int:
+        return self.layout.min_size
+
+    @property
+    def end(self) -> int:
+        return self.start + self.slot * len(self.used)
+
+    def blocks(self) -> Blocks:
+        row = np.flatnonzero(self.used)
+        start = np.uint64(self.start) + row.astype(np.uint64) * np.uint64(self.slot)
+        return Blocks(start, start + np.uint64(self.slot), np.full(len(row), self.slot, np.uint64), row)
+
+    def own_ranges(self) -> Iterable[tuple[int, int]]:
+        return [(self.start, self.end)]
+
+    def unread_ranges(self) -> Iterable[tuple[int, int]]:
+        return []
+
+    def areas(self, process) -> Iterable[HeapArea]:
+        return [HeapArea(self.start, self.end, "slab", "slab", ("thread", 1))]
+
+    def piece_at(self, address: int) -> Piece | None:
+        if not self.start <= address < self.end:
+            return None
+        slot = (address - self.start) // self.slot
+        start = self.start + slot * self.slot
+        return Piece(start, start + self.slot, start, IN_USE if self.used[slot] else "free")
+
+    def in_use(self, addresses):
+        slot = (addresses - np.uint64(self.start)) // np.uint64(self.slot)
+        inside = (addresses >= self.start) & (addresses < self.end)
+        return inside & np.array(self.used)[np.where(inside, slot, 0).astype(np.intp)]
+
+    def unwritten(self, blocks, head):
+        return np.zeros(len(blocks), np.bool_)
+
+    def not_in_use(self) -> Mapping[str, int]:
+        return {"free_bytes": self.slot * self.used.count(False)}
