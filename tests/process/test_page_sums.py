@@ -151,6 +151,7 @@ def test_swapped_pages_by_the_bits_that_the_kernel_documents(tmp_path):
 def test_vmmap_pages_by_smaps_where_nobody_may_read_pagemap(monkeypatch):
     from gdbheap.analysis.mappings.annotate import AnnotatedPart, AnnotatedVMA
     from gdbheap.commands import vmmap
+    from gdbheap.tables.mapping_rows import mapping_row
 
     def refuse(pid, vmas):
         raise PermissionError
@@ -165,7 +166,7 @@ def test_vmmap_pages_by_smaps_where_nobody_may_read_pagemap(monkeypatch):
     start = next(each.vma.start for each in chosen if each.vma.start <= here < each.vma.end)
     vma = told[start].vma
     annotated = AnnotatedVMA(vma, (AnnotatedPart(vma.start, vma.end, "anonymous", "anonymous"),), None)
-    rows = [vmmap._row(annotated, None, found[start]) for found in (poorer, told)]
+    rows = [mapping_row(annotated, None, found[start]) for found in (poorer, told)]
     assert rows[0].strip is None
     assert rows[0] == replace(rows[1], strip=None)
     # What there is none of is 0, not unknown.
