@@ -23,7 +23,7 @@ from typing import Any
 import gdb
 
 from gdbheap.files import open_nowhere
-from gdbheap.inside_gdb.text import text_of
+from gdbheap.inside_gdb.text import output_of, text_of
 from gdbheap.machine.machine import Machine
 from gdbheap.process.process import Process
 from gdbheap.process.recording import AllocationFunction, Caller, End, Recording, Sample, Sampling
@@ -350,7 +350,7 @@ class _Alarm:
 @contextmanager
 def _handled(name: str, how: str) -> Iterator[None]:
     """Have gdb handle the signal in this way, and afterwards as before."""
-    words = gdb.execute(f"info signals {name}", to_string=True).splitlines()[-1].split()
+    words = output_of(f"info signals {name}").splitlines()[-1].split()
     before = [each if yes == "Yes" else f"no{each}" for each, yes in zip(("stop", "print", "pass"), words[1:4])]
     gdb.execute(f"handle {name} {how}", to_string=True)
     try:

@@ -15,10 +15,13 @@ if TYPE_CHECKING:
     _Text = TypeVar("_Text", str, "str | None")
 
 
+_STREAM = '~"'
+
+
 def host_charset() -> str:
     """Return the set that gdb encodes and decodes in now: the locale's unless one was set."""
     # It is "auto; currently UTF-8", in the quotes too.
-    _, quote, rest = gdb.execute("show host-charset", to_string=True).partition('"')
+    _, quote, rest = output_of("show host-charset").partition('"')
     quoted, end, _ = rest.partition('"')
     return quoted.rpartition("auto; currently ")[2] if quote and end else "ascii"
 
@@ -32,8 +35,15 @@ def text_of(read: Callable[[], _Text]) -> _Text:
 
 
 def output_of(command: str) -> str:
-    """Return what the gdb command says; gdb.error where it fails."""
-    return text_of(lambda: gdb.execute(command, to_string=True))
+    """Return what the gdb command says; gdb.error where it fails.
+
+    Under MI gdb 18 hands out what it would write there, each piece in `~"..."`; by way of its console it does not.
+    """
+    text = text_of(lambda: gdb.execute(command, to_string=True))
+    if text.startswith(_STREAM) or f"\n{_STREAM}" in text:
+        quoted = command.replace("\\", "\\\\").replace('"', '\\"')
+        text = text_of(lambda: gdb.execute(f'interpreter-exec console "{quoted}"', to_string=True))
+    return text
 
 
 def spelled(text: str) -> str:

@@ -10,6 +10,7 @@ from typing import Any
 import gdb
 
 from gdbheap.inside_gdb.process import gather
+from gdbheap.inside_gdb.text import output_of
 from gdbheap.process.images.auxv import AT_BASE
 
 # exit() and quick_exit() come to _exit (musl's to _Exit), the family of exec to execve or execveat.
@@ -58,7 +59,7 @@ class WaysOut:
     def way(self, event: Any) -> Way:
         """Return what a stop (not by a signal) is about; NONE where that has been told at the stop before."""
         # (gdb 10 has no such event for catchpoints.)
-        told = gdb.execute("info program", to_string=True) or ""
+        told = output_of("info program")
         numbers = {*map(int, re.findall(r"breakpoint (\d+)", told)), *_numbers(event)}
         found = {self._ways[each] for each in numbers if each in self._ways}
         way = next((each for each in Way if each in found), Way.NONE)
