@@ -147,7 +147,7 @@ COMMAND = Command(
         "the name of the one that is nearest to them, where one is (owner in JSON): the others lead there over it, "
         "or to the middle. The C library's own variables count only for what no others lead to, a word on a stack "
         "only for what no data lead to, one in a register only for what nothing else does: an old word there robs no "
-        "variable. Bytes are the chunks', headers included.\n\n"
+        "variable. Nor does a std::weak_ptr. Bytes are the chunks', headers included.\n\n"
         "With a holder's name, or the address of a block, one level down: what is right below it, held by nothing "
         "further down alone. --by-type counts by what the blocks are: retained is what the topmost blocks of each "
         "type hold, with all below them."

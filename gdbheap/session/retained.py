@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from gdbheap.process.memory import ReadProgress
 
 MEMBER = "member"
+# Ends of sections: no variables.
+_OF_LINKERS = ("__bss_start", "_edata", "edata", "_end", "end")
 # So many parts of blocks one below the other are in a name.
 _DEEPEST = 4
 # So many of the holders of what is shared are named.
@@ -70,7 +72,8 @@ def holder_name(target: Target, found: Retained, node: int, depth: int = 0) -> H
         return HolderName(group.kind, short_name(group.span.name) + thread, short_name(kind), group.start)
     place = place_name(target, found.held.roots, group.start)
     is_local = group.kind == STACK and place.stack is not None and bool(place.stack.local)
-    name = (place.symbol is None and _in_module(target, group.start)) or str(place) or f"{group.start:#x}"
+    is_named = place.symbol is not None and place.symbol.name not in _OF_LINKERS
+    name = (not is_named and _in_module(target, group.start)) or str(place) or f"{group.start:#x}"
     return HolderName(LOCAL if is_local else group.kind, name, "", group.start)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 LOST = -1
+# Whose members are looked at retains so much of all.
+_MUCH = 0.01
 
 
 @dataclass(frozen=True)
@@ -42,8 +45,9 @@ def nearest_holders(retained: Retained) -> Nearest:
     up = np.arange(retained.root + 1, dtype=np.int32)
     placed = np.flatnonzero(retained.tree.count[:count])
     up[placed] = parent[placed]
-    for each in shared:
-        up[each.nodes] = each.nodes
+    inside = list(_inside_holders(retained))
+    for nodes in (*(each.nodes for each in shared), *(nodes for nodes, _ in inside)):
+        up[nodes] = nodes
     while True:
         further = up[up]
         if np.array_equal(further, up):
@@ -53,6 +57,19 @@ def nearest_holders(retained: Retained) -> Nearest:
     names = np.arange(retained.root + 1, dtype=np.int64)
     for number, each in enumerate(shared):
         names[each.nodes] = -2 - number
+    for nodes, owner in inside:
+        names[nodes] = owner
     node = names[node]
     node[retained.tree.count[:count] == 0] = LOST
     return Nearest(retained, node, shared)
+
+
+def _inside_holders(retained: Retained) -> Iterator[tuple[NDArray[np.int32], int]]:
+    """Yield the nodes that members of a variable share and the one that is likely their owner, of variables that retain
+    much."""
+    tops = retained.children(retained.root)
+    much = (tops >= retained.blocks) & (retained.bytes[tops] >= max(_MUCH * int(retained.bytes[retained.root]), 1))
+    for top in tops[much].tolist():
+        opened = retained.opened(top)
+        if opened is not None:
+            yield from ((each.nodes, each.owner) for each in shared_groups(retained, opened) if each.owner is not None)
