@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING
 from gdbheap.analysis.types.block_types import Confidence, How
 from gdbheap.analysis.types.claims import Claims, claims, joined
 from gdbheap.analysis.types.embedded import Embedded
+from gdbheap.analysis.types.evidence import evidence
 from gdbheap.analysis.types.fits import fits
 from gdbheap.analysis.types.readings import WRONG, reading
 from gdbheap.analysis.types.tag import Pool
-from gdbheap.analysis.types.tags import by_tags
+from gdbheap.analysis.types.tags import by_tags, rows_told, tag_values
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.analysis.types.words import TypedWords
 from gdbheap.lazy import np
@@ -20,10 +21,11 @@ from gdbheap.types.catalogue import TypeKind
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# So many headers are looked at, so many structs that begin with each, and so many blocks.
+    Mask = NDArray[np.bool_]
+
+# So many headers are looked at, and so many structs that begin with each.
 _MOST_HEADERS = 1024
 _MOST_HOLDERS = 64
-_MOST_BLOCKS = 1 << 14
 
 
 def bases(state: TypingState, embedded: Embedded, waiting: TypedWords) -> Claims:
@@ -41,7 +43,7 @@ def bases(state: TypingState, embedded: Embedded, waiting: TypedWords) -> Claims
         ]
         if holders:
             here = words.at(words.code == number)
-            here = here.at(np.unique(here.target, return_index=True)[1][:_MOST_BLOCKS])
+            here = here.at(np.unique(here.target, return_index=True)[1])
             claimed, unsaid = _of_header(state, number, [number, *holders[:_MOST_HOLDERS]], here)
             told += claimed
             plain.append(_claimed(unsaid, number, How.MEMBER))
@@ -50,24 +52,80 @@ def bases(state: TypingState, embedded: Embedded, waiting: TypedWords) -> Claims
 
 def _of_header(state: TypingState, header: int, kinds: list[int], words: TypedWords) -> tuple[list[Claims], TypedWords]:
     """Return claims, and the words whose blocks may as well be what the pointer says: nothing tells them apart."""
+    room = state.room[words.target]
+    row, unsaid, several = np.full(len(words), -1), np.zeros(len(words), np.bool_), np.zeros(len(words), np.bool_)
+    rooms = np.unique(room).tolist()
+    fitting = {each: _fitting(state, kinds, each) for each in rooms}
+    for each in rooms:
+        if len(fitting[each]) == 1:
+            row[room == each] = fitting[each][0]
+        several |= (room == each) & (len(fitting[each]) > 1)
+    left = np.flatnonzero(several)
+    if len(left):
+        row[left], unsaid[left] = _of_several(state, header, kinds, words.at(left))
+    found = []
+    for index in np.unique(row[row >= 0]).tolist():
+        chosen = words.at(row == index)
+        good = evidence(state, kinds[index], chosen.target)[1] == 0
+        if good.all():
+            for each in np.unique(state.room[chosen.target]).tolist():
+                if fitting[each] == [index]:
+                    state.learned[header, 0, each] = kinds[index], int(Confidence.LIKELY)
+        chosen = chosen.at(good)
+        found.append(_claimed(chosen, kinds[index], How.PART if index else How.MEMBER))
+    return found, words.at(unsaid)
+
+
+def tagged(state: TypingState, words: TypedWords) -> tuple[Claims, TypedWords]:
+    """Return what the words claim whose headers have a tag that tells, as seen before; and the other words."""
+    if not state.tag_rules or not len(words):
+        return joined([]), words
+    types = np.full(len(words), -1, np.int32)
+    for header, (tag, known) in state.tag_rules.items():
+        here = np.flatnonzero((words.code == header) & (words.offset == 0))
+        if len(here):
+            start = state.held.blocks.start[words.target[here]]
+            types[here] = [known.get(each, -1) for each in tag_values(state, tag, start).tolist()]
+    for number in np.unique(types[types >= 0]).tolist():
+        here = np.flatnonzero(types == number)
+        here = here[np.argsort(words.target[here], kind="stable")]
+        types[here[_single(state, number, words.target[here]) == WRONG]] = -1
+    chosen = words.at(types >= 0)
+    found = claims(chosen.target, types[types >= 0], How.PART, parent=chosen.parent, parent_place=chosen.place)
+    found.confidence[:] = np.minimum(chosen.trust, np.uint8(Confidence.LIKELY))
+    return found, words.at(types < 0)
+
+
+def _fitting(state: TypingState, kinds: list[int], room: int) -> list[int]:
+    """Return the rows of the types for one of which malloc may give just so much room."""
+    found = []
+    for row, number in enumerate(kinds):
+        flexible = state.layouts.of(number).flexible
+        size = np.array([state.book.info(number).size])
+        if fits(np.array([room]), size, state.layouts.pointer_size)[0] or 0 <= flexible <= room:
+            found.append(row)
+    return found
+
+
+def _of_several(state: TypingState, header: int, kinds: list[int], words: TypedWords) -> tuple[NDArray[np.intp], Mask]:
+    """Return the row of each block's type (-1 unknown), and which may as well be the header itself."""
     pool = state.pools.setdefault((header, -1), Pool())
-    target, address = pool.with_earlier(words.target, state.held.blocks.start[words.target])
-    scores = np.stack([_single(state, each, target) for each in kinds])
+    start = state.held.blocks.start[words.target]
+    target, address = pool.with_earlier(words.target, start)
+    rows = sorted({row for each in np.unique(state.room[target]).tolist() for row in _fitting(state, kinds, each)})
+    scores = np.full((len(kinds), len(target)), WRONG, np.int64)
+    for each in rows:
+        scores[each] = _single(state, kinds[each], target)
     told = by_tags(state, scores, address, header)
-    scores = scores[:, : len(words)]
-    row = np.full(len(words), -1)
-    if told is not None:
-        row = told.row[: len(words)]
+    if told is not None and any(told.rows.values()):
         state.tag_rules[header] = told.tag, {value: kinds[each] for value, each in told.rows.items()}
-    only = (scores > WRONG).sum(axis=0) == 1
-    row = np.where((row < 0) & only & (scores.max(axis=0) > 0), scores.argmax(axis=0), row)
-    row[scores.max(axis=0) == WRONG] = -1
-    unsaid = words.at((row < 0) & (scores[0] > WRONG) & (scores[0] == scores.max(axis=0)))
-    found = [
-        _claimed(words.at(row == index), number, How.PART if index else How.MEMBER)
-        for index, number in enumerate(kinds)
-    ]
-    return found, unsaid
+    row = rows_told(state, told, start)
+    unsaid = np.zeros(len(words), np.bool_)
+    for room in np.unique(state.room[words.target[row < 0]]).tolist():
+        here = scores[:, state.room[target] == room]
+        as_good = (here[0] > WRONG) & (here[0] == here.max(axis=0))
+        unsaid |= (row < 0) & (state.room[words.target] == room) & (10 * as_good.sum() >= 9 * here.shape[1])
+    return row, unsaid
 
 
 def _claimed(words: TypedWords, number: int, how: How) -> Claims:

@@ -8,7 +8,6 @@ shape alone never name.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.types.block_types import Confidence, How
@@ -58,15 +57,6 @@ _FAR = 64
 _MIX = 0x9E3779B97F4A7C15
 
 
-@dataclass(frozen=True)
-class _Shapes:
-    """The shape of each block that points anywhere: what its size and the places of its pointers are mixed to, and
-    (`exact`) the types of what they lead to."""
-
-    shape: NDArray[np.uint64]
-    exact: NDArray[np.uint64]
-
-
 class ByTargets:
     """Names blocks by what they point to. It remembers the types of each size."""
 
@@ -74,34 +64,37 @@ class ByTargets:
         self._state = state
         self._types: dict[int, tuple[Numbers, NDArray[np.int32]]] = {}
         self._in_vain: set[int] = set()
+        self._plain: NDArray[np.uint64] | None = None
         self._occurring: dict[int, list[int]] = {}
         self._flexible: list[int] | None = None
 
     def find(self, left_out: Mask) -> Claims:
         """Return claims of blocks that have no type yet, but for those left out."""
         state = self._state
-        shapes = _shapes(state)
         blocks = np.flatnonzero((state.type < 0) & (np.diff(state.begin) > 0) & ~left_out)
         if not len(blocks):
             return joined([])
-        brothers = [
-            (_named_shapes(state, each, blocks, of_known), each, bonus)
-            for each, bonus, of_known in ((shapes.shape, _SAME_SHAPE, False), (shapes.exact, _SAME_TARGETS, True))
-        ]
-        values, which, count = np.unique(shapes.exact[blocks], return_inverse=True, return_counts=True)
+        if self._plain is None:
+            self._plain = _plain_shapes(state)
+        plain, exact = self._plain[blocks], _exact_shapes(state, blocks)
+        named = np.flatnonzero(state.well_named() & (np.diff(state.begin) > 0))
+        named = named[np.isin(self._plain[named], np.unique(plain))]
+        brothers = (
+            (_named_shapes(state, named, self._plain[named], False), plain, _SAME_SHAPE),
+            (_named_shapes(state, named, _exact_shapes(state, named), True), exact, _SAME_TARGETS),
+        )
+        values, which, count = np.unique(exact, return_inverse=True, return_counts=True)
         order = np.argsort(which.reshape(-1), kind="stable")
         begin = np.concatenate(([0], np.cumsum(count)))
         found = []
         self._occurring = _types_by_room(state)
         groups = [group for group, value in enumerate(values.tolist()) if value not in self._in_vain]
         for group in sorted(groups, key=lambda each: -int(count[each]))[:_MOST_GROUPS]:
-            members = blocks[order[begin[group] : begin[group + 1]]]
+            rows = order[begin[group] : begin[group + 1]]
             bonus = {
-                named[int(shape[members[0]])]: more
-                for named, shape, more in brothers
-                if int(shape[members[0]]) in named
+                known[int(shape[rows[0]])]: more for known, shape, more in brothers if int(shape[rows[0]]) in known
             }
-            found.append(self._of_group(members, bonus))
+            found.append(self._of_group(blocks[rows], bonus))
             if not len(found[-1]):
                 self._in_vain.add(int(values[group]))
         return joined(found)
@@ -313,50 +306,57 @@ def _types_by_room(state: TypingState) -> dict[int, list[int]]:
     return found
 
 
-def _shapes(state: TypingState) -> _Shapes:
-    """Return the shapes of all blocks (0 where one points nowhere)."""
-    graph = state.graph
-    place = graph.place.astype(np.uint64) * np.uint64(_MIX)
-    kind = state.type.astype(np.int64) + 2
-    # (What is not known yet differs by size, if it is no text.)
-    unknown = np.flatnonzero(state.type < 0)
-    kind[unknown] = np.where(is_text(state, unknown.astype(np.int32)), 0, -2 - state.room[unknown])
-    known = kind[graph.target].astype(np.uint64) * np.uint64(0xD6E8FEB86659FD93)
-    known += np.minimum(graph.offset, _FAR).astype(np.uint64) * np.uint64(0x8EBC6AF09C88C6E3)
-    plain = place ^ (place >> np.uint64(29))
-    both = (place ^ known) * np.uint64(0xA0761D6478BD642F)
-    both ^= both >> np.uint64(31)
+def _plain_shapes(state: TypingState) -> NDArray[np.uint64]:
+    """Return what the size of each block and the places of its pointers are mixed to."""
+    place = state.graph.place.astype(np.uint64) * np.uint64(_MIX)
+    place ^= place >> np.uint64(29)
+    total = np.zeros(len(place) + 1, np.uint64)
+    np.cumsum(place, out=total[1:])
     room = state.room.astype(np.uint64) * np.uint64(_MIX)
-    return _Shapes(*(_summed(state, each) + room for each in (plain, both)))
+    found: NDArray[np.uint64] = total[state.begin[1:]] - total[state.begin[:-1]] + room
+    return found
 
 
-def _summed(state: TypingState, values: NDArray[np.uint64]) -> NDArray[np.uint64]:
-    total = np.zeros(len(values) + 1, np.uint64)
-    np.cumsum(values, out=total[1:])
-    found: NDArray[np.uint64] = total[state.begin[1:]] - total[state.begin[:-1]]
+def _exact_shapes(state: TypingState, blocks: NDArray[np.intp]) -> NDArray[np.uint64]:
+    """Return the same of these blocks, in order, with the types of what they point to, and how far into that."""
+    graph, edges = state.graph, state.edges_of(blocks)
+    target, inverse = np.unique(graph.target[edges], return_inverse=True)
+    kind = state.type[target].astype(np.int64) + 2
+    # (What is not known yet differs by size, if it is no text.)
+    unknown = np.flatnonzero(kind < 2)
+    kind[unknown] = np.where(is_text(state, target[unknown]), 0, -2 - state.room[target[unknown]])
+    known = kind.astype(np.uint64)[inverse.reshape(-1)] * np.uint64(0xD6E8FEB86659FD93)
+    known += np.minimum(graph.offset[edges], _FAR).astype(np.uint64) * np.uint64(0x8EBC6AF09C88C6E3)
+    both = (graph.place[edges].astype(np.uint64) * np.uint64(_MIX) ^ known) * np.uint64(0xA0761D6478BD642F)
+    both ^= both >> np.uint64(31)
+    total = np.zeros(len(both) + 1, np.uint64)
+    np.cumsum(both, out=total[1:])
+    end = np.cumsum(np.diff(state.begin)[blocks])
+    begin = np.concatenate(([0], end[:-1])).astype(np.int64)
+    found: NDArray[np.uint64] = total[end] - total[begin] + state.room[blocks].astype(np.uint64) * np.uint64(_MIX)
     return found
 
 
 def _named_shapes(
-    state: TypingState, shape: NDArray[np.uint64], wanted: NDArray[np.intp], of_known: bool
+    state: TypingState, blocks: NDArray[np.intp], shape: NDArray[np.uint64], of_known: bool
 ) -> dict[int, int]:
-    """Return the type of each shape of two pointers or more that the `wanted` blocks have and only blocks of one type
-    (`of_known`: which point to blocks whose types are known, or behind a header of the program's own; one such
+    """Return the type of each shape of two pointers or more that only blocks of one type have, of these well named
+    ones (`of_known`: which point to blocks whose types are known, or behind a header of the program's own; one such
     pointer is enough)."""
-    least = 1 if of_known else 2
-    chosen = state.well_named() & (np.diff(state.begin) >= least)
-    blocks = np.flatnonzero(chosen)
-    blocks = blocks[np.isin(shape[blocks], np.unique(shape[wanted]))]
+    degree = np.diff(state.begin)[blocks]
+    chosen = degree >= (1 if of_known else 2)
+    blocks, shape, degree = blocks[chosen], shape[chosen], degree[chosen]
     if of_known and len(blocks):
         edges = state.edges_of(blocks)
         offset = state.graph.offset[edges]
-        degree = np.repeat(np.diff(state.begin)[blocks], np.diff(state.begin)[blocks])
         behind = (offset > 0) & (offset < _FAR)
-        known = (behind | ((state.type[state.graph.target[edges]] >= 0) & (degree > 1))).astype(np.int64)
+        several = np.repeat(degree, degree) > 1
+        known = (behind | ((state.type[state.graph.target[edges]] >= 0) & several)).astype(np.int64)
         before = np.concatenate(([0], np.cumsum(known)))
-        end = np.cumsum(np.diff(state.begin)[blocks])
-        blocks = blocks[before[end] - before[end - np.diff(state.begin)[blocks]] > 0]
-    values, which = np.unique(shape[blocks], return_inverse=True)
+        end = np.cumsum(degree)
+        chosen = before[end] - before[end - degree] > 0
+        blocks, shape = blocks[chosen], shape[chosen]
+    values, which = np.unique(shape, return_inverse=True)
     low, high = np.full(len(values), np.iinfo(np.int32).max), np.full(len(values), -1)
     np.minimum.at(low, which, state.type[blocks])
     np.maximum.at(high, which, state.type[blocks])

@@ -6,7 +6,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING
 
-from gdbheap.analysis.types.block_types import How
+from gdbheap.analysis.types.block_types import Confidence, How
 from gdbheap.analysis.types.claims import Claims, claims, joined
 from gdbheap.analysis.types.fits import fits, least_room
 from gdbheap.analysis.types.slots import MIXED
@@ -110,7 +110,7 @@ class PlainLoop:
         begin, room, types = state.begin.data, state.room.data, state.type.data
         queue = front.tolist()
         left: list[int] = []
-        size = layouts.pointer_size
+        size, learned = layouts.pointer_size, state.learned
         for done, block in enumerate(queue, 1):
             if done > _MOST_BLOCKS:
                 return np.array(queue[done - 1 :], np.int32), np.array(left, np.int64)
@@ -129,19 +129,23 @@ class PlainLoop:
                 code = int(codes[word])
                 if code < 0 and code != MIXED:
                     continue
+                whole = code
                 if code < 0 or offset[edge] or not self._fits(code, room[target[edge]]):
+                    whole = learned.get((code, offset[edge], room[target[edge]]), (-1, 0))[0]
+                if whole < 0:
                     left.append(edge)
                     continue
-                self._enter(block, edge, code)
+                self._enter(block, edge, whole, whole != code)
                 queue.append(target[edge])
         return np.empty(0, np.int32), np.array(left, np.int64)
 
-    def _enter(self, block: int, edge: int, code: int) -> None:
+    def _enter(self, block: int, edge: int, code: int, is_part: bool) -> None:
         state = self._state
         target = state.graph.target[edge]
         state.type[target] = code
-        state.confidence[target] = state.trust[target] = state.trust[block]
-        state.how[target] = int(How.MEMBER)
+        trust = min(int(state.trust[block]), int(Confidence.LIKELY)) if is_part else int(state.trust[block])
+        state.confidence[target] = state.trust[target] = trust
+        state.how[target] = int(How.PART if is_part else How.MEMBER)
         state.parent[target] = block
         state.parent_place[target] = state.held.blocks.start[block] + np.uint64(state.graph.place[edge])
         state.whole[target] = True

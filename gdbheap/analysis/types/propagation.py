@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gdbheap.analysis.types.bases import tagged
 from gdbheap.analysis.types.block_types import Confidence, How
 from gdbheap.analysis.types.claims import Claims, claims, joined
 from gdbheap.analysis.types.embedded import Embedded
@@ -59,9 +60,10 @@ class Propagation:
             words = words.at(state.type[words.target] < 0)
             claimed, rest = self._plain(words)
             learned, rest = self._learned(rest)
+            told, rest = tagged(state, rest)
             if len(rest):
                 self._waiting.append(rest)
-            front = state.take(joined([claimed, learned]))
+            front = state.take(joined([claimed, learned, told]))
             narrow = narrow + 1 if 0 < len(front) <= _NARROW else 0
             words = self._long(front) if narrow > _PATIENCE else self._words(front)
 

@@ -14,7 +14,7 @@ if TYPE_CHECKING:
     Words = NDArray[np.uint64]
 
 # So many words are kept for the next time.
-_MOST_KEPT = 1 << 12
+_MOST_KEPT = 1 << 10
 
 
 @dataclass(frozen=True)
@@ -35,9 +35,11 @@ class Pool:
         self._struct = np.empty(0, np.uint64)
 
     def with_earlier(self, target: Blocks, struct: Words) -> tuple[Blocks, Words]:
-        """Return these, and behind them (some of) those of before; keep them for the next time."""
+        """Return (some of) these, and of before; keep them for the next time."""
+        step = -(-len(target) // _MOST_KEPT)
+        target, struct = target[:: max(step, 1)], struct[:: max(step, 1)]
         new = ~np.isin(self._target, target)
         both = np.append(target, self._target[new]), np.append(struct, self._struct[new])
-        step = max(len(both[0]) // _MOST_KEPT, 1)
+        step = max(-(-len(both[0]) // _MOST_KEPT), 1)
         self._target, self._struct = both[0][::step], both[1][::step]
-        return both
+        return self._target, self._struct

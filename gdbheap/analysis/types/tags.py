@@ -127,6 +127,15 @@ def by_tags(state: TypingState, scores: Scores, struct: Words, number: int) -> T
     return best if best is not None and best.worth > 0 else None
 
 
+def rows_told(state: TypingState, told: Told | None, struct: Words) -> NDArray[np.intp]:
+    """Return what a tag tells of the structs at these addresses: the row of a type for each, -1 for nothing."""
+    if told is None:
+        return np.full(len(struct), -1)
+    values, which = np.unique(tag_values(state, told.tag, struct), return_inverse=True)
+    rows: NDArray[np.intp] = np.array([told.rows.get(each, -1) for each in values.tolist()], np.intp)
+    return rows[which.reshape(-1)]
+
+
 def _told(scores: Scores, tag: Tag, which: NDArray[np.intp], values: Words) -> Told:
     """Return what it tells that the words with the same number in `which` lead to one type."""
     groups = len(values)

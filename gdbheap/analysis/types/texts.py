@@ -11,51 +11,84 @@ from gdbheap.process.columns.gather import gather_words
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-# The first bytes that are looked at.
+    Mask = NDArray[np.bool_]
+    Octets = NDArray[np.uint8]
+
+# The first bytes that are looked at, of so many blocks at once.
 _BYTES = 32
+_SLICE = 1 << 15
+# What is known of a block already: nothing, that it holds no text, or text of so many letters (up to this).
+_UNKNOWN, _NONE, _MOST_LETTERS = 0, 1, 32
 
 
 def is_text(
     state: TypingState, blocks: NDArray[np.int32], offset: NDArray[np.uint32] | int = 0, least: int = 1
-) -> NDArray[np.bool_]:
+) -> Mask:
     """Return which of the blocks, which ascend, hold text from the offset on, of so many letters at `least`:
     printable, in ASCII or UTF-8, to a zero or as far as was looked."""
     if not len(blocks):
         return np.zeros(0, np.bool_)
+    if not np.any(offset):
+        new = np.unique(blocks[state.letters[blocks] == _UNKNOWN])
+        state.letters[new] = _letters(state, new, 0) + _NONE
+        return state.letters[blocks] >= least + _NONE
+    return _letters(state, blocks, offset) >= least
+
+
+def _letters(state: TypingState, blocks: NDArray[np.int32], offset: NDArray[np.uint32] | int) -> Octets:
+    """Return how many bytes of text each block holds from the offset on, as far as is looked; 0 where it is none."""
+    offsets = np.broadcast_to(np.asarray(offset, np.int64), (len(blocks),))
+    found = np.zeros(len(blocks), np.uint8)
+    for start in range(0, len(blocks), _SLICE):
+        here = slice(start, start + _SLICE)
+        found[here] = _letters_of(state, blocks[here], offsets[here])
+    return found
+
+
+def _letters_of(state: TypingState, blocks: NDArray[np.int32], offset: NDArray[np.int64]) -> Octets:
     size = state.layouts.pointer_size
-    address = state.held.blocks.start[blocks] + np.asarray(offset, np.uint64)
+    address = state.held.blocks.start[blocks] + offset.astype(np.uint64)
     shift = (address % np.uint64(size)).astype(np.int64)
     words = gather_words(state.process.memory, size, address - shift.astype(np.uint64), _BYTES // size)
-    octets = (
-        np.ascontiguousarray(words.astype(np.dtype(f"u{size}")))
-        .view(np.uint8)
-        .reshape(len(blocks), words.shape[1] * size)
-    )
-    columns = np.arange(octets.shape[1])[None, :]
-    before = columns < shift[:, None]
-    room = state.room[blocks] - np.asarray(offset, np.int64)
-    printable = ((octets >= 0x20) & (octets != 0x7F)) | ((octets >= 9) & (octets <= 13)) | before
-    ended = (octets == 0) & ~before
-    end = np.where(ended.any(axis=1), ended.argmax(axis=1), octets.shape[1])
-    wrong = ~printable & (columns < end[:, None])
-    text: NDArray[np.bool_] = ~wrong.any(axis=1) & (end - shift >= least) & (end - shift <= room)
-    return text & ~_is_broken_utf8(octets, before, end) & ~(_points_at_once(state, blocks, offset) & (end <= size))
+    octets = np.ascontiguousarray(words.astype(np.dtype(f"u{size}"))).view(np.uint8).reshape(len(blocks), _BYTES)
+    before = np.arange(_BYTES)[None, :] < shift[:, None] if shift.any() else None
+    zero = octets == 0
+    strange = _strange()[octets]
+    if before is not None:
+        zero &= ~before
+        strange &= ~before
+    end = np.where(zero.any(axis=1), zero.argmax(axis=1), _BYTES)
+    first = np.where(strange.any(axis=1), strange.argmax(axis=1), _BYTES)
+    length = end - shift
+    text = (first >= end) & (length >= 1) & (length <= state.room[blocks] - offset)
+    text &= ~(_points_at_once(state, blocks, offset) & (end <= size))
+    # (Few texts have letters beyond ASCII; these are held against UTF-8.)
+    high = np.flatnonzero(text & (octets >= 0x80).any(axis=1))
+    if len(high):
+        covered = np.zeros((len(high), _BYTES), np.bool_) if before is None else before[high]
+        text[high] = ~_is_broken_utf8(octets[high], covered, end[high])
+    return np.where(text, np.minimum(length, _MOST_LETTERS), 0).astype(np.uint8)
 
 
-def _points_at_once(
-    state: TypingState, blocks: NDArray[np.int32], offset: NDArray[np.uint32] | int
-) -> NDArray[np.bool_]:
+def _strange() -> Mask:
+    """Return which bytes are in no text: control characters but tabs and ends of lines."""
+    octets = np.arange(256)
+    found: Mask = ((octets < 0x20) & ((octets < 9) | (octets > 13)) & (octets > 0)) | (octets == 0x7F)
+    return found
+
+
+def _points_at_once(state: TypingState, blocks: NDArray[np.int32], offset: NDArray[np.int64]) -> Mask:
     """Return which of the blocks begin with a pointer to another's start: its bytes may look like letters."""
     first = state.begin[blocks]
     has_any = first < state.begin[np.asarray(blocks, np.int64) + 1]
     found = np.zeros(len(blocks), np.bool_)
     edges = first[has_any]
     found[has_any] = (state.graph.place[edges] == 0) & (state.graph.offset[edges] == 0)
-    at_start: NDArray[np.bool_] = found & (np.asarray(offset) == 0)
+    at_start: Mask = found & (offset == 0)
     return at_start
 
 
-def _is_broken_utf8(octets: NDArray[np.uint8], before: NDArray[np.bool_], end: NDArray[np.int64]) -> NDArray[np.bool_]:
+def _is_broken_utf8(octets: Octets, before: Mask, end: NDArray[np.int64]) -> Mask:
     """Return in which rows bytes above ASCII are no UTF-8: each is one that begins a character, or follows as one of
     so many as that asks for."""
     inside = (np.arange(octets.shape[1])[None, :] < end[:, None]) & ~before
@@ -66,10 +99,10 @@ def _is_broken_utf8(octets: NDArray[np.uint8], before: NDArray[np.bool_], end: N
     )
     wanted = np.zeros(octets.shape, np.bool_)
     # (What goes on behind the end is cut off; what ends with a zero is not.)
-    inside |= np.arange(octets.shape[1])[None, :] == end[:, None]
+    ended = inside | (np.arange(octets.shape[1])[None, :] == end[:, None])
     for step in (1, 2, 3):
         wanted[:, step:] |= (length > step)[:, :-step] & inside[:, :-step]
     follows = (octets >= 0x80) & (octets <= 0xBF)
     wrong = (octets >= 0x80) & (length == 0) & ~follows
-    found: NDArray[np.bool_] = ((wrong | (follows != wanted)) & inside).any(axis=1)
+    found: Mask = ((wrong | (follows != wanted)) & ended).any(axis=1)
     return found

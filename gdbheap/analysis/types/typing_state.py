@@ -85,6 +85,8 @@ class TypingState:
         self.tag_rules: dict[int, tuple[Tag, dict[int, int]]] = {}
         self.pools: dict[tuple[int, int], Pool] = {}
         self.alternatives: dict[int, tuple[int, ...]] = {}
+        # What texts.py knows of the blocks' first letters.
+        self.letters = np.zeros(count, np.uint8)
         degree = np.bincount(self.graph.source, minlength=count)
         self.begin = np.zeros(count + 1, np.int64)
         np.cumsum(degree, out=self.begin[1:])

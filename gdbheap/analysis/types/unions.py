@@ -11,7 +11,7 @@ from gdbheap.analysis.types.block_types import Confidence
 from gdbheap.analysis.types.readings import reading
 from gdbheap.analysis.types.slots import MIXED
 from gdbheap.analysis.types.tag import Pool
-from gdbheap.analysis.types.tags import by_tags, tagged_part
+from gdbheap.analysis.types.tags import by_tags, rows_told, tagged_part
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.analysis.types.words import NO_SLOT, TypedWords, joined_words
 from gdbheap.lazy import np
@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 
     Scores = NDArray[np.int64]
 
-# So many unions are looked at, so many words of each, and so many types that each may lead to.
+# So many unions are looked at, so many words of each one by one, and so many types that each may lead to.
 _MOST_UNIONS = 1024
-_MOST_WORDS = 1 << 14
+_MOST_WORDS = 1 << 12
 _MOST_KINDS = 32
 # So much of all words must be told by a tag, in percent.
 _TOLD = 75
@@ -44,7 +44,7 @@ def unions(state: TypingState, waiting: TypedWords) -> TypedWords | None:
             known += [each for each in kinds if each not in known]
     found = []
     for (struct, offset), (slots, kinds) in list(groups.items())[:_MOST_UNIONS]:
-        here = words.at(np.flatnonzero(np.isin(words.slot, slots))[:_MOST_WORDS])
+        here = words.at(np.isin(words.slot, slots))
         found += list(_resolved(state, here, struct, offset, kinds[:_MOST_KINDS]))
     return joined_words(found) if found else None
 
@@ -53,28 +53,21 @@ def _resolved(
     state: TypingState, words: TypedWords, struct: int, offset: int, kinds: list[int]
 ) -> Iterator[TypedWords]:
     pool = state.pools.setdefault((struct, offset), Pool())
-    target, address = pool.with_earlier(words.target, words.place - np.uint64(offset))
-    scores = np.stack([reading(state, each, target) for each in kinds])
-    row = _rows(state, scores, address, struct)[: len(words)]
+    address = words.place - np.uint64(offset)
+    target, some = pool.with_earlier(words.target, address)
+    told = by_tags(state, np.stack([reading(state, each, target) for each in kinds]), some, struct)
+    row = rows_told(state, told, address)
+    if 100 * np.count_nonzero(row >= 0) < _TOLD * len(row):
+        # No tag tells much: what each word leads to must go with it by itself.
+        words, row = words.at(np.arange(len(words)) < _MOST_WORDS), row[:_MOST_WORDS]
+        alone = _alone(np.stack([reading(state, each, words.target) for each in kinds]))
+        row = np.where((row >= 0) & (alone != row), -1, alone)
     for index, number in enumerate(kinds):
         chosen = words.at(row == index)
         if len(chosen):
             code = np.full(len(chosen), number, np.int32)
             trust = np.minimum(chosen.trust, np.uint8(Confidence.LIKELY))
             yield replace(chosen, code=code, trust=trust)
-
-
-def _rows(state: TypingState, scores: Scores, struct: NDArray[np.uint64], number: int) -> NDArray[np.intp]:
-    """Return for each word (a column of `scores`; a row for each type) the row of the type that it leads to, -1
-    unknown: as a tag in the structs of type `number` at these addresses tells it, else by its target alone."""
-    told = by_tags(state, scores, struct, number)
-    alone = _alone(scores)
-    if told is None:
-        return alone
-    known = told.row >= 0
-    if 100 * np.count_nonzero(known) >= _TOLD * len(known):
-        return told.row
-    return np.where(known & (alone != told.row), -1, alone)
 
 
 def _alone(scores: Scores) -> NDArray[np.intp]:
