@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 from gdbheap.counted import counted
@@ -34,15 +35,15 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     files = tuple(_written(rows, arguments))
     if arguments["by_type"]:
         kinds = rows.by_type(node)
-        return _report(rows, KindRow, kinds, len(kinds), limit, after=files)
+        return _report(rows, _Found(KindRow, kinds, len(kinds), after=files), limit)
     if node is None:
         found = rows.top(most)
         left = max(_holders(rows) - most, 0)
         after = (*_next(found), *files)
-        return _report(rows, HolderRow, found, len(found) + left, limit, tuple(sentences.suspects()), after)
+        return _report(rows, _Found(HolderRow, found, len(found) + left, tuple(sentences.suspects()), after), limit)
     found = rows.below(node, most) if arguments["json"] else rows.below_by_type(node)
     before = (*sentences.of_asked(node), "below it:" if found else "")
-    return _report(rows, HolderRow, found, len(found), limit, before, files)
+    return _report(rows, _Found(HolderRow, found, len(found), before, files), limit)
 
 
 def _written(rows: RetainedRows, arguments: Mapping[str, Any]) -> Iterator[Line]:
@@ -67,16 +68,20 @@ def _holders(rows: RetainedRows) -> int:
     return int(np.count_nonzero(found.bytes[found.blocks : found.holders] > 0))
 
 
-def _report(
-    rows: RetainedRows,
-    kind: type[HolderRow] | type[KindRow],
-    found: Sequence[HolderRow] | Sequence[KindRow],
-    count: int,
-    limit: int,
-    before: tuple[str, ...] = (),
-    after: tuple[Line, ...] = (),
-) -> Report:
+@dataclass(frozen=True)
+class _Found:
+    """What is shown: the rows that were made, of `count`; and what is said before and behind them."""
+
+    kind: type[HolderRow] | type[KindRow]
+    rows: Sequence[HolderRow] | Sequence[KindRow]
+    count: int
+    before: tuple[str, ...] = ()
+    after: tuple[Line, ...] = ()
+
+
+def _report(rows: RetainedRows, answer: _Found, limit: int) -> Report:
     target, held = rows.target, rows.found.held
+    found, count = answer.rows, answer.count
     display: list[HolderRow | KindRow | Line] = list(first_of(found, limit))
     if len(display) < count:
         display.append(left_out(count - len(display), "row"))
@@ -85,8 +90,8 @@ def _report(
     return Report(
         "heap retained",
         (
-            Prose(tuple(filter(None, before))),
-            Table(columns_of(kind), found, display),
+            Prose(tuple(filter(None, answer.before))),
+            Table(columns_of(answer.kind), found, display),
             Prose(
                 (
                     Line.plain(
@@ -94,7 +99,7 @@ def _report(
                         f"{counted(int(rows.found.count[rows.found.root]), 'block')} (chunks, headers included)",
                         "total",
                     ),
-                    *after,
+                    *answer.after,
                 )
             ),
             Facts(

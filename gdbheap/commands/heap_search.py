@@ -102,8 +102,8 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         notes.append("stopped by Ctrl-C: what was found until then is given")
     elif not hits.found:
         notes += [*note_on_zeros(target.process), *_not_searched(target, wanted, arguments)]
-    names = _names(target, view, hits)
-    rows = [_row(target, view, roots, names, address, value) for address, value in hits.found]
+    places = _Places(target, view, roots, _names(target, view, hits))
+    rows = [places.row(address, value) for address, value in hits.found]
     limit = limit_of(target, arguments)
     cut = bool(limit) and len(rows) > limit
     return Report(
@@ -240,22 +240,31 @@ def _names(target: Target, view: GlibcHeap | None, hits: _Hits) -> BlockNames | 
     return block_names(target) if in_use else None
 
 
-def _row(
-    target: Target, view: GlibcHeap | None, roots: Roots, names: BlockNames | None, address: int, value: Any
-) -> _Row:
-    chunk = None if view is None else view.user_of(address)
-    if view is None or chunk is None:
-        place = with_member(place_name(target, roots, address), names)
-        return _Row(address, value, place=str(place), member=place.member or ABSENT)
-    mem = chunk.address + view.layout.header
-    if address < mem:
-        return _Row(address, value, mem, state=chunk.state.label, place="chunk header")
-    block = None if names is None or chunk.state is not State.IN_USE else names.find(address)
-    if names is None or block is None:
-        return _Row(address, value, mem, address - mem, chunk.state.label)
-    member, kind = names.member_of(block, address - mem), names.types.name(block)
-    place_text = names.sure_member(block, address - mem)
-    return _Row(address, value, mem, address - mem, chunk.state.label, place_text, kind or None, member or None)
+@dataclass(frozen=True)
+class _Places:
+    """All that tells what an address lies in; `view` and `names` are None where there is no heap, or no block has a
+    name."""
+
+    target: Target
+    view: GlibcHeap | None
+    roots: Roots
+    names: BlockNames | None
+
+    def row(self, address: int, value: int | Absent) -> _Row:
+        """Return the row of a hit."""
+        chunk = None if self.view is None else self.view.user_of(address)
+        if self.view is None or chunk is None:
+            place = with_member(place_name(self.target, self.roots, address), self.names)
+            return _Row(address, value, place=str(place), member=place.member or ABSENT)
+        mem, state, names = chunk.address + self.view.layout.header, chunk.state.label, self.names
+        if address < mem:
+            return _Row(address, value, mem, state=state, place="chunk header")
+        block = None if names is None or chunk.state is not State.IN_USE else names.find(address)
+        if names is None or block is None:
+            return _Row(address, value, mem, address - mem, state)
+        member, kind = names.member_of(block, address - mem), names.types.name(block)
+        place_text = names.sure_member(block, address - mem)
+        return _Row(address, value, mem, address - mem, state, place_text, kind or None, member or None)
 
 
 COMMAND = Command(

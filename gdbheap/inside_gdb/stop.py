@@ -9,7 +9,7 @@ import os
 import re
 import struct
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from io import BytesIO
 from itertools import islice
 
@@ -98,15 +98,22 @@ def _stop_of(process: Process, thread: Thread, signal: SignalInfo | None) -> Sto
     """Return the stop of the thread that is selected in gdb, or of the fault whose handler it is in."""
     handled = handled_signals(process, thread, _MOST_FRAMES)
     outer = next((each for each in handled if each.signal is not None and each.signal.signal in FATAL), None)
-    own = _own_pid(process)
     raised_again = outer is not None and (signal is None or signal.code <= 0 or signal.signal not in FATAL)
     if outer is not None and outer.signal is not None and outer.signal.code > 0 and raised_again:
-        return _stop_at(process, outer.frame, outer.thread, outer.signal, own, outer, handled)
+        return _stop_at(process, outer.frame, outer.thread, outer.signal, _Handlers(outer, handled))
     try:
         newest = gdb.newest_frame()
     except gdb.error:
         newest = None
-    return _stop_at(process, newest, thread, signal, own, None, handled)
+    return _stop_at(process, newest, thread, signal, _Handlers(None, handled))
+
+
+@dataclass(frozen=True)
+class _Handlers:
+    """The signals whose handlers the thread is in, and which of them was the fault (None: none of them)."""
+
+    outer: Handled | None
+    all: list[Handled]
 
 
 def _stop_at(
@@ -114,10 +121,9 @@ def _stop_at(
     frame: gdb.Frame | None,
     thread: Thread,
     signal: SignalInfo | None,
-    own_pid: int | None,
-    handled: Handled | None,
-    all_handled: list[Handled],
+    handlers: _Handlers,
 ) -> Stop:
+    handled = handlers.outer
     lines = _disassemble(frame, thread.program_counter, 2)
     unwound = frames(None, process, _MOST_FRAMES)
     source, named = _source(frame)
@@ -130,10 +136,10 @@ def _stop_at(
         caller_instruction=_call_before(process, frame, thread.stack_pointer),
         frames=unwound if handled is None else unwound[handled.level :],
         source=source,
-        own_pid=own_pid,
+        own_pid=_own_pid(process),
         handler="" if handled is None else handled.handler,
         handlers=tuple(
-            replace(each, info=next((known.signal for known in all_handled if known.level == each.level + 1), None))
+            replace(each, info=next((known.signal for known in handlers.all if known.level == each.level + 1), None))
             for each in _handlers(process, frame, 0 if handled is None else handled.level)
         ),
         expressions=named,

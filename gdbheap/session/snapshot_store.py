@@ -67,7 +67,7 @@ def snapshot_now(target: Target, started: float, holders: bool = True) -> Snapsh
         return held_snapshot(target, started)
     first_words = FirstWords()
     view = target.heap(first_words)
-    return take_snapshot(target.process, view, first_words, lookup(target), started)
+    return take_snapshot(view, first_words, lookup(target), started)
 
 
 def load_all(names: Sequence[str]) -> list[Snapshot]:

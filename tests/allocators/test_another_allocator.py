@@ -61,9 +61,7 @@ def test_leaks_and_owners(process, heap):
 
 def test_snapshots(process):
     def taken(used):
-        return take_snapshot(
-            process, SlabHeap(SLAB, used), FirstWords(), Lookup(process, lambda _: None), time.monotonic()
-        )
+        return take_snapshot(SlabHeap(SLAB, used), FirstWords(), Lookup(process, lambda _: None), time.monotonic())
 
     before, after = taken(USED), taken((*USED, True))
     assert before.facts["free_bytes"] == 64 and before.facts["in_use_bytes"] == 4 * 64

@@ -50,7 +50,7 @@ def place(tmp_path_factory):
         library.rename(place / "libraries" / library.name)
         (place / "spans" / library.name).write_text(json.dumps(debug_spans(place / "libraries" / library.name)))
     target = core_target(str(place / "cores" / "kernel"), str(place / "cache"), DebugSearch())
-    snapshot = take_snapshot(target.process, target.heap(), FirstWords(), Lookup(target.process, target.symbol_at), 0.0)
+    snapshot = take_snapshot(target.heap(), FirstWords(), Lookup(target.process, target.symbol_at), 0.0)
     write_snapshot(snapshot, str(place / "snapshot"))
     return place
 

@@ -49,7 +49,6 @@ class Snapshot:
 
 
 def take_snapshot(
-    process: Process,
     heap: Heap,
     first_words: FirstWords,
     lookup: Lookup,
@@ -58,7 +57,7 @@ def take_snapshot(
 ) -> Snapshot:
     """Return the snapshot; `started` is the time.monotonic() since which the process has had to stand still for it.
     What `first_words` has is not read again."""
-    blocks = heap.blocks()
+    blocks, process = heap.blocks(), lookup.process
     head = np.zeros((len(blocks), HEAD // heap.layout.pointer_size), np.dtype(f"u{heap.layout.pointer_size}"))
     rest = ~first_words.give(blocks.start, head)
     others = Blocks(blocks.start[rest], blocks.end[rest], blocks.size[rest], blocks.row[rest])
