@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as member
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from gdbheap.analysis.addresses.preview import leading_text
+from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import Chunk, State
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.interface.command import Argument, Command
 from gdbheap.process.live.touched import touched_spans
 from gdbheap.process.process import Process
-from gdbheap.report.report import Line, Prose, Report, Table
+from gdbheap.report.report import Facts, Line, Prose, Report, Table
 from gdbheap.report.rows import column, columns_of
 from gdbheap.session.block_names import block_names
 from gdbheap.session.heap_or_note import heap_or_note
+from gdbheap.session.known_variable import known_variable
 from gdbheap.session.named_place import NamedPlace
 from gdbheap.session.place_name import holder_place, place_name, thread_local_name
 from gdbheap.session.pointer_graph import pointer_graph
@@ -26,6 +29,8 @@ from gdbheap.tables.holder_rows import place_facts
 if TYPE_CHECKING:
     # What these bring is kept out of gdb's start: the functions below import it when they are called.
     from gdbheap.analysis.addresses.address_fact import AddressFact
+    from gdbheap.sentences.address_answer import Answer
+    from gdbheap.sentences.block_names import BlockNames
 
 
 @dataclass(frozen=True)
@@ -42,16 +47,17 @@ class _Row:
 _NAMED = 3
 _MOST_WORDS = 1 << 12
 _ACCESSES = 3
+# So much is read of what may be a text.
+_TEXT = 48
 
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Gather the facts; who points to the address comes before the accesses."""
     from gdbheap.analysis.addresses.explain import Names, explain
-    from gdbheap.sentences.address_in_block import address_line
     from gdbheap.sentences.facts.said import meaning_of
     from gdbheap.session.type_facts import type_facts
 
-    process, address = target.process, arguments["address"]
+    process, (address, asked) = target.process, arguments["address"]
     if address > process.machine.mask and address >= (1 << 64) - (1 << 31):
         address &= (1 << 32) - 1  # a negative number of gdb's, which has 64 bits
     heap, notes = heap_or_note(target) if process.address_space.known else (None, ())
@@ -62,16 +68,54 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         facts[-_ACCESSES:-_ACCESSES] = type_facts(names, _mem(heap, address), address)
     facts[-_ACCESSES:-_ACCESSES] = [*_thread_local(target, address), *_pointers(target, heap, address)]
     rows = [_Row(each.field, each.value, meaning_of(each), each.facts) for each in facts]
-    line = address_line(heap, names, address) if heap is not None else ""
-    before = (Line.plain(line, "heading"),) if line else ()
+    said = _said(target, heap, address, facts, names)
     return Report(
         "explain",
         (
-            Prose(before),
+            Prose((Line.plain(said.sentence, "heading"), *said.strip(address))),
             Table(columns_of(_Row), rows),
+            Prose(tuple(_variable_instead(address, asked))),
+            Facts({"is": said.is_a}, shown=False),
         ),
         notes=(*process.notes, *notes),
     )
+
+
+def _said(
+    target: Target, heap: HeapView | None, address: int, facts: Sequence[AddressFact], names: BlockNames | None
+) -> Answer:
+    """Return the answer in one sentence."""
+    from gdbheap.sentences.address_answer import Answer, answer
+    from gdbheap.sentences.address_in_block import address_line
+
+    line = address_line(heap, names, address) if heap is not None else ""
+    chunk = heap.user_of(address) if heap is not None else None
+    if heap is not None and chunk is not None and line:
+        is_a = "live_block" if chunk.state is State.IN_USE else "free_block"
+        return Answer(is_a, line, chunk.address + heap.layout.header, chunk.end)
+    vma = target.process.address_space.find(address)
+    known = known_variable(target, address) if vma is not None and not _is_stack(facts) else None
+    return answer(address, facts, heap, known, _text_at(target.process, address))
+
+
+def _variable_instead(address: int, asked: str) -> Iterator[Line]:
+    """Yield how to ask of a variable itself, where it was its value that is no address."""
+    from gdbheap.analysis.mappings.zones import NULL_ZONE
+
+    if 0 < address < NULL_ZONE and asked.isidentifier():
+        yield Line((("", f"{asked} holds {address:#x}; next: "), ("command", f"explain &{asked}")))
+
+
+def _is_stack(facts: Sequence[AddressFact]) -> bool:
+    return any(each.field == "stack" for each in facts)
+
+
+def _text_at(process: Process, address: int) -> str:
+    """Return the text that begins at the address, in quotes; "" where there is none."""
+    try:
+        return leading_text(process.memory.read(address, _TEXT))
+    except MemoryFault:
+        return ""
 
 
 def _is_live(heap: HeapView | None, address: int) -> bool:
@@ -195,7 +239,7 @@ COMMAND = Command(
         "say what the kernel would do, by a model of its page faults: nothing in the process is touched."
     ),
     run=run,
-    arguments=(Argument("ADDRESS", "expression", "The address.", required=True),),
+    arguments=(Argument("ADDRESS", "object", "The address.", required=True),),
     examples=(
         ("explain p", "what p points to"),
         ("explain $sp - 8", "the word below the stack"),

@@ -24,7 +24,7 @@ def address_line(heap: HeapView, names: BlockNames | None, address: int) -> str:
     if names is None or block is None or not name:
         return f"{where} a live block of the program's (chunk of {chunk.size:#x})"
     if not names.typed(block):
-        return f"{where} {name}"
+        return f"{where} a live block: {name}"
     article = "a live block, " if name.startswith(("likely ", "perhaps ")) else "a live "
     member = names.member_of(block, address - mem) if address > mem else ""
     path = chain_path(names, block)

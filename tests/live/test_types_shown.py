@@ -85,7 +85,7 @@ def test_the_heap_of_a_c_program_by_type(gdb, kind, request):
     ]  # fmt: skip
     assert "  struct tree.left\n" in said["heap search shop.forest->trees[0]->left"]
     assert re.match(
-        r"40 bytes into a live struct customer \(struct customer\.friend_of\), held by \S.*\nfield ",
+        r"40 bytes into a live struct customer \(struct customer\.friend_of\), held by \S.*\n0x.*\nfield ",
         said["explain &ada->friend_of"],
     )
     leaks = [line.split("  ")[-1] for line in said["heap leaks --kind still_reachable"].splitlines()]
