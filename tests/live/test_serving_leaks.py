@@ -38,11 +38,14 @@ ssize_t recv(int socket, void *buffer, size_t size, int flags) {
 
 @pytest.fixture(autouse=True)
 def surroundings(tmp_path, monkeypatch):
-    """Nothing random in the interpreters, and Python's objects in malloc's blocks."""
+    """Nothing random in the interpreters, and Python's objects in malloc's blocks; its library as it was compiled when
+    it was installed (a module that has to be compiled leaves thousands of blocks more)."""
     for name, value in {
         "HOME": str(tmp_path),
         "PYTHONHASHSEED": "1",
         "PYTHONMALLOC": "malloc",
+        "PYTHONPYCACHEPREFIX": "",
+        "PYTHONDONTWRITEBYTECODE": "1",
         "PERL_HASH_SEED": "1",
     }.items():
         monkeypatch.setenv(name, value)
@@ -83,8 +86,8 @@ def test_what_is_lost_in_a_program_at_work_is_what_valgrind_says(name, tmp_path)
     # their inside alone, is decided by old words as well, of which Valgrind knows; Python holds its objects by their
     # insides.)
     assert 0.9 * really <= lost <= really
-    # Two runs of a server do not hold the same number of blocks: up to 7 % apart were seen.
-    assert abs(sum(ours.values()) - sum(theirs.values())) <= 0.1 * sum(theirs.values()) + 8
+    # (Two runs are some dozens of blocks apart.)
+    assert abs(sum(ours.values()) - sum(theirs.values())) <= 0.02 * sum(theirs.values()) + 8
 
 
 def leaked_by(answer, text):
