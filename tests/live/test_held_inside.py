@@ -7,6 +7,7 @@ import pytest
 
 from support.gdb_runs import ask
 from support.leak_oracles import KINDS, notes_in, stopped
+from support.leak_promises import broken_promises
 from support.programs import build
 
 BUILDS = {"plain": ("-O0",), "optimised": ("-O2",), "static": ("-static",), "32-bit": ("-m32",)}
@@ -23,8 +24,13 @@ def said(request, tmp_path_factory):
     program = str(build("held_inside", *request.param))
     there = (f"generate-core-file {core}",)
     output, live = stopped("held_inside", *request.param, commands=commands, get_there=there)
-    notes = {address: (verdict, name) for (name, _), (verdict, address) in notes_in(output.decode()).items()}
-    return 4 if "-m32" in request.param else 8, notes, live, ask([program, str(core)], commands)
+    told = notes_in(output.decode())
+    dead = ask([program, str(core)], commands)
+    for answers in (live, dead):
+        for command in (ALL, NONE, NO_STACKS):
+            assert broken_promises(told, verdicts(answers[command])) == []
+    notes = {address: (verdict, name) for (name, _), (verdict, address) in told.items()}
+    return 4 if "-m32" in request.param else 8, notes, live, dead
 
 
 def verdicts(answer):

@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from support.gdb_runs import Answers, ask
+from support.leak_promises import broken_promises
 from support.programs import PATIENCE, build
 
 Name = tuple[str, int]
@@ -46,7 +47,8 @@ def gdbheap_says(name: str, *flags: str, options: str = "", get_there: tuple[str
 
 
 def verdicts_of(text: str, kinds: Kinds) -> Verdicts:
-    """Return the verdict that each block of the program's notes has by these verdicts of addresses."""
+    """Return the verdict that each block of the program's notes has by these verdicts of addresses, of gdbheap's."""
+    assert broken_promises(notes_in(text), kinds) == []
     return {note: kinds.get(address, "no block") for note, (_, address) in notes_in(text).items()}
 
 
