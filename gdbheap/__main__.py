@@ -12,6 +12,7 @@ from gdbheap import __version__, packages
 from gdbheap.commands.heap_diff import diff_report, growth
 from gdbheap.errors import HeapError
 from gdbheap.launch import demo, doctor, launcher, leak_gate, places, setup
+from gdbheap.launch.gate_answer import DEFAULT_KINDS, KINDS, TROUBLE, gate_answer
 from gdbheap.launch.help import show_page
 from gdbheap.launch.report import write_report
 from gdbheap.launch.suppressions import read_suppressions
@@ -19,8 +20,6 @@ from gdbheap.report.charset import in_charset
 from gdbheap.report.deliver import to_file, to_screen
 
 _SUPPRESSIONS = "a file of leaks that are known: gdbheap's own form, Valgrind's or LeakSanitizer's; may be repeated"
-
-_TROUBLE = 2
 
 Act = Callable[[argparse.Namespace], Optional[int]]
 
@@ -88,9 +87,9 @@ def _parser() -> argparse.ArgumentParser:
     leaks.add_argument(
         "--errors-for-leak-kinds",
         type=_leak_kinds,
-        default=leak_gate.DEFAULT_KINDS,
+        default=DEFAULT_KINDS,
         metavar="KINDS",
-        help=f"what counts as a leak, with commas: {', '.join(leak_gate.KINDS)}, all, none (definite,possible)",
+        help=f"what counts as a leak, with commas: {', '.join(KINDS)}, all, none (definite,possible)",
     )
     leaks.add_argument("--follow-children", action="store_true", help="watch the processes that it forks as well")
     text = "stop at the system calls themselves: sees an exit past libc too (some 0.05 ms for each system call)"
@@ -117,31 +116,37 @@ def _size(text: str) -> int:
 
 def _leak_kinds(text: str) -> tuple[str, ...]:
     names = text.split(",")
-    if unknown := [each for each in names if each not in (*leak_gate.KINDS, "all", "none")]:
-        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(leak_gate.KINDS)}, all, none")
-    return leak_gate.KINDS if "all" in names else tuple(each for each in names if each != "none")
+    if unknown := [each for each in names if each not in (*KINDS, "all", "none")]:
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(KINDS)}, all, none")
+    return KINDS if "all" in names else tuple(each for each in names if each != "none")
 
 
 def _leaks(options: argparse.Namespace) -> int:
-    gate = leak_gate.Gate(
-        launcher.Launch(options.gdb),
-        options.program,
-        options.arguments,
-        options.errors_for_leak_kinds,
-        options.follow_children,
-        options.system_calls,
-        read_suppressions(options.suppressions),
-    )
     try:
-        report, status = leak_gate.run_gate(gate)
+        suppressions = read_suppressions(options.suppressions)
+        gate = leak_gate.Gate(
+            launcher.Launch(options.gdb),
+            options.program,
+            options.arguments,
+            options.follow_children,
+            options.system_calls,
+            suppressions.by_place,
+        )
+        processes, failure = leak_gate.run_gate(gate)
+        report, status = gate_answer(processes, failure, options.errors_for_leak_kinds, suppressions)
+        if options.output:
+            to_file(report, options.output, options.json)
+        elif sys.stderr is not None:
+            to_screen(report, sys.stderr.write, options.json, None, sys.stderr.isatty())
     except HeapError as error:
-        print(f"gdbheap: {error}", file=sys.stderr)
-        return leak_gate.TROUBLE
-    if options.output:
-        to_file(report, options.output, options.json)
-    else:
-        to_screen(report, sys.stderr.write, options.json, None, sys.stderr.isatty())
+        _say(error)
+        return TROUBLE
     return status
+
+
+def _say(error: object) -> None:
+    if sys.stderr is not None:
+        print(f"gdbheap: {error}", file=sys.stderr)
 
 
 def _count(text: str) -> int:
@@ -163,7 +168,7 @@ def _diff(options: argparse.Namespace) -> int:
     except (HeapError, MemoryError) as error:
         what = "there is not enough memory for this" if isinstance(error, MemoryError) else error
         print(f"gdbheap: {what}", file=sys.stderr)
-        return _TROUBLE
+        return TROUBLE
     to_screen(report, _write, options.json, None, sys.stdout.isatty())
     return int(growth(report) > options.fail_over)
 

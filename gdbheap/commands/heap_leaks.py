@@ -41,6 +41,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Group the blocks that pass the filters; with --why, tell why one has its verdict."""
     from gdbheap.analysis.leaks.entries import NO_ENTRY
     from gdbheap.analysis.leaks.groups import group_leaks, tallies, tally_of
+    from gdbheap.session.leak_places import leak_places
 
     try:
         leaks = judged_blocks(target, _heuristics(arguments), arguments["ignore_missing"])
@@ -50,6 +51,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     if arguments["why"] is not None:
         return _why(target, leaks, arguments["why"], limit_of(target, arguments))
     names = block_names(target)
+    places = leak_places(target, leaks) if arguments["places"] else None
     any_lost = bool((leaks.verdict != LeakKind.STILL_REACHABLE).any())
     groups = group_leaks(
         leaks,
@@ -57,6 +59,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         lookup(target),
         one_by_one=arguments["blocks"],
         types_of=None if names is None else names.of_many,
+        apart=None if places is None else places.apart(),
     )
     if arguments["what"]:
         groups = [group for group in groups if arguments["what"].lower() in group.what.lower()]
@@ -78,9 +81,9 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         "heap leaks",
         (
             Table(
-                columns(groups),
-                [row(group) for group in groups],
-                rows_for_display(groups, arguments, limit_of(target, arguments)),
+                columns(groups, places is not None),
+                [row(group, places) for group in groups],
+                rows_for_display(groups, arguments, limit_of(target, arguments), places),
             ),
             Prose(tuple(summary(tally, leaks.reasons))),
             Facts(totals, shown=False),
@@ -220,6 +223,12 @@ COMMAND = Command(
             "Judge as if the memory that is missing from a core (or out of reach) held nothing.",
         ),
         Argument("--blocks", "flag", "A row for each block instead of groups."),
+        Argument(
+            "--places",
+            "flag",
+            "Tell of each row the module that its type or its first words belong to, and which variable or member "
+            "holds it; blocks with different ones are in different rows.",
+        ),
         count_argument("rows of each kind"),
         Argument(
             "--heuristics",

@@ -29,6 +29,8 @@ _SETTINGS = (
     "startup-with-shell on",
     "print inferior-events off",
     "print thread-events off",
+    # libthread_db is not needed, and gdb 10 fails with it where it follows several processes.
+    "libthread-db-search-path /dev/null",
 )
 _FOLLOWING = ("detach-on-fork off", "follow-fork-mode parent", "schedule-multiple on")
 # By default these do not end a process (signal(7)).
@@ -37,11 +39,13 @@ _HARMLESS = frozenset(["SIGCHLD", "SIGURG", "SIGWINCH", "SIGCONT", "SIGSTOP", "S
 _UNSEEN = ("SIGALRM", "SIGVTALRM", "SIGPROF", "SIGIO")
 
 
-def run_gate(starter: str, answer: str, follow_children: bool, system_calls: bool) -> None:
+def run_gate(starter: str, answer: str, follow_children: bool, system_calls: bool, places: bool) -> None:
     """Run gdb's program by the shell script `starter`, and write what was seen of each process to the new file
     `answer`, as JSON: {"processes": [{pid, program, of_vfork, end, leaks, trouble}, ...], "error": gdb's words, "" for
-    none}. `system_calls`: see WaysOut."""
-    gate = _Gate(starter, follow_children, system_calls)
+    none}. `system_calls`: see WaysOut; `places`: whether rows have the module and the holder."""
+    for each in (signal.SIGTERM, signal.SIGHUP):  # the program's: whoever started gdb passes them on
+        signal.signal(each, signal.SIG_IGN)
+    gate = _Gate(starter, follow_children, system_calls, places)
     error = ""
     try:
         gate.run()
@@ -56,11 +60,12 @@ class _Gate:
     """The processes that have ended are in `processes`; of one that may be about to end, `_seen` has what was found
     at its last stop, by the number of its inferior."""
 
-    def __init__(self, starter: str, follow_children: bool, system_calls: bool) -> None:
+    def __init__(self, starter: str, follow_children: bool, system_calls: bool, places: bool) -> None:
         self.processes: list[dict[str, Any]] = []
         self._seen: dict[int, dict[str, Any]] = {}
         self._known: dict[int, tuple[int, str]] = {}
         self._event: Any = None
+        self._words = "--kind all --json" + (" --places" if places else "")
         self._target = Target(GdbDebugger(lambda name: gdb.parameter(f"{PREFIX} {name}")))
         for each in (*_SETTINGS, f"exec-wrapper sh {starter}", *(_FOLLOWING if follow_children else ())):
             gdb.execute(f"set {each}", to_string=True)
@@ -85,7 +90,8 @@ class _Gate:
             if not alive:
                 return
             if not gdb.selected_inferior().pid:
-                gdb.execute(f"inferior {alive[0].num}", to_string=True)
+                # (The command `inferior` would read registers, which fail where that one has ended meanwhile.)
+                alive[0].threads()[0].switch()
 
     def _note(self, event: Any) -> None:
         self._event = event
@@ -129,9 +135,8 @@ class _Gate:
     def _leaks(self) -> dict[str, Any]:
         """Return the answer of heap leaks; HeapError where there is none, or the program has a malloc of its own."""
         try:
-            report = command_named("heap leaks").run(
-                self._target, parse(command_named("heap leaks"), "--kind all --json", self._target.evaluate)
-            )
+            command = command_named("heap leaks")
+            report = command.run(self._target, parse(command, self._words, self._target.evaluate))
             found: dict[str, Any] = json.loads("".join(json_lines(report)))
         except UnusedHeap:
             found = {"rows": [], "totals": {}, "notes": [], "faults": []}

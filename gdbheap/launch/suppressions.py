@@ -10,6 +10,8 @@ told as not applied. gdbheap's own entries look like Valgrind's and match what i
        type: struct cache_*
        size: 0x20-0x40
        text: http*
+       module: libparser.so*
+       holder: the_cache*
     }
 """
 
@@ -33,27 +35,28 @@ _KINDS = {
     "reachable": "still_reachable",
     "all": "",
 }
+# The column that each kind of line is about.
+_COLUMNS = {"type": "what", "text": "text", "module": "module", "holder": "holder"}
+_PLACES = ("module", "holder")
 _SIZE = re.compile(r"(0x[0-9a-fA-F]+|\d+)?(-)?(0x[0-9a-fA-F]+|\d+)?")
 
 
 @dataclass(frozen=True)
 class Suppression:
-    """One of gdbheap's own entries: `kinds` as rows have them (() for any), `what` and `text` shell patterns, `sizes`
-    of chunks, both included."""
+    """One of gdbheap's own entries: `kinds` as rows have them (() for any), `sizes` of chunks, both included;
+    `patterns` are (column, shell pattern)."""
 
     name: str
     kinds: tuple[str, ...] = ()
-    what: str = "*"
-    text: str = "*"
     sizes: tuple[int, int] = (0, 1 << 64)
+    patterns: tuple[tuple[str, str], ...] = ()
 
     def matches(self, row: Mapping[str, Any]) -> bool:
-        """Whether a row of `heap leaks --json` is of this kind, size, type and text."""
+        """Whether every line of the entry holds of a row of `heap leaks --json --places`."""
         return (
             (not self.kinds or row["kind"] in self.kinds)
             and self.sizes[0] <= row["chunk_size"] <= self.sizes[1]
-            and fnmatch.fnmatchcase(row["what"] or "", self.what)
-            and fnmatch.fnmatchcase(row["text"] or "", self.text)
+            and all(fnmatch.fnmatchcase(row[column] or "", pattern) for column, pattern in self.patterns)
         )
 
 
@@ -70,6 +73,11 @@ class Suppressions:
 
     own: Sequence[Suppression] = ()
     by_stack: Sequence[StackSuppression] = ()
+
+    @property
+    def by_place(self) -> bool:
+        """Whether any asks for the module or the holder."""
+        return any(column in _PLACES for each in self.own for column, _ in each.patterns)
 
     def match(self, row: Mapping[str, Any]) -> Suppression | None:
         """Return the first of `own` that matches a row of `heap leaks --json`."""
@@ -128,10 +136,11 @@ def _entry(path: str, end: int, block: Sequence[tuple[int, str]]) -> Iterator[Su
 
 def _own(path: str, name: str, lines: Sequence[tuple[int, str]]) -> Suppression:
     values: dict[str, Any] = {}
+    patterns = []
     for number, line in lines:
         key, colon, value = (each.strip() for each in line.partition(":"))
-        if not colon or key not in ("kind", "type", "text", "size"):
-            raise UsageError(f"{path}:{number}: {line!r} is none of kind:, type:, text: and size:")
+        if not colon or key not in ("kind", "size", *_COLUMNS):
+            raise UsageError(f"{path}:{number}: {line!r} is none of kind:, size:, {':, '.join(_COLUMNS)}:")
         if key == "kind":
             names = [each.strip() for each in value.split(",")]
             if unknown := [each for each in names if each not in _KINDS]:
@@ -140,8 +149,8 @@ def _own(path: str, name: str, lines: Sequence[tuple[int, str]]) -> Suppression:
         elif key == "size":
             values["sizes"] = _sizes(path, number, value)
         else:
-            values["what" if key == "type" else "text"] = value
-    return Suppression(name, **values)
+            patterns.append((_COLUMNS[key], value))
+    return Suppression(name, patterns=tuple(patterns), **values)
 
 
 def _sizes(path: str, number: int, text: str) -> tuple[int, int]:

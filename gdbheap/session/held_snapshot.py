@@ -28,7 +28,7 @@ def held_snapshot(target: Target, started: float) -> Snapshot:
     number = np.array([unique[name] for name in names], np.int32)
     nodes, holder = np.unique(nearest.node, return_inverse=True)
     largest = set(nodes[np.argsort(-nearest.weight(nodes), kind="stable")][:_MOST_NAMED].tolist())
-    holders = [_name(target, nearest, node) if node in largest else _OTHERS for node in nodes.tolist()]
+    holders = [named_holder(target, nearest, node) if node in largest else _OTHERS for node in nodes.tolist()]
     stood_still = time.monotonic() - started
     return Snapshot(
         heap_facts(target.process, target.heap(), held.blocks, stood_still),
@@ -42,7 +42,8 @@ def held_snapshot(target: Target, started: float) -> Snapshot:
     )
 
 
-def _name(target: Target, nearest: Nearest, node: int) -> str:
+def named_holder(target: Target, nearest: Nearest, node: int) -> str:
+    """Return what a holder is called; "" for what nothing leads to."""
     if node == LOST:
         return ""
     if node >= 0:

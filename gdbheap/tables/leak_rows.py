@@ -18,6 +18,7 @@ from gdbheap.report.rows import column, columns_of
 if TYPE_CHECKING:
     from gdbheap.analysis.leaks.groups import LeakGroup
     from gdbheap.analysis.leaks.reasons import Reason
+    from gdbheap.session.leak_places import LeakPlaces
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,8 @@ class LeakRow:
     text: str | Absent = field(metadata=column(shown=False))
     doubt: str | Absent = field(metadata=column(shown=False))
     largest_offset: int | Absent = field(metadata=column("size", shown=False))
+    module: str | Absent = field(metadata=column(shown=False))
+    holder: str | Absent = field(metadata=column("text", "symbol", shown=False))
 
 
 ENTRIES = "possibly_lost_entries"
@@ -56,7 +59,10 @@ _OF_WHICH = {
 }
 
 
-def row(group: LeakGroup) -> LeakRow:
+def row(group: LeakGroup, places: LeakPlaces | None = None) -> LeakRow:
+    """Return the row; with `places` it has the module and the holder."""
+    block = None if places is None else places.nearest.retained.held.blocks.find(group.example)
+    module, holder = ("", "") if places is None or block is None else places.of(block)
     return LeakRow(
         kind=group.verdict.label,
         count=group.count,
@@ -70,17 +76,20 @@ def row(group: LeakGroup) -> LeakRow:
         text=group.text or ABSENT,
         doubt=group.doubt or ABSENT,
         largest_offset=ABSENT if group.offsets is None else group.offsets[1],
+        module=module or ABSENT,
+        holder=holder or ABSENT,
     )
 
 
-def columns(groups: list[LeakGroup]) -> tuple[Column, ...]:
+def columns(groups: list[LeakGroup], with_places: bool) -> tuple[Column, ...]:
     """Return the columns: where entries are pointed to is shown if there are any."""
-    return columns_of(LeakRow, offset=any(group.offsets is not None for group in groups))
+    entries = any(group.offsets is not None for group in groups)
+    return columns_of(LeakRow, offset=entries, module=with_places, holder=with_places)
 
 
-def _row_for_people(group: LeakGroup) -> LeakRow:
+def _row_for_people(group: LeakGroup, places: LeakPlaces | None) -> LeakRow:
     """Return the row with the range of sizes, and with the text that is meant by "text"."""
-    shown = row(group)
+    shown = row(group, places)
     if group.largest != group.chunk_size:
         shown = replace(shown, chunk_size=(group.chunk_size, group.largest))
     if group.offsets is not None and group.offsets[0] != group.offsets[1]:
@@ -91,11 +100,13 @@ def _row_for_people(group: LeakGroup) -> LeakRow:
     return shown
 
 
-def rows_for_display(groups: list[LeakGroup], arguments: Mapping[str, Any], limit: int) -> list[LeakRow | Line]:
+def rows_for_display(
+    groups: list[LeakGroup], arguments: Mapping[str, Any], limit: int, places: LeakPlaces | None
+) -> list[LeakRow | Line]:
     """Return the rows under a heading for each verdict, those of one name merged, each cut at the limit."""
     from gdbheap.analysis.leaks.groups import merge_sizes
 
-    merged = groups if arguments["blocks"] else merge_sizes(groups)
+    merged = groups if arguments["blocks"] or places is not None else merge_sizes(groups)
     lines: list[LeakRow | Line] = []
     if not groups and arguments["what"]:
         lines.append(Line.plain(f"no group of these kinds has {arguments['what']!r} in its name"))
@@ -109,7 +120,7 @@ def rows_for_display(groups: list[LeakGroup], arguments: Mapping[str, Any], limi
         what = verdict.label.replace("_", " ") + (", hanging on others that are" if hangs else "")
         lines.append(Line.plain(what + doubt, "heading"))
         shown = first_of(here, limit)
-        lines += [_row_for_people(group) for group in shown]
+        lines += [_row_for_people(group, places) for group in shown]
         if len(shown) < len(here):
             rest = here[len(shown) :]
             size = human_size(sum(group.bytes + group.hanging_bytes for group in rest))

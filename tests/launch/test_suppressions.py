@@ -7,7 +7,14 @@ import pytest
 from gdbheap.errors import UsageError
 from gdbheap.launch.suppressions import read_suppressions
 
-ROW = {"kind": "definitely_lost", "chunk_size": 0x30, "what": "struct order", "text": None}
+ROW = {
+    "kind": "definitely_lost",
+    "chunk_size": 0x30,
+    "what": "struct order",
+    "text": None,
+    "module": "libshop.so.1",
+    "holder": "shop.orders",
+}
 OWN = """
 # what the parser keeps for good
 {
@@ -40,11 +47,20 @@ def read(tmp_path, text):
         ("size: -0x30", True),
         ("size: 0x20", False),
         ("text: GET *", False),
+        ("module: libshop.so*", True),
+        ("module: shop", False),
+        ("holder: shop.*", True),
+        ("holder: cache", False),
     ],
 )
-def test_an_entry_matches_by_kind_type_size_and_text(tmp_path, line, matches):
+def test_an_entry_matches_by_what_is_known_of_a_leak(tmp_path, line, matches):
     found = read(tmp_path, OWN % line)
     assert (found.match(ROW) is not None) == matches
+
+
+def test_what_asks_for_module_or_holder_is_known(tmp_path):
+    assert read(tmp_path, OWN % "holder: cache").by_place
+    assert not read(tmp_path, OWN % "type: struct order").by_place
 
 
 def test_every_line_of_an_entry_must_hold(tmp_path):
@@ -85,7 +101,10 @@ leak:libbar.so
         ("orders\n", "known:1: an entry begins with {"),
         ("{\n a\n gdbheap:Leak\n", "the last entry has no }"),
         ("{\n a\n}\n", "known:3: an entry needs a name and a kind"),
-        ("{\n a\n gdbheap:Leak\n fun:malloc\n}\n", "known:4: 'fun:malloc' is none of kind:, type:, text: and size:"),
+        (
+            "{\n a\n gdbheap:Leak\n fun:malloc\n}\n",
+            "known:4: 'fun:malloc' is none of kind:, size:, type:, text:, module:, holder:",
+        ),
         ("{\n a\n gdbheap:Leak\n kind: lost\n}\n", "known:4: 'lost' is none of definite, indirect"),
         ("{\n a\n gdbheap:Leak\n size: big\n}\n", "known:4: 'big' is no size"),
         ("{\n a\n gdbheap:Leak\n size: -\n}\n", "known:4: '-' is no size"),

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import subprocess
 import sys
+from collections import Counter
 
 import pytest
 
@@ -50,18 +52,19 @@ def leaks(answer):
     return [(row["count"], row["text"]) for row in answer["rows"] if row["chunk_size"] > 1000]
 
 
+# Of each way: how many blocks are known to have leaked (None: it is not known), and the end.
 WAYS = {
     "none": (0, {"kind": "exit", "status": 0}),
     "return": (1, {"kind": "exit", "status": 0}),
     "exit": (1, {"kind": "exit", "status": 3}),
     "_exit": (1, {"kind": "exit", "status": 4}),
     "quick_exit": (1, {"kind": "exit", "status": 5}),
-    "raw": (2, {"kind": "exit", "status": 6}),
+    "raw": (None, {"kind": "exit", "status": 6}),
     "abort": (1, {"kind": "signal", "signal": "SIGABRT"}),
     "segv": (1, {"kind": "signal", "signal": "SIGSEGV"}),
     "term": (1, {"kind": "signal", "signal": "SIGTERM"}),
     "alarm": (1, {"kind": "signal", "signal": "SIGALRM"}),
-    "killed": (2, {"kind": "signal", "signal": "SIGKILL"}),
+    "killed": (None, {"kind": "signal", "signal": "SIGKILL"}),
     "handled": (1, {"kind": "exit", "status": 7}),
     "thread": (1, {"kind": "exit", "status": 8}),
     "main_thread": (1, {"kind": "exit", "status": 0}),
@@ -71,14 +74,39 @@ WAYS = {
 }
 
 
-@pytest.mark.parametrize("way", WAYS)
-def test_each_way_out_is_told_with_what_leaked_before_it(way):
-    status, end = WAYS[way]
-    answer, given, _ = gate(way)
-    assert given == status
+def test_each_way_out_is_told_with_what_leaked_before_it():
+    """All in one run, as children of a shell: gdb starts once."""
+    name = program().name
+    lines = "\n".join(f"'{program()}' {way}" for way in WAYS)
+    answer, status, _ = run_gate(["--follow-children"], ["sh", "-c", f"{lines}\n:"])
+    assert (status, answer["totals"]["error"]) == (1, None)
+    counts = Counter({pid: sum(row["count"] for row in rows) for pid, rows in by_process(answer).items()})
+    found = [
+        (None if each["trouble"] else counts[each["pid"]], each["end"])
+        for each in answer["totals"]["processes"]
+        if os.path.basename(each["program"]) == name and each["end"]["kind"] != "exec"
+    ]
+    assert sorted(found, key=str) == sorted(WAYS.values(), key=str)
+    assert not answer["totals"]["is_complete"]
+
+
+def by_process(answer):
+    """Return the leaked blocks of 1,000 bytes and more by process."""
+    found: dict[int, list[dict[str, object]]] = {}
+    for row in answer["rows"]:
+        if row["chunk_size"] > 1000 and row["text"] == TEXT:
+            found.setdefault(row["pid"], []).append(row)
+    return found
+
+
+@pytest.mark.parametrize("way", ["exit", "segv", "raw", "main_thread"])
+def test_the_same_where_it_is_the_only_process(way):
+    count, end = WAYS[way]
+    answer, status, _ = gate(way)
+    assert status == {1: 1, None: 2}[count]
     assert ends(answer) == [end]
-    assert leaks(answer) == ([(1, TEXT)] if status == 1 else [])
-    assert answer["totals"]["is_complete"] == (status != 2)
+    assert leaks(answer) == ([(1, TEXT)] if count else [])
+    assert answer["totals"]["is_complete"] == (count is not None)
 
 
 def test_what_leaks_before_exec_is_told_and_the_new_program_is_watched():
@@ -112,9 +140,9 @@ def test_children_that_exec_and_those_of_vfork():
     expected = [[(127, "of vfork")], [("exec", "of vfork"), 3], [(21, "of vfork")], ["exec", 3]]
     assert [told[each] for each in children] == expected
     assert told[main] == [22]
-    by_process = [sum(row["count"] for row in answer["rows"] if row["pid"] == pid) for pid in children]
+    lost = [sum(row["count"] for row in answer["rows"] if row["pid"] == pid) for pid in children]
     # The spawned program's one; and of the forked child its own and its parent's, which end with exec, and the new one.
-    assert by_process == [0, 1, 0, 3]
+    assert lost == [0, 1, 0, 3]
 
 
 def test_past_libc_the_system_call_is_seen_where_that_is_asked_for():
@@ -184,6 +212,84 @@ def test_what_is_suppressed_is_no_leak(tmp_path):
     assert [row["suppressed_by"] for row in answer["rows"]] == ["on purpose"]
     assert answer["totals"]["leaked_blocks"] == 0
     assert answer["totals"]["suppressions_not_applied"] == ["leak:some_function"]
+
+
+PLACES = """\
+#include <stdlib.h>
+struct order { long id; void (*act)(void); };
+static char *volatile cache;
+static struct order *volatile lost;
+static void act(void) {}
+static void make(void)
+{
+    cache = (char *)malloc(500) + 100;
+    lost = malloc(sizeof *lost);
+    lost->id = 7;
+    lost->act = act;
+    lost = calloc(1, 3000);
+    lost = NULL;
+}
+static void scrub(void)
+{
+    volatile char stack[4096];
+    for (size_t i = 0; i < sizeof stack; i++)
+        stack[i] = 0;
+}
+int main(void)
+{
+    make();
+    scrub();
+    return 0;
+}
+"""
+
+
+def test_a_suppression_by_module_and_by_holder(tmp_path):
+    source, made, known = tmp_path / "places.c", tmp_path / "places", tmp_path / "known"
+    source.write_text(PLACES)
+    subprocess.run(["gcc", "-g", "-fno-builtin", str(source), "-o", str(made)], check=True, timeout=PATIENCE)
+    known.write_text(
+        "{\n ours\n gdbheap:Leak\n kind: definite\n module: places\n size: 0x20\n}\n"
+        "{\n cached\n gdbheap:Leak\n holder: cache\n}\n"
+    )
+    answer, status, _ = run_gate(["--suppressions", str(known)], [str(made)])
+    assert status == 1
+    found = {row["chunk_size"]: (row["suppressed_by"], row["module"], row["holder"]) for row in answer["rows"]}
+    assert found == {0x20: ("ours", "places", None), 0x200: ("cached", None, "cache"), 0xBC0: (None, None, None)}
+    assert answer["totals"]["leaked_blocks"] == 1
+
+
+def test_what_is_lost_with_others_is_counted_once():
+    words = ["perl", "-e", "my %h; $h{$_} = [1..3] for 1..50"]
+    answer, _, _ = run_gate([], words)
+    (process,) = answer["totals"]["processes"]
+    kinds = ("definitely_lost", "indirectly_lost", "possibly_lost")
+    assert answer["totals"]["leaked_blocks"] == sum(process["leaks"][f"{kind}_blocks"] for kind in kinds)
+
+
+def test_what_is_to_end_us_ends_the_program_in_its_own_way(tmp_path):
+    words = ["sh", "-c", 'trap "exit 5" TERM; echo ready; while :; do sleep 0.1; done']
+    file = tmp_path / "answer"
+    command = [sys.executable, "-m", "gdbheap", "leaks", "--json", "--output", str(file), *words]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, cwd=ROOT) as running:
+        assert running.stdout.readline() == b"ready\n"
+        running.send_signal(signal.SIGTERM)
+        running.communicate(timeout=PATIENCE)
+    assert running.returncode == 0
+    assert ends(json.loads(file.read_text())) == [{"kind": "exit", "status": 5}]
+
+
+def test_streams_that_are_closed_are_closed_for_the_program_too(tmp_path):
+    file, probe = tmp_path / "answer", tmp_path / "probe"
+    probe.write_text("import os\nos._exit(sum(os.path.exists(f'/proc/self/fd/{each}') for each in (0, 1, 2)))\n")
+    command = f"{sys.executable} -m gdbheap leaks --json --output {file} {sys.executable} {probe} 0<&- 1>&- 2>&-"
+    subprocess.run(command, shell=True, timeout=PATIENCE, check=False, cwd=ROOT)
+    assert ends(json.loads(file.read_text())) == [{"kind": "exit", "status": 0}]
+
+
+def test_an_answer_that_cannot_be_written_is_no_leak():
+    command = [sys.executable, "-m", "gdbheap", "leaks", "--output", "/nowhere/at/all", "true"]
+    assert subprocess.run(command, timeout=PATIENCE, check=False, cwd=ROOT, capture_output=True).returncode == 2
 
 
 def test_the_kinds_that_count_can_be_chosen():

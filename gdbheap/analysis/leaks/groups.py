@@ -137,9 +137,11 @@ def group_leaks(
     lookup: Lookup,
     one_by_one: bool = False,
     types_of: TypesOf | None = None,
+    apart: NDArray[np.intp] | None = None,
 ) -> list[LeakGroup]:
     """Return the chosen blocks in groups (`one_by_one`: each for itself), by verdict, and in each the largest first,
-    what hangs on it counted. Blocks are named by their types where `types_of` knows them, else by their contents."""
+    what hangs on it counted. Blocks are named by their types where `types_of` knows them, else by their contents;
+    those with different numbers in `apart`, if given, are in different groups."""
     blocks = leaks.held.blocks
     rows = np.flatnonzero(chosen)
     if not len(rows):
@@ -158,6 +160,8 @@ def group_leaks(
     place = (
         rows if one_by_one else _alike(leaks.verdict[rows], doubt, offset != NO_ENTRY, blocks.size[rows], contents.kind)
     )
+    if apart is not None:
+        place = np.unique(np.stack((place, apart[rows]), axis=1), axis=0, return_inverse=True)[1].reshape(-1)
     _, place, count = np.unique(place, return_inverse=True, return_counts=True)
     # Members of a group side by side.
     order = np.argsort(place, kind="stable")
