@@ -86,7 +86,7 @@ COMMAND = Command(
     run=about,
     description=(
         "symbol and dwarf are from libc's own tables and debug info; signature is found by the shape of the data, "
-        "built-in is what this libc is known to have. What is not known says why, and what would mend it."
+        "built-in is what this libc is known to have. What is not known comes with the reason, and what would fix it."
     ),
     examples=(("gdbheap", "the version, the process, its libc, and where malloc's state was found"),),
 )

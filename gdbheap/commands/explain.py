@@ -147,7 +147,7 @@ def _pointers(target: Target, heap: HeapView | None, address: int) -> Iterator[A
         # Half of all registers hold a small number.
         registers = _registers(target.process, address, address + 1) if address >= NULL_ZONE else []
         if registers:
-            words = f"{_some(registers)} (of memory, `heap search {address:#x}` tells)"
+            words = f"{_some(registers)} (for memory, see `heap search {address:#x}`)"
             yield AddressFact("pointers", _count(registers), words, _facts(registers))
         return
     yield (
@@ -162,7 +162,7 @@ def _holders_fact(target: Target, heap: HeapView, chunk: Chunk, address: int) ->
 
     holders = _holders(target, heap, chunk)
     if not holders:
-        words = "nothing that could be read points into it; `heap leaks` tells whether it is lost"
+        words = "nothing that could be read points into it; `heap leaks` shows whether it is lost"
         return AddressFact("pointers", "none", words, _facts(holders))
     more = f"; `heap owners {address:#x}` lists all" if len(holders) > _NAMED else ""
     return AddressFact("pointers", _count(holders), _some(holders) + more, _facts(holders))
@@ -232,17 +232,17 @@ def _some(places: list[NamedPlace]) -> str:
 
 COMMAND = Command(
     name="explain",
-    summary="Tell everything known about one address, and what a read, a write and an execute there would do.",
+    summary="Show everything known about one address, and what a read, a write and an execute there would do.",
     description=(
         "The mapping and its kind, the page, the symbol, the stack and frame, the chunk with its state and contents, "
-        "who points there; for an address in no mapping the gap and what lies on both sides. read, write and execute "
-        "say what the kernel would do, by a model of its page faults: nothing in the process is touched."
+        "and who points there; for an unmapped address, the gap and what is on both sides. read, write and execute "
+        "show what the kernel would do, by a model of its page faults: nothing in the process is touched."
     ),
     run=run,
     arguments=(Argument("ADDRESS", "object", "The address.", required=True),),
     examples=(
         ("explain p", "what p points to"),
         ("explain $sp - 8", "the word below the stack"),
-        ("explain 0", "what becomes of an access to NULL"),
+        ("explain 0", "what an access to NULL does"),
     ),
 )

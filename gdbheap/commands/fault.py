@@ -137,11 +137,11 @@ def _with_signal(process: Process, stop: Stop, instruction: Instruction) -> tupl
     name = signal_name(stop.thread.signal)
     signal = infer_signal(process, stop.thread, instruction, stop.frames, stop.own_pid)
     lacking = (
-        f"the core does not hold what the kernel said of {name} (no NT_SIGINFO)"
+        f"the core does not hold the kernel's siginfo for {name} (no NT_SIGINFO)"
         if process.kind == "core"
-        else f"this target does not tell what the kernel said of {name} (siginfo)"
+        else f"this target does not provide the kernel's siginfo for {name}"
     )
-    note = f"{lacking}: it is concluded from the instruction and the mappings"
+    note = f"{lacking}: it is inferred from the instruction and the mappings"
     untold = not process.address_space.known and stop.thread.signal in OF_ACCESSES
     if signal is None and (untold or stop.thread.signal == SIGTRAP):
         return stop, ()
@@ -182,26 +182,29 @@ def _remarks(stop: Stop) -> Iterator[str]:
     """Yield what must be said of where the signal was: on another thread, in a handler."""
     if not stop.is_selected:
         yield (
-            f"another thread is selected: the signal came to thread {stop.thread.number} (`thread "
+            f"another thread is selected: the signal was delivered to thread {stop.thread.number} (`thread "
             f"{stop.thread.number}` selects it)"
         )
     if stop.handler:
-        yield f"the thread is already in handler {stop.handler} (`bt` shows it); this is the moment of the signal"
+        yield (
+            f"the thread is already in handler {stop.handler} (`bt` shows it); this describes the moment the signal "
+            "was delivered"
+        )
 
 
 def _ordinary(stop: Stop) -> str:
     if stop.signal is None and stop.thread.signal in OF_ACCESSES:
         return (
-            f"{signal_name(stop.thread.signal)} stopped this thread, and why is not known: this target tells neither "
-            "what the kernel said of it (siginfo) nor its mappings. `x/i $pc` and `info registers` show the access, "
+            f"{signal_name(stop.thread.signal)} stopped this thread, and why is not known: this target provides "
+            "neither the kernel's siginfo nor the mappings. `x/i $pc` and `info registers` show the access, "
             "`heap check` whether the heap is whole"
         )
     if stop.signal is None:
-        return "no signal stopped this thread: there is no fault to explain. `explain ADDRESS` tells about an address"
+        return "no signal stopped this thread: there is no fault to explain. `explain ADDRESS` explains an address"
     sender = (
         f", sent by process {stop.signal.sender}" if stop.signal.sender and stop.signal.sender != stop.own_pid else ""
     )
-    return f"{stop.signal_name} stopped this thread{sender}; it is no fault. `explain ADDRESS` tells about an address"
+    return f"{stop.signal_name} stopped this thread{sender}; it is not a fault. `explain ADDRESS` explains an address"
 
 
 def _row(verdict: Verdict, access: str) -> _Row:

@@ -251,15 +251,15 @@ def _notes(target: Target, found: CheckResult) -> Iterator[str]:
 
 COMMAND = Command(
     name="heap check",
-    summary="Check every invariant of malloc's; tell what is broken, and who probably broke it.",
+    summary="Check every invariant of malloc; show what is broken, and who probably broke it.",
     description=(
-        "Every chunk, free list, tcache, arena and heap is checked, and each fault told with the field that is wrong, "
-        "what it holds and what it must hold, the call of malloc's that will die of it (and its words), who probably "
-        "wrote there, and the commands that catch the write in a rerun. After a broken header it resynchronises "
+        "Checks every chunk, free list, tcache, arena and heap. Each fault comes with the wrong field, what it holds "
+        "and what it must hold, the call of malloc that will abort on it (and its message), who probably wrote there, "
+        "and the commands that catch the write in a rerun. After a broken header it resynchronises "
         "at the next valid chunk, and says if it cannot. While a thread is inside malloc, what that call "
         "may be changing is marked as transient, and is not counted as a fault.\n"
-        "The addresses in the commands hold in a rerun under gdb, which loads everything at the same place again: "
-        "`start`, give the breakpoint, and at it the watchpoint.\n"
+        "The addresses in the commands stay the same in a rerun under gdb, which loads everything at the same place: "
+        "`start`, give the breakpoint, and when it is hit, the watchpoint.\n"
         "What no check can notice, and why: " + "; ".join(f"{field} ({why})" for field, why in UNDETECTABLE) + "."
     ),
     run=run,
@@ -267,14 +267,14 @@ COMMAND = Command(
         Argument(
             "--types",
             "flag",
-            "Also list the blocks that are not what a typed pointer to them says: no faults of malloc's, and not "
-            "counted as such.",
+            "Also list the blocks that are not what a typed pointer to them says: these are not malloc's faults, and "
+            "not counted as such.",
         ),
         count_argument("faults"),
         SVG,
     ),
     examples=(
         ("heap check", "whether the heap is whole, and where it is not"),
-        ("heap check --types", "the same, and which blocks hold something else than what points to them says"),
+        ("heap check --types", "the same, and which blocks hold something other than their pointers' types say"),
     ),
 )

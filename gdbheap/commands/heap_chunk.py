@@ -47,7 +47,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     view = target.heap()
     row = view.table.row_at(address)
     if row is None:
-        raise UsageError(f"{address:#x} is in no chunk of the heap; `vmmap {address:#x}` tells what is there")
+        raise UsageError(f"{address:#x} is in no chunk of the heap; `vmmap {address:#x}` shows what is there")
     chunk = view.table[row]
     words = Words(target.process.memory, view.layout.pointer_size)
     rows = list(_describe(target, view, chunk, address))

@@ -104,7 +104,7 @@ def _from_place(target: Target, view: HeapView, place: str) -> NDArray[np.bool_]
     address = target.evaluate(place)
     row = table.row_at(address)
     if row is None:
-        raise UsageError(f"{address:#x} is in no chunk of the heap; `vmmap {address:#x}` tells what is there")
+        raise UsageError(f"{address:#x} is in no chunk of the heap; `vmmap {address:#x}` shows what is there")
     return np.asarray(np.arange(len(table)) >= row)
 
 
@@ -254,7 +254,7 @@ COMMAND = Command(
     ),
     examples=(
         ("heap chunks", "the first chunks of the heap"),
-        ("heap chunks main --state tcache,fastbin", "what malloc keeps at hand in the main arena"),
+        ("heap chunks main --state tcache,fastbin", "what malloc keeps ready in the main arena"),
         ("heap chunks p --count 5", "the chunk that p points into, and the next four"),
         ("heap chunks --size 1k- --summary", "the totals of the chunks of 1 KiB and more"),
     ),

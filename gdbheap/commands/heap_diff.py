@@ -151,7 +151,7 @@ COMMAND = Command(
         "Blocks of one size that begin alike are one row, as in `heap leaks`. A block at the same address and of the "
         "same size in both snapshots counts as the same block, in the row of what it is now, unless it is of another "
         "C++ class.\n\n"
-        "With three snapshots, of the blocks in the last: old were in all three, born first came between the first "
+        "With three snapshots, of the blocks in the last one: old are in all three, born first came between the first "
         "two and are still there, born second came between the last two. What came and stayed in both intervals is "
         "steady growth; what came only in the first is probably warm-up."
     ),

@@ -196,7 +196,7 @@ COMMAND = Command(
         "size that begin with text, or whose first two words have the same shape. The example is a typical one. "
         "hanging: what is lost only because the row's blocks are. Bytes are the chunks', headers included. Pointers "
         "that are not aligned are not seen. Encoded pointers are seen only where many words, XORed with one key, are "
-        "the starts of blocks that look lost, or where a word is an address but for tags in its upper 17 bits: the "
+        "the starts of blocks that look lost, or where a word is an address but for tags in its upper bits: the "
         "blocks they reach are then possibly lost. Old values in memory that is in use but not initialised count as "
         "pointers; on stacks they cannot be told apart (the summary says how much only stacks hold). A block is "
         "doubtful if it is reachable only through memory that the program may never have initialised: blocks that "
@@ -237,11 +237,11 @@ COMMAND = Command(
             "looks for encoded pointers.",
             choices=(*HEURISTICS, "all", "none"),
         ),
-        Argument("--why", "expression", "Tell why the block that holds this address has its verdict."),
+        Argument("--why", "expression", "Show why the block that holds this address has its verdict."),
         SVG,
     ),
     examples=(
-        ("heap leaks", "what is lost, the largest first, with what hangs on it"),
+        ("heap leaks", "what is lost, the largest first, with what is lost through it"),
         ("heap leaks --kind all --size 1k-", "every kind, of chunks of 1 KiB and more"),
         ("heap leaks --why p", "who points to the block that p points to, and why that is not enough"),
     ),

@@ -87,10 +87,10 @@ COMMAND = Command(
     summary="Show who points at a block, and the shortest way to it from a root.",
     description=(
         "Every aligned word of a register, a root (see `heap leaks`) or another block in use that points into the "
-        "block is a row: where it lies, at which offset of the block it points, and whose it is: a symbol, a thread's "
-        "frame and local variable, or a block, with what `heap leaks` says of that one. Of many holders those that are "
-        "the same member of blocks are one row, and steps of the way that repeat are told once (JSON has each). A way "
-        "from a variable that lasts is preferred to a shorter one from a stack or a register."
+        "block is a row: where it is, at which offset of the block it points, and what it belongs to: a symbol, a "
+        "thread's frame and local variable, or a block, with that block's verdict from `heap leaks`. Where many "
+        "holders are the same member of blocks, they are one row, and repeated steps of the path are shown once (JSON "
+        "has each). A path from a long-lived variable is preferred to a shorter one from a stack or a register."
     ),
     run=run,
     arguments=(

@@ -54,7 +54,7 @@ def _explained(rows: Sequence[_Row]) -> Iterator[_Row | Line]:
 
 COMMAND = Command(
     name="heap predict",
-    summary="Tell what calls of malloc, free, realloc, ... would do next.",
+    summary="Show what the next calls of malloc, free, realloc, ... would do.",
     description=(
         "The calls are performed by a model of this glibc's malloc on copies of the process's pages, as the selected "
         "thread; nothing in the process changes. Each row shows what a call returns, where the block comes from or "
@@ -67,7 +67,7 @@ COMMAND = Command(
     ),
     run=run,
     arguments=(
-        Argument("--explain", "flag", "Tell each step of the way that decides."),
+        Argument("--explain", "flag", "Show each step that decides the outcome."),
         Argument("OPS", "calls", "The calls.", choices=tuple(FUNCTIONS), required=True),
     ),
     examples=(

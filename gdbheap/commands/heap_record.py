@@ -108,7 +108,7 @@ def _sampling(target: Target, arguments: Mapping[str, Any]) -> Sampling:
         )
     functions: tuple[AllocationFunction, ...] = target.allocation_functions()
     if not functions:
-        raise NoHeap("malloc's functions were not found: nothing tells where they begin")
+        raise NoHeap("malloc's functions were not found: where they begin is not known")
     least, most = arguments["size"] or (0, None)
     slowdown = min(max(arguments["slowdown"], 1), 100) / 100
     return Sampling(functions, float(arguments["seconds"]), slowdown, least or 0, most, max(arguments["depth"], 1))
@@ -209,33 +209,33 @@ COMMAND = Command(
     summary="Record which code allocates, and which of its blocks are still in use at the end.",
     description=(
         "Lets the process run, and samples its calls of malloc, calloc, realloc and the like (operator new, strdup and "
-        "others call these): for each, the size, the call stack and the block. At the end those blocks that the heap "
-        "still has in use are counted, by stack (alive, of those that were followed long enough to tell); no call of "
-        "free is watched. Stacks come first that the heap's growth is from: grown by is a stack's part of how many "
-        "more blocks of these sizes there are than at the start.\n"
-        "This is the one command of gdbheap's that sets breakpoints: gdb writes them into the program's code, for some "
-        "calls in a row, and takes them away again, whatever ends the recording. Between two such bursts the process "
-        "runs freely for as long as keeps it from being held for more than --slowdown of the time. At the end it is "
+        "others call these): for each, the size, the call stack and the block. At the end it counts, by stack, the "
+        "blocks that the heap still has in use (alive, out of those that were followed long enough to know); calls of "
+        "free are not watched. Stacks that make the heap grow come first: grown by is a stack's share of how many more "
+        "blocks of these sizes there are than at the start.\n"
+        "This is the only command of gdbheap that sets breakpoints: gdb writes them into the program's code for a few "
+        "calls in a row, and always removes them again, however the recording ends. Between two such bursts the "
+        "process runs freely, long enough that it is held for at most --slowdown of the time. At the end it is "
         "stopped again: `continue`, or `detach`."
     ),
     run=run,
     arguments=(
-        Argument("--seconds", "count", "Record for so many seconds.", default=_DEFAULT_SECONDS),
+        Argument("--seconds", "count", "Record for this many seconds.", default=_DEFAULT_SECONDS),
         Argument("--size", "range", "Only requests of these sizes, in bytes."),
         Argument("--type", "path", "Only stacks whose example has this in the name of its type."),
         Argument(
             "--slowdown",
             "count",
-            "Hold the process for at most so many percent of the time (1 to 100).",
+            "Hold the process for at most this percentage of the time (1 to 100).",
             default=_DEFAULT_SLOWDOWN,
         ),
-        Argument("--depth", "count", "Keep so many frames of each stack.", default=16),
+        Argument("--depth", "count", "Keep this many frames of each stack.", default=16),
         count_argument("stacks"),
         Argument("--folded", "path", "Write the stacks to this file as well, as flame graphs take them."),
         Argument("--pprof", "path", "Write the stacks to this file as well, as a pprof profile."),
     ),
     examples=(
-        ("heap record", "who allocates in the next ten seconds, those first who make the heap grow"),
+        ("heap record", "who allocates in the next ten seconds, starting with those that make the heap grow"),
         ("heap record --size 0x100-0x200 --seconds 60", "the same for requests of these sizes, for a minute"),
     ),
 )

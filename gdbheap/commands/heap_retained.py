@@ -137,7 +137,7 @@ def _node(rows: RetainedRows, text: str) -> int:
         return found.blocks + group
     if not found.tree.count[block]:
         start = int(found.held.blocks.start[block])
-        raise UsageError(f"no holder leads to the block at {start:#x}; `heap leaks --why {address:#x}` tells more")
+        raise UsageError(f"no holder leads to the block at {start:#x}; `heap leaks --why {address:#x}` shows more")
     return block
 
 
@@ -145,17 +145,17 @@ COMMAND = Command(
     name="heap retained",
     summary="Show what each variable, and each block, keeps alive: who holds the memory.",
     description=(
-        "What a holder retains are the blocks that nothing would lead to without it: it itself, and all that is "
-        "reached over it alone (its part of the dominator tree). Holders are variables (global, static, thread-local, "
-        "local), words of the program's data or of stacks that have no name, mappings, registers, and what the kernel "
-        "keeps; blocks that several of them lead to, none of which holds them alone, are rows of the kind shared, by "
-        "the name of the one that is nearest to them, where one is (owner in JSON): the others lead there over it, "
-        "or to the middle. The C library's own variables count only for what no others lead to, a word on a stack "
-        "only for what no data lead to, one in a register only for what nothing else does: an old word there robs no "
+        "A holder retains the blocks that nothing else would lead to without it: itself, and everything reachable only "
+        "through it (its part of the dominator tree). Holders are variables (global, static, thread-local, local), "
+        "words of the program's data or stacks that have no name, mappings, registers, and what the kernel keeps. "
+        "Blocks that several of them lead to, none alone, are rows of kind shared, under the name of the holder "
+        "nearest to them, if there is one (owner in JSON): the others lead there through it, or to the middle. A "
+        "variable of the C library counts only for what no other holder leads to, a word on a stack only for what no "
+        "data lead to, and a register only for what nothing else does, so that an old word there takes nothing from a "
         "variable. Nor does a std::weak_ptr. Bytes are the chunks', headers included.\n\n"
-        "With a holder's name, or the address of a block, one level down: what is right below it, held by nothing "
-        "further down alone. --by-type counts by what the blocks are: retained is what the topmost blocks of each "
-        "type hold, with all below them."
+        "With a holder's name, or the address of a block, it shows one level down: what is directly below it, and held "
+        "by nothing further down alone. --by-type counts by type: retained is what the topmost blocks of each type "
+        "hold, with everything below them."
     ),
     run=run,
     arguments=(

@@ -234,9 +234,9 @@ COMMAND = Command(
         "files, and what is not malloc's. A page that several chunks share is divided among them. For each arena: "
         "what malloc_trim(0) would return, and the chunk right below top that keeps what is below from going back to "
         "the system.\n"
-        "Of a core only sizes are known, and what is in the core: pages with anything but zeros, in memory or swapped "
-        "out when it was made; the verdict goes by these. Where free memory lies between live blocks, these are named, "
-        "with what they are and who holds them."
+        "For a core, only sizes and the core's contents are known: pages with anything but zeros were in memory or "
+        "swapped out when it was made, and the verdict is based on these. Live blocks between which free memory is "
+        "scattered are named, with their types and holders."
     ),
     run=run,
     arguments=(SVG,),

@@ -97,7 +97,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
             "that machine can)"
         )
     if not target.process.address_space.known:
-        notes.append("this target does not tell its mappings: the memory that was found was searched, no more")
+        notes.append("this target does not show its mappings: the memory that was found was searched, no more")
     if hits.interrupted:
         notes.append("stopped by Ctrl-C: what was found until then is given")
     elif not hits.found:
@@ -163,7 +163,7 @@ def _wanted_bytes(text: str) -> _Wanted:
     """Return the bytes that are given in hex, with blanks or colons between them or without."""
     digits = re.sub(r"0x|[\s:,]", "", text.strip(), flags=re.IGNORECASE)
     if not digits or len(digits) % 2 or re.fullmatch(r"[0-9a-fA-F]+", digits) is None:
-        raise UsageError(f"{text} is no row of bytes: --hex takes two hex digits for each, 7f 45 4c 46")
+        raise UsageError(f"{text} is not a sequence of bytes: --hex takes two hex digits for each, as in 7f 45 4c 46")
     return _Wanted(octets=bytes.fromhex(digits))
 
 
@@ -185,7 +185,7 @@ def _wanted(target: Target, arguments: Mapping[str, Any]) -> _Wanted:
     else:
         low = high = _value(target, text, width)
     if low > high or high > most:
-        raise UsageError(f"{text} is no range of values of {width} bytes: LOW-HIGH, HIGH not included")
+        raise UsageError(f"{text} is not a range of values of {width} bytes (LOW-HIGH, HIGH not included)")
     return _Wanted(width=width, low=low, high=high, unaligned=arguments["unaligned"])
 
 
@@ -274,10 +274,10 @@ COMMAND = Command(
         "All that is readable and writable is searched (--all: all that is readable). Values are aligned words "
         "(--unaligned: words "
         "anywhere): a pointer's size, or --width bytes. A text in double "
-        'quotes is found wherever it lies (\\n, \\t, \\0, \\xNN, \\" and \\\\ are known). LOW-HIGH finds words that '
+        'quotes is found at any address (\\n, \\t, \\0, \\xNN, \\" and \\\\ are known). LOW-HIGH finds words that '
         "point into [LOW, HIGH). "
-        "mem and offset say which chunk a hit is in, whatever its state; place, the member of the block, or what it is "
-        "outside of the heap."
+        "mem and offset say which chunk a hit is in, whatever its state; place is the member of the block, or what is "
+        "there outside the heap."
     ),
     run=run,
     arguments=(

@@ -91,12 +91,12 @@ COMMAND = Command(
     arguments=(
         Argument("NAME", "snapshot", "A name of your own, or a path (with a /)."),
         Argument("--output", "path", "Write the snapshot to this file."),
-        Argument("--replace", "flag", "Put it in the place of one that exists."),
+        Argument("--replace", "flag", "Replace one that exists."),
         Argument("--detach", "flag", "Detach from the process as soon as it is read, before the file is written."),
     ),
     examples=(
         ("heap snapshot before", "keep the heap as it is now, as before"),
-        ("heap snapshot after --detach", "take it of a process at work, and let that go on at once"),
+        ("heap snapshot after --detach", "take it from a working process, and let that go on at once"),
         ("heap snapshot --output /tmp/after.heap", "keep it in a file of your choice"),
     ),
 )

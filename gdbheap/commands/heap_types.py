@@ -131,7 +131,7 @@ def _notes_on_types(target: Target, types: BlockTypes) -> Iterator[str]:
             "debug symbols (on Debian the package PROGRAM-dbgsym; elsewhere debuginfod serves them)"
         )
     if types.interrupted:
-        yield "stopped by Ctrl-C: types are those found until then; the next command goes on"
+        yield "stopped by Ctrl-C: only the types found until then are known; the next command continues"
     yield from types.catalogue.problems
 
 
@@ -225,7 +225,7 @@ COMMAND = Command(
         ),
         Argument("--blocks", "flag", "A row for each block instead of each type."),
         Argument("--containers", "flag", "How full C++ containers are, by type, and which texts are kept twice."),
-        Argument("--why", "expression", "Tell how the type of the block that holds this address is known."),
+        Argument("--why", "expression", "Show how the type of the block that holds this address is known."),
         count_argument(),
     ),
     examples=(

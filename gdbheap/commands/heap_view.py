@@ -95,7 +95,7 @@ def _what(target: Target, text: str, wanted: str | None, address: int) -> _What:
     what = _What(*found) if found is not None else _by_block(target, address)
     if what is None:
         raise UsageError(
-            f"nothing tells the type of what lies at {address:#x}: `heap view {text} --as TYPE` shows it as a TYPE, "
+            f"the type of what is at {address:#x} is not known: `heap view {text} --as TYPE` shows it as a TYPE, "
             f"`heap vis {address:#x}` as words"
         )
     return what

@@ -55,7 +55,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         found = view.table.row_at(arguments["address"])
         if found is None:
             address = arguments["address"]
-            raise UsageError(f"{address:#x} is in no chunk of the heap; `vmmap {address:#x}` tells what is there")
+            raise UsageError(f"{address:#x} is in no chunk of the heap; `vmmap {address:#x}` shows what is there")
         row = found
     count = arguments["count"] or len(view.table)
     dump = _Dump(view, target.process.memory, block_names(target), whole=arguments["whole"])

@@ -57,7 +57,7 @@ _LEGEND = (
 )
 
 _SUMS_ALONE = (
-    "the kernel lets nobody here read pagemap: the numbers are those of smaps, which does not tell where the pages "
+    "the kernel lets nobody here read pagemap: the numbers are those of smaps, which does not show where the pages "
     "are, and counts the zero page and guards with what was never touched"
 )
 
@@ -109,7 +109,7 @@ def vmmap(target: Target, arguments: Mapping[str, Any]) -> Report:
     except UsageError as error:
         if matching:
             return _report(answer, matching)
-        raise UsageError(f"no mapping matches {text!r}, and it is no address: {error}") from error
+        raise UsageError(f"no mapping matches {text!r}, and it is not an address: {error}") from error
     if matching and not _EXPRESSION.match(text):
         note = f"{text} is also an expression, {address:#x}: `vmmap ({text})` is about that address"
         return _report(replace(answer, notes=(*answer.notes, note)), matching)

@@ -139,7 +139,7 @@ def _notes(process: Process, layout: Layout, stretches: list[list[HeapSegment]])
     ]
     if not process.address_space.known:
         notes.append(
-            "this target does not tell its mappings: memory was found by the pointers to it, and an mmapped chunk that "
+            "this target does not show its mappings: memory was found by the pointers to it, and an mmapped chunk that "
             "none leads to is not here"
         )
     if process.unheld:

@@ -234,7 +234,7 @@ def _remote_maps(process: Process, notes: list[str]) -> AddressSpace:
                 "taken to be writable; there may be more"
             )
             notes.append(
-                f"the target does not tell its mappings ({error}; qemu-user does from version 8.1 on): "
+                f"the target does not show its mappings ({error}; qemu-user does from version 8.1 on): "
                 f"{found if len(space) else 'none is known'}"
             )
             return space

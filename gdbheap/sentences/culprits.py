@@ -34,7 +34,7 @@ def culprit_lines(found: Culprits | None) -> Iterator[Line]:
     held = f"held by {found.holder}" if found.holder else "nothing leads to it"
     spread = human_size(found.spread)
     if found.blocks == 1:
-        text = f"1 live block of {human_size(found.bytes)} ({found.type}) stands alone in {spread}"
+        text = f"1 live block of {human_size(found.bytes)} ({found.type}) is alone in {spread}"
     else:
         text = (
             f"{counted(found.blocks, 'live block')} ({human_size(found.bytes)}, mostly of {found.size:#x} bytes: "

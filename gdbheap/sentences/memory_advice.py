@@ -31,13 +31,13 @@ _TRY = {
     "threads share",
     MemoryVerdict.NOT_MALLOC: "look for mmap, thread stacks, shared memory or another allocator; `vmmap` has the "
     "resident size of every mapping",
-    MemoryVerdict.UNKNOWN: "this target does not tell which pages are resident: attach to the live process",
+    MemoryVerdict.UNKNOWN: "this target does not show which pages are resident: attach to the live process",
 }
 
 # How the other allocators tell of themselves, when the program is run again or from within it.
 _OWN_STATISTICS = {
-    "jemalloc": "jemalloc's own word: MALLOC_CONF=stats_print:true tells it at exit, malloc_stats_print() at any time",
-    "tcmalloc": "tcmalloc's own word: MALLOCSTATS=1 tells it at exit, MallocExtension_GetStats() at any time",
+    "jemalloc": "for jemalloc's own figures: MALLOC_CONF=stats_print:true at exit, malloc_stats_print() at any time",
+    "tcmalloc": "for tcmalloc's own figures: MALLOCSTATS=1 at exit, MallocExtension_GetStats() at any time",
     "mimalloc": "mimalloc's own word: MIMALLOC_SHOW_STATS=1 tells it at exit, mi_stats_print() at any time",
 }
 

@@ -21,13 +21,13 @@ def misfit_lines(names: BlockNames, misfits: Sequence[Misfit], limit: int) -> It
         yield (
             "types: no block is of another kind than what points to it says"
             if names.types.catalogue.types
-            else "types: there is no debug information, so nothing tells what blocks should be"
+            else "types: there is no debug information, so it is not known what blocks should be"
         )
         return
     verb = "is" if len(misfits) == 1 else "are"
     yield (
         f"types: {counted(len(misfits), 'block')} {verb} not what a typed pointer says (overwritten, or freed and used "
-        "again; a pointer that was cast is no fault)"
+        "again; a pointer that was cast is not a fault)"
     )
     for each in misfits[: limit or None]:
         yield f"  {_line(names, each)}"
@@ -57,7 +57,7 @@ def _why(names: BlockNames, misfit: Misfit, expected: str) -> str:
         return f"the block is too small ({expected} has {counted(size, 'byte')})"
     if misfit.reason == "not a pointer":
         member = plain_member(short_name(member_name(types.catalogue, misfit.expected, misfit.member_offset)))
-        return f"what would be {member} is no pointer"
+        return f"what should be {member} is not a pointer"
     name = names.of(misfit.block)
     return f"it is {name}" if name else "it holds something else"
 

@@ -52,10 +52,10 @@ def notes_on(target: Target, held: PointerGraph, lost: bool) -> Iterator[str]:
         )
     elif lost and not target.process.address_space.known:
         yield (
-            "this target does not tell its mappings: the undecided blocks are lost, unless a mapping that was not "
+            "this target does not show its mappings: the undecided blocks are lost, unless a mapping that was not "
             "found holds them; `heap leaks --ignore-missing` judges as if there were none"
             if held.blind
-            else "this target does not tell its mappings: the lost blocks are lost only if none that was not found "
+            else "this target does not show its mappings: the lost blocks are lost only if none that was not found "
             "holds them"
         )
     elif unread and (held.blind or held.missing):

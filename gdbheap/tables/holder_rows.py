@@ -119,11 +119,11 @@ def no_block(target: Target, address: int) -> str:
     if chunk is not None:
         return (
             f"{address:#x} is in no block in use, but in a chunk that is {chunk.state.label.replace('_', ' ')}; `heap "
-            f"search {chunk.address:#x}-{chunk.end:#x}` finds the pointers to it, `heap chunk {address:#x}` tells more"
+            f"search {chunk.address:#x}-{chunk.end:#x}` finds the pointers to it, `heap chunk {address:#x}` shows more"
         )
     return (
         f"{address:#x} is in no block in use; `heap search {address:#x}` finds that very pointer, `explain "
-        f"{address:#x}` tells what is there"
+        f"{address:#x}` shows what is there"
     )
 
 

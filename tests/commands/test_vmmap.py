@@ -160,7 +160,7 @@ def test_neither_mapping_nor_address_is_an_error_with_gdbs_words():
     with pytest.raises(UsageError) as caught:
         say("nonsense")
     assert str(caught.value) == (
-        "no mapping matches 'nonsense', and it is no address: nonsense: No symbol \"nonsense\" in current context."
+        "no mapping matches 'nonsense', and it is not an address: nonsense: No symbol \"nonsense\" in current context."
     )
 
 
@@ -199,10 +199,10 @@ def test_json_has_the_published_fields():
 
 
 def test_a_target_that_tells_no_mappings_has_none():
-    process = replace(made_process([]), notes=("the target does not tell its mappings",))
+    process = replace(made_process([]), notes=("the target does not show its mappings",))
     assert (
         say(process=process)
-        == "total: mappings 0, bytes 0, resident bytes unknown\nnote: the target does not tell its mappings\n"
+        == "total: mappings 0, bytes 0, resident bytes unknown\nnote: the target does not show its mappings\n"
     )
 
 

@@ -147,7 +147,7 @@ def test_the_verdicts_of_cores_without_executable_and_without_siginfo(flags, nam
     answers = {name: json.loads((tmp_path / f"{name}.poor").read_text()) for name in names}
     assert wrong_ones(answers) == {}
     for answer in answers.values():
-        assert "(no NT_SIGINFO): it is concluded from the instruction and the mappings" in str(answer["notes"])
+        assert "(no NT_SIGINFO): it is inferred from the instruction and the mappings" in str(answer["notes"])
 
 
 # What the first verdict is, and what a note says (or None).
@@ -186,7 +186,7 @@ WILD = {
     "in_thread": (
         ["run in_thread", "thread 1"],
         "null_pointer",
-        r"the signal came to thread 3 \(`thread 3` selects it\)",
+        r"the signal was delivered to thread 3 \(`thread 3` selects it\)",
     ),
 }
 
@@ -249,7 +249,7 @@ def test_no_ordinary_stop_is_called_a_fault():
     text = run_gdb([*words, str(build("wild", "-O1", "-fno-inline"))])
     _, before, *said = text.split("\x02")
     ordinary = re.compile(
-        r"((no signal|SIG[A-Z0-9]+) stopped this thread.*`explain ADDRESS` tells about an address|"
+        r"((no signal|SIG[A-Z0-9]+) stopped this thread.*`explain ADDRESS` explains an address|"
         r"there is no process: run a program, attach to one, or load a core)\n(\n.*)?",
         re.DOTALL,
     )
@@ -268,7 +268,7 @@ def test_a_core_made_at_a_breakpoint_holds_no_fault(tmp_path):
     assert without_siginfo(poor)
     said = ask([str(program), str(core)], ["fault"], then=[f"core-file {poor}", "fault"])
     assert said["fault"]["rows"] == []
-    assert said.text.rstrip().endswith("there is no fault to explain. `explain ADDRESS` tells about an address")
+    assert said.text.rstrip().endswith("there is no fault to explain. `explain ADDRESS` explains an address")
 
 
 def test_attaching_and_interrupting_are_no_faults(tmp_path):
@@ -276,7 +276,7 @@ def test_attaching_and_interrupting_are_no_faults(tmp_path):
         shown = f"shell kill -INT {program.pid}"
         said = ask(["-p", str(program.pid)], ["fault"], then=[shown, "continue", "fault", "detach"])
     assert said["fault"]["rows"] == []
-    assert re.search(r"SIGINT stopped this thread, sent by process \d+; it is no fault\.", said.text)
+    assert re.search(r"SIGINT stopped this thread, sent by process \d+; it is not a fault\.", said.text)
 
 
 def died(words, lines, tmp_path):

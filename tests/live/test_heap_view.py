@@ -70,7 +70,7 @@ def test_lists_and_trees_of_c(gdb):
         "1 node, following all.next; struct customer also has all.prev, friend_of (--by all.prev)\n"
     )
     assert re.fullmatch(
-        "heap view: nothing tells the type of what lies at (0x[0-9a-f]+): `heap view shop.cookie --as TYPE` shows it "
+        "heap view: the type of what is at (0x[0-9a-f]+) is not known: `heap view shop.cookie --as TYPE` shows it "
         r"as a TYPE, `heap vis \1` as words\n",
         said["heap view shop.cookie"],
     )

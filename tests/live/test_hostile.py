@@ -262,7 +262,7 @@ def test_a_truncated_core_is_read_up_to_where_it_ends(tmp_path, part):
     assert "vmmap" in answers.json
     # How much is missing is said.
     said = (
-        r"^the core does not tell where libc is, and so nothing of its heap: the core is truncated: ([\d,]+) of "
+        r"^the core does not show where libc is, so its heap is unknown: the core is truncated: ([\d,]+) of "
         r"[\d,]+ bytes of memory are missing"
     )
     unanswered = re.findall(said, answers.text, re.MULTILINE)

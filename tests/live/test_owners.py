@@ -100,9 +100,9 @@ def test_each_place_that_a_program_keeps_a_block_in_is_named(flags, gdb):
 # Where no block in use is, and the line that it says.
 NOWHERE = {
     "heap owners $sp": "heap owners: {sp} is in no block in use; `heap search {sp}` finds that very pointer, "
-    "`explain {sp}` tells what is there",
+    "`explain {sp}` shows what is there",
     "heap leaks --why 0x10": "heap leaks: 0x10 is in no block in use; `heap search 0x10` finds that very pointer, "
-    "`explain 0x10` tells what is there",
+    "`explain 0x10` shows what is there",
 }
 
 

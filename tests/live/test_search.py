@@ -82,8 +82,8 @@ WRONG = {
     '"hello")',
     'heap search ""': "an empty text is everywhere",
     "heap search 1 --width 3": "--width takes 1, 2, 4 or 8 bytes, not 3",
-    "heap search --hex 7f 4": "7f 4 is no row of bytes: --hex takes two hex digits for each, 7f 45 4c 46",
-    "heap search 10-5": "10-5 is no range of values of 8 bytes: LOW-HIGH, HIGH not included",
+    "heap search --hex 7f 4": "7f 4 is not a sequence of bytes: --hex takes two hex digits for each, as in 7f 45 4c 46",
+    "heap search 10-5": "10-5 is not a range of values of 8 bytes (LOW-HIGH, HIGH not included)",
 }
 
 

@@ -213,7 +213,7 @@ def test_addresses_and_gaps(tmp_path):
     assert f"{end:#x} is in no mapping\njust past the end of file (" in text
     assert "zeros in mappings\n" in text
     assert "letters+4 in mappings\n" in text
-    assert "no mapping matches 'nothing_of_that_name', and it is no address: " in text
+    assert "no mapping matches 'nothing_of_that_name', and it is not an address: " in text
 
 
 def test_a_gdbserver_target_has_the_same_rows(tmp_path):

@@ -23,13 +23,13 @@ LINES = {
     ),
     ("list", 9): (
         "the block at {block} (chunk of 0x40) is indirectly lost",
-        "because only lost blocks point to it; it hangs on the definitely lost one at {via}",
+        "because only lost blocks point to it; it is reachable from the definitely lost one at {via}",
     ),
     ("interior", 0): (
         "the block at {block} (chunk of 0x70) is possibly lost",
         "because what is held points to the inside of it (+0x32), and nothing that is held to its start: the pointer "
         "may be there by chance",
-        "one word alone holds it",
+        "only one word holds it",
     ),
 }
 

@@ -31,8 +31,8 @@ def lines_of(*misfits, limit=0):
         ),
         (
             Misfit(NOTHING, SHOP, START, ORDER, 8, "not a pointer", 8),
-            "0x50000808 is no struct order, as struct shop.orders at 0x50000000 says: what would be struct order.note "
-            "is no pointer",
+            "0x50000808 is no struct order, as struct shop.orders at 0x50000000 says: what should be struct order.note "
+            "is not a pointer",
         ),
         (
             Misfit(ROW, -1, PLACE, ORDER, 0, "another type"),
@@ -61,7 +61,7 @@ def test_none_is_said_too():
     assert lines_of() == ["types: no block is of another kind than what points to it says"]
     blocks, types, _ = made_types()
     assert list(misfit_lines(BlockNames(replace(types, catalogue=Catalogue()), blocks), (), 0)) == [
-        "types: there is no debug information, so nothing tells what blocks should be"
+        "types: there is no debug information, so it is not known what blocks should be"
     ]
 
 

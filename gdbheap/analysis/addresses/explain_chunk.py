@@ -29,7 +29,7 @@ def chunk_facts(process: Process, view: HeapView, address: int, symbol_at: Symbo
     if chunk is None:
         regions = (region for arena in view.arenas for region in arena.regions)
         if any(region.start <= address < region.end for region in regions):
-            words = "in a heap, but in a part that could not be read as chunks; `heap check` tells why"
+            words = "in a heap, but in a part that could not be read as chunks; `heap check` shows why"
             yield AddressFact("chunk", None, words)
         return
     arena = "a mapping of its own" if chunk.is_mmapped else f"arena {arena_name(chunk.arena)}"

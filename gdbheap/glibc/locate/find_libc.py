@@ -157,6 +157,6 @@ def _static_program(process: Process, names: list[str]) -> Module:
     if image is not None and image.find(PT_INTERP) is not None:
         if process.kind == "core":
             lost = "; ".join(process.notes) or "it is from before libc was loaded, or what tells has been left out"
-            raise NoHeap(f"the core does not tell where libc is, and so nothing of its heap: {lost}")
+            raise NoHeap(f"the core does not show where libc is, so its heap is unknown: {lost}")
         raise NoHeap("libc is not loaded yet: let the program run further (`start`, or a breakpoint on main)")
     return main
