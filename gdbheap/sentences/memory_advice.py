@@ -132,7 +132,7 @@ def huge_lines(huge: int | None, residency: Residency) -> Iterator[Line]:
 def largest_lines(largest: Sequence[LargeMapping]) -> Iterator[Line]:
     """Yield the mappings in which most of what is not malloc's lies."""
     for each in largest:
-        path = f" {printable(each.path)}" if each.path and each.path not in each.what else ""
+        path = f" {printable(each.path)}" if each.path else ""
         yield Line.plain(
             f"  {human_size(each.resident)} resident: {each.start:#x}-{each.end:#x} {printable(each.what)}{path}"
         )
