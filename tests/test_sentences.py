@@ -113,7 +113,8 @@ STILL = {
     "abort_texts": "glibc's checks in words, and what each means",
     "invariants": "what a field must hold, why, and which call dies of it",
     "prediction": "what is assumed of calls that are foretold",
-    "mappings": "what explain and vmmap say of an address",
+    "addresses": "what explain and vmmap say of an address",
+    "mappings": "what mappings and their parts are called",
 }
 NAMES = {
     "a function of malloc's",

@@ -111,7 +111,7 @@ def test_suggestions_help_and_errors_are_spelled_as_they_work(gdb, source):
     assert "next: gdbheap heap chunks, gdbheap heap bins" in said["gdbheap heap"]
     assert "Usage: gdbheap heap owners ADDRESS" in said["help gdbheap heap owners"]
     assert "\n  gdbheap heap owners " in said["help gdbheap heap owners"]
-    assert "`explain ADDRESS` tells" in said["gdbheap fault"]  # nobody has taken that one
+    assert "`explain ADDRESS` explains" in said["gdbheap fault"]  # nobody has taken that one
     bare = re.compile(r"(?<!gdbheap )\b(?:heap (?:chunks?|bins|owners|search|leaks|check|sizes)|vmmap)\b[^:]")
     told = [
         line
