@@ -18,6 +18,8 @@ from gdbheap.launch.report import write_report
 from gdbheap.launch.suppressions import read_suppressions
 from gdbheap.report.charset import in_charset
 from gdbheap.report.deliver import to_file, to_screen
+from gdbheap.without_gdb.command_line import is_command
+from gdbheap.without_gdb.command_line import run as run_command
 
 _SUPPRESSIONS = "a file of leaks that are known: gdbheap's own form, Valgrind's or LeakSanitizer's; may be repeated"
 
@@ -26,13 +28,17 @@ Act = Callable[[argparse.Namespace], Optional[int]]
 EPILOG = """\
 In a gdb that already runs: source {init}
 Every command of gdbheap there: help gdbheap
+The same on a core without gdb: gdbheap heap leaks --core CORE [--program FILE] [--sysroot DIR] [--debug-dir DIR]
 """
 
 
 def main(words: Sequence[str] | None = None) -> int:
     """Do what `words` (or the command line) ask for; return the exit code. An error is one line on stderr."""
-    options = _parser().parse_args(words)
+    words = sys.argv[1:] if words is None else words
     try:
+        if is_command(words):
+            return run_command(words)
+        options = _parser().parse_args(words)
         return options.act(options) or 0
     except HeapError as error:
         print(f"gdbheap: {error}", file=sys.stderr)

@@ -12,7 +12,7 @@ import pytest
 
 from gdbheap.commands import MODULES, all_commands
 from gdbheap.session.debugger import Debugger
-from support.core_debugger import CoreDebugger
+from gdbheap.without_gdb.core_debugger import CoreDebugger
 from support.machine_rules import FORMATS, PAGES, bits, decisions, in_files, machines_own, named_registers, pages
 
 ROOT = Path(__file__).parents[1]
@@ -124,7 +124,8 @@ ARROWS = {
     | ANALYSIS
     | {"interface", "model", "packages", "pictures", "report", "sentences", "session", "tables", "types"},
     "launch": BASE | PROCESS | {"elf", "packages", "report"},
-    "__main__": BASE | {"commands", "launch", "packages", "report"},
+    "__main__": BASE | {"commands", "launch", "packages", "report", "without_gdb"},
+    "without_gdb": GROUND | {"commands", "elf", "interface", "packages", "report", "session"},
     "inside_gdb": GROUND | {"commands", "elf", "interface", "packages", "report", "session", "types"},
 }
 
@@ -320,8 +321,8 @@ def test_the_modules_that_help_tests_have_names_of_their_own():
     assert sorted(names) == sorted(set(names))
 
 
-def test_the_core_of_the_fuzzer_is_a_whole_debugger():
-    """Land runs no fuzzer: what a target may ask for and the fuzzer's debugger has not shows here."""
+def test_what_reads_cores_is_a_whole_debugger():
+    """What a target may ask for and it has not shows here."""
     asked = {name for name, value in vars(Debugger).items() if not name.startswith("_") and callable(value)}
     assert asked <= {name for name in vars(CoreDebugger) if not name.startswith("_")}
 

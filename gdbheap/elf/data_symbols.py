@@ -1,4 +1,5 @@
-"""The variables that a module's symbol tables name, as columns: found by address, with or without debug info."""
+"""The variables and functions that a module's symbol tables name, as columns: found by address, with or without debug
+info."""
 
 from __future__ import annotations
 
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _STB_GLOBAL = 1
+_STT_FUNC, _STT_GNU_IFUNC = 2, 10
 _FIELDS = {
     64: [("name", "u4"), ("info", "u1"), ("other", "u1"), ("index", "u2"), ("value", "u8"), ("size", "u8")],
     32: [("name", "u4"), ("value", "u4"), ("size", "u4"), ("info", "u1"), ("other", "u1"), ("index", "u2")],
@@ -26,8 +28,8 @@ _FIELDS = {
 
 @dataclass(frozen=True)
 class DataSymbols:
-    """Variables in order of address: [start, end) as the module is linked, `is_global` unless it is seen in one file
-    alone; `offset` is where the name stands in `names`. Of several at one address the first counts."""
+    """Variables (or functions) in order of address: [start, end) as the module is linked, `is_global` unless it is seen
+    in one file alone; `offset` is where the name stands in `names`. Of several at one address the first counts."""
 
     start: NDArray[np.uint64]
     end: NDArray[np.uint64]
@@ -52,12 +54,21 @@ class DataSymbols:
 def data_symbols(module: Module, search: DebugSearch) -> DataSymbols:
     """Return the variables that the module's own file or its debug file names: of whichever names more; none where
     neither can be read."""
-    found = [_read(path) for path in (module.file, search.by_build_id(module.build_id)) if path is not None]
-    return max(found, key=lambda each: len(each.start), default=_sorted(b"", b"", 64, "<"))
+    return _of_kinds((STT_OBJECT,), module, search)
 
 
-def _read(path: str) -> DataSymbols:
-    """Return what .symtab names, .dynsym where there is none."""
+def code_symbols(module: Module, search: DebugSearch) -> DataSymbols:
+    """Return the functions, in the same way."""
+    return _of_kinds((_STT_FUNC, _STT_GNU_IFUNC), module, search)
+
+
+def _of_kinds(kinds: tuple[int, ...], module: Module, search: DebugSearch) -> DataSymbols:
+    found = [_read(path, kinds) for path in (module.file, search.by_build_id(module.build_id)) if path is not None]
+    return max(found, key=lambda each: len(each.start), default=_sorted(b"", b"", 64, "<", kinds))
+
+
+def _read(path: str, kinds: tuple[int, ...]) -> DataSymbols:
+    """Return what .symtab names of these kinds, .dynsym where there is none."""
     try:
         with open_elf(path) as file:
             elf: Any = ELFFile(file)
@@ -66,17 +77,17 @@ def _read(path: str) -> DataSymbols:
                 if section is not None and section["sh_type"] != "SHT_NOBITS":
                     names = data_of(elf.get_section(section["sh_link"]), MAX_TABLE)
                     order = "<" if elf.little_endian else ">"
-                    return _sorted(data_of(section, MAX_TABLE), names, elf.elfclass, order)
+                    return _sorted(data_of(section, MAX_TABLE), names, elf.elfclass, order, kinds)
     except UNPARSABLE:
         pass
-    return _sorted(b"", b"", 64, "<")
+    return _sorted(b"", b"", 64, "<", kinds)
 
 
-def _sorted(table: bytes, names: bytes, bits: int, order: str) -> DataSymbols:
-    """Return the variables of a symbol table with their places, global ones before others at the same place."""
+def _sorted(table: bytes, names: bytes, bits: int, order: str, kinds: tuple[int, ...]) -> DataSymbols:
+    """Return the symbols of these kinds in a table with their places, global ones before others at the same place."""
     kind = np.dtype([(name, order + form) for name, form in _FIELDS[bits]])
     rows = np.frombuffer(table, kind, len(table) // kind.itemsize)
-    rows = rows[(rows["info"] & 15 == STT_OBJECT) & (rows["size"] > 0)]
+    rows = rows[np.isin(rows["info"] & 15, kinds) & (rows["size"] > 0)]
     rows = rows[(rows["index"] != SHN_UNDEF) & (rows["index"] != SHN_ABS)]
     start, is_global = rows["value"].astype(np.uint64), rows["info"] >> 4 == _STB_GLOBAL
     place = np.lexsort((~is_global, start))

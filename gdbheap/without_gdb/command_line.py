@@ -1,0 +1,117 @@
+"""`python3 -m gdbheap COMMAND --core CORE`: a command of gdbheap's, answered without gdb."""
+
+from __future__ import annotations
+
+import argparse
+import os
+import shutil
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+from gdbheap import packages
+from gdbheap.commands import MODULES, command_named, name_of
+from gdbheap.elf.cache import SymbolCache, cache_directory
+from gdbheap.elf.debug_search import DebugSearch, debuginfod_cache
+from gdbheap.errors import HeapError, UsageError
+from gdbheap.interface.arguments import parse, suggest
+from gdbheap.interface.command import Command
+from gdbheap.interface.manual import manual
+from gdbheap.report.charset import in_charset
+from gdbheap.report.deliver import to_file, to_screen
+from gdbheap.report.progress import Progress
+from gdbheap.session.target import Target
+from gdbheap.without_gdb.core_debugger import CoreDebugger
+
+# These want the process to run on, or gdb's own types.
+_GDB_ALONE = frozenset(("heap record", "heap view"))
+_FIRST = frozenset(name_of(module).split()[0] for module in MODULES)
+# What a debugger's unwinder and expressions would add, by command: said beside each answer that could have had it.
+_STACKS = "read without gdb: of a call stack only the innermost function is known, and no instruction is decoded"
+_LOCALS = "read without gdb: local variables have no names here, nor types that would name what they hold"
+_LACKING = {
+    **dict.fromkeys(("fault", "explain", "heap check"), _STACKS),
+    **dict.fromkeys(("heap leaks", "heap owners", "heap retained", "heap types"), _LOCALS),
+}
+
+
+def is_command(words: Sequence[str]) -> bool:
+    """Whether the words begin with the name of one of gdb's commands."""
+    return bool(words) and words[0] in _FIRST - {"gdbheap"}
+
+
+def run(words: Sequence[str]) -> int:
+    """Answer the command that the words are; return the exit code: 0 answered, 1 not. HeapError where it cannot be."""
+    command, rest = _command(words)
+    options, rest = _options().parse_known_args(rest)
+    if options.help:
+        print(manual(command))
+        return 0
+    if options.core is None:
+        raise UsageError(f"{command.name} wants a core to look at: --core CORE (in gdb it is typed as it is)")
+    if command.name in _GDB_ALONE:
+        raise UsageError(f"{command.name} needs gdb: python3 -m gdbheap core {options.core}")
+    if missing := packages.missing():
+        raise HeapError(f"{', '.join(missing)}: not installed for this Python; {packages.SETUP_COMMAND}")
+    target = Target(_debugger(options))
+    on_terminal = sys.stdout.isatty()
+    target.begin(Progress(_say) if on_terminal else None)
+    arguments = parse(command, " ".join(rest), target.evaluate)
+    report = command.run(target, arguments)
+    if lacking := _LACKING.get(command.name):
+        report = replace(report, notes=(*report.notes, lacking))
+    if arguments["output"] is not None:
+        sys.stdout.write(to_file(report, arguments["output"], arguments["json"]))
+        return 0
+    width = shutil.get_terminal_size().columns if on_terminal else None
+    colour = on_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
+    to_screen(
+        report, lambda text: sys.stdout.write(in_charset(text, sys.stdout.encoding)), arguments["json"], width, colour
+    )
+    return 0
+
+
+def _command(words: Sequence[str]) -> tuple[Command, list[str]]:
+    """Return the command whose name the words begin with, the longest, and the words behind it."""
+    names = {name_of(module) for module in MODULES}
+    if " ".join(words[:2]) in names:
+        return command_named(" ".join(words[:2])), list(words[2:])
+    below = sorted(name.split()[1] for name in names if name.startswith(f"{words[0]} "))
+    if below and len(words) > 1 and not words[1].startswith("-"):
+        raise UsageError(f"there is no {words[0]} {words[1]}{suggest(words[1], below)}; there are {', '.join(below)}")
+    return command_named(words[0]), list(words[1:])
+
+
+def _options() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser.add_argument("--core")
+    parser.add_argument("--program")
+    parser.add_argument("--sysroot", default="")
+    parser.add_argument("--debug-dir", action="append", default=[])
+    parser.add_argument("--help", "-h", action="store_true")
+    return parser
+
+
+def _debugger(options: argparse.Namespace) -> CoreDebugger:
+    directories = [*options.debug_dir, *([f"{options.sysroot}/usr/lib/debug"] if options.sysroot else [])]
+    search = DebugSearch((*directories, "/usr/lib/debug"), debuginfod_cache())
+    kept = cache_directory()
+    return CoreDebugger(options.core, SymbolCache(kept) if kept else None, search, _locate(options))
+
+
+def _locate(options: argparse.Namespace) -> Callable[[str], str]:
+    """Return what says where a file of the core's is here: the program that was named, what the sysroot has, or the
+    file of the same name. (Whether it is the very same is told by build-ids.)"""
+
+    def locate(path: str) -> str:
+        if options.program and os.path.basename(options.program) == os.path.basename(path):
+            return str(options.program)
+        inside = f"{options.sysroot}{path}"
+        return inside if options.sysroot and os.path.exists(inside) else path
+
+    return locate
+
+
+def _say(text: str) -> None:
+    sys.stderr.write(text)
+    sys.stderr.flush()

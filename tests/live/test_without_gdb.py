@@ -1,0 +1,120 @@
+"""Commands on a core without gdb: the same answers as gdb's, from Python alone."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import os
+import shutil
+import subprocess
+import sys
+
+import pytest
+
+from gdbheap.__main__ import main
+from support.gdb_runs import ROOT, ask, kernel_core, variables
+from support.programs import PATIENCE, build, running
+
+COMMANDS = (
+    "heap",
+    "heap arenas",
+    "heap bins",
+    "heap check",
+    "heap chunks",
+    "heap leaks --kind all --blocks",
+    "heap params",
+    "heap retained",
+    "heap rss",
+    "heap sizes",
+    "heap types",
+    "mm",
+    "vmmap",
+)
+NAMED = ("heap leaks --kind all --blocks", "heap retained", "heap types")
+PROGRAMS = {
+    "x86-64": ("leaks_cxx", ()),
+    "i386": ("leaks", ("-m32",)),
+    "static": ("many_sizes", ("-static",)),
+    "threads": ("threads", ()),
+}
+
+
+def answer(command: str, core, *options: str) -> dict:
+    """Return what `python3 -m gdbheap COMMAND --core CORE --json` writes."""
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        code = main([*command.split(), "--core", str(core), *options, "--json"])
+    assert code == 0, command
+    return json.loads(out.getvalue())
+
+
+@pytest.fixture(scope="module", params=PROGRAMS.values(), ids=PROGRAMS)
+def core(request, tmp_path_factory):
+    """Return a program and the kernel's core of it."""
+    name, flags = request.param
+    directory = tmp_path_factory.mktemp("without-gdb")
+    program = build(name, *flags)
+    with running(program, directory=directory) as process:
+        return program, kernel_core(process, directory)
+
+
+def test_the_answers_are_gdbs(core):
+    program, file = core
+    by_gdb = ask([str(program), str(file)], COMMANDS)
+    for command in COMMANDS:
+        mine, gdbs = answer(command, file), by_gdb[command]
+        mine["notes"] = [note for note in mine["notes"] if not note.startswith("read without gdb")]
+        if program.name.startswith("leaks-") and command in NAMED:
+            # (Of this one, locals hold some blocks, which gdb names by them.)
+            mine, gdbs = unnamed(mine), unnamed(gdbs)
+        assert mine == gdbs, command
+
+
+def unnamed(answer: dict) -> list[tuple] | int:
+    """Return what an answer says of each block, but for its name; how many blocks it names and does not."""
+    if "by_role_blocks" in answer["totals"]:
+        return answer["totals"]["blocks"]
+    return sorted((row["example"], row["bytes"], row.get("count"), row.get("blocks")) for row in answer["rows"])
+
+
+def test_a_fault_is_told_as_far_as_it_can_be(tmp_path):
+    program = build("faults_pointers", "-Wno-error")
+    core = tmp_path / "core"
+    ask([str(program)], (), get_there=("run null_plus_offset", f"generate-core-file {core}"))
+    (row, *_) = answer("fault", core)["rows"]
+    assert (row["verdict"], row["address"]) == ("null_plus_offset", "0x8")
+
+
+def test_the_program_may_lie_elsewhere(tmp_path):
+    """In a sysroot; without its files the answer says what is missing."""
+    name = build("many_sizes")
+    program = tmp_path / "there" / "program"
+    program.parent.mkdir()
+    shutil.copy(name, program)
+    with running(program, directory=tmp_path) as process:
+        core = kernel_core(process, tmp_path)
+    usual = answer("heap chunks", core)["rows"]
+    away = tmp_path / "sysroot"
+    (away / str(program.parent).lstrip("/")).mkdir(parents=True)
+    shutil.move(program, away / str(program).lstrip("/"))
+    assert answer("heap chunks", core, "--sysroot", str(away))["rows"] == usual
+    moved = tmp_path / "program"
+    os.rename(away / str(program).lstrip("/"), moved)
+    assert answer("heap chunks", core, "--program", str(moved))["rows"] == usual
+
+
+def test_what_cannot_be_is_one_line(tmp_path):
+    core = tmp_path / "core"
+    core.write_bytes(b"no core")
+    for words, said in (
+        (["heap", "leaks"], "wants a core"),
+        (["heap", "frob", "--core", str(core)], "frob"),
+        (["heap", "record", "--core", str(core)], "needs gdb"),
+        (["heap", "leaks", "--core", str(core)], "core"),
+        (["heap", "leaks", "--core", str(tmp_path / "none")], "No such file"),
+    ):
+        command = [sys.executable, "-m", "gdbheap", *words]
+        result = subprocess.run(command, cwd=ROOT, env=variables(), capture_output=True, text=True, timeout=PATIENCE)
+        assert result.returncode == 1 and result.stdout == "", (words, result)
+        assert result.stderr.count("\n") == 1 and said in result.stderr, (words, result.stderr)
