@@ -133,11 +133,18 @@ def _after(view: HeapView) -> tuple[str | Line, ...]:
 
 def _next() -> Iterator[tuple[str, str]]:
     yield "", "next: "
-    for name in ("heap chunks", "heap bins", "heap sizes", "heap vis"):
+    asked = (
+        ("heap leaks", "what is lost"),
+        ("heap retained", "who holds it"),
+        ("heap rss", "what is in memory"),
+        ("heap map", "where it is free"),
+        ("heap check", "is it whole"),
+        ("heap chunks", "chunk by chunk"),
+    )
+    for number, (name, what) in enumerate(asked):
+        yield "", ", " if number else ""
         yield "command", name
-        yield "", "; " if name == "heap vis" else ", "
-    yield "command", "vmmap"
-    yield "", " for the address space"
+        yield "", f" ({what})"
 
 
 COMMAND = Command(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as member
 from typing import Any
@@ -17,9 +17,10 @@ from gdbheap.glibc.naming import arena_name, place_of
 from gdbheap.glibc.sizes import usable_size
 from gdbheap.glibc.walk.links import demangle
 from gdbheap.interface.command import Argument, Command
+from gdbheap.pictures.chunk_drawing import chunk_lines
 from gdbheap.process.address import Address
 from gdbheap.process.memory import Words
-from gdbheap.report.report import Faults, Report, Table
+from gdbheap.report.report import Faults, Line, Prose, Report, Table
 from gdbheap.report.rows import column, columns_of
 from gdbheap.session.block_names import block_names
 from gdbheap.session.target import Target
@@ -51,9 +52,12 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     chunk = view.table[row]
     words = Words(target.process.memory, view.layout.pointer_size)
     rows = list(_describe(target, view, chunk, address))
+    drawn: tuple[Line, ...] = ()
     try:
         rows += _header(view, chunk, words)
-        rows += _links(view, chunk, words)
+        links = list(_links(view, chunk, words))
+        drawn = tuple(_drawn(view, row, words, links))
+        rows += links
     except MemoryFault as error:
         rows.append(AddressFact("header", None, str(error)))
     rows += _neighbours(view, row)
@@ -61,10 +65,19 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     return Report(
         "heap chunk",
         (
+            Prose(drawn),
             Table(columns_of(_Row), [_row(each) for each in rows]),
             Faults(faults),
         ),
     )
+
+
+def _drawn(view: HeapView, row: int, words: Words, links: Sequence[AddressFact]) -> Iterator[Line]:
+    """Yield the chunk drawn as it lies in memory."""
+    chunk = view.table[row]
+    after = view.table[row + 1] if row + 1 < len(view.table) and view.table[row + 1].address == chunk.end else None
+    leads = [(each.field, int(each.facts["leads_to"])) for each in links if "leads_to" in each.facts]
+    yield from chunk_lines(view, chunk, words.read_many(chunk.address, 2), leads, after)
 
 
 def _row(fact: AddressFact) -> _Row:

@@ -24,6 +24,8 @@ _COLOURS = 4
 # Of a chunk longer than this many lines the middle is left out.
 _LINES = 16
 _TAIL_LINES = 2
+# So many lines that hold the same are told in one.
+_ALIKE = 2
 
 
 @dataclass(frozen=True)
@@ -95,12 +97,46 @@ class _Dump:
         lines = max(chunk.size // step, 1)
         if chunk.state in (State.TOP, State.UNKNOWN) and not self._whole:
             lines = 1
-        for line in self._shown(lines):
-            if line is None:
+        for line in self._folded(chunk, lines):
+            if isinstance(line, range):
+                self._fold(chunk, line)
+            elif line is None:
                 left = (lines - _LINES) * step
                 self.display_rows.append(Line.plain(f"{'':>18}  … {left:#x} bytes more: --whole shows them", "dim"))
             else:
                 self._add_line(chunk, index, chunk.address + line * step, first=line == 0)
+
+    def _folded(self, chunk: Chunk, lines: int) -> Iterator[int | range | None]:
+        """Yield the lines to show, of several that hold the same the first alone, and the others as a range."""
+        step, alike, first = 2 * self._pointer_size, b"", -1
+        held: list[int] = []
+        for line in self._shown(lines):
+            data = b"" if line is None or self._whole else self._data(chunk.address + line * step)
+            if held and (line is None or data != alike or not data):
+                yield from [range(held[0], held[-1] + 1)] if len(held) >= _ALIKE else held
+                held = []
+            if line is None or line <= 1 or not data or data != alike or first < 0:
+                yield line
+                alike, first = (data, line) if line is not None and line > 0 else (b"", -1)
+            else:
+                held.append(line)
+        if held:
+            yield from [range(held[0], held[-1] + 1)] if len(held) >= _ALIKE else held
+
+    def _data(self, address: int) -> bytes:
+        try:
+            return self._memory.read(address, 2 * self._pointer_size)
+        except MemoryFault:
+            return b""
+
+    def _fold(self, chunk: Chunk, lines: range) -> None:
+        """Add the rows of lines that hold the same, and for people one line for them all."""
+        shown, step = self.display_rows, 2 * self._pointer_size
+        self.display_rows = []
+        for line in lines:
+            self._add_line(chunk, 0, chunk.address + line * step, first=False)
+        told = f"{'':>18}  … {counted(len(lines), 'line')} more of the same"
+        self.display_rows = [*shown, Line.plain(told, "dim")]
 
     def _shown(self, lines: int) -> Iterator[int | None]:
         """Yield the lines to show; None stands for those left out."""

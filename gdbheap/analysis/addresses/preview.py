@@ -40,7 +40,7 @@ def _contents(memory: Memory, layout: Layout, chunk: Chunk, symbol_at: SymbolAt)
     size = max(min(chunk.size - layout.pointer_size, _TEXT_BYTES), 0) // layout.pointer_size * layout.pointer_size
     data = memory.read(chunk.address + layout.header, size)
     text = leading_text(data)
-    if text:
+    if text and not _is_pointer(memory, data, layout.pointer_size):
         return text
     words = memoryview(data).cast(WORD_FORMATS[layout.pointer_size]).tolist()
     if not any(words):
@@ -50,6 +50,18 @@ def _contents(memory: Memory, layout: Layout, chunk: Chunk, symbol_at: SymbolAt)
         symbol = symbol_at(word) if word > 0xFFFF else None
         shown.append(f"{word:#x} <{symbol}>" if symbol else f"{word:#x}")
     return " ".join(shown)
+
+
+def _is_pointer(memory: Memory, data: bytes, size: int) -> bool:
+    """Whether the first word is the address of something, though its bytes could be read as a text that ends in it."""
+    word = data[:size]
+    if b"\0" not in word or len(word) < size:
+        return False
+    try:
+        memory.read(int.from_bytes(word, "little"), 1)
+    except MemoryFault:
+        return False
+    return True
 
 
 def leading_text(data: bytes) -> str:
