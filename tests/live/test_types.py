@@ -41,3 +41,15 @@ def test_names_are_right_as_far_as_they_say(scores):
     for each in scores:
         assert each.wrong.get("certain", []) == []
         assert each.precision("likely") >= 0.97, each.wrong
+
+
+@pytest.mark.parametrize("options", [("-O1",), ("-O1", "-m32")], ids=["64-bit", "32-bit"])
+def test_a_header_of_the_programs_own_malloc_is_no_part_of_its_types(tmp_path, options):
+    core, truth = typed_core(build("types_behind", *options), tmp_path)
+    types = block_types(core_target(str(core), str(tmp_path), DebugSearch()))
+    answers = [
+        (start, types.name(block), Confidence(int(types.confidence[block])).label)
+        for block, start in enumerate(types.start.tolist())
+    ]
+    found = score(truth, "reachable", answers)
+    assert (found.wrong, found.unnamed, found.named) == ({}, [], 1)

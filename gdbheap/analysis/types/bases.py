@@ -102,7 +102,7 @@ def _fitting(state: TypingState, kinds: list[int], room: int) -> list[int]:
     for row, number in enumerate(kinds):
         flexible = state.layouts.of(number).flexible
         size = np.array([state.book.info(number).size])
-        if fits(np.array([room]), size, state.layouts.pointer_size)[0] or 0 <= flexible <= room:
+        if fits(np.array([room]), size, state.layouts.overhead)[0] or 0 <= flexible <= room:
             found.append(row)
     return found
 
@@ -140,4 +140,4 @@ def _single(state: TypingState, number: int, blocks: NDArray[np.int32]) -> NDArr
     if state.layouts.of(number).flexible >= 0:
         return scores
     size = np.full(len(blocks), state.book.info(number).size)
-    return np.where(fits(state.room[blocks], size, state.layouts.pointer_size), scores, WRONG)
+    return np.where(fits(state.room[blocks], size, state.layouts.overhead), scores, WRONG)

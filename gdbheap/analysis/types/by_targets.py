@@ -193,7 +193,7 @@ class ByTargets:
         kind, size = state.layouts.kind[local], state.layouts.size[local]
         is_struct = (kind == TypeKind.STRUCT) | (kind == TypeKind.UNION)
         agrees = (codes == known[None, :]) & (codes >= 0) & (is_struct | (kind == TypeKind.POINTER))
-        fitting = is_struct & (known < 0) & (offset == 0) & fits(room[None, :], size, state.layouts.pointer_size)
+        fitting = is_struct & (known < 0) & (offset == 0) & fits(room[None, :], size, state.layouts.overhead)
         order = np.argsort(target, kind="stable")
         text = np.zeros(len(target), np.bool_)
         unknown = (offset[order] == 0) & (known[order] < 0)
@@ -226,7 +226,7 @@ class ByTargets:
             if layout.flexible < 0 or not layout.stride:
                 continue
             length = layout.flexible + np.maximum(room - layout.flexible, 0) // layout.stride * layout.stride
-            fits_here = (room >= layout.flexible) & (least_room(length, state.layouts.pointer_size) == room)
+            fits_here = (room >= layout.flexible) & (least_room(length, state.layouts.overhead) == room)
             grown |= (codes == number) & fits_here[None, :]
             if state.book.info(layout.element).kind is TypeKind.CHARACTER:
                 text = np.zeros(len(target), np.bool_)
@@ -240,7 +240,7 @@ class ByTargets:
             state = self._state
             kinds, sizes = state.book.kinds_and_sizes()
             is_struct = (kinds == TypeKind.STRUCT) & (sizes > 0)
-            rooms = least_room(sizes, state.layouts.pointer_size)
+            rooms = least_room(sizes, state.layouts.overhead)
             numbers = np.flatnonzero(is_struct & (rooms == room))[:_MOST_TYPES]
             # All lists of the library look alike, and all their nodes: lost_objects.py judges these.
             alike = [
@@ -282,7 +282,7 @@ class ByTargets:
         if layout.flexible < 0 or count < 1 or layout.stride < self._state.layouts.pointer_size:
             return False
         asked = np.array([layout.flexible + count * layout.stride])
-        return bool(least_room(asked, self._state.layouts.pointer_size)[0] == room)
+        return bool(least_room(asked, self._state.layouts.overhead)[0] == room)
 
     def _words(self, number: int, words: int) -> NDArray[np.int32]:
         """Return what the first words of an object are, those of its flexible array among them."""

@@ -72,7 +72,7 @@ class Signs:
         short = own & (length < np.uint64(16))
         room = self._rooms_at(text)
         wanted = np.minimum(capacity, np.uint64(1 << 40)).astype(np.int64) + 1
-        long = ~own & (length <= capacity) & (room > 0) & fits(room, wanted, self._size)
+        long = ~own & (length <= capacity) & (room > 0) & fits(room, wanted, self._state.layouts.overhead)
         end = text + np.minimum(length, np.uint64(1 << 40))
         ended = self._octets(np.where(short | long, end, np.uint64(0))) == 0
         return np.where((short | long) & ended, _STRONG, -1).astype(np.int32)
@@ -85,7 +85,7 @@ class Signs:
         ordered = (begin <= finish) & (finish <= end) & (begin < end)
         whole = ((end - begin) % element == 0) & ((finish - begin) % element == 0)
         length = np.minimum(end - begin, np.uint64(1 << 40)).astype(np.int64)
-        fitting = fits(self._rooms_at(begin), length, self._size)
+        fitting = fits(self._rooms_at(begin), length, self._state.layouts.overhead)
         said: Scores = np.where(empty, 0, np.where(ordered & whole & fitting, _STRONG, -1)).astype(np.int32)
         return said
 
@@ -125,7 +125,7 @@ class Signs:
         buckets, count, entries = words[:, first], words[:, first + 1], words[:, first + 3]
         own = (buckets == address + np.uint64((first + 6) * self._size)) & (count == 1)
         length = np.minimum(count, np.uint64(1 << 32)).astype(np.int64) * self._size
-        block = fits(self._rooms_at(buckets), length, self._size) & (count > 1)
+        block = fits(self._rooms_at(buckets), length, self._state.layouts.overhead) & (count > 1)
         good = (own | block) & (entries < np.uint64(_MOST_ENTRIES))
         return np.where(good, _STRONG, -1).astype(np.int32)
 

@@ -25,7 +25,7 @@ def counted_arrays(state: TypingState, words: TypedWords) -> Claims:
     told = gather_words(state.process.memory, size, place)[:, 0]
     count = np.minimum(told, np.uint64(1 << 31)).astype(np.int64)
     length = words.offset[near].astype(np.int64) + count * layouts.size[local[near]]
-    good = (count > 0) & fits(state.room[words.target[near]], length, size)
+    good = (count > 0) & fits(state.room[words.target[near]], length, state.layouts.overhead)
     chosen = words.at(near[good])
     found = claims(
         chosen.target,

@@ -32,7 +32,7 @@ def counted_beside(state: TypingState, words: TypedWords, most: int, size: int) 
         for offset, width in integers_of(state, number):
             count = read_integers(state, begin + np.uint64(offset), width)
             sound = (count > 0) & (count <= most)
-            sound &= least_room(np.where(sound, count, 0) * size, state.layouts.pointer_size) == room[here]
+            sound &= least_room(np.where(sound, count, 0) * size, state.layouts.overhead) == room[here]
             told[here] = np.where((told[here] == 0) & sound, count, told[here])
     return told
 

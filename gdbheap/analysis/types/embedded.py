@@ -30,12 +30,12 @@ class Embedded:
             self._known[number] = self._found(number)
         return self._known[number]
 
-    def rooms(self, number: int, pointer_size: int) -> list[int]:
+    def rooms(self, number: int, overhead: int) -> list[int]:
         """Return how much room malloc gives for the type, and for the structs that begin with it."""
         if number not in self._rooms:
             sizes = {self._book.info(number).size}
             sizes.update(self._book.info(holder).size for holder, offset in self.holders(number) if not offset)
-            rooms = least_room(np.array(sorted(sizes), np.int64), pointer_size)
+            rooms = least_room(np.array(sorted(sizes), np.int64), overhead)
             self._rooms[number] = np.unique(rooms).tolist()
         return self._rooms[number]
 

@@ -116,7 +116,7 @@ def _agreement(
         return np.zeros(len(target), np.int32)
     known = state.type[target]
     room = state.room[target] - offset.astype(np.int64)
-    fitting = (offset == 0) & (known < 0) & np.isin(room, state.embedded.rooms(code, state.layouts.pointer_size))
+    fitting = (offset == 0) & (known < 0) & np.isin(room, state.embedded.rooms(code, state.layouts.overhead))
     value = np.where(fitting, 1, 0)
     value[_is_kin(state, known, code)] = _AGREES
     value[room < info.size] = -1

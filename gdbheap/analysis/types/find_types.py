@@ -18,6 +18,7 @@ from gdbheap.analysis.types.labelled import labelled
 from gdbheap.analysis.types.libstdcxx import lay_out_buffers
 from gdbheap.analysis.types.lost_objects import lost_objects
 from gdbheap.analysis.types.outcome import outcome
+from gdbheap.analysis.types.own_headers import behind_headers, own_header, with_headers
 from gdbheap.analysis.types.parts import parts
 from gdbheap.analysis.types.pointer_arrays import pointer_arrays
 from gdbheap.analysis.types.propagation import Propagation
@@ -52,16 +53,34 @@ def find_types(
     if not len(catalogue.types) or not len(held.blocks):
         nothing = no_types(held.blocks.start, len(held.graph.source), catalogue)
         return nothing if lookup is None else labelled(process, nothing, held, lookup, {})
+    found, names = _found(process, held, catalogue, roots, lookup)
+    header = own_header(found, process.pointer_size)
+    if header and not found.interrupted:
+        second, more = _found(process, behind_headers(held, header), catalogue, roots, lookup, header)
+        if np.count_nonzero(second.type >= 0) > np.count_nonzero(found.type >= 0):
+            found, names = with_headers(second, held, header), more
+    return found if lookup is None or found.interrupted else labelled(process, found, held, lookup, names)
+
+
+def _found(
+    process: Process,
+    held: PointerGraph,
+    catalogue: Catalogue,
+    roots: Sequence[TypedRoot],
+    lookup: Lookup | None,
+    header: int = 0,
+) -> tuple[BlockTypes, dict[int, str]]:
+    """Return the types, and names of blocks that have none."""
     book = TypeBook(catalogue)
     lay_out_buffers(book)
-    state = TypingState(process, held, book, Layouts(book, process.pointer_size, LAYOUT_RULES), tuple(roots), lookup)
+    layouts = Layouts(book, process.pointer_size, LAYOUT_RULES, header)
+    state = TypingState(process, held, book, layouts, tuple(roots), lookup)
     interrupted = held.interrupted
     try:
         _fill(state)
     except KeyboardInterrupt:
         interrupted = True
-    types = outcome(state, interrupted)
-    return types if lookup is None or interrupted else labelled(process, types, held, lookup, state.names)
+    return outcome(state, interrupted), state.names
 
 
 def _fill(state: TypingState) -> None:

@@ -13,30 +13,30 @@ if TYPE_CHECKING:
     Sizes = NDArray[np.int64]
     Mask = NDArray[np.bool_]
 
-# malloc's alignment and the smallest chunk's words, from glibc 2.26 on (MALLOC_ALIGNMENT, MIN_CHUNK_SIZE).
+# malloc's alignment, from glibc 2.26 on (MALLOC_ALIGNMENT); the smallest chunk has four words (MIN_CHUNK_SIZE).
 _ALIGNMENT = 16
-_LEAST_WORDS = 4
 # From this size on (M_MMAP_THRESHOLD's default) a block may have pages of its own.
 _MMAPPED = 128 << 10
 
 
-def least_room(size: Sizes, pointer_size: int) -> Sizes:
-    """Return how many usable bytes malloc gives for each size at least."""
-    chunk = (size + pointer_size + _ALIGNMENT - 1) & -_ALIGNMENT
-    least = -(-_LEAST_WORDS * pointer_size // _ALIGNMENT) * _ALIGNMENT
-    room: Sizes = np.maximum(chunk, least) - pointer_size
+def least_room(size: Sizes, overhead: int) -> Sizes:
+    """Return how many usable bytes malloc gives for each size at least. `overhead` is what a chunk has beside them: a
+    word of malloc's, and a header of the program's own."""
+    chunk = (size + overhead + _ALIGNMENT - 1) & -_ALIGNMENT
+    # (With 64 bits, and no other header, a chunk is larger than one unit, at least; else it is so anyhow.)
+    room: Sizes = np.maximum(chunk, 2 * _ALIGNMENT if overhead == _ALIGNMENT // 2 else _ALIGNMENT) - overhead
     return room
 
 
-def fits(room: Sizes, size: Sizes, pointer_size: int) -> Mask:
+def fits(room: Sizes, size: Sizes, overhead: int) -> Mask:
     """Return which rooms are just what malloc gives for the size."""
     large = (room >= _MMAPPED) & (size > 0) & (room >= size) & (room - size < SMALLEST_PAGE + 2 * _ALIGNMENT)
-    exact: Mask = (room == least_room(size, pointer_size)) | large
+    exact: Mask = (room == least_room(size, overhead)) | large
     return exact
 
 
-def fits_loosely(room: Sizes, size: Sizes, pointer_size: int) -> Mask:
+def fits_loosely(room: Sizes, size: Sizes, overhead: int) -> Mask:
     """Return which rooms malloc may give for the size: a rest that is no chunk of its own stays with the block."""
-    more = room - least_room(size, pointer_size)
-    loose: Mask = ((more >= 0) & (more < 2 * _ALIGNMENT)) | fits(room, size, pointer_size)
+    more = room - least_room(size, overhead)
+    loose: Mask = ((more >= 0) & (more < 2 * _ALIGNMENT)) | fits(room, size, overhead)
     return loose

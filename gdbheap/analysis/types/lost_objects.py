@@ -31,12 +31,13 @@ _ENOUGH, _MARGIN = 2, 1
 
 
 def lost_objects(state: TypingState) -> Iterator[Claims]:
-    """Yield claims of blocks without a type: the best type of each size that goes with all its containers."""
-    unknown = np.flatnonzero(state.type < 0)
+    """Yield claims of blocks without a type: the best type of each size that goes with all its containers. What goes
+    with none is not asked again: its own words do not change."""
+    unknown = np.flatnonzero((state.type < 0) & ~state.no_object)
     rooms, count = np.unique(state.room[unknown], return_counts=True)
     kinds, sizes = state.book.kinds_and_sizes()
     structs = np.flatnonzero((kinds == TypeKind.STRUCT) & (sizes > 0))
-    room_of = least_room(sizes[structs], state.layouts.pointer_size)
+    room_of = least_room(sizes[structs], state.layouts.overhead)
     signs = Signs(state)
     for room in rooms[np.argsort(-count, kind="stable")][:_MOST_ROOMS].tolist():
         numbers = [each for each in structs[room_of == room].tolist() if _has_signs(state, each)][:_MOST_TYPES]
@@ -57,6 +58,7 @@ def _has_signs(state: TypingState, number: int) -> bool:
 
 def _best(state: TypingState, signs: Signs, numbers: list[int], blocks: NDArray[np.int32]) -> Iterator[Claims]:
     scores = np.stack([_score(state, signs, number, blocks) for number in numbers])
+    state.no_object[blocks[scores.max(axis=0) < 0]] = True
     best = scores.argmax(axis=0)
     most = scores.max(axis=0)
     second = np.partition(scores, -2, axis=0)[-2] if len(numbers) > 1 else np.full(len(blocks), -1, np.int32)

@@ -67,7 +67,7 @@ def _list_along(state: TypingState, starts: Blocks, number: int, place: int, off
     graph = state.graph
     size = np.full(len(state), state.book.info(number).size)
     flexible = state.layouts.of(number).flexible
-    right = fits(state.room, size, state.layouts.pointer_size) if flexible < 0 else state.room >= flexible
+    right = fits(state.room, size, state.layouts.overhead) if flexible < 0 else state.room >= flexible
     fitting = right & (state.type < 0)
     sources = fitting.copy()
     sources[starts] = True
@@ -154,7 +154,7 @@ class PlainLoop:
         """Whether malloc gives so much room for a struct (its flexible array may take more)."""
         if code not in self._rooms:
             info, flexible = self._state.book.info(code), self._state.layouts.of(code).flexible
-            least = int(least_room(np.array([info.size]), self._state.layouts.pointer_size)[0])
+            least = int(least_room(np.array([info.size]), self._state.layouts.overhead)[0])
             is_struct = info.kind is TypeKind.STRUCT and info.size and not self._has_larger(code, least)
             self._rooms[code] = (flexible, 1 << 62) if flexible >= 0 else (least, least) if is_struct else (1, 0)
         least, most = self._rooms[code]

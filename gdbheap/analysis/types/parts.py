@@ -150,7 +150,7 @@ def _guesses(state: TypingState, embedded: Embedded, number: int, offset: int, r
     layouts, size = state.layouts, state.book.info(number).size
 
     def exact(asked: int, behind: int = 0) -> bool:
-        return bool(fits(np.array([room - behind]), np.array([asked]), layouts.pointer_size)[0])
+        return bool(fits(np.array([room - behind]), np.array([asked]), layouts.overhead)[0])
 
     found: list[_Guess] = []
     for holder, place in embedded.holders(number):
@@ -161,7 +161,7 @@ def _guesses(state: TypingState, embedded: Embedded, number: int, offset: int, r
         if exact(offset + size):
             found.append(_Guess(number, offset, 0, How.PART, 1))
         return found
-    if fits_loosely(np.array([room]), np.array([size]), layouts.pointer_size)[0]:
+    if fits_loosely(np.array([room]), np.array([size]), layouts.overhead)[0]:
         found.append(_Guess(number, 0, 0, How.MEMBER, 1))
     count = room // size
     if count > 1 and room - count * size < _ROUNDED and number not in state.tag_rules:

@@ -59,7 +59,7 @@ def _fitting(state: TypingState, words: TypedWords) -> tuple[NDArray[np.int64], 
     is_struct = (kind == TypeKind.STRUCT) | (kind == TypeKind.UNION)
     known = state.type[target]
     whole = (offset == 0) & ((known == pointee) | ((known < 0) & (state.room[target] >= size)))
-    exact = whole & ((known >= 0) | fits(state.room[target], size, state.layouts.pointer_size) | (kind == 0))
+    exact = whole & ((known >= 0) | fits(state.room[target], size, state.layouts.overhead) | (kind == 0))
     fitting = np.where(is_struct, exact | (whole & (size > 0)), True)
     return total, np.bincount(which, fitting, len(words)).astype(np.int64)
 

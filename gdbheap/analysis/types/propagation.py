@@ -127,7 +127,7 @@ class Propagation:
         at_start = is_struct & (words.offset == 0)
         flexible = at_start & (layouts.flexible[local] >= 0) & (room >= layouts.flexible[local])
         several = at_start & words.many & (room >= size)
-        exact = at_start & fits(room, size, layouts.pointer_size)
+        exact = at_start & fits(room, size, layouts.overhead)
         # (What may be the beginning of something else waits for what speaks for either: bases.py.)
         exact[exact] = ~self.may_be_part(words.at(exact))
         plain = several | flexible | exact
@@ -165,5 +165,5 @@ class Propagation:
             holders = [holder for holder, place in self._embedded.holders(number) if not place]
             sizes = np.array([self.state.book.info(holder).size for holder in holders], np.int64)
             rooms = np.full(len(sizes), room)
-            self._doubts[number, room] = bool(fits(rooms, sizes, self.state.layouts.pointer_size).any())
+            self._doubts[number, room] = bool(fits(rooms, sizes, self.state.layouts.overhead).any())
         return self._doubts[number, room]

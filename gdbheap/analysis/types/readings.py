@@ -8,7 +8,7 @@ from gdbheap.analysis.types.counts import integers_of, read_integers
 from gdbheap.analysis.types.evidence import evidence, oddities
 from gdbheap.analysis.types.fits import fits, least_room
 from gdbheap.analysis.types.slots import MIXED, VOID
-from gdbheap.analysis.types.texts import is_text
+from gdbheap.analysis.types.texts import MOST_LETTERS, is_text
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.lazy import np
 from gdbheap.process.columns.gather import gather_words
@@ -24,6 +24,7 @@ WRONG = -16
 """What a reading is worth that something speaks against."""
 # Agreement beyond this adds nothing: a large struct is no surer than a small one.
 _MOST = 4
+_LETTERS = 4
 # So many pointers of a struct are followed.
 _MOST_POINTERS = 8
 _TEXT, _EXACT, _KNOWN, _COUNTED = 3, 1, 4, 2
@@ -46,9 +47,11 @@ def _reading(state: TypingState, number: int, blocks: Blocks) -> Scores:
     elif kind is TypeKind.POINTER:
         said = _of_pointers(state, number, blocks)
     elif kind in (TypeKind.CHARACTER, TypeKind.SCALAR):
-        text = is_text(state, blocks)
+        # (Fewer letters may be a small number.)
+        text, letters = is_text(state, blocks), is_text(state, blocks, 0, _LETTERS)
         good, bad = (_TEXT, _ODD) if kind is TypeKind.CHARACTER else (_ODD, 0)
-        said = np.where(state.pointing[blocks] & ~text, WRONG, np.where(text, good, bad)).astype(np.int64)
+        plain = np.where(letters, good, np.where(text, 0, bad))
+        said = np.where(state.pointing[blocks] & ~text, WRONG, plain).astype(np.int64)
     else:
         said = np.zeros(len(blocks), np.int64)
     whole = (known >= 0) & state.whole[blocks] & (state.part[blocks] == 0)
@@ -57,23 +60,25 @@ def _reading(state: TypingState, number: int, blocks: Blocks) -> Scores:
 
 
 def _of_struct(state: TypingState, number: int, blocks: Blocks) -> Scores:
-    layout, size = state.layouts.of(number), state.layouts.pointer_size
+    layout, overhead = state.layouts.of(number), state.layouts.overhead
     room, length = state.room[blocks], state.book.info(number).size
     if not length:
         return np.zeros(len(blocks), np.int64)
-    exact = fits(room, np.full(len(room), length), size)
+    exact = fits(room, np.full(len(room), length), overhead)
     grown = np.zeros(len(room), np.bool_)
     if layout.flexible >= 0:
         count = np.maximum(room - layout.flexible, 0) // max(layout.stride, 1)
-        grown = (room >= layout.flexible) & (least_room(layout.flexible + count * layout.stride, size) == room)
-    several = (room >= 2 * length) & (least_room(room // length * length, size) == room)
+        grown = (room >= layout.flexible) & (least_room(layout.flexible + count * layout.stride, overhead) == room)
+    several = (room >= 2 * length) & (least_room(room // length * length, overhead) == room)
     good, bad = evidence(state, number, blocks)
     more = _goes_on(state, blocks, length)
     said = np.minimum(good, _MOST).astype(np.int64) + np.where(exact & (layout.flexible < 0), _EXACT, 0)
     said += np.where(exact | grown, 0, _ODD) - np.minimum(oddities(state, number, blocks), _MOST)
     said += np.where(exact & more, _ODD, 0)
     if layout.flexible >= 0 and state.book.info(layout.element).kind is TypeKind.CHARACTER:
-        said += np.where(is_text(state, blocks, layout.flexible) & grown, _TEXT, 0)
+        # (Where text begins at once, there are no numbers in front of it.)
+        at_once = is_text(state, blocks, 0, min(max(layout.flexible, _LETTERS), MOST_LETTERS))
+        said += np.where(at_once, _ODD, np.where(is_text(state, blocks, layout.flexible) & grown, _TEXT, 0))
     wrong = (bad > 0) | ~(exact | grown | several)
     if layout.flexible >= 0 and state.book.info(layout.element).kind is TypeKind.CHARACTER:
         wrong |= (
@@ -98,7 +103,9 @@ def _led_to(state: TypingState, number: int, blocks: Blocks) -> Scores:
         if len(here):
             said[here] += _looks(state, code, led[here])
             length = max(state.book.info(code).size, 1)
-            said[here] += _COUNTED * _counted([each[here] for each in numbers], length, state.room[led[here]], size)
+            said[here] += _COUNTED * _counted(
+                [each[here] for each in numbers], length, state.room[led[here]], state.layouts.overhead
+            )
     return said
 
 
@@ -114,12 +121,12 @@ def _looks(state: TypingState, code: int, led: NDArray[np.int64]) -> Scores:
     return np.where((bad > 0) | odd, _ODD, np.where(good > 0, 1, 0))[which.reshape(-1)].astype(np.int64)
 
 
-def _counted(numbers: list[Scores], length: int, room: Scores, pointer_size: int) -> NDArray[np.bool_]:
+def _counted(numbers: list[Scores], length: int, room: Scores, overhead: int) -> NDArray[np.bool_]:
     """Return where one of the numbers, above 1, is that of objects of this length for which malloc gives the room."""
     found = np.zeros(len(room), np.bool_)
     for each in numbers:
         sound = (each > 1) & (each < _MOST_COUNT)
-        found |= sound & (least_room(np.where(sound, each, 0) * length, pointer_size) == room)
+        found |= sound & (least_room(np.where(sound, each, 0) * length, overhead) == room)
     return found
 
 

@@ -62,9 +62,11 @@ class Layouts:
     `size`, `words`, and of the flexible array `flexible`, `stride`, `flexible_base`, `flexible_words`, then `kind`
     (a TypeKind)."""
 
-    def __init__(self, book: TypeBook, pointer_size: int, rules: tuple[LayoutRule, ...] = ()) -> None:
+    def __init__(self, book: TypeBook, pointer_size: int, rules: tuple[LayoutRule, ...] = (), header: int = 0) -> None:
         self.book = book
         self.pointer_size = pointer_size
+        # What a chunk has beside the room: malloc's size, and a header of the program's own.
+        self.overhead = pointer_size + header
         self.mixed: dict[tuple[int, int], tuple[int, ...]] = {}
         self._rules = rules
         self._known: dict[int, Layout] = {}

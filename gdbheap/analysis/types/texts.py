@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 _BYTES = 32
 _SLICE = 1 << 15
 # What is known of a block already: nothing, that it holds no text, or text of so many letters (up to this).
-_UNKNOWN, _NONE, _MOST_LETTERS = 0, 1, 32
+_UNKNOWN, _NONE, MOST_LETTERS = 0, 1, 32
 
 
 def is_text(
@@ -67,7 +67,7 @@ def _letters_of(state: TypingState, blocks: NDArray[np.int32], offset: NDArray[n
     if len(high):
         covered = np.zeros((len(high), _BYTES), np.bool_) if before is None else before[high]
         text[high] = ~_is_broken_utf8(octets[high], covered, end[high])
-    return np.where(text, np.minimum(length, _MOST_LETTERS), 0).astype(np.uint8)
+    return np.where(text, np.minimum(length, MOST_LETTERS), 0).astype(np.uint8)
 
 
 def _strange() -> Mask:

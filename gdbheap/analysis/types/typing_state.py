@@ -87,6 +87,8 @@ class TypingState:
         self.alternatives: dict[int, tuple[int, ...]] = {}
         # What texts.py knows of the blocks' first letters.
         self.letters = np.zeros(count, np.uint8)
+        # Blocks that go with none of the classes of their size that have containers in them.
+        self.no_object = np.zeros(count, np.bool_)
         degree = np.bincount(self.graph.source, minlength=count)
         self.begin = np.zeros(count + 1, np.int64)
         np.cumsum(degree, out=self.begin[1:])

@@ -35,10 +35,11 @@ def unions(state: TypingState, waiting: TypedWords) -> TypedWords | None:
     groups: dict[tuple[int, int], tuple[list[int], list[int]]] = {}
     for slot in np.unique(words.slot).tolist():
         owner, word = state.layouts.owner(slot)
-        mixed = state.layouts.mixed.get((owner, word), ())
+        part = tagged_part(state.book, owner, word * state.layouts.pointer_size)
+        state.layouts.of(part[0])  # lays it out
+        mixed = state.layouts.mixed.get((part[0], part[1] // state.layouts.pointer_size), ())
         kinds = [each for each in mixed if each >= 0]
         if kinds:
-            part = tagged_part(state.book, owner, word * state.layouts.pointer_size)
             slots, known = groups.setdefault(part, ([], []))
             slots.append(slot)
             known += [each for each in kinds if each not in known]

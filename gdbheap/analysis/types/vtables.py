@@ -52,7 +52,7 @@ def _of_class(
     size = state.layouts.pointer_size
     for number in types:
         length = state.book.info(number).size
-        alone = (start == 0) & fits(state.room[block], np.full(len(block), length), size)
+        alone = (start == 0) & fits(state.room[block], np.full(len(block), length), state.layouts.overhead)
         if alone.any():
             found = complete(state, number, int(state.held.blocks.start[block[alone][0]]))
             yield claims(block[alone], found, How.VTABLE, Confidence.CERTAIN)
@@ -61,7 +61,7 @@ def _of_class(
             blocks = block[first]
             number_of = gather_words(state.process.memory, size, state.held.blocks.start[blocks])[:, 0]
             count = np.minimum(number_of, np.uint64(1 << 31)).astype(np.int64)
-            counted = (count > 0) & fits(state.room[blocks], size + count * length, size)
+            counted = (count > 0) & fits(state.room[blocks], size + count * length, state.layouts.overhead)
             if counted.any():
                 found = complete(state, number, int(state.held.blocks.start[blocks[counted][0]]) + size)
                 yield claims(
