@@ -49,6 +49,8 @@ _SAME_SIZE, _SAME_SHAPE, _SAME_TARGETS = 0.25, 0.5, 2.0
 # No other struct has such a size and pointers in these places.
 _ALONE = 0.5
 _ENOUGH, _MARGIN = 2.0, 0.5
+# One pointer is enough where so many blocks of one type, and none of another, have it so.
+_OFTEN = 8
 # So many of the best are held against the bytes.
 _MOST_TRIED = 8
 # Headers of a program's own are not larger.
@@ -322,8 +324,10 @@ def _exact_shapes(state: TypingState, blocks: NDArray[np.intp]) -> NDArray[np.ui
     graph, edges = state.graph, state.edges_of(blocks)
     target, inverse = np.unique(graph.target[edges], return_inverse=True)
     kind = state.type[target].astype(np.int64) + 2
-    # (What is not known yet differs by size, if it is no text.)
-    unknown = np.flatnonzero(kind < 2)
+    # (What is not known yet differs by size, if it is no text, and so does what is data.)
+    local = state.layouts.local(state.type[target])  # lays out what is not yet
+    is_data = np.isin(state.layouts.kind[local], (int(TypeKind.CHARACTER), int(TypeKind.SCALAR)))
+    unknown = np.flatnonzero((kind < 2) | is_data)
     kind[unknown] = np.where(is_text(state, target[unknown]), 0, -2 - state.room[target[unknown]])
     known = kind.astype(np.uint64)[inverse.reshape(-1)] * np.uint64(0xD6E8FEB86659FD93)
     known += np.minimum(graph.offset[edges], _FAR).astype(np.uint64) * np.uint64(0x8EBC6AF09C88C6E3)
@@ -334,6 +338,13 @@ def _exact_shapes(state: TypingState, blocks: NDArray[np.intp]) -> NDArray[np.ui
     end = np.cumsum(np.diff(state.begin)[blocks])
     begin = np.concatenate(([0], end[:-1])).astype(np.int64)
     found: NDArray[np.uint64] = total[end] - total[begin] + state.room[blocks].astype(np.uint64) * np.uint64(_MIX)
+    return found
+
+
+def _times(values: NDArray[np.uint64]) -> NDArray[np.int64]:
+    """Return how often each of the values is there."""
+    _, which, count = np.unique(values, return_inverse=True, return_counts=True)
+    found: NDArray[np.int64] = count[which.reshape(-1)]
     return found
 
 
@@ -351,7 +362,8 @@ def _named_shapes(
         offset = state.graph.offset[edges]
         behind = (offset > 0) & (offset < _FAR)
         several = np.repeat(degree, degree) > 1
-        known = (behind | ((state.type[state.graph.target[edges]] >= 0) & several)).astype(np.int64)
+        often = np.repeat(_times(shape) >= _OFTEN, degree)
+        known = (behind | often | ((state.type[state.graph.target[edges]] >= 0) & several)).astype(np.int64)
         before = np.concatenate(([0], np.cumsum(known)))
         end = np.cumsum(degree)
         chosen = before[end] - before[end - degree] > 0

@@ -20,6 +20,8 @@ def counted_arrays(state: TypingState, words: TypedWords) -> Claims:
     is_struct = (words.code >= 0) & ((layouts.kind[local] == TypeKind.STRUCT) | (layouts.kind[local] == TypeKind.UNION))
     behind = (words.offset == size) | (words.offset == 2 * size)
     near = np.flatnonzero(is_struct & behind & (layouts.size[local] > 0))
+    # (In C no number stands there: what looks like one is a member of what the struct is a part of.)
+    near = near[[_has_cookies(state, int(words.code[each])) for each in near.tolist()]] if len(near) else near
     near = near[np.argsort(words.target[near], kind="stable")]
     place = state.held.blocks.start[words.target[near]] + (words.offset[near] - size).astype(np.uint64)
     told = gather_words(state.process.memory, size, place)[:, 0]
@@ -38,3 +40,7 @@ def counted_arrays(state: TypingState, words: TypedWords) -> Claims:
     )
     found.confidence[:] = chosen.trust
     return found
+
+
+def _has_cookies(state: TypingState, number: int) -> bool:
+    return state.book.info(number).language == "c++"

@@ -16,6 +16,7 @@ from gdbheap.analysis.types.data_blocks import data_blocks
 from gdbheap.analysis.types.held_arrays import held_arrays
 from gdbheap.analysis.types.labelled import labelled
 from gdbheap.analysis.types.libstdcxx import lay_out_buffers
+from gdbheap.analysis.types.lone_texts import lone_texts
 from gdbheap.analysis.types.lost_objects import lost_objects
 from gdbheap.analysis.types.outcome import outcome
 from gdbheap.analysis.types.own_headers import behind_headers, own_header, with_headers
@@ -114,6 +115,7 @@ def _fill(state: TypingState) -> None:
     words = propagation.waiting()
     if words is not None:
         propagation.believe(data_blocks(state, words))
+    propagation.believe(lone_texts(state))
 
 
 def _settle(state: TypingState, propagation: Propagation, passes: list[Pass]) -> None:
