@@ -6,6 +6,7 @@ weak references that the interpreter manages, from 3.11 on), or malloc's debug h
 
 from __future__ import annotations
 
+import os
 import re
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
@@ -56,6 +57,8 @@ class PythonObjects:
     def __init__(self, lookup: Lookup) -> None:
         self._lookup = lookup
         self._known: dict[int, PythonType | None] = {}
+        # Types that a program makes lie in blocks; where there are any, there are some of the interpreter's own.
+        self._has_python = any("python" in os.path.basename(each.path) for each in lookup.process.modules)
 
     def type_at(self, address: int) -> PythonType | None:
         """Return the type whose object lies at the address, None where none does."""
@@ -73,10 +76,18 @@ class PythonObjects:
                 & (kind % np.uint64(8) == 0)
                 & (kind != 0)
             )
-            for address, rows in values_of(kind, likely):
-                found = self.type_at(address)
-                if found is not None:
-                    self._name(found, header, given, rows, labels)
+            is_static = given.static[likely, header + 1]
+            self._name_by(likely[is_static], header, given, labels)
+            if self._has_python:
+                self._name_by(likely[~is_static], header, given, labels)
+
+    def _name_by(self, likely: NDArray[np.intp], header: int, given: BlockWords, labels: Labels) -> None:
+        """Name those of the likely rows that are objects, by the words that would be their types."""
+        for address, rows in values_of(given.words[:, header + 1], likely):
+            found = self.type_at(address)
+            if found is not None:
+                self._has_python = True
+                self._name(found, header, given, rows, labels)
 
     def _name(self, kind: PythonType, header: int, given: BlockWords, rows: NDArray[np.intp], labels: Labels) -> None:
         pointer = given.pointer_size
