@@ -66,15 +66,15 @@ def _read_module(module: Module, search: DebugSearch) -> tuple[ModuleSymbols, di
     if debug_file is None and "main_arena" not in library.symbols:
         missing.append(f"there is no debug file for {os.path.basename(module.path)} (build-id {build_id or 'none'})")
     about = {"library": file_stamp(module.file or ""), "debug": file_stamp(debug_file or ""), "link": library.link}
-    return _joined(build_id, module, library, debug_file or "", debug, tuple(missing)), about
+    return _joined(module, library, debug_file or "", debug, tuple(missing)), about
 
 
 def _joined(
-    build_id: str, module: Module, library: ElfContents, debug_file: str, debug: ElfContents, missing: tuple[str, ...]
+    module: Module, library: ElfContents, debug_file: str, debug: ElfContents, missing: tuple[str, ...]
 ) -> ModuleSymbols:
     readable = bool(module.file) and not library.problem
     return ModuleSymbols(
-        build_id=build_id,
+        build_id=module.build_id or library.build_id,
         symbols={**library.symbols, **debug.symbols},
         structs={**library.structs, **debug.structs},
         library_file=module.file or "" if readable else "",

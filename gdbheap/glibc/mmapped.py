@@ -109,7 +109,7 @@ def _at_page_end(process: Process, layout: Layout, outer: MmappedChunk, end: int
         )
         for page in np.flatnonzero(raws & FLAG_MASK == IS_MMAPPED).tolist():
             at = address + page * process.page_size + process.page_size - layout.header
-            chunk = _decode(layout, at, int(prev_sizes[page]), int(raws[page]), outer.start, end)
+            chunk = _decode(layout, at, int(prev_sizes[page]), int(raws[page]), (outer.start, end))
             if chunk is not None and chunk.start == outer.start:
                 return chunk
     return None
@@ -146,7 +146,7 @@ def _chunk_at(process: Process, layout: Layout, mapping: int, end: int) -> Mmapp
         prev_size, raw = process.words.read_many(address, 2)
     except MemoryFault:
         return None
-    outer = _decode(layout, address, prev_size, raw, mapping, end)
+    outer = _decode(layout, address, prev_size, raw, (mapping, end))
     return outer and (_aligned_inside(process, layout, outer, end) or outer)
 
 
@@ -176,12 +176,12 @@ def _shifted(process: Process, layout: Layout, outer: MmappedChunk, address: int
         return None
     if address == outer.address or address - (prev_size & ~1) != outer.start:
         return None
-    return _decode(layout, address, prev_size, raw, outer.start, end)
+    return _decode(layout, address, prev_size, raw, (outer.start, end))
 
 
-def _decode(layout: Layout, address: int, prev_size: int, raw: int, start: int, end: int) -> MmappedChunk | None:
-    """Return the chunk if its header is one of a chunk whose mapping lies in [start, end) (mirrors munmap_chunk's
-    checks)."""
+def _decode(layout: Layout, address: int, prev_size: int, raw: int, within: tuple[int, int]) -> MmappedChunk | None:
+    """Return the chunk if its header is one of a chunk whose mapping lies `within` [start, end) (mirrors
+    munmap_chunk's checks)."""
     size, before = raw & ~FLAG_MASK, prev_size & ~1
     if raw & FLAG_MASK != IS_MMAPPED or size < layout.min_size or size % layout.header:
         return None
@@ -192,8 +192,8 @@ def _decode(layout: Layout, address: int, prev_size: int, raw: int, start: int, 
         if (
             mapping % layout.page_size == 0
             and length % layout.page_size == 0
-            and start <= mapping
-            and mapping + length <= end
+            and within[0] <= mapping
+            and mapping + length <= within[1]
         ):
             return MmappedChunk(address, size, mapping, mapping + length)
     return None
@@ -229,7 +229,9 @@ def _anywhere(process: Process, layout: Layout, stretch: UnclaimedRange) -> list
             & (raws > 0)
         )
         for row in np.flatnonzero(hits).tolist():
-            chunk = _decode(layout, int(where[row]), int(prev_sizes[row]), int(raws[row]), stretch.start, stretch.limit)
+            chunk = _decode(
+                layout, int(where[row]), int(prev_sizes[row]), int(raws[row]), (stretch.start, stretch.limit)
+            )
             if chunk is not None and (not found or chunk.start >= found[-1].end):
                 found.append(chunk)
     return found

@@ -68,7 +68,7 @@ def _of_frame(frame: gdb.Frame, thread: int, level: int, told: dict[str, ToldTyp
     while block is not None:
         for symbol in islice(block, _MOST_SYMBOLS):
             if (symbol.is_variable or symbol.is_argument) and symbol.addr_class != gdb.SYMBOL_LOC_STATIC:
-                found = _local(symbol, frame, thread, level, function, told)
+                found = _local(symbol, frame, (thread, level, function), told)
                 if found is not None:
                     yield found
         if block.function:
@@ -79,11 +79,10 @@ def _of_frame(frame: gdb.Frame, thread: int, level: int, told: dict[str, ToldTyp
 def _local(
     symbol: gdb.Symbol,
     frame: gdb.Frame,
-    thread: int,
-    level: int,
-    function: str,
+    whose: tuple[int, int, str],
     told: dict[str, ToldType | None],
 ) -> LocalVariable | None:
+    """Return a variable of a frame; `whose` are its thread, level and function."""
     try:
         value = symbol.value(frame)
         if value.is_optimized_out:
@@ -103,7 +102,7 @@ def _local(
     if not address and word is None:
         return None
     name = text_of(functools.partial(getattr, symbol, "name")) or "?"
-    return LocalVariable(name, type_, address, word, thread, level, function)
+    return LocalVariable(name, type_, address, word, *whose)
 
 
 def _place(value: gdb.Value, code: int) -> tuple[int, int | None]:

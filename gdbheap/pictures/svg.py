@@ -38,7 +38,9 @@ class Svg:
         """Give the drawing itself an attribute."""
         self._attributes.append(f' {name}="{escaped(value)}"')
 
-    def rect(self, x: float, y: float, width: float, height: float, kind: str, title: str = "") -> None:
+    def rect(  # noqa: PLR0913 (the first four are SVG's own)
+        self, x: float, y: float, width: float, height: float, kind: str, title: str = ""
+    ) -> None:
         """Draw a rectangle of class `kind`; `title` is what it is, shown at the pointer."""
         shape = f'<rect class="{kind}" x="{x:.4g}" y="{y:.5g}" width="{max(width, 0):.4g}" height="{height:.4g}"'
         self._pieces.append(f"{shape}><title>{escaped(title)}</title></rect>" if title else f"{shape}/>")

@@ -21,7 +21,7 @@ def goes(order: int) -> tuple[GivesWay, ...]:
     return (GivesWay(order),)
 
 
-def column(
+def column(  # noqa: PLR0913 (each is a member of Column)
     format: str = "text",
     token: str = "",
     *,

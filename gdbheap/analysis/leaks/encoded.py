@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from gdbheap.allocators.blocks import Blocks
@@ -64,6 +65,11 @@ class Searched:
     in_roots: Hidden
     in_blocks: Hidden
 
+    @cached_property
+    def finder(self) -> PointerFilter:
+        """Finds pointers into the blocks."""
+        return PointerFilter(self.blocks, self.machine)
+
 
 def find_encoded(searched: Searched, lost: Mask, progress: ReadProgress | None = None) -> list[Encoded]:
     """Return the encoded pointers to `lost` blocks in the roots and in the blocks in use, those that are lost
@@ -78,7 +84,6 @@ def find_encoded(searched: Searched, lost: Mask, progress: ReadProgress | None =
         words = words[~(are_among(words & address, searched.blocks.start) & (words > address))]
     starts = Starts(searched.blocks.start[lost])
     keys = find_keys(words, starts, searched.blocks.start, searched.machine)
-    finder = PointerFilter(searched.blocks, searched.machine)
     roots, within = list(searched.roots), searched.blocks.ranges()
     for key in keys:
         # Where no word of the sample is one, reading all is not worth its time.
@@ -87,7 +92,7 @@ def find_encoded(searched: Searched, lost: Mask, progress: ReadProgress | None =
             for sample, some in zip(samples, (roots, within))
         ]
         spans = [*((*each, False) for each in chosen[0]), *((*each, True) for each in chosen[1])]
-        found.append(_decode(searched, finder, lost, key, spans, progress))
+        found.append(_decode(searched, lost, key, spans, progress))
     return [each for each in found if len(each.target)]
 
 
@@ -114,7 +119,6 @@ def _sources(blocks: Blocks, place: Words) -> tuple[NDArray[np.int32], Mask]:
 
 def _decode(
     searched: Searched,
-    finder: PointerFilter,
     lost: Mask,
     key: int,
     spans: list[tuple[int, int, bool]],
@@ -122,7 +126,7 @@ def _decode(
 ) -> Encoded:
     """Return all that the key turns into pointers to the starts of lost blocks in the `spans`: [start, end), and
     whether it is of blocks."""
-    size = finder.pointer_size
+    finder, size = searched.finder, searched.machine.pointer_size
     found = Encoded(key, np.empty(0, np.uint64), np.empty(0, np.int32), np.empty(0, np.int32))
     pieces = [found]
     for start, end, of_blocks in spans:

@@ -58,16 +58,15 @@ def _of_ended_tcache(heap: CheckedHeap) -> AffectedChunk | None:
         if any(each and heap.view.chunk_at(each) is None for each in entries[index + 1 :]):
             continue  # no tcache: a block of the program's that is as large
         slot = mem + struct["entries"].offset + index * heap.layout.pointer_size
-        low, high = tcache_range(index, heap.layout)
         evidence = EntryMisaligned(index, slot, entries[index], heap.layout.alignment)
-        return _freed_before(heap, mem, entries[index], low, high, evidence)
+        return _freed_before(heap, mem, entries[index], tcache_range(index, heap.layout), evidence)
     return None
 
 
-def _freed_before(heap: CheckedHeap, tcache: int, head: int, low: int, high: int, evidence: Fact) -> AffectedChunk:
+def _freed_before(heap: CheckedHeap, tcache: int, head: int, sizes: tuple[int, int], evidence: Fact) -> AffectedChunk:
     """Return the block that the misaligned entry came from: one that was handed out with the link still in it, or
     the one just freed."""
-    table = heap.table
+    table, (low, high) = heap.table, sizes
     rows = np.flatnonzero(
         (table.state == State.IN_USE) & (table.size >= np.uint64(low)) & (table.size <= np.uint64(high))
     )

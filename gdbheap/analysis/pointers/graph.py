@@ -123,7 +123,7 @@ def read_graph(
 
     try:
         for piece in merge(sieve.pieces(), read(), key=itemgetter(0)):
-            found.add(*_edges(finder, blocks, *piece))
+            found.add(*_edges(finder, blocks, piece))
     except KeyboardInterrupt:
         interrupted = True
     source, place, target, offset = found.columns()
@@ -152,10 +152,11 @@ def unread_graph(blocks: Blocks, pointer_size: int) -> PointerEdges:
 
 
 def _edges(
-    finder: PointerFilter, blocks: Blocks, address: int, size: int, place: Places, words: NDArray[np.uint64]
+    finder: PointerFilter, blocks: Blocks, piece: tuple[int, int, Places, NDArray[np.uint64]]
 ) -> tuple[NDArray[Any], ...]:
-    """Return source, place in it, target and offset of each pointer among these words, which lie at these places from
-    `address` on."""
+    """Return source, place in it, target and offset of each pointer in a piece of memory: its address and size, places
+    in it and the words there."""
+    address, size, place, words = piece
     # Only the blocks that reach into this piece can be the words' own: a small search instead of a large one.
     first, last = np.searchsorted(blocks.start, np.array([address, address + size], np.uint64)).tolist()
     near = slice(max(first - 1, 0), last)

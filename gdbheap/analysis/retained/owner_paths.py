@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gdbheap.analysis.retained.retained import Retained, Step
+from gdbheap.analysis.retained.retained import Retained
 from gdbheap.analysis.retained.shared import SharedGroup
 from gdbheap.lazy import np
 
@@ -15,8 +15,6 @@ if TYPE_CHECKING:
 
 # What lies deeper counts for the frame above it.
 _DEEPEST = 128
-# The progress is told of once for so many nodes.
-_OFTEN = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -34,11 +32,10 @@ def owner_paths(
     shared: tuple[SharedGroup, ...],
     name: Callable[[int], str],
     shared_name: Callable[[SharedGroup], str],
-    step: Step | None = None,
 ) -> list[OwnerPath]:
     """Return every path with blocks at its end. Nodes below each other that are of one kind are one frame: a list is no
     deeper than its node. `name` gives a node's name, `shared_name` that of several holders."""
-    frames = _Frames(retained, kind, shared, step)
+    frames = _Frames(retained, kind, shared)
     size = retained.held.blocks.size.astype(np.int64)
     blocks = np.flatnonzero(retained.tree.count[: retained.blocks])
     order = np.argsort(frames.of_node[blocks], kind="stable")
@@ -67,9 +64,7 @@ class _Frames:
     """The frame of each node; of each frame the one `above` it (-1: none) and a `node` that it is named by (-1 - n:
     what shared group n has)."""
 
-    def __init__(
-        self, retained: Retained, kind: NDArray[np.int64], shared: tuple[SharedGroup, ...], step: Step | None
-    ) -> None:
+    def __init__(self, retained: Retained, kind: NDArray[np.int64], shared: tuple[SharedGroup, ...]) -> None:
         self.above: list[int] = []
         self.node: list[int] = []
         tree, root = retained.tree, retained.root
@@ -94,13 +89,11 @@ class _Frames:
                 depth.append(depth[above + 1] + 1)
             return number
 
-        for done, node in enumerate(in_order):
+        for node in in_order:
             if node == root:
                 continue
             above = of_node[parent[node]]
             if node in group_of:
                 above = frame(-1, -1 - group_of[node], -1 - group_of[node])
             of_node[node] = frame(above, label[node], node)
-            if step and not done % _OFTEN:
-                step(node)
         self.of_node = np.array(of_node, np.int64)

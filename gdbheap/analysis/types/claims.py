@@ -38,7 +38,7 @@ class Claims:
         return Claims(*(getattr(self, each.name)[chosen] for each in fields(self)))
 
 
-def claims(
+def claims(  # noqa: PLR0913 (each is a column of Claims)
     block: Sequence[int] | NDArray[np.intp] | NDArray[np.int32],
     types: Sequence[int] | NDArray[np.int32] | int,
     how: How,

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.types.block_types import BlockTypes, Confidence
-from gdbheap.analysis.types.containers import ContainerKind, Containers, find_containers
+from gdbheap.analysis.types.containers import ContainerKind, Containers, Objects, find_containers
 from gdbheap.lazy import np
 from gdbheap.process.memory import Memory
 from gdbheap.types.catalogue import NONE
@@ -44,7 +44,7 @@ def container_use(memory: Memory, types: BlockTypes) -> list[ContainerUse]:
     """Return the containers in typed blocks and variables by type, the most wasteful first, then the fullest."""
     book = TypeBook(types.catalogue)
     sure = np.where(types.confidence >= Confidence.LIKELY, types.type, np.int32(NONE))
-    found = find_containers(memory, book, types.start, sure, types.part, types.count, types.roots)
+    found = find_containers(memory, book, Objects(types.start, sure, types.part, types.count), types.roots)
     uses = [use for each in found for use in _use(book, each)]
     return sorted(uses, key=lambda use: (-use.wasted, -use.entries, use.type))
 

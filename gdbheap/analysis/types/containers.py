@@ -108,23 +108,30 @@ def _inside(book: TypeBook, number: int, offset: int, depth: int) -> Iterator[tu
                 yield from _inside(book, member.type, offset + member.offset, depth + 1)
 
 
+@dataclass(frozen=True)
+class Objects:
+    """What begins in blocks: columns as in BlockTypes."""
+
+    start: Words
+    type: NDArray[np.int32]
+    part: NDArray[np.uint32]
+    count: NDArray[np.int32]
+
+
 def find_containers(
     memory: Memory,
     book: TypeBook,
-    start: Words,
-    types: NDArray[np.int32],
-    part: NDArray[np.uint32],
-    count: NDArray[np.int32],
+    objects: Objects,
     roots: Sequence[TypedRoot],
     kinds: frozenset[ContainerKind] = frozenset(ContainerKind),
 ) -> Iterator[Containers]:
-    """Yield the containers of these kinds in the blocks (columns as in BlockTypes) and in the variables, by type.
+    """Yield the containers of these kinds in the blocks and in the variables, by type.
     Whoever calls decides which blocks' types are sure enough."""
     found: dict[int, list[Words]] = {}
-    for number in np.unique(types[types >= 0]).tolist():
+    for number in np.unique(objects.type[objects.type >= 0]).tolist():
         inside = containers_in(book, number)
         if inside:
-            first = _elements(book, number, start, types, part, count)
+            first = _elements(book, number, objects)
             for offset, container in inside:
                 found.setdefault(container, []).append(first + np.uint64(offset))
     for root in roots:
@@ -159,20 +166,13 @@ def _words_of(book: TypeBook, number: int) -> int:
     return max(book.info(number).size // book.pointer_size, 1)
 
 
-def _elements(
-    book: TypeBook,
-    number: int,
-    start: Words,
-    types: NDArray[np.int32],
-    part: NDArray[np.uint32],
-    count: NDArray[np.int32],
-) -> Words:
+def _elements(book: TypeBook, number: int, objects: Objects) -> Words:
     """Return the addresses of all objects of the type that blocks are, or are arrays of."""
-    blocks = np.flatnonzero(types == number)[:_MOST_BLOCKS]
-    times = np.maximum(count[blocks], 1).astype(np.int64)
+    blocks = np.flatnonzero(objects.type == number)[:_MOST_BLOCKS]
+    times = np.maximum(objects.count[blocks], 1).astype(np.int64)
     while int(times.sum()) > _MOST_BLOCKS:
         blocks, times = blocks[: len(blocks) // 2], times[: len(times) // 2]
     index = np.arange(int(times.sum()), dtype=np.int64) - np.repeat(np.cumsum(times) - times, times)
-    first = np.repeat(start[blocks] + part[blocks].astype(np.uint64), times)
+    first = np.repeat(objects.start[blocks] + objects.part[blocks].astype(np.uint64), times)
     addresses: Words = first + index.astype(np.uint64) * np.uint64(book.size(number))
     return addresses

@@ -6,7 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.types.block_types import Confidence
-from gdbheap.analysis.types.containers import ContainerKind, Containers, find_containers
+from gdbheap.analysis.types.containers import ContainerKind, Containers, Objects, find_containers
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.lazy import np
 
@@ -27,9 +27,8 @@ def unused_room(state: TypingState) -> Mask:
     dead = np.zeros(len(address), np.bool_)
     sure = (state.confidence == Confidence.CERTAIN) & state.whole
     types = np.where(sure, state.type, np.int32(-1))
-    for each in find_containers(
-        state.process.memory, state.book, blocks.start, types, state.part, state.count, state.roots, _KINDS
-    ):
+    objects = Objects(blocks.start, types, state.part, state.count)
+    for each in find_containers(state.process.memory, state.book, objects, state.roots, _KINDS):
         if each.kind is ContainerKind.STRING:
             _mark(dead, address, *_behind_text(each, state.layouts.pointer_size))
         elif each.kind is ContainerKind.VECTOR:

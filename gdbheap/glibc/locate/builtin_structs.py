@@ -56,7 +56,7 @@ def malloc_states(pointer_size: int, alignment: int) -> tuple[CStruct, ...]:
 
 
 @cache
-def malloc_par(
+def malloc_par(  # noqa: PLR0913 (each tells generations apart)
     pointer_size: int,
     tcache: str,
     *,

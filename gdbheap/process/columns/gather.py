@@ -29,7 +29,7 @@ def gather_words(
         try:
             memory.read_into(base, buffer[:size])
         except MemoryFault:
-            _one_by_one(memory, pointer_size, addresses, count, found, range(start, end))
+            _one_by_one(memory, pointer_size, addresses, found, range(start, end))
             continue
         words = np.frombuffer(buffer, np.dtype(f"u{pointer_size}"), size // pointer_size)
         rows = (here - np.uint64(base)).astype(np.int64)
@@ -55,11 +55,11 @@ def _groups(addresses: NDArray[np.uint64], most: int) -> list[tuple[int, int]]:
 
 
 def _one_by_one(
-    memory: Memory, pointer_size: int, addresses: NDArray[np.uint64], count: int, found: NDArray[np.uint64], rows: range
+    memory: Memory, pointer_size: int, addresses: NDArray[np.uint64], found: NDArray[np.uint64], rows: range
 ) -> None:
     for row in rows:
         try:
-            data = memory.read(int(addresses[row]), count * pointer_size)
+            data = memory.read(int(addresses[row]), found.shape[1] * pointer_size)
         except MemoryFault:
             continue
         if int(addresses[row]) % pointer_size == 0:
