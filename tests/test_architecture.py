@@ -302,6 +302,17 @@ def test_deleting_a_command_is_deleting_its_file():
         assert names & set(MODULES) == set(), path
 
 
+def test_columns_are_fields_of_rows():
+    """A row is a dataclass, whose fields say how their columns look: nobody else makes a column."""
+    makers = {
+        str(path.relative_to(PACKAGE))
+        for path in SOURCES
+        for node in ast.walk(tree_of(path))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Column"
+    }
+    assert {name for name in makers if not name.startswith("report/")} == set()
+
+
 def defines_command(path: Path) -> bool:
     return any(
         isinstance(node, ast.Assign) and [ast.unparse(target) for target in node.targets] == ["COMMAND"]

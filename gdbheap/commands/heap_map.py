@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.analysis.memory_use.heap_map import FREE, KINDS, LIVE
@@ -16,7 +17,8 @@ from gdbheap.pictures.drawn_file import SVG, with_svg
 from gdbheap.pictures.heap_map_svg import COLUMNS, heap_map_svg
 from gdbheap.pictures.map_text import map_lines
 from gdbheap.report.printable import human_size
-from gdbheap.report.report import ABSENT, Column, Facts, Faults, Line, Prose, Report, Table
+from gdbheap.report.report import ABSENT, Absent, Facts, Faults, Line, Prose, Report, Table
+from gdbheap.report.rows import column, columns_of
 from gdbheap.session.heap_maps import arena_map, largest_arenas
 from gdbheap.session.target import Target
 
@@ -29,12 +31,20 @@ _FEW = 0.25
 # So many other arenas are named.
 _NAMED = 6
 
-_COLUMNS = (
-    Column("address", "address", "address"),
-    Column("size", "bytes"),
-    *(Column(kind, "bytes") for kind in KINDS),
-    Column("largest", "address", "mem"),
-)
+
+@dataclass(frozen=True)
+class _Row:
+    """A cell of the map, and what it is filled with."""
+
+    address: int = field(metadata=column("address", "address"))
+    size: int = field(metadata=column("bytes"))
+    live: int = field(metadata=column("bytes"))
+    free: int = field(metadata=column("bytes"))
+    given_back: int = field(metadata=column("bytes"))
+    top: int = field(metadata=column("bytes"))
+    top_untouched: int = field(metadata=column("bytes"))
+    other: int = field(metadata=column("bytes"))
+    largest: int | Absent = field(metadata=column("address", "mem"))
 
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
@@ -43,7 +53,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     index = _index(target, view, arguments["arena"])
     if index is None:
         return Report(
-            "heap map", (Table(_COLUMNS, []), Faults(view.faults)), (*view.notes, "the heap has no chunk yet")
+            "heap map", (Table(columns_of(_Row), []), Faults(view.faults)), (*view.notes, "the heap has no chunk yet")
         )
     found = arena_map(target, index, arguments["cells"] or _CELLS)
     name = arena_name(index)
@@ -51,7 +61,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         "heap map",
         (
             Prose((Line.plain(f"arena {name}: each sign is {human_size(found.cell)}", "heading"),)),
-            Table(_COLUMNS, list(_rows(view, found)), list(map_lines(found, COLUMNS))),
+            Table(columns_of(_Row), list(_rows(view, found)), list(map_lines(found, COLUMNS))),
             Prose((*_survivors(found), *_others(target, index), _NEXT)),
             Facts({"arena": name, "cell": found.cell, "pages_known": found.pages_known, **found.totals()}, shown=False),
             Faults(view.faults),
@@ -76,12 +86,13 @@ def _index(target: Target, view: HeapView, name: str | None) -> int | None:
     )
 
 
-def _rows(view: HeapView, found: HeapMap) -> Iterator[tuple[Any, ...]]:
+def _rows(view: HeapView, found: HeapMap) -> Iterator[_Row]:
     """Yield a row for each cell."""
     table, header = view.table, view.layout.header
     columns = [found.start, found.end - found.start, *(found.bytes[kind] for kind in KINDS), found.largest]
-    for *cells, row in zip(*(column.tolist() for column in columns)):
-        yield *cells, ABSENT if row < 0 else int(table.address[row]) + header
+    for *cells, row in zip(*(each.tolist() for each in columns)):
+        largest = ABSENT if row < 0 else int(table.address[row]) + header
+        yield _Row(*[*cells, largest])
 
 
 def _survivors(found: HeapMap) -> Iterator[Line]:

@@ -74,10 +74,6 @@ class Column:
     gives: tuple[GivesWay, ...] = ()
 
 
-# What a row tells, as a program needs it.
-FACTS = Column("facts", "facts", shown=False)
-
-
 @dataclass(frozen=True)
 class Line:
     """A line of text among the rows, of (token, text) pieces: a heading, "... 990 more", a hexdump line."""
