@@ -45,7 +45,7 @@ def html_table(table: Table, caption: str, most: int, also: Sequence[str] = (), 
 
 
 def _heading(column: Column) -> str:
-    return column.heading or column.name.replace("_", " ")
+    return column.name.replace("_", " ") if column.heading is None else column.heading
 
 
 def _class(column: Column) -> str:

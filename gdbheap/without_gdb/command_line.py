@@ -8,6 +8,7 @@ import shutil
 import sys
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from gdbheap import packages
 from gdbheap.commands import MODULES, command_named, name_of
@@ -21,7 +22,9 @@ from gdbheap.report.charset import in_charset
 from gdbheap.report.deliver import to_file, to_screen
 from gdbheap.report.progress import Progress
 from gdbheap.session.target import Target
-from gdbheap.without_gdb.core_debugger import CoreDebugger
+
+if TYPE_CHECKING:
+    from gdbheap.without_gdb.core_debugger import CoreDebugger
 
 # These want the process to run on, or gdb's own types.
 _GDB_ALONE = frozenset(("heap record", "heap view"))
@@ -93,6 +96,9 @@ def _options() -> argparse.ArgumentParser:
 
 
 def _debugger(options: argparse.Namespace) -> CoreDebugger:
+    # It brings pyelftools, which is not there before `setup` has installed it.
+    from gdbheap.without_gdb.core_debugger import CoreDebugger
+
     directories = [*options.debug_dir, *([f"{options.sysroot}/usr/lib/debug"] if options.sysroot else [])]
     search = DebugSearch((*directories, "/usr/lib/debug"), debuginfod_cache())
     kept = cache_directory()
