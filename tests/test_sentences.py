@@ -111,7 +111,6 @@ _READS = frozenset(("compile", "match", "search", "fullmatch", "choose", "has", 
 # Rooms whose English is still among their facts, and names of things, which are the same everywhere.
 STILL = {
     "abort_texts": "glibc's checks in words, and what each means",
-    "invariants": "what a field must hold, why, and which call dies of it",
     "prediction": "what is assumed of calls that are foretold",
     "addresses": "what explain and vmmap say of an address",
     "mappings": "what mappings and their parts are called",

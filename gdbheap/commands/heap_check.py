@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from dataclasses import field as member
 from typing import TYPE_CHECKING, Any
 
-from gdbheap.analysis.invariants.undetectable import UNDETECTABLE
 from gdbheap.counted import counted
 from gdbheap.glibc.naming import arena_name
 from gdbheap.interface.command import Argument, Command
@@ -17,6 +16,7 @@ from gdbheap.pictures.drawn_file import SVG, with_svg
 from gdbheap.process.fault import Fault
 from gdbheap.report.report import ABSENT, Absent, Facts, Faults, Line, Prose, Report, Table
 from gdbheap.report.rows import column, columns_of
+from gdbheap.sentences.undetectable import UNDETECTABLE
 from gdbheap.session.block_names import all_names
 from gdbheap.session.dying_thread import dying_thread
 from gdbheap.session.pointer_graph import pointer_graph
@@ -175,8 +175,8 @@ def _row(diagnosis: Diagnosis, numbers: Mapping[int, int]) -> _Row:
         field=each.field,
         where=each.where,
         held=each.held,
-        expected=each.must.words,
-        call=each.call,
+        expected=said(each.must),
+        call="" if each.call is None else said(each.call),
         arena=ABSENT if each.arena is None else arena_name(each.arena),
         thread=ABSENT if each.thread is None else each.thread,
         transient=each.transient,
@@ -191,7 +191,7 @@ def _row(diagnosis: Diagnosis, numbers: Mapping[int, int]) -> _Row:
         rr=diagnosis.rr,
         invariant=each.invariant.value,
         expected_value=ABSENT if each.must.value is None else each.must.value,
-        why=each.why,
+        why="" if each.why is None else said(each.why),
         thread_number=ABSENT if each.thread is None else numbers.get(each.thread),
         writer_facts=None if writer.fact is None else writer.fact.record(),
     )

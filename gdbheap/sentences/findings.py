@@ -23,13 +23,13 @@ def diagnosis_lines(diagnosis: Diagnosis) -> Iterator[Line]:
     yield Line((("address", f"{each.address:#x}"), ("", "  "), ("fault", f"{sure}{each.message}")))
     if each.field:
         yield labelled("field", field_holds(each.detail))
-        yield labelled("must be", each.must.words)
-        if each.why:
-            yield labelled("why", each.why)
+        yield labelled("must be", said(each.must))
+        if each.why is not None:
+            yield labelled("why", said(each.why))
     else:
-        yield labelled("field", each.why)
-    if each.call:
-        yield labelled("dies", each.call)
+        yield labelled("field", "" if each.why is None else said(each.why))
+    if each.call is not None:
+        yield labelled("dies", said(each.call))
     if writer.fact is not None:
         yield labelled("writer", said(writer.fact))
 

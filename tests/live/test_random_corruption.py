@@ -18,7 +18,6 @@ from dataclasses import dataclass, replace
 import pytest
 
 from gdbheap.analysis.invariants.check import find_violations
-from gdbheap.analysis.invariants.undetectable import UNDETECTABLE
 from gdbheap.elf.core_file import open_core
 from gdbheap.elf.debug_file import DebugFiles
 from gdbheap.elf.debug_search import DebugSearch
@@ -27,6 +26,7 @@ from gdbheap.glibc.layout import Layout
 from gdbheap.glibc.locate.make_layout import make_layout
 from gdbheap.glibc.read_heap import read_heap
 from gdbheap.process.process import Process
+from gdbheap.sentences.undetectable import UNDETECTABLE
 from support.corrupted_fields import MAXIMA, SETTINGS, Field, excuse, fields
 from support.gdb_runs import kernel_core
 from support.programs import build, running

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import importlib
 import json
 import re
@@ -13,13 +14,16 @@ import pytest
 
 import gdbheap
 from gdbheap.analysis.crashes import fills
+from gdbheap.analysis.facts.clause import clause
 from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.facts.memory import ThresholdHasRisen
 from gdbheap.analysis.facts.places import InChunk
 from gdbheap.analysis.facts.pointers import ChunkIsThere, TextUsed
 from gdbheap.analysis.facts.signals import TrapBehind
+from gdbheap.analysis.invariants.finding import Must, exactly, number
 from gdbheap.process.address import Address
 from gdbheap.sentences.facts import pointers
+from gdbheap.sentences.facts.clauses import CLAUSES
 from gdbheap.sentences.facts.said import PHRASES, said
 
 PACKAGE = Path(gdbheap.__file__).parent
@@ -88,3 +92,42 @@ def test_every_fill_that_analysis_knows_has_its_words():
     assert set(pointers.MARKS) == fills.MARKS
     assert set(pointers.FILLS) == fills.FILLS
     assert set(pointers.JEMALLOC_FILLS) == fills.JEMALLOC_FILLS
+
+
+def clauses_made():
+    """Yield (name, the names of its values) of each clause that analysis makes."""
+    for path in sorted((PACKAGE / "analysis").rglob("*.py")):
+        for node in ast.walk(ast.parse(path.read_text())):
+            if isinstance(node, ast.Call) and ast.unparse(node.func) == "clause":
+                choice = node.args[0]
+                names = [choice.body, choice.orelse] if isinstance(choice, ast.IfExp) else [choice]
+                for name in names if path.stem != "clause" else ():
+                    yield ast.literal_eval(name), {each.arg for each in node.keywords}
+
+
+def test_each_clause_has_its_words_and_the_values_that_these_name():
+    made = list(clauses_made())
+    assert {name for name, _ in made} == set(CLAUSES) and len(CLAUSES) > 140
+    for name, values in made:
+        named = {field for _, field, _, _ in string.Formatter().parse(CLAUSES[name]) if field is not None} - {"nth"}
+        assert named <= values, name
+
+
+@pytest.mark.parametrize(
+    ("must", "words"),
+    [
+        (exactly(0x91), "0x91"),
+        (number(3), "3"),
+        (number(0, clause("as_hp_pagesize_is")), "0, as hp_pagesize is"),
+        (Must(clause("one_size", size=0x20), example=0x20), "0x20 (flags aside)"),
+        (Must(), ""),
+    ],
+)
+def test_what_a_field_must_hold_is_said(must, words):
+    assert said(must) == words
+
+
+@pytest.mark.parametrize(("after", "words"), [(1, "the 1st"), (2, "the 2nd"), (11, "the 11th"), (23, "the 23rd")])
+def test_a_call_is_counted_in_english(after, words):
+    fact = clause("comes_call_number_from_now", take="malloc(0x18)", after=after)
+    assert said(fact) == f"{words} malloc(0x18) from now"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from gdbheap.analysis.facts.clause import clause
+from gdbheap.analysis.facts.fact import InWords
 from gdbheap.analysis.invariants.finding import Must, Violation, WrongField, exactly
 from gdbheap.analysis.suspects.diagnosis import Diagnosis
 from gdbheap.analysis.suspects.suspected_writer import SuspectedWriter
 from gdbheap.glibc.invariant import Invariant
+from gdbheap.process.address import Address
 from gdbheap.sentences.facts.said import said
 from gdbheap.sentences.findings import catching_lines, diagnosis_lines, same_chunk
 
@@ -21,8 +24,8 @@ def test_a_violation_is_told_with_its_field_what_it_must_hold_and_why():
         Invariant.PREV_SIZE,
         "corrupted size vs. prev_size",
         exactly(0x90),
-        "any call that takes or merges the free chunk",
-        "the free chunk at 0x1000 has that size",
+        clause("any_call_takes_merges_free_chunk"),
+        clause("size_of_the_free_chunk", address=Address(0x1000)),
         (0x1000,),
     )
     found = wrong.at(0x1090, WrongField("prev_size", 0x1090, 0x41), 0)
@@ -42,7 +45,9 @@ def test_a_violation_is_told_with_its_field_what_it_must_hold_and_why():
 
 
 def test_a_field_that_is_not_to_be_seen_any_more_has_its_reason_alone():
-    wrong = Violation(Invariant.TOP_CLOSED, "top was closed before its end", Must(), why="the fenceposts close a top")
+    wrong = Violation(
+        Invariant.TOP_CLOSED, "top was closed before its end", Must(), why=InWords("the fenceposts close a top")
+    )
     found = wrong.at(0x1000, WrongField("", 0x1008, None), 0)
     assert text(diagnosis_lines(Diagnosis(found, NOBODY))) == [
         "0x1000  top was closed before its end",

@@ -303,8 +303,8 @@ class FieldIsWrong(Fact):
     field: str
     where: Hex
     held: Hex | None
-    must: str
-    why: str
+    must: Fact
+    why: Fact | None
 
 
 @dataclass(frozen=True)

@@ -25,7 +25,7 @@ class Fact:
 
     def record(self) -> dict[str, Any]:
         """Return the kind and the fields, as JSON has them."""
-        return {"kind": self.kind, **{name: _plain(value) for name, value in self.values().items()}}
+        return {"kind": self.kind, **{name: plain(value) for name, value in self.values().items()}}
 
 
 def _as_address(value: Any, annotation: str) -> Any:
@@ -34,7 +34,8 @@ def _as_address(value: Any, annotation: str) -> Any:
     return tuple(map(Address, value)) if isinstance(value, tuple) else Address(value)
 
 
-def _plain(value: Any) -> Any:
+def plain(value: Any) -> Any:
+    """Return a value as JSON has it."""
     if isinstance(value, Fact):
         return value.record()
     if isinstance(value, Frame):
@@ -42,7 +43,7 @@ def _plain(value: Any) -> Any:
     if isinstance(value, enum.Enum):
         return value.value
     if isinstance(value, tuple):
-        return [_plain(each) for each in value]
+        return [plain(each) for each in value]
     named = getattr(value, "facts", None)
     return named() if callable(named) else value
 

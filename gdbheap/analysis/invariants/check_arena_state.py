@@ -7,11 +7,14 @@ from collections import Counter
 from collections.abc import Iterator
 
 from gdbheap.analysis.call_stacks.in_progress_call import LOCKED
+from gdbheap.analysis.facts.clause import clause
+from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding, Must, Violation, WrongField, exactly, number
 from gdbheap.glibc.heap_view import NONCONTIGUOUS, Arena
 from gdbheap.glibc.invariant import Invariant
 from gdbheap.glibc.naming import arena_name
+from gdbheap.process.address import Address
 
 # No Linux has more threads (PID_MAX_LIMIT).
 _MOST_THREADS = 1 << 22
@@ -38,8 +41,8 @@ def of_arena(heap: CheckedHeap, arena: Arena, field: str, violation: Violation) 
 
 def _check_mutex(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
     if arena.value["mutex"] not in (0, *LOCKED):
-        expected = "0 (free), 1 (taken) or 2 (taken, and others wait)"
-        call = "the next malloc or free in this arena waits for ever, once the process has two threads"
+        expected = clause("free_taken_or_waited_for")
+        call = clause("next_malloc_free_arena_waits_ever")
         yield of_arena(
             heap, arena, "mutex", Violation(Invariant.ARENA_MUTEX, "arena mutex is overwritten", Must(expected), call)
         )
@@ -50,22 +53,22 @@ def _check_flags(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
     brk did not give."""
     flags = arena.value["flags"]
     layout, parameters = heap.layout, heap.view.parameters
-    expected, why = flags & NONCONTIGUOUS, f"no bit but NONCONTIGUOUS, {NONCONTIGUOUS}, is used"
-    call = "none: the bits are never looked at"
+    expected, why = flags & NONCONTIGUOUS, clause("no_bit_but_noncontiguous_used", noncontiguous=NONCONTIGUOUS)
+    call = clause("none_bits_never_looked")
     if not layout.has_fastbins or "have_fastchunks" in layout.malloc_state:
         known = NONCONTIGUOUS
     else:
         known = 7  # to glibc 2.26 bit 0 told of fast chunks, and bit 2 of a corrupt arena
         expected = flags
     if not arena.is_main and not flags & NONCONTIGUOUS:
-        expected, why = flags & known | NONCONTIGUOUS, "NONCONTIGUOUS is clear, and the arena is not the main one"
-        call = 'a free of a block above top, in another heap of the arena: "double free or corruption (out)"'
+        expected, why = flags & known | NONCONTIGUOUS, clause("noncontiguous_clear_arena_not_main_one")
+        call = clause("free_block_above_top_another_heap")
     elif arena.is_main and flags & NONCONTIGUOUS and parameters is not None and layout.brk is not None:
         vma = heap.process.address_space.find(parameters["sbrk_base"])
         ends_there = parameters["sbrk_base"] + arena.system_mem == layout.brk.value == arena.top + arena.top_size
         if ends_there and vma is not None and vma.path == "[heap]":
-            expected, why = flags & known & ~NONCONTIGUOUS, "NONCONTIGUOUS is set, yet brk gave all that the arena has"
-            call = "none: free no longer sees that a block ends above the heap"
+            expected, why = flags & known & ~NONCONTIGUOUS, clause("noncontiguous_set_yet_brk_gave_all")
+            call = clause("none_free_no_longer_sees_block")
     if flags != expected:
         wrong = Violation(Invariant.ARENA_FLAGS, "arena flags are overwritten", exactly(expected), call, why)
         yield of_arena(heap, arena, "flags", wrong)
@@ -79,12 +82,12 @@ def _check_have_fastchunks(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]
     message = "have_fastchunks is overwritten"
     holds = any(each.kind == "fastbin" and each.arena == arena.index and each.chunks for each in heap.view.bins)
     if held > 1:
-        call = "none: it counts as 1"
-        wrong = Violation(Invariant.HAVE_FASTCHUNKS, message, Must("0 or 1"), call)
+        call = clause("none_counts_1")
+        wrong = Violation(Invariant.HAVE_FASTCHUNKS, message, Must(clause("zero_or_one")), call)
         yield of_arena(heap, arena, "have_fastchunks", wrong)
     elif holds and not held:
-        call = "none: malloc does not consolidate the fast chunks when it needs large ones, and grows the heap instead"
-        why = "fastbins of the arena hold chunks"
+        call = clause("none_malloc_does_not_consolidate_fast")
+        why = clause("fastbins_arena_hold_chunks")
         wrong = Violation(Invariant.HAVE_FASTCHUNKS, message, number(1), call, why)
         yield of_arena(heap, arena, "have_fastchunks", wrong)
 
@@ -96,16 +99,16 @@ def _check_last_remainder(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
     contiguous = arena.is_main and not arena.value["flags"] & NONCONTIGUOUS and parameters is not None
     if not held:
         return
-    expected = ""
+    expected: Fact | None = None
     if (held + layout.header) % layout.alignment:
-        expected = "0 or the address of what was a chunk: it is misaligned"
+        expected = clause("zero_or_a_chunk_but_misaligned")
     elif contiguous and parameters is not None and arena.system_mem <= arena.value["max_system_mem"]:
         base = parameters["sbrk_base"]
         end = base + max(arena.value["max_system_mem"], arena.top + arena.top_size - base)
         if base <= arena.top and not base <= held < end:
-            expected = f"0 or what was a chunk of this heap, from {base:#x} to {end:#x}"
-    if expected:
-        call = "none: malloc only compares it with the address of a chunk"
+            expected = clause("zero_or_a_chunk_of_this_heap", base=Address(base), end=Address(end))
+    if expected is not None:
+        call = clause("none_malloc_only_compares_address_chunk")
         wrong = Violation(Invariant.LAST_REMAINDER, "last_remainder is overwritten", Must(expected), call)
         yield of_arena(heap, arena, "last_remainder", wrong)
 
@@ -117,7 +120,7 @@ def _check_binmap(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
     for index, good in ((0, words[0] & ~0b11), (len(words) - 1, words[-1] & ~(1 << 31))):
         if words[index] != good:
             where = arena.address + heap.layout.malloc_state.offset("binmap") + 4 * index
-            message, call = "binmap has a bit for no bin", "none: malloc clears it when it comes to it"
+            message, call = "binmap has a bit for no bin", clause("none_malloc_clears_when_comes")
             yield Violation(Invariant.BINMAP, message, exactly(good), call).at(
                 arena.address, WrongField(f"binmap[{index}]", where, words[index]), arena.index
             )
@@ -140,12 +143,8 @@ def _check_attached_threads(heap: CheckedHeap) -> Iterator[Finding]:
         least = 0 if users is None else users[arena.address]
         if least <= count <= _MOST_THREADS:
             continue
-        why = f"{least} threads have it as their thread_arena" if users is not None else ""
-        call = (
-            'the end of these threads: the assertion "a->attached_threads > 0" of the last'
-            if count < least
-            else "none: the arena is never free for a new thread"
-        )
+        why = clause("threads_have_their_thread_arena", least=least) if users is not None else None
+        call = clause("end_these_threads_assertion") if count < least else clause("none_arena_never_free_new_thread")
         wrong = Violation(Invariant.ATTACHED_THREADS, "attached_threads is overwritten", number(least), call, why)
         yield of_arena(heap, arena, "attached_threads", wrong)
 
@@ -163,7 +162,10 @@ def _check_free_list(heap: CheckedHeap) -> Iterator[Finding]:
         used = arena.value["attached_threads"]
         if used and before:
             yield _off_the_list(
-                heap, before, f"it leads to arena {arena_name(arena.index)}, whose attached_threads is {used}", arena
+                heap,
+                before,
+                clause("leads_to_a_used_arena", arena=arena_name(arena.index), used=used),
+                arena,
             )
         if used:
             break
@@ -171,17 +173,17 @@ def _check_free_list(heap: CheckedHeap) -> Iterator[Finding]:
     else:
         if before and address in seen:
             yield _off_the_list(
-                heap, before, f"it leads back to arena {arena_name(seen[address].index)}", seen[address]
+                heap, before, clause("leads_back_to_an_arena", arena=arena_name(seen[address].index)), seen[address]
             )
     for arena in arenas.values():
         leads = arena.value["next_free"]
         if leads and leads not in arenas and not arena.value["attached_threads"]:
-            yield _off_the_list(heap, arena, "no arena is there")
+            yield _off_the_list(heap, arena, clause("no_arena_is_there"))
 
 
-def _off_the_list(heap: CheckedHeap, arena: Arena, why: str, other: Arena | None = None) -> Finding:
-    expected = Must("0 or another arena that no thread uses")
-    call = 'the next new thread that takes it from the list: the assertion "result->attached_threads == 0" or a SIGSEGV'
+def _off_the_list(heap: CheckedHeap, arena: Arena, why: Fact, other: Arena | None = None) -> Finding:
+    expected = Must(clause("zero_or_an_unused_arena"))
+    call = clause("next_new_thread_takes_from_list")
     suspects = () if other is None else (other.address,)
     message = "list of free arenas is broken"
     wrong = Violation(Invariant.FREE_ARENAS, message, expected, call, why, suspects)

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gdbheap.analysis.abort_texts.text import Words
+from gdbheap.analysis.facts.clause import clause
+from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.invariants.check_arena_state import of_arena
 from gdbheap.analysis.invariants.check_heap_infos import bytes_in_heaps, check_heap_infos, outvoted_size
 from gdbheap.analysis.invariants.check_parameters import of_mp
@@ -16,6 +18,7 @@ from gdbheap.glibc.chunk_table import IS_MMAPPED, NON_MAIN_ARENA
 from gdbheap.glibc.heap_view import NONCONTIGUOUS, Arena
 from gdbheap.glibc.invariant import Invariant
 from gdbheap.glibc.main_arena import initial_top
+from gdbheap.process.address import Address
 
 # What a chain of heaps is not followed beyond.
 _OF_CHAIN = (Invariant.HEAP_CHAIN, Invariant.HEAP_INFO, Invariant.HEAP_ARENA)
@@ -46,9 +49,9 @@ def _check_top(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
         return
     end = arena.top + (raw & ~7)
     expected, why = _heap_end(heap, arena)
-    call = "the next malloc that top cannot serve: the assertion on old_top in sysmalloc"
+    call: Fact = clause("next_malloc_top_cannot_serve_assertion")
     if raw & (IS_MMAPPED | NON_MAIN_ARENA):
-        why = "top never has IS_MMAPPED or NON_MAIN_ARENA"
+        why = clause("top_never_is_mmapped_non_main_arena")
         good = exactly(raw & ~(IS_MMAPPED | NON_MAIN_ARENA))
     elif expected is not None and end != expected:
         other = _not_top(heap, arena, end)
@@ -63,13 +66,13 @@ def _check_top(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
         yield break_adjusted(heap, arena, end)
         return
     elif expected is None and end % heap.process.page_size:
-        good, why = Must("such that top ends at a page"), f"top would end at {end:#x}"
+        good, why = Must(clause("such_top_ends_page")), clause("top_would_end", end=Address(end))
     else:
         return
     message: Words = "top has a wrong size"
     if raw & ~7 > arena.system_mem:
         message = heap.texts.choose("malloc(): corrupted top size", otherwise=message)
-        call = "the next malloc that no free chunk serves"
+        call = clause("next_malloc_no_free_chunk_serves")
     yield Violation(Invariant.TOP_SIZE, message, good, call, why).at(
         arena.top, WrongField("size", arena.top + pointer_size, raw), arena.index
     )
@@ -92,32 +95,31 @@ def break_adjusted(heap: CheckedHeap, arena: Arena, end: int) -> Finding:
     """Return the Finding of a top that ends behind the program break."""
     brk = heap.layout.brk
     assert brk is not None
-    call = "the next malloc for which the heap must grow; or a SIGSEGV, when top is written to behind the break"
-    why = "top does not end there: somebody else has moved the break down"
+    call = clause("next_malloc_heap_must_grow_sigsegv")
+    why = clause("top_does_not_end_somebody_else")
     message = "break adjusted to free malloc space"
-    return Violation(Invariant.PROGRAM_BREAK, message, Must(f"at least {end:#x}"), call, why).at(
-        arena.top, WrongField("brk", arena.top, brk.value), arena.index
-    )
+    return Violation(
+        Invariant.PROGRAM_BREAK, message, Must(clause("at_least_the_end", end=Address(end))), call, why
+    ).at(arena.top, WrongField("brk", arena.top, brk.value), arena.index)
 
 
-def _heap_end(heap: CheckedHeap, arena: Arena) -> tuple[int | None, str]:
+def _heap_end(heap: CheckedHeap, arena: Arena) -> tuple[int | None, Fact | None]:
     """Return where top must end (None: anywhere at a page), and why there."""
     if not arena.is_main:
         address = arena.top & ~(heap.layout.heap_max - 1)
         try:
             info = heap.layout.heap_info.read(heap.process.memory, address)
         except MemoryFault:
-            return None, ""
+            return None, None
         size = outvoted_size(heap, arena) or info["size"]
-        return address + size, f"the heap at {address:#x} has {size:#x} bytes in use"
+        return address + size, clause("heap_in_use", address=Address(address), size=size)
     base = heap.view.parameters["sbrk_base"] if heap.view.parameters is not None else 0
     if arena.value["flags"] & NONCONTIGUOUS or not base:
-        return None, ""
+        return None, None
     twice = sum(bytes_of(heap, each) for each in closed_early(heap, arena))
     end = base + arena.system_mem - twice
-    return end, f"sbrk_base {base:#x} and system_mem {arena.system_mem:#x} make it end at {end:#x}" + (
-        f" ({twice:#x} of it are counted twice)" if twice else ""
-    )
+    name = "sbrk_base_and_system_mem_counted_twice" if twice else "sbrk_base_system_mem_make_end"
+    return end, clause(name, base=Address(base), system_mem=arena.system_mem, end=Address(end), twice=twice)
 
 
 def _not_top(heap: CheckedHeap, arena: Arena, end: int) -> Finding | None:
@@ -131,19 +133,21 @@ def _not_top(heap: CheckedHeap, arena: Arena, end: int) -> Finding | None:
     start = end - arena.system_mem
     begins = vma is not None and heap.process.page_of(start) == vma.start
     if vma is None or base not in vma or start == vma.start or (begins and heap.process.page_of(base) != vma.start):
-        why = f"top ends at the program break, {end:#x}, and system_mem is {arena.system_mem:#x}"
-        call = "none: malloc only sets it at its first sbrk"
-        return of_mp(mp, "sbrk_base", exactly(start) if begins else Must("where the heap begins"), call, why)
-    return _system_mem(heap, arena, end - base, f"sbrk_base is {base:#x}, and top ends at the program break, {end:#x}")
+        why = clause("top_ends_program_break_system_mem", end=Address(end), system_mem=arena.system_mem)
+        call = clause("none_malloc_only_sets_first_sbrk")
+        return of_mp(mp, "sbrk_base", exactly(start) if begins else Must(clause("where_heap_begins")), call, why)
+    return _system_mem(
+        heap, arena, end - base, clause("sbrk_base_top_ends_program_break", base=Address(base), end=Address(end))
+    )
 
 
-def _system_mem(heap: CheckedHeap, arena: Arena, good: int, why: str) -> Finding:
+def _system_mem(heap: CheckedHeap, arena: Arena, good: int, why: Fact) -> Finding:
     """Return the Finding of a system_mem that must be `good`."""
     message: Words = "system_mem is wrong"
-    call = "none at once: the checks of malloc and free measure sizes by it"
+    call = clause("none_once_checks_malloc_free_measure")
     if arena.system_mem < arena.top_size:
         message = heap.texts.choose("malloc(): corrupted top size", otherwise=message)
-        call = "the next malloc that no free chunk serves"
+        call = clause("next_malloc_no_free_chunk_serves")
     wrong = Violation(Invariant.SYSTEM_MEM, message, exactly(good), call, why)
     return of_arena(heap, arena, "system_mem", wrong)
 
@@ -155,11 +159,15 @@ def _check_system_mem(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
     if outvoted_size(heap, arena):
         have = None
     if have is not None and have != arena.system_mem:
-        heaps = "its heap has so much" if len(arena.regions) == 1 else f"its {len(arena.regions)} heaps have so much"
+        heaps = (
+            clause("heap_has_that_much")
+            if len(arena.regions) == 1
+            else clause("heaps_have_that_much", count=len(arena.regions))
+        )
         yield _system_mem(heap, arena, have, heaps)
     elif arena.system_mem > most:
-        expected = Must(f"at least system_mem, {arena.system_mem:#x}")
-        call = "none: it is for malloc_info and malloc_stats"
+        expected = Must(clause("at_least_system_mem", system_mem=arena.system_mem))
+        call = clause("none_malloc_info_malloc_stats")
         wrong = Violation(Invariant.MAX_SYSTEM_MEM, "max_system_mem is less than system_mem", expected, call)
         yield of_arena(heap, arena, "max_system_mem", wrong)
 

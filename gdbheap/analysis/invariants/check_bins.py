@@ -7,6 +7,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.abort_texts.text import Words
+from gdbheap.analysis.facts.clause import clause
+from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.invariants.checked_heap import MOST_FINDINGS, CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding, Must, Violation, WrongField, exactly, number
 from gdbheap.analysis.invariants.followed import ring_link_copied
@@ -16,6 +18,7 @@ from gdbheap.glibc.invariant import Invariant
 from gdbheap.glibc.naming import list_name
 from gdbheap.glibc.sizes import min_large_size
 from gdbheap.lazy import np
+from gdbheap.process.address import Address
 from gdbheap.process.columns.gather import gather_words
 
 if TYPE_CHECKING:
@@ -40,18 +43,18 @@ def check_bins(heap: CheckedHeap) -> Iterator[Finding]:
             yield from _check_binmap(heap, each)
 
 
-def wrong_size_in_list(heap: CheckedHeap, each: Bin, row: int, message: Words, call: str) -> Finding:
+def wrong_size_in_list(heap: CheckedHeap, each: Bin, row: int, message: Words, call: Fact) -> Finding:
     """Return the Finding of a listed chunk whose size is none of its list's."""
     address, held = int(heap.table.address[row]), heap.size_word(row)
-    expected = (
-        f"{each.min_size:#x}" if each.max_size == each.min_size else f"{each.min_size:#x} to {each.max_size or 0:#x}"
-    )
+    expected = clause("one_size", size=each.min_size)
+    if each.max_size != each.min_size:
+        expected = clause("a_size_between", least=each.min_size, most=each.max_size or 0)
     return Violation(
         _SIZES.get(each.kind, Invariant.BIN_SIZE),
         message,
-        Must(f"{expected} (flags aside)", example=each.min_size),
+        Must(expected, example=each.min_size),
         call,
-        f"the chunk is in {list_name(each)}; either its size field or the link that leads to it is wrong",
+        clause("chunk_either_size_field_link_leads", list=list_name(each)),
     ).at(address, WrongField("size", address + heap.layout.pointer_size, held), each.arena, each.thread)
 
 
@@ -68,20 +71,18 @@ def _check_sizes(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
             yield wrong_size_in_list(heap, each, row, message, call)
 
 
-def _size_words(heap: CheckedHeap, each: Bin, index: int) -> tuple[Words, str]:
+def _size_words(heap: CheckedHeap, each: Bin, index: int) -> tuple[Words, Fact]:
     """Return the text that malloc dies with of a chunk of the wrong size, and in which call."""
     if each.kind == "fastbin":
         message = heap.texts.choose(
             "malloc(): memory corruption (fast)", otherwise="chunk of the wrong size in a fastbin"
         )
-        call = f"the malloc({each.min_size - heap.layout.pointer_size:#x}) that takes it"
-        if index == 0:
-            call += '; before that a free that puts another in front of it: "invalid fastbin entry (free)"'
-        return message, call + ' (a large malloc or free comes first: "malloc_consolidate(): invalid chunk size")'
+        size = each.min_size - heap.layout.pointer_size
+        return message, clause("malloc_takes_first" if index == 0 else "malloc_takes_it", size=size)
     message = heap.texts.choose(
         "corrupted size vs. prev_size", otherwise=f"chunk of the wrong size in a {each.kind} bin"
     )
-    return message, "the free of a neighbour, or a malloc that takes it from the bin"
+    return message, clause("free_neighbour_malloc_takes_from_bin")
 
 
 def _check_order(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
@@ -92,8 +93,8 @@ def _check_order(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
         yield Violation(
             Invariant.BIN_ORDER,
             "large bin is out of order",
-            Must(f"at least {int(sizes[index]):#x}, the size of the chunk before it from the bk end, {before:#x}"),
-            "a malloc of a large block may get one that is too small",
+            Must(clause("least_size_chunk_before_from_bk", value=int(sizes[index]), before=before)),
+            clause("malloc_large_block_may_get_one"),
             suspects=(before,),
         ).at(address, WrongField("size", address + heap.layout.pointer_size, int(sizes[index + 1])), each.arena)
 
@@ -126,9 +127,8 @@ def _as_copied(heap: CheckedHeap, found: list[Finding], ring: list[int]) -> Iter
             continue  # malloc wrote it where the overwritten link led to
         if each.field == "bk_nextsize" and each.address in copied:
             link = copied[each.address][1]
-            why = (
-                f"malloc itself has followed an overwritten link: it copied this from bk_nextsize of the chunk "
-                f"{link.owner:#x}, at {link.where:#x}, when it sorted this one in before that"
+            why = clause(
+                "malloc_itself_followed_overwritten_link", owner=Address(link.owner), where=Address(link.where)
             )
             each = replace(each, why=why, followed=link)
         yield each
@@ -156,9 +156,8 @@ def _compare_ring(
         yield Violation(
             Invariant.SIZE_RING,
             message,
-            exactly(value) if value else number(0, ": the chunk is not in the ring of sizes"),
-            "a malloc or free that takes the chunk or a neighbour of the ring out of the bin; "
-            'or one that sorts another in: "malloc(): largebin double linked list corrupted (nextsize)"',
+            exactly(value) if value else number(0, clause("chunk_not_ring_sizes")),
+            clause("malloc_free_takes_chunk_neighbour_ring"),
         ).at(
             address,
             WrongField(
@@ -178,6 +177,6 @@ def _check_binmap(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
             Invariant.BINMAP,
             "binmap has no bit for a bin that holds chunks",
             exactly(word | 1 << each.index % 32),
-            "none: malloc does not find these chunks for smaller requests",
-            f"{list_name(each)} holds {counted(len(each.chunks), 'chunk')}",
+            clause("none_malloc_does_not_find_these"),
+            clause("list_holds", list=list_name(each), count=counted(len(each.chunks), "chunk")),
         ).at(arena.address, WrongField(f"binmap[{each.index // 32}]", where, word), arena.index)

@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.abort_texts.text import Words
+from gdbheap.analysis.facts.clause import clause
 from gdbheap.analysis.invariants.checked_heap import MOST_FINDINGS, CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding, Must, Violation, WrongField, exactly
 from gdbheap.analysis.invariants.followed import Followed, ends_a_listed_chunk, has_links_of_a_list
@@ -14,6 +15,7 @@ from gdbheap.glibc.chunk_table import IS_MMAPPED, NON_MAIN_ARENA, PREV_INUSE, St
 from gdbheap.glibc.invariant import Invariant
 from gdbheap.glibc.walk.heap_segment import BAD_FENCEPOST
 from gdbheap.lazy import np
+from gdbheap.process.address import Address
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,21 +41,21 @@ def _check_flags(heap: CheckedHeap) -> Iterator[Finding]:
     mmapped = heap.in_arena & (flags & IS_MMAPPED != 0) & ~heap.has_state(State.FENCEPOST) & ~heap.gap
     message = heap.texts.choose("munmap_chunk(): invalid pointer", otherwise="")
     for row in _first(mmapped):
-        call = "free(mem) takes it for a mapping of its own"
+        call = clause("free_mem_takes_mapping_own")
         good = exactly(heap.size_word(row) & ~IS_MMAPPED)
         yield _flag(heap, row, "IS_MMAPPED", Violation(Invariant.IS_MMAPPED, message, good, call))
     for row in _first(heap.has_state(State.FENCEPOST) & (flags & (IS_MMAPPED | NON_MAIN_ARENA) != 0)):
         good = exactly(heap.size_word(row) & ~(IS_MMAPPED | NON_MAIN_ARENA))
-        wrong_one = Violation(Invariant.FENCEPOST, BAD_FENCEPOST, good, "none at once")
+        wrong_one = Violation(Invariant.FENCEPOST, BAD_FENCEPOST, good, clause("no_call_at_once"))
         yield _flag(heap, row, "IS_MMAPPED or NON_MAIN_ARENA", wrong_one)
     handed_out = heap.has_state(*_HANDED_OUT)
     expected = handed_out & (arena != 0)
     wrong = heap.in_arena & (handed_out | heap.has_state(*_KEPT)) & ((flags & NON_MAIN_ARENA != 0) != expected)
     for row in _first(wrong & ~mmapped):
         call = (
-            "free(mem) takes the chunk for one of another arena's"
+            clause("free_mem_takes_chunk_one_another")
             if handed_out[row]
-            else "malloc hands it out as another arena's"
+            else clause("malloc_hands_out_another_arena_s")
         )
         good = exactly(heap.size_word(row) ^ NON_MAIN_ARENA)
         wrong_one = Violation(Invariant.NON_MAIN_ARENA, "chunk names the wrong arena", good, call)
@@ -64,7 +66,9 @@ def _flag(heap: CheckedHeap, row: int, flag: str, violation: Violation) -> Findi
     address, held = int(heap.table.address[row]), heap.size_word(row)
     state = "set" if held & ~(violation.must.value or 0) else "clear"
     field = WrongField("size", address + heap.layout.pointer_size, held)
-    return replace(violation, why=f"{flag} is {state}").at(address, field, int(heap.table.arena[row]))
+    return replace(violation, why=clause("flag_is", flag=flag, state=state)).at(
+        address, field, int(heap.table.arena[row])
+    )
 
 
 def _check_first_chunks(heap: CheckedHeap) -> Iterator[Finding]:
@@ -79,7 +83,7 @@ def _check_first_chunks(heap: CheckedHeap) -> Iterator[Finding]:
                 Invariant.FIRST_CHUNK,
                 "the first chunk of a heap has no PREV_INUSE",
                 exactly(held | PREV_INUSE),
-                "free(mem) merges it with what is no chunk",
+                clause("free_mem_merges_what_no_chunk"),
             ).at(region.start, WrongField("size", region.start + heap.layout.pointer_size, held), arena.index)
 
 
@@ -106,12 +110,12 @@ def _check_prev_inuse(heap: CheckedHeap) -> Iterator[Finding]:
 def _set_over_free(heap: CheckedHeap, row: int) -> Finding:
     unsorted = heap.table.state[row] == State.UNSORTED
     message: Words = "PREV_INUSE is set behind a free chunk"
-    call = "a free(mem) of the chunk behind does not merge the two"
+    call = clause("free_mem_chunk_behind_does_not")
     if unsorted:
         message = heap.texts.choose("malloc(): invalid next->prev_inuse (unsorted)", otherwise=message)
-        call = "the next malloc that sorts the unsorted bin"
+        call = clause("next_malloc_sorts_unsorted_bin")
     good = exactly(heap.size_word(row + 1) & ~PREV_INUSE)
-    return _behind(heap, row, Violation(Invariant.PREV_INUSE, message, good, call, "a free list holds it"))
+    return _behind(heap, row, Violation(Invariant.PREV_INUSE, message, good, call, clause("free_list_holds")))
 
 
 def _clear_over_used(heap: CheckedHeap, row: int) -> Finding | None:
@@ -128,23 +132,23 @@ def _clear_over_used(heap: CheckedHeap, row: int) -> Finding | None:
         return None  # lost from that list, not the header's fault
     if ends_a_listed_chunk(heap, int(table.address[row + 1]), prev_size):
         return None  # that one lies in another, and is told
-    call = "a free of this block dies of it; " if prev_size == size else ""
     below = (
-        "prev_size agrees with it" if prev_size == size else f"prev_size is {prev_size:#x}, the chunk is of {size:#x}"
+        clause("prev_size_agrees") if prev_size == size else clause("prev_size_chunk", prev_size=prev_size, size=size)
     )
     consolidating = heap.texts.choose(
         "corrupted size vs. prev_size while consolidating", "corrupted size vs. prev_size", otherwise=""
     )
+    call = clause("free_of_this_block_aborts")
     if prev_size != size:
-        call = f'a free of the chunk behind merges downwards: "{consolidating}"; a free of this block: '
+        call = clause("free_of_next_chunk_merges", consolidating=str(consolidating))
     swallowed = heap.view.place_of(int(table.address[row + 1]) - prev_size)
     suspects = (int(table.address[row]),) if swallowed is not None else ()
     wrong = Violation(
         Invariant.PREV_INUSE,
         "double free or corruption (!prev)",
         exactly(heap.size_word(row + 1) | PREV_INUSE),
-        call + '"double free or corruption (!prev)"',
-        f"the chunk before it, at {int(table.address[row]):#x}, is in no bin; {below}",
+        call,
+        clause("chunk_before_is_in_no_bin", address=Address(int(table.address[row])), below=below),
         suspects,
     )
     found = _behind(heap, row, wrong)
@@ -162,8 +166,8 @@ def _behind(heap: CheckedHeap, row: int, violation: Violation) -> Finding:
 
 def _top_without_prev_inuse(heap: CheckedHeap, row: int) -> Finding:
     address, held = int(heap.table.address[row]), heap.size_word(row)
-    call = "the next malloc that top cannot serve: the assertion on old_top in sysmalloc"
-    why = "a free chunk before top would have become part of it"
+    call = clause("next_malloc_top_cannot_serve_assertion")
+    why = clause("free_chunk_before_top_would_have")
     where = address + heap.layout.pointer_size
     message = "top has no PREV_INUSE"
     return Violation(Invariant.PREV_INUSE_OF_TOP, message, exactly(held | PREV_INUSE), call, why).at(
@@ -181,16 +185,16 @@ def _check_prev_size(heap: CheckedHeap) -> Iterator[Finding]:
         message = heap.texts.choose(
             "corrupted size vs. prev_size", otherwise="prev_size is not the size of the free chunk"
         )
-        call = "any call that takes or merges the free chunk"
+        call = clause("any_call_takes_merges_free_chunk")
         if heap.table.state[row] == State.UNSORTED:
             message = heap.texts.choose("malloc(): mismatching next->prev_size (unsorted)", otherwise=message)
-            call = "the next malloc that sorts the unsorted bin"
+            call = clause("next_malloc_sorts_unsorted_bin")
         yield Violation(
             Invariant.PREV_SIZE,
             message,
             exactly(size),
             call,
-            why=f"the free chunk at {address:#x} has that size",
+            why=clause("size_of_the_free_chunk", address=Address(address)),
             suspects=(address,),
         ).at(address + size, WrongField("prev_size", address + size, int(held[index])), int(heap.table.arena[row]))
 
@@ -206,9 +210,9 @@ def _check_touching(heap: CheckedHeap) -> Iterator[Finding]:
         yield Violation(
             Invariant.FREE_CHUNKS_APART,
             "free chunks touch without being merged",
-            Must(f"that of a chunk that is not free: the one before, at {address:#x}, is"),
-            "none dies of it at once; the block may be in a list though it is in use",
-            why=f"a {table[row].state.label} chunk is followed by a {what} one",
+            Must(clause("chunk_not_free_one_before", address=Address(address))),
+            clause("none_dies_once_block_may_list"),
+            why=clause("chunk_followed_one", label=table[row].state.label, what=what),
             suspects=(address,),
         ).at(
             address,

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gdbheap.analysis.facts.clause import clause
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding, Must, Violation, WrongField, exactly
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.heap_view import Arena
 from gdbheap.glibc.invariant import Invariant
+from gdbheap.process.address import Address
 from gdbheap.process.cstruct import StructValue
 
 
@@ -22,37 +24,33 @@ def check_heap_infos(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
         except MemoryFault:
             continue
         size, readable = info["size"], info["mprotect_size"]
-        call = "the next malloc or free that grows, shrinks or leaves this heap"
+        call = clause("next_malloc_free_grows_shrinks_leaves")
         where = region.mapping + struct.offset("size")
         right = outvoted_size(heap, arena) if region is arena.regions[-1] else None
         if right is not None:
-            why = f"top ends there, and system_mem, {arena.system_mem:#x}, fits"
+            why = clause("top_ends_system_mem_fits", system_mem=arena.system_mem)
             message = "heap_info has a wrong size"
             yield Violation(Invariant.HEAP_SIZE, message, exactly(right), call, why).at(
                 region.mapping, WrongField("size", where, size), arena.index
             )
         elif size % heap.process.page_size or size > readable:
-            expected = f"whole pages, at most mprotect_size, {readable:#x}"
+            expected = clause("whole_pages_of_the_readable", readable=readable)
             message = "heap_info has a wrong size"
             yield Violation(Invariant.HEAP_SIZE, message, Must(expected), call).at(
                 region.mapping, WrongField("size", where, size), arena.index
             )
         if readable % heap.process.page_size or readable > heap.layout.heap_max:
             where = region.mapping + struct.offset("mprotect_size")
-            expected = f"whole pages, at most {heap.layout.heap_max:#x}"
+            expected = clause("whole_pages_of_the_reserve", heap_max=heap.layout.heap_max)
             message = "heap_info has a wrong mprotect_size"
             yield Violation(Invariant.HEAP_MPROTECT_SIZE, message, Must(expected), call).at(
                 region.mapping, WrongField("mprotect_size", where, readable), arena.index
             )
         elif (made := _writable_from(heap, region.mapping, readable)) != readable and size <= readable:
             where = region.mapping + struct.offset("mprotect_size")
-            why = f"the heap is writable up to {region.mapping + made:#x}"
+            why = clause("heap_writable_up", value=Address(region.mapping + made))
             message = "heap_info has a wrong mprotect_size"
-            call = (
-                "a malloc for which the heap grows: a SIGSEGV"
-                if made < readable
-                else "none: the heap is mprotected again"
-            )
+            call = clause("malloc_heap_grows_sigsegv") if made < readable else clause("none_heap_mprotected_again")
             yield Violation(Invariant.HEAP_MPROTECT_SIZE, message, exactly(made), call, why).at(
                 region.mapping, WrongField("mprotect_size", where, readable), arena.index
             )
@@ -69,8 +67,9 @@ def _check_pagesize(heap: CheckedHeap, arena: Arena, mapping: int, info: StructV
     if held is None or held in (heap.process.page_size, *huge.values()):
         return
     where = mapping + heap.layout.heap_info.offset("pagesize")
-    expected = " or ".join([f"{heap.process.page_size:#x}", *(f"{size:#x}, mp_.{name}" for name, size in huge.items())])
-    call = "the next malloc or free that grows or shrinks this heap: by pages of that size"
+    sizes = [f"{heap.process.page_size:#x}", *(f"{size:#x}, mp_.{name}" for name, size in huge.items())]
+    expected = clause("one_of_the_page_sizes", sizes=" or ".join(sizes))
+    call = clause("next_malloc_free_grows_shrinks_heap")
     yield Violation(Invariant.HEAP_PAGESIZE, "heap_info has a wrong pagesize", Must(expected), call).at(
         mapping, WrongField("pagesize", where, held), arena.index
     )

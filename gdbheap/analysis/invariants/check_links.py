@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, replace
 
 from gdbheap.analysis.abort_texts.text import Words
+from gdbheap.analysis.facts.clause import clause
+from gdbheap.analysis.facts.fact import Joined
 from gdbheap.analysis.invariants.check_tcache import tcache_address
 from gdbheap.analysis.invariants.checked_heap import MOST_FINDINGS, CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding, Must, Violation, WrongField, exactly
@@ -21,6 +23,7 @@ from gdbheap.glibc.invariant import Invariant
 from gdbheap.glibc.naming import list_name
 from gdbheap.glibc.walk.links import demangle
 from gdbheap.lazy import np
+from gdbheap.process.address import Address
 
 _LINKS = {"tcache": Invariant.TCACHE_LINK, "fastbin": Invariant.FASTBIN_LINK}
 
@@ -77,18 +80,16 @@ def _single(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
     after = len(chunks) + 1
     if (chunk + layout.header) % layout.alignment:
         message = heap.texts.choose(text, otherwise=what)
-        call = f"the {take} that comes to it, call number {after} from now"
-        leads = f"leads to {target:#x}, which is not aligned"
+        call = clause("comes_call_number_from_now", take=take, after=after)
+        leads = clause("leads_not_aligned", target=Address(target))
     else:
         message = f"{each.kind} list loops" if chunk in chunks else f"{each.kind} link leads to no chunk"
-        call = f"none at once: call number {after} of {take} from now hands it out"
-        leads = f"leads to {target:#x}, " + (
-            "which is in the list already"
-            if chunk in chunks
-            else "where no chunk begins"
-            if heap.table.row_of(chunk) is None
-            else "a chunk of another size, whose own link leads nowhere"
-        )
+        call = clause("none_once_call_number_from_now", after=after, take=take)
+        leads = clause("leads_to_another_size", target=Address(target))
+        if chunk in chunks:
+            leads = clause("leads_into_the_list", target=Address(target))
+        elif heap.table.row_of(chunk) is None:
+            leads = clause("leads_to_no_chunk", target=Address(target))
     address = (
         last
         if last is not None
@@ -96,13 +97,12 @@ def _single(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
         if each.arena is not None
         else tcache_address(heap, each.thread)
     )
-    why = f"{leads}; it is the link behind {counted(len(chunks), 'chunk')} of {list_name(each)}"
-    size = f" of {each.min_size:#x} bytes" if each.min_size == each.max_size else ""
+    why = clause("link_behind", leads=leads, count=counted(len(chunks), "chunk"), list=list_name(each))
     inside = heap.view.chunk_at(chunk)
     suspects = () if inside is None or inside.address == chunk else (inside.address,)
-    expected = (
-        f"the {'mangled ' if layout.safe_linking and last is not None else ''}address of a free chunk{size}, "
-        "or the list's end"
+    expected = clause(
+        "mangled_link_or_end" if layout.safe_linking and last is not None else "link_or_end",
+        size=f" of {each.min_size:#x} bytes" if each.min_size == each.max_size else "",
     )
     found = Violation(_LINKS[each.kind], message, Must(expected), call, why, suspects).at(
         address, WrongField(name, field, stored), each.arena, each.thread
@@ -122,10 +122,9 @@ def _head_from(heap: CheckedHeap, each: Bin, head: int) -> Finding | None:
     if followed is None:
         return None
     first = demangle(followed.where, followed.value or 0, heap.layout)
-    expected = "the link of a free chunk, as long as a list held the block"
-    why = f"it leads to {first:#x}; malloc has handed the block out since, and followed the link: the head of "
-    why += f"{list_name(each)} is {head:#x} now, where no chunk begins"
-    call = f"malloc({each.min_size - heap.layout.pointer_size:#x}) hands out what the link leads to"
+    expected = clause("link_free_chunk_long_list_held")
+    why = clause("block_handed_out_and_link_followed", first=Address(first), list=list_name(each), head=Address(head))
+    call = clause("malloc_hands_out_what_link_leads", value=each.min_size - heap.layout.pointer_size)
     field = "next" if each.kind == "tcache" else "fd"
     message: Words = f"{each.kind} link leads to no chunk"
     if (chunk + heap.layout.header) % heap.layout.alignment:
@@ -149,8 +148,8 @@ def _double(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
         where = header + layout.header + layout.pointer_size
         held = heap.words.read(where)
         wrong = _bad_link(heap, each, _Link(header, "bk", where, held, header), header)
-        why = f"malloc itself put it there: it took the chunk {taken:#x} from this bin, whose bk had been overwritten"
-        yield replace(wrong, why=f"{wrong.why}; {why}")
+        why = clause("malloc_itself_put_took_chunk_from", taken=Address(taken))
+        yield replace(wrong, why=why if wrong.why is None else Joined((wrong.why, why)))
         return
     # A walk by bk that leaves the heap is not to be believed: the chunk that led out of it has the wrong link.
     believed = [chunk for chunk in each.chunks if heap.view.chunk_at(chunk) is not None]
@@ -209,22 +208,22 @@ class _Link:
 def _bad_link(heap: CheckedHeap, each: Bin, link: _Link, header: int) -> Finding:
     texts, field = heap.texts, link.field
     message: Words = "corrupted double-linked list"
-    call = "the malloc or free that takes the chunk out of its list"
+    call = clause("malloc_free_takes_chunk_out_list")
     if each.kind == "unsorted":
         message = texts.choose("malloc(): unsorted double linked list corrupted", otherwise=message)
         call = (
-            'the next malloc that sorts the unsorted bin; before it a free: "free(): corrupted unsorted chunks"'
+            clause("next_malloc_sorts_unsorted_bin_before")
             if field == "bk"
-            else "the next malloc that sorts the unsorted bin"
+            else clause("next_malloc_sorts_unsorted_bin")
         )
     elif each.kind == "small" and field == "fd":
         message = "malloc(): smallbin double linked list corrupted"
-        call = 'the malloc of this size that comes to it; a free of a neighbour: "corrupted double-linked list"'
+        call = clause("malloc_size_comes_free_neighbour")
     is_header = link.owner == header
     name = f"bins[{2 * each.index - (2 if field == 'fd' else 1)}]" if is_header else field
     address = heap.view.arenas[each.arena or 0].address if is_header else link.owner
-    good = exactly(link.target, ", the bin itself" if link.target == header else "")
-    why = f"{field} of {'the bin' if is_header else 'a chunk'} in {list_name(each)}"
+    good = exactly(link.target, clause("bin_itself") if link.target == header else None)
+    why = clause("bin_s_link" if is_header else "chunk_s_link", field=field, list=list_name(each))
     return Violation(Invariant.DOUBLE_LINK, message, good, call, why).at(
         address, WrongField(name, link.where, link.held), each.arena
     )
@@ -239,12 +238,19 @@ def _no_chunk(heap: CheckedHeap, each: Bin, chunk: int) -> Finding:
     except MemoryFault:
         held = None
     if around is None:
-        address, where, field, expected = chunk, chunk + heap.layout.pointer_size, "size", "that of a chunk in the heap"
-        why = f"{list_name(each)} leads to {chunk:#x}, which is in no heap"
+        address, where, field, expected = (
+            chunk,
+            chunk + heap.layout.pointer_size,
+            "size",
+            clause("of_a_chunk_in_the_heap"),
+        )
+        why = clause("list_leads_out_of_heaps", list=list_name(each), chunk=Address(chunk))
         return Violation(
-            Invariant.LIST_IN_HEAP, "free list leaves the heap", Must(expected), "the malloc that takes it", why
+            Invariant.LIST_IN_HEAP, "free list leaves the heap", Must(expected), clause("malloc_that_takes_it"), why
         ).at(address, WrongField(field, where, held), each.arena)
-    return inside_a_block(heap, around, chunk, held or 0, f"{list_name(each)} holds a chunk at {chunk:#x}")
+    return inside_a_block(
+        heap, around, chunk, held or 0, clause("list_holds_chunk", list=list_name(each), chunk=Address(chunk))
+    )
 
 
 def _listed_twice(heap: CheckedHeap) -> Iterator[Finding]:
@@ -261,7 +267,7 @@ def _listed_twice(heap: CheckedHeap) -> Iterator[Finding]:
         yield Violation(
             Invariant.LISTED_ONCE,
             "chunk is in two free lists",
-            Must("the link of one list only"),
-            "none at once: malloc hands the block out twice",
-            f"{names} hold it: it was freed twice, or a link was overwritten with its address",
+            Must(clause("link_one_list_only")),
+            clause("none_once_malloc_hands_block_out"),
+            clause("hold_freed_twice_link_overwritten", names=names),
         ).at(chunk, WrongField("fd", where, None), places[0].arena, places[0].thread)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 
+from gdbheap.analysis.facts.clause import clause
 from gdbheap.analysis.invariants.check_parameters import of_mp
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding, Violation, WrongField, exactly, number
@@ -14,9 +15,10 @@ from gdbheap.glibc.chunk_table import FLAG_MASK, IS_MMAPPED, MMAPPED_ARENA
 from gdbheap.glibc.invariant import Invariant
 from gdbheap.glibc.repair.unclaimed import unclaimed_ranges
 from gdbheap.lazy import np
+from gdbheap.process.address import Address
 from gdbheap.process.cstruct import StructValue
 
-_CALL = 'the free or realloc of that block: "munmap_chunk(): invalid pointer" or "mremap_chunk(): invalid pointer"'
+_CALL = clause("free_realloc_block_munmap_chunk_invalid")
 # So many pages of unclaimed memory are looked at for the header of a chunk that is missing.
 _MOST_PAGES = 1 << 16
 
@@ -66,8 +68,8 @@ def _check_huge_flag(heap: CheckedHeap, each: _Mapping) -> Iterator[Finding]:
     mp = heap.view.parameters
     held = heap.words.read(each.address)
     if held & 1 and mp is not None and not mp.get("hp_pagesize"):
-        call = "its free or realloc takes it for one of huge pages"
-        why = "bit 0 says that it is of huge pages, and mp_.hp_pagesize is 0"
+        call = clause("free_realloc_takes_one_huge_pages")
+        why = clause("bit_0_says_huge_pages_mp_")
         message = "mmapped chunk has a wrong prev_size"
         yield Violation(Invariant.MMAPPED_HEADER, message, exactly(held & ~1), call, why).at(
             each.address, WrongField("prev_size", each.address, held), MMAPPED_ARENA
@@ -102,7 +104,7 @@ def _check_aligned(heap: CheckedHeap, outer: _Mapping) -> Iterator[Finding]:
 
 def _header(heap: CheckedHeap, address: int, field: str, held: int, good: int) -> Finding:
     where = address + (heap.layout.pointer_size if field == "size" else 0)
-    why = "the chunk was aligned in its mapping, and the other word of its header is whole"
+    why = clause("chunk_aligned_mapping_other_word_header")
     message = "munmap_chunk(): invalid pointer"
     return Violation(Invariant.MMAPPED_HEADER, message, exactly(good), _CALL, why).at(
         address, WrongField(field, where, held), MMAPPED_ARENA
@@ -113,12 +115,12 @@ def _unaccounted(
     heap: CheckedHeap, mp: StructValue, known: list[_Mapping], missing: int, lacking: int
 ) -> Iterator[Finding]:
     """Tell which of the counters or headers is wrong, where the chunks that are there are not those of mp_."""
-    call = "none: the counters are for mallinfo, and for the limit on mmapped chunks"
+    call = clause("none_counters_mallinfo_limit_mmapped")
     over = _over_others(heap, known, missing, lacking) if missing > 0 else None
     if over is not None:
         yield over
     elif not lacking:
-        why = "those that are there have all the bytes of mmapped_mem"
+        why = clause("those_have_all_bytes_mmapped_mem")
         yield of_mp(mp, "n_mmaps", number(len(known)), call, why)
     elif missing == 0:
         wrong = _wrong_length(heap, known, lacking)
@@ -126,7 +128,7 @@ def _unaccounted(
             yield wrong
         else:
             total = mp["mmapped_mem"] - lacking
-            yield of_mp(mp, "mmapped_mem", exactly(total), call, f"the {len(known)} mmapped chunks have so much")
+            yield of_mp(mp, "mmapped_mem", exactly(total), call, clause("mmapped_chunks_have_much", count=len(known)))
     elif missing == 1 and lacking >= heap.process.page_size and lacking % heap.process.page_size == 0:
         found = _overwritten(heap, known, lacking)
         if found is not None:
@@ -144,9 +146,9 @@ def _wrong_length(heap: CheckedHeap, known: list[_Mapping], lacking: int) -> Fin
         if each.end != limit and each.end + lacking == limit:
             raw = heap.words.read(each.address + heap.layout.pointer_size)
             good = raw + lacking
-            why = f"the mapping goes on to {limit:#x}, and mp_.mmapped_mem counts as much"
+            why = clause("mapping_goes_mp__mmapped_mem_counts", limit=Address(limit))
             where, message = each.address + heap.layout.pointer_size, "mmapped chunk has a wrong size"
-            call = "its free or realloc unmaps too little or too much"
+            call = clause("free_realloc_unmaps_too_little_too")
             return Violation(Invariant.MMAPPED_SIZE, message, exactly(good), call, why).at(
                 each.address, WrongField("size", where, raw), MMAPPED_ARENA
             )
@@ -162,8 +164,8 @@ def _over_others(heap: CheckedHeap, known: list[_Mapping], missing: int, lacking
             # What the chain has, less what this one claims too much, is what is lacking.
             if len(chunks) == missing and sum(e - s for s, e in chunks) - (each.end - page) == lacking:
                 where, raw = each.address + layout.pointer_size, heap.words.read(each.address + layout.pointer_size)
-                why = f"an mmapped chunk begins at {page:#x}, and with it all are there that mp_ counts"
-                message, call = "mmapped chunk has a wrong size", "its free or realloc unmaps the blocks behind it too"
+                why = clause("mmapped_chunk_begins_all_mp__counts", page=Address(page))
+                message, call = "mmapped chunk has a wrong size", clause("free_realloc_unmaps_blocks_behind_too")
                 good = exactly(raw - (each.end - page))
                 return Violation(Invariant.MMAPPED_SIZE, message, good, call, why).at(
                     each.address, WrongField("size", where, raw), MMAPPED_ARENA
@@ -214,11 +216,11 @@ def _overwritten(heap: CheckedHeap, known: list[_Mapping], length: int) -> Findi
     offset = address - best[1]
     size = length - offset - (layout.mmapped_overhead or 0) | IS_MMAPPED
     field, held, good = ("size", raw, size) if raw != size else ("prev_size", prev_size, offset)
-    why = f"mp_ counts one mmapped chunk more, of {length:#x} bytes, and here one has room"
+    why = clause("mp__counts_one_mmapped_chunk_more", length=length)
     where = address + (layout.pointer_size if field == "size" else 0)
     message = "munmap_chunk(): invalid pointer"
     flags = raw & FLAG_MASK
-    call = _CALL if field == "prev_size" or flags == IS_MMAPPED else "free(mem) takes it for a chunk of an arena"
+    call = _CALL if field == "prev_size" or flags == IS_MMAPPED else clause("free_mem_takes_chunk_arena")
     return Violation(Invariant.MMAPPED_HEADER, message, exactly(good), call, why).at(
         address, WrongField(field, where, held), MMAPPED_ARENA
     )

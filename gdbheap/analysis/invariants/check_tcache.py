@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from gdbheap.analysis.facts.clause import clause
 from gdbheap.analysis.invariants.check_bins import wrong_size_in_list
 from gdbheap.analysis.invariants.check_parameters import of_mp
 from gdbheap.analysis.invariants.checked_heap import MOST_FINDINGS, CheckedHeap
@@ -32,8 +33,8 @@ def check_tcaches(heap: CheckedHeap) -> Iterator[Finding]:
     full = _full(heap, bins)
     setting = heap.view.parameters.get("tcache_count") if heap.view.parameters is not None else None
     if full != setting and heap.view.parameters is not None and full is not None:
-        why = "in nearly every tcache bin the free slots and the chunks of the list make so many"
-        call = "none at once: every tcache list is taken for longer or shorter than it is"
+        why = clause("nearly_every_tcache_bin_free_slots")
+        call = clause("none_once_every_tcache_list_taken")
         yield of_mp(heap.view.parameters, "tcache_count", number(full), call, why)
     for each in bins:
         yield from _check_count(heap, each, full)
@@ -47,8 +48,8 @@ def _wild_pointers(heap: CheckedHeap) -> Iterator[Finding]:
     for thread in heap.layout.threads:
         if thread.wild_tcache is not None:
             place, value = thread.wild_tcache
-            must = "the address of the thread's tcache, in a heap, or 0"
-            call = f"the next malloc or free of a small block in thread {thread.number}, by a segmentation fault"
+            must = clause("address_thread_s_tcache_heap_0")
+            call = clause("next_malloc_free_small_block_thread", number=thread.number)
             yield Violation(Invariant.TCACHE_POINTER, "tcache pointer leads nowhere", Must(must), call).at(
                 place, WrongField("tcache", place, value), thread=thread.lwp
             )
@@ -105,22 +106,22 @@ def _check_count(heap: CheckedHeap, each: Bin, full: int | None) -> Iterator[Fin
     wrong = held + length != full if name == "num_slots" else held != length
     if wrong and (name != "num_slots" or full is None or held <= full):
         if name == "num_slots" and full is not None:
-            expected = number(full - length, f" ({full} less the {counted(length, 'chunk')} of the list)")
-        call = (
-            "a malloc of this size: it takes from a list that has less, or leaves chunks in one that it believes empty"
-        )
+            expected = number(
+                full - length, clause("free_slots_of_the_list", full=full, count=counted(length, "chunk"))
+            )
+        call = clause("malloc_size_takes_from_list_less")
         found = Violation(
             Invariant.TCACHE_COUNT,
             "tcache count is not the length of the list",
             expected,
             call,
-            f"{list_name(each)} holds {counted(length, 'chunk')}",
+            clause("list_holds", list=list_name(each), count=counted(length, "chunk")),
         ).at(tcache_address(heap, each.thread), WrongField(f"{name}[{each.index}]", where, held), thread=each.thread)
         yield replace(found, listed=_left_over_the_head(heap, each, struct))
     elif full is not None and length > full:
         message = heap.texts.choose("free(): too many chunks detected in tcache", otherwise="tcache list is too long")
-        call = "a free of a block that looks freed already"
-        yield Violation(Invariant.TCACHE_LENGTH, message, Must(f"at most {full}"), call).at(
+        call = clause("free_block_looks_freed_already")
+        yield Violation(Invariant.TCACHE_LENGTH, message, Must(clause("at_most_a_full_list", full=full)), call).at(
             tcache_address(heap, each.thread),
             WrongField(f"{name}[{each.index}]", where, each.count),
             thread=each.thread,
@@ -145,7 +146,7 @@ def _check_free_slots(heap: CheckedHeap, full: int | None) -> Iterator[Finding]:
             if held > full:
                 where = tcache + field.offset + index * field.item_size
                 message = "tcache bin has more free slots than there are"
-                expected, call = f"at most mp_.tcache_count, {full}", "none: the list grows longer than it may"
+                expected, call = clause("at_most_tcache_count", full=full), clause("none_list_grows_longer_than_may")
                 name = f"num_slots[{index}]"
                 yield Violation(Invariant.TCACHE_SLOTS, message, Must(expected), call).at(
                     tcache, WrongField(name, where, held), thread=lwp
@@ -159,10 +160,7 @@ def _check_sizes(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
         row = heap.table.row_of(each.chunks[index])
         if row is not None and not heap.gap[row]:
             size = int(sizes[index])
-            call = (
-                f"none at once: malloc({each.min_size - heap.layout.pointer_size:#x}) hands the block out, its "
-                f"free takes it for one of {size:#x}"
-            )
+            call = clause("no_call_but_sizes_get_mixed", value=each.min_size - heap.layout.pointer_size, size=size)
             yield wrong_size_in_list(heap, each, row, "chunk of the wrong size in a tcache list", call)
 
 
@@ -184,9 +182,8 @@ def _check_keys(heap: CheckedHeap, bins: list[Bin]) -> Iterator[Finding]:
             Invariant.TCACHE_KEY,
             "tcache key is overwritten",
             exactly(int(expected[index])),
-            "none: but a second free of this block is not noticed, and puts it in a list twice",
-            f"the chunk is in {list_name(owner)}; either the block was written after its free, or the link that "
-            "leads to it is wrong",
+            clause("none_but_second_free_block_not"),
+            clause("chunk_either_block_written_after_free", list=list_name(owner)),
         ).at(address, WrongField("key", address + offset, int(held[index])), thread=owner.thread)
 
 

@@ -10,11 +10,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import combinations
 
+from gdbheap.analysis.facts.clause import clause
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding, Must, Violation, WrongField
 from gdbheap.analysis.invariants.followed import Followed
 from gdbheap.glibc.heap_view import NONCONTIGUOUS, Arena
 from gdbheap.glibc.invariant import Invariant
+from gdbheap.process.address import Address
 
 # Among so many places where the memory of the main arena is not malloc's it is tried which are counted twice.
 _MOST_GAPS = 10
@@ -62,13 +64,14 @@ def check_closed_tops(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
         first = start - 2 * heap.layout.header
         row = heap.table.row_at(first - 1)
         chunk = int(heap.table.address[row]) if row is not None else first
-        why = (
-            f"the fenceposts before {start:#x} close a top that went on to {end:#x}: its size had been overwritten "
-            f"with a smaller one, and malloc itself has followed that, and counts {bytes_of(heap, gap):#x} bytes twice "
-            "in system_mem; the size is not to be seen any more, and was at "
-            f"{chunk + heap.layout.pointer_size:#x} if the chunk there is all that top had"
+        why = clause(
+            "fenceposts_before_close_top_went_size",
+            start=Address(start),
+            end=Address(end),
+            size=bytes_of(heap, gap),
+            value=Address(chunk + heap.layout.pointer_size),
         )
-        call = "none at once: the memory up to there is lost"
+        call = clause("none_once_memory_up_lost")
         where = chunk + heap.layout.pointer_size
         wrong = Violation(Invariant.TOP_CLOSED, "top was closed before its end", Must(), call, why)
         found = wrong.at(chunk, WrongField("", where, None), arena.index)

@@ -6,29 +6,33 @@ from dataclasses import dataclass
 
 from gdbheap.analysis.abort_texts.text import Message, Words
 from gdbheap.analysis.facts.aborts import FieldIsWrong, FoundBroken
+from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.invariants.followed import Followed
 from gdbheap.analysis.invariants.listed_wrongly import Listed
 from gdbheap.glibc.invariant import Invariant
 
 
 @dataclass(frozen=True)
-class Must:
-    """What a field must hold, in `words`: `value`, where it can be that one word alone; `example`, where it is one of
-    several."""
+class Must(Fact):
+    """What a field must hold: `rule`, or the one word `value` (a number: in decimals), with `more` behind it; `example`
+    where it is one of several. None of them: it is not known."""
 
-    words: str = ""
+    kind = "must"
+    rule: Fact | None = None
     value: int | None = None
     example: int | None = None
+    is_number: bool = False
+    more: Fact | None = None
 
 
-def exactly(value: int, more: str = "") -> Must:
-    """Return that it must be this word, in hex; `more` is said behind it."""
-    return Must(f"{value:#x}{more}", value)
+def exactly(value: int, more: Fact | None = None) -> Must:
+    """Return that it must be this word; `more` is said behind it."""
+    return Must(value=value, more=more)
 
 
-def number(value: int, more: str = "") -> Must:
-    """Return that it must be this number, in decimals; `more` is said behind it."""
-    return Must(f"{value}{more}", value)
+def number(value: int, more: Fact | None = None) -> Must:
+    """Return that it must be this number; `more` is said behind it."""
+    return Must(value=value, is_number=True, more=more)
 
 
 @dataclass(frozen=True)
@@ -52,8 +56,8 @@ class Violation:
     invariant: Invariant
     message: Words
     must: Must
-    call: str = ""
-    why: str = ""
+    call: Fact | None = None
+    why: Fact | None = None
     suspects: tuple[int, ...] = ()
 
     def says(self, text: str) -> bool:
@@ -102,7 +106,7 @@ class Finding(Violation):
     @property
     def detail(self) -> FieldIsWrong:
         """What the field holds, what it must hold, and why."""
-        return FieldIsWrong(self.field, self.where, self.held, self.must.words, self.why)
+        return FieldIsWrong(self.field, self.where, self.held, self.must, self.why)
 
     @property
     def fact(self) -> FoundBroken:

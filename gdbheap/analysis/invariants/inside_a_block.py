@@ -5,34 +5,34 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from gdbheap.analysis.facts.clause import clause
+from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding, Must, Violation, WrongField, exactly
 from gdbheap.analysis.invariants.followed import merged_at
 from gdbheap.glibc.chunk_table import FLAG_MASK, PREV_INUSE, Chunk
 from gdbheap.glibc.invariant import Invariant
+from gdbheap.process.address import Address
 
 
-def inside_a_block(heap: CheckedHeap, around: Chunk, chunk: int, size: int, what: str) -> Finding:
+def inside_a_block(heap: CheckedHeap, around: Chunk, chunk: int, size: int, what: Fact) -> Finding:
     """Return the Finding of the free chunk (or top) at `chunk`, of this size word, which begins inside `around`;
     `what` says who leads to it."""
     found = forged_header(heap, around.address, around.arena, chunk, size, what)
     if found is not None:
         return found
     if chunk - around.address < heap.layout.min_size:
-        why = (
-            f"the block around it, at {around.address:#x}, cannot end there, so malloc followed a header or a link "
-            "that was forged; who wrote that is not to be seen any more"
-        )
-        call = "none at once: the memory belongs to two blocks"
-        why = f"{what}, inside the block at {around.address:#x} of {around.size:#x} bytes; {why}"
+        why = clause("block_around_cannot_end_malloc_followed", address=Address(around.address))
+        call = clause("none_once_memory_belongs_two_blocks")
+        why = clause("inside_a_block", what=what, address=Address(around.address), size=around.size, why=why)
         message = "a free chunk lies inside another block"
         return Violation(Invariant.NO_OVERLAP, message, Must(), call, why).at(
             chunk, WrongField("", chunk, None), around.arena
         )
     where = around.address + heap.layout.pointer_size
-    expected = f"at most {chunk - around.address:#x} (flags aside)"
-    call = "none at once: the block that is handed out or freed as too long overlaps the next"
-    why = f"{what}, in the middle of this one"
+    expected = clause("at_most_that_size", size=chunk - around.address)
+    call = clause("none_once_block_handed_out_freed")
+    why = clause("in_the_middle_of_this", what=what)
     held = around.size | around.flags
     return Violation(Invariant.NO_OVERLAP, "chunks overlap", Must(expected), call, why, (chunk,)).at(
         around.address, WrongField("size", where, held), around.arena
@@ -40,7 +40,7 @@ def inside_a_block(heap: CheckedHeap, around: Chunk, chunk: int, size: int, what
 
 
 def forged_header(
-    heap: CheckedHeap, around: int, arena: int | None, chunk: int, size: int, what: str
+    heap: CheckedHeap, around: int, arena: int | None, chunk: int, size: int, what: Fact
 ) -> Finding | None:
     """Return the Finding of the header whose free merged it with what its prev_size made up inside the block at
     `around`; None where there is none such."""
@@ -51,11 +51,8 @@ def forged_header(
         "corrupted size vs. prev_size while consolidating", "corrupted size vs. prev_size", otherwise="forged header"
     )
     held = followed.value or 0
-    why = (
-        f"malloc itself has followed this forged header: the free of {followed.end:#x} merged it with what its "
-        f"prev_size led to, and {what}, inside the block at {around:#x}"
-    )
-    call = "none at once: the memory belongs to two blocks"
+    why = clause("malloc_itself_followed_forged_header", end=Address(followed.end), what=what, around=Address(around))
+    call = clause("none_once_memory_belongs_two_blocks")
     suspects = (around,) if chunk - around >= heap.layout.min_size else ()
     found = Violation(Invariant.PREV_INUSE, message, exactly(held | PREV_INUSE), call, why, suspects).at(
         followed.end, WrongField("size", followed.where, held), arena

@@ -6,6 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from gdbheap.analysis.abort_texts.text import Words
+from gdbheap.analysis.facts.clause import clause
+from gdbheap.analysis.facts.fact import Fact, InWords, Joined
 from gdbheap.analysis.invariants.check_arena_state import of_arena
 from gdbheap.analysis.invariants.check_arenas import break_adjusted, ends_right, is_past_brk
 from gdbheap.analysis.invariants.check_heap_infos import outvoted_size
@@ -19,14 +21,15 @@ from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import FLAG_MASK, PREV_INUSE
 from gdbheap.glibc.invariant import Invariant
 from gdbheap.glibc.walk.heap_segment import INVALID_SIZE, last_fencepost
+from gdbheap.process.address import Address
 from gdbheap.process.fault import Fault
 
 # The text that dies of a wrong size, and the call, by the kind of list that the chunk is in.
-_WHEN_LISTED = {
-    "unsorted": ("malloc(): invalid size (unsorted)", "the next malloc that sorts the unsorted bin"),
-    "fastbin": ("malloc(): memory corruption (fast)", "the malloc that takes it; a large malloc or free before"),
-    "small": ("corrupted size vs. prev_size", "the free of a neighbour"),
-    "large": ("corrupted size vs. prev_size", "the free of a neighbour, or the malloc that takes it"),
+_WHEN_LISTED: dict[str, tuple[str, Fact]] = {
+    "unsorted": ("malloc(): invalid size (unsorted)", clause("next_malloc_sorts_unsorted_bin")),
+    "fastbin": ("malloc(): memory corruption (fast)", clause("malloc_that_takes_it_or_large")),
+    "small": ("corrupted size vs. prev_size", clause("free_of_a_neighbour")),
+    "large": ("corrupted size vs. prev_size", clause("free_of_a_neighbour_or_malloc")),
 }
 
 # What a wrong member of heap_info breaks.
@@ -66,18 +69,18 @@ def _invalid_size(heap: CheckedHeap, fault: Fault) -> Finding:
     forged = _top_inside(heap, fault.address, held, arena)
     if forged is not None:
         return forged
-    must = Must("the size of a chunk: a multiple of the alignment, within the heap")
+    must = Must(clause("size_chunk_multiple_alignment_within"))
     before = heap.table.row_at(fault.address - 1)
     if gap is not None:
         in_use_below = 0 if before is not None and heap.binned[before] else PREV_INUSE
         example = gap.size | in_use_below
-        words = f"the size of a chunk, such as {example:#x}: the chunks go on {gap.size:#x} bytes on"
+        words = clause("size_chunk_such_chunks_go_bytes", example=example, size=gap.size)
         must = Must(words, example=example)
     suspects = () if before is None else (int(heap.table.address[before]),)
     if gap is not None and held & ~FLAG_MASK > gap.size:
         suspects = ()  # it led over headers that are whole: its own size is the wrong one
     message, call = _size_words(heap, fault.address, suspects)
-    return Violation(Invariant.CHUNK_SIZE, message, must, call, fault.why, suspects).at(
+    return Violation(Invariant.CHUNK_SIZE, message, must, call, _said(fault.why), suspects).at(
         fault.address, WrongField("size", where, held), arena
     )
 
@@ -87,11 +90,13 @@ def _top_inside(heap: CheckedHeap, address: int, size: int, index: int | None) -
     that is not so."""
     for arena in heap.view.arenas:
         if arena.index == index and address < arena.top < address + (size & ~FLAG_MASK):
-            return forged_header(heap, address, index, arena.top, arena.top_size, f"top is at {arena.top:#x} now")
+            return forged_header(
+                heap, address, index, arena.top, arena.top_size, clause("top_is_there", top=Address(arena.top))
+            )
     return None
 
 
-def _size_words(heap: CheckedHeap, address: int, suspects: tuple[int, ...]) -> tuple[Words, str]:
+def _size_words(heap: CheckedHeap, address: int, suspects: tuple[int, ...]) -> tuple[Words, Fact]:
     """Return the text that a chunk of an impossible size makes malloc die with, and in which calls."""
     below = heap.view.place_of(suspects[0]) if suspects else None
     place = heap.view.place_of(address)
@@ -99,18 +104,20 @@ def _size_words(heap: CheckedHeap, address: int, suspects: tuple[int, ...]) -> t
         text, call = _WHEN_LISTED[place.bin.kind]
         return heap.texts.choose(text, otherwise=INVALID_SIZE), call
     if place is not None:
-        return "chunk of the wrong size in a tcache list", "a free of the block, once malloc has handed it out"
+        return "chunk of the wrong size in a tcache list", clause("free_block_once_malloc_handed_out")
     says = what_free_says(heap, address)
-    parts = [f'free of this block: "{says[0]}"' if says else "free of this block takes it for one of another size"]
+    parts: list[Fact] = [
+        clause("free_of_block_aborts", text=str(says[0])) if says else clause("free_block_takes_one_another_size")
+    ]
     message = says[0] if says else INVALID_SIZE
     if below is not None and below.bin.kind == "unsorted":
         message = heap.texts.choose("malloc(): invalid next size (unsorted)", otherwise=message)
-        parts.insert(0, "the next malloc that sorts the unsorted bin")
+        parts.insert(0, clause("next_malloc_sorts_unsorted_bin"))
     elif suspects:
         neighbour = what_free_says(heap, suspects[0])
         if neighbour is not None:
-            parts.append(f'free of the block below: "{neighbour[0]}" (unless a tcache takes it)')
-    return message, "; ".join(parts)
+            parts.append(clause("free_of_block_below_aborts", text=str(neighbour[0])))
+    return message, Joined(tuple(parts))
 
 
 def _wrong_arena(heap: CheckedHeap, fault: Fault) -> Finding:
@@ -120,8 +127,8 @@ def _wrong_arena(heap: CheckedHeap, fault: Fault) -> Finding:
     arena = next(
         (each for each in heap.view.arenas if each.address & ~(heap.layout.heap_max - 1) == fault.address), None
     )
-    call = "any free of a block of this heap: it goes to what ar_ptr leads to, mostly a SIGSEGV"
-    must = exactly(arena.address) if arena is not None else Must("the arena behind it")
+    call = clause("any_free_block_heap_goes_what")
+    must = exactly(arena.address) if arena is not None else Must(clause("arena_behind"))
     index = None if arena is None else arena.index
     return Violation(Invariant.HEAP_ARENA, fault.message, must, call).at(
         fault.address, WrongField("ar_ptr", where, heap.words.read(where)), index
@@ -132,10 +139,8 @@ def _wrong_top(heap: CheckedHeap, fault: Fault) -> Finding:
     """An arena's top field leads to no chunk, while its heap has a last one."""
     arena = next(each for each in heap.view.arenas if each.address == fault.address)
     message = heap.texts.choose("malloc(): corrupted top size", otherwise=fault.message)
-    call = (
-        f"the next malloc that no free chunk serves, by what is in memory where top leads to: {message!r} or a SIGSEGV"
-    )
-    wrong = Violation(Invariant.TOP, fault.message, exactly(arena.top), call, fault.detail)
+    call = clause("next_malloc_that_follows_top", text=str(message))
+    wrong = Violation(Invariant.TOP, fault.message, exactly(arena.top), call, _said(fault.detail))
     return of_arena(heap, arena, "top", wrong)
 
 
@@ -145,8 +150,8 @@ def _fencepost(heap: CheckedHeap, fault: Fault) -> Finding:
     ends = [each.end for arena in heap.view.arenas for each in arena.regions]
     arena = _arena_at(heap, fault.address)
     is_last = any(fault.address == last_fencepost(heap.layout, end) for end in ends)
-    must = exactly(1) if is_last else exactly(heap.layout.header | 1, ", the first of the heap's two fenceposts")
-    call = "the free that gives back the heap behind this one: an assertion of heap_trim; a free of the block below"
+    must = exactly(1) if is_last else exactly(heap.layout.header | 1, clause("first_heap_s_two_fenceposts"))
+    call = clause("free_gives_back_heap_behind_one")
     return Violation(Invariant.FENCEPOST, fault.message, must, call).at(
         fault.address, WrongField("size", where, heap.words.read(where)), arena
     )
@@ -155,20 +160,20 @@ def _fencepost(heap: CheckedHeap, fault: Fault) -> Finding:
 def _heap_info(heap: CheckedHeap, fault: Fault) -> Finding:
     """A heap_info from which the chain of heaps cannot be followed on."""
     struct = heap.layout.heap_info
-    call = "the next free that merges into top and gives the heap back: heap_trim follows prev"
+    call = clause("next_free_merges_into_top_gives")
     try:
         info = struct.read(heap.process.memory, fault.address)
     except MemoryFault:
         return _plain(fault)
     arena = _arena_at(heap, fault.address + struct.size)
     if fault.invariant is not Invariant.HEAP_INFO or info["prev"] % heap.layout.heap_max:
-        field, expected = "prev", "0 or the heap_info of the heap before"
+        field, expected = "prev", clause("zero_or_the_heap_before")
     elif not 0 < info["size"] <= heap.layout.heap_max:
-        field, expected = "size", f"whole pages, at most mprotect_size, {info['mprotect_size']:#x}"
+        field, expected = "size", clause("whole_pages_up_to_mprotect_size", mprotect_size=info["mprotect_size"])
     else:
-        field, expected, call = "ar_ptr", "the arena whose heap it is", "any free of a block of this heap"
+        field, expected, call = "ar_ptr", clause("arena_whose_heap"), clause("any_free_block_heap")
     where = fault.address + struct.offset(field)
-    return Violation(_OF_HEAP_INFO[field], fault.message, Must(expected), call, fault.detail).at(
+    return Violation(_OF_HEAP_INFO[field], fault.message, Must(expected), call, _said(fault.detail)).at(
         fault.address, WrongField(field, where, info[field]), arena
     )
 
@@ -176,12 +181,11 @@ def _heap_info(heap: CheckedHeap, fault: Fault) -> Finding:
 def _ring(heap: CheckedHeap, fault: Fault) -> Finding:
     """An arena's next leads to none."""
     arena = next(each for each in heap.view.arenas if each.address == fault.address)
-    call = "the next new thread, when it looks for an arena; malloc_trim, mallinfo and fork go round the ring too"
-    why = (
-        f"{fault.detail}; {counted(len(heap.view.arenas), 'arena')} known, by the links before it and by what the "
-        "threads use"
+    call = clause("next_new_thread_when_looks_arena")
+    why = clause(
+        "known_links_before_what_threads_use", detail=fault.detail, count=counted(len(heap.view.arenas), "arena")
     )
-    must = Must("the next arena of the ring, or main_arena")
+    must = Must(clause("next_arena_ring_main_arena"))
     return of_arena(heap, arena, "next", Violation(Invariant.ARENA_RING, fault.message, must, call, why))
 
 
@@ -189,12 +193,12 @@ def _top(heap: CheckedHeap, fault: Fault) -> Iterator[Finding]:
     arena = next(each for each in heap.view.arenas if each.top == fault.address)
     pointer_size = heap.layout.pointer_size
     message: Words = heap.texts.choose("malloc(): corrupted top size", otherwise="top has a wrong size")
-    call = "the next malloc that no free chunk serves"
+    call = clause("next_malloc_no_free_chunk_serves")
     try:
         held = heap.words.read(arena.top + pointer_size)
     except MemoryFault:
-        must = Must("the address of the last chunk of the heap")
-        yield of_arena(heap, arena, "top", Violation(Invariant.TOP, fault.message, must, call, fault.detail))
+        must = Must(clause("address_last_chunk_heap"))
+        yield of_arena(heap, arena, "top", Violation(Invariant.TOP, fault.message, must, call, _said(fault.detail)))
         return
     end = arena.top + (held & ~FLAG_MASK)
     if ends_right(heap, arena, end) and (end - arena.top > arena.system_mem or outvoted_size(heap, arena)):
@@ -204,16 +208,21 @@ def _top(heap: CheckedHeap, fault: Fault) -> Iterator[Finding]:
         return
     if end - arena.top <= arena.system_mem:
         message = "top has a wrong size"
-        call = "the next malloc that top cannot serve: the assertion on old_top in sysmalloc"
-    expected = f"at most system_mem, {arena.system_mem:#x}, and such that top ends where the heap does"
-    yield Violation(Invariant.TOP_SIZE, message, Must(expected), call, fault.detail).at(
+        call = clause("next_malloc_top_cannot_serve_assertion")
+    expected = clause("most_system_mem_such_top_ends_where", system_mem=arena.system_mem)
+    yield Violation(Invariant.TOP_SIZE, message, Must(expected), call, _said(fault.detail)).at(
         arena.top, WrongField("size", arena.top + pointer_size, held), arena.index
     )
 
 
+def _said(text: str) -> Fact | None:
+    """Return what the reader says of a fault; None where it says nothing more."""
+    return InWords(text) if text else None
+
+
 def _plain(fault: Fault) -> Finding:
     assert isinstance(fault.invariant, Invariant), fault.message
-    wrong = Violation(fault.invariant, fault.message, Must(), why=fault.detail)
+    wrong = Violation(fault.invariant, fault.message, Must(), why=_said(fault.detail))
     return wrong.at(fault.address, WrongField("", fault.address, None))
 
 

@@ -121,8 +121,13 @@ def field_holds(fact: FieldIsWrong) -> str:
 
 
 def _wrong_field(fact: FieldIsWrong) -> str:
-    field = f"{field_holds(fact)}, must be {fact.must}" if fact.field else ""
-    return "; ".join(filter(None, (field, fact.why)))
+    field = f"{_braced(field_holds(fact))}, must be {{must}}" if fact.field else ""
+    return "; ".join(filter(None, (field, "" if fact.why is None else "{why}")))
+
+
+def _braced(text: str) -> str:
+    """Return a text as a template has it."""
+    return text.replace("{", "{{").replace("}", "}}")
 
 
 def _given(fact: GivenNoBlock) -> str:
@@ -179,6 +184,6 @@ PHRASES: Phrases = {
         "the word before it, {word}, is taken for a size field: NON_MAIN_ARENA is set, so a heap should begin at {heap}"
     ),
     ProbablyBy: "probably {writer}",
-    FieldIsWrong: _wrong_field,
+    FieldIsWrong: Template(_wrong_field),
     FoundBroken: "heap check: {message} at {address}: {detail}",
 }

@@ -10,6 +10,7 @@ from gdbheap.analysis.facts.fact import Fact, InWords, Joined
 from gdbheap.sentences.facts import (
     aborts,
     accesses,
+    clauses,
     control,
     cxx,
     free_checks,
@@ -31,7 +32,7 @@ PHRASES: dict[type[Fact], Phrase] = {
     Joined: lambda fact: "; ".join(map(said, fact.facts)),
 }
 _MODULES = (
-    *(aborts, accesses, control, cxx, free_checks, heap, locks, memory, passed),
+    *(aborts, accesses, clauses, control, cxx, free_checks, heap, locks, memory, passed),
     *(places, pointers, signals, stacks, stop, writers),
 )
 for _module in _MODULES:
