@@ -118,8 +118,12 @@ def _heap_end(heap: CheckedHeap, arena: Arena) -> tuple[int | None, Fact | None]
         return None, None
     twice = sum(bytes_of(heap, each) for each in closed_early(heap, arena))
     end = base + arena.system_mem - twice
-    name = "sbrk_base_and_system_mem_counted_twice" if twice else "sbrk_base_system_mem_make_end"
-    return end, clause(name, base=Address(base), system_mem=arena.system_mem, end=Address(end), twice=twice)
+    start, most = Address(base), arena.system_mem
+    if twice:
+        return end, clause(
+            "sbrk_base_and_system_mem_counted_twice", base=start, system_mem=most, end=Address(end), twice=twice
+        )
+    return end, clause("sbrk_base_system_mem_make_end", base=start, system_mem=most, end=Address(end))
 
 
 def _not_top(heap: CheckedHeap, arena: Arena, end: int) -> Finding | None:

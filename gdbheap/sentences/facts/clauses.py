@@ -261,6 +261,10 @@ CLAUSES = {
     "one_size": "{size:#x} (flags aside)",
     "prev_size_agrees": "prev_size agrees with it",
     "prev_size_chunk": "prev_size is {prev_size:#x}, the chunk is of {size:#x}",
+    "sbrk_base_and_system_mem_counted_twice": (
+        "sbrk_base {base} and system_mem {system_mem:#x} make it end at {end} ({twice:#x} of it are counted twice)"
+    ),
+    "sbrk_base_system_mem_make_end": "sbrk_base {base} and system_mem {system_mem:#x} make it end at {end}",
     "sbrk_base_top_ends_program_break": "sbrk_base is {base}, and top ends at the program break, {end}",
     "size_chunk_multiple_alignment_within": "the size of a chunk: a multiple of the alignment, within the heap",
     "size_chunk_such_chunks_go_bytes": (
