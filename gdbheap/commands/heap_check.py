@@ -60,6 +60,9 @@ class _Row:
     why: str = member(metadata=column())
     thread_number: int | Absent | None = member(metadata=column("number"))
     writer_facts: Mapping[str, Any] | None = member(metadata=column("facts", shown=False))
+    expected_facts: Mapping[str, Any] | None = member(metadata=column("facts", shown=False))
+    why_facts: Mapping[str, Any] | None = member(metadata=column("facts", shown=False))
+    call_facts: Mapping[str, Any] | None = member(metadata=column("facts", shown=False))
 
 
 # For so many findings the whole of memory is searched for pointers to the block.
@@ -194,6 +197,9 @@ def _row(diagnosis: Diagnosis, numbers: Mapping[int, int]) -> _Row:
         why="" if each.why is None else said(each.why),
         thread_number=ABSENT if each.thread is None else numbers.get(each.thread),
         writer_facts=None if writer.fact is None else writer.fact.record(),
+        expected_facts=each.must.record(),
+        why_facts=None if each.why is None else each.why.record(),
+        call_facts=None if each.call is None else each.call.record(),
     )
 
 
