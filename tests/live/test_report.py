@@ -6,9 +6,11 @@ from __future__ import annotations
 import json
 import re
 import shutil
+import subprocess
+import sys
 from xml.etree import ElementTree
 
-from support.gdb_runs import ask
+from support.gdb_runs import ROOT, ask
 from support.parsed_html import Parsed
 from support.programs import build, running
 
@@ -22,11 +24,13 @@ def test_the_page_says_what_the_commands_say_and_what_the_program_wrote_down(tmp
     shutil.copy(build("retained"), program)
     page = tmp_path / "page.html"
     with running(program) as started:
-        then = [f"heap report {page}", f"heap retained --dot {tmp_path}/owners.dot"]
+        then = [f"heap retained --dot {tmp_path}/owners.dot"]
         then += [f"{command} --svg {tmp_path}/{name}.svg" for name, command in DRAWN.items()]
         answers = ask(["-p", str(started.pid)], COMMANDS, then=then)
+        words = [sys.executable, "-m", "gdbheap", "report", str(started.pid), str(page)]
+        made = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
         expected = dict(re.findall(r"^holder \w+ (\w+) (\d+ \d+)$", started.text, re.MULTILINE))
-    assert page.exists(), answers.text
+    assert made.returncode == 0 and page.exists(), made.stdout + made.stderr
     parsed = Parsed(page.read_text())
     assert parsed.elements["script"] == 2 and parsed.elements["img"] == 0
     assert page.stat().st_size < 2 << 20
