@@ -24,7 +24,7 @@ COMMANDS = (
     "explain $sp",
     "heap types",
 )
-WIDTHS = (80, 160, 0)
+WIDTHS = (80, 240, 0)
 
 
 @pytest.fixture(scope="module")
@@ -57,16 +57,16 @@ def test_no_number_is_broken_in_two(said, command):
     """Every number on a narrow terminal is one of those that a wide one shows, whole with its unit."""
     whole = numbers(said[command, 0])
     assert len(whole) > 1
-    for width in (80, 160):
+    for width in (80, 240):
         narrow = said[command, width]
-        assert numbers(narrow) <= whole | {"80", "160"}, narrow
+        assert numbers(narrow) <= whole | {"80", "240"}, narrow
         assert max(map(display_width, narrow.split("\n"))) <= width, narrow
         # gdb adds an empty line behind one that fills the terminal.
         assert narrow.count("\n\n") <= said[command, 0].count("\n\n"), narrow
 
 
 def test_a_wide_terminal_is_used(said):
-    """160 columns hold all that vmmap has to say of a mapping: nothing gives way."""
-    assert "offset" in said["vmmap", 160].split("\n")[0]
-    assert "no room for" not in said["vmmap", 160] and "no room for offset" in said["vmmap", 80]
-    assert "mem" in said["heap chunks --count 30", 160].split("\n")[0]
+    """240 columns hold all that vmmap has to say of a mapping: nothing gives way."""
+    assert "offset" in said["vmmap", 240].split("\n")[0]
+    assert "no room for" not in said["vmmap", 240] and "no room for offset" in said["vmmap", 80]
+    assert "mem" in said["heap chunks --count 30", 240].split("\n")[0]
