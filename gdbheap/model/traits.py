@@ -131,7 +131,7 @@ class Traits:
     @property
     def is_compared(self) -> bool:
         """Whether the model was held against this release, at this size of pointers, call by call."""
-        return self.name in (COMPARED if self.pointer_size == 8 else NAMES)
+        return self.name in (COMPARED if self.pointer_size == 8 else COMPARED_32)
 
     @property
     def alignment(self) -> int:
@@ -277,6 +277,8 @@ NAMES = ("2.31", "2.36", "2.41", "2.43", "2.44")
 """The releases that the tests' systems have: the model is held against them call by call, in every run."""
 COMPARED = ("2.27", "2.27.0", "2.28", "2.28.0", "2.29", "2.29.0", "2.30", "2.30.0", *NAMES, "2.42", "2.42.0")
 """With them, the mallocs whose calls are recorded, in 64 bit: of 2.27 to 2.29 only what they do with a sound heap."""
+COMPARED_32 = (*NAMES, "2.30")
+"""The same in 32 bit."""
 KNOWN = tuple(_CHANGES)
 """The releases that it has traits for."""
 
