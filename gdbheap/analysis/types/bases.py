@@ -116,7 +116,7 @@ def _of_several(state: TypingState, header: int, kinds: list[int], words: TypedW
     scores = np.full((len(kinds), len(target)), WRONG, np.int64)
     for each in rows:
         scores[each] = _single(state, kinds[each], target)
-    told = by_tags(state, scores, address, header)
+    told = by_tags(state, scores, address, header, base=0)
     if told is not None and any(told.rows.values()):
         state.tag_rules[header] = told.tag, {value: kinds[each] for value, each in told.rows.items()}
     row = rows_told(state, told, start)

@@ -26,7 +26,7 @@ _DEEPEST = 16
 _MOST_TAGS = 24
 # A tag has no more values than this, nor (but for a few) more than one for so many words.
 _MOST_VALUES, _FEW_VALUES, _FEWEST_WORDS = 64, 8, 3
-# What parting the words once more costs, and which part of a group's words may speak against its type.
+# What parting the words more often than there are types costs, and which part of a group's words may speak against its type.
 _COST = 2
 _ODD_PART = 50
 
@@ -112,17 +112,23 @@ class Told:
     worth: int
     rows: Mapping[int, int]
 
+    @property
+    def types(self) -> int:
+        """How many types it tells apart."""
+        return len(set(self.rows.values()))
 
-def by_tags(state: TypingState, scores: Scores, struct: Words, number: int) -> Told | None:
+
+def by_tags(state: TypingState, scores: Scores, struct: Words, number: int, base: int = -1) -> Told | None:
     """Return what the best tag among the members of the structs of type `number` at these addresses tells of each word
-    (a column of `scores`; a row for each type that it may lead to); None where none tells anything."""
+    (a column of `scores`; a row for each type that it may lead to); None where none tells anything. `base`: the row of
+    what the others begin with, which is seldom made alone where a tag tells several of those."""
     count = scores.shape[1]
     best: Told | None = None
     for tag in tags_of(state.book, number):
         values, which = np.unique(tag_values(state, tag, struct), return_inverse=True)
         if len(values) <= min(_MOST_VALUES, max(_FEW_VALUES, count // _FEWEST_WORDS)):
-            told = _told(scores, tag, which.reshape(-1), values)
-            if best is None or told.worth > best.worth:
+            told = _told(scores, tag, which.reshape(-1), values, base)
+            if best is None or (told.worth, told.types) > (best.worth, best.types):
                 best = told
     return best if best is not None and best.worth > 0 else None
 
@@ -136,7 +142,7 @@ def rows_told(state: TypingState, told: Told | None, struct: Words) -> NDArray[n
     return rows[which.reshape(-1)]
 
 
-def _told(scores: Scores, tag: Tag, which: NDArray[np.intp], values: Words) -> Told:
+def _told(scores: Scores, tag: Tag, which: NDArray[np.intp], values: Words, base: int) -> Told:
     """Return what it tells that the words with the same number in `which` lead to one type."""
     groups = len(values)
     total = np.stack([np.bincount(which, row, groups) for row in scores])
@@ -154,8 +160,12 @@ def _told(scores: Scores, tag: Tag, which: NDArray[np.intp], values: Words) -> T
     for group in np.flatnonzero((first > -np.inf) & ~clear).tolist():
         # Of types that go equally well, the one that no other value stands for.
         equal = [each for each in np.flatnonzero(fine[:, group] == first[group]).tolist() if each not in taken]
+        if len(taken) > 1 and len(equal) > 1:
+            equal = [each for each in equal if each != base]
         row[group] = equal[0] if len(equal) == 1 and _FEWEST_WORDS * groups <= len(which) else -1
     told = row >= 0
-    worth = int(first[told].sum()) + int(size[told].sum()) - _COST * groups - 2 * int(size[~told].sum())
+    # (A value for each type is no parting too many.)
+    parted = groups - len(set(row[told].tolist()))
+    worth = int(first[told].sum()) + int(size[told].sum()) - _COST * parted - 2 * int(size[~told].sum())
     rows = {int(value): int(each) for value, each in zip(values.tolist(), row.tolist()) if each >= 0}
     return Told(tag, row[which], worth, rows)
