@@ -26,7 +26,8 @@ _DEEPEST = 16
 _MOST_TAGS = 24
 # A tag has no more values than this, nor (but for a few) more than one for so many words.
 _MOST_VALUES, _FEW_VALUES, _FEWEST_WORDS = 64, 8, 3
-# What parting the words more often than there are types costs, and which part of a group's words may speak against its type.
+# What parting the words more often than there are types costs, and which part of a group's words may speak against its
+# type.
 _COST = 2
 _ODD_PART = 50
 
