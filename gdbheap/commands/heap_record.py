@@ -20,6 +20,7 @@ from gdbheap.session.target import Target
 if TYPE_CHECKING:
     from gdbheap.analysis.recordings.stack_groups import StackGroup
     from gdbheap.glibc.heap_view import HeapView
+    from gdbheap.glibc.layout import Layout
     from gdbheap.process.recording import AllocationFunction, Caller, Recording
 
 
@@ -56,10 +57,12 @@ _WHY = {
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Record, then hold what was seen against the heap."""
-    from gdbheap.analysis.recordings.stack_groups import sizes_in_use, stack_groups  # kept out of gdb's start
+    from gdbheap.analysis.recordings.cached_marks import cached_marks  # kept out of gdb's start
+    from gdbheap.analysis.recordings.stack_groups import sizes_in_use, stack_groups, unexplained_growth
 
     sampling = _sampling(target, arguments)
     view = target.heap()
+    sampling = replace(sampling, cached_marks=cached_marks(target.process, view))
     layout, before = view.layout, sizes_in_use(view)
     target.say(
         f"recording for {sampling.seconds:g} s (Ctrl-C ends it): gdb sets breakpoints on malloc's functions for "
@@ -68,6 +71,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     recording = target.record(sampling)
     after, notes = _heap_after(target)
     groups = stack_groups(recording.samples, layout, after, before)
+    unexplained = {} if after is None else unexplained_growth(groups, sizes_in_use(after), before)
     names = None if after is None else block_names(target)
     rows = [_row(group, "" if names is None or group.example is None else names.at(group.example)) for group in groups]
     if arguments["type"]:
@@ -80,7 +84,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         "heap record",
         (
             Table(columns_of(_Row), rows, list(_display_rows(groups, rows, limit))),
-            Prose(tuple(_summary(recording, sampling, rows))),
+            Prose((*_summary(recording, sampling, rows), *_unexplained(unexplained, layout))),
             Facts(
                 {
                     "samples": len(recording.samples),
@@ -88,6 +92,8 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
                     "seconds": recording.seconds,
                     "held_seconds": recording.held,
                     "slowdown": recording.held / recording.seconds if recording.seconds else 0.0,
+                    "unexplained_blocks": sum(unexplained.values()),
+                    "unexplained_bytes": sum(size * count for size, count in unexplained.items()),
                     "end": recording.end.value,
                     "end_detail": recording.detail or None,
                 },
@@ -180,6 +186,21 @@ def _summary(recording: Recording, sampling: Sampling, rows: Sequence[_Row]) -> 
             "seen, heaptrack or Valgrind's massif is the better tool (from the program's start)",
             "dim",
         )
+
+
+def _unexplained(growth: Mapping[int, int], layout: Layout) -> Iterator[Line]:
+    """Yield what the heap has grown by that no stack was seen for, and what to do."""
+    if not growth:
+        return
+    count, octets = sum(growth.values()), sum(size * count for size, count in growth.items())
+    size = max(growth, key=lambda each: growth[each] * each)
+    largest = size - layout.header + layout.pointer_size
+    least = max(largest - 2 * layout.pointer_size + 1, 0)
+    yield Line.plain(
+        f"the heap has grown by {counted(count, 'block')}, {human_size(octets)} more, of sizes of which no sampled "
+        f"block is still in use: most of {size:#x}. `heap record --size {least}-{largest} --seconds 60` samples "
+        "requests of that size alone"
+    )
 
 
 def _written(groups: Sequence[StackGroup], arguments: Mapping[str, Any]) -> Iterator[str]:

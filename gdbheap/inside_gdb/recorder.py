@@ -23,6 +23,7 @@ from typing import Any
 import gdb
 
 from gdbheap.files import open_nowhere
+from gdbheap.inside_gdb.freed_samples import FreedSamples
 from gdbheap.inside_gdb.text import output_of, text_of
 from gdbheap.machine.machine import Machine
 from gdbheap.process.process import Process
@@ -32,6 +33,10 @@ from gdbheap.process.recording import AllocationFunction, Caller, End, Recording
 _BURST, _FOLLOWED = 24, 8
 # So many calls of other sizes are met in a burst before the process is let go for a while.
 _MOST_OTHERS = 200
+# After so many seconds it is looked which of the sampled blocks are freed by now, before others take their place.
+_LOOKS = (0.0004, 0.0004, 0.001, 0.004, 0.016)
+# So short a while is not worth a stop.
+_SOONEST = 0.0002
 # What a stop costs before anything here runs, until it is measured, in seconds.
 _COST = 0.002
 # What stops the process when time is up. Sent to a process that is traced, it goes to the debugger, which drops it.
@@ -78,9 +83,12 @@ class _Recorder:
         self._called: tuple[AllocationFunction, int, int] | None = None
         self._stop: Any = None
         self._stopped_at = 0.0
+        # Since when the process has stood still for what is done here.
+        self._back_at = time.monotonic()
         self._names: dict[int, Caller] = {}
         self._chance = random.Random(0)
         self._alarm = _Alarm(self._pid)
+        self._freed = FreedSamples(process.machine, sampling.cached_marks)
 
     def record(self) -> Recording:
         started = time.monotonic()
@@ -112,13 +120,15 @@ class _Recorder:
         found = []
         for index, sample in enumerate(self._samples):
             end = next(each for each in bounds if index < each)
-            found.append(replace(sample, is_judged=index + _FOLLOWED <= end))
+            freed = index in self._freed.freed
+            found.append(replace(sample, is_judged=freed or index + _FOLLOWED <= end, was_freed=freed))
         return tuple(found)
 
     def _burst(self, entries: list[_Entry], until: float) -> tuple[End, str] | None:
         """Take some calls in a row, so that a block that is soon handed out anew is seen to be; None, or how the
         recording ends."""
         self._others_now = 0
+        self._look(at_all=True)
         for _ in range(_BURST):
             if self._held > self._budget:
                 self._bursts.append(len(self._samples))
@@ -136,6 +146,7 @@ class _Recorder:
         _enable(entries, False)
         if ended is not None or self._called is None:
             return ended
+        self._look(at_all=False)
         function, size, stored = self._called
         caller, thread = gdb.newest_frame().older(), gdb.selected_thread()
         if caller is None or thread is None:
@@ -155,12 +166,24 @@ class _Recorder:
             with suppress(RuntimeError):
                 back.delete()
 
+    def _look(self, at_all: bool) -> None:
+        with suppress(gdb.error):  # it has gone
+            self._freed.look(self._samples, at_all)
+
     def _rest(self, started: float, until: float) -> tuple[End, str] | None:
         """Let the process run freely for as long as the bound on the slowdown wants, and a little by chance."""
+        for pause in _LOOKS if until > started else ():
+            ended = self._pause(time.monotonic() + pause)
+            if ended is not None:
+                return ended
+            self._look(at_all=True)
         now = time.monotonic()
         rest = (self._held / self._sampling.slowdown - (now - started)) * self._chance.uniform(1.0, 1.2)
-        end = until if self._held > self._budget else min(until, now + max(rest, 0.0))
-        while end - time.monotonic() > 0.001:
+        return self._pause(until if self._held > self._budget else min(until, now + max(rest, 0.0)))
+
+    def _pause(self, end: float) -> tuple[End, str] | None:
+        """Let the process run until `end`; None, or how the recording ends."""
+        while end - time.monotonic() > _SOONEST:
             ended = self._resume(end)
             if ended is not None:
                 return ended
@@ -188,7 +211,7 @@ class _Recorder:
         self._stop, self._stopped_at = None, 0.0
         if until is not None:
             self._alarm.set(until)
-        self._held += self._cost
+        self._held += self._cost + (time.monotonic() - self._back_at)
         try:
             with _silence():
                 gdb.execute("continue", to_string=True)
@@ -196,8 +219,9 @@ class _Recorder:
             return End.INTERRUPTED, ""
         finally:
             sent = self._alarm.clear()
+        self._back_at = time.monotonic()
         if self._stopped_at:
-            self._held += time.monotonic() - self._stopped_at
+            self._held += self._back_at - self._stopped_at
         event = self._stop
         if isinstance(event, gdb.BreakpointEvent):
             users = [each.number for each in event.breakpoints if each.number > 0]

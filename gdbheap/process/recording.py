@@ -20,7 +20,8 @@ class AllocationFunction:
 @dataclass(frozen=True)
 class Sampling:
     """What to record: for so many `seconds`, holding the process for at most `slowdown` (0 to 1) of the time, requests
-    of these sizes in bytes (both included; None: no bound), with `depth` frames each."""
+    of these sizes in bytes (both included; None: no bound), with `depth` frames each. `cached_marks`: what chunks in a
+    tcache are known by."""
 
     functions: tuple[AllocationFunction, ...]
     seconds: float
@@ -28,6 +29,7 @@ class Sampling:
     least: int = 0
     most: int | None = None
     depth: int = 16
+    cached_marks: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True)
@@ -50,7 +52,7 @@ class Caller:
 class Sample:
     """One allocation: `address` that was returned, `size` asked of `function`, by the thread of that number; `stack`
     has the innermost caller first. `is_judged`: enough calls were seen after it to tell whether its block was soon
-    handed out anew."""
+    handed out anew. `was_freed`: it was seen free since, so that what is in use there later is another block."""
 
     address: int
     size: int
@@ -58,6 +60,7 @@ class Sample:
     thread: int
     stack: tuple[Caller, ...]
     is_judged: bool = True
+    was_freed: bool = False
 
 
 class End(enum.Enum):

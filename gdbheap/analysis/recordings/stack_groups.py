@@ -14,6 +14,11 @@ from gdbheap.glibc.sizes import request_to_size
 from gdbheap.lazy import np
 from gdbheap.process.recording import Caller, Sample
 
+# So few blocks more are no growth.
+_NEGLIGIBLE = 16
+# So many that are alive are no chance.
+_FEW = 3
+
 
 @dataclass(frozen=True)
 class StackGroup:
@@ -22,7 +27,7 @@ class StackGroup:
     with `alive_bytes` (None: the heap at the end is not known). `example` is one of those (None: there is none).
 
     `grown` is this stack's part of how many blocks of these sizes the heap has more than at the start: of each size
-    as much as its part of the blocks that are alive (None: not known).
+    as much as its part of the blocks that are alive (None: not known, or too few are alive to tell).
     """
 
     stack: tuple[Caller, ...]
@@ -35,6 +40,7 @@ class StackGroup:
     example: int | None
     grown: int | None
     grown_bytes: int | None
+    alive_sizes: frozenset[int] = frozenset()
 
 
 def sizes_in_use(view: HeapView) -> dict[int, int]:
@@ -53,14 +59,28 @@ def stack_groups(
     members: dict[tuple[object, ...], list[_Call]] = {}
     for each in samples:
         size = request_to_size(each.size, layout)
-        is_alive = view is not None and latest[each.address] is each and _is_alive(view, each.address, size)
+        is_alive = (
+            view is not None
+            and not each.was_freed
+            and latest[each.address] is each
+            and _is_alive(view, each.address, size)
+        )
         names = tuple((caller.library, caller.name) for caller in each.stack)
         members.setdefault((each.function, names), []).append(_Call(each, size, is_alive and each.is_judged))
     now = {} if view is None else sizes_in_use(view)
-    alike = Counter(call.size for calls in members.values() for call in calls if call.is_alive)
+    alike = Counter(call.size for calls in members.values() if _keeps(calls) for call in calls if call.is_alive)
     growth = {size: max(now.get(size, 0) - before.get(size, 0), 0) / count for size, count in alike.items()}
     groups = [_group(calls, growth, view is not None) for calls in members.values()]
     return sorted(groups, key=lambda group: (group.grown_bytes or 0, group.alive_bytes or 0, group.calls), reverse=True)
+
+
+def unexplained_growth(
+    groups: Sequence[StackGroup], now: Mapping[int, int], before: Mapping[int, int]
+) -> dict[int, int]:
+    """Return by size how many more chunks are in use than before, of the sizes of which no group has one alive."""
+    explained = {size for group in groups for size in group.alive_sizes}
+    more = {size: count - before.get(size, 0) for size, count in now.items() if size not in explained}
+    return {size: count for size, count in more.items() if count > _NEGLIGIBLE}
 
 
 @dataclass(frozen=True)
@@ -75,6 +95,7 @@ def _group(calls: Sequence[_Call], growth: Mapping[int, float], is_known: bool) 
     and is alive, by size."""
     sizes = [call.size for call in calls]
     alive = [call for call in calls if call.is_alive]
+    is_growth_known = is_known and (_keeps(calls) or not alive)
     return StackGroup(
         stack=calls[0].sample.stack,
         function=calls[0].sample.function,
@@ -84,9 +105,17 @@ def _group(calls: Sequence[_Call], growth: Mapping[int, float], is_known: bool) 
         alive=len(alive) if is_known else None,
         alive_bytes=sum(call.size for call in alive) if is_known else None,
         example=alive[-1].sample.address if alive else None,
-        grown=round(sum(growth[call.size] for call in alive)) if is_known else None,
-        grown_bytes=round(sum(growth[call.size] * call.size for call in alive)) if is_known else None,
+        grown=round(sum(growth[call.size] for call in alive)) if is_growth_known else None,
+        grown_bytes=round(sum(growth[call.size] * call.size for call in alive)) if is_growth_known else None,
+        alive_sizes=frozenset(call.size for call in alive) if is_growth_known else frozenset(),
     )
+
+
+def _keeps(calls: Sequence[_Call]) -> bool:
+    """Whether what is alive of these calls is more than chance: blocks that were freed unseen, and whose place another
+    has taken, look alive too."""
+    alive = sum(call.is_alive for call in calls)
+    return alive >= _FEW or 2 * alive >= sum(call.sample.is_judged for call in calls)
 
 
 def _is_alive(view: HeapView, mem: int, size: int) -> bool:

@@ -1,0 +1,67 @@
+"""Samples held against a heap: what is alive, and what of the growth is whose."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy
+
+from gdbheap.analysis.recordings.stack_groups import sizes_in_use, stack_groups, unexplained_growth
+from gdbheap.glibc.chunk_table import State
+from gdbheap.process.recording import Caller, Sample
+
+LAYOUT = SimpleNamespace(pointer_size=8, alignment=16, min_size=0x20, header=0x10, page_size=0x1000)
+
+
+def heap(mems, size=0x40):
+    """Return a heap whose blocks in use are these, of one size."""
+    return SimpleNamespace(
+        layout=LAYOUT,
+        table=SimpleNamespace(
+            size=numpy.array([size for _ in mems]), state=numpy.array([int(State.IN_USE) for _ in mems])
+        ),
+        chunk_at=lambda at: (
+            SimpleNamespace(state=State.IN_USE, address=at, size=size, is_mmapped=False) if at + 0x10 in mems else None
+        ),
+    )
+
+
+def sample(name, mem, **more):
+    return Sample(mem, 0x38, "malloc", 1, (Caller(name, "program", 0),), **more)
+
+
+def grouped(samples, mems, before=None):
+    view = heap(mems)
+    groups = stack_groups(samples, LAYOUT, view, before or {})
+    return {group.stack[0].function: group for group in groups}, unexplained_growth(
+        groups, sizes_in_use(view), before or {}
+    )
+
+
+def test_growth_is_of_those_whose_blocks_stay():
+    kept = [0x1000 * place for place in range(1, 101)]
+    groups, unexplained = grouped([sample("keeps", mem) for mem in kept[:4]], kept)
+    assert (groups["keeps"].alive, groups["keeps"].grown, groups["keeps"].grown_bytes) == (4, 100, 100 * 0x40)
+    assert not unexplained
+
+
+def test_a_block_that_was_seen_freed_is_not_the_one_that_is_there_now():
+    kept = [0x1000 * place for place in range(1, 101)]
+    groups, _ = grouped([sample("keeps", kept[0]), sample("throws", kept[1], was_freed=True)], kept)
+    assert (groups["throws"].alive, groups["throws"].grown) == (0, 0)
+    assert (groups["keeps"].alive, groups["keeps"].grown) == (1, 100)
+
+
+def test_one_of_many_that_looks_alive_explains_no_growth():
+    kept = [0x1000 * place for place in range(1, 101)]
+    thrown = [sample("throws", 0x7000_0000 + 0x40 * place, was_freed=True) for place in range(6)]
+    groups, unexplained = grouped([*thrown, sample("throws", kept[0])], kept)
+    assert (groups["throws"].alive, groups["throws"].grown) == (1, None)
+    assert unexplained == {0x40: 100}
+
+
+def test_what_was_there_before_is_no_growth():
+    kept = [0x1000 * place for place in range(1, 101)]
+    groups, unexplained = grouped([sample("keeps", kept[0])], kept, {0x40: 90})
+    assert groups["keeps"].grown == 10
+    assert not unexplained
