@@ -190,7 +190,7 @@ def test_before_the_first_malloc(gdb, flags):
     """Since 2.42 malloc sets itself up before main; until then its arena is as in the file."""
     told, said = look(gdb, build("before_malloc", *flags), ASK["main_arena"], "print main_arena.top == 0")
     if said["print main_arena.top == 0"].endswith("= 1\n"):
-        error = "NoHeap: malloc has not been used yet: main_arena is empty. Stop later, after the first malloc"
+        error = "UnusedHeap: malloc has not been used yet: main_arena is empty. Stop later, after the first malloc"
         assert told == {way: {"error": error} for way in told}
     else:
         assert {each["main_arena"][0] for each in told.values()} == {number(said[ASK["main_arena"]])}
