@@ -10,7 +10,7 @@ from gdbheap.allocators.blocks import Blocks
 from gdbheap.allocators.heap import Heap
 from gdbheap.analysis.pointers.graph import PointerEdges, Pointers, read_graph, read_pointers, unread_graph
 from gdbheap.analysis.pointers.hidden import Hidden
-from gdbheap.analysis.pointers.missing import missing_parts
+from gdbheap.analysis.pointers.missing import missing_parts, unsure_parts
 from gdbheap.analysis.pointers.pointer_scan import PointerScan
 from gdbheap.analysis.pointers.roots import RootRegister, Roots, find_roots
 from gdbheap.analysis.pointers.thread_vectors import find_thread_vectors
@@ -66,7 +66,7 @@ def read_pointer_graph(
     hidden = Hidden(machine, blocks.ranges())
     from_roots, unread = read_pointers(process.memory, blocks, machine, spans, progress, hidden)
     too_far = out_of_reach(process, ranges)
-    unread += too_far
+    unread += too_far + sum(end - start for start, end in unsure_parts(process, ranges))
     interrupted = from_roots.interrupted or not heap.complete
     graph = (
         unread_graph(blocks, machine.pointer_size)
