@@ -13,6 +13,7 @@ from gdbheap.analysis.types.counts import counted_beside
 from gdbheap.analysis.types.embedded import Embedded
 from gdbheap.analysis.types.evidence import evidence
 from gdbheap.analysis.types.fits import fits, fits_loosely
+from gdbheap.analysis.types.readings import container_signs
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.analysis.types.words import TypedWords
 from gdbheap.lazy import np
@@ -86,6 +87,8 @@ def _of_group(state: TypingState, embedded: Embedded, words: TypedWords) -> Iter
     bad = np.zeros((len(guesses), len(blocks)), np.int32)
     for row, guess in enumerate(guesses):
         good[row], bad[row] = evidence(state, guess.type, blocks, guess.part, guess.count > 0)
+        if guess.whole and not guess.count:
+            bad[row] += container_signs(state, guess.type, blocks, guess.part) < 0
     left = np.ones(len(blocks), np.bool_)
     for rank in sorted({guess.rank for guess in guesses}):
         rows = [row for row, guess in enumerate(guesses) if guess.rank == rank]

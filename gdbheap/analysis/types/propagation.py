@@ -97,7 +97,8 @@ class Propagation:
             return joined([]), words
         room = state.room[words.target]
         keys = zip(words.code.tolist(), words.offset.tolist(), room.tolist())
-        known = [state.learned.get(key, (-1, 0)) for key in keys]
+        # (Where a header has a tag, that tells better.)
+        known = [(-1, 0) if key[0] in state.tag_rules else state.learned.get(key, (-1, 0)) for key in keys]
         types, trust = np.array(known, np.int64).T
         sound = types >= 0
         for number in np.unique(types[sound]).tolist():

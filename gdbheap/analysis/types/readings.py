@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gdbheap.analysis.types.container_signs import Signs
+from gdbheap.analysis.types.containers import containers_in
 from gdbheap.analysis.types.counts import integers_of, read_integers
 from gdbheap.analysis.types.evidence import evidence, oddities
 from gdbheap.analysis.types.fits import fits, least_room
@@ -25,6 +27,8 @@ WRONG = -16
 # Agreement beyond this adds nothing: a large struct is no surer than a small one.
 _MOST = 4
 _LETTERS = 4
+# Malloc rounds up by so many words, at most.
+_ROUNDED = 3
 # So many pointers of a struct are followed.
 _MOST_POINTERS = 8
 _TEXT, _EXACT, _KNOWN, _COUNTED = 3, 1, 4, 2
@@ -85,7 +89,21 @@ def _of_struct(state: TypingState, number: int, blocks: Blocks) -> Scores:
             state.pointing[blocks] & ~((layout.codes >= 0) | (layout.codes == VOID) | (layout.codes == MIXED)).any()
         )
     said += _led_to(state, number, blocks)
-    return np.where(wrong, WRONG, said)
+    signs = container_signs(state, number, blocks)
+    return np.where(wrong | (signs < 0), WRONG, said + np.minimum(signs, _MOST))
+
+
+def container_signs(state: TypingState, number: int, blocks: Blocks, part: int = 0) -> Scores:
+    """Return what the C++ library's containers in such objects, which begin at `part`, say of themselves: above 0 that
+    they are some, -1 that one is none."""
+    found = np.zeros(len(blocks), np.int64)
+    wrong = np.zeros(len(blocks), np.bool_)
+    address = state.held.blocks.start[blocks] + np.uint64(part)
+    for offset, container in containers_in(state.book, number)[:_MOST_POINTERS]:
+        said = Signs(state).of_container(container, address + np.uint64(offset))
+        wrong |= said < 0
+        found += np.maximum(said, 0)
+    return np.where(wrong, -1, found)
 
 
 def _led_to(state: TypingState, number: int, blocks: Blocks) -> Scores:
@@ -141,6 +159,9 @@ def _goes_on(state: TypingState, blocks: Blocks, length: int) -> NDArray[np.bool
     """Return which blocks, which ascend, hold something in the room that malloc gives beyond what was asked for."""
     size = state.layouts.pointer_size
     place = state.held.blocks.start[blocks] + np.uint64(-(-length // size) * size)
-    words: NDArray[np.uint64] = gather_words(state.process.memory, size, place)[:, 0]
-    found: NDArray[np.bool_] = (words != 0) & (place + np.uint64(size) <= state.held.blocks.end[blocks])
+    found = np.zeros(len(blocks), np.bool_)
+    for word in range(_ROUNDED):
+        at = place + np.uint64(word * size)
+        words: NDArray[np.uint64] = gather_words(state.process.memory, size, at)[:, 0]
+        found |= (words != 0) & (at + np.uint64(size) <= state.held.blocks.end[blocks])
     return found

@@ -30,6 +30,8 @@ _MOST_VALUES, _FEW_VALUES, _FEWEST_WORDS = 64, 8, 3
 # type.
 _COST = 2
 _ODD_PART = 50
+# So much of a group may go better with another type: one word of so many.
+_DISSENT = 4
 
 
 def tagged_part(book: TypeBook, number: int, offset: int) -> tuple[int, int]:
@@ -156,9 +158,12 @@ def _told(scores: Scores, tag: Tag, which: NDArray[np.intp], values: Words, base
     first = fine[best, np.arange(groups)]
     second = fine[order[1], np.arange(groups)] if len(scores) > 1 else np.full(groups, -np.inf)
     clear = (first > -np.inf) & (first > second)
+    # (Where many of its words go better with another type each, the tag does not part them.)
+    dissent = np.bincount(which, scores[best[which], np.arange(len(which))] < scores.max(axis=0), groups)
+    clear &= _DISSENT * dissent <= size
     taken = set(best[clear].tolist())
     row = np.where(clear, best, -1)
-    for group in np.flatnonzero((first > -np.inf) & ~clear).tolist():
+    for group in np.flatnonzero((first > -np.inf) & (first == second)).tolist():
         # Of types that go equally well, the one that no other value stands for.
         equal = [each for each in np.flatnonzero(fine[:, group] == first[group]).tolist() if each not in taken]
         if len(taken) > 1 and len(equal) > 1:
