@@ -20,7 +20,6 @@ from gdbheap.inside_gdb.terminal import is_terminal, takes_colour
 from gdbheap.inside_gdb.text import spelled, write
 from gdbheap.interface.arguments import OUTPUT, all_arguments, parse, suggest
 from gdbheap.interface.command import Command
-from gdbheap.interface.completion import EXPRESSION, PATH, SYMBOL, complete, current_word
 from gdbheap.interface.manual import manual
 from gdbheap.interface.prefix import PREFIX
 from gdbheap.report.deliver import to_file, to_screen
@@ -37,7 +36,6 @@ _EVENTS = (
     "stop cont exited new_objfile clear_objfiles free_objfile inferior_call memory_changed register_changed "
     "new_inferior inferior_deleted executable_changed corefile_changed"
 )
-_COMPLETERS = {EXPRESSION: gdb.COMPLETE_EXPRESSION, PATH: gdb.COMPLETE_FILENAME, SYMBOL: gdb.COMPLETE_SYMBOL}
 
 TARGET = Target(GdbDebugger(lambda name: gdb.parameter(f"{PREFIX} {name}")))
 for _name in _EVENTS.split():
@@ -73,9 +71,13 @@ def answer(name: str, find: Find, below: tuple[str, ...], line: str, from_tty: b
 
 def offered(command: Command, text: str, word: str | None) -> Any:
     """Return what gdb offers after `text`: the candidates for `word`, or which of its own completers has them."""
+    from gdbheap.interface.completion import EXPRESSION, PATH, complete, current_word  # for those who type
+
     found = complete(command, text)
+    if found == EXPRESSION:
+        return gdb.COMPLETE_EXPRESSION
     if isinstance(found, str):
-        return _COMPLETERS[found]
+        return gdb.COMPLETE_FILENAME if found == PATH else gdb.COMPLETE_SYMBOL
     # gdb's word may begin after ours does (it breaks at "=" and ","): it wants the rest of ours alone.
     done = len(current_word(text)) - len(word or "")
     return [each[max(done, 0) :] for each in found]

@@ -10,16 +10,16 @@ import gdb
 from gdbheap.errors import UsageError
 from gdbheap.inside_gdb import backtrace, code, expressions, frames, typed_memory
 from gdbheap.inside_gdb import process as gdb_process
-from gdbheap.inside_gdb import stop as gdb_stop
 from gdbheap.inside_gdb.call_source import call_source, evaluate_in_frame
 from gdbheap.inside_gdb.vectors import vector_words
-from gdbheap.process.frame import Frame
-from gdbheap.process.process import Process
-from gdbheap.process.recording import Recording, Sampling
 
 if TYPE_CHECKING:
     from gdbheap.elf.cache import SymbolCache
     from gdbheap.elf.debug_search import DebugSearch
+    from gdbheap.process.frame import Frame
+    from gdbheap.process.process import Process
+    from gdbheap.process.recording import Recording, Sampling
+    from gdbheap.process.stop import Stop
     from gdbheap.types.local_variable import LocalVariable
 
 
@@ -35,7 +35,6 @@ class GdbDebugger:
     call_source = staticmethod(call_source)
     evaluate_in_frame = staticmethod(evaluate_in_frame)
     gather = staticmethod(gdb_process.gather)
-    stop = staticmethod(gdb_stop.read_stop)
     selected_thread = staticmethod(gdb_process.selected_lwp)
     detach = staticmethod(gdb_process.detach)
 
@@ -45,6 +44,11 @@ class GdbDebugger:
     def stop_key(self) -> object | None:
         key = gdb_process.stop_key()
         return None if gdb_process.runs_on() else key
+
+    def stop(self, process: Process) -> Stop:
+        from gdbheap.inside_gdb.stop import read_stop  # for those who ask why it stopped
+
+        return read_stop(process)
 
     def debug_search(self) -> DebugSearch:
         from gdbheap.elf.debug_search import DebugSearch, debuginfod_cache

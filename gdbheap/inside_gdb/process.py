@@ -21,7 +21,6 @@ from gdbheap.inside_gdb.text import output_of, text_of
 from gdbheap.machine.machine import Machine
 from gdbheap.machine.machines import MACHINES
 from gdbheap.process.address_space import AddressSpace
-from gdbheap.process.found_space import find_space
 from gdbheap.process.images.auxv import AT_ENTRY, parse_auxv
 from gdbheap.process.live.live_memory import LiveMemory
 from gdbheap.process.live.proc_maps import parse_maps, read_maps
@@ -228,6 +227,8 @@ def _remote_maps(process: Process, notes: list[str]) -> AddressSpace:
             gdb.execute(f"remote get /proc/{gdb.selected_inferior().pid}/maps {copy}", to_string=True)
             return AddressSpace(parse_maps(os.fsdecode(read_regular(copy, _MOST_MAPS))), "remote")
         except (gdb.error, OSError) as error:
+            from gdbheap.process.found_space import find_space  # for the few targets that tell no mappings
+
             space = find_space(process, text_of(lambda: gdb.selected_inferior().progspace.filename) or "")
             found = (
                 "here are those of the modules that the dynamic linker tells, and the memory that pointers lead to, "

@@ -6,7 +6,6 @@ import re
 
 from gdbheap.interface.arguments import all_arguments, split_words
 from gdbheap.interface.command import Argument, Command
-from gdbheap.session.snapshot_store import named_snapshots
 
 # Answers that gdb completes itself; a type is one of its symbols.
 EXPRESSION = "expression"
@@ -77,6 +76,8 @@ def _values(argument: Argument, value: str) -> list[str] | str:
     if argument.kind == "type":
         return SYMBOL
     if argument.kind == "snapshot":
+        from gdbheap.session.snapshot_store import named_snapshots  # brings the heap's readers: at gdb's first Tab
+
         return [each for each in named_snapshots() if each.startswith(value)]
     if argument.kind in ("expression", "object", "size"):
         return EXPRESSION
