@@ -12,7 +12,7 @@ from gdbheap.glibc.sizes import align_up
 from gdbheap.process.address_space import VMA
 from gdbheap.process.cstruct import StructValue
 from gdbheap.process.fault import Fault
-from gdbheap.process.memory import SparseMemory
+from gdbheap.process.memory import sparse
 from gdbheap.process.process import Process
 
 # glibc makes 8 arenas a core unless told otherwise (arena_max); a ring longer than this is not one.
@@ -168,8 +168,8 @@ def heaps_of(process: Process, layout: Layout, arena: int | None = None) -> list
 def _places_of_heaps(process: Process, vma: VMA, heap_max: int) -> Iterator[int]:
     """Yield the multiples of `heap_max` in a mapping at which something may be: of a core's, what it holds nothing
     of is passed over."""
-    memory, spans = process.memory, [(vma.start, vma.end)]
-    if isinstance(memory, SparseMemory):
+    memory, spans = sparse(process.memory), [(vma.start, vma.end)]
+    if memory is not None:
         spans = [each for held in memory.held_spans(vma.start, vma.end) for each in memory.data_spans(*held)]
     for start, end in spans:
         yield from range(-(-start // heap_max) * heap_max, end, heap_max)

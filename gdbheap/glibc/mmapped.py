@@ -157,26 +157,35 @@ def _aligned_inside(process: Process, layout: Layout, outer: MmappedChunk, end: 
     Mirrors _int_memalign: the aligned mem for which at least MINSIZE lies before the chunk (since glibc 2.43:
     whatever lies before); its prev_size tells how much.
     """
-    alignment = 2 * layout.alignment
-    while alignment < end - outer.start:
-        first = -(-(outer.address + layout.header) // alignment) * alignment - layout.header
-        for address in (first, first + alignment) if first - outer.address < layout.min_size else (first,):
-            found = _shifted(process, layout, outer, address, end)
+    words, size = process.words, layout.pointer_size
+    # Most of the places lie in the first page: it is read once.
+    try:
+        page = words.read_many(outer.start, layout.page_size // size)
+    except MemoryFault:
+        page = memoryview(b"").cast("Q")
+    for address in _aligned_places(layout, outer):
+        index = (address - outer.start) // size
+        try:
+            prev_size, raw = page[index : index + 2] if index + 2 <= len(page) else words.read_many(address, 2)
+        except MemoryFault:
+            continue
+        if address != outer.address and address - (prev_size & ~1) == outer.start:
+            found = _decode(layout, address, prev_size, raw, (outer.start, end))
             if found is not None:
                 return found
-        alignment *= 2
     return None
 
 
-def _shifted(process: Process, layout: Layout, outer: MmappedChunk, address: int, end: int) -> MmappedChunk | None:
-    """Return the chunk at `address` if it says that it begins so far behind the start of the mapping, or None."""
-    try:
-        prev_size, raw = process.words.read_many(address, 2)
-    except MemoryFault:
-        return None
-    if address == outer.address or address - (prev_size & ~1) != outer.start:
-        return None
-    return _decode(layout, address, prev_size, raw, (outer.start, end))
+def _aligned_places(layout: Layout, outer: MmappedChunk) -> Iterator[int]:
+    """Yield where a chunk that memalign made of this one may be, by ascending alignment: inside of it, for its header
+    is as it was when malloc made it, whatever mremap has done since."""
+    alignment = 2 * layout.alignment
+    while alignment < outer.end - outer.start:
+        first = -(-(outer.address + layout.header) // alignment) * alignment - layout.header
+        yield first
+        if first - outer.address < layout.min_size:
+            yield first + alignment
+        alignment *= 2
 
 
 def _decode(layout: Layout, address: int, prev_size: int, raw: int, within: tuple[int, int]) -> MmappedChunk | None:

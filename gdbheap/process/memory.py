@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterator
-from typing import Literal, Protocol, runtime_checkable
+from typing import Literal, Protocol, cast
 
 from gdbheap.errors import MemoryFault
 
@@ -30,7 +30,6 @@ class Memory(Protocol):
         """Fill `buffer` (writable, of bytes) from `address` on: the way to read wide without allocating."""
 
 
-@runtime_checkable
 class SparseMemory(Memory, Protocol):
     """Memory that knows what it holds, so that what it does not need not be tried."""
 
@@ -39,6 +38,11 @@ class SparseMemory(Memory, Protocol):
 
     def data_spans(self, start: int, end: int) -> Iterator[tuple[int, int]]:
         """Yield, in order, the parts of [start, end) that may hold anything but zeros, or that cannot be read."""
+
+
+def sparse(memory: Memory) -> SparseMemory | None:
+    """Return the memory if it knows what it holds."""
+    return cast("SparseMemory", memory) if hasattr(memory, "held_spans") else None
 
 
 class ImageMemory:
@@ -112,7 +116,8 @@ def readable_pieces(memory: Memory, start: int, end: int, block: int = BLOCK) ->
     all.
     """
     buffer = memoryview(bytearray(min(block, max(end - start, 0))))
-    for low, high in memory.held_spans(start, end) if isinstance(memory, SparseMemory) else ((start, end),):
+    held = sparse(memory)
+    for low, high in ((start, end),) if held is None else held.held_spans(start, end):
         # Behind a gap words are where they would be without it, wherever a segment of an odd core begins.
         yield from _pieces(memory, low if low == start else -(-low // _ALIGNMENT) * _ALIGNMENT, high, buffer)
 

@@ -14,6 +14,7 @@ from typing import Optional
 from gdbheap.allocators.heap import Heap
 from gdbheap.analysis.mappings.mapping_names import name_of, sharing_of
 from gdbheap.process.address_space import VMA, AddressSpace
+from gdbheap.process.intervals import Intervals
 from gdbheap.process.process import Module, Process
 from gdbheap.process.threads.thread_stacks import find_stacks
 
@@ -159,10 +160,11 @@ def _stack_parts(process: Process) -> Iterator[AnnotatedPart]:
             yield AnnotatedPart(stack.guard_end, stack.end, "main_stack", "main stack", stack.inferred)
         else:
             yield AnnotatedPart(stack.guard_end, stack.end, "thread_stack", "stack", stack.inferred, owner)
+    everyones = Intervals((stack.start, stack.end, stack) for stack in stacks)
     for stack in stacks:
         pointer = stack.thread_pointer
         vma = process.address_space.find(pointer) if pointer else None
-        if pointer and vma and not any(each.start <= pointer < each.end for each in stacks):
+        if pointer and vma and not everyones.at(pointer):
             # The TLS blocks lie right below the TCB (TLS variant II); how many pages they take, only ld.so knows.
             page = pointer & -process.page_size
             start, end = max(page - 2 * process.page_size, vma.start), min(page + 2 * process.page_size, vma.end)

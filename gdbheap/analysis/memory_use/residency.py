@@ -15,7 +15,7 @@ from gdbheap.glibc.layout import Layout
 from gdbheap.lazy import np
 from gdbheap.process.address_space import VMA
 from gdbheap.process.live.pages import PageState, read_pages
-from gdbheap.process.memory import SparseMemory, readable_pieces
+from gdbheap.process.memory import SparseMemory, readable_pieces, sparse
 from gdbheap.process.process import Process
 
 if TYPE_CHECKING:
@@ -144,9 +144,9 @@ def stored_in_core(process: Process, view: GlibcHeap | None) -> Residency | None
 
 def pages_in_core(process: Process) -> ResidentPages | None:
     """Return the pages of a core that hold anything but zeros; None where this is no core."""
-    if process.kind != "core" or not isinstance(process.memory, SparseMemory):
+    memory = sparse(process.memory)
+    if process.kind != "core" or memory is None:
         return None
-    memory = process.memory
     not_held = {start for start, _, _ in process.stand_ins}
     vmas = [vma for vma in process.address_space if vma.writable and vma.start not in not_held]
     return ResidentPages(run for vma in vmas for run in _written(memory, vma, process.page_size))

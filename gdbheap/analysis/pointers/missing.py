@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 from gdbheap.process.address_space import without
 from gdbheap.process.live.touched import is_out_of_reach
-from gdbheap.process.memory import SparseMemory
+from gdbheap.process.memory import sparse
 from gdbheap.process.process import Process
 
 
@@ -41,5 +41,5 @@ def unsure_parts(process: Process, spans: Iterable[tuple[int, int]]) -> list[tup
 def _missing(process: Process, start: int, end: int) -> Iterator[tuple[int, int]]:
     if is_out_of_reach(process, start, end):
         yield start, end
-    elif process.kind == "core" and isinstance(process.memory, SparseMemory):
-        yield from without(start, end, list(process.memory.held_spans(start, end)))
+    elif process.kind == "core" and (memory := sparse(process.memory)) is not None:
+        yield from without(start, end, list(memory.held_spans(start, end)))

@@ -3,7 +3,7 @@ memory."""
 
 from __future__ import annotations
 
-from bisect import bisect_right
+from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
@@ -12,8 +12,9 @@ from gdbheap.analysis.pointers.scanned import scanned
 from gdbheap.analysis.pointers.stack_blocks import unused_parts
 from gdbheap.errors import MemoryFault
 from gdbheap.process.address_space import VMA, without
+from gdbheap.process.intervals import Intervals
 from gdbheap.process.live.in_kernel import read_in_kernel
-from gdbheap.process.process import Process
+from gdbheap.process.process import Process, Thread
 from gdbheap.process.threads.thread_pointers import find_thread_pointers
 from gdbheap.process.threads.thread_stacks import StackBlock, stack_blocks
 
@@ -70,9 +71,10 @@ def find_roots(process: Process, heap: Heap, vectors: Iterable[RootRegister] = (
     blocks = stack_blocks(process, pointers)
     closed = _joined([*heap.own_ranges(), *unused_parts(process, blocks)])
     ranges: list[RootRange] = []
+    stacks = _Stacks(process, blocks)
     for vma, low, high in scanned(process):
         for start, end in without(low, high, closed):
-            ranges += _named(process, vma, start, end, blocks)
+            ranges += _named(process, vma, start, end, stacks)
     ranges += [RootRange(start, end, LOST_TRAIL, "") for start, end in heap.unread_ranges()]
     ranges += _stacks_in_heaps(process, heap)
     return Roots(
@@ -81,24 +83,42 @@ def find_roots(process: Process, heap: Heap, vectors: Iterable[RootRegister] = (
     )
 
 
-def _named(process: Process, vma: VMA, start: int, end: int, blocks: list[StackBlock]) -> Iterator[RootRange]:
+class _Stacks:
+    """Whose stack an address lies on."""
+
+    def __init__(self, process: Process, blocks: list[StackBlock]) -> None:
+        self.blocks = Intervals((block.start, block.end, block) for block in blocks)
+        # By stack pointer; of those in one place, the first in the debugger's order.
+        self._threads = sorted(
+            ((thread.stack_pointer, order, thread) for order, thread in enumerate(process.threads)),
+            key=lambda each: each[:2],
+        )
+        self._pointers = [each[0] for each in self._threads]
+
+    def thread_on(self, ranges: Iterable[tuple[int, int]]) -> Thread | None:
+        """Return the first thread whose stack pointer is in one of the ranges."""
+        among: list[tuple[int, int, Thread]] = []
+        for start, end in ranges:
+            among += self._threads[bisect_left(self._pointers, start) : bisect_left(self._pointers, end)]
+        return min(among, key=lambda each: each[1])[2] if among else None
+
+
+def _named(process: Process, vma: VMA, start: int, end: int, stacks: _Stacks) -> Iterator[RootRange]:
     """Yield [start, end) of a VMA, cut where a thread's stack begins or ends, and where a module's data end."""
     module, module_end = _module_of(process, vma)
-    places = {module_end, *(each for block in blocks for each in (block.start, block.end))}
-    cuts = sorted(each for each in places if start < each < end)
+    cuts = sorted({*stacks.blocks.cuts(start, end), *([module_end] if start < module_end < end else [])})
     for low, high in zip([start, *cuts], [*cuts, end]):
         kind, name, number = MAPPING, vma.path, None
         if low < module_end:
             kind, name = DATA, module
         else:
-            inside = [block for block in blocks if block.start <= low < block.end]
-            for thread in process.threads:
-                sp = thread.stack_pointer
-                if (vma.path == "[stack]" and sp in vma) or any(each.start <= sp < each.end for each in inside):
-                    kind, name, number = STACK, f"thread {thread.number}", thread.number
-                    break
-            else:
-                name = "stack of an ended thread" if inside and inside[0].is_free else name
+            inside = stacks.blocks.at(low)
+            ranges = [(each.start, each.end) for each in inside]
+            thread = stacks.thread_on([*ranges, (vma.start, vma.end)] if vma.path == "[stack]" else ranges)
+            if thread is not None:
+                kind, name, number = STACK, f"thread {thread.number}", thread.number
+            elif inside and inside[0].is_free:
+                name = "stack of an ended thread"
         yield RootRange(low, high, kind, name, number)
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from gdbheap.process.address_space import UNTOLD, VMA
 from gdbheap.process.live.mapped_file import is_device, may_be_device
 from gdbheap.process.live.pages import PAGEMAP, PageState, read_pages
-from gdbheap.process.memory import SparseMemory
+from gdbheap.process.memory import sparse
 from gdbheap.process.process import Process
 
 # Of a remote process nobody tells what it has touched: memory that may not be read is left out if it is larger.
@@ -81,8 +81,8 @@ def _with_contents(process: Process, closed: list[VMA]) -> Iterator[tuple[VMA, i
 
 def _held(process: Process, vma: VMA) -> Iterator[tuple[int, int]]:
     """Yield the parts of the VMA that the core has, and that are not zeros alone."""
-    memory = process.memory
-    if isinstance(memory, SparseMemory):
+    memory = sparse(process.memory)
+    if memory is not None:
         for start, end in memory.data_spans(vma.start, vma.end):
             yield from memory.held_spans(start, end)
     else:

@@ -17,7 +17,7 @@ from gdbheap.process.live.kernel_page import KERNEL_PAGE
 from gdbheap.process.live.live_memory import is_private_anonymous
 from gdbheap.process.live.mapped_file import may_be_regular_file, open_mapped_file
 from gdbheap.process.live.pages import PageState, read_pages
-from gdbheap.process.memory import SparseMemory
+from gdbheap.process.memory import sparse
 from gdbheap.process.process import Process
 
 # Reading less than this costs less than asking for its pages.
@@ -34,8 +34,8 @@ def touched_spans(process: Process, spans: Iterable[tuple[int, int]]) -> Iterato
         vma = process.address_space.find(start)
         if end - start < _LARGE:
             yield start, end
-        elif process.kind == "core" and isinstance(process.memory, SparseMemory):
-            yield from process.memory.data_spans(start, end)
+        elif process.kind == "core" and (held := sparse(process.memory)) is not None:
+            yield from held.data_spans(start, end)
         elif is_out_of_reach(process, start, end):
             continue
         elif process.pid is None or vma is None or end > vma.end:

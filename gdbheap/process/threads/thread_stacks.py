@@ -76,10 +76,12 @@ def stack_blocks(process: Process, pointers: Mapping[int, int]) -> list[StackBlo
     The main thread, and those whose stacks the program allocated without telling where they begin, have none.
     """
     place, found = _live_blocks(process, pointers)
+    by_end = {block.end: block for block in found.values()}
     for vma in process.address_space:
         if _may_be_stack(vma):
-            for block in _blocks_at_the_end(process, vma, found, place):
-                found.setdefault(block.start, block)
+            for block in _blocks_at_the_end(process, vma, by_end, place):
+                if block.start not in found:
+                    found[block.start] = by_end[block.end] = block
             if len(found) > _MOST_STACKS:
                 break
     return sorted(found.values(), key=lambda block: block.start)
@@ -129,13 +131,15 @@ def _is_usual(process: Process, block: StackBlock) -> bool:
 def _candidates(process: Process, control: int, stack_pointer: int) -> dict[int, StackBlock]:
     """Return what the words of one struct pthread may say, by their offset in it."""
     found: dict[int, StackBlock] = {}
-    words = _words(process, control)
-    for index in range(len(words) - 2):
-        start, size, guard = words[index : index + 3]
+    words = np.array(_words(process, control), np.uint64)
+    begins, sizes, guards = words[:-2], words[1:-1], words[2:]
+    is_guard = (guards < sizes) & (guards % np.uint64(process.page_size) == 0)
+    holds = (begins != 0) & (begins < np.uint64(control)) & (sizes > np.uint64(control) - begins)
+    for index in np.flatnonzero(is_guard & holds).tolist():
+        start, size, guard = words[index : index + 3].tolist()
         end = start + size
-        inside = start < control < end and (start < stack_pointer < end or end - control <= _MOST_ABOVE)
-        is_guard = guard < size and guard % process.page_size == 0
-        if start and inside and is_guard and _is_mapped(process.address_space, start, end):
+        inside = start < stack_pointer < end or end - control <= _MOST_ABOVE
+        if inside and _is_mapped(process.address_space, start, end):
             found[index * process.pointer_size] = StackBlock(start, end, guard, control)
     return found
 
@@ -145,11 +149,10 @@ def _may_be_stack(vma: VMA) -> bool:
 
 
 def _blocks_at_the_end(
-    process: Process, vma: VMA, known: Mapping[int, StackBlock], place: int | None
+    process: Process, vma: VMA, by_end: Mapping[int, StackBlock], place: int | None
 ) -> Iterator[StackBlock]:
     """Yield the stack blocks that end where the VMA does, one below the other (from glibc 2.42 on no guard divides
-    them)."""
-    by_end = {block.end: block for block in known.values()}
+    them); `by_end` are those that are known."""
     end = vma.end
     while end > vma.start:
         block = by_end.get(end) or _block_that_ends_at(process, end, vma.start, place)
