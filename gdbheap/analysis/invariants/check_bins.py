@@ -19,7 +19,6 @@ from gdbheap.glibc.naming import list_name
 from gdbheap.glibc.sizes import min_large_size
 from gdbheap.lazy import np
 from gdbheap.process.address import Address
-from gdbheap.process.columns.gather import gather_words
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -148,7 +147,7 @@ def _compare_ring(
     pointer_size = heap.layout.pointer_size
     order = np.argsort(chunks)
     offset = heap.layout.header + 2 * pointer_size
-    held = gather_words(heap.process.memory, pointer_size, chunks[order] + np.uint64(offset), 2)
+    held = heap.ring_links(chunks[order])
     message = heap.texts.choose("corrupted double-linked list (not small)", otherwise="")
     for index, side in np.argwhere(held != expected[order])[:MOST_FINDINGS].tolist():
         address = int(chunks[order][index])

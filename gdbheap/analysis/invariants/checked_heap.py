@@ -82,6 +82,21 @@ class CheckedHeap:
         ends = self.table.address[rows] + self.table.size[rows]
         return gather_words(self.process.memory, self.layout.pointer_size, ends)[:, 0]
 
+    def ring_links(self, chunks: NDArray[np.uint64]) -> NDArray[np.uint64]:
+        """Return the two words of each of these chunks of unsorted and large bins, which ascend, where the links of the
+        ring of sizes lie (zeros where they cannot be read)."""
+        where, words = self._ring_links
+        found: NDArray[np.uint64] = words[np.searchsorted(where, chunks)]
+        return found
+
+    @cached_property
+    def _ring_links(self) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
+        """All of them at once: the chunks of one bin lie far apart, those of all bins near each other."""
+        listed = [np.array(each.chunks, np.uint64) for each in self.view.bins if each.kind in ("unsorted", "large")]
+        chunks = np.unique(np.concatenate([np.empty(0, np.uint64), *listed]))
+        offset = np.uint64(self.layout.header + 2 * self.layout.pointer_size)
+        return chunks, gather_words(self.process.memory, self.layout.pointer_size, chunks + offset, 2)
+
     def believed(self, each: Bin) -> int:
         """Return how many chunks of a tcache or fastbin list, from its head, are of it: where the list breaks, those
         before the first chunk of a wrong size, behind which the links lead nowhere. That chunk is somebody's

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from gdbheap.allocators.blocks import Blocks
@@ -18,6 +19,7 @@ from gdbheap.analysis.leaks.saved_stacks import SavedStacks
 from gdbheap.analysis.objects.counted_text import leads_to_counted_text
 from gdbheap.errors import MemoryFault
 from gdbheap.lazy import np
+from gdbheap.process.columns.gather import gather_words
 from gdbheap.process.process import Process
 
 if TYPE_CHECKING:
@@ -95,9 +97,9 @@ def accept(inside: Inside, pointers: InteriorPointers, chosen: Sequence[str]) ->
         accepted[others] = inside.stacks.saved(target[others], offset[others])
     if MULTIPLE_INHERITANCE in chosen:
         vtables = _Vtables(inside.process)
-        place = blocks.start[target] + offset
-        for index in np.flatnonzero(~accepted & vtables.maybe(first)).tolist():
-            accepted[index] = vtables.is_vtable(int(first[index])) and vtables.is_vtable_at(int(place[index]))
+        others = np.flatnonzero(~accepted & vtables.maybe(first))
+        others = others[vtables.among(first[others])]
+        accepted[others] = vtables.at(blocks.start[target[others]] + offset[others])
     of_all = np.zeros(len(pointers.target), np.bool_)
     of_all[to_word] = accepted
     if COUNTED_TEXT in chosen:
@@ -111,14 +113,24 @@ class _Sizes:
     """What may have been asked for, for each target: malloc keeps the chunk's size alone."""
 
     def __init__(self, layout: Sizing, blocks: Blocks, target: NDArray[np.int32]) -> None:
-        self.usable = blocks.end[target] - blocks.start[target]
+        self._layout, self._blocks, self._target = layout, blocks, target
+
+    @cached_property
+    def usable(self) -> Words:
+        """How many bytes the program may use of each."""
+        return self._blocks.end[self._target] - self._blocks.start[self._target]
+
+    @cached_property
+    def slack(self) -> Words:
+        """How much less than that may have been asked for."""
+        layout, size = self._layout, self._blocks.size[self._target]
         # A chunk of the smallest size may have been asked for with less; an mmapped one is rounded up to a page. Any
         # other is rounded up to the alignment, and what a free chunk has more than that goes with it where it is less
         # than a chunk (_int_malloc: remainder_size < MINSIZE).
-        smallest = blocks.size[target] <= np.uint64(layout.min_size)
+        smallest = size <= np.uint64(layout.min_size)
         page = np.uint64(layout.page_size)
-        mapped = blocks.size[target] % page < np.uint64(2 * layout.header)
-        self.slack = np.where(smallest, self.usable, np.where(mapped, page, np.uint64(layout.min_size)))
+        mapped = size % page < np.uint64(2 * layout.header)
+        return np.where(smallest, self.usable, np.where(mapped, page, np.uint64(layout.min_size)))
 
     def could_be(self, content: Words, extra: np.uint64) -> NDArray[np.bool_]:
         """Return where a request of content + extra bytes leads to just this chunk."""
@@ -153,6 +165,10 @@ class _Vtables:
         held = [vma for vma in process.address_space if vma.is_file and vma.readable]
         self._start = np.array([vma.start for vma in held], np.uint64)
         self._end = np.array([vma.end for vma in held], np.uint64)
+        vmas = process.address_space.vmas
+        self._lowest, self._highest = (
+            (np.uint64(vmas[0].start), np.uint64(vmas[-1].end)) if vmas else (np.uint64(0),) * 2
+        )
         self._known: dict[int, bool] = {}
 
     def maybe(self, words: Words) -> NDArray[np.bool_]:
@@ -163,14 +179,24 @@ class _Vtables:
         inside: NDArray[np.bool_] = (index >= 0) & (words < self._end[index])
         return inside
 
-    def is_vtable_at(self, place: int) -> bool:
-        """Whether the word at `place` is a pointer to a vtable."""
-        try:
-            return self.is_vtable(self._process.words.read(place))
-        except MemoryFault:
-            return False
+    def at(self, places: Words) -> NDArray[np.bool_]:
+        """Return at which of the places, words of blocks, a pointer to a vtable lies."""
+        order = np.argsort(places, kind="stable")
+        words = gather_words(self._process.memory, self._process.pointer_size, places[order])[:, 0]
+        found = np.zeros(len(places), np.bool_)
+        found[order] = self.among(words)
+        return found
 
-    def is_vtable(self, address: int) -> bool:
+    def among(self, words: Words) -> NDArray[np.bool_]:
+        """Return which of the words are pointers to vtables; each word is looked at once, however often it comes."""
+        each, which = np.unique(words, return_inverse=True)
+        # (An address that nothing is mapped at has no names, and most words are no address.)
+        known = (each >= self._lowest) & (each < self._highest)
+        known[known] = [self._is_vtable(address) for address in each[known].tolist()]
+        found: NDArray[np.bool_] = known[which.reshape(-1)]
+        return found
+
+    def _is_vtable(self, address: int) -> bool:
         """Whether functions, and perhaps zeros before them (pure virtual ones), are named at the address."""
         if address not in self._known:
             self._known[address] = self._names_functions(address)

@@ -41,4 +41,6 @@ def find_reasons(
         if len(taken.target):
             offsets, counts = np.unique(taken.offset, return_counts=True)
             often = offsets[np.argsort(-counts, kind="stable")]
-            yield Reason(name, len(np.unique(taken.target)), tuple(often.tolist()))
+            is_held = np.zeros(len(by_heuristic), np.bool_)
+            is_held[taken.target] = True
+            yield Reason(name, int(np.count_nonzero(is_held)), tuple(often.tolist()))

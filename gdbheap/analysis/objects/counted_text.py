@@ -40,6 +40,9 @@ def leads_to_counted_text(
         return found
     order = chosen[np.argsort(target[chosen], kind="stable")]
     head, at = _heads(process, blocks, target[order]), offset[order].astype(np.int64)
+    # Text has a first character: that alone rules most pointers out.
+    likely = np.flatnonzero(_printable(head[np.arange(len(order)), np.minimum(at, head.shape[1] - 1)]))
+    order, head, at = order[likely], head[likely], at[likely]
     room = (blocks.end[target[order]] - blocks.start[target[order]]).astype(np.int64)
     start = blocks.start[target[order]] + at.astype(np.uint64)
     rows = np.arange(len(order))
