@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from gdbheap.analysis.addresses.preview import preview
 from gdbheap.analysis.memory_use.usage import usage, usage_by_arena
+from gdbheap.commands.chunk_rows import ChunkRows, DisplayedChunks
 from gdbheap.errors import UsageError
-from gdbheap.glibc.chunk_table import FREE_STATES, MMAPPED_ARENA, PREV_INUSE, ChunkTable, State
+from gdbheap.glibc.chunk_table import MMAPPED_ARENA, ChunkTable, State
 from gdbheap.glibc.heap_view import HeapView
-from gdbheap.glibc.naming import arena_name, flag_letters, place_at
+from gdbheap.glibc.naming import arena_name
 from gdbheap.interface.command import Argument, Command
-from gdbheap.interface.limit import count_argument, left_out, limit_of
+from gdbheap.interface.limit import count_argument
 from gdbheap.lazy import np
-from gdbheap.report.report import ABSENT, Absent, Facts, Faults, Line, Report, Table
+from gdbheap.report.report import Absent, Facts, Faults, Report, Table
 from gdbheap.report.rows import PREVIEW, column, columns_of, goes
 from gdbheap.sentences.block_names import BlockNames
 from gdbheap.session.block_names import block_names
@@ -25,11 +25,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _STATES = tuple(state.label for state in State)
-_FREE = frozenset(int(state) for state in FREE_STATES)
-# Rows that are turned into Python's objects at a time.
-_BLOCK = 1 << 14
-# A run of like chunks shorter than this is shown chunk by chunk.
-_SHORTEST_RUN = 4
 
 
 @dataclass(frozen=True)
@@ -56,11 +51,11 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     if arguments["summary"]:
         return _summary(view, table)
     names = _names(target, arguments)
-    rows = _ChunkRows(view, table, names)
+    rows = ChunkRows(view, table, names)
     return Report(
         "heap chunks",
         (
-            Table(columns_of(_Row), rows, list(_display_rows(target, rows, arguments))),
+            Table(columns_of(_Row), rows, DisplayedChunks(target, rows, arguments)),
             Facts(_totals(table)),
             Faults(view.faults),
         ),
@@ -106,96 +101,6 @@ def _from_place(target: Target, view: HeapView, place: str) -> NDArray[np.bool_]
     if row is None:
         raise UsageError(f"{address:#x} is in no chunk of the heap; `vmmap {address:#x}` shows what is there")
     return np.asarray(np.arange(len(table)) >= row)
-
-
-class _ChunkRows(Sequence[Sequence[Any]]):
-    """The published rows, each made when it is asked for."""
-
-    def __init__(self, view: HeapView, table: ChunkTable, names: BlockNames | None) -> None:
-        self.view = view
-        self.names = names
-        self.table = table
-
-    def __len__(self) -> int:
-        return len(self.table)
-
-    def __getitem__(self, row: Any) -> Any:
-        if isinstance(row, slice):
-            return list(self._rows(*row.indices(len(self))))
-        if not 0 <= row < len(self):
-            raise IndexError(row)
-        return next(self._rows(row, row + 1, 1))
-
-    def __iter__(self) -> Iterator[Sequence[Any]]:
-        for start in range(0, len(self), _BLOCK):
-            yield from self._rows(start, min(start + _BLOCK, len(self)), 1)
-
-    def _rows(self, start: int, stop: int, step: int) -> Iterator[Sequence[Any]]:
-        """Yield rows out of columns turned into lists at once: an element of an array alone costs as much as the
-        rest of a row."""
-        table, here = self.table, slice(start, stop, step)
-        columns = (table.address[here], table.size[here], table.flags[here], table.state[here], table.arena[here])
-        header = self.view.layout.header
-        for address, size, flags, state, arena in zip(*(each.tolist() for each in columns)):
-            place = place_at(self.view, address) if state in _FREE else ""
-            label, letters = _STATES[state], flag_letters(flags)
-            cells = address, address + header, size, label, arena_name(arena), bool(flags & PREV_INUSE), letters, place
-            yield (*cells, *(self._type(address + header) if state == State.IN_USE else (ABSENT, ABSENT)))
-
-    def _type(self, mem: int) -> tuple[str | None, str | None]:
-        """Return the type of a block and how sure it is."""
-        return (None, None) if self.names is None else self.names.type_at(mem)
-
-
-def _display_rows(target: Target, rows: _ChunkRows, arguments: Mapping[str, Any]) -> Iterator[Sequence[Any] | Line]:
-    """Yield the rows for people: like chunks in a row folded, and cut at the limit."""
-    limit = limit_of(target, arguments)
-    shown, used = 0, 0
-    for start, end in _runs(rows, fold=not arguments["no_fold"]):
-        if limit and used >= limit:
-            break
-        folded = end - start >= _SHORTEST_RUN and not arguments["no_fold"]
-        for row in range(start, start + 1 if folded else end):
-            if limit and used >= limit:
-                break
-            yield *rows[row], _preview(target, rows, row, arguments)
-            used += 1
-            shown += 1
-        if folded:
-            last = rows.table[end - 1]
-            text = f"    … {end - start - 1:,} more like it, the last at {last.address:#x}"
-            yield Line.plain(text, "dim")
-            shown += end - start - 1
-    if shown < len(rows):
-        yield left_out(len(rows) - shown, "chunk", also=", --summary the totals")
-
-
-def _preview(target: Target, rows: _ChunkRows, row: int, arguments: Mapping[str, Any]) -> str:
-    if arguments["no_preview"] or not target.setting("preview"):
-        return ""
-    chunk = rows.table[row]
-    contents = preview(target.process.memory, rows.view.layout, chunk, target.symbol_at)
-    name = ""
-    if rows.names is not None and chunk.state is State.IN_USE:
-        name = rows.names.at(chunk.address + rows.view.layout.header)
-    return f"{name}  {contents}" if name else contents
-
-
-def _runs(rows: _ChunkRows, fold: bool) -> Iterator[tuple[int, int]]:
-    """Yield [start, end) of each run of chunks of one size, state, arena and type."""
-    table = rows.table
-    if not len(table):
-        return
-    if not fold:
-        yield 0, len(table)
-        return
-    columns: list[NDArray[Any]] = [table.size, table.state, table.arena]
-    if rows.names is not None:
-        columns.append(rows.names.codes_at(table.address + np.uint64(rows.view.layout.header)))
-    changes = np.any([column[1:] != column[:-1] for column in columns], axis=0)
-    starts = np.concatenate(([0], np.flatnonzero(changes) + 1, [len(table)]))
-    for index in range(len(starts) - 1):
-        yield int(starts[index]), int(starts[index + 1])
 
 
 def _totals(table: ChunkTable) -> dict[str, int]:

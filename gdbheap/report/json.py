@@ -43,7 +43,22 @@ def _rows(table: Table) -> Iterator[str]:
 
 
 def _cells(cells: Iterable[Any], convert: Callable[[Any], str]) -> list[str]:
-    return ["null" if cell is None or cell is ABSENT else convert(cell) for cell in cells]
+    texts = _Texts(convert)
+    return [
+        texts[cell] if cell.__class__ is str else "null" if cell is None or cell is ABSENT else convert(cell)
+        for cell in cells
+    ]
+
+
+class _Texts(dict[str, str]):
+    """Texts as they were made once: a column of words has few that differ."""
+
+    def __init__(self, convert: Callable[[Any], str]) -> None:
+        self._convert = convert
+
+    def __missing__(self, word: str) -> str:
+        text = self[word] = self._convert(word)
+        return text
 
 
 def _fault(fault: Fault) -> dict[str, str]:

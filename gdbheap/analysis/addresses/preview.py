@@ -12,6 +12,7 @@ from gdbheap.process.symbols import SymbolAt
 _TEXT_BYTES = 48
 _SHORTEST_TEXT = 4
 _WORDS = 3
+_PRINTABLE = bytes(range(0x20, 0x7F))
 
 
 def preview(memory: Memory, layout: Layout, chunk: Chunk, symbol_at: SymbolAt) -> str:
@@ -67,9 +68,7 @@ def _is_pointer(memory: Memory, data: bytes, size: int) -> bool:
 def leading_text(data: bytes) -> str:
     """Return the printable ASCII that `data` begins with, quoted, "…" behind it where it goes on; "" where it is too
     short to be text."""
-    end = 0
-    while end < len(data) and 0x20 <= data[end] < 0x7F:
-        end += 1
+    end = len(data) - len(data.lstrip(_PRINTABLE))
     ends_well = end == len(data) or data[end] in b"\0\n\r\t"
     if end < _SHORTEST_TEXT or not ends_well:
         return ""

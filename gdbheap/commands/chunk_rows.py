@@ -1,0 +1,151 @@
+"""The rows of `heap chunks`, made as they are asked for: there may be a million."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from functools import lru_cache
+from itertools import repeat
+from typing import TYPE_CHECKING, Any
+
+from gdbheap.analysis.addresses.preview import preview
+from gdbheap.glibc.chunk_table import FREE_STATES, PREV_INUSE, Chunk, ChunkTable, State
+from gdbheap.glibc.heap_view import HeapView
+from gdbheap.glibc.naming import arena_name, flag_letters, place_at
+from gdbheap.interface.limit import left_out, limit_of
+from gdbheap.lazy import np
+from gdbheap.process.ahead import Ahead
+from gdbheap.process.intervals import Intervals
+from gdbheap.process.named_address import NamedAddress
+from gdbheap.report.report import ABSENT, Line
+from gdbheap.sentences.block_names import BlockNames
+from gdbheap.session.target import Target
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+_STATES = tuple(state.label for state in State)
+_FREE = frozenset(int(state) for state in FREE_STATES)
+# Rows that are turned into Python's objects at a time.
+_BLOCK = 1 << 14
+# A run of like chunks shorter than this is shown chunk by chunk.
+_SHORTEST_RUN = 4
+# So many addresses are kept with their symbols: gdb looks one up in the time of ten rows.
+_MOST_SYMBOLS = 1 << 16
+
+
+class ChunkRows(Sequence[Sequence[Any]]):
+    """The published rows, each made when it is asked for."""
+
+    def __init__(self, view: HeapView, table: ChunkTable, names: BlockNames | None) -> None:
+        self.view = view
+        self.names = names
+        self.table = table
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __getitem__(self, row: Any) -> Any:
+        if isinstance(row, slice):
+            return list(self.of(row))
+        if not 0 <= row < len(self):
+            raise IndexError(row)
+        return next(self.of(slice(row, row + 1)))
+
+    def __iter__(self) -> Iterator[Sequence[Any]]:
+        for start in range(0, len(self), _BLOCK):
+            yield from self.of(slice(start, start + _BLOCK))
+
+    def of(self, chosen: slice | NDArray[np.intp]) -> Iterator[Sequence[Any]]:
+        """Yield rows out of columns turned into lists at once: an element of an array alone costs as much as the
+        rest of a row."""
+        header = self.view.layout.header
+        for address, size, flags, state, arena in _lists(self.table.take(chosen)):
+            place = place_at(self.view, address) if state in _FREE else ""
+            label, letters = _STATES[state], flag_letters(flags)
+            cells = address, address + header, size, label, arena_name(arena), bool(flags & PREV_INUSE), letters, place
+            yield (*cells, *(self._type(address + header) if state == State.IN_USE else (ABSENT, ABSENT)))
+
+    def _type(self, mem: int) -> tuple[str | None, str | None]:
+        """Return the type of a block and how sure it is."""
+        return (None, None) if self.names is None else self.names.type_at(mem)
+
+
+def _lists(table: ChunkTable) -> Iterator[tuple[int, int, int, int, int]]:
+    columns = (table.address, table.size, table.flags, table.state, table.arena)
+    return zip(*(each.tolist() for each in columns))
+
+
+class DisplayedChunks(Sequence[Any]):
+    """The rows for people, each made when it is asked for: like chunks in a row folded, and cut at the limit."""
+
+    def __init__(self, target: Target, rows: ChunkRows, arguments: Mapping[str, Any]) -> None:
+        self._rows = rows
+        shown, more = _folded(rows, fold=not arguments["no_fold"])
+        limit = limit_of(target, arguments)
+        self._shown, self._more = (shown[:limit], more[:limit]) if limit else (shown, more)
+        left = len(rows) - len(self._shown) - int(self._more.sum())
+        self._end = [left_out(left, "chunk", also=", --summary the totals")] if left else []
+        with_preview = not arguments["no_preview"] and target.setting("preview")
+        self._preview = _Previews(target, rows) if with_preview else None
+
+    def __len__(self) -> int:
+        return len(self._shown) + int(np.count_nonzero(self._more)) + len(self._end)
+
+    def __getitem__(self, place: Any) -> Any:
+        return list(self)[place]
+
+    def __iter__(self) -> Iterator[Sequence[Any] | Line]:
+        for start in range(0, len(self._shown), _BLOCK):
+            chosen = self._shown[start : start + _BLOCK]
+            more = self._more[start : start + _BLOCK]
+            last = self._rows.table.address[chosen + more]
+            here = self._rows.table.take(chosen)
+            previews = repeat("") if self._preview is None else map(self._preview.of, _lists(here))
+            for cells, contents, like, end in zip(self._rows.of(chosen), previews, more.tolist(), last.tolist()):
+                yield *cells, contents
+                if like:
+                    yield Line.plain(f"    … {like:,} more like it, the last at {end:#x}", "dim")
+        yield from self._end
+
+
+class _Previews:
+    """What chunks hold, in a few words."""
+
+    def __init__(self, target: Target, rows: ChunkRows) -> None:
+        self._layout, self._names = rows.view.layout, rows.names
+        self._memory = Ahead(target.process.memory)
+        self._heaps = Intervals((each.start, each.end, None) for arena in rows.view.arenas for each in arena.regions)
+        self._symbol_at = lru_cache(_MOST_SYMBOLS)(target.symbol_at)
+
+    def of(self, cells: tuple[int, int, int, int, int]) -> str:
+        """Return that of the chunk of these cells of the table."""
+        address, size, flags, state, arena = cells
+        chunk = Chunk(address, size, flags, State(state), arena)
+        contents = preview(self._memory, self._layout, chunk, self._symbol_of)
+        name = ""
+        if self._names is not None and chunk.state is State.IN_USE:
+            name = self._names.at(address + self._layout.header)
+        return f"{name}  {contents}" if name else contents
+
+    def _symbol_of(self, address: int) -> NamedAddress | None:
+        """Return the symbol that an address is in: of what malloc gave, there is none, and gdb would look long."""
+        return None if self._heaps.at(address) else self._symbol_at(address)
+
+
+def _folded(rows: ChunkRows, fold: bool) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """Return which rows are shown, and for each how many behind it are folded into it: the others of a run of chunks
+    of one size, state, arena and type."""
+    table = rows.table
+    if not fold or not len(table):
+        return np.arange(len(table)), np.zeros(len(table), np.intp)
+    columns: list[NDArray[Any]] = [table.size, table.state, table.arena]
+    if rows.names is not None:
+        columns.append(rows.names.codes_at(table.address + np.uint64(rows.view.layout.header)))
+    changes = np.any([column[1:] != column[:-1] for column in columns], axis=0)
+    starts = np.concatenate(([0], np.flatnonzero(changes) + 1))
+    lengths = np.diff(starts, append=len(table))
+    more = np.zeros(len(table), np.intp)
+    more[starts] = np.where(lengths >= _SHORTEST_RUN, lengths - 1, 0)
+    is_shown = np.repeat(lengths < _SHORTEST_RUN, lengths)
+    is_shown[starts] = True
+    return np.flatnonzero(is_shown), more[is_shown]
