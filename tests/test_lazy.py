@@ -1,4 +1,5 @@
-"""numpy's threads, in gdb's process: as few as can be, and they take none of gdb's signals."""
+"""What is put off: numpy, whose threads in gdb's process are as few as can be and take none of gdb's signals; and the
+methods of dataclasses."""
 
 from __future__ import annotations
 
@@ -6,7 +7,12 @@ import os
 import signal
 import subprocess
 import sys
+from dataclasses import FrozenInstanceError, field, fields, replace
 from pathlib import Path
+
+import pytest
+
+from gdbheap.lazy import dataclass
 
 ROOT = Path(__file__).parents[1]
 
@@ -42,3 +48,31 @@ def test_blas_is_told_to_make_no_threads_unless_somebody_has_said_how_many(tmp_p
         words = [sys.executable, "-c", ask]
         said = subprocess.run(words, env={**environment, **more}, check=True, capture_output=True, text=True)
         assert said.stdout.strip() == expected
+
+
+def test_a_dataclass_that_is_put_off_is_one_when_the_first_is_made():
+    @dataclass(frozen=True)
+    class Base:
+        """What the other derives from."""
+
+        kind = "base"
+        number: int
+
+    @dataclass(frozen=True)
+    class Both(Base):
+        """A field more, with a default."""
+
+        kind = "both"
+        names: tuple[str, ...] = field(default=())
+
+    assert not hasattr(Both, "__dataclass_fields__")
+    made = Both(3, names=("a",))
+    assert (made.number, made.names, Both(4).names) == (3, ("a",), ())
+    assert made == Both(3, ("a",)) and made != Both(3) and len({made, Both(3, ("a",))}) == 1
+    assert [each.name for each in fields(made)] == ["number", "names"]
+    assert replace(made, number=5) == Both(5, ("a",)) and repr(made).endswith("Both(number=3, names=('a',))")
+    assert Base(1) == Base(1) and isinstance(made, Base)
+    with pytest.raises(FrozenInstanceError):
+        made.number = 4
+    with pytest.raises(TypeError):
+        Both()

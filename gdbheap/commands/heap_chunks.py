@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.analysis.memory_use.usage import usage, usage_by_arena
-from gdbheap.commands.chunk_rows import ChunkRows, DisplayedChunks
 from gdbheap.errors import UsageError
 from gdbheap.glibc.chunk_table import MMAPPED_ARENA, ChunkTable, State
 from gdbheap.glibc.heap_view import HeapView
@@ -20,6 +19,7 @@ from gdbheap.report.rows import PREVIEW, column, columns_of, goes
 from gdbheap.sentences.block_names import BlockNames
 from gdbheap.session.block_names import block_names
 from gdbheap.session.target import Target
+from gdbheap.tables.chunk_rows import ChunkRows, DisplayedChunks
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from gdbheap.analysis.facts.fact import Fact, Hex
 from gdbheap.analysis.facts.places import InChunk
+from gdbheap.lazy import dataclass
 
 
 @dataclass(frozen=True)

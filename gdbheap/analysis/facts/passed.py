@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 
 from gdbheap.analysis.facts.fact import Fact, Hex
+from gdbheap.lazy import dataclass
 from gdbheap.process.named_address import NamedAddress
 
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from gdbheap.analysis.facts.fact import Fact, Hex
+from gdbheap.lazy import dataclass
 
 
 @dataclass(frozen=True)
