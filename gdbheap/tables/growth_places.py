@@ -12,13 +12,18 @@ from gdbheap.counted import counted
 from gdbheap.errors import HeapError
 from gdbheap.lazy import np
 from gdbheap.process.columns.first_words import HEAD
-from gdbheap.report.printable import human_size
-from gdbheap.report.report import ABSENT, Absent, Column, Line
+from gdbheap.report.printable import cut_middle, human_size
+from gdbheap.report.report import ABSENT, Absent, Column, GivesWay, Line
 from gdbheap.report.rows import column, columns_of, goes
 from gdbheap.session.target import Target
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+
+# Names of types are long: their middle gives way first, then the holder's.
+_WHAT = (GivesWay(40, 20, cut_middle),)
+_HOLDER = (GivesWay(45, 16, cut_middle),)
 
 
 @dataclass(frozen=True)
@@ -28,9 +33,9 @@ class Place:
 
     example: int | Absent = field(default=ABSENT, metadata=column("address", "mem"))
     state: str | Absent | None = field(default=ABSENT, metadata=column("label"))
-    holder: str | Absent | None = field(default=ABSENT, metadata=column("text", "symbol"))
+    holder: str | Absent | None = field(default=ABSENT, metadata=column("text", "symbol", gives=_HOLDER))
     holder_grown_bytes: int | Absent | None = field(
-        default=ABSENT, metadata=column("bytes", heading="which grew by", gives=goes(2))
+        default=ABSENT, metadata=column("bytes", heading="which grew by", gives=goes(60))
     )
     holder_grown_blocks: int | Absent | None = field(default=ABSENT, metadata=column("count", shown=False))
     text: str | Absent = field(default=ABSENT, metadata=column(shown=False))
@@ -42,19 +47,19 @@ class _Difference:
     count_before: int = field(metadata=column("count", heading="before"))
     count_after: int = field(metadata=column("count", heading="after"))
     appeared: int = field(metadata=column("count"))
-    vanished: int = field(metadata=column("count"))
-    chunk_size: int = field(metadata=column("size", "size"))
-    what: str = field(metadata=column("text", "symbol"))
+    vanished: int = field(metadata=column("count", gives=goes(55)))
+    chunk_size: int = field(metadata=column("size", "size", gives=goes(50)))
+    what: str = field(metadata=column("text", "symbol", gives=_WHAT))
 
 
 @dataclass(frozen=True)
 class _Survivors:
     steady_bytes: int = field(metadata=column("bytes", heading="steady"))
-    old: int = field(metadata=column("count"))
+    old: int = field(metadata=column("count", gives=goes(55)))
     born_first: int = field(metadata=column("count"))
     born_second: int = field(metadata=column("count"))
-    chunk_size: int = field(metadata=column("size", "size"))
-    what: str = field(metadata=column("text", "symbol"))
+    chunk_size: int = field(metadata=column("size", "size", gives=goes(50)))
+    what: str = field(metadata=column("text", "symbol", gives=_WHAT))
 
 
 # A dataclass's own fields come behind those of its last base, and of those before it.

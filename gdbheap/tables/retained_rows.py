@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING
 
 from gdbheap.counted import counted
 from gdbheap.lazy import np
-from gdbheap.report.report import ABSENT, Absent
+from gdbheap.report.printable import cut_middle
+from gdbheap.report.report import ABSENT, Absent, GivesWay
 from gdbheap.report.rows import TYPE, column
 from gdbheap.session.block_kinds import BlockKinds, block_kinds
 from gdbheap.session.retained import HolderName, holder_name, owner_name, retained, shared_name
@@ -41,7 +42,7 @@ class HolderRow:
     share: float = field(metadata=column("share"))
     blocks: int = field(metadata=column("count"))
     kind: str = field(metadata=column("label"))
-    holder: str = field(metadata=column("text", "symbol"))
+    holder: str = field(metadata=column("text", "symbol", gives=(GivesWay(45, 20, cut_middle),)))
     type: str | None = field(metadata=column("text", "type", gives=TYPE))
     example: int | Absent = field(metadata=column("address", "mem"))
     holders: Sequence[str] = field(metadata=column("texts", shown=False))
