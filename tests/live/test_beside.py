@@ -108,7 +108,7 @@ def test_suggestions_help_and_errors_are_spelled_as_they_work(gdb, source):
     )  # fmt: skip
     chunk = "gdbheap heap chunk: 0x3 is in no chunk of the heap; `gdbheap vmmap 0x3` shows what is there\n"
     assert said["gdbheap heap chunk 3"] == chunk
-    assert "next: gdbheap heap chunks, gdbheap heap bins" in said["gdbheap heap"]
+    assert "next: gdbheap heap leaks (what is lost), gdbheap heap retained" in said["gdbheap heap"]
     assert "Usage: gdbheap heap owners ADDRESS" in said["help gdbheap heap owners"]
     assert "\n  gdbheap heap owners " in said["help gdbheap heap owners"]
     assert "`explain ADDRESS` explains" in said["gdbheap fault"]  # nobody has taken that one

@@ -24,7 +24,8 @@ def test_what_is_read_ahead_is_what_is_there():
     places = [*range(0, len(data) - 48, 1000), 5, 70000, len(data) - 48]
     for place in places:
         assert ahead.read(0x10000 + place, 48) == data[place : place + 48]
-    assert memory.reads < 30 < len(places)
+    # (Towards the end each is read by itself, for a piece would reach beyond it.)
+    assert memory.reads < len(places) / 3
     with pytest.raises(MemoryFault):
         ahead.read(0x10000 + len(data) - 8, 48)
     assert ahead.read(0x10000, 0) == b""
