@@ -28,7 +28,7 @@ DEEP = bool(os.environ.get("GDBHEAP_DEEP"))
 SEED = int(os.environ.get("GDBHEAP_SEED", "0")) % (1 << 30) or (
     random.SystemRandom().randrange(1 << 20) if DEEP else 2000
 )
-COUNT = 300 if DEEP else 18
+COUNT = 300 if DEEP else 12
 LASTING = 20 * PATIENCE if DEEP else PATIENCE
 # (A static program that is no PIE has its heap where small numbers are pointers.)
 BUILDS = {"optimised": ("-O2",), "static": ("-static-pie",), "32-bit": ("-m32",)}

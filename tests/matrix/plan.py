@@ -1,7 +1,8 @@
 """The plan of a whole run: which test files run in which system, in parts that the processors work off side by side.
 
-Nearly everything runs everywhere. What reads no system, but only values that its own test makes, can fail differently
-by Python alone: it runs where that is the oldest and where it is the newest.
+Nearly everything runs everywhere. What reads no system, but only values and files that its own test makes, can fail
+differently by Python alone: it runs where that is the oldest and where it is the newest. The pages' answers are those
+of one system, and are compared there.
 """
 
 from __future__ import annotations
@@ -14,6 +15,7 @@ from matrix import roots
 PURE = (
     "analysis/",
     "commands/",
+    "fuzz/",
     "interface/",
     "matrix/",
     "model/test_ranges.py",
@@ -24,6 +26,8 @@ PURE = (
     "session/",
     "test_architecture.py",
 )
+PAGES = "test_pages.py"
+PAGES_SYSTEM = "bookworm"  # the usual development system, the one that README.md and the pages name
 PARTS = 3
 
 
@@ -39,7 +43,8 @@ def files_for(system: roots.System, files: Sequence[str]) -> list[str]:
     """Return those of the test files that run in this system."""
     pure = tuple(f"tests/{each}" for each in PURE)
     everything = system in (roots.SYSTEMS[0], roots.SYSTEMS[-1])
-    return [each for each in files if everything or not each.startswith(pure)]
+    mine = [each for each in files if everything or not each.startswith(pure)]
+    return [each for each in mine if each != f"tests/{PAGES}" or system.name == PAGES_SYSTEM]
 
 
 def parts_for(system: roots.System, files: Sequence[str]) -> list[list[str]]:

@@ -21,16 +21,16 @@ from matrix.archive import KEYRING
 from matrix.environment import cache_directory, pip_settings, requirements
 from matrix.newcomer import run_newcomer
 from matrix.outcome import Outcome, joined, read_outcome
-from matrix.plan import all_test_files, parts_for
+from matrix.plan import PAGES_SYSTEM, all_test_files, parts_for
 from matrix.progress import say
 
 NOT_IN_ROOTS = ("ruff", "mypy", "types-")  # they check the source, once, outside
 SYSTEM_TIMEOUT = 40 * 60  # seconds for the tests of one system, many times what they take
+SLOWEST = ("--durations=12", "--durations-min=5")  # what each log ends with
 TEST_TIMEOUT = 10 * 60  # seconds after which pytest says where a test hangs
 # One more than there are processors, where these are few: tests wait for one another's programs now and then.
 AT_ONCE = max((os.cpu_count() or 2) // 2, min((os.cpu_count() or 2) + 1, 4))
 TOOLS = {"mmdebstrap": Path("/usr/bin/mmdebstrap"), "debian-archive-keyring": KEYRING}
-PAGES_SYSTEM = "bookworm"  # the usual development system, the one that README.md and the pages name
 KEPT = "/var/cache/gdbheap"  # of a system: what one part of its tests leaves for the others, and for the next run
 CORE_PATTERN = Path("/proc/sys/kernel/core_pattern")
 
@@ -52,7 +52,14 @@ class Run:
         """Run pytest by `command`, its output in a log; return the outcome that it leaves in `junit`, named as pytest
         sees it and as we do."""
         begun = time.monotonic()
-        words = [*command, f"--junitxml={junit[0]}", "-o", f"faulthandler_timeout={TEST_TIMEOUT}", *self.words]
+        words = [
+            *command,
+            f"--junitxml={junit[0]}",
+            "-o",
+            f"faulthandler_timeout={TEST_TIMEOUT}",
+            *SLOWEST,
+            *self.words,
+        ]
         say(f"{name}: the tests begin")
         with open(log_path(name), "a") as log:
             process = subprocess.Popen(
