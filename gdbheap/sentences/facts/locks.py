@@ -20,7 +20,8 @@ _MOST_NAMED = 3
 
 def _mutex(fact: ArenaMutex) -> str:
     """Return who waits for the mutex, and who holds it."""
-    mutex, one = f"the mutex of arena {fact.arena}", len(fact.waiters) == 1
+    name = fact.arena
+    mutex, one = f"the mutex of arena {name}", len(fact.waiters) == 1
     if not fact.waiters:
         ends = ": whoever wants it next will wait forever" if fact.is_orphaned else ""
         return f"{mutex} is taken, {_holder(fact)}{ends}"
