@@ -12,7 +12,14 @@ KILL = """
 import os
 pid = gdb.selected_inferior().pid
 os.kill(pid, 9)
-while open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[0] != "Z":
+def states():
+    for task in os.listdir(f"/proc/{pid}/task"):
+        try:
+            yield open(f"/proc/{pid}/task/{task}/stat").read().rpartition(")")[2].split()[0]
+        except OSError:
+            pass  # reaped meanwhile
+# (The main thread may be dead before the others are.)
+while set(states()) - {"Z", "X"}:
     os.sched_yield()
 """
 
