@@ -78,6 +78,10 @@ def test_leaksanitizer_agrees_but_for_what_it_does_not_distinguish(program, buil
         differ.pop("array", None)
         for name in ("held-by-mapping", "held-by-closed-mapping"):
             assert said.pop(name, None) in (None, differ.pop(name, None))
+        # (Where addresses are small numbers, one of its own may look like a pointer to a part of a ring, by chance.)
+        for name in said.keys() & differ.keys():
+            ours, theirs = said[name]
+            said[name] = ours, theirs - ({"reachable"} - differ[name][1])
     assert said == differ
 
 
