@@ -61,7 +61,7 @@ def answers(name: str, commands: list[str]) -> list[str]:
     """Run `commands` in one gdb on the program; return what each of them said."""
     with tempfile.TemporaryDirectory() as directory:
         # (A path that a narrow column cuts has this name at least.)
-        place = os.path.join(directory, "work")
+        place = os.path.join(directory, "built")
         os.mkdir(place)
         program = Path(place) / name
         sources = Path("fixtures", "programs")
