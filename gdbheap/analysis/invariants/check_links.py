@@ -12,7 +12,7 @@ from gdbheap.analysis.invariants.check_tcache import tcache_address
 from gdbheap.analysis.invariants.checked_heap import MOST_FINDINGS, CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding, Must, Violation, WrongField, exactly
 from gdbheap.analysis.invariants.followed import head_taken_from
-from gdbheap.analysis.invariants.inside_a_block import inside_a_block
+from gdbheap.analysis.invariants.inside_a_block import FreeInside, inside_a_block
 from gdbheap.analysis.invariants.listed_wrongly import Listed, left_by_a_list, listed_wrongly
 from gdbheap.analysis.invariants.lost_chunks import lost_from_list
 from gdbheap.counted import counted
@@ -248,9 +248,8 @@ def _no_chunk(heap: CheckedHeap, each: Bin, chunk: int) -> Finding:
         return Violation(
             Invariant.LIST_IN_HEAP, "free list leaves the heap", Must(expected), clause("malloc_that_takes_it"), why
         ).at(address, WrongField(field, where, held), each.arena)
-    return inside_a_block(
-        heap, around, chunk, held or 0, clause("list_holds_chunk", list=list_name(each), chunk=Address(chunk))
-    )
+    what = clause("list_holds_chunk", list=list_name(each), chunk=Address(chunk))
+    return inside_a_block(heap, around, FreeInside(chunk, held or 0, what))
 
 
 def _listed_twice(heap: CheckedHeap) -> Iterator[Finding]:

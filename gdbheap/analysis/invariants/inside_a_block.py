@@ -3,7 +3,7 @@ around it; or that neither is to be seen any more."""
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from gdbheap.analysis.facts.clause import clause
 from gdbheap.analysis.facts.fact import Fact
@@ -15,10 +15,19 @@ from gdbheap.glibc.invariant import Invariant
 from gdbheap.process.address import Address
 
 
-def inside_a_block(heap: CheckedHeap, around: Chunk, chunk: int, size: int, what: Fact) -> Finding:
-    """Return the Finding of the free chunk (or top) at `chunk`, of this size word, which begins inside `around`;
-    `what` says who leads to it."""
-    found = forged_header(heap, around.address, around.arena, chunk, size, what)
+@dataclass(frozen=True)
+class FreeInside:
+    """A free chunk, or top, that begins inside a block: its address, its size word, and `what` leads to it."""
+
+    chunk: int
+    size: int
+    what: Fact
+
+
+def inside_a_block(heap: CheckedHeap, around: Chunk, free: FreeInside) -> Finding:
+    """Return the Finding of what begins inside `around`."""
+    chunk, what = free.chunk, free.what
+    found = forged_header(heap, around.address, around.arena, free)
     if found is not None:
         return found
     if chunk - around.address < heap.layout.min_size:
@@ -39,12 +48,11 @@ def inside_a_block(heap: CheckedHeap, around: Chunk, chunk: int, size: int, what
     )
 
 
-def forged_header(
-    heap: CheckedHeap, around: int, arena: int | None, chunk: int, size: int, what: Fact
-) -> Finding | None:
+def forged_header(heap: CheckedHeap, around: int, arena: int | None, free: FreeInside) -> Finding | None:
     """Return the Finding of the header whose free merged it with what its prev_size made up inside the block at
     `around`; None where there is none such."""
-    followed = merged_at(heap, around, chunk, chunk + (size & ~FLAG_MASK))
+    chunk, what = free.chunk, free.what
+    followed = merged_at(heap, around, chunk, chunk + (free.size & ~FLAG_MASK))
     if followed is None:
         return None
     message = heap.texts.choose(

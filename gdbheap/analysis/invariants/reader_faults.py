@@ -15,7 +15,7 @@ from gdbheap.analysis.invariants.check_links import check_links
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding, Must, Violation, WrongField, exactly
 from gdbheap.analysis.invariants.free_check import what_free_says
-from gdbheap.analysis.invariants.inside_a_block import forged_header
+from gdbheap.analysis.invariants.inside_a_block import FreeInside, forged_header
 from gdbheap.counted import counted
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import FLAG_MASK, PREV_INUSE
@@ -90,9 +90,8 @@ def _top_inside(heap: CheckedHeap, address: int, size: int, index: int | None) -
     that is not so."""
     for arena in heap.view.arenas:
         if arena.index == index and address < arena.top < address + (size & ~FLAG_MASK):
-            return forged_header(
-                heap, address, index, arena.top, arena.top_size, clause("top_is_there", top=Address(arena.top))
-            )
+            free = FreeInside(arena.top, arena.top_size, clause("top_is_there", top=Address(arena.top)))
+            return forged_header(heap, address, index, free)
     return None
 
 

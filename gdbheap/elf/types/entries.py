@@ -8,12 +8,11 @@ from typing import Any
 from elftools.common.exceptions import DWARFError
 
 from gdbheap.elf.types.abbreviations import Plan
-from gdbheap.elf.types.expressions import Expressions, constant_place
+from gdbheap.elf.types.expressions import constant_place
 from gdbheap.elf.types.forms import Form
 from gdbheap.elf.types.rows import FILE_SHIFT, MOST_MEMBERS, MOST_TYPES, MOST_VARIABLES, NO_PLACE, TRANSPARENT, Rows
 from gdbheap.elf.types.scopes import Scope, Scopes
-from gdbheap.elf.types.sources import Skeleton
-from gdbheap.elf.types.texts import UnitTexts
+from gdbheap.elf.types.sources import Skeleton, Source
 from gdbheap.elf.types.units import Unit
 from gdbheap.types.catalogue import NONE, MemberKind, TypeKind
 
@@ -34,11 +33,9 @@ class Entries:
     """The rows that a unit's entries make. Each of `handlers`, by tag, takes an entry's plan, values and place and the
     scope it is in, and returns the scope of its children, None where they are of no use."""
 
-    def __init__(
-        self, rows: Rows, section: int, unit: Unit, texts: UnitTexts, expressions: Expressions, index: int
-    ) -> None:
-        self._rows, self._unit, self._texts, self._expressions = rows, unit, texts, expressions
-        self._file = section << FILE_SHIFT
+    def __init__(self, rows: Rows, source: Source, unit: Unit, index: int) -> None:
+        self._rows, self._unit, self._texts, self._expressions = rows, unit, source.texts, source.expressions
+        self._file = source.number << FILE_SHIFT
         self._base = self._file + unit.offset
         self._index = index
         self._language = 0
@@ -104,14 +101,14 @@ class Entries:
             return NO_PLACE
         return self._base + int(value) if plan.forms["type"] == Form.IN_UNIT else self._place(plan, "type", value)
 
-    def _add(self, at: int, kind: int, name: str, size: int | None, target: int = NO_PLACE, count: int = NONE) -> int:
+    def _add(self, at: int, kind: int, name: str, size: int | None, target: int = NO_PLACE) -> int:
         """Add a type; return its row."""
         rows = self._rows
         row = len(rows.types) // rows.TYPE
         if row > MOST_TYPES:
             raise DWARFError("it has too many types")
         size = 0 if size is None or not 0 <= size < _MOST_SIZE else size
-        rows.types.extend((self._file + at, kind, rows.name(name), size, target, count, self._language))
+        rows.types.extend((self._file + at, kind, rows.name(name), size, target, NONE, self._language))
         return row
 
     def _unit_entry(self, plan: Plan, values: Values, at: int, scope: Scope) -> Scope:
@@ -234,10 +231,9 @@ class Entries:
             return
         if self._dimensions:
             outer = (self._last_dimension if self._dimensions > 1 else scope.row) * rows.TYPE
-            self._last_dimension = self._add(at, TypeKind.ARRAY, "", None, rows.types[outer + 4], count)
+            self._last_dimension = self._add(at, TypeKind.ARRAY, "", None, rows.types[outer + 4])
             rows.types[outer + 4] = self._file + at
-        else:
-            rows.types[scope.row * rows.TYPE + 5] = count
+        rows.types[(self._last_dimension if self._dimensions else scope.row) * rows.TYPE + 5] = count
         self._dimensions += 1
 
     def _scalar(self, plan: Plan, values: Values, at: int, scope: Scope) -> None:

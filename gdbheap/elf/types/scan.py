@@ -174,7 +174,7 @@ class Scan:
         try:
             plans = source.abbreviations.table(unit.abbreviations, unit.widths)
             source.texts.start(unit.widths.offset, source.is_split and unit.version >= 5)
-            entries = Entries(self._rows, source.number, unit, source.texts, source.expressions, index)
+            entries = Entries(self._rows, source, unit, index)
             walk = UnitWalk(source.info, unit, plans, entries, source.statics)
             if function is not None:
                 walk.read_function(*function)

@@ -40,6 +40,17 @@ class Source:
 
 
 @dataclass(frozen=True)
+class SharedParts:
+    """What dwz moved to a file that several modules share: its texts, and the place of its entries."""
+
+    texts: bytes
+    file: int
+
+
+_NOTHING_SHARED = SharedParts(b"", 0)
+
+
+@dataclass(frozen=True)
 class Skeleton:
     """A unit whose entries are in another file: `name`, in `directory`, with that `id`; `addresses` is where its part
     of .debug_addr begins."""
@@ -60,8 +71,8 @@ class Sources:
         """Return the sources of a module's file; `other` is what dwz moved shared parts to, and comes after them."""
         count = bool(file["info"]) + bool(file["types"])
         other_file = (len(self.made) + count) << FILE_SHIFT if other is not None and other["info"] else 0
-        texts = b"" if other is None else other["str"]
-        found = [self._add(file, name, file, texts, other_file) for name in ("info", "types") if file[name]]
+        shared = SharedParts(b"" if other is None else other["str"], other_file)
+        found = [self._add(file, name, file, shared) for name in ("info", "types") if file[name]]
         if other is not None and other_file:
             found.append(self._add(other, "info", other))
         return found
@@ -75,8 +86,7 @@ class Sources:
         file: DebugSections,
         name: str,
         main: DebugSections,
-        other: bytes = b"",
-        other_file: int = 0,
+        other: SharedParts = _NOTHING_SHARED,
         skeleton: Skeleton | None = None,
     ) -> Source:
         source = Source(
@@ -85,7 +95,7 @@ class Sources:
             file[name],
             name == "types",
             Abbreviations(file["abbrev"]),
-            UnitTexts(file["str"], file["line_str"], file["str_offsets"], other, other_file),
+            UnitTexts(file["str"], file["line_str"], file["str_offsets"], other.texts, other.file),
             Expressions(main, 0 if skeleton is None else skeleton.addresses),
             skeleton is not None,
         )

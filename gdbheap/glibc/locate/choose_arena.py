@@ -23,6 +23,15 @@ _USUAL_ALIGNMENT = 16
 
 
 @dataclass(frozen=True)
+class _Shape:
+    """What struct malloc_state is like, how that is known, and MALLOC_ALIGNMENT."""
+
+    malloc_state: CStruct
+    source: str
+    alignment: int
+
+
+@dataclass(frozen=True)
 class ChosenArena:
     """A main_arena and the libc it belongs to. `blank`: as before malloc's first use; `erased`: as it never is, all
     zeros; `used`: memory has been taken from the system for it; `on_brk`: by brk."""
@@ -97,11 +106,9 @@ def _arenas_of(process: Process, libc: Libc) -> Iterator[ChosenArena]:
     are several."""
     address = libc.address("main_arena")
     if address is not None:
-        struct, source = _struct_by_symbol(process, libc)
-        if struct is not None:
-            yield _chosen(
-                process, libc, Located(address, SYMBOL), struct, source, _alignment(struct, process.pointer_size)
-            )
+        shape = _shape_by_symbol(process, libc)
+        if shape is not None:
+            yield _chosen(process, libc, Located(address, SYMBOL), shape)
             return
     found = find_main_arenas(process, data_ranges(process, libc))
     if address is not None:
@@ -111,21 +118,21 @@ def _arenas_of(process: Process, libc: Libc) -> Iterator[ChosenArena]:
         raise NoSymbols(f"several places in {libc.module.path} look like main_arena: {places}; {INSTALL}")
     for each in found:
         where = Located(each.address, SYMBOL if address is not None else SIGNATURE)
-        yield _chosen(process, libc, where, each.malloc_state, SIGNATURE, each.alignment)
+        yield _chosen(process, libc, where, _Shape(each.malloc_state, SIGNATURE, each.alignment))
 
 
-def _struct_by_symbol(process: Process, libc: Libc) -> tuple[CStruct | None, str]:
+def _shape_by_symbol(process: Process, libc: Libc) -> _Shape | None:
     """Return struct malloc_state from DWARF, or the built-in generation that is as large as main_arena's symbol
     says."""
     struct = libc.symbols.structs.get("malloc_state")
     if struct is not None and _is_whole(struct):
-        return struct, DWARF
+        return _Shape(struct, DWARF, _alignment(struct, process.pointer_size))
     size = libc.symbols.symbols["main_arena"].size
     for word, alignment in builtin_structs.word_and_alignments():
         for each in builtin_structs.malloc_states(word, alignment) if word == process.pointer_size else ():
             if each.size == size:
-                return each, BUILT_IN
-    return None, ""
+                return _Shape(each, BUILT_IN, _alignment(each, process.pointer_size))
+    return None
 
 
 def _is_whole(struct: CStruct) -> bool:
@@ -145,9 +152,9 @@ def _alignment(struct: CStruct, pointer_size: int) -> int:
     return next(fitting, _USUAL_ALIGNMENT)
 
 
-def _chosen(process: Process, libc: Libc, where: Located, struct: CStruct, source: str, alignment: int) -> ChosenArena:
+def _chosen(process: Process, libc: Libc, where: Located, shape: _Shape) -> ChosenArena:
     try:
-        value = struct.read(process.memory, where.value)
+        value = shape.malloc_state.read(process.memory, where.value)
         blank, used = is_blank(value), value["system_mem"] > 0
         # In the file it leads to itself, once it is relocated, and has one thread.
         erased = blank and "attached_threads" in value and not value["next"] and not value["attached_threads"]
@@ -156,7 +163,7 @@ def _chosen(process: Process, libc: Libc, where: Located, struct: CStruct, sourc
     except MemoryFault:
         # Known by its symbol, but not to be read (a core without it): the decoders will say so.
         blank, erased, used, on_brk = False, False, not libc.debug, False
-    return ChosenArena(libc, where, struct, source, alignment, blank, erased, used, on_brk)
+    return ChosenArena(libc, where, shape.malloc_state, shape.source, shape.alignment, blank, erased, used, on_brk)
 
 
 def _not_used_yet(process: Process) -> NoHeap:

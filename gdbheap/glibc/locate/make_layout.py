@@ -10,7 +10,7 @@ from gdbheap.glibc.locate.find_libc import find_libcs
 from gdbheap.glibc.locate.libc_texts import read_version
 from gdbheap.glibc.locate.probing import list_heads
 from gdbheap.glibc.locate.statics import read_statics
-from gdbheap.glibc.locate.thread_malloc import read_threads
+from gdbheap.glibc.locate.thread_malloc import MallocShape, read_threads
 from gdbheap.process.process import Process
 from gdbheap.process.symbols import SymbolsOf
 from gdbheap.process.threads.thread_pointers import find_thread_pointers
@@ -32,7 +32,8 @@ def make_layout(process: Process, symbols_of: SymbolsOf) -> Layout:
     heap_info = find.find_heap_info(facts, malloc_par, arenas[1:])
     has_tcache = not chosen.libc.debug and (malloc_par is None or "tcache_count" in malloc_par)
     pointers = find_thread_pointers(process)
-    threads = read_threads(process, chosen.libc, arenas, facts.fastbins, pointers, has_tcache)
+    shape = MallocShape(frozenset(arenas), facts.fastbins, has_tcache)
+    threads = read_threads(process, chosen.libc, shape, pointers)
     tcaches = [each.tcache.value for each in threads if each.tcache is not None]
     tcache_struct = find.find_tcache_struct(facts, has_tcache, tcaches)
     malloc_par = find.settle_malloc_par(facts, malloc_par, tcache_struct)

@@ -4,7 +4,7 @@ thread."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from gdbheap.errors import MemoryFault
@@ -19,6 +19,16 @@ from gdbheap.process.threads.thread_pointers import names_itself
 # From thread_arena down to tcache, in words: glibc to 2.42 and since 2.43, as the linker has laid libc's TLS out in the
 # builds looked at.
 _USUAL_DISTANCE = {True: 2, False: 6}
+
+
+@dataclass(frozen=True)
+class MallocShape:
+    """What is known of a malloc before its threads are looked at: where its `arenas` are, and whether it has fastbins
+    and tcaches."""
+
+    arenas: frozenset[int]
+    fastbins: bool
+    tcaches: bool
 
 
 @dataclass(frozen=True)
@@ -45,17 +55,16 @@ _UNREADABLE = _Answer(None, "its TLS cannot be read", False)
 
 
 def read_threads(
-    process: Process, libc: Libc, arenas: Iterable[int], fastbins: bool, pointers: Mapping[int, int], has_tcache: bool
+    process: Process, libc: Libc, malloc: MallocShape, pointers: Mapping[int, int]
 ) -> tuple[ThreadMalloc, ...]:
-    """Return what each thread keeps for malloc. `arenas` are all arenas, `pointers` each lwp's thread pointer."""
-    known = set(arenas)
+    """Return what each thread keeps for malloc. `pointers` are each lwp's thread pointer."""
     place = tls_place(process, libc)
     blocks = {
         thread.number: find_block(process, thread, pointers[thread.lwp], place)
         for thread in process.threads
         if thread.lwp in pointers and names_itself(process, pointers[thread.lwp])
     }
-    slots = _find_slots(process, libc, [each for each in blocks.values() if each is not None], known, fastbins)
+    slots = _find_slots(process, libc, [each for each in blocks.values() if each is not None], malloc)
     found = []
     for thread in process.threads:
         block = blocks.get(thread.number)
@@ -65,10 +74,10 @@ def read_threads(
             continue
         tcache = (
             _read_tcache(process, libc, block, slots.get("tcache"))
-            if has_tcache
+            if malloc.tcaches
             else _Answer(None, "this malloc has no tcaches")
         )
-        arena = _read_arena(process, block, slots.get("thread_arena"), known)
+        arena = _read_arena(process, block, slots.get("thread_arena"), malloc.arenas)
         reason = "; ".join(dict.fromkeys(each.reason for each in (tcache, arena) if each.reason))
         is_known = tcache.is_known and arena.is_known
         found.append(
@@ -85,7 +94,7 @@ def _why_not(process: Process, pointer: int | None) -> str:
     return "its TLS is not made yet"
 
 
-def _read_arena(process: Process, block: ThreadBlock, slot: Slot | None, arenas: set[int]) -> _Answer:
+def _read_arena(process: Process, block: ThreadBlock, slot: Slot | None, arenas: frozenset[int]) -> _Answer:
     """Return the arena that the thread uses."""
     if slot is None:
         return _Answer(None, "thread_arena is not found in its TLS", False)
@@ -136,9 +145,7 @@ def _place(block: ThreadBlock, slot: Slot) -> int:
     return (block.start if block.exact else block.thread_pointer) + slot.offset
 
 
-def _find_slots(
-    process: Process, libc: Libc, blocks: list[ThreadBlock], arenas: set[int], fastbins: bool
-) -> dict[str, Slot]:
+def _find_slots(process: Process, libc: Libc, blocks: list[ThreadBlock], malloc: MallocShape) -> dict[str, Slot]:
     """Return the slots of "tcache" and "thread_arena", as far as symbols or what lies in the threads' blocks tell
     them."""
     symbols = libc.symbols.symbols
@@ -148,16 +155,16 @@ def _find_slots(
     if "thread_arena" in offsets and all(each.exact for each in blocks):
         return {name: Slot(offset, SYMBOL) for name, offset in offsets.items()}
     words = [_words(process, each) for each in blocks]
-    hits = _hits(words, lambda value: value in arenas)
+    hits = _hits(words, lambda value: value in malloc.arenas)
     if not hits:
         return {}
     # Of several the nearest to the thread pointer: below are stale copies on the stack, where that is looked at.
     arena = max(hits, key=lambda offset: (hits[offset], offset))
     slots = {"thread_arena": Slot(arena, SIGNATURE)}
-    distance = _USUAL_DISTANCE[fastbins] * process.pointer_size
+    distance = _USUAL_DISTANCE[malloc.fastbins] * process.pointer_size
     if len(offsets) == 2:
         distance = offsets["thread_arena"] - offsets["tcache"]
-    tcache = _find_tcache_slot(process, libc, words, arena - distance, fastbins)
+    tcache = _find_tcache_slot(process, libc, words, arena - distance, malloc.fastbins)
     if tcache is not None:
         slots["tcache"] = Slot(tcache, SIGNATURE)
     return slots

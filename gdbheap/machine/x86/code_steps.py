@@ -124,8 +124,7 @@ def _moves(registers: Registers, mnemonic: str, operands: list[str], relative: i
 def _result(
     registers: Registers, target: str, mnemonic: str, operands: list[str], relative: int | None
 ) -> Value | None:
-    source, word = operands[0], registers.word
-    size = word if operands[-1] in _WHOLE[word] else 4
+    source, size = operands[0], _written_size(registers, operands)
     if mnemonic.startswith("lea"):
         return _address(registers, source, relative)
     if re.fullmatch(r"mov[lq]?|movabs|movslq|movz[bw][lq]", mnemonic):
@@ -134,14 +133,16 @@ def _result(
         return ("signed", value) if value is not None and mnemonic == "movslq" else value
     if re.fullmatch(r"xor[lq]?", mnemonic) and source == operands[-1]:
         return "number", 0
-    return _sum(registers, target, mnemonic, operands, relative, size)
+    return _sum(registers, target, mnemonic, operands, relative)
 
 
-def _sum(
-    registers: Registers, target: str, mnemonic: str, operands: list[str], relative: int | None, size: int
-) -> Value | None:
+def _written_size(registers: Registers, operands: list[str]) -> int:
+    return registers.word if operands[-1] in _WHOLE[registers.word] else 4
+
+
+def _sum(registers: Registers, target: str, mnemonic: str, operands: list[str], relative: int | None) -> Value | None:
     """Return what add, sub, a shift to the left or a multiplication by a number makes; None for others."""
-    number, held = _number(operands[0]), registers[target]
+    number, held, size = _number(operands[0]), registers[target], _written_size(registers, operands)
     if re.fullmatch(r"(add|sub)[lq]?", mnemonic) and len(operands) == 2:
         if number is not None:
             return plus(held, number if mnemonic.startswith("add") else -number)

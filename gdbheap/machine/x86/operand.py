@@ -223,7 +223,8 @@ def _operands(
         named = parsed.get("size")
         beside = [f"%{other}" for other in operands] if intel else operands
         size = _INTEL_SIZE.get(named, 0) if named else operand_size(mnemonic, beside, pointer_size)
-        found.append(_evaluate(each.lstrip("*"), parsed, registers, pointer_size, WRITE if writes else READ, size))
+        operand = _evaluate(each.lstrip("*"), parsed, registers, pointer_size)
+        found.append(replace(operand, access=WRITE if writes else READ, size=size))
     return found
 
 
@@ -259,8 +260,9 @@ def _parse_intel(text: str, mnemonic: str, count: int) -> dict[str, str | None] 
 
 
 def _evaluate(
-    text: str, parsed: dict[str, str | None], registers: Mapping[str, int], pointer_size: int, access: str, size: int
+    text: str, parsed: dict[str, str | None], registers: Mapping[str, int], pointer_size: int
 ) -> MemoryOperand:
+    """Return the operand, as one that is read, its size not known yet."""
     base, index = parsed.get("base") or "", parsed.get("index") or ""
     base_value, index_value = _register(base, registers), _register(index, registers)
     is_vector = _VECTOR_INDEX.fullmatch(index) is not None
@@ -269,7 +271,7 @@ def _evaluate(
     start = registers.get(f"{segment}_base", 0) if segment in ("fs", "gs") else 0
     address = (start + base_value + index_value * scale + displacement) & ((1 << 8 * pointer_size) - 1)
     return MemoryOperand(
-        text, address, access, size, base, base_value, index, index_value, scale, displacement, segment, is_vector
+        text, address, READ, 0, base, base_value, index, index_value, scale, displacement, segment, is_vector
     )
 
 
