@@ -55,16 +55,14 @@ def read_notes(core: int, ranges: list[tuple[int, int]], machine: Machine | None
     notes = Notes()
     thread: _ThreadNote | None = None
     files = b""
-    segments = 0 if machine is None else machine.core.segments
-    for kind, body in _bodies(core, _disjoint(ranges), _WANTED | {segments}):
+    own = set() if machine is None else {machine.core.segments, machine.core.thread_note} - {0}
+    for kind, body in _bodies(core, _disjoint(ranges), _WANTED | own):
         if kind == NT_PRSTATUS and machine is not None and len(notes.threads) < MAX_THREADS:
             thread = _ThreadNote.parse(body, machine)
             if thread is not None:
                 notes.threads.append(thread.as_thread(machine, len(notes.threads) + 1))
-        elif machine is not None and kind == segments and thread is not None and notes.threads:
-            notes.threads[-1] = thread.as_thread(
-                machine, len(notes.threads), _tls_base(body, thread.registers.get(machine.core.selector, 0))
-            )
+        elif machine is not None and kind in own and thread is not None and notes.threads:
+            notes.threads[-1] = thread.as_thread(machine, len(notes.threads), thread.pointer_in(kind, body, machine))
         elif kind == NT_SIGINFO and thread is not None:
             signal = parse_siginfo(body, pointer_size)
             if signal is not None:
@@ -111,6 +109,13 @@ class _ThreadNote:
         )
         return cls(lwp, dict(zip(machine.core.registers, block)), signal)
 
+    def pointer_in(self, kind: int, body: bytes, machine: Machine) -> int | None:
+        """Return the thread pointer that a note of the machine's own tells."""
+        if kind == machine.core.segments:
+            return _tls_base(body, self.registers.get(machine.core.selector, 0))
+        size = machine.pointer_size
+        return int.from_bytes(body[:size], "little") if len(body) >= size else None
+
     def as_thread(self, machine: Machine, number: int, thread_pointer: int | None = None) -> Thread:
         return Thread(
             number=number,
@@ -119,7 +124,7 @@ class _ThreadNote:
             registers=self.registers,
             stack_pointer=self.registers[machine.stack_pointer],
             program_counter=self.registers[machine.program_counter],
-            thread_pointer=self.registers.get(machine.thread_base, thread_pointer),
+            thread_pointer=machine.thread_pointer(self.registers) or thread_pointer,
             # Every thread has the same one (fill_thread_core_info()); the first is the one that it came to.
             signal=self.signal if number == 1 else 0,
         )

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 from gdbheap.counted import counted
 from gdbheap.elf.core_memory import CoreMemory
 from gdbheap.elf.core_notes import MAX_THREADS, Notes
-from gdbheap.machine.machines import machine_name
+from gdbheap.machine.machines import KNOWN, machine_name
 from gdbheap.process.images.elf_headers import ElfHeader
 
 # A process may have a million mappings where the administrator allows it (vm.max_map_count).
@@ -20,9 +20,7 @@ def remarks(header: ElfHeader, claimed: int, notes: Notes, machine_known: bool) 
     """Yield what the headers and notes do not tell; `claimed` is how many headers the core says that it has."""
     if not machine_known:
         name = machine_name(header.machine, header.pointer_size)
-        yield (
-            f"the core is of another machine, {name}: its memory is read, its registers are not (only x86-64 and i386)"
-        )
+        yield f"the core is of another machine, {name}: its memory is read, its registers are not (only {KNOWN})"
     elif not notes.threads:
         yield "the core has no thread notes: no registers"
     if header.count < claimed:

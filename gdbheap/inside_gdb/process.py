@@ -19,7 +19,7 @@ from gdbheap.files import read_regular
 from gdbheap.inside_gdb.selection import selection_kept
 from gdbheap.inside_gdb.text import output_of, text_of
 from gdbheap.machine.machine import Machine
-from gdbheap.machine.machines import MACHINES
+from gdbheap.machine.machines import KNOWN, MACHINES
 from gdbheap.process.address_space import AddressSpace
 from gdbheap.process.images.auxv import AT_ENTRY, parse_auxv
 from gdbheap.process.live.live_memory import LiveMemory
@@ -171,8 +171,7 @@ def _machine(inferior: gdb.Inferior) -> Machine:
     name = inferior.architecture().name()
     machine = next((each for each in MACHINES if each.gdb == name), None)
     if machine is None:
-        known = " and ".join(each.name for each in MACHINES)
-        raise HeapError(f"gdbheap knows {known} processes, not {name}")
+        raise HeapError(f"gdbheap knows {KNOWN} processes, not {name}")
     return machine
 
 
@@ -188,8 +187,13 @@ def _gather_core(inferior: gdb.Inferior, machine: Machine) -> Process:
     core = open_core(match[1], _locate_file)
     if core.known is None:
         raise HeapError(
-            f"this core is of another machine, {core.machine}: gdbheap reads x86-64 and i386 (gdb-multiarch can show "
-            "its backtrace)"
+            f"this core is of another machine, {core.machine}: gdbheap reads {KNOWN} (gdb-multiarch can show its "
+            "backtrace)"
+        )
+    if core.known != machine and not _knows(core.known):
+        raise HeapError(
+            f"this core is of an {core.machine} process, which this gdb does not know (it takes it for "
+            f"{inferior.architecture().name()}): open it in gdb-multiarch"
         )
     if core.known != machine:
         raise HeapError(
@@ -200,6 +204,15 @@ def _gather_core(inferior: gdb.Inferior, machine: Machine) -> Process:
     numbers = {_lwp(thread): thread.num for thread in inferior.threads()}
     threads = (replace(each, number=numbers.get(each.lwp, each.number)) for each in process.threads)
     return replace(process, threads=tuple(sorted(threads, key=lambda each: each.number)))
+
+
+def _knows(machine: Machine) -> bool:
+    """Whether this gdb is built for the machine: it names them all where an architecture is to be set."""
+    try:
+        gdb.execute("set architecture", to_string=True)
+    except gdb.error as error:
+        return machine.gdb in re.split(r"[\s,.]+", str(error))
+    return True
 
 
 def _locate_file(path: str) -> str:
@@ -308,12 +321,13 @@ def _threads(machine: Machine, notes: list[str]) -> tuple[Thread, ...]:
 def _thread(thread: gdb.InferiorThread, machine: Machine) -> Thread:
     """Return the thread, which is selected now; gdb.error where it has no registers (it runs)."""
     frame = gdb.newest_frame()
-    registers = {}
+    registers: dict[str, int] = {}
     for name in (*machine.general, *machine.special):
         try:
             registers[name] = int(frame.read_register(name)) & machine.mask
         except (gdb.error, ValueError):
             continue  # this gdb or target has no such register
+    pointer = machine.thread_pointer(registers)
     return Thread(
         number=thread.num,
         lwp=_lwp(thread),
@@ -321,12 +335,14 @@ def _thread(thread: gdb.InferiorThread, machine: Machine) -> Thread:
         registers=registers,
         stack_pointer=registers.get(machine.stack_pointer, 0),
         program_counter=registers.get(machine.program_counter, 0),
-        thread_pointer=registers[machine.thread_base] if machine.thread_base in registers else _pthread(thread),
+        thread_pointer=_pthread(thread, machine) if pointer is None else pointer,
     )
 
 
-def _pthread(thread: gdb.InferiorThread) -> int | None:
-    """Return the pthread_t, which on x86 is the thread pointer; None without libthread_db's help."""
+def _pthread(thread: gdb.InferiorThread, machine: Machine) -> int | None:
+    """Return the pthread_t, where it is the thread pointer; None without libthread_db's help."""
+    if machine.tls_above:
+        return None
     try:
         return int.from_bytes(thread.handle(), "little")
     except (gdb.error, NotImplementedError, RuntimeError):  # "Thread handle not found."

@@ -3,7 +3,7 @@ a room beside x86/."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
 from gdbheap.machine.code import MachineCode
@@ -13,7 +13,8 @@ from gdbheap.machine.code import MachineCode
 class CoreNotes:
     """Where a core's notes keep what: offsets in elf_prstatus and elf_prpsinfo (linux/elfcore.h), and the order of
     user_regs_struct. `segments` is the note with a thread's segments, `selector` the register that selects the one
-    that its thread pointer is the base of (0, "": the machine has none)."""
+    that its thread pointer is the base of (0, "": the machine has none); `thread_note` is the note whose first word is
+    a thread's thread pointer (0: none has it)."""
 
     registers: tuple[str, ...]
     pid: int
@@ -22,6 +23,7 @@ class CoreNotes:
     arguments: int
     segments: int = 0
     selector: str = ""
+    thread_note: int = 0
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,8 @@ class Machine:
     those that a call leaves as they were; `arguments` are those that a call passes its first arguments in (() where
     they are on the stack) and `result` is where it returns a value. Compilers have an object in one of `objects`, the
     likeliest first, and libstdc++'s operator new its size in `size_of_new` while it calls malloc ("": on the stack).
-    `thread_base` is the register that holds the thread pointer, "" where none that a debugger shows does.
+    `thread_bases` are the names that debuggers have for the register that holds the thread pointer, () where none
+    shows it.
 
     `page_size` is the smallest that kernels have: of a process that does not tell its own (AT_PAGESZ). Addresses of
     programs have `address_bits` bits. `user_ends` are the ends of a program's address space that kernels make, the
@@ -71,8 +74,11 @@ class Machine:
     in bytes, the longest first; `traps` the instructions that stop a program behind them. `alignment_check` is the
     bit of the flags that makes every access be checked (0: there is none).
 
-    `thread_id` is offsetof(struct pthread, tid) from the thread pointer, `thread_record` at least sizeof(struct
-    pthread), in glibc 2.31 to 2.44.
+    `thread_id` is offsetof(struct pthread, tid), `thread_record` at least sizeof(struct pthread), in glibc 2.31 to
+    2.44. `tls_above`: thread-local storage begins above the thread pointer, at which there is the dtv, and struct
+    pthread ends there (TLS variant I); else it ends below it, and struct pthread begins there, with its own address.
+
+    `tag_bits` are the highest bits of a program's address that the processor takes for no part of it (TBI, MTE).
     """
 
     name: str
@@ -92,7 +98,7 @@ class Machine:
     result: str
     objects: tuple[str, ...]
     size_of_new: str
-    thread_base: str
+    thread_bases: tuple[str, ...]
     page_size: int
     address_bits: int
     user_ends: tuple[int, ...]
@@ -111,6 +117,8 @@ class Machine:
     malloc: MallocConstants
     core: CoreNotes
     load_code: Callable[[], MachineCode]
+    tls_above: bool = False
+    tag_bits: int = 0
 
     @property
     def code(self) -> MachineCode:
@@ -126,6 +134,17 @@ class Machine:
     def spare_bits(self) -> int:
         """How many bits a pointer has above all addresses of programs: room for tags."""
         return 8 * self.pointer_size - self.address_bits
+
+    def untagged(self, address: int) -> int:
+        """Return a program's address without its tag; the kernel's, whose highest bit below a tag is set, as it is."""
+        if not self.tag_bits:
+            return address
+        bits = 8 * self.pointer_size - self.tag_bits
+        return address if address >> bits - 1 & 1 else address & (1 << bits) - 1
+
+    def thread_pointer(self, registers: Mapping[str, int]) -> int | None:
+        """Return a thread's thread pointer out of its registers, None where a debugger did not show it."""
+        return next((registers[name] for name in self.thread_bases if name in registers), None)
 
     @property
     def first_argument(self) -> str:

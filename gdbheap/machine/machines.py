@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from gdbheap.machine.aarch64.machines import AARCH64
 from gdbheap.machine.machine import Machine
 from gdbheap.machine.x86.machines import I386, X86_64
 
-MACHINES = (X86_64, I386)
+MACHINES = (X86_64, I386, AARCH64)
 
 # Other values of e_machine (elf.h), by the names that their users know.
 _OTHER_MACHINES = {
-    8: "MIPS", 20: "PowerPC", 21: "PowerPC 64", 22: "s390", 40: "ARM", 62: "x32", 183: "AArch64", 243: "RISC-V",
-    258: "LoongArch",
+    8: "MIPS", 20: "PowerPC", 21: "PowerPC 64", 22: "s390", 40: "ARM", 62: "x32", 183: "aarch64 ILP32",
+    243: "RISC-V", 258: "LoongArch",
 }  # fmt: skip
+
+
+# "x86-64, i386 and aarch64"
+KNOWN = f"{', '.join(each.name for each in MACHINES[:-1])} and {MACHINES[-1].name}"
 
 
 def machine_of_elf(elf: int, pointer_size: int) -> Machine | None:

@@ -17,6 +17,7 @@ from gdbheap.elf.debug_search import DebugSearch
 from gdbheap.errors import HeapError, MemoryFault, NoProcess, UsageError
 from gdbheap.interface.settings import SETTINGS
 from gdbheap.lazy import np
+from gdbheap.machine.machines import KNOWN
 from gdbheap.process.frame import Frame
 from gdbheap.process.named_address import NamedAddress
 from gdbheap.process.process import Module, Process, Thread
@@ -43,7 +44,7 @@ class CoreDebugger:
         self._cache = cache
         self._core = open_core(path, locate)
         if self._core.known is None:
-            raise HeapError(f"this core is of another machine, {self._core.machine}: gdbheap reads x86-64 and i386")
+            raise HeapError(f"this core is of another machine, {self._core.machine}: gdbheap reads {KNOWN}")
         self._search = search
         self._process = self._core.process()
         if len(self._process.threads) > 1:

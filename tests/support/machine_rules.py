@@ -87,7 +87,10 @@ def bits(tree: ast.AST) -> Iterator[int]:
     ends = {1 << count for count in ADDRESS_BITS} | {(1 << count) - 1 for count in ADDRESS_BITS}
     for node in ast.walk(tree):
         if isinstance(node, ast.BinOp) and isinstance(node.right, ast.Constant):
-            is_shift = isinstance(node.op, (ast.LShift, ast.RShift, ast.Sub))
+            # (64 - 47, not a distance of 48 bytes from some sum.)
+            is_shift = isinstance(node.op, (ast.LShift, ast.RShift)) or (
+                isinstance(node.op, ast.Sub) and not isinstance(node.left, ast.BinOp)
+            )
             if is_shift and node.right.value in ADDRESS_BITS:
                 yield node.lineno
         elif isinstance(node, ast.Constant) and type(node.value) is int and node.value in ends:

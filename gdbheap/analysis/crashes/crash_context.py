@@ -174,7 +174,7 @@ class CrashContext:
         named = [(each.text, each.value) for each in self.stop.expressions]
         seen = set()
         # No pointers of the program's: those that say where it runs, and what holds none.
-        without = {machine.stack_pointer, machine.program_counter, machine.thread_base, *machine.special}
+        without = {machine.stack_pointer, machine.program_counter, *machine.thread_bases, *machine.special}
         for name, value in (*registers, *named):
             chunk = None if name in without or value in seen else self.chunk(value)
             if chunk is not None:

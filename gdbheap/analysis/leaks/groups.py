@@ -30,7 +30,7 @@ NO_DOUBT, INTERIOR, HEURISTIC, REMAINS, ENCODED, SIGNAL_STACK = DOUBTS = (
 )
 # Chunks have multiples of this as sizes, and none is larger than what a process can map.
 _UNIT = 8
-_LARGEST = (1 << 48) - 1
+_LARGEST = 0xFFFF_FFFF_FFF0
 # The first four letters of a text, as its first word has them.
 _FIRST_LETTERS = 0xFFFF_FFFF
 

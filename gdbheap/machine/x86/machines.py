@@ -50,7 +50,7 @@ X86_64 = Machine(
     result="rax",
     objects=("rdi", "rbx", "rax", "rdx", "rbp", "r12"),
     size_of_new="rbx",
-    thread_base="fs_base",
+    thread_bases=("fs_base",),
     page_size=_PAGE,
     # Four-level page tables: with five of them a program has more only if it asks for it
     # (Documentation/arch/x86/x86_64/5level-paging.rst).
@@ -106,7 +106,7 @@ I386 = Machine(
     result="eax",
     objects=("eax", "ecx", "ebx", "edx", "esi", "edi"),
     size_of_new="",
-    thread_base="",
+    thread_bases=(),
     page_size=_PAGE,
     address_bits=32,
     # On a 64-bit kernel nearly all 4 GiB are the program's; on a 32-bit one three of them.
