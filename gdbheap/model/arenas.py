@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from gdbheap.model.errors import known
 from gdbheap.model.machine import PREV_INUSE, Machine
-from gdbheap.model.memory import PAGE
-from gdbheap.model.placement import page_up
 
 _HEAP_MIN = 32 << 10
 _NONCONTIGUOUS = 2
@@ -60,7 +58,7 @@ def new_heap(m: Machine, size: int, top_pad: int) -> int:
         return 0
     else:
         size = limit
-    size = page_up(size)
+    size = m.page_up(size)
     heap = _reserve(m, limit)
     if not heap:
         return 0
@@ -68,7 +66,7 @@ def new_heap(m: Machine, size: int, top_pad: int) -> int:
     m.store(heap + 2 * m.pointer_size, size)
     m.store(heap + 3 * m.pointer_size, size)
     if m.traits.heap_info_pagesize:
-        m.store(heap + 4 * m.pointer_size, PAGE)
+        m.store(heap + 4 * m.pointer_size, m.page_size)
     return heap
 
 
@@ -100,7 +98,7 @@ def _reserve(m: Machine, limit: int) -> int:
 
 def grow_heap(m: Machine, heap: int, more: int) -> bool:
     """Make `more` bytes (rounded up to pages) of a heap usable; return whether there was room."""
-    size = heap_size(m, heap) + page_up(more)
+    size = heap_size(m, heap) + m.page_up(more)
     if size > m.traits.heap_max:
         return False
     if size > readable_size(m, heap):

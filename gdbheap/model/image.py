@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from gdbheap.model.kernel import Kernel
 from gdbheap.model.machine import Machine
 from gdbheap.model.memory import PAGE, Memory
-from gdbheap.model.placement import page_up
+from gdbheap.model.placement import rounded_up
 from gdbheap.model.process import Process
 from gdbheap.model.ranges import Ranges
 from gdbheap.model.traits import Traits, traits
@@ -69,7 +69,9 @@ def new_process(
     return process_of(traits(name, pointer_size), tunables, brk)
 
 
-def process_of(shape: Traits, tunables: Mapping[str, int] | None = None, brk: int | None = None) -> Process:
+def process_of(
+    shape: Traits, tunables: Mapping[str, int] | None = None, brk: int | None = None, page_size: int = PAGE
+) -> Process:
     """Return such a process of a malloc with these traits."""
     pointer_size = shape.pointer_size
     place = PLACES[pointer_size]
@@ -77,8 +79,9 @@ def process_of(shape: Traits, tunables: Mapping[str, int] | None = None, brk: in
     # malloc_par comes before main_arena in libc's data, both on a multiple of 32
     mp = place.data + 0x180
     main_arena = (mp + shape.mp_size() + 0x400) & -32
-    end = page_up(main_arena + shape.arena_size)
-    kernel = Kernel(memory, brk or place.brk, place.mmap_base, place.limit, huge_alignment=pointer_size == 8)
+    start = brk or rounded_up(place.brk, page_size)
+    kernel = Kernel(memory, start, place.mmap_base, place.limit, huge_alignment=pointer_size == 8, page_size=page_size)
+    end = kernel.page_up(main_arena + shape.arena_size)
     kernel.taken.add(place.data, end)
     memory.accessible.add(place.data, end)
     return Process(Machine(shape, memory, kernel, main_arena, mp, _KEY & ((1 << 8 * pointer_size) - 1)), tunables)
@@ -105,9 +108,9 @@ def image(process: Process) -> Image:
 
 
 def _mappings(m: Machine) -> tuple[tuple[int, int, str], ...]:
-    data = (m.mp & -PAGE, page_up(m.main_arena + m.traits.arena_size))
-    base = m.parameter("sbrk_base") & -PAGE
-    heap = (base, page_up(m.kernel.brk)) if base else (0, 0)
+    data = (m.mp & -m.page_size, m.page_up(m.main_arena + m.traits.arena_size))
+    base = m.parameter("sbrk_base") & -m.page_size
+    heap = (base, m.page_up(m.kernel.brk)) if base else (0, 0)
     rest: Ranges = m.kernel.taken.copy()
     rest.remove(*data)
     rest.remove(*heap)

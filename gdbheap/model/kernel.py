@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 
 from gdbheap.model.errors import Unknown, known
 from gdbheap.model.memory import PAGE, Memory
-from gdbheap.model.placement import HUGE_PAGE, page_up, place_mapping
+from gdbheap.model.placement import huge_page, place_mapping, rounded_up
 from gdbheap.model.ranges import Ranges
 
 
@@ -14,11 +14,11 @@ from gdbheap.model.ranges import Ranges
 class Kernel:
     """What is mapped, and where new mappings go: top-down, into the highest hole below `mmap_base` that fits.
 
-    `huge_alignment`: whether anonymous mappings of whole multiples of 2 MiB are put at such a multiple (64-bit
-    processes on Linux 6.7 and later). `taken` holds every mapping, the inaccessible too; `limit` is the first
-    address past the process's own half. `most` is the most that is granted at once (vm.overcommit_memory), `room`
-    what all mappings together may still grow by (RLIMIT_AS), both in bytes (None: any). The break, `mmap_base` and
-    `huge_alignment` are None where they are not known: what rests on them raises Unknown.
+    `huge_alignment`: whether anonymous mappings of whole multiples of a huge page (2 MiB where pages are 4 KiB) are put
+    at such a multiple (64-bit processes on Linux 6.7 and later). `taken` holds every mapping, the inaccessible too;
+    `limit` is the first address past the process's own half. `most` is the most that is granted at once
+    (vm.overcommit_memory), `room` what all mappings together may still grow by (RLIMIT_AS), both in bytes (None: any).
+    The break, `mmap_base` and `huge_alignment` are None where they are not known: what rests on them raises Unknown.
     """
 
     memory: Memory
@@ -30,19 +30,24 @@ class Kernel:
     taken: Ranges = field(default_factory=Ranges)
     most: int | None = None
     room: int | None = None
+    page_size: int = PAGE
 
     @property
     def brk(self) -> int:
         """Where the break is; Unknown where nobody knows."""
         return known(self.break_at, "the program break")
 
+    def page_up(self, value: int) -> int:
+        """Return `value` rounded up to whole pages."""
+        return rounded_up(value, self.page_size)
+
     def sbrk(self, increment: int) -> int | None:
         """Move the break; return where it was, or None where the kernel refuses (the way up is not free)."""
         old, new = self.brk, self.brk + increment
-        start, end = page_up(old), page_up(new)
+        start, end = self.page_up(old), self.page_up(new)
         if increment > 0:
             # mirrors the kernel's brk(): one page is kept free below the next mapping
-            in_the_way = end > start and self.taken.overlap(start, end + PAGE)
+            in_the_way = end > start and self.taken.overlap(start, end + self.page_size)
             if end > self.limit or in_the_way or not self._grants(end - start):
                 return None
             self._take(start, end)
@@ -98,9 +103,10 @@ class Kernel:
         hint, and nothing is aligned."""
         high = known(self.mmap_base, "where the kernel puts mappings")
         plain = place_mapping(self.taken.downwards, size, self.low, high)
-        if self.huge_alignment is False or offset is None or size % HUGE_PAGE:
+        huge = huge_page(self.page_size)
+        if self.huge_alignment is False or offset is None or size % huge:
             return plain
-        aligned = place_mapping(self.taken.downwards, size, self.low, high, offset)
+        aligned = place_mapping(self.taken.downwards, size, self.low, high, (offset, huge))
         if self.huge_alignment is None and aligned != plain:
             raise Unknown("whether the kernel aligns large mappings (Linux 6.7 and later do) is not known")
         return aligned

@@ -49,6 +49,7 @@ class Machine:
         self.traits = traits
         self.memory = memory
         self.kernel = kernel
+        self.page_size, self.page_up = kernel.page_size, kernel.page_up
         self.sizes = Sizes(traits)
         self.main_arena = main_arena
         self.mp = mp

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from gdbheap.model.memory import PAGE
+from gdbheap.model.placement import rounded_up
 
 READ, WRITE, EXECUTE = 4, 2, 1
 
@@ -56,8 +57,8 @@ class Limits:
     """What bounds the address space, in bytes.
 
     `lowest` is vm.mmap_min_addr, `guard_gap` what stays free below a mapping that grows down (stack_guard_gap),
-    `stack` RLIMIT_STACK. `huge_alignment`: anonymous mappings of whole multiples of 2 MiB are put at such a multiple
-    (64-bit processes, Linux 6.7 and later).
+    `stack` RLIMIT_STACK. `huge_alignment`: anonymous mappings of whole multiples of a huge page (2 MiB where pages are
+    4 KiB) are put at such a multiple (64-bit processes, Linux 6.7 and later).
     """
 
     mmap_base: int
@@ -66,6 +67,11 @@ class Limits:
     stack: int = 8 << 20
     guard_gap: int = 256 * PAGE
     huge_alignment: bool = True
+    page_size: int = PAGE
+
+    def page_up(self, value: int) -> int:
+        """Return `value` rounded up to whole pages."""
+        return rounded_up(value, self.page_size)
 
 
 def mergeable(before: Mapping, after: Mapping) -> bool:

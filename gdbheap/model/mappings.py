@@ -11,8 +11,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from gdbheap.model.mapping import READ, WRITE, File, Limits, Mapping, continues, mergeable, one_family
-from gdbheap.model.memory import PAGE
-from gdbheap.model.placement import page_up, place_mapping
+from gdbheap.model.placement import huge_page, place_mapping
 from gdbheap.model.protection_keys import ProtectionKeys
 
 
@@ -65,9 +64,9 @@ class Mappings:
     ) -> int | str:
         """Map `length` bytes; return where, or the errno. Without `fixed` the address is a hint, taken where it is
         free."""
-        if length <= 0 or offset % PAGE:
+        if length <= 0 or offset % self.limits.page_size:
             return "EINVAL"
-        size = page_up(length)
+        size = self.limits.page_up(length)
         # Before a place is looked for: a call that then fails has taken the key of execute-only memory all the same
         # (do_mmap(), seen on 6.18).
         key = self.keys.key_for(access)
@@ -96,18 +95,22 @@ class Mappings:
 
     def munmap(self, address: int, length: int) -> int | str:
         """Unmap [address, address + length); a mapping across an edge is split. Return 0, or the errno."""
-        if address % PAGE or length <= 0 or address + length > self.limits.highest + PAGE:
+        if (
+            address % self.limits.page_size
+            or length <= 0
+            or address + length > self.limits.highest + self.limits.page_size
+        ):
             return "EINVAL"
-        self._cut(address, address + page_up(length))
+        self._cut(address, address + self.limits.page_up(length))
         return 0
 
     def mprotect(self, address: int, length: int, access: int, key: int | None = None) -> int | str:
         """Change the access of the range, and with `key` (pkey_mprotect) its protection key. Up to the first hole it
         is changed even where the answer is ENOMEM, as in the kernel."""
         refused = "" if key is None else self.keys.refuses(key)
-        if refused or address % PAGE:
+        if refused or address % self.limits.page_size:
             return refused or "EINVAL"
-        at, end = address, address + page_up(length)
+        at, end = address, address + self.limits.page_up(length)
         while at < end:
             mapping = self.find(at)
             if mapping is None:
@@ -123,14 +126,14 @@ class Mappings:
         """Move the break; return where it is then (where it was, if it cannot move there)."""
         if address < self.start_brk:
             return self.brk_address
-        old, new = page_up(self.brk_address), page_up(address)
+        old, new = self.limits.page_up(self.brk_address), self.limits.page_up(address)
         if new < old:
             self._cut(new, old)
         elif new > old:
             # mirrors the kernel's brk(): a page stays free below the next mapping, and the guard gap below one that
             # grows down
             following = self.above(old)
-            if following is not None and new + PAGE > self._start_with_gap(following):
+            if following is not None and new + self.limits.page_size > self._start_with_gap(following):
                 return self.brk_address
             self._insert(Mapping(old, new, READ | WRITE, offset=old, accounted=True), merge_next=False)
         self.brk_address = address
@@ -176,16 +179,16 @@ class Mappings:
     def _choose(self, size: int, address: int, fixed: bool, anonymous: bool) -> int | str:
         """Return where a new mapping goes."""
         if fixed:
-            if address % PAGE or address + size > self.limits.highest:
-                return "EINVAL" if address % PAGE else "ENOMEM"
+            if address % self.limits.page_size or address + size > self.limits.highest:
+                return "EINVAL" if address % self.limits.page_size else "ENOMEM"
             return address if address >= self.limits.lowest else "EPERM"
         if address:
-            hint = max(page_up(address), self.limits.lowest)
+            hint = max(self.limits.page_up(address), self.limits.lowest)
             if hint + size <= self.limits.highest and self._is_free(hint, size):
                 return hint
-        aligned_from = 0 if anonymous and self.limits.huge_alignment else None
+        aligned = (0, huge_page(self.limits.page_size)) if anonymous and self.limits.huge_alignment else None
         guards = {each.start: self._start_with_gap(each) for each in self.mappings if each.grows_down}
-        place = place_mapping(self._taken, size, self.limits.lowest, self.limits.mmap_base, aligned_from, guards)
+        place = place_mapping(self._taken, size, self.limits.lowest, self.limits.mmap_base, aligned, guards)
         return "ENOMEM" if place is None else place
 
     def _taken(self) -> Iterator[tuple[int, int]]:

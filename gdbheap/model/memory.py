@@ -8,6 +8,7 @@ from collections.abc import Callable
 from gdbheap.model.errors import Segv
 from gdbheap.model.ranges import Ranges
 
+# Memory is kept in pieces of the smallest page of any machine; every page is a whole number of them.
 PAGE = 4096
 
 

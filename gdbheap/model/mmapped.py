@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from gdbheap.model.machine import FLAGS, IS_MMAPPED, Machine
-from gdbheap.model.memory import PAGE
-from gdbheap.model.placement import page_up
 
 
 def wanted(m: Machine, size: int) -> bool:
@@ -39,7 +37,7 @@ def allocate(m: Machine, size: int) -> int:
     """Map a chunk of `size`; return its mem, or 0 (sysmalloc_mmap)."""
     # room for the alignment within the mapping; from 2.43 it is part of the overhead
     slack = (overhead(m) and m.align) or m.pointer_size + (m.align - 1 if m.align > m.header else 0)
-    length = page_up(size + slack)
+    length = m.page_up(size + slack)
     if length <= size or length > m.mask:
         return 0
     start = m.kernel.mmap(length)
@@ -69,8 +67,8 @@ def _checked_extent(m: Machine, chunk: int, who: str) -> tuple[int, int]:
     offset = offset_of(m, chunk)
     start = (chunk - offset) & m.mask
     length = (offset + m.size_of(chunk) + overhead(m)) & m.mask
-    mem = (chunk + m.header) & (PAGE - 1)
-    m.check(not (start | length) & (PAGE - 1) and not mem & (mem - 1), f"{who}(): invalid pointer")
+    mem = (chunk + m.header) & (m.page_size - 1)
+    m.check(not (start | length) & (m.page_size - 1) and not mem & (mem - 1), f"{who}(): invalid pointer")
     return start, length
 
 
@@ -100,7 +98,7 @@ def resize(m: Machine, chunk: int, size: int) -> int:
     """Make the mapping of a chunk fit `size`; return the chunk, moved or not, or 0 (mremap_chunk)."""
     start, length = _checked_extent(m, chunk, "mremap_chunk")
     offset = offset_of(m, chunk)
-    target = page_up(size + offset + (overhead(m) or m.pointer_size))
+    target = m.page_up(size + offset + (overhead(m) or m.pointer_size))
     if target == length:
         m.step("same pages")
         return chunk

@@ -1,4 +1,4 @@
-"""Where Linux on x86 puts a new mapping that nobody gave a place: the one rule for both models, malloc's kernel and
+"""Where Linux puts a new mapping that nobody gave a place: the one rule for both models, malloc's kernel and
 the address space."""
 
 from __future__ import annotations
@@ -7,18 +7,19 @@ from collections.abc import Callable, Iterator, Mapping
 from itertools import chain
 from types import MappingProxyType
 
-from gdbheap.model.memory import PAGE
-
-HUGE_PAGE = 2 << 20
-
 # What is taken, as (start, end) from high addresses to low.
 Taken = Callable[[], Iterator[tuple[int, int]]]
 _NO_GUARDS: Mapping[int, int] = MappingProxyType({})
 
 
-def page_up(value: int) -> int:
+def rounded_up(value: int, page_size: int) -> int:
     """Return `value` rounded up to whole pages."""
-    return (value + PAGE - 1) & -PAGE
+    return (value + page_size - 1) & -page_size
+
+
+def huge_page(page_size: int) -> int:
+    """Return the size of a huge page, which a whole page of 8-byte entries maps: 2 MiB where pages are 4 KiB."""
+    return page_size * page_size // 8
 
 
 def place_mapping(
@@ -26,20 +27,22 @@ def place_mapping(
     size: int,
     low: int,
     high: int,
-    aligned_from: int | None = None,
+    aligned: tuple[int, int] | None = None,
     guards: Mapping[int, int] = _NO_GUARDS,
 ) -> int | None:
     """Return where a mapping of `size` bytes goes: top-down, into the highest hole of [low, high) that fits; None where
     none does.
 
-    `aligned_from`: whole multiples of 2 MiB are put so that this address and theirs are as far past such a multiple
-    (mirrors __thp_get_unmapped_area(): a hole that is 2 MiB larger, then up to the boundary). None: nothing is aligned.
+    `aligned`: (from, huge page): whole multiples of a huge page are put so that the address `from` and theirs are as
+    far past such a multiple (mirrors __thp_get_unmapped_area(): a hole that is a huge page larger, then up to the
+    boundary). None: nothing is aligned.
     `guards` are where the guard gaps begin of those that grow down, by where they start themselves.
     """
-    if aligned_from is not None and size % HUGE_PAGE == 0:
-        address = highest_gap(taken(), size + HUGE_PAGE, low, high, guards)
+    if aligned is not None and size % aligned[1] == 0:
+        start, huge = aligned
+        address = highest_gap(taken(), size + huge, low, high, guards)
         if address is not None:
-            return address + ((aligned_from - address) % HUGE_PAGE or HUGE_PAGE)
+            return address + ((start - address) % huge or huge)
     return highest_gap(taken(), size, low, high, guards)
 
 

@@ -6,8 +6,6 @@ from collections.abc import Mapping
 
 from gdbheap.model import allocate, arenas, calloc, free, memalign, mmapped, realloc, settings, tcache, trim
 from gdbheap.model.machine import IS_MMAPPED, Machine, Thread
-from gdbheap.model.memory import PAGE
-from gdbheap.model.placement import page_up
 
 # What pthread_create allocates for a thread's TLS: a vector of this many pairs of words
 _DTV_ENTRIES = 16
@@ -79,12 +77,12 @@ class Process:
     def valloc(self, size: int) -> int:
         """valloc (size)."""
         m = self._begin()
-        return self._memalign(m, PAGE, size)
+        return self._memalign(m, m.page_size, size)
 
     def pvalloc(self, size: int) -> int:
         """pvalloc (size)."""
         m = self._begin()
-        return self._memalign(m, PAGE, page_up(size)) if page_up(size) <= m.mask else 0
+        return self._memalign(m, m.page_size, m.page_up(size)) if m.page_up(size) <= m.mask else 0
 
     def malloc_usable_size(self, mem: int) -> int:
         """malloc_usable_size (mem)."""
@@ -142,7 +140,7 @@ class Process:
         """Map a page that nobody may touch `distance` bytes above the break, or elsewhere where that is taken;
         return where."""
         kernel = self.machine.kernel
-        return kernel.mmap(PAGE, page_up(kernel.brk) + distance, accessible=False) or 0
+        return kernel.mmap(kernel.page_size, kernel.page_up(kernel.brk) + distance, accessible=False) or 0
 
     # inside
 

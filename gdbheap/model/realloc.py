@@ -6,7 +6,6 @@ from gdbheap.model import bins, mmapped
 from gdbheap.model.allocate import check_arena, from_thread_arena, int_malloc
 from gdbheap.model.free import in_arena, leftover, past_tcache
 from gdbheap.model.machine import FLAGS, IS_MMAPPED, PREV_INUSE, Machine
-from gdbheap.model.memory import PAGE
 
 
 def usable(m: Machine, mem: int) -> int:
@@ -23,7 +22,7 @@ def stays(m: Machine, mem: int, request: int) -> bool:
         return False
     slack = usable(m, mem) - request
     mapped = m.load(mem - m.pointer_size) & IS_MMAPPED and m.traits.realloc_mmapped_slack
-    return 0 <= slack < m.header or bool(mapped and 0 <= slack <= PAGE)
+    return 0 <= slack < m.header or bool(mapped and 0 <= slack <= m.page_size)
 
 
 def check_pointer(m: Machine, chunk: int) -> None:

@@ -5,8 +5,6 @@ from __future__ import annotations
 from gdbheap.model import arenas, mmapped
 from gdbheap.model.free import leftover
 from gdbheap.model.machine import PREV_INUSE, Machine
-from gdbheap.model.memory import PAGE
-from gdbheap.model.placement import page_up
 
 _MMAP_AS_MORECORE = 1 << 20
 
@@ -25,7 +23,7 @@ def sysmalloc(m: Machine, arena: int, size: int) -> int:
     top_size = m.size_of(top)
     m.assert_that(
         (top == m.bin_at(arena, 1) and not top_size)
-        or (top_size >= m.min_size and bool(m.load(top + m.SIZE) & PREV_INUSE) and not (top + top_size) & (PAGE - 1)),
+        or (top_size >= m.min_size and bool(m.load(top + m.SIZE) & PREV_INUSE) and not (top + top_size) % m.page_size),
         "(old_top == initial_top (av) && old_size == 0) || ((unsigned long) (old_size) >= MINSIZE && prev_inuse "
         "(old_top) && ((unsigned long) old_end & (pagesize - 1)) == 0)",
     )
@@ -98,7 +96,7 @@ def _grow(m: Machine, arena: int, top: int, top_size: int, size: int) -> bool:
 def _grow_main(m: Machine, top: int, top_size: int, size: int) -> None:
     arena = m.main_arena
     request = size + m.parameter("top_pad") + m.min_size
-    wanted = page_up(request - (top_size if arenas.contiguous(m, arena) else 0)) & m.mask
+    wanted = m.page_up(request - (top_size if arenas.contiguous(m, arena) else 0)) & m.mask
     start = m.kernel.sbrk(wanted) if 0 < wanted <= m.sizes.limit else None
     end = 0
     if start is None:
@@ -128,11 +126,11 @@ def _mapping_instead(m: Machine, request: int, wanted: int, top_size: int) -> in
     """Return how much to map where the break cannot move: `request` is all that is needed, `wanted` what the break
     was to grow."""
     if m.traits.morecore_whole:
-        wanted = page_up(request)
+        wanted = m.page_up(request)
     elif arenas.contiguous(m, m.main_arena):
-        unit = _MMAP_AS_MORECORE if m.traits.morecore_swapped else PAGE
+        unit = _MMAP_AS_MORECORE if m.traits.morecore_swapped else m.page_size
         wanted = (wanted + top_size + unit - 1) & -unit
-    least = PAGE if m.traits.morecore_swapped else _MMAP_AS_MORECORE
+    least = m.page_size if m.traits.morecore_swapped else _MMAP_AS_MORECORE
     return max(wanted & m.mask, least)
 
 
@@ -148,7 +146,7 @@ def _new_main_stretch(m: Machine, top: int, top_size: int, start: int, size: int
             _add_system_mem(m, arena, start - (top + top_size))
         correction = lead + top_size
         past = start + size + correction
-        correction += page_up(past) - past
+        correction += m.page_up(past) - past
         got = m.kernel.sbrk(correction)
         if got is None:
             correction, got = 0, m.kernel.brk

@@ -13,8 +13,7 @@ from dataclasses import dataclass, field, replace
 
 from gdbheap.model.mapping import EXECUTE, READ, WRITE, File, Mapping
 from gdbheap.model.mappings import Mappings
-from gdbheap.model.memory import PAGE
-from gdbheap.model.placement import HUGE_PAGE
+from gdbheap.model.placement import huge_page
 
 # What a page is made of. A page that has no entry has never been touched.
 ZERO, ANONYMOUS, FILE = "zero", "anonymous", "file"
@@ -23,7 +22,7 @@ SIGSEGV, SIGBUS = "SIGSEGV", "SIGBUS"
 SEGV_MAPERR, SEGV_ACCERR, SEGV_PKUERR, BUS_ADRERR = 1, 2, 4, 2
 
 # A read fault on a file maps what the page cache holds of 64 KiB around (fault_around_bytes).
-FAULT_AROUND = 16 * PAGE
+FAULT_AROUND = 16 << 12
 
 
 class Step(enum.Enum):
@@ -67,21 +66,26 @@ class Pages:
     present: dict[int, str] = field(default_factory=dict)
     cached: set[tuple[str, int]] = field(default_factory=set)
 
+    @property
+    def page_size(self) -> int:
+        """Of the address space, in bytes."""
+        return self.mappings.limits.page_size
+
     def touch(self, address: int, access: int) -> Outcome:
         """Access one byte at `address` (READ, WRITE or EXECUTE); change pages and stacks as the kernel would."""
         mapping = self.mappings.above(address)
         if mapping is None:
             return Outcome(Step.NOTHING_ABOVE, signal=SIGSEGV, code=SEGV_MAPERR)
         if address < mapping.start:
-            refused = self._grow(mapping, address & -PAGE)
+            refused = self._grow(mapping, address & -self.page_size)
             if refused is not None:
                 return refused
             return replace(self.touch(address, access), stack_grows=True)
         if self.mappings.keys.denies(mapping.key, access):
             return Outcome(Step.KEY_DENIES, signal=SIGSEGV, code=SEGV_PKUERR)
         if not allows(mapping, access):
-            return self._refuse(mapping, address & -PAGE, access)
-        return self._fault_in(mapping, address & -PAGE, access)
+            return self._refuse(mapping, address & -self.page_size, access)
+        return self._fault_in(mapping, address & -self.page_size, access)
 
     def forget(self) -> None:
         """Drop the pages whose mapping is gone; to be called after munmap, and mmap or brk over what was there."""
@@ -159,8 +163,9 @@ class Pages:
     def _around(self, mapping: Mapping, file: File, page: int) -> Iterator[int]:
         """Yield the pages that a read fault maps beside its own (do_fault_around): those the page cache holds."""
         start = max(page & -FAULT_AROUND, mapping.start)
-        end = min(start + FAULT_AROUND, (page & -HUGE_PAGE) + HUGE_PAGE, mapping.end)
-        for near in range(start, end, PAGE):
+        huge = huge_page(self.page_size)
+        end = min(start + FAULT_AROUND, (page & -huge) + huge, mapping.end)
+        for near in range(start, end, self.page_size):
             offset = mapping.offset + near - mapping.start
             if offset < file.size and (file.identity, offset) in self.cached:
                 yield near

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from gdbheap.model import arenas, bins, fastbins
 from gdbheap.model.machine import FLAGS, PREV_INUSE, TRIM_SIZE, Machine
-from gdbheap.model.memory import PAGE
-from gdbheap.model.placement import page_up
 
 
 def after_free(m: Machine, arena: int, size: int) -> None:
@@ -28,7 +26,7 @@ def after_free(m: Machine, arena: int, size: int) -> None:
 def _spare(m: Machine, size: int, pad: int) -> int:
     """Return the whole pages at the end of a top of `size` that need not be kept."""
     area = size - m.min_size - 1
-    return (area - pad) & -PAGE if area > pad else 0
+    return (area - pad) & -m.page_size if area > pad else 0
 
 
 def main(m: Machine, pad: int) -> bool:
@@ -39,7 +37,7 @@ def main(m: Machine, pad: int) -> bool:
     # mirrors systrim(), which compares unsigned and calculates in longs: a top of MINSIZE has an area of -1, and the
     # "trimmed" break goes up; so it would for more than 2 GiB in 32 bit, but there is no room for it
     area = (size - m.min_size - 1) & m.mask
-    extra = 0 if area <= pad else (area - pad) & -PAGE
+    extra = 0 if area <= pad else (area - pad) & -m.page_size
     move = m.signed(-extra)
     m.expect_small_pages()
     if not extra or m.kernel.brk != top + size or m.kernel.sbrk(move) is None:
@@ -87,7 +85,7 @@ def _delete(m: Machine, arena: int, heap: int, pad: int) -> tuple[int, int] | No
     if free_before:
         size += load(chunk)
     m.assert_that(0 < size < m.traits.heap_max, "new_size > 0 && new_size < max_size")
-    if size + (m.traits.heap_max - previous_size) < pad + m.min_size + PAGE:
+    if size + (m.traits.heap_max - previous_size) < pad + m.min_size + m.page_size:
         return None
     m.step("delete heap", heap)
     store(arena + m.SYSTEM_MEM, load(arena + m.SYSTEM_MEM) - arenas.heap_size(m, heap))
@@ -95,7 +93,9 @@ def _delete(m: Machine, arena: int, heap: int, pad: int) -> tuple[int, int] | No
     if free_before:
         chunk -= load(chunk)
         bins.unlink(m, chunk)
-    m.assert_that(not (chunk + size) & (PAGE - 1), "((unsigned long) ((char *) p + new_size) & (pagesz - 1)) == 0")
+    m.assert_that(
+        not (chunk + size) & (m.page_size - 1), "((unsigned long) ((char *) p + new_size) & (pagesz - 1)) == 0"
+    )
     m.assert_that(
         chunk + size == previous + arenas.heap_size(m, previous),
         "((char *) p + new_size) == ((char *) heap + heap->size)",
@@ -118,17 +118,17 @@ def everything(m: Machine, pad: int) -> int:
 
 def _free_pages(m: Machine, arena: int) -> int:
     result = 0
-    first = m.sizes.bin_index(PAGE)
+    first = m.sizes.bin_index(m.page_size)
     for index in (1, *range(first, 128)):
         head = m.bin_at(arena, index)
         chunk = m.load(head + m.BK)
         while chunk != head:
             size = m.load(chunk + m.SIZE) & ~FLAGS
-            if size > PAGE - 1 + 6 * m.pointer_size:
-                start = page_up(chunk + 6 * m.pointer_size)
+            if size > m.page_size - 1 + 6 * m.pointer_size:
+                start = m.page_up(chunk + 6 * m.pointer_size)
                 rest = size - (start - chunk)
-                if rest > PAGE - 1:
-                    m.kernel.dontneed(start, rest & -PAGE)
+                if rest > m.page_size - 1:
+                    m.kernel.dontneed(start, rest & -m.page_size)
                     result = 1
             chunk = m.load(chunk + m.BK)
     return result

@@ -154,6 +154,7 @@ def _kernel(process: Process, view: HeapView, memory: Memory, limits: KernelLimi
         huge_alignment=limits.aligns_large,
         most=limits.most,
         room=limits.room,
+        page_size=process.machine.page_size,
     )
     for vma in vmas:
         kernel.taken.add(vma.start, vma.end)
