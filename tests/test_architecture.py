@@ -67,7 +67,7 @@ ARROWS = {
     "process.columns": BASE | {"process"},
     "process.images": BASE | {"process"},
     "process.live": BASE | {"process", "machine"},
-    "process.threads": BASE | {"process", "process.columns"},
+    "process.threads": BASE | {"process", "process.columns", "process.images"},
     "allocators": BASE | PROCESS,
     "glibc": BASE | PROCESS | GLIBC | {"allocators", "machine"},
     "glibc.walk": BASE | PROCESS | {"glibc", "glibc.repair"},

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from gdbheap.glibc.locate.thread_tls import find_block
+from gdbheap.glibc.locate.thread_tls import find_block, static_place
 from gdbheap.process.images.elf_headers import PT_TLS
 from gdbheap.process.images.elf_image import read_image
 from gdbheap.process.images.link_map import TlsPlace, find_tls, link_maps
 from gdbheap.process.process import Module, Process
 from gdbheap.process.threads.thread_pointers import find_thread_pointers
+from gdbheap.process.threads.thread_stacks import control_blocks
 
 
 @dataclass(frozen=True)
@@ -26,13 +27,21 @@ class ThreadStorage:
 def find_thread_storage(process: Process) -> tuple[ThreadStorage, ...]:
     """Return all of it that can be found, of every thread."""
     pointers = find_thread_pointers(process)
+    controls = control_blocks(process, pointers)
     places = [(module, place) for module in process.modules for place in [_place(process, module)] if place is not None]
     found = []
     for thread in process.threads:
         pointer = pointers.get(thread.lwp)
         if pointer is None:
             continue
-        found.append(ThreadStorage(pointer, pointer + process.machine.thread_record, thread.number, None))
+        control = controls.get(thread.lwp)
+        if control is not None:
+            end = (
+                pointer + 2 * process.pointer_size
+                if process.machine.tls_above
+                else pointer + process.machine.thread_record
+            )
+            found.append(ThreadStorage(control, end, thread.number, None))
         for module, place in places:
             block = find_block(process, thread, pointer, place)
             if block is not None:
@@ -47,8 +56,5 @@ def _place(process: Process, module: Module) -> TlsPlace | None:
         return None
     place = find_tls(process, image)
     if place is None and module == process.main and not any(link_maps(process)):
-        # mirrors __libc_setup_tls(): a static program's block ends at the thread pointer, its size rounded up to its
-        # alignment
-        alignment = max(segment.alignment, 1)
-        return TlsPlace(-(-segment.size // alignment) * alignment, 1, segment.size)
+        return static_place(process, segment)
     return place

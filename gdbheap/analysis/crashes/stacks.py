@@ -194,7 +194,7 @@ def _stack_end(crash: CrashContext, pointer: int) -> int:
     if alternate is not None:
         return alternate[1]
     own = own_stack(crash)
-    if own is not None and own.thread_pointer is not None and pointer < own.thread_pointer:
-        return own.thread_pointer
+    if own is not None and own.control is not None and pointer < own.control:
+        return own.control
     stack = _stack_of(crash, pointer)
     return stack.end if stack is not None else pointer

@@ -165,7 +165,7 @@ def _stack_parts(process: Process) -> Iterator[AnnotatedPart]:
         pointer = stack.thread_pointer
         vma = process.address_space.find(pointer) if pointer else None
         if pointer and vma and not everyones.at(pointer):
-            # The TLS blocks lie right below the TCB (TLS variant II); how many pages they take, only ld.so knows.
+            # The TLS blocks lie right below the TCB or right above; how many pages they take, only ld.so knows.
             page = pointer & -process.page_size
             start, end = max(page - 2 * process.page_size, vma.start), min(page + 2 * process.page_size, vma.end)
             yield AnnotatedPart(start, end, "tls", "TLS", owner=("thread", stack.thread.number))

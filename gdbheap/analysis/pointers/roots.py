@@ -15,6 +15,7 @@ from gdbheap.process.address_space import VMA, without
 from gdbheap.process.intervals import Intervals
 from gdbheap.process.live.in_kernel import read_in_kernel
 from gdbheap.process.process import Process, Thread
+from gdbheap.process.threads.thread_db import vector_of
 from gdbheap.process.threads.thread_pointers import find_thread_pointers
 from gdbheap.process.threads.thread_stacks import StackBlock, stack_blocks
 
@@ -157,11 +158,11 @@ def _registers(process: Process, pointers: dict[int, int]) -> Iterator[RootRegis
             if name not in process.machine.without_pointers:
                 yield RootRegister(name, value, thread=thread.number)
     for thread in process.threads:
-        control = pointers.get(thread.lwp)
-        if control is None:
+        pointer = pointers.get(thread.lwp)
+        if pointer is None:
             continue
         try:
-            vector = process.words.read(control + process.pointer_size)
+            vector = vector_of(process, pointer)
         except MemoryFault:
             continue
         # The control block points to the second entry of the dynamic thread vector, which is as good as a pointer to

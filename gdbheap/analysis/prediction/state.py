@@ -193,7 +193,7 @@ def _is_single_threaded(process: Process, layout: Layout) -> bool:
     known = layout.statics.get("__libc_single_threaded")
     if known is not None:
         return bool(known)
-    for pointer in find_thread_pointers(process).values():
+    for pointer in () if process.machine.tls_above else find_thread_pointers(process).values():
         try:
             return not int.from_bytes(
                 process.memory.read(pointer + _MULTIPLE_THREADS * process.pointer_size, 4), "little"

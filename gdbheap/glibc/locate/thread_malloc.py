@@ -14,7 +14,7 @@ from gdbheap.glibc.locate.tcache_signature import tcache_struct_at
 from gdbheap.glibc.locate.thread_tls import ThreadBlock, find_block, tls_place
 from gdbheap.process.memory import WORD_FORMATS, readable_pieces
 from gdbheap.process.process import Process
-from gdbheap.process.threads.thread_pointers import names_itself
+from gdbheap.process.threads.thread_pointers import has_control_block
 
 # From thread_arena down to tcache, in words: glibc to 2.42 and since 2.43, as the linker has laid libc's TLS out in the
 # builds looked at.
@@ -62,7 +62,7 @@ def read_threads(
     blocks = {
         thread.number: find_block(process, thread, pointers[thread.lwp], place)
         for thread in process.threads
-        if thread.lwp in pointers and names_itself(process, pointers[thread.lwp])
+        if thread.lwp in pointers and has_control_block(process, pointers[thread.lwp])
     }
     slots = _find_slots(process, libc, [each for each in blocks.values() if each is not None], malloc)
     found = []
@@ -89,7 +89,7 @@ def read_threads(
 def _why_not(process: Process, pointer: int | None) -> str:
     if pointer is None:
         return "its thread pointer is not known"
-    if not names_itself(process, pointer):
+    if not has_control_block(process, pointer):
         return f"its control block at {pointer:#x} is missing or overwritten"
     return "its TLS is not made yet"
 
@@ -158,8 +158,8 @@ def _find_slots(process: Process, libc: Libc, blocks: list[ThreadBlock], malloc:
     hits = _hits(words, lambda value: value in malloc.arenas)
     if not hits:
         return {}
-    # Of several the nearest to the thread pointer: below are stale copies on the stack, where that is looked at.
-    arena = max(hits, key=lambda offset: (hits[offset], offset))
+    # Of several the nearest to the thread pointer: beyond are stale copies on the stack, where that is looked at.
+    arena = max(hits, key=lambda offset: (hits[offset], -abs(offset) if _is_from_pointer(blocks) else offset))
     slots = {"thread_arena": Slot(arena, SIGNATURE)}
     distance = _USUAL_DISTANCE[malloc.fastbins] * process.pointer_size
     if len(offsets) == 2:
@@ -168,6 +168,10 @@ def _find_slots(process: Process, libc: Libc, blocks: list[ThreadBlock], malloc:
     if tcache is not None:
         slots["tcache"] = Slot(tcache, SIGNATURE)
     return slots
+
+
+def _is_from_pointer(blocks: list[ThreadBlock]) -> bool:
+    return not all(each.exact for each in blocks)
 
 
 def _find_tcache_slot(

@@ -7,8 +7,10 @@ from dataclasses import dataclass
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.locate.find_libc import Libc
 from gdbheap.process.images.elf_headers import PT_TLS
+from gdbheap.process.images.elf_image import Segment
 from gdbheap.process.images.link_map import TlsPlace, find_tls
 from gdbheap.process.process import Process, Thread
+from gdbheap.process.threads.thread_db import vector_of
 
 
 @dataclass(frozen=True)
@@ -22,7 +24,7 @@ class ThreadBlock:
     exact: bool
 
 
-# How far below the thread pointer a libc that is not found by the linker's own record is looked for.
+# How far from the thread pointer a libc that is not found by the linker's own record is looked for.
 SCAN = 0x2000
 # libc's own block is some 0x90 bytes; a static program's has all of the program's thread-local variables.
 MAX_BLOCK = 1 << 20
@@ -30,9 +32,15 @@ MAX_BLOCK = 1 << 20
 
 def find_block(process: Process, thread: Thread, pointer: int, place: TlsPlace | None) -> ThreadBlock | None:
     """Return the thread's block of libc, None where it has none (yet). `pointer` is its thread pointer."""
+    above = process.machine.tls_above
     if place is None:
-        return ThreadBlock(thread, pointer, pointer - SCAN, pointer, exact=False)
-    start = pointer - place.offset if place.offset is not None else _from_vector(process, pointer, place.module_id)
+        return ThreadBlock(
+            thread, pointer, *((pointer, pointer + SCAN) if above else (pointer - SCAN, pointer)), exact=False
+        )
+    if place.offset is None:
+        start = _from_vector(process, pointer, place.module_id)
+    else:
+        start = pointer + place.offset if above else pointer - place.offset
     return (
         None if start is None else ThreadBlock(thread, pointer, start, start + min(place.size, MAX_BLOCK), exact=True)
     )
@@ -45,11 +53,15 @@ def tls_place(process: Process, libc: Libc) -> TlsPlace | None:
     if not libc.static:
         return find_tls(process, libc.image)
     segment = libc.image.find(PT_TLS)
-    if segment is None:
-        return None
-    # mirrors __libc_setup_tls(): the program's block ends at the thread pointer, its size rounded up to its alignment
+    return None if segment is None else static_place(process, segment)
+
+
+def static_place(process: Process, segment: Segment) -> TlsPlace:
+    """Return where a static program's TLS block lies: it mirrors __libc_setup_tls()."""
+    # Below the thread pointer its size, above it tcbhead_t (two words) is rounded up to its alignment.
+    size = 2 * process.pointer_size if process.machine.tls_above else segment.size
     alignment = max(segment.alignment, 1)
-    return TlsPlace(-(-segment.size // alignment) * alignment, 1, segment.size)
+    return TlsPlace(-(-size // alignment) * alignment, 1, segment.size)
 
 
 def _from_vector(process: Process, pointer: int, module_id: int) -> int | None:
@@ -57,7 +69,7 @@ def _from_vector(process: Process, pointer: int, module_id: int) -> int | None:
     allocated."""
     words, pointer_size = process.words, process.pointer_size
     try:
-        vector = words.read(pointer + pointer_size)
+        vector = vector_of(process, pointer)
         # dtv[-1] counts the entries that there is room for
         if not module_id <= words.read(vector - 2 * pointer_size):
             return None

@@ -1,7 +1,8 @@
 """Each thread's thread pointer: what the target tells, else found by the shape of the thread's control block.
 
-gdb does not show gs_base for an i386 process. The block that the thread pointer points to (tcbhead_t, the start of
-struct pthread) holds its own address twice, as `tcb` and as `self`, and further on the thread's id.
+gdb does not show gs_base for an i386 process, nor older ones tpidr for an aarch64 one. The dynamic linker's lists lead
+to every thread's struct pthread, which holds the thread's id. On x86 it can be found without them: it starts at the
+thread pointer, and (tcbhead_t) holds its own address twice, as `tcb` and as `self`.
 """
 
 from __future__ import annotations
@@ -11,9 +12,12 @@ from gdbheap.lazy import np
 from gdbheap.process.address_space import VMA
 from gdbheap.process.columns.word_windows import windows
 from gdbheap.process.process import Process
+from gdbheap.process.threads.thread_db import record_distance, stack_lists
 
 _MOST_BYTES = 1 << 30
 _MOST_FOUND = 1 << 14
+# No dtv has room for more modules.
+_MOST_MODULES = 1 << 16
 
 
 def find_thread_pointers(process: Process) -> dict[int, int]:
@@ -21,15 +25,22 @@ def find_thread_pointers(process: Process) -> dict[int, int]:
     known = {each.lwp: each.thread_pointer for each in process.threads if each.thread_pointer}
     wanted = {each.lwp for each in process.threads} - set(known)
     if wanted:
-        known.update(_find_control_blocks(process, wanted))
+        known.update(_find_listed(process, wanted))
+    if wanted - set(known) and not process.machine.tls_above:
+        known.update(_find_control_blocks(process, wanted - set(known)))
     return known
 
 
-def names_itself(process: Process, control: int) -> bool:
-    """Whether a thread's control block begins with its own address (tcb), as all do from before libc's first
-    instruction in the thread on."""
+def has_control_block(process: Process, pointer: int) -> bool:
+    """Whether a thread's control block is at its thread pointer, as all are from before libc's first instruction in
+    the thread on: it begins with its own address (tcb), or where TLS lies above it, with the thread's dtv, before
+    which is counted what there is room for."""
+    words, pointer_size = process.words, process.pointer_size
     try:
-        return process.words.read(control) == control
+        first = words.read(pointer)
+        if not process.machine.tls_above:
+            return first == pointer
+        return first % pointer_size == 0 and 0 < words.read(first - 2 * pointer_size) <= _MOST_MODULES
     except (MemoryFault, OverflowError):
         return False
 
@@ -42,6 +53,18 @@ def thread_id(process: Process, control: int) -> int | None:
         return int.from_bytes(process.memory.read(control + process.machine.thread_id, 4), "little", signed=True)
     except MemoryFault:
         return None
+
+
+def _find_listed(process: Process, wanted: set[int]) -> dict[int, int]:
+    """Return what the dynamic linker's lists tell of the wanted threads."""
+    lists, distance = stack_lists(process), record_distance(process)
+    if lists is None or distance is None:
+        return {}
+    pointers = {each: each + distance for each in (*lists.used, *lists.given)}
+    by_lwp = {thread_id(process, control): pointer for control, pointer in pointers.items()}
+    found = {lwp: by_lwp[lwp] for lwp in wanted if lwp in by_lwp}
+    _match_by_stack(process, wanted - set(found), [each + distance for each in lists.used], found)
+    return found
 
 
 def _find_control_blocks(process: Process, wanted: set[int]) -> dict[int, int]:

@@ -11,6 +11,7 @@ from gdbheap.errors import MemoryFault
 from gdbheap.lazy import np
 from gdbheap.process.address_space import VMA, AddressSpace
 from gdbheap.process.process import Process, Thread
+from gdbheap.process.threads.thread_db import StackLists, record_distance, stack_lists
 from gdbheap.process.threads.thread_pointers import find_thread_pointers, thread_id
 
 # struct pthread is 0x900 to 0x940 bytes (64-bit) in glibc 2.31 to 2.43, and starts at the thread pointer.
@@ -38,8 +39,8 @@ class StackBlock:
 
 @dataclass(frozen=True)
 class ThreadStack:
-    """The stack of a thread, [start, end), of which [start, guard_end) is its guard; `thread_pointer` where it is
-    known.
+    """The stack of a thread, [start, end), of which [start, guard_end) is its guard; `thread_pointer`, and `control`
+    where its struct pthread begins, where they are known.
 
     `inferred`: only the mapping that holds the stack pointer was known.
     """
@@ -50,22 +51,26 @@ class ThreadStack:
     end: int
     thread_pointer: int | None
     inferred: bool
+    control: int | None = None
 
 
 def thread_stacks(process: Process, pointers: Mapping[int, int], blocks: Iterable[StackBlock]) -> list[ThreadStack]:
     """Return the stack of each thread whose stack can be told, in the order of the threads; `pointers` are the
     thread pointers by lwp."""
     by_control = {block.control: block for block in blocks}
+    controls = control_blocks(process, pointers)
     found = []
     for thread in process.threads:
-        pointer = pointers.get(thread.lwp)
-        block = by_control.get(pointer) if pointer is not None else None
+        pointer, control = pointers.get(thread.lwp), controls.get(thread.lwp)
+        block = by_control.get(control) if control is not None else None
         vma = process.address_space.find(thread.stack_pointer)
         if block is not None:
-            found.append(ThreadStack(thread, block.start, block.start + block.guard, block.end, pointer, False))
+            found.append(
+                ThreadStack(thread, block.start, block.start + block.guard, block.end, pointer, False, control)
+            )
         elif vma is not None and vma.writable:
             named = vma.path == "[stack]" and vma.start not in process.address_space.inferred
-            found.append(ThreadStack(thread, vma.start, vma.start, vma.end, pointer, not named))
+            found.append(ThreadStack(thread, vma.start, vma.start, vma.end, pointer, not named, control))
     return found
 
 
@@ -75,16 +80,19 @@ def stack_blocks(process: Process, pointers: Mapping[int, int]) -> list[StackBlo
 
     The main thread, and those whose stacks the program allocated without telling where they begin, have none.
     """
-    place, found = _live_blocks(process, pointers)
-    by_end = {block.end: block for block in found.values()}
-    for vma in process.address_space:
-        if _may_be_stack(vma):
-            for block in _blocks_at_the_end(process, vma, by_end, place):
-                if block.start not in found:
-                    found[block.start] = by_end[block.end] = block
-            if len(found) > _MOST_STACKS:
-                break
+    place, found = _live_blocks(process, control_blocks(process, pointers))
+    lists = stack_lists(process)
+    if lists is not None:
+        _add_listed(process, lists, found, place)
+    elif not process.machine.tls_above:
+        _add_by_shape(process, found, place)
     return sorted(found.values(), key=lambda block: block.start)
+
+
+def control_blocks(process: Process, pointers: Mapping[int, int]) -> dict[int, int]:
+    """Return where each thread's struct pthread begins, by lwp; {} where that is not known."""
+    distance = record_distance(process) if pointers else None
+    return {} if distance is None else {lwp: pointer - distance for lwp, pointer in pointers.items()}
 
 
 def find_stacks(process: Process) -> tuple[list[ThreadStack], list[StackBlock]]:
@@ -100,7 +108,7 @@ def in_guard(process: Process, address: int) -> bool:
     return any(stack.start <= address < stack.guard_end for stack in find_stacks(process)[0])
 
 
-def _live_blocks(process: Process, pointers: Mapping[int, int]) -> tuple[int | None, dict[int, StackBlock]]:
+def _live_blocks(process: Process, controls: Mapping[int, int]) -> tuple[int | None, dict[int, StackBlock]]:
     """Return where in struct pthread the block is told (None: in no thread's), and the threads' blocks by their start.
 
     In struct pthread the members stackblock, stackblock_size, guardsize follow each other (glibc 2.23 to 2.44). They
@@ -110,9 +118,9 @@ def _live_blocks(process: Process, pointers: Mapping[int, int]) -> tuple[int | N
     """
     found: list[dict[int, StackBlock]] = []
     for thread in process.threads:
-        pointer = pointers.get(thread.lwp)
-        if pointer is not None:
-            found.append(_candidates(process, pointer, thread.stack_pointer))
+        control = controls.get(thread.lwp)
+        if control is not None:
+            found.append(_candidates(process, control, thread.stack_pointer))
     votes = Counter(offset for candidates in found for offset in candidates)
     if not votes:
         return None, {}
@@ -142,6 +150,34 @@ def _candidates(process: Process, control: int, stack_pointer: int) -> dict[int,
         if inside and _is_mapped(process.address_space, start, end):
             found[index * process.pointer_size] = StackBlock(start, end, guard, control)
     return found
+
+
+def _add_listed(process: Process, lists: StackLists, found: dict[int, StackBlock], place: int | None) -> None:
+    """Add the blocks that the dynamic linker's lists have beside those of living threads."""
+    known = {block.control for block in found.values()}
+    for control in (*lists.used, *lists.kept):
+        if control not in known and len(found) <= _MOST_STACKS:
+            told = _candidates(process, control, 0)
+            block = (
+                told.get(place)
+                if place is not None
+                else next((each for each in told.values() if each.start % process.page_size == 0), None)
+            )
+            if block is not None:
+                found.setdefault(block.start, replace(block, is_free=thread_id(process, control) in (0, -1)))
+
+
+def _add_by_shape(process: Process, found: dict[int, StackBlock], place: int | None) -> None:
+    """Add the blocks that lie at the end of a mapping, told by their struct pthread, which begins with its own
+    address."""
+    by_end = {block.end: block for block in found.values()}
+    for vma in process.address_space:
+        if _may_be_stack(vma):
+            for block in _blocks_at_the_end(process, vma, by_end, place):
+                if block.start not in found:
+                    found[block.start] = by_end[block.end] = block
+            if len(found) > _MOST_STACKS:
+                break
 
 
 def _may_be_stack(vma: VMA) -> bool:

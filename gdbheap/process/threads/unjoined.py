@@ -3,10 +3,11 @@ thread otherwise."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 
 from gdbheap.errors import MemoryFault
 from gdbheap.process.process import Process
+from gdbheap.process.threads.thread_db import list_of, stack_lists
 from gdbheap.process.threads.thread_pointers import find_thread_pointers, thread_id
 from gdbheap.process.threads.thread_stacks import StackBlock
 
@@ -26,7 +27,8 @@ def unjoined(process: Process, ended: Iterable[StackBlock]) -> list[StackBlock]:
     waiting = [
         each for each in ended if thread_id(process, each.control) == 0 and not _is_detached(process, each.control)
     ]
-    kept = _kept_for_new_threads(process) if waiting else frozenset()
+    lists = stack_lists(process) if waiting else None
+    kept: Collection[int] = lists.kept if lists is not None else _kept_for_new_threads(process) if waiting else ()
     return [each for each in waiting if each.control not in kept]
 
 
@@ -47,17 +49,12 @@ def _kept_for_new_threads(process: Process) -> frozenset[int]:
     main = find_thread_pointers(process).get(process.threads[0].lwp) if process.threads else None
     if main is None:
         return frozenset()
-    node = _list_of(process, main)
+    node = list_of(process, main)
     user = next(_followed(process, node), None)
     if user is None or list(_followed(process, user))[:1] != [node]:
         return frozenset()
     cache = user + 2 * process.pointer_size
-    return frozenset(each - _list_of(process, 0) for each in _followed(process, cache))
-
-
-def _list_of(process: Process, control: int) -> int:
-    """Return where struct pthread has its links: right before its tid."""
-    return control + process.machine.thread_id - 2 * process.pointer_size
+    return frozenset(each - list_of(process, 0) for each in _followed(process, cache))
 
 
 def _followed(process: Process, head: int) -> Iterator[int]:
