@@ -113,7 +113,7 @@ STILL = {
     "abort_texts": "glibc's checks in words, and what each means",
     "prediction": "what is assumed of calls that are foretold",
     "invariants": "what a violation is called where malloc has no words for it (a published message)",
-    "addresses": "what explain and vmmap say of an address",
+    "addresses": "what explain says of an address",
     "mappings": "what mappings and their parts are called",
 }
 NAMES = {

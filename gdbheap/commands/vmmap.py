@@ -9,7 +9,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from gdbheap.analysis.mappings.address_facts import facts_at, facts_between
+from gdbheap.analysis.facts.fact import Fact
+from gdbheap.analysis.mappings.address_facts import OnPage, facts_at, facts_between
 from gdbheap.analysis.mappings.annotate import AnnotatedVMA, annotate
 from gdbheap.counted import counted
 from gdbheap.errors import HeapError, UsageError
@@ -86,9 +87,10 @@ class Answer:
 
 @dataclass(frozen=True)
 class _Around:
-    """What is shown of an address: what is known of it, and the mappings next to it."""
+    """What is shown of an address: what is known of it (as people read it, too), and the mappings next to it."""
 
-    lines: tuple[str, ...]
+    facts: tuple[Fact, ...]
+    lines: Sequence[str]
     rows: Sequence[MappingRow | Line]
 
 
@@ -165,10 +167,12 @@ def _report(answer: Answer, chosen: Sequence[AnnotatedVMA], around: _Around | No
             *notes,
             f"what the pages are is known of a process on this machine only, not of a {answer.process.kind} one",
         )
-    rows, before = _rows(answer, chosen, pages), () if around is None else around.lines
+    rows, before = _rows(answer, chosen, pages), () if around is None else tuple(around.lines)
     display = _displayed(answer, rows) if around is None else around.rows
     gaps = Facts({"gaps": gaps_between(answer.mappings)} if answer.is_asked(GAPS) else {}, shown=False)
-    return Report("vmmap", (Prose(before), Table(columns, rows, display), Prose(after), Facts(totals), gaps), notes)
+    known = Facts({} if around is None else {"facts": [each.record() for each in around.facts]}, shown=False)
+    parts = (Prose(before), Table(columns, rows, display), Prose(after), Facts(totals), gaps, known)
+    return Report("vmmap", parts, notes)
 
 
 def _is_wanted(answer: Answer, each: AnnotatedVMA) -> bool:
@@ -268,7 +272,8 @@ def _largest(sizes: Mapping[str, int], of_kinds: bool) -> Iterator[tuple[str, st
 def _at_address(answer: Answer, address: int, symbol: NamedAddress | None) -> Report:
     """Return the row of the mapping that holds the address (none: no row), for people with its neighbours and what
     is known."""
-    from gdbheap.analysis.addresses.explain import PAGE_WORDS, page_state
+    from gdbheap.analysis.addresses.explain import page_state
+    from gdbheap.sentences.facts.said import said
 
     mappings = answer.mappings
     index = bisect_right([each.vma.start for each in mappings], address) - 1
@@ -276,19 +281,22 @@ def _at_address(answer: Answer, address: int, symbol: NamedAddress | None) -> Re
     below = mappings[index - 1 if here else index] if index >= bool(here) else None
     above = mappings[index + 1] if index + 1 < len(mappings) else None
     if here:
-        lines = facts_at(answer.process, here[0], address, answer.heap)
+        facts = facts_at(answer.process, here[0], address, answer.heap)
     else:
-        lines = facts_between(below, above, address, answer.process.machine)
+        facts = facts_between(below, above, address, answer.process.machine)
+    lines = [said(each) for each in facts]
     state = page_state(answer.process, address) if here else None
     if state is not None:
-        lines = (*lines, f"its page: {PAGE_WORDS[state]}")
+        page = OnPage(state)
+        facts = (*facts, page)
+        lines.append(f"its page: {said(page)}")
     if symbol:
-        lines = (*lines, str(symbol))
+        lines.append(str(symbol))
     around = [*([below] if below else []), *here, *([above] if above else [])]
     rows = _rows(answer, around, _pages(answer.process, around) if answer.with_pages else {})
     mark = Line.plain(f"  ^ {address:#x}" if here else f"  - {address:#x} -", "heading")
     place = bool(below) + bool(here)
-    return _report(answer, here, _Around(lines, [*rows[:place], mark, *rows[place:]]))
+    return _report(answer, here, _Around(facts, lines, [*rows[:place], mark, *rows[place:]]))
 
 
 COMMAND = Command(

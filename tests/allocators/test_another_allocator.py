@@ -11,7 +11,7 @@ import pytest
 
 from gdbheap.analysis.leaks.leaks import LeakKind, find_leaks
 from gdbheap.analysis.leaks.owners import holders_of, shortest_path
-from gdbheap.analysis.mappings.address_facts import facts_at
+from gdbheap.analysis.mappings.address_facts import InPiece, facts_at
 from gdbheap.analysis.mappings.annotate import annotate
 from gdbheap.analysis.objects.lookup import Lookup
 from gdbheap.analysis.pointers.pointer_graph import read_pointer_graph
@@ -71,9 +71,7 @@ def test_snapshots(process):
 def test_mappings_and_addresses(process, heap):
     (slab,) = [each for each in annotate(process, heap) if each.vma.start == SLAB]
     assert (slab.parts[0].kind, slab.parts[0].text) == ("slab", "slab of thread 1")
-    assert "in the chunk at 0x1000080 (0x40 bytes, free), 0x8 bytes into its mem" in facts_at(
-        process, slab, slot(2) + 8, heap
-    )
+    assert InPiece(slot(2), 0x40, "free", 8) in facts_at(process, slab, slot(2) + 8, heap)
 
 
 def test_search_within_blocks(process, heap):

@@ -17,7 +17,7 @@ from gdbheap.analysis.addresses.freed_mapping import freed_mapping, moved_mappin
 from gdbheap.analysis.facts.fact import Joined
 from gdbheap.analysis.facts.memory import FreeUnmaps
 from gdbheap.analysis.mappings.accesses import accesses
-from gdbheap.analysis.mappings.address_facts import part_at
+from gdbheap.analysis.mappings.address_facts import OnPage, part_at
 from gdbheap.analysis.mappings.annotate import AnnotatedPart, AnnotatedVMA, annotate
 from gdbheap.analysis.mappings.zones import NULL_ZONE
 from gdbheap.glibc.glibc_heap import GlibcHeap
@@ -29,14 +29,6 @@ from gdbheap.process.named_address import StackPlace
 from gdbheap.process.process import Process
 from gdbheap.process.symbols import SymbolAt
 
-PAGE_WORDS = {
-    PageState.UNTOUCHED: "never touched",
-    PageState.ZERO: "the shared zero page (read, never written)",
-    PageState.ANONYMOUS: "in memory, the process's own",
-    PageState.FILE: "in memory, the file's or shared",
-    PageState.SWAPPED: "swapped out",
-    PageState.GUARD: "a guard page: any access is SIGSEGV",
-}
 # The bytes below the stack pointer that signal handlers leave alone (the x86-64 ABI).
 
 
@@ -96,7 +88,7 @@ def _mapped(
             "page", None, f"not known of a {process.kind} process" if process.kind != "live" else "not known"
         )
     else:
-        yield AddressFact("page", page.label, PAGE_WORDS[page], {"state": page.label})
+        yield AddressFact("page", page.label, OnPage(page), {"state": page.label})
     yield from _symbol(address, names)
     yield from _stack(process, here, part, address, names)
 

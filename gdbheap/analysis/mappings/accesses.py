@@ -12,7 +12,6 @@ from gdbheap.analysis.mappings.mapping_names import SHARED_ANONYMOUS, SHARED_FIL
 from gdbheap.errors import HeapError
 from gdbheap.model.mapping import EXECUTE, READ, WRITE, File, Limits, Mapping
 from gdbheap.model.mappings import Mappings
-from gdbheap.model.memory import PAGE
 from gdbheap.model.touch import ANONYMOUS, FILE, SIGBUS, SIGSEGV, ZERO, Outcome, Pages, Step, allows
 from gdbheap.process.address_space import VMA
 from gdbheap.process.live.mapped_file import may_be_device, may_be_regular_file, open_mapped_file
@@ -172,9 +171,11 @@ def _touch(process: Process, address: int, access: int, page: PageState | None) 
     below, above = space.around(address)
     here = space.find(address)
     near = [_mapping(process, vma) for vma in (below, here, above) if vma is not None and not vma.start >> 63]
-    pages = Pages(Mappings(Limits(mmap_base=0, stack=_stack_limit(process)), mappings=near))
+    page_size = process.page_size
+    limits = Limits(mmap_base=0, stack=_stack_limit(process), guard_gap=256 * page_size, page_size=page_size)
+    pages = Pages(Mappings(limits, mappings=near))
     if page in _MODELLED:
-        pages.present[address & -PAGE] = _MODELLED[page]
+        pages.present[process.page_of(address)] = _MODELLED[page]
     return pages.touch(address, access)
 
 

@@ -16,6 +16,7 @@ from gdbheap.sentences.facts import (
     free_checks,
     heap,
     locks,
+    mappings,
     memory,
     passed,
     places,
@@ -32,7 +33,7 @@ PHRASES: dict[type[Fact], Phrase] = {
     Joined: lambda fact: "; ".join(map(said, fact.facts)),
 }
 _MODULES = (
-    *(aborts, accesses, clauses, control, cxx, free_checks, heap, locks, memory, passed),
+    *(aborts, accesses, clauses, control, cxx, free_checks, heap, locks, mappings, memory, passed),
     *(places, pointers, signals, stacks, stop, writers),
 )
 for _module in _MODULES:
