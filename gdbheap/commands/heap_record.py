@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.counted import counted
@@ -16,6 +17,7 @@ from gdbheap.report.report import ABSENT, Absent, Facts, Line, Prose, Report, Ta
 from gdbheap.report.rows import column, columns_of
 from gdbheap.session.block_names import block_names
 from gdbheap.session.target import Target
+from gdbheap.types.short_names import short_name
 
 if TYPE_CHECKING:
     from gdbheap.analysis.recordings.stack_groups import StackGroup
@@ -149,7 +151,7 @@ def _row(group: StackGroup, type_name: str) -> _Row:
 def _frame(caller: Caller) -> str:
     """Return a frame for people: "work at work.c:20", or its module."""
     where = f" at {caller.place}" if caller.place else f" in {caller.library}" if caller.function else ""
-    return f"{caller.name}{where}"
+    return f"{short_name(caller.name)}{where}"
 
 
 def _display_rows(groups: Sequence[StackGroup], rows: Sequence[_Row], limit: int) -> Iterator[_Row | Line]:
@@ -157,10 +159,22 @@ def _display_rows(groups: Sequence[StackGroup], rows: Sequence[_Row], limit: int
     shown = limit or len(groups)
     for group, row in zip(groups[:shown], rows):
         yield replace(row, chunk_size=group.sizes) if group.sizes[0] < group.sizes[1] else row
-        for caller in group.stack[:_FRAMES_SHOWN]:
-            yield Line.plain(f"      by {_frame(caller)}", "dim")
+        for words in _stack_shown(group.stack):
+            yield Line.plain(f"      by {words}", "dim")
     if len(groups) > shown:
         yield left_out(len(groups) - shown, "stack")
+
+
+def _stack_shown(stack: Sequence[Caller]) -> Iterator[str]:
+    """Yield the innermost frames, those in a row counted that are C++'s library's alone."""
+    from gdbheap.analysis.call_stacks.whose_code import is_between_new_and_program
+
+    runs = groupby(stack, lambda caller: is_between_new_and_program(caller.function))
+    lines = chain.from_iterable(
+        [f"C++'s library ({counted(len(list(callers)), 'frame')})"] if of_library else map(_frame, callers)
+        for of_library, callers in runs
+    )
+    yield from islice(lines, _FRAMES_SHOWN)
 
 
 def _summary(recording: Recording, sampling: Sampling, rows: Sequence[_Row]) -> Iterator[Line]:

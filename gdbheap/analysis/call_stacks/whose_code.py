@@ -103,6 +103,11 @@ def is_library_code(frame: Frame) -> bool:
     return frame.function.startswith(_LIBRARY_CODE) or frame.place.startswith(_LIBRARY_PLACES)
 
 
+def is_between_new_and_program(function: str) -> bool:
+    """Whether C++'s library has a function of this name between malloc and what the program itself wrote."""
+    return function.startswith((*_LIBRARY_CODE, *_OPERATORS))
+
+
 def is_of_cxx_library(frame: Frame) -> bool:
     """Whether the frame is in the C++ library itself."""
     return frame.library.startswith(_CXX_LIBRARY)

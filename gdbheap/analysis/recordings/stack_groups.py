@@ -65,8 +65,8 @@ def stack_groups(
             and latest[each.address] is each
             and _is_alive(view, each.address, size)
         )
-        names = tuple((caller.library, caller.name) for caller in each.stack)
-        members.setdefault((each.function, names), []).append(_Call(each, size, is_alive and each.is_judged))
+        frames = tuple((caller.library, caller.name, caller.place) for caller in each.stack)
+        members.setdefault((each.function, frames), []).append(_Call(each, size, is_alive and each.is_judged))
     now = {} if view is None else sizes_in_use(view)
     alike = Counter(call.size for calls in members.values() if _keeps(calls) for call in calls if call.is_alive)
     growth = {size: max(now.get(size, 0) - before.get(size, 0), 0) / count for size, count in alike.items()}

@@ -26,8 +26,8 @@ def heap(mems, size=0x40):
     )
 
 
-def sample(name, mem, **more):
-    return Sample(mem, 0x38, "malloc", 1, (Caller(name, "program", 0),), **more)
+def sample(name, mem, place="", **more):
+    return Sample(mem, 0x38, "malloc", 1, (Caller(name, "program", 0, place),), **more)
 
 
 def grouped(samples, mems, before=None):
@@ -65,3 +65,14 @@ def test_what_was_there_before_is_no_growth():
     groups, unexplained = grouped([sample("keeps", kept[0])], kept, {0x40: 90})
     assert groups["keeps"].grown == 10
     assert not unexplained
+
+
+def test_two_lines_of_one_function_are_told_apart():
+    kept = [0x1000 * place for place in range(1, 101)]
+    thrown = [sample("request", 0x7000_0000 + 0x40 * place, "a.cc:14", was_freed=True) for place in range(90)]
+    view = heap(kept)
+    groups = stack_groups([*thrown, *(sample("request", mem, "a.cc:15") for mem in kept[:2])], LAYOUT, view, {})
+    assert [(group.stack[0].place, group.alive, group.grown) for group in groups] == [
+        ("a.cc:15", 2, 100),
+        ("a.cc:14", 0, 0),
+    ]
