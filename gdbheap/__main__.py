@@ -10,18 +10,25 @@ from typing import Optional
 
 from gdbheap import __version__, packages
 from gdbheap.commands.heap_diff import diff_report, growth
-from gdbheap.errors import HeapError
+from gdbheap.errors import HeapError, PackagesMissing
+from gdbheap.interface.arguments import wants_json
+from gdbheap.interface.limit import limited
 from gdbheap.launch import demo, doctor, launcher, leak_gate, places, setup
 from gdbheap.launch.gate_answer import DEFAULT_KINDS, KINDS, TROUBLE, gate_answer
 from gdbheap.launch.help import show_page
 from gdbheap.launch.report import write_report
 from gdbheap.launch.suppressions import read_suppressions
 from gdbheap.report.charset import in_charset
-from gdbheap.report.deliver import to_file, to_screen
+from gdbheap.report.deliver import STANDARD_OUTPUT, form_of, to_file, to_screen
+from gdbheap.report.failure import failure_of
+from gdbheap.report.json import error_line
 from gdbheap.without_gdb.command_line import is_command
 from gdbheap.without_gdb.command_line import run as run_command
 
 _SUPPRESSIONS = "a file of leaks that are known: gdbheap's own form, Valgrind's or LeakSanitizer's; may be repeated"
+
+# So many rows of diff are shown where nobody says how many.
+_SHOWN = 50
 
 Act = Callable[[argparse.Namespace], Optional[int]]
 
@@ -35,19 +42,27 @@ The same on a core without gdb: gdbheap heap leaks --core CORE [--program FILE] 
 def main(words: Sequence[str] | None = None) -> int:
     """Do what `words` (or the command line) ask for; return the exit code. An error is one line on stderr."""
     words = sys.argv[1:] if words is None else words
+    asked = argparse.Namespace(json=is_command(words) and wants_json(" ".join(words)))
     try:
         if is_command(words):
             return run_command(words)
-        options = _parser().parse_args(words)
-        return options.act(options) or 0
-    except HeapError as error:
-        print(f"gdbheap: {error}", file=sys.stderr)
-        return 1
-    except MemoryError:
-        print("gdbheap: there is not enough memory for this", file=sys.stderr)
+        _parser().parse_args(words, asked)
+        return asked.act(asked) or 0
+    except (HeapError, MemoryError) as error:
+        _fail(words, error, asked.json)
         return 1
     except KeyboardInterrupt:
         return 130
+
+
+def _fail(words: Sequence[str], error: BaseException, as_json: bool, write: Callable[[str], object] = print) -> None:
+    """Say on standard error why there is no answer, and to a program, with `write`, in JSON."""
+    message = "there is not enough memory for this" if isinstance(error, MemoryError) else str(error)
+    if as_json:
+        failure = failure_of(error, message, f"python3 -m gdbheap {words[0]} --help")
+        write(error_line(" ".join(words[: 2 if words[0] == "heap" else 1]), failure).rstrip("\n"))
+    if sys.stderr is not None:
+        print(f"gdbheap: {message}", file=sys.stderr)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -100,17 +115,23 @@ def _parser() -> argparse.ArgumentParser:
     leaks.add_argument("--follow-children", action="store_true", help="watch the processes that it forks as well")
     text = "stop at the system calls themselves: sees an exit past libc too (some 0.05 ms for each system call)"
     leaks.add_argument("--system-calls", action="store_true", help=text)
-    leaks.add_argument("--json", action="store_true", help="answer in JSON")
-    leaks.add_argument("--output", metavar="FILE", help="write the answer there (otherwise to standard error)")
+    _add_json(leaks)
+    text = "write the answer there (-: to standard output; otherwise to standard error)"
+    leaks.add_argument("--output", metavar="FILE", help=text)
     leaks.add_argument("program", metavar="PROGRAM")
     leaks.add_argument("arguments", metavar="ARGUMENT", nargs=argparse.REMAINDER, help="arguments of PROGRAM")
     diff = command("diff", "say what grew between two or three snapshots (exit status 1: it grew; 2: trouble)", _diff)
     diff.add_argument("snapshots", metavar="SNAPSHOT", nargs="+", help="a name, or a path with a /")
-    diff.add_argument("--count", type=_count, default=50, metavar="N", help="show at most N rows (50); 0 shows all")
-    diff.add_argument("--json", action="store_true", help="answer in JSON: every row")
+    diff.add_argument("--count", type=_count, metavar="N", help="show at most N rows (50); 0 shows all")
+    _add_json(diff)
     text = "growth up to this is none: bytes, or with a unit (10M); of three snapshots it is the steady growth (0)"
     diff.add_argument("--fail-over", type=_size, default=0, metavar="SIZE", help=text)
     return parser
+
+
+def _add_json(command: argparse.ArgumentParser) -> None:
+    command.add_argument("--json", action="store_true", help="answer in JSON")
+    command.add_argument("--json-lines", action="store_true", help="the same, one row a line")
 
 
 def _size(text: str) -> int:
@@ -140,19 +161,14 @@ def _leaks(options: argparse.Namespace) -> int:
         )
         processes, failure = leak_gate.run_gate(gate)
         report, status = gate_answer(processes, failure, options.errors_for_leak_kinds, suppressions)
-        if options.output:
-            to_file(report, options.output, options.json)
-        elif sys.stderr is not None:
-            to_screen(report, sys.stderr.write, options.json, None, sys.stderr.isatty())
+        if options.output and options.output != STANDARD_OUTPUT:
+            to_file(report, options.output, form_of(vars(options)))
+        elif stream := sys.stdout if options.output else sys.stderr:
+            to_screen(report, stream.write, form_of(vars(options)), None, stream.isatty())
     except HeapError as error:
-        _say(error)
+        _fail(("leaks",), error, options.json or options.json_lines, sys.stderr.write if sys.stderr else print)
         return TROUBLE
     return status
-
-
-def _say(error: object) -> None:
-    if sys.stderr is not None:
-        print(f"gdbheap: {error}", file=sys.stderr)
 
 
 def _count(text: str) -> int:
@@ -166,16 +182,17 @@ def _diff(options: argparse.Namespace) -> int:
     try:
         if "numpy" in packages.missing():
             version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-            raise HeapError(
+            raise PackagesMissing(
                 f"diff needs numpy, which is not installed for Python {version}: apt install python3-numpy (or pip "
                 "install numpy)"
             )
-        report = diff_report(options.snapshots, options.count)
+        report = diff_report(options.snapshots, _SHOWN if options.count is None else options.count)
     except (HeapError, MemoryError) as error:
-        what = "there is not enough memory for this" if isinstance(error, MemoryError) else error
-        print(f"gdbheap: {what}", file=sys.stderr)
+        _fail(("diff",), error, options.json or options.json_lines)
         return TROUBLE
-    to_screen(report, _write, options.json, None, sys.stdout.isatty())
+    if options.json or options.json_lines:
+        report = limited(report, options.count)
+    to_screen(report, _write, form_of(vars(options)), None, sys.stdout.isatty())
     return int(growth(report) > options.fail_over)
 
 

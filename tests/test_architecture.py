@@ -124,7 +124,7 @@ ARROWS = {
     | ANALYSIS
     | {"interface", "model", "packages", "pictures", "report", "sentences", "session", "tables", "types"},
     "launch": BASE | PROCESS | {"elf", "packages", "report"},
-    "__main__": BASE | {"commands", "launch", "packages", "report", "without_gdb"},
+    "__main__": BASE | {"commands", "interface", "launch", "packages", "report", "without_gdb"},
     "without_gdb": GROUND | {"commands", "elf", "interface", "packages", "report", "session"},
     "inside_gdb": GROUND | {"commands", "elf", "interface", "packages", "report", "session", "types"},
 }

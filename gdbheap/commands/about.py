@@ -12,7 +12,7 @@ from gdbheap import packages
 from gdbheap.errors import HeapError
 from gdbheap.glibc.layout import BUILT_IN, DWARF, SIGNATURE, SYMBOL, Layout
 from gdbheap.interface.command import Command
-from gdbheap.report.report import Report, Table
+from gdbheap.report.report import Facts, Report, Table
 from gdbheap.report.rows import column, columns_of
 from gdbheap.session.target import Target
 
@@ -27,7 +27,30 @@ class _Row:
 
 def about(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Return what was found, a fact for each row; what cannot be found is a row that says why."""
-    return Report("gdbheap", (Table(columns_of(_Row), [*_itself(), *_process(target)]),))
+    rows = [*_itself(), *_process(target)]
+    return Report("gdbheap", (Table(columns_of(_Row), rows), Facts(_facts(target), shown=False)))
+
+
+def _facts(target: Target) -> dict[str, Any]:
+    """Return the same as values, None where it is not known: for a program that must know how far to trust."""
+    facts: dict[str, Any] = {"version": gdbheap.__version__, "packages_missing": list(packages.missing())}
+    try:
+        process = target.process
+    except HeapError:
+        return facts
+    facts |= {"kind": process.kind, "pid": process.pid, "pointer_size": process.pointer_size}
+    facts["program"] = None if process.main is None else process.main.path
+    try:
+        layout = target.layout()
+    except HeapError:
+        return facts
+    facts |= {"libc": layout.libc_path or None, "glibc_version": layout.glibc_version or None}
+    places = {"main_arena": layout.main_arena, "mp_": layout.mp, "brk": layout.brk}
+    facts["places"] = {
+        name: None if place is None else {"address": f"{place.value:#x}", "source": place.source}
+        for name, place in places.items()
+    }
+    return facts | {"sources": dict(layout.sources), "missing": dict(layout.missing)}
 
 
 def _itself() -> Iterator[_Row]:

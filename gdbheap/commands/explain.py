@@ -75,7 +75,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
             Prose((Line.plain(said.sentence, "heading"), *said.strip(address))),
             Table(columns_of(_Row), rows),
             Prose(tuple(_variable_instead(address, asked))),
-            Facts({"is": said.is_a}, shown=False),
+            Facts({"is": said.is_a, "answer": said.sentence}, shown=False),
         ),
         notes=(*process.notes, *notes),
     )

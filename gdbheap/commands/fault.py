@@ -15,7 +15,7 @@ from gdbheap.process.mm import address_space_limit, data_limit, read_mm
 from gdbheap.process.process import Process
 from gdbheap.process.signal_info import OF_ACCESSES, SI_KERNEL, SIGSEGV, SIGTRAP, SignalInfo, signal_name
 from gdbheap.process.stop import Stop
-from gdbheap.report.report import ABSENT, Absent, Line, Prose, Report, Table
+from gdbheap.report.report import ABSENT, Absent, Facts, Line, Prose, Report, Table
 from gdbheap.report.rows import column, columns_of
 from gdbheap.session.target import Target
 from gdbheap.session.threads_inside import taken_locks
@@ -62,7 +62,23 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         )
     verdicts[0] = _with_members(target, crash, verdicts[0])
     rows = [_row(each, crash.access_kind) for each in verdicts]
-    return Report("fault", (Table(columns_of(_Row), rows, list(_display_rows(crash, verdicts))),), notes=notes)
+    table = Table(columns_of(_Row), rows, list(_display_rows(crash, verdicts)))
+    return Report("fault", (table, Facts(_stop_facts(crash), shown=False)), notes=notes)
+
+
+def _stop_facts(crash: CrashContext) -> dict[str, Any]:
+    """Return where it stopped and what the instruction did there."""
+    stop = crash.stop
+    return {
+        "signal": stop.signal_name or None,
+        "function": (stop.frames[0].function or None) if stop.frames else None,
+        "source": stop.source or None,
+        "instruction": stop.instruction or None,
+        "accesses": [
+            {"operand": each.text, "access": each.access, "size": each.size or None, "address": f"{each.address:#x}"}
+            for each in crash.accesses
+        ],
+    }
 
 
 def _with_members(target: Target, crash: CrashContext, verdict: Verdict) -> Verdict:

@@ -12,7 +12,7 @@ from gdbheap.glibc.chunk_table import MMAPPED_ARENA
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.glibc.naming import arena_name
 from gdbheap.interface.command import Command
-from gdbheap.report.report import ABSENT, Absent, Facts, Faults, Line, Prose, Report, Table
+from gdbheap.report.report import ABSENT, Absent, Facts, Faults, Line, Next, Prose, Report, Table
 from gdbheap.report.rows import column, columns_of
 from gdbheap.session.target import Target
 from gdbheap.session.threads_inside import lock_notes, taken_locks
@@ -35,6 +35,16 @@ class _Part:
     free: int | Absent | None = field(default=ABSENT, metadata=column("count"))
     free_bytes: int | Absent | None = field(default=ABSENT, metadata=column("bytes"))
     top_bytes: int | Absent = field(default=ABSENT, metadata=column("bytes", heading="top"))
+
+
+_NEXT = (
+    Next("heap leaks", "what is lost"),
+    Next("heap retained", "who holds it"),
+    Next("heap rss", "what is in memory"),
+    Next("heap map", "where it is free"),
+    Next("heap check", "is it whole"),
+    Next("heap chunks", "chunk by chunk"),
+)
 
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
@@ -65,9 +75,11 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
                     "top_bytes": everything.top.bytes,
                 }
             ),
+            Facts(_known(view), shown=False),
             Faults(view.faults),
         ),
         notes=(*view.notes, *lock_notes(target, taken_locks(target))),
+        next=_NEXT,
     )
 
 
@@ -121,30 +133,25 @@ def _shown_tcaches(view: HeapView, tcaches: list[_Part]) -> list[Line]:
     return lines
 
 
-def _after(view: HeapView) -> tuple[str | Line, ...]:
+def _after(view: HeapView) -> tuple[str, ...]:
     layout = view.layout
     libc = f"glibc {layout.glibc_version}" if layout.glibc_version else "glibc, version not known"
     known = f"main_arena by {layout.main_arena.source}, structs by {layout.sources.get('malloc_state', 'built-in')}"
     lines = [f"{libc}; {known}"]
     if not view.complete:
         lines.append("the walk was interrupted: what follows the last chunk read is not counted")
-    return (*lines, Line(tuple(_next())))
+    return tuple(lines)
 
 
-def _next() -> Iterator[tuple[str, str]]:
-    yield "", "next: "
-    asked = (
-        ("heap leaks", "what is lost"),
-        ("heap retained", "who holds it"),
-        ("heap rss", "what is in memory"),
-        ("heap map", "where it is free"),
-        ("heap check", "is it whole"),
-        ("heap chunks", "chunk by chunk"),
-    )
-    for number, (name, what) in enumerate(asked):
-        yield "", ", " if number else ""
-        yield "command", name
-        yield "", f" ({what})"
+def _known(view: HeapView) -> dict[str, Any]:
+    """Return the glibc that this is, and how its places and structures are known."""
+    layout = view.layout
+    return {
+        "glibc_version": layout.glibc_version or None,
+        "main_arena_source": layout.main_arena.source,
+        "structs_source": layout.sources.get("malloc_state", "built-in"),
+        "is_complete": view.complete,
+    }
 
 
 COMMAND = Command(

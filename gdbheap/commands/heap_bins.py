@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from gdbheap.counted import counted
@@ -49,12 +49,17 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     return Report(
         "heap bins",
         (
-            Table(columns_of(_Row), rows, list(_display_rows(view, bins, kinds, limit))),
+            Table(columns_of(_Row), rows, list(_display_rows(view, bins, kinds, limit)), _cut(rows)),
             Facts({"bins": len(bins), "chunks": sum(len(each.chunks) for each in bins), "free_bytes": sum(sizes)}),
             Faults(view.faults),
         ),
         notes=view.notes,
     )
+
+
+def _cut(rows: Sequence[_Row]) -> Callable[[int], Sequence[_Row]]:
+    """Return what gives every list with so many of its chunks (`count` tells of the others)."""
+    return lambda count: [replace(row, chunks=row.chunks[:count]) for row in rows]
 
 
 def _row(each: Bin, size: int) -> _Row:

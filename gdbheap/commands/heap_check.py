@@ -14,7 +14,7 @@ from gdbheap.interface.limit import count_argument, left_out, limit_of
 from gdbheap.pictures.drawn_answers import broken_svgs
 from gdbheap.pictures.drawn_file import SVG, with_svg
 from gdbheap.process.fault import Fault
-from gdbheap.report.report import ABSENT, Absent, Facts, Faults, Line, Prose, Report, Table
+from gdbheap.report.report import ABSENT, Absent, Facts, Faults, Line, Next, Prose, Report, Table
 from gdbheap.report.rows import column, columns_of
 from gdbheap.sentences.undetectable import UNDETECTABLE
 from gdbheap.session.block_names import all_names
@@ -119,6 +119,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
             ),
         ),
         notes=(*view.notes, *_notes(target, found), *(_other_thread(target, dying) if died is not None else ())),
+        next=tuple(_next(found, died is not None)),
     )
     return with_svg(report, arguments, lambda: next(broken_svgs(target, report), None))
 
@@ -134,6 +135,15 @@ def _misfits(target: Target, arguments: Mapping[str, Any], limit: int) -> tuple[
     misfits = find_misfits(target.process, pointer_graph(target), names.types)
     facts = misfit_facts(names, misfits)
     return tuple(misfit_lines(names, misfits, limit)), {"misfits": {"count": len(facts), "blocks": facts}}
+
+
+def _next(found: CheckResult, died: bool) -> Iterator[Next]:
+    if died:
+        yield Next("fault", "why it died")
+    if found.certain:
+        yield Next(f"explain {found.certain[0].address:#x}", "what lies there")
+    elif not died:
+        yield Next("heap leaks", "what is lost")
 
 
 def _other_thread(target: Target, dying: int | None) -> Iterator[str]:

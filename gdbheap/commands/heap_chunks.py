@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
@@ -14,9 +14,8 @@ from gdbheap.glibc.naming import arena_name
 from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.limit import count_argument
 from gdbheap.lazy import np
-from gdbheap.report.report import Absent, Facts, Faults, Report, Table
+from gdbheap.report.report import Absent, Facts, Faults, Next, Report, Table
 from gdbheap.report.rows import PREVIEW, column, columns_of, goes
-from gdbheap.sentences.block_names import BlockNames
 from gdbheap.session.block_names import block_names
 from gdbheap.session.target import Target
 from gdbheap.tables.chunk_rows import ChunkRows, DisplayedChunks
@@ -41,7 +40,7 @@ class _Row:
     bin: str = field(metadata=column(heading="place", gives=goes(11)))
     type: str | Absent | None = field(metadata=column(shown=False))
     confidence: str | Absent | None = field(metadata=column(shown=False))
-    preview: str = field(metadata=column("text", "preview", published=False, gives=PREVIEW))
+    preview: str | Absent = field(metadata=column("text", "preview", gives=PREVIEW))
 
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
@@ -50,8 +49,9 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     table = _select(target, view, arguments)
     if arguments["summary"]:
         return _summary(view, table)
-    names = _names(target, arguments)
-    rows = ChunkRows(view, table, names)
+    with_preview = not arguments["no_preview"] and (arguments["json"] or bool(target.setting("preview")))
+    names = block_names(target) if arguments["json"] or with_preview else None
+    rows = ChunkRows(target, table, names, with_preview)
     return Report(
         "heap chunks",
         (
@@ -60,13 +60,19 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
             Faults(view.faults),
         ),
         notes=view.notes,
+        next=tuple(_next(view, table)),
     )
 
 
-def _names(target: Target, arguments: Mapping[str, Any]) -> BlockNames | None:
-    """Return the names of blocks, where the answer shows any."""
-    shown = arguments["json"] or not (arguments["no_preview"] or not target.setting("preview"))
-    return block_names(target) if shown else None
+def _next(view: HeapView, table: ChunkTable) -> Iterator[Next]:
+    """Yield what leads on from the first chunk of the program's (else from the first of all)."""
+    live = np.flatnonzero(table.state == State.IN_USE)
+    if not len(table):
+        return
+    mem = int(table.address[live[0] if len(live) else 0]) + view.layout.header
+    yield Next(f"heap chunk {mem:#x}", "one of them in full")
+    if len(live):
+        yield Next(f"heap owners {mem:#x}", "who points to it")
 
 
 def _select(target: Target, view: HeapView, arguments: Mapping[str, Any]) -> ChunkTable:

@@ -14,7 +14,7 @@ from gdbheap.interface.limit import count_argument, left_out, limit_of
 from gdbheap.lazy import np
 from gdbheap.pictures.drawn_answers import leaks_svg
 from gdbheap.pictures.drawn_file import SVG, with_svg
-from gdbheap.report.report import Facts, Faults, Prose, Report, Table
+from gdbheap.report.report import Facts, Faults, Line, Next, Prose, Report, Table
 from gdbheap.report.rows import columns_of
 from gdbheap.session.block_names import block_names
 from gdbheap.session.judged_blocks import judged_blocks
@@ -23,7 +23,7 @@ from gdbheap.session.object_names import lookup
 from gdbheap.session.pointer_graph import notes_on
 from gdbheap.session.target import Target
 from gdbheap.tables.holder_rows import HolderRow, holder_rows, no_block
-from gdbheap.tables.leak_rows import ENTRIES, columns, row, rows_for_display, summary
+from gdbheap.tables.leak_rows import ENTRIES, LeakRow, columns, first_of_each_kind, row, rows_for_display, summary
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -77,13 +77,15 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     totals["heuristics"] = {
         each.heuristic: {"blocks": each.blocks, "offsets": list(each.offsets)} for each in leaks.reasons
     }
+    report_rows = rows_for_display(groups, arguments, limit_of(target, arguments), places)
     report = Report(
         "heap leaks",
         (
             Table(
                 columns(groups, places is not None),
                 [row(group, places) for group in groups],
-                rows_for_display(groups, arguments, limit_of(target, arguments), places),
+                report_rows,
+                sample=lambda count: [row(each, places) for each in first_of_each_kind(groups, count)],
             ),
             Prose(tuple(summary(tally, leaks.reasons))),
             Facts(totals, shown=False),
@@ -95,8 +97,22 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
             *_notes_on_keys(leaks),
             *_notes_on_kernel(target, leaks),
         ),
+        next=tuple(_next(report_rows, any_lost)),
     )
     return with_svg(report, arguments, lambda: leaks_svg(report))
+
+
+def _next(shown: Sequence[LeakRow | Line], any_lost: bool) -> Iterator[Next]:
+    """Yield what leads on from the first group that is shown, or from there being none."""
+    first = next((each for each in shown if isinstance(each, LeakRow)), None)
+    if first is None or first.kind == LeakKind.STILL_REACHABLE.label:
+        if not any_lost:
+            yield Next("heap retained", "who holds what is there")
+        return
+    yield Next(f"heap leaks --why {first.example:#x}", "why it counts as lost")
+    yield Next(f"heap vis {first.example:#x} --count 1", "what it holds")
+    if first.kind == LeakKind.POSSIBLY_LOST.label:
+        yield Next(f"heap owners {first.example:#x}", "who points into it")
 
 
 def _heuristics(arguments: Mapping[str, Any]) -> Sequence[str]:

@@ -15,7 +15,7 @@ from gdbheap.pictures.drawn_file import DOT, write_drawing
 from gdbheap.pictures.page_facts import owner_dot
 from gdbheap.report.printable import human_size
 from gdbheap.report.profiles import write_folded, write_pprof
-from gdbheap.report.report import Facts, Faults, Line, Prose, Report, Table
+from gdbheap.report.report import Facts, Faults, Line, Next, Prose, Report, Table
 from gdbheap.report.rows import columns_of
 from gdbheap.session.pointer_graph import notes_on
 from gdbheap.session.target import Target
@@ -39,8 +39,8 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     if node is None:
         found = rows.top(most)
         left = max(_holders(rows) - most, 0)
-        after = (*_next(found), *files)
-        return _report(rows, _Found(HolderRow, found, len(found) + left, tuple(sentences.suspects()), after), limit)
+        suspects = tuple(sentences.suspects())
+        return _report(rows, _Found(HolderRow, found, len(found) + left, suspects, files, _next(found)), limit)
     found = rows.below(node, most) if arguments["json"] else rows.below_by_type(node)
     before = (*sentences.of_asked(node), "below it:" if found else "")
     return _report(rows, _Found(HolderRow, found, len(found), before, files), limit)
@@ -77,6 +77,7 @@ class _Found:
     count: int
     before: tuple[str, ...] = ()
     after: tuple[Line, ...] = ()
+    next: tuple[Next, ...] = ()
 
 
 def _report(rows: RetainedRows, answer: _Found, limit: int) -> Report:
@@ -109,17 +110,18 @@ def _report(rows: RetainedRows, answer: _Found, limit: int) -> Report:
             Faults(target.heap().faults),
         ),
         notes=(*target.heap().notes, *notes_on(target, held, False)),
+        next=answer.next,
     )
 
 
-def _next(found: Sequence[HolderRow]) -> tuple[Line, ...]:
+def _next(found: Sequence[HolderRow]) -> tuple[Next, ...]:
     """Return the command that leads on from the first row: by its holder's name, or the owner's of what is shared."""
     if not found:
         return ()
     row = found[0]
     shared = f"{row.example:#x}" if isinstance(row.example, int) else ""
     name = (row.owner or shared) if row.kind == SHARED else row.holder
-    return (Line.plain(f"`heap retained {name}` goes one level down", "dim"),) if name else ()
+    return (Next(f"heap retained {name}", "one level down"),) if name else ()
 
 
 def _node(rows: RetainedRows, text: str) -> int:

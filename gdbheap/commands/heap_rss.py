@@ -16,7 +16,7 @@ from gdbheap.pictures.bar_text import bar_line, letter_of
 from gdbheap.pictures.drawn_file import SVG, with_svg
 from gdbheap.pictures.rss_picture import WORDS, residency_svg
 from gdbheap.process.live.proc_maps import ResidentBytes, read_resident
-from gdbheap.report.report import ABSENT, Absent, Facts, Faults, Prose, Report, Table
+from gdbheap.report.report import ABSENT, Absent, Facts, Faults, Next, Prose, Report, Table, plain_text
 from gdbheap.report.rows import column, columns_of
 from gdbheap.sentences.culprits import culprit_json, culprit_lines
 from gdbheap.sentences.memory_advice import (
@@ -53,6 +53,18 @@ class _Row:
     size: int = field(metadata=column("bytes"))
     resident: int | None = field(metadata=column("bytes"))
     in_core: int | Absent | None = field(metadata=column("bytes", shown=False, heading="in the core"))
+
+
+_NEXT = {
+    MemoryVerdict.LIVE: (Next("heap retained", "who holds it"), Next("heap leaks", "what nobody holds")),
+    MemoryVerdict.FRAGMENTATION: (
+        Next("heap map", "where the live blocks lie between the free ones"),
+        Next("heap sizes", "which sizes are free"),
+    ),
+    MemoryVerdict.RETENTION: (Next("heap map", "where it is free"), Next("heap arenas", "which arena keeps it")),
+    MemoryVerdict.TOO_MANY_ARENAS: (Next("heap arenas", "what each arena keeps"),),
+    MemoryVerdict.NOT_MALLOC: (Next("vmmap --summary", "by kind, module and size"),),
+}
 
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
@@ -119,6 +131,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
                     "by_trim_threshold": sum(top.by_threshold or 0 for top in residency.tops) if known else None,
                     "kept_by_thread_arenas": residency.kept if known else None,
                     "trim_threshold": threshold,
+                    "advice": [*map(plain_text, verdict_lines(judged, verdict, threshold, stored is not None))],
                     "huge": huge,
                     "unjoined_threads": len(waiting),
                     "unjoined_bytes": sum(each.end - each.start for each in waiting),
@@ -133,6 +146,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
             Faults(view.faults if view is not None else ()),
         ),
         notes=(*(view.notes if view is not None else ()), *notes),
+        next=_NEXT.get(verdict, ()),
     )
     drawn = list(zip((part.name for part in parts), sizes))
     return with_svg(report, arguments, lambda: residency_svg(drawn, stored is not None))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -12,7 +12,7 @@ from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.limit import count_argument, left_out, limit_of
 from gdbheap.pictures.drawn_answers import sizes_svg
 from gdbheap.pictures.drawn_file import SVG, with_svg
-from gdbheap.report.report import Facts, Faults, Line, Report, Table
+from gdbheap.report.report import Facts, Faults, Line, Next, Report, Table
 from gdbheap.report.rows import PREVIEW, column, columns_of
 from gdbheap.session.target import Target
 
@@ -51,11 +51,14 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     report = Report(
         "heap sizes",
         (
-            Table(columns_of(_Row), rows, display_rows),
+            Table(
+                columns_of(_Row), rows, display_rows, lambda count: [rows[each] for each in _heaviest(classes, count)]
+            ),
             Facts(totals),
             Faults(view.faults),
         ),
         notes=view.notes,
+        next=tuple(_next(classes)),
     )
     return with_svg(report, arguments, lambda: sizes_svg(report))
 
@@ -64,14 +67,26 @@ def _display_rows(classes: Sequence[SizeClass], rows: Sequence[_Row], limit: int
     """Return the sizes with the most bytes, in order of size, each with its bar; the others are counted in a last
     line."""
     weights = [each.in_use_bytes + each.free_bytes for each in classes]
-    by_weight = sorted(range(len(classes)), key=lambda index: -weights[index])
-    shown = sorted(by_weight[:limit] if limit else by_weight)
+    shown = _heaviest(classes, limit)
     most = max(weights, default=1)
     display_rows: list[_Row | Line] = [replace(rows[index], bar=_bar(classes[index], most)) for index in shown]
     if len(shown) < len(classes):
         left = sum(weights) - sum(weights[index] for index in shown)
         display_rows.append(left_out(len(classes) - len(shown), "size", f"with {counted(left, 'byte')} in all"))
     return display_rows
+
+
+def _next(classes: Sequence[SizeClass]) -> Iterator[Next]:
+    most = max(classes, key=lambda each: each.in_use_bytes, default=None)
+    if most is not None and most.in_use:
+        yield Next(f"heap chunks --size {most.size:#x} --state in_use", "those of the size with the most live bytes")
+        yield Next("heap types", "the same by type")
+
+
+def _heaviest(classes: Sequence[SizeClass], limit: int) -> list[int]:
+    """Return the places of so many sizes with the most bytes (0: of all), in order of size."""
+    by_weight = sorted(range(len(classes)), key=lambda at: -(classes[at].in_use_bytes + classes[at].free_bytes))
+    return sorted(by_weight[:limit] if limit else by_weight)
 
 
 def _bar(each: SizeClass, most: int) -> str:

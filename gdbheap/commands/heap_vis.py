@@ -73,6 +73,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         (
             Table(columns_of(_Row), dump.rows, dump.display_rows),
             Facts({"chunks": end - row}),
+            Facts({"chunks_left_out": len(view.table) - end}, shown=False),
             Faults(view.faults),
         ),
         notes=view.notes,

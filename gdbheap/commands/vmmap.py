@@ -92,6 +92,8 @@ class _Around:
     facts: tuple[Fact, ...]
     lines: Sequence[str]
     rows: Sequence[MappingRow | Line]
+    address: int
+    page: str | None
 
 
 def vmmap(target: Target, arguments: Mapping[str, Any]) -> Report:
@@ -170,9 +172,19 @@ def _report(answer: Answer, chosen: Sequence[AnnotatedVMA], around: _Around | No
     rows, before = _rows(answer, chosen, pages), () if around is None else tuple(around.lines)
     display = _displayed(answer, rows) if around is None else around.rows
     gaps = Facts({"gaps": gaps_between(answer.mappings)} if answer.is_asked(GAPS) else {}, shown=False)
-    known = Facts({} if around is None else {"facts": [each.record() for each in around.facts]}, shown=False)
+    known = Facts({} if around is None else _place_facts(answer, around), shown=False)
     parts = (Prose(before), Table(columns, rows, display), Prose(after), Facts(totals), gaps, known)
     return Report("vmmap", parts, notes)
+
+
+def _place_facts(answer: Answer, around: _Around) -> dict[str, Any]:
+    """Return what is known of the address that was asked for."""
+    chunk = None if answer.heap is None else answer.heap.chunk_at(around.address)
+    facts = (
+        None if chunk is None else {"address": f"{chunk.address:#x}", "size": chunk.size, "state": chunk.state.label}
+    )
+    known = [each.record() for each in around.facts]
+    return {"address": f"{around.address:#x}", "page": around.page, "chunk": facts, "facts": known}
 
 
 def _is_wanted(answer: Answer, each: AnnotatedVMA) -> bool:
@@ -296,7 +308,8 @@ def _at_address(answer: Answer, address: int, symbol: NamedAddress | None) -> Re
     rows = _rows(answer, around, _pages(answer.process, around) if answer.with_pages else {})
     mark = Line.plain(f"  ^ {address:#x}" if here else f"  - {address:#x} -", "heading")
     place = bool(below) + bool(here)
-    return _report(answer, here, _Around(facts, lines, [*rows[:place], mark, *rows[place:]]))
+    shown: list[MappingRow | Line] = [*rows[:place], mark, *rows[place:]]
+    return _report(answer, here, _Around(facts, lines, shown, address, None if state is None else state.label))
 
 
 COMMAND = Command(

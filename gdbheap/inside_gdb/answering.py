@@ -11,19 +11,22 @@ from typing import Any
 import gdb
 
 from gdbheap import packages
-from gdbheap.errors import HeapError, NoHeap, UsageError
+from gdbheap.errors import HeapError, NoHeap, PackagesMissing, UsageError
 from gdbheap.inside_gdb import expressions as gdb_expressions
 from gdbheap.inside_gdb import process as gdb_process
 from gdbheap.inside_gdb.debugger import GdbDebugger
 from gdbheap.inside_gdb.names import NAMES
 from gdbheap.inside_gdb.terminal import is_terminal, takes_colour
 from gdbheap.inside_gdb.text import spelled, write
-from gdbheap.interface.arguments import OUTPUT, all_arguments, parse, suggest
+from gdbheap.interface.arguments import OUTPUT, all_arguments, parse, suggest, wants_json
 from gdbheap.interface.command import Command
+from gdbheap.interface.limit import limited, rows_wanted
 from gdbheap.interface.manual import manual
 from gdbheap.interface.prefix import PREFIX
-from gdbheap.report.deliver import to_file, to_screen
+from gdbheap.report.deliver import STANDARD_OUTPUT, form_of, to_file, to_screen
 from gdbheap.report.example import example_of
+from gdbheap.report.failure import failure_of
+from gdbheap.report.json import error_line
 from gdbheap.report.printable import pointed_at, printable
 from gdbheap.report.progress import Progress
 from gdbheap.report.report import Report
@@ -45,7 +48,7 @@ for _name in _EVENTS.split():
 
 def answer(name: str, find: Find, below: tuple[str, ...], line: str, from_tty: bool) -> None:
     """Write what the command of this name says to `line`; `below` are the last words of commands below it."""
-    with _clear_errors(name):
+    with _clear_errors(name, wants_json(line)):
         command = find()
         on_terminal = from_tty and is_terminal()
         TARGET.begin(Progress(_write_at_once) if on_terminal else None)
@@ -59,14 +62,18 @@ def answer(name: str, find: Find, below: tuple[str, ...], line: str, from_tty: b
             report = replace(report, notes=(*report.notes, end))
         report = NAMES.spelling().report(report)
         _keep_example(report)
-        if arguments["output"] is not None and OUTPUT in all_arguments(command):
-            write(to_file(report, arguments["output"], arguments["json"]))
+        if arguments["json"]:
+            report = limited(report, rows_wanted(command, arguments))
+        path = arguments["output"] if OUTPUT in all_arguments(command) else None
+        if path not in (None, STANDARD_OUTPUT):
+            write(to_file(report, path, form_of(arguments)))
             return
+        on_terminal = on_terminal and path is None
         width = gdb.parameter("width") if on_terminal else None
         columns = width if isinstance(width, int) else None
         colour = on_terminal and takes_colour() and bool(gdb.parameter("style enabled"))
         with _quit_at_pager():
-            to_screen(report, write, arguments["json"], columns, colour)
+            to_screen(report, write, form_of(arguments), columns, colour)
 
 
 def offered(command: Command, text: str, word: str | None) -> Any:
@@ -127,28 +134,47 @@ def _write_at_once(text: str) -> None:
 
 
 @contextmanager
-def _clear_errors(name: str) -> Iterator[None]:
-    """Make one clear line of what stops a command or function of this name (and show the place that is off); a bug
-    keeps its traceback."""
+def _clear_errors(name: str, as_json: bool = False) -> Iterator[None]:
+    """Make one clear line of what stops a command or function of this name (and show the place that is off), and of
+    JSON an object besides; a bug keeps its traceback."""
     try:
         yield
-    except UsageError as error:
+    except (HeapError, KeyboardInterrupt, MemoryError, ModuleNotFoundError) as error:
+        known = _as_missing(error)
+        text, place = _told(name, known)
+        if as_json:
+            usage = "help " + (name if name == PREFIX else f"{PREFIX} {name}")
+            _write_at_once(error_line(name, failure_of(known, text, usage)))
+        raise gdb.GdbError(spelled(f"{text}{place}")) from None
+    except gdb.GdbError:
+        raise
+    except Exception as error:
+        if as_json:
+            _write_at_once(error_line(name, failure_of(error, f"a fault of gdbheap's own: {error}")))
+        raise
+
+
+def _as_missing(error: BaseException) -> BaseException:
+    """Return the error that says how to get the package, where one of those that gdbheap needs is not there."""
+    lacking = packages.missing() if isinstance(error, ModuleNotFoundError) and error.name else ()
+    name = packages.REQUIRED.get((getattr(error, "name", "") or "").partition(".")[0])
+    return PackagesMissing(packages.advice(lacking), packages.SETUP_COMMAND) if name in lacking else error
+
+
+def _told(name: str, error: BaseException) -> tuple[str, str]:
+    """Return the line that says what has stopped a command, and the lines that show the place that is off."""
+    spelling = NAMES.spelling()
+    if isinstance(error, UsageError):
         place = f"\n{pointed_at(error.line, *error.span)}" if error.line else ""
-        spelling = NAMES.spelling()
-        text = f"{spelling.line(name)}: {printable(spelling.sentence(str(error)))}{place}"
-        raise gdb.GdbError(spelled(text)) from None
-    except HeapError as error:
-        raise gdb.GdbError(spelled(printable(NAMES.spelling().sentence(str(error))))) from None
-    except KeyboardInterrupt:
+        return f"{spelling.line(name)}: {printable(spelling.sentence(str(error)))}", place
+    if isinstance(error, HeapError):
+        return printable(spelling.sentence(str(error))), ""
+    if isinstance(error, KeyboardInterrupt):
         kept = "; what it had read is kept for the next command of this stop" if TARGET.has_read else ""
-        raise gdb.GdbError(f"Quit: {name} was stopped before it had anything to show{kept}") from None
-    except MemoryError:
-        raise gdb.GdbError(f"{name}: there is not enough memory for this") from None
-    except ModuleNotFoundError as error:
-        missing = packages.missing()
-        if error.name is None or packages.REQUIRED.get(error.name.partition(".")[0]) not in missing:
-            raise
-        raise gdb.GdbError(packages.advice(missing)) from None
+        return f"Quit: {name} was stopped before it had anything to show{kept}", ""
+    if isinstance(error, MemoryError):
+        return f"{name}: there is not enough memory for this", ""
+    raise error
 
 
 def _chunk(mem: int) -> gdb.Value:

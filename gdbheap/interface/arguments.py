@@ -16,9 +16,10 @@ from typing import Any
 from gdbheap.errors import UsageError
 from gdbheap.interface.command import Argument, Command
 
-JSON = Argument("--json", "flag", "Answer in JSON: every row, whatever the limits.")
-OUTPUT = Argument("--output", "path", "Write the answer to this file instead of the terminal.")
-COMMON = (JSON, OUTPUT)
+JSON = Argument("--json", "flag", "Answer in JSON: every row, or as many as --count says.")
+JSON_LINES = Argument("--json-lines", "flag", "The same, one row a line; the last line has what is no row.")
+OUTPUT = Argument("--output", "path", "Write the answer to this file (-: standard output) instead of the terminal.")
+COMMON = (JSON, JSON_LINES, OUTPUT)
 
 _BRACKETS = {"(": ")", "[": "]", "{": "}"}
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
@@ -80,7 +81,15 @@ def parse(command: Command, line: str, evaluate: Evaluate) -> dict[str, Any]:
             values[argument.key] = _convert(argument, given[argument.name], evaluate)
         elif argument.required:
             raise UsageError(f"{argument.name} is missing: {argument.help}")
+    values[JSON.key] = values[JSON.key] or values[JSON_LINES.key]
     return values
+
+
+def wants_json(line: str) -> bool:
+    """Whether a command's line asks for JSON, however wrong the rest of it is."""
+    words = [word.text for word in split_words(line)]
+    given = words[: words.index("--")] if "--" in words else words
+    return any(word in (name, name[1:]) for word in given for name in (JSON.name, JSON_LINES.name))
 
 
 def suggest(word: str, known: Iterable[str]) -> str:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from gdbheap.counted import counted
-from gdbheap.interface.command import Argument
-from gdbheap.report.report import Line
+from gdbheap.interface.command import Argument, Command
+from gdbheap.report.report import Line, Report, Table
 
 if TYPE_CHECKING:
     from gdbheap.session.target import Target
@@ -30,6 +31,27 @@ def limit_of(target: Target, arguments: Mapping[str, Any]) -> int:
 def first_of(rows: Sequence[Row], limit: int | None) -> Sequence[Row]:
     """Return the rows that are shown."""
     return rows[:limit] if limit else rows
+
+
+def rows_wanted(command: Command, arguments: Mapping[str, Any]) -> int | None:
+    """Return how many rows a program has asked for; None where it has not, or where the count is of something else
+    that the command itself bounds (it has a default then)."""
+    counts = any(each.name == "--count" and each.default is None for each in command.arguments)
+    wanted: int | None = arguments["count"] if counts else None
+    return wanted
+
+
+def limited(report: Report, count: int | None) -> Report:
+    """Return the answer with `count` of its rows for programs (None or 0: with all), and how many are left out."""
+    if not count:
+        return report
+    sections = tuple(_limited(each, count) if isinstance(each, Table) else each for each in report.sections)
+    return replace(report, sections=sections)
+
+
+def _limited(table: Table, count: int) -> Table:
+    rows = table.sample(count) if table.sample else table.rows[:count]
+    return replace(table, rows=rows, left_out=len(table.rows) - len(rows))
 
 
 def left_out(count: int, noun: str, what: str = "", also: str = "") -> Line:

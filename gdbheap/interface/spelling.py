@@ -41,6 +41,7 @@ class Spelling:
             report,
             sections=tuple(map(self._section, report.sections)),
             notes=tuple(map(self.sentence, report.notes)),
+            next=tuple(replace(each, command=self.line(each.command)) for each in report.next),
         )
 
     def _section(self, section: Section) -> Section:

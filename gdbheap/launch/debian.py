@@ -14,6 +14,8 @@ from gdbheap.errors import HeapError
 class NotInstalled(HeapError):
     """Something could not be installed; the text has the command for whoever can."""
 
+    code = "not_installed"
+
 
 def missing(names: Sequence[str]) -> list[str]:
     """Return those of `names` that dpkg does not know as installed; all of them where there is no dpkg."""

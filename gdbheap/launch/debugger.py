@@ -19,6 +19,8 @@ ANSWER = "gdbheap answers: "
 class NoDebugger(HeapError):
     """gdb is missing, or cannot serve."""
 
+    code = "no_gdb"
+
 
 @dataclass(frozen=True)
 class Debugger:

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from enum import Enum, auto
 from io import BufferedWriter, TextIOWrapper
+from typing import Any
 
 from gdbheap.counted import counted
 from gdbheap.errors import UsageError
 from gdbheap.files import open_output
-from gdbheap.report.json import json_lines
-from gdbheap.report.paint import plain, terminal_paint
+from gdbheap.report.json import json_lines, row_lines
+from gdbheap.report.paint import Paint, plain, terminal_paint
 from gdbheap.report.printable import printable
 from gdbheap.report.report import Report
 from gdbheap.report.text import text_lines
@@ -18,24 +20,44 @@ from gdbheap.report.text import text_lines
 _PIECE = 1 << 16
 
 Write = Callable[[str], object]
+# The file that is none: standard output.
+STANDARD_OUTPUT = "-"
 
 
-def to_screen(report: Report, write: Write, as_json: bool, width: int | None, colour: bool) -> None:
+class Form(Enum):
+    """How an answer is written."""
+
+    TEXT = auto()
+    JSON = auto()
+    JSON_LINES = auto()
+
+
+def form_of(arguments: Mapping[str, Any]) -> Form:
+    """Return the form that a command's arguments ask for."""
+    return Form.JSON_LINES if arguments["json_lines"] else Form.JSON if arguments["json"] else Form.TEXT
+
+
+def to_screen(report: Report, write: Write, form: Form, width: int | None, colour: bool) -> None:
     """Write the report in large pieces. `width` None: nothing is cut."""
-    lines = json_lines(report) if as_json else text_lines(report, width, terminal_paint() if colour else plain)
-    for piece in _pieces(lines):
+    for piece in _pieces(_lines(report, form, width, terminal_paint() if colour else plain)):
         write(piece)
 
 
-def to_file(report: Report, path: str, as_json: bool) -> str:
+def to_file(report: Report, path: str, form: Form) -> str:
     """Write the report to the file, in place of what it held; return a line that says so. UsageError where it cannot
     be written."""
     try:
         with TextIOWrapper(BufferedWriter(open_output(path)), encoding="utf-8") as file:
-            file.writelines(json_lines(report) if as_json else text_lines(report))
+            file.writelines(_lines(report, form))
     except OSError as error:
         raise UsageError(f"cannot write {path}: {error.strerror}") from error
     return f"{counted(len(report.table.rows), 'row')} in {printable(path)}\n"
+
+
+def _lines(report: Report, form: Form, width: int | None = None, paint: Paint = plain) -> Iterator[str]:
+    if form is Form.TEXT:
+        return text_lines(report, width, paint)
+    return json_lines(report) if form is Form.JSON else row_lines(report)
 
 
 def _pieces(lines: Iterable[str]) -> Iterator[str]:

@@ -12,6 +12,7 @@ from typing import Any
 from gdbheap.process.address import Address
 from gdbheap.process.fault import Fault
 from gdbheap.report.blocks import published_blocks
+from gdbheap.report.failure import Failure
 from gdbheap.report.printable import printable
 from gdbheap.report.report import ABSENT, Report, Table
 
@@ -21,25 +22,47 @@ SCHEMA = "gdbheap/1"
 def json_lines(report: Report) -> Iterator[str]:
     """Yield the lines of the report's JSON, one for each row, each with its line end."""
     yield f'{{"schema": "{SCHEMA}", "command": {json.dumps(report.command)},\n"rows": ['
-    yield from _rows(report.table)
+    separator = "\n"
+    for row in _rows(report.table):
+        yield f"{separator}{row}"
+        separator = ",\n"
     yield "],\n"
-    totals = {name: _plain(value) for name, value in report.facts.items()}
-    notes = [printable(note) for note in report.notes]
-    faults = [_fault(fault) for fault in report.faults]
-    yield f'"totals": {json.dumps(totals)},\n"notes": {json.dumps(notes)},\n"faults": {json.dumps(faults)}}}\n'
+    rest = ",\n".join(f"{json.dumps(name)}: {json.dumps(value)}" for name, value in _rest(report).items())
+    yield f"{rest}}}\n"
+
+
+def row_lines(report: Report) -> Iterator[str]:
+    """Yield an object for each row, a line each, and what is not in rows as the last line: the one with "schema"."""
+    for row in _rows(report.table):
+        yield f"{row}\n"
+    yield json.dumps({"schema": SCHEMA, "command": report.command, **_rest(report)}) + "\n"
+
+
+def error_line(command: str, failure: Failure) -> str:
+    """Return what JSON says in an answer's place, a line."""
+    error = {"code": failure.code, "message": printable(failure.message), "next": list(failure.next)}
+    return json.dumps({"schema": SCHEMA, "command": command, "error": error}) + "\n"
+
+
+def _rest(report: Report) -> dict[str, Any]:
+    """Return what an answer has beside its rows."""
+    return {
+        "left_out": report.table.left_out,
+        "totals": {name: _plain(value) for name, value in report.facts.items()},
+        "notes": [printable(note) for note in report.notes],
+        "faults": [_fault(fault) for fault in report.faults],
+        "next": [printable(each.command) for each in report.next],
+    }
 
 
 def _rows(table: Table) -> Iterator[str]:
-    """Yield a line for each row, made of the columns of many rows at once."""
+    """Yield an object for each row, made of the columns of many rows at once."""
     columns = [column for column in table.columns if column.published]
     converters = [_CONVERTERS[column.format] for column in columns]
     row = ", ".join(f"{json.dumps(column.name)}: %s" for column in columns)
-    separator = "\n"
     for block in published_blocks(table):
         texts = [_cells(cells, convert) for cells, convert in zip(block, converters)]
-        for line in map(f"{{{row}}}".__mod__, zip(*texts)):
-            yield separator + line
-            separator = ",\n"
+        yield from map(f"{{{row}}}".__mod__, zip(*texts))
 
 
 def _cells(cells: Iterable[Any], convert: Callable[[Any], str]) -> list[str]:

@@ -86,6 +86,11 @@ class Line:
         return cls(((token, text),))
 
 
+def plain_text(line: str | Line) -> str:
+    """Return a line's text, without its looks."""
+    return line if isinstance(line, str) else "".join(text for _, text in line.pieces).strip()
+
+
 @dataclass(frozen=True)
 class Table:
     """Rows under headings; in JSON the answer's rows.
@@ -93,12 +98,15 @@ class Table:
     A row is a value with a member for each column (see rows.py), or a tuple of its cells; where columns that are not
     `published` come last, a tuple may go without them. Any Sequence of rows will do, so that a million can be made as
     they are asked for. `display` are the rows for people, where those are not simply `rows` (folded, cut): one of
-    them may be a `Line`.
+    them may be a `Line`. `sample` gives the rows that stand for all where a program wants so many (None: the first);
+    `left_out` is how many it goes without.
     """
 
     columns: tuple[Column, ...]
     rows: Sequence[Any]
     display: Sequence[Any] | None = None
+    sample: Callable[[int], Sequence[Any]] | None = None
+    left_out: int = 0
 
     @property
     def displayed(self) -> Sequence[Any]:
@@ -139,13 +147,23 @@ Section = Union[Table, Prose, Facts, Faults]
 
 
 @dataclass(frozen=True)
+class Next:
+    """A command that leads on from an answer, as it is typed, and what it tells."""
+
+    command: str
+    tells: str = ""
+
+
+@dataclass(frozen=True)
 class Report:
-    """One command's whole answer: its sections as people read them (one Table at most), and `notes`, what the reader
-    must know besides. JSON has the rows, all facts, the notes and the faults."""
+    """One command's whole answer: its sections as people read them (one Table at most), `notes`, what the reader
+    must know besides, and what may be asked `next`. JSON has the rows, all facts, the notes, the faults and the
+    commands."""
 
     command: str
     sections: tuple[Section, ...] = ()
     notes: tuple[str, ...] = ()
+    next: tuple[Next, ...] = ()
 
     @property
     def table(self) -> Table:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from gdbheap.process.fault import Fault
 from gdbheap.report.line_text import line_text
 from gdbheap.report.paint import Paint, plain
 from gdbheap.report.printable import human_size, printable
-from gdbheap.report.report import Facts, Line, Prose, Report, Section, Table
+from gdbheap.report.report import Facts, Line, Next, Prose, Report, Section, Table
 from gdbheap.report.table_text import table_lines
 
 
@@ -22,6 +22,15 @@ def text_lines(report: Report, width: int | None = None, paint: Paint = plain) -
         yield from _section(section, width, paint)
     for note in report.notes:
         yield line_text(Line.plain(f"note: {note}", "note"), width, paint)
+    if report.next:
+        yield line_text(Line(tuple(_next(report.next))), width, paint)
+
+
+def _next(commands: Sequence[Next]) -> Iterator[tuple[str, str]]:
+    for number, each in enumerate(commands):
+        yield "", ", " if number else "next: "
+        yield "command", each.command
+        yield "", f" ({each.tells})" if each.tells else ""
 
 
 def _section(section: Section, width: int | None, paint: Paint) -> Iterator[str]:

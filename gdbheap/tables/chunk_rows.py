@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import repeat
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.analysis.addresses.preview import preview
@@ -36,10 +35,11 @@ _MOST_SYMBOLS = 1 << 16
 class ChunkRows(Sequence[Sequence[Any]]):
     """The published rows, each made when it is asked for."""
 
-    def __init__(self, view: HeapView, table: ChunkTable, names: BlockNames | None) -> None:
-        self.view = view
+    def __init__(self, target: Target, table: ChunkTable, names: BlockNames | None, with_preview: bool) -> None:
+        self.view = target.heap()
         self.names = names
         self.table = table
+        self._preview = _Previews(target, self.view, names).of if with_preview else lambda _: ABSENT
 
     def __len__(self) -> int:
         return len(self.table)
@@ -59,11 +59,13 @@ class ChunkRows(Sequence[Sequence[Any]]):
         """Yield rows out of columns turned into lists at once: an element of an array alone costs as much as the
         rest of a row."""
         header = self.view.layout.header
-        for address, size, flags, state, arena in _lists(self.table.take(chosen)):
+        for chunk in _lists(self.table.take(chosen)):
+            address, size, flags, state, arena = chunk
             place = place_at(self.view, address) if state in _FREE else ""
             label, letters = _STATES[state], flag_letters(flags)
             cells = address, address + header, size, label, arena_name(arena), bool(flags & PREV_INUSE), letters, place
-            yield (*cells, *(self._type(address + header) if state == State.IN_USE else (ABSENT, ABSENT)))
+            kind = self._type(address + header) if state == State.IN_USE else (ABSENT, ABSENT)
+            yield (*cells, *kind, self._preview(chunk))
 
     def _type(self, mem: int) -> tuple[str | None, str | None]:
         """Return the type of a block and how sure it is."""
@@ -85,8 +87,6 @@ class DisplayedChunks(Sequence[Any]):
         self._shown, self._more = (shown[:limit], more[:limit]) if limit else (shown, more)
         left = len(rows) - len(self._shown) - int(self._more.sum())
         self._end = [left_out(left, "chunk", also=", --summary the totals")] if left else []
-        with_preview = not arguments["no_preview"] and target.setting("preview")
-        self._preview = _Previews(target, rows) if with_preview else None
 
     def __len__(self) -> int:
         return len(self._shown) + int(np.count_nonzero(self._more)) + len(self._end)
@@ -99,10 +99,8 @@ class DisplayedChunks(Sequence[Any]):
             chosen = self._shown[start : start + _BLOCK]
             more = self._more[start : start + _BLOCK]
             last = self._rows.table.address[chosen + more]
-            here = self._rows.table.take(chosen)
-            previews = repeat("") if self._preview is None else map(self._preview.of, _lists(here))
-            for cells, contents, like, end in zip(self._rows.of(chosen), previews, more.tolist(), last.tolist()):
-                yield *cells, contents
+            for cells, like, end in zip(self._rows.of(chosen), more.tolist(), last.tolist()):
+                yield cells
                 if like:
                     yield Line.plain(f"    … {like:,} more like it, the last at {end:#x}", "dim")
         yield from self._end
@@ -111,10 +109,10 @@ class DisplayedChunks(Sequence[Any]):
 class _Previews:
     """What chunks hold, in a few words."""
 
-    def __init__(self, target: Target, rows: ChunkRows) -> None:
-        self._layout, self._names = rows.view.layout, rows.names
+    def __init__(self, target: Target, view: HeapView, names: BlockNames | None) -> None:
+        self._layout, self._names = view.layout, names
         self._memory = Ahead(target.process.memory)
-        self._heaps = Intervals((each.start, each.end, None) for arena in rows.view.arenas for each in arena.regions)
+        self._heaps = Intervals((each.start, each.end, None) for arena in view.arenas for each in arena.regions)
         self._symbol_at = lru_cache(_MOST_SYMBOLS)(target.symbol_at)
 
     def of(self, cells: tuple[int, int, int, int, int]) -> str:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class _Row:
+class ContainerRow:
     """The containers of one type."""
 
     count: int = field(metadata=column("count"))
@@ -58,7 +58,7 @@ def containers_report(
     return Report(
         "heap types",
         (
-            Table(columns_of(_Row), rows, shown),
+            Table(columns_of(ContainerRow), rows, shown),
             Prose(tuple(after)),
             Facts(
                 {
@@ -74,8 +74,8 @@ def containers_report(
     )
 
 
-def _row(types: BlockTypes, use: ContainerUse) -> _Row:
-    return _Row(
+def _row(types: BlockTypes, use: ContainerUse) -> ContainerRow:
+    return ContainerRow(
         use.count,
         use.entries,
         ABSENT if use.capacity is None else use.capacity,

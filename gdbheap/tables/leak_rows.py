@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
@@ -98,6 +99,17 @@ def _row_for_people(group: LeakGroup, places: LeakPlaces | None) -> LeakRow:
         more = "…" if len(group.text) == HEAD else ""
         shown = replace(shown, what=f'text: "{group.text}{more}"')
     return shown
+
+
+def first_of_each_kind(groups: Sequence[LeakGroup], count: int) -> list[LeakGroup]:
+    """Return so many groups of each kind, in their order."""
+    seen: Counter[LeakKind] = Counter()
+    found = []
+    for each in groups:
+        seen[each.verdict] += 1
+        if seen[each.verdict] <= count:
+            found.append(each)
+    return found
 
 
 def rows_for_display(

@@ -14,12 +14,13 @@ from gdbheap import packages
 from gdbheap.commands import MODULES, command_named, name_of
 from gdbheap.elf.cache import SymbolCache, cache_directory
 from gdbheap.elf.debug_search import DebugSearch, debuginfod_cache
-from gdbheap.errors import HeapError, UsageError
+from gdbheap.errors import PackagesMissing, UsageError
 from gdbheap.interface.arguments import parse, suggest
 from gdbheap.interface.command import Command
+from gdbheap.interface.limit import limited, rows_wanted
 from gdbheap.interface.manual import manual
 from gdbheap.report.charset import in_charset
-from gdbheap.report.deliver import to_file, to_screen
+from gdbheap.report.deliver import STANDARD_OUTPUT, form_of, to_file, to_screen
 from gdbheap.report.progress import Progress
 from gdbheap.session.target import Target
 
@@ -55,7 +56,7 @@ def run(words: Sequence[str]) -> int:
     if command.name in _GDB_ALONE:
         raise UsageError(f"{command.name} needs gdb: python3 -m gdbheap core {options.core}")
     if missing := packages.missing():
-        raise HeapError(f"{', '.join(missing)}: not installed for this Python; {packages.SETUP_COMMAND}")
+        raise PackagesMissing(f"{', '.join(missing)}: not installed for this Python; {packages.SETUP_COMMAND}")
     target = Target(_debugger(options))
     on_terminal = sys.stdout.isatty()
     target.begin(Progress(_say) if on_terminal else None)
@@ -63,14 +64,17 @@ def run(words: Sequence[str]) -> int:
     report = command.run(target, arguments)
     if lacking := _LACKING.get(command.name):
         report = replace(report, notes=(*report.notes, lacking))
-    if arguments["output"] is not None:
-        sys.stdout.write(to_file(report, arguments["output"], arguments["json"]))
+    if arguments["json"]:
+        report = limited(report, rows_wanted(command, arguments))
+    path = arguments["output"]
+    if path not in (None, STANDARD_OUTPUT):
+        sys.stdout.write(to_file(report, path, form_of(arguments)))
         return 0
+    on_terminal = on_terminal and path is None
     width = shutil.get_terminal_size().columns if on_terminal else None
     colour = on_terminal and not os.environ.get("NO_COLOR") and os.environ.get("TERM") != "dumb"
-    to_screen(
-        report, lambda text: sys.stdout.write(in_charset(text, sys.stdout.encoding)), arguments["json"], width, colour
-    )
+    form = form_of(arguments)
+    to_screen(report, lambda text: sys.stdout.write(in_charset(text, sys.stdout.encoding)), form, width, colour)
     return 0
 
 

@@ -54,6 +54,7 @@ def test_nothing_given_is_all_defaults():
         "where": None,
         "summary": False,
         "json": False,
+        "json_lines": False,
         "output": None,
     }
 

@@ -8,7 +8,7 @@ from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.completion import EXPRESSION, PATH, complete
 from tests.interface.test_arguments import COMMAND
 
-ALL = ["--state", "--size", "--at-most", "--limit", "--where", "--summary", "--json", "--output"]
+ALL = ["--state", "--size", "--at-most", "--limit", "--where", "--summary", "--json", "--json-lines", "--output"]
 
 
 @pytest.mark.parametrize(
@@ -33,7 +33,7 @@ def test_candidates(text, expected):
 
 
 def test_a_command_with_nothing_but_options_offers_them():
-    assert complete(Command("heap", "Show.", COMMAND.run), "") == ["--json", "--output"]
+    assert complete(Command("heap", "Show.", COMMAND.run), "") == ["--json", "--json-lines", "--output"]
 
 
 def test_each_positional_has_its_own_candidates():

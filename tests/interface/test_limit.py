@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from gdbheap.interface.limit import first_of, left_out, limit_of
+from gdbheap.interface.command import Argument, Command
+from gdbheap.interface.limit import count_argument, first_of, left_out, limit_of, limited, rows_wanted
+from gdbheap.report.report import Column, Report, Table
 
 
 class Settings:
@@ -15,6 +17,26 @@ class Settings:
 @pytest.mark.parametrize(("asked", "wanted"), [(None, 30), (5, 5), (0, 0)])
 def test_what_was_asked_for_goes_before_the_setting(asked, wanted):
     assert limit_of(Settings(), {"count": asked}) == wanted
+
+
+@pytest.mark.parametrize(("count", "wanted", "left"), [(None, [1, 2, 3], 0), (0, [1, 2, 3], 0), (2, [1, 2], 1)])
+def test_a_program_has_as_many_rows_as_it_asked_for_and_is_told_of_the_others(count, wanted, left):
+    table = limited(Report("x", (Table((Column("n"),), [1, 2, 3]),)), count).table
+    assert (list(table.rows), table.left_out) == (wanted, left)
+
+
+def test_an_answer_may_choose_the_rows_that_stand_for_all():
+    table = Table((Column("n"),), [1, 2, 3], sample=lambda count: [3, 2, 1][:count])
+    table = limited(Report("x", (table,)), 1).table
+    assert (table.rows, table.left_out) == ([3], 2)
+
+
+def test_a_count_with_a_default_is_the_commands_own():
+    def command(argument):
+        return Command("x", "X.", lambda *_: None, arguments=(argument,))
+
+    assert rows_wanted(command(count_argument()), {"count": 5}) == 5
+    assert rows_wanted(command(Argument("--count", "count", "Chunks.", default=10)), {"count": 10}) is None
 
 
 @pytest.mark.parametrize(("limit", "wanted"), [(2, "ab"), (0, "abc"), (None, "abc"), (9, "abc")])

@@ -26,7 +26,7 @@ def test_the_whole_text():
 Show things.
 
 Usage: heap things ADDRESS [--state NAME,...] [--size MIN-MAX] [--json]
-    [--output FILE]
+    [--json-lines] [--output FILE]
 
 A thing is what it is.
 
@@ -34,8 +34,10 @@ Arguments:
   ADDRESS           The thing's address. (a gdb expression)
   --state NAME,...  Only these states. (one of in_use, top)
   --size MIN-MAX    Only these sizes. (bytes: MIN-MAX, MIN-, -MAX or one size)
-  --json            Answer in JSON: every row, whatever the limits.
-  --output FILE     Write the answer to this file instead of the terminal.
+  --json            Answer in JSON: every row, or as many as --count says.
+  --json-lines      The same, one row a line; the last line has what is no row.
+  --output FILE     Write the answer to this file (-: standard output) instead
+                    of the terminal.
 
 Examples:
   heap things ptr

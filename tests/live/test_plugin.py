@@ -97,7 +97,7 @@ def test_an_answer_that_cannot_be_written_is_one_line(gdb):
 
 def test_completion_offers_the_options(gdb):
     said = gdb(None, "complete gdbheap --j")
-    assert said["complete gdbheap --j"] == "gdbheap --json\n"
+    assert said["complete gdbheap --j"] == "gdbheap --json\ngdbheap --json-lines\n"
 
 
 def test_help_and_apropos_know_the_commands(gdb):

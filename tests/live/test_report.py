@@ -37,7 +37,7 @@ def test_the_page_says_what_the_commands_say_and_what_the_program_wrote_down(tmp
     facts = json.loads(parsed.raw["script"][0])
     for command in COMMANDS[:-1]:
         told = {**facts["answers"][command]}
-        assert told.pop("left_out") == 0
+        assert told["left_out"] == 0
         wanted = answers[command]
         if command in ("heap rss", "mm", "vmmap"):  # the kernel may swap between two questions
             told, wanted = ({**each, "rows": len(each["rows"]), "totals": None} for each in (told, wanted))

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import json
 
+import pytest
+
+from gdbheap.errors import MemoryFault, NothingRuns, UsageError
 from gdbheap.lazy import np
 from gdbheap.process.fault import Fault
-from gdbheap.report.json import json_lines
-from gdbheap.report.report import Column, Facts, Faults, Report, Table
+from gdbheap.report.failure import failure_of
+from gdbheap.report.json import error_line, json_lines, row_lines
+from gdbheap.report.report import Column, Facts, Faults, Next, Report, Table
 
 COLUMNS = (
     Column("address", "address"),
@@ -35,6 +39,7 @@ def test_the_whole_schema():
             Faults((Fault(0x1000, "loop", "at 0x10"),)),
         ),
         notes=("a note",),
+        next=(Next("heap leaks", "what is lost"),),
     )
     text = "".join(json_lines(report))
     assert text.isascii()
@@ -59,10 +64,42 @@ def test_the_whole_schema():
                 "hidden": 7,
             },
         ],
+        "left_out": 0,
         "totals": {"chunks": 2, "live_bytes": None, "held_by": "main"},
         "notes": ["a note"],
         "faults": [{"address": "0x1000", "message": "loop", "detail": "at 0x10"}],
+        "next": ["heap leaks"],
     }
+
+
+def test_lines_are_the_rows_and_then_the_rest():
+    report = Report("x", (Table((Column("size", "size"),), [(1,), (2,)], left_out=5), Facts({"sum": 3})), ("a note",))
+    *rows, rest = map(json.loads, "".join(row_lines(report)).splitlines())
+    assert rows == [{"size": 1}, {"size": 2}]
+    whole = json.loads("".join(json_lines(report)))
+    assert rest == {name: value for name, value in whole.items() if name != "rows"}
+    assert rest["left_out"] == 5
+
+
+@pytest.mark.parametrize(
+    ("error", "code", "commands"),
+    [
+        (NothingRuns("none"), "nothing_runs", ["start"]),
+        (MemoryFault(0x10, 8), "memory_unreadable", ["vmmap 0x10"]),
+        (UsageError("no"), "usage", ["help heap x"]),
+        (KeyboardInterrupt(), "interrupted", []),
+        (MemoryError(), "out_of_memory", []),
+        (ValueError("a bug"), "internal_error", []),
+    ],
+)
+def test_an_error_has_a_code_a_message_and_what_to_do(error, code, commands):
+    line = error_line("heap x", failure_of(error, "it \x1b failed", "help heap x"))
+    assert json.loads(line) == {
+        "schema": "gdbheap/1",
+        "command": "heap x",
+        "error": {"code": code, "message": "it \\x1b failed", "next": commands},
+    }
+    assert line.count("\n") == 1
 
 
 def test_rows_for_people_do_not_change_the_rows():
