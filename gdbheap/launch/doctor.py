@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import platform
 import re
+import shutil
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,7 +15,7 @@ from gdbheap import __version__
 from gdbheap.files import kernel_text, read_regular
 from gdbheap.launch import places, python_packages, setup
 from gdbheap.launch.debugger import Debugger, NoDebugger, dotted, find_debugger
-from gdbheap.launch.launcher import attach_advice
+from gdbheap.launch.launcher import MULTIARCH, OWN, attach_advice
 from gdbheap.packages import REQUIRED, SETUP_COMMAND, directory
 
 # What gdb knows of the C library that it was given: its build-id, and whether it has types and symbols for it.
@@ -63,7 +64,7 @@ def checks(gdb_path: str) -> Iterator[Check]:
     )
     machine = platform.machine()
     yield Check(
-        "machine", machine, machine == "x86_64", "" if machine == "x86_64" else "gdbheap reads x86-64 and i386 only"
+        "machine", machine, machine in OWN, "" if machine in OWN else "gdbheap reads x86-64, i386 and aarch64 only"
     )
     try:
         gdb = find_debugger(gdb_path)
@@ -75,6 +76,7 @@ def checks(gdb_path: str) -> Iterator[Check]:
     yield Check("gdb's Python", dotted(version))
     yield from _packages(gdb, directory(version))
     yield _c_library(gdb)
+    yield _other_machines()
     yield _starts_programs(gdb)
     yield _other_plugins()
     advice = attach_advice()
@@ -107,6 +109,15 @@ def _c_library(gdb: Debugger) -> Check:
         return Check("C library", f"{name}, with debug symbols")
     what = "symbols but no types" if symbols else "no debug symbols: gdbheap finds the heap by its shape"
     return Check("C library", f"{name}, {what}", True, "apt install libc6-dbg makes it certain")
+
+
+def _other_machines() -> Check:
+    """Say whether there is a gdb for the cores and servers of other machines."""
+    if shutil.which(MULTIARCH):
+        return Check("other machines", f"{MULTIARCH}, which `python3 -m gdbheap core` takes for their cores")
+    return Check(
+        "other machines", f"no {MULTIARCH} (only other machines' cores need it)", True, f"apt install {MULTIARCH}"
+    )
 
 
 def _other_plugins() -> Check:

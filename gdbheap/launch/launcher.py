@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import platform
+import re
 import shutil
 import sys
 from collections.abc import Sequence
@@ -11,11 +13,16 @@ from pathlib import Path
 from gdbheap.errors import HeapError, UsageError
 from gdbheap.files import kernel_text, open_regular
 from gdbheap.launch import places
-from gdbheap.launch.core_program import program_of
+from gdbheap.launch.core_program import CoreOrigin, origin_of
+from gdbheap.launch.debugger import Debugger
 from gdbheap.process.tasks import living_task
 from gdbheap.report.printable import cut_middle, printable
 
 _LONGEST_NAME = 200
+# The gdb that knows every machine, as Debian calls it and its package.
+MULTIARCH = "gdb-multiarch"
+# What each machine's own gdb reads, by uname's name of it.
+OWN = {"x86_64": ("x86-64", "i386"), "i686": ("i386",), "aarch64": ("aarch64",)}
 YAMA = "/proc/sys/kernel/yama/ptrace_scope"
 
 
@@ -48,7 +55,8 @@ class Launch:
 
     def core(self, core: str, program: str | None) -> list[str]:
         """Return gdb's words for `core` and `program`, or else the program that the core names."""
-        named = program_of(Path(core))
+        origin = origin_of(Path(core))
+        named = origin.program
         if program and (reason := _unreadable(program)):
             raise UsageError(f"{program} cannot be read: {reason}")
         chosen = program or named
@@ -62,13 +70,30 @@ class Launch:
                 file=sys.stderr,
             )
             chosen = ""
-        return [*self._start(), *([f"--exec={chosen}", f"--symbols={chosen}"] if chosen else []), f"--core={core}"]
+        words = self._start(debugger_for(origin, self.gdb))
+        return [*words, *([f"--exec={chosen}", f"--symbols={chosen}"] if chosen else []), f"--core={core}"]
 
-    def _start(self) -> list[str]:
-        found = shutil.which(self.gdb)
+    def _start(self, gdb: str = "") -> list[str]:
+        gdb = gdb or self.gdb
+        found = shutil.which(gdb)
         if not found:
-            raise HeapError(f"{self.gdb} is missing; what installs it: python3 -m gdbheap setup")
+            raise HeapError(f"{gdb} is missing; what installs it: python3 -m gdbheap setup")
         return [found, *self.options, "-x", str(places.gdb_init())]
+
+
+def debugger_for(origin: CoreOrigin, gdb: str) -> str:
+    """Return the debugger for a core: `gdb`, unless the core is of a machine that it does not know and there is a
+    gdb-multiarch; HeapError that names the package where there is none."""
+    if not origin.gdb or origin.machine in OWN.get(platform.machine(), ()) or not shutil.which(gdb):
+        return gdb
+    if origin.gdb in re.split(r"[\s,.]+", Debugger(gdb).run(["set architecture"])):
+        return gdb
+    if shutil.which(MULTIARCH):
+        return MULTIARCH
+    raise HeapError(
+        f"this core is of an {origin.machine} process, which {gdb} does not know: apt install {MULTIARCH}, and this "
+        "command takes it"
+    )
 
 
 def _unreadable(path: str) -> str:

@@ -9,6 +9,7 @@ from pathlib import Path
 from gdbheap.errors import HeapError
 from gdbheap.launch import debian, python_packages
 from gdbheap.launch.debugger import Debugger, dotted, find_debugger
+from gdbheap.launch.launcher import MULTIARCH
 from gdbheap.packages import REQUIRED, directory
 
 GDB = ("gdb",)
@@ -22,7 +23,8 @@ def set_up(gdb_path: str = "gdb", compiler: bool = False) -> Debugger:
 
     Returns the gdb that is there then. Raises NoDebugger or NotInstalled, whose text says what to do.
     """
-    wanted = [*(GDB if not shutil.which(gdb_path) else ()), *(COMPILER if compiler and not compiles() else ())]
+    gdb_package = (MULTIARCH,) if gdb_path == MULTIARCH else GDB
+    wanted = [*(gdb_package if not shutil.which(gdb_path) else ()), *(COMPILER if compiler and not compiles() else ())]
     symbols = debian.missing(SYMBOLS) if shutil.which("dpkg-query") else []
     if wanted or symbols:
         print(f"Installing with apt-get: {' '.join([*wanted, *symbols])}")

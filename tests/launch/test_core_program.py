@@ -11,7 +11,7 @@ import pytest
 
 from gdbheap.errors import HeapError
 from gdbheap.launch import places
-from gdbheap.launch.core_program import program_of
+from gdbheap.launch.core_program import origin_of
 from gdbheap.launch.demo import build
 from gdbheap.launch.launcher import Launch
 from support.made_core import Load, make_core, note, nt_file
@@ -30,7 +30,7 @@ def core(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def test_the_program_is_found_while_it_exists(core: Path, capsys: pytest.CaptureFixture[str]) -> None:
     program = core.with_name("demo program")
-    assert program_of(core) == str(program)
+    assert origin_of(core).program == str(program)
     launch = Launch("gdb")
     assert f"--exec={program}" in launch.core(str(core), None)
     moved = program.rename(core.with_name("moved"))
@@ -46,7 +46,7 @@ def test_a_32_bit_core_too(tmp_path: Path) -> None:
     subprocess.run(["gcc", "-m32", "-o", tmp_path / "small", source], check=True)
     words = ["-ex", "break main", "-ex", "run", "-ex", f"generate-core-file {tmp_path / 'core'}", "-ex", "kill"]
     subprocess.run(["gdb", "-nx", "-batch", *words, tmp_path / "small"], check=True, capture_output=True)
-    assert program_of(tmp_path / "core") == str(tmp_path / "small")
+    assert origin_of(tmp_path / "core").program == str(tmp_path / "small")
 
 
 @pytest.mark.parametrize("size", [0, 3, 40, 64, 100, 700])
@@ -54,16 +54,16 @@ def test_a_torn_core_is_one_clear_error_or_nothing(core: Path, tmp_path: Path, s
     torn = tmp_path / "torn"
     torn.write_bytes(core.read_bytes()[:size])
     try:
-        assert program_of(torn) == ""
+        assert origin_of(torn).program == ""
     except HeapError as error:
         assert str(torn) in str(error)
 
 
 def test_what_is_no_core(tmp_path: Path) -> None:
     with pytest.raises(HeapError, match="/bin/sh is an ELF file but no core"):
-        program_of(Path("/bin/sh"))
+        origin_of(Path("/bin/sh"))
     with pytest.raises(HeapError, match="No such file or directory"):
-        program_of(tmp_path / "nothing")
+        origin_of(tmp_path / "nothing")
 
 
 def names_program(directory: Path, name: str) -> Path:
@@ -118,3 +118,24 @@ def test_another_users_program_is_one_line(tmp_path: Path) -> None:
     result = subprocess.run(words, capture_output=True, text=True, cwd=places.root(), check=False)
     assert result.stdout == f"--core={core}\n", result.stderr
     assert "closed/program: Permission denied); name a copy of it after the core" in result.stderr
+
+
+def debuggers(place: Path, **known: str) -> None:
+    """Write debuggers to a directory, which know these architectures."""
+    for name, architectures in known.items():
+        path = place / name.replace("_", "-")
+        path.write_text(f"#!/bin/sh\necho 'Requires an argument. Valid arguments are {architectures}, auto.'\n")
+        path.chmod(0o755)
+
+
+def test_another_machines_core_is_for_a_gdb_that_knows_it(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    core = tmp_path / "core"
+    core.write_bytes(make_core([Load(0x400000, bytes(4096))], b"", machine=183))
+    monkeypatch.setenv("PATH", str(tmp_path))
+    debuggers(tmp_path, gdb="i386, i386:x86-64")
+    with pytest.raises(HeapError, match="of an aarch64 process, which gdb does not know: apt install gdb-multiarch"):
+        Launch("gdb").core(str(core), None)
+    debuggers(tmp_path, gdb_multiarch="i386, aarch64")
+    assert Launch("gdb").core(str(core), None)[0] == str(tmp_path / "gdb-multiarch")
+    debuggers(tmp_path, gdb="i386, aarch64:ilp32, aarch64")
+    assert Launch("gdb").core(str(core), None)[0] == str(tmp_path / "gdb")

@@ -17,6 +17,7 @@ PURE = (
     "commands/",
     "fuzz/",
     "interface/",
+    "machine/test_aarch64_cores.py",
     "matrix/",
     "model/test_ranges.py",
     "model/test_recorded_malloc.py",
