@@ -5,6 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
 
+from gdbheap.machine.aarch64.call_code import ends_with_call
+from gdbheap.machine.aarch64.left_frames import left_frames, return_addresses
+from gdbheap.machine.aarch64.operand import decode
+from gdbheap.machine.aarch64.refusals import refusal
+from gdbheap.machine.aarch64.signal_frame import kept_signal, read_signal_frame
 from gdbheap.machine.code import CallReader, FloatingPoint, HandlerFrame, KeptSignal, LeftFrame
 from gdbheap.machine.instruction import Instruction
 from gdbheap.machine.refusal import Refusal, TrapBytes
@@ -20,25 +25,24 @@ class Aarch64Code:
     """See MachineCode; what is not read yet is None."""
 
     def decode(self, text: str, registers: Mapping[str, int]) -> Instruction:
-        mnemonic, _, operands = text.replace("\t", " ").partition(" ")
-        return Instruction(text, mnemonic, tuple(each.strip() for each in operands.split(",") if each.strip()))
+        return decode(text, registers)
 
     def refusal(self, instruction: Instruction) -> Refusal | None:
-        return None
+        return refusal(instruction)
 
     def trap_before(self, code: bytes) -> TrapBytes | None:
-        return None
+        return None  # (brk leaves the program counter at itself.)
 
     def divides_integers(self, instruction: Instruction) -> bool:
-        return instruction.mnemonic in ("sdiv", "udiv")
+        return False  # one by zero is 0
 
     def divisor(
         self, instruction: Instruction, registers: Mapping[str, int], word_at: Callable[[int], int | None]
     ) -> int | None:
-        return None  # a division by zero does not trap
+        return None
 
     def floating_point(self, instruction: Instruction) -> FloatingPoint:
-        return FloatingPoint(False, ("info registers fpsr",))
+        return FloatingPoint(False, ("p $fpsr", "info float"))
 
     def call_reader(
         self,
@@ -50,31 +54,19 @@ class Aarch64Code:
         return _NoReader()
 
     def ends_with_call(self, code: bytes) -> bool:
-        return is_call(code[-4:])
+        return ends_with_call(code)
 
     def handler_frame(self, words: PointerWords, pointer: int) -> HandlerFrame:
-        return HandlerFrame()
+        return read_signal_frame(words, pointer)
 
     def kept_signal(self, memory: Bytes, pointer: int, trampoline: str) -> KeptSignal:
-        return KeptSignal()
+        return kept_signal(memory, pointer)
 
     def left_frames(self, process: StoppedProcess, stack_pointer: int) -> Iterator[LeftFrame]:
-        return iter(())
+        return left_frames(process, stack_pointer)
 
     def return_addresses(self, process: StoppedProcess, below: int, reach: int) -> Iterator[int]:
-        return iter(())
-
-
-def is_call(code: bytes) -> bool:
-    """Whether the four bytes are bl, blr, blraa or blrab."""
-    word = int.from_bytes(code, "little")
-    # bl; blr; blraaz, blrabz; blraa, blrab
-    return (
-        word >> 26 == 0b100101
-        or word & 0xFFFF_FC1F == 0xD63F_0000
-        or word & 0xFFFF_F81F == 0xD63F_081F
-        or word & 0xFFFF_F800 == 0xD73F_0800
-    )
+        return return_addresses(process, below, reach)
 
 
 CODE = Aarch64Code()
