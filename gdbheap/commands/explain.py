@@ -17,12 +17,12 @@ from gdbheap.process.live.touched import touched_spans
 from gdbheap.process.process import Process
 from gdbheap.report.report import Facts, Line, Prose, Report, Table
 from gdbheap.report.rows import column, columns_of
-from gdbheap.session.block_names import block_names
 from gdbheap.session.heap_or_note import heap_or_note
 from gdbheap.session.known_variable import known_variable
+from gdbheap.session.large_heap import is_large, names_at_hand, notes_on_names
 from gdbheap.session.named_place import NamedPlace
 from gdbheap.session.place_name import holder_place, place_name, thread_local_name
-from gdbheap.session.pointer_graph import pointer_graph
+from gdbheap.session.pointer_graph import pointer_graph, pointers_to
 from gdbheap.session.target import Target
 from gdbheap.tables.holder_rows import place_facts
 
@@ -63,7 +63,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     heap, notes = heap_or_note(target) if process.address_space.known else (None, ())
     facts = explain(process, heap, address, Names(target.symbol_at, target.stack_place))
     live = _is_live(heap, address)
-    names = block_names(target) if live else None
+    names = names_at_hand(target) if live else None
     if heap is not None and live:
         facts[-_ACCESSES:-_ACCESSES] = type_facts(names, _mem(heap, address), address)
     facts[-_ACCESSES:-_ACCESSES] = [*_thread_local(target, address), *_pointers(target, heap, address)]
@@ -77,7 +77,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
             Prose(tuple(_variable_instead(address, asked))),
             Facts({"is": said.is_a, "answer": said.sentence}, shown=False),
         ),
-        notes=(*process.notes, *notes),
+        notes=(*process.notes, *notes, *(notes_on_names(target, address) if live else ())),
     )
 
 
@@ -181,10 +181,13 @@ def _holders(target: Target, heap: HeapView, chunk: Chunk) -> list[NamedPlace]:
     """Return the places of those that point into a block in use, as `heap owners` has them."""
     from gdbheap.analysis.leaks.owners import holders_of
 
-    held = pointer_graph(target)
-    block = held.blocks.find(chunk.address + heap.layout.header)
-    holders = [] if block is None else holders_of(target.process, held, block)
-    return [holder_place(target, held, each) for each in holders]
+    large = is_large(target)
+    blocks = target.heap().blocks() if large else pointer_graph(target).blocks
+    block = blocks.find(chunk.address + heap.layout.header)
+    if block is None:
+        return []
+    held, names = pointers_to(target, block) if large else pointer_graph(target), names_at_hand(target)
+    return [holder_place(target, held, each, names) for each in holders_of(target.process, held, block)]
 
 
 def _dangling(target: Target, heap: HeapView, chunk: Chunk) -> list[NamedPlace]:

@@ -22,7 +22,7 @@ from gdbheap.process.address import Address
 from gdbheap.process.memory import Words
 from gdbheap.report.report import Faults, Line, Prose, Report, Table
 from gdbheap.report.rows import column, columns_of
-from gdbheap.session.block_names import block_names
+from gdbheap.session.large_heap import is_large, names_at_hand, notes_on_names
 from gdbheap.session.target import Target
 from gdbheap.session.type_facts import type_facts
 
@@ -45,7 +45,7 @@ _BITS = {"prev_inuse": "bit 0 PREV_INUSE", "is_mmapped": "bit 1 IS_MMAPPED", "no
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Describe the chunk that holds the address."""
     address = arguments["address"]
-    view = target.heap()
+    view = target.heap_around(address) if is_large(target) else target.heap()
     row = view.table.row_at(address)
     if row is None:
         raise UsageError(f"{address:#x} is in no chunk of the heap; `vmmap {address:#x}` shows what is there")
@@ -69,6 +69,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
             Table(columns_of(_Row), [_row(each) for each in rows]),
             Faults(faults),
         ),
+        notes=notes_on_names(target, address) if chunk.state is State.IN_USE else (),
     )
 
 
@@ -111,7 +112,7 @@ def _describe(target: Target, view: HeapView, chunk: Chunk, address: int) -> Ite
     if contents:
         yield AddressFact("contents", contents)
     if chunk.state is State.IN_USE:
-        yield from type_facts(block_names(target), mem, address)
+        yield from type_facts(names_at_hand(target), mem, address)
 
 
 def _arena(view: HeapView, chunk: Chunk) -> AddressFact:

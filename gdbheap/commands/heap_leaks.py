@@ -159,7 +159,7 @@ def _why(target: Target, leaks: Leaks, address: int, limit: int) -> Report:
     if block is None:
         raise UsageError(no_block(target, address))
     why = why_verdict(target.process, leaks, block)
-    rows = holder_rows(target, leaks, why.holders)
+    rows = holder_rows(target, leaks.held, why.holders, block_names(target), leaks)
     cut = bool(limit) and len(rows) > limit
     return Report(
         "heap leaks",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -74,12 +75,14 @@ def read_heap(
     stretches = _walk_arenas(process, trusted, parameters, walker, faults)
     claimed = [(each.mapping, each.end) for arena in stretches for each in arena]
     mmapped, mmapped_notes = find_mmapped(process, layout, parameters, claimed)
-    bins, broken = _read_bins(process, layout, ring, parameters, stretches)
+    bins, broken = read_lists(process, layout, enumerate(ring), parameters, stretches)
     faults += broken
-    table = _join(layout, stretches, mmapped, bins, faults)
+    table = joined_table(layout, stretches, mmapped, bins, faults)
     return GlibcHeap(
         layout=layout,
-        arenas=tuple(_arena(index, value, trusted[index]["top"], stretches[index]) for index, value in enumerate(ring)),
+        arenas=tuple(
+            arena_of(index, value, trusted[index]["top"], stretches[index]) for index, value in enumerate(ring)
+        ),
         table=table,
         bins=tuple(bins),
         faults=tuple(faults),
@@ -99,7 +102,7 @@ def _walk_arenas(
     """Return every arena's stretches, in ring order."""
     others = []
     for arena in ring[1:]:
-        stretches, broken = _walk_heaps(process, arena, walker)
+        stretches, broken = walk_heaps(process, arena, walker)
         others.append(stretches)
         faults += broken
     claimed = [(each.mapping, each.mapping + walker.layout.heap_max) for arena in others for each in arena]
@@ -109,7 +112,7 @@ def _walk_arenas(
     return everything
 
 
-def _walk_heaps(process: Process, arena: StructValue, walker: Walker) -> tuple[list[HeapSegment], list[Fault]]:
+def walk_heaps(process: Process, arena: StructValue, walker: Walker) -> tuple[list[HeapSegment], list[Fault]]:
     """Walk a non-main arena's heaps; the newest holds top."""
     heaps, faults = read_heaps(process, walker.layout, arena)
     stretches = []
@@ -125,7 +128,8 @@ def _walk_heaps(process: Process, arena: StructValue, walker: Walker) -> tuple[l
     return stretches, faults
 
 
-def _arena(index: int, value: StructValue, top: int, stretches: list[HeapSegment]) -> Arena:
+def arena_of(index: int, value: StructValue, top: int, stretches: list[HeapSegment]) -> Arena:
+    """Return the arena, with the regions that its stretches are."""
     regions = tuple(Region(index, each.mapping, each.start, each.end) for each in stretches)
     tops = [mark for each in stretches for mark in each.marks if mark.state is State.TOP]
     return Arena(index, value.address, value, regions, top, tops[0].size if tops else 0)
@@ -150,14 +154,15 @@ def _notes(process: Process, layout: Layout, stretches: list[list[HeapSegment]])
     return notes
 
 
-def _read_bins(
+def read_lists(
     process: Process,
     layout: Layout,
-    ring: list[StructValue],
+    arenas: Iterable[tuple[int, StructValue]],
     parameters: StructValue | None,
     stretches: list[list[HeapSegment]],
 ) -> tuple[list[Bin], list[Fault]]:
-    """Return every non-empty free list, tcaches by thread, then each arena's, and what is broken in them."""
+    """Return every non-empty free list, tcaches by thread, then those of the arenas, which come with their places in
+    the ring, and what is broken in them."""
     walks = [walk for arena in stretches for each in arena for walk in each.walks]
     lists = FreeLists(layout, walks)
     links = Links(process.words, layout, sum(len(walk.raw) for walk in walks))
@@ -168,14 +173,14 @@ def _read_bins(
             found, broken = read_tcache(process, layout, layout.tcache_struct, thread, parameters)
             bins += found
             faults += broken
-    for index, arena in enumerate(ring):
+    for index, arena in arenas:
         found = read_fastbins(links, arena, index, lists) + read_bins(links, arena, index, lists)
         bins += found
         faults += [each.fault for each in found if each.fault]
     return bins, faults
 
 
-def _join(
+def joined_table(
     layout: Layout,
     stretches: list[list[HeapSegment]],
     mmapped: list[MmappedChunk],

@@ -22,3 +22,8 @@ def block_types(target: Target) -> BlockTypes:
     held = pointer_graph(target)
     catalogue, roots = joined_catalogue(target), typed_roots(target)
     return target.keep(_TYPES, lambda _: find_types(target.process, held, catalogue, roots, lookup(target)))
+
+
+def types_are_known(target: Target) -> bool:
+    """Whether the types of this stop's blocks were found by now."""
+    return target.knows(_TYPES)

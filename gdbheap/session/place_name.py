@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING
 from gdbheap.analysis.addresses.thread_locals import ThreadStorage, find_thread_storage
 from gdbheap.analysis.pointers.roots import Roots
 from gdbheap.process.mm import MM, read_mm
-from gdbheap.session.block_names import block_names
 from gdbheap.session.named_place import NamedPlace
 from gdbheap.session.target import Key, Target
 
@@ -30,21 +29,20 @@ _MM: Key[MM] = Key("mm")
 _STORAGE: Key[tuple[ThreadStorage, ...]] = Key("thread storage")
 
 
-def holder_place(target: Target, held: PointerGraph, holder: Holder) -> NamedPlace:
-    """Return what the place of a holder is called."""
+def holder_place(target: Target, held: PointerGraph, holder: Holder, names: BlockNames | None) -> NamedPlace:
+    """Return what the place of a holder is called; `names` are the blocks', where they are wanted."""
     if holder.place is None:
         return NamedPlace(holder.register, holder.thread)
     if holder.block is not None:
-        return place_in_block(target, held, holder.block, holder.place)
-    return with_member(place_name(target, held.roots, holder.place), block_names(target))
+        return place_in_block(held, holder.block, names, holder.place)
+    return with_member(place_name(target, held.roots, holder.place), names)
 
 
-def place_in_block(target: Target, held: PointerGraph, block: int, address: int | None = None) -> NamedPlace:
+def place_in_block(held: PointerGraph, block: int, names: BlockNames | None, address: int | None = None) -> NamedPlace:
     """Return what an address in a block is called (None: the whole block)."""
     start = int(held.blocks.start[block])
     offset = None if address is None else address - start
     place = NamedPlace(block=start, offset=offset, address=address or start)
-    names = block_names(target)
     if names is None:
         return place
     kind = names.types.name(block)

@@ -14,6 +14,7 @@ from gdbheap.session.target import Key, Target
 
 if TYPE_CHECKING:
     from gdbheap.analysis.pointers.pointer_graph import PointerGraph
+    from gdbheap.analysis.pointers.roots import RootRegister
     from gdbheap.process.memory import ReadProgress
 
 # So many missing ranges are named.
@@ -26,16 +27,34 @@ def pointer_graph(target: Target) -> PointerGraph:
     """Return the pointer graph of this stop: read once, kept until the process runs on."""
     from gdbheap.analysis.pointers.pointer_graph import read_pointer_graph  # kept out of gdb's start
     from gdbheap.analysis.pointers.pointer_scan import PointerScan
-    from gdbheap.analysis.pointers.roots import RootRegister
 
     sieve = PointerScan.of_space(target.process.machine, target.process.address_space)
     view = target.heap(sieve)
 
     def read(progress: ReadProgress | None) -> PointerGraph:
-        vectors = [RootRegister(name, word, thread=number) for number, name, word in target.vector_registers()]
-        return read_pointer_graph(target.process, view, progress, sieve, vectors)
+        return read_pointer_graph(target.process, view, progress, sieve, _vectors(target))
 
     return target.keep(_GRAPH, read)
+
+
+def pointers_to(target: Target, block: int) -> PointerGraph:
+    """Return of the pointer graph the pointers to one of the heap's blocks alone (all of it where it is known)."""
+    from gdbheap.analysis.pointers.pointers_to import read_pointers_to  # kept out of gdb's start
+
+    if target.knows(_GRAPH):
+        return pointer_graph(target)
+    heap = target.heap()
+    of_block: Key[PointerGraph] = Key(("pointers to", block))
+    return target.keep(
+        of_block, lambda progress: read_pointers_to(target.process, heap, block, _vectors(target), progress)
+    )
+
+
+def _vectors(target: Target) -> list[RootRegister]:
+    """Return the words of vector registers that could be pointers."""
+    from gdbheap.analysis.pointers.roots import RootRegister
+
+    return [RootRegister(name, word, thread=number) for number, name, word in target.vector_registers()]
 
 
 def notes_on(target: Target, held: PointerGraph, lost: bool) -> Iterator[str]:

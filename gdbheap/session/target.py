@@ -99,6 +99,10 @@ class Target:
         """Whether what takes long to read is known by now: all of the heap."""
         return self._heap is not None and self._heap.complete
 
+    def knows(self, key: Key[Any]) -> bool:
+        """Whether a value is kept under the key."""
+        return key in self._kept
+
     def keep(self, key: Key[T], compute: Callable[[ReadProgress | None], T]) -> T:
         """Return compute(progress), which is called once and kept under `key` until the process runs on. `progress`,
         if any, is to be called with each address reached, about once per MiB read. What Ctrl-C cut short (a value
@@ -141,6 +145,15 @@ class Target:
                 if self._progress is not None:
                     self._progress.finish()
         return self._heap
+
+    def heap_around(self, address: int) -> GlibcHeap:
+        """Return the heap of this stop, or, where it was not read yet, and the address is in the heap of an arena that
+        is sound, that one's chunks alone."""
+        from gdbheap.glibc.read_arena import read_arena  # kept out of gdb's start as well
+
+        if self._heap is not None:
+            return self._heap
+        return read_arena(self.process, self.layout(), address, self._progress) or self.heap()
 
     def _symbols_of(self) -> SymbolsOf:
         from gdbheap.elf.debug_file import DebugFiles

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from gdbheap.analysis.leaks.leaks import Leaks
     from gdbheap.analysis.leaks.owners import Holder
     from gdbheap.analysis.pointers.pointer_graph import PointerGraph
+    from gdbheap.sentences.block_names import BlockNames
 
 Cell = TypeVar("Cell", int, str)
 
@@ -62,8 +63,14 @@ class HolderRow(PlaceCells, _Holder):
     """A word that points into a block: where it lies, and whose it is."""
 
 
-def holder_rows(target: Target, leaks: Leaks, holders: Iterable[Holder]) -> list[HolderRow]:
-    """Return a row for each holder."""
+def holder_rows(
+    target: Target,
+    held: PointerGraph,
+    holders: Iterable[Holder],
+    names: BlockNames | None,
+    leaks: Leaks | None = None,
+) -> list[HolderRow]:
+    """Return a row for each holder; `names` and `leaks` tell of blocks, where they are known."""
     from gdbheap.analysis.leaks.leaks import LeakKind
 
     return [
@@ -72,11 +79,11 @@ def holder_rows(target: Target, leaks: Leaks, holders: Iterable[Holder]) -> list
             each.kind,
             each.offset,
             str(place),
-            ABSENT if each.block is None else LeakKind(int(leaks.verdict[each.block])).label,
+            ABSENT if each.block is None or leaks is None else LeakKind(int(leaks.verdict[each.block])).label,
             **vars(_cells(place)),
         )
         for each in holders
-        for place in [holder_place(target, leaks.held, each)]
+        for place in [holder_place(target, held, each, names)]
     ]
 
 
@@ -84,7 +91,8 @@ def steps_to(target: Target, held: PointerGraph, path: list[Holder], block: int)
     """Return a way to the block as places: each holder's, and at last the block."""
     if not path:
         return []
-    return [*(holder_place(target, held, each) for each in path), place_in_block(target, held, block)]
+    names = block_names(target)
+    return [*(holder_place(target, held, each, names) for each in path), place_in_block(held, block, names)]
 
 
 def path_expression(target: Target, held: PointerGraph, path: list[Holder]) -> str:
