@@ -22,6 +22,7 @@ from gdbheap.report.charset import in_charset
 from gdbheap.report.deliver import STANDARD_OUTPUT, form_of, to_file, to_screen
 from gdbheap.report.failure import failure_of
 from gdbheap.report.json import error_line
+from gdbheap.triage.words import add_words
 from gdbheap.without_gdb.command_line import is_command
 from gdbheap.without_gdb.command_line import run as run_command
 
@@ -120,6 +121,7 @@ def _parser() -> argparse.ArgumentParser:
     leaks.add_argument("--output", metavar="FILE", help=text)
     leaks.add_argument("program", metavar="PROGRAM")
     leaks.add_argument("arguments", metavar="ARGUMENT", nargs=argparse.REMAINDER, help="arguments of PROGRAM")
+    add_words(command("triage", "read many cores and group them by cause", _triage), _size, _count)
     diff = command("diff", "say what grew between two or three snapshots (exit status 1: it grew; 2: trouble)", _diff)
     diff.add_argument("snapshots", metavar="SNAPSHOT", nargs="+", help="a name, or a path with a /")
     diff.add_argument("--count", type=_count, metavar="N", help="show at most N rows (50); 0 shows all")
@@ -194,6 +196,12 @@ def _diff(options: argparse.Namespace) -> int:
         report = limited(report, options.count)
     to_screen(report, _write, form_of(vars(options)), None, sys.stdout.isatty())
     return int(growth(report) > options.fail_over)
+
+
+def _triage(options: argparse.Namespace) -> int:
+    from gdbheap.triage.command_line import triage  # what no other command needs
+
+    return triage(options)
 
 
 def _write(text: str) -> None:

@@ -86,6 +86,18 @@ def open_output(path: str) -> FileIO:
         raise
 
 
+def open_kept(path: str) -> FileIO:
+    """Return a regular file of this user's that grows at its end, opened for reading and writing, made where there is
+    none; OSError."""
+    file = FileIO(os.open(path, os.O_RDWR | os.O_CREAT | os.O_APPEND | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600), "r+b")
+    try:
+        _refuse_all_but_regular(os.fstat(file.fileno()).st_mode, path)
+    except BaseException:
+        file.close()
+        raise
+    return file
+
+
 def _lstat(path: str) -> os.stat_result | None:
     try:
         return os.lstat(path)

@@ -124,8 +124,10 @@ ARROWS = {
     | ANALYSIS
     | {"interface", "model", "packages", "pictures", "report", "sentences", "session", "tables", "types"},
     "launch": BASE | PROCESS | {"elf", "packages", "report"},
-    "__main__": BASE | {"commands", "interface", "launch", "packages", "report", "without_gdb"},
+    "__main__": BASE | {"commands", "interface", "launch", "packages", "report", "triage", "without_gdb"},
     "without_gdb": GROUND | {"commands", "elf", "interface", "packages", "report", "session"},
+    "triage": GROUND
+    | {"analysis.call_stacks", "commands", "interface", "packages", "pictures", "report", "session", "without_gdb"},
     "inside_gdb": GROUND | {"commands", "elf", "interface", "packages", "report", "session", "types"},
 }
 

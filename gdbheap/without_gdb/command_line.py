@@ -47,7 +47,7 @@ def is_command(words: Sequence[str]) -> bool:
 def run(words: Sequence[str]) -> int:
     """Answer the command that the words are; return the exit code: 0 answered, 1 not. HeapError where it cannot be."""
     command, rest = _command(words)
-    options, rest = _options().parse_known_args(rest)
+    options, rest = core_options().parse_known_args(rest)
     if options.help:
         print(manual(command))
         return 0
@@ -57,7 +57,7 @@ def run(words: Sequence[str]) -> int:
         raise UsageError(f"{command.name} needs gdb: python3 -m gdbheap core {options.core}")
     if missing := packages.missing():
         raise PackagesMissing(f"{', '.join(missing)}: not installed for this Python; {packages.SETUP_COMMAND}")
-    target = Target(_debugger(options))
+    target = target_of(options)
     on_terminal = sys.stdout.isatty()
     target.begin(Progress(_say) if on_terminal else None)
     arguments = parse(command, " ".join(rest), target.evaluate)
@@ -89,7 +89,8 @@ def _command(words: Sequence[str]) -> tuple[Command, list[str]]:
     return command_named(words[0]), list(words[1:])
 
 
-def _options() -> argparse.ArgumentParser:
+def core_options() -> argparse.ArgumentParser:
+    """Return what reads the words that say which core, and where its files are."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--core")
     parser.add_argument("--program")
@@ -97,6 +98,11 @@ def _options() -> argparse.ArgumentParser:
     parser.add_argument("--debug-dir", action="append", default=[])
     parser.add_argument("--help", "-h", action="store_true")
     return parser
+
+
+def target_of(options: argparse.Namespace) -> Target:
+    """Return the core that the options of core_options() name, as commands see it. HeapError where there is none."""
+    return Target(_debugger(options))
 
 
 def _debugger(options: argparse.Namespace) -> CoreDebugger:
