@@ -117,7 +117,8 @@ def _of_several(state: TypingState, header: int, kinds: list[int], words: TypedW
     for each in rows:
         scores[each] = _single(state, kinds[each], target)
     told = by_tags(state, scores, address, header, base=0)
-    if told is not None and any(told.rows.values()):
+    # (What has one value everywhere so far parts nothing yet.)
+    if told is not None and any(told.rows.values()) and len(told.rows) > 1:
         state.tag_rules[header] = told.tag, {value: kinds[each] for value, each in told.rows.items()}
     row = rows_told(state, told, start)
     unsaid = np.zeros(len(words), np.bool_)

@@ -16,9 +16,12 @@ from gdbheap.analysis.types.containers import container_kind
 from gdbheap.analysis.types.evidence import evidence
 from gdbheap.analysis.types.fits import fits, least_room
 from gdbheap.analysis.types.libstdcxx import is_closure, is_internal
+from gdbheap.analysis.types.only_type import Alike, goes_with, only_type
+from gdbheap.analysis.types.shapes import exact_shapes, named_shapes, plain_shapes, shapes_of_several
 from gdbheap.analysis.types.slots import BYTES, INTEGER, MIXED, PADDING, VOID
 from gdbheap.analysis.types.texts import is_text
 from gdbheap.analysis.types.typing_state import TypingState
+from gdbheap.analysis.types.used_unions import codes_as_used
 from gdbheap.lazy import np
 from gdbheap.process.columns.gather import gather_words
 from gdbheap.types.catalogue import TypeKind
@@ -49,14 +52,8 @@ _SAME_SIZE, _SAME_SHAPE, _SAME_TARGETS = 0.25, 0.5, 2.0
 # No other struct has such a size and pointers in these places.
 _ALONE = 0.5
 _ENOUGH, _MARGIN = 2.0, 0.5
-# One pointer is enough where so many blocks of one type, and none of another, have it so.
-_OFTEN = 8
 # So many of the best are held against the bytes.
 _MOST_TRIED = 8
-# Headers of a program's own are not larger.
-_FAR = 64
-# 2**64 divided by the golden ratio, to mix numbers (Knuth, The Art of Computer Programming 3, 6.4).
-_MIX = 0x9E3779B97F4A7C15
 
 
 class ByTargets:
@@ -69,6 +66,7 @@ class ByTargets:
         self._plain: NDArray[np.uint64] | None = None
         self._occurring: dict[int, list[int]] = {}
         self._flexible: list[int] | None = None
+        self._of_several: set[int] = set()
 
     def find(self, left_out: Mask) -> Claims:
         """Return claims of blocks that have no type yet, but for those left out."""
@@ -77,20 +75,26 @@ class ByTargets:
         if not len(blocks):
             return joined([])
         if self._plain is None:
-            self._plain = _plain_shapes(state)
-        plain, exact = self._plain[blocks], _exact_shapes(state, blocks)
+            self._plain = plain_shapes(state)
+        plain, exact = self._plain[blocks], exact_shapes(state, blocks)
         named = np.flatnonzero(state.well_named() & (np.diff(state.begin) > 0))
         named = named[np.isin(self._plain[named], np.unique(plain))]
+        exact_of_named = exact_shapes(state, named)
         brothers = (
-            (_named_shapes(state, named, self._plain[named], False), plain, _SAME_SHAPE),
-            (_named_shapes(state, named, _exact_shapes(state, named), True), exact, _SAME_TARGETS),
+            (named_shapes(state, named, self._plain[named], False), plain, _SAME_SHAPE),
+            (named_shapes(state, named, exact_of_named, True), exact, _SAME_TARGETS),
         )
+        self._of_several = shapes_of_several(state, named, exact_of_named, self._plain)
         values, which, count = np.unique(exact, return_inverse=True, return_counts=True)
         order = np.argsort(which.reshape(-1), kind="stable")
         begin = np.concatenate(([0], np.cumsum(count)))
         found = []
         self._occurring = _types_by_room(state)
-        groups = [group for group, value in enumerate(values.tolist()) if value not in self._in_vain]
+        groups = [
+            group
+            for group, value in enumerate(values.tolist())
+            if value not in self._in_vain and value not in self._of_several
+        ]
         for group in sorted(groups, key=lambda each: -int(count[each]))[:_MOST_GROUPS]:
             rows = order[begin[group] : begin[group + 1]]
             bonus = {
@@ -108,7 +112,7 @@ class ByTargets:
         sample = blocks[:: max(len(blocks) // _MOST_BLOCKS, 1)][:_MOST_BLOCKS].astype(np.int32)
         edges = np.concatenate([np.arange(*state.begin[[b, b + 1]])[:_MOST_EDGES] for b in sample.tolist()])
         place = state.graph.place[edges].astype(np.int64) // state.layouts.pointer_size
-        here = codes[:, place]
+        here = codes_as_used(state, numbers, codes[:, place], place, edges)
         said, agreeing, telling, explained, roomy = self._score(here, edges, len(sample))
         score = said / len(sample) + _ROOM * np.minimum(roomy / len(sample), 1)
         possible = ((here >= 0) | (here == VOID) | (here == MIXED) | (here == INTEGER)).all(axis=1)
@@ -125,6 +129,12 @@ class ByTargets:
         alone = (np.count_nonzero(rivals) == 1) & (explained == len(edges))
         known |= alone & (explained >= 3 * len(sample)) & (telling >= 2 * len(sample))
         known &= 2 * explained >= len(edges)
+        only = only_type(state, Alike(len(blocks), sample, edges), numbers, here)
+        score[only] = np.maximum(score[only], _ENOUGH)
+        known[only] = True
+        # (What has nothing but pointers may as well be an array of some: one must say more than that it may be right.)
+        if len(numbers) and bool(self._points_everywhere(sample).any()):
+            known &= telling >= len(sample)
         known |= more >= _SAME_TARGETS
         score[~known] = np.minimum(score[~known], _ENOUGH - _ALONE - _SAME_SHAPE - _MARGIN)
         found = self._best(blocks, sample, numbers, score, more)
@@ -139,8 +149,9 @@ class ByTargets:
         bonus: NDArray[np.float64],
     ) -> Claims:
         """Return claims for the best of the types, where its bytes go with it and no other is about as good."""
+        state = self._state
         order = np.argsort(-score, kind="stable")[:_MOST_TRIED]
-        sound = [at for at in order.tolist() if score[at] > 0 and self._goes_with(int(numbers[at]), sample)]
+        sound = [at for at in order.tolist() if score[at] > 0 and goes_with(state, int(numbers[at]), sample)]
         alone = _ALONE if len(sound) == 1 else 0.0
         shape = float(bonus[sound[0]]) if sound and bonus[sound[0]] < _SAME_TARGETS else 0.0
         if not sound or score[sound[0]] + alone + shape < _ENOUGH:
@@ -177,10 +188,6 @@ class ByTargets:
         words = gather_words(state.process.memory, size, state.held.blocks.start[blocks], count)
         everywhere: Mask = np.count_nonzero(words, axis=1) == np.diff(state.begin)[blocks]
         return everywhere
-
-    def _goes_with(self, number: int, sample: NDArray[np.int32]) -> bool:
-        bad = evidence(self._state, number, sample)[1]
-        return 10 * int(np.count_nonzero(bad)) <= len(sample)
 
     def _score(
         self, codes: NDArray[np.int32], edges: Numbers, count: int
@@ -249,11 +256,12 @@ class ByTargets:
                 container_kind(state.book, each) is not None
                 or is_internal(state.book, each)
                 or is_closure(state.book, each)
+                or not state.book.info(each).name
                 for each in numbers.tolist()
             ]
             numbers = numbers[~np.array(alike, np.bool_)]
             growing = [each for each in self._growing() if self._may_grow_to(each, room)]
-            numbers = np.append(numbers, growing).astype(np.int64)
+            numbers = np.append(numbers, np.setdiff1d(growing, numbers)).astype(np.int64)
             words = -(-room // state.layouts.pointer_size)
             codes = np.full((len(numbers), words), BYTES, np.int32)
             for row, number in enumerate(numbers.tolist()):
@@ -306,72 +314,3 @@ def _types_by_room(state: TypingState) -> dict[int, list[int]]:
     for pair in np.unique((state.room[named] << 32) + state.type[named]).tolist():
         found.setdefault(pair >> 32, []).append(pair & 0xFFFF_FFFF)
     return found
-
-
-def _plain_shapes(state: TypingState) -> NDArray[np.uint64]:
-    """Return what the size of each block and the places of its pointers are mixed to."""
-    place = state.graph.place.astype(np.uint64) * np.uint64(_MIX)
-    place ^= place >> np.uint64(29)
-    total = np.zeros(len(place) + 1, np.uint64)
-    np.cumsum(place, out=total[1:])
-    room = state.room.astype(np.uint64) * np.uint64(_MIX)
-    found: NDArray[np.uint64] = total[state.begin[1:]] - total[state.begin[:-1]] + room
-    return found
-
-
-def _exact_shapes(state: TypingState, blocks: NDArray[np.intp]) -> NDArray[np.uint64]:
-    """Return the same of these blocks, in order, with the types of what they point to, and how far into that."""
-    graph, edges = state.graph, state.edges_of(blocks)
-    target, inverse = np.unique(graph.target[edges], return_inverse=True)
-    kind = state.type[target].astype(np.int64) + 2
-    # (What is not known yet differs by size, if it is no text, and so does what is data.)
-    local = state.layouts.local(state.type[target])  # lays out what is not yet
-    is_data = np.isin(state.layouts.kind[local], (int(TypeKind.CHARACTER), int(TypeKind.SCALAR)))
-    unknown = np.flatnonzero((kind < 2) | is_data)
-    kind[unknown] = np.where(is_text(state, target[unknown]), 0, -2 - state.room[target[unknown]])
-    known = kind.astype(np.uint64)[inverse.reshape(-1)] * np.uint64(0xD6E8FEB86659FD93)
-    known += np.minimum(graph.offset[edges], _FAR).astype(np.uint64) * np.uint64(0x8EBC6AF09C88C6E3)
-    both = (graph.place[edges].astype(np.uint64) * np.uint64(_MIX) ^ known) * np.uint64(0xA0761D6478BD642F)
-    both ^= both >> np.uint64(31)
-    total = np.zeros(len(both) + 1, np.uint64)
-    np.cumsum(both, out=total[1:])
-    end = np.cumsum(np.diff(state.begin)[blocks])
-    begin = np.concatenate(([0], end[:-1])).astype(np.int64)
-    found: NDArray[np.uint64] = total[end] - total[begin] + state.room[blocks].astype(np.uint64) * np.uint64(_MIX)
-    return found
-
-
-def _times(values: NDArray[np.uint64]) -> NDArray[np.int64]:
-    """Return how often each of the values is there."""
-    _, which, count = np.unique(values, return_inverse=True, return_counts=True)
-    found: NDArray[np.int64] = count[which.reshape(-1)]
-    return found
-
-
-def _named_shapes(
-    state: TypingState, blocks: NDArray[np.intp], shape: NDArray[np.uint64], of_known: bool
-) -> dict[int, int]:
-    """Return the type of each shape of two pointers or more that only blocks of one type have, of these well named
-    ones (`of_known`: which point to blocks whose types are known, or behind a header of the program's own; one such
-    pointer is enough)."""
-    degree = np.diff(state.begin)[blocks]
-    chosen = degree >= (1 if of_known else 2)
-    blocks, shape, degree = blocks[chosen], shape[chosen], degree[chosen]
-    if of_known and len(blocks):
-        edges = state.edges_of(blocks)
-        offset = state.graph.offset[edges]
-        behind = (offset > 0) & (offset < _FAR)
-        several = np.repeat(degree, degree) > 1
-        often = np.repeat(_times(shape) >= _OFTEN, degree)
-        known = (behind | often | ((state.type[state.graph.target[edges]] >= 0) & several)).astype(np.int64)
-        before = np.concatenate(([0], np.cumsum(known)))
-        end = np.cumsum(degree)
-        chosen = before[end] - before[end - degree] > 0
-        blocks, shape = blocks[chosen], shape[chosen]
-    values, which = np.unique(shape, return_inverse=True)
-    low, high = np.full(len(values), np.iinfo(np.int32).max), np.full(len(values), -1)
-    np.minimum.at(low, which, state.type[blocks])
-    np.maximum.at(high, which, state.type[blocks])
-    return {
-        value: number for value, number, most in zip(values.tolist(), low.tolist(), high.tolist()) if number == most
-    }

@@ -50,7 +50,7 @@ class Signs:
             return self._tree(address, words)
         if kind is ContainerKind.HASH_TABLE:
             return self._hash_table(address, words)
-        return np.zeros(len(address), np.int32)
+        return self._deque(words)
 
     def of_node(self, number: int, blocks: NDArray[np.int32]) -> Scores:
         """Return what speaks for it that blocks are nodes of this type; -1: they are none."""
@@ -127,6 +127,20 @@ class Signs:
         length = np.minimum(count, np.uint64(1 << 32)).astype(np.int64) * self._size
         block = fits(self._rooms_at(buckets), length, self._state.layouts.overhead) & (count > 1)
         good = (own | block) & (entries < np.uint64(_MOST_ENTRIES))
+        return np.where(good, _STRONG, -1).astype(np.int32)
+
+    def _deque(self, words: Words) -> Scores:
+        """Its map has room for just so many buffers, and both its ends lie in the buffers that the map says."""
+        length = np.minimum(words[:, 1], np.uint64(1 << 32)).astype(np.int64) * self._size
+        good = (length > 0) & fits(self._rooms_at(words[:, 0]), length, self._state.layouts.overhead)
+        for at in (2, 6):
+            current, first, last, node = (words[:, at + each] for each in range(4))
+            good &= (
+                (first <= current)
+                & (current < last)
+                & (self._read(np.where(good, node, np.uint64(0)), 1)[:, 0] == first)
+            )
+            good &= (node >= words[:, 0]) & (node < words[:, 0] + length.astype(np.uint64))
         return np.where(good, _STRONG, -1).astype(np.int32)
 
     def _rooms_at(self, address: Words) -> NDArray[np.int64]:

@@ -11,7 +11,7 @@ from gdbheap.types.type_book import TypeBook
 
 # So many structs that hold one type are known, so deep, and so many elements of an array.
 _MOST = 4096
-_DEEPEST = 6
+_DEEPEST = 16
 _MOST_ELEMENTS = 16
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gdbheap.analysis.types.slots import CODE, INTEGER, PLAIN, VTABLE
+from gdbheap.analysis.types.libstdcxx import node_kind
+from gdbheap.analysis.types.slots import CODE, INTEGER, MIXED, PLAIN, VTABLE
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.lazy import np
 from gdbheap.process.columns.gather import gather_words
@@ -35,18 +36,19 @@ def evidence(
     for start in range(0, len(blocks) if len(codes) else 0, _SLICE):
         here = slice(start, start + _SLICE)
         good[here], bad[here] = _judge(state, blocks[here], part, codes)
+        good[here] += _of_unions(state, number, blocks[here], part, codes)
     return good, bad
 
 
-def oddities(state: TypingState, number: int, blocks: Blocks, many: bool = False) -> Counts:
+def oddities(state: TypingState, number: int, blocks: Blocks, many: bool = False, part: int = 0) -> Counts:
     """Return for each of the blocks, which ascend, how many of its words are strange for an object of the type, if not
     impossible: small numbers where pointers should be, pointers to blocks where numbers should."""
-    codes = _codes(state, number, many, int(state.room[blocks].max(initial=0)))
+    codes = _codes(state, number, many, int(state.room[blocks].max(initial=0)) - part)
     found = np.zeros(len(blocks), np.int32)
     pointers, integers = (codes >= 0) | (codes == CODE) | (codes == VTABLE), codes == INTEGER
     for start in range(0, len(blocks) if len(codes) else 0, _SLICE):
         here = slice(start, start + _SLICE)
-        words = _words(state, blocks[here], 0, len(codes))
+        words = _words(state, blocks[here], part, len(codes))
         small = (words != 0) & (words < np.uint64(_SMALL)) & pointers
         target, offset = _aimed(state, words[:, integers])
         led = (target >= 0) & (offset == 0)
@@ -76,6 +78,24 @@ def _judge(state: TypingState, blocks: Blocks, part: int, codes: NDArray[np.int3
         good += np.maximum(value, 0).sum(axis=1, dtype=np.int32)
         bad -= np.minimum(value, 0).sum(axis=1, dtype=np.int32)
     return good, bad
+
+
+def _of_unions(state: TypingState, number: int, blocks: Blocks, part: int, codes: NDArray[np.int32]) -> Counts:
+    """Return how many of the type's unions hold a pointer that they may hold, to a block that is known to be that.
+    (Against it speaks nothing: they may hold something else.)"""
+    good = np.zeros(len(blocks), np.int32)
+    mixed = np.flatnonzero(codes == MIXED).tolist()
+    if not mixed:
+        return good
+    words = _words(state, blocks, part, len(codes))
+    length = max(len(state.layouts.of(number).codes), 1)
+    for at in mixed:
+        used = np.flatnonzero(words[:, at])
+        kinds = state.layouts.pointers_in_union(number, at % length)
+        if len(used) and kinds:
+            said = np.stack([_value(state, each, words[used, at]) for each in kinds])
+            good[used] += said.max(axis=0) >= _AGREES
+    return good
 
 
 def _words(state: TypingState, blocks: Blocks, part: int, count: int) -> NDArray[np.uint64]:
@@ -119,7 +139,11 @@ def _agreement(
     fitting = (offset == 0) & (known < 0) & np.isin(room, state.embedded.rooms(code, state.layouts.overhead))
     value = np.where(fitting, 1, 0)
     value[_is_kin(state, known, code)] = _AGREES
-    value[room < info.size] = -1
+    # (The first and the last node of the C++ library's lists and trees lead to the container itself.)
+    if node_kind(state.book, code) is None:
+        # (Where an array ends many keep a pointer.)
+        at_end = (offset > 0) & (offset.astype(np.int64) % max(info.size, 1) == 0)
+        value[(room < info.size) & ~at_end] = -1
     return value.astype(np.int32)
 
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
 _MOST_ROOMS = 512
 _MOST_BLOCKS = 1 << 16
 _MOST_TYPES = 64
+# Nobody allocates one of these by itself: nodes and arrays have them in them.
+_VALUES = ("std::pair<", "std::tuple<")
 # What a type must have in its favour, and more than the next best.
 _ENOUGH, _MARGIN = 2, 1
 
@@ -52,6 +54,7 @@ def _has_signs(state: TypingState, number: int) -> bool:
     return (
         not is_internal(state.book, number)
         and not is_closure(state.book, number)
+        and not state.book.info(number).name.startswith(_VALUES)
         and bool(containers_in(state.book, number))
     )
 
@@ -65,7 +68,26 @@ def _best(state: TypingState, signs: Signs, numbers: list[int], blocks: NDArray[
     sure = (most >= _ENOUGH) & (most - np.maximum(second, 0) >= _MARGIN)
     for row in np.unique(best[sure]).tolist():
         here = blocks[sure & (best == row)]
-        yield claims(here, numbers[row], How.POINTS_TO, Confidence.LIKELY)
+        number = _as_a_whole(state, numbers[row], numbers)
+        if number != NONE:
+            yield claims(here, number, How.POINTS_TO, Confidence.LIKELY)
+
+
+def _as_a_whole(state: TypingState, number: int, judged: list[int]) -> int:
+    """Return the type, or what it is only one of several contents of (a std::variant's), for which malloc gives the
+    same room: which nothing in it tells; NONE where there are several."""
+    book, overhead = state.book, state.layouts.overhead
+    room = least_room(np.array([book.info(number).size]), overhead)
+    holders = [
+        each
+        for each, place in state.embedded.holders(number)
+        if not place
+        and each not in judged
+        and not is_internal(book, each)
+        and not book.info(each).name.startswith("std::")
+        and least_room(np.array([book.info(each).size]), overhead) == room
+    ]
+    return number if not holders else holders[0] if len(holders) == 1 else NONE
 
 
 def _score(state: TypingState, signs: Signs, number: int, blocks: NDArray[np.int32]) -> Scores:

@@ -11,7 +11,7 @@ from gdbheap.analysis.types.block_types import Confidence, How
 from gdbheap.analysis.types.claims import Claims, claims, joined
 from gdbheap.analysis.types.counts import counted_beside
 from gdbheap.analysis.types.embedded import Embedded
-from gdbheap.analysis.types.evidence import evidence
+from gdbheap.analysis.types.evidence import evidence, oddities
 from gdbheap.analysis.types.fits import fits, fits_loosely
 from gdbheap.analysis.types.readings import container_signs
 from gdbheap.analysis.types.typing_state import TypingState
@@ -83,12 +83,14 @@ def _of_group(state: TypingState, embedded: Embedded, words: TypedWords) -> Iter
             return
     guesses = _guesses(state, embedded, number, offset, room)
     blocks = words.target
+    several = np.bool_(sum(guess.whole and guess.how is How.PART for guess in guesses) > 1)
     good = np.zeros((len(guesses), len(blocks)), np.int32)
     bad = np.zeros((len(guesses), len(blocks)), np.int32)
     for row, guess in enumerate(guesses):
         good[row], bad[row] = evidence(state, guess.type, blocks, guess.part, guess.count > 0)
         if guess.whole and not guess.count:
             bad[row] += container_signs(state, guess.type, blocks, guess.part) < 0
+            bad[row] += several & (oddities(state, guess.type, blocks, part=guess.part) > good[row])
     left = np.ones(len(blocks), np.bool_)
     for rank in sorted({guess.rank for guess in guesses}):
         rows = [row for row, guess in enumerate(guesses) if guess.rank == rank]
@@ -101,7 +103,7 @@ def _of_group(state: TypingState, embedded: Embedded, words: TypedWords) -> Iter
             if len(here):
                 found = _claimed(state, guesses[row], words.at(here), fine[at, here], ties[here])
                 yield found
-                if len(here) == len(blocks) and guesses[row].how is How.PART and guesses[row].part == 0:
+                if len(here) == len(blocks) and guesses[row].how is How.PART and not guesses[row].part | several:
                     state.learned[number, offset, room] = guesses[row].type, int(found.confidence.min())
                 if ties[here].any():
                     _keep_alternatives(state, guesses, rows, fine[:, here], blocks[here])
@@ -161,17 +163,27 @@ def _guesses(state: TypingState, embedded: Embedded, number: int, offset: int, r
         if place == offset and info.kind is TypeKind.STRUCT and exact(info.size) and len(found) < _MOST_HOLDERS:
             found.append(_Guess(holder, 0, 0, How.PART, 0))
     if offset:
+        found += _growing(state, embedded, number, offset, room, 1)
         if exact(offset + size):
-            found.append(_Guess(number, offset, 0, How.PART, 1))
+            found.append(_Guess(number, offset, 0, How.PART, 2))
         return found
     if fits_loosely(np.array([room]), np.array([size]), layouts.overhead)[0]:
         found.append(_Guess(number, 0, 0, How.MEMBER, 1))
     count = room // size
     if count > 1 and room - count * size < _ROUNDED and number not in state.tag_rules:
         found.append(_Guess(number, 0, count, How.ARRAY, 2))
-    found += [
-        _Guess(holder, 0, 0, How.PART, 3)
-        for holder, place in embedded.holders(number)[:_MOST_HOLDERS]
-        if place == 0 and 0 <= layouts.of(holder).flexible <= room and state.book.info(holder).kind is TypeKind.STRUCT
-    ]
+    found += _growing(state, embedded, number, 0, room, 3)
     return [*found, _Guess(number, 0, 0, How.PART, 4, whole=False)]
+
+
+def _growing(  # noqa: PLR0913 (what a guess is made of)
+    state: TypingState, embedded: Embedded, number: int, offset: int, room: int, rank: int
+) -> list[_Guess]:
+    """Return the structs with a flexible array that have the type at the offset, and room for the array."""
+    return [
+        _Guess(holder, 0, 0, How.PART, rank)
+        for holder, place in embedded.holders(number)[:_MOST_HOLDERS]
+        if place == offset
+        and 0 <= state.layouts.of(holder).flexible <= room
+        and state.book.info(holder).kind is TypeKind.STRUCT
+    ]

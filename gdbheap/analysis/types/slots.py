@@ -107,6 +107,11 @@ class Layouts:
         """Return the layout of a type."""
         return self._of(number, 0)
 
+    def pointers_in_union(self, number: int, word: int) -> tuple[int, ...]:
+        """Return what the pointers that a union in a type may hold at a word lead to."""
+        self.of(number)  # lays it out
+        return tuple(each for each in self.mixed.get((self.book.stripped(number), word), ()) if each >= 0)
+
     def _place(self, number: int) -> None:
         layout = self.of(number)
         flexible = self.of(layout.element) if layout.element != NONE else None
