@@ -40,16 +40,18 @@ def evidence(
     return good, bad
 
 
-def oddities(state: TypingState, number: int, blocks: Blocks, many: bool = False, part: int = 0) -> Counts:
+def oddities(state: TypingState, number: int, blocks: Blocks, many: bool = False) -> Counts:
     """Return for each of the blocks, which ascend, how many of its words are strange for an object of the type, if not
-    impossible: small numbers where pointers should be, pointers to blocks where numbers should."""
-    codes = _codes(state, number, many, int(state.room[blocks].max(initial=0)) - part)
+    impossible: small numbers or functions where pointers to objects should be, pointers to blocks where numbers
+    should."""
+    codes = _codes(state, number, many, int(state.room[blocks].max(initial=0)))
     found = np.zeros(len(blocks), np.int32)
     pointers, integers = (codes >= 0) | (codes == CODE) | (codes == VTABLE), codes == INTEGER
     for start in range(0, len(blocks) if len(codes) else 0, _SLICE):
         here = slice(start, start + _SLICE)
-        words = _words(state, blocks[here], part, len(codes))
+        words = _words(state, blocks[here], 0, len(codes))
         small = (words != 0) & (words < np.uint64(_SMALL)) & pointers
+        small |= state.code.hold(words) & (codes >= 0)
         target, offset = _aimed(state, words[:, integers])
         led = (target >= 0) & (offset == 0)
         found[here] = small.sum(axis=1) + led.sum(axis=1)

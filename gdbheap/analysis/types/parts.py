@@ -4,16 +4,16 @@ one: its base class, its first member, its links of a list."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.types.block_types import Confidence, How
 from gdbheap.analysis.types.claims import Claims, claims, joined
 from gdbheap.analysis.types.counts import counted_beside
 from gdbheap.analysis.types.embedded import Embedded
-from gdbheap.analysis.types.evidence import evidence, oddities
+from gdbheap.analysis.types.evidence import evidence
 from gdbheap.analysis.types.fits import fits, fits_loosely
-from gdbheap.analysis.types.readings import container_signs
+from gdbheap.analysis.types.readings import WRONG, container_signs, reading
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.analysis.types.words import TypedWords
 from gdbheap.lazy import np
@@ -28,6 +28,8 @@ if TYPE_CHECKING:
 # are tried for each.
 _MOST_GROUPS = 4096
 _MOST_HOLDERS = 64
+# What a struct must have in its favour to be preferred to a number of parts.
+_AS_GOOD = 2
 # What is no multiple of a type's size by more than malloc's rounding is no array of it.
 _ROUNDED = 16
 
@@ -43,6 +45,11 @@ class _Guess:
     how: How
     rank: int
     whole: bool = True
+
+    @property
+    def is_holder(self) -> bool:
+        """Whether the block is one struct that has what the words say as a part of it."""
+        return self.whole and self.how is How.PART and not self.part
 
 
 def parts(state: TypingState, embedded: Embedded, waiting: TypedWords) -> Claims:
@@ -75,22 +82,25 @@ def _first_of_each(state: TypingState, waiting: TypedWords) -> TypedWords:
 def _of_group(state: TypingState, embedded: Embedded, words: TypedWords) -> Iterator[Claims]:
     """Yield claims of the blocks of one size that one type is said to lie in at one offset."""
     number, offset, room = int(words.code[0]), int(words.offset[0]), int(state.room[words.target[0]])
+    guesses = _guesses(state, embedded, number, offset, room)
     if not offset:
-        counted = _counted(state, number, words)
+        counted = _counted(state, number, words, [each.type for each in guesses if each.rank == 0])
         yield counted
         words = words.at(~np.isin(words.target, counted.block))
         if not len(words):
             return
-    guesses = _guesses(state, embedded, number, offset, room)
     blocks = words.target
-    several = np.bool_(sum(guess.whole and guess.how is How.PART for guess in guesses) > 1)
+    several = sum(guess.is_holder for guess in guesses) > 1
     good = np.zeros((len(guesses), len(blocks)), np.int32)
     bad = np.zeros((len(guesses), len(blocks)), np.int32)
     for row, guess in enumerate(guesses):
+        if several and guess.is_holder:
+            said = reading(state, guess.type, blocks)
+            good[row], bad[row] = np.maximum(said - WRONG, 0), said == WRONG
+            continue
         good[row], bad[row] = evidence(state, guess.type, blocks, guess.part, guess.count > 0)
         if guess.whole and not guess.count:
             bad[row] += container_signs(state, guess.type, blocks, guess.part) < 0
-            bad[row] += several & (oddities(state, guess.type, blocks, part=guess.part) > good[row])
     left = np.ones(len(blocks), np.bool_)
     for rank in sorted({guess.rank for guess in guesses}):
         rows = [row for row, guess in enumerate(guesses) if guess.rank == rank]
@@ -101,20 +111,23 @@ def _of_group(state: TypingState, embedded: Embedded, words: TypedWords) -> Iter
         for at, row in enumerate(rows):
             here = np.flatnonzero(chosen & (best == at))
             if len(here):
-                found = _claimed(state, guesses[row], words.at(here), fine[at, here], ties[here])
+                found = _claimed(guesses[row], words.at(here), 0 if several else fine[at, here], ties[here])
                 yield found
-                if len(here) == len(blocks) and guesses[row].how is How.PART and not guesses[row].part | several:
+                if len(here) == len(blocks) and guesses[row].is_holder and not several:
                     state.learned[number, offset, room] = guesses[row].type, int(found.confidence.min())
                 if ties[here].any():
                     _keep_alternatives(state, guesses, rows, fine[:, here], blocks[here])
         left &= ~chosen
 
 
-def _counted(state: TypingState, number: int, words: TypedWords) -> Claims:
-    """Return claims of the blocks that hold as many objects as a number beside the pointer says."""
+def _counted(state: TypingState, number: int, words: TypedWords, holders: list[int]) -> Claims:
+    """Return claims of the blocks that hold as many objects as a number beside the pointer says, and go with none of
+    the structs that begin with one and are so large."""
     size, room = state.book.info(number).size, int(state.room[words.target[0]])
     told = counted_beside(state, words, room // size, size)
     told[told > 0] *= evidence(state, number, words.target[told > 0], 0, True)[1] == 0
+    for holder in holders:
+        told[told > 0] *= reading(state, holder, words.target[told > 0]) < _AS_GOOD
     words, count = words.at(told > 1), told[told > 1].astype(np.int32)
     found = claims(words.target, number, How.ARRAY, count=count, parent=words.parent, parent_place=words.place)
     found.confidence[:] = words.trust
@@ -129,13 +142,11 @@ def _keep_alternatives(
         state.alternatives[int(blocks[place])] = tuple(dict.fromkeys(equal))
 
 
-def _claimed(
-    state: TypingState, guess: _Guess, words: TypedWords, good: NDArray[np.int32], ties: NDArray[np.bool_]
-) -> Claims:
+def _claimed(guess: _Guess, words: TypedWords, good: NDArray[np.int32] | int, ties: NDArray[np.bool_]) -> Claims:
     confidence = np.minimum(words.trust, int(Confidence.LIKELY)).astype(np.uint8)
     if not guess.count and guess.part == 0 and int(words.offset[0]) and guess.whole:
         # The type, its place and the size of the whole agree, and so does what lies in it.
-        confidence[good > 0] = words.trust[good > 0]
+        confidence = np.where(np.asarray(good) > 0, words.trust, confidence)
     confidence[ties] = np.minimum(confidence[ties], int(Confidence.POSSIBLE))
     found = claims(
         words.target,
@@ -162,26 +173,27 @@ def _guesses(state: TypingState, embedded: Embedded, number: int, offset: int, r
         info = state.book.info(holder)
         if place == offset and info.kind is TypeKind.STRUCT and exact(info.size) and len(found) < _MOST_HOLDERS:
             found.append(_Guess(holder, 0, 0, How.PART, 0))
+    holders = len(found)
     if offset:
-        found += _growing(state, embedded, number, offset, room, 1)
+        found += _growing(state, embedded, number, offset, room)
         if exact(offset + size):
-            found.append(_Guess(number, offset, 0, How.PART, 2))
+            found.append(_Guess(number, offset, 0, How.PART, 1))
         return found
     if fits_loosely(np.array([room]), np.array([size]), layouts.overhead)[0]:
         found.append(_Guess(number, 0, 0, How.MEMBER, 1))
     count = room // size
     if count > 1 and room - count * size < _ROUNDED and number not in state.tag_rules:
         found.append(_Guess(number, 0, count, How.ARRAY, 2))
-    found += _growing(state, embedded, number, 0, room, 3)
+    growing = _growing(state, embedded, number, 0, room)
+    # (With nothing else to be a part of, it is rather itself, or several.)
+    found += [each if holders else replace(each, rank=3) for each in growing]
     return [*found, _Guess(number, 0, 0, How.PART, 4, whole=False)]
 
 
-def _growing(  # noqa: PLR0913 (what a guess is made of)
-    state: TypingState, embedded: Embedded, number: int, offset: int, room: int, rank: int
-) -> list[_Guess]:
+def _growing(state: TypingState, embedded: Embedded, number: int, offset: int, room: int) -> list[_Guess]:
     """Return the structs with a flexible array that have the type at the offset, and room for the array."""
     return [
-        _Guess(holder, 0, 0, How.PART, rank)
+        _Guess(holder, 0, 0, How.PART, 0)
         for holder, place in embedded.holders(number)[:_MOST_HOLDERS]
         if place == offset
         and 0 <= state.layouts.of(holder).flexible <= room

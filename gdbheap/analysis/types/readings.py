@@ -83,6 +83,7 @@ def _of_struct(state: TypingState, number: int, blocks: Blocks) -> Scores:
         # (Where text begins at once, there are no numbers in front of it.)
         at_once = is_text(state, blocks, 0, min(max(layout.flexible, _LETTERS), MOST_LETTERS))
         said += np.where(at_once, _ODD, np.where(is_text(state, blocks, layout.flexible) & grown, _TEXT, 0))
+    said += _counted_behind(state, number, blocks)
     wrong = (bad > 0) | ~(exact | grown | several)
     if layout.flexible >= 0 and state.book.info(layout.element).kind is TypeKind.CHARACTER:
         wrong |= (
@@ -91,6 +92,25 @@ def _of_struct(state: TypingState, number: int, blocks: Blocks) -> Scores:
     said += _led_to(state, number, blocks)
     signs = container_signs(state, number, blocks)
     return np.where(wrong | (signs < 0), WRONG, said + np.minimum(signs, _MOST))
+
+
+def _counted_behind(state: TypingState, number: int, blocks: Blocks) -> Scores:
+    """Return what it says of the flexible array behind such objects whether one of their own numbers is that of its
+    elements, perhaps without a zero at their end; 0 where the type has no such array, or no number."""
+    layout = state.layouts.of(number)
+    places = integers_of(state, number) if layout.flexible >= 0 else []
+    if not places:
+        return np.zeros(len(blocks), np.int64)
+    start, room = state.held.blocks.start[blocks], state.room[blocks]
+    found = np.zeros(len(blocks), np.bool_)
+    for at, width in places:
+        count = np.minimum(read_integers(state, start + np.uint64(at), width), _MOST_COUNT)
+        for more in (0, 1):
+            length = layout.flexible + (count + more) * layout.stride
+            found |= (count > 0) & (least_room(length, state.layouts.overhead) == room)
+    # (That a small number goes with the smallest array says nothing.)
+    smallest = least_room(np.array([layout.flexible + layout.stride]), state.layouts.overhead)[0]
+    return np.where(found, np.where(room > smallest, _COUNTED, 0), _ODD).astype(np.int64)
 
 
 def container_signs(state: TypingState, number: int, blocks: Blocks, part: int = 0) -> Scores:
