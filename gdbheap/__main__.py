@@ -13,7 +13,7 @@ from gdbheap.commands.heap_diff import diff_report, growth
 from gdbheap.errors import HeapError, PackagesMissing
 from gdbheap.interface.arguments import wants_json
 from gdbheap.interface.limit import limited
-from gdbheap.launch import demo, doctor, launcher, leak_gate, places, setup
+from gdbheap.launch import demo, doctor, launcher, leak_gate, one_shot, places, setup
 from gdbheap.launch.gate_answer import DEFAULT_KINDS, KINDS, TROUBLE, gate_answer
 from gdbheap.launch.help import show_page
 from gdbheap.launch.report import write_report
@@ -91,11 +91,14 @@ def _parser() -> argparse.ArgumentParser:
     run = gdb_command("run", "debug a program", lambda o: _start(o, lambda gdb: gdb.run(o.program, o.arguments)))
     run.add_argument("program", metavar="PROGRAM")
     run.add_argument("arguments", metavar="ARGUMENT", nargs=argparse.REMAINDER, help="arguments of PROGRAM")
-    attach = gdb_command("attach", "look at a running process", lambda o: _start(o, lambda gdb: gdb.attach(o.pid)))
+    attach = gdb_command("attach", "look at a running process", _attach)
     attach.add_argument("pid", metavar="PID", type=int)
-    core = gdb_command("core", "look at a core file", lambda o: _start(o, lambda gdb: gdb.core(o.core, o.program)))
+    core = gdb_command("core", "look at a core file", _core)
     core.add_argument("core", metavar="CORE")
     core.add_argument("program", metavar="PROGRAM", nargs="?", help="the program that left it, if CORE does not tell")
+    text = "answer this command of gdb's or gdbheap's and end; may be repeated (--do fault --do 'heap leaks --json')"
+    for each in (attach, core):
+        each.add_argument("--do", action="append", default=[], metavar="COMMAND", help=text)
     report = gdb_command("report", "write one page of HTML with all of a process or a core", _report)
     report.add_argument("target", metavar="PID|CORE")
     report.add_argument("file", metavar="FILE", nargs="?", help="the file to write (heap-PID.html, CORE.html)")
@@ -210,6 +213,20 @@ def _write(text: str) -> None:
 
 def _start(options: argparse.Namespace, words: Callable[[launcher.Launch], list[str]]) -> None:
     launcher.start(words(launcher.Launch(options.gdb, options.gdb_option)))
+
+
+def _attach(options: argparse.Namespace) -> int:
+    launch = launcher.Launch(options.gdb, options.gdb_option)
+    if options.do:
+        return one_shot.do_on_process(launch, options.pid, options.do)
+    return launcher.start(one_shot.session_words(launch, options.pid))
+
+
+def _core(options: argparse.Namespace) -> int:
+    launch = launcher.Launch(options.gdb, options.gdb_option)
+    if options.do:
+        return one_shot.do_on_core(launch, options.core, options.program, options.do)
+    return launcher.start(launch.core(options.core, options.program))
 
 
 def _report(options: argparse.Namespace) -> int:

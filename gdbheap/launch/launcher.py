@@ -9,12 +9,14 @@ import shutil
 import sys
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NoReturn
 
 from gdbheap.errors import HeapError, UsageError
-from gdbheap.files import kernel_text, open_regular
+from gdbheap.files import open_regular
 from gdbheap.launch import places
 from gdbheap.launch.core_program import CoreOrigin, origin_of
 from gdbheap.launch.debugger import Debugger
+from gdbheap.launch.refused import yama_scope
 from gdbheap.process.tasks import living_task
 from gdbheap.report.printable import cut_middle, printable
 
@@ -23,7 +25,6 @@ _LONGEST_NAME = 200
 MULTIARCH = "gdb-multiarch"
 # What each machine's own gdb reads, by uname's name of it.
 OWN = {"x86_64": ("x86-64", "i386"), "i686": ("i386",), "aarch64": ("aarch64",)}
-YAMA = "/proc/sys/kernel/yama/ptrace_scope"
 
 
 class Launch:
@@ -45,9 +46,6 @@ class Launch:
         """Return gdb's words for process `pid`; UsageError if there is none."""
         if not Path(f"/proc/{pid}").exists():
             raise UsageError(f"there is no process {pid}")
-        advice = attach_advice()
-        if advice and os.stat(f"/proc/{pid}").st_uid != 0:
-            print(f"gdbheap: {advice}", file=sys.stderr)
         task = living_task(pid)
         if task != pid:
             print(f"gdbheap: the main thread of process {pid} has ended: attaching to thread {task}", file=sys.stderr)
@@ -78,7 +76,8 @@ class Launch:
         found = shutil.which(gdb)
         if not found:
             raise HeapError(f"{gdb} is missing; what installs it: python3 -m gdbheap setup")
-        return [found, *self.options, "-x", str(places.gdb_init())]
+        # The user's -ex and -x come behind the plugin, whose commands they may be.
+        return [found, "-x", str(places.gdb_init()), *self.options]
 
 
 def debugger_for(origin: CoreOrigin, gdb: str) -> str:
@@ -105,7 +104,7 @@ def _unreadable(path: str) -> str:
     return ""
 
 
-def start(words: Sequence[str]) -> None:
+def start(words: Sequence[str]) -> NoReturn:
     """Become gdb with these words; HeapError if it cannot be started."""
     sys.stdout.flush()
     try:
@@ -116,10 +115,7 @@ def start(words: Sequence[str]) -> None:
 
 def attach_advice() -> str:
     """Return what keeps this user from attaching to processes of their own and the command that mends it, or ""."""
-    try:
-        scope = int(kernel_text(YAMA))
-    except (OSError, ValueError):  # a kernel without Yama restricts nothing
-        return ""
+    scope = yama_scope()
     if scope == 3:
         return "kernel.yama.ptrace_scope is 3: nobody can attach to a process until this machine is started anew"
     if scope == 0 or os.geteuid() == 0:

@@ -7,8 +7,7 @@ import subprocess
 from pathlib import Path
 
 from gdbheap.launch.launcher import Launch
-
-_QUIETLY = ("set confirm off", "set pagination off", "set debuginfod enabled off")
+from gdbheap.launch.one_shot import quiet
 
 
 def write_report(launch: Launch, target: str, file: str | None) -> int:
@@ -18,8 +17,7 @@ def write_report(launch: Launch, target: str, file: str | None) -> int:
     words = launch.attach(int(target)) if is_pid else launch.core(target, None)
     path = file or f"{f'heap-{target}' if is_pid else os.path.basename(target)}.html"
     before = _made(path)
-    quietly = [word for line in _QUIETLY for word in ("-iex", line)]
-    gdb = [words[0], "-nx", "-q", "-batch", *quietly, *words[1:], "-ex", f"gdbheap heap report {_quoted(path)}"]
+    gdb = [*quiet(words), "-ex", f"gdbheap heap report {_quoted(path)}"]
     subprocess.run(gdb, check=False, stdin=subprocess.DEVNULL)
     return int(_made(path) == before)
 

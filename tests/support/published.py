@@ -38,8 +38,13 @@ def rows_of(module: str) -> Iterator[type[Any]]:
     """Yield the dataclasses of the rows that the command of this module has."""
     named = vars(import_module(f"gdbheap.commands.{module}")).values()
     for each in (*named, *_ALSO.get(name_of(module), ())):
-        if isinstance(each, type) and is_dataclass(each) and all("column" in one.metadata for one in fields(each)):
+        if isinstance(each, type) and is_dataclass(each) and _are_columns(each):
             yield each
+
+
+def _are_columns(row: type[Any]) -> bool:
+    found = fields(row)
+    return bool(found) and all("column" in each.metadata for each in found)
 
 
 def made() -> dict[str, list[dict[str, Any]]]:
