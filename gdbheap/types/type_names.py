@@ -116,6 +116,13 @@ def size_of(catalogue: Catalogue, number: int, depth: int = 0) -> int:
     return info.size
 
 
+def element_size(catalogue: Catalogue, number: int) -> int:
+    """Return the size of an array's elements in bytes; 0 where that is not known, or the type is no array."""
+    number = stripped(catalogue, number)
+    is_array = number != NONE and catalogue.types[number].kind is TypeKind.ARRAY
+    return size_of(catalogue, catalogue.types[number].target) if is_array else 0
+
+
 def _is_flexible(catalogue: Catalogue, number: int) -> bool:
     number = stripped(catalogue, number)
     info = catalogue.types[number] if number != NONE else None

@@ -13,6 +13,7 @@ from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.analysis.types.words import NO_SLOT, TypedWords, words_of
 from gdbheap.lazy import np
 from gdbheap.types.catalogue import TypeKind
+from gdbheap.types.type_names import element_size
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -84,8 +85,12 @@ def _fill_roles(
     state: TypingState, words: TypedWords, from_roots: TypedWords, covering: NDArray[np.int64]
 ) -> tuple[Role, ...]:
     """Set the role of each block that a typed pointer leads to: of several the variable's, or the first."""
+    catalogue = state.book.catalogue
     roles: list[Role] = []
-    known: dict[str, int] = {}
+    numbered: dict[str, int] = {}
+    # Of elements of one array one is asked for its name: an array of pointers makes as many as it has elements.
+    known: dict[tuple[str, int, int], int] = {}
+    sizes: dict[int, int] = {}
     for each in (from_roots, words):
         each = each.at(_are_pointers(each) & (state.role[each.target] < 0))
         if not len(each):
@@ -96,9 +101,15 @@ def _fill_roles(
         numbers = np.full(len(values), -1, np.int32)
         for index, at in enumerate(first.tolist()[: _MOST_ROLES - len(roles)]):
             role = _role(state, each, at, covering)
-            numbers[index] = known.setdefault(role.text(state.book.catalogue), len(roles))
-            if numbers[index] == len(roles):
-                roles.append(role)
+            if role.type not in sizes:
+                sizes[role.type] = element_size(catalogue, role.type)
+            size = sizes[role.type]
+            alike = role.name, role.type, role.offset % size if size else role.offset
+            if alike not in known:
+                known[alike] = numbered.setdefault(role.text(catalogue), len(roles))
+                if known[alike] == len(roles):
+                    roles.append(role)
+            numbers[index] = known[alike]
         state.role[each.target[::-1]] = numbers[which.reshape(-1)][::-1]
     return tuple(roles)
 
