@@ -105,7 +105,7 @@ def accept(inside: Inside, pointers: InteriorPointers, chosen: Sequence[str]) ->
     if COUNTED_TEXT in chosen:
         others = np.flatnonzero(~of_all)
         target, offset = pointers.target[others], pointers.offset[others].astype(np.uint64)
-        of_all[others] = leads_to_counted_text(inside.process, blocks, target, offset)
+        of_all[others] = leads_to_counted_text(inside.process, blocks, target, offset, inside.head)
     return of_all
 
 

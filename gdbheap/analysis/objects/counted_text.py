@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gdbheap.lazy import np
+from gdbheap.process.columns.first_words import HEAD
 from gdbheap.process.columns.gather import gather_words
 from gdbheap.process.process import Process
 
@@ -29,13 +30,18 @@ _SURE_ANYWHERE = 4
 
 
 def leads_to_counted_text(
-    process: Process, blocks: Blocks, target: NDArray[np.int32], offset: NDArray[np.uint64]
+    process: Process,
+    blocks: Blocks,
+    target: NDArray[np.int32],
+    offset: NDArray[np.uint64],
+    first_words: NDArray[np.uint64],
 ) -> Mask:
     """Return which pointers to these offsets of the targets lead to text that ends with a zero, so many bytes on as
     the header before it says, in a block that is as large as text of this length needs, or of the capacity that the
-    header has behind the length."""
+    header has behind the length. `first_words` are those of each block."""
     found = np.zeros(len(target), np.bool_)
     chosen = np.flatnonzero((offset > 0) & (offset <= LONGEST))
+    chosen = chosen[_may_be_told(blocks, target[chosen], offset[chosen].astype(np.int64), first_words)]
     if not len(chosen):
         return found
     order = chosen[np.argsort(target[chosen], kind="stable")]
@@ -50,14 +56,32 @@ def leads_to_counted_text(
     text = head[rows[:, None], first]
     good = np.zeros(len(order), np.bool_)
     for length, capacity in _lengths(head, at):
-        left = room - at - capacity
-        fits = (length > 0) & (length <= capacity) & (left > 0) & (left <= _ROUNDED_UP) & ~good
+        fits = _fits(length, capacity, room - at) & ~good
         shown = np.arange(_LOOKED_AT)[None, :] < length[:, None]
         fits &= (_printable(text) | ~shown).all(axis=1)
         fits[fits] = _is_zero(process, start[fits] + length[fits].astype(np.uint64))
         good |= fits
     found[order] = good
     return found
+
+
+def _may_be_told(blocks: Blocks, target: NDArray[np.int32], at: Numbers, first_words: NDArray[np.uint64]) -> Mask:
+    """Return for which pointers a length may stand in the header, judged by the first words where these are all of
+    it: few are then read."""
+    head = np.ascontiguousarray(first_words[target]).view(np.uint8).reshape(len(target), HEAD)
+    room = (blocks.end[target] - blocks.start[target]).astype(np.int64) - at
+    found = at > HEAD
+    for length, capacity in _lengths(head, at):
+        found |= _fits(length, capacity, room)
+    return found
+
+
+def _fits(length: Numbers, capacity: Numbers, room: Numbers) -> Mask:
+    """Return where text of the length and its zero fit, and a block with so much room is what malloc gives for the
+    capacity."""
+    left = room - capacity
+    fits: Mask = (length > 0) & (length <= capacity) & (left > 0) & (left <= _ROUNDED_UP)
+    return fits
 
 
 def _heads(process: Process, blocks: Blocks, target: NDArray[np.int32]) -> NDArray[np.uint8]:

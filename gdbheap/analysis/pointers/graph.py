@@ -19,6 +19,7 @@ from gdbheap.lazy import np
 from gdbheap.machine.machine import Machine
 from gdbheap.process.address_space import without
 from gdbheap.process.columns.first_words import HEAD
+from gdbheap.process.columns.ranges import Ranges
 from gdbheap.process.memory import BLOCK, Memory, ReadProgress, readable_pieces
 
 if TYPE_CHECKING:
@@ -50,7 +51,8 @@ class PointerEdges:
 
     `place` is where in its source block the word lies, in bytes, `offset` where in the target it leads (both held to
     32 bits). `head` has the first 16 bytes of each block as words. `unread` is how many bytes of blocks could not be
-    read, or were not (`interrupted`: Ctrl-C cut the reading short). `hidden` has the words that may be hidden pointers.
+    read, or were not (`interrupted`: Ctrl-C cut the reading short). `hidden` has the words that may be hidden pointers,
+    `static` those, of blocks and of what lies between, that point into files' mappings (None: nobody looked for them).
     """
 
     source: NDArray[np.int32]
@@ -61,6 +63,15 @@ class PointerEdges:
     unread: int
     interrupted: bool = False
     hidden: Hidden | None = None
+    static: StaticWords | None = None
+
+
+@dataclass(frozen=True)
+class StaticWords:
+    """Words that point into files' mappings: code and modules' data. Each lies at an address, its `place`."""
+
+    place: NDArray[np.uint64]
+    word: NDArray[np.uint64]
 
 
 class PointerFilter:
@@ -109,13 +120,14 @@ def read_graph(
     sieve.first_words.give(blocks.start, head)
     gaps = [gap for span in blocks.ranges() for gap in sieve.gaps(*span)]
     done: list[tuple[int, int]] = []
+    static = _Static(sieve.files, pointer_size)
     interrupted = False
 
     def read() -> Iterator[Piece]:
         for address, data in _pieces(memory, gaps):
             words = np.frombuffer(data, finder.type, len(data) // pointer_size)
             _take_heads(blocks, head, address, words, pointer_size)
-            place = finder.bounds.places(words)
+            place = sieve.bounds.places(words)
             yield address, len(data), *hidden.take(address, words, place, words[place])
             done.append((address, address + len(data)))
             if progress:
@@ -123,12 +135,12 @@ def read_graph(
 
     try:
         for piece in merge(sieve.pieces(), read(), key=itemgetter(0)):
-            found.add(*_edges(finder, blocks, piece))
+            found.add(*_edges(finder, blocks, static.taken_from(piece)))
     except KeyboardInterrupt:
         interrupted = True
     source, place, target, offset = found.columns()
     unread = sum(_bytes_of_blocks(blocks, *hole) for gap in gaps for hole in without(*gap, done))
-    return PointerEdges(source, place, target, offset, head, unread, interrupted, hidden)
+    return PointerEdges(source, place, target, offset, head, unread, interrupted, hidden, static.words())
 
 
 def _bytes_of_blocks(blocks: Blocks, start: int, end: int) -> int:
@@ -227,6 +239,27 @@ def _held(offset: NDArray[np.uint64]) -> NDArray[np.uint64]:
     """Return the offsets as they are kept, in 32 bits."""
     held: NDArray[np.uint64] = np.minimum(offset, np.uint64(0xFFFF_FFFF))
     return held
+
+
+class _Static:
+    """Takes the words that point into files' mappings out of pieces of memory."""
+
+    def __init__(self, files: Ranges, pointer_size: int) -> None:
+        self._files = files
+        self._pointer_size = np.uint64(pointer_size)
+        self._found = _Found(np.uint64, np.uint64)
+
+    def taken_from(self, piece: Piece) -> Piece:
+        """Return the piece without them."""
+        address, size, place, words = piece
+        static = self._files.hold(words)
+        if not static.any():
+            return piece
+        self._found.add(np.uint64(address) + place[static].astype(np.uint64) * self._pointer_size, words[static])
+        return address, size, place[~static], words[~static]
+
+    def words(self) -> StaticWords:
+        return StaticWords(*self._found.columns())
 
 
 class _Found:

@@ -12,6 +12,7 @@ from gdbheap.lazy import np
 from gdbheap.machine.machine import Machine
 from gdbheap.process.address_space import AddressSpace
 from gdbheap.process.columns.first_words import FirstWords
+from gdbheap.process.columns.ranges import Ranges
 from gdbheap.process.memory import BLOCK
 
 if TYPE_CHECKING:
@@ -52,9 +53,15 @@ class PointerScan:
     """An Onlooker (malloc/walk.py) that keeps what a pointer graph needs: possible pointers, also hidden ones, and
     the first words of each chunk."""
 
-    def __init__(self, machine: Machine, spans: Sequence[tuple[int, int]]) -> None:
-        """All blocks must lie in these [start, end), which are in order."""
-        self.bounds = Bounds(machine, spans[0][0] if spans else 0, spans[-1][1] if spans else 0)
+    def __init__(
+        self, machine: Machine, spans: Sequence[tuple[int, int]], files: Sequence[tuple[int, int]] = ()
+    ) -> None:
+        """All blocks must lie in these [start, end) `spans`, which are in order; `files` are where files are mapped."""
+        either = [*spans[:1], *spans[-1:], *files]
+        self.bounds = Bounds(
+            machine, min((low for low, _ in either), default=0), max((high for _, high in either), default=0)
+        )
+        self.files = Ranges(files)
         self.hidden = Hidden(machine, spans)
         self.first_words = FirstWords()
         self._pointer_size = machine.pointer_size
@@ -66,7 +73,8 @@ class PointerScan:
     @classmethod
     def of_space(cls, machine: Machine, space: AddressSpace) -> PointerScan:
         """Return one for blocks that lie in writable mappings."""
-        return cls(machine, [(vma.start, vma.end) for vma in space if vma.writable])
+        files = [(vma.start, vma.end) for vma in space if vma.is_file]
+        return cls(machine, [(vma.start, vma.end) for vma in space if vma.writable], files)
 
     def see(self, base: int, words: Words, mem: NDArray[np.intp]) -> None:
         """Take what was not seen before."""

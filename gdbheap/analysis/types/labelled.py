@@ -13,11 +13,15 @@ from gdbheap.analysis.objects.name_objects import name_objects
 from gdbheap.analysis.pointers.pointer_graph import PointerGraph
 from gdbheap.analysis.types.block_types import BlockTypes, Confidence, How
 from gdbheap.lazy import np
+from gdbheap.process.columns.distinct import distinct
 from gdbheap.process.process import Process
 from gdbheap.types.catalogue import NONE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+# So many hold an offset up to LONGEST.
+_OFFSET_BITS = 8
 
 
 def labelled(
@@ -48,7 +52,7 @@ def _counted_texts(process: Process, held: PointerGraph, wanted: NDArray[np.bool
     target = np.concatenate((held.graph.target, held.from_roots.target))
     offset = np.concatenate((held.graph.offset, held.from_roots.offset)).astype(np.uint64)
     near = wanted[target] & (offset > 0) & (offset <= LONGEST)
-    pairs = np.unique(np.stack((target[near].astype(np.uint64), offset[near])), axis=1)
-    target, offset = pairs[0].astype(np.int32), pairs[1]
-    good = leads_to_counted_text(process, held.blocks, target, offset)
+    pairs = distinct(target[near].astype(np.uint64) << np.uint64(_OFFSET_BITS) | offset[near])
+    target, offset = (pairs >> np.uint64(_OFFSET_BITS)).astype(np.int32), pairs & np.uint64((1 << _OFFSET_BITS) - 1)
+    good = leads_to_counted_text(process, held.blocks, target, offset, held.graph.head)
     yield from zip(target[good].tolist(), offset[good].tolist())

@@ -65,6 +65,7 @@ class Layouts:
     def __init__(self, book: TypeBook, pointer_size: int, rules: tuple[LayoutRule, ...] = (), header: int = 0) -> None:
         self.book = book
         self.pointer_size = pointer_size
+        self.header = header
         # What a chunk has beside the room: malloc's size, and a header of the program's own.
         self.overhead = pointer_size + header
         self.mixed: dict[tuple[int, int], tuple[int, ...]] = {}

@@ -6,6 +6,8 @@ from typing import TYPE_CHECKING
 
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.lazy import np
+from gdbheap.process.columns.distinct import distinct_of_sorted
+from gdbheap.process.columns.first_words import HEAD
 from gdbheap.process.columns.gather import gather_words
 
 if TYPE_CHECKING:
@@ -29,10 +31,23 @@ def is_text(
     if not len(blocks):
         return np.zeros(0, np.bool_)
     if not np.any(offset):
-        new = np.unique(blocks[state.letters[blocks] == _UNKNOWN])
-        state.letters[new] = _letters(state, new, 0) + _NONE
+        new = distinct_of_sorted(blocks[state.letters[blocks] == _UNKNOWN])
+        state.letters[new] = _NONE
+        likely = new[_may_begin_with_text(state, new)]
+        state.letters[likely] = _letters(state, likely, 0) + _NONE
         return state.letters[blocks] >= least + _NONE
     return _letters(state, blocks, offset) >= least
+
+
+def _may_begin_with_text(state: TypingState, blocks: NDArray[np.int32]) -> Mask:
+    """Return for which of the blocks the first bytes, which are known, do not rule out that they are text."""
+    if state.layouts.header:
+        return np.ones(len(blocks), np.bool_)
+    octets = np.ascontiguousarray(state.graph.head[blocks]).view(np.uint8).reshape(len(blocks), HEAD)
+    # Whatever comes behind the first zero.
+    strange = _strange()[octets] & (np.cumsum(octets == 0, axis=1) == 0)
+    likely: Mask = (octets[:, 0] != 0) & ~strange.any(axis=1)
+    return likely
 
 
 def _letters(state: TypingState, blocks: NDArray[np.int32], offset: NDArray[np.uint32] | int) -> Octets:

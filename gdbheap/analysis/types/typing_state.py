@@ -13,6 +13,7 @@ from gdbheap.analysis.types.embedded import Embedded
 from gdbheap.analysis.types.slots import Layouts
 from gdbheap.analysis.types.tag import Pool, Tag
 from gdbheap.lazy import np
+from gdbheap.process.columns.ranges import Ranges
 from gdbheap.process.process import Process
 from gdbheap.types.type_book import TypeBook
 from gdbheap.types.typed_root import TypedRoot
@@ -21,22 +22,6 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Blocks = NDArray[np.int32] | NDArray[np.intp]
-
-
-class Ranges:
-    """[start, end) of memory, in order and apart."""
-
-    def __init__(self, ranges: list[tuple[int, int]]) -> None:
-        self._start = np.array([start for start, _ in ranges], np.uint64)
-        self._end = np.array([end for _, end in ranges], np.uint64)
-
-    def hold(self, addresses: NDArray[np.uint64]) -> NDArray[np.bool_]:
-        """Return which of the addresses lie in one."""
-        if not len(self._start):
-            return np.zeros(addresses.shape, np.bool_)
-        index = np.searchsorted(self._start, addresses, side="right") - 1
-        inside: NDArray[np.bool_] = (index >= 0) & (addresses < self._end[index])
-        return inside
 
 
 class TypingState:

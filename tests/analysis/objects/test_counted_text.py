@@ -25,7 +25,11 @@ def leads(blocks: list[tuple[bytes, int]], pointer_size: int = 8) -> list[bool]:
     usable = np.array([max((len(block) + 7) // 16 * 16 + 8, 24) for block, _ in blocks], np.uint64)
     columns: Any = SimpleNamespace(start=start, end=start + usable)
     offset = np.array([offset for _, offset in blocks], np.uint64)
-    found = leads_to_counted_text(process, columns, np.arange(len(blocks), dtype=np.int32), offset)
+    words = [
+        np.frombuffer(data, f"u{pointer_size}")[at * ROOM // pointer_size :][: 16 // pointer_size]
+        for at in range(len(blocks))
+    ]
+    found = leads_to_counted_text(process, columns, np.arange(len(blocks), dtype=np.int32), offset, np.array(words))
     return [bool(each) for each in found]
 
 

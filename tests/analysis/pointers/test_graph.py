@@ -6,6 +6,7 @@ import pytest
 
 from gdbheap.analysis.pointers import graph as graphs
 from gdbheap.analysis.pointers.graph import read_graph, read_pointers
+from gdbheap.analysis.pointers.pointer_scan import PointerScan
 from gdbheap.machine.machines import machine_of_size
 from gdbheap.machine.x86.machines import X86_64
 from gdbheap.process.memory import ImageMemory
@@ -75,3 +76,14 @@ def test_no_blocks_have_no_pointers():
     memory = ImageMemory([(BASE, image({0x10: BASE}, 1))])
     assert len(read_graph(memory, blocks_of([]), X86_64).source) == 0
     assert len(read_pointers(memory, blocks_of([]), X86_64, [(BASE, BASE + PAGE)])[0]) == 0
+
+
+def test_words_that_point_into_files_are_kept_as_they_pass():
+    spans = [(0x10, 0x50)]
+    words = {0x18: 0x400010, 0x20: BASE + 0x10, 0x28: 0x500000, 0x30: 0x7F0000001000}
+    scan = PointerScan(X86_64, [(BASE, BASE + PAGE)], [(0x400000, 0x500000), (0x7F0000000000, 0x7F0000002000)])
+    graph = read_graph(ImageMemory([(BASE, image(words, 1))]), blocks_of(spans), X86_64, None, scan)
+    assert graph.static is not None
+    assert graph.static.place.tolist() == [BASE + 0x18, BASE + 0x30]
+    assert graph.static.word.tolist() == [0x400010, 0x7F0000001000]
+    assert edges(graph) == {(0, 0, 0)}
