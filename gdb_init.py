@@ -15,9 +15,7 @@ def _load():
         from gdbheap.inside_gdb import plugin
     finally:
         sys.path.remove(root)
-    own = packages.directory_name()
-    if os.path.isabs(own) and own not in sys.path:  # where nobody knows the home directory, it is none
-        sys.path.append(own)
+    packages.use()
     plugin.register_all()
 
 

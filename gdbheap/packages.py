@@ -34,6 +34,13 @@ def directory_name(version: tuple[int, int] = sys.version_info[:2]) -> str:
     return os.path.join(data, "gdbheap", f"python{version[0]}.{version[1]}")
 
 
+def use() -> None:
+    """Have this interpreter look where set-up put the packages, after its own places."""
+    own = directory_name()
+    if os.path.isabs(own) and own not in sys.path:  # where nobody knows the home directory, it is none
+        sys.path.append(own)
+
+
 def missing() -> tuple[str, ...]:
     """Return the packages (pip's names) that this interpreter cannot import, without importing any."""
     return tuple(package for module, package in REQUIRED.items() if not _is_there(module))

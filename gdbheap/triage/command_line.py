@@ -27,6 +27,7 @@ LEAST_MEMORY = 512 << 20
 
 def triage(options: argparse.Namespace) -> int:
     """Do as the words of the command line ask; return the exit status: 0, or 130 where Ctrl-C ended it."""
+    packages.use()
     if missing := packages.missing():
         raise PackagesMissing(f"{', '.join(missing)}: not installed for this Python; {packages.SETUP_COMMAND}")
     if options.memory < LEAST_MEMORY:

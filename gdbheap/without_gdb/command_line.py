@@ -55,6 +55,7 @@ def run(words: Sequence[str]) -> int:
         raise UsageError(f"{command.name} wants a core to look at: --core CORE (in gdb it is typed as it is)")
     if command.name in _GDB_ALONE:
         raise UsageError(f"{command.name} needs gdb: python3 -m gdbheap core {options.core}")
+    packages.use()
     if missing := packages.missing():
         raise PackagesMissing(f"{', '.join(missing)}: not installed for this Python; {packages.SETUP_COMMAND}")
     target = target_of(options)
