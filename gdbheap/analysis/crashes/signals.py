@@ -20,7 +20,7 @@ from gdbheap.analysis.facts.signals import (
 )
 from gdbheap.analysis.facts.stop import TheInstruction
 from gdbheap.machine.instruction import CALL, JUMP
-from gdbheap.process.signal_info import FPE_INTDIV, OF_ACCESSES, SI_KERNEL, SIGABRT, SIGFPE, SIGSYS
+from gdbheap.process.signal_info import FPE_INTDIV, OF_ACCESSES, SI_KERNEL, SI_TKILL, SIGABRT, SIGFPE, SIGSYS
 
 
 def arithmetic(crash: CrashContext) -> Iterator[Verdict]:
@@ -58,11 +58,12 @@ def others(crash: CrashContext) -> Iterator[Verdict]:
     if signal is None or signal.code > 0:
         return
     own = crash.stop.own_pid
-    by_itself = signal.sender is not None and signal.sender == own
+    # Where nobody knows its own id: raise() and abort() send by tgkill, other processes hardly ever.
+    by_itself = signal.sender is not None and (signal.sender == own if own is not None else signal.code == SI_TKILL)
     if by_itself and signal.signal == SIGABRT:
         return
     found = SignalSent(crash.stop.signal_name, signal.sender, by_itself, signal.code)
-    sure = CERTAIN if signal.sender is not None else LIKELY
+    sure = LIKELY if None in (signal.sender, own) else CERTAIN
     yield Verdict(Cause.EXTERNAL_SIGNAL, sure, None, found, (SenderIs(signal.code, signal.sender, own),), ("bt",))
 
 

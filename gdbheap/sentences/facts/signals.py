@@ -32,7 +32,7 @@ from gdbheap.analysis.facts.signals import (
     TrapBehind,
 )
 from gdbheap.machine.refusal import Why
-from gdbheap.sentences.facts.phrases import Phrases
+from gdbheap.sentences.facts.phrases import Phrases, Template
 
 _REFUSED = {
     None: "what it was given is not allowed (a reserved bit, an index, a selector)",
@@ -119,6 +119,9 @@ def _sent(fact: SignalSent) -> str:
     return f"{who} sent {name} (by {how}): nothing in this program caused it"
 
 
+_OWN = {False: "this process is {own}", True: "the process's own id is not known"}
+
+
 def _handled(fact: SignalSent, name: str) -> str:
     aborted = f"{fact.handled_by or 'its handler'} called abort()"
     if fact.by_itself:
@@ -171,7 +174,9 @@ PHRASES: Phrases = {
     SystemCallForbidden: _system_call,
     SystemCallIs: "si_syscall is {number}",
     SignalSent: _sent,
-    SenderIs: "si_code is {code}, si_pid {sender}, this process is {own}",
+    SenderIs: Template(
+        lambda fact: "si_code is {code}, si_pid {sender}, " + _OWN[fact.own is None],
+    ),
     SignalCameAt: _came,
     SentFrom: _from,
     SenderNotAsked: "who sent it is not known: the handler did not ask (SA_SIGINFO)",
