@@ -124,6 +124,10 @@ def _parser() -> argparse.ArgumentParser:
     leaks.add_argument("--output", metavar="FILE", help=text)
     leaks.add_argument("program", metavar="PROGRAM")
     leaks.add_argument("arguments", metavar="ARGUMENT", nargs=argparse.REMAINDER, help="arguments of PROGRAM")
+    _bundle_words(
+        command("pack", "put a core and the files behind it into one file, to be read elsewhere", _pack),
+        command("unpack", "unpack what `pack` has made, and say how to look at it", _unpack),
+    )
     add_words(command("triage", "read many cores and group them by cause", _triage), _size, _count)
     diff = command("diff", "say what grew between two or three snapshots (exit status 1: it grew; 2: trouble)", _diff)
     diff.add_argument("snapshots", metavar="SNAPSHOT", nargs="+", help="a name, or a path with a /")
@@ -132,6 +136,17 @@ def _parser() -> argparse.ArgumentParser:
     text = "growth up to this is none: bytes, or with a unit (10M); of three snapshots it is the steady growth (0)"
     diff.add_argument("--fail-over", type=_size, default=0, metavar="SIZE", help=text)
     return parser
+
+
+def _bundle_words(pack: argparse.ArgumentParser, unpack: argparse.ArgumentParser) -> None:
+    pack.add_argument("core", metavar="CORE")
+    pack.add_argument("--output", metavar="FILE", help="the file to write (CORE.gdbheap.tar.gz)")
+    pack.add_argument("--program", metavar="FILE", help="the program that left the core, where it lies elsewhere")
+    pack.add_argument("--sysroot", default="", metavar="DIR", help="where the files are that the core names")
+    text = "where files with debug information are; may be repeated"
+    pack.add_argument("--debug-dir", action="append", default=[], metavar="DIR", help=text)
+    unpack.add_argument("bundle", metavar="BUNDLE")
+    unpack.add_argument("directory", metavar="DIR", nargs="?", help="a new directory (CORE.d)")
 
 
 def _add_json(command: argparse.ArgumentParser) -> None:
@@ -199,6 +214,18 @@ def _diff(options: argparse.Namespace) -> int:
         report = limited(report, options.count)
     to_screen(report, _write, form_of(vars(options)), None, sys.stdout.isatty())
     return int(growth(report) > options.fail_over)
+
+
+def _pack(options: argparse.Namespace) -> int:
+    from gdbheap.bundle.pack import pack  # what no other command needs
+
+    return pack(options)
+
+
+def _unpack(options: argparse.Namespace) -> int:
+    from gdbheap.bundle.unpack import unpack  # what no other command needs
+
+    return unpack(options)
 
 
 def _triage(options: argparse.Namespace) -> int:

@@ -124,8 +124,9 @@ ARROWS = {
     | ANALYSIS
     | {"interface", "model", "packages", "pictures", "report", "sentences", "session", "tables", "types"},
     "launch": BASE | PROCESS | {"elf", "packages", "report"},
-    "__main__": BASE | {"commands", "interface", "launch", "packages", "report", "triage", "without_gdb"},
+    "__main__": BASE | {"bundle", "commands", "interface", "launch", "packages", "report", "triage", "without_gdb"},
     "without_gdb": GROUND | {"commands", "elf", "interface", "packages", "report", "session"},
+    "bundle": BASE | PROCESS | {"elf", "packages", "report", "session", "without_gdb"},
     "triage": GROUND
     | {"analysis.call_stacks", "commands", "interface", "packages", "pictures", "report", "session", "without_gdb"},
     "inside_gdb": GROUND | {"commands", "elf", "interface", "packages", "report", "session", "types"},

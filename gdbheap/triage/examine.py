@@ -85,7 +85,8 @@ def _of_fault(target: Target) -> Mapping[str, Any]:
     if not rows:
         return {"verdict": "none"}
     first = rows[0]
-    return {name: _short(first[name]) for name in ("verdict", "confidence", "summary")}
+    told = {name: _short(first[name]) for name in ("verdict", "confidence", "summary")}
+    return {**told, "verdicts": [row["verdict"] for row in rows]}
 
 
 def _of_check(target: Target) -> Mapping[str, Any]:

@@ -15,7 +15,7 @@ class Row:
 
     `key` is the core's identity: its place, size and first bytes. `time` is when the file was last written, UTC.
     `kind` is "crash", "leak", "growth", "quiet" (none of these) or "unread". `verdict` is `fault`'s, "none" where it
-    has none. `frames` are the program's own, the
+    has none, `verdicts` are all of them, the best first. `frames` are the program's own, the
     innermost first. `leaks` are the groups that lost most, `suspects` who retains most. `sure` says how far to trust
     the group. `errors` are what could not be answered: the question, and why.
     """
@@ -35,6 +35,7 @@ class Row:
     verdict: str = field(default="", metadata=column(shown=False))
     confidence: str = field(default="", metadata=column(shown=False))
     summary: str = field(default="", metadata=column())
+    verdicts: tuple[str, ...] = field(default=(), metadata=column("texts", shown=False))
     frames: tuple[str, ...] = field(default=(), metadata=column("texts", shown=False))
     in_use_bytes: int | None = field(default=None, metadata=column("bytes", shown=False))
     lost_bytes: int | None = field(default=None, metadata=column("bytes"))
@@ -56,7 +57,7 @@ class Row:
 
 
 NAMES = frozenset(each.name for each in fields(Row))
-_LISTS = frozenset(("frames", "leaks", "suspects", "allocator_faults", "notes", "errors"))
+_LISTS = frozenset(("frames", "verdicts", "leaks", "suspects", "allocator_faults", "notes", "errors"))
 
 
 def row_of(record: Mapping[str, Any]) -> Row | None:

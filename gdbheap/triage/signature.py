@@ -20,6 +20,8 @@ CRASH, LEAK, GROWTH, QUIET, UNREAD = "crash", "leak", "growth", "quiet", "unread
 _NO_DEATH = frozenset(("none", "external_signal"))
 # A recursion ends wherever the stack does.
 _DEEP = frozenset(("stack_overflow", "thread_stack_overflow", "signal_stack_overflow"))
+# Of the frame that it happened in nothing is left: where it went instead tells more.
+_LOST_FRAME = frozenset(("return_address_overwritten",))
 # Names that so many programs have that they tell none apart.
 _SAID_BY_ALL = frozenset(("main", "run", "loop", "start", "worker", "thread", "handler"))
 # A leak is what a core is about from this share of the blocks in use on; a holder from that one, and so many bytes.
@@ -59,11 +61,12 @@ def signature(row: Row) -> Signature:
 def _crash(row: Row) -> Signature:
     frames = sorted(row.frames) if row.verdict in _DEEP else list(row.frames)
     telling = [name for name in frames if name not in _SAID_BY_ALL]
-    key = (CRASH, row.verdict, *frames, *(() if telling else (family(row.program),)))
+    verdicts = row.verdicts if row.verdict in _LOST_FRAME else (row.verdict,)
+    key = (CRASH, *verdicts, *frames, *(() if telling else (family(row.program),)))
     where = " < ".join(row.frames) or "no function with a name"
     named = any("+0x" not in name for name in row.frames)
     sure = (row.confidence or "unknown") if telling and named else "possible"
-    return Signature(CRASH, key, f"{row.verdict} in {where}", sure)
+    return Signature(CRASH, key, f"{', '.join(verdicts)} in {where}", sure)
 
 
 def _leak(row: Row) -> Signature | None:

@@ -103,18 +103,25 @@ def children(pid: int) -> list[int]:
     return found
 
 
+def pause(process: subprocess.Popen[str]) -> bool:
+    """Let it run for a moment; return whether it does."""
+    with suppress(subprocess.TimeoutExpired):
+        process.wait(0.02)
+    return process.poll() is None
+
+
 def test_no_row_is_lost_and_each_group_is_one_cause(cores, tmp_path):
     """The first processes that read cores are killed; then the run itself is, in its midst, and goes on."""
     directory, causes = cores
     output = tmp_path / "triage"
     process = started(directory, causes, "--output", str(output))
     killed = set()
-    while len(killed) < 4 and process.poll() is None:
+    while len(killed) < 4 and pause(process):
         for pid in set(children(process.pid)) - killed:
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
             killed.add(pid)
-    while process.poll() is None and not (output / "rows.jsonl").read_bytes():
+    while pause(process) and not (output / "rows.jsonl").read_bytes():
         pass
     process.kill()
     process.communicate()

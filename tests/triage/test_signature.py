@@ -55,6 +55,13 @@ def test_where_a_recursion_ended_does_not_matter():
     assert group(replace(deep, frames=("pong", "ping", "main"))) == group(deep)
 
 
+def test_where_a_lost_frame_went_instead_parts():
+    lost = replace(CRASH, verdict="return_address_overwritten", verdicts=("return_address_overwritten", "jump_to_null"))
+    assert group(replace(lost, verdicts=("return_address_overwritten", "jump_to_unmapped"))) != group(lost)
+    certain = replace(CRASH, verdicts=("null_pointer", "freed_chunk"))
+    assert group(certain) == group(CRASH)
+
+
 def test_a_leak_is_its_type_its_size_and_its_program():
     found = grouped(LEAK)
     assert (found.kind, found.sure) == ("leak", "likely")
