@@ -82,10 +82,19 @@ def _stop_facts(crash: CrashContext) -> dict[str, Any]:
 
 
 def _with_members(target: Target, crash: CrashContext, verdict: Verdict) -> Verdict:
-    """Return the verdict, with the members that hold the pointer which the instruction used."""
+    """Return the verdict, with the members that hold the pointer which the instruction used, and what their block is to
+    whom, where it is more than one thing."""
+    from gdbheap.analysis.facts.stop import Reused
     from gdbheap.session.bad_pointer import members_with
+    from gdbheap.session.reused_block import reused
 
-    return replace(verdict, evidence=(*verdict.evidence, *members_with(target, crash)))
+    members = members_with(target, crash)
+    held = reused(target, crash, members)
+    if not held:
+        return replace(verdict, evidence=(*verdict.evidence, *members))
+    owners = f"heap owners {held[0].block:#x}"
+    both = Reused(held[0].block)
+    return replace(verdict, evidence=(*verdict.evidence, *members, *held, both), next=(owners, *verdict.next))
 
 
 def make_scene(target: Target) -> tuple[CrashContext, tuple[str, ...]]:

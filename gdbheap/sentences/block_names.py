@@ -9,7 +9,9 @@ from typing import TYPE_CHECKING
 
 from gdbheap.lazy import np
 from gdbheap.types.catalogue import NONE, TypeKind
+from gdbheap.types.confidence import Confidence
 from gdbheap.types.member_paths import plain_member, pointer_path
+from gdbheap.types.pointers import pointers_of
 from gdbheap.types.short_names import short_name
 from gdbheap.types.type_names import member_path, size_of, type_name
 
@@ -19,6 +21,7 @@ if TYPE_CHECKING:
     from gdbheap.allocators.blocks import Blocks
     from gdbheap.analysis.types.block_types import BlockTypes
     from gdbheap.analysis.types.by_type import Kind
+    from gdbheap.types.typed_root import TypedRoot
 
 # So many of the types that are as good are told.
 _MOST_OTHERS = 2
@@ -157,6 +160,21 @@ class BlockNames:
         """Return the part of a variable that lies at the address: "server.sessions"; "" for none."""
         return self._variable(address)[0]
 
+    def pointer_at(self, place: int) -> tuple[str, int]:
+        """Return the variable, or the member of a block whose type is sure, that is a pointer at this place, and the
+        type that it points to; ("", NONE) for none."""
+        catalogue, block = self.types.catalogue, self._blocks.find(place)
+        if block is None:
+            root = self._root(place)
+            pointers = {} if root is None else pointers_of(catalogue, root.type)
+            return self._variable(place)[0], NONE if root is None else pointers.get(place - root.address, NONE)
+        number, offset = int(self.types.type[block]), place - int(self.types.start[block])
+        size = self.element_size(block)
+        if number == NONE or not size or int(self.types.confidence[block]) < Confidence.LIKELY:
+            return "", NONE
+        inside = (offset - int(self.types.part[block])) % size
+        return self.member_of(block, offset), pointers_of(catalogue, number).get(inside, NONE)
+
     def way_from(self, address: int, members: Sequence[str]) -> str:
         """Return the way from the variable at the address along the members that path_within() gives, as one
         expression: "server.sessions->buckets[17]->session"; whose variable it is, where it is not everybody's, behind
@@ -165,14 +183,18 @@ class BlockNames:
         return f"{pointer_path(variable, members)}{f' ({whose})' if whose else ''}" if variable else ""
 
     def _variable(self, address: int) -> tuple[str, str]:
-        at = bisect_right(self._addresses, address) - 1
-        if at < 0:
+        root = self._root(address)
+        if root is None:
             return "", ""
-        root = self._roots[at]
         inside = address - root.address
-        if inside and inside >= size_of(self.types.catalogue, root.type):
-            return "", ""
         return plain_member(root.variable + member_path(self.types.catalogue, root.type, inside)), root.whose
+
+    def _root(self, address: int) -> TypedRoot | None:
+        """Return the variable that the address is in."""
+        at = bisect_right(self._addresses, address) - 1
+        root = self._roots[at] if at >= 0 else None
+        inside = 0 if root is None else address - root.address
+        return None if root is None or (inside and inside >= size_of(self.types.catalogue, root.type)) else root
 
     def path_within(self, block: int, offset: int) -> str:
         """Return the same without the type: ".id", "[3].id", "" for the start of what has no members."""

@@ -96,6 +96,25 @@ class StackPointerIs(Fact):
 
 
 @dataclass(frozen=True)
+class HeldAs(Fact):
+    """The block at `block`, where the bad pointer was read, is a `type` to the `holders` (variables and members), and
+    something else to others."""
+
+    kind = "held_as"
+    block: Hex
+    type: str
+    holders: tuple[str, ...]
+
+
+@dataclass(frozen=True)
+class Reused(Fact):
+    """The block is what two types of pointers lead to: freed and handed out again, or cast."""
+
+    kind = "reused"
+    block: Hex
+
+
+@dataclass(frozen=True)
 class MemberHolds(Fact):
     """A member (`member`, at `place`; `way` from a variable to it, "" not known) holds the pointer that was used."""
 

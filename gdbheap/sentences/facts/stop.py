@@ -7,9 +7,11 @@ from gdbheap.analysis.facts.stop import (
     AddressOf,
     CalledFrom,
     ExpressionHolds,
+    HeldAs,
     Holds,
     MemberHolds,
     NoSignalInformation,
+    Reused,
     SignalAddress,
     SignalCode,
     StackPointerIs,
@@ -41,4 +43,8 @@ PHRASES: Phrases = {
     CalledFrom: lambda fact: f"called from {fact.caller.words}",
     StackPointerIs: "the stack pointer is {address}",
     MemberHolds: _member,
+    HeldAs: lambda fact: (
+        f"{' and '.join(fact.holders)} {'point' if len(fact.holders) > 1 else 'points'} to {fact.type}"
+    ),
+    Reused: "both are the block at {block}: freed and handed out again while somebody still pointed to it (or cast)",
 }
