@@ -66,7 +66,11 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     names = names_at_hand(target) if live else None
     if heap is not None and live:
         facts[-_ACCESSES:-_ACCESSES] = type_facts(names, _mem(heap, address), address)
-    facts[-_ACCESSES:-_ACCESSES] = [*_thread_local(target, address), *_pointers(target, heap, address)]
+    facts[-_ACCESSES:-_ACCESSES] = [
+        *_thread_local(target, address),
+        *_leads(target, heap, address),
+        *_pointers(target, heap, address),
+    ]
     rows = [_Row(each.field, each.value, meaning_of(each), each.facts) for each in facts]
     said = _said(target, heap, address, facts, names)
     return Report(
@@ -104,6 +108,25 @@ def _variable_instead(address: int, asked: str) -> Iterator[Line]:
 
     if 0 < address < NULL_ZONE and asked.isidentifier():
         yield Line((("", f"{asked} holds {address:#x}; next: "), ("command", f"explain &{asked}")))
+
+
+def _leads(target: Target, heap: HeapView | None, address: int) -> Iterator[AddressFact]:
+    """Yield where the word at the address leads, if it is a pointer (a chunk's header has none)."""
+    from gdbheap.analysis.addresses.address_fact import AddressFact
+    from gdbheap.analysis.addresses.pointer_chain import pointer_chain
+    from gdbheap.sentences.pointer_chains import chain_text
+
+    chunk = None if heap is None else heap.chunk_at(address)
+    vma = target.process.address_space.find(address)
+    if vma is None or vma.executable or (chunk is not None and not _is_live(heap, address)):
+        return
+    try:
+        word = target.process.words.read(address)
+    except MemoryFault:
+        return
+    chain = pointer_chain(target.process, word, target.symbol_at)
+    if chain is not None:
+        yield AddressFact("leads to", f"{word:#x}", chain_text(chain).lstrip(), chain.facts())
 
 
 def _is_stack(facts: Sequence[AddressFact]) -> bool:

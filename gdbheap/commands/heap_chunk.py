@@ -42,6 +42,11 @@ class _Row:
 _BITS = {"prev_inuse": "bit 0 PREV_INUSE", "is_mmapped": "bit 1 IS_MMAPPED", "non_main_arena": "bit 2 NON_MAIN_ARENA"}
 
 
+# So many bytes of a block are looked at for pointers, and so many of these are followed.
+_LOOKED_AT = 256
+_MOST_LEADS = 4
+
+
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Describe the chunk that holds the address."""
     address = arguments["address"]
@@ -113,6 +118,29 @@ def _describe(target: Target, view: HeapView, chunk: Chunk, address: int) -> Ite
         yield AddressFact("contents", contents)
     if chunk.state is State.IN_USE:
         yield from type_facts(names_at_hand(target), mem, address)
+        yield from _leads(target, view, chunk)
+
+
+def _leads(target: Target, view: HeapView, chunk: Chunk) -> Iterator[AddressFact]:
+    """Yield where the first pointers in a block lead."""
+    from gdbheap.analysis.addresses.pointer_chain import pointer_chain
+    from gdbheap.sentences.pointer_chains import chain_text
+
+    mem, size = chunk.address + view.layout.header, view.layout.pointer_size
+    names, found = names_at_hand(target), 0
+    block = None if names is None else names.find(mem)
+    for offset in range(0, min(usable_size(chunk.size, chunk.is_mmapped, view.layout), _LOOKED_AT) - size + 1, size):
+        word = target.process.words.read(mem + offset)
+        chain = pointer_chain(target.process, word, target.symbol_at)
+        if chain is None:
+            continue
+        member = "" if names is None or block is None else names.members_in(block, offset, size)
+        facts = {"offset": offset, "member": member or None, **chain.facts()}
+        where = f"{member} (+{offset:#x})" if member else f"+{offset:#x}"
+        yield AddressFact("leads to", f"{word:#x}", f"{where}{chain_text(chain)}", facts)
+        found += 1
+        if found == _MOST_LEADS:
+            return
 
 
 def _arena(view: HeapView, chunk: Chunk) -> AddressFact:

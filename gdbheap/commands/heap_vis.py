@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from gdbheap.analysis.addresses.pointer_chain import pointer_chain
 from gdbheap.counted import counted
 from gdbheap.errors import MemoryFault, UsageError
 from gdbheap.glibc.chunk_table import Chunk, State
@@ -13,10 +14,10 @@ from gdbheap.glibc.heap_view import HeapView
 from gdbheap.glibc.naming import flag_letters, place_of
 from gdbheap.glibc.walk.links import demangle
 from gdbheap.interface.command import Argument, Command
-from gdbheap.process.memory import Memory
 from gdbheap.report.report import Facts, Faults, Line, Report, Table
 from gdbheap.report.rows import column, columns_of
 from gdbheap.sentences.block_names import BlockNames
+from gdbheap.sentences.pointer_chains import end_text
 from gdbheap.session.block_names import block_names
 from gdbheap.session.target import Target
 
@@ -60,7 +61,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
             raise UsageError(f"{address:#x} is in no chunk of the heap; `vmmap {address:#x}` shows what is there")
         row = found
     count = arguments["count"] or len(view.table)
-    dump = _Dump(view, target.process.memory, block_names(target), whole=arguments["whole"])
+    dump = _Dump(target, view, block_names(target), whole=arguments["whole"])
     end = min(row + count, len(view.table))
     for index in range(row, end):
         dump.add(view.table[index], index)
@@ -84,11 +85,12 @@ class _Dump:
     """Lines of two words each. A chunk's colour runs from its size field to the next chunk's: the word between,
     prev_size, is the data of the chunk before while that is in use."""
 
-    def __init__(self, view: HeapView, memory: Memory, names: BlockNames | None, whole: bool) -> None:
+    def __init__(self, target: Target, view: HeapView, names: BlockNames | None, whole: bool) -> None:
         self.rows: list[_Row] = []
         self.display_rows: list[Line] = []
         self._view = view
-        self._memory = memory
+        self._target = target
+        self._memory = target.process.memory
         self._names = names
         self._whole = whole
         self._pointer_size = view.layout.pointer_size
@@ -183,24 +185,32 @@ class _Dump:
             state = f"{chunk.state.label}{', ' + place if place else ''}"
             return f"size {chunk.size:#x} {flag_letters(chunk.flags)} {state}"
         if chunk.state is State.IN_USE:
-            return self._members(chunk, address)
+            return self._members(chunk, address, words)
         if address != chunk.address + layout.header or not chunk.state.is_free:
             return ""
         if chunk.state in (State.TCACHE, State.FASTBIN):
             return f"next {demangle(address, words[0], layout):#x}"
         return f"fd {words[0]:#x}, bk {words[1]:#x}"
 
-    def _members(self, chunk: Chunk, address: int) -> str:
-        """Return what lies in the line by name: the members that begin in each word, the type before the first."""
-        mem = chunk.address + self._view.layout.header
+    def _members(self, chunk: Chunk, address: int, words: list[int]) -> str:
+        """Return what lies in the line by name: the members that begin in each word, the type before the first; and
+        what text or symbol a word leads to."""
+        mem, size = chunk.address + self._view.layout.header, self._pointer_size
         block = None if self._names is None else self._names.find(mem)
-        if self._names is None or block is None:
-            return ""
-        size = self._pointer_size
-        words = [self._names.members_in(block, at - mem, size) for at in (address, address + size)]
-        members = "; ".join(words) if all(words) else words[0] or (words[1] and f"…; {words[1]}")
-        kind = self._names.of(block) if address == mem else ""
-        return f"{kind}: {members}" if kind and members else kind or members
+        told = []
+        for number, word in enumerate(words):
+            at = address + number * size
+            members = "" if self._names is None or block is None else self._names.members_in(block, at - mem, size)
+            leads = self._leads(word) if at >= mem else ""
+            told.append(f"{members}{leads}")
+        joined = "; ".join(told) if all(told) else told[0] or (told[1] and f"…; {told[1].lstrip()}")
+        kind = "" if self._names is None or block is None or address != mem else self._names.of(block)
+        return f"{kind}: {joined.lstrip()}" if kind and joined else kind or joined.lstrip()
+
+    def _leads(self, word: int) -> str:
+        """Return the text or the symbol that a word leads to; "" for neither."""
+        chain = pointer_chain(self._target.process, word, self._target.symbol_at)
+        return "" if chain is None else end_text(chain)
 
 
 COMMAND = Command(
