@@ -133,7 +133,7 @@ def _parser() -> argparse.ArgumentParser:
     diff.add_argument("snapshots", metavar="SNAPSHOT", nargs="+", help="a name, or a path with a /")
     diff.add_argument("--count", type=_count, metavar="N", help="show at most N rows (50); 0 shows all")
     _add_json(diff)
-    text = "growth up to this is none: bytes, or with a unit (10M); of three snapshots it is the steady growth (0)"
+    text = "growth up to this passes: bytes, or with a unit (10M; default 0); with three snapshots, steady growth counts"
     diff.add_argument("--fail-over", type=_size, default=0, metavar="SIZE", help=text)
     return parser
 
@@ -164,7 +164,7 @@ def _size(text: str) -> int:
 def _leak_kinds(text: str) -> tuple[str, ...]:
     names = text.split(",")
     if unknown := [each for each in names if each not in (*KINDS, "all", "none")]:
-        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is none of {', '.join(KINDS)}, all, none")
+        raise argparse.ArgumentTypeError(f"{unknown[0]!r} is not one of {', '.join(KINDS)}, all, none")
     return KINDS if "all" in names else tuple(each for each in names if each != "none")
 
 

@@ -201,7 +201,7 @@ def _displayed(answer: Answer, rows: Sequence[MappingRow]) -> Sequence[MappingRo
     if count and len(shown) > count:
         shown = [*shown[:count], left_out(len(shown) - count, "mapping")]
     if not rows and answer.mappings:
-        shown.append(Line.plain("there is none of these"))
+        shown.append(Line.plain("none of these is there"))
     return list(with_marks(list(with_gaps(shown, answer.mappings)) if answer.is_asked(GAPS) else shown))
 
 

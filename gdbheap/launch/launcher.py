@@ -117,7 +117,7 @@ def attach_advice() -> str:
     """Return what keeps this user from attaching to processes of their own and the command that mends it, or ""."""
     scope = yama_scope()
     if scope == 3:
-        return "kernel.yama.ptrace_scope is 3: nobody can attach to a process until this machine is started anew"
+        return "kernel.yama.ptrace_scope is 3: nobody can attach to a process until this machine is rebooted"
     if scope == 0 or os.geteuid() == 0:
         return ""
     return f"kernel.yama.ptrace_scope is {scope}, so that only root can attach: sudo sysctl kernel.yama.ptrace_scope=0"

@@ -74,9 +74,7 @@ def _state(pid: int, process: Mapping[str, str]) -> Iterator[Refusal]:
 def _scope(pid: int, allowed: bool) -> Iterator[Refusal]:
     scope = yama_scope()
     if scope == 3:
-        yield Refusal(
-            "kernel.yama.ptrace_scope is 3, so nobody can attach to a process until this machine is started anew"
-        )
+        yield Refusal("kernel.yama.ptrace_scope is 3, so nobody can attach to a process until this machine is rebooted")
     elif scope == 2 and not allowed:
         yield Refusal("kernel.yama.ptrace_scope is 2, so only root may attach", (_as_root(pid),))
     elif scope == 1 and not allowed:

@@ -140,11 +140,11 @@ def _own(path: str, name: str, lines: Sequence[tuple[int, str]]) -> Suppression:
     for number, line in lines:
         key, colon, value = (each.strip() for each in line.partition(":"))
         if not colon or key not in ("kind", "size", *_COLUMNS):
-            raise UsageError(f"{path}:{number}: {line!r} is none of kind:, size:, {':, '.join(_COLUMNS)}:")
+            raise UsageError(f"{path}:{number}: {line!r} is not one of kind:, size:, {':, '.join(_COLUMNS)}:")
         if key == "kind":
             names = [each.strip() for each in value.split(",")]
             if unknown := [each for each in names if each not in _KINDS]:
-                raise UsageError(f"{path}:{number}: {unknown[0]!r} is none of {', '.join(_KINDS)}")
+                raise UsageError(f"{path}:{number}: {unknown[0]!r} is not one of {', '.join(_KINDS)}")
             values["kinds"] = () if "all" in names else tuple(_KINDS[each] for each in names)
         elif key == "size":
             values["sizes"] = _sizes(path, number, value)

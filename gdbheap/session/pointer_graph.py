@@ -67,7 +67,7 @@ def notes_on(target: Target, held: PointerGraph, lost: bool) -> Iterator[str]:
     if held.interrupted:
         yield (
             f"stopped by Ctrl-C, with {human_size(unread)} of what is known of the heap not read: only what is held by "
-            "what was read is certain, and no block is called lost (undecided). The next command reads anew"
+            "what was read is certain, and no block is called lost (undecided). The next command reads again"
         )
     elif lost and not target.process.address_space.known:
         yield (

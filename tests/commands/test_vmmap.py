@@ -257,4 +257,4 @@ def test_what_can_be_written_and_executed_is_marked_and_filtered():
         "kind       module  mappings    size  largest",
         "anonymous                 3  16 KiB    8 KiB",
     ]
-    assert "there is none of these" in asked(made_process([data]), executable=True)
+    assert "none of these is there" in asked(made_process([data]), executable=True)

@@ -103,9 +103,9 @@ leak:libbar.so
         ("{\n a\n}\n", "known:3: an entry needs a name and a kind"),
         (
             "{\n a\n gdbheap:Leak\n fun:malloc\n}\n",
-            "known:4: 'fun:malloc' is none of kind:, size:, type:, text:, module:, holder:",
+            "known:4: 'fun:malloc' is not one of kind:, size:, type:, text:, module:, holder:",
         ),
-        ("{\n a\n gdbheap:Leak\n kind: lost\n}\n", "known:4: 'lost' is none of definite, indirect"),
+        ("{\n a\n gdbheap:Leak\n kind: lost\n}\n", "known:4: 'lost' is not one of definite, indirect"),
         ("{\n a\n gdbheap:Leak\n size: big\n}\n", "known:4: 'big' is no size"),
         ("{\n a\n gdbheap:Leak\n size: -\n}\n", "known:4: '-' is no size"),
     ],

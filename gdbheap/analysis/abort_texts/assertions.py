@@ -74,7 +74,7 @@ ASSERTIONS: tuple[Assertion, ...] = (
         "malloc, calloc, realloc or memalign",
         "malloc, calloc, realloc or memalign",
         "NON_MAIN_ARENA of the chunk to be handed out, or the header of its heap, is wrong: a free list leads to a "
-        "chunk that is none of this arena's",
+        "chunk that is not this arena's",
     ),
     Assertion("nclears >= 3", "calloc", "calloc", _BINNED),
     Assertion("newsize >= nb && (((unsigned long)", "_int_memalign", "memalign", _BINNED),

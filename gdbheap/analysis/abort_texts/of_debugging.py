@@ -49,7 +49,7 @@ DEBUGGING_TEXTS: tuple[AbortText, ...] = (
         "bogus mcheck_status, library is buggy",
         _MCHECK,
         "mabort",
-        "mcheck's verdict is none of those that it knows",
+        "mcheck's verdict is not one that it knows",
         "none of its checks gives another: somebody else has called mcheck's own functions",
     ),
 )

@@ -148,7 +148,7 @@ CLAUSES = {
     ),
     "malloc_large_block_may_get_one": "a malloc of a large block may get one that is too small",
     "malloc_size_comes_free_neighbour": (
-        'the malloc of this size that comes to it; a free of a neighbour: "corrupted double-linked list"'
+        'the malloc of this size that takes it; a free of a neighbour: "corrupted double-linked list"'
     ),
     "malloc_size_takes_from_list_less": (
         "a malloc of this size: it takes from a list that has less, or leaves chunks in one that it believes empty"
