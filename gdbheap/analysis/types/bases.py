@@ -96,6 +96,23 @@ def tagged(state: TypingState, words: TypedWords) -> tuple[Claims, TypedWords]:
     return found, words.at(types < 0)
 
 
+def only_fitting(state: TypingState, header: int, words: TypedWords) -> Claims:
+    """Return claims of the targets with just the room for one only of the structs that begin with the header, where its
+    tag says none of the others."""
+    tag, known = state.tag_rules[header]
+    holders = [each for each, place in state.embedded.holders(header) if not place][:_MOST_HOLDERS]
+    found = []
+    for room in np.unique(state.room[words.target]).tolist():
+        fitting = _fitting(state, holders, room)
+        here = words.at(state.room[words.target] == room) if len(fitting) == 1 else words.at(np.empty(0, np.intp))
+        if len(here):
+            number = holders[fitting[0]]
+            values = tag_values(state, tag, state.held.blocks.start[here.target])
+            sound = np.array([known.get(each, number) == number for each in values.tolist()], np.bool_)
+            found.append(_claimed(here.at(sound & (_single(state, number, here.target) != WRONG)), number, How.PART))
+    return joined(found)
+
+
 def _fitting(state: TypingState, kinds: list[int], room: int) -> list[int]:
     """Return the rows of the types for one of which malloc may give just so much room."""
     found = []

@@ -129,11 +129,12 @@ class ByTargets:
         alone = (np.count_nonzero(rivals) == 1) & (explained == len(edges))
         known |= alone & (explained >= 3 * len(sample)) & (telling >= 2 * len(sample))
         known &= 2 * explained >= len(edges)
-        only = only_type(state, Alike(len(blocks), sample, edges), numbers, here)
+        all_pointers = bool(len(numbers)) and bool(self._points_everywhere(sample).any())
+        only = only_type(state, Alike(len(blocks), sample, edges, all_pointers), numbers, here)
         score[only] = np.maximum(score[only], _ENOUGH)
         known[only] = True
         # (What has nothing but pointers may as well be an array of some: one must say more than that it may be right.)
-        if len(numbers) and bool(self._points_everywhere(sample).any()):
+        if all_pointers:
             known &= telling >= len(sample)
         known |= more >= _SAME_TARGETS
         score[~known] = np.minimum(score[~known], _ENOUGH - _ALONE - _SAME_SHAPE - _MARGIN)

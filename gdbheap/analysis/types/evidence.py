@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.types.libstdcxx import node_kind
-from gdbheap.analysis.types.slots import CODE, INTEGER, MIXED, PLAIN, VTABLE
+from gdbheap.analysis.types.slots import CODE, INTEGER, MIXED, PLAIN, VOID, VTABLE
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.lazy import np
 from gdbheap.process.columns.gather import gather_words
@@ -22,6 +22,8 @@ _MOST_WORDS = 64
 _SLICE = 1 << 14
 # Pointers are no smaller.
 _SMALL = 1 << 12
+# No number that a void * holds is larger.
+_LARGE = 1 << 32
 # What a word counts for that points to a block of just the type that it should.
 _AGREES = 2
 
@@ -52,6 +54,8 @@ def oddities(state: TypingState, number: int, blocks: Blocks, many: bool = False
         words = _words(state, blocks[here], 0, len(codes))
         small = (words != 0) & (words < np.uint64(_SMALL)) & pointers
         small |= state.code.hold(words) & (codes >= 0)
+        # (In a void * are small numbers, too, and pointers with a mark.)
+        small |= (words > np.uint64(_LARGE)) & (codes == VOID) & ~state.mapped.hold(words)
         target, offset = _aimed(state, words[:, integers])
         led = (target >= 0) & (offset == 0)
         found[here] = small.sum(axis=1) + led.sum(axis=1)
@@ -140,7 +144,7 @@ def _agreement(
     room = state.room[target] - offset.astype(np.int64)
     fitting = (offset == 0) & (known < 0) & np.isin(room, state.embedded.rooms(code, state.layouts.overhead))
     value = np.where(fitting, 1, 0)
-    value[_is_kin(state, known, code)] = _AGREES
+    value[is_kin(state, known, code)] = _AGREES
     # (The first and the last node of the C++ library's lists and trees lead to the container itself.)
     if node_kind(state.book, code) is None:
         # (Where an array ends many keep a pointer.)
@@ -149,7 +153,7 @@ def _agreement(
     return value.astype(np.int32)
 
 
-def _is_kin(state: TypingState, known: NDArray[np.int32], code: int) -> NDArray[np.bool_]:
+def is_kin(state: TypingState, known: NDArray[np.int32], code: int) -> NDArray[np.bool_]:
     """Return which of the types are this one, or begin with it."""
     kinds, which = np.unique(known, return_inverse=True)
     kin = np.array([each >= 0 and state.embedded.begins_with(each, code) for each in kinds.tolist()], np.bool_)

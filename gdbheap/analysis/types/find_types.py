@@ -11,6 +11,7 @@ from gdbheap.analysis.types.block_types import BlockTypes, no_types
 from gdbheap.analysis.types.brothers import brothers
 from gdbheap.analysis.types.by_targets import ByTargets
 from gdbheap.analysis.types.claims import Claims, joined
+from gdbheap.analysis.types.common_headers import common_headers
 from gdbheap.analysis.types.cookies import counted_arrays
 from gdbheap.analysis.types.data_blocks import data_blocks
 from gdbheap.analysis.types.held_arrays import held_arrays
@@ -26,6 +27,7 @@ from gdbheap.analysis.types.propagation import Propagation
 from gdbheap.analysis.types.root_words import covering_roots, register_words, root_words
 from gdbheap.analysis.types.rules import FIRST_CLAIMS, LATER_CLAIMS, LAYOUT_RULES
 from gdbheap.analysis.types.slots import Layouts
+from gdbheap.analysis.types.static_brothers import StaticBrothers
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.analysis.types.unions import unions
 from gdbheap.analysis.types.words import TypedWords
@@ -102,13 +104,15 @@ def _fill(state: TypingState) -> None:
         propagation.follow(root_words(state, roots, covering_roots(state, roots)))
         propagation.follow(register_words(state, [r for r in state.roots if local and r.word is not None]))
         _settle(state, propagation, passes)
-    by_targets = ByTargets(state)
+    by_targets, static_brothers = ByTargets(state), StaticBrothers(state)
     for _ in range(_MOST_GUESSES):
         words = propagation.waiting()
         told = np.zeros(len(state), np.bool_)
         if words is not None:
             told[words.target] = True
         found = propagation.believe(joined(list(lost_objects(state))))
+        found += propagation.believe(static_brothers.find())
+        found += propagation.believe(common_headers(state))
         if not found + propagation.believe(brothers(state)) + propagation.believe(by_targets.find(told)):
             break
         _settle(state, propagation, passes)

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gdbheap.analysis.types.evidence import evidence
+from gdbheap.analysis.types.evidence import evidence, is_kin, oddities
 from gdbheap.analysis.types.slots import MIXED, VOID
+from gdbheap.analysis.types.texts import is_text
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.lazy import np
 from gdbheap.types.catalogue import TypeKind
@@ -20,21 +21,26 @@ if TYPE_CHECKING:
 _MOST_TRIED = 8
 # One pointer that leads to just what it should is enough in so many blocks alike.
 _SEVERAL = 3
+# Fewer letters may be a small number.
+_LETTERS = 4
 
 
 @dataclass(frozen=True)
 class Alike:
-    """`count` blocks that look alike; `sample`, some of them, and the `edges` of these."""
+    """`count` blocks that look alike; `sample`, some of them, and the `edges` of these; whether they hold nothing but
+    pointers."""
 
     count: int
     sample: NDArray[np.int32]
     edges: Numbers
+    is_all_pointers: bool
 
 
 def only_type(state: TypingState, alike: Alike, numbers: Numbers, codes: NDArray[np.int32]) -> list[int]:
     """Return the row of the type, none where there are several, or too little says so: many blocks with one pointer
-    each that leads to just what it should, or a few with two. (What begins with its only pointer may be an array of
-    such.) A row of `codes` is what a type has where each of the edges lies."""
+    each that leads to just what it should, or with three that lead to their likes, or to text, or a few with two. (What
+    has nothing but pointers may be an array of some, unless one behind the first leads to another type.) A row of
+    `codes` is what a type has where each of the edges lies."""
     fine, agrees = _going_with(state, alike.edges, codes)
     rows = np.flatnonzero(fine)
     if not 0 < len(rows) <= _MOST_TRIED:
@@ -42,15 +48,32 @@ def only_type(state: TypingState, alike: Alike, numbers: Numbers, codes: NDArray
     sound = [row for row in rows.tolist() if goes_with(state, int(numbers[row]), alike.sample)]
     if len(sound) != 1:
         return []
-    said = agrees[sound[0]]
-    size = len(alike.sample)
-    behind = np.count_nonzero(said & (state.graph.place[alike.edges] > 0))
-    return sound if behind >= size and (alike.count >= _SEVERAL or np.count_nonzero(said) >= 2 * size) else []
+    said, size = agrees[sound[0]], len(alike.sample)
+    place = state.graph.place[alike.edges]
+    if alike.is_all_pointers and np.count_nonzero(said & (place > 0)) < size:
+        return []
+    like = said | _to_likes(state, alike.edges, int(numbers[sound[0]]), codes[sound[0]])
+    enough = np.count_nonzero(said) >= (1 if alike.count >= _SEVERAL else 2) * size
+    return sound if enough or (alike.count > 1 and np.count_nonzero(like) >= _SEVERAL * size) else []
+
+
+def _to_likes(state: TypingState, edges: Numbers, number: int, codes: NDArray[np.int32]) -> NDArray[np.bool_]:
+    """Return which edges lead to blocks as large as where they are, by pointers to the type itself, or to text."""
+    target, source = state.graph.target[edges], state.graph.source[edges]
+    first = (state.graph.offset[edges] == 0) & (state.type[target] < 0)
+    same = (codes == number) & (state.room[target] == state.room[source])
+    order = np.argsort(target, kind="stable")
+    text = np.zeros(len(target), np.bool_)
+    text[order] = is_text(state, target[order], 0, _LETTERS)
+    local = state.layouts.local(np.maximum(codes, -1))  # lays out what is not yet
+    is_letters = state.layouts.kind[local] == TypeKind.CHARACTER
+    found: NDArray[np.bool_] = first & (same | (text & is_letters))
+    return found
 
 
 def goes_with(state: TypingState, number: int, sample: NDArray[np.int32]) -> bool:
     """Whether hardly any of the blocks, which ascend, has anything that speaks against the type."""
-    bad = evidence(state, number, sample)[1]
+    bad = evidence(state, number, sample)[1] + oddities(state, number, sample)
     return 10 * int(np.count_nonzero(bad)) <= len(sample)
 
 
@@ -60,9 +83,14 @@ def _going_with(
     """Return which types no edge speaks against, and which edges lead to just what each says."""
     target = state.graph.target[edges]
     known, room = state.type[target], state.room[target]
-    first = (state.graph.offset[edges] == 0) & (state.part[target] == 0)
-    first &= state.whole[target] & (state.count[target] == 0)
-    agrees = (codes == known[None, :]) & (codes >= 0) & first[None, :]
+    offset = state.graph.offset[edges].astype(np.int64)
+    local = state.layouts.local(known)  # lays out what is not yet
+    length = state.layouts.size[local]
+    first = (offset == 0) | ((state.count[target] > 0) & (offset % np.maximum(length, 1) == 0))
+    first &= (state.part[target] == 0) & state.whole[target]
+    agrees = (codes >= 0) & first[None, :]
+    for number in np.unique(codes[codes >= 0]).tolist():
+        agrees &= (codes != number) | is_kin(state, known, number)[None, :]
     local = state.layouts.local(np.maximum(codes, -1))
     structs = np.isin(state.layouts.kind[local], (int(TypeKind.STRUCT), int(TypeKind.UNION)))
     # (What is not known yet may be right, if there is room for it.)

@@ -1,0 +1,63 @@
+"""void * members that lead to structs which begin with one header, told apart by a tag in it: what else they lead to is
+one of these, where its tag or its size says so."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from gdbheap.analysis.types.bases import only_fitting, tagged
+from gdbheap.analysis.types.claims import Claims, joined
+from gdbheap.analysis.types.slots import VOID
+from gdbheap.analysis.types.typing_state import TypingState
+from gdbheap.analysis.types.words import NO_SLOT, words_of
+from gdbheap.lazy import np
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# So many blocks must hang on a member that are known to begin with the header, in percent of all that are known; where
+# none is known, so many must go with it, and be of so many types.
+_FEWEST, _MOSTLY = 4, 50
+_NEARLY_ALL, _TYPES = 90, 2
+
+
+def common_headers(state: TypingState) -> Claims:
+    """Return claims of the blocks that such members lead to."""
+    if not state.tag_rules:
+        return joined([])
+    typed = (state.type >= 0)[state.graph.source] & (state.graph.offset == 0)
+    words = words_of(state, np.flatnonzero(typed))
+    words = words.at((words.code == VOID) & (words.slot != NO_SLOT))
+    unknown = state.type[words.target] < 0
+    found = []
+    for slot in np.unique(words.slot[unknown]).tolist():
+        here = words.slot == slot
+        known, chosen = np.unique(words.target[here & ~unknown]), words.at(here & unknown)
+        mostly = _headers(state, known)
+        for header in mostly or (state.tag_rules if not len(known) else ()):
+            by_tag, rest = tagged(state, replace(chosen, code=np.full(len(chosen), header, np.int32)))
+            told = joined([by_tag, only_fitting(state, header, rest)])
+            if mostly or _are_many(told, len(np.unique(chosen.target))):
+                found.append(told)
+    return joined(found)
+
+
+def _are_many(told: Claims, blocks: int) -> bool:
+    """Whether so much is told of so many blocks that no accident makes it."""
+    enough = 100 * len(np.unique(told.block)) >= _NEARLY_ALL * blocks
+    return blocks >= _FEWEST and enough and len(np.unique(told.type)) >= _TYPES
+
+
+def _headers(state: TypingState, known: NDArray[np.int32]) -> list[int]:
+    """Return the headers with a tag that most of these blocks begin with."""
+    if len(known) < _FEWEST:
+        return []
+    types, count = np.unique(state.type[known], return_counts=True)
+    return [
+        header
+        for header in state.tag_rules
+        if 100
+        * sum(n for number, n in zip(types.tolist(), count.tolist()) if state.embedded.begins_with(number, header))
+        >= _MOSTLY * len(known)
+    ]

@@ -1,0 +1,65 @@
+"""Blocks that hold the same pointer to a function or to data of a module, in the same place, as others of their size
+whose type is known: a callback, a table of operations, a class."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from gdbheap.analysis.types.block_types import Confidence, How
+from gdbheap.analysis.types.claims import Claims, claims, joined
+from gdbheap.analysis.types.evidence import evidence, oddities
+from gdbheap.analysis.types.slots import CODE
+from gdbheap.analysis.types.static_words import words_into
+from gdbheap.analysis.types.typing_state import TypingState
+from gdbheap.analysis.types.words import NO_SLOT, slots_at
+from gdbheap.lazy import np
+from gdbheap.types.catalogue import TypeKind
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+# So many blocks of one type, and none of another, must have it.
+_FEWEST = 2
+
+
+class StaticBrothers:
+    """Remembers the words that point into modules: they do not change."""
+
+    def __init__(self, state: TypingState) -> None:
+        self._state = state
+        ranges = [(vma.start, vma.end) for vma in state.process.address_space if vma.is_file]
+        self._block, self._place, word = words_into(state, ranges)
+        key = np.stack((state.room[self._block].astype(np.uint64), self._place.astype(np.uint64), word))
+        _, which = np.unique(key, axis=1, return_inverse=True)
+        self._key: NDArray[np.int64] = which.reshape(-1).astype(np.int64)
+
+    def find(self) -> Claims:
+        """Return claims of the blocks that have no type yet."""
+        state = self._state
+        if not len(self._key):
+            return joined([])
+        types = state.type[self._block]
+        named = np.flatnonzero(state.well_named()[self._block] & self._are_telling(types))
+        count = np.bincount(self._key[named], minlength=int(self._key.max()) + 1)
+        one = np.full(len(count), -1, np.int64)
+        one[self._key[named]] = types[named]
+        alike = np.bincount(self._key[named], one[self._key[named]] == types[named], len(count)) == count
+        wanted = np.where(alike & (count >= _FEWEST), one, -1)
+        told = wanted[self._key]
+        here = np.flatnonzero((types < 0) & (told >= 0))
+        return joined([self._of_type(number, here[told[here] == number]) for number in np.unique(told[here]).tolist()])
+
+    def _of_type(self, number: int, rows: NDArray[np.intp]) -> Claims:
+        blocks = np.unique(self._block[rows]).astype(np.int32)
+        bad = evidence(self._state, number, blocks)[1] + oddities(self._state, number, blocks)
+        return claims(blocks[bad == 0], number, How.SAME_CALL, Confidence.LIKELY)
+
+    def _are_telling(self, types: NDArray[np.int32]) -> NDArray[np.bool_]:
+        """Return which of the words are pointers to functions or to structs: many a struct has the same text."""
+        state = self._state
+        whole = np.ones(len(types), np.bool_)
+        slot, code = slots_at(state, types, self._place - state.part[self._block], ~whole, whole)
+        local = state.layouts.local(np.maximum(code, -1))  # lays out what is not yet
+        kind = state.layouts.kind[local]
+        found: NDArray[np.bool_] = (slot != NO_SLOT) & ((code == CODE) | ((code >= 0) & (kind == TypeKind.STRUCT)))
+        return found
