@@ -65,7 +65,7 @@ class MachineCode(Protocol):
     def decode(self, text: str, registers: Mapping[str, int]) -> Instruction:
         """Decode one line of gdb's disassembly (without the address). What it does not know has no memory operands."""
 
-    def refusal(self, instruction: Instruction) -> Refusal | None:
+    def refusal(self, instruction: Instruction, registers: Mapping[str, int]) -> Refusal | None:
         """Return why the processor refuses the instruction to a program; None where nothing is known that would."""
 
     def trap_before(self, code: bytes) -> TrapBytes | None:

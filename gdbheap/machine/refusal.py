@@ -9,6 +9,7 @@ from dataclasses import dataclass
 class Why(enum.Enum):
     """Why an instruction was refused; the value is the published name."""
 
+    BRANCH_TARGET = "branch_target"
     COMPILER_TRAP = "compiler_trap"
     KERNEL_ONLY = "kernel_only"
     KERNEL_OR_HYPERVISOR_ONLY = "kernel_or_hypervisor_only"
@@ -18,13 +19,15 @@ class Why(enum.Enum):
     FORBIDDEN = "forbidden"
     LOCK_PREFIX = "lock_prefix"
     NO_INSTRUCTION = "no_instruction"
+    POINTER_CODE = "pointer_code"
     RESERVED_BITS = "reserved_bits"
     SELECTOR = "selector"
 
 
 @dataclass(frozen=True)
 class Refusal:
-    """`detail` is the interrupt, or what has forbidden it ("prctl PR_SET_TSC"); "" for the rest."""
+    """`detail` is the interrupt, what has forbidden it ("prctl PR_SET_TSC"), or the flow of the branch that led there;
+    "" for the rest."""
 
     why: Why
     detail: str = ""

@@ -35,7 +35,7 @@ REFUSALS = {
 
 @pytest.mark.parametrize("text", REFUSALS)
 def test_what_the_processor_refuses_to_programs(text):
-    found = CODE.refusal(CODE.decode(text, {}))
+    found = CODE.refusal(CODE.decode(text, {}), {})
     assert (None if found is None else found.why.value) == REFUSALS[text]
 
 

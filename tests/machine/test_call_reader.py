@@ -8,7 +8,7 @@ import re
 import pytest
 
 from gdbheap.analysis.malloc_aborts.freed_expressions import freed_expressions
-from gdbheap.machine.x86.call_reader import X86CallReader
+from gdbheap.machine.x86.code import CODE_64
 from gdbheap.machine.x86.code_steps import follow
 from gdbheap.machine.x86.machines import X86_64
 from gdbheap.process.address_space import AddressSpace
@@ -60,7 +60,7 @@ def first_argument(lines, registers=None, functions=None, callers=()):
         return next((code for code in codes.values() if code[0][0] <= address < code[-1][0] + 4), ())
 
     symbols = {FREE: NamedAddress("__libc_free", 0, "libc.so.6")}
-    reader = X86CallReader(process(), code_at, symbols.get, TAKES)
+    reader = CODE_64.call_reader(process(), code_at, symbols.get, TAKES)
     return reader.first_argument(frames, 0)
 
 

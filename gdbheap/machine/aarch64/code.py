@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 
 from gdbheap.machine.aarch64.call_code import ends_with_call
+from gdbheap.machine.aarch64.call_reader import call_form
 from gdbheap.machine.aarch64.left_frames import left_frames, return_addresses
 from gdbheap.machine.aarch64.operand import decode
 from gdbheap.machine.aarch64.refusals import refusal
 from gdbheap.machine.aarch64.signal_frame import kept_signal, read_signal_frame
+from gdbheap.machine.call_reader import CodeCallReader
 from gdbheap.machine.code import CallReader, FloatingPoint, HandlerFrame, KeptSignal, LeftFrame
 from gdbheap.machine.instruction import Instruction
 from gdbheap.machine.refusal import Refusal, TrapBytes
-from gdbheap.machine.stopped import Bytes, CodeLines, NamedPlace, PointerWords, StackFrame, StoppedProcess
-
-
-class _NoReader:
-    def first_argument(self, frames: Sequence[StackFrame], index: int) -> int | None:
-        return None
+from gdbheap.machine.stopped import Bytes, CodeLines, NamedPlace, PointerWords, StoppedProcess
 
 
 class Aarch64Code:
@@ -27,8 +24,8 @@ class Aarch64Code:
     def decode(self, text: str, registers: Mapping[str, int]) -> Instruction:
         return decode(text, registers)
 
-    def refusal(self, instruction: Instruction) -> Refusal | None:
-        return refusal(instruction)
+    def refusal(self, instruction: Instruction, registers: Mapping[str, int]) -> Refusal | None:
+        return refusal(instruction, registers)
 
     def trap_before(self, code: bytes) -> TrapBytes | None:
         return None  # (brk leaves the program counter at itself.)
@@ -51,7 +48,7 @@ class Aarch64Code:
         symbol_at: Callable[[int], NamedPlace | None],
         callees: re.Pattern[str],
     ) -> CallReader:
-        return _NoReader()
+        return CodeCallReader(call_form(), process, code_at, symbol_at, callees)
 
     def ends_with_call(self, code: bytes) -> bool:
         return ends_with_call(code)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 
-from gdbheap.machine.instruction import Instruction
+from gdbheap.machine.instruction import CALL, JUMP, Instruction
 from gdbheap.machine.refusal import Refusal, Why
 
 # Exceptions that programs may not take or return from; maintenance of tables and caches that is the kernel's.
@@ -14,11 +15,19 @@ _KERNEL_REGISTER = re.compile(r"\w+_el(1|2|3|12)|daif(set|clr)|spsel|pan|uao|all
 # Programs have the registers of EL0, and the kernel reads for them what identifies a processor.
 _REGISTERS = ("mrs", "msr", "mrrs", "msrr")
 _IDENTITIES = re.compile(r"(m[iv]?pidr|midr|revidr|mpidr|id_\w+)_el1")
+# BTYPE in pstate: an indirect branch led to the instruction (blr makes it 2), which is none of the landing pads. It is
+# kept for pages without landing pads too: that every processor has the instruction tells that it was this.
+_BRANCH_SHIFT, _BY_CALL = 10, 2
+_OF_ALL = re.compile(
+    r"nop|mov[knz]?|adds?|subs?|adrp?|ands?|orr|eor|mul|neg|(ld|st)p|(ld|st)u?r[bh]?|cmp|tst|cb(n?z)|tb(n?z)|bl?r?|b\.\w+|ret"
+)
+# A wrong code of a pointer's is refused at once where the processor has FPAC.
+_AUTHENTICATES = re.compile(r"aut\w+|reta[ab]\w*|blra[ab]z?|bra[ab]z?|ldra[ab]")
 # gcc's __builtin_trap() and clang's; sanitizers that trap have their check in the lower byte.
 _COMPILERS = frozenset((0x3E8, 1, *range(0x5500, 0x5600)))
 
 
-def refusal(instruction: Instruction) -> Refusal | None:
+def refusal(instruction: Instruction, registers: Mapping[str, int]) -> Refusal | None:
     """Return why the processor refuses the instruction to a program; None where nothing is known that would."""
     mnemonic, operands = instruction.mnemonic, instruction.operands
     first = operands[0] if operands else ""
@@ -26,6 +35,8 @@ def refusal(instruction: Instruction) -> Refusal | None:
         return Refusal(Why.NO_INSTRUCTION)
     if mnemonic == "brk" and number_of(first) in _COMPILERS:
         return Refusal(Why.COMPILER_TRAP)
+    if _AUTHENTICATES.fullmatch(mnemonic):
+        return Refusal(Why.POINTER_CODE)
     if mnemonic == "udf":
         return Refusal(Why.COMPILER_TRAP)
     if _OF_SYSTEMS.fullmatch(mnemonic) or (mnemonic in ("dc", "ic") and _CACHES.fullmatch(first)):
@@ -33,6 +44,9 @@ def refusal(instruction: Instruction) -> Refusal | None:
     reads = mnemonic in _REGISTERS and any(_KERNEL_REGISTER.fullmatch(each) for each in operands)
     if reads and not (mnemonic == "mrs" and _IDENTITIES.fullmatch(operands[-1])):
         return Refusal(Why.KERNEL_OR_HYPERVISOR_ONLY)
+    branch = registers.get("cpsr", 0) >> _BRANCH_SHIFT & 3
+    if branch and _OF_ALL.fullmatch(mnemonic):
+        return Refusal(Why.BRANCH_TARGET, CALL if branch == _BY_CALL else JUMP)
     return None
 
 

@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 
+from gdbheap.machine.call_reader import CodeCallReader
 from gdbheap.machine.code import CallReader, FloatingPoint, HandlerFrame, KeptSignal, LeftFrame
 from gdbheap.machine.instruction import Instruction
 from gdbheap.machine.refusal import Refusal, TrapBytes
 from gdbheap.machine.stopped import Bytes, CodeLines, NamedPlace, PointerWords, StoppedProcess
 from gdbheap.machine.x86.arithmetic import divisor, floating_point
 from gdbheap.machine.x86.call_code import ends_with_call
-from gdbheap.machine.x86.call_reader import X86CallReader
+from gdbheap.machine.x86.call_reader import call_form
 from gdbheap.machine.x86.left_frames import left_frames, return_addresses
 from gdbheap.machine.x86.operand import decode
 from gdbheap.machine.x86.refusals import divides_integers, refusal, trap_before
@@ -27,7 +28,7 @@ class X86Code:
     def decode(self, text: str, registers: Mapping[str, int]) -> Instruction:
         return decode(text, registers, self._pointer_size)
 
-    def refusal(self, instruction: Instruction) -> Refusal | None:
+    def refusal(self, instruction: Instruction, registers: Mapping[str, int]) -> Refusal | None:
         return refusal(instruction)
 
     def trap_before(self, code: bytes) -> TrapBytes | None:
@@ -51,7 +52,7 @@ class X86Code:
         symbol_at: Callable[[int], NamedPlace | None],
         callees: re.Pattern[str],
     ) -> CallReader:
-        return X86CallReader(process, code_at, symbol_at, callees)
+        return CodeCallReader(call_form(self._pointer_size), process, code_at, symbol_at, callees)
 
     def ends_with_call(self, code: bytes) -> bool:
         return ends_with_call(code)

@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 
+from gdbheap.machine.register_values import Registers, Value, plus
 from gdbheap.machine.stopped import CodeLines
-from gdbheap.machine.x86.register_values import Registers, Value, plus
 
 _NAMES = ("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", *(f"r{number}" for number in range(8, 16)))
 _KEPT = frozenset(("rbx", "rbp", "rsp", "r12", "r13", "r14", "r15"))

@@ -50,6 +50,11 @@ class Registers:
         self.loads[serial] = base, displacement, size
         return "load", address, size, serial
 
+    def forget_memory(self) -> None:
+        """Memory is written, nobody knows where."""
+        self.stored = {}
+        self.lost.update(self.loads)
+
     def held_at(self, address: Value) -> Value | None:
         """Return the value of the word that the code has stored there, None where it has not."""
         return self.stored.get(_split(address))
