@@ -23,11 +23,14 @@ from gdbheap.inside_gdb.selection import select, selection_kept
 from gdbheap.inside_gdb.signal_frame import Handled, first_argument, handled_signals
 from gdbheap.inside_gdb.text import text_of
 from gdbheap.inside_gdb.variables import expressions
+from gdbheap.machine.instruction import CALL
 from gdbheap.machine.machine import Machine
 from gdbheap.process.live.namespace import pid_in_namespace
 from gdbheap.process.process import Process, Thread
+from gdbheap.process.return_address import return_address
 from gdbheap.process.signal_info import FATAL, SI_KERNEL, SIGTRAP, SignalInfo, parse_siginfo, signal_name, union_offset
 from gdbheap.process.stop import Expression, Handler, Stop
+from gdbheap.process.system_calls import is_at_own_trap
 
 _MOST_FRAMES = 64
 _MOST_THREADS = 1 << 12
@@ -133,7 +136,7 @@ def _stop_at(
         signal_name="" if signal is None else signal_name(signal.signal),
         instruction=lines[0] if lines else "",
         next_instruction=lines[1] if len(lines) > 1 else "",
-        caller_instruction=_call_before(process, frame, thread.stack_pointer),
+        caller_instruction=_call_before(process, frame, thread),
         frames=unwound if handled is None else unwound[handled.level :],
         source=source,
         own_pid=_own_pid(process),
@@ -164,7 +167,7 @@ def _stopped(process: Process, thread: Thread) -> tuple[Thread, SignalInfo | Non
         return thread, signal
     if signal.code == 0 and signal.sender == _own_pid(process):
         return thread, None  # what exec sends a process that is traced
-    return thread, signal if signal.code <= 0 or _is_own_trap(signal, thread, process.machine) else None
+    return thread, signal if signal.code <= 0 or _is_own_trap(signal, thread, process) else None
 
 
 def _siginfo(pointer_size: int) -> SignalInfo | None:
@@ -185,18 +188,15 @@ def _siginfo(pointer_size: int) -> SignalInfo | None:
     return parse_siginfo(data, pointer_size) if head[0] else None
 
 
-def _is_own_trap(signal: SignalInfo, thread: Thread, machine: Machine) -> bool:
-    """Whether the selected thread ran into a trap of the program's: the byte before the program counter is one, and
+def _is_own_trap(signal: SignalInfo, thread: Thread, process: Process) -> bool:
+    """Whether the selected thread ran into a trap of the program's: the program counter is behind one, or at one, and
     it is no breakpoint of gdb's that stopped the thread (gdb does not show its own in memory, but code may be
     padded with traps)."""
     if LastStop.at_breakpoint or signal.code not in _INT3_CODES:
         return False
     if LastStop.at_breakpoint is None and any(thread.program_counter in _places(each) for each in gdb.breakpoints()):
         return False
-    try:
-        return bytes(gdb.selected_inferior().read_memory(thread.program_counter - 2, 2)).endswith(machine.traps)
-    except (gdb.error, OverflowError):
-        return False
+    return is_at_own_trap(process, thread.program_counter)
 
 
 def _places(breakpoint: gdb.Breakpoint) -> tuple[int, ...]:
@@ -209,26 +209,29 @@ def _disassemble(frame: gdb.Frame | None, address: int, count: int) -> list[str]
         lines = frame.architecture().disassemble(address, count=count) if frame is not None else []
     except gdb.error:
         return []
-    return [line["asm"].strip() for line in lines]
+    return [line["asm"].strip().replace("\t", " ") for line in lines]
 
 
-def _call_before(process: Process, frame: gdb.Frame | None, stack_pointer: int) -> str:
-    """Return the call instruction that ends where the word at the stack pointer points, or ""."""
+def _call_before(process: Process, frame: gdb.Frame | None, thread: Thread) -> str:
+    """Return the call instruction that ends where the last call's return address points (in its register, or the word
+    at the stack pointer), or ""."""
     if frame is None:
         return ""
     try:
-        back = int.from_bytes(bytes(gdb.selected_inferior().read_memory(stack_pointer, process.pointer_size)), "little")
         architecture = frame.architecture()
     except gdb.error:
+        return ""
+    back = return_address(process, thread)
+    if back is None:
         return ""
     for length in process.machine.calls:
         try:
             line = architecture.disassemble(back - length, count=1)[0]
         except (gdb.error, OverflowError):
             continue
-        words = line["asm"].split()
-        if line["length"] == length and any(word.startswith("call") for word in words[:2]):
-            return str(line["asm"])
+        text = str(line["asm"]).replace("\t", " ")
+        if line["length"] == length and process.machine.code.decode(text, {}).flow == CALL:
+            return text
     return ""
 
 

@@ -8,6 +8,9 @@ from dataclasses import dataclass
 
 from gdbheap.machine.code import MachineCode
 
+# The bytes of `trap_word`.
+_WORD = 4
+
 
 @dataclass(frozen=True)
 class CoreNotes:
@@ -72,7 +75,9 @@ class Machine:
 
     `red_zone` are the bytes below the stack pointer that a function may use; `calls` the lengths of call instructions
     in bytes, the longest first; `traps` the instructions that stop a program behind them. `alignment_check` is the
-    bit of the flags that makes every access be checked (0: there is none).
+    bit of the flags that makes every access be checked (0: there is none). `return_register` is where a call leaves its
+    return address ("": on the stack); `trap_word` (mask, value) are the traps that stop a program at themselves, and
+    `stack_alignment` what the stack pointer must be a multiple of wherever an address is made of it (0: of nothing).
 
     `thread_id` is offsetof(struct pthread, tid), `thread_record` at least sizeof(struct pthread), in glibc 2.31 to
     2.44. `tls_above`: thread-local storage begins above the thread pointer, at which there is the dtv, and struct
@@ -119,6 +124,9 @@ class Machine:
     load_code: Callable[[], MachineCode]
     tls_above: bool = False
     tag_bits: int = 0
+    return_register: str = ""
+    trap_word: tuple[int, int] | None = None
+    stack_alignment: int = 0
 
     @property
     def code(self) -> MachineCode:
@@ -134,6 +142,14 @@ class Machine:
     def spare_bits(self) -> int:
         """How many bits a pointer has above all addresses of programs: room for tags."""
         return 8 * self.pointer_size - self.address_bits
+
+    def is_stopped_by_trap(self, before: bytes, at: bytes) -> bool:
+        """Whether a trap of the program's own is what stops it, by the bytes before the program counter and those at
+        it."""
+        if self.trap_word is None:
+            return before.endswith(self.traps)
+        mask, value = self.trap_word
+        return len(at) >= _WORD and int.from_bytes(at[:_WORD], "little") & mask == value
 
     def untagged(self, address: int) -> int:
         """Return a program's address without its tag; the kernel's, whose highest bit below a tag is set, as it is."""

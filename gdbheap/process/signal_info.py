@@ -20,6 +20,8 @@ FATAL = frozenset({SIGILL, SIGTRAP, SIGABRT, SIGBUS, SIGFPE, SIGSEGV, SIGSYS})
 # si_code, from asm-generic/siginfo.h.
 SI_KERNEL, SI_USER, SI_TKILL = 0x80, 0, -6
 SEGV_MAPERR, SEGV_ACCERR, SEGV_PKUERR = 1, 2, 4
+# A tag of memory that was wrong (MTE): told late, without the address, and at once.
+SEGV_MTEAERR, SEGV_MTESERR = 8, 9
 FPE_INTDIV = 1
 BUS_ADRALN, BUS_ADRERR, BUS_OBJERR, BUS_MCEERR_AR, BUS_MCEERR_AO = 1, 2, 3, 4, 5
 _SYS_SECCOMP = 1

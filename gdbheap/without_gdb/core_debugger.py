@@ -14,7 +14,7 @@ from gdbheap.elf.cache import SymbolCache
 from gdbheap.elf.core_file import open_core
 from gdbheap.elf.data_symbols import code_symbols, data_symbols
 from gdbheap.elf.debug_search import DebugSearch
-from gdbheap.errors import HeapError, MemoryFault, NoProcess, UsageError
+from gdbheap.errors import HeapError, NoProcess, UsageError
 from gdbheap.interface.settings import SETTINGS
 from gdbheap.lazy import np
 from gdbheap.machine.machines import KNOWN
@@ -24,6 +24,7 @@ from gdbheap.process.process import Module, Process, Thread
 from gdbheap.process.recording import Recording, Sampling
 from gdbheap.process.signal_info import FATAL, SIGTRAP, signal_name
 from gdbheap.process.stop import Stop
+from gdbheap.process.system_calls import is_at_own_trap
 from gdbheap.without_gdb.demangle import demangled
 
 _REGISTER = re.compile(r"\$([a-z][a-z0-9_]*)")
@@ -145,7 +146,11 @@ class CoreDebugger:
         signal = self._core.signals.get(thread.lwp)
         if signal is not None:
             thread = replace(thread, signal=0)
-            if signal.signal == SIGTRAP and signal.code > 0 and not self._is_own_trap(thread):
+            if (
+                signal.signal == SIGTRAP
+                and signal.code > 0
+                and not is_at_own_trap(self._process, thread.program_counter)
+            ):
                 signal = None  # a breakpoint or a step of the debugger's that wrote the core
         number = thread.signal if signal is None else signal.signal
         return Stop(thread, signal, signal_name(number) if number in FATAL else "", frames=(self._innermost(thread),))
@@ -164,13 +169,6 @@ class CoreDebugger:
 
     def detach(self) -> None:
         raise UsageError("there is no process to detach from: this is a core")
-
-    def _is_own_trap(self, thread: Thread) -> bool:
-        try:
-            before = self._process.memory.read(thread.program_counter - 2, 2)
-        except MemoryFault:
-            return False
-        return before.endswith(self._process.machine.traps)
 
     def _thread(self, lwp: int | None) -> Thread | None:
         threads = self._process.threads

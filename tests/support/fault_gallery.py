@@ -54,11 +54,12 @@ def build_family(family: str, *flags: str) -> Path:
 
 
 def cases_of(family: str, bits: str) -> list[str]:
-    """Return the cases of a gallery's source, without those that only x86-64 has for i386."""
+    """Return the cases of a gallery's source, without those that other machines have alone."""
     source = next(path for path in SOURCES.glob(f"faults_{family}.*")).read_text()
     gallery = source[source.index("\nGALLERY(") :]
     if bits == "i386":
-        gallery = re.sub(r"#ifdef __x86_64__.*?#endif", "", gallery, flags=re.S)
+        gallery = re.sub(r"#ifdef __(x86_64|LP64)__.*?#endif", "", gallery, flags=re.S)
+    gallery = re.sub(r"#ifdef __aarch64__.*?#endif", "", gallery, flags=re.S)
     return re.findall(r"CASE\((\w+)\)", gallery)
 
 
@@ -167,8 +168,10 @@ def _lines(answer: dict[str, Any]) -> Iterator[str]:
     yield from (f"note {note}" for note in answer["notes"])
 
 
-_OPERAND = re.compile(r"(?:%[a-z]s:)?-?(?:0x[0-9a-f]+)?\([^() ]*%[^() ]*\)(?:\s+# 0x[0-9a-f]+(?: <[^>]*>)?)?")
-_REGISTER = re.compile(r"(%?)\b(r[a-d]x|e[a-d]x|r[sd]i|e[sd]i|rbp|ebp|r\d+)\b")
+_OPERAND = re.compile(
+    r"(?:%[a-z]s:)?-?(?:0x[0-9a-f]+)?\([^() ]*%[^() ]*\)(?:\s+# 0x[0-9a-f]+(?: <[^>]*>)?)?|\[(?:x\d+|sp)\b[^\]]*\]!?"
+)
+_REGISTER = re.compile(r"(%?)\b(r[a-d]x|e[a-d]x|r[sd]i|e[sd]i|rbp|ebp|r\d+|x(?:30|[12]?\d))\b")
 _MAPPING = re.compile(
     r"[0-9a-f]{6,16}-[0-9a-f]{6,16} ([-r?])([-w?])([-x?])[-ps?] (\(anonymous\)|/\S+|\[\w+\])( \(deleted\))?"
 )
@@ -181,7 +184,7 @@ _DECIMAL = re.compile(r"\b\d{4,}\b")
 _WORDS = (
     (_OPERAND, "MEM"),
     (_REGISTER, "R"),
-    (re.compile(r"\b[re]sp\b"), "SP"),
+    (re.compile(r"\b[re]?sp\b"), "SP"),
     (re.compile(r"/\S*/(faults\w*\.\w+)(:\d+)?"), r"\1"),
     (re.compile(r"(?:/\S*/)?faults_(?:[-\w.=]|,(?! ))*"), "PROGRAM"),
     (re.compile(r"\+\d+ in PROGRAM"), "+N in PROGRAM"),

@@ -15,6 +15,7 @@ from gdbheap.analysis.facts.control import (
     ExecutableBefore,
     NotKnownHow,
     PoppedFrom,
+    ReturnRegisterHolds,
     ReturnsTo,
     TargetReadFrom,
     TheCall,
@@ -24,6 +25,7 @@ from gdbheap.analysis.facts.places import AtSymbol, IntoChunk, OnStack, in_mappi
 from gdbheap.analysis.facts.stop import StackPointerIs
 from gdbheap.analysis.mappings.zones import NULL_ZONE
 from gdbheap.machine.instruction import CALL, Instruction
+from gdbheap.process.return_address import return_address
 
 _NEAR_STACK = 1 << 18
 
@@ -31,12 +33,13 @@ _NEAR_STACK = 1 << 18
 @dataclass(frozen=True)
 class Arrival:
     """`how` the program came there, what speaks for it, and what to type next. `by_return`: by a return to an address
-    that was overwritten; `ran_on`: step by step."""
+    that was overwritten, of which `value` is all (None: it is the program counter); `ran_on`: step by step."""
 
     how: Fact
     evidence: tuple[Fact, ...]
     next: tuple[str, ...]
     by_return: bool = False
+    value: int | None = None
     ran_on: bool = False
 
 
@@ -48,33 +51,44 @@ def ran_on(crash: CrashContext, counter: int) -> Arrival | None:
     before = crash.vma(counter - 1)
     if before is None or not before.executable or _calls(crash, counter):
         return None
-    pointer = crash.stop.thread.stack_pointer
-    if counter == crash.stop.thread.program_counter and crash.word_at(pointer - crash.pointer_size) == counter:
+    if counter == crash.stop.thread.program_counter and _by_return(crash) is not None:
         return None
     fact = ExecutableBefore(in_mapping(before))
     return Arrival(ByRunningOn(), (fact,), (f"x/8i {counter - 16:#x}", "bt"), ran_on=True)
 
 
 def came_by(crash: CrashContext) -> Arrival:
-    """Tell a call from a return: a call leaves its return address at the stack pointer, a return leaves itself just
-    below it."""
+    """Tell a call from a return: a call leaves its return address (at the stack pointer, or in a register), a return
+    the address that it took (just below the stack pointer, or in that register)."""
     counter, pointer = crash.stop.thread.program_counter, crash.stop.thread.stack_pointer
-    below = pointer - crash.pointer_size
-    pushed, popped = crash.word_at(pointer), crash.word_at(below)
+    returned = _by_return(crash)
     call = the_call(crash, crash.stop.thread.registers)
     if call.flow == CALL and (
-        popped != counter or _calls(crash, counter) or (counter < NULL_ZONE and call.destination is not None)
+        returned is None or _calls(crash, counter) or (counter < NULL_ZONE and call.destination is not None)
     ):
-        return _called(crash, call, pushed)
-    if popped == counter:
-        return Arrival(ByReturn(), (PoppedFrom(below),), (f"x/16gx {pointer - 64:#x}",), by_return=True)
+        return _called(crash, call)
+    if returned is not None:
+        value = crash.stop.thread.registers.get(crash.process.machine.return_register)
+        return Arrival(ByReturn(), (returned,), (f"x/16gx {pointer - 64:#x}",), by_return=True, value=value)
     return Arrival(NotKnownHow(), (StackPointerIs(pointer),), ("bt",))
 
 
-def _called(crash: CrashContext, call: Instruction, pushed: int | None) -> Arrival:
-    counter = crash.stop.thread.program_counter
+def _by_return(crash: CrashContext) -> Fact | None:
+    """Return what a return to the program counter has left, None where nothing speaks for one."""
+    thread, register = crash.stop.thread, crash.process.machine.return_register
+    if register:
+        value = thread.registers.get(register)
+        is_same = value is not None and crash.process.machine.untagged(value) == thread.program_counter
+        return ReturnRegisterHolds(register, value) if value is not None and is_same else None
+    below = thread.stack_pointer - crash.pointer_size
+    return PoppedFrom(below) if crash.word_at(below) == thread.program_counter else None
+
+
+def _called(crash: CrashContext, call: Instruction) -> Arrival:
+    counter, pushed = crash.stop.thread.program_counter, return_address(crash.process, crash.stop.thread)
     where = crash.symbol_at(pushed - 1) if pushed else None
-    evidence: list[Fact] = [ReturnsTo(pushed, where), TheCall(crash.stop.caller_instruction)]
+    register = crash.process.machine.return_register
+    evidence: list[Fact] = [ReturnsTo(pushed, where, register), TheCall(crash.stop.caller_instruction)]
     callee = call.destination
     if callee is not None and callee != counter:
         how = ByTailCall(callee, crash.symbol_at(callee))
@@ -100,9 +114,10 @@ def _calls(crash: CrashContext, counter: int) -> bool:
 def _slot(crash: CrashContext, counter: int) -> Iterator[Fact]:
     """Yield which word of memory the call took its target from, where it took it from memory: the registers are
     still the caller's, and the source may name it."""
-    name = crash.process.machine.stack_pointer
+    machine = crash.process.machine
     registers = dict(crash.stop.thread.registers)
-    registers[name] = registers.get(name, 0) + crash.pointer_size
+    if not machine.return_register:
+        registers[machine.stack_pointer] = registers.get(machine.stack_pointer, 0) + crash.pointer_size
     target = the_call(crash, registers).target
     named = (each.place for each in crash.stop.expressions if each.value == counter and each.place is not None)
     slot = target.address if target is not None else next(named, None)

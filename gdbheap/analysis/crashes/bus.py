@@ -6,6 +6,7 @@ import os
 from collections.abc import Iterator
 
 from gdbheap.analysis.crashes.crash_context import CrashContext
+from gdbheap.analysis.crashes.processor import misaligned_stack
 from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, Cause, Verdict
 from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.facts.memory import (
@@ -43,15 +44,21 @@ def bus_errors(crash: CrashContext) -> Iterator[Verdict]:
 
 def _misaligned(crash: CrashContext) -> Iterator[Verdict]:
     """An alignment check (the AC flag is set, or a split lock): the kernel tells no address, the operand does."""
-    machine = crash.process.machine
+    if crash.is_fetch:
+        return  # (control tells)
+    machine, stack = crash.process.machine, misaligned_stack(crash)
+    if stack is not None:
+        yield stack
+        return
     flags = crash.stop.thread.registers.get(machine.flags, 0)
     why = (AlignmentChecked(machine.flags),) if flags & machine.alignment_check else ()
-    next_steps = (f"info registers {machine.flags}", "up")
+    next_steps = (f"info registers {machine.flags}", "up") if machine.alignment_check else ("up", "info registers")
     for access in crash.accesses:
-        past = access.address % access.size if access.size else 0
+        needed = crash.instruction.alignment or access.size
+        past = access.address % needed if needed else 0
         if past:
-            found = NotAMultiple(access.access, access.size)
-            evidence: tuple[Fact, ...] = (OffBy(access.text, access.address, past, access.size), *why)
+            found = NotAMultiple(access.access, needed)
+            evidence: tuple[Fact, ...] = (OffBy(access.text, access.address, past, needed), *why)
             yield Verdict(Cause.BUS_MISALIGNED, CERTAIN, access.address, found, evidence, next_steps)
             return
     evidence = (TheInstruction(crash.instruction.text), *why)

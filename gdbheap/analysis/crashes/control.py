@@ -24,21 +24,25 @@ from gdbheap.analysis.facts.control import (
 from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.facts.places import KernelHalf, Nowhere, OnStack
 from gdbheap.analysis.facts.pointers import ProgramCounterIs, ReturnAddressIs, TargetIs
+from gdbheap.analysis.facts.processor import NoMultipleJumpedTo
 from gdbheap.analysis.facts.stop import Holds
 from gdbheap.analysis.mappings.zones import NULL_ZONE
 from gdbheap.machine.instruction import RETURN
-from gdbheap.process.signal_info import OF_ACCESSES, SI_KERNEL, SIGSEGV
+from gdbheap.process.signal_info import BUS_ADRALN, OF_ACCESSES, SI_KERNEL, SIGBUS, SIGSEGV
 
 
 def wild_jumps(crash: CrashContext) -> Iterator[Verdict]:
     """Yield what is known where the program counter itself is the address that faulted."""
-    if crash.stop.signal is None or crash.stop.signal.signal != SIGSEGV or not crash.is_fetch:
+    signal = crash.stop.signal
+    # (Where instructions are aligned, an address that is not comes as a SIGBUS.)
+    is_bad = signal is not None and (signal.signal == SIGSEGV or (signal.signal, signal.code) == (SIGBUS, BUS_ADRALN))
+    if not is_bad or not crash.is_fetch:
         return
     # Of an instruction that lies across a page's end the kernel names the page that its rest is in.
     counter = crash.fault_address if crash.fault_address is not None else crash.stop.thread.program_counter
     came = ran_on(crash, counter) or came_by(crash)
     if came.by_return:
-        yield _returned(crash, counter, LIKELY, came.evidence)
+        yield _returned(crash, counter if came.value is None else came.value, LIKELY, came.evidence)
     yield _jumped(crash, counter, came)
     vma = crash.vma(counter)
     if not came.ran_on and counter >= NULL_ZONE and (vma is None or vma.executable):
@@ -50,6 +54,10 @@ def _jumped(crash: CrashContext, counter: int, came: Arrival) -> Verdict:
     vma = crash.vma(counter)
     evidence = (*crash.surroundings(counter), *came.evidence)
     closed = vma is not None and not vma.executable
+    if crash.stop.signal is not None and crash.stop.signal.signal == SIGBUS:
+        alignment = min(crash.process.machine.calls)
+        misaligned = NoMultipleJumpedTo(counter, alignment, came.how)
+        return Verdict(Cause.BUS_MISALIGNED, CERTAIN, counter, misaligned, evidence, came.next)
     if came.ran_on:
         cause = Cause.JUMP_TO_UNMAPPED if vma is None else Cause.JUMP_TO_NON_EXECUTABLE
         return Verdict(cause, LIKELY, counter, RanOn(counter, _place(crash, counter)), evidence, came.next)

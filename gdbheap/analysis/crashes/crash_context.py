@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from gdbheap.analysis.crashes.verdict import Verdict
 from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.facts.places import InChunk, in_chunk, surroundings
+from gdbheap.analysis.facts.processor import PointerTagIs
 from gdbheap.analysis.facts.stop import ExpressionHolds
 from gdbheap.analysis.invariants.arena_locks import ArenaLock
 from gdbheap.analysis.invariants.check import Violations
@@ -18,7 +19,7 @@ from gdbheap.glibc.heap_view import HeapView
 from gdbheap.machine.instruction import EXECUTE, READ, WRITE, Instruction, MemoryOperand
 from gdbheap.process.address_space import VMA
 from gdbheap.process.process import Process
-from gdbheap.process.signal_info import BUS_ADRALN, OF_ACCESSES, SI_KERNEL, SIGBUS
+from gdbheap.process.signal_info import BUS_ADRALN, OF_ACCESSES, SEGV_MTEAERR, SI_KERNEL, SIGBUS, SIGSEGV
 from gdbheap.process.stop import Expression, Stop
 from gdbheap.process.symbols import SymbolAt
 
@@ -72,6 +73,8 @@ class CrashContext:
             return None
         if (signal.signal, signal.code) == (SIGBUS, BUS_ADRALN) and not signal.address:
             return None
+        if (signal.signal, signal.code) == (SIGSEGV, SEGV_MTEAERR):
+            return None
         return signal.address
 
     @property
@@ -93,8 +96,12 @@ class CrashContext:
             return self.instruction.memory
         # Of a gather or scatter the kernel names the element that failed.
         memory = tuple(replace(each, address=address) if each.is_vector else each for each in self.instruction.memory)
-        near = tuple(each for each in memory if each.address <= address < each.address + max(each.size, 1))
-        return near or tuple(each for each in memory if abs(each.address - address) < _NEAR)
+        # (A handler is told of an address without its tag.)
+        untagged = self.process.machine.untagged
+        place = untagged(address)
+        away = [(each, place - untagged(each.address)) for each in memory]
+        near = tuple(each for each, distance in away if 0 <= distance < max(each.size, 1))
+        return near or tuple(each for each, distance in away if abs(distance) < _NEAR)
 
     @property
     def access_kind(self) -> str:
@@ -115,7 +122,7 @@ class CrashContext:
 
     def is_canonical(self, address: int) -> bool:
         """Whether the address can exist at all on this machine."""
-        return self.process.machine.is_canonical(address)
+        return self.process.machine.is_canonical(self.process.machine.untagged(address))
 
     def is_kernels(self, address: int) -> bool:
         """Whether the address is in the kernel's half."""
@@ -127,14 +134,17 @@ class CrashContext:
         return start is not None and start <= address < start + self.page_size
 
     def vma(self, address: int) -> VMA | None:
-        return self.process.address_space.find(address)
+        return self.process.address_space.find(self.process.machine.untagged(address))
 
     def surroundings(self, address: int) -> tuple[Fact, ...]:
-        """Return what lies at the address, or on both sides of it and how far."""
-        return surroundings(self.process.address_space, address)
+        """Return what lies at the address, or on both sides of it and how far; and its tag, if it has one."""
+        place = self.process.machine.untagged(address)
+        bits = 8 * self.pointer_size - self.process.machine.tag_bits
+        tag = () if place == address else (PointerTagIs(address >> bits, place),)
+        return (*surroundings(self.process.address_space, place), *tag)
 
     def chunk(self, address: int) -> Chunk | None:
-        return None if self.heap is None else self.heap.chunk_at(address)
+        return None if self.heap is None else self.heap.chunk_at(self.process.machine.untagged(address))
 
     def in_chunk(self, chunk: Chunk) -> InChunk:
         """Return the chunk as a fact: state, size, place."""
@@ -144,7 +154,7 @@ class CrashContext:
     def word_at(self, address: int) -> int | None:
         """Return the word at the address, or None where it cannot be read."""
         try:
-            return self.process.words.read(address)
+            return self.process.words.read(self.process.machine.untagged(address))
         except MemoryFault:
             return None
 

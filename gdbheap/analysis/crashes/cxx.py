@@ -141,13 +141,20 @@ def _no_memory(crash: CrashContext, kind: str, address: int, evidence: tuple[Fac
     size, why = _asked(crash), ""
     facts = (*(() if size is None else (NewAsked(size),)), *memory_facts(crash))
     # Half of all that a program could have: a size as of a negative number, or of an overflowed product.
-    if size is not None and size >= crash.process.machine.user_ends[0] // 2:
+    if size is not None and size >= _user_end(crash) // 2:
         why = "size"
     elif size is not None and crash.memory_limit is not None:
         why = "address_space" if mapped_bytes(crash) + size + _ROOM > crash.memory_limit else ""
     if size is not None and not why and crash.data_limit is not None:
         why = "data" if crash.data_limit[1] + size + _ROOM > crash.data_limit[0] else ""
     return Verdict(Cause.BAD_ALLOC, CERTAIN, address, NewFailed(why), (*evidence, *facts), next_steps)
+
+
+def _user_end(crash: CrashContext) -> int:
+    """Return where the program's part of the address space ends at the least: kernels differ."""
+    ends = crash.process.machine.user_ends
+    last = max((vma.end for vma in crash.process.address_space if vma.end <= ends[-1]), default=0)
+    return next(end for end in ends if last <= end)
 
 
 def _asked(crash: CrashContext) -> int | None:

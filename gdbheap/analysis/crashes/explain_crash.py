@@ -13,6 +13,7 @@ from gdbheap.analysis.crashes.locks import deadlocks
 from gdbheap.analysis.crashes.mappings import page_faults
 from gdbheap.analysis.crashes.no_memory import null_from_malloc
 from gdbheap.analysis.crashes.pointers import bad_values
+from gdbheap.analysis.crashes.processor import tag_mismatches
 from gdbheap.analysis.crashes.signals import arithmetic, non_canonical, others, system_calls
 from gdbheap.analysis.crashes.stacks import wild_stack_pointers
 from gdbheap.analysis.crashes.unloaded import unloaded_code
@@ -41,6 +42,7 @@ _DETECTORS: tuple[Detector, ...] = (
     lambda crash: bad_values(crash) if _is_data_fault(crash) else iter(()),
     non_canonical,
     bus_errors,
+    tag_mismatches,
     page_faults,
     objects,
 )

@@ -29,7 +29,7 @@ from gdbheap.process.signal_info import (
     SIGTRAP,
     SignalInfo,
 )
-from gdbheap.process.system_calls import is_behind, is_behind_system_call
+from gdbheap.process.system_calls import is_at_own_trap, is_behind_system_call
 from gdbheap.process.threads.thread_stacks import in_guard
 
 _CODES = {"SIGSEGV SEGV_MAPERR": SEGV_MAPERR, "SIGSEGV SEGV_ACCERR": SEGV_ACCERR}
@@ -47,7 +47,7 @@ def infer_signal(
         if found is not None or not process.address_space.known:
             return found
     counter = thread.program_counter
-    if number == SIGTRAP and not is_behind(process.memory, counter, process.machine.traps[0]):
+    if number == SIGTRAP and not is_at_own_trap(process, counter):
         return None  # gdb's own breakpoint or step
     sent = _sends(frames) or (number != SIGSYS and is_behind_system_call(process, counter))
     if number in (SIGILL, SIGFPE, SIGTRAP, SIGSYS, SIGSEGV) and not sent:

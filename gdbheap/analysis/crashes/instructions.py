@@ -6,9 +6,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gdbheap.analysis.crashes.crash_context import CrashContext
+from gdbheap.analysis.crashes.processor import branch_refused
 from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, Cause, Verdict
 from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.facts.memory import OffBy
+from gdbheap.analysis.facts.processor import CodeOfPointerWrong
 from gdbheap.analysis.facts.signals import (
     BreakpointInProgram,
     CompilerTrap,
@@ -62,12 +64,17 @@ def refused(crash: CrashContext) -> Verdict | None:
 
 
 def _refusal(crash: CrashContext) -> Refusal | None:
-    return crash.process.machine.code.refusal(crash.instruction)
+    return crash.process.machine.code.refusal(crash.instruction, crash.stop.thread.registers)
 
 
 def _illegal(crash: CrashContext) -> Verdict:
     counter, mnemonic, refusal = crash.stop.thread.program_counter, crash.instruction.mnemonic, _refusal(crash)
     quoted, why = TheInstruction(crash.instruction.text), None if refusal is None else refusal.why
+    if refusal is not None and why is Why.BRANCH_TARGET:
+        return branch_refused(crash, refusal)
+    if why is Why.POINTER_CODE:
+        wrong = CodeOfPointerWrong(mnemonic)
+        return Verdict(Cause.POINTER_CODE, CERTAIN, counter, wrong, (quoted,), ("bt", "info registers"))
     if why is Why.COMPILER_TRAP:
         return Verdict(Cause.TRAP_INSTRUCTION, CERTAIN, counter, CompilerTrap(), (quoted,), ("up", "list"))
     if why is Why.KERNEL_OR_HYPERVISOR_ONLY:
@@ -83,9 +90,14 @@ def _illegal(crash: CrashContext) -> Verdict:
 
 
 def _trap(crash: CrashContext, code: int) -> Verdict:
-    counter, trap = crash.stop.thread.program_counter, _trap_before(crash)
+    counter, trap, refusal = crash.stop.thread.program_counter, _trap_before(crash), _refusal(crash)
+    if crash.process.machine.trap_word is not None and crash.instruction.mnemonic:
+        is_compilers = refusal is not None and refusal.why is Why.COMPILER_TRAP
+        found: Fact = CompilerTrap() if is_compilers else BreakpointInProgram(crash.instruction.mnemonic)
+        quoted = (TheInstruction(crash.instruction.text),)
+        return Verdict(Cause.TRAP_INSTRUCTION, CERTAIN, counter, found, quoted, ("up", "list"))
     fact = SignalCode(code) if trap is None or trap.is_overflow else _behind(trap)
-    return Verdict(Cause.TRAP_INSTRUCTION, CERTAIN, counter, BreakpointInProgram(), (fact,), ("up", "list"))
+    return Verdict(Cause.TRAP_INSTRUCTION, CERTAIN, counter, BreakpointInProgram("int3"), (fact,), ("up", "list"))
 
 
 def _behind(trap: TrapBytes) -> Fact:

@@ -128,13 +128,15 @@ def _denied(crash: CrashContext, address: int, vma: VMA) -> Iterator[Verdict]:
 def _read_only(crash: CrashContext, address: int, vma: VMA) -> ReadOnlyWritten:
     """Return what it is that may only be read, as far as it is known."""
     symbol = crash.symbol_at(address)
-    text = "" if symbol or vma.executable else _text_around(crash, address)
+    # A linker may put constants and code into one mapping, which has the file's header too.
+    is_code = vma.executable and (vma.offset > 0 or not vma.path)
+    text = "" if symbol or is_code else _text_around(crash, address)
     what = ""
     if any(each.relro and each.relro[0] <= address < each.relro[1] for each in crash.process.modules):
         what = "relro"
     elif vma.path.startswith(("[vdso", "[vvar")):
         what = "kernel_page"
-    elif vma.executable:
+    elif is_code:
         what = "code"
     elif text:
         segments = (segment for module in crash.process.modules for segment in module.segments)

@@ -164,11 +164,12 @@ class ExecutableBefore(Fact):
 
 @dataclass(frozen=True)
 class ReturnsTo(Fact):
-    """The return address at the stack pointer."""
+    """The return address, in a register ("": at the stack pointer)."""
 
     kind = "returns_to"
     address: Hex | None
     symbol: NamedAddress | None
+    register: str = ""
 
 
 @dataclass(frozen=True)
@@ -201,6 +202,15 @@ class PoppedFrom(Fact):
 
     kind = "popped_from"
     slot: Hex
+
+
+@dataclass(frozen=True)
+class ReturnRegisterHolds(Fact):
+    """The register that a function returns by still has the address that was returned to."""
+
+    kind = "return_register_holds"
+    register: str
+    value: Hex
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,7 @@ class BreakpointInProgram(Fact):
     """The program itself holds a breakpoint instruction."""
 
     kind = "breakpoint_in_program"
+    instruction: str
 
 
 @dataclass(frozen=True)

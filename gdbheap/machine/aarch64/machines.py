@@ -22,9 +22,10 @@ AARCH64 = Machine(
     gdb="aarch64",
     pointer_size=8,
     general=(*_numbered(30), "sp", "pc"),
-    # The kernel's notes and debug servers call the thread pointer tpidr, qemu's servers TPIDR_EL0.
-    special=("cpsr", "tpidr", "TPIDR_EL0"),
-    without_pointers=("cpsr",),
+    # The kernel's notes and debug servers call the thread pointer tpidr, qemu's servers TPIDR_EL0; vg is
+    # the length of SVE's vectors, in words of 8 bytes.
+    special=("cpsr", "tpidr", "TPIDR_EL0", "vg"),
+    without_pointers=("cpsr", "vg"),
     # (All of a longer SVE register but its lowest 128 bits is scratch, after any call.)
     vectors=(("v", 128),),
     stack_pointer="sp",
@@ -73,4 +74,7 @@ AARCH64 = Machine(
     load_code=_code,
     tls_above=True,
     tag_bits=8,
+    return_register="x30",
+    trap_word=(0xFFE0_001F, 0xD420_0000),  # brk
+    stack_alignment=16,
 )

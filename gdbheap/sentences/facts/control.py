@@ -25,6 +25,7 @@ from gdbheap.analysis.facts.control import (
     PoppedFrom,
     RanOn,
     ReturnedWrongly,
+    ReturnRegisterHolds,
     ReturnsTo,
     TargetReadFrom,
     TextOverStack,
@@ -53,7 +54,8 @@ def _place(place: Fact) -> str:
     return "the stack"
 
 
-def _how(fact: Fact) -> str:
+def how_it_came(fact: Fact) -> str:
+    """Return how the program came to where it is."""
     if isinstance(fact, ByTailCall):
         return f"by a jump (a tail call) from {fact.function or hex(fact.address)} or beyond"
     known = {
@@ -73,12 +75,12 @@ def _ran_on(fact: RanOn) -> str:
 
 def _to(fact: JumpedTo) -> str:
     where = "where nothing is mapped" if isinstance(fact.place, Nowhere) else "in the kernel's half"
-    return f"the program jumped to {fact.address:#x}, {where}: {_how(fact.how)}"
+    return f"the program jumped to {fact.address:#x}, {where}: {how_it_came(fact.how)}"
 
 
 def _to_null(fact: JumpedToNull) -> str:
     what = f"NULL + {fact.offset:#x}" if fact.offset else "NULL"
-    return f"the program jumped to {what}: {_how(fact.how)}"
+    return f"the program jumped to {what}: {how_it_came(fact.how)}"
 
 
 def _no_vtable(fact: NoVtable) -> str:
@@ -88,7 +90,8 @@ def _no_vtable(fact: NoVtable) -> str:
 
 def _returns_to(fact: ReturnsTo) -> str:
     address = "not known" if fact.address is None else f"{fact.address:#x}"
-    return f"the return address at the stack pointer is {address}{f' ({fact.symbol})' if fact.symbol else ''}"
+    place = (fact.register and f"in {fact.register}") or "at the stack pointer"
+    return f"the return address {place} is {address}{f' ({fact.symbol})' if fact.symbol else ''}"
 
 
 def _target(fact: TargetReadFrom) -> str:
@@ -112,15 +115,15 @@ def _unloaded(fact: Unloaded) -> str:
 PHRASES: Phrases = {
     InHeap: _place,
     InNamedMapping: _place,
-    ByCall: _how,
-    ByTailCall: _how,
-    ByReturn: _how,
-    ByRunningOn: _how,
-    NotKnownHow: _how,
+    ByCall: how_it_came,
+    ByTailCall: how_it_came,
+    ByReturn: how_it_came,
+    ByRunningOn: how_it_came,
+    NotKnownHow: how_it_came,
     RanOn: _ran_on,
     JumpedToNull: _to_null,
     JumpedInto: lambda fact: (
-        f"the program jumped into {_place(fact.place)}, which may not be executed: {_how(fact.how)}"
+        f"the program jumped into {_place(fact.place)}, which may not be executed: {how_it_came(fact.how)}"
     ),
     JumpedTo: _to,
     JumpedIntoVsyscall: "the program jumped into the vsyscall page, which may only be called at its three entries",
@@ -135,6 +138,7 @@ PHRASES: Phrases = {
     TheCall: "the call there is `{text}`",
     CallLeadsElsewhere: "that call leads elsewhere: the function that it called, or a later one, jumped here",
     TargetReadFrom: _target,
+    ReturnRegisterHolds: "{register}, by which functions return, is {value}",
     PoppedFrom: "the word just below the stack pointer, at {slot}, is the same address",
     Unloaded: _unloaded,
     CalledAs: lambda fact: f"libc called it as {_ROLES[fact.role]}",

@@ -21,6 +21,7 @@ from gdbheap.sentences.facts import (
     passed,
     places,
     pointers,
+    processor,
     signals,
     stacks,
     stop,
@@ -34,7 +35,7 @@ PHRASES: dict[type[Fact], Phrase] = {
 }
 _MODULES = (
     *(aborts, accesses, clauses, control, cxx, free_checks, heap, locks, mappings, memory, passed),
-    *(places, pointers, signals, stacks, stop, writers),
+    *(places, pointers, processor, signals, stacks, stop, writers),
 )
 for _module in _MODULES:
     PHRASES.update(_module.PHRASES)

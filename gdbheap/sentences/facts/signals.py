@@ -163,7 +163,7 @@ PHRASES: Phrases = {
     InstructionNotKnown: (
         "this processor does not support {mnemonic}: the code was built for another one, or this is not code"
     ),
-    BreakpointInProgram: "the program itself contains a breakpoint instruction (int3)",
+    BreakpointInProgram: "the program itself contains a breakpoint instruction ({instruction})",
     OverflowTrap: "the program raised the overflow trap (int $4)",
     TrapBehind: _trap,
     Misaligned: _misaligned,
