@@ -30,6 +30,7 @@ _LEVEL = 3
 
 def pack(options: argparse.Namespace) -> int:
     """Write the bundle, and say what is in it and what is not; return the exit status."""
+    packages.use()
     if missing := packages.missing():
         raise PackagesMissing(f"{', '.join(missing)}: not installed for this Python; {packages.SETUP_COMMAND}")
     target = target_of(options)

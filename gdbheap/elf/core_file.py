@@ -47,6 +47,7 @@ _PN_XNUM = 0xFFFF
 _PIECE = 1 << 20
 # Beyond it, with five levels of page tables, there is only the kernel's; and vsyscall.
 _USER_END = 1 << 56
+_LAST_PAGE = (1 << 64) - SMALLEST_PAGE
 
 # How far above the executable the kernel may put the start of brk: arch_randomize_brk() of x86-64 since Linux 5.18 (32
 # MiB before).
@@ -236,10 +237,10 @@ def _address_space(segments: list[CoreSegment], notes: Notes, memory: CoreMemory
 
 
 def _apart(vmas: list[VMA]) -> Iterator[VMA]:
-    """Yield the mappings, each at most to where the next begins: no process has two at one place, whatever a core
-    claims."""
+    """Yield the mappings, each at most to where the next begins, and the last page none's: no process has two at one
+    place, nor what would end where no number of 64 bits does, whatever a core claims."""
     for vma, following in zip_longest(vmas, vmas[1:]):
-        end = vma.end if following is None else min(vma.end, following.start)
+        end = min(vma.end, _LAST_PAGE if following is None else following.start)
         if vma.start < end:
             yield vma if end == vma.end else replace(vma, end=end)
 

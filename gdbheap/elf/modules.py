@@ -12,6 +12,9 @@ from gdbheap.process.images.elf_headers import permissions_of
 from gdbheap.process.memory import Memory
 from gdbheap.process.process import Module, ModuleSegment
 
+# An address is a number of 64 bits, one behind it too.
+_END = 1 << 64
+
 
 def find_modules(memory: Memory, space: AddressSpace, open_as: Callable[[str, str], str | None]) -> tuple[Module, ...]:
     """Return a Module for each file whose ELF header is mapped, in order of address.
@@ -26,7 +29,7 @@ def find_modules(memory: Memory, space: AddressSpace, open_as: Callable[[str, st
                 file = open_as(vma.path, facts.build_id)
                 base = vma.start - facts.first_address
                 relro = (base + facts.relro[0], base + sum(facts.relro)) if facts.relro else None
-                found.append(Module(vma.path, file, base, facts.build_id, tuple(_segments(base, facts)), relro))
+                found.append(Module(vma.path, file, base, facts.build_id, tuple(segments_of(base, facts)), relro))
     return tuple(found)
 
 
@@ -38,9 +41,12 @@ def main_module(modules: tuple[Module, ...], space: AddressSpace, entry: int | N
     return next((each for each in modules if each.path == vma.path), None)
 
 
-def _segments(base: int, facts: ElfFacts) -> Iterator[ModuleSegment]:
+def segments_of(base: int, facts: ElfFacts) -> Iterator[ModuleSegment]:
+    """Yield where the file's segments lie; one that can lie nowhere, whatever its headers say, does not."""
     for address, file_size, size, flags in facts.loads:
         start = base + address
+        if not 0 <= start <= start + max(size, file_size) < _END:
+            continue
         yield ModuleSegment(start, start + file_size, start + size, permissions_of(flags))
 
 

@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -51,11 +51,16 @@ def grouped(row: Row) -> Row:
 def signature(row: Row) -> Signature:
     """Return what the core is about."""
     if not row.machine or not row.verdict:
-        why = _plain(row.errors[-1]) if row.errors else "nothing is known of it"
+        why = _plain(next(_telling(row), "nothing is known of it"))
         return Signature(UNREAD, (UNREAD, why), f"not read: {why}", "unknown")
     if row.verdict not in _NO_DEATH:
         return _crash(row)
     return _leak(row) or _growth(row) or _quiet(row)
+
+
+def _telling(row: Row) -> Iterator[str]:
+    """Yield the errors, first what `fault` could not be answered for."""
+    yield from sorted(row.errors, key=lambda error: not error.startswith("fault: "))
 
 
 def _crash(row: Row) -> Signature:

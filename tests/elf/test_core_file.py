@@ -2,10 +2,13 @@ from __future__ import annotations
 
 import random
 import struct
+from dataclasses import replace
 
 import pytest
 
 from gdbheap.elf.core_file import open_core
+from gdbheap.elf.elf_facts import ElfFacts
+from gdbheap.elf.modules import segments_of
 from gdbheap.errors import HeapError, MemoryFault
 from gdbheap.process.address_space import VMA
 from support.made_core import Load, make_core, make_elf, note, nt_file, prstatus32, prstatus64
@@ -316,6 +319,13 @@ def test_modules_are_the_mapped_elf_files(core, library):
     )
 
 
+def test_a_module_has_no_segment_where_no_address_is():
+    """Whatever its headers say."""
+    facts = ElfFacts(loads=((0x10, 10, 20, 4), (2**64 - 0x10000, 1, 1, 4), (0x10, 10, 2**64, 4)))
+    assert [(each.start, each.end) for each in segments_of(0x10000, facts)] == [(0x10010, 0x10024)]
+    assert list(segments_of(-0x20, replace(facts, loads=facts.loads[:1]))) == []
+
+
 def test_a_truncated_core_tells_what_is_missing_and_reads_the_rest(core):
     whole = make_core([Load(0x1000, b"a" * PAGE), Load(0x2000, b"b" * PAGE), Load(0x9000, b"c" * PAGE)])
     opened = core(whole[: -PAGE - 100])
@@ -388,7 +398,10 @@ def test_another_machine_has_memory_but_no_threads(core):
 
 
 def test_segments_at_the_end_of_the_world(core):
-    memory = core(make_core([Load(2**64 - 8, b"12345678"), Load(2**64 - PAGE, b"", 2**64 - 1)])).memory
+    """They are read; no mapping ends where no address of 64 bits is."""
+    opened = core(make_core([Load(2**64 - 8, b"12345678"), Load(2**64 - 3 * PAGE, b"", 2**64 - 1)]))
+    memory = opened.memory
+    assert [(vma.start, vma.end) for vma in opened.address_space] == [(2**64 - 3 * PAGE, 2**64 - 8)]
     assert memory.read(2**64 - 8, 8) == b"12345678"
     with pytest.raises(MemoryFault):
         memory.read(2**64 - 8, 9)

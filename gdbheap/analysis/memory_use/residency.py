@@ -157,8 +157,8 @@ def _written(memory: SparseMemory, vma: VMA, size: int) -> Iterator[tuple[int, i
     for start, end in memory.data_spans(vma.start, vma.end):
         for address, data in readable_pieces(memory, start, end):
             pages = np.frombuffer(data, np.uint8, len(data) // size * size).reshape(-1, size)
-            edges = np.flatnonzero(np.diff(np.concatenate(([False], pages.any(axis=1), [False])))) * size + address
-            yield from zip(edges[::2].tolist(), edges[1::2].tolist())
+            edges = (np.flatnonzero(np.diff(np.concatenate(([False], pages.any(axis=1), [False])))) * size).tolist()
+            yield from ((address + low, address + high) for low, high in zip(edges[::2], edges[1::2]))
 
 
 def resident_pages(process: Process) -> ResidentPages | None:

@@ -8,7 +8,9 @@ import numpy as np
 import pytest
 
 from gdbheap.analysis.memory_use.memory_verdict import MemoryVerdict, judge_memory
-from gdbheap.analysis.memory_use.residency import Residency, ResidentPages, ResidentPart, Top
+from gdbheap.analysis.memory_use.residency import Residency, ResidentPages, ResidentPart, Top, pages_in_core
+from gdbheap.elf.core_file import open_core
+from support.made_core import Load, make_core
 
 MIB = 1 << 20
 
@@ -24,6 +26,13 @@ def test_resident_bytes_of_ranges_equal_those_counted_one_by_one():
         ends = [choose.randrange(start, 65) for start in starts]
         found = ResidentPages(runs).within(np.array(starts, np.uint64), np.array(ends, np.uint64))
         assert found.tolist() == [len(held & set(range(start, end))) for start, end in zip(starts, ends)]
+
+
+def test_pages_of_a_core_may_lie_where_no_signed_number_is(tmp_path):
+    high = 2**64 - 0x10000
+    (tmp_path / "core").write_bytes(make_core([Load(high, bytes(0x1000) + b"x" * 0x1000 + bytes(0x1000))]))
+    pages = pages_in_core(open_core(str(tmp_path / "core")).process())
+    assert pages is not None and int(pages.within(high, high + 0x3000)) == 0x1000
 
 
 def residency(tops: list[tuple[int, int]] | None = None, **resident: int) -> Residency:
