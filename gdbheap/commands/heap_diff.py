@@ -151,9 +151,9 @@ COMMAND = Command(
         "Blocks of one size that begin alike are one row, as in `heap leaks`. A block at the same address and of the "
         "same size in both snapshots counts as the same block, in the row of what it is now, unless it is of another "
         "C++ class.\n\n"
-        "With three snapshots, of the blocks in the last one: old are in all three, born first came between the first "
-        "two and are still there, born second came between the last two. What came and stayed in both intervals is "
-        "steady growth; what came only in the first is probably warm-up."
+        "With three snapshots, a row counts blocks of the last one: those that are in all three, those that are new in "
+        "B (the second) and still there, and those that are new in C (the third). What came in both intervals and "
+        "stayed is steady growth; what came in the first alone is probably warm-up."
     ),
     run=run,
     arguments=(

@@ -55,9 +55,9 @@ class _Difference:
 @dataclass(frozen=True)
 class _Survivors:
     steady_bytes: int = field(metadata=column("bytes", heading="steady"))
-    old: int = field(metadata=column("count", gives=goes(55)))
-    born_first: int = field(metadata=column("count"))
-    born_second: int = field(metadata=column("count"))
+    old: int = field(metadata=column("count", heading="in all", gives=goes(55)))
+    born_first: int = field(metadata=column("count", heading="new in B"))
+    born_second: int = field(metadata=column("count", heading="new in C"))
     chunk_size: int = field(metadata=column("size", "size", gives=goes(50)))
     what: str = field(metadata=column("text", "symbol", gives=_WHAT))
 
