@@ -133,9 +133,7 @@ def _parser() -> argparse.ArgumentParser:
     diff.add_argument("snapshots", metavar="SNAPSHOT", nargs="+", help="a name, or a path with a /")
     diff.add_argument("--count", type=_count, metavar="N", help="show at most N rows (50); 0 shows all")
     _add_json(diff)
-    text = (
-        "growth up to this passes: bytes, or with a unit (10M); with three snapshots, steady growth counts (0)"
-    )
+    text = "growth up to this passes: bytes, or with a unit (10M); with three snapshots, steady growth counts (0)"
     diff.add_argument("--fail-over", type=_size, default=0, metavar="SIZE", help=text)
     return parser
 
