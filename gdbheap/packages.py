@@ -43,10 +43,11 @@ def use() -> None:
 
 def missing() -> tuple[str, ...]:
     """Return the packages (pip's names) that this interpreter cannot import, without importing any."""
-    return tuple(package for module, package in REQUIRED.items() if not _is_there(module))
+    return tuple(package for module, package in REQUIRED.items() if not is_there(module))
 
 
-def _is_there(module: str) -> bool:
+def is_there(module: str) -> bool:
+    """Whether this interpreter can import a module; it is not imported."""
     if module in sys.modules:
         return sys.modules[module] is not None
     return PathFinder.find_spec(module) is not None

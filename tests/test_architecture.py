@@ -12,7 +12,7 @@ import pytest
 
 from gdbheap.commands import MODULES, all_commands
 from gdbheap.session.debugger import Debugger
-from gdbheap.without_gdb.core_debugger import CoreDebugger
+from gdbheap.without_gdb.reader import Reader
 from support.machine_rules import FORMATS, PAGES, bits, decisions, in_files, machines_own, named_registers, pages
 
 ROOT = Path(__file__).parents[1]
@@ -75,6 +75,8 @@ ARROWS = {
     "glibc.locate": BASE | PROCESS | {"glibc", "machine"},
     "elf": BASE | PROCESS | {"machine"},
     "elf.types": BASE | PROCESS | {"elf", "types"},
+    "elf.unwind": BASE | PROCESS | {"elf", "elf.types"},
+    "elf.code": BASE | PROCESS | {"elf", "elf.types", "elf.unwind", "types"},
     "analysis.abort_texts": GROUND,
     "analysis.call_stacks": GROUND,
     # What all of analysis states its findings in.
@@ -125,7 +127,8 @@ ARROWS = {
     | {"interface", "model", "packages", "pictures", "report", "sentences", "session", "tables", "types"},
     "launch": BASE | PROCESS | {"elf", "packages", "report"},
     "__main__": BASE | {"bundle", "commands", "interface", "launch", "packages", "report", "triage", "without_gdb"},
-    "without_gdb": GROUND | {"commands", "elf", "interface", "packages", "report", "session"},
+    "without_gdb": GROUND
+    | {"commands", "elf", "elf.code", "elf.unwind", "interface", "packages", "report", "session", "types"},
     "bundle": BASE | PROCESS | {"elf", "packages", "report", "session", "without_gdb"},
     "triage": GROUND
     | {"analysis.call_stacks", "commands", "interface", "packages", "pictures", "report", "session", "without_gdb"},
@@ -338,7 +341,7 @@ def test_the_modules_that_help_tests_have_names_of_their_own():
 def test_what_reads_cores_is_a_whole_debugger():
     """What a target may ask for and it has not shows here."""
     asked = {name for name, value in vars(Debugger).items() if not name.startswith("_") and callable(value)}
-    assert asked <= {name for name in vars(CoreDebugger) if not name.startswith("_")}
+    assert asked <= {name for name in vars(Reader) if not name.startswith("_")}
 
 
 if __name__ == "__main__":

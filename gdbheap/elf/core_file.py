@@ -59,9 +59,9 @@ _AMONG_MAPPINGS = 1 << 28
 @dataclass(frozen=True)
 class CoreFile:
     """An opened core. `machine` is the machine's name, `known` its value where gdbheap knows it (else its threads are
-    not read). `signals` are by lwp, the first thread's is why the process died. `missing` are the ranges that a
-    truncated core, or gdb, has lost, `unwritten` those that are taken for zeros because the process never
-    wrote there, `notes` what a reader must know about all of this."""
+    not read), `pid` the process's own id. `signals` are by lwp, the first thread's is why the process died. `missing`
+    are the ranges that a truncated core, or gdb, has lost, `unwritten` those that are taken for zeros because the
+    process never wrote there, `notes` what a reader must know about all of this."""
 
     path: str
     machine: str
@@ -75,6 +75,7 @@ class CoreFile:
     files: tuple[MappedFile, ...]
     command: str
     arguments: str
+    pid: int | None
     by_gdb: bool
     missing: tuple[tuple[int, int], ...]
     unwritten: tuple[tuple[int, int], ...]
@@ -149,6 +150,7 @@ def open_core(path: str, locate: Callable[[str], str] = lambda path: path) -> Co
         files=tuple(notes.files),
         command=notes.command,
         arguments=notes.arguments,
+        pid=notes.pid,
         by_gdb=notes.by_gdb,
         missing=missing,
         unwritten=tuple((each.start, each.end) for each in segments if each.unwritten),

@@ -38,11 +38,12 @@ _MAX_FILES = 1 << 20
 @dataclass
 class Notes:
     """All that the notes tell. `signals` are by lwp (the kernel writes one, for the thread that died; gdb one for
-    each thread). `by_gdb` says that gdb wrote the core."""
+    each thread). `pid` is the process's own id. `by_gdb` says that gdb wrote the core."""
 
     threads: list[Thread] = field(default_factory=list)
     command: str = ""
     arguments: str = ""
+    pid: int | None = None
     signals: dict[int, SignalInfo] = field(default_factory=dict)
     auxv: dict[int, int] = field(default_factory=dict)
     files: list[MappedFile] = field(default_factory=list)
@@ -69,6 +70,7 @@ def read_notes(core: int, ranges: list[tuple[int, int]], machine: Machine | None
                 notes.signals[thread.lwp] = signal
         elif kind == NT_PRPSINFO and machine is not None:
             notes.command = _text(body[machine.core.command : machine.core.command + 16])
+            notes.pid = _pid(body, machine)
             notes.arguments = _text(body[machine.core.arguments : machine.core.arguments + 80]).rstrip(" ")
         elif kind == NT_AUXV:
             notes.auxv = parse_auxv(body, pointer_size)
@@ -175,6 +177,12 @@ def _mapped_files(body: bytes, pointer_size: int) -> Iterator[MappedFile]:
         start, end, page = words[2 + 3 * index : 5 + 3 * index]
         if start < end:
             yield MappedFile(start, end, page * words[1], os.fsdecode(name))
+
+
+def _pid(body: bytes, machine: Machine) -> int | None:
+    """Return pr_pid of elf_prpsinfo, which stands four ints before the command's name."""
+    at = machine.core.command - 16
+    return int.from_bytes(body[at : at + 4], "little") or None
 
 
 def _text(data: bytes) -> str:

@@ -3,6 +3,7 @@ info."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -11,6 +12,7 @@ from elftools.elf.elffile import ELFFile
 from gdbheap.elf.debug_search import DebugSearch
 from gdbheap.elf.elf_reader import UNPARSABLE
 from gdbheap.elf.opened_elf import data_of, open_elf
+from gdbheap.elf.small_debug_file import small_debug_file
 from gdbheap.elf.symbol_table import LONGEST_NAME, MAX_TABLE, SHN_ABS, SHN_UNDEF, STT_OBJECT
 from gdbheap.lazy import np
 from gdbheap.process.process import Module
@@ -19,7 +21,13 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _STB_GLOBAL = 1
-_STT_FUNC, _STT_GNU_IFUNC = 2, 10
+_STT_NOTYPE, _STT_FUNC, _STT_GNU_IFUNC = 0, 2, 10
+_CODE = (_STT_FUNC, _STT_GNU_IFUNC)
+_EXECUTABLE = 0x4
+# A function written in assembly may say nothing of its size.
+_MOST_UNTOLD = 1 << 14
+# Names may share their ends; no honest one is the end of more.
+_MOST_ALIKE = 1 << 10
 _FIELDS = {
     64: [("name", "u4"), ("info", "u1"), ("other", "u1"), ("index", "u2"), ("value", "u8"), ("size", "u8")],
     32: [("name", "u4"), ("value", "u4"), ("size", "u4"), ("info", "u1"), ("other", "u1"), ("index", "u2")],
@@ -45,6 +53,18 @@ class DataSymbols:
         inside = (index >= 0) & (addresses < self.end[np.maximum(index, 0)])
         return np.where(inside, index, -1)
 
+    def place_of(self, name: str) -> int | None:
+        """Return where (as linked) the symbol of a linked name begins, a global one first; None where there is none."""
+        wanted = name.encode("utf-8", "surrogateescape") + b"\0"
+        found: list[int] = []
+        at = self.names.find(wanted)
+        while at >= 0 and len(found) < _MOST_ALIKE:
+            found.append(at)
+            at = self.names.find(wanted, at + 1)
+        index = np.flatnonzero(np.isin(self.offset, found))
+        index = index[np.argsort(~self.is_global[index], kind="stable")]
+        return next((int(self.start[each]) for each in index.tolist() if self.name(each) == name), None)
+
     def name(self, index: int) -> str:
         """Return a variable's name as it is linked."""
         at = int(self.offset[index])
@@ -59,41 +79,94 @@ def data_symbols(module: Module, search: DebugSearch) -> DataSymbols:
 
 def code_symbols(module: Module, search: DebugSearch) -> DataSymbols:
     """Return the functions, in the same way."""
-    return _of_kinds((_STT_FUNC, _STT_GNU_IFUNC), module, search)
+    return _of_kinds(_CODE, module, search)
+
+
+def symbols_of_elf(elf: Any, is_code: bool) -> DataSymbols:
+    """Return the functions or variables that an ELFFile names; those of none where it is broken."""
+    kinds = _CODE if is_code else (STT_OBJECT,)
+    try:
+        return _in_tables(elf, kinds)
+    except UNPARSABLE:
+        return _none(kinds)
 
 
 def _of_kinds(kinds: tuple[int, ...], module: Module, search: DebugSearch) -> DataSymbols:
-    found = [_read(path, kinds) for path in (module.file, search.by_build_id(module.build_id)) if path is not None]
-    return max(found, key=lambda each: len(each.start), default=_sorted(b"", b"", 64, "<", kinds))
+    found = [
+        each
+        for path in (module.file, search.by_build_id(module.build_id))
+        if path is not None
+        for each in _read(path, kinds)
+    ]
+    return max(found, key=lambda each: len(each.start), default=_none(kinds))
 
 
-def _read(path: str, kinds: tuple[int, ...]) -> DataSymbols:
-    """Return what .symtab names of these kinds, .dynsym where there is none."""
+def _read(path: str, kinds: tuple[int, ...]) -> Iterator[DataSymbols]:
+    """Yield what a file names of these kinds, and what the small debug file names that may lie in it, compressed
+    (.gnu_debugdata)."""
     try:
         with open_elf(path) as file:
             elf: Any = ELFFile(file)
-            for table in (".symtab", ".dynsym"):
-                section = elf.get_section_by_name(table)
-                if section is not None and section["sh_type"] != "SHT_NOBITS":
-                    names = data_of(elf.get_section(section["sh_link"]), MAX_TABLE)
-                    order = "<" if elf.little_endian else ">"
-                    return _sorted(data_of(section, MAX_TABLE), names, elf.elfclass, order, kinds)
+            yield _in_tables(elf, kinds)
+            small = small_debug_file(elf)
+            if small is not None:
+                yield _in_tables(small, kinds)
     except UNPARSABLE:
-        pass
-    return _sorted(b"", b"", 64, "<", kinds)
+        return
 
 
-def _sorted(table: bytes, names: bytes, bits: int, order: str, kinds: tuple[int, ...]) -> DataSymbols:
-    """Return the symbols of these kinds in a table with their places, global ones before others at the same place."""
-    kind = np.dtype([(name, order + form) for name, form in _FIELDS[bits]])
-    rows = np.frombuffer(table, kind, len(table) // kind.itemsize)
-    rows = rows[np.isin(rows["info"] & 15, kinds) & (rows["size"] > 0)]
-    rows = rows[(rows["index"] != SHN_UNDEF) & (rows["index"] != SHN_ABS)]
+def _in_tables(elf: Any, kinds: tuple[int, ...]) -> DataSymbols:
+    """Return what .symtab names of these kinds, .dynsym where there is none."""
+    for table in (".symtab", ".dynsym"):
+        section = elf.get_section_by_name(table)
+        if section is not None and section["sh_type"] != "SHT_NOBITS":
+            names = data_of(elf.get_section(section["sh_link"]), MAX_TABLE)
+            order = "<" if elf.little_endian else ">"
+            kind = np.dtype([(name, order + form) for name, form in _FIELDS[elf.elfclass]])
+            data = data_of(section, MAX_TABLE)
+            rows = np.frombuffer(data, kind, len(data) // kind.itemsize)
+            rows = rows[(rows["index"] != SHN_UNDEF) & (rows["index"] != SHN_ABS)]
+            untold = rows[:0] if kinds != _CODE else _without_size(elf, rows)
+            return _sorted(rows[np.isin(rows["info"] & 15, kinds) & (rows["size"] > 0)], untold, names)
+    return _none(kinds)
+
+
+def _without_size(elf: Any, rows: NDArray[Any]) -> NDArray[Any]:
+    """Return the symbols of code that say nothing of their size, as assembly leaves them: as large as may be."""
+    ends = {
+        number: each["sh_addr"] + each["sh_size"]
+        for number, each in enumerate(elf.iter_sections())
+        if each["sh_flags"] & _EXECUTABLE
+    }
+    kinds = (_STT_NOTYPE, _STT_FUNC)
+    found = rows[np.isin(rows["info"] & 15, kinds) & (rows["size"] == 0) & np.isin(rows["index"], list(ends))].copy()
+    for number, end in ends.items():
+        own = found["index"] == number
+        left = np.uint64(end) - np.minimum(found["value"][own].astype(np.uint64), np.uint64(end))
+        found["size"][own] = np.minimum(left, np.uint64(_MOST_UNTOLD))
+    told: NDArray[Any] = found[found["size"] > 0]
+    return told
+
+
+def _none(kinds: tuple[int, ...]) -> DataSymbols:
+    kind = np.dtype(_FIELDS[64])
+    return _sorted(np.empty(0, kind), np.empty(0, kind), b"")
+
+
+def _sorted(rows: NDArray[Any], untold: NDArray[Any], names: bytes) -> DataSymbols:
+    """Return symbols with their places, global ones before others at the same place; those `untold` reach to the next
+    one, and count where no other is."""
+    known = np.arange(len(rows) + len(untold)) < len(rows)
+    rows = np.concatenate([rows, untold]) if len(untold) else rows
     start, is_global = rows["value"].astype(np.uint64), rows["info"] >> 4 == _STB_GLOBAL
-    place = np.lexsort((~is_global, start))
+    place = np.lexsort((~is_global, ~known, start))
     new = np.flatnonzero(np.diff(start[place], prepend=np.uint64(np.iinfo(np.uint64).max)))
     place = place[new]
     start, size = start[place], rows["size"][place].astype(np.uint64)
+    if len(untold):
+        size = np.where(
+            known[place], size, np.minimum(size, np.diff(start, append=start[-1:] + np.uint64(_MOST_UNTOLD)))
+        )
     # What is said to be larger than any address reaches to the end.
     end = start + np.minimum(size, np.uint64(np.iinfo(np.uint64).max) - start)
     return DataSymbols(start, end, is_global[place], rows["name"][place].astype(np.uint32), names)

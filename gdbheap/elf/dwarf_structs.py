@@ -7,6 +7,7 @@ from collections.abc import Collection, Iterator
 from typing import Any
 
 from gdbheap.elf.budget import Budget
+from gdbheap.elf.dies import children_of, constant_of, name_of, referred, type_of
 from gdbheap.process.cstruct import MAX_STRUCT, CStruct, Field
 
 # Bounds against hostile or broken debug info: nothing real comes near.
@@ -24,7 +25,6 @@ _TRANSPARENT = {
     "DW_TAG_atomic_type",
     "DW_TAG_restrict_type",
 }
-_WITHIN_UNIT = ("DW_FORM_ref1", "DW_FORM_ref2", "DW_FORM_ref4", "DW_FORM_ref8", "DW_FORM_ref_udata")
 _AGGREGATES = ("DW_TAG_structure_type", "DW_TAG_union_type")
 
 
@@ -38,7 +38,7 @@ def unit_of_address(dwarf: Any, address: int) -> Any | None:
 def unit_of_source(dwarf: Any, source: str) -> Any | None:
     """Return the compilation unit whose source file is named `source` ("malloc.c"), or None: the slow way."""
     for unit in itertools.islice(dwarf.iter_CUs(), MAX_UNITS):
-        name = _name(unit.get_top_DIE())
+        name = name_of(unit.get_top_DIE())
         if name == source or name.endswith("/" + source):
             return unit
     return None
@@ -51,7 +51,7 @@ def read_structs(unit: Any, wanted: Collection[str], budget: Budget) -> dict[str
     for die in _top_level(unit, set(), budget):
         if die.tag not in _AGGREGATES or "DW_AT_declaration" in die.attributes:
             continue
-        name = _name(die).lstrip("_")
+        name = name_of(die).lstrip("_")
         if name in wanted and name not in found and "DW_AT_byte_size" in die.attributes:
             struct = _struct(die, name, budget)
             if 0 < struct.size <= MAX_STRUCT:
@@ -64,13 +64,13 @@ def _top_level(unit: Any, seen: set[tuple[int, int]], budget: Budget) -> Iterato
     another file perhaps."""
     seen.add(_place(unit))
     imports = []
-    for die in _children(unit.get_top_DIE(), budget):
+    for die in children_of(unit.get_top_DIE(), budget):
         if die.tag == "DW_TAG_imported_unit":
             imports.append(die)
         else:
             yield die
     for die in imports:
-        imported = _referred(die, "DW_AT_import")
+        imported = referred(die, "DW_AT_import")
         if imported is not None and _place(imported.cu) not in seen and len(seen) < MAX_IMPORTS:
             yield from _top_level(imported.cu, seen, budget)
 
@@ -79,33 +79,9 @@ def _place(unit: Any) -> tuple[int, int]:
     return id(unit.dwarfinfo), unit.cu_offset
 
 
-def _children(die: Any, budget: Budget) -> Iterator[Any]:
-    """Yield the children of a DIE. The way leads forward only, where pyelftools' own may go round and round between
-    siblings."""
-    unit, offset, depth = die.cu, die.offset + die.size, 0
-    while die.has_children and offset < unit.cu_offset + unit.size:
-        budget.spend()
-        child = unit.get_DIE_from_refaddr(offset)
-        if child.is_null():
-            if depth == 0:
-                return
-            depth -= 1
-        elif depth == 0:
-            yield child
-        sibling = _sibling(child) if child.has_children else 0
-        depth += bool(child.has_children) and sibling <= offset
-        offset = max(sibling, offset + child.size)
-
-
-def _sibling(die: Any) -> int:
-    """Return the offset of the next sibling as the DIE has it, 0 for none."""
-    attribute = die.attributes.get("DW_AT_sibling")
-    return die.cu.cu_offset + attribute.value if attribute is not None and attribute.form in _WITHIN_UNIT else 0
-
-
 def _struct(die: Any, name: str, budget: Budget) -> CStruct:
     members = itertools.islice(_members(die, 0, 0, budget), MAX_MEMBERS)
-    size = _constant(die, "DW_AT_byte_size")
+    size = constant_of(die, "DW_AT_byte_size")
     inside = (each for each in members if each.offset >= 0 and each.offset + each.size <= size)
     return CStruct(name, size, {each.name: each for each in inside})
 
@@ -113,11 +89,11 @@ def _struct(die: Any, name: str, budget: Budget) -> CStruct:
 def _members(die: Any, base: int, depth: int, budget: Budget) -> Iterator[Field]:
     """Yield the members, those of anonymous structs and unions as if they were the outer one's own. Bit fields are
     left out."""
-    for member in _children(die, budget):
+    for member in children_of(die, budget):
         if member.tag != "DW_TAG_member" or "DW_AT_bit_size" in member.attributes:
             continue
-        offset = base + _constant(member, "DW_AT_data_member_location")
-        name = _name(member)
+        offset = base + constant_of(member, "DW_AT_data_member_location")
+        name = name_of(member)
         if name:
             size, count = _size(member, 0, budget)
             # Padding of no elements (char pad[0]) and flexible arrays hold nothing to read; a type in a missing file
@@ -125,14 +101,14 @@ def _members(die: Any, base: int, depth: int, budget: Budget) -> Iterator[Field]
             if size > 0 and count > 0:
                 yield Field(name, offset, size * count, count)
         elif depth < MAX_NESTING:
-            inner = _type(member)
+            inner = type_of(member)
             if inner is not None and inner.tag in _AGGREGATES:
                 yield from _members(inner, offset, depth + 1, budget)
 
 
 def _size(die: Any, depth: int, budget: Budget) -> tuple[int, int]:
     """Return the size of one element of the type of `die`, and how many there are (1: no array)."""
-    target = _type(die)
+    target = type_of(die)
     if target is None or depth > MAX_TYPE_DEPTH:
         return 0, 1
     if target.tag in _TRANSPARENT:
@@ -140,41 +116,18 @@ def _size(die: Any, depth: int, budget: Budget) -> tuple[int, int]:
     if target.tag == "DW_TAG_array_type":
         size, inner = _size(target, depth + 1, budget)
         count = inner
-        for subrange in itertools.islice(_children(target, budget), MAX_DIMENSIONS):
+        for subrange in itertools.islice(children_of(target, budget), MAX_DIMENSIONS):
             # An enumeration as an index type may be a child as well.
             count *= _length(subrange) if subrange.tag == "DW_TAG_subrange_type" else 1
         return size, count
     if "DW_AT_byte_size" in target.attributes:
-        return _constant(target, "DW_AT_byte_size"), 1
+        return constant_of(target, "DW_AT_byte_size"), 1
     return (target.cu["address_size"], 1) if target.tag == "DW_TAG_pointer_type" else (0, 1)
 
 
 def _length(subrange: Any) -> int:
     if "DW_AT_count" in subrange.attributes:
-        return _constant(subrange, "DW_AT_count")
+        return constant_of(subrange, "DW_AT_count")
     if "DW_AT_upper_bound" in subrange.attributes:
-        return _constant(subrange, "DW_AT_upper_bound") + 1
+        return constant_of(subrange, "DW_AT_upper_bound") + 1
     return 0
-
-
-def _type(die: Any) -> Any | None:
-    return _referred(die, "DW_AT_type")
-
-
-def _referred(die: Any, attribute: str) -> Any | None:
-    """Return the DIE that an attribute refers to; None where there is none, or it is in a file that is not at hand."""
-    try:
-        return die.get_DIE_from_attribute(attribute) if attribute in die.attributes else None
-    except NotImplementedError:
-        return None
-
-
-def _name(die: Any) -> str:
-    attribute = die.attributes.get("DW_AT_name")
-    return attribute.value.decode("utf-8", "replace") if attribute is not None else ""
-
-
-def _constant(die: Any, attribute: str) -> int:
-    """Return a constant attribute; 0 where it is absent or no plain number (an expression)."""
-    value = die.attributes[attribute].value if attribute in die.attributes else 0
-    return value if isinstance(value, int) else 0

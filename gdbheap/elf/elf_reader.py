@@ -210,6 +210,19 @@ def _dwarf_of(elf: Any, budget: Budget) -> Any:
     return dwarf
 
 
+def dwarf_in(path: str, search: DebugSearch, budget: Budget) -> Any | None:
+    """Return pyelftools' DWARFInfo of a file, with what dwz moved elsewhere; None where it has none, or more than is
+    read. Raise what pyelftools does (UNPARSABLE)."""
+    with open_elf(path) as file:
+        elf = ELFFile(file)
+        section = elf.get_section_by_name(".debug_info")
+        if section is None or section["sh_type"] == "SHT_NOBITS" or section.data_size > MAX_DEBUG_INFO:
+            return None
+        dwarf = _dwarf_of(elf, budget)
+        _join_alternate(elf, dwarf, path, search, budget)
+        return dwarf
+
+
 def _units(dwarf: Any, symbols: Mapping[str, Symbol]) -> Iterator[Any]:
     """Yield the compilation units that may define malloc's structs: those with its functions' code, at last the one
     named malloc.c."""

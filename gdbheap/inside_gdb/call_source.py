@@ -7,8 +7,8 @@ import gdb
 from gdbheap.errors import HeapError
 from gdbheap.inside_gdb.expressions import evaluate
 from gdbheap.inside_gdb.selection import selection_kept
-from gdbheap.inside_gdb.stop import source_lines
 from gdbheap.inside_gdb.text import text_of
+from gdbheap.process.source_lines import source_lines
 
 # A call's arguments may go on for so many lines.
 _LINES = 4

@@ -10,8 +10,6 @@ import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from io import BytesIO
-from itertools import islice
 
 import gdb
 
@@ -29,14 +27,14 @@ from gdbheap.process.live.namespace import pid_in_namespace
 from gdbheap.process.process import Process, Thread
 from gdbheap.process.return_address import return_address
 from gdbheap.process.signal_info import FATAL, SI_KERNEL, SIGTRAP, SignalInfo, parse_siginfo, signal_name, union_offset
+from gdbheap.process.source_lines import source_lines
 from gdbheap.process.stop import Expression, Handler, Stop
 from gdbheap.process.system_calls import is_at_own_trap
 
 _MOST_FRAMES = 64
 _MOST_THREADS = 1 << 12
-# The longest source is SQLite's in one file: 9 MB.
-_MOST_SOURCE = 32 << 20
-_MOST_LINE = 1000
+# gdb's table of system calls has 40 KB.
+_MOST_TABLE = 1 << 20
 # As many of the ints behind siginfo_t's first three as are looked at.
 _INTS = 12
 # A handler whose stack has overflowed lies behind as many frames as fit on it.
@@ -260,17 +258,6 @@ def _line(path: str, wanted: int) -> str:
     return next(iter(source_lines(path, wanted, 1)), "")
 
 
-def source_lines(path: str, first: int, count: int) -> list[str]:
-    """Return lines of the file that gdb has found for the one that debug info names: that may be a device as well,
-    or of any size."""
-    try:
-        lines = BytesIO(read_regular(path, _MOST_SOURCE))
-    except OSError:
-        return []
-    wanted = islice(lines, first - 1, first - 1 + count)
-    return [each[:_MOST_LINE].decode("utf-8", "replace").strip() for each in wanted]
-
-
 def _handlers(process: Process, frame: gdb.Frame | None, level: int) -> Iterator[Handler]:
     """Yield the signal handlers that the selected thread is in, from this frame (of this level) outwards, the
     innermost first."""
@@ -303,7 +290,7 @@ def _system_call(machine: Machine, signal: SignalInfo | None) -> str:
         return ""
     table = machine.system_calls.table
     try:
-        text = read_regular(os.path.join(os.path.dirname(gdb.PYTHONDIR), "syscalls", table), _MOST_SOURCE)
+        text = read_regular(os.path.join(os.path.dirname(gdb.PYTHONDIR), "syscalls", table), _MOST_TABLE)
     except OSError:
         return ""
     match = re.search(rf'<syscall name="(\w+)" number="{signal.system_call}"', text.decode("utf-8", "replace"))

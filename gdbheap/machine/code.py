@@ -109,3 +109,17 @@ class MachineCode(Protocol):
 
     def return_addresses(self, process: StoppedProcess, below: int, reach: int) -> Iterator[int]:
         """Yield the words that point behind a call, from the address downwards, so many bytes of them."""
+
+    def binutils_text(self, mnemonic: str, operands: str) -> tuple[str, str, int | None]:
+        """Return an instruction's mnemonic and operands the way that binutils writes them, out of what capstone does;
+        and how far behind the instruction an operand lies that counts from there (None: none does)."""
+
+    def jumps(self, mnemonic: str) -> bool:
+        """Whether the instruction's operand is where it goes on."""
+
+    def caller_registers(
+        self, process: StoppedProcess, registers: Mapping[str, int], function: int | None
+    ) -> Mapping[str, int] | None:
+        """Return the registers of the caller of a function that begins at `function` (None: not known) and of which no
+        table tells how to unwind it: by how such functions begin, or as if it had just been called. None where nobody
+        called it; raises MemoryFault."""

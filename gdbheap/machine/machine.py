@@ -83,6 +83,8 @@ class Machine:
     2.44. `tls_above`: thread-local storage begins above the thread pointer, at which there is the dtv, and struct
     pthread ends there (TLS variant I); else it ends below it, and struct pthread begins there, with its own address.
 
+    `dwarf_registers` are the registers by the numbers that debug information has for them ("": one that is not read).
+
     `tag_bits` are the highest bits of a program's address that the processor takes for no part of it (TBI, MTE).
     """
 
@@ -122,6 +124,7 @@ class Machine:
     malloc: MallocConstants
     core: CoreNotes
     load_code: Callable[[], MachineCode]
+    dwarf_registers: tuple[str, ...] = ()
     tls_above: bool = False
     tag_bits: int = 0
     return_register: str = ""

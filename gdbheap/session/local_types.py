@@ -13,6 +13,15 @@ from gdbheap.types.typed_root import RootKind, TypedRoot
 
 # What debuggers and compilers write differently in the arguments of templates.
 _NOISE = re.compile(r"\s+|\b(?:const|volatile|class|struct|union|enum)\b|(?<=\d)[uUlL]+\b")
+# gdb from 11 on writes C's types as C++'s.
+_COMPILERS = {
+    "long": "long int",
+    "unsigned long": "long unsigned int",
+    "long long": "long long int",
+    "unsigned long long": "long long unsigned int",
+    "short": "short int",
+    "unsigned short": "short unsigned int",
+}
 _STRUCTS = (TypeKind.STRUCT, TypeKind.UNION)
 
 
@@ -54,7 +63,7 @@ class ToldTypes:
             yield from self._derived.unnamed_structs()
             return
         catalogue = self._catalogue
-        numbers: Iterable[int] = catalogue.by_name.get(name, ())
+        numbers: Iterable[int] = catalogue.by_name.get(name) or catalogue.by_name.get(_COMPILERS.get(name, ""), ())
         if not numbers and "<" in name:
             numbers = self._templates().get(_NOISE.sub("", name), ())
             spelled = name.count("const")

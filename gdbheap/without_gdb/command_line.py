@@ -25,18 +25,14 @@ from gdbheap.report.progress import Progress
 from gdbheap.session.target import Target
 
 if TYPE_CHECKING:
-    from gdbheap.without_gdb.core_debugger import CoreDebugger
+    from gdbheap.without_gdb.reader import Reader
 
 # These want the process to run on, or gdb's own types.
 _GDB_ALONE = frozenset(("heap record", "heap view"))
 _FIRST = frozenset(name_of(module).split()[0] for module in MODULES)
-# What a debugger's unwinder and expressions would add, by command: said beside each answer that could have had it.
-_STACKS = "read without gdb: of a call stack only the innermost function is known, and no instruction is decoded"
-_LOCALS = "read without gdb: local variables have no names here, nor types that would name what they hold"
-_LACKING = {
-    **dict.fromkeys(("fault", "explain", "heap check"), _STACKS),
-    **dict.fromkeys(("heap leaks", "heap owners", "heap retained", "heap types"), _LOCALS),
-}
+# These look at instructions, which takes a package that need not be there.
+_DECODING = frozenset(("fault", "explain", "heap check", "heap predict"))
+_UNDECODED = "read without gdb: no instruction is decoded, which takes the package capstone (pip install capstone)"
 
 
 def is_command(words: Sequence[str]) -> bool:
@@ -63,8 +59,8 @@ def run(words: Sequence[str]) -> int:
     target.begin(Progress(_say) if on_terminal else None)
     arguments = parse(command, " ".join(rest), target.evaluate)
     report = command.run(target, arguments)
-    if lacking := _LACKING.get(command.name):
-        report = replace(report, notes=(*report.notes, lacking))
+    if command.name in _DECODING and not packages.is_there("capstone"):
+        report = replace(report, notes=(*report.notes, _UNDECODED))
     if arguments["json"]:
         report = limited(report, rows_wanted(command, arguments))
     path = arguments["output"]
@@ -106,14 +102,15 @@ def target_of(options: argparse.Namespace) -> Target:
     return Target(_debugger(options))
 
 
-def _debugger(options: argparse.Namespace) -> CoreDebugger:
-    # It brings pyelftools, which is not there before `setup` has installed it.
-    from gdbheap.without_gdb.core_debugger import CoreDebugger
+def _debugger(options: argparse.Namespace) -> Reader:
+    # They bring pyelftools, which is not there before `setup` has installed it.
+    from gdbheap.without_gdb.core_debugger import core_debugger
+    from gdbheap.without_gdb.reader import Files
 
     directories = [*options.debug_dir, *([f"{options.sysroot}/usr/lib/debug"] if options.sysroot else [])]
     search = DebugSearch((*directories, "/usr/lib/debug"), debuginfod_cache())
     kept = cache_directory()
-    return CoreDebugger(options.core, SymbolCache(kept) if kept else None, search, _locate(options))
+    return core_debugger(options.core, Files(SymbolCache(kept) if kept else None, search, _locate(options)))
 
 
 def _locate(options: argparse.Namespace) -> Callable[[str], str]:

@@ -5,16 +5,68 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import re
 from collections.abc import Callable
 
 _LIBRARY = "libstdc++.so.6"
 _LONGEST = 1 << 16
+_ANONYMOUS = "(anonymous "
+_OPERATOR = re.compile(
+    r"operator(?:\(\)|\[\]|<=>|<<=?|>>=?|->\*?|[-+*/%^&|=<>!]=?|&&|\|\||\+\+|--|~|,|\"\"\s*\w+|"
+    r" (?:new|delete)(?:\[\])?)(?: (?=<))?"
+)
+_GOES_ON = re.compile(r"(?: const| volatile| &{1,2})*::")
 
 
 def demangled(name: str) -> str:
     """Return the name as C++ writes it; itself where it is none of C++'s, or nobody here demangles."""
     demangle = _demangler() if name.startswith("_Z") and len(name) <= _LONGEST else None
-    return name if demangle is None else demangle(name)
+    if demangle is None:
+        return name
+    own, at, version = name.partition("@")  # where it is copied from a library
+    return f"{demangle(own)}{at}{version}"
+
+
+def without_parameters(name: str) -> str:
+    """Return a function's demangled name ("int work<int>(char*) const") as debuggers name its frame: "work<int>"."""
+    depth, start, end = 0, 0, len(name)
+    index, operator = 0, name.find("operator")
+    while index < len(name):
+        char = name[index]
+        if index == operator and (not index or not (name[index - 1].isalnum() or name[index - 1] == "_")):
+            # operator(), operator<, operator->: no brackets; a conversion's type has blanks.
+            symbol = _OPERATOR.match(name, index)
+            if symbol is not None:
+                index = symbol.end()
+                continue
+            opening = name.find("(", index)
+            return name[start : opening if opening > 0 else len(name)]
+        if char == "(" and not depth and not name.startswith(_ANONYMOUS, index) and index > start:
+            end = index
+            # A function in a function ("work(int)::{lambda()#1}") goes on.
+            closing = _closing(name, index)
+            rest = name[closing:]
+            match = _GOES_ON.match(rest)
+            if match is None:
+                break
+            index, end = closing, len(name)
+            continue
+        depth += char in "(<[{"
+        depth -= char in ")>]}"
+        if char == " " and not depth:
+            start = index + 1
+        index += 1
+    return name[start:end]
+
+
+def _closing(name: str, index: int) -> int:
+    depth = 0
+    for at in range(index, len(name)):
+        depth += name[at] == "("
+        depth -= name[at] == ")"
+        if not depth:
+            return at + 1
+    return len(name)
 
 
 @functools.cache

@@ -5,9 +5,10 @@ from __future__ import annotations
 from gdbheap.elf.cache import SymbolCache
 from gdbheap.elf.debug_search import DebugSearch
 from gdbheap.session.target import Target
-from gdbheap.without_gdb.core_debugger import CoreDebugger
+from gdbheap.without_gdb.core_debugger import core_debugger
+from gdbheap.without_gdb.reader import Files
 
 
 def core_target(path: str, cache: str, search: DebugSearch) -> Target:
     """Return the Target on the core at `path`; what is read out of files is kept in the `cache` directory."""
-    return Target(CoreDebugger(path, SymbolCache(cache), search))
+    return Target(core_debugger(path, Files(SymbolCache(cache), search)))

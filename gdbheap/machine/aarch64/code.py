@@ -65,5 +65,17 @@ class Aarch64Code:
     def return_addresses(self, process: StoppedProcess, below: int, reach: int) -> Iterator[int]:
         return return_addresses(process, below, reach)
 
+    def binutils_text(self, mnemonic: str, operands: str) -> tuple[str, str, int | None]:
+        return mnemonic, operands.replace("#0x", "0x") if mnemonic.startswith(("b", "cb", "tb")) else operands, None
+
+    def jumps(self, mnemonic: str) -> bool:
+        return mnemonic in ("b", "bl") or mnemonic.startswith("b.")
+
+    def caller_registers(
+        self, process: StoppedProcess, registers: Mapping[str, int], function: int | None
+    ) -> Mapping[str, int] | None:
+        # A function that has not begun has its return address in the link register.
+        return {**registers, "pc": registers["x30"]} if registers.get("x30") else None
+
 
 CODE = Aarch64Code()

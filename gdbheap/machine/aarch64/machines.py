@@ -72,6 +72,7 @@ AARCH64 = Machine(
         thread_note=0x401,  # NT_ARM_TLS: tpidr
     ),
     load_code=_code,
+    dwarf_registers=(*_numbered(30), "sp", "pc"),
     tls_above=True,
     tag_bits=8,
     return_register="x30",

@@ -11,8 +11,10 @@ from gdbheap.machine.instruction import Instruction
 from gdbheap.machine.refusal import Refusal, TrapBytes
 from gdbheap.machine.stopped import Bytes, CodeLines, NamedPlace, PointerWords, StoppedProcess
 from gdbheap.machine.x86.arithmetic import divisor, floating_point
+from gdbheap.machine.x86.binutils_text import binutils_text, jumps
 from gdbheap.machine.x86.call_code import ends_with_call
 from gdbheap.machine.x86.call_reader import call_form
+from gdbheap.machine.x86.caller import caller_registers
 from gdbheap.machine.x86.left_frames import left_frames, return_addresses
 from gdbheap.machine.x86.operand import decode
 from gdbheap.machine.x86.refusals import divides_integers, refusal, trap_before
@@ -68,6 +70,17 @@ class X86Code:
 
     def return_addresses(self, process: StoppedProcess, below: int, reach: int) -> Iterator[int]:
         return return_addresses(process, below, reach)
+
+    def binutils_text(self, mnemonic: str, operands: str) -> tuple[str, str, int | None]:
+        return binutils_text(mnemonic, operands)
+
+    def jumps(self, mnemonic: str) -> bool:
+        return jumps(mnemonic)
+
+    def caller_registers(
+        self, process: StoppedProcess, registers: Mapping[str, int], function: int | None
+    ) -> Mapping[str, int] | None:
+        return caller_registers(process, registers, function)
 
 
 CODE_64, CODE_32 = X86Code(8), X86Code(4)

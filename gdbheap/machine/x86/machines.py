@@ -86,6 +86,7 @@ X86_64 = Machine(
         arguments=56,
     ),
     load_code=_code_64,
+    dwarf_registers=_names("rax rdx rcx rbx rsi rdi rbp rsp r8 r9 r10 r11 r12 r13 r14 r15 rip"),
 )
 
 I386 = Machine(
@@ -140,4 +141,5 @@ I386 = Machine(
         selector="gs",
     ),
     load_code=_code_32,
+    dwarf_registers=_names("eax ecx edx ebx esp ebp esi edi eip eflags"),
 )

@@ -1,0 +1,76 @@
+"""What a call has passed in registers, as debug information tells of the call."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from gdbheap.elf.budget import Budget
+from gdbheap.elf.code.scopes import FunctionScope, names_of
+from gdbheap.elf.dies import children_of, referred
+from gdbheap.elf.unwind.expression import Place, Surroundings, Worth, evaluate
+from gdbheap.errors import MemoryFault
+
+_SITES = ("DW_TAG_call_site", "DW_TAG_GNU_call_site")
+_PARAMETERS = ("DW_TAG_call_site_parameter", "DW_TAG_GNU_call_site_parameter")
+_BLOCKS = ("DW_TAG_lexical_block", "DW_TAG_inlined_subroutine")
+_MOST_SITES = 10_000
+_MOST_DEPTH = 64
+
+
+@dataclass(frozen=True)
+class Call:
+    """A call that has not returned: it is made in the function `caller`, whose frame is `around`, and returns to `back`
+    (as linked)."""
+
+    caller: FunctionScope
+    back: int
+    around: Surroundings
+    budget: Budget
+
+
+def entry_value(call: Call, callee: FunctionScope, register: int) -> int | None:
+    """Return what a call passed in a register; None where that is not told, or it was not `callee` that was called
+    (whom that has called instead of returning)."""
+    site = next((each for each in _sites(call.caller.entry, call.budget, 0) if _returns_to(each, call.back)), None)
+    if site is None or not _calls(site, callee):
+        return None
+    for each in itertools.islice(children_of(site, call.budget), _MOST_DEPTH):
+        place = each.attributes.get("DW_AT_location")
+        if each.tag in _PARAMETERS and place is not None and list(place.value) == [0x50 + register]:
+            value = each.attributes.get("DW_AT_call_value") or each.attributes.get("DW_AT_GNU_call_site_value")
+            return None if value is None else _value(bytes(value.value), call.around)
+    return None
+
+
+def _value(expression: bytes, around: Surroundings) -> int | None:
+    try:
+        found = evaluate(expression, around)
+    except (MemoryFault, OverflowError):
+        return None
+    if isinstance(found, Place):
+        return found.address
+    return found.value if isinstance(found, Worth) else None
+
+
+def _sites(die: Any, budget: Budget, depth: int) -> Iterator[Any]:
+    for each in itertools.islice(children_of(die, budget), _MOST_SITES):
+        if each.tag in _SITES:
+            yield each
+        elif each.tag in _BLOCKS and depth < _MOST_DEPTH:
+            yield from _sites(each, budget, depth + 1)
+
+
+def _returns_to(site: Any, back: int) -> bool:
+    place = site.attributes.get("DW_AT_call_return_pc") or site.attributes.get("DW_AT_low_pc")
+    return place is not None and bool(place.value == back)
+
+
+def _calls(site: Any, callee: FunctionScope) -> bool:
+    origin = referred(site, "DW_AT_call_origin") or referred(site, "DW_AT_abstract_origin")
+    if origin is None:
+        return False
+    name, linked = names_of(origin)
+    return (linked or name) == (callee.linked or callee.name)

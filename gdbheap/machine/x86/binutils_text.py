@@ -1,0 +1,41 @@
+"""x86 instructions in AT&T's syntax as binutils (and gdb) write them, out of what capstone writes."""
+
+from __future__ import annotations
+
+import re
+
+# Those that need no letter for their size where an operand is a register.
+_SIZED = re.compile(
+    r"(mov|movabs|add|sub|cmp|test|and|or|xor|lea|push|pop|inc|dec|neg|not|shl|shr|sar|sal|rol|ror|rcl|rcr|shld|shrd|"
+    r"imul|mul|div|idiv|adc|sbb|xchg|xadd|cmpxchg|bt|bts|btr|btc|bsf|bsr|bswap|tzcnt|lzcnt|popcnt|cmov[a-z]+|stos|"
+    r"lods|scas|in|out)[bwlq]"
+)
+_STACK = re.compile(r"(call|jmp|ret|leave|push|pop|pushf|popf)[lq]")
+_JUMP = re.compile(r"(?:.* )?(?:call|j|loop|xbegin)\w*")
+_NUMBER = re.compile(r"(?<![\w%])(-?)(\d+)(?![\w])")
+_SCALE = re.compile(r"(,0x)([1248])\)")
+_RELATIVE = re.compile(r"(-?0x[0-9a-f]+)\(%[er]ip\)")
+_STRING = re.compile(r"(?:rep\w* )?(movs|stos|lods|scas|cmps|ins|outs)[bwlq]?")
+_SEGMENTS = {"(%rdi)": "%es:(%rdi)", "(%edi)": "%es:(%edi)", "(%rsi)": "%ds:(%rsi)", "(%esi)": "%ds:(%esi)"}
+
+
+def binutils_text(mnemonic: str, operands: str) -> tuple[str, str, int | None]:
+    """Return mnemonic and operands, and how far behind the instruction an operand lies that counts from there (None:
+    none does)."""
+    operands = _NUMBER.sub(lambda match: f"{match[1]}{int(match[2]):#x}", operands.replace(", ", ","))
+    operands = _SCALE.sub(lambda match: f",{match[2]})", operands)
+    prefix, _, name = mnemonic.rpartition(" ")
+    if _STRING.fullmatch(mnemonic) is not None and "mm" not in operands:
+        for plain, whole in _SEGMENTS.items():
+            operands = operands.replace(plain, whole)
+    outside = re.sub(r"\([^)]*\)", "", operands)
+    registers = "%" in re.sub(r"%[c-gs]s:", "", outside) and "mm" not in outside
+    if _STACK.fullmatch(name) or (registers and _SIZED.fullmatch(name)):
+        name = name[:-1]
+    relative = _RELATIVE.search(operands)
+    return f"{prefix} {name}".strip(), operands, None if relative is None else int(relative[1], 16)
+
+
+def jumps(mnemonic: str) -> bool:
+    """Whether the instruction's operand is where it goes on."""
+    return _JUMP.fullmatch(mnemonic) is not None

@@ -1,0 +1,166 @@
+"""A process as a Debugger, told by its memory and the files of its modules: what takes an evaluator of expressions is
+not known, and all else is as gdb has it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from gdbheap.elf.cache import SymbolCache
+from gdbheap.elf.debug_search import DebugSearch
+from gdbheap.errors import NoProcess, UsageError
+from gdbheap.interface.settings import SETTINGS
+from gdbheap.process.frame import Frame
+from gdbheap.process.images.function_bounds import function_bounds
+from gdbheap.process.named_address import NamedAddress, StackPlace
+from gdbheap.process.process import Process, Thread
+from gdbheap.process.recording import Recording, Sampling
+from gdbheap.process.source_lines import source_lines
+from gdbheap.process.stop import Stop
+from gdbheap.types.local_variable import LocalVariable
+from gdbheap.without_gdb.demangle import demangled
+from gdbheap.without_gdb.frame_variables import local_variables, stack_place
+from gdbheap.without_gdb.instructions import Instructions
+from gdbheap.without_gdb.named_values import NamedValues
+from gdbheap.without_gdb.stacks import Stacks
+from gdbheap.without_gdb.stops import Stops, Told
+
+_REGISTER = re.compile(r"\$([a-z][a-z0-9_]*)")
+_CHAIN = re.compile(r"[A-Za-z_]\w*(?:(?:->|\.)[A-Za-z_]\w*|\[-?\w+\])*")
+# A call's arguments may go on for so many lines.
+_CALL_LINES = 4
+_MOST_FRAMES = 512
+
+
+@dataclass(frozen=True)
+class Files:
+    """Where files are: the `cache` of what was read of them, the `search` for debug files, and `locate`, which says
+    where a path of the process's is here."""
+
+    cache: SymbolCache | None
+    search: DebugSearch
+    locate: Callable[[str], str] = lambda path: path
+
+
+class Reader:
+    """A Debugger (gdbheap/session/debugger.py) on a process whose memory can be read, and that stands still."""
+
+    def __init__(self, process: Process, told: Told, files: Files) -> None:
+        self._process, self._files = process, files
+        self._stacks = Stacks(process, files.search)
+        self._symbols = self._stacks.symbols
+        self._instructions = Instructions(process, self._symbols.linked_at)
+        self._stops = Stops(process, told, self._stacks, self._instructions)
+
+    def stop_key(self) -> object:
+        return "the only one"
+
+    def gather(self) -> Process:
+        return self._process
+
+    def debug_search(self) -> DebugSearch:
+        return self._files.search
+
+    def symbol_cache(self) -> SymbolCache | None:
+        return self._files.cache
+
+    def setting(self, name: str) -> Any:
+        return next(each.default for each in SETTINGS if each.name == name)
+
+    def evaluate(self, expression: str) -> int:
+        """A number, a register of the first thread ($sp, $pc or by its name), or a variable of its innermost frame
+        ("p->next"); UsageError for all else."""
+        text = expression.strip()
+        register = _REGISTER.fullmatch(text)
+        try:
+            return int(text, 0) & ((1 << 64) - 1) if register is None else self._registers()[register[1]]
+        except (ValueError, KeyError):
+            pass
+        found = self.evaluate_in_frame(None, 0, text)
+        if found is None:
+            raise UsageError(
+                f"{expression}: without gdb an address is a number (0x...), a register of the thread that died ($sp) "
+                "or a variable of its innermost frame (p->next)"
+            )
+        return found
+
+    def _registers(self) -> Mapping[str, int]:
+        machine, threads = self._process.machine, self._process.threads
+        if not threads:
+            return {}
+        found = threads[0].registers
+        names = {"sp": machine.stack_pointer, "pc": machine.program_counter}
+        return {**found, **{name: found[own] for name, own in names.items() if own in found}}
+
+    def typed(self, name: str) -> None:
+        return None
+
+    def pointed_to(self, expression: str) -> None:
+        return None
+
+    def symbol_at(self, address: int) -> NamedAddress | None:
+        return self._symbols.at(address)
+
+    def demangled(self, name: str) -> str:
+        return demangled(name)
+
+    def stack_place(self, thread: int, address: int) -> StackPlace | None:
+        found = next((each for each in self._process.threads if each.number == thread), None)
+        return None if found is None else stack_place(self._stacks, found, address)
+
+    def local_variables(self, process: Process) -> tuple[LocalVariable, ...]:
+        return local_variables(process, self._stacks)
+
+    def frames(self, process: Process, lwp: int | None, most: int) -> tuple[Frame, ...]:
+        thread = self._thread(lwp)
+        return () if thread is None else self._stacks.frames(thread, most)
+
+    def frame_at(self, process: Process, address: int) -> Frame:
+        return self._stacks.frame_at(address)
+
+    def code_at(self, process: Process, address: int) -> tuple[tuple[int, str], ...]:
+        bounds = function_bounds(process, address)
+        return () if bounds is None else self._instructions.between(*bounds)
+
+    def call_source(self, lwp: int | None, level: int) -> str:
+        thread = self._thread(lwp)
+        found = [] if thread is None else self._stacks.code_frames(thread, level + 1)
+        line = found[level].line if level < len(found) else None
+        return "" if line is None else "\n".join(source_lines(line.path, line.number, _CALL_LINES))
+
+    def evaluate_in_frame(self, lwp: int | None, level: int, expression: str) -> int | None:
+        thread = self._thread(lwp)
+        chain = re.sub(r"\s", "", expression)
+        if thread is None or _CHAIN.fullmatch(chain) is None:
+            return None
+        levels, found = self._stacks.levels(thread, level + 1), self._stacks.code_frames(thread, level + 1)
+        if level >= len(found):
+            return None
+        return NamedValues(self._process, self._stacks, found[level], levels).word(chain)
+
+    def stop(self, process: Process) -> Stop:
+        thread = self._thread(None)
+        if thread is None:
+            raise NoProcess("no thread of it is known")
+        return self._stops.stop(thread)
+
+    def vector_registers(self, process: Process) -> Iterator[tuple[int, str, int]]:
+        return iter(())
+
+    def selected_thread(self) -> int | None:
+        return self._process.threads[0].lwp if self._process.threads else None
+
+    def say(self, text: str) -> None:
+        """Nothing here takes long enough."""
+
+    def record(self, process: Process, sampling: Sampling) -> Recording:
+        raise UsageError("heap record lets the process run, which takes gdb: python3 -m gdbheap attach PID")
+
+    def detach(self) -> None:
+        raise UsageError("there is no debugger to detach")
+
+    def _thread(self, lwp: int | None) -> Thread | None:
+        threads = self._process.threads
+        return next((each for each in threads if lwp is None or each.lwp == lwp), None)

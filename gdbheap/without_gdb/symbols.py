@@ -1,0 +1,71 @@
+"""Addresses by the modules' symbol tables."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+
+from gdbheap.elf.data_symbols import DataSymbols, code_symbols, data_symbols, symbols_of_elf
+from gdbheap.elf.debug_search import DebugSearch
+from gdbheap.elf.elf_reader import UNPARSABLE
+from gdbheap.elf.unwind.tables import VDSO, vdso_elf
+from gdbheap.errors import MemoryFault
+from gdbheap.lazy import np
+from gdbheap.process.named_address import NamedAddress
+from gdbheap.process.process import Module, Process
+from gdbheap.without_gdb.demangle import demangled
+
+
+class ModuleSymbols:
+    """Names addresses of a process. `module_at` says which module an address is in, the vdso among them."""
+
+    def __init__(self, process: Process, search: DebugSearch, module_at: Callable[[int], Module | None]) -> None:
+        self._process, self._search, self._module_at = process, search, module_at
+        self._tables: dict[tuple[str, bool], DataSymbols | None] = {}
+
+    def at(self, address: int) -> NamedAddress | None:
+        """Return the function or variable that an address is in, its name as C++ writes it."""
+        found = self.linked_at(address)
+        return None if found is None else replace(found, name=demangled(found.name))
+
+    def linked_at(self, address: int) -> NamedAddress | None:
+        """Return the same by the name as it is linked."""
+        module = self._module_at(address)
+        if module is None:
+            return None
+        place = (address - module.load_base) & self._process.machine.mask
+        linked = np.array([place], np.uint64)
+        for is_code in (True, False):
+            symbols = self._symbols_of(module, is_code)
+            index = -1 if symbols is None else int(symbols.find(linked)[0])
+            if symbols is not None and index >= 0:
+                name = symbols.name(index)
+                return NamedAddress(name, place - int(symbols.start[index]), os.path.basename(module.path))
+        return None
+
+    def address_of(self, name: str, near: int) -> int | None:
+        """Return where the variable or function of a linked name is, in the module that an address is in."""
+        module = self._module_at(near)
+        if module is None:
+            return None
+        for is_code in (False, True):
+            symbols = self._symbols_of(module, is_code)
+            place = None if symbols is None else symbols.place_of(name)
+            if place is not None:
+                return (place + module.load_base) & self._process.machine.mask
+        return None
+
+    def _symbols_of(self, module: Module, is_code: bool) -> DataSymbols | None:
+        key = (module.path, is_code)
+        if key not in self._tables:
+            self._tables[key] = self._read(module, is_code)
+        return self._tables[key]
+
+    def _read(self, module: Module, is_code: bool) -> DataSymbols | None:
+        if module.path != VDSO:
+            return (code_symbols if is_code else data_symbols)(module, self._search)
+        try:
+            return symbols_of_elf(vdso_elf(self._process, module), is_code)
+        except (MemoryFault, *UNPARSABLE):
+            return None
