@@ -4,19 +4,22 @@ function, std::terminate."""
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 
 from gdbheap.analysis.call_stacks.whose_code import is_of_cxx_library, is_of_libc
 from gdbheap.analysis.crashes.crash_context import CrashContext
-from gdbheap.analysis.crashes.exceptions import Thrown, thrown
+from gdbheap.analysis.crashes.exceptions import Thrown, nested_inside, thrown
 from gdbheap.analysis.crashes.limits import mapped_bytes, memory_facts
 from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, Cause, Verdict
 from gdbheap.analysis.facts.cxx import (
     ExceptionAt,
+    NestedInside,
     NewAsked,
     NewFailed,
     PureCalled,
     TerminateUnseen,
+    TerminateWhileHandled,
     TerminateWithoutException,
     ThisIs,
     Uncaught,
@@ -40,6 +43,10 @@ LIBRARY_ASSERTIONS = frozenset(
 _PURE = ("__cxa_pure_virtual", "__cxa_deleted_virtual")
 # The unwinder has asked a frame for its handlers, and that one allowed no exception.
 _NOEXCEPT = frozenset({"__cxa_call_terminate", "__gxx_personality_v0"})
+# What calls std::terminate, where the C++ library is linked in: throwing, rethrowing, unwinding, the start of a thread.
+_THROWS = re.compile(
+    r"__cxa_|__cxxabiv1|__gxx_|_Unwind_|std::(rethrow_exception|unexpected|__)|_ZSt|execute_native_thread"
+)
 # The frames of throwing and terminating, at most.
 _MOST_THROWING = 16
 # What malloc asks the kernel for beyond the size: rounding, and the top of a heap.
@@ -57,11 +64,26 @@ def terminated(crash: CrashContext, where: tuple[Fact, ...]) -> Iterator[Verdict
         yield _without_exception(crash, where)
         return
     last, sure = _current(crash, flying)
-    evidence = (ExceptionAt(last.address), *where)
+    inside = (NestedInside(each.type, each.what) for each in nested_inside(crash, last, flying))
+    evidence = (ExceptionAt(last.address), *inside, *where)
+    if _is_called_directly(crash):
+        handled = TerminateWhileHandled(last.type, last.what)
+        yield Verdict(Cause.PROGRAM_ABORT, LIKELY, last.address, handled, evidence, ("bt", "up", "list"))
+        return
     found = Uncaught(last.type, last.what, not _NOEXCEPT.isdisjoint(names))
     if last.type in ("std::bad_alloc", "std::bad_array_new_length") and not _is_programs_own(crash):
         yield _no_memory(crash, last.type, last.address, evidence)
     yield Verdict(Cause.UNCAUGHT_EXCEPTION, sure, last.address, found, evidence, ("bt", "catch throw"))
+
+
+def _is_called_directly(crash: CrashContext) -> bool:
+    """Whether std::terminate was called by a function of the program's, rather than by what throws and unwinds."""
+    frames = [(each.function.partition("(")[0], each) for each in crash.stop.frames]
+    last = max((at for at, (name, _) in enumerate(frames) if name in TERMINATE), default=None)
+    if last is None or last + 1 >= len(frames):
+        return False
+    name, frame = frames[last + 1]
+    return bool(name) and not (is_of_cxx_library(frame) or frame.library.startswith("libgcc_s") or _THROWS.match(name))
 
 
 def is_nameless_end(crash: CrashContext) -> bool:

@@ -3,7 +3,7 @@ object's header."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from gdbheap.analysis.crashes.crash_context import CrashContext
@@ -18,6 +18,8 @@ _CLASS = int.from_bytes(b"GNUCC++\0", "big")
 # struct __cxa_exception without its _Unwind_Exception, which is aligned to 16 bytes and begins with the mark: so many
 # pointers, the type_info first, and two ints.
 _POINTERS, _INTS, _ALIGNMENT = 9, 2 * 4, 16
+# exception_class has so many bytes, on every machine.
+_MARK = 8
 # From the mark back to the type, and on to the thrown object: at most this many bytes.
 _HEADER = 128
 _MOST_CHUNKS = 1 << 16
@@ -30,6 +32,13 @@ _MOST_BASES = 16
 # type_info of the Itanium C++ ABI: a vtable pointer, the name, and of a class with one base (__si_class_type_info) that
 # one's type_info.
 _ONE_BASE = "__si_class_type_info"
+# With several (__vmi_class_type_info) come two 32-bit words of flags and their number, and of each its type_info and a
+# word whose upper bytes are its offset.
+_SEVERAL_BASES = "__vmi_class_type_info"
+_MOST_SHOWN_BASES = 8
+# What std::throw_with_nested throws derives from the exception and from this, whose second word is the inner one.
+_NESTED = "std::nested_exception"
+_MOST_NESTED = 8
 # Plain types: their size in bytes (0: a word) and whether they have a sign; and those whose first word points to text.
 _INTEGERS = {"int": (4, True), "unsigned int": (4, False), "long": (0, True), "unsigned long": (0, False)}
 _TEXTS = ("char const*", "char*", "std::__cxx11::basic_string<char, std::char_traits<char>, std::allocator<char> >")
@@ -96,6 +105,37 @@ def _word(data: bytes, offset: int, pointer_size: int) -> int:
     return int.from_bytes(data[offset : offset + pointer_size], "little")
 
 
+def nested_inside(crash: CrashContext, outer: Thrown, known: Sequence[Thrown]) -> Iterator[Thrown]:
+    """Yield the exceptions that lie nested in one, from the outside in."""
+    for _ in range(_MOST_NESTED):
+        info = crash.word_at(outer.header)
+        bases = _bases(crash, info) if info else []
+        offset = next((offset for base, offset in bases if type_name(crash, base) == _NESTED), None)
+        held = None if offset is None else crash.word_at(outer.address + offset + crash.pointer_size)
+        inner = next((each for each in known if each.address == held), None)
+        if inner is None or inner is outer:
+            return
+        yield inner
+        outer = inner
+
+
+def _bases(crash: CrashContext, info: int) -> list[tuple[int, int]]:
+    """Return the type_info and the offset of each base class, where the type has several."""
+    size = crash.pointer_size
+    kind = crash.word_at(info)
+    table = crash.symbol_at(kind) if kind else None
+    counts = crash.word_at(info + 2 * size if size == _MARK else info + 3 * size)
+    if table is None or _SEVERAL_BASES not in table.name or counts is None:
+        return []
+    count, first = counts >> 32 if size == _MARK else counts, info + 2 * size + _MARK
+    found = []
+    for at in range(first, first + 2 * size * min(count, _MOST_SHOWN_BASES), 2 * size):
+        base, place = crash.word_at(at), crash.word_at(at + size)
+        if base is not None and place is not None:
+            found.append((base, place >> 8))
+    return found
+
+
 def _has_text(crash: CrashContext, name: str, info: int) -> bool:
     """Whether the class keeps its text as std::runtime_error does, or is derived from one that does, as its first
     and only base."""
@@ -104,8 +144,12 @@ def _has_text(crash: CrashContext, name: str, info: int) -> bool:
             return True
         kind, base = crash.word_at(info), crash.word_at(info + 2 * crash.pointer_size)
         table = crash.symbol_at(kind) if kind else None
-        if table is None or base is None or _ONE_BASE not in table.name:
+        first = next(iter(_bases(crash, info)), None)
+        if first is not None and not first[1]:
+            base = first[0]
+        elif table is None or base is None or _ONE_BASE not in table.name:
             return False
+        assert base is not None
         info, name = base, type_name(crash, base)
     return False
 

@@ -30,7 +30,7 @@ from gdbheap.analysis.malloc_aborts.passed_pointer import outside_heaps, what_wa
 from gdbheap.analysis.malloc_aborts.passed_subject import told_by_the_call
 from gdbheap.analysis.suspects.suspected_writer import probable_writer
 from gdbheap.errors import MemoryFault
-from gdbheap.glibc.chunk_table import NON_MAIN_ARENA
+from gdbheap.glibc.chunk_table import FLAG_MASK, NON_MAIN_ARENA, PREV_INUSE
 from gdbheap.process.signal_info import OF_ACCESSES
 
 # What the program calls them, whatever libc's own symbols are.
@@ -83,12 +83,22 @@ def _unreadable(crash: CrashContext, inside: str, where: tuple[Fact, ...]) -> It
             access.base
             and not access.index
             and access.displacement == -crash.pointer_size
-            and crash.vma(pointer) is None
+            and crash.vma(pointer - crash.pointer_size) is None
         ):
-            found = GivenUnreadable("realloc" if "realloc" in inside else "free", pointer, crash.is_canonical(pointer))
+            call = "realloc" if "realloc" in inside else "free"
+            found: Fact = GivenUnreadable(call, pointer, crash.is_canonical(pointer))
+            if crash.vma(pointer) is not None:
+                found = GivenNoBlock(call, pointer, _place_outside(crash, pointer))
             evidence = (*where, ReadsSizeBefore(access.text, pointer))
             yield Verdict(Cause.INVALID_FREE, CERTAIN, pointer, found, evidence, _LOOK)
             return
+
+
+def _place_outside(crash: CrashContext, pointer: int) -> Fact | None:
+    if crash.heap is None:
+        known = outside_heaps(crash.process, pointer, crash.symbol_at)
+        return known.fact if known is not None else None
+    return what_was_passed(CheckedHeap(crash.process, crash.heap), pointer, crash.symbol_at).fact
 
 
 def _without_heap(crash: CrashContext, where: tuple[Fact, ...]) -> Iterator[Verdict]:
@@ -155,9 +165,28 @@ def _is_taken_for_threads(crash: CrashContext, each: Finding) -> bool:
 
 
 def _is_followed(crash: CrashContext, each: Finding) -> bool:
-    """Whether the crash is at the address that the field holds, or near behind it."""
-    if each.held is None or each.held < 0x10000:
+    """Whether the crash is at the address that the field holds, or near behind it; or at what malloc computes from
+    it: the next chunk by a size, the previous one by the prev_size that it must not look at."""
+    if each.held is None:
+        return False
+    if any(
+        access.base and not access.index and access.base_value in _leads_to(crash, each) for access in crash.accesses
+    ):
+        return True
+    if each.held < 0x10000:
         return False
     reached = {crash.fault_address, *(access.address for access in crash.accesses)} - {None}
     links = {each.held, each.held ^ each.where >> 12} if each.field == "next" or each.field == "fd" else {each.held}
     return any(at is not None and 0 <= at - link <= _REACH for at in reached for link in links)
+
+
+def _leads_to(crash: CrashContext, each: Finding) -> set[int]:
+    """Return the chunks that malloc comes to by a field that is wrong."""
+    if each.field in ("fd", "bk", "fd_nextsize", "bk_nextsize"):
+        return {each.held or 0}
+    if each.field not in ("size", "prev_size") or each.held is None:
+        return set()
+    mask = (1 << 8 * crash.pointer_size) - 1
+    behind = (each.address + (each.held & ~FLAG_MASK)) & mask
+    before = crash.word_at(each.address)
+    return {behind} if each.held & PREV_INUSE or before is None else {behind, each.address - before & mask}

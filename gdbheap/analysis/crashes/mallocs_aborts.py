@@ -8,7 +8,7 @@ from gdbheap.analysis.abort_texts.topic import Topic, topic_of
 from gdbheap.analysis.call_stacks.in_progress_call import function_inside
 from gdbheap.analysis.crashes.crash_context import CrashContext
 from gdbheap.analysis.crashes.reentry import reentered, reentered_before
-from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, Cause, Verdict
+from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, POSSIBLE, Cause, Verdict
 from gdbheap.analysis.facts.aborts import (
     AbortExplained,
     AbortMessageIs,
@@ -28,8 +28,14 @@ from gdbheap.analysis.invariants.check import judge
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.malloc_aborts.abort_message import AbortMessage
 from gdbheap.analysis.malloc_aborts.dying_call import dying_part
-from gdbheap.analysis.malloc_aborts.malloc_abort import MallocAbort, cause, explain_abort, how_to_catch
-from gdbheap.analysis.malloc_aborts.passed_pointer import PassedPointer, outside_heaps, what_was_passed
+from gdbheap.analysis.malloc_aborts.malloc_abort import (
+    MallocAbort,
+    cause,
+    explain_abort,
+    how_to_catch,
+    what_died_was_given,
+)
+from gdbheap.analysis.malloc_aborts.passed_pointer import PassedPointer, outside_heaps
 
 _MOST_FINDINGS = 3
 
@@ -72,7 +78,8 @@ def _judged(crash: CrashContext, died: MallocAbort, sure: str, quoted: tuple[Fac
     facts = (*quoted, *_facts(died, why is not None or is_handlers, is_wrong and died.is_sound))
     yield Verdict(Cause.MALLOC_ABORT, sure, died.chunk, found, facts, _commands(crash, heap, died, told))
     yield from reentered_before(crash, why is not None or is_wrong)
-    yield from _invalid_free(died, told, quoted[:-1])
+    sure = LIKELY if told is not None or died.is_sound or heap is None else POSSIBLE
+    yield from _invalid_free(died, told, quoted[:-1], sure)
 
 
 def _commands(
@@ -90,7 +97,7 @@ def _passed(crash: CrashContext, heap: CheckedHeap | None, died: MallocAbort) ->
         return None
     if heap is None:
         return outside_heaps(crash.process, died.pointer, crash.symbol_at)
-    return what_was_passed(heap, died.pointer, crash.symbol_at)
+    return what_died_was_given(heap, died, crash.symbol_at)
 
 
 def _facts(died: MallocAbort, is_explained: bool, is_sound: bool) -> Iterator[Fact]:
@@ -111,8 +118,11 @@ def _facts(died: MallocAbort, is_explained: bool, is_sound: bool) -> Iterator[Fa
         yield each.fact
 
 
-def _invalid_free(died: MallocAbort, told: PassedPointer | None, where: tuple[Fact, ...]) -> Iterator[Verdict]:
-    """Yield that the pointer was wrong, where it was, or may have been."""
+def _invalid_free(
+    died: MallocAbort, told: PassedPointer | None, where: tuple[Fact, ...], sure: str
+) -> Iterator[Verdict]:
+    """Yield that the pointer was wrong, where it was, or may have been: where headers are overwritten, the block that
+    was passed may be one of those."""
     foreign = told is not None and told.kind not in ("block", "damaged")
     # From 2.42 on a pointer that is none of malloc's fails the check of the size, where a block whose size was
     # overwritten fails too.
@@ -121,7 +131,7 @@ def _invalid_free(died: MallocAbort, told: PassedPointer | None, where: tuple[Fa
         facts = (PointerIs(died.pointer, told.fact),) if told is not None and died.pointer is not None else ()
         found = GivenNoBlock("free", None, None)
         evidence = (*facts, *where)
-        yield Verdict(Cause.INVALID_FREE, LIKELY, died.pointer, found, evidence, ("up", "info locals"))
+        yield Verdict(Cause.INVALID_FREE, sure, died.pointer, found, evidence, ("up", "info locals"))
 
 
 def _explained(crash: CrashContext, said: AbortMessage) -> MallocAbort | None:

@@ -16,6 +16,7 @@ from gdbheap.analysis.facts.pointers import (
     ChunkIsThere,
     HalfUsed,
     KernelAddress,
+    KeyMustBeAt,
     KeyUsed,
     LinkUsed,
     NotCanonical,
@@ -112,6 +113,15 @@ def _key(crash: CrashContext, value: int, how: Fact, address: int) -> Iterator[V
     if crash.tcache_key and value == crash.tcache_key:
         evidence = (how, TcacheKeyIs(crash.tcache_key))
         yield Verdict(Cause.TCACHE_KEY_AS_POINTER, CERTAIN, address, KeyUsed(), evidence, ("heap bins tcache",))
+    elif crash.tcache_key is None and crash.heap is not None and value:
+        # Without symbols too few cached blocks tell the key, but this one may hold it where keys are.
+        offset = crash.heap.layout.header + crash.pointer_size
+        lists = (each.chunks[:_MOST_LOOKED_AT] for each in crash.heap.bins if each.kind == "tcache")
+        places = (chunk + offset for chunks in lists for chunk in chunks)
+        place = next((each for each in places if crash.word_at(each) == value), None)
+        if place is not None:
+            look = (f"explain {place:#x}",)
+            yield Verdict(Cause.TCACHE_KEY_AS_POINTER, LIKELY, address, KeyUsed(), (how, KeyMustBeAt(place)), look)
 
 
 def _ascii(crash: CrashContext, value: int, how: Fact, address: int) -> Iterator[Verdict]:

@@ -58,7 +58,8 @@ def stack_overflows(crash: CrashContext, address: int) -> Iterator[Verdict]:
     if stack.path == "[stack]" or _is_main_stack(crash, stack):
         yield _main_overflow(crash, address, stack)
     elif is_guard_inside(crash, address) or _is_just_below(crash, address, stack):
-        yield _thread_overflow(crash, address, stack.start)
+        # The first thread's stack is told by its mapping; a thread whose own stack is known was on another one.
+        yield _thread_overflow(crash, address, stack.start, own is None and not _is_first(crash))
 
 
 def wild_stack_pointers(crash: CrashContext) -> Iterator[Verdict]:
@@ -86,14 +87,19 @@ def own_stack(crash: CrashContext) -> ThreadStack | None:
     return None
 
 
-def _thread_overflow(crash: CrashContext, address: int, end: int) -> Verdict:
+def _is_first(crash: CrashContext) -> bool:
+    """Whether the thread is the process's first, whose stack the kernel made."""
+    return crash.process.pid == crash.stop.thread.lwp or len(crash.process.threads) == 1
+
+
+def _thread_overflow(crash: CrashContext, address: int, end: int, is_own: bool = True) -> Verdict:
     """`end` is where the stack ends, and its guard begins, if it has one."""
     again, pointer = recursion(crash), crash.stop.thread.stack_pointer
     vma = crash.vma(address)
     in_its_guard = is_guard_inside(crash, address) or (vma is not None and vma.end == end and not vma.writable)
     below = end - address
     far = not in_its_guard and below >= crash.page_size
-    found = ThreadStackUsedUp(crash.stop.thread.number, in_its_guard, below, far)
+    found = ThreadStackUsedUp(crash.stop.thread.number, in_its_guard, below, far, is_own)
     evidence = (*crash.surroundings(address), StackPointerIs(pointer), *again)
     return Verdict(Cause.THREAD_STACK_OVERFLOW, CERTAIN if again else LIKELY, address, found, evidence, _NEXT)
 

@@ -19,6 +19,25 @@ class Uncaught(Fact):
 
 
 @dataclass(frozen=True)
+class TerminateWhileHandled(Fact):
+    """The program called std::terminate itself, while it handled an exception, or one left a function that allows
+    none: the call looks the same."""
+
+    kind = "terminate_while_handled"
+    type: str
+    what: str
+
+
+@dataclass(frozen=True)
+class NestedInside(Fact):
+    """The exception that std::throw_with_nested put into the one before it."""
+
+    kind = "nested_inside"
+    type: str
+    what: str
+
+
+@dataclass(frozen=True)
 class ExceptionAt(Fact):
     """Where the exception object is."""
 

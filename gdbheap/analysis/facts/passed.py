@@ -150,6 +150,7 @@ class Way(enum.Enum):
     NEXT_HEADER = "next_header_is_broken"
     OF_ARENA = "of_an_arena"
     BY_CHECK = "broken_by_heap_check"
+    IN_STRETCH = "in_a_stretch_of_broken_headers"
     OF_LARGER_BIN = "from_a_bin_of_larger_chunks"
     TOP_OF_ONLY_ARENA = "top_of_the_only_arena"
     FIRST_OF_FASTBIN = "first_of_the_only_fastbin"

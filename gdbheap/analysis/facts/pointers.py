@@ -123,6 +123,14 @@ class TcacheKeyIs(Fact):
 
 
 @dataclass(frozen=True)
+class KeyMustBeAt(Fact):
+    """The second word of a cached block, where malloc keeps the key, is the same."""
+
+    kind = "tcache_key_must_be_at"
+    place: Hex
+
+
+@dataclass(frozen=True)
 class TextUsed(Fact):
     """The pointer is text."""
 

@@ -17,7 +17,8 @@ class WildStackPointer(Fact):
 
 @dataclass(frozen=True)
 class ThreadStackUsedUp(Fact):
-    """Thread `thread` has used up its stack. The address is in the `guard` of that, or `below` bytes below its end;
+    """Thread `thread` has used up its stack, or (not `own`) another one that it was on, as coroutines are. The
+    address is in the `guard` of that, or `below` bytes below its end;
     `far`: so far that one large frame brought it there."""
 
     kind = "thread_stack_used_up"
@@ -25,6 +26,7 @@ class ThreadStackUsedUp(Fact):
     guard: bool
     below: int
     far: bool
+    own: bool = True
 
 
 @dataclass(frozen=True)

@@ -239,10 +239,11 @@ class UsedAsStack(Fact):
 
 @dataclass(frozen=True)
 class PastEnd(Fact):
-    """A write past a block's end."""
+    """A write past a block's end; `perhaps`: nothing that runs over the end shows it."""
 
     kind = "past_end"
     writer: Fact
+    perhaps: bool = False
 
 
 @dataclass(frozen=True)

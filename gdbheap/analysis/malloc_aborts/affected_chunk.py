@@ -17,6 +17,7 @@ from gdbheap.analysis.invariants.followed import head_taken_from
 from gdbheap.analysis.malloc_aborts.emptied_lists import of_emptied_list
 from gdbheap.analysis.malloc_aborts.passed_subject import is_named, passed_subject, verdict_on
 from gdbheap.analysis.malloc_aborts.subject import AffectedChunk
+from gdbheap.analysis.suspects.run_over import run_across
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import State
 from gdbheap.glibc.heap_view import Bin
@@ -113,14 +114,30 @@ def _by_findings(heap: CheckedHeap, text: str, findings: Sequence[Finding]) -> A
             verdict = verdict_on(heap, text, chunk)
             if verdict is not None and is_named(text, verdict[0]):
                 return AffectedChunk(chunk, chunk + heap.layout.header, FoundBy(Way.NEXT_HEADER), verdict[1])
-        if heap.table.row_of(each.address) is None and heap.view.chunk_at(each.address) is None:
+        is_mmapped = Topic.PASSED_CHUNK in topic and each.field in ("size", "prev_size")
+        if not is_mmapped and heap.table.row_of(each.address) is None and heap.view.chunk_at(each.address) is None:
             return AffectedChunk(None, None, FoundBy(Way.OF_ARENA), each.detail, each)
         if Topic.TOO_SMALL in topic:
             # The chunk that lies about its size is the one below what no chunk begins at.
             return _too_small(heap, each)
+        if Topic.PASSED_CHUNK in topic and _may_be_another(heap, each):
+            return AffectedChunk(None, None, FoundBy(Way.IN_STRETCH), each.detail, each)
         pointer = each.address + heap.layout.header if Topic.PASSED_CHUNK in topic else None
         return AffectedChunk(each.address, pointer, FoundBy(Way.BY_CHECK), each.detail, each)
     return None
+
+
+def _may_be_another(heap: CheckedHeap, each: Finding) -> bool:
+    """Whether the chunk that was passed may be another than the one that the finding is about: malloc's own is passed
+    to nobody, and what runs over this header may have run over those behind it."""
+    row = heap.table.row_of(each.address)
+    if row is None or heap.table.state[row] == State.MALLOC_OWNED:
+        return row is not None
+    if not heap.gap[row]:
+        return False
+    word = heap.layout.pointer_size
+    run = run_across(heap, max(each.address - heap.layout.header, 0), each.address + word)
+    return run is not None and run.length > heap.layout.min_size + word
 
 
 def _too_small(heap: CheckedHeap, each: Finding) -> AffectedChunk:

@@ -11,6 +11,7 @@ from gdbheap.analysis.abort_texts.table import find_text
 from gdbheap.analysis.abort_texts.text import TAKE_POINTER, AbortText
 from gdbheap.analysis.facts.aborts import GivenNoBlock
 from gdbheap.analysis.facts.fact import Fact
+from gdbheap.analysis.facts.passed import WhereDamaged
 from gdbheap.analysis.facts.writers import AfterFree, DoubleFree, FromAbove, PastEnd, UsedAsStack
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding
@@ -18,7 +19,7 @@ from gdbheap.analysis.malloc_aborts.abort_message import AbortMessage, in_older_
 from gdbheap.analysis.malloc_aborts.affected_chunk import find_subject
 from gdbheap.analysis.malloc_aborts.dying_call import calling_frame
 from gdbheap.analysis.malloc_aborts.interrupted_before import InterruptedBefore
-from gdbheap.analysis.malloc_aborts.passed_pointer import what_was_passed
+from gdbheap.analysis.malloc_aborts.passed_pointer import PassedPointer, what_was_passed
 from gdbheap.analysis.malloc_aborts.passed_subject import told_by_the_call
 from gdbheap.analysis.malloc_aborts.subject import AffectedChunk
 from gdbheap.analysis.suspects.recipe import break_at_free, recipe
@@ -117,7 +118,7 @@ def cause(heap: CheckedHeap, died: MallocAbort, symbol_at: SymbolAt, before: Int
     """Return what the program probably did: freed a block twice, freed what is no block, overran one; None where
     nothing tells. Where a handler had entered malloc in the middle of its work (`before`), that may have done all of
     it, except what no code of malloc's does."""
-    passed = what_was_passed(heap, died.pointer, symbol_at) if died.pointer is not None else None
+    passed = what_died_was_given(heap, died, symbol_at)
     is_handlers = before is not None and before.has_entered_again
     if died.pointer is not None and passed is not None:
         if passed.is_no_block:
@@ -130,13 +131,28 @@ def cause(heap: CheckedHeap, died: MallocAbort, symbol_at: SymbolAt, before: Int
     return _by_writer(heap, died, is_handlers)
 
 
+def what_died_was_given(heap: CheckedHeap, died: MallocAbort, symbol_at: SymbolAt) -> PassedPointer | None:
+    """Return what the pointer is that the call was given; None where that pointer is not known. A block with a
+    mapping of its own is none of the heap's, but `heap check` knows that its header was overwritten."""
+    if died.pointer is None:
+        return None
+    passed = what_was_passed(heap, died.pointer, symbol_at)
+    chunk = died.pointer - heap.layout.header
+    broken = next(
+        (each for each in died.findings if each.address == chunk and each.field in ("size", "prev_size")), None
+    )
+    if passed.kind != "foreign" or broken is None:
+        return passed
+    return PassedPointer("damaged", WhereDamaged(chunk, died.pointer))
+
+
 def _by_writer(heap: CheckedHeap, died: MallocAbort, is_handlers: bool) -> Fact | None:
     for each in died.findings:
         writer = probable_writer(heap, each)
         if (is_handlers and not writer.is_run) or writer.fact is None:
             continue
         if writer.kind == "overrun":
-            return PastEnd(writer.fact)
+            return PastEnd(writer.fact, not writer.is_run)
         if writer.kind in ("underrun", "stack"):
             return FromAbove(writer.fact)
         if writer.kind == "dangling":
@@ -147,7 +163,8 @@ def _by_writer(heap: CheckedHeap, died: MallocAbort, is_handlers: bool) -> Fact 
 def how_to_catch(heap: CheckedHeap, died: MallocAbort, symbol_at: SymbolAt) -> str:
     """Return the gdb command that stops a rerun where the bug is: at the free before the second one, or at the
     write; "" where nothing tells."""
-    if died.pointer is not None and what_was_passed(heap, died.pointer, symbol_at).is_freed_twice:
+    passed = what_died_was_given(heap, died, symbol_at)
+    if died.pointer is not None and passed is not None and passed.is_freed_twice:
         return break_at_free(heap, died.pointer)
     for each in died.findings:
         writer = probable_writer(heap, each)

@@ -15,7 +15,6 @@ from gdbheap.analysis.malloc_aborts.dying_call import (
     OF_CALLER,
     OF_MALLOC,
     OF_REGISTER,
-    OF_STACK,
     candidates,
     how_passed,
     passing_frame,
@@ -39,10 +38,9 @@ def told_by_the_call(frames: Sequence[Frame]) -> AffectedChunk | None:
 def passed_subject(heap: CheckedHeap, text: str, frames: Sequence[Frame]) -> AffectedChunk | None:
     """Return what the call was given, as malloc's own arguments or the call itself tell; else the first value in the
     caller's pointers, the registers and the stack for which free (or realloc) dies with this text: a guess. One
-    that is no chunk's must be the only such value, of the registers or else of the stack: any pointer into a
-    block may look so."""
+    that is no chunk's must be the only such value of the registers: any pointer into a block may look so."""
     told: AffectedChunk | None = None
-    guesses: dict[str, dict[int, AffectedChunk]] = {OF_REGISTER: {}, OF_STACK: {}}
+    guesses: dict[int, AffectedChunk] = {}
     for each in candidates(heap, frames):
         is_guess = each.source not in (OF_MALLOC, OF_CALL)
         if is_guess and told is not None:
@@ -55,16 +53,11 @@ def passed_subject(heap: CheckedHeap, text: str, frames: Sequence[Frame]) -> Aff
         )
         if not fits:
             told = subject if each.source == OF_CALL else told
-        elif not is_guess or each.source == OF_CALLER:
+        elif not is_guess or each.source == OF_CALLER or heap.table.row_of(each.chunk) is not None:
             return subject
-        elif each.source == OF_STACK and pointer % heap.layout.alignment:
-            continue  # anything on the stack may be misaligned
-        elif heap.table.row_of(each.chunk) is not None:
-            return subject
-        elif heap.view.chunk_at(each.chunk) is not None:
-            guesses[each.source].setdefault(each.chunk, subject)
-    others = guesses[OF_REGISTER] or guesses[OF_STACK]
-    return told or (next(iter(others.values())) if len(others) == 1 else None)
+        elif each.source == OF_REGISTER and heap.view.chunk_at(each.chunk) is not None:
+            guesses.setdefault(each.chunk, subject)  # the stack is full of old pointers into blocks
+    return told or (next(iter(guesses.values())) if len(guesses) == 1 else None)
 
 
 def is_named(text: str, message: Words) -> bool:

@@ -84,7 +84,9 @@ def _text_across(data: bytes, edge: int, is_cut: bool) -> Run | None:
     shown = data[max(first, edge - _SHOWN) : min(after, edge + _SHOWN)].decode("ascii")
     before = "…" if first < edge - _SHOWN or (first == 0 and is_cut) else ""
     closed = "…" if after > edge + _SHOWN else ""
-    ends = after < len(data) and data[after] == 0
+    # Of one character over and over, as memset writes it, the zero behind need not be the end.
+    is_string = after == edge or len(set(data[first:after])) > 1
+    ends = is_string and after < len(data) and data[after] == 0
     return Run(f'"{before}{shown}{closed}"', None, after - edge + ends, ends)
 
 

@@ -57,8 +57,8 @@ class SuspectedWriter:
     `chunk`), or "unknown".
 
     `overrun` is by how many bytes at least (0: not an overrun); `bytes` what was written (None: nothing that looks like
-    anything); `fact` says all of it (None: nothing is known). `is_run`: what was written is one text, or one byte over
-    and over, on both sides of the block's end: malloc itself has not written that.
+    anything); `fact` says all of it (None: nothing is known). `is_run`: what was written is one text, or one byte or
+    word over and over, on both sides of the block's end: nobody else has written that.
     """
 
     kind: str
@@ -170,10 +170,11 @@ def _overrun(heap: CheckedHeap, found: Finding, below: Chunk, held: Fact | None)
     over = max(over, run.length if run is not None else 0)
     text, fill = (run.text, run.fill) if run is not None else ("", None)
     is_whole = run is not None and bool(text) and run.is_whole
-    is_next = run is None and over >= _MANY_BYTES and not _same_before(heap, found)
-    or_next = end + layout.pointer_size if is_next else None
-    fact = WrittenPast(mem, end - mem, over, over == 1 or is_whole, text, is_whole, fill, or_next, held)
-    is_run = run is not None and bool(text or fill)  # zeros malloc writes as well
+    is_same = run is None and bool(found.held) and _same_before(heap, found)
+    over = max(over, found.where + layout.pointer_size - end) if is_same else over
+    or_next = end + layout.pointer_size if run is None and over >= _MANY_BYTES and not is_same else None
+    fact = WrittenPast(mem, end - mem, over, is_whole, text, is_whole, fill, or_next, held)
+    is_run = is_same or (run is not None and bool(text or fill))  # zeros malloc writes as well
     written = WrittenText(text, is_whole) if text else held
     return SuspectedWriter("overrun", below.address, over, written, fact, is_run)
 

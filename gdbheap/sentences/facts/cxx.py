@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from gdbheap.analysis.facts.cxx import (
     ExceptionAt,
+    NestedInside,
     NewAsked,
     NewFailed,
     PureCalled,
     TerminateUnseen,
+    TerminateWhileHandled,
     TerminateWithoutException,
     ThisIs,
     Uncaught,
@@ -47,7 +49,16 @@ def _new_failed(fact: NewFailed) -> str:
     return f"new failed, and nobody caught std::bad_alloc: {_WHY_NEW[fact.reason]}"
 
 
+def _with_text(fact: TerminateWhileHandled | NestedInside) -> str:
+    return f"{fact.type}: {fact.what}" if fact.what else fact.type
+
+
 PHRASES: Phrases = {
+    TerminateWhileHandled: lambda fact: (
+        f"the program itself called std::terminate while it handled {_with_text(fact)} (or that left a function that "
+        "is noexcept)"
+    ),
+    NestedInside: lambda fact: f"nested inside it is {_with_text(fact)}",
     Uncaught: _uncaught,
     ExceptionAt: "the exception object is at {address}",
     TerminateUnseen: "std::terminate was called; whether an exception is in flight cannot be seen",

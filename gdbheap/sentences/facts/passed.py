@@ -32,6 +32,7 @@ _WAYS = {
     Way.NEXT_HEADER: "the header of the next chunk is broken",
     Way.OF_ARENA: "the check is of an arena or a heap, not of one chunk",
     Way.BY_CHECK: "`heap check` finds it broken",
+    Way.IN_STRETCH: "several headers may be overwritten, and which of these blocks was passed is not seen",
     Way.OF_LARGER_BIN: "it was taken from a bin of larger chunks, and no chunk begins where its size says",
     Way.TOP_OF_ONLY_ARENA: "it is top of the only arena",
     Way.FIRST_OF_FASTBIN: "it is the first of the only fastbin",
@@ -61,7 +62,7 @@ def _misaligned(fact: PointsMisaligned) -> str:
     elif fact.confused:
         why = (
             f"new[] returns such a pointer where it keeps the number of the elements in front ({fact.count:,}), and "
-            "delete[] must free it"
+            "delete[] must free it; a cast to a base class that is not the first gives one too"
         )
     return f"points {far} the {what}: {why}"
 

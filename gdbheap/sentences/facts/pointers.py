@@ -11,6 +11,7 @@ from gdbheap.analysis.facts.pointers import (
     FillUsed,
     HalfUsed,
     KernelAddress,
+    KeyMustBeAt,
     KeyUsed,
     LinkUsed,
     MadeOf,
@@ -158,6 +159,7 @@ PHRASES: Phrases = {
         "free"
     ),
     TcacheKeyIs: "the tcache key is {key}",
+    KeyMustBeAt: "the word at {place}, where malloc keeps the key in a cached block, is the same",
     TextUsed: "the pointer is text, {text!r}: a string was written over it",
     HalfUsed: _half,
     WouldLieIn: "{address} would lie in {mapping}",

@@ -29,6 +29,8 @@ def _thread(fact: ThreadStackUsedUp) -> str:
         )
     else:
         where = "the address is just below it, and it has no guard"
+    if not fact.own:
+        return f"the stack that thread {fact.thread} was on, which is not its own (a coroutine's?), is used up: {where}"
     return f"thread {fact.thread} has used up its stack: {where}"
 
 

@@ -73,7 +73,7 @@ def _past(fact: WrittenPast) -> str:
         what = f", with bytes of {fact.fill:#x}"
     elif fact.or_next is not None:
         what = f", or the next block, mem {fact.or_next:#x}, was written below its start{what}"
-    by = "1 byte" if fact.over == 1 else f"{fact.over} bytes" if fact.exactly else f"at least {fact.over} bytes"
+    by = f"{'' if fact.exactly else 'at least '}{fact.over} byte{'' if fact.over == 1 else 's'}"
     block = f"mem {fact.mem:#x} of {fact.usable:#x} usable bytes"
     return f"the block in use below, {block}, was written {by} past its end{what}"
 
@@ -149,7 +149,7 @@ PHRASES: Phrases = {
     ),
     DoubleFree: Template(lambda fact: f"{'perhaps ' if fact.perhaps else ''}a double free: {{pointer}} {{what}}"),
     UsedAsStack: _as_stack,
-    PastEnd: "a write past a block's end: {writer}",
+    PastEnd: Template(lambda fact: f"{'probably ' if fact.perhaps else ''}a write past a block's end: {{writer}}"),
     FromAbove: "a write over a block's header from above: {writer}",
     AfterFree: "a write after free: {writer}",
 }
