@@ -82,9 +82,10 @@ def kernel_line(residency: Residency, total: int) -> Iterator[Line]:
         return
     apart = residency.kernel - total
     text = f"resident in all: {human_size(total)}; the kernel counts {human_size(residency.kernel)}"
-    yield Line.plain(
-        text + (f" ({human_size(abs(apart))} {'more' if apart > 0 else 'less'})" if apart else ""), "total"
-    )
+    text += f" ({human_size(abs(apart))} {'more' if apart > 0 else 'less'})" if apart else ""
+    if residency.hugetlb:
+        text += f", of which {human_size(residency.hugetlb)} are in hugetlbfs, which VmRSS leaves out"
+    yield Line.plain(text, "total")
 
 
 def top_lines(residency: Residency) -> Iterator[Line]:

@@ -136,6 +136,15 @@ def test_huge_pages_are_counted_with_the_mapping_that_has_them():
     }
 
 
+def test_what_lies_in_hugetlbfs_is_resident_though_rss_leaves_it_out():
+    text = (
+        "200000-600000 rw-s 00000000 00:0f 17 /dev/hugepages/x\nRss:                   0 kB\n"
+        "Shared_Hugetlb:     2048 kB\nPrivate_Hugetlb:    2048 kB\n"
+        "900000-901000 rw-p 00000000 00:00 0 \nRss:                   4 kB\nPrivate_Hugetlb:         0 kB\n"
+    )
+    assert parse_resident(text) == {0x200000: ResidentBytes(4 << 20, 4 << 20), 0x900000: ResidentBytes(4096, 0)}
+
+
 def test_a_process_that_is_not_there_is_said_so():
     with pytest.raises(NoProcess) as caught:
         read_maps(2**22 + 1)

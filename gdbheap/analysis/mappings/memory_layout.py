@@ -10,7 +10,7 @@ from itertools import groupby
 from gdbheap.analysis.mappings.annotate import AnnotatedPart, AnnotatedVMA
 from gdbheap.analysis.mappings.mapping_names import PRIVATE_ANONYMOUS, PRIVATE_FILE, SHARED_ANONYMOUS, SHARED_FILE
 from gdbheap.machine.machine import Machine
-from gdbheap.process.live.proc_maps import MappingUsage
+from gdbheap.process.live.proc_maps import HUGETLB, MappingUsage
 from gdbheap.process.mm import MM
 
 # The kinds of areas.
@@ -122,7 +122,8 @@ def _sums(group: Sequence[AnnotatedVMA], known: Mapping[int, Mapping[str, int]] 
     if known is None:
         return Sums(virtual, None, None, None)
     sizes = [known.get(each.vma.start, {}) for each in group]
-    return Sums(virtual, *(sum(each.get(name, 0) for each in sizes) for name in ("Rss", "Anonymous", "Swap")))
+    resident = sum(each.get(name, 0) for each in sizes for name in ("Rss", *HUGETLB))
+    return Sums(virtual, resident, *(sum(each.get(name, 0) for each in sizes) for name in ("Anonymous", "Swap")))
 
 
 def _total(sizes: Iterable[int | None]) -> int | None:

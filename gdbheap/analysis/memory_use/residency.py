@@ -15,6 +15,7 @@ from gdbheap.glibc.layout import Layout
 from gdbheap.lazy import np
 from gdbheap.process.address_space import VMA
 from gdbheap.process.live.pages import PageState, read_pages
+from gdbheap.process.live.proc_maps import HUGETLB
 from gdbheap.process.memory import SparseMemory, readable_pieces, sparse
 from gdbheap.process.process import Process
 
@@ -82,11 +83,13 @@ class Top:
 
 @dataclass(frozen=True)
 class Residency:
-    """`kernel` is the resident size as the kernel counts it (None: not known)."""
+    """`kernel` is the resident size as the kernel counts it (None: not known), `hugetlb` what of it lies in hugetlbfs:
+    VmRSS leaves that out."""
 
     parts: tuple[ResidentPart, ...]
     tops: tuple[Top, ...]
     kernel: int | None
+    hugetlb: int = 0
 
     @property
     def kept(self) -> int:
@@ -129,7 +132,7 @@ def read_residency(process: Process, view: GlibcHeap | None) -> Residency:
     pages = resident_pages(process)
     parts = [*_chunk_parts(view, pages), *_other_parts(process, view, pages)]
     tops = tuple(_tops(process, view, pages)) if view is not None else ()
-    return Residency(tuple(parts), tops, _kernel_count(process))
+    return Residency(tuple(parts), tops, *_kernel_count(process))
 
 
 def stored_in_core(process: Process, view: GlibcHeap | None) -> Residency | None:
@@ -173,17 +176,18 @@ def resident_pages(process: Process) -> ResidentPages | None:
     return ResidentPages((run.start, run.end) for run in runs if run.state in held)
 
 
-def _kernel_count(process: Process) -> int | None:
-    """Return the sum of Rss over all mappings: counted from the page tables, where VmRSS of /proc/PID/status may lag
-    behind."""
+def _kernel_count(process: Process) -> tuple[int | None, int]:
+    """Return the sum over all mappings of Rss and of what lies in hugetlbfs, which Rss leaves out, and the latter
+    alone: counted from the page tables, where VmRSS of /proc/PID/status may lag behind."""
     if process.pid is None:
-        return None
+        return None, 0
     try:
         lines = kernel_text(f"/proc/{process.pid}/smaps_rollup").split("\n")
-        line = next((each for each in lines if each.startswith("Rss:")), "")
-        return int(line.split()[1]) * 1024
-    except (OSError, IndexError, ValueError):
-        return None
+        sizes = {name: int(rest.split()[0]) for name, _, rest in (each.partition(":") for each in lines[1:]) if rest}
+        hugetlb = sum(sizes.get(name, 0) for name in HUGETLB) * 1024
+        return sizes["Rss"] * 1024 + hugetlb, hugetlb
+    except (OSError, IndexError, KeyError, ValueError):
+        return None, 0
 
 
 def _chunk_parts(view: GlibcHeap | None, pages: ResidentPages | None) -> Iterator[ResidentPart]:

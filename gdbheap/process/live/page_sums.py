@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from gdbheap.process.address_space import VMA
 from gdbheap.process.live.kernel_page import KERNEL_PAGE
 from gdbheap.process.live.pages import PageState
-from gdbheap.process.live.proc_maps import MappingUsage
+from gdbheap.process.live.proc_maps import HUGETLB, MappingUsage
 
-_HUGE = ("AnonHugePages", "ShmemPmdMapped", "FilePmdMapped")
+_HUGE = ("AnonHugePages", "ShmemPmdMapped", "FilePmdMapped", *HUGETLB)
 
 
 @dataclass(frozen=True)
@@ -45,6 +45,8 @@ def sum_pages(usages: Iterable[MappingUsage], chosen: Iterable[VMA]) -> Iterator
 def _numbers(usage: MappingUsage) -> Iterator[tuple[PageState, int]]:
     sizes = usage.sizes
     anonymous, resident, swapped = (sizes.get(name, 0) // KERNEL_PAGE for name in ("Anonymous", "Rss", "Swap"))
+    huge = sum(sizes.get(name, 0) for name in HUGETLB) // KERNEL_PAGE
+    resident, anonymous = resident + huge, anonymous + (0 if usage.vma.shared else huge)
     known = ((PageState.ANONYMOUS, anonymous), (PageState.FILE, resident - anonymous), (PageState.SWAPPED, swapped))
     yield from ((state, count) for state, count in known if count > 0)
     yield PageState.UNTOUCHED, usage.vma.size // KERNEL_PAGE - resident - swapped

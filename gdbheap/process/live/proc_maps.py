@@ -22,8 +22,10 @@ _LINE = re.compile(
 )
 _START = re.compile(r"^([0-9a-f]+)-[0-9a-f]+ [-r][-w]", re.MULTILINE)
 _RSS = re.compile(r"^Rss: +([0-9]+) kB$", re.MULTILINE)
-# (What lies in hugetlbfs is not in Rss.)
 _HUGE = re.compile(r"^(?:AnonHugePages|ShmemPmdMapped|FilePmdMapped): +([1-9][0-9]*) kB$", re.MULTILINE)
+# What lies in hugetlbfs is not in Rss.
+HUGETLB = ("Private_Hugetlb", "Shared_Hugetlb")
+_HUGETLB = re.compile(rf"^(?:{'|'.join(HUGETLB)}): +([1-9][0-9]*) kB$", re.MULTILINE)
 _KEY = re.compile(r"^ProtectionKey: +([0-9]+)$", re.MULTILINE)
 _FIELD = re.compile(r"^([A-Za-z_]+):(?: *([0-9]+) kB$)?")
 
@@ -62,7 +64,8 @@ def read_smaps(pid: int) -> list[MappingUsage]:
 
 @dataclass(frozen=True)
 class ResidentBytes:
-    """How many bytes of a mapping are in memory, and how many of these are mapped by huge pages."""
+    """How many bytes of a mapping are in memory, those in hugetlbfs too, and how many of these are mapped by huge
+    pages."""
 
     all: int
     huge: int
@@ -82,9 +85,10 @@ def parse_resident(text: str) -> dict[int, ResidentBytes]:
     starts = [(match.start(), int(match[1], 16)) for match in _START.finditer(text)]
     sizes = [int(size) * 1024 for size in _RSS.findall(text)]
     found = {start: ResidentBytes(size, 0) for (_, start), size in zip(starts, sizes)}
-    for match in _HUGE.finditer(text):
-        start = starts[bisect_right(starts, (match.start(), 0)) - 1][1]
-        found[start] = ResidentBytes(found[start].all, found[start].huge + int(match[1]) * 1024)
+    for pattern, beside_rss in ((_HUGE, 0), (_HUGETLB, 1)):
+        for match in pattern.finditer(text):
+            start, size = starts[bisect_right(starts, (match.start(), 0)) - 1][1], int(match[1]) * 1024
+            found[start] = ResidentBytes(found[start].all + beside_rss * size, found[start].huge + size)
     return found
 
 
