@@ -128,7 +128,8 @@ def _no_block(crash: CrashContext, heap: CheckedHeap, where: tuple[Fact, ...]) -
         if not raw & NON_MAIN_ARENA or chunk & ~(layout.heap_max - 1) != at & ~(layout.heap_max - 1):
             continue
         told = what_was_passed(heap, pointer, crash.symbol_at)
-        if is_told and told.kind in ("block", "damaged"):
+        is_mapped = told.kind == "foreign" and any(each.address == chunk for each in crash.find_violations().findings)
+        if is_told and (is_mapped or told.kind in ("block", "damaged")):
             return  # the size field of a block was overwritten
         if not told.is_no_block and not told.is_freed_twice:
             continue
