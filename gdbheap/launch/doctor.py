@@ -14,6 +14,7 @@ from typing import NamedTuple
 from gdbheap import __version__
 from gdbheap.files import kernel_text, read_regular
 from gdbheap.launch import places, python_packages, setup
+from gdbheap.launch.core_places import cores_here
 from gdbheap.launch.debugger import Debugger, NoDebugger, dotted, find_debugger
 from gdbheap.launch.launcher import MULTIARCH, OWN, attach_advice
 from gdbheap.packages import REQUIRED, SETUP_COMMAND, directory
@@ -81,6 +82,8 @@ def checks(gdb_path: str) -> Iterator[Check]:
     yield _other_plugins()
     advice = attach_advice()
     yield Check("attaching", "only as root" if advice else "allowed", True, advice)
+    where, files = cores_here()
+    yield Check("cores", where, True, files)
     good = setup.compiles()
     yield Check(
         "C compiler",
