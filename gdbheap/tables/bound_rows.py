@@ -47,6 +47,7 @@ MEANINGS = {
     "stack_limit": "the most that the main stack may grow to (ulimit -s)",
 }
 _BOTTOM_UP = "mappings are placed from here upwards (the legacy layout)"
+_UNTOLD = "mappings are placed from here downwards (legacy layout: up)"
 
 EXACT, AT_LEAST, AT_MOST = "exact", "at_least", "at_most"
 _SIGNS = {EXACT: "", AT_LEAST: "≥ ", AT_MOST: "≤ "}
@@ -90,7 +91,7 @@ def _row(name: str, found: MM, process: Process) -> BoundRow:
     bound, precision = name, EXACT
     if name == "mmap_base":
         bound, precision = ("mmap_bottom", AT_MOST) if found.bottom_up else ("mmap_top", AT_LEAST)
-        meaning = _BOTTOM_UP if found.bottom_up else meaning
+        meaning = _BOTTOM_UP if found.bottom_up else _UNTOLD if found.bottom_up is None else meaning
     value = found.get(bound)
     if value is None:
         return BoundRow(name, None, "address", None, None, None, meaning)

@@ -80,7 +80,7 @@ start_data   0x403d00          program headers  the program's data begins
 end_data     0x405800          program headers  the program's data ends, as far as the file holds it; the bss follows
 start_brk    0x1000000         heap mapping     brk's heap begins
 brk          0x1020c10         libc             the program break, as sbrk(0) returns it
-mmap_base    ≥ 0x7f3000005000  mappings         mappings are placed from here downwards
+mmap_base    ≥ 0x7f3000005000  mappings         mappings are placed from here downwards (legacy layout: up)
 start_stack  ?                 ?                the stack pointer when the program began
 arg_start    ?                 ?                the texts of the arguments begin
 arg_end      ?                 ?                the texts of the arguments end
