@@ -62,6 +62,12 @@ def _written(rows: RetainedRows, arguments: Mapping[str, Any]) -> Iterator[Line]
         yield Line.plain(f"{counted(len(stacks), 'stack')} in {arguments['pprof']} (pprof -http=: FILE)", "dim")
 
 
+_STOPPED = (
+    "stopped by Ctrl-C before it was known who retains what: each holder retains at least what is shown, and what is "
+    "shown as shared may be one holder's alone. The next command searches anew"
+)
+
+
 def _holders(rows: RetainedRows) -> int:
     """Return how many variables and other roots retain anything."""
     found = rows.found
@@ -109,7 +115,7 @@ def _report(rows: RetainedRows, answer: _Found, limit: int) -> Report:
             ),
             Faults(target.heap().faults),
         ),
-        notes=(*target.heap().notes, *notes_on(target, held, False)),
+        notes=(*target.heap().notes, *notes_on(target, held, False), *((_STOPPED,) if rows.found.interrupted else ())),
         next=answer.next,
     )
 

@@ -16,6 +16,7 @@ from gdbheap.analysis.pointers.reach import UNSEEN, spread
 from gdbheap.analysis.retained.back_edges import BackEdges
 from gdbheap.analysis.retained.common_ancestors import CommonAncestors
 from gdbheap.analysis.retained.contracted import core_dominators
+from gdbheap.analysis.retained.sole_sources import sole_sources
 from gdbheap.lazy import np
 
 if TYPE_CHECKING:
@@ -43,13 +44,15 @@ class _Layer:
 class DominatorTree:
     """`parent[node]` is the immediate dominator: the nearest node that every way from the root to this one goes over
     (NONE: the root's, and where no way leads). `position` and `count` make a preorder: below a node are those at
-    position[node] to position[node] + count[node] - 1, itself the first; both are 0 where no way leads.
+    position[node] to position[node] + count[node] - 1, itself the first; both are 0 where no way leads. Where Ctrl-C
+    has `interrupted` the search, `parent[node]` is the nearest that is known, or the root.
     """
 
     root: int
     parent: Nodes
     position: Nodes
     count: Nodes
+    interrupted: bool = False
 
     def below(self, weight: NDArray[np.int64]) -> NDArray[np.int64]:
         """Return for each node the sum of the weights of it and all below it: what would go if it went."""
@@ -85,6 +88,7 @@ class _Builder:
         # Of a node of a layer: how far it is below the core, and the node of the core that it hangs on.
         self._height = np.zeros(count, np.int32)
         self._base = np.arange(count, dtype=np.int32)
+        self._interrupted = False
 
     def build(
         self, source: Nodes, target: Nodes, step: Step | None, reached: NDArray[np.bool_]
@@ -94,7 +98,11 @@ class _Builder:
         # (An object and what counts its owners are often one block: two words side by side lead there.)
         kept[1:] &= (source[1:] != source[:-1]) | (target[1:] != target[:-1])
         layers, source, target, left = _peel(len(self._parent), source[kept], target[kept], self._root)
-        core, dominator = core_dominators(len(self._parent), source, target, self._root, step)
+        try:
+            core, dominator = core_dominators(len(self._parent), source, target, self._root, step)
+        except KeyboardInterrupt:
+            core, dominator = sole_sources(len(self._parent), source, target, self._root)
+            self._interrupted = True
         if len(core) != left:
             return None
         self._parent[core] = core[dominator]
@@ -180,7 +188,7 @@ class _Builder:
             position[nodes] = following[above] + within
             following[above] = position[nodes] + count[nodes]
             following[nodes] = position[nodes] + 1
-        return DominatorTree(self._root, self._parent, position, count)
+        return DominatorTree(self._root, self._parent, position, count, self._interrupted)
 
 
 def _reached(count: int, source: Nodes, target: Nodes, root: int) -> NDArray[np.bool_]:

@@ -45,7 +45,11 @@ class Retained:
     source: Nodes
     target: Nodes
     offset: NDArray[np.uint32]
-    interrupted: bool = False
+
+    @property
+    def interrupted(self) -> bool:
+        """Whether Ctrl-C cut the search for dominators short: then everything retains at least what is told."""
+        return self.tree.interrupted
 
     @property
     def blocks(self) -> int:
