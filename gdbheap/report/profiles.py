@@ -27,7 +27,7 @@ def write_pprof(path: str, stacks: Iterable[Stack], values: Sequence[tuple[str, 
 
 
 def encode_pprof(stacks: Iterable[Stack], values: Sequence[tuple[str, str]]) -> bytes:
-    """Return a Profile message (profile.proto)."""
+    """Return a Profile message (profile.proto), whose first value is the one that is shown first."""
     strings: dict[str, int] = {"": 0}
     functions: dict[int, int] = {}
 
@@ -43,7 +43,9 @@ def encode_pprof(stacks: Iterable[Stack], values: Sequence[tuple[str, str]]) -> 
     locations = [_message(4, _int(1, number) + _message(4, _int(1, number))) for number in functions.values()]
     names = [_message(5, _int(1, number) + _int(2, name)) for name, number in functions.items()]
     table = [_message(6, each.encode("utf-8", "replace")) for each in strings]
-    return b"".join((*kinds, *samples, *locations, *names, *table))
+    # (A viewer else shows the last of the values.)
+    shown = _int(14, text(values[0][0]))
+    return b"".join((*kinds, *samples, *locations, *names, *table, shown))
 
 
 def _frame(name: str) -> str:

@@ -59,6 +59,7 @@ def decoded(data: bytes) -> list[tuple[tuple[str, ...], tuple[int, ...]]]:
             locations[location[1]] = functions[dict(fields(location[4]))[1]]
     kinds = [dict(fields(value)) for number, value in profile if number == 1]
     assert [(strings[kind[1]], strings[kind[2]]) for kind in kinds] == list(VALUES)
+    assert strings[dict(profile)[14]] == VALUES[0][0]
     samples = [dict(fields(value)) for number, value in profile if number == 2]
     return [
         (tuple(locations[each] for each in reversed(packed(sample[1]))), tuple(packed(sample[2]))) for sample in samples
