@@ -23,7 +23,8 @@ _NUMBER = {kind: number for number, kind in enumerate(KINDS)}
 # No variable of this program's lies there: a mapping is one holder, whatever is in it.
 _WHOLE = (MAPPING, LOST_TRAIL)
 # The C library's own variables hold what it was lent: buffers, arguments of handlers, old words in what it has saved.
-_C_LIBRARY = re.compile(r"(libc|libpthread|ld|ld-linux.*)[-.][^/]*|libc's struct pthread.*")
+# GLib's lead to all that its slices serve.
+_C_LIBRARY = re.compile(r"(libc|libpthread|ld|ld-linux.*|libglib-2\.0)[-.][^/]*|libc's struct pthread.*")
 
 
 @dataclass(frozen=True)

@@ -111,6 +111,9 @@ class ByTargets:
         numbers, codes = self._of_room(room)
         sample = blocks[:: max(len(blocks) // _MOST_BLOCKS, 1)][:_MOST_BLOCKS].astype(np.int32)
         edges = np.concatenate([np.arange(*state.begin[[b, b + 1]])[:_MOST_EDGES] for b in sample.tolist()])
+        edges = edges[state.graph.place[edges] < room]  # not those in a header of the program's own
+        if not len(edges):
+            return joined([])
         place = state.graph.place[edges].astype(np.int64) // state.layouts.pointer_size
         here = codes_as_used(state, numbers, codes[:, place], place, edges)
         said, agreeing, telling, explained, roomy = self._score(here, edges, len(sample))
