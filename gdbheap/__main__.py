@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import re
 import sys
 from collections.abc import Callable, Sequence
@@ -31,6 +32,9 @@ _SUPPRESSIONS = "a file of leaks that are known: gdbheap's own form, Valgrind's 
 # So many rows of diff are shown where nobody says how many.
 _SHOWN = 50
 
+# What a shell says of a command that SIGPIPE has ended.
+_BROKEN_PIPE = 141
+
 Act = Callable[[argparse.Namespace], Optional[int]]
 
 EPILOG = """\
@@ -54,6 +58,9 @@ def main(words: Sequence[str] | None = None) -> int:
         return 1
     except KeyboardInterrupt:
         return 130
+    except BrokenPipeError:  # `gdbheap doctor | head -1`: whoever read has enough
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return _BROKEN_PIPE
 
 
 def _fail(words: Sequence[str], error: BaseException, as_json: bool, write: Callable[[str], object] = print) -> None:

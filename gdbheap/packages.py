@@ -16,7 +16,22 @@ if TYPE_CHECKING:
 
 # What pip installs, by what Python imports.
 REQUIRED = {"numpy": "numpy", "elftools": "pyelftools", "pygments": "pygments"}
-SETUP_COMMAND = "python3 -m gdbheap setup"
+_MODULE = "python3 -m gdbheap setup"
+
+
+def setup_command() -> str:
+    """Return the command that sets gdbheap up, as it works in the current directory."""
+    root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    script = os.path.normpath(os.path.join(root, "..", "..", "..", "bin", "gdbheap"))
+    if os.path.exists(script):  # root is lib/python3.11/site-packages
+        return f"{_quoted(script)} setup"
+    return _MODULE if os.path.realpath(root) == os.getcwd() else f"PYTHONPATH={_quoted(root)} {_MODULE}"
+
+
+def _quoted(path: str) -> str:
+    from shlex import quote  # for the few who read this: gdb's start goes without
+
+    return quote(path)
 
 
 def directory(version: tuple[int, int] = sys.version_info[:2]) -> Path:
@@ -58,4 +73,4 @@ def advice(packages: tuple[str, ...]) -> str:
     names = ", ".join(packages)
     are = "is" if len(packages) == 1 else "are"
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    return f"gdbheap: {names} {are} missing for gdb's Python {version}; run: {SETUP_COMMAND}"
+    return f"gdbheap: {names} {are} missing for gdb's Python {version}; run: {setup_command()}"

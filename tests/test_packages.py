@@ -30,6 +30,19 @@ def test_a_missing_package_is_named_with_the_command_that_mends_it(monkeypatch):
     )
 
 
+def test_the_command_works_where_it_is_typed(monkeypatch, tmp_path):
+    root = Path(packages.__file__).parents[1]
+    monkeypatch.chdir(root)
+    assert packages.setup_command() == "python3 -m gdbheap setup"
+    monkeypatch.chdir("/")
+    assert packages.setup_command() == f"PYTHONPATH={root} python3 -m gdbheap setup"
+    site = tmp_path / "a venv" / "lib" / "python3.11" / "site-packages"
+    (tmp_path / "a venv" / "bin").mkdir(parents=True)
+    (tmp_path / "a venv" / "bin" / "gdbheap").touch()
+    monkeypatch.setattr(packages, "__file__", str(site / "gdbheap" / "packages.py"))
+    assert packages.setup_command() == f"'{tmp_path}/a venv/bin/gdbheap' setup"
+
+
 def test_diff_needs_numpy_and_nothing_else(monkeypatch, capsys):
     monkeypatch.setattr(packages, "missing", lambda: ("numpy",))
     assert main(["diff", "a", "b"]) == 2  # trouble, as of diff

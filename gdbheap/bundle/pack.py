@@ -32,7 +32,7 @@ def pack(options: argparse.Namespace) -> int:
     """Write the bundle, and say what is in it and what is not; return the exit status."""
     packages.use()
     if missing := packages.missing():
-        raise PackagesMissing(f"{', '.join(missing)}: not installed for this Python; {packages.SETUP_COMMAND}")
+        raise PackagesMissing(f"{', '.join(missing)}: not installed for this Python; {packages.setup_command()}")
     target = target_of(options)
     found = list(_modules(target))
     output = options.output or f"{os.path.basename(options.core)}{SUFFIX}"

@@ -57,7 +57,7 @@ def _itself() -> Iterator[_Row]:
     yield _Row("gdbheap", gdbheap.__version__)
     missing = packages.missing()
     version = f"{sys.version_info[0]}.{sys.version_info[1]}"
-    yield _Row("python", version + (f", without {', '.join(missing)}: {packages.SETUP_COMMAND}" if missing else ""))
+    yield _Row("python", version + (f", without {', '.join(missing)}: {packages.setup_command()}" if missing else ""))
 
 
 def _process(target: Target) -> Iterator[_Row]:

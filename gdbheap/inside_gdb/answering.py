@@ -158,7 +158,7 @@ def _as_missing(error: BaseException) -> BaseException:
     """Return the error that says how to get the package, where one of those that gdbheap needs is not there."""
     lacking = packages.missing() if isinstance(error, ModuleNotFoundError) and error.name else ()
     name = packages.REQUIRED.get((getattr(error, "name", "") or "").partition(".")[0])
-    return PackagesMissing(packages.advice(lacking), packages.SETUP_COMMAND) if name in lacking else error
+    return PackagesMissing(packages.advice(lacking), packages.setup_command()) if name in lacking else error
 
 
 def _told(name: str, error: BaseException) -> tuple[str, str]:

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gdbheap.errors import HeapError
+from gdbheap.packages import setup_command
 
 OLDEST_PYTHON = (3, 9)
 ANSWER = "gdbheap answers: "
@@ -69,7 +70,7 @@ def find_debugger(path: str = "gdb") -> Debugger:
     """Return the gdb at `path` or of that name on PATH, having asked it about itself; NoDebugger if there is none."""
     found = shutil.which(path)
     if not found:
-        raise NoDebugger(f"{path} is missing; what installs it: python3 -m gdbheap setup")
+        raise NoDebugger(f"{path} is missing; what installs it: {setup_command()}")
     gdb = Debugger(found)
     # "GNU gdb (Debian 13.1-3) 13.1"
     match = re.search(r"^GNU gdb (?:\(.*?\) )?(\d+\.\d+)", gdb.run(["show version"]), re.M)

@@ -91,4 +91,5 @@ def _in_colour() -> bool:
 
 
 def _relative(path: Path) -> str:
-    return os.path.relpath(path) if path.is_relative_to(Path.cwd()) else str(path)
+    here = Path.cwd()
+    return str(path.relative_to(here)) if path.is_relative_to(here) and here != Path("/") else str(path)

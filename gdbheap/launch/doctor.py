@@ -17,7 +17,7 @@ from gdbheap.launch import places, python_packages, setup
 from gdbheap.launch.core_places import cores_here
 from gdbheap.launch.debugger import Debugger, NoDebugger, dotted, find_debugger
 from gdbheap.launch.launcher import MULTIARCH, OWN, attach_advice
-from gdbheap.packages import REQUIRED, SETUP_COMMAND, directory
+from gdbheap.packages import REQUIRED, directory, setup_command
 
 # What gdb knows of the C library that it was given: its build-id, and whether it has types and symbols for it.
 LIBC = """
@@ -72,7 +72,7 @@ def checks(gdb_path: str) -> Iterator[Check]:
         yield Check("gdb", f"{gdb.version} in {gdb.path}")
         version = gdb.usable_python()
     except NoDebugger as error:
-        yield Check("gdb", str(error), False, SETUP_COMMAND)
+        yield Check("gdb", str(error), False, setup_command())
         return
     yield Check("gdb's Python", dotted(version))
     yield from _packages(gdb, directory(version))
@@ -96,7 +96,7 @@ def checks(gdb_path: str) -> Iterator[Check]:
 def _packages(gdb: Debugger, place: Path) -> Iterator[Check]:
     for module, (version, where) in python_packages.imports(gdb, place).items():
         if version is None:
-            yield Check(REQUIRED[module], where, False, SETUP_COMMAND)
+            yield Check(REQUIRED[module], where, False, setup_command())
         else:
             yield Check(REQUIRED[module], f"{version} in {Path(where).parent.parent}")
 

@@ -17,6 +17,7 @@ from gdbheap.launch import places
 from gdbheap.launch.core_program import CoreOrigin, origin_of
 from gdbheap.launch.debugger import Debugger
 from gdbheap.launch.refused import yama_scope
+from gdbheap.packages import setup_command
 from gdbheap.process.tasks import living_task
 from gdbheap.report.printable import cut_middle, printable
 
@@ -75,7 +76,7 @@ class Launch:
         gdb = gdb or self.gdb
         found = shutil.which(gdb)
         if not found:
-            raise HeapError(f"{gdb} is missing; what installs it: python3 -m gdbheap setup")
+            raise HeapError(f"{gdb} is missing; what installs it: {setup_command()}")
         # The user's -ex and -x come behind the plugin, whose commands they may be.
         return [found, "-x", str(places.gdb_init()), *self.options]
 

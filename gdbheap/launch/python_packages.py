@@ -16,7 +16,7 @@ from pathlib import Path
 from gdbheap.files import open_output
 from gdbheap.launch import debian
 from gdbheap.launch.debugger import Debugger, dotted
-from gdbheap.packages import REQUIRED, SETUP_COMMAND
+from gdbheap.packages import REQUIRED, setup_command
 
 # Python takes modules from the current directory first: in this one there are none of somebody else's.
 _NEUTRAL = "/"
@@ -33,6 +33,11 @@ for module in {modules!r}:
         found[module] = [None, str(error)]
 answer(found)
 """
+
+
+# pip's advice on itself is none for whoever sets up gdbheap: that root runs it, that there is a newer one, that a cache
+# belongs to another user. (An older pip ignores what it does not know in its environment, unlike an option.)
+_NO_ADVICE = {"PIP_ROOT_USER_ACTION": "ignore", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_CACHE_DIR": "1"}
 
 
 def imports(gdb: Debugger, directory: Path) -> Mapping[str, tuple[str | None, str]]:
@@ -56,10 +61,10 @@ def install(gdb: Debugger, directory: Path) -> None:
         pip = _find_pip(version, scratch)
         command = [*pip, *_pip_words(pip[0], version), "--target", str(new), *sorted(REQUIRED.values())]
         # What a user may have set for pip's ordinary work and what does not go together with --target.
-        environment = {**os.environ, "PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0"}
+        environment = {**os.environ, "PIP_USER": "0", "PIP_REQUIRE_VIRTUALENV": "0", **_NO_ADVICE}
         if subprocess.run(command, env=environment, stdin=subprocess.DEVNULL, cwd=_NEUTRAL, check=False).returncode:
             raise debian.NotInstalled(
-                f"pip could not fetch them, for the reason above; that mended, run: {SETUP_COMMAND}"
+                f"pip could not fetch them, for the reason above; that mended, run: {setup_command()}"
             )
         for module, (found, why) in imports(gdb, new).items():
             if found is None:

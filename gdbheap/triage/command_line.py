@@ -29,7 +29,7 @@ def triage(options: argparse.Namespace) -> int:
     """Do as the words of the command line ask; return the exit status: 0, or 130 where Ctrl-C ended it."""
     packages.use()
     if missing := packages.missing():
-        raise PackagesMissing(f"{', '.join(missing)}: not installed for this Python; {packages.SETUP_COMMAND}")
+        raise PackagesMissing(f"{', '.join(missing)}: not installed for this Python; {packages.setup_command()}")
     if options.memory < LEAST_MEMORY:
         raise UsageError("--memory takes 512M at least: Python and numpy alone need some of it")
     from gdbheap.triage.answer import Ran, report_of, write_page  # it takes longer to load than most errors to say

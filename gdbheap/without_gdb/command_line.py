@@ -53,7 +53,7 @@ def run(words: Sequence[str]) -> int:
         raise UsageError(f"{command.name} needs gdb: python3 -m gdbheap core {options.core}")
     packages.use()
     if missing := packages.missing():
-        raise PackagesMissing(f"{', '.join(missing)}: not installed for this Python; {packages.SETUP_COMMAND}")
+        raise PackagesMissing(f"{', '.join(missing)}: not installed for this Python; {packages.setup_command()}")
     target = target_of(options)
     on_terminal = sys.stdout.isatty()
     target.begin(Progress(_say) if on_terminal else None)

@@ -73,6 +73,15 @@ def test_an_error_is_one_line(words: list[str], line: str) -> None:
     assert (result.returncode, result.stdout, result.stderr) == (1, "", line)
 
 
+def test_who_reads_no_further_sees_no_traceback() -> None:
+    command = [sys.executable, "-m", "gdbheap", "help", "commands"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, cwd=places.root()) as process:
+        assert process.stdout is not None and process.stderr is not None
+        process.stdout.close()
+        assert process.stderr.read() == b""
+    assert process.returncode == 141
+
+
 def test_version_and_help() -> None:
     assert gdbheap("--version").stdout == f"gdbheap {__version__}\n"
     text = gdbheap("--help").stdout

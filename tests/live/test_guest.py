@@ -215,7 +215,8 @@ def test_the_pager_may_be_left_early():
 def test_a_missing_package_is_one_line_and_the_rest_works(gdb):
     hidden = "python import sys; sys.modules['numpy'] = sys.modules['elftools'] = None"
     said = gdb(build("mixed"), INIT, *STOPPED, "gdbheap", before=[hidden], source=False)
-    pattern = r"gdbheap: numpy, pyelftools are missing for gdb's Python 3\.\d+; run: python3 -m gdbheap setup\n"
+    command = r"(PYTHONPATH=\S+ )?python3 -m gdbheap setup"
+    pattern = rf"gdbheap: numpy, pyelftools are missing for gdb's Python 3\.\d+; run: {command}\n"
     assert re.fullmatch(pattern, said[INIT])
     assert "live process" in said["gdbheap"]
 
