@@ -15,7 +15,7 @@ from gdbheap.interface.arguments import parse
 from gdbheap.interface.command import Argument, Command
 from gdbheap.pictures.drawn_answers import broken_svgs, growth_svg, leaks_svg, rss_svg, sizes_svg
 from gdbheap.report.printable import human_size, printable
-from gdbheap.report.report import Facts, Line, Prose, Report, Table
+from gdbheap.report.report import Facts, Faults, Line, Prose, Report, Table
 from gdbheap.report.rows import column, columns_of
 from gdbheap.session.target import Target
 
@@ -112,9 +112,7 @@ class _Made:
         try:
             report = command.run(self._target, parse(command, line, self._target.evaluate))
             drawn = figures(report)
-            # The address space is drawn already: what text draws of it would be the same again.
-            shown = replace(report, sections=(report.table,)) if command_name == "mm" else report
-            made = section(name, title, shown, drawn)
+            made = section(name, title, _not_said_twice(report), drawn)
         except HeapError as error:
             self._answers[command.name] = {"error": printable(str(error))}
             self.rows.append(_Row(title, command.name, None, None, str(error)))
@@ -200,6 +198,17 @@ class _Made:
         areas, names = areas_and_names(self._target)
         end = user_end(areas, self._target.process.machine)
         return Figure("From high addresses to low; heights are logarithms of sizes.", space_svg(areas, names, end))
+
+
+def _not_said_twice(report: Report) -> Report:
+    """Return the answer without what the page has elsewhere: what text draws of the address space and of resident
+    memory, and what is broken, which the answer of `heap check` tells."""
+    if report.command == "mm":
+        return replace(report, sections=(report.table,))
+    sections = [each for each in report.sections if not isinstance(each, Faults)]
+    if report.command == "heap rss":
+        sections = sections[1:]
+    return replace(report, sections=tuple(sections))
 
 
 def _json(report: Report) -> dict[str, Any]:

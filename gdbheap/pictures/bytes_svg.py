@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from gdbheap.pictures.svg import Svg, fitted
+from gdbheap.pictures.svg import Svg, columns_in, fitted, legend_height
+from gdbheap.report.line_text import broken_at_words
 
 _LEFT, _CELL, _ROW, _COLUMNS, _TEXT = 130, 30, 24, 16, 16
 BLOCK, PAST, HEADER, REST = "block", "past", "header", "rest"
@@ -41,9 +42,12 @@ class BytePicture:
 def bytes_svg(picture: BytePicture, title: str) -> Svg:
     """Draw the bytes in rows of 16, the broken field framed."""
     rows = -(-len(picture.data) // _COLUMNS)
-    top, width = 30, _LEFT + _COLUMNS * _CELL + 20 + _TEXT * 8
-    svg = Svg(width, top + rows * _ROW + 10 + 18 * len(picture.lines), title, "; ".join(picture.lines))
-    svg.legend(_LEFT, [(f"byte {kind}", WORDS[kind]) for kind in dict.fromkeys(each.kind for each in picture.spans)])
+    width = _LEFT + _COLUMNS * _CELL + 20 + _TEXT * 8
+    legend = [(f"byte {kind}", WORDS[kind]) for kind in dict.fromkeys(each.kind for each in picture.spans)]
+    top = int(legend_height(width, _LEFT, legend)) + 12
+    lines = [piece for told in picture.lines for piece in _broken(told, width - _LEFT)]
+    svg = Svg(width, top + rows * _ROW + 10 + 18 * len(lines), title, "; ".join(picture.lines))
+    svg.legend(_LEFT, legend)
     for offset, byte in enumerate(picture.data):
         row, column = divmod(offset, _COLUMNS)
         x, y, address = _LEFT + column * _CELL, top + row * _ROW, picture.start + offset
@@ -55,9 +59,15 @@ def bytes_svg(picture: BytePicture, title: str) -> Svg:
         svg.rect(x, y, _CELL - 2, _ROW - 3, f"byte {_kind(picture, address)}")
         svg.text(x + 6, y + 15, f"{byte:02x}")
     _frame(svg, picture, top)
-    for number, told in enumerate(picture.lines):
-        svg.text(_LEFT, top + rows * _ROW + 18 + 18 * number, fitted(told, width - _LEFT), "bad" if not number else "")
+    bad = len(_broken(picture.lines[0], width - _LEFT)) if picture.lines else 0
+    for number, told in enumerate(lines):
+        svg.text(_LEFT, top + rows * _ROW + 18 + 18 * number, told, "bad" if number < bad else "")
     return svg
+
+
+def _broken(text: str, width: float) -> list[str]:
+    """Return the text in as many lines as it takes (of a very long word as much as fits)."""
+    return [fitted(line, width) for line in broken_at_words(text, columns_in(width))]
 
 
 def _kind(picture: BytePicture, address: int) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -18,6 +19,9 @@ _LICENCES = (
     ("d3-hierarchy 3.1.3 (ISC)", "vendor/d3-hierarchy.LICENSE"),
     ("dagre 3.1.3 (MIT)", "vendor/dagre.LICENSE"),
 )
+
+
+_IN_BACKTICKS = re.compile(r"`([^`]+)`")
 
 
 @dataclass(frozen=True)
@@ -74,15 +78,20 @@ def _section(section: Section) -> Iterator[str]:
     yield f'<section id="{section.name}" aria-labelledby="{section.name}-title">'
     yield f'<h2 id="{section.name}-title">{escaped(section.title)}</h2>\n'
     for line in section.lines:
-        yield f'<p class="line">{escaped(line)}</p>\n'
+        yield f'<p class="line">{_with_code(line)}</p>\n'
     for figure in section.figures:
         drawn = figure.svg.inline() if figure.svg is not None else ""
         yield f'<figure data-facts="{escaped(figure.facts)}"><div class="wide drawing">{drawn}</div>'
         yield f"<figcaption>{escaped(figure.caption)}</figcaption></figure>\n"
     yield from section.tables
     for note in section.notes:
-        yield f'<p class="note">Note: {escaped(note)}</p>\n'
+        yield f'<p class="note">Note: {_with_code(note)}</p>\n'
     yield "</section>\n"
+
+
+def _with_code(line: str) -> str:
+    """Return a line made safe, what it has in backticks as code."""
+    return _IN_BACKTICKS.sub(r"<code>\1</code>", escaped(line))
 
 
 def _licences() -> Iterator[str]:

@@ -16,7 +16,7 @@ def section(name: str, title: str, report: Report, figures: Sequence[Figure] = (
     """Return the section of an answer: what it says in lines, the pictures, the rows."""
     lines = [line for each in report.sections for line in _lines(each)]
     alone = any(isinstance(each, Table) and any(_lines(each)) for each in report.sections)
-    caption = f"{title}: the rows of `{report.command}`"
+    caption = f"{title}: the rows of {report.command}"
     table = "".join(html_table(report.table, caption, _MOST_TABLE, ("kind",), alone))
     return Section(name, title, tuple(filter(None, lines)), tuple(figures), (table,) if table else (), report.notes)
 

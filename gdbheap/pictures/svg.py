@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import html
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from gdbheap.files import read_regular
@@ -11,6 +11,7 @@ from gdbheap.report.printable import cut_end, printable
 
 _FOLDER = Path(__file__).parent / "page"
 # The width of a letter for its size: text is set in a font of one width.
+_LEGEND_LINE = 16
 LETTER = 0.6
 TEXT = 12
 
@@ -59,15 +60,10 @@ class Svg:
         self._pieces.append(f'<line class="{kind}" x1="{x:.5g}" y1="{y:.5g}" x2="{to_x:.5g}" y2="{to_y:.5g}"/>')
 
     def legend(self, left: float, kinds: Iterable[tuple[str, str]]) -> None:
-        """Write what each kind stands for along the top, in as many lines as it takes (of 16 units)."""
-        x, y = left, 2.0
-        for kind, words in kinds:
-            width = 31 + LETTER * TEXT * len(words)
-            if x + width > self.width and x > left:
-                x, y = left, y + 16
+        """Write what each kind stands for along the top, in as many lines as it takes (see legend_height)."""
+        for x, y, kind, words in _legend_places(self.width, left, kinds):
             self.rect(x, y, 11, 11, kind)
             self.text(x + 15, y + 10, words)
-            x += width
 
     def inline(self) -> str:
         """Return it as an element of a page that has page/pictures.css."""
@@ -83,9 +79,31 @@ class Svg:
         return f'<?xml version="1.0" encoding="UTF-8"?>\n{markup.replace("<title>", style + "<title>", 1)}\n'
 
 
+def legend_height(width: float, left: float, kinds: Iterable[tuple[str, str]]) -> float:
+    """Return how high a drawing's legend is, in a drawing of this width."""
+    return max((y + _LEGEND_LINE for _, y, _, _ in _legend_places(width, left, kinds)), default=0.0)
+
+
+def _legend_places(
+    width: float, left: float, kinds: Iterable[tuple[str, str]]
+) -> Iterator[tuple[float, float, str, str]]:
+    x, y = left, 2.0
+    for kind, words in kinds:
+        needed = 31 + LETTER * TEXT * len(words)
+        if x + needed > width and x > left:
+            x, y = left, y + _LEGEND_LINE
+        yield x, y, kind, words
+        x += needed
+
+
 def fitted(text: str, width: float) -> str:
     """Return as much of the text as fits into so many units."""
-    return cut_end(printable(text), max(int(width / (TEXT * LETTER)), 3))
+    return cut_end(printable(text), columns_in(width))
+
+
+def columns_in(width: float) -> int:
+    """Return how many letters fit into so many units."""
+    return max(int(width / (TEXT * LETTER)), 3)
 
 
 # What tells kinds of memory apart beside their colours: stripes and dots.
