@@ -15,7 +15,7 @@ from gdbheap.glibc.heap_view import HeapView
 from gdbheap.interface.command import Argument, Command
 from gdbheap.process.live.touched import touched_spans
 from gdbheap.process.process import Process
-from gdbheap.report.report import Facts, Line, Prose, Report, Table
+from gdbheap.report.report import Facts, GivesWay, Line, Prose, Report, Table
 from gdbheap.report.rows import column, columns_of
 from gdbheap.session.heap_or_note import heap_or_note
 from gdbheap.session.known_variable import known_variable
@@ -38,7 +38,7 @@ class _Row:
     """A fact about the address."""
 
     field: str = member(metadata=column("text", "heading"))
-    value: str | None = member(metadata=column("text", "address"))
+    value: str | None = member(metadata=column("text", "address", gives=(GivesWay(20, 34),)))
     meaning: str = member(metadata=column())
     facts: Mapping[str, Any] = member(metadata=column("facts", shown=False))
 

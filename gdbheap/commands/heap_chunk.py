@@ -20,7 +20,7 @@ from gdbheap.interface.command import Argument, Command
 from gdbheap.pictures.chunk_drawing import chunk_lines
 from gdbheap.process.address import Address
 from gdbheap.process.memory import Words
-from gdbheap.report.report import Faults, Line, Prose, Report, Table
+from gdbheap.report.report import Faults, GivesWay, Line, Prose, Report, Table
 from gdbheap.report.rows import column, columns_of
 from gdbheap.session.large_heap import is_large, names_at_hand, notes_on_names
 from gdbheap.session.target import Target
@@ -32,7 +32,7 @@ class _Row:
     """A fact about the chunk; `shown` is how people read the field's name."""
 
     shown: str = member(metadata=column("text", "heading", published=False, heading="field"))
-    value: str | None = member(metadata=column("text", "address"))
+    value: str | None = member(metadata=column("text", "address", gives=(GivesWay(20, 30),)))
     meaning: str = member(metadata=column())
     field: str = member(metadata=column(shown=False))
     facts: Mapping[str, Any] = member(metadata=column("facts", shown=False))

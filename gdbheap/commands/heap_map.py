@@ -62,11 +62,12 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         (
             Prose((Line.plain(f"arena {name}: each sign is {human_size(found.cell)}", "heading"),)),
             Table(columns_of(_Row), list(_rows(view, found)), list(map_lines(found, COLUMNS))),
-            Prose((*_survivors(found), *_others(target, index), _NEXT)),
+            Prose((*_survivors(found), *_others(target, index))),
             Facts({"arena": name, "cell": found.cell, "pages_known": found.pages_known, **found.totals()}, shown=False),
             Faults(view.faults),
         ),
         notes=view.notes,
+        next=_NEXT,
     )
     return with_svg(report, arguments, lambda: heap_map_svg(found, name))
 
@@ -115,9 +116,7 @@ def _others(target: Target, index: int) -> Iterator[Line]:
         yield Line.plain(f"{counted(len(others), 'other arena')}: {names} (`heap map {arena_name(others[0])}`)", "dim")
 
 
-_NEXT = Line(
-    (("", "next: "), ("command", "heap rss"), ("", " says what keeps it, "), ("command", "heap retained"), ("", " who"))
-)
+_NEXT = (Next("heap rss", "what keeps it"), Next("heap retained", "who"))
 
 COMMAND = Command(
     name="heap map",

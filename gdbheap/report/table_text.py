@@ -75,7 +75,9 @@ def _rows(layout: list[list[Placed]], cells: list[Any], paint: Paint) -> Iterato
     for indent, line in zip(_indents(), layout):
         starts = accumulate((each.width + len(GAP) for each in line), initial=len(indent))
         columns = [_column(each, cells[each.number], paint, start) for each, start in zip(line, starts)]
-        lines.append([f"{indent}{GAP.join(texts).rstrip(' ')}\n" for texts in zip(*columns)])
+        joined = (GAP.join(texts).rstrip(" ") for texts in zip(*columns))
+        # (What would be a blank line below a row is none.)
+        lines.append([f"{indent}{text}\n" if text or not indent else "" for text in joined])
     return iter(lines[0]) if len(lines) == 1 else map("".join, zip(*lines))
 
 

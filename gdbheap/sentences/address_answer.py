@@ -17,7 +17,7 @@ from gdbheap.types.known_variable import KnownVariable
 
 # The C library's own streams, by their symbols.
 _STREAMS = {"_IO_2_1_stdin_": "stdin", "_IO_2_1_stdout_": "stdout", "_IO_2_1_stderr_": "stderr"}
-_STRIP = 48
+_STRIP = 46
 Facts = Mapping[str, Mapping[str, Any]]
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from gdbheap.lazy import np
 from gdbheap.report.report import ABSENT, Absent
-from gdbheap.report.rows import TYPE, column
+from gdbheap.report.rows import TYPE, column, goes
 from gdbheap.sentences.block_names import BlockNames, said_kind, with_confidence
 from gdbheap.sentences.type_reasons import reason
 from gdbheap.types.short_names import short_name
@@ -27,7 +27,7 @@ class TypeRow:
 
     count: int = field(metadata=column("count"))
     bytes: int = field(metadata=column("bytes"))
-    share: float = field(metadata=column("share"))
+    share: float = field(metadata=column("share", gives=goes(45)))
     reachable: int = field(metadata=column("count"))
     lost: int = field(metadata=column("count"))
     example: int = field(metadata=column("address", "mem"))
