@@ -17,7 +17,7 @@ from gdbheap.pictures.drawn_file import SVG, with_svg
 from gdbheap.pictures.heap_map_svg import COLUMNS, heap_map_svg
 from gdbheap.pictures.map_text import map_lines
 from gdbheap.report.printable import human_size
-from gdbheap.report.report import ABSENT, Absent, Facts, Faults, Line, Prose, Report, Table
+from gdbheap.report.report import ABSENT, Absent, Facts, Faults, Line, Next, Prose, Report, Table
 from gdbheap.report.rows import column, columns_of
 from gdbheap.session.heap_maps import arena_map, largest_arenas
 from gdbheap.session.target import Target
