@@ -59,8 +59,7 @@ def main(words: Sequence[str] | None = None) -> int:
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # `gdbheap doctor | head -1`: whoever read has enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return _BROKEN_PIPE
+        os._exit(_BROKEN_PIPE)  # without a last attempt to write what is left
 
 
 def _fail(words: Sequence[str], error: BaseException, as_json: bool, write: Callable[[str], object] = print) -> None:
