@@ -24,11 +24,7 @@ _ROOM_BITS = 36
 def brothers(state: TypingState) -> Claims:
     """Return claims of the blocks that void * members lead to, where all others of that size that the same member
     leads to are of one type."""
-    typed = (state.type >= 0)[state.graph.source] & (state.graph.offset == 0)
-    undecided = _void_words(state, np.flatnonzero(typed & (state.type[state.graph.target] < 0)))
-    holders = np.isin(state.type, np.unique(state.type[undecided.parent]))
-    words = _void_words(state, np.flatnonzero(typed & holders[state.graph.source]))
-    words = words.at(np.isin(words.slot, np.unique(undecided.slot)))
+    words = void_words(state)
     types, room = state.type[words.target], state.room[words.target]
     known = np.flatnonzero(state.well_named()[words.target])
     key = (words.slot << _ROOM_BITS) + np.minimum(room, (1 << _ROOM_BITS) - 1)
@@ -55,7 +51,16 @@ def brothers(state: TypingState) -> Claims:
     return joined(found)
 
 
-def _void_words(state: TypingState, edges: NDArray[np.intp]) -> TypedWords:
+def void_words(state: TypingState) -> TypedWords:
+    """Return the words of all void * members of which some lead to blocks without a type."""
+    typed = (state.type >= 0)[state.graph.source] & (state.graph.offset == 0)
+    undecided = _those_of(state, np.flatnonzero(typed & (state.type[state.graph.target] < 0)))
+    holders = np.isin(state.type, np.unique(state.type[undecided.parent]))
+    words = _those_of(state, np.flatnonzero(typed & holders[state.graph.source]))
+    return words.at(np.isin(words.slot, np.unique(undecided.slot)))
+
+
+def _those_of(state: TypingState, edges: NDArray[np.intp]) -> TypedWords:
     """Return those of the edges, all of typed blocks, that are void * members."""
     words = words_of(state, edges)
     return words.at((words.code == VOID) & (words.slot != NO_SLOT))

@@ -7,10 +7,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.types.bases import only_fitting, tagged
+from gdbheap.analysis.types.brothers import void_words
 from gdbheap.analysis.types.claims import Claims, joined
-from gdbheap.analysis.types.slots import VOID
 from gdbheap.analysis.types.typing_state import TypingState
-from gdbheap.analysis.types.words import NO_SLOT, words_of
 from gdbheap.lazy import np
 
 if TYPE_CHECKING:
@@ -26,9 +25,7 @@ def common_headers(state: TypingState) -> Claims:
     """Return claims of the blocks that such members lead to."""
     if not state.tag_rules:
         return joined([])
-    typed = (state.type >= 0)[state.graph.source] & (state.graph.offset == 0)
-    words = words_of(state, np.flatnonzero(typed))
-    words = words.at((words.code == VOID) & (words.slot != NO_SLOT))
+    words = void_words(state)
     unknown = state.type[words.target] < 0
     found = []
     for slot in np.unique(words.slot[unknown]).tolist():

@@ -112,8 +112,8 @@ def _fill(state: TypingState) -> None:
             told[words.target] = True
         found = propagation.believe(joined(list(lost_objects(state))))
         found += propagation.believe(static_brothers.find())
-        found += propagation.believe(common_headers(state))
-        if not found + propagation.believe(brothers(state)) + propagation.believe(by_targets.find(told)):
+        found += propagation.believe(brothers(state)) + propagation.believe(by_targets.find(told))
+        if not found and not propagation.believe(common_headers(state)):
             break
         _settle(state, propagation, passes)
     words = propagation.waiting()
