@@ -196,6 +196,14 @@ class BlockNames:
         inside = 0 if root is None else address - root.address
         return None if root is None or (inside and inside >= size_of(self.types.catalogue, root.type)) else root
 
+    def is_link(self, block: int, offset: int) -> bool:
+        """Whether a word of the block only leads on inside a container: from a bucket to a node, or from node to
+        node."""
+        from gdbheap.analysis.types.libstdcxx import is_link
+
+        number, inside = int(self.types.type[block]), offset - int(self.types.part[block])
+        return number != NONE and inside >= 0 and is_link(self.types.catalogue, number, inside)
+
     def path_within(self, block: int, offset: int) -> str:
         """Return the same without the type: ".id", "[3].id", "" for the start of what has no members."""
         number, inside = int(self.types.type[block]), offset - int(self.types.part[block])

@@ -17,7 +17,8 @@ class NamedPlace:
     path, the mapping `area` that begins at `start`.
 
     Where types are known: `type` is the block's ("struct order"), `member` what of it, or of a variable, is there
-    ("struct order.next", "shop.orders"), and `named` the one of them that people read, with how sure it is.
+    ("struct order.next", "shop.orders"), and `named` the one of them that people read, with how sure it is; `is_link`:
+    it only leads on inside a container.
     """
 
     register: str = ""
@@ -33,6 +34,7 @@ class NamedPlace:
     named: str = ""
     type: str = ""
     member: str = ""
+    is_link: bool = False
 
     def __str__(self) -> str:
         """What people call it; "" where nothing is known."""

@@ -49,7 +49,8 @@ def place_in_block(held: PointerGraph, block: int, names: BlockNames | None, add
     if offset is None:
         return replace(place, named=names.typed(block), type=kind)
     member = names.member_of(block, offset)
-    return replace(place, named=names.sure_member(block, offset), type=kind, member=member)
+    is_link = names.is_link(block, offset)
+    return replace(place, named=names.sure_member(block, offset), type=kind, member=member, is_link=is_link)
 
 
 def with_member(place: NamedPlace, names: BlockNames | None) -> NamedPlace:

@@ -39,16 +39,31 @@ def _one_for_all(several: Sequence[HolderRow]) -> HolderRow:
 
 
 def way_lines(path: Sequence[NamedPlace]) -> Iterator[Line]:
-    """Yield a line for each step, for steps that repeat one with how often they come."""
-    for run in fold([_key(step, index) for index, step in enumerate(path)]):
+    """Yield a line for each step, for steps that repeat one with how often they come: the way from one element of a
+    container to another is a part of the step behind it."""
+    steps = list(_without_links(path))
+    for run in fold([_key(step, index, links) for index, (step, links) in enumerate(steps)]):
         for index in range(run.start, run.start + run.length):
-            yield Line.plain(f"  {'→ ' if index else '  '}{path[index]}")
+            step, links = steps[index]
+            through = f"through {links:,} link{'s' if links > 1 else ''} of the container: " if links else ""
+            yield Line.plain(f"  {'→ ' if index else '  '}{through}{step}")
         if run.times > 1:
             what = "that step comes" if run.length == 1 else f"these {run.length} steps come"
             yield Line.plain(f"    … {what} {run.times:,} times", "dim")
 
 
-def _key(step: NamedPlace, index: int) -> Hashable:
+def _without_links(path: Sequence[NamedPlace]) -> Iterator[tuple[NamedPlace, int]]:
+    """Yield the steps but for links of containers, each with how many of these led to it."""
+    links = 0
+    for step in path:
+        if step.is_link:
+            links += 1
+        else:
+            yield step, links
+            links = 0
+
+
+def _key(step: NamedPlace, index: int, links: int) -> Hashable:
     """Return what is the same for steps that are told together: words at one place of blocks of one type."""
     is_step = step.block is not None and step.offset is not None
-    return (step.type, step.member, step.offset) if is_step else index
+    return (step.type, step.member, step.offset, links > 0) if is_step else index

@@ -12,8 +12,9 @@ from dataclasses import replace
 
 from gdbheap.analysis.objects.closures import template_arguments
 from gdbheap.analysis.types.slots import BYTES, Target
-from gdbheap.types.catalogue import NONE, Member, TypeInfo, TypeKind
+from gdbheap.types.catalogue import NONE, Catalogue, Member, MemberKind, TypeInfo, TypeKind
 from gdbheap.types.type_book import TypeBook
+from gdbheap.types.type_names import size_of
 
 _BUFFERS = ("__gnu_cxx::__aligned_membuf<", "__gnu_cxx::__aligned_buffer<")
 _INTERNAL = ("std::_", "__gnu_cxx::", "__gnu_debug::", "__cxxabiv1::")
@@ -56,6 +57,19 @@ def node_kind(book: TypeBook, number: int) -> NodeKind | None:
     """Return which kind of node a type is, None for none. (A forward_list's has one link, as a hash table's.)"""
     name = book.info(number).name
     return next((kind for template, kind in _NODES if instance_of(name, template)), None)
+
+
+_BUCKET = "std::__detail::_Hash_node_base *"
+
+
+def is_link(catalogue: Catalogue, number: int, offset: int) -> bool:
+    """Whether what lies at the offset of a type leads to another node of a container: a node's link, or a bucket."""
+    info = catalogue.types[number]
+    if not any(instance_of(info.name, template) for template, _ in _NODES):
+        return info.name == _BUCKET
+    # (Its links are its base class, its value is behind that.)
+    bases = (each for each in info.members if each.kind is MemberKind.BASE and not each.offset)
+    return any(offset < size_of(catalogue, each.type) for each in bases)
 
 
 def value_of(book: TypeBook, number: int) -> tuple[int, int]:
@@ -192,11 +206,10 @@ def _hash_table(book: TypeBook, info: TypeInfo) -> Targets | None:
 
 def _bucket(book: TypeBook, node: int, size: int) -> int:
     """Return the type of a bucket: what the library calls a pointer to any node, which leads to one of these."""
-    name = "std::__detail::_Hash_node_base *"
-    key = f"{name} to {node}"
+    key = f"{_BUCKET} to {node}"
     if key not in book.made:
         pointer = book.add(TypeInfo("", TypeKind.POINTER, size, target=node, language="c++"))
-        book.made[key] = book.add(TypeInfo(name, TypeKind.TYPEDEF, size, target=pointer, language="c++"))
+        book.made[key] = book.add(TypeInfo(_BUCKET, TypeKind.TYPEDEF, size, target=pointer, language="c++"))
     return book.made[key]
 
 
