@@ -1,5 +1,5 @@
 """Variables of libraries that lie in the program: where its code uses one, the linker makes room for it there, and the
-dynamic linker copies it (R_X86_64_COPY)."""
+dynamic linker copies it (R_X86_64_COPY, R_AARCH64_COPY)."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from gdbheap.elf.section_table import SectionPlace, section_places
 from gdbheap.files import open_regular
 
-_COPY = 5  # R_X86_64_COPY and R_386_COPY alike
+_COPIES = (5, 1024)  # R_X86_64_COPY and R_386_COPY alike, R_AARCH64_COPY
 _MOST = 64 << 20
 _LONGEST_NAME = 1 << 12
 # By the name of the section: the entries' form (offset, info), and how far up in info the symbol's number is.
@@ -44,7 +44,7 @@ def _copied(section: str, relocations: bytes, symbols: bytes, texts: bytes) -> I
     form, shift = _RELOCATIONS[section]
     for offset, info in form.iter_unpack(relocations[: len(relocations) // form.size * form.size]):
         symbol = (info >> shift) * _SYMBOL_SIZES[section]
-        if info & ((1 << shift) - 1) == _COPY and symbol + 4 <= len(symbols):
+        if info & ((1 << shift) - 1) in _COPIES and symbol + 4 <= len(symbols):
             start = int.from_bytes(symbols[symbol : symbol + 4], "little")
             end = texts.find(b"\0", start, start + _LONGEST_NAME)
             if end > start:

@@ -170,6 +170,8 @@ def _kind() -> str:
 def _machine(inferior: gdb.Inferior) -> Machine:
     name = inferior.architecture().name()
     machine = next((each for each in MACHINES if each.gdb == name), None)
+    if machine is not None and "big endian" in output_of("show endian"):
+        raise HeapError(f"this is a big-endian {name} process: gdbheap reads little-endian ones")
     if machine is None:
         raise HeapError(f"gdbheap knows {KNOWN} processes, not {name}")
     return machine

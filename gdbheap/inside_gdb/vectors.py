@@ -39,10 +39,10 @@ def _in_system_call(frame: gdb.Frame, machine: Machine) -> bool:
     """Whether the thread waits in the kernel. No call preserves a vector register, so libc's calls of the kernel leave
     only old values in them; and a new thread begins with those of the thread that made it."""
     try:
-        before = bytes(gdb.selected_inferior().read_memory(frame.pc() - 2, 2))
+        before = bytes(gdb.selected_inferior().read_memory(frame.pc() - 4, 4))
     except gdb.error:
         return False
-    return before in machine.system_calls.instructions or text_of(frame.name) == "__kernel_vsyscall"
+    return before.endswith(machine.system_calls.instructions) or text_of(frame.name) == "__kernel_vsyscall"
 
 
 def _words_of(frame: gdb.Frame, machine: Machine) -> Iterator[tuple[str, int]]:
@@ -52,7 +52,9 @@ def _words_of(frame: gdb.Frame, machine: Machine) -> Iterator[tuple[str, int]]:
     count = bits // 8 // pointer_size
     index = 0
     while f"{family}{index}" in names:
-        words = frame.read_register(f"{family}{index}")[f"v{count}_int{8 * pointer_size}"]
+        words = frame.read_register(f"{family}{index}")
+        for member in machine.vector_words.format(count=count).split("."):
+            words = words[member]
         for at in range(count):
             word = int(words[at]) & machine.mask
             if word >= _LEAST:

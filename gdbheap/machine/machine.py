@@ -58,7 +58,8 @@ class Machine:
 
     Registers go by gdb's names, by their role: `general` may hold pointers (in the order in which they are told),
     `special` are the others that are read, `without_pointers` those of them that hold no address; `vectors` are the
-    families of wide ones (name, bits), of which one that a processor has holds those that follow. `preserved` are
+    families of wide ones (name, bits), of which one that a processor has holds those that follow, and `vector_words` is
+    how gdb's value of one tells its words, `count` of them (members, the outermost first). `preserved` are
     those that a call leaves as they were; `arguments` are those that a call passes its first arguments in (() where
     they are on the stack) and `result` is where it returns a value. Compilers have an object in one of `objects`, the
     likeliest first, and libstdc++'s operator new its size in `size_of_new` while it calls malloc ("": on the stack).
@@ -96,6 +97,7 @@ class Machine:
     special: tuple[str, ...]
     without_pointers: tuple[str, ...]
     vectors: tuple[tuple[str, int], ...]
+    vector_words: str
     stack_pointer: str
     frame_pointer: str
     program_counter: str

@@ -28,6 +28,7 @@ AARCH64 = Machine(
     without_pointers=("cpsr", "vg"),
     # (All of a longer SVE register but its lowest 128 bits is scratch, after any call.)
     vectors=(("v", 128),),
+    vector_words="d.u",
     stack_pointer="sp",
     frame_pointer="x29",
     program_counter="pc",
