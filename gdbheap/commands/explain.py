@@ -223,7 +223,7 @@ def _dangling(target: Target, heap: HeapView, chunk: Chunk) -> list[NamedPlace]:
     held = pointer_graph(target)
     places = _registers(process, low, high)
     ranges = touched_spans(process, searched_ranges(process.address_space))
-    wanted = Values(process.pointer_size, low, high - 1)
+    wanted = Values.of_pointers(process, low, high - 1)
     for place, _ in islice(find_words(process.memory, ranges, wanted), _MOST_WORDS):
         block = heap.user_of(place)
         if block is not None and block.state is State.IN_USE and place >= block.address + heap.layout.header:

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from gdbheap.analysis.pointers.roots import Roots
 
     # What these bring is kept out of gdb's start: the functions below import it when they are called.
+    from gdbheap.analysis.pointers.search import Values
     from gdbheap.process.memory import ReadProgress
     from gdbheap.sentences.block_names import BlockNames
 
@@ -137,7 +138,7 @@ def _search(
     progress: ReadProgress | None,
 ) -> _Hits:
     """Return what is found within these ranges, of that which lies in blocks in use of `view` if there is one."""
-    from gdbheap.analysis.pointers.search import Values, find_bytes, find_unaligned_words, find_words
+    from gdbheap.analysis.pointers.search import find_bytes, find_unaligned_words, find_words
 
     process = target.process
     chosen = None if view is None else view.in_use
@@ -147,7 +148,7 @@ def _search(
         hits = ((at, ABSENT) for at in find_bytes(process.memory, ranges, wanted.octets, chosen, progress))
     else:
         find = find_unaligned_words if wanted.unaligned else find_words
-        hits = find(process.memory, ranges, Values(wanted.width, wanted.low, wanted.high), chosen, progress)
+        hits = find(process.memory, ranges, _values(target, wanted), chosen, progress)
     found: list[tuple[int, Any]] = []
     try:
         for address, value in hits:
@@ -187,6 +188,14 @@ def _wanted(target: Target, arguments: Mapping[str, Any]) -> _Wanted:
     if low > high or high > most:
         raise UsageError(f"{text} is not a range of values of {width} bytes (LOW-HIGH, HIGH not included)")
     return _Wanted(width=width, low=low, high=high, unaligned=arguments["unaligned"])
+
+
+def _values(target: Target, wanted: _Wanted) -> Values:
+    from gdbheap.analysis.pointers.search import Values
+
+    if wanted.width == target.process.pointer_size:
+        return Values.of_pointers(target.process, wanted.low, wanted.high)
+    return Values(wanted.width, wanted.low, wanted.high)
 
 
 def _value(target: Target, text: str, width: int) -> int:

@@ -95,7 +95,7 @@ def function_answer(name: str, pointers: tuple[gdb.Value, ...]) -> Any:
     with _clear_errors(f"${name}"):
         if len(pointers) != 1:
             raise UsageError(f"it takes one pointer, not {len(pointers)}")
-        return _FUNCTIONS[name](gdb_expressions.address_of(pointers[0], "its argument"))
+        return _FUNCTIONS[name](TARGET.untagged(gdb_expressions.address_of(pointers[0], "its argument")))
 
 
 def _refuse_subcommand(name: str, below: tuple[str, ...], line: str) -> None:

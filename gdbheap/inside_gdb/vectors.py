@@ -56,7 +56,7 @@ def _words_of(frame: gdb.Frame, machine: Machine) -> Iterator[tuple[str, int]]:
         for member in machine.vector_words.format(count=count).split("."):
             words = words[member]
         for at in range(count):
-            word = int(words[at]) & machine.mask
+            word = machine.untagged(int(words[at]) & machine.mask)
             if word >= _LEAST:
                 # (The lowest bytes are the register that has them for its own.)
                 yield f"{family if 8 * at * pointer_size >= least else narrowest}{index}", word

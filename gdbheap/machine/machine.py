@@ -157,11 +157,9 @@ class Machine:
         return len(at) >= _WORD and int.from_bytes(at[:_WORD], "little") & mask == value
 
     def untagged(self, address: int) -> int:
-        """Return a program's address without its tag; the kernel's, whose highest bit below a tag is set, as it is."""
-        if not self.tag_bits:
-            return address
-        bits = 8 * self.pointer_size - self.tag_bits
-        return address if address >> bits - 1 & 1 else address & (1 << bits) - 1
+        """Return a program's address without its tag; what is none with and without, as it is."""
+        plain = address & self.mask >> self.tag_bits
+        return plain if plain < 1 << self.address_bits else address
 
     def thread_pointer(self, registers: Mapping[str, int]) -> int | None:
         """Return a thread's thread pointer out of its registers, None where a debugger did not show it."""
@@ -175,7 +173,8 @@ class Machine:
         return f"*(unsigned int *)(${self.stack_pointer} + {self.pointer_size})"
 
     def is_canonical(self, address: int) -> bool:
-        """Whether the address can exist at all."""
+        """Whether the address can exist at all, whatever its tag is."""
+        address = self.untagged(address)
         return self.kernel_start is None or address < 1 << self.address_bits or address >= self.kernel_start
 
     def is_kernels(self, address: int) -> bool:

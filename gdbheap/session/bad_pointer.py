@@ -59,7 +59,7 @@ def _found(target: Target, names: BlockNames, values: set[int]) -> Iterator[Memb
     ranges = list(touched_spans(process, searched_ranges(process.address_space)))
     words = 0
     for value in sorted(values):
-        for place, _ in find_words(process.memory, ranges, Values(process.pointer_size, value, value)):
+        for place, _ in find_words(process.memory, ranges, Values.of_pointers(process, value, value)):
             words += 1
             if words > _MOST_WORDS:
                 return

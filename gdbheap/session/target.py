@@ -55,7 +55,6 @@ class Target:
         self._kept: dict[Key[Any], Any] = {}
         # What nothing is kept of, for it depends on what the user selects or sets, or on the question alone.
         self.setting = debugger.setting
-        self.evaluate = debugger.evaluate
         self.typed = debugger.typed
         self.pointed_to = debugger.pointed_to
         self.symbol_at = debugger.symbol_at
@@ -123,6 +122,14 @@ class Target:
         if self._process is None:
             self._process = self._debugger.gather()
         return self._process
+
+    def evaluate(self, expression: str) -> int:
+        """Return an expression's value as an unsigned word, an address's without its tag."""
+        return self.untagged(self._debugger.evaluate(expression))
+
+    def untagged(self, value: int) -> int:
+        """Return an address of the process without its tag, and any other number as it is."""
+        return self.process.machine.untagged(value) if value >> 56 else value
 
     def layout(self) -> Layout:
         """Return where malloc's structures are, and how that is known."""

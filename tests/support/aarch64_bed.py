@@ -5,8 +5,8 @@ and the kernel's core and what the program said are brought out.
     mmdebstrap --architectures=arm64 --variant=extract --include=linux-image-cloud-arm64,busybox-static bookworm ROOT
     PYTHONPATH=.:tests python3 -m support.aarch64_bed ROOT /usr/aarch64-linux-gnu/lib OUT PROGRAM...
 
-(qemu-system-arm, gcc-aarch64-linux-gnu and libc6-arm64-cross are of this machine's own system.) CPU and TUNABLES in the
-environment are qemu's processor and the programs' GLIBC_TUNABLES.
+(qemu-system-arm, gcc-aarch64-linux-gnu and libc6-arm64-cross are of this machine's own system.) In the environment,
+MACHINE and CPU are qemu's (for memory tagging virt,mte=on and max), TUNABLES the programs' GLIBC_TUNABLES.
 """
 
 from __future__ import annotations
@@ -31,11 +31,10 @@ b=/bin/busybox
 $b mount -t proc proc /proc; $b mount -t sysfs sys /sys; $b mount -t devtmpfs dev /dev; $b mount -t tmpfs out /out
 for m in {modules}; do $b insmod /$m.ko; done
 echo /out/%e.core > /proc/sys/kernel/core_pattern; echo {filter} > /proc/self/coredump_filter; ulimit -c unlimited
-export GLIBC_TUNABLES={tunables}
 cd /out
 for p in {programs}; do
     $b mkfifo /tmp/$p; $b sleep 1000 > /tmp/$p &
-    /p/$p {arguments} < /tmp/$p > $p.said 2>&1 & pid=$!
+    GLIBC_TUNABLES={tunables} /p/$p {arguments} < /tmp/$p > $p.said 2>&1 & pid=$!
     for i in 1 2 3 4 5 6 7 8 9 10; do $b sleep 1; $b grep -q ready $p.said && break; [ -d /proc/$pid ] || break; done
     $b cat /proc/$pid/maps > $p.maps; $b kill -ABRT $pid; wait $pid
 done
@@ -53,7 +52,8 @@ def run_bed(root: Path, libraries: Path, out: Path, programs: Iterable[Path]) ->
         with disk.open("wb") as file:
             file.truncate(256 << 20)
         kernel = next(root.glob("boot/vmlinuz-*"))
-        command = ["nice", "-n", "19", "qemu-system-aarch64", "-M", "virt", "-cpu", os.environ.get("CPU", "cortex-a72")]
+        command = ["nice", "-n", "19", "qemu-system-aarch64", "-M", os.environ.get("MACHINE", "virt")]
+        command += ["-cpu", os.environ.get("CPU", "cortex-a72")]
         command += ["-smp", "2", "-m", "1G", "-nographic", "-no-reboot", "-net", "none", "-accel", "tcg,thread=multi"]
         command += ["-kernel", str(kernel), "-initrd", str(initrd), "-append", "console=ttyAMA0 quiet panic=-1"]
         command += ["-drive", f"if=none,id=out,format=raw,file={disk}", "-device", "virtio-blk-device,drive=out"]

@@ -126,7 +126,9 @@ def _only_in_freed(crash: CrashContext, value: int) -> Iterator[Verdict]:
     regions = [(region.mapping, region.end) for arena in heap.arenas for region in arena.regions]
     if sum(end - start for start, end in regions) > _MOST_SEARCHED:
         return
-    found = islice(find_words(crash.process.memory, regions, Values(crash.pointer_size, value, value)), _MOST_PLACES)
+    found = islice(
+        find_words(crash.process.memory, regions, Values.of_pointers(crash.process, value, value)), _MOST_PLACES
+    )
     places = [place for place, _ in found]
     chunks = [crash.chunk(place) for place in places]
     freed = [chunk for chunk in chunks if chunk is not None and chunk.state.is_free]

@@ -77,7 +77,9 @@ def find_encoded(searched: Searched, lost: Mask, progress: ReadProgress | None =
     if not lost.any():
         return []
     found = [_tagged(searched, lost)]
-    samples = [each.samples(searched.space) for each in (searched.in_roots, searched.in_blocks)]
+    samples = [
+        _extended(each.samples(searched.space), searched.machine) for each in (searched.in_roots, searched.in_blocks)
+    ]
     words = np.concatenate(samples)
     if len(found[0].target):
         address = np.uint64((1 << searched.machine.address_bits) - 1)
@@ -94,6 +96,15 @@ def find_encoded(searched: Searched, lost: Mask, progress: ReadProgress | None =
         spans = [*((*each, False) for each in chosen[0]), *((*each, True) for each in chosen[1])]
         found.append(_decode(searched, lost, key, spans, progress))
     return [each for each in found if len(each.target)]
+
+
+def _extended(words: Words, machine: Machine) -> Words:
+    """Return the words with their highest bit below a tag in place of the tag, so that one key goes for all tags."""
+    if not machine.tag_bits:
+        return words
+    signed = (words << np.uint64(machine.tag_bits)).view(np.int64)
+    extended: Words = (signed >> np.int64(machine.tag_bits)).view(np.uint64)
+    return extended
 
 
 def _tagged(searched: Searched, lost: Mask) -> Encoded:
@@ -132,7 +143,7 @@ def _decode(
     for start, end, of_blocks in spans:
         for address, data in readable_pieces(searched.memory, -(-start // size) * size, end, _PIECE):
             words = np.frombuffer(data, finder.type, len(data) // size)
-            position, target, offset = finder.find(words ^ words.dtype.type(key))
+            position, target, offset = finder.find(_extended(words, searched.machine) ^ words.dtype.type(key))
             good = (offset == 0) & lost[target]
             place = np.uint64(address) + position[good].astype(np.uint64) * np.uint64(size)
             source = np.full(len(place), ROOT, np.int32)

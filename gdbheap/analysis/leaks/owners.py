@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.pointers.adjacency import Adjacency
+from gdbheap.analysis.pointers.hidden import untagged
 from gdbheap.analysis.pointers.pointer_graph import PointerGraph
 from gdbheap.analysis.pointers.roots import DATA, KERNEL, MAPPING, REGISTER, STACK
 from gdbheap.lazy import np
@@ -92,7 +93,7 @@ def _in_block(process: Process, held: PointerGraph, source: int, target: int) ->
     start, end = int(held.blocks.start[source]), int(held.blocks.end[source])
     kind = np.dtype(f"u{process.pointer_size}")
     for address, data in readable_pieces(process.memory, start, end):
-        words = np.frombuffer(data, kind, len(data) // process.pointer_size)
+        words = untagged(np.frombuffer(data, kind, len(data) // process.pointer_size), process.machine)
         for index in np.flatnonzero((words >= kind.type(low)) & (words < kind.type(high))).tolist():
             yield Holder(BLOCK, address + index * process.pointer_size, int(words[index]) - low, source)
 

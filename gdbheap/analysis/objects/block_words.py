@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING
 
 from gdbheap.allocators.blocks import Blocks
 from gdbheap.lazy import np
+from gdbheap.machine.machine import Machine
 from gdbheap.process.address_space import AddressSpace
+from gdbheap.process.columns.tagless import Tags
 from gdbheap.process.memory import BLOCK, Memory, readable_pieces
 
 if TYPE_CHECKING:
@@ -39,9 +41,11 @@ class BlockWords:
 
 
 def read_block_words(
-    memory: Memory, blocks: Blocks, rows: NDArray[np.intp], space: AddressSpace, pointer_size: int
+    memory: Memory, blocks: Blocks, rows: NDArray[np.intp], space: AddressSpace, machine: Machine
 ) -> BlockWords:
-    """Return the first words of these blocks (ascending rows)."""
+    """Return the first words of these blocks (ascending rows), pointers to blocks without tags that the machine's
+    processor ignores."""
+    pointer_size = machine.pointer_size
     start, size = blocks.start[rows], blocks.end[rows] - blocks.start[rows]
     words = np.zeros((len(rows), WORDS), np.uint64)
     length = np.uint64(WORDS * pointer_size)
@@ -49,8 +53,15 @@ def read_block_words(
         for address, data in readable_pieces(memory, low, high, BLOCK):
             read = np.frombuffer(data, np.dtype(f"u{pointer_size}"), len(data) // pointer_size)
             _take(words, start, address, read)
+    words = _untagged(words, blocks, machine)
     words[np.arange(WORDS, dtype=np.uint64) >= (size // np.uint64(pointer_size))[:, None]] = 0
     return BlockWords(blocks, rows, words, size, _are_static(words, space), pointer_size)
+
+
+def _untagged(words: NDArray[np.uint64], blocks: Blocks, machine: Machine) -> NDArray[np.uint64]:
+    if not machine.tag_bits or not len(blocks):
+        return words
+    return Tags(machine.mask >> machine.tag_bits, int(blocks.start[0]), int(blocks.end[-1])).off(words)
 
 
 def _spans(start: NDArray[np.uint64], end: NDArray[np.uint64]) -> Iterator[tuple[int, int]]:

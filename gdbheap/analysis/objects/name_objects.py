@@ -51,7 +51,7 @@ def name_objects(blocks: Blocks, chosen: NDArray[np.intp], lookup: Lookup) -> La
     process = lookup.process
     for at in range(0, len(chosen), _SLICE):
         rows = chosen[at : at + _SLICE]
-        given = read_block_words(process.memory, blocks, rows, process.address_space, process.pointer_size)
+        given = read_block_words(process.memory, blocks, rows, process.address_space, process.machine)
         for named, name in namers:
             name(given, named)
     labels.fill(owned)

@@ -20,6 +20,7 @@ from gdbheap.machine.machine import Machine
 from gdbheap.process.address_space import without
 from gdbheap.process.columns.first_words import HEAD
 from gdbheap.process.columns.ranges import Ranges
+from gdbheap.process.columns.tagless import Tags
 from gdbheap.process.memory import BLOCK, Memory, ReadProgress, readable_pieces
 
 if TYPE_CHECKING:
@@ -139,6 +140,8 @@ def read_graph(
     except KeyboardInterrupt:
         interrupted = True
     source, place, target, offset = found.columns()
+    if machine.tag_bits and len(blocks):
+        head = Tags(machine.mask >> machine.tag_bits, int(blocks.start[0]), int(blocks.end[-1])).off(head)
     unread = sum(_bytes_of_blocks(blocks, *hole) for gap in gaps for hole in without(*gap, done))
     return PointerEdges(source, place, target, offset, head, unread, interrupted, hidden, static.words())
 

@@ -54,10 +54,11 @@ class Hidden:
 
     def take(self, address: int, words: Words, places: Places, within: Words) -> tuple[Places, Words]:
         """Look at the words, which lie from `address` on; `within` are those at the `places` that Bounds has found.
-        Return both without the words that have tags."""
+        Return both without the words that have tags, but for those that the processor ignores: these are taken off."""
         self._sample(words)
         if not self._may_have_tags or not len(within) or within.max() <= self._address:
             return places, within
+        within = untagged(within, self._machine)
         has_tag = within > self._address
         rows = np.flatnonzero(has_tag)
         piece = (within[rows] & self._address) >> np.uint64(_PIECE_BITS)
@@ -108,6 +109,14 @@ class Hidden:
         kept = (np.repeat(count, count) >= _FEWEST) & (rank % np.repeat(-(-count // _MOST), count) == 0)
         told: Words = words[order[kept]]
         return told
+
+
+def untagged(words: Words, machine: Machine) -> Words:
+    """Return the words, those that are addresses of programs but for a tag without it (Machine.untagged())."""
+    if not machine.tag_bits:
+        return words
+    plain = words & np.uint64(machine.mask >> machine.tag_bits)
+    return np.where(plain < np.uint64(1 << machine.address_bits), plain, words)
 
 
 def alike(words: Words, machine: Machine) -> Words:

@@ -33,7 +33,7 @@ class Bounds:
         self.low, self.high = low, high
         self._from = self.type.type(low)
         # (What lies higher than programs' addresses do has no bits left for tags.)
-        shift = machine.spare_bits if high < 1 << machine.address_bits else 0
+        shift = machine.spare_bits if high <= 1 << machine.address_bits else 0
         self._shift = self.type.type(shift)
         self._span = self.type.type(max(high - low, 0) << shift)
         self._distance = np.empty(BLOCK // machine.pointer_size, self.type)

@@ -156,7 +156,7 @@ def _registers(process: Process, pointers: dict[int, int]) -> Iterator[RootRegis
     for thread in process.threads:
         for name, value in thread.registers.items():
             if name not in process.machine.without_pointers:
-                yield RootRegister(name, value, thread=thread.number)
+                yield RootRegister(name, process.machine.untagged(value), thread=thread.number)
     for thread in process.threads:
         pointer = pointers.get(thread.lwp)
         if pointer is None:
@@ -173,7 +173,7 @@ def _registers(process: Process, pointers: dict[int, int]) -> Iterator[RootRegis
 def _in_kernel(process: Process) -> Iterator[RootRegister]:
     if process.kind == "live" and process.pid is not None:
         for name, value in read_in_kernel(process.pid).words:
-            yield RootRegister(name, value, KERNEL)
+            yield RootRegister(name, process.machine.untagged(value), KERNEL)
 
 
 def _joined(ranges: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:

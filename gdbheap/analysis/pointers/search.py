@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from gdbheap.lazy import np
 from gdbheap.process.address_space import UNTOLD, AddressSpace
 from gdbheap.process.memory import Memory, ReadProgress, readable_pieces
+from gdbheap.process.process import Process
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -31,11 +32,20 @@ def searched_ranges(space: AddressSpace, read_only: bool = False) -> Iterator[tu
 
 @dataclass(frozen=True)
 class Values:
-    """The words of `width` bytes (1, 2, 4, 8) with low <= value <= high."""
+    """The words of `width` bytes (1, 2, 4, 8) with low <= value <= high, of a value's bits those of the `mask`."""
 
     width: int
     low: int
     high: int
+    mask: int = (1 << 64) - 1
+
+    @classmethod
+    def of_pointers(cls, process: Process, low: int, high: int) -> Values:
+        """Return the words that are these addresses of the process's memory, whatever tags they have; numbers as they
+        are."""
+        machine = process.machine
+        is_address = process.address_space.find(low) is not None
+        return cls(machine.pointer_size, low, high, machine.mask >> (machine.tag_bits if is_address else 0))
 
 
 def find_words(
@@ -47,12 +57,12 @@ def find_words(
 ) -> Iterator[tuple[int, int]]:
     """Yield (address, value) of the aligned words that are wanted, of those at `chosen` addresses. `progress` is called
     with each address reached."""
-    width, low, high = wanted.width, wanted.low, wanted.high
+    width = wanted.width
     kind = np.dtype(f"<u{width}")
     for start, end in ranges:
         for address, data in readable_pieces(memory, -(-start // width) * width, end, _BUFFER):
             words: NDArray[np.uint64] = np.frombuffer(data, kind, len(data) // width)
-            hits = np.flatnonzero((words >= kind.type(low)) & (words <= kind.type(high)))
+            hits = np.flatnonzero(_fitting(words, wanted))
             if chosen is not None and len(hits):
                 hits = hits[chosen(hits.astype(np.uint64) * np.uint64(width) + np.uint64(address))]
             yield from zip((address + hits * width).tolist(), words[hits].tolist())
@@ -68,7 +78,7 @@ def find_unaligned_words(
     progress: ReadProgress | None = None,
 ) -> Iterator[tuple[int, int]]:
     """Yield the same as find_words() of words at any address (within one range)."""
-    width, low, high = wanted.width, wanted.low, wanted.high
+    width = wanted.width
     kind = np.dtype(f"<u{width}")
     for start, end in ranges:
         tail, reached = b"", start
@@ -78,7 +88,7 @@ def find_unaligned_words(
             hits: list[NDArray[np.intp]] = []
             for shift in range(min(width, max(len(data) - width + 1, 0))):
                 words: NDArray[np.uint64] = np.frombuffer(data, kind, (len(data) - shift) // width, shift)
-                hits.append(np.flatnonzero((words >= kind.type(low)) & (words <= kind.type(high))) * width + shift)
+                hits.append(np.flatnonzero(_fitting(words, wanted)) * width + shift)
             found = np.sort(np.concatenate([np.empty(0, np.intp), *hits]))
             if chosen is not None and len(found):
                 found = found[chosen(found.astype(np.uint64) + np.uint64(base))]
@@ -87,6 +97,14 @@ def find_unaligned_words(
             tail, reached = data[max(len(data) - width + 1, 0) :], address + len(piece)
             if progress is not None:
                 progress(address)
+
+
+def _fitting(words: NDArray[np.uint64], wanted: Values) -> NDArray[np.bool_]:
+    kind = words.dtype.type
+    if wanted.mask >> 8 * wanted.width - 1 == 0:
+        words = words & kind(wanted.mask)
+    fitting: NDArray[np.bool_] = (words >= kind(wanted.low)) & (words <= kind(wanted.high))
+    return fitting
 
 
 def find_bytes(

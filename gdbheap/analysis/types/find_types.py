@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 
 from gdbheap.analysis.objects.lookup import Lookup
 from gdbheap.analysis.pointers.pointer_graph import PointerGraph
@@ -32,6 +33,7 @@ from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.analysis.types.unions import unions
 from gdbheap.analysis.types.words import TypedWords
 from gdbheap.lazy import np
+from gdbheap.process.columns.tagless import TaglessMemory, Tags
 from gdbheap.process.process import Process
 from gdbheap.types.catalogue import Catalogue
 from gdbheap.types.type_book import TypeBook
@@ -45,6 +47,15 @@ _MOST_ROUNDS = 4096
 _MOST_GUESSES = 8
 
 
+def _without_tags(process: Process, held: PointerGraph) -> Process:
+    """Return the process with memory in which pointers to blocks have no tags, where its processor ignores them."""
+    machine, blocks = process.machine, held.blocks
+    if not machine.tag_bits:
+        return process
+    tags = Tags(machine.mask >> machine.tag_bits, int(blocks.start[0]), int(blocks.end[-1]))
+    return replace(process, memory=TaglessMemory(process.memory, tags))
+
+
 def find_types(
     process: Process,
     held: PointerGraph,
@@ -56,6 +67,7 @@ def find_types(
     if not len(catalogue.types) or not len(held.blocks):
         nothing = no_types(held.blocks.start, len(held.graph.source), catalogue)
         return nothing if lookup is None else labelled(process, nothing, held, lookup, {})
+    process = _without_tags(process, held)
     found, names = _found(process, held, catalogue, roots, lookup)
     header = own_header(found, process.pointer_size)
     if header and not found.interrupted:

@@ -69,7 +69,8 @@ def list_of(process: Process, control: int) -> int:
 
 def vector_of(process: Process, pointer: int) -> int:
     """Return the thread's dtv (entries of two words, that of module 0 counts); MemoryFault."""
-    return process.words.read(pointer + (0 if process.machine.tls_above else process.pointer_size))
+    vector = process.words.read(pointer + (0 if process.machine.tls_above else process.pointer_size))
+    return process.machine.untagged(vector)
 
 
 def _followed(process: Process, head: int) -> list[int] | None:

@@ -37,7 +37,7 @@ def has_control_block(process: Process, pointer: int) -> bool:
     which is counted what there is room for."""
     words, pointer_size = process.words, process.pointer_size
     try:
-        first = words.read(pointer)
+        first = process.machine.untagged(words.read(pointer))
         if not process.machine.tls_above:
             return first == pointer
         return first % pointer_size == 0 and 0 < words.read(first - 2 * pointer_size) <= _MOST_MODULES
