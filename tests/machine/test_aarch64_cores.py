@@ -1,5 +1,5 @@
-"""Kernel cores of an aarch64 machine (tests/support/aarch64_bed.py made them), read without gdb and without the files
-that ran, against what the programs said of themselves."""
+"""Kernel cores of aarch64 machines with pages of 4 and 16 KiB (made by tests/support/aarch64_bed.py), read without gdb
+and without the files that ran, against what the programs said of themselves."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ def answer(name: str, command: str) -> dict[str, Any]:
     return found
 
 
-@pytest.mark.parametrize("name", ["leaks", "leaks_cxx"])
+@pytest.mark.parametrize("name", ["leaks", "leaks_16k", "leaks_cxx"])
 def test_every_block_of_the_gallery_has_its_verdict(name: str) -> None:
     text = said_by(name)
     rows = answer(name, "heap leaks --kind all --blocks --count 0")["rows"]
@@ -65,9 +65,10 @@ def test_every_chunk_of_every_size_and_in_every_bin(name: str) -> None:
     assert found["faults"] == []
 
 
-def test_each_thread_has_its_tcache_in_the_order_of_its_frees() -> None:
-    ledger = read_ledger(said_by("threads"))
-    rows = answer("threads", "heap bins --count 0")["rows"]
+@pytest.mark.parametrize("name", ["threads", "threads_16k"])
+def test_each_thread_has_its_tcache_in_the_order_of_its_frees(name: str) -> None:
+    ledger = read_ledger(said_by(name))
+    rows = answer(name, "heap bins --count 0")["rows"]
     cached = {
         (row["thread"], row["min_size"]): [int(chunk, 16) + 16 for chunk in row["chunks"]]
         for row in rows
@@ -80,15 +81,14 @@ def test_each_thread_has_its_tcache_in_the_order_of_its_frees() -> None:
         key: each for key, each in lists.items() if key[0] in {lwp for lwp, _ in cached}
     }
     in_use = {
-        address
-        for address, (_, state) in shown(answer("threads", "heap chunks --count 0")).items()
-        if state == "in_use"
+        address for address, (_, state) in shown(answer(name, "heap chunks --count 0")).items() if state == "in_use"
     }
     assert in_use == live_chunks(ledger, 8).keys()
 
 
-def test_stacks_of_threads_have_their_guards() -> None:
-    rows = answer("threads", "vmmap")["rows"]
+@pytest.mark.parametrize("name", ["threads", "threads_16k"])
+def test_stacks_of_threads_have_their_guards(name: str) -> None:
+    rows = answer(name, "vmmap")["rows"]
     stacks = [row for row in rows if row["kind"] == "thread_stack"]
     guards = [row for row in rows if row["kind"] == "thread_guard"]
     assert len(stacks) == len(guards) == 4

@@ -5,13 +5,15 @@ and the kernel's core and what the program said are brought out.
     mmdebstrap --architectures=arm64 --variant=extract --include=linux-image-cloud-arm64,busybox-static bookworm ROOT
     PYTHONPATH=.:tests python3 -m support.aarch64_bed ROOT /usr/aarch64-linux-gnu/lib OUT PROGRAM...
 
-(qemu-system-arm, gcc-aarch64-linux-gnu and libc6-arm64-cross are of this machine's own system.) In the environment,
-MACHINE and CPU are qemu's (for memory tagging virt,mte=on and max), TUNABLES the programs' GLIBC_TUNABLES.
+(qemu-system-arm, gcc-aarch64-linux-gnu and libc6-arm64-cross are of this machine's own system; linux-image-arm64-16k of
+trixie, with CPU=cortex-a76, has pages of 16 KiB.) In the environment, MACHINE and CPU are qemu's, TUNABLES the
+programs' GLIBC_TUNABLES.
 """
 
 from __future__ import annotations
 
 import io
+import lzma
 import os
 import subprocess
 import sys
@@ -29,7 +31,7 @@ _FILTER = 0x33
 _INIT = """#!/bin/busybox sh
 b=/bin/busybox
 $b mount -t proc proc /proc; $b mount -t sysfs sys /sys; $b mount -t devtmpfs dev /dev; $b mount -t tmpfs out /out
-for m in {modules}; do $b insmod /$m.ko; done
+for m in {modules}; do $b [ -e /$m.ko ] && $b insmod /$m.ko; done
 echo /out/%e.core > /proc/sys/kernel/core_pattern; echo {filter} > /proc/self/coredump_filter; ulimit -c unlimited
 cd /out
 for p in {programs}; do
@@ -68,7 +70,8 @@ def run_bed(root: Path, libraries: Path, out: Path, programs: Iterable[Path]) ->
 def _files(root: Path, libraries: Path, programs: Iterable[Path]) -> dict[str, bytes]:
     found = {"init": _init([each.name for each in programs]), "bin/busybox": (root / "bin/busybox").read_bytes()}
     for name in _MODULES:
-        found[f"{name}.ko"] = next(root.glob(f"lib/modules/*/kernel/drivers/*/{name}.ko")).read_bytes()
+        for path in root.glob(f"lib/modules/*/kernel/drivers/*/{name}.ko*"):
+            found[f"{name}.ko"] = lzma.decompress(path.read_bytes()) if path.suffix == ".xz" else path.read_bytes()
     for name in _LIBRARIES:
         found[f"lib/{name}"] = (libraries / name).read_bytes()
     return {**found, **{f"p/{each.name}": each.read_bytes() for each in programs}}
