@@ -103,7 +103,7 @@ class CodeCallReader:
         if not frames:
             return None
         frame = frames[-1]
-        code = self.code_at(frame.program_counter - 1)
+        code = self._code(frame)
         at = self._before(code, frame.program_counter)
         if at is None:
             return None
@@ -120,8 +120,12 @@ class CodeCallReader:
 
     def _calls(self, transfer: Transfer, frame: StackFrame) -> bool:
         """Whether the call goes straight to the function that the frame is in."""
-        code = self.code_at(frame.program_counter - 1)
+        code = self._code(frame)
         return transfer.destination is not None and bool(code) and code[0][0] == transfer.destination
+
+    def _code(self, frame: StackFrame) -> CodeLines:
+        """Return the code of the function that the frame has called from. (Where unwinding went wrong, it is at 0.)"""
+        return self.code_at(frame.program_counter - 1) if frame.program_counter else ()
 
     def _is_callee(self, target: int) -> bool:
         symbol = self.symbol_at(target)
@@ -137,7 +141,7 @@ class CodeCallReader:
         if index >= len(frames) or depth > _MOST_STEPS:
             return None
         frame = frames[index]
-        code = self.code_at(frame.program_counter - 1)
+        code = self._code(frame)
         at = self._before(code, frame.program_counter)
         if at is None:
             return None

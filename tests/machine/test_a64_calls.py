@@ -58,10 +58,11 @@ def first_argument(lines, registers=None, functions=None, callers=(), inner=()):
     for level, (code, held) in enumerate(callers, 1):
         at = START + 0x10000 * level
         codes[at] = listed(at, code)
-        frames.append(Frame(level, at + 4 * len(code), STACK, registers=held))
+        frames.append(Frame(level, at + 4 * len(code) if code else 0, STACK, registers=held))
 
     def code_at(address):
-        return next((code for code in codes.values() if code[0][0] <= address < code[-1][0] + 4), ())
+        assert address >= 0
+        return next((code for code in codes.values() if code and code[0][0] <= address < code[-1][0] + 4), ())
 
     symbols = {FREE: NamedAddress("__libc_free", 0, "libc.so.6")}
     reader = CODE.call_reader(process(), code_at, symbols.get, TAKES)
@@ -144,6 +145,11 @@ def test_an_argument_that_was_handed_on_is_found_in_the_caller():
     lines = ["stp\tx29, x30, [sp, #-16]!", "ldr\tx0, [x0, #8]", CALL]
     caller = (["mov\tx0, x21", f"bl\t{START:#x} <clear>"], {"x21": STRUCT})
     assert first_argument(lines, {}, callers=[caller]) == POINTER
+
+
+def test_a_frame_that_was_unwound_wrongly_has_no_code():
+    lines = ["stp\tx29, x30, [sp, #-16]!", "ldr\tx0, [x0, #8]", CALL]
+    assert first_argument(lines, {}, callers=[([], {})]) is None
 
 
 def test_what_free_itself_has_kept_tells():

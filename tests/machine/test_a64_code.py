@@ -14,7 +14,7 @@ AT = 0x7FFE0000
 REFUSALS = {
     "udf\t#0": "no_instruction",
     ".inst\t0xffffffff ; undefined": "no_instruction",
-    "udf\t#7": "compiler_trap",
+    "udf\t#7": "no_instruction",
     "brk\t#0x3e8": "compiler_trap",
     "brk\t#0x1": "compiler_trap",
     "brk\t#0x5512": "compiler_trap",

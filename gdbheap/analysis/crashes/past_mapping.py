@@ -30,11 +30,12 @@ _LARGEST_OBJECT = 1 << 24
 
 def nothing_mapped(crash: CrashContext, address: int, evidence: tuple[Fact, ...]) -> Iterator[Verdict]:
     """Yield that nothing is mapped at the address, and what it may have been meant for."""
-    below, _ = crash.process.address_space.around(address)
+    place = crash.process.machine.untagged(address)
+    below, _ = crash.process.address_space.around(place)
     if address < NULL_ZONE or crash.is_kernels(address):
         return
-    if below is not None and address - below.end < crash.page_size:
-        yield from _past_end(crash, address, below, evidence)
+    if below is not None and place - below.end < crash.page_size:
+        yield from _past_end(crash, place, below, evidence)
     yield from _was_mmapped(crash, address, evidence)
     yield Verdict(Cause.UNMAPPED, CERTAIN, address, NothingMapped(), evidence, (f"vmmap {address:#x}",))
 

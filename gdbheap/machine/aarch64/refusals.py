@@ -31,14 +31,12 @@ def refusal(instruction: Instruction, registers: Mapping[str, int]) -> Refusal |
     """Return why the processor refuses the instruction to a program; None where nothing is known that would."""
     mnemonic, operands = instruction.mnemonic, instruction.operands
     first = operands[0] if operands else ""
-    if not mnemonic or mnemonic == ".inst" or (mnemonic, first) == ("udf", "#0"):
+    if not mnemonic or mnemonic in (".inst", "udf"):
         return Refusal(Why.NO_INSTRUCTION)
     if mnemonic == "brk" and number_of(first) in _COMPILERS:
         return Refusal(Why.COMPILER_TRAP)
     if _AUTHENTICATES.fullmatch(mnemonic):
         return Refusal(Why.POINTER_CODE)
-    if mnemonic == "udf":
-        return Refusal(Why.COMPILER_TRAP)
     if _OF_SYSTEMS.fullmatch(mnemonic) or (mnemonic in ("dc", "ic") and _CACHES.fullmatch(first)):
         return Refusal(Why.KERNEL_OR_HYPERVISOR_ONLY)
     reads = mnemonic in _REGISTERS and any(_KERNEL_REGISTER.fullmatch(each) for each in operands)

@@ -165,7 +165,7 @@ DEATHS = {
     ),
     "a tagged pointer to where nothing is": (
         ("strb w1, [x0]", SignalInfo(SEGV, 1, 0, address=TAGGED), {"x0": TAGGED}),
-        ("unmapped", "certain", TAGGED, "nothing is mapped at the address"),
+        ("past_mapping_end", "certain", DATA + 0x10000, "just past the end of a mapping"),
     ),
     "a tagged pointer to what may only be read": (
         ("strb w1, [x0]", SignalInfo(SEGV, 2, 0, address=TAGGED + 0x10000), {"x0": TAGGED + 0x10000}),
