@@ -12,6 +12,7 @@ from gdbheap.counted import counted
 from gdbheap.glibc.chunk_table import State
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.process.named_address import NamedAddress
+from gdbheap.report.printable import human_size
 from gdbheap.report.report import Line
 from gdbheap.types.known_variable import KnownVariable
 
@@ -68,7 +69,11 @@ def answer(
         what = "code" if kind.endswith("_text") else "data"
         named = NamedAddress(symbol["symbol"], symbol["symbol_offset"], symbol["module"])
         return Answer(what, f"{what}: {named}")
-    return Answer("mapping", f"in {words['address']}", start, end)
+    if "tls" in words:
+        thread = next(str(each.value) for each in facts if each.field == "tls")
+        return Answer("thread_local", f"{words['tls']}, of {thread}", start, end)
+    where = f"an anonymous mapping of {human_size(end - start)}" if kind == "anonymous" else words["address"]
+    return Answer("mapping", f"in {where}", start, end)
 
 
 def _variable(address: int, variable: KnownVariable) -> Answer:
