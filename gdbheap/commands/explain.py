@@ -13,6 +13,7 @@ from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import Chunk, State
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.interface.command import Argument, Command
+from gdbheap.process.address import Address
 from gdbheap.process.live.touched import touched_spans
 from gdbheap.process.process import Process
 from gdbheap.report.report import Facts, GivesWay, Line, Prose, Report, Table
@@ -79,7 +80,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
             Prose((Line.plain(said.sentence, "heading"), *said.strip(address))),
             Table(columns_of(_Row), rows),
             Prose(tuple(_variable_instead(address, asked))),
-            Facts({"is": said.is_a, "answer": said.sentence}, shown=False),
+            Facts({"is": said.is_a, "answer": said.sentence, "address": Address(address)}, shown=False),
         ),
         notes=(*process.notes, *notes, *(notes_on_names(target, address) if live else ())),
     )

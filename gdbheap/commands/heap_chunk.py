@@ -20,7 +20,7 @@ from gdbheap.interface.command import Argument, Command
 from gdbheap.pictures.chunk_drawing import chunk_lines
 from gdbheap.process.address import Address
 from gdbheap.process.memory import Words
-from gdbheap.report.report import Faults, GivesWay, Line, Prose, Report, Table
+from gdbheap.report.report import Facts, Faults, GivesWay, Line, Prose, Report, Table
 from gdbheap.report.rows import column, columns_of
 from gdbheap.session.large_heap import is_large, names_at_hand, notes_on_names
 from gdbheap.session.target import Target
@@ -72,6 +72,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         (
             Prose(drawn),
             Table(columns_of(_Row), [_row(each) for each in rows]),
+            Facts({"address": Address(address)}, shown=False),
             Faults(faults),
         ),
         notes=notes_on_names(target, address) if chunk.state is State.IN_USE else (),

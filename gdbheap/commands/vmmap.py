@@ -17,6 +17,7 @@ from gdbheap.errors import HeapError, UsageError
 from gdbheap.glibc.glibc_heap import GlibcHeap
 from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.limit import count_argument, left_out
+from gdbheap.process.address import Address
 from gdbheap.process.live.page_sums import PageSums, sum_pages
 from gdbheap.process.live.pages import Pages, read_pages
 from gdbheap.process.live.proc_maps import ResidentBytes, read_resident, read_smaps
@@ -184,7 +185,7 @@ def _place_facts(answer: Answer, around: _Around) -> dict[str, Any]:
         None if chunk is None else {"address": f"{chunk.address:#x}", "size": chunk.size, "state": chunk.state.label}
     )
     known = [each.record() for each in around.facts]
-    return {"address": f"{around.address:#x}", "page": around.page, "chunk": facts, "facts": known}
+    return {"address": Address(around.address), "page": around.page, "chunk": facts, "facts": known}
 
 
 def _is_wanted(answer: Answer, each: AnnotatedVMA) -> bool:

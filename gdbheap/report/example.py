@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from gdbheap.process.address import Address
 from gdbheap.report.report import Line, Report
 
 # The columns that have one, the best first.
@@ -9,7 +10,11 @@ _COLUMNS = ("example", "mem", "largest", "block", "address", "start")
 
 
 def example_of(report: Report) -> int | None:
-    """Return the address in the first row that has one; None where there is none."""
+    """Return the address that the answer is about, else the one in the first row that has one; None where there is
+    none."""
+    asked = report.facts.get("address")
+    if isinstance(asked, Address):
+        return int(asked)
     table = report.table
     names = [column.name for column in table.columns]
     places = [names.index(name) for name in _COLUMNS if name in names]
