@@ -14,7 +14,7 @@ from gdbheap.report.printable import printable
 
 YAMA = "/proc/sys/kernel/yama/ptrace_scope"
 _SYS_PTRACE = 1 << 19  # CAP_SYS_PTRACE
-_NO_REASON = "what the kernel has against it is not known (a security module may have forbidden it: `sudo dmesg` tells)"
+_NO_REASON = "what the kernel has against it is not known; a security module may have forbidden it, and logged that"
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Refusal:
 
 def why_refused(pid: int) -> Refusal:
     """Return why a process that is there cannot be attached to, as far as /proc tells."""
-    found = next(_reasons(pid), None) or Refusal(_NO_REASON)
+    found = next(_reasons(pid), None) or Refusal(_NO_REASON, ("sudo dmesg",))
     return Refusal(f"gdb may not look at process {pid}: {found.text}", found.commands)
 
 

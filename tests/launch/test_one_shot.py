@@ -57,7 +57,7 @@ STATUS = (
         ({"scope": 1}, "kernel.yama.ptrace_scope is 1", ["attach 42", "ptrace_scope=0"]),
         ({"scope": 2}, "kernel.yama.ptrace_scope is 2, so only root may attach", ["attach 42"]),
         ({"scope": 3}, "kernel.yama.ptrace_scope is 3, so nobody can", []),
-        ({"caps": 1 << 19}, "what the kernel has against it is not known", []),
+        ({"caps": 1 << 19}, "what the kernel has against it is not known", ["sudo dmesg"]),
         ({"seccomp": 2}, "a filter of system calls (seccomp) may forbid it: ", []),
     ],
 )
