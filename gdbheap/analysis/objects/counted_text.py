@@ -109,11 +109,12 @@ def _lengths(head: NDArray[np.uint8], at: Numbers) -> list[tuple[Numbers, Number
 
 def _number(head: NDArray[np.uint8], at: Numbers, begin: Numbers, width: int) -> Numbers:
     """Return the numbers that begin at these places of the headers, 0 where one is not inside or is no length."""
-    rows = np.arange(len(head))
-    value = np.zeros(len(at), np.uint64)
-    for byte in range(width):
-        place = np.clip(begin + byte, 0, head.shape[1] - 1)
-        value |= head[rows, place].astype(np.uint64) << np.uint64(8 * byte)
+    # The eight bytes from each place on, as numbers (of the last ones, those that end with the header).
+    count, length = head.shape
+    numbers = np.ndarray((count, length - 7), np.dtype("<u8"), head, strides=(length, 1))
+    place = np.clip(begin, 0, length - 8)
+    value = numbers[np.arange(count), place] >> (np.clip(begin - place, 0, 7) * 8).astype(np.uint64)
+    value &= np.uint64((1 << 8 * width) - 1)
     sane = (begin >= 0) & (begin + width <= at) & (value < np.uint64(1 << 31))
     return np.where(sane, value, np.uint64(0)).astype(np.int64)
 

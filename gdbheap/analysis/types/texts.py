@@ -44,9 +44,13 @@ def _may_begin_with_text(state: TypingState, blocks: NDArray[np.int32]) -> Mask:
     if state.layouts.header:
         return np.ones(len(blocks), np.bool_)
     octets = np.ascontiguousarray(state.graph.head[blocks]).view(np.uint8).reshape(len(blocks), HEAD)
-    # Whatever comes behind the first zero.
-    strange = _strange()[octets] & (np.cumsum(octets == 0, axis=1) == 0)
-    likely: Mask = (octets[:, 0] != 0) & ~strange.any(axis=1)
+    likely, rows, strange = np.zeros(len(blocks), np.bool_), np.arange(len(blocks)), _strange()
+    for column in range(HEAD):
+        octet = octets[rows, column]
+        ended = octet == 0
+        likely[rows[ended]] = column > 0
+        rows = rows[~(ended | strange[octet])]
+    likely[rows] = True
     return likely
 
 
