@@ -116,7 +116,8 @@ def _number(head: NDArray[np.uint8], at: Numbers, begin: Numbers, width: int) ->
     value = numbers[np.arange(count), place] >> (np.clip(begin - place, 0, 7) * 8).astype(np.uint64)
     value &= np.uint64((1 << 8 * width) - 1)
     sane = (begin >= 0) & (begin + width <= at) & (value < np.uint64(1 << 31))
-    return np.where(sane, value, np.uint64(0)).astype(np.int64)
+    lengths: Numbers = np.where(sane, value, np.uint64(0)).astype(np.int64)
+    return lengths
 
 
 def _printable(octets: NDArray[np.uint8]) -> Mask:

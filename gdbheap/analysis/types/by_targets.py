@@ -114,6 +114,8 @@ class ByTargets:
         edges = edges[state.graph.place[edges] < room]  # not those in a header of the program's own
         if not len(edges):
             return joined([])
+        if not len(numbers):
+            return self._pointers(blocks, sample, edges)
         place = state.graph.place[edges].astype(np.int64) // state.layouts.pointer_size
         here = codes_as_used(state, numbers, codes[:, place], place, edges)
         said, agreeing, telling, explained, roomy = self._score(here, edges, len(sample))

@@ -54,6 +54,8 @@ def claims(  # noqa: PLR0913 (each is a column of Claims)
     size = len(block)
 
     def column(values: object, kind: type[np.generic]) -> Any:
+        if isinstance(values, (int, np.generic)):
+            return np.full(size, values, kind)
         return np.array(np.broadcast_to(np.asarray(values).astype(kind), (size,)))
 
     return Claims(
@@ -71,6 +73,10 @@ def claims(  # noqa: PLR0913 (each is a column of Claims)
 
 def joined(pieces: Sequence[Claims]) -> Claims:
     """Return all claims as one."""
+    # (Most find nothing, and are many.)
+    pieces = [each for each in pieces if len(each)]
     if not pieces:
         return claims([], 0, How.UNKNOWN)
+    if len(pieces) == 1:
+        return pieces[0]
     return Claims(*(np.concatenate([getattr(each, field.name) for each in pieces]) for field in fields(Claims)))
