@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from gdbheap.lazy import np
+from gdbheap.process.columns.starts import Starts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,6 +31,11 @@ class Blocks:
 
     def __len__(self) -> int:
         return len(self.start)
+
+    @cached_property
+    def starts(self) -> Starts:
+        """The starts, for many to be found at once."""
+        return Starts(self.start)
 
     def find(self, address: int) -> int | None:
         """Return the index of the block that holds `address`, or None."""

@@ -5,9 +5,11 @@ from __future__ import annotations
 import enum
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING
 
 from gdbheap.lazy import np
+from gdbheap.process.columns.starts import Starts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -92,6 +94,17 @@ class ChunkTable:
 
     def __len__(self) -> int:
         return len(self.address)
+
+    @cached_property
+    def starts(self) -> Starts:
+        """The addresses, for many to be found at once."""
+        return Starts(self.address)
+
+    def rows_of(self, addresses: NDArray[np.uint64]) -> NDArray[np.intp]:
+        """Return the row of the chunk whose header is at each of the addresses, -1 for those at which none is."""
+        rows = self.starts.before(addresses)
+        rows[(rows >= 0) & (self.address[rows] != addresses)] = -1
+        return rows
 
     def __getitem__(self, row: int) -> Chunk:
         return Chunk(

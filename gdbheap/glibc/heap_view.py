@@ -126,9 +126,8 @@ class HeapView:
         table = self.table
         if not len(table):
             return np.zeros(len(chunks), np.uint64)
-        addresses = np.array(chunks, np.uint64)
-        rows = np.minimum(np.searchsorted(table.address, addresses), len(table) - 1)
-        return np.where(table.address[rows] == addresses, table.size[rows], np.uint64(0))
+        rows = table.rows_of(np.array(chunks, np.uint64))
+        return np.where(rows >= 0, table.size[rows], np.uint64(0))
 
     def place_of(self, address: int) -> Place | None:
         """Return the place of the free chunk at `address` (its first, should several lists hold it), or None."""

@@ -38,9 +38,8 @@ def _left_by_tcache(view: HeapView, blocks: Blocks, first: Words, second: Words)
     places = np.flatnonzero(marked & (link != 0))
     table, header = view.table, np.uint64(view.layout.header)
     # The next chunk of that list: one of the same size, wherever it is now.
-    row = np.searchsorted(table.address, link[places] - header)
-    row = np.minimum(row, len(table) - 1)
-    marked[places] = (table.address[row] == link[places] - header) & (table.size[row] == blocks.size[places])
+    row = table.rows_of(link[places] - header)
+    marked[places] = (row >= 0) & (table.size[row] == blocks.size[places])
     return marked
 
 
@@ -56,8 +55,7 @@ def _left_by_bins(view: HeapView, first: Words, second: Words) -> Mask:
         return inside
 
     def is_link(words: Words) -> Mask:
-        row = np.minimum(np.searchsorted(table.address, words), len(table) - 1)
-        link: Mask = in_arena(words) | (table.address[row] == words)
+        link: Mask = in_arena(words) | (table.rows_of(words) >= 0)
         return link
 
     marked = in_arena(first) | in_arena(second) if len(arenas) else np.zeros(len(first), np.bool_)

@@ -30,7 +30,7 @@ def find_tagged(words: Words, blocks: Blocks, machine: Machine) -> tuple[NDArray
     """Return the places among these words (of 64 bits, with tags) of those that are pointers to blocks, and the
     index of each one's block."""
     address = words & np.uint64((1 << machine.address_bits) - 1)
-    target = np.searchsorted(blocks.start, address, side="right") - 1
+    target = blocks.starts.before(address)
     # (Below the first block the offset wraps round: no block is so long.)
     offset = address - blocks.start[target]
     place = np.flatnonzero(offset < blocks.end[target] - blocks.start[target])

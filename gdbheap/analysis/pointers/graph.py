@@ -94,7 +94,7 @@ class PointerFilter:
     def aim(self, place: Places, words: NDArray[np.uint64]) -> tuple[Places, NDArray[np.intp], NDArray[np.uint64]]:
         """Return as find() what these words, at these places, point to. They need not lie within the bounds."""
         value = words.astype(np.uint64, copy=False)
-        target = np.searchsorted(self._blocks.start, value, side="right") - 1
+        target = self._blocks.starts.before(value)
         offset = value - self._blocks.start[target]
         # (Below the first block the offset wraps round: no block is so long.)
         hit = offset < self._size[target]

@@ -145,9 +145,8 @@ class Signs:
 
     def _rooms_at(self, address: Words) -> NDArray[np.int64]:
         """Return the room of the block that begins at each address, 0 where none does."""
-        start = self._state.held.blocks.start
-        block = np.minimum(np.searchsorted(start, address), len(start) - 1)
-        rooms: NDArray[np.int64] = np.where(start[block] == address, self._state.room[block], 0)
+        block = self._state.starting_at(address)
+        rooms: NDArray[np.int64] = np.where(block >= 0, self._state.room[block], 0)
         return rooms
 
     def _read(self, address: Words, count: int) -> Words:

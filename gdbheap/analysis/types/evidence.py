@@ -166,6 +166,6 @@ def _aimed(state: TypingState, words: NDArray[np.uint64]) -> tuple[NDArray[np.in
     blocks = state.held.blocks
     if not len(blocks):
         return np.full(len(words), -1, np.int64), words
-    target = np.searchsorted(blocks.start, words, side="right").astype(np.int64) - 1
+    target = blocks.starts.before(words).astype(np.int64)
     inside = (target >= 0) & (words < blocks.end[target])
     return np.where(inside, target, -1), np.where(inside, words - blocks.start[target], 0).astype(np.uint64)

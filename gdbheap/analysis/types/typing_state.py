@@ -107,7 +107,7 @@ class TypingState:
     def starting_at(self, words: NDArray[np.uint64]) -> NDArray[np.int64]:
         """Return the block that begins at each of these addresses, -1 where none does."""
         start = self.held.blocks.start
-        block = np.minimum(np.searchsorted(start, words), len(start) - 1).astype(np.int64)
+        block = self.held.blocks.starts.before(words).astype(np.int64)
         return np.where(start[block] == words, block, -1)
 
     def take(self, claims: Claims) -> NDArray[np.int32]:

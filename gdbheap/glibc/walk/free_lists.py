@@ -6,12 +6,14 @@ again, slowly, in memory, to say what.
 
 from __future__ import annotations
 
+from array import array
 from typing import TYPE_CHECKING
 
 from gdbheap.glibc.layout import Layout
 from gdbheap.glibc.walk.links import fast_links, fits_fastbins
 from gdbheap.glibc.walk.walk import Walk
 from gdbheap.lazy import np
+from gdbheap.process.columns.starts import Starts
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -59,7 +61,7 @@ class _Binned:
         # A link counts only if the chunk that it leads to points back.
         inside = following >= 0
         inside[inside] = self._fd[following[inside]] == self._address[inside]
-        self._next = np.where(inside, following, -1).tolist()
+        self._next = np.where(inside, following, -1).astype(np.int32)
 
     def follow(self, header: int, first: int, last: int) -> Column | None:
         row = _row_of(self._address, last)
@@ -87,7 +89,7 @@ class _Fast:
         link = fast_links(layout, self._address, fd)
         self._is_end = link == np.uint64(0)
         following = _rows_of(self._address, link)
-        self._next = np.where(self._size[following] == self._size, following, -1).tolist()
+        self._next = np.where(self._size[following] == self._size, following, -1).astype(np.int32)
 
     def follow(self, head: int, size: int) -> Column | None:
         row = _row_of(self._address, head)
@@ -97,14 +99,16 @@ class _Fast:
         return None if rows is None or not self._is_end[rows[-1]] else np.asarray(self._address[rows])
 
 
-def _follow(following: list[int], row: int) -> list[int] | None:
+def _follow(following: NDArray[np.int32], row: int) -> NDArray[np.int32] | None:
     """Return the rows of a list from its first to the one with no next (-1); None where it loops."""
-    rows: list[int] = []
+    rows = array("i")
+    # (A list of a million numbers is scattered over memory, as the rows are: each step would miss the cache twice.)
+    onward, append = following.data, rows.append
     for _ in range(len(following)):
-        rows.append(row)
-        row = following[row]
+        append(row)
+        row = onward[row]
         if row < 0:
-            return rows
+            return np.frombuffer(rows, np.int32)
     return None
 
 
@@ -124,8 +128,9 @@ def _rows_of(addresses: Column, wanted: Column) -> NDArray[np.int64]:
     """Return the row of each wanted address in the sorted `addresses`, -1 for those that are not there."""
     if not len(addresses):
         return np.full(len(wanted), -1, np.int64)
-    rows = np.minimum(np.searchsorted(addresses, wanted), len(addresses) - 1)
-    return np.where(addresses[rows] == wanted, rows, -1)
+    rows = Starts(addresses).before(wanted)
+    rows[addresses[rows] != wanted] = -1
+    return rows
 
 
 def _row_of(addresses: Column, wanted: int) -> int:
