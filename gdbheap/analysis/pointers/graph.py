@@ -234,8 +234,23 @@ def read_pointers(
 
 
 def _pieces(memory: Memory, spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, memoryview]]:
-    for start, end in spans:
+    for start, end in _joined(spans):
         yield from readable_pieces(memory, start, end, _BUFFER)
+
+
+def _joined(spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Yield the spans, which are in order, those that touch as one: thousands of small mappings may lie side by side,
+    and each piece costs more than its words."""
+    low, high = 0, 0
+    for start, end in spans:
+        if start == high:
+            high = max(high, end)
+            continue
+        if low < high:
+            yield low, high
+        low, high = start, end
+    if low < high:
+        yield low, high
 
 
 def _held(offset: NDArray[np.uint64]) -> NDArray[np.uint64]:
