@@ -34,14 +34,15 @@ def name_prefixed_text(given: BlockWords, labels: Labels) -> None:
     packed = np.ascontiguousarray(given.words.astype(np.dtype(f"u{given.pointer_size}"))).view(np.uint64)
     # Plain text has letters in place of numbers.
     maybe = np.flatnonzero(~_four_letters(packed, 0))
+    seen = packed[maybe]
     for offset in _OFFSETS:
-        rows = maybe[_four_letters(packed[maybe], offset)]
+        rows = maybe[_four_letters(seen, offset)]
         octets = _octets(given, rows)
         graphic = ((octets >= 0x20) & (octets < 0x7F)) | (octets >= 0xC2)
         rows = rows[_is_told(octets, graphic[:, offset:], given.size[rows], offset, 1)]
         labels.put(given.rows[rows], f"text at +{offset:#x}", Confidence.POSSIBLE)
     for offset in _WIDE_OFFSETS:
-        rows = maybe[packed[maybe, offset // 8] & np.uint64(_WIDE_ZEROS) == 0]
+        rows = maybe[seen[:, offset // 8] & np.uint64(_WIDE_ZEROS) == 0]
         rows = rows[packed[rows, offset // 8] & np.uint64(_WIDE_LETTERS) != 0]
         octets = _octets(given, rows)
         wide = (octets[:, offset::2] >= 0x20) & (octets[:, offset::2] < 0x7F) & (octets[:, offset + 1 :: 2] == 0)

@@ -34,8 +34,8 @@ class Starts:
         last = np.concatenate((first[1:], [len(starts)])) - 1
         self._low = starts[first]
         length = starts[last] - self._low + np.uint64(1)
-        # About one start for each place of the table.
-        self._shift = np.uint64(max(int(length.sum() // np.uint64(len(starts))).bit_length() - 1, 4))
+        # Some four places of the table for each start: few addresses have to be stepped on from there.
+        self._shift = np.uint64(max(int(length.sum() // np.uint64(len(starts))).bit_length() - 3, 4))
         buckets = (length >> self._shift).astype(np.int64) + 1
         self._most = (buckets - 1).astype(np.uint64)
         self._first = np.cumsum(buckets) - buckets
