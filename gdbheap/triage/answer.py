@@ -12,8 +12,9 @@ from typing import Any
 from gdbheap.counted import counted
 from gdbheap.errors import HeapError
 from gdbheap.files import open_output
+from gdbheap.pictures.bars_svg import Bar, bars_svg
 from gdbheap.pictures.html_table import html_table
-from gdbheap.pictures.page import Section, page
+from gdbheap.pictures.page import Figure, Section, page
 from gdbheap.report.printable import human_size, printable
 from gdbheap.report.report import Facts, Line, Prose, Report, Table
 from gdbheap.report.rows import columns_of
@@ -24,6 +25,8 @@ PAGE = "index.html"
 _MOST_ROWS = 10_000
 # So many of the changes between builds are told in lines.
 _MOST_CHANGES = 10
+_MOST_BARS = 20
+_COLOURS = {"crash": "bad", "leak": "free"}
 
 
 @dataclass(frozen=True)
@@ -130,13 +133,28 @@ def _subtitle(ran: Ran) -> str:
     return f"{counted(len(ran.rows), 'core')}, {time.strftime('%Y-%m-%d %H:%M:%S %z')}"
 
 
+def _largest(groups: Sequence[GroupRow]) -> Figure:
+    """Draw the groups of most cores."""
+    causes = [each for each in groups if each.kind != "unread"]
+    bars = [Bar(each.signature, ((_COLOURS.get(each.kind, "other"), each.cores),)) for each in causes[:_MOST_BARS]]
+    title = f"Cores of each group, the largest {len(bars)} of {len(causes):,}"
+    legend = {"bad": "crashes", "free": "leaks", "other": "other cores"}
+    return Figure(title, bars_svg(title, bars, legend, lambda cores: counted(cores, "core")))
+
+
 def _sections(ran: Ran, groups: Sequence[GroupRow], changes: Sequence[BuildRow]) -> list[Section]:
-    def section(name: str, title: str, lines: Iterator[Any], table: Table) -> Section:
+    def section(name: str, title: str, lines: Iterator[Any], table: Table, *figures: Figure) -> Section:
         drawn = "".join(html_table(table, title, _MOST_ROWS, ("first", "last", "group")))
-        return Section(name, title, tuple(each for each in lines if isinstance(each, str)), tables=(drawn,))
+        return Section(name, title, tuple(each for each in lines if isinstance(each, str)), figures, (drawn,))
 
     found = [
-        section("groups", "Groups: one cause each", _headline(ran, groups), Table(columns_of(GroupRow), groups)),
+        section(
+            "groups",
+            "Groups: one cause each",
+            _headline(ran, groups),
+            Table(columns_of(GroupRow), groups),
+            _largest(groups),
+        ),
         section("changes", "From build to build", _news(changes), Table(columns_of(BuildRow), changes)),
         section("cores", "Every core", _end(ran, groups), Table(columns_of(Row), ran.rows)),
     ]

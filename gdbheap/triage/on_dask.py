@@ -20,6 +20,7 @@ LOCAL = "local"
 # So many cores are on their way for each of the scheduler's threads.
 _AHEAD = 16
 _LEAST_AHEAD = 64
+_MOST_BEGINNINGS = 4
 _of_thread = threading.local()
 
 
@@ -68,7 +69,7 @@ def _result(future: Any) -> tuple[dict[str, Any] | None, str]:
     """Return the row's record, or None and why there is none."""
     try:
         record: dict[str, Any] = future.result()
-    except ModuleNotFoundError as error:
+    except ModuleNotFoundError as error:  # what a worker's own Python says
         raise HeapError(f"a worker of the cluster has no {error.name}: pip install 'gdbheap[fleet]' there") from None
     except Exception as error:  # what a worker raises, and what happens to workers, is Dask's to name
         return None, f"its worker ended, {MOST_ATTEMPTS} times: {type(error).__name__}"
@@ -96,12 +97,20 @@ def _local_cluster(distributed: Any, at_once: int) -> Iterator[Any]:
         directory = stack.enter_context(tempfile.TemporaryDirectory(prefix="gdbheap-dask-"))
         # A worker that somebody kills means no core.
         stack.enter_context(extra("dask").config.set({"distributed.scheduler.allowed-failures": MOST_ATTEMPTS}))
-        yield stack.enter_context(
-            distributed.LocalCluster(
+        yield stack.enter_context(_begun(distributed, at_once, directory))
+
+
+def _begun(distributed: Any, at_once: int, directory: str) -> Any:
+    """Return the cluster; HeapError where its workers end before they have begun, again and again."""
+    for _ in range(_MOST_BEGINNINGS):
+        try:
+            return distributed.LocalCluster(
                 n_workers=at_once,
                 threads_per_worker=1,
                 dashboard_address=None,
                 local_directory=directory,
                 silence_logs=logging.CRITICAL,
             )
-        )
+        except (RuntimeError, OSError) as error:
+            why = error.__cause__ or error
+    raise HeapError(f"a cluster of Dask cannot be started on this machine: {why}")
