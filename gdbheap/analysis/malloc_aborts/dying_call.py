@@ -108,8 +108,7 @@ def candidates(heap: CheckedHeap, frames: Sequence[Frame]) -> Iterator[Candidate
             if value not in seen and value > header:
                 seen.add(value)
                 where = RegisterOf(name, frame.level, frame.function)
-                yield Candidate(value - header, OF_REGISTER, where)
-                yield Candidate(value, OF_REGISTER, where)
+                yield from _as_either(heap, value, OF_REGISTER, where)
     yield from _on_the_stack(heap, inner, seen)
 
 
@@ -130,6 +129,15 @@ def _of_malloc(frames: Sequence[Frame], header: int) -> Iterator[Candidate]:
                 yield Candidate(value - (0 if is_chunk else header), OF_MALLOC, how)
 
 
+def _as_either(heap: CheckedHeap, value: int, source: str, where: Fact) -> Iterator[Candidate]:
+    """Yield the value as a mem, and as a chunk's address: not where it is the mem of a block, and no chunk begins
+    there."""
+    mem = value - heap.layout.header
+    yield Candidate(mem, source, where)
+    if heap.table.row_of(mem) is None or heap.table.row_of(value) is not None:
+        yield Candidate(value, source, where)
+
+
 def _on_the_stack(heap: CheckedHeap, frames: Sequence[Frame], seen: set[int]) -> Iterator[Candidate]:
     if not frames:
         return
@@ -144,5 +152,4 @@ def _on_the_stack(heap: CheckedHeap, frames: Sequence[Frame], seen: set[int]) ->
         if value not in seen and heap.view.chunk_at(value) is not None:
             seen.add(value)
             where = OnDyingStack(start + index * heap.layout.pointer_size)
-            yield Candidate(value - heap.layout.header, OF_STACK, where)
-            yield Candidate(value, OF_STACK, where)
+            yield from _as_either(heap, value, OF_STACK, where)
