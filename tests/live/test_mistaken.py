@@ -13,6 +13,7 @@ from support.programs import SOURCES, build
 CASES = (
     *("header_of_mapped_block", "start_of_mapping", "inside_mapping", "zeros_below", "sixteen_letters"),
     *("number_over_link", "one_nul_too_many", "coroutine_in_guard", "gives_up_in_handler", "nested_exception"),
+    *("percent_n", "large_descriptor", "raised"),
 )
 
 
@@ -102,3 +103,18 @@ def test_the_exception_inside_an_exception_is_told(answers):
     row = named(answers["nested_exception"], "uncaught_exception")
     assert row["summary"].endswith("std::_Nested_exception<std::runtime_error>: 'outer failed'")
     assert "nested inside it is std::logic_error: 'inner cause'" in row["evidence"]
+
+
+def test_a_checked_function_that_refused_a_call_is_no_overflow(answers):
+    first = answers["percent_n"][0]
+    assert (first["verdict"], first["confidence"]) == ("fortify_overflow", "certain")
+    assert "past its destination" not in first["summary"]
+    assert "%n" in first["summary"]
+    first = answers["large_descriptor"][0]
+    assert first["verdict"] == "fortify_overflow"
+    # glibc has a text of its own for it, or not yet.
+    assert ("fd_set" in first["summary"]) == any("fd_set" in each for each in first["evidence"])
+
+
+def test_a_signal_that_a_program_sends_itself_is_no_call_of_abort(answers):
+    assert answers["raised"][0]["summary"] == "the program sent itself SIGABRT, without abort()"

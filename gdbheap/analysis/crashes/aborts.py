@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-from gdbheap.analysis.call_stacks.whose_code import is_library_code, is_of_libc, is_of_program
+from gdbheap.analysis.call_stacks.whose_code import ABORT, is_library_code, is_of_libc, is_of_program, sends_signal
 from gdbheap.analysis.crashes.crash_context import CrashContext
 from gdbheap.analysis.crashes.crash_handlers import aborted_in_handler
 from gdbheap.analysis.crashes.cxx import LIBRARY_ASSERTIONS, TERMINATE, is_nameless_end, terminated
@@ -16,6 +16,7 @@ from gdbheap.analysis.facts.aborts import (
     AbortMessageIs,
     AssertionFailed,
     CalledAbort,
+    CheckedCallRefused,
     CheckedWriteOverflowed,
     GaveItselfUp,
     LibraryGaveUp,
@@ -29,7 +30,12 @@ from gdbheap.process.frame import Frame
 from gdbheap.process.signal_info import SIGABRT
 
 _ASSERTION = re.compile(r"Assertion .*failed|assertion failed")
-_OVERFLOWS = ("buffer overflow detected", "%n in writable", "longjmp causes uninitialized")
+_OVERFLOW = "buffer overflow detected"
+_REFUSALS = {
+    "%n in writable": "percent_n",
+    "longjmp causes uninitialized": "longjmp",
+    "FD_SETSIZE on fd_set": "fd_set",
+}
 _LOOK = ("up", "info locals")
 
 
@@ -73,15 +79,19 @@ def _by_names(crash: CrashContext, message: str, where: tuple[Fact, ...]) -> Ite
     else:
         older = (AbortMessageIs(message, older=True),) if message else ()
         sure = CERTAIN if where else LIKELY
-        yield Verdict(Cause.PROGRAM_ABORT, sure, None, CalledAbort(), (*where, *older), ("bt", "up", "list"))
+        frames = crash.stop.frames
+        by_signal = any(map(sends_signal, frames)) and not any(each.function in ABORT for each in frames)
+        yield Verdict(Cause.PROGRAM_ABORT, sure, None, CalledAbort(by_signal), (*where, *older), ("bt", "up", "list"))
 
 
 def _by_message(crash: CrashContext, message: str, where: tuple[Fact, ...]) -> Verdict:
     quoted = (AbortMessageIs(message), *where)
     if "stack smashing detected" in message:
         return Verdict(Cause.STACK_SMASHING, CERTAIN, None, StackCheckFailed(True), quoted, _LOOK)
-    if any(each in message for each in _OVERFLOWS):
-        return Verdict(Cause.FORTIFY_OVERFLOW, CERTAIN, None, CheckedWriteOverflowed(), quoted, ("up", "info args"))
+    refused = next((CheckedCallRefused(check) for text, check in _REFUSALS.items() if text in message), None)
+    if refused is not None or _OVERFLOW in message:
+        found = refused or CheckedWriteOverflowed()
+        return Verdict(Cause.FORTIFY_OVERFLOW, CERTAIN, None, found, quoted, ("up", "info args"))
     if not _ASSERTION.search(message):
         return Verdict(Cause.PROGRAM_ABORT, LIKELY, None, LibraryGaveUp(message), quoted, ("bt",))
     mutex = failed_mutex(crash.stop.frames)

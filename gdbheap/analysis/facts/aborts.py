@@ -35,9 +35,10 @@ class GaveItselfUp(Fact):
 
 @dataclass(frozen=True)
 class CalledAbort(Fact):
-    """The program called abort()."""
+    """The program called abort(), or (`by_signal`) sent itself SIGABRT without it."""
 
     kind = "called_abort"
+    by_signal: bool = False
 
 
 @dataclass(frozen=True)
@@ -53,6 +54,14 @@ class CheckedWriteOverflowed(Fact):
     """A checked function was to write past its destination's end."""
 
     kind = "checked_write_overflowed"
+
+
+@dataclass(frozen=True)
+class CheckedCallRefused(Fact):
+    """A checked function refused what it was given: "percent_n", "longjmp" or "fd_set"."""
+
+    kind = "checked_call_refused"
+    check: str
 
 
 @dataclass(frozen=True)

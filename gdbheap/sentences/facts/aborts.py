@@ -7,6 +7,7 @@ from gdbheap.analysis.facts.aborts import (
     AbortMessageIs,
     AssertionFailed,
     CalledAbort,
+    CheckedCallRefused,
     CheckedWriteOverflowed,
     CheckIs,
     ChunkThatFailed,
@@ -144,6 +145,14 @@ def _chunk(fact: ChunkThatFailed) -> str:
     return "the caller passed {pointer}: {how}" if fact.pointer is not None else "the chunk is not known: {how}"
 
 
+_REFUSED = {
+    "percent_n": (
+        "printf was given %n in a format that lies in writable memory: it was made at run time, or by somebody else"
+    ),
+    "longjmp": "longjmp was asked to go to a function that has returned",
+    "fd_set": "an fd_set was asked for a descriptor that it has no bit for (FD_SETSIZE, 1024, or more; or negative)",
+}
+
 PHRASES: Phrases = {
     ChunkThatFailed: Template(_chunk),
     GivenNoBlock: Template(_given),
@@ -157,9 +166,12 @@ PHRASES: Phrases = {
     ),
     AssertionFailed: _assertion,
     GaveItselfUp: ("the program, or a library, called abort(): the stack, which would show why, cannot be unwound"),
-    CalledAbort: "the program called abort()",
+    CalledAbort: lambda fact: (
+        "the program sent itself SIGABRT, without abort()" if fact.by_signal else "the program called abort()"
+    ),
     LibraryGaveUp: "the C library gave up: {message}",
     CheckedWriteOverflowed: "a checked library function was asked to write past its destination's end",
+    CheckedCallRefused: lambda fact: _REFUSED[fact.check],
     AbortMessageIs: _message,
     MutexAt: _mutex,
     HeapFoundCorrupt: "malloc found the heap corrupt: {message}",
