@@ -83,13 +83,20 @@ def _is_called_directly(crash: CrashContext) -> bool:
     if last is None or last + 1 >= len(frames):
         return False
     name, frame = frames[last + 1]
-    return bool(name) and not (is_of_cxx_library(frame) or frame.library.startswith("libgcc_s") or _THROWS.match(name))
+    is_known = bool(name) or _has_cxx_library(crash)
+    is_unwinding = is_of_cxx_library(frame) or frame.library.startswith("libgcc_s") or _THROWS.match(name)
+    return is_known and not is_unwinding
+
+
+def _has_cxx_library(crash: CrashContext) -> bool:
+    """Whether the C++ library is a library, so that what is in none is the program's own."""
+    return any(os.path.basename(module.path).startswith("libstdc++") for module in crash.process.modules)
 
 
 def is_nameless_end(crash: CrashContext) -> bool:
     """Whether the registers of frames without names hold an exception: so ends a stripped program that libstdc++ is
     linked into."""
-    if any(os.path.basename(module.path).startswith("libstdc++") for module in crash.process.modules):
+    if _has_cxx_library(crash):
         return False  # then terminate's frames are in that library
     named = any(frame.function for frame in crash.stop.frames if not is_of_libc(frame))
     return not named and bool(_held(crash, list(thrown(crash))))
