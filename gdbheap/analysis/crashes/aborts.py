@@ -34,7 +34,7 @@ _OVERFLOW = "buffer overflow detected"
 _REFUSALS = {
     "%n in writable": "percent_n",
     "longjmp causes uninitialized": "longjmp",
-    "FD_SETSIZE on fd_set": "fd_set",
+    "FD_SETSIZE": "fd_set",
 }
 _LOOK = ("up", "info locals")
 
