@@ -281,7 +281,7 @@ def _with_file_permissions(vma: VMA, memory: CoreMemory, page: int) -> VMA:
     header = memory.header_of(vma.path)
     if vma.permissions != UNTOLD or header is None:
         return vma
-    facts = memory.elf_facts(vma.path)
+    facts = memory.file_facts(vma.path)
     base = header - facts.first_address
     index = bisect_left(facts.loads, (vma.start - base + page,)) - 1
     if index < 0:

@@ -136,6 +136,12 @@ class CoreMemory:
             self._facts[path] = read_elf_facts(lambda offset, size: self._stored(start + offset, size))
         return self._facts[path]
 
+    def file_facts(self, path: str) -> ElfFacts:
+        """Return the same; where the core has no header, of the file of that name that was mapped, if it is here."""
+        facts = self.elf_facts(path)
+        backing = None if facts.loads else self._backing(path)
+        return facts if backing is None else backing.facts()
+
     @property
     def lacks_headers(self) -> bool:
         """Whether files were mapped, and the core has the ELF header of none."""

@@ -9,7 +9,7 @@ import pytest
 
 from gdbheap.elf.core_file import open_core
 from support.expected import rows_of
-from support.gdb_runs import ask, kernel_core
+from support.gdb_runs import ask, generated_core, kernel_core
 from support.programs import build, running
 
 COMMANDS = ["heap chunks", "heap bins", "heap leaks --kind all --blocks", "gdbheap"]
@@ -34,6 +34,16 @@ def test_a_core_without_elf_headers_tells_what_a_whole_one_tells(bits, flags, tm
         assert sorted(map(str, told[command])) == sorted(map(str, whole[command]))
     notes = [row["found"] for row in dead["gdbheap"]["rows"] if row["what"] == "note"]
     assert len(notes) == 1 and notes[0].startswith("the core has no ELF headers (bit 4 of coredump_filter is clear): ")
+
+
+def test_gdbs_own_core_without_elf_headers_has_its_modules(tmp_path):
+    with running(build("many_sizes"), directory=tmp_path) as process:
+        Path(f"/proc/{process.pid}/coredump_filter").write_text("0x1")
+        core = generated_core(process.pid, tmp_path)
+    # gdb leaves out what the process has not changed, headers too, with no segment in its place.
+    left = open_core(str(core)).process()
+    assert left.main.path == str(build("many_sizes"))
+    assert any(module.path.endswith("/libc.so.6") or "/libc-2" in module.path for module in left.modules)
 
 
 def test_another_build_of_a_file_is_not_taken_for_the_one_that_ran(tmp_path):
