@@ -57,6 +57,16 @@ def open_new(path: str) -> FileIO:
     return FileIO(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC | os.O_NOFOLLOW, 0o600), "wb")
 
 
+def open_unnamed() -> FileIO:
+    """Return a file without a name for what is too large for memory, open for reading and writing: on the disk that
+    $TMPDIR names, else /var/tmp (/tmp may be memory), and gone with whoever has it open; OSError."""
+    import tempfile  # slow to import, and few need it
+
+    place = os.environ.get("TMPDIR") or ("/var/tmp" if os.access("/var/tmp", os.W_OK) else None)
+    with tempfile.TemporaryFile(dir=place) as file:
+        return FileIO(os.dup(file.fileno()), "r+b")
+
+
 def open_nowhere() -> FileIO:
     """Return a file that takes all and keeps nothing."""
     return FileIO(os.open(os.devnull, os.O_WRONLY | os.O_CLOEXEC), "wb")
