@@ -93,6 +93,18 @@ def _disjoint(ranges: list[tuple[int, int]]) -> Iterator[tuple[int, int]]:
             done = offset + size
 
 
+def thread_of_registers(machine: Machine, lwp: int, block: bytes, own: bytes) -> Thread | None:
+    """Return a live thread by the kernel's set of registers (as NT_PRSTATUS has them) and the machine's `own` set that
+    may tell the thread pointer; None where the set is cut off."""
+    size = machine.pointer_size * len(machine.core.registers)
+    if len(block) < size:
+        return None
+    words = memoryview(block[:size]).cast(WORD_FORMATS[machine.pointer_size])
+    note = _ThreadNote(lwp, dict(zip(machine.core.registers, words)), 0)
+    kind = machine.core.segments or machine.core.thread_note
+    return note.as_thread(machine, 1, note.pointer_in(kind, own, machine) if own else None)
+
+
 @dataclass(frozen=True)
 class _ThreadNote:
     lwp: int

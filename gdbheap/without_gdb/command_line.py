@@ -1,4 +1,4 @@
-"""`python3 -m gdbheap COMMAND --core CORE`: a command of gdbheap's, answered without gdb."""
+"""`python3 -m gdbheap COMMAND --core CORE` (or --pid PID): a command of gdbheap's, answered without gdb."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import os
 import shutil
 import sys
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -25,7 +26,7 @@ from gdbheap.report.progress import Progress
 from gdbheap.session.target import Target
 
 if TYPE_CHECKING:
-    from gdbheap.without_gdb.reader import Reader
+    from gdbheap.without_gdb.reader import Files, Reader
 
 # These want the process to run on, or gdb's own types.
 _GDB_ALONE = frozenset(("heap record", "heap view"))
@@ -47,20 +48,26 @@ def run(words: Sequence[str]) -> int:
     if options.help:
         print(manual(command))
         return 0
-    if options.core is None:
-        raise UsageError(f"{command.name} wants a core to look at: --core CORE (in gdb it is typed as it is)")
+    if (options.core is None) == (options.pid is None):
+        raise UsageError(f"{command.name} wants a core or a process to look at: --core CORE or --pid PID")
     if command.name in _GDB_ALONE:
-        raise UsageError(f"{command.name} needs gdb: python3 -m gdbheap core {options.core}")
+        way = f"core {options.core}" if options.pid is None else f"attach {options.pid}"
+        raise UsageError(f"{command.name} needs gdb: python3 -m gdbheap {way}")
     packages.use()
     if missing := packages.missing():
         raise PackagesMissing(f"{', '.join(missing)}: not installed for this Python; {packages.setup_command()}")
-    target = target_of(options)
+    with ExitStack() as hold:
+        return _answer(command, _reader(options, hold), rest)
+
+
+def _answer(command: Command, reader: Reader, rest: Sequence[str]) -> int:
+    target = Target(reader)
     on_terminal = sys.stdout.isatty()
     target.begin(Progress(_say) if on_terminal else None)
     arguments = parse(command, " ".join(rest), target.evaluate)
     report = command.run(target, arguments)
-    if command.name in _DECODING and not packages.is_there("capstone"):
-        report = replace(report, notes=(*report.notes, _UNDECODED))
+    undecoded = (_UNDECODED,) if command.name in _DECODING and not packages.is_there("capstone") else ()
+    report = replace(report, notes=(*report.notes, *undecoded, *reader.remarks))
     if arguments["json"]:
         report = limited(report, rows_wanted(command, arguments))
     path = arguments["output"]
@@ -90,6 +97,7 @@ def core_options() -> argparse.ArgumentParser:
     """Return what reads the words that say which core, and where its files are."""
     parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
     parser.add_argument("--core")
+    parser.add_argument("--pid", type=_pid)
     parser.add_argument("--program")
     parser.add_argument("--sysroot", default="")
     parser.add_argument("--debug-dir", action="append", default=[])
@@ -97,20 +105,38 @@ def core_options() -> argparse.ArgumentParser:
     return parser
 
 
+def _pid(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 1 << 31:
+        raise UsageError(f"--pid takes the number of a process, not {text}")
+    return int(text)
+
+
 def target_of(options: argparse.Namespace) -> Target:
     """Return the core that the options of core_options() name, as commands see it. HeapError where there is none."""
-    return Target(_debugger(options))
+    if options.core is None:
+        raise UsageError("this wants a core: --core CORE")
+    return Target(_reader(options, ExitStack()))
 
 
-def _debugger(options: argparse.Namespace) -> Reader:
+def _reader(options: argparse.Namespace, hold: ExitStack) -> Reader:
+    """Return the core or process that is meant; what must stay as it is until all is read is let go of by `hold`."""
     # They bring pyelftools, which is not there before `setup` has installed it.
+    if options.pid is not None:
+        from gdbheap.without_gdb.live_debugger import live_debugger
+
+        return live_debugger(options.pid, _files(options), hold)
     from gdbheap.without_gdb.core_debugger import core_debugger
+
+    return core_debugger(options.core, _files(options))
+
+
+def _files(options: argparse.Namespace) -> Files:
     from gdbheap.without_gdb.reader import Files
 
     directories = [*options.debug_dir, *([f"{options.sysroot}/usr/lib/debug"] if options.sysroot else [])]
     search = DebugSearch((*directories, "/usr/lib/debug"), debuginfod_cache())
     kept = cache_directory()
-    return core_debugger(options.core, Files(SymbolCache(kept) if kept else None, search, _locate(options)))
+    return Files(SymbolCache(kept) if kept else None, search, _locate(options))
 
 
 def _locate(options: argparse.Namespace) -> Callable[[str], str]:

@@ -23,11 +23,12 @@ def core_debugger(path: str, files: Files) -> Reader:
         # As gdb numbers them: the first is the one that died.
         numbered = (replace(each, number=number) for number, each in enumerate(process.threads, 1))
         process = replace(process, threads=tuple(numbered))
+    remarks: tuple[str, ...] = ()
     if packed is not None:
         packed.file.close()  # (The core has opened it itself.)
         size = f"{packed.stored / (1 << 20):,.1f} MiB"
         note = (
             f"{path} is compressed ({packed.kind}): {size} of it lie unpacked in a temporary file, gone when this ends"
         )
-        process = replace(process, notes=(*process.notes, note))
-    return Reader(process, Told(core.signals, core.pid), files)
+        remarks = (note,)
+    return Reader(process, Told(core.signals, core.pid, remarks), files)

@@ -49,6 +49,7 @@ class Reader:
 
     def __init__(self, process: Process, told: Told, files: Files) -> None:
         self._process, self._files = process, files
+        self.remarks = told.remarks
         self._stacks = Stacks(process, files.search)
         self._symbols = self._stacks.symbols
         self._instructions = Instructions(process, self._symbols.linked_at)

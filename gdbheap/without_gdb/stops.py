@@ -31,10 +31,12 @@ _INT3_CODES = (SI_KERNEL, 1)
 
 @dataclass(frozen=True)
 class Told:
-    """What is known of a process beside its values: the signals by lwp, and its own id as these give it."""
+    """What is known of a process beside its values: the signals by lwp, its own id as these give it, and `remarks` on
+    how it was read, which every answer gives."""
 
     signals: Mapping[int, SignalInfo]
     own_pid: int | None
+    remarks: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

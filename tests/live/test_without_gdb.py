@@ -6,13 +6,16 @@ import contextlib
 import io
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
 from gdbheap.__main__ import main
+from gdbheap.process.live.held_threads import held_threads
 from support.gdb_runs import ROOT, ask, kernel_core, variables
 from support.programs import PATIENCE, build, running
 
@@ -108,11 +111,43 @@ def test_the_program_may_lie_elsewhere(tmp_path):
     assert answer("heap chunks", core, "--program", str(moved))["rows"] == usual
 
 
+OF_PROCESSES = ("heap", "heap arenas", "heap bins", "heap leaks --kind all --blocks", "mm")
+
+
+def test_a_process_is_read_without_a_trace(tmp_path):
+    """Its answers are gdb's; neither it nor its parent hears of it, and it can be read where another traces it."""
+    with running(build("threads"), directory=tmp_path) as process:
+        pid = str(process.pid)
+        mine = {command: _of_process(command, pid) for command in OF_PROCESSES}
+        assert os.waitpid(process.pid, os.WNOHANG | os.WUNTRACED | os.WCONTINUED) == (0, 0)
+        state = Path(f"/proc/{pid}/status").read_text()
+        assert "State:\tS" in state and "TracerPid:\t0" in state
+        by_gdb = ask(["-p", pid], OF_PROCESSES)
+        with held_threads(process.pid) as held:
+            assert len(held.held) > 1 and not held.refused
+            command = [sys.executable, "-m", "gdbheap", "heap", "--pid", pid, "--json"]
+            result = subprocess.run(command, cwd=ROOT, env=variables(), capture_output=True, text=True, check=True)
+    said = rf"process {pid} was held for [0-9,]+ ms, without a signal, and runs on"
+    for command, answer in mine.items():
+        assert re.fullmatch(said, answer["notes"].pop())
+        assert answer == by_gdb[command], command
+    assert json.loads(result.stdout)["notes"][-1].startswith(f"process {pid} was read as it ran")
+
+
+def _of_process(command: str, pid: str) -> dict:
+    out = io.StringIO()
+    with contextlib.redirect_stdout(out):
+        assert main([*command.split(), "--pid", pid, "--json"]) == 0, command
+    return json.loads(out.getvalue())
+
+
 def test_what_cannot_be_is_one_line(tmp_path):
     core = tmp_path / "core"
     core.write_bytes(b"no core")
     for words, said in (
         (["heap", "leaks"], "wants a core"),
+        (["heap", "leaks", "--pid", "0x12"], "--pid takes"),
+        (["heap", "leaks", "--pid", str((1 << 22) + 1)], "there is no process"),
         (["heap", "frob", "--core", str(core)], "frob"),
         (["heap", "record", "--core", str(core)], "needs gdb"),
         (["heap", "leaks", "--core", str(core)], "core"),
