@@ -37,13 +37,16 @@ _FIELDS = {
 @dataclass(frozen=True)
 class DataSymbols:
     """Variables (or functions) in order of address: [start, end) as the module is linked, `is_global` unless it is seen
-    in one file alone; `offset` is where the name stands in `names`. Of several at one address the first counts."""
+    in one file alone; `offset` is where the name stands in `names`. Of several at one address the first counts.
+    `every_start` and `every_offset` are of all of them."""
 
     start: NDArray[np.uint64]
     end: NDArray[np.uint64]
     is_global: NDArray[np.bool_]
     offset: NDArray[np.uint32]
     names: bytes
+    every_start: NDArray[np.uint64]
+    every_offset: NDArray[np.uint32]
 
     def find(self, addresses: NDArray[np.uint64]) -> NDArray[np.intp]:
         """Return for each address (as linked) the variable it is in, -1 for none."""
@@ -54,16 +57,15 @@ class DataSymbols:
         return np.where(inside, index, -1)
 
     def place_of(self, name: str) -> int | None:
-        """Return where (as linked) the symbol of a linked name begins, a global one first; None where there is none."""
+        """Return where (as linked) the symbol of a linked name begins, None where there is none, or several are."""
         wanted = name.encode("utf-8", "surrogateescape") + b"\0"
         found: list[int] = []
         at = self.names.find(wanted)
         while at >= 0 and len(found) < _MOST_ALIKE:
             found.append(at)
             at = self.names.find(wanted, at + 1)
-        index = np.flatnonzero(np.isin(self.offset, found))
-        index = index[np.argsort(~self.is_global[index], kind="stable")]
-        return next((int(self.start[each]) for each in index.tolist() if self.name(each) == name), None)
+        places = np.unique(self.every_start[np.isin(self.every_offset, found)])
+        return int(places[0]) if len(places) == 1 else None
 
     def name(self, index: int) -> str:
         """Return a variable's name as it is linked."""
@@ -159,6 +161,7 @@ def _sorted(rows: NDArray[Any], untold: NDArray[Any], names: bytes) -> DataSymbo
     known = np.arange(len(rows) + len(untold)) < len(rows)
     rows = np.concatenate([rows, untold]) if len(untold) else rows
     start, is_global = rows["value"].astype(np.uint64), rows["info"] >> 4 == _STB_GLOBAL
+    every = start, rows["name"].astype(np.uint32)
     place = np.lexsort((~is_global, ~known, start))
     new = np.flatnonzero(np.diff(start[place], prepend=np.uint64(np.iinfo(np.uint64).max)))
     place = place[new]
@@ -169,4 +172,4 @@ def _sorted(rows: NDArray[Any], untold: NDArray[Any], names: bytes) -> DataSymbo
         )
     # What is said to be larger than any address reaches to the end.
     end = start + np.minimum(size, np.uint64(np.iinfo(np.uint64).max) - start)
-    return DataSymbols(start, end, is_global[place], rows["name"][place].astype(np.uint32), names)
+    return DataSymbols(start, end, is_global[place], rows["name"][place].astype(np.uint32), names, *every)

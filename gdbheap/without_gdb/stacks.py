@@ -34,7 +34,7 @@ class Stacks:
         self.symbols = ModuleSymbols(process, search, self.tables.module_at)
         self._symbol_at = self.symbols.at
         self._unwinder = Unwinder(process, self.tables, self._function_start)
-        self.code = CodeFrames(process, search, self.tables)
+        self.code = CodeFrames(process, search, self.tables, self.symbols.in_module)
         self._levels: dict[tuple[int, int], tuple[StackLevel, ...]] = {}
         self._renamed = {os.path.basename(each.path) for each in renamed_libcs(process)}
 

@@ -47,8 +47,10 @@ class ModuleSymbols:
     def address_of(self, name: str, near: int) -> int | None:
         """Return where the variable or function of a linked name is, in the module that an address is in."""
         module = self._module_at(near)
-        if module is None:
-            return None
+        return None if module is None else self.in_module(name, module)
+
+    def in_module(self, name: str, module: Module) -> int | None:
+        """Return the same of a module."""
         for is_code in (False, True):
             symbols = self._symbols_of(module, is_code)
             place = None if symbols is None else symbols.place_of(name)

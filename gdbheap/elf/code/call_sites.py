@@ -34,8 +34,8 @@ class Call:
 def entry_value(call: Call, callee: FunctionScope, register: int) -> int | None:
     """Return what a call passed in a register; None where that is not told, or it was not `callee` that was called
     (whom that has called instead of returning)."""
-    site = next((each for each in _sites(call.caller.entry, call.budget, 0) if _returns_to(each, call.back)), None)
-    if site is None or not _calls(site, callee):
+    site = site_of(call)
+    if site is None or target_of(site) != (callee.linked or callee.name):
         return None
     for each in itertools.islice(children_of(site, call.budget), _MOST_DEPTH):
         place = each.attributes.get("DW_AT_location")
@@ -55,22 +55,29 @@ def _value(expression: bytes, around: Surroundings) -> int | None:
     return found.value if isinstance(found, Worth) else None
 
 
-def _sites(die: Any, budget: Budget, depth: int) -> Iterator[Any]:
+def site_of(call: Call) -> Any | None:
+    """Return the entry of a call, None where there is none."""
+    return next((each for each in sites(call.caller.entry, call.budget) if _returns_to(each, call.back)), None)
+
+
+def sites(die: Any, budget: Budget, depth: int = 0) -> Iterator[Any]:
+    """Yield the entries of the calls in a function."""
     for each in itertools.islice(children_of(die, budget), _MOST_SITES):
         if each.tag in _SITES:
             yield each
         elif each.tag in _BLOCKS and depth < _MOST_DEPTH:
-            yield from _sites(each, budget, depth + 1)
+            yield from sites(each, budget, depth + 1)
+
+
+def target_of(site: Any) -> str:
+    """Return the name, as it is linked, of the function that a call calls; "" where that is not told."""
+    origin = referred(site, "DW_AT_call_origin") or referred(site, "DW_AT_abstract_origin")
+    if origin is None:
+        return ""
+    name, linked = names_of(origin)
+    return linked or name
 
 
 def _returns_to(site: Any, back: int) -> bool:
     place = site.attributes.get("DW_AT_call_return_pc") or site.attributes.get("DW_AT_low_pc")
     return place is not None and bool(place.value == back)
-
-
-def _calls(site: Any, callee: FunctionScope) -> bool:
-    origin = referred(site, "DW_AT_call_origin") or referred(site, "DW_AT_abstract_origin")
-    if origin is None:
-        return False
-    name, linked = names_of(origin)
-    return (linked or name) == (callee.linked or callee.name)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from gdbheap.elf.budget import Budget
-from gdbheap.elf.code.call_sites import Call, entry_value
+from gdbheap.elf.code.call_sites import Call, entry_value, site_of
 from gdbheap.elf.code.lines import Line, UnitLines
 from gdbheap.elf.code.scopes import FunctionScope, scopes_at
+from gdbheap.elf.code.tail_calls import tail_calls
 from gdbheap.elf.code.units import ModuleCode
 from gdbheap.elf.code.variables import Variable, frame_base, static_variable, variables
 from gdbheap.elf.debug_search import DebugSearch
@@ -22,6 +23,7 @@ from gdbheap.process.process import Module, Process
 
 # For what is asked of types: a few entries each.
 _STEPS = 1 << 24
+NO_LEVEL = -1
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,8 @@ class _Told:
 
 @dataclass(frozen=True)
 class CodeFrame:
-    """A frame of a function; those of functions inlined into one share its level of the stack, which is at `index`.
+    """A frame of a function; those of functions inlined into one share its level of the stack, which is at `index`
+    (NO_LEVEL: it has left none, for it has called another instead of returning).
     `scope` is None where no debug information tells of it."""
 
     index: int
@@ -47,10 +50,17 @@ class CodeFrame:
 
 
 class CodeFrames:
-    """Tells of levels of stacks; keeps what it has read. Nothing that is broken raises."""
+    """Tells of levels of stacks; keeps what it has read. Nothing that is broken raises. `address_of` gives where a
+    module's symbol of a linked name is."""
 
-    def __init__(self, process: Process, search: DebugSearch, tables: CfiTables) -> None:
-        self._process, self._search, self._tables = process, search, tables
+    def __init__(
+        self,
+        process: Process,
+        search: DebugSearch,
+        tables: CfiTables,
+        address_of: Callable[[str, Module], int | None],
+    ) -> None:
+        self._process, self._search, self._tables, self._address_of = process, search, tables, address_of
         self._modules: dict[str, ModuleCode] = {}
         self._lines: dict[tuple[str, int], UnitLines | None] = {}
         self._told: dict[int, _Told | None] = {}
@@ -67,6 +77,7 @@ class CodeFrames:
             for scope in told.scopes:
                 yield CodeFrame(index, level, scope, line)
                 line = self._call_line(told, scope)
+            yield from self._without_frames(told, index, levels)
 
     def line_at(self, address: int) -> Line | None:
         """Return the line of source of an address of code."""
@@ -82,7 +93,7 @@ class CodeFrames:
     def variables(self, frame: CodeFrame, levels: Sequence[StackLevel]) -> list[Variable]:
         """Return the variables that are in scope in a frame of the stack of these levels."""
         told = self._at(frame.level.code)
-        if told is None or frame.scope is None:
+        if told is None or frame.scope is None or frame.index == NO_LEVEL:
             return []
         around = self._around(told, frame.index, levels)
         try:
@@ -177,14 +188,41 @@ class CodeFrames:
         )
         return around
 
-    def _entry_value(self, told: _Told, index: int, levels: Sequence[StackLevel], number: int) -> int | None:
-        """Return what a register held as the function of a level was called; None where the call does not tell."""
+    def _without_frames(self, told: _Told, index: int, levels: Sequence[StackLevel]) -> Iterator[CodeFrame]:
+        """Yield frames for the functions that called on instead of returning, between a level and its caller."""
+        call, level = self._call(index, levels), levels[index]
+        if call is None or level.address is None:
+            return
+        try:
+            site = site_of(call)
+            chain = [] if site is None else tail_calls(site, told.scopes[-1], lambda name: self._function(told, name))
+        except UNPARSABLE:
+            return
+        machine, outer = self._process.machine, levels[index + 1]
+        pointer = level.address - machine.pointer_size if not machine.return_register else level.address
+        for scope, back in chain:
+            counter = (back + told.module.load_base) & machine.mask
+            registers = {**outer.registers, machine.program_counter: counter, machine.stack_pointer: pointer}
+            made = StackLevel(counter, pointer, registers, counter - 1, level.address, False, False)
+            yield CodeFrame(NO_LEVEL, made, scope, self.line_at(counter - 1))
+
+    def _function(self, told: _Told, name: str) -> tuple[FunctionScope, Budget] | None:
+        """Return a function of a module by its linked name, and what may be spent on it."""
+        address = self._address_of(name, told.module)
+        found = None if address is None else self._at(address)
+        return None if found is None else (found.scopes[-1], found.code.budget)
+
+    def _call(self, index: int, levels: Sequence[StackLevel]) -> Call | None:
+        """Return the call that has made a level's function run; None where it was none, or nothing tells of it."""
         if index + 1 >= len(levels) or levels[index].is_signal or levels[index + 1].is_signal:
             return None
         caller = self._at(levels[index + 1].code)
         if caller is None:
             return None
         back = (levels[index + 1].program_counter - caller.module.load_base) & self._process.machine.mask
-        around = self._around(caller, index + 1, levels)
-        call = Call(caller.scopes[-1], back, around, caller.code.budget)
-        return entry_value(call, told.scopes[-1], number)
+        return Call(caller.scopes[-1], back, self._around(caller, index + 1, levels), caller.code.budget)
+
+    def _entry_value(self, told: _Told, index: int, levels: Sequence[StackLevel], number: int) -> int | None:
+        """Return what a register held as the function of a level was called; None where the call does not tell."""
+        call = self._call(index, levels)
+        return None if call is None else entry_value(call, told.scopes[-1], number)
