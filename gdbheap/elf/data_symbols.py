@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 from elftools.elf.elffile import ELFFile
 
@@ -24,6 +24,7 @@ _STB_GLOBAL = 1
 _STT_NOTYPE, _STT_FUNC, _STT_GNU_IFUNC = 0, 2, 10
 _CODE = (_STT_FUNC, _STT_GNU_IFUNC)
 _EXECUTABLE = 0x4
+_SIDES: tuple[Literal["left"], Literal["right"]] = ("left", "right")
 # A function written in assembly may say nothing of its size.
 _MOST_UNTOLD = 1 << 14
 # Names may share their ends; no honest one is the end of more.
@@ -38,7 +39,7 @@ _FIELDS = {
 class DataSymbols:
     """Variables (or functions) in order of address: [start, end) as the module is linked, `is_global` unless it is seen
     in one file alone; `offset` is where the name stands in `names`. Of several at one address the first counts.
-    `every_start` and `every_offset` are of all of them."""
+    `every_start` (in order) and `every_offset` are of all of them."""
 
     start: NDArray[np.uint64]
     end: NDArray[np.uint64]
@@ -67,9 +68,17 @@ class DataSymbols:
         places = np.unique(self.every_start[np.isin(self.every_offset, found)])
         return int(places[0]) if len(places) == 1 else None
 
+    def last_name(self, index: int) -> str:
+        """Return the last, in order of bytes, of the names that stand where a variable begins: gdb's choice."""
+        place = self.start[index]
+        low, high = (np.searchsorted(self.every_start, place, side) for side in _SIDES)
+        return max((self._name_at(int(each)) for each in self.every_offset[low:high]), default="")
+
     def name(self, index: int) -> str:
         """Return a variable's name as it is linked."""
-        at = int(self.offset[index])
+        return self._name_at(int(self.offset[index]))
+
+    def _name_at(self, at: int) -> str:
         return self.names[at : at + LONGEST_NAME].partition(b"\0")[0].decode("utf-8", "replace")
 
 
@@ -161,7 +170,8 @@ def _sorted(rows: NDArray[Any], untold: NDArray[Any], names: bytes) -> DataSymbo
     known = np.arange(len(rows) + len(untold)) < len(rows)
     rows = np.concatenate([rows, untold]) if len(untold) else rows
     start, is_global = rows["value"].astype(np.uint64), rows["info"] >> 4 == _STB_GLOBAL
-    every = start, rows["name"].astype(np.uint32)
+    ordered = np.argsort(start, kind="stable")
+    every = start[ordered], rows["name"][ordered].astype(np.uint32)
     place = np.lexsort((~is_global, ~known, start))
     new = np.flatnonzero(np.diff(start[place], prepend=np.uint64(np.iinfo(np.uint64).max)))
     place = place[new]

@@ -19,10 +19,10 @@ from typing import Any
 from gdbheap.errors import HeapError
 from gdbheap.files import open_regular, open_unnamed
 from gdbheap.process.images.elf_headers import ET_CORE, HEADER_SIZE, parse_elf_header, parse_program_headers
+from gdbheap.process.memory import SMALLEST_PAGE
 
 _PIECE = 1 << 18
-_PAGE = 4096
-_ZEROS = bytes(_PAGE)
+_ZEROS = bytes(SMALLEST_PAGE)
 # What xz and zstd may take to unpack: what their largest usual settings do.
 _MOST_MEMORY = 256 << 20
 _MOST_WINDOW = 1 << 27
@@ -252,9 +252,9 @@ def _write(file: FileIO, pieces: Iterator[bytes], most: int, room: int, path: st
     held = b""
     for piece in pieces:
         held += piece[: max(0, most - at - len(held))]
-        whole = len(held) - len(held) % _PAGE if at + len(held) < most else len(held)
-        for start in range(0, whole, _PAGE):
-            page = held[start : start + _PAGE]
+        whole = len(held) - len(held) % SMALLEST_PAGE if at + len(held) < most else len(held)
+        for start in range(0, whole, SMALLEST_PAGE):
+            page = held[start : start + SMALLEST_PAGE]
             if page != _ZEROS[: len(page)]:
                 stored += os.pwrite(file.fileno(), page, at + start)
         at, held = at + whole, held[whole:]

@@ -57,6 +57,9 @@ AS_GDB = (
     ("f3 48 a5", "rep movsq %ds:(%rsi),%es:(%rdi)"),
     ("e8 fb 00 00 00", "call   0x1100 <target>"),
     ("48 8b 05 fa 00 00 00", "mov    0xfa(%rip),%rax        # 0x1101 <target+1>"),
+    ("48 3d 00 f0 ff ff", "cmp    $0xfffffffffffff000,%rax"),
+    ("83 f8 ff", "cmp    $0xffffffff,%eax"),
+    ("c7 00 ff ff ff ff", "movl   $0xffffffff,(%rax)"),
     ("e4 60", "in     $0x60,%al"),
     ("06", "(bad)"),
 )

@@ -13,6 +13,8 @@ _SIZED = re.compile(
 _STACK = re.compile(r"(call|jmp|ret|leave|push|pop|pushf|popf)[lq]")
 _JUMP = re.compile(r"(?:.* )?(?:call|j|loop|xbegin)\w*")
 _NUMBER = re.compile(r"(?<![\w%])(-?)(\d+)(?![\w])")
+_BELOW_ZERO = re.compile(r"\$-(0x[0-9a-f]+)")
+_MASKS = {letter: (1 << 8 * size) - 1 for letter, size in (("b", 1), ("w", 2), ("l", 4), ("q", 8))}
 _SCALE = re.compile(r"(,0x)([1248])\)")
 _RELATIVE = re.compile(r"(-?0x[0-9a-f]+)\(%[er]ip\)")
 _STRING = re.compile(r"(?:rep\w* )?(movs|stos|lods|scas|cmps|ins|outs)[bwlq]?")
@@ -25,6 +27,8 @@ def binutils_text(mnemonic: str, operands: str) -> tuple[str, str, int | None]:
     operands = _NUMBER.sub(lambda match: f"{match[1]}{int(match[2]):#x}", operands.replace(", ", ","))
     operands = _SCALE.sub(lambda match: f",{match[2]})", operands)
     prefix, _, name = mnemonic.rpartition(" ")
+    mask = _MASKS.get(name[-1:], 0)
+    operands = _BELOW_ZERO.sub(lambda match: f"${-int(match[1], 16) & mask:#x}" if mask else match[0], operands)
     if _STRING.fullmatch(mnemonic) is not None and "mm" not in operands:
         for plain, whole in _SEGMENTS.items():
             operands = operands.replace(plain, whole)
