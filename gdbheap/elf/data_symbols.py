@@ -5,7 +5,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any
 
 from elftools.elf.elffile import ELFFile
 
@@ -24,7 +24,6 @@ _STB_GLOBAL = 1
 _STT_NOTYPE, _STT_FUNC, _STT_GNU_IFUNC = 0, 2, 10
 _CODE = (_STT_FUNC, _STT_GNU_IFUNC)
 _EXECUTABLE = 0x4
-_SIDES: tuple[Literal["left"], Literal["right"]] = ("left", "right")
 # A function written in assembly may say nothing of its size.
 _MOST_UNTOLD = 1 << 14
 # Names may share their ends; no honest one is the end of more.
@@ -67,12 +66,6 @@ class DataSymbols:
             at = self.names.find(wanted, at + 1)
         places = np.unique(self.every_start[np.isin(self.every_offset, found)])
         return int(places[0]) if len(places) == 1 else None
-
-    def last_name(self, index: int) -> str:
-        """Return the last, in order of bytes, of the names that stand where a variable begins: gdb's choice."""
-        place = self.start[index]
-        low, high = (np.searchsorted(self.every_start, place, side) for side in _SIDES)
-        return max((self._name_at(int(each)) for each in self.every_offset[low:high]), default="")
 
     def name(self, index: int) -> str:
         """Return a variable's name as it is linked."""

@@ -40,7 +40,7 @@ class ModuleSymbols:
             symbols = self._symbols_of(module, is_code)
             index = -1 if symbols is None else int(symbols.find(linked)[0])
             if symbols is not None and index >= 0:
-                name = symbols.last_name(index)
+                name = symbols.name(index)
                 return NamedAddress(name, place - int(symbols.start[index]), os.path.basename(module.path))
         return None
 
