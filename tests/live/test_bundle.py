@@ -18,7 +18,7 @@ from support.programs import PATIENCE, build
 def gdbheap(*words: str, directory: Path) -> str:
     """Run gdbheap in a directory; return what it says."""
     command = [sys.executable, "-m", "gdbheap", *words]
-    environment = {**variables(), "PYTHONPATH": str(ROOT)}
+    environment = {**variables(), "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
     result = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, timeout=PATIENCE)
     assert (result.returncode, result.stderr) == (0, ""), (words, result)
     return result.stdout
