@@ -132,7 +132,7 @@ def _parser() -> argparse.ArgumentParser:
     leaks.add_argument("arguments", metavar="ARGUMENT", nargs=argparse.REMAINDER, help="arguments of PROGRAM")
     _bundle_words(
         command("pack", "put a core and the files behind it into one file, to be read elsewhere", _pack),
-        command("unpack", "unpack what `pack` has made, and say how to look at it", _unpack),
+        command("unpack", "unpack what pack has made, and say how to look at it", _unpack),
     )
     add_words(command("triage", "read many cores and group them by cause", _triage), _size, _count)
     diff = command("diff", "say what grew between two or three snapshots (exit status 1: it grew; 2: trouble)", _diff)
