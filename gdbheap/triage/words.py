@@ -16,7 +16,7 @@ def add_words(triage: argparse.ArgumentParser, size_of: Callable[[str], int], co
     triage.add_argument("--memory", type=size_of, default=2 << 30, metavar="SIZE", help=text)
     text = "the most that reading one core may take (120)"
     triage.add_argument("--time", type=_seconds, default=120.0, metavar="SECONDS", help=text)
-    text = "have Dask do it: the address of its scheduler, or "local" for a cluster on this machine"
+    text = "have Dask do it: the address of its scheduler, or 'local' for a cluster on this machine"
     triage.add_argument("--scheduler", metavar="ADDRESS", help=text)
     triage.add_argument("--again", action="store_true", help="read the cores again whose rows have errors")
     triage.add_argument("--parquet", action="store_true", help="write DIR/rows.parquet too (wants pyarrow)")
