@@ -9,7 +9,7 @@ from __future__ import annotations
 import os
 import struct
 from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import zip_longest
 
@@ -59,7 +59,8 @@ _AMONG_MAPPINGS = 1 << 28
 @dataclass(frozen=True)
 class CoreFile:
     """An opened core. `machine` is the machine's name, `known` its value where gdbheap knows it (else its threads are
-    not read), `pid` the process's own id. `signals` are by lwp, the first thread's is why the process died. `missing`
+    not read), `pid` the process's own id. `signals` and `vectors` (words of vector registers that could be pointers)
+    are by lwp, the first thread's signal is why the process died. `missing`
     are the ranges that a truncated core, or gdb, has lost, `unwritten` those that are taken for zeros because the
     process never wrote there, `notes` what a reader must know about all of this."""
 
@@ -71,6 +72,7 @@ class CoreFile:
     address_space: AddressSpace
     threads: tuple[Thread, ...]
     signals: Mapping[int, SignalInfo]
+    vectors: Mapping[int, Sequence[tuple[str, int]]]
     auxv: Mapping[int, int]
     files: tuple[MappedFile, ...]
     command: str
@@ -146,6 +148,7 @@ def open_core(path: str, locate: Callable[[str], str] = lambda path: path) -> Co
         address_space=_address_space(segments, notes, memory, None if machine is None else machine.vsyscall),
         threads=tuple(notes.threads),
         signals=notes.signals,
+        vectors=notes.vectors,
         auxv=notes.auxv,
         files=tuple(notes.files),
         command=notes.command,

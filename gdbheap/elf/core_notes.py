@@ -8,6 +8,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from gdbheap.elf.core_memory import MappedFile
+from gdbheap.elf.core_vectors import vector_words
 from gdbheap.machine.machine import Machine
 from gdbheap.process.images.auxv import parse_auxv
 from gdbheap.process.memory import WORD_FORMATS
@@ -38,7 +39,8 @@ _MAX_FILES = 1 << 20
 @dataclass
 class Notes:
     """All that the notes tell. `signals` are by lwp (the kernel writes one, for the thread that died; gdb one for
-    each thread). `pid` is the process's own id. `by_gdb` says that gdb wrote the core."""
+    each thread). `pid` is the process's own id. `by_gdb` says that gdb wrote the core. `vectors` are the words of
+    vector registers that could be pointers, by lwp."""
 
     threads: list[Thread] = field(default_factory=list)
     command: str = ""
@@ -48,6 +50,7 @@ class Notes:
     auxv: dict[int, int] = field(default_factory=dict)
     files: list[MappedFile] = field(default_factory=list)
     by_gdb: bool = False
+    vectors: dict[int, list[tuple[str, int]]] = field(default_factory=dict)
 
 
 def read_notes(core: int, ranges: list[tuple[int, int]], machine: Machine | None, pointer_size: int) -> Notes:
@@ -57,13 +60,16 @@ def read_notes(core: int, ranges: list[tuple[int, int]], machine: Machine | None
     thread: _ThreadNote | None = None
     files = b""
     own = set() if machine is None else {machine.core.segments, machine.core.thread_note} - {0}
-    for kind, body in _bodies(core, _disjoint(ranges), _WANTED | own):
+    wide = set() if machine is None else {each.note for each in machine.core.vectors}
+    for kind, body in _bodies(core, _disjoint(ranges), _WANTED | own | wide):
         if kind == NT_PRSTATUS and machine is not None and len(notes.threads) < MAX_THREADS:
             thread = _ThreadNote.parse(body, machine)
             if thread is not None:
                 notes.threads.append(thread.as_thread(machine, len(notes.threads) + 1))
         elif machine is not None and kind in own and thread is not None and notes.threads:
             notes.threads[-1] = thread.as_thread(machine, len(notes.threads), thread.pointer_in(kind, body, machine))
+        elif machine is not None and kind in wide and thread is not None:
+            notes.vectors.setdefault(thread.lwp, []).extend(vector_words(machine, kind, body))
         elif kind == NT_SIGINFO and thread is not None:
             signal = parse_siginfo(body, pointer_size)
             if signal is not None:

@@ -13,11 +13,24 @@ _WORD = 4
 
 
 @dataclass(frozen=True)
+class VectorNote:
+    """Which `note` of a core has vector registers: `count` of a `family`, or `size` bytes of each, from `offset` on.
+    `state` is the bit of XSAVE's header that says that they are there (0: they always are)."""
+
+    note: int
+    family: str
+    offset: int
+    size: int
+    count: int
+    state: int = 0
+
+
+@dataclass(frozen=True)
 class CoreNotes:
     """Where a core's notes keep what: offsets in elf_prstatus and elf_prpsinfo (linux/elfcore.h), and the order of
     user_regs_struct. `segments` is the note with a thread's segments, `selector` the register that selects the one
     that its thread pointer is the base of (0, "": the machine has none); `thread_note` is the note whose first word is
-    a thread's thread pointer (0: none has it)."""
+    a thread's thread pointer (0: none has it); `vectors` say where the vector registers are."""
 
     registers: tuple[str, ...]
     pid: int
@@ -27,6 +40,7 @@ class CoreNotes:
     segments: int = 0
     selector: str = ""
     thread_note: int = 0
+    vectors: tuple[VectorNote, ...] = ()
 
 
 @dataclass(frozen=True)

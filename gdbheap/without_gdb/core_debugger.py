@@ -31,4 +31,4 @@ def core_debugger(path: str, files: Files) -> Reader:
             f"{path} is compressed ({packed.kind}): {size} of it lie unpacked in a temporary file, gone when this ends"
         )
         remarks = (note,)
-    return Reader(process, Told(core.signals, core.pid, remarks), files)
+    return Reader(process, Told(core.signals, core.pid, remarks, core.vectors), files)

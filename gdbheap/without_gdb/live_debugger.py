@@ -11,6 +11,7 @@ from dataclasses import replace
 
 from gdbheap.counted import counted
 from gdbheap.elf.core_notes import thread_of_registers
+from gdbheap.elf.core_vectors import vector_words
 from gdbheap.elf.modules import find_modules, main_module
 from gdbheap.errors import HeapError, NoProcess
 from gdbheap.files import kernel_text, open_regular, read_regular
@@ -47,6 +48,7 @@ def live_debugger(pid: int, files: Files, hold: ExitStack) -> Reader:
         live = LiveMemory(task, Unreadable(), space)
         copied = CopiedMemory(live)
         threads = tuple(_threads(machine, held))
+        vectors = {each: list(_vectors(machine, held, each)) for each in held.held}
         is_copied = not held.held or copied.copy(space, _MOST_COPIED)
         if not is_copied:
             hold.push(own.pop_all())
@@ -73,7 +75,8 @@ def live_debugger(pid: int, files: Files, hold: ExitStack) -> Reader:
         auxv=auxv,
     )
     own_pid = pid_in_namespace(kernel_text(f"/proc/{task}/status")) or pid
-    return Reader(process, Told({}, own_pid, tuple(_remarks(pid, held, taken, is_copied))), files)
+    remarks = tuple(_remarks(pid, held, taken, is_copied))
+    return Reader(process, Told({}, own_pid, remarks, vectors), files)
 
 
 def _remarks(pid: int, held: HeldThreads, taken: float, is_copied: bool) -> Iterator[str]:
@@ -99,6 +102,11 @@ def _threads(machine: Machine, held: HeldThreads) -> Iterator[Thread]:
         thread = thread_of_registers(machine, each, held.registers(each, NT_PRSTATUS), own)
         if thread is not None:
             yield replace(thread, number=number, name=_name(each))
+
+
+def _vectors(machine: Machine, held: HeldThreads, thread: int) -> Iterator[tuple[str, int]]:
+    for kind in {each.note for each in machine.core.vectors}:
+        yield from vector_words(machine, kind, held.registers(thread, kind))
 
 
 def _name(task: int) -> str:

@@ -19,6 +19,7 @@ from gdbheap.process.process import Process, Thread
 from gdbheap.process.recording import Recording, Sampling
 from gdbheap.process.source_lines import source_lines
 from gdbheap.process.stop import Stop
+from gdbheap.process.system_calls import is_behind_system_call
 from gdbheap.types.local_variable import LocalVariable
 from gdbheap.without_gdb.demangle import demangled
 from gdbheap.without_gdb.frame_variables import local_variables, stack_place
@@ -49,7 +50,7 @@ class Reader:
 
     def __init__(self, process: Process, told: Told, files: Files) -> None:
         self._process, self._files = process, files
-        self.remarks = told.remarks
+        self.remarks, self._vectors = told.remarks, told.vectors
         self._stacks = Stacks(process, files.search)
         self._symbols = self._stacks.symbols
         self._instructions = Instructions(process, self._symbols.linked_at)
@@ -148,7 +149,10 @@ class Reader:
         return self._stops.stop(thread)
 
     def vector_registers(self, process: Process) -> Iterator[tuple[int, str, int]]:
-        return iter(())
+        for thread in process.threads:
+            if not is_behind_system_call(process, thread.program_counter):
+                for name, word in self._vectors.get(thread.lwp, ()):
+                    yield thread.number, name, word
 
     def selected_thread(self) -> int | None:
         return self._process.threads[0].lwp if self._process.threads else None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from gdbheap.elf.code.frames import CodeFrame
 from gdbheap.elf.code.lines import Line
@@ -31,12 +31,13 @@ _INT3_CODES = (SI_KERNEL, 1)
 
 @dataclass(frozen=True)
 class Told:
-    """What is known of a process beside its values: the signals by lwp, its own id as these give it, and `remarks` on
-    how it was read, which every answer gives."""
+    """What is known of a process beside its values: the signals by lwp, its own id as these give it, `remarks` on how
+    it was read, which every answer gives, and words of vector registers that could be pointers, by lwp."""
 
     signals: Mapping[int, SignalInfo]
     own_pid: int | None
     remarks: tuple[str, ...] = ()
+    vectors: Mapping[int, Sequence[tuple[str, int]]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gdbheap.machine.code import MachineCode
-from gdbheap.machine.machine import CoreNotes, Machine, MallocConstants, SystemCalls
+from gdbheap.machine.machine import CoreNotes, Machine, MallocConstants, SystemCalls, VectorNote
 
 
 def _code() -> MachineCode:
@@ -71,6 +71,7 @@ AARCH64 = Machine(
         command=40,
         arguments=56,
         thread_note=0x401,  # NT_ARM_TLS: tpidr
+        vectors=(VectorNote(0x2, "v", 0, 16, 32),),
     ),
     load_code=_code,
     dwarf_registers=(*_numbered(30), "sp", "pc"),

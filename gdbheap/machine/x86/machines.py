@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from gdbheap.machine.code import MachineCode
-from gdbheap.machine.machine import CoreNotes, Machine, MallocConstants, SystemCalls
+from gdbheap.machine.machine import CoreNotes, Machine, MallocConstants, SystemCalls, VectorNote
 
 
 def _names(text: str) -> tuple[str, ...]:
@@ -85,6 +85,7 @@ X86_64 = Machine(
         register_block=112,
         command=40,
         arguments=56,
+        vectors=(VectorNote(0x2, "xmm", 160, 16, 16), VectorNote(0x202, "ymm", 576, 16, 16, state=2)),
     ),
     load_code=_code_64,
     dwarf_registers=_names("rax rdx rcx rbx rsi rdi rbp rsp r8 r9 r10 r11 r12 r13 r14 r15 rip"),
@@ -141,6 +142,7 @@ I386 = Machine(
         arguments=44,
         segments=0x200,  # NT_386_TLS
         selector="gs",
+        vectors=(VectorNote(0x46E6_2B7F, "xmm", 160, 16, 8), VectorNote(0x202, "ymm", 576, 16, 8, state=2)),
     ),
     load_code=_code_32,
     dwarf_registers=_names("eax ecx edx ebx esp ebp esi edi eip eflags"),
