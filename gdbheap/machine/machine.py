@@ -175,6 +175,10 @@ class Machine:
         plain = address & self.mask >> self.tag_bits
         return plain if plain < 1 << self.address_bits else address
 
+    def is_same_but_for_tag(self, one: int, other: int) -> bool:
+        """Whether the processor takes both for one address."""
+        return not (one ^ other) & self.mask >> self.tag_bits
+
     def thread_pointer(self, registers: Mapping[str, int]) -> int | None:
         """Return a thread's thread pointer out of its registers, None where a debugger did not show it."""
         return next((registers[name] for name in self.thread_bases if name in registers), None)

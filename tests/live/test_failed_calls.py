@@ -78,4 +78,4 @@ def test_delete_of_what_new_array_returned_is_told_from_any_wrong_pointer(deaths
     told, *both = deaths[case]
     for rows in both:
         assert f"a pointer that malloc did not return: {told:#x} points " in rows[0]["summary"]
-        assert rows[0]["summary"].endswith(CONFUSED[case])
+        assert CONFUSED[case] in rows[0]["summary"]

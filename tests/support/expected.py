@@ -12,16 +12,19 @@ from support.ledger import Ledger, predicted_free_lists
 Chunks = dict[int, tuple[int, str]]
 
 
+_ASIDE = ("thread_number", "preview")
+
+
 def shown(answer: dict[str, Any]) -> Chunks:
     """Return the rows of `heap chunks --json`."""
     return {int(row["address"], 16): (row["size"], row["state"]) for row in answer["rows"]}
 
 
 def rows_of(answers: Answers) -> dict[str, list[dict[str, Any]]]:
-    """Return the rows of every answer, those of `heap bins` by owner, without gdb's numbers of threads: those
-    of a core are in another order."""
+    """Return the rows of every answer, those of `heap bins` by owner, without gdb's numbers of threads (those of a core
+    are in another order) and without previews (which name what symbols there are)."""
     found = {
-        command: [{name: cell for name, cell in row.items() if name != "thread_number"} for row in answer["rows"]]
+        command: [{name: cell for name, cell in row.items() if name not in _ASIDE} for row in answer["rows"]]
         for command, answer in answers.json.items()
     }
     for bins in (found[command] for command in found if command == "heap bins"):

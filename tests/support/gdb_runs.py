@@ -65,7 +65,9 @@ def ask(
             words += ["-ex", f"{command} --json --output {file}"]
         for line in then:
             words += ["-ex", line]
-        text = run_gdb([*words, *target], environment, patience)
+        said = run_gdb([*words, *target], environment, patience)
+        # What there is no answer to is said for people as well.
+        text = "".join(line for line in said.splitlines(keepends=True) if not line.startswith('{"schema": '))
         answers = {command: json.loads(file.read_text()) for command, file in files.items() if file.exists()}
     return Answers(text, answers)
 

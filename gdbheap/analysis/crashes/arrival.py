@@ -78,8 +78,9 @@ def _by_return(crash: CrashContext) -> Fact | None:
     thread, register = crash.stop.thread, crash.process.machine.return_register
     if register:
         value = thread.registers.get(register)
-        is_same = value is not None and crash.process.machine.untagged(value) == thread.program_counter
-        return ReturnRegisterHolds(register, value) if value is not None and is_same else None
+        if value is None or not crash.process.machine.is_same_but_for_tag(value, thread.program_counter):
+            return None
+        return ReturnRegisterHolds(register, value)
     below = thread.stack_pointer - crash.pointer_size
     return PoppedFrom(below) if crash.word_at(below) == thread.program_counter else None
 
