@@ -121,7 +121,7 @@ def target_of(options: argparse.Namespace) -> Target:
 def _reader(options: argparse.Namespace, hold: ExitStack) -> Reader:
     """Return the core or process that is meant; what must stay as it is until all is read is let go of by `hold`."""
     # They bring pyelftools, which is not there before `setup` has installed it.
-    if options.pid is not None:
+    if getattr(options, "pid", None) is not None:  # (triage and pack look at cores alone)
         from gdbheap.without_gdb.live_debugger import live_debugger
 
         return live_debugger(options.pid, _files(options), hold)

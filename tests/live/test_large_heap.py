@@ -13,7 +13,7 @@ _ARENAS = """python
 from gdbheap.glibc.read_arena import read_arena
 from gdbheap.inside_gdb.answering import TARGET
 whole, process, layout = TARGET.heap(), TARGET.process, TARGET.layout()
-assert len(whole.arenas) == 9
+assert len(whole.arenas) > 4, len(whole.arenas)
 for arena in whole.arenas:
     region = arena.regions[0]
     part = read_arena(process, layout, region.start)
