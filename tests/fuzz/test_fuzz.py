@@ -31,7 +31,7 @@ CHILD = Path(__file__).parents[1] / "support" / "fuzz_child.py"
 DEEP = int(os.environ.get("GDBHEAP_DEEP", "0"))
 SEED = os.environ.get("GDBHEAP_SEED") or (str(random.SystemRandom().randrange(1 << 32)) if DEEP else "20261129")
 # As many turns as take about three seconds of each.
-TURNS = {"core": 25, "elf": 120, "dwarf": 60, "snapshot": 150, "cache": 25}
+TURNS = {"core": 15, "elf": 120, "dwarf": 60, "snapshot": 150, "cache": 10}
 
 
 @pytest.fixture(scope="module")
