@@ -49,10 +49,10 @@ def main(words: Sequence[str] | None = None) -> int:
     words = sys.argv[1:] if words is None else words
     asked = argparse.Namespace(json=is_command(words) and wants_json(" ".join(words)))
     try:
-        if is_command(words):
-            return run_command(words)
-        _parser().parse_args(words, asked)
-        return asked.act(asked) or 0
+        code = _act(words, asked)
+        if sys.stdout is not None:
+            sys.stdout.flush()  # whoever reads no further is met here, not while Python ends
+        return code
     except (HeapError, MemoryError) as error:
         _fail(words, error, asked.json)
         return 1
@@ -60,6 +60,13 @@ def main(words: Sequence[str] | None = None) -> int:
         return 130
     except BrokenPipeError:  # `gdbheap doctor | head -1`: whoever read has enough
         os._exit(_BROKEN_PIPE)  # without a last attempt to write what is left
+
+
+def _act(words: Sequence[str], asked: argparse.Namespace) -> int:
+    if is_command(words):
+        return run_command(words)
+    _parser().parse_args(words, asked)
+    return asked.act(asked) or 0
 
 
 def _fail(words: Sequence[str], error: BaseException, as_json: bool, write: Callable[[str], object] = print) -> None:
