@@ -1,8 +1,8 @@
 """The plan of a whole run: which test files run in which system, in parts that the processors work off side by side.
 
 Nearly everything runs everywhere. What reads no system, but only values and files that its own test makes, can fail
-differently by Python alone: it runs where that is the oldest and where it is the newest. The pages' answers are those
-of one system, and are compared there.
+differently by Python alone: it runs where that is the oldest and where it is the newest, as do the slow tests of
+cores without gdb. The pages' answers are those of one system, and are compared there.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ PURE = (
     "session/",
     "triage/",
     "bundle/",
+    "without_gdb/",
     "live/test_triage.py",
+    "live/test_without_gdb.py",
     "live/test_bundle.py",
     "test_architecture.py",
     "test_lazy.py",
