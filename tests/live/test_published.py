@@ -125,7 +125,7 @@ def page_of(answers: dict[str, dict[str, Any]]) -> str:
         told = ",\n".join(f"{json.dumps(key)}: {json.dumps(value)}" for key, value in shown.items())
         count = " --count 1" if shown["left_out"] else ""
         pieces.append(f"### {name}\n\n`{line} --json{count}`\n\n```json\n{{{told}}}\n```\n")
-    return "\n".join(pieces)
+    return "\n".join(pieces).replace(f"{ROOT}/", "")  # as on every machine
 
 
 def _short(value: Any) -> Any:

@@ -19,7 +19,8 @@ _IDENTITIES = re.compile(r"(m[iv]?pidr|midr|revidr|mpidr|id_\w+)_el1")
 # kept for pages without landing pads too: that every processor has the instruction tells that it was this.
 _BRANCH_SHIFT, _BY_CALL = 10, 2
 _OF_ALL = re.compile(
-    r"nop|mov[knz]?|adds?|subs?|adrp?|ands?|orr|eor|mul|neg|(ld|st)p|(ld|st)u?r[bh]?|cmp|tst|cb(n?z)|tb(n?z)|bl?r?|b\.\w+|ret"
+    r"nop|mov[knz]?|adds?|subs?|adrp?|ands?|orr|eor|mul|neg|(ld|st)p|(ld|st)u?r[bh]?|cmp|tst|cb(n?z)|tb(n?z)|"
+    r"bl?r?|b\.\w+|ret"
 )
 # A wrong code of a pointer's is refused at once where the processor has FPAC.
 _AUTHENTICATES = re.compile(r"aut\w+|reta[ab]\w*|blra[ab]z?|bra[ab]z?|ldra[ab]")
