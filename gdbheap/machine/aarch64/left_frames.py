@@ -10,6 +10,7 @@ from gdbheap.machine.aarch64.call_code import CALL_SIZE, ends_with_call
 from gdbheap.machine.aarch64.signal_frame import REGISTERS, SAVED
 from gdbheap.machine.code import LeftFrame
 from gdbheap.machine.stopped import StoppedProcess
+from gdbheap.machine.stopped_code import bytes_at, executable_words, is_executable
 
 # A frame with the largest vectors of SVE has 9 KiB, and what the handler has called lies below it.
 _REACH = 32 << 10
@@ -27,15 +28,15 @@ def left_frames(process: StoppedProcess, stack_pointer: int) -> Iterator[LeftFra
     The return address to the trampoline is in a register when a handler begins: where it has called anything, it has
     saved it below the frame.
     """
-    for at, value in _executable_words(process, stack_pointer - _REACH, stack_pointer):
-        if _read(process, value, len(_TRAMPOLINE)) == _TRAMPOLINE:
+    for at, value in executable_words(process, stack_pointer - _REACH, stack_pointer):
+        if bytes_at(process, value, len(_TRAMPOLINE)) == _TRAMPOLINE:
             yield from _frames_above(process, at, stack_pointer)
 
 
 def return_addresses(process: StoppedProcess, below: int, reach: int) -> Iterator[int]:
     """Yield the words that point behind a call, from the address downwards, so many bytes of them."""
-    for _, value in _executable_words(process, below - reach, below):
-        if ends_with_call(_read(process, value - CALL_SIZE, CALL_SIZE)):
+    for _, value in executable_words(process, below - reach, below):
+        if ends_with_call(bytes_at(process, value - CALL_SIZE, CALL_SIZE)):
             yield value
 
 
@@ -56,32 +57,4 @@ def _frame(process: StoppedProcess, place: int, at: int) -> LeftFrame | None:
         return None
     stack_pointer, counter, state = (saved[each] for each in (_STACK_POINTER, _COUNTER, _STATE))
     is_whole = not state & _MODE and not stack_pointer % 16 and place < stack_pointer <= place + _REACH
-    return LeftFrame(at, counter, stack_pointer) if is_whole and _is_executable(process, counter) else None
-
-
-def _executable_words(process: StoppedProcess, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """Yield (address, word) of the words that point to code, the highest first."""
-    end -= end % 8
-    vma = process.address_space.find(end - 8) if end > 8 else None
-    if vma is None:
-        return
-    start = max(start - start % 8, -(-vma.start // 8) * 8)
-    try:
-        words = process.words.read_many(start, (end - start) // 8)
-    except MemoryFault:
-        return
-    for index in range(len(words) - 1, -1, -1):
-        if _is_executable(process, words[index]):
-            yield start + index * 8, words[index]
-
-
-def _is_executable(process: StoppedProcess, address: int) -> bool:
-    vma = process.address_space.find(address)
-    return vma is not None and vma.executable
-
-
-def _read(process: StoppedProcess, address: int, size: int) -> bytes:
-    try:
-        return process.memory.read(address, size)
-    except (MemoryFault, OverflowError):
-        return b""
+    return LeftFrame(at, counter, stack_pointer) if is_whole and is_executable(process, counter) else None

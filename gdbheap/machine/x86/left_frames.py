@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from gdbheap.errors import MemoryFault
 from gdbheap.machine.code import LeftFrame
 from gdbheap.machine.stopped import StoppedProcess
+from gdbheap.machine.stopped_code import bytes_at, executable_words, is_executable
 from gdbheap.machine.x86.call_code import LONGEST_CALL, ends_with_call
 
 # A frame with the largest state of a processor (AMX) has 12 KiB, and what the handler has called lies below it.
@@ -28,8 +29,8 @@ _CONTEXT_64, _CONTEXT_32 = 40, 20
 
 def left_frames(process: StoppedProcess, stack_pointer: int) -> Iterator[LeftFrame]:
     """Yield the frames of handlers that lie whole enough below the stack pointer, the nearest first."""
-    for at, value in _executable_words(process, stack_pointer - _REACH, stack_pointer):
-        code = _read(process, value, _LONGEST_TRAMPOLINE)
+    for at, value in executable_words(process, stack_pointer - _REACH, stack_pointer):
+        code = bytes_at(process, value, _LONGEST_TRAMPOLINE)
         if code.startswith(_TRAMPOLINES[process.pointer_size]):
             found = _frame(process, at, code.startswith(_INFORMED_32))
             if found is not None:
@@ -38,8 +39,8 @@ def left_frames(process: StoppedProcess, stack_pointer: int) -> Iterator[LeftFra
 
 def return_addresses(process: StoppedProcess, below: int, reach: int) -> Iterator[int]:
     """Yield the words that point behind a call, from the address downwards, so many bytes of them."""
-    for _, value in _executable_words(process, below - reach, below):
-        code = _read(process, value - LONGEST_CALL, LONGEST_CALL)
+    for _, value in executable_words(process, below - reach, below):
+        code = bytes_at(process, value - LONGEST_CALL, LONGEST_CALL)
         if len(code) == LONGEST_CALL and ends_with_call(code):
             yield value
 
@@ -60,33 +61,4 @@ def _frame(process: StoppedProcess, at: int, is_informed: bool) -> LeftFrame | N
         return None
     stack_pointer, counter, flags, selectors = (saved[each] for each in _SAVED[size])
     is_whole = selectors & 0xFFFF == _SELECTORS[size] and flags & _ALWAYS_SET and at < stack_pointer <= at + _REACH
-    return LeftFrame(at, counter, stack_pointer) if is_whole and _is_executable(process, counter) else None
-
-
-def _executable_words(process: StoppedProcess, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """Yield (address, word) of the words that point to code, the highest first."""
-    size = process.pointer_size
-    end -= end % size
-    vma = process.address_space.find(end - size) if end > size else None
-    if vma is None:
-        return
-    start = max(start - start % size, -(-vma.start // size) * size)
-    try:
-        words = process.words.read_many(start, (end - start) // size)
-    except MemoryFault:
-        return
-    for index in range(len(words) - 1, -1, -1):
-        if _is_executable(process, words[index]):
-            yield start + index * size, words[index]
-
-
-def _is_executable(process: StoppedProcess, address: int) -> bool:
-    vma = process.address_space.find(address)
-    return vma is not None and vma.executable
-
-
-def _read(process: StoppedProcess, address: int, size: int) -> bytes:
-    try:
-        return process.memory.read(address, size)
-    except (MemoryFault, OverflowError):
-        return b""
+    return LeftFrame(at, counter, stack_pointer) if is_whole and is_executable(process, counter) else None
