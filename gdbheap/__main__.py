@@ -10,10 +10,12 @@ from collections.abc import Callable, Sequence
 from typing import Optional
 
 from gdbheap import __version__, packages
+from gdbheap.commands import MODULES, name_of
 from gdbheap.commands.heap_diff import diff_report, growth
 from gdbheap.errors import HeapError, PackagesMissing
-from gdbheap.interface.arguments import wants_json
 from gdbheap.interface.limit import limited
+from gdbheap.interface.unanswered import say_why
+from gdbheap.interface.words import MISUSED, Misused, Words, asks_json
 from gdbheap.launch import demo, doctor, launcher, leak_gate, one_shot, places, setup
 from gdbheap.launch.gate_answer import DEFAULT_KINDS, KINDS, TROUBLE, gate_answer
 from gdbheap.launch.help import show_page
@@ -21,8 +23,6 @@ from gdbheap.launch.report import write_report
 from gdbheap.launch.suppressions import read_suppressions
 from gdbheap.report.charset import in_charset
 from gdbheap.report.deliver import STANDARD_OUTPUT, form_of, to_file, to_screen
-from gdbheap.report.failure import failure_of
-from gdbheap.report.json import error_line
 from gdbheap.triage.words import add_words
 from gdbheap.without_gdb.command_line import is_command
 from gdbheap.without_gdb.command_line import run as run_command
@@ -47,40 +47,35 @@ The same on a core without gdb: gdbheap heap leaks --core CORE [--program FILE] 
 def main(words: Sequence[str] | None = None) -> int:
     """Do what `words` (or the command line) ask for; return the exit code. An error is one line on stderr."""
     words = sys.argv[1:] if words is None else words
-    asked = argparse.Namespace(json=is_command(words) and wants_json(" ".join(words)))
     try:
-        code = _act(words, asked)
+        code = _act(words)
         if sys.stdout is not None:
             sys.stdout.flush()  # whoever reads no further is met here, not while Python ends
         return code
     except (HeapError, MemoryError) as error:
-        _fail(words, error, asked.json)
-        return 1
+        say_why(words, _named(words), error, asks_json(words))
+        return MISUSED if isinstance(error, Misused) else 1
     except KeyboardInterrupt:
         return 130
     except BrokenPipeError:  # `gdbheap doctor | head -1`: whoever read has enough
         os._exit(_BROKEN_PIPE)  # without a last attempt to write what is left
 
 
-def _act(words: Sequence[str], asked: argparse.Namespace) -> int:
+def _act(words: Sequence[str]) -> int:
     if is_command(words):
         return run_command(words)
-    _parser().parse_args(words, asked)
+    asked = _parser().parse_args(words)
     return asked.act(asked) or 0
 
 
-def _fail(words: Sequence[str], error: BaseException, as_json: bool, write: Callable[[str], object] = print) -> None:
-    """Say on standard error why there is no answer, and to a program, with `write`, in JSON."""
-    message = "there is not enough memory for this" if isinstance(error, MemoryError) else str(error)
-    if as_json:
-        failure = failure_of(error, message, f"python3 -m gdbheap {words[0]} --help")
-        write(error_line(" ".join(words[: 2 if words[0] == "heap" else 1]), failure).rstrip("\n"))
-    if sys.stderr is not None:
-        print(f"gdbheap: {message}", file=sys.stderr)
+def _named(words: Sequence[str]) -> str:
+    """Return the name of the command that the words begin with."""
+    two = " ".join(words[:2])
+    return two if two in map(name_of, MODULES) else "".join(words[:1])
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def _parser() -> Words:
+    parser = Words(
         prog="gdbheap",
         description="The heap debugger for C and C++ on Linux: gdb with the commands heap, vmmap and more.",
         epilog=EPILOG.format(init=places.gdb_init()),
@@ -199,7 +194,7 @@ def _leaks(options: argparse.Namespace) -> int:
         elif stream := sys.stdout if options.output else sys.stderr:
             to_screen(report, stream.write, form_of(vars(options)), None, stream.isatty())
     except HeapError as error:
-        _fail(("leaks",), error, options.json or options.json_lines, sys.stderr.write if sys.stderr else print)
+        say_why(["leaks", f"--output={options.output}"], "leaks", error, options.json or options.json_lines)
         return TROUBLE
     return status
 
@@ -221,7 +216,7 @@ def _diff(options: argparse.Namespace) -> int:
             )
         report = diff_report(options.snapshots, _SHOWN if options.count is None else options.count)
     except (HeapError, MemoryError) as error:
-        _fail(("diff",), error, options.json or options.json_lines)
+        say_why(["diff"], "diff", error, options.json or options.json_lines)
         return TROUBLE
     if options.json or options.json_lines:
         report = limited(report, options.count)

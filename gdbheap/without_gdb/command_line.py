@@ -20,6 +20,7 @@ from gdbheap.interface.arguments import parse, suggest
 from gdbheap.interface.command import Command
 from gdbheap.interface.limit import limited, rows_wanted
 from gdbheap.interface.manual import manual
+from gdbheap.interface.words import Words
 from gdbheap.report.charset import in_charset
 from gdbheap.report.deliver import STANDARD_OUTPUT, form_of, to_file, to_screen
 from gdbheap.report.progress import Progress
@@ -44,7 +45,7 @@ def is_command(words: Sequence[str]) -> bool:
 def run(words: Sequence[str]) -> int:
     """Answer the command that the words are; return the exit code: 0 answered, 1 not. HeapError where it cannot be."""
     command, rest = _command(words)
-    options, rest = core_options().parse_known_args(rest)
+    options, rest = core_options(command.name).parse_known_args(rest)
     if options.help:
         print(manual(command))
         return 0
@@ -93,9 +94,9 @@ def _command(words: Sequence[str]) -> tuple[Command, list[str]]:
     return command_named(words[0]), list(words[1:])
 
 
-def core_options() -> argparse.ArgumentParser:
+def core_options(command: str = "COMMAND") -> Words:
     """Return what reads the words that say which core, and where its files are."""
-    parser = argparse.ArgumentParser(add_help=False, allow_abbrev=False)
+    parser = Words(f"gdbheap {command}", add_help=False, allow_abbrev=False, others_follow=True)
     parser.add_argument("--core")
     parser.add_argument("--pid", type=_pid)
     parser.add_argument("--program")
