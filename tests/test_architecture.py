@@ -331,6 +331,16 @@ def test_gdb_init_is_a_door_and_no_more():
     assert names == {"os", "sys", "gdbheap.inside_gdb", "gdbheap.packages"}
 
 
+def test_no_two_public_classes_share_a_name():
+    """A name in a traceback, a signature or a review means one thing in the whole house."""
+    places: dict[str, list[str]] = {}
+    for path in SOURCES:
+        for node in tree_of(path).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                places.setdefault(node.name, []).append(str(path.relative_to(PACKAGE)))
+    assert {name: where for name, where in places.items() if len(where) > 1} == {}
+
+
 def test_the_modules_that_help_tests_have_names_of_their_own():
     names = [
         path.stem for path in (ROOT / "tests").rglob("*.py") if not path.name.startswith(("test_", "conftest", "__"))

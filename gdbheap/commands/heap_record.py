@@ -11,7 +11,7 @@ from gdbheap.counted import counted
 from gdbheap.errors import HeapError, NoHeap, UsageError
 from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.limit import count_argument, left_out, limit_of
-from gdbheap.process.recording import End, Sampling
+from gdbheap.process.recording import RecordingEnd, Sampling
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import ABSENT, Absent, Facts, Line, Prose, Report, Table
 from gdbheap.report.rows import column, columns_of
@@ -48,12 +48,12 @@ _FRAMES_SHOWN = 8
 _DEFAULT_SECONDS = 10
 _DEFAULT_SLOWDOWN = 10
 _WHY = {
-    End.TIME: "",
-    End.INTERRUPTED: "stopped by Ctrl-C",
-    End.BREAKPOINT: "ended at breakpoint {}",
-    End.SIGNAL: "ended by {}",
-    End.EXITED: "ended with the process, which has exited: what was still in use then is not known",
-    End.EXECUTED: "ended as the process ran another program: what was still in use then is not known",
+    RecordingEnd.TIME: "",
+    RecordingEnd.INTERRUPTED: "stopped by Ctrl-C",
+    RecordingEnd.BREAKPOINT: "ended at breakpoint {}",
+    RecordingEnd.SIGNAL: "ended by {}",
+    RecordingEnd.EXITED: "ended with the process, which has exited: what was still in use then is not known",
+    RecordingEnd.EXECUTED: "ended as the process ran another program: what was still in use then is not known",
 }
 
 
@@ -191,7 +191,7 @@ def _summary(recording: Recording, sampling: Sampling, rows: Sequence[_Row]) -> 
         return
     alive = sum(row.alive or 0 for row in rows)
     size = human_size(sum(row.alive_bytes or 0 for row in rows))
-    if recording.end not in (End.EXITED, End.EXECUTED):
+    if recording.end not in (RecordingEnd.EXITED, RecordingEnd.EXECUTED):
         yield Line.plain(f"of these, {counted(alive, 'block')} of {size} are still in use, by the heap itself")
     fewest = 3 / len(recording.samples)
     if fewest < 1:

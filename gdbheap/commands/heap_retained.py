@@ -20,7 +20,7 @@ from gdbheap.report.rows import columns_of
 from gdbheap.session.pointer_graph import notes_on
 from gdbheap.session.target import Target
 from gdbheap.tables.holder_rows import no_block
-from gdbheap.tables.retained_rows import MOST_ROWS, SHARED, HolderRow, KindRow, RetainedRows
+from gdbheap.tables.retained_rows import MOST_ROWS, SHARED, KindRow, RetainedRows, RetainerRow
 from gdbheap.tables.retained_sentences import RetainedSentences
 
 
@@ -40,10 +40,10 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         found = rows.top(most)
         left = max(_holders(rows) - most, 0)
         suspects = tuple(sentences.suspects())
-        return _report(rows, _Found(HolderRow, found, len(found) + left, suspects, files, _next(found)), limit)
+        return _report(rows, _Found(RetainerRow, found, len(found) + left, suspects, files, _next(found)), limit)
     found = rows.below(node, most) if arguments["json"] else rows.below_by_type(node)
     before = (*sentences.of_asked(node), "below it:" if found else "")
-    return _report(rows, _Found(HolderRow, found, len(found), before, files), limit)
+    return _report(rows, _Found(RetainerRow, found, len(found), before, files), limit)
 
 
 def _written(rows: RetainedRows, arguments: Mapping[str, Any]) -> Iterator[Line]:
@@ -78,8 +78,8 @@ def _holders(rows: RetainedRows) -> int:
 class _Found:
     """What is shown: the rows that were made, of `count`; and what is said before and behind them."""
 
-    kind: type[HolderRow] | type[KindRow]
-    rows: Sequence[HolderRow] | Sequence[KindRow]
+    kind: type[RetainerRow] | type[KindRow]
+    rows: Sequence[RetainerRow] | Sequence[KindRow]
     count: int
     before: tuple[str, ...] = ()
     after: tuple[Line, ...] = ()
@@ -89,7 +89,7 @@ class _Found:
 def _report(rows: RetainedRows, answer: _Found, limit: int) -> Report:
     target, held = rows.target, rows.found.held
     found, count = answer.rows, answer.count
-    display: list[HolderRow | KindRow | Line] = list(first_of(found, limit))
+    display: list[RetainerRow | KindRow | Line] = list(first_of(found, limit))
     if len(display) < count:
         display.append(left_out(count - len(display), "row"))
     if not found:
@@ -120,7 +120,7 @@ def _report(rows: RetainedRows, answer: _Found, limit: int) -> Report:
     )
 
 
-def _next(found: Sequence[HolderRow]) -> tuple[Next, ...]:
+def _next(found: Sequence[RetainerRow]) -> tuple[Next, ...]:
     """Return the command that leads on from the first row: by its holder's name, or the owner's of what is shared."""
     if not found:
         return ()

@@ -65,7 +65,7 @@ _SUMS_ALONE = (
 
 
 @dataclass(frozen=True)
-class Answer:
+class MappingAnswer:
     """All mappings, what was asked of them, and what must be said beside them. `resident` is what is in memory by
     start (None: unknown); `asked` are the user's words; `thread` is the selected one."""
 
@@ -121,11 +121,11 @@ def vmmap(target: Target, arguments: Mapping[str, Any]) -> Report:
     return _at_address(answer, address, target.symbol_at(address))
 
 
-def _ask(target: Target, asked: Mapping[str, Any]) -> Answer:
+def _ask(target: Target, asked: Mapping[str, Any]) -> MappingAnswer:
     process, (heap, notes) = target.process, heap_or_note(target)
     notes = (*process.notes, *notes)
     thread = next((each for each in process.threads if each.lwp == target.selected_thread), None)
-    return Answer(process, annotate(process, heap), heap, _resident(process), notes, asked, thread)
+    return MappingAnswer(process, annotate(process, heap), heap, _resident(process), notes, asked, thread)
 
 
 def _resident(process: Process) -> dict[int, ResidentBytes] | None:
@@ -144,7 +144,7 @@ def _matches(annotated: AnnotatedVMA, text: str) -> bool:
     return any(text in word.lower() for word in words)
 
 
-def _report(answer: Answer, chosen: Sequence[AnnotatedVMA], around: _Around | None = None) -> Report:
+def _report(answer: MappingAnswer, chosen: Sequence[AnnotatedVMA], around: _Around | None = None) -> Report:
     """Return the rows of the chosen mappings; with `around`, for people what lies around an address."""
     if around is None:
         chosen = [each for each in chosen if _is_wanted(answer, each)]
@@ -178,7 +178,7 @@ def _report(answer: Answer, chosen: Sequence[AnnotatedVMA], around: _Around | No
     return Report("vmmap", parts, notes)
 
 
-def _place_facts(answer: Answer, around: _Around) -> dict[str, Any]:
+def _place_facts(answer: MappingAnswer, around: _Around) -> dict[str, Any]:
     """Return what is known of the address that was asked for."""
     chunk = None if answer.heap is None else answer.heap.chunk_at(around.address)
     facts = (
@@ -188,14 +188,14 @@ def _place_facts(answer: Answer, around: _Around) -> dict[str, Any]:
     return {"address": Address(around.address), "page": around.page, "chunk": facts, "facts": known}
 
 
-def _is_wanted(answer: Answer, each: AnnotatedVMA) -> bool:
+def _is_wanted(answer: MappingAnswer, each: AnnotatedVMA) -> bool:
     """Whether a mapping passes --writable and --executable."""
     if answer.is_asked(WRITABLE) and not each.vma.writable:
         return False
     return each.vma.executable or not answer.is_asked(EXECUTABLE)
 
 
-def _displayed(answer: Answer, rows: Sequence[MappingRow]) -> Sequence[MappingRow | Line] | None:
+def _displayed(answer: MappingAnswer, rows: Sequence[MappingRow]) -> Sequence[MappingRow | Line] | None:
     """Return the rows for people: runs of alike ones folded, but with --count."""
     count = answer.asked.get(COUNT.key)
     shown: list[MappingRow | Line] = folded(rows) if count is None and not answer.with_pages else [*rows]
@@ -206,7 +206,7 @@ def _displayed(answer: Answer, rows: Sequence[MappingRow]) -> Sequence[MappingRo
     return list(with_marks(list(with_gaps(shown, answer.mappings)) if answer.is_asked(GAPS) else shown))
 
 
-def _sums(answer: Answer, chosen: Sequence[AnnotatedVMA]) -> Report:
+def _sums(answer: MappingAnswer, chosen: Sequence[AnnotatedVMA]) -> Report:
     """Return the answer of --summary."""
     columns = columns_of(MappingSum, resident=answer.resident is not None)
     sums = sums_of(chosen, answer.resident)
@@ -215,12 +215,14 @@ def _sums(answer: Answer, chosen: Sequence[AnnotatedVMA]) -> Report:
     return Report("vmmap", (Table(columns, sums, shown), Facts(_totals(answer, chosen))), answer.notes)
 
 
-def _any_huge(answer: Answer, chosen: Sequence[AnnotatedVMA]) -> bool:
+def _any_huge(answer: MappingAnswer, chosen: Sequence[AnnotatedVMA]) -> bool:
     held = answer.resident or {}
     return any(each.vma.start in held and held[each.vma.start].huge for each in chosen)
 
 
-def _rows(answer: Answer, chosen: Sequence[AnnotatedVMA], pages: Mapping[int, Pages | PageSums]) -> list[MappingRow]:
+def _rows(
+    answer: MappingAnswer, chosen: Sequence[AnnotatedVMA], pages: Mapping[int, Pages | PageSums]
+) -> list[MappingRow]:
     return [mapping_row(each, answer.resident, pages.get(each.vma.start), answer.thread) for each in chosen]
 
 
@@ -243,7 +245,7 @@ def _pages(process: Process, chosen: Iterable[AnnotatedVMA]) -> dict[int, Pages 
         return {}
 
 
-def _totals(answer: Answer, chosen: Sequence[AnnotatedVMA]) -> dict[str, Any]:
+def _totals(answer: MappingAnswer, chosen: Sequence[AnnotatedVMA]) -> dict[str, Any]:
     kinds: Counter[str] = Counter()
     sharings: Counter[str] = Counter()
     for each in chosen:
@@ -282,7 +284,7 @@ def _largest(sizes: Mapping[str, int], of_kinds: bool) -> Iterator[tuple[str, st
         yield "", f", {counted(len(sizes) - len(shown), 'other kind')} {human_size(rest)}"
 
 
-def _at_address(answer: Answer, address: int, symbol: NamedAddress | None) -> Report:
+def _at_address(answer: MappingAnswer, address: int, symbol: NamedAddress | None) -> Report:
     """Return the row of the mapping that holds the address (none: no row), for people with its neighbours and what
     is known."""
     from gdbheap.analysis.addresses.explain import page_state

@@ -24,7 +24,7 @@ _MOST_HEAPS = 1 << 16
 
 
 @dataclass(frozen=True)
-class Heap:
+class NonMainHeap:
     """A non-main heap: `address` of its heap_info, `first_chunk`, `end` of the part in use."""
 
     address: int
@@ -175,10 +175,10 @@ def _places_of_heaps(process: Process, vma: VMA, heap_max: int) -> Iterator[int]
         yield from range(-(-start // heap_max) * heap_max, end, heap_max)
 
 
-def read_heaps(process: Process, layout: Layout, arena: StructValue) -> tuple[list[Heap], list[Fault]]:
+def read_heaps(process: Process, layout: Layout, arena: StructValue) -> tuple[list[NonMainHeap], list[Fault]]:
     """Return a non-main arena's heaps, the oldest first, from its top back along `prev`."""
     address = arena["top"] & ~(layout.heap_max - 1)
-    heaps: list[Heap] = []
+    heaps: list[NonMainHeap] = []
     faults: list[Fault] = []
     came_from = 0
     seen: set[int] = set()
@@ -209,7 +209,7 @@ def read_heaps(process: Process, layout: Layout, arena: StructValue) -> tuple[li
         if fault:
             return heaps[::-1], [*faults, Fault(address, "heap_info is corrupt", fault, Invariant.HEAP_INFO)]
         first = first_chunk_of(address, arena.address, layout)
-        heaps.append(Heap(address, first, address + info["size"]))
+        heaps.append(NonMainHeap(address, first, address + info["size"]))
         came_from, address = address, info["prev"]
     return heaps[::-1], faults
 

@@ -84,7 +84,7 @@ class Bin:
 
 
 @dataclass(frozen=True)
-class Place:
+class BinPlace:
     """Where a free chunk is: `bin`, and its `position` from 0."""
 
     bin: Bin
@@ -129,7 +129,7 @@ class HeapView:
         rows = table.rows_of(np.array(chunks, np.uint64))
         return np.where(rows >= 0, table.size[rows], np.uint64(0))
 
-    def place_of(self, address: int) -> Place | None:
+    def place_of(self, address: int) -> BinPlace | None:
         """Return the place of the free chunk at `address` (its first, should several lists hold it), or None."""
         if not self._starts:
             self._number_all()
@@ -137,7 +137,7 @@ class HeapView:
         if number is None:
             return None
         index = bisect_right(self._starts, number) - 1
-        return Place(self.bins[index], number - self._starts[index])
+        return BinPlace(self.bins[index], number - self._starts[index])
 
     def _number_all(self) -> None:
         """Number the chunks of all lists one after another: a million Places would take a second to make, and few

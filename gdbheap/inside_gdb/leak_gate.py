@@ -15,7 +15,7 @@ from gdbheap.files import kernel_text, open_new
 from gdbheap.glibc.locate.find_libc import other_mallocs
 from gdbheap.inside_gdb.debugger import GdbDebugger
 from gdbheap.inside_gdb.vfork_children import VforkChildren
-from gdbheap.inside_gdb.ways_out import Way, WaysOut
+from gdbheap.inside_gdb.ways_out import WayOut, WaysOut
 from gdbheap.interface.arguments import parse
 from gdbheap.interface.prefix import PREFIX
 from gdbheap.report.json import json_lines
@@ -103,11 +103,11 @@ class _Gate:
                 self._look(inferior, "signal", event.stop_signal)
         else:
             way = self._ways_out.way(event)
-            if way is Way.VFORK:
+            if way is WayOut.VFORK:
                 self._vforks.began(self._ways_out.breakpoints)
-            elif way is Way.REPLACED:
+            elif way is WayOut.REPLACED:
                 self._replaced(inferior)
-            elif way is not Way.NONE:
+            elif way is not WayOut.NONE:
                 self._look(inferior, way.value)
         self._known[inferior.num] = (inferior.pid, _program())
 

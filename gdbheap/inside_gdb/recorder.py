@@ -27,7 +27,7 @@ from gdbheap.inside_gdb.freed_samples import FreedSamples
 from gdbheap.inside_gdb.text import output_of, text_of
 from gdbheap.machine.machine import Machine
 from gdbheap.process.process import Process
-from gdbheap.process.recording import AllocationFunction, Caller, End, Recording, Sample, Sampling
+from gdbheap.process.recording import AllocationFunction, Caller, Recording, RecordingEnd, Sample, Sampling
 
 # So many calls are sampled in a row, and of each the calls that follow must number so many for its block to be judged.
 _BURST, _FOLLOWED = 24, 8
@@ -96,7 +96,7 @@ class _Recorder:
         entries: list[_Entry] = []
         gdb.events.stop.connect(self._note)
         gdb.events.exited.connect(self._note)
-        ended: tuple[End, str] | None = None
+        ended: tuple[RecordingEnd, str] | None = None
         try:
             entries = [_Entry(each, self) for each in self._sampling.functions]
             while ended is None and time.monotonic() < until:
@@ -110,7 +110,7 @@ class _Recorder:
             gdb.events.stop.disconnect(self._note)
             gdb.events.exited.disconnect(self._note)
         seconds = time.monotonic() - started
-        end, detail = ended or (End.TIME, "")
+        end, detail = ended or (RecordingEnd.TIME, "")
         return Recording(self._judged(), self._others, seconds, min(self._held, seconds), end, detail)
 
     def _judged(self) -> tuple[Sample, ...]:
@@ -124,7 +124,7 @@ class _Recorder:
             found.append(replace(sample, is_judged=freed or index + _FOLLOWED <= end, was_freed=freed))
         return tuple(found)
 
-    def _burst(self, entries: list[_Entry], until: float) -> tuple[End, str] | None:
+    def _burst(self, entries: list[_Entry], until: float) -> tuple[RecordingEnd, str] | None:
         """Take some calls in a row, so that a block that is soon handed out anew is seen to be; None, or how the
         recording ends."""
         self._others_now = 0
@@ -138,7 +138,7 @@ class _Recorder:
                 return ended
         return None
 
-    def _sample(self, entries: list[_Entry], until: float) -> tuple[End, str] | None:
+    def _sample(self, entries: list[_Entry], until: float) -> tuple[RecordingEnd, str] | None:
         """Wait for one call and take what it returns; None, or how the recording ends."""
         self._called = None
         _enable(entries, True)
@@ -170,7 +170,7 @@ class _Recorder:
         with suppress(gdb.error):  # it has gone
             self._freed.look(self._samples, at_all)
 
-    def _rest(self, started: float, until: float) -> tuple[End, str] | None:
+    def _rest(self, started: float, until: float) -> tuple[RecordingEnd, str] | None:
         """Let the process run freely for as long as the bound on the slowdown wants, and a little by chance."""
         for pause in _LOOKS if until > started else ():
             ended = self._pause(time.monotonic() + pause)
@@ -181,7 +181,7 @@ class _Recorder:
         rest = (self._held / self._sampling.slowdown - (now - started)) * self._chance.uniform(1.0, 1.2)
         return self._pause(until if self._held > self._budget else min(until, now + max(rest, 0.0)))
 
-    def _pause(self, end: float) -> tuple[End, str] | None:
+    def _pause(self, end: float) -> tuple[RecordingEnd, str] | None:
         """Let the process run until `end`; None, or how the recording ends."""
         while end - time.monotonic() > _SOONEST:
             ended = self._resume(end)
@@ -205,7 +205,7 @@ class _Recorder:
         self._called = function, size, stored
         return True
 
-    def _resume(self, until: float | None) -> tuple[End, str] | None:
+    def _resume(self, until: float | None) -> tuple[RecordingEnd, str] | None:
         """Let the process run until it stops, at this time at the latest; None where it stopped for us, else how the
         recording ends."""
         self._stop, self._stopped_at = None, 0.0
@@ -216,7 +216,7 @@ class _Recorder:
             with _silence():
                 gdb.execute("continue", to_string=True)
         except KeyboardInterrupt:
-            return End.INTERRUPTED, ""
+            return RecordingEnd.INTERRUPTED, ""
         finally:
             sent = self._alarm.clear()
         self._back_at = time.monotonic()
@@ -225,7 +225,7 @@ class _Recorder:
         event = self._stop
         if isinstance(event, gdb.BreakpointEvent):
             users = [each.number for each in event.breakpoints if each.number > 0]
-            return (End.BREAKPOINT, str(users[0])) if users else None
+            return (RecordingEnd.BREAKPOINT, str(users[0])) if users else None
         if isinstance(event, gdb.SignalEvent):
             if event.stop_signal == _ALARM_NAME:
                 self._alarm.seen()
@@ -233,10 +233,14 @@ class _Recorder:
                 if sent is not None and self._stopped_at > sent:
                     self._cost = 0.9 * self._cost + 0.1 * (self._stopped_at - sent)
                 return None
-            return (End.INTERRUPTED, "") if event.stop_signal == "SIGINT" else (End.SIGNAL, event.stop_signal)
+            return (
+                (RecordingEnd.INTERRUPTED, "")
+                if event.stop_signal == "SIGINT"
+                else (RecordingEnd.SIGNAL, event.stop_signal)
+            )
         if isinstance(event, gdb.ExitedEvent):
-            return End.EXITED, ""
-        return End.EXECUTED, ""
+            return RecordingEnd.EXITED, ""
+        return RecordingEnd.EXECUTED, ""
 
     def _note(self, event: Any) -> None:
         self._stop = event

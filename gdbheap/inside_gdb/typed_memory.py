@@ -28,7 +28,7 @@ _MOST_PARTS = 1024
 _MOST_LINKS = 64
 
 
-class TypedMemory:
+class GdbTypedMemory:
     """A type of gdb's that memory may be shown as."""
 
     def __init__(self, kind: gdb.Type) -> None:
@@ -146,11 +146,11 @@ def _links_of(part: _Part) -> Iterator[Link]:
             return
 
 
-def named(name: str) -> TypedMemory | None:
+def named(name: str) -> GdbTypedMemory | None:
     """Return the type of this name ("struct order", "Shape", "char *"); None where gdb knows none."""
     with _language("c++"):
         found = next(filter(None, map(_looked_up, (name, f"struct {name}", f"union {name}"))), None)
-    return None if found is None else TypedMemory(found)
+    return None if found is None else GdbTypedMemory(found)
 
 
 def _looked_up(name: str) -> gdb.Type | None:
@@ -164,17 +164,17 @@ def _looked_up(name: str) -> gdb.Type | None:
     return kind
 
 
-def pointed_to(expression: str) -> tuple[int, TypedMemory] | None:
+def pointed_to(expression: str) -> tuple[int, GdbTypedMemory] | None:
     """Return what an expression's value points to: its address and type, of an object with a vtable the whole object.
     None where the type does not tell (a pointer to void or to a byte)."""
 
-    def look(value: gdb.Value) -> tuple[int, TypedMemory] | None:
+    def look(value: gdb.Value) -> tuple[int, GdbTypedMemory] | None:
         kind = value.type.strip_typedefs()
         if kind.code in _REFERENCES:
             value = value.referenced_value()
             kind = value.type.strip_typedefs()
         if kind.code == gdb.TYPE_CODE_ARRAY and value.address is not None:
-            return int(value.address), TypedMemory(value.type)
+            return int(value.address), GdbTypedMemory(value.type)
         if kind.code != gdb.TYPE_CODE_PTR or _is_vague(kind.target()):
             return None
         address = int(value) & ((1 << 8 * kind.sizeof) - 1)
@@ -190,19 +190,19 @@ def _is_vague(kind: gdb.Type) -> bool:
     return plain.code in (gdb.TYPE_CODE_VOID, gdb.TYPE_CODE_FUNC) or plain.sizeof <= 1
 
 
-def _whole(pointer: gdb.Value, address: int) -> tuple[int, TypedMemory]:
+def _whole(pointer: gdb.Value, address: int) -> tuple[int, GdbTypedMemory]:
     """Return the object at the address, or what it is a base of, as its vtable tells."""
     declared = pointer.type.strip_typedefs().target()
     try:
         kind = pointer.dereference().dynamic_type
         if kind.unqualified() == declared.strip_typedefs().unqualified():
-            return address, TypedMemory(declared)
+            return address, GdbTypedMemory(declared)
         # The Itanium C++ ABI keeps the way to the whole object two words before what the vtable pointer leads to.
         words = gdb.lookup_type("long").pointer()
         table = gdb.Value(address).cast(words.pointer()).dereference()
-        return address + int((table - 2).dereference()), TypedMemory(kind)
+        return address + int((table - 2).dereference()), GdbTypedMemory(kind)
     except gdb.error:
-        return address, TypedMemory(declared)
+        return address, GdbTypedMemory(declared)
 
 
 @contextmanager

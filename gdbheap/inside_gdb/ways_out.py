@@ -18,7 +18,7 @@ _OUT = ("_exit", "_Exit")
 _ON = ("execve", "execveat", "fexecve")
 
 
-class Way(enum.Enum):
+class WayOut(enum.Enum):
     """What a stop is about. THREAD_EXIT: a thread ends, by the system call. REPLACED: exec has put another program in
     the place of the one before."""
 
@@ -37,41 +37,41 @@ class WaysOut:
 
     def __init__(self, system_calls: bool, vforks: bool) -> None:
         self.breakpoints: list[gdb.Breakpoint] = []
-        self._ways: dict[int, Way] = {}
+        self._ways: dict[int, WayOut] = {}
         self._system_calls = system_calls
         # The inferior and the way, where the next stop may be at the system call of a call that was seen.
-        self._seen: tuple[int, Way] | None = None
-        self._break_at(Way.EXIT, _OUT)
-        self._break_at(Way.EXEC, _ON)
-        self._catch(Way.REPLACED, "exec")
+        self._seen: tuple[int, WayOut] | None = None
+        self._break_at(WayOut.EXIT, _OUT)
+        self._break_at(WayOut.EXEC, _ON)
+        self._catch(WayOut.REPLACED, "exec")
         if vforks:
-            self._catch(Way.VFORK, "vfork")
+            self._catch(WayOut.VFORK, "vfork")
 
     def began(self) -> None:
         """A program has just begun in the selected inferior. (gdb catches system calls in that one alone.)"""
         if self._system_calls or (all(each.pending for each in self.breakpoints) and _is_static()):
-            self._catch(Way.EXIT, "syscall exit_group")
-            self._catch(Way.THREAD_EXIT, "syscall exit")
-            self._catch(Way.EXEC, "syscall execve")
+            self._catch(WayOut.EXIT, "syscall exit_group")
+            self._catch(WayOut.THREAD_EXIT, "syscall exit")
+            self._catch(WayOut.EXEC, "syscall execve")
             with suppress(gdb.error):  # gdb 10 does not know it
-                self._catch(Way.EXEC, "syscall execveat")
+                self._catch(WayOut.EXEC, "syscall execveat")
 
-    def way(self, event: Any) -> Way:
+    def way(self, event: Any) -> WayOut:
         """Return what a stop (not by a signal) is about; NONE where that has been told at the stop before."""
         # (gdb 10 has no such event for catchpoints.)
         told = output_of("info program")
         numbers = {*map(int, re.findall(r"breakpoint (\d+)", told)), *_numbers(event)}
         found = {self._ways[each] for each in numbers if each in self._ways}
-        way = next((each for each in Way if each in found), Way.NONE)
+        way = next((each for each in WayOut if each in found), WayOut.NONE)
         inferior = gdb.selected_inferior()
-        if way is Way.REPLACED:
+        if way is WayOut.REPLACED:
             self.began()
-        if way is Way.THREAD_EXIT:  # the process ends with its last thread
-            way = Way.NONE if len(inferior.threads()) > 1 else Way.EXIT
+        if way is WayOut.THREAD_EXIT:  # the process ends with its last thread
+            way = WayOut.NONE if len(inferior.threads()) > 1 else WayOut.EXIT
         before, self._seen = self._seen, (inferior.num, way) if _numbers(event) else None
-        return Way.NONE if before == (inferior.num, way) and not self._seen else way
+        return WayOut.NONE if before == (inferior.num, way) and not self._seen else way
 
-    def _break_at(self, way: Way, functions: tuple[str, ...]) -> None:
+    def _break_at(self, way: WayOut, functions: tuple[str, ...]) -> None:
         for each in functions:
             made = gdb.Breakpoint(f"-qualified {each}", internal=True)
             # (gdb 10 may fail at saying what it hits.)
@@ -79,7 +79,7 @@ class WaysOut:
             self.breakpoints.append(made)
             self._ways[made.number] = way
 
-    def _catch(self, way: Way, what: str) -> None:
+    def _catch(self, way: WayOut, what: str) -> None:
         gdb.execute(f"catch {what}", to_string=True)
         self._ways[int(str(gdb.convenience_variable("bpnum")))] = way
 

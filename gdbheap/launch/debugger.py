@@ -24,7 +24,7 @@ class NoDebugger(HeapError):
 
 
 @dataclass(frozen=True)
-class Debugger:
+class InstalledGdb:
     """`path` of gdb, its `version` as it prints it ("13.1"), and its `python` (3, 11), or None if it was built
     without."""
 
@@ -66,16 +66,16 @@ class Debugger:
         return self.python
 
 
-def find_debugger(path: str = "gdb") -> Debugger:
+def find_debugger(path: str = "gdb") -> InstalledGdb:
     """Return the gdb at `path` or of that name on PATH, having asked it about itself; NoDebugger if there is none."""
     found = shutil.which(path)
     if not found:
         raise NoDebugger(f"{path} is missing; what installs it: {setup_command()}")
-    gdb = Debugger(found)
+    gdb = InstalledGdb(found)
     # "GNU gdb (Debian 13.1-3) 13.1"
     match = re.search(r"^GNU gdb (?:\(.*?\) )?(\d+\.\d+)", gdb.run(["show version"]), re.M)
     python = gdb.ask("import sys; answer(sys.version_info[:2])")
-    return Debugger(found, match.group(1) if match else "unknown", tuple(python) if python else None)
+    return InstalledGdb(found, match.group(1) if match else "unknown", tuple(python) if python else None)
 
 
 def dotted(version: tuple[int, int]) -> str:

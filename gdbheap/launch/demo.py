@@ -12,13 +12,13 @@ from typing import NamedTuple
 from gdbheap.errors import HeapError
 from gdbheap.files import open_new
 from gdbheap.launch import places
-from gdbheap.launch.debugger import Debugger
+from gdbheap.launch.debugger import InstalledGdb
 
 BUILD = ("gcc", "-g", "-O1", "-pthread")
 STOP = "look_here"
 
 
-class Step(NamedTuple):
+class DemoStep(NamedTuple):
     """A command as typed in gdb, and one line that says what it shows."""
 
     command: str
@@ -26,25 +26,29 @@ class Step(NamedTuple):
 
 
 STEPS = (
-    Step("heap", "Each arena at a glance: what it has from the system, what is live, free, and not yet used (top)."),
-    Step(
+    DemoStep(
+        "heap", "Each arena at a glance: what it has from the system, what is live, free, and not yet used (top)."
+    ),
+    DemoStep(
         "heap chunks --count 20", "The chunks one by one: where, how big, in use or in which free list, what they hold."
     ),
-    Step("heap chunk order->customer", "The chunk that an address falls into, bit by bit; any gdb expression will do."),
-    Step("heap bins", "The free lists in their order: tcache, fastbins, unsorted, small and large bins."),
-    Step("heap sizes", "Which sizes the program asks for, and how much of each is free."),
-    Step("heap vis order --count 4", "The words in memory, with headers and links explained."),
-    Step(
+    DemoStep(
+        "heap chunk order->customer", "The chunk that an address falls into, bit by bit; any gdb expression will do."
+    ),
+    DemoStep("heap bins", "The free lists in their order: tcache, fastbins, unsorted, small and large bins."),
+    DemoStep("heap sizes", "Which sizes the program asks for, and how much of each is free."),
+    DemoStep("heap vis order --count 4", "The words in memory, with headers and links explained."),
+    DemoStep(
         "heap leaks", "What nothing points to any more: the order that was lost, and its customer's name hanging on it."
     ),
-    Step("heap owners order->next->next->customer", "Who holds a block, and the way to it from a variable."),
-    Step("vmmap", "Every mapping, and what it is."),
-    Step("vmmap desk->ledger", "What an address is, and what lies around it."),
-    Step("gdbheap", "What gdbheap found in this process, and how it knew."),
+    DemoStep("heap owners order->next->next->customer", "Who holds a block, and the way to it from a variable."),
+    DemoStep("vmmap", "Every mapping, and what it is."),
+    DemoStep("vmmap desk->ledger", "What an address is, and what lies around it."),
+    DemoStep("gdbheap", "What gdbheap found in this process, and how it knew."),
 )
 
 
-def run_demo(gdb: Debugger) -> None:
+def run_demo(gdb: InstalledGdb) -> None:
     """Build the demo's program, run it in `gdb` and let every step print; HeapError if one of them fails."""
     source = places.program_source("demo")
     with tempfile.TemporaryDirectory(prefix="gdbheap-demo-") as place:

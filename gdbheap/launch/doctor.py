@@ -15,7 +15,7 @@ from gdbheap import __version__
 from gdbheap.files import kernel_text, read_regular
 from gdbheap.launch import places, python_packages, setup
 from gdbheap.launch.core_places import cores_here
-from gdbheap.launch.debugger import Debugger, NoDebugger, dotted, find_debugger
+from gdbheap.launch.debugger import InstalledGdb, NoDebugger, dotted, find_debugger
 from gdbheap.launch.launcher import MULTIARCH, OWN, attach_advice
 from gdbheap.packages import REQUIRED, directory, setup_command
 
@@ -93,7 +93,7 @@ def checks(gdb_path: str) -> Iterator[Check]:
     )
 
 
-def _packages(gdb: Debugger, place: Path) -> Iterator[Check]:
+def _packages(gdb: InstalledGdb, place: Path) -> Iterator[Check]:
     for module, (version, where) in python_packages.imports(gdb, place).items():
         if version is None:
             yield Check(REQUIRED[module], where, False, setup_command())
@@ -101,7 +101,7 @@ def _packages(gdb: Debugger, place: Path) -> Iterator[Check]:
             yield Check(REQUIRED[module], f"{version} in {Path(where).parent.parent}")
 
 
-def _c_library(gdb: Debugger) -> Check:
+def _c_library(gdb: InstalledGdb) -> Check:
     """Say what gdb knows of this system's C library; without its symbols gdbheap still works, with less certainty."""
     path = _own_libc()
     if path is None:
@@ -150,7 +150,7 @@ def _own_libc() -> str | None:
     return None
 
 
-def _starts_programs(gdb: Debugger) -> Check:
+def _starts_programs(gdb: InstalledGdb) -> Check:
     """See whether gdb may trace at all: a container can forbid it."""
     text = gdb.run(["starti", "kill"], "/bin/true")
     if "Program stopped" in text:

@@ -15,7 +15,7 @@ from gdbheap.errors import HeapError, UsageError
 from gdbheap.files import open_regular
 from gdbheap.launch import places
 from gdbheap.launch.core_program import CoreOrigin, origin_of
-from gdbheap.launch.debugger import Debugger
+from gdbheap.launch.debugger import InstalledGdb
 from gdbheap.launch.refused import yama_scope
 from gdbheap.packages import setup_command
 from gdbheap.process.tasks import living_task
@@ -86,7 +86,7 @@ def debugger_for(origin: CoreOrigin, gdb: str) -> str:
     gdb-multiarch; HeapError that names the package where there is none."""
     if not origin.gdb or origin.machine in OWN.get(platform.machine(), ()) or not shutil.which(gdb):
         return gdb
-    if origin.gdb in re.split(r"[\s,.]+", Debugger(gdb).run(["set architecture"])):
+    if origin.gdb in re.split(r"[\s,.]+", InstalledGdb(gdb).run(["set architecture"])):
         return gdb
     if shutil.which(MULTIARCH):
         return MULTIARCH

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Sequence
 
 from gdbheap.launch.launcher import Launch
-from gdbheap.launch.refused import Refusal, why_refused
+from gdbheap.launch.refused import StartRefusal, why_refused
 
 _QUIETLY = ("set confirm off", "set pagination off", "set debuginfod enabled off")
 _MODULE = "gdbheap.inside_gdb.one_shot"
@@ -15,7 +15,7 @@ _MODULE = "gdbheap.inside_gdb.one_shot"
 
 def do_on_core(launch: Launch, core: str, program: str | None, commands: Sequence[str]) -> int:
     """Run the commands on a core; return the exit status: 1 where one failed."""
-    return _do(launch.core(core, program), commands, Refusal(""))
+    return _do(launch.core(core, program), commands, StartRefusal(""))
 
 
 def do_on_process(launch: Launch, pid: int, commands: Sequence[str]) -> int:
@@ -36,7 +36,7 @@ def quiet(words: Sequence[str]) -> list[str]:
     return [words[0], "-nx", "-q", "-batch", *settings, *words[1:]]
 
 
-def _do(words: Sequence[str], commands: Sequence[str], refusal: Refusal) -> int:
+def _do(words: Sequence[str], commands: Sequence[str], refusal: StartRefusal) -> int:
     """What gdb itself has to say goes to standard error."""
     output = os.dup(1)
     try:

@@ -15,7 +15,7 @@ from pathlib import Path
 
 from gdbheap.files import open_output
 from gdbheap.launch import debian
-from gdbheap.launch.debugger import Debugger, dotted
+from gdbheap.launch.debugger import InstalledGdb, dotted
 from gdbheap.packages import REQUIRED, setup_command
 
 # Python takes modules from the current directory first: in this one there are none of somebody else's.
@@ -40,18 +40,18 @@ answer(found)
 _NO_ADVICE = {"PIP_ROOT_USER_ACTION": "ignore", "PIP_DISABLE_PIP_VERSION_CHECK": "1", "PIP_NO_CACHE_DIR": "1"}
 
 
-def imports(gdb: Debugger, directory: Path) -> Mapping[str, tuple[str | None, str]]:
+def imports(gdb: InstalledGdb, directory: Path) -> Mapping[str, tuple[str | None, str]]:
     """Return for each module that gdbheap needs its version and file, or None and why gdb's Python cannot import it."""
     found = gdb.ask(IMPORTS.format(directory=str(directory), modules=sorted(REQUIRED))) or {}
     return {module: tuple(found.get(module, (None, "gdb gave no answer"))) for module in sorted(REQUIRED)}
 
 
-def lacking(gdb: Debugger, directory: Path) -> list[str]:
+def lacking(gdb: InstalledGdb, directory: Path) -> list[str]:
     """Return the packages (pip's names) that gdb's Python can import neither by itself nor from `directory`."""
     return [REQUIRED[module] for module, (version, _) in imports(gdb, directory).items() if version is None]
 
 
-def install(gdb: Debugger, directory: Path) -> None:
+def install(gdb: InstalledGdb, directory: Path) -> None:
     """Make `directory` with all that gdbheap needs; a half-made one is never seen there. NotInstalled says what to
     do."""
     version = gdb.usable_python()

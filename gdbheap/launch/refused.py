@@ -18,17 +18,17 @@ _NO_REASON = "what the kernel has against it is not known; a security module may
 
 
 @dataclass(frozen=True)
-class Refusal:
+class StartRefusal:
     """Why, and commands that help."""
 
     text: str
     commands: tuple[str, ...] = ()
 
 
-def why_refused(pid: int) -> Refusal:
+def why_refused(pid: int) -> StartRefusal:
     """Return why a process that is there cannot be attached to, as far as /proc tells."""
-    found = next(_reasons(pid), None) or Refusal(_NO_REASON, ("sudo dmesg",))
-    return Refusal(f"gdb may not look at process {pid}: {found.text}", found.commands)
+    found = next(_reasons(pid), None) or StartRefusal(_NO_REASON, ("sudo dmesg",))
+    return StartRefusal(f"gdb may not look at process {pid}: {found.text}", found.commands)
 
 
 def yama_scope() -> int:
@@ -39,47 +39,53 @@ def yama_scope() -> int:
         return 0
 
 
-def _reasons(pid: int) -> Iterator[Refusal]:
+def _reasons(pid: int) -> Iterator[StartRefusal]:
     process, own = _status(str(pid)), _status("self")
     yield from _state(pid, process)
     tracer = process.get("TracerPid", "0")
     if tracer != "0":
         name = _status(tracer).get("Name", "")
         who = f"process {tracer}{f' ({printable(name)})' if name else ''}"
-        yield Refusal(f"{who} traces it already, and only one may: end that one first", (f"ps -fp {tracer}",))
+        yield StartRefusal(f"{who} traces it already, and only one may: end that one first", (f"ps -fp {tracer}",))
     allowed = bool(int(own.get("CapEff", "0"), 16) & _SYS_PTRACE)
     users = set(process.get("Uid", "").split())
     if users and users != {str(os.geteuid())} and not allowed:
         whose = " and ".join(sorted(map(_user, users)))
-        yield Refusal(f"it belongs to {whose}, and you are {_user(str(os.geteuid()))}", (_as_root(pid),))
+        yield StartRefusal(f"it belongs to {whose}, and you are {_user(str(os.geteuid()))}", (_as_root(pid),))
     yield from _scope(pid, allowed)
     if os.geteuid() == 0 and not allowed:
-        yield Refusal(
+        yield StartRefusal(
             "this container lacks the right to trace: start it with --cap-add=SYS_PTRACE, or attach from the host, "
             "where every process of a container has an id too"
         )
     if own.get("Seccomp") == "2" and not allowed:
-        yield Refusal("a filter of system calls (seccomp) may forbid it: start the container with --cap-add=SYS_PTRACE")
+        yield StartRefusal(
+            "a filter of system calls (seccomp) may forbid it: start the container with --cap-add=SYS_PTRACE"
+        )
     if not allowed and _owner(pid) not in (os.geteuid(), None):
-        yield Refusal("it has had more rights than you (setuid, or it forbids core files)", (_as_root(pid),))
+        yield StartRefusal("it has had more rights than you (setuid, or it forbids core files)", (_as_root(pid),))
 
 
-def _state(pid: int, process: Mapping[str, str]) -> Iterator[Refusal]:
+def _state(pid: int, process: Mapping[str, str]) -> Iterator[StartRefusal]:
     if process.get("State", "").startswith(("Z", "X")):
-        yield Refusal("it has ended, and its parent has not waited for it yet")
+        yield StartRefusal("it has ended, and its parent has not waited for it yet")
     elif process and "VmSize" not in process:
-        yield Refusal("it is one of the kernel's own threads, which have no memory of their own")
+        yield StartRefusal("it is one of the kernel's own threads, which have no memory of their own")
 
 
-def _scope(pid: int, allowed: bool) -> Iterator[Refusal]:
+def _scope(pid: int, allowed: bool) -> Iterator[StartRefusal]:
     scope = yama_scope()
     if scope == 3:
-        yield Refusal("kernel.yama.ptrace_scope is 3, so nobody can attach to a process until this machine is rebooted")
+        yield StartRefusal(
+            "kernel.yama.ptrace_scope is 3, so nobody can attach to a process until this machine is rebooted"
+        )
     elif scope == 2 and not allowed:
-        yield Refusal("kernel.yama.ptrace_scope is 2, so only root may attach", (_as_root(pid),))
+        yield StartRefusal("kernel.yama.ptrace_scope is 2, so only root may attach", (_as_root(pid),))
     elif scope == 1 and not allowed:
         commands = (_as_root(pid), "sudo sysctl kernel.yama.ptrace_scope=0")
-        yield Refusal("kernel.yama.ptrace_scope is 1, so only root may attach to what gdb has not started", commands)
+        yield StartRefusal(
+            "kernel.yama.ptrace_scope is 1, so only root may attach to what gdb has not started", commands
+        )
 
 
 def _as_root(pid: int) -> str:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from gdbheap.errors import HeapError
 from gdbheap.launch import debian, python_packages
-from gdbheap.launch.debugger import Debugger, dotted, find_debugger
+from gdbheap.launch.debugger import InstalledGdb, dotted, find_debugger
 from gdbheap.launch.launcher import MULTIARCH
 from gdbheap.packages import REQUIRED, directory
 
@@ -17,7 +17,7 @@ COMPILER = ("gcc", "libc6-dev")
 SYMBOLS = ("libc6-dbg",)
 
 
-def set_up(gdb_path: str = "gdb", compiler: bool = False) -> Debugger:
+def set_up(gdb_path: str = "gdb", compiler: bool = False) -> InstalledGdb:
     """Install what is missing of gdb, libc's debug symbols, the Python packages for gdb and, if asked for, a C
     compiler.
 

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 
 from gdbheap.errors import MemoryFault
 from gdbheap.machine.register_values import ENTRY, Evaluation, Registers, Value
-from gdbheap.machine.stopped import CodeLines, NamedPlace, StackFrame, StoppedProcess
+from gdbheap.machine.stopped import CodeLines, StackFrame, StoppedProcess, SymbolPlace
 
 # So many functions that left by a jump, and callers from which an argument was handed on, are followed.
 _MOST_STEPS = 4
@@ -72,7 +72,7 @@ class CodeCallReader:
     form: CallForm
     process: StoppedProcess
     code_at: Callable[[int], CodeLines]
-    symbol_at: Callable[[int], NamedPlace | None]
+    symbol_at: Callable[[int], SymbolPlace | None]
     callees: re.Pattern[str]
 
     def first_argument(self, frames: Sequence[StackFrame], index: int) -> int | None:

@@ -10,7 +10,7 @@ from typing import Protocol
 
 from gdbheap.machine.instruction import Instruction
 from gdbheap.machine.refusal import Refusal, TrapBytes
-from gdbheap.machine.stopped import Bytes, CodeLines, NamedPlace, PointerWords, StackFrame, StoppedProcess
+from gdbheap.machine.stopped import Bytes, CodeLines, PointerWords, StackFrame, StoppedProcess, SymbolPlace
 
 
 @dataclass(frozen=True)
@@ -86,7 +86,7 @@ class MachineCode(Protocol):
         self,
         process: StoppedProcess,
         code_at: Callable[[int], CodeLines],
-        symbol_at: Callable[[int], NamedPlace | None],
+        symbol_at: Callable[[int], SymbolPlace | None],
         callees: re.Pattern[str],
     ) -> CallReader:
         """Return what reads calls of the functions whose names `callees` matches. `code_at` gives the instructions of

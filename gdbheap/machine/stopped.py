@@ -55,7 +55,7 @@ class StoppedProcess(Protocol):
     def pointer_size(self) -> int: ...
 
 
-class NamedPlace(Protocol):
+class SymbolPlace(Protocol):
     """A symbol that an address is in, and how far from its start, as process/named_address.py has it."""
 
     @property

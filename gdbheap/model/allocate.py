@@ -6,13 +6,13 @@ from collections.abc import Callable
 
 from gdbheap.model import arenas, bins, fastbins, tcache
 from gdbheap.model.errors import Endless
-from gdbheap.model.machine import IS_MMAPPED, Machine
+from gdbheap.model.machine import IS_MMAPPED, ModelMalloc
 from gdbheap.model.sysmalloc import from_top, sysmalloc
 
 _MOST_SORTED = 10000
 
 
-def from_thread_arena(m: Machine, request: int) -> int:
+def from_thread_arena(m: ModelMalloc, request: int) -> int:
     """Return the mem of a block for `request` bytes from the thread's arena, or from another if that fails; 0 if
     none can."""
     if m.single_threaded:
@@ -26,13 +26,13 @@ def from_thread_arena(m: Machine, request: int) -> int:
     return check_arena(m, arena, mem, "victim", "ar_ptr")
 
 
-def refuse(m: Machine, ask: Callable[[], int]) -> int:
+def refuse(m: ModelMalloc, ask: Callable[[], int]) -> int:
     """Refuse what is too large: at once, or after `ask` has asked each arena for it."""
     m.step("too large")
     return 0 if m.traits.refuses_early else ask()
 
 
-def check_arena(m: Machine, arena: int, mem: int, name: str, arena_name: str) -> int:
+def check_arena(m: ModelMalloc, arena: int, mem: int, name: str, arena_name: str) -> int:
     """Return `mem`, after asserting as glibc does that a chunk is of the arena it was asked of; the names are those
     of the assertion's text."""
     if mem and not m.load(mem - m.pointer_size) & IS_MMAPPED:
@@ -43,7 +43,7 @@ def check_arena(m: Machine, arena: int, mem: int, name: str, arena_name: str) ->
     return mem
 
 
-def int_malloc(m: Machine, arena: int, request: int) -> int:
+def int_malloc(m: ModelMalloc, arena: int, request: int) -> int:
     """Return the mem of a block for `request` bytes from `arena` (0: from a mapping of its own), or 0 (_int_malloc)."""
     size = m.sizes.chunk_size(request)
     if size is None:
@@ -77,7 +77,7 @@ def int_malloc(m: Machine, arena: int, request: int) -> int:
         fastbins.consolidate(m, arena)
 
 
-def _from_fastbin(m: Machine, arena: int, size: int) -> int:
+def _from_fastbin(m: ModelMalloc, arena: int, size: int) -> int:
     chunk = fastbins.take(m, arena, size)
     if not chunk:
         return 0
@@ -92,7 +92,7 @@ def _from_fastbin(m: Machine, arena: int, size: int) -> int:
     return chunk + m.header
 
 
-def _from_smallbin(m: Machine, arena: int, size: int) -> int:
+def _from_smallbin(m: ModelMalloc, arena: int, size: int) -> int:
     load, store = m.load, m.store
     head = m.bin_at(arena, m.sizes.small_index(size))
     chunk = load(head + m.BK)
@@ -125,7 +125,7 @@ def _from_smallbin(m: Machine, arena: int, size: int) -> int:
     return chunk + m.header
 
 
-def _sort_unsorted(m: Machine, arena: int, size: int) -> int:
+def _sort_unsorted(m: ModelMalloc, arena: int, size: int) -> int:
     """Put the unsorted chunks where they belong; return the mem of one that fits exactly, or of a piece of
     last_remainder, or 0."""
     unsorted = m.bin_at(arena, 1)
@@ -164,7 +164,7 @@ def _sort_unsorted(m: Machine, arena: int, size: int) -> int:
     return tcache.get(m, index) if cached else 0
 
 
-def _from_bins(m: Machine, arena: int, size: int) -> int:
+def _from_bins(m: ModelMalloc, arena: int, size: int) -> int:
     """Return the mem of the best fitting binned chunk, its rest split off, or 0."""
     index = m.sizes.bin_index(size)
     small = m.sizes.is_small(size)
@@ -192,7 +192,7 @@ def _from_bins(m: Machine, arena: int, size: int) -> int:
     return mem
 
 
-def make_tcache(m: Machine, arena: int = 0) -> None:
+def make_tcache(m: ModelMalloc, arena: int = 0) -> None:
     """Give the thread a tcache (tcache_init), unless it has one or shall have none: a chunk of `arena`, or (0) of
     the thread's arena."""
     thread = m.thread
@@ -225,19 +225,19 @@ def make_tcache(m: Machine, arena: int = 0) -> None:
             tcache.set_count(m, mem, index, m.parameter("tcache_count"))
 
 
-def make_tcache_early(m: Machine) -> None:
+def make_tcache_early(m: ModelMalloc) -> None:
     """Give the thread a tcache where its first call does that (MAYBE_INIT_TCACHE, to 2.41)."""
     if not (m.traits.tcache_lazy or m.traits.tcache_on_request):
         make_tcache(m)
 
 
-def make_tcache_for(m: Machine, size: int) -> None:
+def make_tcache_for(m: ModelMalloc, size: int) -> None:
     """Give the thread a tcache where its first request of a chunk of `size` does that (tcache_malloc_init, in 2.42)."""
     if m.traits.tcache_on_request and tcache.caches(m, size):
         make_tcache(m)
 
 
-def make_tcache_late(m: Machine, arena: int) -> None:
+def make_tcache_late(m: ModelMalloc, arena: int) -> None:
     """Give the thread a tcache where a chunk could be put into it (from 2.43)."""
     if m.traits.tcache_lazy:
         make_tcache(m, arena)

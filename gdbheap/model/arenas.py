@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from gdbheap.model.errors import known
-from gdbheap.model.machine import PREV_INUSE, Machine
+from gdbheap.model.machine import PREV_INUSE, ModelMalloc
 
 _HEAP_MIN = 32 << 10
 _NONCONTIGUOUS = 2
 _FREE_LIST = "free_list, the arenas that wait for a thread,"
 
 
-def initialise(m: Machine, arena: int) -> None:
+def initialise(m: ModelMalloc, arena: int) -> None:
     """Make every bin of an arena empty (malloc_init_state)."""
     for index in range(1, 128):
         head = m.bin_at(arena, index)
@@ -23,12 +23,12 @@ def initialise(m: Machine, arena: int) -> None:
     m.store(arena + m.TOP, m.bin_at(arena, 1))
 
 
-def contiguous(m: Machine, arena: int) -> bool:
+def contiguous(m: ModelMalloc, arena: int) -> bool:
     """Return whether the arena's memory comes in one piece from the break."""
     return not m.memory.load32(arena + 4) & _NONCONTIGUOUS
 
 
-def set_noncontiguous(m: Machine, arena: int) -> None:
+def set_noncontiguous(m: ModelMalloc, arena: int) -> None:
     """Note that it does not."""
     m.memory.store32(arena + 4, m.memory.load32(arena + 4) | _NONCONTIGUOUS)
 
@@ -36,17 +36,17 @@ def set_noncontiguous(m: Machine, arena: int) -> None:
 # heap_info: ar_ptr, prev, size, mprotect_size, pagesize
 
 
-def heap_size(m: Machine, heap: int) -> int:
+def heap_size(m: ModelMalloc, heap: int) -> int:
     """Return the bytes of a heap in use."""
     return m.load(heap + 2 * m.pointer_size)
 
 
-def readable_size(m: Machine, heap: int) -> int:
+def readable_size(m: ModelMalloc, heap: int) -> int:
     """Return the bytes of a heap that were ever made readable."""
     return m.load(heap + 3 * m.pointer_size)
 
 
-def new_heap(m: Machine, size: int, top_pad: int) -> int:
+def new_heap(m: ModelMalloc, size: int, top_pad: int) -> int:
     """Map a heap with `size` bytes and `top_pad` more usable; return its address, or 0."""
     m.expect_small_pages()
     limit = m.traits.heap_max
@@ -70,7 +70,7 @@ def new_heap(m: Machine, size: int, top_pad: int) -> int:
     return heap
 
 
-def _reserve(m: Machine, limit: int) -> int:
+def _reserve(m: ModelMalloc, limit: int) -> int:
     hint, m.aligned_heap_area = known(m.aligned_heap_area, "aligned_heap_area, where libc puts its next heap,"), 0
     if hint:
         heap = m.kernel.mmap(limit, hint, accessible=False)
@@ -96,7 +96,7 @@ def _reserve(m: Machine, limit: int) -> int:
     return heap
 
 
-def grow_heap(m: Machine, heap: int, more: int) -> bool:
+def grow_heap(m: ModelMalloc, heap: int, more: int) -> bool:
     """Make `more` bytes (rounded up to pages) of a heap usable; return whether there was room."""
     size = heap_size(m, heap) + m.page_up(more)
     if size > m.traits.heap_max:
@@ -108,7 +108,7 @@ def grow_heap(m: Machine, heap: int, more: int) -> bool:
     return True
 
 
-def shrink_heap(m: Machine, heap: int, less: int) -> bool:
+def shrink_heap(m: ModelMalloc, heap: int, less: int) -> bool:
     """Give the last `less` bytes of a heap back; return False where that would take its header."""
     size = heap_size(m, heap) - less
     if size < m.traits.heap_info_size:
@@ -118,7 +118,7 @@ def shrink_heap(m: Machine, heap: int, less: int) -> bool:
     return True
 
 
-def delete_heap(m: Machine, heap: int) -> None:
+def delete_heap(m: ModelMalloc, heap: int) -> None:
     """Unmap a whole heap."""
     limit = m.traits.heap_max
     if heap + limit == m.aligned_heap_area:
@@ -126,17 +126,17 @@ def delete_heap(m: Machine, heap: int) -> None:
     m.kernel.munmap(heap, limit)
 
 
-def get(m: Machine, size: int) -> int:
+def get(m: ModelMalloc, size: int) -> int:
     """Return the thread's arena, finding or making one for `size` bytes where it has none yet (arena_get)."""
     return m.thread.arena or _get2(m, size)
 
 
-def get_retry(m: Machine, arena: int, size: int) -> int:
+def get_retry(m: ModelMalloc, arena: int, size: int) -> int:
     """Return another arena to try after `arena` could not serve `size` bytes, or 0."""
     return m.main_arena if arena != m.main_arena else _get2(m, size)
 
 
-def _get2(m: Machine, size: int) -> int:
+def _get2(m: ModelMalloc, size: int) -> int:
     arena = known(m.free_arenas, _FREE_LIST)
     if arena:
         m.free_arenas = m.load(arena + m.NEXT_FREE)
@@ -159,7 +159,7 @@ def _get2(m: Machine, size: int) -> int:
     return _reuse(m)
 
 
-def _limit_by_processors(m: Machine) -> int:
+def _limit_by_processors(m: ModelMalloc) -> int:
     """Return how many arenas there may be, and 0 while that does not matter yet."""
     test, what = m.parameter("arena_test"), "the number of processors"
     if m.traits.arena_per_processor:
@@ -167,7 +167,7 @@ def _limit_by_processors(m: Machine) -> int:
     return known(m.cores, what) * (8 if m.pointer_size == 8 else 2) if m.narenas > test else 0
 
 
-def _make(m: Machine, size: int) -> int:
+def _make(m: ModelMalloc, size: int) -> int:
     """Return a new arena in a heap of its own, attached to the thread (_int_new_arena), or 0."""
     head = m.traits.heap_info_size
     least = head + m.traits.arena_size + m.align
@@ -193,7 +193,7 @@ def _make(m: Machine, size: int) -> int:
     return arena
 
 
-def _reuse(m: Machine) -> int:
+def _reuse(m: ModelMalloc) -> int:
     """Attach the thread to the next arena in turn (reused_arena)."""
     arena = known(m.next_to_use, "next_to_use, the arena to be shared next,") or m.main_arena
     detach(m, m.thread.arena)
@@ -205,7 +205,7 @@ def _reuse(m: Machine) -> int:
     return arena
 
 
-def _remove_free(m: Machine, arena: int) -> None:
+def _remove_free(m: ModelMalloc, arena: int) -> None:
     """Take an arena out of the list of those without a thread, if it is there."""
     previous, each = 0, known(m.free_arenas, _FREE_LIST)
     while each:
@@ -219,13 +219,13 @@ def _remove_free(m: Machine, arena: int) -> None:
         previous, each = each, following
 
 
-def detach(m: Machine, arena: int) -> None:
+def detach(m: ModelMalloc, arena: int) -> None:
     """Count a thread less in an arena that another replaces."""
     if arena:
         m.store(arena + m.ATTACHED_THREADS, m.load(arena + m.ATTACHED_THREADS) - 1)
 
 
-def leave(m: Machine, arena: int) -> None:
+def leave(m: ModelMalloc, arena: int) -> None:
     """Count a dying thread less; an arena without threads can be had by the next thread that needs one."""
     if not arena:
         return
@@ -236,7 +236,7 @@ def leave(m: Machine, arena: int) -> None:
         m.free_arenas = arena
 
 
-def ring(m: Machine) -> list[int]:
+def ring(m: ModelMalloc) -> list[int]:
     """Return the arenas in the order of their ring, main first."""
     arenas = [m.main_arena]
     each = m.load(m.main_arena + m.NEXT)
@@ -246,7 +246,7 @@ def ring(m: Machine) -> list[int]:
     return arenas
 
 
-def heaps(m: Machine, arena: int) -> list[int]:
+def heaps(m: ModelMalloc, arena: int) -> list[int]:
     """Return the heaps of a non-main arena, the newest (that with top) first."""
     found = []
     heap = m.heap_of(m.load(arena + m.TOP))

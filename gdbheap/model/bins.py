@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from gdbheap.model.errors import Endless
-from gdbheap.model.machine import PREV_INUSE, Machine
+from gdbheap.model.machine import PREV_INUSE, ModelMalloc
 
 _ENDLESS = 1 << 20
 
 
-def unlink(m: Machine, chunk: int) -> None:
+def unlink(m: ModelMalloc, chunk: int) -> None:
     """Take a free chunk out of its list (unlink_chunk)."""
     load, store = m.load, m.store
     size = m.size_of(chunk)
@@ -38,7 +38,7 @@ def unlink(m: Machine, chunk: int) -> None:
         store(larger + m.FD_NEXTSIZE, fd)
 
 
-def insert(m: Machine, chunk: int, before: int, behind: int) -> None:
+def insert(m: ModelMalloc, chunk: int, before: int, behind: int) -> None:
     """Link a chunk between `before` (its bk) and `behind` (its fd)."""
     m.store(chunk + m.BK, before)
     m.store(chunk + m.FD, behind)
@@ -46,20 +46,20 @@ def insert(m: Machine, chunk: int, before: int, behind: int) -> None:
     m.store(behind + m.BK, chunk)
 
 
-def forget_nextsize(m: Machine, chunk: int, size: int) -> None:
+def forget_nextsize(m: ModelMalloc, chunk: int, size: int) -> None:
     """Clear the nextsize links of a large chunk that goes to the unsorted list."""
     if not m.sizes.is_small(size):
         m.store(chunk + m.FD_NEXTSIZE, 0)
         m.store(chunk + m.BK_NEXTSIZE, 0)
 
 
-def mark(m: Machine, arena: int, index: int) -> None:
+def mark(m: ModelMalloc, arena: int, index: int) -> None:
     """Note in the binmap that bin `index` has something."""
     at = arena + m.BINMAP + 4 * (index >> 5)
     m.memory.store32(at, m.memory.load32(at) | 1 << (index & 31))
 
 
-def hand_out(m: Machine, arena: int, chunk: int, size: int) -> int:
+def hand_out(m: ModelMalloc, arena: int, chunk: int, size: int) -> int:
     """Mark a whole free chunk, already unlinked, as in use; return its mem."""
     m.set_in_use(chunk, size)
     if arena != m.main_arena:
@@ -67,7 +67,7 @@ def hand_out(m: Machine, arena: int, chunk: int, size: int) -> int:
     return chunk + m.header
 
 
-def split(m: Machine, arena: int, chunk: int, size: int, wanted: int, message: str) -> int:
+def split(m: ModelMalloc, arena: int, chunk: int, size: int, wanted: int, message: str) -> int:
     """Cut `wanted` bytes off the front of an unlinked free chunk and put the rest on the unsorted list; return the
     mem of the front."""
     rest = chunk + wanted
@@ -80,7 +80,7 @@ def split(m: Machine, arena: int, chunk: int, size: int, wanted: int, message: s
     return chunk + m.header
 
 
-def split_last_remainder(m: Machine, arena: int, chunk: int, size: int, wanted: int) -> int:
+def split_last_remainder(m: ModelMalloc, arena: int, chunk: int, size: int, wanted: int) -> int:
     """Cut `wanted` bytes off the front of last_remainder, the only unsorted chunk; return the mem of the front."""
     rest = chunk + wanted
     unsorted = m.bin_at(arena, 1)
@@ -91,14 +91,14 @@ def split_last_remainder(m: Machine, arena: int, chunk: int, size: int, wanted: 
     return chunk + m.header
 
 
-def _set_heads(m: Machine, arena: int, chunk: int, size: int, wanted: int) -> None:
+def _set_heads(m: ModelMalloc, arena: int, chunk: int, size: int, wanted: int) -> None:
     rest = size - wanted
     m.store(chunk + m.SIZE, wanted | PREV_INUSE | m.arena_flag(arena))
     m.store(chunk + wanted + m.SIZE, rest | PREV_INUSE)
     m.store(chunk + size, rest)
 
 
-def check_unsorted(m: Machine, arena: int, chunk: int) -> int:
+def check_unsorted(m: ModelMalloc, arena: int, chunk: int) -> int:
     """Check the last unsorted chunk as malloc does before it uses it; return its size."""
     load = m.load
     size = m.size_of(chunk)
@@ -117,7 +117,7 @@ def check_unsorted(m: Machine, arena: int, chunk: int) -> int:
     return size
 
 
-def place(m: Machine, arena: int, chunk: int, size: int) -> None:
+def place(m: ModelMalloc, arena: int, chunk: int, size: int) -> None:
     """Put a chunk, taken off the unsorted list, into its small or large bin."""
     index = m.sizes.bin_index(size)
     head = m.bin_at(arena, index)
@@ -133,7 +133,7 @@ def place(m: Machine, arena: int, chunk: int, size: int) -> None:
     insert(m, chunk, before, behind)
 
 
-def _large_place(m: Machine, head: int, first: int, chunk: int, raw: int) -> tuple[int, int]:
+def _large_place(m: ModelMalloc, head: int, first: int, chunk: int, raw: int) -> tuple[int, int]:
     """Return (before, behind) for a chunk in a large bin that is not empty, largest first; link it in the nextsize
     ring if it is the first of its size."""
     load, store = m.load, m.store
@@ -173,7 +173,7 @@ def _large_place(m: Machine, head: int, first: int, chunk: int, raw: int) -> tup
     return before, behind
 
 
-def best_large(m: Machine, arena: int, index: int, wanted: int) -> tuple[int, int]:
+def best_large(m: ModelMalloc, arena: int, index: int, wanted: int) -> tuple[int, int]:
     """Return (chunk, size) of the smallest chunk in large bin `index` that `wanted` fits in, (0, 0) if there is
     none. Not yet unlinked."""
     load = m.load
@@ -194,7 +194,7 @@ def best_large(m: Machine, arena: int, index: int, wanted: int) -> tuple[int, in
     return chunk, size
 
 
-def larger_bin(m: Machine, arena: int, index: int) -> int:
+def larger_bin(m: ModelMalloc, arena: int, index: int) -> int:
     """Return the first bin from `index` on that has a chunk, by the binmap (whose stale bits are cleared on the
     way), or 0."""
     load32 = m.memory.load32

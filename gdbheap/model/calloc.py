@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from gdbheap.model import allocate, arenas, tcache
 from gdbheap.model.errors import Unknown
-from gdbheap.model.machine import IS_MMAPPED, Machine
+from gdbheap.model.machine import IS_MMAPPED, ModelMalloc
 
 
-def calloc(m: Machine, request: int) -> int:
+def calloc(m: ModelMalloc, request: int) -> int:
     """Return the mem of a cleared block for `request` bytes, or 0."""
     size = m.sizes.chunk_size(request)
     if size is None:
@@ -39,7 +39,7 @@ def calloc(m: Machine, request: int) -> int:
     return mem
 
 
-def _cleared_cached(m: Machine, mem: int, size: int) -> int:
+def _cleared_cached(m: ModelMalloc, mem: int, size: int) -> int:
     by_request = m.traits.calloc_clears_request and tcache.bin_of(m, size) < tcache.SMALL_BINS
     found = size if by_request else m.size_of(mem - m.header)
     if found < m.min_size:
@@ -48,7 +48,7 @@ def _cleared_cached(m: Machine, mem: int, size: int) -> int:
     return mem
 
 
-def _dirty_top(m: Machine, arena: int, top: int) -> int:
+def _dirty_top(m: ModelMalloc, arena: int, top: int) -> int:
     """Return how many bytes of top may have been used before (they were part of the heap at some time)."""
     size = m.size_of(top)
     if arena == m.main_arena:

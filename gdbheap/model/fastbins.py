@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from gdbheap.model import bins
 from gdbheap.model.errors import Abort, Endless
-from gdbheap.model.machine import PREV_INUSE, Machine
+from gdbheap.model.machine import PREV_INUSE, ModelMalloc
 
 _ENDLESS = 1 << 20
 
 
-def may_serve(m: Machine, size: int) -> bool:
+def may_serve(m: ModelMalloc, size: int) -> bool:
     """Return whether malloc looks into a fastbin for a chunk of `size`."""
     if not m.traits.has_fastbins:
         return False
     return size <= (largest(m) if m.global_max_fast is None else m.global_max_fast)
 
 
-def takes(m: Machine, size: int) -> bool:
+def takes(m: ModelMalloc, size: int) -> bool:
     """Return whether free puts a chunk of `size` into a fastbin."""
     if not may_serve(m, size) or m.global_max_fast is not None:
         return may_serve(m, size)
@@ -24,27 +24,27 @@ def takes(m: Machine, size: int) -> bool:
     return size <= default(m)
 
 
-def default(m: Machine) -> int:
+def default(m: ModelMalloc) -> int:
     """Return the largest chunk that goes into a fastbin where nobody has changed it (DEFAULT_MXFAST)."""
     return max_fast(m, 64 * m.pointer_size // 4)
 
 
-def largest(m: Machine) -> int:
+def largest(m: ModelMalloc) -> int:
     """Return the largest chunk that can be made to go into a fastbin (MAX_FAST_SIZE)."""
     return max_fast(m, 80 * m.pointer_size // 4)
 
 
-def max_fast(m: Machine, request: int) -> int:
+def max_fast(m: ModelMalloc, request: int) -> int:
     """Return what set_max_fast makes of the largest request."""
     return m.header if request <= m.align - 1 - m.pointer_size else (request + m.pointer_size) & -m.align
 
 
-def head_of(m: Machine, arena: int, index: int) -> int:
+def head_of(m: ModelMalloc, arena: int, index: int) -> int:
     """Return where the head of fastbin `index` is stored."""
     return arena + m.FASTBINS + index * m.pointer_size
 
 
-def take(m: Machine, arena: int, size: int) -> int:
+def take(m: ModelMalloc, arena: int, size: int) -> int:
     """Pop a chunk of `size`; return it, or 0 where the fastbin is empty."""
     index = m.sizes.fast_index(size)
     at = head_of(m, arena, index)
@@ -58,7 +58,7 @@ def take(m: Machine, arena: int, size: int) -> int:
     return chunk
 
 
-def take_more(m: Machine, arena: int, size: int) -> int:
+def take_more(m: ModelMalloc, arena: int, size: int) -> int:
     """Pop another chunk for the tcache; return it, or 0."""
     at = head_of(m, arena, m.sizes.fast_index(size))
     chunk = m.load(at)
@@ -70,7 +70,7 @@ def take_more(m: Machine, arena: int, size: int) -> int:
     return chunk
 
 
-def _pop(m: Machine, at: int, chunk: int) -> None:
+def _pop(m: ModelMalloc, at: int, chunk: int) -> None:
     following = m.protect(chunk + m.FD, m.load(chunk + m.FD))
     # mirrors REMOVE_FB, which threads use instead of a plain store
     if m.traits.safe_linking and not m.single_threaded and following and m.misaligned(following):
@@ -78,7 +78,7 @@ def _pop(m: Machine, at: int, chunk: int) -> None:
     m.store(at, following)
 
 
-def put(m: Machine, arena: int, chunk: int, size: int, locked: bool) -> None:
+def put(m: ModelMalloc, arena: int, chunk: int, size: int, locked: bool) -> None:
     """Push a freed chunk; `locked` says whether the arena is held already (what malloc frees itself)."""
     behind = chunk + size
     m.check(
@@ -96,12 +96,12 @@ def put(m: Machine, arena: int, chunk: int, size: int, locked: bool) -> None:
         raise Abort("invalid fastbin entry (free)")
 
 
-def have_chunks(m: Machine, arena: int) -> bool:
+def have_chunks(m: ModelMalloc, arena: int) -> bool:
     """Return have_fastchunks: whether a fastbin may have something."""
     return m.traits.has_fastbins and m.memory.load32(arena + m.HAVE_FASTCHUNKS) != 0
 
 
-def consolidate(m: Machine, arena: int) -> None:
+def consolidate(m: ModelMalloc, arena: int) -> None:
     """Merge every fastbin chunk with its free neighbours, into the unsorted list or top (malloc_consolidate)."""
     if not m.traits.has_fastbins:
         return
@@ -123,7 +123,7 @@ def consolidate(m: Machine, arena: int) -> None:
             raise Endless(f"fastbin {index} does not end")
 
 
-def _merge(m: Machine, arena: int, chunk: int) -> None:
+def _merge(m: ModelMalloc, arena: int, chunk: int) -> None:
     load, store = m.load, m.store
     size = m.size_of(chunk)
     behind = chunk + size

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from gdbheap.model import arenas, bins, fastbins, mmapped, tcache, trim
-from gdbheap.model.machine import IS_MMAPPED, PREV_INUSE, Machine
+from gdbheap.model.machine import IS_MMAPPED, PREV_INUSE, ModelMalloc
 
 
-def free(m: Machine, mem: int) -> bool:
+def free(m: ModelMalloc, mem: int) -> bool:
     """Free a block. Return False where the thread has to be given a tcache first and the call be made again (2.43)."""
     chunk = (mem - m.header) & m.mask
     if m.traits.free_size_wraps:
@@ -19,7 +19,7 @@ def free(m: Machine, mem: int) -> bool:
     return True
 
 
-def _free_late_checks(m: Machine, chunk: int) -> bool:
+def _free_late_checks(m: ModelMalloc, chunk: int) -> bool:
     # mirrors __libc_free() from 2.42: the tcache first, the size check after it, the mapping last
     m.check(not m.misaligned(chunk), "free(): invalid pointer")
     size = m.size_of(chunk)
@@ -46,7 +46,7 @@ def _free_late_checks(m: Machine, chunk: int) -> bool:
     return True
 
 
-def in_arena(m: Machine, arena: int, chunk: int, locked: bool) -> None:
+def in_arena(m: ModelMalloc, arena: int, chunk: int, locked: bool) -> None:
     """Free a chunk of `arena` with all checks (_int_free); `locked` says that malloc does it on its own account."""
     size = m.size_of(chunk)
     m.check(chunk <= (-size & m.mask) and not m.misaligned(chunk), "free(): invalid pointer")
@@ -62,7 +62,7 @@ def in_arena(m: Machine, arena: int, chunk: int, locked: bool) -> None:
     past_tcache(m, arena, chunk, size, locked)
 
 
-def past_tcache(m: Machine, arena: int, chunk: int, size: int, locked: bool) -> None:
+def past_tcache(m: ModelMalloc, arena: int, chunk: int, size: int, locked: bool) -> None:
     """Free a chunk that no tcache takes (_int_free_chunk)."""
     if fastbins.takes(m, size):
         fastbins.put(m, arena, chunk, size, locked)
@@ -73,7 +73,7 @@ def past_tcache(m: Machine, arena: int, chunk: int, size: int, locked: bool) -> 
         merge(m, arena, chunk, size)
 
 
-def leftover(m: Machine, arena: int, chunk: int) -> None:
+def leftover(m: ModelMalloc, arena: int, chunk: int) -> None:
     """Free what realloc or sysmalloc has no more use for."""
     if m.traits.leftovers_to_tcache:
         in_arena(m, arena, chunk, locked=True)
@@ -81,7 +81,7 @@ def leftover(m: Machine, arena: int, chunk: int) -> None:
         past_tcache(m, arena, chunk, m.size_of(chunk), locked=True)
 
 
-def merge(m: Machine, arena: int, chunk: int, size: int) -> None:
+def merge(m: ModelMalloc, arena: int, chunk: int, size: int) -> None:
     """Free a chunk into its neighbours and the bins (_int_free_merge_chunk)."""
     load = m.load
     behind = chunk + size
@@ -102,7 +102,7 @@ def merge(m: Machine, arena: int, chunk: int, size: int) -> None:
     trim.after_free(m, arena, make_free(m, arena, chunk, size, behind, behind_size))
 
 
-def make_free(m: Machine, arena: int, chunk: int, size: int, behind: int, behind_size: int) -> int:
+def make_free(m: ModelMalloc, arena: int, chunk: int, size: int, behind: int, behind_size: int) -> int:
     """Make a free chunk of [chunk, chunk + size) and, if that is free, the chunk `behind`; return its size
     (_int_free_create_chunk)."""
     load, store = m.load, m.store

@@ -14,16 +14,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from gdbheap.model.kernel import Kernel
-from gdbheap.model.machine import Machine
-from gdbheap.model.memory import PAGE, Memory
+from gdbheap.model.machine import ModelMalloc
+from gdbheap.model.memory import PAGE, ModelMemory
 from gdbheap.model.placement import rounded_up
-from gdbheap.model.process import Process
-from gdbheap.model.ranges import Ranges
+from gdbheap.model.process import ModelProcess
+from gdbheap.model.ranges import SortedRanges
 from gdbheap.model.traits import Traits, traits
 
 
 @dataclass(frozen=True)
-class Place:
+class ImagePlaces:
     """Where a made-up process keeps things: libc's data, where the break starts, and the end of the region for
     mappings."""
 
@@ -34,8 +34,8 @@ class Place:
 
 
 PLACES = {
-    8: Place(0x7FFFF7FA0000, 0x55555557A000, 0x7FFFF7FFF000, 0x7FFFFFFFF000),
-    4: Place(0xF7FA0000, 0x5657A000, 0xF7FFF000, 0xFFFFE000),
+    8: ImagePlaces(0x7FFFF7FA0000, 0x55555557A000, 0x7FFFF7FFF000, 0x7FFFFFFFF000),
+    4: ImagePlaces(0xF7FA0000, 0x5657A000, 0xF7FFF000, 0xFFFFE000),
 }
 _KEY = 0xC0FFEE5EED1E5577
 
@@ -63,7 +63,7 @@ class Image:
 
 def new_process(
     name: str, pointer_size: int = 8, tunables: Mapping[str, int] | None = None, brk: int | None = None
-) -> Process:
+) -> ModelProcess:
     """Return a process of glibc `name` (traits.NAMES) with an untouched heap, at made-up addresses; `brk` moves the
     start of the heap."""
     return process_of(traits(name, pointer_size), tunables, brk)
@@ -71,11 +71,11 @@ def new_process(
 
 def process_of(
     shape: Traits, tunables: Mapping[str, int] | None = None, brk: int | None = None, page_size: int = PAGE
-) -> Process:
+) -> ModelProcess:
     """Return such a process of a malloc with these traits."""
     pointer_size = shape.pointer_size
     place = PLACES[pointer_size]
-    memory = Memory(pointer_size)
+    memory = ModelMemory(pointer_size)
     # malloc_par comes before main_arena in libc's data, both on a multiple of 32
     mp = place.data + 0x180
     main_arena = (mp + shape.mp_size() + 0x400) & -32
@@ -84,10 +84,12 @@ def process_of(
     end = kernel.page_up(main_arena + shape.arena_size)
     kernel.taken.add(place.data, end)
     memory.accessible.add(place.data, end)
-    return Process(Machine(shape, memory, kernel, main_arena, mp, _KEY & ((1 << 8 * pointer_size) - 1)), tunables)
+    return ModelProcess(
+        ModelMalloc(shape, memory, kernel, main_arena, mp, _KEY & ((1 << 8 * pointer_size) - 1)), tunables
+    )
 
 
-def image(process: Process) -> Image:
+def image(process: ModelProcess) -> Image:
     """Return all that the process has in memory now."""
     m = process.machine
     if not m.initialised:
@@ -107,11 +109,11 @@ def image(process: Process) -> Image:
     )
 
 
-def _mappings(m: Machine) -> tuple[tuple[int, int, str], ...]:
+def _mappings(m: ModelMalloc) -> tuple[tuple[int, int, str], ...]:
     data = (m.mp & -m.page_size, m.page_up(m.main_arena + m.traits.arena_size))
     base = m.parameter("sbrk_base") & -m.page_size
     heap = (base, m.page_up(m.kernel.brk)) if base else (0, 0)
-    rest: Ranges = m.kernel.taken.copy()
+    rest: SortedRanges = m.kernel.taken.copy()
     rest.remove(*data)
     rest.remove(*heap)
     named = [(*data, "libc"), *((start, end, "") for start, end in rest)]

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 
 from gdbheap.model.errors import Unknown, known
-from gdbheap.model.memory import PAGE, Memory
+from gdbheap.model.memory import PAGE, ModelMemory
 from gdbheap.model.placement import huge_page, place_mapping, rounded_up
-from gdbheap.model.ranges import Ranges
+from gdbheap.model.ranges import SortedRanges
 
 
 @dataclass
@@ -21,13 +21,13 @@ class Kernel:
     The break, `mmap_base` and `huge_alignment` are None where they are not known: what rests on them raises Unknown.
     """
 
-    memory: Memory
+    memory: ModelMemory
     break_at: int | None
     mmap_base: int | None
     limit: int
     huge_alignment: bool | None = False
     low: int = 0x10000
-    taken: Ranges = field(default_factory=Ranges)
+    taken: SortedRanges = field(default_factory=SortedRanges)
     most: int | None = None
     room: int | None = None
     page_size: int = PAGE

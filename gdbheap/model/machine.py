@@ -8,7 +8,7 @@ from typing import Union
 
 from gdbheap.model.errors import Abort, Unknown
 from gdbheap.model.kernel import Kernel
-from gdbheap.model.memory import Memory
+from gdbheap.model.memory import ModelMemory
 from gdbheap.model.sizes import Sizes
 from gdbheap.model.traits import Traits
 
@@ -25,7 +25,7 @@ Step = tuple[Union[str, int], ...]
 
 
 @dataclass
-class Thread:
+class ModelThread:
     """What malloc keeps for a thread: addresses of its tcache struct and arena (0: none yet). `no_tcache`: there
     will be none (any more)."""
 
@@ -36,7 +36,7 @@ class Thread:
     ended: bool = False
 
 
-class Machine:
+class ModelMalloc:
     """The malloc of one process. Everything that glibc keeps in memory is in `memory`, laid out as glibc lays it out;
     TLS and the static variables that no struct holds are attributes.
 
@@ -44,7 +44,7 @@ class Machine:
     """
 
     def __init__(
-        self, traits: Traits, memory: Memory, kernel: Kernel, main_arena: int, mp: int, tcache_key: int = 0
+        self, traits: Traits, memory: ModelMemory, kernel: Kernel, main_arena: int, mp: int, tcache_key: int = 0
     ) -> None:
         self.traits = traits
         self.memory = memory
@@ -57,7 +57,7 @@ class Machine:
         self.load = memory.load
         self.store = memory.store
         self.steps: list[Step] = []
-        self.threads = [Thread()]
+        self.threads = [ModelThread()]
         self.thread = self.threads[0]
         self.initialised = False
         self.single_threaded = True

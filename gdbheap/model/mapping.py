@@ -53,7 +53,7 @@ class Mapping:
 
 
 @dataclass(frozen=True)
-class Limits:
+class AddressLimits:
     """What bounds the address space, in bytes.
 
     `lowest` is vm.mmap_min_addr, `guard_gap` what stays free below a mapping that grows down (stack_guard_gap),

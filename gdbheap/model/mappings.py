@@ -10,16 +10,16 @@ from bisect import bisect_right
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
-from gdbheap.model.mapping import READ, WRITE, File, Limits, Mapping, continues, mergeable, one_family
+from gdbheap.model.mapping import READ, WRITE, AddressLimits, File, Mapping, continues, mergeable, one_family
 from gdbheap.model.placement import huge_page, place_mapping
 from gdbheap.model.protection_keys import ProtectionKeys
 
 
 @dataclass
-class Mappings:
+class ModelMappings:
     """The mappings of a process in address order, merged as the kernel merges them."""
 
-    limits: Limits
+    limits: AddressLimits
     start_brk: int = 0
     brk_address: int = 0
     mappings: list[Mapping] = field(default_factory=list)

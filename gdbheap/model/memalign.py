@@ -5,10 +5,10 @@ from __future__ import annotations
 from gdbheap.model import arenas, mmapped, trim
 from gdbheap.model.allocate import check_arena, int_malloc
 from gdbheap.model.free import in_arena, make_free, merge
-from gdbheap.model.machine import FLAGS, IS_MMAPPED, PREV_INUSE, Machine
+from gdbheap.model.machine import FLAGS, IS_MMAPPED, PREV_INUSE, ModelMalloc
 
 
-def from_thread_arena(m: Machine, alignment: int, request: int) -> int:
+def from_thread_arena(m: ModelMalloc, alignment: int, request: int) -> int:
     """Return the mem of an aligned block from the thread's arena, or from another if that fails; 0 if none can."""
     if m.single_threaded:
         mem = _int_memalign(m, m.main_arena, alignment, request)
@@ -21,7 +21,7 @@ def from_thread_arena(m: Machine, alignment: int, request: int) -> int:
     return check_arena(m, arena, mem, "p", "ar_ptr")
 
 
-def _int_memalign(m: Machine, arena: int, alignment: int, request: int) -> int:
+def _int_memalign(m: ModelMalloc, arena: int, alignment: int, request: int) -> int:
     size = m.sizes.chunk_size(request)
     if size is None:
         return 0
@@ -37,13 +37,13 @@ def _int_memalign(m: Machine, arena: int, alignment: int, request: int) -> int:
     return chunk + m.header
 
 
-def _aligned_after(m: Machine, chunk: int, alignment: int) -> int:
+def _aligned_after(m: ModelMalloc, chunk: int, alignment: int) -> int:
     """Return the chunk whose mem is the first multiple of `alignment` that leaves room for a chunk before it."""
     found = ((chunk + m.header + alignment - 1) & -alignment) - m.header
     return found + alignment if found - chunk < m.min_size else found
 
 
-def _align_mmapped(m: Machine, chunk: int, alignment: int) -> int:
+def _align_mmapped(m: ModelMalloc, chunk: int, alignment: int) -> int:
     mem = chunk + m.header
     if not mem % alignment:
         return mem
@@ -59,7 +59,7 @@ def _align_mmapped(m: Machine, chunk: int, alignment: int) -> int:
     return aligned + m.header
 
 
-def _cut_front(m: Machine, arena: int, chunk: int, alignment: int, size: int) -> int:
+def _cut_front(m: ModelMalloc, arena: int, chunk: int, alignment: int, size: int) -> int:
     aligned = _aligned_after(m, chunk, alignment)
     lead = aligned - chunk
     rest = m.size_of(chunk) - lead
@@ -77,7 +77,7 @@ def _cut_front(m: Machine, arena: int, chunk: int, alignment: int, size: int) ->
     return aligned
 
 
-def _cut_tail(m: Machine, arena: int, chunk: int, size: int) -> None:
+def _cut_tail(m: ModelMalloc, arena: int, chunk: int, size: int) -> None:
     have = m.size_of(chunk)
     rest = have - size
     tail = chunk + size

@@ -6,13 +6,13 @@ import struct
 from collections.abc import Callable
 
 from gdbheap.model.errors import Segv
-from gdbheap.model.ranges import Ranges
+from gdbheap.model.ranges import SortedRanges
 
 # Memory is kept in pieces of the smallest page of any machine; every page is a whole number of them.
 PAGE = 4096
 
 
-class Memory:
+class ModelMemory:
     """Little-endian words of `word` (4 or 8) bytes in the stretches that `accessible` holds; all else is SIGSEGV.
 
     A page never written is zero, or what `source(page_address)` gives (PAGE bytes; None: zero, or Segv where it is
@@ -21,13 +21,13 @@ class Memory:
 
     def __init__(self, pointer_size: int, source: Callable[[int], bytes | None] | None = None) -> None:
         self.pointer_size = pointer_size
-        self.accessible = Ranges()
+        self.accessible = SortedRanges()
         self._source = source
         self._mask = (1 << (8 * pointer_size)) - 1
         self._odd = pointer_size - 1
         self._shift = 3 if pointer_size == 8 else 2
         self._pages: dict[int, memoryview[int]] = {}
-        self._dropped = Ranges()
+        self._dropped = SortedRanges()
 
     def load(self, address: int) -> int:
         """Return the word at `address`."""

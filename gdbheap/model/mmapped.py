@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from gdbheap.model.machine import FLAGS, IS_MMAPPED, Machine
+from gdbheap.model.machine import FLAGS, IS_MMAPPED, ModelMalloc
 
 
-def wanted(m: Machine, size: int) -> bool:
+def wanted(m: ModelMalloc, size: int) -> bool:
     """Return whether sysmalloc maps a chunk of `size` rather than grow the heap."""
     return size >= m.parameter("mmap_threshold") and _signed(m.parameter("n_mmaps")) < _signed(
         m.parameter("n_mmaps_max")
@@ -16,24 +16,24 @@ def _signed(value: int) -> int:
     return value - (1 << 32) if value & 0x80000000 else value
 
 
-def overhead(m: Machine) -> int:
+def overhead(m: ModelMalloc) -> int:
     """Return what a chunk's size leaves out of its mapping, in bytes."""
     return m.traits.mmapped_overhead_words * m.pointer_size
 
 
-def usable_tail(m: Machine) -> int:
+def usable_tail(m: ModelMalloc) -> int:
     """Return how much of the size is not usable: where the mapping ends with the chunk, no word of a next chunk can
     be lent."""
     return m.pointer_size if overhead(m) else m.header
 
 
-def offset_of(m: Machine, chunk: int) -> int:
+def offset_of(m: ModelMalloc, chunk: int) -> int:
     """Return how far into its mapping a chunk starts. Bit 0 of the field tells of huge pages where the mapping has
     an overhead."""
     return m.load(chunk) & ~1 if overhead(m) else m.load(chunk)
 
 
-def allocate(m: Machine, size: int) -> int:
+def allocate(m: ModelMalloc, size: int) -> int:
     """Map a chunk of `size`; return its mem, or 0 (sysmalloc_mmap)."""
     # room for the alignment within the mapping; from 2.43 it is part of the overhead
     slack = (overhead(m) and m.align) or m.pointer_size + (m.align - 1 if m.align > m.header else 0)
@@ -56,13 +56,13 @@ def allocate(m: Machine, size: int) -> int:
     return chunk + m.header
 
 
-def _add_bytes(m: Machine, length: int) -> None:
+def _add_bytes(m: ModelMalloc, length: int) -> None:
     total = (m.parameter("mmapped_mem") + length) & m.mask
     m.set_parameter("mmapped_mem", total)
     m.set_parameter("max_mmapped_mem", max(m.parameter("max_mmapped_mem"), total))
 
 
-def _checked_extent(m: Machine, chunk: int, who: str) -> tuple[int, int]:
+def _checked_extent(m: ModelMalloc, chunk: int, who: str) -> tuple[int, int]:
     """Return (start, length) of the chunk's mapping, or abort in the name of `who`."""
     offset = offset_of(m, chunk)
     start = (chunk - offset) & m.mask
@@ -72,7 +72,7 @@ def _checked_extent(m: Machine, chunk: int, who: str) -> tuple[int, int]:
     return start, length
 
 
-def free(m: Machine, chunk: int) -> None:
+def free(m: ModelMalloc, chunk: int) -> None:
     """Unmap a chunk (munmap_chunk)."""
     start, length = _checked_extent(m, chunk, "munmap_chunk")
     m.set_parameter("n_mmaps", m.parameter("n_mmaps") - 1)
@@ -82,7 +82,7 @@ def free(m: Machine, chunk: int) -> None:
     m.step("munmap", length)
 
 
-def adjust_threshold(m: Machine, chunk: int) -> None:
+def adjust_threshold(m: ModelMalloc, chunk: int) -> None:
     """Raise the mmap threshold to the size of a chunk about to be freed, where that is dynamic and the chunk is
     larger."""
     raw = m.load(chunk + m.SIZE)
@@ -94,7 +94,7 @@ def adjust_threshold(m: Machine, chunk: int) -> None:
     m.step("threshold", size)
 
 
-def resize(m: Machine, chunk: int, size: int) -> int:
+def resize(m: ModelMalloc, chunk: int, size: int) -> int:
     """Make the mapping of a chunk fit `size`; return the chunk, moved or not, or 0 (mremap_chunk)."""
     start, length = _checked_extent(m, chunk, "mremap_chunk")
     offset = offset_of(m, chunk)

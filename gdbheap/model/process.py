@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gdbheap.model import allocate, arenas, calloc, free, memalign, mmapped, realloc, settings, tcache, trim
-from gdbheap.model.machine import IS_MMAPPED, Machine, Thread
+from gdbheap.model.machine import IS_MMAPPED, ModelMalloc, ModelThread
 
 # What pthread_create allocates for a thread's TLS: a vector of this many pairs of words
 _DTV_ENTRIES = 16
 
 
-class Process:
+class ModelProcess:
     """Every call returns what glibc's would (an address, 0 for NULL) or raises Abort, Segv or Endless: what the process
     dies of.
 
@@ -19,7 +19,7 @@ class Process:
     call.
     """
 
-    def __init__(self, machine: Machine, tunables: Mapping[str, int] | None = None) -> None:
+    def __init__(self, machine: ModelMalloc, tunables: Mapping[str, int] | None = None) -> None:
         self.machine = machine
         self._tunables = dict(tunables or {})
 
@@ -104,7 +104,7 @@ class Process:
         thread's."""
         m = self._begin()
         m.single_threaded = False
-        thread = Thread(descriptor=calloc.calloc(m, (_DTV_ENTRIES + 1) * m.header))
+        thread = ModelThread(descriptor=calloc.calloc(m, (_DTV_ENTRIES + 1) * m.header))
         for index, each in enumerate(m.threads):
             if each.ended:
                 m.threads[index] = thread
@@ -130,7 +130,7 @@ class Process:
         """Free what create_thread allocated; the index can be had by another thread."""
         m = self._begin()
         self._free(m, m.threads[index].descriptor)
-        m.threads[index] = Thread(ended=True)
+        m.threads[index] = ModelThread(ended=True)
 
     def sbrk(self, increment: int) -> int | None:
         """Move the break as a program may do itself."""
@@ -144,7 +144,7 @@ class Process:
 
     # inside
 
-    def _begin(self) -> Machine:
+    def _begin(self) -> ModelMalloc:
         m = self.machine
         m.steps.clear()
         if not m.initialised:
@@ -156,7 +156,7 @@ class Process:
         self.machine.initialised = True
         settings.initialise(self.machine, self._tunables)
 
-    def _malloc(self, m: Machine, request: int) -> int:
+    def _malloc(self, m: ModelMalloc, request: int) -> int:
         size = m.sizes.chunk_size(request)
         if size is None:
             return allocate.refuse(m, lambda: allocate.from_thread_arena(m, request))
@@ -164,7 +164,7 @@ class Process:
         allocate.make_tcache_for(m, size)
         return tcache.take(m, size) or allocate.from_thread_arena(m, request)
 
-    def _free(self, m: Machine, mem: int) -> None:
+    def _free(self, m: ModelMalloc, mem: int) -> None:
         if not mem:
             return
         if not m.load(mem - m.pointer_size) & IS_MMAPPED:
@@ -173,7 +173,7 @@ class Process:
             allocate.make_tcache(m)
             free.free(m, mem)
 
-    def _realloc(self, m: Machine, mem: int, request: int) -> int:
+    def _realloc(self, m: ModelMalloc, mem: int, request: int) -> int:
         if not mem:
             return self._malloc(m, request)
         if not request:
@@ -198,14 +198,14 @@ class Process:
             return resized
         return self._copy_mmapped(m, chunk, request)
 
-    def _copy_mmapped(self, m: Machine, chunk: int, request: int) -> int:
+    def _copy_mmapped(self, m: ModelMalloc, chunk: int, request: int) -> int:
         mem = self._malloc(m, request)
         if mem:
             m.memory.copy(chunk + m.header, mem, m.size_of(chunk) - m.header)
             mmapped.free(m, chunk)
         return mem
 
-    def _memalign(self, m: Machine, alignment: int, request: int) -> int:
+    def _memalign(self, m: ModelMalloc, alignment: int, request: int) -> int:
         if alignment <= m.align:
             return self._malloc(m, request)
         alignment = max(alignment, m.min_size)

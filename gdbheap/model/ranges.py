@@ -6,7 +6,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Iterator
 
 
-class Ranges:
+class SortedRanges:
     """Stretches [start, end), kept sorted and merged where they touch."""
 
     def __init__(self) -> None:
@@ -16,9 +16,9 @@ class Ranges:
     def __iter__(self) -> zip[tuple[int, int]]:
         return zip(self.starts, self.ends)
 
-    def copy(self) -> Ranges:
+    def copy(self) -> SortedRanges:
         """Return another set with the same stretches."""
-        other = Ranges()
+        other = SortedRanges()
         other.starts, other.ends = list(self.starts), list(self.ends)
         return other
 

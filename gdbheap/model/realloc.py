@@ -5,10 +5,10 @@ from __future__ import annotations
 from gdbheap.model import bins, mmapped
 from gdbheap.model.allocate import check_arena, from_thread_arena, int_malloc
 from gdbheap.model.free import in_arena, leftover, past_tcache
-from gdbheap.model.machine import FLAGS, IS_MMAPPED, PREV_INUSE, Machine
+from gdbheap.model.machine import FLAGS, IS_MMAPPED, PREV_INUSE, ModelMalloc
 
 
-def usable(m: Machine, mem: int) -> int:
+def usable(m: ModelMalloc, mem: int) -> int:
     """Return how many bytes a block has for its user (malloc_usable_size), 0 for one that looks free."""
     chunk = mem - m.header
     if m.load(chunk + m.SIZE) & IS_MMAPPED:
@@ -16,7 +16,7 @@ def usable(m: Machine, mem: int) -> int:
     return m.size_of(chunk) - m.pointer_size if m.in_use(chunk) else 0
 
 
-def stays(m: Machine, mem: int, request: int) -> bool:
+def stays(m: ModelMalloc, mem: int, request: int) -> bool:
     """Return whether realloc gives the block back as it is, before it looks at anything else."""
     if not m.traits.realloc_slack:
         return False
@@ -25,12 +25,12 @@ def stays(m: Machine, mem: int, request: int) -> bool:
     return 0 <= slack < m.header or bool(mapped and 0 <= slack <= m.page_size)
 
 
-def check_pointer(m: Machine, chunk: int) -> None:
+def check_pointer(m: ModelMalloc, chunk: int) -> None:
     """Abort where no chunk can be."""
     m.check(chunk <= (-m.size_of(chunk) & m.mask) and not m.misaligned(chunk), "realloc(): invalid pointer")
 
 
-def resize_mmapped(m: Machine, chunk: int, size: int) -> int:
+def resize_mmapped(m: ModelMalloc, chunk: int, size: int) -> int:
     """Return the mem of an mmapped chunk made to fit `size` in place or elsewhere, or 0 where a new block must do."""
     resized = mmapped.resize(m, chunk, size)
     if resized:
@@ -39,7 +39,7 @@ def resize_mmapped(m: Machine, chunk: int, size: int) -> int:
     return chunk + m.header if m.size_of(chunk) - m.pointer_size >= size else 0
 
 
-def resize(m: Machine, chunk: int, size: int, request: int) -> int:
+def resize(m: ModelMalloc, chunk: int, size: int, request: int) -> int:
     """Resize a chunk of an arena to the chunk size `size`; return its mem, or 0."""
     arena = m.arena_of(chunk)
     mem = _int_realloc(m, arena, chunk, size)
@@ -57,7 +57,7 @@ def resize(m: Machine, chunk: int, size: int, request: int) -> int:
     return mem
 
 
-def _int_realloc(m: Machine, arena: int, chunk: int, size: int) -> int:
+def _int_realloc(m: ModelMalloc, arena: int, chunk: int, size: int) -> int:
     load, store = m.load, m.store
     raw = load(chunk + m.SIZE)
     old = raw & ~FLAGS
@@ -101,7 +101,7 @@ def _int_realloc(m: Machine, arena: int, chunk: int, size: int) -> int:
     return chunk + m.header
 
 
-def _give_back_rest(m: Machine, arena: int, chunk: int, have: int, size: int) -> None:
+def _give_back_rest(m: ModelMalloc, arena: int, chunk: int, have: int, size: int) -> None:
     flag = m.arena_flag(arena)
     rest = have - size
     flags = m.load(chunk + m.SIZE) & FLAGS

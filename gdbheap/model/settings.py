@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from gdbheap.model import arenas, fastbins, tcache
-from gdbheap.model.machine import Machine
+from gdbheap.model.machine import ModelMalloc
 
 # mallopt's parameters (malloc.h)
 M_MXFAST = 1
@@ -32,7 +32,7 @@ _TUNABLES = {
 }
 
 
-def initialise(m: Machine, tunables: Mapping[str, int]) -> None:
+def initialise(m: ModelMalloc, tunables: Mapping[str, int]) -> None:
     """Set up the main arena and all parameters (ptmalloc_init)."""
     m.thread.arena = m.main_arena
     arenas.initialise(m, m.main_arena)
@@ -53,7 +53,7 @@ def initialise(m: Machine, tunables: Mapping[str, int]) -> None:
         _apply(m, name, value)
 
 
-def mallopt(m: Machine, parameter: int, value: int) -> int:
+def mallopt(m: ModelMalloc, parameter: int, value: int) -> int:
     """Set a parameter; return 1, or 0 where the value is refused."""
     fastbins.consolidate(m, m.main_arena)
     if parameter == M_MXFAST:
@@ -70,7 +70,7 @@ def mallopt(m: Machine, parameter: int, value: int) -> int:
     return 1
 
 
-def _apply(m: Machine, name: str, value: int) -> None:
+def _apply(m: ModelMalloc, name: str, value: int) -> None:
     if name.startswith("tcache_") and not m.traits.has_tcache:
         return
     if name == "tcache_count" and value <= 0xFFFF:
@@ -86,7 +86,7 @@ def _apply(m: Machine, name: str, value: int) -> None:
         m.set_parameter(name, value)
 
 
-def _set_tcache_max(m: Machine, value: int) -> None:
+def _set_tcache_max(m: ModelMalloc, value: int) -> None:
     size = m.sizes.chunk_size(value)
     if size is None:
         return
@@ -101,7 +101,7 @@ def _set_tcache_max(m: Machine, value: int) -> None:
         m.set_parameter("tcache_bins", tcache.bin_of(m, size) + 1)
 
 
-def _set_max_fast(m: Machine, value: int) -> int:
+def _set_max_fast(m: ModelMalloc, value: int) -> int:
     if not m.traits.has_fastbins:
         return 1
     if not 0 <= value <= 80 * m.pointer_size // 4:

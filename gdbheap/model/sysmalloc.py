@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from gdbheap.model import arenas, mmapped
 from gdbheap.model.free import leftover
-from gdbheap.model.machine import PREV_INUSE, Machine
+from gdbheap.model.machine import PREV_INUSE, ModelMalloc
 
 _MMAP_AS_MORECORE = 1 << 20
 
 
-def sysmalloc(m: Machine, arena: int, size: int) -> int:
+def sysmalloc(m: ModelMalloc, arena: int, size: int) -> int:
     """Return the mem of a chunk of `size` made of new memory, or 0. `arena` 0: there is none, only a mapping can
     serve."""
     m.expect_small_pages()
@@ -40,7 +40,7 @@ def sysmalloc(m: Machine, arena: int, size: int) -> int:
     return from_top(m, arena, size)
 
 
-def from_top(m: Machine, arena: int, size: int) -> int:
+def from_top(m: ModelMalloc, arena: int, size: int) -> int:
     """Cut a chunk of `size` off top; return its mem, or 0 where top is too small."""
     top = m.load(arena + m.TOP)
     top_size = m.size_of(top)
@@ -53,11 +53,11 @@ def from_top(m: Machine, arena: int, size: int) -> int:
     return top + m.header
 
 
-def _add_system_mem(m: Machine, arena: int, size: int) -> None:
+def _add_system_mem(m: ModelMalloc, arena: int, size: int) -> None:
     m.store(arena + m.SYSTEM_MEM, m.load(arena + m.SYSTEM_MEM) + size)
 
 
-def _grow(m: Machine, arena: int, top: int, top_size: int, size: int) -> bool:
+def _grow(m: ModelMalloc, arena: int, top: int, top_size: int, size: int) -> bool:
     """Make top of a non-main arena larger, or put it in a new heap; return whether that was possible."""
     old = m.heap_of(top)
     old_size = arenas.heap_size(m, old)
@@ -93,7 +93,7 @@ def _grow(m: Machine, arena: int, top: int, top_size: int, size: int) -> bool:
     return True
 
 
-def _grow_main(m: Machine, top: int, top_size: int, size: int) -> None:
+def _grow_main(m: ModelMalloc, top: int, top_size: int, size: int) -> None:
     arena = m.main_arena
     request = size + m.parameter("top_pad") + m.min_size
     wanted = m.page_up(request - (top_size if arenas.contiguous(m, arena) else 0)) & m.mask
@@ -122,7 +122,7 @@ def _grow_main(m: Machine, top: int, top_size: int, size: int) -> None:
     _new_main_stretch(m, top, top_size, start, wanted, end)
 
 
-def _mapping_instead(m: Machine, request: int, wanted: int, top_size: int) -> int:
+def _mapping_instead(m: ModelMalloc, request: int, wanted: int, top_size: int) -> int:
     """Return how much to map where the break cannot move: `request` is all that is needed, `wanted` what the break
     was to grow."""
     if m.traits.morecore_whole:
@@ -134,7 +134,7 @@ def _mapping_instead(m: Machine, request: int, wanted: int, top_size: int) -> in
     return max(wanted & m.mask, least)
 
 
-def _new_main_stretch(m: Machine, top: int, top_size: int, start: int, size: int, end: int) -> None:
+def _new_main_stretch(m: ModelMalloc, top: int, top_size: int, start: int, size: int, end: int) -> None:
     """Put top into memory that does not follow the old top: [start, start + size), or up to the break where `end` is
     0."""
     arena = m.main_arena

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gdbheap.model.errors import Abort, Endless
-from gdbheap.model.machine import Machine, Thread
+from gdbheap.model.machine import ModelMalloc, ModelThread
 
 SMALL_BINS = 64
 _ENDLESS = 1 << 20
 
 
-def bin_of(m: Machine, size: int) -> int:
+def bin_of(m: ModelMalloc, size: int) -> int:
     """Return the tcache bin of a chunk size (csize2tidx, and from 2.42 large_csize2tidx). It may be past the last
     bin."""
     if not m.traits.tcache_counts_slots:
@@ -23,12 +23,12 @@ def bin_of(m: Machine, size: int) -> int:
     return SMALL_BINS + size.bit_length() - largest.bit_length()
 
 
-def largest_small(m: Machine) -> int:
+def largest_small(m: ModelMalloc) -> int:
     """Return the size of the chunks in the last small bin."""
     return m.min_size + (SMALL_BINS - 1) * m.align
 
 
-def caches(m: Machine, size: int) -> bool:
+def caches(m: ModelMalloc, size: int) -> bool:
     """Return whether chunks of `size` may be cached at all, large bins included."""
     if not m.traits.has_tcache:
         return False
@@ -37,7 +37,7 @@ def caches(m: Machine, size: int) -> bool:
     return bin_of(m, size) < m.parameter("tcache_bins")
 
 
-def stashes(m: Machine, size: int) -> bool:
+def stashes(m: ModelMalloc, size: int) -> bool:
     """Return whether malloc puts spare chunks of `size` into the tcache as it passes: small bins only."""
     if not m.traits.has_tcache:
         return False
@@ -46,7 +46,7 @@ def stashes(m: Machine, size: int) -> bool:
     return m.thread.tcache != 0 and bin_of(m, size) < m.parameter("tcache_bins")
 
 
-def room(m: Machine, index: int) -> bool:
+def room(m: ModelMalloc, index: int) -> bool:
     """Return whether bin `index` takes another chunk."""
     table = m.thread.tcache
     if not table:
@@ -55,7 +55,7 @@ def room(m: Machine, index: int) -> bool:
     return count != 0 if m.traits.tcache_counts_slots else count < m.parameter("tcache_count")
 
 
-def holds(m: Machine, index: int) -> bool:
+def holds(m: ModelMalloc, index: int) -> bool:
     """Return whether malloc would take from bin `index`."""
     table = m.thread.tcache
     if not table:
@@ -65,7 +65,7 @@ def holds(m: Machine, index: int) -> bool:
     return _count(m, table, index) > 0
 
 
-def set_count(m: Machine, table: int, index: int, count: int) -> None:
+def set_count(m: ModelMalloc, table: int, index: int, count: int) -> None:
     """Set the counter of bin `index` of a tcache."""
     if m.traits.tcache_counts_bytes:
         m.memory.write(table + index, bytes([count & 0xFF]))
@@ -73,39 +73,39 @@ def set_count(m: Machine, table: int, index: int, count: int) -> None:
         m.memory.store16(table + 2 * index, count)
 
 
-def _count(m: Machine, table: int, index: int) -> int:
+def _count(m: ModelMalloc, table: int, index: int) -> int:
     if m.traits.tcache_counts_bytes:
         return m.memory.read(table + index, 1)[0]
     return m.memory.load16(table + 2 * index)
 
 
-def head_of(m: Machine, index: int) -> int:
+def head_of(m: ModelMalloc, index: int) -> int:
     """Return where the head of bin `index` is stored."""
     return m.thread.tcache + m.traits.tcache_entries + index * m.pointer_size
 
 
-def key(m: Machine) -> int:
+def key(m: ModelMalloc) -> int:
     """Return what marks a cached chunk."""
     return m.tcache_key if m.traits.random_tcache_key else m.thread.tcache
 
 
-def put(m: Machine, chunk: int, index: int) -> None:
+def put(m: ModelMalloc, chunk: int, index: int) -> None:
     """Push a chunk (tcache_put)."""
     _link(m, chunk + m.header, index, head_of(m, index), False)
 
 
-def put_large(m: Machine, chunk: int, index: int) -> None:
+def put_large(m: ModelMalloc, chunk: int, index: int) -> None:
     """Insert a chunk in order of size (tcache_put_large)."""
     at, mangled, _ = _seek(m, index, m.size_of(chunk))
     _link(m, chunk + m.header, index, at, mangled)
 
 
-def get(m: Machine, index: int) -> int:
+def get(m: ModelMalloc, index: int) -> int:
     """Pop a chunk; return its mem (tcache_get)."""
     return _unlink(m, index, head_of(m, index), False)
 
 
-def take(m: Machine, size: int, alignment: int = 1) -> int:
+def take(m: ModelMalloc, size: int, alignment: int = 1) -> int:
     """Return the mem of a cached chunk of `size` at a multiple of `alignment`, or 0 if there is none."""
     index = bin_of(m, size)
     if not caches(m, size) or not holds(m, index):
@@ -125,7 +125,7 @@ def take(m: Machine, size: int, alignment: int = 1) -> int:
     return mem
 
 
-def entries(m: Machine, index: int) -> Iterator[tuple[int, int]]:
+def entries(m: ModelMalloc, index: int) -> Iterator[tuple[int, int]]:
     """Yield (where the link is stored, mem) along bin `index`."""
     at = head_of(m, index)
     mem = m.load(at)
@@ -137,7 +137,7 @@ def entries(m: Machine, index: int) -> Iterator[tuple[int, int]]:
     raise Endless(f"tcache bin {index} does not end")
 
 
-def _seek(m: Machine, index: int, size: int, alignment: int = 1) -> tuple[int, bool, int]:
+def _seek(m: ModelMalloc, index: int, size: int, alignment: int = 1) -> tuple[int, bool, int]:
     """Return (link, link is mangled, mem) of the first chunk of exactly `size`; with mem 0, the link where a chunk
     of `size` belongs."""
     at = head_of(m, index)
@@ -153,7 +153,7 @@ def _seek(m: Machine, index: int, size: int, alignment: int = 1) -> tuple[int, b
     raise Endless(f"tcache bin {index} does not end")
 
 
-def _seek_fit(m: Machine, index: int, size: int) -> tuple[int, bool, int]:
+def _seek_fit(m: ModelMalloc, index: int, size: int) -> tuple[int, bool, int]:
     """Return what _seek() does, of the first chunk of `size` or more; the list is in order of size."""
     for at, mem in entries(m, index):
         if m.size_of(mem - m.header) >= size:
@@ -161,14 +161,14 @@ def _seek_fit(m: Machine, index: int, size: int) -> tuple[int, bool, int]:
     return 0, False, 0
 
 
-def _seek_aligned(m: Machine, index: int, alignment: int) -> tuple[int, bool, int]:
+def _seek_aligned(m: ModelMalloc, index: int, alignment: int) -> tuple[int, bool, int]:
     for at, mem in entries(m, index):
         if not mem & (alignment - 1):
             return at, at != head_of(m, index), mem
     return 0, False, 0
 
 
-def _link(m: Machine, mem: int, index: int, at: int, mangled: bool) -> None:
+def _link(m: ModelMalloc, mem: int, index: int, at: int, mangled: bool) -> None:
     table = m.thread.tcache
     slots = _count(m, table, index)
     if m.traits.tcache_key:
@@ -180,7 +180,7 @@ def _link(m: Machine, mem: int, index: int, at: int, mangled: bool) -> None:
     set_count(m, table, index, slots - 1 if m.traits.tcache_counts_slots else _count(m, table, index) + 1)
 
 
-def _unlink(m: Machine, index: int, at: int, mangled: bool) -> int:
+def _unlink(m: ModelMalloc, index: int, at: int, mangled: bool) -> int:
     mem = m.protect(at, m.load(at)) if mangled else m.load(at)
     if m.traits.safe_linking and mem & (m.align - 1):
         raise Abort("malloc(): unaligned tcache chunk detected")
@@ -193,7 +193,7 @@ def _unlink(m: Machine, index: int, at: int, mangled: bool) -> int:
     return mem
 
 
-def verify_not_cached(m: Machine, mem: int, size: int) -> None:
+def verify_not_cached(m: ModelMalloc, mem: int, size: int) -> None:
     """Abort if `mem`, whose second word is the key, is in the tcache already (tcache_double_free_verify)."""
     every = m.traits.tcache_walks_all_bins
     if every and not m.thread.tcache:
@@ -210,7 +210,7 @@ def verify_not_cached(m: Machine, mem: int, size: int) -> None:
                 raise Abort("free(): double free detected in tcache 2")
 
 
-def shut_down(m: Machine, thread: Thread) -> Iterator[int]:
+def shut_down(m: ModelMalloc, thread: ModelThread) -> Iterator[int]:
     """Take a dying thread's tcache away and yield the mems to be freed: all that is cached, then the struct
     (tcache_thread_shutdown)."""
     table = thread.tcache

@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 from gdbheap.model.mapping import EXECUTE, READ, WRITE, File, Mapping
-from gdbheap.model.mappings import Mappings
+from gdbheap.model.mappings import ModelMappings
 from gdbheap.model.placement import huge_page
 
 # What a page is made of. A page that has no entry has never been touched.
@@ -58,11 +58,11 @@ class Outcome:
 
 
 @dataclass
-class Pages:
+class ModelPages:
     """The pages of a modelled address space: `present` maps page addresses to kinds, `cached` holds (file, offset)
     in the page cache."""
 
-    mappings: Mappings
+    mappings: ModelMappings
     present: dict[int, str] = field(default_factory=dict)
     cached: set[tuple[str, int]] = field(default_factory=set)
 

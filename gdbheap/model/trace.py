@@ -21,7 +21,7 @@ from dataclasses import dataclass
 
 from gdbheap.model.errors import TraceError
 from gdbheap.model.memory import PAGE
-from gdbheap.model.process import Process
+from gdbheap.model.process import ModelProcess
 
 ARGUMENTS = {
     "m": 2,
@@ -99,7 +99,7 @@ class Result:
 class Player:
     """Performs operations on a modelled process, and keeps the slots and the ledger as replay.c does."""
 
-    def __init__(self, process: Process) -> None:
+    def __init__(self, process: ModelProcess) -> None:
         self.process = process
         self.slots: dict[int, int] = {}
         self.results: list[Result] = []

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from gdbheap.model import arenas, bins, fastbins
-from gdbheap.model.machine import FLAGS, PREV_INUSE, TRIM_SIZE, Machine
+from gdbheap.model.machine import FLAGS, PREV_INUSE, TRIM_SIZE, ModelMalloc
 
 
-def after_free(m: Machine, arena: int, size: int) -> None:
+def after_free(m: ModelMalloc, arena: int, size: int) -> None:
     """Do what a free that made a chunk of `size` does last (_int_free_maybe_consolidate, _int_free_maybe_trim)."""
     if size < TRIM_SIZE:
         return
@@ -23,13 +23,13 @@ def after_free(m: Machine, arena: int, size: int) -> None:
         _heap(m, heap, top_pad)
 
 
-def _spare(m: Machine, size: int, pad: int) -> int:
+def _spare(m: ModelMalloc, size: int, pad: int) -> int:
     """Return the whole pages at the end of a top of `size` that need not be kept."""
     area = size - m.min_size - 1
     return (area - pad) & -m.page_size if area > pad else 0
 
 
-def main(m: Machine, pad: int) -> bool:
+def main(m: ModelMalloc, pad: int) -> bool:
     """Lower the break, keeping `pad` bytes of top; return whether it moved (systrim)."""
     arena = m.main_arena
     top = m.load(arena + m.TOP)
@@ -48,7 +48,7 @@ def main(m: Machine, pad: int) -> bool:
     return True
 
 
-def _heap(m: Machine, heap: int, pad: int) -> None:
+def _heap(m: ModelMalloc, heap: int, pad: int) -> None:
     """Delete the newest heaps of an arena while they are empty, then shrink the one with top (heap_trim)."""
     arena = m.load(heap)
     top = m.load(arena + m.TOP)
@@ -68,7 +68,7 @@ def _heap(m: Machine, heap: int, pad: int) -> None:
     m.store(top + m.SIZE, (size - extra) | PREV_INUSE)
 
 
-def _delete(m: Machine, arena: int, heap: int, pad: int) -> tuple[int, int] | None:
+def _delete(m: ModelMalloc, arena: int, heap: int, pad: int) -> tuple[int, int] | None:
     """Delete an empty heap, making what ends the previous one top again; return (previous heap, top), or None where
     too little would be left."""
     load, store = m.load, m.store
@@ -105,7 +105,7 @@ def _delete(m: Machine, arena: int, heap: int, pad: int) -> tuple[int, int] | No
     return previous, chunk
 
 
-def everything(m: Machine, pad: int) -> int:
+def everything(m: ModelMalloc, pad: int) -> int:
     """Do malloc_trim's work in every arena: give whole free pages back; return 1 if any memory was released, else 0."""
     released = 0
     for arena in arenas.ring(m):
@@ -116,7 +116,7 @@ def everything(m: Machine, pad: int) -> int:
     return released
 
 
-def _free_pages(m: Machine, arena: int) -> int:
+def _free_pages(m: ModelMalloc, arena: int) -> int:
     result = 0
     first = m.sizes.bin_index(m.page_size)
     for index in (1, *range(first, 128)):

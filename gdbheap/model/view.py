@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from gdbheap.model import arenas
 from gdbheap.model.errors import Endless
 from gdbheap.model.fastbins import head_of
-from gdbheap.model.machine import FLAGS, Machine
+from gdbheap.model.machine import FLAGS, ModelMalloc
 
 MMAPPED = -1
 """Stands for an arena in chunks with a mapping of their own."""
@@ -16,7 +16,7 @@ _ENDLESS = 1 << 22
 
 
 @dataclass(frozen=True)
-class Chunk:
+class ModelChunk:
     """`size` without flags; `state` one of in_use, tcache, fastbin, unsorted, small, large, top, fencepost,
     malloc_owned; `arena` counts along the ring of arenas (0: main), MMAPPED for none."""
 
@@ -39,7 +39,7 @@ class FreeList:
     chunks: tuple[int, ...]
 
 
-def free_lists(m: Machine) -> list[FreeList]:
+def free_lists(m: ModelMalloc) -> list[FreeList]:
     """Return every list that is not empty."""
     found = []
     for number, thread in enumerate(m.threads):
@@ -57,7 +57,7 @@ def free_lists(m: Machine) -> list[FreeList]:
     return [each for each in found if each.chunks]
 
 
-def _cached(m: Machine, table: int, index: int) -> tuple[int, ...]:
+def _cached(m: ModelMalloc, table: int, index: int) -> tuple[int, ...]:
     mem = m.load(table + m.traits.tcache_entries + index * m.pointer_size)
     chunks = []
     while mem:
@@ -67,7 +67,7 @@ def _cached(m: Machine, table: int, index: int) -> tuple[int, ...]:
     return tuple(chunks)
 
 
-def _fast(m: Machine, arena: int, index: int) -> tuple[int, ...]:
+def _fast(m: ModelMalloc, arena: int, index: int) -> tuple[int, ...]:
     chunk = m.load(head_of(m, arena, index))
     chunks = []
     while chunk:
@@ -77,7 +77,7 @@ def _fast(m: Machine, arena: int, index: int) -> tuple[int, ...]:
     return tuple(chunks)
 
 
-def _binned(m: Machine, arena: int, index: int) -> tuple[int, ...]:
+def _binned(m: ModelMalloc, arena: int, index: int) -> tuple[int, ...]:
     head = m.bin_at(arena, index)
     chunk = m.load(head + m.BK)
     chunks = []
@@ -93,7 +93,7 @@ def _bound(chunks: list[int]) -> None:
         raise Endless("a free list does not end")
 
 
-def chunks(m: Machine) -> list[Chunk]:
+def chunks(m: ModelMalloc) -> list[ModelChunk]:
     """Return every chunk in order of address."""
     states = {chunk: each.kind for each in free_lists(m) for chunk in each.chunks}
     states.update({thread.tcache - m.header: "malloc_owned" for thread in m.threads if thread.tcache})
@@ -104,11 +104,11 @@ def chunks(m: Machine) -> list[Chunk]:
             found += _walk(m, start, top, number, states)
     for chunk in m.mmapped_chunks:
         raw = m.load(chunk + m.SIZE)
-        found.append(Chunk(chunk, raw & ~FLAGS, raw & FLAGS, states.get(chunk, "in_use"), MMAPPED))
+        found.append(ModelChunk(chunk, raw & ~FLAGS, raw & FLAGS, states.get(chunk, "in_use"), MMAPPED))
     return sorted(found, key=lambda each: each.address)
 
 
-def _heap_starts(m: Machine, arena: int) -> list[int]:
+def _heap_starts(m: ModelMalloc, arena: int) -> list[int]:
     """Return the first chunk of each heap of a non-main arena."""
     starts = []
     for heap in arenas.heaps(m, arena):
@@ -120,26 +120,26 @@ def _heap_starts(m: Machine, arena: int) -> list[int]:
     return starts
 
 
-def _walk(m: Machine, chunk: int, top: int, arena: int, states: dict[int, str]) -> list[Chunk]:
+def _walk(m: ModelMalloc, chunk: int, top: int, arena: int, states: dict[int, str]) -> list[ModelChunk]:
     """Return the chunks from one on to top, or to the fenceposts."""
     found = []
     for _ in range(_ENDLESS):
         raw = m.load(chunk + m.SIZE)
         size = raw & ~FLAGS
         if chunk == top:
-            found.append(Chunk(chunk, size, raw & FLAGS, "top", arena))
+            found.append(ModelChunk(chunk, size, raw & FLAGS, "top", arena))
             return found
         if size <= m.header:
             return found + _fenceposts(m, chunk, arena)
-        found.append(Chunk(chunk, size, raw & FLAGS, states.get(chunk, "in_use"), arena))
+        found.append(ModelChunk(chunk, size, raw & FLAGS, states.get(chunk, "in_use"), arena))
         chunk += size
     raise Endless("the chunks do not lead to top")
 
 
-def _fenceposts(m: Machine, chunk: int, arena: int) -> list[Chunk]:
+def _fenceposts(m: ModelMalloc, chunk: int, arena: int) -> list[ModelChunk]:
     """Return the two headers that end a stretch."""
     posts = []
     for at in (chunk, chunk + m.header):
         raw = m.load(at + m.SIZE)
-        posts.append(Chunk(at, raw & ~FLAGS, raw & FLAGS, "fencepost", arena))
+        posts.append(ModelChunk(at, raw & ~FLAGS, raw & FLAGS, "fencepost", arena))
     return posts

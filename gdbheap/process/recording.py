@@ -63,7 +63,7 @@ class Sample:
     was_freed: bool = False
 
 
-class End(enum.Enum):
+class RecordingEnd(enum.Enum):
     """Why a recording ended."""
 
     TIME = "time"
@@ -83,5 +83,5 @@ class Recording:
     others: int
     seconds: float
     held: float
-    end: End
+    end: RecordingEnd
     detail: str = ""

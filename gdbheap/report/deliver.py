@@ -24,7 +24,7 @@ Write = Callable[[str], object]
 STANDARD_OUTPUT = "-"
 
 
-class Form(Enum):
+class OutputForm(Enum):
     """How an answer is written."""
 
     TEXT = auto()
@@ -32,18 +32,20 @@ class Form(Enum):
     JSON_LINES = auto()
 
 
-def form_of(arguments: Mapping[str, Any]) -> Form:
+def form_of(arguments: Mapping[str, Any]) -> OutputForm:
     """Return the form that a command's arguments ask for."""
-    return Form.JSON_LINES if arguments["json_lines"] else Form.JSON if arguments["json"] else Form.TEXT
+    return (
+        OutputForm.JSON_LINES if arguments["json_lines"] else OutputForm.JSON if arguments["json"] else OutputForm.TEXT
+    )
 
 
-def to_screen(report: Report, write: Write, form: Form, width: int | None, colour: bool) -> None:
+def to_screen(report: Report, write: Write, form: OutputForm, width: int | None, colour: bool) -> None:
     """Write the report in large pieces. `width` None: nothing is cut."""
     for piece in _pieces(_lines(report, form, width, terminal_paint() if colour else plain)):
         write(piece)
 
 
-def to_file(report: Report, path: str, form: Form) -> str:
+def to_file(report: Report, path: str, form: OutputForm) -> str:
     """Write the report to the file, in place of what it held; return a line that says so. UsageError where it cannot
     be written."""
     try:
@@ -54,10 +56,10 @@ def to_file(report: Report, path: str, form: Form) -> str:
     return f"{counted(len(report.table.rows), 'row')} in {printable(path)}\n"
 
 
-def _lines(report: Report, form: Form, width: int | None = None, paint: Paint = plain) -> Iterator[str]:
-    if form is Form.TEXT:
+def _lines(report: Report, form: OutputForm, width: int | None = None, paint: Paint = plain) -> Iterator[str]:
+    if form is OutputForm.TEXT:
         return text_lines(report, width, paint)
-    return json_lines(report) if form is Form.JSON else row_lines(report)
+    return json_lines(report) if form is OutputForm.JSON else row_lines(report)
 
 
 def _pieces(lines: Iterable[str]) -> Iterator[str]:

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
     from gdbheap.allocators.blocks import Blocks
     from gdbheap.analysis.types.block_types import BlockTypes
-    from gdbheap.analysis.types.by_type import Kind
+    from gdbheap.analysis.types.by_type import NamedKind
     from gdbheap.types.typed_root import TypedRoot
 
 # So many of the types that are as good are told.
@@ -221,7 +221,7 @@ def _indices(indices: Sequence[str]) -> str:
     return f"[{indices[0]}{f'-{indices[-1]}' if len(indices) > 1 else ''}]" if indices else ""
 
 
-def said_kind(kind: Kind, confidence: str) -> str:
+def said_kind(kind: NamedKind, confidence: str) -> str:
     """Return what answers call blocks of a kind; "" where nothing is known."""
     if kind.name:
         return with_confidence(kind.name, confidence, kind.others)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gdbheap.analysis.invariants.calls import Call, how_entered
+from gdbheap.analysis.invariants.calls import MallocCall, how_entered
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.malloc_aborts.interrupted_before import InterruptedBefore, how_entered_before
 from gdbheap.analysis.malloc_aborts.malloc_abort import MallocAbort, cause, how_to_catch
@@ -28,7 +28,7 @@ def abort_lines(
     heap: CheckedHeap,
     died: MallocAbort,
     symbol_at: SymbolAt,
-    again: tuple[Call, Call] | None,
+    again: tuple[MallocCall, MallocCall] | None,
     before: InterruptedBefore | None,
 ) -> Iterator[Line]:
     """Yield what malloc said, the cause, the check that failed, the chunk. `again` are the two calls where one was

@@ -10,7 +10,7 @@ from gdbheap.types.member_paths import plain_member
 from gdbheap.types.short_names import short_name
 
 if TYPE_CHECKING:
-    from gdbheap.analysis.types.block_types import Step
+    from gdbheap.analysis.types.block_types import TypeStep
     from gdbheap.sentences.block_names import BlockNames
 
 # Steps of a chain that are told; the middle of a longer one is left out.
@@ -66,7 +66,7 @@ def chain_lines(names: BlockNames, block: int) -> Iterator[str]:
         yield f"  {'→ ' if index else '  '}{_step(names, step)}{where}{repeated} → {target:#x} {name}".rstrip()
 
 
-def _step(names: BlockNames, step: Step) -> str:
+def _step(names: BlockNames, step: TypeStep) -> str:
     if step.holder < 0:
         return names.way_from(step.place, ()) or "a variable"
     return names.member_of(step.holder, step.place - int(names.types.start[step.holder])) or f"{step.place:#x}"
@@ -83,7 +83,7 @@ def chain_path(names: BlockNames, block: int, *further: str) -> str:
     return names.way_from(steps[0].place, [*within, *further])
 
 
-def _folded(steps: Sequence[Step]) -> Iterator[tuple[Step, int]]:
+def _folded(steps: Sequence[TypeStep]) -> Iterator[tuple[TypeStep, int]]:
     """Yield each step with how often it comes in a row: the last of those."""
     at = 0
     while at < len(steps):

@@ -21,7 +21,7 @@ class Node:
 
 
 @dataclass(frozen=True)
-class End:
+class WalkEnd:
     """A link that leads to no further node, and why."""
 
     of: int
@@ -35,7 +35,7 @@ class NodeWalk:
 
     def __init__(self, target: Target, view: HeapView, links: list[Link], most: int) -> None:
         self.nodes: list[Node] = []
-        self.ends: list[End] = []
+        self.ends: list[WalkEnd] = []
         self.cut = False
         self._target = target
         self._view = view
@@ -62,19 +62,19 @@ class NodeWalk:
         try:
             word = self._target.process.words.read(node.address + link.offset)
         except MemoryFault:
-            self.ends.append(End(of, link.name, None, "cannot be read"))
+            self.ends.append(WalkEnd(of, link.name, None, "cannot be read"))
             return
         if not word:
             return
         address = word - link.inside
         if address in self._seen:
-            self.ends.append(End(of, link.name, word, f"node {self._seen[address]} again"))
+            self.ends.append(WalkEnd(of, link.name, word, f"node {self._seen[address]} again"))
         elif self._view.user_of(word) is None:
-            self.ends.append(End(of, link.name, word, self._outside(word)))
+            self.ends.append(WalkEnd(of, link.name, word, self._outside(word)))
         elif not link.sure and not self._alike(node.address, address):
             # A first node that so leads on is no node, but has the list.
             if of > 1:
-                self.ends.append(End(of, link.name, word, "in a block of another kind"))
+                self.ends.append(WalkEnd(of, link.name, word, "in a block of another kind"))
         elif len(self.nodes) >= self._most:
             self.cut = True
         else:

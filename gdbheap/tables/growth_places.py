@@ -27,7 +27,7 @@ _HOLDER = (GivesWay(45, 16, cut_middle),)
 
 
 @dataclass(frozen=True)
-class Place:
+class GrowthPlace:
     """An example of blocks that came and are still there, its state and holder, and by how much that one grew: the
     last columns of a row. ABSENT where there is none; what the snapshot does not tell is None."""
 
@@ -64,12 +64,12 @@ class _Survivors:
 
 # A dataclass's own fields come behind those of its last base, and of those before it.
 @dataclass(frozen=True)
-class DifferenceRow(Place, _Difference):
+class DifferenceRow(GrowthPlace, _Difference):
     """Blocks that are alike, in two snapshots."""
 
 
 @dataclass(frozen=True)
-class SurvivorRow(Place, _Survivors):
+class SurvivorRow(GrowthPlace, _Survivors):
     """Blocks that are alike, in three snapshots."""
 
 
@@ -90,19 +90,19 @@ class DiffPlaces:
         self._alive = None if alive is None else set(last.address[alive].tolist())
         self._grown = {each.holder: each for each in grown}
 
-    def place(self, what: str, size: int) -> Place:
+    def place(self, what: str, size: int) -> GrowthPlace:
         """Return the example of the blocks of this kind and size."""
         found = self._examples.get((what, size))
         if found is None or (self._alive is not None and found.address not in self._alive):
-            return Place()
+            return GrowthPlace()
         text = found.text or ABSENT
         if found.holder is None:
-            return Place(found.address, None, None, None, None, text)
+            return GrowthPlace(found.address, None, None, None, None, text)
         if found.holder == LOST:
-            return Place(found.address, _LOST, text=text)
+            return GrowthPlace(found.address, _LOST, text=text)
         grown = self._grown.get(found.holder)
         figures = (0, 0) if grown is None else (grown.bytes, grown.blocks)
-        return Place(found.address, _HELD, found.holder, *figures, text)
+        return GrowthPlace(found.address, _HELD, found.holder, *figures, text)
 
 
 def columns(row: type[GrowthRow], last: Snapshot) -> tuple[Column, ...]:

@@ -35,7 +35,7 @@ MOST_ROWS = 10_000
 
 
 @dataclass(frozen=True)
-class HolderRow:
+class RetainerRow:
     """A holder, a member of one, a block, or what several share: what it retains."""
 
     bytes: int = field(metadata=column("bytes", heading="retains"))
@@ -103,13 +103,13 @@ class RetainedRows:
                 return node
         return None
 
-    def row(self, node: int, within: str = "") -> HolderRow:
+    def row(self, node: int, within: str = "") -> RetainerRow:
         """Return the row of a node; the example is the first block below it, of those that retain
         most. `within` is the holder that it is a part of."""
         name, size = self.name(node), int(self.found.bytes[node])
         example = self._first_block(node)
         address = ABSENT if example is None else int(self.found.held.blocks.start[example])
-        return HolderRow(
+        return RetainerRow(
             bytes=size,
             share=self.share(size),
             blocks=int(self.found.count[node]),
@@ -130,13 +130,13 @@ class RetainedRows:
             node = int(below[0])
         return node
 
-    def shared_row(self, group: SharedGroup, within: str = "") -> HolderRow:
+    def shared_row(self, group: SharedGroup, within: str = "") -> RetainerRow:
         """Return the row of what several holders share."""
         names = [self.name(each).name for each in group.holders]
         text = shared_name(self.target, self.found, group)
         example = int(group.nodes[0])
         start, what = int(self.found.held.blocks.start[example]), self.kinds.name(example)
-        return HolderRow(
+        return RetainerRow(
             bytes=group.bytes,
             share=self.share(group.bytes),
             blocks=group.count,
@@ -149,7 +149,7 @@ class RetainedRows:
             owner=owner_name(self.target, self.found, group) or None,
         )
 
-    def top(self, most: int) -> list[HolderRow]:
+    def top(self, most: int) -> list[RetainerRow]:
         """Return a row for each holder, its large members behind it, and for each set of holders that share something;
         at most so many of each."""
         found = self.found
@@ -159,7 +159,7 @@ class RetainedRows:
         rows += [[self.shared_row(group)] for group in self.shared[:most]]
         return [row for several in sorted(rows, key=lambda several: -several[0].bytes) for row in several]
 
-    def _members(self, node: int, depth: int = 0) -> list[HolderRow]:
+    def _members(self, node: int, depth: int = 0) -> list[RetainerRow]:
         """Return the rows of a node's members that retain a good part of all, each with its own behind it."""
         opened = self.found.opened(node)
         if opened is None or depth > _DEEPEST or self.share(int(self.found.bytes[node])) < _LARGE:
@@ -180,7 +180,7 @@ class RetainedRows:
         groups = self.shared if whole >= found.blocks else []
         return [each for each in groups if each.owner == whole and (not is_part or node in each.direct)]
 
-    def below(self, node: int, most: int) -> list[HolderRow]:
+    def below(self, node: int, most: int) -> list[RetainerRow]:
         """Return a row for each member of a node, for what they share, or else for each block right below it, and for
         what it owns but others lead to; at most so many."""
         from gdbheap.analysis.retained.shared import shared_groups  # kept out of gdb's start
@@ -196,7 +196,7 @@ class RetainedRows:
         rows += [self.shared_row(group, name) for group in shared_groups(found, opened)[:most]]
         return sorted([*rows, *shared], key=_by_size)
 
-    def below_by_type(self, node: int) -> list[HolderRow]:
+    def below_by_type(self, node: int) -> list[RetainerRow]:
         """Return the same for people: of many blocks a row for each type."""
         found = self.found
         children = found.children(node)
@@ -242,5 +242,5 @@ class RetainedRows:
         return owner_paths(self.found, self.kinds.code, tuple(self.shared), name, shared)
 
 
-def _by_size(row: HolderRow) -> int:
+def _by_size(row: RetainerRow) -> int:
     return -row.bytes

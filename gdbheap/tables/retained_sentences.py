@@ -14,7 +14,7 @@ from gdbheap.tables.retained_rows import RetainedRows
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-    from gdbheap.analysis.retained.by_kind import KindRow
+    from gdbheap.analysis.retained.by_kind import RetainedKind
     from gdbheap.analysis.retained.shared import SharedGroup
 
 # As many suspects are told in a sentence, of those that retain at least so much of all.
@@ -97,9 +97,9 @@ class RetainedSentences:
             text += f", by way of the block at {start:#x} ({self._kinds.name(last)})"
         return text
 
-    def _children(self, nodes: NDArray[np.int32]) -> list[KindRow]:
+    def _children(self, nodes: NDArray[np.int32]) -> list[RetainedKind]:
         """Return these blocks by kind, each with all that it retains."""
-        from gdbheap.analysis.retained.by_kind import KindRow  # kept out of gdb's start
+        from gdbheap.analysis.retained.by_kind import RetainedKind  # kept out of gdb's start
 
         found = self._found
         codes, first, which = np.unique(self._kinds.code[nodes], return_index=True, return_inverse=True)
@@ -107,14 +107,14 @@ class RetainedSentences:
         own = np.bincount(which, found.held.blocks.size[nodes]).astype(np.int64).tolist()
         counts = np.bincount(which).tolist()
         rows = zip(codes.tolist(), counts, own, sums, nodes[first].tolist())
-        return sorted((KindRow(*row) for row in rows), key=lambda row: -row.retained)
+        return sorted((RetainedKind(*row) for row in rows), key=lambda row: -row.retained)
 
-    def _mostly(self, rows: list[KindRow]) -> str:
+    def _mostly(self, rows: list[RetainedKind]) -> str:
         """Return ": 70,000 dictEntry", "" where nothing comes more than once."""
         chosen = self._most_telling([row for row in rows if row.count > 1])
         return "" if chosen is None else f": {chosen.count:,} {self._kinds.name(chosen.example)}"
 
-    def _most_telling(self, rows: list[KindRow]) -> KindRow | None:
+    def _most_telling(self, rows: list[RetainedKind]) -> RetainedKind | None:
         """Return the row that says best what is held: a type that is not the C++ library's own before others, if it
         holds nearly as much; None for no rows."""
         for is_good in (self._kinds.is_own, self._kinds.is_named):

@@ -155,11 +155,11 @@ class BlockRows(Sequence[Sequence[Any]]):
 
 def display_block(row: Sequence[Any]) -> tuple[Any, ...]:
     """Return a row of BlockRows for people: the name says how sure it is."""
-    from gdbheap.analysis.types.by_type import Kind
+    from gdbheap.analysis.types.by_type import NamedKind
 
     mem, size, reachable, name, confidence, role, why, verdict, others = row
     if name is not None:
         name = with_confidence(name, confidence, list(others))
     elif role is not ABSENT:
-        name = said_kind(Kind(role=role), "")
+        name = said_kind(NamedKind(role=role), "")
     return mem, size, reachable, name or _UNKNOWN, confidence, role, why, verdict, others

@@ -24,7 +24,7 @@ Emit = Callable[[Mapping[str, Any]], None]
 
 
 @dataclass(frozen=True)
-class Limits:
+class ProcessLimits:
     """What one process may take: bytes of address space, seconds from its start to its end."""
 
     memory: int
@@ -32,7 +32,7 @@ class Limits:
 
 
 @dataclass(frozen=True)
-class Outcome:
+class ProcessOutcome:
     """How a process ended. `said` is what it emitted before; `code` its exit status, None where `signal` ended it;
     `late`: its time was over. `cpu_seconds` and `peak_memory` (bytes resident) are what it took."""
 
@@ -48,7 +48,7 @@ class BoundedProcess:
     """A fork of this process that does `work`, which is given what takes the parts of its answer. Only a process
     without other threads may make one."""
 
-    def __init__(self, work: Callable[[Emit], None], limits: Limits) -> None:
+    def __init__(self, work: Callable[[Emit], None], limits: ProcessLimits) -> None:
         reading, writing = os.pipe()
         self._limits = limits
         self._pid = os.fork()
@@ -96,12 +96,12 @@ class BoundedProcess:
         with suppress(ProcessLookupError):
             os.kill(self._pid, signal.SIGKILL)
 
-    def outcome(self) -> Outcome:
+    def outcome(self) -> ProcessOutcome:
         """Wait for its end, and return how it ended."""
         os.close(self._pipe)
         _, status, usage = os.wait4(self._pid, 0)
         ended = os.WTERMSIG(status) if os.WIFSIGNALED(status) else 0
-        return Outcome(
+        return ProcessOutcome(
             said=_parts(bytes(self._data)),
             code=None if ended else os.WEXITSTATUS(status),
             signal=ended,
@@ -116,7 +116,7 @@ def _parts(data: bytes) -> tuple[Mapping[str, Any], ...]:
     return tuple(json.loads(line) for line in data.split(b"\n")[:-1])
 
 
-def _be_child(work: Callable[[Emit], None], pipe: int, limits: Limits) -> None:
+def _be_child(work: Callable[[Emit], None], pipe: int, limits: ProcessLimits) -> None:
     """Do the work and end; never return."""
     code = BUG
     try:
@@ -138,7 +138,7 @@ def _be_child(work: Callable[[Emit], None], pipe: int, limits: Limits) -> None:
         os._exit(code)
 
 
-def _bound(limits: Limits) -> None:
+def _bound(limits: ProcessLimits) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's to answer
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     resource.setrlimit(resource.RLIMIT_AS, (limits.memory, limits.memory))

@@ -14,8 +14,8 @@ from gdbheap import packages
 from gdbheap.counted import counted
 from gdbheap.errors import PackagesMissing, UsageError
 from gdbheap.report.charset import in_charset
-from gdbheap.report.deliver import Form, to_screen
-from gdbheap.triage.bounded import Limits
+from gdbheap.report.deliver import OutputForm, to_screen
+from gdbheap.triage.bounded import ProcessLimits
 from gdbheap.triage.cores import Core, cores_named
 from gdbheap.triage.row import Row
 from gdbheap.triage.store import Store
@@ -56,7 +56,7 @@ def triage(options: argparse.Namespace) -> int:
     to_screen(
         report_of(ran),
         lambda text: sys.stdout.write(in_charset(text, sys.stdout.encoding)),
-        Form.JSON if options.json else Form.TEXT,
+        OutputForm.JSON if options.json else OutputForm.TEXT,
         width,
         on_terminal and not os.environ.get("NO_COLOR"),
     )
@@ -65,7 +65,7 @@ def triage(options: argparse.Namespace) -> int:
 
 def _fill(store: Store, cores: list[Core], options: argparse.Namespace) -> bool:
     """Add the rows of the cores that have none; return whether Ctrl-C ended that. What is done is kept."""
-    limits = Limits(options.memory, options.time)
+    limits = ProcessLimits(options.memory, options.time)
     left = [core for core in cores if core.key not in store]
     progress = _Progress(len(cores), len(cores) - len(left))
     jobs = []

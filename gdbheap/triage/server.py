@@ -12,7 +12,7 @@ from argparse import Namespace
 from collections.abc import Mapping
 from typing import Any
 
-from gdbheap.triage.bounded import Limits
+from gdbheap.triage.bounded import ProcessLimits
 from gdbheap.triage.cores import Core
 from gdbheap.triage.pool import rows_of
 from gdbheap.triage.work import Job
@@ -25,7 +25,7 @@ def request_of(job: Job) -> dict[str, Any]:
 
 def job_of(request: Mapping[str, Any]) -> Job:
     """Return the job that request_of() has written."""
-    return Job(Core(**request["core"]), Namespace(**request["options"]), Limits(**request["limits"]))
+    return Job(Core(**request["core"]), Namespace(**request["options"]), ProcessLimits(**request["limits"]))
 
 
 class Server:

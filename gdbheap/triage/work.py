@@ -10,7 +10,7 @@ from typing import Any
 
 from gdbheap.counted import counted
 from gdbheap.report.printable import human_size
-from gdbheap.triage.bounded import OUT_OF_MEMORY, Emit, Limits, Outcome
+from gdbheap.triage.bounded import OUT_OF_MEMORY, Emit, ProcessLimits, ProcessOutcome
 from gdbheap.triage.cores import Core
 from gdbheap.triage.remote import local_copy
 from gdbheap.triage.row import NAMES, Row
@@ -28,7 +28,7 @@ class Job:
 
     core: Core
     options: Namespace
-    limits: Limits
+    limits: ProcessLimits
 
 
 def work_of(job: Job) -> Callable[[Emit], None]:
@@ -49,12 +49,12 @@ def work_of(job: Job) -> Callable[[Emit], None]:
     return work
 
 
-def is_to_be_repeated(outcome: Outcome, attempts: int) -> bool:
+def is_to_be_repeated(outcome: ProcessOutcome, attempts: int) -> bool:
     """Whether somebody else ended the process, and it may try again."""
     return outcome.signal in _SENT and not outcome.late and attempts < MOST_ATTEMPTS
 
 
-def row_from(job: Job, outcome: Outcome, attempts: int) -> Row:
+def row_from(job: Job, outcome: ProcessOutcome, attempts: int) -> Row:
     """Return the row of a core: all that was said, and how the process ended where it did not end well."""
     core = job.core
     parts, doing = _merged(outcome.said)
@@ -81,7 +81,7 @@ def _merged(said: tuple[Mapping[str, Any], ...]) -> tuple[dict[str, Any], str]:
     return parts, doing
 
 
-def _ending(outcome: Outcome, attempts: int, limits: Limits) -> str:
+def _ending(outcome: ProcessOutcome, attempts: int, limits: ProcessLimits) -> str:
     """Return what ended the process before it was done; "" where nothing did."""
     if outcome.late:
         return f"it takes longer than {limits.seconds:g} s (--time)"

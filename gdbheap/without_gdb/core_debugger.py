@@ -9,7 +9,7 @@ from gdbheap.errors import HeapError
 from gdbheap.machine.machines import KNOWN
 from gdbheap.without_gdb.packed_core import unpacked
 from gdbheap.without_gdb.reader import Files, Reader
-from gdbheap.without_gdb.stops import Told
+from gdbheap.without_gdb.stops import StopKnowledge
 
 
 def core_debugger(path: str, files: Files) -> Reader:
@@ -31,4 +31,4 @@ def core_debugger(path: str, files: Files) -> Reader:
             f"{path} is compressed ({packed.kind}): {size} of it lie unpacked in a temporary file, gone when this ends"
         )
         remarks = (note,)
-    return Reader(process, Told(core.signals, core.pid, remarks, core.vectors), files)
+    return Reader(process, StopKnowledge(core.signals, core.pid, remarks, core.vectors), files)

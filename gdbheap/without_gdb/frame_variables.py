@@ -8,7 +8,7 @@ from itertools import islice
 from gdbheap.elf.code.frames import CodeFrame
 from gdbheap.elf.code.type_words import POINTERS, REFERENCES, size_of_type, stripped, told_type
 from gdbheap.elf.elf_reader import UNPARSABLE
-from gdbheap.elf.unwind.expression import Place
+from gdbheap.elf.unwind.expression import MemoryPlace
 from gdbheap.process.named_address import StackPlace
 from gdbheap.process.process import Process, Thread
 from gdbheap.types.local_variable import LocalVariable
@@ -39,7 +39,7 @@ def _of_thread(thread: Thread, stacks: Stacks) -> Iterator[LocalVariable]:
                 continue
             if type_ is None or each.place is None or kind is None:
                 continue
-            address, word = each.place.address if isinstance(each.place, Place) else 0, None
+            address, word = each.place.address if isinstance(each.place, MemoryPlace) else 0, None
             if kind.tag in REFERENCES:
                 # What it refers to is what is told.
                 address, word = 0, stacks.reference(each, frame.level)
@@ -85,7 +85,7 @@ def stack_place(stacks: Stacks, thread: Thread, address: int) -> StackPlace | No
 def _variables_at(stacks: Stacks, frame: CodeFrame, thread: Thread, address: int) -> Iterator[tuple[str, int]]:
     """Yield the frame's variable that the address is in and the offset in it."""
     for each in stacks.code.variables(frame, stacks.levels(thread, _MOST_FRAMES_OF_PLACES)):
-        if isinstance(each.place, Place):
+        if isinstance(each.place, MemoryPlace):
             try:
                 size = size_of_type(each.type, stacks.code.anywhere)
             except UNPARSABLE:

@@ -27,7 +27,7 @@ from gdbheap.process.live.proc_maps import read_maps
 from gdbheap.process.process import Process, Thread
 from gdbheap.process.tasks import living_task
 from gdbheap.without_gdb.reader import Files, Reader
-from gdbheap.without_gdb.stops import Told
+from gdbheap.without_gdb.stops import StopKnowledge
 
 _MOST_AUXV = 1 << 16
 # What is copied; a process that has written more is held until it is read.
@@ -76,7 +76,7 @@ def live_debugger(pid: int, files: Files, hold: ExitStack) -> Reader:
     )
     own_pid = pid_in_namespace(kernel_text(f"/proc/{task}/status")) or pid
     remarks = tuple(_remarks(pid, held, taken, is_copied))
-    return Reader(process, Told({}, own_pid, remarks, vectors), files)
+    return Reader(process, StopKnowledge({}, own_pid, remarks, vectors), files)
 
 
 def _remarks(pid: int, held: HeldThreads, taken: float, is_copied: bool) -> Iterator[str]:

@@ -10,10 +10,10 @@ from typing import Any
 
 from gdbheap.elf.code.frames import CodeFrame
 from gdbheap.elf.code.type_words import ARRAY, POINTERS, RECORDS, REFERENCES, size_of_type, spelled, stripped
-from gdbheap.elf.code.variables import Variable
+from gdbheap.elf.code.variables import FrameVariable
 from gdbheap.elf.dies import children_of, constant_of, name_of, type_of
 from gdbheap.elf.elf_reader import UNPARSABLE
-from gdbheap.elf.unwind.expression import Place, Worth
+from gdbheap.elf.unwind.expression import MemoryPlace, Worth
 from gdbheap.elf.unwind.unwinder import StackLevel
 from gdbheap.errors import MemoryFault
 from gdbheap.process.process import Process
@@ -58,7 +58,7 @@ class NamedValues:
     def __init__(self, process: Process, stacks: Stacks, frame: CodeFrame, levels: Sequence[StackLevel]) -> None:
         self._process, self._stacks, self._frame, self._level = process, stacks, frame, frame.level
         self._budget = stacks.code.anywhere
-        self._variables: dict[str, Variable] = {}
+        self._variables: dict[str, FrameVariable] = {}
         for each in stacks.code.variables(frame, levels):
             self._variables.setdefault(each.name, each)
 
@@ -108,7 +108,7 @@ class NamedValues:
         variable = self._variables.get(name) or self._static(name)
         if variable is None or variable.place is None:
             return None
-        if isinstance(variable.place, Place):
+        if isinstance(variable.place, MemoryPlace):
             return _Value(variable.type, variable.place.address)
         if isinstance(variable.place, Worth):
             return _Value(variable.type, None, variable.place.value)
@@ -116,12 +116,12 @@ class NamedValues:
         word = self._level.registers.get(names[number]) if number < len(names) else None
         return None if word is None else _Value(variable.type, None, word)
 
-    def _static(self, name: str) -> Variable | None:
+    def _static(self, name: str) -> FrameVariable | None:
         found = self._stacks.code.static_variable(self._frame, name)
         if found is None or found.place is not None:
             return found
         address = self._stacks.symbols.address_of(name, self._level.code)
-        return None if address is None else replace(found, place=Place(address))
+        return None if address is None else replace(found, place=MemoryPlace(address))
 
     def _referred(self, value: _Value) -> _Value:
         kind = stripped(value.type)

@@ -26,7 +26,7 @@ from gdbheap.without_gdb.frame_variables import local_variables, stack_place
 from gdbheap.without_gdb.instructions import Instructions
 from gdbheap.without_gdb.named_values import NamedValues
 from gdbheap.without_gdb.stacks import Stacks
-from gdbheap.without_gdb.stops import Stops, Told
+from gdbheap.without_gdb.stops import StopKnowledge, Stops
 
 _REGISTER = re.compile(r"\$([a-z][a-z0-9_]*)")
 _CHAIN = re.compile(r"[A-Za-z_]\w*(?:(?:->|\.)[A-Za-z_]\w*|\[-?\w+\])*")
@@ -48,7 +48,7 @@ class Files:
 class Reader:
     """A Debugger (gdbheap/session/debugger.py) on a process whose memory can be read, and that stands still."""
 
-    def __init__(self, process: Process, told: Told, files: Files) -> None:
+    def __init__(self, process: Process, told: StopKnowledge, files: Files) -> None:
         self._process, self._files = process, files
         self.remarks, self._vectors = told.remarks, told.vectors
         self._stacks = Stacks(process, files.search)

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Sequence
 
 from gdbheap.elf.code.frames import CodeFrame, CodeFrames
 from gdbheap.elf.code.type_words import ARRAY, POINTERS, REFERENCES, SCALARS, size_of_type, stripped
-from gdbheap.elf.code.variables import Variable, is_signed
+from gdbheap.elf.code.variables import FrameVariable, is_signed
 from gdbheap.elf.debug_search import DebugSearch
 from gdbheap.elf.dies import type_of
 from gdbheap.elf.elf_reader import UNPARSABLE
-from gdbheap.elf.unwind.expression import InRegister, Place
+from gdbheap.elf.unwind.expression import InRegister, MemoryPlace
 from gdbheap.elf.unwind.tables import VDSO, CfiTables
 from gdbheap.elf.unwind.unwinder import StackLevel, Unwinder
 from gdbheap.errors import MemoryFault
@@ -19,7 +19,7 @@ from gdbheap.glibc.locate.find_libc import renamed_libcs
 from gdbheap.process.frame import Frame
 from gdbheap.process.process import Process, Thread
 from gdbheap.without_gdb.demangle import demangled, without_parameters
-from gdbheap.without_gdb.symbols import ModuleSymbols
+from gdbheap.without_gdb.symbols import AddressNames
 
 _MAIN = "main"
 _WORD = (1 << 64) - 1
@@ -31,7 +31,7 @@ class Stacks:
     def __init__(self, process: Process, search: DebugSearch) -> None:
         self._process = process
         self.tables = CfiTables(process, search)
-        self.symbols = ModuleSymbols(process, search, self.tables.module_at)
+        self.symbols = AddressNames(process, search, self.tables.module_at)
         self._symbol_at = self.symbols.at
         self._unwinder = Unwinder(process, self.tables, self._function_start)
         self.code = CodeFrames(process, search, self.tables, self.symbols.in_module)
@@ -75,7 +75,7 @@ class Stacks:
         symbol = self._symbol_at(address)
         return Frame(0, address, 0, "" if symbol is None else symbol.name, self.library(address))
 
-    def word_of(self, variable: Variable, level: StackLevel) -> int | None:
+    def word_of(self, variable: FrameVariable, level: StackLevel) -> int | None:
         """Return a variable's value as an address: of a number, a pointer or what a reference is of; of an array where
         it is. None where it has none."""
         kind = stripped(variable.type)
@@ -89,21 +89,21 @@ class Stacks:
                     return address
                 return self._read(address, target) if target.tag in (*SCALARS, *POINTERS) else None
             if kind.tag == ARRAY:
-                return variable.place.address if isinstance(variable.place, Place) else None
+                return variable.place.address if isinstance(variable.place, MemoryPlace) else None
             return self._value(variable, kind, level) if kind.tag in (*SCALARS, *POINTERS) else None
         except (MemoryFault, OverflowError, *UNPARSABLE):
             return None
 
-    def reference(self, variable: Variable, level: StackLevel) -> int | None:
+    def reference(self, variable: FrameVariable, level: StackLevel) -> int | None:
         """Return the address of what a reference is of."""
         try:
             return self._value(variable, stripped(variable.type), level)
         except (MemoryFault, OverflowError, *UNPARSABLE):
             return None
 
-    def _value(self, variable: Variable, kind: object, level: StackLevel) -> int | None:
+    def _value(self, variable: FrameVariable, kind: object, level: StackLevel) -> int | None:
         place = variable.place
-        if isinstance(place, Place):
+        if isinstance(place, MemoryPlace):
             return self._read(place.address, kind)
         if isinstance(place, InRegister):
             names = self._process.machine.dwarf_registers

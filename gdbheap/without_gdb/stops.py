@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 from gdbheap.elf.code.frames import CodeFrame
-from gdbheap.elf.code.lines import Line
+from gdbheap.elf.code.lines import SourceLine
 from gdbheap.errors import MemoryFault
 from gdbheap.process.frame import Frame
 from gdbheap.process.handled_signal import Trampoline, handled_signal
@@ -30,7 +30,7 @@ _INT3_CODES = (SI_KERNEL, 1)
 
 
 @dataclass(frozen=True)
-class Told:
+class StopKnowledge:
     """What is known of a process beside its values: the signals by lwp, its own id as these give it, `remarks` on how
     it was read, which every answer gives, and words of vector registers that could be pointers, by lwp."""
 
@@ -54,7 +54,7 @@ class _Interrupted:
 class Stops:
     """Tells of the stops of a process's threads."""
 
-    def __init__(self, process: Process, told: Told, stacks: Stacks, instructions: Instructions) -> None:
+    def __init__(self, process: Process, told: StopKnowledge, stacks: Stacks, instructions: Instructions) -> None:
         self._process, self._told, self._stacks, self._instructions = process, told, stacks, instructions
 
     def stop(self, thread: Thread) -> Stop:
@@ -184,7 +184,7 @@ class Stops:
         return ""
 
 
-def source_text(line: Line, locate: Callable[[str], str] = lambda path: path) -> str:
+def source_text(line: SourceLine, locate: Callable[[str], str] = lambda path: path) -> str:
     """Return the text of a line of source, "" where it cannot be read."""
     return next(iter(source_lines(locate(line.path), line.number, 1)), "")
 

@@ -17,7 +17,7 @@ from gdbheap.process.process import Module, Process
 from gdbheap.without_gdb.demangle import demangled
 
 
-class ModuleSymbols:
+class AddressNames:
     """Names addresses of a process. `module_at` says which module an address is in, the vdso among them."""
 
     def __init__(self, process: Process, search: DebugSearch, module_at: Callable[[int], Module | None]) -> None:

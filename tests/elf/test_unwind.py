@@ -8,8 +8,8 @@ import struct
 import pytest
 from elftools.common.exceptions import DWARFError
 
-from gdbheap.elf.unwind.cfi import CfiSection, Kind, Rule, rules_at
-from gdbheap.elf.unwind.expression import InRegister, Place, Surroundings, Worth, evaluate
+from gdbheap.elf.unwind.cfi import CfiSection, RuleKind, UnwindRule, rules_at
+from gdbheap.elf.unwind.expression import InRegister, MemoryPlace, Surroundings, Worth, evaluate
 from gdbheap.errors import MemoryFault
 
 # x86-64: code factor 1, data factor -8, return address in 16; CFA = rsp+8, the return address at CFA-8.
@@ -43,13 +43,13 @@ def description(data: bytes):
 def test_rules_follow_the_program():
     found = description(section())
     assert (found.start, found.end) == (START, START + SIZE)
-    back = {16: Rule(Kind.OFFSET, -8)}
+    back = {16: UnwindRule(RuleKind.OFFSET, -8)}
     for address, register, offset, registers in (
         (START, 7, 8, back),
-        (START + 1, 7, 16, {**back, 6: Rule(Kind.OFFSET, -16)}),
-        (START + 3, 7, 16, {**back, 6: Rule(Kind.OFFSET, -16)}),
-        (START + 4, 6, 16, {**back, 6: Rule(Kind.OFFSET, -16)}),
-        (START + 4 + 16, 6, 16, {**back, 6: Rule(Kind.OFFSET, -16)}),
+        (START + 1, 7, 16, {**back, 6: UnwindRule(RuleKind.OFFSET, -16)}),
+        (START + 3, 7, 16, {**back, 6: UnwindRule(RuleKind.OFFSET, -16)}),
+        (START + 4, 6, 16, {**back, 6: UnwindRule(RuleKind.OFFSET, -16)}),
+        (START + 4 + 16, 6, 16, {**back, 6: UnwindRule(RuleKind.OFFSET, -16)}),
     ):
         rules = rules_at(found, address, 8)
         assert (rules.register, rules.offset, rules.registers) == (register, offset, registers), hex(address)
@@ -61,7 +61,7 @@ def test_what_is_kept_comes_back():
     found = description(section(program))
     inside, behind = rules_at(found, START, 8), rules_at(found, START + 1, 8)
     assert (inside.offset, 6 in inside.registers) == (8, False)
-    assert (behind.offset, behind.registers[6]) == (32, Rule(Kind.OFFSET, -32))
+    assert (behind.offset, behind.registers[6]) == (32, UnwindRule(RuleKind.OFFSET, -32))
 
 
 def test_broken_entries_are_errors_and_end():
@@ -100,15 +100,15 @@ AROUND = Surroundings(
 @pytest.mark.parametrize(
     ("code", "expected"),
     [
-        ("91 68", Place(0x8000 - 24)),  # fbreg -24
-        ("77 08", Place(0x6008)),  # breg7 8
+        ("91 68", MemoryPlace(0x8000 - 24)),  # fbreg -24
+        ("77 08", MemoryPlace(0x6008)),  # breg7 8
         ("50", InRegister(0)),
         ("76 00 9f", Worth(0x7000)),  # breg6 0, stack_value
-        ("03 00 40 00 00 00 00 00 00", Place(0x4100)),  # addr
-        ("9c 11 70 22", Place(0x9000 - 16)),  # call_frame_cfa, consts -16, plus
+        ("03 00 40 00 00 00 00 00 00", MemoryPlace(0x4100)),  # addr
+        ("9c 11 70 22", MemoryPlace(0x9000 - 16)),  # call_frame_cfa, consts -16, plus
         ("a3 01 55 9f", Worth(0x55)),  # entry_value(reg5), stack_value
         ("a3 01 54 9f", None),
-        ("77 00 06", Place(0x6000 * 3)),  # deref
+        ("77 00 06", MemoryPlace(0x6000 * 3)),  # deref
         ("35 33 1c 9f", Worth(2)),  # lit5, lit3, minus
         ("33 35 1c 9f", Worth((1 << 64) - 2)),
         ("38 32 24 9f", Worth(32)),  # shl

@@ -12,7 +12,7 @@ from gdbheap.glibc.read_heap import read_heap
 from gdbheap.glibc.walk import walk
 from gdbheap.machine.machines import machine_of_size
 from gdbheap.model.image import Image, image, new_process
-from gdbheap.model.process import Process as Model
+from gdbheap.model.process import ModelProcess as Model
 from gdbheap.model.traits import NAMES
 from gdbheap.model.view import MMAPPED, chunks, free_lists
 from gdbheap.process.address_space import VMA, AddressSpace

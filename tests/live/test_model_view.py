@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from gdbheap.model.arenas import ring
-from gdbheap.model.machine import Machine
+from gdbheap.model.machine import ModelMalloc
 from gdbheap.model.mmapped import usable_tail
 from gdbheap.model.trace import RETURNS_BLOCK, Operation, Player, unparse
 from gdbheap.model.traits import traits
@@ -227,21 +227,21 @@ def lists_read(stop: dict) -> dict[tuple[str, int, object], list[int]]:
     }
 
 
-def parameters_of(machine: Machine) -> dict[str, int]:
+def parameters_of(machine: ModelMalloc) -> dict[str, int]:
     found = {
         name: machine.parameter(name) for name in machine.traits.mp_members() if not name.startswith(("thp", "hp"))
     }
     return {**found, **({"global_max_fast": machine.global_max_fast} if machine.traits.has_fastbins else {})}
 
 
-def parameters_read(stop: dict, machine: Machine) -> dict[str, int]:
+def parameters_read(stop: dict, machine: ModelMalloc) -> dict[str, int]:
     """mp_ as gdbheap reads it, under the model's names: one member was renamed, one is not malloc's to use."""
     names = {"tcache_small_bins": "tcache_bins"}
     rows = {names.get(row["name"], row["name"]): row["value"] for row in stop["params"]}
     return {name: int(str(rows[name]), 0) for name in parameters_of(machine)}
 
 
-def arena_of(machine: Machine, arena: int) -> dict[str, object]:
+def arena_of(machine: ModelMalloc, arena: int) -> dict[str, object]:
     """Every member of an arena, by where the model keeps it."""
     pointer_size = machine.pointer_size
     places = {
@@ -270,7 +270,7 @@ def arena_of(machine: Machine, arena: int) -> dict[str, object]:
     return found
 
 
-def rest_of(machine: Machine) -> dict[str, object]:
+def rest_of(machine: ModelMalloc) -> dict[str, object]:
     """What is in no struct: the break, malloc's static variables, each thread's tcache and arena."""
     statics = {
         "narenas": machine.narenas,
@@ -312,7 +312,7 @@ def live_blocks(stop: dict, trace: list[Operation]) -> dict[int, int]:
     return dict(live.values())
 
 
-def blocks_in_use(stop: dict, machine: Machine) -> dict[int, int]:
+def blocks_in_use(stop: dict, machine: ModelMalloc) -> dict[int, int]:
     """What gdbheap shows as in use: mem -> usable size."""
     return {
         int(row["mem"], 16): row["size"] - (usable_tail(machine) if row["arena"] == "mmapped" else machine.pointer_size)

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 import pytest
 
 from gdbheap.model.mapping import EXECUTE, READ, WRITE, File
-from gdbheap.model.mappings import Mappings
+from gdbheap.model.mappings import ModelMappings
 from gdbheap.model.memory import PAGE
 from gdbheap.model.protection_keys import DISABLE_ACCESS, DISABLE_WRITE
-from gdbheap.model.touch import SIGSEGV, Outcome, Pages
+from gdbheap.model.touch import SIGSEGV, ModelPages, Outcome
 from support.address_space_driver import (
     BRK,
     DONTNEED,
@@ -49,8 +49,8 @@ class Both:
     """The process and the model, given the same calls."""
 
     driver: Driver
-    mappings: Mappings
-    pages: Pages
+    mappings: ModelMappings
+    pages: ModelPages
     files: list[tuple[int, File]] = field(default_factory=list)
     log: list[str] = field(default_factory=list)
     mapped: list[tuple[int, int]] = field(default_factory=list)
@@ -156,7 +156,7 @@ class Both:
 
 def both(driver: Driver) -> Both:
     mappings = driver.model()
-    made = Both(driver, mappings, Pages(mappings))
+    made = Both(driver, mappings, ModelPages(mappings))
     made.make_file(5 * PAGE, filled=True)
     made.make_file(40 * PAGE + 100, filled=True)
     made.make_file(24 * PAGE, filled=False)

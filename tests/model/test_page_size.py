@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from gdbheap.model.image import process_of
-from gdbheap.model.mapping import READ, WRITE, Limits
-from gdbheap.model.mappings import Mappings
+from gdbheap.model.mapping import READ, WRITE, AddressLimits
+from gdbheap.model.mappings import ModelMappings
 from gdbheap.model.traits import traits
 
 SIZES = [0x1000, 0x4000, 0x10000]
@@ -34,7 +34,7 @@ def test_a_large_block_is_mapped_in_whole_pages(page_size):
 
 @pytest.mark.parametrize("page_size", SIZES)
 def test_the_kernel_refuses_what_is_not_on_a_page(page_size):
-    mappings = Mappings(Limits(0x7FFF_0000_0000, page_size=page_size), 0x10_0000_0000, 0x10_0000_0000)
+    mappings = ModelMappings(AddressLimits(0x7FFF_0000_0000, page_size=page_size), 0x10_0000_0000, 0x10_0000_0000)
     place = mappings.mmap(1, READ | WRITE)
     assert isinstance(place, int)
     assert place % page_size == 0

@@ -6,14 +6,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from gdbheap.model.placement import highest_gap
-from gdbheap.model.ranges import Ranges
+from gdbheap.model.ranges import SortedRanges
 
 _place = st.integers(0, 60)
 
 
 @given(st.lists(st.tuples(st.booleans(), _place, _place)), st.integers(1, 20), _place)
 def test_ranges_hold_what_a_set_holds(changes, size, high):
-    ranges, plain = Ranges(), set()
+    ranges, plain = SortedRanges(), set()
     for add, start, end in changes:
         (ranges.add if add else ranges.remove)(start, end)
         (plain.update if add else plain.difference_update)(range(start, end))

@@ -11,7 +11,7 @@ import pytest
 from gdbheap.process.address_space import VMA
 from gdbheap.process.live import pages
 from gdbheap.process.live.live_memory import LiveMemory
-from gdbheap.process.live.pages import PAGEMAP, PAGEMAP_SCAN, Pages, PageState, Run, read_pages
+from gdbheap.process.live.pages import PAGEMAP, PAGEMAP_SCAN, PageRun, Pages, PageState, read_pages
 from gdbheap.process.live.proc_maps import read_maps, read_smaps
 from gdbheap.process.memory import SMALLEST_PAGE as PAGE
 from gdbheap.process.memory import ImageMemory
@@ -133,7 +133,7 @@ def made(*runs: tuple[int, int, PageState]) -> Pages:
     """Return pages from 0 on by runs of (first page, end page, state)."""
     return Pages(
         VMA(0, runs[-1][1] * PAGE, "rw-p"),
-        tuple(Run(first * PAGE, end * PAGE, state) for first, end, state in runs),
+        tuple(PageRun(first * PAGE, end * PAGE, state) for first, end, state in runs),
         "",
     )
 

@@ -14,8 +14,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from gdbheap.model.mapping import EXECUTE, READ, WRITE, Limits, Mapping
-from gdbheap.model.mappings import Mappings
+from gdbheap.model.mapping import EXECUTE, READ, WRITE, AddressLimits, Mapping
+from gdbheap.model.mappings import ModelMappings
 from gdbheap.model.memory import PAGE
 from gdbheap.model.protection_keys import ProtectionKeys
 from gdbheap.model.touch import ANONYMOUS, FILE, ZERO
@@ -105,7 +105,7 @@ class Driver:
                 kinds[start + index * PAGE] = FILE if of_file else ANONYMOUS if exclusive else ZERO
         return kinds
 
-    def model(self) -> Mappings:
+    def model(self) -> ModelMappings:
         """Return a model of the process as it is now."""
         maps = self.maps()
         stat = Path(f"/proc/{self._process.pid}/stat").read_text().rpartition(")")[2].split()
@@ -134,10 +134,10 @@ class Driver:
         highest = (1 << 47) - PAGE if self.pointer_size == 8 else 0xFFFF_E000
         release = tuple(map(int, platform.release().split(".")[:2]))
         aligned = self.pointer_size == 8 and release >= (6, 7)
-        limits = Limits(mmap_base, lowest=lowest, highest=highest, stack=stack, huge_alignment=aligned)
+        limits = AddressLimits(mmap_base, lowest=lowest, highest=highest, stack=stack, huge_alignment=aligned)
         # A kernel that was built without keys lacks even this call.
         refusal = str(self.ask(KEY_FREE, -1).result)
-        model = Mappings(limits, mappings=mappings, keys=ProtectionKeys(self.keys, refusal))
+        model = ModelMappings(limits, mappings=mappings, keys=ProtectionKeys(self.keys, refusal))
         model.start_brk = int(stat[47 - 3])
         model.brk_address = int(self.ask(BRK, 0).result)
         return model

@@ -15,10 +15,10 @@ from dataclasses import dataclass, field
 from elftools.elf.elffile import ELFFile
 
 from gdbheap.model.kernel import Kernel
-from gdbheap.model.machine import Machine
-from gdbheap.model.memory import PAGE, Memory
-from gdbheap.model.process import Process
-from gdbheap.model.ranges import Ranges
+from gdbheap.model.machine import ModelMalloc
+from gdbheap.model.memory import PAGE, ModelMemory
+from gdbheap.model.process import ModelProcess
+from gdbheap.model.ranges import SortedRanges
 from gdbheap.model.trace import Player
 from gdbheap.model.traits import Traits, traits
 
@@ -92,7 +92,7 @@ class Before:
         self.surroundings = surroundings or Surroundings()
         self.brk = brk
         self.vmas: list[tuple[int, int, str]] = []
-        self.readable = Ranges()
+        self.readable = SortedRanges()
         for line in maps.splitlines():
             fields = line.split(maxsplit=5)
             start, end = (int(part, 16) for part in fields[0].split("-"))
@@ -110,7 +110,7 @@ class Before:
     def player(self, page_of: Callable[[int], bytes | None], tunables: Mapping[str, int] | None = None) -> Player:
         """Return a model of the process. `page_of` gives the bytes of pages that were there before (None: of no
         other)."""
-        memory = Memory(self.pointer_size, page_of)
+        memory = ModelMemory(self.pointer_size, page_of)
         limit = 0x7FFFFFFFF000 if self.pointer_size == 8 else 0xFFFFE000
         stack = next(start for start, _, name in self.vmas if name == "[stack]")
         mmap_base = max(end for _, end, _ in self.vmas if end <= stack)
@@ -125,6 +125,6 @@ class Before:
             # the dynamic linker has put the tunables' text there
             memory.accessible.add(self.brk & -PAGE, (self.brk & -PAGE) + PAGE)
         key = _KEY & ((1 << 8 * self.pointer_size) - 1)
-        machine = Machine(self.traits, memory, kernel, self.addresses["main_arena"], self.addresses["mp_"], key)
+        machine = ModelMalloc(self.traits, memory, kernel, self.addresses["main_arena"], self.addresses["mp_"], key)
         machine.cores = self.surroundings.cores
-        return Player(Process(machine, tunables))
+        return Player(ModelProcess(machine, tunables))

@@ -29,7 +29,7 @@ from pathlib import Path
 
 from gdbheap.model.errors import Abort, ModelError, Segv
 from gdbheap.model.memory import PAGE
-from gdbheap.model.ranges import Ranges
+from gdbheap.model.ranges import SortedRanges
 from gdbheap.model.trace import Operation, Player, parse
 from gdbheap.model.traits import Traits, variants
 from support.before import Before, Surroundings, Symbols
@@ -140,7 +140,7 @@ def play(recording: Recording, trace: RecordedTrace) -> Iterator[tuple[str, str,
     yield "end", trace.end, end
 
 
-def perform(player: Player, operation: Operation, before: Ranges) -> str:
+def perform(player: Player, operation: Operation, before: SortedRanges) -> str:
     """Perform an operation of a trace; return what a recording says of it."""
     if operation.what == "k":
         return f"{player.process.machine.kernel.brk:x} {checksum(player, before):08x}"
@@ -156,7 +156,7 @@ def how(error: ModelError, told: str) -> str:
     return "SIGSEGV" if isinstance(error, Segv) else "hang"
 
 
-def checksum(player: Player, before: Ranges) -> int:
+def checksum(player: Player, before: SortedRanges) -> int:
     """Return a checksum of malloc's variables and of all pages with something in them that were not there `before`."""
     machine = player.process.machine
     arena = machine.main_arena + 8  # not the mutex

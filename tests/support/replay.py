@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gdbheap.model.errors import Abort, ModelError, Segv, Unknown
-from gdbheap.model.machine import Thread
+from gdbheap.model.machine import ModelThread
 from gdbheap.model.memory import PAGE
 from gdbheap.model.trace import RETURNS_BLOCK, Operation, Player, unparse
 from gdbheap.model.traits import Traits
@@ -155,7 +155,7 @@ class Replay:
         self.done = 0
         self.checkpoints = 0
         self.lost = False
-        self.known_threads: list[Thread] = []
+        self.known_threads: list[ModelThread] = []
 
     def fail(self, text: str) -> Disagreement:
         """Return the disagreement, with the trace as far as it went."""

@@ -9,9 +9,9 @@ import time
 
 import pytest
 
-from gdbheap.triage.bounded import BUG, OUT_OF_MEMORY, BoundedProcess, Limits
+from gdbheap.triage.bounded import BUG, OUT_OF_MEMORY, BoundedProcess, ProcessLimits
 
-ROOMY = Limits(1 << 32, 60.0)
+ROOMY = ProcessLimits(1 << 32, 60.0)
 
 
 def outcome_of(work, limits=ROOMY):
@@ -62,11 +62,11 @@ def test_how_it_ended_is_told(work, code, by):
 
 
 def test_memory_is_bounded():
-    assert outcome_of(lambda emit: bytearray(3 << 30), Limits(2 << 30, 60.0)).code == OUT_OF_MEMORY
+    assert outcome_of(lambda emit: bytearray(3 << 30), ProcessLimits(2 << 30, 60.0)).code == OUT_OF_MEMORY
 
 
 def test_time_is_bounded():
-    outcome = outcome_of(lambda emit: time.sleep(600), Limits(1 << 32, 0.05))
+    outcome = outcome_of(lambda emit: time.sleep(600), ProcessLimits(1 << 32, 0.05))
     assert (outcome.late, outcome.signal) == (True, signal.SIGKILL)
 
 

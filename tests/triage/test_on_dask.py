@@ -10,13 +10,13 @@ from typing import ClassVar
 import pytest
 
 from gdbheap.errors import HeapError
-from gdbheap.triage.bounded import Limits
+from gdbheap.triage.bounded import ProcessLimits
 from gdbheap.triage.cores import Core
 from gdbheap.triage.on_dask import rows_of_cluster
 from gdbheap.triage.row import Row
 from gdbheap.triage.work import MOST_ATTEMPTS, Job
 
-JOBS = [Job(Core(f"/core.{n}", f"key{n}"), Namespace(), Limits(1 << 30, 9.0)) for n in range(200)]
+JOBS = [Job(Core(f"/core.{n}", f"key{n}"), Namespace(), ProcessLimits(1 << 30, 9.0)) for n in range(200)]
 
 
 class Future:

@@ -20,7 +20,7 @@ from gdbheap.process.symbols import SymbolAt
 _TAKE_MUTEXES = re.compile(r"_*(GI_+)?pthread_mutex_\w+")
 
 
-class Source(Protocol):
+class LockSource(Protocol):
     """What tells of calls: gdb (session/target.py says what each returns)."""
 
     @property
@@ -33,7 +33,7 @@ class Source(Protocol):
     def symbol_at(self) -> SymbolAt: ...
 
 
-def with_mutex(source: Source, frames: Sequence[Frame]) -> tuple[Frame, ...]:
+def with_mutex(source: LockSource, frames: Sequence[Frame]) -> tuple[Frame, ...]:
     """Return the frames, with the mutex in that one which passed it to a function of pthread_mutex_*(), where the
     code before the call tells which it was."""
     at = _passing(frames)

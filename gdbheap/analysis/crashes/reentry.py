@@ -9,11 +9,11 @@ from gdbheap.analysis.crashes.crash_context import CrashContext
 from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, POSSIBLE, Cause, Verdict
 from gdbheap.analysis.facts.aborts import NotAsyncSignalSafe, Reentered, SignalFrame
 from gdbheap.analysis.facts.fact import Fact
-from gdbheap.analysis.invariants.calls import Call, how_entered
+from gdbheap.analysis.invariants.calls import MallocCall, how_entered
 from gdbheap.analysis.malloc_aborts.interrupted_before import facts_before, how_entered_before
 
 
-def reentered(inner: Call, outer: Call, facts: tuple[Fact, ...]) -> Verdict:
+def reentered(inner: MallocCall, outer: MallocCall, facts: tuple[Fact, ...]) -> Verdict:
     """Return the verdict on a call of malloc's that died; `facts` are what speaks of its death."""
     signal = (SignalFrame(outer.signal_level),) if outer.signal_level is not None else ()
     evidence, next_steps = (*signal, *facts, NotAsyncSignalSafe(True)), ("bt", f"frame {outer.inner_level}")

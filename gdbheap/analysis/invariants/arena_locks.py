@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from gdbheap.analysis.call_stacks.in_progress_call import LOCKED, parts
 from gdbheap.analysis.call_stacks.whose_code import is_of_libc, is_wait
-from gdbheap.analysis.invariants.calls import Call, calls_under_way
+from gdbheap.analysis.invariants.calls import MallocCall, calls_under_way
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.process.frame import Frame
 from gdbheap.process.process import Process
@@ -26,7 +26,7 @@ class Busy:
     first."""
 
     lwp: int
-    calls: tuple[Call, ...]
+    calls: tuple[MallocCall, ...]
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def arena_locks(process: Process, view: HeapView, frames_of: Callable[[int], Seq
     return tuple(found)
 
 
-def _interrupted(frames: Sequence[Frame]) -> tuple[Call, ...]:
+def _interrupted(frames: Sequence[Frame]) -> tuple[MallocCall, ...]:
     """Return the wait of a thread's, and what the innermost signal handler interrupted, as calls of malloc's that
     nobody names."""
     at = next((index for index, frame in enumerate(frames[:-1]) if frame.is_signal), None)
@@ -96,12 +96,12 @@ def _interrupted(frames: Sequence[Frame]) -> tuple[Call, ...]:
     inner, outer = frames[0], frames[at + 1]
     name, handler = "code without a name", frames[at - 1].function if at else ""
     return (
-        Call(name, inner.level, name, inner.level, waits=True, changes=True, aborts=False),
-        Call(name, outer.level, name, outer.level, False, True, False, handler, frames[at].level),
+        MallocCall(name, inner.level, name, inner.level, waits=True, changes=True, aborts=False),
+        MallocCall(name, outer.level, name, outer.level, False, True, False, handler, frames[at].level),
     )
 
 
-def _may_hold(calls: tuple[Call, ...], waits_for: int | None) -> tuple[Call, ...]:
+def _may_hold(calls: tuple[MallocCall, ...], waits_for: int | None) -> tuple[MallocCall, ...]:
     """Return the calls that may hold a mutex: one that waits for it does not yet, and it holds no other."""
     if waits_for is None:
         return tuple(each for each in calls if not each.waits)

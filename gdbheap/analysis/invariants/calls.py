@@ -31,7 +31,7 @@ _SECOND_HALVES = {"malloc2": "malloc", "calloc2": "calloc"}
 
 
 @dataclass(frozen=True)
-class Call:
+class MallocCall:
     """A call of malloc's. `function` is what was called ("malloc"), in frame `level`; `inner` the innermost of its
     functions ("_int_malloc"), in frame `inner_level`. `waits`: it waits there for a mutex of libc's.
 
@@ -51,9 +51,9 @@ class Call:
     signal_level: int | None = None
 
 
-def calls_under_way(frames: Iterable[Frame]) -> tuple[Call, ...]:
+def calls_under_way(frames: Iterable[Frame]) -> tuple[MallocCall, ...]:
     """Return a thread's calls of malloc's, the innermost first."""
-    found: list[Call] = []
+    found: list[MallocCall] = []
     handler: str = ""
     level: int | None = None
     for part in parts(frames):
@@ -63,7 +63,7 @@ def calls_under_way(frames: Iterable[Frame]) -> tuple[Call, ...]:
     return tuple(found)
 
 
-def _calls(part: Sequence[Frame], handler: str, signal_level: int | None) -> Iterator[Call]:
+def _calls(part: Sequence[Frame], handler: str, signal_level: int | None) -> Iterator[MallocCall]:
     """Yield the calls of one part. What libc calls in between has another name: malloc that stands further out has
     then been entered again, from a hook of its own or from what writes to a stream."""
     run: list[Frame] = []
@@ -86,11 +86,11 @@ def _is_part_of_call(frame: Frame) -> bool:
     return is_call_of_malloc(frame) or (may_be_mallocs(frame) and _ALSO_TAKES_MUTEXES.fullmatch(name) is not None)
 
 
-def _call(run: Sequence[Frame], waits: bool, aborts: bool, handler: str, signal_level: int | None) -> Call:
+def _call(run: Sequence[Frame], waits: bool, aborts: bool, handler: str, signal_level: int | None) -> MallocCall:
     inner, outer = run[0], run[-1]
     changes = any(is_call_of_malloc(each) for each in run)
     names = public_name(plain_name(outer)), public_name(plain_name(inner))
-    return Call(names[0], outer.level, names[1], inner.level, waits, changes, aborts, handler, signal_level)
+    return MallocCall(names[0], outer.level, names[1], inner.level, waits, changes, aborts, handler, signal_level)
 
 
 def public_name(name: str) -> str:
@@ -99,7 +99,7 @@ def public_name(name: str) -> str:
     return _SECOND_HALVES.get(plain, plain)
 
 
-def entered_again(frames: Iterable[Frame]) -> tuple[Call, Call] | None:
+def entered_again(frames: Iterable[Frame]) -> tuple[MallocCall, MallocCall] | None:
     """Return the call of malloc's that the thread is in, and the one that was being changed by when a signal's
     handler made it: malloc is not to be called from there, and works on a heap between two states. None where it
     is not so."""
@@ -110,10 +110,10 @@ def entered_again(frames: Iterable[Frame]) -> tuple[Call, Call] | None:
     return None if found is None else (first, found)
 
 
-def _is_half_done(call: Call) -> bool:
+def _is_half_done(call: MallocCall) -> bool:
     return call.signal_level is not None and call.changes and not call.waits and not call.aborts
 
 
-def how_entered(inner: Call, outer: Call) -> EnteredAgain:
+def how_entered(inner: MallocCall, outer: MallocCall) -> EnteredAgain:
     """Return how malloc came to be entered again."""
     return EnteredAgain(outer.handler, outer.inner, outer.function, outer.inner_level, inner.function, inner.level)

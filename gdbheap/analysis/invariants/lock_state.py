@@ -15,7 +15,7 @@ from gdbheap.analysis.facts.locks import (
     ThreadsCall,
 )
 from gdbheap.analysis.invariants.arena_locks import ArenaLock, Busy
-from gdbheap.analysis.invariants.calls import Call
+from gdbheap.analysis.invariants.calls import MallocCall
 from gdbheap.glibc.naming import arena_name
 
 _MOST_TOLD = 3
@@ -50,5 +50,5 @@ def _inside(busy: Busy, numbers: Mapping[int, int]) -> ThreadInside:
     return ThreadInside(numbers.get(busy.lwp, busy.lwp), tuple(map(_call, busy.calls)))
 
 
-def _call(call: Call) -> CallInProgress:
+def _call(call: MallocCall) -> CallInProgress:
     return CallInProgress(call.function, call.level, call.inner, call.inner_level, call.signal_level, call.handler)

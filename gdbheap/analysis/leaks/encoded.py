@@ -16,7 +16,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from gdbheap.allocators.blocks import Blocks
-from gdbheap.analysis.leaks.keys import Starts, are_among, find_keys
+from gdbheap.analysis.leaks.keys import StartTable, are_among, find_keys
 from gdbheap.analysis.leaks.tags import find_tagged
 from gdbheap.analysis.pointers.graph import PointerFilter
 from gdbheap.analysis.pointers.hidden import Hidden
@@ -84,7 +84,7 @@ def find_encoded(searched: Searched, lost: Mask, progress: ReadProgress | None =
     if len(found[0].target):
         address = np.uint64((1 << searched.machine.address_bits) - 1)
         words = words[~(are_among(words & address, searched.blocks.start) & (words > address))]
-    starts = Starts(searched.blocks.start[lost])
+    starts = StartTable(searched.blocks.start[lost])
     keys = find_keys(words, starts, searched.blocks.start, searched.machine)
     roots, within = list(searched.roots), searched.blocks.ranges()
     for key in keys:

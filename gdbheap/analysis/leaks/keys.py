@@ -44,7 +44,7 @@ def are_among(words: Words, starts: Words) -> Mask:
     return found
 
 
-def find_keys(hidden: Words, starts: Starts, everything: Words, machine: Machine) -> list[int]:
+def find_keys(hidden: Words, starts: StartTable, everything: Words, machine: Machine) -> list[int]:
     """Return the keys that turn hidden words into `starts` too often for a chance, and hardly ever into others of
     `everything`."""
     if len(starts) < _FEWEST:
@@ -72,7 +72,7 @@ def find_keys(hidden: Words, starts: Starts, everything: Words, machine: Machine
     return keys
 
 
-def _is_ledger(decoded: Words, starts: Starts, everything: Words) -> bool:
+def _is_ledger(decoded: Words, starts: StartTable, everything: Words) -> bool:
     """Whether the words lead to blocks that are held otherwise as well: to more than a few, or to the same part of
     those as of the lost ones."""
     hits = int(np.count_nonzero(starts.holds(decoded)))
@@ -81,7 +81,7 @@ def _is_ledger(decoded: Words, starts: Starts, everything: Words) -> bool:
     return elsewhere > _LEDGER * hits or 2 * elsewhere * len(starts) > hits * others > 0
 
 
-def _key_of_group(words: Words, starts: Starts) -> int:
+def _key_of_group(words: Words, starts: StartTable) -> int:
     """Return the key of these words; 0 where they have none."""
     step = math.ceil(len(starts) * _SEEDS / _MOST_TRIALS)
     targets = starts.address[::step]
@@ -102,7 +102,7 @@ def _key_of_group(words: Words, starts: Starts) -> int:
     return 0
 
 
-class Starts:
+class StartTable:
     """Addresses, ascending, and which words are among them: a table by some bits of the address leaves few to be
     searched for."""
 
@@ -130,7 +130,7 @@ class Starts:
         return slot
 
 
-def _evidence(decoded: Words, starts: Starts) -> float:
+def _evidence(decoded: Words, starts: StartTable) -> float:
     """Return in bits how much likelier these words are as pointers than as numbers that lie where the blocks lie.
 
     A number meets a start as often as starts are dense among the places where blocks could be: multiples of what

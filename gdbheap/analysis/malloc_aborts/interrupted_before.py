@@ -24,7 +24,7 @@ _MOST_CALLS = 8
 _MOST_FRAMES = 8
 
 
-class Source(Protocol):
+class CodeSource(Protocol):
     """What tells whose code an address is (session/target.py says what each returns)."""
 
     @property
@@ -52,7 +52,7 @@ class InterruptedBefore:
         return bool(self.function and self.called)
 
 
-def interrupted_before(source: Source, frames: Sequence[Frame]) -> InterruptedBefore | None:
+def interrupted_before(source: CodeSource, frames: Sequence[Frame]) -> InterruptedBefore | None:
     """Return what is left of a signal that came within malloc, to a thread that died in it (`frames` are all of its
     frames); else that it died in a handler's call of malloc. None where there is neither, and where malloc is still
     entered twice."""
@@ -73,7 +73,7 @@ def interrupted_before(source: Source, frames: Sequence[Frame]) -> InterruptedBe
     return None
 
 
-def _calls(source: Source, address: int) -> tuple[str, str]:
+def _calls(source: CodeSource, address: int) -> tuple[str, str]:
     """Return the handler and the function of malloc's that it called, by the return addresses that they have left
     below the address; "" for both where malloc's is not found."""
     handler = ""

@@ -22,7 +22,7 @@ _TAKE_BLOCKS = re.compile(r"((_*(GI_+)?(libc_)?(c?free|realloc(array)?))(@|$)|op
 _TAKES_NO_BLOCK = re.compile(r"(malloc|calloc|memalign|valloc|aligned_alloc|mallopt)\d?$|trim|operator new|_Zn")
 
 
-class Source(Protocol):
+class CallSource(Protocol):
     """What tells of calls: gdb (session/target.py says what each returns)."""
 
     @property
@@ -37,7 +37,7 @@ class Source(Protocol):
     def evaluate_in_frame(self, lwp: int | None, level: int, expression: str) -> int | None: ...
 
 
-def with_passed(source: Source, lwp: int | None, frames: Sequence[Frame]) -> tuple[Frame, ...]:
+def with_passed(source: CallSource, lwp: int | None, frames: Sequence[Frame]) -> tuple[Frame, ...]:
     """Return the frames of a thread that is in a call of malloc's, with what the caller passed in the frame that
     made the call."""
     index = passing_frame(frames)
@@ -62,7 +62,7 @@ def with_passed(source: Source, lwp: int | None, frames: Sequence[Frame]) -> tup
     return (*frames[:index], replace(frames[index], passed=passed), *frames[index + 1 :])
 
 
-def _agrees(by_code: int, source: Source, lwp: int | None, frame: Frame) -> bool:
+def _agrees(by_code: int, source: CallSource, lwp: int | None, frame: Frame) -> bool:
     """Whether no expression of the source line speaks against what the code tells: what is passed on the stack lies
     where others may write."""
     values = {

@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.mappings.mapping_names import SHARED_ANONYMOUS, SHARED_FILE, sharing_of
 from gdbheap.errors import HeapError
-from gdbheap.model.mapping import EXECUTE, READ, WRITE, File, Limits, Mapping
-from gdbheap.model.mappings import Mappings
-from gdbheap.model.touch import ANONYMOUS, FILE, SIGBUS, SIGSEGV, ZERO, Outcome, Pages, Step, allows
+from gdbheap.model.mapping import EXECUTE, READ, WRITE, AddressLimits, File, Mapping
+from gdbheap.model.mappings import ModelMappings
+from gdbheap.model.touch import ANONYMOUS, FILE, SIGBUS, SIGSEGV, ZERO, ModelPages, Outcome, Step, allows
 from gdbheap.process.address_space import VMA
 from gdbheap.process.live.mapped_file import may_be_device, may_be_regular_file, open_mapped_file
 from gdbheap.process.live.pages import PageState
@@ -36,7 +36,7 @@ _MODELLED = {PageState.ZERO: ZERO, PageState.ANONYMOUS: ANONYMOUS, PageState.FIL
 _VSYSCALL_ENTRIES = (0x000, 0x400, 0x800)
 
 
-class Rule(enum.Enum):
+class AccessRule(enum.Enum):
     """What decides on an access before the mapping does; the value is the published name."""
 
     MAPPINGS_UNKNOWN = "mappings_unknown"
@@ -64,7 +64,7 @@ class Effect(Fact):
 
     kind = "effect"
     step: Step | None = None
-    rule: Rule | None = None
+    rule: AccessRule | None = None
     stack_grows: bool = False
     if_absent: bool = False
     key: int | None = None
@@ -101,27 +101,27 @@ def _result(process: Process, address: int, access: int, page: PageState | None,
     if beyond is not None:
         return beyond
     if not process.address_space.known:
-        return UNKNOWN, Effect(rule=Rule.MAPPINGS_UNKNOWN)
+        return UNKNOWN, Effect(rule=AccessRule.MAPPINGS_UNKNOWN)
     vma = process.address_space.find(address)
     if vma is None:
         return _told(_touch(process, address, access, None))
     if access != EXECUTE and (by_key := _by_key(vma, access, key)):
         return by_key
     if page is PageState.GUARD:
-        return "SIGSEGV SEGV_MAPERR", Effect(rule=Rule.GUARD_PAGE)
+        return "SIGSEGV SEGV_MAPERR", Effect(rule=AccessRule.GUARD_PAGE)
     if _is_devices(vma) and (access != WRITE or vma.writable):
         # Not all of vvar's pages are there: an access to one that is not brings SIGBUS, a fetch of an instruction too
         # (see Pages._refuse).
-        return UNKNOWN, Effect(rule=Rule.DEVICE)
+        return UNKNOWN, Effect(rule=AccessRule.DEVICE)
     if vma.permissions[_PLACES[access]] == "?":
-        return UNKNOWN, Effect(rule=Rule.PERMISSION_UNKNOWN)
+        return UNKNOWN, Effect(rule=AccessRule.PERMISSION_UNKNOWN)
     if not allows(_mapping(process, vma), access):
         return _told(_touch(process, address, access, page))
     if page is PageState.SWAPPED:
-        return ALLOWED, Effect(rule=Rule.SWAPPED)
+        return ALLOWED, Effect(rule=AccessRule.SWAPPED)
     result, effect = _told(_touch(process, address, access, page))
     if vma.shared is None and vma.is_file and access == WRITE:
-        return result, Effect(rule=Rule.FILE_OR_COPY)
+        return result, Effect(rule=AccessRule.FILE_OR_COPY)
     if page is None and result == ALLOWED:
         return result, replace(effect, if_absent=True)
     return result, effect
@@ -136,32 +136,32 @@ def _by_key(vma: VMA, access: int, key: int | None) -> tuple[str, Effect] | None
     only_executable = vma.executable and not vma.readable and not vma.writable
     if only_executable and key:
         # mirrors execute_only_pkey(): the kernel takes a key that no thread may read or write by
-        return "SIGSEGV SEGV_PKUERR", Effect(rule=Rule.KEY_KEEPS_EXECUTE_ONLY, key=key)
+        return "SIGSEGV SEGV_PKUERR", Effect(rule=AccessRule.KEY_KEEPS_EXECUTE_ONLY, key=key)
     if only_executable and access == READ and key is None:
-        return UNKNOWN, Effect(rule=Rule.EXECUTE_ONLY)
+        return UNKNOWN, Effect(rule=AccessRule.EXECUTE_ONLY)
     if key:
-        return UNKNOWN, Effect(rule=Rule.KEY_DECIDES, key=key)
+        return UNKNOWN, Effect(rule=AccessRule.KEY_DECIDES, key=key)
     return None
 
 
 def _beyond(process: Process, address: int, access: int) -> tuple[str, Effect] | None:
     """Answer for what is no address of the process's at all."""
     if address > process.machine.mask:
-        return UNKNOWN, Effect(rule=Rule.TOO_WIDE, bits=8 * process.pointer_size)
+        return UNKNOWN, Effect(rule=AccessRule.TOO_WIDE, bits=8 * process.pointer_size)
     if not process.machine.is_canonical(address):
-        return "SIGSEGV SI_KERNEL", Effect(rule=Rule.NOT_CANONICAL)
+        return "SIGSEGV SI_KERNEL", Effect(rule=AccessRule.NOT_CANONICAL)
     vma = process.address_space.find(address)
     if vma is not None and vma.path == "[vsyscall]":
         if access == EXECUTE and address - vma.start in _VSYSCALL_ENTRIES:
-            return ALLOWED, Effect(rule=Rule.VSYSCALL_ENTRY)
+            return ALLOWED, Effect(rule=AccessRule.VSYSCALL_ENTRY)
         if access == EXECUTE:
             # mirrors emulate_vsyscall(): force_sig(SIGSEGV)
-            return "SIGSEGV SI_KERNEL", Effect(rule=Rule.VSYSCALL_ELSEWHERE)
+            return "SIGSEGV SI_KERNEL", Effect(rule=AccessRule.VSYSCALL_ELSEWHERE)
         if not (access == READ and vma.readable):
-            return "SIGSEGV SEGV_MAPERR", Effect(rule=Rule.VSYSCALL_ELSEWHERE)
-        return ALLOWED, Effect(rule=Rule.KERNELS_PAGE)
+            return "SIGSEGV SEGV_MAPERR", Effect(rule=AccessRule.VSYSCALL_ELSEWHERE)
+        return ALLOWED, Effect(rule=AccessRule.KERNELS_PAGE)
     if process.machine.is_kernels(address):
-        return "SIGSEGV SEGV_MAPERR", Effect(rule=Rule.KERNELS_HALF)
+        return "SIGSEGV SEGV_MAPERR", Effect(rule=AccessRule.KERNELS_HALF)
     return None
 
 
@@ -172,8 +172,8 @@ def _touch(process: Process, address: int, access: int, page: PageState | None) 
     here = space.find(address)
     near = [_mapping(process, vma) for vma in (below, here, above) if vma is not None and not vma.start >> 63]
     page_size = process.page_size
-    limits = Limits(mmap_base=0, stack=_stack_limit(process), guard_gap=256 * page_size, page_size=page_size)
-    pages = Pages(Mappings(limits, mappings=near))
+    limits = AddressLimits(mmap_base=0, stack=_stack_limit(process), guard_gap=256 * page_size, page_size=page_size)
+    pages = ModelPages(ModelMappings(limits, mappings=near))
     if page in _MODELLED:
         pages.present[process.page_of(address)] = _MODELLED[page]
     return pages.touch(address, access)

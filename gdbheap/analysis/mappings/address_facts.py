@@ -26,7 +26,7 @@ class NoPlace(enum.Enum):
 
 
 @dataclass(frozen=True)
-class InMapping(Fact):
+class AtMappingOffset(Fact):
     """The address is `offset` bytes into its mapping, `left` before its end, in the `part` of that name."""
 
     kind = "in_mapping"
@@ -142,7 +142,7 @@ def part_at(annotated: AnnotatedVMA, address: int) -> AnnotatedPart:
 
 def _facts(process: Process, annotated: AnnotatedVMA, address: int, heap: Heap | None) -> Iterator[Fact]:
     vma, part = annotated.vma, part_at(annotated, address)
-    yield InMapping(address, address - vma.start, vma.end - address, part.text)
+    yield AtMappingOffset(address, address - vma.start, vma.end - address, part.text)
     if vma.is_file:
         yield InFile(vma.offset + address - vma.start, vma.path)
     module = next((m for m in process.modules if any(s.start <= address < s.end for s in m.segments)), None)

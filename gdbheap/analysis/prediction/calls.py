@@ -39,7 +39,7 @@ Value = Union[int, Earlier]
 
 
 @dataclass(frozen=True)
-class Call:
+class PredictedCall:
     """One call; `text` is as it was typed."""
 
     name: str
@@ -47,12 +47,12 @@ class Call:
     text: str
 
 
-def parse_calls(line: str, evaluate: Callable[[str], int]) -> list[Call]:
+def parse_calls(line: str, evaluate: Callable[[str], int]) -> list[PredictedCall]:
     """Return the calls of a line. Numbers are expressions for `evaluate`. Raises UsageError that points at the
     mistake."""
     if line.startswith(tuple(_QUOTES)):
         raise _mistake(line, 0, len(line), "quotes go around all the calls, or around none")
-    calls: list[Call] = []
+    calls: list[PredictedCall] = []
     for start, text in _pieces(line, ";"):
         if text.strip():
             calls.append(_parse_call(line, start, text, len(calls), evaluate))
@@ -61,7 +61,7 @@ def parse_calls(line: str, evaluate: Callable[[str], int]) -> list[Call]:
     return calls
 
 
-def _parse_call(line: str, start: int, text: str, done: int, evaluate: Callable[[str], int]) -> Call:
+def _parse_call(line: str, start: int, text: str, done: int, evaluate: Callable[[str], int]) -> PredictedCall:
     at = start + len(text) - len(text.lstrip())
     match = _NAME.match(text)
     if match is None or match[1] not in FUNCTIONS:
@@ -75,7 +75,7 @@ def _parse_call(line: str, start: int, text: str, done: int, evaluate: Callable[
         place = start + words[len(names)][0] if len(words) > len(names) else end
         raise _mistake(line, place, max(end, place + 1), f"{name} takes {' '.join(names)}")
     values = tuple(_value(line, start + offset, word, done, evaluate) for offset, word in words)
-    return Call(name, values, text.strip())
+    return PredictedCall(name, values, text.strip())
 
 
 def _arguments(text: str, start: int, one: bool) -> Iterator[tuple[int, str]]:

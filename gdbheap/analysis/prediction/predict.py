@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from gdbheap.analysis.call_stacks.in_progress_call import LOCKED
-from gdbheap.analysis.prediction.calls import Call, Earlier
+from gdbheap.analysis.prediction.calls import Earlier, PredictedCall
 from gdbheap.analysis.prediction.state import models_of, refuse_other_mallocs
 from gdbheap.errors import HeapError
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.model import process as modelled
 from gdbheap.model.errors import Abort, Endless, Segv, Unknown
-from gdbheap.model.machine import Machine
+from gdbheap.model.machine import ModelMalloc
 from gdbheap.model.words import asks_kernel, assumptions, explain, source
 from gdbheap.process.process import Process
 
@@ -28,7 +28,7 @@ class Prediction:
     is known ("" for none of these), `steps` the way there, a sentence each. `last`: no more can be told behind
     it."""
 
-    call: Call
+    call: PredictedCall
     result: int | None
     source: str
     message: str
@@ -37,7 +37,7 @@ class Prediction:
 
 
 def predict(
-    process: Process, view: HeapView, lwp: int | None, inside: Mapping[int, str], calls: Iterable[Call]
+    process: Process, view: HeapView, lwp: int | None, inside: Mapping[int, str], calls: Iterable[PredictedCall]
 ) -> tuple[list[Prediction], list[str]]:
     """Return a prediction for each call that thread `lwp` would make, up to one that ends the process, and notes on
     what they rest on.
@@ -89,7 +89,7 @@ def _unfinished(view: HeapView, inside: Mapping[int, str]) -> list[str]:
     return notes
 
 
-def _predict(model: modelled.Process, call: Call, results: list[int]) -> Prediction:
+def _predict(model: modelled.ModelProcess, call: PredictedCall, results: list[int]) -> Prediction:
     machine = model.machine
     arguments = [results[each.number - 1] if isinstance(each, Earlier) else each for each in call.arguments]
     perform: Callable[..., int | None] = getattr(model, call.name)
@@ -113,7 +113,7 @@ def _predict(model: modelled.Process, call: Call, results: list[int]) -> Predict
     return Prediction(call, None if call.name in _NO_RESULT else result, where, message, tuple(explain(steps)), last)
 
 
-def _as_c(machine: Machine, name: str, arguments: list[int]) -> list[int]:
+def _as_c(machine: ModelMalloc, name: str, arguments: list[int]) -> list[int]:
     """Return the arguments as the C function gets them: size_t, or int for mallopt."""
     if name == "mallopt":
         return [(each & 0xFFFFFFFF) - ((each & 0x80000000) << 1) for each in arguments]

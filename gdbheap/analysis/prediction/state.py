@@ -11,8 +11,8 @@ from gdbheap.glibc.heap_view import HeapView
 from gdbheap.glibc.layout import SIGNATURE, SYMBOL, Layout, ThreadMalloc
 from gdbheap.model import process as modelled
 from gdbheap.model.kernel import Kernel
-from gdbheap.model.machine import Machine, Thread
-from gdbheap.model.memory import PAGE, Memory
+from gdbheap.model.machine import ModelMalloc, ModelThread
+from gdbheap.model.memory import PAGE, ModelMemory
 from gdbheap.model.traits import KNOWN, Traits, traits, variants
 from gdbheap.process.live.kernel_limits import KernelLimits, kernel_limits
 from gdbheap.process.mm import MM, NO_HEAP, STAT, read_mm
@@ -25,7 +25,7 @@ _ANY_KEY = 0x5BD1E9955BD1E995
 _MULTIPLE_THREADS = 3
 
 
-def models_of(process: Process, view: HeapView, lwp: int | None) -> tuple[list[modelled.Process], list[str]]:
+def models_of(process: Process, view: HeapView, lwp: int | None) -> tuple[list[modelled.ModelProcess], list[str]]:
     """Return the model in the state of a stopped process, thread `lwp` current (None: the first), and notes on what had
     to be assumed.
 
@@ -59,18 +59,20 @@ def refuse_other_mallocs(layout: Layout) -> None:
         )
 
 
-def _model(process: Process, view: HeapView, lwp: int | None, shape: Traits, limits: KernelLimits) -> modelled.Process:
+def _model(
+    process: Process, view: HeapView, lwp: int | None, shape: Traits, limits: KernelLimits
+) -> modelled.ModelProcess:
     layout = view.layout
     memory = _memory(process)
     kernel = _kernel(process, view, memory, limits)
     assert layout.mp is not None
-    machine = Machine(shape, memory, kernel, layout.main_arena.value, layout.mp.value, _tcache_key(process, view))
+    machine = ModelMalloc(shape, memory, kernel, layout.main_arena.value, layout.mp.value, _tcache_key(process, view))
     machine.initialised = True
     machine.global_max_fast = layout.global_max_fast if shape.has_fastbins else 0
     machine.single_threaded = _is_single_threaded(process, layout)
     _set_arenas(machine, view, limits)
     _set_threads(machine, layout, lwp)
-    return modelled.Process(machine)
+    return modelled.ModelProcess(machine)
 
 
 def _shapes(layout: Layout, notes: list[str]) -> list[Traits]:
@@ -123,7 +125,7 @@ def _fits(shape: Traits, layout: Layout) -> bool:
     return all(found is None or found == expected for expected, found in pairs)
 
 
-def _memory(process: Process) -> Memory:
+def _memory(process: Process) -> ModelMemory:
     def page_of(address: int) -> bytes | None:
         vma = process.address_space.find(address)
         if vma is None or not vma.readable:
@@ -133,14 +135,14 @@ def _memory(process: Process) -> Memory:
         except MemoryFault:
             return None
 
-    memory = Memory(process.pointer_size, page_of)
+    memory = ModelMemory(process.pointer_size, page_of)
     for vma in process.address_space:
         if vma.readable and vma.writable:
             memory.accessible.add(vma.start, vma.end)
     return memory
 
 
-def _kernel(process: Process, view: HeapView, memory: Memory, limits: KernelLimits) -> Kernel:
+def _kernel(process: Process, view: HeapView, memory: ModelMemory, limits: KernelLimits) -> Kernel:
     limit = process.machine.user_ends[-1]
     vmas = [vma for vma in process.address_space if vma.start < limit]
     stack = next((vma.start for vma in vmas if vma.path == "[stack]"), limit)
@@ -203,7 +205,7 @@ def _is_single_threaded(process: Process, layout: Layout) -> bool:
     return True
 
 
-def _set_arenas(machine: Machine, view: HeapView, limits: KernelLimits) -> None:
+def _set_arenas(machine: ModelMalloc, view: HeapView, limits: KernelLimits) -> None:
     statics = view.layout.statics
     # arenas are never taken out of the ring
     machine.narenas = len(view.arenas)
@@ -218,10 +220,10 @@ def _set_arenas(machine: Machine, view: HeapView, limits: KernelLimits) -> None:
     machine.aligned_heap_area = statics.get("aligned_heap_area")
 
 
-def _set_threads(machine: Machine, layout: Layout, lwp: int | None) -> None:
+def _set_threads(machine: ModelMalloc, layout: Layout, lwp: int | None) -> None:
     threads = layout.threads
     machine.threads = [_thread(layout, each, machine.single_threaded) for each in threads] or [
-        Thread(arena=machine.main_arena)
+        ModelThread(arena=machine.main_arena)
     ]
     current = next((index for index, each in enumerate(threads) if each.lwp == lwp), 0)
     # Without tcaches all that is to be known of a process's only thread is its arena, and that is the main one.
@@ -231,6 +233,6 @@ def _set_threads(machine: Machine, layout: Layout, lwp: int | None) -> None:
     machine.thread = machine.threads[current]
 
 
-def _thread(layout: Layout, thread: ThreadMalloc, only: bool) -> Thread:
+def _thread(layout: Layout, thread: ThreadMalloc, only: bool) -> ModelThread:
     arena = thread.arena.value if thread.arena else layout.main_arena.value if only else 0
-    return Thread(tcache=thread.tcache.value if thread.tcache else 0, arena=arena)
+    return ModelThread(tcache=thread.tcache.value if thread.tcache else 0, arena=arena)

@@ -18,7 +18,7 @@ _MOST_STEPS = 64
 
 
 @dataclass(frozen=True)
-class KindRow:
+class RetainedKind:
     """The blocks of one kind: how many, their own bytes, and what the topmost of them retain together; `example` is
     the one that retains most."""
 
@@ -41,7 +41,7 @@ class Gathering:
 
 def by_kind(
     retained: Retained, kind: NDArray[np.int64], within: int | None = None, itself: bool = True
-) -> list[KindRow]:
+) -> list[RetainedKind]:
     """Return a row for each kind (a number for each block) among the blocks that are held, below the node `within` if
     given (it `itself` too, or not): what retains most first."""
     tree = retained.tree
@@ -65,7 +65,7 @@ def by_kind(
     top = np.add.reduceat(np.where(is_top, retained.bytes[blocks], 0), begin)
     largest = blocks[np.lexsort((-retained.bytes[blocks], rank))][begin]
     rows = [
-        KindRow(*cells)
+        RetainedKind(*cells)
         for cells in zip(*(each.tolist() for each in (kinds, counts, own, top, largest.astype(np.int64))))
     ]
     return sorted(rows, key=lambda row: (-row.retained, -row.bytes, row.kind))

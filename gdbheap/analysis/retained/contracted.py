@@ -28,7 +28,7 @@ _SHORTEST = 8
 
 
 @dataclass(frozen=True)
-class Rows:
+class NodeRows:
     """Rows of one kind: their nodes, row by row, row n from begin[n] to begin[n + 1]; of a two-way row the neighbours
     `before` its first and `behind` its last node."""
 
@@ -64,7 +64,7 @@ def core_dominators(
     return _Expanded(core, dominator, number).with_rows(several) if several else (core, dominator)
 
 
-def _one_way(count: int, source: Nodes, target: Nodes) -> list[Rows]:
+def _one_way(count: int, source: Nodes, target: Nodes) -> list[NodeRows]:
     """Return the one-way rows, each from its first node on."""
     leads, led = (np.bincount(nodes, minlength=count) for nodes in (source, target))
     links = (leads[source] == 1) & (led[target] == 1)
@@ -80,10 +80,10 @@ def _one_way(count: int, source: Nodes, target: Nodes) -> list[Rows]:
     nodes, begin = rows_in_order(previous, following, nodes)
     begin = np.append(begin, len(nodes))
     nodes = _turned(nodes, begin, previous[nodes[begin[:-1]]] != NONE)
-    return [Rows(nodes, begin, False, nodes[:0], nodes[:0])]
+    return [NodeRows(nodes, begin, False, nodes[:0], nodes[:0])]
 
 
-def _two_way(count: int, source: Nodes, target: Nodes) -> list[Rows]:
+def _two_way(count: int, source: Nodes, target: Nodes) -> list[NodeRows]:
     """Return the two-way rows."""
     leads, led = (np.bincount(nodes, minlength=count) for nodes in (source, target))
     nodes = np.flatnonzero((leads == 2) & (led == 2)).astype(np.int32)
@@ -108,7 +108,7 @@ def _two_way(count: int, source: Nodes, target: Nodes) -> list[Rows]:
     behind = np.where(inside[second[last]], first[last], second[last])
     # A row of one node has both neighbours outside.
     behind = np.where(head == last, second[last], behind)
-    return [Rows(nodes, begin, True, before, behind)]
+    return [NodeRows(nodes, begin, True, before, behind)]
 
 
 def _turned(nodes: Nodes, begin: Counts, turned: NDArray[np.bool_]) -> Nodes:
@@ -125,7 +125,7 @@ class _Expanded:
     def __init__(self, core: Nodes, dominator: Nodes, number: Nodes) -> None:
         self._core, self._dominator, self._number = core, dominator, number
 
-    def with_rows(self, several: list[Rows]) -> tuple[Nodes, Nodes]:
+    def with_rows(self, several: list[NodeRows]) -> tuple[Nodes, Nodes]:
         """Return the nodes and dominators of all."""
         size = np.ones(len(self._core), np.int64)
         # Where the nodes of each begin in all rows' nodes, and then the core's.
@@ -149,7 +149,7 @@ class _Expanded:
         dominator[deeper] = deeper - 1
         return np.concatenate((*every, self._core))[place], dominator.astype(np.int32)
 
-    def _ways(self, rows: Rows, at: Nodes) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    def _ways(self, rows: NodeRows, at: Nodes) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
         """Return which rows are gone through from the first node to the last alone, and which the other way; neither
         where they are entered at both ends."""
         if not rows.is_two_way:

@@ -24,7 +24,7 @@ _STACK_WINDOW, _FEWEST_RETURNS = 2048, 2
 
 
 @dataclass(frozen=True)
-class Run:
+class OverrunContent:
     """What runs over a block's end: `text` in quotes, "" where it is a fill; `fill` the byte, None where it is a
     text; `length` of it lies behind the end; `is_whole`: it ends there in a NUL, or the fill ends."""
 
@@ -34,7 +34,7 @@ class Run:
     is_whole: bool
 
 
-def run_across(heap: CheckedHeap, mem: int, end: int) -> Run | None:
+def run_across(heap: CheckedHeap, mem: int, end: int) -> OverrunContent | None:
     """Return the text or the fill that crosses the end of the block at `mem`; None where what crosses it is neither."""
     start = max(mem, end - _BEFORE)
     data = _readable(heap, start, end)
@@ -49,7 +49,7 @@ def run_across(heap: CheckedHeap, mem: int, end: int) -> Run | None:
         after += 1
     is_printable = 0x20 <= byte < 0x7F
     if byte and not is_printable and edge - first >= _SHORTEST_FILL:
-        return Run("", byte, after - edge, after < len(data))
+        return OverrunContent("", byte, after - edge, after < len(data))
     return _text_across(data, edge, start > mem) if is_printable else _closing_nul(data, edge, start > mem)
 
 
@@ -73,7 +73,7 @@ def below_start(heap: CheckedHeap, header: int) -> int | None:
     return header - word + first if word <= first and header - word + first < mem else None
 
 
-def _text_across(data: bytes, edge: int, is_cut: bool) -> Run | None:
+def _text_across(data: bytes, edge: int, is_cut: bool) -> OverrunContent | None:
     first, after = edge, edge
     while first > 0 and 0x20 <= data[first - 1] < 0x7F:
         first -= 1
@@ -87,10 +87,10 @@ def _text_across(data: bytes, edge: int, is_cut: bool) -> Run | None:
     # Of one character over and over, as memset writes it, the zero behind need not be the end.
     is_string = after == edge or len(set(data[first:after])) > 1
     ends = is_string and after < len(data) and data[after] == 0
-    return Run(f'"{before}{shown}{closed}"', None, after - edge + ends, ends)
+    return OverrunContent(f'"{before}{shown}{closed}"', None, after - edge + ends, ends)
 
 
-def _closing_nul(data: bytes, edge: int, is_cut: bool) -> Run | None:
+def _closing_nul(data: bytes, edge: int, is_cut: bool) -> OverrunContent | None:
     """A text that fills the block to its last byte, so that its NUL is behind that."""
     return _text_across(data, edge, is_cut) if data[edge] == 0 else None
 

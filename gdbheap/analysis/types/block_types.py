@@ -67,7 +67,7 @@ class Role:
 
 
 @dataclass(frozen=True)
-class Step:
+class TypeStep:
     """A word on the way from a root to a block: its address, the block it lies in (-1: in none, but in a variable),
     the variable or member it is ("server.sessions", "dictEntry.next"), and the block it leads to."""
 
@@ -159,9 +159,9 @@ class BlockTypes:
         path = member_path(self.catalogue, number, inside)
         return f"{type_name(self.catalogue, number)}[{index}]{path}"
 
-    def chain(self, block: int) -> tuple[Step, ...]:
+    def chain(self, block: int) -> tuple[TypeStep, ...]:
         """Return the words that lead from a variable to the block, the variable's first; () where none is known."""
-        steps: list[Step] = []
+        steps: list[TypeStep] = []
         seen: set[int] = set()
         while block >= 0 and block not in seen and len(steps) < _LONGEST_CHAIN:
             seen.add(block)
@@ -170,7 +170,7 @@ class BlockTypes:
                 break
             holder = int(self.parent[block])
             member = self.member_at(holder, place - int(self.start[holder])) if holder >= 0 else self.root_at(place)
-            steps.append(Step(place, holder, member, block))
+            steps.append(TypeStep(place, holder, member, block))
             block = holder
         return tuple(reversed(steps))
 

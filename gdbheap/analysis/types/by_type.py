@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class Kind:
+class NamedKind:
     """What blocks are called alike: a type's `name` ("struct order", "struct order[]" for arrays of any length, a label
     such as "Python dict"), or only the `role` that they play ("dictEntry.key"); nothing where neither is known.
     `others` are the types that are as good, where it is only possible."""
@@ -34,7 +34,7 @@ class TypeGroup:
     `reachable` and `lost` (the others are undecided); how many are so called with each Confidence; and `example`, the
     index of one: a reachable one, as certain as there is."""
 
-    kind: Kind
+    kind: NamedKind
     count: int
     bytes: int
     elements: int
@@ -44,14 +44,14 @@ class TypeGroup:
     example: int
 
 
-def kind_of(types: BlockTypes, block: int) -> Kind:
+def kind_of(types: BlockTypes, block: int) -> NamedKind:
     """Return what the block is called."""
     number = int(types.type[block])
     if number != NONE:
         others = tuple(type_name(types.catalogue, each) for each in types.alternatives.get(block, ()) if each != number)
-        return Kind(type_name(types.catalogue, number) + ("[]" if types.count[block] else ""), others=others)
+        return NamedKind(type_name(types.catalogue, number) + ("[]" if types.count[block] else ""), others=others)
     label = int(types.label[block])
-    return Kind(types.labels[label]) if label >= 0 else Kind(role=types.role_name(block))
+    return NamedKind(types.labels[label]) if label >= 0 else NamedKind(role=types.role_name(block))
 
 
 def groups_by_type(
@@ -79,7 +79,7 @@ def groups_by_type(
         *(tally(types.confidence == level) for level in Confidence),
         _examples(which, types, reachable, length),
     ]
-    merged: dict[Kind, TypeGroup] = {}
+    merged: dict[NamedKind, TypeGroup] = {}
     for at, cells in zip(first.tolist(), zip(*(column.tolist() for column in columns))):
         count, size, elements, held, gone, *levels, example = cells
         group = TypeGroup(kind_of(types, at), count, size, elements, held, gone, tuple(levels), example)
@@ -129,7 +129,7 @@ def _examples(
     return order[starts].astype(np.int64)
 
 
-def named_like(groups: list[TypeGroup], wanted: str) -> Iterator[Kind]:
+def named_like(groups: list[TypeGroup], wanted: str) -> Iterator[NamedKind]:
     """Yield the kinds that a user means by a name: those that are called so, with or without "struct", "[]", the
     namespace or the template's arguments; where none is, those that have it in their name or role."""
     whole = [group.kind for group in groups if wanted in spellings(group.kind.name)]
@@ -139,7 +139,7 @@ def named_like(groups: list[TypeGroup], wanted: str) -> Iterator[Kind]:
     yield from whole
 
 
-def blocks_of_kinds(types: BlockTypes, kinds: set[Kind]) -> NDArray[np.intp]:
+def blocks_of_kinds(types: BlockTypes, kinds: set[NamedKind]) -> NDArray[np.intp]:
     """Return the blocks that are called one of these, in order of address."""
     _, first, which = np.unique(kind_codes(types), return_index=True, return_inverse=True)
     wanted = np.array([kind_of(types, at) in kinds for at in first.tolist()], np.bool_)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from gdbheap.analysis.objects.closures import template_arguments
-from gdbheap.analysis.types.slots import BYTES, Target
+from gdbheap.analysis.types.slots import BYTES, SlotTarget
 from gdbheap.types.catalogue import NONE, Catalogue, Member, MemberKind, TypeInfo, TypeKind
 from gdbheap.types.type_book import TypeBook
 from gdbheap.types.type_names import size_of
@@ -22,7 +22,7 @@ OWN_TEXT = 16
 """The bytes of a std::string's own buffer."""
 _LISTS = ("std::__cxx11::list<", "std::list<")
 
-Targets = Mapping[int, Target]
+Targets = Mapping[int, SlotTarget]
 
 
 def instance_of(name: str, template: str) -> bool:
@@ -135,7 +135,7 @@ def _vector(book: TypeBook, info: TypeInfo) -> Targets | None:
     if value == NONE or info.name.startswith("std::vector<bool"):
         return None
     # (An allocator that takes room comes first.)
-    return {info.size - 3 * book.pointer_size: Target(book.stripped(value), many=True)}
+    return {info.size - 3 * book.pointer_size: SlotTarget(book.stripped(value), many=True)}
 
 
 def _string(book: TypeBook, info: TypeInfo) -> Targets | None:
@@ -145,8 +145,8 @@ def _string(book: TypeBook, info: TypeInfo) -> Targets | None:
         return None
     size = book.pointer_size
     first = info.size - 2 * size - OWN_TEXT
-    own = {place: Target(BYTES) for place in range(first + 2 * size, info.size, size)}
-    return {first: Target(book.stripped(value), many=True), **own}
+    own = {place: SlotTarget(BYTES) for place in range(first + 2 * size, info.size, size)}
+    return {first: SlotTarget(book.stripped(value), many=True), **own}
 
 
 def _list_node(book: TypeBook, info: TypeInfo) -> Targets | None:
@@ -158,7 +158,7 @@ def _list_node(book: TypeBook, info: TypeInfo) -> Targets | None:
     size = book.pointer_size
     # (A list has its number of nodes behind its own links, and perhaps an allocator in front.)
     first = info.size - 3 * size if info.name.startswith(_LISTS) else 0
-    return {first: Target(node), first + size: Target(node)}
+    return {first: SlotTarget(node), first + size: SlotTarget(node)}
 
 
 def _forward_node(book: TypeBook, info: TypeInfo) -> Targets | None:
@@ -166,7 +166,7 @@ def _forward_node(book: TypeBook, info: TypeInfo) -> Targets | None:
     node = _node(book, "std::_Fwd_list_node", arguments[0]) if arguments else NONE
     if node == NONE:
         return None
-    return {info.size - book.pointer_size if info.name.startswith("std::forward_list<") else 0: Target(node)}
+    return {info.size - book.pointer_size if info.name.startswith("std::forward_list<") else 0: SlotTarget(node)}
 
 
 def _tree(book: TypeBook, info: TypeInfo) -> Targets | None:
@@ -178,13 +178,13 @@ def _tree(book: TypeBook, info: TypeInfo) -> Targets | None:
     size = book.pointer_size
     # What compares comes first; the header's four words and the number of nodes are last.
     header = info.size - 5 * size
-    return {header + place * size: Target(node) for place in (1, 2, 3)}
+    return {header + place * size: SlotTarget(node) for place in (1, 2, 3)}
 
 
 def _tree_node(book: TypeBook, info: TypeInfo) -> Targets | None:
     number = book.named(info.name)
     size = book.pointer_size
-    return {place * size: Target(number) for place in (1, 2, 3)}
+    return {place * size: SlotTarget(number) for place in (1, 2, 3)}
 
 
 def _hash_table(book: TypeBook, info: TypeInfo) -> Targets | None:
@@ -201,7 +201,7 @@ def _hash_table(book: TypeBook, info: TypeInfo) -> Targets | None:
     # Empty function objects take no room, others come first; then buckets, their number, the first node, the number
     # of nodes, when to grow (a float and a number), and the bucket of a table that has one.
     buckets = info.size - 7 * size
-    return {buckets: Target(bucket, many=True), buckets + 2 * size: Target(node)}
+    return {buckets: SlotTarget(bucket, many=True), buckets + 2 * size: SlotTarget(node)}
 
 
 def _bucket(book: TypeBook, node: int, size: int) -> int:
@@ -214,7 +214,7 @@ def _bucket(book: TypeBook, node: int, size: int) -> int:
 
 
 def _hash_node(book: TypeBook, info: TypeInfo) -> Targets | None:
-    return {0: Target(book.named(info.name))}
+    return {0: SlotTarget(book.named(info.name))}
 
 
 _RULES: tuple[tuple[str, Callable[[TypeBook, TypeInfo], Targets | None]], ...] = (

@@ -29,7 +29,7 @@ _DEEPEST = 32
 
 
 @dataclass(frozen=True)
-class Target:
+class SlotTarget:
     """A word that points to `type` (a catalogue's number, or VOID), as a rule says it: to `many`, one behind the
     other, or to one object."""
 
@@ -39,11 +39,11 @@ class Target:
 
 # Returns what lies at some offsets of a type (where its members do not tell, or tell a base class), None where the rule
 # knows nothing of the type.
-LayoutRule = Callable[[TypeBook, int], "Mapping[int, Target] | None"]
+LayoutRule = Callable[[TypeBook, int], "Mapping[int, SlotTarget] | None"]
 
 
 @dataclass(frozen=True)
-class Layout:
+class WordLayout:
     """A type's words: `codes`, one for each; `many` where a rule says that several objects are pointed to; `size` in
     bytes. `flexible` is the offset of a flexible array behind it (-1: none), whose elements are `element` (size
     `stride`)."""
@@ -70,7 +70,7 @@ class Layouts:
         self.overhead = pointer_size + header
         self.mixed: dict[tuple[int, int], tuple[int, ...]] = {}
         self._rules = rules
-        self._known: dict[int, Layout] = {}
+        self._known: dict[int, WordLayout] = {}
         self._open: set[int] = set()
         self._number = np.zeros(len(book) + 1, np.int32)
         # Row 0 is nobody's: what has no type finds nothing there.
@@ -104,7 +104,7 @@ class Layouts:
             return self.of(number).element, word - int(self.words[row])
         return number, word
 
-    def of(self, number: int) -> Layout:
+    def of(self, number: int) -> WordLayout:
         """Return the layout of a type."""
         return self._of(number, 0)
 
@@ -140,7 +140,7 @@ class Layouts:
         self.numbers, self.base, self.size, self.words = rows[:4]
         self.flexible, self.stride, self.flexible_base, self.flexible_words, self.kind = rows[4:]
 
-    def _of(self, number: int, depth: int) -> Layout:
+    def _of(self, number: int, depth: int) -> WordLayout:
         number = self.book.stripped(number)
         known = self._known.get(number)
         if known is not None:
@@ -155,13 +155,13 @@ class Layouts:
         self._known[number] = layout
         return layout
 
-    def _made(self, number: int, info: TypeInfo, depth: int) -> Layout:
+    def _made(self, number: int, info: TypeInfo, depth: int) -> WordLayout:
         if info.kind is TypeKind.ARRAY:
             return self._array(info, depth)
         if info.kind in (TypeKind.STRUCT, TypeKind.UNION):
             return self._struct(number, info, depth)
         words = min(-(-info.size // self.pointer_size), _MOST_WORDS)
-        return Layout(np.full(words, self._code(info), np.int32), np.zeros(words, np.bool_), info.size)
+        return WordLayout(np.full(words, self._code(info), np.int32), np.zeros(words, np.bool_), info.size)
 
     def _code(self, info: TypeInfo) -> int:
         if info.kind is TypeKind.POINTER:
@@ -178,7 +178,7 @@ class Layouts:
             return INTEGER if info.size == self.pointer_size and not _is_plain(info.name) else PLAIN
         return BYTES if info.kind is TypeKind.MEMBER_POINTER else PADDING
 
-    def _array(self, info: TypeInfo, depth: int) -> Layout:
+    def _array(self, info: TypeInfo, depth: int) -> WordLayout:
         element = self._of(info.target, depth + 1)
         size = max(info.size, element.size * max(info.count, 0))
         size = min(size, (1 << 31) - 1)
@@ -187,11 +187,11 @@ class Layouts:
             return _empty()
         if element.size % self.pointer_size:
             codes = np.full(words, BYTES if (element.codes == BYTES).all() else PLAIN, np.int32)
-            return Layout(codes, np.zeros(words, np.bool_), size)
+            return WordLayout(codes, np.zeros(words, np.bool_), size)
         times = -(-words // max(len(element.codes), 1))
-        return Layout(np.tile(element.codes, times)[:words], np.tile(element.many, times)[:words], size)
+        return WordLayout(np.tile(element.codes, times)[:words], np.tile(element.many, times)[:words], size)
 
-    def _struct(self, number: int, info: TypeInfo, depth: int) -> Layout:
+    def _struct(self, number: int, info: TypeInfo, depth: int) -> WordLayout:
         words = min(-(-info.size // self.pointer_size), _MOST_WORDS)
         codes = np.full(words, PADDING, np.int32)
         many = np.zeros(words, np.bool_)
@@ -204,7 +204,7 @@ class Layouts:
             inner = self._of(member.type, depth + 1)
             if self._is_letter(member.type):
                 # One alone is no raw memory: what lies in its word is no pointer.
-                inner = Layout(np.array([PLAIN], np.int32), np.zeros(1, np.bool_), 1)
+                inner = WordLayout(np.array([PLAIN], np.int32), np.zeros(1, np.bool_), 1)
             at = member.offset // self.pointer_size
             is_union = info.kind is TypeKind.UNION
             self._put(number, codes, at, self._aligned(inner, member.offset), is_union)
@@ -213,13 +213,13 @@ class Layouts:
             self._mix(number, at, self.book.stripped(member.type), len(inner.codes), words)
         ruled = self._rule(number, codes, many)
         flexible, element, stride = self._flexible(info, depth)
-        return Layout(codes, many, info.size, flexible, element, stride, ruled)
+        return WordLayout(codes, many, info.size, flexible, element, stride, ruled)
 
     def _is_letter(self, number: int) -> bool:
         number = self.book.stripped(number)
         return number != NONE and self.book.info(number).kind is TypeKind.CHARACTER
 
-    def _aligned(self, inner: Layout, offset: int) -> Codes:
+    def _aligned(self, inner: WordLayout, offset: int) -> Codes:
         """Return the codes of a member that may begin or end within a word."""
         rest = offset % self.pointer_size
         if not rest:
@@ -277,8 +277,8 @@ class Layouts:
         return (last.offset, self.book.stripped(array.target), element.size) if element.size else (-1, NONE, 0)
 
 
-def _empty() -> Layout:
-    return Layout(np.empty(0, np.int32), np.empty(0, np.bool_), 0)
+def _empty() -> WordLayout:
+    return WordLayout(np.empty(0, np.int32), np.empty(0, np.bool_), 0)
 
 
 def _is_plain(name: str) -> bool:

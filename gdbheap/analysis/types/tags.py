@@ -106,7 +106,7 @@ def tag_values(state: TypingState, tag: Tag, struct: Words) -> Words:
 
 
 @dataclass(frozen=True)
-class Told:
+class TagTypes:
     """What a tag tells: for each word the row of its type (-1: nothing), what that is worth in all, and the row of
     each of the tag's values that tells one."""
 
@@ -121,12 +121,12 @@ class Told:
         return len(set(self.rows.values()))
 
 
-def by_tags(state: TypingState, scores: Scores, struct: Words, number: int, base: int = -1) -> Told | None:
+def by_tags(state: TypingState, scores: Scores, struct: Words, number: int, base: int = -1) -> TagTypes | None:
     """Return what the best tag among the members of the structs of type `number` at these addresses tells of each word
     (a column of `scores`; a row for each type that it may lead to); None where none tells anything. `base`: the row of
     what the others begin with, which is seldom made alone where a tag tells several of those."""
     count = scores.shape[1]
-    best: Told | None = None
+    best: TagTypes | None = None
     for tag in tags_of(state.book, number):
         values, which = np.unique(tag_values(state, tag, struct), return_inverse=True)
         if len(values) <= min(_MOST_VALUES, max(_FEW_VALUES, count // _FEWEST_WORDS)):
@@ -136,7 +136,7 @@ def by_tags(state: TypingState, scores: Scores, struct: Words, number: int, base
     return best if best is not None and best.worth > 0 else None
 
 
-def rows_told(state: TypingState, told: Told | None, struct: Words) -> NDArray[np.intp]:
+def rows_told(state: TypingState, told: TagTypes | None, struct: Words) -> NDArray[np.intp]:
     """Return what a tag tells of the structs at these addresses: the row of a type for each, -1 for nothing."""
     if told is None:
         return np.full(len(struct), -1)
@@ -145,7 +145,7 @@ def rows_told(state: TypingState, told: Told | None, struct: Words) -> NDArray[n
     return rows[which.reshape(-1)]
 
 
-def _told(scores: Scores, tag: Tag, which: NDArray[np.intp], values: Words, base: int) -> Told:
+def _told(scores: Scores, tag: Tag, which: NDArray[np.intp], values: Words, base: int) -> TagTypes:
     """Return what it tells that the words with the same number in `which` lead to one type."""
     groups = len(values)
     total = np.stack([np.bincount(which, row, groups) for row in scores])
@@ -174,4 +174,4 @@ def _told(scores: Scores, tag: Tag, which: NDArray[np.intp], values: Words, base
     parted = groups - len(set(row[told].tolist()))
     worth = int(first[told].sum()) + int(size[told].sum()) - _COST * parted - 2 * int(size[~told].sum())
     rows = {int(value): int(each) for value, each in zip(values.tolist(), row.tolist()) if each >= 0}
-    return Told(tag, row[which], worth, rows)
+    return TagTypes(tag, row[which], worth, rows)

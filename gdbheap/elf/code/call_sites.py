@@ -10,7 +10,7 @@ from typing import Any
 from gdbheap.elf.budget import Budget
 from gdbheap.elf.code.scopes import FunctionScope, names_of
 from gdbheap.elf.dies import children_of, referred
-from gdbheap.elf.unwind.expression import Place, Surroundings, Worth, evaluate
+from gdbheap.elf.unwind.expression import MemoryPlace, Surroundings, Worth, evaluate
 from gdbheap.errors import MemoryFault
 
 _SITES = ("DW_TAG_call_site", "DW_TAG_GNU_call_site")
@@ -21,7 +21,7 @@ _MOST_DEPTH = 64
 
 
 @dataclass(frozen=True)
-class Call:
+class CallSite:
     """A call that has not returned: it is made in the function `caller`, whose frame is `around`, and returns to `back`
     (as linked)."""
 
@@ -31,7 +31,7 @@ class Call:
     budget: Budget
 
 
-def entry_value(call: Call, callee: FunctionScope, register: int) -> int | None:
+def entry_value(call: CallSite, callee: FunctionScope, register: int) -> int | None:
     """Return what a call passed in a register; None where that is not told, or it was not `callee` that was called
     (whom that has called instead of returning)."""
     site = site_of(call)
@@ -50,12 +50,12 @@ def _value(expression: bytes, around: Surroundings) -> int | None:
         found = evaluate(expression, around)
     except (MemoryFault, OverflowError):
         return None
-    if isinstance(found, Place):
+    if isinstance(found, MemoryPlace):
         return found.address
     return found.value if isinstance(found, Worth) else None
 
 
-def site_of(call: Call) -> Any | None:
+def site_of(call: CallSite) -> Any | None:
     """Return the entry of a call, None where there is none."""
     return next((each for each in sites(call.caller.entry, call.budget) if _returns_to(each, call.back)), None)
 

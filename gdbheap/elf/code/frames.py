@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 from gdbheap.elf.budget import Budget
-from gdbheap.elf.code.call_sites import Call, entry_value, site_of
-from gdbheap.elf.code.lines import Line, UnitLines
+from gdbheap.elf.code.call_sites import CallSite, entry_value, site_of
+from gdbheap.elf.code.lines import SourceLine, UnitLines
 from gdbheap.elf.code.scopes import FunctionScope, scopes_at
 from gdbheap.elf.code.tail_calls import tail_calls
 from gdbheap.elf.code.units import ModuleCode
-from gdbheap.elf.code.variables import Variable, frame_base, static_variable, variables
+from gdbheap.elf.code.variables import FrameVariable, frame_base, static_variable, variables
 from gdbheap.elf.debug_search import DebugSearch
 from gdbheap.elf.dies import constant_of
 from gdbheap.elf.elf_reader import UNPARSABLE
@@ -46,7 +46,7 @@ class CodeFrame:
     index: int
     level: StackLevel
     scope: FunctionScope | None
-    line: Line | None
+    line: SourceLine | None
 
 
 class CodeFrames:
@@ -79,7 +79,7 @@ class CodeFrames:
                 line = self._call_line(told, scope)
             yield from self._without_frames(told, index, levels)
 
-    def line_at(self, address: int) -> Line | None:
+    def line_at(self, address: int) -> SourceLine | None:
         """Return the line of source of an address of code."""
         told = self._at(address)
         return None if told is None else self._line_of(told)
@@ -90,7 +90,7 @@ class CodeFrames:
         told = self._at(address)
         return ("", "") if told is None else (told.scopes[0].name, told.scopes[0].linked)
 
-    def variables(self, frame: CodeFrame, levels: Sequence[StackLevel]) -> list[Variable]:
+    def variables(self, frame: CodeFrame, levels: Sequence[StackLevel]) -> list[FrameVariable]:
         """Return the variables that are in scope in a frame of the stack of these levels."""
         told = self._at(frame.level.code)
         if told is None or frame.scope is None or frame.index == NO_LEVEL:
@@ -101,7 +101,7 @@ class CodeFrames:
         except UNPARSABLE:
             return []
 
-    def static_variable(self, frame: CodeFrame, name: str) -> Variable | None:
+    def static_variable(self, frame: CodeFrame, name: str) -> FrameVariable | None:
         """Return a variable at the top of the unit that a frame is in, by the name it is declared with; `place` is None
         where another unit has it."""
         told = self._at(frame.level.code)
@@ -144,14 +144,14 @@ class CodeFrames:
                 self._lines[key] = None
         return self._lines[key]
 
-    def _line_of(self, told: _Told) -> Line | None:
+    def _line_of(self, told: _Told) -> SourceLine | None:
         lines = self._unit_lines(told)
         try:
             return None if lines is None else lines.at(told.address)
         except UNPARSABLE:
             return None
 
-    def _call_line(self, told: _Told, scope: FunctionScope) -> Line | None:
+    def _call_line(self, told: _Told, scope: FunctionScope) -> SourceLine | None:
         """Return the line from which an inlined function was called."""
         lines = self._unit_lines(told)
         if lines is None or not scope.is_inlined:
@@ -212,7 +212,7 @@ class CodeFrames:
         found = None if address is None else self._at(address)
         return None if found is None else (found.scopes[-1], found.code.budget)
 
-    def _call(self, index: int, levels: Sequence[StackLevel]) -> Call | None:
+    def _call(self, index: int, levels: Sequence[StackLevel]) -> CallSite | None:
         """Return the call that has made a level's function run; None where it was none, or nothing tells of it."""
         if index + 1 >= len(levels) or levels[index].is_signal or levels[index + 1].is_signal:
             return None
@@ -220,7 +220,7 @@ class CodeFrames:
         if caller is None:
             return None
         back = (levels[index + 1].program_counter - caller.module.load_base) & self._process.machine.mask
-        return Call(caller.scopes[-1], back, self._around(caller, index + 1, levels), caller.code.budget)
+        return CallSite(caller.scopes[-1], back, self._around(caller, index + 1, levels), caller.code.budget)
 
     def _entry_value(self, told: _Told, index: int, levels: Sequence[StackLevel], number: int) -> int | None:
         """Return what a register held as the function of a level was called; None where the call does not tell."""

@@ -14,7 +14,7 @@ _MOST_ENTRIES = 4_000_000
 
 
 @dataclass(frozen=True)
-class Line:
+class SourceLine:
     """`file` as it is named for people, `path` where it was when it was compiled; `number` from 1."""
 
     file: str
@@ -34,7 +34,7 @@ class UnitLines:
         self._rows: list[tuple[int, int, int, bool]] | None = None
         self._starts: list[int] = []
 
-    def at(self, address: int) -> Line | None:
+    def at(self, address: int) -> SourceLine | None:
         """Return the line of an address (as linked); None where no line is."""
         rows = self._read()
         index = bisect.bisect_right(self._starts, address) - 1
@@ -49,7 +49,7 @@ class UnitLines:
                 _, file, line, is_statement = rows[before]
         return self.of(file, line)
 
-    def of(self, file: int, line: int) -> Line | None:
+    def of(self, file: int, line: int) -> SourceLine | None:
         """Return a line of the unit's file of that number; None where there is no such file."""
         if self._program is None or not line:
             return None
@@ -67,7 +67,7 @@ class UnitLines:
         path = os.path.normpath(os.path.join(self._directory, name))
         if path == os.path.normpath(os.path.join(self._directory, self._name)):
             name = self._name
-        return Line(name, path, line)
+        return SourceLine(name, path, line)
 
     def _read(self) -> list[tuple[int, int, int, bool]]:
         """Return (address, file, line, whether a statement begins) in order of address; line 0 where none is."""

@@ -11,7 +11,7 @@ from gdbheap.elf.budget import Budget
 from gdbheap.elf.code.scopes import FunctionScope, origins
 from gdbheap.elf.code.type_words import stripped
 from gdbheap.elf.dies import children_of, constant_of, name_of, type_of
-from gdbheap.elf.unwind.expression import InRegister, Place, Surroundings, Worth, evaluate
+from gdbheap.elf.unwind.expression import InRegister, MemoryPlace, Surroundings, Worth, evaluate
 from gdbheap.errors import MemoryFault
 
 _MOST_VARIABLES = 512
@@ -21,17 +21,17 @@ _LISTS = ("DW_FORM_sec_offset", "DW_FORM_loclistx", "DW_FORM_data4", "DW_FORM_da
 
 
 @dataclass(frozen=True)
-class Variable:
+class FrameVariable:
     """A variable of a frame: `place` says where it is, None where it was optimised out or cannot be told. `type` is its
     entry (None: void)."""
 
     name: str
     type: Any | None
-    place: Place | InRegister | Worth | None
+    place: MemoryPlace | InRegister | Worth | None
     is_argument: bool
 
 
-def variables(scope: FunctionScope, address: int, around: Surroundings, budget: Budget) -> Iterator[Variable]:
+def variables(scope: FunctionScope, address: int, around: Surroundings, budget: Budget) -> Iterator[FrameVariable]:
     """Yield the variables of a function that are in scope at an address (as linked): the innermost block's first."""
     for block in reversed(scope.blocks):
         for die in itertools.islice(children_of(block, budget), _MOST_VARIABLES):
@@ -41,7 +41,7 @@ def variables(scope: FunctionScope, address: int, around: Surroundings, budget: 
                     yield found
 
 
-def static_variable(unit: Any, name: str, around: Surroundings, budget: Budget) -> Variable | None:
+def static_variable(unit: Any, name: str, around: Surroundings, budget: Budget) -> FrameVariable | None:
     """Return the variable of that name at the top of a unit: one that is defined before one that is declared."""
     declared = None
     for die in children_of(unit.get_top_DIE(), budget):
@@ -50,14 +50,14 @@ def static_variable(unit: Any, name: str, around: Surroundings, budget: Budget) 
         if next((own for each in origins(die) if (own := name_of(each))), "") != name:
             continue
         type_ = next((kind for each in origins(die) if (kind := type_of(each)) is not None), None)
-        found = Variable(name, type_, place_of(die, "DW_AT_location", 0, around), False)
+        found = FrameVariable(name, type_, place_of(die, "DW_AT_location", 0, around), False)
         if found.place is not None:
             return found
         declared = declared or found
     return declared
 
 
-def _variable(die: Any, address: int, around: Surroundings) -> Variable | None:
+def _variable(die: Any, address: int, around: Surroundings) -> FrameVariable | None:
     name, type_ = "", None
     for each in origins(die):
         name = name or name_of(each)
@@ -66,10 +66,10 @@ def _variable(die: Any, address: int, around: Surroundings) -> Variable | None:
             return None
     if not name:
         return None
-    return Variable(name, type_, place_of(die, "DW_AT_location", address, around), die.tag == _ARGUMENT)
+    return FrameVariable(name, type_, place_of(die, "DW_AT_location", address, around), die.tag == _ARGUMENT)
 
 
-def place_of(die: Any, attribute: str, address: int, around: Surroundings) -> Place | InRegister | Worth | None:
+def place_of(die: Any, attribute: str, address: int, around: Surroundings) -> MemoryPlace | InRegister | Worth | None:
     """Return where an attribute says that a thing is, at an address of code (as linked)."""
     found = die.attributes.get(attribute)
     if found is None:
@@ -104,7 +104,7 @@ def frame_base(scope: FunctionScope, address: int, around: Surroundings) -> int 
     found = place_of(scope.entry, "DW_AT_frame_base", address, around)
     if isinstance(found, InRegister):
         return around.register(found.number)
-    return found.address if isinstance(found, Place) else None
+    return found.address if isinstance(found, MemoryPlace) else None
 
 
 def is_signed(type_: Any | None) -> bool:

@@ -9,14 +9,14 @@ from typing import Any
 
 from elftools.common.exceptions import DWARFError
 
-from gdbheap.elf.types.forms import FORMS, IMPLICIT, PRESENT, REFERENCES, TEXTS, Form, Reader, sleb, uleb
+from gdbheap.elf.types.forms import FORMS, IMPLICIT, PRESENT, REFERENCES, TEXTS, FormMeaning, Reader, sleb, uleb
 
-_NUMBERS = (Form.NUMBER,)
-_PLACES = (Form.NUMBER, Form.BLOCK)
+_NUMBERS = (FormMeaning.NUMBER,)
+_PLACES = (FormMeaning.NUMBER, FormMeaning.BLOCK)
 # The attributes that are of use, by DW_AT: a slot's name, and what its value may stand for.
-WANTED: dict[int, tuple[str, tuple[Form, ...]]] = {
-    0x01: ("sibling", (Form.IN_UNIT,)),
-    0x02: ("location", (Form.BLOCK,)),
+WANTED: dict[int, tuple[str, tuple[FormMeaning, ...]]] = {
+    0x01: ("sibling", (FormMeaning.IN_UNIT,)),
+    0x02: ("location", (FormMeaning.BLOCK,)),
     0x03: ("name", TEXTS),
     0x0B: ("size", _NUMBERS),
     0x0D: ("bits", _NUMBERS),
@@ -26,19 +26,19 @@ WANTED: dict[int, tuple[str, tuple[Form, ...]]] = {
     0x31: ("origin", REFERENCES),
     0x37: ("count", _NUMBERS),
     0x38: ("place", _PLACES),
-    0x3C: ("declared", (Form.FLAG,)),
+    0x3C: ("declared", (FormMeaning.FLAG,)),
     0x3E: ("encoding", _NUMBERS),
     0x47: ("origin", REFERENCES),
     0x49: ("type", REFERENCES),
     0x4C: ("virtual", _NUMBERS),
-    0x69: ("origin", (Form.SIGNATURE,)),
+    0x69: ("origin", (FormMeaning.SIGNATURE,)),
     0x6B: ("first_bit", _NUMBERS),
-    0x72: ("text_numbers", (Form.OTHER, Form.NUMBER)),
-    0x73: ("addresses", (Form.OTHER, Form.NUMBER)),
+    0x72: ("text_numbers", (FormMeaning.OTHER, FormMeaning.NUMBER)),
+    0x73: ("addresses", (FormMeaning.OTHER, FormMeaning.NUMBER)),
     0x76: ("split", TEXTS),
     0x2130: ("split", TEXTS),
     0x2131: ("split_id", _NUMBERS),
-    0x2133: ("addresses", (Form.OTHER, Form.NUMBER)),
+    0x2133: ("addresses", (FormMeaning.OTHER, FormMeaning.NUMBER)),
 }
 SLOTS = tuple(dict.fromkeys(name for name, _ in WANTED.values()))
 # Real tables have some hundred abbreviations of some ten attributes.
@@ -94,12 +94,12 @@ class Plan:
     def __init__(self, tag: int, children: bool, specs: Specs, widths: Widths) -> None:
         self.tag = tag
         self.children = children
-        self.forms: dict[str, Form] = {}
+        self.forms: dict[str, FormMeaning] = {}
         steps: list[tuple[str | Reader, bool]] = []
         values: list[str] = []
         constants: dict[str, Any] = {}
         for attribute, form, implicit in specs:
-            kind, written = FORMS.get(form, (Form.OTHER, None))
+            kind, written = FORMS.get(form, (FormMeaning.OTHER, None))
             if written is None:
                 raise DWARFError(f"it has values of a form that is not known ({form:#x})")
             name, accepted = WANTED.get(attribute, ("", ()))

@@ -9,10 +9,10 @@ from elftools.common.exceptions import DWARFError
 
 from gdbheap.elf.types.abbreviations import Plan
 from gdbheap.elf.types.expressions import constant_place
-from gdbheap.elf.types.forms import Form
+from gdbheap.elf.types.forms import FormMeaning
 from gdbheap.elf.types.rows import FILE_SHIFT, MOST_MEMBERS, MOST_TYPES, MOST_VARIABLES, NO_PLACE, TRANSPARENT, Rows
 from gdbheap.elf.types.scopes import Scope, Scopes
-from gdbheap.elf.types.sources import Skeleton, Source
+from gdbheap.elf.types.sources import EntrySection, Skeleton
 from gdbheap.elf.types.units import Unit
 from gdbheap.types.catalogue import NONE, MemberKind, TypeKind
 
@@ -33,7 +33,7 @@ class Entries:
     """The rows that a unit's entries make. Each of `handlers`, by tag, takes an entry's plan, values and place and the
     scope it is in, and returns the scope of its children, None where they are of no use."""
 
-    def __init__(self, rows: Rows, source: Source, unit: Unit, index: int) -> None:
+    def __init__(self, rows: Rows, source: EntrySection, unit: Unit, index: int) -> None:
         self._rows, self._unit, self._texts, self._expressions = rows, unit, source.texts, source.expressions
         self._file = source.number << FILE_SHIFT
         self._base = self._file + unit.offset
@@ -87,11 +87,11 @@ class Entries:
         if value is None:
             return NO_PLACE
         form = plan.forms[slot]
-        if form == Form.IN_UNIT:
+        if form == FormMeaning.IN_UNIT:
             return self._base + value
-        if form == Form.IN_SECTION:
+        if form == FormMeaning.IN_SECTION:
             return self._file + value
-        if form == Form.SIGNATURE:
+        if form == FormMeaning.SIGNATURE:
             return self._rows.signature(value)
         return self._texts.other_file + value if self._texts.other_file else NO_PLACE
 
@@ -99,7 +99,9 @@ class Entries:
         value = values[plan.type]
         if value is None:
             return NO_PLACE
-        return self._base + int(value) if plan.forms["type"] == Form.IN_UNIT else self._place(plan, "type", value)
+        return (
+            self._base + int(value) if plan.forms["type"] == FormMeaning.IN_UNIT else self._place(plan, "type", value)
+        )
 
     def _add(self, at: int, kind: int, name: str, size: int | None, target: int = NO_PLACE) -> int:
         """Add a type; return its row."""
@@ -137,12 +139,12 @@ class Entries:
     def function_number(self, plan: Plan, values: Values) -> int:
         """Return the number of the name of a function that is declared elsewhere, -1 where that cannot be told."""
         origin = values[plan.origin]
-        if origin is None or plan.forms["origin"] != Form.IN_UNIT:
+        if origin is None or plan.forms["origin"] != FormMeaning.IN_UNIT:
             return -1
         place = self._unit.offset + origin
         declared, told = self.peek(place)
         inlined = told[declared.origin]
-        if inlined is not None and declared.forms["origin"] == Form.IN_UNIT:  # refers to its declaration in turn
+        if inlined is not None and declared.forms["origin"] == FormMeaning.IN_UNIT:  # refers to its declaration in turn
             place = self._unit.offset + inlined
             declared, told = self.peek(place)
         name = self._name(declared, told)
@@ -160,7 +162,7 @@ class Entries:
         origin = values[plan.origin]
         if name:
             name = scope.prefix + name
-        elif origin is not None and plan.forms["origin"] == Form.IN_UNIT:
+        elif origin is not None and plan.forms["origin"] == FormMeaning.IN_UNIT:
             name = self._declared.get(origin, "")
         declared = values[plan.declared] or size is None
         if declared:

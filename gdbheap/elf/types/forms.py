@@ -12,7 +12,7 @@ from elftools.common.exceptions import DWARFError
 Reader = Callable[[bytes, int], "tuple[Any, int]"]
 
 
-class Form(enum.IntEnum):
+class FormMeaning(enum.IntEnum):
     """What the value of a form stands for."""
 
     OTHER = 0
@@ -33,8 +33,14 @@ class Form(enum.IntEnum):
     SIGNATURE = 12
 
 
-TEXTS = (Form.TEXT, Form.LINE_TEXT, Form.INLINE_TEXT, Form.TEXT_NUMBER, Form.OTHER_TEXT)
-REFERENCES = (Form.IN_UNIT, Form.IN_SECTION, Form.IN_OTHER_FILE, Form.SIGNATURE)
+TEXTS = (
+    FormMeaning.TEXT,
+    FormMeaning.LINE_TEXT,
+    FormMeaning.INLINE_TEXT,
+    FormMeaning.TEXT_NUMBER,
+    FormMeaning.OTHER_TEXT,
+)
+REFERENCES = (FormMeaning.IN_UNIT, FormMeaning.IN_SECTION, FormMeaning.IN_OTHER_FILE, FormMeaning.SIGNATURE)
 
 
 def uleb(data: bytes, place: int) -> tuple[int, int]:
@@ -86,53 +92,53 @@ def _block(size: int) -> Reader:
 
 
 # By DW_FORM: what it stands for, and struct's letter or the reader. "o" is an offset, "a" an address.
-FORMS: dict[int, tuple[Form, str | Reader]] = {
-    0x01: (Form.NUMBER, "a"),
-    0x03: (Form.BLOCK, _block(2)),
-    0x04: (Form.BLOCK, _block(4)),
-    0x05: (Form.NUMBER, "H"),
-    0x06: (Form.NUMBER, "I"),
-    0x07: (Form.NUMBER, "Q"),
-    0x08: (Form.INLINE_TEXT, _inline),
-    0x09: (Form.BLOCK, _block(0)),
-    0x0A: (Form.BLOCK, _block(1)),
-    0x0B: (Form.NUMBER, "B"),
-    0x0C: (Form.FLAG, "B"),
-    0x0D: (Form.NUMBER, sleb),
-    0x0E: (Form.TEXT, "o"),
-    0x0F: (Form.NUMBER, uleb),
-    0x10: (Form.IN_SECTION, "o"),
-    0x11: (Form.IN_UNIT, "B"),
-    0x12: (Form.IN_UNIT, "H"),
-    0x13: (Form.IN_UNIT, "I"),
-    0x14: (Form.IN_UNIT, "Q"),
-    0x15: (Form.IN_UNIT, uleb),
-    0x17: (Form.OTHER, "o"),  # DW_FORM_sec_offset
-    0x18: (Form.BLOCK, _block(0)),  # DW_FORM_exprloc
-    0x19: (Form.FLAG, ""),  # DW_FORM_flag_present
-    0x1A: (Form.TEXT_NUMBER, uleb),
-    0x1B: (Form.OTHER, uleb),  # DW_FORM_addrx
-    0x1C: (Form.IN_OTHER_FILE, "I"),
-    0x1D: (Form.OTHER_TEXT, "o"),
-    0x1E: (Form.OTHER, "16s"),
-    0x1F: (Form.LINE_TEXT, "o"),
-    0x20: (Form.SIGNATURE, "Q"),
-    0x21: (Form.NUMBER, ""),  # DW_FORM_implicit_const: the abbreviation has the number
-    0x22: (Form.OTHER, uleb),
-    0x23: (Form.OTHER, uleb),
-    0x24: (Form.IN_OTHER_FILE, "Q"),
-    0x25: (Form.TEXT_NUMBER, "B"),
-    0x26: (Form.TEXT_NUMBER, "H"),
-    0x27: (Form.TEXT_NUMBER, _three),
-    0x28: (Form.TEXT_NUMBER, "I"),
-    0x29: (Form.OTHER, "B"),
-    0x2A: (Form.OTHER, "H"),
-    0x2B: (Form.OTHER, _three),
-    0x2C: (Form.OTHER, "I"),
-    0x1F01: (Form.OTHER, uleb),  # DW_FORM_GNU_addr_index
-    0x1F02: (Form.TEXT_NUMBER, uleb),  # DW_FORM_GNU_str_index
-    0x1F20: (Form.IN_OTHER_FILE, "o"),  # DW_FORM_GNU_ref_alt
-    0x1F21: (Form.OTHER_TEXT, "o"),  # DW_FORM_GNU_strp_alt
+FORMS: dict[int, tuple[FormMeaning, str | Reader]] = {
+    0x01: (FormMeaning.NUMBER, "a"),
+    0x03: (FormMeaning.BLOCK, _block(2)),
+    0x04: (FormMeaning.BLOCK, _block(4)),
+    0x05: (FormMeaning.NUMBER, "H"),
+    0x06: (FormMeaning.NUMBER, "I"),
+    0x07: (FormMeaning.NUMBER, "Q"),
+    0x08: (FormMeaning.INLINE_TEXT, _inline),
+    0x09: (FormMeaning.BLOCK, _block(0)),
+    0x0A: (FormMeaning.BLOCK, _block(1)),
+    0x0B: (FormMeaning.NUMBER, "B"),
+    0x0C: (FormMeaning.FLAG, "B"),
+    0x0D: (FormMeaning.NUMBER, sleb),
+    0x0E: (FormMeaning.TEXT, "o"),
+    0x0F: (FormMeaning.NUMBER, uleb),
+    0x10: (FormMeaning.IN_SECTION, "o"),
+    0x11: (FormMeaning.IN_UNIT, "B"),
+    0x12: (FormMeaning.IN_UNIT, "H"),
+    0x13: (FormMeaning.IN_UNIT, "I"),
+    0x14: (FormMeaning.IN_UNIT, "Q"),
+    0x15: (FormMeaning.IN_UNIT, uleb),
+    0x17: (FormMeaning.OTHER, "o"),  # DW_FORM_sec_offset
+    0x18: (FormMeaning.BLOCK, _block(0)),  # DW_FORM_exprloc
+    0x19: (FormMeaning.FLAG, ""),  # DW_FORM_flag_present
+    0x1A: (FormMeaning.TEXT_NUMBER, uleb),
+    0x1B: (FormMeaning.OTHER, uleb),  # DW_FORM_addrx
+    0x1C: (FormMeaning.IN_OTHER_FILE, "I"),
+    0x1D: (FormMeaning.OTHER_TEXT, "o"),
+    0x1E: (FormMeaning.OTHER, "16s"),
+    0x1F: (FormMeaning.LINE_TEXT, "o"),
+    0x20: (FormMeaning.SIGNATURE, "Q"),
+    0x21: (FormMeaning.NUMBER, ""),  # DW_FORM_implicit_const: the abbreviation has the number
+    0x22: (FormMeaning.OTHER, uleb),
+    0x23: (FormMeaning.OTHER, uleb),
+    0x24: (FormMeaning.IN_OTHER_FILE, "Q"),
+    0x25: (FormMeaning.TEXT_NUMBER, "B"),
+    0x26: (FormMeaning.TEXT_NUMBER, "H"),
+    0x27: (FormMeaning.TEXT_NUMBER, _three),
+    0x28: (FormMeaning.TEXT_NUMBER, "I"),
+    0x29: (FormMeaning.OTHER, "B"),
+    0x2A: (FormMeaning.OTHER, "H"),
+    0x2B: (FormMeaning.OTHER, _three),
+    0x2C: (FormMeaning.OTHER, "I"),
+    0x1F01: (FormMeaning.OTHER, uleb),  # DW_FORM_GNU_addr_index
+    0x1F02: (FormMeaning.TEXT_NUMBER, uleb),  # DW_FORM_GNU_str_index
+    0x1F20: (FormMeaning.IN_OTHER_FILE, "o"),  # DW_FORM_GNU_ref_alt
+    0x1F21: (FormMeaning.OTHER_TEXT, "o"),  # DW_FORM_GNU_strp_alt
 }
 IMPLICIT = 0x21
 PRESENT = 0x19

@@ -13,7 +13,7 @@ from gdbheap.elf.types.entries import Entries
 from gdbheap.elf.types.rows import FILE_SHIFT, Rows
 from gdbheap.elf.types.sections import MOST_INFO, DebugSections, read_sections
 from gdbheap.elf.types.settle import settled, unread_functions
-from gdbheap.elf.types.sources import Skeleton, Source, Sources, packed_units, split_files
+from gdbheap.elf.types.sources import EntrySection, Skeleton, Sources, packed_units, split_files
 from gdbheap.elf.types.units import Unit, units_of
 from gdbheap.elf.types.walk import UnitWalk
 from gdbheap.types.catalogue import Catalogue
@@ -57,7 +57,7 @@ class Scan:
         self._sources = Sources()
         self._problems: list[str] = []
         self._skeletons: list[Skeleton] = []
-        self._units: list[tuple[Source, Unit]] = []
+        self._units: list[tuple[EntrySection, Unit]] = []
         self._read_bytes = self._told = 0
 
     def catalogue(self) -> Catalogue:
@@ -135,7 +135,7 @@ class Scan:
                 self._read_source(source)
         return units
 
-    def _read_source(self, source: Source) -> None:
+    def _read_source(self, source: EntrySection) -> None:
         if len(source.info) > _ALL_FUNCTIONS:
             source.statics = source.expressions.candidates(source.info)
         for unit in self._each_unit(source):
@@ -152,7 +152,7 @@ class Scan:
             self._told = self._read_bytes
             self._progress(self._told)
 
-    def _each_unit(self, source: Source) -> Iterator[Unit]:
+    def _each_unit(self, source: EntrySection) -> Iterator[Unit]:
         try:
             yield from units_of(source.info, source.of_types)
         except DWARFError as error:

@@ -23,7 +23,7 @@ _MOST_SLOTS = 1 << 18
 
 
 @dataclass
-class Source:
+class EntrySection:
     """A section of entries, `of_types`: a .debug_types. `statics` are where in it a function may have a static
     variable (None: all are looked into)."""
 
@@ -65,9 +65,9 @@ class Sources:
     """Makes the sources of one module, numbered as they come."""
 
     def __init__(self) -> None:
-        self.made: list[Source] = []
+        self.made: list[EntrySection] = []
 
-    def of_file(self, file: DebugSections, other: DebugSections | None = None) -> list[Source]:
+    def of_file(self, file: DebugSections, other: DebugSections | None = None) -> list[EntrySection]:
         """Return the sources of a module's file; `other` is what dwz moved shared parts to, and comes after them."""
         count = bool(file["info"]) + bool(file["types"])
         other_file = (len(self.made) + count) << FILE_SHIFT if other is not None and other["info"] else 0
@@ -77,7 +77,7 @@ class Sources:
             found.append(self._add(other, "info", other))
         return found
 
-    def of_split(self, file: DebugSections, main: DebugSections, skeleton: Skeleton) -> list[Source]:
+    def of_split(self, file: DebugSections, main: DebugSections, skeleton: Skeleton) -> list[EntrySection]:
         """Return the sources of a .dwo file."""
         return [self._add(file, name, main, skeleton=skeleton) for name in ("info", "types") if file[name]]
 
@@ -88,8 +88,8 @@ class Sources:
         main: DebugSections,
         other: SharedParts = _NOTHING_SHARED,
         skeleton: Skeleton | None = None,
-    ) -> Source:
-        source = Source(
+    ) -> EntrySection:
+        source = EntrySection(
             file.path,
             len(self.made),
             file[name],

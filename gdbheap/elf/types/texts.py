@@ -6,7 +6,7 @@ import re
 import struct
 from typing import TYPE_CHECKING, Any
 
-from gdbheap.elf.types.forms import Form
+from gdbheap.elf.types.forms import FormMeaning
 
 if TYPE_CHECKING:
     from gdbheap.elf.types.abbreviations import Plan
@@ -33,11 +33,11 @@ class UnitTexts:
     def __init__(
         self, texts: bytes, line_texts: bytes, numbers: bytes, other: bytes = b"", other_file: int = 0
     ) -> None:
-        self._sections = {Form.TEXT: texts, Form.LINE_TEXT: line_texts, Form.OTHER_TEXT: other}
+        self._sections = {FormMeaning.TEXT: texts, FormMeaning.LINE_TEXT: line_texts, FormMeaning.OTHER_TEXT: other}
         self._numbers = numbers
         self._first = 0
         self._width = 4
-        self._known: dict[tuple[Form, int], str] = {}
+        self._known: dict[tuple[FormMeaning, int], str] = {}
         self._size = 0
         self.other_file = other_file
 
@@ -53,16 +53,16 @@ class UnitTexts:
         if first is not None:
             self._first = first
 
-    def text(self, form: Form, value: Any) -> str:
+    def text(self, form: FormMeaning, value: Any) -> str:
         """Return a text; "" where it is not there."""
-        if form == Form.INLINE_TEXT:
+        if form == FormMeaning.INLINE_TEXT:
             return _spelled(value)
-        if form == Form.TEXT_NUMBER:
+        if form == FormMeaning.TEXT_NUMBER:
             place = self._first + value * self._width
             if place + self._width > len(self._numbers):
                 return ""
             (value,) = struct.unpack_from("<I" if self._width == 4 else "<Q", self._numbers, place)
-            form = Form.TEXT
+            form = FormMeaning.TEXT
         known = self._known.get((form, value))
         if known is None:
             section = self._sections[form]

@@ -23,7 +23,7 @@ Read = Callable[[int, int], bytes]
 """Gives bytes of a section (or of memory) at a place; MemoryFault, or fewer bytes, where there are none."""
 
 
-class Kind(IntEnum):
+class RuleKind(IntEnum):
     """How a caller's register is had. OFFSET and EXPRESSION give the address where it was saved, VALUE_OFFSET and
     VALUE_EXPRESSION the value itself; both offsets are from the canonical frame address."""
 
@@ -36,10 +36,10 @@ class Kind(IntEnum):
 
 
 @dataclass(frozen=True)
-class Rule:
+class UnwindRule:
     """`number` is an offset or a register's."""
 
-    kind: Kind
+    kind: RuleKind
     number: int = 0
     expression: bytes = b""
 
@@ -75,7 +75,7 @@ class Rules:
     register: int = -1
     offset: int = 0
     expression: bytes = b""
-    registers: dict[int, Rule] = field(default_factory=dict)
+    registers: dict[int, UnwindRule] = field(default_factory=dict)
     is_signed: bool = False
 
     def copy(self) -> Rules:
@@ -221,7 +221,7 @@ class _Program:
                 self._here += low * self._common.code_factor
             elif high == 0x80:
                 number, at = uleb(program, at)
-                self._save(low, Rule(Kind.OFFSET, number * self._common.data_factor))
+                self._save(low, UnwindRule(RuleKind.OFFSET, number * self._common.data_factor))
             elif high == 0xC0:
                 self._restore(low)
             elif low in _ADVANCES:
@@ -234,7 +234,7 @@ class _Program:
                 break
         return self._rules
 
-    def _save(self, register: int, rule: Rule) -> None:
+    def _save(self, register: int, rule: UnwindRule) -> None:
         self._rules.registers[register] = rule
 
     def _restore(self, register: int) -> None:
@@ -284,22 +284,28 @@ class _Program:
         if code in (0x05, 0x14, 0x2F):  # offset_extended, val_offset, GNU_negative_offset_extended
             number, at = uleb(program, at)
             number = -number if code == 0x2F else number
-            self._save(register, Rule(Kind.VALUE_OFFSET if code == 0x14 else Kind.OFFSET, number * factor))
+            self._save(
+                register, UnwindRule(RuleKind.VALUE_OFFSET if code == 0x14 else RuleKind.OFFSET, number * factor)
+            )
         elif code in (0x11, 0x15):
             number, at = sleb(program, at)
-            self._save(register, Rule(Kind.OFFSET if code == 0x11 else Kind.VALUE_OFFSET, number * factor))
+            self._save(
+                register, UnwindRule(RuleKind.OFFSET if code == 0x11 else RuleKind.VALUE_OFFSET, number * factor)
+            )
         elif code == 0x06:
             self._restore(register)
         elif code == 0x07:
-            self._save(register, Rule(Kind.UNDEFINED))
+            self._save(register, UnwindRule(RuleKind.UNDEFINED))
         elif code == 0x08:
             self._rules.registers.pop(register, None)
         elif code == 0x09:
             number, at = uleb(program, at)
-            self._save(register, Rule(Kind.REGISTER, number))
+            self._save(register, UnwindRule(RuleKind.REGISTER, number))
         elif code in (0x10, 0x16):
             block, at = _block(program, at)
-            self._save(register, Rule(Kind.EXPRESSION if code == 0x10 else Kind.VALUE_EXPRESSION, 0, block))
+            self._save(
+                register, UnwindRule(RuleKind.EXPRESSION if code == 0x10 else RuleKind.VALUE_EXPRESSION, 0, block)
+            )
         else:
             raise DWARFError(f"a call frame instruction that is not known ({code:#x})")
         return at

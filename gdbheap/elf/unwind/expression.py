@@ -17,7 +17,7 @@ _CONSTANTS = {0x08: "<B", 0x09: "<b", 0x0A: "<H", 0x0B: "<h", 0x0C: "<I", 0x0D: 
 
 
 @dataclass(frozen=True)
-class Place:
+class MemoryPlace:
     """It lies in memory."""
 
     address: int
@@ -58,7 +58,9 @@ class Surroundings:
     address: Callable[[int], int | None] = _unknown
 
 
-def evaluate(expression: bytes, around: Surroundings, first: tuple[int, ...] = ()) -> Place | InRegister | Worth | None:
+def evaluate(
+    expression: bytes, around: Surroundings, first: tuple[int, ...] = ()
+) -> MemoryPlace | InRegister | Worth | None:
     """Return what an expression gives, which begins with `first` on its stack; None where it cannot be had: parts of
     it are in several places, or a register was not kept. MemoryFault where it reads what is not there."""
     try:
@@ -77,11 +79,11 @@ class _Evaluation:
         self._mask = (1 << 8 * around.pointer_size) - 1
         self._at = 0
 
-    def run(self) -> Place | InRegister | Worth | None:
+    def run(self) -> MemoryPlace | InRegister | Worth | None:
         code = self._code
         for _ in range(_MOST_STEPS):
             if self._at >= len(code):
-                return Place(self._stack[-1])
+                return MemoryPlace(self._stack[-1])
             operation = code[self._at]
             self._at += 1
             if 0x50 <= operation < 0x70 or operation == 0x90:

@@ -6,8 +6,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 
 from gdbheap.elf.elf_reader import UNPARSABLE
-from gdbheap.elf.unwind.cfi import Description, Kind, Rule, Rules, rules_at
-from gdbheap.elf.unwind.expression import InRegister, Place, Surroundings, Worth, evaluate
+from gdbheap.elf.unwind.cfi import Description, RuleKind, Rules, UnwindRule, rules_at
+from gdbheap.elf.unwind.expression import InRegister, MemoryPlace, Surroundings, Worth, evaluate
 from gdbheap.elf.unwind.tables import CfiTables
 from gdbheap.errors import MemoryFault
 from gdbheap.process.process import Process, Thread
@@ -89,7 +89,7 @@ class Unwinder:
         around = Surroundings(size, lambda number: registers.get(self._name(number)), self._process.memory.read)
         address = self._frame_address(rules, around)
         link = entry.common.return_register
-        ends = rules.registers.get(link, Rule(Kind.OFFSET)).kind == Kind.UNDEFINED
+        ends = rules.registers.get(link, UnwindRule(RuleKind.OFFSET)).kind == RuleKind.UNDEFINED
         level = StackLevel(counter, pointer, registers, code, address, entry.common.is_signal, ends)
         if address is None or ends:
             return level, None
@@ -120,26 +120,26 @@ class Unwinder:
     def _frame_address(self, rules: Rules, around: Surroundings) -> int | None:
         if rules.expression:
             found = evaluate(rules.expression, around)
-            return found.address if isinstance(found, Place) else None
+            return found.address if isinstance(found, MemoryPlace) else None
         base = around.register(rules.register)
         return None if base is None else (base + rules.offset) & self._process.machine.mask
 
-    def _value(self, rule: Rule, address: int, around: Surroundings) -> int | None:
+    def _value(self, rule: UnwindRule, address: int, around: Surroundings) -> int | None:
         """Return the caller's value of a register; None where it was not kept. MemoryFault."""
-        if rule.kind == Kind.UNDEFINED:
+        if rule.kind == RuleKind.UNDEFINED:
             return None
-        if rule.kind == Kind.REGISTER:
+        if rule.kind == RuleKind.REGISTER:
             return around.register(rule.number)
-        if rule.kind == Kind.VALUE_OFFSET:
+        if rule.kind == RuleKind.VALUE_OFFSET:
             return address + rule.number
         place = address + rule.number
         if rule.expression:
             found = evaluate(rule.expression, around, (address,))
             if isinstance(found, InRegister):
                 return around.register(found.number)
-            if not isinstance(found, Place):
+            if not isinstance(found, MemoryPlace):
                 return found.value if isinstance(found, Worth) else None
             place = found.address
-            if rule.kind == Kind.VALUE_EXPRESSION:
+            if rule.kind == RuleKind.VALUE_EXPRESSION:
                 return place
         return self._process.words.read(place & self._process.machine.mask)

@@ -32,7 +32,7 @@ NONCONTIGUOUS = 2
 
 
 @dataclass
-class Facts:
+class LayoutFacts:
     """How each thing was learnt, and why others are not known; filled in step by step, while one Layout is made."""
 
     process: Process
@@ -52,7 +52,7 @@ class Facts:
         self.missing[name] = reason
 
 
-def find_mp(facts: Facts, chosen: ChosenArena) -> tuple[Located | None, CStruct | None]:
+def find_mp(facts: LayoutFacts, chosen: ChosenArena) -> tuple[Located | None, CStruct | None]:
     """Return mp_ and its struct, or None for both."""
     address = facts.libc.address("mp_")
     generations = _generations(facts)
@@ -82,7 +82,7 @@ def find_mp(facts: Facts, chosen: ChosenArena) -> tuple[Located | None, CStruct 
     return None, None
 
 
-def _generations(facts: Facts) -> list[CStruct]:
+def _generations(facts: LayoutFacts) -> list[CStruct]:
     """Return the generations of struct malloc_par that this malloc's may be, the likeliest first: of one without
     tcaches, what its code says."""
     pointer_size, fastbins = facts.process.pointer_size, facts.fastbins
@@ -110,7 +110,7 @@ def _heap_bounds(process: Process, chosen: ChosenArena) -> tuple[int, int] | Non
     return start, end
 
 
-def find_heap_info(facts: Facts, malloc_par: CStruct | None, others: list[int]) -> CStruct:
+def find_heap_info(facts: LayoutFacts, malloc_par: CStruct | None, others: list[int]) -> CStruct:
     """Return struct heap_info: from DWARF, else the generation whose size is where the other arenas start in their
     heaps, else by mp_'s."""
     struct = facts.libc.symbols.structs.get("heap_info")
@@ -130,7 +130,7 @@ def find_heap_info(facts: Facts, malloc_par: CStruct | None, others: list[int]) 
     return generations[0 if recent else 1]
 
 
-def find_tcache_struct(facts: Facts, has_tcache: bool, tcaches: list[int]) -> CStruct | None:
+def find_tcache_struct(facts: LayoutFacts, has_tcache: bool, tcaches: list[int]) -> CStruct | None:
     """Return struct tcache_perthread_struct: from DWARF, else the generation that the tcaches' own chunks have the
     size of."""
     if not has_tcache:
@@ -151,7 +151,7 @@ def find_tcache_struct(facts: Facts, has_tcache: bool, tcaches: list[int]) -> CS
     return None
 
 
-def settle_malloc_par(facts: Facts, malloc_par: CStruct | None, tcache_struct: CStruct | None) -> CStruct | None:
+def settle_malloc_par(facts: LayoutFacts, malloc_par: CStruct | None, tcache_struct: CStruct | None) -> CStruct | None:
     """Return struct malloc_par with the member that 2.42 renamed called as in the glibc that the tcache shows."""
     if malloc_par is None or tcache_struct is None or facts.sources.get("malloc_par") == DWARF:
         return malloc_par
@@ -160,7 +160,7 @@ def settle_malloc_par(facts: Facts, malloc_par: CStruct | None, tcache_struct: C
     return builtin_structs.malloc_par(facts.process.pointer_size, "tcache_bins", hugetlb="hp_pagesize" in malloc_par)
 
 
-def find_brk(facts: Facts, chosen: ChosenArena) -> Located | None:
+def find_brk(facts: LayoutFacts, chosen: ChosenArena) -> Located | None:
     """Return the program break: libc's own __curbrk (ld.so has another, of no use), else the end of the [heap]
     mapping, or of main_arena's top."""
     address = facts.libc.address("__curbrk")
@@ -180,7 +180,7 @@ def find_brk(facts: Facts, chosen: ChosenArena) -> Located | None:
     return Located(heap.end if heap is not None else bounds[1] if bounds is not None else 0, SIGNATURE)
 
 
-def find_safe_linking(facts: Facts, chosen: ChosenArena, arenas: list[int], heads: list[int]) -> bool | None:
+def find_safe_linking(facts: LayoutFacts, chosen: ChosenArena, arenas: list[int], heads: list[int]) -> bool | None:
     """Return whether links of tcaches and fastbins are mangled: libc's code says it of itself, else real lists tell
     (unless they are broken)."""
     if "tcache_key" in facts.libc.symbols.symbols or not facts.fastbins:
@@ -203,7 +203,7 @@ def find_safe_linking(facts: Facts, chosen: ChosenArena, arenas: list[int], head
     return None
 
 
-def find_mmapped_overhead(facts: Facts) -> int:
+def find_mmapped_overhead(facts: LayoutFacts) -> int:
     """Return what an mmapped chunk's size leaves out: real chunks tell, else the release in which fastbins went
     (2.43) changed it."""
     probed = probe_mmapped_overhead(facts.process, facts.alignment)
@@ -213,7 +213,7 @@ def find_mmapped_overhead(facts: Facts) -> int:
     return 0 if facts.fastbins else 2 * facts.process.pointer_size
 
 
-def find_tcache_key(facts: Facts, has_tcache: bool, tcaches: list[int], heads: list[int]) -> int | None:
+def find_tcache_key(facts: LayoutFacts, has_tcache: bool, tcaches: list[int], heads: list[int]) -> int | None:
     """Return tcache_key (2.34+), by symbol, or as the chunks in the tcaches have it."""
     if not has_tcache:
         facts.lack("tcache_key", "this malloc has no tcaches")
@@ -237,7 +237,7 @@ def find_tcache_key(facts: Facts, has_tcache: bool, tcaches: list[int], heads: l
     return key
 
 
-def find_global_max_fast(facts: Facts) -> int | None:
+def find_global_max_fast(facts: LayoutFacts) -> int | None:
     """Return the largest chunk size that goes to a fastbin: a size_t to 2.36, one byte to 2.42, gone since."""
     if not facts.fastbins:
         facts.lack("global_max_fast", "this glibc has no fastbins")
@@ -256,7 +256,7 @@ def find_global_max_fast(facts: Facts) -> int | None:
 
 
 def find_heap_max(
-    facts: Facts, heap_info: CStruct, others: list[int], mp: Located | None, malloc_par: CStruct | None
+    facts: LayoutFacts, heap_info: CStruct, others: list[int], mp: Located | None, malloc_par: CStruct | None
 ) -> int:
     """Return HEAP_MAX_SIZE."""
     huge = 0

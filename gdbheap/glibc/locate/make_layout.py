@@ -24,7 +24,7 @@ def make_layout(process: Process, symbols_of: SymbolsOf) -> Layout:
     """
     libcs = find_libcs(process, symbols_of)
     chosen = choose_arena(process, libcs)
-    facts = find.Facts(process, chosen.libc, chosen.alignment, "fastbinsY" in chosen.malloc_state)
+    facts = find.LayoutFacts(process, chosen.libc, chosen.alignment, "fastbinsY" in chosen.malloc_state)
     facts.learn("malloc_state", chosen.struct_source)
     facts.notes += chosen.notes
     arenas = ring(process, chosen.address, chosen.malloc_state)

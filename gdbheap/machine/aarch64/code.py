@@ -15,7 +15,7 @@ from gdbheap.machine.call_reader import CodeCallReader
 from gdbheap.machine.code import CallReader, FloatingPoint, HandlerFrame, KeptSignal, LeftFrame
 from gdbheap.machine.instruction import Instruction
 from gdbheap.machine.refusal import Refusal, TrapBytes
-from gdbheap.machine.stopped import Bytes, CodeLines, NamedPlace, PointerWords, StoppedProcess
+from gdbheap.machine.stopped import Bytes, CodeLines, PointerWords, StoppedProcess, SymbolPlace
 
 
 class Aarch64Code:
@@ -45,7 +45,7 @@ class Aarch64Code:
         self,
         process: StoppedProcess,
         code_at: Callable[[int], CodeLines],
-        symbol_at: Callable[[int], NamedPlace | None],
+        symbol_at: Callable[[int], SymbolPlace | None],
         callees: re.Pattern[str],
     ) -> CallReader:
         return CodeCallReader(call_form(), process, code_at, symbol_at, callees)

@@ -9,7 +9,7 @@ from gdbheap.machine.call_reader import CodeCallReader
 from gdbheap.machine.code import CallReader, FloatingPoint, HandlerFrame, KeptSignal, LeftFrame
 from gdbheap.machine.instruction import Instruction
 from gdbheap.machine.refusal import Refusal, TrapBytes
-from gdbheap.machine.stopped import Bytes, CodeLines, NamedPlace, PointerWords, StoppedProcess
+from gdbheap.machine.stopped import Bytes, CodeLines, PointerWords, StoppedProcess, SymbolPlace
 from gdbheap.machine.x86.arithmetic import divisor, floating_point
 from gdbheap.machine.x86.binutils_text import binutils_text, jumps
 from gdbheap.machine.x86.call_code import ends_with_call
@@ -51,7 +51,7 @@ class X86Code:
         self,
         process: StoppedProcess,
         code_at: Callable[[int], CodeLines],
-        symbol_at: Callable[[int], NamedPlace | None],
+        symbol_at: Callable[[int], SymbolPlace | None],
         callees: re.Pattern[str],
     ) -> CallReader:
         return CodeCallReader(call_form(self._pointer_size), process, code_at, symbol_at, callees)

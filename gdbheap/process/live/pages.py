@@ -47,7 +47,7 @@ PAGEMAP = "pagemap"
 
 
 @dataclass(frozen=True)
-class Run:
+class PageRun:
     """Pages of one state, [start, end). `huge`: mapped as one huge page (only PAGEMAP_SCAN tells)."""
 
     start: int
@@ -62,7 +62,7 @@ class Pages:
     with a forked process."""
 
     vma: VMA
-    runs: tuple[Run, ...]
+    runs: tuple[PageRun, ...]
     source: str
 
     def counts(self) -> Counter[PageState]:
@@ -119,7 +119,7 @@ def read_pages(pid: int, vmas: Iterable[VMA]) -> Iterator[Pages]:
                 yield Pages(vma, tuple(_merged(_pagemap_runs(pagemap.fileno(), vma))), PAGEMAP)
 
 
-def _spread(groups: list[Counter[PageState]], run: Run, base: int, step: int) -> None:
+def _spread(groups: list[Counter[PageState]], run: PageRun, base: int, step: int) -> None:
     """Count a run's pages into the groups that it reaches."""
     at = run.start
     while at < run.end:
@@ -154,14 +154,14 @@ class _Scan:
             return False
         return True
 
-    def runs(self, vma: VMA) -> Iterator[Run]:
+    def runs(self, vma: VMA) -> Iterator[PageRun]:
         """Yield the runs of all that was touched; raise OSError."""
         at = vma.start
         while at < vma.end:
             count, walked = self._scan(at, vma.end)
             for index in range(0, 3 * count, 3):
                 start, end, categories = self._regions[index : index + 3]
-                yield Run(start, end, _scanned_state(categories), bool(categories & _HUGE))
+                yield PageRun(start, end, _scanned_state(categories), bool(categories & _HUGE))
             # With all regions used the kernel may say that it walked less far than the last of them reaches (seen on
             # Linux 6.18).
             walked = max(walked, self._regions[3 * count - 2] if count else 0)
@@ -202,23 +202,23 @@ def _scanned_state(categories: int) -> PageState:
     return PageState.FILE if categories & _FILE else PageState.ANONYMOUS
 
 
-def _filled(vma: VMA, runs: Iterable[Run]) -> Iterator[Run]:
+def _filled(vma: VMA, runs: Iterable[PageRun]) -> Iterator[PageRun]:
     """Yield the runs and, between them, what was never touched."""
     at = vma.start
     for run in _merged(runs):
         if run.start > at:
-            yield Run(at, run.start, PageState.UNTOUCHED)
+            yield PageRun(at, run.start, PageState.UNTOUCHED)
         yield run
         at = run.end
     if at < vma.end:
-        yield Run(at, vma.end, PageState.UNTOUCHED)
+        yield PageRun(at, vma.end, PageState.UNTOUCHED)
 
 
-def _merged(runs: Iterable[Run]) -> Iterator[Run]:
-    last: Run | None = None
+def _merged(runs: Iterable[PageRun]) -> Iterator[PageRun]:
+    last: PageRun | None = None
     for run in runs:
         if last is not None and (last.end, last.state, last.huge) == (run.start, run.state, run.huge):
-            last = Run(last.start, run.end, run.state, run.huge)
+            last = PageRun(last.start, run.end, run.state, run.huge)
             continue
         if last is not None:
             yield last
@@ -247,11 +247,13 @@ _SAME = re.compile(rb"(.)\1*", re.DOTALL)
 _BLOCK_PAGES = 1 << 16
 
 
-def _pagemap_runs(pagemap: int, vma: VMA) -> Iterator[Run]:
+def _pagemap_runs(pagemap: int, vma: VMA) -> Iterator[PageRun]:
     """Yield runs, split at the blocks that pagemap is read in; raise OSError."""
     for start in range(vma.start, vma.end, _BLOCK_PAGES * KERNEL_PAGE):
         pages = min(_BLOCK_PAGES, (vma.end - start) // KERNEL_PAGE)
         entries = os.pread(pagemap, 8 * pages, start // KERNEL_PAGE * 8)
         states = entries[7::8].translate(_STATES).ljust(pages, b"\0")
         for match in _SAME.finditer(states):
-            yield Run(start + match.start() * KERNEL_PAGE, start + match.end() * KERNEL_PAGE, PageState(match[1][0]))
+            yield PageRun(
+                start + match.start() * KERNEL_PAGE, start + match.end() * KERNEL_PAGE, PageState(match[1][0])
+            )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gdbheap.analysis.mappings.accesses import Effect, Rule
+from gdbheap.analysis.mappings.accesses import AccessRule, Effect
 from gdbheap.model.touch import Step
 from gdbheap.sentences.facts.phrases import Phrases
 
@@ -24,23 +24,23 @@ _STEPS = {
     Step.FILE_PAGE: "the file's page",
 }
 _RULES = {
-    Rule.MAPPINGS_UNKNOWN: "the mappings are not known",
-    Rule.GUARD_PAGE: "a guard page (MADV_GUARD_INSTALL) refuses every access",
-    Rule.DEVICE: "the kernel or the device behind it decides",
-    Rule.PERMISSION_UNKNOWN: "whether the mapping allows it is not known",
-    Rule.SWAPPED: "the page is read back from swap",
-    Rule.FILE_OR_COPY: "a write to the file's page, or to a private copy: a core does not show which",
-    Rule.KEY_KEEPS_EXECUTE_ONLY: "execute-only memory: protection key {key} forbids it",
-    Rule.EXECUTE_ONLY: "execute-only memory: x86 can read it unless a protection key forbids that",
-    Rule.KEY_DECIDES: (
+    AccessRule.MAPPINGS_UNKNOWN: "the mappings are not known",
+    AccessRule.GUARD_PAGE: "a guard page (MADV_GUARD_INSTALL) refuses every access",
+    AccessRule.DEVICE: "the kernel or the device behind it decides",
+    AccessRule.PERMISSION_UNKNOWN: "whether the mapping allows it is not known",
+    AccessRule.SWAPPED: "the page is read back from swap",
+    AccessRule.FILE_OR_COPY: "a write to the file's page, or to a private copy: a core does not show which",
+    AccessRule.KEY_KEEPS_EXECUTE_ONLY: "execute-only memory: protection key {key} forbids it",
+    AccessRule.EXECUTE_ONLY: "execute-only memory: x86 can read it unless a protection key forbids that",
+    AccessRule.KEY_DECIDES: (
         "the mapping has protection key {key}: the thread's rights decide (`print/x $pkru`, two bits a key)"
     ),
-    Rule.TOO_WIDE: "a {bits}-bit process cannot name it",
-    Rule.NOT_CANONICAL: "a general protection fault: the signal carries no address (si_addr is 0)",
-    Rule.VSYSCALL_ENTRY: "the kernel emulates the old system call at this entry",
-    Rule.VSYSCALL_ELSEWHERE: "the vsyscall page may only be called at its three entries",
-    Rule.KERNELS_PAGE: "the kernel's page",
-    Rule.KERNELS_HALF: "the kernel's half of the address space is closed to programs",
+    AccessRule.TOO_WIDE: "a {bits}-bit process cannot name it",
+    AccessRule.NOT_CANONICAL: "a general protection fault: the signal carries no address (si_addr is 0)",
+    AccessRule.VSYSCALL_ENTRY: "the kernel emulates the old system call at this entry",
+    AccessRule.VSYSCALL_ELSEWHERE: "the vsyscall page may only be called at its three entries",
+    AccessRule.KERNELS_PAGE: "the kernel's page",
+    AccessRule.KERNELS_HALF: "the kernel's half of the address space is closed to programs",
 }
 
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from gdbheap.analysis.mappings.address_facts import (
     AboveMapping,
+    AtMappingOffset,
     BelowMapping,
     GapOf,
     InFile,
-    InMapping,
     InModule,
     InNoMapping,
     InPiece,
@@ -57,7 +57,7 @@ def _side(fact: AboveMapping | BelowMapping) -> str:
 
 
 PHRASES: Phrases = {
-    InMapping: "{address} is {offset:#x} bytes into its mapping, {left:#x} before its end: {part}",
+    AtMappingOffset: "{address} is {offset:#x} bytes into its mapping, {left:#x} before its end: {part}",
     InFile: "offset {offset:#x} of {path}",
     InModule: "ELF address {elf_address} of {path}",
     InPiece: Template(_in_piece),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gdbheap.analysis.prediction.calls import Call, Earlier, parse_calls
+from gdbheap.analysis.prediction.calls import Earlier, PredictedCall, parse_calls
 from gdbheap.errors import HeapError, UsageError
 
 VARIABLES = {"p": 0x5000, "f(1, 2)": 7, "a[b, c]": 9, "'x;y'": 3}
@@ -76,4 +76,4 @@ def test_no_calls_get_an_example(line):
 
 
 def test_a_call_keeps_what_was_typed():
-    assert parse_calls("malloc( 0x18 ); free p", evaluate)[0] == Call("malloc", (24,), "malloc( 0x18 )")
+    assert parse_calls("malloc( 0x18 ); free p", evaluate)[0] == PredictedCall("malloc", (24,), "malloc( 0x18 )")

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import pytest
 
-from gdbheap.analysis.prediction.calls import Call, Earlier
+from gdbheap.analysis.prediction.calls import Earlier, PredictedCall
 from gdbheap.analysis.prediction.predict import predict
 from gdbheap.errors import HeapError
 from gdbheap.glibc.layout import DWARF
@@ -32,12 +32,12 @@ SHAPES = {
     "2.42": ({"tcache": "tcache_small_bins", "hugetlb": True}, "slots"),
     "2.44": ({"tcache": "tcache_small_bins", "hugetlb": True, "thp_mode": True, "unsorted_limit": False}, "slots"),
 }
-MALLOC = Call("malloc", (24,), "malloc 24")
-FREE = Call("free", (Earlier(1),), "free @1")
+MALLOC = PredictedCall("malloc", (24,), "malloc 24")
+FREE = PredictedCall("free", (Earlier(1),), "free @1")
 
 
 def asked(
-    shape: str, version: str, calls: list[Call], safe_linking: bool
+    shape: str, version: str, calls: list[PredictedCall], safe_linking: bool
 ) -> tuple[list[tuple[object, ...]], list[str]]:
     """Return what is predicted of calls in a process of that shape whose libc calls itself `version`, and the notes."""
     par, count = SHAPES[shape]

@@ -13,7 +13,7 @@ from gdbheap.analysis.types.slots import (
     PLAIN,
     VOID,
     Layouts,
-    Target,
+    SlotTarget,
 )
 from gdbheap.types.catalogue import TypeInfo, TypeKind
 from gdbheap.types.type_book import TypeBook
@@ -97,7 +97,7 @@ def test_a_rule_says_more_than_the_members():
     head = made.struct("head", 16, field("first", 0, made.pointer()), field("n", 8, made.scalar("long", 8)))
 
     def rule(book: TypeBook, number: int):
-        return {0: Target(node, many=True)} if book.info(number).name == "head" else None
+        return {0: SlotTarget(node, many=True)} if book.info(number).name == "head" else None
 
     layout = laid_out(made, (rule,)).of(head)
     assert layout.codes.tolist() == [node, INTEGER]
