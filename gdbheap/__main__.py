@@ -15,7 +15,7 @@ from gdbheap.commands.heap_diff import diff_report, growth
 from gdbheap.errors import HeapError, PackagesMissing
 from gdbheap.interface.limit import limited
 from gdbheap.interface.unanswered import say_why
-from gdbheap.interface.words import MISUSED, Misused, TypedWords, asks_json
+from gdbheap.interface.words import MISUSED, Misused, ShellWords, asks_json
 from gdbheap.launch import demo, doctor, launcher, leak_gate, one_shot, places, setup
 from gdbheap.launch.gate_answer import DEFAULT_KINDS, KINDS, TROUBLE, gate_answer
 from gdbheap.launch.help import show_page
@@ -74,8 +74,8 @@ def _named(words: Sequence[str]) -> str:
     return two if two in map(name_of, MODULES) else "".join(words[:1])
 
 
-def _parser() -> TypedWords:
-    parser = TypedWords(
+def _parser() -> ShellWords:
+    parser = ShellWords(
         prog="gdbheap",
         description="The heap debugger for C and C++ on Linux: gdb with the commands heap, vmmap and more.",
         epilog=EPILOG.format(init=places.gdb_init()),

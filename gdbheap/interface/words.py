@@ -28,7 +28,7 @@ class Misused(UsageError):
         self.usage = usage
 
 
-class TypedWords(argparse.ArgumentParser):
+class ShellWords(argparse.ArgumentParser):
     """An ArgumentParser that raises Misused instead of ending Python, and knows which of its own options was meant;
     `others_follow`: what it does not know is another's."""
 

@@ -20,7 +20,7 @@ from gdbheap.interface.arguments import parse, suggest
 from gdbheap.interface.command import Command
 from gdbheap.interface.limit import limited, rows_wanted
 from gdbheap.interface.manual import manual
-from gdbheap.interface.words import TypedWords
+from gdbheap.interface.words import ShellWords
 from gdbheap.report.charset import in_charset
 from gdbheap.report.deliver import STANDARD_OUTPUT, form_of, to_file, to_screen
 from gdbheap.report.progress import Progress
@@ -94,9 +94,9 @@ def _command(words: Sequence[str]) -> tuple[Command, list[str]]:
     return command_named(words[0]), list(words[1:])
 
 
-def core_options(command: str = "COMMAND") -> TypedWords:
+def core_options(command: str = "COMMAND") -> ShellWords:
     """Return what reads the words that say which core, and where its files are."""
-    parser = TypedWords(f"gdbheap {command}", add_help=False, allow_abbrev=False, others_follow=True)
+    parser = ShellWords(f"gdbheap {command}", add_help=False, allow_abbrev=False, others_follow=True)
     parser.add_argument("--core")
     parser.add_argument("--pid", type=_pid)
     parser.add_argument("--program")

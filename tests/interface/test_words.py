@@ -1,4 +1,4 @@
-"""TypedWords of the shell that are off: people are told as argparse does, programs in JSON, where the answer would be."""
+"""Words of the shell that are off: people are told as argparse does, programs in JSON, where the answer would be."""
 
 from __future__ import annotations
 
