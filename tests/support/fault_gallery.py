@@ -18,7 +18,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from support.gdb_runs import ROOT, run_gdb
+from support.gdb_runs import ROOT, kept_symbols, run_gdb
 from support.programs import SOURCES, build
 
 EXPECTED = ROOT / "fixtures" / "faults"
@@ -71,6 +71,8 @@ def cases_of(family: str, bits: str) -> list[str]:
 def run_gallery(bits: str, directory: Path) -> dict[str, Death]:
     """Return every case's death; the families in one gdb, one after the other."""
     words = ["gdb", "-nx", "-q", "-batch", "-iex", "set confirm off", "-ex", f"source {ROOT / 'gdb_init.py'}"]
+    for line in kept_symbols(build_family(FAMILIES[0], *BITS[bits])):
+        words += ["-ex", line]
     live = [*words, "-ex", "handle SIGUSR1 nostop noprint pass"]
     core = list(words)
     names = []
