@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 # The bit of malloc_state.flags that says that the arena's memory need not be one stretch (NONCONTIGUOUS_BIT).
 NONCONTIGUOUS = 2
+_LOCKED = (1, 2)
 
 
 @dataclass(frozen=True)
@@ -51,6 +52,11 @@ class Arena:
     @property
     def is_main(self) -> bool:
         return self.index == 0
+
+    @property
+    def is_locked(self) -> bool:
+        """Whether its mutex is taken: the lock word is 1, or 2 where others wait for it (lll_lock)."""
+        return self.value["mutex"] in _LOCKED
 
     @property
     def system_mem(self) -> int:

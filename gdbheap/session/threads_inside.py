@@ -31,6 +31,8 @@ def threads_inside(target: Target) -> dict[int, str]:
 
 def taken_locks(target: Target) -> tuple[ArenaLock, ...]:
     """Return the arenas' mutexes that are taken, with the threads that wait for them or may hold them."""
+    if not any(arena.is_locked for arena in target.heap().arenas):
+        return ()
     from gdbheap.analysis.invariants.arena_locks import FRAMES, arena_locks
 
     return arena_locks(target.process, target.heap(), lambda lwp: target.frames(lwp, FRAMES))
@@ -38,6 +40,8 @@ def taken_locks(target: Target) -> tuple[ArenaLock, ...]:
 
 def lock_notes(target: Target, locks: tuple[ArenaLock, ...]) -> tuple[str, ...]:
     """Return a line for each taken mutex: who waits, who holds it, and whether that ends."""
+    if not locks:
+        return ()
     from gdbheap.analysis.invariants.lock_state import lock_state
     from gdbheap.sentences.facts.said import said
 

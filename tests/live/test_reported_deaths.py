@@ -8,7 +8,7 @@ import json
 
 import pytest
 
-from support.gdb_runs import ROOT, run_gdb
+from support.gdb_runs import ROOT, kept_symbols, run_gdb
 from support.programs import build
 
 FLAGS = ("-w", "-rdynamic", "-Wl,--no-as-needed,-ldl")
@@ -36,7 +36,7 @@ def deaths(request, tmp_path_factory):
     place, flags = tmp_path_factory.mktemp("reported"), BUILDS[request.param]
     program, library = build("reported", *FLAGS, *flags), build("closed_library", "-shared", "-fPIC", *flags)
     words = ["gdb", "-nx", "-q", "-batch", "-iex", "set confirm off", "-ex", f"source {ROOT / 'gdb_init.py'}"]
-    lines = []
+    lines = kept_symbols(program)
     for case in CASES:
         perturb = "set environment MALLOC_PERTURB_ 90" if case in PERTURBED else "unset environment MALLOC_PERTURB_"
         lines += [f"file {program}", perturb, f"run {case} {library}", *(["continue"] if case in CONTINUED else [])]

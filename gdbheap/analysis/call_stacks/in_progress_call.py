@@ -10,9 +10,6 @@ from gdbheap.analysis.call_stacks.whose_code import is_abort, is_call_of_malloc,
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.process.frame import Frame
 
-# What a mutex holds that is taken: 1, or 2 where others wait for it (lll_lock).
-LOCKED = (1, 2)
-
 
 @dataclass(frozen=True)
 class InProgressCall:
@@ -65,7 +62,7 @@ def mid_operation(view: HeapView, inside: Mapping[int, str], all_threads: int, d
 
     A process that has only ever had one thread takes no mutex (since glibc 2.27), so that any arena may be meant.
     """
-    locked = tuple(arena.index for arena in view.arenas if arena.value["mutex"] in LOCKED)
+    locked = tuple(arena.index for arena in view.arenas if arena.is_locked)
     if dying and not inside:
         locked = ()
     arenas = set(locked)

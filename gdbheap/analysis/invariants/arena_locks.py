@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from gdbheap.analysis.call_stacks.in_progress_call import LOCKED, parts
+from gdbheap.analysis.call_stacks.in_progress_call import parts
 from gdbheap.analysis.call_stacks.whose_code import is_of_libc, is_wait
 from gdbheap.analysis.invariants.calls import MallocCall, calls_under_way
 from gdbheap.glibc.heap_view import HeapView
@@ -62,7 +62,7 @@ class ArenaLock:
 def arena_locks(process: Process, view: HeapView, frames_of: Callable[[int], Sequence[Frame]]) -> tuple[ArenaLock, ...]:
     """Return the mutexes that are taken; `frames_of` unwinds a thread (by lwp), and is asked only where there is
     one."""
-    taken = {arena.address: arena.index for arena in view.arenas if arena.value["mutex"] in LOCKED}
+    taken = {arena.address: arena.index for arena in view.arenas if arena.is_locked}
     if not taken:
         return ()
     stacks = {each.lwp: frames_of(each.lwp) for each in process.threads[:_THREADS]}

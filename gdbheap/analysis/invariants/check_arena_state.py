@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator
 
-from gdbheap.analysis.call_stacks.in_progress_call import LOCKED
 from gdbheap.analysis.facts.clause import clause
 from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
@@ -40,7 +39,7 @@ def of_arena(heap: CheckedHeap, arena: Arena, field: str, violation: Violation) 
 
 
 def _check_mutex(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
-    if arena.value["mutex"] not in (0, *LOCKED):
+    if arena.value["mutex"] != 0 and not arena.is_locked:
         expected = clause("free_taken_or_waited_for")
         call = clause("next_malloc_free_arena_waits_ever")
         yield of_arena(

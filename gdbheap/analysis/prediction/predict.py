@@ -6,7 +6,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
-from gdbheap.analysis.call_stacks.in_progress_call import LOCKED
 from gdbheap.analysis.prediction.calls import Earlier, PredictedCall
 from gdbheap.analysis.prediction.state import models_of, refuse_other_mallocs
 from gdbheap.errors import HeapError
@@ -84,7 +83,7 @@ def _unfinished(view: HeapView, inside: Mapping[int, str]) -> list[str]:
     notes = [
         f"thread {lwp} is inside {name}(): the heap may be in the middle of a change" for lwp, name in inside.items()
     ]
-    if not inside and any(arena.value["mutex"] in LOCKED for arena in view.arenas):
+    if not inside and any(arena.is_locked for arena in view.arenas):
         notes.append("a thread holds an arena's mutex: the heap may be in the middle of a change")
     return notes
 

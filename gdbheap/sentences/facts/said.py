@@ -2,48 +2,34 @@
 
 from __future__ import annotations
 
+import importlib
 import string
 from typing import Any
 
 from gdbheap.analysis.addresses.address_fact import AddressFact
 from gdbheap.analysis.facts.fact import Fact, InWords, Joined
-from gdbheap.sentences.facts import (
-    aborts,
-    accesses,
-    clauses,
-    control,
-    cxx,
-    free_checks,
-    heap,
-    locks,
-    mappings,
-    memory,
-    passed,
-    places,
-    pointers,
-    processor,
-    signals,
-    stacks,
-    stop,
-    writers,
-)
 from gdbheap.sentences.facts.phrases import Phrase, Template
 
-PHRASES: dict[type[Fact], Phrase] = {
+# The words for the facts of a file stand in a file of the same name here, but for these.
+_ELSEWHERE = {"clause": "clauses", "finding": "clauses", "address_facts": "mappings"}
+_phrases: dict[type[Fact], Phrase] = {
     InWords: "{text}",
     Joined: lambda fact: "; ".join(map(said, fact.facts)),
 }
-_MODULES = (
-    *(aborts, accesses, clauses, control, cxx, free_checks, heap, locks, mappings, memory, passed),
-    *(places, pointers, processor, signals, stacks, stop, writers),
-)
-for _module in _MODULES:
-    PHRASES.update(_module.PHRASES)
+
+
+def phrase_for(kind: type[Fact]) -> Phrase:
+    """Return the words for a kind of fact. (Each file of them is loaded when the first of its facts is said: they
+    are many, and an answer needs few.)"""
+    if kind not in _phrases:
+        file = kind.__module__.rpartition(".")[2]
+        _phrases.update(importlib.import_module(f"{__package__}.{_ELSEWHERE.get(file, file)}").PHRASES)
+    return _phrases[kind]
 
 
 def said(fact: Fact) -> str:
     """Return the fact in English: no full stop, no capital letter."""
-    phrase = PHRASES[type(fact)]
+    phrase = phrase_for(type(fact))
     if isinstance(phrase, Template):
         phrase = phrase.of(fact)
     return _ENGLISH.format(phrase, **fact.values()) if isinstance(phrase, str) else phrase(fact)
