@@ -101,6 +101,8 @@ class Machine:
     `dwarf_registers` are the registers by the numbers that debug information has for them ("": one that is not read).
 
     `tag_bits` are the highest bits of a program's address that the processor takes for no part of it (TBI, MTE).
+    `signed_bits`: a saved return address may bear a signature (PAC) in those below this bit that no address has (0: it
+    bears none).
     """
 
     name: str
@@ -143,6 +145,7 @@ class Machine:
     dwarf_registers: tuple[str, ...] = ()
     tls_above: bool = False
     tag_bits: int = 0
+    signed_bits: int = 0
     return_register: str = ""
     trap_word: tuple[int, int] | None = None
     stack_alignment: int = 0
@@ -174,6 +177,13 @@ class Machine:
         """Return a program's address without its tag; what is none with and without, as it is."""
         plain = address & self.mask >> self.tag_bits
         return plain if plain < 1 << self.address_bits else address
+
+    def without_signature(self, address: int, highest: int) -> int:
+        """Return a saved return address without its signature; `highest` is the end of the highest mapping, which tells
+        how many bits the kernel's addresses have."""
+        if not self.signed_bits or address >> self.signed_bits:
+            return address
+        return address & next((end for end in self.user_ends if highest <= end), 1 << self.signed_bits) - 1
 
     def is_same_but_for_tag(self, one: int, other: int) -> bool:
         """Whether the processor takes both for one address."""

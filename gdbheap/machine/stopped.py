@@ -54,6 +54,8 @@ class StoppedProcess(Protocol):
     @property
     def pointer_size(self) -> int: ...
 
+    def without_signature(self, address: int) -> int: ...
+
 
 class SymbolPlace(Protocol):
     """A symbol that an address is in, and how far from its start, as process/named_address.py has it."""

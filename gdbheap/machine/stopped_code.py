@@ -9,7 +9,7 @@ from gdbheap.machine.stopped import StoppedProcess
 
 
 def executable_words(process: StoppedProcess, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """Yield (address, word) of the words that point to code, the highest first."""
+    """Yield (address, word) of the words that point to code, the highest first; the words without their signatures."""
     size = process.pointer_size
     end -= end % size
     vma = process.address_space.find(end - size) if end > size else None
@@ -21,8 +21,9 @@ def executable_words(process: StoppedProcess, start: int, end: int) -> Iterator[
     except MemoryFault:
         return
     for index in range(len(words) - 1, -1, -1):
-        if is_executable(process, words[index]):
-            yield start + index * size, words[index]
+        word = process.without_signature(words[index])
+        if is_executable(process, word):
+            yield start + index * size, word
 
 
 def is_executable(process: StoppedProcess, address: int) -> bool:

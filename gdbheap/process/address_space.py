@@ -86,6 +86,11 @@ class AddressSpace:
     def __len__(self) -> int:
         return len(self.vmas)
 
+    @property
+    def end(self) -> int:
+        """Where the highest VMA of a program ends, 0 where there is none."""
+        return max((vma.end for vma in self.vmas[-2:] if vma.end < 1 << 63), default=0)
+
     def find(self, address: int) -> VMA | None:
         """Return the VMA that holds `address`, or None."""
         index = bisect_right(self._starts, address) - 1

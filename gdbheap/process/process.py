@@ -111,6 +111,10 @@ class Process:
         """Return the address, rounded up to the start of a page."""
         return -(-address // self.page_size) * self.page_size
 
+    def without_signature(self, address: int) -> int:
+        """Return a saved return address without the signature that some processors give it (PAC)."""
+        return self.machine.without_signature(address, self.address_space.end)
+
     @property
     def words(self) -> Words:
         """Single words of the memory."""

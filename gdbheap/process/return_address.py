@@ -12,7 +12,7 @@ def return_address(process: Process, thread: Thread) -> int | None:
     name = process.machine.return_register
     if name:
         value = thread.registers.get(name)
-        return None if value is None else process.machine.untagged(value)
+        return None if value is None else process.without_signature(process.machine.untagged(value))
     try:
         return process.words.read(thread.stack_pointer)
     except (MemoryFault, OverflowError):

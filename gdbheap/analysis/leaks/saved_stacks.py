@@ -88,7 +88,7 @@ class SavedStacks:
             words = self._process.words.read_many(start, min(_WINDOW, (end - start) // pointer_size))
         except MemoryFault:
             return False
-        values = np.frombuffer(words, np.dtype(f"u{pointer_size}")).astype(np.uint64)
+        values = np.array([self._process.without_signature(each) for each in words.tolist()], np.uint64)
         code = values[self._are_code(values)].tolist()
         if not code or len(code) > len(values) // 2:
             return False

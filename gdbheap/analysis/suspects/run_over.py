@@ -3,7 +3,6 @@ that came down from above."""
 
 from __future__ import annotations
 
-import re
 from dataclasses import dataclass
 
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
@@ -16,9 +15,6 @@ _SHORTEST_TEXT = 4
 _SHORTEST_FILL = 8
 # So much of a text is shown on either side of the block's end.
 _SHOWN = 60
-# A call that ends where a return address leads to.
-_CALL = re.compile(rb"(?:\xe8.{4}|\xff[\x10-\x17\xd0-\xd7]|\xff[\x50-\x57].|\xff[\x90-\x97\x15].{4})\Z", re.DOTALL)
-_LONGEST_CALL = 7
 # Within so many bytes so many return addresses are those of a stack.
 _STACK_WINDOW, _FEWEST_RETURNS = 2048, 2
 
@@ -126,17 +122,17 @@ def overflowed_stack(heap: CheckedHeap, mem: int) -> tuple[int, ...]:
 def _return_addresses(heap: CheckedHeap, start: int, end: int) -> list[int]:
     word = heap.layout.pointer_size
     try:
-        words = heap.words.read_many(start, (end - start) // word).tolist()
+        words = map(heap.process.without_signature, heap.words.read_many(start, (end - start) // word).tolist())
     except MemoryFault:
         return []
     return [each for each in words if _is_return_address(heap, each)]
 
 
 def _is_return_address(heap: CheckedHeap, address: int) -> bool:
-    vma = heap.process.address_space.find(address)
-    if vma is None or not vma.executable or address - vma.start < _LONGEST_CALL:
+    vma, longest = heap.process.address_space.find(address), max(heap.process.machine.calls)
+    if vma is None or not vma.executable or address - vma.start < longest:
         return False
     try:
-        return _CALL.search(heap.process.memory.read(address - _LONGEST_CALL, _LONGEST_CALL)) is not None
+        return heap.process.machine.code.ends_with_call(heap.process.memory.read(address - longest, longest))
     except MemoryFault:
         return False

@@ -77,6 +77,8 @@ AARCH64 = Machine(
     dwarf_registers=(*_numbered(30), "sp", "pc"),
     tls_above=True,
     tag_bits=8,
+    # (Bit 55 tells a program's addresses from the kernel's.)
+    signed_bits=55,
     return_register="x30",
     trap_word=(0xFFE0_001F, 0xD420_0000),  # brk
     stack_alignment=16,
