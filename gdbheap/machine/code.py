@@ -62,6 +62,10 @@ class CallReader(Protocol):
 class MachineCode(Protocol):
     """The code of one machine. Texts of instructions are gdb's."""
 
+    @property
+    def mnemonic_width(self) -> int:
+        """How many columns gdb's texts have for a mnemonic, at least."""
+
     def decode(self, text: str, registers: Mapping[str, int]) -> Instruction:
         """Decode one line of gdb's disassembly (without the address). What it does not know has no memory operands."""
 
@@ -114,8 +118,15 @@ class MachineCode(Protocol):
         """Return an instruction's mnemonic and operands the way that binutils writes them, out of what capstone does;
         and how far behind the instruction an operand lies that counts from there (None: none does)."""
 
+    def no_instruction(self, code: bytes) -> tuple[str, int]:
+        """Return binutils' text for bytes that are no instruction, and of how many of them it is."""
+
     def jumps(self, mnemonic: str) -> bool:
         """Whether the instruction's operand is where it goes on."""
+
+    def interrupted_registers(self, process: StoppedProcess, registers: Mapping[str, int]) -> Mapping[str, int] | None:
+        """Return the registers that the kernel saved for a handler, where the program counter is at the trampoline that
+        handlers return to and no table tells how to unwind it; None where it is elsewhere. Raises MemoryFault."""
 
     def caller_registers(
         self, process: StoppedProcess, registers: Mapping[str, int], function: int | None

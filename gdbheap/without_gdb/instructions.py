@@ -13,8 +13,6 @@ from gdbheap.process.named_address import NamedAddress
 from gdbheap.process.process import Process
 
 _LONGEST = 16
-# As gdb has it where no instruction is.
-_BAD = "(bad)"
 _I386, _X86_64, _ARM = 3, 62, 183
 _MOST_BYTES = 1 << 15
 _ADDRESS = re.compile(r"(?:0x[0-9a-f]+|\d+)")
@@ -55,7 +53,7 @@ class Instructions:
             return []
         code = self._code(address, size)
         found = [(each.address, self._text(each), each.size) for each in self._decoder.disasm(code, address, count)]
-        return found or ([(address, _BAD, 1)] if code else [])
+        return found or ([(address, *self._process.machine.code.no_instruction(code))] if code else [])
 
     def _code(self, address: int, size: int) -> bytes:
         try:
@@ -70,7 +68,7 @@ class Instructions:
 
     def _text(self, found: Any) -> str:
         mnemonic, operands, relative = self._process.machine.code.binutils_text(found.mnemonic, found.op_str)
-        text = f"{mnemonic:<6} {operands}".strip()
+        text = f"{mnemonic:<{self._process.machine.code.mnemonic_width}} {operands}".strip()
         if _ADDRESS.fullmatch(operands) and self._process.machine.code.jumps(mnemonic):
             return f"{text}{self._named(int(operands, 16))}"
         if relative is not None:

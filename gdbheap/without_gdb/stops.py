@@ -7,10 +7,11 @@ from dataclasses import dataclass, field, replace
 
 from gdbheap.elf.code.frames import CodeFrame
 from gdbheap.elf.code.lines import SourceLine
-from gdbheap.errors import MemoryFault
+from gdbheap.machine.instruction import CALL
 from gdbheap.process.frame import Frame
 from gdbheap.process.handled_signal import Trampoline, handled_signal
 from gdbheap.process.process import Process, Thread
+from gdbheap.process.return_address import return_address
 from gdbheap.process.signal_info import FATAL, SI_KERNEL, SIGTRAP, SignalInfo, signal_name
 from gdbheap.process.source_lines import source_lines
 from gdbheap.process.stop import Handler, Stop
@@ -105,7 +106,7 @@ class Stops:
             signal_name="" if signal is None else signal_name(signal.signal),
             instruction=lines[0] if lines else "",
             next_instruction=lines[1] if len(lines) > 1 else "",
-            caller_instruction=self._call_before(thread.stack_pointer),
+            caller_instruction=self._call_before(thread),
             frames=frames[first:],
             source=source,
             own_pid=self._told.own_pid,
@@ -171,15 +172,14 @@ class Stops:
                 return f"{each.line.file}:{each.line.number}: {text}", text, each
         return "", "", None
 
-    def _call_before(self, stack_pointer: int) -> str:
-        """Return the call instruction that ends where the word at the stack pointer points, or ""."""
-        try:
-            back = self._process.words.read(stack_pointer)
-        except (MemoryFault, OverflowError):
+    def _call_before(self, thread: Thread) -> str:
+        """Return the call instruction that ends where the last call's return address points, or ""."""
+        machine, back = self._process.machine, return_address(self._process, thread)
+        if back is None:
             return ""
-        for length in self._process.machine.calls:
+        for length in machine.calls:
             found = self._instructions.one(back - length)
-            if found is not None and found[1] == length and any(w.startswith("call") for w in found[0].split()[:2]):
+            if found is not None and found[1] == length and machine.code.decode(found[0], {}).flow == CALL:
                 return found[0]
         return ""
 

@@ -71,9 +71,19 @@ class Unwinder:
                 return self._by_rules(registers, counter, code, pointer, entry)
             except (MemoryFault, *UNPARSABLE):
                 return StackLevel(counter, pointer, registers, code, None, entry.common.is_signal, False), None
+        interrupted = self._interrupted(registers)
+        if interrupted is not None:
+            above = interrupted[self._process.machine.stack_pointer]
+            return StackLevel(counter, pointer, registers, counter, above, True, False), interrupted
         outer = self._by_habit(registers, counter)
         address = None if outer is None else outer[self._process.machine.stack_pointer]
         return StackLevel(counter, pointer, registers, code, address, False, False), outer
+
+    def _interrupted(self, registers: Mapping[str, int]) -> Mapping[str, int] | None:
+        try:
+            return self._process.machine.code.interrupted_registers(self._process, registers)
+        except (MemoryFault, OverflowError):
+            return None
 
     def _by_habit(self, registers: Mapping[str, int], counter: int) -> Mapping[str, int] | None:
         try:
@@ -111,7 +121,7 @@ class Unwinder:
         if back is None or machine.stack_pointer not in outer:
             return None
         back &= machine.mask
-        outer[machine.program_counter] = back & (1 << machine.address_bits) - 1 if rules.is_signed else back
+        outer[machine.program_counter] = self._process.without_signature(back) if rules.is_signed else back
         return outer
 
     def _name(self, number: int) -> str:

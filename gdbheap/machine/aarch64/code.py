@@ -5,21 +5,25 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Mapping
 
+from gdbheap.machine.aarch64.binutils_text import binutils_text
 from gdbheap.machine.aarch64.call_code import ends_with_call
 from gdbheap.machine.aarch64.call_reader import call_form
 from gdbheap.machine.aarch64.left_frames import left_frames, return_addresses
 from gdbheap.machine.aarch64.operand import decode
 from gdbheap.machine.aarch64.refusals import refusal
-from gdbheap.machine.aarch64.signal_frame import kept_signal, read_signal_frame
+from gdbheap.machine.aarch64.signal_frame import TRAMPOLINE, kept_signal, read_signal_frame, saved_registers
 from gdbheap.machine.call_reader import CodeCallReader
 from gdbheap.machine.code import CallReader, FloatingPoint, HandlerFrame, KeptSignal, LeftFrame
 from gdbheap.machine.instruction import Instruction
 from gdbheap.machine.refusal import Refusal, TrapBytes
 from gdbheap.machine.stopped import Bytes, CodeLines, PointerWords, StoppedProcess, SymbolPlace
+from gdbheap.machine.stopped_code import bytes_at
 
 
 class Aarch64Code:
     """See MachineCode; what is not read yet is None."""
+
+    mnemonic_width = 0
 
     def decode(self, text: str, registers: Mapping[str, int]) -> Instruction:
         return decode(text, registers)
@@ -66,16 +70,25 @@ class Aarch64Code:
         return return_addresses(process, below, reach)
 
     def binutils_text(self, mnemonic: str, operands: str) -> tuple[str, str, int | None]:
-        return mnemonic, operands.replace("#0x", "0x") if mnemonic.startswith(("b", "cb", "tb")) else operands, None
+        return *binutils_text(mnemonic, operands), None
+
+    def no_instruction(self, code: bytes) -> tuple[str, int]:
+        return f".inst {int.from_bytes(code[:4], 'little'):#010x} ; undefined", 4
 
     def jumps(self, mnemonic: str) -> bool:
         return mnemonic in ("b", "bl") or mnemonic.startswith("b.")
+
+    def interrupted_registers(self, process: StoppedProcess, registers: Mapping[str, int]) -> Mapping[str, int] | None:
+        if bytes_at(process, registers["pc"], len(TRAMPOLINE)) != TRAMPOLINE:
+            return None
+        return saved_registers(process.words, registers["sp"])
 
     def caller_registers(
         self, process: StoppedProcess, registers: Mapping[str, int], function: int | None
     ) -> Mapping[str, int] | None:
         # A function that has not begun has its return address in the link register.
-        return {**registers, "pc": registers["x30"]} if registers.get("x30") else None
+        back = registers.get("x30")
+        return {**registers, "pc": process.without_signature(back)} if back else None
 
 
 CODE = Aarch64Code()

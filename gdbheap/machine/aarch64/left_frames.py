@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 from gdbheap.errors import MemoryFault
 from gdbheap.machine.aarch64.call_code import CALL_SIZE, ends_with_call
-from gdbheap.machine.aarch64.signal_frame import REGISTERS, SAVED
+from gdbheap.machine.aarch64.signal_frame import REGISTERS, SAVED, TRAMPOLINE
 from gdbheap.machine.code import LeftFrame
 from gdbheap.machine.stopped import StoppedProcess
 from gdbheap.machine.stopped_code import bytes_at, executable_words, is_executable
@@ -16,8 +16,6 @@ from gdbheap.machine.stopped_code import bytes_at, executable_words, is_executab
 _REACH = 32 << 10
 # sp, pc and pstate, in words from the first general register.
 _STACK_POINTER, _COUNTER, _STATE = 31, 32, 33
-# mov x8, #139 (rt_sigreturn); svc #0: what a handler returns to.
-_TRAMPOLINE = b"\x68\x11\x80\xd2\x01\x00\x00\xd4"
 # The bits of pstate that are 0 in programs with 64-bit registers.
 _MODE = 0x1F
 
@@ -29,7 +27,7 @@ def left_frames(process: StoppedProcess, stack_pointer: int) -> Iterator[LeftFra
     saved it below the frame.
     """
     for at, value in executable_words(process, stack_pointer - _REACH, stack_pointer):
-        if bytes_at(process, value, len(_TRAMPOLINE)) == _TRAMPOLINE:
+        if bytes_at(process, value, len(TRAMPOLINE)) == TRAMPOLINE:
             yield from _frames_above(process, at, stack_pointer)
 
 

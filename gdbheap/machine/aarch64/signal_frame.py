@@ -10,6 +10,8 @@ from gdbheap.machine.code import HandlerFrame, KeptSignal
 from gdbheap.machine.stopped import Bytes, PointerWords
 
 _SIGNALS = range(1, 65)
+# mov x8, #139 (rt_sigreturn); svc #0: what a handler returns to. (The kernel's has no call frame information.)
+TRAMPOLINE = b"\x68\x11\x80\xd2\x01\x00\x00\xd4"
 # struct rt_sigframe (arch/arm64/kernel/signal.c), at the stack pointer of the trampoline that the handler returns to:
 # siginfo, which the kernel fills in for handlers that asked for it alone, then struct ucontext (uc_flags, uc_link,
 # uc_stack {ss_sp, ss_flags, ss_size}, uc_sigmask and its reserve, and the sigcontext).
@@ -34,6 +36,13 @@ def read_signal_frame(words: PointerWords, pointer: int) -> HandlerFrame:
     except MemoryFault:
         return HandlerFrame()
     return HandlerFrame(None, (start, start + size) if start and size else None)
+
+
+def saved_registers(words: PointerWords, pointer: int) -> dict[str, int]:
+    """Return the registers that the frame at `pointer` has saved; raise MemoryFault."""
+    saved = words.read_many(pointer + REGISTERS + 8, SAVED // 8 - 1)
+    names = (*(f"x{number}" for number in range(31)), "sp", "pc", "cpsr")
+    return dict(zip(names, map(int, saved)))
 
 
 def kept_signal(memory: Bytes, pointer: int) -> KeptSignal:

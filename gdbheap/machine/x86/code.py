@@ -24,6 +24,8 @@ from gdbheap.machine.x86.signal_frame import kept_signal, read_signal_frame
 class X86Code:
     """See MachineCode; `pointer_size` is 8 or 4 bytes."""
 
+    mnemonic_width = 6
+
     def __init__(self, pointer_size: int) -> None:
         self._pointer_size = pointer_size
 
@@ -74,8 +76,14 @@ class X86Code:
     def binutils_text(self, mnemonic: str, operands: str) -> tuple[str, str, int | None]:
         return binutils_text(mnemonic, operands)
 
+    def no_instruction(self, code: bytes) -> tuple[str, int]:
+        return "(bad)", 1
+
     def jumps(self, mnemonic: str) -> bool:
         return jumps(mnemonic)
+
+    def interrupted_registers(self, process: StoppedProcess, registers: Mapping[str, int]) -> Mapping[str, int] | None:
+        return None  # the tables of libc and of the vdso tell of them
 
     def caller_registers(
         self, process: StoppedProcess, registers: Mapping[str, int], function: int | None
