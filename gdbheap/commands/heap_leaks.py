@@ -50,12 +50,14 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     view = target.heap()
     if arguments["why"] is not None:
         return _why(target, leaks, arguments["why"], limit_of(target, arguments))
-    names = block_names(target)
+    chosen = _chosen(leaks, arguments)
+    # What is lost may be named by others that are, which were not asked for.
+    names = block_names(target, chosen | (leaks.verdict != LeakKind.STILL_REACHABLE))
     places = leak_places(target, leaks) if arguments["places"] else None
     any_lost = bool((leaks.verdict != LeakKind.STILL_REACHABLE).any())
     groups = group_leaks(
         leaks,
-        _chosen(leaks, arguments),
+        chosen,
         lookup(target),
         one_by_one=arguments["blocks"],
         types_of=None if names is None else names.of_many,

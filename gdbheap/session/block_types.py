@@ -4,19 +4,42 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gdbheap.lazy import np
 from gdbheap.session.catalogues import joined_catalogue, typed_roots
 from gdbheap.session.object_names import lookup
 from gdbheap.session.pointer_graph import pointer_graph
 from gdbheap.session.target import Key, Target
 
 if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
     from gdbheap.analysis.types.block_types import BlockTypes
 
 _TYPES: Key[BlockTypes] = Key("block types")
+_LABELLED: Key[BlockTypes] = Key("block types with labels")
 
 
 def block_types(target: Target) -> BlockTypes:
-    """Return the types of this stop's blocks: found once, kept until the process runs on."""
+    """Return the types of this stop's blocks, with labels: found once, kept until the process runs on."""
+    return labelled_types(target, None)
+
+
+def labelled_types(target: Target, chosen: NDArray[np.bool_] | None) -> BlockTypes:
+    """Return the same with labels of these blocks alone (None: of all): where few are shown, the others' are not worth
+    that they are read again."""
+    from gdbheap.analysis.types.label_blocks import label_blocks  # kept out of gdb's start
+
+    types = plain_types(target)
+    held = pointer_graph(target)
+    if types.interrupted:
+        return types
+    if chosen is not None and not target.knows(_LABELLED):
+        return label_blocks(target.process, types, held, lookup(target), chosen)
+    return target.keep(_LABELLED, lambda _: label_blocks(target.process, types, held, lookup(target)))
+
+
+def plain_types(target: Target) -> BlockTypes:
+    """Return the types without labels, for what asks no block's name."""
     from gdbheap.analysis.types.find_types import find_types  # kept out of gdb's start
 
     held = pointer_graph(target)

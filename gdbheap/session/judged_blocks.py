@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gdbheap.session.block_types import block_types
+from gdbheap.session.block_types import plain_types
 from gdbheap.session.pointer_graph import pointer_graph
 from gdbheap.session.target import Key, Target
 
@@ -25,7 +25,7 @@ def judged_blocks(target: Target, heuristics: Sequence[str] | None = None, ignor
         held = replace(held, blind=False)
     chosen = HEURISTICS if heuristics is None else tuple(heuristics)
     verdicts: Key[Leaks] = Key(("leaks", chosen, held.blind))
-    types = block_types(target) if TYPES in chosen and not held.interrupted else None
+    types = plain_types(target) if TYPES in chosen and not held.interrupted else None
     return target.keep(
         verdicts, lambda progress: find_leaks(target.process, target.heap(), held, chosen, progress, types)
     )

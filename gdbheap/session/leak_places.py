@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gdbheap.lazy import np
-from gdbheap.session.block_types import block_types
+from gdbheap.session.block_types import plain_types
 from gdbheap.session.held_snapshot import named_holder
 from gdbheap.session.retained import retained
 from gdbheap.session.target import Key, Target
@@ -53,7 +53,7 @@ def leak_places(target: Target, leaks: Leaks) -> LeakPlaces:
         names = tuple(os.path.basename(each.path) for each in target.process.modules)
         module = _module_of_words(target, leaks.held)
         by_type = _modules_of_types(target)
-        told = by_type[block_types(target).type]
+        told = by_type[plain_types(target).type]
         return LeakPlaces(target, np.where(told >= 0, told, module), names, nearest_holders(retained(target)))
 
     return target.keep(_PLACES, compute)
@@ -80,7 +80,7 @@ def _module_of_words(target: Target, held: PointerGraph) -> NDArray[np.int32]:
 def _modules_of_types(target: Target) -> NDArray[np.int32]:
     """Return for each type the one module whose debug information has it, -1 where none or several do; one more for
     NONE."""
-    types = block_types(target)
+    types = plain_types(target)
     found = np.full(len(types.catalogue.types) + 1, -1, np.int32)
     catalogues = [(number, target.catalogue_of(each)) for number, each in enumerate(target.process.modules)]
     for each in np.unique(types.type).tolist():

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from gdbheap.analysis.pointers.roots import STACK
 from gdbheap.analysis.retained.root_groups import LOCAL
-from gdbheap.session.block_types import block_types
+from gdbheap.session.block_types import plain_types
 from gdbheap.session.place_name import place_name
 from gdbheap.session.pointer_graph import pointer_graph
 from gdbheap.session.root_spans import root_groups
@@ -49,7 +49,7 @@ def retained(target: Target) -> Retained:
     """Return what everything retains: computed once, kept until the process runs on."""
     from gdbheap.analysis.retained.retained import retain  # kept out of gdb's start
 
-    held, groups, types = pointer_graph(target), root_groups(target), block_types(target)
+    held, groups, types = pointer_graph(target), root_groups(target), plain_types(target)
 
     def compute(progress: ReadProgress | None) -> Retained:
         return retain(held, groups, types, progress)
@@ -67,7 +67,7 @@ def holder_name(target: Target, found: Retained, node: int, depth: int = 0) -> H
         thread = "" if register.thread is None else f" of thread {register.thread}"
         return HolderName(group.kind, register.register + thread)
     if group.span is not None:
-        kind = type_name(block_types(target).catalogue, group.span.type) if group.span.type >= 0 else ""
+        kind = type_name(plain_types(target).catalogue, group.span.type) if group.span.type >= 0 else ""
         thread = "" if group.span.thread is None else f" of thread {group.span.thread}"
         return HolderName(group.kind, short_name(group.span.name) + thread, short_name(kind), group.start)
     place = place_name(target, found.held.roots, group.start)
@@ -80,7 +80,7 @@ def holder_name(target: Target, found: Retained, node: int, depth: int = 0) -> H
 def _part_name(target: Target, found: Retained, node: int, depth: int) -> HolderName:
     """Return "server.sessions" for a variable's part, "server->sessions" for one of a block that a variable holds
     alone, "Server::sessions" for one of any other block; "server->+0x10", "block 0x55..+0x10" where no type tells."""
-    types = block_types(target)
+    types = plain_types(target)
     owner, start = int(found.parts.owner[node - found.holders]), int(found.parts.start[node - found.holders])
     if owner >= found.blocks:
         variable, whole = holder_name(target, found, owner), found.groups[owner - found.blocks]

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from gdbheap.analysis.addresses.thread_locals import ThreadStorage, find_thread_storage
 from gdbheap.lazy import np
-from gdbheap.session.block_types import block_types
+from gdbheap.session.block_types import plain_types
 from gdbheap.session.pointer_graph import pointer_graph
 from gdbheap.session.target import Key, Target
 from gdbheap.types.type_names import size_of
@@ -45,7 +45,7 @@ def _typed(target: Target) -> Iterator[Span]:
     from gdbheap.analysis.retained.root_groups import LOCAL, STATIC, THREAD_LOCAL, Span
 
     kinds = {RootKind.STATIC: STATIC, RootKind.THREAD_LOCAL: THREAD_LOCAL, RootKind.LOCAL: LOCAL}
-    types = block_types(target)
+    types = plain_types(target)
     for root in types.roots:
         size = size_of(types.catalogue, root.type)
         if root.word is None and size:

@@ -100,7 +100,8 @@ class BlockTypes:
     it is one object); `part` the offset in the block at which the object begins (behind a header of the program's
     own); `confidence` and `how` as above. `parent` is the block whose word at address `parent_place` led here (-1:
     a variable's word; no word: `parent_place` 0). `role` is an index in `roles`, `label` one in `labels`, names that
-    are known without debug information ("Python dict"); -1 for none. `alternatives` are the types that are as good,
+    are known without debug information ("Python dict"); -1 for none, and before label_blocks() was asked (`named` are
+    the labels that were found on the way, by block). `alternatives` are the types that are as good,
     where there are several. For each edge of the graph: `firm`, the word is a pointer member of a typed block, and
     `dead`, it lies where the type has nothing; `firm_roots`, for each of the roots' words: a variable's pointer to a
     struct that is a part of a typed block, as a list's head has it (no rows where nothing has a type). `start` are the
@@ -124,6 +125,7 @@ class BlockTypes:
     roles: tuple[Role, ...] = ()
     labels: tuple[str, ...] = ()
     alternatives: Mapping[int, tuple[int, ...]] = field(default_factory=dict)
+    named: Mapping[int, str] = field(default_factory=dict)
     misfits: tuple[Misfit, ...] = ()
     roots: tuple[TypedRoot, ...] = ()
     interrupted: bool = False

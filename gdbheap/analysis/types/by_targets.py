@@ -8,6 +8,7 @@ shape alone never name.
 
 from __future__ import annotations
 
+import functools
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.types.block_types import Confidence, How
@@ -16,6 +17,7 @@ from gdbheap.analysis.types.containers import container_kind
 from gdbheap.analysis.types.evidence import evidence
 from gdbheap.analysis.types.fits import fits, least_room
 from gdbheap.analysis.types.libstdcxx import is_closure, is_internal
+from gdbheap.analysis.types.may_be_told import may_be_told, may_grow_to
 from gdbheap.analysis.types.only_type import Alike, goes_with, only_type
 from gdbheap.analysis.types.shapes import exact_shapes, named_shapes, plain_shapes, shapes_of_several
 from gdbheap.analysis.types.slots import BYTES, INTEGER, MIXED, PADDING, VOID
@@ -72,6 +74,7 @@ class ByTargets:
         """Return claims of blocks that have no type yet, but for those left out."""
         state = self._state
         blocks = np.flatnonzero((state.type < 0) & (np.diff(state.begin) > 0) & ~left_out)
+        blocks = blocks[may_be_told(state, self._growing(), blocks)]
         if not len(blocks):
             return joined([])
         if self._plain is None:
@@ -114,13 +117,16 @@ class ByTargets:
         edges = edges[state.graph.place[edges] < room]  # not those in a header of the program's own
         if not len(edges):
             return joined([])
-        if not len(numbers):
-            return self._pointers(blocks, sample, edges)
         place = state.graph.place[edges].astype(np.int64) // state.layouts.pointer_size
+        # Only few have something like a pointer wherever there is one.
+        rows = np.flatnonzero(_may_be_pointers(codes[:, place]).all(axis=1))
+        if not len(rows):
+            return self._pointers(blocks, sample, edges)
+        numbers, codes = numbers[rows], codes[rows]
         here = codes_as_used(state, numbers, codes[:, place], place, edges)
         said, agreeing, telling, explained, roomy = self._score(here, edges, len(sample))
         score = said / len(sample) + _ROOM * np.minimum(roomy / len(sample), 1)
-        possible = ((here >= 0) | (here == VOID) | (here == MIXED) | (here == INTEGER)).all(axis=1)
+        possible = _may_be_pointers(here).all(axis=1)
         occurring = np.isin(numbers, self._occurring.get(room, []))
         score += _SAME_SIZE * occurring
         more = np.array([bonus.get(number, 0.0) for number in numbers.tolist()])
@@ -134,12 +140,18 @@ class ByTargets:
         alone = (np.count_nonzero(rivals) == 1) & (explained == len(edges))
         known |= alone & (explained >= 3 * len(sample)) & (telling >= 2 * len(sample))
         known &= 2 * explained >= len(edges)
-        all_pointers = bool(len(numbers)) and bool(self._points_everywhere(sample).any())
+
+        @functools.cache
+        def all_pointers() -> bool:
+            return bool(self._points_everywhere(sample).any())
+
         only = only_type(state, Alike(len(blocks), sample, edges, all_pointers), numbers, here)
         score[only] = np.maximum(score[only], _ENOUGH)
+        if score.max() + _ALONE + _SAME_SHAPE < _ENOUGH:
+            return self._pointers(blocks, sample, edges)
         known[only] = True
         # (What has nothing but pointers may as well be an array of some: one must say more than that it may be right.)
-        if all_pointers:
+        if all_pointers():
             known &= telling >= len(sample)
         known |= more >= _SAME_TARGETS
         score[~known] = np.minimum(score[~known], _ENOUGH - _ALONE - _SAME_SHAPE - _MARGIN)
@@ -266,7 +278,8 @@ class ByTargets:
                 for each in numbers.tolist()
             ]
             numbers = numbers[~np.array(alike, np.bool_)]
-            growing = [each for each in self._growing() if self._may_grow_to(each, room)]
+            asked = np.array([room], np.int64)
+            growing = [each for each in self._growing() if may_grow_to(state, each, asked)[0]]
             numbers = np.append(numbers, np.setdiff1d(growing, numbers)).astype(np.int64)
             words = -(-room // state.layouts.pointer_size)
             codes = np.full((len(numbers), words), BYTES, np.int32)
@@ -291,15 +304,6 @@ class ByTargets:
         last = book.stripped(members[-1].type) if members else -1
         return last >= 0 and book.info(last).kind is TypeKind.ARRAY and book.info(last).count <= 1
 
-    def _may_grow_to(self, number: int, room: int) -> bool:
-        """Whether some elements of the struct's array, one at least, take just so much room."""
-        layout = self._state.layouts.of(number)
-        count = (room - layout.flexible) // max(layout.stride, 1)
-        if layout.flexible < 0 or count < 1 or layout.stride < self._state.layouts.pointer_size:
-            return False
-        asked = np.array([layout.flexible + count * layout.stride])
-        return bool(least_room(asked, self._state.layouts.overhead)[0] == room)
-
     def _words(self, number: int, words: int) -> NDArray[np.int32]:
         """Return what the first words of an object are, those of its flexible array among them."""
         layouts, layout = self._state.layouts, self._state.layouts.of(number)
@@ -311,6 +315,12 @@ class ByTargets:
             more = np.tile(element, -(-words // max(len(element), 1)))
             codes[first:] = more[: max(words - first, 0)]
         return codes
+
+
+def _may_be_pointers(codes: NDArray[np.int32]) -> Mask:
+    """Return which words of types a pointer may lie in."""
+    found: Mask = (codes >= 0) | (codes == VOID) | (codes == MIXED) | (codes == INTEGER)
+    return found
 
 
 def _types_by_room(state: TypingState) -> dict[int, list[int]]:

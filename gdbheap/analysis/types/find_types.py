@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
 
 from gdbheap.analysis.objects.lookup import Lookup
 from gdbheap.analysis.pointers.pointer_graph import PointerGraph
@@ -16,7 +15,6 @@ from gdbheap.analysis.types.common_headers import common_headers
 from gdbheap.analysis.types.cookies import counted_arrays
 from gdbheap.analysis.types.data_blocks import data_blocks
 from gdbheap.analysis.types.held_arrays import held_arrays
-from gdbheap.analysis.types.labelled import labelled
 from gdbheap.analysis.types.libstdcxx import lay_out_buffers
 from gdbheap.analysis.types.lone_texts import lone_texts
 from gdbheap.analysis.types.lost_objects import lost_objects
@@ -31,9 +29,9 @@ from gdbheap.analysis.types.slots import Layouts
 from gdbheap.analysis.types.static_brothers import StaticBrothers
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.analysis.types.unions import unions
+from gdbheap.analysis.types.without_tags import without_tags
 from gdbheap.analysis.types.words import TypedWords
 from gdbheap.lazy import np
-from gdbheap.process.columns.tagless import TaglessMemory, Tags
 from gdbheap.process.process import Process
 from gdbheap.types.catalogue import Catalogue
 from gdbheap.types.type_book import TypeBook
@@ -47,15 +45,6 @@ _MOST_ROUNDS = 4096
 _MOST_GUESSES = 8
 
 
-def _without_tags(process: Process, held: PointerGraph) -> Process:
-    """Return the process with memory in which pointers to blocks have no tags, where its processor ignores them."""
-    machine, blocks = process.machine, held.blocks
-    if not machine.tag_bits:
-        return process
-    tags = Tags(machine.mask >> machine.tag_bits, int(blocks.start[0]), int(blocks.end[-1]))
-    return replace(process, memory=TaglessMemory(process.memory, tags))
-
-
 def find_types(
     process: Process,
     held: PointerGraph,
@@ -63,18 +52,18 @@ def find_types(
     roots: Sequence[TypedRoot],
     lookup: Lookup | None = None,
 ) -> BlockTypes:
-    """Return what is known of every block; `lookup` tells symbols' names. Ctrl-C keeps what is known by then."""
+    """Return what is known of every block, without labels (label_blocks.py has them); `lookup` tells symbols' names.
+    Ctrl-C keeps what is known by then."""
     if not len(catalogue.types) or not len(held.blocks):
-        nothing = no_types(held.blocks.start, len(held.graph.source), catalogue)
-        return nothing if lookup is None else labelled(process, nothing, held, lookup, {})
-    process = _without_tags(process, held)
-    found, names = _found(process, held, catalogue, roots, lookup)
+        return no_types(held.blocks.start, len(held.graph.source), catalogue)
+    process = without_tags(process, held.blocks)
+    found = _found(process, held, catalogue, roots, lookup)
     header = own_header(found, process.pointer_size)
     if header and not found.interrupted:
-        second, more = _found(process, behind_headers(held, header), catalogue, roots, lookup, header)
+        second = _found(process, behind_headers(held, header), catalogue, roots, lookup, header)
         if np.count_nonzero(second.type >= 0) > np.count_nonzero(found.type >= 0):
-            found, names = with_headers(second, held, header), more
-    return found if lookup is None or found.interrupted else labelled(process, found, held, lookup, names)
+            return with_headers(second, held, header)
+    return found
 
 
 def _found(
@@ -84,8 +73,7 @@ def _found(
     roots: Sequence[TypedRoot],
     lookup: Lookup | None,
     header: int = 0,
-) -> tuple[BlockTypes, dict[int, str]]:
-    """Return the types, and names of blocks that have none."""
+) -> BlockTypes:
     book = TypeBook(catalogue)
     lay_out_buffers(book)
     layouts = Layouts(book, process.pointer_size, LAYOUT_RULES, header)
@@ -95,7 +83,7 @@ def _found(
         _fill(state)
     except KeyboardInterrupt:
         interrupted = True
-    return outcome(state, interrupted), state.names
+    return outcome(state, interrupted)
 
 
 def _fill(state: TypingState) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -33,7 +34,7 @@ class Alike:
     count: int
     sample: NDArray[np.int32]
     edges: Numbers
-    is_all_pointers: bool
+    is_all_pointers: Callable[[], bool]
 
 
 def only_type(state: TypingState, alike: Alike, numbers: Numbers, codes: NDArray[np.int32]) -> list[int]:
@@ -50,7 +51,7 @@ def only_type(state: TypingState, alike: Alike, numbers: Numbers, codes: NDArray
         return []
     said, size = agrees[sound[0]], len(alike.sample)
     place = state.graph.place[alike.edges]
-    if alike.is_all_pointers and np.count_nonzero(said & (place > 0)) < size:
+    if alike.is_all_pointers() and np.count_nonzero(said & (place > 0)) < size:
         return []
     like = said | _to_likes(state, alike.edges, int(numbers[sound[0]]), codes[sound[0]])
     enough = np.count_nonzero(said) >= (1 if alike.count >= _SEVERAL else 2) * size

@@ -59,6 +59,7 @@ def outcome(state: TypingState, interrupted: bool) -> BlockTypes:
         _firm_roots(state, from_roots),
         roles,
         alternatives={block: types for block, types in state.alternatives.items() if state.type[block] >= 0},
+        named=state.names,
         roots=state.roots,
         interrupted=interrupted,
     )

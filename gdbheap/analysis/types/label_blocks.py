@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ from gdbheap.analysis.objects.lookup import Lookup
 from gdbheap.analysis.objects.name_objects import name_objects
 from gdbheap.analysis.pointers.pointer_graph import PointerGraph
 from gdbheap.analysis.types.block_types import BlockTypes, Confidence, How
+from gdbheap.analysis.types.without_tags import without_tags
 from gdbheap.lazy import np
 from gdbheap.process.columns.distinct import distinct
 from gdbheap.process.process import Process
@@ -24,25 +25,28 @@ if TYPE_CHECKING:
 _OFFSET_BITS = 8
 
 
-def labelled(
-    process: Process, types: BlockTypes, held: PointerGraph, lookup: Lookup, names: Mapping[int, str]
+def label_blocks(
+    process: Process, types: BlockTypes, held: PointerGraph, lookup: Lookup, chosen: NDArray[np.bool_] | None = None
 ) -> BlockTypes:
-    """Return the same with labels; `names` are labels that are known already, by block."""
-    labels = name_objects(held.blocks, np.flatnonzero(types.type == NONE), lookup)
-    for block, offset in _counted_texts(process, held, types.type == NONE):
+    """Return the same with labels of the `chosen` blocks (None: of all), and of what these own."""
+    untyped = types.type == NONE
+    if chosen is not None:
+        untyped &= chosen
+    labels = name_objects(held.blocks, np.flatnonzero(untyped), lookup)
+    for block, offset in _counted_texts(without_tags(process, held.blocks), held, untyped):
         labels.label[block], labels.confidence[block] = labels.place(f"text at +{offset:#x}"), Confidence.LIKELY
-    for block, name in names.items():
+    for block, name in types.named.items():
         labels.label[block], labels.confidence[block] = labels.place(name), Confidence.CERTAIN
     # Text behind its length may be a part of something else; what lies further on in a block is no name for it.
     is_name = np.array([is_class(name) or is_text(name) for name in labels.names], np.bool_)
-    chosen = (types.type == NONE) & (labels.label != NONE)
-    chosen[chosen] = is_name[labels.label[chosen]]
+    named = (types.type == NONE) & (labels.label != NONE)
+    named[named] = is_name[labels.label[named]]
     return replace(
         types,
-        label=np.where(chosen, labels.label, np.int32(NONE)),
+        label=np.where(named, labels.label, np.int32(NONE)),
         labels=tuple(labels.names),
-        confidence=np.where(chosen, labels.confidence, types.confidence),
-        how=np.where(chosen, np.uint8(How.CONTENTS), types.how),
+        confidence=np.where(named, labels.confidence, types.confidence),
+        how=np.where(named, np.uint8(How.CONTENTS), types.how),
     )
 
 
