@@ -12,6 +12,7 @@ import dataclasses
 import importlib
 import os
 import signal
+import sys
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -42,6 +43,8 @@ def _import_with_deaf_threads(name: str) -> ModuleType:
     between, gdb never wakes: `run`, `continue` and `kill` then hang now and then. A thread inherits the mask of the
     one that starts it.
     """
+    if name in sys.modules:
+        return sys.modules[name]
     before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
     told = _THREADS in os.environ
     if not told:

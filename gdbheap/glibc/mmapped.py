@@ -13,6 +13,7 @@ from gdbheap.glibc.chunk_table import FLAG_MASK, IS_MMAPPED
 from gdbheap.glibc.layout import Layout
 from gdbheap.glibc.repair.unclaimed import UnclaimedRange, unclaimed_stretches
 from gdbheap.lazy import np
+from gdbheap.process.columns.gather import gather_words
 from gdbheap.process.cstruct import StructValue
 from gdbheap.process.live.touched import touched_spans
 from gdbheap.process.memory import readable_pieces
@@ -46,7 +47,8 @@ def find_mmapped(
     found: list[MmappedChunk] = []
     for search in (_at_the_start, _at_page_starts, _anywhere):
         reached = 0
-        for each in unclaimed_stretches(process, claimed + [(each.start, each.end) for each in found]):
+        stretches = unclaimed_stretches(process, claimed + [(each.start, each.end) for each in found])
+        for each in _those_that_begin_so(process, layout, stretches) if search is _at_the_start else stretches:
             if reached < each.end:
                 here = search(process, layout, UnclaimedRange(max(each.start, reached), each.end, each.limit))
                 reached = here[-1].end if here else reached
@@ -113,6 +115,14 @@ def _at_page_end(process: Process, layout: Layout, outer: MmappedChunk, end: int
             if chunk is not None and chunk.start == outer.start:
                 return chunk
     return None
+
+
+def _those_that_begin_so(process: Process, layout: Layout, stretches: list[UnclaimedRange]) -> Iterator[UnclaimedRange]:
+    """Yield the stretches whose first page may begin with such a chunk: their headers are read together."""
+    at = [first_chunk_after(process.page_after(each.start), layout) for each in stretches]
+    raw = gather_words(process.memory, layout.pointer_size, np.array(at, np.uint64), 2)[:, 1]
+    may_begin = raw & np.uint64(FLAG_MASK) == np.uint64(IS_MMAPPED)
+    yield from (each for each, good in zip(stretches, may_begin.tolist()) if good)
 
 
 def _at_the_start(process: Process, layout: Layout, stretch: UnclaimedRange) -> list[MmappedChunk]:

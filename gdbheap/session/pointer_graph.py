@@ -28,6 +28,8 @@ def pointer_graph(target: Target) -> PointerGraph:
     from gdbheap.analysis.pointers.pointer_graph import read_pointer_graph  # kept out of gdb's start
     from gdbheap.analysis.pointers.pointer_scan import PointerScan
 
+    if target.knows(_GRAPH):
+        return target.known(_GRAPH)
     sieve = PointerScan.of_space(target.process.machine, target.process.address_space)
     view = target.heap(sieve)
 

@@ -102,12 +102,16 @@ class Target:
         """Whether a value is kept under the key."""
         return key in self._kept
 
+    def known(self, key: Key[T]) -> T:
+        """Return the value that is kept under the key."""
+        return cast(T, self._kept[key])
+
     def keep(self, key: Key[T], compute: Callable[[ReadProgress | None], T]) -> T:
         """Return compute(progress), which is called once and kept under `key` until the process runs on. `progress`,
         if any, is to be called with each address reached, about once per MiB read. What Ctrl-C cut short (a value
         with `interrupted` set) is computed anew for the next command."""
         if key in self._kept:
-            return cast(T, self._kept[key])
+            return self.known(key)
         try:
             value = compute(self._progress)
         finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
@@ -55,6 +56,7 @@ class MappingRow:
     guard: int | None = field(metadata=column("count", shown=False))
 
 
+_NOT_COUNTED = dict.fromkeys(state.label for state in PageState)
 OF_PAGES = ("strip", "pages", *(state.label for state in PageState))
 
 
@@ -84,7 +86,7 @@ def mapping_row(
         kind=annotated.kind,
         sharing=annotated.sharing,
         inferred=any(part.inferred for part in annotated.parts),
-        **{state.label: None if counts is None else counts[state] for state in PageState},
+        **(_NOT_COUNTED if counts is None else {state.label: counts[state] for state in PageState}),
     )
 
 
@@ -96,6 +98,7 @@ def _pages_said(pages: Pages | PageSums) -> str:
     return ", ".join([*words, *([f"{human_size(pages.huge)} in huge pages"] if pages.huge else [])])
 
 
+@functools.cache
 def kind_token(kind: str) -> str:
     """Return the token of a published kind."""
     return "mapping." + next((group for group, ends in _GROUPS if kind.endswith(ends)), _REST)

@@ -220,23 +220,25 @@ def _other_parts(process: Process, view: GlibcHeap | None, pages: ResidentPages 
         sizes[name] = sizes.get(name, 0) + size
         held[name] = held.get(name, 0) + resident
 
-    for vma in annotate(process, view):
-        for part in vma.parts:
-            every = 0 if pages is None else int(pages.within(part.start, part.end))
-            if part.kind in _HEAPS or part.kind == "mmapped_chunk":
-                add(AROUND, part.size, every)
-            elif part.kind in _STACKS:
-                add(STACKS, part.size, every)
-            elif part.kind in _ANONYMOUS:
-                add(ANONYMOUS, part.size, every)
-            elif part.kind in _SHARED:
-                add(SHARED, part.size, every)
-            elif part.kind.endswith(_DATA):
-                add(DATA, part.size, every)
-            elif vma.vma.is_file:
-                add(FILES, part.size, every)
-            elif every or vma.vma.writable:
-                add(OTHER, part.size, every)
+    parts = [(vma, part) for vma in annotate(process, view) for part in vma.parts]
+    starts = np.array([part.start for _, part in parts], np.uint64)
+    ends = np.array([part.end for _, part in parts], np.uint64)
+    resident = [0] * len(parts) if pages is None else pages.within(starts, ends).tolist()
+    for (vma, part), every in zip(parts, resident):
+        if part.kind in _HEAPS or part.kind == "mmapped_chunk":
+            add(AROUND, part.size, every)
+        elif part.kind in _STACKS:
+            add(STACKS, part.size, every)
+        elif part.kind in _ANONYMOUS:
+            add(ANONYMOUS, part.size, every)
+        elif part.kind in _SHARED:
+            add(SHARED, part.size, every)
+        elif part.kind.endswith(_DATA):
+            add(DATA, part.size, every)
+        elif vma.vma.is_file:
+            add(FILES, part.size, every)
+        elif every or vma.vma.writable:
+            add(OTHER, part.size, every)
     if view is not None:
         # Heaps' headers and arenas, and the ends of pages that chunks do not fill.
         table = view.table

@@ -9,6 +9,7 @@ private anonymous memory are given as the zeros that they are, those of a regula
 from __future__ import annotations
 
 import os
+from collections.abc import Iterable
 from io import FileIO
 
 from gdbheap.errors import MemoryFault, NoProcess
@@ -56,6 +57,7 @@ class LiveMemory:
         self._vma = VMA(0, 0, "---p")
         # Whether the noted mapping's untouched pages need not be read from the process.
         self._sparse = False
+        self._anonymous: AddressSpace | None = None
         self._mapped: tuple[VMA, FileIO | None] | None = None
 
     def read(self, address: int, size: int) -> bytes:
@@ -117,8 +119,13 @@ class LiveMemory:
         return size
 
     def _find_mapping(self, address: int) -> None:
-        """Note the mapping that holds the address (a made-up one of a page where the space knows of none)."""
-        vma = self._space.find(address) if self._space is not None else None
+        """Note the mapping that holds the address (a made-up one of a page where the space knows of none), private
+        anonymous ones side by side as one: a program may have thousands."""
+        if self._anonymous is None:
+            self._anonymous = AddressSpace(_side_by_side(self._space or ()))
+        vma = self._anonymous.find(address)
+        if vma is None and self._space is not None:
+            vma = self._space.find(address)
         page = address & -KERNEL_PAGE
         self._vma = vma or VMA(page, page + KERNEL_PAGE, "---p")
         self._sparse = vma is not None and (is_private_anonymous(vma) or may_be_regular_file(vma))
@@ -183,6 +190,16 @@ class LiveMemory:
             f"process {self._pid} was killed, or runs another program by now: its memory is gone, and was not read "
             "before"
         )
+
+
+def _side_by_side(vmas: Iterable[VMA]) -> list[VMA]:
+    """Return the private anonymous mappings in order, those that touch made one."""
+    joined: list[VMA] = []
+    for vma in vmas:
+        if is_private_anonymous(vma):
+            start = joined.pop().start if joined and joined[-1].end == vma.start else vma.start
+            joined.append(VMA(start, vma.end, vma.permissions))
+    return joined
 
 
 def is_private_anonymous(vma: VMA) -> bool:

@@ -10,6 +10,7 @@ import re
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import accumulate
 
 from gdbheap.errors import HeapError, NoProcess
 from gdbheap.files import kernel_text
@@ -20,12 +21,12 @@ _LINE = re.compile(
     r"^([0-9a-f]{1,16})-([0-9a-f]{1,16}) ([-r][-w][-x][ps]) ([0-9a-f]{1,16}) ([0-9a-f]+:[0-9a-f]+) ([0-9]{1,20})(?: "
     r"+(.*))?$"
 )
-_START = re.compile(r"^([0-9a-f]+)-[0-9a-f]+ [-r][-w]", re.MULTILINE)
-_RSS = re.compile(r"^Rss: +([0-9]+) kB$", re.MULTILINE)
-_HUGE = re.compile(r"^(?:AnonHugePages|ShmemPmdMapped|FilePmdMapped): +([1-9][0-9]*) kB$", re.MULTILINE)
+# In smaps this line follows that of the mapping itself.
+_SECOND = "\nSize:"
+_RSS = "\nRss:"
+_HUGE = ("AnonHugePages", "ShmemPmdMapped", "FilePmdMapped")
 # What lies in hugetlbfs is not in Rss.
 HUGETLB = ("Private_Hugetlb", "Shared_Hugetlb")
-_HUGETLB = re.compile(rf"^(?:{'|'.join(HUGETLB)}): +([1-9][0-9]*) kB$", re.MULTILINE)
 _KEY = re.compile(r"^ProtectionKey: +([0-9]+)$", re.MULTILINE)
 _FIELD = re.compile(r"^([A-Za-z_]+):(?: *([0-9]+) kB$)?")
 
@@ -82,13 +83,17 @@ def read_resident(pid: int) -> dict[int, ResidentBytes]:
 
 def parse_resident(text: str) -> dict[int, ResidentBytes]:
     """Return the same of the text of /proc/PID/smaps."""
-    starts = [(match.start(), int(match[1], 16)) for match in _START.finditer(text)]
-    sizes = [int(size) * 1024 for size in _RSS.findall(text)]
-    found = {start: ResidentBytes(size, 0) for (_, start), size in zip(starts, sizes)}
-    for pattern, beside_rss in ((_HUGE, 0), (_HUGETLB, 1)):
-        for match in pattern.finditer(text):
-            start, size = starts[bisect_right(starts, (match.start(), 0)) - 1][1], int(match[1]) * 1024
-            found[start] = ResidentBytes(found[start].all + beside_rss * size, found[start].huge + size)
+    pieces = text.split(_SECOND)
+    starts = [int(piece[piece.rfind("\n") + 1 :].partition("-")[0], 16) for piece in pieces[:-1]]
+    held = [int(piece[piece.index(_RSS) + len(_RSS) :].partition("kB")[0]) * 1024 for piece in pieces[1:]]
+    found = {start: ResidentBytes(size, 0) for start, size in zip(starts, held)}
+    ends = list(accumulate(len(piece) + len(_SECOND) for piece in pieces[:-1]))
+    for name in (*_HUGE, *HUGETLB):
+        # (A pattern that begins with plain letters is looked for much faster.)
+        for match in re.finditer(rf"\n{name}: +([1-9][0-9]*) kB\n", text):
+            start, size = starts[bisect_right(ends, match.start()) - 1], int(match[1]) * 1024
+            beside_rss = size if name in HUGETLB else 0
+            found[start] = ResidentBytes(found[start].all + beside_rss, found[start].huge + size)
     return found
 
 
