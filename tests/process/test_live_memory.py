@@ -123,6 +123,18 @@ def test_a_read_beyond_the_end_is_a_fault_that_names_the_whole_range():
                 memory.read(address, 8)
 
 
+def test_thousands_of_mappings_side_by_side_are_read_in_a_few_pieces(monkeypatch):
+    with sparse_process(4 * MIB, step=1) as child:
+        pages = range(child.address, child.address + child.size, PAGE)
+        cut = [VMA(at, at + PAGE, ("rw-p", "r--p")[at // PAGE % 2]) for at in pages]
+        memory = LiveMemory(child.pid, NOTHING, AddressSpace(cut))
+        reads, real = [], os.preadv
+        monkeypatch.setattr(os, "preadv", lambda *asked: reads.append(asked) or real(*asked))
+        data = memory.read(child.address, child.size)
+        assert data == b"".join(expected_page(index, 1) for index in range(len(pages)))
+        assert len(reads) <= child.size // (2 * MIB) + 1
+
+
 def test_a_closed_process_is_read_through_the_fallback():
     memory = LiveMemory(2**22 + 1, ImageMemory([(0x1000, b"by the debugger")]), AddressSpace([]))
     assert memory.read(0x1003, 3) == b"the"

@@ -124,10 +124,10 @@ def test_resident_sizes_alone_are_those_of_smaps(tmp_path):
 
 def test_huge_pages_are_counted_with_the_mapping_that_has_them():
     text = (
-        "1000-2000 rw-p 00000000 00:00 0 \nRss:                   4 kB\nAnonHugePages:         0 kB\n"
-        "200000-800000 rw-p 00000000 00:00 0 \nRss:                6144 kB\nAnonHugePages:      4096 kB\n"
+        "1000-2000 rw-p 00000000 00:00 0 \nSize: 4 kB\nRss:                   4 kB\nAnonHugePages:         0 kB\n"
+        "200000-800000 rw-p 00000000 00:00 0 \nSize: 4 kB\nRss:                6144 kB\nAnonHugePages:      4096 kB\n"
         "ShmemPmdMapped:        0 kB\nFilePmdMapped:      2048 kB\n"
-        "900000-901000 rw-p 00000000 00:00 0 \nRss:                   0 kB\nAnonHugePages:         0 kB\n"
+        "900000-901000 rw-p 00000000 00:00 0 \nSize: 4 kB\nRss:                   0 kB\nAnonHugePages:         0 kB\n"
     )
     assert parse_resident(text) == {
         0x1000: ResidentBytes(4096, 0),
@@ -138,9 +138,9 @@ def test_huge_pages_are_counted_with_the_mapping_that_has_them():
 
 def test_what_lies_in_hugetlbfs_is_resident_though_rss_leaves_it_out():
     text = (
-        "200000-600000 rw-s 00000000 00:0f 17 /dev/hugepages/x\nRss:                   0 kB\n"
+        "200000-600000 rw-s 00000000 00:0f 17 /dev/hugepages/x\nSize: 4 kB\nRss:                   0 kB\n"
         "Shared_Hugetlb:     2048 kB\nPrivate_Hugetlb:    2048 kB\n"
-        "900000-901000 rw-p 00000000 00:00 0 \nRss:                   4 kB\nPrivate_Hugetlb:         0 kB\n"
+        "900000-901000 rw-p 00000000 00:00 0 \nSize: 4 kB\nRss:                   4 kB\nPrivate_Hugetlb:         0 kB\n"
     )
     assert parse_resident(text) == {0x200000: ResidentBytes(4 << 20, 4 << 20), 0x900000: ResidentBytes(4096, 0)}
 
