@@ -109,7 +109,8 @@ def _parser() -> ShellWords:
         each.add_argument("--do", action="append", default=[], metavar="COMMAND", help=text)
     report = gdb_command("report", "write one page of HTML with all of a process or a core", _report)
     report.add_argument("target", metavar="PID|CORE")
-    report.add_argument("file", metavar="FILE", nargs="?", help="the file to write (heap-PID.html, CORE.html)")
+    text = "the file to write (heap-PID.html, CORE.html; -: standard output)"
+    report.add_argument("file", metavar="FILE", nargs="?", help=text)
     command("demo", "install what is missing and show gdbheap at work on a small program", _demo)
     command("setup", "install what is missing", _set_up)
     command("doctor", "say what is found, what is missing, and what mends it", lambda o: doctor.report(o.gdb))

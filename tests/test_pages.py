@@ -114,7 +114,7 @@ def in_terminal(words: list[str], place: str) -> str:
     os.close(ours)
     assert gdb.returncode == 0, said
     # (What says how far a long walk has come is gone from the terminal's line when it is over.)
-    return re.sub(r"\r[^\n]*\r\x1b\[K", "", said.decode().replace("\r\n", "\n"))
+    return re.sub(r"\r[^\n]*\r", "", said.decode().replace("\r\n", "\n"))
 
 
 def regenerated(page: str) -> str:

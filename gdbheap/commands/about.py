@@ -12,7 +12,7 @@ from gdbheap import packages
 from gdbheap.errors import HeapError
 from gdbheap.glibc.layout import BUILT_IN, DWARF, SIGNATURE, SYMBOL, Layout
 from gdbheap.interface.command import Command
-from gdbheap.report.report import Facts, Report, Table
+from gdbheap.report.report import Facts, Next, Report, Table
 from gdbheap.report.rows import column, columns_of
 from gdbheap.session.target import Target
 
@@ -28,7 +28,9 @@ class _Row:
 def about(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Return what was found, a fact for each row; what cannot be found is a row that says why."""
     rows = [*_itself(), *_process(target)]
-    return Report("gdbheap", (Table(columns_of(_Row), rows), Facts(_facts(target), shown=False)))
+    facts = _facts(target)
+    then = (Next("heap", "what is in the heap"), Next("help gdbheap", "all commands")) if "places" in facts else ()
+    return Report("gdbheap", (Table(columns_of(_Row), rows), Facts(facts, shown=False)), next=then)
 
 
 def _facts(target: Target) -> dict[str, Any]:

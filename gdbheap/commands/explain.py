@@ -16,7 +16,7 @@ from gdbheap.interface.command import Argument, Command
 from gdbheap.process.address import Address
 from gdbheap.process.live.touched import touched_spans
 from gdbheap.process.process import Process
-from gdbheap.report.report import Facts, GivesWay, Line, Prose, Report, Table
+from gdbheap.report.report import Facts, GivesWay, Line, Next, Prose, Report, Table
 from gdbheap.report.rows import column, columns_of
 from gdbheap.session.heap_or_note import heap_or_note
 from gdbheap.session.known_variable import known_variable
@@ -83,7 +83,20 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
             Facts({"is": said.is_a, "answer": said.sentence, "address": Address(address)}, shown=False),
         ),
         notes=(*process.notes, *notes, *(notes_on_names(target, address) if live else ())),
+        next=tuple(_next(said, address)),
     )
+
+
+def _next(said: Answer, address: int) -> Iterator[Next]:
+    """Yield what tells more, by what the address is."""
+    if said.is_a == "live_block":
+        yield Next(f"heap owners {address:#x}", "who points to it")
+        yield Next(f"heap vis {address:#x} --count 1", "its bytes")
+    elif said.is_a in ("free_block", "top", "header", "past_end"):
+        yield Next(f"heap chunk {address:#x}", "the chunk in full")
+    elif said.is_a != "null":
+        yield Next(f"heap search {address:#x}", "where this value lies")
+        yield Next(f"vmmap {address:#x}", "what is mapped around it")
 
 
 def _said(

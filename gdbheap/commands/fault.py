@@ -15,7 +15,7 @@ from gdbheap.process.mm import address_space_limit, data_limit, read_mm
 from gdbheap.process.process import Process
 from gdbheap.process.signal_info import OF_ACCESSES, SI_KERNEL, SIGSEGV, SIGTRAP, SignalInfo, signal_name
 from gdbheap.process.stop import Stop
-from gdbheap.report.report import ABSENT, Absent, Facts, Line, Prose, Report, Table
+from gdbheap.report.report import ABSENT, Absent, Facts, Line, Next, Prose, Report, Table
 from gdbheap.report.rows import column, columns_of
 from gdbheap.session.target import Target
 from gdbheap.session.threads_inside import taken_locks
@@ -59,11 +59,14 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
                 Prose((_ordinary(crash.stop),)),
                 Table(columns_of(_Row), []),
             ),
+            next=(Next("heap", "what the heap holds"), Next("heap check", "whether it is whole")),
         )
     verdicts[0] = _with_members(target, crash, verdicts[0])
     rows = [_row(each, crash.access_kind) for each in verdicts]
     table = Table(columns_of(_Row), rows, list(_display_rows(crash, verdicts)))
-    return Report("fault", (table, Facts(_stop_facts(crash), shown=False)), notes=notes)
+    # (The rows for people have them.)
+    then = tuple(Next(each, shown=False) for each in verdicts[0].next)
+    return Report("fault", (table, Facts(_stop_facts(crash), shown=False)), notes, then)
 
 
 def _stop_facts(crash: CrashContext) -> dict[str, Any]:

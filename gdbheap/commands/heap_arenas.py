@@ -10,7 +10,7 @@ from gdbheap.analysis.memory_use.usage import HeapUsage, usage_by_arena
 from gdbheap.glibc.heap_view import NONCONTIGUOUS, Arena, HeapView
 from gdbheap.glibc.naming import arena_name
 from gdbheap.interface.command import Command
-from gdbheap.report.report import Facts, Faults, Report, Table
+from gdbheap.report.report import Facts, Faults, Next, Report, Table
 from gdbheap.report.rows import column, columns_of, goes
 from gdbheap.session.target import Target
 
@@ -50,6 +50,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
             Faults(view.faults),
         ),
         notes=view.notes,
+        next=(Next("heap map", "where it is free"), Next("heap rss", "what of it is in memory")),
     )
 
 

@@ -11,7 +11,7 @@ from gdbheap.glibc.heap_view import Bin, HeapView
 from gdbheap.glibc.naming import arena_name, owner_name, short_name
 from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.limit import count_argument, first_of, limit_of
-from gdbheap.report.report import ABSENT, Absent, Facts, Faults, Line, Report, Table
+from gdbheap.report.report import ABSENT, Absent, Facts, Faults, Line, Next, Report, Table
 from gdbheap.report.rows import column, columns_of
 from gdbheap.session.target import Target
 
@@ -54,6 +54,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
             Faults(view.faults),
         ),
         notes=view.notes,
+        next=(Next("heap check", "whether the lists are whole"), Next("heap sizes", "what is free and live by size")),
     )
 
 

@@ -20,7 +20,7 @@ from gdbheap.interface.command import Argument, Command
 from gdbheap.pictures.chunk_drawing import chunk_lines
 from gdbheap.process.address import Address
 from gdbheap.process.memory import Words
-from gdbheap.report.report import Facts, Faults, GivesWay, Line, Prose, Report, Table
+from gdbheap.report.report import Facts, Faults, GivesWay, Line, Next, Prose, Report, Table
 from gdbheap.report.rows import column, columns_of
 from gdbheap.session.large_heap import is_large, names_at_hand, notes_on_names
 from gdbheap.session.target import Target
@@ -76,7 +76,16 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
             Faults(faults),
         ),
         notes=notes_on_names(target, address) if chunk.state is State.IN_USE else (),
+        next=tuple(_next(chunk, view.layout.header)),
     )
+
+
+def _next(chunk: Chunk, header: int) -> Iterator[Next]:
+    if chunk.state is State.IN_USE:
+        yield Next(f"heap owners {chunk.address + header:#x}", "who points to it")
+    elif chunk.state.is_free:
+        yield Next("heap bins", "the list that it is in")
+    yield Next(f"heap vis {chunk.address:#x} --count 1", "its bytes")
 
 
 def _drawn(view: HeapView, row: int, words: Words, links: Sequence[AddressFact]) -> Iterator[Line]:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import os
+import shlex
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from gdbheap.analysis.snapshots.growth import holder_growth
+from gdbheap.analysis.snapshots.growth import LOST, HolderGrowth, holder_growth
 from gdbheap.analysis.snapshots.snapshot import GroupDifference, GroupSurvivors, Snapshot, came, compare, survivors
 from gdbheap.counted import counted
 from gdbheap.errors import UsageError
@@ -15,7 +18,7 @@ from gdbheap.interface.limit import count_argument, first_of, left_out, limit_of
 from gdbheap.pictures.drawn_answers import growth_svg
 from gdbheap.pictures.drawn_file import SVG, with_svg
 from gdbheap.report.printable import human_size
-from gdbheap.report.report import Facts, Line, Prose, Report, Table
+from gdbheap.report.report import Facts, Line, Next, Prose, Report, Table
 from gdbheap.session.snapshot_store import load_all, snapshot_now
 from gdbheap.session.target import Target
 from gdbheap.tables.growth_places import (
@@ -55,7 +58,21 @@ def diff_report(names: Sequence[str], limit: int | None) -> Report:
     or None: none)."""
     if not 2 <= len(names) <= 3:
         raise UsageError(f"heap diff takes two or three snapshots, not {len(names)}")
-    return _report(names, load_all(names), limit, None)
+    snapshots = load_all(names)
+    report = _report(names, snapshots, limit, None)
+    return replace(report, next=tuple(_in_a_shell(snapshots[-1], report.next)))
+
+
+def _in_a_shell(last: Snapshot, commands: Sequence[Next]) -> Iterator[Next]:
+    """Yield the commands as they are typed outside gdb, where the process is there still."""
+    pid, program = last.facts.get("pid"), last.facts.get("program")
+    try:
+        is_there = isinstance(pid, int) and bool(program) and os.readlink(f"/proc/{pid}/exe") == program
+    except OSError:
+        is_there = False
+    if is_there:
+        for each in commands:
+            yield replace(each, command=f"python3 -m gdbheap attach {pid} --do {shlex.quote(each.command)}")
 
 
 def growth(report: Report) -> int:
@@ -91,11 +108,23 @@ def _report(
         (
             Prose(before),
             Table(growth_columns(kind, last), rows, _displayed(changed, limit)),
-            Prose(tuple(growth_lines(grown, example))),
+            Prose(tuple(growth_lines(grown))),
             Facts(totals),
         ),
         notes=tuple(_notes(names, snapshots)),
+        next=tuple(_next(grown, example)),
     )
+
+
+def _next(grown: Sequence[HolderGrowth], example: int | None) -> Iterator[Next]:
+    """Yield how to look closer at the holder that grew most, at what is lost, and at the first example."""
+    holders = [each.holder for each in grown]
+    if holders and holders[0]:
+        yield Next(f"heap retained {holders[0]}", "what it keeps alive")
+    if LOST in holders:
+        yield Next("heap leaks", "what is lost")
+    if example is not None:
+        yield Next(f"heap owners {example:#x}", "who points to the first example")
 
 
 def _displayed(changed: Sequence[GrowthRow], limit: int | None) -> list[GrowthRow | Line]:

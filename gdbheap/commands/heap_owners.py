@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gdbheap.errors import UsageError
 from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.limit import count_argument, limit_of
-from gdbheap.report.report import Facts, Faults, Line, Prose, Report, Table
+from gdbheap.report.report import Facts, Faults, Line, Next, Prose, Report, Table
 from gdbheap.report.rows import columns_of
 from gdbheap.session.block_names import block_names
 from gdbheap.session.judged_blocks import judged_blocks
@@ -104,6 +104,7 @@ def _report(target: Target, answer: _Answer, limit: int) -> Report:
             Faults(target.heap().faults),
         ),
         notes=(*target.heap().notes, *answer.notes),
+        next=(Next(f"heap retained {start:#x}", "what it keeps alive"), Next(f"explain {start:#x}", "what it is")),
     )
 
 

@@ -12,7 +12,7 @@ from gdbheap.glibc.layout import Layout
 from gdbheap.glibc.sizes import tcache_range
 from gdbheap.interface.command import Command
 from gdbheap.report.printable import human_size
-from gdbheap.report.report import Report, Table
+from gdbheap.report.report import Next, Report, Table
 from gdbheap.report.rows import column, columns_of, goes
 from gdbheap.session.target import Target
 
@@ -100,6 +100,7 @@ def params(target: Target, arguments: Mapping[str, Any]) -> Report:
         "heap params",
         (Table(columns_of(_Row), rows),),
         notes=(f"mp_ is at {layout.mp.value:#x} (known by {layout.mp.source})",),
+        next=(Next("heap arenas", "what the arenas hold"), Next("heap rss", "what is in memory")),
     )
 
 

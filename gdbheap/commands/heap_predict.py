@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from gdbheap.analysis.prediction.calls import FUNCTIONS, parse_calls
 from gdbheap.interface.arguments import read_size
 from gdbheap.interface.command import Argument, Command
-from gdbheap.report.report import ABSENT, Absent, Line, Report, Table
+from gdbheap.report.report import ABSENT, Absent, Line, Next, Report, Table
 from gdbheap.report.rows import column, columns_of
 from gdbheap.session.target import Target
 from gdbheap.session.threads_inside import threads_inside
@@ -38,7 +38,8 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     predictions, notes = predict(target.process, target.heap(), target.selected_thread, threads_inside(target), calls)
     rows = [_row(each) for each in predictions]
     display_rows = list(_explained(rows)) if arguments["explain"] else None
-    return Report("heap predict", (Table(columns_of(_Row), rows, display_rows),), notes=tuple(notes))
+    then = (Next("heap bins", "the lists that blocks come from"),)
+    return Report("heap predict", (Table(columns_of(_Row), rows, display_rows),), tuple(notes), then)
 
 
 def _row(prediction: Prediction) -> _Row:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
@@ -14,8 +15,10 @@ from gdbheap.files import open_output
 from gdbheap.interface.arguments import parse
 from gdbheap.interface.command import Argument, Command
 from gdbheap.pictures.drawn_answers import broken_svgs, growth_svg, leaks_svg, rss_svg, sizes_svg
+from gdbheap.pictures.drawn_file import in_its_place
+from gdbheap.report.deliver import STANDARD_OUTPUT
 from gdbheap.report.printable import human_size, printable
-from gdbheap.report.report import Facts, Faults, Line, Prose, Report, Table
+from gdbheap.report.report import Facts, Faults, Next, Prose, Report, Table
 from gdbheap.report.rows import column, columns_of
 from gdbheap.session.target import Target
 
@@ -47,6 +50,8 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     made = _Made(target)
     names = [arguments[key] for key in ("a", "b", "c") if arguments[key]]
     sections = list(made.sections(names))
+    if arguments["file"] == STANDARD_OUTPUT:
+        return in_its_place(Report("heap report"), arguments, made.page(sections))
     size = _write(arguments["file"], made.page(sections))
     path = printable(arguments["file"])
     return Report(
@@ -54,10 +59,10 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         (
             Prose((f"{human_size(size)} in {path}: one page, with nothing to load from elsewhere",)),
             Table(columns_of(_Row), made.rows),
-            Prose((Line((("", "next: open it in a browser: "), ("command", f"xdg-open {path}"))),)),
             Facts({"bytes": size, "sections": len(sections)}, shown=False),
         ),
         notes=tuple(f"{row.section}: {row.error}" for row in made.rows if row.error),
+        next=(Next(f"shell xdg-open {shlex.quote(path)}", "opens it in a browser"),),
     )
 
 
@@ -207,7 +212,7 @@ def _not_said_twice(report: Report) -> Report:
         return replace(report, sections=(report.table,))
     sections = [each for each in report.sections if not isinstance(each, Faults)]
     if report.command == "heap rss":
-        sections = sections[1:]
+        del sections[1]  # the bar
     return replace(report, sections=tuple(sections))
 
 
@@ -246,7 +251,7 @@ COMMAND = Command(
     ),
     run=run,
     arguments=(
-        Argument("FILE", "path", "The file to write.", required=True),
+        Argument("FILE", "path", "The file to write (-: standard output).", required=True),
         Argument("A", "snapshot", "A snapshot to compare with the heap as it is now: a name, or a path (with a /)."),
         Argument("B", "snapshot", "A second: growth is from A to B."),
         Argument("C", "snapshot", "A third: steady growth."),

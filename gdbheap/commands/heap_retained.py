@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -11,10 +11,11 @@ from gdbheap.errors import UsageError
 from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.limit import count_argument, first_of, left_out, limit_of
 from gdbheap.lazy import np
-from gdbheap.pictures.drawn_file import DOT, write_drawing
+from gdbheap.pictures.drawn_file import DOT, in_its_place, write_drawing
 from gdbheap.pictures.page_facts import owner_dot
+from gdbheap.report.deliver import STANDARD_OUTPUT
 from gdbheap.report.printable import human_size
-from gdbheap.report.profiles import write_folded, write_pprof
+from gdbheap.report.profiles import folded_lines, write_folded, write_pprof
 from gdbheap.report.report import Facts, Faults, Line, Next, Prose, Report, Table
 from gdbheap.report.rows import columns_of
 from gdbheap.session.pointer_graph import notes_on
@@ -23,6 +24,10 @@ from gdbheap.tables.holder_rows import no_block
 from gdbheap.tables.retained_rows import MOST_ROWS, SHARED, KindRow, RetainedRows, RetainerRow
 from gdbheap.tables.retained_sentences import RetainedSentences
 
+# Rows of less than this share are left out where nobody asks for so many rows, unless there are fewer than these.
+_LITTLE = 0.001
+_FEWEST = 5
+
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """List the holders, or what is right below one, or the types."""
@@ -30,20 +35,39 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     sentences = RetainedSentences(rows)
     limit = limit_of(target, arguments)
     most = MOST_ROWS if arguments["json"] or not limit else limit
-    text = arguments["holder"]
+    text, asked = arguments["holder"], arguments["count"] is not None
     node = _node(rows, text) if text else None
+    if (document := _document(rows, arguments)) is not None:
+        return in_its_place(Report("heap retained"), arguments, document)
     files = tuple(_written(rows, arguments))
     if arguments["by_type"]:
         kinds = rows.by_type(node)
-        return _report(rows, _Found(KindRow, kinds, len(kinds), after=files), limit)
+        return _report(rows, _Found(KindRow, kinds, len(kinds), (), files, (), asked), limit)
     if node is None:
         found = rows.top(most)
         left = max(_holders(rows) - most, 0)
         suspects = tuple(sentences.suspects())
-        return _report(rows, _Found(RetainerRow, found, len(found) + left, suspects, files, _next(found)), limit)
+        then = _next(found)
+        return _report(rows, _Found(RetainerRow, found, len(found) + left, suspects, files, then, asked), limit)
     found = rows.below(node, most) if arguments["json"] else rows.below_by_type(node)
     before = (*sentences.of_asked(node), "below it:" if found else "")
-    return _report(rows, _Found(RetainerRow, found, len(found), before, files), limit)
+    then = (Next(f"heap owners {found[0].example:#x}", "who points to the first of them"),) if _has(found) else ()
+    return _report(rows, _Found(RetainerRow, found, len(found), before, files, then, asked), limit)
+
+
+def _has(found: Sequence[RetainerRow]) -> bool:
+    return bool(found) and isinstance(found[0].example, int)
+
+
+def _document(rows: RetainedRows, arguments: Mapping[str, Any]) -> Iterable[str] | None:
+    """Return what is to go to standard output in the answer's place, if anything is."""
+    if arguments["pprof"] == STANDARD_OUTPUT:
+        raise UsageError("a profile for pprof is binary: --pprof FILE")
+    if arguments[DOT.key] == STANDARD_OUTPUT:
+        return (owner_dot(rows),)
+    if arguments["folded"] == STANDARD_OUTPUT:
+        return folded_lines((each.frames, (each.bytes,)) for each in rows.owner_paths())
+    return None
 
 
 def _written(rows: RetainedRows, arguments: Mapping[str, Any]) -> Iterator[Line]:
@@ -76,7 +100,8 @@ def _holders(rows: RetainedRows) -> int:
 
 @dataclass(frozen=True)
 class _Found:
-    """What is shown: the rows that were made, of `count`; and what is said before and behind them."""
+    """What is shown: the rows that were made, of `count`; what is said before and behind them; `is_counted`: how many
+    rows are shown was asked for."""
 
     kind: type[RetainerRow] | type[KindRow]
     rows: Sequence[RetainerRow] | Sequence[KindRow]
@@ -84,12 +109,21 @@ class _Found:
     before: tuple[str, ...] = ()
     after: tuple[Line, ...] = ()
     next: tuple[Next, ...] = ()
+    is_counted: bool = False
+
+
+def _worth_a_row(rows: list[RetainerRow | KindRow | Line]) -> list[RetainerRow | KindRow | Line]:
+    """Return the rows that people are shown who have not said how many: none of next to nothing."""
+    large = [row for row in rows if isinstance(row, Line) or row.share >= _LITTLE]
+    return large if len(large) >= _FEWEST else rows[:_FEWEST]
 
 
 def _report(rows: RetainedRows, answer: _Found, limit: int) -> Report:
     target, held = rows.target, rows.found.held
     found, count = answer.rows, answer.count
     display: list[RetainerRow | KindRow | Line] = list(first_of(found, limit))
+    if not answer.is_counted:
+        display = _worth_a_row(display)
     if len(display) < count:
         display.append(left_out(count - len(display), "row"))
     if not found:
@@ -136,7 +170,7 @@ def _node(rows: RetainedRows, text: str) -> int:
     if named is not None:
         return named
     found = rows.found
-    address = rows.target.evaluate(text)
+    address = rows.target.evaluate(text.removeprefix("block "))
     block = found.held.blocks.find(address)
     if block is None:
         group = found.groups.find(address)
@@ -169,7 +203,11 @@ COMMAND = Command(
     arguments=(
         Argument("HOLDER", "text", "A holder's name as shown, or an address in a block."),
         Argument("--by-type", "flag", "A row for each type of block, of all or of what the holder retains."),
-        Argument("--folded", "path", "Write the owner paths to this file as folded stacks, with bytes."),
+        Argument(
+            "--folded",
+            "path",
+            "Write the owner paths, with bytes, to this file as folded stacks (-: to standard output).",
+        ),
         Argument("--pprof", "path", "Write them to this file as a profile for pprof, with bytes and blocks."),
         DOT,
         count_argument(),

@@ -20,6 +20,7 @@ from gdbheap.report.report import ABSENT, Absent, Facts, Faults, Next, Prose, Re
 from gdbheap.report.rows import column, columns_of
 from gdbheap.sentences.culprits import culprit_json, culprit_lines
 from gdbheap.sentences.memory_advice import (
+    advice_lines,
     allocator_lines,
     huge_lines,
     kernel_line,
@@ -27,7 +28,7 @@ from gdbheap.sentences.memory_advice import (
     share,
     top_lines,
     unjoined_lines,
-    verdict_lines,
+    verdict_line,
 )
 from gdbheap.session.assumed_zeros import note_on_zeros
 from gdbheap.session.culprits import find_culprits
@@ -56,7 +57,11 @@ class _Row:
 
 
 _NEXT = {
-    MemoryVerdict.LIVE: (Next("heap retained", "who holds it"), Next("heap leaks", "what nobody holds")),
+    MemoryVerdict.LIVE: (
+        Next("heap retained", "who holds it"),
+        Next("heap leaks", "what nobody holds"),
+        Next("heap snapshot before", "for heap diff before, later: what grows"),
+    ),
     MemoryVerdict.FRAGMENTATION: (
         Next("heap map", "where the live blocks lie between the free ones"),
         Next("heap sizes", "which sizes are free"),
@@ -105,9 +110,12 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         notes.append(f"{' and '.join(allocators)} in this process: {share(residency)}")
     total = sum(part.resident or 0 for part in residency.parts)
     known = residency.kernel is not None
+    answer = verdict_line(judged, verdict, stored is not None)
+    advice = tuple(advice_lines(judged, verdict, threshold))
     report = Report(
         "heap rss",
         (
+            Prose((answer,)),
             Prose(tuple(bar_line(sizes))),
             Table(columns_of(_Row, resident=stored is None, in_core=stored is not None), rows),
             Prose(
@@ -116,7 +124,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
                     *top_lines(residency),
                     *unjoined_lines(waiting),
                     *huge_lines(huge, residency),
-                    *verdict_lines(judged, verdict, threshold, stored is not None),
+                    *advice,
                     *culprit_lines(culprits),
                     *(largest_lines(largest) if verdict is MemoryVerdict.NOT_MALLOC else ()),
                     *allocator_lines(allocators, embedded),
@@ -131,7 +139,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
                     "by_trim_threshold": sum(top.by_threshold or 0 for top in residency.tops) if known else None,
                     "kept_by_thread_arenas": residency.kept if known else None,
                     "trim_threshold": threshold,
-                    "advice": [*map(plain_text, verdict_lines(judged, verdict, threshold, stored is not None))],
+                    "advice": [*map(plain_text, (answer, *advice))],
                     "huge": huge,
                     "unjoined_threads": len(waiting),
                     "unjoined_bytes": sum(each.end - each.start for each in waiting),

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.counted import counted
@@ -15,7 +16,7 @@ from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.limit import count_argument, left_out, limit_of
 from gdbheap.process.live.touched import out_of_reach, touched_spans
 from gdbheap.report.printable import human_size
-from gdbheap.report.report import ABSENT, Absent, Facts, Prose, Report, Table
+from gdbheap.report.report import ABSENT, Absent, Facts, Next, Prose, Report, Table
 from gdbheap.report.rows import column, columns_of
 from gdbheap.session.assumed_zeros import note_on_zeros
 from gdbheap.session.block_names import block_names
@@ -115,7 +116,16 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
             Facts({"found": len(rows)}),
         ),
         notes=tuple(notes),
+        next=tuple(_next(rows)),
     )
+
+
+def _next(rows: Sequence[_Row]) -> Iterator[Next]:
+    for row in rows[:1]:
+        yield Next(f"explain {row.address:#x}", "what the first is")
+    blocks = (row.mem for row in rows if isinstance(row.mem, int) and row.state == State.IN_USE.label)
+    for mem in islice(blocks, 1):
+        yield Next(f"heap owners {mem:#x}", "who points to the first block")
 
 
 def _not_searched(target: Target, wanted: _Wanted, arguments: Mapping[str, Any]) -> Iterator[str]:

@@ -10,8 +10,9 @@ from typing import Any
 
 from gdbheap.analysis.snapshots.snapshot_file import write_snapshot
 from gdbheap.errors import UsageError
+from gdbheap.interface.arguments import as_word
 from gdbheap.interface.command import Argument, Command
-from gdbheap.report.report import Facts, Faults, Line, Prose, Report, Table
+from gdbheap.report.report import Facts, Faults, Line, Next, Prose, Report, Table
 from gdbheap.report.rows import PATH, column, columns_of
 from gdbheap.session.snapshot_store import make_directory, path_of, snapshot_now
 from gdbheap.session.target import Target
@@ -65,6 +66,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
             Faults(heap.faults),
         ),
         notes=heap.notes,
+        next=() if kind == "core" else (Next(f"heap diff {as_word(name or path)}", "later: what has grown since"),),
     )
 
 

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from gdbheap.analysis.snapshots.snapshot_file import read_facts
 from gdbheap.errors import HeapError
+from gdbheap.interface.arguments import as_word
 from gdbheap.interface.command import Command
-from gdbheap.report.report import Line, Prose, Report, Table
+from gdbheap.report.report import Line, Next, Prose, Report, Table
 from gdbheap.report.rows import PATH, column, columns_of
 from gdbheap.session.snapshot_store import named_snapshots, path_of
 from gdbheap.session.target import Target
@@ -41,7 +42,17 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
             Prose(nothing),
         ),
         notes=tuple(notes),
+        next=tuple(_next(rows)),
     )
+
+
+def _next(rows: Sequence[_Row]) -> Iterator[Next]:
+    """Yield the comparison of the last two of the last one's process, or of it with what is there now."""
+    same = [row for row in rows if (row.program, row.pid) == (rows[-1].program, rows[-1].pid)]
+    if len(same) > 1:
+        yield Next(f"heap diff {as_word(same[-2].name)} {as_word(same[-1].name)}", "what grew between the two")
+    elif same:
+        yield Next(f"heap diff {as_word(same[-1].name)}", "what has grown since")
 
 
 def _rows(notes: list[str]) -> Iterator[tuple[float, str, _Row]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.counted import counted
@@ -12,7 +13,7 @@ from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.limit import count_argument, first_of, left_out, limit_of
 from gdbheap.lazy import np
 from gdbheap.report.printable import human_size
-from gdbheap.report.report import Facts, Faults, Line, Prose, Report, Table
+from gdbheap.report.report import Facts, Faults, Line, Next, Prose, Report, Table
 from gdbheap.report.rows import columns_of
 from gdbheap.sentences.block_names import BlockNames
 from gdbheap.sentences.type_reasons import chain_lines, chain_path, reason
@@ -31,6 +32,7 @@ from gdbheap.tables.type_rows import (
     group_row,
     sums,
 )
+from gdbheap.types.catalogue import NONE
 from gdbheap.types.short_names import short_name
 
 if TYPE_CHECKING:
@@ -81,7 +83,18 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
             Faults(target.heap().faults),
         ),
         notes=_notes(target, typed),
+        next=tuple(_next(typed)),
     )
+
+
+def _next(typed: _Typed) -> Iterator[Next]:
+    """Yield how to see one of the struct or class with the most bytes, and what each type keeps alive."""
+    types, start = typed.types, typed.leaks.held.blocks.start
+    named = (group.example for group in typed.groups if types.type[group.example] != NONE)
+    structs = (block for block in named if types.catalogue.types[int(types.type[block])].members)
+    for block in islice(structs, 1):
+        yield Next(f"heap view {int(start[block]):#x} --count 1", "one of them, member by member")
+    yield Next("heap retained --by-type", "what each type keeps alive")
 
 
 def _typed(target: Target) -> _Typed:
@@ -160,7 +173,16 @@ def _blocks(target: Target, typed: _Typed, wanted: str | None, arguments: Mappin
             Faults(target.heap().faults),
         ),
         notes=_notes(target, typed),
+        next=tuple(_next_of(typed, chosen)),
     )
+
+
+def _next_of(typed: _Typed, chosen: NDArray[np.intp]) -> Iterator[Next]:
+    """Yield how to look closer at the first of the blocks."""
+    for block in chosen[:1].tolist():
+        start = int(typed.leaks.held.blocks.start[block])
+        yield Next(f"heap owners {start:#x}", "who points to the first")
+        yield Next(f"heap types --why {start:#x}", "how its type is known")
 
 
 def _why(target: Target, typed: _Typed, address: int) -> Report:
@@ -191,6 +213,7 @@ def _why(target: Target, typed: _Typed, address: int) -> Report:
             Facts({"chain": [_step(typed.types, step) for step in typed.types.chain(block)]}, shown=False),
         ),
         notes=_notes(target, typed),
+        next=(Next(f"heap owners {start:#x}", "who points to it"), Next(f"heap vis {start:#x} --count 1", "its bytes")),
     )
 
 

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from gdbheap.counted import counted
 from gdbheap.errors import UsageError
+from gdbheap.glibc.chunk_table import State
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.interface.command import Argument, Command
 from gdbheap.report.printable import cut_end, printable
-from gdbheap.report.report import ABSENT, Absent, Facts, Faults, Line, Prose, Report, Table
+from gdbheap.report.report import ABSENT, Absent, Facts, Faults, Line, Next, Prose, Report, Table
 from gdbheap.report.rows import column, columns_of
 from gdbheap.sentences.block_names import with_confidence
 from gdbheap.session.block_names import all_names
@@ -69,7 +70,16 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
             Faults(view.faults),
         ),
         notes=view.notes,
+        next=tuple(_next(rows)),
     )
+
+
+def _next(rows: Sequence[_Row]) -> Iterator[Next]:
+    """Yield who points to the first node, where it lies in a block."""
+    for row in rows[:1]:
+        if isinstance(row.mem, int) and row.state == State.IN_USE.label:
+            yield Next(f"heap owners {row.mem:#x}", "who points to it")
+            yield Next(f"heap retained {row.mem:#x}", "what it keeps alive")
 
 
 @dataclass(frozen=True)

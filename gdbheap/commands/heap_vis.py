@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from itertools import islice
 from typing import Any
 
 from gdbheap.analysis.addresses.pointer_chain import pointer_chain
@@ -14,7 +15,7 @@ from gdbheap.glibc.heap_view import HeapView
 from gdbheap.glibc.naming import flag_letters, place_of
 from gdbheap.glibc.walk.links import demangle
 from gdbheap.interface.command import Argument, Command
-from gdbheap.report.report import Facts, Faults, Line, Report, Table
+from gdbheap.report.report import Facts, Faults, Line, Next, Report, Table
 from gdbheap.report.rows import column, columns_of
 from gdbheap.sentences.block_names import BlockNames
 from gdbheap.sentences.pointer_chains import end_text
@@ -78,7 +79,17 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
             Faults(view.faults),
         ),
         notes=view.notes,
+        next=tuple(_next(view, row, end)),
     )
+
+
+def _next(view: HeapView, row: int, end: int) -> Iterator[Next]:
+    """Yield who points to the first block of the program's that is shown, and its chunk in full."""
+    chunks = map(view.table.__getitem__, range(row, end))
+    for chunk in islice((each for each in chunks if each.state is State.IN_USE), 1):
+        mem = chunk.address + view.layout.header
+        yield Next(f"heap chunk {mem:#x}", "its header, bit by bit")
+        yield Next(f"heap owners {mem:#x}", "who points to it")
 
 
 class _Dump:

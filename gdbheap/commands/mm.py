@@ -18,7 +18,7 @@ from gdbheap.process.live.proc_maps import MappingUsage, read_smaps
 from gdbheap.process.mm import read_mm
 from gdbheap.process.process import Process
 from gdbheap.report.printable import human_size
-from gdbheap.report.report import Facts, Line, Prose, Report, Table
+from gdbheap.report.report import Facts, Line, Next, Prose, Report, Table
 from gdbheap.report.rows import columns_of
 from gdbheap.session.heap_or_note import heap_or_note
 from gdbheap.session.target import Target
@@ -60,6 +60,7 @@ def mm(target: Target, arguments: Mapping[str, Any]) -> Report:
             ),
         ),
         notes=(*process.notes, *notes, *doubt, *_unknown(process, usages)),
+        next=(Next("vmmap", "mapping by mapping"),),
     )
     return with_svg(
         report, arguments, lambda: space_svg(areas, names_by_address(rows), user_end(areas, process.machine))

@@ -24,7 +24,7 @@ from gdbheap.process.live.proc_maps import ResidentBytes, read_resident, read_sm
 from gdbheap.process.named_address import NamedAddress
 from gdbheap.process.process import Process, Thread
 from gdbheap.report.printable import human_size
-from gdbheap.report.report import Facts, Line, Prose, Report, Table
+from gdbheap.report.report import Facts, Line, Next, Prose, Report, Table
 from gdbheap.report.rows import columns_of
 from gdbheap.session.heap_or_note import heap_or_note
 from gdbheap.session.target import Target
@@ -175,7 +175,16 @@ def _report(answer: MappingAnswer, chosen: Sequence[AnnotatedVMA], around: _Arou
     gaps = Facts({"gaps": gaps_between(answer.mappings)} if answer.is_asked(GAPS) else {}, shown=False)
     known = Facts({} if around is None else _place_facts(answer, around), shown=False)
     parts = (Prose(before), Table(columns, rows, display), Prose(after), Facts(totals), gaps, known)
-    return Report("vmmap", parts, notes)
+    return Report("vmmap", parts, notes, tuple(_next(answer, chosen, around)))
+
+
+def _next(answer: Answer, chosen: Sequence[AnnotatedVMA], around: _Around | None) -> Iterator[Next]:
+    if around is not None:
+        yield Next(f"explain {around.address:#x}", "all that is known of it")
+    elif len(chosen) > 1:
+        yield Next("vmmap --summary", "by kind, module and size")
+    if around is None and len(chosen) > 1 and answer.heap is not None:
+        yield Next("heap rss", "where the resident memory is")
 
 
 def _place_facts(answer: MappingAnswer, around: _Around) -> dict[str, Any]:
@@ -212,7 +221,8 @@ def _sums(answer: MappingAnswer, chosen: Sequence[AnnotatedVMA]) -> Report:
     sums = sums_of(chosen, answer.resident)
     count = answer.asked.get(COUNT.key) or len(sums)
     shown = [*sums[:count], *([left_out(len(sums) - count, "row")] if len(sums) > count else [])]
-    return Report("vmmap", (Table(columns, sums, shown), Facts(_totals(answer, chosen))), answer.notes)
+    then = (Next("mm", "the address space, drawn"),)
+    return Report("vmmap", (Table(columns, sums, shown), Facts(_totals(answer, chosen))), answer.notes, then)
 
 
 def _any_huge(answer: MappingAnswer, chosen: Sequence[AnnotatedVMA]) -> bool:

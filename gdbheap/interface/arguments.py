@@ -239,6 +239,13 @@ def _choice(argument: Argument, word: str) -> str:
     return name
 
 
+def as_word(text: str) -> str:
+    """Return a name or path as it is typed for a command: in quotes where it has to be."""
+    if re.fullmatch(r"[^\s\"'()\[\]{}\\-][^\s\"'()\[\]{}\\]*", text):
+        return text
+    return '"' + re.sub(r'(["\\])', r"\\\1", text) + '"'
+
+
 def _unquote(text: str) -> str:
     if len(text) >= 2 and text[0] in "\"'" and text[-1] == text[0]:
         return re.sub(r"\\(.)", r"\1", text[1:-1])

@@ -7,13 +7,16 @@ import subprocess
 from pathlib import Path
 
 from gdbheap.launch.launcher import Launch
-from gdbheap.launch.one_shot import quiet
+from gdbheap.launch.one_shot import do_on_core, do_on_process, quiet
 
 
 def write_report(launch: Launch, target: str, file: str | None) -> int:
     """Write the page of a process (by its id) or of a core, and say so; return the exit status, 1 where there is no
     page."""
     is_pid = target.isdecimal() and not Path(target).exists()
+    if file == "-":
+        page = ["gdbheap heap report -"]
+        return do_on_process(launch, int(target), page) if is_pid else do_on_core(launch, target, None, page)
     words = launch.attach(int(target)) if is_pid else launch.core(target, None)
     path = file or f"{f'heap-{target}' if is_pid else os.path.basename(target)}.html"
     before = _made(path)

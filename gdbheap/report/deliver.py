@@ -57,6 +57,8 @@ def to_file(report: Report, path: str, form: OutputForm) -> str:
 
 
 def _lines(report: Report, form: OutputForm, width: int | None = None, paint: Paint = plain) -> Iterator[str]:
+    if report.document is not None:
+        return iter(report.document)
     if form is OutputForm.TEXT:
         return text_lines(report, width, paint)
     return json_lines(report) if form is OutputForm.JSON else row_lines(report)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import textwrap
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import combinations
 
 from gdbheap.report.printable import display_width
 from gdbheap.report.report import Column, Cut
@@ -47,8 +48,14 @@ def laid_out(columns: Sequence[Column], widths: Sequence[int], width: int | None
     ]
     if width is None or _needed(placed) <= width:
         return [placed]
+    whole = {each.number: each.width for each in placed}
     placed = _with_short_headings(_given_way(placed, width), widths, width)
-    return list(_in_lines(_with_broken_prose(placed, width), width))
+    lines = list(_in_lines(_with_broken_prose(placed, width), width))
+    if len(lines) == 1:
+        return lines
+    # Where a row takes several lines anyhow, what was cut gets its room back.
+    rooms = [width, *(_below(width) for _ in lines[1:])]
+    return [_widened(line, whole, room) for line, room in zip(_least_cut(lines, whole, rooms), rooms)]
 
 
 def _needed(placed: Sequence[Placed]) -> int:
@@ -91,12 +98,53 @@ def _with_broken_prose(placed: list[Placed], width: int) -> list[Placed]:
     return [*others, last]
 
 
+def _below(width: int) -> int:
+    """Return the room that the further lines of a row have."""
+    return max(width - len(INDENT), 1)
+
+
+def _least_cut(lines: list[list[Placed]], whole: Mapping[int, int], rooms: Sequence[int]) -> list[list[Placed]]:
+    """Return the columns in as many lines, those of each such that the least is lost of what was cut."""
+    placed = [each for line in lines for each in line]
+    best, least = lines, _lost(lines, whole, rooms)
+    for breaks in combinations(range(1, len(placed)), len(lines) - 1):
+        found = [placed[start:end] for start, end in zip((0, *breaks), (*breaks, len(placed)))]
+        if all(_needed(line) <= room for line, room in zip(found, rooms)):
+            lost = _lost(found, whole, rooms)
+            # (Of equals the one with the most on its first lines.)
+            if lost < least or (lost == least and list(map(len, found)) > list(map(len, best))):
+                best, least = found, lost
+    return best
+
+
+def _lost(lines: list[list[Placed]], whole: Mapping[int, int], rooms: Sequence[int]) -> int:
+    """Return how much of the columns finds no room in their lines."""
+    wanted = (
+        [each if each.cut is None else replace(each, width=whole[each.number]) for each in line] for line in lines
+    )
+    return sum(max(_needed(line) - room, 0) for line, room in zip(wanted, rooms))
+
+
+def _widened(line: list[Placed], whole: Mapping[int, int], room: int) -> list[Placed]:
+    """Return the columns of a line with broken headings and what was cut of them back, as far as the line has room now,
+    the last to have given way first."""
+    narrow = [each for each in line if each.width < whole[each.number] and not each.is_wrapped]
+    for each in sorted(narrow, key=lambda each: (each.cut is not None, -_last_order(each.column))):
+        width = min(whole[each.number], each.width + max(room - _needed(line), 0))
+        line[line.index(each)] = replace(each, width=width, cut=each.cut if width < whole[each.number] else None)
+    return line
+
+
+def _last_order(column: Column) -> int:
+    return max((step.order for step in column.gives), default=0)
+
+
 def _in_lines(placed: list[Placed], width: int) -> Iterator[list[Placed]]:
     """Yield the columns of each line of a row."""
     line: list[Placed] = []
     for each in placed:
         if line and _needed([*line, each]) > width:
             yield line
-            line, width = [], max(width - len(INDENT), 1)
+            line, width = [], _below(width)
         line.append(each)
     yield line

@@ -17,7 +17,12 @@ Stack = tuple[Sequence[str], Sequence[int]]
 def write_folded(path: str, stacks: Iterable[Stack]) -> None:
     """Write a line for each stack: its frames, outermost first, and its first value. UsageError where the file cannot
     be written."""
-    _write(path, (f"{';'.join(map(_frame, frames))} {values[0]}\n".encode() for frames, values in stacks))
+    _write(path, (line.encode() for line in folded_lines(stacks)))
+
+
+def folded_lines(stacks: Iterable[Stack]) -> Iterator[str]:
+    """Yield those lines."""
+    return (f"{';'.join(map(_frame, frames))} {values[0]}\n" for frames, values in stacks)
 
 
 def write_pprof(path: str, stacks: Iterable[Stack], values: Sequence[tuple[str, str]]) -> None:

@@ -14,7 +14,7 @@ class Progress:
         self._clock = clock
         self._next = clock() + 1.0
         self._read = 0
-        self._shown = False
+        self._shown = 0
 
     def __call__(self, address: int) -> None:
         self._read += 1
@@ -27,10 +27,12 @@ class Progress:
     def _show(self, text: str) -> None:
         if self._clock() >= self._next:
             self._next = self._clock() + 0.5
-            self._shown = True
-            self._write(f"\r{text} (Ctrl-C stops here) ")
+            line = f"{text} (Ctrl-C stops here) "
+            self._write(f"\r{line:<{self._shown}}")
+            self._shown = max(self._shown, len(line))
 
     def finish(self) -> None:
-        """Clear the line."""
+        """Clear the line, with blanks: a terminal may know no escapes."""
         if self._shown:
-            self._write("\r\x1b[K")
+            self._write(f"\r{'':<{self._shown}}\r")
+            self._shown = 0

@@ -148,22 +148,25 @@ Section = Union[Table, Prose, Facts, Faults]
 
 @dataclass(frozen=True)
 class Next:
-    """A command that leads on from an answer, as it is typed, and what it tells."""
+    """A command that leads on from an answer, as it is typed, and what it tells. `shown` False: the answer's text has
+    it elsewhere."""
 
     command: str
     tells: str = ""
+    shown: bool = True
 
 
 @dataclass(frozen=True)
 class Report:
     """One command's whole answer: its sections as people read them (one Table at most), `notes`, what the reader
     must know besides, and what may be asked `next`. JSON has the rows, all facts, the notes, the faults and the
-    commands."""
+    commands. `document` is what stands in the answer's place: a page or a drawing that goes to standard output."""
 
     command: str
     sections: tuple[Section, ...] = ()
     notes: tuple[str, ...] = ()
     next: tuple[Next, ...] = ()
+    document: tuple[str, ...] | None = None
 
     @property
     def table(self) -> Table:

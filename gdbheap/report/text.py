@@ -22,8 +22,8 @@ def text_lines(report: Report, width: int | None = None, paint: Paint = plain) -
         yield from _section(section, width, paint)
     for note in report.notes:
         yield line_text(Line.plain(f"note: {note}", "note"), width, paint)
-    if report.next:
-        yield line_text(Line(tuple(_next(report.next))), width, paint)
+    if commands := [each for each in report.next if each.shown]:
+        yield line_text(Line(tuple(_next(commands))), width, paint)
 
 
 def _next(commands: Sequence[Next]) -> Iterator[tuple[str, str]]:

@@ -40,8 +40,8 @@ def culprit_lines(found: Culprits | None) -> Iterator[Line]:
             f"{counted(found.blocks, 'live block')} ({human_size(found.bytes)}, mostly of {found.size:#x} bytes: "
             f"{found.size_blocks:,}, {found.type}) are spread over {spread}"
         )
-    yield Line.plain(f"  {text}")
-    yield Line.plain(f"  for example the block at {found.example:#x}, {held}: `heap owners {found.example:#x}`")
+    yield Line.plain(text)
+    yield Line.plain(f"for example the block at {found.example:#x}, {held}: `heap owners {found.example:#x}`")
 
 
 def culprit_json(found: Culprits | None) -> dict[str, Any] | None:

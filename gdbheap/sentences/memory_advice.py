@@ -15,14 +15,15 @@ from gdbheap.report.report import Line
 if TYPE_CHECKING:
     # What these bring is kept out of gdb's start: the functions below import it when they are called.
     from gdbheap.analysis.memory_use.largest import LargeMapping
-    from gdbheap.analysis.memory_use.residency import Residency
+    from gdbheap.analysis.memory_use.residency import Residency, Top
     from gdbheap.process.threads.thread_stacks import StackBlock
 
+# An arena that keeps no more than this free is not told of by itself.
+_LITTLE_FREE = 256 << 10
+_MOST_ARENAS = 8
 # Where so much of all that is resident lies in huge pages, it is said.
 _MUCH_HUGE = 1 / 10
 _TRY = {
-    MemoryVerdict.LIVE: "the program holds it: `heap leaks` shows what nobody points to, `heap snapshot` and `heap "
-    "diff` what grows",
     MemoryVerdict.FRAGMENTATION: (
         "free chunks lie between blocks in use, and share their pages: take long-lived and short-lived blocks from "
         "different pools, or fewer sizes; `heap sizes` shows which"
@@ -91,7 +92,8 @@ def kernel_line(residency: Residency, total: int) -> Iterator[Line]:
 def top_lines(residency: Residency) -> Iterator[Line]:
     """Yield, for each arena with free memory, what malloc_trim would return and what pins its top."""
     tops = sorted(residency.tops, key=lambda top: -(top.free_resident or top.free) - (top.resident or 0))
-    for top in tops[:8]:
+    large = [top for top in tops if top.trimmable or _kept(top) > _LITTLE_FREE]
+    for top in large[:_MOST_ARENAS]:
         words = f"arena {arena_name(top.arena)}: top of {human_size(top.size)} at {top.address:#x}"
         if top.trimmable is not None:
             words += f"; malloc_trim(0) would return {human_size(top.trimmable)}"
@@ -104,8 +106,19 @@ def top_lines(residency: Residency) -> Iterator[Line]:
                 f"{below}{human_size(top.free)} in free chunks in all",
                 "dim",
             )
-    if len(tops) > 8:
-        yield Line.plain(f"… {counted(len(tops) - 8, 'more arena')}: --json has all", "dim")
+    if len(large) > _MOST_ARENAS:
+        yield Line.plain(f"… {counted(len(large) - _MOST_ARENAS, 'more arena')}: --json has all", "dim")
+    if little := [top for top in tops if top not in large]:
+        each = "" if len(little) == 1 else " each"
+        name = f"arena {arena_name(little[0].arena)}" if len(little) == 1 else f"{len(little):,} arenas"
+        most = human_size(max(map(_kept, little)))
+        none = ", of which malloc_trim(0) would return nothing" if all(top.trimmable == 0 for top in little) else ""
+        yield Line.plain(f"{name}: {most} free at most{each}{none}", "dim")
+
+
+def _kept(top: Top) -> int:
+    """Return how much an arena has that is not in use: what is in memory of its top, and its free chunks."""
+    return top.free + (top.size if top.resident is None else top.resident)
 
 
 def unjoined_lines(waiting: Sequence[StackBlock]) -> Iterator[Line]:
@@ -142,24 +155,28 @@ def largest_lines(largest: Sequence[LargeMapping]) -> Iterator[Line]:
 def allocator_lines(in_place: Sequence[str], embedded: Sequence[str]) -> Iterator[Line]:
     """Yield how allocators in malloc's place tell of themselves, and how those on top of it are switched off."""
     for name in in_place:
-        yield Line.plain(f"  try: {_OWN_STATISTICS[name]}")
+        yield Line.plain(f"try: {_OWN_STATISTICS[name]}")
     for name in embedded:
-        yield Line.plain(f"  {_EMBEDDED[name]}")
+        yield Line.plain(_EMBEDDED[name])
 
 
-def verdict_lines(residency: Residency, verdict: MemoryVerdict, threshold: int | None, of_core: bool) -> Iterator[Line]:
-    """Yield the verdict, why, and what to try; `threshold` is malloc's trim_threshold. `of_core`: what counts as
-    resident is what the core has."""
-    yield Line.plain(f"verdict: {verdict.value.replace('_', ' ')}{_why(residency, verdict, of_core)}", "heading")
+def verdict_line(residency: Residency, verdict: MemoryVerdict, of_core: bool) -> Line:
+    """Return the verdict, and why. `of_core`: what counts as resident is what the core has."""
+    return Line.plain(f"verdict: {verdict.value.replace('_', ' ')}{_why(residency, verdict, of_core)}", "heading")
+
+
+def advice_lines(residency: Residency, verdict: MemoryVerdict, threshold: int | None) -> Iterator[Line]:
+    """Yield what to try; `threshold` is malloc's trim_threshold."""
     trimmable = sum(top.trimmable or 0 for top in residency.tops)
     if verdict is MemoryVerdict.RETENTION and residency.kept > trimmable:
-        yield Line.plain(f"  try: {_about_kept_tops(threshold)}")
+        yield Line.plain(f"try: {_about_kept_tops(threshold)}")
     elif verdict is MemoryVerdict.RETENTION:
-        yield Line.plain(f"  try: {_about_trimming(residency)}")
+        yield Line.plain(f"try: {_about_trimming(residency)}")
     else:
         if verdict is MemoryVerdict.FRAGMENTATION:
-            yield Line.plain(f"  {_about_trimming(residency)}")
-        yield Line.plain(f"  try: {_TRY[verdict]}")
+            yield Line.plain(_about_trimming(residency))
+        if verdict in _TRY:
+            yield Line.plain(f"try: {_TRY[verdict]}")
 
 
 def _about_trimming(residency: Residency) -> str:

@@ -119,8 +119,8 @@ def for_people(row: GrowthRow) -> GrowthRow:
     return replace(row, what=f'{row.what}: "{row.text}{more}"')
 
 
-def growth_lines(grown: Sequence[HolderGrowth], example: int | None) -> Iterator[Line]:
-    """Yield which holders grew most, and the command that leads on."""
+def growth_lines(grown: Sequence[HolderGrowth]) -> Iterator[Line]:
+    """Yield which holders grew most."""
     for each in grown[:_MOST_HOLDERS]:
         what = f": {each.count:,} {each.what}" if each.what else ""
         yield Line.plain(
@@ -128,9 +128,6 @@ def growth_lines(grown: Sequence[HolderGrowth], example: int | None) -> Iterator
         )
     if len(grown) > _MOST_HOLDERS:
         yield Line.plain(f"… {counted(len(grown) - _MOST_HOLDERS, 'more holder')} grew less", "dim")
-    if example is not None:
-        rest = ", `heap retained` who keeps how much alive" if grown else ""
-        yield Line.plain(f"`heap owners {example:#x}` shows who points to the first example{rest}", "dim")
 
 
 def alive_now(target: Target, last: Snapshot) -> NDArray[np.bool_] | None:

@@ -111,16 +111,17 @@ class _Progress:
     def __init__(self, all_of_them: int, done: int) -> None:
         self._all, self._done = all_of_them, done
         self._next = time.monotonic() + 1.0
-        self._shown = False
+        self._shown = 0
 
     def came(self) -> None:
         self._done += 1
         if sys.stderr is not None and sys.stderr.isatty() and time.monotonic() >= self._next:
             self._next = time.monotonic() + 0.5
-            self._shown = True
-            sys.stderr.write(f"\r{self._done:,} of {counted(self._all, 'core')} (Ctrl-C keeps what is done) ")
+            line = f"{self._done:,} of {counted(self._all, 'core')} (Ctrl-C keeps what is done) "
+            self._shown = max(self._shown, len(line))
+            sys.stderr.write(f"\r{line}")
             sys.stderr.flush()
 
     def finish(self) -> None:
         if self._shown:
-            sys.stderr.write("\r\x1b[K")
+            sys.stderr.write(f"\r{'':<{self._shown}}\r")

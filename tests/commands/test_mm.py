@@ -93,6 +93,7 @@ private anonymous   64 MiB         ?          ?        ?
 private file        28 KiB         ?          ?        ?
 total: virtual bytes 67,493,888 (64 MiB), resident bytes unknown, anonymous bytes unknown, swapped bytes unknown
 note: the stack limit and resident sizes are not available for a core
+next: vmmap (mapping by mapping)
 """
     )
 

@@ -75,13 +75,14 @@ thread stack 32 KiB, mmapped chunk 16 KiB, \
 tls 12 KiB, program text 8 KiB, 8 other kinds 44 KiB
 by sharing: private anonymous 64 MiB, private file 28 KiB
 total: mappings 15, bytes 67,493,888 (64 MiB), resident bytes unknown
+next: vmmap --summary (by kind, module and size), heap rss (where the resident memory is)
 """
     )
 
 
 def test_a_filter_takes_any_word_of_a_row():
     for word in ("arena 1", "ARENA_HEAP", "-p    "):
-        assert say(word.strip()).splitlines()[-1].startswith("total: mappings ")
+        assert "\ntotal: mappings " in say(word.strip())
     assert say("program data").splitlines()[1:2] == [
         "0x404000  0x406000  rw-p  8 KiB  0x4000  program data  /bin/server"
     ]
@@ -90,7 +91,7 @@ def test_a_filter_takes_any_word_of_a_row():
 
 
 def test_a_filter_that_is_also_an_expression_says_so():
-    assert say("heap").endswith("note: heap is also an expression, 0x1234: `vmmap (heap)` is about that address\n")
+    assert "\nnote: heap is also an expression, 0x1234: `vmmap (heap)` is about that address\n" in say("heap")
 
 
 def test_an_address_in_a_chunk():
@@ -105,6 +106,7 @@ in the chunk at 0x1000000 (0x300 bytes, in_use), 0x8 bytes into its mem
   ^ 0x1000018
 0x7f0000000000  0x7f0000021000  rw-p  132 KiB     0x0  heap of arena 1
 total: mappings 1, bytes 135,168 (132 KiB), resident bytes unknown
+next: explain 0x1000018 (all that is known of it)
 """
     )
 
@@ -139,6 +141,7 @@ the gap between them has 0x7efffefdf000 bytes
   - 0x1021000 -
 0x7f0000000000  0x7f0000021000  rw-p  132 KiB     0x0  heap of arena 1
 total: mappings 0, bytes 0, resident bytes unknown
+next: explain 0x1021000 (all that is known of it)
 """
     )
 
@@ -166,7 +169,7 @@ def test_neither_mapping_nor_address_is_an_error_with_gdbs_words():
 
 def test_without_a_heap_it_says_why_and_goes_on():
     text = say(heap=False)
-    assert text.endswith("note: without malloc's own word on what is a heap: malloc was never called\n")
+    assert "\nnote: without malloc's own word on what is a heap: malloc was never called\nnext: " in text
     assert "heap (brk)" in text
 
 
@@ -238,7 +241,7 @@ def test_runs_of_mappings_that_are_alike_are_told_once():
         "0x7f5000040000  0x7f5000041000  ---p    4 KiB     0x0  no access",
         "  … 538 mappings like these 2, up to 0x7f500448e000, 68 MiB: --count 0 shows all",
     ]
-    assert len(asked(made_process(turns), count=0).splitlines()) == 1 + 540 + 3
+    assert len(asked(made_process(turns), count=0).splitlines()) == 1 + 540 + 4
     assert asked(made_process(turns), count=3).splitlines()[4] == "… 537 more mappings: --count 0 shows all"
 
 

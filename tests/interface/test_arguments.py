@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gdbheap.errors import UsageError
-from gdbheap.interface.arguments import parse
+from gdbheap.interface.arguments import as_word, parse
 from gdbheap.interface.command import Argument, Command
 from gdbheap.report.report import Report
 
@@ -122,3 +122,9 @@ def test_a_word_too_many_is_named():
     command = Command("heap bins", "List.", COMMAND.run, arguments=(Argument("KIND", "choice", "Which.", ("small",)),))
     assert given("small", command) == {"kind": ("small",)}
     assert error("small talk", command) == "unexpected argument 'talk'"
+
+
+@pytest.mark.parametrize("name", ["before", "a b", 'a "quoted" name', "back\\slash", "-dash", "it's", "(x", "", "ünï"])
+def test_a_name_is_typed_so_that_it_is_read_again(name):
+    command = Command("x", "X.", run=lambda target, arguments: None, arguments=(Argument("NAME", "name", "A name."),))
+    assert parse(command, as_word(name), int)["name"] == name

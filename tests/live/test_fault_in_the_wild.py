@@ -268,7 +268,8 @@ def test_a_core_made_at_a_breakpoint_holds_no_fault(tmp_path):
     assert without_siginfo(poor)
     said = ask([str(program), str(core)], ["fault"], then=[f"core-file {poor}", "fault"])
     assert said["fault"]["rows"] == []
-    assert said.text.rstrip().endswith("there is no fault to explain. `explain ADDRESS` explains an address")
+    last = said.text.rstrip().rpartition("\nnext: ")[0]
+    assert last.endswith("there is no fault to explain. `explain ADDRESS` explains an address")
 
 
 def test_attaching_and_interrupting_are_no_faults(tmp_path):

@@ -12,8 +12,10 @@ REACH = ("break inspected", "run", "up")
 
 
 def lettered(text):
-    """Return the text with each address in the heap as a letter, in the order in which they are met."""
+    """Return the text, but for what leads on, with each address in the heap as a letter, in the order in which they
+    are met."""
     letters = {}
+    text = text.partition("next: heap owners ")[0]
     return re.sub(
         r"0x[5-9][0-9a-f]{11}\b", lambda match: letters.setdefault(match[0], chr(ord("A") + len(letters))), text
     )
@@ -65,7 +67,9 @@ def test_lists_and_trees_of_c(gdb):
         "    friend_of → A: node 1 again\n"
         "2 nodes, following friend_of; struct customer also has all.next, all.prev (--by all.next)\n"
     )
-    assert said["heap view ada --by all.next --count 1"].endswith(
+    first = said["heap view ada --by all.next --count 1"]
+    assert re.search(r"\nnext: heap owners (0x\w+) \(who points to it\), heap retained \1 \(", first)
+    assert lettered(first).endswith(
         "… more nodes follow: --count 0 shows up to 65,536\n"
         "1 node, following all.next; struct customer also has all.prev, friend_of (--by all.prev)\n"
     )

@@ -222,7 +222,8 @@ def test_without_symbols_what_is_taken_for_granted_is_said(gdb, tmp_path):
     )[command].splitlines()
     fast = said[1].split()[-1]
     assumed = "note: free slots[7]: global_max_fast, which only a symbol tells, is taken to be its default, 0x80"
-    assert (fast, said[3:]) in [("fastbin[1]", [assumed]), ("tcache[1]", [])]
+    then = "next: heap bins (the lists that blocks come from)"
+    assert (fast, said[3:]) in [("fastbin[1]", [assumed, then]), ("tcache[1]", [then])]
     assert said[2].split()[-1] == "tcache[1]"
 
 

@@ -27,10 +27,13 @@ def test_the_page_says_what_the_commands_say_and_what_the_program_wrote_down(tmp
         then = [f"heap retained --dot {tmp_path}/owners.dot"]
         then += [f"{command} --svg {tmp_path}/{name}.svg" for name, command in DRAWN.items()]
         answers = ask(["-p", str(started.pid)], COMMANDS, then=then)
-        words = [sys.executable, "-m", "gdbheap", "report", str(started.pid), str(page)]
+        words = [sys.executable, "-m", "gdbheap", "report", str(started.pid), "-"]
         made = subprocess.run(words, cwd=ROOT, capture_output=True, text=True)
+        page.write_text(made.stdout)
         expected = dict(re.findall(r"^holder \w+ (\w+) (\d+ \d+)$", started.text, re.MULTILINE))
-    assert made.returncode == 0 and page.exists(), made.stdout + made.stderr
+    # Nothing but the page is on standard output.
+    assert made.returncode == 0 and made.stdout.startswith("<!DOCTYPE html>"), made.stdout + made.stderr
+    assert made.stdout.rstrip().endswith("</html>")
     parsed = Parsed(page.read_text())
     assert parsed.elements["script"] == 2 and parsed.elements["img"] == 0
     assert page.stat().st_size < 2 << 20

@@ -41,7 +41,7 @@ def said():
         lines.append(f"set width {width}")
         for command in COMMANDS:
             lines += [f"echo \\n=== {width} {command}\\n", command]
-    text = re.sub(r"\rreading [^\r\n]*|\r\x1b\[K", "", typed(*lines))  # how far a slow machine has come
+    text = re.sub(r"\r[^\n]*\r", "", typed(*lines))  # how far a slow machine has come
     parts = text.split("\n=== ")[1:]
     heads = {part.partition("\n")[0]: part.partition("\n")[2] for part in parts}
     return {(command, width): heads[f"{width} {command}"] for width in WIDTHS for command in COMMANDS}

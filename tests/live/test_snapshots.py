@@ -52,6 +52,7 @@ def test_named_snapshots_are_kept_listed_and_compared_without_gdb(tmp_path):
         timeout=240,
     )
     assert said.stderr == ""
+    # (What leads on from it wants the process, which has ended.)
     assert said.stdout.splitlines()[-1] == "total: grown bytes 10,000 (9.8 KiB), appeared 125, vanished 0"
 
 

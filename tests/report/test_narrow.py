@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 
 from gdbheap.report.paint import terminal_paint
-from gdbheap.report.printable import cut_path
-from gdbheap.report.report import Column, Facts, Fault, Faults, Line, Prose, Report, Table
+from gdbheap.report.printable import cut_middle, cut_path
+from gdbheap.report.report import Column, Facts, Fault, Faults, GivesWay, Line, Prose, Report, Table
 from gdbheap.report.rows import PATH, PREVIEW, goes
 from gdbheap.report.text import text_lines
 
@@ -35,7 +35,7 @@ def text(width, *sections, notes=(), **options):
         (51, '0x1000  "twenty-two cha…  /usr/lib/libc.so.6'),
         (42, '0x1000  "twenty-two cha…  …/lib/libc.so.6'),
         (38, '0x1000  "twenty-two cha…  …/libc.so.6'),
-        (30, '0x1000  "twenty-two cha…'),
+        (30, '0x1000  "twenty-two characters'),
     ],
 )
 def test_columns_give_way_in_their_order_and_only_as_far_as_is_needed(width, row):
@@ -54,6 +54,20 @@ def test_what_still_finds_no_room_stands_below():
         "    0x555555559290\n"
         "0x555555559290   0x20\n"
         "    0x5555555592b0\n"
+    )
+
+
+def test_a_row_of_several_lines_is_divided_so_that_the_least_is_cut():
+    cut = (GivesWay(10, 8, cut_middle),)
+    columns = (
+        Column("held", "count"),
+        Column("holder", gives=cut),
+        Column("type", gives=(GivesWay(5, 8, cut_middle),)),
+        Column("example", "address"),
+    )
+    row = (7, "server->sessions", "std::vector<Session *>", 0x5555555592A0)
+    assert text(30, Table(columns, [row])) == (
+        "held  holder\n    type               example\n   7  server->sessions\n    std…ion *>  0x5555555592a0\n"
     )
 
 

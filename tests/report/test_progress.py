@@ -21,4 +21,15 @@ def test_a_short_walk_says_nothing():
 
 
 def test_a_long_walk_says_how_far_it_is_and_clears_up():
-    assert shown([0, 0.5, 1.1, 1.1, 1.2]) == ["\rreading the heap: 2 MiB, at 0x2000 (Ctrl-C stops here) ", "\r\x1b[K"]
+    line = "reading the heap: 2 MiB, at 0x2000 (Ctrl-C stops here) "
+    assert shown([0, 0.5, 1.1, 1.1, 1.2]) == [f"\r{line}", f"\r{' ' * len(line)}\r"]
+
+
+def test_a_shorter_line_leaves_nothing_of_a_longer_one():
+    written = []
+    clock = iter([0.0, 2.0, 2.0, 4.0, 4.0])
+    progress = Progress(written.append, lambda: next(clock))
+    progress.of_types(1 << 20)
+    progress(0x1000)
+    long, short = (len(text.rstrip(" ")) for text in written)
+    assert short < long and len(written[0].rstrip(" ")) <= len(written[1])
