@@ -178,7 +178,7 @@ def _report(answer: MappingAnswer, chosen: Sequence[AnnotatedVMA], around: _Arou
     return Report("vmmap", parts, notes, tuple(_next(answer, chosen, around)))
 
 
-def _next(answer: Answer, chosen: Sequence[AnnotatedVMA], around: _Around | None) -> Iterator[Next]:
+def _next(answer: MappingAnswer, chosen: Sequence[AnnotatedVMA], around: _Around | None) -> Iterator[Next]:
     if around is not None:
         yield Next(f"explain {around.address:#x}", "all that is known of it")
     elif len(chosen) > 1:
