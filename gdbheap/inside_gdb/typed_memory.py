@@ -28,6 +28,21 @@ _MOST_PARTS = 1024
 _MOST_LINKS = 64
 
 
+_ERRORS = "python print-stack"
+
+
+@contextmanager
+def _silent_printers() -> Iterator[None]:
+    """Keep what fails in a pretty-printer (libstdc++'s, where the compiler left out a type) off the terminal: the value
+    has what it did print."""
+    before = gdb.parameter(_ERRORS)
+    gdb.execute(f"set {_ERRORS} none", to_string=True)
+    try:
+        yield
+    finally:
+        gdb.execute(f"set {_ERRORS} {before}", to_string=True)
+
+
 class GdbTypedMemory:
     """A type of gdb's that memory may be shown as."""
 
@@ -40,7 +55,8 @@ class GdbTypedMemory:
         """Return what lies there, as gdb prints it, of an array of `count` where that is not 1; what gdb says where it
         cannot."""
         try:
-            text: str = hands_off(lambda: self._text(address, count, one_line))
+            with _silent_printers():
+                text: str = hands_off(lambda: self._text(address, count, one_line))
         except gdb.error as error:
             return f"<{error}>"
         return text if len(text) <= _MOST_TEXT else f"{text[:_MOST_TEXT]}…"

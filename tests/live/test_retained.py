@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import json
 import re
 
 import pytest
 
-from support.gdb_runs import ask
+from support.gdb_runs import ROOT, ask, run_gdb
 from support.programs import build, running
 
 _TOLD = re.compile(r"^holder (\w+) (\w+) (\d+) (\d+)$", re.MULTILINE)
@@ -44,3 +45,42 @@ def test_what_variables_retain_is_what_the_program_wrote_down(flags, tmp_path):
     assert max(frames.count(";") for frames, _, _ in folded) < 10
     for what in ("bytes", "blocks"):
         assert answer["totals"][what] == sum(row[what] for row in answer["rows"] if row["kind"] != "member")
+
+
+# The search for dominators gets a real SIGINT as soon as it begins, and goes on for a while if nothing comes of that.
+CTRL_C = """
+import os, signal, time
+from gdbheap.analysis.retained import dominators
+whole = dominators.core_dominators
+
+def interrupted(*words):
+    dominators.core_dominators = whole
+    os.kill(os.getpid(), signal.SIGINT)
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        pass
+    return whole(*words)
+
+dominators.core_dominators = interrupted
+"""
+
+
+def test_ctrl_c_in_the_search_keeps_what_is_known_and_the_next_command_knows_all(tmp_path):
+    (tmp_path / "ctrl_c.py").write_text(CTRL_C)
+    cut, whole = tmp_path / "cut", tmp_path / "whole"
+    with running(build("retained")) as program:
+        words = ["gdb", "-nx", "-q", "-batch", "-p", str(program.pid), "-ex", f"source {ROOT / 'gdb_init.py'}"]
+        words += ["-ex", f"source {tmp_path / 'ctrl_c.py'}"]
+        words += ["-ex", f"heap retained --json --output {cut}", "-ex", f"heap retained --json --output {whole}"]
+        said = run_gdb(words)
+    assert cut.exists() and whole.exists(), said
+    known, all_of_it = (json.loads(file.read_text()) for file in (cut, whole))
+    stopped = "stopped by Ctrl-C before it was known who retains what"
+    assert any(note.startswith(stopped) for note in known["notes"])
+    assert not any(note.startswith(stopped) for note in all_of_it["notes"])
+    for what in ("bytes", "blocks"):
+        assert known["totals"][what] == all_of_it["totals"][what]
+    retained = {row["holder"]: row["bytes"] for row in all_of_it["rows"] if row["kind"] != "shared"}
+    least = {row["holder"]: row["bytes"] for row in known["rows"] if row["kind"] != "shared"}
+    assert {name for name, size in least.items() if size > retained.get(name, 0)} == set()
+    assert any(name.startswith("global_list") for name in least)
