@@ -41,6 +41,7 @@ EPILOG = """\
 In a gdb that already runs: source {init}
 Every command of gdbheap there: help gdbheap
 The same on a core without gdb: gdbheap heap leaks --core CORE [--program FILE] [--sysroot DIR] [--debug-dir DIR]
+(--debuginfod: what is not here comes from the servers of DEBUGINFOD_URLS)
 """
 
 
@@ -154,6 +155,7 @@ def _bundle_words(pack: argparse.ArgumentParser, unpack: argparse.ArgumentParser
     pack.add_argument("--sysroot", default="", metavar="DIR", help="where the files are that the core names")
     text = "where files with debug information are; may be repeated"
     pack.add_argument("--debug-dir", action="append", default=[], metavar="DIR", help=text)
+    pack.add_argument("--debuginfod", action="store_true", help="ask DEBUGINFOD_URLS for files that are not here")
     unpack.add_argument("bundle", metavar="BUNDLE")
     unpack.add_argument("directory", metavar="DIR", nargs="?", help="a new directory (CORE.d)")
 
@@ -226,7 +228,7 @@ def _diff(options: argparse.Namespace) -> int:
 
 
 def _pack(options: argparse.Namespace) -> int:
-    from gdbheap.bundle.pack import pack  # what no other command needs
+    from gdbheap.without_gdb.pack import pack  # what no other command needs
 
     return pack(options)
 

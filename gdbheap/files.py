@@ -62,9 +62,13 @@ def open_unnamed() -> FileIO:
     $TMPDIR names, else /var/tmp (/tmp may be memory), and gone with whoever has it open; OSError."""
     import tempfile  # slow to import, and few need it
 
-    place = os.environ.get("TMPDIR") or ("/var/tmp" if os.access("/var/tmp", os.W_OK) else None)
-    with tempfile.TemporaryFile(dir=place) as file:
+    with tempfile.TemporaryFile(dir=roomy_place()) as file:
         return FileIO(os.dup(file.fileno()), "r+b")
+
+
+def roomy_place() -> str | None:
+    """Return the directory for what is too large for memory; None: Python's own choice."""
+    return os.environ.get("TMPDIR") or ("/var/tmp" if os.access("/var/tmp", os.W_OK) else None)
 
 
 def open_nowhere() -> FileIO:

@@ -125,13 +125,23 @@ ARROWS = {
     "commands": GROUND
     | ANALYSIS
     | {"interface", "model", "packages", "pictures", "report", "sentences", "session", "tables", "types"},
-    "launch": BASE | PROCESS | {"elf", "packages", "report"},
+    "launch": BASE | PROCESS | {"bundle", "elf", "packages", "report"},
     "__main__": BASE | {"bundle", "commands", "interface", "launch", "packages", "report", "triage", "without_gdb"},
     "without_gdb": GROUND
-    | {"commands", "elf", "elf.code", "elf.unwind", "interface", "packages", "report", "session", "types"},
-    "bundle": BASE | PROCESS | {"elf", "packages", "report", "session", "without_gdb"},
+    | {"bundle", "commands", "elf", "elf.code", "elf.unwind", "interface", "packages", "report", "session", "types"},
+    "bundle": BASE | {"report"},
     "triage": GROUND
-    | {"analysis.call_stacks", "commands", "interface", "packages", "pictures", "report", "session", "without_gdb"},
+    | {
+        "analysis.call_stacks",
+        "bundle",
+        "commands",
+        "interface",
+        "packages",
+        "pictures",
+        "report",
+        "session",
+        "without_gdb",
+    },
     "inside_gdb": GROUND | {"commands", "elf", "interface", "packages", "report", "session", "types"},
 }
 

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from gdbheap.errors import HeapError
 
 SCHEMA = "gdbheap-bundle/1"
+SUFFIX = ".gdbheap.tar.gz"
 # The first member of the archive, and the directories of the others.
 NAME, CORE, ROOT, DEBUG = "manifest.json", "core", "root", "debug"
 

@@ -43,6 +43,7 @@ from gdbheap.process.memory import SMALLEST_PAGE
 from gdbheap.process.process import Module, Process, Thread
 from gdbheap.process.signal_info import SignalInfo
 
+_MINIDUMP = b"MDMP"
 _PN_XNUM = 0xFFFF
 _PIECE = 1 << 20
 # Beyond it, with five levels of page tables, there is only the kernel's; and vsyscall.
@@ -116,9 +117,13 @@ class CoreFile:
                 yield vma.start, vma.end, vma.path
 
 
-def open_core(path: str, locate: Callable[[str], str] = lambda path: path) -> CoreFile:
-    """Return the core at `path`; `locate` turns a file's path in the core into one here. Raise HeapError where it is
-    no core."""
+def open_core(
+    path: str,
+    locate: Callable[[str], str] = lambda path: path,
+    fetch: Callable[[str], str | None] = lambda build_id: None,
+) -> CoreFile:
+    """Return the core at `path`; `locate` turns a file's path in the core into one here, `fetch` brings one here by its
+    build-id. Raise HeapError where it is no core."""
     try:
         file = open_regular(path)  # stays open as long as its memory is used
         size = os.fstat(file.fileno()).st_size
@@ -138,7 +143,7 @@ def open_core(path: str, locate: Callable[[str], str] = lambda path: path) -> Co
     cut_off = tuple(_missing(segments))
     segments = without_unread(file.fileno(), segments, notes, header.pointer_size)
     missing = tuple(_missing(segments))
-    memory = CoreMemory(file, segments, notes.files if dumped else (), locate)
+    memory = CoreMemory(file, segments, notes.files if dumped else (), locate, fetch)
     return CoreFile(
         path=path,
         known=machine,
@@ -170,6 +175,12 @@ def _read_header(core: int, size: int, path: str) -> tuple[ElfHeader, int]:
     """Return the ELF header, its `count` of program headers corrected (PN_XNUM, a table that the file's end cuts
     off), and the count that the core claims; raise HeapError."""
     data = os.pread(core, HEADER_SIZE, 0)
+    if data.startswith(_MINIDUMP):
+        raise HeapError(
+            f"{path} is a minidump (Breakpad's, Crashpad's): it holds registers, stacks, names of libraries, and not "
+            "the heap nor libc's notes on it, which are what gdbheap reads. minidump-stackwalk shows its stacks; a "
+            "core has the rest (`ulimit -c unlimited`, where the program is started)"
+        )
     if len(data) < 52 or data[:4] != b"\x7fELF" or data[4] not in (1, 2):
         raise HeapError(f"{path} is no core file (it does not begin as an ELF file does)")
     if data[5] != 1:

@@ -52,7 +52,7 @@ class CoreMemory:
     What is mapped from a file and not in the core (program text) is read from that file, if it is there and has the
     build-id that the core holds (where that has no ELF headers, if it is laid out as the one that was mapped); a file
     of data may stand in for what might have been written (StandIns). Unwritten segments are zeros. `locate` turns a
-    path of the core into one of this machine.
+    path of the core into one of this machine, `fetch` brings the file of a build-id here that is not there.
     """
 
     def __init__(
@@ -61,6 +61,7 @@ class CoreMemory:
         segments: Sequence[CoreSegment],
         files: Sequence[MappedFile] = (),
         locate: Callable[[str], str] = lambda path: path,
+        fetch: Callable[[str], str | None] = lambda build_id: None,
     ) -> None:
         self._file = core
         self._core = core.fileno()
@@ -70,7 +71,7 @@ class CoreMemory:
         self._file_starts = [file.start for file in self._files]
         # A path may be mapped more than once: the lowest is where its ELF header is.
         self._file_headers = {file.path: file.start for file in reversed(self._files) if file.offset == 0}
-        self._locate = locate
+        self._locate, self._fetch = locate, fetch
         self._opened: dict[str, BackingFile | None] = {}
         self._stand_ins = StandIns(os.fstat(self._core).st_mtime_ns, locate)
         self._facts: dict[str, ElfFacts] = {}
@@ -236,8 +237,13 @@ class CoreMemory:
                 is_same = found is not None and (
                     found.facts().build_id == build_id if build_id else self._is_laid_out_as(found, path)
                 )
-                self._opened[path] = found if is_same else None
+                self._opened[path] = found if is_same else self._fetched(build_id)
         return self._opened[path]
+
+    def _fetched(self, build_id: str) -> BackingFile | None:
+        path = self._fetch(build_id) if build_id else None
+        found = None if path is None else open_backing(path)
+        return found if found is not None and found.facts().build_id == build_id else None
 
     def _is_laid_out_as(self, backing: BackingFile, path: str) -> bool:
         mapped = [(each.start, each.end, each.offset) for each in self._files if each.path == path]

@@ -1,11 +1,11 @@
-"""Where a module's separate debug file may lie on this machine. Nothing is opened here, and the network is never
-asked."""
+"""Where a module's separate debug file may lie on this machine. Nothing is opened here, and nobody is asked for files
+but by a caller who says so."""
 
 from __future__ import annotations
 
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 _BUILD_ID = re.compile(r"[0-9a-f]{4,128}")
@@ -13,10 +13,12 @@ _BUILD_ID = re.compile(r"[0-9a-f]{4,128}")
 
 @dataclass(frozen=True)
 class DebugSearch:
-    """`directories` are gdb's debug-file-directory, split; `debuginfod` is its client's cache directory ("": none)."""
+    """`directories` are gdb's debug-file-directory, split; `debuginfod` is its client's cache directory ("": none);
+    `fetch` brings the file of a build-id here that is nowhere (None: nobody does)."""
 
     directories: Sequence[str] = ("/usr/lib/debug",)
     debuginfod: str = ""
+    fetch: Callable[[str], str | None] | None = None
 
     def by_build_id(self, build_id: str) -> str | None:
         """Return the debug file that is there for a build-id (hex), or None."""
@@ -27,7 +29,18 @@ class DebugSearch:
         ]
         if self.debuginfod:
             paths.append(os.path.join(self.debuginfod, build_id, "debuginfo"))
-        return _first_file(paths)
+        found = _first_file(paths)
+        return found if found is not None or self.fetch is None else self.fetch(build_id)
+
+    def program(self, build_id: str) -> str | None:
+        """Return the program or library itself that is there for a build-id, as its distribution's links or
+        debuginfod's client have it; None where it is nowhere."""
+        if not _BUILD_ID.fullmatch(build_id):
+            return None
+        places = [os.path.join(each, ".build-id", build_id[:2], build_id[2:]) for each in self.directories if each]
+        if self.debuginfod:
+            places.append(os.path.join(self.debuginfod, build_id, "executable"))
+        return _first_file(places)
 
     def by_link(self, library: str, link: str) -> Iterator[str]:
         """Yield the files that a .gnu_debuglink of `link` in the file `library` may mean, gdb's order; the caller

@@ -16,17 +16,19 @@ _SHT_NOBITS = 8
 _SHN_XINDEX = 0xFFFF
 # Where the table is, and how long: e_shoff, e_shentsize, e_shnum, e_shstrndx.
 _HEADERS = {1: "<32xI10xHHH", 2: "<40xQ10xHHH"}
-# sh_name, sh_type, sh_offset, sh_size, sh_link.
-_SECTIONS = {1: "<II8xIII12x", 2: "<II16xQQI20x"}
+# sh_name, sh_type, sh_addr, sh_offset, sh_size, sh_link.
+_SECTIONS = {1: "<II4xIIII12x", 2: "<II8xQQQI20x"}
 
 
 @dataclass(frozen=True)
 class SectionPlace:
-    """Where a section's contents are in the file. `is_there` is False for one whose contents are in another file."""
+    """Where a section's contents are in the file, and in memory, as linked (0: nowhere). `is_there` is False for one
+    whose contents are in another file."""
 
     offset: int
     size: int
     is_there: bool
+    address: int = 0
 
 
 def section_places(path: str) -> Mapping[str, SectionPlace]:
@@ -48,15 +50,15 @@ def _read(descriptor: int) -> Mapping[str, SectionPlace]:
         return {}
     if count == 0 or names == _SHN_XINDEX:
         first = one.unpack(os.pread(descriptor, one.size, table))
-        count, names = count or first[3], first[4] if names == _SHN_XINDEX else names
+        count, names = count or first[4], first[5] if names == _SHN_XINDEX else names
     if not names < count <= _MOST_SECTIONS:
         return {}
     data = os.pread(descriptor, entry * count, table)
     headers = [one.unpack_from(data, entry * each) for each in range(count)]
-    _, _, offset, length, _ = headers[names]
+    _, _, _, offset, length, _ = headers[names]
     texts = os.pread(descriptor, min(length, _MOST_NAMES), offset)
     found: dict[str, SectionPlace] = {}
-    for name, kind, offset, length, _ in headers:
+    for name, kind, address, offset, length, _ in headers:
         text = texts[name : texts.find(b"\0", name)].decode("latin-1")
-        found.setdefault(text, SectionPlace(offset, length, kind != _SHT_NOBITS))
+        found.setdefault(text, SectionPlace(offset, length, kind != _SHT_NOBITS, address))
     return found

@@ -11,6 +11,7 @@ import gdb
 
 from gdbheap.errors import UsageError
 from gdbheap.inside_gdb.hands_off import hands_off
+from gdbheap.inside_gdb.references import REFERENCES
 from gdbheap.inside_gdb.text import output_of, text_of
 from gdbheap.interface.assignments import find_assignment, holds_text
 from gdbheap.process.named_address import NamedAddress
@@ -18,7 +19,6 @@ from gdbheap.process.named_address import NamedAddress
 _Value = TypeVar("_Value")
 _SCALARS = tuple(getattr(gdb, f"TYPE_CODE_{name}") for name in ("INT", "CHAR", "BOOL", "ENUM", "PTR", "FLAGS"))
 _ADDRESS_CODES = (*_SCALARS, gdb.TYPE_CODE_FUNC, gdb.TYPE_CODE_METHOD, gdb.TYPE_CODE_ARRAY)
-_REFERENCES = (gdb.TYPE_CODE_REF, getattr(gdb, "TYPE_CODE_RVALUE_REF", gdb.TYPE_CODE_REF))
 # The current source language is "auto; currently c++".
 _LANGUAGE = re.compile(r'"(?:auto; currently |local; currently )?([^"]+)"')
 _SYMBOL = re.compile(r"(?P<name>.+?)(?: \+ (?P<offset>\d+))? in section \S+(?: of (?P<file>.*))?")
@@ -73,7 +73,7 @@ def _looked_at(expression: str, compute: Callable[[], _Value]) -> _Value:
 
 def _word(value: gdb.Value, expression: str) -> int:
     kind = value.type.strip_typedefs()
-    if kind.code in _REFERENCES:
+    if kind.code in REFERENCES:
         value = value.referenced_value()
         kind = value.type.strip_typedefs()
     if kind.code not in _ADDRESS_CODES:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import gdb
 
+from gdbheap.inside_gdb.references import REFERENCES
 from gdbheap.inside_gdb.selection import select, selection_kept
 from gdbheap.inside_gdb.text import output_of, text_of
 from gdbheap.process.named_address import StackPlace
@@ -84,6 +85,8 @@ def _variables_at(frame: gdb.Frame, address: int) -> Iterator[tuple[str, int]]:
             if symbol.is_variable or symbol.is_argument:
                 try:
                     value = symbol.value(frame)
+                    if value.type.strip_typedefs().code in REFERENCES:
+                        continue  # gdb tells where what it refers to is, not where it is itself
                     start = int(value.address) if value.address is not None else None
                 except gdb.error:
                     continue

@@ -8,6 +8,7 @@ from itertools import islice
 
 import gdb
 
+from gdbheap.inside_gdb.references import REFERENCES
 from gdbheap.inside_gdb.selection import select, selection_kept
 from gdbheap.inside_gdb.text import text_of
 from gdbheap.process.process import Process
@@ -20,7 +21,6 @@ _MOST_SYMBOLS = 512
 _MOST_VARIABLES = 20_000
 _MOST_MEMBERS = 32
 _DEEPEST = 16
-_REFERENCES = (gdb.TYPE_CODE_REF, getattr(gdb, "TYPE_CODE_RVALUE_REF", gdb.TYPE_CODE_REF))
 _KINDS = {
     gdb.TYPE_CODE_STRUCT: TypeKind.STRUCT,
     gdb.TYPE_CODE_UNION: TypeKind.UNION,
@@ -108,7 +108,7 @@ def _local(
 def _place(value: gdb.Value, code: int) -> tuple[int, int | None]:
     """Return the address of a variable, or 0 and the word that it holds."""
     mask = (1 << 64) - 1
-    if code in _REFERENCES:
+    if code in REFERENCES:
         target = value.referenced_value().address
         return 0, None if target is None else int(target) & mask
     if value.address is not None:
@@ -125,7 +125,7 @@ def told_type(kind: gdb.Type) -> ToldType | None:
         if kind.code == gdb.TYPE_CODE_TYPEDEF:
             name = text_of(functools.partial(getattr, kind, "name")) or ""
             kind = kind.target()
-        elif kind.code == gdb.TYPE_CODE_PTR or kind.code in _REFERENCES:
+        elif kind.code == gdb.TYPE_CODE_PTR or kind.code in REFERENCES:
             steps.append(POINTER_TO)
             name, kind = "", kind.target()
         elif kind.code == gdb.TYPE_CODE_ARRAY:

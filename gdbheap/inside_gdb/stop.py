@@ -5,8 +5,6 @@ The thread is the selected one, or where no fault stopped that, the one that a f
 
 from __future__ import annotations
 
-import os
-import re
 import struct
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
@@ -14,7 +12,7 @@ from dataclasses import dataclass, replace
 import gdb
 
 from gdbheap.errors import NoProcess
-from gdbheap.files import kernel_text, read_regular
+from gdbheap.files import kernel_text
 from gdbheap.inside_gdb.backtrace import frames
 from gdbheap.inside_gdb.last_stop import LastStop
 from gdbheap.inside_gdb.selection import select, selection_kept
@@ -23,6 +21,7 @@ from gdbheap.inside_gdb.text import text_of
 from gdbheap.inside_gdb.variables import expressions
 from gdbheap.machine.instruction import CALL
 from gdbheap.machine.machine import Machine
+from gdbheap.machine.system_call_names import system_call_name
 from gdbheap.process.live.namespace import pid_in_namespace
 from gdbheap.process.process import Process, Thread
 from gdbheap.process.return_address import return_address
@@ -34,7 +33,6 @@ from gdbheap.process.system_calls import is_at_own_trap
 _MOST_FRAMES = 64
 _MOST_THREADS = 1 << 12
 # gdb's table of system calls has 40 KB.
-_MOST_TABLE = 1 << 20
 # As many of the ints behind siginfo_t's first three as are looked at.
 _INTS = 12
 # A handler whose stack has overflowed lies behind as many frames as fit on it.
@@ -285,16 +283,10 @@ def _stack_pointer(frame: gdb.Frame, machine: Machine) -> int:
 
 
 def _system_call(machine: Machine, signal: SignalInfo | None) -> str:
-    """Return the name of the system call that a filter refused, from gdb's own table of them."""
+    """Return the name of the system call that a filter refused."""
     if signal is None or signal.system_call is None:
         return ""
-    table = machine.system_calls.table
-    try:
-        text = read_regular(os.path.join(os.path.dirname(gdb.PYTHONDIR), "syscalls", table), _MOST_TABLE)
-    except OSError:
-        return ""
-    match = re.search(rf'<syscall name="(\w+)" number="{signal.system_call}"', text.decode("utf-8", "replace"))
-    return match[1] if match else ""
+    return system_call_name(machine.name, signal.system_call)
 
 
 def _own_pid(process: Process) -> int | None:

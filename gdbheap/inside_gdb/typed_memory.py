@@ -12,12 +12,12 @@ import gdb
 
 from gdbheap.inside_gdb.expressions import look_at
 from gdbheap.inside_gdb.hands_off import hands_off
+from gdbheap.inside_gdb.references import REFERENCES
 from gdbheap.types.links import Link
 
 # What the C++ library's nodes keep their element in: bytes, of the type that is the template's argument.
 _BUFFERS = ("__gnu_cxx::__aligned_membuf<", "__gnu_cxx::__aligned_buffer<")
 _RECORDS = (gdb.TYPE_CODE_STRUCT, gdb.TYPE_CODE_UNION)
-_REFERENCES = (gdb.TYPE_CODE_REF, getattr(gdb, "TYPE_CODE_RVALUE_REF", gdb.TYPE_CODE_REF))
 # What one value may show: so many elements, so deep; and so many characters in all.
 _ELEMENTS = 32
 _DEPTH = 6
@@ -186,7 +186,7 @@ def pointed_to(expression: str) -> tuple[int, GdbTypedMemory] | None:
 
     def look(value: gdb.Value) -> tuple[int, GdbTypedMemory] | None:
         kind = value.type.strip_typedefs()
-        if kind.code in _REFERENCES:
+        if kind.code in REFERENCES:
             value = value.referenced_value()
             kind = value.type.strip_typedefs()
         if kind.code == gdb.TYPE_CODE_ARRAY and value.address is not None:

@@ -8,6 +8,7 @@ from collections.abc import Iterator
 
 import gdb
 
+from gdbheap.inside_gdb.references import REFERENCES
 from gdbheap.process.stop import Expression
 
 # p->next, table[3], node.other[i]: nothing that could call a function or change a variable.
@@ -17,7 +18,6 @@ _MOST = 32
 _MOST_MEMBERS = 512
 _DEEPEST = 4
 _RECORDS = (gdb.TYPE_CODE_STRUCT, gdb.TYPE_CODE_UNION)
-_REFERENCES = (gdb.TYPE_CODE_REF, getattr(gdb, "TYPE_CODE_RVALUE_REF", gdb.TYPE_CODE_REF))
 
 
 def expressions(frame: gdb.Frame, line: str) -> tuple[Expression, ...]:
@@ -54,7 +54,7 @@ def _along(frame: gdb.Frame, block: gdb.Block, chain: str) -> Iterator[Expressio
         value = _named(frame, block, text)
         steps = _STEP.finditer(chain, len(text))
         while value is not None:
-            value = value.referenced_value() if value.type.strip_typedefs().code in _REFERENCES else value
+            value = value.referenced_value() if value.type.strip_typedefs().code in REFERENCES else value
             if value.type.strip_typedefs().code == gdb.TYPE_CODE_PTR:
                 yield _expression(text, value)
             step = next(steps, None)

@@ -40,7 +40,7 @@ def _in_system_call(frame: gdb.Frame, machine: Machine) -> bool:
     only old values in them; and a new thread begins with those of the thread that made it."""
     try:
         before = bytes(gdb.selected_inferior().read_memory(frame.pc() - 4, 4))
-    except gdb.error:
+    except (gdb.error, OverflowError):  # it has jumped to the very first bytes
         return False
     return before.endswith(machine.system_calls.instructions) or text_of(frame.name) == "__kernel_vsyscall"
 

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import atexit
 import os
 import platform
 import re
 import shutil
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import NoReturn
 
+from gdbheap.bundle.extract import is_bundle
+from gdbheap.bundle.opened import opened_bundle
 from gdbheap.errors import HeapError, UsageError
 from gdbheap.files import open_regular
 from gdbheap.launch import places
@@ -53,7 +57,9 @@ class Launch:
         return [*self._start(), "-p", str(task)]
 
     def core(self, core: str, program: str | None) -> list[str]:
-        """Return gdb's words for `core` and `program`, or else the program that the core names."""
+        """Return gdb's words for `core` (or a bundle of one) and `program`, or else the program that the core names."""
+        if is_bundle(core):
+            return self._bundle(core, program)
         origin = origin_of(Path(core))
         named = origin.program
         if program and (reason := _unreadable(program)):
@@ -71,6 +77,19 @@ class Launch:
             chosen = ""
         words = self._start(debugger_for(origin, self.gdb))
         return [*words, *([f"--exec={chosen}", f"--symbols={chosen}"] if chosen else []), f"--core={core}"]
+
+    def _bundle(self, path: str, program: str | None) -> list[str]:
+        """Return gdb's words for what a bundle holds: unpacked for as long as this process lives, or gdb, if it becomes
+        that."""
+        hold = ExitStack()
+        atexit.register(hold.close)
+        bundle = opened_bundle(path, hold)
+        os.set_inheritable(bundle.lock.fileno(), True)
+        packed = f"{bundle.root}{bundle.manifest.program}"
+        words = self.core(bundle.core, program or (packed if os.path.isfile(packed) else None))
+        # The files lie there as they did; what is said before gdb reads anything says so.
+        places = (f"set sysroot {bundle.root}", f"set debug-file-directory {bundle.debug}:/usr/lib/debug")
+        return [words[0], *(word for place in places for word in ("-iex", place)), *words[1:]]
 
     def _start(self, gdb: str = "") -> list[str]:
         gdb = gdb or self.gdb

@@ -14,8 +14,10 @@ _WORD = 4
 
 @dataclass(frozen=True)
 class VectorNote:
-    """Which `note` of a core has vector registers: `count` of a `family`, or `size` bytes of each, from `offset` on.
-    `state` is the bit of XSAVE's header that says that they are there (0: they always are)."""
+    """Which `note` of a core has vector registers: `count` of a `family`, or `size` bytes of each, from `offset` on,
+    one every `step` bytes (0: without gaps), the first of them number `first`. `state` is the bit of XSAVE's header
+    that says that they are there (0: they always are), `within` the sizes of notes that are laid out so: [least, end).
+    Where the processor has `wider` (bit of XCR0, family) the register that these are of has that name."""
 
     note: int
     family: str
@@ -23,6 +25,10 @@ class VectorNote:
     size: int
     count: int
     state: int = 0
+    step: int = 0
+    first: int = 0
+    within: tuple[int, int] = (0, 1 << 32)
+    wider: tuple[int, str] | None = None
 
 
 @dataclass(frozen=True)
@@ -46,13 +52,12 @@ class CoreNotes:
 @dataclass(frozen=True)
 class SystemCalls:
     """How programs call the kernel: the `instructions` that do it, the registers that keep the call's `number` and its
-    `arguments`. `table` is the name of gdb's file of their names; `epoll` are the numbers of epoll_wait(),
+    `arguments`. `epoll` are the numbers of epoll_wait(),
     epoll_pwait() and epoll_pwait2()."""
 
     instructions: tuple[bytes, ...]
     number: str
     arguments: tuple[str, ...]
-    table: str
     epoll: frozenset[int]
 
 

@@ -20,6 +20,7 @@ from gdbheap.triage.cores import Core, cores_named
 from gdbheap.triage.row import Row
 from gdbheap.triage.store import Store
 from gdbheap.triage.work import Job, unread
+from gdbheap.without_gdb.debuginfod import urls_of
 
 # What gdbheap itself takes of address space.
 LEAST_MEMORY = 512 << 20
@@ -65,7 +66,7 @@ def triage(options: argparse.Namespace) -> int:
 
 def _fill(store: Store, cores: list[Core], options: argparse.Namespace) -> bool:
     """Add the rows of the cores that have none; return whether Ctrl-C ended that. What is done is kept."""
-    limits = ProcessLimits(options.memory, options.time)
+    limits, files = ProcessLimits(options.memory, options.time), _files(options)
     left = [core for core in cores if core.key not in store]
     progress = _Progress(len(cores), len(cores) - len(left))
     jobs = []
@@ -74,7 +75,7 @@ def _fill(store: Store, cores: list[Core], options: argparse.Namespace) -> bool:
             store.add(unread(core, core.error))
             progress.came()
         else:
-            jobs.append(Job(core, _files(options), limits))
+            jobs.append(Job(core, files, limits))
     try:
         for row in _rows(jobs, options):
             store.add(row)
@@ -101,7 +102,12 @@ def _rows(jobs: Iterable[Job], options: argparse.Namespace) -> Iterator[Row]:
 def _files(options: argparse.Namespace) -> argparse.Namespace:
     """Return where the cores' files are looked for, as core_options() has it."""
     return argparse.Namespace(
-        core=None, program=options.program, sysroot=options.sysroot, debug_dir=options.debug_dir, help=False
+        core=None,
+        program=options.program,
+        sysroot=options.sysroot,
+        debug_dir=options.debug_dir,
+        debuginfod=options.debuginfod and urls_of(os.environ),
+        help=False,
     )
 
 

@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+from gdbheap.bundle.manifest import SUFFIX
 from gdbheap.errors import UsageError
 from gdbheap.files import open_regular
 from gdbheap.triage.remote import head_of_url, urls_named
@@ -96,4 +97,5 @@ def _looks_like_core(path: str) -> bool:
         return False
     if head.startswith(_ELF):
         return int.from_bytes(head[16:18], "little") == _ELF_CORE
-    return head.startswith(_COMPRESSED) and "core" in os.path.basename(path)
+    name = os.path.basename(path)
+    return head.startswith(_COMPRESSED) and ("core" in name or name.endswith(SUFFIX))

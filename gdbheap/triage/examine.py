@@ -6,6 +6,7 @@ import json
 import re
 from argparse import Namespace
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack
 from typing import Any
 
 from gdbheap.analysis.call_stacks.whose_code import is_library_code, is_of_program, plain_name
@@ -17,7 +18,7 @@ from gdbheap.report.json import json_lines
 from gdbheap.report.printable import cut_end, printable
 from gdbheap.session.target import Target
 from gdbheap.triage.bounded import Emit
-from gdbheap.without_gdb.command_line import target_of
+from gdbheap.without_gdb.command_line import reader_of
 
 # So much of each answer is kept.
 _MOST_GROUPS, _MOST_HOLDERS, _MOST_FAULTS, _MOST_FRAMES, _MOST_NOTES = 5, 5, 8, 6, 8
@@ -31,10 +32,16 @@ _KINDS = (*_LOST, "still_reachable", "undecided")
 def examine(core: str, options: Namespace, emit: Emit) -> None:
     """Emit the parts of the core's row, one question's at a time: members of Row by name, and "doing", the question
     that comes next. What cannot be answered is an error of the row's."""
+    with ExitStack() as hold:
+        _examine(core, options, emit, hold)
+
+
+def _examine(core: str, options: Namespace, emit: Emit, hold: ExitStack) -> None:
     emit({"doing": "opening it"})
     options.core = core
     try:
-        target = target_of(options)
+        reader = reader_of(options, hold)
+        target = Target(reader)
         target.begin()
         emit(_of_process(target))
     except HeapError as error:
@@ -53,7 +60,7 @@ def examine(core: str, options: Namespace, emit: Emit) -> None:
             emit({"errors": [f"{name}: it takes more memory than --memory allows"]})
         except Exception as error:  # a bug, which must not cost what the other questions know
             emit({"errors": [f"{name}: this is a bug of gdbheap's: {type(error).__name__}: {_short(str(error))}"]})
-    emit({"doing": ""})
+    emit({"notes": [_short(each) for each in reader.fetched], "doing": ""})
 
 
 def _answer(target: Target, name: str, line: str = "") -> Mapping[str, Any]:

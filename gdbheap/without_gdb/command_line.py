@@ -12,6 +12,8 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gdbheap import packages
+from gdbheap.bundle.extract import is_bundle
+from gdbheap.bundle.opened import opened_bundle
 from gdbheap.commands import MODULES, command_named, name_of
 from gdbheap.elf.cache import SymbolCache, cache_directory
 from gdbheap.elf.debug_search import DebugSearch, debuginfod_cache
@@ -58,7 +60,7 @@ def run(words: Sequence[str]) -> int:
     if missing := packages.missing():
         raise PackagesMissing(f"{', '.join(missing)}: not installed for this Python; {packages.setup_command()}")
     with ExitStack() as hold:
-        return _answer(command, _reader(options, hold), rest)
+        return _answer(command, reader_of(options, hold), rest)
 
 
 def _answer(command: Command, reader: Reader, rest: Sequence[str]) -> int:
@@ -102,6 +104,7 @@ def core_options(command: str = "COMMAND") -> ShellWords:
     parser.add_argument("--program")
     parser.add_argument("--sysroot", default="")
     parser.add_argument("--debug-dir", action="append", default=[])
+    parser.add_argument("--debuginfod", action="store_true")
     parser.add_argument("--help", "-h", action="store_true")
     return parser
 
@@ -112,15 +115,9 @@ def _pid(text: str) -> int:
     return int(text)
 
 
-def target_of(options: argparse.Namespace) -> Target:
-    """Return the core that the options of core_options() name, as commands see it. HeapError where there is none."""
-    if options.core is None:
-        raise UsageError("this wants a core: --core CORE")
-    return Target(_reader(options, ExitStack()))
-
-
-def _reader(options: argparse.Namespace, hold: ExitStack) -> Reader:
-    """Return the core or process that is meant; what must stay as it is until all is read is let go of by `hold`."""
+def reader_of(options: argparse.Namespace, hold: ExitStack) -> Reader:
+    """Return the core or process that the options of core_options() name; what must stay as it is until all is read is
+    let go of by `hold`. HeapError where there is none."""
     # They bring pyelftools, which is not there before `setup` has installed it.
     if getattr(options, "pid", None) is not None:  # (triage and pack look at cores alone)
         from gdbheap.without_gdb.live_debugger import live_debugger
@@ -128,7 +125,13 @@ def _reader(options: argparse.Namespace, hold: ExitStack) -> Reader:
         return live_debugger(options.pid, _files(options), hold)
     from gdbheap.without_gdb.core_debugger import core_debugger
 
-    return core_debugger(options.core, _files(options))
+    if not is_bundle(options.core):
+        return core_debugger(options.core, _files(options))
+    bundle = opened_bundle(options.core, hold)
+    options = argparse.Namespace(**{**vars(options), "sysroot": bundle.root})
+    options.debug_dir = [bundle.debug, *options.debug_dir]
+    # (Its files have other names the next time: nothing that is kept of them would be found again.)
+    return core_debugger(bundle.core, replace(_files(options), cache=None))
 
 
 def _files(options: argparse.Namespace) -> Files:
@@ -137,7 +140,21 @@ def _files(options: argparse.Namespace) -> Files:
     directories = [*options.debug_dir, *([f"{options.sysroot}/usr/lib/debug"] if options.sysroot else [])]
     search = DebugSearch((*directories, "/usr/lib/debug"), debuginfod_cache())
     kept = cache_directory()
-    return Files(SymbolCache(kept) if kept else None, search, _locate(options))
+    files = Files(SymbolCache(kept) if kept else None, search, _locate(options), search.program)
+    asked = getattr(options, "debuginfod", False)
+    if not asked:
+        return files
+    from gdbheap.without_gdb.debuginfod import Debuginfod, urls_of  # it brings urllib
+
+    # (A job of triage's has the servers of whoever started it.)
+    urls = urls_of(os.environ) if asked is True else asked
+    servers = Debuginfod(urls, _say if sys.stderr is not None and sys.stderr.isatty() else _unsaid)
+    return replace(
+        files,
+        search=replace(search, fetch=lambda build_id: servers.find(build_id, "debuginfo")),
+        fetch=lambda build_id: search.program(build_id) or servers.find(build_id, "executable"),
+        remarks=servers.remarks,
+    )
 
 
 def _locate(options: argparse.Namespace) -> Callable[[str], str]:
@@ -151,6 +168,10 @@ def _locate(options: argparse.Namespace) -> Callable[[str], str]:
         return inside if options.sysroot and os.path.exists(inside) else path
 
     return locate
+
+
+def _unsaid(text: str) -> None:
+    """Nobody waits at a terminal."""
 
 
 def _say(text: str) -> None:

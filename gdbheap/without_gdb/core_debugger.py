@@ -15,7 +15,7 @@ from gdbheap.without_gdb.stops import StopKnowledge
 def core_debugger(path: str, files: Files) -> Reader:
     """Return the Debugger on the core at `path`; HeapError where it is no core that can be read."""
     packed = unpacked(path)
-    core = open_core(path if packed is None else packed.path, files.locate)
+    core = open_core(path if packed is None else packed.path, files.locate, files.fetch)
     if core.known is None:
         raise HeapError(f"this core is of another machine, {core.machine}: gdbheap reads {KNOWN}")
     process = core.process()

@@ -83,9 +83,11 @@ def stack_place(stacks: Stacks, thread: Thread, address: int) -> StackPlace | No
 
 
 def _variables_at(stacks: Stacks, frame: CodeFrame, thread: Thread, address: int) -> Iterator[tuple[str, int]]:
-    """Yield the frame's variable that the address is in and the offset in it."""
+    """Yield the frame's variable that the address is in and the offset in it. Where a reference itself is, which gdb
+    does not tell either, is a place without a name."""
     for each in stacks.code.variables(frame, stacks.levels(thread, _MOST_FRAMES_OF_PLACES)):
-        if isinstance(each.place, MemoryPlace):
+        kind = stripped(each.type)
+        if isinstance(each.place, MemoryPlace) and (kind is None or kind.tag not in REFERENCES):
             try:
                 size = size_of_type(each.type, stacks.code.anywhere)
             except UNPARSABLE:

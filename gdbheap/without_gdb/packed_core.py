@@ -32,7 +32,6 @@ _MOST_TABLE = 64 << 20
 _LONGEST_LINE = 4 << 20
 # So much of the disk stays free.
 _LEFT = 256 << 20
-_MINIDUMP = b"MDMP"
 _REPORT = b"ProblemType:"
 _DUMP = b"CoreDump: base64"
 
@@ -57,11 +56,6 @@ def unpacked(path: str) -> Packed | None:
     try:
         with open_regular(path) as file:
             head = file.read(16)
-            if head.startswith(_MINIDUMP):
-                raise HeapError(
-                    f"{path} is a minidump: it holds the threads' stacks (minidump-stackwalk shows them) and not "
-                    "the heap: gdbheap wants a core"
-                )
             kind, pieces = _pieces(file, head, path)
             # (Some steps of unpacking give nothing yet.)
             return None if pieces is None else _kept(filter(None, pieces), kind, path)

@@ -37,12 +37,15 @@ _MOST_FRAMES = 512
 
 @dataclass(frozen=True)
 class Files:
-    """Where files are: the `cache` of what was read of them, the `search` for debug files, and `locate`, which says
-    where a path of the process's is here."""
+    """Where files are: the `cache` of what was read of them, the `search` for debug files, `locate`, which says where a
+    path of the process's is here, and `fetch`, which brings one here by its build-id. `remarks` says what came of that.
+    """
 
     cache: SymbolCache | None
     search: DebugSearch
     locate: Callable[[str], str] = lambda path: path
+    fetch: Callable[[str], str | None] = lambda build_id: None
+    remarks: Callable[[], tuple[str, ...]] = tuple
 
 
 class Reader:
@@ -50,11 +53,21 @@ class Reader:
 
     def __init__(self, process: Process, told: StopKnowledge, files: Files) -> None:
         self._process, self._files = process, files
-        self.remarks, self._vectors = told.remarks, told.vectors
+        self._told, self._vectors = told.remarks, told.vectors
         self._stacks = Stacks(process, files.search)
         self._symbols = self._stacks.symbols
         self._instructions = Instructions(process, self._symbols.linked_at)
         self._stops = Stops(process, told, self._stacks, self._instructions)
+
+    @property
+    def remarks(self) -> tuple[str, ...]:
+        """What the reader of an answer must know of how the process was read."""
+        return (*self._told, *self.fetched)
+
+    @property
+    def fetched(self) -> tuple[str, ...]:
+        """What came of asking others for files."""
+        return self._files.remarks()
 
     def stop_key(self) -> object:
         return "the only one"

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, replace
 from gdbheap.elf.code.frames import CodeFrame
 from gdbheap.elf.code.lines import SourceLine
 from gdbheap.machine.instruction import CALL
+from gdbheap.machine.system_call_names import system_call_name
 from gdbheap.process.frame import Frame
 from gdbheap.process.handled_signal import Trampoline, handled_signal
 from gdbheap.process.process import Process, Thread
@@ -113,7 +114,14 @@ class Stops:
             handler="" if outer is None else outer.handler,
             handlers=tuple(self._handlers(found, first, handled)),
             expressions=() if at is None else expressions(self._process, self._stacks, at, levels, line),
+            system_call=self._system_call(signal),
         )
+
+    def _system_call(self, signal: SignalInfo | None) -> str:
+        """Return the name of the system call that a filter refused."""
+        if signal is None or signal.system_call is None:
+            return ""
+        return system_call_name(self._process.machine.name, signal.system_call)
 
     def _handled(self, thread: Thread, found: Sequence[CodeFrame], frames: Sequence[Frame]) -> Iterator[_Interrupted]:
         """Yield the signals that the thread is handling, the latest first."""

@@ -366,6 +366,7 @@ def test_more_segments_than_a_halfword_counts(core):
     [
         (b"", "is no core file (it does not begin as an ELF file does)"),
         (b"\x7fELF", "is no core file (it does not begin as an ELF file does)"),
+        (b"MDMP" + bytes(100), "is a minidump (Breakpad's, Crashpad's): it holds registers, stacks"),
         (b"#!/bin/sh\n" * 100, "is no core file (it does not begin as an ELF file does)"),
         (make_elf(b"\x01" * 20), "is an ELF file but no core"),
         (make_core([]), "holds no memory: no PT_LOAD segment"),

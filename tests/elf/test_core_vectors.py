@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import struct
 
+import pytest
+
 from gdbheap.elf.core_vectors import vector_words
 from gdbheap.machine.aarch64.machines import AARCH64
 from gdbheap.machine.x86.machines import I386, X86_64
@@ -30,6 +32,26 @@ def test_upper_halves_count_where_the_state_has_them():
     without = note(832, (512, 0b011), (576 + 3 * 16, POINTER))
     assert list(vector_words(X86_64, XSTATE, with_avx)) == [("ymm3", POINTER)]
     assert list(vector_words(X86_64, XSTATE, without)) == []
+
+
+INTEL, AMD = 2696, 2440  # the sizes of their notes, with protection keys
+AVX512 = (464, 0xE7), (512, 0xE7)
+
+
+@pytest.mark.parametrize(("size", "upper", "whole"), [(INTEL, 1152, 1664), (11008, 1152, 1664), (AMD, 896, 1408)])
+def test_zmm_registers_have_three_parts_and_sixteen_more(size, upper, whole):
+    words = [576 + 16, upper + 5 * 32 + 24, whole + 4 * 64 + 8, whole + 4 * 64 + 56]
+    body = note(size, *AVX512, *((at, POINTER + 16 * number) for number, at in enumerate(words)))
+    names = ["zmm1", "zmm5", "xmm20", "zmm20"]
+    found = list(vector_words(X86_64, XSTATE, body))
+    assert found == [(name, POINTER + 16 * number) for number, name in enumerate(names)]
+    assert list(vector_words(X86_64, XSTATE, note(size, (464, 0xE7), (512, 7), (upper, POINTER)))) == []
+
+
+def test_i386_has_no_more_than_eight_zmm_registers():
+    body = note(INTEL, *AVX512, (1152 + 7 * 32, 0xF7AB_CDE0), (1152 + 8 * 32, 0xF7AB_CDE0), (1664, 0xF7AB_CDE0))
+    found = list(vector_words(I386, XSTATE, body))
+    assert found == [("zmm7", 0xF7AB_CDE0)]
 
 
 def test_i386_has_eight_of_four_words():

@@ -15,12 +15,12 @@ from support.gdb_runs import ROOT, variables
 from support.programs import PATIENCE, build
 
 
-def gdbheap(*words: str, directory: Path) -> str:
-    """Run gdbheap in a directory; return what it says."""
+def gdbheap(*words: str, directory: Path, quiet: bool = True, **environment: str) -> str:
+    """Run gdbheap in a directory; return what it says. `quiet`: it says nothing on standard error."""
     command = [sys.executable, "-m", "gdbheap", *words]
-    environment = {**variables(), "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
+    environment = {**variables(), **environment, "PYTHONPATH": f"{ROOT}{os.pathsep}{os.environ.get('PYTHONPATH', '')}"}
     result = subprocess.run(command, cwd=directory, env=environment, capture_output=True, text=True, timeout=PATIENCE)
-    assert (result.returncode, result.stderr) == (0, ""), (words, result)
+    assert result.returncode == 0 and not (quiet and result.stderr), (words, result)
     return result.stdout
 
 
@@ -46,6 +46,21 @@ def test_a_bundle_answers_as_the_core_did(tmp_path):
     elsewhere = tmp_path / "elsewhere"
     elsewhere.mkdir()
     bundle.rename(elsewhere / bundle.name)
+
+    # Every command takes the bundle itself, gdb's too; nothing of it is left behind.
+    place = tmp_path / "unpacked"
+    place.mkdir()
+    for words in (("fault", "--core", bundle.name, "--json"), ("core", bundle.name, "--do", "fault --json")):
+        told = gdbheap(*words, directory=elsewhere, TMPDIR=str(place), quiet=words[0] == "fault")
+        assert json.loads(told)["rows"] == fault["rows"], words
+    assert list(place.iterdir()) == []
+    left = place / "gdbheap-bundle-left"
+    left.mkdir()
+    (left / "in-use").touch()
+    gdbheap("triage", bundle.name, "--output", "rows", directory=elsewhere, TMPDIR=str(place))
+    row = json.loads((elsewhere / "rows" / "rows.jsonl").read_text())
+    assert (row["verdict"], row["errors"]) == (fault["rows"][0]["verdict"], [])
+    assert list(place.iterdir()) == []
 
     unpack = said[-1].partition("python3 -m gdbheap ")[2]
     told = gdbheap(*shlex.split(unpack), directory=elsewhere).splitlines()

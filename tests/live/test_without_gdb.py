@@ -13,9 +13,11 @@ import sys
 from pathlib import Path
 
 import pytest
+from elftools.elf.elffile import ELFFile
 
 from gdbheap.__main__ import main
 from gdbheap.process.live.held_threads import held_threads
+from support.debuginfod_server import debuginfod
 from support.fault_gallery import BITS, FAMILIES, build_family, cases_of
 from support.gdb_runs import ROOT, ask, kernel_core, run_gdb, variables
 from support.programs import PATIENCE, build, running
@@ -93,7 +95,7 @@ def test_a_fault_is_told_as_far_as_it_can_be(tmp_path):
     assert (row["verdict"], row["address"]) == ("null_plus_offset", "0x8")
 
 
-def test_the_program_may_lie_elsewhere(tmp_path):
+def test_the_program_may_lie_elsewhere(tmp_path, monkeypatch):
     """In a sysroot; without its files the answer says what is missing."""
     name = build("many_sizes")
     program = tmp_path / "there" / "program"
@@ -109,6 +111,16 @@ def test_the_program_may_lie_elsewhere(tmp_path):
     moved = tmp_path / "program"
     os.rename(away / str(program).lstrip("/"), moved)
     assert answer("heap chunks", core, "--program", str(moved))["rows"] == usual
+    identity = ELFFile(moved.open("rb")).get_section_by_name(".note.gnu.build-id").data()[-20:].hex()
+    monkeypatch.setenv("DEBUGINFOD_CACHE_PATH", str(tmp_path / "cache"))
+    with debuginfod({f"/buildid/{identity}/executable": moved.read_bytes()}) as (url, asked):
+        monkeypatch.setenv("DEBUGINFOD_URLS", url)
+        assert asked == []
+        served = answer("heap chunks", core, "--debuginfod")
+    assert served["rows"] == usual
+    assert any(note.startswith("debuginfod served 1 file") for note in served["notes"])
+    # What was kept is found by who asks nobody.
+    assert answer("heap chunks", core)["rows"] == usual
 
 
 OF_PROCESSES = ("heap arenas", "heap sizes")

@@ -34,6 +34,7 @@ PURE = (
     "without_gdb/",
     "live/test_triage.py",
     "live/test_without_gdb.py",
+    "live/test_stacks_without_gdb.py",
     "live/test_bundle.py",
     "test_architecture.py",
     "test_lazy.py",

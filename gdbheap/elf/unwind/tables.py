@@ -15,6 +15,7 @@ from gdbheap.elf.debug_search import DebugSearch
 from gdbheap.elf.elf_facts import read_elf_facts
 from gdbheap.elf.elf_reader import UNPARSABLE
 from gdbheap.elf.opened_elf import data_of, open_elf
+from gdbheap.elf.section_table import section_places
 from gdbheap.elf.small_debug_file import SmallFile
 from gdbheap.elf.types.module_files import debug_files
 from gdbheap.elf.unwind.cfi import OMITTED, CfiSection, Description
@@ -121,7 +122,7 @@ class CfiTables:
         header = None if image is None else image.find(_PT_GNU_EH_FRAME)
         section = CfiSection(process.memory.read, process.pointer_size)
         if header is None:
-            return None
+            return self._unsorted(module, section)
         try:
             head = process.memory.read(header.address, min(header.size, 32))
             if len(head) < 8 or head[0] != 1 or head[1] == OMITTED:
@@ -134,6 +135,14 @@ class CfiTables:
         except (MemoryFault, *UNPARSABLE):
             return None
         return _Table(section, first, header.address + at, count, header.address)
+
+    @staticmethod
+    def _unsorted(module: Module, section: CfiSection) -> _Table | None:
+        """Return the table of a program that has no header before it, as static ones: the file says where it is."""
+        place = None if module.file is None else section_places(module.file).get(".eh_frame")
+        if place is None or not place.address:
+            return None
+        return _Table(section, module.load_base + place.address, 0, 0, 0)
 
     def _debug_frames(self, module: Module) -> list[Description]:
         """Return what .debug_frame of the module's files tells, in order of address."""

@@ -60,7 +60,6 @@ AARCH64 = Machine(
         instructions=(b"\x01\0\0\xd4",),  # svc #0
         number="x8",
         arguments=_numbered(5),
-        table="aarch64-linux.xml",
         epoll=frozenset({22, 441}),  # asm-generic/unistd.h
     ),
     malloc=MallocConstants(heap_max=64 << 20, arenas_per_processor=8, last_narrow_bin=96),

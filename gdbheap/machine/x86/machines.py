@@ -30,6 +30,20 @@ _SYSTEM_CALLS = (b"\x0f\x05", b"\x0f\x34", b"\xcd\x80")
 _CALLS = (7, 6, 5, 4, 3, 2)
 _ALIGNMENT_CHECK = 1 << 18
 _VECTORS = (("zmm", 512), ("ymm", 256), ("xmm", 128))
+# How the kernel lays out XSAVE's state, by the size of all of it: processors with room for MPX (Intel's), and without.
+_WITH_MPX, _WITHOUT_MPX = (2688, 1 << 32), (0, 2688)
+
+
+def _wide_vectors(count: int, behind: int) -> tuple[VectorNote, ...]:
+    """Return where XSAVE's state has the upper parts of `count` registers, and `behind` more that are whole."""
+    found = [VectorNote(0x202, "ymm", 576, 16, count, state=2, wider=(6, "zmm"))]
+    for sizes, upper, whole in ((_WITH_MPX, 1152, 1664), (_WITHOUT_MPX, 896, 1408)):
+        found.append(VectorNote(0x202, "zmm", upper, 32, count, state=6, within=sizes))
+        found.append(VectorNote(0x202, "xmm", whole, 16, behind, state=7, within=sizes, step=64, first=16))
+        found.append(VectorNote(0x202, "zmm", whole + 16, 48, behind, state=7, within=sizes, step=64, first=16))
+    return tuple(each for each in found if each.count)
+
+
 _SELECTORS = ("cs", "ss", "ds", "es", "fs", "gs")
 
 X86_64 = Machine(
@@ -72,7 +86,6 @@ X86_64 = Machine(
         instructions=_SYSTEM_CALLS,
         number="orig_rax",
         arguments=("rdi", "rsi", "rdx", "r10", "r8", "r9"),
-        table="amd64-linux.xml",
         epoll=frozenset({232, 281, 441}),  # asm/unistd_64.h
     ),
     malloc=MallocConstants(heap_max=64 << 20, arenas_per_processor=8, last_narrow_bin=96),
@@ -85,7 +98,7 @@ X86_64 = Machine(
         register_block=112,
         command=40,
         arguments=56,
-        vectors=(VectorNote(0x2, "xmm", 160, 16, 16), VectorNote(0x202, "ymm", 576, 16, 16, state=2)),
+        vectors=(VectorNote(0x2, "xmm", 160, 16, 16), *_wide_vectors(16, 16)),
     ),
     load_code=_code_64,
     dwarf_registers=_names("rax rdx rcx rbx rsi rdi rbp rsp r8 r9 r10 r11 r12 r13 r14 r15 rip"),
@@ -130,7 +143,6 @@ I386 = Machine(
         instructions=_SYSTEM_CALLS,
         number="orig_eax",
         arguments=("ebx", "ecx", "edx", "esi", "edi", "ebp"),
-        table="i386-linux.xml",
         epoll=frozenset({256, 319, 441}),  # asm/unistd_32.h
     ),
     malloc=MallocConstants(heap_max=1 << 20, arenas_per_processor=2, last_narrow_bin=94),
@@ -142,7 +154,7 @@ I386 = Machine(
         arguments=44,
         segments=0x200,  # NT_386_TLS
         selector="gs",
-        vectors=(VectorNote(0x46E6_2B7F, "xmm", 160, 16, 8), VectorNote(0x202, "ymm", 576, 16, 8, state=2)),
+        vectors=(VectorNote(0x46E6_2B7F, "xmm", 160, 16, 8), *_wide_vectors(8, 0)),
     ),
     load_code=_code_32,
     dwarf_registers=_names("eax ecx edx ebx esp ebp esi edi eip eflags"),

@@ -8,22 +8,23 @@ import os
 import tarfile
 import time
 from collections.abc import Iterator
+from contextlib import ExitStack
 from io import BytesIO
 from pathlib import PurePosixPath
 
 from gdbheap import packages
-from gdbheap.bundle.manifest import CORE, DEBUG, NAME, ROOT, BundledModule, Manifest
+from gdbheap.bundle.extract import is_bundle
+from gdbheap.bundle.manifest import CORE, DEBUG, NAME, ROOT, SUFFIX, BundledModule, Manifest
 from gdbheap.counted import counted
 from gdbheap.elf.cache import SymbolCache, cache_directory
 from gdbheap.elf.debug_file import DebugFiles
-from gdbheap.errors import HeapError, PackagesMissing
+from gdbheap.errors import HeapError, PackagesMissing, UsageError
 from gdbheap.files import open_output, open_regular
 from gdbheap.process.process import Module
 from gdbheap.report.printable import human_size, printable
 from gdbheap.session.target import Target
-from gdbheap.without_gdb.command_line import target_of
+from gdbheap.without_gdb.command_line import reader_of
 
-SUFFIX = ".gdbheap.tar.gz"
 # Cores are mostly zeros and repetitions: more costs much time and gains little.
 _LEVEL = 3
 
@@ -33,7 +34,16 @@ def pack(options: argparse.Namespace) -> int:
     packages.use()
     if missing := packages.missing():
         raise PackagesMissing(f"{', '.join(missing)}: not installed for this Python; {packages.setup_command()}")
-    target = target_of(options)
+    if is_bundle(options.core):
+        raise UsageError(f"{options.core} is a bundle already")
+    with ExitStack() as hold:
+        reader = reader_of(options, hold)
+        status = _pack(options, Target(reader))
+        print("".join(f"{each}\n" for each in reader.fetched), end="")
+        return status
+
+
+def _pack(options: argparse.Namespace, target: Target) -> int:
     found = list(_modules(target))
     output = options.output or f"{os.path.basename(options.core)}{SUFFIX}"
     main = target.process.main
