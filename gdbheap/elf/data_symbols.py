@@ -56,6 +56,12 @@ class DataSymbols:
         inside = (index >= 0) & (addresses < self.end[np.maximum(index, 0)])
         return np.where(inside, index, -1)
 
+    def names_at(self, index: int) -> list[str]:
+        """Return the linked names of all that begin where this one does, without the versions of libraries."""
+        low, high = (int(np.searchsorted(self.every_start, self.start[index], side)) for side in ("left", "right"))
+        found = self.every_offset[low : min(high, low + _MOST_ALIKE)].tolist()
+        return [self._name_at(each).partition("@")[0] for each in found]
+
     def place_of(self, name: str) -> int | None:
         """Return where (as linked) the symbol of a linked name begins, None where there is none, or several are."""
         wanted = name.encode("utf-8", "surrogateescape") + b"\0"

@@ -10,7 +10,7 @@ from typing import Any
 
 from gdbheap.elf.cache import SymbolCache
 from gdbheap.elf.debug_search import DebugSearch
-from gdbheap.errors import NoProcess, UsageError
+from gdbheap.errors import MemoryFault, NoProcess, UsageError
 from gdbheap.interface.settings import SETTINGS
 from gdbheap.process.frame import Frame
 from gdbheap.process.images.function_bounds import function_bounds
@@ -29,6 +29,8 @@ from gdbheap.without_gdb.stacks import Stacks
 from gdbheap.without_gdb.stops import StopKnowledge, Stops
 
 _REGISTER = re.compile(r"\$([a-z][a-z0-9_]*)")
+# What commands ask of a symbol: where it is, and the int there.
+_SYMBOL = re.compile(r"(\*\(unsigned int \*\)|\(unsigned long\))?&([A-Za-z_]\w*)")
 _CHAIN = re.compile(r"[A-Za-z_]\w*(?:(?:->|\.)[A-Za-z_]\w*|\[-?\w+\])*")
 # A call's arguments may go on for so many lines.
 _CALL_LINES = 4
@@ -85,21 +87,33 @@ class Reader:
         return next(each.default for each in SETTINGS if each.name == name)
 
     def evaluate(self, expression: str) -> int:
-        """A number, a register of the first thread ($sp, $pc or by its name), or a variable of its innermost frame
-        ("p->next"); UsageError for all else."""
+        """A number, a register of the first thread ($sp, $pc or by its name), &symbol, or a variable of the innermost
+        frame ("p->next"); UsageError for all else."""
         text = expression.strip()
         register = _REGISTER.fullmatch(text)
         try:
             return int(text, 0) & ((1 << 64) - 1) if register is None else self._registers()[register[1]]
         except (ValueError, KeyError):
             pass
-        found = self.evaluate_in_frame(None, 0, text)
+        symbol = _SYMBOL.fullmatch(text)
+        found = self.evaluate_in_frame(None, 0, text) if symbol is None else self._symbol(*symbol.groups(""))
         if found is None:
             raise UsageError(
-                f"{expression}: without gdb an address is a number (0x...), a register of the thread that died ($sp) "
-                "or a variable of its innermost frame (p->next)"
+                f"{expression}: without gdb an address is a number (0x...), a register of the thread that died ($sp), "
+                "a symbol (&main_arena) or a variable of the innermost frame (p->next)"
             )
         return found
+
+    def _symbol(self, cast: str, name: str) -> int | None:
+        """Return where the symbol of that name is, in the first module that has it, or the int there; None: nowhere."""
+        places = (self._symbols.in_module(name, each) for each in self._process.modules)
+        place = next((each for each in places if each is not None), None)
+        if place is None or not cast.startswith("*"):
+            return place
+        try:
+            return int.from_bytes(self._process.memory.read(place, 4), "little")
+        except MemoryFault:
+            return None
 
     def _registers(self) -> Mapping[str, int]:
         machine, threads = self._process.machine, self._process.threads

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -16,6 +17,9 @@ from gdbheap.process.named_address import NamedAddress
 from gdbheap.process.process import Module, Process
 from gdbheap.without_gdb.demangle import demangled
 
+# A part of a function that compilers made one of its own: gdb takes its number for one of Ada's, and leaves it out.
+_PART = re.compile(r"([a-z0-9][a-z0-9_.]*)\.\d+")
+
 
 class AddressNames:
     """Names addresses of a process. `module_at` says which module an address is in, the vdso among them."""
@@ -27,7 +31,7 @@ class AddressNames:
     def at(self, address: int) -> NamedAddress | None:
         """Return the function or variable that an address is in, its name as C++ writes it."""
         found = self.linked_at(address)
-        return None if found is None else replace(found, name=demangled(found.name))
+        return None if found is None else replace(found, name=_shown(found.name))
 
     def linked_at(self, address: int) -> NamedAddress | None:
         """Return the same by the name as it is linked."""
@@ -40,7 +44,8 @@ class AddressNames:
             symbols = self._symbols_of(module, is_code)
             index = -1 if symbols is None else int(symbols.find(linked)[0])
             if symbols is not None and index >= 0:
-                name = symbols.name(index)
+                # Of several names gdb takes the last in the order of the alphabet.
+                name = max(symbols.names_at(index)) if is_code else symbols.name(index)
                 return NamedAddress(name, place - int(symbols.start[index]), os.path.basename(module.path))
         return None
 
@@ -71,3 +76,8 @@ class AddressNames:
             return symbols_of_elf(vdso_elf(self._process, module), is_code)
         except (MemoryFault, *UNPARSABLE):
             return None
+
+
+def _shown(linked: str) -> str:
+    part = _PART.fullmatch(linked)
+    return demangled(linked) if part is None else part[1]

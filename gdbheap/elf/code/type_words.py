@@ -9,6 +9,7 @@ from typing import Any
 from gdbheap.elf.budget import Budget
 from gdbheap.elf.code.scopes import names_of
 from gdbheap.elf.dies import children_of, constant_of, name_of, type_of
+from gdbheap.elf.types.texts import respelled
 from gdbheap.types.catalogue import TypeKind
 from gdbheap.types.local_variable import POINTER_TO, ToldType
 
@@ -24,15 +25,6 @@ _QUALIFIERS = {"DW_TAG_const_type": "const", "DW_TAG_volatile_type": "volatile"}
 _TRANSPARENT = (*_QUALIFIERS, "DW_TAG_restrict_type", "DW_TAG_atomic_type")
 _SCOPES = ("DW_TAG_namespace", *RECORDS)
 _TAGS = {"DW_TAG_structure_type": "struct ", "DW_TAG_union_type": "union ", "DW_TAG_enumeration_type": "enum "}
-# As debuggers write what compilers call otherwise.
-_PLAIN = {
-    "long int": "long",
-    "long unsigned int": "unsigned long",
-    "long long int": "long long",
-    "long long unsigned int": "unsigned long long",
-    "short int": "short",
-    "short unsigned int": "unsigned short",
-}
 # DW_LANG_C89, C, C99, C11, C17.
 _C = (0x01, 0x02, 0x0C, 0x1D, 0x2C)
 
@@ -135,10 +127,10 @@ def qualified(die: Any) -> str:
     for _ in range(_DEEPEST):
         die = die.get_parent()
         if die is None or die.tag not in _SCOPES:
-            return name
+            break
         outer = name_of(die) or ("(anonymous namespace)" if die.tag == "DW_TAG_namespace" else "")
         name = f"{outer}::{name}" if outer else name
-    return name
+    return respelled(name) if "<" in name else name
 
 
 def spelled(die: Any | None, budget: Budget, inner: str = "") -> str:
@@ -179,4 +171,4 @@ def _tagged(die: Any) -> str:
     language = constant_of(die.cu.get_top_DIE(), "DW_AT_language")
     tag = _TAGS.get(die.tag, "") if language in _C else ""
     name = qualified(die)
-    return f"{tag}{_PLAIN.get(name, name) or '{...}'}"
+    return f"{tag}{respelled(name) or '{...}'}"

@@ -78,4 +78,9 @@ class UnitTexts:
 
 def _spelled(raw: bytes) -> str:
     text = raw.decode("utf-8", "replace")
-    return _SPELLING.sub(lambda match: _SPELLINGS[match[1]], text) if "<" in text else text
+    return respelled(text) if "<" in text else text
+
+
+def respelled(name: str) -> str:
+    """Return a name as C++ and gdb write it: "long" for a GNU compiler's "long int"."""
+    return _SPELLING.sub(lambda match: _SPELLINGS[match[1]], name)
