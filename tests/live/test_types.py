@@ -57,6 +57,10 @@ HARD_KINDS = (
     "call",
     "lookup",
     "notice",
+    "handle",
+    "place",
+    "catalog",
+    "option",
 )
 
 

@@ -43,6 +43,8 @@ class How(enum.IntEnum):
     """Blocks of the same size and shape, with the same targets, have this type."""
     CONTENTS = 10
     """Its bytes tell."""
+    APPENDED = 11
+    """One of its pointers leads right behind where the type ends: to data made along with it."""
 
     @property
     def label(self) -> str:

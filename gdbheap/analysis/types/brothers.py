@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from gdbheap.analysis.types.block_types import Confidence, How
 from gdbheap.analysis.types.claims import Claims, claims, joined
 from gdbheap.analysis.types.evidence import evidence
-from gdbheap.analysis.types.slots import VOID
+from gdbheap.analysis.types.slots import MIXED, VOID
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.analysis.types.words import NO_SLOT, TypedWords, words_of
 from gdbheap.lazy import np
@@ -61,6 +61,16 @@ def void_words(state: TypingState) -> TypedWords:
 
 
 def _those_of(state: TypingState, edges: NDArray[np.intp]) -> TypedWords:
-    """Return those of the edges, all of typed blocks, that are void * members."""
+    """Return those of the edges, all of typed blocks, that are void * members, perhaps in a union with numbers."""
     words = words_of(state, edges)
-    return words.at((words.code == VOID) & (words.slot != NO_SLOT))
+    words = words.at(((words.code == VOID) | (words.code == MIXED)) & (words.slot != NO_SLOT))
+    slots = np.unique(words.slot[words.code == MIXED])
+    others = [each for each in slots.tolist() if not _may_be_anything(state, each)]
+    return words.at(~np.isin(words.slot, others))
+
+
+def _may_be_anything(state: TypingState, slot: int) -> bool:
+    """Whether the union at this place holds a void *, and no other pointer."""
+    number, word = state.layouts.owner(slot)
+    inside = state.layouts.mixed.get((state.book.stripped(number), word), ())
+    return VOID in inside and not any(each >= 0 for each in inside)

@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 
 from gdbheap.analysis.objects.lookup import Lookup
 from gdbheap.analysis.pointers.pointer_graph import PointerGraph
+from gdbheap.analysis.types.appended_data import appended_data
 from gdbheap.analysis.types.bases import bases
 from gdbheap.analysis.types.block_types import BlockTypes, no_types
 from gdbheap.analysis.types.brothers import brothers
@@ -18,6 +19,7 @@ from gdbheap.analysis.types.held_arrays import held_arrays
 from gdbheap.analysis.types.libstdcxx import lay_out_buffers
 from gdbheap.analysis.types.lone_texts import lone_texts
 from gdbheap.analysis.types.lost_objects import lost_objects
+from gdbheap.analysis.types.one_container import one_container
 from gdbheap.analysis.types.outcome import outcome
 from gdbheap.analysis.types.own_headers import behind_headers, own_header, with_headers
 from gdbheap.analysis.types.parts import parts
@@ -27,6 +29,7 @@ from gdbheap.analysis.types.root_words import covering_roots, register_words, ro
 from gdbheap.analysis.types.rules import FIRST_CLAIMS, LATER_CLAIMS, LAYOUT_RULES
 from gdbheap.analysis.types.slots import Layouts
 from gdbheap.analysis.types.static_brothers import StaticBrothers
+from gdbheap.analysis.types.static_targets import StaticTargets
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.analysis.types.unions import unions
 from gdbheap.analysis.types.without_tags import without_tags
@@ -104,16 +107,22 @@ def _fill(state: TypingState) -> None:
         propagation.follow(root_words(state, roots, covering_roots(state, roots)))
         propagation.follow(register_words(state, [r for r in state.roots if local and r.word is not None]))
         _settle(state, propagation, passes)
-    by_targets, static_brothers = ByTargets(state), StaticBrothers(state)
+    by_targets, static_brothers, static_targets = ByTargets(state), StaticBrothers(state), StaticTargets(state)
     for _ in range(_MOST_GUESSES):
+        # (What follows from this is no guess: it comes before those.)
+        told_by_statics = propagation.believe(static_targets.find())
+        if told_by_statics:
+            _settle(state, propagation, passes)
         words = propagation.waiting()
         told = np.zeros(len(state), np.bool_)
         if words is not None:
             told[words.target] = True
         found = propagation.believe(joined(list(lost_objects(state))))
-        found += propagation.believe(static_brothers.find())
+        found += told_by_statics + propagation.believe(static_brothers.find())
         found += propagation.believe(brothers(state)) + propagation.believe(by_targets.find(told))
-        if not found and not propagation.believe(common_headers(state)):
+        if not found:
+            found = any(propagation.believe(each(state)) for each in (common_headers, appended_data, one_container))
+        if not found:
             break
         _settle(state, propagation, passes)
     words = propagation.waiting()

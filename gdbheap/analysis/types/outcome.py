@@ -93,7 +93,7 @@ def _fill_roles(
     known: dict[tuple[str, int, int], int] = {}
     sizes: dict[int, int] = {}
     for each in (from_roots, words):
-        each = each.at(_are_pointers(each) & (state.role[each.target] < 0))
+        each = each.at(_are_pointers(each) & (state.role[each.target] < 0) & (each.parent != each.target))
         if not len(each):
             continue
         is_variable = each.parent < 0

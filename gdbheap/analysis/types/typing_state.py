@@ -125,7 +125,7 @@ class TypingState:
 
     def well_named(self) -> NDArray[np.bool_]:
         """Return which blocks are one object whose type others tell: what is only like it may go by that."""
-        guessed = (self.how == How.POINTS_TO) | (self.how == How.SAME_CALL) | (self.how == How.SIBLING_ROLE)
+        guessed = np.isin(self.how, (How.POINTS_TO, How.SAME_CALL, How.SIBLING_ROLE, How.APPENDED))
         found: NDArray[np.bool_] = (self.type >= 0) & self.whole & (self.count == 0) & ~guessed
         return found
 
