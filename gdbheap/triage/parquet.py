@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
 from gdbheap.errors import HeapError
@@ -33,24 +34,34 @@ def _flat(row: Row) -> dict[str, Any]:
 
 
 def _schema(arrow: Any) -> Any:
-    """Return the columns' types: those of a file without leaks are those of one with them."""
+    """Return the columns' types, which are those of Row's fields, whatever its rows hold."""
     text, number, real = arrow.string(), arrow.int64(), arrow.float64()
     types: dict[str, Any] = {
-        **dict.fromkeys(("size", "in_use_bytes", "lost_bytes", "peak_memory", "attempts"), number),
-        "cpu_seconds": real,
-        **dict.fromkeys(("frames", "allocator_faults", "notes", "errors"), arrow.list_(text)),
-        "leaks": arrow.list_(
-            arrow.struct(
-                {
-                    "kind": text,
-                    "what": text,
-                    "chunk_size": arrow.list_(number),
-                    **dict.fromkeys(("count", "bytes", "hanging_bytes"), number),
-                }
-            )
-        ),
-        "suspects": arrow.list_(
-            arrow.struct({"holder": text, "type": text, "kind": text, "bytes": number, "share": real, "blocks": number})
-        ),
+        "str": text,
+        "int": number,
+        "int | None": number,
+        "float": real,
+        "tuple[str, ...]": arrow.list_(text),
     }
-    return arrow.schema([(name, types.get(name, text)) for name in Row("", "").record()])
+    records: dict[str, Any] = {
+        "leaks": {
+            "kind": text,
+            "what": text,
+            "chunk_size": arrow.list_(number),
+            **dict.fromkeys(("count", "bytes", "hanging_bytes"), number),
+        },
+        "suspects": {
+            **dict.fromkeys(("holder", "type", "kind"), text),
+            **dict.fromkeys(("bytes", "blocks"), number),
+            "share": real,
+        },
+    }
+    return arrow.schema(
+        [
+            (
+                each.name,
+                arrow.list_(arrow.struct(records[each.name])) if each.name in records else types[str(each.type)],
+            )
+            for each in fields(Row)
+        ]
+    )
