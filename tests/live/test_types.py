@@ -68,7 +68,7 @@ def test_marked_pointers_names_behind_links_lists_of_anything_and_callbacks_are_
     reachable, lost = scores
     in_32_bits = request.node.callspec.id == "32-bit"
     for each in [reachable] if in_32_bits else [reachable, lost]:
-        missed = {name.split()[1] for name in (*each.unnamed, *each.wrong.get("likely", ()))}
+        missed = {name.split()[-1] for name in (*each.unnamed, *each.wrong.get("likely", ()))}
         assert missed & set(HARD_KINDS[: 6 if in_32_bits else None]) == set()
 
 
