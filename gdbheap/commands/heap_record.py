@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import partial
 from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING, Any
 
@@ -11,10 +13,10 @@ from gdbheap.counted import counted
 from gdbheap.errors import HeapError, NoHeap, UsageError
 from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.limit import count_argument, left_out, limit_of
-from gdbheap.process.recording import RecordingEnd, Sampling
-from gdbheap.report.printable import human_size
+from gdbheap.process.recording import Sampling
 from gdbheap.report.report import ABSENT, Absent, Facts, Line, Prose, Report, Table
 from gdbheap.report.rows import column, columns_of
+from gdbheap.sentences.recordings import recording_summary, unexplained_summary
 from gdbheap.session.block_names import block_names
 from gdbheap.session.target import Target
 from gdbheap.types.short_names import short_name
@@ -22,8 +24,7 @@ from gdbheap.types.short_names import short_name
 if TYPE_CHECKING:
     from gdbheap.analysis.recordings.stack_groups import StackGroup
     from gdbheap.glibc.heap_view import HeapView
-    from gdbheap.glibc.layout import Layout
-    from gdbheap.process.recording import AllocationFunction, Caller, Recording
+    from gdbheap.process.recording import AllocationFunction, Caller, Sample
 
 
 @dataclass(frozen=True)
@@ -46,15 +47,9 @@ class _Row:
 
 _FRAMES_SHOWN = 8
 _DEFAULT_SECONDS = 10
+# So much of the time that the process may be held goes into a second look at the heap.
+_MUCH = 0.25
 _DEFAULT_SLOWDOWN = 10
-_WHY = {
-    RecordingEnd.TIME: "",
-    RecordingEnd.INTERRUPTED: "stopped by Ctrl-C",
-    RecordingEnd.BREAKPOINT: "ended at breakpoint {}",
-    RecordingEnd.SIGNAL: "ended by {}",
-    RecordingEnd.EXITED: "ended with the process, which has exited: what was still in use then is not known",
-    RecordingEnd.EXECUTED: "ended as the process ran another program: what was still in use then is not known",
-}
 
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
@@ -63,9 +58,12 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     from gdbheap.analysis.recordings.stack_groups import sizes_in_use, stack_groups, unexplained_growth
 
     sampling = _sampling(target, arguments)
+    began = time.monotonic()
     view = target.heap()
-    sampling = replace(sampling, cached_marks=cached_marks(target.process, view))
     layout, before = view.layout, sizes_in_use(view)
+    is_quick = time.monotonic() - began < _MUCH * sampling.seconds * sampling.slowdown
+    focus = partial(_focus, target, sampling, before) if is_quick else None
+    sampling = replace(sampling, cached_marks=cached_marks(target.process, view), focus=focus)
     target.say(
         f"recording for {sampling.seconds:g} s (Ctrl-C ends it): gdb sets breakpoints on malloc's functions for "
         "moments, and takes them away again\n"
@@ -73,7 +71,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     recording = target.record(sampling)
     after, notes = _heap_after(target)
     groups = stack_groups(recording.samples, layout, after, before)
-    unexplained = {} if after is None else unexplained_growth(groups, sizes_in_use(after), before)
+    unexplained = {} if after is None else unexplained_growth(groups, after, before, sampling)
     names = None if after is None else block_names(target)
     rows = [_row(group, "" if names is None or group.example is None else names.at(group.example)) for group in groups]
     if arguments["type"]:
@@ -86,7 +84,17 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         "heap record",
         (
             Table(columns_of(_Row), rows, list(_display_rows(groups, rows, limit))),
-            Prose((*_summary(recording, sampling, rows), *_unexplained(unexplained, layout))),
+            Prose(
+                (
+                    *recording_summary(
+                        recording,
+                        sampling,
+                        sum(row.alive or 0 for row in rows),
+                        sum(row.alive_bytes or 0 for row in rows),
+                    ),
+                    *unexplained_summary(unexplained, layout, sampling),
+                )
+            ),
             Facts(
                 {
                     "samples": len(recording.samples),
@@ -120,6 +128,16 @@ def _sampling(target: Target, arguments: Mapping[str, Any]) -> Sampling:
     least, most = arguments["size"] or (0, None)
     slowdown = min(max(arguments["slowdown"], 1), 100) / 100
     return Sampling(functions, float(arguments["seconds"]), slowdown, least or 0, most, max(arguments["depth"], 1))
+
+
+def _focus(
+    target: Target, sampling: Sampling, before: Mapping[int, int], samples: Sequence[Sample]
+) -> Callable[[int], bool] | None:
+    """Return which requests are to be sampled alone after a part of the time: see Sampling.focus."""
+    from gdbheap.analysis.recordings.stack_groups import wanted_sizes  # kept out of gdb's start
+
+    view, _ = _heap_after(target)
+    return None if view is None else wanted_sizes(samples, view, before, sampling)
 
 
 def _heap_after(target: Target) -> tuple[HeapView | None, list[str]]:
@@ -175,46 +193,6 @@ def _stack_shown(stack: Sequence[Caller]) -> Iterator[str]:
         for of_library, callers in runs
     )
     yield from islice(lines, _FRAMES_SHOWN)
-
-
-def _summary(recording: Recording, sampling: Sampling, rows: Sequence[_Row]) -> Iterator[Line]:
-    part = recording.held / recording.seconds if recording.seconds else 0.0
-    yield Line.plain(
-        f"{counted(len(recording.samples), 'call')} sampled in {recording.seconds:.1f} s; the process was held for "
-        f"{part:.1%} of the time (at most {sampling.slowdown:.0%} was asked for)",
-        "total",
-    )
-    if why := _WHY[recording.end].format(recording.detail):
-        yield Line.plain(why)
-    if not recording.samples:
-        yield Line.plain("no call was seen: the program did not allocate, or not in these sizes")
-        return
-    alive = sum(row.alive or 0 for row in rows)
-    size = human_size(sum(row.alive_bytes or 0 for row in rows))
-    if recording.end not in (RecordingEnd.EXITED, RecordingEnd.EXECUTED):
-        yield Line.plain(f"of these, {counted(alive, 'block')} of {size} are still in use, by the heap itself")
-    fewest = 3 / len(recording.samples)
-    if fewest < 1:
-        yield Line.plain(
-            f"code that makes less than {fewest:.1%} of the allocations may have been missed; where every call must be "
-            "seen, heaptrack or Valgrind's massif is the better tool (from the program's start)",
-            "dim",
-        )
-
-
-def _unexplained(growth: Mapping[int, int], layout: Layout) -> Iterator[Line]:
-    """Yield what the heap has grown by that no stack was seen for, and what to do."""
-    if not growth:
-        return
-    count, octets = sum(growth.values()), sum(size * count for size, count in growth.items())
-    size = max(growth, key=lambda each: growth[each] * each)
-    largest = size - layout.header + layout.pointer_size
-    least = max(largest - 2 * layout.pointer_size + 1, 0)
-    yield Line.plain(
-        f"the heap has grown by {counted(count, 'block')}, {human_size(octets)} more, of sizes of which no sampled "
-        f"block is still in use: most of {size:#x}. `heap record --size {least}-{largest} --seconds 60` samples "
-        "requests of that size alone"
-    )
 
 
 def _written(groups: Sequence[StackGroup], arguments: Mapping[str, Any]) -> Iterator[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import enum
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 
@@ -21,7 +22,8 @@ class AllocationFunction:
 class Sampling:
     """What to record: for so many `seconds`, holding the process for at most `slowdown` (0 to 1) of the time, requests
     of these sizes in bytes (both included; None: no bound), with `depth` frames each. `cached_marks`: what chunks in a
-    tcache are known by."""
+    tcache are known by. Once on the way, while the process stands still, `focus` is asked of what was sampled until
+    then, and says of which sizes calls are wanted from there on (None: of the same ones)."""
 
     functions: tuple[AllocationFunction, ...]
     seconds: float
@@ -30,6 +32,15 @@ class Sampling:
     most: int | None = None
     depth: int = 16
     cached_marks: frozenset[int] = frozenset()
+    focus: Callable[[Sequence[Sample]], Callable[[int], bool] | None] | None = None
+
+    def wants(self, size: int) -> bool:
+        """Whether requests of that size are to be recorded."""
+        return self.wants_any(range(size, size + 1))
+
+    def wants_any(self, sizes: range) -> bool:
+        """Whether requests of any of these sizes are to be recorded."""
+        return sizes.stop > self.least and (self.most is None or sizes.start <= self.most)
 
 
 @dataclass(frozen=True)
@@ -77,7 +88,8 @@ class RecordingEnd(enum.Enum):
 @dataclass(frozen=True)
 class Recording:
     """What was seen: `samples` in order of time, `others` how many calls of other sizes were met. The process was
-    held for `held` of `seconds`. `end`, with a signal's name or a breakpoint's number in `detail`."""
+    held for `held` of `seconds`. `end`, with a signal's name or a breakpoint's number in `detail`. From sample
+    `focused_from` on, only what Sampling.focus wanted was recorded (None: it wanted nothing)."""
 
     samples: tuple[Sample, ...]
     others: int
@@ -85,3 +97,4 @@ class Recording:
     held: float
     end: RecordingEnd
     detail: str = ""
+    focused_from: int | None = None

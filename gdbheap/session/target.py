@@ -4,7 +4,7 @@ have changed, and then dropped."""
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gdbheap.glibc.walk.walk import Observer
     from gdbheap.process.memory import ReadProgress
     from gdbheap.process.process import Module, Process
-    from gdbheap.process.recording import AllocationFunction, Recording, Sampling
+    from gdbheap.process.recording import AllocationFunction, Recording, Sample, Sampling
     from gdbheap.process.stop import Stop
     from gdbheap.process.symbols import SymbolsOf
     from gdbheap.report.progress import Progress
@@ -259,8 +259,13 @@ class Target:
 
     def record(self, sampling: Sampling) -> Recording:
         """Let the process run and return what is seen of its allocations: see Debugger.record(). What was known of
-        the process is forgotten."""
-        recording = self._debugger.record(self.process, sampling)
+        the process is forgotten, for sampling.focus() too."""
+
+        def focus(samples: Sequence[Sample]) -> Callable[[int], bool] | None:
+            self.begin(self._progress)
+            return None if sampling.focus is None else sampling.focus(samples)
+
+        recording = self._debugger.record(self.process, replace(sampling, focus=focus))
         self.begin(self._progress)
         return recording
 

@@ -4,7 +4,7 @@ has grown by is from each."""
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gdbheap.glibc.chunk_table import State
@@ -12,7 +12,7 @@ from gdbheap.glibc.heap_view import HeapView
 from gdbheap.glibc.layout import Layout
 from gdbheap.glibc.sizes import request_to_size
 from gdbheap.lazy import np
-from gdbheap.process.recording import Caller, Sample
+from gdbheap.process.recording import Caller, Sample, Sampling
 
 # So few blocks more are no growth.
 _NEGLIGIBLE = 16
@@ -75,12 +75,34 @@ def stack_groups(
 
 
 def unexplained_growth(
-    groups: Sequence[StackGroup], now: Mapping[int, int], before: Mapping[int, int]
+    groups: Sequence[StackGroup], view: HeapView, before: Mapping[int, int], sampling: Sampling
 ) -> dict[int, int]:
-    """Return by size how many more chunks are in use than before, of the sizes of which no group has one alive."""
+    """Return by size how many more chunks are in use than before, of the sizes that were to be sampled and of which no
+    group has one alive."""
     explained = {size for group in groups for size in group.alive_sizes}
-    more = {size: count - before.get(size, 0) for size, count in now.items() if size not in explained}
-    return {size: count for size, count in more.items() if count > _NEGLIGIBLE}
+    return {
+        size: count - before.get(size, 0)
+        for size, count in sizes_in_use(view).items()
+        if count - before.get(size, 0) > _NEGLIGIBLE
+        and size not in explained
+        and sampling.wants_any(requests_of(size, view.layout))
+    }
+
+
+def wanted_sizes(
+    samples: Sequence[Sample], view: HeapView, before: Mapping[int, int], sampling: Sampling
+) -> Callable[[int], bool] | None:
+    """Return whether a request is of a size that the heap has more chunks of by now, and no sample tells whose: None
+    where there is no such size."""
+    layout = view.layout
+    growth = unexplained_growth(stack_groups(samples, layout, view, before), view, before, sampling)
+    return (lambda request: request_to_size(request, layout) in growth) if growth else None
+
+
+def requests_of(size: int, layout: Layout) -> range:
+    """Return the requests that get a chunk of this size. (Those of mappings of their own get other sizes.)"""
+    end = size - layout.header + layout.pointer_size + 1
+    return range(0 if size == layout.min_size else max(end - layout.alignment, 0), end)
 
 
 @dataclass(frozen=True)

@@ -6,10 +6,12 @@ from types import SimpleNamespace
 
 import numpy
 
-from gdbheap.analysis.recordings.stack_groups import sizes_in_use, stack_groups, unexplained_growth
+from gdbheap.analysis.recordings.stack_groups import requests_of, stack_groups, unexplained_growth, wanted_sizes
 from gdbheap.glibc.chunk_table import State
-from gdbheap.process.recording import Caller, Sample
+from gdbheap.glibc.sizes import request_to_size
+from gdbheap.process.recording import Caller, Sample, Sampling
 
+ALL = Sampling((), 10, 0.1)
 LAYOUT = SimpleNamespace(pointer_size=8, alignment=16, min_size=0x20, header=0x10, page_size=0x1000)
 
 
@@ -33,9 +35,7 @@ def sample(name, mem, place="", **more):
 def grouped(samples, mems, before=None):
     view = heap(mems)
     groups = stack_groups(samples, LAYOUT, view, before or {})
-    return {group.stack[0].function: group for group in groups}, unexplained_growth(
-        groups, sizes_in_use(view), before or {}
-    )
+    return {group.stack[0].function: group for group in groups}, unexplained_growth(groups, view, before or {}, ALL)
 
 
 def test_growth_is_of_those_whose_blocks_stay():
@@ -76,3 +76,21 @@ def test_two_lines_of_one_function_are_told_apart():
         ("a.cc:15", 2, 100),
         ("a.cc:14", 0, 0),
     ]
+
+
+def test_what_no_sample_explains_is_looked_for_alone():
+    kept = [0x1000 * place for place in range(1, 101)]
+    thrown = [sample("throws", 0x7000_0000 + 0x40 * place, was_freed=True) for place in range(90)]
+    wants = wanted_sizes(thrown, heap(kept), {}, ALL)
+    assert [size for size in range(200) if wants(size)] == list(range(41, 57))  # what a chunk of 0x40 serves
+    assert wanted_sizes([*thrown, sample("keeps", kept[0])], heap(kept), {}, ALL) is None
+    assert wanted_sizes(thrown, heap(kept), {0x40: 90}, ALL) is None  # too few
+    assert wanted_sizes(thrown, heap(kept), {}, Sampling((), 10, 0.1, least=57)) is None
+    assert wanted_sizes(thrown, heap(kept), {}, Sampling((), 10, 0.1, least=56)) is not None
+
+
+def test_the_requests_that_a_chunk_serves():
+    for size in range(0x20, 0x200, 0x10):
+        assert {request for request in range(0x200) if request_to_size(request, LAYOUT) == size} == {
+            *requests_of(size, LAYOUT)
+        }

@@ -1,0 +1,74 @@
+"""What is said of a recording of allocations."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import TYPE_CHECKING
+
+from gdbheap.counted import counted
+from gdbheap.process.recording import RecordingEnd
+from gdbheap.report.printable import human_size
+from gdbheap.report.report import Line
+
+if TYPE_CHECKING:
+    from gdbheap.glibc.layout import Layout
+    from gdbheap.process.recording import Recording, Sampling
+
+_WHY = {
+    RecordingEnd.TIME: "",
+    RecordingEnd.INTERRUPTED: "stopped by Ctrl-C",
+    RecordingEnd.BREAKPOINT: "ended at breakpoint {}",
+    RecordingEnd.SIGNAL: "ended by {}",
+    RecordingEnd.EXITED: "ended with the process, which has exited: what was still in use then is not known",
+    RecordingEnd.EXECUTED: "ended as the process ran another program: what was still in use then is not known",
+}
+
+
+def recording_summary(recording: Recording, sampling: Sampling, alive: int, alive_bytes: int) -> Iterator[Line]:
+    """Yield how much was seen, at which price, and what may have been missed; `alive` blocks are in use still."""
+    part = recording.held / recording.seconds if recording.seconds else 0.0
+    yield Line.plain(
+        f"{counted(len(recording.samples), 'call')} sampled in {recording.seconds:.1f} s; the process was held for "
+        f"{part:.1%} of the time (at most {sampling.slowdown:.0%} was asked for)",
+        "total",
+    )
+    if why := _WHY[recording.end].format(recording.detail):
+        yield Line.plain(why)
+    if not recording.samples:
+        yield Line.plain("no call was seen: the program did not allocate, or not in these sizes")
+        return
+    if recording.end not in (RecordingEnd.EXITED, RecordingEnd.EXECUTED):
+        are = "is" if alive == 1 else "are"
+        size = human_size(alive_bytes)
+        yield Line.plain(f"of these, {counted(alive, 'block')} of {size} {are} still in use, by the heap itself")
+    of_all = len(recording.samples) if recording.focused_from is None else recording.focused_from
+    if recording.focused_from is not None:
+        rest = len(recording.samples) - recording.focused_from
+        yield Line.plain(
+            f"the last {counted(rest, 'call')} are of those sizes alone of which the heap had more blocks by then, and "
+            "no sample that told whose"
+        )
+    if of_all > 3:
+        yield Line.plain(
+            f"code that makes less than {3 / of_all:.1%} of the allocations may have been missed; where every call "
+            "must be seen, heaptrack or Valgrind's massif is the better tool (from the program's start)",
+            "dim",
+        )
+
+
+def unexplained_summary(growth: Mapping[int, int], layout: Layout, sampling: Sampling) -> Iterator[Line]:
+    """Yield what the heap has grown by that no stack was seen for, {chunk size: count}, and what to do."""
+    from gdbheap.analysis.recordings.stack_groups import requests_of  # kept out of gdb's start
+
+    if not growth:
+        return
+    count, octets = sum(growth.values()), sum(size * count for size, count in growth.items())
+    size = max(growth, key=lambda each: growth[each] * each)
+    requests = requests_of(size, layout)
+    size_range = f"{requests[0]}-{requests[-1]}"
+    more = "" if (sampling.least, sampling.most) == (0, None) else " --slowdown 50"
+    yield Line.plain(
+        f"the heap has grown by {counted(count, 'block')}, {human_size(octets)} more, of sizes of which no sampled "
+        f"block is still in use: most of {size:#x}. `heap record --size {size_range} --seconds 60{more}` "
+        "samples requests of that size alone"
+    )
