@@ -13,13 +13,13 @@ import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
 from gdbheap.errors import HeapError
-from gdbheap.files import open_new, open_regular, read_regular
+from gdbheap.files import kernel_text, open_new, open_regular, read_regular
 from gdbheap.launch.launcher import Launch
 
 _MOST_ANSWER = 1 << 30
@@ -53,8 +53,8 @@ def run_gate(gate: Gate) -> tuple[list[dict[str, Any]], str]:
         words[1:1] = ["-nx", "-q", "-batch", "-iex", "set debuginfod enabled off"]
         at = words.index("--args")
         words[at:at] = ["-ex", f"python from gdbheap.inside_gdb.leak_gate import run_gate; {call}"]
-        with open_new(log) as output, _signals_for(f"{starter}.pid"):
-            subprocess.run(
+        with open_new(log) as output, _signals_for(f"{starter}.pid") as passing:
+            gdb = subprocess.Popen(
                 words,
                 stdin=None if os.isatty(0) else subprocess.DEVNULL,
                 stdout=output,
@@ -62,8 +62,9 @@ def run_gate(gate: Gate) -> tuple[list[dict[str, Any]], str]:
                 env={**os.environ, "SHELL": "/bin/sh"},
                 pass_fds=[each for each in streams if each is not None],
                 preexec_fn=_apart if os.isatty(0) else _in_a_group_apart,
-                check=False,
             )
+            passing(gdb.pid)
+            gdb.wait()
         try:
             found = json.loads(read_regular(answer, _MOST_ANSWER))
         except (OSError, ValueError):
@@ -108,19 +109,36 @@ def _starter(pid: str, arguments: Sequence[str], streams: Sequence[int | None]) 
 
 
 @contextmanager
-def _signals_for(pid: str) -> Iterator[None]:
-    """Have what is sent to end us go to the process that the file names: it may want to end in its own way."""
+def _signals_for(pid: str) -> Iterator[Callable[[int], None]]:
+    """Have what is sent to end us go to the process that the file names: it may want to end in its own way. Where that
+    has ended, its children that are watched get it. Yield what is to be told of gdb's process."""
+    debuggers: list[int] = []
 
     def pass_on(number: int, _: object) -> None:
-        with suppress(OSError, ValueError):  # it has not begun yet, or has ended
-            os.kill(int(read_regular(pid, _LONGEST_FIRST_LINE)), number)
+        try:
+            first = int(read_regular(pid, _LONGEST_FIRST_LINE))
+        except (OSError, ValueError):  # it has not begun yet
+            return
+        watched = [each for debugger in debuggers for each in _traced(debugger)]
+        for each in [first] if first in watched else watched:
+            with suppress(OSError):
+                os.kill(each, number)
 
     before = {each: signal.signal(each, pass_on) for each in (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)}
     try:
-        yield
+        yield debuggers.append
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def _traced(debugger: int) -> Iterator[int]:
+    """Yield the processes that it traces."""
+    for name in os.listdir("/proc"):
+        if name.isdecimal():
+            with suppress(OSError):
+                if f"\nTracerPid:\t{debugger}\n" in kernel_text(f"/proc/{name}/status"):
+                    yield int(name)
 
 
 def _apart() -> None:
