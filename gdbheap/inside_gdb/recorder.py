@@ -18,7 +18,7 @@ from gdbheap.inside_gdb.record_alarm import ALARM_NAME, Alarm, handled, silence
 from gdbheap.inside_gdb.running_memory import RunningMemory
 from gdbheap.inside_gdb.trapped_calls import TrappedCalls
 from gdbheap.process.process import Process
-from gdbheap.process.recording import RecordingEnd, Recording, Sample, Sampling
+from gdbheap.process.recording import Recording, RecordingEnd, Sample, Sampling
 
 # So many calls are sampled in a row, and of each the calls that follow must number so many for its block to be judged.
 _BURST, _FOLLOWED = 150, 8
@@ -162,7 +162,11 @@ class _Recorder:
                 self._alarm.seen()
                 gdb.execute("queue-signal 0", to_string=True)  # or gdb would pass it on when it lets the process go
                 return None
-            return (RecordingEnd.INTERRUPTED, "") if event.stop_signal == "SIGINT" else (RecordingEnd.SIGNAL, event.stop_signal)
+            return (
+                (RecordingEnd.INTERRUPTED, "")
+                if event.stop_signal == "SIGINT"
+                else (RecordingEnd.SIGNAL, event.stop_signal)
+            )
         if isinstance(event, gdb.ExitedEvent):
             return RecordingEnd.EXITED, ""
         return RecordingEnd.EXECUTED, ""

@@ -24,6 +24,9 @@ from gdbheap.process.recording import AllocationFunction, Caller, Sample, Sampli
 _What = TypeVar("_What")
 # Each place that is trapped costs gdb two writes into the program's code a burst.
 _MOST_PLACES = 96
+# So many hits there are in any case, entries and returns, however long they take (where much else runs, that is long):
+# the first calls of a burst are judged by those that follow.
+_FEWEST = 40
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,7 @@ class TrappedCalls:
         # By address, the one that was hit last at the end.
         self._returns: dict[int, _Trap] = {}
         self._calls_left = 0
+        self._hits = 0
         self._until = 0.0
         # The process stands still until it is let run; what was done until now is not counted.
         self.held = HeldTime()
@@ -67,6 +71,7 @@ class TrappedCalls:
     def set(self, calls: int, seconds: float) -> None:
         """Trap so many calls, holding the process for at most so long."""
         self._calls_left, self._until = calls, self.held.seconds + seconds
+        self._hits = 0
         self._enable(True)
 
     def unset(self) -> None:
@@ -78,7 +83,7 @@ class TrappedCalls:
     @property
     def are_over(self) -> bool:
         """Whether as many calls have been trapped as were asked for."""
-        return self._calls_left <= 0 or self.held.seconds > self._until
+        return self._calls_left <= 0 or (self._hits >= _FEWEST and self.held.seconds > self._until)
 
     def trap_new_place(self) -> None:
         """Have the call that gdb stopped at be seen to return."""
@@ -109,6 +114,7 @@ class TrappedCalls:
         """Return `hit` of `what`, which stops where that fails or Ctrl-C is typed: gdb would only print it."""
 
         def ask() -> bool:
+            self._hits += 1
             try:
                 return hit(what)
             except BaseException as error:

@@ -9,8 +9,8 @@ import pytest
 from support.gdb_runs import ask
 from support.programs import build
 
-# A busy machine keeps gdb waiting, which counts: so as to see enough, half of the time is allowed.
-RECORD = "heap record --seconds 4 --slowdown 50"
+# A busy machine keeps gdb waiting, which counts: so as to see enough, all of the time is allowed.
+RECORD = "heap record --seconds 4 --slowdown 100"
 START = ("break inspected", "run")
 # The first bytes of malloc's code: a breakpoint that was left there would show.
 CODE = "x/16xb malloc"
@@ -85,8 +85,8 @@ def test_without_symbols_a_stack_has_modules_and_offsets():
     ],
 )
 def test_what_ends_the_program_or_stops_it_ends_the_recording(arguments, get_there, end):
-    answers = recorded(arguments=arguments, get_there=get_there, command="heap record --seconds 50")
-    totals = answers["heap record --seconds 50"]["totals"]
+    answers = recorded(arguments=arguments, get_there=get_there, command="heap record --seconds 50 --slowdown 100")
+    totals = answers["heap record --seconds 50 --slowdown 100"]["totals"]
     assert totals["end"] == end
     assert totals["end_detail"] == {"signal": "SIGUSR1", "breakpoint": "2", "exited": None}[end]
     assert totals["samples"] > 0
