@@ -15,6 +15,7 @@ from typing import TypeVar
 
 import gdb
 
+from gdbheap.inside_gdb.expressions import register_now
 from gdbheap.inside_gdb.held_time import HeldTime
 from gdbheap.inside_gdb.known_stacks import KnownStacks
 from gdbheap.inside_gdb.running_memory import RunningMemory
@@ -173,8 +174,7 @@ class TrappedCalls:
         return self._word(top + (1 + index) * self._machine.pointer_size)
 
     def _register(self, name: str) -> int:
-        """Return a register's value. (By its frame object it takes ten times as long: gdb unwinds for one.)"""
-        return int(gdb.parse_and_eval(f"${name}")) & self._machine.mask
+        return register_now(name) & self._machine.mask
 
     def _word(self, address: int) -> int:
         words = self._memory.words(address, 1)
