@@ -4,7 +4,6 @@ allocators, by programmers."""
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 
 from gdbheap.analysis.crashes.crash_context import CrashContext
@@ -18,17 +17,13 @@ from gdbheap.analysis.facts.pointers import (
     SignalAddressIs,
     UnexplainedFillUsed,
 )
-from gdbheap.errors import MemoryFault
+from gdbheap.process.environment import tunable
 
 # Words that allocators, debuggers and programmers leave behind on purpose, by their repeating unit; and bytes that they
 # fill memory with.
 MARKS = frozenset((0xDEADBEEF, 0xBAADF00D, 0xFEEEFEEE, 0xDEADC0DE, 0xCAFEBABE, 0xABADCAFE))
 FILLS = frozenset((0xCD, 0xDD, 0xFD, 0x6B, 0xCC, 0xAA, 0x55))
 JEMALLOC_FILLS = frozenset((0xA5, 0x5A))
-_PERTURB = re.compile(rb"(?:^|\0)(?:MALLOC_PERTURB_|GLIBC_TUNABLES=[^\0]*?glibc\.malloc\.perturb)=(\d+|0x[0-9a-fA-F]+)")
-# The environment ends where the program's own name begins (AT_EXECFN); so much of it is looked through.
-_EXECFN = 31
-_MOST_ENVIRONMENT = 1 << 17
 
 
 def poison(crash: CrashContext, value: int, how: Fact, address: int) -> Iterator[Verdict]:
@@ -75,22 +70,8 @@ def _perturb(crash: CrashContext) -> tuple[int | None, str]:
     known = crash.heap.layout.statics.get("perturb_byte") if crash.heap is not None else None
     if known is not None:
         return known & 0xFF, "perturb_byte"
-    match = _PERTURB.search(_environment(crash))
-    return (int(match[1], 0) & 0xFF, "environment") if match is not None else (None, "")
-
-
-def _environment(crash: CrashContext) -> bytes:
-    """Return the strings that the process was started with, as they lie in front of the name of its program; b""
-    where this is not known."""
-    end = crash.process.auxv.get(_EXECFN)
-    stack = crash.vma(end) if end else None
-    if end is None or stack is None:
-        return b""
-    start = max(stack.start, end - _MOST_ENVIRONMENT)
-    try:
-        return crash.process.memory.read(start, end - start)
-    except MemoryFault:
-        return b""
+    told = tunable(crash.process, "glibc.malloc.perturb", "MALLOC_PERTURB_")
+    return (told & 0xFF, "environment") if told is not None else (None, "")
 
 
 def _has_jemalloc(crash: CrashContext) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 
 from gdbheap.analysis.prediction.calls import Earlier, PredictedCall
-from gdbheap.analysis.prediction.state import models_of, refuse_other_mallocs
+from gdbheap.analysis.prediction.state import models_of, refuse_other_mallocs, refuse_tags
 from gdbheap.errors import HeapError
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.model import process as modelled
@@ -45,6 +45,7 @@ def predict(
     something that the model must know is not known.
     """
     refuse_other_mallocs(view.layout)
+    refuse_tags(process)
     if view.faults:
         fault = view.faults[0]
         detail = f" ({fault.detail})" if fault.detail else ""

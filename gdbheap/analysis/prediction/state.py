@@ -14,11 +14,15 @@ from gdbheap.model.kernel import Kernel
 from gdbheap.model.machine import ModelMalloc, ModelThread
 from gdbheap.model.memory import PAGE, ModelMemory
 from gdbheap.model.traits import KNOWN, Traits, traits, variants
+from gdbheap.process.environment import tunable
+from gdbheap.process.images.auxv import AT_HWCAP2
 from gdbheap.process.live.kernel_limits import KernelLimits, kernel_limits
 from gdbheap.process.mm import MM, NO_HEAP, STAT, read_mm
 from gdbheap.process.process import Process
 from gdbheap.process.threads.thread_pointers import find_thread_pointers
 
+# The processor has memory tags (arch/arm64/include/uapi/asm/hwcap.h).
+_HWCAP2_MTE = 1 << 18
 # Any key does that no cached chunk carries: what tells a cached chunk is only whether it has the key.
 _ANY_KEY = 0x5BD1E9955BD1E995
 # tcbhead_t.multiple_threads follows tcb, dtv and self.
@@ -56,6 +60,16 @@ def refuse_other_mallocs(layout: Layout) -> None:
     if hooks:
         raise HeapError(
             f"cannot predict: {' and '.join(hooks)} put something in malloc's place (MALLOC_CHECK_ does, too)"
+        )
+
+
+def refuse_tags(process: Process) -> None:
+    """Raise HeapError where malloc tags its blocks (MTE), which makes chunks of other sizes."""
+    asked = tunable(process, "glibc.mem.tagging") or 0
+    has_tags = process.auxv.get(AT_HWCAP2, _HWCAP2_MTE) & _HWCAP2_MTE
+    if process.machine.tag_bits and has_tags and asked & 1:
+        raise HeapError(
+            f"cannot predict: malloc tags its blocks here (glibc.mem.tagging={asked}), and sizes them in another way"
         )
 
 
