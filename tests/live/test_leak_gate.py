@@ -279,6 +279,22 @@ def test_what_is_to_end_us_ends_the_program_in_its_own_way(tmp_path):
     assert ends(json.loads(file.read_text())) == [{"kind": "exit", "status": 5}]
 
 
+def test_what_is_to_end_us_ends_a_daemon_whose_first_process_has_ended(tmp_path):
+    words = [
+        "sh",
+        "-c",
+        '(while kill -0 $$; do :; done; trap "exit 7" TERM; echo ready; while :; do :; done) 2>&- & exit 0',
+    ]
+    file = tmp_path / "answer"
+    command = [sys.executable, "-m", "gdbheap", "leaks", "--follow-children", "--json", "--output", str(file), *words]
+    with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, cwd=ROOT) as running:
+        assert running.stdout.readline() == b"ready\n"
+        running.send_signal(signal.SIGTERM)
+        running.communicate(timeout=PATIENCE)
+    assert running.returncode == 0
+    assert {"kind": "exit", "status": 7} in ends(json.loads(file.read_text()))
+
+
 def test_streams_that_are_closed_are_closed_for_the_program_too(tmp_path):
     file, probe = tmp_path / "answer", tmp_path / "probe"
     probe.write_text("import os\nos._exit(sum(os.path.exists(f'/proc/self/fd/{each}') for each in (0, 1, 2)))\n")
