@@ -106,6 +106,7 @@ class Machine:
     `dwarf_registers` are the registers by the numbers that debug information has for them ("": one that is not read).
 
     `tag_bits` are the highest bits of a program's address that the processor takes for no part of it (TBI, MTE).
+    `hides_address`: the kernel tells no address of an access to one that cannot exist (a general protection fault).
     `signed_bits`: a saved return address may bear a signature (PAC) in those below this bit that no address has (0: it
     bears none).
     """
@@ -154,6 +155,7 @@ class Machine:
     return_register: str = ""
     trap_word: tuple[int, int] | None = None
     stack_alignment: int = 0
+    hides_address: bool = False
 
     @property
     def code(self) -> MachineCode:

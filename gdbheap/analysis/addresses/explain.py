@@ -199,6 +199,8 @@ def _number(address: int, machine: Machine) -> str:
     if not machine.is_canonical(address):
         bits = machine.address_bits
         last = 8 * machine.pointer_size - 1
+        if not machine.hides_address:
+            return f"no address of a program has more than {bits} bits: not a pointer, or a corrupted one"
         return (
             f"it is not canonical (bits {bits + 1} to {last} must equal bit {bits}): not a pointer, or a corrupted one"
         )

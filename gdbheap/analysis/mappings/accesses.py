@@ -50,6 +50,7 @@ class AccessRule(enum.Enum):
     KEY_DECIDES = "key_decides"
     TOO_WIDE = "too_wide"
     NOT_CANONICAL = "not_canonical"
+    NO_ADDRESS = "no_address"
     VSYSCALL_ENTRY = "vsyscall_entry"
     VSYSCALL_ELSEWHERE = "vsyscall_elsewhere"
     KERNELS_PAGE = "kernels_page"
@@ -149,6 +150,8 @@ def _beyond(process: Process, address: int, access: int) -> tuple[str, Effect] |
     if address > process.machine.mask:
         return UNKNOWN, Effect(rule=AccessRule.TOO_WIDE, bits=8 * process.pointer_size)
     if not process.machine.is_canonical(address):
+        if not process.machine.hides_address:
+            return "SIGSEGV SEGV_MAPERR", Effect(rule=AccessRule.NO_ADDRESS)
         return "SIGSEGV SI_KERNEL", Effect(rule=AccessRule.NOT_CANONICAL)
     vma = process.address_space.find(address)
     if vma is not None and vma.path == "[vsyscall]":

@@ -73,6 +73,7 @@ X86_64 = Machine(
     user_ends=(0x7FFF_FFFF_F000,),
     kernel_start=(1 << 64) - (1 << 47),
     vsyscall=0xFFFF_FFFF_FF60_0000,
+    hides_address=True,
     heap_bits=40,
     stray=1 << 36,
     aligns_large=True,

@@ -36,6 +36,7 @@ _RULES = {
         "the mapping has protection key {key}: the thread's rights decide (`print/x $pkru`, two bits a key)"
     ),
     AccessRule.TOO_WIDE: "a {bits}-bit process cannot name it",
+    AccessRule.NO_ADDRESS: "nothing can be mapped there",
     AccessRule.NOT_CANONICAL: "a general protection fault: the signal carries no address (si_addr is 0)",
     AccessRule.VSYSCALL_ENTRY: "the kernel emulates the old system call at this entry",
     AccessRule.VSYSCALL_ELSEWHERE: "the vsyscall page may only be called at its three entries",

@@ -7,6 +7,7 @@ from dataclasses import replace
 import pytest
 
 from gdbheap.analysis.mappings.accesses import accesses
+from gdbheap.machine.aarch64.machines import AARCH64
 from gdbheap.process.address_space import VMA, AddressSpace
 from gdbheap.process.live.pages import PageState
 from gdbheap.sentences.facts.said import said
@@ -83,3 +84,10 @@ def test_where_the_mappings_are_not_known_nothing_is_foretold():
     process = replace(made_process(), address_space=AddressSpace([], "remote"))
     assert results(HEAP, process=process) == ["unknown"] * 3
     assert results(1 << 47, process=process) == [KERNEL] * 3
+
+
+def test_aarch64s_kernel_tells_of_what_no_address_is() -> None:
+    """(do_translation_fault() of arch/arm64: SEGV_MAPERR, with the address, as in the core of `non_canonical`.)"""
+    process = replace(made_process(), pid=None, machine=AARCH64)
+    assert results(0x29_7F47_2323_0864, process=process) == [MAPERR] * 3
+    assert said(accesses(process, 0x29_7F47_2323_0864, None)[0].effect) == "nothing can be mapped there"
