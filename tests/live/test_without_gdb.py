@@ -37,7 +37,6 @@ COMMANDS = (
     "mm",
     "vmmap",
 )
-OF_A_BLOCK = ("heap owners {} --path", "heap search {}", "heap chunk {}", "explain {}")
 NAMED = ("heap leaks --kind all --blocks", "heap retained", "heap types")
 PROGRAMS = {
     "x86-64": ("leaks_cxx", ()),
@@ -68,13 +67,8 @@ def core(request, tmp_path_factory):
 
 def test_the_answers_are_gdbs(core):
     program, file = core
-    block = answer("heap leaks --kind all --blocks", file)["rows"][-1]["example"]
-    commands = (*COMMANDS, *(each.format(block) for each in OF_A_BLOCK))
-    snapshots = [str(file.parent / name) for name in ("gdbs", "mine")]
-    by_gdb = ask([str(program), str(file)], commands, then=(f"heap snapshot {snapshots[0]}",))
-    answer(f"heap snapshot {snapshots[1]}", file)
-    assert differences(*snapshots) == []
-    for command in commands:
+    by_gdb = ask([str(program), str(file)], COMMANDS)
+    for command in COMMANDS:
         mine, gdbs = answer(command, file), by_gdb[command]
         if program.name.startswith("leaks-") and command in NAMED:
             # (Of this one, locals hold some blocks, which gdb names by them.)
@@ -84,14 +78,6 @@ def test_the_answers_are_gdbs(core):
             for row in (*mine["rows"], *gdbs["rows"]):
                 row["preview"] = row["preview"] and re.sub(r" <[^>]*>", "", row["preview"].rpartition("  ")[2])
         assert mine == gdbs, command
-
-
-def differences(*snapshots: str) -> list:
-    """Return the rows of `gdbheap diff`."""
-    out = io.StringIO()
-    with contextlib.redirect_stdout(out):
-        assert main(["diff", *snapshots, "--json"]) == 0
-    return json.loads(out.getvalue())["rows"]
 
 
 def unnamed(answer: dict) -> list[tuple] | int:
@@ -192,7 +178,6 @@ DEATHS = {
     "control": ("call_null_global", "tail_call_of_null"),
     "heap": ("freed_twice",),
     "signals": ("in_handler", "program_abort"),
-    "cxx": ("library_assertion", "uncaught_exception"),
 }
 OF_I386 = {"pointers": ("null_array",), "heap": ("freed_twice",), "signals": ("in_handler",)}
 
@@ -202,7 +187,7 @@ def test_verdicts_are_gdbs(tmp_path, bits):
     whole = os.environ.get("GDBHEAP_GALLERY") == "all"
     some = DEATHS if bits == "x86-64" else OF_I386
     deaths = {family: cases_of(family, bits) for family in FAMILIES} if whole else some
-    questions = ("fault", "explain $sp", "heap retained")
+    questions = ("fault", "explain $sp", "heap leaks") if whole else ("fault", "explain $sp")
     live, reading, names = [], [], []
     for family, cases in deaths.items():
         program = build_family(family, *BITS[bits])
