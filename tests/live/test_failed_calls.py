@@ -7,7 +7,7 @@ import json
 
 import pytest
 
-from support.gdb_runs import ROOT, run_gdb
+from support.gdb_runs import ROOT, kept_symbols, run_gdb
 from support.programs import build
 
 FLAGS = {"-O0": ("-O0",), "-O2, stripped": ("-O2", "-s"), "i386": ("-m32", "-O2")}
@@ -26,7 +26,7 @@ def deaths(request, tmp_path_factory):
     """Let every case die in one gdb; return (the address that it told, the verdicts, those of the core) by case."""
     place, flags = tmp_path_factory.mktemp("failed"), FLAGS[request.param]
     programs = {"mutexes": build("mutexes", "-pthread", *flags), "array_cookie": build("array_cookie", "-w", *flags)}
-    lines = []
+    lines = kept_symbols(programs["mutexes"])
     for name, cases in CASES.items():
         for case in cases:
             where = place / case

@@ -13,7 +13,7 @@ import subprocess
 import pytest
 
 from support.fault_gallery import build_family
-from support.gdb_runs import ROOT, ask, kernel_core, run_gdb
+from support.gdb_runs import ROOT, ask, kept_symbols, kernel_core, run_gdb
 from support.programs import build
 from support.real_programs import waiting
 
@@ -56,7 +56,8 @@ def wrong_ones(answers):
 def live(programs, directory, first=(), then=()):
     """Let the programs (by case) die in one gdb, and say the `then` lines ("{}" is the name); return the answers by
     name."""
-    words = [*GDB, *(word for line in first for word in ("-ex", line))]
+    before = first or kept_symbols(next(iter(programs.values())))  # (a remote target has one process)
+    words = [*GDB, *(word for line in before for word in ("-ex", line))]
     for name, program in programs.items():
         lines = (
             f"file {program}",
@@ -195,11 +196,12 @@ WILD = {
 def test_deaths_in_libc_in_handlers_and_in_threads(flags, tmp_path):
     # What a handler's frame looks like differs between the two; libc's functions do not.
     wild = {name: case for name, case in WILD.items() if "-m32" not in flags or case[2] or name == "indexed"}
-    words = list(GDB)
+    program = build("wild", *flags)
+    words = [*GDB, *(word for line in kept_symbols(program) for word in ("-ex", line))]
     for name, (lines, _, _) in wild.items():
         for line in (*lines, f"fault --json --output {tmp_path / name}", "delete", "kill"):
             words += ["-ex", line]
-    text = run_gdb([*words, str(build("wild", *flags))], patience=200)
+    text = run_gdb([*words, str(program)], patience=200)
     for name, answer in read_all(tmp_path, wild).items():
         _, verdict, note = WILD[name]
         # memcpy is a string instruction on some processors, and vector moves on others.
@@ -249,7 +251,7 @@ def test_no_ordinary_stop_is_called_a_fault():
     text = run_gdb([*words, str(build("wild", "-O1", "-fno-inline"))])
     _, before, *said = text.split("\x02")
     ordinary = re.compile(
-        r"((no signal|SIG[A-Z0-9]+) stopped this thread.*`explain ADDRESS` explains an address|"
+        r"((no signal|SIG[A-Z0-9]+) stopped this thread.*`explain ADDRESS` explains an address\nnext: heap [^\n]*|"
         r"there is no process: run a program, attach to one, or load a core)\n(\n.*)?",
         re.DOTALL,
     )
