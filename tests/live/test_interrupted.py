@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from support.gdb_runs import ask, generated_core, kernel_core
+from support.gdb_runs import ask, ask_in_turn, generated_core, kernel_core
 from support.programs import build, running
 
 HIDDEN = ("set debug-file-directory /nonexistent", "set debuginfod enabled off")
@@ -104,27 +104,28 @@ AGAIN = {"x86-64": ("-O0", "malloc", "calloc"), "i386": ("-m32", "realloc")}
 @pytest.mark.parametrize("bits", AGAIN)
 def test_a_malloc_that_was_entered_again_is_told_and_no_block_is_blamed(bits, tmp_path):
     flag, *calls = AGAIN[bits]
-    program = built(flag)
+    turns = {}
     for call in calls:
         core = tmp_path / f"{call}.core"
-        run = ("handle SIGSEGV nostop noprint pass", f"run again {call}")
-        live = ask([str(program)], COMMANDS, get_there=run, then=[f"generate-core-file {core}"])
-        for answers in (live, ask([str(program), str(core)], COMMANDS)):
-            first, second = answers["fault"]["rows"]
-            assert (first["verdict"], first["confidence"], second["verdict"]) == (
-                "reentered_malloc",
-                "certain",
-                "malloc_abort",
-            )
-            assert re.match(
-                r"malloc was entered again in the middle of its work: the signal handler on_enter interrupted "
-                r"_int_malloc\S*, which malloc had called "
-                rf"\(frame \d+\), and called {call} \(frame \d+\)",
-                first["summary"],
-            ), first["summary"]
-            assert "written" not in str(answers["fault"]["rows"])
-            assert {row["writer"] for row in answers["heap check"]["rows"]} <= {"unknown"}
-            assert answers["heap check"]["faults"] == []
+        turns[call, "live"] = ["handle SIGSEGV nostop noprint pass", f"run again {call}", f"generate-core-file {core}"]
+    for call in calls:
+        turns[call, "core"] = [*(["kill"] if call == calls[0] else []), f"core-file {tmp_path / call}.core"]
+    for (call, _), answers in ask_in_turn(built(flag), turns, COMMANDS).items():
+        first, second = answers["fault"]["rows"]
+        assert (first["verdict"], first["confidence"], second["verdict"]) == (
+            "reentered_malloc",
+            "certain",
+            "malloc_abort",
+        )
+        assert re.match(
+            r"malloc was entered again in the middle of its work: the signal handler on_enter interrupted "
+            r"_int_malloc\S*, which malloc had called "
+            rf"\(frame \d+\), and called {call} \(frame \d+\)",
+            first["summary"],
+        ), first["summary"]
+        assert "written" not in str(answers["fault"]["rows"])
+        assert {row["writer"] for row in answers["heap check"]["rows"]} <= {"unknown"}
+        assert answers["heap check"]["faults"] == []
 
 
 # How malloc's functions are called where no debug information names them.
@@ -136,18 +137,13 @@ LATER = {"x86-64": ("-O0",), "i386": ("-m32", "-O0")}
 def broken_later(request, tmp_path_factory):
     """Return the answers on processes that died after the handler had returned, by (mode, "live" or "core")."""
     (kind, hidden), place = request.param, tmp_path_factory.mktemp("later")
-    program = built(*LATER[kind])
-    answers = {}
+    turns = {}
     for mode in ("before", "counted", "overrun", "apart"):
-        core = place / mode
-        run = ("handle SIGSEGV SIGALRM nostop noprint pass", f"run {mode}")
-        first, then = HIDDEN if hidden else (), [f"generate-core-file {core}"]
-        commands = ("fault", "heap check")
-        answers[mode, "live"] = ask([str(program)], commands, first=first, get_there=run, then=then)
-        if mode in ("before", "apart"):
-            answers[mode, "core"] = ask([str(program), str(core)], commands, first=first)
-        core.unlink()
-    return answers
+        turns[mode, "live"] = ["handle SIGSEGV SIGALRM nostop noprint pass", f"run {mode}"]
+    for mode in ("before", "apart"):
+        turns[mode, "live"].append(f"generate-core-file {place / mode}")
+        turns[mode, "core"] = [*(["kill"] if mode == "before" else []), f"core-file {place / mode}"]
+    return ask_in_turn(built(*LATER[kind]), turns, ("fault", "heap check"), first=HIDDEN if hidden else ())
 
 
 def rows_by_name(answers):

@@ -8,7 +8,7 @@ import resource
 import signal
 import subprocess
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -70,6 +70,30 @@ def ask(
         text = "".join(line for line in said.splitlines(keepends=True) if not line.startswith('{"schema": '))
         answers = {command: json.loads(file.read_text()) for command, file in files.items() if file.exists()}
     return Answers(text, answers)
+
+
+def ask_in_turn(
+    program: Path, turns: Mapping[str, Sequence[str]], commands: Sequence[str], *, first: Sequence[str] = ()
+) -> dict[str, Answers]:
+    """Run one gdb on the program; for each of the `turns` say its lines, and then each command with --json --output.
+    Return the answers by turn."""
+    with tempfile.TemporaryDirectory() as directory:
+        words = ["gdb", "-nx", "-q", "-batch"]
+        for line in ("set confirm off", *first):
+            words += ["-iex", line]
+        lines, files = [f"source {ROOT / 'gdb_init.py'}", *kept_symbols(program)], {}
+        for turn, there in turns.items():
+            lines += there
+            for command in commands:
+                files[turn, command] = Path(directory) / str(len(files))
+                lines.append(f"{command} --json --output {files[turn, command]}")
+        for line in lines:
+            words += ["-ex", line]
+        said = run_gdb([*words, str(program)], patience=4 * PATIENCE)
+        return {
+            turn: Answers(said, {each: json.loads(files[turn, each].read_text()) for each in commands})
+            for turn in turns
+        }
 
 
 def run_gdb(words: Sequence[str | bytes], environment: dict[str, str] | None = None, patience: float = PATIENCE) -> str:
