@@ -82,9 +82,8 @@ def _of_group(state: TypingState, blocks: NDArray[np.int32], place: int, kinds: 
     for number in kinds:
         bad = evidence(state, number, blocks)[1] + oddities(state, number, blocks)
         sound.append((bad == 0) & explained(state, number, blocks))
-    if len(sound) > 1:
-        left = [row for row, number in enumerate(kinds) if not gaps_are_used(state, number, blocks)]
-        kinds, sound = [kinds[row] for row in left], [sound[row] for row in left]
+    left = [row for row, number in enumerate(kinds) if not gaps_are_used(state, number, blocks)]
+    kinds, sound = [kinds[row] for row in left], [sound[row] for row in left]
     if not sound:
         return joined([])
     alone = np.sum(sound, axis=0) == 1
