@@ -75,6 +75,7 @@ def test_the_heap_of_a_c_program_by_type(gdb, kind, request):
         "  → forest.trees[0] (block ADDRESS + 0x8)\n"
         "  → struct tree.left (block ADDRESS + 0x0)\n"
         "  → struct tree (block ADDRESS)\n"
+        "next: heap retained ADDRESS (what it keeps alive), explain ADDRESS (what it is)\n"
     )
     chunks = said["heap chunks ada --count 3"].splitlines()
     assert "  struct customer  0x1 0x" in chunks[1]

@@ -14,7 +14,7 @@ PACKAGE = ROOT / "gdbheap"
 ADDRESS = "0x7ffff7d00010"
 _TYPED = re.compile(r"`([a-z][^`\n]*)`")
 # In backticks, but no command line of gdb's: a shell's, C++, a value of a setting, a file.
-_OTHERS = re.compile(r"python3 |gdbheap (?:run|attach|core|doctor|setup|diff)\b|gdbheap/|throw;|unlimited$")
+_OTHERS = re.compile(r"python3 |ulimit |gdbheap (?:run|attach|core|doctor|setup|diff)\b|gdbheap/|throw;|unlimited$")
 
 
 def suggestions() -> dict[str, str]:
