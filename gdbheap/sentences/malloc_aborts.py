@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
+from gdbheap.analysis.facts.aborts import CheckImplies
 from gdbheap.analysis.invariants.calls import MallocCall, how_entered
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.malloc_aborts.interrupted_before import InterruptedBefore, how_entered_before
 from gdbheap.analysis.malloc_aborts.malloc_abort import MallocAbort, cause, how_to_catch
 from gdbheap.process.symbols import SymbolAt
 from gdbheap.report.report import Line
+from gdbheap.sentences.abort_texts import CALLS
 from gdbheap.sentences.facts.said import said
 from gdbheap.sentences.labelled import labelled
 
@@ -33,18 +35,18 @@ def abort_lines(
 ) -> Iterator[Line]:
     """Yield what malloc said, the cause, the check that failed, the chunk. `again` are the two calls where one was
     entered in the middle of the other."""
-    yield Line((("", f"{died.call} aborted: "), ("fault", died.message)))
+    yield Line((("", f"{CALLS[died.call]} aborted: "), ("fault", died.message)))
     why = how_entered(*again) if again is not None else cause(heap, died, symbol_at, before)
     if why is not None:
         yield labelled("cause", said(why))
     yield from interrupted_lines(before)
     if died.caller is not None:
         yield labelled("caller", f"frame {died.caller.level}, {died.caller.words}")
-    yield labelled("check", f"{died.function}: {died.condition}")
+    yield labelled("check", f"{died.function}: {said(died.check)}")
     if again is not None:
         return  # what is broken tells of that call, and of no chunk's user
     if why is None and (before is None or not before.has_entered_again):
-        yield labelled("means", died.implies)
+        yield labelled("means", said(CheckImplies(died.check)))
     yield from _chunk_lines(heap, died)
     if died.pointer is None and died.wants_pointer:
         yield labelled("pointer", _POINTER_UNKNOWN)

@@ -3,53 +3,13 @@ libc_malloc_debug."""
 
 from __future__ import annotations
 
-from gdbheap.analysis.abort_texts.text import AbortText
-
-_CHECKED = "any call under MALLOC_CHECK_"
-_MCHECK = "any call after mcheck()"
+from gdbheap.analysis.abort_texts.text import AbortText, DiesIn
 
 DEBUGGING_TEXTS: tuple[AbortText, ...] = (
-    AbortText(
-        "malloc: top chunk is corrupt",
-        _CHECKED,
-        "top_check",
-        "top is neither the initial top nor a chunk that ends where the heap does",
-        "a write past the end of the last block of the heap has overwritten top's size field",
-    ),
-    AbortText(
-        "malloc_check_get_size: memory corruption",
-        _CHECKED,
-        "malloc_check_get_size",
-        "the chain of bytes behind the block does not lead to its magic byte",
-        "a write past the end of the block",
-    ),
-    AbortText(
-        "memory clobbered before allocated block",
-        _MCHECK,
-        "checkhdr",
-        "the header that mcheck keeps before the block is not as it was written",
-        "a write before the start of the block, or past the end of the one below it; or the pointer never came from "
-        "malloc",
-    ),
-    AbortText(
-        "memory clobbered past end of allocated block",
-        _MCHECK,
-        "checkhdr",
-        "the byte that mcheck keeps behind the block is not as it was written",
-        "a write past the end of the block",
-    ),
-    AbortText(
-        "block freed twice",
-        _MCHECK,
-        "checkhdr",
-        "the header that mcheck keeps before the block says that it is free",
-        "the block is freed a second time",
-    ),
-    AbortText(
-        "bogus mcheck_status, library is buggy",
-        _MCHECK,
-        "mabort",
-        "mcheck's verdict is not one that it knows",
-        "none of its checks gives another: somebody else has called mcheck's own functions",
-    ),
+    AbortText("malloc: top chunk is corrupt", DiesIn.UNDER_MALLOC_CHECK, "top_check"),
+    AbortText("malloc_check_get_size: memory corruption", DiesIn.UNDER_MALLOC_CHECK, "malloc_check_get_size"),
+    AbortText("memory clobbered before allocated block", DiesIn.AFTER_MCHECK, "checkhdr"),
+    AbortText("memory clobbered past end of allocated block", DiesIn.AFTER_MCHECK, "checkhdr"),
+    AbortText("block freed twice", DiesIn.AFTER_MCHECK, "checkhdr"),
+    AbortText("bogus mcheck_status, library is buggy", DiesIn.AFTER_MCHECK, "mabort"),
 )

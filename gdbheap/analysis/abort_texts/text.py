@@ -1,7 +1,9 @@
-"""One abort text of glibc's malloc: which check says it, in which call, on what condition, and what that means."""
+"""One abort text of glibc's malloc: which check says it, in which call. What the check is about, and what it means, is
+in sentences/abort_texts.py."""
 
 from __future__ import annotations
 
+import enum
 from dataclasses import dataclass
 from typing import Union
 
@@ -10,15 +12,34 @@ Release = tuple[int, int]
 OLDEST: Release = (2, 23)
 NEWEST: Release = (2, 99)
 
-OVERRUN = "a write past the end of the block below, or through a pointer that is off"
-DANGLING = "a write through a dangling pointer into a freed block, or a write past the end of the block below it"
+
+class DiesIn(enum.Enum):
+    """The calls that die of a check."""
+
+    FREE = "free"
+    REALLOC = "realloc"
+    MALLOC = "malloc"
+    CALLOC = "calloc"
+    MEMALIGN = "memalign"
+    FREE_OR_REALLOC = "free_or_realloc"
+    MALLOC_OR_FREE = "malloc_or_free"
+    MALLOC_OR_LARGE_FREE = "malloc_or_large_free"
+    ANY_ALLOCATION = "any_allocation"
+    THREAD_EXIT = "thread_exit"
+    MALLINFO = "mallinfo"
+    MALLOC_INFO = "malloc_info"
+    MALLOC_TRIM = "malloc_trim"
+    FIRST_MALLOC = "first_malloc"
+    UNDER_MALLOC_DEBUG = "under_malloc_debug"
+    UNDER_MALLOC_CHECK = "under_malloc_check"
+    AFTER_MCHECK = "after_mcheck"
 
 
-# The calls, as the table has them, that are given a pointer.
+# Those that are given a pointer.
 TAKE_POINTER = frozenset(
     (
-        *("free", "realloc", "free or realloc", "malloc or free", "malloc or free of a large block"),
-        "malloc, calloc, realloc or memalign",
+        *(DiesIn.FREE, DiesIn.REALLOC, DiesIn.FREE_OR_REALLOC, DiesIn.MALLOC_OR_FREE, DiesIn.MALLOC_OR_LARGE_FREE),
+        DiesIn.ANY_ALLOCATION,
     )
 )
 
@@ -39,14 +60,11 @@ Words = Union[str, Message]
 
 @dataclass(frozen=True)
 class AbortText:
-    """One text. `call` is the call that dies of it; `function` the part of malloc that says it; `condition` is the
-    check that failed; `implies` what has happened to the program; `first` and `last` the releases that have it,
-    both included."""
+    """One text. `call` is the call that dies of it; `function` the part of malloc that says it; `first` and `last` the
+    releases that have it, both included."""
 
     text: str
-    call: str
+    call: DiesIn
     function: str
-    condition: str
-    implies: str
     first: Release = OLDEST
     last: Release = NEWEST

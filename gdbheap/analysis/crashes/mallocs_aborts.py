@@ -12,6 +12,7 @@ from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, POSSIBLE, Cause, V
 from gdbheap.analysis.facts.aborts import (
     AbortExplained,
     AbortMessageIs,
+    CheckImplies,
     CheckIs,
     ChunkThatFailed,
     GivenNoBlock,
@@ -22,7 +23,7 @@ from gdbheap.analysis.facts.aborts import (
     PointerNotFound,
     WrongPointerUnknown,
 )
-from gdbheap.analysis.facts.fact import Fact, InWords
+from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.invariants.calls import entered_again
 from gdbheap.analysis.invariants.check import judge
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
@@ -53,7 +54,7 @@ def by_malloc(crash: CrashContext, said: AbortMessage, where: tuple[Fact, ...]) 
         return
     again = entered_again(dying_part(crash.stop.frames))
     if again is not None:
-        yield reentered(*again, (*quoted, CheckIs(died.function, died.condition)))
+        yield reentered(*again, (*quoted, CheckIs(died.function, died.check)))
         yield Verdict(Cause.MALLOC_ABORT, sure, died.chunk, corrupt, quoted, look)
         return
     yield from _judged(crash, died, sure, quoted)
@@ -103,9 +104,9 @@ def _passed(crash: CrashContext, heap: CheckedHeap | None, died: MallocAbort) ->
 def _facts(died: MallocAbort, is_explained: bool, is_sound: bool) -> Iterator[Fact]:
     """Yield what speaks for the verdict; `is_explained`: the cause is told elsewhere, `is_sound`: so it is to be said
     that the heap is."""
-    yield CheckIs(died.function, died.condition)
+    yield CheckIs(died.function, died.check)
     if not is_explained and not is_sound:
-        yield Means(InWords(died.implies))
+        yield Means(CheckImplies(died.check))
     if died.how is not None:
         yield ChunkThatFailed(died.chunk, died.pointer, died.how)
     if died.own_evidence is not None:

@@ -113,12 +113,31 @@ class WrongPointerUnknown(Fact):
 
 
 @dataclass(frozen=True)
+class MallocsCheck(Fact):
+    """A check of malloc's, by the `text` that it aborts with; or ("") an assertion, by its `expression`, and by the
+    entry of the table of assertions that it is ("": none, it is not known)."""
+
+    kind = "mallocs_check"
+    text: str = ""
+    expression: str = ""
+    entry: str = ""
+
+
+@dataclass(frozen=True)
+class CheckImplies(Fact):
+    """What a check's failure tells of the program."""
+
+    kind = "check_implies"
+    check: MallocsCheck
+
+
+@dataclass(frozen=True)
 class CheckIs(Fact):
     """The check that failed: in which function, and its condition."""
 
     kind = "check"
     function: str
-    condition: str
+    condition: MallocsCheck
 
 
 @dataclass(frozen=True)

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 from gdbheap.analysis.abort_texts.assertions import find_assertion
 from gdbheap.analysis.abort_texts.table import find_text
-from gdbheap.analysis.abort_texts.text import TAKE_POINTER, AbortText
-from gdbheap.analysis.facts.aborts import GivenNoBlock
+from gdbheap.analysis.abort_texts.text import TAKE_POINTER, DiesIn
+from gdbheap.analysis.facts.aborts import GivenNoBlock, MallocsCheck
 from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.facts.passed import WhereDamaged
 from gdbheap.analysis.facts.writers import AfterFree, DoubleFree, FromAbove, PastEnd, UsedAsStack
@@ -33,22 +33,17 @@ from gdbheap.process.symbols import SymbolAt
 class MallocAbort:
     """An abort of malloc's own, explained.
 
-    `message` is what it said; `text` the entry of the table (None for an assertion, whose `expression` is told);
-    `function` said it, in a call of `call`; `condition` is the check that failed, `implies` what that means for the
-    program. `chunk` is the chunk that failed it, `pointer` what the caller passed (None: not found, or none), `how`
-    tells how they were found, `evidence` is the check in this chunk's own numbers. `caller` is the innermost frame
-    outside libc. `findings` are what `heap check` says of the chunk, and of what touches it. `is_guess`: the pointer
-    only fits what was said, and was found where any other value may be. `is_sound`: `heap check` finds nothing wrong
-    with the heap.
+    `message` is what it said; `function` said it, in a call of `call`; `check` is the check that failed. `chunk` is
+    the chunk that failed it, `pointer` what the caller passed (None: not found, or none), `how` tells how they were
+    found, `evidence` is the check in this chunk's own numbers. `caller` is the innermost frame outside libc. `findings`
+    are what `heap check` says of the chunk, and of what touches it. `is_guess`: the pointer only fits what was said,
+    and was found where any other value may be. `is_sound`: `heap check` finds nothing wrong with the heap.
     """
 
     message: str
-    text: AbortText | None
-    expression: str
+    check: MallocsCheck
     function: str
-    call: str
-    condition: str
-    implies: str
+    call: DiesIn
     chunk: int | None
     pointer: int | None
     how: Fact | None
@@ -81,27 +76,24 @@ def explain_abort(
     message = said.message
     text, assertion = find_text(message) or in_older_words(message), find_assertion(message)
     if text is not None:
-        function, call, condition, implies, expression = text.function, text.call, text.condition, text.implies, ""
+        function, call, check = text.function, text.call, MallocsCheck(text.text)
     elif assertion is not None:
         function, expression, known = assertion
-        call = known.call if known else "malloc or free"
-        condition, implies = f"assert ({expression})", known.implies if known else "the heap is corrupt"
+        call = known.call if known else DiesIn.MALLOC_OR_FREE
+        check = MallocsCheck("", expression, known.words if known else "")
     else:
         return None
     if heap is not None:
-        subject = find_subject(heap, text.text if text else expression, frames, findings)
+        subject = find_subject(heap, check.text or check.expression, frames, findings)
     else:
         subject = told_by_the_call(frames)
     if subject is None:
         subject = AffectedChunk(None, None, None, None)
     return MallocAbort(
         message=message,
-        text=text,
-        expression=expression,
+        check=check,
         function=function,
         call=call,
-        condition=condition,
-        implies=implies,
         chunk=subject.chunk,
         pointer=subject.pointer,
         how=subject.how,

@@ -9,6 +9,7 @@ from gdbheap.analysis.facts.aborts import (
     CalledAbort,
     CheckedCallRefused,
     CheckedWriteOverflowed,
+    CheckImplies,
     CheckIs,
     ChunkThatFailed,
     CrashedOnCorruptHeap,
@@ -23,6 +24,7 @@ from gdbheap.analysis.facts.aborts import (
     HeapFoundCorrupt,
     HeapSound,
     LibraryGaveUp,
+    MallocsCheck,
     Means,
     MutexAt,
     NotAsyncSignalSafe,
@@ -38,6 +40,7 @@ from gdbheap.analysis.facts.aborts import (
     WasPassed,
     WrongPointerUnknown,
 )
+from gdbheap.sentences.abort_texts import condition, implied
 from gdbheap.sentences.facts.phrases import Phrases, Template
 from gdbheap.sentences.facts.places import chunk
 
@@ -177,6 +180,8 @@ PHRASES: Phrases = {
     HeapFoundCorrupt: "malloc found the heap corrupt: {message}",
     AbortExplained: "{message}: {cause}",
     WrongPointerUnknown: "{message}: the pointer is wrong (which one it was is not known); the heap itself is sound",
+    MallocsCheck: condition,
+    CheckImplies: lambda fact: implied(fact.check),
     CheckIs: "{function} checks: {condition}",
     Means: "that means: {meaning}",
     PointerNotFound: "the pointer that the caller passed is in no argument, register or stack word that is left",

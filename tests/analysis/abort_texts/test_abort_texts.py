@@ -8,14 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from gdbheap.analysis.abort_texts.assertions import find_assertion, known_assertion
+from gdbheap.analysis.abort_texts.assertions import ASSERTIONS, find_assertion, known_assertion
 from gdbheap.analysis.abort_texts.of_debugging import DEBUGGING_TEXTS
 from gdbheap.analysis.abort_texts.of_free import FREE_TEXTS
 from gdbheap.analysis.abort_texts.of_malloc import MALLOC_TEXTS
 from gdbheap.analysis.abort_texts.table import TEXTS, Texts, find_text, releases
+from gdbheap.analysis.abort_texts.text import DiesIn
 from gdbheap.glibc.layout import SYMBOL, Layout, Located
 from gdbheap.glibc.locate import builtin_structs
 from gdbheap.machine.x86.machines import X86_64
+from gdbheap.sentences.abort_texts import ASSERTED, CALLS, CONDITIONS, IMPLIES
 from support.printed_by_libc import libc, texts_beside
 
 GLIBC = tuple(int(part) for part in platform.libc_ver()[1].split(".")[:2])
@@ -27,7 +29,7 @@ PRINTED = "corrupted double-linked list", "free(): invalid pointer", "free(): in
 OF_MALLOC = re.compile(
     r"chunk|heap->|attached_threads|\bnb\b|paligned_mem|new_size|old_top|old_size|correction|prev_size|nclears|\bbit\b"
 )
-ASSERTED = "chunk_main_arena (fwd)", "heap->ar_ptr == av"
+LIBCS_ASSERTED = "chunk_main_arena (fwd)", "heap->ar_ptr == av"
 
 
 def layout(*, fastbins: bool, counts: str, hugetlb: bool, safe_linking: bool | None) -> Layout:
@@ -49,13 +51,13 @@ OF_2_36 = {"fastbins": True, "counts": "u16", "hugetlb": True, "safe_linking": T
 def test_the_table_is_what_this_systems_libc_can_print():
     told = {each.text for each in (*FREE_TEXTS, *MALLOC_TEXTS) if each.first <= GLIBC <= each.last} - NOT_IN_LIBC
     if GLIBC < (2, 34):
-        told |= {each.text for each in DEBUGGING_TEXTS if each.call.endswith("MALLOC_CHECK_")}
+        told |= {each.text for each in DEBUGGING_TEXTS if each.call is DiesIn.UNDER_MALLOC_CHECK}
     assert texts_beside(*PRINTED) == told
 
 
 def test_every_assertion_of_this_systems_malloc_is_known():
-    asserted = {text for text in texts_beside(*ASSERTED) if known_assertion(text) is not None}
-    of_malloc = {text for text in texts_beside(*ASSERTED) if OF_MALLOC.search(text)}
+    asserted = {text for text in texts_beside(*LIBCS_ASSERTED) if known_assertion(text) is not None}
+    of_malloc = {text for text in texts_beside(*LIBCS_ASSERTED) if OF_MALLOC.search(text)}
     assert asserted >= of_malloc
     assert len(asserted) >= 24
 
@@ -68,6 +70,13 @@ def test_the_debugging_modes_texts_are_where_their_code_is():
 
 def test_no_text_is_there_twice():
     assert len({each.text for each in TEXTS}) == len(TEXTS)
+
+
+def test_every_check_has_its_words():
+    texts = [each.text for each in TEXTS]
+    assert list(CONDITIONS) == list(IMPLIES) == texts
+    assert list(ASSERTED) == [each.words for each in ASSERTIONS]
+    assert set(CALLS) == set(DiesIn)
 
 
 def test_structs_tell_the_releases():
@@ -97,11 +106,11 @@ def test_a_text_that_the_structs_leave_open_is_named_with_what_comes_instead():
 def test_assertions_are_known_in_the_words_of_both_generations(message):
     function, expression, known = find_assertion(message)
     assert (function, expression) == ("sysmalloc", "(old_top == initial_top (av) && old_size == 0) || x")
-    assert known.call == "malloc"
+    assert known.call is DiesIn.MALLOC
 
 
 def test_a_message_is_found_with_its_line_end_and_only_whole():
-    assert find_text("free(): invalid pointer\n").call == "free"
+    assert find_text("free(): invalid pointer\n").call is DiesIn.FREE
     assert find_text("free(): invalid") is None
 
 
