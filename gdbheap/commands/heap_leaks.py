@@ -40,7 +40,7 @@ _DEFAULT = (LeakKind.DEFINITELY_LOST, LeakKind.POSSIBLY_LOST)
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Group the blocks that pass the filters; with --why, tell why one has its verdict."""
     from gdbheap.analysis.leaks.entries import NO_ENTRY
-    from gdbheap.analysis.leaks.groups import group_leaks, tallies, tally_of
+    from gdbheap.analysis.leaks.groups import Grouping, group_leaks, tallies, tally_of
     from gdbheap.session.leak_places import leak_places
 
     try:
@@ -55,14 +55,12 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     names = block_names(target, chosen | (leaks.verdict != LeakKind.STILL_REACHABLE))
     places = leak_places(target, leaks) if arguments["places"] else None
     any_lost = bool((leaks.verdict != LeakKind.STILL_REACHABLE).any())
-    groups = group_leaks(
-        leaks,
-        chosen,
-        lookup(target),
+    by = Grouping(
         one_by_one=arguments["blocks"],
         types_of=None if names is None else names.of_many,
         apart=None if places is None else places.apart(),
     )
+    groups = group_leaks(leaks, chosen, lookup(target), by)
     if arguments["what"]:
         groups = [group for group in groups if arguments["what"].lower() in group.what.lower()]
     tally = {verdict.label: each for verdict, each in tallies(leaks).items()}

@@ -18,7 +18,7 @@ def judged_blocks(target: Target, heuristics: Sequence[str] | None = None, ignor
     """Return the verdicts of this stop by these heuristics (None: by all), reached once. `ignore_missing`: as if
     what is missing held nothing."""
     from gdbheap.analysis.leaks.heuristics import HEURISTICS, TYPES
-    from gdbheap.analysis.leaks.leaks import find_leaks
+    from gdbheap.analysis.leaks.leaks import Judging, find_leaks
 
     held = pointer_graph(target)
     if ignore_missing and not held.interrupted:
@@ -27,5 +27,5 @@ def judged_blocks(target: Target, heuristics: Sequence[str] | None = None, ignor
     verdicts: Key[Leaks] = Key(("leaks", chosen, held.blind))
     types = plain_types(target) if TYPES in chosen and not held.interrupted else None
     return target.keep(
-        verdicts, lambda progress: find_leaks(target.process, target.heap(), held, chosen, progress, types)
+        verdicts, lambda progress: find_leaks(target.process, target.heap(), held, Judging(chosen, types), progress)
     )

@@ -19,7 +19,7 @@ sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
 
 import numpy as np  # noqa: E402
 
-from gdbheap.analysis.retained.dominators import dominator_tree  # noqa: E402
+from gdbheap.analysis.retained.dominators import RootedGraph, dominator_tree  # noqa: E402
 from support.gdb_runs import run_gdb  # noqa: E402
 from support.programs import build  # noqa: E402
 
@@ -44,7 +44,7 @@ def main() -> None:
     print(f"one pass of plain Python over {count:,} numbers: {plain:.2f} s of the processor; the dominator tree of")
     for name, source, target in shapes(count):
         begin = time.process_time()
-        tree = dominator_tree(count, source.astype(np.int32), target.astype(np.int32), 0)
+        tree = dominator_tree(RootedGraph(count, source.astype(np.int32), target.astype(np.int32), 0))
         tree.below(np.ones(count, np.int64))
         seconds = time.process_time() - begin
         print(f"  {name:33} {seconds:6.2f} s, {seconds / plain:5.1f} times", flush=True)

@@ -3,6 +3,7 @@ indirectly lost blocks do on definitely lost ones."""
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.leaks.interior import InteriorPointers
@@ -21,17 +22,23 @@ if TYPE_CHECKING:
 NO_ENTRY = 0xFFFF_FFFF
 
 
+@dataclass(frozen=True)
+class WaysIn:
+    """What may lead to a block from outside: the pointers of `roots`, those of the `held` blocks, and blocks that
+    `encoded` words lead to."""
+
+    roots: InteriorPointers
+    encoded: NDArray[np.int32]
+    held: Mask
+
+
 def find_entries(
-    graph: PointerEdges,
-    everything: Adjacency,
-    roots: InteriorPointers,
-    encoded: NDArray[np.int32],
-    held: Mask,
-    possible: Mask,
+    graph: PointerEdges, everything: Adjacency, ways: WaysIn, possible: Mask
 ) -> tuple[NDArray[np.int32], NDArray[np.uint32]]:
     """Return for each `possible` block the entry that it hangs on (itself, if it is one; -1 for all others), and for
     each entry the nearest to its start that a root or a `held` block points (0 for what `encoded` words lead to),
     NO_ENTRY for all others."""
+    roots, encoded, held = ways.roots, ways.encoded, ways.held
     count = len(possible)
     offset = np.full(count, NO_ENTRY, np.uint32)
     owner = np.full(count, -1, np.int32)

@@ -131,17 +131,19 @@ def _largest_first(group: LeakGroup) -> tuple[LeakKind, bool, int, int]:
 TypesOf = Callable[["NDArray[np.intp]"], "tuple[NDArray[np.int32], Sequence[str], NDArray[np.bool_]]"]
 
 
-def group_leaks(
-    leaks: Leaks,
-    chosen: NDArray[np.bool_],
-    lookup: Lookup,
-    one_by_one: bool = False,
-    types_of: TypesOf | None = None,
-    apart: NDArray[np.intp] | None = None,
-) -> list[LeakGroup]:
-    """Return the chosen blocks in groups (`one_by_one`: each for itself), by verdict, and in each the largest first,
-    what hangs on it counted. Blocks are named by their types where `types_of` knows them, else by their contents;
-    those with different numbers in `apart`, if given, are in different groups."""
+@dataclass(frozen=True)
+class Grouping:
+    """`one_by_one`: each block is a group. Blocks are named by their types where `types_of` knows them, else by their
+    contents; those with different numbers in `apart` are in different groups."""
+
+    one_by_one: bool = False
+    types_of: TypesOf | None = None
+    apart: NDArray[np.intp] | None = None
+
+
+def group_leaks(leaks: Leaks, chosen: NDArray[np.bool_], lookup: Lookup, by: Grouping) -> list[LeakGroup]:
+    """Return the chosen blocks in groups, by verdict, and in each the largest first, what hangs on it counted."""
+    types_of = by.types_of
     blocks = leaks.held.blocks
     rows = np.flatnonzero(chosen)
     if not len(rows):
@@ -158,10 +160,12 @@ def group_leaks(
     doubt = doubts(leaks)[rows]
     offset = leaks.entry_offset[rows]
     place = (
-        rows if one_by_one else _alike(leaks.verdict[rows], doubt, offset != NO_ENTRY, blocks.size[rows], contents.kind)
+        rows
+        if by.one_by_one
+        else _alike(leaks.verdict[rows], doubt, offset != NO_ENTRY, blocks.size[rows], contents.kind)
     )
-    if apart is not None:
-        place = np.unique(np.stack((place, apart[rows]), axis=1), axis=0, return_inverse=True)[1].reshape(-1)
+    if by.apart is not None:
+        place = np.unique(np.stack((place, by.apart[rows]), axis=1), axis=0, return_inverse=True)[1].reshape(-1)
     _, place, count = np.unique(place, return_inverse=True, return_counts=True)
     # Members of a group side by side.
     order = np.argsort(place, kind="stable")

@@ -11,12 +11,12 @@ from gdbheap.allocators.heap import Heap
 from gdbheap.analysis.leaks.aligned_inside import AlignedInside
 from gdbheap.analysis.leaks.block_headers import find_headers
 from gdbheap.analysis.leaks.encoded import Encoded, Searched, find_encoded
-from gdbheap.analysis.leaks.entries import find_entries
+from gdbheap.analysis.leaks.entries import WaysIn, find_entries
 from gdbheap.analysis.leaks.heuristics import ENCODED_POINTERS, HEURISTICS, STACK_POINTER, Inside, accept
 from gdbheap.analysis.leaks.interior import InteriorPointers, from_elsewhere
 from gdbheap.analysis.leaks.reaching import Accept, edges, reach, reach_by_heuristic, reach_encoded
 from gdbheap.analysis.leaks.reasons import Reason, find_reasons
-from gdbheap.analysis.leaks.remains import held_by_remains
+from gdbheap.analysis.leaks.remains import Reached, held_by_remains
 from gdbheap.analysis.leaks.saved_stacks import SavedStacks
 from gdbheap.analysis.leaks.signal_stacks import find_signal_stacks
 from gdbheap.analysis.leaks.typed_pointers import as_typed
@@ -89,16 +89,26 @@ class Leaks:
         return self.held.interrupted
 
 
+@dataclass(frozen=True)
+class Judging:
+    """How blocks are judged: by which heuristics, and by `types`, which tell of pointers what they mean."""
+
+    heuristics: Sequence[str] = HEURISTICS
+    types: BlockTypes | None = None
+
+
+_BY_ALL = Judging()
+
+
 def find_leaks(
     process: Process,
     heap: Heap,
     held: PointerGraph,
-    heuristics: Sequence[str] = HEURISTICS,
+    by: Judging = _BY_ALL,
     progress: ReadProgress | None = None,
-    types: BlockTypes | None = None,
 ) -> Leaks:
-    """Return every block's verdict; `types` tell of pointers what they mean."""
-    read = held
+    """Return every block's verdict."""
+    read, heuristics, types = held, by.heuristics, by.types
     if types is not None:
         held = as_typed(held, types)
     outer, to_start = from_elsewhere(held.graph, held.from_roots, [each[1:] for each in held.registers])
@@ -163,7 +173,7 @@ def judge(
     reach_by_heuristic(graph, target, offset, owner, accepted)
     reachable = owner != UNSEEN
     roots = InteriorPointers(target, offset)
-    by_remains = held_by_remains(graph, starts, roots, reachable, untouched, accepted)
+    by_remains = held_by_remains(Reached(graph, starts, roots, reachable, accepted), untouched)
     everything = Adjacency(count, graph.source, graph.target)
     beyond = graph.target[reachable[graph.source] & ~reachable[graph.target]]
     reach(everything, np.concatenate((target, beyond)), owner)
@@ -177,7 +187,7 @@ def judge(
     _judge_lost(held, everything, owner, verdict)
     words = np.concatenate([signal_stacks, *(each.target for each in encoded)])
     possible = verdict == LeakKind.POSSIBLY_LOST
-    entry, entry_offset = find_entries(graph, everything, roots, words, reachable, possible)
+    entry, entry_offset = find_entries(graph, everything, WaysIn(roots, words, reachable), possible)
     head = np.where(possible, entry, owner)
     return Leaks(
         held,

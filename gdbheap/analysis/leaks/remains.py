@@ -10,6 +10,7 @@ doubt, and no verdict.)
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.leaks.interior import InteriorPointers
@@ -25,25 +26,27 @@ if TYPE_CHECKING:
     Mask = NDArray[np.bool_]
 
 
-def held_by_remains(
-    graph: PointerEdges,
-    starts: Adjacency,
-    roots: InteriorPointers,
-    reachable: Mask,
-    source_unwritten: Mask,
-    accepted: Callable[[InteriorPointers], Mask],
-) -> Mask:
-    """Return which of the reachable blocks would not be so without the words of blocks that begin unwritten.
+@dataclass(frozen=True)
+class Reached:
+    """Which blocks are reachable, and by what: `starts` are the graph's pointers to starts, `roots` those of the roots
+    (with offset 0 too), `accepted` as in judge()."""
 
-    `starts` are the graph's pointers to starts, `roots` those of the roots (with offset 0 too), `accepted` as in
-    judge().
-    """
+    graph: PointerEdges
+    starts: Adjacency
+    roots: InteriorPointers
+    reachable: Mask
+    accepted: Callable[[InteriorPointers], Mask]
+
+
+def held_by_remains(reached: Reached, source_unwritten: Mask) -> Mask:
+    """Return which of the reachable blocks would not be so without the words of blocks that begin unwritten."""
+    graph, roots, reachable, accepted = reached.graph, reached.roots, reached.reachable, reached.accepted
     count = len(reachable)
     old = source_unwritten[graph.source] & reachable[graph.source]
     seeds = graph.target[old & (graph.offset == 0)]
     if not len(seeds):
         return np.zeros(count, np.bool_)
-    doubted = _spread(starts, seeds, within=reachable)
+    doubted = _spread(reached.starts, seeds, within=reachable)
     # What a root, or a block that is beyond doubt, points to is held after all, and all that hangs on it.
     onward = reachable[graph.source] & ~old & doubted[graph.target]
     good = onward & (graph.offset == 0)

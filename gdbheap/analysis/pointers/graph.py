@@ -79,7 +79,8 @@ class PointerFilter:
     """Finds the words that point into blocks. One for each scan: it holds the working space."""
 
     def __init__(self, blocks: Blocks, machine: Machine) -> None:
-        self._blocks = blocks
+        self.blocks = blocks
+        self.machine = machine
         self.pointer_size = machine.pointer_size
         ends = (int(blocks.start[0]), int(blocks.end.max())) if len(blocks) else (0, 0)
         self._size = blocks.end - blocks.start
@@ -94,8 +95,8 @@ class PointerFilter:
     def aim(self, place: Places, words: NDArray[np.uint64]) -> tuple[Places, NDArray[np.intp], NDArray[np.uint64]]:
         """Return as find() what these words, at these places, point to. They need not lie within the bounds."""
         value = words.astype(np.uint64, copy=False)
-        target = self._blocks.starts.before(value)
-        offset = value - self._blocks.start[target]
+        target = self.blocks.starts.before(value)
+        offset = value - self.blocks.start[target]
         # (Below the first block the offset wraps round: no block is so long.)
         hit = offset < self._size[target]
         if hit.all():
@@ -204,16 +205,15 @@ def read_heads(
 
 def read_pointers(
     memory: Memory,
-    blocks: Blocks,
-    machine: Machine,
+    finder: PointerFilter,
     ranges: Iterable[tuple[int, int]],
     progress: ReadProgress | None = None,
     hidden: Hidden | None = None,
 ) -> tuple[Pointers, int]:
-    """Return the words in these ranges that point into blocks, in order of address, and how many bytes could not be
-    read, or were not. `hidden` sees what is read. Ctrl-C keeps what is read."""
-    finder, pointer_size = PointerFilter(blocks, machine), machine.pointer_size
-    hidden = hidden or Hidden(machine, blocks.ranges())
+    """Return the words in these ranges that point into the filter's blocks, in order of address, and how many bytes
+    could not be read, or were not. `hidden` sees what is read. Ctrl-C keeps what is read."""
+    pointer_size = finder.pointer_size
+    hidden = hidden or Hidden(finder.machine, finder.blocks.ranges())
     found = _Found(np.uint64, np.int32, np.uint32)
     spans = [(-(-start // pointer_size) * pointer_size, end) for start, end in ranges]
     unread = sum(max(end - start, 0) for start, end in spans)

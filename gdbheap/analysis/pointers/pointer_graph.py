@@ -8,7 +8,14 @@ from typing import TYPE_CHECKING
 
 from gdbheap.allocators.blocks import Blocks
 from gdbheap.allocators.heap import Heap
-from gdbheap.analysis.pointers.graph import PointerEdges, Pointers, read_graph, read_pointers, unread_graph
+from gdbheap.analysis.pointers.graph import (
+    PointerEdges,
+    PointerFilter,
+    Pointers,
+    read_graph,
+    read_pointers,
+    unread_graph,
+)
 from gdbheap.analysis.pointers.hidden import Hidden
 from gdbheap.analysis.pointers.missing import missing_parts, unsure_parts
 from gdbheap.analysis.pointers.pointer_scan import PointerScan
@@ -64,7 +71,7 @@ def read_pointer_graph(
     ranges = [(each.start, each.end) for each in roots.ranges]
     spans = touched_spans(process, ranges) if heap.complete else ()
     hidden = Hidden(machine, blocks.ranges())
-    from_roots, unread = read_pointers(process.memory, blocks, machine, spans, progress, hidden)
+    from_roots, unread = read_pointers(process.memory, PointerFilter(blocks, machine), spans, progress, hidden)
     too_far = out_of_reach(process, ranges)
     unread += too_far + sum(end - start for start, end in unsure_parts(process, ranges))
     interrupted = from_roots.interrupted or not heap.complete

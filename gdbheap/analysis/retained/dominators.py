@@ -66,19 +66,39 @@ class DominatorTree:
         return sums
 
 
+@dataclass(frozen=True)
+class RootedGraph:
+    """`count` nodes, edges between them in any order, and the node that all ways begin at."""
+
+    count: int
+    source: Nodes
+    target: Nodes
+    root: int
+
+
 def dominator_tree(
-    count: int,
-    source: Nodes,
-    target: Nodes,
-    root: int,
-    step: Step | None = None,
-    reached: NDArray[np.bool_] | None = None,
+    graph: RootedGraph, step: Step | None = None, reached: NDArray[np.bool_] | None = None
 ) -> DominatorTree:
-    """Return the tree of the graph with these edges, in any order. `step` is called with nodes on the way; `reached` is
-    which nodes the root leads to, where that is known."""
-    source, target = source.astype(np.int32, copy=False), target.astype(np.int32, copy=False)
+    """Return the tree of the graph. `step` is called with nodes on the way; `reached` is which nodes the root leads to,
+    where that is known."""
+    count, root = graph.count, graph.root
+    source, target = graph.source.astype(np.int32, copy=False), graph.target.astype(np.int32, copy=False)
     found = None if reached is None else _Builder(count, root).build(source, target, step, reached)
     return found or _must(_Builder(count, root).build(source, target, step, _reached(count, source, target, root)))
+
+
+@dataclass(frozen=True)
+class _Core:
+    """The core's nodes in preorder, the place of each node of the graph in it, and common ancestors by place."""
+
+    nodes: Nodes
+    place_of: Nodes
+    ancestors: CommonAncestors
+
+    def common(self, one: Nodes, other: Nodes) -> Nodes:
+        """Return the nearest common ancestor of each pair."""
+        found: Nodes = self.nodes[self.ancestors.find(self.place_of[one], self.place_of[other])]
+        return found
 
 
 class _Builder:
@@ -116,29 +136,21 @@ class _Builder:
         place = _preorder(dominator, np.ones(len(core), np.int32))[0]
         at_place = np.empty(len(core), np.int32)
         at_place[place] = np.arange(len(core), dtype=np.int32)
-        ancestors = CommonAncestors(place[dominator[at_place]])
         place_of = np.zeros(len(self._parent), np.int32)
         place_of[core] = place
+        tree = _Core(core[at_place], place_of, CommonAncestors(place[dominator[at_place]]))
         for layer in reversed(layers):
             source, target = layer.source, layer.target
             while True:
                 new = np.flatnonzero(np.diff(target, prepend=-1))
                 if len(new) == len(target):
                     break
-                source, target = self._halved(source, target, new, ancestors, core[at_place], place_of)
+                source, target = self._halved(source, target, new, tree)
             self._parent[target] = source
             self._height[target] = self._height[source] + 1
             self._base[target] = self._base[source]
 
-    def _halved(
-        self,
-        source: Nodes,
-        target: Nodes,
-        new: NDArray[np.intp],
-        ancestors: CommonAncestors,
-        nodes: Nodes,
-        place_of: Nodes,
-    ) -> tuple[Nodes, Nodes]:
+    def _halved(self, source: Nodes, target: Nodes, new: NDArray[np.intp], core: _Core) -> tuple[Nodes, Nodes]:
         """Take two and two of the edges to one target together, as one from the common ancestor of both sources.
         `new` is where in the edges the targets begin."""
         rank = np.arange(len(target)) - np.repeat(new, np.diff(np.append(new, len(target))))
@@ -149,7 +161,7 @@ class _Builder:
         pairs = np.flatnonzero(paired)
         one, other = self._to_one_base(first[pairs], second[pairs])
         apart = np.flatnonzero(one != other)
-        one[apart] = nodes[ancestors.find(place_of[one[apart]], place_of[other[apart]])]
+        one[apart] = core.common(one[apart], other[apart])
         first[pairs] = one
         return first, target[kept]
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.pointers.pointer_graph import PointerGraph
-from gdbheap.analysis.retained.dominators import DominatorTree, dominator_tree
+from gdbheap.analysis.retained.dominators import DominatorTree, RootedGraph, dominator_tree
 from gdbheap.analysis.retained.kept_roots import kept_roots, register_targets
 from gdbheap.analysis.retained.parts import Parts, find_parts
 from gdbheap.analysis.retained.root_groups import RootGroups
@@ -108,14 +108,8 @@ def retain(held: PointerGraph, groups: RootGroups, types: BlockTypes, step: Step
     top = np.arange(count, holders, dtype=np.int32)
     reached = np.concatenate((kept.held, np.ones(root + 1 - count, np.bool_)))
     reached[part] = reached[parts.owner]
-    tree = dominator_tree(
-        root + 1,
-        np.concatenate((source, np.full(len(top), root, np.int32))),
-        np.concatenate((target, top)),
-        root,
-        step,
-        reached,
-    )
+    edges = np.concatenate((source, np.full(len(top), root, np.int32))), np.concatenate((target, top))
+    tree = dominator_tree(RootedGraph(root + 1, *edges, root), step, reached)
     size, one = np.zeros(root + 1, np.int64), np.zeros(root + 1, np.int64)
     size[:count], one[:count] = held.blocks.size, 1
     return Retained(held, groups, parts, tree, tree.below(size), tree.below(one), source, target, offset)

@@ -30,7 +30,7 @@ from gdbheap.analysis.types.rules import FIRST_CLAIMS, LATER_CLAIMS, LAYOUT_RULE
 from gdbheap.analysis.types.slots import Layouts
 from gdbheap.analysis.types.static_brothers import StaticBrothers
 from gdbheap.analysis.types.static_targets import StaticTargets
-from gdbheap.analysis.types.typing_state import TypingState
+from gdbheap.analysis.types.typing_state import TypeSources, TypingState
 from gdbheap.analysis.types.unions import unions
 from gdbheap.analysis.types.without_tags import without_tags
 from gdbheap.analysis.types.words import TypedWords
@@ -59,28 +59,21 @@ def find_types(
     Ctrl-C keeps what is known by then."""
     if not len(catalogue.types) or not len(held.blocks):
         return no_types(held.blocks.start, len(held.graph.source), catalogue)
-    process = without_tags(process, held.blocks)
-    found = _found(process, held, catalogue, roots, lookup)
+    sources = TypeSources(without_tags(process, held.blocks), catalogue, tuple(roots), lookup)
+    found = _found(sources, held)
     header = own_header(found, process.pointer_size)
     if header and not found.interrupted:
-        second = _found(process, behind_headers(held, header), catalogue, roots, lookup, header)
+        second = _found(sources, behind_headers(held, header), header)
         if np.count_nonzero(second.type >= 0) > np.count_nonzero(found.type >= 0):
             return with_headers(second, held, header)
     return found
 
 
-def _found(
-    process: Process,
-    held: PointerGraph,
-    catalogue: Catalogue,
-    roots: Sequence[TypedRoot],
-    lookup: Lookup | None,
-    header: int = 0,
-) -> BlockTypes:
-    book = TypeBook(catalogue)
+def _found(sources: TypeSources, held: PointerGraph, header: int = 0) -> BlockTypes:
+    book = TypeBook(sources.catalogue)
     lay_out_buffers(book)
-    layouts = Layouts(book, process.pointer_size, LAYOUT_RULES, header)
-    state = TypingState(process, held, book, layouts, tuple(roots), lookup)
+    layouts = Layouts(book, sources.process.pointer_size, LAYOUT_RULES, header)
+    state = TypingState(sources, held, book, layouts)
     interrupted = held.interrupted
     try:
         _fill(state)

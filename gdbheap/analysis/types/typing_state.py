@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.objects.lookup import Lookup
@@ -15,6 +16,7 @@ from gdbheap.analysis.types.tag import Pool, Tag
 from gdbheap.lazy import np
 from gdbheap.process.columns.ranges import Ranges
 from gdbheap.process.process import Process
+from gdbheap.types.catalogue import Catalogue
 from gdbheap.types.type_book import TypeBook
 from gdbheap.types.typed_root import TypedRoot
 
@@ -24,29 +26,39 @@ if TYPE_CHECKING:
     Blocks = NDArray[np.int32] | NDArray[np.intp]
 
 
+@dataclass(frozen=True)
+class TypeSources:
+    """What types are known from: the process's memory, its debug information, its typed roots, and `lookup`, which
+    tells symbols' names and classes (None: nobody does)."""
+
+    process: Process
+    catalogue: Catalogue
+    roots: tuple[TypedRoot, ...]
+    lookup: Lookup | None
+
+
 class TypingState:
     """The columns by block: as in BlockTypes, and `trust`, how sure it is that an object of `type` begins at `part`,
     whatever the block is as a whole (a base class, a struct's first member), and `whole`, that it is all that the
     block was made for. `begin`: the edges of block n are [begin[n], begin[n + 1]). `room` is each block's usable
-    bytes. `lookup` tells symbols' names and classes (None: nobody does)."""
+    bytes."""
 
     def __init__(
         self,
-        process: Process,
+        sources: TypeSources,
         held: PointerGraph,
         book: TypeBook,
         layouts: Layouts,
-        roots: tuple[TypedRoot, ...],
-        lookup: Lookup | None = None,
     ) -> None:
+        process = sources.process
         self.process = process
         self.held = held
         self.graph = held.graph
         self.book = book
         self.layouts = layouts
         self.embedded = Embedded(book)
-        self.roots = roots
-        self.lookup = lookup
+        self.roots = sources.roots
+        self.lookup = sources.lookup
         # Classes, and the same with their virtual bases where they lie in whole objects (virtual_bases.py).
         self.completed: dict[int, int] = {}
         # Names of blocks that have no type in the debug information.

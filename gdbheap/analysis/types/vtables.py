@@ -42,11 +42,11 @@ def vtable_claims(state: TypingState) -> Iterator[Claims]:
         if vtable is None or not types:
             continue
         rows = order[int(ends[index]) - int(counts[index]) : int(ends[index])]
-        yield from _of_class(state, vtable, types, block[rows], place[rows] - vtable.offset, address)
+        yield from _of_class(state, vtable, types, block[rows], place[rows] - vtable.offset)
 
 
 def _of_class(
-    state: TypingState, vtable: VTable, types: tuple[int, ...], block: Column, start: Column, address: int
+    state: TypingState, vtable: VTable, types: tuple[int, ...], block: Column, start: Column
 ) -> Iterator[Claims]:
     """Yield claims of the blocks in which objects of one class begin at these places."""
     size = state.layouts.pointer_size

@@ -10,7 +10,7 @@ import pytest
 
 from gdbheap.allocators.blocks import Blocks
 from gdbheap.analysis.leaks.encoded import ROOT, Encoded, Searched, find_encoded
-from gdbheap.analysis.pointers.graph import read_graph, read_pointers
+from gdbheap.analysis.pointers.graph import PointerFilter, read_graph, read_pointers
 from gdbheap.analysis.pointers.hidden import Hidden
 from gdbheap.machine.x86.machines import X86_64
 from gdbheap.process.address_space import VMA, AddressSpace
@@ -53,7 +53,7 @@ def found(
     mask = np.ones(len(blocks), np.bool_) if lost is None else np.array(lost)
     roots = [(TABLE, TABLE + len(table))]
     in_roots, in_blocks = Hidden(X86_64, columns.ranges()), read_graph(memory, columns, X86_64).hidden
-    read_pointers(memory, columns, X86_64, roots, hidden=in_roots)
+    read_pointers(memory, PointerFilter(columns, X86_64), roots, hidden=in_roots)
     return find_encoded(Searched(memory, space, columns, X86_64, roots, in_roots, in_blocks), mask)
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from gdbheap.analysis.pointers import graph as graphs
-from gdbheap.analysis.pointers.graph import read_graph, read_pointers
+from gdbheap.analysis.pointers.graph import PointerFilter, read_graph, read_pointers
 from gdbheap.analysis.pointers.pointer_scan import PointerScan
 from gdbheap.machine.machines import machine_of_size
 from gdbheap.machine.x86.machines import X86_64
@@ -62,20 +62,20 @@ def test_unreadable_pages_are_left_out_and_counted():
     memory = ImageMemory([(BASE, data[:PAGE]), (BASE + 2 * PAGE, data[2 * PAGE :])])
     blocks = blocks_of([(0x10, 3 * PAGE - 0x10)])
     assert read_graph(memory, blocks, X86_64).unread == PAGE
-    pointers, unread = read_pointers(memory, blocks, X86_64, [(BASE, BASE + 3 * PAGE)])
+    pointers, unread = read_pointers(memory, PointerFilter(blocks, X86_64), [(BASE, BASE + 3 * PAGE)])
     assert (pointers.place.tolist(), unread) == ([BASE + 0x10, BASE + 2 * PAGE], PAGE)
 
 
 def test_a_root_that_begins_or_ends_within_a_word_gives_whole_words_alone():
     memory = ImageMemory([(BASE, image({0x40: BASE + 0x80, 0x48: BASE + 0x80, 0x50: BASE + 0x80}, 1))])
-    pointers, _ = read_pointers(memory, blocks_of([(0x80, 0x10)]), X86_64, [(BASE + 0x41, BASE + 0x57)])
+    pointers, _ = read_pointers(memory, PointerFilter(blocks_of([(0x80, 0x10)]), X86_64), [(BASE + 0x41, BASE + 0x57)])
     assert pointers.place.tolist() == [BASE + 0x48]
 
 
 def test_no_blocks_have_no_pointers():
     memory = ImageMemory([(BASE, image({0x10: BASE}, 1))])
     assert len(read_graph(memory, blocks_of([]), X86_64).source) == 0
-    assert len(read_pointers(memory, blocks_of([]), X86_64, [(BASE, BASE + PAGE)])[0]) == 0
+    assert len(read_pointers(memory, PointerFilter(blocks_of([]), X86_64), [(BASE, BASE + PAGE)])[0]) == 0
 
 
 def test_words_that_point_into_files_are_kept_as_they_pass():

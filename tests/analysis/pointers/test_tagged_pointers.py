@@ -8,7 +8,7 @@ import pytest
 
 from gdbheap.allocators.blocks import Blocks
 from gdbheap.analysis.leaks.encoded import Searched, find_encoded
-from gdbheap.analysis.pointers.graph import read_graph, read_pointers
+from gdbheap.analysis.pointers.graph import PointerFilter, read_graph, read_pointers
 from gdbheap.analysis.pointers.hidden import Hidden
 from gdbheap.analysis.pointers.search import Values, find_words
 from gdbheap.machine.aarch64.machines import AARCH64
@@ -55,7 +55,7 @@ def test_edges_go_by_what_the_processor_looks_at() -> None:
     graph = read_graph(image, blocks(), AARCH64)
     assert list(zip(graph.source.tolist(), graph.target.tolist(), graph.offset.tolist())) == [(0, 1, 0), (1, 2, 0x10)]
     assert int(graph.head[0, 1]) == BASE + 0x40
-    pointers, _ = read_pointers(image, blocks(), AARCH64, [(BASE, BASE + 0x40)])
+    pointers, _ = read_pointers(image, PointerFilter(blocks(), AARCH64), [(BASE, BASE + 0x40)])
     assert (pointers.place.tolist(), pointers.target.tolist()) == ([BASE + 8], [1])
 
 
@@ -80,7 +80,7 @@ def test_notes_in_complement_are_one_ledger_whatever_the_tags() -> None:
     image = ImageMemory([(notes, (~(start | tags)).tobytes())])
     ranges = [(notes, notes + 8 * len(size))]
     in_roots = Hidden(AARCH64, spread.ranges())
-    read_pointers(image, spread, AARCH64, ranges, hidden=in_roots)
+    read_pointers(image, PointerFilter(spread, AARCH64), ranges, hidden=in_roots)
     space = AddressSpace([VMA(notes, notes + 0x1000, "rw-p"), VMA(BASE, int(start[-1]) + 0x8000, "rw-p")])
     searched = Searched(image, space, spread, AARCH64, ranges, in_roots, Hidden(AARCH64, spread.ranges()))
     assert find_encoded(searched, lost) == []

@@ -11,14 +11,14 @@ import pytest
 from numpy.typing import NDArray
 
 from gdbheap.analysis.retained import contracted, dominators
-from gdbheap.analysis.retained.dominators import NONE, DominatorTree, dominator_tree
+from gdbheap.analysis.retained.dominators import NONE, DominatorTree, RootedGraph, dominator_tree
 
 Edges = list[tuple[int, int]]
 
 
 def tree_of(count: int, edges: Edges, root: int) -> DominatorTree:
     source, target = (np.array([edge[end] for edge in edges], np.int32) for end in (0, 1))
-    return dominator_tree(count, source, target, root)
+    return dominator_tree(RootedGraph(count, source, target, root))
 
 
 def reached(count: int, edges: Edges, root: int, without: int | None = None) -> set[int]:
@@ -163,7 +163,7 @@ def test_large_graphs_agree_with_another_algorithm(seed: int) -> None:
 def test_a_list_of_half_a_million_nodes_is_a_chain() -> None:
     count = 500_000
     name = np.random.default_rng(7).permutation(count).astype(np.int32)
-    tree = dominator_tree(count, name[:-1], name[1:], int(name[0]))
+    tree = dominator_tree(RootedGraph(count, name[:-1], name[1:], int(name[0])))
     assert np.array_equal(tree.parent[name[1:]], name[:-1])
     assert np.array_equal(tree.count[name], np.arange(count, 0, -1))
 
@@ -175,7 +175,7 @@ def test_all_nodes_of_a_doubly_linked_ring_are_entered_from_its_head(to_head: bo
     source, target = np.append(name, np.roll(name, -1)), np.append(np.roll(name, -1), name)
     if to_head:
         source, target = np.append(source, name), np.append(target, np.full(count, name[0]))
-    tree = dominator_tree(count, source, target, int(name[0]))
+    tree = dominator_tree(RootedGraph(count, source, target, int(name[0])))
     assert np.array_equal(np.delete(tree.parent, name[0]), np.full(count - 1, name[0], np.int32))
 
 
@@ -186,7 +186,7 @@ def test_what_every_node_of_a_deep_list_points_to_belongs_to_its_head() -> None:
     payload, shared = node + count, np.full(count, 2 * count, np.int32)
     source = np.concatenate((node[:-1], node, node))
     target = np.concatenate((node[1:], payload, shared))
-    tree = dominator_tree(2 * count + 1, source, target, 0)
+    tree = dominator_tree(RootedGraph(2 * count + 1, source, target, 0))
     weight: NDArray[np.int64] = np.repeat([10, 100, 7], [count, count, 1])
     sums = tree.below(weight)
     assert tree.parent[2 * count] == 0

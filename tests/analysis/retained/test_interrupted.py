@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from gdbheap.analysis.retained import dominators
-from gdbheap.analysis.retained.dominators import dominator_tree
+from gdbheap.analysis.retained.dominators import RootedGraph, dominator_tree
 from gdbheap.analysis.retained.sole_sources import sole_sources
 
 
@@ -27,9 +27,9 @@ def random_graph(seed):
 @pytest.mark.parametrize("seed", range(200))
 def test_no_sum_is_larger_than_the_whole_search_finds_and_nothing_is_lost(monkeypatch, seed):
     count, source, target = random_graph(seed)
-    whole = dominator_tree(count, source, target, 0)
+    whole = dominator_tree(RootedGraph(count, source, target, 0))
     monkeypatch.setattr(dominators, "core_dominators", interrupted)
-    cut = dominator_tree(count, source, target, 0)
+    cut = dominator_tree(RootedGraph(count, source, target, 0))
     one = np.ones(count, np.int64)
     assert cut.interrupted
     assert not whole.interrupted
@@ -42,7 +42,7 @@ def test_a_long_list_is_told_whole(monkeypatch):
     monkeypatch.setattr(dominators, "core_dominators", interrupted)
     count = 100_000
     source = np.arange(count - 1, dtype=np.int32)
-    found = dominator_tree(count, source, source + 1, 0)
+    found = dominator_tree(RootedGraph(count, source, source + 1, 0))
     assert found.below(np.ones(count, np.int64)).tolist() == list(range(count, 0, -1))
 
 
