@@ -120,7 +120,6 @@ _READS = frozenset(("compile", "match", "search", "fullmatch", "choose", "has", 
 STILL = {
     "prediction": "what is assumed of calls that are foretold",
     "invariants": "what a violation is called where malloc has no words for it (a published message)",
-    "addresses": "what explain says of an address",
     "mappings": "what mappings and their parts are called",
 }
 NAMES = {

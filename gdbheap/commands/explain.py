@@ -55,7 +55,7 @@ _TEXT = 48
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Gather the facts; who points to the address comes before the accesses."""
     from gdbheap.analysis.addresses.explain import Names, explain
-    from gdbheap.sentences.facts.said import meaning_of
+    from gdbheap.sentences.facts.said import meaning_of, value_of
     from gdbheap.session.type_facts import type_facts
 
     process, (address, asked) = target.process, arguments["address"]
@@ -72,7 +72,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         *_leads(target, heap, address),
         *_pointers(target, heap, address),
     ]
-    rows = [_Row(each.field, each.value, meaning_of(each), each.facts) for each in facts]
+    rows = [_Row(each.field, value_of(each), meaning_of(each), each.facts) for each in facts]
     said = _said(target, heap, address, facts, names)
     return Report(
         "explain",

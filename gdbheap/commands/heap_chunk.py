@@ -97,10 +97,10 @@ def _drawn(view: HeapView, row: int, words: Words, links: Sequence[AddressFact])
 
 
 def _row(fact: AddressFact) -> _Row:
-    from gdbheap.sentences.facts.said import meaning_of  # kept out of gdb's start
+    from gdbheap.sentences.facts.said import meaning_of, value_of  # kept out of gdb's start
 
     name = f"  {_BITS[fact.field]}" if fact.field in _BITS else fact.field
-    return _Row(name, fact.value, meaning_of(fact), fact.field, fact.facts)
+    return _Row(name, value_of(fact), meaning_of(fact), fact.field, fact.facts)
 
 
 def _describe(target: Target, view: HeapView, chunk: Chunk, address: int) -> Iterator[AddressFact]:

@@ -14,6 +14,7 @@ from gdbheap.glibc.heap_view import HeapView
 from gdbheap.process.named_address import NamedAddress
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import Line
+from gdbheap.sentences.facts.said import meaning_of
 from gdbheap.types.known_variable import KnownVariable
 
 # The C library's own streams, by their symbols.
@@ -48,7 +49,7 @@ def answer(
     """Return what an address is that lies in no block of malloc's: a variable, a `text` that begins there, one past the
     end of a block, a place on a stack, code, or where it is not."""
     by_field = {each.field: each.facts for each in facts}
-    words = {each.field: str(each.meaning) for each in facts}
+    words = {each.field: meaning_of(each) for each in facts}
     if by_field["address"].get("mapped") is False:
         return _unmapped(address, by_field)
     chunk = _near_chunk(heap, address)

@@ -22,7 +22,7 @@ from gdbheap.analysis.facts.signals import TrapBehind
 from gdbheap.analysis.invariants.finding import Must, exactly, number
 from gdbheap.process.address import Address
 from gdbheap.sentences.facts import pointers
-from gdbheap.sentences.facts.clauses import CLAUSES
+from gdbheap.sentences.facts.clauses import BY_NAME
 from gdbheap.sentences.facts.said import phrase_for, said
 
 PACKAGE = Path(gdbheap.__file__).parent
@@ -106,9 +106,9 @@ def clauses_made():
 
 def test_each_clause_has_its_words_and_the_values_that_these_name():
     made = list(clauses_made())
-    assert {name for name, _ in made} == set(CLAUSES) and len(CLAUSES) > 140
+    assert {name for name, _ in made} == set(BY_NAME) and len(BY_NAME) > 140
     for name, values in made:
-        named = {field for _, field, _, _ in string.Formatter().parse(CLAUSES[name]) if field is not None} - {"nth"}
+        named = {field for _, field, _, _ in string.Formatter().parse(BY_NAME[name]) if field is not None} - {"nth"}
         assert named <= values, name
 
 

@@ -14,7 +14,8 @@ from typing import Any
 from gdbheap.analysis.addresses.address_fact import AddressFact
 from gdbheap.analysis.addresses.explain_chunk import chunk_facts
 from gdbheap.analysis.addresses.freed_mapping import freed_mapping, moved_mapping
-from gdbheap.analysis.facts.fact import Joined
+from gdbheap.analysis.facts.clause import clause
+from gdbheap.analysis.facts.fact import Fact, Joined
 from gdbheap.analysis.facts.memory import FreeUnmaps
 from gdbheap.analysis.mappings.accesses import accesses
 from gdbheap.analysis.mappings.address_facts import OnPage, part_at
@@ -28,8 +29,6 @@ from gdbheap.process.live.pages import PageState, read_pages
 from gdbheap.process.named_address import StackPlace
 from gdbheap.process.process import Process
 from gdbheap.process.symbols import SymbolAt
-
-# The bytes below the stack pointer that signal handlers leave alone (the x86-64 ABI).
 
 
 @dataclass(frozen=True)
@@ -76,17 +75,16 @@ def _mapped(
 ) -> Iterator[AddressFact]:
     vma, part = here.vma, part_at(here, address)
     yield AddressFact("address", f"{address:#x}", part.text, {"address": Address(address), "mapped": True})
-    place = f"{address - vma.start:#x} bytes into it, {vma.end - address:#x} before its end"
+    place = clause("into_mapping", offset=address - vma.start, left=vma.end - address)
     facts = {**_mapping_facts(here), "offset": address - vma.start}
     yield AddressFact("mapping", f"{vma.start:#x}-{vma.end:#x} {vma.permissions}", place, facts)
-    sharing = here.sharing.replace("_", " ") if here.sharing else "private or shared is not told"
+    sharing = here.sharing.replace("_", " ") if here.sharing else clause("sharing_unknown")
     yield AddressFact("kind", part.kind, sharing, {"kind": part.kind, "sharing": here.sharing})
     if vma.is_file:
         yield _file(process, vma, part, address)
     if page is None:
-        yield AddressFact(
-            "page", None, f"not known of a {process.kind} process" if process.kind != "live" else "not known"
-        )
+        why = clause("not_known") if process.kind == "live" else clause("not_known_of_process", kind=process.kind)
+        yield AddressFact("page", None, why)
     else:
         yield AddressFact("page", page.label, OnPage(page), {"state": page.label})
     yield from _symbol(address, names)
@@ -132,14 +130,14 @@ def _stack(
                 facts["stack_offset"] = address - pointer
             if on_it and address < pointer:
                 red = pointer - address <= process.machine.red_zone
-                use = "in the red zone, which a function that calls none may use" if red else "not in use"
-                place = f"{pointer - address:#x} bytes below the stack pointer: {use}"
+                use = clause("in_red_zone") if red else clause("not_in_use")
+                place: Fact | str = clause("below_stack_pointer", below=pointer - address, use=use)
             elif on_it:
                 found = names.stack_place(thread.number, address)
                 place = str(found or f"{address:#x}")
                 facts.update(_frame_facts(found) if found is not None else {})
             else:
-                place = "the thread's stack pointer is elsewhere"
+                place = clause("stack_pointer_elsewhere")
             yield AddressFact("stack", f"thread {thread.number}", place, facts)
             return
 
@@ -155,28 +153,29 @@ def _unmapped(
     process: Process, mappings: tuple[AnnotatedVMA, ...], heap: GlibcHeap | None, address: int
 ) -> Iterator[AddressFact]:
     number = _number(address, process.machine)
-    place = "in no mapping" if process.address_space.known else "in a mapping or not: they are not known"
-    yield AddressFact(
-        "address", f"{address:#x}", f"{place}{': ' if number else ''}{number}", _unmapped_facts(process, address)
-    )
+    place = clause("in_no_mapping") if process.address_space.known else clause("mappings_not_known")
+    said = place if number is None else clause("place_by_number", place=place, number=number)
+    yield AddressFact("address", f"{address:#x}", said, _unmapped_facts(process, address))
     below = next((each for each in reversed(mappings) if each.vma.end <= address), None)
     above = next((each for each in mappings if each.vma.start > address), None)
     if below is not None and above is not None:
         size = above.vma.start - below.vma.end
         bounds = {"start": Address(below.vma.end), "end": Address(above.vma.start)}
         gap = f"{below.vma.end:#x}-{above.vma.start:#x}"
-        yield AddressFact("gap", gap, f"{size:#x} bytes in which nothing is mapped", bounds)
+        yield AddressFact("gap", gap, clause("nothing_mapped", size=size), bounds)
     if below is not None:
         past = address - below.vma.end
-        how_far = f"the address is {past:#x} bytes past its end" if past else "the address is just past its end"
+        how_far = clause("past_its_end", past=past) if past else clause("just_past_its_end")
         facts = {**_mapping_facts(below), "kind": below.parts[-1].kind, "distance": past}
-        yield AddressFact("below", _range(below), f"{_side(below, below.parts[-1])}; {how_far}", facts)
+        yield AddressFact(
+            "below", _range(below), clause("beside", part=_side(below, below.parts[-1]), distance=how_far), facts
+        )
     if above is not None:
         distance = above.vma.start - address
         facts = {**_mapping_facts(above), "kind": above.parts[0].kind, "distance": distance}
-        words = f"{_side(above, above.parts[0])}; the address is {distance:#x} bytes before"
-        yield AddressFact("above", _range(above), words, facts)
-    if heap is not None and not number and _is_for_mappings(below, above, address):
+        said = clause("beside", part=_side(above, above.parts[0]), distance=clause("before_it", distance=distance))
+        yield AddressFact("above", _range(above), said, facts)
+    if heap is not None and number is None and _is_for_mappings(below, above, address):
         yield from _freed_mmapped_chunk(heap, address)
 
 
@@ -185,26 +184,24 @@ def _unmapped_facts(process: Process, address: int) -> dict[str, Any]:
     return {**facts, "canonical": process.machine.is_canonical(address)}
 
 
-def _number(address: int, machine: Machine) -> str:
+def _number(address: int, machine: Machine) -> Fact | None:
     """Return what the number alone tells."""
     if address == 0:
-        return "it is NULL"
+        return clause("is_null")
     if address < NULL_ZONE:
-        return f"NULL + {address:#x}, as of a member of a struct at NULL, or an element of an array there"
+        return clause("near_null", offset=address)
     top = machine.mask + 1
     if address > top:
-        return f"beyond {8 * machine.pointer_size} bits"
+        return clause("beyond_bits", bits=8 * machine.pointer_size)
     if top - address <= 4096:
-        return f"{address - top}: a small negative number, as of an error (-errno, MAP_FAILED) or a difference"
+        return clause("small_negative", number=address - top)
     if not machine.is_canonical(address):
         bits = machine.address_bits
         last = 8 * machine.pointer_size - 1
         if not machine.hides_address:
-            return f"no address of a program has more than {bits} bits: not a pointer, or a corrupted one"
-        return (
-            f"it is not canonical (bits {bits + 1} to {last} must equal bit {bits}): not a pointer, or a corrupted one"
-        )
-    return "the kernel's half of the address space" if machine.is_kernels(address) else ""
+            return clause("more_bits_than_an_address", bits=bits)
+        return clause("not_canonical", first=bits + 1, last=last, bit=bits)
+    return clause("kernels_half") if machine.is_kernels(address) else None
 
 
 def _is_for_mappings(below: AnnotatedVMA | None, above: AnnotatedVMA | None, address: int) -> bool:
@@ -219,10 +216,10 @@ def _freed_mmapped_chunk(heap: GlibcHeap, address: int) -> Iterator[AddressFact]
     """Yield what mp_ remembers of mmapped chunks that have been freed."""
     freed = freed_mapping(heap, [address])
     if freed is not None:
-        yield AddressFact("freed", "perhaps an mmapped chunk was here", Joined((*freed[1], FreeUnmaps())))
+        yield AddressFact("freed", clause("perhaps_mmapped_chunk"), Joined((*freed[1], FreeUnmaps())))
     moved = moved_mapping(heap, [address]) if freed is None else None
     if moved is not None:
-        yield AddressFact("moved", "perhaps an mmapped chunk was here", Joined(moved))
+        yield AddressFact("moved", clause("perhaps_mmapped_chunk"), Joined(moved))
 
 
 def _range(annotated: AnnotatedVMA) -> str:

@@ -8,6 +8,8 @@ from typing import Any
 
 from gdbheap.analysis.addresses.address_fact import AddressFact
 from gdbheap.analysis.addresses.preview import leading_text, preview
+from gdbheap.analysis.facts.clause import clause
+from gdbheap.analysis.facts.fact import Fact
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import Chunk, State
 from gdbheap.glibc.heap_view import HeapView
@@ -29,13 +31,12 @@ def chunk_facts(process: Process, view: HeapView, address: int, symbol_at: Symbo
     if chunk is None:
         regions = (region for arena in view.arenas for region in arena.regions)
         if any(region.start <= address < region.end for region in regions):
-            words = "in a heap, but in a part that could not be read as chunks; `heap check` shows why"
-            yield AddressFact("chunk", None, words)
+            yield AddressFact("chunk", None, clause("in_unreadable_part"))
         return
-    arena = "a mapping of its own" if chunk.is_mmapped else f"arena {arena_name(chunk.arena)}"
-    words = f"{chunk.size:#x} bytes, in {arena}; {_offset(view, chunk, address)}"
-    yield AddressFact("chunk", f"{chunk.address:#x}", words, _of_chunk(view, chunk, address))
-    yield AddressFact("state", chunk.state.label, _state_words(view, chunk), state_facts(view, chunk))
+    whose = clause("mapping_of_its_own") if chunk.is_mmapped else clause("arena_called", arena=arena_name(chunk.arena))
+    where = clause("place_in_chunk", size=chunk.size, whose=whose, offset=_offset(view, chunk, address))
+    yield AddressFact("chunk", f"{chunk.address:#x}", where, _of_chunk(view, chunk, address))
+    yield AddressFact("state", chunk.state.label, _state_meaning(view, chunk), state_facts(view, chunk))
     contents = preview(process.memory, view.layout, chunk, symbol_at)
     if contents:
         yield AddressFact("contents", contents)
@@ -59,28 +60,28 @@ def _of_chunk(view: HeapView, chunk: Chunk, address: int) -> dict[str, Any]:
     }
 
 
-def _offset(view: HeapView, chunk: Chunk, address: int) -> str:
+def _offset(view: HeapView, chunk: Chunk, address: int) -> Fact:
     offset = address - chunk.address - view.layout.header
     if offset == 0:
-        return "the address is its mem, the pointer that malloc returns"
+        return clause("at_mem")
     if offset > 0:
-        return f"the address is {offset:#x} bytes into its mem"
-    return f"the address is in its header, in {'size' if -offset <= view.layout.pointer_size else 'prev_size'}"
+        return clause("into_mem", offset=offset)
+    return clause("in_header", field="size" if -offset <= view.layout.pointer_size else "prev_size")
 
 
-def _state_words(view: HeapView, chunk: Chunk) -> str:
+def _state_meaning(view: HeapView, chunk: Chunk) -> Fact | None:
     place = view.place_of(chunk.address)
     if place is not None:
         each = place.bin
-        return f"in {list_name(each)}, {place.position + 1} of {len(each.chunks)} (1 is what malloc takes next)"
+        return clause("in_free_list", list=list_name(each), position=place.position + 1, of=len(each.chunks))
     if chunk.state is State.MALLOC_OWNED:
         for thread in view.layout.threads:
             if thread.tcache is not None and chunk.address <= thread.tcache.value < chunk.end:
-                return f"the tcache struct of thread {thread.number}"
-        return "malloc's own"
+                return clause("tcache_of_thread", thread=thread.number)
+        return clause("mallocs_own")
     if chunk.state is State.TOP:
-        return "the end of the heap: never handed out, or merged back after free; new blocks are cut from its start"
-    return "a block of the program's" if chunk.state is State.IN_USE else ""
+        return clause("is_top")
+    return clause("programs_block") if chunk.state is State.IN_USE else None
 
 
 def _remains(
@@ -97,26 +98,24 @@ def _remains(
         data = process.memory.read(start, size)
     except MemoryFault:
         return
-    where = f"from {start:#x} on"
+    where = Address(start)
     text = leading_text(data)
     if text:
-        yield AddressFact("remains", text, f"{where}: text, as the program left it")
+        yield AddressFact("remains", text, clause("remains_text", start=where))
     elif len(set(data)) == 1 and data[0]:
-        yield AddressFact(
-            "remains", f"all {data[0]:#04x}", f"{where}: filled, as MALLOC_PERTURB_ or the program's own poison does"
-        )
+        yield AddressFact("remains", f"all {data[0]:#04x}", clause("remains_filled", start=where))
     elif not any(data):
-        yield AddressFact("remains", "zeros", f"{where}: nothing that looks like an old object")
+        yield AddressFact("remains", "zeros", clause("remains_zeros", start=where))
     else:
         yield AddressFact("remains", *_words(data, pointer_size, where, symbol_at))
 
 
-def _words(data: bytes, pointer_size: int, where: str, symbol_at: SymbolAt) -> tuple[str, str]:
+def _words(data: bytes, pointer_size: int, where: Address, symbol_at: SymbolAt) -> tuple[str, Fact]:
     words = memoryview(data).cast(WORD_FORMATS[pointer_size]).tolist()[:_REMAINS_WORDS]
     symbols = [symbol_at(each) if each > 0xFFFF else None for each in words]
     shown = " ".join(f"{each:#x} <{symbol}>" if symbol else f"{each:#x}" for each, symbol in zip(words, symbols))
     table = next((symbol.class_name for symbol in symbols if symbol and symbol.class_name), "")
-    return shown, f"{where}: " + (f"an object of class {table}, freed" if table else "as the program left it")
+    return shown, (clause("remains_object", start=where, cls=table) if table else clause("remains_words", start=where))
 
 
 def state_facts(view: HeapView, chunk: Chunk) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from gdbheap.analysis.facts.clause import Clause
 from gdbheap.analysis.invariants.finding import Must
+from gdbheap.sentences.facts.address_clauses import ADDRESS_CLAUSES
 from gdbheap.sentences.facts.phrases import Phrases, Template
 
 CLAUSES = {
@@ -293,8 +294,11 @@ CLAUSES = {
 }
 
 
+BY_NAME = {**CLAUSES, **ADDRESS_CLAUSES}
+
+
 def _clause(fact: Clause) -> str:
-    return CLAUSES[fact.name].replace("{nth}", _ordinal(fact.values().get("after", 0)))
+    return BY_NAME[fact.name].replace("{nth}", _ordinal(fact.values().get("after", 0)))
 
 
 def _ordinal(number: int) -> str:

@@ -37,7 +37,16 @@ def said(fact: Fact) -> str:
 
 def meaning_of(fact: AddressFact) -> str:
     """Return what a fact about an address says."""
-    return fact.meaning if isinstance(fact.meaning, str) else said(fact.meaning)
+    return _worded(fact.meaning) or ""
+
+
+def value_of(fact: AddressFact) -> str | None:
+    """Return what a fact about an address is about; None where it is not known."""
+    return _worded(fact.value)
+
+
+def _worded(what: Fact | str | None) -> str | None:
+    return said(what) if isinstance(what, Fact) else what
 
 
 class _English(string.Formatter):
