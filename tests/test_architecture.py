@@ -91,7 +91,7 @@ ARROWS = {
     "analysis.memory_use": GROUND | MAPPINGS,
     "analysis.snapshots": POINTERS,
     "analysis.recordings": GROUND,
-    "analysis.prediction": GROUND | {"analysis.call_stacks", "model"},
+    "analysis.prediction": GROUND | {"analysis.call_stacks", "analysis.facts", "model"},
     "analysis.invariants": GROUND | {"analysis.abort_texts", "analysis.call_stacks", "analysis.facts"},
     "analysis.suspects": GROUND | {"analysis.facts", "analysis.invariants"},
     "analysis.malloc_aborts": GROUND

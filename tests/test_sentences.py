@@ -118,7 +118,6 @@ _PRINTED = frozenset(("AbortText", "Assertion"))
 _READS = frozenset(("compile", "match", "search", "fullmatch", "choose", "has", "says"))
 # Rooms whose English is still among their facts, and names of things, which are the same everywhere.
 STILL = {
-    "prediction": "what is assumed of calls that are foretold",
     "invariants": "what a violation is called where malloc has no words for it (a published message)",
     "mappings": "what mappings and their parts are called",
 }
@@ -127,6 +126,8 @@ NAMES = {
     "malloc, calloc, realloc or memalign",
     "munmap_chunk or mremap_chunk",
     "tcache_put or tcache_get",
+    # Steps of the model, by name.
+    *("as it is", "default of global_max_fast", "mmap for the main heap", "unsorted to tcache"),
     "a thread's dtv (libc's own)",
     "malloc or free",
     "the heap is corrupt",

@@ -16,7 +16,7 @@ from gdbheap.session.threads_inside import threads_inside
 
 if TYPE_CHECKING:
     # What these bring is kept out of gdb's start: the functions below import it when they are called.
-    from gdbheap.analysis.prediction.predict import Prediction
+    from gdbheap.analysis.prediction.outcome import Prediction
 
 
 @dataclass(frozen=True)
@@ -33,18 +33,24 @@ class _Row:
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Predict the calls, one row for each."""
     from gdbheap.analysis.prediction.predict import predict
+    from gdbheap.sentences.facts.said import said
 
     calls = parse_calls(arguments["ops"], lambda text: read_size(text, target.evaluate))
-    predictions, notes = predict(target.process, target.heap(), target.selected_thread, threads_inside(target), calls)
+    predictions, remarks = predict(target.process, target.heap(), target.selected_thread, threads_inside(target), calls)
     rows = [_row(each) for each in predictions]
+    notes = tuple(dict.fromkeys(map(said, remarks)))
     display_rows = list(_explained(rows)) if arguments["explain"] else None
     then = (Next("heap bins", "the lists that blocks come from"),)
-    return Report("heap predict", (Table(columns_of(_Row), rows, display_rows),), tuple(notes), then)
+    return Report("heap predict", (Table(columns_of(_Row), rows, display_rows),), notes, then)
 
 
 def _row(prediction: Prediction) -> _Row:
+    from gdbheap.sentences.facts.predictions import explain, source_text
+    from gdbheap.sentences.facts.said import said
+
     result = ABSENT if prediction.result is None else prediction.result
-    return _Row(prediction.call.text, result, prediction.source, prediction.message, list(prediction.steps))
+    message = "" if prediction.outcome is None else said(prediction.outcome)
+    return _Row(prediction.call.text, result, source_text(prediction.source), message, explain(prediction.steps))
 
 
 def _explained(rows: Sequence[_Row]) -> Iterator[_Row | Line]:

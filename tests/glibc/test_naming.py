@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
+from gdbheap.analysis.prediction.outcome import source_of
 from gdbheap.glibc.chunk_table import MMAPPED_ARENA
 from gdbheap.glibc.heap_view import Bin
 from gdbheap.glibc.naming import arena_name, list_name
-from gdbheap.model.words import explain, source
+from gdbheap.sentences.facts.predictions import explain, source_text
 
 SOURCES = Path(__file__).parents[2] / "gdbheap"
 
@@ -21,9 +22,9 @@ def test_a_list_is_named_by_kind_index_and_owner():
 
 
 def test_a_prediction_names_bins_as_the_lists_are_named():
-    assert source([("bin", 1, 0x1000, 0x20, True)]) == "unsorted[1]: chunk 0x1000, split"
-    assert source([("bin", 63, 0x1000, 0, False)]) == "small[63]: chunk 0x1000"
-    assert source([("to bin", 64)], freeing=True) == "to large[64]"
+    assert source_text(source_of([("bin", 1, 0x1000, 0x20, True)], False)) == "unsorted[1]: chunk 0x1000, split"
+    assert source_text(source_of([("bin", 63, 0x1000, 0, False)], False)) == "small[63]: chunk 0x1000"
+    assert source_text(source_of([("to bin", 64)], True)) == "to large[64]"
     assert explain([("to bin", 2)]) == ["merged with its free neighbours, into small[2]"]
 
 

@@ -16,7 +16,7 @@ from gdbheap.model.errors import ModelError
 from gdbheap.model.image import process_of
 from gdbheap.model.trace import Operation, Player, parse
 from gdbheap.model.traits import Traits, traits
-from gdbheap.model.words import STEPS
+from gdbheap.sentences.facts.predictions import STEPS
 from support.before import libc_version
 from support.cases import random_case
 from support.paths import ARENAS, PATHS

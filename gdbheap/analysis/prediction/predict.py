@@ -4,40 +4,38 @@ pages."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 
+from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.prediction.calls import Earlier, PredictedCall
+from gdbheap.analysis.prediction.outcome import (
+    ASSUMED,
+    Assumed,
+    CannotBeTold,
+    DiesWith,
+    HitsUnmapped,
+    InsideCall,
+    NeverEnds,
+    NothingMore,
+    Prediction,
+    ReturnsNull,
+    asks_kernel,
+    source_of,
+)
 from gdbheap.analysis.prediction.state import models_of, refuse_other_mallocs, refuse_tags
 from gdbheap.errors import HeapError
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.model import process as modelled
 from gdbheap.model.errors import Abort, Endless, Segv, Unknown
 from gdbheap.model.machine import ModelMalloc
-from gdbheap.model.words import asks_kernel, assumptions, explain, source
 from gdbheap.process.process import Process
 
 _NO_RESULT = frozenset({"free"})
 _BLOCKS = frozenset({"malloc", "calloc", "realloc", "memalign", "aligned_alloc", "posix_memalign", "valloc", "pvalloc"})
 
 
-@dataclass(frozen=True)
-class Prediction:
-    """What a call does: `result` is what it returns (None: nothing, or it does not return, or what it returns is not
-    known), `source` where the block comes from or goes to, `message` what it fails or aborts with, or why nothing
-    is known ("" for none of these), `steps` the way there, a sentence each. `last`: no more can be told behind
-    it."""
-
-    call: PredictedCall
-    result: int | None
-    source: str
-    message: str
-    steps: tuple[str, ...]
-    last: bool = False
-
-
 def predict(
     process: Process, view: HeapView, lwp: int | None, inside: Mapping[int, str], calls: Iterable[PredictedCall]
-) -> tuple[list[Prediction], list[str]]:
+) -> tuple[list[Prediction], list[Fact]]:
     """Return a prediction for each call that thread `lwp` would make, up to one that ends the process, and notes on
     what they rest on.
 
@@ -59,11 +57,11 @@ def predict(
         results = [each.result or 0 for each in predictions]
         predictions.append(_agreed([_predict(each, call, results) for each in models]))
         steps = models[0].machine.steps
-        notes += [f"{call.text}: {each}" for each in assumptions(steps)]
+        notes += [Assumed(call.text, each) for each in steps if each[0] in ASSUMED]
         if process.kind != "live" and asks_kernel(steps):
-            notes.append(f"{call.text}: it is assumed that the kernel grants the memory")
+            notes.append(Assumed(call.text, None))
         if predictions[-1].last:
-            notes.append("what would follow is not predicted")
+            notes.append(NothingMore())
             break
     return predictions, list(dict.fromkeys(notes))
 
@@ -72,20 +70,17 @@ def _agreed(predictions: list[Prediction]) -> Prediction:
     """Return what the models all say, or that they differ."""
     first = predictions[0]
     if all(
-        (each.result, each.source, each.message) == (first.result, first.source, first.message) for each in predictions
+        (each.result, each.source, each.outcome) == (first.result, first.source, first.outcome) for each in predictions
     ):
         return first
-    message = "cannot be told: releases of glibc differ here, and which one this is is not known"
-    return Prediction(first.call, None, "", message, (), last=True)
+    return Prediction(first.call, None, None, CannotBeTold(), (), last=True)
 
 
-def _unfinished(view: HeapView, inside: Mapping[int, str]) -> list[str]:
+def _unfinished(view: HeapView, inside: Mapping[int, str]) -> list[Fact]:
     """Return notes on calls that are not finished yet."""
-    notes = [
-        f"thread {lwp} is inside {name}(): the heap may be in the middle of a change" for lwp, name in inside.items()
-    ]
+    notes: list[Fact] = [InsideCall(lwp, name) for lwp, name in inside.items()]
     if not inside and any(arena.is_locked for arena in view.arenas):
-        notes.append("a thread holds an arena's mutex: the heap may be in the middle of a change")
+        notes.append(InsideCall())
     return notes
 
 
@@ -93,24 +88,25 @@ def _predict(model: modelled.ModelProcess, call: PredictedCall, results: list[in
     machine = model.machine
     arguments = [results[each.number - 1] if isinstance(each, Earlier) else each for each in call.arguments]
     perform: Callable[..., int | None] = getattr(model, call.name)
-    message, result, last = "", None, True
+    outcome: Fact | None = None
+    result, last = None, True
     try:
         result = perform(*_as_c(machine, call.name, arguments))
         last = False
     except Abort as error:
-        message = f"assertion failed: {error.message}" if error.assertion else error.message
+        outcome = DiesWith(error.message, error.assertion)
     except Segv as error:
-        message = f"SIGSEGV at {error.address:#x}"
+        outcome = HitsUnmapped(error.address)
     except Endless as error:
-        message = f"would not end: {error}"
+        outcome = NeverEnds(str(error))
     except Unknown as error:
-        message = f"cannot be told: {error}"
+        outcome = CannotBeTold(str(error))
     steps = list(machine.steps)
     if result == 0 and call.name in _BLOCKS and not (call.name == "realloc" and not arguments[1]):
-        message = "NULL: " + ("EINVAL" if ("invalid alignment",) in steps else "ENOMEM")
+        outcome = ReturnsNull("EINVAL" if ("invalid alignment",) in steps else "ENOMEM")
     freeing = call.name == "free" or (call.name == "realloc" and not arguments[1])
-    where = "" if last or (result == 0 and not freeing) else source(steps, freeing)
-    return Prediction(call, None if call.name in _NO_RESULT else result, where, message, tuple(explain(steps)), last)
+    where = None if last or (result == 0 and not freeing) else source_of(steps, freeing)
+    return Prediction(call, None if call.name in _NO_RESULT else result, where, outcome, tuple(steps), last)
 
 
 def _as_c(machine: ModelMalloc, name: str, arguments: list[int]) -> list[int]:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import PurePath
 
+from gdbheap.analysis.facts.fact import Fact
+from gdbheap.analysis.prediction.outcome import NotCompared, ReleaseNotCertain, Remark
 from gdbheap.errors import HeapError, MemoryFault, NoSymbols
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.glibc.layout import SIGNATURE, SYMBOL, Layout, ThreadMalloc
@@ -29,7 +31,7 @@ _ANY_KEY = 0x5BD1E9955BD1E995
 _MULTIPLE_THREADS = 3
 
 
-def models_of(process: Process, view: HeapView, lwp: int | None) -> tuple[list[modelled.ModelProcess], list[str]]:
+def models_of(process: Process, view: HeapView, lwp: int | None) -> tuple[list[modelled.ModelProcess], list[Fact]]:
     """Return the model in the state of a stopped process, thread `lwp` current (None: the first), and notes on what had
     to be assumed.
 
@@ -37,14 +39,14 @@ def models_of(process: Process, view: HeapView, lwp: int | None) -> tuple[list[m
     of it. Raises HeapError where something that every call needs is not known, or is not modelled.
     """
     layout = view.layout
-    notes = list(view.notes)
+    notes: list[Fact] = [Remark(each) for each in view.notes]
     shapes = _shapes(layout, notes)
     if not process.address_space.known:
         raise HeapError("cannot predict: the mappings of this process are not known")
     if layout.mp is None:
         raise NoSymbols(f"cannot predict without malloc's parameters (mp_): {layout.missing.get('mp', 'not found')}")
     limits = kernel_limits(process)
-    notes += limits.reasons
+    notes += map(Remark, limits.reasons)
     return [_model(process, view, lwp, shape, limits) for shape in shapes], notes
 
 
@@ -89,7 +91,7 @@ def _model(
     return modelled.ModelProcess(machine)
 
 
-def _shapes(layout: Layout, notes: list[str]) -> list[Traits]:
+def _shapes(layout: Layout, notes: list[Fact]) -> list[Traits]:
     """Return the traits of the release that libc says it is; where it does not say, of all that are laid out like
     it."""
     version = _version(layout)
@@ -107,18 +109,14 @@ def _shapes(layout: Layout, notes: list[str]) -> list[Traits]:
     return shapes
 
 
-def _confidence(version: str, tcache: bool, shapes: list[Traits]) -> Iterator[str]:
+def _confidence(version: str, tcache: bool, shapes: list[Traits]) -> Iterator[Fact]:
     """Yield what a reader must know to judge predictions that hold for each of these releases."""
-    names = [shape.name for shape in shapes]
-    if len(names) > 1:
-        unknown = f"which build of glibc {version} this is is unknown" if version else "glibc release unknown"
-        yield f"{unknown}: predictions are shown only where {', '.join(names[:-1])} and {names[-1]} agree"
-    elif not version:
-        yield f"glibc release unknown: {names[0]} is a guess, the only release the model knows with this layout"
+    if len(shapes) > 1 or not version:
+        yield ReleaseNotCertain(version, tuple(shape.name for shape in shapes))
     elif not shapes[0].is_compared:
-        yield f"glibc {version} is modelled from its changes: it was not compared call by call"
+        yield NotCompared(version)
     if not tcache:
-        yield "this malloc was built without tcache: that is modelled, but was not compared call by call"
+        yield NotCompared(None)
 
 
 def _version(layout: Layout) -> str:

@@ -11,7 +11,7 @@ from gdbheap.analysis.facts.fact import Fact, InWords, Joined
 from gdbheap.sentences.facts.phrases import Phrase, Template
 
 # The words for the facts of a file stand in a file of the same name here, but for these.
-_ELSEWHERE = {"clause": "clauses", "finding": "clauses", "address_facts": "mappings"}
+_ELSEWHERE = {"clause": "clauses", "finding": "clauses", "address_facts": "mappings", "outcome": "predictions"}
 _phrases: dict[type[Fact], Phrase] = {
     InWords: "{text}",
     Joined: lambda fact: "; ".join(map(said, fact.facts)),

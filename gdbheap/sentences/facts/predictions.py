@@ -1,10 +1,26 @@
-"""The steps of a call's path in words: short for a table, long for an explanation."""
+"""What calls that are foretold come to: the steps of their path, short for a table and long for an explanation, and
+what the prediction rests on."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
+from gdbheap.analysis.prediction.outcome import (
+    Assumed,
+    CannotBeTold,
+    DiesWith,
+    HitsUnmapped,
+    InsideCall,
+    NeverEnds,
+    NotCompared,
+    NothingMore,
+    ReleaseNotCertain,
+    Remark,
+    ReturnsNull,
+    Source,
+)
 from gdbheap.model.machine import Step
+from gdbheap.sentences.facts.phrases import Phrases
 
 # mirrors NSMALLBINS
 _FIRST_LARGE = 64
@@ -52,10 +68,6 @@ STEPS = {
 ASSUMPTIONS = {
     "default of global_max_fast": "global_max_fast, which only a symbol tells, is taken to be its default, {0:#x}",
 }
-# What needs the kernel to grant memory.
-_FROM_KERNEL = frozenset(
-    ("brk", "mmap for the main heap", "grow heap", "new heap", "new arena", "mmap", "mremap"),
-)
 _SHORT = {
     "tcache": "tcache[{0}]",
     "fastbin": "fastbin[{0}]",
@@ -93,30 +105,16 @@ def explain(steps: Iterable[Step]) -> list[str]:
     return [_filled({**STEPS, **ASSUMPTIONS}, step) for step in steps]
 
 
-def assumptions(steps: Iterable[Step]) -> list[str]:
-    """Return a sentence for each thing that the steps take for granted."""
-    return explain(step for step in steps if step[0] in ASSUMPTIONS)
-
-
-def asks_kernel(steps: Iterable[Step]) -> bool:
-    """Return whether the steps need the kernel to grant memory."""
-    return any(step[0] in _FROM_KERNEL for step in steps)
-
-
-def source(steps: Iterable[Step], freeing: bool = False) -> str:
-    """Return where a block comes from, or (`freeing`) goes to; "" where no step tells."""
-    steps = list(steps)
-    table = _SHORT_FREE if freeing else _SHORT
-    found = [step for step in steps if step[0] in table]
-    if not found:
+def source_text(source: Source | None) -> str:
+    """Return where a block comes from or goes to; "" where nothing tells."""
+    if source is None:
         return ""
-    last = found[-1]
-    text = _filled(table, last)
-    if last[0] == "bin" and last[3]:
+    step = source.step
+    text = _filled({**_SHORT, **_SHORT_FREE}, step)
+    if step[0] == "bin" and step[3]:
         text += ", split"
-    if last[0] == "top":
-        text += "".join(f", after {_filled(_GROWTH, step)}" for step in steps if step[0] in _GROWTH)
-    return f"copy to {text}" if any(step[0] == "copy" for step in steps) else text
+    text += "".join(f", after {_filled(_GROWTH, each)}" for each in source.growth)
+    return f"copy to {text}" if source.copied else text
 
 
 def _filled(table: Mapping[str, str], step: Step) -> str:
@@ -128,3 +126,46 @@ def _filled(table: Mapping[str, str], step: Step) -> str:
 def _bin_name(index: int) -> str:
     """Return what malloc calls the bin of this index, as the lists are called everywhere: "small[5]"."""
     return f"{'unsorted' if index == 1 else 'small' if index < _FIRST_LARGE else 'large'}[{index}]"
+
+
+def _inside(fact: InsideCall) -> str:
+    who = (
+        "a thread holds an arena's mutex"
+        if fact.thread is None
+        else f"thread {fact.thread} is inside {fact.function}()"
+    )
+    return f"{who}: the heap may be in the middle of a change"
+
+
+def _assumed(fact: Assumed) -> str:
+    what = "it is assumed that the kernel grants the memory" if fact.step is None else explain([fact.step])[0]
+    return f"{fact.call}: {what}"
+
+
+def _release(fact: ReleaseNotCertain) -> str:
+    *others, last = fact.names
+    if not others:
+        return f"glibc release unknown: {last} is a guess, the only release the model knows with this layout"
+    unknown = f"the build of glibc {fact.version} is unknown" if fact.version else "glibc release unknown"
+    return f"{unknown}: predictions are shown only where {', '.join(others)} and {last} agree"
+
+
+def _not_compared(fact: NotCompared) -> str:
+    if fact.version is None:
+        return "this malloc was built without tcache: that is modelled, but was not compared call by call"
+    return f"glibc {fact.version} is modelled from its changes: it was not compared call by call"
+
+
+PHRASES: Phrases = {
+    DiesWith: lambda fact: f"assertion failed: {fact.text}" if fact.assertion else fact.text,
+    ReturnsNull: "NULL: {errno}",
+    HitsUnmapped: lambda fact: f"SIGSEGV at {fact.address:#x}",
+    CannotBeTold: lambda fact: f"cannot be told: {fact.why or 'the releases of glibc that this may be differ here'}",
+    NeverEnds: "would not end: {where}",
+    InsideCall: _inside,
+    Assumed: _assumed,
+    NothingMore: "what would follow is not predicted",
+    ReleaseNotCertain: _release,
+    NotCompared: _not_compared,
+    Remark: "{text}",
+}
