@@ -69,6 +69,7 @@ def test_ordinary_stops_are_no_faults(gdb):
     )
     assert stopped["fault"] == "there is no process: run a program, attach to one, or load a core\n"
     said = gdb(program, "break main", "run", "next", "fault")["fault"]
-    assert (
-        said == "no signal stopped this thread: there is no fault to explain. `explain ADDRESS` explains an address\n"
+    assert said == (
+        "no signal stopped this thread: there is no fault to explain. `explain ADDRESS` explains an address\n"
+        "next: heap (what the heap holds), heap check (whether it is whole)\n"
     )

@@ -30,6 +30,7 @@ def test_freeing_twice_is_predicted_in_mallocs_words(gdb, tmp_path):
         "free slots[1]          to tcache[0]\n"
         "free slots[1]                        free(): double free detected in tcache 2\n"
         "note: what would follow is not predicted\n"
+        "next: heap bins (the lists that blocks come from)\n"
     )
 
 
@@ -119,6 +120,7 @@ def test_the_way_is_explained(gdb, tmp_path):
         f"call       {'result':>{len(block)}}  source     message\n"
         f"malloc 24  {block}  tcache[0]\n"
         f"    the thread's tcache[0] has a block of this size: its first, {block}, is taken\n"
+        "next: heap bins (the lists that blocks come from)\n"
     )
     assert json.loads(said[f"{command} --json"])["rows"] == [
         {
@@ -203,6 +205,7 @@ def test_of_a_core_it_is_said_what_is_not_known(gdb, tmp_path):
     assert dead[4:] == [
         "note: malloc 200000: it is assumed that the kernel grants the memory",
         "note: what would follow is not predicted",
+        "next: heap bins (the lists that blocks come from)",
     ]
 
 
