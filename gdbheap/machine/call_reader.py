@@ -12,45 +12,12 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from gdbheap.errors import MemoryFault
+from gdbheap.machine.call_form import CallForm, CallResult, Transfer
 from gdbheap.machine.register_values import ENTRY, Evaluation, Registers, Value
 from gdbheap.machine.stopped import CodeLines, StackFrame, StoppedProcess, SymbolPlace
 
 # So many functions that left by a jump, and callers from which an argument was handed on, are followed.
 _MOST_STEPS = 4
-
-
-@dataclass(frozen=True)
-class Transfer:
-    """A call, or a jump (`is_call` False), to `destination`, or to what the `target` comes to."""
-
-    is_call: bool
-    destination: int | None = None
-    target: str = ""
-
-
-@dataclass(frozen=True)
-class CallForm:
-    """How a machine's code calls functions.
-
-    `arguments` are the registers of the first ones, by the names that `follow` has for them (of a machine that passes
-    them on the stack the first stands for it, and is none: `in_registers` False); `kept` those that calls preserve,
-    with the frames' names for them; `pushed` the bytes that a call puts on the stack.
-
-    `follow` goes through a function's code up to the instruction of an index; `transfer` reads a call or a jump, None
-    for other instructions; `target` is the value that a transfer goes to; `argument` that of an argument at a call (or
-    a jump); `behind_stub` is where a stub (PLT) at an address leads, the address where there is none.
-    """
-
-    arguments: tuple[str, ...]
-    in_registers: bool
-    kept: Mapping[str, str]
-    stack_pointer: str
-    pushed: int
-    follow: Callable[[CodeLines, int], Registers]
-    transfer: Callable[[str], Transfer | None]
-    target: Callable[[Registers, str], Value | None]
-    argument: Callable[[Registers, str, bool], Value | None]
-    behind_stub: Callable[[StoppedProcess, int], int]
 
 
 @dataclass(frozen=True)
@@ -88,6 +55,31 @@ class CodeCallReader:
             return made
         # What was passed is not NULL: no callee would have come to what it died of.
         return self._at_top_of_stack(frames[index]) if is_entered and not self.form.in_registers else None
+
+    def passed_result(self, frames: Sequence[StackFrame], index: int) -> CallResult | None:
+        """Return which call's result frame `index` handed on to one of the callees; None where it is none, or the
+        callee was reached by way of another function."""
+        frame = frames[index]
+        code = self._code(frame)
+        at = self._before(code, frame.program_counter)
+        if at is None or not self.form.in_registers:
+            return None
+        known = self._known(frame, at[1].is_call)
+        place = self._place(code, at, known, _nobody)
+        target = self._target(place)
+        value = self.form.argument(place.registers, self.form.arguments[0], at[1].is_call)
+        if target is None or value is None or not place.registers.is_sure or not self._is_callee(target):
+            return None
+        found = place.values.beyond_result(value)
+        made = None if found is None else self._before(code, self._behind(code, found[0][1]))
+        if found is None or made is None:
+            return None
+        call = self._place(code, made, {}, _nobody)
+        symbol = self.symbol_at(self._target(call) or 0)
+        # Values are what they were: what is known of them at the later place holds at this one.
+        values = (self.form.argument(call.registers, each, True) for each in self.form.arguments[:3])
+        arguments = tuple(None if each is None else place.values.of(each) for each in values)
+        return CallResult(symbol.name if symbol is not None else "", code[made[0]][0], arguments, found[1])
 
     def _at_top_of_stack(self, frame: StackFrame) -> int | None:
         """Return what is where i386 passes the first argument. The place belongs to the function that was called: it
@@ -212,6 +204,10 @@ class CodeCallReader:
     ) -> _Place:
         registers = self.form.follow(code, at[0])
         return _Place(at[1], registers, known, Evaluation(registers, known, self.process.memory, outer))
+
+    def _behind(self, code: CodeLines, place: object) -> int:
+        """Return the address of the instruction behind the one at the place."""
+        return next((behind for (address, _), (behind, _) in zip(code, code[1:]) if address == place), 0)
 
     def _before(self, code: CodeLines, end: int) -> tuple[int, Transfer] | None:
         """Return the index of the call (or jump) that ends at the address, and it; None where none does."""

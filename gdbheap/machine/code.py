@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
+from gdbheap.machine.call_form import CallResult
 from gdbheap.machine.instruction import Instruction
 from gdbheap.machine.refusal import Refusal, TrapBytes
 from gdbheap.machine.stopped import Bytes, CodeLines, PointerWords, StackFrame, StoppedProcess, SymbolPlace
@@ -57,6 +58,9 @@ class CallReader(Protocol):
 
     def first_argument(self, frames: Sequence[StackFrame], index: int) -> int | None:
         """Return what frame `index` passed to the function that it has called; None where no code tells for sure."""
+
+    def passed_result(self, frames: Sequence[StackFrame], index: int) -> CallResult | None:
+        """Return which call's result frame `index` handed on; None where it is none, or no code tells for sure."""
 
 
 class MachineCode(Protocol):

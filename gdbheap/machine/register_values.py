@@ -9,8 +9,10 @@ from typing import Union
 from gdbheap.errors import MemoryFault
 from gdbheap.machine.stopped import Bytes
 
-# ("unknown", place, register); ("number", n); ("sum", base, displacement); ("add", a, b); ("times", a, n); ("load",
-# address, size, serial); ("low", a): its low 32 bits, ("signed", a): these, sign-extended.
+# ("unknown", place, register); ("returned", place, register): what the call there has returned; ("number", n); ("sum",
+# base, displacement); ("add", a, b); ("times", a, n); ("load", address, size, serial); ("low", a): its low 32 bits,
+# ("signed", a): these, sign-extended; ("holds", condition, size, a, b): 1 where a comparison of a with b came out so,
+# else 0; ("byte", a): a in the lowest byte, and above it nobody knows what.
 Value = tuple[Union[str, int, "Value"], ...]
 
 # The place of what registers held when the function was called.
@@ -23,7 +25,7 @@ class Registers:
     """What each register holds at some place in the code, by its 64-bit name; `word` is 4 for 32-bit code. `lost`
     are the loads whose memory has been written since; `stored` is what words of memory hold that was written
     there, by the address. `is_sure` is False where a jump may lead to anywhere in the code, so that other ways to
-    the place are not known."""
+    the place are not known. `compared` are the size and the values of the comparison that the flags tell of."""
 
     word: int = 8
     at: int = ENTRY
@@ -32,6 +34,7 @@ class Registers:
     lost: set[int] = field(default_factory=set)
     stored: dict[tuple[Value, int], Value] = field(default_factory=dict)
     is_sure: bool = True
+    compared: tuple[int, Value, Value] | None = None
 
     def __getitem__(self, name: str) -> Value:
         return self.values.setdefault(name, ("unknown", self.at, name))
@@ -41,7 +44,7 @@ class Registers:
 
     def forget(self, at: int) -> None:
         """Other code may have come to this place: nothing is known any more."""
-        self.at, self.values, self.stored = at, {}, {}
+        self.at, self.values, self.stored, self.compared = at, {}, {}, None
 
     def load(self, address: Value, size: int) -> Value:
         """Return what is in memory there, now."""
@@ -80,6 +83,29 @@ def plus(value: Value, displacement: int) -> Value:
     if base == ():
         return "number", total
     return ("sum", base, total) if total else base
+
+
+# What a comparison (of two numbers without sign, of two with one) came out as, by the ends of x86's conditions.
+_CONDITIONS: dict[str, Callable[[int, int, int, int], bool]] = {
+    "e": lambda a, b, x, y: a == b,
+    "ne": lambda a, b, x, y: a != b,
+    "g": lambda a, b, x, y: x > y,
+    "ge": lambda a, b, x, y: x >= y,
+    "l": lambda a, b, x, y: x < y,
+    "le": lambda a, b, x, y: x <= y,
+    "a": lambda a, b, x, y: a > b,
+    "ae": lambda a, b, x, y: a >= b,
+    "b": lambda a, b, x, y: a < b,
+    "be": lambda a, b, x, y: a <= b,
+}
+CONDITIONS = frozenset(_CONDITIONS)
+
+
+def _holds(condition: str, size: int, values: list[int]) -> int:
+    bits = 8 * size
+    plain = [each & ((1 << bits) - 1) for each in values]
+    signed = [each - (1 << bits) if each >> (bits - 1) else each for each in plain]
+    return int(_CONDITIONS[condition](*plain, *signed))
 
 
 def _split(value: Value) -> tuple[Value, int]:
@@ -122,11 +148,28 @@ class Evaluation:
             return int(value[1]) & self._mask  # type: ignore[arg-type]
         if kind == "unknown":
             return self._outer(str(value[2])) if value[1] == ENTRY else None
+        if kind in ("returned", "byte"):
+            return None
         parts = [self.of(each, depth + 1) for each in value[1:] if isinstance(each, tuple)]
         return None if None in parts else self._made(value, [each or 0 for each in parts])
 
+    def beyond_result(self, value: Value) -> tuple[Value, int] | None:
+        """Return the call's result that a value begins with, and what is added to it; None for other values."""
+        if value[0] == "returned":
+            return value, 0
+        terms = [each for each in value[1:] if isinstance(each, tuple)] if value[0] in ("sum", "add") else []
+        for index, term in enumerate(terms):
+            found = self.beyond_result(term)
+            added = [int(value[2])] if value[0] == "sum" else [self.of(terms[1 - index])]  # type: ignore[arg-type]
+            if found is not None and added[0] is not None:
+                total = found[1] + added[0] & self._mask
+                return found[0], total - (self._mask + 1 if total > self._mask // 2 else 0)
+        return None
+
     def _made(self, value: Value, parts: list[int]) -> int | None:
         kind, first = value[0], parts[0]
+        if kind == "holds":
+            return _holds(str(value[1]), int(value[2]), parts)  # type: ignore[arg-type]
         if kind == "load":
             is_lost = value[3] in self._registers.lost
             return None if is_lost else self._loaded(first, int(value[2]))  # type: ignore[arg-type]

@@ -17,6 +17,17 @@ class Passed:
 
 
 @dataclass(frozen=True)
+class PassedResult:
+    """What a frame passed first is what its call of `function`, at `place`, had returned, with `added` to it.
+    `requested` are the bytes that this was asked for, None where they are not known."""
+
+    function: str
+    place: int
+    requested: int | None
+    added: int
+
+
+@dataclass(frozen=True)
 class Frame:
     """`level` 0 is the innermost. `function` is "" where nobody knows its name; `library` the file name of the module
     it is in ("" unknown; "libc.so.6" for glibc's libc whatever its file is called).
@@ -27,7 +38,7 @@ class Frame:
     `is_outermost`: the stack is known to begin here. `is_near_malloc`: nobody knows its name, and its code lies
     where malloc's does. `pointers` names the arguments that are pointers by their type.
     `passed` is what was found of the call's first argument, the surest first: looked for in frames that called
-    malloc, or a function of mutexes, alone.
+    malloc, or a function of mutexes, alone. `result`: no value is left of it, but the code tells which call it is from.
     """
 
     level: int
@@ -43,6 +54,7 @@ class Frame:
     is_near_malloc: bool = False
     pointers: frozenset[str] = frozenset()
     passed: tuple[Passed, ...] = ()
+    result: PassedResult | None = None
 
     @property
     def words(self) -> str:

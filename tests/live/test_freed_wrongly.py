@@ -6,6 +6,7 @@ from __future__ import annotations
 
 import functools
 import json
+import re
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -126,3 +127,22 @@ def test_an_overwritten_header_is_no_wrong_pointer(case, kind, directory):
             assert first["verdict"] == "heap_corruption"
             whose = "the block itself" if case == "written_below" else "the block in use below"
             assert f"probably {whose}, mem {death.told:#x}" in text
+
+
+def test_a_pointer_that_is_kept_nowhere_is_told_by_the_call_that_made_it(tmp_path):
+    """free_misaligned_argc, from -O1 on: one block, several of its size, and one before an array of calloc's."""
+    program = build("free_misaligned_argc", "-O1")
+    runs = ("", " x", " x y")
+    lines = ["set confirm off", f"source {ROOT / 'gdb_init.py'}"]
+    for index, words in enumerate(runs):
+        lines += [f"run{words}", f"fault --json --output {tmp_path / str(index)}", "p/x (long)kept"]
+    said = run_gdb(["gdb", "-nx", "-q", "-batch", *(word for line in lines for word in ("-ex", line)), str(program)])
+    kept = [int(each, 16) for each in re.findall(r"\$\d = (0x\w+)", said)]
+    one, several, before = (json.loads((tmp_path / str(index)).read_text())["rows"][0] for index in range(3))
+    for row, block, offset in ((one, kept[0], 1), (before, kept[2], -8)):
+        assert row["confidence"] == "likely"
+        assert f"a pointer that malloc did not return: {block + offset:#x} points " in row["summary"]
+    assert "8 bytes before what before had got from its call of calloc(300)" in "\n".join(before["evidence"])
+    assert several["confidence"] == "certain"
+    told = "a pointer that malloc did not return: 1 byte beyond what beyond had got from its call of malloc(100), at 0x"
+    assert told in several["summary"]

@@ -18,6 +18,7 @@ from gdbheap.process.named_address import NamedAddress
 from gdbheap.process.process import Process
 
 START, STACK, DATA, FREE, OTHER = 0x401000, 0x7FFE00001000, 0x404000, 0x7F0000001000, 0x402000
+MALLOC = 0x7F0000002000
 TAKES = re.compile("__libc_free")
 # What memory holds: a struct whose second member is the pointer, a table of pointers, the stack's locals.
 POINTER, STRUCT, TABLE = 0x4052A0, DATA + 0x10, DATA + 0x40
@@ -46,9 +47,9 @@ def listed(start, lines):
     return [(start + 4 * index, line) for index, line in enumerate(lines)]
 
 
-def first_argument(lines, registers=None, functions=None, callers=()):
-    """Return what the last of these lines, a call of free, passes; `callers` are (lines, registers) of the frames
-    outside it."""
+def reader_of(lines, registers=None, functions=None, callers=()):
+    """Return what reads the last of these lines, a call of free, and the frames; `callers` are (lines, registers) of
+    the frames outside it."""
     codes = {START: listed(START, lines), **{start: listed(start, code) for start, code in (functions or {}).items()}}
     frames = [Frame(0, START + 4 * len(lines), STACK, registers=registers or {})]
     for level, (code, held) in enumerate(callers, 1):
@@ -59,8 +60,13 @@ def first_argument(lines, registers=None, functions=None, callers=()):
     def code_at(address):
         return next((code for code in codes.values() if code[0][0] <= address < code[-1][0] + 4), ())
 
-    symbols = {FREE: NamedAddress("__libc_free", 0, "libc.so.6")}
-    reader = CODE_64.call_reader(process(), code_at, symbols.get, TAKES)
+    symbols = {FREE: NamedAddress("__libc_free", 0, "libc.so.6"), MALLOC: NamedAddress("malloc", 0, "libc.so.6")}
+    return CODE_64.call_reader(process(), code_at, symbols.get, TAKES), frames
+
+
+def first_argument(lines, registers=None, functions=None, callers=()):
+    """Return what the last of these lines, a call of free, passes."""
+    reader, frames = reader_of(lines, registers, functions, callers)
     return reader.first_argument(frames, 0)
 
 
@@ -121,6 +127,66 @@ UNKNOWN = {
 def test_what_the_code_does_not_tell_is_not_guessed(name):
     lines, registers = UNKNOWN[name]
     assert first_argument(lines, registers) is None
+
+
+GET = f"call   {MALLOC:#x} <malloc@plt>"
+# What is passed is what malloc returned (by the address of its call), and so much more; rbx is 3 there.
+RESULT_OF = {
+    "the result": (["mov $0x64,%edi", GET, "mov %rax,%rdi", CALL], START + 4, (100, 0)),
+    "a byte further": (["mov $0x64,%edi", GET, "lea 0x1(%rax),%rdi", CALL], START + 4, (100, 1)),
+    "a word before": (["mov $0x64,%edi", GET, "sub $0x8,%rax", "mov %rax,%rdi", CALL], START + 4, (100, -8)),
+    "as far as a register says": (["mov $0x8,%edi", GET, "lea (%rax,%rbx,2),%rdi", CALL], START + 4, (8, 6)),
+    "if a comparison says so": (
+        ["mov $0x64,%edi", GET, "xor %edx,%edx", "test %ebx,%ebx", "setg %dl", "lea (%rax,%rdx,1),%rdi", CALL],
+        START + 4,
+        (100, 1),
+    ),
+    "if another does not": (
+        ["mov $0x64,%edi", GET, "cmp $0x3,%rbx", "setb %dl", "movzbl %dl,%edx", "add %rdx,%rax", "mov %rax,%rdi", CALL],
+        START + 4,
+        (100, 0),
+    ),
+    "a size that is kept": (["mov %rbx,%rdi", GET, "lea 0x1(%rax),%rdi", CALL], START + 4, (3, 1)),
+    "a size that was kept until then": (
+        ["mov %r12,%rdi", GET, "mov $0x3,%ebx", "mov %rbx,%r12", "lea 0x1(%rax),%rdi", CALL],
+        START + 4,
+        (None, 1),
+    ),
+    "the later of two": (["mov $0x8,%edi", GET, GET, "lea 0x1(%rax),%rdi", CALL], START + 8, (None, 1)),
+}
+
+
+@pytest.mark.parametrize("name", RESULT_OF)
+def test_of_a_pointer_that_is_kept_nowhere_the_call_is_told_that_made_it(name):
+    """free_misaligned_argc"""
+    lines, place, (asked, added) = RESULT_OF[name]
+    reader, frames = reader_of(lines, {"rbx": 3, "r12": 3})
+    assert reader.first_argument(frames, 0) is None
+    found = reader.passed_result(frames, 0)
+    assert (found.function, found.place, found.arguments[0], found.added) == ("malloc", place, asked, added)
+
+
+NO_RESULT = {
+    "two ways to it": [GET, "jne 0x40100c", "mov %rbx,%rax", "lea 0x1(%rax),%rdi", CALL],
+    "so far as nobody knows": [GET, "lea (%rax,%rcx,1),%rdi", CALL],
+    "flags of an addition": [
+        GET,
+        "test %ebx,%ebx",
+        "add %rcx,%r8",
+        "sete %dl",
+        "movzbl %dl,%edx",
+        "lea (%rax,%rdx,1),%rdi",
+        CALL,
+    ],
+    "a register that is not its result": [GET, "lea 0x1(%rcx),%rdi", CALL],
+    "another way to the callee": [GET, "mov %rax,%rdi", f"call {OTHER:#x} <clear>"],
+}
+
+
+@pytest.mark.parametrize("name", NO_RESULT)
+def test_no_call_is_told_where_the_code_does_not_say(name):
+    reader, frames = reader_of(NO_RESULT[name], {"rbx": 3})
+    assert reader.passed_result(frames, 0) is None
 
 
 def test_what_asks_for_the_program_counter_on_i386_is_no_kept_register():

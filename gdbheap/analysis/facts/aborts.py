@@ -245,8 +245,8 @@ class ReturnsLeft(Fact):
 
 @dataclass(frozen=True)
 class GivenNoBlock(Fact):
-    """`function` was given a pointer that malloc did not return; `pointer` None: it is not known, or told elsewhere;
-    `what` it is instead (None: told elsewhere). `perhaps`: the pointer only fits."""
+    """`function` was given a pointer that malloc did not return; `pointer` None: its value is not known, or told
+    elsewhere; `what` it is instead (None: told elsewhere). `perhaps`: the pointer only fits."""
 
     kind = "given_no_block"
     function: str

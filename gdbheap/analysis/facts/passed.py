@@ -142,6 +142,22 @@ class ByTheCall(Fact):
     by_code: bool
 
 
+@dataclass(frozen=True)
+class ResultOfCall(Fact):
+    """What the caller passes (see ByTheCall) is what its call of `callee`, made at `place`, had returned, with `added`
+    to it; `requested` bytes had been asked for (None: not known). `block` is the only block in use of that size, 0
+    where several are."""
+
+    kind = "result_of_call"
+    function: str
+    program_counter: Hex | None
+    callee: str
+    place: Hex
+    requested: int | None
+    added: int
+    block: Hex
+
+
 class Way(enum.Enum):
     """How the chunk was found; the value is the published name."""
 

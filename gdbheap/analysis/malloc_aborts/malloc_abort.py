@@ -11,7 +11,7 @@ from gdbheap.analysis.abort_texts.table import find_text
 from gdbheap.analysis.abort_texts.text import TAKE_POINTER, DiesIn
 from gdbheap.analysis.facts.aborts import GivenNoBlock, MallocsCheck
 from gdbheap.analysis.facts.fact import Fact
-from gdbheap.analysis.facts.passed import WhereDamaged
+from gdbheap.analysis.facts.passed import ResultOfCall, WhereDamaged
 from gdbheap.analysis.facts.writers import AfterFree, DoubleFree, FromAbove, PastEnd, UsedAsStack
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding
@@ -120,6 +120,8 @@ def cause(heap: CheckedHeap, died: MallocAbort, symbol_at: SymbolAt, before: Int
         returns = overflowed_stack(heap, died.pointer) if died.findings else ()
         if returns:
             return UsedAsStack(died.pointer, returns[:MOST_RETURNS], died.is_guess)
+    if isinstance(died.how, ResultOfCall) and died.pointer is None and died.how.added % heap.layout.alignment:
+        return GivenNoBlock("", None, died.how)
     return _by_writer(heap, died, is_handlers)
 
 

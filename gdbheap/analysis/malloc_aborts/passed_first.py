@@ -3,6 +3,7 @@ that made it."""
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
@@ -11,8 +12,9 @@ from typing import Protocol
 from gdbheap.analysis.call_stacks.whose_code import is_of_malloc
 from gdbheap.analysis.malloc_aborts.dying_call import passing_frame
 from gdbheap.analysis.malloc_aborts.freed_expressions import freed_expressions, is_of_array
+from gdbheap.machine.call_form import CallResult
 from gdbheap.machine.stopped import CodeLines
-from gdbheap.process.frame import Frame, Passed
+from gdbheap.process.frame import Frame, Passed, PassedResult
 from gdbheap.process.named_address import NamedAddress
 from gdbheap.process.process import Process
 
@@ -20,6 +22,20 @@ from gdbheap.process.process import Process
 _TAKE_BLOCKS = re.compile(r"((_*(GI_+)?(libc_)?(c?free|realloc(array)?))(@|$)|operator delete|_Zd[al]P)")
 # What is given a size, or nothing.
 _TAKES_NO_BLOCK = re.compile(r"(malloc|calloc|memalign|valloc|aligned_alloc|mallopt)\d?$|trim|operator new|_Zn")
+
+# Functions that return a block, and which of their arguments say how much is asked for.
+_ASKED = {
+    "malloc": (0,),
+    "calloc": (0, 1),
+    "realloc": (1,),
+    "reallocarray": (1, 2),
+    "operator new": (0,),
+    "aligned_alloc": (1,),
+    "memalign": (1,),
+    "valloc": (0,),
+}
+_DECORATION = re.compile(r"^_+(GI_+)?(libc_)?(?!_?Zn)(?=[a-z])|@.*$")
+_NEW = re.compile(r"(_Zn[aw][jm]|operator new(\[\])?(\(.*)?)$")
 
 
 class CallSource(Protocol):
@@ -59,7 +75,19 @@ def with_passed(source: CallSource, lwp: int | None, frames: Sequence[Frame]) ->
     if by_code is None and len(passed) == 1 and is_of_array(line, passed[0].expression):
         size = process.pointer_size
         passed += (Passed(passed[0].value - size, f"(char *)({passed[0].expression}) - {size}"),)
-    return (*frames[:index], replace(frames[index], passed=passed), *frames[index + 1 :])
+    result = None if by_code is not None else _result(reader.passed_result(frames, index))
+    return (*frames[:index], replace(frames[index], passed=passed, result=result), *frames[index + 1 :])
+
+
+def _result(found: CallResult | None) -> PassedResult | None:
+    """Return the result of a call of malloc's that was handed on, None for another function's."""
+    name = "" if found is None else _DECORATION.sub("", found.function)
+    name = _NEW.sub("operator new", name)
+    if found is None or name not in _ASKED:
+        return None
+    sizes = [found.arguments[each] for each in _ASKED[name]]
+    requested = None if None in sizes else math.prod(each or 0 for each in sizes)
+    return PassedResult(name, found.place, requested, found.added)
 
 
 def _agrees(by_code: int, source: CallSource, lwp: int | None, frame: Frame) -> bool:

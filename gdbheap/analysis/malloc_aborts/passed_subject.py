@@ -19,6 +19,7 @@ from gdbheap.analysis.malloc_aborts.dying_call import (
     how_passed,
     passing_frame,
 )
+from gdbheap.analysis.malloc_aborts.passed_result import by_result
 from gdbheap.analysis.malloc_aborts.subject import AffectedChunk
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import FLAG_MASK
@@ -57,7 +58,14 @@ def passed_subject(heap: CheckedHeap, text: str, frames: Sequence[Frame]) -> Aff
             return subject
         elif each.source == OF_REGISTER and heap.view.chunk_at(each.chunk) is not None:
             guesses.setdefault(each.chunk, subject)  # the stack is full of old pointers into blocks
-    return told or (next(iter(guesses.values())) if len(guesses) == 1 else None)
+    guess = next(iter(guesses.values())) if len(guesses) == 1 else None
+    return told or guess or by_result(heap, frames, lambda chunk: _named(heap, text, chunk))
+
+
+def _named(heap: CheckedHeap, text: str, chunk: int) -> FreeOutcome | None:
+    """Return what the call says of the chunk, None where that is not the text."""
+    outcome = verdict_on(heap, text, chunk)
+    return outcome if outcome is not None and is_named(text, outcome[0]) else None
 
 
 def is_named(text: str, message: Words) -> bool:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from gdbheap.errors import MemoryFault
 from gdbheap.machine.aarch64.code_steps import follow, register_named
 from gdbheap.machine.aarch64.operand import decode
-from gdbheap.machine.call_reader import CallForm, Transfer
+from gdbheap.machine.call_form import CallForm, Transfer
 from gdbheap.machine.instruction import CALL, RETURN
 from gdbheap.machine.register_values import Registers, Value
 from gdbheap.machine.stopped import StoppedProcess

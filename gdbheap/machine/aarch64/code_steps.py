@@ -76,7 +76,7 @@ def _step(registers: Registers, place: int, text: str) -> None:
     if mnemonic.startswith("bl"):
         for name in _NAMES:
             if name not in _KEPT:
-                registers[name] = ("unknown", place, name)
+                registers[name] = ("returned" if name == "x0" else "unknown", place, name)
         return
     if mnemonic == "svc":
         registers["x0"] = ("unknown", place, "x0")

@@ -6,7 +6,7 @@ import re
 from functools import partial
 
 from gdbheap.errors import MemoryFault
-from gdbheap.machine.call_reader import CallForm, Transfer
+from gdbheap.machine.call_form import CallForm, Transfer
 from gdbheap.machine.register_values import Registers, Value, plus
 from gdbheap.machine.stopped import CodeLines, StoppedProcess
 from gdbheap.machine.x86.code_steps import follow, operand_value

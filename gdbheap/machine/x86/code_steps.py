@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import re
 
-from gdbheap.machine.register_values import Registers, Value, plus
+from gdbheap.machine.register_values import CONDITIONS, Registers, Value, plus
 from gdbheap.machine.stopped import CodeLines
 
 _NAMES = ("rax", "rbx", "rcx", "rdx", "rsi", "rdi", "rbp", "rsp", *(f"r{number}" for number in range(8, 16)))
@@ -38,6 +38,10 @@ _HIDDEN = re.compile(
 )
 _COUNTER_THUNK = re.compile(r"<__x86\.get_pc_thunk\.(?P<register>\w\w)>")
 _ADDED = re.compile(r"addl?\s+\$0x[0-9a-f]+,%e(?P<register>\w\w)$")
+# The second lowest bytes of registers.
+_HIGH = ("%ah", "%bh", "%ch", "%dh")
+# These leave the flags as they were.
+_KEEPS_FLAGS = re.compile(r"(mov|lea|push|pop|set|nop|j|cmov|endbr|cltq|cdqe|not)")
 _SIZES = {"b": 1, "w": 2, "l": 4, "q": 8}
 _VECTOR = {"%x": 16, "%y": 32, "%z": 64}
 
@@ -76,9 +80,13 @@ def _step(registers: Registers, place: int, text: str) -> None:
     if mnemonic.startswith("call"):
         for name in _NAMES:
             if name not in _KEPT:
-                registers[name] = ("unknown", place, name)
+                registers[name] = ("returned" if name == "rax" else "unknown", place, name)
+    elif _compares(registers, mnemonic, operands, relative):
+        return
     elif not _moves(registers, mnemonic, operands, relative) and not _stacks(registers, mnemonic, operands, relative):
         _others(registers, place, mnemonic, operands, relative)
+    if not _KEEPS_FLAGS.match(mnemonic):
+        registers.compared = None
 
 
 def _ask_for_counter(registers: Registers, text: str, behind: tuple[int, str]) -> None:
@@ -128,6 +136,9 @@ def _result(
     if mnemonic.startswith("lea"):
         return _address(registers, source, relative)
     if re.fullmatch(r"mov[lq]?|movabs|movslq|movz[bw][lq]", mnemonic):
+        held = registers[_SMALL[source]] if source in _SMALL and source not in _HIGH else ("unknown",)
+        if mnemonic.startswith("movzb") and held[0] in ("byte", "holds"):
+            return held[1] if held[0] == "byte" else held  # type: ignore[return-value]
         size = {"movz": {"b": 1, "w": 2}.get(mnemonic[4:5], 4), "movs": 4}.get(mnemonic[:4], size)
         value = _read(registers, source, size, relative)
         return ("signed", value) if value is not None and mnemonic == "movslq" else value
@@ -174,6 +185,30 @@ def _stacks(registers: Registers, mnemonic: str, operands: list[str], relative: 
         registers["rbp"] = registers.load(top, word)
     else:
         return False
+    return True
+
+
+def _compares(registers: Registers, mnemonic: str, operands: list[str], relative: int | None) -> bool:
+    """Follow a comparison, and a byte that is set by how one came out; whether it was one of these."""
+    compared = re.fullmatch(r"(cmp|test)([lq]?)", mnemonic)
+    if compared is not None and len(operands) == 2:
+        size = _SIZES.get(compared[2]) or _written_size(registers, operands)
+        first, second = (_read(registers, each, size, relative) for each in reversed(operands))
+        if compared[1] == "test":
+            second = ("number", 0) if operands[0] == operands[1] else None
+        registers.compared = None if first is None or second is None else (size, first, second)
+        return True
+    name = _SMALL.get(operands[0], "") if operands and operands[0] not in _HIGH else ""
+    if not mnemonic.startswith("set") or registers.compared is None or not name:
+        return False
+    size, first, second = registers.compared
+    condition = {"z": "e", "nz": "ne"}.get(mnemonic[3:], mnemonic[3:])
+    if condition in ("s", "ns") and second == ("number", 0):
+        condition = "l" if condition == "s" else "ge"
+    if condition not in CONDITIONS:
+        return False
+    value: Value = ("holds", condition, size, first, second)
+    registers[name] = value if registers[name] == ("number", 0) else ("byte", value)
     return True
 
 

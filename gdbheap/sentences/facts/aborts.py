@@ -137,7 +137,7 @@ def _braced(text: str) -> str:
 def _given(fact: GivenNoBlock) -> str:
     perhaps = "perhaps " if fact.perhaps else ""
     given = f"{fact.function} was given a" if fact.function else f"{perhaps}a"
-    what = "" if fact.pointer is None or fact.what is None else ": {pointer} {what}"
+    what = "" if fact.what is None else ": {what}" if fact.pointer is None else ": {pointer} {what}"
     return f"{given} pointer that malloc did not return{what}"
 
 

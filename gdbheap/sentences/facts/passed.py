@@ -19,6 +19,7 @@ from gdbheap.analysis.facts.passed import (
     PointsMisaligned,
     PointsNowhere,
     RegisterOf,
+    ResultOfCall,
     UnsortedBin,
     Way,
     WhereDamaged,
@@ -94,8 +95,22 @@ def _argument(fact: ArgumentOf) -> str:
     return f"the argument {f'{fact.name} ' if fact.name else ''}of {fact.function}"
 
 
+def _result_of_call(fact: ResultOfCall) -> str:
+    """Return what is passed, by the call that made it."""
+    asked = "" if fact.requested is None else f"{fact.requested:,}"
+    made = f"what {_passing(fact.function, fact.program_counter)} had got from its call of {fact.callee}({asked})"
+    far = f"{abs(fact.added):,} byte{'s'[: abs(fact.added) != 1]}"
+    what = f"{far} {'beyond' if fact.added > 0 else 'before'} {made}" if fact.added else made
+    only = f"; the only block in use of that size is {fact.block:#x}" if fact.block else ""
+    return f"{what}, at {fact.place:#x}, by the code before the call{only}"
+
+
+def _passing(function: str, program_counter: int | None) -> str:
+    return function or (f"the function at {program_counter:#x}" if program_counter is not None else "")
+
+
 def _by_the_call(fact: ByTheCall) -> str:
-    name = fact.function or (f"the function at {fact.program_counter:#x}" if fact.program_counter is not None else "")
+    name = _passing(fact.function, fact.program_counter)
     what = f"`{fact.expression}`, which {name} passes" if fact.expression else f"what {name} passes"
     return f"{what}, by the {'code before the call' if fact.by_code else 'source line'}"
 
@@ -119,6 +134,7 @@ PHRASES: Phrases = {
     ),
     OnDyingStack: "the stack of the dying call, at {address}",
     ByTheCall: _by_the_call,
+    ResultOfCall: _result_of_call,
     FoundBy: lambda fact: _WAYS[fact.way],
     DebuggingBytes: "it has {size:#x} bytes, and the debugging mode's own bytes in them",
     LinkLeadsTo: "the link leads to {address}",
