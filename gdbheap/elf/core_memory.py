@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import os
 from bisect import bisect_right
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from io import FileIO
 
@@ -110,15 +110,13 @@ class CoreMemory:
 
     def held_spans(self, start: int, end: int) -> Iterator[tuple[int, int]]:
         """Yield, in order, the parts of [start, end) that something holds."""
-        low = high = start
-        for at, to, source in self._parts(start, end):
-            if source is None:
-                continue
-            if at > high and low < high:
-                yield low, high
-            low, high = (low if at == high else at), to
-        if low < high:
-            yield low, high
+        yield from _joined((low, high) for low, high, source in self._parts(start, end) if source is not None)
+
+    def stored_spans(self, start: int, end: int) -> Iterator[tuple[int, int]]:
+        """Yield, in order, the parts of [start, end) that are in the core: what is mapped from a file is that where
+        it was rewritten, or where a filter asked for it."""
+        parts = self._parts(start, end)
+        yield from _joined((low, high) for low, high, source in parts if source is not None and source[0] == self._core)
 
     def stood_in(self) -> Iterator[MappedFile]:
         """Yield the mappings for which another file than one known by its build-id stands in."""
@@ -257,6 +255,17 @@ class CoreMemory:
         at = address - segment.start
         size = min(size, segment.present - at)
         return os.pread(self._core, size, segment.offset + at) if size > 0 else b""
+
+
+def _joined(spans: Iterable[tuple[int, int]]) -> Iterator[tuple[int, int]]:
+    """Yield spans, which come in order, with those that touch made one."""
+    low = high = 0
+    for start, end in spans:
+        if start > high and low < high:
+            yield low, high
+        low, high = (low if start == high else start), end
+    if low < high:
+        yield low, high
 
 
 def _pread_into(descriptor: int, buffer: memoryview, offset: int) -> int:

@@ -39,6 +39,9 @@ class SparseMemory(Memory, Protocol):
     def data_spans(self, start: int, end: int) -> Iterator[tuple[int, int]]:
         """Yield, in order, the parts of [start, end) that may hold anything but zeros, or that cannot be read."""
 
+    def stored_spans(self, start: int, end: int) -> Iterator[tuple[int, int]]:
+        """Yield, in order, the parts of [start, end) that it holds itself: no file stands in for them."""
+
 
 def sparse(memory: Memory) -> SparseMemory | None:
     """Return the memory if it knows what it holds."""

@@ -22,12 +22,12 @@ OF_WORDS = (
     "tagged_array",
     "tagged_alone",
 )
-OF_MEMORY = ("closed_pages", "closed_shared", "in_hugepages", "in_xmm")
+OF_MEMORY = ("closed_pages", "closed_shared", "in_hugepages", "rewritten", "rewritten_closed", "in_xmm")
 OF_KERNEL = ("in_kernel", "signal_stacks", "in_uring")
 ALL = (*OF_WORDS, *OF_MEMORY, *OF_KERNEL)
 # What gdb writes into a core of its own: the registers, and memory whatever its permissions.
 # (What is shared it leaves out: the file stands in for it.)
-IN_CORES = ("tagged_chain", "closed_pages", "closed_shared", "in_hugepages", "in_xmm")
+IN_CORES = ("tagged_chain", "closed_pages", "closed_shared", "in_hugepages", "rewritten", "rewritten_closed", "in_xmm")
 KEPT_AS_CORES = (*IN_CORES, "in_kernel")
 COMMAND = "heap leaks --kind all --blocks"
 

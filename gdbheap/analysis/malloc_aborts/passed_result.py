@@ -48,9 +48,10 @@ def by_result(
 
 def _blocks(heap: CheckedHeap, requested: int | None) -> list[int]:
     """Return the blocks in use that malloc may have returned for a request; [] where they are too many."""
-    if requested is None or requested >> 48:
+    table = heap.table
+    if requested is None or requested > int(table.size.max(initial=0)):
         return []
-    size, table = request_to_size(requested, heap.layout), heap.table
+    size = request_to_size(requested, heap.layout)
     # What would be left of a chunk if it were too small to be one is handed out, too.
     spare = table.size - np.uint64(size)
     is_mapped = (table.flags & IS_MMAPPED) != 0

@@ -27,7 +27,7 @@ def scanned(process: Process) -> Iterator[tuple[VMA, int, int]]:
         if vma.readable and (vma.writable or relro):
             if not _is_device(process, vma):
                 yield vma, vma.start, vma.end
-        elif _is_closed(vma) or _is_untold(vma):
+        elif _is_closed(vma) or _is_untold(vma) or _is_rewritable(vma):
             closed.append(vma)
     yield from _with_contents(process, closed)
 
@@ -46,6 +46,12 @@ def _is_closed(vma: VMA) -> bool:
     return not vma.writable and (own or vma.path.startswith(_SHARED_ANONYMOUS))
 
 
+def _is_rewritable(vma: VMA) -> bool:
+    """Whether this is a private mapping of a file that may have been written before it was closed: pages that differ
+    from the file are the process's own. (Of code nobody but a debugger, or a loader, makes such.)"""
+    return vma.is_file and not (vma.writable or vma.executable or vma.shared) and vma.permissions != UNTOLD
+
+
 def _is_untold(vma: VMA) -> bool:
     """Whether nobody tells if a file of data may be written: gdb leaves out of its cores what is shared, whatever was
     written there."""
@@ -57,10 +63,12 @@ def _with_contents(process: Process, closed: list[VMA]) -> Iterator[tuple[VMA, i
     written."""
     if process.kind == "core":
         for vma in closed:
-            for start, end in _held(process, vma):
+            for start, end in _stored(process, vma) if _is_rewritable(vma) else _held(process, vma):
                 yield vma, start, end
     elif process.pid is None:
         for vma in closed:
+            if _is_rewritable(vma):
+                continue  # a module's constants, as a rule: nobody tells whether it was written
             if vma.readable or vma.size <= _MOST_UNTOLD:
                 yield vma, vma.start, vma.end
     else:
@@ -70,12 +78,13 @@ def _with_contents(process: Process, closed: list[VMA]) -> Iterator[tuple[VMA, i
                 # zeros.)
                 empty = {PageState.UNTOUCHED, PageState.GUARD}
                 empty |= set() if pages.source == PAGEMAP else {PageState.ZERO}
+                empty |= {PageState.FILE} if _is_rewritable(pages.vma) else set()
                 for run in pages.runs:
                     if run.state not in empty:
                         yield pages.vma, run.start, run.end
         except OSError:
             for vma in closed:
-                if vma.readable:
+                if vma.readable and not _is_rewritable(vma):
                     yield vma, vma.start, vma.end
 
 
@@ -87,6 +96,12 @@ def _held(process: Process, vma: VMA) -> Iterator[tuple[int, int]]:
             yield from memory.held_spans(start, end)
     else:
         yield vma.start, vma.end
+
+
+def _stored(process: Process, vma: VMA) -> Iterator[tuple[int, int]]:
+    """Yield the parts of a file's mapping that the core has itself."""
+    memory = sparse(process.memory)
+    return iter(()) if memory is None else memory.stored_spans(vma.start, vma.end)
 
 
 def _is_relro(vma: VMA, following: VMA) -> bool:
