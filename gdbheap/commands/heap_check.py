@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from dataclasses import field as member
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.counted import counted
@@ -215,17 +216,18 @@ def _row(diagnosis: Diagnosis, numbers: Mapping[int, int]) -> _Row:
 
 def _display_rows(target: Target, heap: CheckedHeap, diagnoses: Sequence[Diagnosis], limit: int) -> Iterator[Line]:
     """Yield the findings for people, those of one chunk together."""
-    from gdbheap.sentences.findings import catching_lines, diagnosis_lines, pointer_lines, same_chunk
+    from gdbheap.sentences.findings import catching_lines, diagnosis_lines, further_lines, pointer_lines
 
     shown = diagnoses[: limit or None]
-    for number, each in enumerate(shown):
-        if number > 0 and each.finding.address == shown[number - 1].finding.address:
-            yield same_chunk(each.finding)
-            continue
-        yield from diagnosis_lines(each)
+    number = 0
+    for _, same in groupby(shown, key=lambda each: each.finding.address):
+        first, *further = same
+        yield from diagnosis_lines(first)
         if number < _SEARCHED:
-            yield from pointer_lines(heap, target.symbol_at, each)
-        yield from catching_lines(each)
+            yield from pointer_lines(heap, target.symbol_at, first)
+        yield from catching_lines(first)
+        yield from further_lines([each.finding for each in further])
+        number += 1 + len(further)
     if len(shown) < len(diagnoses):
         yield left_out(len(diagnoses) - len(shown), "")
 

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from itertools import groupby
 
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding
@@ -14,6 +15,9 @@ from gdbheap.report.report import Line
 from gdbheap.sentences.facts.aborts import field_holds
 from gdbheap.sentences.facts.said import said
 from gdbheap.sentences.labelled import labelled
+
+# So many broken fields of one kind, one after the other, are told in two lines.
+_FEWEST_FOLDED = 4
 
 
 def diagnosis_lines(diagnosis: Diagnosis) -> Iterator[Line]:
@@ -70,6 +74,21 @@ def catching_lines(diagnosis: Diagnosis) -> Iterator[Line]:
         yield labelled("" if index else "catch", line, "command")
 
 
-def same_chunk(each: Finding) -> Line:
-    """Return one line for a further field of the same chunk or arena: most often the same write has broken it."""
-    return labelled("and", said(each.detail))
+def further_lines(findings: Sequence[Finding]) -> Iterator[Line]:
+    """Yield the further broken fields of one chunk, arena or tcache, a line each: most often the same write has broken
+    them. Many of one kind are one line."""
+    for _, group in groupby(findings, key=lambda each: (each.invariant, str(each.message), each.transient)):
+        several = tuple(group)
+        shown = several if len(several) < _FEWEST_FOLDED else several[:1]
+        yield from (labelled("and", said(each.detail)) for each in shown)
+        if len(shown) < len(several):
+            yield labelled("and", _folded(several[len(shown) :]))
+
+
+def _folded(findings: Sequence[Finding]) -> str:
+    first, last = findings[0], findings[-1]
+    held = (
+        f", each {first.held:#x}" if first.held is not None and {each.held for each in findings} == {first.held} else ""
+    )
+    ends = f"{first.field} at {first.where:#x} to {last.field} at {last.where:#x}"
+    return f"{len(findings):,} more in the same way: {ends}{held} (JSON has each)"

@@ -14,6 +14,7 @@ import pytest
 from support.gdb_runs import ROOT, ask, kept_symbols, run_gdb
 from support.programs import build
 
+AGAIN = "realloc was given a block that is freed: "
 TWICE, WRONG, OVERRUN = "a double free: ", "a pointer that malloc did not return: ", "a write past a block's end: "
 # What each did; "" where free is not given a wrong pointer, and what it writes is where the overrun block is.
 CAUSES = {
@@ -29,7 +30,7 @@ CAUSES = {
     "overrun_then_calloc": OVERRUN,
     "last_overrun_then_new": OVERRUN,
     "overrun_then_free": OVERRUN,
-    "moved_then_reallocated": TWICE,
+    "moved_then_reallocated": AGAIN,
     "reallocated_in_the_middle": WRONG,
     "vector_overrun": OVERRUN,
     "thread": TWICE,

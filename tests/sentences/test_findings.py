@@ -10,7 +10,7 @@ from gdbheap.analysis.suspects.suspected_writer import SuspectedWriter
 from gdbheap.glibc.invariant import Invariant
 from gdbheap.process.address import Address
 from gdbheap.sentences.facts.said import said
-from gdbheap.sentences.findings import catching_lines, diagnosis_lines, same_chunk
+from gdbheap.sentences.findings import catching_lines, diagnosis_lines, further_lines
 
 NOBODY = SuspectedWriter("unknown")
 
@@ -41,7 +41,24 @@ def test_a_violation_is_told_with_its_field_what_it_must_hold_and_why():
         "            rr record PROGRAM",
     ]
     one_line = "prev_size at 0x1090 is 0x41, must be 0x90; the free chunk at 0x1000 has that size"
-    assert (said(found.detail), text([same_chunk(found)])) == (one_line, [f"    and     {one_line}"])
+    assert (said(found.detail), text(further_lines([found]))) == (one_line, [f"    and     {one_line}"])
+
+
+def test_many_fields_that_one_write_broke_are_two_lines():
+    head = Violation(
+        Invariant.TCACHE_LINK, "tcache link leads to no chunk", Must(), why=clause("any_call_takes_merges_free_chunk")
+    )
+    found = [
+        head.at(0x1010, WrongField(f"entries[{index}]", 0x1090 + 8 * index, 0x4141), None, 7) for index in range(5)
+    ]
+    lines = text(further_lines(found))
+    assert len(lines) == 2
+    assert lines[0].startswith("    and     entries[0] at 0x1090 is 0x4141")
+    more = "4 more in the same way: entries[1] at 0x1098 to entries[4] at 0x10b0, each 0x4141 (JSON has each)"
+    assert lines[1] == f"    and     {more}"
+    assert len(text(further_lines(found[:3]))) == 3
+    other = head.at(0x1010, WrongField("entries[5]", 0x10B8, 0x42), None, 7)
+    assert text(further_lines([*found, other]))[1].endswith("to entries[5] at 0x10b8 (JSON has each)")
 
 
 def test_a_field_that_is_not_to_be_seen_any_more_has_its_reason_alone():

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 
 from gdbheap.analysis.call_stacks.in_progress_call import function_inside, parts
 from gdbheap.analysis.call_stacks.whose_code import is_of_internals, is_of_libc, is_of_malloc
@@ -21,6 +21,7 @@ from gdbheap.analysis.facts.aborts import (
 )
 from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.facts.stop import CalledFrom
+from gdbheap.analysis.facts.writers import DoubleFree
 from gdbheap.analysis.invariants.calls import entered_again
 from gdbheap.analysis.invariants.check import judge
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
@@ -68,7 +69,11 @@ def crashes_in_malloc(crash: CrashContext) -> Iterator[Verdict]:
         # Where malloc's own memory may not be accessed, that is the fault, not what malloc has left unfinished there.
         return
     heap = CheckedHeap(crash.process, crash.heap)
-    found = list(_no_block(crash, heap, where)) or list(_followed(crash, heap, where, inside))
+    found = (
+        list(_no_block(crash, heap, where))
+        or list(_freed_block(crash, heap, where, inside))
+        or list(_followed(crash, heap, where, inside))
+    )
     yield from found
     yield from reentered_before(crash, bool(found))
 
@@ -141,10 +146,28 @@ def _no_block(crash: CrashContext, heap: CheckedHeap, where: tuple[Fact, ...]) -
         return
 
 
+def _freed_block(crash: CrashContext, heap: CheckedHeap, where: tuple[Fact, ...], inside: str) -> Iterator[Verdict]:
+    """Whether the call was given a block that is free: what was its header is anything by now."""
+    if not _TAKES_A_BLOCK.search(inside):
+        return
+    told = [each for each in candidates(heap, crash.stop.frames) if each.source in (OF_MALLOC, OF_CALL)]
+    for each in told[:1]:
+        pointer = each.chunk + heap.layout.header
+        passed = what_was_passed(heap, pointer, crash.symbol_at)
+        if passed.is_freed_twice:
+            call = "realloc" if "realloc" in inside else "free"
+            found, sure = DoubleFree(pointer, passed.fact, False, call), LIKELY if _findings(crash, inside) else CERTAIN
+            yield Verdict(Cause.INVALID_FREE, sure, pointer, found, (*where, WasPassed(pointer, each.how)), _LOOK)
+
+
+def _findings(crash: CrashContext, inside: str) -> Sequence[Finding]:
+    assert crash.heap is not None
+    return judge(crash.find_violations(), crash.process, crash.heap, {crash.stop.thread.lwp: inside}).findings
+
+
 def _followed(crash: CrashContext, heap: CheckedHeap, where: tuple[Fact, ...], inside: str) -> Iterator[Verdict]:
     """What `heap check` finds broken, the value first that the instruction followed."""
-    assert crash.heap is not None
-    found = judge(crash.find_violations(), crash.process, crash.heap, {crash.stop.thread.lwp: inside}).findings
+    found = _findings(crash, inside)
     followed = [each for each in found if _is_followed(crash, each) or _is_taken_for_threads(crash, each)]
     for each in (followed or found)[:1]:
         writer = probable_writer(heap, each)

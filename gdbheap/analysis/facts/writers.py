@@ -219,12 +219,14 @@ class WrittenAfterFree(Fact):
 
 @dataclass(frozen=True)
 class DoubleFree(Fact):
-    """A double free of a pointer, and what that is now; `perhaps`: the pointer only fits."""
+    """A double free of a pointer, and what that is now; `perhaps`: the pointer only fits. `call` is what was given the
+    freed block: "free", or "realloc"."""
 
     kind = "double_free"
     pointer: Hex
     what: Fact
     perhaps: bool
+    call: str = "free"
 
 
 @dataclass(frozen=True)

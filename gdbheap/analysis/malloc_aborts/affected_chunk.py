@@ -120,11 +120,22 @@ def _by_findings(heap: CheckedHeap, text: str, findings: Sequence[Finding]) -> A
         if Topic.TOO_SMALL in topic:
             # The chunk that lies about its size is the one below what no chunk begins at.
             return _too_small(heap, each)
-        if Topic.PASSED_CHUNK in topic and _may_be_another(heap, each):
-            return AffectedChunk(None, None, FoundBy(Way.IN_STRETCH), each.detail, each)
-        pointer = each.address + heap.layout.header if Topic.PASSED_CHUNK in topic else None
-        return AffectedChunk(each.address, pointer, FoundBy(Way.BY_CHECK), each.detail, each)
+        if Topic.PASSED_CHUNK in topic:
+            return _passed_by_finding(heap, text, each)
+        return AffectedChunk(each.address, None, FoundBy(Way.BY_CHECK), each.detail, each)
     return None
+
+
+def _passed_by_finding(heap: CheckedHeap, text: str, each: Finding) -> AffectedChunk:
+    """Return the chunk of a finding as the one that was passed, where the call would have said so of it. In a stretch
+    of broken headers it may be another one's."""
+    verdict, row = verdict_on(heap, text, each.address), heap.table.row_of(each.address)
+    is_broken = row is not None and bool(heap.gap[row])
+    is_another = is_broken and (verdict is None or not is_named(text, verdict[0]))
+    if is_another or _may_be_another(heap, each):
+        return AffectedChunk(None, None, FoundBy(Way.IN_STRETCH), each.detail, each)
+    pointer = each.address + heap.layout.header
+    return AffectedChunk(each.address, pointer, FoundBy(Way.BY_CHECK), each.detail, each, is_guess=is_broken)
 
 
 def _may_be_another(heap: CheckedHeap, each: Finding) -> bool:

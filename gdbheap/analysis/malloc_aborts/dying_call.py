@@ -86,6 +86,12 @@ def passing_frame(frames: Sequence[Frame]) -> int | None:
     return next(inner, index - 1) + 1
 
 
+def is_in_realloc(frames: Sequence[Frame]) -> bool:
+    """Whether it was realloc that the program called, as names tell."""
+    index = outside(frames)
+    return any(is_of_malloc(each) and "realloc" in each.function for each in frames[:index] if index is not None)
+
+
 def candidates(heap: CheckedHeap, frames: Sequence[Frame]) -> Iterator[Candidate]:
     """Yield what the call may be about, the surest first. A value may be a chunk's address or a mem."""
     header = heap.layout.header

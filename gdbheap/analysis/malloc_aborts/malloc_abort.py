@@ -11,13 +11,13 @@ from gdbheap.analysis.abort_texts.table import find_text
 from gdbheap.analysis.abort_texts.text import TAKE_POINTER, DiesIn
 from gdbheap.analysis.facts.aborts import GivenNoBlock, MallocsCheck
 from gdbheap.analysis.facts.fact import Fact
-from gdbheap.analysis.facts.passed import ResultOfCall, WhereDamaged
+from gdbheap.analysis.facts.passed import FoundBy, ResultOfCall, WhereDamaged
 from gdbheap.analysis.facts.writers import AfterFree, DoubleFree, FromAbove, PastEnd, UsedAsStack
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding
 from gdbheap.analysis.malloc_aborts.abort_message import AbortMessage, in_older_words
 from gdbheap.analysis.malloc_aborts.affected_chunk import find_subject
-from gdbheap.analysis.malloc_aborts.dying_call import calling_frame
+from gdbheap.analysis.malloc_aborts.dying_call import calling_frame, is_in_realloc
 from gdbheap.analysis.malloc_aborts.interrupted_before import InterruptedBefore
 from gdbheap.analysis.malloc_aborts.passed_pointer import PassedPointer, what_was_passed
 from gdbheap.analysis.malloc_aborts.passed_subject import told_by_the_call
@@ -38,6 +38,7 @@ class MallocAbort:
     found, `evidence` is the check in this chunk's own numbers. `caller` is the innermost frame outside libc. `findings`
     are what `heap check` says of the chunk, and of what touches it. `is_guess`: the pointer only fits what was said,
     and was found where any other value may be. `is_sound`: `heap check` finds nothing wrong with the heap.
+    `taken_by` is the function that the program called with the pointer: free, or realloc.
     """
 
     message: str
@@ -53,6 +54,7 @@ class MallocAbort:
     certain: bool = True
     is_guess: bool = False
     is_sound: bool = False
+    taken_by: str = "free"
 
     @property
     def wants_pointer(self) -> bool:
@@ -103,6 +105,7 @@ def explain_abort(
         certain=said.certain,
         is_guess=subject.is_guess,
         is_sound=heap is not None and not findings,
+        taken_by="realloc" if call is DiesIn.REALLOC or is_in_realloc(frames) else "free",
     )
 
 
@@ -116,8 +119,10 @@ def cause(heap: CheckedHeap, died: MallocAbort, symbol_at: SymbolAt, before: Int
         if passed.is_no_block:
             return GivenNoBlock("", died.pointer, passed.fact, died.is_guess)
         if passed.is_freed_twice and not is_handlers:
-            return DoubleFree(died.pointer, passed.fact, died.is_guess)
-        returns = overflowed_stack(heap, died.pointer) if died.findings else ()
+            return DoubleFree(died.pointer, passed.fact, died.is_guess, died.taken_by)
+        # (Which of several blocks with broken headers was passed, and used as a stack, `heap check` does not tell.)
+        is_told = died.findings and not (died.is_guess and isinstance(died.how, FoundBy))
+        returns = overflowed_stack(heap, died.pointer) if is_told else ()
         if returns:
             return UsedAsStack(died.pointer, returns[:MOST_RETURNS], died.is_guess)
     if isinstance(died.how, ResultOfCall) and died.pointer is None and died.how.added % heap.layout.alignment:

@@ -87,6 +87,11 @@ def _returns(returns: tuple[int, ...]) -> str:
     return f"return addresses ({', '.join(f'{each:#x}' for each in returns)})"
 
 
+def _double_free(fact: DoubleFree) -> str:
+    what = "a double free" if fact.call == "free" else f"{fact.call} was given a block that is freed"
+    return f"{'perhaps ' if fact.perhaps else ''}{what}: {{pointer}} {{what}}"
+
+
 def _as_stack(fact: UsedAsStack) -> str:
     perhaps = "perhaps " if fact.perhaps else ""
     lies = f"{_returns(fact.returns)} are in it and below its start, over its header"
@@ -141,13 +146,13 @@ PHRASES: Phrases = {
     MayWriteItself: "the block below, {mem} of {size:#x}, may write there itself",
     WrittenPast: Template(_past),
     StackGrewDown: lambda fact: (
-        f"a stack that grew down over it, out of a block above: {_returns(fact.returns)} are there"
+        f"a stack that grew down over it, out of this block or one above: {_returns(fact.returns)} are there"
     ),
     WrittenBelow: _and_holds("the block itself, mem {mem}, was written {before} bytes below its start"),
     WrittenAfterFree: _and_holds(
         "a write through a dangling pointer into the freed block {mem} of {size:#x}, {offset:#x} bytes in"
     ),
-    DoubleFree: Template(lambda fact: f"{'perhaps ' if fact.perhaps else ''}a double free: {{pointer}} {{what}}"),
+    DoubleFree: Template(_double_free),
     UsedAsStack: _as_stack,
     PastEnd: Template(lambda fact: f"{'probably ' if fact.perhaps else ''}a write past a block's end: {{writer}}"),
     FromAbove: "a write over a block's header from above: {writer}",
