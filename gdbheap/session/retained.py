@@ -79,7 +79,8 @@ def holder_name(target: Target, found: Retained, node: int, depth: int = 0) -> H
 
 def _part_name(target: Target, found: Retained, node: int, depth: int) -> HolderName:
     """Return "server.sessions" for a variable's part, "server->sessions" for one of a block that a variable holds
-    alone, "Server::sessions" for one of any other block; "server->+0x10", "block 0x55..+0x10" where no type tells."""
+    alone, "Server::sessions" for one of any other block; where no type tells "server->+0x10", "server->…->+0x10" for
+    one many blocks below, "block 0x55..+0x10" for one that several variables hold."""
     types = plain_types(target)
     owner, start = int(found.parts.owner[node - found.holders]), int(found.parts.start[node - found.holders])
     if owner >= found.blocks:
@@ -96,8 +97,16 @@ def _part_name(target: Target, found: Retained, node: int, depth: int) -> Holder
     elif found.blocks <= above != found.root and depth < _DEEPEST:
         name = f"{holder_name(target, found, above, depth + 1).name}->{part.way}"
     else:
-        name = f"block {address - inside:#x}{part.way}"
+        top = _variable_above(target, found, above)
+        name = f"{top}->…->{part.way}" if top else f"block {address - inside:#x}{part.way}"
     return HolderName(MEMBER, name, _type_of(types, part), address)
+
+
+def _variable_above(target: Target, found: Retained, node: int) -> str:
+    """Return the name of the variable that all of a node hangs on; "" where several hold it."""
+    while node != found.root and int(found.tree.parent[node]) != found.root:
+        node = int(found.tree.parent[node])
+    return holder_name(target, found, node).name if found.blocks <= node < found.holders else ""
 
 
 def _part(types: BlockTypes, number: int, start: int) -> Part:

@@ -84,3 +84,12 @@ def test_ctrl_c_in_the_search_keeps_what_is_known_and_the_next_command_knows_all
     least = {row["holder"]: row["bytes"] for row in known["rows"] if row["kind"] != "shared"}
     assert {name for name, size in least.items() if size > retained.get(name, 0)} == set()
     assert any(name.startswith("global_list") for name in least)
+
+
+def test_a_holder_many_blocks_below_its_variable_is_told_by_that_variable(tmp_path):
+    program, before = build("deep_holder", "-O0", "-g0"), tmp_path / "before"
+    get_there = ["break inspected", "run", f"heap snapshot {before}", "continue"]
+    rows = ask([str(program)], [f"heap diff {before}"], get_there=get_there)[f"heap diff {before}"]["rows"]
+    told = {row["holder"]: row["grown_bytes"] for row in rows if row["grown_bytes"]}
+    assert (told["server->…->+0x28"], told["server->…->+0x30"]) == (1800 * 0x140, 600 * 0x200)
+    assert not [name for name in told if "block 0x" in name]
