@@ -308,7 +308,7 @@ def _at_address(answer: MappingAnswer, address: int, symbol: NamedAddress | None
     if here:
         facts = facts_at(answer.process, here[0], address, answer.heap)
     else:
-        facts = facts_between(below, above, address, answer.process.machine)
+        facts = facts_between(below, above, address, answer.process)
     lines = [said(each) for each in facts]
     state = page_state(answer.process, address) if here else None
     if state is not None:

@@ -109,6 +109,8 @@ class Machine:
     `hides_address`: the kernel tells no address of an access to one that cannot exist (a general protection fault).
     `signed_bits`: a saved return address may bear a signature (PAC) in those below this bit that no address has (0: it
     bears none).
+    `widest_bits` are the bits of the addresses that a program gets where it asks for them (with five levels of page
+    tables; 0: no more than others).
     """
 
     name: str
@@ -152,6 +154,7 @@ class Machine:
     tls_above: bool = False
     tag_bits: int = 0
     signed_bits: int = 0
+    widest_bits: int = 0
     return_register: str = ""
     trap_word: tuple[int, int] | None = None
     stack_alignment: int = 0

@@ -22,7 +22,6 @@ from gdbheap.analysis.mappings.address_facts import OnPage, part_at
 from gdbheap.analysis.mappings.annotate import AnnotatedPart, AnnotatedVMA, annotate
 from gdbheap.analysis.mappings.zones import NULL_ZONE
 from gdbheap.glibc.glibc_heap import GlibcHeap
-from gdbheap.machine.machine import Machine
 from gdbheap.process.address import Address
 from gdbheap.process.address_space import VMA
 from gdbheap.process.live.pages import PageState, read_pages
@@ -152,7 +151,7 @@ def _frame_facts(place: StackPlace) -> dict[str, Any]:
 def _unmapped(
     process: Process, mappings: tuple[AnnotatedVMA, ...], heap: GlibcHeap | None, address: int
 ) -> Iterator[AddressFact]:
-    number = _number(address, process.machine)
+    number = _number(address, process)
     place = clause("in_no_mapping") if process.address_space.known else clause("mappings_not_known")
     said = place if number is None else clause("place_by_number", place=place, number=number)
     yield AddressFact("address", f"{address:#x}", said, _unmapped_facts(process, address))
@@ -181,11 +180,12 @@ def _unmapped(
 
 def _unmapped_facts(process: Process, address: int) -> dict[str, Any]:
     facts = {"address": Address(address), "mapped": False if process.address_space.known else None}
-    return {**facts, "canonical": process.machine.is_canonical(address)}
+    return {**facts, "canonical": process.is_canonical(address)}
 
 
-def _number(address: int, machine: Machine) -> Fact | None:
+def _number(address: int, process: Process) -> Fact | None:
     """Return what the number alone tells."""
+    machine = process.machine
     if address == 0:
         return clause("is_null")
     if address < NULL_ZONE:
@@ -195,7 +195,7 @@ def _number(address: int, machine: Machine) -> Fact | None:
         return clause("beyond_bits", bits=8 * machine.pointer_size)
     if top - address <= 4096:
         return clause("small_negative", number=address - top)
-    if not machine.is_canonical(address):
+    if not process.is_canonical(address):
         bits = machine.address_bits
         last = 8 * machine.pointer_size - 1
         if not machine.hides_address:

@@ -122,7 +122,7 @@ class CrashContext:
 
     def is_canonical(self, address: int) -> bool:
         """Whether the address can exist at all on this machine."""
-        return self.process.machine.is_canonical(self.process.machine.untagged(address))
+        return self.process.is_canonical(address)
 
     def is_kernels(self, address: int) -> bool:
         """Whether the address is in the kernel's half."""

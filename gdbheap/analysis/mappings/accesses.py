@@ -149,7 +149,7 @@ def _beyond(process: Process, address: int, access: int) -> tuple[str, Effect] |
     """Answer for what is no address of the process's at all."""
     if address > process.machine.mask:
         return UNKNOWN, Effect(rule=AccessRule.TOO_WIDE, bits=8 * process.pointer_size)
-    if not process.machine.is_canonical(address):
+    if not process.is_canonical(address):
         if not process.machine.hides_address:
             return "SIGSEGV SEGV_MAPERR", Effect(rule=AccessRule.NO_ADDRESS)
         return "SIGSEGV SI_KERNEL", Effect(rule=AccessRule.NOT_CANONICAL)

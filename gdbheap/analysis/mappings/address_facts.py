@@ -10,7 +10,6 @@ from gdbheap.allocators.heap import Heap
 from gdbheap.analysis.facts.fact import Fact, Hex
 from gdbheap.analysis.mappings.annotate import AnnotatedPart, AnnotatedVMA
 from gdbheap.analysis.mappings.zones import NULL_ZONE
-from gdbheap.machine.machine import Machine
 from gdbheap.process.live.pages import PageState
 from gdbheap.process.process import Process, Thread
 
@@ -129,10 +128,10 @@ def facts_at(process: Process, annotated: AnnotatedVMA, address: int, heap: Heap
 
 
 def facts_between(
-    below: AnnotatedVMA | None, above: AnnotatedVMA | None, address: int, machine: Machine
+    below: AnnotatedVMA | None, above: AnnotatedVMA | None, address: int, process: Process
 ) -> tuple[Fact, ...]:
     """Return each thing that is known about an address in no mapping: what lies on both sides, and how far."""
-    return tuple(_facts_between(below, above, address, machine))
+    return tuple(_facts_between(below, above, address, process))
 
 
 def part_at(annotated: AnnotatedVMA, address: int) -> AnnotatedPart:
@@ -163,9 +162,9 @@ def _stack_facts(thread: Thread, annotated: AnnotatedVMA, address: int) -> Itera
 
 
 def _facts_between(
-    below: AnnotatedVMA | None, above: AnnotatedVMA | None, address: int, machine: Machine
+    below: AnnotatedVMA | None, above: AnnotatedVMA | None, address: int, process: Process
 ) -> Iterator[Fact]:
-    why = _why(address, machine)
+    why, machine = _why(address, process), process.machine
     bits = machine.address_bits + 1 if why is NoPlace.NOT_CANONICAL else 8 * machine.pointer_size
     yield InNoMapping(address, why, machine.name, bits)
     if below is not None:
@@ -176,12 +175,13 @@ def _facts_between(
         yield GapOf(above.vma.start - below.vma.end)
 
 
-def _why(address: int, machine: Machine) -> NoPlace | None:
+def _why(address: int, process: Process) -> NoPlace | None:
     """Return what the number itself tells: the kernel's half, no address at all, the pages around NULL."""
+    machine = process.machine
     if address < NULL_ZONE:
         return NoPlace.NEAR_NULL if address else NoPlace.NULL
     if address > machine.mask:
         return NoPlace.TOO_WIDE
-    if not machine.is_canonical(address):
+    if not process.is_canonical(address):
         return NoPlace.NOT_CANONICAL
     return NoPlace.KERNELS_HALF if machine.is_kernels(address) else None

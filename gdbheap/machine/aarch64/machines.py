@@ -42,6 +42,7 @@ AARCH64 = Machine(
     page_size=4096,
     # Documentation/arch/arm64/memory.rst: with 52 bits a program has more than 48 only if it asks for it.
     address_bits=48,
+    widest_bits=52,
     user_ends=(1 << 36, 1 << 39, 1 << 42, 1 << 47, 1 << 48),
     kernel_start=(1 << 64) - (1 << 52),
     vsyscall=None,

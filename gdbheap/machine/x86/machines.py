@@ -70,6 +70,7 @@ X86_64 = Machine(
     # Four-level page tables: with five of them a program has more only if it asks for it
     # (Documentation/arch/x86/x86_64/5level-paging.rst).
     address_bits=47,
+    widest_bits=56,
     user_ends=(0x7FFF_FFFF_F000,),
     kernel_start=(1 << 64) - (1 << 47),
     vsyscall=0xFFFF_FFFF_FF60_0000,
