@@ -19,10 +19,12 @@ class Passed:
 @dataclass(frozen=True)
 class PassedResult:
     """What a frame passed first is what its call of `function`, at `place`, had returned, with `added` to it.
-    `requested` are the bytes that this was asked for, None where they are not known."""
+    `is_block`: that function is one of malloc's; `requested` are the bytes that it was asked for, None where they are
+    not known."""
 
     function: str
     place: int
+    is_block: bool
     requested: int | None
     added: int
 

@@ -155,8 +155,11 @@ def _freed_block(crash: CrashContext, heap: CheckedHeap, where: tuple[Fact, ...]
         pointer = each.chunk + heap.layout.header
         passed = what_was_passed(heap, pointer, crash.symbol_at)
         if passed.is_freed_twice:
-            call = "realloc" if "realloc" in inside else "free"
-            found, sure = DoubleFree(pointer, passed.fact, False, call), LIKELY if _findings(crash, inside) else CERTAIN
+            is_realloc = "realloc" in inside
+            found, sure = (
+                DoubleFree(pointer, passed.fact, False, is_realloc),
+                LIKELY if _findings(crash, inside) else CERTAIN,
+            )
             yield Verdict(Cause.INVALID_FREE, sure, pointer, found, (*where, WasPassed(pointer, each.how)), _LOOK)
 
 

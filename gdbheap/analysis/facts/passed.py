@@ -145,14 +145,15 @@ class ByTheCall(Fact):
 @dataclass(frozen=True)
 class ResultOfCall(Fact):
     """What the caller passes (see ByTheCall) is what its call of `callee`, made at `place`, had returned, with `added`
-    to it; `requested` bytes had been asked for (None: not known). `block` is the only block in use of that size, 0
-    where several are."""
+    to it; `is_block`: a block, of which `requested` bytes had been asked for (None: not known). `block` is the only
+    block in use of that size, 0 where several are."""
 
     kind = "result_of_call"
     function: str
     program_counter: Hex | None
     callee: str
     place: Hex
+    is_block: bool
     requested: int | None
     added: int
     block: Hex

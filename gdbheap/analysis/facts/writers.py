@@ -219,14 +219,14 @@ class WrittenAfterFree(Fact):
 
 @dataclass(frozen=True)
 class DoubleFree(Fact):
-    """A double free of a pointer, and what that is now; `perhaps`: the pointer only fits. `call` is what was given the
-    freed block: "free", or "realloc"."""
+    """A double free of a pointer, and what that is now; `perhaps`: the pointer only fits. `by_realloc`: it was
+    realloc that was given the freed block."""
 
     kind = "double_free"
     pointer: Hex
     what: Fact
     perhaps: bool
-    call: str = "free"
+    by_realloc: bool = False
 
 
 @dataclass(frozen=True)

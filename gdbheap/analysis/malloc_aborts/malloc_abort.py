@@ -38,7 +38,7 @@ class MallocAbort:
     found, `evidence` is the check in this chunk's own numbers. `caller` is the innermost frame outside libc. `findings`
     are what `heap check` says of the chunk, and of what touches it. `is_guess`: the pointer only fits what was said,
     and was found where any other value may be. `is_sound`: `heap check` finds nothing wrong with the heap.
-    `taken_by` is the function that the program called with the pointer: free, or realloc.
+    `is_realloc`: it was realloc that the program called with the pointer.
     """
 
     message: str
@@ -54,7 +54,7 @@ class MallocAbort:
     certain: bool = True
     is_guess: bool = False
     is_sound: bool = False
-    taken_by: str = "free"
+    is_realloc: bool = False
 
     @property
     def wants_pointer(self) -> bool:
@@ -105,7 +105,7 @@ def explain_abort(
         certain=said.certain,
         is_guess=subject.is_guess,
         is_sound=heap is not None and not findings,
-        taken_by="realloc" if call is DiesIn.REALLOC or is_in_realloc(frames) else "free",
+        is_realloc=call is DiesIn.REALLOC or is_in_realloc(frames),
     )
 
 
@@ -119,14 +119,15 @@ def cause(heap: CheckedHeap, died: MallocAbort, symbol_at: SymbolAt, before: Int
         if passed.is_no_block:
             return GivenNoBlock("", died.pointer, passed.fact, died.is_guess)
         if passed.is_freed_twice and not is_handlers:
-            return DoubleFree(died.pointer, passed.fact, died.is_guess, died.taken_by)
+            return DoubleFree(died.pointer, passed.fact, died.is_guess, died.is_realloc)
         # (Which of several blocks with broken headers was passed, and used as a stack, `heap check` does not tell.)
         is_told = died.findings and not (died.is_guess and isinstance(died.how, FoundBy))
         returns = overflowed_stack(heap, died.pointer) if is_told else ()
         if returns:
             return UsedAsStack(died.pointer, returns[:MOST_RETURNS], died.is_guess)
-    if isinstance(died.how, ResultOfCall) and died.pointer is None and died.how.added % heap.layout.alignment:
-        return GivenNoBlock("", None, died.how)
+    result = died.how if died.pointer is None and isinstance(died.how, ResultOfCall) else None
+    if result is not None and result.is_block and result.added % heap.layout.alignment:
+        return GivenNoBlock("", None, result)
     return _by_writer(heap, died, is_handlers)
 
 

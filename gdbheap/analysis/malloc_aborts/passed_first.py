@@ -80,14 +80,15 @@ def with_passed(source: CallSource, lwp: int | None, frames: Sequence[Frame]) ->
 
 
 def _result(found: CallResult | None) -> PassedResult | None:
-    """Return the result of a call of malloc's that was handed on, None for another function's."""
-    name = "" if found is None else _DECORATION.sub("", found.function)
-    name = _NEW.sub("operator new", name)
-    if found is None or name not in _ASKED:
+    """Return the result of a call that was handed on; of one of malloc's with what this was asked for."""
+    if found is None or not found.function:
         return None
+    name = _NEW.sub("operator new", _DECORATION.sub("", found.function))
+    if name not in _ASKED:
+        return PassedResult(found.function, found.place, False, None, found.added)
     sizes = [found.arguments[each] for each in _ASKED[name]]
     requested = None if None in sizes else math.prod(each or 0 for each in sizes)
-    return PassedResult(name, found.place, requested, found.added)
+    return PassedResult(name, found.place, True, requested, found.added)
 
 
 def _agrees(by_code: int, source: CallSource, lwp: int | None, frame: Frame) -> bool:

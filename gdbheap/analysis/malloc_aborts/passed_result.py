@@ -36,6 +36,7 @@ def by_result(
         None if caller.function else caller.program_counter,
         found.function,
         found.place,
+        found.is_block,
         found.requested,
         found.added,
         fits[0] - found.added if len(fits) == 1 else 0,

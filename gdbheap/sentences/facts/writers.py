@@ -88,7 +88,7 @@ def _returns(returns: tuple[int, ...]) -> str:
 
 
 def _double_free(fact: DoubleFree) -> str:
-    what = "a double free" if fact.call == "free" else f"{fact.call} was given a block that is freed"
+    what = "realloc was given a block that is freed" if fact.by_realloc else "a double free"
     return f"{'perhaps ' if fact.perhaps else ''}{what}: {{pointer}} {{what}}"
 
 
