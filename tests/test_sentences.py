@@ -157,6 +157,7 @@ def prose_in(tree: ast.AST) -> Iterator[str]:
         reads = isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in _READS
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id in _PRINTED:
             aside.add(id(node.args[0]))
+        reads = reads or (isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "regex")
         if reads or isinstance(node, (ast.Raise, ast.Compare)):
             aside |= {id(each) for each in ast.walk(node)}
         if isinstance(node, ast.JoinedStr):

@@ -4,10 +4,10 @@ one."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from gdbheap.allocators.blocks import Blocks
+from gdbheap.lazy import dataclass
 from gdbheap.process.fault import Fault
 from gdbheap.process.process import Process
 

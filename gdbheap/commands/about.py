@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 import gdbheap
@@ -12,6 +12,7 @@ from gdbheap import packages
 from gdbheap.errors import HeapError
 from gdbheap.glibc.layout import BUILT_IN, DWARF, SIGNATURE, SYMBOL, Layout
 from gdbheap.interface.command import Command
+from gdbheap.lazy import dataclass
 from gdbheap.report.report import Facts, Next, Report, Table
 from gdbheap.report.rows import column, columns_of
 from gdbheap.session.target import Target

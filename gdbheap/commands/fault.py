@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.counted import counted
@@ -11,6 +11,7 @@ from gdbheap.errors import HeapError, NoHeap
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.glibc.layout import Layout
 from gdbheap.interface.command import Command
+from gdbheap.lazy import dataclass
 from gdbheap.process.mm import address_space_limit, data_limit, read_mm
 from gdbheap.process.process import Process
 from gdbheap.process.signal_info import OF_ACCESSES, SI_KERNEL, SIGSEGV, SIGTRAP, SignalInfo, signal_name

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from gdbheap.analysis.memory_use.usage import HeapUsage, usage, usage_by_arena
@@ -12,6 +12,7 @@ from gdbheap.glibc.chunk_table import MMAPPED_ARENA
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.glibc.naming import arena_name
 from gdbheap.interface.command import Command
+from gdbheap.lazy import dataclass
 from gdbheap.report.report import ABSENT, Absent, Facts, Faults, Line, Next, Prose, Report, Table
 from gdbheap.report.rows import column, columns_of
 from gdbheap.session.target import Target

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from gdbheap.analysis.memory_use.usage import HeapUsage, usage_by_arena
 from gdbheap.glibc.heap_view import NONCONTIGUOUS, Arena, HeapView
 from gdbheap.glibc.naming import arena_name
 from gdbheap.interface.command import Command
+from gdbheap.lazy import dataclass
 from gdbheap.report.report import Facts, Faults, Next, Report, Table
 from gdbheap.report.rows import column, columns_of, goes
 from gdbheap.session.target import Target

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from gdbheap.counted import counted
@@ -11,6 +11,7 @@ from gdbheap.glibc.heap_view import Bin, HeapView
 from gdbheap.glibc.naming import arena_name, owner_name, short_name
 from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.limit import count_argument, first_of, limit_of
+from gdbheap.lazy import dataclass
 from gdbheap.report.report import ABSENT, Absent, Facts, Faults, Line, Next, Report, Table
 from gdbheap.report.rows import column, columns_of
 from gdbheap.session.target import Target

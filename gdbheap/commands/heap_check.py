@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from dataclasses import field as member
 from itertools import groupby
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from gdbheap.counted import counted
 from gdbheap.glibc.naming import arena_name
 from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.limit import count_argument, left_out, limit_of
+from gdbheap.lazy import dataclass
 from gdbheap.pictures.drawn_answers import broken_svgs
 from gdbheap.pictures.drawn_file import SVG, with_svg
 from gdbheap.process.fault import Fault

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from dataclasses import field as member
 from typing import Any
 
@@ -17,6 +16,7 @@ from gdbheap.glibc.naming import arena_name, place_of
 from gdbheap.glibc.sizes import usable_size
 from gdbheap.glibc.walk.links import demangle
 from gdbheap.interface.command import Argument, Command
+from gdbheap.lazy import dataclass
 from gdbheap.pictures.chunk_drawing import chunk_lines
 from gdbheap.process.address import Address
 from gdbheap.process.memory import Words

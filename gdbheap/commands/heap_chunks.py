@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.analysis.memory_use.usage import usage, usage_by_arena
@@ -13,7 +13,7 @@ from gdbheap.glibc.heap_view import HeapView
 from gdbheap.glibc.naming import arena_name
 from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.limit import count_argument
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 from gdbheap.report.report import Absent, Facts, Faults, Next, Report, Table
 from gdbheap.report.rows import PREVIEW, column, columns_of, goes
 from gdbheap.session.block_names import block_names

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.analysis.memory_use.heap_map import FREE, KINDS, LIVE
@@ -12,7 +12,7 @@ from gdbheap.errors import UsageError
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.glibc.naming import arena_name
 from gdbheap.interface.command import Argument, Command
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 from gdbheap.pictures.drawn_file import SVG, with_svg
 from gdbheap.pictures.heap_map_svg import COLUMNS, heap_map_svg
 from gdbheap.pictures.map_text import map_lines

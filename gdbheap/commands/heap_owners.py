@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.errors import UsageError
 from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.limit import count_argument, limit_of
+from gdbheap.lazy import dataclass
 from gdbheap.report.report import Facts, Faults, Line, Next, Prose, Report, Table
 from gdbheap.report.rows import columns_of
 from gdbheap.session.block_names import block_names

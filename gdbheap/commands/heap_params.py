@@ -4,13 +4,14 @@ it."""
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from gdbheap.errors import NoSymbols
 from gdbheap.glibc.layout import Layout
 from gdbheap.glibc.sizes import tcache_range
 from gdbheap.interface.command import Command
+from gdbheap.lazy import dataclass
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import Next, Report, Table
 from gdbheap.report.rows import column, columns_of, goes

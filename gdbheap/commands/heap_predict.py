@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.analysis.prediction.calls import FUNCTIONS, parse_calls
 from gdbheap.interface.arguments import read_size
 from gdbheap.interface.command import Argument, Command
+from gdbheap.lazy import dataclass
 from gdbheap.report.report import ABSENT, Absent, Line, Next, Report, Table
 from gdbheap.report.rows import column, columns_of
 from gdbheap.session.target import Target

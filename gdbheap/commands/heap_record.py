@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import partial
 from itertools import chain, groupby, islice
 from typing import TYPE_CHECKING, Any
@@ -13,6 +13,7 @@ from gdbheap.counted import counted
 from gdbheap.errors import HeapError, NoHeap, UsageError
 from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.limit import count_argument, left_out, limit_of
+from gdbheap.lazy import dataclass
 from gdbheap.process.recording import Sampling
 from gdbheap.report.report import ABSENT, Absent, Facts, Line, Prose, Report, Table
 from gdbheap.report.rows import column, columns_of

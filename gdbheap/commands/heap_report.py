@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from io import BufferedWriter, TextIOWrapper
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from gdbheap.errors import HeapError, UsageError
 from gdbheap.files import open_output
 from gdbheap.interface.arguments import parse
 from gdbheap.interface.command import Argument, Command
+from gdbheap.lazy import dataclass
 from gdbheap.pictures.drawn_answers import broken_svgs, growth_svg, leaks_svg, rss_svg, sizes_svg
 from gdbheap.pictures.drawn_file import in_its_place
 from gdbheap.report.deliver import STANDARD_OUTPUT

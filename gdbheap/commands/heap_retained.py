@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from gdbheap.counted import counted
 from gdbheap.errors import UsageError
 from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.limit import count_argument, first_of, left_out, limit_of
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 from gdbheap.pictures.drawn_file import DOT, in_its_place, write_drawing
 from gdbheap.pictures.page_facts import owner_dot
 from gdbheap.report.deliver import STANDARD_OUTPUT

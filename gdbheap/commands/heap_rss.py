@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.analysis.memory_use.memory_verdict import MemoryVerdict
@@ -12,6 +12,7 @@ from gdbheap.files import kernel_text
 from gdbheap.glibc.glibc_heap import GlibcHeap
 from gdbheap.glibc.naming import arena_name
 from gdbheap.interface.command import Command
+from gdbheap.lazy import dataclass
 from gdbheap.pictures.bar_text import bar_line, letter_of
 from gdbheap.pictures.drawn_file import SVG, with_svg
 from gdbheap.pictures.rss_picture import WORDS, residency_svg

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +14,7 @@ from gdbheap.glibc.chunk_table import State
 from gdbheap.glibc.glibc_heap import GlibcHeap
 from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.limit import count_argument, left_out, limit_of
+from gdbheap.lazy import dataclass, regex
 from gdbheap.process.live.touched import out_of_reach, touched_spans
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import ABSENT, Absent, Facts, Next, Prose, Report, Table
@@ -34,8 +35,8 @@ if TYPE_CHECKING:
 
 # More say nothing new, and each is a row.
 _MOST = 1 << 14
-_TEXT = re.compile(r'"(?P<text>(?:[^"\\]|\\.)*)"')
-_RANGE = re.compile(r"(?P<low>0x[0-9a-f]+|\d+)\s*-\s*(?P<high>0x[0-9a-f]+|\d+)", re.IGNORECASE)
+_TEXT = regex(r'"(?P<text>(?:[^"\\]|\\.)*)"')
+_RANGE = regex(r"(?P<low>0x[0-9a-f]+|\d+)\s*-\s*(?P<high>0x[0-9a-f]+|\d+)", re.IGNORECASE)
 
 
 @dataclass(frozen=True)

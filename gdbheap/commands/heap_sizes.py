@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from gdbheap.analysis.memory_use.usage import SizeClass, size_classes
 from gdbheap.counted import counted
 from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.limit import count_argument, left_out, limit_of
+from gdbheap.lazy import dataclass
 from gdbheap.pictures.drawn_answers import sizes_svg
 from gdbheap.pictures.drawn_file import SVG, with_svg
 from gdbheap.report.report import Facts, Faults, Line, Next, Report, Table

@@ -5,13 +5,14 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from gdbheap.analysis.snapshots.snapshot_file import write_snapshot
 from gdbheap.errors import UsageError
 from gdbheap.interface.arguments import as_word
 from gdbheap.interface.command import Argument, Command
+from gdbheap.lazy import dataclass
 from gdbheap.report.report import Facts, Faults, Line, Next, Prose, Report, Table
 from gdbheap.report.rows import PATH, column, columns_of
 from gdbheap.session.snapshot_store import make_directory, path_of, snapshot_now

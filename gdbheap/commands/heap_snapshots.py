@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from gdbheap.analysis.snapshots.snapshot_file import read_facts
 from gdbheap.errors import HeapError
 from gdbheap.interface.arguments import as_word
 from gdbheap.interface.command import Command
+from gdbheap.lazy import dataclass
 from gdbheap.report.report import Line, Next, Prose, Report, Table
 from gdbheap.report.rows import PATH, column, columns_of
 from gdbheap.session.snapshot_store import named_snapshots, path_of

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +10,7 @@ from gdbheap.counted import counted
 from gdbheap.errors import UsageError
 from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.limit import count_argument, first_of, left_out, limit_of
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import Facts, Faults, Line, Next, Prose, Report, Table
 from gdbheap.report.rows import columns_of

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from gdbheap.counted import counted
@@ -11,6 +11,7 @@ from gdbheap.errors import UsageError
 from gdbheap.glibc.chunk_table import State
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.interface.command import Argument, Command
+from gdbheap.lazy import dataclass
 from gdbheap.report.printable import cut_end, printable
 from gdbheap.report.report import ABSENT, Absent, Facts, Faults, Line, Next, Prose, Report, Table
 from gdbheap.report.rows import column, columns_of

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import islice
 from typing import Any
 
@@ -15,6 +15,7 @@ from gdbheap.glibc.heap_view import HeapView
 from gdbheap.glibc.naming import flag_letters, place_of
 from gdbheap.glibc.walk.links import demangle
 from gdbheap.interface.command import Argument, Command
+from gdbheap.lazy import dataclass
 from gdbheap.report.report import Facts, Faults, Line, Next, Report, Table
 from gdbheap.report.rows import column, columns_of
 from gdbheap.sentences.block_names import BlockNames

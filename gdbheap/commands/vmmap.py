@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from bisect import bisect_right
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import Any
 
 from gdbheap.analysis.facts.fact import Fact
@@ -17,6 +16,7 @@ from gdbheap.errors import HeapError, UsageError
 from gdbheap.glibc.glibc_heap import GlibcHeap
 from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.limit import count_argument, left_out
+from gdbheap.lazy import dataclass, regex
 from gdbheap.process.address import Address
 from gdbheap.process.live.page_sums import PageSums, sum_pages
 from gdbheap.process.live.pages import Pages, read_pages
@@ -48,9 +48,9 @@ PAGES = Argument(
     "--pages", "flag", "Show what each mapping's pages are, drawn as a strip, instead of its place in the file."
 )
 
-_QUOTED = re.compile(r'"([^"]*)"')
+_QUOTED = regex(r'"([^"]*)"')
 # What begins like this, or is as short as this, is an expression, whatever mapping it might be part of the name of.
-_EXPRESSION = re.compile(r"[\d$&*(]|.{1,2}$")
+_EXPRESSION = regex(r"[\d$&*(]|.{1,2}$")
 
 _KINDS_SHOWN = 8
 _LEGEND = (

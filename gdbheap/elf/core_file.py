@@ -10,7 +10,7 @@ import os
 import struct
 from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import zip_longest
 
 from gdbheap.elf.core_memory import CoreMemory, CoreSegment, MappedFile
@@ -21,6 +21,7 @@ from gdbheap.elf.unread_stacks import without_unread
 from gdbheap.elf.unwritten import mark_unwritten, without_bss
 from gdbheap.errors import HeapError
 from gdbheap.files import open_regular
+from gdbheap.lazy import dataclass
 from gdbheap.machine.machine import Machine
 from gdbheap.machine.machines import machine_name, machine_of_elf, machine_of_size
 from gdbheap.process.address_space import UNTOLD, VMA, AddressSpace

@@ -6,13 +6,13 @@ from __future__ import annotations
 import os
 from bisect import bisect_right
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from io import FileIO
 
 from gdbheap.elf.backing_files import BackingFile, StandIns, open_backing
 from gdbheap.elf.elf_facts import ElfFacts, read_elf_facts
 from gdbheap.elf.same_file import is_same_file
 from gdbheap.errors import MemoryFault
+from gdbheap.lazy import dataclass
 from gdbheap.process.file_holes import with_data
 from gdbheap.process.images.elf_headers import PF_W
 

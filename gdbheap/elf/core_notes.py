@@ -5,10 +5,11 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from gdbheap.elf.core_memory import MappedFile
 from gdbheap.elf.core_vectors import vector_words
+from gdbheap.lazy import dataclass
 from gdbheap.machine.machine import Machine
 from gdbheap.process.images.auxv import parse_auxv
 from gdbheap.process.memory import WORD_FORMATS

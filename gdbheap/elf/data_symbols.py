@@ -4,7 +4,6 @@ info."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from elftools.elf.elffile import ELFFile
@@ -14,7 +13,7 @@ from gdbheap.elf.elf_reader import UNPARSABLE
 from gdbheap.elf.opened_elf import data_of, open_elf
 from gdbheap.elf.small_debug_file import small_debug_file
 from gdbheap.elf.symbol_table import LONGEST_NAME, MAX_TABLE, SHN_ABS, SHN_UNDEF, STT_OBJECT
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 from gdbheap.process.process import Module
 
 if TYPE_CHECKING:

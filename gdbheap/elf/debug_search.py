@@ -4,11 +4,11 @@ but by a caller who says so."""
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
-_BUILD_ID = re.compile(r"[0-9a-f]{4,128}")
+from gdbheap.lazy import dataclass, regex
+
+_BUILD_ID = regex(r"[0-9a-f]{4,128}")
 
 
 @dataclass(frozen=True)

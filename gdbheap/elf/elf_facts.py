@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 
+from gdbheap.lazy import dataclass
 from gdbheap.process.images.elf_headers import (
     HEADER_SIZE,
     PT_GNU_RELRO,

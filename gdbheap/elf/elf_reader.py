@@ -4,11 +4,10 @@ structs."""
 from __future__ import annotations
 
 import os
-import re
 import struct
 import zlib
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from elftools.common.exceptions import DWARFError, ELFError
@@ -22,6 +21,7 @@ from gdbheap.elf.elf_facts import build_id_in
 from gdbheap.elf.opened_elf import data_of, open_elf, size_of
 from gdbheap.elf.symbol_table import read_symbols
 from gdbheap.files import open_regular
+from gdbheap.lazy import dataclass, regex
 from gdbheap.process.cstruct import CStruct
 from gdbheap.process.symbols import Symbol
 
@@ -57,7 +57,7 @@ FUNCTIONS = ("_int_malloc", "_int_free", "__libc_malloc", "malloc", "malloc_chec
 # Texts that tell what the code does: safe-linking came with the first (2.32); of a malloc with tcaches each release
 # from 2.29 on has the second.
 WANTED_TEXTS = ("malloc(): unaligned fastbin chunk detected", "free(): double free detected in tcache 2")
-_BANNER = re.compile(rb"(?:stable|development) release version (\d+\.\d+)")
+_BANNER = regex(rb"(?:stable|development) release version (\d+\.\d+)")
 
 
 # Debug info larger than this is not read (a static program's own, say): symbols and their sizes have to do. Together

@@ -6,9 +6,9 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from gdbheap.files import open_regular
+from gdbheap.lazy import dataclass
 
 _MOST_SECTIONS = 1 << 16
 _MOST_NAMES = 1 << 22

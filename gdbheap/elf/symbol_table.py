@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 import struct
 from collections.abc import Collection, Iterator
 from typing import Any
 
 from gdbheap.elf.opened_elf import data_of
+from gdbheap.lazy import regex
 from gdbheap.process.symbols import Symbol
 
 # What ends a name: of a variable that is static within a function, a number behind it (next_to_use.5).
-_END = re.compile(rb"(?:\.\d+)?\0")
+_END = regex(rb"(?:\.\d+)?\0")
 STT_OBJECT, STT_TLS = 1, 6
 # Chromium's table of names has 300 MB; a name of ours stands in a hundred thousand longer ones.
 MAX_TABLE = 384 << 20

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 
 from gdbheap.errors import MemoryFault
+from gdbheap.lazy import regex
 from gdbheap.process.memory import text_at
 from gdbheap.process.process import Process
 
@@ -12,7 +13,7 @@ _LONGEST = 1 << 14
 # Where no symbol leads to it: so many pages are looked at, of mappings of their own or merged with neighbours.
 _MOST_PROBES = 1 << 14
 # What glibc begins or ends its last words with: of those of its checks, of assert() and of malloc.
-_LAST_WORDS = re.compile(
+_LAST_WORDS = regex(
     r"\*\*\* .* \*\*\*|Fatal glibc error: |.*[Aa]ssertion .*failed|[a-z_]+\(\): |(corrupted|malloc|free|realloc)[ (:_]",
     re.DOTALL,
 )

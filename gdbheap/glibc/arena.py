@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.invariant import Invariant
 from gdbheap.glibc.layout import Layout
 from gdbheap.glibc.sizes import align_up
+from gdbheap.lazy import dataclass
 from gdbheap.process.address_space import VMA
 from gdbheap.process.cstruct import StructValue
 from gdbheap.process.fault import Fault

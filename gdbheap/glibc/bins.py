@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from gdbheap.counted import counted
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.addresses import Addresses
@@ -13,6 +11,7 @@ from gdbheap.glibc.layout import Layout
 from gdbheap.glibc.sizes import NBINS, UNSORTED_BIN, bin_ranges, fastbin_size, min_large_size
 from gdbheap.glibc.walk.free_lists import FreeLists
 from gdbheap.glibc.walk.links import demangle
+from gdbheap.lazy import dataclass
 from gdbheap.process.cstruct import StructValue
 from gdbheap.process.fault import Fault
 from gdbheap.process.memory import Words

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gdbheap.allocators.blocks import Blocks
@@ -12,7 +11,7 @@ from gdbheap.glibc.areas import areas, own_ranges, unread_ranges
 from gdbheap.glibc.chunk_table import FREE_STATES, IS_MMAPPED, PREV_INUSE, State
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.glibc.unwritten import unwritten
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 from gdbheap.process.process import Process
 
 if TYPE_CHECKING:

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from gdbheap.glibc.chunk_table import Chunk, ChunkTable
 from gdbheap.glibc.layout import Layout
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 from gdbheap.process.cstruct import StructValue
 from gdbheap.process.fault import Fault
 

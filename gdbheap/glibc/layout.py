@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
+from gdbheap.lazy import dataclass
 from gdbheap.machine.machine import Machine
 from gdbheap.process.cstruct import CStruct
 from gdbheap.process.memory import SMALLEST_PAGE

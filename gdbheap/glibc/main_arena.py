@@ -3,8 +3,6 @@ fails."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.arena import first_chunk_after
 from gdbheap.glibc.chunk_table import FLAG_MASK, State
@@ -14,6 +12,7 @@ from gdbheap.glibc.layout import Layout
 from gdbheap.glibc.repair.unclaimed import unclaimed_ranges
 from gdbheap.glibc.walk.heap_segment import HeapSegment, Sentinel, find_trail, walk_stretch
 from gdbheap.glibc.walk.walk import Walker
+from gdbheap.lazy import dataclass
 from gdbheap.process.cstruct import StructValue
 from gdbheap.process.fault import Fault
 from gdbheap.process.process import Process

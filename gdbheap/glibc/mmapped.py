@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gdbheap.counted import counted
@@ -12,7 +11,7 @@ from gdbheap.glibc.arena import first_chunk_after
 from gdbheap.glibc.chunk_table import FLAG_MASK, IS_MMAPPED
 from gdbheap.glibc.layout import Layout
 from gdbheap.glibc.repair.unclaimed import UnclaimedRange, unclaimed_stretches
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 from gdbheap.process.columns.gather import gather_words
 from gdbheap.process.cstruct import StructValue
 from gdbheap.process.live.touched import touched_spans

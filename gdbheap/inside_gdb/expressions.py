@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable
 from typing import TypeVar
 
@@ -14,14 +13,15 @@ from gdbheap.inside_gdb.hands_off import hands_off
 from gdbheap.inside_gdb.references import REFERENCES
 from gdbheap.inside_gdb.text import output_of, text_of
 from gdbheap.interface.assignments import find_assignment, holds_text
+from gdbheap.lazy import regex
 from gdbheap.process.named_address import NamedAddress
 
 _Value = TypeVar("_Value")
 _SCALARS = tuple(getattr(gdb, f"TYPE_CODE_{name}") for name in ("INT", "CHAR", "BOOL", "ENUM", "PTR", "FLAGS"))
 _ADDRESS_CODES = (*_SCALARS, gdb.TYPE_CODE_FUNC, gdb.TYPE_CODE_METHOD, gdb.TYPE_CODE_ARRAY)
 # The current source language is "auto; currently c++".
-_LANGUAGE = re.compile(r'"(?:auto; currently |local; currently )?([^"]+)"')
-_SYMBOL = re.compile(r"(?P<name>.+?)(?: \+ (?P<offset>\d+))? in section \S+(?: of (?P<file>.*))?")
+_LANGUAGE = regex(r'"(?:auto; currently |local; currently )?([^"]+)"')
+_SYMBOL = regex(r"(?P<name>.+?)(?: \+ (?P<offset>\d+))? in section \S+(?: of (?P<file>.*))?")
 
 
 def evaluate(expression: str) -> int:

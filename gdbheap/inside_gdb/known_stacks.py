@@ -10,13 +10,14 @@ from __future__ import annotations
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 
 import gdb
 
 from gdbheap.inside_gdb.running_memory import RunningMemory
 from gdbheap.inside_gdb.selection import selection_kept
 from gdbheap.inside_gdb.text import text_of
+from gdbheap.lazy import dataclass
 from gdbheap.machine.machine import Machine
 from gdbheap.process.recording import Caller
 

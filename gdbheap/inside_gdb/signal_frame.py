@@ -3,12 +3,13 @@ came."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import gdb
 
 from gdbheap.inside_gdb.process import GdbMemory
 from gdbheap.inside_gdb.text import text_of
+from gdbheap.lazy import dataclass
 from gdbheap.machine.machine import Machine
 from gdbheap.process.handled_signal import Trampoline, handled_signal
 from gdbheap.process.process import Process, Thread

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import gdb
 
@@ -19,6 +19,7 @@ from gdbheap.inside_gdb.selection import select, selection_kept
 from gdbheap.inside_gdb.signal_frame import Handled, first_argument, handled_signals
 from gdbheap.inside_gdb.text import text_of
 from gdbheap.inside_gdb.variables import expressions
+from gdbheap.lazy import dataclass
 from gdbheap.machine.instruction import CALL
 from gdbheap.machine.machine import Machine
 from gdbheap.machine.system_call_names import system_call_name

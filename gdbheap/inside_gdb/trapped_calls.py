@@ -10,7 +10,6 @@ from __future__ import annotations
 import math
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import TypeVar
 
 import gdb
@@ -19,6 +18,7 @@ from gdbheap.inside_gdb.expressions import register_now
 from gdbheap.inside_gdb.held_time import HeldTime
 from gdbheap.inside_gdb.known_stacks import KnownStacks
 from gdbheap.inside_gdb.running_memory import RunningMemory
+from gdbheap.lazy import dataclass
 from gdbheap.machine.machine import Machine
 from gdbheap.process.recording import AllocationFunction, Caller, Sample, Sampling
 

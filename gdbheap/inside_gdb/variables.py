@@ -9,11 +9,12 @@ from collections.abc import Iterator
 import gdb
 
 from gdbheap.inside_gdb.references import REFERENCES
+from gdbheap.lazy import regex
 from gdbheap.process.stop import Expression
 
 # p->next, table[3], node.other[i]: nothing that could call a function or change a variable.
-_CHAIN = re.compile(r"[A-Za-z_]\w*(?:\s*(?:->|\.)\s*[A-Za-z_]\w*|\s*\[\s*-?\w+\s*\])*")
-_STEP = re.compile(r"(?P<operator>->|\.|\[)\s*(?P<operand>-?\w+)")
+_CHAIN = regex(r"[A-Za-z_]\w*(?:\s*(?:->|\.)\s*[A-Za-z_]\w*|\s*\[\s*-?\w+\s*\])*")
+_STEP = regex(r"(?P<operator>->|\.|\[)\s*(?P<operand>-?\w+)")
 _MOST = 32
 _MOST_MEMBERS = 512
 _DEEPEST = 4

@@ -10,11 +10,11 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from gdbheap.errors import UsageError
 from gdbheap.interface.command import Argument, Command
+from gdbheap.lazy import dataclass, regex
 
 JSON = Argument("--json", "flag", "Answer in JSON: every row, or as many as --count says.")
 JSON_LINES = Argument("--json-lines", "flag", "The same, one row a line; the last line has what is no row.")
@@ -23,8 +23,8 @@ COMMON = (JSON, JSON_LINES, OUTPUT)
 
 _BRACKETS = {"(": ")", "[": "]", "{": "}"}
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
-_SIZE = re.compile(r"(0x[0-9a-f]+|\d+) ?(?:([kmgt])(?:i?b)?)?", re.IGNORECASE)
-_NUMBER = re.compile(r"0x[0-9a-f]+|\d+", re.IGNORECASE)
+_SIZE = regex(r"(0x[0-9a-f]+|\d+) ?(?:([kmgt])(?:i?b)?)?", re.IGNORECASE)
+_NUMBER = regex(r"0x[0-9a-f]+|\d+", re.IGNORECASE)
 _ONE_WORD = ("choice", "count", "range", "path", "snapshot", "name", "type")
 
 Evaluate = Callable[[str], int]

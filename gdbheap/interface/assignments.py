@@ -6,7 +6,9 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
-_TOKEN = re.compile(
+from gdbheap.lazy import regex
+
+_TOKEN = regex(
     r"""
       (?P<text>"(?:[^"\\]|\\.)*"?)
     | (?P<quoted>'(?:[^'\\]|\\.)*')
@@ -19,7 +21,7 @@ _TOKEN = re.compile(
     re.VERBOSE,
 )
 # A variable of gdb's own, as far as a name tells: "$1" and "$" are values of its history, which may lie in a register.
-_VARIABLE = re.compile(r"\$[A-Za-z_]\w*")
+_VARIABLE = regex(r"\$[A-Za-z_]\w*")
 # Languages in which `=` compares, in which `/=` does, and which have no `++` (there "a--1" subtracts -1).
 _EQUALITY = frozenset({"ada", "modula-2", "pascal"})
 _UNEQUAL = frozenset({"ada", "fortran"})

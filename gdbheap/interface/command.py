@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
+
+from gdbheap.lazy import dataclass
 
 if TYPE_CHECKING:
     from gdbheap.report.report import Report

@@ -7,15 +7,15 @@ In sentences, backticks enclose what can be typed as it stands; in reports, piec
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from gdbheap.interface.prefix import PREFIX
+from gdbheap.lazy import dataclass, regex
 from gdbheap.report.report import Column, Line, Prose, Report, Section, Table
 
-_TYPED = re.compile(r"`([a-z][^`\n]*)`")
+_TYPED = regex(r"`([a-z][^`\n]*)`")
 
 
 @dataclass(frozen=True)

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
+from gdbheap.lazy import dataclass
 from gdbheap.machine.register_values import Registers, Value
 from gdbheap.machine.stopped import CodeLines, StoppedProcess
 

@@ -9,9 +9,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from gdbheap.errors import MemoryFault
+from gdbheap.lazy import dataclass
 from gdbheap.machine.call_form import CallForm, CallResult, Transfer
 from gdbheap.machine.register_values import ENTRY, Evaluation, Registers, Value
 from gdbheap.machine.stopped import CodeLines, StackFrame, StoppedProcess, SymbolPlace

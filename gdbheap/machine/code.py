@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
+from gdbheap.lazy import dataclass
 from gdbheap.machine.call_form import CallResult
 from gdbheap.machine.instruction import Instruction
 from gdbheap.machine.refusal import Refusal, TrapBytes

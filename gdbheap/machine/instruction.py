@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from gdbheap.lazy import dataclass
 
 READ, WRITE, EXECUTE = "read", "write", "execute"
 # How an instruction goes elsewhere, whatever the condition or the target.

@@ -4,8 +4,8 @@ a room beside x86/."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
+from gdbheap.lazy import dataclass
 from gdbheap.machine.code import MachineCode
 
 # The bytes of `trap_word`.

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Union
 
 from gdbheap.errors import MemoryFault
+from gdbheap.lazy import dataclass
 from gdbheap.machine.stopped import Bytes
 
 # ("unknown", place, register); ("returned", place, register): what the call there has returned; ("number", n); ("sum",

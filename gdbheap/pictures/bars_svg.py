@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
+from gdbheap.lazy import dataclass
 from gdbheap.pictures.svg import Svg, fitted
 from gdbheap.report.printable import human_size
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
+from gdbheap.lazy import dataclass
 from gdbheap.pictures.svg import Svg, columns_in, fitted, legend_height
 from gdbheap.report.line_text import broken_at_words
 

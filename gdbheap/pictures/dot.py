@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 
+from gdbheap.lazy import dataclass
 from gdbheap.report.printable import printable
 
 

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from itertools import groupby
 
 from gdbheap.analysis.memory_use.heap_map import KINDS, HeapMap
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 
 # So many rows of one kind are drawn; of more than that the first, and a line for the others.
 _ALIKE = 3

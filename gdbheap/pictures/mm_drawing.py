@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from gdbheap.analysis.mappings.memory_layout import HEAP, KERNEL, MAPPINGS, PROGRAM, STACK, Area
 from gdbheap.counted import counted
+from gdbheap.lazy import dataclass
 from gdbheap.process.mm import MM, UNLIMITED
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import Line

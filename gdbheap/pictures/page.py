@@ -5,11 +5,11 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
+from gdbheap.lazy import dataclass, regex
 from gdbheap.pictures.svg import Svg, asset, escaped
 
 # What is inlined, in this order; page/vendor/README.md has versions and licences.
@@ -21,7 +21,7 @@ _LICENCES = (
 )
 
 
-_IN_BACKTICKS = re.compile(r"`([^`]+)`")
+_IN_BACKTICKS = regex(r"`([^`]+)`")
 
 
 @dataclass(frozen=True)

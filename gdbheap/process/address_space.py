@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+
+from gdbheap.lazy import dataclass
 
 # The source of mappings that nobody told: they were found (found_space.py).
 FOUND = "found"

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
+from gdbheap.lazy import dataclass
 from gdbheap.process.memory import Memory
 
 # malloc_state, the largest that is asked for, takes 2 KiB. A file may claim anything.

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gdbheap.errors import MemoryFault
+from gdbheap.lazy import dataclass
 from gdbheap.process.signal_info import SI_KERNEL, SIGBUS, SIGSEGV, SignalInfo, parse_siginfo, union_offset
 
 if TYPE_CHECKING:

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from gdbheap.errors import HeapError, NoProcess
 from gdbheap.files import kernel_text
+from gdbheap.lazy import dataclass
 from gdbheap.process.address_space import AddressSpace
 from gdbheap.process.images.initial_stack import initial_stack
 from gdbheap.process.process import Module, Process

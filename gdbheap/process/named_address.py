@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
+
+from gdbheap.lazy import dataclass
 
 _VTABLES = ("vtable for ", "construction vtable for ")
 _LINKED_VTABLE = "_ZTV"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+
+from gdbheap.lazy import dataclass
 
 
 @dataclass(frozen=True)

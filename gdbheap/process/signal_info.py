@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import signal
 import struct
-from dataclasses import dataclass
+
+from gdbheap.lazy import dataclass
 
 # The signals of the processes that are looked at, which are those of this machine's own.
 SIGILL, SIGTRAP, SIGABRT, SIGBUS = map(int, (signal.SIGILL, signal.SIGTRAP, signal.SIGABRT, signal.SIGBUS))

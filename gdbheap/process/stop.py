@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from gdbheap.lazy import dataclass
 from gdbheap.process.frame import Frame
 from gdbheap.process.process import Thread
 from gdbheap.process.signal_info import SignalInfo

@@ -4,9 +4,10 @@ reads."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Optional
 
+from gdbheap.lazy import dataclass
 from gdbheap.process.cstruct import CStruct
 from gdbheap.process.named_address import NamedAddress
 from gdbheap.process.process import Module

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from gdbheap.errors import HeapError
+from gdbheap.lazy import dataclass
 
 
 @dataclass(frozen=True)

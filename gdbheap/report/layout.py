@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import textwrap
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from itertools import combinations
 
+from gdbheap.lazy import dataclass
 from gdbheap.report.printable import display_width
 from gdbheap.report.report import Column, Cut
 

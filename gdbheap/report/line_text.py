@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
+from gdbheap.lazy import regex
 from gdbheap.report.paint import Paint
 from gdbheap.report.printable import display_width, printable
 from gdbheap.report.report import Line
@@ -13,7 +13,7 @@ from gdbheap.report.report import Line
 _HANGING = 2
 # Where a line may be broken: between words, but within no command (which stands in backticks), and not between a number
 # and its unit.
-_PARTS = re.compile(r" +|[^ `]*`[^`]*`[^ `]*|[^ `]*\d (?:[KMGTPE]i)?B\b[^ `]*|[^ `]+|`")
+_PARTS = regex(r" +|[^ `]*`[^`]*`[^ `]*|[^ `]*\d (?:[KMGTPE]i)?B\b[^ `]*|[^ `]+|`")
 
 
 def line_text(line: str | Line, width: int | None, paint: Paint) -> str:

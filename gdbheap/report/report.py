@@ -4,10 +4,10 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from operator import attrgetter
 from typing import Any, Union
 
+from gdbheap.lazy import dataclass
 from gdbheap.process.fault import Fault
 from gdbheap.report.printable import cut_end
 

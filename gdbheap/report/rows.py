@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import fields, replace
+from dataclasses import replace
 from typing import Any
 
+from gdbheap.lazy import fields
 from gdbheap.report.printable import cut_middle, cut_path
 from gdbheap.report.report import Column, GivesWay
 

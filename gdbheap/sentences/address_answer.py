@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from gdbheap.analysis.addresses.address_fact import AddressFact
@@ -11,6 +10,7 @@ from gdbheap.analysis.mappings.zones import NULL_ZONE
 from gdbheap.counted import counted
 from gdbheap.glibc.chunk_table import State
 from gdbheap.glibc.heap_view import HeapView
+from gdbheap.lazy import dataclass
 from gdbheap.process.named_address import NamedAddress
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import Line

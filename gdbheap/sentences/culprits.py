@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from gdbheap.counted import counted
+from gdbheap.lazy import dataclass
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import Line
 

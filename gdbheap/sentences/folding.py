@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
-from dataclasses import dataclass
+
+from gdbheap.lazy import dataclass
 
 # So many steps may repeat together ("->left->data"), and so often they must come to be told once.
 _LONGEST = 3

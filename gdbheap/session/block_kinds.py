@@ -3,11 +3,10 @@ first words look like."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.objects.contents import is_class
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 from gdbheap.session.block_types import block_types
 from gdbheap.session.object_names import lookup
 from gdbheap.session.pointer_graph import pointer_graph

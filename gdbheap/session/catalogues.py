@@ -4,11 +4,11 @@ they lie now."""
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
+from gdbheap.lazy import dataclass, regex
 from gdbheap.session.target import Key, Target
 from gdbheap.types.catalogue import NONE, Catalogue, Storage, Variable
 from gdbheap.types.typed_root import RootKind, TypedRoot
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from gdbheap.process.process import Module
 
 # The libraries of glibc and of the compilers: a program's own debug information has those of their types that it uses.
-_OF_THE_SYSTEM = re.compile(r"(ld-linux.*|ld|lib(c|m|pthread|dl|rt|resolv|util|anl|nss_\w+|gcc_s|stdc\+\+))([-.].*)?")
+_OF_THE_SYSTEM = regex(r"(ld-linux.*|ld|lib(c|m|pthread|dl|rt|resolv|util|anl|nss_\w+|gcc_s|stdc\+\+))([-.].*)?")
 
 
 def joined_catalogue(target: Target) -> Catalogue:

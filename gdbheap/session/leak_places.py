@@ -4,10 +4,9 @@ above it."""
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 from gdbheap.session.block_types import plain_types
 from gdbheap.session.held_snapshot import named_holder
 from gdbheap.session.retained import retained

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator
 
+from gdbheap.lazy import regex
 from gdbheap.types.catalogue import NONE, Catalogue, TypeKind
 from gdbheap.types.derived import DerivedTypes
 from gdbheap.types.local_variable import POINTER_TO, LocalVariable, ToldType
@@ -12,7 +12,7 @@ from gdbheap.types.type_names import stripped
 from gdbheap.types.typed_root import RootKind, TypedRoot
 
 # What debuggers and compilers write differently in the arguments of templates.
-_NOISE = re.compile(r"\s+|\b(?:const|volatile|class|struct|union|enum)\b|(?<=\d)[uUlL]+\b")
+_NOISE = regex(r"\s+|\b(?:const|volatile|class|struct|union|enum)\b|(?<=\d)[uUlL]+\b")
 # gdb from 11 on writes C's types as C++'s.
 _COMPILERS = {
     "long": "long int",

@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
+from gdbheap.lazy import dataclass
 from gdbheap.process.named_address import NamedAddress, StackPlace
 
 

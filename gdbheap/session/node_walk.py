@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import State
 from gdbheap.glibc.heap_view import HeapView
+from gdbheap.lazy import dataclass
 from gdbheap.session.target import Target
 from gdbheap.types.links import Link
 

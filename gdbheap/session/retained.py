@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import os
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.pointers.roots import STACK
 from gdbheap.analysis.retained.root_groups import LOCAL
+from gdbheap.lazy import dataclass
 from gdbheap.session.block_types import plain_types
 from gdbheap.session.place_name import place_name
 from gdbheap.session.pointer_graph import pointer_graph

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 
 from gdbheap.analysis.snapshots.snapshot import Snapshot, take_snapshot
 from gdbheap.analysis.snapshots.snapshot_file import MOST_BLOCKS, read_snapshot
 from gdbheap.errors import HeapError, UsageError
+from gdbheap.lazy import regex
 from gdbheap.process.columns.first_words import FirstWords
 from gdbheap.session.object_names import lookup
 from gdbheap.session.target import Target
 
 SUFFIX = ".heap"
-_NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}")
+_NAME = regex(r"[A-Za-z0-9_][A-Za-z0-9_.+-]{0,99}")
 
 
 def directory() -> str:

@@ -5,10 +5,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Hashable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
 from gdbheap.errors import HeapError
+from gdbheap.lazy import dataclass
 from gdbheap.process.frame import Frame
 from gdbheap.process.named_address import NamedAddress
 from gdbheap.process.tasks import has_ended

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from gdbheap.analysis.mappings.annotate import annotate
 from gdbheap.analysis.mappings.memory_layout import Area, find_areas
 from gdbheap.errors import HeapError
 from gdbheap.glibc.layout import SYMBOL
+from gdbheap.lazy import dataclass
 from gdbheap.process.mm import BEHIND_BSS, HEAP_MAPPING, MM, NO_HEAP, UNLIMITED, read_mm
 from gdbheap.process.process import Process
 from gdbheap.report.printable import human_size

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
 from gdbheap.counted import counted
+from gdbheap.lazy import dataclass
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import ABSENT, Absent, Facts, Line, Prose, Report, Table
 from gdbheap.report.rows import TYPE, column, columns_of

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Union
 
 from gdbheap.analysis.snapshots.growth import LOST, HolderGrowth, examples
 from gdbheap.analysis.snapshots.snapshot import Snapshot
 from gdbheap.counted import counted
 from gdbheap.errors import HeapError
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 from gdbheap.process.columns.first_words import HEAD
 from gdbheap.report.printable import cut_middle, human_size
 from gdbheap.report.report import ABSENT, Absent, Column, GivesWay, Line

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any, TypeVar
 
+from gdbheap.lazy import dataclass
 from gdbheap.process.address import Address
 from gdbheap.report.report import ABSENT, Absent
 from gdbheap.report.rows import column, columns_of

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.analysis.leaks.heuristics import HEADER
 from gdbheap.analysis.leaks.leaks import LeakKind
 from gdbheap.counted import counted
 from gdbheap.interface.limit import first_of, left_out
+from gdbheap.lazy import dataclass
 from gdbheap.process.columns.first_words import HEAD
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import ABSENT, Absent, Column, Line

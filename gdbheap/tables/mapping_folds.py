@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import os
 from collections.abc import Hashable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from gdbheap.analysis.mappings.annotate import AnnotatedVMA
 from gdbheap.counted import counted
+from gdbheap.lazy import dataclass
 from gdbheap.process.live.proc_maps import ResidentBytes
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import Line

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from gdbheap.analysis.mappings.annotate import AnnotatedVMA
+from gdbheap.lazy import dataclass
 from gdbheap.process.live.page_sums import PageSums
 from gdbheap.process.live.pages import Pages, PageState
 from gdbheap.process.live.proc_maps import ResidentBytes

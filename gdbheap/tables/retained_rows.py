@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import cached_property
 from itertools import chain
 from typing import TYPE_CHECKING
 
 from gdbheap.counted import counted
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 from gdbheap.report.printable import cut_middle
 from gdbheap.report.report import ABSENT, Absent, GivesWay
 from gdbheap.report.rows import TYPE, column

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 from gdbheap.report.report import ABSENT, Absent
 from gdbheap.report.rows import TYPE, column, goes
 from gdbheap.sentences.block_names import BlockNames, said_kind, with_confidence

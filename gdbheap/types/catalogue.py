@@ -10,7 +10,9 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from gdbheap.lazy import dataclass
 
 NONE = -1
 """The number of no type: void, or one that is missing from the debug information."""

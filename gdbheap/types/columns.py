@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, overload
 
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 from gdbheap.types.catalogue import Member, MemberKind, TypeInfo, TypeKind
 
 if TYPE_CHECKING:

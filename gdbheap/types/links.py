@@ -3,9 +3,9 @@ these lead forward, told by their names."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+
+from gdbheap.lazy import dataclass, regex
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Link:
     sure: bool = True
 
 
-_WORDS = re.compile(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[a-z]+")
+_WORDS = regex(r"[A-Z]?[a-z]+|[A-Z]+(?![a-z])|[a-z]+")
 _BACK = frozenset(("prev", "previous", "parent", "back", "backward", "bk", "up", "owner"))
 _ENDS = frozenset(("root", "head", "first", "tail", "last"))
 _NEXT = frozenset(("next", "nxt", "fd", "forward", "link", "sibling", "succ", "successor"))

@@ -3,12 +3,13 @@ a path from a variable along pointers."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable
+
+from gdbheap.lazy import regex
 
 # std::vector keeps its elements at "._M_impl._M_start", std::unique_ptr its pointer at "._M_t._M_t._M_head_impl";
 # libc++ has "__begin_" and the like.
-_INSIDE = re.compile(r"(?<=[\w\])])(?:\.(?:_M_\w+|__\w+_)(?:\[\d+\])?)+")
+_INSIDE = regex(r"(?<=[\w\])])(?:\.(?:_M_\w+|__\w+_)(?:\[\d+\])?)+")
 
 
 def plain_member(member: str) -> str:

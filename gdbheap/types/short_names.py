@@ -5,6 +5,8 @@ from __future__ import annotations
 import functools
 import re
 
+from gdbheap.lazy import regex
+
 # What a template's argument is by default: left out where it stands at the end.
 _DEFAULTS = (
     "std::allocator<",
@@ -17,7 +19,7 @@ _DEFAULTS = (
     "(__gnu_cxx::_Lock_policy)",
 )
 # Inline namespaces of the two libraries.
-_INLINE = re.compile(r"\bstd::(?:__cxx11|__1|__8|__ndk1)::")
+_INLINE = regex(r"\bstd::(?:__cxx11|__1|__8|__ndk1)::")
 _STRINGS = {
     "std::basic_string<char>": "std::string",
     "std::basic_string<wchar_t>": "std::wstring",

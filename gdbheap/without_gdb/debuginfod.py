@@ -4,13 +4,12 @@ keeps them, so that gdb and the next command find them there."""
 from __future__ import annotations
 
 import os
-import re
 import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from http.client import HTTPException
 from typing import Any
 
@@ -18,10 +17,11 @@ from gdbheap.counted import counted
 from gdbheap.elf.debug_search import debuginfod_cache
 from gdbheap.errors import UsageError
 from gdbheap.files import open_new, read_regular
+from gdbheap.lazy import dataclass, regex
 from gdbheap.report.printable import cut_end, human_size, printable
 
-_BUILD_ID = re.compile(r"[0-9a-f]{4,128}")
-_URL = re.compile(r"https?://[^\s]+")
+_BUILD_ID = regex(r"[0-9a-f]{4,128}")
+_URL = regex(r"https?://[^\s]+")
 _ELF = b"\x7fELF"
 _PIECE = 1 << 18
 _LONGEST_REASON = 120

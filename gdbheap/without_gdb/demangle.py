@@ -5,17 +5,18 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import re
 from collections.abc import Callable
+
+from gdbheap.lazy import regex
 
 _LIBRARY = "libstdc++.so.6"
 _LONGEST = 1 << 16
 _ANONYMOUS = "(anonymous "
-_OPERATOR = re.compile(
+_OPERATOR = regex(
     r"operator(?:\(\)|\[\]|<=>|<<=?|>>=?|->\*?|[-+*/%^&|=<>!]=?|&&|\|\||\+\+|--|~|,|\"\"\s*\w+|"
     r" (?:new|delete)(?:\[\])?)(?: (?=<))?"
 )
-_GOES_ON = re.compile(r"(?: const| volatile| &{1,2})*::")
+_GOES_ON = regex(r"(?: const| volatile| &{1,2})*::")
 
 
 def demangled(name: str) -> str:

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 import functools
 import importlib
-import re
 from collections.abc import Callable
 from typing import Any
 
 from gdbheap.errors import MemoryFault
+from gdbheap.lazy import regex
 from gdbheap.process.named_address import NamedAddress
 from gdbheap.process.process import Process
 
 _LONGEST = 16
 _I386, _X86_64, _ARM = 3, 62, 183
 _MOST_BYTES = 1 << 15
-_ADDRESS = re.compile(r"(?:0x[0-9a-f]+|\d+)")
+_ADDRESS = regex(r"(?:0x[0-9a-f]+|\d+)")
 
 
 @functools.cache

@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 from gdbheap.elf.code.frames import CodeFrame
@@ -16,13 +16,14 @@ from gdbheap.elf.elf_reader import UNPARSABLE
 from gdbheap.elf.unwind.expression import MemoryPlace, Worth
 from gdbheap.elf.unwind.unwinder import StackLevel
 from gdbheap.errors import MemoryFault
+from gdbheap.lazy import dataclass, regex
 from gdbheap.process.process import Process
 from gdbheap.process.stop import Expression
 from gdbheap.without_gdb.stacks import Stacks
 
 # p->next, table[3], node.other[i]: nothing that could call a function or change a variable.
-_CHAIN = re.compile(r"[A-Za-z_]\w*(?:\s*(?:->|\.)\s*[A-Za-z_]\w*|\s*\[\s*-?\w+\s*\])*")
-_STEP = re.compile(r"(?P<operator>->|\.|\[)\s*(?P<operand>-?\w+)")
+_CHAIN = regex(r"[A-Za-z_]\w*(?:\s*(?:->|\.)\s*[A-Za-z_]\w*|\s*\[\s*-?\w+\s*\])*")
+_STEP = regex(r"(?P<operator>->|\.|\[)\s*(?P<operand>-?\w+)")
 _MOST = 32
 _MOST_MEMBERS = 512
 _DEEPEST = 4

@@ -12,12 +12,12 @@ import lzma
 import os
 import zlib
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from io import FileIO
 from typing import Any
 
 from gdbheap.errors import HeapError
 from gdbheap.files import open_regular, open_unnamed
+from gdbheap.lazy import dataclass
 from gdbheap.process.images.elf_headers import ET_CORE, HEADER_SIZE, parse_elf_header, parse_program_headers
 from gdbheap.process.memory import SMALLEST_PAGE
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from gdbheap.elf.cache import SymbolCache
 from gdbheap.elf.debug_search import DebugSearch
 from gdbheap.errors import MemoryFault, NoProcess, UsageError
 from gdbheap.interface.settings import SETTINGS
+from gdbheap.lazy import dataclass, regex
 from gdbheap.process.frame import Frame
 from gdbheap.process.images.function_bounds import function_bounds
 from gdbheap.process.named_address import NamedAddress, StackPlace
@@ -28,10 +28,10 @@ from gdbheap.without_gdb.named_values import NamedValues
 from gdbheap.without_gdb.stacks import Stacks
 from gdbheap.without_gdb.stops import StopKnowledge, Stops
 
-_REGISTER = re.compile(r"\$([a-z][a-z0-9_]*)")
+_REGISTER = regex(r"\$([a-z][a-z0-9_]*)")
 # What commands ask of a symbol: where it is, and the int there.
-_SYMBOL = re.compile(r"(\*\(unsigned int \*\)|\(unsigned long\))?&([A-Za-z_]\w*)")
-_CHAIN = re.compile(r"[A-Za-z_]\w*(?:(?:->|\.)[A-Za-z_]\w*|\[-?\w+\])*")
+_SYMBOL = regex(r"(\*\(unsigned int \*\)|\(unsigned long\))?&([A-Za-z_]\w*)")
+_CHAIN = regex(r"[A-Za-z_]\w*(?:(?:->|\.)[A-Za-z_]\w*|\[-?\w+\])*")
 # A call's arguments may go on for so many lines.
 _CALL_LINES = 4
 _MOST_FRAMES = 512

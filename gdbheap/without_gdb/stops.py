@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from gdbheap.elf.code.frames import CodeFrame
 from gdbheap.elf.code.lines import SourceLine
+from gdbheap.lazy import dataclass
 from gdbheap.machine.instruction import CALL
 from gdbheap.machine.system_call_names import system_call_name
 from gdbheap.process.frame import Frame

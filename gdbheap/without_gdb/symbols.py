@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Callable
 from dataclasses import replace
 
@@ -12,13 +11,13 @@ from gdbheap.elf.debug_search import DebugSearch
 from gdbheap.elf.elf_reader import UNPARSABLE
 from gdbheap.elf.unwind.tables import VDSO, vdso_elf
 from gdbheap.errors import MemoryFault
-from gdbheap.lazy import np
+from gdbheap.lazy import np, regex
 from gdbheap.process.named_address import NamedAddress
 from gdbheap.process.process import Module, Process
 from gdbheap.without_gdb.demangle import demangled
 
 # A part of a function that compilers made one of its own: gdb takes its number for one of Ada's, and leaves it out.
-_PART = re.compile(r"([a-z0-9][a-z0-9_.]*)\.\d+")
+_PART = regex(r"([a-z0-9][a-z0-9_.]*)\.\d+")
 
 
 class AddressNames:

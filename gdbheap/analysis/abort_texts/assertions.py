@@ -3,12 +3,10 @@ sentences/abort_texts.py."""
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
-
 from gdbheap.analysis.abort_texts.text import DiesIn
+from gdbheap.lazy import dataclass, regex
 
-_ASSERTION = re.compile(
+_ASSERTION = regex(
     r"Fatal glibc error: (?:malloc assertion failure in (?P<old>\w+): |(?:\S+/)?(?:malloc|arena)\.c:\d+ "
     r"\((?P<new>\w+)\): assertion failed: )"
     r"(?P<text>.*)"

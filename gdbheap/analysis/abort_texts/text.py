@@ -4,8 +4,9 @@ in sentences/abort_texts.py."""
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 from typing import Union
+
+from gdbheap.lazy import dataclass
 
 Release = tuple[int, int]
 

@@ -8,7 +8,6 @@ been there.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from gdbheap.analysis.addresses.address_fact import AddressFact
@@ -22,6 +21,7 @@ from gdbheap.analysis.mappings.address_facts import OnPage, part_at
 from gdbheap.analysis.mappings.annotate import AnnotatedPart, AnnotatedVMA, annotate
 from gdbheap.analysis.mappings.zones import NULL_ZONE
 from gdbheap.glibc.glibc_heap import GlibcHeap
+from gdbheap.lazy import dataclass
 from gdbheap.process.address import Address
 from gdbheap.process.address_space import VMA
 from gdbheap.process.live.pages import PageState, read_pages

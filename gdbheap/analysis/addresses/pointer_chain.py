@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from gdbheap.analysis.addresses.preview import leading_text
 from gdbheap.errors import MemoryFault
+from gdbheap.lazy import dataclass
 from gdbheap.process.address import Address
 from gdbheap.process.named_address import NamedAddress
 from gdbheap.process.process import Process

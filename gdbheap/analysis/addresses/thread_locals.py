@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from gdbheap.glibc.locate.thread_tls import find_block, static_place
+from gdbheap.lazy import dataclass
 from gdbheap.process.images.elf_headers import PT_TLS
 from gdbheap.process.images.elf_image import read_image
 from gdbheap.process.images.link_map import TlsPlace, find_tls, link_maps

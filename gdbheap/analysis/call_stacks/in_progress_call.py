@@ -4,10 +4,10 @@ again."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 
 from gdbheap.analysis.call_stacks.whose_code import is_abort, is_call_of_malloc, is_wait, plain_name
 from gdbheap.glibc.heap_view import HeapView
+from gdbheap.lazy import dataclass
 from gdbheap.process.frame import Frame
 
 

@@ -3,8 +3,7 @@ module's alone: no code is read."""
 
 from __future__ import annotations
 
-import re
-
+from gdbheap.lazy import regex
 from gdbheap.process.frame import Frame
 
 # libc, and what it runs on: the loader, the vdso.
@@ -21,16 +20,16 @@ _INTERNALS = (
     r"tcache_\w+|arena_get\w*|new_heap"
     r"|alloc_new_heap|grow_heap|shrink_heap|heap_trim|ptmalloc_init|reused_arena|detach_arena|__malloc_\w+"
 )
-_CHANGES_THE_HEAP = re.compile(f"{_ENTRY_POINTS}|{_INTERNALS}")
-_CHANGES_THE_HEAP_FOR_SURE = re.compile(_ENTRY_POINTS)
-_ABORTS = re.compile(r"malloc_printerr\w*|__malloc_assert|__libc_message\w*|__assert_fail\w*|abort|__GI_abort")
-_WAITS = re.compile(r"_*(GI_+)?lll_lock_wait\w*|futex_wait\w*")
+_CHANGES_THE_HEAP = regex(f"{_ENTRY_POINTS}|{_INTERNALS}")
+_CHANGES_THE_HEAP_FOR_SURE = regex(_ENTRY_POINTS)
+_ABORTS = regex(r"malloc_printerr\w*|__malloc_assert|__libc_message\w*|__assert_fail\w*|abort|__GI_abort")
+_WAITS = regex(r"_*(GI_+)?lll_lock_wait\w*|futex_wait\w*")
 _OF_MALLOC = ("libc.", "libc-", "libc_malloc_debug")
-_VARIANT = re.compile(r"\.(isra|constprop|part|cold|lto_priv)(\.\d+)*")
+_VARIANT = regex(r"\.(isra|constprop|part|cold|lto_priv)(\.\d+)*")
 # C++ hands its pointers on: who called malloc is who called these.
 _OPERATORS = ("operator new", "operator delete", "_Zn", "_Zd")
 # What lies between the check that failed and the kernel, under the names that symbol tables give it.
-_MACHINERY = re.compile(
+_MACHINERY = regex(
     r"_*(GI_+)?(raise|gsignal|pthread_kill\w*|abort|libc_message\w*|libc_fatal|"
     r"libc_assert_fail\w*|assert_fail\w*|malloc_assert|malloc_printerr\w*"
     r"|fortify_fail\w*|stack_chk_fail\w*|chk_fail|kernel_vsyscall)(\.\w+)*"
@@ -41,9 +40,9 @@ _LIBRARY_CODE = ("std::", "__gnu_cxx::", "__cxxabiv1::", "__cxa_")
 _LIBRARY_PLACES = ("/usr/include/", "/usr/lib/gcc/")
 _CXX_LIBRARY = "libstdc++"
 # Modules of no program: of compilers, and what they bring.
-_OF_SYSTEM = re.compile(r"(libc[.-]|libpthread|ld-linux|libstdc\+\+|libgcc_s|libasan|vdso)")
+_OF_SYSTEM = regex(r"(libc[.-]|libpthread|ld-linux|libstdc\+\+|libgcc_s|libasan|vdso)")
 # What sends a signal to the process itself.
-_RAISES = re.compile(r"_*(GI_+)?(raise|gsignal|abort|t?g?kill|killpg|(pthread_)?sigqueue|pthread_kill(_\w+)?)")
+_RAISES = regex(r"_*(GI_+)?(raise|gsignal|abort|t?g?kill|killpg|(pthread_)?sigqueue|pthread_kill(_\w+)?)")
 
 
 def is_of_libc(frame: Frame) -> bool:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from gdbheap.analysis.call_stacks.whose_code import ABORT, is_library_code, is_of_libc, is_of_program, sends_signal
@@ -26,10 +25,11 @@ from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.facts.stop import CalledFrom
 from gdbheap.analysis.malloc_aborts.abort_message import called_abort, last_words
 from gdbheap.analysis.malloc_aborts.dying_call import calling_frame, dying_part
+from gdbheap.lazy import regex
 from gdbheap.process.frame import Frame
 from gdbheap.process.signal_info import SIGABRT
 
-_ASSERTION = re.compile(r"Assertion .*failed|assertion failed")
+_ASSERTION = regex(r"Assertion .*failed|assertion failed")
 _OVERFLOW = "buffer overflow detected"
 _REFUSALS = {
     "%n in writable": "percent_n",

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from gdbheap.analysis.crashes.crash_context import CrashContext
 from gdbheap.analysis.facts.control import (
@@ -24,6 +23,7 @@ from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.facts.places import AtSymbol, IntoChunk, OnStack, in_mapping
 from gdbheap.analysis.facts.stop import StackPointerIs
 from gdbheap.analysis.mappings.zones import NULL_ZONE
+from gdbheap.lazy import dataclass
 from gdbheap.machine.instruction import CALL, Instruction
 from gdbheap.process.return_address import return_address
 

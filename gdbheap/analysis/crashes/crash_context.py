@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from gdbheap.analysis.crashes.verdict import Verdict
 from gdbheap.analysis.facts.fact import Fact
@@ -16,6 +16,7 @@ from gdbheap.analysis.malloc_aborts.interrupted_before import InterruptedBefore
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import Chunk
 from gdbheap.glibc.heap_view import HeapView
+from gdbheap.lazy import dataclass
 from gdbheap.machine.instruction import EXECUTE, READ, WRITE, Instruction, MemoryOperand
 from gdbheap.process.address_space import VMA
 from gdbheap.process.process import Process

@@ -4,7 +4,6 @@ function, std::terminate."""
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Iterator
 
 from gdbheap.analysis.call_stacks.whose_code import is_of_cxx_library, is_of_libc
@@ -25,6 +24,7 @@ from gdbheap.analysis.facts.cxx import (
     Uncaught,
 )
 from gdbheap.analysis.facts.fact import Fact
+from gdbheap.lazy import regex
 
 TERMINATE = frozenset(
     {
@@ -44,9 +44,7 @@ _PURE = ("__cxa_pure_virtual", "__cxa_deleted_virtual")
 # The unwinder has asked a frame for its handlers, and that one allowed no exception.
 _NOEXCEPT = frozenset({"__cxa_call_terminate", "__gxx_personality_v0"})
 # What calls std::terminate, where the C++ library is linked in: throwing, rethrowing, unwinding, the start of a thread.
-_THROWS = re.compile(
-    r"__cxa_|__cxxabiv1|__gxx_|_Unwind_|std::(rethrow_exception|unexpected|__)|_ZSt|execute_native_thread"
-)
+_THROWS = regex(r"__cxa_|__cxxabiv1|__gxx_|_Unwind_|std::(rethrow_exception|unexpected|__)|_ZSt|execute_native_thread")
 # The frames of throwing and terminating, at most.
 _MOST_THROWING = 16
 # What malloc asks the kernel for beyond the size: rounding, and the top of a heap.

@@ -4,13 +4,12 @@ object's header."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from gdbheap.analysis.crashes.crash_context import CrashContext
 from gdbheap.analysis.crashes.type_names import name_without_symbol, type_name
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import State
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 from gdbheap.process.memory import text_at
 
 # exception_class of GNU C++ ("GNUCC++" and 0, or 1 for a dependent exception), as it lies in memory.

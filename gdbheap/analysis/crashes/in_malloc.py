@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Sequence
 
 from gdbheap.analysis.call_stacks.in_progress_call import function_inside, parts
@@ -32,13 +31,12 @@ from gdbheap.analysis.malloc_aborts.passed_subject import told_by_the_call
 from gdbheap.analysis.suspects.suspected_writer import probable_writer
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import FLAG_MASK, NON_MAIN_ARENA, PREV_INUSE
+from gdbheap.lazy import regex
 from gdbheap.process.signal_info import OF_ACCESSES
 
 # What the program calls them, whatever libc's own symbols are.
-_NAMES = re.compile(
-    r"malloc_trim|reallocarray|realloc|calloc|posix_memalign|aligned_alloc|memalign|p?valloc|malloc|free"
-)
-_TAKES_A_BLOCK = re.compile(r"free|realloc")
+_NAMES = regex(r"malloc_trim|reallocarray|realloc|calloc|posix_memalign|aligned_alloc|memalign|p?valloc|malloc|free")
+_TAKES_A_BLOCK = regex(r"free|realloc")
 # How far behind a link malloc reads and writes: the members of a chunk, or of a heap_info.
 _REACH = 0x40
 _LOOK = ("up", "info locals")

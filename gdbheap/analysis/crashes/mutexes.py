@@ -3,7 +3,6 @@ was done to its block."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Protocol
@@ -11,13 +10,14 @@ from typing import Protocol
 from gdbheap.analysis.crashes.crash_context import CrashContext
 from gdbheap.analysis.facts.aborts import MutexAt
 from gdbheap.analysis.facts.fact import Fact
+from gdbheap.lazy import regex
 from gdbheap.machine.stopped import CodeLines
 from gdbheap.process.frame import Frame, Passed
 from gdbheap.process.process import Process
 from gdbheap.process.symbols import SymbolAt
 
 # Under the names that symbol tables give them; pthread_cond_wait() takes its mutex again by one of its own.
-_TAKE_MUTEXES = re.compile(r"_*(GI_+)?pthread_mutex_\w+")
+_TAKE_MUTEXES = regex(r"_*(GI_+)?pthread_mutex_\w+")
 
 
 class LockSource(Protocol):

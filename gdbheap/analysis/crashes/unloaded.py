@@ -3,7 +3,6 @@ libc's callers tell."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from gdbheap.analysis.crashes.crash_context import CrashContext
@@ -13,14 +12,15 @@ from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.pointers.search import Values, find_words
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import Chunk, State
+from gdbheap.lazy import regex
 from gdbheap.process.signal_info import SIGSEGV
 
 # struct link_map and the names behind it, in one block of ld.so's.
 _LEAST_BLOCK, _MOST_BLOCK = 0x200, 0x4000
 _LARGEST_LIBRARY = 1 << 30
 _MOST_SEARCHED = 256 << 20
-_NAME = re.compile(rb"[\x21-\x7e]{1,200}\.so[\x21-\x7e]{0,32}(?=\0)")
-_START_OF_NAME = re.compile(rb"[\x21-\x7e]{4,200}\Z")
+_NAME = regex(rb"[\x21-\x7e]{1,200}\.so[\x21-\x7e]{0,32}(?=\0)")
+_START_OF_NAME = regex(rb"[\x21-\x7e]{4,200}\Z")
 # Who in libc calls what a library has left behind, and what that is.
 _CALLERS = {
     "__nptl_deallocate_tsd": "pthread_key_destructor",

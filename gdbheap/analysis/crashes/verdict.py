@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 
 from gdbheap.analysis.facts.fact import Fact
+from gdbheap.lazy import dataclass
 
 CERTAIN, LIKELY, POSSIBLE = "certain", "likely", "possible"
 _ORDER = {CERTAIN: 0, LIKELY: 1, POSSIBLE: 2}

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from gdbheap.analysis.facts.fact import Fact, plain
+from gdbheap.lazy import dataclass
 
 
 @dataclass(frozen=True)

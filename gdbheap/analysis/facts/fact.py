@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass, fields
 from typing import Any, ClassVar
 
+from gdbheap.lazy import dataclass, fields
 from gdbheap.process.address import Address
 from gdbheap.process.frame import Frame
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from gdbheap.analysis.call_stacks.in_progress_call import parts
 from gdbheap.analysis.call_stacks.whose_code import is_of_libc, is_wait
 from gdbheap.analysis.invariants.calls import MallocCall, calls_under_way
 from gdbheap.glibc.heap_view import HeapView
+from gdbheap.lazy import dataclass
 from gdbheap.process.frame import Frame
 from gdbheap.process.process import Process
 from gdbheap.process.system_calls import is_behind_system_call

@@ -3,9 +3,7 @@ malloc itself, entered it again."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 from gdbheap.analysis.call_stacks.in_progress_call import parts
 from gdbheap.analysis.call_stacks.whose_code import (
@@ -17,15 +15,16 @@ from gdbheap.analysis.call_stacks.whose_code import (
     plain_name,
 )
 from gdbheap.analysis.facts.aborts import EnteredAgain
+from gdbheap.lazy import dataclass, regex
 from gdbheap.process.frame import Frame
 
 # What takes an arena's mutex beside those that change the heap: what sums it up, and fork, which holds every mutex
 # while it copies the process.
-_ALSO_TAKES_MUTEXES = re.compile(
+_ALSO_TAKES_MUTEXES = regex(
     r"(__|__libc_|__GI_|_)*(malloc_stats|malloc_info|mallinfo2?|fork|arch_fork)|__malloc_fork_\w+"
 )
 
-_INNER_NAMES = re.compile(r"^(__GI_)?(__libc_|__(?=malloc_stats|malloc_info|mallinfo))?")
+_INNER_NAMES = regex(r"^(__GI_)?(__libc_|__(?=malloc_stats|malloc_info|mallinfo))?")
 # What malloc and calloc leave for by a jump where the tcache does not serve (from 2.42 on).
 _SECOND_HALVES = {"malloc2": "malloc", "calloc2": "calloc"}
 

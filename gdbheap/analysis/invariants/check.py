@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from gdbheap.analysis.call_stacks.in_progress_call import InProgressCall, mid_operation
 from gdbheap.analysis.invariants.check_arena_state import check_arena_states
@@ -18,7 +18,7 @@ from gdbheap.analysis.invariants.finding import Finding
 from gdbheap.analysis.invariants.reader_faults import told_by_the_reader
 from gdbheap.glibc.chunk_table import MMAPPED_ARENA
 from gdbheap.glibc.heap_view import HeapView
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 from gdbheap.process.process import Process
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from gdbheap.analysis.abort_texts.text import Words
 from gdbheap.analysis.facts.clause import clause
@@ -22,7 +22,7 @@ from gdbheap.glibc.heap_view import Bin
 from gdbheap.glibc.invariant import Invariant
 from gdbheap.glibc.naming import list_name
 from gdbheap.glibc.walk.links import demangle
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 from gdbheap.process.address import Address
 
 _LINKS = {"tcache": Invariant.TCACHE_LINK, "fastbin": Invariant.FASTBIN_LINK}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from gdbheap.analysis.facts.clause import clause
 from gdbheap.analysis.invariants.check_parameters import of_mp
@@ -14,7 +13,7 @@ from gdbheap.glibc.arena import first_chunk_after
 from gdbheap.glibc.chunk_table import FLAG_MASK, IS_MMAPPED, MMAPPED_ARENA
 from gdbheap.glibc.invariant import Invariant
 from gdbheap.glibc.repair.unclaimed import unclaimed_ranges
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 from gdbheap.process.address import Address
 from gdbheap.process.cstruct import StructValue
 

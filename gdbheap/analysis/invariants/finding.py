@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from gdbheap.analysis.abort_texts.text import Message, Words
 from gdbheap.analysis.facts.aborts import FieldIsWrong, FoundBroken
 from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.invariants.followed import Followed
 from gdbheap.analysis.invariants.listed_wrongly import Listed
 from gdbheap.glibc.invariant import Invariant
+from gdbheap.lazy import dataclass
 
 
 @dataclass(frozen=True)

@@ -7,14 +7,12 @@ made the link of the block that it handed out the head of the list.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import FLAG_MASK, PREV_INUSE, State
 from gdbheap.glibc.heap_view import Bin
 from gdbheap.glibc.walk.links import demangle
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 from gdbheap.process.columns.gather import gather_words
 
 # So many headers of a block that a free chunk lies in are followed.

@@ -3,7 +3,7 @@ around it; or that neither is to be seen any more."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from gdbheap.analysis.facts.clause import clause
 from gdbheap.analysis.facts.fact import Fact
@@ -12,6 +12,7 @@ from gdbheap.analysis.invariants.finding import Finding, Must, Violation, WrongF
 from gdbheap.analysis.invariants.followed import merged_at
 from gdbheap.glibc.chunk_table import FLAG_MASK, PREV_INUSE, Chunk
 from gdbheap.glibc.invariant import Invariant
+from gdbheap.lazy import dataclass
 from gdbheap.process.address import Address
 
 

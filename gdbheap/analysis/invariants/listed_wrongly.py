@@ -7,13 +7,12 @@ of the tcache, a size that is of this list. Where these are missing the link was
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import FLAG_MASK, IS_MMAPPED, Chunk, State
 from gdbheap.glibc.heap_view import Bin
 from gdbheap.glibc.walk.links import demangle
+from gdbheap.lazy import dataclass
 
 
 @dataclass(frozen=True)

@@ -9,10 +9,9 @@ blocks of one size, and the same part of all.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

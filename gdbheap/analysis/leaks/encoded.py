@@ -11,7 +11,7 @@ keeps a ledger of blocks in hiding (a leak checker's own), which holds none of t
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -20,7 +20,7 @@ from gdbheap.analysis.leaks.keys import StartTable, are_among, find_keys
 from gdbheap.analysis.leaks.tags import find_tagged
 from gdbheap.analysis.pointers.graph import PointerFilter
 from gdbheap.analysis.pointers.hidden import Hidden
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 from gdbheap.machine.machine import Machine
 from gdbheap.process.address_space import AddressSpace
 from gdbheap.process.memory import Memory, ReadProgress, readable_pieces

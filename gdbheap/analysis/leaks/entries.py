@@ -3,12 +3,11 @@ indirectly lost blocks do on definitely lost ones."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.leaks.interior import InteriorPointers
 from gdbheap.analysis.pointers.reach import UNSEEN, spread
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.leaks.entries import NO_ENTRY
@@ -12,7 +12,7 @@ from gdbheap.analysis.objects.contents import TEXT, describe, is_text, text_of
 from gdbheap.analysis.objects.labels import Labels
 from gdbheap.analysis.objects.lookup import Lookup
 from gdbheap.analysis.objects.name_objects import name_objects
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

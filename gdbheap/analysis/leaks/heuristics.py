@@ -6,7 +6,6 @@ aligned by hand (aligned_inside.py), for text with its length before it (counted
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from functools import cached_property
 from typing import TYPE_CHECKING
 
@@ -18,7 +17,7 @@ from gdbheap.analysis.leaks.interior import InteriorPointers
 from gdbheap.analysis.leaks.saved_stacks import SavedStacks
 from gdbheap.analysis.objects.counted_text import leads_to_counted_text
 from gdbheap.errors import MemoryFault
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 from gdbheap.process.columns.gather import gather_words
 from gdbheap.process.process import Process
 

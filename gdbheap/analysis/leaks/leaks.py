@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gdbheap.allocators.heap import Heap
@@ -24,7 +24,7 @@ from gdbheap.analysis.pointers.adjacency import Adjacency
 from gdbheap.analysis.pointers.pointer_graph import PointerGraph
 from gdbheap.analysis.pointers.reach import UNSEEN, find_heads
 from gdbheap.analysis.pointers.roots import REGISTER, STACK
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 from gdbheap.process.live.touched import touched_spans
 from gdbheap.process.memory import ReadProgress
 from gdbheap.process.process import Process

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.pointers.adjacency import Adjacency
 from gdbheap.analysis.pointers.hidden import untagged
 from gdbheap.analysis.pointers.pointer_graph import PointerGraph
 from gdbheap.analysis.pointers.roots import DATA, KERNEL, MAPPING, REGISTER, STACK
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 from gdbheap.process.memory import readable_pieces
 from gdbheap.process.process import Process
 

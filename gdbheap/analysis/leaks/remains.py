@@ -10,14 +10,13 @@ doubt, and no verdict.)
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.leaks.interior import InteriorPointers
 from gdbheap.analysis.pointers.adjacency import Adjacency
 from gdbheap.analysis.pointers.graph import PointerEdges
 from gdbheap.analysis.pointers.reach import UNSEEN, spread
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import enum
-from dataclasses import dataclass
 
 from gdbheap.analysis.leaks.leaks import LeakKind, Leaks
 from gdbheap.analysis.leaks.owners import Holder, holders_of
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 from gdbheap.process.process import Process
 
 

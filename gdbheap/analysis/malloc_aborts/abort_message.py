@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 
 from gdbheap.analysis.abort_texts.assertions import find_assertion, known_assertion
 from gdbheap.analysis.abort_texts.table import TEXTS, find_text
 from gdbheap.analysis.abort_texts.text import AbortText
 from gdbheap.analysis.call_stacks.whose_code import ABORT, is_machinery
 from gdbheap.errors import MemoryFault
+from gdbheap.lazy import dataclass
 from gdbheap.process.frame import Frame
 from gdbheap.process.memory import text_at
 from gdbheap.process.process import Process

@@ -4,7 +4,6 @@ still hold."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from gdbheap.analysis.call_stacks.whose_code import (
     ABORT,
@@ -19,6 +18,7 @@ from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.facts.passed import ArgumentOf, ByTheCall, OnDyingStack, RegisterOf
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.errors import MemoryFault
+from gdbheap.lazy import dataclass
 from gdbheap.process.frame import Frame, Passed
 
 # Names that malloc's functions give to chunks, and to what the user has.

@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 
-_CALL = re.compile(r"(?<![\w.>])(?:::\s*|std::\s*)?(?:c?free|realloc(?:array)?)\s*\(")
-_DELETE = re.compile(r"(?<![\w.>])delete\b(?:\s*\[\s*\])?(?=[\s(*])")
+from gdbheap.lazy import regex
+
+_CALL = regex(r"(?<![\w.>])(?:::\s*|std::\s*)?(?:c?free|realloc(?:array)?)\s*\(")
+_DELETE = regex(r"(?<![\w.>])delete\b(?:\s*\[\s*\])?(?=[\s(*])")
 # What would change the program, or needs memory in it.
-_REFUSED = re.compile(r"\+\+|--|(?<![=!<>])=(?!=)|\"|;|[{}]")
-_QUOTED = re.compile(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|//[^\n]*|/\*.*?\*/", re.DOTALL)
+_REFUSED = regex(r"\+\+|--|(?<![=!<>])=(?!=)|\"|;|[{}]")
+_QUOTED = regex(r"\"(?:\\.|[^\"\\])*\"|'(?:\\.|[^'\\])*'|//[^\n]*|/\*.*?\*/", re.DOTALL)
 _CLOSING = {"(": ")", "[": "]", "{": "}"}
 _LONGEST = 200
 

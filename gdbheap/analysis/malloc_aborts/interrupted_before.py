@@ -4,7 +4,6 @@ the kernel left on the stack for it may still be there, and what the handler its
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import islice
 from typing import Protocol
 
@@ -14,6 +13,7 @@ from gdbheap.analysis.facts.aborts import EnteredBefore, HandlerFrameLeft, NotAs
 from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.invariants.calls import entered_again, public_name
 from gdbheap.analysis.malloc_aborts.dying_call import dying_part
+from gdbheap.lazy import dataclass
 from gdbheap.machine.code import LeftFrame
 from gdbheap.process.frame import Frame
 from gdbheap.process.process import Process

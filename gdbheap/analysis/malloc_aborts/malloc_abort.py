@@ -4,7 +4,6 @@ pointer that was passed."""
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 from gdbheap.analysis.abort_texts.assertions import find_assertion
 from gdbheap.analysis.abort_texts.table import find_text
@@ -25,6 +24,7 @@ from gdbheap.analysis.malloc_aborts.subject import AffectedChunk
 from gdbheap.analysis.suspects.recipe import break_at_free, recipe
 from gdbheap.analysis.suspects.run_over import overflowed_stack
 from gdbheap.analysis.suspects.suspected_writer import MOST_RETURNS, probable_writer
+from gdbheap.lazy import dataclass
 from gdbheap.process.frame import Frame
 from gdbheap.process.symbols import SymbolAt
 

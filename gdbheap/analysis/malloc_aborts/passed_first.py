@@ -4,7 +4,6 @@ that made it."""
 from __future__ import annotations
 
 import math
-import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from typing import Protocol
@@ -12,6 +11,7 @@ from typing import Protocol
 from gdbheap.analysis.call_stacks.whose_code import is_of_malloc
 from gdbheap.analysis.malloc_aborts.dying_call import passing_frame
 from gdbheap.analysis.malloc_aborts.freed_expressions import freed_expressions, is_of_array
+from gdbheap.lazy import regex
 from gdbheap.machine.call_form import CallResult
 from gdbheap.machine.stopped import CodeLines
 from gdbheap.process.frame import Frame, Passed, PassedResult
@@ -19,9 +19,9 @@ from gdbheap.process.named_address import NamedAddress
 from gdbheap.process.process import Process
 
 # Functions whose first argument is a block that is taken back, under the names that symbol tables give them.
-_TAKE_BLOCKS = re.compile(r"((_*(GI_+)?(libc_)?(c?free|realloc(array)?))(@|$)|operator delete|_Zd[al]P)")
+_TAKE_BLOCKS = regex(r"((_*(GI_+)?(libc_)?(c?free|realloc(array)?))(@|$)|operator delete|_Zd[al]P)")
 # What is given a size, or nothing.
-_TAKES_NO_BLOCK = re.compile(r"(malloc|calloc|memalign|valloc|aligned_alloc|mallopt)\d?$|trim|operator new|_Zn")
+_TAKES_NO_BLOCK = regex(r"(malloc|calloc|memalign|valloc|aligned_alloc|mallopt)\d?$|trim|operator new|_Zn")
 
 # Functions that return a block, and which of their arguments say how much is asked for.
 _ASKED = {
@@ -34,8 +34,8 @@ _ASKED = {
     "memalign": (1,),
     "valloc": (0,),
 }
-_DECORATION = re.compile(r"^_+(GI_+)?(libc_)?(?!_?Zn)(?=[a-z])|@.*$")
-_NEW = re.compile(r"(_Zn[aw][jm]|operator new(\[\])?(\(.*)?)$")
+_DECORATION = regex(r"^_+(GI_+)?(libc_)?(?!_?Zn)(?=[a-z])|@.*$")
+_NEW = regex(r"(_Zn[aw][jm]|operator new(\[\])?(\(.*)?)$")
 
 
 class CallSource(Protocol):

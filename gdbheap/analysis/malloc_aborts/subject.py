@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.invariants.finding import Finding
+from gdbheap.lazy import dataclass
 
 
 @dataclass(frozen=True)

@@ -5,11 +5,12 @@ from __future__ import annotations
 
 import enum
 import os
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.mappings.mapping_names import SHARED_ANONYMOUS, SHARED_FILE, sharing_of
 from gdbheap.errors import HeapError
+from gdbheap.lazy import dataclass
 from gdbheap.model.mapping import EXECUTE, READ, WRITE, AddressLimits, File, Mapping
 from gdbheap.model.mappings import ModelMappings
 from gdbheap.model.touch import ANONYMOUS, FILE, SIGBUS, SIGSEGV, ZERO, ModelPages, Outcome, Step, allows

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from gdbheap.allocators.heap import Heap
 from gdbheap.analysis.facts.fact import Fact, Hex
 from gdbheap.analysis.mappings.annotate import AnnotatedPart, AnnotatedVMA
 from gdbheap.analysis.mappings.zones import NULL_ZONE
+from gdbheap.lazy import dataclass
 from gdbheap.process.live.pages import PageState
 from gdbheap.process.process import Process, Thread
 

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Optional
 
 from gdbheap.allocators.heap import Heap
 from gdbheap.analysis.mappings.mapping_names import name_of, sharing_of
+from gdbheap.lazy import dataclass
 from gdbheap.process.address_space import VMA, AddressSpace
 from gdbheap.process.intervals import Intervals
 from gdbheap.process.process import Module, Process

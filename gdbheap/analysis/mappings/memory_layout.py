@@ -4,11 +4,11 @@ sorts there is."""
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from itertools import groupby
 
 from gdbheap.analysis.mappings.annotate import AnnotatedPart, AnnotatedVMA
 from gdbheap.analysis.mappings.mapping_names import PRIVATE_ANONYMOUS, PRIVATE_FILE, SHARED_ANONYMOUS, SHARED_FILE
+from gdbheap.lazy import dataclass
 from gdbheap.machine.machine import Machine
 from gdbheap.process.live.proc_maps import HUGETLB, MappingUsage
 from gdbheap.process.mm import MM

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.memory_use.residency import ResidentPages
 from gdbheap.glibc.chunk_table import FREE_STATES, MMAPPED_ARENA, State
 from gdbheap.glibc.heap_view import HeapView
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

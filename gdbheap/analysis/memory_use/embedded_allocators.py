@@ -3,18 +3,18 @@ to malloc. Known by the files and the symbols of a process."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Mapping
 
+from gdbheap.lazy import regex
 from gdbheap.process.process import Process
 
 # Name, what its file is called, and a function that a program which has it linked in exports.
 _KNOWN = (
-    ("GSlice", re.compile(r"libglib-2\.0\.so"), "g_slice_alloc"),
-    ("pymalloc", re.compile(r"libpython3"), "PyObject_Malloc"),
-    ("zend", re.compile(r"libphp|mod_php"), "_emalloc"),
-    ("APR pools", re.compile(r"libapr-1\.so"), "apr_pool_create_ex"),
-    ("JVM", re.compile(r"libjvm\.so"), "JNI_CreateJavaVM"),
+    ("GSlice", regex(r"libglib-2\.0\.so"), "g_slice_alloc"),
+    ("pymalloc", regex(r"libpython3"), "PyObject_Malloc"),
+    ("zend", regex(r"libphp|mod_php"), "_emalloc"),
+    ("APR pools", regex(r"libapr-1\.so"), "apr_pool_create_ex"),
+    ("JVM", regex(r"libjvm\.so"), "JNI_CreateJavaVM"),
 )
 # Of these releases on GLib's slices are malloc's blocks.
 _NO_SLICES = 76

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.memory_use.residency import ResidentPages
 from gdbheap.glibc.chunk_table import FREE_STATES, ChunkTable, State
 from gdbheap.glibc.heap_view import HeapView
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

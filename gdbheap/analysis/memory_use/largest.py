@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from gdbheap.analysis.mappings.annotate import AnnotatedVMA
+from gdbheap.lazy import dataclass
 from gdbheap.process.live.proc_maps import ResidentBytes
 
 _MALLOC = frozenset({"main_heap", "arena_heap", "mmapped_chunk"})

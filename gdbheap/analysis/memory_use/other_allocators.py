@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
+from gdbheap.lazy import regex
 from gdbheap.process.process import Process
 
 # Name, what its library's file is called, and functions that a program which has it linked in defines.
 _KNOWN = (
-    ("jemalloc", re.compile(r"libjemalloc.*\.so"), ("mallctl", "je_mallctl", "_rjem_mallctl")),
-    ("tcmalloc", re.compile(r"libtcmalloc.*\.so"), ("tc_malloc", "MallocExtension_GetNumericProperty")),
-    ("mimalloc", re.compile(r"libmimalloc.*\.so"), ("mi_malloc",)),
+    ("jemalloc", regex(r"libjemalloc.*\.so"), ("mallctl", "je_mallctl", "_rjem_mallctl")),
+    ("tcmalloc", regex(r"libtcmalloc.*\.so"), ("tc_malloc", "MallocExtension_GetNumericProperty")),
+    ("mimalloc", regex(r"libmimalloc.*\.so"), ("mi_malloc",)),
 )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.analysis.mappings.annotate import annotate
@@ -12,7 +11,7 @@ from gdbheap.files import kernel_text
 from gdbheap.glibc.chunk_table import FREE_STATES, MMAPPED_ARENA, Chunk, ChunkTable, State
 from gdbheap.glibc.glibc_heap import GlibcHeap
 from gdbheap.glibc.layout import Layout
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 from gdbheap.process.address_space import VMA
 from gdbheap.process.live.pages import PageState, read_pages
 from gdbheap.process.live.proc_maps import HUGETLB

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from gdbheap.glibc.chunk_table import FREE_STATES, ChunkTable, State
 from gdbheap.glibc.heap_view import HeapView
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 
 _LIVE_STATES = (State.IN_USE, State.MALLOC_OWNED)
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gdbheap.allocators.blocks import Blocks
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 from gdbheap.machine.machine import Machine
 from gdbheap.process.address_space import AddressSpace
 from gdbheap.process.columns.tagless import Tags

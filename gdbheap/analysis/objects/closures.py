@@ -7,20 +7,18 @@ no operator new.
 
 from __future__ import annotations
 
-import re
-
 from gdbheap.analysis.objects.block_words import WORDS, BlockWords
 from gdbheap.analysis.objects.labels import Labels
 from gdbheap.analysis.objects.lookup import Lookup, values_of
-from gdbheap.lazy import np
+from gdbheap.lazy import np, regex
 from gdbheap.types.confidence import Confidence
 
-_MANAGER = re.compile(
+_MANAGER = regex(
     r"(?:std::_Function_handler<(?P<handler>.*)>|std::_Function_base::_Base_manager<(?P<base>.*)>)::_M_manager\(.*"
 )
-_CALLED = re.compile(r"\b(?:call|jmp)\w*\s+0x(?P<address>[0-9a-f]+)(?: <(?P<name>.*)>)?")
+_CALLED = regex(r"\b(?:call|jmp)\w*\s+0x(?P<address>[0-9a-f]+)(?: <(?P<name>.*)>)?")
 # (Not the one that is given a place.)
-_NEW = re.compile(r"\b_Znw[mj](?!\w)|operator new\(unsigned (?:long|int)\)")
+_NEW = regex(r"\b_Znw[mj](?!\w)|operator new\(unsigned (?:long|int)\)")
 _OF_MANAGERS = ("_Base_manager<", "_Function_handler<")
 _DEEPEST = 4
 _MOST_FUNCTIONS = 16

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gdbheap.allocators.blocks import Blocks
 from gdbheap.analysis.objects.labels import NO_LABEL, Labels
 from gdbheap.analysis.objects.lookup import Lookup
 from gdbheap.analysis.objects.name_objects import name_objects
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 from gdbheap.process.address_space import AddressSpace
 from gdbheap.process.named_address import NamedAddress
 from gdbheap.types.confidence import Confidence

@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import re
-
 from gdbheap.analysis.objects.block_words import BlockWords
 from gdbheap.analysis.objects.labels import Labels
 from gdbheap.analysis.objects.lookup import Lookup, values_of
-from gdbheap.lazy import np
+from gdbheap.lazy import np, regex
 from gdbheap.types.confidence import Confidence
 
 # gcc's names, linked ("_Z4readi.actor") or as gdb shows them, then clang's.
-_RESUME = re.compile(r"(?P<name>.+?)(?:\((?P<frame>.*)Frame\*\))?(?: \[clone )?\.(?:actor|resume)\]?(?: \(.*\))?")
+_RESUME = regex(r"(?P<name>.+?)(?:\((?P<frame>.*)Frame\*\))?(?: \[clone )?\.(?:actor|resume)\]?(?: \(.*\))?")
 _DESTROY = (".destroy", ".cleanup")
 
 

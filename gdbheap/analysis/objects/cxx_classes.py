@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from gdbheap.analysis.objects.block_words import WORDS, BlockWords
 from gdbheap.analysis.objects.labels import Labels
 from gdbheap.analysis.objects.lookup import Lookup, values_of
 from gdbheap.errors import MemoryFault
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 from gdbheap.types.confidence import Confidence
 
 # No part of an object lies further from its start.

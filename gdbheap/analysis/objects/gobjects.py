@@ -7,7 +7,6 @@ that libglib's data lead to.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
@@ -15,14 +14,14 @@ from gdbheap.analysis.objects.block_words import WORDS, BlockWords
 from gdbheap.analysis.objects.labels import Labels
 from gdbheap.analysis.objects.lookup import Lookup, values_of
 from gdbheap.errors import MemoryFault
-from gdbheap.lazy import np
+from gdbheap.lazy import np, regex
 from gdbheap.process.memory import WORD_FORMATS, text_at
 from gdbheap.types.confidence import Confidence
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_+-]{1,199}")
+_NAME = regex(r"[A-Za-z_][A-Za-z0-9_+-]{1,199}")
 # Words of a node up to the list of its ancestors; one of these holds the quark.
 _BEFORE_ANCESTORS = 14
 _FEWEST_WORDS = 6

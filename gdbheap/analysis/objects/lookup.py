@@ -4,10 +4,10 @@ blocks."""
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING
 
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 from gdbheap.process.named_address import NamedAddress
 from gdbheap.process.process import Process
 from gdbheap.process.symbols import SymbolAt

@@ -7,15 +7,13 @@ weak references that the interpreter manages, from 3.11 on), or malloc's debug h
 from __future__ import annotations
 
 import os
-import re
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.objects.block_words import BlockWords
 from gdbheap.analysis.objects.labels import Labels
 from gdbheap.analysis.objects.lookup import Lookup, values_of
 from gdbheap.errors import MemoryFault
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np, regex
 from gdbheap.process.memory import text_at
 from gdbheap.types.confidence import Confidence
 
@@ -24,7 +22,7 @@ if TYPE_CHECKING:
 
 # Words in front of an object.
 _HEADERS = (0, 2, 4, 6)
-_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_.<>-]{0,199}")
+_NAME = regex(r"[A-Za-z_][A-Za-z0-9_.<>-]{0,199}")
 # A type's type's type ... is `type`.
 _MOST_METACLASSES = 6
 _LARGEST = 1 << 20

@@ -3,9 +3,8 @@ ABI, 2.9.4)."""
 
 from __future__ import annotations
 
-import re
-
 from gdbheap.errors import MemoryFault
+from gdbheap.lazy import regex
 from gdbheap.process.memory import text_at
 from gdbheap.process.process import Process
 
@@ -13,7 +12,7 @@ _LONGEST = 512
 # No part of an object lies further from its start.
 _LARGEST = 1 << 24
 # "3Car", "N3app3CarE", "PKc", "i"; "*..." where it is compared by address.
-_NAME = re.compile(r"\*?(?P<name>[A-Za-z0-9_$.]+)")
+_NAME = regex(r"\*?(?P<name>[A-Za-z0-9_$.]+)")
 
 
 def type_name(process: Process, info: int) -> str:

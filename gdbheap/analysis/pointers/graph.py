@@ -7,7 +7,6 @@ what is kept is the edges and the first bytes of each block.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from heapq import merge
 from operator import itemgetter
 from typing import TYPE_CHECKING, Any
@@ -15,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 from gdbheap.allocators.blocks import Blocks
 from gdbheap.analysis.pointers.hidden import Hidden
 from gdbheap.analysis.pointers.pointer_scan import Bounds, PointerScan
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 from gdbheap.machine.machine import Machine
 from gdbheap.process.address_space import without
 from gdbheap.process.columns.first_words import HEAD

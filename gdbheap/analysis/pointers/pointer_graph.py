@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gdbheap.allocators.blocks import Blocks
@@ -21,7 +20,7 @@ from gdbheap.analysis.pointers.missing import missing_parts, unsure_parts
 from gdbheap.analysis.pointers.pointer_scan import PointerScan
 from gdbheap.analysis.pointers.roots import RootRegister, Roots, find_roots
 from gdbheap.analysis.pointers.thread_vectors import find_thread_vectors
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 from gdbheap.process.live.touched import out_of_reach, touched_spans
 from gdbheap.process.memory import ReadProgress
 from gdbheap.process.process import Process

@@ -5,12 +5,12 @@ from __future__ import annotations
 
 from bisect import bisect_left, bisect_right
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from gdbheap.allocators.heap import IN_USE, Heap
 from gdbheap.analysis.pointers.scanned import scanned
 from gdbheap.analysis.pointers.stack_blocks import unused_parts
 from gdbheap.errors import MemoryFault
+from gdbheap.lazy import dataclass
 from gdbheap.process.address_space import VMA, without
 from gdbheap.process.intervals import Intervals
 from gdbheap.process.live.in_kernel import read_in_kernel

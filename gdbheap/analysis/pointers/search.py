@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 from gdbheap.process.address_space import UNTOLD, AddressSpace
 from gdbheap.process.memory import Memory, ReadProgress, readable_pieces
 from gdbheap.process.process import Process

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Union
 
 from gdbheap.errors import HeapError, UsageError
+from gdbheap.lazy import dataclass, regex
 
 # The functions, and what each takes.
 FUNCTIONS: dict[str, tuple[str, ...]] = {
@@ -23,7 +22,7 @@ FUNCTIONS: dict[str, tuple[str, ...]] = {
     "malloc_trim": ("PAD",),
     "mallopt": ("PARAMETER", "VALUE"),
 }
-_NAME = re.compile(r"\s*([A-Za-z_]\w*)")
+_NAME = regex(r"\s*([A-Za-z_]\w*)")
 _OPEN, _CLOSE = "([{", ")]}"
 _QUOTES = "'\""
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.prediction.calls import PredictedCall
+from gdbheap.lazy import dataclass
 from gdbheap.model.machine import Step
 
 # The steps that tell where a block comes from, and where one that is freed goes to.

@@ -5,13 +5,12 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 
 from gdbheap.glibc.chunk_table import State
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.glibc.layout import Layout
 from gdbheap.glibc.sizes import request_to_size
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 from gdbheap.process.recording import Caller, Sample, Sampling
 
 # So few blocks more are no growth.

@@ -3,11 +3,10 @@ by nothing further down alone."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.retained.retained import Retained
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

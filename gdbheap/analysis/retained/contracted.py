@@ -7,13 +7,12 @@ neighbours, and only they lead to it. Who is below whom in a row follows from wh
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.pointers.adjacency import Adjacency
 from gdbheap.analysis.retained.chain_pieces import NONE, rows_in_order
 from gdbheap.analysis.retained.semi_dominators import immediate_dominators, number_depth_first
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -8,7 +8,6 @@ the layers are put back, each node below the nearest common ancestor of those th
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.pointers.adjacency import Adjacency
@@ -17,7 +16,7 @@ from gdbheap.analysis.retained.back_edges import BackEdges
 from gdbheap.analysis.retained.common_ancestors import CommonAncestors
 from gdbheap.analysis.retained.contracted import core_dominators
 from gdbheap.analysis.retained.sole_sources import sole_sources
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

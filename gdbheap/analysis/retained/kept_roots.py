@@ -13,7 +13,6 @@ pointer's, holds what nothing else does, and no more.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.pointers.adjacency import Adjacency
@@ -23,7 +22,7 @@ from gdbheap.analysis.pointers.roots import DATA, KERNEL, LOST_TRAIL, MAPPING, S
 from gdbheap.analysis.retained.root_groups import GLOBAL, LOCAL, STATIC, THREAD_LOCAL, RootGroups
 from gdbheap.analysis.retained.weak_pointers import weak_edges
 from gdbheap.analysis.types.block_types import BlockTypes, Confidence
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 from gdbheap.types.catalogue import NONE
 
 if TYPE_CHECKING:

@@ -6,14 +6,13 @@ program's data hang on. Containers and arrays of pointers stay whole; what has n
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.pointers.pointer_graph import PointerGraph
 from gdbheap.analysis.pointers.roots import LOST_TRAIL, MAPPING
 from gdbheap.analysis.retained.root_groups import RootGroups
 from gdbheap.analysis.types.block_types import BlockTypes
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 from gdbheap.types.catalogue import NONE, Catalogue, TypeKind
 from gdbheap.types.type_names import size_of, stripped
 

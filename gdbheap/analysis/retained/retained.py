@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.pointers.pointer_graph import PointerGraph
@@ -12,7 +11,7 @@ from gdbheap.analysis.retained.kept_roots import kept_roots, register_targets
 from gdbheap.analysis.retained.parts import Parts, find_parts
 from gdbheap.analysis.retained.root_groups import RootGroups
 from gdbheap.analysis.types.block_types import BlockTypes
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -3,15 +3,13 @@
 from __future__ import annotations
 
 import os
-import re
 from bisect import bisect_left
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.pointers.pointer_graph import PointerGraph
 from gdbheap.analysis.pointers.roots import DATA, KERNEL, LOST_TRAIL, MAPPING, REGISTER, STACK
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np, regex
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -24,7 +22,7 @@ _NUMBER = {kind: number for number, kind in enumerate(KINDS)}
 _WHOLE = (MAPPING, LOST_TRAIL)
 # The C library's own variables hold what it was lent: buffers, arguments of handlers, old words in what it has saved.
 # GLib's lead to all that its slices serve.
-_C_LIBRARY = re.compile(r"(libc|libpthread|ld|ld-linux.*|libglib-2\.0)[-.][^/]*|libc's struct pthread.*")
+_C_LIBRARY = regex(r"(libc|libpthread|ld|ld-linux.*|libglib-2\.0)[-.][^/]*|libc's struct pthread.*")
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.pointers.adjacency import Adjacency
@@ -10,7 +9,7 @@ from gdbheap.analysis.pointers.reach import UNSEEN, spread
 from gdbheap.analysis.retained.likely_owner import likely_owner
 from gdbheap.analysis.retained.nearest_of_several import cost_of, nearest_mask
 from gdbheap.analysis.retained.retained import Retained
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

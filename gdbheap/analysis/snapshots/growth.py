@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.objects.contents import is_class, is_text, text_of
 from gdbheap.analysis.snapshots.snapshot import Snapshot
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

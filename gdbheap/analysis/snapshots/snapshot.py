@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.allocators.blocks import Blocks
@@ -13,7 +12,7 @@ from gdbheap.analysis.objects.contents import describe, is_class, looks_like_tex
 from gdbheap.analysis.objects.lookup import Lookup
 from gdbheap.analysis.pointers.graph import read_heads
 from gdbheap.errors import HeapError
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 from gdbheap.process.columns.first_words import HEAD, FirstWords
 from gdbheap.process.memory import ReadProgress
 from gdbheap.process.process import Process

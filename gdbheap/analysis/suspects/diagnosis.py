@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding
 from gdbheap.analysis.suspects.recipe import recipe
 from gdbheap.analysis.suspects.suspected_writer import SuspectedWriter, probable_writer
+from gdbheap.lazy import dataclass
 
 _NOBODY = SuspectedWriter("unknown")
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
 
 from gdbheap.glibc.chunk_table import Chunk, State
 from gdbheap.glibc.heap_view import HeapView
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 from gdbheap.process.live.touched import touched_spans
 from gdbheap.process.memory import readable_pieces
 from gdbheap.process.process import Process

@@ -3,10 +3,9 @@ that came down from above."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.errors import MemoryFault
+from gdbheap.lazy import dataclass
 from gdbheap.process.memory import SMALLEST_PAGE
 
 # How much of the block below is looked at, and how far behind its end a text or a fill is followed.

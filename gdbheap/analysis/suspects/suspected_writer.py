@@ -3,7 +3,7 @@ must not be freed."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from gdbheap.analysis.facts.control import InNamedMapping
 from gdbheap.analysis.facts.fact import Fact
@@ -41,6 +41,7 @@ from gdbheap.analysis.suspects.run_over import below_start, run_across, stack_fr
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import MMAPPED_ARENA, Chunk, State
 from gdbheap.glibc.invariant import Invariant
+from gdbheap.lazy import dataclass
 
 LINKS = frozenset(("next", "fd", "bk", "fd_nextsize", "bk_nextsize", "key"))
 _SHORTEST_TEXT = 4

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 from gdbheap.types.catalogue import NONE, Catalogue
 from gdbheap.types.confidence import Confidence as Confidence
 from gdbheap.types.type_names import member_name, member_path, size_of, type_name

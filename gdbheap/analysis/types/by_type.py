@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.types.block_types import BlockTypes, Confidence
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 from gdbheap.types.catalogue import NONE
 from gdbheap.types.type_names import type_name
 

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.analysis.types.block_types import Confidence, How
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, fields, np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

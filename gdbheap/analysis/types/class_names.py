@@ -3,16 +3,15 @@ write template arguments in ways of their own."""
 
 from __future__ import annotations
 
-import re
-
+from gdbheap.lazy import regex
 from gdbheap.types.catalogue import NONE, TypeKind
 from gdbheap.types.type_book import TypeBook
 
 # What both write in different ways: a value's type ("(Policy)2", "3ul"), unnamed namespaces, C++11's inline namespace,
 # arguments of functions in the names of what is local to them.
-_CAST = re.compile(r"\((?:[A-Za-z_][\w:]*(?: [a-z]+)*)\)(?=-?\d)")
-_SUFFIX = re.compile(r"(?<=\d)(?:ul|u|l|ull|ll|UL|U|L)\b")
-_ABI = re.compile(r"\[abi:\w+\]|\b__cxx11::|\b__1::")
+_CAST = regex(r"\((?:[A-Za-z_][\w:]*(?: [a-z]+)*)\)(?=-?\d)")
+_SUFFIX = regex(r"(?<=\d)(?:ul|u|l|ull|ll|UL|U|L)\b")
+_ABI = regex(r"\[abi:\w+\]|\b__cxx11::|\b__1::")
 _WORDS = (("(anonymous namespace)::", ""), ("long unsigned int", "unsigned long"), ("long int", "long"))
 _LONGEST = 1 << 14
 

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.types.block_types import BlockTypes, Confidence
 from gdbheap.analysis.types.containers import ContainerKind, Containers, Objects, find_containers
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 from gdbheap.process.memory import Memory
 from gdbheap.types.catalogue import NONE
 from gdbheap.types.type_book import TypeBook

@@ -5,11 +5,10 @@ from __future__ import annotations
 
 import enum
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.types.libstdcxx import OWN_TEXT, instance_of
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 from gdbheap.process.columns.gather import gather_words
 from gdbheap.process.memory import Memory
 from gdbheap.types.catalogue import NONE, MemberKind, TypeKind

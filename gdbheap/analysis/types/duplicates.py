@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.types.block_types import BlockTypes
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 from gdbheap.process.columns.gather import gather_words
 from gdbheap.process.memory import Memory
 from gdbheap.types.catalogue import NONE, TypeKind

@@ -3,7 +3,6 @@ type in their names, and lie beside the pointer to it."""
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -15,7 +14,7 @@ from gdbheap.analysis.types.class_names import ClassNames, plain
 from gdbheap.analysis.types.fits import fits
 from gdbheap.analysis.types.static_words import words_into
 from gdbheap.analysis.types.typing_state import TypingState
-from gdbheap.lazy import np
+from gdbheap.lazy import np, regex
 from gdbheap.process.columns.gather import gather_words
 from gdbheap.types.catalogue import NONE
 
@@ -25,7 +24,7 @@ if TYPE_CHECKING:
     Column = NDArray[np.int64]
     Words = NDArray[np.uint64]
 
-_ANY = re.compile(r"std::any::_Manager_external<(?P<type>.*)>::_S_manage\(.*")
+_ANY = regex(r"std::any::_Manager_external<(?P<type>.*)>::_S_manage\(.*")
 _HANDLERS = ("std::_Function_handler<", "std::_Function_base::_Base_manager<")
 # So many different functions are asked about, the most frequent first.
 _MOST = 1 << 12
@@ -145,8 +144,8 @@ class _Held:
             found.setdefault(_plain_functor(names[-1]), []).append(functor)
 
 
-_LAMBDA = re.compile(r"\{lambda(?P<parameters>\(.*?\))#\d+\}")
-_CALL = re.compile(r"::operator\(\)\([^()]*\)(?: const)?")
+_LAMBDA = regex(r"\{lambda(?P<parameters>\(.*?\))#\d+\}")
+_CALL = regex(r"::operator\(\)\([^()]*\)(?: const)?")
 
 
 def _plain_functor(name: str) -> str:

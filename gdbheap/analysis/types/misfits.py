@@ -4,13 +4,12 @@ else where its pointers should be. They may have been overwritten, or freed and 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import islice
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.types.block_types import BlockTypes, Confidence, How, Misfit
 from gdbheap.errors import MemoryFault
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 from gdbheap.process.columns.gather import gather_words
 from gdbheap.types.catalogue import NONE, TypeKind
 from gdbheap.types.pointers import begins_with, pointers_of

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.types.evidence import evidence, is_kin, oddities
 from gdbheap.analysis.types.slots import MIXED, VOID
 from gdbheap.analysis.types.texts import is_text
 from gdbheap.analysis.types.typing_state import TypingState
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 from gdbheap.types.catalogue import TypeKind
 
 if TYPE_CHECKING:

@@ -4,7 +4,7 @@ one: its base class, its first member, its links of a list."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.types.block_types import Confidence, How
@@ -16,7 +16,7 @@ from gdbheap.analysis.types.fits import fits, fits_loosely
 from gdbheap.analysis.types.readings import WRONG, container_signs, reading
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.analysis.types.words import TypedWords
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 from gdbheap.types.catalogue import TypeKind
 
 if TYPE_CHECKING:

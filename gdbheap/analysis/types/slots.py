@@ -4,10 +4,9 @@ all layouts lie one behind the other in one table, so that one step of numpy ser
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 from gdbheap.types.catalogue import NONE, MemberKind, TypeInfo, TypeKind
 from gdbheap.types.type_book import TypeBook
 

@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.types.readings import WRONG
 from gdbheap.analysis.types.tag import Tag
 from gdbheap.analysis.types.typing_state import TypingState
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 from gdbheap.process.columns.gather import gather_words
 from gdbheap.types.catalogue import NONE, MemberKind, TypeKind
 from gdbheap.types.type_book import TypeBook

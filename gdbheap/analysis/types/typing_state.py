@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.objects.lookup import Lookup
@@ -13,7 +12,7 @@ from gdbheap.analysis.types.claims import Claims
 from gdbheap.analysis.types.embedded import Embedded
 from gdbheap.analysis.types.slots import Layouts
 from gdbheap.analysis.types.tag import Pool, Tag
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 from gdbheap.process.columns.ranges import Ranges
 from gdbheap.process.process import Process
 from gdbheap.types.catalogue import Catalogue

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.types.slots import BYTES, PADDING
 from gdbheap.analysis.types.typing_state import TypingState
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, fields, np
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from gdbheap.elf.budget import Budget
@@ -12,6 +11,7 @@ from gdbheap.elf.code.scopes import FunctionScope, names_of
 from gdbheap.elf.dies import children_of, referred
 from gdbheap.elf.unwind.expression import MemoryPlace, Surroundings, Worth, evaluate
 from gdbheap.errors import MemoryFault
+from gdbheap.lazy import dataclass
 
 _SITES = ("DW_TAG_call_site", "DW_TAG_GNU_call_site")
 _PARAMETERS = ("DW_TAG_call_site_parameter", "DW_TAG_GNU_call_site_parameter")

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 from gdbheap.elf.budget import Budget
@@ -19,6 +18,7 @@ from gdbheap.elf.elf_reader import UNPARSABLE
 from gdbheap.elf.unwind.expression import Surroundings
 from gdbheap.elf.unwind.tables import CfiTables
 from gdbheap.elf.unwind.unwinder import StackLevel
+from gdbheap.lazy import dataclass
 from gdbheap.process.process import Module, Process
 
 # For what is asked of types: a few entries each.

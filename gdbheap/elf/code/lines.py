@@ -5,10 +5,10 @@ from __future__ import annotations
 import bisect
 import itertools
 import os
-from dataclasses import dataclass
 from typing import Any
 
 from gdbheap.elf.dies import name_of
+from gdbheap.lazy import dataclass
 
 _MOST_ENTRIES = 4_000_000
 

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from gdbheap.elf.budget import Budget
 from gdbheap.elf.code.units import ranges_of
 from gdbheap.elf.dies import children_of, name_of, referred
+from gdbheap.lazy import dataclass
 
 _FUNCTION, _INLINED, _BLOCK = "DW_TAG_subprogram", "DW_TAG_inlined_subroutine", "DW_TAG_lexical_block"
 _HOLDS_FUNCTIONS = ("DW_TAG_namespace", "DW_TAG_module", "DW_TAG_structure_type", "DW_TAG_class_type")

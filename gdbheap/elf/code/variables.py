@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from gdbheap.elf.budget import Budget
@@ -13,6 +12,7 @@ from gdbheap.elf.code.type_words import stripped
 from gdbheap.elf.dies import children_of, constant_of, name_of, type_of
 from gdbheap.elf.unwind.expression import InRegister, MemoryPlace, Surroundings, Worth, evaluate
 from gdbheap.errors import MemoryFault
+from gdbheap.lazy import dataclass
 
 _MOST_VARIABLES = 512
 _MOST_ENTRIES = 10_000

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from elftools.common.exceptions import DWARFError
 
 from gdbheap.elf.types.forms import FORMS, IMPLICIT, PRESENT, REFERENCES, TEXTS, FormMeaning, Reader, sleb, uleb
+from gdbheap.lazy import dataclass
 
 _NUMBERS = (FormMeaning.NUMBER,)
 _PLACES = (FormMeaning.NUMBER, FormMeaning.BLOCK)

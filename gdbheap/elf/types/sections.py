@@ -6,7 +6,6 @@ import importlib
 import struct
 import zlib
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any
 
 from elftools.common.exceptions import ELFError
@@ -14,6 +13,7 @@ from elftools.elf.elffile import ELFFile
 
 from gdbheap.elf.elf_facts import build_id_in
 from gdbheap.elf.opened_elf import data_of, open_elf
+from gdbheap.lazy import dataclass
 
 # Debug information of more than this, inflated, is not read.
 MOST_INFO = 256 << 20

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import re
 from array import array
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gdbheap.elf.types.rows import NO_PLACE, TRANSPARENT, Rows
-from gdbheap.lazy import np
+from gdbheap.lazy import np, regex
 from gdbheap.types.catalogue import NONE, MemberKind, Storage, TypeKind, Variable
 from gdbheap.types.columns import TypeColumns, no_types
 from gdbheap.types.merge import chosen, merged, renumbered
@@ -19,7 +18,7 @@ if TYPE_CHECKING:
 # 2^6 steps of const and volatile, and as many arrays of arrays, are followed.
 _DOUBLINGS, _LONGEST_CHAIN = 6, 64
 _MOST_SIZE = 1 << 31
-_MOVED = re.compile(r"std::remove_reference<(.*?)&*>::type")
+_MOVED = regex(r"std::remove_reference<(.*?)&*>::type")
 # A definition that refers to what was inlined, and that to the declaration in the class.
 _LONGEST_ORIGIN = 3
 

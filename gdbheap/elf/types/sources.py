@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 import struct
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from elftools.common.exceptions import ELFError
 
@@ -16,6 +16,7 @@ from gdbheap.elf.types.rows import FILE_SHIFT
 from gdbheap.elf.types.sections import DebugSections
 from gdbheap.elf.types.texts import UnitTexts
 from gdbheap.elf.types.units import Unit
+from gdbheap.lazy import dataclass
 
 # The columns of a .dwp file's index: what part of which section is a unit's.
 _INDEXED = {1: "info", 2: "types", 3: "abbrev", 6: "str_offsets"}

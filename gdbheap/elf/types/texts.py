@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
 import struct
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.elf.types.forms import FormMeaning
+from gdbheap.lazy import regex
 
 if TYPE_CHECKING:
     from gdbheap.elf.types.abbreviations import Plan
@@ -20,7 +20,7 @@ _SPELLINGS = {
     "long int": "long",
     "short int": "short",
 }
-_SPELLING = re.compile(rf"\b({'|'.join(_SPELLINGS)})\b")
+_SPELLING = regex(rf"\b({'|'.join(_SPELLINGS)})\b")
 # Names of templates of templates are long; a text without an end is not looked for far.
 _LONGEST = 1 << 16
 _MOST_KNOWN = 32 << 20

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from elftools.common.exceptions import DWARFError
 
 from gdbheap.elf.types.abbreviations import Widths
+from gdbheap.lazy import dataclass
 
 # A section of 256 MiB has a hundred thousand.
 _MOST_UNITS = 500_000

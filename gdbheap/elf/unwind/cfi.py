@@ -5,12 +5,13 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import IntEnum
 
 from elftools.common.exceptions import DWARFError
 
 from gdbheap.elf.types.forms import sleb, uleb
+from gdbheap.lazy import dataclass
 
 # No honest entry is longer.
 _LONGEST = 1 << 16

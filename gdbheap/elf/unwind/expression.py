@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from elftools.common.exceptions import DWARFError
 
 from gdbheap.elf.types.forms import sleb, uleb
+from gdbheap.lazy import dataclass
 
 _MOST_STEPS = 1 << 12
 _MOST_STACK = 256

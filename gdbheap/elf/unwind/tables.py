@@ -5,7 +5,6 @@ from __future__ import annotations
 
 import bisect
 from collections.abc import Iterator
-from dataclasses import dataclass
 from typing import Any
 
 from elftools.elf.elffile import ELFFile
@@ -20,6 +19,7 @@ from gdbheap.elf.small_debug_file import SmallFile
 from gdbheap.elf.types.module_files import debug_files
 from gdbheap.elf.unwind.cfi import OMITTED, CfiSection, Description
 from gdbheap.errors import MemoryFault
+from gdbheap.lazy import dataclass
 from gdbheap.process.images.auxv import AT_SYSINFO_EHDR
 from gdbheap.process.images.elf_headers import permissions_of
 from gdbheap.process.images.elf_image import read_image

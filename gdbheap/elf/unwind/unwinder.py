@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass
 
 from gdbheap.elf.elf_reader import UNPARSABLE
 from gdbheap.elf.unwind.cfi import Description, RuleKind, Rules, UnwindRule, rules_at
 from gdbheap.elf.unwind.expression import InRegister, MemoryPlace, Surroundings, Worth, evaluate
 from gdbheap.elf.unwind.tables import CfiTables
 from gdbheap.errors import MemoryFault
+from gdbheap.lazy import dataclass
 from gdbheap.process.process import Process, Thread
 
 

@@ -4,7 +4,7 @@ malloc put before it."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from gdbheap.errors import HeapError, MemoryFault, NoHeap, NoSymbols, UnusedHeap
 from gdbheap.glibc.layout import BUILT_IN, DWARF, SIGNATURE, SYMBOL, Located
@@ -12,6 +12,7 @@ from gdbheap.glibc.locate import builtin_structs
 from gdbheap.glibc.locate.find_libc import Libc, data_ranges, other_mallocs
 from gdbheap.glibc.locate.locate_arena import MAX_ARENAS, find_main_arenas, is_blank
 from gdbheap.glibc.locate.locate_mp import find_mps
+from gdbheap.lazy import dataclass
 from gdbheap.process.cstruct import CStruct
 from gdbheap.process.process import Process
 

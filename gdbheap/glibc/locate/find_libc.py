@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from gdbheap.errors import MemoryFault, NoHeap
+from gdbheap.lazy import dataclass, regex
 from gdbheap.process.address_space import VMA
 from gdbheap.process.dynamic_symbols import DynamicSymbols
 from gdbheap.process.images.auxv import AT_BASE
@@ -17,11 +16,11 @@ from gdbheap.process.process import Module, Process
 from gdbheap.process.symbols import ModuleSymbols, SymbolsOf
 
 _DELETED = " (deleted)"
-_GLIBC = re.compile(r"libc\.so\.6(\.1)?|libc-2\.\d+(\.9000)?\.so")
-_SONAME = re.compile(r"libc\.so\.6(\.1)?")
-_MALLOC_DEBUG = re.compile(r"libc_malloc_debug\.so(\.\d+)?")
-_OTHER_LIBC = re.compile(r"ld-musl-.*|libc\.musl-.*|libc\.so|ld-uClibc.*|libuClibc.*")
-_OTHER_MALLOC = re.compile(r"lib(jemalloc|tcmalloc|mimalloc|hoard|snmalloc|rpmalloc|[alt]san)[-_.].*")
+_GLIBC = regex(r"libc\.so\.6(\.1)?|libc-2\.\d+(\.9000)?\.so")
+_SONAME = regex(r"libc\.so\.6(\.1)?")
+_MALLOC_DEBUG = regex(r"libc_malloc_debug\.so(\.\d+)?")
+_OTHER_LIBC = regex(r"ld-musl-.*|libc\.musl-.*|libc\.so|ld-uClibc.*|libuClibc.*")
+_OTHER_MALLOC = regex(r"lib(jemalloc|tcmalloc|mimalloc|hoard|snmalloc|rpmalloc|[alt]san)[-_.].*")
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,7 @@ reason."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import FLAG_MASK
@@ -21,6 +21,7 @@ from gdbheap.glibc.locate.probing import (
     probe_tcache_key,
 )
 from gdbheap.glibc.locate.tcache_signature import tcache_struct_at
+from gdbheap.lazy import dataclass
 from gdbheap.process.cstruct import CStruct
 from gdbheap.process.process import Process
 

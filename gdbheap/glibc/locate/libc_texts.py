@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator
 
 from gdbheap.glibc.locate.find_libc import Libc
+from gdbheap.lazy import regex
 from gdbheap.process.images.elf_headers import PF_W, PT_LOAD
 from gdbheap.process.memory import readable_pieces
 from gdbheap.process.process import Process
 
-_BANNER = re.compile(rb"(?:stable|development) release version (\d+\.\d+)")
+_BANNER = regex(rb"(?:stable|development) release version (\d+\.\d+)")
 _MALLOC_TEXT = b"malloc(): "
 MAX_SEGMENT = 64 << 20
 

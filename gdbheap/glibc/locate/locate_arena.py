@@ -8,12 +8,11 @@ must start for `next` to lead back to it.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.locate import builtin_structs
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 from gdbheap.process.columns.word_windows import windows
 from gdbheap.process.cstruct import CStruct, StructValue
 from gdbheap.process.process import Process

@@ -5,13 +5,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.layout import SIGNATURE, SYMBOL, Located, ThreadMalloc
 from gdbheap.glibc.locate.find_libc import Libc, holds
 from gdbheap.glibc.locate.tcache_signature import tcache_struct_at
 from gdbheap.glibc.locate.thread_tls import ThreadBlock, find_block, tls_place
+from gdbheap.lazy import dataclass
 from gdbheap.process.memory import WORD_FORMATS, readable_pieces
 from gdbheap.process.process import Process
 from gdbheap.process.threads.thread_pointers import has_control_block

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.locate.find_libc import Libc
+from gdbheap.lazy import dataclass
 from gdbheap.process.images.elf_headers import PT_TLS
 from gdbheap.process.images.elf_image import Segment
 from gdbheap.process.images.link_map import TlsPlace, find_tls

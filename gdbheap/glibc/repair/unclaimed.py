@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 from bisect import bisect_left
-from dataclasses import dataclass
 
+from gdbheap.lazy import dataclass
 from gdbheap.process.address_space import VMA
 from gdbheap.process.process import Process
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from itertools import islice
 from typing import TYPE_CHECKING
 
@@ -13,7 +13,7 @@ from gdbheap.glibc.invariant import Invariant
 from gdbheap.glibc.layout import Layout
 from gdbheap.glibc.repair.culprit import blame
 from gdbheap.glibc.walk.walk import AT_LIMIT, BAD_SIZE, FENCEPOST, INTERRUPTED, UNREADABLE, Walk, Walker
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 from gdbheap.process.fault import Fault
 from gdbheap.process.memory import Memory, Words, readable_pieces
 

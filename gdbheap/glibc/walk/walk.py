@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.layout import Layout
 from gdbheap.glibc.walk.chain import Chain
 from gdbheap.glibc.walk.links import may_be_listed
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 from gdbheap.process.memory import BLOCK, SMALLEST_PAGE, Memory, ReadProgress
 
 if TYPE_CHECKING:

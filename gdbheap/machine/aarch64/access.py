@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-import re
-
+from gdbheap.lazy import regex
 from gdbheap.machine.aarch64.operand_size import operand_size
 from gdbheap.machine.instruction import READ, WRITE
 
 # Prefetches do not fault; of SVE's loads those of ldnf1 do not.
-_SILENT = re.compile(r"prfu?m|rprfm|prf[bhwd]|ldnf1\w*")
+_SILENT = regex(r"prfu?m|rprfm|prf[bhwd]|ldnf1\w*")
 # LSE's atomics, whose names begin with ld as well: they read and write.
-_ATOMIC = re.compile(
+_ATOMIC = regex(
     r"t?(ld|st)(add|clr|eor|set|[us](max|min))p?(a|l|al)?[bh]?|t?swpt?p?(a|l|al)?[bh]?|r?(swp|cas)p?(a|l|al)?[bh]?|"
     r"cas?p?t?(a|l|al)?[bh]?"
 )
-_STORE = re.compile(r"st(?!add|clr|eor|set|[us](max|min))\w+|stz?2?g|stzgm")
-_LOAD = re.compile(r"ld\w+")
+_STORE = regex(r"st(?!add|clr|eor|set|[us](max|min))\w+|stz?2?g|stzgm")
+_LOAD = regex(r"ld\w+")
 # What fails where its address is no multiple of what it accesses: exclusives, atomics, and on processors without LSE2
 # what acquires and releases. (With it only what crosses a boundary of 16 bytes fails.)
-_ORDERED = re.compile(
-    r"ld(l?a|a?x|lax)[rp][bh]?|ldapr[bh]?|st(l?l|l?x)[rp][bh]?|ldapurs?[bhw]?|stlur[bh]?|ldiapp|stilp"
-)
+_ORDERED = regex(r"ld(l?a|a?x|lax)[rp][bh]?|ldapr[bh]?|st(l?l|l?x)[rp][bh]?|ldapurs?[bhw]?|stlur[bh]?|ldiapp|stilp")
 _GRANULE = 16
-_BY_GRANULE = re.compile(r"stg|st2g|stzg|stz2g|stgp")
+_BY_GRANULE = regex(r"stg|st2g|stzg|stz2g|stgp")
 
 
 def is_silent(mnemonic: str) -> bool:

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 
+from gdbheap.lazy import regex
+
 # Branches to an address, which binutils writes without a mark.
-_BRANCHES = re.compile(r"b|bl|b\.\w+|bc\.\w+|cbn?z|tbn?z|adrp?")
-_LAST = re.compile(r"#(0x[0-9a-f]+)$")
+_BRANCHES = regex(r"b|bl|b\.\w+|bc\.\w+|cbn?z|tbn?z|adrp?")
+_LAST = regex(r"#(0x[0-9a-f]+)$")
 # Of these the numbers are hexadecimal (but for a distance that is shifted by), of all others decimal.
-_IN_HEX = re.compile(r"adds?|subs?|cm[np]|mov[nzk]?|ands?|orr|eor|tst|svc|hvc|smc|brk|hlt|dcps[123]|msr|ccm[np]|sysl?")
-_NUMBER = re.compile(r"(?P<before>lsl|lsr|asr|ror|[su]xt[bhwx]|msl)? ?#(?P<sign>-?)(?P<value>0x[0-9a-f]+|\d+)\b(?!\.)")
+_IN_HEX = regex(r"adds?|subs?|cm[np]|mov[nzk]?|ands?|orr|eor|tst|svc|hvc|smc|brk|hlt|dcps[123]|msr|ccm[np]|sysl?")
+_NUMBER = regex(r"(?P<before>lsl|lsr|asr|ror|[su]xt[bhwx]|msl)? ?#(?P<sign>-?)(?P<value>0x[0-9a-f]+|\d+)\b(?!\.)")
 
 
 def binutils_text(mnemonic: str, operands: str) -> tuple[str, str]:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from gdbheap.lazy import regex
 from gdbheap.machine.aarch64.access import access_of, is_silent
 from gdbheap.machine.aarch64.operand import decode, split_operands
 from gdbheap.machine.aarch64.operand_size import operand_size
@@ -18,20 +19,18 @@ _WORD = 8
 # What a call leaves as it was, of the registers that are followed.
 _KEPT = frozenset((*(f"x{number}" for number in range(19, 30)), "sp"))
 _NAMES = (*(f"x{number}" for number in range(31)), "sp")
-_COMMENT = re.compile(r"\s*(//|; undefined).*")
-_CONDITIONAL = re.compile(r"(?:b\.\w+|bc\.\w+|cbn?z|tbn?z)\s.*?(?P<target>0x[0-9a-f]+)(?:\s+<.*)?$")
-_BRACKETS = re.compile(r"\[(?P<inside>[^\]]*)\](?P<writes_back>!?)")
-_EXTENSION = re.compile(r"(?P<kind>lsl|[us]xt[wx])(?: #(?P<shift>\w+))?")
-_NUMBER = re.compile(r"#(?P<value>-?(?:0x[0-9a-f]+|\d+))")
-_ADDRESS = re.compile(r"(?P<value>0x[0-9a-f]+)\b")
+_COMMENT = regex(r"\s*(//|; undefined).*")
+_CONDITIONAL = regex(r"(?:b\.\w+|bc\.\w+|cbn?z|tbn?z)\s.*?(?P<target>0x[0-9a-f]+)(?:\s+<.*)?$")
+_BRACKETS = regex(r"\[(?P<inside>[^\]]*)\](?P<writes_back>!?)")
+_EXTENSION = regex(r"(?P<kind>lsl|[us]xt[wx])(?: #(?P<shift>\w+))?")
+_NUMBER = regex(r"#(?P<value>-?(?:0x[0-9a-f]+|\d+))")
+_ADDRESS = regex(r"(?P<value>0x[0-9a-f]+)\b")
 # They write no general register.
-_READS = re.compile(
-    r"cmp|cmn|tst|ccm[pn]|nop|hint|bti|fc?cmpe?|prf\w+|d[ms]b|isb|brk|yield|b|br|b\.\w+|[ct]bn?z|ret\w*"
-)
+_READS = regex(r"cmp|cmn|tst|ccm[pn]|nop|hint|bti|fc?cmpe?|prf\w+|d[ms]b|isb|brk|yield|b|br|b\.\w+|[ct]bn?z|ret\w*")
 # They have two destinations, or a source before the destination.
-_SECOND = re.compile(r"ld(n|a?x)?p(sw)?|(ld(add|clr|eor|set|[us](max|min))|swp|cas)\w*")
-_PLAIN_LOAD = re.compile(r"ldu?r(?P<part>s?[bhw])?|ld(a|x|ax|apr)r?")
-_PLAIN_STORE = re.compile(r"stu?r|stlr")
+_SECOND = regex(r"ld(n|a?x)?p(sw)?|(ld(add|clr|eor|set|[us](max|min))|swp|cas)\w*")
+_PLAIN_LOAD = regex(r"ldu?r(?P<part>s?[bhw])?|ld(a|x|ax|apr)r?")
+_PLAIN_STORE = regex(r"stu?r|stlr")
 
 
 def follow(code: CodeLines, at: int) -> Registers:

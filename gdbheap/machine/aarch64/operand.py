@@ -6,27 +6,28 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from gdbheap.lazy import regex
 from gdbheap.machine.aarch64.access import access_of, alignment_of, is_silent
 from gdbheap.machine.aarch64.operand_size import operand_size
 from gdbheap.machine.instruction import CALL, JUMP, READ, RETURN, WRITE, Instruction, MemoryOperand
 
 _MASK = (1 << 64) - 1
 # A comment of the disassembler's.
-_COMMENT = re.compile(r"\s*(//|; undefined).*")
-_BRACKETS = re.compile(r"\[(?P<inside>[^\]]*)\](?P<writes_back>!?)")
-_EXTENSION = re.compile(r"(?P<kind>lsl|[us]xt[wx])(?: #(?P<shift>\w+))?")
-_NUMBER = re.compile(r"#?(?P<value>-?(?:0x[0-9a-f]+|\d+))")
-_ADDRESS = re.compile(r"0x[0-9a-f]+\b")
-_VECTOR = re.compile(r"z\d+\.[sd]")
-_LITERAL = re.compile(r"ldr(sw)?")
-_FLOW = re.compile(r"(?P<call>blr?(?:a[ab]z?)?)|(?P<return>ret(?:a[ab]\w*)?)|(?P<jump>br?(?:a[ab]z?)?)")
+_COMMENT = regex(r"\s*(//|; undefined).*")
+_BRACKETS = regex(r"\[(?P<inside>[^\]]*)\](?P<writes_back>!?)")
+_EXTENSION = regex(r"(?P<kind>lsl|[us]xt[wx])(?: #(?P<shift>\w+))?")
+_NUMBER = regex(r"#?(?P<value>-?(?:0x[0-9a-f]+|\d+))")
+_ADDRESS = regex(r"0x[0-9a-f]+\b")
+_VECTOR = regex(r"z\d+\.[sd]")
+_LITERAL = regex(r"ldr(sw)?")
+_FLOW = regex(r"(?P<call>blr?(?:a[ab]z?)?)|(?P<return>ret(?:a[ab]\w*)?)|(?P<jump>br?(?:a[ab]z?)?)")
 # SVE's loads and stores of elements: ld1w, st3b, ldff1sb, ldnt1d (ld1 alone is Neon's). By their predicate any of the
 # elements may be the one that fails, as any of a gather's.
-_PREDICATED = re.compile(r"(ld|st)(ff|nt)?[1-4]s?[bhwdq]")
+_PREDICATED = regex(r"(ld|st)(ff|nt)?[1-4]s?[bhwdq]")
 _ELEMENTS = {"b": 1, "h": 2, "s": 4, "d": 8, "q": 16}
 # What is left of an address when its authentication code (PAC) is taken off: with 48 bits of address.
 _WITHOUT_CODE = (1 << 48) - 1
-_COPY = re.compile(r"cpy\w*|set(?:g?[pme])\w*")
+_COPY = regex(r"cpy\w*|set(?:g?[pme])\w*")
 # The block that `dc zva` clears, on all processors but Fujitsu's A64FX (whose blocks have 256 bytes).
 _BLOCK = 64
 

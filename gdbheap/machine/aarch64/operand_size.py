@@ -5,6 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from gdbheap.lazy import regex
+
 _REGISTERS = {"b": 1, "h": 2, "s": 4, "w": 4, "d": 8, "x": 8, "q": 16}
 _SUFFIXES = {"b": 1, "h": 2, "w": 4, "d": 8, "q": 16}
 _FIXED = {
@@ -12,14 +14,14 @@ _FIXED = {
     "st2g": 32, "stz2g": 32, "stgp": 16, "ldpsw": 8,
 }  # fmt: skip
 # Names that end in what is a size elsewhere.
-_BY_NAME = re.compile(r"(?:ld|st|swp|cas|rcw)\w*?s?(?P<size>[bh])|ld\w*s(?P<word>w)")
-_PAIR = re.compile(r"(ld|st)n?p|ldt?np|sttn?p|ldtp|(ld|st)l?a?xp|(ldadd|ldclr|ldset|swp|cas)p\w*|ldiapp|stilp")
-_STATUS = re.compile(r"stl?x[rp][bh]?")
-_NEON = re.compile(r"(ld|st)(?P<count>[1-4])(?P<all>r?)")
-_LANES = re.compile(r"\{(?P<list>[^}]*)\}(?P<lane>\[\d+\])?")
-_ARRANGEMENT = re.compile(r"v\d+\.(?P<count>\d*)(?P<element>[bhsdq])")
-_SVE = re.compile(r"(ld|st)(ff|nt)?[1-4]s?(?P<size>[bhwdq])")
-_BROADCAST = re.compile(r"ld1r(?P<many>[qo]?)s?(?P<size>[bhwd])")
+_BY_NAME = regex(r"(?:ld|st|swp|cas|rcw)\w*?s?(?P<size>[bh])|ld\w*s(?P<word>w)")
+_PAIR = regex(r"(ld|st)n?p|ldt?np|sttn?p|ldtp|(ld|st)l?a?xp|(ldadd|ldclr|ldset|swp|cas)p\w*|ldiapp|stilp")
+_STATUS = regex(r"stl?x[rp][bh]?")
+_NEON = regex(r"(ld|st)(?P<count>[1-4])(?P<all>r?)")
+_LANES = regex(r"\{(?P<list>[^}]*)\}(?P<lane>\[\d+\])?")
+_ARRANGEMENT = regex(r"v\d+\.(?P<count>\d*)(?P<element>[bhsdq])")
+_SVE = regex(r"(ld|st)(ff|nt)?[1-4]s?(?P<size>[bhwdq])")
+_BROADCAST = regex(r"ld1r(?P<many>[qo]?)s?(?P<size>[bhwd])")
 
 
 def operand_size(mnemonic: str, operands: tuple[str, ...], registers: Mapping[str, int]) -> int:

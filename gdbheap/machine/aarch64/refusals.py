@@ -5,25 +5,26 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 
+from gdbheap.lazy import regex
 from gdbheap.machine.instruction import CALL, JUMP, Instruction
 from gdbheap.machine.refusal import Refusal, Why
 
 # Exceptions that programs may not take or return from; maintenance of tables and caches that is the kernel's.
-_OF_SYSTEMS = re.compile(r"hvc|smc|eret(a[ab])?|drps|dcps[123]|tlbip?|at|ldgm|stgm|stzgm")
-_CACHES = re.compile(r"(i|c|ci)?(sw|gsw|gdsw)|i(g|gd)?vac|i(al)?luis|iallu(is)?")
-_KERNEL_REGISTER = re.compile(r"\w+_el(1|2|3|12)|daif(set|clr)|spsel|pan|uao|allint|s\d_[1-7]_\w+")
+_OF_SYSTEMS = regex(r"hvc|smc|eret(a[ab])?|drps|dcps[123]|tlbip?|at|ldgm|stgm|stzgm")
+_CACHES = regex(r"(i|c|ci)?(sw|gsw|gdsw)|i(g|gd)?vac|i(al)?luis|iallu(is)?")
+_KERNEL_REGISTER = regex(r"\w+_el(1|2|3|12)|daif(set|clr)|spsel|pan|uao|allint|s\d_[1-7]_\w+")
 # Programs have the registers of EL0, and the kernel reads for them what identifies a processor.
 _REGISTERS = ("mrs", "msr", "mrrs", "msrr")
-_IDENTITIES = re.compile(r"(m[iv]?pidr|midr|revidr|mpidr|id_\w+)_el1")
+_IDENTITIES = regex(r"(m[iv]?pidr|midr|revidr|mpidr|id_\w+)_el1")
 # BTYPE in pstate: an indirect branch led to the instruction (blr makes it 2), which is none of the landing pads. It is
 # kept for pages without landing pads too: that every processor has the instruction tells that it was this.
 _BRANCH_SHIFT, _BY_CALL = 10, 2
-_OF_ALL = re.compile(
+_OF_ALL = regex(
     r"nop|mov[knz]?|adds?|subs?|adrp?|ands?|orr|eor|mul|neg|(ld|st)p|(ld|st)u?r[bh]?|cmp|tst|cb(n?z)|tb(n?z)|"
     r"bl?r?|b\.\w+|ret"
 )
 # A wrong code of a pointer's is refused at once where the processor has FPAC.
-_AUTHENTICATES = re.compile(r"aut\w+|reta[ab]\w*|blra[ab]z?|bra[ab]z?|ldra[ab]")
+_AUTHENTICATES = regex(r"aut\w+|reta[ab]\w*|blra[ab]z?|bra[ab]z?|ldra[ab]")
 # gcc's __builtin_trap() and clang's; sanitizers that trap have their check in the lower byte.
 _COMPILERS = frozenset((0x3E8, 1, *range(0x5500, 0x5600)))
 

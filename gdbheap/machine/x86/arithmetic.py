@@ -5,11 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Mapping
 
+from gdbheap.lazy import regex
 from gdbheap.machine.code import FloatingPoint
 from gdbheap.machine.instruction import Instruction
 
 _SUFFIXES = {"l": 4, "q": 8, "w": 2, "b": 1}
-_NAMES = re.compile(
+_NAMES = regex(
     r"(?P<wide>r(?:[a-d]x|[sd]i|[sb]p|\d+))|(?P<long>e(?:[a-d]x|[sd]i|[sb]p)|r\d+d)|"
     r"(?P<short>[a-d]x|[sd]i|[sb]p|r\d+w)|(?P<byte>[a-d]l|[sd]il|r\d+b)"
 )

@@ -4,20 +4,22 @@ from __future__ import annotations
 
 import re
 
+from gdbheap.lazy import regex
+
 # Those that need no letter for their size where an operand is a register.
-_SIZED = re.compile(
+_SIZED = regex(
     r"(mov|movabs|add|sub|cmp|test|and|or|xor|lea|push|pop|inc|dec|neg|not|shl|shr|sar|sal|rol|ror|rcl|rcr|shld|shrd|"
     r"imul|mul|div|idiv|adc|sbb|xchg|xadd|cmpxchg|bt|bts|btr|btc|bsf|bsr|bswap|tzcnt|lzcnt|popcnt|cmov[a-z]+|stos|"
     r"lods|scas|in|out)[bwlq]"
 )
-_STACK = re.compile(r"(call|jmp|ret|leave|push|pop|pushf|popf)[lq]")
-_JUMP = re.compile(r"(?:.* )?(?:call|j|loop|xbegin)\w*")
-_NUMBER = re.compile(r"(?<![\w%])(-?)(\d+)(?![\w])")
-_BELOW_ZERO = re.compile(r"\$-(0x[0-9a-f]+)")
+_STACK = regex(r"(call|jmp|ret|leave|push|pop|pushf|popf)[lq]")
+_JUMP = regex(r"(?:.* )?(?:call|j|loop|xbegin)\w*")
+_NUMBER = regex(r"(?<![\w%])(-?)(\d+)(?![\w])")
+_BELOW_ZERO = regex(r"\$-(0x[0-9a-f]+)")
 _MASKS = {letter: (1 << 8 * size) - 1 for letter, size in (("b", 1), ("w", 2), ("l", 4), ("q", 8))}
-_SCALE = re.compile(r"(,0x)([1248])\)")
-_RELATIVE = re.compile(r"(-?0x[0-9a-f]+)\(%[er]ip\)")
-_STRING = re.compile(r"(?:rep\w* )?(movs|stos|lods|scas|cmps|ins|outs)[bwlq]?")
+_SCALE = regex(r"(,0x)([1248])\)")
+_RELATIVE = regex(r"(-?0x[0-9a-f]+)\(%[er]ip\)")
+_STRING = regex(r"(?:rep\w* )?(movs|stos|lods|scas|cmps|ins|outs)[bwlq]?")
 _SEGMENTS = {"(%rdi)": "%es:(%rdi)", "(%edi)": "%es:(%edi)", "(%rsi)": "%ds:(%rsi)", "(%esi)": "%ds:(%esi)"}
 
 

@@ -6,6 +6,7 @@ import re
 from functools import partial
 
 from gdbheap.errors import MemoryFault
+from gdbheap.lazy import regex
 from gdbheap.machine.call_form import CallForm, Transfer
 from gdbheap.machine.register_values import Registers, Value, plus
 from gdbheap.machine.stopped import CodeLines, StoppedProcess
@@ -14,10 +15,10 @@ from gdbheap.machine.x86.code_steps import follow, operand_value
 _ARGUMENTS = ("rdi", "rsi", "rdx", "rcx", "r8", "r9")
 _PRESERVED = ("rbx", "rbp", "r12", "r13", "r14", "r15")
 _PRESERVED_IN_32 = {"rbx": "ebx", "rbp": "ebp", "rsi": "esi", "rdi": "edi"}
-_TRANSFER = re.compile(r"(?:(?:bnd|notrack|data16|rex\.\w+|addr32)\s+)*(?P<kind>call|jmp)q?\s+(?P<target>.+)")
-_DIRECT = re.compile(r"(?:0x)?(?P<address>[0-9a-f]+)\b")
+_TRANSFER = regex(r"(?:(?:bnd|notrack|data16|rex\.\w+|addr32)\s+)*(?P<kind>call|jmp)q?\s+(?P<target>.+)")
+_DIRECT = regex(r"(?:0x)?(?P<address>[0-9a-f]+)\b")
 # jmp *DISPLACEMENT(%rip), as all entries of a PLT have it: behind endbr64, a bnd before it.
-_PLT = re.compile(rb"(?:\xf3\x0f\x1e\xfa)?(?:\xf2)?\xff\x25(?P<displacement>.{4})", re.DOTALL)
+_PLT = regex(rb"(?:\xf3\x0f\x1e\xfa)?(?:\xf2)?\xff\x25(?P<displacement>.{4})", re.DOTALL)
 _PLT_BYTES = 16
 
 

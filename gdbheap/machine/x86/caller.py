@@ -6,10 +6,11 @@ import re
 from collections.abc import Mapping
 
 from gdbheap.errors import MemoryFault
+from gdbheap.lazy import regex
 from gdbheap.machine.stopped import StoppedProcess
 
 # endbr64, endbr32; push of the frame pointer; its move, in both encodings.
-_BEGIN = re.compile(rb"(?P<landing>\xf3\x0f\x1e[\xfa\xfb])?\x55(?P<moved>\x48?(?:\x89\xe5|\x8b\xec))?", re.DOTALL)
+_BEGIN = regex(rb"(?P<landing>\xf3\x0f\x1e[\xfa\xfb])?\x55(?P<moved>\x48?(?:\x89\xe5|\x8b\xec))?", re.DOTALL)
 _LONGEST = 8
 
 

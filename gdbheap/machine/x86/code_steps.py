@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import re
 
+from gdbheap.lazy import regex
 from gdbheap.machine.register_values import CONDITIONS, Registers, Value, plus
 from gdbheap.machine.stopped import CodeLines
 
@@ -22,26 +23,24 @@ _SMALL = {
     **{f"%{name[1]}{part}": name for name in _NAMES[:4] for part in "lh"},
     **{f"%{name}{part}": name for name in _NAMES[8:] for part in "wbl"},
 }
-_MEMORY = re.compile(
+_MEMORY = regex(
     r"(?P<displacement>-?0x[0-9a-f]+|-?\d+)?\((?P<base>%[re]\w+)?(?:,(?P<index>%[re]\w+)(?:,(?P<scale>[1248]))?)?\)"
 )
-_COMMENT = re.compile(r"\s*(0x[0-9a-f]+)")
-_JUMP = re.compile(r"(?:j[a-z]+|loop\w*)\s+(?P<target>(?:0x)?[0-9a-f]+)\b")
+_COMMENT = regex(r"\s*(0x[0-9a-f]+)")
+_JUMP = regex(r"(?:j[a-z]+|loop\w*)\s+(?P<target>(?:0x)?[0-9a-f]+)\b")
 # A jump to one of many places in the function; one through a slot of its own leaves it.
-_SWITCH = re.compile(r"jmp\w*\s+\*(?!.*\(%rip\))")
-_PREFIX = re.compile(r"(?:(?:bnd|notrack|data16|cs|rep\w*|lock|addr32|rex\.\w+)\s+)+")
-_ENDS = re.compile(r"(jmp|ret|ud2|hlt)")
-_READS = re.compile(r"(cmp(?!xchg)|test|nop|endbr|j|bt[wlq]?$|u?comis|v?u?comis|prefetch|ret|push)")
+_SWITCH = regex(r"jmp\w*\s+\*(?!.*\(%rip\))")
+_PREFIX = regex(r"(?:(?:bnd|notrack|data16|cs|rep\w*|lock|addr32|rex\.\w+)\s+)+")
+_ENDS = regex(r"(jmp|ret|ud2|hlt)")
+_READS = regex(r"(cmp(?!xchg)|test|nop|endbr|j|bt[wlq]?$|u?comis|v?u?comis|prefetch|ret|push)")
 # These write registers that they do not name.
-_HIDDEN = re.compile(
-    r"(i?mul|i?div|cq?to|cltd|cw|cpuid|rdtsc|xchg|cmpxchg|xadd|syscall|(movs|stos|scas|lods|cmps)[bwlq]?$)"
-)
-_COUNTER_THUNK = re.compile(r"<__x86\.get_pc_thunk\.(?P<register>\w\w)>")
-_ADDED = re.compile(r"addl?\s+\$0x[0-9a-f]+,%e(?P<register>\w\w)$")
+_HIDDEN = regex(r"(i?mul|i?div|cq?to|cltd|cw|cpuid|rdtsc|xchg|cmpxchg|xadd|syscall|(movs|stos|scas|lods|cmps)[bwlq]?$)")
+_COUNTER_THUNK = regex(r"<__x86\.get_pc_thunk\.(?P<register>\w\w)>")
+_ADDED = regex(r"addl?\s+\$0x[0-9a-f]+,%e(?P<register>\w\w)$")
 # The second lowest bytes of registers.
 _HIGH = ("%ah", "%bh", "%ch", "%dh")
 # These leave the flags as they were.
-_KEEPS_FLAGS = re.compile(r"(mov|lea|push|pop|set|nop|j|cmov|endbr|cltq|cdqe|not)")
+_KEEPS_FLAGS = regex(r"(mov|lea|push|pop|set|nop|j|cmov|endbr|cltq|cdqe|not)")
 _SIZES = {"b": 1, "w": 2, "l": 4, "q": 8}
 _VECTOR = {"%x": 16, "%y": 32, "%z": 64}
 

@@ -7,16 +7,17 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import replace
 
+from gdbheap.lazy import regex
 from gdbheap.machine.instruction import CALL, JUMP, READ, RETURN, WRITE, Instruction, MemoryOperand
 from gdbheap.machine.x86.operand_size import operand_size
 
 # Instructions whose memory operand is only read, though it stands where others have their destination.
-_ONLY_READ = re.compile(
+_ONLY_READ = regex(
     r"(cmp(?!xchg)|test|bt[lqw]?$|push|v?u?comis|v?p?test|i?mul|i?div|jmp|call|prefetch|v?ldmxcsr|xrstor|bound|"
     r"ver[rw]|invlpg|clflush|clwb|cldemote"
     r"|l[gil]dt|ltr|lmsw|f(x?rstor|ld|add|sub|mul|div|com|ucom|i(ld|add|sub|mul|div|com)|bld))"
 )
-_NO_ACCESS = re.compile(r"(lea[wlq]?|in[bwl]?|out[bwl]?|f?nop[wlq]?|bnd\w+|endbr\d+)$")
+_NO_ACCESS = regex(r"(lea[wlq]?|in[bwl]?|out[bwl]?|f?nop[wlq]?|bnd\w+|endbr\d+)$")
 # String instructions: which of their implied operands are read and written.
 _STRING = {
     "movs": ("rsi", "rdi"),
@@ -27,8 +28,8 @@ _STRING = {
     "outs": ("rsi", ""),
     "ins": ("", "rdi"),
 }
-_STRING_NAME = re.compile(r"(movs|stos|lods|scas|cmps|outs|ins)([bwldq]?)")
-_STRING_OPERAND = re.compile(r"(^|[ :])[\[(]%?[er]?[sd]i[\])]$")
+_STRING_NAME = regex(r"(movs|stos|lods|scas|cmps|outs|ins)([bwldq]?)")
+_STRING_OPERAND = regex(r"(^|[ :])[\[(]%?[er]?[sd]i[\])]$")
 _SUFFIX_SIZE = {"b": 1, "w": 2, "l": 4, "d": 4, "q": 8}
 _ACCUMULATORS = {"al": 1, "ax": 2, "eax": 4, "rax": 8}
 _INTEL_SIZE = {
@@ -46,32 +47,32 @@ _INTEL_SIZE = {
 }
 # AVX's moves that fault where the address is no multiple of the operand's size; of the older instructions those do not
 # that are named here.
-_ALIGNED = re.compile(r"vmov(ap[sd]|dqa(32|64)?|nt\w+)$")
-_UNALIGNED = re.compile(r"(movup[sd]|movdqu|lddqu|pcmp[ei]str[im]q?)$")
+_ALIGNED = regex(r"vmov(ap[sd]|dqa(32|64)?|nt\w+)$")
+_UNALIGNED = regex(r"(movup[sd]|movdqu|lddqu|pcmp[ei]str[im]q?)$")
 # What must be aligned to another size than its own.
 _ALIGNMENTS = {"cmpxchg16b": 16, "fxsave": 16, "fxsave64": 16, "fxrstor": 16, "fxrstor64": 16}
 _WHOLE_VECTOR = 16
 _STATE_ALIGNMENT = 64
 
-_ATT = re.compile(
+_ATT = regex(
     r"(?:%(?P<segment>[a-z]s):)?(?P<displacement>-?0x[0-9a-f]+|-?\d+)?"
     r"\((?P<base>%\w+)?(?:,(?P<index>%\w+))?(?:,(?P<scale>[1248]))?\)"
 )
-_ATT_ABSOLUTE = re.compile(r"(?:%(?P<segment>[a-z]s):)?(?P<displacement>-?0x[0-9a-f]+)$")
-_INTEL = re.compile(
+_ATT_ABSOLUTE = regex(r"(?:%(?P<segment>[a-z]s):)?(?P<displacement>-?0x[0-9a-f]+)$")
+_INTEL = regex(
     r"(?:(?P<size>[A-Z]+) (?:PTR|BCST) )?(?:(?P<segment>[a-z]s):)?(?:\[(?P<inside>[^\]]*)\]|(?P<absolute>0x[0-9a-f]+)$)"
 )
-_IMMEDIATE = re.compile(r"-?0x[0-9a-f]+|-?\d+")
+_IMMEDIATE = regex(r"-?0x[0-9a-f]+|-?\d+")
 # Instructions whose bare number is no address in Intel's syntax, and in AT&T's has a dollar.
-_WITH_NUMBER = re.compile(r"(push|int|ret|enter|xabort)[lqfw]?$")
-_DIRECT = re.compile(r"(j|call|loop|xbegin)")
-_DECORATION = re.compile(r"\{[^}]*\}")
-_VECTOR_INDEX = re.compile(r"[xyz]mm\d+")
-_COMMENT = re.compile(r"\s*(0x[0-9a-f]+)")
-_STACK = re.compile(r"(?P<kind>pushf?|popf?|call|ret|leave|enter)(?P<suffix>[wlqd]?)")
+_WITH_NUMBER = regex(r"(push|int|ret|enter|xabort)[lqfw]?$")
+_DIRECT = regex(r"(j|call|loop|xbegin)")
+_DECORATION = regex(r"\{[^}]*\}")
+_VECTOR_INDEX = regex(r"[xyz]mm\d+")
+_COMMENT = regex(r"\s*(0x[0-9a-f]+)")
+_STACK = regex(r"(?P<kind>pushf?|popf?|call|ret|leave|enter)(?P<suffix>[wlqd]?)")
 _FLOW = {"call": CALL, "jmp": JUMP, "ret": RETURN}
-_ADDRESS = re.compile(r"0x[0-9a-f]+\b(?![(:])")
-_PREFIXES = re.compile(r"rep(n?[ez])?|lock|data16|addr32|notrack|bnd|xacquire|xrelease|[c-gs]s|rex(\.\w+)?|\{\w+\}")
+_ADDRESS = regex(r"0x[0-9a-f]+\b(?![(:])")
+_PREFIXES = regex(r"rep(n?[ez])?|lock|data16|addr32|notrack|bnd|xacquire|xrelease|[c-gs]s|rex(\.\w+)?|\{\w+\}")
 
 
 def decode(text: str, registers: Mapping[str, int], pointer_size: int) -> Instruction:

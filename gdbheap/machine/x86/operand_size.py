@@ -6,12 +6,14 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from gdbheap.lazy import regex
+
 _SUFFIXES = {"b": 1, "w": 2, "l": 4, "q": 8}
 _VECTORS = {"x": 16, "y": 32, "z": 64}
 _HIGH_BYTES = ("ah", "bh", "ch", "dh")
 # Whole mnemonics (without the v of AVX) whose operand has one size; the first that matches.
 _FIXED = tuple(
-    (re.compile(pattern), size)
+    (regex(pattern), size)
     for pattern, size in (
         (r"set\w+|prefetch\w*|clflush\w*|clwb|cldemote|xlatb?|f?nop\b.*|invlpg", 1),
         (r"movs?zb\w|movsb[wlq]|movzb[wlq]|pextrb|pinsrb|pbroadcastb|kmovb", 1),
@@ -41,17 +43,17 @@ _FIXED = tuple(
 )
 # A part of the vector: what is widened on the way in, or narrowed on the way out.
 _PARTS = tuple(
-    (re.compile(pattern), part)
+    (regex(pattern), part)
     for pattern, part in (
         (r"pmov[sz]x(bw|wd|dq)|cvt(ps2pd|dq2pd|udq2pd|ph2ps|ps2ph|ps2qq|ps2uqq)|cvttps2u?qq|pmovu?s?(wb|dw|qd)", 2),
         (r"pmov[sz]x(bd|wq)|pmovu?s?(db|qw)", 4),
         (r"pmov[sz]xbq|pmovu?s?qb", 8),
     )
 )
-_SHIFTS = re.compile(r"(sh|sa|ro|rc)[lr]d?[bwlq]?")
-_PACKED_COUNT = re.compile(r"ps(rl|ll|ra)[wdq]")
-_ELEMENT = re.compile(r"\{1to\d+\}")
-_VSIB = re.compile(r"p?(gather|scatter)\w*?([dq]|p[sd])")
+_SHIFTS = regex(r"(sh|sa|ro|rc)[lr]d?[bwlq]?")
+_PACKED_COUNT = regex(r"ps(rl|ll|ra)[wdq]")
+_ELEMENT = regex(r"\{1to\d+\}")
+_VSIB = regex(r"p?(gather|scatter)\w*?([dq]|p[sd])")
 
 
 def operand_size(mnemonic: str, operands: Sequence[str], pointer_size: int) -> int:

@@ -2,27 +2,26 @@
 
 from __future__ import annotations
 
-import re
-
+from gdbheap.lazy import regex
 from gdbheap.machine.instruction import Instruction
 from gdbheap.machine.refusal import Refusal, TrapBytes, Why
 
 # A general protection fault outside the kernel (Intel's manual, volume 2, "Protected Mode Exceptions").
-_PRIVILEGED = re.compile(
+_PRIVILEGED = regex(
     r"(hlt|cli|sti|lgdt|lidt|lldt|ltr|lmsw|clts|invd|wbinvd|wbnoinvd|invlpg|invpcid|"
     r"rdmsr|wrmsr|rdpmc|xsetbv|swapgs|sys(ret|exit)[lq]?)$"
 )
-_CONTROL_REGISTER = re.compile(r"%?(cr|db|dr)\d+")
-_PORTS = re.compile(r"(in|out|ins|outs)[bwld]?$")
+_CONTROL_REGISTER = regex(r"%?(cr|db|dr)\d+")
+_PORTS = regex(r"(in|out|ins|outs)[bwld]?$")
 # No instruction at all outside the kernel, or outside a hypervisor: SIGILL.
-_OF_SYSTEMS = re.compile(
+_OF_SYSTEMS = regex(
     r"(monitorx?|mwaitx?|vm\w+|getsec|rsm|clac|stac|encl[sv]|enclu|skinit|clgi|stgi|invept|invvpid|tdcall|seam\w+)$"
 )
 _FORBIDDEN = {"rdtsc": "prctl PR_SET_TSC", "rdtscp": "prctl PR_SET_TSC", "cpuid": "arch_prctl ARCH_SET_CPUID"}
-_LOADS_STATE = re.compile(r"(v?ldmxcsr|xrstor\w*|fxrstor(64)?)$")
-_SELECTORS = re.compile(r"(lret|ljmp|lcall|iret|retf)[lqw]?$")
-_SEGMENT = re.compile(r"%?[c-gs]s")
-_DIVISION = re.compile(r"i?div[bwlq]?$")
+_LOADS_STATE = regex(r"(v?ldmxcsr|xrstor\w*|fxrstor(64)?)$")
+_SELECTORS = regex(r"(lret|ljmp|lcall|iret|retf)[lqw]?$")
+_SEGMENT = regex(r"%?[c-gs]s")
+_DIVISION = regex(r"i?div[bwlq]?$")
 # Longest first: the last byte of `int $3` is no trap of its own.
 _TRAPS = (
     TrapBytes(b"\xcd\x03", "int $3"),

@@ -3,10 +3,9 @@ words, and in memory as it is for those who look for pointers to certain address
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 from gdbheap.process.memory import Memory
 
 if TYPE_CHECKING:

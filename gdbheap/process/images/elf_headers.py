@@ -5,7 +5,8 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
+
+from gdbheap.lazy import dataclass
 
 # elf.h
 ET_CORE = 4

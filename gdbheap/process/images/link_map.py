@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from gdbheap.errors import MemoryFault
+from gdbheap.lazy import dataclass
 from gdbheap.process.images.elf_headers import PT_DYNAMIC, PT_TLS
 from gdbheap.process.images.elf_image import ElfImage, read_dynamic, read_image
 from gdbheap.process.memory import Words

@@ -8,7 +8,9 @@ import os
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import field
+
+from gdbheap.lazy import dataclass
 
 _SEIZE, _INTERRUPT, _GETREGSET, _DETACH = 0x4206, 0x4207, 0x4204, 17
 _ALL_KINDS = 0x4000_0000  # __WALL: threads that are no children too

@@ -5,15 +5,15 @@ from __future__ import annotations
 
 import os
 import re
-from dataclasses import dataclass
 
 from gdbheap.files import read_regular
+from gdbheap.lazy import dataclass, regex
 
 _EPOLL, _URING = "anon_inode:[eventpoll]", "anon_inode:[io_uring]"
 # As ep_show_fdinfo() in fs/eventpoll.c, show_timer() in fs/proc/base.c and io_uring/fdinfo.c write them.
-_DATA = re.compile(r"^tfd: +([0-9]+) events: +[0-9a-f]+ data: +([0-9a-f]+)", re.MULTILINE)
-_TIMER = re.compile(r"^ID: ([0-9]+)\nsignal: [0-9]+/([0-9a-f]+)", re.MULTILINE)
-_TAKEN, _DONE = (re.compile(rf"^{name}:\s+([0-9]+)", re.MULTILINE) for name in ("CachedSqHead", "CachedCqTail"))
+_DATA = regex(r"^tfd: +([0-9]+) events: +[0-9a-f]+ data: +([0-9a-f]+)", re.MULTILINE)
+_TIMER = regex(r"^ID: ([0-9]+)\nsignal: [0-9]+/([0-9a-f]+)", re.MULTILINE)
+_TAKEN, _DONE = (regex(rf"^{name}:\s+([0-9]+)", re.MULTILINE) for name in ("CachedSqHead", "CachedCqTail"))
 # So many descriptors are looked at, and so much of what one tells.
 _MOST = 1 << 16
 _LONGEST = 16 << 20

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
+from gdbheap.lazy import dataclass
 from gdbheap.process.address_space import VMA
 from gdbheap.process.live.kernel_page import KERNEL_PAGE
 from gdbheap.process.live.pages import PageState

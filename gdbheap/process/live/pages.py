@@ -14,9 +14,9 @@ import struct
 from array import array
 from collections import Counter
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 
 from gdbheap.files import open_regular
+from gdbheap.lazy import dataclass, regex
 from gdbheap.process.address_space import VMA
 from gdbheap.process.live.kernel_page import KERNEL_PAGE
 
@@ -243,7 +243,7 @@ def _pagemap_state(top: int) -> PageState:
 
 
 _STATES = bytes(_pagemap_state(top) for top in range(256))
-_SAME = re.compile(rb"(.)\1*", re.DOTALL)
+_SAME = regex(rb"(.)\1*", re.DOTALL)
 _BLOCK_PAGES = 1 << 16
 
 

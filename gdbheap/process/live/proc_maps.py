@@ -9,15 +9,15 @@ from __future__ import annotations
 import re
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import accumulate
 
 from gdbheap.errors import HeapError, NoProcess
 from gdbheap.files import kernel_text
+from gdbheap.lazy import dataclass, regex
 from gdbheap.process.address_space import VMA, AddressSpace
 
 # Only "\n" ends a line: a file's name may hold any other byte, so splitlines() would cut it.
-_LINE = re.compile(
+_LINE = regex(
     r"^([0-9a-f]{1,16})-([0-9a-f]{1,16}) ([-r][-w][-x][ps]) ([0-9a-f]{1,16}) ([0-9a-f]+:[0-9a-f]+) ([0-9]{1,20})(?: "
     r"+(.*))?$"
 )
@@ -27,8 +27,8 @@ _RSS = "\nRss:"
 _HUGE = ("AnonHugePages", "ShmemPmdMapped", "FilePmdMapped")
 # What lies in hugetlbfs is not in Rss.
 HUGETLB = ("Private_Hugetlb", "Shared_Hugetlb")
-_KEY = re.compile(r"^ProtectionKey: +([0-9]+)$", re.MULTILINE)
-_FIELD = re.compile(r"^([A-Za-z_]+):(?: *([0-9]+) kB$)?")
+_KEY = regex(r"^ProtectionKey: +([0-9]+)$", re.MULTILINE)
+_FIELD = regex(r"^([A-Za-z_]+):(?: *([0-9]+) kB$)?")
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from gdbheap.errors import MemoryFault
+from gdbheap.lazy import dataclass
 from gdbheap.process.dynamic_symbols import DynamicSymbols
 from gdbheap.process.images.auxv import AT_BASE
 from gdbheap.process.images.elf_image import read_image

@@ -5,10 +5,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from gdbheap.errors import MemoryFault
-from gdbheap.lazy import np
+from gdbheap.lazy import dataclass, np
 from gdbheap.process.address_space import VMA, AddressSpace
 from gdbheap.process.process import Process, Thread
 from gdbheap.process.threads.thread_db import StackLists, record_distance, stack_lists

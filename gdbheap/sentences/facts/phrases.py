@@ -4,10 +4,10 @@ that returns the whole sentence."""
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any, Union
 
 from gdbheap.analysis.facts.fact import Fact
+from gdbheap.lazy import dataclass
 
 
 @dataclass(frozen=True)
