@@ -6,11 +6,11 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Mapping
-from dataclasses import fields, is_dataclass
 from importlib import import_module
 from typing import Any
 
 from gdbheap.commands import MODULES, name_of
+from gdbheap.lazy import fields
 from gdbheap.report.rows import columns_of
 from gdbheap.tables.container_rows import ContainerRow
 from support.gdb_runs import ROOT
@@ -38,12 +38,15 @@ def rows_of(module: str) -> Iterator[type[Any]]:
     """Yield the dataclasses of the rows that the command of this module has."""
     named = vars(import_module(f"gdbheap.commands.{module}")).values()
     for each in (*named, *_ALSO.get(name_of(module), ())):
-        if isinstance(each, type) and is_dataclass(each) and _are_columns(each):
+        if isinstance(each, type) and _are_columns(each):
             yield each
 
 
 def _are_columns(row: type[Any]) -> bool:
-    found = fields(row)
+    try:
+        found = fields(row)
+    except TypeError:
+        return False  # no dataclass
     return bool(found) and all("column" in each.metadata for each in found)
 
 
