@@ -9,7 +9,7 @@ from gdbheap.analysis.types.containers import containers_in
 from gdbheap.analysis.types.counts import integers_of, read_integers
 from gdbheap.analysis.types.evidence import evidence, oddities
 from gdbheap.analysis.types.fits import fits, least_room
-from gdbheap.analysis.types.slots import MIXED, VOID
+from gdbheap.analysis.types.slots import BYTES, MIXED, VOID, WordLayout
 from gdbheap.analysis.types.texts import MOST_LETTERS, is_text
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.lazy import np
@@ -78,7 +78,8 @@ def _of_struct(state: TypingState, number: int, blocks: Blocks) -> Scores:
     more = _goes_on(state, blocks, length)
     said = np.minimum(good, _MOST).astype(np.int64) + np.where(exact & (layout.flexible < 0), _EXACT, 0)
     said += np.where(exact | grown, 0, _ODD) - np.minimum(oddities(state, number, blocks), _MOST)
-    said += np.where(exact & more, _ODD, 0)
+    behind, inside = own_pointers(state, blocks, layout)
+    said += np.where(exact & more & ~behind, _ODD, 0) + np.where(behind, _TEXT, 0) + np.where(inside, _ODD, 0)
     if layout.flexible >= 0 and state.book.info(layout.element).kind is TypeKind.CHARACTER:
         # (Where text begins at once, there are no numbers in front of it.)
         at_once = is_text(state, blocks, 0, min(max(layout.flexible, _LETTERS), MOST_LETTERS))
@@ -92,6 +93,27 @@ def _of_struct(state: TypingState, number: int, blocks: Blocks) -> Scores:
     said += _led_to(state, number, blocks)
     signs = container_signs(state, number, blocks)
     return np.where(wrong | (signs < 0), WRONG, said + np.minimum(signs, _MOST))
+
+
+def own_pointers(state: TypingState, blocks: Blocks, layout: WordLayout) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+    """Return in which of the blocks a pointer to characters, or to anything, leads behind such an object in the same
+    block: data made along with it; and in which it leads to members that are none."""
+    graph, size = state.graph, state.layouts.pointer_size
+    edges = state.edges_of(blocks)
+    row = np.repeat(np.arange(len(blocks)), np.diff(state.begin)[blocks])
+    word, aim = graph.place[edges].astype(np.int64) // size, graph.offset[edges].astype(np.int64)
+    own = (graph.source[edges] == graph.target[edges]) & (word < len(layout.codes)) & (aim > word * size)
+    row, code, aim = row[own], layout.codes[word[own]], aim[own]
+    letters = np.array([each == VOID or _is_letter(state, each) for each in code.tolist()], np.bool_)
+    behind, inside = np.zeros(len(blocks), np.bool_), np.zeros(len(blocks), np.bool_)
+    behind[row[letters & (aim >= layout.size)]] = True
+    at = np.minimum(aim // size, len(layout.codes) - 1)
+    inside[row[letters & (aim < layout.size) & (layout.codes[at] != BYTES)]] = True
+    return behind, inside
+
+
+def _is_letter(state: TypingState, code: int) -> bool:
+    return code >= 0 and state.book.info(code).kind is TypeKind.CHARACTER
 
 
 def _counted_behind(state: TypingState, number: int, blocks: Blocks) -> Scores:
