@@ -179,8 +179,8 @@ DEATHS = {
     "heap": ("freed_twice",),
     "signals": ("in_handler", "program_abort"),
 }
-# (Of optimised code gdb's releases differ: gdb 10 leaves out the frame of i386's free(), which ends in a jump to what it
-# calls, in freed_twice; gdb 18 names the inlined function whose code is done, in in_handler.)
+# (Of optimised code gdb's releases differ: gdb 10 leaves out the frame of i386's free(), which ends in a jump to what
+# it calls, in freed_twice; gdb 18 names the inlined function whose code is done, in in_handler.)
 OF_I386 = {"pointers": ("null_array", "null_plus_offset"), "heap": ("freed_unsorted",)}
 
 
