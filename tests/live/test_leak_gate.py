@@ -34,7 +34,7 @@ def run_gate(options, words, given="", environment=None):
         input=given,
         capture_output=True,
         text=True,
-        timeout=2 * PATIENCE,
+        timeout=6 * PATIENCE,
         check=False,
         cwd=ROOT,
         env={**os.environ, **(environment or {})},

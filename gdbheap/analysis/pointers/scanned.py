@@ -62,7 +62,10 @@ def _with_contents(process: Process, closed: list[VMA]) -> Iterator[tuple[VMA, i
     """Yield the parts of closed mappings that hold anything: most are reserves and guards, which nobody has ever
     written."""
     if process.kind == "core":
+        modules = {module.path for module in process.modules}
         for vma in closed:
+            if _is_rewritable(vma) and vma.path in modules:
+                continue  # a module's constants: gdb puts them into some of its cores, written or not
             for start, end in _stored(process, vma) if _is_rewritable(vma) else _held(process, vma):
                 yield vma, start, end
     elif process.pid is None:
