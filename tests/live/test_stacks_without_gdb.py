@@ -31,7 +31,8 @@ PRINT = """python
 import gdb, json
 found, frame = [], gdb.newest_frame()
 while frame is not None:
-    found.append((frame.pc(), int(frame.read_register('sp')) % 2**64, frame.name()))
+    jumped = frame.type() == gdb.TAILCALL_FRAME
+    found.append((frame.pc(), None if jumped else int(frame.read_register('sp')) % 2**64, frame.name()))
     frame = frame.older()
 open('{file}', 'w').write(json.dumps(found))
 """
@@ -89,6 +90,9 @@ def named(frames: list[list]) -> list[list]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_stack_is_gdbs(stacks, kind):
     gdbs, mine = stacks[kind]
+    # (A function that ended in a jump to what it calls has no frame any more: where it was, each says in its own way.)
+    jumped = {level for level, (_, pointer, _) in enumerate(gdbs) if pointer is None}
+    mine = [[pc, None if level in jumped else sp, name] for level, (pc, sp, name) in enumerate(mine)]
     assert named(mine) == named(gdbs) and len(mine) >= 12
     if "stripped" not in kind:
         names = [name for _, _, name in mine]
