@@ -31,8 +31,7 @@ PRINT = """python
 import gdb, json
 found, frame = [], gdb.newest_frame()
 while frame is not None:
-    jumped = frame.type() == gdb.TAILCALL_FRAME
-    found.append((frame.pc(), None if jumped else int(frame.read_register('sp')) % 2**64, frame.name()))
+    found.append((frame.pc(), int(frame.read_register('sp')) % 2**64, frame.name()))
     frame = frame.older()
 open('{file}', 'w').write(json.dumps(found))
 """
@@ -90,10 +89,10 @@ def named(frames: list[list]) -> list[list]:
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_stack_is_gdbs(stacks, kind):
     gdbs, mine = stacks[kind]
-    # (A function that ended in a jump to what it calls has no frame any more: where it was, each says in its own way.)
-    jumped = {level for level, (_, pointer, _) in enumerate(gdbs) if pointer is None}
-    mine = [[pc, None if level in jumped else sp, name] for level, (pc, sp, name) in enumerate(mine)]
-    assert named(mine) == named(gdbs) and len(mine) >= 12
+    if "stripped" not in kind:
+        # (Of libc's, gdb's releases differ in the functions that ended in a jump to what they call.)
+        gdbs, mine = ([frame for frame in frames if frame[2] in OWN] for frames in (gdbs, mine))
+    assert named(mine) == named(gdbs) and len(mine) >= 6
     if "stripped" not in kind:
         names = [name for _, _, name in mine]
         assert names[:3] == ["die", "aligned", "sized"] and names[-1] == "main"
