@@ -139,7 +139,7 @@ def test_a_pointer_that_is_kept_nowhere_is_told_by_the_call_that_made_it(tmp_pat
     said = run_gdb(["gdb", "-nx", "-q", "-batch", *(word for line in lines for word in ("-ex", line)), str(program)])
     kept = [int(each, 16) for each in re.findall(r"\$\d = (0x\w+)", said)]
     one, several, before = (json.loads((tmp_path / str(index)).read_text())["rows"][0] for index in range(3))
-    held = "which the caller passed as"  # 2.41's libc keeps the pointer in a register of a frame of its own
+    held = ": the argument p of "  # 2.41 keeps the pointer in a register of a frame of its own
     for row, block, offset in ((one, kept[0], 1), (before, kept[2], -8)):
         assert row["confidence"] == ("certain" if held in "\n".join(row["evidence"]) else "likely")
         assert f"a pointer that malloc did not return: {block + offset:#x} points " in row["summary"]
