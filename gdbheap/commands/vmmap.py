@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from typing import Any
 
-from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.mappings.address_facts import OnPage, facts_at, facts_between
 from gdbheap.analysis.mappings.annotate import AnnotatedVMA, annotate
 from gdbheap.counted import counted
@@ -18,6 +17,7 @@ from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.limit import count_argument, left_out
 from gdbheap.lazy import dataclass, regex
 from gdbheap.process.address import Address
+from gdbheap.process.fact import Fact
 from gdbheap.process.live.page_sums import PageSums, sum_pages
 from gdbheap.process.live.pages import Pages, read_pages
 from gdbheap.process.live.proc_maps import ResidentBytes, read_resident, read_smaps

@@ -13,14 +13,14 @@ import pytest
 
 import gdbheap
 from gdbheap.analysis.crashes import fills
-from gdbheap.analysis.facts.clause import clause
-from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.facts.memory import ThresholdHasRisen
 from gdbheap.analysis.facts.places import InChunk
 from gdbheap.analysis.facts.pointers import ChunkIsThere, TextUsed
 from gdbheap.analysis.facts.signals import TrapBehind
 from gdbheap.analysis.invariants.finding import Must, exactly, number
 from gdbheap.process.address import Address
+from gdbheap.process.clause import clause
+from gdbheap.process.fact import Fact
 from gdbheap.sentences.facts import pointers
 from gdbheap.sentences.facts.clauses import BY_NAME
 from gdbheap.sentences.facts.said import phrase_for, said

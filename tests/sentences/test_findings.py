@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from gdbheap.analysis.facts.clause import clause
-from gdbheap.analysis.facts.fact import InWords
 from gdbheap.analysis.invariants.finding import Must, Violation, WrongField, exactly
 from gdbheap.analysis.suspects.diagnosis import Diagnosis
 from gdbheap.analysis.suspects.suspected_writer import SuspectedWriter
 from gdbheap.glibc.invariant import Invariant
 from gdbheap.process.address import Address
+from gdbheap.process.clause import clause
+from gdbheap.process.fact import InWords
 from gdbheap.sentences.facts.said import said
 from gdbheap.sentences.findings import catching_lines, diagnosis_lines, further_lines
 

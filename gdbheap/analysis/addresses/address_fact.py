@@ -6,8 +6,8 @@ import dataclasses
 from collections.abc import Mapping
 from typing import Any
 
-from gdbheap.analysis.facts.fact import Fact
 from gdbheap.lazy import dataclass
+from gdbheap.process.fact import Fact
 
 
 @dataclass(frozen=True)

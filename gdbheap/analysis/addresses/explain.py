@@ -13,8 +13,6 @@ from typing import Any
 from gdbheap.analysis.addresses.address_fact import AddressFact
 from gdbheap.analysis.addresses.explain_chunk import chunk_facts
 from gdbheap.analysis.addresses.freed_mapping import freed_mapping, moved_mapping
-from gdbheap.analysis.facts.clause import clause
-from gdbheap.analysis.facts.fact import Fact, Joined
 from gdbheap.analysis.facts.memory import FreeUnmaps
 from gdbheap.analysis.mappings.accesses import accesses
 from gdbheap.analysis.mappings.address_facts import OnPage, part_at
@@ -24,6 +22,8 @@ from gdbheap.glibc.glibc_heap import GlibcHeap
 from gdbheap.lazy import dataclass
 from gdbheap.process.address import Address
 from gdbheap.process.address_space import VMA
+from gdbheap.process.clause import clause
+from gdbheap.process.fact import Fact, Joined
 from gdbheap.process.live.pages import PageState, read_pages
 from gdbheap.process.named_address import StackPlace
 from gdbheap.process.process import Process

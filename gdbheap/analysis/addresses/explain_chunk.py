@@ -8,13 +8,13 @@ from typing import Any
 
 from gdbheap.analysis.addresses.address_fact import AddressFact
 from gdbheap.analysis.addresses.preview import leading_text, preview
-from gdbheap.analysis.facts.clause import clause
-from gdbheap.analysis.facts.fact import Fact
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import Chunk, State
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.glibc.naming import arena_name, list_name, short_name
 from gdbheap.process.address import Address
+from gdbheap.process.clause import clause
+from gdbheap.process.fact import Fact
 from gdbheap.process.memory import WORD_FORMATS
 from gdbheap.process.process import Process
 from gdbheap.process.symbols import SymbolAt

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.facts.memory import EndsAsMapped, MappedChunks, ThresholdHasRisen
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.glibc.sizes import align_up
+from gdbheap.process.fact import Fact
 
 # mp_.mmap_threshold before the first mmapped chunk is freed (DEFAULT_MMAP_THRESHOLD_MIN).
 _THRESHOLD = 128 << 10

@@ -21,11 +21,11 @@ from gdbheap.analysis.facts.aborts import (
     LibraryGaveUp,
     StackCheckFailed,
 )
-from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.facts.stop import CalledFrom
 from gdbheap.analysis.malloc_aborts.abort_message import called_abort, last_words
 from gdbheap.analysis.malloc_aborts.dying_call import calling_frame, dying_part
 from gdbheap.lazy import regex
+from gdbheap.process.fact import Fact
 from gdbheap.process.frame import Frame
 from gdbheap.process.signal_info import SIGABRT
 

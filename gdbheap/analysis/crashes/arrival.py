@@ -19,12 +19,12 @@ from gdbheap.analysis.facts.control import (
     TargetReadFrom,
     TheCall,
 )
-from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.facts.places import AtSymbol, IntoChunk, OnStack, in_mapping
 from gdbheap.analysis.facts.stop import StackPointerIs
 from gdbheap.analysis.mappings.zones import NULL_ZONE
 from gdbheap.lazy import dataclass
 from gdbheap.machine.instruction import CALL, Instruction
+from gdbheap.process.fact import Fact
 from gdbheap.process.return_address import return_address
 
 _NEAR_STACK = 1 << 18

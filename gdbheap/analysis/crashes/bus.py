@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from gdbheap.analysis.crashes.crash_context import CrashContext
 from gdbheap.analysis.crashes.processor import misaligned_stack
 from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, Cause, Verdict
-from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.facts.memory import (
     AlignmentChecked,
     FileEnds,
@@ -22,6 +21,7 @@ from gdbheap.analysis.facts.memory import (
 )
 from gdbheap.analysis.facts.stop import SignalCode, TheInstruction
 from gdbheap.process.address_space import VMA
+from gdbheap.process.fact import Fact
 from gdbheap.process.live.mapped_file import open_mapped_file
 from gdbheap.process.signal_info import BUS_ADRALN, BUS_ADRERR, BUS_MCEERR_AO, BUS_MCEERR_AR, BUS_OBJERR, SIGBUS
 

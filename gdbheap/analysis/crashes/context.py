@@ -7,9 +7,9 @@ from collections.abc import Iterator
 
 from gdbheap.analysis.crashes.crash_context import CrashContext
 from gdbheap.analysis.crashes.stacks import alternate_stack
-from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.facts.signals import AlternateOverflowed, InHandler, MoreHandlers, MutexTaken
 from gdbheap.analysis.invariants.lock_state import lock_state
+from gdbheap.process.fact import Fact
 from gdbheap.process.signal_info import signal_name
 from gdbheap.process.stop import Handler
 

@@ -21,13 +21,13 @@ from gdbheap.analysis.facts.control import (
     ReturnedWrongly,
     TextOverStack,
 )
-from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.facts.places import KernelHalf, Nowhere, OnStack
 from gdbheap.analysis.facts.pointers import ProgramCounterIs, ReturnAddressIs, TargetIs
 from gdbheap.analysis.facts.processor import NoMultipleJumpedTo
 from gdbheap.analysis.facts.stop import Holds
 from gdbheap.analysis.mappings.zones import NULL_ZONE
 from gdbheap.machine.instruction import RETURN
+from gdbheap.process.fact import Fact
 from gdbheap.process.signal_info import BUS_ADRALN, OF_ACCESSES, SI_KERNEL, SIGBUS, SIGSEGV
 
 

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import field, replace
 
 from gdbheap.analysis.crashes.verdict import Verdict
-from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.facts.places import InChunk, in_chunk, surroundings
 from gdbheap.analysis.facts.processor import PointerTagIs
 from gdbheap.analysis.facts.stop import ExpressionHolds
@@ -19,6 +18,7 @@ from gdbheap.glibc.heap_view import HeapView
 from gdbheap.lazy import dataclass
 from gdbheap.machine.instruction import EXECUTE, READ, WRITE, Instruction, MemoryOperand
 from gdbheap.process.address_space import VMA
+from gdbheap.process.fact import Fact
 from gdbheap.process.process import Process
 from gdbheap.process.signal_info import BUS_ADRALN, OF_ACCESSES, SEGV_MTEAERR, SI_KERNEL, SIGBUS, SIGSEGV
 from gdbheap.process.stop import Expression, Stop

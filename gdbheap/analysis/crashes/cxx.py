@@ -23,8 +23,8 @@ from gdbheap.analysis.facts.cxx import (
     ThisIs,
     Uncaught,
 )
-from gdbheap.analysis.facts.fact import Fact
 from gdbheap.lazy import regex
+from gdbheap.process.fact import Fact
 
 TERMINATE = frozenset(
     {

@@ -19,9 +19,9 @@ from gdbheap.analysis.crashes.stacks import wild_stack_pointers
 from gdbheap.analysis.crashes.unloaded import unloaded_code
 from gdbheap.analysis.crashes.verdict import POSSIBLE, Cause, Verdict, best_first
 from gdbheap.analysis.crashes.vtables import wild_vtables
-from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.facts.signals import NotExplained
 from gdbheap.analysis.facts.stop import NoSignalInformation, SignalAddress, TheInstruction
+from gdbheap.process.fact import Fact
 from gdbheap.process.signal_info import FATAL, OF_ACCESSES
 
 # Within one confidence, the earlier one names the cause and the later what it looked like.

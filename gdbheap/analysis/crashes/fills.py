@@ -8,7 +8,6 @@ from collections.abc import Iterator
 
 from gdbheap.analysis.crashes.crash_context import CrashContext
 from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, Cause, Verdict
-from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.facts.pointers import (
     FillUsed,
     MarkUsed,
@@ -18,6 +17,7 @@ from gdbheap.analysis.facts.pointers import (
     UnexplainedFillUsed,
 )
 from gdbheap.process.environment import tunable
+from gdbheap.process.fact import Fact
 
 # Words that allocators, debuggers and programmers leave behind on purpose, by their repeating unit; and bytes that they
 # fill memory with.

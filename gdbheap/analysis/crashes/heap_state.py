@@ -10,7 +10,6 @@ from itertools import islice
 from gdbheap.analysis.call_stacks.whose_code import is_of_malloc
 from gdbheap.analysis.crashes.crash_context import CrashContext
 from gdbheap.analysis.crashes.verdict import LIKELY, POSSIBLE, Cause, Verdict
-from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.facts.heap import (
     BadValueAt,
     ChunkField,
@@ -32,6 +31,7 @@ from gdbheap.analysis.facts.stop import Holds
 from gdbheap.analysis.pointers.search import Values, find_words
 from gdbheap.glibc.chunk_table import Chunk, State
 from gdbheap.machine.instruction import MemoryOperand
+from gdbheap.process.fact import Fact
 from gdbheap.process.signal_info import OF_ACCESSES, SIGBUS, SIGILL, SIGSEGV
 
 # A smaller number stands in too many places to tell anything.

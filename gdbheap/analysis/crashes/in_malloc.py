@@ -18,7 +18,6 @@ from gdbheap.analysis.facts.aborts import (
     TakenForSize,
     WasPassed,
 )
-from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.facts.stop import CalledFrom
 from gdbheap.analysis.facts.writers import DoubleFree
 from gdbheap.analysis.invariants.calls import entered_again
@@ -32,6 +31,7 @@ from gdbheap.analysis.suspects.suspected_writer import probable_writer
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import FLAG_MASK, NON_MAIN_ARENA, PREV_INUSE
 from gdbheap.lazy import regex
+from gdbheap.process.fact import Fact
 from gdbheap.process.signal_info import OF_ACCESSES
 
 # What the program calls them, whatever libc's own symbols are.

@@ -8,7 +8,6 @@ from collections.abc import Iterator
 from gdbheap.analysis.crashes.crash_context import CrashContext
 from gdbheap.analysis.crashes.processor import branch_refused
 from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, Cause, Verdict
-from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.facts.memory import OffBy
 from gdbheap.analysis.facts.processor import CodeOfPointerWrong
 from gdbheap.analysis.facts.signals import (
@@ -28,6 +27,7 @@ from gdbheap.analysis.facts.stop import Holds, SignalCode, TheInstruction
 from gdbheap.errors import MemoryFault
 from gdbheap.machine.instruction import MemoryOperand
 from gdbheap.machine.refusal import Refusal, TrapBytes, Why
+from gdbheap.process.fact import Fact
 from gdbheap.process.signal_info import OF_ACCESSES, SI_KERNEL, SIGILL, SIGSEGV, SIGTRAP
 
 _PRIVILEGES = (Why.KERNEL_ONLY, Why.KERNEL_REGISTER, Why.INPUT_AND_OUTPUT, Why.INTERRUPT, Why.FORBIDDEN)

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gdbheap.analysis.crashes.crash_context import CrashContext
-from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.facts.heap import AddressSpaceLimit, DataLimit, MappedInAll, MostMappings
+from gdbheap.process.fact import Fact
 
 # vm.max_map_count's usual value; and that less what a few threads take.
 _USUAL_MAPPINGS = 65530

@@ -23,7 +23,6 @@ from gdbheap.analysis.facts.aborts import (
     PointerNotFound,
     WrongPointerUnknown,
 )
-from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.invariants.calls import entered_again
 from gdbheap.analysis.invariants.check import judge
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
@@ -37,6 +36,7 @@ from gdbheap.analysis.malloc_aborts.malloc_abort import (
     what_died_was_given,
 )
 from gdbheap.analysis.malloc_aborts.passed_pointer import PassedPointer, outside_heaps
+from gdbheap.process.fact import Fact
 
 _MOST_FINDINGS = 3
 

@@ -8,7 +8,6 @@ from gdbheap.analysis.crashes.crash_context import CrashContext
 from gdbheap.analysis.crashes.past_mapping import nothing_mapped
 from gdbheap.analysis.crashes.stacks import is_guard_inside, stack_overflows
 from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, Cause, Verdict
-from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.facts.memory import (
     AllowedNow,
     DeniedByUnknown,
@@ -28,6 +27,7 @@ from gdbheap.analysis.mappings.accesses import ALLOWED, accesses
 from gdbheap.errors import MemoryFault
 from gdbheap.machine.instruction import READ, WRITE
 from gdbheap.process.address_space import UNTOLD, VMA
+from gdbheap.process.fact import Fact
 from gdbheap.process.live.proc_maps import read_protection_key
 from gdbheap.process.signal_info import SEGV_ACCERR, SEGV_PKUERR, SIGSEGV
 

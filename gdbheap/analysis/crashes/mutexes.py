@@ -9,9 +9,9 @@ from typing import Protocol
 
 from gdbheap.analysis.crashes.crash_context import CrashContext
 from gdbheap.analysis.facts.aborts import MutexAt
-from gdbheap.analysis.facts.fact import Fact
 from gdbheap.lazy import regex
 from gdbheap.machine.stopped import CodeLines
+from gdbheap.process.fact import Fact
 from gdbheap.process.frame import Frame, Passed
 from gdbheap.process.process import Process
 from gdbheap.process.symbols import SymbolAt

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from gdbheap.analysis.addresses.freed_mapping import freed_mapping, moved_mapping
 from gdbheap.analysis.crashes.crash_context import CrashContext
 from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, POSSIBLE, Cause, Verdict
-from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.facts.memory import (
     BytesLeft,
     MappedBlockFreed,
@@ -23,6 +22,7 @@ from gdbheap.analysis.mappings.zones import NULL_ZONE
 from gdbheap.glibc.chunk_table import State
 from gdbheap.machine.instruction import WRITE
 from gdbheap.process.address_space import VMA
+from gdbheap.process.fact import Fact
 
 # As far from a pointer as the member or element may be that it was used for.
 _LARGEST_OBJECT = 1 << 24

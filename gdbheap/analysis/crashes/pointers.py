@@ -10,7 +10,6 @@ from gdbheap.analysis.crashes.crash_context import CrashContext
 from gdbheap.analysis.crashes.fills import is_fill, poison
 from gdbheap.analysis.crashes.small_pointers import is_small, made_of, small_pointers
 from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, POSSIBLE, Cause, Verdict
-from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.facts.places import in_mapping
 from gdbheap.analysis.facts.pointers import (
     ChunkIsThere,
@@ -33,6 +32,7 @@ from gdbheap.glibc.chunk_table import State
 from gdbheap.glibc.naming import short_name
 from gdbheap.glibc.walk.links import demangle
 from gdbheap.machine.instruction import MemoryOperand
+from gdbheap.process.fact import Fact
 
 _SHORTEST_TEXT = 4
 # sizeof(int): what a function without a declaration is taken to return.

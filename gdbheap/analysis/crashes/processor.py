@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 from gdbheap.analysis.crashes.crash_context import CrashContext
 from gdbheap.analysis.crashes.verdict import CERTAIN, Cause, Verdict
-from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.facts.memory import OffBy
 from gdbheap.analysis.facts.places import IntoChunk
 from gdbheap.analysis.facts.processor import BranchNotAllowed, StackMisaligned, TagMismatch
 from gdbheap.analysis.facts.stop import SignalCode, TheInstruction
 from gdbheap.machine.instruction import CALL
 from gdbheap.machine.refusal import Refusal
+from gdbheap.process.fact import Fact
 from gdbheap.process.signal_info import SEGV_MTEAERR, SEGV_MTESERR, SIGSEGV
 
 

@@ -8,9 +8,9 @@ from collections.abc import Iterator
 from gdbheap.analysis.crashes.crash_context import CrashContext
 from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, POSSIBLE, Cause, Verdict
 from gdbheap.analysis.facts.aborts import NotAsyncSignalSafe, Reentered, SignalFrame
-from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.invariants.calls import MallocCall, how_entered
 from gdbheap.analysis.malloc_aborts.interrupted_before import facts_before, how_entered_before
+from gdbheap.process.fact import Fact
 
 
 def reentered(inner: MallocCall, outer: MallocCall, facts: tuple[Fact, ...]) -> Verdict:

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from gdbheap.analysis.crashes.crash_context import CrashContext
 from gdbheap.analysis.crashes.pointers import by_operand
 from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, Cause, Verdict
-from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.facts.signals import (
     Divided,
     DivisorIs,
@@ -20,6 +19,7 @@ from gdbheap.analysis.facts.signals import (
 )
 from gdbheap.analysis.facts.stop import TheInstruction
 from gdbheap.machine.instruction import CALL, JUMP
+from gdbheap.process.fact import Fact
 from gdbheap.process.signal_info import FPE_INTDIV, OF_ACCESSES, SI_KERNEL, SI_TKILL, SIGABRT, SIGFPE, SIGSYS
 
 

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 from gdbheap.analysis.crashes.crash_context import CrashContext
 from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, POSSIBLE, Cause, Verdict
-from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.facts.pointers import (
     ErrnoUsed,
     MadeOf,
@@ -19,6 +18,7 @@ from gdbheap.analysis.facts.pointers import (
 )
 from gdbheap.analysis.mappings.zones import NULL_ZONE
 from gdbheap.machine.instruction import MemoryOperand
+from gdbheap.process.fact import Fact
 
 _LAST_ERRNO = 4095
 _KNOWN_ERRNO = 133

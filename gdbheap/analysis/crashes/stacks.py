@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 from gdbheap.analysis.crashes.crash_context import CrashContext
 from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, Cause, Verdict
-from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.facts.places import in_mapping
 from gdbheap.analysis.facts.stacks import (
     AlternateStack,
@@ -25,6 +24,7 @@ from gdbheap.analysis.facts.stacks import (
 )
 from gdbheap.analysis.facts.stop import StackPointerIs, TheInstruction
 from gdbheap.process.address_space import VMA
+from gdbheap.process.fact import Fact
 from gdbheap.process.threads.thread_stacks import ThreadStack, find_stacks, in_guard
 
 # The kernel keeps this free below a stack (stack_guard_gap, 256 pages); a frame larger than the rest of the stack lands

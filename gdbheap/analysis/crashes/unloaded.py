@@ -8,11 +8,11 @@ from collections.abc import Iterator
 from gdbheap.analysis.crashes.crash_context import CrashContext
 from gdbheap.analysis.crashes.verdict import LIKELY, Cause, Verdict
 from gdbheap.analysis.facts.control import CalledAs, LinkMapLeft, Unloaded
-from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.pointers.search import Values, find_words
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import Chunk, State
 from gdbheap.lazy import regex
+from gdbheap.process.fact import Fact
 from gdbheap.process.signal_info import SIGSEGV
 
 # struct link_map and the names behind it, in one block of ld.so's.

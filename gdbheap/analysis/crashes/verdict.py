@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import enum
 
-from gdbheap.analysis.facts.fact import Fact
 from gdbheap.lazy import dataclass
+from gdbheap.process.fact import Fact
 
 CERTAIN, LIKELY, POSSIBLE = "certain", "likely", "possible"
 _ORDER = {CERTAIN: 0, LIKELY: 1, POSSIBLE: 2}

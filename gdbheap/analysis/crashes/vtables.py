@@ -10,10 +10,10 @@ from gdbheap.analysis.crashes.crash_context import CrashContext
 from gdbheap.analysis.crashes.pointers import by_value
 from gdbheap.analysis.crashes.verdict import LIKELY, Cause, Verdict
 from gdbheap.analysis.facts.control import NoVtable, ObjectHolds, ObjectIsIn
-from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.facts.pointers import VtablePointerIs
 from gdbheap.analysis.mappings.zones import NULL_ZONE
 from gdbheap.machine.instruction import CALL, JUMP
+from gdbheap.process.fact import Fact
 
 _LARGEST_TABLE = 0x400
 # What the value of a vtable pointer may tell beside that it is none.

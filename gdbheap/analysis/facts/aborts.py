@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from gdbheap.analysis.facts.fact import Fact, Hex
 from gdbheap.analysis.facts.places import InChunk
 from gdbheap.glibc.invariant import Invariant
 from gdbheap.lazy import dataclass
+from gdbheap.process.fact import Fact, Hex
 from gdbheap.process.named_address import NamedAddress
 
 

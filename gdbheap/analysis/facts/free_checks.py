@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gdbheap.analysis.facts.fact import Fact, Hex
 from gdbheap.lazy import dataclass
+from gdbheap.process.fact import Fact, Hex
 
 
 @dataclass(frozen=True)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from gdbheap.analysis.facts.fact import Fact, Hex
 from gdbheap.analysis.facts.places import InChunk
 from gdbheap.lazy import dataclass
+from gdbheap.process.fact import Fact, Hex
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import enum
 
-from gdbheap.analysis.facts.fact import Fact, Hex
 from gdbheap.lazy import dataclass
+from gdbheap.process.fact import Fact, Hex
 from gdbheap.process.named_address import NamedAddress
 
 

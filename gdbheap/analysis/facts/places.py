@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from gdbheap.analysis.facts.fact import Fact, Hex
 from gdbheap.glibc.chunk_table import Chunk
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.glibc.naming import place_of
 from gdbheap.lazy import dataclass
 from gdbheap.process.address_space import VMA, AddressSpace
+from gdbheap.process.fact import Fact, Hex
 from gdbheap.process.named_address import NamedAddress
 
 

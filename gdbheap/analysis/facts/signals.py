@@ -3,9 +3,9 @@ a sender."""
 
 from __future__ import annotations
 
-from gdbheap.analysis.facts.fact import Fact, Hex
 from gdbheap.lazy import dataclass
 from gdbheap.machine.refusal import Why
+from gdbheap.process.fact import Fact, Hex
 from gdbheap.process.frame import Frame
 
 

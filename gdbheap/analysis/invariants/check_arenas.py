@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from gdbheap.analysis.abort_texts.text import Words
-from gdbheap.analysis.facts.clause import clause
-from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.invariants.check_arena_state import of_arena
 from gdbheap.analysis.invariants.check_heap_infos import bytes_in_heaps, check_heap_infos, outvoted_size
 from gdbheap.analysis.invariants.check_parameters import of_mp
@@ -19,6 +17,8 @@ from gdbheap.glibc.heap_view import NONCONTIGUOUS, Arena
 from gdbheap.glibc.invariant import Invariant
 from gdbheap.glibc.main_arena import initial_top
 from gdbheap.process.address import Address
+from gdbheap.process.clause import clause
+from gdbheap.process.fact import Fact
 
 # What a chain of heaps is not followed beyond.
 _OF_CHAIN = (Invariant.HEAP_CHAIN, Invariant.HEAP_INFO, Invariant.HEAP_ARENA)

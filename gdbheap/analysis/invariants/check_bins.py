@@ -7,8 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.abort_texts.text import Words
-from gdbheap.analysis.facts.clause import clause
-from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.invariants.checked_heap import MOST_FINDINGS, CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding, Must, Violation, WrongField, exactly, number
 from gdbheap.analysis.invariants.followed import ring_link_copied
@@ -19,6 +17,8 @@ from gdbheap.glibc.naming import list_name
 from gdbheap.glibc.sizes import min_large_size
 from gdbheap.lazy import np
 from gdbheap.process.address import Address
+from gdbheap.process.clause import clause
+from gdbheap.process.fact import Fact
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -7,7 +7,6 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.abort_texts.text import Words
-from gdbheap.analysis.facts.clause import clause
 from gdbheap.analysis.invariants.checked_heap import MOST_FINDINGS, CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding, Must, Violation, WrongField, exactly
 from gdbheap.analysis.invariants.followed import Followed, ends_a_listed_chunk, has_links_of_a_list
@@ -16,6 +15,7 @@ from gdbheap.glibc.invariant import Invariant
 from gdbheap.glibc.walk.heap_segment import BAD_FENCEPOST
 from gdbheap.lazy import np
 from gdbheap.process.address import Address
+from gdbheap.process.clause import clause
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gdbheap.analysis.facts.clause import clause
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding, Must, Violation, WrongField, exactly
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.heap_view import Arena
 from gdbheap.glibc.invariant import Invariant
 from gdbheap.process.address import Address
+from gdbheap.process.clause import clause
 from gdbheap.process.cstruct import StructValue
 
 

@@ -6,8 +6,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 
 from gdbheap.analysis.abort_texts.text import Words
-from gdbheap.analysis.facts.clause import clause
-from gdbheap.analysis.facts.fact import Joined
 from gdbheap.analysis.invariants.check_tcache import tcache_address
 from gdbheap.analysis.invariants.checked_heap import MOST_FINDINGS, CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding, Must, Violation, WrongField, exactly
@@ -24,6 +22,8 @@ from gdbheap.glibc.naming import list_name
 from gdbheap.glibc.walk.links import demangle
 from gdbheap.lazy import dataclass, np
 from gdbheap.process.address import Address
+from gdbheap.process.clause import clause
+from gdbheap.process.fact import Joined
 
 _LINKS = {"tcache": Invariant.TCACHE_LINK, "fastbin": Invariant.FASTBIN_LINK}
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gdbheap.analysis.facts.clause import clause
 from gdbheap.analysis.invariants.check_parameters import of_mp
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding, Violation, WrongField, exactly, number
@@ -15,6 +14,7 @@ from gdbheap.glibc.invariant import Invariant
 from gdbheap.glibc.repair.unclaimed import unclaimed_ranges
 from gdbheap.lazy import dataclass, np
 from gdbheap.process.address import Address
+from gdbheap.process.clause import clause
 from gdbheap.process.cstruct import StructValue
 
 _CALL = clause("free_realloc_block_munmap_chunk_invalid")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gdbheap.analysis.facts.clause import clause
-from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding, Must, Violation, WrongField, number
 from gdbheap.glibc.invariant import Invariant
 from gdbheap.glibc.sizes import request_to_size
+from gdbheap.process.clause import clause
 from gdbheap.process.cstruct import StructValue
+from gdbheap.process.fact import Fact
 
 # TCACHE_SMALL_BINS (TCACHE_MAX_BINS before glibc 2.42), and the most that the tunable for the chunks in each allows
 # (UINT16_MAX).

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gdbheap.analysis.facts.clause import clause
 from gdbheap.analysis.invariants.check_bins import wrong_size_in_list
 from gdbheap.analysis.invariants.check_parameters import of_mp
 from gdbheap.analysis.invariants.checked_heap import MOST_FINDINGS, CheckedHeap
@@ -19,6 +18,7 @@ from gdbheap.glibc.heap_view import Bin
 from gdbheap.glibc.invariant import Invariant
 from gdbheap.glibc.naming import list_name
 from gdbheap.lazy import np
+from gdbheap.process.clause import clause
 from gdbheap.process.columns.gather import gather_words
 from gdbheap.process.cstruct import CStruct
 

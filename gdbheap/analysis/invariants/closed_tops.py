@@ -10,13 +10,13 @@ from collections.abc import Iterator
 from dataclasses import replace
 from itertools import combinations
 
-from gdbheap.analysis.facts.clause import clause
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding, Must, Violation, WrongField
 from gdbheap.analysis.invariants.followed import Followed
 from gdbheap.glibc.heap_view import NONCONTIGUOUS, Arena
 from gdbheap.glibc.invariant import Invariant
 from gdbheap.process.address import Address
+from gdbheap.process.clause import clause
 
 # Among so many places where the memory of the main arena is not malloc's it is tried which are counted twice.
 _MOST_GAPS = 10

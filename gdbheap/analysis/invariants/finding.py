@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from gdbheap.analysis.abort_texts.text import Message, Words
 from gdbheap.analysis.facts.aborts import FieldIsWrong, FoundBroken
-from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.invariants.followed import Followed
 from gdbheap.analysis.invariants.listed_wrongly import Listed
 from gdbheap.glibc.invariant import Invariant
 from gdbheap.lazy import dataclass
+from gdbheap.process.fact import Fact
 
 
 @dataclass(frozen=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from gdbheap.analysis.abort_texts.text import Words
-from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.facts.free_checks import (
     EndsBeyondTop,
     HeaderTellsMapping,
@@ -23,6 +22,7 @@ from gdbheap.glibc.chunk_table import FLAG_MASK, IS_MMAPPED, NON_MAIN_ARENA, PRE
 from gdbheap.glibc.heap_view import NONCONTIGUOUS, Arena
 from gdbheap.glibc.naming import list_name
 from gdbheap.glibc.sizes import tcache_range
+from gdbheap.process.fact import Fact
 
 # (the text, the reason in this chunk's own numbers)
 FreeOutcome = tuple[Words, Fact]

@@ -5,8 +5,6 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from gdbheap.analysis.facts.clause import clause
-from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding, Must, Violation, WrongField, exactly
 from gdbheap.analysis.invariants.followed import merged_at
@@ -14,6 +12,8 @@ from gdbheap.glibc.chunk_table import FLAG_MASK, PREV_INUSE, Chunk
 from gdbheap.glibc.invariant import Invariant
 from gdbheap.lazy import dataclass
 from gdbheap.process.address import Address
+from gdbheap.process.clause import clause
+from gdbheap.process.fact import Fact
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.facts.locks import (
     AllStacksKnown,
     ArenaMutex,
@@ -17,6 +16,7 @@ from gdbheap.analysis.facts.locks import (
 from gdbheap.analysis.invariants.arena_locks import ArenaLock, Busy
 from gdbheap.analysis.invariants.calls import MallocCall
 from gdbheap.glibc.naming import arena_name
+from gdbheap.process.fact import Fact
 
 _MOST_TOLD = 3
 

@@ -6,8 +6,6 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 
 from gdbheap.analysis.abort_texts.text import Words
-from gdbheap.analysis.facts.clause import clause
-from gdbheap.analysis.facts.fact import Fact, InWords, Joined
 from gdbheap.analysis.invariants.check_arena_state import of_arena
 from gdbheap.analysis.invariants.check_arenas import break_adjusted, ends_right, is_past_brk
 from gdbheap.analysis.invariants.check_heap_infos import outvoted_size
@@ -22,6 +20,8 @@ from gdbheap.glibc.chunk_table import FLAG_MASK, PREV_INUSE
 from gdbheap.glibc.invariant import Invariant
 from gdbheap.glibc.walk.heap_segment import INVALID_SIZE, last_fencepost
 from gdbheap.process.address import Address
+from gdbheap.process.clause import clause
+from gdbheap.process.fact import Fact, InWords, Joined
 from gdbheap.process.fault import Fault
 
 # The text that dies of a wrong size, and the call, by the kind of list that the chunk is in.

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 from gdbheap.analysis.abort_texts.topic import Topic, related_to, topic_of
-from gdbheap.analysis.facts.fact import InWords
 from gdbheap.analysis.facts.free_checks import IsTop
 from gdbheap.analysis.facts.passed import ArgumentOf, DebuggingBytes, FoundBy, Way
 from gdbheap.analysis.invariants.check_links import head_slot
@@ -22,6 +21,7 @@ from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import State
 from gdbheap.glibc.heap_view import Bin
 from gdbheap.glibc.invariant import Invariant
+from gdbheap.process.fact import InWords
 from gdbheap.process.frame import Frame
 
 # The doors of the debugging modes, to glibc 2.33 hooks, and what they call the pointer that they are given.

@@ -14,11 +14,11 @@ from gdbheap.analysis.call_stacks.whose_code import (
     is_of_malloc,
     is_operator,
 )
-from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.facts.passed import ArgumentOf, ByTheCall, OnDyingStack, RegisterOf
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.errors import MemoryFault
 from gdbheap.lazy import dataclass
+from gdbheap.process.fact import Fact
 from gdbheap.process.frame import Frame, Passed
 
 # Names that malloc's functions give to chunks, and to what the user has.

@@ -11,7 +11,6 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.abort_texts.topic import Topic, topic_of
-from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.facts.passed import EntryMisaligned, FoundBy, LinkLeadsTo, UnsortedBin, Way
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.malloc_aborts.subject import AffectedChunk
@@ -22,6 +21,7 @@ from gdbheap.glibc.sizes import request_to_size, tcache_range
 from gdbheap.glibc.walk.links import demangle
 from gdbheap.lazy import np
 from gdbheap.process.columns.gather import gather_words
+from gdbheap.process.fact import Fact
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

@@ -10,11 +10,11 @@ from typing import Protocol
 from gdbheap.analysis.call_stacks.in_progress_call import parts
 from gdbheap.analysis.call_stacks.whose_code import is_call_of_malloc, plain_name
 from gdbheap.analysis.facts.aborts import EnteredBefore, HandlerFrameLeft, NotAsyncSignalSafe, ReturnsLeft
-from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.invariants.calls import entered_again, public_name
 from gdbheap.analysis.malloc_aborts.dying_call import dying_part
 from gdbheap.lazy import dataclass
 from gdbheap.machine.code import LeftFrame
+from gdbheap.process.fact import Fact
 from gdbheap.process.frame import Frame
 from gdbheap.process.process import Process
 

@@ -9,7 +9,6 @@ from gdbheap.analysis.abort_texts.assertions import find_assertion
 from gdbheap.analysis.abort_texts.table import find_text
 from gdbheap.analysis.abort_texts.text import TAKE_POINTER, DiesIn
 from gdbheap.analysis.facts.aborts import GivenNoBlock, MallocsCheck
-from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.facts.passed import FoundBy, ResultOfCall, WhereDamaged
 from gdbheap.analysis.facts.writers import AfterFree, DoubleFree, FromAbove, PastEnd, UsedAsStack
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
@@ -25,6 +24,7 @@ from gdbheap.analysis.suspects.recipe import break_at_free, recipe
 from gdbheap.analysis.suspects.run_over import overflowed_stack
 from gdbheap.analysis.suspects.suspected_writer import MOST_RETURNS, probable_writer
 from gdbheap.lazy import dataclass
+from gdbheap.process.fact import Fact
 from gdbheap.process.frame import Frame
 from gdbheap.process.symbols import SymbolAt
 

@@ -3,7 +3,6 @@ of one, or none of malloc's."""
 
 from __future__ import annotations
 
-from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.facts.passed import (
     BlockInUse,
     FreeAlready,
@@ -24,6 +23,7 @@ from gdbheap.glibc.glibc_heap import GlibcHeap
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.glibc.naming import owner_name, place_of
 from gdbheap.lazy import dataclass
+from gdbheap.process.fact import Fact
 from gdbheap.process.memory import text_at
 from gdbheap.process.process import Process
 from gdbheap.process.symbols import SymbolAt

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.invariants.finding import Finding
 from gdbheap.lazy import dataclass
+from gdbheap.process.fact import Fact
 
 
 @dataclass(frozen=True)

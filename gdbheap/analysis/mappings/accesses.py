@@ -7,7 +7,6 @@ import enum
 import os
 from dataclasses import replace
 
-from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.mappings.mapping_names import SHARED_ANONYMOUS, SHARED_FILE, sharing_of
 from gdbheap.errors import HeapError
 from gdbheap.lazy import dataclass
@@ -15,6 +14,7 @@ from gdbheap.model.mapping import EXECUTE, READ, WRITE, AddressLimits, File, Map
 from gdbheap.model.mappings import ModelMappings
 from gdbheap.model.touch import ANONYMOUS, FILE, SIGBUS, SIGSEGV, ZERO, ModelPages, Outcome, Step, allows
 from gdbheap.process.address_space import VMA
+from gdbheap.process.fact import Fact
 from gdbheap.process.live.mapped_file import may_be_device, may_be_regular_file, open_mapped_file
 from gdbheap.process.live.pages import PageState
 from gdbheap.process.live.proc_maps import read_protection_key

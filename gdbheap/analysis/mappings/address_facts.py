@@ -6,10 +6,10 @@ import enum
 from collections.abc import Iterator
 
 from gdbheap.allocators.heap import Heap
-from gdbheap.analysis.facts.fact import Fact, Hex
 from gdbheap.analysis.mappings.annotate import AnnotatedPart, AnnotatedVMA
 from gdbheap.analysis.mappings.zones import NULL_ZONE
 from gdbheap.lazy import dataclass
+from gdbheap.process.fact import Fact, Hex
 from gdbheap.process.live.pages import PageState
 from gdbheap.process.process import Process, Thread
 

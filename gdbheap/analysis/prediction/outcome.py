@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.prediction.calls import PredictedCall
 from gdbheap.lazy import dataclass
 from gdbheap.model.machine import Step
+from gdbheap.process.fact import Fact
 
 # The steps that tell where a block comes from, and where one that is freed goes to.
 TAKEN = frozenset(

@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.prediction.calls import Earlier, PredictedCall
 from gdbheap.analysis.prediction.outcome import (
     ASSUMED,
@@ -27,6 +26,7 @@ from gdbheap.glibc.heap_view import HeapView
 from gdbheap.model import process as modelled
 from gdbheap.model.errors import Abort, Endless, Segv, Unknown
 from gdbheap.model.machine import ModelMalloc
+from gdbheap.process.fact import Fact
 from gdbheap.process.process import Process
 
 _NO_RESULT = frozenset({"free"})

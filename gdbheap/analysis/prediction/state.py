@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import PurePath
 
-from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.prediction.outcome import NotCompared, ReleaseNotCertain, Remark
 from gdbheap.errors import HeapError, MemoryFault, NoSymbols
 from gdbheap.glibc.heap_view import HeapView
@@ -17,6 +16,7 @@ from gdbheap.model.machine import ModelMalloc, ModelThread
 from gdbheap.model.memory import PAGE, ModelMemory
 from gdbheap.model.traits import KNOWN, Traits, traits, variants
 from gdbheap.process.environment import tunable
+from gdbheap.process.fact import Fact
 from gdbheap.process.images.auxv import AT_HWCAP2
 from gdbheap.process.live.kernel_limits import KernelLimits, kernel_limits
 from gdbheap.process.mm import MM, NO_HEAP, STAT, read_mm

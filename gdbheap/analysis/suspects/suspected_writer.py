@@ -6,7 +6,6 @@ from __future__ import annotations
 from dataclasses import replace
 
 from gdbheap.analysis.facts.control import InNamedMapping
-from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.facts.places import InChunk, Nowhere
 from gdbheap.analysis.facts.writers import (
     FreedTwice,
@@ -42,6 +41,7 @@ from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import MMAPPED_ARENA, Chunk, State
 from gdbheap.glibc.invariant import Invariant
 from gdbheap.lazy import dataclass
+from gdbheap.process.fact import Fact
 
 LINKS = frozenset(("next", "fd", "bk", "fd_nextsize", "bk_nextsize", "key"))
 _SHORTEST_TEXT = 4

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from gdbheap.analysis.facts.clause import Clause
 from gdbheap.analysis.invariants.finding import Must
+from gdbheap.process.clause import Clause
 from gdbheap.sentences.facts.address_clauses import ADDRESS_CLAUSES
 from gdbheap.sentences.facts.phrases import Phrases, Template
 

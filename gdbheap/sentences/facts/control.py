@@ -32,8 +32,8 @@ from gdbheap.analysis.facts.control import (
     TheCall,
     Unloaded,
 )
-from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.facts.places import AtSymbol, IntoChunk, Nowhere, OnStack
+from gdbheap.process.fact import Fact
 from gdbheap.sentences.facts.phrases import Phrases
 from gdbheap.sentences.facts.places import chunk, distance
 

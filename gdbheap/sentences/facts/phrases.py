@@ -6,8 +6,8 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any, Union
 
-from gdbheap.analysis.facts.fact import Fact
 from gdbheap.lazy import dataclass
+from gdbheap.process.fact import Fact
 
 
 @dataclass(frozen=True)

@@ -7,7 +7,7 @@ import string
 from typing import Any
 
 from gdbheap.analysis.addresses.address_fact import AddressFact
-from gdbheap.analysis.facts.fact import Fact, InWords, Joined
+from gdbheap.process.fact import Fact, InWords, Joined
 from gdbheap.sentences.facts.phrases import Phrase, Template
 
 # The words for the facts of a file stand in a file of the same name here, but for these.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from gdbheap.analysis.facts.control import InNamedMapping
-from gdbheap.analysis.facts.fact import Fact
 from gdbheap.analysis.facts.places import InChunk
 from gdbheap.analysis.facts.writers import (
     AfterFree,
@@ -35,6 +34,7 @@ from gdbheap.analysis.facts.writers import (
     WrittenPast,
     WrittenText,
 )
+from gdbheap.process.fact import Fact
 from gdbheap.sentences.facts.phrases import Phrases, Template
 
 

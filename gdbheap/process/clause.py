@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from gdbheap.analysis.facts.fact import Fact, plain
 from gdbheap.lazy import dataclass
+from gdbheap.process.fact import Fact, plain
 
 
 @dataclass(frozen=True)
