@@ -31,9 +31,10 @@ PRINT = """python
 import gdb, json
 found, frame = [], gdb.newest_frame()
 while frame is not None:
-    found.append((frame.pc(), int(frame.read_register('sp')) % 2**64, frame.name()))
+    jumped = frame.type() == gdb.TAILCALL_FRAME
+    found.append((frame.pc(), int(frame.read_register('sp')) % 2**64, frame.name(), jumped))
     frame = frame.older()
-open('{file}', 'w').write(json.dumps(found))
+open('{file}', 'w').write(json.dumps([int(gdb.VERSION.split('.')[0]), found]))
 """
 
 
@@ -70,7 +71,7 @@ def stacks(tmp_path_factory):
     for each in words.values():  # (one gdb does not change its machine well)
         run_gdb(["gdb", "-nx", "-q", "-batch", "-iex", "set confirm off", *each])
     told = {kind: json.loads((directory / f"{number}.json").read_text()) for number, kind in enumerate(KINDS)}
-    return {kind: (told[kind], frames_of(core)) for kind, core in cores.items()}
+    return {kind: (*told[kind], frames_of(core)) for kind, core in cores.items()}
 
 
 def frames_of(core: Path) -> list[list]:
@@ -81,6 +82,18 @@ def frames_of(core: Path) -> list[list]:
     return [[each.program_counter, each.stack_pointer, each.function or None] for each in frames]
 
 
+def comparable(release: int, gdbs: list[list], mine: list[list]) -> tuple[list[list], list[list]]:
+    """Return gdb's frames and ours, without what old releases get wrong of a function that ended in a jump to what it
+    calls: its stack pointer is as on entry, a word below the caller's; gdb 10 leaves it out (__GI_qsort)."""
+    frames = [frame[:3] for frame in gdbs]
+    for index, (_, pointer, _, jumped) in enumerate(gdbs):
+        if jumped and release < 16 and pointer == gdbs[index + 1][1]:
+            frames[index][1] -= 8
+    if release < 12:
+        return ([frame for frame in each if frame[2] != "__GI_qsort"] for each in (frames, mine))
+    return frames, mine
+
+
 def named(frames: list[list]) -> list[list]:
     """Return frames with the names of the program's own functions (of libc's, several are right)."""
     return [[counter, pointer, name if name in OWN else None] for counter, pointer, name in frames]
@@ -88,10 +101,8 @@ def named(frames: list[list]) -> list[list]:
 
 @pytest.mark.parametrize("kind", KINDS)
 def test_the_stack_is_gdbs(stacks, kind):
-    gdbs, mine = stacks[kind]
-    if "stripped" not in kind:
-        # (Of libc's, gdb's releases differ in the functions that ended in a jump to what they call.)
-        gdbs, mine = ([frame for frame in frames if frame[2] in OWN] for frames in (gdbs, mine))
+    release, gdbs, mine = stacks[kind]
+    gdbs, mine = comparable(release, gdbs, mine)
     assert named(mine) == named(gdbs) and len(mine) >= 6
     if "stripped" not in kind:
         names = [name for _, _, name in mine]

@@ -199,10 +199,9 @@ class CodeFrames:
         except UNPARSABLE:
             return
         machine, outer = self._process.machine, levels[index + 1]
+        # (As on entry: what such a function had on the stack, it has given back before the jump.)
         pointer = level.address - machine.pointer_size if not machine.return_register else level.address
-        for number, (scope, back) in enumerate(chain, 1):
-            # (The outermost has given all its own stack back.)
-            pointer = level.address if number == len(chain) else pointer
+        for scope, back in chain:
             counter = (back + told.module.load_base) & machine.mask
             registers = {**outer.registers, machine.program_counter: counter, machine.stack_pointer: pointer}
             made = StackLevel(counter, pointer, registers, counter - 1, level.address, False, False)
