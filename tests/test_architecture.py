@@ -142,7 +142,7 @@ ARROWS = {
         "session",
         "without_gdb",
     },
-    "inside_gdb": GROUND | {"commands", "elf", "interface", "packages", "report", "session", "types"},
+    "inside_gdb": GROUND | {"commands", "elf", "elf.code", "interface", "packages", "report", "session", "types"},
 }
 
 # Who alone may import these: paths from gdbheap/, a directory for all in it.

@@ -22,7 +22,8 @@ if TYPE_CHECKING:
 _STB_GLOBAL = 1
 _STT_NOTYPE, _STT_FUNC, _STT_GNU_IFUNC = 0, 2, 10
 _CODE = (_STT_FUNC, _STT_GNU_IFUNC)
-_EXECUTABLE = 0x4
+_LABELLED = (STT_OBJECT, _STT_NOTYPE)
+_LOADED, _EXECUTABLE = 0x2, 0x4
 # A function written in assembly may say nothing of its size.
 _MOST_UNTOLD = 1 << 14
 # Names may share their ends; no honest one is the end of more.
@@ -86,6 +87,12 @@ def data_symbols(module: Module, search: DebugSearch) -> DataSymbols:
     return _of_kinds((STT_OBJECT,), module, search)
 
 
+def labelled_data(module: Module, search: DebugSearch) -> DataSymbols:
+    """Return the variables and, where none is, the labels of data, which say nothing of their size
+    (_GLOBAL_OFFSET_TABLE_): each reaches to what comes next in its section."""
+    return _of_kinds(_LABELLED, module, search)
+
+
 def code_symbols(module: Module, search: DebugSearch) -> DataSymbols:
     """Return the functions, in the same way."""
     return _of_kinds(_CODE, module, search)
@@ -135,24 +142,26 @@ def _in_tables(elf: Any, kinds: tuple[int, ...]) -> DataSymbols:
             data = data_of(section, MAX_TABLE)
             rows = np.frombuffer(data, kind, len(data) // kind.itemsize)
             rows = rows[(rows["index"] != SHN_UNDEF) & (rows["index"] != SHN_ABS)]
-            untold = rows[:0] if kinds != _CODE else _without_size(elf, rows)
+            untold = rows[:0] if kinds == (STT_OBJECT,) else _without_size(elf, rows, kinds)
             return _sorted(rows[np.isin(rows["info"] & 15, kinds) & (rows["size"] > 0)], untold, names)
     return _none(kinds)
 
 
-def _without_size(elf: Any, rows: NDArray[Any]) -> NDArray[Any]:
-    """Return the symbols of code that say nothing of their size, as assembly leaves them: as large as may be."""
+def _without_size(elf: Any, rows: NDArray[Any], kinds: tuple[int, ...]) -> NDArray[Any]:
+    """Return the symbols of code, as assembly leaves them, or of data that say nothing of their size: as large as may
+    be."""
+    is_code = kinds == _CODE
     ends = {
         number: each["sh_addr"] + each["sh_size"]
         for number, each in enumerate(elf.iter_sections())
-        if each["sh_flags"] & _EXECUTABLE
+        if each["sh_flags"] & _LOADED and bool(each["sh_flags"] & _EXECUTABLE) == is_code
     }
-    kinds = (_STT_NOTYPE, _STT_FUNC)
+    kinds = (_STT_NOTYPE, _STT_FUNC) if is_code else kinds
     found = rows[np.isin(rows["info"] & 15, kinds) & (rows["size"] == 0) & np.isin(rows["index"], list(ends))].copy()
     for number, end in ends.items():
         own = found["index"] == number
         left = np.uint64(end) - np.minimum(found["value"][own].astype(np.uint64), np.uint64(end))
-        found["size"][own] = np.minimum(left, np.uint64(_MOST_UNTOLD))
+        found["size"][own] = np.minimum(left, np.uint64(_MOST_UNTOLD)) if is_code else left
     told: NDArray[Any] = found[found["size"] > 0]
     return told
 
@@ -163,21 +172,19 @@ def _none(kinds: tuple[int, ...]) -> DataSymbols:
 
 
 def _sorted(rows: NDArray[Any], untold: NDArray[Any], names: bytes) -> DataSymbols:
-    """Return symbols with their places, global ones before others at the same place; those `untold` reach to the next
-    one, and count where no other is."""
+    """Return symbols with their places, global ones before others at the same place, the longest first; those `untold`
+    reach to the next one, and count where no other is."""
     known = np.arange(len(rows) + len(untold)) < len(rows)
     rows = np.concatenate([rows, untold]) if len(untold) else rows
     start, is_global = rows["value"].astype(np.uint64), rows["info"] >> 4 == _STB_GLOBAL
     ordered = np.argsort(start, kind="stable")
     every = start[ordered], rows["name"][ordered].astype(np.uint32)
-    place = np.lexsort((~is_global, ~known, start))
+    place = np.lexsort((~rows["size"].astype(np.uint64), ~is_global, ~known, start))
     new = np.flatnonzero(np.diff(start[place], prepend=np.uint64(np.iinfo(np.uint64).max)))
     place = place[new]
     start, size = start[place], rows["size"][place].astype(np.uint64)
     if len(untold):
-        size = np.where(
-            known[place], size, np.minimum(size, np.diff(start, append=start[-1:] + np.uint64(_MOST_UNTOLD)))
-        )
+        size = np.where(known[place], size, np.minimum(size, np.diff(start, append=np.uint64(np.iinfo(np.uint64).max))))
     # What is said to be larger than any address reaches to the end.
     end = start + np.minimum(size, np.uint64(np.iinfo(np.uint64).max) - start)
     return DataSymbols(start, end, is_global[place], rows["name"][place].astype(np.uint32), names, *every)

@@ -17,6 +17,7 @@ from gdbheap.inside_gdb.backtrace import frames
 from gdbheap.inside_gdb.last_stop import LastStop
 from gdbheap.inside_gdb.selection import select, selection_kept
 from gdbheap.inside_gdb.signal_frame import Handled, first_argument, handled_signals
+from gdbheap.inside_gdb.stretched import levels_too_many
 from gdbheap.inside_gdb.text import text_of
 from gdbheap.inside_gdb.variables import expressions
 from gdbheap.lazy import dataclass
@@ -126,6 +127,9 @@ def _stop_at(
     handled = handlers.outer
     lines = _disassemble(frame, thread.program_counter, 2)
     unwound = frames(None, process, _MOST_FRAMES)
+    level = 0 if handled is None else handled.level
+    for _ in range(levels_too_many(process, frame)):
+        frame, level = None if frame is None else frame.older(), level + 1
     source, named = _source(frame)
     return Stop(
         thread=thread,
@@ -134,13 +138,13 @@ def _stop_at(
         instruction=lines[0] if lines else "",
         next_instruction=lines[1] if len(lines) > 1 else "",
         caller_instruction=_call_before(process, frame, thread),
-        frames=unwound if handled is None else unwound[handled.level :],
+        frames=unwound[level:],
         source=source,
         own_pid=_own_pid(process),
         handler="" if handled is None else handled.handler,
         handlers=tuple(
             replace(each, info=next((known.signal for known in handlers.all if known.level == each.level + 1), None))
-            for each in _handlers(process, frame, 0 if handled is None else handled.level)
+            for each in _handlers(process, frame, level)
         ),
         expressions=named,
         system_call=_system_call(process.machine, signal),

@@ -6,7 +6,7 @@ import os
 from collections.abc import Callable
 from dataclasses import replace
 
-from gdbheap.elf.data_symbols import DataSymbols, code_symbols, data_symbols, symbols_of_elf
+from gdbheap.elf.data_symbols import DataSymbols, code_symbols, labelled_data, symbols_of_elf
 from gdbheap.elf.debug_search import DebugSearch
 from gdbheap.elf.elf_reader import UNPARSABLE
 from gdbheap.elf.unwind.tables import VDSO, vdso_elf
@@ -43,8 +43,8 @@ class AddressNames:
             symbols = self._symbols_of(module, is_code)
             index = -1 if symbols is None else int(symbols.find(linked)[0])
             if symbols is not None and index >= 0:
-                # Of several names gdb takes the last in the order of the alphabet.
-                name = max(symbols.names_at(index)) if is_code else symbols.name(index)
+                # Of several names of a function gdb takes the last in the order of the alphabet.
+                name = max(symbols.names_at(index)) if is_code else symbols.name(index).partition("@")[0]
                 return NamedAddress(name, place - int(symbols.start[index]), os.path.basename(module.path))
         return None
 
@@ -70,7 +70,7 @@ class AddressNames:
 
     def _read(self, module: Module, is_code: bool) -> DataSymbols | None:
         if module.path != VDSO:
-            return (code_symbols if is_code else data_symbols)(module, self._search)
+            return (code_symbols if is_code else labelled_data)(module, self._search)
         try:
             return symbols_of_elf(vdso_elf(self._process, module), is_code)
         except (MemoryFault, *UNPARSABLE):

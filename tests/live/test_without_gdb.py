@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import io
 import json
 import os
@@ -179,19 +180,37 @@ DEATHS = {
     "heap": ("freed_twice",),
     "signals": ("in_handler", "program_abort"),
 }
-# (Of optimised code gdb's releases differ: gdb 10 leaves out the frame of i386's free(), which ends in a jump to what
-# it calls, in freed_twice; gdb 18 names the inlined function whose code is done, in in_handler.)
-OF_I386 = {"pointers": ("null_array", "null_plus_offset"), "heap": ("freed_unsorted",)}
+
+
+# On i386 two releases of gdb number frames in a way of their own (program, first number, by how many): gdb 10 leaves out
+# free(), which ended in a jump to what it calls; gdb 17 and later take hide(), which was inlined, for longer than it is.
+ODD_NUMBERS = {10: ("freed_twice", 6, 1), 18: ("in_handler", 1, -1)}
+
+
+@functools.cache
+def gdb_release() -> int:
+    told = subprocess.run(["gdb", "--version"], capture_output=True, text=True, check=True).stdout
+    return int(told.split("\n", 1)[0].split()[-1].split(".")[0])
+
+
+def as_numbered(text: str, name: str, bits: str) -> str:
+    """Return gdb's answer (of i386's death `name`) with frames numbered as they are."""
+    odd, first, by = ODD_NUMBERS.get(gdb_release(), ("", 0, 0))
+    if (name, bits) != (odd, "i386"):
+        return text
+
+    def better(match: re.Match[str]) -> str:
+        number = int(match[2])
+        return f"{match[1]}{number + by if number >= first else number}"
+
+    return re.sub(r'(\bframe (?=\d)|"frame": )(\d+)', better, text)
 
 
 @pytest.mark.parametrize("bits", BITS)
 def test_verdicts_are_gdbs(tmp_path, bits):
     whole = os.environ.get("GDBHEAP_GALLERY") == "all"
-    some = DEATHS if bits == "x86-64" else OF_I386
-    deaths = {family: cases_of(family, bits) for family in FAMILIES} if whole else some
-    # (Among the words of an i386 stack is &_GLOBAL_OFFSET_TABLE_, a symbol without a size, which gdb alone names.)
-    some_of = ("fault", "explain $sp") if bits == "x86-64" else ("fault",)
-    questions = ("fault", "explain $sp", "heap leaks") if whole else some_of
+    deaths = {family: cases_of(family, bits) for family in FAMILIES} if whole else DEATHS
+    questions = ("fault", "explain $sp", "heap leaks") if whole else ("fault", "explain $sp")
     live, reading, names = [], [], []
     for family, cases in deaths.items():
         program = build_family(family, *BITS[bits])
@@ -213,6 +232,6 @@ def test_verdicts_are_gdbs(tmp_path, bits):
             file = Path(f"{tmp_path / name}.{number}")
             if file.exists():
                 mine = answer(question, tmp_path / name)
-                assert mine == json.loads(file.read_text()), f"{name}: {question}"
+                assert mine == json.loads(as_numbered(file.read_text(), name, bits)), f"{name}: {question}"
                 compared += 1
     assert compared >= len(names)

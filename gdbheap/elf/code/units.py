@@ -23,10 +23,10 @@ _ADDRESS_FORMS = ("DW_FORM_addr", "DW_FORM_addrx", "DW_FORM_GNU_addr_index", "DW
 
 
 class ModuleCode:
-    """One module's debug information. What is broken is not there."""
+    """One module's debug information. What is broken, or takes more `steps` to read, is not there."""
 
-    def __init__(self, module: Module, search: DebugSearch) -> None:
-        self.budget = Budget(_MOST_STEPS)
+    def __init__(self, module: Module, search: DebugSearch, steps: int = _MOST_STEPS) -> None:
+        self.budget = Budget(steps)
         self.dwarf: Any | None = None
         for path in debug_files(module, search):
             try:
