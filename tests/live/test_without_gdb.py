@@ -182,8 +182,9 @@ DEATHS = {
 }
 
 
-# On i386 two releases of gdb number frames in a way of their own (program, first number, by how many): gdb 10 leaves out
-# free(), which ended in a jump to what it calls; gdb 17 and later take hide(), which was inlined, for longer than it is.
+# On i386 two releases of gdb number frames in a way of their own (program, first number, by how many): gdb 10 leaves
+# free() out, which ended in a jump to what it calls; gdb 17 and later take hide(), an inlined one, for longer than it
+# is.
 ODD_NUMBERS = {10: ("freed_twice", 6, 1), 18: ("in_handler", 1, -1)}
 
 
