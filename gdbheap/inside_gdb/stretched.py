@@ -33,7 +33,7 @@ def levels_too_many(process: Process, frame: gdb.Frame | None) -> int:
 
 def _functions(frame: gdb.Frame) -> list[str]:
     """Return the names of the inlined functions from a frame outwards, and of that which they were inlined into."""
-    found = []
+    found: list[str] = []
     here: gdb.Frame | None = frame
     while here is not None and len(found) < _MOST_INLINED:
         found.append(text_of(here.name) or "")
