@@ -44,9 +44,14 @@ def directory(version: tuple[int, int] = sys.version_info[:2]) -> Path:
 
 def directory_name(version: tuple[int, int] = sys.version_info[:2]) -> str:
     """Return the same as text."""
+    return os.path.join(data_directory(), f"python{version[0]}.{version[1]}")
+
+
+def data_directory() -> str:
+    """Return the directory for all that set-up makes (it need not exist): $XDG_DATA_HOME/gdbheap."""
     base = os.environ.get("XDG_DATA_HOME", "")
     data = base if os.path.isabs(base) else os.path.join(os.path.expanduser("~"), ".local", "share")
-    return os.path.join(data, "gdbheap", f"python{version[0]}.{version[1]}")
+    return os.path.join(data, "gdbheap")
 
 
 def use() -> None:

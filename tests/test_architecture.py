@@ -64,13 +64,15 @@ ARROWS = {
     # A process knows its machine as a value; what a machine's own code sees of a process are protocols.
     "machine": BASE,
     "process": BASE | PROCESS | {"machine"},
-    "process.columns": BASE | {"process"},
+    # Loops in C, for whoever goes through millions of words.
+    "kernel": BASE | {"packages"},
+    "process.columns": BASE | {"kernel", "process"},
     "process.images": BASE | {"process"},
-    "process.live": BASE | {"process", "machine"},
+    "process.live": BASE | {"kernel", "process", "machine"},
     "process.threads": BASE | {"process", "process.columns", "process.images"},
     "allocators": BASE | PROCESS,
     "glibc": BASE | PROCESS | GLIBC | {"allocators", "machine"},
-    "glibc.walk": BASE | PROCESS | {"glibc", "glibc.repair"},
+    "glibc.walk": BASE | PROCESS | {"glibc", "glibc.repair", "kernel"},
     "glibc.repair": BASE | PROCESS | {"glibc", "glibc.walk"},
     "glibc.locate": BASE | PROCESS | {"glibc", "machine"},
     "elf": BASE | PROCESS | {"machine"},
@@ -81,7 +83,7 @@ ARROWS = {
     "analysis.call_stacks": GROUND,
     # What all of analysis states its findings in.
     "analysis.facts": GROUND,
-    "analysis.pointers": NEUTRAL,
+    "analysis.pointers": NEUTRAL | {"kernel"},
     "analysis.objects": NEUTRAL | {"analysis.pointers", "types"},
     "analysis.mappings": POINTERS | {"analysis.facts", "model"},
     "analysis.addresses": GROUND | MAPPINGS,
@@ -125,7 +127,7 @@ ARROWS = {
     "commands": GROUND
     | ANALYSIS
     | {"interface", "model", "packages", "pictures", "report", "sentences", "session", "tables", "types"},
-    "launch": BASE | PROCESS | {"bundle", "elf", "packages", "report"},
+    "launch": BASE | PROCESS | {"bundle", "elf", "kernel", "packages", "report"},
     "__main__": BASE | {"bundle", "commands", "interface", "launch", "packages", "report", "triage", "without_gdb"},
     "without_gdb": GROUND
     | {"bundle", "commands", "elf", "elf.code", "elf.unwind", "interface", "packages", "report", "session", "types"},

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 from gdbheap import __version__
 from gdbheap.files import kernel_text, read_regular
-from gdbheap.launch import places, python_packages, setup
+from gdbheap.launch import compiled_kernel, places, python_packages, setup
 from gdbheap.launch.core_places import cores_here
 from gdbheap.launch.debugger import InstalledGdb, NoDebugger, dotted, find_debugger
 from gdbheap.launch.launcher import MULTIARCH, OWN, attach_advice
@@ -76,6 +76,8 @@ def checks(gdb_path: str) -> Iterator[Check]:
         return
     yield Check("gdb's Python", dotted(version))
     yield from _packages(gdb, directory(version))
+    found, mend = compiled_kernel.state()
+    yield Check("compiled kernel", found, True, mend)
     yield _c_library(gdb)
     yield _other_machines()
     yield _starts_programs(gdb)

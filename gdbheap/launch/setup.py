@@ -8,6 +8,7 @@ from pathlib import Path
 
 from gdbheap.errors import HeapError
 from gdbheap.launch import debian, python_packages
+from gdbheap.launch.compiled_kernel import compile_kernel
 from gdbheap.launch.debugger import InstalledGdb, dotted, find_debugger
 from gdbheap.launch.launcher import MULTIARCH
 from gdbheap.packages import REQUIRED, directory
@@ -42,7 +43,10 @@ def set_up(gdb_path: str = "gdb", compiler: bool = False) -> InstalledGdb:
             flush=True,
         )
         python_packages.install(gdb, place)
-    if not (wanted or symbols or lacking):
+    compiled = compile_kernel()
+    if compiled:
+        print("Compiled the loops that make large heaps fast.", flush=True)
+    if not (wanted or symbols or lacking or compiled):
         print(
             f"Nothing to install: gdb {gdb.version} with Python {dotted(gdb.usable_python())} has all that gdbheap "
             "needs."

@@ -16,6 +16,7 @@ from gdbheap.glibc.walk import walk as walks
 from gdbheap.glibc.walk.walk import AT_LIMIT, BAD_SIZE, FENCEPOST, Walk, Walker
 from gdbheap.machine.machines import machine_of_size
 from gdbheap.process.memory import ImageMemory
+from support.kernels import kernels as kernels
 
 BASE = 0x10000
 NEVER, ALWAYS = 0, 1 << 60

@@ -13,6 +13,7 @@ from gdbheap.glibc.walk.heap_segment import HeapSegment, walk_stretch
 from gdbheap.glibc.walk.walk import AT_LIMIT, BAD_SIZE, FENCEPOST, UNREADABLE, Walker
 from gdbheap.machine.machines import machine_of_size
 from gdbheap.process.memory import BLOCK, ImageMemory
+from support.kernels import kernels as kernels
 
 BASE = 0x10000
 

@@ -12,6 +12,7 @@ from gdbheap.process.address_space import VMA, AddressSpace
 from gdbheap.process.live.live_memory import LiveMemory, is_private_anonymous
 from gdbheap.process.live.proc_maps import read_maps
 from gdbheap.process.memory import ImageMemory, readable_pieces
+from support.kernels import kernels as kernels
 from support.sparse_process import PAGE, sparse_process
 
 MIB = 1 << 20

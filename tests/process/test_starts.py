@@ -9,6 +9,7 @@ import pytest
 
 from gdbheap.process.columns import starts as module
 from gdbheap.process.columns.starts import Starts
+from support.kernels import kernels as kernels
 
 FAR = [0x10000, 0x7F00_0000_0000, 0x7FFF_FFFF_0000]
 

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 from gdbheap.allocators.blocks import Blocks
 from gdbheap.analysis.pointers.hidden import Hidden
 from gdbheap.analysis.pointers.pointer_scan import Bounds, PointerScan
+from gdbheap.kernel.kernel import suits
 from gdbheap.lazy import dataclass, np
 from gdbheap.machine.machine import Machine
 from gdbheap.process.address_space import without
@@ -128,8 +129,7 @@ def read_graph(
         for address, data in _pieces(memory, gaps):
             words = np.frombuffer(data, finder.type, len(data) // pointer_size)
             _take_heads(blocks, head, address, words, pointer_size)
-            place = sieve.bounds.places(words)
-            yield address, len(data), *hidden.take(address, words, place, words[place])
+            yield address, len(data), *hidden.take(address, words, *sieve.bounds.within(words))
             done.append((address, address + len(data)))
             if progress:
                 progress(address)
@@ -177,6 +177,10 @@ def _edges(
     near = slice(max(first - 1, 0), last)
     if near.start == near.stop:
         return np.empty(0), np.empty(0), np.empty(0), np.empty(0)
+    compiled = blocks.starts.compiled()
+    if compiled is not None and words.dtype == np.uint64 and suits(words, blocks.end):
+        fast, table = compiled
+        return fast.edges(table, blocks.end, (address, np.ascontiguousarray(place, np.uint32), words))
     place, target, offset = finder.aim(place, words)
     where = np.uint64(address) + place.astype(np.uint64) * np.uint64(finder.pointer_size)
     source = near.start - 1 + np.searchsorted(blocks.start[near], where, side="right")
@@ -220,8 +224,7 @@ def read_pointers(
     try:
         for address, data in _pieces(memory, spans):
             words = np.frombuffer(data, finder.type, len(data) // pointer_size)
-            position = finder.bounds.places(words)
-            position, target, offset = finder.aim(*hidden.take(address, words, position, words[position]))
+            position, target, offset = finder.aim(*hidden.take(address, words, *finder.bounds.within(words)))
             found.add(np.uint64(address) + position.astype(np.uint64) * np.uint64(pointer_size), target, _held(offset))
             unread -= len(data)
             if progress:

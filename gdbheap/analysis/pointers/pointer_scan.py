@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.pointers.hidden import Hidden
+from gdbheap.kernel.kernel import kernel, suits
 from gdbheap.lazy import np
 from gdbheap.machine.machine import Machine
 from gdbheap.process.address_space import AddressSpace
@@ -38,6 +39,19 @@ class Bounds:
         self._span = self.type.type(max(high - low, 0) << shift)
         self._distance = np.empty(BLOCK // machine.pointer_size, self.type)
         self._inside = np.empty(BLOCK // machine.pointer_size, np.bool_)
+        self._room: tuple[NDArray[np.uint32], Words] | None = None
+
+    def within(self, words: Words) -> tuple[Places, Words]:
+        """Return the places of those among these words that lie within, and those words."""
+        fast = kernel(len(words))
+        if fast is None or words.dtype != np.uint64 or not suits(words):
+            places = self.places(words)
+            return places, words[places]
+        if self._room is None:
+            size = len(self._distance)
+            self._room = np.empty(size, np.uint32), np.empty(size, np.uint64)
+        count = fast.sieve(words, (int(self._from), int(self._shift), int(self._span)), self._room)[0]
+        return self._room[0][:count].copy(), self._room[1][:count].copy()
 
     def places(self, words: Words) -> Places:
         """Return the places of those among these words that lie within."""
@@ -83,10 +97,10 @@ class PointerScan:
             first, last = -(-(low - base) // self._pointer_size), (high - base) // self._pointer_size
             fresh = words[first:last]
             start = base + first * self._pointer_size
-            places = self.bounds.places(fresh)
-            places, within = self.hidden.take(start, fresh, places, fresh[places])
+            places, within = self.hidden.take(start, fresh, *self.bounds.within(fresh))
             if len(places):
-                self._pieces.append((start, len(fresh) * self._pointer_size, places.astype(np.uint32), within))
+                places = places.astype(np.uint32, copy=False)
+                self._pieces.append((start, len(fresh) * self._pointer_size, places, within))
             self._mark(low, high)
 
     def gaps(self, start: int, end: int) -> Iterator[tuple[int, int]]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 
 from gdbheap.glibc.chunk_table import IS_MMAPPED
 from gdbheap.glibc.layout import Layout
+from gdbheap.kernel.kernel import kernel, suits
 from gdbheap.lazy import np
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ class Chain:
         self._above = np.empty(slots, self._type)
         self._possible = np.empty(slots, np.bool_)
         self._led_to = np.empty(slots + 1, np.bool_)
+        self._rows = np.empty(0, np.int64)
 
     def step(self, words: memoryview, position: int, bound: int) -> tuple[list[int], int]:
         """Follow the chain from the size word at index `position` one by one.
@@ -56,6 +58,19 @@ class Chain:
             append(position)
             position += (raw >> 3) * words_per_eight
         return found, position
+
+    def run(self, words: NDArray[np.uint64], bound: int, limit: int) -> tuple[Places, int] | None:
+        """Do as leap(), by the compiled kernel, whatever the words are; None where there is none for them."""
+        fast = kernel(len(words))
+        if fast is None or self._pointer_size != 8 or not suits(words):
+            return None
+        if len(self._rows) < len(words):
+            self._rows = np.empty(len(words), np.int64)
+        found, position = fast.chain(words, (1, bound), (self._min_size, self._misaligned), self._rows)
+        if found and position > limit + 1:
+            found -= 1
+            position = int(self._rows[found])
+        return self._rows[:found].copy(), position
 
     def leap(self, words: NDArray[np.uint64], bound: int, limit: int) -> tuple[Places, int]:
         """Follow the chain from the size word at index 1, all at once, as far as it can be proved so; no chunk reaches

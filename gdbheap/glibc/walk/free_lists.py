@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from gdbheap.glibc.layout import Layout
 from gdbheap.glibc.walk.links import fast_links, fits_fastbins
 from gdbheap.glibc.walk.walk import Walk
+from gdbheap.kernel.kernel import kernel, suits
 from gdbheap.lazy import np
 from gdbheap.process.columns.starts import Starts
 
@@ -101,6 +102,9 @@ class _Fast:
 
 def _follow(following: NDArray[np.int32], row: int) -> NDArray[np.int32] | None:
     """Return the rows of a list from its first to the one with no next (-1); None where it loops."""
+    fast = kernel(len(following))
+    if fast is not None and suits(following):
+        return fast.follow(following, row)
     rows = array("i")
     # (A list of a million numbers is scattered over memory, as the rows are: each step would miss the cache twice.)
     onward, append = following.data, rows.append

@@ -162,7 +162,10 @@ class Walker:
         # A header in the last words is left to the next block, so that fd and bk are read with it.
         bound = min(count if count >= limit else count - 2, end)
         rows, position = np.empty(0, np.intp), 1
-        if self._close_chunks:
+        compiled = self._chain.run(words, bound, limit)
+        if compiled is not None:
+            rows, position = compiled
+        elif self._close_chunks:
             rows, position = self._chain.leap(words, bound, limit)
         found, position = self._chain.step(words.data, position, bound)
         past_limit = position > end

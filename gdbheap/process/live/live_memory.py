@@ -14,6 +14,7 @@ from io import FileIO
 
 from gdbheap.errors import MemoryFault, NoProcess
 from gdbheap.files import open_regular
+from gdbheap.kernel.kernel import kernel
 from gdbheap.process.address_space import VMA, AddressSpace
 from gdbheap.process.live.kernel_page import KERNEL_PAGE
 from gdbheap.process.live.mapped_file import may_be_regular_file, open_mapped_file, read_mapped_file
@@ -102,6 +103,12 @@ class LiveMemory:
         """Fill `buffer` from within one block of pagemap, pages of one kind at a time; return its length; raise
         OSError."""
         size, within = len(buffer), address % _BLOCK
+        fast = kernel() if size > KERNEL_PAGE and not self._vma.is_file else None
+        if (
+            fast is not None
+            and fast.read_pages(self._number, address, buffer, touched[within // KERNEL_PAGE :], KERNEL_PAGE) == size
+        ):
+            return size
         page, last = within // KERNEL_PAGE, (within + size - 1) // KERNEL_PAGE
         done = 0
         # (In a heap that was touched here and there this goes round some ten thousand times for each 100 MiB.)

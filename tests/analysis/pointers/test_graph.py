@@ -10,6 +10,7 @@ from gdbheap.analysis.pointers.pointer_scan import PointerScan
 from gdbheap.machine.machines import machine_of_size
 from gdbheap.machine.x86.machines import X86_64
 from gdbheap.process.memory import ImageMemory
+from support.kernels import kernels as kernels
 from support.made_graph import BASE, PAGE, blocks_of, edges
 
 

@@ -14,6 +14,7 @@ from gdbheap.machine.machines import machine_of_size
 from gdbheap.machine.x86.machines import I386, X86_64
 from gdbheap.process.address_space import VMA, AddressSpace
 from gdbheap.process.memory import ImageMemory
+from support.kernels import kernels as kernels
 from support.made_graph import BASE, PAGE, blocks_of, edges
 
 PAGES = 16

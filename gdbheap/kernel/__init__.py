@@ -1,0 +1,1 @@
+"""The costly loops, compiled where there was a compiler; numpy does the same without."""

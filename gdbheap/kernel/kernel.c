@@ -1,0 +1,220 @@
+/* The costly loops of a heap's reading, for those who have a C compiler: `python3 -m gdbheap setup` compiles this file
+ * once (library.py says where it goes and when it is loaded). Without it numpy does the same, with the same answers.
+ *
+ * All numbers that come from the target's memory may be anything: none is used as an index before it was held against
+ * the array's length. Nothing here allocates, keeps state, or writes beyond the room that it was given. No header is
+ * included, so that none need be there. */
+
+typedef __UINT64_TYPE__ u64;
+typedef __INT64_TYPE__ i64;
+typedef __UINT32_TYPE__ u32;
+typedef __INT32_TYPE__ i32;
+typedef __UINT8_TYPE__ u8;
+
+extern __INTPTR_TYPE__ pread64(int, void *, __SIZE_TYPE__, i64);
+extern int *__errno_location(void);
+
+#define EINTR 4
+#define FEW 32 /* so many searches go side by side, each waiting for its own part of memory */
+
+/* Follow chunks from the size word at `position`: the index of each size word goes into `rows` (room for `most`).
+ * Returns how many; `next` is where the next one lies, at or past `bound`, or no chunk's. `bound` is within `words`. */
+u64 gdbheap_chain(const u64 *words, u64 position, u64 bound, u64 least, u64 misaligned, i64 *rows, u64 most,
+                  u64 *next) {
+  u64 found = 0;
+  while (position < bound && found < most) {
+    u64 raw = words[position];
+    if (raw < least || raw & misaligned)
+      break;
+    rows[found++] = (i64)position;
+    position += raw >> 3;
+  }
+  *next = position;
+  return found;
+}
+
+/* Keep the words of which (word - low) << shift is below `span`: their places and themselves. Returns how many; `highest`
+ * is the largest of them. */
+u64 gdbheap_sieve(const u64 *words, u64 count, u64 low, u32 shift, u64 span, u32 *places, u64 *within, u64 *highest) {
+  u64 kept = 0, top = 0;
+  for (u64 at = 0; at < count; at++) {
+    u64 word = words[at];
+    places[kept] = (u32)at;
+    within[kept] = word;
+    int is_in = (word - low) << shift < span;
+    kept += is_in;
+    top = is_in && word > top ? word : top;
+  }
+  *highest = top;
+  return kept;
+}
+
+/* A table of where to begin among starts, which ascend: they lie in `regions`, each from `low` on, with `first` place of
+ * the table, the last of it `most` places on; a place stands for 1 << shift bytes (starts.py fills it). */
+struct starts {
+  const u64 *start;
+  u64 count;
+  const u64 *low;
+  const i64 *first;
+  const u64 *most;
+  u64 regions;
+  const i32 *table;
+  u64 places;
+  u64 shift;
+};
+
+/* Returns the last of `count` numbers, which ascend, that is at or below `value`, -1 for none. */
+static i64 last_below(const u64 *numbers, u64 count, u64 value) {
+  const u64 *base = numbers;
+  if (!count || *numbers > value)
+    return -1;
+  while (count > 1) {
+    u64 half = count / 2;
+    base = base[half] <= value ? base + half : base;
+    count -= half;
+  }
+  return base - numbers;
+}
+
+static i64 place_of(const struct starts *in, u64 address, i64 region) {
+  u64 place = (address - in->low[region]) >> in->shift;
+  return in->first[region] + (i64)(place < in->most[region] ? place : in->most[region]);
+}
+
+/* Returns the last start at or before the address, from the one that the table has for its place on. */
+static i64 step_on(const struct starts *in, u64 address, i64 place) {
+  i64 begin = in->table[place], end = (u64)place + 1 < in->places ? in->table[place + 1] : (i64)in->count - 1;
+  if (begin < 0 || end >= (i64)in->count || end < begin)
+    return last_below(in->start, in->count, address);
+  if (end - begin > 8)
+    return begin + last_below(in->start + begin, (u64)(end - begin) + 1, address);
+  while (begin < end && in->start[begin + 1] <= address)
+    begin++;
+  return begin;
+}
+
+/* Find up to FEW addresses. */
+static void find_few(const struct starts *in, const u64 *addresses, u64 count, i64 *found) {
+  i64 region = 0;
+  for (u64 at = 0; at < count; at++) {
+    u64 address = addresses[at];
+    if (!in->regions || address < in->low[0]) {
+      found[at] = -1;
+      continue;
+    }
+    if (address < in->low[region] || ((u64)region + 1 < in->regions && in->low[region + 1] <= address))
+      region = last_below(in->low, in->regions, address);
+    found[at] = place_of(in, address, region);
+    __builtin_prefetch(in->table + found[at]);
+  }
+  for (u64 at = 0; at < count; at++)
+    if (found[at] >= 0) {
+      i64 begin = in->table[found[at]];
+      __builtin_prefetch(in->start + (begin < 0 ? 0 : begin));
+    }
+  for (u64 at = 0; at < count; at++)
+    if (found[at] >= 0)
+      found[at] = step_on(in, addresses[at], found[at]);
+}
+
+/* Fill the table of `in`, all else of which is there: each place has the last start at or before where it begins. */
+void gdbheap_fill(const struct starts *in, const i64 *first_of_region, i32 *table) {
+  u64 place = 0, region = 0;
+  for (u64 at = 0; at < in->count; at++) {
+    while (region + 1 < in->regions && first_of_region[region + 1] <= (i64)at)
+      region++;
+    u64 within = in->start[at] - in->low[region];
+    u64 from = (u64)in->first[region] + (within >> in->shift) + ((within & ((1ull << in->shift) - 1)) > 0);
+    while (place < from && place < in->places)
+      table[place++] = (i32)at - 1;
+  }
+  while (place < in->places)
+    table[place++] = (i32)in->count - 1;
+}
+
+/* The index of the last start at or before each address, -1 where there is none. */
+void gdbheap_before(const struct starts *in, const u64 *addresses, u64 count, i64 *found) {
+  for (u64 at = 0; at < count; at += FEW)
+    find_few(in, addresses + at, count - at < FEW ? count - at : FEW, found + at);
+}
+
+struct edges {
+  i32 *source;
+  u32 *place;
+  i32 *target;
+  u32 *offset;
+  u64 found;
+};
+
+static u32 held(u64 number) { return number > 0xffffffff ? 0xffffffff : (u32)number; }
+
+/* Of the `words` at these `places` (ascending, counted in words from `address` on), add those that lie in a block and
+ * point into one to `out`, which has room for all. */
+void gdbheap_edges(const struct starts *in, const u64 *end, u64 address, const u32 *places, const u64 *words, u64 count,
+                   struct edges *out) {
+  i64 target[FEW], source = last_below(in->start, in->count, address), last = (i64)in->count - 1;
+  u64 found = out->found;
+  for (u64 from = 0; from < count; from += FEW) {
+    u64 here = count - from < FEW ? count - from : FEW;
+    find_few(in, words + from, here, target);
+    for (u64 at = 0; at < here; at++)
+      if (target[at] >= 0)
+        __builtin_prefetch(end + target[at]);
+    for (u64 at = 0; at < here; at++) {
+      u64 word = words[from + at], where = address + 8ull * places[from + at];
+      if (target[at] < 0 || word >= end[target[at]])
+        continue;
+      while (source < last && in->start[source + 1] <= where)
+        source++;
+      if (source < 0 || where >= end[source])
+        continue;
+      out->source[found] = (i32)source;
+      out->place[found] = held(where - in->start[source]);
+      out->target[found] = (i32)target[at];
+      out->offset[found] = held(word - in->start[target[at]]);
+      found++;
+    }
+  }
+  out->found = found;
+}
+
+/* Follow `next` from `row` on until it is negative: the rows go into `rows`, which has room for all `count`. Returns how
+ * many there were, 0 where they go round or lead out of the array. */
+u64 gdbheap_follow(const i32 *next, u64 count, i64 row, i32 *rows) {
+  for (u64 found = 0; found < count;) {
+    if (row < 0 || (u64)row >= count)
+      return 0;
+    rows[found++] = (i32)row;
+    row = next[row];
+    if (row < 0)
+      return found;
+  }
+  return 0;
+}
+
+/* Fill `buffer` with `size` bytes from `address` on, which lie in the pages from `touched` on (a byte for each, the
+ * first of them holding `address`): those that the process has touched are read from `file`, others are zeros. Returns
+ * how many bytes are filled: fewer where a read failed. */
+u64 gdbheap_read_pages(int file, u64 address, u8 *buffer, u64 size, const u8 *touched, u64 page_size) {
+  u64 done = 0, page = 0;
+  while (done < size) {
+    u8 kind = touched[page];
+    u64 until = page_size - (address + done) % page_size;
+    for (page++; done + until < size && touched[page] == kind; page++)
+      until += page_size;
+    if (until > size - done)
+      until = size - done;
+    if (!kind)
+      __builtin_memset(buffer + done, 0, until);
+    for (u64 read = 0; kind && read < until;) {
+      __INTPTR_TYPE__ got = pread64(file, buffer + done + read, until - read, (i64)(address + done + read));
+      if (got < 0 && *__errno_location() == EINTR)
+        continue;
+      if (got <= 0)
+        return done + read;
+      read += (u64)got;
+    }
+    done += until;
+  }
+  return done;
+}

@@ -1,0 +1,183 @@
+"""The compiled loops, called with numpy arrays. Each caller has the same in numpy, for where there is no kernel."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from gdbheap.lazy import np
+
+if TYPE_CHECKING:
+    import ctypes
+
+    from numpy.typing import NDArray
+
+_LOOPS = ("chain", "sieve", "fill", "before", "edges", "follow", "read_pages")
+
+
+# Less is not worth loading the kernel for: so many words or addresses take numpy a fraction of a millisecond.
+_WORTH_IT = 1 << 15
+
+
+def kernel(work: int = 0) -> CompiledLoops | None:
+    """Return the kernel for so much work (words to look at, ...), None where there is none or the user wants none.
+    Once it is loaded it does all."""
+    if not _loaded and work >= _WORTH_IT:
+        _loaded.append(_load())
+    return _loaded[0] if _loaded else None
+
+
+# The kernel, or None, once it was looked for.
+_loaded: list[CompiledLoops | None] = []
+
+
+def _load() -> CompiledLoops | None:
+    try:
+        from gdbheap.kernel import library  # (there are Pythons without ctypes)
+    except ImportError:
+        return None
+    if library.is_turned_off():
+        return None
+    loaded = library.load()
+    try:
+        return None if loaded is None else CompiledLoops(loaded)
+    except AttributeError:  # it lacks one of the loops
+        return None
+
+
+class CompiledLoops:
+    """The loops of kernel.c. They take arrays without gaps, of 64-bit words, and check what they are given."""
+
+    def __init__(self, library: ctypes.CDLL) -> None:
+        import ctypes
+
+        self._ctypes = ctypes
+        (self._chain, self._sieve, self._fill, self._before, self._edges, self._follow, self._read_pages) = (
+            getattr(library, f"gdbheap_{name}") for name in _LOOPS
+        )
+        word, address, number = ctypes.c_uint64, ctypes.c_void_p, ctypes.c_int64
+        self._chain.argtypes = (address, word, word, word, word, address, word, address)
+        self._sieve.argtypes = (address, word, word, ctypes.c_uint32, word, address, address, address)
+        self._before.argtypes = (address, address, word, address)
+        self._fill.argtypes = (address, address, address)
+        self._edges.argtypes = (address, address, word, address, address, word, address)
+        self._follow.argtypes = (address, word, number, address)
+        self._read_pages.argtypes = (ctypes.c_int, word, address, word, ctypes.c_char_p, word)
+        for loop in (self._chain, self._sieve, self._follow, self._read_pages):
+            loop.restype = word
+        for loop in (self._fill, self._before, self._edges):
+            loop.restype = None
+
+    def chain(
+        self, words: NDArray[np.uint64], bounds: tuple[int, int], sizes: tuple[int, int], rows: NDArray[np.int64]
+    ) -> tuple[int, int]:
+        """Follow chunk after chunk from the size word at bounds[0] to the one before bounds[1]; `sizes` are the least
+        and the bits that none has. Put their indices into `rows`; return how many, and where the next one lies."""
+        position, bound = bounds
+        following = self._ctypes.c_uint64()
+        found = self._chain(
+            pointer(words),
+            position,
+            min(bound, len(words)),
+            *sizes,
+            pointer(rows),
+            len(rows),
+            self._ctypes.addressof(following),
+        )
+        return found, following.value
+
+    def sieve(
+        self, words: NDArray[np.uint64], bounds: tuple[int, int, int], room: tuple[NDArray[np.uint32], NDArray[Any]]
+    ) -> tuple[int, int]:
+        """Put the places of the words of which (word - low) << shift is below `span`, the three `bounds`, and those
+        words into the two arrays of `room`; return how many, and the largest."""
+        low, shift, span = bounds
+        places, within = room
+        assert len(places) >= len(words) <= len(within)
+        highest = self._ctypes.c_uint64()
+        kept = self._sieve(
+            pointer(words),
+            len(words),
+            low,
+            shift,
+            span,
+            pointer(places),
+            pointer(within),
+            self._ctypes.addressof(highest),
+        )
+        return kept, highest.value
+
+    def table(self, starts: NDArray[np.uint64], regions: Regions, shift: int) -> CompiledStarts:
+        """Return a table of where to begin among the starts (starts.py)."""
+        assert 4 <= shift < 64 and len(starts) < 1 << 31
+        table = CompiledStarts(starts, regions, np.empty(regions.places, np.int32), shift)
+        self._fill(pointer(table.told), pointer(regions.row), pointer(table.table))
+        return table
+
+    def before(self, table: CompiledStarts, addresses: NDArray[np.uint64]) -> NDArray[np.intp]:
+        """Return the index of the last start at or before each address, -1 where there is none."""
+        found = np.empty(len(addresses), np.int64)
+        self._before(pointer(table.told), pointer(addresses), len(addresses), pointer(found))
+        return found
+
+    def edges(
+        self, table: CompiledStarts, end: NDArray[np.uint64], piece: tuple[int, NDArray[np.uint32], NDArray[np.uint64]]
+    ) -> tuple[NDArray[Any], ...]:
+        """Return source, place in it, target and offset of each word of a piece (its address, places in it and the
+        words there) that lies in one block and points into one, both in 32 bits; `end` are where the blocks end."""
+        address, places, words = piece
+        assert len(places) == len(words) and len(end) == len(table.starts)
+        columns = tuple(np.empty(len(words), kind) for kind in (np.int32, np.uint32, np.int32, np.uint32))
+        out = np.array([*(pointer(column) for column in columns), 0], np.uint64)
+        self._edges(
+            pointer(table.told), pointer(end), address, pointer(places), pointer(words), len(words), pointer(out)
+        )
+        return tuple(column[: int(out[4])] for column in columns)
+
+    def read_pages(self, file: int, address: int, buffer: memoryview, touched: bytes, page_size: int) -> int:
+        """Fill the buffer from the address on with what the file has of touched pages, and zeros for others; return
+        how many bytes could be."""
+        assert len(touched) * page_size >= address % page_size + len(buffer)
+        into = self._ctypes.c_char.from_buffer(buffer)
+        done: int = self._read_pages(file, address, self._ctypes.addressof(into), len(buffer), touched, page_size)
+        return done
+
+    def follow(self, following: NDArray[np.int32], row: int) -> NDArray[np.int32] | None:
+        """Return the rows of a list from `row` to the one with no next (-1); None where it loops."""
+        rows = np.empty(len(following), np.int32)
+        count = self._follow(pointer(following), len(following), row, pointer(rows))
+        return rows[:count].copy() if count else None
+
+
+class Regions:
+    """Where starts lie close together: each region begins at `low`, with the start of that `row`, and has its part of a
+    table from `first` on, of `most` places and one more."""
+
+    def __init__(self, low: NDArray[np.uint64], row: NDArray[np.int64], most: NDArray[np.uint64]) -> None:
+        self.low, self.row, self.most = low, row, most
+        buckets = most.astype(np.int64) + 1
+        self.first = np.cumsum(buckets) - buckets
+        self.places = int(buckets.sum())
+
+
+class CompiledStarts:
+    """Where to begin among `starts`. `told` is what kernel.c calls struct starts."""
+
+    def __init__(self, starts: NDArray[np.uint64], regions: Regions, table: NDArray[np.int32], shift: int) -> None:
+        self.starts, self.regions, self.table = starts, regions, table
+        columns = (pointer(each) for each in (starts, regions.low, regions.first, regions.most, table))
+        at, low, first, most, places = columns
+        self.told = np.array(
+            [at, len(starts), low, first, most, len(regions.low), places, len(table), shift], np.uint64
+        )
+
+
+def suits(*arrays: NDArray[Any]) -> bool:
+    """Whether arrays are such as the kernel takes: without gaps, each number where numbers of its size may lie."""
+    return all(each.flags.c_contiguous and each.flags.aligned for each in arrays)
+
+
+def pointer(array: NDArray[Any]) -> int:
+    """Return where an array's numbers lie."""
+    assert suits(array)
+    address: int = array.__array_interface__["data"][0]
+    return address

@@ -1,0 +1,165 @@
+"""The compiled loops against numpy and plain loops, on heaps as they are and on words that could be anything."""
+
+from __future__ import annotations
+
+import random
+
+import numpy as np
+import pytest
+
+from gdbheap.allocators.blocks import Blocks
+from gdbheap.analysis.pointers.graph import PointerFilter, _edges
+from gdbheap.analysis.pointers.pointer_scan import Bounds
+from gdbheap.glibc.walk.free_lists import _follow
+from gdbheap.kernel import kernel as kernel_module
+from gdbheap.machine.x86.machines import X86_64
+from gdbheap.process.columns.starts import Starts
+from support.kernels import compiled
+
+ANYTHING = (0, 1, 8, 0x10, (1 << 63) - 1, 1 << 63, (1 << 64) - 8, (1 << 64) - 1)
+
+
+def both(monkeypatch, work):
+    """Return what the work gives by numpy and by the kernel."""
+    answers = []
+    for used in (None, compiled()):
+        monkeypatch.setattr(kernel_module, "_loaded", [used])
+        answers.append(work())
+    return answers
+
+
+def heap_of(random_one: random.Random, count: int, low: int, largest: int) -> Blocks:
+    sizes = [16 * random_one.randint(2, largest) for _ in range(count)]
+    gaps = [random_one.choice((0, 0, 16, 64, 1 << 20)) for _ in range(count)]
+    start = np.cumsum([low, *(size + gap for size, gap in zip(sizes, gaps))][:count], dtype=np.uint64)
+    size = np.array(sizes, np.uint64)
+    return Blocks(start, start + size - np.uint64(8), size, np.arange(count))
+
+
+def words_into(random_one: random.Random, blocks: Blocks, count: int) -> list[int]:
+    """Return words as a heap has them: pointers to starts, into blocks, right behind them, and anything."""
+    found = []
+    for _ in range(count):
+        block = random_one.randrange(len(blocks))
+        start, end = int(blocks.start[block]), int(blocks.end[block])
+        found.append(
+            random_one.choice((start, end, end - 1, start - 1, random_one.randrange(start, end)))
+            if random_one.random() < 0.7
+            else random_one.choice((*ANYTHING, random_one.getrandbits(64), random_one.getrandbits(47)))
+        )
+    return found
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_edges_are_those_that_numpy_finds(monkeypatch, seed):
+    random_one = random.Random(seed)
+    blocks = heap_of(random_one, random_one.choice((1, 40, 3000)), random_one.choice((4096, 0x5555_0000_0000)), 60)
+    address = int(blocks.start[len(blocks) // 2]) - 64 & -8
+    words = np.array(words_into(random_one, blocks, 4000), np.uint64)
+    place = np.arange(len(words), dtype=np.uint32)
+    kept = place[np.sort(np.array(random_one.sample(range(len(words)), 3000)))]
+    piece = (address, 8 * len(words), kept, words[kept])
+    plain, fast = both(monkeypatch, lambda: _edges(PointerFilter(blocks, X86_64), Blocks(*vars_of(blocks)), piece))
+    columns = (np.int32, np.uint32, np.int32, np.uint32)
+    for one, other, kind in zip(plain, fast, columns):
+        assert one.astype(kind).tolist() == other.astype(kind).tolist()
+
+
+def vars_of(blocks: Blocks) -> tuple[np.ndarray, ...]:
+    return blocks.start, blocks.end, blocks.size, blocks.row
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_the_words_that_are_kept_are_those_that_numpy_keeps(monkeypatch, seed):
+    random_one = random.Random(seed)
+    low, high = sorted(random_one.getrandbits(random_one.choice((20, 47, 64))) for _ in range(2))
+    words = [
+        random_one.choice((low, low - 1, high, high - 1, *ANYTHING, random_one.getrandbits(47))) for _ in range(999)
+    ]
+    words += [random_one.randint(low, high) | random_one.getrandbits(16) << 48 for _ in range(999)]
+    column = np.array([word % (1 << 64) for word in words], np.uint64)
+    bounds = Bounds(X86_64, low, high)
+    plain, fast = both(monkeypatch, lambda: bounds.within(column))
+    assert plain[0].tolist() == fast[0].tolist()
+    assert plain[1].tolist() == fast[1].tolist()
+
+
+@pytest.mark.parametrize(
+    "starts",
+    [
+        [0],
+        [(1 << 64) - 1],
+        [5, 5, 5, 5],
+        [0, (1 << 64) - 1],
+        [*range(0, 1 << 20, 16), *range(1 << 40, (1 << 40) + 99)],
+        [16, 17, *range(1 << 17, 1 << 20, 1 << 15)],
+    ],
+)
+def test_starts_are_found_wherever_they_lie(starts):
+    column = np.array(starts, np.uint64)
+    asked = [random.Random(7).choice(starts) + near for near in range(-900, 900)]
+    addresses = np.array([each % (1 << 64) for each in (*asked, *ANYTHING, *starts)], np.uint64)
+    fast = compiled()
+    table = fast.table(column, *Starts(column)._regions())
+    assert fast.before(table, addresses).tolist() == (np.searchsorted(column, addresses, side="right") - 1).tolist()
+
+
+@pytest.mark.parametrize(
+    ("following", "row"),
+    [
+        ([1, 2, -1], 0),
+        ([1, 2, 0], 0),
+        ([-1], 0),
+        ([0], 0),
+        ([2, -1, 1, 4, 3], 0),
+        ([2, -1, 1, 4, 3], 3),
+    ],
+)
+def test_lists_are_followed_to_their_end_or_not_at_all(monkeypatch, following, row):
+    plain, fast = both(monkeypatch, lambda: _follow(np.array(following, np.int32), row))
+    assert (plain is None) == (fast is None)
+    assert plain is None or plain.tolist() == fast.tolist()
+
+
+@pytest.mark.parametrize("lead", [3, 1 << 30, (1 << 31) - 1, -5])
+def test_a_list_that_leads_out_of_its_array_is_none(lead):
+    followed = compiled().follow(np.array([1, lead, 0], np.int32), 0)
+    assert followed is None if lead >= 0 else followed.tolist() == [0, 1]
+    assert compiled().follow(np.array([1, -1], np.int32), 2) is None
+    assert compiled().follow(np.array([1, -1], np.int32), -1) is None
+
+
+@pytest.mark.parametrize("raw", [*ANYTHING, 0x21, 0x18, (1 << 64) - 16])
+def test_no_size_leads_out_of_the_words(raw):
+    rows = np.full(20, -1, np.int64)
+    words = np.array([0, 0x21, 0, 0, 0, raw, 0, 0, 0, 0], np.uint64)
+    found, position = compiled().chain(words, (1, len(words)), (0x20, 8), rows[:16])
+    assert rows[:found].tolist() == [1, 5][:found]
+    assert rows[16:].tolist() == [-1] * 4
+    assert position == (5 + (raw >> 3) if found == 2 else 5)
+    assert compiled().chain(words, (99, 100), (0x20, 8), rows[:16]) == (0, 99)
+    assert compiled().chain(np.full(64, 16, np.uint64), (1, 64), (16, 8), rows[:4])[0] == 4
+
+
+def test_pages_are_read_where_the_process_has_touched_them(tmp_path):
+    page = 4096
+    (tmp_path / "memory").write_bytes(bytes(range(1, 256)) * (6 * page // 255 + 1))
+    content = (tmp_path / "memory").read_bytes()
+    for touched in ([1, 1, 1, 1, 1], [0, 1, 0, 0, 1], [1, 0, 0, 1, 0], [0] * 5):
+        for start, size in ((0, 5 * page), (5, 5 * page - 5), (page - 1, 2), (page - 1, 3 * page + 2), (17, 1)):
+            buffer = bytearray(b"?" * (size + 8))
+            first = start // page
+            with open(tmp_path / "memory", "rb") as file:
+                done = compiled().read_pages(
+                    file.fileno(), start, memoryview(buffer)[:size], bytes(touched[first:]), page
+                )
+            expected = bytes(content[at] if touched[at // page] else 0 for at in range(start, start + size))
+            assert (done, bytes(buffer)) == (size, expected + b"?" * 8)
+
+
+def test_a_read_that_fails_says_how_far_it_came(tmp_path):
+    (tmp_path / "memory").write_bytes(b"x" * 5000)
+    buffer = bytearray(8192)
+    with open(tmp_path / "memory", "rb") as file:
+        assert compiled().read_pages(file.fileno(), 0, memoryview(buffer), b"\1\1", 4096) == 5000
+    assert compiled().read_pages(-1, 0, memoryview(buffer), b"\1\1", 4096) == 0
