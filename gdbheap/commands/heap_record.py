@@ -14,10 +14,11 @@ from gdbheap.errors import HeapError, NoHeap, UsageError
 from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.limit import count_argument, left_out, limit_of
 from gdbheap.lazy import dataclass
-from gdbheap.process.recording import Sampling
-from gdbheap.report.report import ABSENT, Absent, Facts, Line, Prose, Report, Table
+from gdbheap.pictures.profile_file import check_profiles, folded_report, profiles_written
+from gdbheap.process.recording import RecordingEnd, Sampling
+from gdbheap.report.report import ABSENT, Absent, Facts, Line, Next, Prose, Report, Table
 from gdbheap.report.rows import column, columns_of
-from gdbheap.sentences.recordings import recording_summary, unexplained_summary
+from gdbheap.sentences.recordings import recording_of_growth, recording_summary, unexplained_summary
 from gdbheap.session.block_names import block_names
 from gdbheap.session.target import Target
 from gdbheap.types.short_names import short_name
@@ -25,7 +26,8 @@ from gdbheap.types.short_names import short_name
 if TYPE_CHECKING:
     from gdbheap.analysis.recordings.stack_groups import StackGroup
     from gdbheap.glibc.heap_view import HeapView
-    from gdbheap.process.recording import AllocationFunction, Caller, Sample
+    from gdbheap.process.recording import AllocationFunction, Caller, Recording, Sample
+    from gdbheap.report.profiles import Stack
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     from gdbheap.analysis.recordings.stack_groups import sizes_in_use, stack_groups, unexplained_growth
 
     sampling = _sampling(target, arguments)
+    check_profiles(arguments)
     began = time.monotonic()
     view = target.heap()
     layout, before = view.layout, sizes_in_use(view)
@@ -73,13 +76,15 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     after, notes = _heap_after(target)
     groups = stack_groups(recording.samples, layout, after, before)
     unexplained = {} if after is None else unexplained_growth(groups, after, before, sampling)
+    again = recording_of_growth(unexplained, layout, sampling)
     names = None if after is None else block_names(target)
     rows = [_row(group, "" if names is None or group.example is None else names.at(group.example)) for group in groups]
     if arguments["type"]:
         wanted = arguments["type"].lower()
         chosen = [index for index, row in enumerate(rows) if wanted in str(row.type).lower()]
         groups, rows = [groups[each] for each in chosen], [rows[each] for each in chosen]
-    notes += _written(groups, arguments)
+    if (folded := folded_report(COMMAND.name, arguments, lambda: _stacks(groups))) is not None:
+        return folded
     limit = limit_of(target, arguments)
     return Report(
         "heap record",
@@ -93,7 +98,8 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
                         sum(row.alive or 0 for row in rows),
                         sum(row.alive_bytes or 0 for row in rows),
                     ),
-                    *unexplained_summary(unexplained, layout, sampling),
+                    *unexplained_summary(unexplained, again),
+                    *profiles_written(arguments, lambda: _stacks(groups)),
                 )
             ),
             Facts(
@@ -112,7 +118,19 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
             ),
         ),
         notes=tuple(notes),
+        next=tuple(_next(recording, rows, again)),
     )
+
+
+def _next(recording: Recording, rows: Sequence[_Row], again: str) -> Iterator[Next]:
+    """Yield what leads on: the first example, what has grown unseen, or simply on with the program."""
+    if again:
+        yield Next(again, shown=False)
+    if (example := next((row.example for row in rows if row.example is not ABSENT), None)) is not None:
+        yield Next(f"heap owners {example:#x}", "who points to the first example")
+        yield Next(f"heap types --why {example:#x}", "what it is")
+    if recording.end in (RecordingEnd.TIME, RecordingEnd.INTERRUPTED):
+        yield Next("continue", "lets it run on")
 
 
 def _sampling(target: Target, arguments: Mapping[str, Any]) -> Sampling:
@@ -196,11 +214,8 @@ def _stack_shown(stack: Sequence[Caller]) -> Iterator[str]:
     yield from islice(lines, _FRAMES_SHOWN)
 
 
-def _written(groups: Sequence[StackGroup], arguments: Mapping[str, Any]) -> Iterator[str]:
-    """Write the files that are asked for, and yield a line for each: stacks weighed by what is still in use (by the
-    calls, where that is not known)."""
-    from gdbheap.report.profiles import write_folded, write_pprof
-
+def _stacks(groups: Sequence[StackGroup]) -> list[Stack]:
+    """Return the stacks weighed by what is still in use (by the calls, where that is not known)."""
     is_known = any(group.alive is not None for group in groups)
     stacks = [
         (
@@ -209,13 +224,7 @@ def _written(groups: Sequence[StackGroup], arguments: Mapping[str, Any]) -> Iter
         )
         for group in groups
     ]
-    stacks = [each for each in stacks if each[1][0]]
-    if arguments["folded"]:
-        write_folded(arguments["folded"], stacks)
-        yield f"{counted(len(stacks), 'stack')} in {arguments['folded']} (flamegraph.pl, speedscope)"
-    if arguments["pprof"]:
-        write_pprof(arguments["pprof"], stacks, (("space", "bytes"), ("blocks", "count")))
-        yield f"{counted(len(stacks), 'stack')} in {arguments['pprof']} (pprof -http=: FILE)"
+    return [each for each in stacks if each[1][0]]
 
 
 COMMAND = Command(
@@ -245,7 +254,11 @@ COMMAND = Command(
         ),
         Argument("--depth", "count", "Keep this many frames of each stack.", default=16),
         count_argument("stacks"),
-        Argument("--folded", "path", "Write the stacks to this file as well, as flame graphs take them."),
+        Argument(
+            "--folded",
+            "path",
+            "Write the stacks to this file as well, as flame graphs take them (-: to standard output instead).",
+        ),
         Argument("--pprof", "path", "Write the stacks to this file as well, as a pprof profile."),
     ),
     examples=(

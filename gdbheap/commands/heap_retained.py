@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 from gdbheap.counted import counted
@@ -12,9 +12,10 @@ from gdbheap.interface.limit import count_argument, first_of, left_out, limit_of
 from gdbheap.lazy import dataclass, np
 from gdbheap.pictures.drawn_file import DOT, in_its_place, write_drawing
 from gdbheap.pictures.page_facts import owner_dot
+from gdbheap.pictures.profile_file import check_profiles, folded_report, profiles_written
 from gdbheap.report.deliver import STANDARD_OUTPUT
 from gdbheap.report.printable import human_size
-from gdbheap.report.profiles import folded_lines, write_folded, write_pprof
+from gdbheap.report.profiles import Stack
 from gdbheap.report.report import Facts, Faults, Line, Next, Prose, Report, Table
 from gdbheap.report.rows import columns_of
 from gdbheap.session.pointer_graph import notes_on
@@ -36,8 +37,8 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     most = MOST_ROWS if arguments["json"] or not limit else limit
     text, asked = arguments["holder"], arguments["count"] is not None
     node = _node(rows, text) if text else None
-    if (document := _document(rows, arguments)) is not None:
-        return in_its_place(Report("heap retained"), arguments, document)
+    if (instead := _in_its_place(rows, arguments)) is not None:
+        return instead
     files = tuple(_written(rows, arguments))
     if arguments["by_type"]:
         kinds = rows.by_type(node)
@@ -58,31 +59,23 @@ def _has(found: Sequence[RetainerRow]) -> bool:
     return bool(found) and isinstance(found[0].example, int)
 
 
-def _document(rows: RetainedRows, arguments: Mapping[str, Any]) -> Iterable[str] | None:
+def _in_its_place(rows: RetainedRows, arguments: Mapping[str, Any]) -> Report | None:
     """Return what is to go to standard output in the answer's place, if anything is."""
-    if arguments["pprof"] == STANDARD_OUTPUT:
-        raise UsageError("a profile for pprof is binary: --pprof FILE")
+    check_profiles(arguments)
     if arguments[DOT.key] == STANDARD_OUTPUT:
-        return (owner_dot(rows),)
-    if arguments["folded"] == STANDARD_OUTPUT:
-        return folded_lines((each.frames, (each.bytes,)) for each in rows.owner_paths())
-    return None
+        return in_its_place(Report("heap retained"), arguments, (owner_dot(rows),))
+    return folded_report("heap retained", arguments, lambda: _stacks(rows))
 
 
 def _written(rows: RetainedRows, arguments: Mapping[str, Any]) -> Iterator[Line]:
     """Write the files that are asked for, and yield a line for each."""
     if arguments[DOT.key]:
         yield write_drawing(arguments[DOT.key], owner_dot(rows), "dot -Tsvg")
-    if not arguments["folded"] and not arguments["pprof"]:
-        return
-    paths = rows.owner_paths()
-    stacks = [(each.frames, (each.bytes, each.blocks)) for each in paths]
-    if arguments["folded"]:
-        write_folded(arguments["folded"], stacks)
-        yield Line.plain(f"{counted(len(stacks), 'stack')} in {arguments['folded']} (flamegraph.pl, speedscope)", "dim")
-    if arguments["pprof"]:
-        write_pprof(arguments["pprof"], stacks, (("space", "bytes"), ("blocks", "count")))
-        yield Line.plain(f"{counted(len(stacks), 'stack')} in {arguments['pprof']} (pprof -http=: FILE)", "dim")
+    yield from profiles_written(arguments, lambda: _stacks(rows))
+
+
+def _stacks(rows: RetainedRows) -> list[Stack]:
+    return [(each.frames, (each.bytes, each.blocks)) for each in rows.owner_paths()]
 
 
 _STOPPED = (

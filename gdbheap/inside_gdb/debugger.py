@@ -70,8 +70,8 @@ class GdbDebugger:
         return backtrace.frames(lwp, process, most)
 
     def say(self, text: str) -> None:
-        gdb.write(text)
-        gdb.flush()
+        gdb.write(text, gdb.STDERR)  # standard output is the answer's
+        gdb.flush(gdb.STDERR)
 
     def record(self, process: Process, sampling: Sampling) -> Recording:
         from gdbheap.inside_gdb.recorder import record  # for the few who record

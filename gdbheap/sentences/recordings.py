@@ -56,19 +56,28 @@ def recording_summary(recording: Recording, sampling: Sampling, alive: int, aliv
         )
 
 
-def unexplained_summary(growth: Mapping[int, int], layout: Layout, sampling: Sampling) -> Iterator[Line]:
-    """Yield what the heap has grown by that no stack was seen for, {chunk size: count}, and what to do."""
+def recording_of_growth(growth: Mapping[int, int], layout: Layout, sampling: Sampling) -> str:
+    """Return the command that samples those requests alone that most of the growth, {chunk size: count}, is of; "" for
+    no growth."""
     from gdbheap.analysis.recordings.stack_groups import requests_of  # kept out of gdb's start
 
     if not growth:
+        return ""
+    requests = requests_of(_most(growth), layout)
+    more = "" if (sampling.least, sampling.most) == (0, None) else " --slowdown 50"
+    return f"heap record --size {requests[0]}-{requests[-1]} --seconds 60{more}"
+
+
+def unexplained_summary(growth: Mapping[int, int], again: str) -> Iterator[Line]:
+    """Yield what the heap has grown by that no stack was seen for, {chunk size: count}; `again` is what to do."""
+    if not growth:
         return
     count, octets = sum(growth.values()), sum(size * count for size, count in growth.items())
-    size = max(growth, key=lambda each: growth[each] * each)
-    requests = requests_of(size, layout)
-    size_range = f"{requests[0]}-{requests[-1]}"
-    more = "" if (sampling.least, sampling.most) == (0, None) else " --slowdown 50"
     yield Line.plain(
         f"the heap has grown by {counted(count, 'block')}, {human_size(octets)} more, of sizes of which no sampled "
-        f"block is still in use: most of {size:#x}. `heap record --size {size_range} --seconds 60{more}` "
-        "samples requests of that size alone"
+        f"block is still in use: most of {_most(growth):#x}. `{again}` samples requests of that size alone"
     )
+
+
+def _most(growth: Mapping[int, int]) -> int:
+    return max(growth, key=lambda size: growth[size] * size)

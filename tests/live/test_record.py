@@ -100,11 +100,13 @@ def test_only_the_sizes_asked_for_are_recorded():
 
 
 def test_the_stacks_are_written_for_flame_graphs(tmp_path):
-    file = tmp_path / "stacks"
+    file, stack = tmp_path / "stacks", re.compile(r"^(?:.*;)?main;enqueue.*;malloc \d+$", re.MULTILINE)
     command = f"{RECORD} --folded {file}"
-    recorded(command=command)
-    lines = file.read_text().splitlines()
-    assert any(re.fullmatch(r"(.*;)?main;enqueue.*;malloc \d+", line) for line in lines), lines
+    said = recorded(command=command, then=["heap record --seconds 1 --slowdown 100 --folded -"])
+    assert stack.search(file.read_text())
+    assert stack.search(said.text)
+    assert said[command]["next"][-1] == "continue"
+    assert any(each.startswith("heap owners 0x") for each in said[command]["next"])
 
 
 def test_a_core_is_not_recorded(tmp_path):
