@@ -3,15 +3,22 @@ another one by then: the more often they are looked at, the surer it is who made
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
+from gdbheap.inside_gdb.glances import Glances
 from gdbheap.inside_gdb.running_memory import RunningMemory
+from gdbheap.lazy import np
 from gdbheap.process.recording import Sample
 
-_FLAGS = 7
+_FLAGS, _SIZE = 7, 0xFFFFFFF8
 _PREV_INUSE, _IS_MMAPPED = 1, 2
 # At each time so many of the newest are looked at, and as many of the older ones, in turn.
 _AT_ONCE = 192
+# Each glance is at so many of the newest.
+_GLANCED_AT = 500
+# Chunks of this size and more may be mappings of their own, which end with them.
+_LARGE = 0x20000
 
 
 class FreedSamples:
@@ -25,17 +32,54 @@ class FreedSamples:
         # Places among the samples.
         self.freed: set[int] = set()
         self._open: list[int] = []
+        self._opened = 0
         self._turn = 0
+        # The newest ones, which are glanced at.
+        self._newest: list[int] = []
+        self._glances: Glances | None = None
+        self._at_first: Any = None
 
     def look(self, samples: Sequence[Sample]) -> None:
         """Look which of some samples are freed by now."""
-        self._open += range(len(self._sizes), len(samples))
+        self._open += range(self._opened, len(samples))
+        self._opened = len(samples)
         older, newest = self._open[:-_AT_ONCE], self._open[-_AT_ONCE:]
         begin = self._turn if self._turn < len(older) else 0
         self._turn = begin + _AT_ONCE
         chosen = [*newest, *older[begin : self._turn]]
-        seen = {place for place in chosen if self._is_freed(place, samples[place].address)}
-        if seen:
+        self._are_freed(place for place in chosen if self._is_freed(place, samples[place].address))
+
+    def get_ready(self, samples: Sequence[Sample]) -> None:
+        """Get ready for glance(); the process stands still."""
+        self.look(samples)
+        word, number = self._word, np.uint64 if self._word == 8 else np.uint32
+        newest = self._open[-_GLANCED_AT:]
+        headers = [(samples[each].address - word, word) for each in newest]
+        sizes = np.frombuffer(Glances(self._memory.pid, headers).now(), number) & number(_SIZE)
+        chosen = [(each, size) for each, size in zip(newest, sizes.tolist()) if 0 < size < _LARGE]
+        self._newest = [each for each, _ in chosen]
+        begins = [(samples[each].address - word, 3 * word) for each in self._newest]
+        ends = [(samples[each].address + size - word, word) for each, size in chosen]
+        self._glances = Glances(self._memory.pid, [*begins, *ends])
+        self._at_first = np.array([size for _, size in chosen], number)
+
+    def glance(self) -> None:
+        """See which of the newest samples are free at this moment."""
+        data = b"" if self._glances is None else self._glances.now()
+        if not len(data):
+            return
+        count = len(self._newest)
+        words = np.frombuffer(data, self._at_first.dtype)
+        size, _, mark = words[: 3 * count].reshape(-1, 3).T
+        free = (words[3 * count :] & _PREV_INUSE == 0) | (size & _SIZE != self._at_first)
+        for each in self._marks:
+            free |= mark == each
+        if free.any():
+            self._are_freed([place for place, is_free in zip(self._newest, free.tolist()) if is_free])
+
+    def _are_freed(self, places: Iterable[int]) -> None:
+        seen = set(places)
+        if seen - self.freed:
             self.freed |= seen
             self._open = [place for place in self._open if place not in seen]
 

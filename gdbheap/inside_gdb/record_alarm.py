@@ -21,6 +21,8 @@ ALARM_NAME = "SIGSTOP"
 _AGAIN = 1.0
 # One that has been sent comes within so many seconds.
 _SOON = 0.2
+# What is to be done, and when (monotonic).
+Look = tuple[float, Callable[[], None]]
 
 
 class Alarm:
@@ -32,10 +34,10 @@ class Alarm:
         self._cleared = threading.Event()
         self._is_due = False
 
-    def set(self, at: float, looks: Sequence[float] = (), look: Callable[[], None] | None = None) -> None:
-        """Stop the process at `at` (monotonic); before, call look() at each of `looks`, from another thread."""
+    def set(self, at: float, looks: Sequence[Look] = ()) -> None:
+        """Stop the process at `at` (monotonic); before, do each of `looks` at its time, in another thread."""
         self._cleared.clear()
-        self._thread = threading.Thread(target=self._run, args=(at, looks, look), daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(at, looks), daemon=True)
         before = signal.pthread_sigmask(signal.SIG_BLOCK, signal.valid_signals())
         try:
             self._thread.start()
@@ -59,12 +61,11 @@ class Alarm:
         if self._is_due and gdb.selected_inferior().pid:
             resume(time.monotonic() + _SOON)
 
-    def _run(self, at: float, looks: Sequence[float], look: Callable[[], None] | None) -> None:
-        for each in looks:
-            if self._cleared.wait(max(each - time.monotonic(), 0.0)):
+    def _run(self, at: float, looks: Sequence[Look]) -> None:
+        for when, look in looks:
+            if self._cleared.wait(max(when - time.monotonic(), 0.0)):
                 return
-            if look is not None:
-                look()
+            look()
         while not self._cleared.wait(max(at - time.monotonic(), 0.0)):
             with suppress(OSError):
                 os.kill(self._pid, _ALARM)

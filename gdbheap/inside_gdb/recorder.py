@@ -6,6 +6,7 @@ Everything is taken back at the end, whatever ends it.
 
 from __future__ import annotations
 
+import math
 import random
 import time
 from dataclasses import replace
@@ -18,14 +19,16 @@ from gdbheap.inside_gdb.record_alarm import ALARM_NAME, Alarm, handled, silence
 from gdbheap.inside_gdb.running_memory import RunningMemory
 from gdbheap.inside_gdb.trapped_calls import TrappedCalls
 from gdbheap.process.process import Process
-from gdbheap.process.recording import Recording, RecordingEnd, Sample, Sampling
+from gdbheap.process.recording import FOLLOWED_LONG, Recording, RecordingEnd, Sample, Sampling
 
-# So many calls are sampled in a row, and of each the calls that follow must number so many for its block to be judged.
-_BURST, _FOLLOWED = 150, 8
+# So many calls are sampled in a row; every second time more, for what many other calls come after before it is freed.
+_BURST, _LONG_BURST = 150, 600
 # No burst holds the process for longer than this, in seconds: who waits for it is to notice little.
 _LONGEST = 0.1
-# After so many seconds it is looked which of the sampled blocks are freed by now, before others take their place.
-_LOOKS = (0.0004, 0.0008, 0.002, 0.006, 0.025)
+# After so many seconds it is looked which of the sampled blocks are freed by now, before others take their place: of a
+# burst's own every moment at first (a server that is busy frees a request's blocks and hands them out anew at once).
+_GLANCES = tuple(0.00005 * each for each in range(60))
+_LOOKS = (0.006, 0.025)
 # After this part of the time it is asked what to look for in the rest.
 _FOCUS_AFTER = 0.4
 # So short a while is not worth a stop.
@@ -81,33 +84,35 @@ class _Recorder:
         seconds = time.monotonic() - started
         end, detail = ended or (RecordingEnd.TIME, "")
         held = min(self._held.seconds, seconds)
-        return Recording(self._judged(), self._calls.others, seconds, held, end, detail, self._focused_from)
+        return Recording(self._samples(), self._calls.others, seconds, held, end, detail, self._focused_from)
 
     def _focus_once(self) -> None:
         focus, self._focus = self._focus, None
-        wants = None if focus is None else focus(self._judged())
+        wants = None if focus is None else focus(self._samples())
         if wants is not None:
             self._focused_from = len(self._calls.samples)
             self._calls.focus(wants)
 
-    def _judged(self) -> tuple[Sample, ...]:
-        """Return the samples; of each burst but the last one, the last of them are not judged: whether their blocks
-        were handed out anew soon after, nobody saw."""
-        bounds = iter([*self._bursts[1:], len(self._calls.samples) + _FOLLOWED])
+    def _samples(self) -> tuple[Sample, ...]:
+        """Return the samples, with how far each was followed: to the end of its burst, or to the
+        look at the heap where that came first."""
+        last = len(self._calls.samples) if self._calls.are_over else math.inf
+        bounds = iter([*self._bursts[1:], last])
         end = next(bounds)
         found = []
         for index, sample in enumerate(self._calls.samples):
             while index >= end:
                 end = next(bounds)
-            freed = index in self._freed.freed
-            found.append(replace(sample, is_judged=freed or index + _FOLLOWED <= end, was_freed=freed))
+            followed = FOLLOWED_LONG if end == math.inf else int(end) - index
+            found.append(replace(sample, followed=followed, was_freed=index in self._freed.freed))
         return tuple(found)
 
     def _burst(self, until: float) -> tuple[RecordingEnd, str] | None:
         """Take some calls in a row, so that a block that is soon handed out anew is seen to be; None, or how the
         recording ends."""
         self._look()
-        self._calls.set(_BURST, min(_LONGEST, self._budget - self._held.seconds))
+        calls = _BURST if len(self._bursts) % 2 else _LONG_BURST
+        self._calls.set(calls, min(_LONGEST, self._budget - self._held.seconds))
         try:
             while not self._calls.are_over and time.monotonic() < until:
                 ended = self._resume(until)
@@ -124,8 +129,9 @@ class _Recorder:
         now, held = time.monotonic(), self._held.seconds
         rest = (held / self._sampling.slowdown - (now - started)) * self._chance.uniform(1.0, 1.2)
         end = until if held > self._budget else min(until, now + max(rest, 0.0))
+        self._freed.get_ready(self._calls.samples)
         while end - time.monotonic() > _SOONEST:
-            ended = self._resume(end, self._look)
+            ended = self._resume(end, is_looking=True)
             if ended is not None:
                 return ended
         return None
@@ -133,13 +139,13 @@ class _Recorder:
     def _look(self) -> None:
         self._freed.look(self._calls.samples)
 
-    def _resume(self, until: float, look: Any = None) -> tuple[RecordingEnd, str] | None:
+    def _resume(self, until: float, is_looking: bool = False) -> tuple[RecordingEnd, str] | None:
         """Let the process run until it stops, at this time at the latest; None where it stopped for us, else how the
-        recording ends. Meanwhile look() is called a few times."""
+        recording ends. `is_looking`: meanwhile it is looked what is freed."""
         now = time.monotonic()
-        looks = [now + each for each in _LOOKS if now + each < until] if look is not None else []
+        looks = [(now + each, self._freed.glance) for each in _GLANCES] + [(now + each, self._look) for each in _LOOKS]
         self._stop = None
-        self._alarm.set(until, looks, look)
+        self._alarm.set(until, [each for each in looks if each[0] < until] if is_looking else ())
         self._held.resumes()
         try:
             with silence():

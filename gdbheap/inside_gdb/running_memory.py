@@ -15,6 +15,7 @@ class RunningMemory:
     """Memory of process `pid` as it is at the moment of each read; b"" wherever it cannot be read."""
 
     def __init__(self, pid: int, word: int) -> None:
+        self.pid = pid
         self._word = word
         self._file = None
         with suppress(OSError):  # not ours to open

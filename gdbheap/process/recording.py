@@ -60,18 +60,22 @@ class Caller:
         return self.function or f"{self.library or '?'}+{self.offset:#x}"
 
 
+# Of a block that the heap was looked at after.
+FOLLOWED_LONG = 1 << 30
+
+
 @dataclass(frozen=True)
 class Sample:
     """One allocation: `address` that was returned, `size` asked of `function`, by the thread of that number; `stack`
-    has the innermost caller first. `is_judged`: enough calls were seen after it to tell whether its block was soon
-    handed out anew. `was_freed`: it was seen free since, so that what is in use there later is another block."""
+    has the innermost caller first. So many calls in a row were seen from it on: `followed`, itself among them.
+    `was_freed`: it was seen free since, so that what is in use there later is another block."""
 
     address: int
     size: int
     function: str
     thread: int
     stack: tuple[Caller, ...]
-    is_judged: bool = True
+    followed: int = FOLLOWED_LONG
     was_freed: bool = False
 
 

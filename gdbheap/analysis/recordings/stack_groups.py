@@ -3,9 +3,10 @@ has grown by is from each."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Collection, Mapping, Sequence
 
+from gdbheap.analysis.recordings.judged_calls import Call, judged
 from gdbheap.glibc.chunk_table import State
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.glibc.layout import Layout
@@ -54,22 +55,15 @@ def stack_groups(
 ) -> list[StackGroup]:
     """Return the groups, those first that the heap's growth is from, as far as the samples tell. `view` is the heap
     at the end (None: not known), `before` what sizes_in_use() gave at the start."""
-    latest = {each.address: each for each in samples}
-    members: dict[tuple[object, ...], list[_Call]] = {}
-    for each in samples:
-        size = request_to_size(each.size, layout)
-        is_alive = (
-            view is not None
-            and not each.was_freed
-            and latest[each.address] is each
-            and _is_alive(view, each.address, size)
-        )
-        frames = tuple((caller.library, caller.name, caller.place) for caller in each.stack)
-        members.setdefault((each.function, frames), []).append(_Call(each, size, is_alive and each.is_judged))
+    members = [judged(calls) for calls in _by_stack(samples, layout, view)]
     now = {} if view is None else sizes_in_use(view)
-    alike = Counter(call.size for calls in members.values() if _keeps(calls) for call in calls if call.is_alive)
-    growth = {size: max(now.get(size, 0) - before.get(size, 0), 0) / count for size, count in alike.items()}
-    groups = [_group(calls, growth, view is not None) for calls in members.values()]
+    alike: defaultdict[int, float] = defaultdict(float)
+    for calls in filter(_keeps, members):
+        for call in calls:
+            if call.is_alive:
+                alike[call.size] += _weight(calls)
+    growth = {size: max(now.get(size, 0) - before.get(size, 0), 0) / weight for size, weight in alike.items()}
+    groups = [_group(calls, growth, view is not None) for calls in members]
     return sorted(groups, key=lambda group: (group.grown_bytes or 0, group.alive_bytes or 0, group.calls), reverse=True)
 
 
@@ -104,39 +98,56 @@ def requests_of(size: int, layout: Layout) -> range:
     return range(0 if size == layout.min_size else max(end - layout.alignment, 0), end)
 
 
-@dataclass(frozen=True)
-class _Call:
-    sample: Sample
-    size: int
-    is_alive: bool
+def _by_stack(samples: Sequence[Sample], layout: Layout, view: HeapView | None) -> Collection[list[Call]]:
+    """Return the calls by function and stack."""
+    after: dict[int, int] = {}
+    again: list[int | None] = []
+    for place in range(len(samples) - 1, -1, -1):
+        address = samples[place].address
+        again.append(after[address] - place if address in after else None)
+        after[address] = place
+    members: dict[tuple[object, ...], list[Call]] = {}
+    for each, distance in zip(samples, reversed(again)):
+        size = request_to_size(each.size, layout)
+        is_alive = view is not None and not each.was_freed and distance is None and _is_alive(view, each.address, size)
+        seen = distance if distance is not None and distance <= each.followed else None
+        frames = tuple((caller.library, caller.name, caller.place) for caller in each.stack)
+        members.setdefault((each.function, frames), []).append(Call(each, size, is_alive, seen))
+    return members.values()
 
 
-def _group(calls: Sequence[_Call], growth: Mapping[int, float], is_known: bool) -> StackGroup:
-    """Return the group of the calls by one stack; `growth` is how many blocks more there are for each that was sampled
-    and is alive, by size."""
+def _group(calls: Sequence[Call], growth: Mapping[int, float], is_known: bool) -> StackGroup:
+    """Return the group of the calls by one stack; `growth` is how many blocks more there are for each that is alive (of
+    weight 1), by size."""
     sizes = [call.size for call in calls]
     alive = [call for call in calls if call.is_alive]
+    weight = _weight(calls)
     is_growth_known = is_known and (_keeps(calls) or not alive)
     return StackGroup(
         stack=calls[0].sample.stack,
         function=calls[0].sample.function,
         sizes=(min(sizes), max(sizes)),
         calls=len(calls),
-        judged=sum(call.sample.is_judged for call in calls),
+        judged=sum(call.is_judged for call in calls),
         alive=len(alive) if is_known else None,
         alive_bytes=sum(call.size for call in alive) if is_known else None,
         example=alive[-1].sample.address if alive else None,
-        grown=round(sum(growth[call.size] for call in alive)) if is_growth_known else None,
-        grown_bytes=round(sum(growth[call.size] * call.size for call in alive)) if is_growth_known else None,
+        grown=round(weight * sum(growth[call.size] for call in alive)) if is_growth_known else None,
+        grown_bytes=round(weight * sum(growth[call.size] * call.size for call in alive)) if is_growth_known else None,
         alive_sizes=frozenset(call.size for call in alive) if is_growth_known else frozenset(),
     )
 
 
-def _keeps(calls: Sequence[_Call]) -> bool:
+def _keeps(calls: Sequence[Call]) -> bool:
     """Whether what is alive of these calls is more than chance: blocks that were freed unseen, and whose place another
     has taken, look alive too."""
     alive = sum(call.is_alive for call in calls)
-    return alive >= _FEW or 2 * alive >= sum(call.sample.is_judged for call in calls)
+    return alive >= _FEW or 2 * alive >= sum(call.is_judged for call in calls)
+
+
+def _weight(calls: Sequence[Call]) -> float:
+    """Return for how many calls of a stack each that is judged stands."""
+    return len(calls) / max(sum(call.is_judged for call in calls), 1)
 
 
 def _is_alive(view: HeapView, mem: int, size: int) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy
@@ -94,3 +95,30 @@ def test_the_requests_that_a_chunk_serves():
         assert {request for request in range(0x200) if request_to_size(request, LAYOUT) == size} == {
             *requests_of(size, LAYOUT)
         }
+
+
+def test_what_is_freed_after_longer_than_most_is_not_called_alive():
+    """redis: a node of a list lives for as long as twenty requests take, and a key takes its place for good."""
+    samples, mems, end = [], [], 150
+    for place in range(75):
+        mems += [0x100000 + 0x1000 * place]
+        # The node that is made now is freed soon, and its block is the key's of 50 requests later.
+        samples += [sample("node", 0x100000 + 0x1000 * (place + 50)), sample("key", mems[-1])]
+    later = [0x100000 + 0x1000 * place for place in range(75, 200)]
+    samples = [replace(each, followed=end - place) for place, each in enumerate(samples)]
+    groups, _ = grouped(samples, mems + later)
+    assert groups["node"].alive == 0 < groups["node"].judged
+    assert groups["key"].alive == groups["key"].judged > 60
+    assert (groups["node"].grown, groups["key"].grown) == (0, 200)
+
+
+def test_growth_is_shared_by_the_calls_of_each_stack_not_by_how_many_could_be_judged():
+    """Every second block of one stack is freed, and is its next one's but fourteen."""
+    samples, kept = [], []
+    for place in range(90):
+        kept += [0x1000000 + 0x1000 * place, 0x2000000 + 0x1000 * (place % 30 if place % 2 else place)]
+        samples += [sample("keeps", kept[-2]), sample("halves", kept[-1])]
+    samples = [replace(each, followed=len(samples) - place) for place, each in enumerate(samples)]
+    groups, _ = grouped(samples, set(kept))
+    assert (groups["halves"].alive, groups["halves"].judged) == (30, 60)
+    assert (groups["keeps"].grown, groups["halves"].grown) == (100, 50)
