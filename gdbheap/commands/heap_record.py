@@ -73,7 +73,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         "moments, and takes them away again\n"
     )
     recording = target.record(sampling)
-    after, notes = _heap_after(target)
+    after, notes = (None, []) if recording.end is RecordingEnd.EXECUTED else _heap_after(target)
     groups = stack_groups(recording.samples, layout, after, before)
     unexplained = {} if after is None else unexplained_growth(groups, after, before, sampling)
     again = recording_of_growth(unexplained, layout, sampling)
@@ -139,8 +139,9 @@ def _sampling(target: Target, arguments: Mapping[str, Any]) -> Sampling:
         raise UsageError(
             "a core does not run: nothing can be recorded"
             if process.kind == "core"
-            else "heap record needs a process on this machine: run gdb there (gdbserver's processes are too far away)"
+            else "only a process on this machine can be recorded: run gdb there (gdbserver's are too far away)"
         )
+    target.check_recording()
     functions: tuple[AllocationFunction, ...] = target.allocation_functions()
     if not functions:
         raise NoHeap("malloc's functions were not found: where they begin is not known")

@@ -73,6 +73,13 @@ class GdbDebugger:
         gdb.write(text, gdb.STDERR)  # standard output is the answer's
         gdb.flush(gdb.STDERR)
 
+    def check_recording(self) -> None:
+        if gdb.parameter("non-stop"):
+            raise UsageError(
+                "in non-stop mode gdb runs each thread by itself: `set non-stop off` before the program is run (or "
+                "attached to), then heap record"
+            )
+
     def record(self, process: Process, sampling: Sampling) -> Recording:
         from gdbheap.inside_gdb.recorder import record  # for the few who record
 

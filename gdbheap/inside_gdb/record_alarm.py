@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 
 import gdb
 
-from gdbheap.files import open_nowhere
+from gdbheap.files import kernel_text, open_nowhere
 from gdbheap.inside_gdb.text import output_of
 
 # Sent to a process that is traced, it goes to the debugger, which drops it.
@@ -67,10 +67,15 @@ class Alarm:
                 return
             look()
         while not self._cleared.wait(max(at - time.monotonic(), 0.0)):
-            with suppress(OSError):
+            self.ring()
+            at = time.monotonic() + _AGAIN
+
+    def ring(self) -> None:
+        """Stop the process now. (One that gdb has let go would stand still for good.)"""
+        with suppress(OSError):
+            if f"\nTracerPid:\t{os.getpid()}\n" in kernel_text(f"/proc/{self._pid}/status"):
                 os.kill(self._pid, _ALARM)
                 self._is_due = True
-            at = time.monotonic() + _AGAIN
 
 
 @contextmanager

@@ -15,9 +15,10 @@ from typing import Any
 import gdb
 
 from gdbheap.inside_gdb.freed_samples import FreedSamples
+from gdbheap.inside_gdb.one_process import kept_to_one_process
 from gdbheap.inside_gdb.record_alarm import ALARM_NAME, Alarm, handled, silence
 from gdbheap.inside_gdb.running_memory import RunningMemory
-from gdbheap.inside_gdb.trapped_calls import TrappedCalls
+from gdbheap.inside_gdb.trapped_calls import TrappedCalls, delete_traps
 from gdbheap.process.process import Process
 from gdbheap.process.recording import FOLLOWED_LONG, Recording, RecordingEnd, Sample, Sampling
 
@@ -40,9 +41,10 @@ def record(process: Process, sampling: Sampling) -> Recording:
     ended. gdb.error where it cannot be run."""
     memory = RunningMemory(process.pid or 0, process.pointer_size)
     try:
-        with handled(ALARM_NAME, "stop print nopass"):
-            return _Recorder(process, sampling, memory).record()
+        with handled(ALARM_NAME, "stop print nopass"), kept_to_one_process() as set_aside:
+            return replace(_Recorder(process, sampling, memory).record(), set_aside=set_aside)
     finally:
+        delete_traps()  # Ctrl-C may come before there is a recorder
         memory.close()
 
 
@@ -57,6 +59,7 @@ class _Recorder:
         self._focused_from: int | None = None
         self._budget = 0.93 * sampling.seconds * sampling.slowdown
         self._stop: Any = None
+        self._has_executed = False
         self._chance = random.Random(0)
         self._alarm = Alarm(process.own_id or 0)
         self._calls = TrappedCalls(process.machine, sampling, memory)
@@ -68,6 +71,7 @@ class _Recorder:
         until = started + self._sampling.seconds
         gdb.events.stop.connect(self._note)
         gdb.events.exited.connect(self._note)
+        gdb.events.clear_objfiles.connect(self._executed)
         ended: tuple[RecordingEnd, str] | None = None
         try:
             while ended is None and time.monotonic() < until:
@@ -76,11 +80,12 @@ class _Recorder:
                 if ended is None and time.monotonic() > started + _FOCUS_AFTER * self._sampling.seconds:
                     self._focus_once()
         finally:
-            self._calls.delete()
+            delete_traps()
             self._alarm.consume(self._resume)
             self._held.close()
             gdb.events.stop.disconnect(self._note)
             gdb.events.exited.disconnect(self._note)
+            gdb.events.clear_objfiles.disconnect(self._executed)
         seconds = time.monotonic() - started
         end, detail = ended or (RecordingEnd.TIME, "")
         held = min(self._held.seconds, seconds)
@@ -160,6 +165,8 @@ class _Recorder:
         return self._end_of(self._stop)
 
     def _end_of(self, event: Any) -> tuple[RecordingEnd, str] | None:
+        if self._has_executed:
+            return RecordingEnd.EXECUTED, ""
         if isinstance(event, gdb.BreakpointEvent):
             users = [each.number for each in event.breakpoints if each.number > 0]
             return (RecordingEnd.BREAKPOINT, str(users[0])) if users else None
@@ -175,7 +182,13 @@ class _Recorder:
             )
         if isinstance(event, gdb.ExitedEvent):
             return RecordingEnd.EXITED, ""
-        return RecordingEnd.EXECUTED, ""
+        return RecordingEnd.STOPPED, ""
 
     def _note(self, event: Any) -> None:
         self._stop = event
+
+    def _executed(self, _: Any) -> None:
+        """The process runs another program, where none of our breakpoints belongs; gdb goes on until it is stopped."""
+        self._has_executed = True
+        self._calls.unset()
+        self._alarm.ring()

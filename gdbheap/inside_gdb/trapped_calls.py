@@ -102,10 +102,6 @@ class TrappedCalls:
             _delete(each)
         self._returns.clear()
 
-    def delete(self) -> None:
-        for each in (*self._entries, *self._returns.values()):
-            _delete(each)
-
     def _enable(self, enabled: bool) -> None:
         for each in (*self._entries, *self._returns.values()):
             if each.is_valid():
@@ -185,6 +181,7 @@ class _Trap(gdb.Breakpoint):
     """A breakpoint at which `hit` says whether to stop."""
 
     def __init__(self, address: int, hit: Callable[[], bool]) -> None:
+        _made.append(self)
         super().__init__(f"*{address:#x}", internal=True)
         self._hit = hit
         self.silent = True
@@ -194,6 +191,24 @@ class _Trap(gdb.Breakpoint):
         return self._hit()
 
 
+# All that there are, those too whose making Ctrl-C cut short.
+_made: list[_Trap] = []
+
+
 def _delete(trap: _Trap) -> None:
     with suppress(RuntimeError):  # the program has gone, and its breakpoints with it
         trap.delete()
+    if trap in _made:
+        _made.remove(trap)
+
+
+def delete_traps() -> None:
+    """Take all of them out of the program, whatever happens meanwhile: until each is gone, Ctrl-C has to wait."""
+    interrupted = None
+    while _made:
+        try:
+            _delete(_made[-1])
+        except KeyboardInterrupt as error:
+            interrupted = error
+    if interrupted is not None:
+        raise interrupted

@@ -88,13 +88,15 @@ class RecordingEnd(enum.Enum):
     SIGNAL = "signal"
     EXITED = "exited"
     EXECUTED = "executed another program"
+    STOPPED = "stopped"
 
 
 @dataclass(frozen=True)
 class Recording:
     """What was seen: `samples` in order of time, `others` how many calls of other sizes were met. The process was
     held for `held` of `seconds`. `end`, with a signal's name or a breakpoint's number in `detail`. From sample
-    `focused_from` on, only what Sampling.focus wanted was recorded (None: it wanted nothing)."""
+    `focused_from` on, only what Sampling.focus wanted was recorded (None: it wanted nothing). Settings
+    of the debugger's were `set_aside` for so long."""
 
     samples: tuple[Sample, ...]
     others: int
@@ -103,3 +105,4 @@ class Recording:
     end: RecordingEnd
     detail: str = ""
     focused_from: int | None = None
+    set_aside: tuple[str, ...] = ()

@@ -21,6 +21,7 @@ _WHY = {
     RecordingEnd.SIGNAL: "ended by {}",
     RecordingEnd.EXITED: "ended with the process, which has exited: what was still in use then is not known",
     RecordingEnd.EXECUTED: "ended as the process ran another program: what was still in use then is not known",
+    RecordingEnd.STOPPED: "ended as gdb stopped the process: a catchpoint of yours",
 }
 
 
@@ -34,6 +35,9 @@ def recording_summary(recording: Recording, sampling: Sampling, alive: int, aliv
     )
     if why := _WHY[recording.end].format(recording.detail):
         yield Line.plain(why)
+    if recording.set_aside:
+        names = ", ".join(f"`set {each}`" for each in recording.set_aside)
+        yield Line.plain(f"gdb stayed with this process, and let its children go: {names} was set aside for so long")
     if not recording.samples:
         yield Line.plain("no call was seen: the program did not allocate, or not in these sizes")
         return

@@ -118,6 +118,9 @@ class Debugger(Protocol):
     def say(self, text: str) -> None:
         """Show the user a line at once, before something that takes its time."""
 
+    def check_recording(self) -> None:
+        """UsageError where record() cannot be had."""
+
     def record(self, process: Process, sampling: Sampling) -> Recording:
         """Let the process run for a while, and return what was seen of its allocations. Breakpoints are set for it,
         and are gone afterwards."""

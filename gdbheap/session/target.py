@@ -65,6 +65,7 @@ class Target:
         self.evaluate_in_frame = debugger.evaluate_in_frame
         self.detach = debugger.detach
         self.say = debugger.say
+        self.check_recording = debugger.check_recording
 
     def begin(self, progress: Progress | None = None) -> None:
         """Make ready for one command: keep what is known only if this is certainly still the same stop. `progress`

@@ -81,6 +81,7 @@ def test_without_symbols_a_stack_has_modules_and_offsets():
     [
         ("300", (), "exited"),
         ("300 signal", (), "signal"),
+        ("300 exec", (), "executed another program"),
         ("", ("break served if request == 400",), "breakpoint"),
     ],
 )
@@ -88,8 +89,13 @@ def test_what_ends_the_program_or_stops_it_ends_the_recording(arguments, get_the
     answers = recorded(arguments=arguments, get_there=get_there, command="heap record --seconds 50 --slowdown 100")
     totals = answers["heap record --seconds 50 --slowdown 100"]["totals"]
     assert totals["end"] == end
-    assert totals["end_detail"] == {"signal": "SIGUSR1", "breakpoint": "2", "exited": None}[end]
+    assert totals["end_detail"] == {"signal": "SIGUSR1", "breakpoint": "2"}.get(end)
     assert totals["samples"] > 0
+
+
+def test_where_gdb_runs_each_thread_by_itself_it_says_so():
+    said = ask([str(build("recorded"))], [RECORD], get_there=["set non-stop on", *START])
+    assert "in non-stop mode gdb runs each thread by itself" in said.text
 
 
 def test_only_the_sizes_asked_for_are_recorded():
