@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+# What makes certain where malloc keeps its things.
+SYMBOLS_HELP = "libc's debug symbols (Debian, Ubuntu: apt install libc6-dbg) make this certain"
+
 
 class HeapError(Exception):
     """The base of all: the plugin prints its text as one line. The text names the way out where there is one.

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Protocol
 
 from gdbheap.allocators.blocks import Blocks
 from gdbheap.lazy import dataclass
+from gdbheap.process.fact import Fact
 from gdbheap.process.fault import Fault
 from gdbheap.process.process import Process
 
@@ -68,7 +69,7 @@ class Heap(Protocol):
     @property
     def complete(self) -> bool: ...
     @property
-    def notes(self) -> tuple[str, ...]: ...
+    def notes(self) -> tuple[Fact, ...]: ...
     @property
     def faults(self) -> tuple[Fault, ...]: ...
 

@@ -15,6 +15,7 @@ from gdbheap.interface.command import Command
 from gdbheap.lazy import dataclass
 from gdbheap.report.report import Facts, Next, Report, Table
 from gdbheap.report.rows import column, columns_of
+from gdbheap.sentences.facts.said import said
 from gdbheap.session.target import Target
 
 
@@ -53,7 +54,11 @@ def _facts(target: Target) -> dict[str, Any]:
         name: None if place is None else {"address": f"{place.value:#x}", "source": place.source}
         for name, place in places.items()
     }
-    return facts | {"sources": dict(layout.sources), "missing": dict(layout.missing)}
+    return facts | {
+        "sources": dict(layout.sources),
+        "missing": {name: said(why) for name, why in layout.missing.items()},
+        "missing_facts": {name: why.record() for name, why in layout.missing.items()},
+    }
 
 
 def _itself() -> Iterator[_Row]:
@@ -101,9 +106,9 @@ def _layout(layout: Layout) -> Iterator[_Row]:
             yield _Row("tcaches", f"of thread{'' if len(threads) == 1 else 's'} {', '.join(threads)} (by {source})")
     for each in layout.threads:
         if each.reason:
-            yield _Row("tcaches", f"thread {each.number}: {each.reason}")
-    yield from (_Row("not known", f"{name}: {reason}") for name, reason in layout.missing.items())
-    yield from (_Row("note", note) for note in layout.notes)
+            yield _Row("tcaches", f"thread {each.number}: {said(each.reason)}")
+    yield from (_Row("not known", f"{name}: {said(reason)}") for name, reason in layout.missing.items())
+    yield from (_Row("note", said(note)) for note in layout.notes)
 
 
 COMMAND = Command(

@@ -13,8 +13,10 @@ from gdbheap.glibc.heap_view import HeapView
 from gdbheap.glibc.naming import arena_name
 from gdbheap.interface.command import Command
 from gdbheap.lazy import dataclass
-from gdbheap.report.report import ABSENT, Absent, Facts, Faults, Line, Next, Prose, Report, Table
+from gdbheap.report.report import ABSENT, Absent, Facts, Line, Next, Prose, Report, Table
 from gdbheap.report.rows import column, columns_of
+from gdbheap.sentences.facts.said import said, said_all
+from gdbheap.sentences.faults import faults_section
 from gdbheap.session.target import Target
 from gdbheap.session.threads_inside import lock_notes, taken_locks
 
@@ -77,9 +79,9 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
                 }
             ),
             Facts(_known(view), shown=False),
-            Faults(view.faults),
+            faults_section(view.faults),
         ),
-        notes=(*view.notes, *lock_notes(target, taken_locks(target))),
+        notes=(*said_all(view.notes), *lock_notes(target, taken_locks(target))),
         next=_NEXT,
     )
 
@@ -123,7 +125,7 @@ def _shown_parts(parts: list[_Part]) -> list[_Part | Line]:
 def _shown_tcaches(view: HeapView, tcaches: list[_Part]) -> list[Line]:
     lines = []
     for thread, part in list(zip(view.layout.threads, tcaches))[:_THREADS]:
-        text = thread.reason or "none yet"
+        text = said(thread.reason) if thread.reason else "none yet"
         if isinstance(part.address, int) and isinstance(part.free, int) and isinstance(part.free_bytes, int):
             text = f"{counted(part.free, 'chunk')}, {counted(part.free_bytes, 'byte')}, at {part.address:#x}"
         lines.append(Line.plain(f"{part.part}: {text}"))

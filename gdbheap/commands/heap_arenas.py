@@ -11,8 +11,10 @@ from gdbheap.glibc.heap_view import NONCONTIGUOUS, Arena, HeapView
 from gdbheap.glibc.naming import arena_name
 from gdbheap.interface.command import Command
 from gdbheap.lazy import dataclass
-from gdbheap.report.report import Facts, Faults, Next, Report, Table
+from gdbheap.report.report import Facts, Next, Report, Table
 from gdbheap.report.rows import column, columns_of, goes
+from gdbheap.sentences.facts.said import said_all
+from gdbheap.sentences.faults import faults_section
 from gdbheap.session.target import Target
 
 
@@ -48,9 +50,9 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         (
             Table(columns_of(_Row), rows),
             Facts(totals),
-            Faults(view.faults),
+            faults_section(view.faults),
         ),
-        notes=view.notes,
+        notes=said_all(view.notes),
         next=(Next("heap map", "where it is free"), Next("heap rss", "what of it is in memory")),
     )
 

@@ -12,8 +12,11 @@ from gdbheap.glibc.naming import arena_name, owner_name, short_name
 from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.limit import count_argument, first_of, limit_of
 from gdbheap.lazy import dataclass
-from gdbheap.report.report import ABSENT, Absent, Facts, Faults, Line, Next, Report, Table
+from gdbheap.process.fault import Fault
+from gdbheap.report.report import ABSENT, Absent, Facts, Line, Next, Report, Table
 from gdbheap.report.rows import column, columns_of
+from gdbheap.sentences.facts.said import said, said_all
+from gdbheap.sentences.faults import faults_section
 from gdbheap.session.target import Target
 
 KINDS = ("tcache", "fastbin", "unsorted", "small", "large")
@@ -52,9 +55,9 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         (
             Table(columns_of(_Row), rows, list(_display_rows(view, bins, kinds, limit)), _cut(rows)),
             Facts({"bins": len(bins), "chunks": sum(len(each.chunks) for each in bins), "free_bytes": sum(sizes)}),
-            Faults(view.faults),
+            faults_section(view.faults),
         ),
-        notes=view.notes,
+        notes=said_all(view.notes),
         next=(Next("heap check", "whether the lists are whole"), Next("heap sizes", "what is free and live by size")),
     )
 
@@ -76,7 +79,7 @@ def _row(each: Bin, size: int) -> _Row:
         bytes=size,
         stored_count=each.count if each.kind == "tcache" else ABSENT,
         chunks=each.chunks,
-        fault=each.fault.message if each.fault else ABSENT,
+        fault=said(each.fault.message) if each.fault else ABSENT,
         bin=short_name(each),
         thread_number=ABSENT if each.thread_number is None else each.thread_number,
     )
@@ -109,7 +112,7 @@ def _why_none(view: HeapView, kind: str) -> str:
         rest = f"{counted(len(unknown), 'thread')} whose tcaches are not known: {numbers}"
         return f"empty, but for {rest}" if known else rest
     if not known:
-        return view.layout.missing.get("tcache", "no thread has one")
+        return "no thread has one"
     return "empty"
 
 
@@ -131,7 +134,11 @@ def _bin_lines(view: HeapView, each: Bin, limit: int | None) -> Iterator[Line]:
         pieces.append(("dim", f"{arrow}… {len(each.chunks) - len(shown):,} more (--count 0 shows all)"))
     yield Line(tuple(pieces))
     if each.fault:
-        yield Line.plain(f"    broken at {each.fault.address:#x}: {each.fault.message}: {each.fault.detail}", "fault")
+        yield Line.plain(f"    broken at {each.fault.address:#x}: {_broken(each.fault)}", "fault")
+
+
+def _broken(fault: Fault) -> str:
+    return said(fault.message) if fault.detail is None else f"{said(fault.message)}: {said(fault.detail)}"
 
 
 def _count(each: Bin) -> str:

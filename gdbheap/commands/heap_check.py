@@ -14,9 +14,10 @@ from gdbheap.interface.limit import count_argument, left_out, limit_of
 from gdbheap.lazy import dataclass
 from gdbheap.pictures.drawn_answers import broken_svgs
 from gdbheap.pictures.drawn_file import SVG, with_svg
-from gdbheap.process.fault import Fault
-from gdbheap.report.report import ABSENT, Absent, Facts, Faults, Line, Next, Prose, Report, Table
+from gdbheap.report.report import ABSENT, Absent, Facts, Line, Next, Prose, Report, Table
 from gdbheap.report.rows import column, columns_of
+from gdbheap.sentences.facts.said import said, said_all
+from gdbheap.sentences.faults import faults_section
 from gdbheap.sentences.undetectable import UNDETECTABLE
 from gdbheap.session.block_names import all_names
 from gdbheap.session.dying_thread import dying_thread
@@ -64,6 +65,7 @@ class _Row:
     expected_facts: Mapping[str, Any] | None = member(metadata=column("facts", shown=False))
     why_facts: Mapping[str, Any] | None = member(metadata=column("facts", shown=False))
     call_facts: Mapping[str, Any] | None = member(metadata=column("facts", shown=False))
+    message_facts: Mapping[str, Any] | None = member(metadata=column("facts", shown=False))
 
 
 # For so many findings the whole of memory is searched for pointers to the block.
@@ -80,7 +82,6 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     from gdbheap.analysis.malloc_aborts.malloc_abort import explain_abort
     from gdbheap.analysis.malloc_aborts.passed_first import with_passed
     from gdbheap.analysis.suspects.diagnosis import diagnose
-    from gdbheap.sentences.facts.said import said
     from gdbheap.sentences.malloc_aborts import abort_lines, interrupted_lines
 
     view = target.heap()
@@ -112,14 +113,13 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
             ),
             Prose((*(_checked(each) for each in found.checked), *misfit_lines)),
             Facts({**_totals(found), **_abort_totals(died), **misfit_totals}),
-            Faults(
-                tuple(
-                    Fault(each.address, str(each.message), said(each.detail), each.invariant) for each in found.certain
-                ),
-                shown=False,
-            ),
+            faults_section((each.fault for each in found.certain), shown=False),
         ),
-        notes=(*view.notes, *_notes(target, found), *(_other_thread(target, dying) if died is not None else ())),
+        notes=(
+            *said_all(view.notes),
+            *_notes(target, found),
+            *(_other_thread(target, dying) if died is not None else ()),
+        ),
         next=tuple(_next(found, died is not None)),
     )
     return with_svg(report, arguments, lambda: next(broken_svgs(target, report), None))
@@ -180,12 +180,10 @@ def _abort_totals(died: MallocAbort | None) -> dict[str, Any]:
 
 
 def _row(diagnosis: Diagnosis, numbers: Mapping[int, int]) -> _Row:
-    from gdbheap.sentences.facts.said import said
-
     each, writer = diagnosis.finding, diagnosis.writer
     return _Row(
         address=each.address,
-        message=str(each.message),
+        message=said(each.message),
         field=each.field,
         where=each.where,
         held=each.held,
@@ -211,6 +209,7 @@ def _row(diagnosis: Diagnosis, numbers: Mapping[int, int]) -> _Row:
         expected_facts=each.must.record(),
         why_facts=None if each.why is None else each.why.record(),
         call_facts=None if each.call is None else each.call.record(),
+        message_facts=each.message.record(),
     )
 
 

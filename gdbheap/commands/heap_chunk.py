@@ -20,8 +20,9 @@ from gdbheap.lazy import dataclass
 from gdbheap.pictures.chunk_drawing import chunk_lines
 from gdbheap.process.address import Address
 from gdbheap.process.memory import Words
-from gdbheap.report.report import Facts, Faults, GivesWay, Line, Next, Prose, Report, Table
+from gdbheap.report.report import Facts, GivesWay, Line, Next, Prose, Report, Table
 from gdbheap.report.rows import column, columns_of
+from gdbheap.sentences.faults import faults_section
 from gdbheap.session.large_heap import is_large, names_at_hand, notes_on_names
 from gdbheap.session.target import Target
 from gdbheap.session.type_facts import type_facts
@@ -73,7 +74,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
             Prose(drawn),
             Table(columns_of(_Row), [_row(each) for each in rows]),
             Facts({"address": Address(address)}, shown=False),
-            Faults(faults),
+            faults_section(faults),
         ),
         notes=notes_on_names(target, address) if chunk.state is State.IN_USE else (),
         next=tuple(_next(chunk, view.layout.header)),

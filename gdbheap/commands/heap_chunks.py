@@ -14,8 +14,10 @@ from gdbheap.glibc.naming import arena_name
 from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.limit import count_argument
 from gdbheap.lazy import dataclass, np
-from gdbheap.report.report import Absent, Facts, Faults, Next, Report, Table
+from gdbheap.report.report import Absent, Facts, Next, Report, Table
 from gdbheap.report.rows import PREVIEW, column, columns_of, goes
+from gdbheap.sentences.facts.said import said_all
+from gdbheap.sentences.faults import faults_section
 from gdbheap.session.block_names import block_names
 from gdbheap.session.target import Target
 from gdbheap.tables.chunk_rows import ChunkRows, DisplayedChunks
@@ -57,9 +59,9 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         (
             Table(columns_of(_Row), rows, DisplayedChunks(target, rows, arguments)),
             Facts(_totals(table)),
-            Faults(view.faults),
+            faults_section(view.faults),
         ),
-        notes=view.notes,
+        notes=said_all(view.notes),
         next=tuple(_next(view, table)),
     )
 
@@ -135,8 +137,8 @@ def _summary(view: HeapView, table: ChunkTable) -> Report:
         for arena, here in usage_by_arena(table).items()
         for state, tally in here.by_state.items()
     ]
-    sections = (Table(columns_of(_Tally), rows), Facts(_totals(table)), Faults(view.faults))
-    return Report("heap chunks", sections, notes=view.notes)
+    sections = (Table(columns_of(_Tally), rows), Facts(_totals(table)), faults_section(view.faults))
+    return Report("heap chunks", sections, notes=said_all(view.notes))
 
 
 COMMAND = Command(

@@ -14,8 +14,10 @@ from gdbheap.interface.limit import count_argument, left_out, limit_of
 from gdbheap.lazy import np
 from gdbheap.pictures.drawn_answers import leaks_svg
 from gdbheap.pictures.drawn_file import SVG, with_svg
-from gdbheap.report.report import Facts, Faults, Line, Next, Prose, Report, Table
+from gdbheap.report.report import Facts, Line, Next, Prose, Report, Table
 from gdbheap.report.rows import columns_of
+from gdbheap.sentences.facts.said import said_all
+from gdbheap.sentences.faults import faults_section
 from gdbheap.session.block_names import block_names
 from gdbheap.session.judged_blocks import judged_blocks
 from gdbheap.session.kernel_notes import notes_on_kernel
@@ -89,10 +91,10 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
             ),
             Prose(tuple(summary(tally, leaks.reasons))),
             Facts(totals, shown=False),
-            Faults(view.faults),
+            faults_section(view.faults),
         ),
         notes=(
-            *view.notes,
+            *said_all(view.notes),
             *notes_on(target, leaks.held, any_lost),
             *_notes_on_keys(leaks),
             *_notes_on_kernel(target, leaks),

@@ -17,8 +17,10 @@ from gdbheap.pictures.drawn_file import SVG, with_svg
 from gdbheap.pictures.heap_map_svg import COLUMNS, heap_map_svg
 from gdbheap.pictures.map_text import map_lines
 from gdbheap.report.printable import human_size
-from gdbheap.report.report import ABSENT, Absent, Facts, Faults, Line, Next, Prose, Report, Table
+from gdbheap.report.report import ABSENT, Absent, Facts, Line, Next, Prose, Report, Table
 from gdbheap.report.rows import column, columns_of
+from gdbheap.sentences.facts.said import said_all
+from gdbheap.sentences.faults import faults_section
 from gdbheap.session.heap_maps import arena_map, largest_arenas
 from gdbheap.session.target import Target
 
@@ -53,7 +55,9 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     index = _index(target, view, arguments["arena"])
     if index is None:
         return Report(
-            "heap map", (Table(columns_of(_Row), []), Faults(view.faults)), (*view.notes, "the heap has no chunk yet")
+            "heap map",
+            (Table(columns_of(_Row), []), faults_section(view.faults)),
+            (*said_all(view.notes), "the heap has no chunk yet"),
         )
     found = arena_map(target, index, arguments["cells"] or _CELLS)
     name = arena_name(index)
@@ -64,9 +68,9 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
             Table(columns_of(_Row), list(_rows(view, found)), list(map_lines(found, COLUMNS))),
             Prose((*_survivors(found), *_others(target, index))),
             Facts({"arena": name, "cell": found.cell, "pages_known": found.pages_known, **found.totals()}, shown=False),
-            Faults(view.faults),
+            faults_section(view.faults),
         ),
-        notes=view.notes,
+        notes=said_all(view.notes),
         next=_NEXT,
     )
     return with_svg(report, arguments, lambda: heap_map_svg(found, name))

@@ -9,8 +9,10 @@ from gdbheap.errors import UsageError
 from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.limit import count_argument, limit_of
 from gdbheap.lazy import dataclass
-from gdbheap.report.report import Facts, Faults, Line, Next, Prose, Report, Table
+from gdbheap.report.report import Facts, Line, Next, Prose, Report, Table
 from gdbheap.report.rows import columns_of
+from gdbheap.sentences.facts.said import said_all
+from gdbheap.sentences.faults import faults_section
 from gdbheap.session.block_names import block_names
 from gdbheap.session.judged_blocks import judged_blocks
 from gdbheap.session.large_heap import is_large
@@ -101,9 +103,9 @@ def _report(target: Target, answer: _Answer, limit: int) -> Report:
             Table(columns_of(HolderRow), rows, rows_for_people(rows, limit)),
             Prose(answer.after),
             Facts({"pointers": len(rows), **answer.totals}, shown=False),
-            Faults(target.heap().faults),
+            faults_section(target.heap().faults),
         ),
-        notes=(*target.heap().notes, *answer.notes),
+        notes=(*said_all(target.heap().notes), *answer.notes),
         next=(Next(f"heap retained {start:#x}", "what it keeps alive"), Next(f"explain {start:#x}", "what it is")),
     )
 

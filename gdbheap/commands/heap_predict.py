@@ -33,11 +33,16 @@ class _Row:
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Predict the calls, one row for each."""
+    from gdbheap.analysis.prediction.outcome import CannotPredict
     from gdbheap.analysis.prediction.predict import predict
     from gdbheap.sentences.facts.said import said
 
     calls = parse_calls(arguments["ops"], lambda text: read_size(text, target.evaluate))
-    predictions, remarks = predict(target.process, target.heap(), target.selected_thread, threads_inside(target), calls)
+    thread, inside = target.selected_thread, threads_inside(target)
+    try:
+        predictions, remarks = predict(target.process, target.heap(), thread, inside, calls)
+    except CannotPredict as refusal:
+        raise refusal.error(f"cannot predict {said(refusal.why)}") from refusal
     rows = [_row(each) for each in predictions]
     notes = tuple(dict.fromkeys(map(said, remarks)))
     display_rows = list(_explained(rows)) if arguments["explain"] else None

@@ -18,6 +18,7 @@ from gdbheap.pictures.profile_file import check_profiles, folded_report, profile
 from gdbheap.process.recording import RecordingEnd, Sampling
 from gdbheap.report.report import ABSENT, Absent, Facts, Line, Next, Prose, Report, Table
 from gdbheap.report.rows import column, columns_of
+from gdbheap.sentences.facts.said import said_all
 from gdbheap.sentences.recordings import recording_of_growth, recording_summary, unexplained_summary
 from gdbheap.session.block_names import block_names
 from gdbheap.session.target import Target
@@ -166,7 +167,7 @@ def _heap_after(target: Target) -> tuple[HeapView | None, list[str]]:
         view = target.heap()
     except HeapError:
         return None, []
-    return view, list(view.notes)
+    return view, list(said_all(view.notes))
 
 
 def _row(group: StackGroup, type_name: str) -> _Row:

@@ -16,8 +16,10 @@ from gdbheap.pictures.profile_file import check_profiles, folded_report, profile
 from gdbheap.report.deliver import STANDARD_OUTPUT
 from gdbheap.report.printable import human_size
 from gdbheap.report.profiles import Stack
-from gdbheap.report.report import Facts, Faults, Line, Next, Prose, Report, Table
+from gdbheap.report.report import Facts, Line, Next, Prose, Report, Table
 from gdbheap.report.rows import columns_of
+from gdbheap.sentences.facts.said import said_all
+from gdbheap.sentences.faults import faults_section
 from gdbheap.session.pointer_graph import notes_on
 from gdbheap.session.target import Target
 from gdbheap.tables.holder_rows import no_block
@@ -139,9 +141,13 @@ def _report(rows: RetainedRows, answer: _Found, limit: int) -> Report:
                 {"bytes": rows.total, "blocks": int(rows.found.count[rows.found.root]), "holders": _holders(rows)},
                 shown=False,
             ),
-            Faults(target.heap().faults),
+            faults_section(target.heap().faults),
         ),
-        notes=(*target.heap().notes, *notes_on(target, held, False), *((_STOPPED,) if rows.found.interrupted else ())),
+        notes=(
+            *said_all(target.heap().notes),
+            *notes_on(target, held, False),
+            *((_STOPPED,) if rows.found.interrupted else ()),
+        ),
         next=answer.next,
     )
 

@@ -17,9 +17,11 @@ from gdbheap.pictures.bar_text import bar_line, letter_of
 from gdbheap.pictures.drawn_file import SVG, with_svg
 from gdbheap.pictures.rss_picture import WORDS, residency_svg
 from gdbheap.process.live.proc_maps import ResidentBytes, read_resident
-from gdbheap.report.report import ABSENT, Absent, Facts, Faults, Next, Prose, Report, Table, plain_text
+from gdbheap.report.report import ABSENT, Absent, Facts, Next, Prose, Report, Table, plain_text
 from gdbheap.report.rows import column, columns_of
 from gdbheap.sentences.culprits import culprit_json, culprit_lines
+from gdbheap.sentences.facts.said import said_all
+from gdbheap.sentences.faults import faults_section
 from gdbheap.sentences.memory_advice import (
     advice_lines,
     allocator_lines,
@@ -152,9 +154,9 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
                 },
                 shown=False,
             ),
-            Faults(view.faults if view is not None else ()),
+            faults_section(view.faults if view is not None else ()),
         ),
-        notes=(*(view.notes if view is not None else ()), *notes),
+        notes=(*(said_all(view.notes) if view is not None else ()), *notes),
         next=_NEXT.get(verdict, ()),
     )
     drawn = list(zip((part.name for part in parts), sizes))

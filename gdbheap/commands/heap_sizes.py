@@ -13,8 +13,10 @@ from gdbheap.interface.limit import count_argument, left_out, limit_of
 from gdbheap.lazy import dataclass
 from gdbheap.pictures.drawn_answers import sizes_svg
 from gdbheap.pictures.drawn_file import SVG, with_svg
-from gdbheap.report.report import Facts, Faults, Line, Next, Report, Table
+from gdbheap.report.report import Facts, Line, Next, Report, Table
 from gdbheap.report.rows import PREVIEW, column, columns_of
+from gdbheap.sentences.facts.said import said_all
+from gdbheap.sentences.faults import faults_section
 from gdbheap.session.target import Target
 
 _BAR = 40
@@ -56,9 +58,9 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
                 columns_of(_Row), rows, display_rows, lambda count: [rows[each] for each in _heaviest(classes, count)]
             ),
             Facts(totals),
-            Faults(view.faults),
+            faults_section(view.faults),
         ),
-        notes=view.notes,
+        notes=said_all(view.notes),
         next=tuple(_next(classes)),
     )
     return with_svg(report, arguments, lambda: sizes_svg(report))

@@ -13,8 +13,10 @@ from gdbheap.errors import UsageError
 from gdbheap.interface.arguments import as_word
 from gdbheap.interface.command import Argument, Command
 from gdbheap.lazy import dataclass
-from gdbheap.report.report import Facts, Faults, Line, Next, Prose, Report, Table
+from gdbheap.report.report import Facts, Line, Next, Prose, Report, Table
 from gdbheap.report.rows import PATH, column, columns_of
+from gdbheap.sentences.facts.said import said_all
+from gdbheap.sentences.faults import faults_section
 from gdbheap.session.snapshot_store import make_directory, path_of, snapshot_now
 from gdbheap.session.target import Target
 
@@ -64,9 +66,9 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
             ),
             Prose((Line.plain(_time_taken(kind, arguments["detach"], seconds, let_go, started), "dim"),)),
             Facts({"read_seconds": facts["read_seconds"]}, shown=False),
-            Faults(heap.faults),
+            faults_section(heap.faults),
         ),
-        notes=heap.notes,
+        notes=said_all(heap.notes),
         next=() if kind == "core" else (Next(f"heap diff {as_word(name or path)}", "later: what has grown since"),),
     )
 

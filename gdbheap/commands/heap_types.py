@@ -12,9 +12,11 @@ from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.limit import count_argument, first_of, left_out, limit_of
 from gdbheap.lazy import dataclass, np
 from gdbheap.report.printable import human_size
-from gdbheap.report.report import Facts, Faults, Line, Next, Prose, Report, Table
+from gdbheap.report.report import Facts, Line, Next, Prose, Report, Table
 from gdbheap.report.rows import columns_of
 from gdbheap.sentences.block_names import BlockNames
+from gdbheap.sentences.facts.said import said_all
+from gdbheap.sentences.faults import faults_section
 from gdbheap.sentences.type_reasons import chain_lines, chain_path, reason
 from gdbheap.session.block_names import all_names
 from gdbheap.session.judged_blocks import judged_blocks
@@ -79,7 +81,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
             Table(columns_of(TypeRow), [group_row(typed.leaks, each, total) for each in typed.groups], lines),
             Prose(tuple(_summary(typed))),
             Facts(sums(typed.types, typed.leaks), shown=False),
-            Faults(target.heap().faults),
+            faults_section(target.heap().faults),
         ),
         notes=_notes(target, typed),
         next=tuple(_next(typed)),
@@ -127,7 +129,7 @@ def _summary(typed: _Typed) -> Iterator[Line]:
 
 def _notes(target: Target, typed: _Typed) -> tuple[str, ...]:
     return (
-        *target.heap().notes,
+        *said_all(target.heap().notes),
         *notes_on(target, typed.leaks.held, bool(typed.lost.any())),
         *_notes_on_types(target, typed.types),
     )
@@ -169,7 +171,7 @@ def _blocks(target: Target, typed: _Typed, wanted: str | None, arguments: Mappin
             Table(columns_of(BlockRow), rows, lines),
             Prose((Line.plain(f"{counted(len(rows), 'block')}, {human_size(size)}", "total"),)),
             Facts({"blocks": len(rows), "bytes": size}, shown=False),
-            Faults(target.heap().faults),
+            faults_section(target.heap().faults),
         ),
         notes=_notes(target, typed),
         next=tuple(_next_of(typed, chosen)),

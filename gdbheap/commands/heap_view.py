@@ -13,9 +13,11 @@ from gdbheap.glibc.heap_view import HeapView
 from gdbheap.interface.command import Argument, Command
 from gdbheap.lazy import dataclass
 from gdbheap.report.printable import cut_end, printable
-from gdbheap.report.report import ABSENT, Absent, Facts, Faults, Line, Next, Prose, Report, Table
+from gdbheap.report.report import ABSENT, Absent, Facts, Line, Next, Prose, Report, Table
 from gdbheap.report.rows import column, columns_of
 from gdbheap.sentences.block_names import with_confidence
+from gdbheap.sentences.facts.said import said_all
+from gdbheap.sentences.faults import faults_section
 from gdbheap.session.block_names import all_names
 from gdbheap.session.debugger import TypedMemory
 from gdbheap.session.node_walk import Node, NodeWalk
@@ -68,9 +70,9 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
             Table(columns_of(_Row), rows, list(_display(rows, walk))),
             Prose(tuple(_after(walk, kind, links, limit))),
             Facts({"nodes": len(rows), "followed": ", ".join(each.name for each in links)}, shown=False),
-            Faults(view.faults),
+            faults_section(view.faults),
         ),
-        notes=view.notes,
+        notes=said_all(view.notes),
         next=tuple(_next(rows)),
     )
 

@@ -16,9 +16,11 @@ from gdbheap.glibc.naming import flag_letters, place_of
 from gdbheap.glibc.walk.links import demangle
 from gdbheap.interface.command import Argument, Command
 from gdbheap.lazy import dataclass
-from gdbheap.report.report import Facts, Faults, Line, Next, Report, Table
+from gdbheap.report.report import Facts, Line, Next, Report, Table
 from gdbheap.report.rows import column, columns_of
 from gdbheap.sentences.block_names import BlockNames
+from gdbheap.sentences.facts.said import said_all
+from gdbheap.sentences.faults import faults_section
 from gdbheap.sentences.pointer_chains import end_text
 from gdbheap.session.block_names import block_names
 from gdbheap.session.target import Target
@@ -51,9 +53,9 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
             "heap vis",
             (
                 Table(columns_of(_Row), []),
-                Faults(view.faults),
+                faults_section(view.faults),
             ),
-            notes=(*view.notes, "the heap has no chunk yet"),
+            notes=(*said_all(view.notes), "the heap has no chunk yet"),
         )
     row = 0
     if arguments["address"] is not None:
@@ -77,9 +79,9 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
             Table(columns_of(_Row), dump.rows, dump.display_rows),
             Facts({"chunks": end - row}),
             Facts({"chunks_left_out": len(view.table) - end}, shown=False),
-            Faults(view.faults),
+            faults_section(view.faults),
         ),
-        notes=view.notes,
+        notes=said_all(view.notes),
         next=tuple(_next(view, row, end)),
     )
 

@@ -9,15 +9,18 @@ from gdbheap.glibc.invariant import Invariant
 from gdbheap.glibc.layout import Layout
 from gdbheap.glibc.sizes import align_up
 from gdbheap.lazy import dataclass
+from gdbheap.process.address import Address
 from gdbheap.process.address_space import VMA
+from gdbheap.process.clause import clause
 from gdbheap.process.cstruct import StructValue
-from gdbheap.process.fault import Fault
+from gdbheap.process.fact import Fact
+from gdbheap.process.fault import Fault, called, unreadable
 from gdbheap.process.memory import sparse
 from gdbheap.process.process import Process
 
 # glibc makes 8 arenas a core unless told otherwise (arena_max); a ring longer than this is not one.
 _MOST_ARENAS = 1 << 16
-_WRONG_ARENA = "heap_info names the wrong arena"
+_WRONG_ARENA = called("heap_info_names_wrong_arena")
 
 # A 64-bit heap is 64 MiB: this is 4 TiB of one arena.
 _MOST_HEAPS = 1 << 16
@@ -49,8 +52,8 @@ def read_ring(process: Process, layout: Layout) -> tuple[list[StructValue], list
         # What leads past them is what leads to where they lead to.
         onward = {each["next"] for each in left_out} - {each.address for each in left_out}
         skips = next((each for each in arenas if each["next"] in onward), arenas[0])
-        detail = f"next is {skips['next']:#x}, past the arena at {left_out[0].address:#x}, which is in use"
-        fault = Fault(skips.address, "arena ring leaves out arenas", detail, Invariant.ARENA_RING)
+        detail = clause("next_past_arena", next=Address(skips["next"]), arena=Address(left_out[0].address))
+        fault = Fault(skips.address, called("arena_ring_leaves_out_arenas"), detail, Invariant.ARENA_RING)
     return [*arenas, *left_out], [] if fault is None else [fault]
 
 
@@ -83,13 +86,15 @@ def _follow_ring(process: Process, layout: Layout, arenas: list[StructValue], ma
         if following in seen or len(arenas) >= _MOST_ARENAS:
             return Fault(
                 here,
-                "arena ring does not close",
-                f"next is {following:#x}, which was met before main_arena",
+                called("arena_ring_does_not_close"),
+                clause("next_met_before", next=Address(following)),
                 Invariant.ARENA_RING,
             )
         found = _read_arena(process, layout, following)
         if isinstance(found, Fault):
-            return Fault(here, found.message, f"next is {following:#x}, {found.detail}", Invariant.ARENA_RING)
+            return Fault(
+                here, found.message, clause("next_is", next=Address(following), why=found.detail), Invariant.ARENA_RING
+            )
         seen.add(following)
         arenas.append(found)
     return None
@@ -98,11 +103,11 @@ def _follow_ring(process: Process, layout: Layout, arenas: list[StructValue], ma
 def _read_arena(process: Process, layout: Layout, address: int) -> StructValue | Fault:
     """Return the malloc_state at `address`, or why there can be none."""
     if address % layout.pointer_size or not _is_writable(process, address):
-        return Fault(address, "arena ring is broken", "where no arena can be", Invariant.ARENA_RING)
+        return Fault(address, called("arena_ring_broken"), clause("no_arena_can_be"), Invariant.ARENA_RING)
     try:
         value = layout.malloc_state.read(process.memory, address)
     except MemoryFault as error:
-        return Fault(address, "arena ring is broken", str(error), Invariant.ARENA_RING)
+        return Fault(address, called("arena_ring_broken"), unreadable(error), Invariant.ARENA_RING)
     return _not_an_arena(value, layout, process) or value
 
 
@@ -125,11 +130,13 @@ def _not_an_arena(value: StructValue, layout: Layout, process: Process) -> Fault
     follows = value.address == heap + layout.heap_info.size
     if owner is not None and follows and value["system_mem"] and _is_writable(process, value["top"]):
         return None
-    found = "nothing readable" if owner is None else f"{owner:#x}"
+    why = clause("heap_names_nothing", heap=Address(heap))
+    if owner is not None:
+        why = clause("heap_names_other_arena", heap=Address(heap), arena=Address(owner))
     return Fault(
         value.address,
-        "arena ring is broken",
-        f"whose heap at {heap:#x} names {found} as its arena",
+        called("arena_ring_broken"),
+        why,
         Invariant.ARENA_RING,
     )
 
@@ -186,33 +193,40 @@ def read_heaps(process: Process, layout: Layout, arena: StructValue) -> tuple[li
         if address in seen or len(heaps) >= _MOST_HEAPS:
             return heaps[::-1], [
                 *faults,
-                Fault(came_from, "heap_info chain loops", f"prev leads back to {address:#x}", Invariant.HEAP_CHAIN),
+                Fault(
+                    came_from,
+                    called("heap_info_chain_loops"),
+                    clause("prev_leads_back", heap=Address(address)),
+                    Invariant.HEAP_CHAIN,
+                ),
             ]
         seen.add(address)
         try:
             info = layout.heap_info.read(process.memory, address)
         except MemoryFault as error:
-            detail = f"prev is {address:#x}: {error}" if came_from else str(error)
+            detail = unreadable(error)
+            if came_from:
+                detail = clause("prev_unreadable", prev=Address(address), why=detail)
             return heaps[::-1], [
                 *faults,
-                Fault(came_from or address, "heap_info chain is broken", detail, Invariant.HEAP_CHAIN),
+                Fault(came_from or address, called("heap_info_chain_broken"), detail, Invariant.HEAP_CHAIN),
             ]
-        fault, holds_arena = "", address <= arena.address < address + layout.heap_max
+        fault, holds_arena = None, address <= arena.address < address + layout.heap_max
         if info["ar_ptr"] != arena.address and holds_arena:
             faults.append(Fault(address, _WRONG_ARENA, _wrong_arena(info, arena), Invariant.HEAP_ARENA))
         if info["ar_ptr"] != arena.address and not holds_arena:
             fault = _wrong_arena(info, arena)
         elif not 0 < info["size"] <= layout.heap_max:
-            fault = f"size is {info['size']:#x}, a heap has at most {layout.heap_max:#x}"
+            fault = clause("heap_size_too_large", size=info["size"], most=layout.heap_max)
         elif info["prev"] % layout.heap_max:
-            fault = f"prev is {info['prev']:#x}, heaps lie at multiples of {layout.heap_max:#x}"
-        if fault:
-            return heaps[::-1], [*faults, Fault(address, "heap_info is corrupt", fault, Invariant.HEAP_INFO)]
+            fault = clause("prev_misaligned", prev=Address(info["prev"]), alignment=layout.heap_max)
+        if fault is not None:
+            return heaps[::-1], [*faults, Fault(address, called("heap_info_corrupt"), fault, Invariant.HEAP_INFO)]
         first = first_chunk_of(address, arena.address, layout)
         heaps.append(NonMainHeap(address, first, address + info["size"]))
         came_from, address = address, info["prev"]
     return heaps[::-1], faults
 
 
-def _wrong_arena(info: StructValue, arena: StructValue) -> str:
-    return f"ar_ptr is {info['ar_ptr']:#x}, the arena is {arena.address:#x}"
+def _wrong_arena(info: StructValue, arena: StructValue) -> Fact:
+    return clause("ar_ptr_is_not_arena", ar_ptr=Address(info["ar_ptr"]), arena=Address(arena.address))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from gdbheap.counted import counted
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.addresses import Addresses
 from gdbheap.glibc.heap_view import Bin
@@ -12,9 +11,13 @@ from gdbheap.glibc.sizes import NBINS, UNSORTED_BIN, bin_ranges, fastbin_size, m
 from gdbheap.glibc.walk.free_lists import FreeLists
 from gdbheap.glibc.walk.links import demangle
 from gdbheap.lazy import dataclass
+from gdbheap.process.address import Address
+from gdbheap.process.clause import clause
 from gdbheap.process.cstruct import StructValue
-from gdbheap.process.fault import Fault
+from gdbheap.process.fault import Fault, called, dies_with
 from gdbheap.process.memory import Words
+
+_CORRUPTED = dies_with("corrupted double-linked list")
 
 
 @dataclass(frozen=True)
@@ -47,20 +50,24 @@ def _follow_fastbin(links: Links, head: int) -> tuple[list[int], Fault | None]:
     seen: set[int] = set()
     chunk = head
     while chunk:
-        where = f"after {counted(len(chunks), 'chunk')} of the list"
         if (chunk + layout.header) % layout.alignment:
-            return chunks, Fault(
-                chunk, "malloc(): unaligned fastbin chunk detected", f"link {chunk:#x} {where}", Invariant.FASTBIN_LINK
-            )
+            detail = clause("link_misaligned", link=Address(chunk), before=len(chunks))
+            message = dies_with("malloc(): unaligned fastbin chunk detected")
+            return chunks, Fault(chunk, message, detail, Invariant.FASTBIN_LINK)
         if chunk in seen or len(chunks) > links.most:
-            return chunks, Fault(chunk, "fastbin list loops", f"{chunk:#x} comes again {where}", Invariant.FASTBIN_LINK)
+            return chunks, Fault(
+                chunk,
+                called("list_loops", list="fastbin"),
+                clause("comes_again_in_list", address=Address(chunk), before=len(chunks)),
+                Invariant.FASTBIN_LINK,
+            )
         try:
             stored = links.words.read(chunk + layout.header)
         except MemoryFault:
             return chunks, Fault(
                 chunk,
-                "fastbin link leaves the heap",
-                f"nothing is mapped at {chunk:#x}, {where}",
+                called("fastbin_link_leaves_heap"),
+                clause("nothing_mapped_in_list", address=Address(chunk), before=len(chunks)),
                 Invariant.FASTBIN_LINK,
             )
         seen.add(chunk)
@@ -99,11 +106,8 @@ def _follow_bin(links: Links, header: int, first: int, last: int) -> tuple[list[
     if fault is None and first == (chunks[-1] if chunks else header):
         return chunks, None
     if fault is None:
-        detail = (
-            f"the bin's fd is {first:#x}, but the last chunk met from the bk end is "
-            f"{chunks[-1] if chunks else header:#x}"
-        )
-        return chunks, Fault(header, "corrupted double-linked list", detail, Invariant.DOUBLE_LINK)
+        detail = clause("ends_of_bin_differ", fd=Address(first), last=Address(chunks[-1] if chunks else header))
+        return chunks, Fault(header, _CORRUPTED, detail, Invariant.DOUBLE_LINK)
     others, _, also = _follow_one_way(links, header, first, "fd")
     if stopped is not None and stopped == also:
         chunks.append(stopped)
@@ -121,38 +125,22 @@ def _follow_one_way(links: Links, header: int, start: int, link: str) -> tuple[l
     layout, came_from, chunk = links.layout, header, start
     back = "fd" if link == "bk" else "bk"
     while chunk != header:
-        where = f"after {counted(len(chunks), 'chunk')} from the {link} end"
         if chunk % layout.pointer_size or (chunk + layout.header) % layout.alignment:
-            return (
-                chunks,
-                Fault(
-                    came_from,
-                    "corrupted double-linked list",
-                    f"{link} is {chunk:#x}, misaligned, {where}",
-                    Invariant.DOUBLE_LINK,
-                ),
-                None,
-            )
+            detail = clause("bin_link_misaligned", link=link, target=Address(chunk), before=len(chunks))
+            return chunks, Fault(came_from, _CORRUPTED, detail, Invariant.DOUBLE_LINK), None
         if chunk in seen or len(chunks) > links.most:
-            return (
-                chunks,
-                Fault(
-                    chunk,
-                    "corrupted double-linked list",
-                    f"{chunk:#x} comes again {where}: a loop",
-                    Invariant.DOUBLE_LINK,
-                ),
-                None,
-            )
+            detail = clause("bin_link_loops", link=link, target=Address(chunk), before=len(chunks))
+            return chunks, Fault(chunk, _CORRUPTED, detail, Invariant.DOUBLE_LINK), None
         try:
             fd, bk = links.words.read_many(chunk + layout.header, 2)
         except MemoryFault:
-            detail = f"{link} is {chunk:#x}, where nothing is mapped, {where}"
-            return chunks, Fault(came_from, "corrupted double-linked list", detail, Invariant.DOUBLE_LINK), None
+            detail = clause("bin_link_unmapped", link=link, target=Address(chunk), before=len(chunks))
+            return chunks, Fault(came_from, _CORRUPTED, detail, Invariant.DOUBLE_LINK), None
         onward, backward = (bk, fd) if link == "bk" else (fd, bk)
         if backward != came_from:
-            detail = f"{back} is {backward:#x}, but its {link} neighbour is reached from {came_from:#x}, {where}"
-            return chunks, Fault(chunk, "corrupted double-linked list", detail, Invariant.DOUBLE_LINK), chunk
+            held, at = Address(backward), Address(came_from)
+            detail = clause("bin_link_not_returned", back=back, held=held, link=link, came_from=at, before=len(chunks))
+            return chunks, Fault(chunk, _CORRUPTED, detail, Invariant.DOUBLE_LINK), chunk
         seen.add(chunk)
         chunks.append(chunk)
         came_from, chunk = chunk, onward

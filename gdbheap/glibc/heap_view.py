@@ -11,6 +11,7 @@ from gdbheap.glibc.chunk_table import Chunk, ChunkTable
 from gdbheap.glibc.layout import Layout
 from gdbheap.lazy import dataclass, np
 from gdbheap.process.cstruct import StructValue
+from gdbheap.process.fact import Fact
 from gdbheap.process.fault import Fault
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ class HeapView:
     bins: tuple[Bin, ...]
     faults: tuple[Fault, ...]
     parameters: StructValue | None = None
-    notes: tuple[str, ...] = ()
+    notes: tuple[Fact, ...] = ()
     complete: bool = True
     _numbers: dict[int, int] = field(default_factory=dict, repr=False, compare=False)
     _starts: list[int] = field(default_factory=list, repr=False, compare=False)

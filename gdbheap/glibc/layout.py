@@ -8,6 +8,7 @@ from dataclasses import field
 from gdbheap.lazy import dataclass
 from gdbheap.machine.machine import Machine
 from gdbheap.process.cstruct import CStruct
+from gdbheap.process.fact import Fact
 from gdbheap.process.memory import SMALLEST_PAGE
 
 # How a fact was learnt, the surest first.
@@ -28,7 +29,7 @@ class Located:
 @dataclass(frozen=True)
 class ThreadMalloc:
     """What one thread keeps for malloc: the addresses of its tcache struct and of its arena. They are None where the
-    thread has none (yet) or where it is not known; `reason` says which of the two, and why ("" when both are
+    thread has none (yet) or where it is not known; `reason` says which of the two, and why (None when both are
     there), and `is_known` is False where it is not known. `wild_tcache` is where the thread's pointer to its
     tcache is and what it holds, where a symbol tells the place and no tcache can be there."""
 
@@ -36,7 +37,7 @@ class ThreadMalloc:
     lwp: int
     tcache: Located | None
     arena: Located | None
-    reason: str = ""
+    reason: Fact | None = None
     is_known: bool = True
     wild_tcache: tuple[int, int] | None = None
 
@@ -75,8 +76,8 @@ class Layout:
     libc_path: str = ""
     glibc_version: str = ""
     sources: Mapping[str, str] = field(default_factory=dict)
-    missing: Mapping[str, str] = field(default_factory=dict)
-    notes: tuple[str, ...] = ()
+    missing: Mapping[str, Fact] = field(default_factory=dict)
+    notes: tuple[Fact, ...] = ()
 
     @property
     def pointer_size(self) -> int:

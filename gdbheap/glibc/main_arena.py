@@ -13,8 +13,10 @@ from gdbheap.glibc.repair.unclaimed import unclaimed_ranges
 from gdbheap.glibc.walk.heap_segment import HeapSegment, Sentinel, find_trail, walk_stretch
 from gdbheap.glibc.walk.walk import Walker
 from gdbheap.lazy import dataclass
+from gdbheap.process.address import Address
+from gdbheap.process.clause import clause
 from gdbheap.process.cstruct import StructValue
-from gdbheap.process.fault import Fault
+from gdbheap.process.fault import Fault, called, dies_with
 from gdbheap.process.process import Process
 
 # Foreign sbrks and mapped continuations are rare; this many would be a loop.
@@ -92,18 +94,23 @@ def add_top(process: Process, layout: Layout, stretch: HeapSegment, arena: Struc
         raw = process.words.read(top + layout.pointer_size)
     except MemoryFault:
         stretch.faults.append(
-            Fault(top, "top cannot be read", f"arena {arena.address:#x} has top {top:#x}", Invariant.TOP_SIZE)
+            Fault(
+                top,
+                called("top_unreadable"),
+                clause("arena_has_top", arena=Address(arena.address), top=Address(top)),
+                Invariant.TOP_SIZE,
+            )
         )
         return
     size = raw & ~FLAG_MASK
     room = max(limit - top, 0)
     if size > arena["system_mem"]:
-        detail = f"size field of top is {raw:#x}, system_mem is {arena['system_mem']:#x}"
-        stretch.faults.append(Fault(top, "malloc(): corrupted top size", detail, Invariant.TOP_SIZE))
+        detail = clause("top_size_over_system_mem", held=raw, system_mem=arena["system_mem"])
+        stretch.faults.append(Fault(top, dies_with("malloc(): corrupted top size"), detail, Invariant.TOP_SIZE))
     elif size > room or size < layout.min_size or (top + size) % process.page_size:
         # sysmalloc asserts the same: at least MINSIZE, and up to the end of a page.
-        detail = f"size field of top is {raw:#x}, there are {room:#x} bytes to the end of the heap"
-        stretch.faults.append(Fault(top, "malloc(): corrupted top size", detail, Invariant.TOP_SIZE))
+        detail = clause("top_size_and_room", held=raw, room=room)
+        stretch.faults.append(Fault(top, dies_with("malloc(): corrupted top size"), detail, Invariant.TOP_SIZE))
     kept = size if layout.header <= size <= room else room
     stretch.marks.append(Sentinel(top, kept, raw & FLAG_MASK, State.TOP))
     stretch.end = top + kept
@@ -175,7 +182,7 @@ def _walk_towards_top(main: _MainArena) -> None:
     vma = main.process.address_space.find(top)
     if vma is None or not vma.writable:
         fault = Fault(
-            top, "malloc(): corrupted top size", f"top is {top:#x}, where no heap is mapped", Invariant.TOP_SIZE
+            top, dies_with("malloc(): corrupted top size"), clause("top_unmapped", top=Address(top)), Invariant.TOP_SIZE
         )
         main.stretches.append(HeapSegment(top, top, top, faults=[fault]))
         return

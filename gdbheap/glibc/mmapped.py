@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
-from gdbheap.counted import counted
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.arena import first_chunk_after
 from gdbheap.glibc.chunk_table import FLAG_MASK, IS_MMAPPED
 from gdbheap.glibc.layout import Layout
 from gdbheap.glibc.repair.unclaimed import UnclaimedRange, unclaimed_stretches
 from gdbheap.lazy import dataclass, np
+from gdbheap.process.clause import clause
 from gdbheap.process.columns.gather import gather_words
 from gdbheap.process.cstruct import StructValue
+from gdbheap.process.fact import Fact
 from gdbheap.process.live.touched import touched_spans
 from gdbheap.process.memory import readable_pieces
 from gdbheap.process.process import Process
@@ -34,7 +35,7 @@ class MmappedChunk:
 
 def find_mmapped(
     process: Process, layout: Layout, parameters: StructValue | None, claimed: list[tuple[int, int]]
-) -> tuple[list[MmappedChunk], tuple[str, ...]]:
+) -> tuple[list[MmappedChunk], tuple[Fact, ...]]:
     """Return the mmapped chunks in address order, and a note where they are not those that mp_ counts.
 
     `claimed` are the [start, end) of the arenas' heaps, where none can be.
@@ -62,16 +63,9 @@ def find_mmapped(
         found = _look_inside(process, layout, claimed, found)
     length = sum(each.end - each.start for each in found)
     if count is None:
-        return found, (
-            f"{counted(len(found), 'mmapped chunk')} found by their headers; mp_ is not known, so none of them is "
-            "certain",
-        )
+        return found, (clause("mmapped_without_mp", count=len(found)),)
     if len(found) != count or total is None or _excess(layout, found, total) < 0:
-        note = (
-            f"{counted(len(found), 'mmapped chunk')} of {length:#x} bytes found by their headers, but mp_ counts "
-            f"{count} of {total:#x}"
-        )
-        return found, (note,)
+        return found, (clause("mmapped_not_as_counted", count=len(found), bytes=length, counted=count, total=total),)
     return found, ()
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gdbheap.counted import counted
 from gdbheap.errors import UnusedHeap
 from gdbheap.glibc.arena import read_heaps, read_ring
 from gdbheap.glibc.bins import Links, read_bins, read_fastbins
@@ -24,8 +23,11 @@ from gdbheap.glibc.walk.free_lists import FreeLists
 from gdbheap.glibc.walk.heap_segment import HeapSegment, Sentinel, walk_stretch
 from gdbheap.glibc.walk.walk import Observer, Walk, Walker
 from gdbheap.lazy import np
+from gdbheap.process.address import Address
+from gdbheap.process.clause import clause
 from gdbheap.process.cstruct import StructValue
-from gdbheap.process.fault import Fault
+from gdbheap.process.fact import Fact
+from gdbheap.process.fault import Fault, called
 from gdbheap.process.memory import ReadProgress
 from gdbheap.process.process import Process
 
@@ -36,8 +38,8 @@ _Columns = tuple[
     "NDArray[np.uint64]", "NDArray[np.uint64]", "NDArray[np.uint8]", "NDArray[np.uint8]", "NDArray[np.uint16]"
 ]
 
-_LEAVES_HEAP = "free list leaves the heap"
-_IN_TWO_LISTS = "chunk is in two free lists"
+_LEAVES_HEAP = called("free_list_leaves_heap")
+_IN_TWO_LISTS = called("chunk_in_two_free_lists")
 
 # Of one kind in one list; more say nothing new.
 _MOST_FAULTS = 16
@@ -135,22 +137,15 @@ def arena_of(index: int, value: StructValue, top: int, stretches: list[HeapSegme
     return Arena(index, value.address, value, regions, top, tops[0].size if tops else 0)
 
 
-def _notes(process: Process, layout: Layout, stretches: list[list[HeapSegment]]) -> list[str]:
-    notes = [*layout.notes, *(note for arena in stretches for each in arena for note in each.notes)]
+def _notes(process: Process, layout: Layout, stretches: list[list[HeapSegment]]) -> list[Fact]:
+    notes: list[Fact] = [*layout.notes, *(note for arena in stretches for each in arena for note in each.notes)]
     notes += [
-        f"the tcache of thread {each.number} is not known ({each.reason}): what it holds counts as in use"
-        for each in layout.unknown_tcaches
+        clause("tcache_of_thread_unknown", thread=each.number, why=each.reason) for each in layout.unknown_tcaches
     ]
     if not process.address_space.known:
-        notes.append(
-            "this target does not show its mappings: memory was found by the pointers to it, and an mmapped chunk that "
-            "none leads to is not here"
-        )
+        notes.append(clause("mappings_not_shown"))
     if process.unheld:
-        notes.append(
-            f"gdb does not hold {counted(len(process.unheld), 'thread')} of this process: what their tcaches hold "
-            "counts as in use"
-        )
+        notes.append(clause("threads_not_held", count=len(process.unheld)))
     return notes
 
 
@@ -286,7 +281,7 @@ def _set_free(table: ChunkTable, bins: list[Bin], faults: list[Fault]) -> None:
                 Fault(
                     address,
                     _LEAVES_HEAP,
-                    f"{list_name(each)} holds {address:#x}, where no chunk begins",
+                    clause("list_holds_no_chunk", list=list_name(each), chunk=Address(address)),
                     Invariant.LIST_IN_HEAP,
                 )
                 for address in stray[:_MOST_FAULTS]
@@ -299,5 +294,7 @@ def _set_free(table: ChunkTable, bins: list[Bin], faults: list[Fault]) -> None:
             faults += left
         taken = np.isin(table.state[rows], free) & known if len(table) else known
         for address in addresses[taken][:_MOST_FAULTS].tolist():
-            faults.append(Fault(address, _IN_TWO_LISTS, f"{list_name(each)} holds it too", Invariant.LISTED_ONCE))
+            faults.append(
+                Fault(address, _IN_TWO_LISTS, clause("list_holds_it_too", list=list_name(each)), Invariant.LISTED_ONCE)
+            )
         table.state[rows[known & ~taken]] = _STATE_OF_KIND[each.kind]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from gdbheap.counted import counted
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.addresses import Addresses
 from gdbheap.glibc.heap_view import Bin
@@ -10,8 +9,10 @@ from gdbheap.glibc.invariant import Invariant
 from gdbheap.glibc.layout import Layout, ThreadMalloc
 from gdbheap.glibc.sizes import tcache_range
 from gdbheap.glibc.walk.links import demangle
+from gdbheap.process.address import Address
+from gdbheap.process.clause import clause
 from gdbheap.process.cstruct import CStruct, StructValue
-from gdbheap.process.fault import Fault
+from gdbheap.process.fault import Fault, called, dies_with, unreadable
 from gdbheap.process.process import Process
 
 # More than the tunable tcache_count allows (UINT16_MAX): a longer list is a loop or a lie.
@@ -30,7 +31,9 @@ def read_tcache(
     try:
         value = struct.read(process.memory, thread.tcache.value)
     except MemoryFault as error:
-        return [], [Fault(thread.tcache.value, "tcache is unreadable", str(error), Invariant.TCACHE_READABLE)]
+        return [], [
+            Fault(thread.tcache.value, called("tcache_unreadable"), unreadable(error), Invariant.TCACHE_READABLE)
+        ]
     bins = []
     counts = _counts(value, parameters)
     for index, head in enumerate(value.array("entries")):
@@ -64,27 +67,23 @@ def _follow(process: Process, layout: Layout, head: int) -> tuple[list[int], Fau
         if mem % layout.alignment:
             return chunks, Fault(
                 mem,
-                "malloc(): unaligned tcache chunk detected",
-                f"link {mem:#x} {_after(chunks)}",
+                dies_with("malloc(): unaligned tcache chunk detected"),
+                clause("link_misaligned", link=Address(mem), before=len(chunks)),
                 Invariant.TCACHE_LINK,
             )
         if mem in seen or len(chunks) >= _MOST_CHUNKS:
             return chunks, Fault(
                 mem - layout.header,
-                "tcache list loops",
-                f"{mem:#x} comes again {_after(chunks)}",
+                called("list_loops", list="tcache"),
+                clause("comes_again_in_list", address=Address(mem), before=len(chunks)),
                 Invariant.TCACHE_LINK,
             )
         try:
             stored = words.read(mem)
         except MemoryFault:
-            detail = f"nothing is mapped at {mem:#x}, {_after(chunks)}"
-            return chunks, Fault(mem, "tcache link leaves the heap", detail, Invariant.TCACHE_LINK)
+            detail = clause("nothing_mapped_in_list", address=Address(mem), before=len(chunks))
+            return chunks, Fault(mem, called("tcache_link_leaves_heap"), detail, Invariant.TCACHE_LINK)
         seen.add(mem)
         chunks.append(mem - layout.header)
         mem = demangle(mem, stored, layout)
     return chunks, None
-
-
-def _after(chunks: list[int]) -> str:
-    return f"after {counted(len(chunks), 'chunk')} of the list"

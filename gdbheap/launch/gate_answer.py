@@ -10,9 +10,8 @@ from typing import Any
 
 from gdbheap.counted import counted
 from gdbheap.launch.suppressions import Suppression, Suppressions
-from gdbheap.process.fault import Fault
 from gdbheap.report.printable import human_size
-from gdbheap.report.report import ABSENT, Absent, Facts, Faults, Line, Prose, Report, Table
+from gdbheap.report.report import ABSENT, Absent, Facts, FaultLine, Faults, Line, Prose, Report, Table
 from gdbheap.report.rows import column, columns_of
 
 KINDS = ("definite", "indirect", "possible", "reachable")
@@ -55,7 +54,7 @@ def gate_answer(
     rows: list[_Row] = []
     used: dict[Suppression, list[int]] = {}
     totals: dict[str, Any] = {"processes": []}
-    faults: list[Fault] = []
+    faults: list[FaultLine] = []
     notes: list[str] = []
     for process in processes:
         leaks = process["leaks"] or {"rows": [], "totals": {}, "notes": [], "faults": []}
@@ -69,7 +68,10 @@ def gate_answer(
                 tally[1] += row["bytes"] + row["hanging_bytes"]
             rows.append(_row(process["pid"], row, by))
         notes += [each for each in leaks["notes"] if each not in notes]
-        faults += [Fault(int(each["address"], 16), each["message"], each["detail"]) for each in leaks["faults"]]
+        faults += [
+            FaultLine(int(each["address"], 16), each["message"], each["detail"], each["invariant"], each["facts"])
+            for each in leaks["faults"]
+        ]
         totals["processes"].append({**process, "leaks": leaks["totals"]})
     leaked = [row for row in rows if row.suppressed_by is ABSENT]
     blind = bool(error) or any(each["trouble"] for each in processes) or not processes

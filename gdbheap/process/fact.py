@@ -49,14 +49,6 @@ def plain(value: Any) -> Any:
 
 
 @dataclass(frozen=True)
-class InWords(Fact):
-    """A fact that is still words alone."""
-
-    kind = "words"
-    text: str
-
-
-@dataclass(frozen=True)
 class Joined(Fact):
     """Several facts that are told as one."""
 

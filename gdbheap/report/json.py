@@ -10,11 +10,10 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 from gdbheap.process.address import Address
-from gdbheap.process.fault import Fault
 from gdbheap.report.blocks import published_blocks
 from gdbheap.report.failure import Failure
 from gdbheap.report.printable import printable
-from gdbheap.report.report import ABSENT, Report, Table
+from gdbheap.report.report import ABSENT, FaultLine, Report, Table
 
 SCHEMA = "gdbheap/1"
 
@@ -84,11 +83,13 @@ class _Texts(dict[str, str]):
         return text
 
 
-def _fault(fault: Fault) -> dict[str, str]:
+def _fault(fault: FaultLine) -> dict[str, Any]:
     return {
         "address": f"{fault.address:#x}",
         "message": printable(fault.message),
         "detail": printable(fault.detail),
+        "invariant": fault.invariant,
+        "facts": None if fault.facts is None else _plain(fault.facts),
     }
 
 

@@ -8,7 +8,6 @@ from operator import attrgetter
 from typing import Any, Union
 
 from gdbheap.lazy import dataclass
-from gdbheap.process.fault import Fault
 from gdbheap.report.printable import cut_end
 
 
@@ -136,10 +135,22 @@ class Facts:
 
 
 @dataclass(frozen=True)
+class FaultLine:
+    """A thing that is broken, in English: what it is called, and what the field holds and should hold. To programs:
+    the `invariant` by its published name (None: it has none), and what both sentences say as `facts`."""
+
+    address: int
+    message: str
+    detail: str = ""
+    invariant: str | None = None
+    facts: Mapping[str, Any] | None = None
+
+
+@dataclass(frozen=True)
 class Faults:
     """What is broken. `shown` False: the rows or the prose for people tell of it."""
 
-    found: tuple[Fault, ...]
+    found: tuple[FaultLine, ...]
     shown: bool = True
 
 
@@ -179,6 +190,6 @@ class Report:
         return {name: value for each in self.sections if isinstance(each, Facts) for name, value in each.values.items()}
 
     @property
-    def faults(self) -> tuple[Fault, ...]:
+    def faults(self) -> tuple[FaultLine, ...]:
         """All faults."""
         return tuple(fault for each in self.sections if isinstance(each, Faults) for fault in each.found)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from gdbheap.process.fault import Fault
 from gdbheap.report.line_text import line_text
 from gdbheap.report.paint import Paint, plain
 from gdbheap.report.printable import human_size, printable
-from gdbheap.report.report import Facts, Line, Next, Prose, Report, Section, Table
+from gdbheap.report.report import Facts, FaultLine, Line, Next, Prose, Report, Section, Table
 from gdbheap.report.table_text import table_lines
 
 
@@ -64,6 +63,6 @@ def _total(name: str, value: Any) -> str:
     return f"{number:,}" if small else f"{number:,} ({human_size(number)})"
 
 
-def _fault(fault: Fault) -> Line:
+def _fault(fault: FaultLine) -> Line:
     what = ("fault", f"fault at {fault.address:#x}: {fault.message}")
     return Line((what, ("", f": {fault.detail}")) if fault.detail else (what,))

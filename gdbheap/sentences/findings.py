@@ -24,7 +24,7 @@ def diagnosis_lines(diagnosis: Diagnosis) -> Iterator[Line]:
     """Yield the fault, the field, the call that dies of it, the probable writer."""
     each, writer = diagnosis.finding, diagnosis.writer
     sure = "may be transient: " if each.transient else ""
-    yield Line((("address", f"{each.address:#x}"), ("", "  "), ("fault", f"{sure}{each.message}")))
+    yield Line((("address", f"{each.address:#x}"), ("", "  "), ("fault", f"{sure}{said(each.message)}")))
     if each.field:
         yield labelled("field", field_holds(each.detail))
         yield labelled("must be", said(each.must))
@@ -77,7 +77,7 @@ def catching_lines(diagnosis: Diagnosis) -> Iterator[Line]:
 def further_lines(findings: Sequence[Finding]) -> Iterator[Line]:
     """Yield the further broken fields of one chunk, arena or tcache, a line each: most often the same write has broken
     them. Many of one kind are one line."""
-    for _, group in groupby(findings, key=lambda each: (each.invariant, str(each.message), each.transient)):
+    for _, group in groupby(findings, key=lambda each: (each.invariant, each.message, each.transient)):
         several = tuple(group)
         shown = several if len(several) < _FEWEST_FOLDED else several[:1]
         yield from (labelled("and", said(each.detail)) for each in shown)

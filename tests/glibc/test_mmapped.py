@@ -13,6 +13,7 @@ from gdbheap.process.address_space import VMA, AddressSpace
 from gdbheap.process.cstruct import CStruct, Field, StructValue
 from gdbheap.process.memory import ImageMemory
 from gdbheap.process.process import Process
+from gdbheap.sentences.facts.said import said_all
 
 START = 0x7F0000000000
 PAGE = 0x1000
@@ -42,7 +43,7 @@ def test_neighbours_in_one_mapping_are_told_apart():
         MmappedChunk(START, 3 * PAGE, START, START + 3 * PAGE),
         MmappedChunk(START + 3 * PAGE, 5 * PAGE, START + 3 * PAGE, START + 8 * PAGE),
     ]
-    assert notes == ()
+    assert said_all(notes) == ()
 
 
 @pytest.mark.parametrize("cuts", [(PAGE, 2 * PAGE), (PAGE, 4 * PAGE, 7 * PAGE), (3 * PAGE, 4 * PAGE)])
@@ -52,7 +53,7 @@ def test_a_chunk_reaches_over_the_mappings_that_the_kernel_has_made_of_its_own(c
         (START, START + 3 * PAGE),
         (START + 3 * PAGE, START + 8 * PAGE),
     ]
-    assert notes == ()
+    assert said_all(notes) == ()
 
 
 @pytest.mark.parametrize("offset", [0x30, 0xF0, 0x3FF0])
@@ -60,7 +61,7 @@ def test_the_chunk_that_memalign_made_hides_the_header_that_it_left_behind(offse
     size = 64 * PAGE
     found, notes = find(size, {0: (0, size | 2), offset: (offset, size - offset | 2)}, 1, size)
     assert found == [MmappedChunk(START + offset, size - offset, START, START + size)]
-    assert notes == ()
+    assert said_all(notes) == ()
 
 
 @pytest.mark.parametrize("overhead", [0, 16])
@@ -69,9 +70,9 @@ def test_an_aligned_chunk_that_mremap_has_moved_and_grown_is_found_by_the_bytes_
     headers = {0: (0, old - overhead | 2), offset: (offset, new - offset - overhead | 2)}
     found, notes = find(new, headers, 1, new + overhead, overhead)
     assert found == [MmappedChunk(START + offset, new - offset - overhead, START, START + new)]
-    assert notes == ()
+    assert said_all(notes) == ()
 
 
 def test_what_only_looks_like_a_chunk_is_told_of():
     _, notes = find(8 * PAGE, {0: (0, 3 * PAGE | 2), 3 * PAGE: (0, 5 * PAGE | 2)}, 1, 3 * PAGE)
-    assert notes == ("2 mmapped chunks of 0x8000 bytes found by their headers, but mp_ counts 1 of 0x3000",)
+    assert said_all(notes) == ("2 mmapped chunks of 0x8000 bytes found by their headers, but mp_ counts 1 of 0x3000",)

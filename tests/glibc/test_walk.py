@@ -12,7 +12,9 @@ from gdbheap.glibc.chunk_table import State
 from gdbheap.glibc.walk.heap_segment import HeapSegment, walk_stretch
 from gdbheap.glibc.walk.walk import AT_LIMIT, BAD_SIZE, FENCEPOST, UNREADABLE, Walker
 from gdbheap.machine.machines import machine_of_size
+from gdbheap.process.fault import called
 from gdbheap.process.memory import BLOCK, ImageMemory
+from gdbheap.sentences.facts.said import said
 from support.kernels import kernels as kernels
 
 BASE = 0x10000
@@ -124,8 +126,14 @@ def test_a_corrupt_size_is_a_fault_and_the_walk_goes_on_behind_it() -> None:
     stretch = stretch_over(8, bytes(image))
     walked = [address for walk in stretch.walks for address in walk.address.tolist()]
     assert walked == addresses[:3] + addresses[4:]
-    assert [(fault.address, fault.message) for fault in stretch.faults] == [(addresses[3], "invalid chunk size")]
-    assert "0x4141414141414141" in stretch.faults[0].detail and f"{addresses[4]:#x}" in stretch.faults[0].detail
+    assert [(fault.address, fault.message) for fault in stretch.faults] == [
+        (addresses[3], called("invalid_chunk_size"))
+    ]
+    assert said(stretch.faults[0].detail) == (
+        f"size field is 0x4141414141414141, which leads to {addresses[3] + 0x4141414141414140:#x}, into the middle of "
+        f"another chunk or out of the heap; the walk resumes at {addresses[4]:#x}, the first header from which the "
+        "chunks go on"
+    )
     assert [(mark.address, mark.size, mark.state) for mark in stretch.marks] == [(addresses[3], 0x40, State.UNKNOWN)]
 
 

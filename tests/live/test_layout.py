@@ -39,15 +39,18 @@ def told(layout):
         "main_arena": located(layout.main_arena),
         "mp": located(layout.mp),
         "brk": located(layout.brk),
-        "threads": {t.number: [located(t.tcache), located(t.arena), t.reason, t.is_known] for t in layout.threads},
+        "threads": {
+            t.number: [located(t.tcache), located(t.arena), said(t.reason) if t.reason else "", t.is_known]
+            for t in layout.threads
+        },
         "safe_linking": layout.safe_linking,
         "mmapped_overhead": layout.mmapped_overhead,
         "alignment": layout.alignment,
         "version": layout.glibc_version,
-        "notes": layout.notes,
+        "notes": said_all(layout.notes),
         "heap_max": layout.heap_max,
         "sources": dict(layout.sources),
-        "missing": dict(layout.missing),
+        "missing": {name: said(why) for name, why in layout.missing.items()},
         "structs": {
             "malloc_state": members(layout.malloc_state),
             "malloc_par": members(layout.malloc_par),

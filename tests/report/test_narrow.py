@@ -6,7 +6,7 @@ import pytest
 
 from gdbheap.report.paint import terminal_paint
 from gdbheap.report.printable import cut_middle, cut_path
-from gdbheap.report.report import Column, Facts, Fault, Faults, GivesWay, Line, Prose, Report, Table
+from gdbheap.report.report import Column, Facts, FaultLine, Faults, GivesWay, Line, Prose, Report, Table
 from gdbheap.report.rows import PATH, PREVIEW, goes
 from gdbheap.report.text import text_lines
 
@@ -95,7 +95,7 @@ def test_what_can_be_typed_stays_whole():
 
 
 def test_totals_and_faults_are_broken_at_words_too():
-    facts, faults = Facts({"chunks": 1234567, "in_use": 1234567}), Faults((Fault(0x1000, "loop", "at 0x10"),))
+    facts, faults = Facts({"chunks": 1234567, "in_use": 1234567}), Faults((FaultLine(0x1000, "loop", "at 0x10"),))
     assert text(24, facts, faults) == (
         "total: chunks 1,234,567,\n  in use 1,234,567\nfault at 0x1000: loop:\n  at 0x10\n"
     )

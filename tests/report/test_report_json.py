@@ -8,10 +8,9 @@ import pytest
 
 from gdbheap.errors import MemoryFault, NothingRuns, UsageError
 from gdbheap.lazy import np
-from gdbheap.process.fault import Fault
 from gdbheap.report.failure import failure_of
 from gdbheap.report.json import error_line, json_lines, row_lines
-from gdbheap.report.report import Column, Facts, Faults, Next, Report, Table
+from gdbheap.report.report import Column, Facts, FaultLine, Faults, Next, Report, Table
 
 COLUMNS = (
     Column("address", "address"),
@@ -36,7 +35,7 @@ def test_the_whole_schema():
             ),
             Facts({"chunks": np.int64(2), "live_bytes": None}),
             Facts({"held_by": "main"}, shown=False),
-            Faults((Fault(0x1000, "loop", "at 0x10"),)),
+            Faults((FaultLine(0x1000, "loop", "at 0x10"),)),
         ),
         notes=("a note",),
         next=(Next("heap leaks", "what is lost"),),
@@ -67,7 +66,7 @@ def test_the_whole_schema():
         "left_out": 0,
         "totals": {"chunks": 2, "live_bytes": None, "held_by": "main"},
         "notes": ["a note"],
-        "faults": [{"address": "0x1000", "message": "loop", "detail": "at 0x10"}],
+        "faults": [{"address": "0x1000", "message": "loop", "detail": "at 0x10", "invariant": None, "facts": None}],
         "next": ["heap leaks"],
     }
 

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from gdbheap.process.fault import Fault
 from gdbheap.report.paint import terminal_paint
-from gdbheap.report.report import Column, Facts, Faults, Line, Prose, Report, Table
+from gdbheap.report.report import Column, Facts, FaultLine, Faults, Line, Prose, Report, Table
 from gdbheap.report.rows import PATH, PREVIEW
 from gdbheap.report.text import text_lines
 
@@ -41,7 +40,7 @@ def test_a_table_with_everything_around_it():
             Table(COLUMNS, ROWS),
             Prose(("that was all",)),
             Facts({"chunks": 1234, "live_bytes": 135168, "top": None, "held_by": "main"}),
-            Faults((Fault(0x1000, "corrupted size vs. prev_size", "0x20, not 0x30"), Fault(0x2000, "loop"))),
+            Faults((FaultLine(0x1000, "corrupted size vs. prev_size", "0x20, not 0x30"), FaultLine(0x2000, "loop"))),
         ),
         notes=("one thing is not known",),
     )

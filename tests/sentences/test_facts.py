@@ -94,13 +94,14 @@ def test_every_fill_that_analysis_knows_has_its_words():
 
 
 def clauses_made():
-    """Yield (name, the names of its values) of each clause that analysis makes."""
-    for path in sorted((PACKAGE / "analysis").rglob("*.py")):
+    """Yield (name, the names of its values) of each clause that the readers and analysis make."""
+    paths = [path for room in ("process", "glibc", "analysis") for path in sorted((PACKAGE / room).rglob("*.py"))]
+    for path in paths:
         for node in ast.walk(ast.parse(path.read_text())):
-            if isinstance(node, ast.Call) and ast.unparse(node.func) == "clause":
+            if isinstance(node, ast.Call) and ast.unparse(node.func) in ("clause", "called"):
                 choice = node.args[0]
                 names = [choice.body, choice.orelse] if isinstance(choice, ast.IfExp) else [choice]
-                for name in names if path.stem != "clause" else ():
+                for name in names if not isinstance(choice, ast.Name) else ():
                     yield ast.literal_eval(name), {each.arg for each in node.keywords}
 
 

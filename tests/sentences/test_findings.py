@@ -8,7 +8,7 @@ from gdbheap.analysis.suspects.suspected_writer import SuspectedWriter
 from gdbheap.glibc.invariant import Invariant
 from gdbheap.process.address import Address
 from gdbheap.process.clause import clause
-from gdbheap.process.fact import InWords
+from gdbheap.process.fault import called, dies_with
 from gdbheap.sentences.facts.said import said
 from gdbheap.sentences.findings import catching_lines, diagnosis_lines, further_lines
 
@@ -22,7 +22,7 @@ def text(lines) -> list[str]:
 def test_a_violation_is_told_with_its_field_what_it_must_hold_and_why():
     wrong = Violation(
         Invariant.PREV_SIZE,
-        "corrupted size vs. prev_size",
+        dies_with("corrupted size vs. prev_size"),
         exactly(0x90),
         clause("any_call_takes_merges_free_chunk"),
         clause("size_of_the_free_chunk", address=Address(0x1000)),
@@ -46,7 +46,10 @@ def test_a_violation_is_told_with_its_field_what_it_must_hold_and_why():
 
 def test_many_fields_that_one_write_broke_are_two_lines():
     head = Violation(
-        Invariant.TCACHE_LINK, "tcache link leads to no chunk", Must(), why=clause("any_call_takes_merges_free_chunk")
+        Invariant.TCACHE_LINK,
+        called("link_leads_to_no_chunk", list="tcache"),
+        Must(),
+        why=clause("any_call_takes_merges_free_chunk"),
     )
     found = [
         head.at(0x1010, WrongField(f"entries[{index}]", 0x1090 + 8 * index, 0x4141), None, 7) for index in range(5)
@@ -62,12 +65,10 @@ def test_many_fields_that_one_write_broke_are_two_lines():
 
 
 def test_a_field_that_is_not_to_be_seen_any_more_has_its_reason_alone():
-    wrong = Violation(
-        Invariant.TOP_CLOSED, "top was closed before its end", Must(), why=InWords("the fenceposts close a top")
-    )
+    wrong = Violation(Invariant.TOP_CLOSED, called("top_closed_early"), Must(), why=clause("free_list_holds"))
     found = wrong.at(0x1000, WrongField("", 0x1008, None), 0)
     assert text(diagnosis_lines(Diagnosis(found, NOBODY))) == [
         "0x1000  top was closed before its end",
-        "    field   the fenceposts close a top",
+        "    field   a free list holds it",
     ]
-    assert said(found.detail) == "the fenceposts close a top"
+    assert said(found.detail) == "a free list holds it"

@@ -5,8 +5,9 @@ from __future__ import annotations
 from gdbheap.analysis.abort_texts.of_debugging import DEBUGGING_TEXTS
 from gdbheap.analysis.abort_texts.of_free import FREE_TEXTS
 from gdbheap.analysis.abort_texts.of_malloc import MALLOC_TEXTS
-from gdbheap.analysis.abort_texts.text import NEWEST, OLDEST, AbortText, Message, Release, Words
+from gdbheap.analysis.abort_texts.text import NEWEST, OLDEST, AbortText, Release
 from gdbheap.glibc.layout import Layout
+from gdbheap.process.fault import Message
 
 TEXTS = FREE_TEXTS + MALLOC_TEXTS + DEBUGGING_TEXTS
 
@@ -31,7 +32,7 @@ class Texts:
             return False
         return True if entry.first <= self.oldest and entry.last >= self.newest else None
 
-    def choose(self, *texts: str, otherwise: Words) -> Message:
+    def choose(self, *texts: str, otherwise: Message | None) -> Message:
         """Return the first text that this glibc has; where the structs leave it open, it and the next one that is
         certain."""
         open_ones: list[str] = []
@@ -41,8 +42,8 @@ class Texts:
                 return Message((*open_ones, text))
             if known is None:
                 open_ones.append(text)
-        last = otherwise.texts if isinstance(otherwise, Message) else (otherwise,)
-        return Message((*open_ones, *last))
+        last = otherwise or Message()
+        return Message((*open_ones, *last.texts), last.name)
 
 
 def releases(layout: Layout) -> tuple[Release, Release]:

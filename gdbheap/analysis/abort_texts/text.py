@@ -4,7 +4,6 @@ in sentences/abort_texts.py."""
 from __future__ import annotations
 
 import enum
-from typing import Union
 
 from gdbheap.lazy import dataclass
 
@@ -43,20 +42,6 @@ TAKE_POINTER = frozenset(
         DiesIn.ANY_ALLOCATION,
     )
 )
-
-
-@dataclass(frozen=True)
-class Message:
-    """What malloc says of a fault: one of these texts, where it is not known which glibc this is."""
-
-    texts: tuple[str, ...]
-
-    def __str__(self) -> str:
-        return " or ".join(self.texts)
-
-
-# What a fault is called: one text, or what malloc may say of it.
-Words = Union[str, Message]
 
 
 @dataclass(frozen=True)

@@ -174,7 +174,7 @@ def _followed(crash: CrashContext, heap: CheckedHeap, where: tuple[Fact, ...], i
         writer = probable_writer(heap, each)
         by = (ProbablyBy(writer.fact),) if writer.fact is not None else ()
         name = _NAMES.search(inside)
-        wrong = CrashedOnCorruptHeap(name[0] if name else inside, each.field, str(each.message), each.where)
+        wrong = CrashedOnCorruptHeap(name[0] if name else inside, each.field, each.message, each.where)
         evidence, sure = (*where, each.fact, *by), CERTAIN if followed else POSSIBLE
         yield Verdict(Cause.HEAP_CORRUPTION, sure, each.address, wrong, evidence, ("heap check", "bt"))
 

@@ -6,6 +6,7 @@ from gdbheap.analysis.facts.places import InChunk
 from gdbheap.glibc.invariant import Invariant
 from gdbheap.lazy import dataclass
 from gdbheap.process.fact import Fact, Hex
+from gdbheap.process.fault import Message
 from gdbheap.process.named_address import NamedAddress
 
 
@@ -309,7 +310,7 @@ class CrashedOnCorruptHeap(Fact):
     kind = "crashed_on_corrupt_heap"
     function: str
     field: str
-    message: str
+    message: Message
     where: Hex
 
 
@@ -341,6 +342,6 @@ class FoundBroken(Fact):
 
     kind = "finding"
     invariant: Invariant
-    message: str
+    message: Message
     address: Hex
     detail: FieldIsWrong

@@ -14,6 +14,7 @@ from gdbheap.glibc.naming import arena_name
 from gdbheap.process.address import Address
 from gdbheap.process.clause import clause
 from gdbheap.process.fact import Fact
+from gdbheap.process.fault import called
 
 # No Linux has more threads (PID_MAX_LIMIT).
 _MOST_THREADS = 1 << 22
@@ -43,7 +44,10 @@ def _check_mutex(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
         expected = clause("free_taken_or_waited_for")
         call = clause("next_malloc_free_arena_waits_ever")
         yield of_arena(
-            heap, arena, "mutex", Violation(Invariant.ARENA_MUTEX, "arena mutex is overwritten", Must(expected), call)
+            heap,
+            arena,
+            "mutex",
+            Violation(Invariant.ARENA_MUTEX, called("arena_mutex_overwritten"), Must(expected), call),
         )
 
 
@@ -69,7 +73,7 @@ def _check_flags(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
             expected, why = flags & known & ~NONCONTIGUOUS, clause("noncontiguous_set_yet_brk_gave_all")
             call = clause("none_free_no_longer_sees_block")
     if flags != expected:
-        wrong = Violation(Invariant.ARENA_FLAGS, "arena flags are overwritten", exactly(expected), call, why)
+        wrong = Violation(Invariant.ARENA_FLAGS, called("arena_flags_overwritten"), exactly(expected), call, why)
         yield of_arena(heap, arena, "flags", wrong)
 
 
@@ -78,7 +82,7 @@ def _check_have_fastchunks(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]
     held = arena.value.get("have_fastchunks")
     if held is None:
         return
-    message = "have_fastchunks is overwritten"
+    message = called("have_fastchunks_overwritten")
     holds = any(each.kind == "fastbin" and each.arena == arena.index and each.chunks for each in heap.view.bins)
     if held > 1:
         call = clause("none_counts_1")
@@ -108,7 +112,7 @@ def _check_last_remainder(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
             expected = clause("zero_or_a_chunk_of_this_heap", base=Address(base), end=Address(end))
     if expected is not None:
         call = clause("none_malloc_only_compares_address_chunk")
-        wrong = Violation(Invariant.LAST_REMAINDER, "last_remainder is overwritten", Must(expected), call)
+        wrong = Violation(Invariant.LAST_REMAINDER, called("last_remainder_overwritten"), Must(expected), call)
         yield of_arena(heap, arena, "last_remainder", wrong)
 
 
@@ -119,7 +123,7 @@ def _check_binmap(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
     for index, good in ((0, words[0] & ~0b11), (len(words) - 1, words[-1] & ~(1 << 31))):
         if words[index] != good:
             where = arena.address + heap.layout.malloc_state.offset("binmap") + 4 * index
-            message, call = "binmap has a bit for no bin", clause("none_malloc_clears_when_comes")
+            message, call = called("binmap_bit_for_no_bin"), clause("none_malloc_clears_when_comes")
             yield Violation(Invariant.BINMAP, message, exactly(good), call).at(
                 arena.address, WrongField(f"binmap[{index}]", where, words[index]), arena.index
             )
@@ -144,7 +148,7 @@ def _check_attached_threads(heap: CheckedHeap) -> Iterator[Finding]:
             continue
         why = clause("threads_have_their_thread_arena", least=least) if users is not None else None
         call = clause("end_these_threads_assertion") if count < least else clause("none_arena_never_free_new_thread")
-        wrong = Violation(Invariant.ATTACHED_THREADS, "attached_threads is overwritten", number(least), call, why)
+        wrong = Violation(Invariant.ATTACHED_THREADS, called("attached_threads_overwritten"), number(least), call, why)
         yield of_arena(heap, arena, "attached_threads", wrong)
 
 
@@ -184,6 +188,6 @@ def _off_the_list(heap: CheckedHeap, arena: Arena, why: Fact, other: Arena | Non
     expected = Must(clause("zero_or_an_unused_arena"))
     call = clause("next_new_thread_takes_from_list")
     suspects = () if other is None else (other.address,)
-    message = "list of free arenas is broken"
+    message = called("free_arenas_broken")
     wrong = Violation(Invariant.FREE_ARENAS, message, expected, call, why, suspects)
     return of_arena(heap, arena, "next_free", wrong)

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gdbheap.analysis.abort_texts.text import Words
 from gdbheap.analysis.invariants.check_arena_state import of_arena
 from gdbheap.analysis.invariants.check_heap_infos import bytes_in_heaps, check_heap_infos, outvoted_size
 from gdbheap.analysis.invariants.check_parameters import of_mp
@@ -19,6 +18,7 @@ from gdbheap.glibc.main_arena import initial_top
 from gdbheap.process.address import Address
 from gdbheap.process.clause import clause
 from gdbheap.process.fact import Fact
+from gdbheap.process.fault import called, dies_with
 
 # What a chain of heaps is not followed beyond.
 _OF_CHAIN = (Invariant.HEAP_CHAIN, Invariant.HEAP_INFO, Invariant.HEAP_ARENA)
@@ -69,7 +69,7 @@ def _check_top(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
         good, why = Must(clause("such_top_ends_page")), clause("top_would_end", end=Address(end))
     else:
         return
-    message: Words = "top has a wrong size"
+    message = called("top_size_wrong")
     if raw & ~7 > arena.system_mem:
         message = heap.texts.choose("malloc(): corrupted top size", otherwise=message)
         call = clause("next_malloc_no_free_chunk_serves")
@@ -97,7 +97,7 @@ def break_adjusted(heap: CheckedHeap, arena: Arena, end: int) -> Finding:
     assert brk is not None
     call = clause("next_malloc_heap_must_grow_sigsegv")
     why = clause("top_does_not_end_somebody_else")
-    message = "break adjusted to free malloc space"
+    message = dies_with("break adjusted to free malloc space")
     return Violation(
         Invariant.PROGRAM_BREAK, message, Must(clause("at_least_the_end", end=Address(end))), call, why
     ).at(arena.top, WrongField("brk", arena.top, brk.value), arena.index)
@@ -147,7 +147,7 @@ def _not_top(heap: CheckedHeap, arena: Arena, end: int) -> Finding | None:
 
 def _system_mem(heap: CheckedHeap, arena: Arena, good: int, why: Fact) -> Finding:
     """Return the Finding of a system_mem that must be `good`."""
-    message: Words = "system_mem is wrong"
+    message = called("system_mem_wrong")
     call = clause("none_once_checks_malloc_free_measure")
     if arena.system_mem < arena.top_size:
         message = heap.texts.choose("malloc(): corrupted top size", otherwise=message)
@@ -172,7 +172,7 @@ def _check_system_mem(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
     elif arena.system_mem > most:
         expected = Must(clause("at_least_system_mem", system_mem=arena.system_mem))
         call = clause("none_malloc_info_malloc_stats")
-        wrong = Violation(Invariant.MAX_SYSTEM_MEM, "max_system_mem is less than system_mem", expected, call)
+        wrong = Violation(Invariant.MAX_SYSTEM_MEM, called("max_system_mem_too_small"), expected, call)
         yield of_arena(heap, arena, "max_system_mem", wrong)
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gdbheap.analysis.abort_texts.text import Words
 from gdbheap.analysis.invariants.checked_heap import MOST_FINDINGS, CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding, Must, Violation, WrongField, exactly, number
 from gdbheap.analysis.invariants.followed import ring_link_copied
@@ -19,6 +18,7 @@ from gdbheap.lazy import np
 from gdbheap.process.address import Address
 from gdbheap.process.clause import clause
 from gdbheap.process.fact import Fact
+from gdbheap.process.fault import Message, called
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -42,7 +42,7 @@ def check_bins(heap: CheckedHeap) -> Iterator[Finding]:
             yield from _check_binmap(heap, each)
 
 
-def wrong_size_in_list(heap: CheckedHeap, each: Bin, row: int, message: Words, call: Fact) -> Finding:
+def wrong_size_in_list(heap: CheckedHeap, each: Bin, row: int, message: Message, call: Fact) -> Finding:
     """Return the Finding of a listed chunk whose size is none of its list's."""
     address, held = int(heap.table.address[row]), heap.size_word(row)
     expected = clause("one_size", size=each.min_size)
@@ -70,17 +70,13 @@ def _check_sizes(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
             yield wrong_size_in_list(heap, each, row, message, call)
 
 
-def _size_words(heap: CheckedHeap, each: Bin, index: int) -> tuple[Words, Fact]:
+def _size_words(heap: CheckedHeap, each: Bin, index: int) -> tuple[Message, Fact]:
     """Return the text that malloc dies with of a chunk of the wrong size, and in which call."""
     if each.kind == "fastbin":
-        message = heap.texts.choose(
-            "malloc(): memory corruption (fast)", otherwise="chunk of the wrong size in a fastbin"
-        )
+        message = heap.texts.choose("malloc(): memory corruption (fast)", otherwise=called("wrong_size_in_fastbin"))
         size = each.min_size - heap.layout.pointer_size
         return message, clause("malloc_takes_first" if index == 0 else "malloc_takes_it", size=size)
-    message = heap.texts.choose(
-        "corrupted size vs. prev_size", otherwise=f"chunk of the wrong size in a {each.kind} bin"
-    )
+    message = heap.texts.choose("corrupted size vs. prev_size", otherwise=called("wrong_size_in_bin", list=each.kind))
     return message, clause("free_neighbour_malloc_takes_from_bin")
 
 
@@ -91,7 +87,7 @@ def _check_order(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
         address, before = each.chunks[index + 1], each.chunks[index]
         yield Violation(
             Invariant.BIN_ORDER,
-            "large bin is out of order",
+            called("large_bin_out_of_order"),
             Must(clause("least_size_chunk_before_from_bk", value=int(sizes[index]), before=before)),
             clause("malloc_large_block_may_get_one"),
             suspects=(before,),
@@ -148,7 +144,7 @@ def _compare_ring(
     order = np.argsort(chunks)
     offset = heap.layout.header + 2 * pointer_size
     held = heap.ring_links(chunks[order])
-    message = heap.texts.choose("corrupted double-linked list (not small)", otherwise="")
+    message = heap.texts.choose("corrupted double-linked list (not small)", otherwise=None)
     for index, side in np.argwhere(held != expected[order])[:MOST_FINDINGS].tolist():
         address = int(chunks[order][index])
         value = int(expected[order][index, side])
@@ -174,7 +170,7 @@ def _check_binmap(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
         where = arena.address + heap.layout.malloc_state.offset("binmap") + each.index // 32 * 4
         yield Violation(
             Invariant.BINMAP,
-            "binmap has no bit for a bin that holds chunks",
+            called("binmap_bit_missing"),
             exactly(word | 1 << each.index % 32),
             clause("none_malloc_does_not_find_these"),
             clause("list_holds", list=list_name(each), count=counted(len(each.chunks), "chunk")),

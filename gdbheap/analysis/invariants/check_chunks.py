@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gdbheap.analysis.abort_texts.text import Words
 from gdbheap.analysis.invariants.checked_heap import MOST_FINDINGS, CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding, Must, Violation, WrongField, exactly
 from gdbheap.analysis.invariants.followed import Followed, ends_a_listed_chunk, has_links_of_a_list
@@ -16,6 +15,7 @@ from gdbheap.glibc.walk.heap_segment import BAD_FENCEPOST
 from gdbheap.lazy import np
 from gdbheap.process.address import Address
 from gdbheap.process.clause import clause
+from gdbheap.process.fault import called, dies_with
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -39,7 +39,7 @@ def _check_flags(heap: CheckedHeap) -> Iterator[Finding]:
     """IS_MMAPPED is clear in every heap; NON_MAIN_ARENA is set in what a non-main arena hands out, and nowhere else."""
     flags, arena = heap.table.flags, heap.table.arena
     mmapped = heap.in_arena & (flags & IS_MMAPPED != 0) & ~heap.has_state(State.FENCEPOST) & ~heap.gap
-    message = heap.texts.choose("munmap_chunk(): invalid pointer", otherwise="")
+    message = heap.texts.choose("munmap_chunk(): invalid pointer", otherwise=None)
     for row in _first(mmapped):
         call = clause("free_mem_takes_mapping_own")
         good = exactly(heap.size_word(row) & ~IS_MMAPPED)
@@ -58,7 +58,7 @@ def _check_flags(heap: CheckedHeap) -> Iterator[Finding]:
             else clause("malloc_hands_out_another_arena_s")
         )
         good = exactly(heap.size_word(row) ^ NON_MAIN_ARENA)
-        wrong_one = Violation(Invariant.NON_MAIN_ARENA, "chunk names the wrong arena", good, call)
+        wrong_one = Violation(Invariant.NON_MAIN_ARENA, called("chunk_names_wrong_arena"), good, call)
         yield _flag(heap, row, "NON_MAIN_ARENA", wrong_one)
 
 
@@ -81,7 +81,7 @@ def _check_first_chunks(heap: CheckedHeap) -> Iterator[Finding]:
             held = heap.size_word(row)
             yield Violation(
                 Invariant.FIRST_CHUNK,
-                "the first chunk of a heap has no PREV_INUSE",
+                called("first_chunk_without_prev_inuse"),
                 exactly(held | PREV_INUSE),
                 clause("free_mem_merges_what_no_chunk"),
             ).at(region.start, WrongField("size", region.start + heap.layout.pointer_size, held), arena.index)
@@ -109,7 +109,7 @@ def _check_prev_inuse(heap: CheckedHeap) -> Iterator[Finding]:
 
 def _set_over_free(heap: CheckedHeap, row: int) -> Finding:
     unsorted = heap.table.state[row] == State.UNSORTED
-    message: Words = "PREV_INUSE is set behind a free chunk"
+    message = called("prev_inuse_after_free_chunk")
     call = clause("free_mem_chunk_behind_does_not")
     if unsorted:
         message = heap.texts.choose("malloc(): invalid next->prev_inuse (unsorted)", otherwise=message)
@@ -136,16 +136,16 @@ def _clear_over_used(heap: CheckedHeap, row: int) -> Finding | None:
         clause("prev_size_agrees") if prev_size == size else clause("prev_size_chunk", prev_size=prev_size, size=size)
     )
     consolidating = heap.texts.choose(
-        "corrupted size vs. prev_size while consolidating", "corrupted size vs. prev_size", otherwise=""
+        "corrupted size vs. prev_size while consolidating", "corrupted size vs. prev_size", otherwise=None
     )
     call = clause("free_of_this_block_aborts")
     if prev_size != size:
-        call = clause("free_of_next_chunk_merges", consolidating=str(consolidating))
+        call = clause("free_of_next_chunk_merges", consolidating=consolidating)
     swallowed = heap.view.place_of(int(table.address[row + 1]) - prev_size)
     suspects = (int(table.address[row]),) if swallowed is not None else ()
     wrong = Violation(
         Invariant.PREV_INUSE,
-        "double free or corruption (!prev)",
+        dies_with("double free or corruption (!prev)"),
         exactly(heap.size_word(row + 1) | PREV_INUSE),
         call,
         clause("chunk_before_is_in_no_bin", address=Address(int(table.address[row])), below=below),
@@ -169,7 +169,7 @@ def _top_without_prev_inuse(heap: CheckedHeap, row: int) -> Finding:
     call = clause("next_malloc_top_cannot_serve_assertion")
     why = clause("free_chunk_before_top_would_have")
     where = address + heap.layout.pointer_size
-    message = "top has no PREV_INUSE"
+    message = called("top_without_prev_inuse")
     return Violation(Invariant.PREV_INUSE_OF_TOP, message, exactly(held | PREV_INUSE), call, why).at(
         address, WrongField("size", where, held), int(heap.table.arena[row])
     )
@@ -182,9 +182,7 @@ def _check_prev_size(heap: CheckedHeap) -> Iterator[Finding]:
     for index in np.flatnonzero(held != heap.table.size[rows])[:MOST_FINDINGS].tolist():
         row = int(rows[index])
         address, size = int(heap.table.address[row]), int(heap.table.size[row])
-        message = heap.texts.choose(
-            "corrupted size vs. prev_size", otherwise="prev_size is not the size of the free chunk"
-        )
+        message = heap.texts.choose("corrupted size vs. prev_size", otherwise=called("prev_size_wrong"))
         call = clause("any_call_takes_merges_free_chunk")
         if heap.table.state[row] == State.UNSORTED:
             message = heap.texts.choose("malloc(): mismatching next->prev_size (unsorted)", otherwise=message)
@@ -209,7 +207,7 @@ def _check_touching(heap: CheckedHeap) -> Iterator[Finding]:
         what = table[row + 1].state.label
         yield Violation(
             Invariant.FREE_CHUNKS_APART,
-            "free chunks touch without being merged",
+            called("free_chunks_not_merged"),
             Must(clause("chunk_not_free_one_before", address=Address(address))),
             clause("none_dies_once_block_may_list"),
             why=clause("chunk_followed_one", label=table[row].state.label, what=what),

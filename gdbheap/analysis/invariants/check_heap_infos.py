@@ -12,6 +12,7 @@ from gdbheap.glibc.invariant import Invariant
 from gdbheap.process.address import Address
 from gdbheap.process.clause import clause
 from gdbheap.process.cstruct import StructValue
+from gdbheap.process.fault import called
 
 
 def check_heap_infos(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
@@ -29,27 +30,27 @@ def check_heap_infos(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
         right = outvoted_size(heap, arena) if region is arena.regions[-1] else None
         if right is not None:
             why = clause("top_ends_system_mem_fits", system_mem=arena.system_mem)
-            message = "heap_info has a wrong size"
+            message = called("heap_info_size_wrong")
             yield Violation(Invariant.HEAP_SIZE, message, exactly(right), call, why).at(
                 region.mapping, WrongField("size", where, size), arena.index
             )
         elif size % heap.process.page_size or size > readable:
             expected = clause("whole_pages_of_the_readable", readable=readable)
-            message = "heap_info has a wrong size"
+            message = called("heap_info_size_wrong")
             yield Violation(Invariant.HEAP_SIZE, message, Must(expected), call).at(
                 region.mapping, WrongField("size", where, size), arena.index
             )
         if readable % heap.process.page_size or readable > heap.layout.heap_max:
             where = region.mapping + struct.offset("mprotect_size")
             expected = clause("whole_pages_of_the_reserve", heap_max=heap.layout.heap_max)
-            message = "heap_info has a wrong mprotect_size"
+            message = called("heap_info_mprotect_size_wrong")
             yield Violation(Invariant.HEAP_MPROTECT_SIZE, message, Must(expected), call).at(
                 region.mapping, WrongField("mprotect_size", where, readable), arena.index
             )
         elif (made := _writable_from(heap, region.mapping, readable)) != readable and size <= readable:
             where = region.mapping + struct.offset("mprotect_size")
             why = clause("heap_writable_up", value=Address(region.mapping + made))
-            message = "heap_info has a wrong mprotect_size"
+            message = called("heap_info_mprotect_size_wrong")
             call = clause("malloc_heap_grows_sigsegv") if made < readable else clause("none_heap_mprotected_again")
             yield Violation(Invariant.HEAP_MPROTECT_SIZE, message, exactly(made), call, why).at(
                 region.mapping, WrongField("mprotect_size", where, readable), arena.index
@@ -70,7 +71,7 @@ def _check_pagesize(heap: CheckedHeap, arena: Arena, mapping: int, info: StructV
     sizes = [f"{heap.process.page_size:#x}", *(f"{size:#x}, mp_.{name}" for name, size in huge.items())]
     expected = clause("one_of_the_page_sizes", sizes=" or ".join(sizes))
     call = clause("next_malloc_free_grows_shrinks_heap")
-    yield Violation(Invariant.HEAP_PAGESIZE, "heap_info has a wrong pagesize", Must(expected), call).at(
+    yield Violation(Invariant.HEAP_PAGESIZE, called("heap_info_pagesize_wrong"), Must(expected), call).at(
         mapping, WrongField("pagesize", where, held), arena.index
     )
 

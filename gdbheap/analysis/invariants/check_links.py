@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from gdbheap.analysis.abort_texts.text import Words
 from gdbheap.analysis.invariants.check_tcache import tcache_address
 from gdbheap.analysis.invariants.checked_heap import MOST_FINDINGS, CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding, Must, Violation, WrongField, exactly
@@ -24,6 +23,7 @@ from gdbheap.lazy import dataclass, np
 from gdbheap.process.address import Address
 from gdbheap.process.clause import clause
 from gdbheap.process.fact import Joined
+from gdbheap.process.fault import Message, called, dies_with
 
 _LINKS = {"tcache": Invariant.TCACHE_LINK, "fastbin": Invariant.FASTBIN_LINK}
 
@@ -67,15 +67,16 @@ def _single(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
         yield taken
         return
     chunk = target - layout.header if each.kind == "tcache" else target
-    what = f"{each.kind} link leads to no chunk"
+    leads_nowhere = called("link_leads_to_no_chunk", list=each.kind)
+    what = leads_nowhere
     if each.kind == "tcache":
         text = "malloc(): unaligned tcache chunk detected"
         name = "next" if last is not None else f"entries[{each.index}]"
     else:
         text = f"malloc(): unaligned fastbin chunk detected{' 2' if last is None else ''}"
-        what = "malloc(): memory corruption (fast)"
+        what = dies_with("malloc(): memory corruption (fast)")
         name = "fd" if last is not None else f"fastbinsY[{each.index}]"
-    message: Words
+    message: Message
     take = f"malloc({each.min_size - layout.pointer_size:#x})"
     after = len(chunks) + 1
     if (chunk + layout.header) % layout.alignment:
@@ -83,7 +84,7 @@ def _single(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
         call = clause("comes_call_number_from_now", take=take, after=after)
         leads = clause("leads_not_aligned", target=Address(target))
     else:
-        message = f"{each.kind} list loops" if chunk in chunks else f"{each.kind} link leads to no chunk"
+        message = called("list_loops", list=each.kind) if chunk in chunks else leads_nowhere
         call = clause("none_once_call_number_from_now", after=after, take=take)
         leads = clause("leads_to_another_size", target=Address(target))
         if chunk in chunks:
@@ -126,7 +127,7 @@ def _head_from(heap: CheckedHeap, each: Bin, head: int) -> Finding | None:
     why = clause("block_handed_out_and_link_followed", first=Address(first), list=list_name(each), head=Address(head))
     call = clause("malloc_hands_out_what_link_leads", value=each.min_size - heap.layout.pointer_size)
     field = "next" if each.kind == "tcache" else "fd"
-    message: Words = f"{each.kind} link leads to no chunk"
+    message = called("link_leads_to_no_chunk", list=each.kind)
     if (chunk + heap.layout.header) % heap.layout.alignment:
         message = heap.texts.choose(f"malloc(): unaligned {each.kind} chunk detected", otherwise=message)
     found = Violation(_LINKS[each.kind], message, Must(expected), call, why).at(
@@ -207,7 +208,7 @@ class _Link:
 
 def _bad_link(heap: CheckedHeap, each: Bin, link: _Link, header: int) -> Finding:
     texts, field = heap.texts, link.field
-    message: Words = "corrupted double-linked list"
+    message = dies_with("corrupted double-linked list")
     call = clause("malloc_free_takes_chunk_out_list")
     if each.kind == "unsorted":
         message = texts.choose("malloc(): unsorted double linked list corrupted", otherwise=message)
@@ -217,7 +218,7 @@ def _bad_link(heap: CheckedHeap, each: Bin, link: _Link, header: int) -> Finding
             else clause("next_malloc_sorts_unsorted_bin")
         )
     elif each.kind == "small" and field == "fd":
-        message = "malloc(): smallbin double linked list corrupted"
+        message = dies_with("malloc(): smallbin double linked list corrupted")
         call = clause("malloc_size_comes_free_neighbour")
     is_header = link.owner == header
     name = f"bins[{2 * each.index - (2 if field == 'fd' else 1)}]" if is_header else field
@@ -246,7 +247,7 @@ def _no_chunk(heap: CheckedHeap, each: Bin, chunk: int) -> Finding:
         )
         why = clause("list_leads_out_of_heaps", list=list_name(each), chunk=Address(chunk))
         return Violation(
-            Invariant.LIST_IN_HEAP, "free list leaves the heap", Must(expected), clause("malloc_that_takes_it"), why
+            Invariant.LIST_IN_HEAP, called("free_list_leaves_heap"), Must(expected), clause("malloc_that_takes_it"), why
         ).at(address, WrongField(field, where, held), each.arena)
     what = clause("list_holds_chunk", list=list_name(each), chunk=Address(chunk))
     return inside_a_block(heap, around, FreeInside(chunk, held or 0, what))
@@ -265,7 +266,7 @@ def _listed_twice(heap: CheckedHeap) -> Iterator[Finding]:
         names = " and ".join(list_name(each) for each in places[:3])
         yield Violation(
             Invariant.LISTED_ONCE,
-            "chunk is in two free lists",
+            called("chunk_in_two_free_lists"),
             Must(clause("link_one_list_only")),
             clause("none_once_malloc_hands_block_out"),
             clause("hold_freed_twice_link_overwritten", names=names),

@@ -16,6 +16,7 @@ from gdbheap.lazy import dataclass, np
 from gdbheap.process.address import Address
 from gdbheap.process.clause import clause
 from gdbheap.process.cstruct import StructValue
+from gdbheap.process.fault import called, dies_with
 
 _CALL = clause("free_realloc_block_munmap_chunk_invalid")
 # So many pages of unclaimed memory are looked at for the header of a chunk that is missing.
@@ -69,7 +70,7 @@ def _check_huge_flag(heap: CheckedHeap, each: _Mapping) -> Iterator[Finding]:
     if held & 1 and mp is not None and not mp.get("hp_pagesize"):
         call = clause("free_realloc_takes_one_huge_pages")
         why = clause("bit_0_says_huge_pages_mp_")
-        message = "mmapped chunk has a wrong prev_size"
+        message = called("mmapped_prev_size_wrong")
         yield Violation(Invariant.MMAPPED_HEADER, message, exactly(held & ~1), call, why).at(
             each.address, WrongField("prev_size", each.address, held), MMAPPED_ARENA
         )
@@ -104,7 +105,7 @@ def _check_aligned(heap: CheckedHeap, outer: _Mapping) -> Iterator[Finding]:
 def _header(heap: CheckedHeap, address: int, field: str, held: int, good: int) -> Finding:
     where = address + (heap.layout.pointer_size if field == "size" else 0)
     why = clause("chunk_aligned_mapping_other_word_header")
-    message = "munmap_chunk(): invalid pointer"
+    message = dies_with("munmap_chunk(): invalid pointer")
     return Violation(Invariant.MMAPPED_HEADER, message, exactly(good), _CALL, why).at(
         address, WrongField(field, where, held), MMAPPED_ARENA
     )
@@ -146,7 +147,7 @@ def _wrong_length(heap: CheckedHeap, known: list[_Mapping], lacking: int) -> Fin
             raw = heap.words.read(each.address + heap.layout.pointer_size)
             good = raw + lacking
             why = clause("mapping_goes_mp__mmapped_mem_counts", limit=Address(limit))
-            where, message = each.address + heap.layout.pointer_size, "mmapped chunk has a wrong size"
+            where, message = each.address + heap.layout.pointer_size, called("mmapped_size_wrong")
             call = clause("free_realloc_unmaps_too_little_too")
             return Violation(Invariant.MMAPPED_SIZE, message, exactly(good), call, why).at(
                 each.address, WrongField("size", where, raw), MMAPPED_ARENA
@@ -164,7 +165,7 @@ def _over_others(heap: CheckedHeap, known: list[_Mapping], missing: int, lacking
             if len(chunks) == missing and sum(e - s for s, e in chunks) - (each.end - page) == lacking:
                 where, raw = each.address + layout.pointer_size, heap.words.read(each.address + layout.pointer_size)
                 why = clause("mmapped_chunk_begins_all_mp__counts", page=Address(page))
-                message, call = "mmapped chunk has a wrong size", clause("free_realloc_unmaps_blocks_behind_too")
+                message, call = called("mmapped_size_wrong"), clause("free_realloc_unmaps_blocks_behind_too")
                 good = exactly(raw - (each.end - page))
                 return Violation(Invariant.MMAPPED_SIZE, message, good, call, why).at(
                     each.address, WrongField("size", where, raw), MMAPPED_ARENA
@@ -217,7 +218,7 @@ def _overwritten(heap: CheckedHeap, known: list[_Mapping], length: int) -> Findi
     field, held, good = ("size", raw, size) if raw != size else ("prev_size", prev_size, offset)
     why = clause("mp__counts_one_mmapped_chunk_more", length=length)
     where = address + (layout.pointer_size if field == "size" else 0)
-    message = "munmap_chunk(): invalid pointer"
+    message = dies_with("munmap_chunk(): invalid pointer")
     flags = raw & FLAG_MASK
     call = _CALL if field == "prev_size" or flags == IS_MMAPPED else clause("free_mem_takes_chunk_arena")
     return Violation(Invariant.MMAPPED_HEADER, message, exactly(good), call, why).at(

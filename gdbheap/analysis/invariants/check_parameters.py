@@ -11,6 +11,7 @@ from gdbheap.glibc.sizes import request_to_size
 from gdbheap.process.clause import clause
 from gdbheap.process.cstruct import StructValue
 from gdbheap.process.fact import Fact
+from gdbheap.process.fault import called
 
 # TCACHE_SMALL_BINS (TCACHE_MAX_BINS before glibc 2.42), and the most that the tunable for the chunks in each allows
 # (UINT16_MAX).
@@ -36,7 +37,7 @@ def check_parameters(heap: CheckedHeap) -> Iterator[Finding]:
 def of_mp(mp: StructValue, field: str, must: Must, call: Fact, why: Fact | None = None) -> Finding:
     """Return the Finding of a wrong member of mp_."""
     where = mp.address + mp.struct.offset(field)
-    wrong = Violation(Invariant.PARAMETER, f"mp_.{field} is wrong", must, call, why)
+    wrong = Violation(Invariant.PARAMETER, called("parameter_wrong", field=field), must, call, why)
     return wrong.at(mp.address, WrongField(field, where, mp[field]))
 
 

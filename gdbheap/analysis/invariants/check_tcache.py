@@ -21,6 +21,7 @@ from gdbheap.lazy import np
 from gdbheap.process.clause import clause
 from gdbheap.process.columns.gather import gather_words
 from gdbheap.process.cstruct import CStruct
+from gdbheap.process.fault import called
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -50,7 +51,7 @@ def _wild_pointers(heap: CheckedHeap) -> Iterator[Finding]:
             place, value = thread.wild_tcache
             must = clause("address_thread_s_tcache_heap_0")
             call = clause("next_malloc_free_small_block_thread", number=thread.number)
-            yield Violation(Invariant.TCACHE_POINTER, "tcache pointer leads nowhere", Must(must), call).at(
+            yield Violation(Invariant.TCACHE_POINTER, called("tcache_pointer_leads_nowhere"), Must(must), call).at(
                 place, WrongField("tcache", place, value), thread=thread.lwp
             )
 
@@ -112,14 +113,16 @@ def _check_count(heap: CheckedHeap, each: Bin, full: int | None) -> Iterator[Fin
         call = clause("malloc_size_takes_from_list_less")
         found = Violation(
             Invariant.TCACHE_COUNT,
-            "tcache count is not the length of the list",
+            called("tcache_count_wrong"),
             expected,
             call,
             clause("list_holds", list=list_name(each), count=counted(length, "chunk")),
         ).at(tcache_address(heap, each.thread), WrongField(f"{name}[{each.index}]", where, held), thread=each.thread)
         yield replace(found, listed=_left_over_the_head(heap, each, struct))
     elif full is not None and length > full:
-        message = heap.texts.choose("free(): too many chunks detected in tcache", otherwise="tcache list is too long")
+        message = heap.texts.choose(
+            "free(): too many chunks detected in tcache", otherwise=called("tcache_list_too_long")
+        )
         call = clause("free_block_looks_freed_already")
         yield Violation(Invariant.TCACHE_LENGTH, message, Must(clause("at_most_a_full_list", full=full)), call).at(
             tcache_address(heap, each.thread),
@@ -145,7 +148,7 @@ def _check_free_slots(heap: CheckedHeap, full: int | None) -> Iterator[Finding]:
         for index, held in enumerate(slots):
             if held > full:
                 where = tcache + field.offset + index * field.item_size
-                message = "tcache bin has more free slots than there are"
+                message = called("tcache_slots_too_many")
                 expected, call = clause("at_most_tcache_count", full=full), clause("none_list_grows_longer_than_may")
                 name = f"num_slots[{index}]"
                 yield Violation(Invariant.TCACHE_SLOTS, message, Must(expected), call).at(
@@ -161,7 +164,7 @@ def _check_sizes(heap: CheckedHeap, each: Bin) -> Iterator[Finding]:
         if row is not None and not heap.gap[row]:
             size = int(sizes[index])
             call = clause("no_call_but_sizes_get_mixed", value=each.min_size - heap.layout.pointer_size, size=size)
-            yield wrong_size_in_list(heap, each, row, "chunk of the wrong size in a tcache list", call)
+            yield wrong_size_in_list(heap, each, row, called("wrong_size_in_tcache"), call)
 
 
 def _check_keys(heap: CheckedHeap, bins: list[Bin]) -> Iterator[Finding]:
@@ -180,7 +183,7 @@ def _check_keys(heap: CheckedHeap, bins: list[Bin]) -> Iterator[Finding]:
         address, owner = int(chunks[order][index]), owners[int(order[index])]
         yield Violation(
             Invariant.TCACHE_KEY,
-            "tcache key is overwritten",
+            called("tcache_key_overwritten"),
             exactly(int(expected[index])),
             clause("none_but_second_free_block_not"),
             clause("chunk_either_block_written_after_free", list=list_name(owner)),

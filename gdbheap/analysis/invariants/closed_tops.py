@@ -17,6 +17,7 @@ from gdbheap.glibc.heap_view import NONCONTIGUOUS, Arena
 from gdbheap.glibc.invariant import Invariant
 from gdbheap.process.address import Address
 from gdbheap.process.clause import clause
+from gdbheap.process.fault import called
 
 # Among so many places where the memory of the main arena is not malloc's it is tried which are counted twice.
 _MOST_GAPS = 10
@@ -73,6 +74,6 @@ def check_closed_tops(heap: CheckedHeap, arena: Arena) -> Iterator[Finding]:
         )
         call = clause("none_once_memory_up_lost")
         where = chunk + heap.layout.pointer_size
-        wrong = Violation(Invariant.TOP_CLOSED, "top was closed before its end", Must(), call, why)
+        wrong = Violation(Invariant.TOP_CLOSED, called("top_closed_early"), Must(), call, why)
         found = wrong.at(chunk, WrongField("", where, None), arena.index)
         yield replace(found, followed=Followed("top", chunk, where))

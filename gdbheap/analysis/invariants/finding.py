@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from gdbheap.analysis.abort_texts.text import Message, Words
 from gdbheap.analysis.facts.aborts import FieldIsWrong, FoundBroken
 from gdbheap.analysis.invariants.followed import Followed
 from gdbheap.analysis.invariants.listed_wrongly import Listed
 from gdbheap.glibc.invariant import Invariant
 from gdbheap.lazy import dataclass
 from gdbheap.process.fact import Fact
+from gdbheap.process.fault import Fault, Message
 
 
 @dataclass(frozen=True)
@@ -47,13 +47,13 @@ class WrongField:
 class Violation:
     """Which invariant is broken, and how that shows.
 
-    `message` is in the words that malloc aborts with, where it has any. `must` is what the field must hold, `why`
+    `message` is what it is called. `must` is what the field must hold, `why`
     how that is known. `call` tells which call trips over it, and how. `suspects` are chunks whose size field may be
     the wrong one instead.
     """
 
     invariant: Invariant
-    message: Words
+    message: Message
     must: Must
     call: Fact | None = None
     why: Fact | None = None
@@ -61,7 +61,7 @@ class Violation:
 
     def says(self, text: str) -> bool:
         """Whether malloc may die of it with this text."""
-        return text in self.message.texts if isinstance(self.message, Message) else text == self.message
+        return text in self.message.texts
 
     def at(self, address: int, field: WrongField, arena: int | None = None, thread: int | None = None) -> Finding:
         """Return the Finding of this violation in a field of the chunk (or arena, ...) at the address."""
@@ -108,6 +108,11 @@ class Finding(Violation):
         return FieldIsWrong(self.field, self.where, self.held, self.must, self.why)
 
     @property
+    def fault(self) -> Fault:
+        """The finding as a broken invariant among others."""
+        return Fault(self.address, self.message, self.detail, self.invariant, self.why)
+
+    @property
     def fact(self) -> FoundBroken:
         """The finding as a fact."""
-        return FoundBroken(self.invariant, str(self.message), self.address, self.detail)
+        return FoundBroken(self.invariant, self.message, self.address, self.detail)

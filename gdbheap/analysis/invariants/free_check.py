@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from gdbheap.analysis.abort_texts.text import Words
 from gdbheap.analysis.facts.free_checks import (
     EndsBeyondTop,
     HeaderTellsMapping,
@@ -23,11 +22,12 @@ from gdbheap.glibc.heap_view import NONCONTIGUOUS, Arena
 from gdbheap.glibc.naming import list_name
 from gdbheap.glibc.sizes import tcache_range
 from gdbheap.process.fact import Fact
+from gdbheap.process.fault import Message, dies_with
 
 # (the text, the reason in this chunk's own numbers)
-FreeOutcome = tuple[Words, Fact]
+FreeOutcome = tuple[Message, Fact]
 
-MUNMAP = "munmap_chunk(): invalid pointer"
+MUNMAP = dies_with("munmap_chunk(): invalid pointer")
 
 
 def what_free_says(heap: CheckedHeap, chunk: int) -> FreeOutcome | None:
@@ -66,13 +66,13 @@ def _pointer(heap: CheckedHeap, chunk: int, size: int) -> FreeOutcome | None:
     wraps = chunk + size > 1 << 8 * layout.pointer_size or size == 0
     misaligned = (chunk + layout.header) % layout.alignment != 0
     if misaligned:
-        return "free(): invalid pointer", NotAligned(chunk + layout.header, layout.alignment)
+        return dies_with("free(): invalid pointer"), NotAligned(chunk + layout.header, layout.alignment)
     strict = heap.texts.newest < (2, 42)
     if wraps:
-        text = "free(): invalid pointer" if strict else "free(): invalid size"
+        text = dies_with("free(): invalid pointer") if strict else dies_with("free(): invalid size")
         return text, SizeWraps(size)
     if size < layout.min_size or (strict and size % layout.alignment):
-        return "free(): invalid size", SizeImpossible(size)
+        return dies_with("free(): invalid size"), SizeImpossible(size)
     return None
 
 
@@ -82,7 +82,7 @@ def _tcache(heap: CheckedHeap, chunk: int, size: int) -> FreeOutcome | None:
         return None
     if size > tcache_range(63, heap.layout)[1]:
         return None
-    return "free(): double free detected in tcache 2", InList(place.position + 1, list_name(place.bin))
+    return dies_with("free(): double free detected in tcache 2"), InList(place.position + 1, list_name(place.bin))
 
 
 def _next(heap: CheckedHeap, chunk: int, size: int) -> FreeOutcome | None:
@@ -100,23 +100,23 @@ def _next(heap: CheckedHeap, chunk: int, size: int) -> FreeOutcome | None:
     except MemoryFault:
         return None
     if not fast and not raw & PREV_INUSE:
-        return "double free or corruption (!prev)", NextHeader(chunk + size, None)
+        return dies_with("double free or corruption (!prev)"), NextHeader(chunk + size, None)
     if raw <= heap.layout.header or raw & ~FLAG_MASK >= arena.system_mem:
-        text = f"free(): invalid next size ({'fast' if fast else 'normal'})"
+        text = dies_with(f"free(): invalid next size ({'fast' if fast else 'normal'})")
         return text, NextHeader(chunk + size, raw)
     place = heap.view.place_of(chunk)
     if fast and place is not None and place.bin.kind == "fastbin" and place.position == 0:
-        return "double free or corruption (fasttop)", InList(1, list_name(place.bin))
+        return dies_with("double free or corruption (fasttop)"), InList(1, list_name(place.bin))
     return None
 
 
 def _top(heap: CheckedHeap, arena: Arena, chunk: int, size: int) -> FreeOutcome | None:
     if chunk == arena.top:
-        return "double free or corruption (top)", IsTop()
+        return dies_with("double free or corruption (top)"), IsTop()
     end = arena.top + _size(heap, arena.top)
     if not arena.value["flags"] & NONCONTIGUOUS and chunk + size >= end:
         elsewhere = arena.is_main and arena_of(heap, chunk) not in (None, arena)
-        return "double free or corruption (out)", EndsBeyondTop(chunk + size, end, elsewhere)
+        return dies_with("double free or corruption (out)"), EndsBeyondTop(chunk + size, end, elsewhere)
     return None
 
 
@@ -131,7 +131,7 @@ def _merge(heap: CheckedHeap, chunk: int, prev_size: int, raw: int) -> FreeOutco
         below = chunk - prev_size
         if _size(heap, below) != prev_size:
             text = heap.texts.choose(
-                "corrupted size vs. prev_size while consolidating", otherwise="corrupted size vs. prev_size"
+                "corrupted size vs. prev_size while consolidating", otherwise=dies_with("corrupted size vs. prev_size")
             )
             return text, PrevSizeMisleads(prev_size, below, _size(heap, below))
         found = _unlink(heap, below)
@@ -154,9 +154,9 @@ def _unlink(heap: CheckedHeap, chunk: int) -> FreeOutcome | None:
     except (MemoryFault, OverflowError):
         return None  # a SIGSEGV, not an abort
     if behind != size:
-        return "corrupted size vs. prev_size", SizesDiffer(chunk, size, behind)
+        return dies_with("corrupted size vs. prev_size"), SizesDiffer(chunk, size, behind)
     if back != chunk or forth != chunk:
-        return "corrupted double-linked list", LinksDiffer(fd, bk, chunk)
+        return dies_with("corrupted double-linked list"), LinksDiffer(fd, bk, chunk)
     return None
 
 

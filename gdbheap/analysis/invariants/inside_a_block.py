@@ -14,6 +14,7 @@ from gdbheap.lazy import dataclass
 from gdbheap.process.address import Address
 from gdbheap.process.clause import clause
 from gdbheap.process.fact import Fact
+from gdbheap.process.fault import called
 
 
 @dataclass(frozen=True)
@@ -35,7 +36,7 @@ def inside_a_block(heap: CheckedHeap, around: Chunk, free: FreeInside) -> Findin
         why = clause("block_around_cannot_end_malloc_followed", address=Address(around.address))
         call = clause("none_once_memory_belongs_two_blocks")
         why = clause("inside_a_block", what=what, address=Address(around.address), size=around.size, why=why)
-        message = "a free chunk lies inside another block"
+        message = called("free_chunk_inside_block")
         return Violation(Invariant.NO_OVERLAP, message, Must(), call, why).at(
             chunk, WrongField("", chunk, None), around.arena
         )
@@ -44,7 +45,7 @@ def inside_a_block(heap: CheckedHeap, around: Chunk, free: FreeInside) -> Findin
     call = clause("none_once_block_handed_out_freed")
     why = clause("in_the_middle_of_this", what=what)
     held = around.size | around.flags
-    return Violation(Invariant.NO_OVERLAP, "chunks overlap", Must(expected), call, why, (chunk,)).at(
+    return Violation(Invariant.NO_OVERLAP, called("chunks_overlap"), Must(expected), call, why, (chunk,)).at(
         around.address, WrongField("size", where, held), around.arena
     )
 
@@ -57,7 +58,9 @@ def forged_header(heap: CheckedHeap, around: int, arena: int | None, free: FreeI
     if followed is None:
         return None
     message = heap.texts.choose(
-        "corrupted size vs. prev_size while consolidating", "corrupted size vs. prev_size", otherwise="forged header"
+        "corrupted size vs. prev_size while consolidating",
+        "corrupted size vs. prev_size",
+        otherwise=called("forged_header"),
     )
     held = followed.value or 0
     why = clause("malloc_itself_followed_forged_header", end=Address(followed.end), what=what, around=Address(around))

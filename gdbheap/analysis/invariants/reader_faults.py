@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
-from gdbheap.analysis.abort_texts.text import Words
 from gdbheap.analysis.invariants.check_arena_state import of_arena
 from gdbheap.analysis.invariants.check_arenas import break_adjusted, ends_right, is_past_brk
 from gdbheap.analysis.invariants.check_heap_infos import outvoted_size
@@ -14,15 +13,14 @@ from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding, Must, Violation, WrongField, exactly
 from gdbheap.analysis.invariants.free_check import what_free_says
 from gdbheap.analysis.invariants.inside_a_block import FreeInside, forged_header
-from gdbheap.counted import counted
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import FLAG_MASK, PREV_INUSE
 from gdbheap.glibc.invariant import Invariant
 from gdbheap.glibc.walk.heap_segment import INVALID_SIZE, last_fencepost
 from gdbheap.process.address import Address
 from gdbheap.process.clause import clause
-from gdbheap.process.fact import Fact, InWords, Joined
-from gdbheap.process.fault import Fault
+from gdbheap.process.fact import Fact, Joined
+from gdbheap.process.fault import Fault, Message, called
 
 # The text that dies of a wrong size, and the call, by the kind of list that the chunk is in.
 _WHEN_LISTED: dict[str, tuple[str, Fact]] = {
@@ -80,7 +78,7 @@ def _invalid_size(heap: CheckedHeap, fault: Fault) -> Finding:
     if gap is not None and held & ~FLAG_MASK > gap.size:
         suspects = ()  # it led over headers that are whole: its own size is the wrong one
     message, call = _size_words(heap, fault.address, suspects)
-    return Violation(Invariant.CHUNK_SIZE, message, must, call, _said(fault.why), suspects).at(
+    return Violation(Invariant.CHUNK_SIZE, message, must, call, fault.why, suspects).at(
         fault.address, WrongField("size", where, held), arena
     )
 
@@ -95,7 +93,7 @@ def _top_inside(heap: CheckedHeap, address: int, size: int, index: int | None) -
     return None
 
 
-def _size_words(heap: CheckedHeap, address: int, suspects: tuple[int, ...]) -> tuple[Words, Fact]:
+def _size_words(heap: CheckedHeap, address: int, suspects: tuple[int, ...]) -> tuple[Message, Fact]:
     """Return the text that a chunk of an impossible size makes malloc die with, and in which calls."""
     below = heap.view.place_of(suspects[0]) if suspects else None
     place = heap.view.place_of(address)
@@ -103,10 +101,10 @@ def _size_words(heap: CheckedHeap, address: int, suspects: tuple[int, ...]) -> t
         text, call = _WHEN_LISTED[place.bin.kind]
         return heap.texts.choose(text, otherwise=INVALID_SIZE), call
     if place is not None:
-        return "chunk of the wrong size in a tcache list", clause("free_block_once_malloc_handed_out")
+        return called("wrong_size_in_tcache"), clause("free_block_once_malloc_handed_out")
     says = what_free_says(heap, address)
     parts: list[Fact] = [
-        clause("free_of_block_aborts", text=str(says[0])) if says else clause("free_block_takes_one_another_size")
+        clause("free_of_block_aborts", text=says[0]) if says else clause("free_block_takes_one_another_size")
     ]
     message = says[0] if says else INVALID_SIZE
     if below is not None and below.bin.kind == "unsorted":
@@ -115,7 +113,7 @@ def _size_words(heap: CheckedHeap, address: int, suspects: tuple[int, ...]) -> t
     elif suspects:
         neighbour = what_free_says(heap, suspects[0])
         if neighbour is not None:
-            parts.append(clause("free_of_block_below_aborts", text=str(neighbour[0])))
+            parts.append(clause("free_of_block_below_aborts", text=neighbour[0]))
     return message, Joined(tuple(parts))
 
 
@@ -138,8 +136,8 @@ def _wrong_top(heap: CheckedHeap, fault: Fault) -> Finding:
     """An arena's top field leads to no chunk, while its heap has a last one."""
     arena = next(each for each in heap.view.arenas if each.address == fault.address)
     message = heap.texts.choose("malloc(): corrupted top size", otherwise=fault.message)
-    call = clause("next_malloc_that_follows_top", text=str(message))
-    wrong = Violation(Invariant.TOP, fault.message, exactly(arena.top), call, _said(fault.detail))
+    call = clause("next_malloc_that_follows_top", text=message)
+    wrong = Violation(Invariant.TOP, fault.message, exactly(arena.top), call, fault.detail)
     return of_arena(heap, arena, "top", wrong)
 
 
@@ -172,7 +170,7 @@ def _heap_info(heap: CheckedHeap, fault: Fault) -> Finding:
     else:
         field, expected, call = "ar_ptr", clause("arena_whose_heap"), clause("any_free_block_heap")
     where = fault.address + struct.offset(field)
-    return Violation(_OF_HEAP_INFO[field], fault.message, Must(expected), call, _said(fault.detail)).at(
+    return Violation(_OF_HEAP_INFO[field], fault.message, Must(expected), call, fault.detail).at(
         fault.address, WrongField(field, where, info[field]), arena
     )
 
@@ -181,9 +179,7 @@ def _ring(heap: CheckedHeap, fault: Fault) -> Finding:
     """An arena's next leads to none."""
     arena = next(each for each in heap.view.arenas if each.address == fault.address)
     call = clause("next_new_thread_when_looks_arena")
-    why = clause(
-        "known_links_before_what_threads_use", detail=fault.detail, count=counted(len(heap.view.arenas), "arena")
-    )
+    why = clause("known_links_before_what_threads_use", detail=fault.detail, count=len(heap.view.arenas))
     must = Must(clause("next_arena_ring_main_arena"))
     return of_arena(heap, arena, "next", Violation(Invariant.ARENA_RING, fault.message, must, call, why))
 
@@ -191,13 +187,13 @@ def _ring(heap: CheckedHeap, fault: Fault) -> Finding:
 def _top(heap: CheckedHeap, fault: Fault) -> Iterator[Finding]:
     arena = next(each for each in heap.view.arenas if each.top == fault.address)
     pointer_size = heap.layout.pointer_size
-    message: Words = heap.texts.choose("malloc(): corrupted top size", otherwise="top has a wrong size")
+    message = heap.texts.choose("malloc(): corrupted top size", otherwise=called("top_size_wrong"))
     call = clause("next_malloc_no_free_chunk_serves")
     try:
         held = heap.words.read(arena.top + pointer_size)
     except MemoryFault:
         must = Must(clause("address_last_chunk_heap"))
-        yield of_arena(heap, arena, "top", Violation(Invariant.TOP, fault.message, must, call, _said(fault.detail)))
+        yield of_arena(heap, arena, "top", Violation(Invariant.TOP, fault.message, must, call, fault.detail))
         return
     end = arena.top + (held & ~FLAG_MASK)
     if ends_right(heap, arena, end) and (end - arena.top > arena.system_mem or outvoted_size(heap, arena)):
@@ -206,22 +202,17 @@ def _top(heap: CheckedHeap, fault: Fault) -> Iterator[Finding]:
         yield break_adjusted(heap, arena, end)
         return
     if end - arena.top <= arena.system_mem:
-        message = "top has a wrong size"
+        message = called("top_size_wrong")
         call = clause("next_malloc_top_cannot_serve_assertion")
     expected = clause("most_system_mem_such_top_ends_where", system_mem=arena.system_mem)
-    yield Violation(Invariant.TOP_SIZE, message, Must(expected), call, _said(fault.detail)).at(
+    yield Violation(Invariant.TOP_SIZE, message, Must(expected), call, fault.detail).at(
         arena.top, WrongField("size", arena.top + pointer_size, held), arena.index
     )
 
 
-def _said(text: str) -> Fact | None:
-    """Return what the reader says of a fault; None where it says nothing more."""
-    return InWords(text) if text else None
-
-
 def _plain(fault: Fault) -> Finding:
     assert isinstance(fault.invariant, Invariant), fault.message
-    wrong = Violation(fault.invariant, fault.message, Must(), why=_said(fault.detail))
+    wrong = Violation(fault.invariant, fault.message, Must(), why=fault.detail)
     return wrong.at(fault.address, WrongField("", fault.address, None))
 
 

@@ -14,14 +14,13 @@ from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding
 from gdbheap.analysis.invariants.followed import head_taken_from
 from gdbheap.analysis.malloc_aborts.emptied_lists import of_emptied_list
-from gdbheap.analysis.malloc_aborts.passed_subject import is_named, passed_subject, verdict_on
+from gdbheap.analysis.malloc_aborts.passed_subject import passed_subject, verdict_on
 from gdbheap.analysis.malloc_aborts.subject import AffectedChunk
 from gdbheap.analysis.suspects.run_over import run_across
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import State
 from gdbheap.glibc.heap_view import Bin
 from gdbheap.glibc.invariant import Invariant
-from gdbheap.process.fact import InWords
 from gdbheap.process.frame import Frame
 
 # The doors of the debugging modes, to glibc 2.33 hooks, and what they call the pointer that they are given.
@@ -81,7 +80,7 @@ def _handed_out_before(heap: CheckedHeap, text: str) -> AffectedChunk | None:
         if each.kind in ("tcache", "fastbin") and each.fault is not None and not each.chunks:
             chunk = _last_taken(heap, each)
             if chunk is not None:
-                return AffectedChunk(chunk, None, FoundBy(Way.BECAME_HEAD), InWords(each.fault.detail))
+                return AffectedChunk(chunk, None, FoundBy(Way.BECAME_HEAD), each.fault.detail)
     return None
 
 
@@ -112,7 +111,7 @@ def _by_findings(heap: CheckedHeap, text: str, findings: Sequence[Finding]) -> A
             # The broken header is the one behind the block that was passed.
             chunk = int(heap.table.address[below])
             verdict = verdict_on(heap, text, chunk)
-            if verdict is not None and is_named(text, verdict[0]):
+            if verdict is not None and text in verdict[0].texts:
                 return AffectedChunk(chunk, chunk + heap.layout.header, FoundBy(Way.NEXT_HEADER), verdict[1])
         is_mmapped = Topic.PASSED_CHUNK in topic and each.field in ("size", "prev_size")
         if not is_mmapped and heap.table.row_of(each.address) is None and heap.view.chunk_at(each.address) is None:
@@ -131,7 +130,7 @@ def _passed_by_finding(heap: CheckedHeap, text: str, each: Finding) -> AffectedC
     of broken headers it may be another one's."""
     verdict, row = verdict_on(heap, text, each.address), heap.table.row_of(each.address)
     is_broken = row is not None and bool(heap.gap[row])
-    is_another = is_broken and (verdict is None or not is_named(text, verdict[0]))
+    is_another = is_broken and (verdict is None or text not in verdict[0].texts)
     if is_another or _may_be_another(heap, each):
         return AffectedChunk(None, None, FoundBy(Way.IN_STRETCH), each.detail, each)
     pointer = each.address + heap.layout.header

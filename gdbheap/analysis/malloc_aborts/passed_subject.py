@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from gdbheap.analysis.abort_texts.text import Message, Words
 from gdbheap.analysis.abort_texts.topic import Topic, topic_of
 from gdbheap.analysis.facts.free_checks import NextHeader, NotAligned, SizeIs
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
@@ -23,6 +22,7 @@ from gdbheap.analysis.malloc_aborts.passed_result import by_result
 from gdbheap.analysis.malloc_aborts.subject import AffectedChunk
 from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import FLAG_MASK
+from gdbheap.process.fault import dies_with
 from gdbheap.process.frame import Frame
 
 
@@ -48,7 +48,7 @@ def passed_subject(heap: CheckedHeap, text: str, frames: Sequence[Frame]) -> Aff
             return told
         verdict = verdict_on(heap, text, each.chunk)
         pointer = each.chunk + heap.layout.header
-        fits = verdict is not None and is_named(text, verdict[0])
+        fits = verdict is not None and text in verdict[0].texts
         subject = AffectedChunk(
             each.chunk, pointer, each.how, verdict[1] if verdict and fits else None, is_guess=is_guess
         )
@@ -65,12 +65,7 @@ def passed_subject(heap: CheckedHeap, text: str, frames: Sequence[Frame]) -> Aff
 def _named(heap: CheckedHeap, text: str, chunk: int) -> FreeOutcome | None:
     """Return what the call says of the chunk, None where that is not the text."""
     outcome = verdict_on(heap, text, chunk)
-    return outcome if outcome is not None and is_named(text, outcome[0]) else None
-
-
-def is_named(text: str, message: Words) -> bool:
-    """Whether a message, which may be one of several where glibcs differ, is the text."""
-    return text in message.texts if isinstance(message, Message) else text == message
+    return outcome if outcome is not None and text in outcome[0].texts else None
 
 
 def verdict_on(heap: CheckedHeap, text: str, chunk: int) -> FreeOutcome | None:
@@ -80,7 +75,7 @@ def verdict_on(heap: CheckedHeap, text: str, chunk: int) -> FreeOutcome | None:
         return _what_realloc_says(heap, chunk)
     verdict = what_free_says(heap, chunk)
     if verdict is not None and Topic.MREMAP in topic and verdict[0] == MUNMAP:
-        return text, verdict[1]
+        return dies_with(text), verdict[1]
     return verdict
 
 
@@ -88,20 +83,20 @@ def _what_realloc_says(heap: CheckedHeap, chunk: int) -> FreeOutcome | None:
     """Mirrors __libc_realloc and _int_realloc."""
     layout = heap.layout
     if (chunk + layout.header) % layout.alignment:
-        return "realloc(): invalid pointer", NotAligned(chunk + layout.header, layout.alignment)
+        return dies_with("realloc(): invalid pointer"), NotAligned(chunk + layout.header, layout.alignment)
     try:
         raw = heap.words.read(chunk + layout.pointer_size)
         size = raw & ~FLAG_MASK
         if size == 0 and heap.texts.newest < (2, 42):
-            return "realloc(): invalid pointer", SizeIs(0, False)
+            return dies_with("realloc(): invalid pointer"), SizeIs(0, False)
         arena = arena_for(heap, chunk)
         if arena is None:
             return None
         if raw <= layout.header or size >= arena.system_mem:
-            return "realloc(): invalid old size", SizeIs(raw, True)
+            return dies_with("realloc(): invalid old size"), SizeIs(raw, True)
         behind = heap.words.read(chunk + size + layout.pointer_size)
     except (MemoryFault, OverflowError):
         return None
     if behind <= layout.header or behind & ~FLAG_MASK >= arena.system_mem:
-        return "realloc(): invalid next size", NextHeader(chunk + size, behind)
+        return dies_with("realloc(): invalid next size"), NextHeader(chunk + size, behind)
     return None

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from gdbheap.analysis.prediction.calls import PredictedCall
+from gdbheap.errors import HeapError
 from gdbheap.lazy import dataclass
 from gdbheap.model.machine import Step
-from gdbheap.process.fact import Fact
+from gdbheap.process.fact import Fact, Hex
+from gdbheap.process.fault import Message
 
 # The steps that tell where a block comes from, and where one that is freed goes to.
 TAKEN = frozenset(
@@ -151,3 +153,38 @@ class Remark(Fact):
 
     kind = "remark"
     text: str
+
+
+@dataclass(frozen=True)
+class HeapBroken(Fact):
+    """The heap is broken: what was found at an address."""
+
+    kind = "heap_broken"
+    address: Hex
+    message: Message
+    detail: Fact | None
+
+
+@dataclass(frozen=True)
+class ParametersUnknown(Fact):
+    """mp_ is not known; `why`, as far as that was told."""
+
+    kind = "parameters_unknown"
+    why: Fact | None
+
+
+@dataclass(frozen=True)
+class ThreadUnknown(Fact):
+    """The tcache and arena of the thread that would call are not known."""
+
+    kind = "thread_unknown"
+    why: Fact | None
+
+
+class CannotPredict(Exception):
+    """Nothing can be predicted, and why; `error` is what that is to the user."""
+
+    def __init__(self, why: Fact, error: type[HeapError] = HeapError) -> None:
+        super().__init__(why.kind)
+        self.why = why
+        self.error = error

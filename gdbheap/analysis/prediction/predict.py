@@ -10,7 +10,9 @@ from gdbheap.analysis.prediction.outcome import (
     ASSUMED,
     Assumed,
     CannotBeTold,
+    CannotPredict,
     DiesWith,
+    HeapBroken,
     HitsUnmapped,
     InsideCall,
     NeverEnds,
@@ -45,9 +47,7 @@ def predict(
     refuse_other_mallocs(view.layout)
     refuse_tags(process)
     if view.faults:
-        fault = view.faults[0]
-        detail = f" ({fault.detail})" if fault.detail else ""
-        raise HeapError(f"cannot predict from a broken heap: {fault.address:#x}: {fault.message}{detail}")
+        raise CannotPredict(HeapBroken(view.faults[0].address, view.faults[0].message, view.faults[0].detail))
     if not view.complete:
         raise HeapError("cannot predict from half a heap: the walk was cut short")
     models, notes = models_of(process, view, lwp)

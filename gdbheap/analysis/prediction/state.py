@@ -6,7 +6,14 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import PurePath
 
-from gdbheap.analysis.prediction.outcome import NotCompared, ReleaseNotCertain, Remark
+from gdbheap.analysis.prediction.outcome import (
+    CannotPredict,
+    NotCompared,
+    ParametersUnknown,
+    ReleaseNotCertain,
+    Remark,
+    ThreadUnknown,
+)
 from gdbheap.errors import HeapError, MemoryFault, NoSymbols
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.glibc.layout import SIGNATURE, SYMBOL, Layout, ThreadMalloc
@@ -39,12 +46,12 @@ def models_of(process: Process, view: HeapView, lwp: int | None) -> tuple[list[m
     of it. Raises HeapError where something that every call needs is not known, or is not modelled.
     """
     layout = view.layout
-    notes: list[Fact] = [Remark(each) for each in view.notes]
+    notes: list[Fact] = list(view.notes)
     shapes = _shapes(layout, notes)
     if not process.address_space.known:
         raise HeapError("cannot predict: the mappings of this process are not known")
     if layout.mp is None:
-        raise NoSymbols(f"cannot predict without malloc's parameters (mp_): {layout.missing.get('mp', 'not found')}")
+        raise CannotPredict(ParametersUnknown(layout.missing.get("mp")), NoSymbols)
     limits = kernel_limits(process)
     notes += map(Remark, limits.reasons)
     return [_model(process, view, lwp, shape, limits) for shape in shapes], notes
@@ -241,7 +248,7 @@ def _set_threads(machine: ModelMalloc, layout: Layout, lwp: int | None) -> None:
     # Without tcaches all that is to be known of a process's only thread is its arena, and that is the main one.
     enough = machine.single_threaded and not machine.traits.has_tcache
     if threads and not threads[current].is_known and not enough:
-        raise NoSymbols(f"cannot predict without the thread's tcache and arena: {threads[current].reason}")
+        raise CannotPredict(ThreadUnknown(threads[current].reason), NoSymbols)
     machine.thread = machine.threads[current]
 
 

@@ -6,18 +6,18 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import replace
 
-from gdbheap.errors import HeapError, MemoryFault, NoHeap, NoSymbols, UnusedHeap
+from gdbheap.errors import SYMBOLS_HELP, HeapError, MemoryFault, NoHeap, NoSymbols, UnusedHeap
 from gdbheap.glibc.layout import BUILT_IN, DWARF, SIGNATURE, SYMBOL, Located
 from gdbheap.glibc.locate import builtin_structs
 from gdbheap.glibc.locate.find_libc import Libc, data_ranges, other_mallocs
 from gdbheap.glibc.locate.locate_arena import MAX_ARENAS, find_main_arenas, is_blank
 from gdbheap.glibc.locate.locate_mp import find_mps
 from gdbheap.lazy import dataclass
+from gdbheap.process.address import Address
+from gdbheap.process.clause import clause
 from gdbheap.process.cstruct import CStruct
+from gdbheap.process.fact import Fact
 from gdbheap.process.process import Process
-
-INSTALL = "libc's debug symbols (Debian, Ubuntu: apt install libc6-dbg) make this certain"
-NOT_USED_YET = "malloc has not been used yet: main_arena is empty. Stop later, after the first malloc"
 
 # MALLOC_ALIGNMENT of all machines of today (i386 had 8 to glibc 2.25).
 _USUAL_ALIGNMENT = 16
@@ -46,7 +46,7 @@ class ChosenArena:
     erased: bool
     used: bool
     on_brk: bool
-    notes: tuple[str, ...] = ()
+    notes: tuple[Fact, ...] = ()
 
     @property
     def address(self) -> int:
@@ -72,15 +72,12 @@ def choose_arena(process: Process, libcs: list[Libc]) -> ChosenArena:
         if chosen.blank:
             raise _not_used_yet(process)
         others = [each for each in used if each is not chosen]
-        notes = [f"{chosen.libc.module.path} serves malloc, in place of libc"] if chosen.libc.debug else []
+        notes: list[Fact] = [clause("serves_malloc", path=chosen.libc.module.path)] if chosen.libc.debug else []
         notes += [
-            f"another malloc in use is not shown: main_arena at {each.address:#x}, {each.libc.module.path}"
+            clause("other_malloc_not_shown", main_arena=Address(each.address), path=each.libc.module.path)
             for each in others
         ]
-        notes += [
-            f"{name} defines malloc: blocks that it does not take from libc are not in this heap"
-            for name in other_mallocs(process)
-        ]
+        notes += [clause("defines_malloc", path=name) for name in other_mallocs(process)]
         return replace(chosen, notes=tuple(notes))
     raise _not_found(process, libcs)
 
@@ -116,7 +113,7 @@ def _arenas_of(process: Process, libc: Libc) -> Iterator[ChosenArena]:
         found = [each for each in found if each.address == address]
     if len(found) > 1:
         places = ", ".join(f"{each.address:#x}" for each in found[:8])
-        raise NoSymbols(f"several places in {libc.module.path} look like main_arena: {places}; {INSTALL}")
+        raise NoSymbols(f"several places in {libc.module.path} look like main_arena: {places}; {SYMBOLS_HELP}")
     for each in found:
         where = Located(each.address, SYMBOL if address is not None else SIGNATURE)
         yield _chosen(process, libc, where, _Shape(each.malloc_state, SIGNATURE, each.alignment))
@@ -174,7 +171,7 @@ def _not_used_yet(process: Process) -> NoHeap:
             f"glibc's malloc has not been used: {' and '.join(others)} defines malloc, and serves it in its place (a "
             "later stop shows a heap here only if it takes memory from libc)"
         )
-    return UnusedHeap(NOT_USED_YET)
+    return UnusedHeap("malloc has not been used yet: main_arena is empty. Stop later, after the first malloc")
 
 
 def _not_found(process: Process, libcs: list[Libc]) -> NoHeap | NoSymbols:
@@ -194,5 +191,5 @@ def _not_found(process: Process, libcs: list[Libc]) -> NoHeap | NoSymbols:
     reason = "; ".join(libc.symbols.missing)
     return NoSymbols(
         f"cannot find main_arena in {libc.module.path}{f' ({reason})' if reason else ''}: "
-        f"either malloc has not been used yet, or its data is overwritten; {INSTALL}"
+        f"either malloc has not been used yet, or its data is overwritten; {SYMBOLS_HELP}"
     )

@@ -155,7 +155,9 @@ def _static_program(process: Process, names: list[str]) -> Module:
     image = read_image(process, main)
     if image is not None and image.find(PT_INTERP) is not None:
         if process.kind == "core":
-            lost = "; ".join(process.notes) or "it is from before libc was loaded, or what tells has been left out"
-            raise NoHeap(f"the core does not show where libc is, so its heap is unknown: {lost}")
+            raise NoHeap(
+                "the core does not show where libc is, so its heap is unknown: "
+                + ("; ".join(process.notes) or "it is from before libc was loaded, or what tells has been left out")
+            )
         raise NoHeap("libc is not loaded yet: let the program run further (`start`, or a breakpoint on main)")
     return main

@@ -9,7 +9,7 @@ from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import FLAG_MASK
 from gdbheap.glibc.layout import BUILT_IN, DWARF, SIGNATURE, SYMBOL, Located
 from gdbheap.glibc.locate import builtin_structs
-from gdbheap.glibc.locate.choose_arena import INSTALL, ChosenArena
+from gdbheap.glibc.locate.choose_arena import ChosenArena
 from gdbheap.glibc.locate.find_libc import Libc, data_ranges
 from gdbheap.glibc.locate.libc_texts import holds_text
 from gdbheap.glibc.locate.locate_mp import find_mps
@@ -22,7 +22,10 @@ from gdbheap.glibc.locate.probing import (
 )
 from gdbheap.glibc.locate.tcache_signature import tcache_struct_at
 from gdbheap.lazy import dataclass
+from gdbheap.process.address import Address
+from gdbheap.process.clause import clause
 from gdbheap.process.cstruct import CStruct
+from gdbheap.process.fact import Fact
 from gdbheap.process.process import Process
 
 # In libc_malloc_debug.so, too, which has no tcaches.
@@ -30,6 +33,7 @@ SAFE_LINKING_TEXT = "malloc(): unaligned fastbin chunk detected"
 # In every malloc with tcaches since 2.29; a libc can be built without them (--disable-experimental-malloc).
 TCACHE_TEXT = "free(): double free detected in tcache 2"
 NONCONTIGUOUS = 2
+_MOST_PLACES = 8
 
 
 @dataclass
@@ -41,14 +45,14 @@ class LayoutFacts:
     alignment: int
     fastbins: bool
     sources: dict[str, str] = field(default_factory=dict)
-    missing: dict[str, str] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
+    missing: dict[str, Fact] = field(default_factory=dict)
+    notes: list[Fact] = field(default_factory=list)
 
     def learn(self, name: str, source: str) -> None:
         """Note how something was learnt."""
         self.sources[name] = source
 
-    def lack(self, name: str, reason: str) -> None:
+    def lack(self, name: str, reason: Fact) -> None:
         """Note why something is not known."""
         self.missing[name] = reason
 
@@ -75,11 +79,8 @@ def find_mp(facts: LayoutFacts, chosen: ChosenArena) -> tuple[Located | None, CS
     if len(found) == 1:
         facts.learn("malloc_par", SIGNATURE)
         return Located(found[0].address, SYMBOL if address is not None else SIGNATURE), found[0].malloc_par
-    places = ", ".join(f"{each.address:#x}" for each in found[:8])
-    facts.lack(
-        "mp",
-        f"{f'several places look like mp_: {places}' if found else 'nothing in its data looks like mp_'}; {INSTALL}",
-    )
+    places = tuple(Address(each.address) for each in found[:_MOST_PLACES])
+    facts.lack("mp", clause("several_look_like_mp", places=places) if found else clause("nothing_looks_like_mp"))
     return None, None
 
 
@@ -135,7 +136,7 @@ def find_tcache_struct(facts: LayoutFacts, has_tcache: bool, tcaches: list[int])
     """Return struct tcache_perthread_struct: from DWARF, else the generation that the tcaches' own chunks have the
     size of."""
     if not has_tcache:
-        facts.lack("tcache_struct", "this malloc has no tcaches")
+        facts.lack("tcache_struct", clause("malloc_without_tcaches"))
         return None
     struct = facts.libc.symbols.structs.get("tcache_perthread_struct")
     if struct is not None and "entries" in struct and ("counts" in struct or "num_slots" in struct):
@@ -148,7 +149,7 @@ def find_tcache_struct(facts: LayoutFacts, has_tcache: bool, tcaches: list[int])
     if not facts.fastbins:
         facts.learn("tcache_struct", BUILT_IN)
         return builtin_structs.tcache_perthread_struct(facts.process.pointer_size, "slots")
-    facts.lack("tcache_struct", f"{'the tcaches differ in size' if found else 'no tcache is found'}; {INSTALL}")
+    facts.lack("tcache_struct", clause("tcaches_differ_in_size") if found else clause("no_tcache_found"))
     return None
 
 
@@ -169,14 +170,12 @@ def find_brk(facts: LayoutFacts, chosen: ChosenArena) -> Located | None:
         try:
             return Located(facts.process.words.read(address), SYMBOL)
         except MemoryFault:
-            facts.lack("brk", f"__curbrk at {address:#x} cannot be read")
+            facts.lack("brk", clause("variable_unreadable", variable="__curbrk", address=Address(address)))
             return None
     heap = next((vma for vma in reversed(facts.process.address_space.vmas) if vma.path == "[heap]"), None)
     bounds = _heap_bounds(facts.process, chosen)
     if heap is None and bounds is None:
-        facts.lack(
-            "brk", "libc's __curbrk is not known, no mapping is named [heap], and main_arena has not grown by brk alone"
-        )
+        facts.lack("brk", clause("nothing_tells_brk"))
         return None
     return Located(heap.end if heap is not None else bounds[1] if bounds is not None else 0, SIGNATURE)
 
@@ -200,7 +199,7 @@ def find_safe_linking(facts: LayoutFacts, chosen: ChosenArena, arenas: list[int]
     if probed is not None:
         facts.learn("safe_linking", SIGNATURE)
         return probed
-    facts.lack("safe_linking", f"no list in a tcache or fastbin tells; {INSTALL}")
+    facts.lack("safe_linking", clause("no_list_tells_safe_linking"))
     return None
 
 
@@ -217,14 +216,14 @@ def find_mmapped_overhead(facts: LayoutFacts) -> int:
 def find_tcache_key(facts: LayoutFacts, has_tcache: bool, tcaches: list[int], heads: list[int]) -> int | None:
     """Return tcache_key (2.34+), by symbol, or as the chunks in the tcaches have it."""
     if not has_tcache:
-        facts.lack("tcache_key", "this malloc has no tcaches")
+        facts.lack("tcache_key", clause("malloc_without_tcaches"))
         return None
     address = facts.libc.address("tcache_key")
     if address is not None:
         try:
             value = facts.process.words.read(address)
         except MemoryFault:
-            facts.lack("tcache_key", f"tcache_key at {address:#x} cannot be read")
+            facts.lack("tcache_key", clause("variable_unreadable", variable="tcache_key", address=Address(address)))
             return None
         facts.learn("tcache_key", SYMBOL)
         return value
@@ -232,25 +231,27 @@ def find_tcache_key(facts: LayoutFacts, has_tcache: bool, tcaches: list[int], he
     if key is not None:
         facts.learn("tcache_key", SIGNATURE)
     elif "main_arena" in facts.libc.symbols.symbols:
-        facts.lack("tcache_key", "this glibc has none (it came in 2.34)")
+        facts.lack("tcache_key", clause("no_tcache_key_yet"))
     else:
-        facts.lack("tcache_key", f"too few chunks in tcaches to tell it, or this glibc has none; {INSTALL}")
+        facts.lack("tcache_key", clause("too_few_chunks_for_tcache_key"))
     return key
 
 
 def find_global_max_fast(facts: LayoutFacts) -> int | None:
     """Return the largest chunk size that goes to a fastbin: a size_t to 2.36, one byte to 2.42, gone since."""
     if not facts.fastbins:
-        facts.lack("global_max_fast", "this glibc has no fastbins")
+        facts.lack("global_max_fast", clause("glibc_without_fastbins"))
         return None
     symbol, address = facts.libc.symbols.symbols.get("global_max_fast"), facts.libc.address("global_max_fast")
     if symbol is None or address is None or not 0 < symbol.size <= 8:
-        facts.lack("global_max_fast", f"only its symbol tells; {INSTALL}")
+        facts.lack("global_max_fast", clause("only_its_symbol_tells"))
         return None
     try:
         value = int.from_bytes(facts.process.memory.read(address, symbol.size), "little")
     except MemoryFault:
-        facts.lack("global_max_fast", f"global_max_fast at {address:#x} cannot be read")
+        facts.lack(
+            "global_max_fast", clause("variable_unreadable", variable="global_max_fast", address=Address(address))
+        )
         return None
     facts.learn("global_max_fast", SYMBOL)
     return value

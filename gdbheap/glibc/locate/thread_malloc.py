@@ -12,6 +12,9 @@ from gdbheap.glibc.locate.find_libc import Libc, holds
 from gdbheap.glibc.locate.tcache_signature import tcache_struct_at
 from gdbheap.glibc.locate.thread_tls import ThreadBlock, find_block, tls_place
 from gdbheap.lazy import dataclass
+from gdbheap.process.address import Address
+from gdbheap.process.clause import clause
+from gdbheap.process.fact import Fact, Joined
 from gdbheap.process.memory import WORD_FORMATS, readable_pieces
 from gdbheap.process.process import Process
 from gdbheap.process.threads.thread_pointers import has_control_block
@@ -46,12 +49,12 @@ class _Answer:
     surely is, and what it holds that it cannot."""
 
     located: Located | None
-    reason: str = ""
+    reason: Fact | None = None
     is_known: bool = True
     wild: tuple[int, int] | None = None
 
 
-_UNREADABLE = _Answer(None, "its TLS cannot be read", False)
+_UNREADABLE = _Answer(None, clause("tls_unreadable"), False)
 
 
 def read_threads(
@@ -75,10 +78,10 @@ def read_threads(
         tcache = (
             _read_tcache(process, libc, block, slots.get("tcache"))
             if malloc.tcaches
-            else _Answer(None, "this malloc has no tcaches")
+            else _Answer(None, clause("malloc_without_tcaches"))
         )
         arena = _read_arena(process, block, slots.get("thread_arena"), malloc.arenas)
-        reason = "; ".join(dict.fromkeys(each.reason for each in (tcache, arena) if each.reason))
+        reason = _joined(tcache.reason, arena.reason)
         is_known = tcache.is_known and arena.is_known
         found.append(
             ThreadMalloc(thread.number, thread.lwp, tcache.located, arena.located, reason, is_known, tcache.wild)
@@ -86,49 +89,53 @@ def read_threads(
     return tuple(found)
 
 
-def _why_not(process: Process, pointer: int | None) -> str:
+def _joined(*reasons: Fact | None) -> Fact | None:
+    found = tuple(dict.fromkeys(each for each in reasons if each is not None))
+    return Joined(found) if len(found) > 1 else found[0] if found else None
+
+
+def _why_not(process: Process, pointer: int | None) -> Fact:
     if pointer is None:
-        return "its thread pointer is not known"
+        return clause("thread_pointer_unknown")
     if not has_control_block(process, pointer):
-        return f"its control block at {pointer:#x} is missing or overwritten"
-    return "its TLS is not made yet"
+        return clause("control_block_lost", address=Address(pointer))
+    return clause("tls_not_made_yet")
 
 
 def _read_arena(process: Process, block: ThreadBlock, slot: Slot | None, arenas: frozenset[int]) -> _Answer:
     """Return the arena that the thread uses."""
     if slot is None:
-        return _Answer(None, "thread_arena is not found in its TLS", False)
+        return _Answer(None, clause("not_found_in_tls", variable="thread_arena"), False)
     value = _read_slot(process, block, slot)
     if value is None:
         return _UNREADABLE
     if value in arenas:
         return _Answer(Located(value, slot.source))
     if value:
-        return _Answer(None, f"thread_arena is {value:#x}, which is no arena", False)
-    return _Answer(None, "it has no arena yet")
+        return _Answer(None, clause("thread_arena_is_no_arena", held=Address(value)), False)
+    return _Answer(None, clause("no_arena_yet"))
 
 
 def _read_tcache(process: Process, libc: Libc, block: ThreadBlock, slot: Slot | None) -> _Answer:
     """Return the thread's tcache."""
     if slot is None:
-        return _Answer(None, "tcache is not found in its TLS", False)
+        return _Answer(None, clause("not_found_in_tls", variable="tcache"), False)
     value = _read_slot(process, block, slot)
     if value is None:
         return _UNREADABLE
     if value == 0:
-        return _Answer(None, "it has no tcache: not made yet, given back at the thread's end, or switched off")
+        return _Answer(None, clause("no_tcache"))
     if holds(process, libc, value):
         # Since 2.43 an unused tcache is a read-only dummy of libc's, or the word after its start where tcaches are
         # switched off.
         dummy = libc.address("__tcache_dummy")
         if dummy is None:
-            return _Answer(None, "it has no tcache: not made yet, given back at the thread's end, or switched off")
-        gone = "given back at the thread's end, or switched off"
-        return _Answer(None, "it has no tcache yet" if value == dummy else f"it has no tcache: {gone}")
+            return _Answer(None, clause("no_tcache"))
+        return _Answer(None, clause("no_tcache_yet") if value == dummy else clause("no_tcache_any_more"))
     vma = process.address_space.find(value)
     if vma is None or not vma.writable or value % (2 * process.pointer_size):
         wild = (_place(block, slot), value) if slot.source == SYMBOL else None
-        return _Answer(None, f"tcache is {value:#x}, where there can be none", False, wild)
+        return _Answer(None, clause("no_tcache_can_be_there", held=Address(value)), False, wild)
     return _Answer(Located(value, slot.source))
 
 

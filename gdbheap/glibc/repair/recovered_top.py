@@ -13,11 +13,13 @@ from gdbheap.glibc.invariant import Invariant
 from gdbheap.glibc.layout import Layout
 from gdbheap.glibc.main_arena import first_chunk, initial_top, mapped_end
 from gdbheap.glibc.walk.walk import AT_LIMIT, BAD_SIZE, Walk, Walker
+from gdbheap.process.address import Address
+from gdbheap.process.clause import clause
 from gdbheap.process.cstruct import StructValue
-from gdbheap.process.fault import Fault
+from gdbheap.process.fault import Fault, called
 from gdbheap.process.process import Process
 
-_WRONG_TOP = "top is no chunk"
+_WRONG_TOP = called("top_is_no_chunk")
 
 
 def with_true_top(
@@ -40,7 +42,7 @@ def with_true_top(
             return arena, None
         if found is None:
             continue
-        detail = f"top is {top:#x}, but the chunks from {start:#x} on lead to {found:#x}, the last of the heap"
+        detail = clause("chunks_lead_to_other_top", top=Address(top), start=Address(start), found=Address(found))
         return _with(arena, "top", found), Fault(arena.address, _WRONG_TOP, detail, Invariant.TOP)
     return arena, None
 

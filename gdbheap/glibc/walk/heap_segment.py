@@ -14,16 +14,19 @@ from gdbheap.glibc.layout import Layout
 from gdbheap.glibc.repair.culprit import blame
 from gdbheap.glibc.walk.walk import AT_LIMIT, BAD_SIZE, FENCEPOST, INTERRUPTED, UNREADABLE, Walk, Walker
 from gdbheap.lazy import dataclass, np
-from gdbheap.process.fault import Fault
+from gdbheap.process.address import Address
+from gdbheap.process.clause import clause
+from gdbheap.process.fact import Fact
+from gdbheap.process.fault import Fault, called
 from gdbheap.process.memory import Memory, Words, readable_pieces
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # The message of a header that no walk can go on from.
-INVALID_SIZE = "invalid chunk size"
+INVALID_SIZE = called("invalid_chunk_size")
 
-BAD_FENCEPOST = "fencepost is overwritten"
+BAD_FENCEPOST = called("fencepost_overwritten")
 
 # How many places a lost trail is tried from, and how many chunks in a row make one believable that does not reach its
 # end.
@@ -51,7 +54,7 @@ class HeapSegment:
     walks: list[Walk] = field(default_factory=list)
     marks: list[Sentinel] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
-    notes: list[str] = field(default_factory=list)
+    notes: list[Fact] = field(default_factory=list)
     interrupted: bool = False
 
     @property
@@ -76,7 +79,7 @@ def walk_stretch(walker: Walker, mapping: int, start: int, limit: int, closed: b
         if walk.why == AT_LIMIT:
             first = last_fencepost(layout, limit) - layout.header
             if closed and len(walk.raw) and int(walk.address[-1]) >= first:
-                detail = f"size field is {int(walk.raw[-1]):#x}, the heap must end in fenceposts from {first:#x} on"
+                detail = clause("fenceposts_expected", held=int(walk.raw[-1]), first=Address(first))
                 stretch.faults.append(Fault(int(walk.address[-1]), BAD_FENCEPOST, detail, Invariant.FENCEPOST))
             return stretch
         if walk.why == INTERRUPTED:
@@ -104,24 +107,23 @@ def walk_stretch(walker: Walker, mapping: int, start: int, limit: int, closed: b
 def _tell(stretch: HeapSegment, walk: Walk, layout: Layout, resumed: int | None, until: int) -> None:
     """Add what was lost, as a note (unreadable memory) or a Fault (a size that cannot be)."""
     went_on = (
-        f"nothing up to {until:#x} could be read as chunks"
+        clause("no_chunks_up_to", end=Address(until))
         if resumed is None
-        else f"the walk resumes at {resumed:#x}, the first header from which the chunks go on"
+        else clause("walk_resumes", at=Address(resumed))
     )
     if walk.why == UNREADABLE:
-        stretch.notes.append(f"memory at {walk.end:#x} cannot be read; {went_on}")
+        stretch.notes.append(clause("memory_at_unreadable", address=Address(walk.end), then=went_on))
         return
     size = walk.raw_at_end & ~FLAG_MASK
     if size < layout.min_size:
-        why = f"less than the smallest chunk, {layout.min_size:#x}"
+        why = clause("size_too_small", least=layout.min_size, then=went_on)
     elif size % layout.alignment:
-        why = f"not a multiple of {layout.alignment}"
+        why = clause("size_misaligned", alignment=layout.alignment, then=went_on)
     elif resumed is not None and walk.end + size != resumed:
-        why = f"which leads to {walk.end + size:#x}, into the middle of another chunk or out of the heap"
+        why = clause("size_leads_astray", end=Address(walk.end + size), then=went_on)
     else:
-        why = f"and the chunk would end at {walk.end + size:#x}, past the heap's last"
-    why = f"{why}; {went_on}"
-    detail = f"size field is {walk.raw_at_end:#x}, {why}"
+        why = clause("size_too_large", end=Address(walk.end + size), then=went_on)
+    detail = clause("size_field_is", held=walk.raw_at_end, why=why)
     stretch.faults.append(Fault(walk.end, INVALID_SIZE, detail, Invariant.CHUNK_SIZE, why))
 
 
@@ -155,7 +157,7 @@ def _close_anyway(stretch: HeapSegment, memory: Memory, layout: Layout) -> None:
     for address, right in ((stretch.end, layout.header), (stretch.end + layout.header, 0)):
         raw = words.read(address + layout.pointer_size)
         if raw & ~FLAG_MASK != right or (not right and raw != 1):
-            detail = f"size field is {raw:#x}, the heap's fenceposts are {layout.header:#x} and 0 bytes"
+            detail = clause("fencepost_sizes", held=raw, first=layout.header)
             stretch.faults.append(Fault(address, BAD_FENCEPOST, detail, Invariant.FENCEPOST))
         stretch.marks.append(Sentinel(address, layout.header, raw & FLAG_MASK, State.FENCEPOST))
     stretch.end += 2 * layout.header

@@ -156,12 +156,16 @@ _REFUSED = {
     "fd_set": "an fd_set was asked for a descriptor that it has no bit for (FD_SETSIZE, 1024, or more; or negative)",
 }
 
+
+def _crashed(fact: CrashedOnCorruptHeap) -> str:
+    field = "{field}" if fact.field else "{message}"
+    return f"{{function}} crashed on a corrupt heap: {field} at {{where}} is overwritten"
+
+
 PHRASES: Phrases = {
     ChunkThatFailed: Template(_chunk),
     GivenNoBlock: Template(_given),
-    CrashedOnCorruptHeap: lambda fact: (
-        f"{fact.function} crashed on a corrupt heap: {fact.field or fact.message} at {fact.where:#x} is overwritten"
-    ),
+    CrashedOnCorruptHeap: Template(_crashed),
     StackCheckFailed: lambda fact: (
         "a function found its stack canary overwritten: a local array overflowed"
         if fact.canary

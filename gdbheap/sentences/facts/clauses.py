@@ -4,8 +4,12 @@ from __future__ import annotations
 
 from gdbheap.analysis.invariants.finding import Must
 from gdbheap.process.clause import Clause
+from gdbheap.process.fault import Message
 from gdbheap.sentences.facts.address_clauses import ADDRESS_CLAUSES
+from gdbheap.sentences.facts.locating import LOCATING
 from gdbheap.sentences.facts.phrases import Phrases, Template
+from gdbheap.sentences.facts.reading import READING
+from gdbheap.sentences.facts.titles import TITLES
 
 CLAUSES = {
     "a_size_between": "{least:#x} to {most:#x} (flags aside)",
@@ -109,7 +113,7 @@ CLAUSES = {
     "in_the_middle_of_this": "{what}, in the middle of this one",
     "inside_a_block": "{what}, inside the block at {address} of {size} bytes; {why}",
     "known_links_before_what_threads_use": (
-        "{detail}; {count} known, by the links before it and by what the threads use"
+        "{detail}; {count:arena} known, by the links before it and by what the threads use"
     ),
     "leads_back_to_an_arena": "it leads back to arena {arena}",
     "leads_into_the_list": "leads to {target}, which is in the list already",
@@ -204,7 +208,7 @@ CLAUSES = {
         'the next malloc that sorts the unsorted bin; before it a free: "free(): corrupted unsorted chunks"'
     ),
     "next_malloc_that_follows_top": (
-        "the next malloc that no free chunk serves, by what is in memory where top leads to: {text!r} or a SIGSEGV"
+        "the next malloc that no free chunk serves, by what is in memory where top leads to: '{text}' or a SIGSEGV"
     ),
     "next_malloc_top_cannot_serve_assertion": (
         "the next malloc that top cannot serve: the assertion on old_top in sysmalloc"
@@ -294,7 +298,7 @@ CLAUSES = {
 }
 
 
-BY_NAME = {**CLAUSES, **ADDRESS_CLAUSES}
+BY_NAME = {**CLAUSES, **ADDRESS_CLAUSES, **TITLES, **READING, **LOCATING}
 
 
 def _clause(fact: Clause) -> str:
@@ -314,4 +318,8 @@ def _must(fact: Must) -> str:
     return value if fact.more is None else f"{value}{{more}}"
 
 
-PHRASES: Phrases = {Clause: Template(_clause), Must: Template(_must)}
+def _message(fact: Message) -> str:
+    return " or ".join(fact.texts if fact.name is None else (*fact.texts, "{name}"))
+
+
+PHRASES: Phrases = {Message: Template(_message), Clause: Template(_clause), Must: Template(_must)}

@@ -9,18 +9,23 @@ from gdbheap.analysis.prediction.outcome import (
     Assumed,
     CannotBeTold,
     DiesWith,
+    HeapBroken,
     HitsUnmapped,
     InsideCall,
     NeverEnds,
     NotCompared,
     NothingMore,
+    ParametersUnknown,
     ReleaseNotCertain,
     Remark,
     ReturnsNull,
     Source,
+    ThreadUnknown,
 )
 from gdbheap.model.machine import Step
+from gdbheap.process.fact import Fact
 from gdbheap.sentences.facts.phrases import Phrases
+from gdbheap.sentences.facts.said import said
 
 # mirrors NSMALLBINS
 _FIRST_LARGE = 64
@@ -117,6 +122,14 @@ def source_text(source: Source | None) -> str:
     return f"copy to {text}" if source.copied else text
 
 
+def _behind(detail: Fact | None) -> str:
+    return "" if detail is None else f" ({said(detail)})"
+
+
+def _reason(why: Fact | None) -> str:
+    return "not found" if why is None else said(why)
+
+
 def _filled(table: Mapping[str, str], step: Step) -> str:
     numbers = step[1:]
     name = _bin_name(int(numbers[0])) if step[0] in ("bin", "to bin") else ""
@@ -168,4 +181,7 @@ PHRASES: Phrases = {
     ReleaseNotCertain: _release,
     NotCompared: _not_compared,
     Remark: "{text}",
+    HeapBroken: lambda fact: f"from a broken heap: {fact.address:#x}: {said(fact.message)}{_behind(fact.detail)}",
+    ParametersUnknown: lambda fact: f"without malloc's parameters (mp_): {_reason(fact.why)}",
+    ThreadUnknown: lambda fact: f"without the thread's tcache and arena: {_reason(fact.why)}",
 }

@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import importlib
 import string
+from collections.abc import Iterable
 from typing import Any
 
 from gdbheap.analysis.addresses.address_fact import AddressFact
-from gdbheap.process.fact import Fact, InWords, Joined
+from gdbheap.counted import counted
+from gdbheap.process.fact import Fact, Joined
 from gdbheap.sentences.facts.phrases import Phrase, Template
 
 # The words for the facts of a file stand in a file of the same name here, but for these.
-_ELSEWHERE = {"clause": "clauses", "finding": "clauses", "address_facts": "mappings", "outcome": "predictions"}
+_ELSEWHERE = {
+    **dict.fromkeys(("clause", "fault", "finding"), "clauses"),
+    "address_facts": "mappings",
+    "outcome": "predictions",
+}
 _phrases: dict[type[Fact], Phrase] = {
-    InWords: "{text}",
     Joined: lambda fact: "; ".join(map(said, fact.facts)),
 }
 
@@ -35,6 +40,11 @@ def said(fact: Fact) -> str:
     return _ENGLISH.format(phrase, **fact.values()) if isinstance(phrase, str) else phrase(fact)
 
 
+def said_all(facts: Iterable[Fact]) -> tuple[str, ...]:
+    """Return each fact in English."""
+    return tuple(map(said, facts))
+
+
 def meaning_of(fact: AddressFact) -> str:
     """Return what a fact about an address says."""
     return _worded(fact.meaning) or ""
@@ -51,7 +61,13 @@ def _worded(what: Fact | str | None) -> str | None:
 
 class _English(string.Formatter):
     def format_field(self, value: Any, format_spec: str) -> str:
-        return format(said(value) if isinstance(value, Fact) else value, format_spec)
+        """Say a fact within a fact; `{count:chunk}` is "1 chunk", "2 chunks"."""
+        if isinstance(value, Fact):
+            return said(value)
+        if isinstance(value, tuple):
+            return ", ".join(map(str, value))
+        is_noun = len(format_spec) > 1 and format_spec.replace(" ", "").isalpha()
+        return counted(value, format_spec) if is_noun else format(value, format_spec)
 
 
 _ENGLISH = _English()

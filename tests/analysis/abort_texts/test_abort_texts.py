@@ -89,7 +89,8 @@ def test_a_text_that_the_structs_leave_open_is_named_with_what_comes_instead():
     assert texts.has("free(): chunks in smallbin corrupted") is None
     both = ("free(): chunks in smallbin corrupted", "corrupted double-linked list")
     assert (
-        texts.choose("free(): chunks in smallbin corrupted", "corrupted double-linked list", otherwise="").texts == both
+        texts.choose("free(): chunks in smallbin corrupted", "corrupted double-linked list", otherwise=None).texts
+        == both
     )
     assert Texts(layout(**OF_2_31)).has("malloc(): unaligned tcache chunk detected") is False
 

@@ -9,13 +9,14 @@ from dataclasses import dataclass, replace
 
 import pytest
 
-from gdbheap.errors import HeapError, NoHeap, NoSymbols
+from gdbheap.errors import SYMBOLS_HELP, HeapError, NoHeap, NoSymbols
 from gdbheap.glibc.layout import SIGNATURE, Located
 from gdbheap.glibc.locate import builtin_structs as built_in
 from gdbheap.glibc.locate.make_layout import make_layout
 from gdbheap.machine.x86.machines import X86_64
 from gdbheap.process.process import Module, Process
 from gdbheap.process.symbols import ModuleSymbols
+from gdbheap.sentences.facts.said import said, said_all
 from support.made_libc import ARENA, DATA, HEAP, HEAP_END, LIBC, MP, POINTER, TLS, TOP, MadeProcess
 
 
@@ -81,7 +82,7 @@ def test_every_generation_is_known_by_its_shape(word, generation):
     assert layout.brk == found(HEAP_END)
     (thread,) = layout.threads
     if generation.tcache is None:
-        assert layout.missing["tcache_struct"] == "this malloc has no tcaches"
+        assert said(layout.missing["tcache_struct"]) == "this malloc has no tcaches"
     else:
         assert layout.tcache_struct == image.tcache
         assert (thread.tcache, thread.arena) == (found(image.first + 2 * word), found(ARENA))
@@ -153,7 +154,7 @@ def test_another_malloc_in_the_process_is_told_of():
     image = made(8, WIDE[5])
     process = image.process()
     loaded = replace(process, modules=(*process.modules, Module("/usr/lib/libjemalloc.so.2", None, 0)))
-    assert make_layout(loaded, nothing).notes == (
+    assert said_all(make_layout(loaded, nothing).notes) == (
         "libjemalloc.so.2 defines malloc: blocks that it does not take from libc are not in this heap",
     )
     image.data[ARENA - DATA : ARENA - DATA + image.state.size] = bytes(image.state.size)
@@ -178,7 +179,7 @@ def test_real_lists_tell_safe_linking_and_the_key(mangled, key):
 def test_nothing_tells_safe_linking_where_all_lists_are_empty():
     layout = make_layout(made(8, WIDE[5]).process(), nothing)
     assert layout.safe_linking is None
-    assert layout.missing["safe_linking"].startswith("no list in a tcache or fastbin tells")
+    assert said(layout.missing["safe_linking"]) == f"no list in a tcache or fastbin tells; {SYMBOLS_HELP}"
 
 
 def test_a_thread_whose_tls_holds_nothing_of_mallocs_is_not_known():
@@ -186,7 +187,7 @@ def test_a_thread_whose_tls_holds_nothing_of_mallocs_is_not_known():
     image.tls[: POINTER - TLS] = bytes(POINTER - TLS)
     (thread,) = make_layout(image.process(), nothing).threads
     assert (thread.tcache, thread.arena, thread.is_known) == (None, None, False)
-    assert thread.reason == "tcache is not found in its TLS; thread_arena is not found in its TLS"
+    assert said(thread.reason) == "tcache is not found in its TLS; thread_arena is not found in its TLS"
 
 
 def test_a_thread_whose_control_block_does_not_name_itself_is_not_known():
@@ -194,7 +195,7 @@ def test_a_thread_whose_control_block_does_not_name_itself_is_not_known():
     image.put(image.tls, POINTER - TLS, 0)
     (thread,) = make_layout(image.process(), nothing).threads
     assert (thread.tcache, thread.arena, thread.is_known) == (None, None, False)
-    assert thread.reason == f"its control block at {POINTER:#x} is missing or overwritten"
+    assert said(thread.reason) == f"its control block at {POINTER:#x} is missing or overwritten"
 
 
 def test_segments_as_large_as_all_memory_are_searched_no_further_than_is_mapped():
