@@ -20,6 +20,7 @@ from gdbheap.elf.debug_search import DebugSearch
 from gdbheap.errors import HeapError
 from gdbheap.glibc.locate.make_layout import make_layout
 from gdbheap.process.symbols import ModuleSymbols
+from gdbheap.sentences.facts.said import said, said_all
 
 process = gdb_process.gather()
 ways = {
