@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from gdbheap.analysis.types.block_types import Confidence, How
 from gdbheap.analysis.types.claims import Claims, claims, joined
 from gdbheap.analysis.types.evidence import evidence
+from gdbheap.analysis.types.libstdcxx import is_closure
 from gdbheap.analysis.types.slots import MIXED, VOID
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.analysis.types.words import NO_SLOT, TypedWords, words_of
@@ -34,6 +35,8 @@ def brothers(state: TypingState) -> Claims:
     found = []
     for at in np.flatnonzero(alike & (count >= _FEWEST)).tolist():
         number = int(one[at])
+        if is_closure(state.book, number):
+            continue  # each function object holds its own
         here = np.flatnonzero((key == keys[at]) & (types < 0))
         here = here[np.unique(words.target[here], return_index=True)[1]]
         chosen = words.at(here)

@@ -16,6 +16,7 @@ from gdbheap.analysis.types.claims import Claims, claims, joined
 from gdbheap.analysis.types.containers import container_kind
 from gdbheap.analysis.types.evidence import evidence
 from gdbheap.analysis.types.fits import fits, least_room
+from gdbheap.analysis.types.kin_arrays import KinArrays
 from gdbheap.analysis.types.libstdcxx import is_closure, is_internal
 from gdbheap.analysis.types.may_be_told import may_be_told, may_grow_to
 from gdbheap.analysis.types.only_type import Alike, goes_with, only_type
@@ -69,6 +70,7 @@ class ByTargets:
         self._occurring: dict[int, list[int]] = {}
         self._flexible: list[int] | None = None
         self._of_several: set[int] = set()
+        self._kin = KinArrays(state)
 
     def find(self, left_out: Mask) -> Claims:
         """Return claims of blocks that have no type yet, but for those left out."""
@@ -183,21 +185,22 @@ class ByTargets:
         return claims(every, number, how, Confidence.LIKELY)
 
     def _pointers(self, blocks: NDArray[np.intp], sample: NDArray[np.int32], edges: Numbers) -> Claims:
-        """Return claims of arrays of pointers: all words lead to blocks of one type, or nowhere."""
+        """Return claims of arrays of pointers: all words lead to blocks of one type or its likes, or nowhere."""
         state = self._state
         target = state.graph.target[edges]
-        number = int(state.type[target[0]])
-        alike = (state.type[target] == number) & (state.graph.offset[edges] == 0) & (state.part[target] == 0)
-        if number < 0 or not alike.all() or len(edges) < 2 * len(sample):
+        whole = (state.type[target] >= 0) & (state.graph.offset[edges] == 0) & (state.part[target] == 0)
+        if not whole.all() or len(edges) < 2 * len(sample):
             return joined([])
-        if state.book.info(number).kind not in (TypeKind.STRUCT, TypeKind.UNION):
+        elements = self._kin.elements(target)
+        if len(elements) != 1 or state.book.info(elements[0]).kind not in (TypeKind.STRUCT, TypeKind.UNION):
             return joined([])
-        pointer = state.book.pointer_to(number, state.layouts.pointer_size)
+        pointer = state.book.pointer_to(elements[0], state.layouts.pointer_size)
         every = blocks.astype(np.int32)
         good, bad = evidence(state, pointer, every, 0, True)
         every = every[(bad == 0) & (good > 0) & self._points_everywhere(every)]
         count = (state.room[every] // state.layouts.pointer_size).astype(np.int32)
-        return claims(every, pointer, How.POINTS_TO, Confidence.LIKELY, count=count)
+        trust = Confidence.POSSIBLE if self._kin.may_be_anything() else Confidence.LIKELY
+        return claims(every, pointer, How.POINTS_TO, trust, count=count)
 
     def _points_everywhere(self, blocks: NDArray[np.int32]) -> Mask:
         """Return which of the blocks, all of one size, hold nothing but pointers into blocks, and zeros."""
@@ -219,7 +222,9 @@ class ByTargets:
         local = state.layouts.local(np.maximum(codes, -1))
         kind, size = state.layouts.kind[local], state.layouts.size[local]
         is_struct = (kind == TypeKind.STRUCT) | (kind == TypeKind.UNION)
-        agrees = (codes == known[None, :]) & (codes >= 0) & (is_struct | (kind == TypeKind.POINTER))
+        agrees = ((codes == known[None, :]) & (codes >= 0) & (kind == TypeKind.POINTER)) | (
+            is_struct & self._led_to(codes, target, offset)
+        )
         fitting = is_struct & (known < 0) & (offset == 0) & fits(room[None, :], size, state.layouts.overhead)
         order = np.argsort(target, kind="stable")
         text = np.zeros(len(target), np.bool_)
@@ -241,6 +246,18 @@ class ByTargets:
         explained = agrees | fitting | text_pointers | (roomy & ~clash)
         telling = agrees | text_pointers
         return total, agrees.sum(axis=1), telling.sum(axis=1), explained.sum(axis=1), (roomy & ~clash).sum(axis=1)
+
+    def _led_to(self, codes: NDArray[np.int32], target: NDArray[np.int32], offset: NDArray[np.uint32]) -> Mask:
+        """Return where an edge leads to just what the code says, or to one that a larger object has there."""
+        state = self._state
+        pairs = np.stack((state.type[target].astype(np.int64), offset.astype(np.int64) - state.part[target]))
+        pairs, which = np.unique(pairs, axis=1, return_inverse=True)
+        found = np.zeros(codes.shape, np.bool_)
+        for index, (number, place) in enumerate(pairs.T.tolist()):
+            if number >= 0:
+                here = which.reshape(-1) == index
+                found[:, here] = np.isin(codes[:, here], state.embedded.at(number, place))
+        return found
 
     def _grown(self, codes: NDArray[np.int32], target: NDArray[np.int32], room: Numbers) -> tuple[Mask, Mask]:
         """Return where an edge's target has just the room for a struct with a flexible array and some elements of it,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
+from collections.abc import Iterable
 
 from gdbheap.analysis.types.fits import least_room
 from gdbheap.lazy import np
@@ -23,6 +24,7 @@ class Embedded:
         self._direct: dict[int, list[tuple[int, int]]] | None = None
         self._rooms: dict[int, list[int]] = {}
         self._known: dict[int, tuple[tuple[int, int], ...]] = {}
+        self._at: dict[tuple[int, int], tuple[int, ...]] = {}
 
     def holders(self, number: int) -> tuple[tuple[int, int], ...]:
         """Return (struct, offset in it) of all that hold the type, however deep."""
@@ -42,6 +44,22 @@ class Embedded:
     def begins_with(self, number: int, other: int) -> bool:
         """Whether objects of type `number` begin with one of `other`."""
         return number == other or any(holder == number and not offset for holder, offset in self.holders(other))
+
+    def at(self, number: int, offset: int) -> tuple[int, ...]:
+        """Return the structs that begin at the offset of objects of a type, the outermost first: itself at 0, its base
+        classes and members."""
+        key = number, offset
+        if key not in self._at:
+            found: dict[int, None] = {}
+            inner: Iterable[tuple[int, int]] = (key,)
+            for _ in range(_DEEPEST):
+                inner = [(each, place) for each, place in inner if 0 <= place < self._book.info(each).size]
+                found.update((each, None) for each, place in inner if not place)
+                inner = [
+                    (part, place - begin) for each, place in inner for part, begin in self._parts(self._book.info(each))
+                ]
+            self._at[key] = tuple(found)
+        return self._at[key]
 
     def _found(self, number: int) -> tuple[tuple[int, int], ...]:
         if self._direct is None:

@@ -17,6 +17,7 @@ from gdbheap.analysis.types.cookies import counted_arrays
 from gdbheap.analysis.types.data_blocks import data_blocks
 from gdbheap.analysis.types.held_arrays import held_arrays
 from gdbheap.analysis.types.libstdcxx import lay_out_buffers
+from gdbheap.analysis.types.kin_arrays import settle_arrays
 from gdbheap.analysis.types.lone_texts import lone_texts
 from gdbheap.analysis.types.lost_objects import lost_objects
 from gdbheap.analysis.types.one_container import one_container
@@ -45,7 +46,7 @@ Pass = Callable[[TypedWords], Claims]
 # So often passes are gone through: each round but the last finds something new.
 _MOST_ROUNDS = 4096
 # Guesses lead to new ones, so often at most.
-_MOST_GUESSES = 8
+_MOST_GUESSES = 12
 
 
 def find_types(
@@ -101,7 +102,7 @@ def _fill(state: TypingState) -> None:
         propagation.follow(register_words(state, [r for r in state.roots if local and r.word is not None]))
         _settle(state, propagation, passes)
     by_targets, static_brothers, static_targets = ByTargets(state), StaticBrothers(state), StaticTargets(state)
-    for _ in range(_MOST_GUESSES):
+    for rounds in range(_MOST_GUESSES):
         # (What follows from this is no guess: it comes before those.)
         told_by_statics = propagation.believe(static_targets.find())
         if told_by_statics:
@@ -110,7 +111,7 @@ def _fill(state: TypingState) -> None:
         told = np.zeros(len(state), np.bool_)
         if words is not None:
             told[words.target] = True
-        found = propagation.believe(joined(list(lost_objects(state))))
+        found = propagation.believe(lost_objects(state, rounds))
         found += told_by_statics + propagation.believe(static_brothers.find())
         found += propagation.believe(brothers(state)) + propagation.believe(by_targets.find(told))
         if not found:
@@ -118,6 +119,7 @@ def _fill(state: TypingState) -> None:
         if not found:
             break
         _settle(state, propagation, passes)
+    settle_arrays(state)
     words = propagation.waiting()
     if words is not None:
         propagation.believe(data_blocks(state, words))

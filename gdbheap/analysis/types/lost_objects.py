@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.types.block_types import Confidence, How
-from gdbheap.analysis.types.claims import Claims, claims
+from gdbheap.analysis.types.claims import Claims, claims, joined
 from gdbheap.analysis.types.container_signs import Signs
 from gdbheap.analysis.types.containers import containers_in
 from gdbheap.analysis.types.evidence import evidence
@@ -30,11 +30,32 @@ _MOST_TYPES = 64
 _VALUES = ("std::pair<", "std::tuple<")
 # What a type must have in its favour, and more than the next best.
 _ENOUGH, _MARGIN = 2, 1
+# So often what lies in others waits for them.
+_ROUNDS_OUTSIDE = 4
 
 
-def lost_objects(state: TypingState) -> Iterator[Claims]:
-    """Yield claims of blocks without a type: the best type of each size that goes with all its containers. What goes
-    with none is not asked again: its own words do not change."""
+def lost_objects(state: TypingState, rounds: int) -> Claims:
+    """Return claims of blocks without a type: the best type of each size that goes with all its containers. In the
+    first rounds what others of them point to is left out: what those are tells it better."""
+    told = joined(list(_told(state)))
+    return _outermost(state, told) if rounds < _ROUNDS_OUTSIDE else told
+
+
+def _outermost(state: TypingState, told: Claims) -> Claims:
+    """Return the claims of blocks that none of the others points to, but those that they point to themselves; all
+    where each has one."""
+    graph, mine = state.graph, np.zeros(len(state), np.bool_)
+    mine[told.block] = True
+    edges = np.flatnonzero(mine[graph.source] & mine[graph.target] & (graph.source != graph.target))
+    source, target = graph.source[edges].astype(np.int64), graph.target[edges].astype(np.int64)
+    onward = ~np.isin((source << 32) | target, (target << 32) | source)
+    mine[target[onward]] = False
+    kept = mine[told.block]
+    return told.at(kept) if kept.any() else told
+
+
+def _told(state: TypingState) -> Iterator[Claims]:
+    """Yield the claims. What goes with none is not asked again: its own words do not change."""
     unknown = np.flatnonzero((state.type < 0) & ~state.no_object)
     rooms, count = np.unique(state.room[unknown], return_counts=True)
     kinds, sizes = state.book.kinds_and_sizes()

@@ -60,8 +60,21 @@ def _fitting(state: TypingState, words: TypedWords) -> tuple[NDArray[np.int64], 
     known = state.type[target]
     whole = (offset == 0) & ((known == pointee) | ((known < 0) & (state.room[target] >= size)))
     exact = whole & ((known >= 0) | fits(state.room[target], size, state.layouts.overhead) | (kind == 0))
+    other = np.flatnonzero(is_struct & ~whole & (known >= 0))
+    whole[other] = _are_parts(state, pointee[other], target[other], offset[other])
     fitting = np.where(is_struct, exact | (whole & (size > 0)), True)
     return total, np.bincount(which, fitting, len(words)).astype(np.int64)
+
+
+def _are_parts(
+    state: TypingState, pointee: NDArray[np.int32], target: NDArray[np.int32], offset: NDArray[np.uint32]
+) -> NDArray[np.bool_]:
+    """Return which of the words lead to such a part of a larger object: a base class of it, its first member."""
+    inside = offset.astype(np.int64) - state.part[target]
+    triples = np.stack((state.type[target].astype(np.int64), pointee.astype(np.int64), inside))
+    kinds, row = np.unique(triples, axis=1, return_inverse=True)
+    found = np.array([part in state.embedded.at(known, place) for known, part, place in kinds.T.tolist()], np.bool_)
+    return found[row.reshape(-1)] if len(found) else np.zeros(len(target), np.bool_)
 
 
 def _pointee(state: TypingState, number: int) -> int:

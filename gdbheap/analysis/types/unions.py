@@ -13,6 +13,7 @@ from gdbheap.analysis.types.slots import MIXED
 from gdbheap.analysis.types.tag import Pool
 from gdbheap.analysis.types.tags import by_tags, rows_told, tagged_part
 from gdbheap.analysis.types.typing_state import TypingState
+from gdbheap.analysis.types.variants import held_by_variants, variant_in
 from gdbheap.analysis.types.words import NO_SLOT, TypedWords, joined_words
 from gdbheap.lazy import np
 
@@ -46,7 +47,12 @@ def unions(state: TypingState, waiting: TypedWords) -> TypedWords | None:
     found = []
     for (struct, offset), (slots, kinds) in list(groups.items())[:_MOST_UNIONS]:
         here = words.at(np.isin(words.slot, slots))
-        found += list(_resolved(state, here, struct, offset, kinds[:_MOST_KINDS]))
+        variant = variant_in(state.book, struct)
+        held = held_by_variants(state, here, offset, variant) if variant is not None else None
+        if held is not None:
+            found.append(held)
+        if variant is None:
+            found += list(_resolved(state, here, struct, offset, kinds[:_MOST_KINDS]))
     return joined_words(found) if found else None
 
 
