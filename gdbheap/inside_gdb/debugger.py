@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from gdbheap.process.process import Process
     from gdbheap.process.recording import Recording, Sampling
     from gdbheap.process.stop import Stop
-    from gdbheap.types.local_variable import LocalVariable
+    from gdbheap.types.local_variable import LocalVariable, ToldType
 
 
 class GdbDebugger:
@@ -65,6 +65,11 @@ class GdbDebugger:
         from gdbheap.inside_gdb.local_variables import local_variables  # kept out of gdb's start
 
         return local_variables(process)
+
+    def types_in_function(self, process: Process, address: int) -> tuple[ToldType, ...]:
+        from gdbheap.inside_gdb.local_variables import types_in_function  # kept out of gdb's start
+
+        return types_in_function(address)
 
     def frames(self, process: Process, lwp: int | None, most: int) -> tuple[Frame, ...]:
         return backtrace.frames(lwp, process, most)

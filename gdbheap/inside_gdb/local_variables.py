@@ -18,6 +18,8 @@ from gdbheap.types.local_variable import POINTER_TO, LocalVariable, ToldType
 _MOST_THREADS = 256
 _MOST_FRAMES = 64
 _MOST_SYMBOLS = 512
+# So many places of a function are asked for the blocks that they are in.
+_MOST_PLACES = 64
 _MOST_VARIABLES = 20_000
 _MOST_MEMBERS = 32
 _DEEPEST = 16
@@ -39,6 +41,37 @@ def local_variables(process: Process) -> tuple[LocalVariable, ...]:
         if selected is None:
             return ()
         return tuple(islice(_of_threads(selected, process.pointer_size), _MOST_VARIABLES))
+
+
+def types_in_function(address: int) -> tuple[ToldType, ...]:
+    """Return the types of the variables and arguments of the function that begins at an address."""
+    found: dict[ToldType, None] = {}
+    try:
+        block: gdb.Block | None = gdb.block_for_pc(address)
+        while block is not None and block.superblock is not None and not block.superblock.is_static:
+            block = block.superblock
+        if block is None or block.start != address or block.is_static or block.is_global:
+            return ()
+        # (gdb tells of a block what it is in, not what is in it.)
+        step = max((block.end - block.start) // _MOST_PLACES, 1)
+        for place in range(block.start, block.end, step):
+            for symbol in _symbols_at(place):
+                told = None if symbol.type is None else told_type(symbol.type)
+                if told is not None:
+                    found[told] = None
+    except (gdb.error, RuntimeError, ValueError, TypeError):
+        pass
+    return tuple(found)
+
+
+def _symbols_at(place: int) -> Iterator[gdb.Symbol]:
+    """Yield the variables of the function's blocks that an address of code is in."""
+    block: gdb.Block | None = gdb.block_for_pc(place)
+    while block is not None and not block.is_static and not block.is_global:
+        for symbol in islice(block, _MOST_SYMBOLS):
+            if symbol.is_variable or symbol.is_argument:
+                yield symbol
+        block = block.superblock
 
 
 def _of_threads(selected: gdb.InferiorThread, pointer_size: int) -> Iterator[LocalVariable]:

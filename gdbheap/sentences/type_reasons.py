@@ -35,6 +35,7 @@ def reason(names: BlockNames, block: int) -> str:
         How.ARRAY: f"{leads} points to it, and it has room for several",
         How.VTABLE: "its vtable",
         How.CONTAINER: f"it belongs to a container of the C++ library ({leads})",
+        How.CALLBACK: f"{role or leads} points to it, and a function beside that has a variable of this type",
         How.SIBLING_ROLE: f"{role or leads} points to it, and elsewhere to such blocks",
         How.POINTS_TO: "it points where this type's members point, and has its size",
         How.SAME_CALL: "blocks of its size and shape, which point where it does, are of this type",

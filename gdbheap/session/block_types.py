@@ -41,10 +41,14 @@ def labelled_types(target: Target, chosen: NDArray[np.bool_] | None) -> BlockTyp
 def plain_types(target: Target) -> BlockTypes:
     """Return the types without labels, for what asks no block's name."""
     from gdbheap.analysis.types.find_types import find_types  # kept out of gdb's start
+    from gdbheap.analysis.types.typing_state import TypeSources
+    from gdbheap.session.function_types import types_in_function
 
     held = pointer_graph(target)
     catalogue, roots = joined_catalogue(target), typed_roots(target)
-    return target.keep(_TYPES, lambda _: find_types(target.process, held, catalogue, roots, lookup(target)))
+    functions = types_in_function(target, catalogue)
+    sources = TypeSources(target.process, catalogue, tuple(roots), lookup(target), functions)
+    return target.keep(_TYPES, lambda _: find_types(sources, held))
 
 
 def types_are_known(target: Target) -> bool:

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
     from gdbheap.process.recording import Recording, Sampling
     from gdbheap.process.stop import Stop
     from gdbheap.types.links import Link
-    from gdbheap.types.local_variable import LocalVariable
+    from gdbheap.types.local_variable import LocalVariable, ToldType
 
 
 class TypedMemory(Protocol):
@@ -81,6 +81,10 @@ class Debugger(Protocol):
 
     def local_variables(self, process: Process) -> tuple[LocalVariable, ...]:
         """Return the variables and arguments of all threads' frames (the innermost of each) that may hold pointers."""
+
+    def types_in_function(self, process: Process, address: int) -> tuple[ToldType, ...]:
+        """Return the types of the variables and arguments of the function that begins at an address of code, those of
+        its inner blocks among them; () where nothing is known of it."""
 
     def frames(self, process: Process, lwp: int | None, most: int) -> tuple[Frame, ...]:
         """Return the innermost `most` frames of a thread (None: the selected one), the innermost first; () where it

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
     from gdbheap.report.progress import Progress
     from gdbheap.session.debugger import Debugger
     from gdbheap.types.catalogue import Catalogue
-    from gdbheap.types.local_variable import LocalVariable
+    from gdbheap.types.local_variable import LocalVariable, ToldType
 
 T = TypeVar("T")
 
@@ -210,6 +210,10 @@ class Target:
     def local_variables(self) -> tuple[LocalVariable, ...]:
         """Return the variables and arguments of all threads' frames (the innermost of each) that may hold pointers."""
         return self._debugger.local_variables(self.process)
+
+    def types_in_function(self, address: int) -> tuple[ToldType, ...]:
+        """Return the types of the variables and arguments of the function that begins at an address of code."""
+        return self._debugger.types_in_function(self.process, address)
 
     def frame_at(self, address: int) -> Frame:
         """Return what is known of the function that an address of code lies in, as a frame (of level 0, with no stack

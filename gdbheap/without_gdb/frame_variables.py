@@ -11,7 +11,7 @@ from gdbheap.elf.elf_reader import UNPARSABLE
 from gdbheap.elf.unwind.expression import MemoryPlace
 from gdbheap.process.named_address import StackPlace
 from gdbheap.process.process import Process, Thread
-from gdbheap.types.local_variable import LocalVariable
+from gdbheap.types.local_variable import LocalVariable, ToldType
 from gdbheap.without_gdb.stacks import Stacks
 
 _MOST_THREADS = 256
@@ -25,6 +25,19 @@ def local_variables(process: Process, stacks: Stacks) -> tuple[LocalVariable, ..
     """Return those of the innermost frames of every thread that may hold pointers."""
     found = (each for thread in process.threads[:_MOST_THREADS] for each in _of_thread(thread, stacks))
     return tuple(islice(found, _MOST_VARIABLES))
+
+
+def types_in_function(address: int, stacks: Stacks) -> tuple[ToldType, ...]:
+    """Return the types of the variables and arguments of the function that begins at an address."""
+    found: dict[ToldType, None] = {}
+    for kind in islice(stacks.code.types_in_function(address), _MOST_VARIABLES):
+        try:
+            told = told_type(kind, stacks.code.anywhere)
+        except UNPARSABLE:
+            continue
+        if told is not None:
+            found[told] = None
+    return tuple(found)
 
 
 def _of_thread(thread: Thread, stacks: Stacks) -> Iterator[LocalVariable]:

@@ -20,9 +20,9 @@ from gdbheap.process.recording import Recording, Sampling
 from gdbheap.process.source_lines import source_lines
 from gdbheap.process.stop import Stop
 from gdbheap.process.system_calls import is_behind_system_call
-from gdbheap.types.local_variable import LocalVariable
+from gdbheap.types.local_variable import LocalVariable, ToldType
 from gdbheap.without_gdb.demangle import demangled
-from gdbheap.without_gdb.frame_variables import local_variables, stack_place
+from gdbheap.without_gdb.frame_variables import local_variables, stack_place, types_in_function
 from gdbheap.without_gdb.instructions import Instructions
 from gdbheap.without_gdb.named_values import NamedValues
 from gdbheap.without_gdb.stacks import Stacks
@@ -141,6 +141,9 @@ class Reader:
 
     def local_variables(self, process: Process) -> tuple[LocalVariable, ...]:
         return local_variables(process, self._stacks)
+
+    def types_in_function(self, process: Process, address: int) -> tuple[ToldType, ...]:
+        return types_in_function(address, self._stacks)
 
     def frames(self, process: Process, lwp: int | None, most: int) -> tuple[Frame, ...]:
         thread = self._thread(lwp)

@@ -45,6 +45,8 @@ class How(enum.IntEnum):
     """Its bytes tell."""
     APPENDED = 11
     """One of its pointers leads right behind where the type ends: to data made along with it."""
+    CALLBACK = 12
+    """A function beside the pointer to it has a variable of the type."""
 
     @property
     def label(self) -> str:

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from dataclasses import replace
 
-from gdbheap.analysis.objects.lookup import Lookup
 from gdbheap.analysis.pointers.pointer_graph import PointerGraph
 from gdbheap.analysis.types.appended_data import appended_data
 from gdbheap.analysis.types.bases import bases
 from gdbheap.analysis.types.block_types import BlockTypes, no_types
 from gdbheap.analysis.types.brothers import brothers
 from gdbheap.analysis.types.by_targets import ByTargets
+from gdbheap.analysis.types.callbacks import Callbacks
 from gdbheap.analysis.types.claims import Claims, joined
 from gdbheap.analysis.types.common_headers import common_headers
 from gdbheap.analysis.types.cookies import counted_arrays
 from gdbheap.analysis.types.data_blocks import data_blocks
 from gdbheap.analysis.types.held_arrays import held_arrays
-from gdbheap.analysis.types.libstdcxx import lay_out_buffers
 from gdbheap.analysis.types.kin_arrays import settle_arrays
+from gdbheap.analysis.types.libstdcxx import lay_out_buffers
 from gdbheap.analysis.types.lone_texts import lone_texts
 from gdbheap.analysis.types.lost_objects import lost_objects
 from gdbheap.analysis.types.one_container import one_container
@@ -36,10 +37,8 @@ from gdbheap.analysis.types.unions import unions
 from gdbheap.analysis.types.without_tags import without_tags
 from gdbheap.analysis.types.words import TypedWords
 from gdbheap.lazy import np
-from gdbheap.process.process import Process
-from gdbheap.types.catalogue import Catalogue
 from gdbheap.types.type_book import TypeBook
-from gdbheap.types.typed_root import RootKind, TypedRoot
+from gdbheap.types.typed_root import RootKind
 
 # A pass that looks at the words whose targets are not known yet.
 Pass = Callable[[TypedWords], Claims]
@@ -49,18 +48,13 @@ _MOST_ROUNDS = 4096
 _MOST_GUESSES = 12
 
 
-def find_types(
-    process: Process,
-    held: PointerGraph,
-    catalogue: Catalogue,
-    roots: Sequence[TypedRoot],
-    lookup: Lookup | None = None,
-) -> BlockTypes:
-    """Return what is known of every block, without labels (label_blocks.py has them); `lookup` tells symbols' names.
-    Ctrl-C keeps what is known by then."""
+def find_types(sources: TypeSources, held: PointerGraph) -> BlockTypes:
+    """Return what is known of every block, without labels (label_blocks.py has them). Ctrl-C keeps what is known by
+    then."""
+    catalogue, process = sources.catalogue, sources.process
     if not len(catalogue.types) or not len(held.blocks):
         return no_types(held.blocks.start, len(held.graph.source), catalogue)
-    sources = TypeSources(without_tags(process, held.blocks), catalogue, tuple(roots), lookup)
+    sources = replace(sources, process=without_tags(process, held.blocks))
     found = _found(sources, held)
     header = own_header(found, process.pointer_size)
     if header and not found.interrupted:
@@ -102,9 +96,11 @@ def _fill(state: TypingState) -> None:
         propagation.follow(register_words(state, [r for r in state.roots if local and r.word is not None]))
         _settle(state, propagation, passes)
     by_targets, static_brothers, static_targets = ByTargets(state), StaticBrothers(state), StaticTargets(state)
+    callbacks = Callbacks(state)
     for rounds in range(_MOST_GUESSES):
         # (What follows from this is no guess: it comes before those.)
         told_by_statics = propagation.believe(static_targets.find())
+        told_by_statics += propagation.believe(callbacks.find())
         if told_by_statics:
             _settle(state, propagation, passes)
         words = propagation.waiting()

@@ -31,7 +31,7 @@ class KinArrays:
         types = np.unique(state.type[target]).tolist()
         if not types or types[0] < 0:
             return ()
-        common = [each for each in state.embedded.at(types[0], 0)]
+        common = list(state.embedded.at(types[0], 0))
         for other in types[1:]:
             here = state.embedded.at(other, 0)
             common = [each for each in common if each in here]

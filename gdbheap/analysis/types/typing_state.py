@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.objects.lookup import Lookup
@@ -27,13 +28,15 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class TypeSources:
-    """What types are known from: the process's memory, its debug information, its typed roots, and `lookup`, which
-    tells symbols' names and classes (None: nobody does)."""
+    """What types are known from: the process's memory, its debug information, its typed roots, `lookup`, which tells
+    symbols' names and classes, and what tells the structs that a function's variables point to (None: nobody
+    does)."""
 
     process: Process
     catalogue: Catalogue
     roots: tuple[TypedRoot, ...]
     lookup: Lookup | None
+    types_in_function: Callable[[int], Sequence[int]] | None = None
 
 
 class TypingState:
@@ -57,6 +60,7 @@ class TypingState:
         self.layouts = layouts
         self.embedded = Embedded(book)
         self.roots = sources.roots
+        self.sources = sources
         self.lookup = sources.lookup
         # Classes, and the same with their virtual bases where they lie in whole objects (virtual_bases.py).
         self.completed: dict[int, int] = {}
@@ -136,7 +140,7 @@ class TypingState:
 
     def well_named(self) -> NDArray[np.bool_]:
         """Return which blocks are one object whose type others tell: what is only like it may go by that."""
-        guessed = np.isin(self.how, (How.POINTS_TO, How.SAME_CALL, How.SIBLING_ROLE, How.APPENDED))
+        guessed = np.isin(self.how, (How.POINTS_TO, How.SAME_CALL, How.SIBLING_ROLE, How.APPENDED, How.CALLBACK))
         found: NDArray[np.bool_] = (self.type >= 0) & self.whole & (self.count == 0) & ~guessed
         return found
 

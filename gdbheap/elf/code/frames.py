@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
@@ -11,7 +12,7 @@ from gdbheap.elf.code.lines import SourceLine, UnitLines
 from gdbheap.elf.code.scopes import FunctionScope, scopes_at
 from gdbheap.elf.code.tail_calls import tail_calls
 from gdbheap.elf.code.units import ModuleCode
-from gdbheap.elf.code.variables import FrameVariable, frame_base, static_variable, variables
+from gdbheap.elf.code.variables import FrameVariable, frame_base, static_variable, types_of_variables, variables
 from gdbheap.elf.debug_search import DebugSearch
 from gdbheap.elf.dies import constant_of
 from gdbheap.elf.elf_reader import UNPARSABLE
@@ -100,6 +101,13 @@ class CodeFrames:
             return list(variables(frame.scope, told.address, around, told.code.budget))
         except UNPARSABLE:
             return []
+
+    def types_in_function(self, address: int) -> Iterator[Any]:
+        """Yield the types of the variables and arguments of the function that begins at an address."""
+        told = self._at(address)
+        if told is not None:
+            with contextlib.suppress(*UNPARSABLE):
+                yield from types_of_variables(told.scopes[-1].entry, told.code.budget)
 
     def static_variable(self, frame: CodeFrame, name: str) -> FrameVariable | None:
         """Return a variable at the top of the unit that a frame is in, by the name it is declared with; `place` is None

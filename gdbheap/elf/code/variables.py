@@ -17,6 +17,8 @@ from gdbheap.lazy import dataclass
 _MOST_VARIABLES = 512
 _MOST_ENTRIES = 10_000
 _ARGUMENT, _VARIABLE = "DW_TAG_formal_parameter", "DW_TAG_variable"
+_BLOCKS = ("DW_TAG_lexical_block", "DW_TAG_inlined_subroutine")
+_MOST_DEPTH = 16
 _LISTS = ("DW_FORM_sec_offset", "DW_FORM_loclistx", "DW_FORM_data4", "DW_FORM_data8")
 
 
@@ -39,6 +41,15 @@ def variables(scope: FunctionScope, address: int, around: Surroundings, budget: 
                 found = _variable(die, address, around)
                 if found is not None:
                     yield found
+
+
+def types_of_variables(entry: Any, budget: Budget, depth: int = 0) -> Iterator[Any]:
+    """Yield the types of the variables of a function, those of its blocks and of what was inlined among them."""
+    for die in itertools.islice(children_of(entry, budget), _MOST_VARIABLES):
+        if die.tag in (_ARGUMENT, _VARIABLE):
+            yield next((kind for each in origins(die) if (kind := type_of(each)) is not None), None)
+        elif die.tag in _BLOCKS and depth < _MOST_DEPTH:
+            yield from types_of_variables(die, budget, depth + 1)
 
 
 def static_variable(unit: Any, name: str, around: Surroundings, budget: Budget) -> FrameVariable | None:

@@ -1,0 +1,119 @@
+"""What void * members hold, by the functions beside them: a callback, or a table of operations, is handed the pointer,
+and has variables of the type that it knows it by."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from gdbheap.analysis.types.block_types import Confidence, How
+from gdbheap.analysis.types.brothers import void_words
+from gdbheap.analysis.types.claims import Claims, claims, joined
+from gdbheap.analysis.types.evidence import oddities
+from gdbheap.analysis.types.fits import fits
+from gdbheap.analysis.types.readings import WRONG, reading
+from gdbheap.analysis.types.root_words import covering_roots, root_words
+from gdbheap.analysis.types.slots import VOID
+from gdbheap.analysis.types.tags import tagged_part
+from gdbheap.analysis.types.typing_state import TypingState
+from gdbheap.analysis.types.words import NO_SLOT, TypedWords, joined_words
+from gdbheap.lazy import np
+from gdbheap.process.columns.gather import gather_words
+from gdbheap.types.catalogue import TypeKind
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    Words = NDArray[np.uint64]
+
+TypesInFunction = Callable[[int], Sequence[int]]
+"""Returns the structs that variables and arguments of the function at an address point to."""
+
+# So many members, words of a struct, words of a table of operations, and functions are looked at.
+_MOST_MEMBERS = 256
+_MOST_WORDS = 32
+_MOST_OPERATIONS = 16
+_MOST_FUNCTIONS = 256
+
+
+class Callbacks:
+    """Remembers what functions have."""
+
+    def __init__(self, state: TypingState) -> None:
+        self._state, self._types_in = state, state.sources.types_in_function
+        self._types: dict[int, frozenset[int]] = {}
+
+    def find(self) -> Claims:
+        """Return claims of blocks without a type that void * members lead to."""
+        state = self._state
+        if self._types_in is None:
+            return joined([])
+        words = joined_words([void_words(state), root_words(state, state.roots, covering_roots(state, state.roots))])
+        words = words.at((words.code == VOID) & (words.slot != NO_SLOT) & (words.offset == 0))
+        words = words.at(state.type[words.target] < 0)
+        found = []
+        for slot in np.unique(words.slot).tolist()[:_MOST_MEMBERS]:
+            here = words.at(words.slot == slot)
+            found += list(self._of_member(slot, here.at(np.unique(here.target, return_index=True)[1])))
+        return joined(found)
+
+    def _of_member(self, slot: int, words: TypedWords) -> Iterator[Claims]:
+        """Yield claims of what the same member of several structs leads to."""
+        state, size = self._state, self._state.layouts.pointer_size
+        owner, word = state.layouts.owner(slot)
+        struct, offset = tagged_part(state.book, owner, word * size)
+        count = min(len(state.layouts.of(struct).codes), _MOST_WORDS)
+        beside = gather_words(state.process.memory, size, words.place - np.uint64(offset), count)
+        # (Which functions lie beside it, as a number for each of the structs.)
+        functions = [self._functions(row) for row in np.where(state.modules.hold(beside), beside, 0).tolist()]
+        kinds = {each: number for number, each in enumerate(dict.fromkeys(functions))}
+        which = np.array([kinds[each] for each in functions])
+        for each, number in kinds.items():
+            candidates = frozenset().union(*(self._known(function) for function in each)) - {struct, owner}
+            if candidates:
+                yield from self._best(sorted(candidates), words.at(which == number))
+
+    def _functions(self, row: list[int]) -> tuple[int, ...]:
+        """Return the functions that a struct's words lead to, itself or by a table of them."""
+        state, size = self._state, self._state.layouts.pointer_size
+        found: dict[int, None] = {}
+        for word in filter(None, row):
+            if state.code.hold(np.array([word], np.uint64))[0]:
+                found[word] = None
+            elif word % size == 0:
+                table = gather_words(state.process.memory, size, np.array([word], np.uint64), _MOST_OPERATIONS)[0]
+                found.update(dict.fromkeys(table[state.code.hold(table)].tolist()))
+        return tuple(found)
+
+    def _known(self, function: int) -> frozenset[int]:
+        if function not in self._types:
+            if len(self._types) >= _MOST_FUNCTIONS:
+                return frozenset()
+            book = self._state.book
+            told = {book.stripped(each) for each in self._types_in(function)} if self._types_in is not None else set()
+            self._types[function] = frozenset(each for each in told if book.info(each).kind is TypeKind.STRUCT)
+        return self._types[function]
+
+    def _best(self, candidates: list[int], words: TypedWords) -> Iterator[Claims]:
+        """Yield claims of the blocks that just one of the types goes with."""
+        scores = np.stack([self._score(number, words.target) for number in candidates])
+        alone = np.count_nonzero(scores > WRONG, axis=0) == 1
+        for row, number in enumerate(candidates):
+            here = words.at(alone & (scores[row] > WRONG))
+            yield claims(
+                here.target,
+                number,
+                How.CALLBACK,
+                Confidence.LIKELY,
+                parent=here.parent,
+                parent_place=here.place,
+            )
+
+    def _score(self, number: int, blocks: NDArray[np.int32]) -> NDArray[np.int64]:
+        state, layout = self._state, self._state.layouts.of(number)
+        scores = reading(state, number, blocks)
+        as_large = fits(state.room[blocks], np.full(len(blocks), layout.size), state.layouts.overhead)
+        as_large |= (layout.flexible >= 0) & (state.room[blocks] >= max(layout.flexible, 0))
+        ordered, which = np.unique(blocks, return_inverse=True)
+        odd = oddities(state, number, ordered)[which.reshape(-1)] > 0
+        return np.where(as_large & ~odd, scores, WRONG)
