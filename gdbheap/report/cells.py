@@ -17,7 +17,20 @@ RIGHT = frozenset({"address", "size", "bytes", "count", "number", "share"})
 def cell_texts(format: str, cells: Iterable[Any]) -> list[str]:
     """Return cells of one format as text, safe to print; None is UNKNOWN, ABSENT is blank."""
     text = _FORMATS[format]
+    if text is _text:
+        cells = list(cells)
+        if _are_printable(cells):
+            return cells
     return [UNKNOWN if cell is None else "" if cell is ABSENT else text(cell) for cell in cells]
+
+
+def _are_printable(cells: list[Any]) -> bool:
+    """Whether all are texts that are shown as they are."""
+    try:
+        together = "".join(cells)
+    except TypeError:
+        return False
+    return together.isascii() and together.isprintable()
 
 
 def _size(value: Any) -> str:

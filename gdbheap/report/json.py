@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from json.encoder import encode_basestring_ascii
 from typing import Any
 
 from gdbheap.process.address import Address
@@ -113,7 +114,7 @@ def _integer(value: Any) -> str:
 
 
 def _text(value: Any) -> str:
-    return json.dumps(printable(str(value)))
+    return encode_basestring_ascii(printable(str(value)))
 
 
 _CONVERTERS: dict[str, Callable[[Any], str]] = {

@@ -14,20 +14,24 @@ from gdbheap.report.paint import Paint, plain
 from gdbheap.report.printable import display_width
 from gdbheap.report.report import Column, Line, Table, Tokened
 
+# No printable text has it.
+_BETWEEN = "\0"
+
 
 def table_lines(table: Table, width: int | None, paint: Paint) -> Iterator[str]:
-    """Yield the lines of a table, each with its line end; none where it has no rows. Goes over the rows twice, keeping
-    none."""
+    """Yield the lines of a table, each with its line end; none where it has no rows. Goes over the rows once where
+    nothing is painted, and keeps their cells as text; else twice, keeping none."""
     if not len(table.displayed):
         return
     columns = [column for column in table.columns if column.shown]
-    widths = _widths(table, columns)
+    texts = _Texts(columns, paint)
+    widths = texts.widths(table)
     layout = laid_out(columns, widths, width) if any(widths) else laid_out(columns, widths, None)
     if any(widths):
         yield from _headings(layout, paint)
-    for cells, lines in displayed_blocks(table):
+    for cells, tokens, lines in texts.blocks(table):
         row = 0
-        for row, text in enumerate(_rows(layout, cells, paint), 1):
+        for row, text in enumerate(_rows(layout, cells, tokens, paint), 1):
             yield from (line_text(line, width, paint) for line in lines.get(row - 1, ()))
             yield text
         yield from (line_text(line, width, paint) for line in lines.get(row, ()))
@@ -41,13 +45,48 @@ def _left_out(columns: Sequence[Column], layout: list[list[Placed]]) -> str:
     return ", ".join(heading_of(column) for number, column in enumerate(columns) if number not in there)
 
 
-def _widths(table: Table, columns: Sequence[Column]) -> list[int]:
-    """Return the width of what is in each column; all 0 where every row is a Line."""
-    widths = [0] * len(columns)
-    for cells, _ in displayed_blocks(table):
-        for place, column in enumerate(columns):
-            widths[place] = max(widths[place], _widest(cell_texts(column.format, cells[place])))
-    return widths
+class _Texts:
+    """The cells of a table as text. To make them may take long, and they are wanted twice: to see how wide they are,
+    and to be shown. They are kept as one text for many cells."""
+
+    def __init__(self, columns: Sequence[Column], paint: Paint) -> None:
+        self._columns = columns
+        self._keeps = paint is plain
+        self._kept: list[tuple[list[str], int, dict[int, list[Line]]]] = []
+
+    def widths(self, table: Table) -> list[int]:
+        """Return the width of what is in each column; all 0 where every row is a Line."""
+        widths = [0] * len(self._columns)
+        for cells, lines in displayed_blocks(table):
+            texts = self._of(cells)
+            widths = [max(width, _widest(column)) for width, column in zip(widths, texts)]
+            if self._keeps:
+                self._kept.append(([_BETWEEN.join(column) for column in texts], len(cells[0]), lines))
+        return widths
+
+    def blocks(self, table: Table) -> Iterator[tuple[list[list[str]], list[list[str]], dict[int, list[Line]]]]:
+        """Yield the texts of some thousand rows at a time, by column, what each is to the palette, and the lines that
+        stand before a row; once."""
+        if self._keeps:
+            self._kept.reverse()
+            while self._kept:
+                kept, count, lines = self._kept.pop()
+                texts = [column.split(_BETWEEN) if count else [] for column in kept]
+                yield texts, [[""] * count] * len(texts), lines
+            return
+        for cells, lines in displayed_blocks(table):
+            texts = self._of(cells)
+            yield texts, [_tokens(*each) for each in zip(self._columns, cells, texts)], lines
+
+    def _of(self, cells: Sequence[Any]) -> list[list[str]]:
+        return [cell_texts(column.format, each) for column, each in zip(self._columns, cells)]
+
+
+def _tokens(column: Column, cells: Sequence[Any], texts: Sequence[str]) -> list[str]:
+    """Return what each cell is to the palette."""
+    if column.token == "state":
+        return [f"state.{text}" for text in texts]
+    return [cell.token if isinstance(cell, Tokened) else column.token for cell in cells]
 
 
 def _widest(texts: list[str]) -> int:
@@ -69,12 +108,14 @@ def _headings(layout: list[list[Placed]], paint: Paint) -> Iterator[str]:
             yield from (f"{indent}{GAP.join(texts).rstrip(' ')}\n" for texts in zip(*cells))
 
 
-def _rows(layout: list[list[Placed]], cells: list[Any], paint: Paint) -> Iterator[str]:
-    """Yield each row, with its line ends."""
+def _rows(layout: list[list[Placed]], cells: list[list[str]], tokens: list[list[str]], paint: Paint) -> Iterator[str]:
+    """Yield each row, with its line ends; `tokens` are what its cells are to the palette."""
     lines = []
     for indent, line in zip(_indents(), layout):
         starts = accumulate((each.width + len(GAP) for each in line), initial=len(indent))
-        columns = [_column(each, cells[each.number], paint, start) for each, start in zip(line, starts)]
+        columns = [
+            _column(each, (cells[each.number], tokens[each.number]), paint, start) for each, start in zip(line, starts)
+        ]
         joined = (GAP.join(texts).rstrip(" ") for texts in zip(*columns))
         # (What would be a blank line below a row is none.)
         lines.append([f"{indent}{text}\n" if text or not indent else "" for text in joined])
@@ -87,15 +128,12 @@ def _indents() -> Iterator[str]:
         yield INDENT
 
 
-def _column(placed: Placed, cells: Sequence[Any], paint: Paint, start: int) -> list[str]:
-    """Return the cells of a column as they stand in it; those of a wrapped one have line ends, and go on at `start`."""
-    texts, column, cut = cell_texts(placed.column.format, cells), placed.column, placed.cut
+def _column(placed: Placed, cells: tuple[list[str], list[str]], paint: Paint, start: int) -> list[str]:
+    """Return the cells of a column (texts, tokens) as they stand in it; those of a wrapped one have line ends, and go
+    on at `start`."""
+    (texts, tokens), cut = cells, placed.cut
     if cut is not None:
         texts = [cut(text, placed.width) for text in texts]
-    if column.token == "state":
-        tokens = [f"state.{text}" for text in texts]
-    else:
-        tokens = [cell.token if isinstance(cell, Tokened) else column.token for cell in cells]
     if placed.is_wrapped:
         return [_wrapped(text, placed.width, token, paint, start) for text, token in zip(texts, tokens)]
     return _padded(texts, placed, tokens, paint)

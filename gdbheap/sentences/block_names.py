@@ -45,6 +45,13 @@ class BlockNames:
         """Return the block that holds the address, or None."""
         return self._blocks.find(address)
 
+    def holding(self, addresses: NDArray[np.uint64]) -> NDArray[np.intp]:
+        """Return the block that holds each address, -1 where none does."""
+        found = self._blocks.starts.before(addresses)
+        held = found >= 0
+        held[held] = addresses[held] < self._blocks.end[found[held]]
+        return np.where(held, found, -1)
+
     def at(self, address: int) -> str:
         """Return the name of the block that holds the address; "" where there is none, or it has none."""
         block = self._blocks.find(address)

@@ -6,23 +6,27 @@ from collections.abc import Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
-from gdbheap.analysis.addresses.preview import preview
-from gdbheap.glibc.chunk_table import FREE_STATES, PREV_INUSE, Chunk, ChunkTable, State
+from gdbheap.analysis.addresses.previews import previews
+from gdbheap.glibc.chunk_table import FREE_STATES, PREV_INUSE, ChunkTable, State
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.glibc.naming import arena_name, flag_letters, place_at
 from gdbheap.interface.limit import left_out, limit_of
 from gdbheap.lazy import np
+from gdbheap.process.address_space import without
 from gdbheap.process.ahead import Ahead
+from gdbheap.process.columns.ranges import Ranges
 from gdbheap.process.intervals import Intervals
 from gdbheap.process.named_address import NamedAddress
 from gdbheap.report.report import ABSENT, Line
 from gdbheap.sentences.block_names import BlockNames
+from gdbheap.sentences.names_of_many import NO_NAME, NamesOfMany, SaidName
 from gdbheap.session.target import Target
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 _STATES = tuple(state.label for state in State)
+_IN_USE = int(State.IN_USE)
 _FREE = frozenset(int(state) for state in FREE_STATES)
 # Rows that are turned into Python's objects at a time.
 _BLOCK = 1 << 14
@@ -39,7 +43,8 @@ class ChunkRows(Sequence[Sequence[Any]]):
         self.view = target.heap()
         self.names = names
         self.table = table
-        self._preview = _Previews(target, self.view, names).of if with_preview else lambda _: ABSENT
+        self._names = None if names is None else NamesOfMany(names)
+        self._previews = _Previews(target, self.view) if with_preview else None
 
     def __len__(self) -> int:
         return len(self.table)
@@ -58,23 +63,33 @@ class ChunkRows(Sequence[Sequence[Any]]):
     def of(self, chosen: slice | NDArray[np.intp]) -> Iterator[Sequence[Any]]:
         """Yield rows out of columns turned into lists at once: an element of an array alone costs as much as the
         rest of a row."""
+        table = self.table.take(chosen)
         header = self.view.layout.header
-        for chunk in _lists(self.table.take(chosen)):
-            address, size, flags, state, arena = chunk
+        contents = [""] * len(table) if self._previews is None else self._previews.of(table)
+        columns = (table.address, table.size, table.flags, table.state, table.arena)
+        for address, size, flags, state, arena, name, content in zip(
+            *(each.tolist() for each in columns), self._names_of(table), contents
+        ):
             place = place_at(self.view, address) if state in _FREE else ""
             label, letters = _STATES[state], flag_letters(flags)
             cells = address, address + header, size, label, arena_name(arena), bool(flags & PREV_INUSE), letters, place
-            kind = self._type(address + header) if state == State.IN_USE else (ABSENT, ABSENT)
-            yield (*cells, *kind, self._preview(chunk))
+            kind = (name.type, name.confidence) if state == _IN_USE else (ABSENT, ABSENT)
+            yield (*cells, *kind, self._preview(name.text, content))
 
-    def _type(self, mem: int) -> tuple[str | None, str | None]:
-        """Return the type of a block and how sure it is."""
-        return (None, None) if self.names is None else self.names.type_at(mem)
+    def _names_of(self, table: ChunkTable) -> list[SaidName]:
+        """Return what the blocks are called; the others have no name."""
+        names = [NO_NAME] * len(table)
+        if self._names is not None:
+            live = np.flatnonzero(table.state == _IN_USE)
+            mems = table.address[live] + np.uint64(self.view.layout.header)
+            for row, name in zip(live.tolist(), self._names.at(mems)):
+                names[row] = name
+        return names
 
-
-def _lists(table: ChunkTable) -> Iterator[tuple[int, int, int, int, int]]:
-    columns = (table.address, table.size, table.flags, table.state, table.arena)
-    return zip(*(each.tolist() for each in columns))
+    def _preview(self, name: str, content: str) -> Any:
+        if self._previews is None:
+            return ABSENT
+        return f"{name}  {content}" if name else content
 
 
 class DisplayedChunks(Sequence[Any]):
@@ -109,21 +124,24 @@ class DisplayedChunks(Sequence[Any]):
 class _Previews:
     """What chunks hold, in a few words."""
 
-    def __init__(self, target: Target, view: HeapView, names: BlockNames | None) -> None:
-        self._layout, self._names = view.layout, names
+    def __init__(self, target: Target, view: HeapView) -> None:
+        self._layout = view.layout
         self._memory = Ahead(target.process.memory)
-        self._heaps = Intervals((each.start, each.end, None) for arena in view.arenas for each in arena.regions)
+        regions = [(each.start, each.end) for arena in view.arenas for each in arena.regions]
+        self._heaps = Intervals((start, end, None) for start, end in regions)
         self._symbol_at = lru_cache(_MOST_SYMBOLS)(target.symbol_at)
+        space, heaps = target.process.address_space, sorted(regions)
+        mapped = [part for vma in space for part in without(vma.start, vma.end, heaps)]
+        # Where mappings are not told, a name may be anywhere.
+        self._mapped = Ranges(mapped) if space.known else None
 
-    def of(self, cells: tuple[int, int, int, int, int]) -> str:
-        """Return that of the chunk of these cells of the table."""
-        address, size, flags, state, arena = cells
-        chunk = Chunk(address, size, flags, State(state), arena)
-        contents = preview(self._memory, self._layout, chunk, self._symbol_of)
-        name = ""
-        if self._names is not None and chunk.state is State.IN_USE:
-            name = self._names.at(address + self._layout.header)
-        return f"{name}  {contents}" if name else contents
+    def of(self, table: ChunkTable) -> list[str]:
+        """Return those of the chunks of the table."""
+        return previews(self._memory, self._layout, table, self._symbol_of, self._may_be_named)
+
+    def _may_be_named(self, words: NDArray[np.uint64]) -> NDArray[np.bool_]:
+        large: NDArray[np.bool_] = words > np.uint64(0xFFFF)
+        return large if self._mapped is None else large & self._mapped.hold(words)
 
     def _symbol_of(self, address: int) -> NamedAddress | None:
         """Return the symbol that an address is in: of what malloc gave, there is none, and gdb would look long."""

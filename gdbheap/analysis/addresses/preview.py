@@ -9,9 +9,9 @@ from gdbheap.glibc.walk.links import demangle
 from gdbheap.process.memory import WORD_FORMATS, Memory, Words
 from gdbheap.process.symbols import SymbolAt
 
-_TEXT_BYTES = 48
-_SHORTEST_TEXT = 4
-_WORDS = 3
+TEXT_BYTES = 48
+SHORTEST_TEXT = 4
+WORDS = 3
 _PRINTABLE = bytes(range(0x20, 0x7F))
 
 
@@ -30,15 +30,19 @@ def preview(memory: Memory, layout: Layout, chunk: Chunk, symbol_at: SymbolAt) -
 
 def _links(memory: Memory, layout: Layout, chunk: Chunk) -> str:
     mem = chunk.address + layout.header
-    fd, bk = Words(memory, layout.pointer_size).read_many(mem, 2)
-    if chunk.state in (State.TCACHE, State.FASTBIN):
+    return links(layout, chunk.state, mem, *Words(memory, layout.pointer_size).read_many(mem, 2))
+
+
+def links(layout: Layout, state: int, mem: int, fd: int, bk: int) -> str:
+    """Return what is said of the links of a free chunk."""
+    if state in (State.TCACHE, State.FASTBIN):
         following = demangle(mem, fd, layout)
         return f"fd={fd:#x}" if following == fd else f"fd={fd:#x} (={following:#x})"
     return f"fd={fd:#x} bk={bk:#x}"
 
 
 def _contents(memory: Memory, layout: Layout, chunk: Chunk, symbol_at: SymbolAt) -> str:
-    size = max(min(chunk.size - layout.pointer_size, _TEXT_BYTES), 0) // layout.pointer_size * layout.pointer_size
+    size = max(min(chunk.size - layout.pointer_size, TEXT_BYTES), 0) // layout.pointer_size * layout.pointer_size
     data = memory.read(chunk.address + layout.header, size)
     text = leading_text(data)
     if text and not _is_pointer(memory, data, layout.pointer_size):
@@ -47,7 +51,7 @@ def _contents(memory: Memory, layout: Layout, chunk: Chunk, symbol_at: SymbolAt)
     if not any(words):
         return "zeros"
     shown = []
-    for word in words[:_WORDS]:
+    for word in words[:WORDS]:
         symbol = symbol_at(word) if word > 0xFFFF else None
         shown.append(f"{word:#x} <{symbol}>" if symbol else f"{word:#x}")
     return " ".join(shown)
@@ -70,6 +74,6 @@ def leading_text(data: bytes) -> str:
     short to be text."""
     end = len(data) - len(data.lstrip(_PRINTABLE))
     ends_well = end == len(data) or data[end] in b"\0\n\r\t"
-    if end < _SHORTEST_TEXT or not ends_well:
+    if end < SHORTEST_TEXT or not ends_well:
         return ""
     return f'"{data[:end].decode("ascii")}"' + ("…" if end == len(data) else "")

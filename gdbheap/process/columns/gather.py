@@ -20,7 +20,14 @@ def gather_words(
 ) -> NDArray[np.uint64]:
     """Return `count` consecutive words from each address, as rows of an array; an address whose words cannot all be
     read gives a row of zeros, and so does one that is no multiple of `word`. `addresses` must ascend."""
-    found = np.zeros((len(addresses), count), np.uint64)
+    return gather_known(memory, pointer_size, addresses, count)[0]
+
+
+def gather_known(
+    memory: Memory, pointer_size: int, addresses: NDArray[np.uint64], count: int = 1
+) -> tuple[NDArray[np.uint64], NDArray[np.bool_]]:
+    """Return the same, and for which addresses the words were read."""
+    found, known = np.zeros((len(addresses), count), np.uint64), np.zeros(len(addresses), np.bool_)
     buffer = memoryview(bytearray(BLOCK))
     for start, end in _groups(addresses, BLOCK - count * pointer_size):
         here = addresses[start:end]
@@ -29,13 +36,14 @@ def gather_words(
         try:
             memory.read_into(base, buffer[:size])
         except MemoryFault:
-            _one_by_one(memory, pointer_size, addresses, found, range(start, end))
+            _one_by_one(memory, pointer_size, (addresses, found, known), range(start, end))
             continue
         words = np.frombuffer(buffer, np.dtype(f"u{pointer_size}"), size // pointer_size)
         rows = (here - np.uint64(base)).astype(np.int64)
         aligned = rows % pointer_size == 0
         found[start:end][aligned] = words[rows[aligned, None] // pointer_size + np.arange(count)]
-    return found
+        known[start:end] = aligned
+    return found, known
 
 
 def _groups(addresses: NDArray[np.uint64], most: int) -> list[tuple[int, int]]:
@@ -55,8 +63,12 @@ def _groups(addresses: NDArray[np.uint64], most: int) -> list[tuple[int, int]]:
 
 
 def _one_by_one(
-    memory: Memory, pointer_size: int, addresses: NDArray[np.uint64], found: NDArray[np.uint64], rows: range
+    memory: Memory,
+    pointer_size: int,
+    columns: tuple[NDArray[np.uint64], NDArray[np.uint64], NDArray[np.bool_]],
+    rows: range,
 ) -> None:
+    addresses, found, known = columns
     for row in rows:
         try:
             data = memory.read(int(addresses[row]), found.shape[1] * pointer_size)
@@ -64,3 +76,4 @@ def _one_by_one(
             continue
         if int(addresses[row]) % pointer_size == 0:
             found[row] = np.frombuffer(data, np.dtype(f"u{pointer_size}"))
+            known[row] = True
