@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from gdbheap.analysis.types.libcxx import is_libcxx_node
 from gdbheap.analysis.types.libstdcxx import node_kind
 from gdbheap.analysis.types.slots import CODE, INTEGER, MIXED, PLAIN, VOID, VTABLE
 from gdbheap.analysis.types.typing_state import TypingState
@@ -146,7 +147,7 @@ def _agreement(
     value = np.where(fitting, 1, 0)
     value[is_kin(state, known, code)] = _AGREES
     # (The first and the last node of the C++ library's lists and trees lead to the container itself.)
-    if node_kind(state.book, code) is None:
+    if node_kind(state.book, code) is None and not is_libcxx_node(state.book, code):
         # (Where an array ends many keep a pointer.)
         at_end = (offset > 0) & (offset.astype(np.int64) % max(info.size, 1) == 0)
         value[(room < info.size) & ~at_end] = -1

@@ -18,6 +18,7 @@ from gdbheap.analysis.types.cookies import counted_arrays
 from gdbheap.analysis.types.data_blocks import data_blocks
 from gdbheap.analysis.types.held_arrays import held_arrays
 from gdbheap.analysis.types.kin_arrays import settle_arrays
+from gdbheap.analysis.types.libcxx import lay_out_shared
 from gdbheap.analysis.types.libstdcxx import lay_out_buffers
 from gdbheap.analysis.types.lone_texts import lone_texts
 from gdbheap.analysis.types.lost_objects import lost_objects
@@ -67,6 +68,7 @@ def find_types(sources: TypeSources, held: PointerGraph) -> BlockTypes:
 def _found(sources: TypeSources, held: PointerGraph, header: int = 0) -> BlockTypes:
     book = TypeBook(sources.catalogue)
     lay_out_buffers(book)
+    lay_out_shared(book)
     layouts = Layouts(book, sources.process.pointer_size, LAYOUT_RULES, header)
     state = TypingState(sources, held, book, layouts)
     interrupted = held.interrupted

@@ -12,12 +12,14 @@ from dataclasses import replace
 
 from gdbheap.analysis.objects.closures import template_arguments
 from gdbheap.analysis.types.slots import BYTES, SlotTarget
+from gdbheap.lazy import regex
 from gdbheap.types.catalogue import NONE, Catalogue, Member, MemberKind, TypeInfo, TypeKind
 from gdbheap.types.type_book import TypeBook
 from gdbheap.types.type_names import size_of
 
 _BUFFERS = ("__gnu_cxx::__aligned_membuf<", "__gnu_cxx::__aligned_buffer<")
 _INTERNAL = ("std::_", "__gnu_cxx::", "__gnu_debug::", "__cxxabiv1::")
+_INLINE = regex(r"^std::(?:__cxx11|__1)::")
 OWN_TEXT = 16
 """The bytes of a std::string's own buffer."""
 _LISTS = ("std::__cxx11::list<", "std::list<")
@@ -84,7 +86,7 @@ def value_of(book: TypeBook, number: int) -> tuple[int, int]:
 
 def is_internal(book: TypeBook, number: int) -> bool:
     """Whether a type is the library's own, which no program allocates by that name, or only as a node."""
-    name = book.info(number).name.replace("std::__cxx11::", "std::", 1)
+    name = _INLINE.sub("std::", book.info(number).name, 1)
     return name.startswith(_INTERNAL) or (name.startswith("std::") and "::_" in name.rpartition(">")[2])
 
 

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from gdbheap.analysis.types.claims import Claims
 from gdbheap.analysis.types.functions import function_claims
+from gdbheap.analysis.types.libcxx import libcxx_targets
 from gdbheap.analysis.types.libstdcxx import container_targets
 from gdbheap.analysis.types.slots import LayoutRule
 from gdbheap.analysis.types.typing_state import TypingState
@@ -25,7 +26,7 @@ ClaimRule = Callable[[TypingState], Iterable[Claims]]
 DeadRule = Callable[[TypingState], "NDArray[np.bool_]"]
 
 # What lies in some words of a type: asked for each type once, the first that answers counts.
-LAYOUT_RULES: tuple[LayoutRule, ...] = (container_targets,)
+LAYOUT_RULES: tuple[LayoutRule, ...] = (container_targets, libcxx_targets)
 # Before all else: what blocks say themselves (vtables).
 FIRST_CLAIMS: tuple[ClaimRule, ...] = (vtable_claims, function_claims)
 # When typed pointers have told all: called again as long as it says anything new.

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.types.block_types import How
+from gdbheap.analysis.types.libcxx import has_string
 from gdbheap.analysis.types.texts import is_text
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.lazy import np
@@ -81,6 +82,12 @@ def named_shapes(
         end = np.cumsum(degree)
         chosen = before[end] - before[end - degree] > 0
         blocks, shape = blocks[chosen], shape[chosen]
+    # (Whatever has one of libc++'s strings points to text from the middle of that, many values do.)
+    one = np.flatnonzero(np.diff(state.begin)[blocks] == 1)
+    vague = [each for each in np.unique(state.type[blocks[one]]).tolist() if has_string(state.book, each)]
+    chosen = np.ones(len(blocks), np.bool_)
+    chosen[one] = ~np.isin(state.type[blocks[one]], vague)
+    blocks, shape = blocks[chosen], shape[chosen]
     values, which = np.unique(shape, return_inverse=True)
     low, high = np.full(len(values), np.iinfo(np.int32).max), np.full(len(values), -1)
     np.minimum.at(low, which, state.type[blocks])

@@ -25,6 +25,8 @@ PADDING, PLAIN, INTEGER, VOID, CODE, VTABLE, MIXED, BYTES = range(-1, -9, -1)
 _MOST_WORDS = 1 << 14
 _MOST_IN_ALL = 1 << 22
 _DEEPEST = 32
+# libc++'s std::optional has a letter in place of its value where it has none: that is no other kind of word.
+_NOTHING = "__null_state_"
 
 
 @dataclass(frozen=True)
@@ -198,7 +200,7 @@ class Layouts:
             if member.kind is MemberKind.VTABLE:
                 self._put(number, codes, member.offset // self.pointer_size, np.array([VTABLE], np.int32), False)
                 continue
-            if member.kind is MemberKind.VIRTUAL_BASE:
+            if member.kind is MemberKind.VIRTUAL_BASE or member.name == _NOTHING:
                 continue
             inner = self._of(member.type, depth + 1)
             if self._is_letter(member.type):

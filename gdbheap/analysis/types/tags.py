@@ -48,14 +48,16 @@ def tagged_part(book: TypeBook, number: int, offset: int) -> tuple[int, int]:
         if info.kind is not TypeKind.STRUCT:
             break
         found = number, offset
-        inner = next(
+        # (An empty base class lies where something else does.)
+        inner = max(
             (
                 each
                 for each in info.members
                 if each.kind in (MemberKind.FIELD, MemberKind.BASE)
                 and each.offset <= offset < each.offset + book.size(each.type)
             ),
-            None,
+            key=lambda each: book.size(each.type),
+            default=None,
         )
         if inner is None:
             break
