@@ -15,6 +15,9 @@ import os
 import re
 import signal
 import sys
+from collections.abc import Callable
+from operator import attrgetter
+from reprlib import recursive_repr
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
@@ -91,7 +94,41 @@ def _complete(made: type[Any]) -> None:
         options = _put_off.pop(each, None)
         if options is not None:
             type.__delattr__(each, "__init__")
-            dataclasses.dataclass(**options)(each)
+            if options == {"frozen": True}:
+                _make_frozen(each)
+            else:
+                dataclasses.dataclass(**options)(each)
+
+
+def _make_frozen(made: type[Any]) -> None:
+    """dataclasses.dataclass(frozen=True), the methods that need no code of their own for each class made without any:
+    to compile it is what a dataclass costs."""
+    own = dict(made.__dict__)
+    dataclasses.dataclass(frozen=True, repr=False, eq=False)(made)
+    members = dataclasses.fields(made)
+    compared = _values_of([each.name for each in members if each.compare])
+    hashed = _values_of([each.name for each in members if (each.compare if each.hash is None else each.hash)])
+
+    def is_equal(self: Any, other: Any) -> Any:
+        return compared(self) == compared(other) if other.__class__ is self.__class__ else NotImplemented
+
+    methods = {"__repr__": _repr, "__eq__": is_equal, "__hash__": lambda self: hash(hashed(self))}
+    for name, method in methods.items():
+        # (A class with an __eq__ has None for its __hash__.)
+        if own.get(name) is None:
+            setattr(made, name, method)
+
+
+@recursive_repr()
+def _repr(self: Any) -> str:
+    shown = (f"{each.name}={getattr(self, each.name)!r}" for each in dataclasses.fields(self) if each.repr)
+    return f"{self.__class__.__qualname__}({', '.join(shown)})"
+
+
+def _values_of(names: list[str]) -> Callable[[Any], Any]:
+    if len(names) > 1:
+        return attrgetter(*names)
+    return lambda made: tuple(getattr(made, name) for name in names)
 
 
 class _LazyPattern:

@@ -72,7 +72,38 @@ def test_a_dataclass_that_is_put_off_is_one_when_the_first_is_made():
     assert [each.name for each in fields(made)] == ["number", "names"]
     assert replace(made, number=5) == Both(5, ("a",)) and repr(made).endswith("Both(number=3, names=('a',))")
     assert Base(1) == Base(1) and isinstance(made, Base)
+    assert made != (3, ("a",)) and Base(1) != Both(1) and Both(1) != Base(1)
     with pytest.raises(FrozenInstanceError):
         made.number = 4
     with pytest.raises(TypeError):
         Both()
+
+
+def test_methods_of_its_own_are_kept_and_fields_may_be_left_out_of_them():
+    @dataclass(frozen=True)
+    class Odd:
+        """Its own text and equality."""
+
+        number: int
+
+        def __repr__(self) -> str:
+            return "odd"
+
+        def __eq__(self, other: object) -> bool:
+            return isinstance(other, Odd) and self.number % 2 == other.number % 2
+
+    @dataclass(frozen=True)
+    class Partly:
+        """A member that does not count, and one that is not shown."""
+
+        name: str
+        cache: list[int] = field(default_factory=list, compare=False, repr=False)
+
+    @dataclass(frozen=True)
+    class Nothing:
+        """No member at all."""
+
+    assert repr(Odd(3)) == "odd" and Odd(1) == Odd(3) != Odd(2) and hash(Odd(1)) == hash(Odd(1))
+    assert Partly("a", [1]) == Partly("a") != Partly("b") and len({Partly("a", [1]), Partly("a")}) == 1
+    assert repr(Partly("a")).endswith("Partly(name='a')")
+    assert Nothing() == Nothing() and len({Nothing(), Nothing()}) == 1 and repr(Nothing()).endswith("Nothing()")
