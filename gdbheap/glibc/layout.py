@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import field
+from functools import cached_property
 
 from gdbheap.lazy import dataclass
 from gdbheap.machine.machine import Machine
@@ -79,17 +80,17 @@ class Layout:
     missing: Mapping[str, Fact] = field(default_factory=dict)
     notes: tuple[Fact, ...] = ()
 
-    @property
+    @cached_property
     def pointer_size(self) -> int:
         """8 or 4 bytes."""
         return self.machine.pointer_size
 
-    @property
+    @cached_property
     def min_size(self) -> int:
         """MINSIZE: the smallest chunk."""
         return 4 * self.pointer_size
 
-    @property
+    @cached_property
     def header(self) -> int:
         """From a chunk's address to its mem: prev_size and size."""
         return 2 * self.pointer_size

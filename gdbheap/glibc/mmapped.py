@@ -182,11 +182,11 @@ def _aligned_inside(process: Process, layout: Layout, outer: MmappedChunk, end: 
 def _aligned_places(layout: Layout, outer: MmappedChunk) -> Iterator[int]:
     """Yield where a chunk that memalign made of this one may be, by ascending alignment: inside of it, for its header
     is as it was when malloc made it, whatever mremap has done since."""
-    alignment = 2 * layout.alignment
+    alignment, header, least = 2 * layout.alignment, layout.header, layout.min_size
     while alignment < outer.end - outer.start:
-        first = -(-(outer.address + layout.header) // alignment) * alignment - layout.header
+        first = -(-(outer.address + header) // alignment) * alignment - header
         yield first
-        if first - outer.address < layout.min_size:
+        if first - outer.address < least:
             yield first + alignment
         alignment *= 2
 

@@ -192,6 +192,52 @@ u64 gdbheap_follow(const i32 *next, u64 count, i64 row, i32 *rows) {
   return 0;
 }
 
+/* What reach.py's _narrow() says: go on from the nodes in `queue`, of which `told[0]` are there and `room` fit, and give
+ * every node that has no owner (-1) that of the one it is reached from. The targets of a node are those from its
+ * `begin` to the next one's. Ends when more than `wide` nodes wait, or after `longest`, or with none left; then told[0]
+ * are in the queue, told[1] are done, and told[2] says if it was long. */
+void gdbheap_narrow(const i64 *begin, const i32 *targets, i32 *owner, u64 count, i32 *queue, u64 room, u64 wide,
+                    u64 longest, u64 *told) {
+  u64 length = told[0], done = 0, walked = 0;
+  told[2] = 0;
+  while (done < length) {
+    u64 node = (u64)queue[done++];
+    if (node >= count)
+      break;
+    i64 at = begin[node], end = begin[node + 1];
+    i32 mine = owner[node];
+    while (end - at == 1) {
+      u64 only = (u64)targets[at];
+      if (only >= count || owner[only] != -1) {
+        at = end;
+        break;
+      }
+      owner[only] = mine;
+      at = begin[only], end = begin[only + 1];
+      if (++walked > longest) {
+        queue[--done] = (i32)only;
+        told[2] = 1;
+        goto out;
+      }
+    }
+    for (; at < end; at++) {
+      u64 target = (u64)targets[at];
+      if (target < count && owner[target] == -1 && length < room) {
+        owner[target] = mine;
+        queue[length++] = (i32)target;
+      }
+    }
+    if (length - done > wide)
+      break;
+    if (done > longest) {
+      told[2] = 1;
+      break;
+    }
+  }
+out:
+  told[0] = length, told[1] = done;
+}
+
 /* Fill `buffer` with `size` bytes from `address` on, which lie in the pages from `touched` on (a byte for each, the
  * first of them holding `address`): those that the process has touched are read from `file`, others are zeros. Returns
  * how many bytes are filled: fewer where a read failed. */

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_LOOPS = ("chain", "sieve", "fill", "before", "edges", "follow", "read_pages")
+_LOOPS = ("chain", "sieve", "fill", "before", "edges", "follow", "narrow", "read_pages")
 
 
 # Less is not worth loading the kernel for: so many words or addresses take numpy a fraction of a millisecond.
@@ -51,9 +51,16 @@ class CompiledLoops:
         import ctypes
 
         self._ctypes = ctypes
-        (self._chain, self._sieve, self._fill, self._before, self._edges, self._follow, self._read_pages) = (
-            getattr(library, f"gdbheap_{name}") for name in _LOOPS
-        )
+        (
+            self._chain,
+            self._sieve,
+            self._fill,
+            self._before,
+            self._edges,
+            self._follow,
+            self._narrow,
+            self._read_pages,
+        ) = (getattr(library, f"gdbheap_{name}") for name in _LOOPS)
         word, address, number = ctypes.c_uint64, ctypes.c_void_p, ctypes.c_int64
         self._chain.argtypes = (address, word, word, word, word, address, word, address)
         self._sieve.argtypes = (address, word, word, ctypes.c_uint32, word, address, address, address)
@@ -62,9 +69,10 @@ class CompiledLoops:
         self._edges.argtypes = (address, address, word, address, address, word, address)
         self._follow.argtypes = (address, word, number, address)
         self._read_pages.argtypes = (ctypes.c_int, word, address, word, ctypes.c_char_p, word)
-        for loop in (self._chain, self._sieve, self._follow, self._read_pages):
+        for loop in (self._chain, self._sieve, self._follow, self._narrow, self._read_pages):
             loop.restype = word
-        for loop in (self._fill, self._before, self._edges):
+        self._narrow.argtypes = (address, address, address, word, address, word, word, word, address)
+        for loop in (self._narrow, self._fill, self._before, self._edges):
             loop.restype = None
 
     def chain(
@@ -140,6 +148,27 @@ class CompiledLoops:
         into = self._ctypes.c_char.from_buffer(buffer)
         done: int = self._read_pages(file, address, self._ctypes.addressof(into), len(buffer), touched, page_size)
         return done
+
+    def narrow(
+        self,
+        graph: tuple[NDArray[np.int64], NDArray[np.int32]],
+        front: NDArray[np.int32] | NDArray[np.intp],
+        owner: NDArray[np.int32],
+        ends: tuple[int, int],
+    ) -> tuple[NDArray[np.int32], bool]:
+        """Go on node by node, as reach.py has it, in a graph (begins and targets) until more than ends[0] nodes wait or
+        ends[1] are done; return the nodes that wait, and if it has been long."""
+        begin, target = graph
+        count = len(owner)
+        assert len(begin) == count + 1 and begin[0] >= 0 and begin[-1] <= len(target)
+        queue = np.empty(count + len(front), np.int32)
+        queue[: len(front)] = front
+        told = np.array([len(front), 0, 0], np.uint64)
+        self._narrow(
+            pointer(begin), pointer(target), pointer(owner), count, pointer(queue), len(queue), *ends, pointer(told)
+        )
+        length, done, is_long = told.tolist()
+        return queue[done:length].copy(), bool(is_long)
 
     def follow(self, following: NDArray[np.int32], row: int) -> NDArray[np.int32] | None:
         """Return the rows of a list from `row` to the one with no next (-1); None where it loops."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
+from functools import cached_property
 
 from gdbheap.lazy import dataclass
 
@@ -47,12 +48,12 @@ class VMA:
     def executable(self) -> bool:
         return self.permissions[2] == "x"
 
-    @property
+    @cached_property
     def shared(self) -> bool | None:
         """Whether writes are seen by others; None where the source (a core) does not say."""
         return {"s": True, "p": False}.get(self.permissions[3])
 
-    @property
+    @cached_property
     def is_file(self) -> bool:
         """Whether a file stands behind the pages."""
         return self.path.startswith("/") or self.inode != 0

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Literal
 
 from gdbheap.lazy import dataclass
 from gdbheap.process.memory import Memory
 
 # malloc_state, the largest that is asked for, takes 2 KiB. A file may claim anything.
 MAX_STRUCT = 1 << 16
+
+_FORMATS: Mapping[int, Literal["B", "H", "I", "Q"]] = {1: "B", 2: "H", 4: "I", 8: "Q"}
 
 
 @dataclass(frozen=True)
@@ -73,4 +76,6 @@ class StructValue:
         field = self.struct[member]
         step = field.item_size
         data = self.data[field.offset : field.offset + field.size]
+        if step in _FORMATS and len(data) % step == 0:
+            return memoryview(data).cast(_FORMATS[step]).tolist()
         return [int.from_bytes(data[i : i + step], "little") for i in range(0, len(data), step)]

@@ -8,6 +8,8 @@ import numpy as np
 import pytest
 
 from gdbheap.allocators.blocks import Blocks
+from gdbheap.analysis.pointers import reach
+from gdbheap.analysis.pointers.adjacency import Adjacency
 from gdbheap.analysis.pointers.graph import PointerFilter, _edges
 from gdbheap.analysis.pointers.pointer_scan import Bounds
 from gdbheap.glibc.walk.free_lists import _follow
@@ -119,6 +121,31 @@ def test_lists_are_followed_to_their_end_or_not_at_all(monkeypatch, following, r
     plain, fast = both(monkeypatch, lambda: _follow(np.array(following, np.int32), row))
     assert (plain is None) == (fast is None)
     assert plain is None or plain.tolist() == fast.tolist()
+
+
+@pytest.mark.parametrize("seed", range(8))
+def test_a_narrow_front_goes_on_as_the_plain_loop_does(monkeypatch, seed):
+    random_one = random.Random(seed)
+    count = random_one.choice((3, 40, 2000, 60_000))
+    lists = random_one.random() < 0.5
+    source = np.sort(np.array([random_one.randrange(count) for _ in range(count if lists else 3 * count)], np.int32))
+    if lists:
+        source = np.arange(count - 1, dtype=np.int32)
+    target = np.array([random_one.randrange(count) for _ in range(len(source))], np.int32)
+    if lists and random_one.random() < 0.5:
+        target = source + np.int32(1)
+    front = np.array(random_one.sample(range(count), min(count, 2)), np.int32)
+    monkeypatch.setattr(reach, "_LONG", random_one.choice((1, 50, 1 << 14)))
+    monkeypatch.setattr(reach, "_WIDE", random_one.choice((1, 10, 256)))
+
+    def go_on():
+        owner = np.full(count, -1, np.int32)
+        owner[front] = front
+        waiting, is_long = reach._narrow(Adjacency(count, source, target), front, owner)
+        return waiting.tolist(), is_long, owner.tolist()
+
+    plain, fast = both(monkeypatch, go_on)
+    assert plain == fast
 
 
 @pytest.mark.parametrize("lead", [3, 1 << 30, (1 << 31) - 1, -5])

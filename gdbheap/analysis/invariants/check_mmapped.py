@@ -82,23 +82,29 @@ def _check_aligned(heap: CheckedHeap, outer: _Mapping) -> Iterator[Finding]:
     layout = heap.layout
     if outer.address != first_chunk_after(outer.start, layout):
         return
-    alignment = 2 * layout.alignment
+    alignment, header, size = 2 * layout.alignment, layout.header, layout.pointer_size
     seen = {outer.address}
+    # Most of the places lie in the first page: it is read once.
+    try:
+        page = heap.words.read_many(outer.start, layout.page_size // size)
+    except MemoryFault:
+        page = memoryview(b"").cast("Q")
     while alignment < outer.end - outer.start:
-        address = -(-(outer.address + layout.header) // alignment) * alignment - layout.header
+        address = -(-(outer.address + header) // alignment) * alignment - header
         alignment *= 2
         if address in seen or address >= outer.end:
             continue
         seen.add(address)
+        index = (address - outer.start) // size
         try:
-            prev_size, raw = heap.words.read_many(address, 2)
+            prev_size, raw = page[index : index + 2] if index + 2 <= len(page) else heap.words.read_many(address, 2)
         except MemoryFault:
             continue
-        size = outer.end - address - (layout.mmapped_overhead or 0) | IS_MMAPPED
+        whole = outer.end - address - (layout.mmapped_overhead or 0) | IS_MMAPPED
         offset = address - outer.start
-        if prev_size == offset and raw != size:
-            yield _header(heap, address, "size", raw, size)
-        elif raw == size and prev_size != offset:
+        if prev_size == offset and raw != whole:
+            yield _header(heap, address, "size", raw, whole)
+        elif raw == whole and prev_size != offset:
             yield _header(heap, address, "prev_size", prev_size, offset)
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from gdbheap.allocators.blocks import Blocks
@@ -80,11 +80,7 @@ def read_pointer_graph(
         else read_graph(process.memory, blocks, machine, progress, sieve)
     )
     interrupted |= graph.interrupted
-    registers = []
-    for index, register in enumerate(roots.registers):
-        target = blocks.find(register.value)
-        if target is not None:
-            registers.append((index, target, register.value - int(blocks.start[target])))
+    registers = list(_into_blocks(blocks, roots.registers))
     missing = process.kind == "core" and bool(unread or graph.unread)
     blind = missing or interrupted or too_far > 0 or not process.address_space.known
     dtvs = find_thread_vectors(process.memory, graph.head, from_roots, machine.pointer_size)
@@ -92,3 +88,14 @@ def read_pointer_graph(
     return PointerGraph(
         blocks, graph, roots, from_roots, tuple(registers), unread, blind, dtvs, interrupted, hidden, gone
     )
+
+
+def _into_blocks(blocks: Blocks, registers: Sequence[RootRegister]) -> Iterator[tuple[int, int, int]]:
+    """Yield those of the registers that point into a block: its index, the block, and the offset in that."""
+    # (What cannot be an address is none of a block's, as 0 is.)
+    values = np.array([each.value if 0 <= each.value < 1 << 64 else 0 for each in registers], np.uint64)
+    target = blocks.starts.before(values)
+    rows = np.flatnonzero(target >= 0)
+    rows = rows[values[rows] < blocks.end[target[rows]]]
+    offset = values[rows] - blocks.start[target[rows]]
+    yield from zip(rows.tolist(), target[rows].tolist(), offset.tolist())

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from gdbheap.analysis.pointers.adjacency import MORE, NONE, Adjacency
 from gdbheap.analysis.pointers.chains import shortened
+from gdbheap.kernel.kernel import kernel, suits
 from gdbheap.lazy import np
 
 if TYPE_CHECKING:
@@ -78,9 +79,13 @@ def _wide_step(graph: Adjacency, front: Indices, owner: NDArray[np.int32]) -> ND
 def _narrow(graph: Adjacency, front: Indices, owners: NDArray[np.int32]) -> tuple[NDArray[np.int32], bool]:
     """Go on node by node until all is reached, or the front is wide again, or it has been _LONG; return that front,
     and if it has been."""
+    long = max(_LONG, graph.count >> 4)
+    fast = kernel(graph.count)
+    if fast is not None and suits(graph.begin, graph.target, owners):
+        return fast.narrow((graph.begin, graph.target), front, owners, (2 * _WIDE, long))
     begin, targets, owner = graph.begin.data, graph.target.data, owners.data
     queue: list[int] = front.tolist()
-    walked, long = 0, max(_LONG, graph.count >> 4)
+    walked = 0
     # The list grows while it is gone through.
     for done, node in enumerate(queue, 1):
         at, end, mine = begin[node], begin[node + 1], owner[node]

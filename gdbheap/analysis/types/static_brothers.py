@@ -13,6 +13,7 @@ from gdbheap.analysis.types.static_words import words_into
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.analysis.types.words import NO_SLOT, slots_at
 from gdbheap.lazy import np
+from gdbheap.process.columns.distinct import codes_of
 from gdbheap.types.catalogue import TypeKind
 
 if TYPE_CHECKING:
@@ -29,9 +30,7 @@ class StaticBrothers:
         self._state = state
         ranges = [(vma.start, vma.end) for vma in state.process.address_space if vma.is_file]
         self._block, self._place, word = words_into(state, ranges)
-        key = np.stack((state.room[self._block].astype(np.uint64), self._place.astype(np.uint64), word))
-        _, which = np.unique(key, axis=1, return_inverse=True)
-        self._key: NDArray[np.int64] = which.reshape(-1).astype(np.int64)
+        self._key = codes_of(state.room[self._block], self._place, word)
 
     def find(self) -> Claims:
         """Return claims of the blocks that have no type yet."""
