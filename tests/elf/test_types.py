@@ -206,3 +206,29 @@ def test_variables_in_functions_name_their_function(tmp_path, flags):
         ("mine", "app::function"),
         ("app::Cache::only", ""),
     }
+
+
+SCOPED = """
+namespace app {
+template <class T> struct Signal { struct Slot { Slot *next; T *who; }; Slot *first; };
+class Widget { struct Inner { long a, b; }; Inner *inner; Signal<int> signal; public: long id; };
+}
+app::Widget widget;
+app::Signal<int>::Slot slot;
+int main() { return widget.id != 0 || slot.next; }
+"""
+
+
+@pytest.mark.parametrize("flags", ["-gdwarf-4", "-gdwarf-5", "-gdwarf-5 -gsplit-dwarf"])
+def test_structs_in_units_of_their_own_have_their_whole_names(tmp_path, flags):
+    (tmp_path / "scoped.cc").write_text(SCOPED)
+    words = ["g++", "-g", *flags.split(), "-fdebug-types-section", "scoped.cc", "-o", "scoped"]
+    subprocess.run(words, check=True, cwd=tmp_path)
+    catalogue = scan_files([str(tmp_path / "scoped")], NOWHERE)[0]
+    sizes = {each.name: each.size for each in catalogue.types if each.kind is TypeKind.STRUCT}
+    assert sizes == {
+        "app::Signal<int>": 8,
+        "app::Signal<int>::Slot": 16,
+        "app::Widget": 24,
+        "app::Widget::Inner": 16,
+    }

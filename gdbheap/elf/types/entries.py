@@ -160,10 +160,10 @@ class Entries:
     def _struct(self, plan: Plan, values: Values, at: int, scope: Scope) -> Scope:
         name, size = self._name(plan, values), values[plan.size]
         origin = values[plan.origin]
-        if name:
-            name = scope.prefix + name
-        elif origin is not None and plan.forms["origin"] == FormMeaning.IN_UNIT:
-            name = self._declared.get(origin, "")
+        # (What is declared in its namespace may be defined outside, as in units of one type.)
+        is_defined = origin is not None and plan.forms["origin"] == FormMeaning.IN_UNIT
+        told = self._declared.get(origin, "") if is_defined else ""
+        name = told or (scope.prefix + name if name else "")
         declared = values[plan.declared] or size is None
         if declared:
             self._declared[at - self._unit.offset] = name

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
 # Raise it whenever what is read out of the files, or the form it is kept in, changes.
-VERSION = 2
+VERSION = 3
 _MAGIC = b"gdbheap's types\n"
 _MOST_FILES, _MOST_SIZE = 32, 64 << 20
 _MOST_INFLATED = 400 << 20

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib
 import struct
 import zlib
 from collections.abc import Mapping
@@ -13,6 +12,7 @@ from elftools.elf.elffile import ELFFile
 
 from gdbheap.elf.elf_facts import build_id_in
 from gdbheap.elf.opened_elf import data_of, open_elf
+from gdbheap.elf.types.zstd import inflated
 from gdbheap.lazy import dataclass
 
 # Debug information of more than this, inflated, is not read.
@@ -104,28 +104,13 @@ def _inflated(section: Any, size: int) -> bytes:
     head = section.structs.Elf_Chdr.sizeof()
     (kind,) = struct.unpack_from("<I", raw)
     if kind == _ZSTD:
-        return _zstd(raw[head:], size, section.name)
+        return inflated(raw[head:], size, section.name)
     return _zlib(raw[head:], size)
 
 
 def _zlib(raw: bytes, size: int) -> bytes:
     # To zlib a bound of 0 is none.
     found = zlib.decompressobj().decompress(raw, size) if size else b""
-    if len(found) != size:
-        raise ELFError("it is compressed, and not to the size that it claims")
-    return found
-
-
-def _zstd(raw: bytes, size: int, name: str) -> bytes:
-    """Inflate what Python itself can from 3.14 on."""
-    try:
-        zstd = importlib.import_module("compression.zstd")
-    except ImportError:
-        raise ELFError(f"its {name} is compressed with zstd, which Python reads from 3.14 on") from None
-    try:
-        found = bytes(zstd.ZstdDecompressor().decompress(raw, size)) if size else b""
-    except zstd.ZstdError as error:
-        raise ELFError(str(error)) from error
     if len(found) != size:
         raise ELFError("it is compressed, and not to the size that it claims")
     return found
