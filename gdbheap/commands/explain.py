@@ -14,7 +14,6 @@ from gdbheap.glibc.heap_view import HeapView
 from gdbheap.interface.command import Argument, Command
 from gdbheap.lazy import dataclass
 from gdbheap.process.address import Address
-from gdbheap.process.live.touched import touched_spans
 from gdbheap.process.process import Process
 from gdbheap.report.report import Facts, GivesWay, Line, Next, Prose, Report, Table
 from gdbheap.report.rows import column, columns_of
@@ -182,7 +181,7 @@ def _pointers(target: Target, heap: HeapView | None, address: int) -> Iterator[A
     chunk = heap.chunk_at(address) if heap is not None else None
     if heap is None or chunk is None or not (chunk.state is State.IN_USE or chunk.state.is_free):
         # Half of all registers hold a small number.
-        registers = _registers(target.process, address, address + 1) if address >= NULL_ZONE else []
+        registers = _registers(target.process, address) if address >= NULL_ZONE else []
         if registers:
             words = f"{_some(registers)} (for memory, see `heap search {address:#x}`)"
             yield AddressFact("pointers", _count(registers), words, _facts(registers))
@@ -216,7 +215,7 @@ def _dangling_fact(target: Target, heap: HeapView, chunk: Chunk) -> AddressFact:
 
 def _holders(target: Target, heap: HeapView, chunk: Chunk) -> list[NamedPlace]:
     """Return the places of those that point into a block in use, as `heap owners` has them."""
-    from gdbheap.analysis.leaks.owners import holders_of
+    from gdbheap.analysis.pointers.who_points import holders_of
 
     large = is_large(target)
     blocks = target.heap().blocks() if large else pointer_graph(target).blocks
@@ -230,15 +229,15 @@ def _holders(target: Target, heap: HeapView, chunk: Chunk) -> list[NamedPlace]:
 def _dangling(target: Target, heap: HeapView, chunk: Chunk) -> list[NamedPlace]:
     """Return the places: the registers and words in use that point into a free chunk; malloc's own links are none
     of them."""
-    from gdbheap.analysis.pointers.search import Values, find_words, searched_ranges
+    from gdbheap.analysis.pointers.who_points import pointers_into
 
-    process = target.process
-    low, high = chunk.address + heap.layout.header, chunk.end
-    held = pointer_graph(target)
-    places = _registers(process, low, high)
-    ranges = touched_spans(process, searched_ranges(process.address_space))
-    wanted = Values.of_pointers(process, low, high - 1)
-    for place, _ in islice(find_words(process.memory, ranges, wanted), _MOST_WORDS):
+    held, places = pointer_graph(target), []
+    into = pointers_into(target.process, chunk.address + heap.layout.header, chunk.end)
+    for each in islice(into, _MOST_WORDS):
+        place = each.place
+        if place is None:
+            places.append(NamedPlace(each.register, each.thread))
+            continue
         block = heap.user_of(place)
         if block is not None and block.state is State.IN_USE and place >= block.address + heap.layout.header:
             mem = block.address + heap.layout.header
@@ -248,13 +247,10 @@ def _dangling(target: Target, heap: HeapView, chunk: Chunk) -> list[NamedPlace]:
     return places
 
 
-def _registers(process: Process, low: int, high: int) -> list[NamedPlace]:
-    return [
-        NamedPlace(name, thread.number)
-        for thread in process.threads
-        for name, value in thread.registers.items()
-        if low <= value < high and name not in process.machine.without_pointers
-    ]
+def _registers(process: Process, address: int) -> list[NamedPlace]:
+    from gdbheap.analysis.pointers.who_points import registers_into
+
+    return [NamedPlace(each.register, each.thread) for each in registers_into(process, address, address + 1)]
 
 
 def _count(places: list[NamedPlace]) -> str:

@@ -43,7 +43,8 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
 def _all(target: Target, address: int) -> _Answer:
     """Tell who points to the block, what these are, and the way to it."""
     from gdbheap.analysis.leaks.leaks import LeakKind
-    from gdbheap.analysis.leaks.owners import holders_of, shortest_path
+    from gdbheap.analysis.leaks.owners import shortest_path
+    from gdbheap.analysis.pointers.who_points import holders_of
 
     held = pointer_graph(target)
     block = _block(target, held.blocks, address)
@@ -61,7 +62,7 @@ def _all(target: Target, address: int) -> _Answer:
 
 def _pointers_alone(target: Target, address: int) -> _Answer:
     """Tell who points to the block of a large heap: the rest takes all pointers of all blocks."""
-    from gdbheap.analysis.leaks.owners import holders_of
+    from gdbheap.analysis.pointers.who_points import holders_of
 
     block = _block(target, target.heap().blocks(), address)
     held = pointers_to(target, block)

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gdbheap.analysis.leaks.owners import BLOCK
 from gdbheap.analysis.leaks.why import Because, EncodedWord, WhyVerdict
 from gdbheap.analysis.pointers.roots import STACK
+from gdbheap.analysis.pointers.who_points import BLOCK
 from gdbheap.counted import counted
 
 

@@ -14,8 +14,8 @@ from gdbheap.session.named_place import NamedPlace
 from gdbheap.session.target import Key, Target
 
 if TYPE_CHECKING:
-    from gdbheap.analysis.leaks.owners import Holder
     from gdbheap.analysis.pointers.pointer_graph import PointerGraph
+    from gdbheap.analysis.pointers.who_points import Holder
     from gdbheap.sentences.block_names import BlockNames
 
 # What the kernel put at the top of the main stack, and its bounds.

@@ -4,10 +4,10 @@ a block was freed and handed out again while somebody still pointed to it."""
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from typing import TYPE_CHECKING
 
 from gdbheap.errors import HeapError, MemoryFault
-from gdbheap.process.live.touched import touched_spans
 from gdbheap.session.block_names import block_names
 from gdbheap.session.target import Target
 from gdbheap.types.catalogue import NONE, TypeKind
@@ -78,14 +78,9 @@ def _held_as(target: Target, names: BlockNames, mem: int) -> Iterator[HeldAs]:
 
 def _holders(target: Target, names: BlockNames, mem: int) -> Iterator[tuple[str, int]]:
     """Yield each variable and member that points to the block's start, and the type that it points to."""
-    from gdbheap.analysis.pointers.search import Values, find_words, searched_ranges
+    from gdbheap.analysis.pointers.who_points import words_into
 
-    process = target.process
-    ranges = list(touched_spans(process, searched_ranges(process.address_space)))
-    found = find_words(process.memory, ranges, Values(process.pointer_size, mem, mem))
-    for number, (place, _) in enumerate(found):
-        if number == _MOST_WORDS:
-            return
+    for place, _ in islice(words_into(target.process, mem, mem + 1), _MOST_WORDS):
         holder, kind = names.pointer_at(place)
         if kind != NONE and names.types.catalogue.types[kind].kind in _TELLING:
             yield holder, kind

@@ -18,8 +18,8 @@ from gdbheap.session.target import Target
 if TYPE_CHECKING:
     # What these bring is kept out of gdb's start: the functions below import it when they are called.
     from gdbheap.analysis.leaks.leaks import Leaks
-    from gdbheap.analysis.leaks.owners import Holder
     from gdbheap.analysis.pointers.pointer_graph import PointerGraph
+    from gdbheap.analysis.pointers.who_points import Holder
     from gdbheap.sentences.block_names import BlockNames
 
 Cell = TypeVar("Cell", int, str)

@@ -10,12 +10,13 @@ import numpy as np
 import pytest
 
 from gdbheap.analysis.leaks.leaks import LeakKind, find_leaks
-from gdbheap.analysis.leaks.owners import holders_of, shortest_path
+from gdbheap.analysis.leaks.owners import shortest_path
 from gdbheap.analysis.mappings.address_facts import InPiece, facts_at
 from gdbheap.analysis.mappings.annotate import annotate
 from gdbheap.analysis.objects.lookup import Lookup
 from gdbheap.analysis.pointers.pointer_graph import read_pointer_graph
 from gdbheap.analysis.pointers.search import Values, find_words
+from gdbheap.analysis.pointers.who_points import holders_of
 from gdbheap.analysis.snapshots.snapshot import compare, take_snapshot
 from gdbheap.glibc.glibc_heap import GlibcHeap
 from gdbheap.process.address_space import VMA, AddressSpace

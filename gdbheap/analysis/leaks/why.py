@@ -5,7 +5,7 @@ from __future__ import annotations
 import enum
 
 from gdbheap.analysis.leaks.leaks import LeakKind, Leaks
-from gdbheap.analysis.leaks.owners import Holder, holders_of
+from gdbheap.analysis.pointers.who_points import Holder, holders_of
 from gdbheap.lazy import dataclass, np
 from gdbheap.process.process import Process
 

@@ -1,15 +1,14 @@
-"""Who points into a block: the words of writable memory that hold an address inside it."""
+"""Who still points into a freed block: of what holds an address in it, all but links that malloc keeps itself."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from itertools import islice
 
+from gdbheap.analysis.pointers.who_points import pointers_into
 from gdbheap.glibc.chunk_table import Chunk, State
 from gdbheap.glibc.heap_view import HeapView
-from gdbheap.lazy import dataclass, np
-from gdbheap.process.live.touched import touched_spans
-from gdbheap.process.memory import readable_pieces
+from gdbheap.lazy import dataclass
 from gdbheap.process.process import Process
 
 # So many are named.
@@ -36,20 +35,11 @@ def holders(process: Process, view: HeapView, start: int, end: int) -> list[Poin
 
 
 def _holders(process: Process, view: HeapView, start: int, end: int) -> Iterator[PointerPlace]:
-    for thread in process.threads:
-        for name, value in thread.registers.items():
-            if start <= value < end and name != process.machine.program_counter:
-                yield PointerPlace(value, name, thread=thread.number)
-    low, span = np.uint64(start), np.uint64(end - start)
-    word_type = np.dtype(f"u{process.pointer_size}")
-    private = ((vma.start, vma.end) for vma in process.address_space if vma.writable and not vma.shared)
-    for low_end, high_end in touched_spans(process, private):
-        for address, data in readable_pieces(process.memory, low_end, high_end):
-            words = np.frombuffer(data, word_type, len(data) // process.pointer_size).astype(np.uint64)
-            for index in np.flatnonzero(words - low < span).tolist():
-                where = address + index * process.pointer_size
-                if not start <= where < end:
-                    yield from _at(process, view, where, int(words[index]))
+    for each in pointers_into(process, start, end):
+        if each.place is None:
+            yield PointerPlace(each.pointer, each.register, thread=each.thread)
+        else:
+            yield from _at(process, view, each.place, each.pointer)
 
 
 def _at(process: Process, view: HeapView, where: int, pointer: int) -> Iterator[PointerPlace]:
