@@ -92,10 +92,10 @@ ARROWS = {
     "analysis.retained": POINTERS | {"analysis.types", "types"},
     "analysis.memory_use": GROUND | MAPPINGS,
     "analysis.snapshots": POINTERS,
-    "analysis.recordings": GROUND,
+    "analysis.recordings": NEUTRAL,
     "analysis.prediction": GROUND | {"analysis.call_stacks", "analysis.facts", "model"},
     "analysis.invariants": GROUND | {"analysis.abort_texts", "analysis.call_stacks", "analysis.facts"},
-    "analysis.suspects": GROUND | {"analysis.facts", "analysis.invariants"},
+    "analysis.suspects": GROUND | {"analysis.facts", "analysis.invariants", "analysis.pointers"},
     "analysis.malloc_aborts": GROUND
     | MAPPINGS
     | {"analysis.abort_texts", "analysis.call_stacks", "analysis.invariants", "analysis.suspects"},

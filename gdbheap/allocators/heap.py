@@ -95,6 +95,15 @@ class Heap(Protocol):
         """Return which blocks still begin with what the allocator left there while they were free; `head` has the
         first words of each."""
 
+    def size_of(self, request: int) -> int:
+        """Return what a block of so many bytes takes of the allocator's memory."""
+
+    def requests_of(self, size: int) -> range:
+        """Return the requests that get a block of this size."""
+
+    def may_be_made_for(self, mem: int, request: int) -> bool:
+        """Return whether a block in use begins at `mem`, and can be the one that was made for so many bytes."""
+
     def not_in_use(self) -> Mapping[str, int]:
         """Return the bytes that the allocator has and the program has not: "free_bytes", and others by published
         names."""

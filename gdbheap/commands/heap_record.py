@@ -25,8 +25,8 @@ from gdbheap.session.target import Target
 from gdbheap.types.short_names import short_name
 
 if TYPE_CHECKING:
+    from gdbheap.allocators.heap import Heap
     from gdbheap.analysis.recordings.stack_groups import StackGroup
-    from gdbheap.glibc.heap_view import HeapView
     from gdbheap.process.recording import AllocationFunction, Caller, Recording, Sample
     from gdbheap.report.profiles import Stack
 
@@ -58,14 +58,14 @@ _DEFAULT_SLOWDOWN = 10
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Record, then hold what was seen against the heap."""
-    from gdbheap.analysis.recordings.cached_marks import cached_marks  # kept out of gdb's start
     from gdbheap.analysis.recordings.stack_groups import sizes_in_use, stack_groups, unexplained_growth
+    from gdbheap.glibc.cached_marks import cached_marks  # kept out of gdb's start
 
     sampling = _sampling(target, arguments)
     check_profiles(arguments)
     began = time.monotonic()
     view = target.heap()
-    layout, before = view.layout, sizes_in_use(view)
+    before = sizes_in_use(view)
     is_quick = time.monotonic() - began < _MUCH * sampling.seconds * sampling.slowdown
     focus = partial(_focus, target, sampling, before) if is_quick else None
     sampling = replace(sampling, cached_marks=cached_marks(target.process, view), focus=focus)
@@ -75,9 +75,9 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     )
     recording = target.record(sampling)
     after, notes = (None, []) if recording.end is RecordingEnd.EXECUTED else _heap_after(target)
-    groups = stack_groups(recording.samples, layout, after, before)
+    groups = stack_groups(recording.samples, view, after, before)
     unexplained = {} if after is None else unexplained_growth(groups, after, before, sampling)
-    again = recording_of_growth(unexplained, layout, sampling)
+    again = recording_of_growth(unexplained, view, sampling)
     names = None if after is None else block_names(target)
     rows = [_row(group, "" if names is None or group.example is None else names.at(group.example)) for group in groups]
     if arguments["type"]:
@@ -161,7 +161,7 @@ def _focus(
     return None if view is None else wanted_sizes(samples, view, before, sampling)
 
 
-def _heap_after(target: Target) -> tuple[HeapView | None, list[str]]:
+def _heap_after(target: Target) -> tuple[Heap | None, list[str]]:
     """Return the heap at the end, None where there is none any more, and what is to be known of it."""
     try:
         view = target.heap()

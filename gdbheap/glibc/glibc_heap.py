@@ -10,6 +10,7 @@ from gdbheap.allocators.heap import HeapArea, Piece
 from gdbheap.glibc.areas import areas, own_ranges, unread_ranges
 from gdbheap.glibc.chunk_table import FREE_STATES, IS_MMAPPED, PREV_INUSE, State
 from gdbheap.glibc.heap_view import HeapView
+from gdbheap.glibc.sizes import request_to_size
 from gdbheap.glibc.unwritten import unwritten
 from gdbheap.lazy import dataclass, np
 from gdbheap.process.process import Process
@@ -69,6 +70,23 @@ class GlibcHeap(HeapView):
 
     def unwritten(self, blocks: Blocks, head: NDArray[np.uint64]) -> NDArray[np.bool_]:
         return unwritten(self, blocks, head)
+
+    def size_of(self, request: int) -> int:
+        return request_to_size(request, self.layout)
+
+    def requests_of(self, size: int) -> range:
+        # Those of mappings of their own get other sizes.
+        layout = self.layout
+        end = size - layout.header + layout.pointer_size + 1
+        return range(0 if size == layout.min_size else max(end - layout.alignment, 0), end)
+
+    def may_be_made_for(self, mem: int, request: int) -> bool:
+        # A chunk may have what was too little to split off; one with a mapping of its own is rounded up to a page.
+        layout = self.layout
+        chunk = self.chunk_at(mem - layout.header)
+        if chunk is None or chunk.state is not State.IN_USE or chunk.address + layout.header != mem:
+            return False
+        return 0 <= chunk.size - self.size_of(request) < (2 * layout.page_size if chunk.is_mmapped else layout.min_size)
 
     def not_in_use(self) -> Mapping[str, int]:
         table = self.table

@@ -11,7 +11,7 @@ from gdbheap.report.printable import human_size
 from gdbheap.report.report import Line
 
 if TYPE_CHECKING:
-    from gdbheap.glibc.layout import Layout
+    from gdbheap.allocators.heap import Heap
     from gdbheap.process.recording import Recording, Sampling
 
 _WHY = {
@@ -60,14 +60,12 @@ def recording_summary(recording: Recording, sampling: Sampling, alive: int, aliv
         )
 
 
-def recording_of_growth(growth: Mapping[int, int], layout: Layout, sampling: Sampling) -> str:
+def recording_of_growth(growth: Mapping[int, int], heap: Heap, sampling: Sampling) -> str:
     """Return the command that samples those requests alone that most of the growth, {chunk size: count}, is of; "" for
     no growth."""
-    from gdbheap.analysis.recordings.stack_groups import requests_of  # kept out of gdb's start
-
     if not growth:
         return ""
-    requests = requests_of(_most(growth), layout)
+    requests = heap.requests_of(_most(growth))
     more = "" if (sampling.least, sampling.most) == (0, None) else " --slowdown 50"
     return f"heap record --size {requests[0]}-{requests[-1]} --seconds 60{more}"
 

@@ -70,5 +70,15 @@ class SlabHeap:
     def unwritten(self, blocks, head):
         return np.zeros(len(blocks), np.bool_)
 
+    def size_of(self, request: int) -> int:
+        return self.slot
+
+    def requests_of(self, size: int) -> range:
+        return range(self.slot + 1)
+
+    def may_be_made_for(self, mem: int, request: int) -> bool:
+        piece = self.piece_at(mem)
+        return piece is not None and (piece.mem, piece.state) == (mem, IN_USE) and request <= self.slot
+
     def not_in_use(self) -> Mapping[str, int]:
         return {"free_bytes": self.slot * self.used.count(False)}

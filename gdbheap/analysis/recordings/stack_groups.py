@@ -6,11 +6,8 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Callable, Collection, Mapping, Sequence
 
+from gdbheap.allocators.heap import Heap
 from gdbheap.analysis.recordings.judged_calls import Call, judged
-from gdbheap.glibc.chunk_table import State
-from gdbheap.glibc.heap_view import HeapView
-from gdbheap.glibc.layout import Layout
-from gdbheap.glibc.sizes import request_to_size
 from gdbheap.lazy import dataclass, np
 from gdbheap.process.recording import Caller, Sample, Sampling
 
@@ -22,7 +19,7 @@ _FEW = 3
 
 @dataclass(frozen=True)
 class StackGroup:
-    """The sampled calls of `function` by one stack (the innermost caller first), for chunks of `sizes` (the least and
+    """The sampled calls of `function` by one stack (the innermost caller first), for blocks of `sizes` (the least and
     the largest): `calls` of them, of which `judged` were followed long enough, and `alive` of these are in use still,
     with `alive_bytes` (None: the heap at the end is not known). `example` is one of those (None: there is none).
 
@@ -43,62 +40,54 @@ class StackGroup:
     alive_sizes: frozenset[int] = frozenset()
 
 
-def sizes_in_use(view: HeapView) -> dict[int, int]:
-    """Return how many chunks of each size are in use."""
-    table = view.table
-    sizes, counts = np.unique(table.size[table.state == State.IN_USE], return_counts=True)
+def sizes_in_use(heap: Heap) -> dict[int, int]:
+    """Return how many blocks of each size are in use."""
+    sizes, counts = np.unique(heap.blocks().size, return_counts=True)
     return dict(zip(sizes.tolist(), counts.tolist()))
 
 
 def stack_groups(
-    samples: Sequence[Sample], layout: Layout, view: HeapView | None, before: Mapping[int, int]
+    samples: Sequence[Sample], began: Heap, heap: Heap | None, before: Mapping[int, int]
 ) -> list[StackGroup]:
-    """Return the groups, those first that the heap's growth is from, as far as the samples tell. `view` is the heap
-    at the end (None: not known), `before` what sizes_in_use() gave at the start."""
-    members = [judged(calls) for calls in _by_stack(samples, layout, view)]
-    now = {} if view is None else sizes_in_use(view)
+    """Return the groups, those first that the heap's growth is from, as far as the samples tell. `began` is
+    the heap at the start, `heap` that at the end (None: not known), `before` what sizes_in_use() gave at the start."""
+    members = [judged(calls) for calls in _by_stack(samples, began, heap)]
+    now = {} if heap is None else sizes_in_use(heap)
     alike: defaultdict[int, float] = defaultdict(float)
     for calls in filter(_keeps, members):
         for call in calls:
             if call.is_alive:
                 alike[call.size] += _weight(calls)
     growth = {size: max(now.get(size, 0) - before.get(size, 0), 0) / weight for size, weight in alike.items()}
-    groups = [_group(calls, growth, view is not None) for calls in members]
+    groups = [_group(calls, growth, heap is not None) for calls in members]
     return sorted(groups, key=lambda group: (group.grown_bytes or 0, group.alive_bytes or 0, group.calls), reverse=True)
 
 
 def unexplained_growth(
-    groups: Sequence[StackGroup], view: HeapView, before: Mapping[int, int], sampling: Sampling
+    groups: Sequence[StackGroup], heap: Heap, before: Mapping[int, int], sampling: Sampling
 ) -> dict[int, int]:
-    """Return by size how many more chunks are in use than before, of the sizes that were to be sampled and of which no
+    """Return by size how many more blocks are in use than before, of the sizes that were to be sampled and of which no
     group has one alive."""
     explained = {size for group in groups for size in group.alive_sizes}
     return {
         size: count - before.get(size, 0)
-        for size, count in sizes_in_use(view).items()
+        for size, count in sizes_in_use(heap).items()
         if count - before.get(size, 0) > _NEGLIGIBLE
         and size not in explained
-        and sampling.wants_any(requests_of(size, view.layout))
+        and sampling.wants_any(heap.requests_of(size))
     }
 
 
 def wanted_sizes(
-    samples: Sequence[Sample], view: HeapView, before: Mapping[int, int], sampling: Sampling
+    samples: Sequence[Sample], heap: Heap, before: Mapping[int, int], sampling: Sampling
 ) -> Callable[[int], bool] | None:
-    """Return whether a request is of a size that the heap has more chunks of by now, and no sample tells whose: None
+    """Return whether a request is of a size that the heap has more blocks of by now, and no sample tells whose: None
     where there is no such size."""
-    layout = view.layout
-    growth = unexplained_growth(stack_groups(samples, layout, view, before), view, before, sampling)
-    return (lambda request: request_to_size(request, layout) in growth) if growth else None
+    growth = unexplained_growth(stack_groups(samples, heap, heap, before), heap, before, sampling)
+    return (lambda request: heap.size_of(request) in growth) if growth else None
 
 
-def requests_of(size: int, layout: Layout) -> range:
-    """Return the requests that get a chunk of this size. (Those of mappings of their own get other sizes.)"""
-    end = size - layout.header + layout.pointer_size + 1
-    return range(0 if size == layout.min_size else max(end - layout.alignment, 0), end)
-
-
-def _by_stack(samples: Sequence[Sample], layout: Layout, view: HeapView | None) -> Collection[list[Call]]:
+def _by_stack(samples: Sequence[Sample], began: Heap, heap: Heap | None) -> Collection[list[Call]]:
     """Return the calls by function and stack."""
     after: dict[int, int] = {}
     again: list[int | None] = []
@@ -108,8 +97,9 @@ def _by_stack(samples: Sequence[Sample], layout: Layout, view: HeapView | None) 
         after[address] = place
     members: dict[tuple[object, ...], list[Call]] = {}
     for each, distance in zip(samples, reversed(again)):
-        size = request_to_size(each.size, layout)
-        is_alive = view is not None and not each.was_freed and distance is None and _is_alive(view, each.address, size)
+        size = began.size_of(each.size)
+        is_alive = not each.was_freed and distance is None
+        is_alive = is_alive and heap is not None and heap.may_be_made_for(each.address, each.size)
         seen = distance if distance is not None and distance <= each.followed else None
         frames = tuple((caller.library, caller.name, caller.place) for caller in each.stack)
         members.setdefault((each.function, frames), []).append(Call(each, size, is_alive, seen))
@@ -148,12 +138,3 @@ def _keeps(calls: Sequence[Call]) -> bool:
 def _weight(calls: Sequence[Call]) -> float:
     """Return for how many calls of a stack each that is judged stands."""
     return len(calls) / max(sum(call.is_judged for call in calls), 1)
-
-
-def _is_alive(view: HeapView, mem: int, size: int) -> bool:
-    """Whether the block is in use, and as large as it was made: a chunk may have what was too little to split off, one
-    with a mapping of its own is rounded up to a page."""
-    chunk = view.chunk_at(mem - view.layout.header)
-    if chunk is None or chunk.state is not State.IN_USE or chunk.address + view.layout.header != mem:
-        return False
-    return 0 <= chunk.size - size < (2 * view.layout.page_size if chunk.is_mmapped else view.layout.min_size)

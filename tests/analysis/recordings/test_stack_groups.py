@@ -3,30 +3,34 @@
 from __future__ import annotations
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy
 
-from gdbheap.analysis.recordings.stack_groups import requests_of, stack_groups, unexplained_growth, wanted_sizes
-from gdbheap.glibc.chunk_table import State
-from gdbheap.glibc.sizes import request_to_size
+from gdbheap.allocators.blocks import Blocks
+from gdbheap.analysis.recordings.stack_groups import stack_groups, unexplained_growth, wanted_sizes
 from gdbheap.process.recording import Caller, Sample, Sampling
 
 ALL = Sampling((), 10, 0.1)
-LAYOUT = SimpleNamespace(pointer_size=8, alignment=16, min_size=0x20, header=0x10, page_size=0x1000)
 
 
-def heap(mems, size=0x40):
-    """Return a heap whose blocks in use are these, of one size."""
-    return SimpleNamespace(
-        layout=LAYOUT,
-        table=SimpleNamespace(
-            size=numpy.array([size for _ in mems]), state=numpy.array([int(State.IN_USE) for _ in mems])
-        ),
-        chunk_at=lambda at: (
-            SimpleNamespace(state=State.IN_USE, address=at, size=size, is_mmapped=False) if at + 0x10 in mems else None
-        ),
-    )
+class OneSize:
+    """A heap whose blocks in use are these, of one size: 0x40 bytes, for requests up to 0x38."""
+
+    def __init__(self, mems):
+        self.mems = frozenset(mems)
+
+    def blocks(self):
+        size = numpy.full(len(self.mems), 0x40)
+        return Blocks(size, size, size, size)
+
+    def size_of(self, request):
+        return -(-(request + 8) // 0x10) * 0x10
+
+    def requests_of(self, size):
+        return range(size - 0x17, size - 7)
+
+    def may_be_made_for(self, mem, request):
+        return mem in self.mems and self.size_of(request) == 0x40
 
 
 def sample(name, mem, place="", **more):
@@ -34,8 +38,8 @@ def sample(name, mem, place="", **more):
 
 
 def grouped(samples, mems, before=None):
-    view = heap(mems)
-    groups = stack_groups(samples, LAYOUT, view, before or {})
+    view = OneSize(mems)
+    groups = stack_groups(samples, view, view, before or {})
     return {group.stack[0].function: group for group in groups}, unexplained_growth(groups, view, before or {}, ALL)
 
 
@@ -71,8 +75,8 @@ def test_what_was_there_before_is_no_growth():
 def test_two_lines_of_one_function_are_told_apart():
     kept = [0x1000 * place for place in range(1, 101)]
     thrown = [sample("request", 0x7000_0000 + 0x40 * place, "a.cc:14", was_freed=True) for place in range(90)]
-    view = heap(kept)
-    groups = stack_groups([*thrown, *(sample("request", mem, "a.cc:15") for mem in kept[:2])], LAYOUT, view, {})
+    view = OneSize(kept)
+    groups = stack_groups([*thrown, *(sample("request", mem, "a.cc:15") for mem in kept[:2])], view, view, {})
     assert [(group.stack[0].place, group.alive, group.grown) for group in groups] == [
         ("a.cc:15", 2, 100),
         ("a.cc:14", 0, 0),
@@ -82,19 +86,12 @@ def test_two_lines_of_one_function_are_told_apart():
 def test_what_no_sample_explains_is_looked_for_alone():
     kept = [0x1000 * place for place in range(1, 101)]
     thrown = [sample("throws", 0x7000_0000 + 0x40 * place, was_freed=True) for place in range(90)]
-    wants = wanted_sizes(thrown, heap(kept), {}, ALL)
+    wants = wanted_sizes(thrown, OneSize(kept), {}, ALL)
     assert [size for size in range(200) if wants(size)] == list(range(41, 57))  # what a chunk of 0x40 serves
-    assert wanted_sizes([*thrown, sample("keeps", kept[0])], heap(kept), {}, ALL) is None
-    assert wanted_sizes(thrown, heap(kept), {0x40: 90}, ALL) is None  # too few
-    assert wanted_sizes(thrown, heap(kept), {}, Sampling((), 10, 0.1, least=57)) is None
-    assert wanted_sizes(thrown, heap(kept), {}, Sampling((), 10, 0.1, least=56)) is not None
-
-
-def test_the_requests_that_a_chunk_serves():
-    for size in range(0x20, 0x200, 0x10):
-        assert {request for request in range(0x200) if request_to_size(request, LAYOUT) == size} == {
-            *requests_of(size, LAYOUT)
-        }
+    assert wanted_sizes([*thrown, sample("keeps", kept[0])], OneSize(kept), {}, ALL) is None
+    assert wanted_sizes(thrown, OneSize(kept), {0x40: 90}, ALL) is None  # too few
+    assert wanted_sizes(thrown, OneSize(kept), {}, Sampling((), 10, 0.1, least=57)) is None
+    assert wanted_sizes(thrown, OneSize(kept), {}, Sampling((), 10, 0.1, least=56)) is not None
 
 
 def test_what_is_freed_after_longer_than_most_is_not_called_alive():
