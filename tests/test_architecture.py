@@ -43,6 +43,7 @@ ANALYSIS = {
         "leaks",
         "malloc_aborts",
         "mappings",
+        "chunk_use",
         "memory_use",
         "objects",
         "pointers",
@@ -90,7 +91,8 @@ ARROWS = {
     "analysis.leaks": POINTERS | {"analysis.types", "types"},
     "analysis.types": POINTERS | {"types"},
     "analysis.retained": POINTERS | {"analysis.types", "types"},
-    "analysis.memory_use": GROUND | MAPPINGS,
+    "analysis.chunk_use": GROUND,
+    "analysis.memory_use": MAPPINGS,
     "analysis.snapshots": POINTERS,
     "analysis.recordings": NEUTRAL,
     "analysis.prediction": GROUND | {"analysis.call_stacks", "analysis.facts", "model"},
@@ -111,6 +113,7 @@ ARROWS = {
     "pictures": GROUND
     | {
         "analysis.mappings",
+        "analysis.chunk_use",
         "analysis.memory_use",
         "analysis.retained",
         "interface",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from gdbheap.lazy import np
+    from gdbheap.process.live.resident_pages import ResidentPages
 
 # The state of a piece that the program has.
 IN_USE = "in_use"
@@ -60,6 +61,40 @@ class Piece:
     state: str
 
 
+@dataclass(frozen=True)
+class HeapPart:
+    """All pieces of the allocator's memory that are of one kind, by its published `name` ("in_use", "unsorted"): where
+    each begins and what it takes. `is_free`: malloc may give them out."""
+
+    name: str
+    start: NDArray[np.uint64]
+    size: NDArray[np.uint64]
+    is_free: bool = False
+
+
+@dataclass(frozen=True)
+class HeapTop:
+    """An arena's top and what keeps it from going down: `pin` is the chunk right below it (address, size, state), None
+    where there is none.
+
+    `free_below` are the bytes of the free chunks right below the pin, which would join top if it were freed;
+    `resident` is top's own part, `free` and `free_resident` all free chunks of the arena. `trimmable` is what
+    malloc_trim(0) would give back of them and of top, `by_threshold` what the next larger free() would of top alone
+    if trim_threshold were the default, both in bytes of resident pages.
+    """
+
+    arena: int
+    address: int
+    size: int
+    pin: tuple[int, int, str] | None
+    free_below: int
+    resident: int | None
+    free: int
+    free_resident: int | None
+    trimmable: int | None
+    by_threshold: int | None = None
+
+
 class Heap(Protocol):
     """All of an allocator's memory. `complete` is False where reading was cut short (Ctrl-C); `notes` say what could
     not be known, `faults` what is broken."""
@@ -94,6 +129,12 @@ class Heap(Protocol):
     def unwritten(self, blocks: Blocks, head: NDArray[np.uint64]) -> NDArray[np.bool_]:
         """Return which blocks still begin with what the allocator left there while they were free; `head` has the
         first words of each."""
+
+    def parts(self) -> Iterable[HeapPart]:
+        """Return all of it by what it is; a piece is in one part."""
+
+    def tops(self, process: Process, pages: ResidentPages | None) -> Iterable[HeapTop]:
+        """Return the ends of it that could go back to the system; `pages` are those in memory (None: not known)."""
 
     def size_of(self, request: int) -> int:
         """Return what a block of so many bytes takes of the allocator's memory."""

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import field, replace
 from typing import Any
 
-from gdbheap.analysis.memory_use.usage import HeapUsage, usage, usage_by_arena
+from gdbheap.analysis.chunk_use.usage import HeapUsage, usage, usage_by_arena
 from gdbheap.counted import counted
 from gdbheap.glibc.chunk_table import MMAPPED_ARENA
 from gdbheap.glibc.heap_view import HeapView

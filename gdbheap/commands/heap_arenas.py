@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Any
 
-from gdbheap.analysis.memory_use.usage import HeapUsage, usage_by_arena
+from gdbheap.analysis.chunk_use.usage import HeapUsage, usage_by_arena
 from gdbheap.glibc.heap_view import NONCONTIGUOUS, Arena, HeapView
 from gdbheap.glibc.naming import arena_name
 from gdbheap.interface.command import Command

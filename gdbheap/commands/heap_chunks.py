@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
-from gdbheap.analysis.memory_use.usage import usage, usage_by_arena
+from gdbheap.analysis.chunk_use.usage import usage, usage_by_arena
 from gdbheap.errors import UsageError
 from gdbheap.glibc.chunk_table import MMAPPED_ARENA, ChunkTable, State
 from gdbheap.glibc.heap_view import HeapView

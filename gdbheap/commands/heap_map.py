@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
-from gdbheap.analysis.memory_use.heap_map import FREE, KINDS, LIVE
+from gdbheap.analysis.chunk_use.heap_map import FREE, KINDS, LIVE
 from gdbheap.counted import counted
 from gdbheap.errors import UsageError
 from gdbheap.glibc.heap_view import HeapView
@@ -25,7 +25,7 @@ from gdbheap.session.heap_maps import arena_map, largest_arenas
 from gdbheap.session.target import Target
 
 if TYPE_CHECKING:
-    from gdbheap.analysis.memory_use.heap_map import HeapMap
+    from gdbheap.analysis.chunk_use.heap_map import HeapMap
 
 _CELLS = 1_536
 # A cell with less than this part in use is held by few.

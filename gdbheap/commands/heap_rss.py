@@ -39,8 +39,9 @@ from gdbheap.session.target import Target
 
 if TYPE_CHECKING:
     # What these bring is kept out of gdb's start: the functions below import it when they are called.
+    from gdbheap.allocators.heap import HeapTop
     from gdbheap.analysis.memory_use.largest import LargeMapping
-    from gdbheap.analysis.memory_use.residency import Residency, ResidentPart, Top
+    from gdbheap.analysis.memory_use.residency import Residency, ResidentPart
     from gdbheap.process.process import Process
 
 _MOST_MAPPINGS = 5
@@ -234,7 +235,7 @@ def _largest_json(mapping: LargeMapping) -> dict[str, Any]:
     }
 
 
-def _top_json(top: Top) -> dict[str, Any]:
+def _top_json(top: HeapTop) -> dict[str, Any]:
     pin = top.pin
     return {
         "arena": arena_name(top.arena),
@@ -243,7 +244,7 @@ def _top_json(top: Top) -> dict[str, Any]:
         "resident": top.resident,
         "pin": None if pin is None else f"{pin[0]:#x}",
         "pin_size": None if pin is None else pin[1],
-        "pin_state": None if pin is None else pin[2].label,
+        "pin_state": None if pin is None else pin[2],
         "free_below": top.free_below,
         "free": top.free,
         "free_resident": top.free_resident,

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field, replace
 from typing import Any
 
-from gdbheap.analysis.memory_use.usage import SizeClass, size_classes
+from gdbheap.analysis.chunk_use.usage import SizeClass, size_classes
 from gdbheap.counted import counted
 from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.limit import count_argument, left_out, limit_of

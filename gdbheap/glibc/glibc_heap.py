@@ -6,17 +6,20 @@ from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING
 
 from gdbheap.allocators.blocks import Blocks
-from gdbheap.allocators.heap import HeapArea, Piece
+from gdbheap.allocators.heap import HeapArea, HeapPart, HeapTop, Piece
 from gdbheap.glibc.areas import areas, own_ranges, unread_ranges
-from gdbheap.glibc.chunk_table import FREE_STATES, IS_MMAPPED, PREV_INUSE, State
+from gdbheap.glibc.chunk_table import FREE_STATES, IS_MMAPPED, MMAPPED_ARENA, PREV_INUSE, State
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.glibc.sizes import request_to_size
+from gdbheap.glibc.tops import read_tops
 from gdbheap.glibc.unwritten import unwritten
 from gdbheap.lazy import dataclass, np
 from gdbheap.process.process import Process
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
+
+    from gdbheap.process.live.resident_pages import ResidentPages
 
 
 @dataclass(frozen=True)
@@ -70,6 +73,23 @@ class GlibcHeap(HeapView):
 
     def unwritten(self, blocks: Blocks, head: NDArray[np.uint64]) -> NDArray[np.bool_]:
         return unwritten(self, blocks, head)
+
+    def parts(self) -> Iterable[HeapPart]:
+        table = self.table
+        mapped = table.arena == MMAPPED_ARENA
+        masks = {
+            "in_use": (table.state == State.IN_USE) & ~mapped,
+            "mmapped_in_use": mapped,
+            **{state.label: table.state == state for state in sorted(FREE_STATES)},
+            "top": table.state == State.TOP,
+            "malloc_own": np.isin(table.state, (State.MALLOC_OWNED, State.FENCEPOST, State.UNKNOWN)),
+        }
+        free = {state.label for state in FREE_STATES}
+        for name, mask in masks.items():
+            yield HeapPart(name, table.address[mask], table.size[mask], name in free)
+
+    def tops(self, process: Process, pages: ResidentPages | None) -> Iterable[HeapTop]:
+        return read_tops(process, self, pages)
 
     def size_of(self, request: int) -> int:
         return request_to_size(request, self.layout)

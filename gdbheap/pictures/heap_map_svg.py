@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
-from gdbheap.analysis.memory_use.heap_map import KINDS, LIVE, HeapMap
+from gdbheap.analysis.chunk_use.heap_map import KINDS, LIVE, HeapMap
 from gdbheap.counted import counted
 from gdbheap.lazy import np
 from gdbheap.pictures.map_rows import MapRow, map_rows

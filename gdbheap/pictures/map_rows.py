@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import groupby
 
-from gdbheap.analysis.memory_use.heap_map import KINDS, HeapMap
+from gdbheap.analysis.chunk_use.heap_map import KINDS, HeapMap
 from gdbheap.lazy import dataclass, np
 
 # So many rows of one kind are drawn; of more than that the first, and a line for the others.

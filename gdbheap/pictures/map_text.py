@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gdbheap.analysis.memory_use.heap_map import FREE, GIVEN_BACK, LIVE, OTHER, TOP, TOP_UNTOUCHED, HeapMap
+from gdbheap.analysis.chunk_use.heap_map import FREE, GIVEN_BACK, LIVE, OTHER, TOP, TOP_UNTOUCHED, HeapMap
 from gdbheap.counted import counted
 from gdbheap.lazy import np
 from gdbheap.pictures.heap_map_svg import words_of

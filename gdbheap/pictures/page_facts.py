@@ -17,7 +17,7 @@ from gdbheap.session.retained import shared_name
 from gdbheap.tables.retained_rows import RetainedRows
 
 if TYPE_CHECKING:
-    from gdbheap.analysis.memory_use.heap_map import HeapMap
+    from gdbheap.analysis.chunk_use.heap_map import HeapMap
     from gdbheap.analysis.retained.owner_paths import OwnerPath
 
 # Paths that hold less than this part of all are told together.

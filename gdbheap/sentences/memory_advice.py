@@ -6,16 +6,17 @@ from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.memory_use.memory_verdict import MemoryVerdict
-from gdbheap.analysis.memory_use.residency import DEFAULT_TRIM_THRESHOLD
 from gdbheap.counted import counted
 from gdbheap.glibc.naming import arena_name
+from gdbheap.glibc.tops import DEFAULT_TRIM_THRESHOLD
 from gdbheap.report.printable import human_size, printable
 from gdbheap.report.report import Line
 
 if TYPE_CHECKING:
     # What these bring is kept out of gdb's start: the functions below import it when they are called.
+    from gdbheap.allocators.heap import HeapTop
     from gdbheap.analysis.memory_use.largest import LargeMapping
-    from gdbheap.analysis.memory_use.residency import Residency, Top
+    from gdbheap.analysis.memory_use.residency import Residency
     from gdbheap.process.threads.thread_stacks import StackBlock
 
 # An arena that keeps no more than this free is not told of by itself.
@@ -63,14 +64,13 @@ _EMBEDDED = {
 
 def share(residency: Residency) -> str:
     """Return how much of the private memory glibc has, in words."""
-    from gdbheap.analysis.memory_use.memory_verdict import MALLOC
     from gdbheap.analysis.memory_use.residency import ANONYMOUS
 
     if residency.kernel is not None:
-        of_malloc, whole = residency.resident(*MALLOC), residency.resident(*MALLOC, ANONYMOUS)
-        return f"glibc holds only {100 * of_malloc / max(whole, 1):.0f} % of the anonymous memory here"
+        of_malloc, others = residency.of_heap, residency.resident(ANONYMOUS)
+        return f"glibc holds only {100 * of_malloc / max(of_malloc + others, 1):.0f} % of the anonymous memory here"
     sizes = {part.name: part.size for part in residency.parts}
-    of_malloc = sum(sizes.get(name, 0) for name in MALLOC)
+    of_malloc = sum(part.size for part in residency.parts if part.of_heap)
     return (
         f"glibc has mapped only {100 * of_malloc / max(of_malloc + sizes.get(ANONYMOUS, 0), 1):.0f} % of the anonymous "
         "memory here (what of it was resident is not known)"
@@ -102,7 +102,7 @@ def top_lines(residency: Residency) -> Iterator[Line]:
             address, size, state = top.pin
             below = f"right below it {human_size(top.free_below)} are free, " if top.free_below else ""
             yield Line.plain(
-                f"  top is pinned by the chunk at {address:#x} ({size:#x} bytes, {state.label}); "
+                f"  top is pinned by the chunk at {address:#x} ({size:#x} bytes, {state}); "
                 f"{below}{human_size(top.free)} in free chunks in all",
                 "dim",
             )
@@ -116,7 +116,7 @@ def top_lines(residency: Residency) -> Iterator[Line]:
         yield Line.plain(f"{name}: {most} free at most{each}{none}", "dim")
 
 
-def _kept(top: Top) -> int:
+def _kept(top: HeapTop) -> int:
     """Return how much an arena has that is not in use: what is in memory of its top, and its free chunks."""
     return top.free + (top.size if top.resident is None else top.resident)
 
@@ -211,11 +211,10 @@ def _about_kept_tops(threshold: int | None) -> str:
 
 
 def _why(residency: Residency, verdict: MemoryVerdict, of_core: bool) -> str:
-    from gdbheap.analysis.memory_use.memory_verdict import FREE, LIVE, MALLOC
-    from gdbheap.analysis.memory_use.residency import TOP
+    from gdbheap.analysis.memory_use.residency import IN_USE, MMAPPED
 
-    of_malloc = residency.resident(*MALLOC)
-    live, free = residency.resident(*LIVE), residency.resident(*FREE, TOP)
+    of_malloc = residency.of_heap
+    live, free = residency.resident(IN_USE, MMAPPED), residency.free
     if verdict is MemoryVerdict.UNKNOWN:
         return ""
     if verdict is MemoryVerdict.NOT_MALLOC:

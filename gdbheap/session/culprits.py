@@ -12,23 +12,23 @@ from gdbheap.session.retained import nearest_name, retained
 from gdbheap.session.target import Target
 
 if TYPE_CHECKING:
-    from gdbheap.glibc.heap_view import HeapView
+    from gdbheap.allocators.heap import Heap
 
 # Less free memory than this between live blocks needs no culprits.
 _LEAST_SPREAD = 1 << 20
 
 
-def find_culprits(target: Target, view: HeapView) -> Culprits | None:
+def find_culprits(target: Target, heap: Heap) -> Culprits | None:
     """Return them; None where little free memory lies between live blocks."""
     from gdbheap.analysis.memory_use.culprits import scattered  # kept out of gdb's start
 
-    found = scattered(view)
-    if found.spread - found.bytes < _LEAST_SPREAD or not len(found.rows):
+    found = scattered(heap)
+    if found.spread - found.bytes < _LEAST_SPREAD or not len(found.blocks):
         return None
-    sizes, counts = np.unique(view.table.size[found.rows], return_counts=True)
+    taken = heap.blocks().size[found.blocks]
+    sizes, counts = np.unique(taken, return_counts=True)
     size, count = int(sizes[np.argmax(counts)]), int(counts.max())
-    rows = found.rows[view.table.size[found.rows] == np.uint64(size)]
-    blocks = np.flatnonzero(np.isin(pointer_graph(target).blocks.row, rows))
+    blocks = found.blocks[taken == np.uint64(size)]
     kinds = block_kinds(target)
     codes, first, alike = np.unique(kinds.code[blocks], return_index=True, return_counts=True)
     if not len(codes):
@@ -36,4 +36,4 @@ def find_culprits(target: Target, view: HeapView) -> Culprits | None:
     block = int(blocks[first[np.argmax(alike)]])
     start = int(pointer_graph(target).blocks.start[block])
     holder = nearest_name(target, retained(target), block)
-    return Culprits(len(found.rows), found.bytes, found.spread, size, count, kinds.name(block), start, holder)
+    return Culprits(len(found.blocks), found.bytes, found.spread, size, count, kinds.name(block), start, holder)

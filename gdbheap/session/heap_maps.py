@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING
 from gdbheap.session.target import Key, Target
 
 if TYPE_CHECKING:
-    from gdbheap.analysis.memory_use.heap_map import HeapMap
-    from gdbheap.analysis.memory_use.residency import ResidentPages
+    from gdbheap.analysis.chunk_use.heap_map import HeapMap
+    from gdbheap.process.live.resident_pages import ResidentPages
 
 _PAGES: Key[tuple[ResidentPages | None]] = Key("pages in memory")
 
@@ -16,7 +16,7 @@ _PAGES: Key[tuple[ResidentPages | None]] = Key("pages in memory")
 def arena_map(target: Target, arena: int, most: int) -> HeapMap:
     """Return the map of an arena in about `most` cells. Of a core, pages that hold anything but zeros stand for those
     in memory."""
-    from gdbheap.analysis.memory_use.heap_map import heap_map  # kept out of gdb's start
+    from gdbheap.analysis.chunk_use.heap_map import heap_map  # kept out of gdb's start
 
     return heap_map(target.heap(), arena, _pages(target), most)
 
@@ -28,7 +28,7 @@ def largest_arenas(target: Target) -> list[int]:
 
 
 def _pages(target: Target) -> ResidentPages | None:
-    from gdbheap.analysis.memory_use.residency import pages_in_core, resident_pages
+    from gdbheap.process.live.resident_pages import pages_in_core, resident_pages
 
     def read() -> ResidentPages | None:
         return pages_in_core(target.process) if target.process.kind == "core" else resident_pages(target.process)

@@ -13,15 +13,19 @@ from gdbheap.analysis.leaks.leaks import LeakKind, find_leaks
 from gdbheap.analysis.leaks.owners import shortest_path
 from gdbheap.analysis.mappings.address_facts import InPiece, facts_at
 from gdbheap.analysis.mappings.annotate import annotate
+from gdbheap.analysis.memory_use.culprits import scattered
+from gdbheap.analysis.memory_use.residency import read_residency
 from gdbheap.analysis.objects.lookup import Lookup
 from gdbheap.analysis.pointers.pointer_graph import read_pointer_graph
 from gdbheap.analysis.pointers.search import Values, find_words
 from gdbheap.analysis.pointers.who_points import holders_of
+from gdbheap.analysis.recordings.stack_groups import stack_groups
 from gdbheap.analysis.snapshots.snapshot import compare, take_snapshot
 from gdbheap.glibc.glibc_heap import GlibcHeap
 from gdbheap.process.address_space import VMA, AddressSpace
 from gdbheap.process.columns.first_words import FirstWords
 from gdbheap.process.memory import ImageMemory
+from gdbheap.process.recording import Caller, Sample
 from support.made_process import PROGRAM, made_heap, made_process
 from support.slab_heap import SlabHeap
 
@@ -90,3 +94,24 @@ def test_glibcs_own_heap_answers_the_same_questions():
     piece = heap.piece_at(0x1000018)
     assert piece is not None and (piece.start, piece.mem, piece.state) == (0x1000000, 0x1000010, "in_use")
     assert heap.not_in_use() == {"free_bytes": 0, "top_bytes": 0x20D00}
+
+
+def test_where_the_memory_is(process, heap):
+    parts = {part.name: (part.size, part.count, part.is_free) for part in read_residency(process, heap).parts}
+    assert parts["in_use"] == (4 * 64, 4, False) and parts["free"] == (64, 1, True)
+    assert parts["module_data"] == (0x1000, None, False)
+
+
+def test_blocks_between_free_memory():
+    heap = SlabHeap(SLAB, (True, False) * (1 << 10))
+    found = scattered(heap)
+    assert (found.blocks.tolist(), found.bytes, found.spread) == (list(range(1 << 10)), 64 << 10, 128 << 10)
+
+
+def test_what_a_recording_shows_alive(heap):
+    def made(name, mem):
+        return Sample(mem, 40, "malloc", 1, (Caller(name, "program", 0, ""),))
+
+    samples = [made("keeps", slot(0)), made("keeps", slot(1)), made("frees", slot(2)), made("keeps", slot(3))]
+    groups = {group.stack[0].function: group for group in stack_groups(samples, heap, heap, {})}
+    assert (groups["keeps"].alive, groups["keeps"].grown, groups["frees"].alive) == (3, 4, 0)

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from gdbheap.analysis.memory_use.heap_map import heap_map
-from gdbheap.analysis.memory_use.residency import ResidentPages
+from gdbheap.analysis.chunk_use.heap_map import heap_map
 from gdbheap.pictures.bar_text import bar_line
 from gdbheap.pictures.dot import DotEdge, DotNode, dot_text
 from gdbheap.pictures.map_text import map_lines
+from gdbheap.process.live.resident_pages import ResidentPages
 from gdbheap.report.charset import in_charset
 from gdbheap.report.line_text import line_text
 from gdbheap.report.paint import plain

@@ -13,7 +13,7 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from gdbheap.analysis.memory_use.heap_map import heap_map
+from gdbheap.analysis.chunk_use.heap_map import heap_map
 from gdbheap.pictures.bars_svg import Bar, bars_svg, stacked_svg
 from gdbheap.pictures.bytes_svg import BLOCK, HEADER, PAST, BytePicture, ByteSpan, bytes_svg
 from gdbheap.pictures.heap_map_svg import COLUMNS, heap_map_svg

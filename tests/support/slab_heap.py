@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 import numpy as np
 
 from gdbheap.allocators.blocks import Blocks
-from gdbheap.allocators.heap import IN_USE, HeapArea, Piece
+from gdbheap.allocators.heap import IN_USE, HeapArea, HeapPart, HeapTop, Piece
 from gdbheap.process.fault import Fault
 
 
@@ -69,6 +69,15 @@ class SlabHeap:
 
     def unwritten(self, blocks, head):
         return np.zeros(len(blocks), np.bool_)
+
+    def parts(self) -> Iterable[HeapPart]:
+        for name, used in ((IN_USE, True), ("free", False)):
+            rows = np.flatnonzero(np.array(self.used) == used).astype(np.uint64)
+            sizes = np.full(len(rows), self.slot, np.uint64)
+            yield HeapPart(name, np.uint64(self.start) + rows * np.uint64(self.slot), sizes, not used)
+
+    def tops(self, process, pages) -> Iterable[HeapTop]:
+        return []
 
     def size_of(self, request: int) -> int:
         return self.slot

@@ -1,1 +1,1 @@
-"""Where the memory of a process goes: by state of chunk and kind of mapping, and what could be given back."""
+"""Where the memory of a process goes: by kind of mapping and part of the heap, and what could be given back."""

@@ -5,24 +5,9 @@ from __future__ import annotations
 
 import enum
 
-from gdbheap.analysis.memory_use.residency import (
-    ANONYMOUS,
-    AROUND,
-    DATA,
-    IN_USE,
-    MMAPPED,
-    OWN,
-    SHARED,
-    STACKS,
-    TOP,
-    Residency,
-)
-from gdbheap.glibc.chunk_table import FREE_STATES
+from gdbheap.analysis.memory_use.residency import ANONYMOUS, DATA, SHARED, STACKS, Residency
 
-FREE = tuple(state.label for state in FREE_STATES)
-LIVE = (IN_USE, MMAPPED)
-MALLOC = (*LIVE, *FREE, TOP, OWN, AROUND)
-_PRIVATE = (*MALLOC, ANONYMOUS, STACKS, DATA, SHARED)
+_PRIVATE = (ANONYMOUS, STACKS, DATA, SHARED)
 
 # Below a third, free memory is what any busy heap has.
 _MUCH_FREE = 1 / 3
@@ -42,13 +27,14 @@ class MemoryVerdict(enum.Enum):
 
 def judge_memory(residency: Residency) -> MemoryVerdict:
     """Return the verdict; UNKNOWN where the resident pages are not known."""
-    private, of_malloc = residency.resident(*_PRIVATE), residency.resident(*MALLOC)
+    of_heap = residency.of_heap
+    private = of_heap + residency.resident(*_PRIVATE)
     if not private:
         return MemoryVerdict.UNKNOWN
-    if of_malloc < private / 2:
+    if of_heap < private / 2:
         return MemoryVerdict.NOT_MALLOC
-    free = residency.resident(*FREE, TOP)
-    if free < of_malloc * _MUCH_FREE:
+    free = residency.free
+    if free < of_heap * _MUCH_FREE:
         return MemoryVerdict.LIVE
     others = [top for top in residency.tops if top.arena]
     elsewhere = sum((top.resident or 0) + (top.free_resident or 0) for top in others)

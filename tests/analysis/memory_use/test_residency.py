@@ -7,9 +7,11 @@ import random
 import numpy as np
 import pytest
 
+from gdbheap.allocators.heap import HeapTop
 from gdbheap.analysis.memory_use.memory_verdict import MemoryVerdict, judge_memory
-from gdbheap.analysis.memory_use.residency import Residency, ResidentPages, ResidentPart, Top, pages_in_core
+from gdbheap.analysis.memory_use.residency import Residency, ResidentPart
 from gdbheap.elf.core_file import open_core
+from gdbheap.process.live.resident_pages import ResidentPages, pages_in_core
 from support.made_core import Load, make_core
 
 MIB = 1 << 20
@@ -37,8 +39,11 @@ def test_pages_of_a_core_may_lie_where_no_signed_number_is(tmp_path):
 
 def residency(tops: list[tuple[int, int]] | None = None, **resident: int) -> Residency:
     """Make one of {part: resident bytes} and tops as (free and resident, trimmable) of arena 0, 1, ..."""
-    parts = tuple(ResidentPart(name, size, size) for name, size in resident.items())
-    made = [Top(index, 0, 0, None, 0, 0, free, free, trim) for index, (free, trim) in enumerate(tops or [])]
+    parts = tuple(
+        ResidentPart(name, size, size, of_heap=name != "anonymous", is_free=name in ("unsorted", "small"))
+        for name, size in resident.items()
+    )
+    made = [HeapTop(index, 0, 0, None, 0, 0, free, free, trim) for index, (free, trim) in enumerate(tops or [])]
     return Residency(parts, tuple(made), sum(resident.values()))
 
 

@@ -6,7 +6,7 @@ import random
 
 import numpy as np
 
-from gdbheap.analysis.memory_use.usage import Tally, usage, usage_by_arena
+from gdbheap.analysis.chunk_use.usage import Tally, usage, usage_by_arena
 from gdbheap.glibc.chunk_table import MMAPPED_ARENA, ChunkTable, State
 
 

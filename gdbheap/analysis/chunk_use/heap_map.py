@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
-from gdbheap.analysis.memory_use.residency import ResidentPages
 from gdbheap.glibc.chunk_table import FREE_STATES, ChunkTable, State
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.lazy import dataclass, np
+from gdbheap.process.live.resident_pages import ResidentPages
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray

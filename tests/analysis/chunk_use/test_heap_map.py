@@ -8,10 +8,10 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from gdbheap.analysis.memory_use.heap_map import FREE, GIVEN_BACK, KINDS, LIVE, OTHER, TOP, TOP_UNTOUCHED, heap_map
-from gdbheap.analysis.memory_use.residency import ResidentPages
+from gdbheap.analysis.chunk_use.heap_map import FREE, GIVEN_BACK, KINDS, LIVE, OTHER, TOP, TOP_UNTOUCHED, heap_map
 from gdbheap.glibc.chunk_table import ChunkTable, State
 from gdbheap.glibc.heap_view import HeapView, Region
+from gdbheap.process.live.resident_pages import ResidentPages
 from support.made_process import made_heap
 
 START, PAGE = 0x100000, 256
