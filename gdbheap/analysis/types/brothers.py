@@ -56,11 +56,20 @@ def brothers(state: TypingState) -> Claims:
 
 def void_words(state: TypingState) -> TypedWords:
     """Return the words of all void * members of which some lead to blocks without a type."""
-    typed = (state.type >= 0)[state.graph.source] & (state.graph.offset == 0)
-    undecided = _those_of(state, np.flatnonzero(typed & (state.type[state.graph.target] < 0)))
+    undecided = undecided_words(state)
+    if not len(undecided):
+        return undecided
     holders = np.isin(state.type, np.unique(state.type[undecided.parent]))
-    words = _those_of(state, np.flatnonzero(typed & holders[state.graph.source]))
+    words = _those_of(state, np.flatnonzero(holders[state.graph.source] & (state.graph.offset == 0)))
     return words.at(np.isin(words.slot, np.unique(undecided.slot)))
+
+
+def undecided_words(state: TypingState) -> TypedWords:
+    """Return those of them that lead to blocks without a type."""
+    graph = state.graph
+    unknown = (state.type < 0)[graph.target] & (graph.offset == 0)
+    edges = np.flatnonzero(unknown)
+    return _those_of(state, edges[state.type[graph.source[edges]] >= 0])
 
 
 def _those_of(state: TypingState, edges: NDArray[np.intp]) -> TypedWords:

@@ -75,14 +75,14 @@ class ByTargets:
     def find(self, left_out: Mask) -> Claims:
         """Return claims of blocks that have no type yet, but for those left out."""
         state = self._state
-        blocks = np.flatnonzero((state.type < 0) & (np.diff(state.begin) > 0) & ~left_out)
+        blocks = np.flatnonzero((state.type < 0) & (state.degree > 0) & ~left_out)
         blocks = blocks[may_be_told(state, self._growing(), blocks)]
         if not len(blocks):
             return joined([])
         if self._plain is None:
             self._plain = plain_shapes(state)
         plain, exact = self._plain[blocks], exact_shapes(state, blocks)
-        named = np.flatnonzero(state.well_named() & (np.diff(state.begin) > 0))
+        named = np.flatnonzero(state.well_named() & (state.degree > 0))
         named = named[np.isin(self._plain[named], np.unique(plain))]
         exact_of_named = exact_shapes(state, named)
         brothers = (
@@ -207,7 +207,7 @@ class ByTargets:
         state, size = self._state, self._state.layouts.pointer_size
         count = int(state.room[blocks].max(initial=0)) // size
         words = gather_words(state.process.memory, size, state.held.blocks.start[blocks], count)
-        everywhere: Mask = np.count_nonzero(words, axis=1) == np.diff(state.begin)[blocks]
+        everywhere: Mask = np.count_nonzero(words, axis=1) == state.degree[blocks]
         return everywhere
 
     def _score(

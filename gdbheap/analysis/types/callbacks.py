@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.types.block_types import Confidence, How
-from gdbheap.analysis.types.brothers import void_words
+from gdbheap.analysis.types.brothers import undecided_words
 from gdbheap.analysis.types.claims import Claims, claims, joined
 from gdbheap.analysis.types.evidence import oddities
 from gdbheap.analysis.types.fits import fits
@@ -48,7 +48,9 @@ class Callbacks:
         state = self._state
         if self._types_in is None:
             return joined([])
-        words = joined_words([void_words(state), root_words(state, state.roots, covering_roots(state, state.roots))])
+        words = joined_words(
+            [undecided_words(state), root_words(state, state.roots, covering_roots(state, state.roots))]
+        )
         words = words.at((words.code == VOID) & (words.slot != NO_SLOT) & (words.offset == 0))
         words = words.at(state.type[words.target] < 0)
         found = []
@@ -64,14 +66,16 @@ class Callbacks:
         struct, offset = tagged_part(state.book, owner, word * size)
         count = min(len(state.layouts.of(struct).codes), _MOST_WORDS)
         beside = gather_words(state.process.memory, size, words.place - np.uint64(offset), count)
-        # (Which functions lie beside it, as a number for each of the structs.)
-        functions = [self._functions(row) for row in np.where(state.modules.hold(beside), beside, 0).tolist()]
-        kinds = {each: number for number, each in enumerate(dict.fromkeys(functions))}
-        which = np.array([kinds[each] for each in functions])
-        for each, number in kinds.items():
-            candidates = frozenset().union(*(self._known(function) for function in each)) - {struct, owner}
+        beside[~state.modules.hold(beside)] = 0
+        if not beside.any():
+            return
+        # (Few structs of one kind have other functions beside it than most.)
+        rows, which = np.unique(beside, axis=0, return_inverse=True)
+        for number, row in enumerate(rows.tolist()):
+            known = [self._known(function) for function in self._functions(row)]
+            candidates = frozenset().union(*known) - {struct, owner}
             if candidates:
-                yield from self._best(sorted(candidates), words.at(which == number))
+                yield from self._best(sorted(candidates), words.at(which.reshape(-1) == number))
 
     def _functions(self, row: list[int]) -> tuple[int, ...]:
         """Return the functions that a struct's words lead to, itself or by a table of them."""

@@ -49,7 +49,7 @@ def arrays_of_pointers(state: TypingState, words: TypedWords) -> Claims:
 def _fitting(state: TypingState, words: TypedWords) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
     """Return for each word's target how many of its own words point into blocks, and how many of these to what the
     word's type says they point to, as far as size and type tell."""
-    total = np.diff(state.begin)[words.target]
+    total = state.degree[words.target]
     edges = state.edges_of(words.target)
     which = np.repeat(np.arange(len(words)), total)
     pointee = np.array([_pointee(state, code) for code in words.code.tolist()], np.int32)[which]

@@ -100,7 +100,7 @@ def own_pointers(state: TypingState, blocks: Blocks, layout: WordLayout) -> tupl
     block: data made along with it; and in which it leads to members that are none."""
     graph, size = state.graph, state.layouts.pointer_size
     edges = state.edges_of(blocks)
-    row = np.repeat(np.arange(len(blocks)), np.diff(state.begin)[blocks])
+    row = np.repeat(np.arange(len(blocks)), state.degree[blocks])
     word, aim = graph.place[edges].astype(np.int64) // size, graph.offset[edges].astype(np.int64)
     own = (graph.source[edges] == graph.target[edges]) & (word < len(layout.codes)) & (aim > word * size)
     row, code, aim = row[own], layout.codes[word[own]], aim[own]
@@ -193,7 +193,7 @@ def _counted(numbers: list[Scores], length: int, room: Scores, overhead: int) ->
 def _of_pointers(state: TypingState, number: int, blocks: Blocks) -> Scores:
     good, bad = evidence(state, number, blocks, 0, True)
     bad = bad + (oddities(state, number, blocks, True) > good)
-    empty = np.diff(state.begin)[blocks] == 0
+    empty = state.degree[blocks] == 0
     return np.where(bad > 0, WRONG, np.where(empty, _ODD, np.minimum(good, _MOST))).astype(np.int64)
 
 

@@ -49,7 +49,7 @@ def exact_shapes(state: TypingState, blocks: NDArray[np.intp]) -> NDArray[np.uin
     both ^= both >> np.uint64(31)
     total = np.zeros(len(both) + 1, np.uint64)
     np.cumsum(both, out=total[1:])
-    end = np.cumsum(np.diff(state.begin)[blocks])
+    end = np.cumsum(state.degree[blocks])
     begin = np.concatenate(([0], end[:-1])).astype(np.int64)
     found: NDArray[np.uint64] = total[end] - total[begin] + state.room[blocks].astype(np.uint64) * np.uint64(_MIX)
     return found
@@ -68,7 +68,7 @@ def named_shapes(
     """Return the type of each shape of two pointers or more that only blocks of one type have, of these well named
     ones (`of_known`: which point to blocks whose types are known, or behind a header of the program's own; one such
     pointer is enough)."""
-    degree = np.diff(state.begin)[blocks]
+    degree = state.degree[blocks]
     chosen = degree >= (1 if of_known else 2)
     blocks, shape, degree = blocks[chosen], shape[chosen], degree[chosen]
     if of_known and len(blocks):
@@ -83,7 +83,7 @@ def named_shapes(
         chosen = before[end] - before[end - degree] > 0
         blocks, shape = blocks[chosen], shape[chosen]
     # (Whatever has one of libc++'s strings points to text from the middle of that, many values do.)
-    one = np.flatnonzero(np.diff(state.begin)[blocks] == 1)
+    one = np.flatnonzero(state.degree[blocks] == 1)
     vague = [each for each in np.unique(state.type[blocks[one]]).tolist() if has_string(state.book, each)]
     chosen = np.ones(len(blocks), np.bool_)
     chosen[one] = ~np.isin(state.type[blocks[one]], vague)
@@ -102,7 +102,7 @@ def shapes_of_several(
 ) -> set[int]:
     """Return the shapes, targets' types and all, that blocks of different types have: arrays of pointers are among
     these, as they look like structs of nothing else. `plain` are the plain shapes of all blocks."""
-    arrays = np.flatnonzero((state.how == How.ARRAY) & (np.diff(state.begin) > 0))
+    arrays = np.flatnonzero((state.how == How.ARRAY) & (state.degree > 0))
     arrays = arrays[np.isin(plain[arrays], np.unique(plain[named]))]
     shape = np.concatenate((shape, exact_shapes(state, arrays)))
     pairs = np.unique(np.stack((shape, state.type[np.concatenate((named, arrays))].astype(np.uint64))), axis=1)

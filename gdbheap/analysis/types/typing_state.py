@@ -42,8 +42,8 @@ class TypeSources:
 class TypingState:
     """The columns by block: as in BlockTypes, and `trust`, how sure it is that an object of `type` begins at `part`,
     whatever the block is as a whole (a base class, a struct's first member), and `whole`, that it is all that the
-    block was made for. `begin`: the edges of block n are [begin[n], begin[n + 1]). `room` is each block's usable
-    bytes."""
+    block was made for. `begin`: the edges of block n are [begin[n], begin[n + 1]), `degree` of them. `room` is each
+    block's usable bytes."""
 
     def __init__(
         self,
@@ -89,9 +89,9 @@ class TypingState:
         self.letters = np.zeros(count, np.uint8)
         # Blocks that go with none of the classes of their size that have containers in them.
         self.no_object = np.zeros(count, np.bool_)
-        degree = np.bincount(self.graph.source, minlength=count)
+        self.degree = np.bincount(self.graph.source, minlength=count).astype(np.int64)
         self.begin = np.zeros(count + 1, np.int64)
-        np.cumsum(degree, out=self.begin[1:])
+        np.cumsum(self.degree, out=self.begin[1:])
 
     def __len__(self) -> int:
         return len(self.type)

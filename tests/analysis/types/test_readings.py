@@ -27,6 +27,7 @@ def test_a_pointer_to_text_in_the_same_block_leads_behind_the_struct_or_speaks_a
         graph=graph,
         layouts=SimpleNamespace(pointer_size=8),
         begin=np.array([0, 1, 2, 3]),
+        degree=np.ones(3, np.int64),
         book=TypeBook(made.catalogue()),
         edges_of=lambda blocks: blocks,
     )
