@@ -121,7 +121,7 @@ def is_class(name: str) -> bool:
 
 def is_text(name: str) -> bool:
     """Whether what a block is is text, from its start or behind a length: contents, and no name."""
-    return name == TEXT or name.startswith(("text at ", "UTF-16 text at "))
+    return name == TEXT or name.startswith(("text at ", "UTF-16 text", "UTF-32 text"))
 
 
 def _is_shape(name: str) -> bool:

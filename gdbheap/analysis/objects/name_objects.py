@@ -19,6 +19,7 @@ from gdbheap.analysis.objects.prefixed_text import name_prefixed_text
 from gdbheap.analysis.objects.python_objects import PythonObjects
 from gdbheap.analysis.objects.shared_pointers import SharedPointers
 from gdbheap.analysis.objects.talloc_chunks import TallocChunks
+from gdbheap.analysis.objects.wide_text import name_wide_text
 from gdbheap.lazy import np
 
 if TYPE_CHECKING:
@@ -46,6 +47,7 @@ def name_objects(blocks: Blocks, chosen: NDArray[np.intp], lookup: Lookup) -> La
         (owned, Closures(lookup).name),
         (owned, SharedPointers(classes).name),
         (contents, name_prefixed_text),
+        (contents, name_wide_text),
         (contents, classes.name_parts),
     ]
     process = lookup.process
