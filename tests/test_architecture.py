@@ -85,7 +85,7 @@ ARROWS = {
     # What all of analysis states its findings in.
     "analysis.facts": GROUND,
     "analysis.pointers": NEUTRAL | {"kernel"},
-    "analysis.objects": NEUTRAL | {"analysis.pointers", "types"},
+    "analysis.objects": NEUTRAL | {"analysis.pointers", "kernel", "types"},
     "analysis.mappings": POINTERS | {"analysis.facts", "model"},
     "analysis.addresses": GROUND | MAPPINGS,
     "analysis.leaks": POINTERS | {"analysis.types", "types"},

@@ -178,6 +178,19 @@ void gdbheap_edges(const struct starts *in, const u64 *end, u64 address, const u
   out->found = found;
 }
 
+/* Put the words from each of `count` addresses on, so many `columns`, into the rows of `out`, as far as they are among the
+ * `length` words that were read from `base` on; what is not is left as it was. */
+void gdbheap_take(const u64 *addresses, u64 count, u64 base, const u64 *words, u64 length, u64 columns, u64 *out) {
+  for (u64 row = 0; row < count; row++) {
+    i64 first = (i64)(addresses[row] - base) >> 3;
+    for (u64 column = 0; column < columns; column++) {
+      i64 place = first + (i64)column;
+      if (place >= 0 && (u64)place < length)
+        out[row * columns + column] = words[place];
+    }
+  }
+}
+
 /* Follow `next` from `row` on until it is negative: the rows go into `rows`, which has room for all `count`. Returns how
  * many there were, 0 where they go round or lead out of the array. */
 u64 gdbheap_follow(const i32 *next, u64 count, i64 row, i32 *rows) {

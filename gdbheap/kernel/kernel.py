@@ -11,9 +11,6 @@ if TYPE_CHECKING:
 
     from numpy.typing import NDArray
 
-_LOOPS = ("chain", "sieve", "fill", "before", "edges", "follow", "narrow", "read_pages")
-
-
 # Less is not worth loading the kernel for: so many words or addresses take numpy a fraction of a millisecond.
 _WORTH_IT = 1 << 15
 
@@ -51,29 +48,22 @@ class CompiledLoops:
         import ctypes
 
         self._ctypes = ctypes
-        (
-            self._chain,
-            self._sieve,
-            self._fill,
-            self._before,
-            self._edges,
-            self._follow,
-            self._narrow,
-            self._read_pages,
-        ) = (getattr(library, f"gdbheap_{name}") for name in _LOOPS)
-        word, address, number = ctypes.c_uint64, ctypes.c_void_p, ctypes.c_int64
-        self._chain.argtypes = (address, word, word, word, word, address, word, address)
-        self._sieve.argtypes = (address, word, word, ctypes.c_uint32, word, address, address, address)
-        self._before.argtypes = (address, address, word, address)
-        self._fill.argtypes = (address, address, address)
-        self._edges.argtypes = (address, address, word, address, address, word, address)
-        self._follow.argtypes = (address, word, number, address)
-        self._read_pages.argtypes = (ctypes.c_int, word, address, word, ctypes.c_char_p, word)
-        for loop in (self._chain, self._sieve, self._follow, self._narrow, self._read_pages):
-            loop.restype = word
-        self._narrow.argtypes = (address, address, address, word, address, word, word, word, address)
-        for loop in (self._narrow, self._fill, self._before, self._edges):
-            loop.restype = None
+        word, address, number, handle = ctypes.c_uint64, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int
+
+        def loop(name: str, *arguments: Any, gives: Any = None) -> Any:
+            found = getattr(library, f"gdbheap_{name}")
+            found.argtypes, found.restype = arguments, gives
+            return found
+
+        self._chain = loop("chain", address, word, word, word, word, address, word, address, gives=word)
+        self._sieve = loop("sieve", address, word, word, ctypes.c_uint32, word, *[address] * 3, gives=word)
+        self._fill = loop("fill", address, address, address)
+        self._before = loop("before", address, address, word, address)
+        self._edges = loop("edges", address, address, word, address, address, word, address)
+        self._take = loop("take", address, word, word, address, word, word, address)
+        self._follow = loop("follow", address, word, number, address, gives=word)
+        self._narrow = loop("narrow", address, address, address, word, address, word, word, word, address)
+        self._read_pages = loop("read_pages", handle, word, address, word, ctypes.c_char_p, word, gives=word)
 
     def chain(
         self, words: NDArray[np.uint64], bounds: tuple[int, int], sizes: tuple[int, int], rows: NDArray[np.int64]
@@ -148,6 +138,14 @@ class CompiledLoops:
         into = self._ctypes.c_char.from_buffer(buffer)
         done: int = self._read_pages(file, address, self._ctypes.addressof(into), len(buffer), touched, page_size)
         return done
+
+    def take(
+        self, addresses: NDArray[np.uint64], base: int, words: NDArray[np.uint64], rows: NDArray[np.uint64]
+    ) -> None:
+        """Put into the rows the words from each address on, those of them that were read from `base` on."""
+        assert len(rows) == len(addresses)
+        columns = rows.shape[1]
+        self._take(pointer(addresses), len(addresses), base, pointer(words), len(words), columns, pointer(rows))
 
     def narrow(
         self,

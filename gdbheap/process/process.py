@@ -125,7 +125,8 @@ class Process:
 
     def without_signature(self, address: int) -> int:
         """Return a saved return address without the signature that some processors give it (PAC)."""
-        return self.machine.without_signature(address, self.address_space.end)
+        machine = self.machine
+        return machine.without_signature(address, self.address_space.end) if machine.signed_bits else address
 
     @property
     def words(self) -> Words:

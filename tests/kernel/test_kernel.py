@@ -8,16 +8,22 @@ import numpy as np
 import pytest
 
 from gdbheap.allocators.blocks import Blocks
+from gdbheap.analysis.objects import block_words
 from gdbheap.analysis.pointers import reach
 from gdbheap.analysis.pointers.adjacency import Adjacency
 from gdbheap.analysis.pointers.graph import PointerFilter, _edges
 from gdbheap.analysis.pointers.pointer_scan import Bounds
+from gdbheap.errors import MemoryFault
 from gdbheap.glibc.walk.free_lists import _follow
 from gdbheap.kernel import kernel as kernel_module
 from gdbheap.machine.x86.machines import X86_64
+from gdbheap.process.address_space import VMA, AddressSpace
+from gdbheap.process.columns.gather import gather_known
 from gdbheap.process.columns.starts import Starts
+from gdbheap.process.memory import ImageMemory
 from support.kernels import compiled
 
+BASE = 0x5555_0000_0000
 ANYTHING = (0, 1, 8, 0x10, (1 << 63) - 1, 1 << 63, (1 << 64) - 8, (1 << 64) - 1)
 
 
@@ -190,3 +196,41 @@ def test_a_read_that_fails_says_how_far_it_came(tmp_path):
     with open(tmp_path / "memory", "rb") as file:
         assert compiled().read_pages(file.fileno(), 0, memoryview(buffer), b"\1\1", 4096) == 5000
     assert compiled().read_pages(-1, 0, memoryview(buffer), b"\1\1", 4096) == 0
+
+
+@pytest.mark.parametrize("seed", range(6))
+def test_words_at_many_addresses_are_those_that_numpy_takes(monkeypatch, seed):
+    random_one = random.Random(seed)
+    pages = {BASE + page * 4096 for page in range(300) if random_one.random() < 0.9}
+    memory = ImageMemory([(page, random_one.randbytes(4096)) for page in pages])
+    near, step = random_one.choice((60, 4096, 40_000)), random_one.choice((1, 8, 8))
+    places = {random_one.randrange(300 * 4096) // step * step for _ in range(300 * 4096 // near)}
+    addresses = np.array(sorted(BASE + place for place in places), np.uint64)
+    plain, fast = both(monkeypatch, lambda: gather_known(memory, 8, addresses, 5))
+    expected = []
+    for address in addresses.tolist():
+        try:
+            data = memory.read(address, 40)
+        except MemoryFault:
+            data = None
+        expected.append(None if data is None or address % 8 else np.frombuffer(data, np.uint64).tolist())
+    for words, known in (plain, fast):
+        assert [row if is_known else None for row, is_known in zip(words.tolist(), known.tolist())] == expected
+        assert not words[~known].any()
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_first_words_of_blocks_are_those_that_numpy_takes(monkeypatch, seed):
+    random_one = random.Random(seed)
+    blocks = heap_of(random_one, 200, BASE, 9)
+    end = int(blocks.end[-1])
+    memory = ImageMemory([(BASE, random_one.randbytes(3000)), (BASE + 4096, random_one.randbytes(end - BASE))])
+    rows = np.sort(np.array(random_one.sample(range(200), 120)))
+    space = AddressSpace([VMA(BASE, end + 4096, "rw-p")])
+
+    def words():
+        monkeypatch.setattr(block_words, "BLOCK", 4096)
+        return block_words.read_block_words(memory, blocks, rows, space, X86_64).words.tolist()
+
+    plain, fast = both(monkeypatch, words)
+    assert plain == fast

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from gdbheap.allocators.blocks import Blocks
+from gdbheap.kernel.kernel import kernel, suits
 from gdbheap.lazy import dataclass, np
 from gdbheap.machine.machine import Machine
 from gdbheap.process.address_space import AddressSpace
@@ -76,6 +77,11 @@ def _spans(start: NDArray[np.uint64], end: NDArray[np.uint64]) -> Iterator[tuple
 def _take(words: NDArray[np.uint64], start: NDArray[np.uint64], address: int, read: NDArray[np.uint64]) -> None:
     """Put what was read from `address` on into the rows that it is of."""
     size = read.itemsize
+    first, last = np.searchsorted(start, np.array([max(address - WORDS * size, 0), address + read.nbytes], np.uint64))
+    fast = kernel(len(read))
+    if fast is not None and size == words.itemsize and suits(start, read):
+        fast.take(start[first:last], address, read, words[first:last])
+        return
     for column in range(WORDS):
         # The blocks of which this word lies in what was read.
         low = address - column * size
