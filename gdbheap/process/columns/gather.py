@@ -81,7 +81,7 @@ def _many(memory: Memory, pointer_size: int, columns: _Columns, rows: range, buf
     aligned = addresses % np.uint64(pointer_size) == 0
     if not base % pointer_size:
         fast = kernel()
-        if fast is not None and pointer_size == 8 and aligned.all() and suits(addresses):
+        if fast is not None and words.itemsize == found.itemsize and aligned.all() and suits(addresses):
             fast.take(addresses, base, words, found)
         else:
             found[aligned] = words[places[aligned, None] // pointer_size + np.arange(count)]
