@@ -7,8 +7,8 @@ stack what a caller holds is not shared with the functions that it has handed it
 variables come first, then the outer frames. What two threads hold they share.
 Blocks that only such roots lead to rob no variable either.
 
-In a block whose type is known, a word that is no pointer by that type (an old one in a string's buffer), and a weak
-pointer's, holds what nothing else does, and no more.
+In a block whose type is known, a word that is no pointer by that type (an old one in a string's buffer), a weak
+pointer's, and one in a buffer of bytes, holds what nothing else does, and no more.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from gdbheap.analysis.pointers.adjacency import Adjacency
 from gdbheap.analysis.pointers.pointer_graph import PointerGraph
 from gdbheap.analysis.pointers.reach import UNSEEN, spread
 from gdbheap.analysis.pointers.roots import DATA, KERNEL, LOST_TRAIL, MAPPING, STACK
+from gdbheap.analysis.retained.buffers import edges_of_buffers
 from gdbheap.analysis.retained.root_groups import GLOBAL, LOCAL, STATIC, THREAD_LOCAL, RootGroups
 from gdbheap.analysis.retained.weak_pointers import weak_edges
 from gdbheap.analysis.types.block_types import BlockTypes, Confidence
@@ -90,7 +91,7 @@ def _edges(held: PointerGraph, types: BlockTypes, first: NDArray[np.int32]) -> R
     that data lead to) leads to their targets in no other way."""
     source, target = held.graph.source, held.graph.target
     is_weak = (types.type[source] != NONE) & (types.confidence[source] >= Confidence.LIKELY) & ~types.firm
-    is_weak |= weak_edges(held, types)
+    is_weak |= weak_edges(held, types) | edges_of_buffers(held, types)
     alive = ~types.dead
     if not (is_weak & alive).any():
         return np.flatnonzero(alive)

@@ -1,0 +1,32 @@
+"""What lies in buffers of bytes holds nothing that anything else does."""
+
+from __future__ import annotations
+
+from types import SimpleNamespace
+
+import numpy as np
+
+from gdbheap.analysis.retained.buffers import edges_of_buffers
+from gdbheap.analysis.types.block_types import Role
+from gdbheap.types.catalogue import NONE
+from support.made_types import MadeTypes, field
+
+
+def test_only_what_a_pointer_to_data_leads_to_is_a_buffer():
+    made = MadeTypes()
+    letter, anything = made.pointer(made.scalar("char", 1)), made.pointer()
+    item = made.struct("item", 8)
+    holder = made.struct(
+        "holder", 32, field("text", 0, letter), field("any", 8, anything), field("item", 16, made.pointer(item))
+    )
+    several = made.array(letter, 4)
+    # Blocks 0 to 3: what the three members and an array's second element lead to; 4: the same as 0, but typed.
+    roles = (Role(holder, 0), Role(holder, 8), Role(holder, 16), Role(several, 8, "texts"))
+    types = SimpleNamespace(
+        catalogue=made.catalogue(),
+        roles=roles,
+        role=np.array([0, 1, 2, 3, 0, NONE]),
+        type=np.array([NONE, NONE, NONE, NONE, item, NONE]),
+    )
+    held = SimpleNamespace(graph=SimpleNamespace(source=np.arange(6)))
+    assert edges_of_buffers(held, types).tolist() == [True, False, False, True, False, False]
