@@ -13,12 +13,15 @@ from gdbheap.machine.stopped import Bytes
 # ("unknown", place, register); ("returned", place, register): what the call there has returned; ("number", n); ("sum",
 # base, displacement); ("add", a, b); ("times", a, n); ("load", address, size, serial); ("low", a): its low 32 bits,
 # ("signed", a): these, sign-extended; ("holds", condition, size, a, b): 1 where a comparison of a with b came out so,
-# else 0; ("byte", a): a in the lowest byte, and above it nobody knows what.
+# else 0; ("byte", a): a in the lowest byte, and above it nobody knows what; ("select", condition, a, b): a where the
+# condition is 1, else b.
 Value = tuple[Union[str, int, "Value"], ...]
 
 # The place of what registers held when the function was called.
 ENTRY = -1
 _MOST_DEPTH = 64
+# A value of more parts is of no use to anybody.
+_MOST_PARTS = 200
 
 
 @dataclass
@@ -36,11 +39,15 @@ class Registers:
     stored: dict[tuple[Value, int], Value] = field(default_factory=dict)
     is_sure: bool = True
     compared: tuple[int, Value, Value] | None = None
+    dropped: int = 0
 
     def __getitem__(self, name: str) -> Value:
         return self.values.setdefault(name, ("unknown", self.at, name))
 
     def __setitem__(self, name: str, value: Value) -> None:
+        if _parts(value, _MOST_PARTS) > _MOST_PARTS:
+            self.dropped += 1
+            value = "unknown", -1 - self.dropped, name
         self.values[name] = value
 
     def forget(self, at: int) -> None:
@@ -75,6 +82,15 @@ class Registers:
         for serial, (other, start, length) in self.loads.items():
             if other == base and start < displacement + size and displacement < start + length:
                 self.lost.add(serial)
+
+
+def _parts(value: Value, most: int) -> int:
+    """Return how many values one is made of, `most` or more where there are more."""
+    found = 1
+    for each in value:
+        if isinstance(each, tuple) and found <= most:
+            found += _parts(each, most - found)
+    return found
 
 
 def plus(value: Value, displacement: int) -> Value:
@@ -151,13 +167,25 @@ class Evaluation:
             return self._outer(str(value[2])) if value[1] == ENTRY else None
         if kind in ("returned", "byte"):
             return None
+        if kind == "select":
+            chosen = self._chosen(value, depth)
+            return None if chosen is None else self.of(chosen, depth + 1)
         parts = [self.of(each, depth + 1) for each in value[1:] if isinstance(each, tuple)]
         return None if None in parts else self._made(value, [each or 0 for each in parts])
+
+    def _chosen(self, value: Value, depth: int) -> Value | None:
+        """Return which of the two values of a select it is, None where that is not known."""
+        _, condition, one, other = value
+        holds = self.of(condition, depth + 1)  # type: ignore[arg-type]
+        return None if holds is None else (one if holds else other)  # type: ignore[return-value]
 
     def beyond_result(self, value: Value) -> tuple[Value, int] | None:
         """Return the call's result that a value begins with, and what is added to it; None for other values."""
         if value[0] == "returned":
             return value, 0
+        if value[0] == "select":
+            chosen = self._chosen(value, 0)
+            return None if chosen is None else self.beyond_result(chosen)
         terms = [each for each in value[1:] if isinstance(each, tuple)] if value[0] in ("sum", "add") else []
         for index, term in enumerate(terms):
             found = self.beyond_result(term)

@@ -129,9 +129,10 @@ def test_an_overwritten_header_is_no_wrong_pointer(case, kind, directory):
             assert f"probably {whose}, mem {death.told:#x}" in text
 
 
-def test_a_pointer_that_is_kept_nowhere_is_told_by_the_call_that_made_it(tmp_path):
+@pytest.mark.parametrize("flag", ["-O1", "-Os"])
+def test_a_pointer_that_is_kept_nowhere_is_told_by_the_call_that_made_it(tmp_path, flag):
     """free_misaligned_argc, from -O1 on: one block, several of its size, and one before an array of calloc's."""
-    program = build("free_misaligned_argc", "-O1")
+    program = build("free_misaligned_argc", flag)
     runs = ("", " x", " x y")
     lines = ["set confirm off", f"source {ROOT / 'gdb_init.py'}"]
     for index, words in enumerate(runs):

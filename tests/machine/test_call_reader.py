@@ -146,6 +146,33 @@ RESULT_OF = {
         START + 4,
         (100, 0),
     ),
+    "more, by a jump that was not taken": (
+        ["mov $0x64,%edi", GET, "test %ebx,%ebx", "jle 0x401014", "inc %rax", "mov %rax,%rdi", CALL],
+        START + 4,
+        (100, 1),
+    ),
+    "no more, by a jump that was taken": (
+        ["mov $0x64,%edi", GET, "test %ebx,%ebx", "jg 0x401014", "inc %rax", "mov %rax,%rdi", CALL],
+        START + 4,
+        (100, 0),
+    ),
+    "either of two ways": (
+        ["mov $0x64,%edi", GET, "cmp $0x3,%ebx", "je 0x401018", "add $0x8,%rax", "jmp 0x40101c", "add $0x4,%rax"]
+        + ["mov %rax,%rdi", CALL],
+        START + 4,
+        (100, 4),
+    ),
+    "a way within another": (
+        ["mov $0x64,%edi", GET, "cmp $0x2,%ebx", "je 0x401020", "cmp $0x4,%r12d", "ja 0x401020", "add $0x8,%rax"]
+        + ["dec %rax", "mov %rax,%rdi", CALL],
+        START + 4,
+        (100, 7),
+    ),
+    "a choice": (
+        ["mov $0x64,%edi", GET, "lea 0x8(%rax),%rdi", "test %ebx,%ebx", "cmove %rax,%rdi", CALL],
+        START + 4,
+        (100, 8),
+    ),
     "a size that is kept": (["mov %rbx,%rdi", GET, "lea 0x1(%rax),%rdi", CALL], START + 4, (3, 1)),
     "a size that was kept until then": (
         ["mov %r12,%rdi", GET, "mov $0x3,%ebx", "mov %rbx,%r12", "lea 0x1(%rax),%rdi", CALL],
@@ -167,6 +194,10 @@ def test_of_a_pointer_that_is_kept_nowhere_the_call_is_told_that_made_it(name):
 
 
 NO_RESULT = {
+    "a way by what nobody knows": [GET, "test %ecx,%ecx", "jle 0x401010", "inc %rax", "mov %rax,%rdi", CALL],
+    "a loop": [GET, "inc %rax", "cmp $0x20,%ecx", "jle 0x401004", "mov %rax,%rdi", CALL],
+    "flags that are old": [GET, "test %ebx,%ebx", "inc %ecx", "cmovne %rcx,%rax", "mov %rax,%rdi", CALL],
+    "a handler of exceptions": [GET, "call 0x700 <__cxa_throw@plt>", "mov %rax,%rdi", CALL],
     "two ways to it": [GET, "jne 0x40100c", "mov %rbx,%rax", "lea 0x1(%rax),%rdi", CALL],
     "so far as nobody knows": [GET, "lea (%rax,%rcx,1),%rdi", CALL],
     "flags of an addition": [
@@ -187,6 +218,11 @@ NO_RESULT = {
 def test_no_call_is_told_where_the_code_does_not_say(name):
     reader, frames = reader_of(NO_RESULT[name], {"rbx": 3})
     assert reader.passed_result(frames, 0) is None
+
+
+def test_values_of_too_many_parts_are_dropped():
+    code = listed(START, ["lea (%rax,%rax,1),%rax"] * 60 + ["mov %rax,%rdi", CALL])
+    assert len(str(follow(code, 61)["rdi"])) < 10_000
 
 
 def test_what_asks_for_the_program_counter_on_i386_is_no_kept_register():

@@ -38,7 +38,7 @@ def what_free_says(heap: CheckedHeap, chunk: int) -> FreeOutcome | None:
     """
     layout = heap.layout
     try:
-        prev_size, raw = heap.words.read_many(chunk, 2) if chunk % layout.pointer_size == 0 else (0, 0)
+        prev_size, raw = _header(heap, chunk)
     except (MemoryFault, OverflowError):
         return None
     size = raw & ~FLAG_MASK
@@ -48,6 +48,13 @@ def what_free_says(heap: CheckedHeap, chunk: int) -> FreeOutcome | None:
     if raw & IS_MMAPPED:
         return wrong or _munmap(heap, chunk, prev_size, size)
     return wrong or _tcache(heap, chunk, size) or _next(heap, chunk, size) or _merge(heap, chunk, prev_size, raw)
+
+
+def _header(heap: CheckedHeap, chunk: int) -> tuple[int, int]:
+    """Return the two words of a header, which may lie anywhere."""
+    word = heap.layout.pointer_size
+    data = heap.process.memory.read(chunk, 2 * word)
+    return int.from_bytes(data[:word], "little"), int.from_bytes(data[word:], "little")
 
 
 def _munmap(heap: CheckedHeap, chunk: int, prev_size: int, size: int) -> FreeOutcome | None:
