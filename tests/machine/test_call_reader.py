@@ -157,14 +157,18 @@ RESULT_OF = {
         (100, 0),
     ),
     "either of two ways": (
-        ["mov $0x64,%edi", GET, "cmp $0x3,%ebx", "je 0x401018", "add $0x8,%rax", "jmp 0x40101c", "add $0x4,%rax"]
-        + ["mov %rax,%rdi", CALL],
+        [
+            *("mov $0x64,%edi", GET, "cmp $0x3,%ebx", "je 0x401018", "add $0x8,%rax", "jmp 0x40101c"),
+            *("add $0x4,%rax", "mov %rax,%rdi", CALL),
+        ],
         START + 4,
         (100, 4),
     ),
     "a way within another": (
-        ["mov $0x64,%edi", GET, "cmp $0x2,%ebx", "je 0x401020", "cmp $0x4,%r12d", "ja 0x401020", "add $0x8,%rax"]
-        + ["dec %rax", "mov %rax,%rdi", CALL],
+        [
+            *("mov $0x64,%edi", GET, "cmp $0x2,%ebx", "je 0x401020", "cmp $0x4,%r12d", "ja 0x401020"),
+            *("add $0x8,%rax", "dec %rax", "mov %rax,%rdi", CALL),
+        ],
         START + 4,
         (100, 7),
     ),

@@ -36,7 +36,6 @@ def what_free_says(heap: CheckedHeap, chunk: int) -> FreeOutcome | None:
     Mirrors __libc_free and _int_free up to where something changes; that the tcache may take the block before the
     later checks is left aside. A text that not every glibc with these structs has comes as "A or B".
     """
-    layout = heap.layout
     try:
         prev_size, raw = _header(heap, chunk)
     except (MemoryFault, OverflowError):

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from gdbheap.analysis.abort_texts.topic import Topic, related_to, topic_of
 from gdbheap.analysis.facts.free_checks import IsTop
-from gdbheap.analysis.facts.passed import ArgumentOf, DebuggingBytes, FoundBy, Way
+from gdbheap.analysis.facts.passed import ArgumentOf, DebuggingBytes, FoundBy, ResultOfCall, Way
 from gdbheap.analysis.invariants.check_links import head_slot
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding
@@ -48,13 +48,27 @@ def find_subject(
         return gone
     passed = passed_subject(heap, text, frames)
     broken = _handed_out_before(heap, text) or _by_findings(heap, text, findings)
-    if passed is not None and Topic.PASSED_CHUNK in topic_of(text):
+    is_passed = passed is not None and Topic.PASSED_CHUNK in topic_of(text)
+    if passed is not None and is_passed and not (broken is not None and _is_outdone(heap, text, passed, broken)):
         return passed
+    if broken is not None and is_passed:
+        return broken
     if broken is not None:
         if passed is None:
             return broken
         return replace(broken, pointer=passed.pointer, is_guess=passed.is_guess)
     return passed if passed is not None and passed.evidence else _by_place(heap, text)
+
+
+def _is_outdone(heap: CheckedHeap, text: str, passed: AffectedChunk, broken: AffectedChunk) -> bool:
+    """Whether what `heap check` finds broken is more probably the chunk that was passed: what else is known has no value,
+    or is a pointer that only happens to fit. The code may tell that it was none of a block: that no header explains."""
+    if isinstance(passed.how, ResultOfCall) and passed.how.added % heap.layout.alignment:
+        return False
+    if passed.pointer is None:
+        return True
+    is_elsewhere = passed.chunk is not None and heap.table.row_of(passed.chunk) is None
+    return passed.is_guess and is_elsewhere and broken.finding is not None and broken.finding.says(text)
 
 
 def _under_debugging(heap: CheckedHeap, frames: Sequence[Frame]) -> AffectedChunk | None:

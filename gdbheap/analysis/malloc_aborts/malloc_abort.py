@@ -115,6 +115,9 @@ def cause(heap: CheckedHeap, died: MallocAbort, symbol_at: SymbolAt, before: Int
     it, except what no code of malloc's does."""
     passed = what_died_was_given(heap, died, symbol_at)
     is_handlers = before is not None and before.has_entered_again
+    result = died.how if isinstance(died.how, ResultOfCall) and died.how.is_block and died.how.added else None
+    if result is not None and passed is not None and passed.is_freed_twice:
+        return GivenNoBlock("", None, result)
     if died.pointer is not None and passed is not None:
         if passed.is_no_block:
             return GivenNoBlock("", died.pointer, passed.fact, died.is_guess)
@@ -125,8 +128,7 @@ def cause(heap: CheckedHeap, died: MallocAbort, symbol_at: SymbolAt, before: Int
         returns = overflowed_stack(heap, died.pointer) if is_told else ()
         if returns:
             return UsedAsStack(died.pointer, returns[:MOST_RETURNS], died.is_guess)
-    result = died.how if died.pointer is None and isinstance(died.how, ResultOfCall) else None
-    if result is not None and result.is_block and result.added % heap.layout.alignment:
+    if result is not None and died.pointer is None and result.added % heap.layout.alignment:
         return GivenNoBlock("", None, result)
     return _by_writer(heap, died, is_handlers)
 

@@ -57,5 +57,7 @@ def _blocks(heap: CheckedHeap, requested: int | None) -> list[int]:
     spare = table.size - np.uint64(size)
     is_mapped = (table.flags & IS_MMAPPED) != 0
     most = np.where(is_mapped, np.uint64(heap.process.page_size), np.uint64(heap.layout.min_size - 1))
-    rows = np.flatnonzero((table.state == State.IN_USE) & (spare <= most))
+    # (The state of one whose header is overwritten is not known; how large it was is.)
+    is_block = (table.state == State.IN_USE) | (table.state == State.UNKNOWN)
+    rows = np.flatnonzero(is_block & (spare <= most))
     return [] if len(rows) > _MOST_BLOCKS else [int(table.address[row]) + heap.layout.header for row in rows]

@@ -109,7 +109,23 @@ def _of_header(heap: CheckedHeap, found: Finding, held: Fact | None) -> Suspecte
     if below is not None and below.state.is_free:
         past = PastFreeBlock(below.address + heap.layout.header, below.size, held)
         return SuspectedWriter("dangling", below.address, 0, held, past)
-    return None
+    before = _run_over_stretch(heap, found) if below is None else None
+    return None if before is None else _overrun(heap, found, before, held)
+
+
+def _run_over_stretch(heap: CheckedHeap, found: Finding) -> Chunk | None:
+    """Return the block in use below a stretch of broken headers that ends at the field, where what runs over the block's
+    end runs over the field, too."""
+    header = found.where - (found.where + heap.layout.header) % heap.layout.alignment
+    stretch = heap.gap_at(header - 1) if header else None
+    row = None if stretch is None else heap.table.row_at(stretch.address - 1)
+    below = None if row is None or heap.table.state[row] != State.IN_USE else heap.table[row]
+    if below is None or below.arena == MMAPPED_ARENA:
+        return None
+    end = below.address + below.size + heap.layout.pointer_size
+    run = run_across(heap, below.address + heap.layout.header, end)
+    reaches = run is not None and end + run.length >= found.where + _changed_bytes(heap, found)
+    return below if reaches else None
 
 
 def _by_free(heap: CheckedHeap, listed: Listed, held: Fact | None) -> SuspectedWriter:
@@ -173,9 +189,12 @@ def _overrun(heap: CheckedHeap, found: Finding, below: Chunk, held: Fact | None)
     is_whole = run is not None and bool(text) and run.is_whole
     is_same = run is None and bool(found.held) and _same_before(heap, found)
     over = max(over, found.where + layout.pointer_size - end) if is_same else over
-    or_next = end + layout.pointer_size if run is None and over >= _MANY_BYTES and not is_same else None
+    # What begins with the last word of the block below may be that block's, or written too low by this one's user.
+    is_either = below_start(heap, end - layout.pointer_size) == end - layout.pointer_size
+    is_odd = run is None and over >= _MANY_BYTES and not is_same
+    or_next = end + layout.pointer_size if is_odd or is_either else None
     fact = WrittenPast(mem, end - mem, over, is_whole, text, is_whole, fill, or_next, held)
-    is_run = is_same or (run is not None and bool(text or fill))  # zeros malloc writes as well
+    is_run = not is_either and (is_same or (run is not None and bool(text or fill)))  # zeros malloc writes as well
     written = WrittenText(text, is_whole) if text else held
     return SuspectedWriter("overrun", below.address, over, written, fact, is_run)
 
@@ -188,7 +207,7 @@ def _from_above(heap: CheckedHeap, found: Finding, held: Fact | None) -> Suspect
     if returns:
         return SuspectedWriter("stack", None, 0, held, StackGrewDown(returns[:MOST_RETURNS]))
     start = below_start(heap, header)
-    if start is None:
+    if start is None or start == header:
         return None
     mem = header + heap.layout.header
     return SuspectedWriter("underrun", header, 0, held, WrittenBelow(mem, mem - start, held))
