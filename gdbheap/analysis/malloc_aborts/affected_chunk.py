@@ -61,8 +61,8 @@ def find_subject(
 
 
 def _is_outdone(heap: CheckedHeap, text: str, passed: AffectedChunk, broken: AffectedChunk) -> bool:
-    """Whether what `heap check` finds broken is more probably the chunk that was passed: what else is known has no value,
-    or is a pointer that only happens to fit. The code may tell that it was none of a block: that no header explains."""
+    """Whether what `heap check` finds broken is more probably the chunk that was passed: what else is known has no
+    value, or only happens to fit. (The code may tell that it was none of a block: that no header explains.)"""
     if isinstance(passed.how, ResultOfCall) and passed.how.added % heap.layout.alignment:
         return False
     if passed.pointer is None:

@@ -114,8 +114,8 @@ def _of_header(heap: CheckedHeap, found: Finding, held: Fact | None) -> Suspecte
 
 
 def _run_over_stretch(heap: CheckedHeap, found: Finding) -> Chunk | None:
-    """Return the block in use below a stretch of broken headers that ends at the field, where what runs over the block's
-    end runs over the field, too."""
+    """Return the block in use below a stretch of broken headers that ends at the field, where what runs over that
+    block's end runs over the field, too."""
     header = found.where - (found.where + heap.layout.header) % heap.layout.alignment
     stretch = heap.gap_at(header - 1) if header else None
     row = None if stretch is None else heap.table.row_at(stretch.address - 1)
