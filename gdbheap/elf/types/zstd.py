@@ -28,7 +28,8 @@ def _by_python(raw: bytes, size: int) -> bytes | None:
     except ImportError:
         return None
     try:
-        return bytes(zstd.ZstdDecompressor().decompress(raw, size))
+        # (One more than is claimed: what is longer is not cut to that.)
+        return bytes(zstd.ZstdDecompressor().decompress(raw, size + 1))
     except zstd.ZstdError as error:
         raise ELFError(str(error)) from error
 
