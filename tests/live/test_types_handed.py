@@ -43,3 +43,36 @@ def test_what_callbacks_and_operations_are_handed_has_a_name(answers):
         found = score(truth, "reachable", rows)
         assert (found.unnamed, found.wrong) == ([], {})
         assert found.total == len(truth) > 200
+
+
+# The passes get a real SIGINT when typed pointers have told all, and go on for a while if nothing comes of that.
+CTRL_C = """
+import os, signal, time
+from gdbheap.analysis.types import find_types
+whole = find_types.brothers
+
+def interrupted(*words):
+    find_types.brothers = whole
+    os.kill(os.getpid(), signal.SIGINT)
+    end = time.monotonic() + 30
+    while time.monotonic() < end:
+        pass
+    return whole(*words)
+
+find_types.brothers = interrupted
+"""
+
+
+def test_ctrl_c_keeps_the_types_that_are_known(tmp_path):
+    (tmp_path / "ctrl_c.py").write_text(CTRL_C)
+    get_there = ("set debuginfod enabled off", "set args < /dev/null", "break inspected", "run")
+    get_there = (*get_there, f"source {tmp_path / 'ctrl_c.py'}")
+    cut, whole = "heap types --blocks --type stream", "heap types --blocks"
+    answers = ask([str(build("types_handed"))], [cut, whole], get_there=get_there)
+    stopped = "stopped by Ctrl-C: only the types found until then are known"
+    assert [note.startswith(stopped) for note in answers[cut]["notes"]] == [True]
+    assert not any(note.startswith(stopped) for note in answers[whole]["notes"])
+    types = {row["mem"]: row["type"] for row in answers[whole]["rows"]}
+    known = {row["mem"]: row["type"] for row in answers[cut]["rows"]}
+    assert len(known) == 40 and known.items() <= types.items()
+    assert None not in types.values()
