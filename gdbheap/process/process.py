@@ -104,16 +104,19 @@ class Process:
         """How many bytes a page has: as the kernel tells the program, else as many as the machine's have at least."""
         return told_page_size(self.auxv) or self.machine.page_size
 
-    def is_canonical(self, address: int) -> bool:
-        """Whether the address can exist at all, whatever its tag is: above all that programs get without asking only
-        where this one has asked."""
+    @property
+    def address_bits(self) -> int:
+        """How many bits its addresses have: as the machine's programs get them without asking, or the most that there
+        are where this one has asked."""
         machine = self.machine
-        if machine.is_canonical(address):
-            return True
-        if (address & machine.mask >> machine.tag_bits) >> machine.widest_bits:
-            return False
         wide = (vma.end for vma in self.address_space.vmas if not vma.start >> machine.widest_bits)
-        return max(wide, default=0) > 1 << machine.address_bits
+        return machine.widest_bits if max(wide, default=0) > 1 << machine.address_bits else machine.address_bits
+
+    def is_canonical(self, address: int) -> bool:
+        """Whether the address can exist at all, whatever its tag is."""
+        machine = self.machine
+        plain = address & machine.mask >> machine.tag_bits
+        return machine.is_canonical(address) or (not plain >> machine.widest_bits and not plain >> self.address_bits)
 
     def page_of(self, address: int) -> int:
         """Return where the address's page begins."""

@@ -37,6 +37,13 @@ def test_what_lies_beyond_47_bits_exists_where_the_process_has_asked_for_it(addr
     assert process(X86_64, HEAP, WIDE, VSYSCALL).is_canonical(address) == with_wide
 
 
+def test_how_many_bits_there_are_is_told_by_what_is_mapped():
+    wide = VMA(0x000F_0000_0000_0000, 0x000F_0000_0001_0000, "rw-p")
+    assert [process(X86_64, *vmas).address_bits for vmas in ([HEAP, VSYSCALL], [HEAP, WIDE, VSYSCALL])] == [47, 56]
+    assert [process(AARCH64, *vmas).address_bits for vmas in ([HEAP], [HEAP, wide])] == [48, 52]
+    assert process(I386, VMA(0, 0x1000, "r--p"), VMA(0xFFFF_E000, 0xFFFF_F000, "rw-p")).address_bits == 32
+
+
 def test_52_bits_of_aarch64_are_as_many_as_are_mapped():
     wide = VMA(0x000F_0000_0000_0000, 0x000F_0000_0001_0000, "rw-p")
     assert not process(AARCH64, HEAP).is_canonical(0x000F_0000_0002_0000)

@@ -196,7 +196,7 @@ def _number(address: int, process: Process) -> Fact | None:
     if top - address <= 4096:
         return clause("small_negative", number=address - top)
     if not process.is_canonical(address):
-        bits = machine.address_bits
+        bits = process.address_bits
         last = 8 * machine.pointer_size - 1
         if not machine.hides_address:
             return clause("more_bits_than_an_address", bits=bits)

@@ -165,7 +165,7 @@ def _facts_between(
     below: AnnotatedVMA | None, above: AnnotatedVMA | None, address: int, process: Process
 ) -> Iterator[Fact]:
     why, machine = _why(address, process), process.machine
-    bits = machine.address_bits + 1 if why is NoPlace.NOT_CANONICAL else 8 * machine.pointer_size
+    bits = process.address_bits + 1 if why is NoPlace.NOT_CANONICAL else 8 * machine.pointer_size
     yield InNoMapping(address, why, machine.name, bits)
     if below is not None:
         yield AboveMapping(address - below.vma.end, below.parts[-1].text, below.vma.path, below.vma.end)
