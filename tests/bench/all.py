@@ -1,5 +1,6 @@
 """Each command against the physical limit, in one run: processor seconds beyond a bare gdb on the same process, as a
-ratio to reading its memory once, to LeakSanitizer's check of the same program and, where it is built, to chap.
+ratio to reading its memory once, to LeakSanitizer's check of the same program and, where it is built, to chap. Then
+what must not grow faster than what there is (growth.py). GDBHEAP_KERNEL=off measures numpy alone.
 
 python3 tests/bench/all.py [--large] [--count N]
 
@@ -20,8 +21,11 @@ import tempfile
 import time
 from pathlib import Path
 
+import growth
 from growth import RISES
 from measure import Cost, cost, scaled, seconds_of_lsan, seconds_to_read
+
+from gdbheap.kernel import library
 
 COUNTS = (10_000, 1_000_000, 5_000_000)
 LARGE = (10_000_000,)
@@ -42,13 +46,17 @@ COMMANDS = (
 
 def main() -> None:
     chosen = [int(sys.argv[at + 1].replace(",", "")) for at, word in enumerate(sys.argv) if word == "--count"]
-    print(f"{time.strftime('%Y-%m-%d')}, {processor()}, gdb's Python and numpy of this system; processor seconds\n")
+    os.environ["XDG_DATA_HOME"] = os.environ.get("XDG_DATA_HOME", str(Path.home() / ".local" / "share"))
+    print(f"{time.strftime('%Y-%m-%d')}, {processor()}, gdb's Python and numpy of this system, {loops()}")
+    print("Processor seconds\n")
     with tempfile.TemporaryDirectory() as directory:
-        os.environ["XDG_DATA_HOME"] = os.environ.get("XDG_DATA_HOME", str(Path.home() / ".local" / "share"))
         start(directory)
         before: dict[str, float] = {}
         for count in chosen or (*COUNTS, *(LARGE if "--large" in sys.argv else ())):
             before = at_size(directory, count, before)
+    if not chosen:
+        print()
+        growth.show((), {**growth.CASES, **(growth.DENSE if "--large" in sys.argv else {})})
 
 
 def processor() -> str:
@@ -56,6 +64,11 @@ def processor() -> str:
     lines = Path("/proc/cpuinfo").read_text().split("\n")
     name = next((line.split(":")[1].strip() for line in lines if line.startswith("model name")), platform.machine())
     return f"{os.cpu_count()} x {name}"
+
+
+def loops() -> str:
+    """Return whether the compiled kernel is used."""
+    return "without the compiled kernel" if library.is_turned_off() or library.load() is None else "compiled kernel"
 
 
 def start(directory: str) -> None:

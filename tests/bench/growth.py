@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 import tempfile
+from collections.abc import Mapping, Sequence
 
 from measure import cost, scaled
 
@@ -30,9 +31,13 @@ RISES = 1.4
 
 def main() -> None:
     words = [word for word in sys.argv[1:] if not word.startswith("--")]
-    cases = {**CASES, **(DENSE if "--dense" in sys.argv else {})}
+    show(words, {**CASES, **(DENSE if "--dense" in sys.argv else {})})
+
+
+def show(names: Sequence[str], cases: Mapping[str, tuple[str, int, tuple[str, ...]]]) -> None:
+    """Print a line for each size of the cases of these names, of all where there are none."""
     print(f"{'case':10} {'asked':34} {'units':>10} {'seconds':>8} {'µs/unit':>9} {'MiB':>6}")
-    for name in words or cases:
+    for name in names or cases:
         kind, fewer, commands = cases[name]
         for command in commands:
             before = 0.0
