@@ -28,10 +28,8 @@ _loaded: list[CompiledLoops | None] = []
 
 
 def _load() -> CompiledLoops | None:
-    try:
-        from gdbheap.kernel import library  # (there are Pythons without ctypes)
-    except ImportError:
-        return None
+    from gdbheap.kernel import library  # kept out of gdb's start
+
     if library.is_turned_off():
         return None
     loaded = library.load()

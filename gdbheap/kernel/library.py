@@ -6,14 +6,18 @@ kernel.c that lies beside this file, and is whole. Whatever is not right means t
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import os
 import platform
 import stat
+import sys
+from typing import TYPE_CHECKING
 
 from gdbheap.files import open_regular, read_regular
 from gdbheap.packages import data_directory
+
+if TYPE_CHECKING:
+    import ctypes
 
 # "off" turns the kernel off.
 SWITCH = "GDBHEAP_KERNEL"
@@ -46,7 +50,11 @@ def sealed(library: bytes) -> bytes:
 
 def load() -> ctypes.CDLL | None:
     """Return the library, None where there is none, or it is not right."""
-    if ctypes.sizeof(ctypes.c_void_p) != 8:
+    try:
+        import ctypes  # slow to import, and a small Python may have none
+    except ImportError:
+        return None
+    if sys.maxsize < 1 << 32:
         return None
     try:
         path = library_path()

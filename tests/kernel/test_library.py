@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+import sys
 from pathlib import Path
 
 import pytest
@@ -62,6 +63,12 @@ def test_another_source_has_another_file(place, monkeypatch, tmp_path):
     monkeypatch.setattr(library, "source_path", lambda: str(source))
     assert library.library_path() != str(place)
     assert library.load() is None
+
+
+def test_a_python_without_ctypes_has_none(place, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ctypes", None)
+    assert library.load() is None
+    assert kernel(1 << 20) is None
 
 
 def test_the_switch_turns_it_off(place, monkeypatch):
