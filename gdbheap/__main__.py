@@ -36,6 +36,7 @@ _SHOWN = 50
 _BROKEN_PIPE = 141
 
 Act = Callable[[argparse.Namespace], Optional[int]]
+AddCommand = Callable[[str, str, Act], argparse.ArgumentParser]
 
 EPILOG = """\
 In a gdb that already runs: source {init}
@@ -91,6 +92,30 @@ def _parser() -> ShellWords:
         sub.set_defaults(act=act)
         return sub
 
+    _gdb_words(command)
+    command("demo", "install what is missing and show gdbheap at work on a small program", _demo)
+    command("setup", "install what is missing", _set_up)
+    command("doctor", "say what is found, what is missing, and what mends it", lambda o: doctor.report(o.gdb))
+    page = command("help", "read a page of the manual: leaks, crashes, memory and more", lambda o: show_page(o.topic))
+    page.add_argument("topic", metavar="TOPIC", nargs="?", help="the page (without: a list of them)")
+    _leak_words(command("leaks", "run a program to its end and say what it leaked (exit status 1), for CI", _leaks))
+    _bundle_words(
+        command("pack", "put a core and the files behind it into one file, to be read elsewhere", _pack),
+        command("unpack", "unpack what pack has made, and say how to look at it", _unpack),
+    )
+    add_words(command("triage", "read many cores and group them by cause", _triage), _size, _count)
+    diff = command("diff", "say what grew between two or three snapshots (exit status 1: it grew; 2: trouble)", _diff)
+    diff.add_argument("snapshots", metavar="SNAPSHOT", nargs="+", help="a name, or a path with a /")
+    diff.add_argument("--count", type=_count, metavar="N", help="show at most N rows (50); 0 shows all")
+    _add_json(diff)
+    text = "growth up to this passes: bytes, or with a unit (10M); with three snapshots, steady growth counts (0)"
+    diff.add_argument("--fail-over", type=_size, default=0, metavar="SIZE", help=text)
+    return parser
+
+
+def _gdb_words(command: AddCommand) -> None:
+    """Add the commands that start gdb."""
+
     def gdb_command(name: str, summary: str, act: Act) -> argparse.ArgumentParser:
         sub = command(name, summary, act)
         text = "an option for gdb itself; may be repeated (--gdb-option=-q)"
@@ -112,12 +137,9 @@ def _parser() -> ShellWords:
     report.add_argument("target", metavar="PID|CORE")
     text = "the file to write (heap-PID.html, CORE.html; -: standard output)"
     report.add_argument("file", metavar="FILE", nargs="?", help=text)
-    command("demo", "install what is missing and show gdbheap at work on a small program", _demo)
-    command("setup", "install what is missing", _set_up)
-    command("doctor", "say what is found, what is missing, and what mends it", lambda o: doctor.report(o.gdb))
-    page = command("help", "read a page of the manual: leaks, crashes, memory and more", lambda o: show_page(o.topic))
-    page.add_argument("topic", metavar="TOPIC", nargs="?", help="the page (without: a list of them)")
-    leaks = command("leaks", "run a program to its end and say what it leaked (exit status 1), for CI", _leaks)
+
+
+def _leak_words(leaks: argparse.ArgumentParser) -> None:
     leaks.add_argument("--suppressions", action="append", default=[], metavar="FILE", help=_SUPPRESSIONS)
     leaks.add_argument(
         "--errors-for-leak-kinds",
@@ -134,18 +156,6 @@ def _parser() -> ShellWords:
     leaks.add_argument("--output", metavar="FILE", help=text)
     leaks.add_argument("program", metavar="PROGRAM")
     leaks.add_argument("arguments", metavar="ARGUMENT", nargs=argparse.REMAINDER, help="arguments of PROGRAM")
-    _bundle_words(
-        command("pack", "put a core and the files behind it into one file, to be read elsewhere", _pack),
-        command("unpack", "unpack what pack has made, and say how to look at it", _unpack),
-    )
-    add_words(command("triage", "read many cores and group them by cause", _triage), _size, _count)
-    diff = command("diff", "say what grew between two or three snapshots (exit status 1: it grew; 2: trouble)", _diff)
-    diff.add_argument("snapshots", metavar="SNAPSHOT", nargs="+", help="a name, or a path with a /")
-    diff.add_argument("--count", type=_count, metavar="N", help="show at most N rows (50); 0 shows all")
-    _add_json(diff)
-    text = "growth up to this passes: bytes, or with a unit (10M); with three snapshots, steady growth counts (0)"
-    diff.add_argument("--fail-over", type=_size, default=0, metavar="SIZE", help=text)
-    return parser
 
 
 def _bundle_words(pack: argparse.ArgumentParser, unpack: argparse.ArgumentParser) -> None:

@@ -41,8 +41,7 @@ _DEFAULT = (LeakKind.DEFINITELY_LOST, LeakKind.POSSIBLY_LOST)
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Group the blocks that pass the filters; with --why, tell why one has its verdict."""
-    from gdbheap.analysis.leaks.entries import NO_ENTRY
-    from gdbheap.analysis.leaks.groups import Grouping, group_leaks, tallies, tally_of
+    from gdbheap.analysis.leaks.groups import Grouping, group_leaks
     from gdbheap.session.leak_places import leak_places
 
     try:
@@ -65,20 +64,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     groups = group_leaks(leaks, chosen, lookup(target), by)
     if arguments["what"]:
         groups = [group for group in groups if arguments["what"].lower() in group.what.lower()]
-    tally = {verdict.label: each for verdict, each in tallies(leaks).items()}
-    tally["doubtful"] = tally_of(leaks, leaks.by_remains)
-    tally["from_stacks_alone"] = tally_of(leaks, leaks.by_stacks)
-    tally["encoded"] = tally_of(leaks, leaks.by_encoding)
-    tally["signal_stack"] = tally_of(leaks, np.isin(np.arange(len(leaks.verdict)), leaks.signal_stacks))
-    tally[ENTRIES] = tally_of(leaks, leaks.entry_offset != NO_ENTRY)
-    tally["by_heuristic"] = tally_of(leaks, leaks.by_heuristic)
-    totals: dict[str, Any] = {}
-    for label, (count, size) in tally.items():
-        totals[f"{label}_blocks"] = count
-        totals[f"{label}_bytes"] = size
-    totals["heuristics"] = {
-        each.heuristic: {"blocks": each.blocks, "offsets": list(each.offsets)} for each in leaks.reasons
-    }
+    tally = _tallies(leaks)
     report_rows = rows_for_display(groups, arguments, limit_of(target, arguments), places)
     report = Report(
         "heap leaks",
@@ -90,7 +76,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
                 sample=lambda count: [row(each, places) for each in first_of_each_kind(groups, count)],
             ),
             Prose(tuple(summary(tally, leaks.reasons))),
-            Facts(totals, shown=False),
+            Facts(_totals(leaks, tally), shown=False),
             faults_section(view.faults),
         ),
         notes=(
@@ -102,6 +88,32 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         next=tuple(_next(report_rows, any_lost)),
     )
     return with_svg(report, arguments, lambda: leaks_svg(report))
+
+
+def _tallies(leaks: Leaks) -> dict[str, tuple[int, int]]:
+    """Return (blocks, bytes) of each verdict, and of blocks for which it rests on something weaker."""
+    from gdbheap.analysis.leaks.entries import NO_ENTRY
+    from gdbheap.analysis.leaks.groups import tallies, tally_of
+
+    by_name = {
+        "doubtful": leaks.by_remains,
+        "from_stacks_alone": leaks.by_stacks,
+        "encoded": leaks.by_encoding,
+        "signal_stack": np.isin(np.arange(len(leaks.verdict)), leaks.signal_stacks),
+        ENTRIES: leaks.entry_offset != NO_ENTRY,
+        "by_heuristic": leaks.by_heuristic,
+    }
+    of_verdicts = {verdict.label: each for verdict, each in tallies(leaks).items()}
+    return {**of_verdicts, **{name: tally_of(leaks, chosen) for name, chosen in by_name.items()}}
+
+
+def _totals(leaks: Leaks, tally: Mapping[str, tuple[int, int]]) -> dict[str, Any]:
+    totals: dict[str, Any] = {}
+    for label, (count, size) in tally.items():
+        totals |= {f"{label}_blocks": count, f"{label}_bytes": size}
+    return totals | {
+        "heuristics": {each.heuristic: {"blocks": each.blocks, "offsets": list(each.offsets)} for each in leaks.reasons}
+    }
 
 
 def _next(shown: Sequence[LeakRow | Line], any_lost: bool) -> Iterator[Next]:

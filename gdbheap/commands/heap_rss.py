@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
@@ -17,7 +17,7 @@ from gdbheap.pictures.bar_text import bar_line, letter_of
 from gdbheap.pictures.drawn_file import SVG, with_svg
 from gdbheap.pictures.rss_picture import WORDS, residency_svg
 from gdbheap.process.live.proc_maps import ResidentBytes, read_resident
-from gdbheap.report.report import ABSENT, Absent, Facts, Next, Prose, Report, Table, plain_text
+from gdbheap.report.report import ABSENT, Absent, Facts, Line, Next, Prose, Report, Table, plain_text
 from gdbheap.report.rows import column, columns_of
 from gdbheap.sentences.culprits import culprit_json, culprit_lines
 from gdbheap.sentences.facts.said import said_all
@@ -43,6 +43,8 @@ if TYPE_CHECKING:
     from gdbheap.analysis.memory_use.largest import LargeMapping
     from gdbheap.analysis.memory_use.residency import Residency, ResidentPart
     from gdbheap.process.process import Process
+    from gdbheap.process.threads.thread_stacks import StackBlock
+    from gdbheap.sentences.culprits import Culprits
 
 _MOST_MAPPINGS = 5
 
@@ -76,8 +78,63 @@ _NEXT = {
 }
 
 
+@dataclass(frozen=True)
+class _Seen:
+    """What there is to know of the memory. `stored` is what a core holds of each part (None: this is no core),
+    `judged` the one of the two that the verdict rests on."""
+
+    residency: Residency
+    stored: Residency | None
+    judged: Residency
+    verdict: MemoryVerdict
+    threshold: int | None
+    culprits: Culprits | None
+    allocators: list[str]
+    embedded: list[str]
+    huge: int | None
+    waiting: list[StackBlock]
+    largest: list[LargeMapping]
+
+    @property
+    def total(self) -> int:
+        """What is resident, all parts together."""
+        return sum(part.resident or 0 for part in self.residency.parts)
+
+
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Reconcile the resident size, part by part."""
+    notes: list[str] = []
+    view = _heap(target, notes)
+    seen = _look(target, view)
+    residency, stored = seen.residency, seen.stored
+    parts = [part for part in residency.parts if part.size or part.resident]
+    rows = [_row(place, part, stored) for place, part in enumerate(parts)]
+    sizes = [(part.resident if stored is None else stored.resident(part.name)) or 0 for part in parts]
+    if stored is not None:
+        notes += note_on_zeros(target.process)
+    if seen.allocators:
+        notes.append(f"{' and '.join(seen.allocators)} in this process: {share(residency)}")
+    answer = verdict_line(seen.judged, seen.verdict, stored is not None)
+    advice = tuple(advice_lines(seen.judged, seen.verdict, seen.threshold))
+    report = Report(
+        "heap rss",
+        (
+            Prose((answer,)),
+            Prose(tuple(bar_line(sizes))),
+            Table(columns_of(_Row, resident=stored is None, in_core=stored is not None), rows),
+            Prose(tuple(_explained(seen, advice))),
+            Facts(_facts(seen, (answer, *advice)), shown=False),
+            faults_section(view.faults if view is not None else ()),
+        ),
+        notes=(*(said_all(view.notes) if view is not None else ()), *notes),
+        next=_NEXT.get(seen.verdict, ()),
+    )
+    drawn = list(zip((part.name for part in parts), sizes))
+    return with_svg(report, arguments, lambda: residency_svg(drawn, stored is not None))
+
+
+def _look(target: Target, view: GlibcHeap | None) -> _Seen:
+    """Return what there is to know."""
     from gdbheap.analysis.mappings.annotate import annotate
     from gdbheap.analysis.memory_use.embedded_allocators import embedded_allocators
     from gdbheap.analysis.memory_use.largest import largest_mappings
@@ -87,81 +144,64 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     from gdbheap.process.threads.thread_stacks import find_stacks
     from gdbheap.process.threads.unjoined import unjoined
 
-    notes: list[str] = []
-    view = _heap(target, notes)
-    residency = read_residency(target.process, view)
-    stored = stored_in_core(target.process, view)
+    process = target.process
+    residency, stored = read_residency(process, view), stored_in_core(process, view)
     judged = residency if stored is None else stored
     verdict = judge_memory(judged)
-    scattered = verdict in (MemoryVerdict.FRAGMENTATION, MemoryVerdict.RETENTION)
-    culprits = find_culprits(target, view) if view is not None and scattered else None
-    allocators = other_allocators(target.process, lambda name: _is_defined(target, name))
-    environment = _environment(target.process)
-    embedded = embedded_allocators(
-        target.process, lambda name: _is_defined(target, name), lambda name: _int_of(target, name), environment
+    is_scattered = verdict in (MemoryVerdict.FRAGMENTATION, MemoryVerdict.RETENTION)
+    held = _resident(process)
+
+    def is_defined(name: str) -> bool:
+        return _is_defined(target, name)
+
+    return _Seen(
+        residency,
+        stored,
+        judged,
+        verdict,
+        threshold=_trim_threshold(target, view),
+        culprits=find_culprits(target, view) if view is not None and is_scattered else None,
+        allocators=other_allocators(process, is_defined),
+        embedded=embedded_allocators(process, is_defined, lambda name: _int_of(target, name), _environment(process)),
+        huge=None if held is None else sum(each.huge for each in held.values()),
+        waiting=unjoined(process, find_stacks(process)[1]),
+        largest=[] if held is None else largest_mappings(annotate(process, view), held, _MOST_MAPPINGS),
     )
-    held = _resident(target.process)
-    huge = None if held is None else sum(each.huge for each in held.values())
-    waiting = unjoined(target.process, find_stacks(target.process)[1])
-    largest = [] if held is None else largest_mappings(annotate(target.process, view), held, _MOST_MAPPINGS)
-    threshold = _trim_threshold(target, view)
-    parts = [part for part in residency.parts if part.size or part.resident]
-    rows = [_row(place, part, stored) for place, part in enumerate(parts)]
-    sizes = [(part.resident if stored is None else stored.resident(part.name)) or 0 for part in parts]
-    if stored is not None:
-        notes += note_on_zeros(target.process)
-    if allocators:
-        notes.append(f"{' and '.join(allocators)} in this process: {share(residency)}")
-    total = sum(part.resident or 0 for part in residency.parts)
-    known = residency.kernel is not None
-    answer = verdict_line(judged, verdict, stored is not None)
-    advice = tuple(advice_lines(judged, verdict, threshold))
-    report = Report(
-        "heap rss",
-        (
-            Prose((answer,)),
-            Prose(tuple(bar_line(sizes))),
-            Table(columns_of(_Row, resident=stored is None, in_core=stored is not None), rows),
-            Prose(
-                (
-                    *kernel_line(residency, total),
-                    *top_lines(residency),
-                    *unjoined_lines(waiting),
-                    *huge_lines(huge, residency),
-                    *advice,
-                    *culprit_lines(culprits),
-                    *(largest_lines(largest) if verdict is MemoryVerdict.NOT_MALLOC else ()),
-                    *allocator_lines(allocators, embedded),
-                )
-            ),
-            Facts(
-                {
-                    "verdict": verdict.value,
-                    "resident": total if known else None,
-                    "kernel_rss": residency.kernel,
-                    "trimmable": sum(top.trimmable or 0 for top in residency.tops) if known else None,
-                    "by_trim_threshold": sum(top.by_threshold or 0 for top in residency.tops) if known else None,
-                    "kept_by_thread_arenas": residency.kept if known else None,
-                    "trim_threshold": threshold,
-                    "advice": [*map(plain_text, (answer, *advice))],
-                    "huge": huge,
-                    "unjoined_threads": len(waiting),
-                    "unjoined_bytes": sum(each.end - each.start for each in waiting),
-                    "largest": [_largest_json(each) for each in largest],
-                    "other_allocators": allocators,
-                    "embedded_allocators": embedded,
-                    "culprits": culprit_json(culprits),
-                    "tops": [_top_json(top) for top in residency.tops],
-                },
-                shown=False,
-            ),
-            faults_section(view.faults if view is not None else ()),
-        ),
-        notes=(*(said_all(view.notes) if view is not None else ()), *notes),
-        next=_NEXT.get(verdict, ()),
-    )
-    drawn = list(zip((part.name for part in parts), sizes))
-    return with_svg(report, arguments, lambda: residency_svg(drawn, stored is not None))
+
+
+def _explained(seen: _Seen, advice: Sequence[Line]) -> Iterator[Line]:
+    """Yield what is said below the table."""
+    yield from kernel_line(seen.residency, seen.total)
+    yield from top_lines(seen.residency)
+    yield from unjoined_lines(seen.waiting)
+    yield from huge_lines(seen.huge, seen.residency)
+    yield from advice
+    yield from culprit_lines(seen.culprits)
+    if seen.verdict is MemoryVerdict.NOT_MALLOC:
+        yield from largest_lines(seen.largest)
+    yield from allocator_lines(seen.allocators, seen.embedded)
+
+
+def _facts(seen: _Seen, advice: Sequence[str | Line]) -> dict[str, Any]:
+    tops, known = seen.residency.tops, seen.residency.kernel is not None
+    return {
+        "verdict": seen.verdict.value,
+        "resident": seen.total if known else None,
+        "kernel_rss": seen.residency.kernel,
+        "trimmable": sum(top.trimmable or 0 for top in tops) if known else None,
+        "by_trim_threshold": sum(top.by_threshold or 0 for top in tops) if known else None,
+        "kept_by_thread_arenas": seen.residency.kept if known else None,
+        "trim_threshold": seen.threshold,
+        "advice": [*map(plain_text, advice)],
+        "huge": seen.huge,
+        "unjoined_threads": len(seen.waiting),
+        "unjoined_bytes": sum(each.end - each.start for each in seen.waiting),
+        "largest": [_largest_json(each) for each in seen.largest],
+        "other_allocators": seen.allocators,
+        "embedded_allocators": seen.embedded,
+        "culprits": culprit_json(seen.culprits),
+        "tops": [_top_json(top) for top in tops],
+    }
 
 
 def _heap(target: Target, notes: list[str]) -> GlibcHeap | None:

@@ -9,10 +9,10 @@ from dataclasses import replace
 from gdbheap.analysis.abort_texts.topic import Topic, related_to, topic_of
 from gdbheap.analysis.facts.free_checks import IsTop
 from gdbheap.analysis.facts.passed import ArgumentOf, DebuggingBytes, FoundBy, ResultOfCall, Way
-from gdbheap.analysis.invariants.check_links import head_slot
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding
 from gdbheap.analysis.invariants.followed import head_taken_from
+from gdbheap.analysis.invariants.single_links import head_slot
 from gdbheap.analysis.malloc_aborts.emptied_lists import of_emptied_list
 from gdbheap.analysis.malloc_aborts.passed_subject import passed_subject, verdict_on
 from gdbheap.analysis.malloc_aborts.subject import AffectedChunk
