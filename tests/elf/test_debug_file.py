@@ -161,7 +161,7 @@ def test_damaged_files_never_raise(tmp_path):
             data[choose.randrange(len(data))] = choose.randrange(256)
         path.write_bytes(data[: choose.choice((len(data), choose.randrange(len(data))))])
         found = read(path)
-        assert isinstance(found.missing, tuple)
+        assert found.symbols or found.structs or found.missing
 
 
 def test_a_cached_answer_is_the_same_and_needs_no_pyelftools(tmp_path):

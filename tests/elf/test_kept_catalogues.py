@@ -52,7 +52,7 @@ def entry_of(kept):
 
 def test_what_is_kept_is_what_was_scanned(program, kept):
     module, first = scanned(program, kept)
-    assert [each.name for each in first.variables] == ["nodes", "kept"] or len(first.variables) == 2
+    assert {each.name for each in first.variables} == {"nodes", "kept"}
     assert load(kept, module) is not None
     assert told(load(kept, module)) == told(first)
     assert {*first.types.columns.names} <= {*load(kept, module).types.columns.names}
