@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
+from support.forked_gdb import forker, lines_of
 from support.kept import DIRECTORY
 from support.programs import PATIENCE
 
@@ -98,6 +99,26 @@ def ask_in_turn(
 
 def run_gdb(words: Sequence[str | bytes], environment: dict[str, str] | None = None, patience: float = PATIENCE) -> str:
     """Run this gdb to its end and return all that it said; fail on a traceback, a signal or too long a time."""
+    output, code = _forked(words, environment, patience) or _fresh(words, environment, patience)
+    text = output.decode(errors="replace")
+    assert code >= 0, f"gdb died of signal {-code}:\n{text}"
+    assert not any(word in text for word in TELL_TALES), text
+    return text
+
+
+def _forked(
+    words: Sequence[str | bytes], environment: Mapping[str, str] | None, patience: float
+) -> tuple[bytes, int] | None:
+    """Have a forked gdb do it, where one can; return its output and exit code."""
+    lines = None if environment else lines_of(words)
+    if lines is None:
+        return None
+    parent = forker([str(words[0]), *_QUICKLY], variables())
+    return parent.run(lines, patience) if parent.serves(variables()) else None
+
+
+def _fresh(words: Sequence[str | bytes], environment: Mapping[str, str] | None, patience: float) -> tuple[bytes, int]:
+    """Run a gdb of its own; return its output and exit code."""
     process = subprocess.Popen(
         gdb_words(words),
         stdin=subprocess.DEVNULL,
@@ -112,10 +133,7 @@ def run_gdb(words: Sequence[str | bytes], environment: dict[str, str] | None = N
         if process.poll() is None:
             os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
-    text = output.decode(errors="replace")
-    assert process.returncode >= 0, f"gdb died of signal {-process.returncode}:\n{text}"
-    assert not any(word in text for word in TELL_TALES), text
-    return text
+    return output, process.returncode
 
 
 def gdb_words(words: Sequence[str | bytes]) -> list[str | bytes]:
@@ -124,8 +142,9 @@ def gdb_words(words: Sequence[str | bytes]) -> list[str | bytes]:
 
 
 def variables() -> dict[str, str]:
-    """Return the environment of every gdb: a home of its own."""
-    return {**os.environ, "HOME": _home.name, "XDG_CACHE_HOME": f"{_home.name}/.cache", "LC_ALL": "C.UTF-8"}
+    """Return the environment of every gdb: a home of its own, and not the name of the test at hand."""
+    inherited = {name: value for name, value in os.environ.items() if name != "PYTEST_CURRENT_TEST"}
+    return {**inherited, "HOME": _home.name, "XDG_CACHE_HOME": f"{_home.name}/.cache", "LC_ALL": "C.UTF-8"}
 
 
 def kept_symbols(program: Path) -> list[str]:
