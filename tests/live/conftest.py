@@ -4,7 +4,7 @@
         said = gdb(build("mixed"), "break inspected", "run", "heap chunks")
         assert said["heap chunks"] == "..."
 
-- `gdb(program, *commands, before=(), source=True, environment=None)` runs `gdb -batch` on the program (None: none),
+- `gdb(program, *commands, before=(), source=True, environment=None, fresh=False)` runs `gdb -batch` on the program (None: none),
 with the `before`
   lines, then gdb_init.py, then the commands. A command that is said more than once keeps its last output.
 - `said[command]` is all that gdb printed for it, errors included, without the inferior's own output; `said.text` is
@@ -50,6 +50,7 @@ class Gdb(Protocol):
         source: bool = True,
         environment: dict[str, str] | None = None,
         patience: float = PATIENCE,
+        fresh: bool = False,
     ) -> Said: ...
 
 
@@ -64,6 +65,7 @@ def gdb(tmp_path: Path) -> Gdb:
         source: bool = True,
         environment: dict[str, str] | None = None,
         patience: float = PATIENCE,
+        fresh: bool = False,
     ) -> Said:
         words = ["gdb", "-nx", "-q", "-batch", "-ex", "set confirm off"]
         if program is not None:
@@ -72,7 +74,7 @@ def gdb(tmp_path: Path) -> Gdb:
             words += ["-ex", line]
         for index, command in enumerate(commands):
             words += ["-ex", f"echo {_MARK.format(index)}", "-ex", command]
-        text = run_gdb(words, environment, patience)
+        text = run_gdb(words, environment, patience, fresh=fresh)
         return Said(text, _outputs(text, commands))
 
     return run

@@ -125,7 +125,7 @@ def test_each_inferior_is_itself(gdb, program):
     other = build("before_malloc")
     said = gdb(
         program, *STOPPED, "gdbheap --json", f"add-inferior -exec {other}", "inferior 2", "break inspected",
-        "run < /dev/null > /dev/null", "gdbheap  --json", "inferior 1", "gdbheap   --json",
+        "run < /dev/null > /dev/null", "gdbheap  --json", "inferior 1", "gdbheap   --json", fresh=True,
     )  # fmt: skip
     programs = [program_of(said, f"gdbheap{' ' * count}--json") for count in (1, 2, 3)]
     assert programs == [str(program), str(other), str(program)]

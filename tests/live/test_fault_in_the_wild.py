@@ -248,7 +248,7 @@ def test_no_ordinary_stop_is_called_a_fault():
     words = [*GDB, "-ex", "set gdbheap auto-fault on", "-ex", "set args ordinary", "-ex", "echo \x02", "-ex", "fault"]
     for stop, _ in ORDINARY:
         words += ["-ex", "echo \x02", "-ex", stop, "-ex", "echo \x02", "-ex", "fault"]
-    text = run_gdb([*words, str(build("wild", "-O1", "-fno-inline"))])
+    text = run_gdb([*words, str(build("wild", "-O1", "-fno-inline"))], fresh=True)  # it counts inferiors
     _, before, *said = text.split("\x02")
     ordinary = re.compile(
         r"((no signal|SIG[A-Z0-9]+) stopped this thread.*`explain ADDRESS` explains an address\nnext: heap [^\n]*|"

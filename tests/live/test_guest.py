@@ -223,7 +223,9 @@ def test_a_missing_package_is_one_line_and_the_rest_works(gdb):
 
 def test_loading_loads_little_of_gdbheap_and_next_to_nothing_else(gdb):
     show = "python import sys; print(*sorted(sys.modules))"
-    loaded = set(gdb(None, show)[show].split()) - set(gdb(None, show, source=False)[show].split())
+    loaded = set(gdb(None, show, fresh=True)[show].split()) - set(
+        gdb(None, show, source=False, fresh=True)[show].split()
+    )
     own = {name for name in loaded if name.split(".")[0] == "gdbheap"}
     # What gdb 10's Python has not loaded by itself, all of it small: found where it is in the sources' imports.
     assert loaded - own <= {"__future__", "errno", "fcntl", "importlib.machinery"}

@@ -89,10 +89,8 @@ def number(text: str) -> int:
 
 def by_thread(text: str) -> dict[int, int]:
     """What `thread apply all print/x ...` says, by thread."""
-    return {
-        int(thread): int(value, 16)
-        for thread, value in re.findall(r"^Thread (\d+) .*?\n\$\d+ = (0x[0-9a-f]+)", text, re.MULTILINE | re.DOTALL)
-    }
+    lines = re.compile(r"^Thread (?:1\.)?(\d+) .*?\n\$\d+ = (0x[0-9a-f]+)", re.MULTILINE | re.DOTALL)
+    return {int(thread): int(value, 16) for thread, value in lines.findall(text)}
 
 
 ASK = {

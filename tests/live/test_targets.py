@@ -135,7 +135,7 @@ NO_PROCESS = "there is no process: run a program, attach to one, or load a core"
 
 
 def test_without_a_process_there_is_one_clear_line():
-    assert ask([], ["heap chunks"]).text == f"{NO_PROCESS}\n"
+    assert ask([], ["heap chunks"], fresh=True).text == f"{NO_PROCESS}\n"
 
 
 def test_a_process_that_has_exited_is_no_process():

@@ -51,6 +51,7 @@ def ask(
     then: Sequence[str] = (),
     environment: dict[str, str] | None = None,
     patience: float = PATIENCE,
+    fresh: bool = False,
 ) -> Answers:
     """Run gdb on `target` (its command-line words), say the `first` lines before the target is loaded, then
     `get_there`, then each command with
@@ -66,7 +67,7 @@ def ask(
             words += ["-ex", f"{command} --json --output {file}"]
         for line in then:
             words += ["-ex", line]
-        said = run_gdb([*words, *target], environment, patience)
+        said = run_gdb([*words, *target], environment, patience, fresh=fresh)
         # What there is no answer to is said for people as well.
         text = "".join(line for line in said.splitlines(keepends=True) if not line.startswith('{"schema": '))
         answers = {command: json.loads(file.read_text()) for command, file in files.items() if file.exists()}
@@ -97,9 +98,17 @@ def ask_in_turn(
         }
 
 
-def run_gdb(words: Sequence[str | bytes], environment: dict[str, str] | None = None, patience: float = PATIENCE) -> str:
-    """Run this gdb to its end and return all that it said; fail on a traceback, a signal or too long a time."""
-    output, code = _forked(words, environment, patience) or _fresh(words, environment, patience)
+def run_gdb(
+    words: Sequence[str | bytes],
+    environment: dict[str, str] | None = None,
+    patience: float = PATIENCE,
+    *,
+    fresh: bool = False,
+) -> str:
+    """Run this gdb to its end and return all that it said; fail on a traceback, a signal or too long a time. A `fresh`
+    one has read nothing before, and has one inferior (see forked_gdb)."""
+    forked = None if fresh else _forked(words, environment, patience)
+    output, code = forked or _fresh(words, environment, patience)
     text = output.decode(errors="replace")
     assert code >= 0, f"gdb died of signal {-code}:\n{text}"
     assert not any(word in text for word in TELL_TALES), text
