@@ -4,11 +4,11 @@
         said = gdb(build("mixed"), "break inspected", "run", "heap chunks")
         assert said["heap chunks"] == "..."
 
-- `gdb(program, *commands, before=(), source=True, environment=None, fresh=False)` runs `gdb -batch` on the program (None: none),
-with the `before`
-  lines, then gdb_init.py, then the commands. A command that is said more than once keeps its last output.
+- `gdb(program, *commands, before=(), source=True, environment=None, fresh=False)` runs `gdb -batch` on the program
+  (None: none), with the `before` lines, then gdb_init.py, then the commands. A command that is said more than once
+  keeps its last output.
 - `said[command]` is all that gdb printed for it, errors included, without the inferior's own output; `said.text` is
-the whole run.
+  the whole run.
 - It fails on a Python traceback, a crash of gdb's, or no end in time (gdb_runs.run_gdb). An error does not end the run.
 - Python in gdb: the command "python print(...)".
 

@@ -61,7 +61,7 @@ def become(lines, output):
 for name in json.loads(os.environ.pop("GDBHEAP_FORKER_MODULES")):
     importlib.import_module(name)
 lazy = sys.modules["gdbheap.lazy"]
-lazy.np.uint8  # as gdbheap imports it: with threads that take no signals
+assert lazy.np.uint8  # numpy is imported as gdbheap does it: with threads that take no signals
 for each in list(lazy._put_off):
     lazy._complete(each)
 gc.collect()
