@@ -2,7 +2,8 @@
 
 Nearly everything runs everywhere. What reads no system, but only values and files that its own test makes, can fail
 differently by Python alone: it runs where that is the oldest and where it is the newest, as do the slow tests of
-cores without gdb. The pages' answers are those of one system, and are compared there.
+cores without gdb. The pages' answers are those of one system, and are compared there; the system that has an emulator
+of aarch64 has its tests.
 """
 
 from __future__ import annotations
@@ -45,6 +46,7 @@ PURE = (
 )
 PAGES = "test_pages.py"
 PAGES_SYSTEM = "bookworm"  # the usual development system, the one that README.md and the pages name
+AARCH64 = "live/test_aarch64.py"  # where programs of aarch64 run
 PARTS = 3
 
 
@@ -61,7 +63,8 @@ def files_for(system: roots.System, files: Sequence[str]) -> list[str]:
     pure = tuple(f"tests/{each}" for each in PURE)
     everything = system in (roots.SYSTEMS[0], roots.SYSTEMS[-1])
     mine = [each for each in files if everything or not each.startswith(pure)]
-    return [each for each in mine if each != f"tests/{PAGES}" or system.name == PAGES_SYSTEM]
+    elsewhere = {f"tests/{PAGES}": system.name != PAGES_SYSTEM, f"tests/{AARCH64}": not system.aarch64_packages}
+    return [each for each in mine if not elsewhere.get(each)]
 
 
 def parts_for(system: roots.System, files: Sequence[str]) -> list[list[str]]:

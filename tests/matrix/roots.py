@@ -20,6 +20,11 @@ TEST_PACKAGES = (
     "python3 python3-pip perl git sqlite3 redis-server {nginx} vim-tiny valgrind procps ca-certificates"
 )
 
+# Where a system builds and runs programs of aarch64, too: what that takes, and the packages of the system at
+# /opt/aarch64 (gcc's own cross compiler and gcc-multilib exclude each other).
+EMULATION_PACKAGES = "clang lld qemu-user gdb-multiarch"
+AARCH64_PACKAGES = "libc6 libc6-dev libc6-dbg libgcc-s1 libgcc-{gcc}-dev libstdc++6 libstdc++-{gcc}-dev linux-libc-dev"
+
 PATH = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 # Runs as the first process of its own mount, pid, network and ipc namespaces: whatever a test starts ends with it, and
@@ -67,6 +72,7 @@ class System(NamedTuple):
     nginx: str = "nginx-light"
     suite: str = ""
     glibc_from: str = ""
+    aarch64_gcc: str = ""  # the suite's release of gcc, where programs of aarch64 run
 
     @property
     def root(self) -> Path:
@@ -74,13 +80,18 @@ class System(NamedTuple):
 
     @property
     def packages(self) -> list[str]:
-        return TEST_PACKAGES.format(nginx=self.nginx).split()
+        emulation = EMULATION_PACKAGES if self.aarch64_gcc else ""
+        return f"{TEST_PACKAGES.format(nginx=self.nginx)} {emulation}".split()
+
+    @property
+    def aarch64_packages(self) -> list[str]:
+        return AARCH64_PACKAGES.format(gcc=self.aarch64_gcc).split() if self.aarch64_gcc else []
 
 
 SYSTEMS = (
     System("bullseye", "2.31", "10.1", "3.9"),
     System("bookworm", "2.36", "13.1", "3.11"),
-    System("trixie", "2.41", "16.3", "3.13"),
+    System("trixie", "2.41", "16.3", "3.13", aarch64_gcc="14"),
     System("sid", "2.43", "18.1", "3.14", nginx="nginx"),
     System("experimental", "2.44", "18.1", "3.14", nginx="nginx", suite="sid", glibc_from="experimental"),
 )
@@ -98,6 +109,8 @@ def prepare(
             suites = [system.suite or system.name, *([system.glibc_from] if system.glibc_from else [])]
             make_root(suites, system.packages, ["amd64", "i386"], system.root, log, stamp=wanted)
         _install_requirements(system, requirements, pip, log, say)
+        if system.aarch64_packages:
+            _install_aarch64(system, log, say)
 
 
 def make_root(
@@ -118,12 +131,7 @@ def make_root(
     new = Path(tempfile.mkdtemp(prefix=f".{root.name}.", dir=root.parent))
     try:
         new.chmod(0o755)
-        command = ["mmdebstrap", "--variant=minbase", f"--architectures={','.join(architectures)}"]
-        command += [f"--include={','.join(packages)}", f"--keyring={KEYRING}"]
-        # A suite's release file can be past its date on a mirror that stands still.
-        command += ['--aptopt=Acquire::Check-Valid-Until "false"', *(f"--aptopt={line}" for line in apt_options())]
-        command += [*_preferences(*suites[1:]), suites[0], str(new), *_mirrors(suites)]
-        subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+        _mmdebstrap("minbase", suites, packages, architectures, new, log)
         if stamp:
             (new / "etc" / "gdbheap-root").write_text(stamp)
         if root.exists():
@@ -132,6 +140,37 @@ def make_root(
     finally:
         if new.exists():
             remove(new)
+
+
+def _mmdebstrap(
+    variant: str, suites: Sequence[str], packages: Sequence[str], architectures: Sequence[str], new: Path, log: IO[str]
+) -> None:
+    """Put a system of the first of `suites` into the directory `new`, with glibc from the second, if any."""
+    command = ["mmdebstrap", f"--variant={variant}", f"--architectures={','.join(architectures)}"]
+    command += [f"--include={','.join(packages)}", f"--keyring={KEYRING}"]
+    # A suite's release file can be past its date on a mirror that stands still.
+    command += ['--aptopt=Acquire::Check-Valid-Until "false"', *(f"--aptopt={line}" for line in apt_options())]
+    command += [*_preferences(*suites[1:]), suites[0], str(new), *_mirrors(suites)]
+    subprocess.run(command, check=True, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+
+
+def _install_aarch64(system: System, log: IO[str], say: Callable[[str], None]) -> None:
+    """Put the libraries of the same suite for aarch64, and what programs are built with, into the root's /opt/aarch64:
+    all of it or none. Nothing of it is executed."""
+    there = system.root / "opt" / "aarch64"
+    stamp, wanted = there / "etc" / "gdbheap-root", " ".join(system.aarch64_packages) + "\n"
+    if stamp.exists() and stamp.read_text() == wanted:
+        return
+    say(f"{system.name}: getting the libraries of aarch64")
+    new = there.with_name("aarch64.new")
+    for each in (new, there):
+        shutil.rmtree(each, ignore_errors=True)
+    _mmdebstrap("extract", [system.suite or system.name], system.aarch64_packages, ["arm64"], new, log)
+    if not (new / "lib").exists():  # a package that nothing here needs has the link
+        (new / "lib").symlink_to("usr/lib")
+    shutil.rmtree(new / "usr" / "share" / "doc", ignore_errors=True)
+    (new / stamp.relative_to(there)).write_text(wanted)
+    new.rename(there)
 
 
 def _preferences(*glibc_from: str) -> list[str]:

@@ -1,0 +1,108 @@
+"""gdbheap on aarch64 processes (qemu's, through its stub for gdb): what it says is what the programs' ledgers and notes
+and malloc's own counts say, and what it says of the same programs on x86-64.
+
+qemu leaves a position-independent program no room for brk: malloc takes all its memory by mmap there.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import replace
+
+import pytest
+
+from support import aarch64_stub, programs
+from support.aarch64_stub import look
+from support.expected import live_chunks, shown, story_of_many_sizes
+from support.gdb_runs import ask
+from support.leak_oracles import KINDS, differences, expected, verdicts_of
+from support.ledger import read_ledger
+from support.type_ledger import read_types, score
+
+STATIC = ("-static", "-no-pie")
+LEAKS = "heap leaks --kind all --blocks"
+TYPES = "heap types --blocks"
+
+
+def verdicts(told):
+    rows = told.answers[LEAKS]["rows"]
+    return verdicts_of(told.story, {int(row["example"], 16): KINDS.get(row["kind"], row["kind"]) for row in rows})
+
+
+def test_every_chunk_and_list_of_a_static_program_is_what_the_ledger_says():
+    told = look(aarch64_stub.build("many_sizes", *STATIC), ["heap chunks", "heap check"])
+    story = story_of_many_sizes(read_ledger(told.text), 8)
+    chunks = shown(told.answers["heap chunks"])
+    assert {address: chunk for address, chunk in chunks.items() if address in story} == story
+    assert told.answers["heap check"]["faults"] == []
+
+
+@pytest.mark.parametrize("without_symbols", [False, True], ids=["with libc's symbols", "without"])
+def test_a_heap_of_mappings_is_what_malloc_counts(without_symbols):
+    program = aarch64_stub.build("many_sizes")
+    told = look(program, ["heap chunks", "heap check"], without_symbols=without_symbols)
+    ledger, chunks = read_ledger(told.text), shown(told.answers["heap chunks"])
+    mine = live_chunks(ledger, 8)
+    assert {address: chunk for address, chunk in chunks.items() if address in mine} == mine
+    sizes = {state: [size for size, each in chunks.values() if each == state] for _, state in chunks.values()}
+    free = [size for state in ("small", "large", "unsorted", "top") for size in sizes.get(state, [])]
+    fast = sizes.get("fastbin", [])
+    counted = (len(free), len(fast), sum(fast), sum(free) + sum(fast))
+    assert counted == tuple(ledger.mallinfo[each] for each in ("ordblks", "smblks", "fsmblks", "fordblks"))
+    assert told.answers["heap check"]["faults"] == []
+
+
+def test_the_same_calls_make_the_same_lists_as_on_x86():
+    lines = ("break inspected", "run < /dev/null > /dev/null")
+    here = ask([str(programs.build("many_sizes", *STATIC))], ["heap bins"], get_there=lines)
+    there = look(aarch64_stub.build("many_sizes", *STATIC), ["heap bins"]).answers
+    lists = [{row["bin"]: len(row["chunks"]) for row in each["heap bins"]["rows"]} for each in (there, here)]
+    assert lists[0] == lists[1]
+
+
+@pytest.mark.parametrize("program", ["leaks", "leaks_cxx"])
+def test_every_block_of_the_gallery_has_its_verdict(program):
+    told = look(aarch64_stub.build(program), [LEAKS])
+    assert differences(verdicts(told), expected(told.story)) == {}
+
+
+def test_tags_of_memory_hide_no_block():
+    told = look(aarch64_stub.build("leaks"), [LEAKS, "heap check"], tunables="glibc.mem.tagging=1")
+    story, tags = re.subn(r"0x[0-9a-f]{1,2}00([0-9a-f]{12})\b", r"0x\1", told.story)
+    assert tags > 30
+    assert differences(verdicts(replace(told, story=story)), expected(story)) == {}
+    assert told.answers["heap check"]["faults"] == []
+
+
+def test_chunks_of_several_threads_are_in_the_tcaches_that_the_ledger_says():
+    told = look(aarch64_stub.build("threads"), ["heap chunks", "heap bins"])
+    mine = live_chunks(read_ledger(told.text), 8)
+    chunks = shown(told.answers["heap chunks"])
+    assert {address: chunk for address, chunk in chunks.items() if address in mine} == mine
+
+
+def test_holders_types_and_stacks_have_names():
+    owners, local = "heap owners held", "explain &local"
+    told = look(aarch64_stub.build("leaks"), [owners, local], get_there=("break inspected", "continue", "up 2"))
+    assert [row["holder"] for row in told.answers[owners]["rows"]] == ["held in leaks"]
+    facts = next(row["facts"] for row in told.answers[local]["rows"] if row["field"] == "stack")
+    assert (facts["thread_number"], facts["function"], facts["local"], facts["local_offset"]) == (1, "main", "local", 0)
+
+
+def test_types_are_what_the_program_says():
+    told = look(aarch64_stub.build("types_c"), [TYPES])
+    rows = [
+        (int(row["mem"], 16), re.sub(r"\[\d*\]$", "[]", row["type"] or ""), row["confidence"] or "")
+        for row in told.answers[TYPES]["rows"]
+    ]
+    found = score(read_types(told.story), "reachable", rows)
+    assert found.wrong.get("certain", []) == []
+    assert found.precision("likely") >= 0.97
+    assert found.named >= 0.95
+
+
+def test_a_freed_pointer_that_malloc_did_not_return_is_explained():
+    told = look(aarch64_stub.build("free_misaligned_argc"), ["fault"], get_there=("continue",))
+    first = told.answers["fault"]["rows"][0]
+    assert first["verdict"] == "malloc_abort"
+    assert re.search(r"points 0x1 bytes into the block 0x[0-9a-f]+ of 0x68 usable bytes", first["summary"])
