@@ -146,7 +146,18 @@ def _notes_on_types(target: Target, types: BlockTypes) -> Iterator[str]:
         )
     if types.interrupted:
         yield "stopped by Ctrl-C: only the types found until then are known; the next command continues"
+    if (types.type == NONE).any() and _are_rusts(types):
+        yield (
+            "of Rust's types, String, Vec, Box, Rc, Arc and enums are followed; what HashMap, BTreeMap and "
+            "Box<dyn ...> hold is not"
+        )
     yield from types.catalogue.problems
+
+
+def _are_rusts(types: BlockTypes) -> bool:
+    """Whether blocks have types of Rust's."""
+    numbers = np.unique(types.type[types.type != NONE]).tolist()
+    return any(types.catalogue.types[each].language == "rust" for each in numbers)
 
 
 def _blocks(target: Target, typed: _Typed, wanted: str | None, arguments: Mapping[str, Any]) -> Report:

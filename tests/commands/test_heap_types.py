@@ -52,6 +52,15 @@ def test_a_row_a_type_the_most_bytes_first(monkeypatch):
     )
 
 
+def test_of_rust_it_is_told_what_is_not_followed(monkeypatch):
+    blocks, types, verdicts = made_types()
+    rust = tuple(replace(each, language="rust") for each in types.catalogue.types)
+    types = replace(types, catalogue=replace(types.catalogue, types=rust))
+    report = answer(monkeypatch, (blocks, types, verdicts))
+    assert "what HashMap, BTreeMap and Box<dyn ...> hold is not\n" in text(report)
+    assert "Rust" not in text(answer(monkeypatch))
+
+
 def test_json_has_a_row_a_type(monkeypatch):
     found = rows(answer(monkeypatch, json=True))
     assert found[0] == {
