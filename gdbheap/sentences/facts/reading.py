@@ -24,8 +24,8 @@ READING = {
     "list_holds_it_too": "{list} holds it too",
     "list_holds_no_chunk": "{list} holds {chunk}, where no chunk begins",
     "mappings_not_shown": (
-        "this target does not show its mappings: memory was found by the pointers to it, and an mmapped "
-        "chunk that none leads to is not here"
+        "this target does not show its mappings: memory was found by following pointers, so an mmapped chunk that "
+        "nothing points to is missing here"
     ),
     "memory_at_unreadable": "memory at {address} cannot be read; {then}",
     "memory_unreadable": "cannot read {size} bytes at {address}",

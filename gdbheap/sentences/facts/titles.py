@@ -20,7 +20,7 @@ TITLES = {
     "forged_header": "forged header",
     "free_arenas_broken": "list of free arenas is broken",
     "free_chunk_inside_block": "a free chunk lies inside another block",
-    "free_chunks_not_merged": "free chunks touch without being merged",
+    "free_chunks_not_merged": "adjacent free chunks are not merged",
     "free_list_leaves_heap": "free list leaves the heap",
     "have_fastchunks_overwritten": "have_fastchunks is overwritten",
     "heap_info_chain_broken": "heap_info chain is broken",
