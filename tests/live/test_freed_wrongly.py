@@ -42,6 +42,8 @@ HEADERS = {
     "written_below": BELOW,
     "stack_overflowed": STACK,
 }
+# (What lies first in the heap, with the block's header, is malloc's own.)
+FIRST = "all_before_it_overwritten"
 READ_ONLY = ("member_of_literal", "element_of_table")
 BUILDS = {
     "-O0": ("-O0",),
@@ -65,7 +67,7 @@ def deaths(kind: str, directory: Path) -> dict[str, Death]:
     """Let every case die in one run of gdb."""
     program = build("freed_wrongly", *BUILDS[kind])
     lines = ["set confirm off", f"source {ROOT / 'gdb_init.py'}", *kept_symbols(program)]
-    for case in (*POINTERS, *HEADERS):
+    for case in (*POINTERS, *HEADERS, FIRST):
         where = directory / case
         lines += [f"run {case} > {where}.told 2>&1", f"fault --json --output {where}.fault"]
         lines += [f"generate-core-file {where}.core", f"core-file {where}.core"] if kind == "-O2" else []
@@ -76,7 +78,7 @@ def deaths(kind: str, directory: Path) -> dict[str, Death]:
     run_gdb([*words, str(program)], patience=300)
     for core in directory.glob("*.core"):
         core.unlink()
-    return {case: _death(directory / case) for case in (*POINTERS, *HEADERS)}
+    return {case: _death(directory / case) for case in (*POINTERS, *HEADERS, FIRST)}
 
 
 def _death(where: Path) -> Death:
@@ -128,6 +130,17 @@ def test_an_overwritten_header_is_no_wrong_pointer(case, kind, directory):
             assert first["verdict"] == "heap_corruption"
             whose = "the block itself" if case == "written_below" else "the block in use below"
             assert f"probably {whose}, mem {death.told:#x}" in text
+
+
+@pytest.mark.parametrize("kind", BUILDS)
+def test_a_block_behind_the_overwritten_first_chunk_was_returned_by_malloc(kind, directory):
+    death = deaths(kind, directory[kind])[FIRST]
+    for answer in (death.fault, death.core):
+        assert "invalid_free" not in [row["verdict"] for row in answer["rows"]]
+        first = answer["rows"][0]
+        text = "\n".join((first["summary"], *first["evidence"]))
+        assert "malloc did not return" not in text
+        assert f"{death.told:#x}" in text and f"{death.told & -4096:#x}" in text
 
 
 @pytest.mark.parametrize("flag", ["-O1", "-Os"])

@@ -7,6 +7,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.abort_texts.table import Texts
+from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import FLAG_MASK, MMAPPED_ARENA, Chunk, State
 from gdbheap.glibc.heap_view import Bin, HeapView
 from gdbheap.lazy import np
@@ -68,7 +69,18 @@ class CheckedHeap:
         chunks; else None."""
         chunk = self.view.chunk_at(address)
         row = self.table.row_of(chunk.address) if chunk is not None else None
-        return chunk if row is not None and self.gap[row] else None
+        return chunk if row is not None and (self.gap[row] or self._is_owned_and_broken(row)) else None
+
+    def _is_owned_and_broken(self, row: int) -> bool:
+        """Whether a chunk of malloc's own (the tcache's, the first of the heap) has another size in its header: what
+        was behind it could not be read as chunks either."""
+        if self.table.state[row] != State.MALLOC_OWNED:
+            return False
+        try:
+            raw = self.words.read(int(self.table.address[row]) + self.layout.pointer_size)
+        except MemoryFault:
+            return False
+        return raw & ~FLAG_MASK != int(self.table.size[row])
 
     def has_state(self, *states: State) -> NDArray[np.bool_]:
         """Return the mask of the rows in any of these states."""
