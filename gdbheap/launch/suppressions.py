@@ -90,7 +90,7 @@ def read_suppressions(paths: Sequence[str]) -> Suppressions:
     by_stack: list[StackSuppression] = []
     for path in paths:
         try:
-            text = read_regular(path, _MOST).decode(errors="replace")
+            text = read_regular(path, _MOST).decode("utf-8-sig", errors="replace")
         except OSError as error:
             raise UsageError(f"cannot read {path}: {error.strerror}") from None
         for each in _entries(path, text):
