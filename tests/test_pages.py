@@ -8,6 +8,7 @@ begin their answers alike. `tests/run --readme` writes the answers anew.
 from __future__ import annotations
 
 import fcntl
+import functools
 import os
 import pty
 import re
@@ -36,6 +37,7 @@ STOPS = {
     "faults_pointers": ("run",),
     "faults_mappings": ("run",),
     "growing_server": ("break inspected", "run < /dev/null"),
+    "reused_block": ("run reused", "generate-core-file app.core", "kill"),
 }
 FLAGS = {"resident": ("-DMODE=RETENTION",), "growing_server": ("-std=c++17",)}
 MARK = "\x02answer\x03"
@@ -64,11 +66,8 @@ def answers(name: str, commands: list[str]) -> list[str]:
         place = os.path.join(directory, "built")
         os.mkdir(place)
         program = Path(place) / name
-        sources = Path("fixtures", "programs")
-        source = next(each for each in (sources / f"{name}.c", sources / f"{name}.cc") if (ROOT / each).exists())
-        compiler = "gcc" if source.suffix == ".c" else "g++"
-        words = [compiler, "-g", "-O1", "-pthread", *FLAGS.get(name, ()), "-o", str(program), str(source)]
-        subprocess.run(words, check=True, cwd=ROOT)
+        program.write_bytes(built(name))
+        program.chmod(0o755)
         words = ["gdb", "-nx", "-q", "-batch", "-x", str(ROOT / "gdb_init.py")]
         for line in (
             "set confirm off",
@@ -86,6 +85,18 @@ def answers(name: str, commands: list[str]) -> list[str]:
         assert "Python Exception" not in said, said
         told = re.sub(r"(\[Thread debugging|Using host libthread_db).*\n", "", said)
         return [said.replace(place, "/tmp").lstrip("\n") for said in told.split(MARK)[1:-1]]
+
+
+@functools.lru_cache(maxsize=None)
+def built(name: str) -> bytes:
+    """Return the program, which several pages may show."""
+    sources = Path("fixtures", "programs")
+    source = next(each for each in (sources / f"{name}.c", sources / f"{name}.cc") if (ROOT / each).exists())
+    compiler = "gcc" if source.suffix == ".c" else "g++"
+    with tempfile.NamedTemporaryFile() as made:
+        words = [compiler, "-g", "-O1", "-pthread", *FLAGS.get(name, ()), "-o", made.name, str(source)]
+        subprocess.run(words, check=True, cwd=ROOT)
+        return Path(made.name).read_bytes()
 
 
 def as_by_hand(command: str) -> str:
