@@ -37,7 +37,7 @@ STOPS = {
     "faults_pointers": ("run",),
     "faults_mappings": ("run",),
     "growing_server": ("break inspected", "run < /dev/null"),
-    "reused_block": ("run reused", "generate-core-file app.core", "kill"),
+    "reused_block": ("run reused", "generate-core-file app.core", "kill", "core-file app.core"),
 }
 FLAGS = {"resident": ("-DMODE=RETENTION",), "growing_server": ("-std=c++17",)}
 MARK = "\x02answer\x03"
@@ -87,7 +87,7 @@ def answers(name: str, commands: list[str]) -> list[str]:
         return [said.replace(place, "/tmp").lstrip("\n") for said in told.split(MARK)[1:-1]]
 
 
-@functools.lru_cache(maxsize=None)
+@functools.cache
 def built(name: str) -> bytes:
     """Return the program, which several pages may show."""
     sources = Path("fixtures", "programs")

@@ -78,7 +78,7 @@ class DataSymbols:
         return self._name_at(int(self.offset[index]))
 
     def _name_at(self, at: int) -> str:
-        return self.names[at : at + LONGEST_NAME].partition(b"\0")[0].decode("utf-8", "replace")
+        return _text(self.names, at).decode("utf-8", "replace")
 
 
 def data_symbols(module: Module, search: DebugSearch) -> DataSymbols:
@@ -151,16 +151,18 @@ def _without_size(elf: Any, rows: NDArray[Any], kinds: tuple[int, ...]) -> NDArr
     """Return the symbols of code, as assembly leaves them, or of data that say nothing of their size: as large as may
     be."""
     is_code = kinds == _CODE
-    ends = {
-        number: each["sh_addr"] + each["sh_size"]
+    bounds = {
+        number: (each["sh_addr"], each["sh_addr"] + each["sh_size"])
         for number, each in enumerate(elf.iter_sections())
         if each["sh_flags"] & _LOADED and bool(each["sh_flags"] & _EXECUTABLE) == is_code
     }
     kinds = (_STT_NOTYPE, _STT_FUNC) if is_code else kinds
-    found = rows[np.isin(rows["info"] & 15, kinds) & (rows["size"] == 0) & np.isin(rows["index"], list(ends))].copy()
-    for number, end in ends.items():
+    found = rows[np.isin(rows["info"] & 15, kinds) & (rows["size"] == 0) & np.isin(rows["index"], list(bounds))].copy()
+    for number, (begin, end) in bounds.items():
         own = found["index"] == number
         left = np.uint64(end) - np.minimum(found["value"][own].astype(np.uint64), np.uint64(end))
+        # (__bss_start may lie in the gap before its section.)
+        left[found["value"][own] < begin] = 0
         found["size"][own] = np.minimum(left, np.uint64(_MOST_UNTOLD)) if is_code else left
     told: NDArray[Any] = found[found["size"] > 0]
     return told
@@ -171,15 +173,20 @@ def _none(kinds: tuple[int, ...]) -> DataSymbols:
     return _sorted(np.empty(0, kind), np.empty(0, kind), b"")
 
 
+def _text(names: bytes, at: int) -> bytes:
+    return names[at : at + LONGEST_NAME].partition(b"\0")[0]
+
+
 def _sorted(rows: NDArray[Any], untold: NDArray[Any], names: bytes) -> DataSymbols:
     """Return symbols with their places, global ones before others at the same place, the longest first; those `untold`
-    reach to the next one, and count where no other is."""
+    reach to the next one, and count where no other is: the last in the order of the alphabet, as gdb has it."""
     known = np.arange(len(rows) + len(untold)) < len(rows)
+    untold = untold[np.argsort([_text(names, at) for at in untold["name"].tolist()])[::-1]] if len(untold) else untold
     rows = np.concatenate([rows, untold]) if len(untold) else rows
     start, is_global = rows["value"].astype(np.uint64), rows["info"] >> 4 == _STB_GLOBAL
     ordered = np.argsort(start, kind="stable")
     every = start[ordered], rows["name"][ordered].astype(np.uint32)
-    place = np.lexsort((~rows["size"].astype(np.uint64), ~is_global, ~known, start))
+    place = np.lexsort((~rows["size"].astype(np.uint64), ~is_global & known, ~known, start))
     new = np.flatnonzero(np.diff(start[place], prepend=np.uint64(np.iinfo(np.uint64).max)))
     place = place[new]
     start, size = start[place], rows["size"][place].astype(np.uint64)

@@ -46,3 +46,11 @@ def test_a_symbol_is_where_it_is(reader):
     assert reader.evaluate("*(unsigned int *)&told") == 0x12345678
     with pytest.raises(UsageError, match="a symbol"):
         reader.evaluate("&nothing_of_that_name")
+
+
+def test_a_label_of_data_is_gdbs_and_reaches_no_further_than_its_section(reader):
+    start = reader.evaluate("&__data_start")
+    assert reader.symbol_at(start).name == "data_start"  # the last of two in the alphabet
+    edge = reader.evaluate("&__bss_start")  # where .data ends, before .bss begins
+    found = reader.symbol_at(edge)
+    assert found is None or found.name != "__bss_start"
