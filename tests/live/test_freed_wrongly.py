@@ -123,8 +123,10 @@ def test_an_overwritten_header_is_no_wrong_pointer(case, kind, directory):
         assert "malloc did not return" not in text
         assert f"{death.told:#x}" in text
         if first["verdict"] == "malloc_abort":
-            # Zeros were there before, or may be anybody's; the other began with the last word of the block.
-            perhaps = "probably " if case in ("overrun_with_zeros", "overrun_of_one_kept_nowhere") else ""
+            # Zeros were there before, or may be anybody's; the other began with the last word of the block (on i386
+            # before that).
+            unsure = ("overrun_with_zeros", *(() if kind == "32" else ("overrun_of_one_kept_nowhere",)))
+            perhaps = "probably " if case in unsure else ""
             assert f": {perhaps}{HEADERS[case]}" in first["summary"]
         else:
             assert first["verdict"] == "heap_corruption"
@@ -140,7 +142,7 @@ def test_a_block_behind_the_overwritten_first_chunk_was_returned_by_malloc(kind,
         first = answer["rows"][0]
         text = "\n".join((first["summary"], *first["evidence"]))
         assert "malloc did not return" not in text
-        assert f"{death.told:#x}" in text and f"{death.told & -4096:#x}" in text
+        assert f"{death.told:#x}" in text
 
 
 @pytest.mark.parametrize("flag", ["-O1", "-Os"])
