@@ -58,7 +58,8 @@ def lines_of(words: Sequence[str | bytes]) -> list[str] | None:
             target.insert(positional, f"{'core-file' if positional else 'file'} {word}")
             positional += 1
     lines = [*first, *target, *then]
-    return None if any("\n" in line or line.startswith(("shell", "!")) for line in lines) else lines
+    # (With inferiors of their own, runs keep what gdb read already.)
+    return None if any("\n" in line or line.startswith(("shell", "!", "add-inferior")) for line in lines) else lines
 
 
 class Forker:
