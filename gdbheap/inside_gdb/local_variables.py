@@ -54,8 +54,9 @@ def types_in_function(address: int) -> tuple[ToldType, ...]:
             return ()
         # (gdb tells of a block what it is in, not what is in it.)
         step = max((block.end - block.start) // _MOST_PLACES, 1)
+        seen: set[tuple[int, int]] = set()
         for place in range(block.start, block.end, step):
-            for symbol in _symbols_at(place):
+            for symbol in _symbols_at(place, seen):
                 told = None if symbol.type is None else told_type(symbol.type)
                 if told is not None:
                     found[told] = None
@@ -64,13 +65,16 @@ def types_in_function(address: int) -> tuple[ToldType, ...]:
     return tuple(found)
 
 
-def _symbols_at(place: int) -> Iterator[gdb.Symbol]:
-    """Yield the variables of the function's blocks that an address of code is in."""
+def _symbols_at(place: int, seen: set[tuple[int, int]]) -> Iterator[gdb.Symbol]:
+    """Yield the variables of the function's blocks that an address of code is in, but for those that were seen."""
     block: gdb.Block | None = gdb.block_for_pc(place)
     while block is not None and not block.is_static and not block.is_global:
-        for symbol in islice(block, _MOST_SYMBOLS):
-            if symbol.is_variable or symbol.is_argument:
-                yield symbol
+        bounds = block.start, block.end
+        if bounds not in seen:
+            seen.add(bounds)
+            for symbol in islice(block, _MOST_SYMBOLS):
+                if symbol.is_variable or symbol.is_argument:
+                    yield symbol
         block = block.superblock
 
 
