@@ -4,7 +4,6 @@ into a range, whatever it is."""
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
 
 from gdbheap.analysis.pointers.hidden import untagged
 from gdbheap.analysis.pointers.pointer_graph import PointerGraph
@@ -14,9 +13,6 @@ from gdbheap.lazy import dataclass, np
 from gdbheap.process.live.touched import touched_spans
 from gdbheap.process.memory import readable_pieces
 from gdbheap.process.process import Process
-
-if TYPE_CHECKING:
-    pass
 
 BLOCK = "block"
 

@@ -37,7 +37,8 @@ def holders(process: Process, view: HeapView, start: int, end: int) -> list[Poin
 def _holders(process: Process, view: HeapView, start: int, end: int) -> Iterator[PointerPlace]:
     for each in pointers_into(process, start, end):
         if each.place is None:
-            yield PointerPlace(each.pointer, each.register, thread=each.thread)
+            if each.register != process.machine.program_counter:  # where a thread has jumped to holds nothing
+                yield PointerPlace(each.pointer, each.register, thread=each.thread)
         else:
             yield from _at(process, view, each.place, each.pointer)
 
