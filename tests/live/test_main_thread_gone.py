@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import os
 import shlex
+import time
+from pathlib import Path
 
 import pytest
 
 from gdbheap.launch.launcher import Launch
 from support.gdb_runs import ask, kernel_core
 from support.ledger import read_ledger
-from support.programs import build, running
+from support.programs import PATIENCE, build, running
 
 COMMANDS = ["heap chunks", "heap check", "vmmap", "mm", "heap rss", "gdbheap"]
 PROGRAM = "main_thread_gone"
@@ -31,6 +33,7 @@ def test_under_gdb_all_is_as_with_a_main_thread(tmp_path, flags):
 def test_attached_to_a_thread_that_lives_and_in_the_core(tmp_path):
     program = build(PROGRAM)
     with running(program, directory=tmp_path) as process:
+        wait_for_the_end_of_the_main_thread(process.pid)
         words = Launch("gdb").attach(process.pid)
         task = int(words[words.index("-p") + 1])
         assert task != process.pid and task in map(int, os.listdir(f"/proc/{process.pid}/task"))
@@ -45,6 +48,14 @@ def test_attached_to_a_thread_that_lives_and_in_the_core(tmp_path):
     assert [row["address"] for row in dead["heap chunks"]["rows"]] == [
         r["address"] for r in live["heap chunks"]["rows"]
     ]
+
+
+def wait_for_the_end_of_the_main_thread(pid):
+    """The other thread may come to its stop before."""
+    end = time.monotonic() + PATIENCE
+    while "State:\tZ" not in Path(f"/proc/{pid}/status").read_text():
+        assert time.monotonic() < end
+        time.sleep(0.01)
 
 
 def assert_whole(answers, ledger):
