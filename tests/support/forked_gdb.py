@@ -76,21 +76,19 @@ class Forker:
             lines += [f"add-inferior -exec {program}", f"inferior {number}", "run", *_READ]
         lines.append("inferior 1")
         lines += [f"python import sys; sys.path[:0] = [{str(ROOT)!r}]", f"source {_FORKER}"]
+        self._said = Path(self._programs.name, "said")
         before = ["-iex", "set confirm off", "-iex", "maint set worker-threads 0"]
-        self._gdb = subprocess.Popen(
-            [*words, "-nx", "-q", "-batch", *before, *(word for line in lines for word in ("-ex", line))],
-            env={
-                **environment,
-                "GDBHEAP_FORKER": str(door.fileno()),
-                "GDBHEAP_FORKER_MODULES": json.dumps(_modules()),
-            },
-            pass_fds=[door.fileno()],
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            start_new_session=True,
-        )
-        door.close()
+        told = {"GDBHEAP_FORKER": str(door.fileno()), "GDBHEAP_FORKER_MODULES": json.dumps(_modules())}
+        with door, open(self._said, "wb") as said:
+            self._gdb = subprocess.Popen(
+                [*words, "-nx", "-q", "-batch", *before, *(word for line in lines for word in ("-ex", line))],
+                env={**environment, **told},
+                pass_fds=[door.fileno()],
+                stdin=subprocess.DEVNULL,
+                stdout=said,
+                stderr=said,
+                start_new_session=True,
+            )
 
     def serves(self, environment: Mapping[str, str]) -> bool:
         """Return whether a gdb with this environment, started here and now, could be one of its children."""
@@ -145,8 +143,11 @@ class Forker:
     def _answer(self) -> int:
         line = b""
         while not line.endswith(b"\n"):
-            piece = self._door.recv(1)
-            assert piece, "the gdb that others are forked from has ended"
+            try:
+                piece = self._door.recv(1)
+            except ConnectionResetError:
+                piece = b""
+            assert piece, f"the gdb that others are forked from has ended:\n{self._said.read_text(errors='replace')}"
             line += piece
         return int(line)
 

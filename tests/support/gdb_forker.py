@@ -58,8 +58,11 @@ def become(lines, output):
     gdb.execute("quit")
 
 
+checkout = sys.path[0]
+importlib.import_module("gdbheap.packages").use()
 for name in json.loads(os.environ.pop("GDBHEAP_FORKER_MODULES")):
     importlib.import_module(name)
+sys.path.remove(checkout)
 lazy = sys.modules["gdbheap.lazy"]
 assert lazy.np.uint8  # numpy is imported as gdbheap does it: with threads that take no signals
 for each in list(lazy._put_off):
