@@ -20,7 +20,8 @@ STATES = ["python3 http.server", "sqlite3 in a query", "git log", "nginx worker"
 LIBC_FIRST = {"redis-server": ("env", "LD_PRELOAD=libc.so.6")}
 if int(re.search(r"v=(\d+)", subprocess.check_output(["redis-server", "--version"], text=True))[1]) < 8:
     STATES.append("redis-server")
-REQUESTS = 20
+REQUESTS = 40  # old words of a server at work hold the last few leaked blocks, however many there are
+QUERIES = 20  # of sqlite3's, in each of which its extension forgets a block
 # nginx receives with recv(): what stands in front of it is a plugin that forgets a block at each call.
 LEAKING_LIBRARY = """
 #define _GNU_SOURCE
@@ -103,9 +104,8 @@ def test_a_leak_in_a_python_servers_handler_is_found(tmp_path):
 
 
 def test_a_leak_in_an_extension_of_sqlite_is_found(tmp_path):
-    assert (
-        0.75 * REQUESTS <= leaked_by(leaks("leaking sqlite3 in a query", tmp_path / "a"), "leak of a query") <= REQUESTS
-    )
+    told = leaked_by(leaks("leaking sqlite3 in a query", tmp_path / "a"), "leak of a query")
+    assert 0.75 * QUERIES <= told <= QUERIES
 
 
 def test_a_leak_in_a_plugin_of_a_serving_nginx_is_found(tmp_path):
