@@ -111,17 +111,23 @@ def test_the_pointer_is_the_one_that_was_passed_and_the_heap_is_sound(case, kind
             assert '"a default value"' in first["summary"]
 
 
+def told_without_blame(death, answer):
+    """Return the first row, and its text, which names the freed pointer and does not call it wrong."""
+    assert "invalid_free" not in [row["verdict"] for row in answer["rows"]]
+    first = answer["rows"][0]
+    text = "\n".join((first["summary"], *first["evidence"]))
+    assert "malloc did not return" not in text
+    assert f"{death.told:#x}" in text
+    return first, text
+
+
 @pytest.mark.parametrize("kind", BUILDS)
 @pytest.mark.parametrize("case", HEADERS)
 def test_an_overwritten_header_is_no_wrong_pointer(case, kind, directory):
     """overrun_several_headers, coroutine_stack_in_malloc."""
     death = deaths(kind, directory[kind])[case]
     for answer in (death.fault, death.core):
-        assert "invalid_free" not in [row["verdict"] for row in answer["rows"]]
-        first = answer["rows"][0]
-        text = "\n".join((first["summary"], *first["evidence"]))
-        assert "malloc did not return" not in text
-        assert f"{death.told:#x}" in text
+        first, text = told_without_blame(death, answer)
         if first["verdict"] == "malloc_abort":
             # Zeros were there before, or may be anybody's; the other began with the last word of the block (on i386
             # before that).
@@ -138,11 +144,7 @@ def test_an_overwritten_header_is_no_wrong_pointer(case, kind, directory):
 def test_a_block_behind_the_overwritten_first_chunk_was_returned_by_malloc(kind, directory):
     death = deaths(kind, directory[kind])[FIRST]
     for answer in (death.fault, death.core):
-        assert "invalid_free" not in [row["verdict"] for row in answer["rows"]]
-        first = answer["rows"][0]
-        text = "\n".join((first["summary"], *first["evidence"]))
-        assert "malloc did not return" not in text
-        assert f"{death.told:#x}" in text
+        told_without_blame(death, answer)
 
 
 @pytest.mark.parametrize("flag", ["-O1", "-Os"])
