@@ -116,8 +116,9 @@ COMMAND = Command(
     summary="Show what gdbheap is, what it found in this process and how it knew.",
     run=about,
     description=(
-        "symbol and dwarf are from libc's own tables and debug info; signature is found by the shape of the data, "
-        "built-in is what this libc is known to have. What is not known comes with the reason, and what would fix it."
+        "Each place where malloc keeps its state is shown with how it was found: symbol and dwarf (from libc's own "
+        "symbol table and debug information), signature (recognised by the shape of the data) or built-in (known for "
+        "this release of libc). Whatever could not be found is listed with the reason and with what would fix it."
     ),
     examples=(("gdbheap", "the version, the process, its libc, and where malloc's state was found"),),
 )

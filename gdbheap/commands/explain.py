@@ -270,15 +270,16 @@ COMMAND = Command(
     name="explain",
     summary="Show everything known about one address, and what a read, a write and an execute there would do.",
     description=(
-        "The mapping and its kind, the page, the symbol, the stack and frame, the chunk with its state and contents, "
-        "and who points there; for an unmapped address, the gap and what is on both sides. read, write and execute "
-        "show what the kernel would do, by a model of its page faults: nothing in the process is touched."
+        "Shows the mapping and its kind, the page, the symbol, the stack and frame, the chunk with its state and "
+        "contents, and what points there. For an unmapped address: the gap, and what lies on either side. read, write "
+        "and execute tell what the kernel would do with such an access; a model of its page faults answers that, and "
+        "the process is not touched."
     ),
     run=run,
     arguments=(Argument("ADDRESS", "object", "The address.", required=True),),
     examples=(
         ("explain p", "what p points to"),
         ("explain $sp - 8", "the word below the stack"),
-        ("explain 0", "what an access to NULL does"),
+        ("explain 0", "what an access to NULL would do"),
     ),
 )

@@ -60,7 +60,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
                 Prose((_ordinary(crash.stop),)),
                 Table(columns_of(_Row), []),
             ),
-            next=(Next("heap", "what the heap holds"), Next("heap check", "whether it is whole")),
+            next=(Next("heap", "what the heap holds"), Next("heap check", "whether it is intact")),
         )
     verdicts[0] = _with_members(target, crash, verdicts[0])
     rows = [_row(each, crash.access_kind) for each in verdicts]
@@ -289,7 +289,7 @@ COMMAND = Command(
     summary="Explain the signal that stopped the program: what happened, why, and what to type next.",
     description=(
         "Verdicts come best first, each with its confidence (certain: the evidence allows nothing else; likely; "
-        "possible) and the facts it rests on. Works on a live process and on a core."
+        "possible) and the facts that it rests on. Works on a live process and on a core."
     ),
     run=run,
     examples=(("fault", "why the program died here"),),

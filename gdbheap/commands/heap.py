@@ -44,8 +44,8 @@ _NEXT = (
     Next("heap leaks", "what is lost"),
     Next("heap retained", "who holds it"),
     Next("heap rss", "what is in memory"),
-    Next("heap map", "where it is free"),
-    Next("heap check", "is it whole"),
+    Next("heap map", "where the free memory is"),
+    Next("heap check", "whether it is intact"),
     Next("heap chunks", "chunk by chunk"),
 )
 
@@ -162,8 +162,8 @@ COMMAND = Command(
     summary="Show the heap on one screen: arenas, mmapped chunks, tcaches, totals, faults.",
     description=(
         "live: chunks in use, including malloc's own (each thread's tcache); free: chunks in tcaches and bins; top: "
-        "the rest of an arena's memory, which was never handed out or has been merged back. Chunks in a tcache are "
-        "counted in the arena they lie in. Bytes are of whole chunks, headers included."
+        "the rest of an arena's memory, never handed out or merged back since. A chunk in a tcache is counted in the "
+        "arena it lies in. Sizes are those of whole chunks, headers included."
     ),
     run=run,
     examples=(("heap", "the whole heap at a glance"),),

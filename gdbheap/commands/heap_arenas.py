@@ -53,7 +53,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
             faults_section(view.faults),
         ),
         notes=said_all(view.notes),
-        next=(Next("heap map", "where it is free"), Next("heap rss", "what of it is in memory")),
+        next=(Next("heap map", "where the free memory is"), Next("heap rss", "how much of it is resident")),
     )
 
 
@@ -81,9 +81,9 @@ COMMAND = Command(
     name="heap arenas",
     summary="List the arenas, in ring order, main first.",
     description=(
-        "heaps: how many separate stretches of memory the arena has: heap_info heaps for the others; for main, more "
-        "than one only where other code moved brk or brk failed. threads: how many threads malloc counts as attached. "
-        "free does not include top."
+        "heaps: how many separate stretches of memory the arena has. Arenas other than main grow by whole heaps "
+        "(heap_info); main has more than one stretch only where other code moved brk, or brk failed. threads: how "
+        "many threads malloc counts as attached. free does not include top."
     ),
     run=run,
     examples=(("heap arenas", "all arenas"),),

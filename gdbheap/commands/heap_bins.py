@@ -58,7 +58,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
             faults_section(view.faults),
         ),
         notes=said_all(view.notes),
-        next=(Next("heap check", "whether the lists are whole"), Next("heap sizes", "what is free and live by size")),
+        next=(Next("heap check", "whether the lists are intact"), Next("heap sizes", "what is free and live by size")),
     )
 
 
@@ -151,9 +151,10 @@ COMMAND = Command(
     name="heap bins",
     summary="List the free lists: tcaches, fastbins, unsorted, small and large bins.",
     description=(
-        "Chunks come in the order in which malloc takes them: tcache and fastbins from the head, the others from the "
-        "bk end. Links are demangled where this glibc mangles them (safe-linking, 2.32 and later). In the doubly "
-        "linked lists both directions are checked; a list that is broken is shown up to there, with the fault."
+        "Chunks are listed in the order in which malloc takes them: from the head of tcaches and fastbins, from the "
+        "bk end of the other lists. Links are demangled where this glibc mangles them (safe-linking, 2.32 and later). "
+        "Doubly linked lists are checked in both directions; a broken list is shown as far as it holds, followed by "
+        "the fault."
     ),
     run=run,
     arguments=(

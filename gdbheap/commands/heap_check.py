@@ -270,13 +270,13 @@ COMMAND = Command(
     name="heap check",
     summary="Check every invariant of malloc; show what is broken, and who probably broke it.",
     description=(
-        "Checks every chunk, free list, tcache, arena and heap. Each fault comes with the wrong field, what it holds "
-        "and what it must hold, the call of malloc that will abort on it (and its message), who probably wrote there, "
-        "and the commands that catch the write in a rerun. After a broken header it resynchronises "
-        "at the next valid chunk, and says if it cannot. While a thread is inside malloc, what that call "
-        "may be changing is marked as transient, and is not counted as a fault.\n"
-        "The addresses in the commands stay the same in a rerun under gdb, which loads everything at the same place: "
-        "`start`, give the breakpoint, and when it is hit, the watchpoint.\n"
+        "Checks every chunk, free list, tcache, arena and heap. Each fault is shown with the wrong field, what it "
+        "holds and what it must hold, the malloc call that will abort on it (and with which message), the suspected "
+        "writer, and the commands that catch the write when the program is run again. After a broken header the walk "
+        "resynchronises at the next valid chunk, and says so if it cannot. While a thread is inside malloc, whatever "
+        "that call may be changing is marked as transient and is not counted as a fault.\n"
+        "The addresses in those commands stay the same in a rerun under gdb, because gdb turns off address "
+        "randomisation: type `start`, set the breakpoint, and when it is hit, the watchpoint.\n"
         "What no check can notice, and why: " + "; ".join(f"{field} ({why})" for field, why in UNDETECTABLE) + "."
     ),
     run=run,
@@ -284,14 +284,14 @@ COMMAND = Command(
         Argument(
             "--types",
             "flag",
-            "Also list the blocks that are not what a typed pointer to them says: these are not malloc's faults, and "
-            "not counted as such.",
+            "Also list the blocks whose contents do not fit the type of a pointer to them. They are not counted as "
+            "faults: malloc's own data are sound there.",
         ),
         count_argument("faults"),
         SVG,
     ),
     examples=(
-        ("heap check", "whether the heap is whole, and where it is not"),
-        ("heap check --types", "the same, and which blocks hold something other than their pointers' types say"),
+        ("heap check", "whether the heap is intact, and where it is not"),
+        ("heap check --types", "also the blocks whose contents do not fit the types of the pointers to them"),
     ),
 )

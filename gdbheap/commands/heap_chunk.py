@@ -247,7 +247,7 @@ def _neighbour(view: HeapView, side: str, chunk: Chunk) -> AddressFact:
 COMMAND = Command(
     name="heap chunk",
     summary="Describe the chunk that holds an address: header, flags, place, links, neighbours.",
-    description="Any address in the chunk will do, interior pointers and the header included.",
+    description=("ADDRESS may be anywhere in the chunk, its header included."),
     run=run,
     arguments=(Argument("ADDRESS", "expression", "Any address in the chunk.", required=True),),
     examples=(

@@ -145,30 +145,32 @@ COMMAND = Command(
     name="heap chunks",
     summary="List the chunks of the heap, with their state and what they hold.",
     description=(
-        "Chunks come in address order, each arena's heaps and the mmapped ones. Chunks of one size and state in a row "
-        "are folded, and the list is cut at `set gdbheap limit`; totals are always of all that pass the filters.\n"
+        "Chunks are listed in address order: each arena's heaps, then the mmapped ones. Consecutive chunks of the "
+        "same size and state are folded into one row, and the list ends after `set gdbheap limit` rows; the totals "
+        "cover every chunk that passes the filters.\n"
         "address is the chunk's header, mem the pointer that malloc returned. flags: A NON_MAIN_ARENA, M IS_MMAPPED, "
-        "P PREV_INUSE. place: the free list, and the position in it (1 is what malloc takes next)."
+        "P PREV_INUSE. place: the free list that holds the chunk, and its position there (1 is what malloc takes "
+        "next)."
     ),
     run=run,
     arguments=(
         Argument(
             "WHERE",
             "text",
-            "An arena (main, 1, 2, ..., mmapped), or an address: list from the chunk that holds it on.",
+            "An arena (main, 1, 2, ..., mmapped), or an address: start at the chunk that holds it.",
             choices=("main", "mmapped"),
         ),
         Argument("--state", "choice", "Only chunks in these states.", choices=_STATES),
         Argument("--size", "range", "Only chunks of these sizes, in bytes: 0x40, 0x40-0x80, 1k- or -64."),
         count_argument(),
-        Argument("--summary", "flag", "Counts and bytes by arena and state instead of the chunks."),
-        Argument("--no-fold", "flag", "Do not fold runs of like chunks."),
-        Argument("--no-preview", "flag", "Leave the contents out."),
+        Argument("--summary", "flag", "Show counts and bytes by arena and state instead of the chunks."),
+        Argument("--no-fold", "flag", "Do not fold runs of similar chunks."),
+        Argument("--no-preview", "flag", "Leave out the contents."),
     ),
     examples=(
         ("heap chunks", "the first chunks of the heap"),
-        ("heap chunks main --state tcache,fastbin", "what malloc keeps ready in the main arena"),
+        ("heap chunks main --state tcache,fastbin", "the small free chunks that malloc keeps ready in the main arena"),
         ("heap chunks p --count 5", "the chunk that p points into, and the next four"),
-        ("heap chunks --size 1k- --summary", "the totals of the chunks of 1 KiB and more"),
+        ("heap chunks --size 1k- --summary", "the totals of chunks of 1 KiB and more"),
     ),
 )

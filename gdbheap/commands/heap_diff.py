@@ -175,14 +175,14 @@ def _notes(names: Sequence[str], snapshots: Sequence[Snapshot]) -> list[str]:
 
 COMMAND = Command(
     name="heap diff",
-    summary="Show what came, went and grew between two snapshots, or three, or since one.",
+    summary="Show what was allocated, freed and grew between two or three snapshots, or since one.",
     description=(
-        "Blocks of one size that begin alike are one row, as in `heap leaks`. A block at the same address and of the "
-        "same size in both snapshots counts as the same block, in the row of what it is now, unless it is of another "
-        "C++ class.\n\n"
-        "With three snapshots, a row counts blocks of the last one: those that are in all three, those that are new in "
-        "B (the second) and still there, and those that are new in C (the third). What came in both intervals and "
-        "stayed is steady growth; what came in the first alone is probably warm-up."
+        "Blocks are grouped as in `heap leaks`: by type, or by size and first contents. A block at the same address "
+        "and of the same size in both snapshots counts as the same block, in the row of what it is now, unless its "
+        "C++ class has changed.\n"
+        "With three snapshots, the blocks of the last one are counted: those present in all three, those that were "
+        "new in B and are still there, and those that are new in C. Growth in both intervals is steady growth; growth "
+        "in the first interval alone is probably warm-up."
     ),
     run=run,
     arguments=(
@@ -193,8 +193,8 @@ COMMAND = Command(
         SVG,
     ),
     examples=(
-        ("heap diff before", "what has grown since before, up to now"),
-        ("heap diff before after", "what grew between the two"),
-        ("heap diff start warm later", "what grows steadily, apart from what came while the program warmed up"),
+        ("heap diff before", "what has grown since the snapshot called before"),
+        ("heap diff before after", "what grew between two snapshots"),
+        ("heap diff start warm later", "what grows steadily, as opposed to while the program warmed up"),
     ),
 )

@@ -209,28 +209,29 @@ COMMAND = Command(
     summary="Find the blocks that nothing points to any more, by Valgrind's rules.",
     description=(
         "Roots are every thread's registers (vector registers too), its stack from the stack pointer up, thread-local "
-        "storage, the modules' data and any other writable memory, including memory later closed with mprotect(), "
-        "which Valgrind ignores; for a live process also what the kernel holds for epoll and timers. A block is still "
-        "reachable if pointers to starts of blocks lead to it from a root, and possibly lost if every such chain has "
-        "a pointer into the middle of a block. Heuristics accept some of these as pointers to the start: memcheck's "
-        "four; header, where many blocks are all pointed to at the same offset (the program's own allocator keeps a "
-        "header in front of them); aligned, where memory was aligned by hand (what malloc returned is kept beside it); "
-        "text, where the header in front says how long the text is that the pointer leads to; "
-        "stack, where the word is the saved stack pointer of a fibre. A lost block that no "
-        "other lost block points to is definitely lost (for a cycle, its lowest block); blocks reachable only from it "
-        "are indirectly lost. Possibly lost blocks are shown the same way: the entries, which something reachable "
-        "points into, at which offset, and what is reachable only from each (--kind possibly_lost lists that too).\n\n"
-        "Blocks of one type are one row, where the debug information tells it (`heap types`). Of the others, those "
-        "that begin alike are one row: those of one C++ class (by its vtable's symbol or type info; [] marks arrays), "
-        "or whose first or second word points to the same symbol, whatever their sizes; and those of one "
-        "size that begin with text, or whose first two words have the same shape. The example is a typical one. "
-        "hanging: what is lost only because the row's blocks are. Bytes are the chunks', headers included. Pointers "
-        "that are not aligned are not seen. Encoded pointers are seen only where many words, XORed with one key, are "
-        "the starts of blocks that look lost, or where a word is an address but for tags in its upper bits: the "
-        "blocks they reach are then possibly lost. Old values in memory that is in use but not initialised count as "
-        "pointers; on stacks they cannot be told apart (the summary says how much only stacks hold). A block is "
-        "doubtful if it is reachable only through memory that the program may never have initialised: blocks that "
-        "still begin with what malloc's free lists left there."
+        "storage, the modules' data and any other writable memory, including memory that was later closed with "
+        "mprotect(), which Valgrind ignores; in a live process also what the kernel holds for epoll and timers.\n"
+        "A block is still reachable if a chain of pointers to the starts of blocks leads to it from a root, and "
+        "possibly lost if every such chain has a pointer into the middle of a block. A lost block that no other lost "
+        "block points to is definitely lost (of a cycle, the lowest one); blocks reachable only from it are "
+        "indirectly lost. Possibly lost blocks are shown the same way: the blocks that something reachable points "
+        "into, at which offset, and what is reachable only from each (--kind possibly_lost lists that too).\n"
+        "Heuristics accept some pointers into the middle as pointers to the start: memcheck's four; header, where "
+        "many blocks are all pointed to at the same offset (the program's own allocator keeps a header in front); "
+        "aligned, where the program aligned the memory itself (and keeps what malloc returned beside it); text, where "
+        "a header in front holds the length of the text that the pointer leads to; stack, where the word is the saved "
+        "stack pointer of a fibre.\n"
+        "Blocks of the same type are one row, where debug information tells the type (`heap types`). Other blocks are "
+        "grouped by how they begin: by C++ class (from the vtable's symbol or type info; [] marks arrays); by the "
+        "symbol that the first or second word points to, whatever their sizes; and, for blocks of one size, by text "
+        "at the start or by the kind of their first two words. The example is a typical block of its row. hanging: "
+        "what is lost only because the row's blocks are. Sizes are those of chunks, headers included.\n"
+        "What it cannot see: unaligned pointers. Encoded pointers are recognised only where many words, XORed with "
+        "one key, are the starts of blocks that look lost, or where a word is an address apart from tags in its upper "
+        "bits; blocks reachable only through them are possibly lost. Stale values in memory that is in use but was "
+        "never initialised count as pointers; on stacks they cannot be told apart (the summary says how much is held "
+        "by stacks alone). A block is doubtful if it is reachable only through memory that the program may never have "
+        "initialised: blocks that still begin with what malloc's free lists left there."
     ),
     run=run,
     arguments=(
@@ -241,38 +242,38 @@ COMMAND = Command(
             choices=tuple(_NAMES),
         ),
         Argument("--size", "range", "Only blocks whose chunks have these sizes, in bytes."),
-        Argument("--what", "path", "Only groups whose what contains this, whatever the case."),
+        Argument("--what", "word", "Only groups whose what column contains this text (case is ignored)."),
         Argument(
             "--doubtful",
             "flag",
-            "Only the blocks that are still reachable by words that may be old (whatever --kind says).",
+            "Only blocks that are reachable through words that may be stale, and no other way (overrides --kind).",
         ),
         Argument(
             "--ignore-missing",
             "flag",
-            "Judge as if the memory that is missing from a core (or out of reach) held nothing.",
+            "Assume that memory that is missing from the core (or cannot be read) holds no pointers.",
         ),
-        Argument("--blocks", "flag", "A row for each block instead of groups."),
+        Argument("--blocks", "flag", "Show a row for each block instead of groups."),
         Argument(
             "--places",
             "flag",
-            "Tell of each row the module that its type or its first words belong to, and which variable or member "
-            "holds it; blocks with different ones are in different rows.",
+            "Also group by the module that the type or the first words belong to, and by the variable or member that "
+            "holds the block, and show both.",
         ),
         count_argument("rows of each kind"),
         Argument(
             "--heuristics",
             "choice",
-            "Heuristics to apply (default: all): which pointers into a block count as pointers to its start; encoded "
-            "looks for encoded pointers.",
+            "Heuristics to apply (default: all): which pointers into a block count as pointers to its start. encoded "
+            "looks for encoded pointers; types uses the types of pointers.",
             choices=(*HEURISTICS, "all", "none"),
         ),
         Argument("--why", "expression", "Show why the block that holds this address has its verdict."),
         SVG,
     ),
     examples=(
-        ("heap leaks", "what is lost, the largest first, with what is lost through it"),
-        ("heap leaks --kind all --size 1k-", "every kind, of chunks of 1 KiB and more"),
+        ("heap leaks", "what is lost, the largest first, with what is lost only because of it"),
+        ("heap leaks --kind all --size 1k-", "blocks of every kind in chunks of 1 KiB and more"),
         ("heap leaks --why p", "who points to the block that p points to, and why that is not enough"),
     ),
 )

@@ -126,21 +126,22 @@ COMMAND = Command(
     name="heap map",
     summary="Draw an arena's memory, cell by cell: in use, free, given back, top.",
     description=(
-        "Each sign is a piece of the arena, of a size that is a power of two and said above it. A cell with any block "
-        "in use is █ (nearly all of it), ▓ (half and more) or ▒ (less: a survivor among free memory); one without is "
-        "o (free, in memory), · (free, but given back to the system or never touched), ^ or _ (top, in memory or not), "
-        "m (malloc's own, or not known). Rows that are all alike are folded. Of a core, pages with anything but zeros "
-        "stand for those in memory; where pages are not known, free memory is o and top is ^.\n"
-        "JSON has a row for each cell with the bytes of each kind, and the largest block in it."
+        "Each character stands for a cell of memory, whose size (a power of two) is given above the map. A cell with "
+        "any block in use is █ (nearly full), ▓ (at least half) or ▒ (less: a survivor among free memory). A cell "
+        "without one is o (free and resident), · (free, but returned to the system or never touched), ^ (top, "
+        "resident), _ (top, not resident) or m (malloc's own, or unknown). Identical rows are folded. In a core, "
+        "pages that hold anything but zeros are taken as resident; where nothing is known of the pages, free memory "
+        "is o and top is ^.\n"
+        "JSON has a row for each cell, with the bytes of each kind and the largest block in it."
     ),
     run=run,
     arguments=(
         Argument("ARENA", "name", "The arena: main, 1, 2, ... (default: main)."),
-        Argument("--cells", "count", "Into about how many cells to divide it (1,536)."),
+        Argument("--cells", "count", "Divide it into about this many cells (default: 1,536)."),
         SVG,
     ),
     examples=(
-        ("heap map", "the main arena: what is free between what"),
-        ("heap map 1 --svg map.svg", "the next arena, drawn into a file as well"),
+        ("heap map", "the main arena: where the free memory lies"),
+        ("heap map 1 --svg map.svg", "arena 1, also drawn into a file"),
     ),
 )

@@ -122,15 +122,15 @@ def _after(path: list[NamedPlace], expression: str, blind: bool) -> tuple[Line, 
 
 COMMAND = Command(
     name="heap owners",
-    summary="Show who points at a block, and the shortest way to it from a root.",
+    summary="Show what points to a block, and the shortest path to it from a root.",
     description=(
         "Every aligned word of a register, a root (see `heap leaks`) or another block in use that points into the "
-        "block is a row: where it is, at which offset of the block it points, and what it belongs to: a symbol, a "
-        "thread's frame and local variable, or a block, with that block's verdict from `heap leaks`. Where many "
-        "holders are the same member of blocks, they are one row, and repeated steps of the path are shown once (JSON "
-        "has each). A path from a long-lived variable is preferred to a shorter one from a stack or a register. In a "
-        "heap of more than 32 MiB of which types are not known yet, the pointers alone are told, unless --path is "
-        "given: the rest takes all pointers of all blocks."
+        "block is a row: where the word is, which offset of the block it points to, and what it belongs to: a symbol, "
+        "a thread's frame and local variable, or a block, with that block's verdict from `heap leaks`. Many holders "
+        "that are the same member of their blocks are one row, and repeated steps of the path are shown once (JSON "
+        "has each). A path from a long-lived variable is preferred to a shorter one from a stack or a register.\n"
+        "In a heap of more than 32 MiB whose types are not known yet, only the pointers are listed unless --path is "
+        "given, because the rest needs all pointers of all blocks."
     ),
     run=run,
     arguments=(
@@ -139,7 +139,7 @@ COMMAND = Command(
         Argument(
             "--path",
             "flag",
-            "Also of a large heap tell the way from a root, the verdicts, and what the blocks are.",
+            "In a large heap, too, show the path from a root, the verdicts, and what the blocks are.",
         ),
     ),
     examples=(("heap owners p", "who holds the block that p points to"),),

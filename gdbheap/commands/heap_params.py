@@ -166,12 +166,12 @@ def _shown(layout: Layout, unit: str, value: int) -> str:
 
 COMMAND = Command(
     name="heap params",
-    summary="Show malloc's parameters: what each is, what it means and its default.",
+    summary="Show malloc's parameters: the value of each, its meaning and its default.",
     run=params,
     description=(
-        "These are the members of mp_, which mallopt() and the tunables of glibc set. The default is shown where the "
-        "value differs from it; mmap_threshold and trim_threshold also grow by themselves when a mapped block is "
-        "freed (unless no_dyn_threshold is set). A tunable is set in the environment: GLIBC_TUNABLES=NAME=VALUE."
+        "These are the members of mp_, which mallopt() and glibc's tunables set. The default is shown where the value "
+        "differs from it. mmap_threshold and trim_threshold also grow on their own when a mapped block is freed "
+        "(unless no_dyn_threshold is set). A tunable is set in the environment: GLIBC_TUNABLES=NAME=VALUE."
     ),
     examples=(
         ("heap params", "every parameter"),

@@ -69,14 +69,14 @@ COMMAND = Command(
     name="heap predict",
     summary="Show what the next calls of malloc, free, realloc, ... would do.",
     description=(
-        "The calls are performed by a model of this glibc's malloc on copies of the process's pages, as the selected "
-        "thread; nothing in the process changes. Each row shows what a call returns, where the block comes from or "
-        "goes to, and how it fails or aborts.\n\n"
-        "Calls are separated by semicolons, with or without quotes around them all: malloc SIZE, calloc COUNT SIZE, "
-        "realloc ADDRESS SIZE, free ADDRESS, memalign, aligned_alloc and posix_memalign ALIGNMENT SIZE, valloc SIZE, "
-        "pvalloc SIZE, malloc_trim PAD, mallopt PARAMETER VALUE. Each argument is a gdb expression, or a number with "
-        "k, M or G; where a call has two, write them without blanks inside, or between parentheses with commas as in "
-        "C. @1 is what the first call returned."
+        "A model of this glibc's malloc performs the calls on copies of the process's pages, as the selected thread; "
+        "nothing in the process changes. Each row shows what a call returns, where the block comes from or goes to, "
+        "and how it fails or aborts.\n"
+        "Separate calls with semicolons; quotes around the whole are optional. Known are malloc SIZE, calloc COUNT "
+        "SIZE, realloc ADDRESS SIZE, free ADDRESS, memalign, aligned_alloc and posix_memalign ALIGNMENT SIZE, valloc "
+        "SIZE, pvalloc SIZE, malloc_trim PAD and mallopt PARAMETER VALUE. Each argument is a gdb expression, or a "
+        "number with k, M or G. If a call has two arguments, write them without blanks inside, or in parentheses with "
+        "a comma between them, as in C. @1 stands for what the first call returned."
     ),
     run=run,
     arguments=(
@@ -85,7 +85,7 @@ COMMAND = Command(
     ),
     examples=(
         ("heap predict malloc 24", "the block that the next malloc(24) returns, and from where"),
-        ("heap predict malloc(100); free(@1); malloc(100)", "the same block twice, by way of the tcache"),
+        ("heap predict malloc(100); free(@1); malloc(100)", "the same block twice, from the tcache"),
         ("heap predict --explain free p; free p", "how a double free is caught"),
     ),
 )

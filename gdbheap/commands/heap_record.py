@@ -233,21 +233,21 @@ COMMAND = Command(
     name="heap record",
     summary="Record which code allocates, and which of its blocks are still in use at the end.",
     description=(
-        "Lets the process run, and samples its calls of malloc, calloc, realloc and the like (operator new, strdup and "
-        "others call these): for each, the size, the call stack and the block. At the end it counts, by stack, the "
-        "blocks that the heap still has in use (alive, out of those that were followed long enough to know); calls of "
-        "free are not watched. Stacks that make the heap grow come first: grown by is a stack's share of how many more "
-        "blocks of these sizes there are than at the start.\n"
-        "This is the only command of gdbheap that sets breakpoints: gdb writes them into the program's code for a few "
+        "Lets the process run, and samples its calls of malloc, calloc, realloc and the like (operator new, strdup "
+        "and others call these): the size, the call stack and the block of each. Calls of free are not watched: at "
+        "the end the heap itself tells which of the sampled blocks are still in use. The answer counts these by call "
+        "stack (alive, out of the blocks that were followed long enough to know). Stacks that make the heap grow come "
+        "first: grown by is a stack's share of the blocks of these sizes that were added since the start.\n"
+        "This is the only command inside gdb that sets breakpoints: gdb writes them into the program's code for a few "
         "calls in a row, and always removes them again, however the recording ends. Between two such bursts the "
-        "process runs freely, long enough that it is held for at most --slowdown of the time. At the end it is "
-        "stopped again: `continue`, or `detach`."
+        "process runs freely, long enough that it is held for at most --slowdown percent of the time. At the end it "
+        "is stopped; type `continue` or `detach`."
     ),
     run=run,
     arguments=(
         Argument("--seconds", "count", "Record for this many seconds.", default=_DEFAULT_SECONDS),
         Argument("--size", "range", "Only requests of these sizes, in bytes."),
-        Argument("--type", "path", "Only stacks whose example has this in the name of its type."),
+        Argument("--type", "word", "Only stacks whose example has a type with this text in its name."),
         Argument(
             "--slowdown",
             "count",
@@ -259,12 +259,12 @@ COMMAND = Command(
         Argument(
             "--folded",
             "path",
-            "Write the stacks to this file as well, as flame graphs take them (-: to standard output instead).",
+            "Also write the stacks to this file, as flame graphs read them (-: to standard output instead).",
         ),
-        Argument("--pprof", "path", "Write the stacks to this file as well, as a pprof profile."),
+        Argument("--pprof", "path", "Also write the stacks to this file, as a profile for pprof."),
     ),
     examples=(
-        ("heap record", "who allocates in the next ten seconds, starting with those that make the heap grow"),
+        ("heap record", "which code allocates in the next ten seconds; what makes the heap grow comes first"),
         ("heap record --size 0x100-0x200 --seconds 60", "the same for requests of these sizes, for a minute"),
     ),
 )

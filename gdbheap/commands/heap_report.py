@@ -242,13 +242,13 @@ def _write(path: str, pieces: Iterator[str]) -> int:
 
 COMMAND = Command(
     name="heap report",
-    summary="Write one page of HTML with all of it: maps, holders, leaks, residency, faults.",
+    summary="Write all of it to one HTML page: maps, holders, leaks, residency, faults.",
     description=(
-        "The page needs no network and no server: its pictures, tables and scripts are in it, and the facts behind "
-        "them as JSON (the element with the id facts), each command's answer as --json has it, of long answers the "
-        f"first {_MOST_ROWS:,} rows. It has a map of each of the largest arenas, what each holder keeps alive, who "
-        "points to whom, what is lost, where the resident memory is, chunk sizes, the bytes around what is broken, and "
-        "the address space. With snapshots, also what grew between them (see `heap diff`)."
+        "The page needs no network and no server: pictures, tables and scripts are inside, and so are the facts, as "
+        "JSON (the element with the id facts): each command's answer as --json gives it, of a long one the first "
+        f"{_MOST_ROWS:,} rows. It has a map of each of the largest arenas, what each holder keeps alive, who points "
+        "to whom, what is lost, where the resident memory is, chunk sizes, the bytes around whatever is broken, and "
+        "the address space. With snapshots, it also shows what grew between them (see `heap diff`)."
     ),
     run=run,
     arguments=(
@@ -258,7 +258,7 @@ COMMAND = Command(
         Argument("C", "snapshot", "A third: steady growth."),
     ),
     examples=(
-        ("heap report heap.html", "the whole of it, to look at in a browser or to send to somebody"),
-        ("heap report heap.html before", "the same, with what has grown since the snapshot before"),
+        ("heap report heap.html", "the whole heap, to look at in a browser or to send to somebody"),
+        ("heap report heap.html before", "the same, with what has grown since the snapshot called before"),
     ),
 )

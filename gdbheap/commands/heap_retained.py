@@ -183,37 +183,37 @@ def _node(rows: RetainedRows, text: str) -> int:
 
 COMMAND = Command(
     name="heap retained",
-    summary="Show what each variable, and each block, keeps alive: who holds the memory.",
+    summary="Show who holds the memory: what each variable, and each block, keeps alive.",
     description=(
-        "A holder retains the blocks that nothing else would lead to without it: itself, and everything reachable only "
+        "A holder retains the blocks that would become unreachable without it: itself, and everything reachable only "
         "through it (its part of the dominator tree). Holders are variables (global, static, thread-local, local), "
-        "words of the program's data or stacks that have no name, mappings, registers, and what the kernel keeps. "
-        "Blocks that several of them lead to, none alone, are rows of kind shared, under the name of the holder "
-        "nearest to them, if there is one (owner in JSON): the others lead there through it, or to the middle. A "
-        "variable of the C library (or of GLib) counts only for what no other holder leads to, a word on a stack only "
-        "for what no data lead to, and a register only for what nothing else does, so that an old word there takes "
-        "nothing from a variable. Nor does a std::weak_ptr. Bytes are the chunks', headers included.\n\n"
-        "With a holder's name, or the address of a block, it shows one level down: what is directly below it, and held "
-        "by nothing further down alone. --by-type counts by type: retained is what the topmost blocks of each type "
+        "words of the program's data or stacks that have no name, mappings, registers, and what the kernel keeps.\n"
+        "Blocks that several holders lead to are in rows of kind shared, under the name of the nearest one, if there "
+        "is one (owner in JSON). To keep stale words from taking memory away from a variable, a variable of the C "
+        "library (or of GLib) counts only for blocks that no other holder leads to, a word on a stack only for blocks "
+        "that no data lead to, and a register only for blocks that nothing else leads to. A std::weak_ptr holds "
+        "nothing. Sizes are those of chunks, headers included.\n"
+        "With a holder's name, or the address of a block, it shows one level down: the blocks directly below, each "
+        "with what it retains in turn. --by-type counts by type: retained is what the topmost blocks of each type "
         "hold, with everything below them."
     ),
     run=run,
     arguments=(
         Argument("HOLDER", "text", "A holder's name as shown, or an address in a block."),
-        Argument("--by-type", "flag", "A row for each type of block, of all or of what the holder retains."),
+        Argument("--by-type", "flag", "Show a row for each type: of all blocks, or of those that the holder retains."),
         Argument(
             "--folded",
             "path",
-            "Write the owner paths, with bytes, to this file as folded stacks (-: to standard output).",
+            "Also write the owner paths, with bytes, to this file, as folded stacks (-: to standard output instead).",
         ),
-        Argument("--pprof", "path", "Write them to this file as a profile for pprof, with bytes and blocks."),
+        Argument("--pprof", "path", "Also write them, with bytes and blocks, to this file, as a profile for pprof."),
         DOT,
         count_argument(),
     ),
     examples=(
         ("heap retained", "which variables hold the memory"),
-        ("heap retained server", "what is right below the variable server"),
+        ("heap retained server", "what is directly below the variable server"),
         ("heap retained --by-type", "which types hold it"),
-        ("heap retained --folded held.txt", "a flame graph of who holds what: flamegraph.pl held.txt"),
+        ("heap retained --folded held.txt", "the input of a flame graph of who holds what: flamegraph.pl held.txt"),
     ),
 )

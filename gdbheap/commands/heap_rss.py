@@ -72,7 +72,7 @@ _NEXT = {
         Next("heap map", "where the live blocks lie between the free ones"),
         Next("heap sizes", "which sizes are free"),
     ),
-    MemoryVerdict.RETENTION: (Next("heap map", "where it is free"), Next("heap arenas", "which arena keeps it")),
+    MemoryVerdict.RETENTION: (Next("heap map", "where the free memory is"), Next("heap arenas", "which arena keeps it")),
     MemoryVerdict.TOO_MANY_ARENAS: (Next("heap arenas", "what each arena keeps"),),
     MemoryVerdict.NOT_MALLOC: (Next("vmmap --summary", "by kind, module and size"),),
 }
@@ -296,15 +296,15 @@ COMMAND = Command(
     name="heap rss",
     summary="Show where the resident memory is, what could be given back, and what to try.",
     description=(
-        "Each resident page is counted where it belongs: blocks in use, free chunks by their bins, top, stacks, data, "
-        "files, and what is not malloc's. A page that several chunks share is divided among them. For each arena: "
-        "what malloc_trim(0) would return, and the chunk right below top that keeps what is below from going back to "
-        "the system.\n"
-        "For a core, only sizes and the core's contents are known: pages with anything but zeros were in memory or "
-        "swapped out when it was made, and the verdict is based on these. Live blocks between which free memory is "
-        "scattered are named, with their types and holders."
+        "Counts every resident page where it belongs: blocks in use, free chunks by their bins, top, stacks, data, "
+        "files, and what is not malloc's. A page that several chunks share is divided among them. For each arena it "
+        "shows what malloc_trim(0) would return to the system, and the chunk just below top that keeps the memory "
+        "below it from being returned. Where live blocks scattered over free memory keep it resident, they are named "
+        "with their types and holders.\n"
+        "For a core, only sizes and contents are known: pages that hold anything but zeros were resident or swapped "
+        "out when the core was made, and the verdict is based on these."
     ),
     run=run,
     arguments=(SVG,),
-    examples=(("heap rss", "why memory grows though no tool finds a leak"),),
+    examples=(("heap rss", "why the process is large although no tool finds a leak"),),
 )

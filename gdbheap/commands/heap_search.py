@@ -123,7 +123,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
 
 def _next(rows: Sequence[_Row]) -> Iterator[Next]:
     for row in rows[:1]:
-        yield Next(f"explain {row.address:#x}", "what the first is")
+        yield Next(f"explain {row.address:#x}", "what is at the first")
     blocks = (row.mem for row in rows if isinstance(row.mem, int) and row.state == State.IN_USE.label)
     for mem in islice(blocks, 1):
         yield Next(f"heap owners {mem:#x}", "who points to the first block")
@@ -289,25 +289,21 @@ class _Places:
 
 COMMAND = Command(
     name="heap search",
-    summary="Find where a value, a text or a pointer into a range occurs.",
+    summary="Find where a value, some text or a pointer into a range occurs.",
     description=(
-        "All that is readable and writable is searched (--all: all that is readable). Values are aligned words "
-        "(--unaligned: words "
-        "anywhere): a pointer's size, or --width bytes. A text in double "
-        'quotes is found at any address (\\n, \\t, \\0, \\xNN, \\" and \\\\ are known). LOW-HIGH finds words that '
-        "point into [LOW, HIGH). "
-        "mem and offset say which chunk a hit is in, whatever its state; place is the member of the block, or what is "
-        "there outside the heap."
+        "Searches all memory that is readable and writable (--all: all that is readable). Values are aligned words "
+        "(--unaligned: words at any address) of a pointer's size, or of --width bytes. Text in double quotes is found "
+        'at any address (with \\n, \\t, \\0, \\xNN, \\" and \\\\). LOW-HIGH finds words that point into [LOW, HIGH). '
+        "mem and offset tell which chunk a hit lies in, whatever its state; place is the member of the block, or what "
+        "is there outside the heap."
     ),
     run=run,
     arguments=(
-        Argument(
-            "WHAT", "text", "A gdb expression, a text in double quotes, LOW-HIGH, or bytes (--hex).", required=True
-        ),
-        Argument("--width", "count", "Bytes of a value: 1, 2, 4 or 8 (default: a pointer's)."),
+        Argument("WHAT", "text", "A gdb expression, text in double quotes, LOW-HIGH, or bytes (--hex).", required=True),
+        Argument("--width", "count", "The size of a value in bytes: 1, 2, 4 or 8 (default: a pointer's)."),
         Argument("--hex", "flag", "WHAT is bytes in hex: 7f 45 4c 46."),
-        Argument("--unaligned", "flag", "Values at any address, not at multiples of their width alone."),
-        Argument("--in-use", "flag", "Only what lies in chunks in use."),
+        Argument("--unaligned", "flag", "Find values at any address, not only at multiples of their size."),
+        Argument("--in-use", "flag", "Search only chunks in use."),
         Argument("--all", "flag", "Search read-only memory too: code, constants, files."),
         count_argument(),
     ),

@@ -101,8 +101,10 @@ def _bar(each: SizeClass, most: int) -> str:
 COMMAND = Command(
     name="heap sizes",
     summary="Show a histogram of chunk sizes, live and free.",
-    description="Sizes are those of chunks, headers included; in use includes malloc's own chunks (each thread's "
-    "tcache), as in `heap`. If there are more sizes than the limit, those with the most bytes are shown.",
+    description=(
+        "Sizes are those of chunks, headers included. in use includes malloc's own chunks (each thread's tcache), as "
+        "in `heap`. If there are more sizes than the limit, those with the most bytes are shown."
+    ),
     run=run,
     arguments=(
         Argument("--size", "range", "Only chunks of these sizes, in bytes."),

@@ -84,24 +84,28 @@ def _time_taken(kind: str, detached: bool, seconds: str, let_go: float, started:
 
 COMMAND = Command(
     name="heap snapshot",
-    summary="Keep what the heap holds now, for `heap diff`.",
+    summary="Save what the heap holds now, for `heap diff`.",
     description=(
-        "Every block in use is kept: its address, its size, what it is (its type, as far as that is known), the "
-        "variable or member that holds it (as in `heap retained`) and the first bytes of text, but no other contents. "
-        "The file is read by `heap diff` in any gdb, and by `python3 -m gdbheap diff` without one. The answer says "
-        "how long the process stood still. It stays stopped until you continue it; with --detach, only while memory "
-        "is read: then types and holders are left out."
+        "Saves the address and size of every block in use, what it is (its type, as far as that is known), the "
+        "variable or member that holds it (as in `heap retained`) and the text that it begins with, but no other "
+        "contents. `heap diff` reads the file in any gdb, and `python3 -m gdbheap diff` without one. The answer says "
+        "for how long the process was held up. The process stays stopped until you continue it; with --detach, only "
+        "while its memory is read, and types and holders are then left out."
     ),
     run=run,
     arguments=(
-        Argument("NAME", "snapshot", "A name of your own, or a path (with a /)."),
+        Argument("NAME", "snapshot", "Any name, or a path (with a /)."),
         Argument("--output", "path", "Write the snapshot to this file."),
-        Argument("--replace", "flag", "Replace one that exists."),
-        Argument("--detach", "flag", "Detach from the process as soon as it is read, before the file is written."),
+        Argument("--replace", "flag", "Overwrite an existing snapshot."),
+        Argument(
+            "--detach",
+            "flag",
+            "Detach from the process as soon as its memory has been read, before the file is written.",
+        ),
     ),
     examples=(
-        ("heap snapshot before", "keep the heap as it is now, as before"),
-        ("heap snapshot after --detach", "take it from a working process, and let that go on at once"),
-        ("heap snapshot --output /tmp/after.heap", "keep it in a file of your choice"),
+        ("heap snapshot before", "save the heap as it is now under the name before"),
+        ("heap snapshot after --detach", "take one from a busy process, and let it go on at once"),
+        ("heap snapshot --output /tmp/after.heap", "save it to a file of your choice"),
     ),
 )

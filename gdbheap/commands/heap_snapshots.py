@@ -92,7 +92,7 @@ def _when(seconds: float) -> str:
 
 COMMAND = Command(
     name="heap snapshots",
-    summary="List the snapshots that were taken.",
+    summary="List the saved snapshots.",
     run=run,
     examples=(("heap snapshots", "the names that `heap diff` knows"),),
 )

@@ -243,30 +243,34 @@ COMMAND = Command(
     name="heap types",
     summary="Show what the heap holds, by type.",
     description=(
-        "Every block in use is named by what leads to it: a variable whose type the debug information tells, then "
-        "along typed pointers from block to block; by the vtable of a C++ object; by the containers of the C++ "
-        "library. Lost blocks are named by what they point to and by blocks like them. A name is certain unless it "
-        "says otherwise: likely, or perhaps one of several. Blocks without a type are named by their role (what "
-        "dictEntry.key points to), the rest is unknown. [] marks arrays. Bytes are the chunks', headers included.\n"
-        "reachable and lost are blocks, by the rules of `heap leaks`."
+        "A block gets its name from what leads to it: a variable whose type is in the debug information, and from "
+        "there typed pointers from block to block; the vtable of a C++ object; the containers of the C++ library. "
+        "Lost blocks are named by what they point to and by similar blocks. A name is certain unless it says "
+        "otherwise: likely, or perhaps one of several. A block without a type is named by its role (what "
+        "dictEntry.key points to); the rest is unknown. [] marks arrays. Sizes are those of chunks, headers included.\n"
+        "reachable and lost count blocks, by the rules of `heap leaks`."
     ),
     run=run,
     arguments=(
         Argument(
             "--type",
             "type",
-            "List the blocks of this type: its name, with or without struct, namespace and template arguments, or a "
-            "part of a name.",
+            "List the blocks of this type: its name (struct, namespace and template arguments may be left out), or "
+            "part of it.",
         ),
-        Argument("--blocks", "flag", "A row for each block instead of each type."),
-        Argument("--containers", "flag", "How full C++ containers are, by type, and which texts are kept twice."),
+        Argument("--blocks", "flag", "Show a row for each block instead of each type."),
+        Argument(
+            "--containers",
+            "flag",
+            "Show how full C++ containers are, by type, and which strings are stored more than once.",
+        ),
         Argument("--why", "expression", "Show how the type of the block that holds this address is known."),
         count_argument(),
     ),
     examples=(
         ("heap types", "what the heap holds, the most bytes first"),
         ("heap types --type order", "every block that is a struct order"),
-        ("heap types --containers", "how many entries and how much unused room C++ containers have"),
-        ("heap types --why p", "what the block is that p points to, and how that is known"),
+        ("heap types --containers", "how many entries C++ containers have, and how much room is unused"),
+        ("heap types --why p", "what p points to, and how that is known"),
     ),
 )

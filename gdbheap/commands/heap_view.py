@@ -199,17 +199,17 @@ COMMAND = Command(
     name="heap view",
     summary="Show a block as its type, and the list or tree that starts there.",
     description=(
-        "The type is that of the expression; of a plain address, what `heap types` knows of the block. It is printed "
-        "as gdb prints it, pretty-printers included, without calling or changing anything in the program. Where the "
-        "type has members that point to the same type (next; left and right; a list_head; a std::unique_ptr), they "
-        "are followed, nearest nodes first, and each node is shown with the state of its "
-        "chunk: a node that has been freed stands out. A list that goes round in a circle ends where it meets itself."
+        "The type is that of the expression; for a plain address, what `heap types` knows of the block. It is printed "
+        "as gdb prints it, pretty-printers included, without calling or changing anything in the program. Members "
+        "that point to the same type (next; left and right; a list_head; a std::unique_ptr) are followed, nearest "
+        "nodes first, and each node is shown with the state of its chunk, so that a node that has been freed stands "
+        "out. A circular list ends where it meets itself."
     ),
     run=run,
     arguments=(
         Argument("ADDRESS", "object", "A pointer to the block, or any address in it.", required=True),
         Argument("--as", "type", "Show it as this type (\"struct order\", 'Shape')."),
-        Argument("--by", "name", "Follow this member alone; none follows nothing."),
+        Argument("--by", "name", "Follow only this member; none follows nothing."),
         Argument("--count", "count", "Show at most this many nodes; 0 shows all.", default=20),
     ),
     examples=(

@@ -231,14 +231,14 @@ COMMAND = Command(
     name="heap vis",
     summary="Dump chunks in hexadecimal, each in its own colour, with headers and links explained.",
     description=(
-        "Each line is two words: in a chunk's first line prev_size (the data of the chunk before while that is in "
-        "use) and size. Flags: A NON_MAIN_ARENA, M IS_MMAPPED, P PREV_INUSE."
+        "Each line holds two words; a chunk's first line is prev_size (while the chunk before is in use, its data) "
+        "and size. Flags: A NON_MAIN_ARENA, M IS_MMAPPED, P PREV_INUSE."
     ),
     run=run,
     arguments=(
         Argument("ADDRESS", "expression", "Start at the chunk that holds this address."),
         Argument("--count", "count", "How many chunks; 0 for all.", default=10),
-        Argument("--whole", "flag", "Show long chunks whole."),
+        Argument("--whole", "flag", "Show long chunks in full."),
     ),
     examples=(("heap vis", "the first ten chunks"), ("heap vis p --count 2", "the chunk of p and the next")),
 )

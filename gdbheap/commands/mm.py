@@ -106,14 +106,15 @@ def _sums_table(sums: Mapping[str, Sums]) -> Iterator[str | Line]:
 
 COMMAND = Command(
     name="mm",
-    summary="Show the kernel's bounds of the process's memory, drawn as its layout.",
+    summary="Draw the layout of the process's memory, with the bounds that the kernel keeps.",
     run=mm,
     description=(
-        "The address space from high addresses to low: the main stack, the mappings, brk's heap and the program, each "
-        "with its size, the gaps between them and which way each grows. Then the bounds that the kernel keeps (struct "
-        "mm_struct), each with how it is known; ≥ and ≤ mark those of which only a limit is known. Then the totals "
-        "of each mapping type: mapped, in memory, of that in anonymous pages (of private files: the pages that were "
-        "written), and swapped out. On a core or a remote process, what is not known is shown as ?."
+        "Draws the address space from high addresses to low: the main stack, the mappings, brk's heap and the "
+        "program, each with its size, the gaps between them and the direction of growth. Then come the bounds that "
+        "the kernel keeps (struct mm_struct), each with how it is known (≥ and ≤ mark those of which only a limit is "
+        "known), and the totals of each kind of mapping: mapped, resident, how much of that is anonymous (of private "
+        "files: the pages that were written), and swapped out. For a core or a remote process, ? marks what cannot be "
+        "known."
     ),
     arguments=(SVG,),
     examples=(

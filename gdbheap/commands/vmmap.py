@@ -34,18 +34,18 @@ from gdbheap.tables.mapping_rows import OF_PAGES, MappingRow, kind_token, mappin
 ARGUMENT = Argument(
     "ADDRESS|FILTER",
     "text",
-    "An address (any gdb expression; in parentheses where it is also a mapping's name), or a text that a mapping's "
-    "path, kind or permissions hold (in double quotes it is never taken for an expression).",
+    "An address (any gdb expression; put it in parentheses if it is also a mapping's name), or text to look for in "
+    "paths, kinds and permissions (in double quotes it is never taken for an expression).",
     choices=("anonymous", "arena", "file", "guard", "heap", "libc", "mmapped", "program", "rw-p", "stack", "vdso"),
 )
 
 COUNT = count_argument("mappings")
-SUMMARY = Argument("--summary", "flag", "Counts and bytes by kind and file instead of the mappings.")
-WRITABLE = Argument("--writable", "flag", "Only what may be written.")
-EXECUTABLE = Argument("--executable", "flag", "Only what may be executed.")
-GAPS = Argument("--gaps", "flag", "Also show what is not mapped between.")
+SUMMARY = Argument("--summary", "flag", "Show counts and bytes by kind and file instead of the mappings.")
+WRITABLE = Argument("--writable", "flag", "Show only writable memory.")
+EXECUTABLE = Argument("--executable", "flag", "Show only executable memory.")
+GAPS = Argument("--gaps", "flag", "Also show the gaps between mappings.")
 PAGES = Argument(
-    "--pages", "flag", "Show what each mapping's pages are, drawn as a strip, instead of its place in the file."
+    "--pages", "flag", "Draw the state of each mapping's pages as a strip, instead of its offset in the file."
 )
 
 _QUOTED = regex(r'"([^"]*)"')
@@ -180,7 +180,7 @@ def _report(answer: MappingAnswer, chosen: Sequence[AnnotatedVMA], around: _Arou
 
 def _next(answer: MappingAnswer, chosen: Sequence[AnnotatedVMA], around: _Around | None) -> Iterator[Next]:
     if around is not None:
-        yield Next(f"explain {around.address:#x}", "all that is known of it")
+        yield Next(f"explain {around.address:#x}", "everything known about it")
     elif len(chosen) > 1:
         yield Next("vmmap --summary", "by kind, module and size")
     if around is None and len(chosen) > 1 and answer.heap is not None:
@@ -330,11 +330,11 @@ COMMAND = Command(
     summary="Show the process's mappings and what each one is.",
     run=vmmap,
     description=(
-        "Every mapping with its permissions, size and file, and what it is: a part of the program or of a library, an "
-        "arena's heap or its reserve, mmapped chunks, a thread's stack and its guard, TLS, the kernel's own. It needs "
-        "no libc. Runs of mappings that are alike are told once (--count 0 shows each). Below a mapping it says where "
-        "the selected thread's pc and sp are, and what is writable and executable at once. On a core, sharing is not "
-        "known, and names like [heap] are concluded from the auxiliary vector (inferred)."
+        "Shows each mapping's permissions, size and file, and what it is: part of the program or of a library, an "
+        "arena's heap or its reserve, mmapped chunks, a thread's stack or its guard, TLS, the kernel's own. No libc "
+        "is needed. A run of similar mappings is one row (--count 0 shows each). Below a mapping come the selected "
+        "thread's pc and sp, if they lie there, and a warning if it is both writable and executable. For a core, "
+        "sharing is not known, and names like [heap] are inferred from the auxiliary vector."
     ),
     arguments=(ARGUMENT, COUNT, SUMMARY, WRITABLE, EXECUTABLE, GAPS, PAGES),
     examples=(

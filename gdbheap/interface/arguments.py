@@ -16,8 +16,8 @@ from gdbheap.errors import UsageError
 from gdbheap.interface.command import Argument, Command
 from gdbheap.lazy import dataclass, regex
 
-JSON = Argument("--json", "flag", "Answer in JSON: every row, or as many as --count says.")
-JSON_LINES = Argument("--json-lines", "flag", "The same, one row a line; the last line has what is no row.")
+JSON = Argument("--json", "flag", "Answer in JSON, with every row (or as many as --count says).")
+JSON_LINES = Argument("--json-lines", "flag", "The same with one row per line; everything else is on the last line.")
 OUTPUT = Argument("--output", "path", "Write the answer to this file (-: standard output) instead of the terminal.")
 COMMON = (JSON, JSON_LINES, OUTPUT)
 
@@ -25,7 +25,7 @@ _BRACKETS = {"(": ")", "[": "]", "{": "}"}
 _UNITS = {"": 1, "k": 1 << 10, "m": 1 << 20, "g": 1 << 30, "t": 1 << 40}
 _SIZE = regex(r"(0x[0-9a-f]+|\d+) ?(?:([kmgt])(?:i?b)?)?", re.IGNORECASE)
 _NUMBER = regex(r"0x[0-9a-f]+|\d+", re.IGNORECASE)
-_ONE_WORD = ("choice", "count", "range", "path", "snapshot", "name", "type")
+_ONE_WORD = ("choice", "count", "range", "path", "snapshot", "name", "type", "word")
 
 Evaluate = Callable[[str], int]
 
@@ -200,7 +200,7 @@ def _convert(argument: Argument, text: str, evaluate: Evaluate) -> Any:
         return tuple(_choice(argument, word) for word in text.split(","))
     if argument.kind in ("path", "snapshot"):
         return os.path.expanduser(_unquote(text))
-    if argument.kind in ("name", "type"):
+    if argument.kind in ("name", "type", "word"):
         return _unquote(text)
     if argument.kind == "calls":
         return _unquote(text) if _word_end(text, 0) == len(text) else text

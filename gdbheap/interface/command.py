@@ -21,9 +21,9 @@ class Argument:
     MIN-, -MAX or one size; comes as (min | None, max | None)), "count" (int >= 0), "choice" (one of `choices`, or
     several with commas: a tuple of str), "flag" (bool), "text" (the rest of the line as it is; its `choices` are
     offered, then expressions), "object" (an expression; comes as (int, its text)), "name" (a word, or several in
-    quotes; str), "type" (the same, of a type), "path", "snapshot" (a path, or the name of a snapshot), "calls" (the
-    rest of the line, without quotes around it: calls of the functions that are its `choices`, with semicolons
-    between; str).
+    quotes; str), "type" (the same, of a type), "word" (the same, of any text), "path", "snapshot" (a path, or the name
+    of a snapshot), "calls" (the rest of the line, without quotes around it: calls of the functions that are its
+    `choices`, with semicolons between; str).
     """
 
     name: str

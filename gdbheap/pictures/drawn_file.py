@@ -16,8 +16,10 @@ from gdbheap.report.report import Line, Prose, Report
 if TYPE_CHECKING:
     from gdbheap.pictures.svg import Svg
 
-SVG = Argument("--svg", "path", "Draw it into this file as well, as SVG (-: to standard output instead).")
-DOT = Argument("--dot", "path", "Write who points to whom to this file, for Graphviz (-: to standard output instead).")
+SVG = Argument("--svg", "path", "Also draw the answer to this file, as SVG (-: to standard output instead).")
+DOT = Argument(
+    "--dot", "path", "Also write who points to whom to this file, for Graphviz (-: to standard output instead)."
+)
 
 
 def with_svg(report: Report, arguments: Mapping[str, Any], draw: Callable[[], Svg | None]) -> Report:

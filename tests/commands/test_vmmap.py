@@ -106,7 +106,7 @@ in the chunk at 0x1000000 (0x300 bytes, in_use), 0x8 bytes into its mem
   ^ 0x1000018
 0x7f0000000000  0x7f0000021000  rw-p  132 KiB     0x0  heap of arena 1
 total: mappings 1, bytes 135,168 (132 KiB), resident bytes unknown
-next: explain 0x1000018 (all that is known of it)
+next: explain 0x1000018 (everything known about it)
 """
     )
 
@@ -141,7 +141,7 @@ the gap between them has 0x7efffefdf000 bytes
   - 0x1021000 -
 0x7f0000000000  0x7f0000021000  rw-p  132 KiB     0x0  heap of arena 1
 total: mappings 0, bytes 0, resident bytes unknown
-next: explain 0x1021000 (all that is known of it)
+next: explain 0x1021000 (everything known about it)
 """
     )
 

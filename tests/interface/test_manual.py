@@ -34,8 +34,9 @@ Arguments:
   ADDRESS           The thing's address. (a gdb expression)
   --state NAME,...  Only these states. (one of in_use, top)
   --size MIN-MAX    Only these sizes. (bytes: MIN-MAX, MIN-, -MAX or one size)
-  --json            Answer in JSON: every row, or as many as --count says.
-  --json-lines      The same, one row a line; the last line has what is no row.
+  --json            Answer in JSON, with every row (or as many as --count says).
+  --json-lines      The same with one row per line; everything else is on the
+                    last line.
   --output FILE     Write the answer to this file (-: standard output) instead
                     of the terminal.
 

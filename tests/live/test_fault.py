@@ -71,5 +71,5 @@ def test_ordinary_stops_are_no_faults(gdb):
     said = gdb(program, "break main", "run", "next", "fault")["fault"]
     assert said == (
         "no signal stopped this thread: there is no fault to explain. `explain ADDRESS` explains an address\n"
-        "next: heap (what the heap holds), heap check (whether it is whole)\n"
+        "next: heap (what the heap holds), heap check (whether it is intact)\n"
     )
