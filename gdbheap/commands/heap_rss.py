@@ -72,7 +72,10 @@ _NEXT = {
         Next("heap map", "where the live blocks lie between the free ones"),
         Next("heap sizes", "which sizes are free"),
     ),
-    MemoryVerdict.RETENTION: (Next("heap map", "where the free memory is"), Next("heap arenas", "which arena keeps it")),
+    MemoryVerdict.RETENTION: (
+        Next("heap map", "where the free memory is"),
+        Next("heap arenas", "which arena keeps it"),
+    ),
     MemoryVerdict.TOO_MANY_ARENAS: (Next("heap arenas", "what each arena keeps"),),
     MemoryVerdict.NOT_MALLOC: (Next("vmmap --summary", "by kind, module and size"),),
 }
