@@ -2,7 +2,7 @@
 expressions. Without that they take two thirds of the time to a small process's first answer.
 
 Every module that needs numpy writes `from gdbheap.lazy import np`. `from gdbheap.lazy import dataclass` gives a class
-its methods when the first of it is made (0.3 ms for each class). No class that the standard library's own decorator
+its methods when the first of it is made (0.1 ms for each class). No class that the standard library's own decorator
 makes a dataclass of may derive from one. A module's own regular expressions are regex(), compiled when first used
 (0.3 ms to 1 ms each).
 """
@@ -62,11 +62,11 @@ def _import_with_deaf_threads(name: str) -> ModuleType:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-# What was asked for each class whose methods are put off.
-_put_off: dict[type[Any], dict[str, Any]] = {}
+# The classes whose methods are put off, and whether each is frozen.
+_put_off: dict[type[Any], bool] = {}
 
 
-def _dataclass(made: type[Any] | None = None, /, **options: Any) -> Any:
+def _dataclass(made: type[Any] | None = None, /, frozen: bool = False) -> Any:
     """dataclasses.dataclass, with its work put off until the first instance."""
 
     def put_off(made: type[Any]) -> type[Any]:
@@ -75,7 +75,7 @@ def _dataclass(made: type[Any] | None = None, /, **options: Any) -> Any:
             self.__init__(*arguments, **named)
 
         made.__init__ = __init__
-        _put_off[made] = options
+        _put_off[made] = frozen
         return made
 
     return put_off if made is None else put_off(made)
@@ -91,20 +91,19 @@ def _fields(made: Any) -> tuple[dataclasses.Field[Any], ...]:
 def _complete(made: type[Any]) -> None:
     """Give the class, and those that it derives from, their methods."""
     for each in reversed(made.__mro__):
-        options = _put_off.pop(each, None)
-        if options is not None:
+        frozen = _put_off.pop(each, None)
+        if frozen is not None:
             type.__delattr__(each, "__init__")
-            if options == {"frozen": True}:
-                _make_frozen(each)
-            else:
-                dataclasses.dataclass(**options)(each)
+            _make(each, frozen)
 
 
-def _make_frozen(made: type[Any]) -> None:
-    """dataclasses.dataclass(frozen=True), the methods that need no code of their own for each class made without any:
-    to compile it is what a dataclass costs."""
+def _make(made: type[Any], frozen: bool) -> None:
+    """What dataclasses.dataclass does, with code of its own for __init__ alone: to compile it is what a dataclass
+    costs."""
     own = dict(made.__dict__)
-    dataclasses.dataclass(frozen=True, repr=False, eq=False)(made)
+    if not made.__doc__:
+        made.__doc__ = made.__name__  # or a signature is made for it, which takes longer than all the rest
+    dataclasses.dataclass(init=False, repr=False, eq=False)(made)
     members = dataclasses.fields(made)
     compared = _values_of([each.name for each in members if each.compare])
     hashed = _values_of([each.name for each in members if (each.compare if each.hash is None else each.hash)])
@@ -112,11 +111,35 @@ def _make_frozen(made: type[Any]) -> None:
     def is_equal(self: Any, other: Any) -> Any:
         return compared(self) == compared(other) if other.__class__ is self.__class__ else NotImplemented
 
-    methods = {"__repr__": _repr, "__eq__": is_equal, "__hash__": lambda self: hash(hashed(self))}
+    methods = {"__init__": _initialiser(members), "__repr__": _repr, "__eq__": is_equal, "__hash__": None}
+    if frozen:
+        methods |= {"__setattr__": _refuse, "__delattr__": _refuse, "__hash__": lambda self: hash(hashed(self))}
     for name, method in methods.items():
         # (A class with an __eq__ has None for its __hash__.)
         if own.get(name) is None:
             setattr(made, name, method)
+
+
+def _initialiser(members: tuple[dataclasses.Field[Any], ...]) -> Any:
+    """Return the __init__ of a class with these fields."""
+    known: dict[str, Any] = {"__set": object.__setattr__}
+    taken, lines = ["__self"], []
+    for number, each in enumerate(members):
+        name = value = each.name
+        if each.default_factory is not dataclasses.MISSING:
+            known[f"__default{number}"] = known  # stands for none given
+            known[f"__factory{number}"] = each.default_factory
+            value = f"__factory{number}() if {name} is __default{number} else {name}"
+        elif each.default is not dataclasses.MISSING:
+            known[f"__default{number}"] = each.default
+        taken.append(f"{name}=__default{number}" if f"__default{number}" in known else name)
+        lines.append(f" __set(__self, {name!r}, {value})")
+    exec(f"def __init__({', '.join(taken)}):\n" + ("\n".join(lines) or " pass"), known)
+    return known["__init__"]
+
+
+def _refuse(self: Any, name: str, *_: Any) -> None:
+    raise dataclasses.FrozenInstanceError(f"{name!r} of a {type(self).__name__} cannot be changed")
 
 
 @recursive_repr()

@@ -14,6 +14,7 @@ from gdbheap.interface.limit import count_argument, left_out, limit_of
 from gdbheap.lazy import np
 from gdbheap.pictures.drawn_answers import leaks_svg
 from gdbheap.pictures.drawn_file import SVG, with_svg
+from gdbheap.process.columns.distinct import distinct
 from gdbheap.report.report import Facts, Line, Next, Prose, Report, Table
 from gdbheap.report.rows import columns_of
 from gdbheap.sentences.facts.said import said_all
@@ -152,7 +153,7 @@ def _notes_on_keys(leaks: Leaks) -> Iterator[str]:
     from gdbheap.sentences.leak_verdicts import how_decoded
 
     for each in leaks.encoded:
-        blocks = counted(len(np.unique(each.target)), "lost block")
+        blocks = counted(len(distinct(each.target)), "lost block")
         yield (
             f"{counted(len(each.place), 'word')} (the first at {int(each.place[0]):#x}) {how_decoded(each.key)} "
             f"{'lead' if len(each.place) > 1 else 'leads'} to {blocks}: these look like encoded pointers, so "

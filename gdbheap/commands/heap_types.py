@@ -11,6 +11,7 @@ from gdbheap.errors import UsageError
 from gdbheap.interface.command import Argument, Command
 from gdbheap.interface.limit import count_argument, first_of, left_out, limit_of
 from gdbheap.lazy import dataclass, np
+from gdbheap.process.columns.distinct import distinct
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import Facts, Line, Next, Prose, Report, Table
 from gdbheap.report.rows import columns_of
@@ -156,7 +157,7 @@ def _notes_on_types(target: Target, types: BlockTypes) -> Iterator[str]:
 
 def _are_rusts(types: BlockTypes) -> bool:
     """Whether blocks have types of Rust's."""
-    numbers = np.unique(types.type[types.type != NONE]).tolist()
+    numbers = distinct(types.type[types.type != NONE]).tolist()
     return any(types.catalogue.types[each].language == "rust" for each in numbers)
 
 

@@ -14,6 +14,7 @@ from gdbheap.elf.opened_elf import data_of, open_elf
 from gdbheap.elf.small_debug_file import small_debug_file
 from gdbheap.elf.symbol_table import LONGEST_NAME, MAX_TABLE, SHN_ABS, SHN_UNDEF, STT_OBJECT
 from gdbheap.lazy import dataclass, np
+from gdbheap.process.columns.distinct import distinct
 from gdbheap.process.process import Module
 
 if TYPE_CHECKING:
@@ -70,7 +71,7 @@ class DataSymbols:
         while at >= 0 and len(found) < _MOST_ALIKE:
             found.append(at)
             at = self.names.find(wanted, at + 1)
-        places = np.unique(self.every_start[np.isin(self.every_offset, found)])
+        places = distinct(self.every_start[np.isin(self.every_offset, found)])
         return int(places[0]) if len(places) == 1 else None
 
     def name(self, index: int) -> str:

@@ -7,6 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from gdbheap.lazy import dataclass, np
+from gdbheap.process.columns.distinct import distinct
 from gdbheap.session.block_types import plain_types
 from gdbheap.session.held_snapshot import named_holder
 from gdbheap.session.retained import retained
@@ -82,7 +83,7 @@ def _modules_of_types(target: Target) -> NDArray[np.int32]:
     types = plain_types(target)
     found = np.full(len(types.catalogue.types) + 1, -1, np.int32)
     catalogues = [(number, target.catalogue_of(each)) for number, each in enumerate(target.process.modules)]
-    for each in np.unique(types.type).tolist():
+    for each in distinct(types.type).tolist():
         name = "" if each == NONE else types.catalogue.types[each].name
         modules = [number for number, catalogue in catalogues if name and name in catalogue.by_name]
         if len(modules) == 1:

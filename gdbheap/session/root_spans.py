@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from gdbheap.analysis.addresses.thread_locals import ThreadStorage, find_thread_storage
 from gdbheap.lazy import np
+from gdbheap.process.columns.distinct import distinct
 from gdbheap.session.block_types import plain_types
 from gdbheap.session.pointer_graph import pointer_graph
 from gdbheap.session.target import Key, Target
@@ -64,7 +65,7 @@ def _statics(target: Target, place: NDArray[np.uint64]) -> Iterator[Span]:
         symbols = _symbols(target, module)
         base = np.uint64(module.load_base & (1 << 64) - 1)
         file = os.path.basename(module.path)
-        for index in np.unique(symbols.find(rows - base)).tolist():
+        for index in distinct(symbols.find(rows - base)).tolist():
             if index >= 0:
                 start, end = (int(each[index]) + module.load_base for each in (symbols.start, symbols.end))
                 kind = GLOBAL if symbols.is_global[index] else STATIC

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from gdbheap.glibc.chunk_table import FREE_STATES, ChunkTable, State
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.lazy import dataclass, np
+from gdbheap.process.columns.distinct import distinct
 
 _LIVE_STATES = (State.IN_USE, State.MALLOC_OWNED)
 
@@ -102,7 +103,7 @@ def size_classes(view: HeapView) -> Iterator[SizeClass]:
         np.isin(table.state, [int(state) for state in _LIVE_STATES]),
         np.isin(table.state, [int(state) for state in FREE_STATES]),
     ]
-    sizes = np.unique(table.size[masks[0] | masks[1]])
+    sizes = distinct(table.size[masks[0] | masks[1]])
     counts = [np.bincount(np.searchsorted(sizes, table.size[mask]), minlength=len(sizes)).tolist() for mask in masks]
     for size, in_use, free in zip(sizes.tolist(), *counts):
         yield SizeClass(size, in_use, free)

@@ -11,6 +11,7 @@ from gdbheap.errors import MemoryFault
 from gdbheap.glibc.chunk_table import FLAG_MASK, MMAPPED_ARENA, Chunk, State
 from gdbheap.glibc.heap_view import Bin, HeapView
 from gdbheap.lazy import np
+from gdbheap.process.columns.distinct import distinct
 from gdbheap.process.columns.gather import gather_words
 from gdbheap.process.process import Process
 
@@ -105,7 +106,7 @@ class CheckedHeap:
     def _ring_links(self) -> tuple[NDArray[np.uint64], NDArray[np.uint64]]:
         """All of them at once: the chunks of one bin lie far apart, those of all bins near each other."""
         listed = [np.array(each.chunks, np.uint64) for each in self.view.bins if each.kind in ("unsorted", "large")]
-        chunks = np.unique(np.concatenate([np.empty(0, np.uint64), *listed]))
+        chunks = distinct(np.concatenate([np.empty(0, np.uint64), *listed]))
         offset = np.uint64(self.layout.header + 2 * self.layout.pointer_size)
         return chunks, gather_words(self.process.memory, self.layout.pointer_size, chunks + offset, 2)
 

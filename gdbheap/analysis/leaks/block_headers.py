@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gdbheap.lazy import dataclass, np
+from gdbheap.process.columns.distinct import distinct
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -111,7 +112,7 @@ def _common_parts(offset: Offsets, size: NDArray[np.uint64], pointer_size: int, 
     room = size - np.uint64(pointer_size)
     found = []
     for value, count in zip(values.tolist(), counts.tolist()):
-        if value <= 2 or count < FEWEST or len(np.unique(offset[part == value])) < _FEWEST_OFFSETS:
+        if value <= 2 or count < FEWEST or len(distinct(offset[part == value])) < _FEWEST_OFFSETS:
             continue
         # Of the words of a block about one lies at such a part of it: pointers to anywhere meet it as often as this.
         large = room[room // np.uint64(value) >= np.uint64(_TIMES * _ROUNDED)]

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from gdbheap.analysis.pointers.hidden import alike
 from gdbheap.lazy import np
 from gdbheap.machine.machine import Machine
+from gdbheap.process.columns.distinct import distinct
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -49,7 +50,7 @@ def find_keys(hidden: Words, starts: StartTable, everything: Words, machine: Mac
     `everything`."""
     if len(starts) < _FEWEST:
         return []
-    values = np.unique(hidden)
+    values = distinct(hidden)
     # Blocks are aligned: their encoded pointers differ in no low bit.
     kind = alike(values, machine)
     values, kind = (each[np.argsort(kind, kind="stable")] for each in (values, kind))

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from gdbheap.allocators.blocks import Blocks
 from gdbheap.lazy import np
+from gdbheap.process.columns.distinct import distinct
 from gdbheap.process.images.auxv import AT_MINSIGSTKSZ
 from gdbheap.process.process import Process
 
@@ -32,4 +33,4 @@ def find_signal_stacks(process: Process, blocks: Blocks, lost: NDArray[np.bool_]
         alike = np.flatnonzero(lost & (usable - np.uint64(size) < np.uint64(slack)))
         if len(alike) <= len(process.threads):
             found.append(alike.astype(np.int32))
-    return np.unique(np.concatenate(found))
+    return distinct(np.concatenate(found))

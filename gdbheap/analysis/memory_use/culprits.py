@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from gdbheap.allocators.heap import Heap
 from gdbheap.lazy import dataclass, np
+from gdbheap.process.columns.distinct import distinct
 from gdbheap.process.live.resident_pages import ResidentPages
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def scattered(heap: Heap) -> Scattered:
     piece = blocks.start // np.uint64(_PIECE) * np.uint64(_PIECE)
     share = free_bytes.within(piece, piece + np.uint64(_PIECE))
     among = np.flatnonzero(share >= np.uint64(int(_PIECE * _MUCH_FREE)))
-    first = np.unique(np.concatenate((starts // np.uint64(_PIECE), (ends - np.uint64(1)) // np.uint64(_PIECE))))
+    first = distinct(np.concatenate((starts // np.uint64(_PIECE), (ends - np.uint64(1)) // np.uint64(_PIECE))))
     around = free_bytes.within(first * np.uint64(_PIECE), (first + np.uint64(1)) * np.uint64(_PIECE))
     whole = int(free_bytes.within(np.uint64(0), np.uint64((1 << 64) - 1)))
     little = int(around[around < np.uint64(int(_PIECE * _MUCH_FREE))].sum())

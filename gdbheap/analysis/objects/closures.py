@@ -11,6 +11,7 @@ from gdbheap.analysis.objects.block_words import WORDS, BlockWords
 from gdbheap.analysis.objects.labels import Labels
 from gdbheap.analysis.objects.lookup import Lookup, values_of
 from gdbheap.lazy import np, regex
+from gdbheap.process.columns.distinct import distinct
 from gdbheap.types.confidence import Confidence
 
 _MANAGER = regex(
@@ -41,7 +42,7 @@ class Closures:
                 if name:
                     words = given.words[rows, column - 2]
                     place = np.minimum(np.searchsorted(start, words), len(start) - 1)
-                    labels.put(np.unique(place[start[place] == words]), f"closure of {name}", Confidence.LIKELY)
+                    labels.put(distinct(place[start[place] == words]), f"closure of {name}", Confidence.LIKELY)
 
     def functor(self, manager: int) -> str:
         """Return what the manager holds in a block; "" where it is no manager, or holds it elsewhere."""

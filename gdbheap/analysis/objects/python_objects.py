@@ -14,6 +14,7 @@ from gdbheap.analysis.objects.labels import Labels
 from gdbheap.analysis.objects.lookup import Lookup, values_of
 from gdbheap.errors import MemoryFault
 from gdbheap.lazy import dataclass, np, regex
+from gdbheap.process.columns.distinct import distinct
 from gdbheap.process.memory import text_at
 from gdbheap.types.confidence import Confidence
 
@@ -145,5 +146,5 @@ def _blocks_at(given: BlockWords, words: NDArray[np.uint64]) -> NDArray[np.intp]
     """Return the blocks that begin where one of these words points."""
     start = given.blocks.start
     place = np.minimum(np.searchsorted(start, words), len(start) - 1)
-    found: NDArray[np.intp] = np.unique(place[start[place] == words])
+    found: NDArray[np.intp] = distinct(place[start[place] == words])
     return found

@@ -9,6 +9,7 @@ from gdbheap.analysis.objects.cxx_classes import CxxClasses
 from gdbheap.analysis.objects.labels import Labels
 from gdbheap.analysis.objects.lookup import values_of
 from gdbheap.lazy import np
+from gdbheap.process.columns.distinct import distinct
 from gdbheap.types.confidence import Confidence
 
 # The template, and the word that points to the object: behind the vtable come two counts, of 32 bits or of a word.
@@ -37,4 +38,4 @@ class SharedPointers:
             words = given.column(place)[rows]
             owned = np.minimum(np.searchsorted(start, words), len(start) - 1)
             name = arguments[0][:-1].strip()
-            labels.put(np.unique(owned[start[owned] == words]), name, Confidence.LIKELY)
+            labels.put(distinct(owned[start[owned] == words]), name, Confidence.LIKELY)

@@ -8,6 +8,7 @@ from gdbheap.analysis.pointers.adjacency import MORE, NONE, Adjacency
 from gdbheap.analysis.pointers.chains import shortened
 from gdbheap.kernel.kernel import kernel, suits
 from gdbheap.lazy import np
+from gdbheap.process.columns.distinct import distinct
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -253,7 +254,7 @@ def _in_leaders_cycle(count: int, source: Indices, target: Indices, owner: NDArr
     own = owner[source] == owner[target]
     backward = Adjacency.unsorted(count, target[own], source[own])
     reached = np.full(count, UNSEEN, np.int32)
-    leaders = np.unique(owner[target])
+    leaders = distinct(owner[target])
     reached[leaders] = leaders
     spread(backward, leaders, reached)
     cyclic: NDArray[np.bool_] = reached != UNSEEN

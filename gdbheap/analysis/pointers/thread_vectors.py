@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING
 from gdbheap.analysis.pointers.graph import Pointers
 from gdbheap.errors import MemoryFault
 from gdbheap.lazy import np
+from gdbheap.process.columns.distinct import distinct
 from gdbheap.process.memory import Memory
 
 if TYPE_CHECKING:
@@ -36,7 +37,7 @@ def find_thread_vectors(
         for row in inside.tolist()
         if _in_control_block(memory, int(from_roots.place[row]), pointer_size)
     ]
-    return np.unique(np.array(found, np.int32))
+    return distinct(np.array(found, np.int32))
 
 
 def _in_control_block(memory: Memory, place: int, pointer_size: int) -> bool:

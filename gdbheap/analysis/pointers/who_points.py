@@ -10,6 +10,7 @@ from gdbheap.analysis.pointers.pointer_graph import PointerGraph
 from gdbheap.analysis.pointers.roots import MAPPING
 from gdbheap.analysis.pointers.search import Values, find_words, searched_ranges
 from gdbheap.lazy import dataclass, np
+from gdbheap.process.columns.distinct import distinct
 from gdbheap.process.live.touched import touched_spans
 from gdbheap.process.memory import readable_pieces
 from gdbheap.process.process import Process
@@ -37,7 +38,7 @@ class Holder:
 def holders_of(process: Process, held: PointerGraph, block: int) -> list[Holder]:
     """Return every word that points into the block: registers, roots in order of address, then blocks."""
     found = list(root_words(held, block))
-    for source in np.unique(held.graph.source[held.graph.target == block]).tolist():
+    for source in distinct(held.graph.source[held.graph.target == block]).tolist():
         found += words_in_block(process, held, source, block)
     return found
 

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from gdbheap.analysis.retained.retained import Retained
 from gdbheap.lazy import dataclass, np
+from gdbheap.process.columns.distinct import distinct
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -54,7 +55,7 @@ def collapse(
         if kind in (HOLDER, OTHER_HOLDERS):
             size, count = int(found.bytes[members].sum()), int(found.count[members].sum())
         else:
-            size, count = int(sizes[members].sum()), len(np.unique(owner[members]))
+            size, count = int(sizes[members].sum()), len(distinct(owner[members]))
         nodes.append(CollapsedNode(kind, example, size, count))
 
     groups = blocks + np.argsort(-found.bytes[blocks:holders], kind="stable")

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from gdbheap.analysis.retained.retained import Retained
 from gdbheap.lazy import dataclass, np
+from gdbheap.process.columns.distinct import distinct
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -29,7 +30,7 @@ def find_hub(retained: Retained, nodes: NDArray[np.int32]) -> Hub | None:
     chosen = np.zeros(retained.root + 1, np.bool_)
     chosen[nodes] = True
     rows = np.flatnonzero(chosen[retained.target] & (retained.source < retained.holders))
-    pairs = np.unique(retained.source[rows].astype(np.int64) << 32 | retained.target[rows])
+    pairs = distinct(retained.source[rows].astype(np.int64) << 32 | retained.target[rows])
     source, target = (pairs >> 32).astype(np.int32), (pairs & 0xFFFF_FFFF).astype(np.int32)
     apart = (source < retained.blocks) & (source != target)
     source, target = source[apart], target[apart]

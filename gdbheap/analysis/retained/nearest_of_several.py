@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from gdbheap.analysis.pointers.adjacency import Adjacency
 from gdbheap.lazy import np
+from gdbheap.process.columns.distinct import distinct
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -44,7 +45,7 @@ def nearest_mask(
     waiting: dict[int, list[tuple[Nodes, NDArray[np.int64]]]] = {}
 
     def put(now: int, nodes: Nodes, bits: NDArray[np.int64], dear: NDArray[np.int8]) -> None:
-        for step in np.unique(dear).tolist():
+        for step in distinct(dear).tolist():
             chosen = dear == step
             waiting.setdefault(now + step, []).append((nodes[chosen], bits[chosen]))
 
@@ -59,7 +60,7 @@ def nearest_mask(
         fresh = mask[nodes] == _NOBODY
         nodes, bits = nodes[fresh], bits[fresh]
         np.bitwise_or.at(mask, nodes, bits)
-        front = np.unique(nodes)
+        front = distinct(nodes)
         begin = graph.begin[front]
         count = graph.begin[front + 1] - begin
         edge = np.repeat(begin - (np.cumsum(count) - count), count) + np.arange(int(count.sum()))

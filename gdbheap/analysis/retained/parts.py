@@ -13,6 +13,7 @@ from gdbheap.analysis.pointers.roots import LOST_TRAIL, MAPPING
 from gdbheap.analysis.retained.root_groups import RootGroups
 from gdbheap.analysis.types.block_types import BlockTypes
 from gdbheap.lazy import dataclass, np
+from gdbheap.process.columns.distinct import distinct
 from gdbheap.types.catalogue import NONE, Catalogue, TypeKind
 from gdbheap.types.type_names import size_of, stripped
 
@@ -127,7 +128,7 @@ def _starts(catalogue: Catalogue, kind: NDArray[np.int32], offset: NDArray[np.in
     """Return where the part begins that each offset in a type is in; without a type each word is one."""
     starts = offset & 0xFFFF_FFFF
     starts[kind != NONE] = 0
-    numbers = np.unique(kind).tolist()
+    numbers = distinct(kind).tolist()
     divided = [number for number in numbers if number != NONE and _is_divided(catalogue, number)]
     typed = np.flatnonzero(np.isin(kind, divided) & (offset >= 0))
     pairs, which = np.unique(_packed(kind[typed], offset[typed]), return_inverse=True)

@@ -10,6 +10,7 @@ from gdbheap.analysis.retained.likely_owner import likely_owner
 from gdbheap.analysis.retained.nearest_of_several import cost_of, nearest_mask
 from gdbheap.analysis.retained.retained import Retained
 from gdbheap.lazy import dataclass, np
+from gdbheap.process.columns.distinct import distinct
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -81,7 +82,7 @@ def _who_leads(graph: Adjacency, target: NDArray[np.intp], bits: NDArray[np.int6
     mask = np.zeros(graph.count, np.int64)
     for bit in range(told + 1):
         owner = np.full(graph.count, UNSEEN, np.int32)
-        front = np.unique(target[bits == 1 << bit]).astype(np.int32)
+        front = distinct(target[bits == 1 << bit]).astype(np.int32)
         owner[front] = 0
         spread(graph, front, owner)
         mask |= (owner != UNSEEN).astype(np.int64) << bit
@@ -90,7 +91,7 @@ def _who_leads(graph: Adjacency, target: NDArray[np.intp], bits: NDArray[np.int6
 
 def _direct(retained: Retained, node: int) -> tuple[int, ...]:
     """Return the variables, and members of such, that point to a block."""
-    sources = np.unique(retained.source[retained.target == node])
+    sources = distinct(retained.source[retained.target == node])
     is_root = sources >= retained.blocks
     parts = sources >= retained.holders
     is_root[parts] = retained.parts.owner[sources[parts] - retained.holders] >= retained.blocks

@@ -6,6 +6,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gdbheap.lazy import np
+from gdbheap.process.columns.distinct import distinct
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -16,7 +17,7 @@ if TYPE_CHECKING:
 def sole_sources(count: int, source: Nodes, target: Nodes, root: int) -> tuple[Nodes, Nodes]:
     """Return the nodes with edges, those above first, and for each the place among these of the node that alone leads
     to it, else of the root (the root's own: 0). All can be reached from the root; an edge may come twice."""
-    pairs = np.unique(source.astype(np.int64) << 32 | target)
+    pairs = distinct(source.astype(np.int64) << 32 | target)
     source, target = (pairs >> 32).astype(np.int32), (pairs & 0xFFFF_FFFF).astype(np.int32)
     above = np.full(count, root, np.int32)
     alone = (np.bincount(target, minlength=count) == 1)[target]
@@ -29,7 +30,7 @@ def sole_sources(count: int, source: Nodes, target: Nodes, root: int) -> tuple[N
         onward = onward[onward]
     astray = onward != root
     above[astray], depth[astray] = root, 1
-    nodes = np.unique(np.append(target, np.int32(root))).astype(np.int32)
+    nodes = distinct(np.append(target, np.int32(root))).astype(np.int32)
     nodes = nodes[np.argsort(depth[nodes], kind="stable")]
     number = np.zeros(count, np.int32)
     number[nodes] = np.arange(len(nodes), dtype=np.int32)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from gdbheap.analysis.pointers.pointer_graph import PointerGraph
 from gdbheap.analysis.types.block_types import BlockTypes
 from gdbheap.lazy import np
+from gdbheap.process.columns.distinct import distinct
 from gdbheap.types.catalogue import NONE, Catalogue, TypeKind
 from gdbheap.types.type_names import size_of, stripped
 
@@ -25,7 +26,7 @@ def weak_edges(held: PointerGraph, types: BlockTypes) -> NDArray[np.bool_]:
     graph = held.graph
     found = np.zeros(len(graph.source), np.bool_)
     known: dict[int, tuple[int, ...]] = {}
-    weak = [number for number in np.unique(types.type).tolist() if number != NONE]
+    weak = [number for number in distinct(types.type).tolist() if number != NONE]
     weak = [number for number in weak if _weak_places(types.catalogue, number, known)]
     if not weak:
         return found

@@ -13,6 +13,7 @@ from gdbheap.analysis.types.gaps import gaps_are_used
 from gdbheap.analysis.types.slots import MIXED, VOID
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.lazy import np
+from gdbheap.process.columns.distinct import distinct
 from gdbheap.process.columns.gather import gather_words
 from gdbheap.types.catalogue import TypeKind
 
@@ -43,7 +44,7 @@ def appended_data(state: TypingState) -> Claims:
     for group in np.argsort(-count, kind="stable")[:_MOST_GROUPS].tolist():
         if count[group] >= _FEWEST:
             place, offset = values[:, group].tolist()
-            blocks = np.unique(graph.source[own[which.reshape(-1) == group]])
+            blocks = distinct(graph.source[own[which.reshape(-1) == group]])
             found.append(_of_group(state, blocks, place, _having(state, kinds, place, offset)))
     return joined(found)
 

@@ -16,6 +16,7 @@ from gdbheap.analysis.types.tags import by_tags, rows_told, tag_values
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.analysis.types.words import TypedWords
 from gdbheap.lazy import np
+from gdbheap.process.columns.distinct import distinct
 from gdbheap.types.catalogue import TypeKind
 
 if TYPE_CHECKING:
@@ -33,7 +34,7 @@ def bases(state: TypingState, embedded: Embedded, waiting: TypedWords) -> Claims
     words = waiting.at((waiting.code >= 0) & (waiting.offset == 0))
     told: list[Claims] = []
     plain: list[Claims] = []
-    for number in np.unique(words.code).tolist()[:_MOST_HEADERS]:
+    for number in distinct(words.code).tolist()[:_MOST_HEADERS]:
         if state.book.info(number).kind is not TypeKind.STRUCT:
             continue
         holders = [
@@ -54,7 +55,7 @@ def _of_header(state: TypingState, header: int, kinds: list[int], words: TypedWo
     """Return claims, and the words whose blocks may as well be what the pointer says: nothing tells them apart."""
     room = state.room[words.target]
     row, unsaid, several = np.full(len(words), -1), np.zeros(len(words), np.bool_), np.zeros(len(words), np.bool_)
-    rooms = np.unique(room).tolist()
+    rooms = distinct(room).tolist()
     fitting = {each: _fitting(state, kinds, each) for each in rooms}
     for each in rooms:
         if len(fitting[each]) == 1:
@@ -64,11 +65,11 @@ def _of_header(state: TypingState, header: int, kinds: list[int], words: TypedWo
     if len(left):
         row[left], unsaid[left] = _of_several(state, header, kinds, words.at(left))
     found = []
-    for index in np.unique(row[row >= 0]).tolist():
+    for index in distinct(row[row >= 0]).tolist():
         chosen = words.at(row == index)
         good = evidence(state, kinds[index], chosen.target)[1] == 0
         if good.all():
-            for each in np.unique(state.room[chosen.target]).tolist():
+            for each in distinct(state.room[chosen.target]).tolist():
                 if fitting[each] == [index]:
                     state.learned[header, 0, each] = kinds[index], int(Confidence.LIKELY)
         chosen = chosen.at(good)
@@ -86,7 +87,7 @@ def tagged(state: TypingState, words: TypedWords) -> tuple[Claims, TypedWords]:
         if len(here):
             start = state.held.blocks.start[words.target[here]]
             types[here] = [known.get(each, -1) for each in tag_values(state, tag, start).tolist()]
-    for number in np.unique(types[types >= 0]).tolist():
+    for number in distinct(types[types >= 0]).tolist():
         here = np.flatnonzero(types == number)
         here = here[np.argsort(words.target[here], kind="stable")]
         types[here[_single(state, number, words.target[here]) == WRONG]] = -1
@@ -102,7 +103,7 @@ def only_fitting(state: TypingState, header: int, words: TypedWords) -> Claims:
     tag, known = state.tag_rules[header]
     holders = [each for each, place in state.embedded.holders(header) if not place][:_MOST_HOLDERS]
     found = []
-    for room in np.unique(state.room[words.target]).tolist():
+    for room in distinct(state.room[words.target]).tolist():
         fitting = _fitting(state, holders, room)
         here = words.at(state.room[words.target] == room) if len(fitting) == 1 else words.at(np.empty(0, np.intp))
         if len(here):
@@ -129,7 +130,7 @@ def _of_several(state: TypingState, header: int, kinds: list[int], words: TypedW
     pool = state.pools.setdefault((header, -1), Pool())
     start = state.held.blocks.start[words.target]
     target, address = pool.with_earlier(words.target, start)
-    rows = sorted({row for each in np.unique(state.room[target]).tolist() for row in _fitting(state, kinds, each)})
+    rows = sorted({row for each in distinct(state.room[target]).tolist() for row in _fitting(state, kinds, each)})
     scores = np.full((len(kinds), len(target)), WRONG, np.int64)
     for each in rows:
         scores[each] = _single(state, kinds[each], target)
@@ -139,7 +140,7 @@ def _of_several(state: TypingState, header: int, kinds: list[int], words: TypedW
         state.tag_rules[header] = told.tag, {value: kinds[each] for value, each in told.rows.items()}
     row = rows_told(state, told, start)
     unsaid = np.zeros(len(words), np.bool_)
-    for room in np.unique(state.room[words.target[row < 0]]).tolist():
+    for room in distinct(state.room[words.target[row < 0]]).tolist():
         here = scores[:, state.room[target] == room]
         as_good = (here[0] > WRONG) & (here[0] == here.max(axis=0))
         unsaid |= (row < 0) & (state.room[words.target] == room) & (10 * as_good.sum() >= 9 * here.shape[1])

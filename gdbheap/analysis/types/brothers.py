@@ -12,6 +12,7 @@ from gdbheap.analysis.types.slots import MIXED, VOID
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.analysis.types.words import NO_SLOT, TypedWords, words_of
 from gdbheap.lazy import np
+from gdbheap.process.columns.distinct import distinct
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -59,9 +60,9 @@ def void_words(state: TypingState) -> TypedWords:
     undecided = undecided_words(state)
     if not len(undecided):
         return undecided
-    holders = np.isin(state.type, np.unique(state.type[undecided.parent]))
+    holders = np.isin(state.type, distinct(state.type[undecided.parent]))
     words = _those_of(state, np.flatnonzero(holders[state.graph.source] & (state.graph.offset == 0)))
-    return words.at(np.isin(words.slot, np.unique(undecided.slot)))
+    return words.at(np.isin(words.slot, distinct(undecided.slot)))
 
 
 def undecided_words(state: TypingState) -> TypedWords:
@@ -76,7 +77,7 @@ def _those_of(state: TypingState, edges: NDArray[np.intp]) -> TypedWords:
     """Return those of the edges, all of typed blocks, that are void * members, perhaps in a union with numbers."""
     words = words_of(state, edges)
     words = words.at(((words.code == VOID) | (words.code == MIXED)) & (words.slot != NO_SLOT))
-    slots = np.unique(words.slot[words.code == MIXED])
+    slots = distinct(words.slot[words.code == MIXED])
     others = [each for each in slots.tolist() if not _may_be_anything(state, each)]
     return words.at(~np.isin(words.slot, others))
 

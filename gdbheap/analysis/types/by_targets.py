@@ -26,6 +26,7 @@ from gdbheap.analysis.types.texts import is_text
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.analysis.types.used_unions import codes_as_used
 from gdbheap.lazy import np
+from gdbheap.process.columns.distinct import distinct
 from gdbheap.process.columns.gather import gather_words
 from gdbheap.types.catalogue import TypeKind
 
@@ -83,7 +84,7 @@ class ByTargets:
             self._plain = plain_shapes(state)
         plain, exact = self._plain[blocks], exact_shapes(state, blocks)
         named = np.flatnonzero(state.well_named() & (state.degree > 0))
-        named = named[np.isin(self._plain[named], np.unique(plain))]
+        named = named[np.isin(self._plain[named], distinct(plain))]
         exact_of_named = exact_shapes(state, named)
         brothers = (
             (named_shapes(state, named, self._plain[named], False), plain, _SAME_SHAPE),
@@ -265,7 +266,7 @@ class ByTargets:
         state = self._state
         grown, with_text = np.zeros(codes.shape, np.bool_), np.zeros(codes.shape, np.bool_)
         order = np.argsort(target, kind="stable")
-        for number in np.unique(codes[codes >= 0]).tolist():
+        for number in distinct(codes[codes >= 0]).tolist():
             layout = state.layouts.of(number)
             if layout.flexible < 0 or not layout.stride:
                 continue
@@ -344,6 +345,6 @@ def _types_by_room(state: TypingState) -> dict[int, list[int]]:
     """Return the types of the blocks of each size that are well named."""
     named = state.well_named()
     found: dict[int, list[int]] = {}
-    for pair in np.unique((state.room[named] << 32) + state.type[named]).tolist():
+    for pair in distinct((state.room[named] << 32) + state.type[named]).tolist():
         found.setdefault(pair >> 32, []).append(pair & 0xFFFF_FFFF)
     return found

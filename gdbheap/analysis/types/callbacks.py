@@ -18,6 +18,7 @@ from gdbheap.analysis.types.tags import tagged_part
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.analysis.types.words import NO_SLOT, TypedWords, joined_words
 from gdbheap.lazy import np
+from gdbheap.process.columns.distinct import distinct
 from gdbheap.process.columns.gather import gather_words
 from gdbheap.types.catalogue import TypeKind
 
@@ -54,7 +55,7 @@ class Callbacks:
         words = words.at((words.code == VOID) & (words.slot != NO_SLOT) & (words.offset == 0))
         words = words.at(state.type[words.target] < 0)
         found = []
-        for slot in np.unique(words.slot).tolist()[:_MOST_MEMBERS]:
+        for slot in distinct(words.slot).tolist()[:_MOST_MEMBERS]:
             here = words.at(words.slot == slot)
             found += list(self._of_member(slot, here.at(np.unique(here.target, return_index=True)[1])))
         return joined(found)

@@ -11,6 +11,7 @@ from gdbheap.analysis.types.brothers import void_words
 from gdbheap.analysis.types.claims import Claims, joined
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.lazy import np
+from gdbheap.process.columns.distinct import distinct
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -28,22 +29,22 @@ def common_headers(state: TypingState) -> Claims:
     words = void_words(state)
     unknown = state.type[words.target] < 0
     found = []
-    for slot in np.unique(words.slot[unknown]).tolist():
+    for slot in distinct(words.slot[unknown]).tolist():
         here = words.slot == slot
-        known, chosen = np.unique(words.target[here & ~unknown]), words.at(here & unknown)
+        known, chosen = distinct(words.target[here & ~unknown]), words.at(here & unknown)
         mostly = _headers(state, known)
         for header in mostly or (state.tag_rules if not len(known) else ()):
             by_tag, rest = tagged(state, replace(chosen, code=np.full(len(chosen), header, np.int32)))
             told = joined([by_tag, only_fitting(state, header, rest)])
-            if mostly or _are_many(told, len(np.unique(chosen.target))):
+            if mostly or _are_many(told, len(distinct(chosen.target))):
                 found.append(told)
     return joined(found)
 
 
 def _are_many(told: Claims, blocks: int) -> bool:
     """Whether so much is told of so many blocks that no accident makes it."""
-    enough = 100 * len(np.unique(told.block)) >= _NEARLY_ALL * blocks
-    return blocks >= _FEWEST and enough and len(np.unique(told.type)) >= _TYPES
+    enough = 100 * len(distinct(told.block)) >= _NEARLY_ALL * blocks
+    return blocks >= _FEWEST and enough and len(distinct(told.type)) >= _TYPES
 
 
 def _headers(state: TypingState, known: NDArray[np.int32]) -> list[int]:

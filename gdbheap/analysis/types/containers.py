@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 
 from gdbheap.analysis.types.libstdcxx import OWN_TEXT, instance_of
 from gdbheap.lazy import dataclass, np
+from gdbheap.process.columns.distinct import distinct
 from gdbheap.process.columns.gather import gather_words
 from gdbheap.process.memory import Memory
 from gdbheap.types.catalogue import NONE, MemberKind, TypeKind
@@ -127,7 +128,7 @@ def find_containers(
     """Yield the containers of these kinds in the blocks and in the variables, by type.
     Whoever calls decides which blocks' types are sure enough."""
     found: dict[int, list[Words]] = {}
-    for number in np.unique(objects.type[objects.type >= 0]).tolist():
+    for number in distinct(objects.type[objects.type >= 0]).tolist():
         inside = containers_in(book, number)
         if inside:
             first = _elements(book, number, objects)

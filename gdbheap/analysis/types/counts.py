@@ -8,6 +8,7 @@ from gdbheap.analysis.types.fits import least_room
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.analysis.types.words import NO_SLOT, TypedWords
 from gdbheap.lazy import np
+from gdbheap.process.columns.distinct import distinct
 from gdbheap.process.columns.gather import gather_words
 from gdbheap.types.catalogue import NONE, MemberKind, TypeKind
 
@@ -23,7 +24,7 @@ def counted_beside(state: TypingState, words: TypedWords, most: int, size: int) 
     room for so many that `most` fit into; 0 where none says so."""
     told = np.zeros(len(words), np.int64)
     room = state.room[words.target]
-    for slot in np.unique(words.slot[words.slot != NO_SLOT]).tolist():
+    for slot in distinct(words.slot[words.slot != NO_SLOT]).tolist():
         here = np.flatnonzero(words.slot == slot)
         number, word = state.layouts.owner(slot)
         if number == NONE:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.analysis.types.words import NO_SLOT, TypedWords
 from gdbheap.lazy import np
+from gdbheap.process.columns.distinct import distinct
 from gdbheap.types.catalogue import NONE, Member, MemberKind, TypeKind
 from gdbheap.types.type_book import TypeBook
 
@@ -19,7 +20,7 @@ _DEEPEST = 16
 def declared_types(state: TypingState, words: TypedWords) -> NDArray[np.int32]:
     """Return each word's code, or another name of that type: the one that the pointer is declared with."""
     found: NDArray[np.int32] = words.code.copy()
-    for slot in np.unique(words.slot[words.slot != NO_SLOT]).tolist():
+    for slot in distinct(words.slot[words.slot != NO_SLOT]).tolist():
         number, word = state.layouts.owner(slot)
         named = _pointed_to(state.book, number, word * state.layouts.pointer_size)
         here = words.slot == slot

@@ -6,6 +6,7 @@ from gdbheap.analysis.types.block_types import Confidence
 from gdbheap.analysis.types.evidence import evidence
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.lazy import np
+from gdbheap.process.columns.distinct import distinct
 from gdbheap.types.catalogue import TypeKind
 
 
@@ -19,7 +20,7 @@ def doubt_contents(state: TypingState) -> None:
         number = int(state.type[blocks[0]]) if len(blocks) else -1
         if number < 0 or state.book.info(number).kind not in (TypeKind.STRUCT, TypeKind.UNION):
             continue
-        for part in np.unique(state.part[blocks]).tolist():
+        for part in distinct(state.part[blocks]).tolist():
             here = blocks[state.part[blocks] == part]
             good, bad = evidence(state, number, here, part)
             state.confidence[here[(bad > 0) & (bad <= good)]] = Confidence.LIKELY

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING
 
 from gdbheap.analysis.types.block_types import BlockTypes
 from gdbheap.lazy import dataclass, np
+from gdbheap.process.columns.distinct import distinct
 from gdbheap.process.columns.gather import gather_words
 from gdbheap.process.memory import Memory
 from gdbheap.types.catalogue import NONE, TypeKind
@@ -36,7 +37,7 @@ def duplicate_texts(memory: Memory, types: BlockTypes, blocks: Blocks, pointer_s
     rows = np.flatnonzero(_characters(types) & (blocks.end - blocks.start <= np.uint64(_LONGEST)))
     room = (blocks.end - blocks.start)[rows].astype(np.int64)
     texts = copies = size = done = 0
-    for length in np.unique(room).tolist():
+    for length in distinct(room).tolist():
         here = rows[room == length]
         here = here[: max((_MOST_BYTES - done) // max(length, 1), 0)]
         done += len(here) * length
@@ -59,7 +60,7 @@ def duplicate_texts(memory: Memory, types: BlockTypes, blocks: Blocks, pointer_s
 def _characters(types: BlockTypes) -> NDArray[np.bool_]:
     """Return which blocks are arrays of characters from their start on."""
     catalogue = types.catalogue
-    numbers = np.unique(types.type[types.type >= 0]).tolist()
+    numbers = distinct(types.type[types.type >= 0]).tolist()
     wanted = [
         number
         for number in numbers

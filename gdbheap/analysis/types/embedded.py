@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 from gdbheap.analysis.types.fits import least_room
 from gdbheap.lazy import np
+from gdbheap.process.columns.distinct import distinct
 from gdbheap.types.catalogue import NONE, MemberKind, TypeInfo, TypeKind
 from gdbheap.types.type_book import TypeBook
 
@@ -38,7 +39,7 @@ class Embedded:
             sizes = {self._book.info(number).size}
             sizes.update(self._book.info(holder).size for holder, offset in self.holders(number) if not offset)
             rooms = least_room(np.array(sorted(sizes), np.int64), overhead)
-            self._rooms[number] = np.unique(rooms).tolist()
+            self._rooms[number] = distinct(rooms).tolist()
         return self._rooms[number]
 
     def begins_with(self, number: int, other: int) -> bool:

@@ -9,6 +9,7 @@ from gdbheap.analysis.types.libstdcxx import node_kind
 from gdbheap.analysis.types.slots import CODE, INTEGER, MIXED, PLAIN, VOID, VTABLE
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.lazy import np
+from gdbheap.process.columns.distinct import distinct
 from gdbheap.process.columns.gather import gather_words
 from gdbheap.types.catalogue import TypeKind
 
@@ -75,7 +76,7 @@ def _codes(state: TypingState, number: int, many: bool, room: int) -> NDArray[np
 def _judge(state: TypingState, blocks: Blocks, part: int, codes: NDArray[np.int32]) -> tuple[Counts, Counts]:
     words = _words(state, blocks, part, len(codes))
     good, bad = np.zeros(len(blocks), np.int32), np.zeros(len(blocks), np.int32)
-    for code in np.unique(codes).tolist():
+    for code in distinct(codes).tolist():
         columns = words[:, codes == code]
         used = columns != 0
         if not used.any():

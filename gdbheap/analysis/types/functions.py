@@ -15,6 +15,7 @@ from gdbheap.analysis.types.fits import fits
 from gdbheap.analysis.types.static_words import words_into
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.lazy import np, regex
+from gdbheap.process.columns.distinct import distinct
 from gdbheap.process.columns.gather import gather_words
 from gdbheap.types.catalogue import NONE
 
@@ -58,7 +59,7 @@ def _in_roots(state: TypingState) -> tuple[Words, Words]:
     """Return the same of the words near those of the roots that point to blocks: two behind, and one in front."""
     size = np.uint64(state.layouts.pointer_size)
     pointers = state.held.from_roots.place[state.held.from_roots.offset == 0]
-    places = np.unique(np.concatenate((pointers + np.uint64(2) * size, pointers - size)))
+    places = distinct(np.concatenate((pointers + np.uint64(2) * size, pointers - size)))
     words = gather_words(state.process.memory, int(size), places)[:, 0]
     is_code = state.code.hold(words)
     return places[is_code], words[is_code]

@@ -10,6 +10,7 @@ from gdbheap.analysis.types.block_types import Confidence, How
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.analysis.types.words import words_of
 from gdbheap.lazy import np
+from gdbheap.process.columns.distinct import distinct
 from gdbheap.types.catalogue import NONE, TypeKind
 from gdbheap.types.type_book import TypeBook
 
@@ -28,7 +29,7 @@ class KinArrays:
         """Return the structs that the pointers of such an array may be declared to lead to, given the blocks that they
         lead to: one where it is told, several where all would do, none where nothing goes with all blocks."""
         state = self._state
-        types = np.unique(state.type[target]).tolist()
+        types = distinct(state.type[target]).tolist()
         if not types or types[0] < 0:
             return ()
         common = list(state.embedded.at(types[0], 0))

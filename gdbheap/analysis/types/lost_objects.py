@@ -15,6 +15,7 @@ from gdbheap.analysis.types.fits import least_room
 from gdbheap.analysis.types.libstdcxx import is_closure, is_internal, node_kind, value_of
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.lazy import np
+from gdbheap.process.columns.distinct import distinct
 from gdbheap.types.catalogue import NONE, TypeKind
 
 if TYPE_CHECKING:
@@ -87,7 +88,7 @@ def _best(state: TypingState, signs: Signs, numbers: list[int], blocks: NDArray[
     most = scores.max(axis=0)
     second = np.partition(scores, -2, axis=0)[-2] if len(numbers) > 1 else np.full(len(blocks), -1, np.int32)
     sure = (most >= _ENOUGH) & (most - np.maximum(second, 0) >= _MARGIN)
-    for row in np.unique(best[sure]).tolist():
+    for row in distinct(best[sure]).tolist():
         here = blocks[sure & (best == row)]
         number = _as_a_whole(state, numbers[row], numbers)
         if number != NONE:

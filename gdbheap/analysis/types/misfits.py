@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from gdbheap.analysis.types.block_types import BlockTypes, Confidence, How, Misfit
 from gdbheap.errors import MemoryFault
 from gdbheap.lazy import dataclass, np
+from gdbheap.process.columns.distinct import distinct
 from gdbheap.process.columns.gather import gather_words
 from gdbheap.types.catalogue import NONE, TypeKind
 from gdbheap.types.pointers import begins_with, pointers_of
@@ -62,7 +63,7 @@ def _overwritten(process: Process, held: PointerGraph, types: BlockTypes) -> Ite
     """Yield the objects that a typed pointer leads to and that have no address at all where the type has a pointer."""
     led = np.isin(types.how, (How.VARIABLE, How.MEMBER, How.PART)) & (types.confidence >= Confidence.LIKELY)
     single = led & (types.type != NONE) & (types.count == 0)
-    for number in np.unique(types.type[single]).tolist():
+    for number in distinct(types.type[single]).tolist():
         if not _is_telling(types, number):
             continue
         blocks = np.flatnonzero(single & (types.type == number))

@@ -12,6 +12,7 @@ from gdbheap.analysis.types.fits import fits, least_room
 from gdbheap.analysis.types.slots import MIXED
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.lazy import np
+from gdbheap.process.columns.distinct import distinct
 from gdbheap.types.catalogue import TypeKind
 
 if TYPE_CHECKING:
@@ -35,7 +36,7 @@ def lists_from(state: TypingState, front: Blocks, tried: set[int], has_larger: H
     in vain, which are added to."""
     chosen = front[(state.count[front] == 0) & state.whole[front]]
     found = []
-    for number in np.unique(state.type[chosen]).tolist()[:_MOST_TYPES]:
+    for number in distinct(state.type[chosen]).tolist()[:_MOST_TYPES]:
         if number in tried:
             continue
         starts = chosen[state.type[chosen] == number]

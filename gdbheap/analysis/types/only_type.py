@@ -10,6 +10,7 @@ from gdbheap.analysis.types.slots import MIXED, VOID
 from gdbheap.analysis.types.texts import is_text
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.lazy import dataclass, np
+from gdbheap.process.columns.distinct import distinct
 from gdbheap.types.catalogue import TypeKind
 
 if TYPE_CHECKING:
@@ -89,7 +90,7 @@ def _going_with(
     first = (offset == 0) | ((state.count[target] > 0) & (offset % np.maximum(length, 1) == 0))
     first &= (state.part[target] == 0) & state.whole[target]
     agrees = (codes >= 0) & first[None, :]
-    for number in np.unique(codes[codes >= 0]).tolist():
+    for number in distinct(codes[codes >= 0]).tolist():
         agrees &= (codes != number) | is_kin(state, known, number)[None, :]
     local = state.layouts.local(np.maximum(codes, -1))
     structs = np.isin(state.layouts.kind[local], (int(TypeKind.STRUCT), int(TypeKind.UNION)))

@@ -16,6 +16,7 @@ from gdbheap.analysis.types.slots import MIXED
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.analysis.types.words import TypedWords, joined_words, words_of
 from gdbheap.lazy import np
+from gdbheap.process.columns.distinct import distinct
 from gdbheap.types.catalogue import TypeKind
 
 if TYPE_CHECKING:
@@ -101,7 +102,7 @@ class Propagation:
         known = [(-1, 0) if key[0] in state.tag_rules else state.learned.get(key, (-1, 0)) for key in keys]
         types, trust = np.array(known, np.int64).T
         sound = types >= 0
-        for number in np.unique(types[sound]).tolist():
+        for number in distinct(types[sound]).tolist():
             here = np.flatnonzero(types == number)
             order = here[np.argsort(words.target[here], kind="stable")]
             sound[order] = evidence(state, number, words.target[order])[1] == 0

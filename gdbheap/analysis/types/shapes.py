@@ -9,6 +9,7 @@ from gdbheap.analysis.types.libcxx import has_string
 from gdbheap.analysis.types.texts import is_text
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.lazy import np
+from gdbheap.process.columns.distinct import distinct
 from gdbheap.types.catalogue import TypeKind
 
 if TYPE_CHECKING:
@@ -84,7 +85,7 @@ def named_shapes(
         blocks, shape = blocks[chosen], shape[chosen]
     # (Whatever has one of libc++'s strings points to text from the middle of that, many values do.)
     one = np.flatnonzero(state.degree[blocks] == 1)
-    vague = [each for each in np.unique(state.type[blocks[one]]).tolist() if has_string(state.book, each)]
+    vague = [each for each in distinct(state.type[blocks[one]]).tolist() if has_string(state.book, each)]
     chosen = np.ones(len(blocks), np.bool_)
     chosen[one] = ~np.isin(state.type[blocks[one]], vague)
     blocks, shape = blocks[chosen], shape[chosen]
@@ -103,7 +104,7 @@ def shapes_of_several(
     """Return the shapes, targets' types and all, that blocks of different types have: arrays of pointers are among
     these, as they look like structs of nothing else. `plain` are the plain shapes of all blocks."""
     arrays = np.flatnonzero((state.how == How.ARRAY) & (state.degree > 0))
-    arrays = arrays[np.isin(plain[arrays], np.unique(plain[named]))]
+    arrays = arrays[np.isin(plain[arrays], distinct(plain[named]))]
     shape = np.concatenate((shape, exact_shapes(state, arrays)))
     pairs = np.unique(np.stack((shape, state.type[np.concatenate((named, arrays))].astype(np.uint64))), axis=1)
     values, count = np.unique(pairs[0], return_counts=True)

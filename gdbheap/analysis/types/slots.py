@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING
 
 from gdbheap.lazy import dataclass, np
+from gdbheap.process.columns.distinct import distinct
 from gdbheap.types.catalogue import NONE, MemberKind, TypeInfo, TypeKind
 from gdbheap.types.type_book import TypeBook
 
@@ -89,7 +90,7 @@ class Layouts:
         numbers = self._number[types]
         missing = (numbers == 0) & (types >= 0)
         if missing.any():
-            for number in np.unique(types[missing]).tolist():
+            for number in distinct(types[missing]).tolist():
                 self._place(number)
             numbers = self._number[types]
         self._join()

@@ -13,7 +13,7 @@ from gdbheap.analysis.types.static_words import words_into
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.analysis.types.words import NO_SLOT, slots_at
 from gdbheap.lazy import np
-from gdbheap.process.columns.distinct import codes_of
+from gdbheap.process.columns.distinct import codes_of, distinct
 from gdbheap.types.catalogue import TypeKind
 
 if TYPE_CHECKING:
@@ -46,10 +46,10 @@ class StaticBrothers:
         wanted = np.where(alike & (count >= _FEWEST), one, -1)
         told = wanted[self._key]
         here = np.flatnonzero((types < 0) & (told >= 0))
-        return joined([self._of_type(number, here[told[here] == number]) for number in np.unique(told[here]).tolist()])
+        return joined([self._of_type(number, here[told[here] == number]) for number in distinct(told[here]).tolist()])
 
     def _of_type(self, number: int, rows: NDArray[np.intp]) -> Claims:
-        blocks = np.unique(self._block[rows]).astype(np.int32)
+        blocks = distinct(self._block[rows]).astype(np.int32)
         bad = evidence(self._state, number, blocks)[1] + oddities(self._state, number, blocks)
         return claims(blocks[bad == 0], number, How.SAME_CALL, Confidence.LIKELY)
 

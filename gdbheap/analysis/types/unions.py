@@ -16,6 +16,7 @@ from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.analysis.types.variants import held_by_variants, variant_in
 from gdbheap.analysis.types.words import NO_SLOT, TypedWords, joined_words
 from gdbheap.lazy import np
+from gdbheap.process.columns.distinct import distinct
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -34,7 +35,7 @@ def unions(state: TypingState, waiting: TypedWords) -> TypedWords | None:
     """Return the words of unions again as what they are pointers to, as far as that is known."""
     words = waiting.at((waiting.code == MIXED) & (waiting.offset == 0) & (waiting.slot != NO_SLOT))
     groups: dict[tuple[int, int], tuple[list[int], list[int]]] = {}
-    for slot in np.unique(words.slot).tolist():
+    for slot in distinct(words.slot).tolist():
         owner, word = state.layouts.owner(slot)
         part = tagged_part(state.book, owner, word * state.layouts.pointer_size)
         state.layouts.of(part[0])  # lays it out

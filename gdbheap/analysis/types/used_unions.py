@@ -9,6 +9,7 @@ from gdbheap.analysis.types.slots import MIXED
 from gdbheap.analysis.types.texts import is_text
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.lazy import np
+from gdbheap.process.columns.distinct import distinct
 from gdbheap.types.catalogue import TypeKind
 
 if TYPE_CHECKING:
@@ -25,7 +26,7 @@ def codes_as_used(
     codes = codes.copy()
     target = state.graph.target[edges]
     for row in np.flatnonzero((codes == MIXED).any(axis=1)).tolist():
-        for word in np.unique(place[codes[row] == MIXED]).tolist():
+        for word in distinct(place[codes[row] == MIXED]).tolist():
             here = np.flatnonzero((codes[row] == MIXED) & (place == word))
             kinds = state.layouts.pointers_in_union(int(numbers[row]), word)
             for by_size in (False, True):

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 from gdbheap.elf.types.rows import NO_PLACE, TRANSPARENT, Rows
 from gdbheap.lazy import np, regex
+from gdbheap.process.columns.distinct import distinct
 from gdbheap.types.catalogue import NONE, MemberKind, Storage, TypeKind, Variable
 from gdbheap.types.columns import TypeColumns, no_types
 from gdbheap.types.merge import chosen, merged, renumbered
@@ -74,7 +75,7 @@ def unread_functions(rows: Rows) -> NDArray[np.int64]:
     variables, origins = _column(rows.variables, rows.VARIABLE, 0), _column(rows.variables, rows.VARIABLE, 6)
     if not len(skipped) or not len(places):
         return skipped[:0]
-    wanted = np.unique(
+    wanted = distinct(
         np.concatenate(
             [
                 _column(rows.types, rows.TYPE, 4),
@@ -90,7 +91,7 @@ def unread_functions(rows: Rows) -> NDArray[np.int64]:
     skipped = skipped[np.argsort(skipped[:, 0], kind="stable")]
     at = np.searchsorted(skipped[:, 0], wanted, side="right") - 1
     inside = (at >= 0) & (wanted < skipped[np.maximum(at, 0), 1])
-    found: NDArray[np.int64] = skipped[np.unique(at[inside])]
+    found: NDArray[np.int64] = skipped[distinct(at[inside])]
     return found
 
 
@@ -206,7 +207,7 @@ def _without_qualifiers(columns: TypeColumns) -> tuple[TypeColumns, NDArray[np.i
 
 def _with_used_names(types: TypeColumns) -> TypeColumns:
     """Return the types with no names but their own and their members'."""
-    used = np.unique(np.concatenate([np.zeros(1, np.int32), types.name, types.member_name]))
+    used = distinct(np.concatenate([np.zeros(1, np.int32), types.name, types.member_name]))
     return replace(
         types,
         names=[types.names[each] for each in used.tolist()],
