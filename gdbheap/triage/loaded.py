@@ -21,4 +21,4 @@ def load_all() -> None:
         package = importlib.import_module(f"{gdbheap.__name__}.{room}")
         for module in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
             importlib.import_module(module.name)
-    assert np.ndarray  # numpy is loaded when first asked for something
+    np.zeros(1)  # numpy is loaded when first asked for something
