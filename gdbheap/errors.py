@@ -49,6 +49,10 @@ class NoHeap(HeapError):
     next: tuple[str, ...] = ("gdbheap", "vmmap")
 
 
+class LibcNotShown(NoHeap):
+    """A core does not tell where libc is; what is known of the core says why."""
+
+
 class UnusedHeap(NoHeap):
     """glibc's malloc is there, and has not been used."""
 

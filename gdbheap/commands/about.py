@@ -79,7 +79,7 @@ def _process(target: Target) -> Iterator[_Row]:
     yield _Row("process", f"{where}, {8 * process.pointer_size} bits, {threads} thread{'' if threads == 1 else 's'}")
     if process.main is not None:
         yield _Row("program", process.main.path)
-    yield from (_Row("note", note) for note in process.notes)
+    yield from (_Row("note", said(note)) for note in process.notes)
     try:
         layout = target.layout()
     except HeapError as error:

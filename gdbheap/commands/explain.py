@@ -17,6 +17,7 @@ from gdbheap.process.address import Address
 from gdbheap.process.process import Process
 from gdbheap.report.report import Facts, GivesWay, Line, Next, Prose, Report, Table
 from gdbheap.report.rows import column, columns_of
+from gdbheap.sentences.facts.said import said_all
 from gdbheap.session.heap_or_note import heap_or_note
 from gdbheap.session.known_variable import known_variable
 from gdbheap.session.large_heap import is_large, names_at_hand, notes_on_names
@@ -81,7 +82,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
             Prose(tuple(_variable_instead(address, asked))),
             Facts({"is": said.is_a, "answer": said.sentence, "address": Address(address)}, shown=False),
         ),
-        notes=(*process.notes, *notes, *(notes_on_names(target, address) if live else ())),
+        notes=(*said_all(process.notes), *notes, *(notes_on_names(target, address) if live else ())),
         next=tuple(_next(said, address)),
     )
 

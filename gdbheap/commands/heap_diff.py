@@ -166,7 +166,10 @@ def _survivor_row(group: GroupSurvivors, places: DiffPlaces) -> SurvivorRow:
 def _notes(names: Sequence[str], snapshots: Sequence[Snapshot]) -> list[str]:
     notes = []
     if len({(str(each.facts.get("program")), str(each.facts.get("pid"))) for each in snapshots}) > 1:
-        notes.append("the snapshots are of different processes: appeared and vanished go by address, and mean little")
+        notes.append(
+            "the snapshots are of different processes: blocks are matched by address, so what appeared and vanished "
+            "means little"
+        )
     for name, each in zip(names, snapshots):
         if each.facts.get("complete") is False:
             notes.append(f"{name} was taken of a heap whose walk was cut short")

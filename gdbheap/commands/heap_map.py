@@ -57,14 +57,14 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         return Report(
             "heap map",
             (Table(columns_of(_Row), []), faults_section(view.faults)),
-            (*said_all(view.notes), "the heap has no chunk yet"),
+            (*said_all(view.notes), "the heap has no chunks yet"),
         )
     found = arena_map(target, index, arguments["cells"] or _CELLS)
     name = arena_name(index)
     report = Report(
         "heap map",
         (
-            Prose((Line.plain(f"arena {name}: each sign is {human_size(found.cell)}", "heading"),)),
+            Prose((Line.plain(f"arena {name}: each character is {human_size(found.cell)}", "heading"),)),
             Table(columns_of(_Row), list(_rows(view, found)), list(map_lines(found, COLUMNS))),
             Prose((*_survivors(found), *_others(target, index))),
             Facts({"arena": name, "cell": found.cell, "pages_known": found.pages_known, **found.totals()}, shown=False),
@@ -108,7 +108,7 @@ def _survivors(found: HeapMap) -> Iterator[Line]:
     if few.any():
         text = (
             f"{counted(int(few.sum()), 'cell')} with less than a quarter in use: {human_size(int(live[few].sum()))} in "
-            f"use keep {human_size(int(free[few].sum()))} free memory from going back"
+            f"use keep {human_size(int(free[few].sum()))} of free memory from being returned"
         )
         yield Line.plain(text)
 

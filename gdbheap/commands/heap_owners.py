@@ -1,4 +1,4 @@
-"""heap owners: who points at a block, and the shortest way to it from a root."""
+"""heap owners: who points at a block, and the shortest path to it from a root."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def _pointers_alone(target: Target, address: int) -> _Answer:
     held = pointers_to(target, block)
     rows = holder_rows(target, held, holders_of(target.process, held, block), None)
     more = f"heap owners {address:#x} --path"
-    note = f"this heap is large: `{more}` reads all of it, and tells the way to the block from a root, and what it is"
+    note = f"this heap is large: `{more}` reads all of it, and shows the path to the block from a root, and what it is"
     totals = dict.fromkeys(("kind", "path", "expression", "steps"))
     return _Answer(held, block, "", rows, (), totals, (note, *notes_on(target, held, not rows)))
 
@@ -115,7 +115,7 @@ def _after(path: list[NamedPlace], expression: str, blind: bool) -> tuple[Line, 
     if not path:
         return (Line.plain(f"no root{', of what was read,' if blind else ''} leads to it", "total"),)
     return (
-        Line.plain(f"the shortest way to it from a root: {expression}".rstrip(), "heading"),
+        Line.plain(f"the shortest path to it from a root: {expression}".rstrip(), "heading"),
         *way_lines(path),
     )
 

@@ -58,9 +58,9 @@ PARAMETERS = {
     ),
     "top_pad": Parameter("bytes", "added to what is needed whenever the heap grows", 128 << 10, "top_pad"),
     "mmap_threshold": Parameter(
-        "bytes", "requests from here on get a mapping of their own", 128 << 10, "mmap_threshold"
+        "bytes", "requests of at least this size get a mapping of their own", 128 << 10, "mmap_threshold"
     ),
-    "arena_test": Parameter("count", "arenas made before malloc looks how many cores there are", None, "arena_test"),
+    "arena_test": Parameter("count", "arenas made before malloc checks the number of cores", None, "arena_test"),
     "arena_max": Parameter("count", "arenas at most (0: by the number of cores)", 0, "arena_max"),
     "thp_mode": Parameter("mode", "transparent huge pages, as the system sets them"),
     "thp_pagesize": Parameter("bytes", "huge page that the heap is advised to use (0: none)", 0, "hugetlb"),
@@ -68,14 +68,14 @@ PARAMETERS = {
     "hp_flags": Parameter("count", "flags of mmap for such mappings", 0, "hugetlb"),
     "n_mmaps": Parameter("count", "blocks that have a mapping of their own now"),
     "n_mmaps_max": Parameter("count", "such blocks at most", 65536, "mmap_max"),
-    "max_n_mmaps": Parameter("count", "the most there ever were of them"),
+    "max_n_mmaps": Parameter("count", "the most such blocks at any time"),
     "no_dyn_threshold": Parameter("flag", "mmap_threshold stays as it is set (no: it grows with freed mappings)", 0),
     "mmapped_mem": Parameter("bytes", "memory in such blocks now"),
-    "max_mmapped_mem": Parameter("bytes", "the most there ever was in them"),
+    "max_mmapped_mem": Parameter("bytes", "the most memory in them at any time"),
     "max_total_mem": Parameter("bytes", "the most that malloc ever had from the system"),
     "sbrk_base": Parameter("address", "where the main heap began (0: not yet)"),
     "tcache_bins": Parameter("count", "chunk sizes that a thread's cache keeps", 64),
-    "tcache_small_bins": Parameter("count", "chunk sizes that a thread's cache keeps, large ones apart", 64),
+    "tcache_small_bins": Parameter("count", "chunk sizes that a thread's cache keeps, not counting large ones", 64),
     "tcache_max_bytes": Parameter("bytes", "requests up to this may come from a thread's cache", None, "tcache_max"),
     "tcache_count": Parameter("count", "chunks of each size that a thread's cache keeps at most", 7, "tcache_count"),
     "tcache_unsorted_limit": Parameter(

@@ -70,8 +70,8 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     focus = partial(_focus, target, sampling, before) if is_quick else None
     sampling = replace(sampling, cached_marks=cached_marks(target.process, view), focus=focus)
     target.say(
-        f"recording for {sampling.seconds:g} s (Ctrl-C ends it): gdb sets breakpoints on malloc's functions for "
-        "moments, and takes them away again\n"
+        f"recording for {sampling.seconds:g} s (Ctrl-C ends it): gdb briefly sets breakpoints on malloc's functions, "
+        "again and again, and removes them\n"
     )
     recording = target.record(sampling)
     after, notes = (None, []) if recording.end is RecordingEnd.EXECUTED else _heap_after(target)
@@ -138,9 +138,9 @@ def _sampling(target: Target, arguments: Mapping[str, Any]) -> Sampling:
     process = target.process
     if process.kind != "live" or process.pid is None:
         raise UsageError(
-            "a core does not run: nothing can be recorded"
+            "a core cannot run, so there is nothing to record"
             if process.kind == "core"
-            else "only a process on this machine can be recorded: run gdb there (gdbserver's are too far away)"
+            else "only a process on this machine can be recorded: run gdb there (gdbserver would be too slow)"
         )
     target.check_recording()
     functions: tuple[AllocationFunction, ...] = target.allocation_functions()

@@ -81,8 +81,8 @@ def _stacks(rows: RetainedRows) -> list[Stack]:
 
 
 _STOPPED = (
-    "stopped by Ctrl-C before it was known who retains what: each holder retains at least what is shown, and what is "
-    "shown as shared may be one holder's alone. The next command searches anew"
+    "stopped by Ctrl-C before all was known: each holder retains at least what is shown, and what is shown as shared "
+    "may belong to one holder alone. The next command starts again"
 )
 
 

@@ -92,7 +92,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         lambda progress: _search(target, wanted, ranges, within, progress),
     )
     if hits.more:
-        notes.append(f"more than {_MOST:,}: only the first are given")
+        notes.append(f"more than {_MOST:,}: only the first are shown")
     far = out_of_reach(target.process, ranges)
     if far:
         notes.append(
@@ -100,9 +100,9 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
             "that machine can)"
         )
     if not target.process.address_space.known:
-        notes.append("this target does not show its mappings: the memory that was found was searched, no more")
+        notes.append("this target does not list its mappings: only the memory that was found otherwise was searched")
     if hits.interrupted:
-        notes.append("stopped by Ctrl-C: what was found until then is given")
+        notes.append("stopped by Ctrl-C: what was found until then is shown")
     elif not hits.found:
         notes += [*note_on_zeros(target.process), *_not_searched(target, wanted, arguments)]
     places = _Places(target, view, roots, _names(target, view, hits))
@@ -185,7 +185,7 @@ def _wanted(target: Target, arguments: Mapping[str, Any]) -> _Wanted:
     if quoted is not None:
         octets = _unescape(quoted["text"])
         if not octets:
-            raise UsageError("an empty text is everywhere")
+            raise UsageError("empty text matches everywhere")
         return _Wanted(octets=octets)
     span = _RANGE.fullmatch(text.strip())
     width = width or pointer_size

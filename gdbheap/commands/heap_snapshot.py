@@ -43,7 +43,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         if not os.path.isfile(path):
             raise UsageError(f"{path} is not a regular file")
         if not arguments["replace"]:
-            raise UsageError(f"{path} exists already: --replace puts the new snapshot in its place")
+            raise UsageError(f"{path} already exists: --replace overwrites it")
     if arguments["detach"] and target.process.kind == "core":
         raise UsageError("a core does not run: --detach is for processes")
     kind = target.process.kind

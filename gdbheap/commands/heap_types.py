@@ -207,7 +207,7 @@ def _why(target: Target, typed: _Typed, address: int) -> Report:
     names = typed.names
     name, why = names.of(block), reason(names, block)
     start = int(blocks.start[block])
-    lines = [f"{start:#x} is {name}" if name else f"what the block at {start:#x} is, is not known"]
+    lines = [f"{start:#x} is {name}" if name else f"it is not known what the block at {start:#x} is"]
     if name and why:
         lines.append(f"because {why}")
     member = names.member_at(address)
@@ -216,7 +216,7 @@ def _why(target: Target, typed: _Typed, address: int) -> Report:
     chain: tuple[str | Line, ...]
     chain, path = tuple(chain_lines(names, block)), chain_path(names, block)
     if chain:
-        chain = (Line.plain(f"the way to it: {path}" if path else "the way to it:", "heading"), *chain)
+        chain = (Line.plain(f"the path to it: {path}" if path else "the path to it:", "heading"), *chain)
     rows = BlockRows(typed.names, typed.leaks, np.array([block]))
     return Report(
         "heap types",

@@ -55,7 +55,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
                 Table(columns_of(_Row), []),
                 faults_section(view.faults),
             ),
-            notes=(*said_all(view.notes), "the heap has no chunk yet"),
+            notes=(*said_all(view.notes), "the heap has no chunks yet"),
         )
     row = 0
     if arguments["address"] is not None:
@@ -119,7 +119,7 @@ class _Dump:
                 self._fold(chunk, line)
             elif line is None:
                 left = (lines - _LINES) * step
-                self.display_rows.append(Line.plain(f"{'':>18}  … {left:#x} bytes more: --whole shows them", "dim"))
+                self.display_rows.append(Line.plain(f"{'':>18}  … {left:#x} more bytes: --whole shows them", "dim"))
             else:
                 self._add_line(chunk, index, chunk.address + line * step, first=line == 0)
 

@@ -20,6 +20,7 @@ from gdbheap.process.process import Process
 from gdbheap.report.printable import human_size
 from gdbheap.report.report import Facts, Line, Next, Prose, Report, Table
 from gdbheap.report.rows import columns_of
+from gdbheap.sentences.facts.said import said_all
 from gdbheap.session.heap_or_note import heap_or_note
 from gdbheap.session.target import Target
 from gdbheap.tables.bound_rows import BoundRow, bound_rows, libcs_break, names_by_address
@@ -59,7 +60,7 @@ def mm(target: Target, arguments: Mapping[str, Any]) -> Report:
                 }
             ),
         ),
-        notes=(*process.notes, *notes, *doubt, *_unknown(process, usages)),
+        notes=(*said_all(process.notes), *notes, *doubt, *_unknown(process, usages)),
         next=(Next("vmmap", "mapping by mapping"),),
     )
     return with_svg(

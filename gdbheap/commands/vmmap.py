@@ -54,13 +54,13 @@ _EXPRESSION = regex(r"[\d$&*(]|.{1,2}$")
 
 _KINDS_SHOWN = 8
 _LEGEND = (
-    "pages: A anonymous, F of a file or shared, Z the shared zero page, S swapped, G guard, . never touched; "
-    "small where not all are"
+    "pages: A anonymous, F of a file or shared, Z the shared zero page, S swapped out, G guard, . never touched; "
+    "a lower-case letter: some of the pages"
 )
 
 _SUMS_ALONE = (
-    "the kernel lets nobody here read pagemap: the numbers are those of smaps, which does not show where the pages "
-    "are, and counts the zero page and guards with what was never touched"
+    "the kernel does not allow pagemap to be read here: the numbers are those of smaps, which does not tell where the "
+    "pages are, and counts the zero page and guard pages as never touched"
 )
 
 
@@ -122,8 +122,10 @@ def vmmap(target: Target, arguments: Mapping[str, Any]) -> Report:
 
 
 def _ask(target: Target, asked: Mapping[str, Any]) -> MappingAnswer:
+    from gdbheap.sentences.facts.said import said_all
+
     process, (heap, notes) = target.process, heap_or_note(target)
-    notes = (*process.notes, *notes)
+    notes = (*said_all(process.notes), *notes)
     thread = next((each for each in process.threads if each.lwp == target.selected_thread), None)
     return MappingAnswer(process, annotate(process, heap), heap, _resident(process), notes, asked, thread)
 
@@ -168,7 +170,7 @@ def _report(answer: MappingAnswer, chosen: Sequence[AnnotatedVMA], around: _Arou
     elif answer.with_pages:
         notes = (
             *notes,
-            f"what the pages are is known of a process on this machine only, not of a {answer.process.kind} one",
+            f"the state of pages is known only for a process on this machine, not for a {answer.process.kind} one",
         )
     rows, before = _rows(answer, chosen, pages), () if around is None else tuple(around.lines)
     display = _displayed(answer, rows) if around is None else around.rows

@@ -25,6 +25,7 @@ from gdbheap.lazy import dataclass
 from gdbheap.machine.machine import Machine
 from gdbheap.machine.machines import machine_name, machine_of_elf, machine_of_size
 from gdbheap.process.address_space import UNTOLD, VMA, AddressSpace
+from gdbheap.process.fact import Fact
 from gdbheap.process.images.auxv import AT_ENTRY, AT_PHDR, AT_RANDOM, AT_SYSINFO_EHDR, told_page_size
 from gdbheap.process.images.elf_headers import (
     ET_CORE,
@@ -84,7 +85,7 @@ class CoreFile:
     missing: tuple[tuple[int, int], ...]
     unwritten: tuple[tuple[int, int], ...]
     holds_written: bool
-    notes: tuple[str, ...]
+    notes: tuple[Fact, ...]
 
     def modules(self) -> tuple[Module, ...]:
         """Return the ELF files that were mapped, each with the place where the very same file can be opened here."""

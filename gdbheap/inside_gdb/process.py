@@ -13,7 +13,6 @@ from dataclasses import replace
 
 import gdb
 
-from gdbheap.counted import counted
 from gdbheap.errors import HeapError, MemoryFault, NoProcess, NothingRuns, UsageError
 from gdbheap.files import read_regular
 from gdbheap.inside_gdb.selection import selection_kept
@@ -21,11 +20,13 @@ from gdbheap.inside_gdb.text import output_of, text_of
 from gdbheap.machine.machine import Machine
 from gdbheap.machine.machines import KNOWN, MACHINES
 from gdbheap.process.address_space import AddressSpace
+from gdbheap.process.fact import Fact
 from gdbheap.process.images.auxv import AT_ENTRY, parse_auxv
 from gdbheap.process.live.live_memory import LiveMemory
 from gdbheap.process.live.proc_maps import parse_maps, read_maps
 from gdbheap.process.memory import Memory
 from gdbheap.process.process import Process, Thread
+from gdbheap.process.remarks import MappingsNotListed, ThreadsNotHeld, ThreadsRunOn
 from gdbheap.process.shadowed_memory import ShadowedMemory
 from gdbheap.process.tasks import living_task, others
 
@@ -84,7 +85,7 @@ def gather() -> Process:
     kind = _kind()
     if kind == "core":
         return _gather_core(inferior, machine)
-    notes: list[str] = []
+    notes: list[Fact] = []
     memory: Memory = GdbMemory(inferior)
     pid = living_task(inferior.pid) if kind == "live" else None
     space = read_maps(pid) if pid is not None else AddressSpace(())
@@ -103,9 +104,7 @@ def gather() -> Process:
     modules = find_modules(memory, space, _opener(pid))
     unheld = () if pid is None or runs_on() else others(pid, {thread.lwp for thread in threads})
     if unheld:
-        notes.append(
-            f"gdb holds only some of the process's threads: {counted(len(unheld), 'other')} may change what is shown"
-        )
+        notes.append(ThreadsNotHeld(len(unheld)))
     return Process(
         kind=kind,
         machine=machine,
@@ -231,7 +230,7 @@ def _file_of(objfile: gdb.Objfile) -> str | None:
     return text_of(lambda: objfile.filename)
 
 
-def _remote_maps(process: Process, notes: list[str]) -> AddressSpace:
+def _remote_maps(process: Process, notes: list[Fact]) -> AddressSpace:
     """Return /proc/PID/maps, fetched through gdb's own remote file I/O; what can be found without it where the target
     has none."""
     import tempfile  # slow to import, and only remote targets need it
@@ -245,14 +244,7 @@ def _remote_maps(process: Process, notes: list[str]) -> AddressSpace:
             from gdbheap.process.found_space import find_space  # for the few targets that tell no mappings
 
             space = find_space(process, text_of(lambda: gdb.selected_inferior().progspace.filename) or "")
-            found = (
-                "here are those of the modules that the dynamic linker tells, and the memory that pointers lead to, "
-                "taken to be writable; there may be more"
-            )
-            notes.append(
-                f"the target does not show its mappings ({error}; qemu-user does from version 8.1 on): "
-                f"{found if len(space) else 'none is known'}"
-            )
+            notes.append(MappingsNotListed(str(error), bool(len(space))))
             return space
 
 
@@ -294,7 +286,7 @@ def _same_directory(one: str, other: str) -> bool:
         return True  # what cannot be seen into is of no use
 
 
-def _threads(machine: Machine, notes: list[str]) -> tuple[Thread, ...]:
+def _threads(machine: Machine, notes: list[Fact]) -> tuple[Thread, ...]:
     """Return every thread that has stopped, by number; raise NoProcess where none has.
 
     gdb reads registers of its selected thread only, so each is selected in turn, without a word to the user or to
@@ -315,8 +307,7 @@ def _threads(machine: Machine, notes: list[str]) -> tuple[Thread, ...]:
     if not found:
         raise NoProcess("the process is running: stop it first (Ctrl-C, or `interrupt`)")
     if running:
-        numbers = ", ".join(map(str, running))
-        notes.append(f"threads that run on, and may change what is shown: {numbers}")
+        notes.append(ThreadsRunOn(tuple(running)))
     return tuple(found)
 
 

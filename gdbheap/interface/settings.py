@@ -16,8 +16,8 @@ SETTINGS = (
         "limit",
         "count",
         50,
-        "how many rows a command shows to people",
-        "Longer answers end with how many rows more there are. `unlimited` shows all. JSON always has every row.",
+        "how many rows a command shows in its text answer",
+        "A longer answer ends with the number of rows left out. `unlimited` shows all. JSON always has every row.",
     ),
     Setting(
         "preview",

@@ -41,7 +41,7 @@ STEPS = (
     DemoStep(
         "heap leaks", "What nothing points to any more: the order that was lost, and its customer's name hanging on it."
     ),
-    DemoStep("heap owners order->next->next->customer", "Who holds a block, and the way to it from a variable."),
+    DemoStep("heap owners order->next->next->customer", "Who holds a block, and the path to it from a variable."),
     DemoStep("vmmap", "Every mapping, and what it is."),
     DemoStep("vmmap desk->ledger", "What an address is, and what lies around it."),
     DemoStep("gdbheap", "What gdbheap found in this process, and how it knew."),

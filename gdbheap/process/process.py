@@ -8,6 +8,7 @@ from dataclasses import field
 from gdbheap.lazy import dataclass
 from gdbheap.machine.machine import Machine
 from gdbheap.process.address_space import AddressSpace
+from gdbheap.process.fact import Fact
 from gdbheap.process.images.auxv import told_page_size
 from gdbheap.process.memory import Memory, Words
 
@@ -83,7 +84,7 @@ class Process:
     modules: tuple[Module, ...] = ()
     main: Module | None = None
     auxv: Mapping[int, int] = field(default_factory=dict)
-    notes: tuple[str, ...] = field(default=())
+    notes: tuple[Fact, ...] = field(default=())
     assumed_zeros: tuple[tuple[int, int], ...] = ()
     stand_ins: tuple[tuple[int, int, str], ...] = ()
     left_out: tuple[tuple[int, int, str], ...] = ()

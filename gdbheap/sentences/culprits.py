@@ -1,4 +1,4 @@
-"""Which live blocks keep free memory from going back, and how that is said."""
+"""Which live blocks keep free memory from being returned, and how that is said."""
 
 from __future__ import annotations
 

@@ -40,7 +40,7 @@ _TRY = {
 _OWN_STATISTICS = {
     "jemalloc": "for jemalloc's own figures: MALLOC_CONF=stats_print:true at exit, malloc_stats_print() at any time",
     "tcmalloc": "for tcmalloc's own figures: MALLOCSTATS=1 at exit, MallocExtension_GetStats() at any time",
-    "mimalloc": "mimalloc's own word: MIMALLOC_SHOW_STATS=1 tells it at exit, mi_stats_print() at any time",
+    "mimalloc": "for mimalloc's own figures: MIMALLOC_SHOW_STATS=1 at exit, mi_stats_print() at any time",
 }
 
 # What programs bring along on top of malloc, and how each block becomes malloc's own, to be seen by the other commands.

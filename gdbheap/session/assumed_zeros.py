@@ -17,6 +17,6 @@ def note_on_zeros(process: Process) -> Iterator[str]:
         size = human_size(sum(end - start for start, end in ranges))
         yield (
             f"{size} of writable memory ({counted(len(ranges), 'mapping')}) are not in the core, and count as zeros: "
-            "the kernel leaves out what the process never wrote. It also leaves out what madvise(MADV_DONTDUMP) "
-            "names; the core does not tell the two apart"
+            "the kernel leaves out memory that the process never wrote. It also leaves out what madvise(MADV_DONTDUMP) "
+            "names, and a core does not tell the two apart"
         )

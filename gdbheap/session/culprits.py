@@ -1,4 +1,4 @@
-"""Which live blocks keep free memory from going back."""
+"""Which live blocks keep free memory from being returned."""
 
 from __future__ import annotations
 

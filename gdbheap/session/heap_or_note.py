@@ -19,4 +19,4 @@ def heap_or_note(target: Target) -> tuple[GlibcHeap | None, tuple[str, ...]]:
     try:
         return target.heap(), ()
     except HeapError as error:
-        return None, (f"without malloc's own word on what is a heap: {error}",)
+        return None, (f"malloc's heaps could not be read, so they are not marked: {error}",)

@@ -23,8 +23,8 @@ def notes_on_kernel(process: Process) -> Iterator[str]:
         kernel = read_in_kernel(process.pid)
         if kernel.operations:
             yield (
-                f"io_uring has {counted(kernel.operations, 'operation')} in flight: what their user_data points to is "
-                "known to the kernel alone, so blocks that look lost may be held there"
+                f"io_uring has {counted(kernel.operations, 'operation')} in flight: only the kernel knows what their "
+                "user_data points to, so blocks that look lost may be held there"
             )
 
 
@@ -34,15 +34,15 @@ def _notes_on_core(process: Process) -> Iterator[str]:
     if waiting:
         who = f"thread {waiting[0]} waits" if len(waiting) == 1 else f"{len(waiting)} threads wait"
         yield (
-            f"{who} for epoll: what its events point to is known to the kernel alone and in no core, "
-            "so blocks that look lost may be held there (of the live process it is read)"
+            f"{who} for epoll: only the kernel knows what its events point to, so blocks that look lost may be held "
+            "there (in a live process gdbheap reads it, but no core has it)"
         )
     wanted = [name for name in _wanted(process) if not waiting or name != "epoll_ctl"]
     if wanted:
         yield (
-            f"the program can call {' and '.join(wanted)}: what {' and '.join(_KEPT[name] for name in wanted)} point "
-            "to is known to the kernel alone and in no core, so blocks that look lost may be held there (of the live "
-            "process it is read)"
+            f"the program can call {' and '.join(wanted)}: only the kernel knows what "
+            f"{' and '.join(_KEPT[name] for name in wanted)} point to, so blocks that look lost may be held there (in "
+            "a live process gdbheap reads it, but no core has it)"
         )
     if any(_URING in vma.path for vma in process.address_space):
         yield (

@@ -68,20 +68,20 @@ def notes_on(target: Target, held: PointerGraph, lost: bool) -> Iterator[str]:
         yield from note_on_stand_ins(target.process)
     if held.interrupted:
         yield (
-            f"stopped by Ctrl-C, with {human_size(unread)} of what is known of the heap not read: only what is held by "
-            "what was read is certain, and no block is called lost (undecided). The next command reads again"
+            f"stopped by Ctrl-C with {human_size(unread)} of memory unread: what is held by the rest is certain, and "
+            "no block is called lost (undecided). The next command reads again"
         )
     elif lost and not target.process.address_space.known:
         yield (
-            "this target does not show its mappings: the undecided blocks are lost, unless a mapping that was not "
+            "this target does not list its mappings: the undecided blocks are lost, unless a mapping that was not "
             "found holds them; `heap leaks --ignore-missing` judges as if there were none"
             if held.blind
-            else "this target does not show its mappings: the lost blocks are lost only if none that was not found "
-            "holds them"
+            else "this target does not list its mappings: the lost blocks are lost only if no mapping that was not "
+            "found holds them"
         )
     elif unread and (held.blind or held.missing):
         what = (
-            f"{counted(unread, 'byte')} of the core's memory are missing"
+            f"{human_size(unread)} of the process's memory is missing from the core"
             if target.process.kind == "core"
             else f"memory of the remote process too large for the connection was not read ({human_size(unread)}; gdb "
             "on that machine can)"

@@ -14,14 +14,14 @@ def note_on_stand_ins(process: Process) -> Iterator[str]:
     """Yield a line for what is read from files, and one for what is nowhere."""
     if process.stand_ins:
         yield (
-            f"{_mapped(process.stand_ins)} are not in the core: they were read from there, as it is now. That these "
-            "are the bytes that the process had is assumed (the file is no newer than the core, but not every "
-            "file system notes what is written through a mapping)"
+            f"{_mapped(process.stand_ins)} are not in the core: they were read from that file as it is now, on the "
+            "assumption that it has not changed since (it is no newer than the core, but not every file system notes "
+            "what is written through a mapping)"
         )
     if process.left_out:
         yield (
-            f"{_mapped(process.left_out)} are not in the core (gdb leaves out what is shared, or was not changed), and "
-            "no such file is here that is older: what they pointed to looks lost"
+            f"{_mapped(process.left_out)} are not in the core (gdb leaves out shared and unchanged memory), and no "
+            "such file older than the core is here: blocks that only they point to look lost"
         )
 
 

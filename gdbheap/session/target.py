@@ -8,7 +8,7 @@ from collections.abc import Callable, Hashable, Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any, Generic, TypeVar, cast
 
-from gdbheap.errors import HeapError
+from gdbheap.errors import HeapError, LibcNotShown
 from gdbheap.lazy import dataclass
 from gdbheap.process.frame import Frame
 from gdbheap.process.named_address import NamedAddress
@@ -142,8 +142,12 @@ class Target:
         if self._layout is None:
             # What hunts for malloc without symbols is a third of gdbheap: kept out of gdb's start.
             from gdbheap.glibc.locate.make_layout import make_layout
+            from gdbheap.sentences.unread_cores import with_remarks
 
-            self._layout = make_layout(self.process, self._symbols_of())
+            try:
+                self._layout = make_layout(self.process, self._symbols_of())
+            except LibcNotShown as error:
+                raise with_remarks(error, self.process) from error
         return self._layout
 
     def heap(self, observer: Observer | None = None) -> GlibcHeap:

@@ -41,10 +41,10 @@ MEANINGS = {
     "brk": "the program break, as sbrk(0) returns it",
     "mmap_base": "mappings are placed from here downwards",
     "start_stack": "the stack pointer when the program began",
-    "arg_start": "the texts of the arguments begin",
-    "arg_end": "the texts of the arguments end",
-    "env_start": "the texts of the environment begin",
-    "env_end": "the texts of the environment end",
+    "arg_start": "the text of the arguments begins",
+    "arg_end": "the text of the arguments ends",
+    "env_start": "the text of the environment begins",
+    "env_end": "the text of the environment ends",
     "stack_limit": "the most that the main stack may grow to (ulimit -s)",
 }
 _BOTTOM_UP = "mappings are placed from here upwards (the legacy layout)"

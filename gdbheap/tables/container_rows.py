@@ -49,10 +49,10 @@ def containers_report(
     if len(shown) < len(rows):
         after.append(Line.plain(f"… {counted(len(rows) - len(shown), 'more type')}: --count 0 shows all", "dim"))
     wasted = sum(each.wasted for each in uses)
-    after.append(Line.plain(f"room that containers do not use: {human_size(wasted)}", "total"))
+    after.append(Line.plain(f"unused room in containers: {human_size(wasted)}", "total"))
     after.append(
         Line.plain(
-            f"texts that are there more than once: {counted(twice.texts, 'text')}, whose "
+            f"strings stored more than once: {counted(twice.texts, 'text')}, whose "
             f"{counted(twice.blocks, 'copy', 'copies')} take {human_size(twice.bytes)}"
         )
     )

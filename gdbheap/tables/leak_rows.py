@@ -49,14 +49,14 @@ _MOST_OFFSETS = 4
 # What else is to be known of a verdict's blocks, by the name of its tally.
 _OF_WHICH = {
     LeakKind.POSSIBLY_LOST: (
-        (ENTRIES, "are pointed into by what is held; the others hang on them"),
-        ("encoded", "by words that look like encoded pointers alone"),
-        ("signal_stack", "as large as a signal's stack (sigaltstack), which the kernel alone would know of"),
+        (ENTRIES, "have a pointer into them from what is held; the others are reachable only through these"),
+        ("encoded", "only through words that look like encoded pointers"),
+        ("signal_stack", "as large as an alternate signal stack (sigaltstack), which only the kernel would point to"),
     ),
     LeakKind.STILL_REACHABLE: (
         ("by_heuristic", "by heuristics alone"),
-        ("doubtful", "doubtful, by memory that the program may never have written: --doubtful shows them"),
-        ("from_stacks_alone", "from stacks and registers alone, where an old value looks like one in use"),
+        ("doubtful", "doubtful: held only by memory that the program may never have written (--doubtful shows them)"),
+        ("from_stacks_alone", "only from stacks and registers, where a stale value looks like a live one"),
     ),
 }
 
@@ -130,7 +130,7 @@ def rows_for_display(
         # As of what is lost: what hangs on others is counted with those, unless it is asked for.
         if not here or (hangs and not arguments["kind"]):
             continue
-        what = verdict.label.replace("_", " ") + (", hanging on others that are" if hangs else "")
+        what = verdict.label.replace("_", " ") + (", reachable only through others that are" if hangs else "")
         lines.append(Line.plain(what + doubt, "heading"))
         shown = first_of(here, limit)
         lines += [_row_for_people(group, places) for group in shown]

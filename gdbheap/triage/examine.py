@@ -16,6 +16,7 @@ from gdbheap.interface.arguments import parse
 from gdbheap.process.frame import Frame
 from gdbheap.report.json import json_lines
 from gdbheap.report.printable import cut_end, printable
+from gdbheap.sentences.facts.said import said_all
 from gdbheap.session.target import Target
 from gdbheap.triage.bounded import Emit
 from gdbheap.without_gdb.command_line import reader_of
@@ -78,7 +79,7 @@ def _of_process(target: Target) -> Mapping[str, Any]:
         "program": _short(main.path) if main is not None else "",
         "build": main.build_id if main is not None else "",
         "machine": process.machine.name,
-        "notes": [_short(note) for note in process.notes[:_MOST_NOTES]],
+        "notes": [_short(note) for note in said_all(process.notes[:_MOST_NOTES])],
     }
 
 

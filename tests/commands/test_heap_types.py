@@ -139,7 +139,7 @@ def test_the_way_from_a_variable_is_told(monkeypatch):
         "0x50000200 is struct order\n"
         "because struct order.next points to it\n"
         "0x50000210 is its member struct order.id\n"
-        "the way to it: shop->orders->next\n"
+        "the path to it: shop->orders->next\n"
         "    shop at 0x404000 → 0x50000000 struct shop\n"
         "  → struct shop.orders at 0x50000000 → 0x50000100 struct order\n"
         "  → struct order.next at 0x50000100 → 0x50000200 struct order\n"
@@ -173,7 +173,7 @@ def test_a_long_chain_is_folded(monkeypatch):
     blocks = replace(blocks, start=start, end=start + np.uint64(24), size=np.full(count, 32, np.uint64))
     report = answer(monkeypatch, (blocks, long, np.full(count, 3, np.uint8)), why=BASE + 0x20 * 999)
     assert text(report).splitlines()[2:-1] == [
-        "the way to it: shop.next->next{999 times}",
+        "the path to it: shop.next->next{999 times}",
         "    shop.next at 0x404000 → 0x50000000 struct order",
         "  → struct order.next at 0x50007cc0 (and so on, 999 times) → 0x50007ce0 struct order",
     ]

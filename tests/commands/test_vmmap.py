@@ -11,6 +11,7 @@ from gdbheap.commands.vmmap import COMMAND
 from gdbheap.errors import NoHeap, UsageError
 from gdbheap.process.address_space import VMA
 from gdbheap.process.named_address import NamedAddress
+from gdbheap.process.remarks import MappingsNotListed
 from gdbheap.report.json import json_lines
 from gdbheap.report.text import text_lines
 from support.made_process import HEAP, STACK, made_heap, made_process
@@ -169,7 +170,7 @@ def test_neither_mapping_nor_address_is_an_error_with_gdbs_words():
 
 def test_without_a_heap_it_says_why_and_goes_on():
     text = say(heap=False)
-    assert "\nnote: without malloc's own word on what is a heap: malloc was never called\nnext: " in text
+    assert "\nnote: malloc's heaps could not be read, so they are not marked: malloc was never called\nnext: " in text
     assert "heap (brk)" in text
 
 
@@ -202,10 +203,11 @@ def test_json_has_the_published_fields():
 
 
 def test_a_target_that_tells_no_mappings_has_none():
-    process = replace(made_process([]), notes=("the target does not show its mappings",))
+    process = replace(made_process([]), notes=(MappingsNotListed("no such file", found=False),))
     assert (
-        say(process=process)
-        == "total: mappings 0, bytes 0, resident bytes unknown\nnote: the target does not show its mappings\n"
+        say(process=process) == "total: mappings 0, bytes 0, resident bytes unknown\n"
+        "note: the target does not list its mappings (no such file; qemu-user does from version 8.1 on): none is "
+        "known\n"
     )
 
 
@@ -219,7 +221,7 @@ def test_pages_of_a_process_that_is_not_here_are_unknown():
 by kind: main stack 132 KiB
 by sharing: private anonymous 132 KiB
 total: mappings 1, bytes 135,168 (132 KiB), resident bytes unknown
-note: what the pages are is known of a process on this machine only, not of a remote one
+note: the state of pages is known only for a process on this machine, not for a remote one
 """
     )
 

@@ -10,7 +10,10 @@ from gdbheap.elf.core_file import open_core
 from gdbheap.elf.elf_facts import ElfFacts
 from gdbheap.elf.modules import segments_of
 from gdbheap.errors import HeapError, MemoryFault
+from gdbheap.machine.machines import KNOWN
 from gdbheap.process.address_space import VMA
+from gdbheap.process.remarks import CoreTruncated, NoThreads, OtherMachine, SegmentsUnread, UnreadByGdb
+from gdbheap.sentences.facts.said import said
 from support.made_core import Load, make_core, make_elf, note, nt_file, prstatus32, prstatus64
 
 PAGE = 4096
@@ -61,7 +64,7 @@ def test_what_was_not_dumped_is_a_fault_and_still_a_mapping(core):
     with pytest.raises(MemoryFault):
         opened.memory.read(0x10000, 1 << 40)
     assert opened.address_space.find(0x20000) == VMA(0x10000, 0x10000 + (1 << 40), "---?")
-    assert opened.missing == () and opened.notes == ("the core has no thread notes: no registers",)
+    assert opened.missing == () and opened.notes == (NoThreads(),)
 
 
 def files_note(*entries) -> bytes:
@@ -113,9 +116,7 @@ def test_from_where_gdb_could_not_read_a_threads_stack_on_its_zeros_are_missing(
     assert opened.missing == missing
     assert opened.memory.read(0x1000, MIB) == b"a" * MIB
     assert opened.memory.read(0x900000, 2 * MIB) == bytes(2 * MIB)
-    assert any(
-        "2,097,152 bytes of memory are missing: gdb could not read them" in each for each in opened.notes
-    ) is bool(missing)
+    assert [each.missing for each in opened.notes if isinstance(each, UnreadByGdb)] == [2 * MIB] * bool(missing)
 
 
 def test_a_thread_whose_pointer_is_not_known_shows_it_by_its_stack(core):
@@ -330,7 +331,8 @@ def test_a_truncated_core_tells_what_is_missing_and_reads_the_rest(core):
     whole = make_core([Load(0x1000, b"a" * PAGE), Load(0x2000, b"b" * PAGE), Load(0x9000, b"c" * PAGE)])
     opened = core(whole[: -PAGE - 100])
     assert opened.missing == ((0x3000 - 100, 0x3000), (0x9000, 0xA000))
-    assert opened.notes[-1] == (
+    assert opened.notes[-1] == CoreTruncated(PAGE + 100, 3 * PAGE, 2, 0x3000 - 100, 0xA000)
+    assert said(opened.notes[-1]) == (
         "the core is truncated: 4,196 of 12,288 bytes of memory are missing, in 2 ranges between 0x2f9c and 0xa000"
     )
     assert opened.memory.read(0x1000, 2 * PAGE - 100) == b"a" * PAGE + b"b" * (PAGE - 100)
@@ -347,7 +349,7 @@ def test_a_core_cut_off_within_its_headers_says_so(core):
     whole = make_core([Load(0x1000 * i, b"", PAGE) for i in range(1, 100)])
     opened = core(whole[: 64 + 56 * 10])
     assert len(opened.address_space) == 9
-    assert "the core is cut off within its headers: 90 of 100 segments are unknown" in opened.notes
+    assert SegmentsUnread(90, 100, cut_off=True) in opened.notes
 
 
 def test_more_segments_than_a_halfword_counts(core):
@@ -390,10 +392,8 @@ def test_another_machine_has_memory_but_no_threads(core):
     opened = core(make_core([Load(0x1000, b"abcd")], note(1, prstatus64(7)), machine=243))
     assert opened.memory.read(0x1000, 4) == b"abcd"
     assert opened.threads == () and opened.machine == "RISC-V"
-    assert opened.notes == (
-        "the core is of another machine, RISC-V: its memory is read, its registers are not (only x86-64, i386 and "
-        "aarch64)",
-    )
+    (remark,) = opened.notes
+    assert isinstance(remark, OtherMachine) and (remark.machine, remark.known) == ("RISC-V", KNOWN)
     assert core(make_core([Load(0x1000, b"abcd")], machine=4711)).machine == "ELF machine 4711 (64 bits)"
     assert core(make_core([Load(0x1000, b"abcd")], machine=62, pointer_size=4)).machine == "x32"
 

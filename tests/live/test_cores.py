@@ -12,6 +12,7 @@ from gdbheap.elf.core_file import CoreFile, open_core
 from gdbheap.errors import MemoryFault
 from gdbheap.process.address_space import VMA
 from gdbheap.process.live.proc_maps import read_smaps
+from gdbheap.process.remarks import CoreTruncated
 from support.gdb_runs import ask, generated_core, kernel_core
 from support.made_core import Load, make_core, note
 from support.mappings import mappings
@@ -138,7 +139,7 @@ def test_a_core_of_half_the_size_is_read_as_far_as_it_goes(case, tmp_path):
         short.write_bytes(whole.read(case.path.stat().st_size // 2))
     core = open_core(str(short))
     assert [(v.start, v.end) for v in core.address_space][:1] == [(v.start, v.end) for v in case.core.address_space][:1]
-    assert core.missing and "the core is truncated: " in core.notes[-1]
+    assert core.missing and isinstance(core.notes[-1], CoreTruncated)
     for start, end in core.missing:
         with pytest.raises(MemoryFault):
             core.memory.read(start, 1)

@@ -47,7 +47,7 @@ def test_before_the_loader_has_run():
     answer = ask([str(build("mappings"))], ["explain $sp", "explain $pc", "explain 8"], get_there=["starti"])
     assert table(answer["explain $pc"])["execute"] == "allowed"
     assert table(answer["explain 8"])["read"] == "SIGSEGV SEGV_MAPERR"
-    assert answer["explain $sp"]["notes"][0].startswith("without malloc's own word on what is a heap: ")
+    assert answer["explain $sp"]["notes"][0].startswith("malloc's heaps could not be read, so they are not marked: ")
 
 
 def test_a_broken_heap_is_explained_as_far_as_it_can_be_read():

@@ -86,7 +86,7 @@ def test_a_core_says_that_the_kernel_may_have_held_what_looks_lost(answers):
     """reports/in_kernel: no thread waits for epoll at that moment."""
     answer = answers["core in_kernel"]
     assert answer["totals"]["definitely_lost_blocks"] > 0
-    (note,) = [note for note in answer["notes"] if "known to the kernel alone" in note]
+    (note,) = [note for note in answer["notes"] if "only the kernel knows" in note]
     assert note.startswith("the program can call epoll_ctl: ")
     assert not [note for note in answers["core in_xmm"]["notes"] if "kernel" in note]
 

@@ -59,7 +59,7 @@ def test_a_core_cut_short_calls_nothing_lost_but_says_what_is_unless_the_missing
     assert "undecided" in kinds
     assert not kinds & {"definitely_lost", "indirectly_lost"}
     assert len(answer["rows"]) == len(whole["rows"])
-    assert any("bytes of the core's memory are missing" in note for note in answer["notes"])
+    assert any("of the process's memory is missing from the core" in note for note in answer["notes"])
     undecided = {row["example"] for row in answer["rows"] if row["kind"] == "undecided"}
     assert lost(answers[judged]) == undecided >= lost(whole)
     (note,) = (note for note in answer["notes"] if "--ignore-missing" in note)

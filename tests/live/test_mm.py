@@ -139,7 +139,7 @@ def test_before_libc_is_loaded_and_through_gdbserver(tmp_path):
     first = ask([str(program)], ["mm"], get_there=["starti"])["mm"]
     (brk,) = [row for row in first["rows"] if row["name"] == "brk"]
     assert (brk["value"], brk["source"]) == (values_of(first)["start_brk"], "no heap mapping")
-    assert first["notes"][0].startswith("without malloc's own word on what is a heap: ")
+    assert first["notes"][0].startswith("malloc's heaps could not be read, so they are not marked: ")
     server = ["target", "remote", "|", "gdbserver", "--once", "-", str(program)]
     remote = values_of(ask([], ["mm"], get_there=[" ".join(server), "break main", "continue"])["mm"])
     # No libc has moved the break yet, and where brk's heap will begin gdbserver does not tell.

@@ -33,7 +33,7 @@ def test_settings_are_shown_and_set(gdb):
     said = gdb(None, "show gdbheap limit", "set gdbheap limit unlimited", "show gdbheap")
     assert said["show gdbheap limit"] == "How many rows a command shows to people: 50.\n"
     assert said["show gdbheap"] == (
-        "gdbheap limit       unlimited  how many rows a command shows to people\n"
+        "gdbheap limit       unlimited  how many rows a command shows in its text answer\n"
         "gdbheap preview     on         whether lists of chunks show what is in each\n"
         "gdbheap types       on         whether answers name the types of the blocks that they show\n"
         "gdbheap aliases     off        whether pwndbg's and GEF's names stand for gdbheap's commands\n"

@@ -121,4 +121,4 @@ def test_a_core_is_not_recorded(tmp_path):
     made = ask([program], [], get_there=[*START, f"generate-core-file {core}"])
     assert core.exists(), made.text
     answers = ask([program, str(core)], ["heap record"])
-    assert "a core does not run: nothing can be recorded" in answers.text
+    assert "a core cannot run, so there is nothing to record" in answers.text

@@ -80,7 +80,7 @@ WRONG = {
     "heap search -129 --width 1": "-129 is 0xffffffffffffff7f, more than 1 byte hold: --width 8 searches for it",
     "heap search hello": 'hello: No symbol "hello" in current context. (a text is searched for in double quotes: '
     '"hello")',
-    'heap search ""': "an empty text is everywhere",
+    'heap search ""': "empty text matches everywhere",
     "heap search 1 --width 3": "--width takes 1, 2, 4 or 8 bytes, not 3",
     "heap search --hex 7f 4": "7f 4 is not a sequence of bytes: --hex takes two hex digits for each, as in 7f 45 4c 46",
     "heap search 10-5": "10-5 is not a range of values of 8 bytes (LOW-HIGH, HIGH not included)",
@@ -118,6 +118,6 @@ def test_pointers_into_a_range_are_found():
     every, in_use = "heap search 0x0-0x10 --width 1 --count 3", "heap search 0x0-0x10 --width 1 --in-use"
     _text, answers = stopped("leaks", commands=(every, in_use))
     for command in (every, in_use):
-        assert answers[command]["notes"] == ["more than 16,384: only the first are given"]
+        assert answers[command]["notes"] == ["more than 16,384: only the first are shown"]
         assert answers[command]["totals"] == {"found": 16384}
     assert {row["state"] for row in answers[in_use]["rows"]} == {"in_use"}

@@ -42,7 +42,7 @@ def test_named_snapshots_are_kept_listed_and_compared_without_gdb(tmp_path):
     listed = "heap snapshots"
     answers = ask([str(build("growing"))], (listed,), get_there=get_there, environment=environment)
     assert [row["name"] for row in answers[listed]["rows"]] == ["before", "after"]
-    assert "exists already: --replace puts the new snapshot in its place" in answers.text
+    assert "already exists: --replace overwrites it" in answers.text
     said = subprocess.run(
         [sys.executable, "-m", "gdbheap", "diff", "before", "after"],
         cwd=ROOT,

@@ -70,7 +70,7 @@ def test_the_heap_of_a_c_program_by_type(gdb, kind, request):
         "the block at ADDRESS, struct tree, of chunk size 0x20:\n"
         "         place  kind   at offset  holder                                         which is\n"
         "ADDRESS  block        0x0  struct tree.left (block ADDRESS + 0x0)  still reachable\n"
-        "the shortest way to it from a root: shop.forest->trees[0]->left\n"
+        "the shortest path to it from a root: shop.forest->trees[0]->left\n"
         "    shop.forest (shop+16 in types_shown-O0)\n"
         "  → forest.trees[0] (block ADDRESS + 0x8)\n"
         "  → struct tree.left (block ADDRESS + 0x0)\n"

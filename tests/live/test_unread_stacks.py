@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 from gdbheap.elf.core_file import open_core
+from gdbheap.process.remarks import UnreadByGdb
 from support.gdb_runs import ask, generated_core
 from support.programs import build, running
 
@@ -22,8 +23,8 @@ def test_the_tcaches_of_such_threads_are_not_known_and_nothing_is_called_lost(fl
     stacks = blot_out_stacks(core)
     opened = open_core(str(core))
     assert opened.missing == tuple(stacks)
-    (remark,) = (each for each in opened.notes if "gdb could not read them" in each)
-    assert remark.startswith(f"{sum(end - start for start, end in stacks):,} bytes of memory are missing: ")
+    (remark,) = (each for each in opened.notes if isinstance(each, UnreadByGdb))
+    assert remark.missing == sum(end - start for start, end in stacks)
     dead = ask([str(program), str(core)], COMMANDS, then=["heap check"])
     notes = [note for note in dead[CHUNKS]["notes"] if "what it holds counts as in use" in note]
     assert [note.split()[:5] for note in notes] == [["the", "tcache", "of", "thread", str(n)] for n in (2, 3, 4)]

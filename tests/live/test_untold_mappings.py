@@ -44,7 +44,7 @@ def test_the_heap_is_found_by_the_pointers_to_it(name, flags, arguments):
     lost = live[LEAKS]["totals"]["definitely_lost_blocks"]
     assert remote[IGNORING]["totals"]["definitely_lost_blocks"] == lost
     for command in COMMANDS:
-        assert any("does not show its mappings" in note for note in remote[command]["notes"])
+        assert any("does not list its mappings" in note for note in remote[command]["notes"])
     told, found = spans(live), spans(remote)
     assert all(any(low <= start and end <= high for low, high in joined(told)) for start, end in found)
 

@@ -148,14 +148,6 @@ class NotCompared(Fact):
 
 
 @dataclass(frozen=True)
-class Remark(Fact):
-    """What the reader of the heap, or of the kernel's limits, said."""
-
-    kind = "remark"
-    text: str
-
-
-@dataclass(frozen=True)
 class HeapBroken(Fact):
     """The heap is broken: what was found at an address."""
 

@@ -11,7 +11,6 @@ from gdbheap.analysis.prediction.outcome import (
     NotCompared,
     ParametersUnknown,
     ReleaseNotCertain,
-    Remark,
     ThreadUnknown,
 )
 from gdbheap.errors import HeapError, MemoryFault, NoSymbols
@@ -53,7 +52,7 @@ def models_of(process: Process, view: HeapView, lwp: int | None) -> tuple[list[m
     if layout.mp is None:
         raise CannotPredict(ParametersUnknown(layout.missing.get("mp")), NoSymbols)
     limits = kernel_limits(process)
-    notes += map(Remark, limits.reasons)
+    notes += limits.reasons
     return [_model(process, view, lwp, shape, limits) for shape in shapes], notes
 
 

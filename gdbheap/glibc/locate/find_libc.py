@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from gdbheap.errors import MemoryFault, NoHeap
+from gdbheap.errors import LibcNotShown, MemoryFault, NoHeap
 from gdbheap.lazy import dataclass, regex
 from gdbheap.process.address_space import VMA
 from gdbheap.process.dynamic_symbols import DynamicSymbols
@@ -155,9 +155,6 @@ def _static_program(process: Process, names: list[str]) -> Module:
     image = read_image(process, main)
     if image is not None and image.find(PT_INTERP) is not None:
         if process.kind == "core":
-            raise NoHeap(
-                "the core does not show where libc is, so its heap is unknown: "
-                + ("; ".join(process.notes) or "it is from before libc was loaded, or what tells has been left out")
-            )
+            raise LibcNotShown("the core does not show where libc is, so its heap is unknown")
         raise NoHeap("libc is not loaded yet: let the program run further (`start`, or a breakpoint on main)")
     return main

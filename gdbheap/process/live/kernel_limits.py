@@ -8,7 +8,9 @@ from gdbheap.errors import NoProcess
 from gdbheap.files import kernel_text
 from gdbheap.lazy import dataclass
 from gdbheap.machine.machine import Machine
+from gdbheap.process.fact import Fact
 from gdbheap.process.process import Process
+from gdbheap.process.remarks import DataLimited, StrictOvercommit
 
 # vm.overcommit_memory
 _HEURISTIC, _STRICT = 0, 2
@@ -24,7 +26,7 @@ class KernelLimits:
     most: int | None = None
     room: int | None = None
     processors: int | None = None
-    reasons: tuple[str, ...] = ()
+    reasons: tuple[Fact, ...] = ()
 
 
 def kernel_limits(process: Process) -> KernelLimits:
@@ -41,11 +43,11 @@ def kernel_limits(process: Process) -> KernelLimits:
     except OSError:
         return KernelLimits(_aligns_large(process.machine))
     overcommit = int(_text("/proc/sys/vm/overcommit_memory").strip() or _HEURISTIC)
-    reasons = []
+    reasons: list[Fact] = []
     if overcommit == _STRICT:
-        reasons.append("vm.overcommit_memory is 2: what the kernel grants hangs on all other processes")
+        reasons.append(StrictOvercommit())
     if _soft_limit(limits, "Max data size") is not None:
-        reasons.append("RLIMIT_DATA bounds what the heap may grow to")
+        reasons.append(DataLimited())
     space, used = _soft_limit(limits, "Max address space"), _kibibytes(status, "VmSize")
     return KernelLimits(
         _aligns_large(process.machine),

@@ -24,7 +24,7 @@ READING = {
     "list_holds_it_too": "{list} holds it too",
     "list_holds_no_chunk": "{list} holds {chunk}, where no chunk begins",
     "mappings_not_shown": (
-        "this target does not show its mappings: memory was found by following pointers, so an mmapped chunk that "
+        "this target does not list its mappings: memory was found by following pointers, so an mmapped chunk that "
         "nothing points to is missing here"
     ),
     "memory_at_unreadable": "memory at {address} cannot be read; {then}",
