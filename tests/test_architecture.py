@@ -144,6 +144,7 @@ ARROWS = {
         "packages",
         "pictures",
         "report",
+        "sentences",
         "session",
         "without_gdb",
     },
