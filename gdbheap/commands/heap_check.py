@@ -30,8 +30,11 @@ if TYPE_CHECKING:
     # What these bring is kept out of gdb's start: the functions below import it when they are called.
     from gdbheap.analysis.invariants.check import CheckResult, Coverage
     from gdbheap.analysis.invariants.checked_heap import CheckedHeap
+    from gdbheap.analysis.malloc_aborts.abort_message import AbortMessage
+    from gdbheap.analysis.malloc_aborts.interrupted_before import InterruptedBefore
     from gdbheap.analysis.malloc_aborts.malloc_abort import MallocAbort
     from gdbheap.analysis.suspects.diagnosis import Diagnosis
+    from gdbheap.process.frame import Frame
 
 
 @dataclass(frozen=True)
@@ -74,32 +77,20 @@ _SEARCHED = 4
 
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Check the heap and tell what is wrong with it."""
-    from gdbheap.analysis.invariants.calls import entered_again
     from gdbheap.analysis.invariants.check import judge
     from gdbheap.analysis.invariants.checked_heap import CheckedHeap
-    from gdbheap.analysis.malloc_aborts.abort_message import last_words
     from gdbheap.analysis.malloc_aborts.interrupted_before import interrupted_before
-    from gdbheap.analysis.malloc_aborts.malloc_abort import explain_abort
-    from gdbheap.analysis.malloc_aborts.passed_first import with_passed
     from gdbheap.analysis.suspects.diagnosis import diagnose
-    from gdbheap.sentences.malloc_aborts import abort_lines, interrupted_lines
 
     view = target.heap()
-    dying, frames = dying_thread(target)
-    frames = with_passed(target, dying, frames)
-    told = last_words(target.process, target.abort_message(), frames, dying is not None)
-    found = judge(violations(target), target.process, view, threads_inside(target), told is not None)
+    dying = _dying(target)
+    found = judge(violations(target), target.process, view, threads_inside(target), dying.told is not None)
     heap = CheckedHeap(target.process, view)
-    again = entered_again(frames)
-    before = interrupted_before(target, frames) if told is not None or found.certain else None
+    before = interrupted_before(target, dying.frames) if dying.told is not None or found.certain else None
     in_handler = before is not None and before.has_entered_again
     diagnoses = [diagnose(heap, each, in_handler) for each in found.findings]
     limit = limit_of(target, arguments)
-    died = explain_abort(heap, told, frames, found.findings) if told is not None else None
-    if died is None:
-        lines = tuple(interrupted_lines(before))
-    else:
-        lines = tuple(abort_lines(heap, died, target.symbol_at, again, before))
+    died, lines = _abort(target, heap, found, dying, before)
     numbers = {thread.lwp: thread.number for thread in target.process.threads}
     misfit_lines, misfit_totals = _misfits(target, arguments, limit or 0)
     report = Report(
@@ -118,11 +109,43 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         notes=(
             *said_all(view.notes),
             *_notes(target, found),
-            *(_other_thread(target, dying) if died is not None else ()),
+            *(_other_thread(target, dying.thread) if died is not None else ()),
         ),
         next=tuple(_next(found, died is not None)),
     )
     return with_svg(report, arguments, lambda: next(broken_svgs(target, report), None))
+
+
+@dataclass(frozen=True)
+class _Dying:
+    """The thread (lwp) that aborts, if any, its frames, and what libc said (None: nothing)."""
+
+    thread: int | None
+    frames: Sequence[Frame]
+    told: AbortMessage | None
+
+
+def _dying(target: Target) -> _Dying:
+    from gdbheap.analysis.malloc_aborts.abort_message import last_words
+    from gdbheap.analysis.malloc_aborts.passed_first import with_passed
+
+    thread, frames = dying_thread(target)
+    frames = with_passed(target, thread, frames)
+    return _Dying(thread, frames, last_words(target.process, target.abort_message(), frames, thread is not None))
+
+
+def _abort(
+    target: Target, heap: CheckedHeap, found: CheckResult, dying: _Dying, before: InterruptedBefore | None
+) -> tuple[MallocAbort | None, tuple[Line, ...]]:
+    """Return what malloc aborts on, if it does, and the lines that say it."""
+    from gdbheap.analysis.invariants.calls import entered_again
+    from gdbheap.analysis.malloc_aborts.malloc_abort import explain_abort
+    from gdbheap.sentences.malloc_aborts import abort_lines, interrupted_lines
+
+    died = None if dying.told is None else explain_abort(heap, dying.told, dying.frames, found.findings)
+    if died is None:
+        return None, tuple(interrupted_lines(before))
+    return died, tuple(abort_lines(heap, died, target.symbol_at, entered_again(dying.frames), before))
 
 
 def _misfits(target: Target, arguments: Mapping[str, Any], limit: int) -> tuple[tuple[str, ...], dict[str, Any]]:

@@ -59,7 +59,6 @@ _DEFAULT_SLOWDOWN = 10
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Record, then hold what was seen against the heap."""
     from gdbheap.analysis.recordings.stack_groups import sizes_in_use, stack_groups, unexplained_growth
-    from gdbheap.glibc.cached_marks import cached_marks  # kept out of gdb's start
 
     sampling = _sampling(target, arguments)
     check_profiles(arguments)
@@ -67,60 +66,73 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     view = target.heap()
     before = sizes_in_use(view)
     is_quick = time.monotonic() - began < _MUCH * sampling.seconds * sampling.slowdown
-    focus = partial(_focus, target, sampling, before) if is_quick else None
-    sampling = replace(sampling, cached_marks=cached_marks(target.process, view), focus=focus)
-    target.say(
-        f"recording for {sampling.seconds:g} s (Ctrl-C ends it): gdb briefly sets breakpoints on malloc's functions, "
-        "again and again, and removes them\n"
-    )
-    recording = target.record(sampling)
+    recording, sampling = _record(target, sampling, before if is_quick else None)
     after, notes = (None, []) if recording.end is RecordingEnd.EXECUTED else _heap_after(target)
     groups = stack_groups(recording.samples, view, after, before)
     unexplained = {} if after is None else unexplained_growth(groups, after, before, sampling)
     again = recording_of_growth(unexplained, view, sampling)
-    names = None if after is None else block_names(target)
-    rows = [_row(group, "" if names is None or group.example is None else names.at(group.example)) for group in groups]
-    if arguments["type"]:
-        wanted = arguments["type"].lower()
-        chosen = [index for index, row in enumerate(rows) if wanted in str(row.type).lower()]
-        groups, rows = [groups[each] for each in chosen], [rows[each] for each in chosen]
+    groups, rows = _of_type(groups, _rows(target, groups, after is not None), arguments["type"])
     if (folded := folded_report(COMMAND.name, arguments, lambda: _stacks(groups))) is not None:
         return folded
-    limit = limit_of(target, arguments)
+    alive = sum(row.alive or 0 for row in rows), sum(row.alive_bytes or 0 for row in rows)
+    after_table = (
+        *recording_summary(recording, sampling, *alive),
+        *unexplained_summary(unexplained, again),
+        *profiles_written(arguments, lambda: _stacks(groups)),
+    )
     return Report(
         "heap record",
         (
-            Table(columns_of(_Row), rows, list(_display_rows(groups, rows, limit))),
-            Prose(
-                (
-                    *recording_summary(
-                        recording,
-                        sampling,
-                        sum(row.alive or 0 for row in rows),
-                        sum(row.alive_bytes or 0 for row in rows),
-                    ),
-                    *unexplained_summary(unexplained, again),
-                    *profiles_written(arguments, lambda: _stacks(groups)),
-                )
-            ),
-            Facts(
-                {
-                    "samples": len(recording.samples),
-                    "calls_of_other_sizes": recording.others,
-                    "seconds": recording.seconds,
-                    "held_seconds": recording.held,
-                    "slowdown": recording.held / recording.seconds if recording.seconds else 0.0,
-                    "unexplained_blocks": sum(unexplained.values()),
-                    "unexplained_bytes": sum(size * count for size, count in unexplained.items()),
-                    "end": recording.end.value,
-                    "end_detail": recording.detail or None,
-                },
-                shown=False,
-            ),
+            Table(columns_of(_Row), rows, list(_display_rows(groups, rows, limit_of(target, arguments)))),
+            Prose(after_table),
+            Facts(_totals(recording, unexplained), shown=False),
         ),
         notes=tuple(notes),
         next=tuple(_next(recording, rows, again)),
     )
+
+
+def _record(target: Target, sampling: Sampling, before: Mapping[int, int] | None) -> tuple[Recording, Sampling]:
+    """Say what begins, and record; `before`: the blocks of each size at the start, where looking at them again costs
+    little enough to choose by them what is sampled. Return the recording and the sampling that it was made by."""
+    from gdbheap.glibc.cached_marks import cached_marks  # kept out of gdb's start
+
+    focus = None if before is None else partial(_focus, target, sampling, before)
+    sampling = replace(sampling, cached_marks=cached_marks(target.process, target.heap()), focus=focus)
+    target.say(
+        f"recording for {sampling.seconds:g} s (Ctrl-C ends it): gdb briefly sets breakpoints on malloc's functions, "
+        "again and again, and removes them\n"
+    )
+    return target.record(sampling), sampling
+
+
+def _rows(target: Target, groups: Sequence[StackGroup], is_known: bool) -> list[_Row]:
+    """Return a row for each stack; `is_known`: the heap could be read afterwards."""
+    names = block_names(target) if is_known else None
+    return [_row(each, "" if names is None or each.example is None else names.at(each.example)) for each in groups]
+
+
+def _of_type(
+    groups: Sequence[StackGroup], rows: Sequence[_Row], wanted: str | None
+) -> tuple[list[StackGroup], list[_Row]]:
+    """Return those whose example's type has `wanted` in its name (None: all)."""
+    pairs = zip(groups, rows)
+    chosen = [each for each in pairs if wanted is None or wanted.lower() in str(each[1].type).lower()]
+    return [group for group, _ in chosen], [row for _, row in chosen]
+
+
+def _totals(recording: Recording, unexplained: Mapping[int, int]) -> dict[str, Any]:
+    return {
+        "samples": len(recording.samples),
+        "calls_of_other_sizes": recording.others,
+        "seconds": recording.seconds,
+        "held_seconds": recording.held,
+        "slowdown": recording.held / recording.seconds if recording.seconds else 0.0,
+        "unexplained_blocks": sum(unexplained.values()),
+        "unexplained_bytes": sum(size * count for size, count in unexplained.items()),
+        "end": recording.end.value,
+        "end_detail": recording.detail or None,
+    }
 
 
 def _next(recording: Recording, rows: Sequence[_Row], again: str) -> Iterator[Next]:
