@@ -136,6 +136,10 @@ class Heap(Protocol):
     def tops(self, process: Process, pages: ResidentPages | None) -> Iterable[HeapTop]:
         """Return the ends of it that could go back to the system; `pages` are those in memory (None: not known)."""
 
+    def trim_threshold(self, process: Process) -> int | None:
+        """Return how many bytes at such an end the allocator keeps before it gives them back by itself; None where
+        that is not known, or never happens."""
+
     def size_of(self, request: int) -> int:
         """Return what a block of so many bytes takes of the allocator's memory."""
 

@@ -6,10 +6,10 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
+from gdbheap.allocators.heap import Heap
 from gdbheap.analysis.memory_use.memory_verdict import MemoryVerdict
 from gdbheap.errors import HeapError, NoHeap, NoProcess, NoSymbols, UsageError
 from gdbheap.files import kernel_text
-from gdbheap.glibc.glibc_heap import GlibcHeap
 from gdbheap.glibc.naming import arena_name
 from gdbheap.interface.command import Command
 from gdbheap.lazy import dataclass
@@ -136,7 +136,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     return with_svg(report, arguments, lambda: residency_svg(drawn, stored is not None))
 
 
-def _look(target: Target, view: GlibcHeap | None) -> _Seen:
+def _look(target: Target, view: Heap | None) -> _Seen:
     """Return what there is to know."""
     from gdbheap.analysis.mappings.annotate import annotate
     from gdbheap.analysis.memory_use.embedded_allocators import embedded_allocators
@@ -162,7 +162,7 @@ def _look(target: Target, view: GlibcHeap | None) -> _Seen:
         stored,
         judged,
         verdict,
-        threshold=_trim_threshold(target, view),
+        threshold=None if view is None else view.trim_threshold(process),
         culprits=find_culprits(target, view) if view is not None and is_scattered else None,
         allocators=other_allocators(process, is_defined),
         embedded=embedded_allocators(process, is_defined, lambda name: _int_of(target, name), _environment(process)),
@@ -207,7 +207,7 @@ def _facts(seen: _Seen, advice: Sequence[str | Line]) -> dict[str, Any]:
     }
 
 
-def _heap(target: Target, notes: list[str]) -> GlibcHeap | None:
+def _heap(target: Target, notes: list[str]) -> Heap | None:
     try:
         return target.heap()
     except (NoHeap, NoSymbols) as error:
@@ -233,16 +233,6 @@ def _resident(process: Process) -> dict[int, ResidentBytes] | None:
     try:
         return read_resident(process.pid)
     except NoProcess:
-        return None
-
-
-def _trim_threshold(target: Target, view: GlibcHeap | None) -> int | None:
-    """Return mp_.trim_threshold; None where it is not known."""
-    if view is None or view.layout.mp is None or view.layout.malloc_par is None:
-        return None
-    try:
-        return view.layout.malloc_par.read(target.process.memory, view.layout.mp.value).get("trim_threshold")
-    except HeapError:
         return None
 
 

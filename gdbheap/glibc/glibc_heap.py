@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from gdbheap.allocators.blocks import Blocks
 from gdbheap.allocators.heap import HeapArea, HeapPart, HeapTop, Piece
+from gdbheap.errors import HeapError
 from gdbheap.glibc.areas import areas, own_ranges, unread_ranges
 from gdbheap.glibc.chunk_table import FREE_STATES, IS_MMAPPED, MMAPPED_ARENA, PREV_INUSE, State
 from gdbheap.glibc.heap_view import HeapView
@@ -90,6 +91,15 @@ class GlibcHeap(HeapView):
 
     def tops(self, process: Process, pages: ResidentPages | None) -> Iterable[HeapTop]:
         return read_tops(process, self, pages)
+
+    def trim_threshold(self, process: Process) -> int | None:
+        layout = self.layout
+        if layout.mp is None or layout.malloc_par is None:
+            return None
+        try:
+            return layout.malloc_par.read(process.memory, layout.mp.value).get("trim_threshold")
+        except HeapError:
+            return None
 
     def size_of(self, request: int) -> int:
         return request_to_size(request, self.layout)

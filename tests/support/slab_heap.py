@@ -79,6 +79,9 @@ class SlabHeap:
     def tops(self, process, pages) -> Iterable[HeapTop]:
         return []
 
+    def trim_threshold(self, process) -> int | None:
+        return None
+
     def size_of(self, request: int) -> int:
         return self.slot
 
