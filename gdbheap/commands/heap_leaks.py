@@ -25,7 +25,6 @@ from gdbheap.session.kernel_notes import notes_on_kernel
 from gdbheap.session.object_names import lookup
 from gdbheap.session.pointer_graph import notes_on
 from gdbheap.session.target import Target
-from gdbheap.tables.holder_rows import HolderRow, holder_rows, no_block
 from gdbheap.tables.leak_rows import ENTRIES, LeakRow, columns, first_of_each_kind, row, rows_for_display, summary
 
 if TYPE_CHECKING:
@@ -33,6 +32,7 @@ if TYPE_CHECKING:
 
     from gdbheap.analysis.leaks.leaks import Leaks
     from gdbheap.analysis.leaks.why import WhyVerdict
+    from gdbheap.session.leak_places import LeakPlaces
 
 _NAMES: dict[str, tuple[LeakKind, ...]] = {verdict.label: (verdict,) for verdict in LeakKind}
 _NAMES["lost"] = (LeakKind.DEFINITELY_LOST, LeakKind.INDIRECTLY_LOST, LeakKind.POSSIBLY_LOST)
@@ -43,7 +43,6 @@ _DEFAULT = (LeakKind.DEFINITELY_LOST, LeakKind.POSSIBLY_LOST)
 def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     """Group the blocks that pass the filters; with --why, tell why one has its verdict."""
     from gdbheap.analysis.leaks.groups import Grouping, group_leaks
-    from gdbheap.session.leak_places import leak_places
 
     try:
         leaks = judged_blocks(target, _heuristics(arguments), arguments["ignore_missing"])
@@ -55,7 +54,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     chosen = _chosen(leaks, arguments)
     # What is lost may be named by others that are, which were not asked for.
     names = block_names(target, chosen | (leaks.verdict != LeakKind.STILL_REACHABLE))
-    places = leak_places(target, leaks) if arguments["places"] else None
+    places = _places(target, leaks) if arguments["places"] else None
     any_lost = bool((leaks.verdict != LeakKind.STILL_REACHABLE).any())
     by = Grouping(
         one_by_one=arguments["blocks"],
@@ -89,6 +88,12 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
         next=tuple(_next(report_rows, any_lost)),
     )
     return with_svg(report, arguments, lambda: leaks_svg(report))
+
+
+def _places(target: Target, leaks: Leaks) -> LeakPlaces:
+    from gdbheap.session.leak_places import leak_places  # only for who asks for them
+
+    return leak_places(target, leaks)
 
 
 def _tallies(leaks: Leaks) -> dict[str, tuple[int, int]]:
@@ -150,9 +155,9 @@ def _chosen(leaks: Leaks, arguments: Mapping[str, Any]) -> NDArray[np.bool_]:
 
 
 def _notes_on_keys(leaks: Leaks) -> Iterator[str]:
-    from gdbheap.sentences.leak_verdicts import how_decoded
-
     for each in leaks.encoded:
+        from gdbheap.sentences.leak_verdicts import how_decoded  # most programs encode no pointers
+
         blocks = counted(len(distinct(each.target)), "lost block")
         yield (
             f"{counted(len(each.place), 'word')} (the first at {int(each.place[0]):#x}) {how_decoded(each.key)} "
@@ -169,6 +174,7 @@ def _notes_on_kernel(target: Target, leaks: Leaks) -> Iterator[str]:
 def _why(target: Target, leaks: Leaks, address: int, limit: int) -> Report:
     from gdbheap.analysis.leaks.why import why_verdict
     from gdbheap.sentences.leak_verdicts import verdict_lines
+    from gdbheap.tables.holder_rows import HolderRow, holder_rows, no_block
 
     block = leaks.held.blocks.find(address)
     if block is None:

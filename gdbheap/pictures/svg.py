@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import html
+import os
 from collections.abc import Iterable, Iterator
-from pathlib import Path
 
 from gdbheap.files import read_regular
 from gdbheap.report.printable import cut_end, printable
 
-_FOLDER = Path(__file__).parent / "page"
+_FOLDER = os.path.join(os.path.dirname(__file__), "page")
 # The width of a letter for its size: text is set in a font of one width.
 _LEGEND_LINE = 16
 LETTER = 0.6
@@ -18,12 +17,14 @@ TEXT = 12
 
 def escaped(text: str) -> str:
     """Return the text, whatever it holds, as characters of HTML, XML or a quoted attribute."""
+    import html  # kept out of gdb's start
+
     return html.escape(printable(text), quote=True)
 
 
 def asset(name: str) -> str:
     """Return the text of a file that comes with the package, in page/."""
-    return read_regular(str(_FOLDER / name), 1 << 22).decode()
+    return read_regular(os.path.join(_FOLDER, name), 1 << 22).decode()
 
 
 class Svg:

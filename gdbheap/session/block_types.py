@@ -13,7 +13,9 @@ from gdbheap.session.target import Key, Target
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
+    from gdbheap.analysis.pointers.pointer_graph import PointerGraph
     from gdbheap.analysis.types.block_types import BlockTypes
+    from gdbheap.types.catalogue import Catalogue
 
 _TYPES: Key[BlockTypes] = Key("block types")
 _LABELLED: Key[BlockTypes] = Key("block types with labels")
@@ -40,15 +42,21 @@ def labelled_types(target: Target, chosen: NDArray[np.bool_] | None) -> BlockTyp
 
 def plain_types(target: Target) -> BlockTypes:
     """Return the types without labels, for what asks no block's name."""
-    from gdbheap.analysis.types.find_types import find_types  # kept out of gdb's start
+    from gdbheap.analysis.types.block_types import no_types  # kept out of gdb's start
+
+    held, catalogue = pointer_graph(target), joined_catalogue(target)
+    if not len(catalogue.types):
+        return target.keep(_TYPES, lambda _: no_types(held.blocks.start, len(held.graph.source), catalogue))
+    return target.keep(_TYPES, lambda _: _found_types(target, held, catalogue))
+
+
+def _found_types(target: Target, held: PointerGraph, catalogue: Catalogue) -> BlockTypes:
+    from gdbheap.analysis.types.find_types import find_types  # sixty files, only for who has debug information
     from gdbheap.analysis.types.typing_state import TypeSources
     from gdbheap.session.function_types import types_in_function
 
-    held = pointer_graph(target)
-    catalogue, roots = joined_catalogue(target), typed_roots(target)
     functions = types_in_function(target, catalogue)
-    sources = TypeSources(target.process, catalogue, tuple(roots), lookup(target), functions)
-    return target.keep(_TYPES, lambda _: find_types(sources, held))
+    return find_types(TypeSources(target.process, catalogue, typed_roots(target), lookup(target), functions), held)
 
 
 def types_are_known(target: Target) -> bool:

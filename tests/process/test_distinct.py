@@ -6,7 +6,7 @@ import random
 
 import numpy as np
 
-from gdbheap.process.columns.distinct import codes_of, distinct, distinct_of_sorted
+from gdbheap.process.columns.distinct import are_among, codes_of, distinct, distinct_of_sorted
 
 
 def test_each_value_is_there_once_in_order():
@@ -23,3 +23,12 @@ def test_rows_that_are_alike_in_all_columns_have_one_number():
         rows = list(zip(*columns))
         assert len(set(zip(codes, rows))) == len(set(codes)) == len(set(rows))
         assert sorted(set(codes)) == list(range(len(set(rows))))
+
+
+def test_what_is_among_the_known_is_what_a_set_has():
+    for length in (0, 1, 40):
+        values = [random.choice((random.randrange(30), random.getrandbits(64))) for _ in range(60)]
+        known = sorted(random.sample(values, length) + [random.getrandbits(64) for _ in range(length)])
+        answer = are_among(np.array(values, np.uint64), np.array(known, np.uint64))
+        assert answer.tolist() == [each in set(known) for each in values]
+        assert are_among(np.array([], np.uint64), np.array(known, np.uint64)).tolist() == []

@@ -16,13 +16,14 @@ from functools import cached_property
 from typing import TYPE_CHECKING
 
 from gdbheap.allocators.blocks import Blocks
-from gdbheap.analysis.leaks.keys import StartTable, are_among, find_keys
+from gdbheap.analysis.leaks.keys import StartTable, find_keys
 from gdbheap.analysis.leaks.tags import find_tagged
 from gdbheap.analysis.pointers.graph import PointerFilter
 from gdbheap.analysis.pointers.hidden import Hidden
 from gdbheap.lazy import dataclass, np
 from gdbheap.machine.machine import Machine
 from gdbheap.process.address_space import AddressSpace
+from gdbheap.process.columns.distinct import are_among
 from gdbheap.process.memory import Memory, ReadProgress, readable_pieces
 
 if TYPE_CHECKING:

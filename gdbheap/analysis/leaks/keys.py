@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from gdbheap.analysis.pointers.hidden import alike
 from gdbheap.lazy import np
 from gdbheap.machine.machine import Machine
-from gdbheap.process.columns.distinct import distinct
+from gdbheap.process.columns.distinct import are_among, distinct
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -38,13 +38,6 @@ _PURE = 0.9
 _LEDGER = 0.02
 
 
-def are_among(words: Words, starts: Words) -> Mask:
-    """Return which of the words are among the starts, which ascend."""
-    nearest = starts[np.minimum(np.searchsorted(starts, words), len(starts) - 1)]
-    found: Mask = nearest == words
-    return found
-
-
 def find_keys(hidden: Words, starts: StartTable, everything: Words, machine: Machine) -> list[int]:
     """Return the keys that turn hidden words into `starts` too often for a chance, and hardly ever into others of
     `everything`."""
@@ -66,11 +59,19 @@ def find_keys(hidden: Words, starts: StartTable, everything: Words, machine: Mac
             continue
         tried += 1
         # Shuffled, always alike, so that the words tried together are not neighbours, and no regular choice of blocks.
-        words = np.random.default_rng(1).permutation(words)[:_MOST_WORDS]
+        words = words[np.argsort(_mixed(words))[:_MOST_WORDS]]
         key = _key_of_group(words, starts)
         if key and key not in keys and not _is_ledger(words ^ np.uint64(key), starts, everything):
             keys.append(key)
     return keys
+
+
+def _mixed(words: Words) -> Words:
+    """Return a number for each word that tells nothing of its neighbours' (numpy's own random numbers are slow to
+    import)."""
+    for shift in (31, 29, 32):
+        words = (words ^ words >> np.uint64(shift)) * np.uint64(0x9FB2_1C65_1E98_DF25)
+    return words
 
 
 def _is_ledger(decoded: Words, starts: StartTable, everything: Words) -> bool:

@@ -26,7 +26,7 @@ from gdbheap.analysis.types.texts import is_text
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.analysis.types.used_unions import codes_as_used
 from gdbheap.lazy import np
-from gdbheap.process.columns.distinct import distinct
+from gdbheap.process.columns.distinct import are_among, distinct
 from gdbheap.process.columns.gather import gather_words
 from gdbheap.types.catalogue import TypeKind
 
@@ -84,7 +84,7 @@ class ByTargets:
             self._plain = plain_shapes(state)
         plain, exact = self._plain[blocks], exact_shapes(state, blocks)
         named = np.flatnonzero(state.well_named() & (state.degree > 0))
-        named = named[np.isin(self._plain[named], distinct(plain))]
+        named = named[are_among(self._plain[named], distinct(plain))]
         exact_of_named = exact_shapes(state, named)
         brothers = (
             (named_shapes(state, named, self._plain[named], False), plain, _SAME_SHAPE),

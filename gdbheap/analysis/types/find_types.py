@@ -52,9 +52,9 @@ _MOST_GUESSES = 12
 def find_types(sources: TypeSources, held: PointerGraph) -> BlockTypes:
     """Return what is known of every block, without labels (label_blocks.py has them). Ctrl-C keeps what is known by
     then."""
-    catalogue, process = sources.catalogue, sources.process
-    if not len(catalogue.types) or not len(held.blocks):
-        return no_types(held.blocks.start, len(held.graph.source), catalogue)
+    process = sources.process
+    if not len(held.blocks):
+        return no_types(held.blocks.start, len(held.graph.source), sources.catalogue)
     sources = replace(sources, process=without_tags(process, held.blocks))
     found = _found(sources, held)
     header = own_header(found, process.pointer_size)

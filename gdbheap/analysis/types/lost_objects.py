@@ -15,7 +15,7 @@ from gdbheap.analysis.types.fits import least_room
 from gdbheap.analysis.types.libstdcxx import is_closure, is_internal, node_kind, value_of
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.lazy import np
-from gdbheap.process.columns.distinct import distinct
+from gdbheap.process.columns.distinct import are_among, distinct
 from gdbheap.types.catalogue import NONE, TypeKind
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ def _outermost(state: TypingState, told: Claims) -> Claims:
     mine[told.block] = True
     edges = np.flatnonzero(mine[graph.source] & mine[graph.target] & (graph.source != graph.target))
     source, target = graph.source[edges].astype(np.int64), graph.target[edges].astype(np.int64)
-    onward = ~np.isin((source << 32) | target, (target << 32) | source)
+    onward = ~are_among((source << 32) | target, np.sort((target << 32) | source))
     mine[target[onward]] = False
     kept = mine[told.block]
     return told.at(kept) if kept.any() else told

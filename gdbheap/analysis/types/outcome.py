@@ -12,6 +12,7 @@ from gdbheap.analysis.types.slots import MIXED, PADDING, VOID
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.analysis.types.words import NO_SLOT, TypedWords, words_of
 from gdbheap.lazy import np
+from gdbheap.process.columns.distinct import are_among
 from gdbheap.types.catalogue import TypeKind
 from gdbheap.types.type_names import element_size
 
@@ -78,7 +79,7 @@ def _firm_roots(state: TypingState, words: TypedWords) -> Mask:
     is_struct = (words.code >= 0) & ((kind == TypeKind.STRUCT) | (kind == TypeKind.UNION))
     known = (state.type >= 0)[words.target] & (state.confidence[words.target] >= Confidence.LIKELY)
     chosen = is_struct & known & (words.trust >= Confidence.LIKELY)
-    firm: Mask = np.isin(state.held.from_roots.place, words.place[chosen])
+    firm: Mask = are_among(state.held.from_roots.place, np.sort(words.place[chosen]))
     return firm
 
 

@@ -16,7 +16,7 @@ from gdbheap.analysis.types.slots import MIXED
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.analysis.types.words import TypedWords, joined_words, words_of
 from gdbheap.lazy import np
-from gdbheap.process.columns.distinct import distinct
+from gdbheap.process.columns.distinct import are_among, distinct
 from gdbheap.types.catalogue import TypeKind
 
 if TYPE_CHECKING:
@@ -37,7 +37,7 @@ class Propagation:
         self._waiting: list[TypedWords] = []
         self._tried: set[int] = set()
         self._plain_loop = PlainLoop(state, self.has_larger)
-        # The places of words of unions whose type is known.
+        # The places of words of unions whose type is known, ascending.
         self._retyped = np.empty(0, np.uint64)
 
     def believe(self, claimed: Claims) -> int:
@@ -48,8 +48,8 @@ class Propagation:
 
     def retype(self, words: TypedWords) -> int:
         """Go on from words of which is known now what they are; return how many had not been told before."""
-        fresh = np.flatnonzero(~np.isin(words.place, self._retyped))
-        self._retyped = np.concatenate((self._retyped, words.place[fresh]))
+        fresh = np.flatnonzero(~are_among(words.place, self._retyped))
+        self._retyped = np.sort(np.concatenate((self._retyped, words.place[fresh])))
         self.follow(words.at(fresh))
         return len(fresh)
 

@@ -9,7 +9,7 @@ from gdbheap.analysis.types.libcxx import has_string
 from gdbheap.analysis.types.texts import is_text
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.lazy import np
-from gdbheap.process.columns.distinct import distinct
+from gdbheap.process.columns.distinct import are_among, distinct
 from gdbheap.types.catalogue import TypeKind
 
 if TYPE_CHECKING:
@@ -104,7 +104,7 @@ def shapes_of_several(
     """Return the shapes, targets' types and all, that blocks of different types have: arrays of pointers are among
     these, as they look like structs of nothing else. `plain` are the plain shapes of all blocks."""
     arrays = np.flatnonzero((state.how == How.ARRAY) & (state.degree > 0))
-    arrays = arrays[np.isin(plain[arrays], distinct(plain[named]))]
+    arrays = arrays[are_among(plain[arrays], distinct(plain[named]))]
     shape = np.concatenate((shape, exact_shapes(state, arrays)))
     pairs = np.unique(np.stack((shape, state.type[np.concatenate((named, arrays))].astype(np.uint64))), axis=1)
     values, count = np.unique(pairs[0], return_counts=True)
