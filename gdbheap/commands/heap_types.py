@@ -248,7 +248,8 @@ COMMAND = Command(
         "there typed pointers from block to block; the vtable of a C++ object; the containers of the C++ library. "
         "Lost blocks are named by what they point to and by similar blocks. A name is certain unless it says "
         "otherwise: likely, or perhaps one of several. A block without a type is named by its role (what "
-        "dictEntry.key points to); the rest is unknown. [] marks arrays. Sizes are those of chunks, headers included.\n"
+        'dictEntry.key points to); the rest is unknown. [] marks arrays; "block with TYPE at +0x1000" is something '
+        "else with a TYPE in it, as behind a page of data or in a pool. Sizes are those of chunks, headers included.\n"
         "reachable and lost count blocks, by the rules of `heap leaks`."
     ),
     run=run,

@@ -36,7 +36,9 @@ class NamesOfMany:
         if not len(types):
             return [NO_NAME] * len(addresses)
         known, alternatives = np.maximum(blocks, 0), types.alternatives
-        columns = (each[known].tolist() for each in (types.type, types.count, types.label, types.role))
+        columns = (
+            each[known].tolist() for each in (types.type, types.count, types.part, types.how, types.label, types.role)
+        )
         found = []
         for block, *alike in zip(blocks.tolist(), types.confidence[known].tolist(), *columns):
             key = (*alike, block) if block in alternatives else tuple(alike)

@@ -40,6 +40,7 @@ def reason(names: BlockNames, block: int) -> str:
         How.POINTS_TO: "it points where this type's members point, and has its size",
         How.SAME_CALL: "blocks of its size and shape, which point where it does, are of this type",
         How.CONTENTS: "its contents",
+        How.INSIDE: f"{leads} points to such an object in it",
         How.APPENDED: "it holds such an object and, right behind that, what its own pointer leads to",
     }.get(how, how.label.replace("_", " "))
 

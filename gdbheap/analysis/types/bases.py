@@ -10,6 +10,7 @@ from gdbheap.analysis.types.claims import Claims, claims, joined
 from gdbheap.analysis.types.embedded import Embedded
 from gdbheap.analysis.types.evidence import evidence
 from gdbheap.analysis.types.fits import fits
+from gdbheap.analysis.types.libstdcxx import is_value
 from gdbheap.analysis.types.readings import WRONG, reading
 from gdbheap.analysis.types.tag import Pool
 from gdbheap.analysis.types.tags import by_tags, rows_told, tag_values
@@ -40,7 +41,7 @@ def bases(state: TypingState, embedded: Embedded, waiting: TypedWords) -> Claims
         holders = [
             holder
             for holder, place in embedded.holders(number)
-            if not place and state.book.info(holder).kind is TypeKind.STRUCT
+            if not place and state.book.info(holder).kind is TypeKind.STRUCT and not is_value(state.book, holder)
         ]
         if holders:
             here = words.at(words.code == number)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import TYPE_CHECKING, Any
 
+from gdbheap.analysis.types.inner import Inner, no_inner
 from gdbheap.lazy import dataclass, np
 from gdbheap.types.catalogue import NONE, Catalogue
 from gdbheap.types.confidence import Confidence as Confidence
@@ -47,6 +48,8 @@ class How(enum.IntEnum):
     """One of its pointers leads right behind where the type ends: to data made along with it."""
     CALLBACK = 12
     """A function beside the pointer to it has a variable of the type."""
+    INSIDE = 13
+    """A pointer leads to such an object in it, behind something else."""
 
     @property
     def label(self) -> str:
@@ -109,7 +112,8 @@ class BlockTypes:
     where there are several. For each edge of the graph: `firm`, the word is a pointer member of a typed block, and
     `dead`, it lies where the type has nothing; `firm_roots`, for each of the roots' words: a variable's pointer to a
     struct that is a part of a typed block, as a list's head has it (no rows where nothing has a type). `start` are the
-    blocks' first addresses. `interrupted`: Ctrl-C cut it short.
+    blocks' first addresses, `inner` the objects in blocks beside those that these are called by. `interrupted`:
+    Ctrl-C cut it short.
     """
 
     catalogue: Catalogue
@@ -132,6 +136,7 @@ class BlockTypes:
     named: Mapping[int, str] = field(default_factory=dict)
     misfits: tuple[Misfit, ...] = ()
     roots: tuple[TypedRoot, ...] = ()
+    inner: Inner = field(default_factory=no_inner)
     interrupted: bool = False
 
     def __len__(self) -> int:
@@ -141,8 +146,10 @@ class BlockTypes:
         """Return what the block is: "struct order", "Shape[17]", a label; "" where that is not known."""
         number = int(self.type[block])
         if number != NONE:
-            count = int(self.count[block])
-            return type_name(self.catalogue, number) + (f"[{count}]" if count else "")
+            count, name = int(self.count[block]), type_name(self.catalogue, number)
+            if self.how[block] == How.INSIDE:
+                return f"block with {name} at +{int(self.part[block]):#x}"
+            return name + (f"[{count}]" if count else "")
         label = int(self.label[block])
         return self.labels[label] if label >= 0 else ""
 
@@ -155,6 +162,9 @@ class BlockTypes:
 
     def member_at(self, block: int, offset: int) -> str:
         """Return what lies at the offset in a typed block: "Shape::id", "Shape[3]::id"; "" where that is not known."""
+        lying, within = self.inner.at(np.array([int(self.start[block]) + offset], np.uint64))
+        if lying[0] >= 0:
+            return member_name(self.catalogue, int(lying[0]), int(within[0]))
         number, inside = int(self.type[block]), offset - int(self.part[block])
         if number == NONE or inside < 0:
             return ""

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from gdbheap.analysis.types.block_types import BlockTypes, Confidence
+from gdbheap.analysis.types.block_types import BlockTypes, Confidence, How
 from gdbheap.lazy import dataclass, np
 from gdbheap.types.catalogue import NONE
 from gdbheap.types.type_names import type_name
@@ -49,7 +49,8 @@ def kind_of(types: BlockTypes, block: int) -> NamedKind:
     number = int(types.type[block])
     if number != NONE:
         others = tuple(type_name(types.catalogue, each) for each in types.alternatives.get(block, ()) if each != number)
-        return NamedKind(type_name(types.catalogue, number) + ("[]" if types.count[block] else ""), others=others)
+        name = type_name(types.catalogue, number) + ("[]" if types.count[block] else "")
+        return NamedKind(f"block with {name}" if types.how[block] == How.INSIDE else name, others=others)
     label = int(types.label[block])
     return NamedKind(types.labels[label]) if label >= 0 else NamedKind(role=types.role_name(block))
 
@@ -105,11 +106,11 @@ def kind_codes(types: BlockTypes) -> NDArray[np.int64]:
     """Return a number for each block that is the same for those called alike."""
     number = types.type.astype(np.int64)
     label, role = types.label.astype(np.int64), types.role.astype(np.int64)
-    labels = 2 * len(types.catalogue.types)
+    labels = 4 * len(types.catalogue.types)
     roles = labels + len(types.labels)
     codes = np.where(
         number != NONE,
-        2 * number + (types.count > 0),
+        4 * number + 2 * (types.how == How.INSIDE) + (types.count > 0),
         np.where(label >= 0, labels + label, np.where(role >= 0, roles + role, -1)),
     )
     different: dict[tuple[int, tuple[int, ...]], int] = {}

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from gdbheap.analysis.types.containers import ContainerKind, container_kind, own_place
+from gdbheap.analysis.types.containers import ContainerKind, container_kind, containers_in, own_place
 from gdbheap.analysis.types.fits import fits
 from gdbheap.analysis.types.libstdcxx import NodeKind, node_kind
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.lazy import np
 from gdbheap.process.columns.gather import gather_words
+from gdbheap.types.catalogue import NONE
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 # What no accident makes, what may be one, and what says nothing; -1 is against it.
 _STRONG, _WEAK = 3, 1
 _MOST_ENTRIES = 1 << 32
+# So many containers of a vector's element are looked at, and vectors in vectors so deep.
+_MOST_IN_ELEMENT, _DEEPEST = 4, 2
 
 
 class Signs:
@@ -30,6 +33,7 @@ class Signs:
         self._state = state
         self._size = state.layouts.pointer_size
         self._mask = np.uint64((1 << 8 * self._size) - 1)
+        self._depth = 0
 
     def of_container(self, number: int, address: Words) -> Scores:
         """Return what speaks for a container of this type at each address; -1: it is none."""
@@ -86,8 +90,22 @@ class Signs:
         whole = ((end - begin) % element == 0) & ((finish - begin) % element == 0)
         length = np.minimum(end - begin, np.uint64(1 << 40)).astype(np.int64)
         fitting = fits(self._rooms_at(begin), length, self._state.layouts.overhead)
-        said: Scores = np.where(empty, 0, np.where(ordered & whole & fitting, _STRONG, -1)).astype(np.int32)
+        good = ordered & whole & fitting
+        used = np.flatnonzero(good & (begin < finish))
+        good[used] = ~self._wrong_element(arguments[0] if arguments else NONE, begin[used])
+        said: Scores = np.where(empty, 0, np.where(good, _STRONG, -1)).astype(np.int32)
         return said
+
+    def _wrong_element(self, number: int, address: Words) -> Mask:
+        """Return where the containers in what should be an element of this type are none."""
+        wrong = np.zeros(len(address), np.bool_)
+        if number == NONE or self._depth == _DEEPEST:
+            return wrong
+        self._depth += 1
+        for offset, container in containers_in(self._state.book, number)[:_MOST_IN_ELEMENT]:
+            wrong |= self.of_container(container, address + np.uint64(offset)) < 0
+        self._depth -= 1
+        return wrong
 
     def _ring(self, address: Words, words: Words, place: int) -> Scores:
         """What is next points back, and what is before points here. A list's own node has the number of nodes."""

@@ -46,8 +46,8 @@ def evidence(
 
 def oddities(state: TypingState, number: int, blocks: Blocks, many: bool = False) -> Counts:
     """Return for each of the blocks, which ascend, how many of its words are strange for an object of the type, if not
-    impossible: small numbers or functions where pointers to objects should be, pointers to blocks where numbers
-    should."""
+    impossible: small numbers or functions where pointers to objects should be, pointers to blocks and functions
+    where numbers should."""
     codes = _codes(state, number, many, int(state.room[blocks].max(initial=0)))
     found = np.zeros(len(blocks), np.int32)
     pointers, integers = (codes >= 0) | (codes == CODE) | (codes == VTABLE), codes == INTEGER
@@ -55,7 +55,7 @@ def oddities(state: TypingState, number: int, blocks: Blocks, many: bool = False
         here = slice(start, start + _SLICE)
         words = _words(state, blocks[here], 0, len(codes))
         small = (words != 0) & (words < np.uint64(_SMALL)) & pointers
-        small |= state.code.hold(words) & (codes >= 0)
+        small |= state.code.hold(words) & ((codes >= 0) | (codes == PLAIN))
         # (In a void * are small numbers, too, and pointers with a mark.)
         small |= (words > np.uint64(_LARGE)) & (codes == VOID) & ~state.mapped.hold(words)
         target, offset = _aimed(state, words[:, integers])

@@ -114,6 +114,7 @@ def _fill(state: TypingState) -> None:
         found += propagation.believe(brothers(state)) + propagation.believe(by_targets.find(told))
         if not found:
             found = any(propagation.believe(each(state)) for each in (common_headers, appended_data, one_container))
+            found = found or bool(propagation.look_inside())
         if not found:
             break
         _settle(state, propagation, passes)

@@ -18,6 +18,8 @@ from gdbheap.types.type_book import TypeBook
 from gdbheap.types.type_names import size_of
 
 _BUFFERS = ("__gnu_cxx::__aligned_membuf<", "__gnu_cxx::__aligned_buffer<")
+# Nobody allocates one of these by itself: nodes and arrays have them in them.
+_VALUES = ("std::pair<", "std::tuple<", "std::__detail::_Hash_node_value", *_BUFFERS)
 _INTERNAL = ("std::_", "__gnu_cxx::", "__gnu_debug::", "__cxxabiv1::")
 _INLINE = regex(r"^std::(?:__cxx11|__1)::")
 OWN_TEXT = 16
@@ -88,6 +90,11 @@ def is_internal(book: TypeBook, number: int) -> bool:
     """Whether a type is the library's own, which no program allocates by that name, or only as a node."""
     name = _INLINE.sub("std::", book.info(number).name, 1)
     return name.startswith(_INTERNAL) or (name.startswith("std::") and "::_" in name.rpartition(">")[2])
+
+
+def is_value(book: TypeBook, number: int) -> bool:
+    """Whether a type is one that nobody allocates by itself: nodes and arrays have such in them."""
+    return _INLINE.sub("std::", book.info(number).name, 1).startswith(_VALUES)
 
 
 def is_closure(book: TypeBook, number: int) -> bool:

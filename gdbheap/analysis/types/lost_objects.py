@@ -12,7 +12,7 @@ from gdbheap.analysis.types.container_signs import Signs
 from gdbheap.analysis.types.containers import containers_in
 from gdbheap.analysis.types.evidence import evidence
 from gdbheap.analysis.types.fits import least_room
-from gdbheap.analysis.types.libstdcxx import is_closure, is_internal, node_kind, value_of
+from gdbheap.analysis.types.libstdcxx import is_closure, is_internal, is_value, node_kind, value_of
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.lazy import np
 from gdbheap.process.columns.distinct import are_among, distinct
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
 _MOST_ROOMS = 512
 _MOST_BLOCKS = 1 << 16
 _MOST_TYPES = 64
-# Nobody allocates one of these by itself: nodes and arrays have them in them.
-_VALUES = ("std::pair<", "std::tuple<")
 # What a type must have in its favour, and more than the next best.
 _ENOUGH, _MARGIN = 2, 1
 # So often what lies in others waits for them.
@@ -76,7 +74,7 @@ def _has_signs(state: TypingState, number: int) -> bool:
     return (
         not is_internal(state.book, number)
         and not is_closure(state.book, number)
-        and not state.book.info(number).name.startswith(_VALUES)
+        and not is_value(state.book, number)
         and bool(containers_in(state.book, number))
     )
 

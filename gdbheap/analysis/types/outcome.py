@@ -62,6 +62,7 @@ def outcome(state: TypingState, interrupted: bool) -> BlockTypes:
         alternatives={block: types for block, types in state.alternatives.items() if state.type[block] >= 0},
         named=state.names,
         roots=state.roots,
+        inner=state.inner,
         interrupted=interrupted,
     )
 

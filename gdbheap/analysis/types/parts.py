@@ -11,8 +11,10 @@ from gdbheap.analysis.types.block_types import Confidence, How
 from gdbheap.analysis.types.claims import Claims, claims, joined
 from gdbheap.analysis.types.counts import counted_beside
 from gdbheap.analysis.types.embedded import Embedded
-from gdbheap.analysis.types.evidence import evidence
+from gdbheap.analysis.types.evidence import evidence, oddities
 from gdbheap.analysis.types.fits import fits, fits_loosely
+from gdbheap.analysis.types.inner_objects import holds_others
+from gdbheap.analysis.types.libstdcxx import is_value
 from gdbheap.analysis.types.readings import WRONG, container_signs, reading
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.analysis.types.words import TypedWords
@@ -99,6 +101,9 @@ def _of_group(state: TypingState, embedded: Embedded, words: TypedWords) -> Iter
             good[row], bad[row] = np.maximum(said - WRONG, 0), said == WRONG
             continue
         good[row], bad[row] = evidence(state, guess.type, blocks, guess.part, guess.count > 0)
+        if guess.count:
+            bad[row] += oddities(state, guess.type, blocks, many=True)
+            bad[row] += holds_others(state, guess.type, blocks)
         if guess.whole and not guess.count:
             bad[row] += container_signs(state, guess.type, blocks, guess.part) < 0
     left = np.ones(len(blocks), np.bool_)
@@ -171,7 +176,9 @@ def _guesses(state: TypingState, embedded: Embedded, number: int, offset: int, r
     found: list[_Guess] = []
     for holder, place in embedded.holders(number):
         info = state.book.info(holder)
-        if place == offset and info.kind is TypeKind.STRUCT and exact(info.size) and len(found) < _MOST_HOLDERS:
+        if is_value(state.book, holder) or len(found) >= _MOST_HOLDERS:
+            continue
+        if place == offset and info.kind is TypeKind.STRUCT and exact(info.size):
             found.append(_Guess(holder, 0, 0, How.PART, 0))
     holders = len(found)
     if offset:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 from gdbheap.analysis.types.block_types import Confidence, How
 from gdbheap.analysis.types.claims import Claims, claims
 from gdbheap.analysis.types.fits import fits
+from gdbheap.analysis.types.inner_objects import lie_inside
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.analysis.types.words import TypedWords
 from gdbheap.lazy import np
@@ -62,6 +63,8 @@ def _fitting(state: TypingState, words: TypedWords) -> tuple[NDArray[np.int64], 
     exact = whole & ((known >= 0) | fits(state.room[target], size, state.layouts.overhead) | (kind == 0))
     other = np.flatnonzero(is_struct & ~whole & (known >= 0))
     whole[other] = _are_parts(state, pointee[other], target[other], offset[other])
+    inside = np.flatnonzero(is_struct & ~whole & ((known < 0) | state.loose[target]) & (offset > 0))
+    whole[inside] = lie_inside(state, pointee[inside], target[inside], offset[inside])
     fitting = np.where(is_struct, exact | (whole & (size > 0)), True)
     return total, np.bincount(which, fitting, len(words)).astype(np.int64)
 

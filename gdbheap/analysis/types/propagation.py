@@ -11,6 +11,8 @@ from gdbheap.analysis.types.claims import Claims, claims, joined
 from gdbheap.analysis.types.embedded import Embedded
 from gdbheap.analysis.types.evidence import evidence
 from gdbheap.analysis.types.fits import fits
+from gdbheap.analysis.types.inner_objects import enter_inner, inner_claims
+from gdbheap.analysis.types.libstdcxx import is_value
 from gdbheap.analysis.types.narrow import PlainLoop, lists_from
 from gdbheap.analysis.types.slots import MIXED
 from gdbheap.analysis.types.typing_state import TypingState
@@ -25,6 +27,8 @@ if TYPE_CHECKING:
 # After so many fronts of so few blocks it is taken for a list.
 _NARROW = 64
 _PATIENCE = 16
+# So often objects in blocks lead to others.
+_MOST_INSIDE = 4096
 
 
 class Propagation:
@@ -35,6 +39,8 @@ class Propagation:
         self._embedded = embedded
         self._doubts: dict[tuple[int, int], bool] = {}
         self._waiting: list[TypedWords] = []
+        # Words that lead into blocks of which a part is known.
+        self._into: list[TypedWords] = []
         self._tried: set[int] = set()
         self._plain_loop = PlainLoop(state, self.has_larger)
         # The places of words of unions whose type is known, ascending.
@@ -58,6 +64,9 @@ class Propagation:
         state = self.state
         narrow = 0
         while len(words):
+            loose = state.loose[words.target]
+            if loose.any():
+                self._into.append(words.at(loose))
             words = words.at(state.type[words.target] < 0)
             claimed, rest = self._plain(words)
             learned, rest = self._learned(rest)
@@ -78,11 +87,31 @@ class Propagation:
         words = words_of(state, edges)
         return joined_words([words.at((words.code >= 0) | (words.code == MIXED)), self._words(front)])
 
+    def look_inside(self) -> int:
+        """Go on from objects inside blocks, as long as there are more of them; return how many were found."""
+        found = 0
+        for _ in range(_MOST_INSIDE):
+            waiting = self.waiting()
+            pieces = [*self._into, *([] if waiting is None else [waiting])]
+            if not pieces:
+                break
+            arrays, inner = inner_claims(self.state, joined_words(pieces))
+            self._into = []
+            if not len(arrays) + len(inner):
+                break
+            found += len(arrays) + len(inner)
+            self.follow(self._words(self.state.take(arrays)))
+            self.follow(enter_inner(self.state, inner))
+        return found
+
     def waiting(self) -> TypedWords | None:
         """Return the words whose targets have no type yet, None where there are none."""
         if not self._waiting:
             return None
         words = joined_words(self._waiting)
+        loose = self.state.loose[words.target]
+        if loose.any():
+            self._into.append(words.at(loose))
         words = words.at(self.state.type[words.target] < 0)
         self._waiting = [words] if len(words) else []
         return words if len(words) else None
@@ -165,6 +194,7 @@ class Propagation:
         """Whether a struct that begins with this one may have just so much room."""
         if (number, room) not in self._doubts:
             holders = [holder for holder, place in self._embedded.holders(number) if not place]
+            holders = [holder for holder in holders if not is_value(self.state.book, holder)]
             sizes = np.array([self.state.book.info(holder).size for holder in holders], np.int64)
             rooms = np.full(len(sizes), room)
             self._doubts[number, room] = bool(fits(rooms, sizes, self.state.layouts.overhead).any())

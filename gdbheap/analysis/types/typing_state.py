@@ -11,6 +11,7 @@ from gdbheap.analysis.pointers.pointer_graph import PointerGraph
 from gdbheap.analysis.types.block_types import How
 from gdbheap.analysis.types.claims import Claims
 from gdbheap.analysis.types.embedded import Embedded
+from gdbheap.analysis.types.inner import no_inner
 from gdbheap.analysis.types.slots import Layouts
 from gdbheap.analysis.types.tag import Pool, Tag
 from gdbheap.lazy import dataclass, np
@@ -85,6 +86,9 @@ class TypingState:
         self.tag_rules: dict[int, tuple[Tag, dict[int, int]]] = {}
         self.pools: dict[tuple[int, int], Pool] = {}
         self.alternatives: dict[int, tuple[int, ...]] = {}
+        # Objects in blocks that are more than those; and the blocks that may hold some.
+        self.inner = no_inner()
+        self.loose = np.zeros(count, np.bool_)
         # What texts.py knows of the blocks' first letters.
         self.letters = np.zeros(count, np.uint8)
         # Blocks that go with none of the classes of their size that have containers in them.
@@ -136,6 +140,7 @@ class TypingState:
         self.confidence[block], self.trust[block], self.how[block] = claims.confidence, claims.confidence, claims.how
         self.parent[block], self.parent_place[block] = claims.parent, claims.parent_place
         self.whole[block] = claims.whole
+        self.loose[block] = (claims.part > 0) | ~claims.whole
         return block
 
     def well_named(self) -> NDArray[np.bool_]:
@@ -147,7 +152,16 @@ class TypingState:
     def forget(self, blocks: Blocks) -> None:
         """Take back what was believed of these blocks."""
         self.type[blocks] = -1
-        for column in (self.count, self.part, self.confidence, self.trust, self.whole, self.how, self.parent_place):
+        for column in (
+            self.count,
+            self.part,
+            self.confidence,
+            self.trust,
+            self.whole,
+            self.loose,
+            self.how,
+            self.parent_place,
+        ):
             column[blocks] = 0
         self.parent[blocks] = -1
 

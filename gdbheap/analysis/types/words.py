@@ -51,13 +51,14 @@ def words_of(state: TypingState, edges: Numbers) -> TypedWords:
     graph, blocks = state.graph, state.held.blocks
     source = graph.source[edges]
     place = graph.place[edges]
-    slot, code = slots_at(
-        state,
-        state.type[source],
-        place.astype(np.int64) - state.part[source],
-        state.count[source] > 0,
-        state.whole[source],
-    )
+    address = blocks.start[source] + place.astype(np.uint64)
+    types, inside = state.type[source], place.astype(np.int64) - state.part[source]
+    is_array, whole = state.count[source] > 0, state.whole[source]
+    if len(state.inner):
+        inner, within = state.inner.at(address)
+        types, inside = np.where(inner >= 0, inner, types), np.where(inner >= 0, within, inside)
+        is_array, whole = is_array & (inner < 0), whole & (inner < 0)
+    slot, code = slots_at(state, types, inside, is_array, whole)
     many = state.layouts.many[slot] if len(state.layouts.many) else np.zeros(len(slot), np.bool_)
     return TypedWords(
         graph.target[edges],
@@ -66,7 +67,7 @@ def words_of(state: TypingState, edges: Numbers) -> TypedWords:
         slot,
         many & (slot != NO_SLOT),
         source,
-        blocks.start[source] + place.astype(np.uint64),
+        address,
         state.trust[source],
     )
 
