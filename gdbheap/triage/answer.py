@@ -32,13 +32,15 @@ _COLOURS = {"crash": "bad", "leak": "free"}
 @dataclass(frozen=True)
 class Ran:
     """A run: its directory, the rows of the cores that were named, how many of them it had before, and how many it has
-    not come to; the bound on the memory of each core, in bytes."""
+    not come to; the bound on the memory of each core, in bytes; what ended the work too early ("": nothing, or the
+    user)."""
 
     directory: str
     rows: Sequence[Row]
     kept: int
     left: int
     memory: int
+    ended_by: str = ""
 
 
 def report_of(ran: Ran) -> Report:
@@ -93,7 +95,8 @@ def _end(ran: Ran, groups: Sequence[GroupRow]) -> Iterator[str | Line]:
         f"({human_size(ran.memory)} allowed: --memory)"
     )
     if ran.left:
-        yield f"{counted(ran.left, 'core')} left: the same command goes on from here"
+        why = f"{printable(ran.ended_by)}: " if ran.ended_by else ""
+        yield f"{why}{counted(ran.left, 'core')} left: the same command goes on from here"
     path = printable(os.path.join(ran.directory, PAGE))
     yield f"rows: {printable(os.path.join(ran.directory, 'rows.jsonl'))}; page: {path}"
     first = next((group for group in groups if group.kind != "unread"), None)

@@ -19,7 +19,7 @@ from gdbheap.triage.bounded import ProcessLimits
 from gdbheap.triage.cores import Core, cores_named
 from gdbheap.triage.row import Row
 from gdbheap.triage.store import Store
-from gdbheap.triage.work import Job, unread
+from gdbheap.triage.work import Job, WorkEnded, unread
 from gdbheap.without_gdb.debuginfod import urls_of
 
 # What gdbheap itself takes of address space.
@@ -27,7 +27,8 @@ LEAST_MEMORY = 512 << 20
 
 
 def triage(options: argparse.Namespace) -> int:
-    """Do as the words of the command line ask; return the exit status: 0, or 130 where Ctrl-C ended it."""
+    """Do as the words of the command line ask; return the exit status: 0, 130 where Ctrl-C ended it, 1 where the
+    scheduler went away."""
     packages.use()
     if missing := packages.missing():
         raise PackagesMissing(f"{', '.join(missing)}: not installed for this Python; {packages.setup_command()}")
@@ -43,10 +44,10 @@ def triage(options: argparse.Namespace) -> int:
         if options.again:
             store.drop(lambda row: bool(row.errors))
         kept = sum(core.key in store for core in cores)
-        interrupted = _fill(store, cores, options)
+        status, ended_by = _fill(store, cores, options)
         names = {core.key for core in cores}
         rows = [row for row in store.rows if row.key in names]
-    ran = Ran(options.output, rows, kept, len(cores) - len(rows), options.memory)
+    ran = Ran(options.output, rows, kept, len(cores) - len(rows), options.memory, ended_by)
     if options.parquet:
         from gdbheap.triage.parquet import write_parquet  # it brings pyarrow
 
@@ -61,11 +62,12 @@ def triage(options: argparse.Namespace) -> int:
         width,
         on_terminal and not os.environ.get("NO_COLOR"),
     )
-    return 130 if interrupted else 0
+    return status
 
 
-def _fill(store: Store, cores: list[Core], options: argparse.Namespace) -> bool:
-    """Add the rows of the cores that have none; return whether Ctrl-C ended that. What is done is kept."""
+def _fill(store: Store, cores: list[Core], options: argparse.Namespace) -> tuple[int, str]:
+    """Add the rows of the cores that have none; return the exit status and, where that is not to be seen from it, what
+    ended the work too early. What is done is kept."""
     limits, files = ProcessLimits(options.memory, options.time), _files(options)
     left = [core for core in cores if core.key not in store]
     progress = _Progress(len(cores), len(cores) - len(left))
@@ -81,10 +83,12 @@ def _fill(store: Store, cores: list[Core], options: argparse.Namespace) -> bool:
             store.add(row)
             progress.came()
     except KeyboardInterrupt:
-        return True
+        return 130, ""
+    except WorkEnded as error:
+        return 1, str(error)
     finally:
         progress.finish()
-    return False
+    return 0, ""
 
 
 def _rows(jobs: Iterable[Job], options: argparse.Namespace) -> Iterator[Row]:

@@ -14,7 +14,7 @@ from gdbheap.errors import HeapError
 from gdbheap.triage.extras import extra
 from gdbheap.triage.row import Row, row_of
 from gdbheap.triage.server import Server, request_of
-from gdbheap.triage.work import MOST_ATTEMPTS, Job, unread
+from gdbheap.triage.work import MOST_ATTEMPTS, Job, WorkEnded, unread
 
 LOCAL = "local"
 # So many cores are on their way for each of the scheduler's threads.
@@ -40,7 +40,7 @@ def read_on_worker(request: Mapping[str, Any]) -> dict[str, Any]:
 
 def rows_of_cluster(jobs: Iterable[Job], address: str, at_once: int) -> Iterator[Row]:
     """Yield the row of each core as it comes. `address` is that of a scheduler, or LOCAL for so many workers on this
-    machine. HeapError where there is no such scheduler."""
+    machine. HeapError where there is no such scheduler; WorkEnded where it goes away."""
     with _client(address, at_once) as client:
         coming = iter(jobs)
         ahead = max(_LEAST_AHEAD, _AHEAD * sum(client.nthreads().values()))
@@ -48,30 +48,40 @@ def rows_of_cluster(jobs: Iterable[Job], address: str, at_once: int) -> Iterator
         done = extra("distributed").as_completed(list(waiting))
         for future in done:
             job, attempts = waiting.pop(future)
-            record, why = _result(future)
+            record, why = _result(future, client)
             future.release()
             row = row_of(record) if record is not None else None
             again = (job, attempts + 1) if row is None and attempts < MOST_ATTEMPTS else None
+            if again is None:
+                yield row if row is not None else unread(job.core, why)
             following = again or next(((job, 1) for job in coming), None)
             if following is not None:
                 new = _submit(client, following[0])
                 waiting[new] = following
                 done.add(new)
-            if again is None:
-                yield row if row is not None else unread(job.core, why)
 
 
 def _submit(client: Any, job: Job) -> Any:
-    return client.submit(read_on_worker, request_of(job), pure=False)
+    try:
+        return client.submit(read_on_worker, request_of(job), pure=False)
+    except Exception:  # whose class is another in each release
+        _want_scheduler(client)
+        raise
 
 
-def _result(future: Any) -> tuple[dict[str, Any] | None, str]:
-    """Return the row's record, or None and why there is none."""
+def _want_scheduler(client: Any) -> None:
+    if client.status == "closed":  # it has tried to reach the scheduler again, for as long as at the start
+        raise WorkEnded("the scheduler of Dask has gone away")
+
+
+def _result(future: Any, client: Any) -> tuple[dict[str, Any] | None, str]:
+    """Return the row's record, or None and why there is none. WorkEnded: that tells nothing of the core."""
     try:
         record: dict[str, Any] = future.result()
     except ModuleNotFoundError as error:  # what a worker's own Python says
         raise HeapError(f"a worker of the cluster has no {error.name}: pip install 'gdbheap[fleet]' there") from None
     except Exception as error:  # what a worker raises, and what happens to workers, is Dask's to name
+        _want_scheduler(client)
         return None, f"its worker ended, {MOST_ATTEMPTS} times: {type(error).__name__}"
     return record, ""
 
@@ -79,6 +89,7 @@ def _result(future: Any) -> tuple[dict[str, Any] | None, str]:
 @contextmanager
 def _client(address: str, at_once: int) -> Iterator[Any]:
     distributed = extra("distributed")
+    logging.getLogger("distributed.client").setLevel(logging.CRITICAL)  # what it has to say is told as an error
     with ExitStack() as stack:
         if address == LOCAL:
             address = stack.enter_context(_local_cluster(distributed, at_once))

@@ -10,6 +10,7 @@ import subprocess
 import sys
 from argparse import Namespace
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from gdbheap.triage.bounded import ProcessLimits
@@ -64,10 +65,16 @@ def main() -> None:
     from gdbheap.triage.loaded import load_all  # numpy and all commands
 
     load_all()
-    for line in sys.stdin.buffer:
-        for row in rows_of([job_of(json.loads(line))], 1):
-            sys.stdout.buffer.write(json.dumps(row.record()).encode("ascii") + b"\n")
-            sys.stdout.buffer.flush()
+    with suppress(BrokenPipeError):  # who asked has been ended, and so has what it asked
+        for line in sys.stdin.buffer:
+            for row in rows_of([job_of(json.loads(line))], 1):
+                _write(json.dumps(row.record()).encode("ascii") + b"\n")
+
+
+def _write(line: bytes) -> None:
+    # (Not by sys.stdout, which tries again when Python ends.)
+    while line:
+        line = line[os.write(sys.stdout.fileno(), line) :]
 
 
 if __name__ == "__main__":

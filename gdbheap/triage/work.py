@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from gdbheap.counted import counted
+from gdbheap.errors import HeapError
 from gdbheap.report.printable import human_size
 from gdbheap.triage.bounded import OUT_OF_MEMORY, Emit, ProcessLimits, ProcessOutcome
 from gdbheap.triage.cores import Core
@@ -20,6 +21,12 @@ from gdbheap.triage.signature import grouped
 _SENT = frozenset((signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT, signal.SIGQUIT, signal.SIGUSR1))
 MOST_ATTEMPTS = 16
 _JOINED = ("notes", "errors")
+
+
+class WorkEnded(HeapError):
+    """What reads the cores has gone away in the middle: those without a row have none."""
+
+    code = "work_ended"
 
 
 @dataclass(frozen=True)
