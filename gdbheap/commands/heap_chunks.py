@@ -54,6 +54,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     with_preview = not arguments["no_preview"] and (arguments["json"] or bool(target.setting("preview")))
     names = block_names(target) if arguments["json"] or with_preview else None
     rows = ChunkRows(target, table, names, with_preview)
+    block = _first_block(view, table)
     return Report(
         "heap chunks",
         (
@@ -62,18 +63,24 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
             faults_section(view.faults),
         ),
         notes=said_all(view.notes),
-        next=tuple(_next(view, table)),
+        next=tuple(_next(view, table, block)),
+        example=block,
     )
 
 
-def _next(view: HeapView, table: ChunkTable) -> Iterator[Next]:
-    """Yield what leads on from the first chunk of the program's (else from the first of all)."""
+def _first_block(view: HeapView, table: ChunkTable) -> int | None:
+    """Return the first block of the program's; None where none is shown."""
     live = np.flatnonzero(table.state == State.IN_USE)
+    return int(table.address[live[0]]) + view.layout.header if len(live) else None
+
+
+def _next(view: HeapView, table: ChunkTable, block: int | None) -> Iterator[Next]:
+    """Yield what leads on from that block (else from the first chunk of all)."""
     if not len(table):
         return
-    mem = int(table.address[live[0] if len(live) else 0]) + view.layout.header
+    mem = int(table.address[0]) + view.layout.header if block is None else block
     yield Next(f"heap chunk {mem:#x}", "one of them in full")
-    if len(live):
+    if block is not None:
         yield Next(f"heap owners {mem:#x}", "who points to it")
 
 

@@ -191,6 +191,10 @@ def _why(target: Target, leaks: Leaks, address: int, limit: int) -> Report:
             Facts(_facts(why), shown=False),
         ),
         notes=tuple(notes_on(target, leaks.held, leaks.verdict[block] != LeakKind.STILL_REACHABLE)),
+        next=(
+            Next(f"heap vis {why.start:#x} --count 1", "what it holds"),
+            Next(f"heap retained {why.start:#x}", "what it keeps alive"),
+        ),
     )
 
 

@@ -44,7 +44,8 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     files = tuple(_written(rows, arguments))
     if arguments["by_type"]:
         kinds = rows.by_type(node)
-        return _report(rows, _Found(KindRow, kinds, len(kinds), (), files, (), asked), limit)
+        owners = [Next(f"heap owners {each.example:#x}", "who points to one of the first") for each in kinds[:1]]
+        return _report(rows, _Found(KindRow, kinds, len(kinds), (), files, tuple(owners), asked), limit)
     if node is None:
         found = rows.top(most)
         left = max(_holders(rows) - most, 0)

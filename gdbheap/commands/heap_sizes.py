@@ -13,13 +13,25 @@ from gdbheap.interface.limit import count_argument, left_out, limit_of
 from gdbheap.lazy import dataclass
 from gdbheap.pictures.drawn_answers import sizes_svg
 from gdbheap.pictures.drawn_file import SVG, with_svg
-from gdbheap.report.report import Facts, Line, Next, Report, Table
-from gdbheap.report.rows import PREVIEW, column, columns_of
+from gdbheap.report.report import Facts, GivesWay, Line, Next, Report, Table
+from gdbheap.report.rows import column, columns_of
 from gdbheap.sentences.facts.said import said_all
 from gdbheap.sentences.faults import faults_section
 from gdbheap.session.target import Target
 
 _BAR = 40
+_LIVE, _FREE, _NEARLY_NONE = "█", "░", "·"
+
+
+def _drawn(live: float, free: float, most: int) -> str:
+    """Return a bar of two parts, which is no longer than `most`."""
+    blocks = round(live)
+    return _LIVE * blocks + _FREE * min(round(free), most - blocks) or _NEARLY_NONE
+
+
+def _scaled(bar: str, width: int) -> str:
+    """Return the bar in a column of so many, where the longest has _BAR."""
+    return _drawn(bar.count(_LIVE) * width / _BAR, bar.count(_FREE) * width / _BAR, width)
 
 
 @dataclass(frozen=True)
@@ -32,7 +44,10 @@ class _Row:
     free: int = field(metadata=column("count"))
     free_bytes: int = field(metadata=column("bytes"))
     bar: str = field(
-        default="", metadata=column("strip", "preview", published=False, heading="live █ free ░", gives=PREVIEW)
+        default="",
+        metadata=column(
+            "strip", "preview", published=False, heading="live █ free ░", gives=(GivesWay(10, 16, _scaled),)
+        ),
     )
 
 
@@ -93,9 +108,7 @@ def _heaviest(classes: Sequence[SizeClass], limit: int) -> list[int]:
 
 
 def _bar(each: SizeClass, most: int) -> str:
-    live = round(each.in_use_bytes * _BAR / most)
-    free = round(each.free_bytes * _BAR / most)
-    return ("█" * live + "░" * free) or "·"
+    return _drawn(each.in_use_bytes * _BAR / most, each.free_bytes * _BAR / most, _BAR)
 
 
 COMMAND = Command(

@@ -217,6 +217,8 @@ class _Dump:
             members = "" if self._names is None or block is None else self._names.members_in(block, at - mem, size)
             leads = self._leads(word) if at >= mem else ""
             told.append(f"{members}{leads}")
+        if told[0] and told[0] == told[1]:  # two words of one member
+            del told[1]
         joined = "; ".join(told) if all(told) else told[0] or (told[1] and f"…; {told[1].lstrip()}")
         kind = "" if self._names is None or block is None or address != mem else self._names.of(block)
         return f"{kind}: {joined.lstrip()}" if kind and joined else kind or joined.lstrip()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 from collections.abc import Callable
 from typing import TypeVar
@@ -22,6 +23,9 @@ _ADDRESS_CODES = (*_SCALARS, gdb.TYPE_CODE_FUNC, gdb.TYPE_CODE_METHOD, gdb.TYPE_
 # The current source language is "auto; currently c++".
 _LANGUAGE = regex(r'"(?:auto; currently |local; currently )?([^"]+)"')
 _SYMBOL = regex(r"(?P<name>.+?)(?: \+ (?P<offset>\d+))? in section \S+(?: of (?P<file>.*))?")
+
+# Where the linker has put a variable of a library's into the program, its name has the library's version on.
+_VERSION = regex(r"@@?(?!plt\b|got\b)[^@\s]+$")
 
 
 def evaluate(expression: str) -> int:
@@ -113,7 +117,13 @@ def symbol_at(address: int) -> NamedAddress | None:
     if match is None:
         return None
     file = match["file"] or text_of(lambda: gdb.selected_inferior().progspace.filename) or ""
-    return NamedAddress(match["name"], int(match["offset"] or 0), os.path.basename(file))
+    return NamedAddress(_VERSION.sub("", match["name"]), int(match["offset"] or 0), _mapped_name(file))
+
+
+@functools.lru_cache(1 << 10)
+def _mapped_name(file: str) -> str:
+    """Return what the kernel calls a file: gdb names it as the program does ("libstdc++.so.6"), which may be a link."""
+    return os.path.basename(os.path.realpath(file))
 
 
 def demangled(name: str) -> str:

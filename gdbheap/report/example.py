@@ -12,6 +12,8 @@ _COLUMNS = ("example", "mem", "largest", "block", "address", "start")
 def example_of(report: Report) -> int | None:
     """Return the address that the answer is about, else the one in the first row that has one; None where there is
     none."""
+    if report.example is not None:
+        return report.example
     asked = report.facts.get("address")
     if isinstance(asked, Address):
         return int(asked)

@@ -41,31 +41,50 @@ def heading_of(column: Column) -> str:
 
 def laid_out(columns: Sequence[Column], widths: Sequence[int], width: int | None) -> list[list[Placed]]:
     """Return the columns, as wide as what is in them (`widths`) and their headings; where that is more than `width`,
-    they give way in their order, headings are broken into lines, a last column of text is broken at words, and what
-    still finds no room stands on further lines."""
+    those with nothing in them are left out, the others give way in their order, headings are broken into lines, a last
+    column of text is broken at words, and what still finds no room stands on further lines."""
     placed = [
         Placed(number, column, max(widths[number], display_width(heading_of(column))))
         for number, column in enumerate(columns)
     ]
     if width is None or _needed(placed) <= width:
         return [placed]
+    placed = [each for each in placed if widths[each.number]] or placed
     whole = {each.number: each.width for each in placed}
-    placed = _with_short_headings(_given_way(placed, width), widths, width)
-    lines = list(_in_lines(_with_broken_prose(placed, width), width))
-    if len(lines) == 1:
-        return lines
-    # Where a row takes several lines anyhow, what was cut gets its room back.
+    lines = _divided(placed, widths, width)
+    if len(lines) > 1:
+        # Where a row takes several lines anyhow, none of its columns need be left out for that.
+        all_there = _divided(placed, widths, width, may_leave_out=False)
+        lines = all_there if len(all_there) == len(lines) else lines
+    # What was cut gets back what room there is.
     rooms = [width, *(_below(width) for _ in lines[1:])]
-    return [_widened(line, whole, room) for line, room in zip(_least_cut(lines, whole, rooms), rooms)]
+    best = _least_cut(lines, whole, rooms) if len(lines) > 1 else lines
+    return [_broken_at_last(_widened(line, whole, room), room) for line, room in zip(best, rooms)]
+
+
+def _divided(
+    placed: Sequence[Placed], widths: Sequence[int], width: int, may_leave_out: bool = True
+) -> list[list[Placed]]:
+    """Return the columns in lines, having given way."""
+    narrow = _with_short_headings(_given_way([*placed], width, may_leave_out), widths, width)
+    return list(_in_lines(_with_broken_prose(narrow, width), width))
+
+
+def _broken_at_last(line: list[Placed], room: int) -> list[Placed]:
+    """Return the columns of a line, a text that is wider than its room broken at words."""
+    last, excess = line[-1], _needed(line) - room
+    if excess > 0 and last.column.format == "text" and last.cut is None and last.width > excess:
+        line[-1] = replace(last, width=last.width - excess, is_wrapped=True)
+    return line
 
 
 def _needed(placed: Sequence[Placed]) -> int:
     return sum(each.width for each in placed) + len(GAP) * (len(placed) - 1)
 
 
-def _given_way(placed: list[Placed], width: int) -> list[Placed]:
+def _given_way(placed: list[Placed], width: int, may_leave_out: bool) -> list[Placed]:
     """Return the columns, those that give way cut or left out as far as is needed."""
-    steps = [(step, each.number) for each in placed for step in each.column.gives]
+    steps = [(step, each.number) for each in placed for step in each.column.gives if step.least or may_leave_out]
     for step, number in sorted(steps, key=lambda each: each[0].order):
         excess = _needed(placed) - width
         if excess <= 0:

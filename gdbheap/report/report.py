@@ -171,13 +171,15 @@ class Next:
 class Report:
     """One command's whole answer: its sections as people read them (one Table at most), `notes`, what the reader
     must know besides, and what may be asked `next`. JSON has the rows, all facts, the notes, the faults and the
-    commands. `document` is what stands in the answer's place: a page or a drawing that goes to standard output."""
+    commands. `document` is what stands in the answer's place: a page or a drawing that goes to standard output.
+    `example` is the address to go on with, where it is not the first row's."""
 
     command: str
     sections: tuple[Section, ...] = ()
     notes: tuple[str, ...] = ()
     next: tuple[Next, ...] = ()
     document: tuple[str, ...] | None = None
+    example: int | None = None
 
     @property
     def table(self) -> Table:

@@ -35,14 +35,15 @@ def table_lines(table: Table, width: int | None, paint: Paint) -> Iterator[str]:
             yield from (line_text(line, width, paint) for line in lines.get(row - 1, ()))
             yield text
         yield from (line_text(line, width, paint) for line in lines.get(row, ()))
-    if left := _left_out(columns, layout):
+    if left := _left_out(columns, layout, widths):
         yield line_text(Line.plain(f"… no room for {left}: --json has all", "dim"), width, paint)
 
 
-def _left_out(columns: Sequence[Column], layout: list[list[Placed]]) -> str:
-    """Return the headings of the columns that have given way altogether."""
+def _left_out(columns: Sequence[Column], layout: list[list[Placed]], widths: Sequence[int]) -> str:
+    """Return the headings of the columns that have given way altogether, and have something in them."""
     there = {each.number for line in layout for each in line}
-    return ", ".join(heading_of(column) for number, column in enumerate(columns) if number not in there)
+    missing = [number for number, width in enumerate(widths) if width and number not in there]
+    return ", ".join(heading_of(columns[number]) for number in missing)
 
 
 class _Texts:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from gdbheap.counted import counted
 from gdbheap.lazy import dataclass
 from gdbheap.report.printable import human_size
-from gdbheap.report.report import ABSENT, Absent, Facts, Line, Prose, Report, Table
+from gdbheap.report.report import ABSENT, Absent, Facts, Line, Next, Prose, Report, Table
 from gdbheap.report.rows import TYPE, column, columns_of
 from gdbheap.types.short_names import short_name
 from gdbheap.types.type_names import type_name
@@ -72,6 +72,7 @@ def containers_report(
             ),
         ),
         notes=notes,
+        next=(Next(f"heap owners {rows[0].fullest:#x}", "who points to the fullest of the first"),) if rows else (),
     )
 
 

@@ -17,5 +17,9 @@ def test_or_the_one_that_was_asked_about():
     assert example_of(Report("x", (ROWS, Facts({"address": Address(0x30)}, shown=False)))) == 0x30
 
 
+def test_or_the_one_that_the_next_commands_are_about():
+    assert example_of(Report("x", (ROWS,), example=0x20)) == 0x20
+
+
 def test_or_none():
     assert example_of(Report("x", (Table((Column("size", "size"),), [(1,)]),))) is None

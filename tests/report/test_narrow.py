@@ -6,7 +6,7 @@ import pytest
 
 from gdbheap.report.paint import terminal_paint
 from gdbheap.report.printable import cut_middle, cut_path
-from gdbheap.report.report import Column, Facts, FaultLine, Faults, GivesWay, Line, Prose, Report, Table
+from gdbheap.report.report import ABSENT, Column, Facts, FaultLine, Faults, GivesWay, Line, Prose, Report, Table
 from gdbheap.report.rows import PATH, PREVIEW, goes
 from gdbheap.report.text import text_lines
 
@@ -32,7 +32,9 @@ def text(width, *sections, notes=(), **options):
         (58, '0x1000  0x2000  "twenty-two characters  /usr/lib/libc.so.6'),
         (54, '0x1000  0x2000  "twenty-two chara…  /usr/lib/libc.so.6'),
         (52, '0x1000  0x2000  "twenty-two cha…  /usr/lib/libc.so.6'),
-        (51, '0x1000  "twenty-two cha…  /usr/lib/libc.so.6'),
+        (51, '0x1000  "twenty-two characters  /usr/lib/libc.so.6'),
+        (48, '0x1000  "twenty-two charact…  /usr/lib/libc.so.6'),
+        (44, '0x1000  "twenty-two cha…  /usr/lib/libc.so.6'),
         (42, '0x1000  "twenty-two cha…  …/lib/libc.so.6'),
         (38, '0x1000  "twenty-two cha…  …/libc.so.6'),
         (30, '0x1000  "twenty-two characters'),
@@ -107,6 +109,50 @@ def test_indented_lines_go_on_further_in():
 
 def test_a_word_wider_than_the_terminal_stays_whole():
     assert text(12, Prose(("see /a/very/long/path here",))) == "see\n  /a/very/long/path\n  here\n"
+
+
+NAME = "outer::inner::Envelope<std::map<std::string, std::vector<int>>, outer::inner::Codec>"
+
+
+def test_a_name_of_cxx_wider_than_the_terminal_is_broken_where_its_parts_meet():
+    assert text(24, Prose((f"the block is {NAME}",))) == (
+        "the block is outer::\n  inner::Envelope<std::\n  map<std::string,\n  std::vector<int>>,\n"
+        "  outer::inner::Codec>\n"
+    )
+    table = Table((Column("example", "address"), Column("what")), [(0x1000, NAME)])
+    assert text(30, table) == (
+        "example\n    what\n 0x1000\n    outer::inner::Envelope<\n    std::map<std::string,\n"
+        "    std::vector<int>>,\n    outer::inner::Codec>\n"
+    )
+
+
+def test_a_column_with_nothing_in_it_goes_first():
+    columns = (Column("example", "address"), Column("pointed_at", "count", gives=goes(1)), Column("preview"))
+    rows = [(0x1000, ABSENT, "a text"), (0x2000, ABSENT, "b")]
+    assert text(24, Table(columns, rows)) == "example  preview\n 0x1000  a text\n 0x2000  b\n"
+
+
+def test_a_row_of_several_lines_leaves_no_column_out():
+    """`share` goes where that lets a row be one line, and nowhere else."""
+    columns = (
+        Column("example", "address"),
+        Column("share", "share", gives=goes(1)),
+        Column("type", gives=(GivesWay(2, 20, cut_middle),)),
+    )
+    rows = [(0x1000, 0.5, "std::vector<std::string>")]
+    assert text(36, Table(columns, rows)).splitlines()[1:] == [
+        " 0x1000  std::vector<std::string>",
+        "… no room for share: --json has all",
+    ]
+    assert text(24, Table(columns, rows)) == ("example   share\n    type\n 0x1000  50.0 %\n    std::ve…std::string>\n")
+
+
+def test_a_path_in_a_column_is_broken_at_its_slashes():
+    columns = (Column("field"), Column("meaning"))
+    row = ("from", "/usr/lib/x86_64-linux-gnu/libstdc++.so.6.0.30 at 0x1000")
+    assert text(32, Table(columns, [row])) == (
+        "field  meaning\nfrom   /usr/lib/\n       x86_64-linux-gnu/\n       libstdc++.so.6.0.30 at\n       0x1000\n"
+    )
 
 
 def test_colours_take_no_room():

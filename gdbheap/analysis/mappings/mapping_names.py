@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from gdbheap.process.address_space import VMA
 
 # The sorts of memory: who else sees a write, and what stands behind the pages.
@@ -48,7 +50,7 @@ def name_of(vma: VMA) -> tuple[str, str]:
     if path.startswith("/dev/"):
         return "device", "device"
     if path:
-        return "file", "file" + _deleted(path)
+        return "file", f"file {os.path.basename(_undeleted(path))}{_deleted(path)}"
     if vma.permissions.startswith("---"):
         return "no_access", "no access"
     return "anonymous", "executable anonymous" if vma.executable else "anonymous"

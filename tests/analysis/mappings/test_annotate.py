@@ -41,7 +41,7 @@ def test_every_mapping_is_named_with_all_that_is_known():
         STACK + 0x1000: ("thread_stack", "stack of thread 2"),
         LARGE: ("mmapped_chunk", "2 mmapped chunks + anonymous"),
         TLS: ("tls", "TLS of thread 1"),
-        TLS + 0x4000: ("file", "file, deleted"),
+        TLS + 0x4000: ("file", "file a file, deleted"),
         MAIN_STACK: ("main_stack", "main stack"),
         VDSO: ("vdso", "vdso"),
     }
@@ -58,7 +58,7 @@ def test_without_a_heap_the_kernels_names_remain():
 def test_without_modules_and_threads_each_mapping_is_what_its_name_says():
     process = replace(made_process(), modules=(), main=None, threads=())
     found = described(process)
-    assert found[0x401000] == ("file", "file")
+    assert found[0x401000] == ("file", "file server")
     assert found[0x406000] == ("anonymous", "anonymous")
     assert found[STACK] == ("no_access", "no access")
     assert found[MAIN_STACK] == ("main_stack", "main stack")
@@ -129,7 +129,7 @@ def test_a_module_that_lies_about_its_segments_names_only_its_own_mappings():
     lying = replace(MAIN, path="/lib/liar", segments=(ModuleSegment(0, 1 << 62, 1 << 63, "rw-"),))
     process = replace(made_process(), modules=(lying,), main=None)
     found = described(process, made_heap())
-    assert found[0x401000] == ("file", "file")
+    assert found[0x401000] == ("file", "file server")
     assert found[HEAP] == ("main_heap", "heap of the main arena")
 
 
@@ -172,12 +172,12 @@ def test_before_relocation_the_data_mapping_is_relro_and_data():
         ),
         (VMA(0, 1, "rw-s", path="[anon_shmem:x]"), "named_anonymous", "anonymous, named x", "shared_anonymous"),
         (VMA(0, 1, "rw-p", 0, "00:0f", 4, "/anon_hugepage (deleted)"), "huge_pages", "huge pages", "private_anonymous"),
-        (VMA(0, 1, "r--s", 0, "fe:00", 4, "/data/x"), "file", "file", "shared_file"),
+        (VMA(0, 1, "r--s", 0, "fe:00", 4, "/data/x"), "file", "file x", "shared_file"),
         (VMA(0, 1, "rw-s", 0, "00:06", 4, "/dev/fb0"), "device", "device", "shared_file"),
         (VMA(0, 1, "--xp", path="[vsyscall]"), "vsyscall", "vsyscall", "private_anonymous"),
         (VMA(0, 1, "r-xp", path="[uprobes]"), "kernel", "uprobes", "private_anonymous"),
         (VMA(0, 1, "---p"), "no_access", "no access", "private_anonymous"),
-        (VMA(0, 1, "r--?", path="/data/x"), "file", "file", None),
+        (VMA(0, 1, "r--?", path="/data/x"), "file", "file x", None),
     ],
 )
 def test_a_mapping_by_its_name_alone(vma, kind, what, sharing):
