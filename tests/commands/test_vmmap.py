@@ -68,7 +68,7 @@ def test_all_mappings():
 0x7f1000001000  0x7f1000009000  rw-p   32 KiB     0x0  stack of thread 2
 0x7f2000000000  0x7f2000005000  rw-p   20 KiB     0x0  2 mmapped chunks + anonymous
 0x7f3000000000  0x7f3000003000  rw-p   12 KiB     0x0  TLS of thread 1
-0x7f3000004000  0x7f3000005000  r--p    4 KiB     0x0  file, deleted                 /data/a file (deleted)
+0x7f3000004000  0x7f3000005000  r--p    4 KiB     0x0  file a file, deleted          /data/a file (deleted)
 0x7ffe00000000  0x7ffe00021000  rw-p  132 KiB     0x0  main stack                    [stack]
 0x7fff00000000  0x7fff00002000  r-xp    8 KiB     0x0  vdso                          [vdso]
 by kind: arena reserve 64 MiB, main heap 132 KiB, arena heap 132 KiB, main stack 132 KiB, \
