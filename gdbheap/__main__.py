@@ -27,7 +27,7 @@ from gdbheap.triage.words import add_words
 from gdbheap.without_gdb.command_line import is_command
 from gdbheap.without_gdb.command_line import run as run_command
 
-_SUPPRESSIONS = "a file of leaks that are known: gdbheap's own form, Valgrind's or LeakSanitizer's; may be repeated"
+_SUPPRESSIONS = "a file of known leaks, in gdbheap's own form, Valgrind's or LeakSanitizer's; may be repeated"
 
 # So many rows of diff are shown where nobody says how many.
 _SHOWN = 50
@@ -95,7 +95,7 @@ def _parser() -> ShellWords:
     _gdb_words(command)
     command("demo", "install what is missing and show gdbheap at work on a small program", _demo)
     command("setup", "install what is missing", _set_up)
-    command("doctor", "say what is found, what is missing, and what mends it", lambda o: doctor.report(o.gdb))
+    command("doctor", "say what is found, what is missing, and how to fix it", lambda o: doctor.report(o.gdb))
     page = command("help", "read a page of the manual: leaks, crashes, memory and more", lambda o: show_page(o.topic))
     page.add_argument("topic", metavar="TOPIC", nargs="?", help="the page (without: a list of them)")
     _leak_words(command("leaks", "run a program to its end and say what it leaked (exit status 1), for CI", _leaks))
@@ -104,7 +104,9 @@ def _parser() -> ShellWords:
         command("unpack", "unpack what pack has made, and say how to look at it", _unpack),
     )
     add_words(command("triage", "read many cores and group them by cause", _triage), _size, _count)
-    diff = command("diff", "say what grew between two or three snapshots (exit status 1: it grew; 2: trouble)", _diff)
+    diff = command(
+        "diff", "say what grew between two or three snapshots (exit status 1: something grew; 2: trouble)", _diff
+    )
     diff.add_argument("snapshots", metavar="SNAPSHOT", nargs="+", help="a name, or a path with a /")
     diff.add_argument("--count", type=_count, metavar="N", help="show at most N rows (50); 0 shows all")
     _add_json(diff)
@@ -133,7 +135,7 @@ def _gdb_words(command: AddCommand) -> None:
     text = "answer this command of gdb's or gdbheap's and end; may be repeated (--do fault --do 'heap leaks --json')"
     for each in (attach, core):
         each.add_argument("--do", action="append", default=[], metavar="COMMAND", help=text)
-    report = gdb_command("report", "write one page of HTML with all of a process or a core", _report)
+    report = gdb_command("report", "write one HTML page with everything about a process or a core", _report)
     report.add_argument("target", metavar="PID|CORE")
     text = "the file to write (heap-PID.html, CORE.html; -: standard output)"
     report.add_argument("file", metavar="FILE", nargs="?", help=text)
@@ -149,7 +151,7 @@ def _leak_words(leaks: argparse.ArgumentParser) -> None:
         help=f"what counts as a leak, with commas: {', '.join(KINDS)}, all, none (definite,possible)",
     )
     leaks.add_argument("--follow-children", action="store_true", help="watch the processes that it forks as well")
-    text = "stop at the system calls themselves: sees an exit past libc too (some 0.05 ms for each system call)"
+    text = "stop at the system calls themselves, to see exits that bypass libc too (about 0.05 ms for each system call)"
     leaks.add_argument("--system-calls", action="store_true", help=text)
     _add_json(leaks)
     text = "write the answer there (-: to standard output; otherwise to standard error)"
@@ -162,10 +164,12 @@ def _bundle_words(pack: argparse.ArgumentParser, unpack: argparse.ArgumentParser
     pack.add_argument("core", metavar="CORE")
     pack.add_argument("--output", metavar="FILE", help="the file to write (CORE.gdbheap.tar.gz)")
     pack.add_argument("--program", metavar="FILE", help="the program that left the core, where it lies elsewhere")
-    pack.add_argument("--sysroot", default="", metavar="DIR", help="where the files are that the core names")
+    pack.add_argument("--sysroot", default="", metavar="DIR", help="directory with the files that the core names")
     text = "where files with debug information are; may be repeated"
     pack.add_argument("--debug-dir", action="append", default=[], metavar="DIR", help=text)
-    pack.add_argument("--debuginfod", action="store_true", help="ask DEBUGINFOD_URLS for files that are not here")
+    pack.add_argument(
+        "--debuginfod", action="store_true", help="ask the servers of DEBUGINFOD_URLS for files that are not here"
+    )
     unpack.add_argument("bundle", metavar="BUNDLE")
     unpack.add_argument("directory", metavar="DIR", nargs="?", help="a new directory (CORE.d)")
 

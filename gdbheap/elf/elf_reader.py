@@ -198,7 +198,7 @@ def _dwarf_of(elf: Any, budget: Budget) -> Any:
     also when inflated."""
     sections = [each for each in elf.iter_sections() if each.name.startswith(_READ_WITH_DWARF)]
     if any(each.name.startswith(".z") for each in sections):
-        raise ELFError("its debug info is compressed in a way of before 2013")
+        raise ELFError("its debug info is compressed in the format used before 2013")
     size = sum(size_of(each) for each in sections)
     if size > _MAX_DEBUG_SECTIONS:
         raise ELFError(f"its debug info takes {size >> 20} MiB")

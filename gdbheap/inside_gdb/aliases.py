@@ -31,10 +31,10 @@ _made: set[str] = set()
 def set_aliases(wanted: bool) -> str:
     """Make the aliases, and return what is to be said of it."""
     if not wanted:
-        return "the aliases stay until gdb ends: it cannot take one back" if _made else ""
+        return "the aliases stay until gdb ends: gdb cannot remove one" if _made else ""
     left = [name for name in ALIASES if name not in _made and not _make(name)]
     said = f"aliases: {', '.join(sorted(_made))}" if _made else "there is no alias"
-    return spelled(f"{said}; left to others: {', '.join(left)}" if left else said)
+    return spelled(f"{said}; already taken by others: {', '.join(left)}" if left else said)
 
 
 def _make(name: str) -> bool:

@@ -186,8 +186,8 @@ def _told(name: str, error: BaseException) -> tuple[str, str]:
     if isinstance(error, HeapError):
         return printable(spelling.sentence(str(error))), ""
     if isinstance(error, KeyboardInterrupt):
-        kept = "; what it had read is kept for the next command of this stop" if TARGET.has_read else ""
-        return f"Quit: {name} was stopped before it had anything to show{kept}", ""
+        kept = "; what it has read is kept for the next command at this stop" if TARGET.has_read else ""
+        return f"Quit: {name} was interrupted before it had anything to show{kept}", ""
     if isinstance(error, MemoryError):
         return f"{name}: there is not enough memory for this", ""
     raise error

@@ -63,7 +63,7 @@ class BareNames:
                 gdb.execute(f"maintenance undeprecate {name}", to_string=True)
         if lost:
             instead = ", ".join(f"{PREFIX} {name}" for name in lost)
-            write(f"gdbheap: others have defined {', '.join(lost)} since; type {instead}\n")
+            write(f"gdbheap: another plugin has since taken {', '.join(lost)}; type {instead}\n")
 
     def _is_ours(self, name: str) -> bool:
         try:

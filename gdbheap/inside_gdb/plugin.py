@@ -196,7 +196,7 @@ def _register_commands() -> None:
     NAMES.hide()
     if taken:
         in_full = ", ".join(f"{PREFIX} {name}" for name in sorted(taken))
-        write(f"gdbheap: left to others what they have defined; type {in_full}\n")
+        write(f"gdbheap: some names were already taken; type {in_full}\n")
 
 
 def _parent(name: str) -> str:

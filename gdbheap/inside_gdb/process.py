@@ -170,7 +170,7 @@ def _machine(inferior: gdb.Inferior) -> Machine:
     name = inferior.architecture().name()
     machine = next((each for each in MACHINES if each.gdb == name), None)
     if machine is not None and "big endian" in output_of("show endian"):
-        raise HeapError(f"this is a big-endian {name} process: gdbheap reads little-endian ones")
+        raise HeapError(f"this is a big-endian {name} process, and gdbheap reads only little-endian ones")
     if machine is None:
         raise HeapError(f"gdbheap knows {KNOWN} processes, not {name}")
     return machine
@@ -184,7 +184,7 @@ def _gather_core(inferior: gdb.Inferior, machine: Machine) -> Process:
 
     match = re.search(r"^Local core dump file:\n\s+`(.*)', file type", output_of("info files"), re.MULTILINE)
     if match is None:
-        raise HeapError("gdb does not say which core file it has loaded")
+        raise HeapError("gdb does not tell which core file it has loaded")
     core = open_core(match[1], _locate_file)
     if core.known is None:
         raise HeapError(

@@ -28,7 +28,7 @@ def state() -> tuple[str, str]:
         return "turned off by GDBHEAP_KERNEL", ""
     if load() is not None:
         return f"compiled, in {library_path()}", ""
-    return "not compiled: heaps of millions of blocks are read by numpy alone, some two times slower", (
+    return "not compiled: numpy alone reads heaps of millions of blocks, about two times slower", (
         "python3 -m gdbheap setup" if compiler() else "apt install gcc, then python3 -m gdbheap setup"
     )
 

@@ -130,9 +130,9 @@ def _ends(processes: Sequence[dict[str, Any]], error: str) -> Iterator[Line]:
             name = "a child of vfork, in its parent's memory"
         yield Line.plain(f"{name} (process {each['pid']}) {_end(each['end'])}", "heading")
         if each["trouble"]:
-            yield Line.plain(f"  its leaks are not known: {each['trouble']}")
+            yield Line.plain(f"  its leaks are unknown: {each['trouble']}")
     if error:
-        yield Line.plain(f"what came after is not known: gdb said {error!r}", "heading")
+        yield Line.plain(f"what followed is unknown: gdb said {error!r}", "heading")
     elif not processes:
         yield Line.plain("the program was not seen to end", "heading")
 
@@ -153,7 +153,7 @@ def _summary(suppressions: Suppressions, totals: dict[str, Any], used: dict[Supp
         yield Line.plain("no leaks" if totals["is_complete"] else "no leaks are known", "total")
     old = [each["leaks"].get("from_stacks_alone_blocks", 0) for each in totals["processes"]]
     if sum(old):
-        told = f"{counted(sum(old), 'block')} that only stacks and registers lead to, perhaps by old values"
+        told = f"{counted(sum(old), 'block')} reachable only from stacks and registers, perhaps through stale values"
         yield Line.plain(f"not counted: {told}", "dim")
     for by, (blocks, octets) in used.items():
         yield Line.plain(f"suppressed by {by.name}: {counted(blocks, 'block')}, {human_size(octets)}", "dim")
@@ -161,4 +161,4 @@ def _summary(suppressions: Suppressions, totals: dict[str, Any], used: dict[Supp
         names = ", ".join(each.name for each in suppressions.by_stack[:5])
         more = len(suppressions.by_stack) - 5
         rest = f" and {more} more" if more > 0 else ""
-        yield Line.plain(f"not applied, for they match call stacks, which nothing recorded here: {names}{rest}", "dim")
+        yield Line.plain(f"not applied, because they match call stacks, and none were recorded: {names}{rest}", "dim")

@@ -14,7 +14,7 @@ from gdbheap.report.printable import printable
 
 YAMA = "/proc/sys/kernel/yama/ptrace_scope"
 _SYS_PTRACE = 1 << 19  # CAP_SYS_PTRACE
-_NO_REASON = "what the kernel has against it is not known; a security module may have forbidden it, and logged that"
+_NO_REASON = "the kernel's reason is not known; a security module may have forbidden it, and logged that"
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,8 @@ def _reasons(pid: int) -> Iterator[StartRefusal]:
     if tracer != "0":
         name = _status(tracer).get("Name", "")
         who = f"process {tracer}{f' ({printable(name)})' if name else ''}"
-        yield StartRefusal(f"{who} traces it already, and only one may: end that one first", (f"ps -fp {tracer}",))
+        text = f"{who} is already tracing it, and only one tracer is allowed: end that one first"
+        yield StartRefusal(text, (f"ps -fp {tracer}",))
     allowed = bool(int(own.get("CapEff", "0"), 16) & _SYS_PTRACE)
     users = set(process.get("Uid", "").split())
     if users and users != {str(os.geteuid())} and not allowed:
@@ -56,14 +57,14 @@ def _reasons(pid: int) -> Iterator[StartRefusal]:
     if os.geteuid() == 0 and not allowed:
         yield StartRefusal(
             "this container lacks the right to trace: start it with --cap-add=SYS_PTRACE, or attach from the host, "
-            "where every process of a container has an id too"
+            "where every process of the container has an id as well"
         )
     if own.get("Seccomp") == "2" and not allowed:
         yield StartRefusal(
             "a filter of system calls (seccomp) may forbid it: start the container with --cap-add=SYS_PTRACE"
         )
     if not allowed and _owner(pid) not in (os.geteuid(), None):
-        yield StartRefusal("it has had more rights than you (setuid, or it forbids core files)", (_as_root(pid),))
+        yield StartRefusal("it has, or had, more rights than you (setuid, or it forbids core dumps)", (_as_root(pid),))
 
 
 def _state(pid: int, process: Mapping[str, str]) -> Iterator[StartRefusal]:
@@ -84,7 +85,7 @@ def _scope(pid: int, allowed: bool) -> Iterator[StartRefusal]:
     elif scope == 1 and not allowed:
         commands = (_as_root(pid), "sudo sysctl kernel.yama.ptrace_scope=0")
         yield StartRefusal(
-            "kernel.yama.ptrace_scope is 1, so only root may attach to what gdb has not started", commands
+            "kernel.yama.ptrace_scope is 1, so only root may attach to processes that gdb did not start", commands
         )
 
 

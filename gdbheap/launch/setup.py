@@ -45,11 +45,11 @@ def set_up(gdb_path: str = "gdb", compiler: bool = False) -> InstalledGdb:
         python_packages.install(gdb, place)
     compiled = compile_kernel()
     if compiled:
-        print("Compiled the loops that make large heaps fast.", flush=True)
+        print("Compiled the loops that make large heaps fast to read.", flush=True)
     if not (wanted or symbols or lacking or compiled):
         print(
-            f"Nothing to install: gdb {gdb.version} with Python {dotted(gdb.usable_python())} has all that gdbheap "
-            "needs."
+            f"Nothing to install: gdb {gdb.version} with Python {dotted(gdb.usable_python())} has everything that "
+            "gdbheap needs."
         )
     return gdb
 

@@ -156,7 +156,7 @@ def _own(path: str, name: str, lines: Sequence[tuple[int, str]]) -> Suppression:
 def _sizes(path: str, number: int, text: str) -> tuple[int, int]:
     match = _SIZE.fullmatch(text)
     if match is None or not any(match.group(1, 3)):
-        raise UsageError(f"{path}:{number}: {text!r} is no size and no range such as 0x20-0x40")
+        raise UsageError(f"{path}:{number}: {text!r} is neither a size nor a range such as 0x20-0x40")
     low = int(match[1] or "0", 0)
     high = int(match[3], 0) if match[3] else 1 << 64 if match[2] else low
     return low, high

@@ -39,7 +39,9 @@ def in_its_place(report: Report, arguments: Mapping[str, Any], document: Iterabl
     """Return the report with a document that goes to standard output in its place; UsageError where something else is
     to go there."""
     if arguments["json"] or arguments["output"]:
-        raise UsageError("- is standard output, which takes one thing: give --json, --output or the picture a file")
+        raise UsageError(
+            "- is standard output, and only one thing can go there: give --json, --output or the picture a file"
+        )
     return replace(report, document=tuple(document))
 
 

@@ -17,7 +17,7 @@ WORDS = {
     "large": "free, in large bins",
     "top": "top of the arenas",
     "malloc_own": "malloc's own chunks, fenceposts, gaps",
-    "around": "around the chunks: arenas, ends of pages",
+    "around": "around the chunks: arenas, rests of pages",
     "anonymous": "other anonymous memory, not malloc's",
     "stacks": "stacks",
     "module_data": "data of the program and its libraries",

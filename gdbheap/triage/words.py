@@ -25,7 +25,9 @@ def add_words(triage: argparse.ArgumentParser, size_of: Callable[[str], int], co
     triage.add_argument("--sysroot", default="", metavar="DIR", help="where the files are that the cores name")
     text = "where files with debug information are; may be repeated"
     triage.add_argument("--debug-dir", action="append", default=[], metavar="DIR", help=text)
-    triage.add_argument("--debuginfod", action="store_true", help="ask DEBUGINFOD_URLS for files that are not here")
+    triage.add_argument(
+        "--debuginfod", action="store_true", help="ask the servers of DEBUGINFOD_URLS for files that are not here"
+    )
 
 
 def _seconds(text: str) -> float:

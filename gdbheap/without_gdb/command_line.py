@@ -36,7 +36,7 @@ _GDB_ALONE = frozenset(("heap record", "heap view"))
 _FIRST = frozenset(name_of(module).split()[0] for module in MODULES)
 # These look at instructions, which takes a package that need not be there.
 _DECODING = frozenset(("fault", "explain", "heap check", "heap predict"))
-_UNDECODED = "read without gdb: no instruction is decoded, which takes the package capstone (pip install capstone)"
+_UNDECODED = "read without gdb: instructions are not decoded; that needs the package capstone (pip install capstone)"
 
 
 def is_command(words: Sequence[str]) -> bool:
@@ -52,7 +52,7 @@ def run(words: Sequence[str]) -> int:
         print(manual(command))
         return 0
     if (options.core is None) == (options.pid is None):
-        raise UsageError(f"{command.name} wants a core or a process to look at: --core CORE or --pid PID")
+        raise UsageError(f"{command.name} needs a core or a process to look at: --core CORE or --pid PID")
     if command.name in _GDB_ALONE:
         way = f"core {options.core}" if options.pid is None else f"attach {options.pid}"
         raise UsageError(f"{command.name} needs gdb: python3 -m gdbheap {way}")

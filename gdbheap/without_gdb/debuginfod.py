@@ -130,8 +130,8 @@ def urls_of(environment: Mapping[str, str]) -> list[str]:
     urls = [each for each in environment.get("DEBUGINFOD_URLS", "").split() if _URL.fullmatch(each)]
     if not urls:
         raise UsageError(
-            "--debuginfod asks the servers that DEBUGINFOD_URLS names, and it names none: export "
-            "DEBUGINFOD_URLS='https://...' first, as your distribution says"
+            "--debuginfod asks the servers in DEBUGINFOD_URLS, and it names none: export DEBUGINFOD_URLS='https://...' "
+            "first, with the server of your distribution"
         )
     return urls
 

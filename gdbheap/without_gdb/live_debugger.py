@@ -83,8 +83,8 @@ def _remarks(pid: int, held: HeldThreads, taken: float, is_copied: bool) -> Iter
     if not held.held:
         why = held.refused or "it has no threads that could be held"
         yield (
-            f"process {pid} was read as it ran, for it cannot be held ({why}): what is shown may be of different "
-            "moments, and what only registers held is not known"
+            f"process {pid} was read while it ran, because it cannot be held ({why}): parts of the answer may be of "
+            "different moments, and what only registers held is not known"
         )
     elif is_copied:
         yield f"process {pid} was held for {taken * 1000:,.0f} ms, without a signal, and runs on"

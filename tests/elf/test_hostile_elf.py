@@ -108,7 +108,7 @@ TOLD = {
     "debug of none": ".debug_str is compressed and empty",
     "many": "debug info takes 768 MiB",
     "link": ".gnu_debuglink takes 4294967296 bytes",
-    "old": "compressed in a way of before 2013",
+    "old": "compressed in the format used before 2013",
     "notes": None,
     "own link": "points at section 1 of type SHT_SYMTAB",
     "names": None,

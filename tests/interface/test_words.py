@@ -23,7 +23,7 @@ MISSPELT = "there is no option --cuont; did you mean --count?"
         ("attach --json 7 --do fault", 2, "attach", "there is no option --json", "attach"),
         ("frob --json", 2, "frob", "argument COMMAND: invalid choice: 'frob'", ""),
         ("heap chunk --json --core", 2, "heap chunk", "argument --core: expected one argument", "heap chunk"),
-        ("explain 7 --json", 1, "explain", "explain wants a core or a process", "explain"),
+        ("explain 7 --json", 1, "explain", "explain needs a core or a process", "explain"),
         ("heap frob --json", 1, "heap", "there is no heap frob", "heap"),
     ],
 )

@@ -52,12 +52,16 @@ STATUS = (
 @pytest.mark.parametrize(
     ("files", "wanted", "commands"),
     [
-        ({"tracer": 7}, "process 7 (strace) traces it already, and only one may: end that one first", ["ps -fp 7"]),
+        (
+            {"tracer": 7},
+            "process 7 (strace) is already tracing it, and only one tracer is allowed: end that one first",
+            ["ps -fp 7"],
+        ),
         ({"user": 4_000_000_001}, "it belongs to user 4000000001, and you are ", ["attach 42"]),
         ({"scope": 1}, "kernel.yama.ptrace_scope is 1", ["attach 42", "ptrace_scope=0"]),
         ({"scope": 2}, "kernel.yama.ptrace_scope is 2, so only root may attach", ["attach 42"]),
         ({"scope": 3}, "kernel.yama.ptrace_scope is 3, so nobody can", []),
-        ({"caps": 1 << 19}, "what the kernel has against it is not known", ["sudo dmesg"]),
+        ({"caps": 1 << 19}, "the kernel's reason is not known", ["sudo dmesg"]),
         ({"seccomp": 2}, "a filter of system calls (seccomp) may forbid it: ", []),
     ],
 )

@@ -29,7 +29,10 @@ def test_setup_with_nothing_missing_says_so_and_installs_nothing() -> None:
     gdbheap("setup", PATH="/usr/bin:/bin")  # compiles what makes large heaps fast, if that is not done yet
     result = gdbheap("setup", PATH="/usr/bin:/bin")
     version = ".".join(map(str, gdb.usable_python()))
-    assert result.stdout == f"Nothing to install: gdb {gdb.version} with Python {version} has all that gdbheap needs.\n"
+    assert (
+        result.stdout
+        == f"Nothing to install: gdb {gdb.version} with Python {version} has everything that gdbheap needs.\n"
+    )
     assert (result.returncode, result.stderr) == (0, "")
 
 

@@ -106,8 +106,8 @@ leak:libbar.so
             "known:4: 'fun:malloc' is not one of kind:, size:, type:, text:, module:, holder:",
         ),
         ("{\n a\n gdbheap:Leak\n kind: lost\n}\n", "known:4: 'lost' is not one of definite, indirect"),
-        ("{\n a\n gdbheap:Leak\n size: big\n}\n", "known:4: 'big' is no size"),
-        ("{\n a\n gdbheap:Leak\n size: -\n}\n", "known:4: '-' is no size"),
+        ("{\n a\n gdbheap:Leak\n size: big\n}\n", "known:4: 'big' is neither a size"),
+        ("{\n a\n gdbheap:Leak\n size: -\n}\n", "known:4: '-' is neither a size"),
     ],
 )
 def test_what_cannot_be_understood_is_told_with_its_line(tmp_path, text, said):

@@ -114,7 +114,7 @@ def test_a_python_command_of_that_name_stays_theirs(gdb, script):
     said = gdb(build("mixed"), INIT, "heap words", "gdbheap --json", "help heap", before=[script(THEIRS)], source=False)
     assert said["heap words"] == "theirs: words\n"
     assert said["help heap"] == "The other plugin's heap.\n"
-    assert said[INIT] == "gdbheap: left to others what they have defined; type gdbheap heap\n"
+    assert said[INIT] == "gdbheap: some names were already taken; type gdbheap heap\n"
     ours = gdb(None, "help gdbheap heap", "help heap")
     assert ours["help gdbheap heap"].replace("gdbheap heap", "heap") == ours["help heap"].replace(
         "gdbheap heap", "heap"
@@ -170,7 +170,7 @@ def test_every_command_says_in_one_line_that_there_is_no_process(gdb):
 
 def test_control_c_ends_a_command(gdb, script):
     said = gdb(None, script(INTERRUPT), "work", "print 1 + 1")
-    assert said["work"] == "Quit: work was stopped before it had anything to show\n"
+    assert said["work"] == "Quit: work was interrupted before it had anything to show\n"
     assert said["print 1 + 1"] == "$1 = 2\n"
 
 

@@ -61,7 +61,7 @@ def test_gdbs_habits_are_gdbheaps(gdb):
     assert said["heap frob"].startswith("heap: there is no heap frob; there are arenas, bins, check, chunk, chunks, ")
     assert said["complete heap leaks -ki"] == "heap leaks -kind\n"
     assert said["set gdbheap aliases on"].startswith("aliases: arenas, bins, fastbins, ")
-    assert said["set gdbheap aliases on"].endswith("; left to others: mp\n")
+    assert said["set gdbheap aliases on"].endswith("; already taken by others: mp\n")
     assert re.search(r"^state +in_use", said["malloc_chunk $heap_example"], re.MULTILINE)
     assert {row["kind"] for row in json.loads(said["tcachebins --json"])["rows"]} <= {"tcache"}
 

@@ -52,7 +52,8 @@ def test_nothing_in_the_process_changes(gdb, tmp_path):
 
 _MISTAKES = {
     "malloc 3; mallok 3; free 0": (
-        f"no such function (there are {', '.join(FUNCTIONS)})\n  malloc 3; mallok 3; free 0\n            ^~~~~~\n"
+        f"there is no such function (known are {', '.join(FUNCTIONS)})\n"
+        "  malloc 3; mallok 3; free 0\n            ^~~~~~\n"
     ),
     "malloc 3; free": "free takes ADDRESS\n  malloc 3; free\n                ^\n",
     "calloc 3": "calloc takes COUNT SIZE\n  calloc 3\n          ^\n",
@@ -64,8 +65,8 @@ _MISTAKES = {
     "'malloc 3; free 0x5555zz'": (
         '0x5555zz: Invalid number "0x5555zz"\n  malloc 3; free 0x5555zz\n                 ^~~~~~~~\n'
     ),
-    "'malloc 3": "quotes go around all the calls, or around none\n  'malloc 3\n  ^~~~~~~~~\n",
-    "'malloc 3'; free 0": "quotes go around all the calls, or around none\n  'malloc 3'; free 0\n  "
+    "'malloc 3": "put quotes around all the calls, or around none\n  'malloc 3\n  ^~~~~~~~~\n",
+    "'malloc 3'; free 0": "put quotes around all the calls, or around none\n  'malloc 3'; free 0\n  "
     "^~~~~~~~~~~~~~~~~~\n",
 }
 
@@ -239,7 +240,7 @@ def test_another_malloc_in_place_of_libcs_is_not_foretold(gdb, tmp_path):
     said = gdb(driver(8), f"set args {trace}", *settings, "break checkpoint", "run", command)[command]
     assert said in (
         "cannot predict: libc_malloc_debug.so serves malloc here, and adds checks of its own to each block\n",
-        "cannot predict: __malloc_hook and __free_hook put something in malloc's place (MALLOC_CHECK_ does, too)\n",
+        "cannot predict: __malloc_hook and __free_hook serve malloc's calls here (MALLOC_CHECK_ does that, too)\n",
     )
 
 

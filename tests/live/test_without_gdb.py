@@ -144,7 +144,7 @@ def test_a_process_is_read_without_a_trace(tmp_path):
     for command, answer in mine.items():
         assert re.fullmatch(said, answer["notes"].pop())
         assert answer == by_gdb[command], command
-    assert json.loads(result.stdout)["notes"][-1].startswith(f"process {pid} was read as it ran")
+    assert json.loads(result.stdout)["notes"][-1].startswith(f"process {pid} was read while it ran")
 
 
 def _of_process(command: str, pid: str) -> dict:

@@ -50,7 +50,7 @@ def parse_calls(line: str, evaluate: Callable[[str], int]) -> list[PredictedCall
     """Return the calls of a line. Numbers are expressions for `evaluate`. Raises UsageError that points at the
     mistake."""
     if line.startswith(tuple(_QUOTES)):
-        raise _mistake(line, 0, len(line), "quotes go around all the calls, or around none")
+        raise _mistake(line, 0, len(line), "put quotes around all the calls, or around none")
     calls: list[PredictedCall] = []
     for start, text in _pieces(line, ";"):
         if text.strip():
@@ -65,7 +65,7 @@ def _parse_call(line: str, start: int, text: str, done: int, evaluate: Callable[
     match = _NAME.match(text)
     if match is None or match[1] not in FUNCTIONS:
         end = at + len(match[1]) if match else start + len(text.rstrip())
-        raise _mistake(line, at, end, f"no such function (there are {', '.join(FUNCTIONS)})")
+        raise _mistake(line, at, end, f"there is no such function (known are {', '.join(FUNCTIONS)})")
     name = match[1]
     names = FUNCTIONS[name]
     words = list(_arguments(text, match.end(), one=len(names) == 1))

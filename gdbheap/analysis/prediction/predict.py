@@ -49,7 +49,7 @@ def predict(
     if view.faults:
         raise CannotPredict(HeapBroken(view.faults[0].address, view.faults[0].message, view.faults[0].detail))
     if not view.complete:
-        raise HeapError("cannot predict from half a heap: the walk was cut short")
+        raise HeapError("cannot predict from a part of the heap: the walk was cut short")
     models, notes = models_of(process, view, lwp)
     notes += _unfinished(view, inside)
     predictions: list[Prediction] = []

@@ -67,7 +67,7 @@ def refuse_other_mallocs(layout: Layout) -> None:
     hooks = [name for name in ("__malloc_hook", "__free_hook") if has_hooks and layout.statics.get(name)]
     if hooks:
         raise HeapError(
-            f"cannot predict: {' and '.join(hooks)} put something in malloc's place (MALLOC_CHECK_ does, too)"
+            f"cannot predict: {' and '.join(hooks)} serve malloc's calls here (MALLOC_CHECK_ does that, too)"
         )
 
 
@@ -77,7 +77,7 @@ def refuse_tags(process: Process) -> None:
     has_tags = process.auxv.get(AT_HWCAP2, _HWCAP2_MTE) & _HWCAP2_MTE
     if process.machine.tag_bits and has_tags and asked & 1:
         raise HeapError(
-            f"cannot predict: malloc tags its blocks here (glibc.mem.tagging={asked}), and sizes them in another way"
+            f"cannot predict: malloc tags its blocks here (glibc.mem.tagging={asked}), which changes their sizes"
         )
 
 
@@ -109,7 +109,7 @@ def _shapes(layout: Layout, notes: list[Fact]) -> list[Traits]:
     shapes = [shape for shape in every if _fits(shape, layout)]
     if not shapes:
         raise HeapError(
-            f"cannot predict: the malloc of glibc {version or '?'} is laid out like none that the model knows"
+            f"cannot predict: the malloc of glibc {version or '?'} has a layout that the model does not know"
         )
     notes += _confidence(version, tcache, shapes)
     return shapes

@@ -146,7 +146,7 @@ def _static_program(process: Process, names: list[str]) -> Module:
     if other is not None:
         raise NoHeap(f"this process uses {other}, not glibc: gdbheap reads glibc's malloc only")
     if not process.address_space.vmas:
-        raise NoHeap("the mappings of this process are not known, and so not where its libc is")
+        raise NoHeap("the mappings of this process are not known, so its libc cannot be found")
     main = process.main
     if main is None:
         raise NoHeap(
