@@ -120,15 +120,18 @@ class _ThreadNote:
 
     @classmethod
     def parse(cls, body: bytes, machine: Machine) -> _ThreadNote | None:
-        end = machine.core.register_block + machine.pointer_size * len(machine.core.registers)
-        if len(body) < end:
+        names, size = machine.core.registers, machine.pointer_size
+        # (pr_fpvalid is behind them.)
+        count = min((len(body) - machine.core.register_block) // size - 1, len(names))
+        if count < (machine.core.fewest or len(names)):
             return None
-        block = memoryview(body[machine.core.register_block : end]).cast(WORD_FORMATS[machine.pointer_size])
+        end = machine.core.register_block + count * size
+        block = memoryview(body[machine.core.register_block : end]).cast(WORD_FORMATS[size])
         lwp, signal = (
             struct.unpack_from("<i", body, machine.core.pid)[0],
             struct.unpack_from("<h", body, _CURRENT_SIGNAL)[0],
         )
-        return cls(lwp, dict(zip(machine.core.registers, block)), signal)
+        return cls(lwp, dict(zip(names, block)), signal)
 
     def pointer_in(self, kind: int, body: bytes, machine: Machine) -> int | None:
         """Return the thread pointer that a note of the machine's own tells."""

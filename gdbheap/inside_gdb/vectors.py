@@ -46,6 +46,8 @@ def _in_system_call(frame: gdb.Frame, machine: Machine) -> bool:
 
 
 def _words_of(frame: gdb.Frame, machine: Machine) -> Iterator[tuple[str, int]]:
+    if not machine.vectors:
+        return
     pointer_size, (narrowest, least) = machine.pointer_size, machine.vectors[-1]
     names = {each.name for each in frame.architecture().registers()}
     family, bits = next(((name, bits) for name, bits in machine.vectors if f"{name}0" in names), ("", 0))

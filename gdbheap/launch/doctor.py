@@ -65,7 +65,7 @@ def checks(gdb_path: str) -> Iterator[Check]:
     )
     machine = platform.machine()
     yield Check(
-        "machine", machine, machine in OWN, "" if machine in OWN else "gdbheap reads x86-64, i386 and aarch64 only"
+        "machine", machine, machine in OWN, "" if machine in OWN else "gdbheap runs on x86-64, i386 and aarch64 only"
     )
     try:
         gdb = find_debugger(gdb_path)

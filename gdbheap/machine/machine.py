@@ -36,7 +36,9 @@ class CoreNotes:
     """Where a core's notes keep what: offsets in elf_prstatus and elf_prpsinfo (linux/elfcore.h), and the order of
     user_regs_struct. `segments` is the note with a thread's segments, `selector` the register that selects the one
     that its thread pointer is the base of (0, "": the machine has none); `thread_note` is the note whose first word is
-    a thread's thread pointer (0: none has it); `vectors` say where the vector registers are."""
+    a thread's thread pointer (0: none has it); `vectors` say where the vector registers are. Of a thread there are all
+    registers, or the first ones, but not fewer than `fewest` (0: all): gdb writes cores of machines that it has no form
+    for in that of the machine that it runs on."""
 
     registers: tuple[str, ...]
     pid: int
@@ -47,6 +49,7 @@ class CoreNotes:
     selector: str = ""
     thread_note: int = 0
     vectors: tuple[VectorNote, ...] = ()
+    fewest: int = 0
 
 
 @dataclass(frozen=True)
@@ -82,8 +85,8 @@ class Machine:
     those that a call leaves as they were; `arguments` are those that a call passes its first arguments in (() where
     they are on the stack) and `result` is where it returns a value. Compilers have an object in one of `objects`, the
     likeliest first, and libstdc++'s operator new its size in `size_of_new` while it calls malloc ("": on the stack).
-    `thread_bases` are the names that debuggers have for the register that holds the thread pointer, () where none
-    shows it.
+    `flags` is "" where there are none. `thread_bases` are the names that debuggers have for the register that holds the
+    thread pointer, () where none shows it.
 
     `page_size` is the smallest that kernels have: of a process that does not tell its own (AT_PAGESZ). Addresses of
     programs have `address_bits` bits. `user_ends` are the ends of a program's address space that kernels make, the
@@ -100,8 +103,9 @@ class Machine:
     `stack_alignment` what the stack pointer must be a multiple of wherever an address is made of it (0: of nothing).
 
     `thread_id` is offsetof(struct pthread, tid), `thread_record` at least sizeof(struct pthread), in glibc 2.31 to
-    2.44. `tls_above`: thread-local storage begins above the thread pointer, at which there is the dtv, and struct
-    pthread ends there (TLS variant I); else it ends below it, and struct pthread begins there, with its own address.
+    2.44. `tls_above`: thread-local storage begins above the thread pointer and struct pthread ends below it (TLS
+    variant I); else it ends below it, and struct pthread begins there, with its own address. `thread_vector` is how far
+    above the thread pointer tcbhead_t has the dtv (where `tls_above`, that is the first of its two words).
 
     `dwarf_registers` are the registers by the numbers that debug information has for them ("": one that is not read).
 
@@ -146,6 +150,7 @@ class Machine:
     alignment_check: int
     thread_id: int
     thread_record: int
+    thread_vector: int
     system_calls: SystemCalls
     malloc: MallocConstants
     core: CoreNotes
@@ -174,6 +179,11 @@ class Machine:
     def spare_bits(self) -> int:
         """How many bits a pointer has above all addresses of programs: room for tags."""
         return 8 * self.pointer_size - self.address_bits
+
+    @property
+    def thread_head(self) -> int:
+        """Where `tls_above`, how many bytes at the thread pointer are tcbhead_t's."""
+        return self.thread_vector + 2 * self.pointer_size
 
     def is_stopped_by_trap(self, before: bytes, at: bytes) -> bool:
         """Whether a trap of the program's own is what stops it, by the bytes before the program counter and those at

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from gdbheap.machine.aarch64.machines import AARCH64
 from gdbheap.machine.machine import Machine
+from gdbheap.machine.riscv64.machines import RISCV64
 from gdbheap.machine.x86.machines import I386, X86_64
 
-MACHINES = (X86_64, I386, AARCH64)
+MACHINES = (X86_64, I386, AARCH64, RISCV64)
 
 # Other values of e_machine (elf.h), by the names that their users know.
 _OTHER_MACHINES = {
@@ -15,7 +16,7 @@ _OTHER_MACHINES = {
 }  # fmt: skip
 
 
-# "x86-64, i386 and aarch64"
+# "x86-64, i386, aarch64 and riscv64"
 KNOWN = f"{', '.join(each.name for each in MACHINES[:-1])} and {MACHINES[-1].name}"
 
 

@@ -389,11 +389,11 @@ def test_no_such_file_and_a_directory_are_one_line(tmp_path):
 
 
 def test_another_machine_has_memory_but_no_threads(core):
-    opened = core(make_core([Load(0x1000, b"abcd")], note(1, prstatus64(7)), machine=243))
+    opened = core(make_core([Load(0x1000, b"abcd")], note(1, prstatus64(7)), machine=258))
     assert opened.memory.read(0x1000, 4) == b"abcd"
-    assert opened.threads == () and opened.machine == "RISC-V"
+    assert opened.threads == () and opened.machine == "LoongArch"
     (remark,) = opened.notes
-    assert isinstance(remark, OtherMachine) and (remark.machine, remark.known) == ("RISC-V", KNOWN)
+    assert isinstance(remark, OtherMachine) and (remark.machine, remark.known) == ("LoongArch", KNOWN)
     assert core(make_core([Load(0x1000, b"abcd")], machine=4711)).machine == "ELF machine 4711 (64 bits)"
     assert core(make_core([Load(0x1000, b"abcd")], machine=62, pointer_size=4)).machine == "x32"
 

@@ -150,15 +150,15 @@ def test_a_core_of_half_the_size_is_read_as_far_as_it_goes(case, tmp_path):
             assert core.memory.read(address, PAGE) == case.pages[address]
 
 
-@pytest.mark.parametrize("machine", [243, 40], ids=["RISC-V", "ARM"])
+@pytest.mark.parametrize("machine", [258, 40], ids=["LoongArch", "ARM"])
 def test_another_machines_core_is_refused_in_one_line(machine, tmp_path):
     path = tmp_path / "core"
     word = 4 if machine == 40 else 8
     path.write_bytes(make_core([Load(0x1000, bytes(PAGE))], note(1, bytes(400)), machine=machine, pointer_size=word))
     text = ask([], ["heap leaks", "vmmap"], get_there=[f"core-file {path}"]).text
-    name = {243: "RISC-V", 40: "ARM"}[machine]
+    name = {258: "LoongArch", 40: "ARM"}[machine]
     refusal = (
-        f"this core is of another machine, {name}: gdbheap reads x86-64, i386 and aarch64 (gdb-multiarch can show its "
-        "backtrace)"
+        f"this core is of another machine, {name}: gdbheap reads x86-64, i386, aarch64 and riscv64 (gdb-multiarch can "
+        "show its backtrace)"
     )
     assert text.count(refusal) == 2

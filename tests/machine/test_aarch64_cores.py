@@ -3,51 +3,22 @@ and without the files that ran, against what the programs said of themselves."""
 
 from __future__ import annotations
 
-import contextlib
-import functools
-import io
-import json
-import lzma
-import tempfile
-from pathlib import Path
 from typing import Any
 
 import pytest
 
-from gdbheap.__main__ import main
+from support import stored_cores
 from support.expected import live_chunks, shown, story_of_many_sizes
 from support.leak_oracles import KINDS, differences, expected, verdicts_of
 from support.ledger import predicted_free_lists, read_ledger
 
-CORES = Path(__file__).parents[2] / "fixtures" / "cores" / "aarch64"
-_unpacked = tempfile.TemporaryDirectory(prefix="gdbheap-cores-")
-
-
-@functools.cache
-def core_of(name: str) -> Path:
-    """Return the core, unpacked (mostly holes)."""
-    path = Path(_unpacked.name) / name
-    with lzma.open(CORES / f"{name}.core.xz") as packed, path.open("wb") as file:
-        while piece := packed.read(1 << 16):
-            if any(piece):
-                file.write(piece)
-            else:
-                file.seek(len(piece), io.SEEK_CUR)
-        file.truncate()
-    return path
-
 
 def said_by(name: str) -> str:
-    return lzma.open(CORES / f"{name}.said.xz").read().decode()
+    return stored_cores.said_by(f"aarch64/{name}")
 
 
 def answer(name: str, command: str) -> dict[str, Any]:
-    """Return what `python3 -m gdbheap COMMAND --core CORE --json` writes."""
-    out = io.StringIO()
-    with contextlib.redirect_stdout(out):
-        assert main([*command.split(), "--core", str(core_of(name)), "--json"]) == 0
-    found: dict[str, Any] = json.loads(out.getvalue())
-    return found
+    return stored_cores.answer(f"aarch64/{name}", command)
 
 
 @pytest.mark.parametrize("name", ["leaks", "leaks_16k", "leaks_cxx"])

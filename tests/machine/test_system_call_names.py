@@ -29,4 +29,6 @@ def test_new_calls_have_one_number_on_every_machine():
         names = {system_call_name(each.name, number) for each in MACHINES}
         assert len(names) == 1 and "" not in names
     assert system_call_name("aarch64", 173) == "getppid"
-    assert system_call_name("riscv64", 173) == ""
+    assert system_call_name("riscv64", 173) == "getppid"
+    assert system_call_name("riscv64", 258) == "riscv_hwprobe"
+    assert system_call_name("loongarch64", 173) == ""

@@ -36,7 +36,7 @@ def find_thread_storage(process: Process) -> tuple[ThreadStorage, ...]:
         control = controls.get(thread.lwp)
         if control is not None:
             end = (
-                pointer + 2 * process.pointer_size
+                pointer + process.machine.thread_head
                 if process.machine.tls_above
                 else pointer + process.machine.thread_record
             )

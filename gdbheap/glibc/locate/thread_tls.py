@@ -57,8 +57,8 @@ def tls_place(process: Process, libc: Libc) -> TlsPlace | None:
 
 def static_place(process: Process, segment: Segment) -> TlsPlace:
     """Return where a static program's TLS block lies: it mirrors __libc_setup_tls()."""
-    # Below the thread pointer its size, above it tcbhead_t (two words) is rounded up to its alignment.
-    size = 2 * process.pointer_size if process.machine.tls_above else segment.size
+    # Below the thread pointer its size, above it what tcbhead_t has there is rounded up to its alignment.
+    size = process.machine.thread_head if process.machine.tls_above else segment.size
     alignment = max(segment.alignment, 1)
     return TlsPlace(-(-size // alignment) * alignment, 1, segment.size)
 

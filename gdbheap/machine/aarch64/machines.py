@@ -57,6 +57,7 @@ AARCH64 = Machine(
     # offsetof(struct pthread, tid): behind its header of 24 words and its links. Its size differs by release.
     thread_id=0xD0,
     thread_record=0x900,
+    thread_vector=0,
     system_calls=SystemCalls(
         instructions=(b"\x01\0\0\xd4",),  # svc #0
         number="x8",

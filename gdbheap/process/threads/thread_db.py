@@ -37,7 +37,8 @@ def record_distance(process: Process) -> int | None:
     for symbols in _libcs(process):
         size = _number(process, symbols, "_thread_db_sizeof_pthread", 0)
         if size is not None and _LEAST <= size <= process.machine.thread_record:
-            return size
+            # (What is below the thread pointer of tcbhead_t lies between them.)
+            return size + max(-process.machine.thread_vector, 0)
     return _distance_by_ids(process)
 
 
@@ -69,7 +70,7 @@ def list_of(process: Process, control: int) -> int:
 
 def vector_of(process: Process, pointer: int) -> int:
     """Return the thread's dtv (entries of two words, that of module 0 counts); MemoryFault."""
-    vector = process.words.read(pointer + (0 if process.machine.tls_above else process.pointer_size))
+    vector = process.words.read(pointer + process.machine.thread_vector)
     return process.machine.untagged(vector)
 
 

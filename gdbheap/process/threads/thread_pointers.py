@@ -12,7 +12,7 @@ from gdbheap.lazy import np
 from gdbheap.process.address_space import VMA
 from gdbheap.process.columns.word_windows import windows
 from gdbheap.process.process import Process
-from gdbheap.process.threads.thread_db import record_distance, stack_lists
+from gdbheap.process.threads.thread_db import record_distance, stack_lists, vector_of
 
 _MOST_BYTES = 1 << 30
 _MOST_FOUND = 1 << 14
@@ -33,13 +33,13 @@ def find_thread_pointers(process: Process) -> dict[int, int]:
 
 def has_control_block(process: Process, pointer: int) -> bool:
     """Whether a thread's control block is at its thread pointer, as all are from before libc's first instruction in
-    the thread on: it begins with its own address (tcb), or where TLS lies above it, with the thread's dtv, before
+    the thread on: it begins with its own address (tcb), or where TLS lies above it, has the thread's dtv, before
     which is counted what there is room for."""
     words, pointer_size = process.words, process.pointer_size
     try:
-        first = process.machine.untagged(words.read(pointer))
         if not process.machine.tls_above:
-            return first == pointer
+            return words.read(pointer) == pointer
+        first = vector_of(process, pointer)
         return first % pointer_size == 0 and 0 < words.read(first - 2 * pointer_size) <= _MOST_MODULES
     except (MemoryFault, OverflowError):
         return False
