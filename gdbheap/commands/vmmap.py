@@ -28,7 +28,16 @@ from gdbheap.report.report import Facts, Line, Next, Prose, Report, Table
 from gdbheap.report.rows import columns_of
 from gdbheap.session.heap_or_note import heap_or_note
 from gdbheap.session.target import Target
-from gdbheap.tables.mapping_folds import MappingSum, folded, gaps_between, sums_of, with_gaps, with_marks
+from gdbheap.tables.mapping_folds import (
+    MappingSum,
+    folded,
+    gaps_between,
+    sums_of,
+    with_few_files,
+    with_gaps,
+    with_marks,
+    with_the_kernels,
+)
 from gdbheap.tables.mapping_rows import OF_PAGES, MappingRow, kind_token, mapping_row
 
 ARGUMENT = Argument(
@@ -214,15 +223,18 @@ def _displayed(answer: MappingAnswer, rows: Sequence[MappingRow]) -> Sequence[Ma
         shown = [*shown[:count], left_out(len(shown) - count, "mapping")]
     if not rows and answer.mappings:
         shown.append(Line.plain("none of these is there"))
-    return list(with_marks(list(with_gaps(shown, answer.mappings)) if answer.is_asked(GAPS) else shown))
+    shown = list(with_gaps(shown, answer.mappings)) if answer.is_asked(GAPS) else shown
+    return list(with_marks(list(with_the_kernels(shown))))
 
 
 def _sums(answer: MappingAnswer, chosen: Sequence[AnnotatedVMA]) -> Report:
     """Return the answer of --summary."""
     columns = columns_of(MappingSum, resident=answer.resident is not None)
     sums = sums_of(chosen, answer.resident)
-    count = answer.asked.get(COUNT.key) or len(sums)
-    shown = [*sums[:count], *([left_out(len(sums) - count, "row")] if len(sums) > count else [])]
+    asked = answer.asked.get(COUNT.key)
+    count = asked or len(sums)
+    left = [left_out(len(sums) - count, "row")] if len(sums) > count else []
+    shown = with_few_files(sums) if asked is None else [*sums[:count], *left]
     then = (Next("mm", "the address space, drawn"),)
     return Report("vmmap", (Table(columns, sums, shown), Facts(_totals(answer, chosen))), answer.notes, then)
 
@@ -324,7 +336,8 @@ def _at_address(answer: MappingAnswer, address: int, symbol: NamedAddress | None
     mark = Line.plain(f"  ^ {address:#x}" if here else f"  - {address:#x} -", "heading")
     place = bool(below) + bool(here)
     shown: list[MappingRow | Line] = [*rows[:place], mark, *rows[place:]]
-    return _report(answer, here, _Around(facts, lines, shown, address, None if state is None else state.label))
+    label = None if state is None else state.label
+    return _report(answer, here, _Around(facts, lines, list(with_the_kernels(shown)), address, label))
 
 
 COMMAND = Command(

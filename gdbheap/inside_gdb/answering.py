@@ -28,9 +28,11 @@ from gdbheap.report.deliver import STANDARD_OUTPUT, form_of, to_file, to_screen
 from gdbheap.report.example import example_of
 from gdbheap.report.failure import failure_of
 from gdbheap.report.json import error_line
+from gdbheap.report.line_text import line_text
+from gdbheap.report.paint import plain
 from gdbheap.report.printable import pointed_at, printable
 from gdbheap.report.progress import Progress
-from gdbheap.report.report import Report
+from gdbheap.report.report import Line, Report
 from gdbheap.session.target import Target
 
 # So many values more than before are made between two searches for cycles.
@@ -161,13 +163,19 @@ def _clear_errors(name: str, as_json: bool = False) -> Iterator[None]:
         if as_json:
             usage = "help " + (name if name == PREFIX else f"{PREFIX} {name}")
             _write_at_once(error_line(name, failure_of(known, text, usage)))
-        raise gdb.GdbError(spelled(f"{text}{place}")) from None
+        raise gdb.GdbError(spelled(f"{_at_width(text)}{place}")) from None
     except gdb.GdbError:
         raise
     except Exception as error:
         if as_json:
             _write_at_once(error_line(name, failure_of(error, f"a fault of gdbheap's own: {error}")))
         raise
+
+
+def _at_width(text: str) -> str:
+    """Return the text in lines as wide as the terminal, if gdb has one."""
+    width = gdb.parameter("width") if is_terminal() else None
+    return line_text(Line.plain(text), width if isinstance(width, int) else None, plain).rstrip("\n")
 
 
 def _as_missing(error: BaseException) -> BaseException:

@@ -24,6 +24,8 @@ _ADDRESS_CODES = (*_SCALARS, gdb.TYPE_CODE_FUNC, gdb.TYPE_CODE_METHOD, gdb.TYPE_
 _LANGUAGE = regex(r'"(?:auto; currently |local; currently )?([^"]+)"')
 _SYMBOL = regex(r"(?P<name>.+?)(?: \+ (?P<offset>\d+))? in section \S+(?: of (?P<file>.*))?")
 
+# gdb's words for a type where a value is wanted.
+_TYPE = "type name as an expression"
 # Where the linker has put a variable of a library's into the program, its name has the library's version on.
 _VERSION = regex(r"@@?(?!plt\b|got\b)[^@\s]+$")
 
@@ -69,6 +71,10 @@ def _looked_at(expression: str, compute: Callable[[], _Value]) -> _Value:
     try:
         return hands_off(compute)
     except gdb.error as error:
+        if _TYPE in str(error):
+            raise UsageError(
+                f"{expression} is a type, not an address: `heap types --type {expression}` lists its blocks"
+            ) from None
         if "may-call-functions" not in str(error):
             raise UsageError(f"{expression}: {error}") from error
     why = "to keep this text, gdb would call malloc" if holds_text(expression) else "gdb would call a function"

@@ -15,6 +15,8 @@ _KEY = "column"
 PREVIEW = (GivesWay(10, 16),)
 PATH = (GivesWay(30, 12, cut_path),)
 TYPE = (GivesWay(40, 24, cut_middle),)
+# Where the type is what is asked for, a name that little would be left of has a line of its own.
+TYPE_ASKED_FOR = (GivesWay(40, 36, cut_middle),)
 
 
 def goes(order: int) -> tuple[GivesWay, ...]:

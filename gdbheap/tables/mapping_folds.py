@@ -18,6 +18,7 @@ from gdbheap.tables.mapping_rows import WX, MappingRow
 
 # Runs of fewer rows than this are shown in full.
 _FEW = 6
+_FILE = "file"
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,31 @@ def with_marks(shown: Sequence[MappingRow | Line]) -> Iterator[MappingRow | Line
         yield row
         if isinstance(row, MappingRow) and row.marks:
             yield Line.plain(f"    ↑ {', '.join(row.marks)}", "fault" if WX in row.marks else "heading")
+
+
+def with_the_kernels(shown: Sequence[MappingRow | Line]) -> Iterator[MappingRow | Line]:
+    """Yield the rows for people, among others the kernel's own page at the very end as a line: its addresses alone are
+    as wide as that."""
+    alone = sum(isinstance(row, MappingRow) for row in shown) == 1
+    for row in shown:
+        if isinstance(row, Line) or alone or row.kind != "vsyscall":
+            yield row
+        else:
+            where = f"{row.start:#x}-{row.end:#x}  {row.permissions}  {human_size(row.size)}  "
+            yield Line((("address", where), ("", f"{row.what}, the kernel's own")))
+
+
+def with_few_files(sums: Sequence[MappingSum]) -> list[MappingSum | Line]:
+    """Return the sums for people: of many files that are no modules the largest, and a line for the others."""
+    files = [each for each in sums if each.kind == _FILE]
+    rest = files[_FEW // 2 :] if len(files) > _FEW else []
+    shown: list[MappingSum | Line] = [each for each in sums if each not in rest]
+    if rest:
+        told = (
+            f"… {counted(len(rest), 'more file')} of {human_size(sum(each.size for each in rest))}: --count 0 shows all"
+        )
+        shown.insert(shown.index(files[_FEW // 2 - 1]) + 1, Line.plain(told, "dim"))
+    return shown
 
 
 def with_gaps(shown: Sequence[MappingRow | Line], everything: Sequence[AnnotatedVMA]) -> Iterator[MappingRow | Line]:

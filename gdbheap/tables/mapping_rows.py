@@ -27,6 +27,8 @@ _GROUPS = (
     ("anonymous", ("anonymous", "huge_pages", "memfd", "shm")),
 )
 _REST = "other"
+# A file of a long name leaves some room for its path.
+_WHAT = (GivesWay(29, 28, cut_middle), GivesWay(32, 12, cut_middle))
 WX = "writable and executable"
 
 
@@ -43,7 +45,7 @@ class MappingRow:
     offset: int = field(metadata=column("size", gives=goes(1)))
     strip: str | None = field(metadata=column("strip", heading="pages"))
     pages: str | None = field(metadata=column(heading="", gives=goes(2)))
-    what: str = field(metadata=column("text", "symbol", heading="what it is", gives=(GivesWay(32, 12, cut_middle),)))
+    what: str = field(metadata=column("text", "symbol", heading="what it is", gives=_WHAT))
     path: str = field(metadata=column("text", "path", gives=(*PATH, GivesWay(31))))
     marks: tuple[str, ...] = field(metadata=column("texts", shown=False, published=False))
     kind: str = field(metadata=column(shown=False))

@@ -12,7 +12,7 @@ from gdbheap.counted import counted
 from gdbheap.lazy import dataclass, np
 from gdbheap.report.printable import cut_middle
 from gdbheap.report.report import ABSENT, Absent, GivesWay
-from gdbheap.report.rows import TYPE, column
+from gdbheap.report.rows import TYPE, TYPE_ASKED_FOR, column
 from gdbheap.session.block_kinds import BlockKinds, block_kinds
 from gdbheap.session.retained import HolderName, holder_name, owner_name, retained, shared_name
 from gdbheap.session.target import Target
@@ -34,6 +34,10 @@ _MOST_LOOKED_AT = 2_000
 MOST_ROWS = 10_000
 
 
+# One long holder does not take the room of all types.
+_HOLDER = (GivesWay(39, 44, cut_middle), GivesWay(45, 20, cut_middle))
+
+
 @dataclass(frozen=True)
 class RetainerRow:
     """A holder, a member of one, a block, or what several share: what it retains."""
@@ -42,7 +46,7 @@ class RetainerRow:
     share: float = field(metadata=column("share"))
     blocks: int = field(metadata=column("count"))
     kind: str = field(metadata=column("label"))
-    holder: str = field(metadata=column("text", "symbol", gives=(GivesWay(45, 20, cut_middle),)))
+    holder: str = field(metadata=column("text", "symbol", gives=_HOLDER))
     type: str | None = field(metadata=column("text", "type", gives=TYPE))
     example: int | Absent = field(metadata=column("address", "mem"))
     holders: Sequence[str] = field(metadata=column("texts", shown=False))
@@ -58,7 +62,7 @@ class KindRow:
     share: float = field(metadata=column("share"))
     count: int = field(metadata=column("count"))
     own_bytes: int = field(metadata=column("bytes", heading="own"))
-    type: str = field(metadata=column("text", "type", gives=TYPE))
+    type: str = field(metadata=column("text", "type", gives=TYPE_ASKED_FOR))
     example: int = field(metadata=column("address", "mem"))
 
 

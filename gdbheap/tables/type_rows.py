@@ -7,9 +7,8 @@ from dataclasses import field, replace
 from typing import TYPE_CHECKING, Any
 
 from gdbheap.lazy import dataclass, np
-from gdbheap.report.printable import cut_middle
-from gdbheap.report.report import ABSENT, Absent, GivesWay
-from gdbheap.report.rows import TYPE, column, goes
+from gdbheap.report.report import ABSENT, Absent
+from gdbheap.report.rows import TYPE, TYPE_ASKED_FOR, column, goes
 from gdbheap.sentences.block_names import BlockNames, said_kind, with_confidence
 from gdbheap.sentences.type_reasons import reason
 from gdbheap.types.short_names import short_name
@@ -20,9 +19,6 @@ if TYPE_CHECKING:
     from gdbheap.analysis.leaks.leaks import Leaks
     from gdbheap.analysis.types.block_types import BlockTypes
     from gdbheap.analysis.types.by_type import TypeGroup
-
-# The name of the type is what is asked for: where little would be left of it, it has a line of its own.
-_NAME = (GivesWay(40, 36, cut_middle),)
 
 
 @dataclass(frozen=True)
@@ -35,7 +31,7 @@ class TypeRow:
     reachable: int = field(metadata=column("count"))
     lost: int = field(metadata=column("count"))
     example: int = field(metadata=column("address", "mem"))
-    type: str | None = field(metadata=column("text", "type", gives=_NAME))
+    type: str | None = field(metadata=column("text", "type", gives=TYPE_ASKED_FOR))
     role: str | Absent = field(metadata=column(shown=False))
     elements: int = field(metadata=column("count", shown=False))
     certain: int = field(metadata=column("count", shown=False))

@@ -13,7 +13,9 @@ from gdbheap.process.address_space import VMA
 from gdbheap.process.named_address import NamedAddress
 from gdbheap.process.remarks import MappingsNotListed
 from gdbheap.report.json import json_lines
+from gdbheap.report.report import plain_text
 from gdbheap.report.text import text_lines
+from gdbheap.tables.mapping_folds import MappingSum, with_few_files
 from support.made_process import HEAP, STACK, made_heap, made_process
 
 
@@ -263,3 +265,30 @@ def test_what_can_be_written_and_executed_is_marked_and_filtered():
         "anonymous                 3  16 KiB    8 KiB",
     ]
     assert "none of these is there" in asked(made_process([data]), executable=True)
+
+
+def sums(*files):
+    known = {"kind": "file", "mappings": 1, "resident": 0}
+    return [MappingSum(module=name, size=size, largest=size, **known) for name, size in files]
+
+
+def test_of_many_files_the_summary_shows_the_largest():
+    library = MappingSum("library_text", "libc.so.6", 1, 5000, 0, 5000)
+    few = [library, *sums(*((f"f{n}", 10_000 - n) for n in range(6)))]
+    assert with_few_files(few) == few
+    many = [*sums(*((f"f{n}", 0x2000) for n in range(9))), library]
+    shown = with_few_files(many)
+    assert shown[:3] == many[:3] and shown[4] is library and len(shown) == 5
+    assert plain_text(shown[3]) == "… 6 more files of 48 KiB: --count 0 shows all"
+
+
+def test_the_kernels_own_page_does_not_make_the_columns_wider():
+    page = VMA(0xFFFFFFFFFF600000, 0xFFFFFFFFFF601000, "--xp", path="[vsyscall]")
+    process = made_process([*made_process().address_space, page])
+    report = COMMAND.run(Stop(process, None), {"address|filter": None})
+    lines = "".join(text_lines(report)).splitlines()
+    assert "0xffffffffff600000-0xffffffffff601000  --xp  4 KiB  vsyscall, the kernel's own" in lines
+    assert not any(line.startswith(" " * 11 + "0x") for line in lines)
+    # A program is told of it as of any other.
+    assert report.table.rows[-1].kind == "vsyscall"
+    assert "\n0xffffffffff600000  0xffffffffff601000  --xp" in say('"vsyscall"', process)

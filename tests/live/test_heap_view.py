@@ -26,7 +26,7 @@ def test_lists_and_trees_of_c(gdb):
         "heap view freed_in_the_middle", "heap view ada->orders", "heap view ada->orders->next --by prev",
         "heap view shop.forest->trees[0]", "heap view ada --by friend_of", "heap view ada --by all.next --count 1",
         "heap view shop.cookie", "heap view vague --as 'struct order' --by none", "heap view ada --by number",
-        "heap view vague --as 'struct nothing'", "heap view &shop",
+        "heap view vague --as 'struct nothing'", "heap view forest", "heap view &shop",
     )  # fmt: skip
     said = gdb(build("types_shown", "-O0"), *REACH, *lines)
     assert lettered(said["heap view freed_in_the_middle"]) == (
@@ -83,6 +83,9 @@ def test_lists_and_trees_of_c(gdb):
         '    {id = 2, price = 2.5, next = B, prev = 0x0, note = C "deliver to the back door"}\n'
     )
     assert said["heap view vague --as 'struct nothing'"] == "heap view: gdb knows no type 'struct nothing'\n"
+    assert said["heap view forest"] == (
+        "heap view: forest is a type, not an address: `heap types --type forest` lists its blocks\n"
+    )
     assert said["heap view ada --by number"] == (
         "heap view: struct customer has no member 'number' that points to another struct customer; there are: "
         "all.next, all.prev, friend_of\n"
