@@ -5,6 +5,7 @@ from __future__ import annotations
 
 import json
 import signal
+import time
 from typing import Any
 
 import gdb
@@ -14,6 +15,7 @@ from gdbheap.errors import HeapError, NoHeap, UnusedHeap
 from gdbheap.files import kernel_text, open_new
 from gdbheap.glibc.locate.find_libc import other_mallocs
 from gdbheap.inside_gdb.debugger import GdbDebugger
+from gdbheap.inside_gdb.killed_meanwhile import has_ended, let_killed_end
 from gdbheap.inside_gdb.vfork_children import VforkChildren
 from gdbheap.inside_gdb.ways_out import WayOut, WaysOut
 from gdbheap.interface.arguments import parse
@@ -35,6 +37,9 @@ _SETTINGS = (
 _FOLLOWING = ("detach-on-fork off", "follow-fork-mode parent", "schedule-multiple on")
 # By default these do not end a process (signal(7)).
 _HARMLESS = frozenset(["SIGCHLD", "SIGURG", "SIGWINCH", "SIGCONT", "SIGSTOP", "SIGTSTP", "SIGTTIN", "SIGTTOU"])
+# So many times in a row gdb is let try anew, after a pause in seconds, where it cannot let the processes run.
+_MOST_FAILURES = 25
+_PAUSE = 0.02
 # gdb passes these on without a stop; they may be fatal all the same.
 _UNSEEN = ("SIGALRM", "SIGVTALRM", "SIGPROF", "SIGIO")
 
@@ -81,23 +86,35 @@ class _Gate:
         """Run the program and all that is followed to their ends."""
         gdb.execute("starti", to_string=True)
         self._ways_out.began()
+        failures = 0
         while True:
             self._event = None
-            gdb.execute("continue", to_string=True)
+            try:
+                let_killed_end(self._ways_out.breakpoints)
+                if not any(each.pid for each in gdb.inferiors()):
+                    return
+                gdb.execute("continue", to_string=True)
+                failures = 0
+            except gdb.error:  # a process that was killed a moment ago has no registers
+                failures += 1
+                if failures == _MOST_FAILURES:
+                    raise
+                time.sleep(_PAUSE)
             if self._event is not None:
                 self._stopped(self._event)
-            alive = [each for each in gdb.inferiors() if each.pid]
-            if not alive:
-                return
-            if not gdb.selected_inferior().pid:
-                # (The command `inferior` would read registers, which fail where that one has ended meanwhile.)
-                alive[0].threads()[0].switch()
 
     def _note(self, event: Any) -> None:
         self._event = event
 
     def _stopped(self, event: Any) -> None:
         inferior = gdb.selected_inferior()
+        try:
+            self._tell(inferior, event)
+        except gdb.error:
+            if not has_ended(inferior.pid):
+                raise
+
+    def _tell(self, inferior: gdb.Inferior, event: Any) -> None:
         if isinstance(event, gdb.SignalEvent):
             if _is_fatal(inferior.pid, event.stop_signal):
                 self._look(inferior, "signal", event.stop_signal)
@@ -126,7 +143,7 @@ class _Gate:
         seen = _process(inferior.pid, _program(), kind)
         try:
             seen["leaks"] = self._leaks()
-        except HeapError as error:
+        except (HeapError, gdb.error) as error:
             seen["trouble"] = str(error)
         if signal_name:
             seen["end"]["signal"] = signal_name
