@@ -205,14 +205,30 @@ u64 gdbheap_follow(const i32 *next, u64 count, i64 row, i32 *rows) {
   return 0;
 }
 
+/* From each of `count` starts on along `next` as long as the node there is `open`, which it is no more then. The nodes go
+ * into `path`, the one before each into `before`; both have room for all `nodes`. Returns how many they are. */
+u64 gdbheap_walk(const i32 *next, u8 *open, u64 nodes, const i32 *starts, u64 count, i32 *path, i32 *before) {
+  u64 found = 0;
+  for (u64 each = 0; each < count; each++) {
+    for (i64 node = starts[each]; node >= 0 && (u64)node < nodes;) {
+      i32 after = next[node];
+      if (after < 0 || (u64)after >= nodes || !open[after])
+        break;
+      open[after] = 0;
+      path[found] = after, before[found++] = (i32)node;
+      node = after;
+    }
+  }
+  return found;
+}
+
 /* What reach.py's _narrow() says: go on from the nodes in `queue`, of which `told[0]` are there and `room` fit, and give
  * every node that has no owner (-1) that of the one it is reached from. The targets of a node are those from its
- * `begin` to the next one's. Ends when more than `wide` nodes wait, or after `longest`, or with none left; then told[0]
- * are in the queue, told[1] are done, and told[2] says if it was long. */
+ * `begin` to the next one's. Ends when more than `wide` nodes wait, or with none left; then told[0] are in the queue,
+ * and told[1] are done. */
 void gdbheap_narrow(const i64 *begin, const i32 *targets, i32 *owner, u64 count, i32 *queue, u64 room, u64 wide,
-                    u64 longest, u64 *told) {
-  u64 length = told[0], done = 0, walked = 0;
-  told[2] = 0;
+                    u64 *told) {
+  u64 length = told[0], done = 0;
   while (done < length) {
     u64 node = (u64)queue[done++];
     if (node >= count)
@@ -227,11 +243,6 @@ void gdbheap_narrow(const i64 *begin, const i32 *targets, i32 *owner, u64 count,
       }
       owner[only] = mine;
       at = begin[only], end = begin[only + 1];
-      if (++walked > longest) {
-        queue[--done] = (i32)only;
-        told[2] = 1;
-        goto out;
-      }
     }
     for (; at < end; at++) {
       u64 target = (u64)targets[at];
@@ -242,12 +253,7 @@ void gdbheap_narrow(const i64 *begin, const i32 *targets, i32 *owner, u64 count,
     }
     if (length - done > wide)
       break;
-    if (done > longest) {
-      told[2] = 1;
-      break;
-    }
   }
-out:
   told[0] = length, told[1] = done;
 }
 

@@ -60,7 +60,8 @@ class CompiledLoops:
         self._edges = loop("edges", address, address, word, address, address, word, address)
         self._take = loop("take", address, word, word, address, word, word, address)
         self._follow = loop("follow", address, word, number, address, gives=word)
-        self._narrow = loop("narrow", address, address, address, word, address, word, word, word, address)
+        self._walk = loop("walk", address, address, word, address, word, address, address, gives=word)
+        self._narrow = loop("narrow", address, address, address, word, address, word, word, address)
         self._read_pages = loop("read_pages", handle, word, address, word, ctypes.c_char_p, word, gives=word)
 
     def chain(
@@ -150,27 +151,39 @@ class CompiledLoops:
         graph: tuple[NDArray[np.int64], NDArray[np.int32]],
         front: NDArray[np.int32] | NDArray[np.intp],
         owner: NDArray[np.int32],
-        ends: tuple[int, int],
-    ) -> tuple[NDArray[np.int32], bool]:
-        """Go on node by node, as reach.py has it, in a graph (begins and targets) until more than ends[0] nodes wait or
-        ends[1] are done; return the nodes that wait, and if it has been long."""
+        wide: int,
+    ) -> NDArray[np.int32]:
+        """Go on node by node, as reach.py has it, in a graph (begins and targets) until more than `wide` nodes wait, or
+        none; return those that do."""
         begin, target = graph
         count = len(owner)
         assert len(begin) == count + 1 and begin[0] >= 0 and begin[-1] <= len(target)
         queue = np.empty(count + len(front), np.int32)
         queue[: len(front)] = front
-        told = np.array([len(front), 0, 0], np.uint64)
+        told = np.array([len(front), 0], np.uint64)
         self._narrow(
-            pointer(begin), pointer(target), pointer(owner), count, pointer(queue), len(queue), *ends, pointer(told)
+            pointer(begin), pointer(target), pointer(owner), count, pointer(queue), len(queue), wide, pointer(told)
         )
-        length, done, is_long = told.tolist()
-        return queue[done:length].copy(), bool(is_long)
+        length, done = told.tolist()
+        waiting: NDArray[np.int32] = queue[done:length].copy()
+        return waiting
 
     def follow(self, following: NDArray[np.int32], row: int) -> NDArray[np.int32] | None:
         """Return the rows of a list from `row` to the one with no next (-1); None where it loops."""
         rows = np.empty(len(following), np.int32)
         count = self._follow(pointer(following), len(following), row, pointer(rows))
         return rows[:count].copy() if count else None
+
+    def walk(
+        self, following: NDArray[np.int32], is_open: NDArray[np.bool_], starts: NDArray[np.int32]
+    ) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
+        """Go from each start along `following` as long as nodes are open, and close them; return the nodes, and the one
+        before each."""
+        assert len(following) == len(is_open)
+        path, before = np.empty(len(following), np.int32), np.empty(len(following), np.int32)
+        columns = pointer(following), pointer(is_open), len(following), pointer(starts), len(starts)
+        count = self._walk(*columns, pointer(path), pointer(before))
+        return path[:count].copy(), before[:count].copy()
 
 
 class Regions:

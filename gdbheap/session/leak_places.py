@@ -7,7 +7,7 @@ import os
 from typing import TYPE_CHECKING
 
 from gdbheap.lazy import dataclass, np
-from gdbheap.process.columns.distinct import distinct
+from gdbheap.process.columns.distinct import codes_of, distinct
 from gdbheap.session.block_types import plain_types
 from gdbheap.session.held_snapshot import named_holder
 from gdbheap.session.retained import retained
@@ -35,8 +35,7 @@ class LeakPlaces:
 
     def apart(self) -> NDArray[np.intp]:
         """Return a number for each block that is the same for those of one module and holder."""
-        both = np.stack((self.module.astype(np.int64), self.nearest.node), axis=1)
-        return np.unique(both, axis=0, return_inverse=True)[1].reshape(-1).astype(np.intp)
+        return codes_of(self.module, self.nearest.node)
 
     def of(self, block: int) -> tuple[str, str]:
         """Return the module and the holder of a block, "" where nothing tells, or holds it."""

@@ -20,6 +20,7 @@ from gdbheap.machine.x86.machines import X86_64
 from gdbheap.process.address_space import VMA, AddressSpace
 from gdbheap.process.columns.gather import gather_known
 from gdbheap.process.columns.starts import Starts
+from gdbheap.process.columns.walk import walk
 from gdbheap.process.memory import ImageMemory
 from support.kernels import compiled
 
@@ -141,7 +142,6 @@ def test_a_narrow_front_goes_on_as_the_plain_loop_does(monkeypatch, seed):
     if lists and random_one.random() < 0.5:
         target = source + np.int32(1)
     front = np.array(random_one.sample(range(count), min(count, 2)), np.int32)
-    monkeypatch.setattr(reach, "_LONG", random_one.choice((1, 50, 1 << 14)))
     monkeypatch.setattr(reach, "_WIDE", random_one.choice((1, 10, 256)))
 
     def go_on():
@@ -150,7 +150,18 @@ def test_a_narrow_front_goes_on_as_the_plain_loop_does(monkeypatch, seed):
         waiting, is_long = reach._narrow(Adjacency(count, source, target), front, owner)
         return waiting.tolist(), is_long, owner.tolist()
 
+    def reached():
+        owner = np.full(count, -1, np.int32)
+        owner[front] = front
+        reach.spread(Adjacency(count, source, target), front, owner)
+        return (owner >= 0).tolist()
+
+    # (To the kernel no list is long.)
+    monkeypatch.setattr(reach, "_LONG", 1 << 20)
     plain, fast = both(monkeypatch, go_on)
+    assert plain == fast
+    monkeypatch.setattr(reach, "_LONG", random_one.choice((1, 50, 1 << 14)))
+    plain, fast = both(monkeypatch, reached)
     assert plain == fast
 
 
@@ -234,3 +245,25 @@ def test_first_words_of_blocks_are_those_that_numpy_takes(monkeypatch, seed):
 
     plain, fast = both(monkeypatch, words)
     assert plain == fast
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_lists_that_meet_and_go_round_give_each_node_once(monkeypatch, seed):
+    chance = random.Random(seed)
+    count = chance.choice((1, 5, 60))
+    following = np.array([chance.choice((-1, chance.randrange(count))) for _ in range(count)], np.int32)
+    is_open = [chance.random() < 0.8 for _ in range(count)]
+    starts = np.array([chance.randrange(count) for _ in range(chance.randrange(4))], np.int32)
+    expected, left = [], list(is_open)
+    for node in starts.tolist():
+        while following[node] >= 0 and left[following[node]]:
+            left[following[node]] = False
+            expected.append((int(following[node]), node))
+            node = int(following[node])
+
+    def work():
+        mask = np.array(is_open, np.bool_)
+        path, before = walk(following, mask, starts)
+        return list(zip(path.tolist(), before.tolist())), mask.tolist()
+
+    assert both(monkeypatch, work) == [(expected, left)] * 2

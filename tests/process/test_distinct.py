@@ -6,7 +6,7 @@ import random
 
 import numpy as np
 
-from gdbheap.process.columns.distinct import are_among, codes_of, distinct, distinct_of_sorted
+from gdbheap.process.columns.distinct import are_among, codes_of, distinct, distinct_of_sorted, firsts_of
 
 
 def test_each_value_is_there_once_in_order():
@@ -22,7 +22,19 @@ def test_rows_that_are_alike_in_all_columns_have_one_number():
         codes = codes_of(*(np.array(column, np.uint64) for column in columns)).tolist()
         rows = list(zip(*columns))
         assert len(set(zip(codes, rows))) == len(set(codes)) == len(set(rows))
-        assert sorted(set(codes)) == list(range(len(set(rows))))
+        assert codes == [sorted(set(rows)).index(row) for row in rows]
+        assert firsts_of(np.array(codes, np.int64)).tolist() == [rows.index(row) for row in sorted(set(rows))]
+
+
+def test_numbers_of_any_size_and_sign_are_told_apart():
+    kinds = (np.int8, np.uint8, np.bool_, np.int32, np.uint32, np.int64, np.uint64)
+    for kind in kinds:
+        ends = (0, 1) if kind is np.bool_ else (np.iinfo(kind).min, np.iinfo(kind).max)
+        for other in kinds:
+            low = 0 if other is np.bool_ else np.iinfo(other).min
+            columns = np.array([ends[1], ends[0], ends[1], 1], kind), np.array([1, low, 1, low], other)
+            rows = list(zip(*(column.tolist() for column in columns)))
+            assert codes_of(*columns).tolist() == [sorted(set(rows)).index(row) for row in rows]
 
 
 def test_what_is_among_the_known_is_what_a_set_has():

@@ -13,6 +13,7 @@ from gdbheap.analysis.objects.labels import Labels
 from gdbheap.analysis.objects.lookup import Lookup
 from gdbheap.analysis.objects.name_objects import name_objects
 from gdbheap.lazy import dataclass, np
+from gdbheap.process.columns.distinct import codes_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -165,7 +166,7 @@ def group_leaks(leaks: Leaks, chosen: NDArray[np.bool_], lookup: Lookup, by: Gro
         else _alike(leaks.verdict[rows], doubt, offset != NO_ENTRY, blocks.size[rows], contents.kind)
     )
     if by.apart is not None:
-        place = np.unique(np.stack((place, by.apart[rows]), axis=1), axis=0, return_inverse=True)[1].reshape(-1)
+        place = codes_of(place, by.apart[rows])
     _, place, count = np.unique(place, return_inverse=True, return_counts=True)
     # Members of a group side by side.
     order = np.argsort(place, kind="stable")

@@ -79,11 +79,11 @@ def _wide_step(graph: Adjacency, front: Indices, owner: NDArray[np.int32]) -> ND
 
 def _narrow(graph: Adjacency, front: Indices, owners: NDArray[np.int32]) -> tuple[NDArray[np.int32], bool]:
     """Go on node by node until all is reached, or the front is wide again, or it has been _LONG; return that front,
-    and if it has been."""
-    long = max(_LONG, graph.count >> 4)
+    and if it has been (to the kernel no list is long)."""
     fast = kernel(graph.count)
     if fast is not None and suits(graph.begin, graph.target, owners):
-        return fast.narrow((graph.begin, graph.target), front, owners, (2 * _WIDE, long))
+        return fast.narrow((graph.begin, graph.target), front, owners, 2 * _WIDE), False
+    long = max(_LONG, graph.count >> 4)
     begin, targets, owner = graph.begin.data, graph.target.data, owners.data
     queue: list[int] = front.tolist()
     walked = 0

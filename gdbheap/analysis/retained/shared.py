@@ -10,7 +10,7 @@ from gdbheap.analysis.retained.likely_owner import likely_owner
 from gdbheap.analysis.retained.nearest_of_several import cost_of, nearest_mask
 from gdbheap.analysis.retained.retained import Retained
 from gdbheap.lazy import dataclass, np
-from gdbheap.process.columns.distinct import distinct
+from gdbheap.process.columns.distinct import codes_of, distinct, firsts_of
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -65,7 +65,8 @@ def shared_groups(retained: Retained, node: int) -> list[SharedGroup]:
     large = retained.bytes[shared] >= max(_LARGE * int(retained.bytes[retained.root]), 1)
     alone = np.where(large, np.arange(len(shared)), -1)
     groups = []
-    for which, one in np.unique(np.stack((mask, alone), axis=1), axis=0).tolist():
+    each = firsts_of(codes_of(mask, alone))
+    for which, one in zip(mask[each].tolist(), alone[each].tolist()):
         chosen = np.flatnonzero((mask == which) & (alone == one))
         nodes = shared[chosen]
         holders = tuple(holder for bit, holder in enumerate(told) if which >> bit & 1)

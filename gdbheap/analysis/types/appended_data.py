@@ -13,7 +13,7 @@ from gdbheap.analysis.types.gaps import gaps_are_used
 from gdbheap.analysis.types.slots import MIXED, VOID
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.lazy import np
-from gdbheap.process.columns.distinct import distinct
+from gdbheap.process.columns.distinct import codes_of, distinct, firsts_of
 from gdbheap.process.columns.gather import gather_words
 from gdbheap.types.catalogue import TypeKind
 
@@ -39,12 +39,12 @@ def appended_data(state: TypingState) -> Claims:
         return joined([])
     kinds = _occurring(state)
     found = []
-    key = np.stack((graph.place[own].astype(np.int64), graph.offset[own].astype(np.int64)))
-    values, which, count = np.unique(key, axis=1, return_inverse=True, return_counts=True)
+    which = codes_of(graph.place[own], graph.offset[own])
+    count, first = np.bincount(which), firsts_of(which)
     for group in np.argsort(-count, kind="stable")[:_MOST_GROUPS].tolist():
         if count[group] >= _FEWEST:
-            place, offset = values[:, group].tolist()
-            blocks = distinct(graph.source[own[which.reshape(-1) == group]])
+            place, offset = int(graph.place[own[first[group]]]), int(graph.offset[own[first[group]]])
+            blocks = distinct(graph.source[own[which == group]])
             found.append(_of_group(state, blocks, place, _having(state, kinds, place, offset)))
     return joined(found)
 

@@ -26,7 +26,7 @@ from gdbheap.analysis.types.texts import is_text
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.analysis.types.used_unions import codes_as_used
 from gdbheap.lazy import np
-from gdbheap.process.columns.distinct import are_among, distinct
+from gdbheap.process.columns.distinct import are_among, codes_of, distinct, firsts_of
 from gdbheap.process.columns.gather import gather_words
 from gdbheap.types.catalogue import TypeKind
 
@@ -251,12 +251,13 @@ class ByTargets:
     def _led_to(self, codes: NDArray[np.int32], target: NDArray[np.int32], offset: NDArray[np.uint32]) -> Mask:
         """Return where an edge leads to just what the code says, or to one that a larger object has there."""
         state = self._state
-        pairs = np.stack((state.type[target].astype(np.int64), offset.astype(np.int64) - state.part[target]))
-        pairs, which = np.unique(pairs, axis=1, return_inverse=True)
+        known, inside = state.type[target], offset.astype(np.int64) - state.part[target]
+        which = codes_of(known, inside)
+        first = firsts_of(which)
         found = np.zeros(codes.shape, np.bool_)
-        for index, (number, place) in enumerate(pairs.T.tolist()):
+        for index, (number, place) in enumerate(zip(known[first].tolist(), inside[first].tolist())):
             if number >= 0:
-                here = which.reshape(-1) == index
+                here = which == index
                 found[:, here] = np.isin(codes[:, here], state.embedded.at(number, place))
         return found
 

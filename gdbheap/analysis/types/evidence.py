@@ -157,9 +157,8 @@ def _agreement(
 
 def is_kin(state: TypingState, known: NDArray[np.int32], code: int) -> NDArray[np.bool_]:
     """Return which of the types are this one, or begin with it."""
-    kinds, which = np.unique(known, return_inverse=True)
-    kin = np.array([each >= 0 and state.embedded.begins_with(each, code) for each in kinds.tolist()], np.bool_)
-    found: NDArray[np.bool_] = kin[which.reshape(-1)] if len(kinds) else np.zeros(len(known), np.bool_)
+    kin = [each for each in distinct(known).tolist() if each >= 0 and state.embedded.begins_with(each, code)]
+    found: NDArray[np.bool_] = np.isin(known, np.array(kin, np.int32))
     return found
 
 

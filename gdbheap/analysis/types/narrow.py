@@ -13,6 +13,7 @@ from gdbheap.analysis.types.slots import MIXED
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.lazy import np
 from gdbheap.process.columns.distinct import distinct
+from gdbheap.process.columns.walk import walk
 from gdbheap.types.catalogue import TypeKind
 
 if TYPE_CHECKING:
@@ -78,16 +79,7 @@ def _list_along(state: TypingState, starts: Blocks, number: int, place: int, off
         return joined([])
     following = np.full(len(state), -1, np.int32)
     following[graph.source[edges]] = graph.target[edges]
-    onward, taken = following.data, fitting.data
-    path, parent = [], []
-    for start in starts.tolist():
-        node = start
-        while (after := onward[node]) >= 0 and taken[after]:
-            taken[after] = False
-            path.append(after)
-            parent.append(node)
-            node = after
-    parents = np.array(parent, np.int32)
+    path, parents = walk(following, fitting, starts)
     places = state.held.blocks.start[parents] + np.uint64(place)
     found = claims(path, number, How.PART if offset else How.MEMBER, parent=parents, parent_place=places)
     trust = int(state.trust[starts].min(initial=3))

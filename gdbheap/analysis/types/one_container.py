@@ -14,6 +14,7 @@ from gdbheap.analysis.types.fits import fits
 from gdbheap.analysis.types.readings import container_signs
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.lazy import np
+from gdbheap.process.columns.distinct import codes_of
 from gdbheap.types.catalogue import TypeKind
 
 if TYPE_CHECKING:
@@ -32,9 +33,7 @@ def one_container(state: TypingState) -> Claims:
     if not len(words):
         return joined([])
     owner = _owners(state)[words.parent]
-    key = np.stack((words.slot, owner))
-    _, which = np.unique(key, axis=1, return_inverse=True)
-    which = which.reshape(-1)
+    which = codes_of(words.slot, owner)
     types = np.where(state.part[words.target] == 0, state.type[words.target], -1)
     named, groups = types >= 0, int(which.max()) + 1
     known = np.bincount(which, named, groups)

@@ -19,6 +19,7 @@ from gdbheap.analysis.types.readings import WRONG, container_signs, reading
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.analysis.types.words import TypedWords
 from gdbheap.lazy import dataclass, np
+from gdbheap.process.columns.distinct import codes_of
 from gdbheap.types.catalogue import TypeKind
 
 if TYPE_CHECKING:
@@ -57,9 +58,8 @@ class _Guess:
 def parts(state: TypingState, embedded: Embedded, waiting: TypedWords) -> Claims:
     """Return claims of the blocks that these words point to."""
     words = _first_of_each(state, waiting)
-    key = np.stack((words.code.astype(np.int64), words.offset.astype(np.int64), state.room[words.target]))
-    _, which, count = np.unique(key, axis=1, return_inverse=True, return_counts=True)
-    which = which.reshape(-1)
+    which = codes_of(words.code, words.offset, state.room[words.target])
+    count = np.bincount(which)
     order = np.argsort(which, kind="stable")
     begin = np.concatenate(([0], np.cumsum(count)))
     found: list[Claims] = []

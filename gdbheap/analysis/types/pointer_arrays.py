@@ -11,6 +11,7 @@ from gdbheap.analysis.types.inner_objects import lie_inside
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.analysis.types.words import TypedWords
 from gdbheap.lazy import np
+from gdbheap.process.columns.distinct import codes_of, firsts_of
 from gdbheap.types.catalogue import TypeKind
 
 if TYPE_CHECKING:
@@ -74,10 +75,11 @@ def _are_parts(
 ) -> NDArray[np.bool_]:
     """Return which of the words lead to such a part of a larger object: a base class of it, its first member."""
     inside = offset.astype(np.int64) - state.part[target]
-    triples = np.stack((state.type[target].astype(np.int64), pointee.astype(np.int64), inside))
-    kinds, row = np.unique(triples, axis=1, return_inverse=True)
-    found = np.array([part in state.embedded.at(known, place) for known, part, place in kinds.T.tolist()], np.bool_)
-    return found[row.reshape(-1)] if len(found) else np.zeros(len(target), np.bool_)
+    row = codes_of(state.type[target], pointee, inside)
+    first = firsts_of(row)
+    kinds = zip(state.type[target[first]].tolist(), pointee[first].tolist(), inside[first].tolist())
+    found = np.array([part in state.embedded.at(known, place) for known, part, place in kinds], np.bool_)
+    return found[row]
 
 
 def _pointee(state: TypingState, number: int) -> int:

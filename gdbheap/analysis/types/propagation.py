@@ -18,7 +18,7 @@ from gdbheap.analysis.types.slots import MIXED
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.analysis.types.words import TypedWords, joined_words, words_of
 from gdbheap.lazy import np
-from gdbheap.process.columns.distinct import are_among, distinct
+from gdbheap.process.columns.distinct import are_among, codes_of, distinct, firsts_of
 from gdbheap.types.catalogue import TypeKind
 
 if TYPE_CHECKING:
@@ -126,10 +126,12 @@ class Propagation:
         if not state.learned or not len(words):
             return joined([]), words
         room = state.room[words.target]
-        keys = zip(words.code.tolist(), words.offset.tolist(), room.tolist())
+        which = codes_of(words.code, words.offset, room)
+        first = firsts_of(which)
+        keys = zip(words.code[first].tolist(), words.offset[first].tolist(), room[first].tolist())
         # (Where a header has a tag, that tells better.)
         known = [(-1, 0) if key[0] in state.tag_rules else state.learned.get(key, (-1, 0)) for key in keys]
-        types, trust = np.array(known, np.int64).T
+        types, trust = np.array(known, np.int64)[which].T
         sound = types >= 0
         for number in distinct(types[sound]).tolist():
             here = np.flatnonzero(types == number)
@@ -185,9 +187,11 @@ class Propagation:
         """Return which of the words lead to what may be the first part of another struct (a base class), for which
         malloc would give the same room. (A container's array is just of what it says.)"""
         room = self.state.room[words.target]
-        pairs, which = np.unique(np.stack((words.code.astype(np.int64), room)), axis=1, return_inverse=True)
-        doubts = np.array([self.has_larger(*pair) for pair in pairs.T.tolist()], np.bool_)
-        found: NDArray[np.bool_] = doubts[which.reshape(-1)] & ~words.many
+        which = codes_of(words.code, room)
+        first = firsts_of(which)
+        pairs = zip(words.code[first].tolist(), room[first].tolist())
+        doubts = np.array([self.has_larger(*pair) for pair in pairs], np.bool_)
+        found: NDArray[np.bool_] = doubts[which] & ~words.many
         return found
 
     def has_larger(self, number: int, room: int) -> bool:

@@ -9,7 +9,7 @@ from gdbheap.analysis.types.libcxx import has_string
 from gdbheap.analysis.types.texts import is_text
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.lazy import np
-from gdbheap.process.columns.distinct import are_among, distinct
+from gdbheap.process.columns.distinct import are_among, codes_of, distinct, firsts_of
 from gdbheap.types.catalogue import TypeKind
 
 if TYPE_CHECKING:
@@ -106,6 +106,6 @@ def shapes_of_several(
     arrays = np.flatnonzero((state.how == How.ARRAY) & (state.degree > 0))
     arrays = arrays[are_among(plain[arrays], distinct(plain[named]))]
     shape = np.concatenate((shape, exact_shapes(state, arrays)))
-    pairs = np.unique(np.stack((shape, state.type[np.concatenate((named, arrays))].astype(np.uint64))), axis=1)
-    values, count = np.unique(pairs[0], return_counts=True)
+    pairs = firsts_of(codes_of(shape, state.type[np.concatenate((named, arrays))]))
+    values, count = np.unique(shape[pairs], return_counts=True)
     return set(values[count > 1].tolist())

@@ -15,6 +15,7 @@ from gdbheap.analysis.types.slots import CODE, MIXED, VOID
 from gdbheap.analysis.types.static_words import words_into
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.lazy import np
+from gdbheap.process.columns.distinct import codes_of, firsts_of
 from gdbheap.types.catalogue import NONE, TypeKind
 from gdbheap.types.typed_root import RootKind
 
@@ -65,17 +66,17 @@ class StaticTargets:
         mixed = (place.astype(np.uint64) << np.uint64(32)) + kind.astype(np.uint32)
         mixed = (mixed ^ mixed >> np.uint64(29)) * np.uint64(_MIX)
         total = np.add.reduceat(mixed, starts) if len(starts) else mixed
-        key = np.stack((state.room[block[starts]].astype(np.uint64), total))
-        values, first, which = np.unique(key, axis=1, return_index=True, return_inverse=True)
-        order = np.argsort(which.reshape(-1), kind="stable")
-        begin = np.searchsorted(which.reshape(-1)[order], np.arange(values.shape[1] + 1))
+        room = state.room[block[starts]]
+        which = codes_of(room, total)
+        first, order = firsts_of(which), np.argsort(which, kind="stable")
+        begin = np.searchsorted(which[order], np.arange(len(first) + 1))
         found = []
         ends = np.append(starts[1:], len(block))
         for group in np.argsort(-np.diff(begin), kind="stable")[:_MOST_GROUPS].tolist():
             here = slice(int(starts[first[group]]), int(ends[first[group]]))
             signature = tuple(zip(place[here].tolist(), kind[here].tolist()))
             blocks = block[starts[order[begin[group] : begin[group + 1]]]].astype(np.int32)
-            found.append((int(values[0, group]), signature, blocks))
+            found.append((int(room[first[group]]), signature, blocks))
         return found
 
     def _variables(self) -> tuple[NDArray[np.uint64], NDArray[np.int64]]:

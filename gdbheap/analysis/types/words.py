@@ -38,6 +38,8 @@ class TypedWords:
 
     def at(self, chosen: NDArray[np.bool_] | NDArray[np.intp]) -> TypedWords:
         """Return the chosen ones."""
+        if chosen.dtype == np.bool_:
+            chosen = np.flatnonzero(chosen)  # once, not for every column
         return TypedWords(*(getattr(self, each.name)[chosen] for each in fields(self)))
 
 
@@ -84,8 +86,11 @@ def slots_at(
     layouts = state.layouts
     local = layouts.local(types)
     size, base, words = layouts.size[local], layouts.base[local], layouts.words[local]
-    inside = np.where(is_array & (size > 0) & (inside >= 0), inside % np.maximum(size, 1), inside)
-    index = inside // layouts.pointer_size
+    many = np.flatnonzero(is_array & (size > 0) & (inside >= 0))
+    if len(many):
+        inside = inside.copy()
+        inside[many] %= size[many]
+    index = inside >> layouts.pointer_size.bit_length() - 1
     slot = np.where((inside >= 0) & (index < words), base + index, NO_SLOT)
     flexible, stride = layouts.flexible[local], layouts.stride[local]
     behind = (flexible >= 0) & (inside >= flexible)

@@ -36,12 +36,42 @@ def are_among(values: NDArray[Any], known: NDArray[Any]) -> NDArray[np.bool_]:
 
 def codes_of(*columns: NDArray[Any]) -> NDArray[np.int64]:
     """Return a number for each row that is the same for rows which are alike in all columns; the numbers go from 0 on
-    without a gap. (numpy's unique() of rows sorts them whole.)"""
-    codes = np.zeros(len(columns[0]), np.int64)
+    without a gap, in the order of the rows' values, those of the first column first. (numpy's unique() of rows sorts
+    them whole, which takes ten times as long.)"""
+    codes, codes_end = np.zeros(len(columns[0]), np.int64), 1
     for column in columns:
-        values = distinct(column)
-        codes = codes * len(values) + np.searchsorted(values, column)
-        # As dense as can be before the next: no product of two counts of rows leaves 63 bits.
-        dense = distinct(codes)
-        codes = np.searchsorted(dense, codes)
-    return codes
+        within, end = _from_zero(column)
+        if codes_end * end >= _MOST_CODES:
+            within, end = _dense(column)
+            codes, codes_end = _dense(codes)
+        codes, codes_end = codes * end + within, codes_end * end
+    return _dense(codes)[0]
+
+
+def firsts_of(codes: NDArray[np.int64]) -> NDArray[np.intp]:
+    """Return the first row that has each of codes_of()'s numbers."""
+    first = np.zeros(int(codes.max(initial=-1)) + 1, np.intp)
+    first[codes[::-1]] = np.arange(len(codes) - 1, -1, -1)
+    return first
+
+
+# No product of two counts of rows has so many bits.
+_MOST_CODES = 1 << 63
+_WORD = 8
+
+
+def _from_zero(column: NDArray[Any]) -> tuple[NDArray[np.int64], int]:
+    """Return the values, the least of them as 0, and a number that is above all; where that is beyond a word's, only
+    the number is right."""
+    if not len(column):
+        return column.astype(np.int64), 1
+    if column.dtype.itemsize < _WORD:
+        column = column.astype(np.int64)
+    low, high = column.min(), column.max()
+    return (column - low).astype(np.int64), int(high) - int(low) + 1
+
+
+def _dense(column: NDArray[Any]) -> tuple[NDArray[np.int64], int]:
+    """Return each value's place among the values that there are, and how many these are."""
+    values, which = np.unique(column, return_inverse=True)
+    return which.reshape(-1).astype(np.int64, copy=False), max(len(values), 1)

@@ -69,9 +69,9 @@ class Starts:
         if len(self._starts) < _FEW or addresses.size < _FEW_ASKED:
             return self._searched(addresses)
         compiled = self.compiled()
-        if compiled is not None and suits(addresses):
+        if compiled is not None:
             fast, table = compiled
-            return fast.before(table, addresses.reshape(-1)).reshape(addresses.shape)
+            return fast.before(table, np.ascontiguousarray(addresses).reshape(-1)).reshape(addresses.shape)
         return self._found(addresses.reshape(-1)).reshape(addresses.shape)
 
     def _found(self, addresses: NDArray[np.uint64]) -> NDArray[np.intp]:
