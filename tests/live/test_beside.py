@@ -37,7 +37,7 @@ RUTHLESS = f"""
 Theirs("heap"), Theirs("vmmap")
 gdb.events.stop.connect(lambda event: print("THE CONTEXT"))
 """
-NOTICE = "gdbheap: others have defined heap, vmmap since; type gdbheap heap, gdbheap vmmap\n"
+NOTICE = "gdbheap: another plugin has since taken heap, vmmap; type gdbheap heap, gdbheap vmmap\n"
 NAMES = ("explain", "fault", "heap", "mm", "vmmap")
 LISTED = f"""
 def listed():

@@ -127,5 +127,5 @@ def test_a_long_list_and_many_holders_are_told_in_short():
         text = run_gdb([*attach, "-ex", "set $last = global_list", "-ex", walk, "-ex", last, "-ex", label])
     assert answers[label]["totals"]["pointers"] == 2000
     assert re.search(r"2,000 struct node\.other, the first: ", text), text
-    assert re.search(r"shortest way to it from a root: global_list->next\{1,999 times\}", text), text
+    assert re.search(r"shortest path to it from a root: global_list->next\{1,999 times\}", text), text
     assert "… that step comes 1,999 times" in text

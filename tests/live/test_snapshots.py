@@ -81,8 +81,8 @@ WRONG = {
     "heap diff before /": "cannot read /: it is not a regular file",
     "heap diff before /dev/null": "cannot read /dev/null: it is not a regular file",
     "heap diff before ../..": "cannot read ../..: it is not a regular file",
-    "heap snapshot before": "heap snapshot: {home}/gdbheap/snapshots/before.heap exists already: --replace puts the "
-    "new snapshot in its place",
+    "heap snapshot before": "heap snapshot: {home}/gdbheap/snapshots/before.heap already exists: --replace "
+    "overwrites it",
     "heap snapshot --output /dev/full --replace": "heap snapshot: /dev/full is not a regular file",
     "heap snapshot a/b/c": "heap snapshot: cannot write a/b/c: No such file or directory",
 }

@@ -32,5 +32,5 @@ def test_an_answer_without_a_drawing_says_so():
 
 @pytest.mark.parametrize("other", [{"json": True}, {"output": "file"}, {"output": "-"}])
 def test_standard_output_takes_one_thing(other):
-    with pytest.raises(UsageError, match="- is standard output, which takes one thing"):
+    with pytest.raises(UsageError, match="- is standard output, and only one thing can go there"):
         in_its_place(ANSWER, {**WORDS, **other}, ("<svg/>",))
