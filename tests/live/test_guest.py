@@ -284,7 +284,7 @@ def test_control_c_while_pointers_are_looked_for_calls_nothing_lost_and_the_next
     said = gdb(build("big"), *STOPPED[:1], "run 200000 < /dev/null > /dev/null", leaks, "heap leaks")
     assert re.search(r"undecided: [\d,]+ blocks, ", said[leaks])
     assert re.search(
-        r"note: stopped by Ctrl-C, with .* MiB of memory unread: .*no block is called lost",
+        r"note: stopped by Ctrl-C with .* MiB of memory unread: .*no block is called lost",
         said[leaks],
     )
     assert "definitely lost: 0 blocks" in said[leaks]
