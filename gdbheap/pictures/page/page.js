@@ -129,7 +129,8 @@
   };
 
   const held = (figure, tree) => {
-    const place = figure.querySelector(".drawing"), WIDTH = 1100, HIGH = 24;
+    const place = figure.querySelector(".drawing"), HIGH = 24;
+    const room = () => Math.max(320, Math.min(1100, place.clientWidth || 1100));
     const bar = document.createElement("div");
     bar.className = "way";
     figure.insertBefore(bar, place);
@@ -137,7 +138,9 @@
     const hues = new Map((root.children || []).map((each, index) => [each, (index * 137 + 210) % 360]));
     const hue = (node) => { while (node.depth > 1) node = node.parent; return hues.has(node) ? hues.get(node) : 210; };
     let top = root, layout = "icicle";
+    let drawn = 0;
     const draw = (focus) => {
+      const WIDTH = drawn = room();
       place.textContent = "";
       bar.textContent = "";
       for (const each of top.ancestors().reverse())
@@ -170,6 +173,7 @@
       if (focus) { const first = svg.querySelector("g"); if (first) first.focus(); }
     };
     draw(false);
+    addEventListener("resize", () => { if (room() !== drawn) draw(false); });
   };
 
   const owners = (figure, graph) => {
@@ -189,7 +193,7 @@
     dagre.layout(laid);
     const size = laid.graph();
     const svg = make("svg", { class: "picture", role: "group", viewBox: `0 0 ${size.width + 40} ${size.height + 20}`,
-      width: Math.min(size.width + 40, Math.max(1148, (size.width + 40) * 0.8)), "aria-label": "Who points to whom; the table below has each arrow" }, place);
+      width: Math.min(size.width + 40, Math.max(place.clientWidth, (size.width + 40) * 0.7)), "aria-label": "Who points to whom; the table below has each arrow" }, place);
     const heads = make("defs", {}, svg);
     const head = make("marker", { id: "head", viewBox: "0 0 8 8", refX: 7, refY: 4, markerWidth: 10, markerHeight: 10,
       markerUnits: "userSpaceOnUse", orient: "auto-start-reverse" }, heads);
@@ -222,6 +226,8 @@
       const cycle = loops.has(node.id) ? "; they point to each other" : "";
       tells(group, `${node.name}: ${bytes(node.bytes)}${cycle}` + (out.length ? "; points to " + out.join(", ") : ""));
     }
+    if (place.scrollWidth > place.clientWidth + 1)
+      figure.querySelector("figcaption").append(" (Wider than this window: scroll it sideways.)");
   };
 
   for (const figure of document.querySelectorAll("figure[data-facts]")) {
