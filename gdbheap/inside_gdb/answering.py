@@ -19,7 +19,7 @@ from gdbheap.inside_gdb.debugger import GdbDebugger
 from gdbheap.inside_gdb.names import NAMES
 from gdbheap.inside_gdb.terminal import is_terminal, takes_colour
 from gdbheap.inside_gdb.text import spelled, write
-from gdbheap.interface.arguments import OUTPUT, all_arguments, parse, suggest, wants_json
+from gdbheap.interface.arguments import answer_file, parse, suggest, wants_json
 from gdbheap.interface.command import Command
 from gdbheap.interface.limit import limited, rows_wanted
 from gdbheap.interface.manual import manual
@@ -69,7 +69,7 @@ def answer(name: str, find: Find, below: tuple[str, ...], line: str, from_tty: b
         _keep_example(report)
         if arguments["json"]:
             report = limited(report, rows_wanted(command, arguments))
-        path = arguments["output"] if OUTPUT in all_arguments(command) else None
+        path = answer_file(command, arguments)
         if path not in (None, STANDARD_OUTPUT):
             write(to_file(report, path, form_of(arguments)))
             return

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 from gdbheap.errors import UsageError
@@ -63,6 +63,13 @@ def all_arguments(command: Command) -> tuple[Argument, ...]:
     """Return the command's arguments and, behind them, those of COMMON that it has not under the same name itself."""
     own = {each.name for each in command.arguments}
     return command.arguments + tuple(each for each in COMMON if each.name not in own)
+
+
+def answer_file(command: Command, arguments: Mapping[str, Any]) -> str | None:
+    """Return the file that the answer goes to; None where it goes to the terminal, or the command has an --output of
+    its own."""
+    path: str | None = arguments["output"] if OUTPUT in all_arguments(command) else None
+    return path
 
 
 def parse(command: Command, line: str, evaluate: Evaluate) -> dict[str, Any]:

@@ -128,6 +128,10 @@ class MachineCode(Protocol):
     def jumps(self, mnemonic: str) -> bool:
         """Whether the instruction's operand is where it goes on."""
 
+    def stub_slot(self, code: bytes, address: int, got: int) -> int | None:
+        """Return the slot by which a stub of a PLT jumps, of which these are the bytes, at the address; None where they
+        are none, or that is not read. `got` is where the module's slots begin."""
+
     def interrupted_registers(self, process: StoppedProcess, registers: Mapping[str, int]) -> Mapping[str, int] | None:
         """Return the registers that the kernel saved for a handler, where the program counter is at the trampoline that
         handlers return to and no table tells how to unwind it; None where it is elsewhere. Raises MemoryFault."""

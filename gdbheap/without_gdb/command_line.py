@@ -18,7 +18,7 @@ from gdbheap.commands import MODULES, command_named, name_of
 from gdbheap.elf.cache import SymbolCache, cache_directory
 from gdbheap.elf.debug_search import DebugSearch, debuginfod_cache
 from gdbheap.errors import PackagesMissing, UsageError
-from gdbheap.interface.arguments import parse, suggest
+from gdbheap.interface.arguments import answer_file, parse, suggest
 from gdbheap.interface.command import Command
 from gdbheap.interface.limit import limited, rows_wanted
 from gdbheap.interface.manual import manual
@@ -73,7 +73,7 @@ def _answer(command: Command, reader: Reader, rest: Sequence[str]) -> int:
     report = replace(report, notes=(*report.notes, *undecoded, *reader.remarks))
     if arguments["json"]:
         report = limited(report, rows_wanted(command, arguments))
-    path = arguments["output"]
+    path = answer_file(command, arguments)
     if path not in (None, STANDARD_OUTPUT):
         sys.stdout.write(to_file(report, path, form_of(arguments)))
         return 0

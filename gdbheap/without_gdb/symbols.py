@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
 from gdbheap.elf.data_symbols import DataSymbols, code_symbols, labelled_data, symbols_of_elf
 from gdbheap.elf.debug_search import DebugSearch
 from gdbheap.elf.elf_reader import UNPARSABLE
+from gdbheap.elf.plt_entries import plt_entries
 from gdbheap.elf.unwind.tables import VDSO, vdso_elf
 from gdbheap.errors import MemoryFault
 from gdbheap.lazy import np, regex
@@ -18,6 +19,8 @@ from gdbheap.without_gdb.demangle import demangled
 
 # A part of a function that compilers made one of its own: gdb takes its number for one of Ada's, and leaves it out.
 _PART = regex(r"([a-z0-9][a-z0-9_.]*)\.\d+")
+# A stub is no longer than this.
+_STUB = 16
 
 
 class AddressNames:
@@ -26,6 +29,7 @@ class AddressNames:
     def __init__(self, process: Process, search: DebugSearch, module_at: Callable[[int], Module | None]) -> None:
         self._process, self._search, self._module_at = process, search, module_at
         self._tables: dict[tuple[str, bool], DataSymbols | None] = {}
+        self._stubs: dict[str, Mapping[int, str]] = {}
 
     def at(self, address: int) -> NamedAddress | None:
         """Return the function or variable that an address is in, its name as C++ writes it."""
@@ -46,7 +50,19 @@ class AddressNames:
                 # Of several names of a function gdb takes the last in the order of the alphabet.
                 name = max(symbols.names_at(index)) if is_code else symbols.name(index).partition("@")[0]
                 return NamedAddress(name, place - int(symbols.start[index]), os.path.basename(module.path))
-        return None
+        return self._stub_at(module, place)
+
+    def _stub_at(self, module: Module, place: int) -> NamedAddress | None:
+        """Return the stub of another module's function that the place is in, as gdb calls it."""
+        if module.path not in self._stubs:
+            self._stubs[module.path] = (
+                {} if module.file is None else plt_entries(module.file, self._process.machine.code)
+            )
+        stubs = self._stubs[module.path]
+        start = next((each for each in range(place, place - _STUB, -1) if each in stubs), None)
+        if start is None:
+            return None
+        return NamedAddress(f"{stubs[start]}@plt", place - start, os.path.basename(module.path))
 
     def address_of(self, name: str, near: int) -> int | None:
         """Return where the variable or function of a linked name is, in the module that an address is in."""

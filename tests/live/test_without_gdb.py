@@ -13,10 +13,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from elftools.elf.elffile import ELFFile
 
 from gdbheap.__main__ import main
+from gdbheap.analysis.snapshots.snapshot_file import read_snapshot
 from gdbheap.process.live.held_threads import held_threads
 from support.debuginfod_server import debuginfod
 from support.fault_gallery import BITS, FAMILIES, build_family, cases_of
@@ -66,9 +68,10 @@ def core(request, tmp_path_factory):
         return program, kernel_core(process, directory)
 
 
-def test_the_answers_are_gdbs(core):
+def test_the_answers_are_gdbs(core, tmp_path):
     program, file = core
-    by_gdb = ask([str(program), str(file)], COMMANDS)
+    taken = [tmp_path / f"{who}.heap" for who in ("gdbs", "mine")]
+    by_gdb = ask([str(program), str(file)], COMMANDS, then=[f"heap snapshot --output {taken[0]}"])
     for command in COMMANDS:
         mine, gdbs = answer(command, file), by_gdb[command]
         if program.name.startswith("leaks-") and command in NAMED:
@@ -79,6 +82,11 @@ def test_the_answers_are_gdbs(core):
             for row in (*mine["rows"], *gdbs["rows"]):
                 row["preview"] = row["preview"] and re.sub(r" <[^>]*>", "", row["preview"].rpartition("  ")[2])
         assert mine == gdbs, command
+    answer("heap snapshot", file, "--output", str(taken[1]))
+    gdbs, mine = (read_snapshot(str(each)) for each in taken)
+    assert all(np.array_equal(getattr(gdbs, each), getattr(mine, each)) for each in ("address", "size", "head"))
+    if not program.name.startswith("leaks-"):
+        assert [gdbs.names[each] for each in gdbs.kind] == [mine.names[each] for each in mine.kind]
 
 
 def unnamed(answer: dict) -> list[tuple] | int:

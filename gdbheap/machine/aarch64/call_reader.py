@@ -5,15 +5,13 @@ from __future__ import annotations
 from gdbheap.errors import MemoryFault
 from gdbheap.machine.aarch64.code_steps import follow, register_named
 from gdbheap.machine.aarch64.operand import decode
+from gdbheap.machine.aarch64.stub import stub_slot
 from gdbheap.machine.call_form import CallForm, Transfer
 from gdbheap.machine.instruction import CALL, RETURN
 from gdbheap.machine.register_values import Registers, Value
 from gdbheap.machine.stopped import StoppedProcess
 
-# An entry of a PLT: adrp x16, PAGE; ldr x17, [x16, #OFFSET]; ...; br x17. A landing pad (bti c) may stand before it.
-_LANDING = (0xD503245F).to_bytes(4, "little")
 _ENTRY = 16
-_PAGE_SHIFT = 12
 
 
 def call_form() -> CallForm:
@@ -46,15 +44,7 @@ def _argument(registers: Registers, name: str, is_call: bool) -> Value | None:
 
 def _behind_plt(process: StoppedProcess, target: int) -> int:
     try:
-        code = process.memory.read(target, _ENTRY)
-        if code.startswith(_LANDING):
-            target, code = target + 4, code[4:]
-        page, load = (int.from_bytes(code[at : at + 4], "little") for at in (0, 4))
-        if page & 0x9F00_001F != 0x9000_0010 or load & 0xFFC0_03FF != 0xF940_0211:
-            return target
-        distance = (page >> 5 & 0x7FFFF) << 2 | page >> 29 & 3
-        distance -= (distance >> 20 & 1) << 21
-        slot = (target >> _PAGE_SHIFT) + distance << _PAGE_SHIFT
-        return process.words.read(slot + (load >> 10 & 0xFFF) * 8)
+        slot = stub_slot(process.memory.read(target, _ENTRY), target)
+        return target if slot is None else process.words.read(slot)
     except MemoryFault:
         return target

@@ -12,6 +12,7 @@ from gdbheap.machine.aarch64.left_frames import left_frames, return_addresses
 from gdbheap.machine.aarch64.operand import decode
 from gdbheap.machine.aarch64.refusals import refusal
 from gdbheap.machine.aarch64.signal_frame import TRAMPOLINE, kept_signal, read_signal_frame, saved_registers
+from gdbheap.machine.aarch64.stub import stub_slot
 from gdbheap.machine.call_reader import CodeCallReader
 from gdbheap.machine.code import CallReader, FloatingPoint, HandlerFrame, KeptSignal, LeftFrame
 from gdbheap.machine.instruction import Instruction
@@ -77,6 +78,9 @@ class Aarch64Code:
 
     def jumps(self, mnemonic: str) -> bool:
         return mnemonic in ("b", "bl") or mnemonic.startswith("b.")
+
+    def stub_slot(self, code: bytes, address: int, got: int) -> int | None:
+        return stub_slot(code, address)
 
     def interrupted_registers(self, process: StoppedProcess, registers: Mapping[str, int]) -> Mapping[str, int] | None:
         if bytes_at(process, registers["pc"], len(TRAMPOLINE)) != TRAMPOLINE:

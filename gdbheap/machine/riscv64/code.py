@@ -93,6 +93,9 @@ class Riscv64Code:
     def jumps(self, mnemonic: str) -> bool:
         return mnemonic in ("j", "jal")
 
+    def stub_slot(self, code: bytes, address: int, got: int) -> int | None:
+        return None
+
     def interrupted_registers(self, process: StoppedProcess, registers: Mapping[str, int]) -> Mapping[str, int] | None:
         return None
 

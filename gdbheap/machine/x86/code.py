@@ -19,6 +19,7 @@ from gdbheap.machine.x86.left_frames import left_frames, return_addresses
 from gdbheap.machine.x86.operand import decode
 from gdbheap.machine.x86.refusals import divides_integers, refusal, trap_before
 from gdbheap.machine.x86.signal_frame import kept_signal, read_signal_frame
+from gdbheap.machine.x86.stub import stub_slot
 
 
 class X86Code:
@@ -81,6 +82,9 @@ class X86Code:
 
     def jumps(self, mnemonic: str) -> bool:
         return jumps(mnemonic)
+
+    def stub_slot(self, code: bytes, address: int, got: int) -> int | None:
+        return stub_slot(code, address, got, self._pointer_size)
 
     def interrupted_registers(self, process: StoppedProcess, registers: Mapping[str, int]) -> Mapping[str, int] | None:
         return None  # the tables of libc and of the vdso tell of them
