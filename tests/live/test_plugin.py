@@ -31,7 +31,7 @@ def test_a_wrong_option_is_one_line_that_names_it(gdb):
 
 def test_settings_are_shown_and_set(gdb):
     said = gdb(None, "show gdbheap limit", "set gdbheap limit unlimited", "show gdbheap")
-    assert said["show gdbheap limit"] == "How many rows a command shows to people: 50.\n"
+    assert said["show gdbheap limit"] == "How many rows a command shows in its text answer: 50.\n"
     assert said["show gdbheap"] == (
         "gdbheap limit       unlimited  how many rows a command shows in its text answer\n"
         "gdbheap preview     on         whether lists of chunks show what is in each\n"
