@@ -3,7 +3,7 @@ and has variables of the type that it knows it by."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.types.block_types import Confidence, How
@@ -11,6 +11,7 @@ from gdbheap.analysis.types.brothers import undecided_words
 from gdbheap.analysis.types.claims import Claims, claims, joined
 from gdbheap.analysis.types.evidence import oddities
 from gdbheap.analysis.types.fits import fits
+from gdbheap.analysis.types.functions_beside import types_beside
 from gdbheap.analysis.types.readings import WRONG, reading
 from gdbheap.analysis.types.root_words import covering_roots, root_words
 from gdbheap.analysis.types.slots import VOID
@@ -20,34 +21,27 @@ from gdbheap.analysis.types.words import NO_SLOT, TypedWords, joined_words
 from gdbheap.lazy import np
 from gdbheap.process.columns.distinct import distinct
 from gdbheap.process.columns.gather import gather_words
-from gdbheap.types.catalogue import TypeKind
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     Words = NDArray[np.uint64]
 
-TypesInFunction = Callable[[int], Sequence[int]]
-"""Returns the structs that variables and arguments of the function at an address point to."""
-
-# So many members, words of a struct, words of a table of operations, and functions are looked at.
+# So many members, and words of a struct, are looked at.
 _MOST_MEMBERS = 256
 _MOST_WORDS = 32
-_MOST_OPERATIONS = 16
-_MOST_FUNCTIONS = 256
 
 
 class Callbacks:
-    """Remembers what functions have."""
+    """Names what functions are handed."""
 
     def __init__(self, state: TypingState) -> None:
-        self._state, self._types_in = state, state.sources.types_in_function
-        self._types: dict[int, frozenset[int]] = {}
+        self._state = state
 
     def find(self) -> Claims:
         """Return claims of blocks without a type that void * members lead to."""
         state = self._state
-        if self._types_in is None:
+        if state.sources.types_in_function is None:
             return joined([])
         words = joined_words(
             [undecided_words(state), root_words(state, state.roots, covering_roots(state, state.roots))]
@@ -73,31 +67,9 @@ class Callbacks:
         # (Few structs of one kind have other functions beside it than most.)
         rows, which = np.unique(beside, axis=0, return_inverse=True)
         for number, row in enumerate(rows.tolist()):
-            known = [self._known(function) for function in self._functions(row)]
-            candidates = frozenset().union(*known) - {struct, owner}
+            candidates = types_beside(state, row) - {struct, owner}
             if candidates:
                 yield from self._best(sorted(candidates), words.at(which.reshape(-1) == number))
-
-    def _functions(self, row: list[int]) -> tuple[int, ...]:
-        """Return the functions that a struct's words lead to, itself or by a table of them."""
-        state, size = self._state, self._state.layouts.pointer_size
-        found: dict[int, None] = {}
-        for word in filter(None, row):
-            if state.code.hold(np.array([word], np.uint64))[0]:
-                found[word] = None
-            elif word % size == 0:
-                table = gather_words(state.process.memory, size, np.array([word], np.uint64), _MOST_OPERATIONS)[0]
-                found.update(dict.fromkeys(table[state.code.hold(table)].tolist()))
-        return tuple(found)
-
-    def _known(self, function: int) -> frozenset[int]:
-        if function not in self._types:
-            if len(self._types) >= _MOST_FUNCTIONS:
-                return frozenset()
-            book = self._state.book
-            told = {book.stripped(each) for each in self._types_in(function)} if self._types_in is not None else set()
-            self._types[function] = frozenset(each for each in told if book.info(each).kind is TypeKind.STRUCT)
-        return self._types[function]
 
     def _best(self, candidates: list[int], words: TypedWords) -> Iterator[Claims]:
         """Yield claims of the blocks that just one of the types goes with."""

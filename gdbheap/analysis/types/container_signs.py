@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from gdbheap.analysis.types.containers import ContainerKind, container_kind, containers_in, own_place
+from gdbheap.analysis.types.evidence import evidence
 from gdbheap.analysis.types.fits import fits
 from gdbheap.analysis.types.libstdcxx import NodeKind, node_kind
 from gdbheap.analysis.types.typing_state import TypingState
@@ -97,10 +98,13 @@ class Signs:
         return said
 
     def _wrong_element(self, number: int, address: Words) -> Mask:
-        """Return where the containers in what should be an element of this type are none."""
+        """Return at which of these addresses, where blocks begin, lies no element of this type: something else is where
+        it has a pointer, or a container."""
         wrong = np.zeros(len(address), np.bool_)
         if number == NONE or self._depth == _DEEPEST:
             return wrong
+        block, which = np.unique(self._state.starting_at(address).astype(np.int32), return_inverse=True)
+        wrong |= evidence(self._state, number, block)[1][which.reshape(-1)] > 0
         self._depth += 1
         for offset, container in containers_in(self._state.book, number)[:_MOST_IN_ELEMENT]:
             wrong |= self.of_container(container, address + np.uint64(offset)) < 0

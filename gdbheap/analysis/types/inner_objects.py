@@ -154,11 +154,22 @@ def _uncovered(state: TypingState, words: TypedWords) -> Mask:
     chosen &= (size > 1) & (offset > 0) & (size <= state.room[target] - offset) & (offset % layouts.pointer_size == 0)
     local = layouts.local(state.type[target])
     part = state.part[target].astype(np.int64)
-    endless = (state.count[target] > 0) | (layouts.flexible[local] >= 0)
+    endless = (state.count[target] > 0) | _goes_on(state, state.type[target])
     known = (state.type[target] >= 0) & (offset >= part) & (endless | (offset < part + layouts.size[local]))
     address = state.held.blocks.start[target] + words.offset.astype(np.uint64)
     free: Mask = chosen & ~known & (state.inner.at(address)[0] < 0)
     return free
+
+
+def _goes_on(state: TypingState, types: NDArray[np.int32]) -> Mask:
+    """Return which of the types have an array behind them, of what is no raw memory."""
+    arrays = []
+    for number in distinct(types).tolist():
+        element = state.layouts.of(number).element if number != NONE else NONE
+        if element != NONE and state.book.info(element).kind not in (TypeKind.CHARACTER, TypeKind.SCALAR):
+            arrays.append(number)
+    found: Mask = np.isin(types, arrays)
+    return found
 
 
 def _array(state: TypingState, number: int, offset: int, room: int, words: TypedWords) -> Claims:
@@ -223,4 +234,8 @@ def _evidence(
     targets, which = np.unique(graph.target[edges[led]], return_inverse=True)
     text = led[is_text(state, targets, 0, _LETTERS)[which.reshape(-1)]]
     np.add.at(good, np.concatenate((row[behind | like], row[text])), 1)
+    layout = state.layouts.of(number)
+    if layout.flexible >= 0 and state.book.info(layout.element).kind is TypeKind.CHARACTER:
+        end = np.minimum(offset + layout.flexible, state.room[blocks])
+        good += is_text(state, blocks, end.astype(np.uint32), _LETTERS)
     return good, bad

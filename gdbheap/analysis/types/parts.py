@@ -15,12 +15,13 @@ from gdbheap.analysis.types.evidence import evidence, oddities
 from gdbheap.analysis.types.fits import fits, fits_loosely
 from gdbheap.analysis.types.inner_objects import holds_others
 from gdbheap.analysis.types.libstdcxx import is_value
+from gdbheap.analysis.types.preferred import as_the_holder, by_functions
 from gdbheap.analysis.types.readings import WRONG, container_signs, reading
 from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.analysis.types.words import TypedWords
 from gdbheap.lazy import dataclass, np
 from gdbheap.process.columns.distinct import codes_of
-from gdbheap.types.catalogue import TypeKind
+from gdbheap.types.catalogue import NONE, TypeKind
 
 if TYPE_CHECKING:
     from numpy.typing import NDArray
@@ -33,6 +34,8 @@ _MOST_GROUPS = 4096
 _MOST_HOLDERS = 64
 # What a struct must have in its favour to be preferred to a number of parts.
 _AS_GOOD = 2
+# So many types of holders are tried for what they hold.
+_MOST_KINDS = 4
 # What is no multiple of a type's size by more than malloc's rounding is no array of it.
 _ROUNDED = 16
 
@@ -40,7 +43,7 @@ _ROUNDED = 16
 @dataclass(frozen=True)
 class _Guess:
     """That a block is `type` (`count` of them, if above 0), which begins at `part`. The lowest `rank` that nothing
-    speaks against is believed; `sure` needs no more than one word that speaks for it."""
+    speaks against is believed; `loose`: malloc may have given so much room for it, where a rest was too small."""
 
     type: int
     part: int
@@ -48,6 +51,7 @@ class _Guess:
     how: How
     rank: int
     whole: bool = True
+    loose: bool = False
 
     @property
     def is_holder(self) -> bool:
@@ -85,6 +89,7 @@ def _of_group(state: TypingState, embedded: Embedded, words: TypedWords) -> Iter
     """Yield claims of the blocks of one size that one type is said to lie in at one offset."""
     number, offset, room = int(words.code[0]), int(words.offset[0]), int(state.room[words.target[0]])
     guesses = _guesses(state, embedded, number, offset, room)
+    guesses += _as_their_holders(state, [each.type for each in guesses if not each.rank], words)
     if not offset:
         counted = _counted(state, number, words, [each.type for each in guesses if each.rank == 0])
         yield counted
@@ -96,7 +101,7 @@ def _of_group(state: TypingState, embedded: Embedded, words: TypedWords) -> Iter
     good = np.zeros((len(guesses), len(blocks)), np.int32)
     bad = np.zeros((len(guesses), len(blocks)), np.int32)
     for row, guess in enumerate(guesses):
-        if several and guess.is_holder:
+        if several and guess.is_holder and not guess.loose:
             said = reading(state, guess.type, blocks)
             good[row], bad[row] = np.maximum(said - WRONG, 0), said == WRONG
             continue
@@ -104,6 +109,8 @@ def _of_group(state: TypingState, embedded: Embedded, words: TypedWords) -> Iter
         if guess.count:
             bad[row] += oddities(state, guess.type, blocks, many=True)
             bad[row] += holds_others(state, guess.type, blocks)
+        if guess.loose:
+            good[row] = -WRONG + np.minimum(good[row], _AS_GOOD)
         if guess.whole and not guess.count:
             bad[row] += container_signs(state, guess.type, blocks, guess.part) < 0
     left = np.ones(len(blocks), np.bool_)
@@ -113,6 +120,8 @@ def _of_group(state: TypingState, embedded: Embedded, words: TypedWords) -> Iter
         best = fine.argmax(axis=0)
         chosen = left & (fine.max(axis=0) >= 0)
         ties = (fine == fine.max(axis=0)).sum(axis=0) > 1
+        if several:
+            best, ties = _better(state, [guesses[row].type for row in rows], fine, words, (best, ties))
         for at, row in enumerate(rows):
             here = np.flatnonzero(chosen & (best == at))
             if len(here):
@@ -123,6 +132,27 @@ def _of_group(state: TypingState, embedded: Embedded, words: TypedWords) -> Iter
                 if ties[here].any():
                     _keep_alternatives(state, guesses, rows, fine[:, here], blocks[here])
         left &= ~chosen
+
+
+def _better(
+    state: TypingState,
+    kinds: list[int],
+    fine: NDArray[np.int32],
+    words: TypedWords,
+    judged: tuple[NDArray[np.intp], NDArray[np.bool_]],
+) -> tuple[NDArray[np.intp], NDArray[np.bool_]]:
+    """Return the row of the best of these types for each block, and where others are as good, when it is also asked who
+    holds it: any that goes with it is what the functions there know; of equal ones it is what its holder is."""
+    best, ties = judged
+    columns = np.arange(len(words))
+    for said, anyhow in ((as_the_holder(state, words, kinds), False), (by_functions(state, words, kinds), True)):
+        good = (said >= 0) & (fine[said, columns] >= 0)
+        if not anyhow:
+            # (What may be of any size goes with much.)
+            weak = np.array([state.layouts.of(kind).flexible >= 0 for kind in kinds], np.bool_)[best]
+            good &= (ties & (fine[said, columns] == fine.max(axis=0))) | weak
+        best, ties = np.where(good, said, best), ties & ~good
+    return best, ties
 
 
 def _counted(state: TypingState, number: int, words: TypedWords, holders: list[int]) -> Claims:
@@ -195,6 +225,27 @@ def _guesses(state: TypingState, embedded: Embedded, number: int, offset: int, r
     # (With nothing else to be a part of, it is rather itself, or several.)
     found += [each if holders else replace(each, rank=3) for each in growing]
     return [*found, _Guess(number, 0, 0, How.PART, 4, whole=False)]
+
+
+def _as_their_holders(state: TypingState, known: list[int], words: TypedWords) -> list[_Guess]:
+    """Return what most of these words lie in, where they lead to just the same place in another of its kind, for which
+    malloc may have given so much room."""
+    number, offset, room = int(words.code[0]), int(words.offset[0]), int(state.room[words.target[0]])
+    if not offset:
+        return []
+    kinds, count = np.unique(state.type[words.parent[words.parent >= 0]], return_counts=True)
+    found = []
+    for kind in kinds[np.argsort(-count, kind="stable")[:_MOST_KINDS]].tolist():
+        if kind == NONE or kind in known or state.layouts.of(kind).flexible >= 0:
+            continue
+        size = np.array([state.book.info(kind).size])
+        if (
+            number in state.embedded.at(kind, offset)
+            and number != kind
+            and fits_loosely(np.array([room]), size, state.layouts.overhead)[0]
+        ):
+            found.append(_Guess(kind, 0, 0, How.PART, 0, loose=True))
+    return found
 
 
 def _growing(state: TypingState, embedded: Embedded, number: int, offset: int, room: int) -> list[_Guess]:

@@ -12,6 +12,7 @@ from gdbheap.analysis.types.typing_state import TypingState
 from gdbheap.analysis.types.words import TypedWords
 from gdbheap.lazy import np
 from gdbheap.process.columns.distinct import codes_of, firsts_of
+from gdbheap.process.columns.gather import gather_words
 from gdbheap.types.catalogue import TypeKind
 
 if TYPE_CHECKING:
@@ -19,6 +20,8 @@ if TYPE_CHECKING:
 
 # So many of the words that point into blocks must go with the type, in parts of four.
 _FITTING = 3
+# So many different pointers are no accident, and so many words are looked at.
+_SEVERAL, _LOOKED_AT = 4, 32
 
 
 def pointer_arrays(state: TypingState, waiting: TypedWords) -> Claims:
@@ -38,13 +41,30 @@ def arrays_of_pointers(state: TypingState, words: TypedWords) -> Claims:
     """Return claims of the words' targets, each once, that are arrays of pointers, as far as their own words go with
     that; each word's code is the type of the pointers."""
     total, fitting = _fitting(state, words)
-    good = 4 * fitting >= _FITTING * total
+    good = (4 * fitting >= _FITTING * total) | _are_all_pointers(state, words)
     sure = (fitting == total) & (total >= 2)
     confidence = np.where(sure, words.trust, np.minimum(words.trust, int(Confidence.LIKELY))).astype(np.uint8)
     words, confidence = words.at(good), confidence[good]
     count = (state.room[words.target] // state.layouts.pointer_size).astype(np.int32)
     found = claims(words.target, words.code, How.ARRAY, count=count, parent=words.parent, parent_place=words.place)
     found.confidence[:] = confidence
+    return found
+
+
+def _are_all_pointers(state: TypingState, words: TypedWords) -> NDArray[np.bool_]:
+    """Return which of the words' targets hold nothing but pointers into blocks, in their first words, and several
+    different ones: what these lead to may lie in a pool."""
+    size, blocks = state.layouts.pointer_size, state.held.blocks
+    found = np.zeros(len(words), np.bool_)
+    rows = np.flatnonzero(state.degree[words.target] >= _SEVERAL)
+    order = rows[np.argsort(words.target[rows], kind="stable")]
+    held = gather_words(state.process.memory, size, blocks.start[words.target[order]], _LOOKED_AT)
+    room = state.room[words.target[order]] // size
+    held[np.arange(_LOOKED_AT)[None, :] >= room[:, None]] = 0
+    block = blocks.starts.before(held.reshape(-1)).astype(np.int64).reshape(held.shape)
+    inside = (block >= 0) & (held < blocks.end[block]) & (block != words.target[order][:, None])
+    several = np.array([len(set(row) - {0}) for row in held.tolist()], np.int64) >= _SEVERAL
+    found[order] = several & (inside | (held == 0)).all(axis=1)
     return found
 
 

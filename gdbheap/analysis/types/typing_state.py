@@ -86,6 +86,10 @@ class TypingState:
         self.tag_rules: dict[int, tuple[Tag, dict[int, int]]] = {}
         self.pools: dict[tuple[int, int], Pool] = {}
         self.alternatives: dict[int, tuple[int, ...]] = {}
+        # The structs that functions have variables of.
+        self.in_function: dict[int, frozenset[int]] = {}
+        # Blocks whose type the functions of what they hang on tell.
+        self.told_by_functions = np.zeros(count, np.bool_)
         # Objects in blocks that are more than those; and the blocks that may hold some.
         self.inner = no_inner()
         self.loose = np.zeros(count, np.bool_)
