@@ -11,7 +11,7 @@ import gdb
 
 from gdbheap.errors import HeapError
 from gdbheap.inside_gdb.expressions import address_of, symbol_at
-from gdbheap.inside_gdb.selection import select, selection_kept
+from gdbheap.inside_gdb.selection import lwp_of, select, selection_kept, thread_of
 from gdbheap.inside_gdb.text import text_of
 from gdbheap.machine.machine import Machine
 from gdbheap.process.frame import Frame
@@ -27,8 +27,8 @@ def frames(lwp: int | None, process: Process, most: int) -> tuple[Frame, ...]:
     with selection_kept() as selected:
         if selected is None:
             return ()
-        if lwp is not None and lwp not in selected.ptid:
-            thread = next((each for each in gdb.selected_inferior().threads() if lwp in each.ptid), None)
+        if lwp is not None and lwp != lwp_of(selected):
+            thread = thread_of(lwp)
             if thread is None:
                 return ()
             select(thread)

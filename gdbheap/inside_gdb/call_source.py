@@ -6,7 +6,7 @@ import gdb
 
 from gdbheap.errors import HeapError
 from gdbheap.inside_gdb.expressions import evaluate
-from gdbheap.inside_gdb.selection import selection_kept
+from gdbheap.inside_gdb.selection import lwp_of, selection_kept, thread_of
 from gdbheap.inside_gdb.text import text_of
 from gdbheap.process.source_lines import source_lines
 
@@ -44,8 +44,8 @@ def _frame(lwp: int | None, level: int) -> gdb.Frame | None:
     if selected is None:
         return None
     try:
-        if lwp is not None and lwp not in selected.ptid:
-            thread = next((each for each in gdb.selected_inferior().threads() if lwp in each.ptid), None)
+        if lwp is not None and lwp != lwp_of(selected):
+            thread = thread_of(lwp)
             if thread is None:
                 return None
             thread.switch()

@@ -15,7 +15,7 @@ import gdb
 
 from gdbheap.errors import HeapError, MemoryFault, NoProcess, NothingRuns, UsageError
 from gdbheap.files import read_regular
-from gdbheap.inside_gdb.selection import selection_kept
+from gdbheap.inside_gdb.selection import lwp_of, selection_kept
 from gdbheap.inside_gdb.text import output_of, text_of
 from gdbheap.machine.machine import Machine
 from gdbheap.machine.machines import KNOWN, MACHINES
@@ -129,7 +129,7 @@ def debug_directories() -> tuple[str, ...]:
 def selected_lwp() -> int | None:
     """Return the selected thread's lwp."""
     thread = gdb.selected_thread()
-    return None if thread is None else _lwp(thread)
+    return None if thread is None else lwp_of(thread)
 
 
 def read_word(address: int) -> int:
@@ -150,12 +150,6 @@ def _inferior() -> gdb.Inferior:
     if not inferior.pid:
         raise NothingRuns("there is no process: run a program, attach to one, or load a core")
     return inferior
-
-
-def _lwp(thread: gdb.InferiorThread) -> int:
-    """A remote or core thread may have only one of the three numbers of its ptid."""
-    pid, lwp, tid = thread.ptid
-    return lwp or tid or pid
 
 
 def _kind() -> str:
@@ -202,7 +196,7 @@ def _gather_core(inferior: gdb.Inferior, machine: Machine) -> Process:
             "program that is loaded is: load the one that left it (`file PROGRAM`)"
         )
     process = core.process()
-    numbers = {_lwp(thread): thread.num for thread in inferior.threads()}
+    numbers = {lwp_of(thread): thread.num for thread in inferior.threads()}
     threads = (replace(each, number=numbers.get(each.lwp, each.number)) for each in process.threads)
     return replace(process, threads=tuple(sorted(threads, key=lambda each: each.number)))
 
@@ -323,7 +317,7 @@ def _thread(thread: gdb.InferiorThread, machine: Machine) -> Thread:
     pointer = machine.thread_pointer(registers)
     return Thread(
         number=thread.num,
-        lwp=_lwp(thread),
+        lwp=lwp_of(thread),
         name=text_of(lambda: thread.name) or "",
         registers=registers,
         stack_pointer=registers.get(machine.stack_pointer, 0),

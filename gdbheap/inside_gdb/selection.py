@@ -37,6 +37,18 @@ def select(thread: gdb.InferiorThread) -> None:
         output_of("output $pc")
 
 
+def lwp_of(thread: gdb.InferiorThread) -> int:
+    """Return the number that tells the thread from the process's others: a remote or core thread may have only one of
+    the three of its ptid. The first one is the process's, which is the main thread's, too."""
+    pid, lwp, tid = thread.ptid
+    return int(lwp or tid or pid)
+
+
+def thread_of(lwp: int) -> gdb.InferiorThread | None:
+    """Return the process's thread of this number, None where gdb has none."""
+    return next((each for each in gdb.selected_inferior().threads() if lwp_of(each) == lwp), None)
+
+
 def _frame() -> gdb.Frame | None:
     try:
         return gdb.selected_frame()

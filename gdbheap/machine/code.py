@@ -76,6 +76,9 @@ class MachineCode(Protocol):
     def refusal(self, instruction: Instruction, registers: Mapping[str, int]) -> Refusal | None:
         """Return why the processor refuses the instruction to a program; None where nothing is known that would."""
 
+    def is_undefined(self, code: bytes) -> bool:
+        """Whether the bytes begin with the undefined instruction that compilers put where no program may come."""
+
     def trap_before(self, code: bytes) -> TrapBytes | None:
         """Return the trap that the two bytes before a program counter are, or end with; None where they are none."""
 

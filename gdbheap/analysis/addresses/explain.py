@@ -219,7 +219,7 @@ def _freed_mmapped_chunk(heap: GlibcHeap, address: int) -> Iterator[AddressFact]
         yield AddressFact("freed", clause("perhaps_mmapped_chunk"), Joined((*freed[1], FreeUnmaps())))
     moved = moved_mapping(heap, [address]) if freed is None else None
     if moved is not None:
-        yield AddressFact("moved", clause("perhaps_mmapped_chunk"), Joined(moved))
+        yield AddressFact("moved", clause("perhaps_mmapped_chunk"), Joined(moved[1]))
 
 
 def _range(annotated: AnnotatedVMA) -> str:

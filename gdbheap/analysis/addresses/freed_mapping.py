@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from gdbheap.analysis.facts.memory import EndsAsMapped, MappedChunks, ThresholdHasRisen
+from gdbheap.glibc.chunk_table import MMAPPED_ARENA
 from gdbheap.glibc.heap_view import HeapView
 from gdbheap.glibc.sizes import align_up
 from gdbheap.process.fact import Fact
@@ -13,15 +14,18 @@ from gdbheap.process.fact import Fact
 _THRESHOLD = 128 << 10
 
 
-def moved_mapping(heap: HeapView | None, pointers: Iterable[int]) -> tuple[Fact, ...] | None:
-    """Return what speaks for an mmapped chunk that realloc has moved elsewhere (mremap_chunk: it is counted as it
-    was); None where nothing does."""
+def moved_mapping(heap: HeapView | None, pointers: Iterable[int]) -> tuple[int, tuple[Fact, ...]] | None:
+    """Return how many mmapped chunks are counted and not there, which something else than free has unmapped, and what
+    speaks for that, or for one that realloc has moved elsewhere (mremap_chunk: it is counted as it was); None where
+    nothing does."""
     if heap is None or heap.parameters is None or not heap.parameters["n_mmaps"]:
         return None
     first_mem = _first_mem(heap)
     if not any(pointer % heap.layout.page_size == first_mem for pointer in pointers):
         return None
-    return EndsAsMapped(first_mem), MappedChunks(heap.parameters["n_mmaps"], None)
+    count = heap.parameters["n_mmaps"]
+    missing = max(count - int((heap.table.arena == MMAPPED_ARENA).sum()), 0)
+    return missing, (EndsAsMapped(first_mem), MappedChunks(count, None, missing))
 
 
 def freed_mapping(heap: HeapView | None, pointers: Iterable[int]) -> tuple[bool, tuple[Fact, ...]] | None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from gdbheap.analysis.crashes.aborts import aborts
 from gdbheap.analysis.crashes.bus import bus_errors
 from gdbheap.analysis.crashes.control import bad_targets, wild_jumps
@@ -59,7 +61,12 @@ def explain_stop(crash: CrashContext) -> list[Verdict]:
         found = [each for each in found if (each.cause, each.confidence) != (Cause.FREED_CHUNK, POSSIBLE)]
     if all(verdict.confidence == POSSIBLE for verdict in found):
         found += [each for each in (refused(crash),) if each is not None]
-    return best_first(found) or [_unknown(crash)]
+    return [_quoting(each) for each in best_first(found) or [_unknown(crash)]]
+
+
+def _quoting(verdict: Verdict) -> Verdict:
+    """Return the verdict without the instruction that nobody has decoded."""
+    return replace(verdict, evidence=tuple(each for each in verdict.evidence if each != TheInstruction("")))
 
 
 def is_fault(crash: CrashContext) -> bool:

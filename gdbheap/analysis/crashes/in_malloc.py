@@ -61,14 +61,14 @@ def crashes_in_malloc(crash: CrashContext) -> Iterator[Verdict]:
     if unreadable:
         return
     if crash.heap is None:
-        yield from _without_heap(crash, where)
+        yield from _without_heap(crash, where, inside)
         return
     if crash.fault_address is not None and crash.chunk(crash.fault_address) is not None:
         # Where malloc's own memory may not be accessed, that is the fault, not what malloc has left unfinished there.
         return
     heap = CheckedHeap(crash.process, crash.heap)
     found = (
-        list(_no_block(crash, heap, where))
+        list(_no_block(crash, heap, where, inside))
         or list(_freed_block(crash, heap, where, inside))
         or list(_followed(crash, heap, where, inside))
     )
@@ -88,13 +88,17 @@ def _unreadable(crash: CrashContext, inside: str, where: tuple[Fact, ...]) -> It
             and access.displacement == -crash.pointer_size
             and crash.vma(pointer - crash.pointer_size) is None
         ):
-            call = "realloc" if "realloc" in inside else "free"
+            call = _call(inside)
             found: Fact = GivenUnreadable(call, pointer, crash.is_canonical(pointer))
             if crash.vma(pointer) is not None:
                 found = GivenNoBlock(call, pointer, _place_outside(crash, pointer))
             evidence = (*where, ReadsSizeBefore(access.text, pointer))
             yield Verdict(Cause.INVALID_FREE, CERTAIN, pointer, found, evidence, _LOOK)
             return
+
+
+def _call(inside: str) -> str:
+    return "realloc" if "realloc" in inside else "free"
 
 
 def _place_outside(crash: CrashContext, pointer: int) -> Fact | None:
@@ -104,18 +108,21 @@ def _place_outside(crash: CrashContext, pointer: int) -> Fact | None:
     return what_was_passed(CheckedHeap(crash.process, crash.heap), pointer, crash.symbol_at).fact
 
 
-def _without_heap(crash: CrashContext, where: tuple[Fact, ...]) -> Iterator[Verdict]:
+def _without_heap(crash: CrashContext, where: tuple[Fact, ...], inside: str) -> Iterator[Verdict]:
     """Whether free was given what can be no block, though nothing is known of the heap: before malloc was ever used,
     perhaps."""
-    given = told_by_the_call(crash.stop.frames)
+    given = told_by_the_call(crash.stop.frames, 2 * crash.pointer_size)
     told = outside_heaps(crash.process, given.pointer, crash.symbol_at) if given is not None and given.pointer else None
     if given is None or given.pointer is None or given.how is None or told is None:
         return
-    found, evidence = GivenNoBlock("free", given.pointer, told.fact), (*where, WasPassed(given.pointer, given.how))
+    found, evidence = (
+        GivenNoBlock(_call(inside), given.pointer, told.fact),
+        (*where, WasPassed(given.pointer, given.how)),
+    )
     yield Verdict(Cause.INVALID_FREE, CERTAIN, given.pointer, found, evidence, _LOOK)
 
 
-def _no_block(crash: CrashContext, heap: CheckedHeap, where: tuple[Fact, ...]) -> Iterator[Verdict]:
+def _no_block(crash: CrashContext, heap: CheckedHeap, where: tuple[Fact, ...], inside: str) -> Iterator[Verdict]:
     """Whether the address is where the heap of a chunk would begin, if its size field were right about
     NON_MAIN_ARENA (arena_for_chunk)."""
     at, layout = crash.fault_address, heap.layout
@@ -139,7 +146,7 @@ def _no_block(crash: CrashContext, heap: CheckedHeap, where: tuple[Fact, ...]) -
         if told.kind == "inside" and not is_told and pointer % layout.alignment == 0:
             continue
         evidence = (*where, WasPassed(pointer, each.how), TakenForSize(raw, at))
-        found, sure = GivenNoBlock("free", pointer, told.fact), CERTAIN if is_told else LIKELY
+        found, sure = GivenNoBlock(_call(inside), pointer, told.fact), CERTAIN if is_told else LIKELY
         yield Verdict(Cause.INVALID_FREE, sure, pointer, found, evidence, (*_LOOK, "heap check"))
         return
 

@@ -75,7 +75,7 @@ def _illegal(crash: CrashContext) -> Verdict:
     if why is Why.POINTER_CODE:
         wrong = CodeOfPointerWrong(mnemonic)
         return Verdict(Cause.POINTER_CODE, CERTAIN, counter, wrong, (quoted,), ("bt", "info registers"))
-    if why is Why.COMPILER_TRAP:
+    if why is Why.COMPILER_TRAP or (not quoted.text and _is_undefined(crash, counter)):
         return Verdict(Cause.TRAP_INSTRUCTION, CERTAIN, counter, CompilerTrap(), (quoted,), ("up", "list"))
     if why is Why.KERNEL_OR_HYPERVISOR_ONLY:
         found: Fact = NotForPrograms(mnemonic, why, "")
@@ -89,11 +89,19 @@ def _illegal(crash: CrashContext) -> Verdict:
     return Verdict(Cause.ILLEGAL_INSTRUCTION, sure, counter, found, evidence, next_steps)
 
 
+def _is_undefined(crash: CrashContext, counter: int) -> bool:
+    """Whether the bytes at the program counter are a compiler's trap, where nobody has decoded them."""
+    try:
+        return crash.process.machine.code.is_undefined(crash.process.memory.read(counter, 2))
+    except (MemoryFault, OverflowError):
+        return False
+
+
 def _trap(crash: CrashContext, code: int) -> Verdict:
     counter, trap, refusal = crash.stop.thread.program_counter, _trap_before(crash), _refusal(crash)
-    if crash.process.machine.trap_word is not None and crash.instruction.mnemonic:
+    if crash.process.machine.trap_word is not None:
         is_compilers = refusal is not None and refusal.why is Why.COMPILER_TRAP
-        found: Fact = CompilerTrap() if is_compilers else BreakpointInProgram(crash.instruction.mnemonic)
+        found: Fact = CompilerTrap() if is_compilers else BreakpointInProgram(crash.instruction.mnemonic or "brk")
         quoted = (TheInstruction(crash.instruction.text),)
         return Verdict(Cause.TRAP_INSTRUCTION, CERTAIN, counter, found, quoted, ("up", "list"))
     fact = SignalCode(code) if trap is None or trap.is_overflow else _behind(trap)

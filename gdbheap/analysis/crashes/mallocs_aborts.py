@@ -138,9 +138,10 @@ def _invalid_free(
 def _explained(crash: CrashContext, said: AbortMessage) -> MallocAbort | None:
     frames = dying_part(crash.stop.frames)
     if crash.heap is None:
-        return explain_abort(None, said, frames, ())
+        return explain_abort(None, said, frames, (), 2 * crash.pointer_size)
     inside = function_inside(frames)
     found = judge(
         crash.find_violations(), crash.process, crash.heap, {crash.stop.thread.lwp: inside} if inside else {}, True
     )
-    return explain_abort(CheckedHeap(crash.process, crash.heap), said, frames, found.findings)
+    heap = CheckedHeap(crash.process, crash.heap)
+    return explain_abort(heap, said, frames, found.findings, heap.layout.header)

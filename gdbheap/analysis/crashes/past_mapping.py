@@ -11,6 +11,7 @@ from gdbheap.analysis.facts.memory import (
     BytesLeft,
     MappedBlockFreed,
     MappedBlockMoved,
+    MappedBlockUnmapped,
     NothingMapped,
     OutOfTop,
     PastAMapping,
@@ -84,5 +85,6 @@ def _was_mmapped(crash: CrashContext, address: int, evidence: tuple[Fact, ...]) 
     is_past_end = below is not None and address - below.end < crash.page_size
     moved = None if is_past_end else moved_mapping(crash.heap, bases)
     if moved is not None:
-        facts = (*evidence, *moved)
-        yield Verdict(cause, POSSIBLE, address, MappedBlockMoved(), facts, ("up", "info locals"))
+        missing, facts = moved
+        found = MappedBlockUnmapped() if missing else MappedBlockMoved()
+        yield Verdict(cause, POSSIBLE, address, found, (*evidence, *facts), ("up", "info locals"))

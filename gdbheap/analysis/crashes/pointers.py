@@ -23,6 +23,7 @@ from gdbheap.analysis.facts.pointers import (
     SameAsLink,
     SignalAddressIs,
     StartsChunk,
+    TagLeft,
     TcacheKeyIs,
     TextUsed,
     WouldLieIn,
@@ -80,6 +81,7 @@ def _value(crash: CrashContext, value: int, how: Fact, address: int) -> Iterator
     yield from known
     for guess in () if known else (poison, _ascii, _truncated):
         yield from guess(crash, value, how, address)
+    yield from _tagged(crash, value, how, address)
     # With five-level page tables more addresses can be: then the kernel names the one that failed.
     if not crash.is_canonical(address) and crash.fault_address is None:
         found = NotCanonical(address, crash.process.machine.name)
@@ -171,9 +173,23 @@ def _truncated(crash: CrashContext, value: int, how: Fact, address: int) -> Iter
             return
 
 
+def _tagged(crash: CrashContext, value: int, how: Fact, address: int) -> Iterator[Verdict]:
+    """The address of a block in use, with something else in the bits that no address has."""
+    bits = -(-crash.process.address_bits // 8) * 8  # whole bytes: their uppermost bit is 0 on x86
+    tag, plain = value >> bits, value & (1 << bits) - 1
+    chunk, vma = crash.chunk(plain) if tag and not crash.is_canonical(value) else None, crash.vma(plain)
+    if chunk is None or vma is None or crash.heap is None or chunk.state is not State.IN_USE:
+        return
+    is_start, count = plain == chunk.address + crash.heap.layout.header, 8 * crash.pointer_size - bits
+    there = StartsChunk(plain, crash.in_chunk(chunk)) if is_start else WouldLieIn(plain, in_mapping(vma))
+    evidence = (how, there) if is_start else (how, there, ChunkIsThere(crash.in_chunk(chunk)))
+    sure, next_steps = LIKELY if is_start else POSSIBLE, (f"heap chunk {plain:#x}", "up")
+    yield Verdict(Cause.TAGGED_POINTER, sure, address, TagLeft(count, tag), evidence, next_steps)
+
+
 def _bit_flip(crash: CrashContext, value: int, how: Fact, address: int) -> Iterator[Verdict]:
     """One bit away from the start of a block in use: broken memory, or a flag left in a tagged pointer."""
-    for bit in range(crash.process.machine.address_bits, 0, -1):
+    for bit in range(crash.process.address_bits, 0, -1):
         near = value ^ 1 << bit
         chunk = crash.chunk(near)
         if chunk is None or crash.heap is None or chunk.state is not State.IN_USE:

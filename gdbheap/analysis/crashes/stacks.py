@@ -4,6 +4,7 @@ one; and who recursed."""
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from gdbheap.analysis.crashes.crash_context import CrashContext
 from gdbheap.analysis.crashes.verdict import CERTAIN, LIKELY, Cause, Verdict
@@ -31,13 +32,38 @@ from gdbheap.process.threads.thread_stacks import ThreadStack, find_stacks, in_g
 # as far below.
 _NEAR_STACK = 64 << 20
 _GUARD = 1 << 20
+# What is farther below a stack is no frame of a function's, but a stack pointer gone wrong.
+_LARGEST_FRAME = 1 << 36
 # mirrors the kernel before 5.0 (do_user_addr_fault: enter may touch 64 KiB below the stack pointer)
 _FARTHEST_BELOW = (1 << 16) + 256
 _NEXT = ("bt 20", "bt -5")
 
 
 def stack_overflows(crash: CrashContext, address: int) -> Iterator[Verdict]:
-    """Yield a stack overflow: the address is at or below the end of the thread's stack, and near its stack pointer."""
+    """Yield a stack overflow: the address is at or below the end of the thread's stack, and near its stack pointer; or
+    in a frame that begins on the stack and ends far below it."""
+    found = tuple(_beside_stack(crash, address))
+    yield from found or _in_large_frame(crash, address)
+
+
+def _in_large_frame(crash: CrashContext, address: int) -> Iterator[Verdict]:
+    """Yield that the innermost function's frame is larger than the stack is: its caller's lies on the stack, and its
+    own ends below, where other mappings may be between."""
+    pointer, frames = crash.stop.thread.stack_pointer, crash.stop.frames
+    caller = next((each.stack_pointer for each in frames if each.stack_pointer != pointer), 0)
+    stack = crash.vma(caller)
+    if stack is None or not stack.writable or not pointer < stack.start <= pointer + _LARGEST_FRAME:
+        return
+    if not pointer - _FARTHEST_BELOW <= address < stack.start or alternate_stack(crash) is not None:
+        return
+    own = own_stack(crash)
+    if own is not None and own.start <= caller < own.end:
+        yield _thread_overflow(crash, address, own.guard_end)
+    elif stack.path == "[stack]" or _is_main_stack(crash, stack):
+        yield replace(_main_overflow(crash, address, stack), confidence=LIKELY)
+
+
+def _beside_stack(crash: CrashContext, address: int) -> Iterator[Verdict]:
     pointer = crash.stop.thread.stack_pointer
     # Below the stack pointer no code reaches further than a frame's first page or a probe; what does is an index or a
     # pointer gone wrong.

@@ -66,6 +66,7 @@ class Cause(enum.Enum):
     STACK_OVERFLOW = "stack_overflow"
     STACK_SMASHING = "stack_smashing"
     STRING_OVERRUN = "string_overrun"
+    TAGGED_POINTER = "tagged_pointer"
     TAG_MISMATCH = "tag_mismatch"
     TCACHE_KEY_AS_POINTER = "tcache_key_as_pointer"
     THREAD_STACK_OVERFLOW = "thread_stack_overflow"

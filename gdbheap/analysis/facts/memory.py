@@ -176,6 +176,13 @@ class MappedBlockMoved(Fact):
 
 
 @dataclass(frozen=True)
+class MappedBlockUnmapped(Fact):
+    """Perhaps something else than free has unmapped a block with a mapping of its own."""
+
+    kind = "mapped_block_unmapped"
+
+
+@dataclass(frozen=True)
 class TheChunk(Fact):
     """The chunk that it is about."""
 
@@ -259,11 +266,13 @@ class FileSize(Fact):
 
 @dataclass(frozen=True)
 class MappedChunks(Fact):
-    """How many mmapped chunks malloc has, and `most` it had (None: that is not what matters)."""
+    """How many mmapped chunks malloc has, and `most` it had (None: that is not what matters); `missing`: so many of
+    them are not there."""
 
     kind = "mmapped_chunks"
     count: int
     most: int | None
+    missing: int = 0
 
 
 @dataclass(frozen=True)

@@ -173,6 +173,15 @@ class OneBitAway(Fact):
 
 
 @dataclass(frozen=True)
+class TagLeft(Fact):
+    """The pointer's uppermost bits, `count` of them, are `tag`: without them it is the address of a block."""
+
+    kind = "tag_left"
+    count: int
+    tag: Hex
+
+
+@dataclass(frozen=True)
 class StartsChunk(Fact):
     """`address` is the start of a chunk's block."""
 

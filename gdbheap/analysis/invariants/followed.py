@@ -83,10 +83,11 @@ def _size_at(heap: CheckedHeap, chunk: int) -> int:
 
 def head_taken_from(heap: CheckedHeap, each: Bin, head: int) -> Followed | None:
     """Return the link that malloc made the head of a tcache or fastbin list: the first word of a block in use of the
-    list's size, as a list's link; or of one before, where what that leads to has been handed out, too."""
+    list's size (or of one whose header is overwritten), as a list's link; or of one before, where what that leads to
+    has been handed out, too."""
     table, layout = heap.table, heap.layout
     in_use = heap.has_state(State.IN_USE, State.UNKNOWN)  # of the latter those that the next header calls free
-    rows = np.flatnonzero(in_use & ~heap.gap & (table.size == np.uint64(each.min_size)))
+    rows = np.flatnonzero(in_use & (heap.gap | (table.size == np.uint64(each.min_size))))
     where = table.address[rows] + np.uint64(layout.header)
     links = gather_words(heap.process.memory, layout.pointer_size, where)[:, 0]
     leads = links ^ where >> np.uint64(12) if layout.safe_linking else links

@@ -118,6 +118,13 @@ def candidates(heap: CheckedHeap, frames: Sequence[Frame]) -> Iterator[Candidate
     yield from _on_the_stack(heap, inner, seen)
 
 
+def given_to_malloc(frames: Sequence[Frame], header: int) -> Candidate | None:
+    """Return the chunk that malloc's own functions were given, where debug information of libc tells one; `header` is
+    what lies in front of a mem."""
+    ours = frames[:_MOST_FRAMES]
+    return next(_of_malloc(ours[: outside(ours)], header), None)
+
+
 def how_passed(caller: Frame, passed: Passed) -> Fact:
     """Return where a call's argument was found."""
     return ByTheCall(

@@ -10,7 +10,7 @@ from gdbheap.analysis.abort_texts.table import find_text
 from gdbheap.analysis.abort_texts.text import TAKE_POINTER, DiesIn
 from gdbheap.analysis.facts.aborts import GivenNoBlock, MallocsCheck
 from gdbheap.analysis.facts.passed import FoundBy, ResultOfCall, WhereDamaged
-from gdbheap.analysis.facts.writers import AfterFree, DoubleFree, FromAbove, PastEnd, UsedAsStack
+from gdbheap.analysis.facts.writers import AfterFree, DoubleFree, FromAbove, PastEnd, PastFreeBlock, UsedAsStack
 from gdbheap.analysis.invariants.checked_heap import CheckedHeap
 from gdbheap.analysis.invariants.finding import Finding
 from gdbheap.analysis.malloc_aborts.abort_message import AbortMessage, in_older_words
@@ -68,12 +68,13 @@ class MallocAbort:
 
 
 def explain_abort(
-    heap: CheckedHeap | None, said: AbortMessage, frames: Sequence[Frame], findings: Sequence[Finding]
+    heap: CheckedHeap | None, said: AbortMessage, frames: Sequence[Frame], findings: Sequence[Finding], header: int
 ) -> MallocAbort | None:
     """Return the abort explained; None where the message is none of malloc's.
 
     `frames` are the aborting thread's, the innermost first (() where they are not known); `findings` what judge()
-    found. Without a heap the check is named, and the pointer, where the call tells it.
+    found. Without a heap the check is named, and the pointer, where the call tells it; `header` is what lies in front
+    of a block.
     """
     message = said.message
     text, assertion = find_text(message) or in_older_words(message), find_assertion(message)
@@ -88,7 +89,7 @@ def explain_abort(
     if heap is not None:
         subject = find_subject(heap, check.text or check.expression, frames, findings)
     else:
-        subject = told_by_the_call(frames)
+        subject = told_by_the_call(frames, header)
     if subject is None:
         subject = AffectedChunk(None, None, None, None)
     return MallocAbort(
@@ -157,6 +158,8 @@ def _by_writer(heap: CheckedHeap, died: MallocAbort, is_handlers: bool) -> Fact 
             return PastEnd(writer.fact, not writer.is_run)
         if writer.kind in ("underrun", "stack"):
             return FromAbove(writer.fact)
+        if isinstance(writer.fact, PastFreeBlock):
+            return PastEnd(writer.fact, True)
         if writer.kind == "dangling":
             return AfterFree(writer.fact)
     return None

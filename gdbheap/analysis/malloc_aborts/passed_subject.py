@@ -15,6 +15,7 @@ from gdbheap.analysis.malloc_aborts.dying_call import (
     OF_MALLOC,
     OF_REGISTER,
     candidates,
+    given_to_malloc,
     how_passed,
     passing_frame,
 )
@@ -26,14 +27,15 @@ from gdbheap.process.fault import dies_with
 from gdbheap.process.frame import Frame
 
 
-def told_by_the_call(frames: Sequence[Frame]) -> AffectedChunk | None:
-    """Return what the call was given where nothing is known of the heap; None where its code and its source do not
-    tell."""
+def told_by_the_call(frames: Sequence[Frame], header: int) -> AffectedChunk | None:
+    """Return what the call was given where nothing is known of the heap; None where neither its code and its source
+    tell, nor libc's own debug information. `header` is what lies in front of a mem."""
     index = passing_frame(frames)
     caller = frames[index] if index is not None and index < len(frames) else None
-    if caller is None or not caller.passed:
-        return None
-    return AffectedChunk(None, caller.passed[0].value, how_passed(caller, caller.passed[0]), None)
+    if caller is not None and caller.passed:
+        return AffectedChunk(None, caller.passed[0].value, how_passed(caller, caller.passed[0]), None)
+    given = given_to_malloc(frames, header)
+    return None if given is None else AffectedChunk(given.chunk, given.chunk + header, given.how, None)
 
 
 def passed_subject(heap: CheckedHeap, text: str, frames: Sequence[Frame]) -> AffectedChunk | None:

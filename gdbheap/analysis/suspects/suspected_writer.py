@@ -156,6 +156,9 @@ def _before_it_was_followed(
     if followed.kind == "list":
         return _unknown(held, LostFromList(mem), followed.owner)
     if followed.kind == "link":
+        run_over = _run_over_link(heap, followed, held)
+        if run_over is not None:
+            return run_over
         fact = LinkOverwritten(mem, followed.where != found.where)
         return SuspectedWriter("dangling", followed.owner, 0, held, fact)
     around = heap.view.chunk_at(followed.owner)
@@ -163,6 +166,21 @@ def _before_it_was_followed(
         return _unknown(held, None)
     below = replace(around, address=followed.owner, size=followed.end - followed.owner)
     return _overrun(heap, found, below, held)
+
+
+def _run_over_link(heap: CheckedHeap, followed: Followed, held: Fact | None) -> SuspectedWriter | None:
+    """Return the overrun of the block below, where what runs over its end runs over the link of the next one, too."""
+    below = _block_below(heap, followed.owner)
+    if below is None or below.state not in (State.IN_USE, State.UNKNOWN):
+        return None
+    mem, end = below.address + heap.layout.header, below.address + below.size + heap.layout.pointer_size
+    run = run_across(heap, mem, end)
+    if run is None or end + run.length <= followed.where:
+        return None
+    is_whole = bool(run.text) and run.is_whole
+    fact = WrittenPast(mem, end - mem, run.length, is_whole, run.text, is_whole, run.fill, None, held)
+    written = WrittenText(run.text, is_whole) if run.text else held
+    return SuspectedWriter("overrun", below.address, run.length, written, fact, is_run=True)
 
 
 def _block_below(heap: CheckedHeap, where: int) -> Chunk | None:
@@ -192,7 +210,8 @@ def _overrun(heap: CheckedHeap, found: Finding, below: Chunk, held: Fact | None)
     # What begins with the last word of the block below may be that block's, or written too low by this one's user.
     is_either = below_start(heap, end - layout.pointer_size) == end - layout.pointer_size
     is_odd = run is None and over >= _MANY_BYTES and not is_same
-    or_next = end + layout.pointer_size if is_odd or is_either else None
+    has_user = not any(arena.top == found.address for arena in heap.view.arenas)  # nobody has a pointer to top
+    or_next = end + layout.pointer_size if has_user and (is_odd or is_either) else None
     fact = WrittenPast(mem, end - mem, over, is_whole, text, is_whole, fill, or_next, held)
     is_run = not is_either and (is_same or (run is not None and bool(text or fill)))  # zeros malloc writes as well
     written = WrittenText(text, is_whole) if text else held

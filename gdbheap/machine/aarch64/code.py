@@ -32,6 +32,9 @@ class Aarch64Code:
     def refusal(self, instruction: Instruction, registers: Mapping[str, int]) -> Refusal | None:
         return refusal(instruction, registers)
 
+    def is_undefined(self, code: bytes) -> bool:
+        return False  # (Compilers put brk there, which is a trap.)
+
     def trap_before(self, code: bytes) -> TrapBytes | None:
         return None  # (brk leaves the program counter at itself.)
 

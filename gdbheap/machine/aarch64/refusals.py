@@ -33,6 +33,8 @@ def refusal(instruction: Instruction, registers: Mapping[str, int]) -> Refusal |
     """Return why the processor refuses the instruction to a program; None where nothing is known that would."""
     mnemonic, operands = instruction.mnemonic, instruction.operands
     first = operands[0] if operands else ""
+    if not instruction.text:
+        return None
     if not mnemonic or mnemonic in (".inst", "udf"):
         return Refusal(Why.NO_INSTRUCTION)
     if mnemonic == "brk" and number_of(first) in _COMPILERS:

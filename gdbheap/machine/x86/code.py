@@ -17,7 +17,7 @@ from gdbheap.machine.x86.call_reader import call_form
 from gdbheap.machine.x86.caller import caller_registers
 from gdbheap.machine.x86.left_frames import left_frames, return_addresses
 from gdbheap.machine.x86.operand import decode
-from gdbheap.machine.x86.refusals import divides_integers, refusal, trap_before
+from gdbheap.machine.x86.refusals import divides_integers, is_undefined, refusal, trap_before
 from gdbheap.machine.x86.signal_frame import kept_signal, read_signal_frame
 from gdbheap.machine.x86.stub import stub_slot
 
@@ -35,6 +35,9 @@ class X86Code:
 
     def refusal(self, instruction: Instruction, registers: Mapping[str, int]) -> Refusal | None:
         return refusal(instruction)
+
+    def is_undefined(self, code: bytes) -> bool:
+        return is_undefined(code)
 
     def trap_before(self, code: bytes) -> TrapBytes | None:
         return trap_before(code)

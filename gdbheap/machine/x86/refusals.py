@@ -34,6 +34,8 @@ _TRAPS = (
 def refusal(instruction: Instruction) -> Refusal | None:
     """Return why the processor refuses the instruction to a program; None where nothing is known that would."""
     mnemonic, operands = instruction.mnemonic, instruction.operands
+    if not instruction.text:
+        return None
     if not mnemonic or "(bad)" in instruction.text:
         return Refusal(Why.NO_INSTRUCTION)
     if mnemonic.startswith("ud"):
@@ -62,6 +64,11 @@ def refusal(instruction: Instruction) -> Refusal | None:
 def divides_integers(instruction: Instruction) -> bool:
     """Whether it is a div or idiv."""
     return _DIVISION.match(instruction.mnemonic) is not None
+
+
+def is_undefined(code: bytes) -> bool:
+    """Whether the bytes begin with what compilers put where the program must not come (ud2, ud1)."""
+    return code.startswith((b"\x0f\x0b", b"\x0f\xb9"))
 
 
 def trap_before(code: bytes) -> TrapBytes | None:

@@ -18,6 +18,7 @@ from gdbheap.analysis.facts.memory import (
     KeyDenies,
     MappedBlockFreed,
     MappedBlockMoved,
+    MappedBlockUnmapped,
     MappedChunks,
     NoAccess,
     NoHugePage,
@@ -81,9 +82,12 @@ def _size(fact: FileSize) -> str:
 
 
 def _mapped(fact: MappedChunks) -> str:
+    chunks = f"{fact.count} mmapped chunk{'' if fact.count == 1 else 's'}"
+    if fact.missing:
+        return f"malloc counts {chunks}, of which {fact.missing} cannot be found: no free has unmapped what is missing"
     if fact.most is None:
-        return f"malloc has {fact.count} mmapped chunks: realloc may move one, and does not count that as freed"
-    return f"malloc has {fact.count} mmapped chunks now and had up to {fact.most}"
+        return f"malloc has {chunks}: realloc may move one, and does not count that as freed"
+    return f"malloc has {chunks} now and had up to {fact.most}"
 
 
 PHRASES: Phrases = {
@@ -114,6 +118,9 @@ PHRASES: Phrases = {
     StringOverrun: _string,
     BytesLeft: "{register} is {value}: {left:#x} bytes were left to go, {size} at a time",
     MappedBlockFreed: "the block that was here had a mapping of its own, which free has unmapped: a use after free",
+    MappedBlockUnmapped: (
+        "perhaps a large block with a mapping of its own was here, and the program itself has unmapped it (munmap)"
+    ),
     MappedBlockMoved: (
         "perhaps a large block with a mapping of its own was here, and realloc has moved it: the pointer is an old one"
     ),

@@ -30,6 +30,7 @@ from gdbheap.analysis.facts.pointers import (
     SameAsLink,
     SignalAddressIs,
     StartsChunk,
+    TagLeft,
     TargetIs,
     TcacheKeyIs,
     TextUsed,
@@ -165,6 +166,10 @@ PHRASES: Phrases = {
     WouldLieIn: "{address} would lie in {mapping}",
     ChunkIsThere: "the {chunk} is there",
     OneBitAway: "one bit (bit {bit}) away from the address of a block in use",
+    TagLeft: (
+        "the upper {count} bits of the pointer, {tag}, are no part of an address: a tag that was not taken off, or "
+        "they were overwritten"
+    ),
     StartsChunk: "{address} is the start of the {chunk}",
     MarkUsed: _mark,
     FillUsed: _fill,

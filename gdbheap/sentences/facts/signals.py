@@ -160,8 +160,9 @@ PHRASES: Phrases = {
     NotForPrograms: _privileged,
     NoInstruction: "this is not an instruction: the program went astray, or its code was overwritten",
     LockNotAllowed: "{mnemonic} allows no lock prefix: this was hardly meant as code",
-    InstructionNotKnown: (
-        "this processor does not support {mnemonic}: the code was built for another one, or this is not code"
+    InstructionNotKnown: lambda fact: (
+        f"this processor does not support {fact.mnemonic or 'the instruction (which is not decoded here)'}: the code "
+        "was built for another one, or this is not code"
     ),
     BreakpointInProgram: "the program itself contains a breakpoint instruction ({instruction})",
     OverflowTrap: "the program raised the overflow trap (int $4)",

@@ -119,8 +119,8 @@ PHRASES: Phrases = {
     NobodyBelow: "nothing below it to blame; the field now reads {holds}",
     OnlyHolds: "the field now reads {holds}",
     PastFreeBlock: _and_holds(
-        "a write past the end of the block below, {mem} of {size:#x}, which is free now: before its free, or through a "
-        "dangling pointer"
+        "the block below, {mem} of {size:#x}, which is free now, was written past its end: before its free, or through "
+        "a dangling pointer"
     ),
     ListLeftLinks: lambda fact: (
         f"malloc itself: a list held {fact.mem:#x}, {_place(fact.place)}, as if it were a block, and its link and key "

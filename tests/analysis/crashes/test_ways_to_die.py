@@ -4,13 +4,16 @@ handlers of Linux), and from how such values come about."""
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from gdbheap.analysis.crashes.explain_crash import explain_stop
+from gdbheap.process.memory import ImageMemory
 from gdbheap.process.signal_info import SI_KERNEL, SIGFPE, SIGILL, SIGSEGV, SIGSYS, SIGTRAP, SignalInfo
 from gdbheap.sentences.facts.said import said
 from support.made_crash import CODE, made_crash
-from support.made_process import HEAP, LARGE, TLS
+from support.made_process import HEAP, LARGE, TLS, made_process
 
 MAPERR, ACCERR = 1, 2
 TOP_BIT = 1 << 64
@@ -118,6 +121,23 @@ def test_an_instruction_tells_why_it_was_refused(signal, instruction, name, sure
         name,
         sure,
     )
+
+
+@pytest.mark.parametrize(
+    ("code", "name", "sure"),
+    [
+        (b"\x0f\x0b", "trap_instruction", "certain"),
+        (b"\x0f\xb9", "trap_instruction", "certain"),
+        (b"\x62\xf1", "illegal_instruction", "likely"),
+        (b"", "illegal_instruction", "likely"),
+    ],
+    ids=["ud2", "ud1", "an instruction of AVX-512", "code that the core has left out"],
+)
+def test_an_instruction_that_nobody_decodes_is_not_called_none(code, name, sure):
+    process = replace(made_process(), memory=ImageMemory([(CODE, code)]))
+    found = explain_stop(made_crash("", SignalInfo(SIGILL, 2, 0, address=CODE), {}, process=process))[0]
+    assert (found.cause.value, found.confidence) == (name, sure)
+    assert not any("``" in said(each) for each in found.evidence)
 
 
 @pytest.mark.parametrize(
