@@ -39,7 +39,8 @@ class CallForm:
 
     `follow` goes through a function's code up to the instruction of an index; `transfer` reads a call or a jump, None
     for other instructions; `target` is the value that a transfer goes to; `argument` that of an argument at a call (or
-    a jump); `behind_stub` is where a stub (PLT) at an address leads, the address where there is none.
+    a jump); `behind_stub` is where a stub (PLT) at an address leads, the address where there is none; `direct_call`
+    where the call that ends at an address leads by its bytes alone, None where they do not tell.
     """
 
     arguments: tuple[str, ...]
@@ -52,3 +53,4 @@ class CallForm:
     target: Callable[[Registers, str], Value | None]
     argument: Callable[[Registers, str, bool], Value | None]
     behind_stub: Callable[[StoppedProcess, int], int]
+    direct_call: Callable[[StoppedProcess, int], int | None]

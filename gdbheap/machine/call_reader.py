@@ -81,6 +81,12 @@ class CodeCallReader:
         arguments = tuple(None if each is None else place.values.of(each) for each in values)
         return CallResult(symbol.name if symbol is not None else "", code[made[0]][0], arguments, found[1])
 
+    def calls_another(self, frame: StackFrame) -> bool:
+        """Whether the frame's call goes straight to a function that is none of the callees, by its bytes alone."""
+        target = self.form.direct_call(self.process, frame.program_counter)
+        symbol = None if target is None else self.symbol_at(self.form.behind_stub(self.process, target))
+        return symbol is not None and self.callees.match(symbol.name) is None
+
     def _at_top_of_stack(self, frame: StackFrame) -> int | None:
         """Return what is where i386 passes the first argument. The place belongs to the function that was called: it
         may have overwritten it."""

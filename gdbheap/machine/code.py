@@ -62,6 +62,9 @@ class CallReader(Protocol):
     def passed_result(self, frames: Sequence[StackFrame], index: int) -> CallResult | None:
         """Return which call's result frame `index` handed on; None where it is none, or no code tells for sure."""
 
+    def calls_another(self, frame: StackFrame) -> bool:
+        """Whether the frame's call goes to a function that is none of the callees, as far as its own bytes tell."""
+
 
 class MachineCode(Protocol):
     """The code of one machine. Texts of instructions are gdb's."""

@@ -47,10 +47,11 @@ def stack_overflows(crash: CrashContext, address: int) -> Iterator[Verdict]:
 
 
 def _in_large_frame(crash: CrashContext, address: int) -> Iterator[Verdict]:
-    """Yield that the innermost function's frame is larger than the stack is: its caller's lies on the stack, and its
-    own ends below, where other mappings may be between."""
+    """Yield that the innermost function's frame is larger than the stack is: it begins on the stack, as its caller's
+    or its frame pointer tells, and ends below, where other mappings may be between."""
     pointer, frames = crash.stop.thread.stack_pointer, crash.stop.frames
-    caller = next((each.stack_pointer for each in frames if each.stack_pointer != pointer), 0)
+    base = crash.stop.thread.registers.get(crash.process.machine.frame_pointer, 0)
+    caller = next((each.stack_pointer for each in frames if each.stack_pointer != pointer), base)
     stack = crash.vma(caller)
     if stack is None or not stack.writable or not pointer < stack.start <= pointer + _LARGEST_FRAME:
         return

@@ -71,7 +71,9 @@ def with_passed(source: CallSource, lwp: int | None, frames: Sequence[Frame]) ->
     if on_stack and by_code is not None and not _agrees(by_code, source, lwp, frames[index]):
         by_code = None
     line = source.call_source(lwp, level)
-    passed = tuple(_passed(by_code, freed_expressions(line), value))
+    # Where the call went to a function that has left by a jump (a destructor), the line does not tell what that passed.
+    is_told = by_code is not None or not reader.calls_another(frames[index])
+    passed = tuple(_passed(by_code, freed_expressions(line), value)) if is_told else ()
     if by_code is None and len(passed) == 1 and is_of_array(line, passed[0].expression):
         size = process.pointer_size
         passed += (Passed(passed[0].value - size, f"(char *)({passed[0].expression}) - {size}"),)

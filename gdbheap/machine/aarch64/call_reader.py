@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from gdbheap.errors import MemoryFault
+from gdbheap.machine.aarch64.call_code import CALL_SIZE
 from gdbheap.machine.aarch64.code_steps import follow, register_named
 from gdbheap.machine.aarch64.operand import decode
 from gdbheap.machine.aarch64.stub import stub_slot
@@ -28,6 +29,7 @@ def call_form() -> CallForm:
         target=register_named,
         argument=_argument,
         behind_stub=_behind_plt,
+        direct_call=_direct_call,
     )
 
 
@@ -40,6 +42,15 @@ def _transfer(text: str) -> Transfer | None:
 
 def _argument(registers: Registers, name: str, is_call: bool) -> Value | None:
     return registers[name]
+
+
+def _direct_call(process: StoppedProcess, end: int) -> int | None:
+    try:
+        word = int.from_bytes(process.memory.read(end - CALL_SIZE, CALL_SIZE), "little")
+    except (MemoryFault, OverflowError):
+        return None
+    distance = (word & 0x3FF_FFFF) - (word << 1 & 0x400_0000)  # of signed words, from the call on
+    return end - CALL_SIZE + CALL_SIZE * distance if word >> 26 == 0b100101 else None
 
 
 def _behind_plt(process: StoppedProcess, target: int) -> int:

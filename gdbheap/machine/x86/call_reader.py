@@ -35,6 +35,7 @@ def call_form(pointer_size: int) -> CallForm:
         target=operand_value,
         argument=_argument,
         behind_stub=_behind_plt,
+        direct_call=_direct_call,
     )
 
 
@@ -57,6 +58,14 @@ def _argument(registers: Registers, name: str, is_call: bool) -> Value | None:
         return registers[name]
     return_address = 0 if is_call else registers.word
     return registers.held_at(plus(registers["rsp"], return_address)) if name == _ARGUMENTS[0] else None
+
+
+def _direct_call(process: StoppedProcess, end: int) -> int | None:
+    try:
+        code = process.memory.read(end - 5, 5)
+    except (MemoryFault, OverflowError):
+        return None
+    return end + int.from_bytes(code[1:], "little", signed=True) if code[0] == 0xE8 else None
 
 
 def _behind_plt(process: StoppedProcess, target: int) -> int:

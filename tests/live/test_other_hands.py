@@ -1,0 +1,73 @@
+"""Deaths of programs from another hand than the galleries': what `fault` says of each, against what the program wrote
+before it died."""
+
+from __future__ import annotations
+
+import functools
+from pathlib import Path
+
+import pytest
+
+from support.gdb_runs import ask_in_turn
+from support.programs import build
+
+# The first verdict that tells how it came about, and how sure that is.
+VERDICTS = {
+    "freed_variable": ("invalid_free", "certain"),
+    "freed_in_turn": ("malloc_abort", "certain"),
+    "text_into_link": ("malloc_abort", "certain"),
+    "large_frame": ("stack_overflow", "likely"),
+    "tag_left": ("tagged_pointer", "likely"),
+    "unmapped_by_hand": ("freed_mmapped_chunk", "possible"),
+}
+
+
+@functools.cache
+def deaths(directory: Path):
+    turns = {case: [f"run {case} > {directory / case} 2>&1"] for case in VERDICTS}
+    return ask_in_turn(build("other_hands", "-O2"), turns, ["fault"])
+
+
+@pytest.fixture(scope="module")
+def told(tmp_path_factory):
+    directory = tmp_path_factory.getbasetemp()
+    answers = deaths(directory)
+    written = {case: (directory / case).read_text().split() for case in VERDICTS}
+    return {case: (int((written[case] or ["0"])[0], 16), answers[case]["fault"]) for case in VERDICTS}
+
+
+@pytest.mark.parametrize("case", VERDICTS)
+def test_a_death_is_told_as_what_it_is(case, told):
+    name, sure = VERDICTS[case]
+    rows = told[case][1]["rows"]
+    assert (name, sure) in [(row["verdict"], row["confidence"]) for row in rows], rows
+    if sure != "possible":
+        assert rows[0]["verdict"] == name
+
+
+def test_a_variable_of_the_environment_that_free_is_given_is_named(told):
+    pointer, fault = told["freed_variable"]
+    assert f"{pointer:#x} lies outside every heap (main stack" in str(fault["rows"][0])
+
+
+def test_the_main_thread_is_not_taken_for_the_one_that_died(told):
+    """(Its number is the process's, too, which is a part of every thread's.)"""
+    _, fault = told["freed_in_turn"]
+    assert "thread 1 (" not in str(fault["notes"])
+
+
+def test_a_run_over_a_block_and_the_next_ones_link_is_the_cause_of_a_wrong_head(told):
+    row, fault = told["text_into_link"]
+    first = str(fault["rows"][0])
+    assert f"mem {row:#x} of 0x28 usable bytes, was written 9 bytes past its end" in first
+
+
+def test_a_tag_is_told_with_the_block(told):
+    block, fault = told["tag_left"]
+    assert "0xfff8" in str(fault["rows"][0])
+    assert f"heap chunk {block:#x}" in fault["rows"][0]["next"]
+
+
+def test_a_block_that_no_free_has_unmapped_is_none_that_realloc_moved(told):
+    row = next(each for each in told["unmapped_by_hand"][1]["rows"] if each["verdict"] == "freed_mmapped_chunk")
+    assert "realloc" not in str(row)
