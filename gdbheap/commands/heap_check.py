@@ -14,6 +14,7 @@ from gdbheap.interface.limit import count_argument, left_out, limit_of
 from gdbheap.lazy import dataclass
 from gdbheap.pictures.drawn_answers import broken_svgs
 from gdbheap.pictures.drawn_file import SVG, with_svg
+from gdbheap.process.signal_info import OF_ACCESSES
 from gdbheap.report.report import ABSENT, Absent, Facts, Line, Next, Prose, Report, Table
 from gdbheap.report.rows import column, columns_of
 from gdbheap.sentences.facts.said import said, said_all
@@ -96,7 +97,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
     report = Report(
         "heap check",
         (
-            Prose((_headline(found), *lines)),
+            Prose((_headline(found, _died_inside(target, found)), *lines)),
             Table(
                 columns_of(_Row),
                 [_row(each, numbers) for each in diagnoses],
@@ -111,7 +112,7 @@ def run(target: Target, arguments: Mapping[str, Any]) -> Report:
             *_notes(target, found),
             *(_other_thread(target, dying.thread) if died is not None else ()),
         ),
-        next=tuple(_next(found, died is not None)),
+        next=tuple(_next(found, died is not None or bool(_died_inside(target, found)))),
     )
     return with_svg(report, arguments, lambda: next(broken_svgs(target, report), None))
 
@@ -176,7 +177,14 @@ def _other_thread(target: Target, dying: int | None) -> Iterator[str]:
         yield f"thread {number} aborted, another is selected: `thread {number}`, then `fault`"
 
 
-def _headline(found: CheckResult) -> Line:
+def _died_inside(target: Target, found: CheckResult) -> str:
+    """Return the function of malloc's that the stopped thread has died in, of an access; "" for none."""
+    stop = target.stop()
+    is_dead = stop.signal is not None and stop.signal.signal in OF_ACCESSES and stop.signal.code > 0
+    return found.busy.inside.get(stop.thread.lwp, "") if is_dead else ""
+
+
+def _headline(found: CheckResult, died_inside: str) -> Line:
     """Return the answer: whether the heap is whole."""
     certain, totals = found.certain, _totals(found)
     if certain:
@@ -188,6 +196,9 @@ def _headline(found: CheckResult) -> Line:
             )
         )
     checked = f"{counted(totals['chunks'], 'chunk')} and {counted(totals['lists'], 'free list')} checked"
+    if totals["transient"] and died_inside:
+        broken = f"{counted(totals['transient'], 'broken field')}: what {died_inside} has died of, or left half done"
+        return Line.plain(f"{broken}; {checked}")
     perhaps = f"; {totals['transient']:,} that the call under way may explain" if totals["transient"] else ""
     return Line.plain(f"no fault: {checked}{perhaps}")
 
@@ -282,10 +293,11 @@ def _notes(target: Target, found: CheckResult) -> Iterator[str]:
     for lwp, function in busy.inside.items():
         if lwp in stuck:
             continue
-        yield (
-            f"in mid-operation: thread {numbers.get(lwp, 0)} (LWP {lwp}) is inside {function}; `finish` it, and "
-            "check again to be sure"
-        )
+        thread = f"thread {numbers.get(lwp, 0)} (LWP {lwp})"
+        if lwp == target.stop().thread.lwp and _died_inside(target, found):
+            yield f"in mid-operation: {thread} has died inside {function}; `fault` tells what of"
+        else:
+            yield f"in mid-operation: {thread} is inside {function}; `finish` it, and check again to be sure"
     yield from lock_notes(target, locks)
 
 
