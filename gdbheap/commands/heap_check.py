@@ -143,7 +143,11 @@ def _abort(
     from gdbheap.analysis.malloc_aborts.malloc_abort import explain_abort
     from gdbheap.sentences.malloc_aborts import abort_lines, interrupted_lines
 
-    died = None if dying.told is None else explain_abort(heap, dying.told, dying.frames, found.findings, heap.layout.header)
+    died = (
+        None
+        if dying.told is None
+        else explain_abort(heap, dying.told, dying.frames, found.findings, heap.layout.header)
+    )
     if died is None:
         return None, tuple(interrupted_lines(before))
     return died, tuple(abort_lines(heap, died, target.symbol_at, entered_again(dying.frames), before))

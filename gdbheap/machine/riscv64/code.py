@@ -29,6 +29,9 @@ class _NoCalls:
     def passed_result(self, frames: Sequence[StackFrame], index: int) -> CallResult | None:
         return None
 
+    def calls_another(self, frame: StackFrame) -> bool:
+        return False
+
 
 class Riscv64Code:
     """See MachineCode."""
@@ -40,6 +43,9 @@ class Riscv64Code:
 
     def refusal(self, instruction: Instruction, registers: Mapping[str, int]) -> Refusal | None:
         return None
+
+    def is_undefined(self, code: bytes) -> bool:
+        return code.startswith(b"\0\0")  # (unimp)
 
     def trap_before(self, code: bytes) -> TrapBytes | None:
         return None
