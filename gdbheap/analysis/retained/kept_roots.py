@@ -21,7 +21,7 @@ from gdbheap.analysis.pointers.reach import UNSEEN, spread
 from gdbheap.analysis.pointers.roots import DATA, KERNEL, LOST_TRAIL, MAPPING, STACK
 from gdbheap.analysis.retained.buffers import edges_of_buffers
 from gdbheap.analysis.retained.root_groups import GLOBAL, LOCAL, STATIC, THREAD_LOCAL, RootGroups
-from gdbheap.analysis.retained.weak_pointers import weak_edges
+from gdbheap.analysis.retained.weak_pointers import weak_edges, weak_words
 from gdbheap.analysis.types.block_types import BlockTypes, Confidence
 from gdbheap.lazy import dataclass, np
 from gdbheap.types.catalogue import NONE
@@ -57,12 +57,16 @@ def kept_roots(held: PointerGraph, groups: RootGroups, types: BlockTypes) -> Kep
     target, registers = held.from_roots.target, register_targets(held)
     in_kernel = np.array([held.roots.registers[index].kind == KERNEL for index, _, _ in held.registers], np.bool_)
     in_data = groups.kind_of_words(GLOBAL, STATIC, THREAD_LOCAL, DATA)
-    data = np.flatnonzero(in_data & ~groups.of_c_library)
+    is_weak = weak_words(held, groups, types)
+    data = np.flatnonzero(in_data & ~groups.of_c_library & ~is_weak)
     first = target[data]
     edges = _edges(held, types, first)
     graph = Adjacency(len(held.blocks), held.graph.source[edges], held.graph.target[edges])
     owner = np.full(graph.count, UNSEEN, np.int32)
     _give(graph, owner, first, _DATA)
+    weak = np.flatnonzero(in_data & ~groups.of_c_library & is_weak)
+    weak = weak[owner[target[weak]] == UNSEEN]
+    _give(graph, owner, target[weak], _DATA)
     library = np.flatnonzero(in_data & groups.of_c_library)
     library = library[owner[target[library]] == UNSEEN]
     _give(graph, owner, target[library], _C_LIBRARY)
@@ -80,7 +84,7 @@ def kept_roots(held: PointerGraph, groups: RootGroups, types: BlockTypes) -> Kep
     edges = edges[rank[held.graph.source[edges]] == rank[held.graph.target[edges]]]
     return Kept(
         edges,
-        np.concatenate((data, library, mapped, stacks)),
+        np.concatenate((data, weak, library, mapped, stacks)),
         np.concatenate((kernel, last)).astype(np.intp),
         owner != UNSEEN,
     )

@@ -22,12 +22,13 @@ def likely_owner(
     retained: Retained,
     holders: tuple[int, ...],
     nodes: NDArray[np.int32],
-    nearest: NDArray[np.int64],
+    near_and_leading: tuple[NDArray[np.int64], NDArray[np.int64]],
     told: Sequence[int],
 ) -> int | None:
     """Return the holder that is nearest to most of what hangs on the `nodes`; of several that are as near the one with
-    a name, of two aliases (each points to all of it) the first; None where neither tells. Bit n of `nearest` is that of
-    told[n]."""
+    a name, the one that has the beginning of the list that goes on there, of two aliases (each points to all of it) the
+    first; None where nothing tells. Bit n of the masks is that of told[n]: who is nearest, and whose list goes on."""
+    nearest, leading = near_and_leading
     size = retained.bytes[nodes]
     near = {each: int(size[nearest >> told.index(each) & 1 == 1].sum()) for each in holders}
     most = max(near.values(), default=0)
@@ -38,6 +39,9 @@ def likely_owner(
     if len(named) == 1:
         return named[0]
     first = named or first
+    before = [each for each in first if leading[leading >> told.index(each) & 1 == 1].any()]
+    if len(before) == 1:
+        return before[0]
     return min(first, key=lambda each: _rank(retained, each)) if _are_aliases(retained, first, nodes) else None
 
 

@@ -32,7 +32,7 @@ class Retained:
     `bytes` and `count` of each node: the chunks, headers included, and the blocks that would be lost without it, itself
     among them. What only several groups together hold lies right below the root, what only several parts hold below
     their owner. `source` and `target` are all edges but those from the root, `offset` is where in its target each leads
-    (from an owner to its part: 0).
+    (from an owner to its part: 0). `kind` has the type of each block (-1 unknown).
     """
 
     held: PointerGraph
@@ -44,6 +44,7 @@ class Retained:
     source: Nodes
     target: Nodes
     offset: NDArray[np.uint32]
+    kind: Nodes
 
     @property
     def interrupted(self) -> bool:
@@ -111,7 +112,7 @@ def retain(held: PointerGraph, groups: RootGroups, types: BlockTypes, step: Step
     tree = dominator_tree(RootedGraph(root + 1, *edges, root), step, reached)
     size, one = np.zeros(root + 1, np.int64), np.zeros(root + 1, np.int64)
     size[:count], one[:count] = held.blocks.size, 1
-    return Retained(held, groups, parts, tree, tree.below(size), tree.below(one), source, target, offset)
+    return Retained(held, groups, parts, tree, tree.below(size), tree.below(one), source, target, offset, types.type)
 
 
 def _from(whole: Nodes, part: Nodes, first: int) -> Nodes:

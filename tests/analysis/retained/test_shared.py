@@ -46,3 +46,23 @@ def test_of_two_words_with_the_same_pointer_the_named_one_is_told_then_the_first
 
 def test_where_both_are_as_near_there_is_no_owner():
     assert owner(3, {ONE: 0, OTHER: 1}, [(0, 2), (1, 2)]) is None
+
+
+def test_a_ring_is_one_group_that_all_who_lead_into_it_share():
+    ring = [(node, (node + 1) % 20) for node in range(20)]
+    words = {ONE: 0, OTHER: 3, OTHER + 8: 17}
+    found = held(20, words, ring)
+    (group,) = shared_groups(found, found.root)
+    assert (len(group.holders), group.count, group.owner) == (3, 20, None)
+
+
+@pytest.mark.parametrize("cursor", [3, 10, 17])
+def test_a_list_is_the_variables_that_has_its_beginning_wherever_a_cursor_is(cursor):
+    assert owner(20, {ONE: cursor, OTHER: 0}, [(node, node + 1) for node in range(19)]) == OTHER
+
+
+def test_what_does_not_hang_together_is_told_apart():
+    # Two tables, each with entries of its own, that both variables lead to.
+    entries = [(table, entry) for table, first in ((2, 4), (3, 9)) for entry in range(first, first + 5)]
+    found = held(14, {ONE: 0, OTHER: 1}, [(0, 2), (0, 3), (1, 2), (1, 3), *entries])
+    assert sorted(group.count for group in shared_groups(found, found.root)) == [6, 6]
